@@ -1,0 +1,130 @@
+"""What can go wrong, as a tree. `str(error)` is the sentence a person reads.
+
+    HvopsError
+      UsageError                 they typed something else than the command takes
+      NotAllowed                 closed door: says who may
+      TicketError                PlanChanged, Expired, AlreadyDecided, Stopped, Locked
+      TargetError(on)            Unreachable, LoginRefused, TimedOut, Refused, BadReply, QuotaExceeded
+      SettingsError              at start-up, naming file, key and what to write
+      LedgerError                the ledger cannot be written or read: nothing is asked and nothing is done
+
+Anything else is our own bug: the person gets a short id, the log gets the traceback under that id.
+"""
+
+from __future__ import annotations
+
+
+class HvopsError(Exception):
+    """The root. Its text is a whole sentence: what happened, where, and what to do."""
+
+
+class UsageError(HvopsError):
+    """A command line that cannot be read.
+
+    Attributes:
+        usage: the usage line of the command, or "" where no command was recognised.
+        suggestions: near-miss names, best first.
+    """
+
+    def __init__(self, says: str, usage: str = "", suggestions: tuple[str, ...] = ()) -> None:
+        super().__init__(says)
+        self.usage = usage
+        self.suggestions = suggestions
+
+
+class NotAllowed(HvopsError):
+    """This person may not ask or decide this here. The text says who may."""
+
+
+class TicketError(HvopsError):
+    """A ticket cannot make the transition that was asked of it."""
+
+
+class PlanChanged(TicketError):
+    """The plan made afresh is not the plan that was approved."""
+
+
+class Expired(TicketError):
+    """Nobody decided, or nobody started, in time."""
+
+
+class AlreadyDecided(TicketError):
+    """Somebody else decided first."""
+
+
+class Stopped(TicketError):
+    """`/hvops stop` is in force."""
+
+
+class Locked(TicketError):
+    """Another ticket holds a lock that this one needs."""
+
+
+class TargetError(HvopsError):
+    """A host, guest, database or service did not answer the question.
+
+    Attributes:
+        on: the name of the target, as people write it.
+        kind: one or two words for a list ("timed out").
+        do: what a person can do about it, or "".
+    """
+
+    kind = "did not answer"
+
+    def __init__(self, on: str, says: str, do: str = "") -> None:
+        super().__init__(f"{on}: {says}" + (f" {do}" if do else ""))
+        self.on = on
+        self.says = says
+        self.do = do
+
+
+class Unreachable(TargetError):
+    """No connection: name not found, refused, reset, no route, bad certificate."""
+
+    kind = "unreachable"
+
+
+class LoginRefused(TargetError):
+    """The target does not accept the credentials, or the account may not do this."""
+
+    kind = "login refused"
+
+
+class TimedOut(TargetError):
+    """No answer within our own deadline."""
+
+    kind = "timed out"
+
+
+class Refused(TargetError):
+    """The target answered with an error of its own: unknown class, bad query, denied method.
+
+    Attributes:
+        code: the WS-Management, Win32 or HRESULT code in decimal, or None where none was given.
+    """
+
+    kind = "refused"
+
+    def __init__(self, on: str, says: str, do: str = "", code: int | None = None) -> None:
+        super().__init__(on, says, do)
+        self.code = code
+
+
+class BadReply(TargetError):
+    """The target answered something that is not what was asked for: HTML, half a document."""
+
+    kind = "bad reply"
+
+
+class QuotaExceeded(TargetError):
+    """The target is too busy for one more question, even after backing off."""
+
+    kind = "too busy"
+
+
+class SettingsError(HvopsError):
+    """A setting is missing or wrong. Names the file, the key, and what to write."""
+
+
+class LedgerError(HvopsError):
+    """The ledger could not be written or read."""

@@ -1,0 +1,92 @@
+"""The types of a command's arguments.
+
+A command's `Args` is a frozen dataclass. A field without a default is a required word, in order; a field with a
+default is an option named by its field (`free: Size = ...` -> `--free 1GB`); a `tuple[Kb, ...]` takes the words
+that remain. The same dataclass is the usage line, the parser and the modal.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, Self
+
+_SIZE = re.compile(r"(\d+(?:[.,]\d+)?)\s*(B|KB|MB|GB|TB)?", re.IGNORECASE)
+_UNITS = {"b": 1, "kb": 2**10, "mb": 2**20, "gb": 2**30, "tb": 2**40}
+_KB = re.compile(r"(?:KB)?(\d{5,8})(-v\d+)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A cluster, or a host: a node of a cluster, or one that stands alone."""
+
+    name: str
+    kind: Literal["cluster", "host"]
+    cluster: str = ""  # the cluster it is or belongs to; "" for a host that stands alone
+
+    def __str__(self) -> str:
+        """As people write it."""
+        return self.name
+
+
+class ClusterTarget(Target):
+    """A target that must be a cluster. Parsed only; code sees a `Target` of kind "cluster"."""
+
+
+class HostTarget(Target):
+    """A target that must be a host. Parsed only; code sees a `Target` of kind "host"."""
+
+
+class Size(int):
+    """A number of bytes, written "1GB", "1.5 GB", "500MB"; binary units, as Windows shows them."""
+
+    wants = "a size such as 1GB or 500MB"
+
+    @classmethod
+    def parse(cls, word: str) -> Self:
+        """Read a size. Raises ValueError."""
+        found = _SIZE.fullmatch(word.strip())
+        if not found:
+            raise ValueError(word)
+        unit = _UNITS[(found[2] or "B").lower()]
+        return cls(round(float(found[1].replace(",", ".")) * unit))
+
+    def __str__(self) -> str:
+        """As people write it: the largest unit that leaves no fraction."""
+        for unit in ("TB", "GB", "MB", "KB"):
+            if self and self % _UNITS[unit.lower()] == 0:
+                return f"{self // _UNITS[unit.lower()]}{unit}"
+        return f"{int(self)}B"
+
+
+class Percent(int):
+    """A whole percentage from 0 to 100, with or without the sign."""
+
+    wants = "a percentage from 0 to 100"
+
+    @classmethod
+    def parse(cls, word: str) -> Self:
+        """Read a percentage. Raises ValueError."""
+        percent = int(word.strip().removesuffix("%"))
+        if not 0 <= percent <= 100:  # noqa: PLR2004 - a percentage
+            raise ValueError(word)
+        return cls(percent)
+
+    def __str__(self) -> str:
+        """As people write it."""
+        return f"{int(self)}%"
+
+
+class Kb(str):
+    """A Microsoft knowledge-base number: "KB2607712", written with or without KB."""
+
+    __slots__ = ()
+    wants = "a KB number such as KB2607712"
+
+    @classmethod
+    def parse(cls, word: str) -> Self:
+        """Read a KB number. Raises ValueError."""
+        found = _KB.fullmatch(word.strip())
+        if not found:
+            raise ValueError(word)
+        return cls(f"KB{found[1]}{(found[2] or '').lower()}")

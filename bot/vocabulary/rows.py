@@ -1,0 +1,104 @@
+"""What comes back from a question, and how to read a cell.
+
+The wire carries no types (a column list answers an XmlFragment), so a cell is text, a tuple where the element
+was repeated, None for nil, or a nested row. An array of one cannot be told from a scalar, and a NULL array is
+absent: the readers below accept all of it. They raise `Unreadable` instead of guessing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+Cell = Any  # str | None | tuple[Cell, ...] | Row: recursive, and read only through the functions below
+Row = Mapping[str, Cell]
+Rows = Sequence[Row]
+
+
+class Unreadable(ValueError):
+    """A cell holds something else than its column promises."""
+
+    def __init__(self, column: str, cell: object) -> None:
+        super().__init__(f"{column} holds {cell!r:.80}, which cannot be read")
+        self.column = column
+
+
+def text(row: Row, column: str) -> str:
+    """The cell as text; "" for NULL or an absent column."""
+    cell = row.get(column)
+    if cell is None:
+        return ""
+    if isinstance(cell, str):
+        return cell
+    raise Unreadable(column, cell)
+
+
+def number(row: Row, column: str) -> int | None:
+    """The cell as an integer; None for NULL or an absent column."""
+    cell = row.get(column)
+    if cell is None or cell == "":
+        return None
+    if isinstance(cell, int):
+        return int(cell)
+    try:
+        return int(text(row, column))
+    except ValueError:
+        raise Unreadable(column, cell) from None
+
+
+def flag(row: Row, column: str) -> bool | None:
+    """The cell as a boolean; None for NULL or an absent column."""
+    cell = row.get(column)
+    if cell is None or isinstance(cell, bool):
+        return cell
+    word = text(row, column).casefold()
+    if word in ("true", "false"):
+        return word == "true"
+    raise Unreadable(column, cell)
+
+
+def texts(row: Row, column: str) -> tuple[str, ...]:
+    """The cell as an array of text; () for NULL or an absent column."""
+    cell = row.get(column)
+    if cell is None:
+        return ()
+    if isinstance(cell, str):
+        return (cell,)
+    if isinstance(cell, (tuple, list)) and all(isinstance(one, str) for one in cell):
+        return tuple(cell)
+    raise Unreadable(column, cell)
+
+
+def numbers(row: Row, column: str) -> tuple[int, ...]:
+    """The cell as an array of integers; () for NULL or an absent column."""
+    try:
+        return tuple(int(one) for one in texts(row, column))
+    except ValueError:
+        raise Unreadable(column, row.get(column)) from None
+
+
+def moment(row: Row, column: str) -> datetime | None:
+    """The cell as an aware datetime in UTC; None for NULL, absent, or Hyper-V's "never" (year 1601).
+
+    Reads ISO 8601 with any number of fraction digits. `vocabulary` knows no other format: a catalogue parser
+    or the transport has made ISO 8601 of it already.
+    """
+    word = text(row, column)
+    if not word:
+        return None
+    try:
+        at = datetime.fromisoformat(_six_digits(word))
+    except ValueError:
+        raise Unreadable(column, word) from None
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    return None if at.year <= 1601 else at  # noqa: PLR2004 - FILETIME's zero
+
+
+def _six_digits(word: str) -> str:
+    """Cut the fraction to what datetime can hold: Windows writes up to nine digits."""
+    head, dot, tail = word.partition(".")
+    if not dot:
+        return word
+    digits = len(tail) - len(tail.lstrip("0123456789"))
+    return f"{head}.{tail[:digits][:6]:0<6}{tail[digits:]}"
