@@ -1,0 +1,16 @@
+"""hvops: the Hyper-V on-call runbook as Slack commands. This is the path of a command; each line is a file.
+
+    slack/listen    a slash command or a click arrives: ack at once, then hand over
+    terminal/       or a line is typed into a terminal: the same path from here on
+    parse           text -> the command's arguments, or a usage line
+    authorize       may this person ask this here? one function for every way in; closed by default
+    discover        which host or cluster is meant; nodes come from the cluster itself
+    look            the command's questions, fanned out: facts, or who did not answer
+    reach/          how a question reaches Windows; catalogue/ names the executables that may run
+    (commands)      judge: facts -> Report. Pure, and found by registry, never imported
+    ledger          every line above leaves an entry; if it cannot be written, nothing is asked
+    slack/render/   Report -> Block Kit; terminal/ renders the same Report with rich
+
+`pipeline.py` is that path on one screen; read it second. `app.py` is the one place where objects are made.
+`vocabulary/` holds the words that commands speak; `errors.py` the tree of what can go wrong.
+"""

@@ -8,7 +8,7 @@
       SettingsError              at start-up, naming file, key and what to write
       LedgerError                the ledger cannot be written or read: nothing is asked and nothing is done
 
-Anything else is our own bug: the person gets a short id, the log gets the traceback under that id.
+Anything else is our own bug (`OurBug`): the person gets a short id, the log the traceback under that id.
 """
 
 from __future__ import annotations
@@ -128,3 +128,14 @@ class SettingsError(HvopsError):
 
 class LedgerError(HvopsError):
     """The ledger could not be written or read."""
+
+
+class OurBug(HvopsError):
+    """Something that should not happen. Carries a short id; the traceback is in the log under it."""
+
+    def __init__(self, bug: str) -> None:
+        super().__init__(
+            f"Something went wrong inside hvops itself (id {bug}); whether the question was answered is unknown. "
+            f"Nothing was changed. The log has the details under that id."
+        )
+        self.bug = bug
