@@ -1,0 +1,131 @@
+"""The estate: which clusters and hosts there are, and where they are reached when DNS does not say so.
+
+Nodes are not written here: they are discovered from their cluster at run time. Names are compared without case;
+the mappings are keyed by the lower-case name, and every entry keeps its name as it was written.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+
+from bot.explain import explained, read_toml
+
+# A NetBIOS or DNS label: what Windows accepts as a computer name, and nothing that could be an option or a URL.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$")]
+Domain = Annotated[
+    str, StringConstraints(pattern=r"^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9-]+$")
+]
+Channel = Annotated[str, StringConstraints(pattern=r"^([CG][A-Z0-9]+)?$")]
+
+PLAIN_PORT, TLS_PORT = 5985, 5986  # [doc] WinRM 2.0 and later
+_NAME = "a computer name: letters, digits and hyphens, no domain"
+
+
+class Part(BaseModel):
+    """A table of the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class Cluster(Part):
+    """A failover cluster. Any entry host that answers names the nodes."""
+
+    name: str = Field(default="", exclude=True)
+    domain: Domain = Field(description='domain = "corp.example"')
+    entry_hosts: tuple[Name, ...] = Field(
+        min_length=1, description='entry_hosts = ["hv01", "hv02"], names without domain'
+    )
+    ops_channel: Channel = Field(default="", description='ops_channel = "C…", the id of a channel, not its name')
+
+
+class StandaloneHost(Part):
+    """A Hyper-V host outside of any cluster."""
+
+    name: str = Field(default="", exclude=True)
+    domain: Domain = Field(description='domain = "corp.example"')
+    ops_channel: Channel = Field(default="", description='ops_channel = "C…", the id of a channel, not its name')
+
+
+class Estate(Part):
+    """What the bot may be asked about."""
+
+    clusters: dict[Name, Cluster] = Field(default={}, description=f"a table [clusters.NAME], NAME being {_NAME}")
+    hosts: dict[Name, StandaloneHost] = Field(default={}, description=f"a table [hosts.NAME], NAME being {_NAME}")
+    endpoints: dict[Name, str] = Field(default={}, description='hv01 = "http://10.1.2.3:5985/wsman" below [endpoints]')
+    guest_domains: tuple[Domain, ...] = Field(default=(), description='guest_domains = ["corp.example"]')
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_are_not_settings(cls, told: Any) -> Any:
+        """`name` inside of a table would be a second, perhaps different, name."""
+        for kind in ("clusters", "hosts"):
+            for key, part in _tables(told, kind).items():
+                if isinstance(part, dict) and "name" in part:
+                    raise ValueError(f"[{kind}.{key}] name is not a setting; the table's own name is the name")
+        return told
+
+    @field_validator("clusters", "hosts", "endpoints")
+    @classmethod
+    def _lower_case(cls, parts: dict[str, Any]) -> dict[str, Any]:
+        keyed: dict[str, Any] = {}
+        for name, part in parts.items():
+            if name.lower() in keyed:
+                raise ValueError(f"{name} is written twice; upper and lower case make no difference")
+            keyed[name.lower()] = part.model_copy(update={"name": name}) if isinstance(part, BaseModel) else part
+        return keyed
+
+    @field_validator("endpoints")
+    @classmethod
+    def _addresses(cls, endpoints: dict[str, str]) -> dict[str, str]:
+        for name, url in endpoints.items():
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+                raise ValueError(f"{name} is no address of the form http://host:5985/wsman")
+        return endpoints
+
+    @field_validator("guest_domains")
+    @classmethod
+    def _domains_lower_case(cls, domains: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(domain.lower() for domain in domains)
+
+    @model_validator(mode="after")
+    def _one_meaning_per_name(self) -> Self:
+        if not self.clusters and not self.hosts:
+            raise ValueError("there is no cluster and no host in it. Write a table [clusters.NAME] or [hosts.NAME]")
+        entries = {entry.lower(): cluster.name for cluster in self.clusters.values() for entry in cluster.entry_hosts}
+        for name, host in self.hosts.items():
+            if name in self.clusters:
+                raise ValueError(f"{host.name} is both a cluster and a host; rename one")
+            if name in entries:
+                raise ValueError(f"{host.name} is an entry host of {entries[name]} and a host that stands alone")
+        return self
+
+    def endpoint(self, name: str, domain: str, *, tls: bool = False) -> str:
+        """Where to reach a machine: pinned under [endpoints], else by its DNS name on WinRM's own port."""
+        pinned = self.endpoints.get(name.lower())
+        if pinned:
+            return pinned
+        host = f"{name}.{domain}" if domain else name
+        return f"https://{host}:{TLS_PORT}/wsman" if tls else f"http://{host}:{PLAIN_PORT}/wsman"
+
+    def is_pinned(self, name: str) -> bool:
+        """Whether the estate itself says where this machine is."""
+        return name.lower() in self.endpoints
+
+
+def load(path: Path) -> Estate:
+    """Read the estate. Raises SettingsError naming file, key and what to write, all mistakes at once."""
+    told = read_toml(path, "estate file", "Copy deploy/estate.toml there, and write your clusters into it.")
+    try:
+        return Estate.model_validate(told)
+    except ValidationError as error:
+        raise explained(path, Estate, error) from None
+
+
+def _tables(told: Any, kind: str) -> dict[str, Any]:
+    found = told.get(kind) if isinstance(told, dict) else None
+    return found if isinstance(found, dict) else {}
