@@ -1,0 +1,16 @@
+"""The commands of hvops: one file each. Adding a command is adding a file (with its tests and a story).
+
+    diagnose/    only look                     COMMAND = Diagnostic(role, args, collect, judge)
+    remediate/   change things, once decided   COMMAND = Remediation(role, risk, args, collect, plan)
+    know/        facts about Windows, clusters, VSS, guests, updates: question + rows -> fact, shared by commands
+    rules/       *.toml: known traps, each with its source and date
+
+The file's name is the command's name (`check_writers.py` -> `/check-writers`), the first line of its docstring is
+the help, and `COMMAND = ...` ends it:
+
+    Args                     a frozen dataclass: its fields are the usage line and the parser
+    collect(args, ask)       the only contact with the world: asks questions, returns facts
+    judge(args, facts)       pure: facts -> Report. It says what is not known, and never more than the facts
+
+Nothing has to be registered: the bot finds the file, `make docs` writes README.md here and the Slack manifest.
+"""

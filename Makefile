@@ -1,0 +1,54 @@
+# Two commands do everything on a fresh Debian or Ubuntu with Python 3.11: `make demo` and `make test`.
+# Both make .venv, install hvops into it, and add missing system packages through apt, naming them first.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# Pytest workers: as many as cores, four at most; the tests start real servers and a browser.
+WORKERS ?= $(shell n=$$(nproc); [ $$n -gt 4 ] && n=4; echo $$n)
+
+.PHONY: help setup demo test check fix docs bench bench-long clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: $(READY)  ## only the set-up; afterwards .venv/bin/hvops works
+
+$(READY): pyproject.toml deploy/system-packages.sh
+	@sh deploy/system-packages.sh run $(PYTHON)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing hvops and its Python packages into $(VENV) (a few minutes the first time) ..."
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+	@$(BIN)/python -m pip install --quiet --editable '.[lab]' --group dev
+	@touch $@
+
+demo: $(READY)  ## the practice Slack and estate on loopback: open the address, press Enter
+	@$(BIN)/hvops demo
+
+test: $(READY)  ## everything, over real protocols
+	@sh deploy/system-packages.sh test $(PYTHON)
+	$(BIN)/pytest -q -n $(WORKERS)
+
+check: $(READY)  ## style, types, import rules, generated docs
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/cog --check -r commands/README.md
+	$(BIN)/hvops manifest | diff -u deploy/slack.yaml -
+
+fix: $(READY)  ## let the tools mend what they can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: $(READY)  ## write the generated docs afresh
+	$(BIN)/cog -r commands/README.md
+	$(BIN)/hvops manifest > deploy/slack.yaml
+
+bench: $(READY)  ## measure, side by side with the alternatives, in one run
+	@$(BIN)/python -m pip install --quiet --group bench
+	$(BIN)/python -m tests.bench
+
+clean:  ## remove the virtual environment and all caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,126 @@
+"""What people type, as chat clients mangle it."""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot import parse
+from bot.errors import UsageError
+from bot.vocabulary.arguments import ClusterTarget, Kb, Percent, Size, Target
+
+
+@dataclass(frozen=True)
+class Args:
+    target: Target
+    free: Size = Size(2**30)
+    percent: Percent = Percent(10)
+
+
+@dataclass(frozen=True)
+class DriftArgs:
+    cluster: ClusterTarget
+    kbs: tuple[Kb, ...] = ()
+
+
+GUESTS = parse.parameters(Args)
+DRIFT = parse.parameters(DriftArgs)
+
+
+def read(line: str, wanted=GUESTS):
+    return parse.read("/usage", wanted, parse.words(line))
+
+
+@pytest.mark.parametrize(
+    ("typed", "target"),
+    [
+        ("prod", "prod"),
+        ("  prod \t", "prod"),
+        ("“prod”", "prod"),
+        ("'prod'", "prod"),
+        ("„prod“", "prod"),
+        ("`hv01`", "hv01"),
+        ("<http://hv01.corp.example|hv01.corp.example>", "hv01.corp.example"),
+        ("<http://hv01.corp.example>", "hv01.corp.example"),
+        ("<https://hv01.corp.example/>", "hv01.corp.example"),
+        ("hv01\u200b", "hv01"),
+    ],
+)
+def test_a_name_survives_what_chat_clients_do_to_it(typed, target):
+    assert read(typed) == {"target": target}
+
+
+@pytest.mark.parametrize("dash", ["--", "-", "—", "–", "−−", "‑‑"])
+def test_an_option_survives_smart_dashes(dash):
+    assert read(f"prod {dash}free 2GB {dash}percent=5%") == {"target": "prod", "free": 2 * 2**30, "percent": 5}
+
+
+def test_a_dash_inside_a_name_is_no_option():
+    assert read("test-tfs-01") == {"target": "test-tfs-01"}
+
+
+def test_an_escaped_ampersand_is_the_character():
+    assert parse.words("a&amp;b &lt;x&gt;") == ["a&b", "<x>"]
+
+
+def test_the_rest_takes_what_remains():
+    assert read("prod KB2607712 2616676", DRIFT) == {"cluster": "prod", "kbs": ("KB2607712", "KB2616676")}
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted", "says"),
+    [
+        ("", GUESTS, "<cluster|host> is missing."),
+        ("prod hv01", GUESTS, "Nothing is known about “hv01”."),
+        ("prod --free plenty", GUESTS, "“plenty” is not a size such as 1GB or 500MB."),
+        ("prod --free", GUESTS, "Missing: a size such as 1GB or 500MB."),
+        ("prod --percent 101", GUESTS, "“101” is not a percentage from 0 to 100."),
+        ("prod --percent -1", GUESTS, "“-1” is not a percentage from 0 to 100."),
+        ("prod KBx", DRIFT, "“KBx” is not a KB number such as KB2607712."),
+    ],
+)
+def test_what_cannot_be_read_is_named_with_what_to_write(line, wanted, says):
+    with pytest.raises(UsageError) as refused:
+        read(line, wanted)
+    assert str(refused.value) == says
+    assert refused.value.usage == "/usage"
+
+
+def test_a_near_miss_option_is_suggested():
+    with pytest.raises(UsageError) as refused:
+        read("prod --precent 5")
+    assert refused.value.suggestions == ("--percent",)
+
+
+def test_four_thousand_characters_are_refused_whole():
+    with pytest.raises(UsageError, match=r"4,000 characters.*Nothing was asked"):
+        parse.words("a" * 4_000)
+
+
+def test_a_long_word_is_not_repeated_whole():
+    with pytest.raises(UsageError) as refused:
+        read("prod " + "x" * 900)
+    assert len(str(refused.value)) < 120
+
+
+@given(st.text(max_size=1_000))
+@settings(max_examples=200)
+def test_any_text_is_read_or_refused_with_a_sentence(text):
+    try:
+        values = read(text)
+    except UsageError as error:
+        values = {"target": str(error)}
+    assert values["target"]
+
+
+@pytest.mark.parametrize(("word", "size"), [("1GB", 2**30), ("1.5 GB", 3 * 2**29), ("500mb", 500 * 2**20), ("7", 7)])
+def test_sizes_are_binary_as_windows_shows_them(word, size):
+    assert Size.parse(word) == size
+    assert Size.parse(str(Size(size))) == size
+
+
+def test_the_usage_line_is_the_dataclass():
+    shown = [parameter.shown for parameter in GUESTS]
+    assert shown == ["<cluster|host>", "[--free 1GB]", "[--percent 10%]"]
+    assert [parameter.shown for parameter in DRIFT] == ["<cluster>", "[KB…]"]
