@@ -4,7 +4,8 @@
       UsageError                 they typed something else than the command takes
       NotAllowed                 closed door: says who may
       TicketError                PlanChanged, Expired, AlreadyDecided, Stopped, Locked
-      TargetError(on)            Unreachable, LoginRefused, TimedOut, Refused, BadReply, QuotaExceeded
+      TargetError(on)            Unreachable, LoginRefused, TimedOut, Refused (and Absent), BadReply,
+                                 QuotaExceeded, OutOfBounds
       SettingsError              at start-up, naming file, key and what to write
       LedgerError                the ledger cannot be written or read: nothing is asked and nothing is done
 
@@ -108,6 +109,18 @@ class Refused(TargetError):
     def __init__(self, on: str, says: str, do: str = "", code: int | None = None) -> None:
         super().__init__(on, says, do)
         self.code = code
+
+
+class Absent(Refused):
+    """The target has no such thing: a class, a namespace, an event channel that this Windows does not know."""
+
+    kind = "absent"
+
+
+class OutOfBounds(TargetError):
+    """Our own rules keep the question from going out: a guest outside of the allowed domains, a password in clear."""
+
+    kind = "not allowed"
 
 
 class BadReply(TargetError):

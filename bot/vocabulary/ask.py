@@ -19,7 +19,8 @@ class Unanswered:
     """A target that did not answer a question. It is unknown: never fine, never different."""
 
     on: str
-    kind: str  # "timed out", "login refused", "unreachable", "refused", "bad reply", "too busy", "not allowed"
+    kind: str  # "timed out", "login refused", "unreachable", "refused", "absent", "bad reply", "too busy",
+    # or "not allowed"
     says: str  # a sentence
     do: str = ""  # what a person can do about it
 
