@@ -1,0 +1,1 @@
+"""Commands that only look. One file each: the file's name is the command's name."""

@@ -1,0 +1,110 @@
+"""What a host's event logs name: guests whose snapshot failed, roles that would not drain, VSS access errors.
+
+Read as XML data, never as message text, which is localised. Numbers and GUIDs decide.
+
+| Event | Log | Evidence |
+|---|---|---|
+| VMMS 10102 shadow copy inside a guest failed | Microsoft-Windows-Hyper-V-VMMS-Admin | one field note; its GUID there is none |
+| FailoverClustering 1137 drain move failed, 1071 locked status | System | Microsoft event list [doc] |
+| VSS 8194 IVssWriterCallback | Application | captures in English and German [cap] |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.vocabulary.questions import Read, fields
+from bot.vocabulary.rows import Cell, Row, Rows, Unreadable, moment, number, text
+from commands.know.identity import guid
+
+VMMS_LOG = "Microsoft-Windows-Hyper-V-VMMS-Admin"
+GUEST_SNAPSHOT_FAILED = 10102
+DRAIN_MOVE_FAILED = 1137
+LOCKED_STATUS = 1071
+VSS_CALLBACK = 8194
+LOCKED_ERROR = "5960"  # ERROR_CLUSTER_RESOURCE_LOCKED_STATUS [doc]
+
+_SYSTEM_PART = {"event_id", "record_id", "at", "provider", "channel", "computer", "level", "data"}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event.
+
+    Attributes:
+        data: its own values in the order of the log, each with its name or "".
+    """
+
+    event_id: int
+    at: datetime
+    provider: str
+    data: tuple[tuple[str, str], ...]
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The values alone."""
+        return tuple(value for _, value in self.data)
+
+
+def ask_events(on: str, channel: str, ids: tuple[int, ...], since: datetime, most: int = 200) -> Read:
+    """The question: the newest events of these ids since then, `most` at most."""
+    return Read(
+        on,
+        "wevtutil query events",
+        fields(channel=channel, ids=",".join(map(str, ids)), since=since.strftime("%Y-%m-%dT%H:%M:%SZ"), most=most),
+    )
+
+
+def read_events(rows: Rows) -> tuple[Event, ...]:
+    """Make events of rows {event_id, record_id, at, provider, channel, computer, …data}, newest first.
+
+    Raises:
+        Unreadable: a row without an id or a time.
+    """
+    return tuple(sorted(map(_event, rows), key=lambda event: event.at, reverse=True))
+
+
+def _event(row: Row) -> Event:
+    event_id, at = number(row, "event_id"), moment(row, "at")
+    if event_id is None or at is None:
+        raise Unreadable("event_id" if event_id is None else "at", None)
+    own = {name: cell for name, cell in row.items() if name not in _SYSTEM_PART}
+    data = [*_flat("", row.get("data")), *_flat("", own)]
+    return Event(event_id, at, text(row, "provider"), tuple(data))
+
+
+def _flat(name: str, cell: Cell) -> Iterator[tuple[str, str]]:
+    """The values of a cell, however the log nested them: UserData nests, classic EventData has no names [cap]."""
+    if isinstance(cell, str):
+        yield name, cell.strip()
+    elif isinstance(cell, tuple | list):
+        for one in cell:
+            yield from _flat(name, one)
+    elif isinstance(cell, Mapping):
+        for inner, one in cell.items():
+            yield from _flat(inner, one)
+
+
+def named_guest(event: Event) -> tuple[str, str]:
+    """The virtual machine that a VMMS event names: its id ("" where that is no GUID) and its name.
+
+    Older systems call the two Parameter1 and Parameter0, newer ones VmId and VmName [cap].
+    """
+    named = dict(event.data)
+    vm_id = guid(named.get("VmId") or named.get("Parameter1") or "")
+    name = named.get("VmName") or named.get("Parameter0") or ""
+    if not name:
+        name = next((value for value in event.texts if value and not guid(value)), "")
+    return vm_id or next(filter(None, map(guid, event.texts)), ""), name
+
+
+def is_clustering(event: Event) -> bool:
+    """Whether the cluster wrote it: other providers use the same numbers in the System log."""
+    return event.provider.casefold().endswith("failoverclustering")
+
+
+def says(event: Event, words: str) -> bool:
+    """Whether any value of the event contains these words."""
+    return any(words.casefold() in value.casefold() for value in event.texts)

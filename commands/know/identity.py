@@ -1,0 +1,33 @@
+"""Is this the machine we meant? Virtual-machine ids and BIOS GUIDs compared."""
+
+from __future__ import annotations
+
+import re
+from uuid import UUID
+
+_GUID = re.compile(r"\s*\{?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\}?\s*", re.IGNORECASE)
+_NOBODY = {UUID(int=0), UUID(int=2**128 - 1)}  # firmware that was never given an id
+
+
+def guid(text: str) -> str:
+    """The GUID in its plain form (upper case, no braces); "" where the text is none.
+
+    Event logs and cluster properties carry virtual-machine ids with and without braces, in either case [doc].
+    """
+    found = _GUID.fullmatch(text)
+    return found[1].upper() if found else ""
+
+
+def same_bios(one: str, other: str) -> bool:
+    """Whether two BIOS GUIDs are of one machine, whichever byte order each side prints.
+
+    SMBIOS stores the first three groups little-endian since version 2.6; Hyper-V's `BIOSGUID` and the guest's
+    `Win32_ComputerSystemProduct.UUID` were seen to disagree about it [mem], so both orders count as the same.
+    A GUID of all zeros or all ones identifies nobody.
+    """
+    if not guid(one) or not guid(other):
+        return False
+    left, right = UUID(guid(one)), UUID(guid(other))
+    if left in _NOBODY or right in _NOBODY:
+        return False
+    return left in (right, UUID(bytes_le=right.bytes))
