@@ -1,0 +1,13 @@
+"""Slack in and out; the only room that knows slack-bolt and slack-sdk.
+
+listen      every command, click, mention and view arrives here: acknowledged at once, then handed to `desk`
+desk        what is then done about it: person, pipeline, renderer, reply
+people      Slack user groups -> roles, live
+reply       how one person is answered: response_url, then an ephemeral, then a direct message
+outbox      how anything is sent: in order per channel, one a second, never blindly twice
+render/     pure: Report -> message
+message     a message, a file, and text from outside made harmless
+limits      Slack's numbers; check finds what breaks them, fit makes everything keep them
+socket      Socket Mode connections, watched
+manifest    the app's manifest, from the registry
+"""

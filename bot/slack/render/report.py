@@ -1,0 +1,176 @@
+"""A report as a message: verdict, what to do, evidence, what is not known; then the buttons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+
+from bot.slack import limits
+from bot.slack.message import Block, File, Message, escape, units, visible
+from bot.slack.render import figures
+from bot.slack.render.parts import (
+    ASK_AGAIN,
+    CSV,
+    EVIDENCE,
+    RUN,
+    SHARE,
+    actions,
+    button,
+    contexts,
+    header,
+    moment,
+    sections,
+)
+from bot.vocabulary.ask import Unanswered
+from bot.vocabulary.report import Finding, Fine, Report
+
+ONLY_YOU = "only you see this"
+_BOLD = 150  # a longer line is no heading any more
+_PARTS = 30  # sections before the rest goes into a file; the other blocks of a message need room too
+
+
+def report_message(report: Report, token: str, at: datetime, audience: str = ONLY_YOU) -> Message:
+    """The whole answer.
+
+    Args:
+        report: what was found.
+        token: of the answer; all that the buttons carry.
+        at: when it was asked, shown in each reader's own time zone.
+        audience: who sees it; mrkdwn.
+    """
+    shown, left_out = _within_reason([*_findings(report), *_unknowns(report), *_foot(report)])
+    blocks = (
+        *_head(report, at, audience),
+        *shown["found"],
+        *figures.chart_blocks(report.chart),
+        *figures.table_blocks(report.table),
+        *shown["unknown"],
+        *shown["foot"],
+        *_left_out(left_out),
+        *actions(_buttons(report, token)),
+    )
+    files = (File("answer.txt", report_title(report), report_text(report).encode()),) if left_out else ()
+    return Message(escape(report.summary) or escape(report.title) or "hvops", blocks, files)
+
+
+def finding_text(finding: Finding) -> str:
+    """One finding: its state and target first, then its lines in reading order."""
+    head = f"{finding.word} {finding.target}:"
+    whole = f"{head} {finding.says}"
+    first = f"*{escape(whole)}*" if len(whole) <= _BOLD else f"*{escape(head)}* {escape(finding.says)}"
+    return "\n".join([first, *(_labelled(label, says) for label, says in finding.lines)])
+
+
+def unknown_texts(unanswered: Sequence[Unanswered]) -> Iterator[str]:
+    """Who did not answer: alone in full, several of one kind together, each with its reason."""
+    ordered = sorted(unanswered, key=lambda one: one.kind)
+    for kind, group in groupby(ordered, key=lambda one: one.kind):
+        same = list(group)
+        if len(same) == 1:
+            one = same[0]
+            yield f"*UNKNOWN {escape(one.on)}:* {escape(_joined(one.kind, one.says, one.do))}"
+            continue
+        advice = dict.fromkeys(one.do for one in same if one.do)
+        lines = [f"*UNKNOWN ({len(same)}), {escape(kind)}:*", *_reasons(same), *(escape(do) for do in advice)]
+        yield "\n".join(lines)
+
+
+def report_title(report: Report) -> str:
+    """The title, without what could hide or reorder it."""
+    return visible(report.title) or "Answer"
+
+
+def report_text(report: Report) -> str:
+    """The whole report as plain text, for a file: nothing is left out."""
+    parts = [report_title(report), visible(report.summary)]
+    parts += [
+        "\n".join([f"{one.word} {one.target}: {one.says}", *(f"  {label}: {says}" for label, says in one.lines)])
+        for one in report.findings
+    ]
+    parts += [f"UNKNOWN {one.on}: {_joined(one.kind, one.says, one.do)}" for one in report.unanswered]
+    parts += [f"{fine.word}: {' '.join(fine.targets)} {fine.says}".rstrip() for fine in report.fine]
+    return "\n\n".join(visible(part, lines=True) for part in (*parts, *report.notes)) + "\n"
+
+
+def _head(report: Report, at: datetime, audience: str) -> Iterator[Block]:
+    yield header(report.title)
+    if units(report.title) > limits.HEADER_TEXT:
+        yield from sections(f"*{escape(report.title)}*")
+    answered = f"{report.answered:,} of {report.asked:,} {escape(report.of)} answered"
+    yield from contexts(" · ".join([answered, moment(at), audience]))
+
+
+def _findings(report: Report) -> Iterator[tuple[str, str]]:
+    yield from (("found", finding_text(finding)) for finding in report.findings)
+
+
+def _unknowns(report: Report) -> Iterator[tuple[str, str]]:
+    yield from (("unknown", text) for text in unknown_texts(report.unanswered))
+
+
+def _foot(report: Report) -> Iterator[tuple[str, str]]:
+    yield from (("foot", _fine(fine)) for fine in report.fine)
+    yield from (("foot", escape(note)) for note in report.notes)
+
+
+def _within_reason(texts: Iterable[tuple[str, str]]) -> tuple[dict[str, list[Block]], int]:
+    """As many parts as somebody would read, findings before all else, and how many were left out."""
+    shown: dict[str, list[Block]] = {"found": [], "unknown": [], "foot": []}
+    room, parts, left_out = limits.READABLE_TEXT, _PARTS, 0
+    for kind, text in texts:
+        made = contexts(text) if kind == "foot" else sections(text)
+        if left_out or len(made) > parts or units(text) > room:
+            left_out += 1
+            continue
+        room, parts = room - units(text), parts - len(made)
+        shown[kind] += made
+    return shown, left_out
+
+
+def _left_out(count: int) -> tuple[Block, ...]:
+    return contexts(f"*{count:,} more* in the file answer.txt, which holds the whole answer.") if count else ()
+
+
+def _fine(fine: Fine) -> str:
+    says = f" ({escape(fine.says)})" if fine.says else ""
+    names = [escape(name) for name in fine.targets]
+    shown: list[str] = []
+    for name in names:
+        if units(" ".join(shown)) + units(name) > limits.CONTEXT_TEXT // 2:
+            break
+        shown.append(name)
+    more = f" and {len(names) - len(shown):,} more" if len(shown) < len(names) else ""
+    return f"{escape(fine.word)}: {' '.join(shown)}{more}{says}"
+
+
+def _labelled(label: str, says: str) -> str:
+    return f"*{escape(label)}:* {escape(says, lines=True)}" if label else escape(says, lines=True)
+
+
+def _reasons(same: Sequence[Unanswered]) -> Iterator[str]:
+    """The targets by what they said: in one line where they all said the same."""
+    by_reason: dict[str, list[str]] = {}
+    for one in same:
+        by_reason.setdefault(one.says, []).append(one.on)
+    yield from (f"{escape(', '.join(names))}: {escape(says)}" for says, names in by_reason.items())
+
+
+def _joined(*sentences: str) -> str:
+    """Sentences in a row, each with its full stop."""
+    return " ".join(one if one.endswith((".", "?", "!")) else f"{one}." for one in sentences if one)
+
+
+def _buttons(report: Report, token: str) -> list[Block]:
+    """The primary one first. Where several want to be, the first one is."""
+    primary = next((at for at, remedy in enumerate(report.remedies) if remedy.primary), None)
+    by_hand = any(label == "By hand" for finding in report.findings for label, _ in finding.lines)
+    again = button("Look Again", ASK_AGAIN, token, primary=primary is None and by_hand)
+    runs = [
+        button(remedy.label, RUN, token, index=at, primary=at == primary) for at, remedy in enumerate(report.remedies)
+    ]
+    ours = [button("Evidence", EVIDENCE, token)]
+    if report.table is not None:
+        ours.append(button("Send CSV", CSV, token))
+    ours.append(button("Share", SHARE, token))
+    return sorted([*runs[: limits.ACTIONS_ELEMENTS - 4], again], key=lambda one: "style" not in one) + ours

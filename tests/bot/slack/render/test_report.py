@@ -1,0 +1,298 @@
+"""Reports as messages: whole messages for the known situations, and whatever hypothesis throws at the renderer."""
+
+import csv
+import io
+import json
+import re
+from datetime import UTC, datetime
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bot.slack.check import problems
+from bot.slack.fit import as_text, fit, weaker
+from bot.slack.message import unescape, visible
+from bot.slack.render.figures import csv_bytes
+from bot.slack.render.report import report_message, report_text
+from bot.vocabulary.ask import Unanswered
+from bot.vocabulary.report import Bar, Chart, Column, Finding, Fine, Remedy, Report, Severity, Table
+
+AT = datetime(2026, 3, 2, 22, 41, tzinfo=UTC)
+TIME = "<!date^1772491260^{time}|22:41 UTC>"
+
+nasty = st.sampled_from(
+    [
+        "",
+        " ",
+        "<!channel>",
+        "<@U0VICTIM>",
+        "&lt;&amp;>",
+        "a" * 4_000,
+        "\U0001f525" * 4_000,
+        "x y " * 1_000,
+        "\u202egnp.exe",
+        "\ud800",
+        "line\nbreak",
+        "=cmd|' /C calc'!A0",
+        "*_~`",
+    ]
+)
+words = st.one_of(nasty, st.text(max_size=200), st.from_regex(r"[a-z]{2,4}-[0-9]{2}", fullmatch=True))
+severities = st.sampled_from(list(Severity))
+findings = st.builds(Finding, severities, words, words, words, st.lists(st.tuples(words, words), max_size=4).map(tuple))
+unanswered = st.builds(Unanswered, words, words, words, words)
+columns = st.builds(Column, words, st.sampled_from(["text", "number"]), words)
+cells = st.one_of(words, st.integers().map(str), st.just(""), st.just("nan"), st.just("१"))
+
+
+@st.composite
+def tables(draw):
+    width = draw(st.integers(0, 24))
+    head = draw(st.lists(columns, min_size=width, max_size=width).map(tuple))
+    rows = draw(st.lists(st.lists(cells, min_size=width, max_size=width).map(tuple), max_size=4))
+    return Table(draw(words), head, tuple(rows * draw(st.sampled_from([1, 1, 60]))))
+
+
+charts = st.builds(
+    Chart,
+    words,
+    words,
+    st.lists(st.builds(Bar, words, st.integers(0, 10_000)), max_size=25).map(tuple),
+    st.lists(st.tuples(words, st.integers(0, 100)), max_size=2).map(tuple),
+)
+
+
+def _tuples(strategy, most):
+    return st.lists(strategy, max_size=4).flatmap(
+        lambda some: st.sampled_from([1, 1, most]).map(lambda times: tuple(some * times))
+    )
+
+
+reports = st.builds(
+    Report,
+    title=words,
+    summary=words,
+    of=words,
+    asked=st.integers(0, 2_000),
+    answered=st.integers(0, 2_000),
+    findings=_tuples(findings, 30),
+    unanswered=_tuples(unanswered, 30),
+    fine=_tuples(st.builds(Fine, words, st.lists(words, max_size=3).map(tuple), words), 10),
+    notes=_tuples(words, 10),
+    chart=st.none() | charts,
+    table=st.none() | tables(),
+    remedies=st.lists(st.builds(Remedy, words, words, st.booleans()), max_size=30).map(tuple),
+)
+
+
+def said(message):
+    return [unescape(part["text"]) for block in message.blocks for part in _texts(block)]
+
+
+def _texts(block):
+    if block["type"] in ("header", "section"):
+        yield block["text"]
+    if block["type"] == "context":
+        yield from block["elements"]
+
+
+def buttons(message):
+    return [
+        (one["text"]["text"], one["action_id"], one.get("value"), one.get("style"))
+        for block in message.blocks
+        if block["type"] == "actions"
+        for one in block["elements"]
+    ]
+
+
+def test_stuck_writer_whole(stuck_writer):
+    message = report_message(stuck_writer, "t0ken", AT)
+    assert said(message) == [
+        "prod: Hyper-V writer STUCK on hv03",
+        f"5 of 6 nodes answered · {TIME} · only you see this",
+        (
+            "*STUCK hv03: Microsoft Hyper-V VSS Writer*\n"
+            "[5] Waiting for completion · Retryable error. No backup runs.\n"
+            "*Means:* the next backup of hv03 is expected to fail for all 11 guests.\n"
+            "*Suspect:* test-tfs-01 (event 10102, 22:14)\n"
+            "*Next:* free space in the guest first."
+        ),
+        "*UNKNOWN hv05:* timed out. No answer in 20 s. Not counted as healthy.",
+        "STABLE: hv01 hv02 hv04 hv06 (11 writers each)",
+    ]
+    assert [block["type"] for block in message.blocks] == [
+        "header",
+        "context",
+        "section",
+        "section",
+        "context",
+        "actions",
+    ]
+    assert buttons(message) == [
+        ("Find Full Guests", "hvops:run:0", "t0ken", "primary"),
+        ("Look Again", "hvops:look-again", "t0ken", None),
+        ("Evidence", "hvops:evidence", "t0ken", None),
+        ("Share", "hvops:share", "t0ken", None),
+    ]
+    assert message.text == stuck_writer.summary
+    assert not problems(message)
+    assert not message.files
+
+
+def test_full_guests_whole(full_guests):
+    message = report_message(full_guests, "t0ken", AT)
+    kinds = [block["type"] for block in message.blocks]
+    assert kinds == (
+        [
+            "header",
+            "context",
+            "section",
+            "section",
+            "data_visualization",
+            "context",
+            "data_table",
+            "section",
+            "section",
+            "context",
+            "actions",
+        ]
+    )
+    assert message.blocks[4]["chart"] == {
+        "type": "bar",
+        "series": [
+            {
+                "name": "GB",
+                "data": [
+                    {"label": "test-tfs-01 C:", "value": 0},
+                    {"label": "sql-stage-02 L:", "value": 0.4},
+                    {"label": "file-01 D:", "value": 21},
+                ],
+            }
+        ],
+        "axis_config": {"categories": ["test-tfs-01 C:", "sql-stage-02 L:", "file-01 D:"], "y_label": "GB"},
+    }
+    table = message.blocks[6]
+    assert table["page_size"] == 10
+    assert [[cell["text"] for cell in row] for row in table["rows"]] == [
+        ["Guest", "Volume", "Free GB", "Node"],
+        ["test-tfs-01", "C:", "0", "hv03"],
+        ["sql-stage-02", "L:", "0.4", "hv01"],
+        ["crm-03", "—", "—", "hv02"],
+    ]
+    assert table["rows"][2][2] == {"type": "raw_number", "value": 0.4, "text": "0.4"}
+    assert "*UNKNOWN (2), timed out:*\nsap-old-01, sap-old-02: No answer in 20 s." in said(message)
+    assert "Full below: 1 GB" in said(message)
+    assert buttons(message)[0] == ("Look Again", "hvops:look-again", "t0ken", "primary")
+    assert ("Send CSV", "hvops:csv", "t0ken", None) in buttons(message)
+    assert not problems(message)
+
+
+def test_a_small_table_is_a_plain_one(full_guests):
+    table = Table("KBs", (Column("KB"), Column("Not listed on")), (("KB2607712", "hv02, hv05"),))
+    report = Report("prod: 2 nodes differ", "two differ", "nodes", 6, 6, table=table)
+    kinds = [block["type"] for block in report_message(report, "t", AT).blocks]
+    assert "table" in kinds
+    assert "data_table" not in kinds
+
+
+def test_only_the_first_of_several_primaries_is_primary():
+    remedies = (Remedy("One", "/one"), Remedy("Two", "/two", primary=True), Remedy("Three", "/three", primary=True))
+    shown = buttons(report_message(Report("t", "s", "nodes", 1, 1, remedies=remedies), "t", AT))
+    assert [name for name, _, _, style in shown if style] == ["Two"]
+    assert shown[0][:2] == ("Two", "hvops:run:1")
+
+
+def test_a_name_cannot_ring_a_channel():
+    report = Report(
+        "prod: <!channel> is full",
+        "<!channel> & <@U1>",
+        "guests",
+        1,
+        0,
+        findings=(Finding(Severity.FAULT, "FULL", "<!channel>", "is full", (("Means", "<!here>"),)),),
+        unanswered=(Unanswered("<!everyone>", "timed out", "<@U0VICTIM>"),),
+        fine=(Fine("FINE", ("<!subteam^S1>",)),),
+    )
+    message = report_message(report, "t", AT)
+    in_mrkdwn = message.text + json.dumps(list(_all_mrkdwn(message.blocks)))
+    assert "&lt;!channel&gt;" in in_mrkdwn
+    assert set(re.findall(r"<[^>]*>", in_mrkdwn)) == {TIME}
+
+
+def test_5000_rows_show_the_first_and_say_so(full_guests):
+    rows = tuple((f"vm-{at:04}", "C:", str(at), "hv01") for at in range(5_000))
+    table = Table("Volumes", full_guests.table.columns, rows)
+    report = Report("t", "s", "guests", 1, 1, table=table)
+    message = report_message(report, "t", AT)
+    assert not problems(message)
+    assert "The first 100 of 5,000 rows, 4 of 4 columns. Send CSV has all of them." in said(message)
+    assert len(list(csv.reader(io.StringIO(csv_bytes(table).decode("utf-8-sig"))))) == 5_001
+
+
+def test_csv_cells_are_no_formulas():
+    table = Table("t", (Column("Guest"), Column("Free", "number", "GB")), (("=cmd|'/C calc'!A0", "-1"),))
+    assert csv_bytes(table).decode("utf-8-sig") == "Guest,Free GB\r\n'=cmd|'/C calc'!A0,-1\r\n"
+
+
+def test_what_is_too_much_to_read_is_in_the_file():
+    findings = tuple(Finding(Severity.FAULT, "FULL", f"vm-{at:03}", "C: is full") for at in range(200))
+    message = report_message(Report("t", "s", "guests", 200, 200, findings=findings), "t", AT)
+    assert "*170 more* in the file answer.txt, which holds the whole answer." in said(message)
+    (file,) = message.files
+    assert all(f"vm-{at:03}" in file.content.decode() for at in range(200))
+    assert not problems(message)
+
+
+SLOW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@SLOW
+@given(reports)
+def test_any_report_is_within_the_limits_and_loses_no_finding(report):
+    message = fit(report_message(report, "t0ken", AT))
+    assert not problems(message)
+    json.dumps(message.blocks).encode()
+    everything = re.sub(r"\s+", "", as_text(message) + "".join(file.content.decode() for file in message.files))
+    for finding in report.findings:
+        assert re.sub(r"\s+", "", visible(finding.target)) in everything
+        assert re.sub(r"\s+", "", visible(finding.says)) in everything
+    for one in report.unanswered:
+        assert re.sub(r"\s+", "", visible(one.on)) in everything
+
+
+@SLOW
+@given(reports)
+def test_nothing_from_outside_becomes_a_mention_or_a_link(report):
+    message = fit(report_message(report, "t0ken", AT))
+    shown = [message.text, *_all_mrkdwn(message.blocks)]
+    assert set(re.findall(r"<[^>]*>?", "\n".join(shown))) <= {TIME}
+
+
+@SLOW
+@given(reports)
+def test_every_step_down_is_taken_and_ends_in_plain_text(report):
+    message = fit(report_message(report, "t0ken", AT))
+    seen = 0
+    while (lower := weaker(message)) is not None:
+        assert not problems(lower)
+        assert len(lower.blocks) < 60
+        message = lower
+        seen += 1
+        assert seen < 10
+    assert not message.blocks
+    assert message.text
+
+
+@SLOW
+@given(reports)
+def test_the_file_holds_every_word(report):
+    whole = report_text(report)
+    for finding in report.findings:
+        assert visible(finding.target, lines=True) in whole
+    whole.encode()
+
+
+def _all_mrkdwn(blocks):
+    for block in blocks:
+        texts = [block.get("text"), *block.get("elements", []), *block.get("fields", [])]
+        yield from (one["text"] for one in texts if isinstance(one, dict) and one.get("type") == "mrkdwn")
