@@ -1,0 +1,71 @@
+/* What stands around the conversation: who one is, the channels, the notice of what does not work right now. */
+
+import { fill, make, reconcile } from "./dom.js";
+import { avatar } from "./messages.js";
+
+/** The persons one can act as; a badge counts what they have not seen. */
+export function drawPeople(parent, store, become) {
+  const people = store.state?.people ?? [];
+  reconcile(parent, people.map((one) => personTab(one, store, become)));
+}
+
+function personTab(one, store, become) {
+  const chosen = one.name === store.as;
+  const build = () => {
+    const badge = !chosen && one.unread ? make("span.badge", { "aria-label": `${one.unread} unread` }, String(one.unread)) : null;
+    const node = make("button.person", { type: "button", role: "tab", "aria-selected": String(chosen), tabindex: chosen ? "0" : "-1" });
+    node.addEventListener("click", () => become(one.name));
+    node.addEventListener("keydown", (event) => walk(event, node));
+    return fill(node, avatar(one.name), make("span", {}, one.real_name || one.name), badge);
+  };
+  return { key: one.id, version: JSON.stringify([one, chosen]), build };
+}
+
+/** Arrow keys move along a row of tabs. */
+function walk(event, node) {
+  const next = { ArrowRight: node.nextElementSibling, ArrowLeft: node.previousElementSibling }[event.key];
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+}
+
+/** The channels, the conversation with the bot, and the bot's Home tab. */
+export function drawChannels(parent, store, go) {
+  const { state } = store;
+  if (!state) return;
+  const bot = state.bot;
+  const rows = state.channels.map((one) => channelRow(one, one.kind === "dm" ? `${bot.name}` : one.name, store, go));
+  const hasDm = state.channels.some((one) => one.kind === "dm");
+  const dm = hasDm ? [] : [row("dm", "", bot.name, "", store.channel === "dm", () => go("dm"))];
+  reconcile(parent, [...rows, ...dm, row("home", "⌂", "Home", "", store.channel === "home", () => go("home"))]);
+}
+
+function channelRow(one, name, store, go) {
+  const badge = one.unread && one.id !== store.channel ? String(one.unread) : "";
+  return row(one.id, one.kind === "dm" ? "" : "#", name, badge, one.id === store.channel, () => go(one.id));
+}
+
+function row(key, mark, name, badge, chosen, press) {
+  const build = () => {
+    const sign = mark ? make("span.sign", { "aria-hidden": "true" }, mark) : avatar(name, true);
+    const count = badge ? make("span.badge", { "aria-label": `${badge} unread` }, badge) : null;
+    const button = make("button", { type: "button", "aria-current": chosen ? "page" : null, onclick: press }, sign, make("span.name", {}, name), count);
+    return make("li", {}, button);
+  };
+  return { key, version: JSON.stringify([mark, name, badge, chosen]), build };
+}
+
+/** What does not work right now, said where everybody sees it. */
+export function drawNotice(parent, store) {
+  const says = troubleNow(store);
+  parent.hidden = !says;
+  if (parent.textContent !== says) parent.textContent = says;
+}
+
+function troubleNow(store) {
+  if (!store.linked) return "The practice server does not answer. Is `hvops demo` still running? This page tries again by itself.";
+  const bot = store.world?.bot;
+  if (bot && bot.state !== "running") return bot.says;
+  if (store.state && store.state.bot.connections === 0) return "The bot is not connected at the moment: what you type now may get no answer.";
+  return "";
+}
