@@ -1,0 +1,19 @@
+"""The ledger: one append-only, hash-chained table that is the state of everything.
+
+entry     canonical bytes, and the mac that chains them
+schema    tables, triggers and views
+store     the statements, one connection
+key       the key, outside the database
+anchors   heads remembered elsewhere, against truncation
+tickets   the check of every transition, and the derived tables
+filters   what a reader looks for
+book      append, read back
+verify    prove it
+"""
+
+from bot.ledger.book import Ledger
+from bot.ledger.entry import Draft, Entry
+from bot.ledger.filters import Filter
+from bot.ledger.verify import Verdict
+
+__all__ = ["Draft", "Entry", "Filter", "Ledger", "Verdict"]

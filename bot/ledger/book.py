@@ -1,0 +1,230 @@
+"""The ledger: append, read back, prove. One append-only, hash-chained table is the state of everything."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from bot.errors import LedgerError, TicketError
+from bot.ledger import tickets
+from bot.ledger.anchors import Anchor, Anchors, newest
+from bot.ledger.entry import Draft, Entry, chained, decoded, encoded, stamp
+from bot.ledger.filters import Filter
+from bot.ledger.key import make_key, read_key
+from bot.ledger.store import Store, previous_of
+from bot.ledger.verify import Verdict, verify
+from bot.mask import Mask
+from bot.ticket import KINDS, MAY_NAME_A_TICKET, TICKETED, Ticket
+
+PAGE = 1000  # entries read at once
+
+
+class Ledger:
+    """The ledger of one bot. Safe between threads, and between processes on one machine."""
+
+    def __init__(
+        self,
+        path: Path,
+        key_file: Path,
+        anchor_file: Path,
+        mask: Mask | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Open, or begin.
+
+        Args:
+            path: the SQLite file; made when missing.
+            key_file: the key; made when the ledger is empty and nothing else knows of an older one.
+            anchor_file: where every head is remembered, best on another machine.
+            mask: takes secrets out of whatever is appended.
+            clock: the time, for entries and for the clocks of tickets.
+
+        Raises:
+            LedgerError: it cannot be opened, the key is missing or wrong, or anchors know more than the ledger.
+        """
+        self.path, self.key_file, self.anchor_file = path, key_file, anchor_file
+        self._mask, self._clock = mask or Mask(), clock
+        self._seen = 0  # the highest number this process has seen; the ledger can only be longer
+        self._order = threading.Lock()
+        known = newest(anchor_file)
+        self._store = Store(path)
+        try:
+            self._key = self._open_key(known)
+            self._check_head(known)
+            self._anchors = Anchors(anchor_file)
+        except BaseException:
+            self._store.close()
+            raise
+        self._reader = Store(path, read_only=True)
+
+    def __enter__(self) -> Self:
+        """Use as a context manager."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the files. Appending afterwards raises LedgerError."""
+        self._reader.close()
+        self._store.close()
+        self._anchors.close()
+
+    def append(self, kind: str, actor: str, data: Mapping[str, Any], ticket: str | None = None) -> Entry:
+        """Append one entry in one transaction, on the disk when this returns.
+
+        Raises:
+            LedgerError: nothing was written.
+            TicketError: the ticket cannot make this transition; nothing was written.
+        """
+        return self.append_together(Draft(kind, actor, data, ticket))[0]
+
+    def append_together(self, *drafts: Draft) -> tuple[Entry, ...]:
+        """Append several entries, all or none: a voided plan and the proposal that replaces it."""
+        with self._store.transaction():
+            head = self._sound_head()
+            entries: list[Entry] = []
+            previous = previous_of(head)
+            for seq, draft in enumerate(drafts, decoded(head[0], head[2]).seq + 1 if head else 1):
+                entry = self._insert(seq, previous, draft)
+                entries.append(entry)
+                previous = entry.mac
+        with self._order:  # after the commit: an anchor never knows more than the disk
+            self._seen = max(self._seen, entries[-1].seq)
+            self._anchors.write(Anchor(entries[-1].seq, entries[-1].mac))
+        return tuple(entries)
+
+    def entry(self, seq: int) -> Entry | None:
+        """The entry of that number."""
+        return next(iter(self._reader.select("seq = ?", (seq,), 1)), None)
+
+    def head(self) -> Entry | None:
+        """The newest entry."""
+        return next(iter(self._reader.select("1", (), 1)), None)
+
+    def answer(self, token: str) -> Entry | None:
+        """The `answered` entry of a button's token."""
+        return next(iter(self._reader.select("kind = 'answered' AND answer = ?", (token,), 1)), None)
+
+    def entries(
+        self,
+        *,
+        kind: str | Collection[str] | None = None,
+        actor: str | None = None,
+        ticket: str | None = None,
+        target: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        text: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+        newest_first: bool = True,
+    ) -> list[Entry]:
+        """At most `limit` entries that match all that is given (see `Filter`), the newest first unless told."""
+        wanted = Filter(kind, actor, ticket, target, since, until, text, before)
+        return self._reader.select(*wanted.condition(), limit, newest_first=newest_first)
+
+    def every(self, wanted: Filter | None = None) -> Iterator[Entry]:
+        """All entries that match, oldest first, page by page: a whole ledger fits into no memory."""
+        wanted = wanted or Filter()
+        while page := self._reader.select(*wanted.condition(), PAGE, newest_first=False):
+            yield from page
+            wanted = replace(wanted, after=page[-1].seq)
+
+    def tickets(self, states: Collection[str] = ("proposed", "approved", "running", "interrupted")) -> list[str]:
+        """The ids of the tickets in those states, oldest first."""
+        return self._reader.tickets(states)
+
+    def ticket(self, ticket: str) -> Ticket | None:
+        """A ticket as its entries say."""
+        return tickets.current(self._reader, ticket)
+
+    def put_blob(self, data: bytes) -> str:
+        """Keep raw bytes beside the chain, without their secrets. Returns their SHA-256 in hexadecimal."""
+        masked = self._mask.bytes(data)
+        digest = hashlib.sha256(masked).hexdigest()
+        with self._store.transaction():
+            self._store.put_blob(digest, masked)
+        return digest
+
+    def blob(self, sha256: str) -> bytes | None:
+        """The bytes of that digest, or None where they have been dropped."""
+        return self._reader.blob(sha256)
+
+    def recall(self, on: str, what: str, since: datetime) -> list[dict[str, Any]]:
+        """The samples that earlier answers carried about a target: their fields and "at", oldest first."""
+        return [{**json.loads(fields or "{}"), "at": at} for at, fields in self._reader.samples(on, what, stamp(since))]
+
+    def verify(self, anchor_file: Path | None = None) -> Verdict:
+        """Prove the whole ledger, on a connection of its own, while others append."""
+        return verify(self.path, self._key, anchor_file or self.anchor_file)
+
+    def rebuild(self) -> None:
+        """Make the derived tables afresh from the entries."""
+        with self._store.transaction():
+            tables = tickets.derived(self._store)
+            self._store.rebuild(list(tables.rows.values()), tables.locks)
+
+    @property
+    def trouble(self) -> str:
+        """Why the last anchor was not written, or ""."""
+        return self._anchors.trouble
+
+    def _insert(self, seq: int, previous: bytes, draft: Draft) -> Entry:
+        if draft.kind not in KINDS:
+            raise LedgerError(f"There is no kind of entry named {draft.kind!r}.")
+        if draft.ticket is not None and draft.kind not in TICKETED | MAY_NAME_A_TICKET:
+            raise TicketError(f"An entry {draft.kind} belongs to no ticket.")
+        draft = Draft(draft.kind, draft.actor, self._mask.data(draft.data), draft.ticket)
+        at, ticket = stamp(self._clock()), draft.ticket
+        if draft.kind in TICKETED:
+            ticket = tickets.check(self._store, draft, at)
+        elif ticket is not None:
+            tickets.must_exist(self._store, ticket)
+        body = encoded(seq, at, draft, ticket)
+        mac = chained(self._key, previous, body)
+        self._store.insert(seq, body, previous, mac)
+        return decoded(body, mac)
+
+    def _sound_head(self) -> tuple[bytes, bytes, bytes] | None:
+        """The head, if it is what our key wrote and no shorter than before. Inside a transaction."""
+        head = self._store.head()
+        number = decoded(head[0], head[2]).seq if head else 0
+        if number < self._seen:
+            raise LedgerError(
+                f"{self.path}: entries {number + 1} to {self._seen} have vanished. Run hvops audit verify."
+            )
+        if head and chained(self._key, head[1], head[0]) != head[2]:
+            raise LedgerError(
+                f"{self.path}: entry {number} was not written with the key in {self.key_file}: the key is a wrong one, "
+                "or the entry was altered. Run hvops audit verify."
+            )
+        return head
+
+    def _open_key(self, known: Anchor | None) -> bytes:
+        """The key; made only for a ledger that is empty and that nobody knows to have been longer."""
+        with self._store.transaction():
+            if self.key_file.exists() or self._store.head() is not None:
+                return read_key(self.key_file)
+            self._refuse_a_new_beginning(known, 0)
+            return make_key(self.key_file)
+
+    def _check_head(self, known: Anchor | None) -> None:
+        with self._store.transaction():
+            head = self._sound_head()
+            self._seen = decoded(head[0], head[2]).seq if head else 0
+            self._refuse_a_new_beginning(known, self._seen)
+
+    def _refuse_a_new_beginning(self, known: Anchor | None, length: int) -> None:
+        if known is not None and known.seq > length:
+            raise LedgerError(
+                f"{self.path} ends at entry {length}, but {self.anchor_file} knows entry {known.seq}: newer entries are "
+                "gone. Put the right ledger back. Only if it is lost for good: keep the anchor file under another name."
+            )

@@ -1,0 +1,54 @@
+"""The key of the ledger: 32 random bytes in a file of its own, outside the database.
+
+Whoever has the key can write a ledger that verifies; whoever has only the database cannot. The key is made once,
+at the first start of an empty ledger, and never again: a new key beside old entries would make all of them look
+forged, or hide that somebody took the ledger away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+from bot.errors import LedgerError
+
+LENGTH = 32
+
+
+def read_key(path: Path) -> bytes:
+    """Read the key. Raises LedgerError where it is missing or is no key."""
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        raise LedgerError(
+            f"{path}: the key of the ledger is missing. Put it back from where it is kept; "
+            "without it nothing can be appended or verified, and no new key is made beside old entries."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise LedgerError(f"{path}: the key of the ledger cannot be read: {error}.") from error
+    with contextlib.suppress(ValueError):
+        key = bytes.fromhex(text)
+        if len(key) == LENGTH:
+            return key
+    raise LedgerError(f"{path}: this is no key of a ledger; one is {2 * LENGTH} hexadecimal digits. Put it back.")
+
+
+def make_key(path: Path) -> bytes:
+    """Make the key, whole or not at all, readable by this account only. Another process's key wins."""
+    try:
+        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise LedgerError(f"{path}: the key of the ledger cannot be made: {error.strerror}.") from error
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(LENGTH) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)  # unlike a rename, never replaces
+    finally:
+        os.unlink(draft)  # noqa: PTH108 - beside os.link
+    return read_key(path)

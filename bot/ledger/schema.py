@@ -1,0 +1,163 @@
+"""The tables, as SQLite keeps them. Everything but `body`, `previous`, `mac` and the blobs follows from the bodies.
+
+Columns are generated from the canonical bytes, so that no column can say something else than what was hashed.
+Triggers refuse to change or delete an entry, and keep the `ticket` and `lock` tables, which are there for lists
+and as a second lock; both can be rebuilt from the entries. Views are for people who open the file in Datasette.
+"""
+
+# ruff: noqa: S608 - every part of these statements is a constant of this file
+
+from __future__ import annotations
+
+VERSION = 1  # PRAGMA user_version
+
+_ENDS = "'declined', 'withdrawn', 'expired', 'lapsed', 'voided', 'done', 'failed', 'cancelled', 'closed'"
+
+ENTRY = """
+CREATE TABLE entry (
+    seq INTEGER PRIMARY KEY CHECK (seq = json_extract(body, '$.seq')),
+    body TEXT NOT NULL,
+    previous BLOB NOT NULL UNIQUE CHECK (length(previous) = 32),
+    mac BLOB NOT NULL CHECK (length(mac) = 32),
+    at TEXT NOT NULL AS (json_extract(body, '$.at')),
+    kind TEXT NOT NULL AS (json_extract(body, '$.kind')),
+    actor TEXT NOT NULL AS (json_extract(body, '$.actor')),
+    ticket TEXT AS (json_extract(body, '$.ticket')),
+    target TEXT AS (json_extract(body, '$.data.target')),
+    line TEXT AS (json_extract(body, '$.data.line')),
+    verdict TEXT AS (json_extract(body, '$.data.verdict')),
+    answer TEXT AS (json_extract(body, '$.data.answer'))
+) STRICT"""
+
+TABLES = {
+    "entry": ENTRY,
+    "blob": """
+CREATE TABLE blob (
+    sha256 TEXT NOT NULL PRIMARY KEY,
+    bytes BLOB NOT NULL
+) STRICT, WITHOUT ROWID""",
+    "ticket": """
+CREATE TABLE ticket (
+    id TEXT NOT NULL PRIMARY KEY,
+    number INTEGER NOT NULL UNIQUE,
+    state TEXT NOT NULL,
+    ending TEXT NOT NULL,
+    requester TEXT NOT NULL,
+    approver TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    open_until TEXT NOT NULL,
+    start_by TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    target TEXT NOT NULL,
+    line TEXT NOT NULL,
+    first_entry INTEGER NOT NULL,
+    last_entry INTEGER NOT NULL
+) STRICT, WITHOUT ROWID""",
+    "lock": """
+CREATE TABLE lock (
+    name TEXT NOT NULL PRIMARY KEY,
+    ticket TEXT NOT NULL
+) STRICT, WITHOUT ROWID""",
+}
+
+INDEXES = {
+    "entry_kind": "CREATE INDEX entry_kind ON entry (kind, at)",
+    "entry_ticket": "CREATE INDEX entry_ticket ON entry (ticket) WHERE ticket IS NOT NULL",
+    "entry_answer": "CREATE UNIQUE INDEX entry_answer ON entry (answer) WHERE kind = 'answered'",
+    "one_proposal": "CREATE UNIQUE INDEX one_proposal ON entry (ticket) WHERE kind = 'proposed'",
+    "one_decision": """CREATE UNIQUE INDEX one_decision ON entry (ticket)
+    WHERE kind IN ('approved', 'declined', 'expired')""",
+    "one_end": f"CREATE UNIQUE INDEX one_end ON entry (ticket) WHERE kind IN ({_ENDS})",
+    "one_attempt": """CREATE UNIQUE INDEX one_attempt ON entry (ticket, json_extract(body, '$.data.attempt'))
+    WHERE kind IN ('started', 'resumed')""",
+    "one_intent": """CREATE UNIQUE INDEX one_intent ON entry (ticket, json_extract(body, '$.data.step'),
+    json_extract(body, '$.data.round'), json_extract(body, '$.data.attempt')) WHERE kind = 'intent'""",
+    "ticket_state": "CREATE INDEX ticket_state ON ticket (state, number)",
+}
+
+TRIGGERS = {
+    "entry_follows": """
+CREATE TRIGGER entry_follows BEFORE INSERT ON entry
+WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM entry)
+  OR NEW.previous IS NOT coalesce((SELECT mac FROM entry ORDER BY seq DESC LIMIT 1), zeroblob(32))
+BEGIN
+    SELECT RAISE(ABORT, 'an entry follows the newest one');
+END""",
+    "entry_stays": """
+CREATE TRIGGER entry_stays BEFORE UPDATE ON entry
+BEGIN
+    SELECT RAISE(ABORT, 'an entry is never changed');
+END""",
+    "entry_remains": """
+CREATE TRIGGER entry_remains BEFORE DELETE ON entry
+BEGIN
+    SELECT RAISE(ABORT, 'an entry is never deleted');
+END""",
+    "blob_stays": """
+CREATE TRIGGER blob_stays BEFORE UPDATE ON blob
+BEGIN
+    SELECT RAISE(ABORT, 'a blob is never changed; it may be deleted');
+END""",
+    "ticket_opens": """
+CREATE TRIGGER ticket_opens AFTER INSERT ON entry WHEN NEW.kind = 'proposed'
+BEGIN
+    INSERT INTO ticket VALUES (
+        NEW.ticket, CAST(substr(NEW.ticket, 3) AS INTEGER), 'proposed', '', NEW.actor, '',
+        json_extract(NEW.body, '$.data.digest'), json_extract(NEW.body, '$.data.open_until'), '', 0,
+        coalesce(NEW.target, ''), coalesce(NEW.line, ''), NEW.seq, NEW.seq);
+END""",
+    "ticket_moves": f"""
+CREATE TRIGGER ticket_moves AFTER INSERT ON entry
+WHEN NEW.ticket IS NOT NULL AND NEW.kind NOT IN ('proposed', 'refused', 'clicked', 'shown')
+BEGIN
+    UPDATE ticket SET
+        state = CASE
+            WHEN NEW.kind = 'approved' THEN 'approved'
+            WHEN NEW.kind IN ('started', 'resumed') THEN 'running'
+            WHEN NEW.kind = 'interrupted' THEN 'interrupted'
+            WHEN NEW.kind IN ({_ENDS}) THEN 'ended'
+            ELSE state END,
+        ending = CASE WHEN NEW.kind IN ({_ENDS}) THEN NEW.kind ELSE ending END,
+        approver = CASE WHEN NEW.kind = 'approved' THEN json_extract(NEW.body, '$.data.by') ELSE approver END,
+        start_by = CASE WHEN NEW.kind = 'approved' THEN json_extract(NEW.body, '$.data.start_by') ELSE start_by END,
+        attempt = CASE WHEN NEW.kind IN ('started', 'resumed')
+            THEN json_extract(NEW.body, '$.data.attempt') ELSE attempt END,
+        last_entry = NEW.seq
+    WHERE id = NEW.ticket;
+END""",
+    "locks_taken": """
+CREATE TRIGGER locks_taken AFTER INSERT ON entry WHEN NEW.kind = 'started'
+BEGIN
+    DELETE FROM lock WHERE ticket = json_extract(NEW.body, '$.data.takes_over')
+        AND name IN (SELECT value FROM json_each(NEW.body, '$.data.locks'));
+    INSERT INTO lock SELECT DISTINCT value, NEW.ticket FROM json_each(NEW.body, '$.data.locks');
+END""",
+    "locks_released": f"""
+CREATE TRIGGER locks_released AFTER INSERT ON entry WHEN NEW.kind IN ({_ENDS})
+BEGIN
+    DELETE FROM lock WHERE ticket = NEW.ticket;
+END""",
+}
+
+VIEWS = {
+    "timeline": """
+CREATE VIEW timeline AS
+SELECT seq, at, kind, actor, ticket, target, line,
+    coalesce(verdict, json_extract(body, '$.data.why'), json_extract(body, '$.data.says')) AS says
+FROM entry ORDER BY seq DESC""",
+    "questions": """
+CREATE VIEW questions AS
+SELECT asked.seq, asked.at, asked.actor, asked.line, asked.target, later.kind AS outcome,
+    coalesce(later.verdict, json_extract(later.body, '$.data.why')) AS says,
+    json_extract(later.body, '$.data.seconds_tenths') / 10.0 AS seconds
+FROM entry AS asked
+LEFT JOIN entry AS later ON later.seq > asked.seq AND later.seq < asked.seq + 1000
+    AND later.kind IN ('answered', 'refused') AND json_extract(later.body, '$.data.asked') = asked.seq
+WHERE asked.kind = 'asked' ORDER BY asked.seq DESC""",
+    "refusals": """
+CREATE VIEW refusals AS
+SELECT seq, at, actor, line, json_extract(body, '$.data.kind') AS because, json_extract(body, '$.data.why') AS says
+FROM entry WHERE kind = 'refused' ORDER BY seq DESC""",
+}
+
+EVERYTHING = {name: sql.strip() for name, sql in (TABLES | INDEXES | TRIGGERS | VIEWS).items()}

@@ -1,0 +1,218 @@
+"""The statements: the only place that speaks SQL to SQLite, so that another database can stand here.
+
+One `Store` is one connection under one lock. Writes happen inside `transaction()`, which takes SQLite's write lock
+at once (BEGIN IMMEDIATE): whoever reads the head there is the only one who can append to it, in any process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlite_utils
+
+from bot.errors import LedgerError
+from bot.ledger import schema
+from bot.ledger.entry import FIRST, Entry, decoded
+
+BUSY_SECONDS = 10.0  # how long to wait for another process's transaction, which lasts milliseconds
+_NEWEST = "SELECT body, previous, mac FROM entry ORDER BY seq DESC LIMIT 1"
+
+
+class Store:
+    """One connection to the ledger's database. Safe between threads."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open, and make the tables in a new file. Raises LedgerError."""
+        self.path = path
+        self._lock = threading.RLock()
+        with _translated(path):
+            connection = _connect(path, read_only=read_only)
+        try:
+            with _translated(path):
+                self._database = sqlite_utils.Database(connection, execute_plugins=False)
+                self._prepare(read_only=read_only)
+        except BaseException:
+            connection.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._database.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Hold SQLite's write lock: everything inside is committed, or nothing is. Raises LedgerError."""
+        with self._lock, _translated(self.path):
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._database.execute("COMMIT")
+            except BaseException:
+                self._database.rollback()
+                raise
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything read inside is of one moment, however long it takes."""
+        with self._lock, _translated(self.path):
+            self._database.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._database.rollback()
+
+    def head(self) -> tuple[bytes, bytes, bytes] | None:
+        """Body, previous mac and mac of the newest entry; None in an empty ledger."""
+        found = self.rows(f"SELECT CAST(body AS BLOB), previous, mac FROM ({_NEWEST})")  # noqa: S608 - a constant
+        return found[0] if found else None
+
+    def insert(self, seq: int, body: bytes, previous: bytes, mac: bytes) -> None:
+        """Append an entry; the columns and the ticket table follow by themselves."""
+        row = (seq, body.decode("utf-8"), previous, mac)
+        self.write("INSERT INTO entry (seq, body, previous, mac) VALUES (?, ?, ?, ?)", row)
+
+    def select(self, where: str, parameters: Sequence[Any], limit: int, *, newest_first: bool = True) -> list[Entry]:
+        """Entries that match a condition of ours; values only through parameters."""
+        order = "DESC" if newest_first else "ASC"
+        sql = f"SELECT body, mac FROM entry WHERE {where} ORDER BY seq {order} LIMIT ?"  # noqa: S608 - our conditions
+        return [decoded(body, mac) for body, mac in self.rows(sql, (*parameters, limit))]
+
+    def next_ticket(self) -> str:
+        """The id of the next ticket. Only sure inside a transaction."""
+        number = self.rows("SELECT coalesce(max(number), 0) + 1 FROM ticket")[0][0]
+        return f"T-{number}"
+
+    def has_ticket(self, ticket: str) -> bool:
+        """Whether there is that ticket."""
+        return bool(self.rows("SELECT 1 FROM ticket WHERE id = ?", (ticket,)))
+
+    def tickets(self, states: Collection[str]) -> list[str]:
+        """The ids of the tickets in those states, oldest first."""
+        marks = ", ".join("?" * len(states))
+        sql = f"SELECT id FROM ticket WHERE state IN ({marks}) ORDER BY number"  # noqa: S608 - question marks
+        return [row[0] for row in self.rows(sql, tuple(states))]
+
+    def of_ticket(self, ticket: str) -> list[Entry]:
+        """All entries of a ticket, oldest first."""
+        return self.select("ticket = ?", (ticket,), -1, newest_first=False)
+
+    def of_all_tickets(self) -> Iterator[Entry]:
+        """All entries of all tickets, oldest first."""
+        for body, mac in self.stream("SELECT body, mac FROM entry WHERE ticket IS NOT NULL ORDER BY seq"):
+            yield decoded(body, mac)
+
+    def last_switch(self) -> str:
+        """The newest of the entries stop and go, by its kind; empty before the first."""
+        found = self.rows("SELECT kind FROM entry WHERE kind IN ('stop', 'go') ORDER BY seq DESC LIMIT 1")
+        return str(found[0][0]) if found else ""
+
+    def locks(self) -> dict[str, str]:
+        """Which ticket holds which lock."""
+        return dict(self.rows("SELECT name, ticket FROM lock"))
+
+    def put_blob(self, sha256: str, data: bytes) -> None:
+        """Keep bytes by their digest; the same bytes are kept once."""
+        self.write("INSERT INTO blob VALUES (?, ?) ON CONFLICT DO NOTHING", (sha256, data))
+
+    def blob(self, sha256: str) -> bytes | None:
+        """The bytes of that digest, or None where they were dropped or never were."""
+        found = self.rows("SELECT bytes FROM blob WHERE sha256 = ?", (sha256,))
+        return bytes(found[0][0]) if found else None
+
+    def samples(self, on: str, what: str, since: str) -> list[tuple[str, str]]:
+        """Time and fields (JSON) of the samples that answers carried about a target, oldest first."""
+        sql = """SELECT entry.at, json_extract(sample.value, '$.fields')
+            FROM entry, json_each(entry.body, '$.data.samples') AS sample
+            WHERE entry.kind = 'answered' AND entry.at >= ?
+                AND lower(json_extract(sample.value, '$.on')) = lower(?) AND json_extract(sample.value, '$.what') = ?
+            ORDER BY entry.seq, sample.key"""
+        return self.rows(sql, (since, on, what))
+
+    def rebuild(self, tickets: Sequence[Mapping[str, Any]], locks: Mapping[str, str]) -> None:
+        """Put the derived tables back to what the entries say. Inside a transaction."""
+        self.write("DELETE FROM ticket")
+        self.write("DELETE FROM lock")
+        for row in tickets:
+            names, marks = ", ".join(row), ", ".join("?" * len(row))
+            self.write(f"INSERT INTO ticket ({names}) VALUES ({marks})", tuple(row.values()))  # noqa: S608 - our columns
+        for name, ticket in locks.items():
+            self.write("INSERT INTO lock VALUES (?, ?)", (name, ticket))
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Read all rows. Raises LedgerError."""
+        with self._lock, _translated(self.path):
+            return list(self._database.execute(sql, parameters).fetchall())
+
+    def stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """Read rows one by one; for a connection of one's own, inside `snapshot()`. Raises LedgerError."""
+        with _translated(self.path):
+            yield from self._database.execute(sql, parameters)
+
+    def write(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """Run one statement that writes."""
+        with self._lock, _translated(self.path):
+            self._database.execute(sql, parameters)
+
+    def _prepare(self, *, read_only: bool) -> None:
+        if not read_only:
+            self._database.enable_wal()
+            # FULL: an entry that was answered for is on the disk, not in a cache, when the power fails.
+            self._database.execute("PRAGMA synchronous=FULL")
+            with self.transaction():
+                if self._version() == 0:
+                    for statement in schema.EVERYTHING.values():
+                        self._database.execute(statement)
+                    self._database.execute(f"PRAGMA user_version={schema.VERSION}")
+        version = self._version()
+        if version != schema.VERSION:
+            raise LedgerError(f"{self.path}: not a ledger of this version (found {version}, know {schema.VERSION}).")
+
+    def _version(self) -> int:
+        return int(self._database.execute("PRAGMA user_version").fetchone()[0])
+
+
+def previous_of(head: tuple[bytes, bytes, bytes] | None) -> bytes:
+    """What the next entry chains to."""
+    return bytes(head[2]) if head else FIRST
+
+
+def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    if read_only:
+        return _connect_to_read(path)
+    # Made before SQLite does, so that nobody else can read it even for a moment; its -wal and -shm inherit the mode.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    return sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open without any way to write. A copy in a read-only place needs `immutable`: it has no -shm to share."""
+    address = path.absolute().as_uri()
+    if not path.exists():
+        raise FileNotFoundError(path)
+    alone = not path.with_name(f"{path.name}-wal").exists() and not os.access(path.parent, os.W_OK)
+    mode = "mode=ro&immutable=1" if alone else "mode=ro"
+    return sqlite3.connect(
+        f"{address}?{mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+
+
+@contextlib.contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the file system say into LedgerError, once, here."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise LedgerError(f"{path}: the ledger cannot be used now: {error}. Nothing was written.") from error
+    except sqlite3.DatabaseError as error:
+        raise LedgerError(f"{path}: the ledger refuses this, or is damaged: {error}. Nothing was written.") from error
+    except FileNotFoundError as error:
+        raise LedgerError(f"{path}: there is no such ledger, or no such directory.") from error
+    except OSError as error:
+        raise LedgerError(f"{path}: {error.strerror or error}. Nothing was written.") from error

@@ -1,0 +1,288 @@
+"""A ticket's state is the fold of its entries; this is the fold.
+
+    none --proposed--> PROPOSED
+    PROPOSED     approved -> APPROVED     declined | withdrawn | expired -> ended
+    APPROVED     started -> RUNNING       withdrawn | lapsed | voided -> ended
+    RUNNING      intent | outcome | hand | cancel-asked    stay RUNNING
+                 resumed (after a restart: attempt + 1)    stays RUNNING
+                 done | failed | cancelled -> ended        interrupted -> INTERRUPTED
+    INTERRUPTED  resumed (by a person) -> RUNNING          closed -> ended
+
+Pure: no clock, no database. The ledger folds inside the transaction of every append, so a transition that is
+refused here never becomes an entry. Times are compared as the entries state them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from bot.errors import AlreadyDecided, Expired, Locked, Stopped, TicketError
+
+TICKETLESS = frozenset(
+    {"asked", "answered", "refused", "clicked", "shown", "stop", "go", "anchor"}
+    | {"watch-added", "watch-removed", "watch-ran"}
+)
+MAY_NAME_A_TICKET = frozenset({"refused", "clicked", "shown"})  # about a ticket, without moving it
+DECISIONS = frozenset({"approved", "declined", "expired"})
+ENDS = frozenset({"declined", "withdrawn", "expired", "lapsed", "voided", "done", "failed", "cancelled", "closed"})
+RUN = frozenset({"started", "intent", "outcome", "hand", "cancel-asked", "resumed", "interrupted"})
+TICKETED = frozenset({"proposed", "approved"}) | ENDS | RUN
+KINDS = TICKETLESS | TICKETED
+
+
+class State(StrEnum):
+    """Where a ticket stands."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What the entries of one ticket come to.
+
+    Attributes:
+        end: the kind of the entry that ended it, "" while it is open.
+        second_person: whether somebody else than the requester has to approve.
+        intent: the step, round and attempt of an act in flight, None between acts.
+        intents: every (step, round, attempt) that was ever begun: none begins twice.
+        locks: what it holds now; an interrupted ticket keeps its locks.
+    """
+
+    id: str
+    state: State
+    requester: str
+    digest: str
+    open_until: str
+    second_person: bool
+    approver: str = ""
+    start_by: str = ""
+    attempt: int = 0
+    intent: tuple[str, int, int] | None = None
+    intents: frozenset[tuple[str, int, int]] = frozenset()
+    locks: frozenset[str] = frozenset()
+    cancel_asked: bool = False
+    end: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One entry about to be folded. `at` is the entry's own time, ISO 8601 in UTC."""
+
+    kind: str
+    actor: str
+    at: str
+    data: Mapping[str, Any]
+
+
+def fold(ticket_id: str, steps: Iterable[Step]) -> Ticket | None:
+    """Fold all entries of one ticket; None where there are none. Raises TicketError."""
+    ticket: Ticket | None = None
+    for step in steps:
+        ticket = after(ticket_id, ticket, step)
+    return ticket
+
+
+def after(ticket_id: str, ticket: Ticket | None, step: Step) -> Ticket:
+    """The ticket after one more entry.
+
+    Raises:
+        AlreadyDecided: somebody decided, or ended it, before.
+        Expired: too late to approve or to start; or too early to call it expired.
+        TicketError: any other transition that does not exist.
+    """
+    if step.kind == "proposed":
+        if ticket is not None:
+            raise TicketError(f"{ticket_id} has been proposed already.")
+        return _proposed(ticket_id, step)
+    if ticket is None:
+        raise TicketError(f"There is no ticket {ticket_id}.")
+    move = _MOVES.get((ticket.state, step.kind))
+    if move is None:
+        raise _no_such_move(ticket, step.kind)
+    return move(ticket, step)
+
+
+def check_locks(ticket: str, wanted: Iterable[str], held: Mapping[str, str], takes_over: str = "") -> None:
+    """Refuse to start while others hold what is needed. `held` is lock -> ticket. Raises Locked."""
+    for lock in sorted(wanted):
+        holder = held.get(lock, ticket)
+        if holder not in (ticket, takes_over):
+            raise Locked(f"{ticket} cannot start: {holder} holds {lock}. Wait until it ends, or close it.")
+
+
+def check_stop(ticket: str, kind: str, *, stopped: bool) -> None:
+    """Refuse to begin anything while `/hvops stop` is in force. What is under way may still be recorded."""
+    if stopped and kind in ("started", "intent"):
+        raise Stopped(f"{ticket}: /hvops stop is in force; nothing begins until /hvops go.")
+
+
+def _proposed(ticket_id: str, step: Step) -> Ticket:
+    return Ticket(
+        id=ticket_id,
+        state=State.PROPOSED,
+        requester=step.actor,
+        digest=_text(ticket_id, step, "digest"),
+        open_until=_time(ticket_id, step, "open_until"),
+        second_person=_text(ticket_id, step, "policy") != "confirm",
+    )
+
+
+def _approved(ticket: Ticket, step: Step) -> Ticket:
+    if _moment(step.at) > _moment(ticket.open_until):
+        raise Expired(f"{ticket.id} was open until {ticket.open_until}; propose it again.")
+    by = _text(ticket.id, step, "by")
+    if ticket.second_person and by == ticket.requester:
+        raise TicketError(f"{ticket.id}: you asked, so somebody else of the approvers decides.")
+    return replace(ticket, state=State.APPROVED, approver=by, start_by=_time(ticket.id, step, "start_by"))
+
+
+def _ended(ticket: Ticket, step: Step) -> Ticket:
+    return replace(ticket, state=State.ENDED, end=step.kind, locks=frozenset())
+
+
+def _expired(ticket: Ticket, step: Step) -> Ticket:
+    if _moment(step.at) < _moment(ticket.open_until):
+        raise TicketError(f"{ticket.id} is open until {ticket.open_until}; it has not expired.")
+    return _ended(ticket, step)
+
+
+def _lapsed(ticket: Ticket, step: Step) -> Ticket:
+    if _moment(step.at) < _moment(ticket.start_by):
+        raise TicketError(f"{ticket.id} may start until {ticket.start_by}; it has not lapsed.")
+    return _ended(ticket, step)
+
+
+def _started(ticket: Ticket, step: Step) -> Ticket:
+    if _moment(step.at) > _moment(ticket.start_by):
+        raise Expired(f"{ticket.id} had to start by {ticket.start_by}; the approval has lapsed.")
+    locks = step.data.get("locks")
+    if not isinstance(locks, (list, tuple)) or not all(isinstance(lock, str) and lock for lock in locks):
+        raise TicketError(f"{ticket.id}: a start names its locks.")
+    return _next_attempt(replace(ticket, locks=frozenset(locks)), step)
+
+
+def _next_attempt(ticket: Ticket, step: Step) -> Ticket:
+    """Start or resume. An act in flight stays in flight: it must be asked about before another begins."""
+    attempt = _whole(ticket.id, step, "attempt")
+    if attempt != ticket.attempt + 1:
+        raise TicketError(f"{ticket.id}: attempt {attempt} cannot follow attempt {ticket.attempt}.")
+    return replace(ticket, state=State.RUNNING, attempt=attempt)
+
+
+def _intent(ticket: Ticket, step: Step) -> Ticket:
+    begins = _act(ticket, step)
+    if ticket.intent is not None and (ticket.intent[2] == ticket.attempt or ticket.intent[:2] != begins[:2]):
+        raise TicketError(f"{ticket.id}: step {ticket.intent[0]} is in flight; what became of it is not recorded yet.")
+    if begins in ticket.intents:
+        raise TicketError(f"{ticket.id}: step {begins[0]}, round {begins[1]}, has begun already in this attempt.")
+    return replace(ticket, intent=begins, intents=ticket.intents | {begins})
+
+
+def _outcome(ticket: Ticket, step: Step) -> Ticket:
+    told = _act(ticket, step)
+    if ticket.intent is None or ticket.intent[:2] != told[:2]:
+        raise TicketError(f"{ticket.id}: step {told[0]}, round {told[1]}, is not in flight.")
+    return replace(ticket, intent=None)
+
+
+def _settled(ticket: Ticket, step: Step) -> Ticket:
+    """An end that claims to know how things stand."""
+    if ticket.intent is not None:
+        raise TicketError(f"{ticket.id}: step {ticket.intent[0]} is in flight; nobody knows yet how it ended.")
+    return _ended(ticket, step)
+
+
+def _interrupted(ticket: Ticket, _step: Step) -> Ticket:
+    return replace(ticket, state=State.INTERRUPTED)
+
+
+def _hand(ticket: Ticket, step: Step) -> Ticket:
+    _text(ticket.id, step, "by")
+    return ticket
+
+
+def _cancel_asked(ticket: Ticket, step: Step) -> Ticket:
+    _text(ticket.id, step, "by")
+    return replace(ticket, cancel_asked=True)
+
+
+def _closed(ticket: Ticket, step: Step) -> Ticket:
+    _text(ticket.id, step, "by")
+    _text(ticket.id, step, "why")
+    return _ended(ticket, step)
+
+
+_MOVES: Mapping[tuple[State, str], Callable[[Ticket, Step], Ticket]] = {
+    (State.PROPOSED, "approved"): _approved,
+    (State.PROPOSED, "declined"): _ended,
+    (State.PROPOSED, "withdrawn"): _ended,
+    (State.PROPOSED, "expired"): _expired,
+    (State.APPROVED, "started"): _started,
+    (State.APPROVED, "withdrawn"): _ended,
+    (State.APPROVED, "lapsed"): _lapsed,
+    (State.APPROVED, "voided"): _ended,
+    (State.RUNNING, "intent"): _intent,
+    (State.RUNNING, "outcome"): _outcome,
+    (State.RUNNING, "hand"): _hand,
+    (State.RUNNING, "cancel-asked"): _cancel_asked,
+    (State.RUNNING, "resumed"): _next_attempt,
+    (State.RUNNING, "done"): _settled,
+    (State.RUNNING, "failed"): _settled,
+    (State.RUNNING, "cancelled"): _settled,
+    (State.RUNNING, "interrupted"): _interrupted,
+    (State.INTERRUPTED, "resumed"): _next_attempt,
+    (State.INTERRUPTED, "closed"): _closed,
+}
+
+
+def _no_such_move(ticket: Ticket, kind: str) -> TicketError:
+    if ticket.state is State.ENDED:
+        return AlreadyDecided(f"{ticket.id} has ended: {ticket.end}.")
+    if kind in DECISIONS:
+        return AlreadyDecided(f"{ticket.id} is {ticket.state} already.")
+    return TicketError(f"{ticket.id} is {ticket.state}; it cannot become {kind} from there.")
+
+
+def _act(ticket: Ticket, step: Step) -> tuple[str, int, int]:
+    """Which act an entry speaks of. Refused when a newer attempt exists: that runner is a ghost."""
+    attempt = _whole(ticket.id, step, "attempt")
+    if attempt != ticket.attempt:
+        raise TicketError(f"{ticket.id}: attempt {attempt} is over; attempt {ticket.attempt} runs.")
+    return _text(ticket.id, step, "step"), _whole(ticket.id, step, "round"), attempt
+
+
+def _text(ticket_id: str, step: Step, name: str) -> str:
+    value = step.data.get(name)
+    if not isinstance(value, str) or not value:
+        raise TicketError(f"{ticket_id}: an entry {step.kind} must say {name}.")
+    return value
+
+
+def _whole(ticket_id: str, step: Step, name: str) -> int:
+    value = step.data.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise TicketError(f"{ticket_id}: an entry {step.kind} must say {name}, counted from 1.")
+    return value
+
+
+def _time(ticket_id: str, step: Step, name: str) -> str:
+    value = _text(ticket_id, step, name)
+    try:
+        aware = datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        aware = False
+    if not aware:
+        raise TicketError(f"{ticket_id}: {name} must be a time with its zone, such as 2026-03-02T14:07:00Z.")
+    return value
+
+
+def _moment(at: str) -> datetime:
+    return datetime.fromisoformat(at)
