@@ -1,4 +1,4 @@
-'''A practice Slack on loopback: Web API, Socket Mode, people who type and click, and an API for a page.
+"""A practice Slack on loopback: Web API, Socket Mode, people who type and click, and an API for a page.
 
 It follows Slack's documents and never what one client happens to send, so any app made with a Slack SDK runs
 against it. Nothing here has been compared with Slack's own servers.
@@ -95,6 +95,6 @@ POST /practice/trouble with {"trouble": Trouble, …} -> {"ok": true}
     {"trouble": "refuse_sockets", "seconds": 20}       apps.connections.open fails meanwhile
     {"trouble": "refresh_sockets"}                     the polite "disconnect" that Slack sends every few hours
     {"trouble": "fault", "method": "chat.postMessage", "fault": "drop"|"500"|"ratelimited", "times": 1}
-'''
+"""
 
 from __future__ import annotations

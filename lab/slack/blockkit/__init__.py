@@ -1,0 +1,1 @@
+"""What Block Kit allows, as checks over plain JSON."""

@@ -1,0 +1,15 @@
+"""The Web API's methods, one file per family, as one table."""
+
+from __future__ import annotations
+
+from lab.slack.core import Method
+from lab.slack.methods import apps, chat, conversations, files, people, views
+
+METHODS: dict[str, Method] = {
+    **apps.METHODS,
+    **chat.METHODS,
+    **conversations.METHODS,
+    **files.METHODS,
+    **people.METHODS,
+    **views.METHODS,
+}

@@ -1,0 +1,145 @@
+"""chat.*: posting, changing, deleting."""
+
+from __future__ import annotations
+
+from lab.slack.arguments import flag
+from lab.slack.blocks import numbered
+from lab.slack.core import Call, Method
+from lab.slack.limits import check_message
+from lab.slack.methods.conversations import known
+from lab.slack.model import BOT_USER, JSON, NO_FALLBACK, Channel, Message, Refusal
+from lab.slack.wire import message_json
+
+LONGEST_TEXT = 40_000
+"""Characters of a posted `text`; Slack recommends 4,000."""
+LONGEST_UPDATE = 4_000
+"""Characters of an updated `text`."""
+MOST_ATTACHMENTS = 100
+
+
+def post_message(call: Call) -> JSON:
+    """chat.postMessage; a member's id as channel means the direct conversation with that member."""
+    channel = _writable(call)
+    call.core.rates.count_post(channel.id)
+    text, blocks = _content(call, LONGEST_TEXT)
+    parent = call.text("thread_ts") or None
+    message = Message(channel.id, call.workspace.next_ts(), BOT_USER, text, blocks, thread_ts=_thread(call, parent))
+    message.attachments = call.arguments.get("attachments") or []
+    message.metadata = call.arguments.get("metadata")
+    call.workspace.post(message)
+    answer: JSON = {"channel": channel.id, "ts": message.ts, "message": message_json(call.workspace, message)}
+    if not call.text("text"):
+        answer |= {"warning": "missing_text_in_message"}
+        answer["response_metadata"] = {"warnings": ["missing_text_in_message"]}
+    return answer
+
+
+def post_ephemeral(call: Call) -> JSON:
+    """chat.postEphemeral: seen by one member, who has to be in the channel."""
+    channel = _writable(call)
+    user = call.text("user")
+    if user not in call.workspace.members:
+        raise Refusal("user_not_found")
+    if user not in channel.members:
+        raise Refusal("user_not_in_channel")
+    text, blocks = _content(call, LONGEST_TEXT)
+    message = Message(channel.id, call.workspace.next_ts(), BOT_USER, text, blocks, only_for=user)
+    message.thread_ts = call.text("thread_ts") or None
+    call.workspace.post(message)
+    return {"message_ts": message.ts}
+
+
+def update(call: Call) -> JSON:
+    """chat.update: `text` without `blocks` takes the blocks away; ephemerals are not found."""
+    channel = known(call, call.text("channel"))
+    message = _own(call, channel, "cant_update_message")
+    text, blocks = _content(call, LONGEST_UPDATE)
+    message.text, message.blocks, message.edited, message.trouble = text, blocks, True, ""
+    if "attachments" in call.arguments:
+        message.attachments = call.arguments["attachments"] or []
+    if call.arguments.get("metadata"):
+        message.metadata = call.arguments["metadata"]
+    kept = {block["block_id"] for block in blocks}
+    message.state = {block_id: values for block_id, values in message.state.items() if block_id in kept}
+    call.workspace.changed(message)
+    return {
+        "channel": channel.id,
+        "ts": message.ts,
+        "text": message.text,
+        "message": message_json(call.workspace, message),
+    }
+
+
+def delete(call: Call) -> JSON:
+    """chat.delete: own messages only."""
+    channel = known(call, call.text("channel"))
+    message = _own(call, channel, "cant_delete_message")
+    call.workspace.delete(message)
+    return {"channel": channel.id, "ts": message.ts}
+
+
+def permalink(call: Call) -> JSON:
+    """chat.getPermalink."""
+    channel = known(call, call.text("channel"))
+    message = call.workspace.find(channel.id, call.text("message_ts"))
+    if message is None or message.only_for is not None:
+        raise Refusal("message_not_found")
+    link = f"{call.core.address}/archives/{channel.id}/p{message.ts.replace('.', '')}"
+    if message.thread_ts:
+        link += f"?thread_ts={message.thread_ts}&cid={channel.id}"
+    return {"channel": channel.id, "permalink": link}
+
+
+def _writable(call: Call) -> Channel:
+    name = call.text("channel")
+    if name in call.workspace.members:
+        return call.workspace.direct(BOT_USER, name)
+    try:
+        channel = known(call, call.workspace.channel(name).id)
+    except KeyError:
+        raise Refusal("channel_not_found") from None
+    if BOT_USER not in channel.members:
+        raise Refusal("not_in_channel")
+    return channel
+
+
+def _content(call: Call, longest: int) -> tuple[str, list[JSON]]:
+    text, blocks = call.text("text"), call.arguments.get("blocks") or []
+    attachments = call.arguments.get("attachments") or []
+    if not (text or blocks or attachments):
+        raise Refusal("no_text")
+    if len(text) > longest:
+        raise Refusal("msg_too_long")
+    if len(attachments) > MOST_ATTACHMENTS:
+        raise Refusal("too_many_attachments")
+    check_message(blocks)
+    return text or NO_FALLBACK, numbered(blocks)
+
+
+def _thread(call: Call, parent: str | None) -> str | None:
+    # An answer to an answer stands in the same thread; Slack takes a thread_ts that no message has.
+    if parent is None:
+        return None
+    found = call.workspace.find(call.text("channel"), parent)
+    if flag(call.arguments, "reply_broadcast") and found is None:
+        raise Refusal("cannot_reply_to_message")
+    return found.thread_ts or parent if found else parent
+
+
+def _own(call: Call, channel: Channel, error: str) -> Message:
+    message = call.workspace.find(channel.id, call.text("ts"))
+    if message is None or message.only_for is not None:
+        raise Refusal("message_not_found")
+    if message.user != BOT_USER:
+        raise Refusal(error)
+    return message
+
+
+WRITE = ("chat:write",)
+METHODS = {
+    "chat.postMessage": Method(post_message, WRITE, tier=0),
+    "chat.postEphemeral": Method(post_ephemeral, WRITE, tier=4),
+    "chat.update": Method(update, WRITE),
+    "chat.delete": Method(delete, WRITE),
+    "chat.getPermalink": Method(permalink, tier=0),
+}
