@@ -61,7 +61,7 @@ class Acts:
             return Done(ok=False, error="There is nothing to send.")
         if text.startswith("/"):
             if thread_ts:
-                return self._slackbot(who, channel_id, f"{text.split()[0]} is not supported in threads. Sorry!")
+                return self._slackbot(who, channel_id, f"{split_command(text)[0]} is not supported in threads. Sorry!")
             return await self._command(who, channel_id, text)
         return self._says(who, channel_id, text, thread_ts)
 
@@ -75,8 +75,7 @@ class Acts:
         if isinstance(where, View):
             payload = view_action(self.core, who, where, place, value)
         else:
-            channel = self.core.workspace.channels[where.channel]
-            payload = message_action(self.core, who, channel, where, place, value)
+            payload = message_action(self.core, who, where, place, value)
         result = await self.socket.deliver("interactive", payload, accepts_response=False)
         trouble = f"{TROUBLE_AT_CLICK} ({result.error})" if result.error else ""
         if trouble or where.trouble:

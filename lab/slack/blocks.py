@@ -64,23 +64,25 @@ def _interactive(element: JSON) -> bool:
 
 
 def _elements(block: JSON) -> Iterator[JSON]:
-    kind = block["type"]
-    if kind in ("actions", "context_actions"):
-        yield from block["elements"]
-    elif kind == "section" and "accessory" in block:
-        yield block["accessory"]
-    elif kind == "input":
-        yield block["element"]
-    elif kind == "card":
-        yield from block.get("actions", [])
-    elif kind == "data_table":
-        for row in block["rows"]:
-            for cell in row:
-                if cell.get("type") == "action_cell":
-                    yield from cell.get("elements", [])
-    elif kind == "container":
-        for child in block.get("child_blocks", block.get("blocks", [])):
-            yield from _elements(child)
+    """The elements that stand directly in a block, or in the blocks and cells within it."""
+    match block["type"]:
+        case "actions" | "context_actions":
+            yield from block["elements"]
+        case "section" if "accessory" in block:
+            yield block["accessory"]
+        case "input":
+            yield block["element"]
+        case "card":
+            yield from block.get("actions", [])
+        case "carousel" | "container":
+            for child in block.get("child_blocks") or block.get("elements") or []:
+                yield from _elements(child)
+        case "data_table":
+            cells = [cell for row in block["rows"] for cell in row if cell["type"] == "action_cell"]
+            for cell in cells:
+                yield from cell["elements"]
+        case _:
+            return
 
 
 def options_of(element: JSON) -> list[JSON]:
@@ -171,7 +173,7 @@ def state_of(blocks: list[JSON], chosen: JSON) -> JSON:
             continue
         initial, key = INITIAL.get(kind, ("", MANY.get(kind) or ONE.get(kind, "value")))
         standing = chosen.get(place.block_id, {}).get(place.action_id)
-        empty = [] if kind in MANY else None
+        empty: list[JSON] | None = [] if kind in MANY else None
         value = standing or {"type": kind, key: place.element.get(initial, empty)}
         values.setdefault(place.block_id, {})[place.action_id] = value
     return values

@@ -33,8 +33,9 @@ def command_payload(core: Core, who: Member, channel: Channel, command: str, tex
     }
 
 
-def message_action(core: Core, who: Member, channel: Channel, message: Message, place: Placed, value: JSON) -> JSON:
+def message_action(core: Core, who: Member, message: Message, place: Placed, value: JSON) -> JSON:
     """A click in a message. An ephemeral's payload has no `message`, so an app cannot read it back."""
+    channel = core.workspace.channels[message.channel]
     hook = Hook(who.id, channel.id, core.clock.now(), message.thread_ts, original=message.ts)
     container: JSON = {
         "type": "message",
@@ -45,7 +46,7 @@ def message_action(core: Core, who: Member, channel: Channel, message: Message, 
     if message.thread_ts:
         container["thread_ts"] = message.thread_ts
     payload = {
-        **_interaction(core, who, "block_actions"),
+        **_interaction(who, "block_actions"),
         "container": container,
         "channel": {"id": channel.id, "name": "directmessage" if channel.kind == "dm" else channel.name},
         "state": {"values": state_of(message.blocks, message.state)},
@@ -61,7 +62,7 @@ def message_action(core: Core, who: Member, channel: Channel, message: Message, 
 def view_action(core: Core, who: Member, view: View, place: Placed, value: JSON) -> JSON:
     """A click in a modal or in Home."""
     return {
-        **_interaction(core, who, "block_actions"),
+        **_interaction(who, "block_actions"),
         "container": {"type": "view", "view_id": view.id},
         "view": view_json(view),
         "trigger_id": core.grants.trigger(who.id, view.id),
@@ -72,7 +73,7 @@ def view_action(core: Core, who: Member, view: View, place: Placed, value: JSON)
 def submission(core: Core, who: Member, view: View) -> JSON:
     """A modal's submit button."""
     return {
-        **_interaction(core, who, "view_submission"),
+        **_interaction(who, "view_submission"),
         "trigger_id": core.grants.trigger(who.id, view.id),
         "view": view_json(view),
         "response_urls": [],
@@ -81,7 +82,7 @@ def submission(core: Core, who: Member, view: View) -> JSON:
 
 def closing(core: Core, who: Member, view: View, *, cleared: bool) -> JSON:
     """A modal was closed; `cleared` when the whole stack was."""
-    return {**_interaction(core, who, "view_closed"), "view": view_json(view), "is_cleared": cleared}
+    return {**_interaction(who, "view_closed"), "view": view_json(view), "is_cleared": cleared}
 
 
 def event_payload(core: Core, event: JSON) -> JSON:
@@ -112,7 +113,7 @@ def hook_url(core: Core, kind: str, hook: Hook) -> str:
     return f"{core.address}/{kind}/{TEAM}/{core.grants.hook(hook)}"
 
 
-def _interaction(core: Core, who: Member, kind: str) -> JSON:
+def _interaction(who: Member, kind: str) -> JSON:
     return {
         "type": kind,
         "user": {"id": who.id, "username": who.name, "name": who.name, "team_id": TEAM},

@@ -211,7 +211,7 @@ class Person:
 
     def _everything(self) -> str:
         seen = [message for each in self._workspace.channels for message in self._workspace.visible(self.id, each)]
-        shown = [plain_text(thing) for thing in [*seen[-5:], *self.views()[-1:]]]
+        shown = [plain_text(message) for message in seen[-5:]] + [plain_text(view) for view in self.views()[-1:]]
         return "\n---\n".join(shown) or "nothing"
 
     def _channel(self, name: str) -> str:
@@ -224,7 +224,7 @@ def shows(thing: Message | View, text: str | re.Pattern[str]) -> bool:
     """Whether a person reads this in it: in its blocks or, in a message, in its notification text or trouble."""
     shown = plain_text(thing)
     if isinstance(thing, Message):
-        shown = "\n".join((shown, thing.text, thing.trouble))
+        shown = f"{shown}\n{thing.text}\n{thing.trouble}"
     return bool(text.search(shown)) if isinstance(text, re.Pattern) else text in shown
 
 
@@ -235,12 +235,8 @@ def find(where: Message | View, name: str) -> Placed:
         LookupError: there is none; the text lists what there is.
     """
     places = list(placed(where.blocks))
-    for matches in (
-        lambda place: place.action_id == name,
-        lambda place: place.label == name,
-        lambda place: place.block_id == name,
-    ):
-        found = [place for place in places if matches(place)]
+    for trait in ("action_id", "label", "block_id"):
+        found = [place for place in places if getattr(place, trait) == name]
         if found:
             return found[0]
     there = ", ".join(f"{place.label!r} ({place.action_id})" for place in places) or "nothing to click"

@@ -26,25 +26,24 @@ def plain_text(thing: Message | View | list[JSON]) -> str:
 
 def _pieces(node: Any) -> Iterator[str]:
     if isinstance(node, str):
-        yield node
+        yield from [node] if node else []
     elif isinstance(node, list):
         for child in node:
-            if not isinstance(child, str) or child:
-                yield from _pieces(child)
+            yield from _pieces(child)
     elif isinstance(node, dict):
-        if node.get("type") == "rich_text_section" or node.get("type") == "rich_text_preformatted":
-            yield "".join(_rich(element) for element in node["elements"])
-            return
-        if node.get("type") == "raw_number":
-            yield str(node.get("text", node.get("value")))
-            return
-        if "status" in node:
-            yield str(node["status"])
-        for key in (*SHOWN, *SHOWN_TOO, *CHART):
-            if key in node:
-                yield from _pieces(node[key])
-        if "label" not in node and isinstance(node.get("value"), int | float):
-            yield str(node["value"])
+        yield from _object(node)
+
+
+def _object(node: JSON) -> Iterator[str]:
+    if node.get("type") in ("rich_text_section", "rich_text_preformatted", "rich_text_quote"):
+        yield "".join(_rich(element) for element in node["elements"])
+        return
+    if "status" in node:
+        yield str(node["status"])
+    for key in (*SHOWN, *SHOWN_TOO, *CHART):
+        yield from _pieces(node.get(key))
+    if "text" not in node and isinstance(node.get("value"), int | float):
+        yield str(node["value"])
 
 
 def _rich(element: JSON) -> str:

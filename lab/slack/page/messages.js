@@ -36,7 +36,15 @@ function drawMessage(message, store, openThread, day) {
   const inside = make(".what", {}, note, line, content(message, store), files(message), trouble(message), thread(message, openThread));
   const node = make("article.message", { tabindex: "-1", "aria-label": `${name}, ${clock(at)}` }, avatar(name, message.bot), inside);
   if (message.ephemeral) node.classList.add("ephemeral");
+  if (rings(message, store)) node.classList.add("rings");
   return day ? make(".dated", { tabindex: "-1" }, make("p.day", {}, day), node) : node;
+}
+
+/** Whether the message rings for this person: by name, by group, or for everybody in the channel. */
+function rings(message, store) {
+  const { me, groups } = store.state;
+  const mine = new Set([me.id, "here", "channel", "everyone", ...groups.filter((one) => one.users.includes(me.id)).map((one) => one.id)]);
+  return message.user !== me.id && (message.pings ?? []).some((ping) => mine.has(ping));
 }
 
 function clock(at) {

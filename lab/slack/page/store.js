@@ -61,12 +61,12 @@ export class Store {
     else this.load().catch(() => this.link(false));
   }
 
-  /** Do something as this person. Answers the server's {ok, …}; a broken wire is an answer too. */
+  /** Do something as this person. Answers the server's {ok, …}; a broken wire is an answer too, marked so. */
   async act(act) {
     try {
       return await post("/practice/act", { as: this.as, act: act.act, ...act });
     } catch (error) {
-      return { ok: false, error: error.message };
+      return { ok: false, broken: true, error: error.message };
     }
   }
 

@@ -4,6 +4,8 @@ import { drawBlocks, valuesOf } from "./blocks.js";
 import { fill, make } from "./dom.js";
 import { lines } from "./mrkdwn.js";
 
+const TYPED = ".input input[data-action], .input textarea, .input select:not([multiple])";
+
 /** The window in which the top modal of the stack stands. */
 export class Windows {
   constructor(parent, store) {
@@ -22,11 +24,14 @@ export class Windows {
     const views = this.store.state?.views ?? [];
     const view = views.at(-1);
     if (!view) return this.hide();
-    const version = JSON.stringify([view, views.length]);
+    const version = JSON.stringify([{ ...view, state: null }, views.length]); // what is typed changes nothing to be drawn
     if (version === this.shown.version) return undefined;
-    const held = view.id === this.shown.id ? document.activeElement?.dataset?.action : null;
+    const same = view.id === this.shown.id;
+    const held = same ? this.dialog.querySelector(":focus") : null;
+    const typed = same ? [...this.dialog.querySelectorAll(TYPED)] : [];
     this.shown = { id: view.id, version };
     fill(this.dialog, this.form(view, views.length));
+    typed.forEach((old) => this.again(old, (node) => (node.value = old.value)));
     if (!this.dialog.open) this.dialog.showModal();
     return this.focus(held);
   }
@@ -36,10 +41,18 @@ export class Windows {
     if (this.dialog.open) this.dialog.close();
   }
 
+  /** Do something to the control that stands in the place of an old one, if there is one; answers whether. */
+  again(old, act) {
+    const { block, action } = old.dataset;
+    const node = action && this.dialog.querySelector(`[data-block="${CSS.escape(block)}"][data-action="${CSS.escape(action)}"]`);
+    if (node) act(node);
+    return Boolean(node);
+  }
+
   focus(held) {
-    const again = held && this.dialog.querySelector(`[data-action="${CSS.escape(held)}"]`);
-    const first = this.dialog.querySelector(".input [data-action], .input input");
-    (again || first || this.dialog.querySelector("footer button:last-child"))?.focus();
+    if (held && this.again(held, (node) => node.focus())) return;
+    const first = this.dialog.querySelector(".input [data-action]:not(fieldset), .input input, footer button:last-child");
+    first?.focus();
   }
 
   form(view, depth) {
