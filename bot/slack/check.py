@@ -194,6 +194,16 @@ def _chart(block: Block, pointer: str) -> Found:
             yield Problem(f"{where}/data", "labels are the categories, each once")
 
 
+def _input(block: Block, pointer: str) -> Found:
+    yield from _text(block.get("label", {}), f"{pointer}/label", limits.INPUT_LABEL, kinds=("plain_text",))
+    element = block.get("element", {})
+    if element.get("type") != "plain_text_input":
+        yield Problem(f"{pointer}/element/type", f"{element.get('type')!r:.40} is no element the bot knows")
+    yield from _identifier(element, "action_id", f"{pointer}/element")
+    if not 1 <= element.get("max_length", 1) <= limits.INPUT_TEXT:
+        yield Problem(f"{pointer}/element/max_length", f"1 to {limits.INPUT_TEXT}")
+
+
 def _divider(block: Block, pointer: str) -> Found:
     del block, pointer
     return iter(())
@@ -204,6 +214,7 @@ _CHECKERS: dict[str, Callable[[Block, str], Found]] = {
     "section": _section,
     "context": _context,
     "actions": _actions,
+    "input": _input,
     "rich_text": _rich_text,
     "data_table": _data_table,
     "table": _table,

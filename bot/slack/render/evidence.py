@@ -1,0 +1,119 @@
+"""The raw answers behind a report: a modal to page through, and a file that has all of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from bot.slack.fit import fit_view, preformatted
+from bot.slack.message import Block, File, View, clip, escape, visible
+from bot.slack.render.parts import EVIDENCE_FILE, EVIDENCE_PAGE, actions, button, contexts, sections
+
+CALLBACK = "hvops:evidence"
+_PAGE = 18_000  # characters of raw text on a page
+_ONE = 6_000  # characters of one answer before the modal points to the file
+_FRAME = 600  # what every answer weighs beside its text, so that a page stays below 100 blocks
+
+
+class Answer(Protocol):
+    """One question and its raw answer (`keep.Evidence`)."""
+
+    @property
+    def on(self) -> str:
+        """The target."""
+        ...
+
+    @property
+    def asks(self) -> str:
+        """The question, as an engineer would write it."""
+        ...
+
+    @property
+    def raw(self) -> str:
+        """The answer as it came."""
+        ...
+
+    @property
+    def error(self) -> str:
+        """The sentence of the error, or ""."""
+        ...
+
+
+def looking() -> View:
+    """What opens at once, because a trigger lives three seconds."""
+    return _modal([*sections("Looking…")])
+
+
+def sorry(says: str) -> View:
+    """The same modal when nothing can be shown; `says` is plain text."""
+    return _modal([*sections(escape(says))])
+
+
+def evidence_view(title: str, evidence: Sequence[Answer], token: str, page: int = 0) -> View:
+    """One page of the raw answers.
+
+    Args:
+        title: of the report.
+        evidence: all of it.
+        token: of the answer; all that the buttons carry.
+        page: from 0; a page that does not exist shows the nearest one.
+    """
+    pages = list(_pages(evidence)) or [[]]
+    at = min(max(page, 0), len(pages) - 1)
+    shown = [block for one in pages[at] for block in _blocks(one)]
+    turn = [button("Back", EVIDENCE_PAGE, token, index=at - 1)] if at else []
+    turn += [button("Next", EVIDENCE_PAGE, token, index=at + 1)] if at + 1 < len(pages) else []
+    where = f"{escape(clip(title, 200))} · page {at + 1} of {len(pages)} · {len(evidence):,} questions"
+    body = shown or [*sections("Nothing was asked for this answer.")]
+    row = [*turn, button("Send as File", EVIDENCE_FILE, token)]
+    return _modal([*contexts(where), *actions(row), *body])
+
+
+def evidence_file(title: str, evidence: Sequence[Answer]) -> File:
+    """All of it, whole, as one text file."""
+    parts = [f"{visible(title)}\n"]
+    for one in evidence:
+        says = visible(one.raw, lines=True) or "(no answer)"
+        error = f"# {visible(one.error)}\n" if one.error else ""
+        parts.append(f"## {visible(one.on)}: {visible(one.asks)}\n{error}{says}\n")
+    return File("evidence.txt", "Evidence", "\n".join(parts).encode())
+
+
+def _pages(evidence: Sequence[Answer]) -> Iterator[list[Answer]]:
+    page: list[Answer] = []
+    size = 0
+    for one in evidence:
+        weight = _weight(one) + _FRAME
+        if page and size + weight > _PAGE:
+            yield page
+            page, size = [], 0
+        page.append(one)
+        size += weight
+    if page:
+        yield page
+
+
+def _weight(one: Answer) -> int:
+    """What it takes in JSON, where a control or a wide character grows to six bytes or twelve."""
+    return len(json.dumps(one.raw[:_ONE]))
+
+
+def _blocks(one: Answer) -> Iterator[Block]:
+    error = f"\n{escape(clip(one.error, 500))}" if one.error else ""
+    yield from sections(f"*{escape(clip(one.on, 200))}:* {escape(clip(one.asks, 1_000))}{error}")
+    yield from preformatted(one.raw[:_ONE])
+    if len(one.raw) > _ONE:
+        yield from contexts(f"{len(one.raw) - _ONE:,} more characters: press Send as File.")
+
+
+def _modal(blocks: list[Block]) -> View:
+    return fit_view(
+        {
+            "type": "modal",
+            "callback_id": CALLBACK,
+            "title": {"type": "plain_text", "text": "Evidence", "emoji": False},
+            "close": {"type": "plain_text", "text": "Close", "emoji": False},
+            "blocks": blocks,
+        }
+    )

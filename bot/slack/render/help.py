@@ -1,0 +1,41 @@
+"""What `/hvops` answers: help by role, and the state of the bot."""
+
+from __future__ import annotations
+
+from bot.about import Help, Status
+from bot.slack.message import Message, escape
+from bot.slack.render.parts import contexts, header, sections
+
+
+def help_message(told: Help) -> Message:
+    """The commands, those that this person may use first, each with its usage line."""
+    may = [f"{_code(line.usage)}\n{escape(line.says)}" for line in told.lines if line.allowed]
+    other = [f"{_code(line.usage)} needs the role {escape(line.role)}" for line in told.lines if not line.allowed]
+    ours = f"{_code('/hvops status')}\nConnections, the ledger, who you are and what you may do."
+    closing = "Every command also works as /hvops <command> …, and in threads as @hvops <command> …"
+    blocks = (
+        header("What you can ask"),
+        *sections("\n".join([*may, ours])),
+        *(sections("*Not for you now:*\n" + "\n".join(other)) if other else ()),
+        *contexts(f"You: {escape(told.role)}. {escape(closing)}"),
+    )
+    usable = ", ".join(line.usage.split()[0] for line in told.lines if line.allowed) or "none of the commands"
+    return Message(f"You are {escape(told.role)} and can use: {escape(usable)}, /hvops.", blocks)
+
+
+def status_message(status: Status) -> Message:
+    """How the bot is, and who is asking."""
+    roles = [f"{name} ({', '.join(places)})" for name, places in status.roles] or ["no role"]
+    lines = [
+        *(f"*{escape(label)}:* {escape(says)}" for label, says in status.connections),
+        f"*Ledger:* {escape(status.ledger)}",
+        f"*You:* {escape(status.name)}, {escape('; '.join(roles))}",
+        f"*You may:* {escape(', '.join(status.may)) or 'only read this help'}",
+    ]
+    said = f"hvops {status.version}: ledger {status.ledger}; you are {'; '.join(roles)}"
+    blocks = (header("hvops"), *sections("\n".join(lines)), *contexts(f"Version {escape(status.version)}"))
+    return Message(escape(said), blocks)
+
+
+def _code(usage: str) -> str:
+    return f"*{escape(usage)}*"

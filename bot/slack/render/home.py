@@ -1,0 +1,81 @@
+"""The Home tab and the modal behind its buttons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.about import Help, Status
+from bot.slack import limits
+from bot.slack.fit import fit_view
+from bot.slack.message import Block, View, clip, escape
+from bot.slack.render.parts import ASK_AGAIN, SHOW, TYPED, actions, button, contexts, header, moment, sections
+
+CALLBACK = "hvops:ask"
+ARGUMENTS = "arguments"  # block_id and action_id of the modal's input
+_LAST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class LastAnswer:
+    """An answer this person got before."""
+
+    token: str
+    at: datetime
+    line: str
+    verdict: str
+
+
+def home_view(status: Status, told: Help, last: Sequence[LastAnswer]) -> View:
+    """Who you are and what you may do, your last answers, and a button per command."""
+    roles = [f"{name} ({', '.join(places)})" for name, places in status.roles] or ["no role"]
+    usable = [line for line in told.lines if line.allowed]
+    starts = [button(f"{_spoken(line.usage)}…", f"{TYPED}:{line.usage.split()[0].lstrip('/')}") for line in usable]
+    blocks = [
+        header("hvops"),
+        *sections(f"*You:* {escape(status.name)}, {escape('; '.join(roles))}"),
+        *(actions(starts) or sections("You have no role in hvops yet. /hvops status says who can give you one.")),
+        header("Your last answers"),
+        *(block for one in last[:_LAST] for block in _answer(one)),
+        *(() if last else sections("None yet.")),
+        *contexts(f"Ledger: {escape(status.ledger)}"),
+        *contexts(" · ".join(f"{escape(label)}: {escape(says)}" for label, says in status.connections)),
+    ]
+    return fit_view({"type": "home", "blocks": blocks})
+
+
+def ask_view(command: str, usage: str, says: str) -> View:
+    """The modal that takes a command's arguments. What is typed is read like any other line."""
+    return {
+        "type": "modal",
+        "callback_id": f"{CALLBACK}:{command}",
+        "title": _plain(clip(_spoken(command), limits.VIEW_TITLE)),
+        "submit": _plain("Ask"),
+        "close": _plain("Cancel"),
+        "blocks": [
+            *sections(escape(says)),
+            {
+                "type": "input",
+                "block_id": ARGUMENTS,
+                "label": _plain(clip(usage, limits.INPUT_LABEL)),
+                "element": {"type": "plain_text_input", "action_id": ARGUMENTS, "max_length": limits.COMMAND_USAGE},
+                "optional": True,
+            },
+        ],
+    }
+
+
+def _answer(one: LastAnswer) -> tuple[Block, ...]:
+    said = f"{escape(clip(one.verdict, 600))}\n{escape(clip(one.line, 200))} · {moment(one.at, '{date_short_pretty} {time}')}"
+    pair = [button("Show Answer", SHOW, one.token), button("Look Again", ASK_AGAIN, one.token)]
+    return (*sections(said), *actions(pair))
+
+
+def _spoken(usage: str) -> str:
+    """The name of a command in words: `/check-writers <cluster>` is "Check Writers"."""
+    return (usage.split() or [""])[0].lstrip("/").replace("-", " ").title()
+
+
+def _plain(text: str) -> Block:
+    return {"type": "plain_text", "text": text, "emoji": False}

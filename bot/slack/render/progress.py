@@ -1,0 +1,43 @@
+"""How far an answer is. Said in words; at most twice per answer."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from bot.slack.message import Message, clip, escape
+
+_NAMES = 5
+_SHOWN = 200
+
+
+class HowFar(Protocol):
+    """How far a fan-out is (`look.Progress`)."""
+
+    @property
+    def done(self) -> int:
+        """How many answered, or never will."""
+        ...
+
+    @property
+    def total(self) -> int:
+        """How many were asked."""
+        ...
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """Who has not answered yet."""
+        ...
+
+
+def asking(line: str, seconds: int) -> Message:
+    """The acknowledgement: something was understood, and how long it may take."""
+    return Message(f"Asking: {escape(clip(line, _SHOWN))}, at most {seconds} s.")
+
+
+def ticking(progress: HowFar) -> Message:
+    """One progress line: "41 of 64 answered, waiting: crm-03, crm-04 and 21 more."."""
+    if not progress.waiting:
+        return Message(f"{progress.done:,} of {progress.total:,} answered.")
+    names = ", ".join(escape(clip(name, _SHOWN)) for name in progress.waiting[:_NAMES])
+    more = f" and {len(progress.waiting) - _NAMES:,} more" if len(progress.waiting) > _NAMES else ""
+    return Message(f"{progress.done:,} of {progress.total:,} answered, waiting: {names}{more}.")

@@ -1,0 +1,178 @@
+"""Socket Mode: two connections, watched. One of them answers while the other comes back.
+
+Slack hands each payload to any one open connection. The SDK reconnects by itself, and has been seen to give up in
+silence (python-slack-sdk#1922, hermes-agent-mt#86): whatever is not connected for too long is built anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from aiohttp import WSMessage
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.adapter.socket_mode.async_internals import send_async_response
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.request.async_request import AsyncBoltRequest
+from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
+from slack_sdk.socket_mode.request import SocketModeRequest
+
+from bot.slack.calls import make_client
+
+log = structlog.get_logger()
+
+CONNECTIONS = 2
+ENVELOPE = "envelope_id"  # where a listener finds it in bolt's context
+_PING = 3.0  # seconds; measured: back in 5 s from a silent peer, with 10 it is 19
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How one connection is. `heard`: seconds since anything came over it, None where nothing ever did."""
+
+    connected: bool
+    heard: float | None
+
+
+class Connection(AsyncSocketModeHandler):
+    """One Socket Mode connection: passes envelopes to the app with their id, and remembers when it last heard."""
+
+    def __init__(self, app: AsyncApp, app_token: str, base_url: str, clock: Callable[[], float]) -> None:
+        super().__init__(app, app_token, web_client=make_client(app_token, base_url), ping_interval=_PING)
+        self.clock = clock
+        self.heard: float | None = None
+        self.lost: float | None = clock()  # since when it is not connected; None while it is
+        self.client.on_message_listeners.append(self._note)
+        self.client.logger = _quiet()  # it logs every retry with a traceback; the watchdog says it once
+
+    async def handle(self, client: AsyncBaseSocketModeClient, req: SocketModeRequest) -> None:
+        """Give one envelope to the app, and send its acknowledgement."""
+        began = time.time()
+        request = AsyncBoltRequest(mode="socket_mode", body=req.payload, context={ENVELOPE: req.envelope_id})
+        response = await self.app.async_dispatch(request)
+        await send_async_response(client, req, response, began)
+
+    async def open(self) -> None:
+        """Connect, trying until it works."""
+        await self.connect_async()  # type: ignore[no-untyped-call]
+
+    async def close(self) -> None:
+        """Close the connection and its session."""
+        await self.close_async()  # type: ignore[no-untyped-call]
+
+    async def connected(self) -> bool:
+        """Whether it is, and since when it is not."""
+        up = bool(await self.client.is_connected())
+        self.lost = None if up else (self.lost if self.lost is not None else self.clock())
+        return up
+
+    async def _note(self, _: WSMessage) -> None:
+        self.heard = self.clock()
+
+
+class Sockets:
+    """Both connections, and the watchdog over them."""
+
+    def __init__(
+        self,
+        app: AsyncApp,
+        app_token: str,
+        base_url: str,
+        *,
+        connections: int = CONNECTIONS,
+        look_every: float = 2.0,
+        patience: float = 30.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the app.
+
+        Args:
+            app: the app with its listeners.
+            app_token: "xapp-…".
+            base_url: of the Web API.
+            connections: how many; Slack takes ten at most.
+            look_every: seconds between two looks of the watchdog.
+            patience: seconds without a connection before it is built anew.
+            clock: monotonic seconds.
+        """
+        self._make = lambda: Connection(app, app_token, base_url, clock)
+        self._many = connections
+        self._look_every = look_every
+        self._patience = patience
+        self._clock = clock
+        self._open: list[Connection] = []
+        self._connecting: set[asyncio.Task[None]] = set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Stay connected until `stop` is set, then close everything."""
+        self._open = [self._start() for _ in range(self._many)]
+        try:
+            while not stop.is_set():
+                await self._look()
+                try:
+                    await asyncio.wait_for(stop.wait(), self._look_every)
+                except TimeoutError:
+                    continue
+        finally:
+            await self._close()
+
+    async def health(self) -> tuple[Health, ...]:
+        """How each connection is."""
+        now = self._clock()
+        return tuple(
+            [Health(await one.connected(), None if one.heard is None else now - one.heard) for one in self._open]
+        )
+
+    async def sentence(self) -> str:
+        """For people: "2 of 2 connections open"."""
+        told = await self.health()
+        return f"{sum(one.connected for one in told)} of {self._many} connections open"
+
+    def _start(self) -> Connection:
+        made = self._make()
+        task = asyncio.create_task(made.open(), name="slack socket")
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+        return made
+
+    async def _look(self) -> None:
+        for at, one in enumerate(self._open):
+            was_lost = one.lost is not None
+            if await one.connected():
+                if was_lost:
+                    log.info("slack connected", connection=at)
+                continue
+            if not was_lost:
+                log.warning("slack connection lost", connection=at)
+            if one.lost is not None and self._clock() - one.lost > self._patience:
+                log.warning("slack connection built anew", connection=at)
+                await _shut(one)
+                self._open[at] = self._start()
+
+    async def _close(self) -> None:
+        for task in tuple(self._connecting):
+            task.cancel()
+        await asyncio.gather(*self._connecting, return_exceptions=True)
+        await asyncio.gather(*(_shut(one) for one in self._open))
+        self._open = []
+
+
+def _quiet() -> logging.Logger:
+    logger = logging.getLogger("bot.slack.socket.sdk")
+    logger.setLevel(logging.CRITICAL)
+    return logger
+
+
+async def _shut(connection: Connection) -> None:
+    """Close a connection and wait for what ran inside it: the SDK only cancels its tasks."""
+    client = connection.client
+    tasks = [client.message_processor, client.current_session_monitor, client.message_receiver]
+    try:
+        await connection.close()
+    except Exception as error:  # noqa: BLE001 - it is being thrown away, whatever state it is in
+        log.debug("closing a slack connection", why=repr(error))
+    await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
