@@ -1,0 +1,148 @@
+"""Everything that `/check-writers` asks, as facts: one round to the cluster, one to every node at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bot.vocabulary.arguments import Target
+from bot.vocabulary.ask import Ask, Unanswered
+from bot.vocabulary.questions import Recall, Wql
+from bot.vocabulary.rows import Rows, number
+from commands.know import events as logs
+from commands.know.cluster import Cluster, Node, look_at_cluster, with_vm_ids
+from commands.know.events import Event, ask_events, read_events
+from commands.know.guests import Guest, ask_guests, read_guests
+from commands.know.snapshots import Snapshot, look_at_snapshots
+from commands.know.vss import Writer, ask_writers, read_writers
+from commands.know.writer_state import SAMPLE, Seen, read_samples
+
+LOOK_BACK = timedelta(hours=24)  # a night's backup, seen the next morning
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """What one node said; each part stands alone, since each can fail alone."""
+
+    node: Node
+    writers: tuple[Writer, ...] | Unanswered
+    guests: tuple[Guest, ...] | Unanswered = ()
+    vmms: tuple[Event, ...] | Unanswered = ()
+    clustering: tuple[Event, ...] | Unanswered = ()
+    callbacks: tuple[Event, ...] | Unanswered = ()
+    snapshots: tuple[Snapshot, ...] | Unanswered = ()
+    samples: tuple[Seen, ...] | Unanswered = ()
+
+    @property
+    def runs_hyper_v(self) -> bool:
+        """Whether it has Hyper-V at all; a host that did not answer is taken to."""
+        return not (isinstance(self.guests, Unanswered) and self.guests.kind == "absent")
+
+
+@dataclass(frozen=True, slots=True)
+class LogFacts:
+    """What a node beside the target said: only its log and its guests count, since guests move."""
+
+    node: Node
+    guests: tuple[Guest, ...] | Unanswered
+    vmms: tuple[Event, ...] | Unanswered
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was found out.
+
+    Attributes:
+        cluster: None for a host that stands alone.
+        unfound: why there are no nodes; None where there are.
+    """
+
+    now: datetime
+    cluster: Cluster | None
+    nodes: tuple[NodeFacts, ...]
+    beside: tuple[LogFacts, ...] = ()
+    unfound: Unanswered | None = None
+
+
+async def find_facts(target: Target, ask: Ask) -> Facts:
+    """Ask everything: two rounds, and a third where a locked resource did not tell its virtual machine."""
+    if not target.cluster:
+        node = Node(target.name, await _build(target.name, ask))
+        return Facts(ask.now, None, await _ask_nodes((node,), ask))
+    cluster = await look_at_cluster(target.cluster, ask)
+    if isinstance(cluster.nodes, Unanswered):
+        if target.kind == "cluster":
+            return Facts(ask.now, cluster, (), unfound=cluster.nodes)
+        return Facts(ask.now, cluster, await _ask_nodes((Node(target.name, None),), ask), unfound=cluster.nodes)
+    wanted = tuple(node for node in cluster.nodes if _is_wanted(node, target))
+    others = tuple(node for node in cluster.nodes if node not in wanted)
+    if not wanted:
+        wanted = (Node(target.name, None),)
+    nodes, beside, known = await asyncio.gather(
+        _ask_nodes(wanted, ask), _ask_beside(others, ask), with_vm_ids(cluster, ask)
+    )
+    return Facts(ask.now, known, nodes, beside)
+
+
+def _is_wanted(node: Node, target: Target) -> bool:
+    return target.kind == "cluster" or node.name.casefold() == target.name.casefold()
+
+
+async def _build(on: str, ask: Ask) -> int | None:
+    """The build of a host that no cluster describes; it decides where Hyper-V's classes are."""
+    question = Wql(on, "root/cimv2", "Win32_OperatingSystem", ("BuildNumber",))
+    build = await ask.one(question, _read_build)
+    return None if isinstance(build, Unanswered) else build
+
+
+def _read_build(rows: Rows) -> int | None:
+    return number(rows[0], "BuildNumber") if rows else None
+
+
+async def _ask_nodes(nodes: Sequence[Node], ask: Ask) -> tuple[NodeFacts, ...]:
+    names = [node.name for node in nodes]
+    since = ask.now - LOOK_BACK
+    drains = (logs.DRAIN_MOVE_FAILED, logs.LOCKED_STATUS)
+    (writers, guests, samples), (vmms, clustering, callbacks), snapshots = await asyncio.gather(
+        asyncio.gather(
+            ask.each({on: ask_writers(on) for on in names}, read_writers),
+            ask.each({node.name: ask_guests(node) for node in nodes}, read_guests),
+            ask.each({on: Recall(on, SAMPLE) for on in names}, read_samples),
+        ),
+        asyncio.gather(
+            _events(names, logs.VMMS_LOG, (logs.GUEST_SNAPSHOT_FAILED,), since, ask),
+            _events(names, "System", drains, since, ask),
+            _events(names, "Application", (logs.VSS_CALLBACK,), since, ask),
+        ),
+        look_at_snapshots(names, ask),
+    )
+    return tuple(
+        NodeFacts(
+            node,
+            writers=writers[node.name],
+            guests=guests[node.name],
+            vmms=vmms[node.name],
+            clustering=clustering[node.name],
+            callbacks=callbacks[node.name],
+            snapshots=snapshots[node.name],
+            samples=samples[node.name],
+        )
+        for node in nodes
+    )
+
+
+async def _ask_beside(nodes: Sequence[Node], ask: Ask) -> tuple[LogFacts, ...]:
+    names = [node.name for node in nodes]
+    guests, vmms = await asyncio.gather(
+        ask.each({node.name: ask_guests(node) for node in nodes}, read_guests),
+        _events(names, logs.VMMS_LOG, (logs.GUEST_SNAPSHOT_FAILED,), ask.now - LOOK_BACK, ask),
+    )
+    return tuple(LogFacts(node, guests[node.name], vmms[node.name]) for node in nodes)
+
+
+async def _events(
+    names: Sequence[str], channel: str, ids: tuple[int, ...], since: datetime, ask: Ask
+) -> Mapping[str, tuple[Event, ...] | Unanswered]:
+    return await ask.each({on: ask_events(on, channel, ids, since) for on in names}, read_events)
