@@ -5,7 +5,7 @@ The server (this folder) and the practice world (`lab.world`) meet here and nowh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -26,7 +26,7 @@ class Embedded:
 
     namespace: str
     cls: str
-    properties: Mapping[str, "Wmi"]
+    properties: Mapping[str, Wmi]
 
 
 Wmi = str | int | bool | datetime | timedelta | Reference | Embedded | None | Sequence["Wmi"]
@@ -62,7 +62,11 @@ class Output:
 
 @dataclass(slots=True)
 class Trouble:
-    """What is wrong with the way to a machine. All off by default; changed while the server runs."""
+    """What is wrong with the way to a machine. All off by default; changed while the server runs.
+
+    Change the fields of the one object a machine has: the server listens to it, so that `refuse` closes and opens
+    the port at once.
+    """
 
     latency: float = 0.0  # seconds added to every HTTP answer
     hang: bool = False  # accepts the connection and the request, never answers
@@ -73,6 +77,13 @@ class Trouble:
     fault: int = 0  # a WS-Management fault code to answer every request with (2150859173 = too many shells)
     fault_times: int = 0  # how many requests get that fault; 0 = all of them
     deny: bool = False  # authenticates, then answers Access is denied (fault 5)
+    watch: Callable[[], None] | None = field(default=None, repr=False, compare=False)  # the server's own
+
+    def __setattr__(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+        watch = getattr(self, "watch", None)  # not yet there while __init__ fills the fields
+        if name == "refuse" and watch is not None:
+            watch()
 
 
 @dataclass(slots=True)
@@ -86,17 +97,21 @@ class Quotas:
     max_shells_per_user: int = 30
     max_connections: int = 300
     idle_timeout_ms: int = 7_200_000
+    optimised_items: int = (
+        1  # items in an optimised Enumerate's own answer (2008 to 2012 R2, captures); 0 = all that fit
+    )
 
 
 @dataclass(slots=True)
 class Access:
-    """Who may log in and how.
+    r"""Who may log in and how.
 
-    `accounts` maps "DOMAIN\\user" or "user" to the password; `readers` limits WMI to these accounts (None: all);
+    `accounts` maps "DOMAIN\user" or "user" to the password; `readers` limits WMI to these accounts (None: all);
     `certificates` maps the SHA-1 thumbprint (upper-case hex) of a client certificate to its account.
     """
 
     accounts: dict[str, str] = field(default_factory=dict)
+    readers: set[str] | None = None
     basic: bool = False  # WinRM's own default: Basic off
     ntlm: bool = True
     kerberos: bool = False
