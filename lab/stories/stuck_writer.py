@@ -1,0 +1,100 @@
+"""Backups of hv03 fail and it will not drain: its Hyper-V writer is stuck, because one guest's disk is full."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from lab.world import backup, events
+from lab.world.backup import BackupJob
+from lab.world.model import GIB, MIB, ShadowCopy, identity
+from lab.world.views.storage import device_id
+from lab.world.world import Action, World
+
+JOB = 48211
+FULL_GUEST, NODE = "test-tfs-01", "hv03"
+FREED = 2 * GIB
+PENDING_REASON = "[91:9] Volume Shadow Copy Service (VSS) error. VSS service or writers may be in a bad state."
+# Other guests that are short of space but fail nothing yet: guest, drive, free bytes.
+_LOW = (("sql-stage-02", "L", 412 * MIB), ("web-dev-04", "C", 820 * MIB), ("file-01", "D", 21 * GIB))
+
+
+def begin(world: World) -> None:
+    """Fill the guest's disk, fail the backup of half an hour ago, and let somebody try to drain the node since."""
+    node, guest = world.node(NODE), world.guest(FULL_GUEST)
+    guest.volume("C").free = 60 * 1024  # all but the last few blocks: 0 MB
+    for name, letter, free in _LOW:
+        world.guest(name).volume(letter).free = free
+    _old_troubles(world)
+    job = BackupJob(JOB, node, reason=PENDING_REASON)
+    world.jobs[JOB] = job
+    backup.fail(world, node, [])
+    world.log(node, events.snapshot_failed(guest, world.now - timedelta(minutes=25)))
+    _leftover_snapshot(world)
+    _failed_drain(world)
+    world.tell(
+        f"Backup: job {JOB} (hv03, 11 guests) is pending since {world.now - timedelta(minutes=25):%H:%M}. "
+        f"Error Code: {PENDING_REASON}",
+        lambda: _facts(world, job),
+        [
+            Action(
+                "free-2gb", f"Free 2 GB on {FULL_GUEST} C:", lambda: _free(world, job), lambda: not _has_space(world)
+            ),
+            Action("end-job", f"End Job {JOB}", lambda: backup.kill(world, job), lambda: job.state == "pending"),
+        ],
+    )
+
+
+def _old_troubles(world: World) -> None:
+    """Events that must not be mistaken: an old 10102 of another guest, and an 8194 that only lacks a permission."""
+    earlier = world.now - timedelta(days=9, hours=2)
+    world.log(world.node(NODE), events.snapshot_failed(world.guest("crm-02"), earlier))
+    permission = world.node("hv06")
+    refused = events.callback_refused(permission.writer("System Writer"), world.now - timedelta(minutes=95))
+    world.log(permission, refused)
+
+
+def _leftover_snapshot(world: World) -> None:
+    """The hardware provider's copy of the volume that the guest lies on, still mounted."""
+    shared = world.guest(FULL_GUEST).shared_volume
+    world.node(NODE).shadows.append(
+        ShadowCopy(
+            id=identity("shadow", str(JOB)),
+            set_id=identity("shadow set", str(JOB)),
+            volume=device_id(shared.guid),
+            created=world.now - timedelta(minutes=26),
+            label=f"{shared.name} snapshot",
+            capacity=shared.size_mb * MIB,
+            free=shared.free_mb * MIB,
+        )
+    )
+
+
+def _failed_drain(world: World) -> None:
+    """Somebody tried to drain the node twelve minutes ago, every locked role stayed, and the node was resumed."""
+    node = world.node(NODE)
+    for number, guest in enumerate(member for member in node.guests if member.locked):
+        at = world.now - timedelta(minutes=12) + timedelta(seconds=2 * number)
+        world.log(node, events.blocked_by_lock(guest, at))
+        world.log(node, events.drain_failed(guest, at + timedelta(seconds=1)))
+
+
+def _has_space(world: World) -> bool:
+    return world.guest(FULL_GUEST).volume("C").free >= backup.ENOUGH
+
+
+def _free(world: World, job: BackupJob) -> None:
+    world.guest(FULL_GUEST).volume("C").free += FREED
+    backup.retry_soon(world, job)
+
+
+def _facts(world: World, job: BackupJob) -> list[tuple[str, str]]:
+    node = world.node(NODE)
+    writer = node.writer(backup.HYPER_V_WRITER)
+    locked = sum(guest.locked for guest in node.guests)
+    free = world.guest(FULL_GUEST).volume("C").free
+    return [
+        (f"{NODE} writer", f"[{writer.state}] {'no' if writer.error == 'none' else writer.error} error"),
+        (f"{NODE} locked guests", f"{locked} of {len(node.guests)}"),
+        (f"{FULL_GUEST} C:", f"{free // MIB} MB free of 80 GB"),
+        (f"Backup job {job.id}", job.state),
+    ]

@@ -1,0 +1,40 @@
+"""The practice accounts: one per credential profile, with passwords drawn from the world's seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from lab.windows.machine import Access
+
+PROFILES = ("reader", "operator", "guest")
+DOMAIN = "CORP"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A domain account: `user` is the domain, a backslash, and "svc-hvops-reader"."""
+
+    profile: str
+    user: str
+    password: str
+
+
+def accounts(seed: int) -> dict[str, Account]:
+    """Profile -> account; the same for the same seed."""
+    draw = Random(f"accounts {seed}")
+    letters = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+    return {
+        profile: Account(profile, f"{DOMAIN}\\svc-hvops-{profile}", "".join(draw.choices(letters, k=20)))
+        for profile in PROFILES
+    }
+
+
+def host_access(known: dict[str, Account]) -> Access:
+    """Hosts let the reader and the operator in."""
+    return Access(accounts={known[name].user: known[name].password for name in ("reader", "operator")})
+
+
+def guest_access(known: dict[str, Account], *, admitted: bool = True) -> Access:
+    """A guest lets the guest account in, unless its own administrators took it out."""
+    return Access(accounts={known["guest"].user: known["guest"].password} if admitted else {})

@@ -1,0 +1,218 @@
+"""What there is in a practice estate. Plain values that change over time; nothing here knows WMI or a wire."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Literal
+
+from lab.world.releases import Release
+
+KIB, MIB, GIB = 1024, 1024**2, 1024**3
+
+VolumeKind = Literal["basic", "system reserved", "efi", "recovery", "cd"]
+WriterError = Literal["none", "retryable", "unexpected", "timed out", "inconsistent", "non-retryable"]
+GuestState = Literal["running", "off", "saved", "paused"]
+
+_NAMESPACE = uuid.UUID("6a0f1b36-5f0e-5d0c-9d7e-0b9d0c5a41e7")
+
+
+@lru_cache(maxsize=65_536)
+def identity(*parts: str) -> str:
+    """A GUID, lower case and bare, that is always the same for the same parts."""
+    return str(uuid.uuid5(_NAMESPACE, "/".join(parts)))
+
+
+@dataclass(slots=True)
+class Volume:
+    """A volume of a Windows. Sizes in bytes; `mount` is a folder, for a volume without a letter."""
+
+    guid: str
+    capacity: int
+    free: int
+    letter: str = ""  # "C"
+    label: str = ""
+    file_system: str = "NTFS"
+    kind: VolumeKind = "basic"
+    mount: str = ""
+    disk: int = 0
+
+    @property
+    def name(self) -> str:
+        """The way people name it: the letter, else the folder it is mounted on, else its label."""
+        return f"{self.letter}:" if self.letter else self.mount or self.label
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """An update as Component Based Servicing lists it."""
+
+    kb: str  # "KB2616676"
+    installed: datetime
+    description: str = "Security Update"
+
+
+@dataclass(slots=True)
+class Writer:
+    """A VSS writer. `state` is the VSS_WRITER_STATE number that vssadmin prints in brackets."""
+
+    name: str
+    id: str
+    instance: str
+    state: int = 1
+    error: WriterError = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a log.
+
+    `data` are the named values of EventData, or the elements of VmlEventLog when `hyper_v`; a name may be empty.
+    `level`: 2 error, 3 warning, 4 information.
+    """
+
+    log: str
+    provider: str
+    id: int
+    level: int
+    at: datetime
+    data: tuple[tuple[str, str], ...] = ()
+    message: str = ""
+    record: int = 0
+    hyper_v: bool = False
+
+
+@dataclass(slots=True)
+class Service:
+    """A Windows service; `state` and `start` in the words of Win32_Service."""
+
+    name: str
+    display: str
+    path: str
+    state: str = "Running"
+    start: str = "Auto"
+    account: str = "LocalSystem"
+    pid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowCopy:
+    """A snapshot that is mounted on a node: the extra LUN that disk management shows during a hardware backup."""
+
+    id: str
+    set_id: str
+    volume: str  # device id of the original volume
+    created: datetime
+    label: str
+    capacity: int
+    free: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Windows:
+    """What every Windows of the estate has, on metal or in a guest."""
+
+    name: str
+    domain: str
+    address: str
+    release: Release
+    booted: datetime
+    language: str = "en-US"
+    bios_guid: str = ""
+    memory: int = 4 * GIB
+    processors: int = 2
+    volumes: list[Volume] = field(default_factory=list)
+    updates: list[Update] = field(default_factory=list)
+    services: dict[str, Service] = field(default_factory=dict)  # lower-case name -> service
+    writers: list[Writer] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    shadows: list[ShadowCopy] = field(default_factory=list)
+    reboot_wanted_by: set[Literal["cbs", "update", "rename"]] = field(default_factory=set)
+    records: dict[str, int] = field(default_factory=dict)  # log -> number of its latest record
+
+    @property
+    def fqdn(self) -> str:
+        """The DNS name."""
+        return f"{self.name}.{self.domain}"
+
+    def service(self, name: str) -> Service:
+        """The service of that name; KeyError where there is none."""
+        return self.services[name.casefold()]
+
+    def writer(self, name: str) -> Writer:
+        """The writer of that name; StopIteration where there is none."""
+        return next(writer for writer in self.writers if writer.name == name)
+
+    def volume(self, letter: str) -> Volume:
+        """The volume with that drive letter; StopIteration where there is none."""
+        return next(volume for volume in self.volumes if volume.letter == letter)
+
+
+@dataclass(slots=True, kw_only=True)
+class Guest(Windows):
+    """A virtual machine. A Linux guest has a release of the Linux family and no Windows services."""
+
+    vm_id: str
+    node: Node
+    shared_volume: SharedVolume
+    group: str  # the cluster group's name; not always the guest's
+    state: GuestState = "running"
+    generation: int = 1
+    locked: bool = False  # cluster resource and group in locked mode
+    backing_up: bool = False
+    reports_address: bool = True  # KVP carries FQDN and addresses
+    last_backup: datetime | None = None
+    created: datetime | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Node(Windows):
+    """A Hyper-V host, of a cluster or alone. `state` and `drain` are MSCluster_Node's numbers."""
+
+    cluster: Cluster
+    id: int
+    state: int = 0  # 0 up, 1 down, 2 paused
+    drain: int = 0  # 0 not initiated, 1 in progress, 2 completed, 3 failed
+
+    @property
+    def guests(self) -> list[Guest]:
+        """The guests that this node owns."""
+        return [guest for guest in self.cluster.guests if guest.node is self]
+
+
+@dataclass(slots=True)
+class SharedVolume:
+    """A Cluster Shared Volume. Sizes in MB, as MSCluster_DiskPartition counts."""
+
+    name: str  # "Volume1"
+    resource: str  # "Cluster Disk 1"
+    guid: str
+    owner: Node
+    size_mb: int
+    free_mb: int
+    fault: int = 0
+    backing_up: bool = False
+
+    @property
+    def path(self) -> str:
+        """The folder under which every node sees it."""
+        return f"C:\\ClusterStorage\\{self.name}"
+
+
+@dataclass(slots=True)
+class Cluster:
+    """A failover cluster and all that runs on it."""
+
+    name: str
+    domain: str
+    nodes: list[Node] = field(default_factory=list)
+    guests: list[Guest] = field(default_factory=list)
+    shared_volumes: list[SharedVolume] = field(default_factory=list)
+    backup_in_progress: bool = False
+
+    @property
+    def fqdn(self) -> str:
+        """The DNS name of the cluster name object."""
+        return f"{self.name}.{self.domain}"

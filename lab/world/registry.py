@@ -1,0 +1,109 @@
+"""HKEY_LOCAL_MACHINE of a practice machine: the keys that say its version, languages, reboots and identity.
+
+Keys and values: CurrentVersion and UBR, the pending-reboot keys, Nls/CodePage [mem]; Guest/Parameters that Data
+Exchange writes in a guest [mem], VirtualMachineId from hosts of 2012 on; HKLM/Cluster/Resources: the way the cluster
+keeps private properties, used where WMI's PrivateProperties cannot be read [mem].
+"""
+
+from __future__ import annotations
+
+from lab.world.languages import LANGUAGES
+from lab.world.model import Guest, Node, Windows
+from lab.world.roles import roles
+
+Keys = dict[str, dict[str, object]]
+
+CURRENT_VERSION = "SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion"
+SERVICING = "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Component Based Servicing"
+AUTO_UPDATE = "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\WindowsUpdate\\Auto Update"
+SESSION_MANAGER = "SYSTEM\\CurrentControlSet\\Control\\Session Manager"
+GUEST_PARAMETERS = "SOFTWARE\\Microsoft\\Virtual Machine\\Guest\\Parameters"
+
+
+def keys(windows: Windows) -> Keys:
+    """All keys of the machine with their values."""
+    found: Keys = {
+        CURRENT_VERSION: _version(windows),
+        SERVICING: {},
+        AUTO_UPDATE: {},
+        SESSION_MANAGER: {"BootExecute": ["autocheck autochk *"]},
+        "SYSTEM\\CurrentControlSet\\Control\\Nls\\CodePage": _code_pages(windows),
+        "SYSTEM\\CurrentControlSet\\Control\\ComputerName\\ComputerName": {"ComputerName": windows.name.upper()},
+        "SYSTEM\\CurrentControlSet\\Services\\Tcpip\\Parameters": {"Hostname": windows.name, "Domain": windows.domain},
+    }
+    if windows.release.at_least("2012"):
+        uefi = any(volume.kind == "efi" for volume in windows.volumes)
+        found["SYSTEM\\CurrentControlSet\\Control"] = {"PEFirmwareType": 2 if uefi else 1}
+    found |= _pending_reboots(windows)
+    if isinstance(windows, Guest):
+        found[GUEST_PARAMETERS] = _guest_parameters(windows)
+    if isinstance(windows, Node):
+        found |= _cluster(windows)
+    return found
+
+
+def _version(windows: Windows) -> dict[str, object]:
+    release = windows.release
+    values: dict[str, object] = {
+        "ProductName": release.caption.removeprefix("Microsoft ").rstrip(),
+        "CurrentVersion": f"{release.major}.{release.minor}" if release.major < 10 else "6.3",  # noqa: PLR2004 (Windows 10 still says 6.3)
+        "CurrentBuild": release.build,
+        "CurrentBuildNumber": release.build,
+        "BuildLab": release.build_lab,
+        "EditionID": "ServerDatacenter",
+        "InstallationType": "Server",
+    }
+    if release.major >= 10:  # noqa: PLR2004 (the first version with these two values)
+        values |= {"CurrentMajorVersionNumber": release.major, "CurrentMinorVersionNumber": release.minor}
+    if release.service_pack:
+        values["CSDVersion"] = f"Service Pack {release.service_pack}"
+    if release.revision is not None:
+        values["UBR"] = release.revision
+    if release.release_id:
+        values["ReleaseId"] = release.release_id
+    if release.display:
+        values["DisplayVersion"] = release.display
+    return values
+
+
+def _code_pages(windows: Windows) -> dict[str, object]:
+    language = LANGUAGES[windows.language]
+    return {"OEMCP": str(language.oem), "ACP": str(language.ansi)}
+
+
+def _pending_reboots(windows: Windows) -> Keys:
+    found: Keys = {}
+    if "cbs" in windows.reboot_wanted_by:
+        found[f"{SERVICING}\\RebootPending"] = {}
+    if "update" in windows.reboot_wanted_by:
+        found[f"{AUTO_UPDATE}\\RebootRequired"] = {}
+    if "rename" in windows.reboot_wanted_by:
+        moved = ["\\??\\C:\\Windows\\Temp\\driver.tmp", ""]
+        found[SESSION_MANAGER] = {"BootExecute": ["autocheck autochk *"], "PendingFileRenameOperations": moved}
+    return found
+
+
+def _guest_parameters(guest: Guest) -> dict[str, object]:
+    host = guest.node
+    values: dict[str, object] = {
+        "HostName": host.name.upper(),
+        "PhysicalHostName": host.name.upper(),
+        "PhysicalHostNameFullyQualified": host.fqdn,
+        "VirtualMachineName": guest.name,
+    }
+    if host.release.at_least("2012"):
+        values["VirtualMachineId"] = guest.vm_id.upper()
+    return values
+
+
+def _cluster(node: Node) -> Keys:
+    cluster = node.cluster
+    found: Keys = {"Cluster": {"ClusterName": cluster.name}, "Cluster\\Resources": {}}
+    for _, members in roles(cluster):
+        for resource in members:
+            key = f"Cluster\\Resources\\{resource.id}"
+            found[key] = {"Name": resource.name, "Type": resource.type}
+            private = dict(resource.private)
+            if "VmId" in private:
+                found[f"{key}\\Parameters"] = {"VmID": private["VmId"]}
+    return found

@@ -1,0 +1,116 @@
+"""The clustered roles that follow from the model: groups and resources of virtual machines, disks and the core.
+
+Private property names and VmState numbers: virtual-machine-private-properties of the archived MsCS pages [doc].
+Group types 1 and 4 of core and shared-volume groups: CLUSGROUP_TYPE [mem]; 111: MSCluster_ResourceGroup [doc].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lab.windows.machine import Wmi
+from lab.world.model import Cluster, Guest, Node, identity
+
+GROUP_ONLINE, GROUP_OFFLINE = 0, 1
+RESOURCE_ONLINE, RESOURCE_OFFLINE = 2, 3
+TYPE_CORE, TYPE_SHARED_VOLUME, TYPE_VIRTUAL_MACHINE = 1, 4, 111
+# VmState of a virtual machine resource in the numbers of the v1 provider (virtual-machine-private-properties) [doc]
+VM_STATES = {"running": 2, "off": 3, "paused": 32768, "saved": 32769}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A clustered role: what MSCluster_ResourceGroup is about."""
+
+    name: str
+    id: str
+    type: int
+    owner: Node
+    state: int = GROUP_ONLINE
+    locked: bool = False
+    core: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A cluster resource: what MSCluster_Resource is about."""
+
+    name: str
+    id: str
+    type: str
+    group: Group
+    state: int = RESOURCE_ONLINE
+    locked: bool = False
+    core: bool = False
+    shared_volume: bool = False
+    private: tuple[tuple[str, Wmi], ...] = ()
+
+
+def guest_resources(guest: Guest) -> tuple[Group, Resource, Resource]:
+    """The group of a virtual machine, its machine resource and its configuration resource.
+
+    Only the machine resource is in locked mode, and the group shows the same bit.
+    """
+    online = guest.state in {"running", "paused"}
+    cluster = guest.node.cluster.name
+    managed = guest.group.startswith("SCVMM ")  # VMM names its resources after itself
+    machine = f"SCVMM {guest.name}" if managed else f"Virtual Machine {guest.name}"
+    configuration = f"SCVMM {guest.name} Configuration" if managed else f"Virtual Machine Configuration {guest.name}"
+    group = Group(
+        guest.group,
+        identity(cluster, "group", guest.vm_id),
+        TYPE_VIRTUAL_MACHINE,
+        guest.node,
+        GROUP_ONLINE if online else GROUP_OFFLINE,
+        guest.locked,
+    )
+    store = guest.shared_volume.path
+    return (
+        group,
+        Resource(
+            machine,
+            identity(cluster, "resource", guest.vm_id),
+            "Virtual Machine",
+            group,
+            RESOURCE_ONLINE if online else RESOURCE_OFFLINE,
+            guest.locked,
+            private=(
+                ("CheckHeartbeat", 1),
+                ("MigrationProgress", 0),
+                ("MigrationState", 0),
+                ("OfflineAction", 1),
+                ("ShutdownAction", 0),
+                ("VmId", guest.vm_id),
+                ("VmState", VM_STATES[guest.state]),
+            ),
+        ),
+        Resource(
+            configuration,
+            identity(cluster, "configuration", guest.vm_id),
+            "Virtual Machine Configuration",
+            group,
+            RESOURCE_ONLINE if online else RESOURCE_OFFLINE,
+            private=(("VmId", guest.vm_id), ("VmStoreRootPath", f"{store}\\{guest.name}")),
+        ),
+    )
+
+
+def roles(cluster: Cluster) -> Iterator[tuple[Group, tuple[Resource, ...]]]:
+    """Every group of the cluster with its resources: core, shared volumes, virtual machines."""
+    owner = next((node for node in cluster.nodes if node.state == 0), cluster.nodes[0])
+    core = Group("Cluster Group", identity(cluster.name, "core"), TYPE_CORE, owner, core=True)
+    names = (
+        ("Cluster IP Address", "IP Address"),
+        ("Cluster Name", "Network Name"),
+        ("Cluster Disk Q", "Physical Disk"),
+    )
+    yield core, tuple(Resource(name, identity(cluster.name, name), type_, core, core=True) for name, type_ in names)
+    for volume in cluster.shared_volumes:
+        group_id = identity(cluster.name, "group", volume.guid)
+        group = Group(group_id, group_id, TYPE_SHARED_VOLUME, volume.owner)
+        disk = identity(cluster.name, volume.resource)
+        yield group, (Resource(volume.resource, disk, "Physical Disk", group, shared_volume=True),)
+    for guest in cluster.guests:
+        group, machine, configuration = guest_resources(guest)
+        yield group, (machine, configuration)

@@ -1,0 +1,215 @@
+"""root/virtualization/v2: the guests that a node runs, and the node itself. Each node knows only its own guests.
+
+Value meanings: Msvm_ComputerSystem and Msvm_SummaryInformation pages [doc]; 6 saved and 9 paused, and the host's own
+row with the host's name [cap, go-wsman]; OperationalStatus[1] 32776 "backing up": the PowerShell module's enum [src].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from lab.windows.machine import Instance
+from lab.world import kvp
+from lab.world.classes import instance
+from lab.world.model import MIB, Guest, Node, identity
+from lab.world.views import Scene, View
+
+NAMESPACE = "root/virtualization/v2"
+BACKING_UP = 32776
+NEVER = datetime(1601, 1, 1, tzinfo=UTC)
+ENABLED_STATES = {"running": 2, "off": 3, "saved": 6, "paused": 9}
+HOST_CAPTIONS = {"en-US": "Hosting Computer System", "de-DE": "Hostcomputersystem", "fr-FR": "Système hôte"}
+OK, NO_CONTACT = 2, 12
+
+
+def guests_of(scene: Scene) -> list[Guest]:
+    """The guests of the node that is asked."""
+    assert isinstance(scene.windows, Node)
+    return scene.windows.guests
+
+
+def operational_status(guest: Guest) -> tuple[int, ...]:
+    """OperationalStatus: OK, with "backing up" beside it during a backup."""
+    return (OK, BACKING_UP) if guest.backing_up else (OK,)
+
+
+def up_time(guest: Guest, now: datetime) -> int:
+    """Milliseconds since the guest started; 0 when it does not run."""
+    return int((now - guest.booted) / timedelta(milliseconds=1)) if guest.state in {"running", "paused"} else 0
+
+
+def _host(scene: Scene) -> Instance:
+    host = scene.windows
+    return instance(
+        "Msvm_ComputerSystem",
+        host.release,
+        Caption=HOST_CAPTIONS[host.language],
+        Description="Microsoft Hosting Computer System",
+        ElementName=host.name.upper(),
+        Name=host.name.upper(),
+        CreationClassName="Msvm_ComputerSystem",
+        EnabledState=2,
+        RequestedState=12,
+        HealthState=5,
+        OperationalStatus=(OK,),
+        StatusDescriptions=("Operating normally",),
+    )
+
+
+def _computer_system(guest: Guest, now: datetime) -> Instance:
+    return instance(
+        "Msvm_ComputerSystem",
+        guest.node.release,
+        Caption="Virtual Machine",
+        Description="Microsoft Virtual Machine",
+        ElementName=guest.name,
+        Name=guest.vm_id.upper(),
+        CreationClassName="Msvm_ComputerSystem",
+        EnabledState=ENABLED_STATES[guest.state],
+        EnabledDefault=2,
+        RequestedState=12,
+        HealthState=5,
+        InstallDate=guest.created,
+        OperationalStatus=operational_status(guest),
+        StatusDescriptions=("Operating normally", "Backing up") if guest.backing_up else ("Operating normally",),
+        OnTimeInMilliseconds=up_time(guest, now),
+        ProcessID=2000 + int(guest.vm_id[:4], 16) // 4 * 4 if guest.state == "running" else None,
+        TimeOfLastConfigurationChange=guest.created,
+        TimeOfLastStateChange=guest.booted,
+        NumberOfNumaNodes=1,
+        ReplicationHealth=0,
+        ReplicationMode=0,
+        ReplicationState=0,
+        LastReplicationTime=NEVER,
+        LastApplicationConsistentReplicationTime=NEVER,
+        LastSuccessfulBackupTime=guest.last_backup or NEVER,
+        EnhancedSessionModeState=3,
+    )
+
+
+def computer_systems(scene: Scene) -> Iterator[Instance]:
+    """Msvm_ComputerSystem: the host itself, then its guests."""
+    yield _host(scene)
+    for guest in guests_of(scene):
+        yield _computer_system(guest, scene.now)
+
+
+def summaries(scene: Scene) -> Iterator[Instance]:
+    """Msvm_SummaryInformation. MemoryUsage in MB."""
+    for guest in guests_of(scene):
+        runs = guest.state == "running"
+        yield instance(
+            "Msvm_SummaryInformation",
+            guest.node.release,
+            InstanceID=f"Microsoft:{guest.vm_id.upper()}",
+            Name=guest.vm_id.upper(),
+            ElementName=guest.name,
+            CreationTime=guest.created,
+            EnabledState=ENABLED_STATES[guest.state],
+            GuestOperatingSystem=guest.release.caption.removeprefix("Microsoft ").rstrip() if runs else "",
+            HealthState=5,
+            Heartbeat=OK if runs else NO_CONTACT,
+            IntegrationServicesVersionState=(1 if guest.release.family == "windows" else 2) if runs else 0,
+            MemoryUsage=guest.memory // MIB if runs else 0,
+            NumberOfProcessors=guest.processors,
+            OperationalStatus=operational_status(guest),
+            ProcessorLoad=3 if runs else 0,
+            ReplicationHealth=0,
+            ReplicationMode=0,
+            ReplicationState=0,
+            UpTime=up_time(guest, scene.now),
+            Version="5.0" if guest.node.release.key == "2012R2" else "8.0",
+            VirtualSystemSubType=f"Microsoft:Hyper-V:SubType:{guest.generation}",
+            Notes="",
+        )
+
+
+def settings(scene: Scene) -> Iterator[Instance]:
+    """Msvm_VirtualSystemSettingData: the current settings of each guest, with its BIOS GUID in braces."""
+    for guest in guests_of(scene):
+        store = f"{guest.shared_volume.path}\\{guest.name}"
+        yield instance(
+            "Msvm_VirtualSystemSettingData",
+            guest.node.release,
+            InstanceID=f"Microsoft:{guest.vm_id.upper()}",
+            Caption="Virtual Machine Settings",
+            Description="Active settings for the virtual machine.",
+            ElementName=guest.name,
+            VirtualSystemIdentifier=guest.vm_id.upper(),
+            VirtualSystemType="Microsoft:Hyper-V:System:Realized",
+            VirtualSystemSubType=f"Microsoft:Hyper-V:SubType:{guest.generation}",
+            BIOSGUID=f"{{{guest.bios_guid.upper()}}}",
+            BIOSSerialNumber=serial_number(guest),
+            ChassisSerialNumber=serial_number(guest),
+            BaseBoardSerialNumber=serial_number(guest),
+            ChassisAssetTag=serial_number(guest),
+            ConfigurationDataRoot=store,
+            SnapshotDataRoot=store,
+            SuspendDataRoot=store,
+            SwapFileDataRoot=store,
+            CreationTime=guest.created,
+            AutomaticStartupAction=3,
+            AutomaticShutdownAction=3,
+            AutomaticRecoveryAction=3,
+            IncrementalBackupEnabled=False,
+            IsSaved=guest.state == "saved",
+            Notes=(),
+            SecureBootEnabled=guest.generation > 1,
+            Version="5.0" if guest.node.release.key == "2012R2" else "8.0",
+        )
+
+
+def serial_number(guest: Guest) -> str:
+    """The serial number Hyper-V gives a virtual machine: seven groups of digits [mem]."""
+    digits = str(int(identity("serial", guest.vm_id).replace("-", ""), 16))[:26].zfill(26)
+    return "-".join([*(digits[at : at + 4] for at in range(0, 24, 4)), digits[24:]])
+
+
+def key_value_pairs(scene: Scene) -> Iterator[Instance]:
+    """Msvm_KvpExchangeComponent: what the guests told about themselves."""
+    for guest in guests_of(scene):
+        yield instance(
+            "Msvm_KvpExchangeComponent",
+            guest.node.release,
+            **component(guest, "Msvm_KvpExchangeComponent"),
+            ElementName="Key-Value Pair Exchange",
+            OperationalStatus=(OK if guest.state == "running" else NO_CONTACT,),
+            GuestExchangeItems=(),
+            GuestIntrinsicExchangeItems=kvp.items(guest),
+        )
+
+
+def component(guest: Guest, cls: str) -> dict[str, str | int]:
+    """The properties that identify an integration component of a guest."""
+    return {
+        "CreationClassName": cls,
+        "DeviceID": f"Microsoft:{guest.vm_id.upper()}\\{identity(cls).upper()}",
+        "SystemCreationClassName": "Msvm_ComputerSystem",
+        "SystemName": guest.vm_id.upper(),
+        "EnabledState": 2,
+        "RequestedState": 12,
+        "HealthState": 5,
+        "Description": "",
+    }
+
+
+def vss_components(scene: Scene) -> Iterator[Instance]:
+    """Msvm_VssComponent: whether a guest can freeze for a backup of the host."""
+    for guest in guests_of(scene):
+        yield instance(
+            "Msvm_VssComponent",
+            guest.node.release,
+            **component(guest, "Msvm_VssComponent"),
+            ElementName="Volume Shadow Copy",
+            OperationalStatus=(OK if guest.state == "running" and guest.release.family == "windows" else NO_CONTACT,),
+        )
+
+
+VIEWS: dict[str, View] = {
+    "Msvm_ComputerSystem": computer_systems,
+    "Msvm_SummaryInformation": summaries,
+    "Msvm_VirtualSystemSettingData": settings,
+    "Msvm_KvpExchangeComponent": key_value_pairs,
+    "Msvm_VssComponent": vss_components,
+}
