@@ -1,0 +1,50 @@
+"""The rows. Read this file to know every program that hvops can run, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from bot.catalogue import vssadmin, wevtutil
+from bot.catalogue.rows import Parameter, Program
+
+_ROWS = (
+    Program(
+        what="vssadmin list writers",
+        marked="reads",
+        argv=("vssadmin", "list", "writers"),
+        parse=vssadmin.parse_writers,
+        seconds=60,  # it waits for every writer, longer while a snapshot is being prepared [cap]
+    ),
+    Program(
+        what="wevtutil query events",
+        marked="reads",
+        argv=(
+            "wevtutil",
+            "qe",
+            "{channel}",
+            "/q:*[System[{ids}{since}{provider}]]",
+            "/f:xml",
+            "/rd:true",
+            "/c:{most}",
+            "/uni:true",  # else names in other alphabets become question marks
+        ),
+        parse=wevtutil.parse_events,
+        parameters=(
+            Parameter("channel", wevtutil.channel),
+            Parameter("ids", wevtutil.event_ids),
+            Parameter("since", wevtutil.since, None),
+            Parameter("provider", wevtutil.provider, None),
+            Parameter("most", wevtutil.most, 200),
+        ),
+        absent=MappingProxyType({15007: "it has no event channel {channel}."}),  # ERROR_EVT_CHANNEL_NOT_FOUND [doc]
+    ),
+    Program(
+        what="wevtutil enumerate channels",
+        marked="reads",
+        argv=("wevtutil", "el", "/uni:true"),
+        parse=wevtutil.parse_channels,
+    ),
+)
+
+PROGRAMS: Mapping[str, Program] = MappingProxyType({row.what: row for row in _ROWS})

@@ -1,0 +1,203 @@
+"""Ask the world for ONE request: many questions at once, each answered or accounted for.
+
+A question that is asked twice in one request goes out once. Failures come back as `Unanswered`, so that one silent host
+spoils nothing; every question and its raw answer stand in `evidence`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from bot.catalogue import PROGRAMS
+from bot.errors import TargetError, TimedOut
+from bot.keep import Evidence
+from bot.reach.reach import Answer
+from bot.reach.wql import select
+from bot.vocabulary.ask import K, Unanswered
+from bot.vocabulary.questions import GuestRegistry, GuestWql, Question, Read, Recall, Registry, Wql
+from bot.vocabulary.rows import Rows, Unreadable
+
+T = TypeVar("T")
+
+
+class Limits(Protocol):
+    """How long a question may take (`settings.Limits`)."""
+
+    @property
+    def per_host_seconds(self) -> float:
+        """How long one host may be silent."""
+        ...
+
+    @property
+    def overall_seconds(self) -> float:
+        """How long the whole request may look around."""
+        ...
+
+
+class Answers(Protocol):
+    """Who carries questions out (`reach.Reach`)."""
+
+    async def answer(self, question: Question, seconds: float = 20.0) -> Answer:
+        """Ask one question. Raises TargetError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a request has come: targets that have said all they were asked, of those asked so far.
+
+    Attributes:
+        waiting: the names of the others, in the order in which they were asked.
+    """
+
+    done: int
+    total: int
+    waiting: tuple[str, ...]
+
+
+class Look:
+    """The `vocabulary.ask.Ask` of one request."""
+
+    def __init__(
+        self,
+        reach: Answers,
+        recall: Callable[[Recall], Rows],
+        now: datetime,
+        deadlines: Limits,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            reach: the way to the hosts.
+            recall: the memory of the ledger.
+            now: the time of this request, UTC.
+            deadlines: per host and overall, in seconds; the overall one begins with the first question.
+            progress: is told whenever a target begins or has finished; its own failures are its own affair.
+        """
+        self.evidence: list[Evidence] = []
+        self._reach = reach
+        self._recall = recall
+        self._now = now
+        self._deadlines = deadlines
+        self._progress = progress
+        self._ends = 0.0
+        self._answers: dict[Question, asyncio.Task[Answer]] = {}
+        self._open: dict[str, int] = {}  # target -> how many of its questions are under way
+        self._silent: set[str] = set()
+
+    @property
+    def now(self) -> datetime:
+        """The time of this request, UTC."""
+        return self._now
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The targets asked so far, in order."""
+        return tuple(self._open)
+
+    @property
+    def answered(self) -> tuple[str, ...]:
+        """Those of them that answered everything they were asked."""
+        return tuple(name for name, count in self._open.items() if not count and name not in self._silent)
+
+    async def one(self, question: Question, read: Callable[[Rows], T]) -> T | Unanswered:
+        """Ask one question."""
+        try:
+            answer = await self._answer(question)
+        except TargetError as error:
+            return _unanswered(question.on, error)
+        try:
+            return read(answer.rows)
+        except (Unreadable, ValueError) as error:
+            self._silent.add(question.on)
+            self.evidence.append(Evidence(question.on, describe(question), "", f"not understood: {error}"))
+            return Unanswered(question.on, "bad reply", f"its answer cannot be understood: {error}.")
+
+    async def each(self, questions: Mapping[K, Question], read: Callable[[Rows], T]) -> dict[K, T | Unanswered]:
+        """Ask many at once. The answers carry the keys of the questions, in the same order."""
+        asked: list[Awaitable[T | Unanswered]] = [self.one(question, read) for question in questions.values()]
+        return dict(zip(questions, await asyncio.gather(*asked), strict=True))
+
+    async def _answer(self, question: Question) -> Answer:
+        task = self._answers.get(question)
+        if task is None:
+            task = self._answers[question] = asyncio.create_task(self._ask(question))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.cancel()  # the request is given up, so nobody waits for the others either
+            raise
+
+    async def _ask(self, question: Question) -> Answer:
+        if isinstance(question, Recall):
+            rows = self._recall(question)
+            self.evidence.append(Evidence(question.on, describe(question), f"{len(rows)} samples in the ledger"))
+            return Answer(rows, "", "")
+        self._begin(question.on)
+        try:
+            answer = await self._in_time(question)
+        except TargetError as error:
+            self._silent.add(question.on)
+            self.evidence.append(Evidence(question.on, describe(question), getattr(error, "raw", ""), str(error)))
+            raise
+        finally:
+            self._end(question.on)
+        by = question.on if answer.by.casefold() == question.on.casefold() else f"{question.on} via {answer.by}"
+        self.evidence.append(Evidence(by, describe(question), answer.raw))
+        return answer
+
+    async def _in_time(self, question: Question) -> Answer:
+        """Ask within what is left of the whole request's time."""
+        loop = asyncio.get_running_loop()
+        self._ends = self._ends or loop.time() + self._deadlines.overall_seconds
+        try:
+            async with asyncio.timeout_at(self._ends):
+                return await self._reach.answer(question, self._deadlines.per_host_seconds)
+        except TimeoutError:
+            seconds = self._deadlines.overall_seconds
+            raise TimedOut(question.on, f"no answer within the {seconds:.0f} s of the whole question.") from None
+
+    def _begin(self, target: str) -> None:
+        self._open[target] = self._open.get(target, 0) + 1
+        self._tell()
+
+    def _end(self, target: str) -> None:
+        self._open[target] -= 1
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._progress is not None:
+            waiting = tuple(name for name, count in self._open.items() if count)
+            self._progress(Progress(len(self._open) - len(waiting), len(self._open), waiting))
+
+
+def describe(question: Question) -> str:
+    """The question as an engineer would write it: the WQL text, the registry key, the command line."""
+    if isinstance(question, (Wql, GuestWql)):
+        return f"{question.namespace}: {select(question.cls, question.columns, question.where)}"
+    if isinstance(question, (Registry, GuestRegistry)):
+        return f"HKLM\\{question.key}: {', '.join(question.names) or 'subkeys'}"
+    if isinstance(question, Recall):
+        return f"ledger: {question.what} of the last {question.hours} hours"
+    assert isinstance(question, Read)
+    return _command_line(question)
+
+
+def _command_line(question: Read) -> str:
+    """As it is run; as it was named where it may not be run."""
+    program = PROGRAMS.get(question.what)
+    try:
+        words = program.command_line(question.params) if program else (question.what,)
+    except ValueError:
+        words = (question.what,)
+    return " ".join(f'"{word}"' if " " in word else word for word in words)
+
+
+def _unanswered(on: str, error: TargetError) -> Unanswered:
+    says = error.says if error.on.casefold() == on.casefold() else f"{error.on}: {error.says}"
+    return Unanswered(on, error.kind, says, error.do)

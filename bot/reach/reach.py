@@ -1,0 +1,261 @@
+"""All hosts at once: a slot for each question, a deadline for each host, back-off when a host is too busy.
+
+Questions wait as coroutines and go out on threads, because the login libraries block. A host that hangs costs one slot
+until its deadline and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from bot.catalogue import PROGRAMS, Program
+from bot.errors import Absent, BadReply, OutOfBounds, QuotaExceeded, Refused, TargetError, TimedOut, Unreachable
+from bot.reach import host, wql
+from bot.reach.fault_codes import KNOWN
+from bot.reach.faults import from_code
+from bot.reach.keep import Job, Kept
+from bot.reach.ways import Profile, Way, Ways
+from bot.reach.winrm import Connection, Deadline, Tap
+from bot.reach.wsman import sendable
+from bot.vocabulary.actions import Invoke
+from bot.vocabulary.questions import GuestRegistry, GuestWql, Question, Read, Recall, Registry, Wql
+from bot.vocabulary.rows import Row, Rows
+
+T = TypeVar("T")
+Work = Callable[[Connection, Deadline], T]
+
+PER_HOST = 4  # questions to one host at a time: WinRM 2.0 allows five shells per user [doc]
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 4.0  # seconds of back-off
+_LATE = 0.25  # seconds that a thread gets to notice its own deadline
+_GRACE = 2.5  # seconds in which a thread past its deadline may still close what it opened
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back.
+
+    Attributes:
+        raw: the replies as they came, decoded: SOAP, or what a program printed.
+        by: the host that answered; for a question to a cluster, the entry host.
+    """
+
+    rows: Rows
+    raw: str
+    by: str
+
+
+class Reach:
+    """The way to Windows. Lives as long as the bot, in one event loop."""
+
+    def __init__(
+        self,
+        ways: Ways,
+        *,
+        at_once: int = 128,
+        programs: Mapping[str, Program] = PROGRAMS,
+        tap: Tap | None = None,
+    ) -> None:
+        """Take the ways.
+
+        Args:
+            ways: which name is reached where.
+            at_once: how many questions are under way at a time.
+            programs: the catalogue.
+            tap: is told every request and reply in clear, on worker threads; for `hvops record`.
+        """
+        self.ways = ways
+        self._programs = programs
+        self._kept = Kept(tap)
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="reach")
+        self._slots = asyncio.Semaphore(at_once)
+        self._per_host: dict[str, asyncio.Semaphore] = {}
+        self._code_pages: dict[str, int] = {}
+        self._running: set[Job[Any]] = set()
+
+    async def answer(self, question: Question, seconds: float = 20.0) -> Answer:
+        """Ask. `seconds` is how long one host may be silent, and all it has for anything but a program.
+
+        Raises:
+            TargetError: the target did not answer, or our own rules keep the question back.
+        """
+        if isinstance(question, Recall):
+            raise TypeError("the ledger remembers, not a host")
+        if isinstance(question, (GuestWql, GuestRegistry)):
+            return await self._ask(self.ways.guest(question.on, question.fqdn), question, seconds)
+        entries = self.ways.entries(question.on)
+        failures: list[TargetError] = []
+        for entry in entries:
+            try:
+                answer = await self._ask(self.ways.host(entry, self._profile(question)), question, seconds)
+            except (Unreachable, TimedOut) as failure:
+                failures.append(failure)
+                continue
+            if len(entries) > 1:
+                self.ways.prefer(question.on, entry)
+            return answer
+        raise _nobody(question.on, failures)
+
+    async def invoke(self, action: Invoke, seconds: float = 60.0) -> Answer:
+        """Call a method with the operator's login: over a fresh connection, and never twice.
+
+        Raises:
+            TargetError: it was refused, or nobody knows: `TimedOut` does not mean that nothing happened.
+        """
+        way = self.ways.host(action.on, "operator")
+        row, raw = await self._once(way, lambda over, until: host.call(over, action, until), seconds, reads=False)
+        return Answer((row,), raw, way.name)
+
+    async def get(self, question: Wql, seconds: float = 20.0) -> Answer:
+        """One instance by its keys (the `=` terms of `where`), or a singleton without any. Raises TargetError."""
+        keys = tuple(sorted((term.column, term.value) for term in question.where if not isinstance(term.value, tuple)))
+        way = self.ways.host(question.on)
+
+        def work(over: Connection, until: Deadline) -> Row:
+            return host.instance(over, question.namespace, question.cls, keys, until)
+
+        row, raw = await self._patiently(way, work, seconds)
+        return Answer((row,), raw, way.name)
+
+    def close(self) -> None:
+        """Give up what is under way, and close every connection."""
+        for job in list(self._running):
+            job.abort()
+        self._kept.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _profile(self, question: Question) -> Profile:
+        return self._program(question).profile if isinstance(question, Read) else "reader"
+
+    def _program(self, question: Read) -> Program:
+        """The row. Raises OutOfBounds for one that is not there, or that changes something."""
+        program = self._programs.get(question.what)
+        if program is None:
+            raise OutOfBounds(question.on, f"there is no {question.what!r:.60} in the catalogue.")
+        if program.marked != "reads":
+            raise OutOfBounds(question.on, f"{question.what!r} changes things, so no question may run it.")
+        return program
+
+    async def _ask(self, way: Way, question: Question, seconds: float) -> Answer:
+        if isinstance(question, Read):
+            return await self._run(way, question, seconds)
+        try:
+            work = _work(question)
+        except ValueError as error:
+            raise OutOfBounds(question.on, f"the question cannot be asked: {error}.") from None
+        rows, raw = await self._patiently(way, work, seconds)
+        return Answer(rows, raw, way.name)
+
+    async def _run(self, way: Way, question: Read, seconds: float) -> Answer:
+        program = self._program(question)
+        try:
+            argv = program.command_line(question.params)
+        except ValueError as error:
+            raise OutOfBounds(question.on, f"{error}.") from None
+
+        def work(over: Connection, until: Deadline) -> host.Output:
+            if way.name not in self._code_pages:
+                self._code_pages[way.name] = host.oem_code_page(over, until)
+            return host.run(over, argv, self._code_pages[way.name], until)
+
+        output, _ = await self._patiently(way, work, max(seconds, program.seconds), silence=seconds)
+        _judge_exit(way.name, program, question, output)
+        try:
+            return Answer(program.parse(output.stdout), output.stdout + output.stderr, way.name)
+        except ValueError as error:
+            raise Unparsed(way.name, f"{error}.", output.stdout + output.stderr) from error
+
+    async def _patiently(self, way: Way, work: Work[T], seconds: float, silence: float = 0) -> tuple[T, str]:
+        """Ask, and ask again after a pause while the host says that it is too busy."""
+        ends, pause = time.monotonic() + seconds, _FIRST_PAUSE
+        while True:
+            try:
+                return await self._once(way, work, seconds, silence=silence, reads=True)
+            except QuotaExceeded:
+                wait = pause * random.uniform(0.5, 1.5)  # noqa: S311 - spreads retries, hides nothing
+                if time.monotonic() + wait >= ends:
+                    raise
+                await asyncio.sleep(wait)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _once(self, way: Way, work: Work[T], seconds: float, *, silence: float = 0, reads: bool) -> tuple[T, str]:
+        """One attempt on a thread. Its slots are free again when the thread is, not when the caller has left."""
+        job = Job(self._kept, way, work, lambda: Deadline.of(seconds, silence), reads=reads)
+        ours = self._per_host.setdefault(way.name, asyncio.Semaphore(PER_HOST))
+        with ExitStack() as slots:
+            for slot in (ours, self._slots):
+                await slot.acquire()
+                slots.callback(slot.release)
+            future = asyncio.get_running_loop().run_in_executor(self._threads, job.run)
+            self._running.add(job)
+            future.add_done_callback(partial(self._ended, job, slots.pop_all()))
+        return await _until(future, job, way.name, seconds)
+
+    def _ended(self, job: Job[Any], slots: ExitStack, future: asyncio.Future[Any]) -> None:
+        slots.close()
+        self._running.discard(job)
+        if not future.cancelled():
+            future.exception()  # looked at: the caller may have left, and nobody else would
+
+
+def _work(question: Question) -> Work[Rows]:
+    """What a worker does for a question. Raises ValueError for names and values that cannot be sent."""
+    if isinstance(question, (Wql, GuestWql)):
+        namespace = wql.namespace(question.namespace)
+        query = wql.select(question.cls, question.columns, question.where)
+        return lambda over, until: host.rows(over, namespace, query, until)
+    assert isinstance(question, (Registry, GuestRegistry))
+    key, names = question.key, question.names
+    for word in (key, *names):
+        sendable(word)
+    return lambda over, until: (host.registry(over, key, names, until),)
+
+
+class Unparsed(BadReply):
+    """A program's output that its parser does not accept, with that output."""
+
+    def __init__(self, on: str, says: str, raw: str) -> None:
+        super().__init__(on, says)
+        self.raw = raw
+
+
+async def _until(future: asyncio.Future[tuple[T, str]], job: Job[T], on: str, seconds: float) -> tuple[T, str]:
+    """Wait, but no longer than the deadline: a thread may hang where no socket deadline reaches, as in DNS."""
+    try:
+        done, _ = await asyncio.wait({future}, timeout=seconds + _LATE)
+    except asyncio.CancelledError:
+        asyncio.get_running_loop().call_later(_GRACE, job.abort)
+        raise
+    if not done:
+        asyncio.get_running_loop().call_later(_GRACE, job.abort)
+        raise TimedOut(on, f"no answer in {seconds:.0f} s.")
+    return future.result()
+
+
+def _judge_exit(on: str, program: Program, question: Read, output: host.Output) -> None:
+    """Raise what an exit code means, unless it is one of success. 5 is Windows' own "access denied" [doc]."""
+    code = output.exit_code
+    if code in program.success:
+        return
+    if program.absent and code in program.absent:
+        raise Absent(on, program.absent[code].format_map(program.values(question.params)), code=code)
+    said = " ".join((output.stderr + " " + output.stdout).split())[:300]
+    if code in KNOWN:
+        raise from_code(on, code, said)
+    raise Refused(on, f"{program.argv[0]} ended with exit code {code}{': ' + said if said else '.'}", code=code)
+
+
+def _nobody(on: str, failures: list[TargetError]) -> TargetError:
+    """No entry host of a cluster answered, or the one host did not."""
+    if len(failures) == 1:
+        return failures[0]
+    all_late = all(isinstance(failure, TimedOut) for failure in failures)
+    says = "none of its entry hosts answered: " + " ".join(str(failure) for failure in failures)
+    return (TimedOut if all_late else Unreachable)(on, says)

@@ -1,0 +1,329 @@
+"""One connection to one host: pywinrm's Protocol, with a deadline of ours around every byte.
+
+pywinrm logs in and encrypts; what it lacks is added here. Facts about it (0.5.0, read in source):
+
+* It retries operation time-outs for ever, and its read time-out counts from byte to byte: here every exchange has an
+  end, and `abort` wakes a thread that a dripping host would hold.
+* A login belongs to one TCP connection. When that drops, urllib3 opens another one in silence, and requests_ntlm logs
+  in again but resends the message sealed with the old key. Here a login never moves to another connection (`Stale`).
+* When its first, blank message fails, the next one would go out in clear: a failed Connection is never used again.
+* It reads proxies and certificate bundles from the environment, and follows redirects. Here it does neither.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from winrm.exceptions import WinRMTransportError
+from winrm.protocol import Protocol
+from winrm.transport import Transport
+
+from bot.errors import OutOfBounds
+from bot.reach.foreign import Late, Stale, TooLong
+from bot.reach.tickets import ticket_for
+from bot.reach.ways import Way
+from bot.reach.wsman import Message, Unintelligible, body_of
+
+LONGEST_REPLY = 8 * 2**20  # bytes; we ask for 150 KB at most
+_BOUND = ("ntlm", "kerberos")  # logins that belong to one TCP connection
+_LONGEST_OPERATION = 60.0  # seconds: MaxTimeoutms of WinRM [doc]
+
+Tap = Callable[[str, str, str], None]  # host, request, reply: everything that goes over the wire, in clear
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When a question must be answered, and how long the host may be silent meanwhile. Monotonic seconds."""
+
+    ends: float
+    silence: float
+
+    @classmethod
+    def of(cls, seconds: float, silence: float = 0) -> Deadline:
+        """From now on."""
+        return cls(time.monotonic() + seconds, silence or seconds)
+
+    def next(self) -> float:
+        """When the next message must be answered."""
+        return min(self.ends, time.monotonic() + self.silence)
+
+    @property
+    def left(self) -> float:
+        """Seconds until the end, 0 at least."""
+        return max(0.0, self.ends - time.monotonic())
+
+
+class Connection:
+    """One login over one TCP connection. Used by one thread at a time; `abort` may be called from any.
+
+    Whatever `exchange` raises, other than a SOAP fault, leaves it broken: close it and take a fresh one.
+    """
+
+    def __init__(self, way: Way, tap: Tap | None = None) -> None:
+        self.way = way
+        self.is_used = False  # has answered before, so that a failure may be its age and not the host
+        self.is_broken = False
+        self.idle_since = time.monotonic()
+        self.transcript: list[bytes] = []
+        self._tap = tap
+        self._adapter = _Adapter(way)
+        self.protocol = _Protocol(way, self._adapter, self.exchange)
+
+    def ask(self, message: Message, deadline: Deadline) -> tuple[bytes, str]:
+        """Send one message. Answers the reply, and the id it must relate to."""
+        self.set(deadline)
+        message_id = str(uuid.uuid4())
+        seconds = min(_LONGEST_OPERATION, max(1.0, deadline.left))
+        return self.exchange(message.envelope(self.way.url, message_id, seconds)), message_id
+
+    def set(self, deadline: Deadline) -> None:
+        """The deadline of what pywinrm's own methods (`protocol.open_shell` …) send next. Raises Late once aborted."""
+        if self.is_broken:
+            raise Late
+        self._adapter.until = deadline.next()
+
+    def exchange(self, envelope: str) -> bytes:
+        """Send an envelope, answer the reply.
+
+        Raises:
+            Faulted: the host answered with a fault; the connection is still good.
+            Exception: anything that the libraries raise, for `foreign.from_exception`.
+        """
+        try:
+            reply = self._send(envelope)
+        except BaseException:
+            self.is_broken = True
+            raise
+        self.is_used = True
+        self._adapter.is_established = True
+        self.idle_since = time.monotonic()
+        self.transcript.append(reply.content)
+        if self._tap:
+            self._tap(self.way.name, envelope, reply.content.decode("utf-8", "replace"))
+        if reply.is_error:
+            _raise_fault(reply)
+        return reply.content
+
+    def _send(self, envelope: str) -> _Reply:
+        try:
+            return _Reply(self.protocol.transport.send_message(envelope))
+        except WinRMTransportError as error:
+            if not error.response_text:
+                raise
+            return _Reply(error.response_text.encode(), error)
+
+    def abort(self) -> None:
+        """Make the thread that waits on this connection fail at once."""
+        self.is_broken = True
+        self._adapter.abort()
+
+    def close(self) -> None:
+        """Give the socket back."""
+        self.is_broken = True
+        with suppress(Exception):
+            self.protocol.transport.close_session()
+        self._adapter.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    content: bytes
+    is_error: WinRMTransportError | None = None
+
+
+def _raise_fault(reply: _Reply) -> None:
+    """An HTTP error that carries a SOAP fault is that fault; any other stays what it is."""
+    assert reply.is_error is not None
+    try:
+        body_of(reply.content)
+    except Unintelligible:
+        raise reply.is_error from None
+    raise reply.is_error
+
+
+class _Protocol(Protocol):
+    """pywinrm's Protocol over our transport. Its shell methods send through `exchange` like all else."""
+
+    def __init__(self, way: Way, adapter: _Adapter, exchange: Callable[[str], bytes]) -> None:
+        login = way.credentials
+        super().__init__(endpoint=way.url, transport=login.transport, **_login(way))
+        self.transport = _Transport(
+            adapter,
+            endpoint=way.url,
+            auth_method=login.transport,
+            service="HTTP",
+            ca_trust_path=None,
+            proxy=None,
+            read_timeout_sec=self.read_timeout_sec,
+            **_login(way),
+        )
+        self._exchange = exchange
+
+    def send_message(self, message: str) -> bytes:
+        """What pywinrm's own methods call."""
+        return self._exchange(message)
+
+
+def _login(way: Way) -> dict[str, Any]:
+    login = way.credentials
+    sealed = login.transport in _BOUND and not way.is_tls
+    return {
+        "username": ticket_for(login) if login.transport == "kerberos" else login.username,
+        "password": login.password,
+        "cert_pem": str(login.certificate) if login.certificate else None,
+        "cert_key_pem": str(login.key) if login.key else None,
+        "kerberos_hostname_override": way.service_name,
+        "message_encryption": "always" if sealed else "auto",
+    }
+
+
+class _Transport(Transport):
+    """pywinrm's Transport with our adapter under its session, in place before the very first byte."""
+
+    def __init__(self, adapter: _Adapter, **login: Any) -> None:
+        super().__init__(**login)
+        self._adapter = adapter
+
+    def build_session(self) -> requests.Session:
+        """The session, made at the first call; logs in where messages are encrypted."""
+        if self.session:
+            return self.session
+        return self._bare(super().build_session())
+
+    def setup_encryption(self, session: requests.Session) -> None:
+        """Log in with a blank message."""
+        super().setup_encryption(self._bare(session))
+
+    def _bare(self, session: requests.Session) -> requests.Session:
+        session.trust_env = False
+        session.proxies.clear()
+        session.max_redirects = 0
+        session.adapters.clear()
+        session.mount("http", self._adapter)
+        return session
+
+
+class _Adapter(HTTPAdapter):
+    """One host, one TCP connection, one deadline."""
+
+    def __init__(self, way: Way) -> None:
+        super().__init__(max_retries=0)
+        self.until = 0.0
+        self.is_established = False
+        self._is_bound = way.credentials.transport in _BOUND
+        self._live: HTTPConnection | None = None
+        self._pool = _pool(way, self)
+
+    def opening(self, connection: HTTPConnection) -> None:
+        """A TCP connection is about to be opened. Raises Stale when the login belongs to the one before."""
+        if self.is_established and self._is_bound:
+            raise Stale("the connection was closed, and the login with it")
+        self._live = connection
+
+    def get_connection_with_tls_context(self, *_args: Any, **_named: Any) -> HTTPConnectionPool:
+        """The one pool there is."""
+        return self._pool
+
+    def cert_verify(self, *_args: Any, **_named: Any) -> None:
+        """The TLS context verifies already."""
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **named: Any) -> requests.Response:
+        """Every leg of a login comes through here as well, and shares the one deadline."""
+        del args
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise Late
+        named["timeout"] = left
+        response = super().send(request, **named)
+        if int(response.headers.get("Content-Length") or 0) > LONGEST_REPLY:
+            raise TooLong
+        if self.is_established:  # the login handlers look at the open socket of the first replies
+            _read(response)
+        return response
+
+    def abort(self) -> None:
+        """Shut the socket down under the thread that waits on it."""
+        self.until = 0.0
+        live = self._live.sock if self._live is not None else None
+        if live is not None:
+            with suppress(OSError):
+                live.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._pool.close()
+        super().close()
+
+
+def _read(response: requests.Response) -> None:
+    """Read the body, but not for ever: a reply without a length could go on."""
+    body = response.raw.read(LONGEST_REPLY + 1, decode_content=True)
+    if len(body) > LONGEST_REPLY:
+        raise TooLong
+    response._content = body  # noqa: SLF001 - what `Response.content` would have set
+    response._content_consumed = True  # type: ignore[attr-defined] # noqa: SLF001
+
+
+class _PlainConnection(HTTPConnection):
+    """Tells its adapter before it opens."""
+
+    def __init__(self, *args: Any, adapter: _Adapter, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._adapter = adapter
+
+    def _new_conn(self) -> socket.socket:
+        self._adapter.opening(self)
+        return super()._new_conn()
+
+
+class _TlsConnection(HTTPSConnection):
+    """Tells its adapter before it opens."""
+
+    def __init__(self, *args: Any, adapter: _Adapter, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._adapter = adapter
+
+    def _new_conn(self) -> socket.socket:
+        self._adapter.opening(self)
+        return super()._new_conn()
+
+
+def _pool(way: Way, adapter: _Adapter) -> HTTPConnectionPool:
+    address = urlsplit(way.url)
+    host = address.hostname or ""
+    pool: HTTPConnectionPool
+    if way.is_tls:
+        login = way.credentials
+        try:
+            context = tls_context(login.ca_file, login.certificate, login.key)
+        except OSError as error:
+            raise OutOfBounds(way.name, f"the certificates in the settings cannot be used ({error!s:.80}).") from None
+        pool = HTTPSConnectionPool(host, address.port or 443, maxsize=1, ssl_context=context)
+        pool.ConnectionCls = partial(_TlsConnection, adapter=adapter)  # type: ignore[assignment]
+    else:
+        pool = HTTPConnectionPool(host, address.port or 80, maxsize=1)
+        pool.ConnectionCls = partial(_PlainConnection, adapter=adapter)  # type: ignore[assignment]
+    return pool
+
+
+@lru_cache(maxsize=64)
+def tls_context(ca_file: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
+    """One context for all hosts of a login: reading the authorities costs more than a whole question."""
+    context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    if certificate and key:
+        context.load_cert_chain(certificate, key)
+    return context
