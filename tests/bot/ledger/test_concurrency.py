@@ -1,0 +1,93 @@
+"""Threads and processes append to one ledger: one chain, no gaps, nothing lost, one decision."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from bot.errors import AlreadyDecided
+
+CHILD = """
+import sys
+from pathlib import Path
+from bot.ledger import Ledger
+folder, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+with Ledger(folder / "ledger.db", folder / "ledger.key", folder / "anchors.txt") as ledger:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for number in range(count):
+        ledger.append("asked", name, {"n": number})
+"""
+
+
+def test_threads_share_one_ledger(ledger):
+    def work(name):
+        for number in range(40):
+            ledger.append("asked", name, {"n": number})
+            ledger.entries(limit=3)
+        return name
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, "abcdef"))
+    entries = ledger.entries(limit=1000, newest_first=False)
+    assert [entry.seq for entry in entries] == list(range(1, 241))
+    for name in "abcdef":
+        assert [entry.data["n"] for entry in entries if entry.actor == name] == list(range(40))
+    verdict = ledger.verify()
+    assert verdict.holds
+    assert verdict.anchors == 240
+
+
+def test_one_of_many_deciders_decides(ledger, clock):
+    proposal = {"digest": "d", "policy": "approval", "open_until": clock.later(30)}
+    ticket = ledger.append("proposed", "U0", proposal).ticket
+    together = threading.Barrier(8)
+
+    def decide(number):
+        together.wait()
+        kind = "approved" if number % 2 else "declined"
+        try:
+            return ledger.append(kind, f"U{number}", {"by": f"U{number}", "start_by": clock.later(5)}, ticket)
+        except AlreadyDecided:
+            return None
+
+    with ThreadPoolExecutor(8) as pool:
+        decided = [entry for entry in pool.map(decide, range(1, 9)) if entry]
+    assert len(decided) == 1
+    assert ledger.head() == decided[0]
+
+
+def test_two_processes_share_one_file_from_its_very_first_moment(tmp_path, opened):
+    arguments = [sys.executable, "-c", CHILD, str(tmp_path)]
+    children = [
+        subprocess.Popen([*arguments, name, "150"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for name in ("one", "two")
+    ]
+    try:
+        for child in children:
+            assert child.stdout.readline() == "ready\n"
+        for child in children:
+            child.stdin.write("go\n")
+            child.stdin.flush()
+        assert [child.wait(60) for child in children] == [0, 0]
+    finally:
+        for child in children:
+            child.kill()
+            child.communicate()
+    ledger = opened()
+    entries = ledger.entries(limit=1000, newest_first=False)
+    assert [entry.seq for entry in entries] == list(range(1, 301))
+    for name in ("one", "two"):
+        assert [entry.data["n"] for entry in entries if entry.actor == name] == list(range(150))
+    verdict = ledger.verify()
+    assert verdict.holds
+    assert verdict.anchors == 300
+
+
+def test_reading_does_not_wait_for_a_writer_and_verifying_does_not_stop_one(ledger):
+    ledger.append("asked", "U", {})
+    with ledger._store.transaction():
+        assert len(ledger.entries()) == 1
+        assert ledger.verify().holds

@@ -1,0 +1,102 @@
+"""A process that dies at its n-th append, just before or just after the commit, leaves a ledger that holds."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+
+import pytest
+
+CHILD = """
+import os, signal, sys
+from pathlib import Path
+from bot.ledger import Draft, Ledger
+from bot.ledger.store import Store
+
+folder, when, doomed = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+original = Store.insert
+count = 0
+
+def insert(self, seq, body, previous, mac):
+    global count
+    original(self, seq, body, previous, mac)
+    count += 1
+    if when == "before" and count == doomed:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Store.insert = insert
+ledger = Ledger(folder / "ledger.db", folder / "ledger.key", folder / "anchors.txt")
+far = "2999-01-01T00:00:00Z"
+work = [
+    ("asked", None, {}),
+    ("proposed", None, {"digest": "d", "policy": "approval", "open_until": far}),
+    ("approved", "T-1", {"by": "U2", "start_by": far}),
+    ("started", "T-1", {"attempt": 1, "locks": ["cluster:prod"]}),
+    ("intent", "T-1", {"step": "drain", "round": 1, "attempt": 1}),
+    ("outcome", "T-1", {"step": "drain", "round": 1, "attempt": 1}),
+    ("done", "T-1", {}),
+]
+for kind, ticket, data in work:
+    entry = ledger.append(kind, "U1", data, ticket)
+    print(entry.seq, flush=True)
+    if when == "after" and entry.seq == doomed:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+KINDS = ["asked", "proposed", "approved", "started", "intent", "outcome", "done"]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("doomed", range(1, 8))
+def test_death_at_the_nth_append(tmp_path, opened, when, doomed):
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD, str(tmp_path), when, str(doomed)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert child.returncode == -signal.SIGKILL, child.stderr
+    promised = [int(line) for line in child.stdout.split()]
+    ledger = opened()
+    kept = ledger.entries(newest_first=False)
+    # What was promised is there, what was not committed is not, and nothing is there in part.
+    assert [entry.seq for entry in kept] == promised
+    assert len(kept) == doomed - (when == "before")
+    assert [entry.kind for entry in kept] == KINDS[: len(kept)]
+    assert ledger.verify().holds
+    ledger.append("asked", "U1", {})
+    assert ledger.verify().holds
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from bot.ledger import Ledger
+folder = Path(sys.argv[1])
+ledger = Ledger(folder / "ledger.db", folder / "ledger.key", folder / "anchors.txt")
+number = 0
+while True:
+    number += 1
+    sys.stdout.write(f"{ledger.append('asked', 'U1', {'n': number}).seq}\\n")
+    sys.stdout.flush()
+"""
+
+
+def test_death_at_any_moment_keeps_every_promise(tmp_path, opened):
+    """Killed after a random number of promises, several lives in a row: none of them is ever broken."""
+    promised = 0
+    for life in range(6):
+        child = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        for _ in range(random.Random(life).randint(1, 60)):
+            promised = int(child.stdout.readline())
+        os.kill(child.pid, signal.SIGKILL)
+        last_words = child.communicate()[0].split()
+        promised = max([promised, *map(int, last_words)])
+        ledger = opened()
+        assert ledger.head().seq in (promised, promised + 1)  # committed, and killed before it could say so
+        promised = ledger.head().seq
+        assert ledger.verify().holds
+        ledger.close()

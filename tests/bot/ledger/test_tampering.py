@@ -1,0 +1,310 @@
+"""Every way to tamper with a ledger is found, and the entry is named."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from bot.errors import LedgerError
+from bot.ledger import Ledger
+from bot.ledger.entry import Draft, chained, encoded
+from bot.ledger.key import read_key
+from bot.ledger.schema import TRIGGERS
+from bot.ledger.verify import verify
+
+
+@pytest.fixture
+def book(opened, tmp_path, clock) -> Path:
+    """A folder with a ledger of ten questions, an answer with evidence and a running ticket, closed."""
+    ledger: Ledger = opened()
+    for number in range(10):
+        ledger.append("asked", "U1", {"line": f"/check-writers hv0{number}", "target": f"hv0{number}"})
+    digest = ledger.put_blob(b"raw answer")
+    ledger.append("answered", "U1", {"asked": 10, "answer": "t", "report": digest, "evidence": None})
+    proposal = {"digest": "d", "policy": "approval", "open_until": clock.later(30), "target": "hv03"}
+    ledger.append("proposed", "U1", proposal)
+    ledger.append("approved", "U2", {"by": "U2", "start_by": clock.later(30)}, "T-1")
+    ledger.append("started", "bot", {"attempt": 1, "locks": ["cluster:prod"]}, "T-1")
+    ledger.close()
+    return tmp_path
+
+
+def tamper(folder: Path, *statements: str, keep_triggers: bool = True) -> None:
+    """Do what somebody with the file and time can do, and tidy up behind them."""
+    database = sqlite3.connect(folder / "ledger.db")
+    database.execute("PRAGMA ignore_check_constraints=on")
+    for name in TRIGGERS:
+        database.execute(f"DROP TRIGGER {name}")
+    for statement in statements:
+        database.execute(statement)
+    if keep_triggers:
+        for sql in TRIGGERS.values():
+            database.execute(sql.strip())
+    database.commit()
+    database.close()
+
+
+def proved(folder: Path):
+    return verify(folder / "ledger.db", read_key(folder / "ledger.key"), folder / "anchors.txt")
+
+
+def refused_to_open(folder: Path) -> str:
+    with pytest.raises(LedgerError) as raised:
+        Ledger(folder / "ledger.db", folder / "ledger.key", folder / "anchors.txt")
+    return str(raised.value)
+
+
+def test_an_honest_ledger_holds_and_says_what_was_proved(book):
+    verdict = proved(book)
+    assert verdict.holds
+    assert (verdict.entries, verdict.anchors, verdict.broken_at, verdict.notes) == (14, 14, None, ())
+    assert verdict.head.seq == 14
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE entry SET body = replace(body, 'hv04', 'hv09') WHERE seq = 5",
+        "UPDATE entry SET body = body || ' ' WHERE seq = 5",
+        "UPDATE entry SET mac = zeroblob(32) WHERE seq = 5",
+        "UPDATE entry SET body = replace(body, '14:00', '13:00') WHERE seq = 5",
+    ],
+)
+def test_an_edit_is_found(book, statement):
+    tamper(book, statement)
+    verdict = proved(book)
+    assert (verdict.holds, verdict.broken_at, verdict.entries) == (False, 5, 4)
+    assert "do not match their mac" in verdict.says
+
+
+def test_missing_indexes_are_found(book):
+    tamper(book, "DROP INDEX entry_kind", "DROP INDEX entry_answer", "DROP INDEX entry_ticket")
+    assert proved(book).says == "The definition of entry_kind was removed."
+
+
+@pytest.mark.parametrize(("gone", "says"), [("5", "entry 5 is missing"), ("5, 6, 7", "entries 5 to 7 are missing")])
+def test_a_deletion_is_found(book, gone, says):
+    tamper(book, f"DELETE FROM entry WHERE seq IN ({gone})")
+    verdict = proved(book)
+    assert (verdict.holds, verdict.broken_at) == (False, 5)
+    assert says in verdict.says
+
+
+def test_a_deletion_with_the_numbers_closed_up_is_found(book):
+    tamper(
+        book,
+        "DELETE FROM entry WHERE seq = 5",
+        *(f"UPDATE entry SET seq = {n - 1} WHERE seq = {n}" for n in range(6, 15)),
+    )
+    verdict = proved(book)
+    assert (verdict.holds, verdict.broken_at) == (False, 5)
+    assert "entry 6 stands in its place" in verdict.says
+
+
+def test_a_reordering_is_found(book):
+    swap = ("UPDATE entry SET seq = 99 WHERE seq = 5", "UPDATE entry SET seq = 5 WHERE seq = 6")
+    tamper(book, *swap, "UPDATE entry SET seq = 6 WHERE seq = 99")
+    verdict = proved(book)
+    assert (verdict.holds, verdict.broken_at) == (False, 5)
+    assert "reordered" in verdict.says
+
+
+def test_an_entry_put_in_without_the_key_is_found(book):
+    body = '{"actor":"U1","at":"2026-03-02T14:00:00.000Z","data":{},"kind":"asked","seq":15,"ticket":null}'
+    head = "(SELECT mac FROM entry WHERE seq = 14)"
+    tamper(book, f"INSERT INTO entry (seq, body, previous, mac) VALUES (15, '{body}', {head}, zeroblob(32))")
+    verdict = proved(book)
+    assert (verdict.holds, verdict.broken_at) == (False, 15)
+
+
+def test_a_fork_written_with_the_key_is_found(book):
+    """Two writers that both followed entry 4: what stands as entry 6 follows a 5 that is no longer there."""
+    key = read_key(book / "ledger.key")
+    database = sqlite3.connect(book / "ledger.db")
+    fourth = database.execute("SELECT mac FROM entry WHERE seq = 4").fetchone()[0]
+    database.close()
+    other = encoded(5, "2026-03-02T14:00:00.000Z", Draft("asked", "U9", {"line": "/other"}), None)
+    mac = chained(key, fourth, other)
+    tamper(book, f"UPDATE entry SET body = '{other.decode()}', mac = x'{mac.hex()}' WHERE seq = 5")
+    (book / "anchors.txt").unlink()
+    verdict = proved(book)
+    assert (verdict.holds, verdict.broken_at) == (False, 6)
+    assert "forks" in verdict.says
+
+
+def test_a_rewrite_with_the_key_is_found_by_the_anchors(book, clock):
+    copy = book / "rewritten"
+    copy.mkdir()
+    shutil.copy(book / "ledger.key", copy)
+    ledger = Ledger(copy / "ledger.db", copy / "ledger.key", copy / "anchors.txt", clock=clock)
+    for number in range(14):
+        ledger.append("asked", "U1", {"line": f"/nothing-happened {number}"})
+    ledger.close()
+    shutil.copy(copy / "ledger.db", book / "ledger.db")
+    verdict = proved(book)
+    assert (verdict.holds, verdict.broken_at) == (False, 1)
+    assert "somebody with the key rewrote the ledger" in verdict.says
+
+
+@pytest.mark.parametrize("last", [13, 5, 0])
+def test_truncation_is_found_by_the_anchors_and_stops_the_bot(book, last):
+    tamper(book, f"DELETE FROM entry WHERE seq > {last}", "DELETE FROM ticket", "DELETE FROM lock")
+    verdict = proved(book)
+    assert (verdict.holds, verdict.broken_at, verdict.entries) == (False, last + 1, last)
+    assert "cut off: an anchor knows entry" in verdict.says
+    assert "knows entry 14: newer entries are gone" in refused_to_open(book)
+
+
+def test_without_anchors_a_verdict_says_what_it_cannot_know(book):
+    (book / "anchors.txt").unlink()
+    tamper(book, "DELETE FROM entry WHERE seq > 10", "DELETE FROM ticket", "DELETE FROM lock")
+    verdict = proved(book)
+    assert verdict.holds
+    assert verdict.notes == ("No anchors: whether newer entries were cut off cannot be known.",)
+
+
+def test_a_ledger_that_vanished_is_not_begun_again(book):
+    for file in book.glob("ledger.db*"):
+        file.unlink()
+    assert "newer entries are gone" in refused_to_open(book)
+    (book / "ledger.key").unlink()
+    assert "newer entries are gone" in refused_to_open(book)
+    assert not (book / "ledger.key").exists()
+
+
+def test_a_lost_key_is_never_replaced(book):
+    (book / "ledger.key").unlink()
+    assert "the key of the ledger is missing" in refused_to_open(book)
+    assert not (book / "ledger.key").exists()
+
+
+@pytest.mark.parametrize("text", ["", "too short", "zz" * 32, "00" * 31])
+def test_half_a_key_is_no_key(book, text):
+    (book / "ledger.key").write_text(text)
+    assert "this is no key of a ledger" in refused_to_open(book)
+
+
+def test_a_wrong_key_is_told_from_an_edit(book):
+    (book / "ledger.key").write_text("ab" * 32)
+    verdict = proved(book)
+    assert (verdict.holds, verdict.broken_at) == (False, 1)
+    assert "wrong key" in verdict.says
+    assert "was not written with the key" in refused_to_open(book)
+
+
+def test_an_edit_of_the_first_entry_is_told_from_a_wrong_key(book):
+    tamper(book, "UPDATE entry SET body = replace(body, 'hv00', 'hv09') WHERE seq = 1")
+    verdict = proved(book)
+    assert verdict.broken_at == 1
+    assert "it was edited" in verdict.says
+
+
+def test_an_edited_head_stops_the_bot(book):
+    tamper(book, "UPDATE entry SET body = replace(body, 'prod', 'none') WHERE seq = 14")
+    assert "entry 14 was not written with the key" in refused_to_open(book)
+
+
+def test_entries_that_vanish_while_the_bot_runs_stop_it(opened, tmp_path):
+    ledger = opened()
+    for _ in range(3):
+        ledger.append("asked", "U1", {})
+    tamper(tmp_path, "DELETE FROM entry WHERE seq = 3")
+    with pytest.raises(LedgerError, match="entries 3 to 3 have vanished"):
+        ledger.append("asked", "U1", {})
+
+
+def test_a_missing_trigger_or_a_changed_column_is_found(book):
+    tamper(book, keep_triggers=False)
+    assert proved(book).says == "The definition of entry_follows was removed."
+
+
+def test_a_ticket_table_that_says_something_else_is_found_and_rebuilt(book, opened):
+    tamper(book, "UPDATE ticket SET approver = 'U1' WHERE id = 'T-1'")
+    verdict = proved(book)
+    assert not verdict.holds
+    assert "the ticket table shows T-1 otherwise" in verdict.says
+    ledger = opened()
+    ledger.rebuild()
+    assert ledger.verify().holds
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM lock", "UPDATE lock SET ticket = 'T-9'"])
+def test_a_lock_table_that_says_something_else_is_found(book, statement):
+    tamper(book, statement)
+    assert "the lock table shows other locks" in proved(book).says
+
+
+def test_an_altered_raw_answer_is_found_by_its_entry(book):
+    tamper(book, "UPDATE blob SET bytes = CAST('other' AS BLOB)")
+    verdict = proved(book)
+    assert (verdict.holds, verdict.broken_at) == (False, 11)
+    assert "raw answer" in verdict.says
+
+
+def test_a_damaged_file_is_found(book):
+    file = book / "ledger.db"
+    data = bytearray(file.read_bytes())
+    for page in range(2, len(data) // 4096):
+        data[page * 4096 : page * 4096 + 200] = b"\xff" * 200
+    file.write_bytes(data)
+    verdict = proved(book)
+    assert not verdict.holds
+    assert "damaged" in verdict.says
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE entry SET body = body WHERE seq = 5",
+        "DELETE FROM entry WHERE seq = 14",
+        "INSERT OR REPLACE INTO entry (seq, body, previous, mac) SELECT seq, body, previous, mac FROM entry WHERE seq = 14",
+        "INSERT INTO entry (seq, body, previous, mac) SELECT 99, json_set(body, '$.seq', 99), mac, mac FROM entry WHERE seq = 14",
+        "INSERT INTO entry (seq, body, previous, mac) SELECT 15, json_set(body, '$.seq', 15), previous, mac FROM entry WHERE seq = 14",
+        "UPDATE blob SET bytes = x'00'",
+    ],
+)
+def test_the_database_itself_refuses_by_accident(book, statement):
+    database = sqlite3.connect(book / "ledger.db")
+    with pytest.raises(sqlite3.IntegrityError):
+        database.execute(statement)
+    database.close()
+    assert proved(book).holds
+
+
+def test_a_copy_in_a_place_that_cannot_be_written_is_verified(book, tmp_path):
+    copy = tmp_path / "archive"
+    copy.mkdir()
+    shutil.copy(book / "ledger.db", copy / "copy.db")
+    (copy / "copy.db").chmod(0o400)
+    copy.chmod(0o500)
+    try:
+        assert verify(copy / "copy.db", read_key(book / "ledger.key"), book / "anchors.txt").holds
+    finally:
+        copy.chmod(0o700)
+
+
+def test_no_ledger_at_all_is_an_error_and_not_a_verdict(tmp_path):
+    with pytest.raises(LedgerError, match="no such ledger"):
+        verify(tmp_path / "none.db", b"k" * 32)
+
+
+def test_anchors_survive_a_torn_line_and_an_unwritable_moment(opened, tmp_path):
+    ledger = opened()
+    ledger.append("asked", "U1", {})
+    ledger.close()
+    with (tmp_path / "anchors.txt").open("a") as file:
+        file.write("2 abcd")
+    ledger = opened()
+    ledger.append("asked", "U1", {})
+    assert ledger.verify().anchors == 2
+    ledger._anchors._file.close()
+    assert ledger.append("asked", "U1", {}).seq == 3
+    assert "anchor of entry 3 was not written" in ledger.trouble
+
+
+def test_anchors_that_cannot_be_written_at_all_are_named_at_the_start(tmp_path):
+    with pytest.raises(LedgerError, match="Correct anchor_file"):
+        Ledger(tmp_path / "ledger.db", tmp_path / "ledger.key", tmp_path / "nowhere" / "anchors.txt")
