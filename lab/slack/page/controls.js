@@ -168,6 +168,7 @@ export function labelled(block, node, error, names) {
   const optional = block.optional ? make("span.optional", {}, " (optional)") : null;
   const isSet = node.tagName === "FIELDSET";
   const label = make(isSet ? "p.label" : "label.label", isSet ? { id: `${id}-label` } : { for: id }, lines(block.label?.text ?? ""), optional);
+  node.removeAttribute("aria-label"); // its own would hide the block's
   if (isSet) node.setAttribute("aria-labelledby", `${id}-label`);
   else node.id = id;
   const notes = [];

@@ -12,17 +12,22 @@ export function drawWorld(parent, store, close) {
   const version = JSON.stringify([world?.facts, world?.actions, world?.story?.name]);
   if (parent.version === version) return;
   parent.version = version;
+  const before = parent.facts ?? {};
+  parent.facts = Object.fromEntries((world?.facts ?? []).map((one) => [one.about, one.says]));
   const shut = make("button.x", { type: "button", "aria-label": "Fold the world", onclick: close }, "×");
   const head = make("header", {}, make("h2", {}, "World"), shut);
   const note = make("p.note", {}, "The machines as they are. The bot is never told: it has to ask them.");
-  const facts = make("ul.facts", {}, (world?.facts ?? []).map(fact));
+  const facts = make("ul.facts", {}, (world?.facts ?? []).map((one) => fact(one, before[one.about])));
   const deeds = (world?.actions ?? []).map((one) => deed(one, store));
   const acts = deeds.length ? [make("h3", {}, "Act as guest admin"), make("ul.deeds", {}, deeds)] : [];
   fill(parent, head, note, facts, acts);
 }
 
-function fact(one) {
-  return make("li", { data: { state: one.state } }, make("strong", {}, one.about), make("span", {}, one.says));
+/** A fact; one that has just changed is marked, with what it was before. */
+function fact(one, before) {
+  const changed = before !== undefined && before !== one.says;
+  const was = changed ? make("small", {}, `was: ${before}`) : null;
+  return make("li", { class: changed ? "changed" : null }, make("strong", {}, one.about), make("span", {}, one.says, was));
 }
 
 function deed(one, store) {
@@ -34,8 +39,8 @@ function deed(one, store) {
     said.textContent = answer.error ?? "";
     said.hidden = answer.ok;
   };
-  const button = make("button", { type: "button", onclick: press, disabled: Boolean(one.done) }, one.label);
-  return make("li", {}, button, make("small", {}, one.says), said);
+  const button = make("button", { type: "button", onclick: press }, one.label);
+  return make("li", {}, button, said);
 }
 
 /** The menu of troubles; one that is in force is ticked and can be ended. */
