@@ -150,6 +150,29 @@ class Pipeline:
             raise OurBug(bug) from error
         return self._keep(asked, line, report, tuple(look.evidence), time.monotonic() - began)
 
+    async def reopen(self, request: Request, token: str) -> Answered:
+        """The answer a button belongs to, for whoever pressed it now: they need the role that asking takes.
+
+        A shared message can be pressed by everybody in its channel. A refusal stands in the ledger.
+
+        Raises:
+            NotAllowed: this person may not ask that line.
+            UsageError: there is no such answer, or it has been dropped since.
+        """
+        try:
+            found = self.find(token)
+            if found is None:
+                raise UsageError("That answer is no longer kept. Type the command again.", f"/{FRONT_DOOR} help")
+            line = self._read(found.line)
+            authorize.allow(request.person, line.command.role)
+            await self._resolve(line, request.person)
+        except LedgerError:
+            raise
+        except HvopsError as error:
+            self._refuse(request, None, error)
+            raise
+        return found
+
     def find(self, token: str) -> Answered | None:
         """The answer a button belongs to; None where there is none, or its report has been dropped since."""
         entry = self._ledger.answer(token)

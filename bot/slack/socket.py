@@ -99,7 +99,7 @@ class Sockets:
             patience: seconds without a connection before it is built anew.
             clock: monotonic seconds.
         """
-        self._make = lambda: Connection(app, app_token, base_url, clock)
+        self._app, self._token, self._base_url = app, app_token, base_url
         self._many = connections
         self._look_every = look_every
         self._patience = patience
@@ -133,7 +133,7 @@ class Sockets:
         return f"{sum(one.connected for one in told)} of {self._many} connections open"
 
     def _start(self) -> Connection:
-        made = self._make()
+        made = Connection(self._app, self._token, self._base_url, self._clock)
         task = asyncio.create_task(made.open(), name="slack socket")
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)

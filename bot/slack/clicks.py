@@ -1,0 +1,187 @@
+"""What each button does. Every one is found by its verb; a verb that nobody knows is answered as well."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from bot.errors import HvopsError, UsageError
+from bot.pipeline import Answered, Request
+from bot.slack.calls import NotSent, judge
+from bot.slack.desk import Desk, Who
+from bot.slack.message import File, Message, View
+from bot.slack.render import parts, refusal
+from bot.slack.render.evidence import evidence_file, evidence_view, looking, sorry
+from bot.slack.render.home import ask_view
+from bot.slack.render.shared import csv_file, shared_message, thread_messages
+from bot.slack.reply import Where
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Click:
+    """A button that somebody pressed. Ids, and what our own action_id said.
+
+    Attributes:
+        verb: of the action_id "hvops:<verb>[:<argument>]"; "" for a button that is not ours.
+        argument: the index, or the name of a command.
+        token: the value: an answer's token.
+        view: the id of the view it was in; "" in messages.
+        seq: of the `clicked` entry.
+    """
+
+    who: Who
+    where: Where
+    verb: str
+    argument: str
+    token: str
+    trigger: str = ""
+    view: str = ""
+    seq: int = 0
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The same click by the same person."""
+        return (self.who.id, self.verb, self.argument, self.token, self.view)
+
+    @property
+    def index(self) -> int:
+        """The argument as a number; -1 where it is none."""
+        return int(self.argument) if self.argument.isascii() and self.argument.isdecimal() else -1
+
+
+class Clicks:
+    """Does what buttons say."""
+
+    def __init__(self, desk: Desk) -> None:
+        """Take the desk that answers."""
+        self._desk = desk
+        self._busy: set[tuple[str, ...]] = set()
+        self._verbs: dict[str, Callable[[Click], Awaitable[None]]] = {
+            parts.ASK_AGAIN: self._ask_again,
+            parts.RUN: self._run,
+            parts.SHOW: self._show,
+            parts.EVIDENCE: self._evidence,
+            parts.EVIDENCE_PAGE: self._evidence_page,
+            parts.EVIDENCE_FILE: self._evidence_file,
+            parts.SHARE: self._share,
+            parts.CSV: self._csv,
+            parts.TYPED: self._typed,
+        }
+
+    async def do(self, click: Click) -> None:
+        """Do it, once at a time per person and button, and say so when it cannot be done."""
+        reply = self._desk.reply(click.where)
+        if click.key in self._busy:
+            await self._desk.guarded(reply, lambda: self._say(click, refusal.already("This button")), "double click")
+            return
+        self._busy.add(click.key)
+        try:
+            verb = self._verbs.get(click.verb)
+            work = (lambda: verb(click)) if verb else (lambda: self._say(click, refusal.old_button()))
+            await self._desk.guarded(reply, work, f"button {click.verb}")
+        finally:
+            self._busy.discard(click.key)
+
+    async def _say(self, click: Click, message: Message) -> None:
+        await self._desk.reply(click.where).result(message)
+
+    async def _reopen(self, click: Click) -> Answered:
+        """The answer behind the button. Raises NotAllowed, or UsageError where it is gone."""
+        person = await self._desk.person(click.who, click.where, f"button {click.verb}")
+        request = Request(person, f"button {click.verb}", "button", click.where.channel or "home", click.seq)
+        return await self._desk.parts.pipeline.reopen(request, click.token)
+
+    async def _ask_again(self, click: Click) -> None:
+        answered = await self._reopen(click)
+        await self._desk.typed(click.who, click.where, answered.line, "button", click.seq)
+
+    async def _run(self, click: Click) -> None:
+        answered = await self._reopen(click)
+        if not 0 <= click.index < len(answered.report.remedies):
+            await self._say(click, refusal.old_button(answered.line))
+            return
+        line = answered.report.remedies[click.index].line
+        await self._desk.typed(click.who, click.where, line, "button", click.seq)
+
+    async def _show(self, click: Click) -> None:
+        await self._desk.deliver(await self._reopen(click), self._desk.reply(click.where))
+
+    async def _csv(self, click: Click) -> None:
+        answered = await self._reopen(click)
+        if answered.report.table is None:
+            await self._say(click, refusal.old_button(answered.line))
+            return
+        await self._send_file(click, csv_file(answered.report.table, answered.line))
+
+    async def _send_file(self, click: Click, file: File) -> None:
+        """Files go to the person directly: an ephemeral cannot carry one."""
+        outbox = self._desk.parts.outbox
+        await outbox.files(await outbox.conversation(click.where.user), [file])
+        await self._say(click, Message(f"{file.name} is in your messages from hvops."))
+
+    async def _share(self, click: Click) -> None:
+        answered = await self._reopen(click)
+        outbox, where = self._desk.parts.outbox, click.where
+        try:
+            ts = await outbox.post(
+                where.channel, shared_message(answered.report, answered.token, answered.at, where.user), where.thread_ts
+            )
+        except NotSent as refused:
+            log.info("not shared", channel=where.channel, code=refused.code)
+            await self._say(click, refusal.cannot_share())
+            return
+        data = {"answer": answered.token, "way": "shared", "place": where.channel, "ts": ts, "to": where.channel}
+        await self._desk.write("shown", click.who.id, data)
+        for message in thread_messages(answered.report):
+            await outbox.post(where.channel, message, where.thread_ts or ts)
+        if answered.report.table is not None:
+            await outbox.files(where.channel, [csv_file(answered.report.table, answered.line)], where.thread_ts or ts)
+
+    async def _evidence(self, click: Click) -> None:
+        """Open at once, fill afterwards: a trigger lives three seconds, a look into the ledger may take longer."""
+        view = await self._open(click, looking())
+        await self._fill(replace(click, view=view), 0)
+
+    async def _evidence_page(self, click: Click) -> None:
+        await self._fill(click, click.index)
+
+    async def _fill(self, click: Click, page: int) -> None:
+        try:
+            answered = await self._reopen(click)
+            shown = evidence_view(answered.report.title, answered.evidence, answered.token, page)
+        except HvopsError as error:
+            shown = sorry(str(error))
+        try:
+            await self._desk.parts.client.views_update(view_id=click.view, view=shown)
+        except Exception as error:
+            raise _translated(error) from error
+
+    async def _evidence_file(self, click: Click) -> None:
+        answered = await self._reopen(click)
+        await self._send_file(click, evidence_file(answered.report.title, answered.evidence))
+
+    async def _typed(self, click: Click) -> None:
+        command = self._desk.parts.registry.get(click.argument)
+        if command is None:
+            await self._say(click, refusal.old_button())
+            return
+        await self._open(click, ask_view(command.name, command.usage, command.help))
+
+    async def _open(self, click: Click, view: View) -> str:
+        """Open a modal. Returns its id. Raises UsageError where Slack came too late for it."""
+        try:
+            answer = await self._desk.parts.client.views_open(trigger_id=click.trigger, view=view)
+        except Exception as error:
+            raise _translated(error) from error
+        return str(answer["view"]["id"])
+
+
+def _translated(error: Exception) -> HvopsError:
+    fate = judge(error, idempotent=True)
+    if isinstance(fate, NotSent) and fate.code in ("trigger_expired", "trigger_exchanged", "expired_trigger_id"):
+        return UsageError("Slack was too slow to open a window here. Press the button again.")
+    return fate if isinstance(fate, HvopsError) else NotSent("later", f"The window could not be filled: {fate.why}.")

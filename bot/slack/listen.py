@@ -1,0 +1,256 @@
+"""Everything that arrives from Slack arrives here: acknowledged at once, then handed over. Nothing is ignored.
+
+The listeners are catch-alls, because bolt leaves unacknowledged what no listener matches, and the person then sees
+an error. Before the acknowledgement only ids are read and one ledger entry is written; all else comes after.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import structlog
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.response import BoltResponse
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.errors import LedgerError
+from bot.slack.clicks import Click, Clicks
+from bot.slack.desk import Desk, Who
+from bot.slack.render import refusal
+from bot.slack.render.home import ARGUMENTS, CALLBACK
+from bot.slack.render.parts import PREFIX
+from bot.slack.reply import Where
+from bot.slack.socket import ENVELOPE
+
+log = structlog.get_logger()
+
+ANYTHING = re.compile(r".*", re.DOTALL)
+_MENTION = re.compile(r"^\s*(?:<@[UW][A-Z0-9]*(?:\|[^>]*)?>\s*)+")
+_REMEMBERED = 4_096
+_FOR_SECONDS = 3_600.0  # Slack redelivers within minutes; how late is documented for HTTP only
+
+
+class Seen:
+    """Which deliveries came before. Slack sends again what it did not hear an acknowledgement of."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take a clock, in seconds."""
+        self._clock = clock
+        self._ids: OrderedDict[str, float] = OrderedDict()
+
+    def before(self, ids: Iterable[str]) -> bool:
+        """Whether any of these ids came before. Remembers all of them."""
+        now = self._clock()
+        while self._ids and (len(self._ids) > _REMEMBERED or next(iter(self._ids.values())) < now - _FOR_SECONDS):
+            self._ids.popitem(last=False)
+        known = [one for one in ids if one]
+        found = any(one in self._ids for one in known)
+        for one in known:
+            self._ids.setdefault(one, now)
+        return found
+
+
+def make_app(client: AsyncWebClient) -> AsyncApp:
+    """The app. It asks Slack nothing before an acknowledgement: whose token this is, is not looked up."""
+
+    async def authorize(**_: Any) -> AuthorizeResult:
+        return AuthorizeResult(enterprise_id=None, team_id=None, bot_token=client.token)
+
+    return AsyncApp(
+        client=client, authorize=authorize, request_verification_enabled=False, ignoring_self_events_enabled=False
+    )
+
+
+class Listener:
+    """Turns payloads into lines and clicks."""
+
+    def __init__(self, app: AsyncApp, desk: Desk, seen: Seen | None = None) -> None:
+        """Register every listener at the app."""
+        self._desk = desk
+        self._clicks = Clicks(desk)
+        self._seen = seen or Seen()
+        app.command(ANYTHING)(self.command)
+        app.action(ANYTHING)(self.action)
+        app.view(ANYTHING)(self.submission)
+        app.view_closed(ANYTHING)(self.nothing_to_do)
+        app.options(ANYTHING)(self.nothing_to_do)
+        app.shortcut(ANYTHING)(self.nothing_to_do)
+        app.event("app_home_opened")(self.home_opened)
+        app.event("app_mention")(self.mention)
+        app.event(ANYTHING)(self.other_event)
+        app.error(self.failed)
+
+    async def command(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
+        """A slash command."""
+        who = Who(_word(body, "team_id"), _word(body, "user_id"), _word(body, "user_name"))
+        where = Where(who.user, _word(body, "channel_id"), response_url=_word(body, "response_url"))
+        line = f"{_word(body, 'command')} {_word(body, 'text')}".strip()
+        if await self._came_before(body, context, who, line):
+            await ack()
+            return
+        said = self._desk.acknowledgement(line)
+        await (ack(text=said.text, response_type="ephemeral") if said else ack())
+        self._desk.start(self._desk.typed(who, where, line, "slack"))
+
+    async def action(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
+        """A button, in a message, a modal or Home."""
+        click = _click(body)
+        if await self._came_before(body, context, click.who, f"button {click.verb} {click.argument}".strip()):
+            await ack()
+            return
+        noted = await self._note(click, _ids(body, context))
+        await ack()
+        if noted is not None:
+            self._desk.start(self._clicks.do(noted))
+
+    async def submission(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
+        """A modal that was sent off: a command and its arguments."""
+        who, view = _who(body), body.get("view") or {}
+        callback = _word(view, "callback_id")
+        typed = ((view.get("state") or {}).get("values") or {}).get(ARGUMENTS, {}).get(ARGUMENTS, {})
+        command = callback.removeprefix(f"{CALLBACK}:")
+        line = f"/{command} {typed.get('value') or ''}".strip()
+        if await self._came_before(body, context, who, line):
+            await ack()
+            return
+        click = Click(who, Where(who.user), "submit", command, "")
+        noted = await self._note(click, _ids(body, context))
+        await ack()
+        if noted is None:
+            return
+        if callback.startswith(f"{CALLBACK}:"):
+            self._desk.start(self._desk.typed(who, click.where, line, "slack", noted.seq))
+        else:
+            self._desk.start(self._clicks.do(noted))  # no verb is called "submit": it is answered as an old one
+
+    async def home_opened(self, body: dict[str, Any]) -> None:
+        """Somebody opened Home (or the messages tab, where nothing is to be drawn)."""
+        event = body.get("event") or {}
+        if event.get("tab", "home") == "home" and _word(event, "user"):
+            who = Who(_word(body, "team_id"), _word(event, "user"))
+            reply = self._desk.reply(Where(who.user))
+            self._desk.start(self._desk.guarded(reply, lambda: self._desk.home(who), "home"))
+
+    async def mention(self, body: dict[str, Any], context: Any) -> None:
+        """`@hvops check-writers prod`: the only way to type a command in a thread."""
+        event = body.get("event") or {}
+        if event.get("bot_id") or event.get("subtype") or event.get("edited") or not _word(event, "user"):
+            return  # bots, edits and the like: only what a person typed counts
+        team = _word(event, "user_team") or _word(event, "team") or _word(body, "team_id")
+        who = Who(team, _word(event, "user"))
+        where = Where(who.user, _word(event, "channel"), thread_ts=_word(event, "thread_ts"))
+        typed = _MENTION.sub("", _word(event, "text")).strip().removeprefix("/")
+        line = f"/{typed or 'hvops help'}"
+        if not await self._came_before(body, context, who, line):
+            self._desk.start(self._desk.typed(who, where, line, "mention"))
+
+    async def other_event(self, body: dict[str, Any]) -> None:
+        """Events the manifest does not ask for. Acknowledged by bolt; noted, so that one can wonder why."""
+        log.debug("event not asked for", type=_word(body.get("event") or {}, "type"))
+
+    async def nothing_to_do(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any]) -> None:
+        """A closed modal, a menu or shortcut of an older manifest: acknowledged, so that nobody sees an error."""
+        log.debug("nothing to do", type=_word(body, "type"))
+        await ack()
+
+    async def failed(self, error: Exception, body: dict[str, Any]) -> BoltResponse:
+        """A bug before the acknowledgement. Acknowledged all the same, and the person is told."""
+        log.error("our bug in a listener", error=repr(error), type=_word(body, "type"), exc_info=error)
+        who = _who(body) if "user" in body else Who(_word(body, "team_id"), _word(body, "user_id"))
+        where = Where(who.user, response_url=_word(body, "response_url"))
+
+        async def again() -> None:
+            raise error
+
+        if who.user:
+            self._desk.start(self._desk.guarded(self._desk.reply(where), again, "listener"))
+        return BoltResponse(status=200)
+
+    async def _came_before(self, body: dict[str, Any], context: Any, who: Who, line: str) -> bool:
+        """Whether this very delivery came before. A second one is not asked again, and the ledger says so."""
+        ids = _ids(body, context)
+        if not self._seen.before(ids):
+            return False
+        why = "Slack delivered this twice; the first one is being answered."
+        data = {"line": line[:200], "why": why, "kind": "redelivered", "deliveries": list(ids)}
+        try:
+            await self._desk.write("refused", who.id, data)
+        except LedgerError as error:
+            log.warning("redelivery not written down", why=str(error))
+        return True
+
+    async def _note(self, click: Click, ids: tuple[str, ...]) -> Click | None:
+        """Write the click down before Slack hears that we have it: a crash in between must not lose it.
+
+        Returns None where it cannot be written; the person is told, and nothing is done.
+        """
+        data = {"button": f"{click.verb} {click.argument}".strip(), "answer": click.token, "place": click.where.channel}
+        try:
+            entry = await self._desk.write("clicked", click.who.id, {**data, "deliveries": list(ids)})
+        except LedgerError as error:
+            told = refusal.no_ledger(error)
+            reply = self._desk.reply(click.where)
+
+            async def tell() -> None:
+                await reply.result(told)
+
+            self._desk.start(self._desk.guarded(reply, tell, "no ledger"))
+            return None
+        return Click(
+            click.who, click.where, click.verb, click.argument, click.token, click.trigger, click.view, int(entry.seq)
+        )
+
+
+def _click(body: dict[str, Any]) -> Click:
+    """Ids out of a block_actions payload, and nothing else."""
+    who = _who(body)
+    action = next((one for one in body.get("actions") or () if isinstance(one, dict)), {})
+    prefix, _, rest = _word(action, "action_id").partition(":")
+    verb, _, argument = rest.partition(":")
+    container = body.get("container") or {}
+    where = Where(
+        who.user,
+        _word(body.get("channel") or {}, "id") or _word(container, "channel_id"),
+        _word(container, "thread_ts"),
+        _word(body, "response_url"),
+    )
+    return Click(
+        who,
+        where,
+        verb if prefix == PREFIX else "",
+        argument[:80],
+        _word(action, "value")[:80],
+        _word(body, "trigger_id"),
+        _word(body.get("view") or {}, "id"),
+    )
+
+
+def _who(body: dict[str, Any]) -> Who:
+    """The person behind an interaction: their own team, which need not be the one the app lives in."""
+    user = body.get("user") or {}
+    team = _word(user, "team_id") or _word(body.get("team") or {}, "id")
+    return Who(team, _word(user, "id"), _word(user, "username") or _word(user, "name"))
+
+
+def _ids(body: dict[str, Any], context: Any) -> tuple[str, ...]:
+    """What names a delivery: the envelope, the event, or the trigger, whichever there are."""
+    return tuple(
+        f"{kind} {found}"
+        for kind, found in (
+            ("envelope", context.get(ENVELOPE)),
+            ("event", body.get("event_id")),
+            ("trigger", body.get("trigger_id")),
+        )
+        if isinstance(found, str) and found
+    )
+
+
+def _word(of: Any, name: str) -> str:
+    """A text field of a payload; "" where there is none, or something else."""
+    found = of.get(name) if isinstance(of, dict) else None
+    return found if isinstance(found, str) else ""
