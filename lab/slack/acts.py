@@ -114,7 +114,7 @@ class Acts:
             self.core.workspace.close_view(each)
         for each in stack:
             if each.payload.get("notify_on_close"):
-                payload = closing(self.core, who, each, cleared=everything)
+                payload = closing(who, each, cleared=everything)
                 await self.socket.deliver("interactive", payload, accepts_response=False)
         return Done(ok=True)
 

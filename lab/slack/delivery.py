@@ -80,7 +80,7 @@ def submission(core: Core, who: Member, view: View) -> JSON:
     }
 
 
-def closing(core: Core, who: Member, view: View, *, cleared: bool) -> JSON:
+def closing(who: Member, view: View, *, cleared: bool) -> JSON:
     """A modal was closed; `cleared` when the whole stack was."""
     return {**_interaction(who, "view_closed"), "view": view_json(view), "is_cleared": cleared}
 

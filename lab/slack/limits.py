@@ -36,6 +36,8 @@ MOST_CHARTS = 2
 
 def _blocks(problems: Problems, blocks: Any, pointer: str) -> None:
     items(block, MOST_BLOCKS[problems.surface])(problems, blocks, pointer)
+    if not isinstance(blocks, list):
+        return
     unique("block_id")(problems, blocks, pointer)
     placed = [(f"{pointer}/{at}", each) for at, each in enumerate(blocks) if isinstance(each, dict)]
     _count(problems, placed, "table", MOST_TABLES)
@@ -140,7 +142,12 @@ def view_problems(view: JSON, kinds: tuple[str, ...] = ("modal", "home")) -> lis
         return [Problem("/view/type", f"must be a valid enum value: {', '.join(kinds)}")]
     problems = Problems(str(kind))
     VIEWS[str(kind)](problems, view, "/view")
-    inputs = [each for each in view.get("blocks") or [] if isinstance(each, dict) and each.get("type") == "input"]
+    blocks = view.get("blocks")
+    inputs = (
+        [each for each in blocks if isinstance(each, dict) and each.get("type") == "input"]
+        if isinstance(blocks, list)
+        else []
+    )
     if kind == "modal" and inputs and not view.get("submit"):
         problems.add("/view", "missing required field: submit, because there are input blocks")
     return problems.found

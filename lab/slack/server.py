@@ -125,6 +125,12 @@ class SlackStandIn:
         """
         return Person(self.acts, self.workspace.member(name))
 
+    async def connected(self, connections: int = 1) -> None:
+        """Wait until the app holds exactly so many Socket Mode connections."""
+        with self.workspace.stream.follow() as events:
+            while self.workspace.connections != connections:
+                await events.get()
+
     def calls(self, method: str) -> list[Called]:
         """What the app called of one method, oldest first; response URLs are the method "response_url"."""
         return [called for called in self.core.calls if called.method == method]

@@ -28,11 +28,13 @@ from lab.slack.blockkit.schema import (
 from lab.slack.blockkit.texts import LONGEST_TEXT, identity, rich_text, rich_text_block, url
 
 MOST_COLUMNS = 20
+LONGEST_CELL = 20_000
+"""As long as all cells of a message together may be; a limit of its own is not published."""
 LONGEST_LABEL = 20
 MOST_POINTS = 20
 MOST_SERIES = 12
 
-raw_text = shape({"text": required(string(LONGEST_TEXT * 4, shortest=1))})
+raw_text = shape({"text": required(string(LONGEST_CELL, shortest=1))})
 raw_number = shape({"value": required(number()), "text": required(string(LONGEST_TEXT, shortest=1))})
 action_cell = shape({"elements": required(items(by_type({"button": button}), 5))})
 table_cell = by_type({"raw_text": raw_text, "raw_number": raw_number, "rich_text": rich_text})
@@ -106,7 +108,7 @@ def _points_match(problems: Problems, node: Any, pointer: str) -> None:
     except (TypeError, KeyError):
         return  # found by the shapes already
     for at, found in enumerate(labels):
-        if sorted(found) != sorted(categories):
+        if sorted(map(str, found)) != sorted(map(str, categories)):
             problems.add(f"{pointer}/series/{at}/data", "labels must be those of axis_config.categories")
 
 

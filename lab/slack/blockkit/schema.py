@@ -87,7 +87,7 @@ def by_type(shapes: Mapping[str, Check], unknown: str = "unsupported type") -> C
             problems.add(pointer, "must provide an object")
         elif "type" not in node:
             problems.add(pointer, "missing required field: type")
-        elif node["type"] not in shapes:
+        elif not isinstance(node["type"], str) or node["type"] not in shapes:
             problems.add(f"{pointer}/type", f"{unknown}: {node['type']}")
         else:
             shapes[node["type"]](problems, node, pointer)
