@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from bot.errors import LedgerError, TicketError
 from bot.ledger import tickets
 from bot.ledger.anchors import Anchor, Anchors, newest
 from bot.ledger.entry import Draft, Entry, chained, decoded, encoded, stamp
-from bot.ledger.filters import Filter
 from bot.ledger.key import make_key, read_key
+from bot.ledger.reader import Reader
 from bot.ledger.store import Store, previous_of
 from bot.ledger.verify import Verdict, verify
 from bot.mask import Mask
-from bot.ticket import KINDS, MAY_NAME_A_TICKET, TICKETED, Ticket
-
-PAGE = 1000  # entries read at once
+from bot.ticket import KINDS, MAY_NAME_A_TICKET, TICKETED
 
 
-class Ledger:
+class Ledger(Reader):
     """The ledger of one bot. Safe between threads, and between processes on one machine."""
 
     def __init__(
@@ -61,19 +57,11 @@ class Ledger:
         except BaseException:
             self._store.close()
             raise
-        self._reader = Store(path, read_only=True)
-
-    def __enter__(self) -> Self:
-        """Use as a context manager."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close."""
-        self.close()
+        super().__init__(path)
 
     def close(self) -> None:
         """Close the files. Appending afterwards raises LedgerError."""
-        self._reader.close()
+        super().close()
         self._store.close()
         self._anchors.close()
 
@@ -101,51 +89,6 @@ class Ledger:
             self._anchors.write(Anchor(entries[-1].seq, entries[-1].mac))
         return tuple(entries)
 
-    def entry(self, seq: int) -> Entry | None:
-        """The entry of that number."""
-        return next(iter(self._reader.select("seq = ?", (seq,), 1)), None)
-
-    def head(self) -> Entry | None:
-        """The newest entry."""
-        return next(iter(self._reader.select("1", (), 1)), None)
-
-    def answer(self, token: str) -> Entry | None:
-        """The `answered` entry of a button's token."""
-        return next(iter(self._reader.select("kind = 'answered' AND answer = ?", (token,), 1)), None)
-
-    def entries(
-        self,
-        *,
-        kind: str | Collection[str] | None = None,
-        actor: str | None = None,
-        ticket: str | None = None,
-        target: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        text: str | None = None,
-        before: int | None = None,
-        limit: int = 100,
-        newest_first: bool = True,
-    ) -> list[Entry]:
-        """At most `limit` entries that match all that is given (see `Filter`), the newest first unless told."""
-        wanted = Filter(kind, actor, ticket, target, since, until, text, before)
-        return self._reader.select(*wanted.condition(), limit, newest_first=newest_first)
-
-    def every(self, wanted: Filter | None = None) -> Iterator[Entry]:
-        """All entries that match, oldest first, page by page: a whole ledger fits into no memory."""
-        wanted = wanted or Filter()
-        while page := self._reader.select(*wanted.condition(), PAGE, newest_first=False):
-            yield from page
-            wanted = replace(wanted, after=page[-1].seq)
-
-    def tickets(self, states: Collection[str] = ("proposed", "approved", "running", "interrupted")) -> list[str]:
-        """The ids of the tickets in those states, oldest first."""
-        return self._reader.tickets(states)
-
-    def ticket(self, ticket: str) -> Ticket | None:
-        """A ticket as its entries say."""
-        return tickets.current(self._reader, ticket)
-
     def put_blob(self, data: bytes) -> str:
         """Keep raw bytes beside the chain, without their secrets. Returns their SHA-256 in hexadecimal."""
         masked = self._mask.bytes(data)
@@ -153,14 +96,6 @@ class Ledger:
         with self._store.transaction():
             self._store.put_blob(digest, masked)
         return digest
-
-    def blob(self, sha256: str) -> bytes | None:
-        """The bytes of that digest, or None where they have been dropped."""
-        return self._reader.blob(sha256)
-
-    def recall(self, on: str, what: str, since: datetime) -> list[dict[str, Any]]:
-        """The samples that earlier answers carried about a target: their fields and "at", oldest first."""
-        return [{**json.loads(fields or "{}"), "at": at} for at, fields in self._reader.samples(on, what, stamp(since))]
 
     def verify(self, anchor_file: Path | None = None) -> Verdict:
         """Prove the whole ledger, on a connection of its own, while others append."""

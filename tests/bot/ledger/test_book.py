@@ -117,7 +117,7 @@ def test_text_is_found_in_entries_reports_and_evidence(ledger):
 
 
 def test_every_entry_of_a_long_ledger_is_walked(ledger, monkeypatch):
-    monkeypatch.setattr("bot.ledger.book.PAGE", 2)
+    monkeypatch.setattr("bot.ledger.reader.PAGE", 2)
     for _ in range(5):
         asked(ledger)
     ledger.append("refused", "U", {})

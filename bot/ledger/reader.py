@@ -1,0 +1,92 @@
+"""Reading a ledger, or a copy of one: needs no key and can change nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+from bot.ledger import tickets
+from bot.ledger.entry import Entry, stamp
+from bot.ledger.filters import Filter
+from bot.ledger.store import Store
+from bot.ticket import Ticket
+
+PAGE = 1000  # entries read at once
+
+
+class Reader:
+    """The reading side. Safe between threads; never waits for a writer."""
+
+    def __init__(self, path: Path) -> None:
+        """Open for reading only. Raises LedgerError where there is no ledger."""
+        self.path = path
+        self._reader = Store(path, read_only=True)
+
+    def __enter__(self) -> Self:
+        """Use as a context manager."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+
+    def entry(self, seq: int) -> Entry | None:
+        """The entry of that number."""
+        return next(iter(self._reader.select("seq = ?", (seq,), 1)), None)
+
+    def head(self) -> Entry | None:
+        """The newest entry."""
+        return next(iter(self._reader.select("1", (), 1)), None)
+
+    def answer(self, token: str) -> Entry | None:
+        """The `answered` entry of a button's token."""
+        return next(iter(self._reader.select("kind = 'answered' AND answer = ?", (token,), 1)), None)
+
+    def entries(
+        self,
+        *,
+        kind: str | Collection[str] | None = None,
+        actor: str | None = None,
+        ticket: str | None = None,
+        target: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        text: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+        newest_first: bool = True,
+    ) -> list[Entry]:
+        """At most `limit` entries that match all that is given (see `Filter`), the newest first unless told."""
+        wanted = Filter(kind, actor, ticket, target, since, until, text, before)
+        return self._reader.select(*wanted.condition(), limit, newest_first=newest_first)
+
+    def every(self, wanted: Filter | None = None) -> Iterator[Entry]:
+        """All entries that match, oldest first, page by page: a whole ledger fits into no memory."""
+        wanted = wanted or Filter()
+        while page := self._reader.select(*wanted.condition(), PAGE, newest_first=False):
+            yield from page
+            wanted = replace(wanted, after=page[-1].seq)
+
+    def tickets(self, states: Collection[str] = ("proposed", "approved", "running", "interrupted")) -> list[str]:
+        """The ids of the tickets in those states, oldest first."""
+        return self._reader.tickets(states)
+
+    def ticket(self, ticket: str) -> Ticket | None:
+        """A ticket as its entries say."""
+        return tickets.current(self._reader, ticket)
+
+    def blob(self, sha256: str) -> bytes | None:
+        """The bytes of that digest, or None where they have been dropped."""
+        return self._reader.blob(sha256)
+
+    def recall(self, on: str, what: str, since: datetime) -> list[dict[str, Any]]:
+        """The samples that earlier answers carried about a target: their fields and "at", oldest first."""
+        return [{**json.loads(fields or "{}"), "at": at} for at, fields in self._reader.samples(on, what, stamp(since))]
