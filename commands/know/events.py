@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.vocabulary.questions import Read, fields
-from bot.vocabulary.rows import Cell, Row, Rows, Unreadable, moment, number, text
+from bot.vocabulary.rows import Cell, Row, Rows, Unreadable, moment, number
 from commands.know.identity import guid
 
 VMMS_LOG = "Microsoft-Windows-Hyper-V-VMMS-Admin"
@@ -24,9 +24,10 @@ GUEST_SNAPSHOT_FAILED = 10102
 DRAIN_MOVE_FAILED = 1137
 LOCKED_STATUS = 1071
 VSS_CALLBACK = 8194
+CLUSTERING = "Microsoft-Windows-FailoverClustering"
+VSS = "VSS"
+MOST = 200  # of one log: what is older says nothing new
 LOCKED_ERROR = "5960"  # ERROR_CLUSTER_RESOURCE_LOCKED_STATUS [doc]
-
-_SYSTEM_PART = {"event_id", "record_id", "at", "provider", "channel", "computer", "level", "data"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,11 @@ class Event:
     """One event.
 
     Attributes:
-        data: its own values in the order of the log, each with its name or "".
+        data: its own values in the order of the log, each with its name.
     """
 
     event_id: int
     at: datetime
-    provider: str
     data: tuple[tuple[str, str], ...]
 
     @property
@@ -48,17 +48,28 @@ class Event:
         return tuple(value for _, value in self.data)
 
 
-def ask_events(on: str, channel: str, ids: tuple[int, ...], since: datetime, most: int = 200) -> Read:
-    """The question: the newest events of these ids since then, `most` at most."""
+def ask_events(on: str, channel: str, ids: tuple[int, ...], since: datetime, provider: str | None = None) -> Read:
+    """The question: the newest events of these ids since then. Other providers use the same numbers in System."""
     return Read(
         on,
         "wevtutil query events",
-        fields(channel=channel, ids=",".join(map(str, ids)), since=since.strftime("%Y-%m-%dT%H:%M:%SZ"), most=most),
+        fields(
+            channel=channel,
+            ids=",".join(map(str, ids)),
+            most=MOST,
+            provider=provider,
+            since=since.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        ),
     )
 
 
+def ask_snapshot_failures(on: str, since: datetime) -> Read:
+    """The question: for which guests did the shadow copy inside fail since then?"""
+    return ask_events(on, VMMS_LOG, (GUEST_SNAPSHOT_FAILED,), since)
+
+
 def read_events(rows: Rows) -> tuple[Event, ...]:
-    """Make events of rows {event_id, record_id, at, provider, channel, computer, …data}, newest first.
+    """Make events of rows {event_id, at, data, …}, newest first.
 
     Raises:
         Unreadable: a row without an id or a time.
@@ -70,13 +81,11 @@ def _event(row: Row) -> Event:
     event_id, at = number(row, "event_id"), moment(row, "at")
     if event_id is None or at is None:
         raise Unreadable("event_id" if event_id is None else "at", None)
-    own = {name: cell for name, cell in row.items() if name not in _SYSTEM_PART}
-    data = [*_flat("", row.get("data")), *_flat("", own)]
-    return Event(event_id, at, text(row, "provider"), tuple(data))
+    return Event(event_id, at, tuple(_flat("", row.get("data"))))
 
 
 def _flat(name: str, cell: Cell) -> Iterator[tuple[str, str]]:
-    """The values of a cell, however the log nested them: UserData nests, classic EventData has no names [cap]."""
+    """The values of a nested row: a value that is repeated comes as a tuple."""
     if isinstance(cell, str):
         yield name, cell.strip()
     elif isinstance(cell, tuple | list):
@@ -98,11 +107,6 @@ def named_guest(event: Event) -> tuple[str, str]:
     if not name:
         name = next((value for value in event.texts if value and not guid(value)), "")
     return vm_id or next(filter(None, map(guid, event.texts)), ""), name
-
-
-def is_clustering(event: Event) -> bool:
-    """Whether the cluster wrote it: other providers use the same numbers in the System log."""
-    return event.provider.casefold().endswith("failoverclustering")
 
 
 def says(event: Event, words: str) -> bool:

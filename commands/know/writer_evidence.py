@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from commands.know.callback_error import Cause
-from commands.know.events import DRAIN_MOVE_FAILED, LOCKED_ERROR, is_clustering, says
+from commands.know.events import DRAIN_MOVE_FAILED, LOCKED_ERROR, says
 from commands.know.node_writers import JudgedNode
 from commands.know.wording import clock, count, listed, sentences
 
@@ -49,7 +49,7 @@ def log_line(node: JudgedNode, now: datetime) -> str:
 def _drains(node: JudgedNode, now: datetime) -> str:
     if not isinstance(node.facts.clustering, tuple):
         return ""
-    own = [event for event in node.facts.clustering if is_clustering(event)]
+    own = node.facts.clustering
     drains = [event for event in own if event.event_id == DRAIN_MOVE_FAILED]
     locked = f" with error {LOCKED_ERROR}" if any(says(event, LOCKED_ERROR) for event in drains) else ""
     moves = (

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.vocabulary.arguments import Target
 from bot.vocabulary.ask import Ask, Unanswered
-from bot.vocabulary.questions import Recall, Wql
-from bot.vocabulary.rows import Rows, number
+from bot.vocabulary.questions import Recall
 from commands.know import events as logs
 from commands.know.cluster import Cluster, Node, look_at_cluster, with_vm_ids
-from commands.know.events import Event, ask_events, read_events
+from commands.know.events import Event, ask_events, ask_snapshot_failures, read_events
 from commands.know.guests import Guest, ask_guests, read_guests
+from commands.know.hosts import look_at_host
 from commands.know.snapshots import Snapshot, look_at_snapshots
 from commands.know.vss import Writer, ask_writers, read_writers
 from commands.know.writer_state import SAMPLE, Seen, read_samples
@@ -69,8 +69,7 @@ class Facts:
 async def find_facts(target: Target, ask: Ask) -> Facts:
     """Ask everything: two rounds, and a third where a locked resource did not tell its virtual machine."""
     if not target.cluster:
-        node = Node(target.name, await _build(target.name, ask))
-        return Facts(ask.now, None, await _ask_nodes((node,), ask))
+        return Facts(ask.now, None, await _ask_nodes((await look_at_host(target.name, ask),), ask))
     cluster = await look_at_cluster(target.cluster, ask)
     if isinstance(cluster.nodes, Unanswered):
         if target.kind == "cluster":
@@ -90,21 +89,10 @@ def _is_wanted(node: Node, target: Target) -> bool:
     return target.kind == "cluster" or node.name.casefold() == target.name.casefold()
 
 
-async def _build(on: str, ask: Ask) -> int | None:
-    """The build of a host that no cluster describes; it decides where Hyper-V's classes are."""
-    question = Wql(on, "root/cimv2", "Win32_OperatingSystem", ("BuildNumber",))
-    build = await ask.one(question, _read_build)
-    return None if isinstance(build, Unanswered) else build
-
-
-def _read_build(rows: Rows) -> int | None:
-    return number(rows[0], "BuildNumber") if rows else None
-
-
 async def _ask_nodes(nodes: Sequence[Node], ask: Ask) -> tuple[NodeFacts, ...]:
     names = [node.name for node in nodes]
     since = ask.now - LOOK_BACK
-    drains = (logs.DRAIN_MOVE_FAILED, logs.LOCKED_STATUS)
+    drains, callback = (logs.DRAIN_MOVE_FAILED, logs.LOCKED_STATUS), (logs.VSS_CALLBACK,)
     (writers, guests, samples), (vmms, clustering, callbacks), snapshots = await asyncio.gather(
         asyncio.gather(
             ask.each({on: ask_writers(on) for on in names}, read_writers),
@@ -112,9 +100,9 @@ async def _ask_nodes(nodes: Sequence[Node], ask: Ask) -> tuple[NodeFacts, ...]:
             ask.each({on: Recall(on, SAMPLE) for on in names}, read_samples),
         ),
         asyncio.gather(
-            _events(names, logs.VMMS_LOG, (logs.GUEST_SNAPSHOT_FAILED,), since, ask),
-            _events(names, "System", drains, since, ask),
-            _events(names, "Application", (logs.VSS_CALLBACK,), since, ask),
+            ask.each({on: ask_snapshot_failures(on, since) for on in names}, read_events),
+            ask.each({on: ask_events(on, "System", drains, since, logs.CLUSTERING) for on in names}, read_events),
+            ask.each({on: ask_events(on, "Application", callback, since, logs.VSS) for on in names}, read_events),
         ),
         look_at_snapshots(names, ask),
     )
@@ -137,12 +125,6 @@ async def _ask_beside(nodes: Sequence[Node], ask: Ask) -> tuple[LogFacts, ...]:
     names = [node.name for node in nodes]
     guests, vmms = await asyncio.gather(
         ask.each({node.name: ask_guests(node) for node in nodes}, read_guests),
-        _events(names, logs.VMMS_LOG, (logs.GUEST_SNAPSHOT_FAILED,), ask.now - LOOK_BACK, ask),
+        ask.each({on: ask_snapshot_failures(on, ask.now - LOOK_BACK) for on in names}, read_events),
     )
     return tuple(LogFacts(node, guests[node.name], vmms[node.name]) for node in nodes)
-
-
-async def _events(
-    names: Sequence[str], channel: str, ids: tuple[int, ...], since: datetime, ask: Ask
-) -> Mapping[str, tuple[Event, ...] | Unanswered]:
-    return await ask.each({on: ask_events(on, channel, ids, since) for on in names}, read_events)

@@ -59,7 +59,7 @@ def _finding(node: JudgedNode, verdict: Verdict, found: tuple[JudgedWriter, ...]
         verdict.value,
         node.name,
         sentences((f"{names}: {state}.", node.backup.says if first.writer.waits else "", _seen(verdict, first, now))),
-        tuple((label, text) for label, text in (*lines, *_evidence(node, verdict, now)) if text),
+        tuple((label, text) for label, text in (*lines, *_evidence(node, verdict, found, now)) if text),
     )
 
 
@@ -177,9 +177,9 @@ def _other(node: JudgedNode, verdict: Verdict, found: tuple[JudgedWriter, ...]) 
         yield "Do now", "Look again while no backup runs."
 
 
-def _evidence(node: JudgedNode, verdict: Verdict, now: datetime) -> Iterator[Line]:
+def _evidence(node: JudgedNode, verdict: Verdict, found: tuple[JudgedWriter, ...], now: datetime) -> Iterator[Line]:
     """Suspects, locks and logs: only beside a verdict that they explain."""
-    hyper_v = any(one.writer.is_hyper_v for one in node.has(verdict))
+    hyper_v = any(one.writer.is_hyper_v for one in found)
     if hyper_v and (verdict in _WAITS or verdict is Verdict.FAILED):
         yield "Suspect", suspect_line(node, now)
     if verdict in (*_WAITS, Verdict.BUSY):
