@@ -31,13 +31,15 @@ def parse_writers(output: str) -> tuple[Row, ...]:
         BadOutput: the program failed and said so, the output was cut, or it is no list of writers.
     """
     lines = [line.strip() for line in output.splitlines() if line.strip()]
+    if lines and not output.endswith(("\n", "\r")):
+        raise BadOutput("the list of writers breaks off in the middle of a line")
     first = next((index for index, line in enumerate(lines) if _GUID_LINE.search(line)), None)
     if first is None:
         return _no_writers(lines)
     if first == 0:
         raise BadOutput("the list of writers begins in the middle")
     blocks = lines[first - 1 :]
-    if len(blocks) % _LINES or not output.endswith(("\n", "\r")):
+    if len(blocks) % _LINES:
         raise BadOutput(f"the list of writers breaks off after {len(blocks) // _LINES} writers")
     return tuple(_writer(blocks[start : start + _LINES]) for start in range(0, len(blocks), _LINES))
 

@@ -46,6 +46,8 @@ def parse_events(output: str) -> tuple[Row, ...]:
         raise BadOutput(f"the list of events breaks off or is no XML ({error!s:.80})") from None
     if strangers := [event.tag for event in root if event.tag != f"{_EVENT}Event"]:
         raise BadOutput(f"there is a {strangers[0]:.60} among the events")
+    if words := "".join([root.text or "", *(event.tail or "" for event in root)]).strip():
+        raise BadOutput(f"there are words among the events: {words:.60}")
     return tuple(_event(event) for event in root)
 
 

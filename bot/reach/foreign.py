@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 import requests.exceptions as req
 import urllib3.exceptions as lib3
+from cryptography.exceptions import UnsupportedAlgorithm  # requests_ntlm reads the host's certificate with it
+from kerberos import KrbError  # type: ignore[import-not-found] # pykerberos: raised bare when sealing fails
 from requests_ntlm import requests_ntlm
 from spnego.exceptions import FeatureMissingError, NativeError, SpnegoError
 from winrm.exceptions import (
@@ -75,9 +77,15 @@ def _look_up(on: str, error: BaseException, seconds: float) -> TargetError | Non
     causes = list(_chain(error))
     return (
         _first(_EXACT, causes, on, seconds)
-        or _first(_NETWORK, reversed(causes), on, seconds)
+        or _first(_NETWORK, _most_telling_first(causes), on, seconds)
         or _first(_REST, causes, on, seconds)
     )
+
+
+def _most_telling_first(causes: list[BaseException]) -> list[BaseException]:
+    """What the socket or TLS raised, then what was wrapped around it, the inner before the outer."""
+    causes = causes[::-1]
+    return sorted(causes, key=lambda cause: type(cause).__module__.partition(".")[0] in ("requests", "urllib3"))
 
 
 def _first(table: Table, causes: Iterable[BaseException], on: str, seconds: float) -> TargetError | None:
@@ -187,10 +195,13 @@ _EXACT: Table = (
     (WinRMTransportError, _http),
     (AuthenticationError, _NO_LOGIN),
     ((Late, WinRMOperationTimeoutError), _late),
-    ((KerberosExchangeError, MutualAuthenticationError), _plain(LoginRefused, "Kerberos did not succeed.", _TICKET)),
+    (
+        (KerberosExchangeError, MutualAuthenticationError, KrbError),
+        _plain(LoginRefused, "Kerberos did not succeed.", _TICKET),
+    ),
     ((SpnegoError, NativeError, FeatureMissingError), _plain(LoginRefused, "no login could be negotiated.", _LOGIN)),
     (
-        (requests_ntlm.NoCertificateRetrievedWarning, requests_ntlm.UnknownSignatureAlgorithmOID),
+        (requests_ntlm.NoCertificateRetrievedWarning, requests_ntlm.UnknownSignatureAlgorithmOID, UnsupportedAlgorithm),
         _plain(LoginRefused, "its certificate cannot be bound to the login.", _CERTIFICATE),
     ),
 )
