@@ -1,0 +1,12 @@
+"""A practice estate in one process: Windows hosts, and Slack with a page to type in. Each incident is a story.
+
+    windows/    WS-Management servers, one per machine, on loopback
+    world/      what the machines are and say
+    stories/    worlds broken in one known way
+    slack/      the practice Slack; slack/page/ is what a browser sees of it
+    estate      a story on the network, with the settings that lead a bot there
+    demo        `hvops demo`: estate, Slack, page and the real bot; `stage` plays one story after another
+    entry       what the bot finds of all this, through an entry point
+
+It imports nothing of the bot and of the commands: whatever passes here passes over the wire.
+"""

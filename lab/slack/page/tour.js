@@ -36,6 +36,6 @@ function current(steps, at, store, draft, change) {
 function finished(change) {
   return [
     make("p.step", { role: "status" }, make("strong", {}, "That was the tour."), " Everything you saw is still here: other persons, other stories, trouble to make."),
-    make(".row", {}, make("button.quiet", { type: "button", onclick: change("restart") }, "Show it again")),
+    make(".row", {}, make("button.quiet", { type: "button", onclick: change("skip") }, "Close")),
   ];
 }

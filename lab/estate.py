@@ -1,0 +1,112 @@
+"""The practice estate, running: its machines on loopback, and the settings with which a bot can reach them.
+
+with PracticeEstate("stuck-writer", directory) as estate:
+    estate.settings_path                  # for `hvops … --settings`
+    estate.do(estate.world.facts)         # the world lives in the servers' thread; `do` goes there
+"""
+
+from __future__ import annotations
+
+import secrets
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from lab import files, stories
+from lab.windows import BackgroundServer, CertificateAuthority
+from lab.world.model import Guest
+from lab.world.world import World
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class SlackAccess:
+    """How the bot reaches the practice Slack, for its settings."""
+
+    base_url: str
+    bot_token: str
+    app_token: str
+
+
+class PracticeEstate:
+    """A story's world on the network; a context manager.
+
+    Args:
+        story: its name; `lab.stories.stories()` lists them.
+        directory: where settings, estate, certificate, key and ledger go; made private to this user.
+        slack: the practice Slack, where there is one.
+
+    Raises:
+        KeyError: there is no such story.
+    """
+
+    def __init__(self, story: str, directory: Path, slack: SlackAccess | None = None) -> None:
+        self.story = story
+        self.directory = directory
+        self.world: World = stories.begin(story)
+        self._slack = slack
+        self._authority = CertificateAuthority()
+        machines = {address: machine for address, machine in self.world.machines.items() if machine.answers}
+        self._servers = BackgroundServer(machines, tls=self._contexts())
+
+    @property
+    def settings_path(self) -> Path:
+        """The bot's settings file."""
+        return self.directory / "settings.toml"
+
+    def do(self, work: Callable[[], T]) -> T:
+        """Do something with the world in its own thread and wait for it; not from within that thread."""
+
+        async def there() -> T:
+            return work()
+
+        return self._servers.call(there())
+
+    def __enter__(self) -> Self:
+        """Put the machines on the network and write the files."""
+        self._servers.__enter__()
+        try:
+            self._write()
+        except BaseException:
+            self._servers.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the machines off the network; the files stay."""
+        self._servers.__exit__(kind, error, trace)
+
+    def _guests(self) -> list[Guest]:
+        """The guests that can be asked at all, by the names they report."""
+        guests = [guest for cluster in self.world.clusters.values() for guest in cluster.guests]
+        return [guest for guest in guests if guest.reports_address and self.world.machines[guest.address].answers]
+
+    def _contexts(self) -> dict[str, ssl.SSLContext]:
+        """Guests speak HTTPS, each with a certificate on its own name and address."""
+        return {
+            guest.address: self._authority.server_context(guest.fqdn, guest.name, guest.address)
+            for guest in self._guests()
+        }
+
+    def _write(self) -> None:
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._authority.write(self.directory / "ca.pem")
+        files.write_private(self.directory / "ledger.key", secrets.token_hex(32) + "\n")
+        slack = self._slack
+        told = files.settings(
+            self.world.accounts, slack and (slack.base_url, slack.bot_token, slack.app_token), "ca.pem"
+        )
+        files.write_private(self.settings_path, told)
+        files.write_private(self.directory / "estate.toml", files.estate(self.world.clusters, self._endpoints()))
+
+    def _endpoints(self) -> dict[str, str]:
+        """Where each machine is: hosts over HTTP, whose NTLM encrypts the messages, guests over HTTPS."""
+        nodes = [node for cluster in self.world.clusters.values() for node in cluster.nodes]
+        found = {node.name: self._servers.url(node.address) for node in nodes}
+        return found | {guest.name: self._servers.url(guest.address, secure=True) for guest in self._guests()}

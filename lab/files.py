@@ -1,0 +1,86 @@
+"""The files a bot is told about the practice estate in: settings.toml and estate.toml.
+
+Text in TOML's basic strings is escaped as in JSON [doc: toml.io/en/v1.0.0#string].
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from lab.world.accounts import Account
+from lab.world.model import Cluster
+
+OPS_CHANNEL, AUDIT_CHANNEL = "C0OPS", "C0AUDIT"
+ROLES = {"viewer": "S0VIEWERS", "operator": "S0OPERATORS", "approver": "S0APPROVERS"}
+OWN_ROLES = ("viewer", "operator")  # of whoever runs the practice estate; approving for oneself is for nobody
+ENTRY_HOSTS = 2
+
+Value = str | int | Sequence[str]
+
+
+def settings(accounts: Mapping[str, Account], slack: tuple[str, str, str] | None, ca_file: str) -> str:
+    """The bot's settings.
+
+    Args:
+        accounts: the practice accounts by credential profile.
+        slack: base URL, bot token and app token of the practice Slack; None for a terminal alone.
+        ca_file: the authority that signed the guests' certificates.
+    """
+    tables: list[tuple[str, Mapping[str, Value]]] = [("", {"estate": "estate.toml"})]
+    if slack:
+        keys = ("base_url", "bot_token", "app_token", "audit_channel")
+        tables.append(("slack", dict(zip(keys, (*slack, AUDIT_CHANNEL), strict=True))))
+    tables.append(("ledger", {"path": "ledger.db", "key_file": "ledger.key", "anchor_file": "anchors.txt"}))
+    tables += [(f"roles.{role}", _rule(role, group)) for role, group in ROLES.items()]
+    tables += [(f"credentials.{name}", _login(account, ca_file)) for name, account in accounts.items()]
+    return "\n".join(_table(name, values) for name, values in tables)
+
+
+def estate(clusters: Mapping[str, Cluster], endpoints: Mapping[str, str]) -> str:
+    """The estate: the clusters with their entry hosts, and where every machine is, since no DNS knows them."""
+    domains = sorted({cluster.domain for cluster in clusters.values()})
+    tables: list[tuple[str, Mapping[str, Value]]] = [("", {"guest_domains": domains})]
+    for name, cluster in clusters.items():
+        entries = [node.name for node in cluster.nodes[:ENTRY_HOSTS]]
+        told: Mapping[str, Value] = {
+            "domain": cluster.domain,
+            "entry_hosts": entries,
+            "ops_channel": OPS_CHANNEL,
+        }
+        tables.append((f"clusters.{name}", told))
+    tables.append(("endpoints", endpoints))
+    return "\n".join(_table(name, values) for name, values in tables)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that nobody else can read, not even for the moment before its mode is set."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _rule(role: str, group: str) -> dict[str, Value]:
+    own = [getpass.getuser()] if role in OWN_ROLES else []
+    return {"groups": [group], "system_users": own, "clusters": ["*"]}
+
+
+def _login(account: Account, ca_file: str) -> dict[str, Value]:
+    told: dict[str, Value] = {"transport": "ntlm", "username": account.user, "password": account.password}
+    return told | ({"ca_file": ca_file} if account.profile == "guest" else {})
+
+
+def _table(name: str, values: Mapping[str, Value]) -> str:
+    return "\n".join(_lines(name, values)) + "\n"
+
+
+def _lines(name: str, values: Mapping[str, Value]) -> Iterator[str]:
+    if name:
+        yield f"[{name}]"
+    for key, value in values.items():
+        told = value if isinstance(value, (str, int)) else list(value)
+        yield f"{key} = {json.dumps(told, ensure_ascii=False)}"

@@ -1,0 +1,166 @@
+"""The guided tour of each story: what to do next, and by what one sees that it has really happened.
+
+A step is over when the bot has answered something, or the world has changed; never because somebody pressed "next",
+except by skipping it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What has happened so far.
+
+    Attributes:
+        headers: headers of the bot's messages, oldest first.
+        facts: what is true in the world: name -> sentence.
+        offers: ids of what a guest's administrator can still do.
+        unknown: whether an answer named a target as unknown.
+    """
+
+    headers: tuple[str, ...]
+    facts: dict[str, str] = field(default_factory=dict)
+    offers: frozenset[str] = frozenset()
+    unknown: bool = False
+
+    def answered(self, pattern: str) -> bool:
+        """Whether a header matches."""
+        return any(re.search(pattern, header, re.IGNORECASE) for header in self.headers)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do. `line` is what to type in Slack, `shell` what to type in a terminal."""
+
+    key: str
+    title: str
+    says: str
+    happened: Callable[[Seen], bool]
+    line: str = ""
+    shell: str = ""
+
+
+def _never(seen: Seen) -> bool:
+    del seen
+    return False
+
+
+WRITER_WELL = r"writers? well"
+
+ASK = Step(
+    "ask",
+    "A backup of prod failed.",
+    "Ask the bot why: the line stands ready below, press Enter.",
+    lambda seen: seen.answered("writer"),
+    "/check-writers prod",
+)
+FIND = Step(
+    "find",
+    "One guest stopped the backup of all.",
+    "The answer names a suspect. Press Find Full Guests in it, or type the line.",
+    lambda seen: seen.answered(r"\bfree\b|\bfull\b"),
+    "/find-full-guests prod",
+)
+FREE = Step(
+    "free",
+    "No command frees space in a guest.",
+    "A person has to. Open World and be that person: press Free 2 GB.",
+    lambda seen: "free-2gb" not in seen.offers,
+)
+AGAIN = Step(
+    "again",
+    "Look again.",
+    "The backup tries again within seconds. Press Look Again in the first answer, or type the line.",
+    lambda seen: "free-2gb" not in seen.offers and seen.answered(WRITER_WELL),
+    "/check-writers prod",
+)
+PATCHES = Step(
+    "ask",
+    "An update is missing on some nodes.",
+    "Ask which: the line stands ready below, press Enter.",
+    lambda seen: seen.answered(r"differ|trap|agree|alike|KB\d|update"),
+    "/verify-kb-drift prod",
+)
+WELL = Step(
+    "ask",
+    "All is well here.",
+    "See what that looks like: the line stands ready below, press Enter.",
+    lambda seen: seen.answered("writer"),
+    "/check-writers prod",
+)
+SILENT = Step(
+    "silent",
+    "A silent host is not a healthy one.",
+    "Open Trouble, press Hang hv05, then ask again. The answer comes after 20 seconds, without hv05.",
+    lambda seen: seen.unknown,
+    "/check-writers prod",
+)
+
+
+def _ledger(verify: str) -> Step:
+    return Step(
+        "ledger",
+        "Everything asked stands in the ledger.",
+        "Refused questions too: ask something as Viewer and as No role. In a terminal, this proves that nothing was "
+        "changed or left out:",
+        _never,
+        shell=verify,
+    )
+
+
+def steps(story: str, verify: str) -> tuple[Step, ...]:
+    """The steps of a story's tour; `verify` is the command line that checks the ledger."""
+    tours = {"stuck-writer": (ASK, FIND, FREE, AGAIN), "patch-drift": (PATCHES,), "healthy": (WELL, SILENT)}
+    return (*tours.get(story, ()), _ledger(verify))
+
+
+class Tour:
+    """Where somebody is on the tour. What has happened once stays so."""
+
+    def __init__(self, story: str, verify: str) -> None:
+        self.steps = steps(story, verify)
+        self.done: set[str] = set()
+        self.skipped = False
+        self.answered = False
+
+    def look(self, seen: Seen) -> None:
+        """Take in what has happened."""
+        self.answered = self.answered or bool(seen.headers)
+        self.done |= {step.key for step in self.steps if step.key not in self.done and step.happened(seen)}
+
+    def change(self, how: str) -> None:
+        """Somebody wants it otherwise: "next", "skip" or "resume".
+
+        Raises:
+            KeyError: nothing of that kind.
+        """
+        changes: dict[str, Callable[[], None]] = {
+            "next": self._next,
+            "skip": lambda: setattr(self, "skipped", True),
+            "resume": lambda: setattr(self, "skipped", False),
+        }
+        changes[how]()
+
+    def as_json(self) -> dict[str, Any]:
+        """What the page draws."""
+        told = [
+            {
+                "key": step.key,
+                "title": step.title,
+                "says": step.says,
+                "line": step.line,
+                "shell": step.shell,
+                "done": step.key in self.done,
+            }
+            for step in self.steps
+        ]
+        return {"answered": self.answered, "skipped": self.skipped, "steps": told}
+
+    def _next(self) -> None:
+        waiting = [step.key for step in self.steps if step.key not in self.done]
+        self.done.update(waiting[:1])
