@@ -1,0 +1,127 @@
+"""The bot in Slack: the engine, and the parts that speak to Slack, made and wired in this one place."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import datetime
+from importlib.metadata import version
+
+import structlog
+
+from bot.about import Status, roles_of
+from bot.authorize import Person
+from bot.engine import Engine, engine
+from bot.settings import Settings
+from bot.slack.calls import make_client
+from bot.slack.desk import Desk, Parts
+from bot.slack.listen import Listener, make_app
+from bot.slack.outbox import Outbox
+from bot.slack.people import People
+from bot.slack.socket import Sockets
+
+log = structlog.get_logger()
+
+
+def run(settings: Settings) -> None:
+    """Be the bot until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError: something is missing in the settings or the estate.
+        LedgerError: the ledger cannot be opened; nothing is answered without it.
+    """
+    asyncio.run(_until_signal(settings))
+
+
+async def _until_signal(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve(settings, stop)
+
+
+async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Engine], None] | None = None) -> None:
+    """Be the bot until `stop` is set.
+
+    Args:
+        settings: as read.
+        stop: ends it, cleanly.
+        ready: is told the engine once it stands, before Slack is connected.
+    """
+    slack = settings.need_slack()
+    with engine(settings) as parts:
+        client = make_client(slack.bot_token.get_secret_value(), slack.base_url)
+        async with AsyncExitStack() as closing:
+            people = People(client, settings.roles.rules())
+            closing.push_async_callback(people.close)
+            outbox = Outbox(client, on_unknown=lambda channel, message: _lost(channel, message.text))
+            closing.push_async_callback(outbox.close)
+            app = make_app(slack.bot_token.get_secret_value(), slack.base_url)
+            sockets = Sockets(app, slack.app_token.get_secret_value(), slack.base_url)
+            desk = Desk(
+                Parts(
+                    client=client,
+                    outbox=outbox,
+                    people=people,
+                    pipeline=parts.pipeline,
+                    registry=parts.registry,
+                    ledger=parts.ledger,
+                    status=_status(parts, sockets.sentence),
+                    base_url=slack.base_url,
+                    seconds=settings.limits.overall_seconds,
+                )
+            )
+            closing.push_async_callback(desk.close)
+            Listener(app, desk)
+            if ready is not None:
+                ready(parts)
+            warming = asyncio.create_task(people.warm())  # the first person should not wait for the user groups
+            closing.push_async_callback(_gone, warming)
+            log.info("hvops runs", clusters=list(parts.estate.clusters), commands=list(parts.registry.commands))
+            await sockets.run(stop)
+    log.info("hvops stopped")
+
+
+def _status(parts: Engine, connections: Callable[[], Awaitable[str]]) -> Callable[[Person], Awaitable[Status]]:
+    """How the bot is, for whoever asks."""
+
+    async def status(person: Person) -> Status:
+        may = tuple(command.usage for command in parts.registry if person.highest >= command.role)
+        clusters = tuple((name, _entry(parts, name)) for name in parts.estate.clusters)
+        return Status(
+            name=person.name,
+            roles=roles_of(person),
+            may=may,
+            connections=(("Slack", await connections()), *clusters),
+            ledger=ledger_sentence(parts),
+            version=version("hvops"),
+        )
+
+    return status
+
+
+def ledger_sentence(parts: Engine) -> str:
+    """Where the ledger stands, and whether its newest head is anchored elsewhere."""
+    head = parts.ledger.head()
+    if head is None:
+        return "empty"
+    at = datetime.fromisoformat(head.at)
+    trouble = parts.ledger.trouble
+    anchored = f"NOT anchored: {trouble}" if trouble else f"anchored in {parts.ledger.anchor_file.name}"
+    return f"entry {head.seq:,}, {at:%Y-%m-%d %H:%M} UTC, {anchored}"
+
+
+def _entry(parts: Engine, cluster: str) -> str:
+    return f"asked through {', '.join(parts.estate.clusters[cluster].entry_hosts)}"
+
+
+def _lost(channel: str, text: str) -> None:
+    log.warning("nobody can know whether this message arrived", channel=channel, text=text[:200])
+
+
+async def _gone(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
