@@ -51,7 +51,7 @@ class Again:
     why: str
 
 
-def make_client(token: str, base_url: str, timeout: int = 15) -> AsyncWebClient:
+def make_client(token: str | None, base_url: str, timeout: int = 15) -> AsyncWebClient:
     """A Web API client that never repeats a call by itself."""
     return AsyncWebClient(token=token, base_url=base_url, timeout=timeout, retry_handlers=[])
 

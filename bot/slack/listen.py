@@ -16,16 +16,16 @@ import structlog
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
-from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import LedgerError
+from bot.slack.calls import make_client
 from bot.slack.clicks import Click, Clicks
 from bot.slack.desk import Desk, Who
 from bot.slack.render import refusal
 from bot.slack.render.home import ARGUMENTS, CALLBACK
 from bot.slack.render.parts import PREFIX
 from bot.slack.reply import Where
-from bot.slack.socket import ENVELOPE
+from bot.slack.socket import ACKNOWLEDGED, ENVELOPE
 
 log = structlog.get_logger()
 
@@ -55,12 +55,13 @@ class Seen:
         return found
 
 
-def make_app(client: AsyncWebClient) -> AsyncApp:
+def make_app(bot_token: str, base_url: str) -> AsyncApp:
     """The app. It asks Slack nothing before an acknowledgement: whose token this is, is not looked up."""
 
     async def authorize(**_: Any) -> AuthorizeResult:
-        return AuthorizeResult(enterprise_id=None, team_id=None, bot_token=client.token)
+        return AuthorizeResult(enterprise_id=None, team_id=None, bot_token=bot_token)
 
+    client = make_client(None, base_url)  # the token comes with each request, from `authorize`
     return AsyncApp(
         client=client, authorize=authorize, request_verification_enabled=False, ignoring_self_events_enabled=False
     )
@@ -95,7 +96,7 @@ class Listener:
             return
         said = self._desk.acknowledgement(line)
         await (ack(text=said.text, response_type="ephemeral") if said else ack())
-        self._desk.start(self._desk.typed(who, where, line, "slack"))
+        self._start(context, lambda: self._desk.typed(who, where, line, "slack"))
 
     async def action(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
         """A button, in a message, a modal or Home."""
@@ -106,7 +107,7 @@ class Listener:
         noted = await self._note(click, _ids(body, context))
         await ack()
         if noted is not None:
-            self._desk.start(self._clicks.do(noted))
+            self._start(context, lambda: self._clicks.do(noted))
 
     async def submission(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
         """A modal that was sent off: a command and its arguments."""
@@ -124,9 +125,11 @@ class Listener:
         if noted is None:
             return
         if callback.startswith(f"{CALLBACK}:"):
-            self._desk.start(self._desk.typed(who, click.where, line, "slack", noted.seq))
+            self._start(context, lambda: self._desk.typed(who, click.where, line, "slack", noted.seq))
         else:
-            self._desk.start(self._clicks.do(noted))  # no verb is called "submit": it is answered as an old one
+            self._start(
+                context, lambda: self._clicks.do(noted)
+            )  # no verb is called "submit": it is answered as an old one
 
     async def home_opened(self, body: dict[str, Any]) -> None:
         """Somebody opened Home (or the messages tab, where nothing is to be drawn)."""
@@ -170,6 +173,17 @@ class Listener:
         if who.user:
             self._desk.start(self._desk.guarded(self._desk.reply(where), again, "listener"))
         return BoltResponse(status=200)
+
+    def _start(self, context: Any, work: Callable[[], Awaitable[None]]) -> None:
+        """Begin once the acknowledgement has left: a quick answer must not overtake "Asking …"."""
+
+        async def after() -> None:
+            acknowledged = context.get(ACKNOWLEDGED)
+            if acknowledged is not None:  # over HTTP nobody tells us
+                await acknowledged.wait()
+            await work()
+
+        self._desk.start(after())
 
     async def _came_before(self, body: dict[str, Any], context: Any, who: Who, line: str) -> bool:
         """Whether this very delivery came before. A second one is not asked again, and the ledger says so."""

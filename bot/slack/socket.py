@@ -27,6 +27,7 @@ log = structlog.get_logger()
 
 CONNECTIONS = 2
 ENVELOPE = "envelope_id"  # where a listener finds it in bolt's context
+ACKNOWLEDGED = "acknowledged"  # likewise: an event, set once Slack has been told
 _PING = 3.0  # seconds; measured: back in 5 s from a silent peer, with 10 it is 19
 
 
@@ -52,9 +53,14 @@ class Connection(AsyncSocketModeHandler):
     async def handle(self, client: AsyncBaseSocketModeClient, req: SocketModeRequest) -> None:
         """Give one envelope to the app, and send its acknowledgement."""
         began = time.time()
-        request = AsyncBoltRequest(mode="socket_mode", body=req.payload, context={ENVELOPE: req.envelope_id})
-        response = await self.app.async_dispatch(request)
-        await send_async_response(client, req, response, began)
+        acknowledged = asyncio.Event()
+        context = {ENVELOPE: req.envelope_id, ACKNOWLEDGED: acknowledged}
+        request = AsyncBoltRequest(mode="socket_mode", body=req.payload, context=context)
+        try:
+            response = await self.app.async_dispatch(request)
+            await send_async_response(client, req, response, began)
+        finally:
+            acknowledged.set()
 
     async def open(self) -> None:
         """Connect, trying until it works."""

@@ -1,9 +1,30 @@
+import asyncio
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
 
+from bot.about import Status, roles_of
+from bot.errors import UsageError
+from bot.ledger import Ledger
+from bot.look import Look
+from bot.parse import parameters
+from bot.pipeline import Pipeline
+from bot.reach.reach import Answer
+from bot.registry import Command, Registry
+from bot.slack.calls import make_client
+from bot.slack.desk import Desk, Parts
+from bot.slack.listen import Listener, make_app
+from bot.slack.manifest import manifest
+from bot.slack.outbox import Outbox, Tempo
+from bot.slack.people import People
+from bot.slack.socket import Sockets
+from bot.vocabulary.arguments import Target
 from bot.vocabulary.ask import Unanswered
+from bot.vocabulary.command import Diagnostic, Role
+from bot.vocabulary.questions import Wql
 from bot.vocabulary.report import Bar, Chart, Column, Finding, Fine, Remedy, Report, Severity, Table
+from lab.slack.server import SlackStandIn
 
 AT = datetime(2026, 3, 2, 22, 41, tzinfo=UTC)
 
@@ -82,3 +103,123 @@ def full_guests():
         ),
         remedies=(Remedy("Check Writers", "/check-writers prod"),),
     )
+
+
+@dataclass(frozen=True)
+class Args:
+    target: Target
+
+
+class FakeHosts:
+    """Answers every question with its report's name; `gate` holds answers back, `fault` breaks the command."""
+
+    def __init__(self):
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.asked = []
+        self.fault = None
+
+    async def answer(self, question, seconds=20.0):
+        self.asked.append(question.on)
+        await self.gate.wait()
+        if self.fault:
+            raise self.fault
+        return Answer(({"Name": question.on},), "<raw of " + question.on + "> & more", question.on)
+
+
+class FakeDirectory:
+    async def find(self, name):
+        if name in ("prod", "branch"):
+            return Target(name, "cluster", name)
+        if name == "hv03":
+            return Target(name, "host", "prod")
+        raise UsageError(f"There is no {name}.", "", ("prod",))
+
+
+@dataclass(frozen=True)
+class Rule:
+    groups: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    clusters: tuple[str, ...] = ()
+
+
+class Deadlines:
+    per_host_seconds = 5
+    overall_seconds = 10
+
+
+class Bench:
+    """The bot's Slack side on the practice Slack: real listeners, pipeline and ledger; made-up hosts."""
+
+    def __init__(self, slack, ledger, report):
+        self.slack, self.ledger, self.report = slack, ledger, report
+        self.hosts = FakeHosts()
+        self.unknown = []
+        self.operator, self.viewer, self.nobody = (slack.person(one) for one in ("operator", "viewer", "nobody"))
+        spec = Diagnostic(Role.VIEWER, Args, self._collect, lambda _, __: self.report)
+        command = Command("check-writers", "Say which VSS writers are stuck.", spec, parameters(Args))
+        self.registry = Registry({"check-writers": command})
+        slack.install(manifest(self.registry))
+        client = make_client(slack.bot_token, slack.base_url)
+        tempo = Tempo(interval=0.001)
+        self.outbox = Outbox(client, tempo, lambda channel, message: self.unknown.append((channel, message)))
+        rules = [
+            (Role.VIEWER, Rule(groups=("S0VIEWERS",), clusters=("prod",))),
+            (Role.OPERATOR, Rule(groups=("S0OPERATORS",), clusters=("*",))),
+        ]
+        self.people = People(client, rules)
+        pipeline = Pipeline(self.registry, FakeDirectory(), ledger, self._look)
+        parts = Parts(
+            client,
+            self.outbox,
+            self.people,
+            pipeline,
+            self.registry,
+            ledger,
+            self._status,
+            slack.base_url,
+            60,
+            (0.05, 0.1),
+        )
+        self.desk = Desk(parts)
+        self.app = make_app(slack.bot_token, slack.base_url)
+        self.listener = Listener(self.app, self.desk)
+        self.sockets = Sockets(self.app, slack.app_token, slack.base_url, look_every=0.02)
+
+    async def _collect(self, args, ask):
+        names = ("hv01", "hv02", "hv03") if args.target.kind == "cluster" else (args.target.name,)
+        questions = {name: Wql(name, "root/cimv2", "Win32_OperatingSystem") for name in names}
+        return await ask.each(questions, lambda rows: rows[0]["Name"])
+
+    def _look(self, now, progress):
+        return Look(self.hosts, lambda _: (), now, Deadlines(), progress)
+
+    async def _status(self, person):
+        head = self.ledger.head()
+        may = tuple(command.usage for command in self.registry if person.highest >= command.role)
+        slack = await self.sockets.sentence()
+        return Status(person.id, roles_of(person), may, (("Slack", slack),), f"entry {head.seq if head else 0}", "0.1")
+
+    async def idle(self):
+        """Wait until everything that was started has been done, the last ledger entry too."""
+        while self.desk._running:
+            await asyncio.gather(*self.desk._running)
+
+    def entries(self, kind):
+        return self.ledger.entries(kind=kind, newest_first=False)
+
+
+@pytest.fixture
+async def bench(tmp_path, stuck_writer):
+    with Ledger(tmp_path / "ledger.db", tmp_path / "key", tmp_path / "anchors") as ledger:
+        async with SlackStandIn() as slack:
+            made = Bench(slack, ledger, stuck_writer)
+            stop = asyncio.Event()
+            running = asyncio.create_task(made.sockets.run(stop))
+            await slack.connected(2)
+            yield made
+            stop.set()
+            await running
+            await made.desk.close()
+            await made.people.close()
+            await made.outbox.close()
