@@ -58,7 +58,7 @@ def engine(settings: Settings, tap: Tap | None = None) -> Iterator[Engine]:
     try:
         directory = Directory(estate, reach, ways, settings.limits.per_host_seconds)
         look = partial(_look, reach, ledger, settings)
-        pipeline = Pipeline(registry, directory, ledger, look)
+        pipeline = Pipeline(registry, directory, ledger, look, Mask(settings.secrets()))
         yield Engine(settings, estate, registry, ledger, ways, reach, directory, pipeline)
     finally:
         reach.close()

@@ -20,6 +20,7 @@ from bot.errors import HvopsError, LedgerError, NotAllowed, OurBug, UsageError
 from bot.keep import Evidence, evidence_from_bytes, evidence_to_bytes, report_from_bytes, report_to_bytes
 from bot.ledger import Entry, Ledger
 from bot.look import Look, Progress
+from bot.mask import Mask
 from bot.registry import Command, Registry
 from bot.vocabulary.arguments import Target
 from bot.vocabulary.command import Diagnostic
@@ -108,7 +109,12 @@ class Pipeline:
     """Everything between a typed line and its report."""
 
     def __init__(
-        self, registry: Registry, directory: Directory, ledger: Ledger, look: Callable[[datetime, Any], Look]
+        self,
+        registry: Registry,
+        directory: Directory,
+        ledger: Ledger,
+        look: Callable[[datetime, Any], Look],
+        mask: Mask | None = None,
     ) -> None:
         """Take the parts.
 
@@ -117,11 +123,13 @@ class Pipeline:
             directory: the names of clusters and hosts.
             ledger: where every step is written before the next one is taken.
             look: makes the `Ask` of one request, from its time and its progress callback.
+            mask: takes secrets out of what hosts and people say, before anybody is shown it.
         """
         self.registry = registry
         self._directory = directory
         self._ledger = ledger
         self._look = look
+        self._mask = mask or Mask()
 
     async def answer(self, request: Request, progress: Callable[[Progress], None] | None = None) -> Answered:
         """Answer one line. Whatever happens stands in the ledger before the caller hears of it.
@@ -141,6 +149,7 @@ class Pipeline:
         except LedgerError:
             raise  # nothing can be written, so nothing is asked and nothing is claimed
         except HvopsError as error:
+            error.args = (self._mask.text(str(error)),)
             self._refuse(request, asked, error)
             raise
         except Exception as error:
@@ -223,6 +232,9 @@ class Pipeline:
         self, asked: Entry, line: Line, report: Report, evidence: tuple[Evidence, ...], seconds: float
     ) -> Answered:
         token = secrets.token_urlsafe(12)
+        report_bytes = self._mask.bytes(report_to_bytes(report))  # once, so that Slack and ledger see the same
+        evidence_bytes = self._mask.bytes(evidence_to_bytes(evidence))
+        report, evidence = report_from_bytes(report_bytes), evidence_from_bytes(evidence_bytes)
         data = {
             "asked": asked.seq,
             "answer": token,
@@ -233,8 +245,8 @@ class Pipeline:
             "verdict": report.summary,
             "findings": len(report.findings),
             "unknown": len(report.unanswered),
-            "report": self._ledger.put_blob(report_to_bytes(report)),
-            "evidence": self._ledger.put_blob(evidence_to_bytes(evidence)),
+            "report": self._ledger.put_blob(report_bytes),
+            "evidence": self._ledger.put_blob(evidence_bytes),
             "samples": [
                 {"on": sample.on, "what": sample.what, "fields": dict(sample.fields)} for sample in report.samples
             ],

@@ -12,6 +12,7 @@ from bot.authorize import Person
 from bot.errors import LedgerError, NotAllowed, OurBug, UsageError
 from bot.keep import Evidence
 from bot.ledger import Ledger
+from bot.mask import Mask
 from bot.pipeline import Pipeline, Request
 from bot.registry import Command, Registry
 from bot.vocabulary.arguments import Size, Target
@@ -19,6 +20,7 @@ from bot.vocabulary.command import Diagnostic, Role
 from bot.vocabulary.questions import fields
 from bot.vocabulary.report import Finding, Report, Sample, Severity
 
+MASK = Mask(["Wolf-2026!"])
 VIEWER = Person("T1/U1", "viewer", {Role.VIEWER: frozenset(["prod"])})
 STRANGER = Person("T1/U9", "stranger")
 REPORT = Report(
@@ -60,7 +62,7 @@ class Looking:
 @pytest.fixture
 def shepherd(tmp_path: Path):
     """A pipeline with one command, `/count-sheep`, whose collect can be told to fail."""
-    with Ledger(tmp_path / "ledger.db", tmp_path / "ledger.key", tmp_path / "anchors.txt") as ledger:
+    with Ledger(tmp_path / "ledger.db", tmp_path / "ledger.key", tmp_path / "anchors.txt", MASK) as ledger:
         yield Shepherd(ledger)
 
 
@@ -70,16 +72,18 @@ class Shepherd:
         self.names = Names()
         self.fails: Exception | None = None
         self.collected = 0
+        self.wool = "white"
 
         async def collect(args, ask):
             self.collected += 1
             if self.fails:
                 raise self.fails
-            ask.evidence.append(Evidence("dolly", "SELECT * FROM Sheep", "<sheep/>"))
+            ask.evidence.append(Evidence("dolly", "SELECT * FROM Sheep", f"<sheep>{self.wool}</sheep>"))
 
         spec = Diagnostic(Role.VIEWER, Args, collect, lambda args, facts: REPORT)
         command = Command("count-sheep", "Count sheep.", spec, parse.parameters(Args))
-        self.pipeline = Pipeline(Registry({"count-sheep": command}), self.names, ledger, lambda now, progress: Looking())
+        registry = Registry({"count-sheep": command})
+        self.pipeline = Pipeline(registry, self.names, ledger, lambda now, progress: Looking(), MASK)
 
     async def says(self, line: str, person: Person = VIEWER):
         return await self.pipeline.answer(Request(person, line, "slack", "C0OPS"))
@@ -173,3 +177,12 @@ async def test_when_the_ledger_cannot_be_written_nothing_is_asked(shepherd):
         await shepherd.says("/count-sheep prod")
     assert shepherd.collected == 0
     assert shepherd.names.asked == []
+
+
+async def test_a_secret_that_a_host_prints_is_shown_to_nobody(shepherd):
+    shepherd.wool = "Wolf-2026!"
+    answered = await shepherd.says("/count-sheep prod")
+    assert answered.evidence[0].raw == "<sheep>[masked]</sheep>"
+    with pytest.raises(UsageError) as refused:
+        await shepherd.says("/count-sheep prod Wolf-2026!")
+    assert "Wolf" not in str(refused.value) + str(shepherd.last())
