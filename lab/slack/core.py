@@ -23,6 +23,7 @@ class Core:
 
     Attributes:
         address: "http://127.0.0.1:PORT", known once the server listens.
+        refuse_sockets_until: epoch seconds up to which nobody gets a Socket Mode connection.
         calls: the latest Web API calls in order, response URLs among them as "response_url".
     """
 
@@ -33,6 +34,7 @@ class Core:
     address: str = ""
     bot_token: str = BOT_TOKEN
     app_token: str = APP_TOKEN
+    refuse_sockets_until: float = 0.0
     calls: deque[Called] = field(default_factory=lambda: deque(maxlen=KEPT_CALLS))
 
     @property

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import json
 import uuid
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,7 @@ MOST_CONNECTIONS = 10
 EVENT_RETRIES = (0.0, 60.0, 300.0)
 CONNECTION_SECONDS = 18_060
 GRACE_SECONDS = 10.0
+KEPT_ENVELOPES = 5_000
 
 
 @dataclass(eq=False)
@@ -58,19 +60,24 @@ class Acknowledged:
 
 
 class SocketMode:
-    """All connections of the one app."""
+    """All connections of the one app.
+
+    Attributes:
+        connections: those open now.
+        sent: the latest envelopes in order, repeated ones too.
+    """
 
     def __init__(self, core: Core) -> None:
         self.core = core
         self.connections: list[Connection] = []
-        self.sent: list[JSON] = []
+        self.sent: deque[JSON] = deque(maxlen=KEPT_ENVELOPES)
+        self._sent_one = asyncio.Event()
         self._turn = 0
-        self._refuse_until = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def accept(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection until it ends."""
-        if not self.core.grants.punch(request.query.get("ticket", "")) or self.refusing:
+        if not self.core.grants.punch(request.query.get("ticket", "")):
             return web.Response(status=401, text="this ticket is used, too old, or was never issued")
         socket = web.WebSocketResponse(heartbeat=None)
         await socket.prepare(request)
@@ -112,6 +119,16 @@ class SocketMode:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def until_sent(self, envelopes: int) -> None:
+        """Wait until that many envelopes were sent since the start."""
+        while len(self.sent) < envelopes:
+            self._sent_one.clear()
+            await self._sent_one.wait()
+
+    async def settled(self) -> None:
+        """Wait until every event is acknowledged or given up."""
+        await asyncio.gather(*self._tasks)
+
     def drop(self) -> None:
         """Trouble: every connection is reset at once."""
         for connection in list(self.connections):
@@ -121,12 +138,7 @@ class SocketMode:
 
     def refuse(self, seconds: float) -> None:
         """Trouble: nobody gets a new connection for that long."""
-        self._refuse_until = self.core.clock.now() + seconds
-
-    @property
-    def refusing(self) -> bool:
-        """Whether new connections are refused just now."""
-        return self.core.clock.now() < self._refuse_until
+        self.core.refuse_sockets_until = self.core.clock.now() + seconds
 
     async def refresh(self, reason: str = "refresh_requested") -> None:
         """Ask every client to come back on a new connection; the old one is closed ten seconds later at the latest."""
@@ -238,6 +250,7 @@ class SocketMode:
         waiting: asyncio.Future[JSON | None] = asyncio.get_running_loop().create_future()
         connection.waiting[identity] = waiting
         self.sent.append({"envelope_id": identity, **envelope})
+        self._sent_one.set()
         try:
             await connection.socket.send_json({"envelope_id": identity, **envelope})
             connection.delivered += 1

@@ -28,6 +28,8 @@ def test_api(call: Call) -> JSON:
 
 def open_connection(call: Call) -> JSON:
     """apps.connections.open: the address of one Socket Mode connection, good for one use."""
+    if call.core.clock.now() < call.core.refuse_sockets_until:
+        raise Refusal("internal_error")
     address = call.core.address.replace("http://", "ws://", 1)
     return {"url": f"{address}/link?ticket={call.core.grants.ticket()}&app_id={APP}"}
 

@@ -28,7 +28,7 @@ def post_message(call: Call) -> JSON:
     message.metadata = call.arguments.get("metadata")
     call.workspace.post(message)
     answer: JSON = {"channel": channel.id, "ts": message.ts, "message": message_json(call.workspace, message)}
-    if not call.text("text"):
+    if not (call.text("text") or call.text("markdown_text")):
         answer |= {"warning": "missing_text_in_message"}
         answer["response_metadata"] = {"warnings": ["missing_text_in_message"]}
     return answer
@@ -106,6 +106,10 @@ def _writable(call: Call) -> Channel:
 def _content(call: Call, longest: int) -> tuple[str, list[JSON]]:
     text, blocks = call.text("text"), call.arguments.get("blocks") or []
     attachments = call.arguments.get("attachments") or []
+    if call.text("markdown_text"):
+        if text or blocks:
+            raise Refusal("markdown_text_conflict")
+        text, blocks = call.text("markdown_text"), [{"type": "markdown", "text": call.text("markdown_text")}]
     if not (text or blocks or attachments):
         raise Refusal("no_text")
     if len(text) > longest:
