@@ -66,6 +66,10 @@ class Reader:
     ) -> list[Entry]:
         """At most `limit` entries that match all that is given (see `Filter`), the newest first unless told."""
         wanted = Filter(kind, actor, ticket, target, since, until, text, before)
+        return self.find(wanted, limit, newest_first=newest_first)
+
+    def find(self, wanted: Filter, limit: int = 100, *, newest_first: bool = True) -> list[Entry]:
+        """At most `limit` entries that match, the newest first unless told."""
         return self._reader.select(*wanted.condition(), limit, newest_first=newest_first)
 
     def every(self, wanted: Filter | None = None) -> Iterator[Entry]:

@@ -1,0 +1,112 @@
+"""The command line: `hvops ask | audit | run | doctor | record | manifest | demo`."""
+
+# ruff: noqa: PLC0415 - each command imports what it needs when it runs, so that --help answers at once
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bot.errors import HvopsError, UsageError
+from bot.terminal.audit_commands import audit
+
+app = typer.Typer(
+    name="hvops",
+    help="The Hyper-V on-call runbook: look before you touch, approve exactly what runs, prove what happened.",
+    add_completion=False,
+    rich_markup_mode=None,  # rich help costs 0.1 s: it imports a Markdown parser
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(audit, name="audit")
+
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option("--settings", help="Settings file; else $HVOPS_SETTINGS, ./settings.toml, /etc/hvops/settings.toml."),
+]
+
+
+@app.callback(invoke_without_command=True)
+def _without_command(context: typer.Context) -> None:
+    """Show the help where nothing else was asked for."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+# Options of the line itself (`--free 1GB`) are the command's, not ours.
+@app.command(context_settings={"ignore_unknown_options": True})
+def ask(
+    words: Annotated[list[str] | None, typer.Argument(metavar="LINE", help='Such as "/check-writers prod".')] = None,
+    *,
+    settings: SettingsFile = None,
+    lab: Annotated[
+        bool, typer.Option("--lab", help='Ask the practice estate: --lab [STORY] "LINE". Nothing real is in reach.')
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole report as JSON.")] = False,
+    evidence: Annotated[bool, typer.Option("--evidence", help="Also every question and its raw answer.")] = False,
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the table to a file.")] = None,
+) -> None:
+    """Ask one line, as this operating-system user. Without a line: what you may ask.
+
+    Exit code: 0 all answered and well, 1 findings, 2 refused or not understood, 3 nothing found but something unknown.
+    """
+    from bot.settings import load
+    from bot.terminal import practice
+    from bot.terminal.ask import Shape
+    from bot.terminal.ask import ask as answer
+
+    shape, line = Shape(as_json, evidence, csv), list(words or ())
+    if not lab:
+        raise typer.Exit(answer(load(settings), " ".join(line), shape))
+    found = practice.find()
+    story, line = practice.split_story(found, line)
+    with practice.started(found, story) as file:
+        raise typer.Exit(answer(load(file), " ".join(line), shape))
+
+
+@app.command()
+def run(settings: SettingsFile = None) -> None:
+    """Run the Slack bot until it is stopped."""
+    from bot.app import run as serve
+    from bot.settings import load
+
+    serve(load(settings))
+
+
+@app.command()
+def manifest() -> None:
+    """Print the manifest of the Slack app, made from the commands there are."""
+    from bot.registry import Registry
+    from bot.slack.manifest import manifest_yaml
+
+    typer.echo(manifest_yaml(Registry.load()), nl=False)
+
+
+@app.command()
+def demo(port: Annotated[int, typer.Option(help="Of the page, on loopback; 0 for any that is free.")] = 8321) -> None:
+    """Serve the practice Slack and the practice estate in a browser, on this machine only."""
+    from bot.terminal import practice
+
+    practice.find().demo(port)
+
+
+def main() -> None:
+    """Run the command line. What is wrong is said in a sentence on standard error, with exit code 2."""
+    try:
+        app()
+    except HvopsError as error:
+        from bot.terminal.ask import print_error
+        from bot.terminal.plain import console
+
+        near = error.suggestions if isinstance(error, UsageError) else ()
+        print_error(console(errors=True), str(error), near=near)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

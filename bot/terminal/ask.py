@@ -1,0 +1,167 @@
+"""`hvops ask`: one line, one report, and an exit code that a script can use."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from bot.about import help_for, role_name
+from bot.authorize import Person
+from bot.engine import Engine, engine
+from bot.errors import HvopsError, TargetError, UsageError
+from bot.look import Progress as Step
+from bot.pipeline import Answered, Request
+from bot.settings import Settings
+from bot.terminal.person import person_here
+from bot.terminal.plain import console, styled, visible
+from bot.terminal.render import print_evidence, print_report
+from bot.vocabulary.report import Report
+
+WELL, FINDINGS, REFUSED, UNKNOWN = 0, 1, 2, 3  # exit codes
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the answer is wanted."""
+
+    json: bool = False
+    evidence: bool = False
+    csv: Path | None = None
+
+
+def ask(settings: Settings, line: str, shape: Shape) -> int:
+    """Ask one line and draw the answer. Returns the exit code."""
+    person = person_here(settings.roles)
+    with engine(settings) as made:
+        if _wants_help(line):
+            _print_help(person, made)
+            return WELL
+        try:
+            answered = asyncio.run(_answer(made, Request(person, line, "terminal", socket.gethostname())))
+        except HvopsError as error:
+            _print_refusal(error, shape)
+            return UNKNOWN if isinstance(error, TargetError) else REFUSED
+    _print_answer(answered, person, shape)
+    return exit_code(answered.report)
+
+
+def exit_code(report: Report) -> int:
+    """1 for any finding; 3 for no finding but something unknown; 0 only if all answered and are well."""
+    if report.has_findings:
+        return FINDINGS
+    return UNKNOWN if report.has_unknowns else WELL
+
+
+async def _answer(made: Engine, request: Request) -> Answered:
+    with _bar(request.line) as tell:
+        return await made.pipeline.answer(request, tell)
+
+
+@contextmanager
+def _bar(line: str) -> Iterator[Callable[[Step], None] | None]:
+    """Progress on standard error, where somebody is looking at it."""
+    errors = console(errors=True)
+    if not errors.is_terminal:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[waiting]}"),
+    )
+    with Progress(*columns, console=errors, transient=True) as drawn:
+        task = drawn.add_task(f"Asking {visible(' '.join(line.split()[1:2]))}", total=None, waiting="")
+
+        def tell(step: Step) -> None:
+            waiting = visible(", ".join(step.waiting))
+            short = waiting if len(waiting) <= 40 else f"{waiting[:39]}…"  # noqa: PLR2004 - half a line
+            drawn.update(task, total=step.total, completed=step.done, waiting=f"waiting: {short}" if short else "")
+
+        yield tell
+
+
+def _print_answer(answered: Answered, person: Person, shape: Shape) -> None:
+    out = console()
+    if shape.csv is not None:
+        _write_csv(answered.report, shape.csv)
+    if shape.json:
+        print(json.dumps(_as_json(answered, person), ensure_ascii=False, indent=2))  # noqa: T201 - the answer itself
+        return
+    role = role_name(person.highest)
+    print_report(out, answered.report, f"ledger {answered.seq} · as {person.name} ({role}) · {answered.seconds:.1f} s")
+    if shape.evidence:
+        print_evidence(out, answered.evidence)
+
+
+def _as_json(answered: Answered, person: Person) -> dict[str, Any]:
+    return {
+        "line": answered.line,
+        "command": answered.command,
+        "at": answered.at.isoformat(),
+        "ledger": answered.seq,
+        "as": person.id,
+        "seconds": round(answered.seconds, 1),
+        "exit_code": exit_code(answered.report),
+        "report": asdict(answered.report),
+    }
+
+
+def _write_csv(report: Report, path: Path) -> None:
+    """The table of the report as a file; cells that a spreadsheet would run as a formula are quoted as text."""
+    if report.table is None:
+        raise UsageError("This answer has no table, so there is no CSV to write.")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([column.name for column in report.table.columns])
+        writer.writerows([harmless(cell) for cell in row] for row in report.table.rows)
+
+
+def harmless(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula. Negative numbers stay numbers."""
+    starts_a_formula = cell[:1] in ("=", "+", "-", "@", "\t", "\r")
+    return f"'{cell}" if starts_a_formula and not cell[1:].replace(".", "", 1).isdigit() else cell
+
+
+def _print_refusal(error: HvopsError, shape: Shape) -> None:
+    near = error.suggestions if isinstance(error, UsageError) else ()
+    usage = error.usage if isinstance(error, UsageError) else ""
+    if shape.json:
+        told = {"error": {"kind": type(error).__name__, "says": str(error), "usage": usage, "suggestions": near}}
+        print(json.dumps(told, ensure_ascii=False, indent=2))  # noqa: T201 - the answer itself
+        return
+    print_error(console(errors=True), str(error), usage, near)
+
+
+def print_error(errors: Console, says: str, usage: str = "", near: tuple[str, ...] = ()) -> None:
+    """A refusal on standard error: the sentence, what was probably meant, how it is written."""
+    for line in says.splitlines():
+        errors.print(styled(line))
+    if near:
+        errors.print(styled(f"Did you mean {', '.join(near)}?"))
+    if usage:
+        errors.print(styled(f"Usage: {usage}", "dim"))
+
+
+def _wants_help(line: str) -> bool:
+    return line.strip().removeprefix("/").removeprefix("hvops").strip() in ("", "help")
+
+
+def _print_help(person: Person, made: Engine) -> None:
+    out = console()
+    told = help_for(person, made.registry)
+    out.print(styled(f"You are {told.name} ({told.role}).", "bold"))
+    for line in told.lines:
+        out.print(styled(f'hvops ask "{line.usage}"', "" if line.allowed else "dim"))
+        needs = "" if line.allowed else f" Needs the role {line.role}."
+        out.print(styled(f"    {line.says}{needs}", "dim"))
