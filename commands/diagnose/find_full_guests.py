@@ -89,9 +89,16 @@ def _unknown(facts: Facts) -> list[tuple[HostedGuest, Unanswered]]:
             says = f"{listed(part.unread, 4)} {'reports' if len(part.unread) == 1 else 'report'} no size: locked or unformatted."
             found.append((hosted, Unanswered(name, "no size reported", says)))
         elif part is None and _should_answer(hosted):
-            says = "Its data exchange reports no name, so it cannot be asked."
-            found.append((hosted, Unanswered(name, "no name reported", says, "See to its integration services.")))
+            found.append((hosted, _nameless(hosted)))
     return found
+
+
+def _nameless(hosted: HostedGuest) -> Unanswered:
+    name, unread = hosted.guest.name, hosted.told.unread
+    if unread:
+        return Unanswered(name, "no name known", f"{hosted.host} did not say what it reports of itself: {unread}")
+    says = "Its data exchange reports no name, so it cannot be asked."
+    return Unanswered(name, "no name reported", says, "See to its integration services.")
 
 
 def _should_answer(hosted: HostedGuest) -> bool:

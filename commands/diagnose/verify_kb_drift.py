@@ -87,7 +87,7 @@ def judge(args: Args, facts: Facts) -> Report:
         findings=(
             *_build_findings(nodes, odd),
             *(_trap_finding(one) for one in traps),
-            *_drift_findings(nodes, drift),
+            *_drift_findings(nodes, [one for one in drift if not _is_trap(one, traps)]),
             *_reboot_findings(nodes),
         ),
         unanswered=few(silent, "node"),
@@ -162,6 +162,11 @@ def _trap_finding(sprung: Sprung) -> Finding:
         lines.append(("Because", f"Disks on SCSI controllers: {listed(sprung.guests)}."))
     lines.append(("Because", f"{sprung.trap.source} ({sprung.trap.date})."))
     return Finding(Severity.FAULT, "TRAP", listed(sprung.nodes), f"{sprung.trap.says}.", tuple(lines))
+
+
+def _is_trap(drift: Drift, traps: Sequence[Sprung]) -> bool:
+    """Whether a trap's finding says it already."""
+    return any(one.trap.missing == drift.kb and set(one.nodes) == set(drift.lacking) for one in traps)
 
 
 def _drift_findings(nodes: Mapping[str, NodeUpdates], drift: Sequence[Drift]) -> list[Finding]:

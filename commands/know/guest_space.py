@@ -109,7 +109,8 @@ async def _ask_guests(guests: Sequence[HostedGuest], ask: Ask) -> dict[str, Volu
         for one in guests
         if not isinstance(volumes[one.guest.vm_id], Unanswered) and not _said(identities[one.guest.vm_id])
     ]
-    firmware = await ask.each({one.guest.vm_id: ask_firmware(one) for one in unproven}, read_firmware)
+    questions = {one.guest.vm_id: ask_firmware(one) for one in unproven}
+    firmware = await ask.each(questions, read_firmware) if questions else {}
     return {
         key: _proven(one, volumes[key], _said(identities[key]), _said(firmware.get(key, "")))
         for one in guests

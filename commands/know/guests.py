@@ -116,10 +116,11 @@ async def look_at_guests(node: Node, ask: Ask) -> HostGuests | Unanswered:
     )
     if isinstance(guests, Unanswered):
         return guests
+    silent = Told(unread=items.says) if isinstance(items, Unanswered) else Told()
     by_exchange = {} if isinstance(items, Unanswered) else items
     by_bios = {} if isinstance(bios, Unanswered) else bios
     hosted = tuple(
-        HostedGuest(guest, node.name, by_exchange.get(guest.vm_id, Told()), by_bios.get(guest.vm_id, ""))
+        HostedGuest(guest, node.name, by_exchange.get(guest.vm_id, silent), by_bios.get(guest.vm_id, ""))
         for guest in guests
     )
     return HostGuests(hosted, tuple(part for part in (items, bios) if isinstance(part, Unanswered)))

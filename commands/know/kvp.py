@@ -33,11 +33,13 @@ class Told:
     Attributes:
         fqdn: its full name as it sees itself; "" where it told none.
         os_name: as written inside the guest.
+        unread: why its host could not say what it told; "" where it could.
     """
 
     fqdn: str = ""
     os_name: str = ""
     system: System = System.UNKNOWN
+    unread: str = ""
 
 
 def read_items(items: Iterable[str]) -> dict[str, str]:

@@ -66,15 +66,18 @@ def _full(volumes: Sequence[Judged], event: Suspect | None, least: int, now: dat
         if event
         else []
     )
-    wants = max(least, first.volume.vss_minimum)
-    reserved = all(one.volume.reserved or one.volume.capacity <= least for one in volumes)
-    free = (
-        f"Free {size(first.volume.vss_minimum)} or more on {first.volume.name}: VSS wants that on a volume of its size."
-        if reserved
-        else f"Free {size(wants)} or more on {listed([one.volume.name for one in volumes], 6)}, then Look Again."
-    )
-    lines.append(("By hand", free))
+    lines.append(("By hand", f"Free {_wanted(volumes, least)}, then Look Again."))
     return Finding(Severity.FAULT, "FULL", first.guest, f"on {first.hosted.host} · {said}", tuple(lines))
+
+
+def _wanted(volumes: Sequence[Judged], least: int) -> str:
+    """How much on which volume: what was asked for, and on small and reserved ones what VSS wants."""
+    by_amount: dict[int, list[str]] = {}
+    for one in volumes:
+        small = one.volume.reserved or one.volume.capacity <= least
+        amount = one.volume.vss_minimum if small else max(least, one.volume.vss_minimum)
+        by_amount.setdefault(amount, []).append(one.volume.name)
+    return "; ".join(f"{size(amount)} or more on {listed(names, 6)}" for amount, names in by_amount.items())
 
 
 def _of(volume: Volume) -> str:

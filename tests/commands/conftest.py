@@ -1,0 +1,97 @@
+"""A scripted `Ask`: answers by target and subject, refuses questions that nobody scripted, and counts rounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import pytest
+
+from bot.vocabulary.ask import Unanswered
+from bot.vocabulary.questions import GuestRegistry, GuestWql, Question, Recall, Registry, Wql
+from bot.vocabulary.rows import Rows
+
+NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+
+
+def subject(question: Question) -> str:
+    """What a question is about: the class, the last part of a key, the program and its channel, the memory."""
+    if isinstance(question, Wql | GuestWql):
+        return question.cls
+    if isinstance(question, Registry | GuestRegistry):
+        return question.key.rpartition("\\")[2]
+    if isinstance(question, Recall):
+        return f"recall {question.what}"
+    channel = dict(question.params).get("channel")
+    return f"{question.what} {channel}" if channel else question.what
+
+
+class ScriptedAsk:
+    """Answers from a script: (target, subject) -> rows, or why there are none.
+
+    `silent` targets answer nothing at all. Questions of one round are those asked before any of them is answered.
+    """
+
+    def __init__(self, script: Mapping[tuple[str, str], Rows | Unanswered], silent: Mapping[str, str] | None = None):
+        self.script = {(on.casefold(), what): rows for (on, what), rows in script.items()}
+        self.silent = {on.casefold(): kind for on, kind in (silent or {}).items()}
+        self.asked: list[Question] = []
+        self.rounds = 0
+        self._waiting: list[asyncio.Future[None]] = []
+
+    @property
+    def now(self) -> datetime:
+        return NOW
+
+    async def one(self, question: Question, read: Callable[[Rows], T]) -> T | Unanswered:
+        return (await self.each({0: question}, read))[0]
+
+    async def each(self, questions: Mapping[K, Question], read: Callable[[Rows], T]) -> dict[K, T | Unanswered]:
+        if questions:
+            await self._round()
+        return {key: self._answer(question, read) for key, question in questions.items()}
+
+    def _answer(self, question: Question, read: Callable[[Rows], T]) -> T | Unanswered:
+        self.asked.append(question)
+        on = question.on.casefold()
+        if on in self.silent and not isinstance(question, Recall):
+            return Unanswered(question.on, self.silent[on], "no answer in 20 s.")
+        rows: Any = self.script.get((on, subject(question)), self.script.get(("*", subject(question))))
+        assert rows is not None, f"nobody scripted {subject(question)!r} on {question.on!r}"
+        if isinstance(rows, Unanswered):
+            return rows
+        try:
+            return read(rows)
+        except ValueError as error:
+            return Unanswered(question.on, "bad reply", str(error))
+
+    async def _round(self) -> None:
+        ours = asyncio.get_running_loop().create_future()
+        self._waiting.append(ours)
+        if len(self._waiting) == 1:
+            asyncio.get_running_loop().create_task(self._release())
+        await ours
+
+    async def _release(self) -> None:
+        calm, seen = 0, 0
+        while calm < 10:  # event loop turns: nested gathers take a few to start their tasks
+            calm, seen = (calm + 1, seen) if len(self._waiting) == seen else (0, len(self._waiting))
+            await asyncio.sleep(0)
+        waiting, self._waiting = self._waiting, []
+        self.rounds += 1
+        for future in waiting:
+            future.set_result(None)
+
+
+@pytest.fixture
+def scripted() -> type[ScriptedAsk]:
+    return ScriptedAsk
+
+
+@pytest.fixture
+def now() -> datetime:
+    return NOW
