@@ -100,7 +100,7 @@ class BotProcess:
     async def _run(self, command: Sequence[str]) -> int:
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=_environment()
+                *command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=environment()
             )
         return await self._process.wait()
 
@@ -117,8 +117,8 @@ class BotProcess:
         self.changed()
 
 
-def _environment() -> dict[str, str]:
-    """This process's own, without what could lead the bot to a real workspace or estate."""
+def environment() -> dict[str, str]:
+    """This process's own environment, without what could lead the bot to a real workspace or estate."""
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(("HVOPS_", "SLACK_"))}
     return kept | {"PYTHONUNBUFFERED": "1"}
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from lab.bot_process import Condition
 from lab.manifest import ManifestUnreadable, bot_manifest
 from lab.slack.server import SlackStandIn
-from lab.stage import Stage
+from lab.stage import DEFAULT_STORY, Stage
 from lab.stage_api import StageApi
 
 PORT = 8765
@@ -24,7 +24,7 @@ CONNECTS_WITHIN = 45.0  # seconds; a bot that has not come by then is reported, 
 
 
 def demo(
-    port: int = PORT, story: str = "stuck-writer", *, open_browser: bool = False, directory: Path | None = None
+    port: int = PORT, story: str = DEFAULT_STORY, *, open_browser: bool = False, directory: Path | None = None
 ) -> int:
     """Run the demo until Ctrl-C or SIGTERM.
 

@@ -6,17 +6,15 @@ from pathlib import Path
 
 from lab.demo import PORT, demo
 from lab.estate import PracticeEstate
-from lab.stories import stories
-
-DEFAULT_STORY = "stuck-writer"
+from lab.stage import DEFAULT_STORY, in_order
 
 
 class Practice:
     """The practice estate for people and programs."""
 
     def stories(self) -> dict[str, str]:
-        """Name -> one sentence."""
-        return stories()
+        """Name -> one sentence; the usual one first."""
+        return in_order()
 
     def start(self, story: str, directory: Path) -> PracticeEstate:
         """A story's estate as a context manager; within, `settings_path` is what the bot needs to reach it.

@@ -11,6 +11,8 @@ from asyncio import create_subprocess_exec
 from asyncio.subprocess import PIPE
 from typing import Any
 
+from lab.bot_process import environment
+
 Line = tuple[int, str]  # indentation, what stands there
 
 
@@ -25,7 +27,7 @@ async def bot_manifest() -> dict[str, Any]:
         ManifestUnreadable: it failed, or printed something else.
     """
     command = (sys.executable, "-m", "bot", "manifest")
-    process = await create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
+    process = await create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE, env=environment())
     out, err = await process.communicate()
     if process.returncode:
         raise ManifestUnreadable(f"`hvops manifest` ended with code {process.returncode}: {err.decode().strip()}")

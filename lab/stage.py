@@ -16,6 +16,7 @@ from lab.stories import stories
 from lab.tour import Seen, Tour
 
 JSON = dict[str, Any]
+DEFAULT_STORY = "stuck-writer"
 HANGING = "hv05"
 SLACK_AWAY = 10.0  # seconds for which "Drop Slack" refuses new connections: long enough to be seen
 ALERTED_BY = "monitoring"
@@ -205,5 +206,11 @@ def _title(story: str) -> str:
     return story.replace("-", " ").capitalize()
 
 
+def in_order() -> dict[str, str]:
+    """The stories, name -> one sentence; the usual one first."""
+    every = stories()
+    return {DEFAULT_STORY: every[DEFAULT_STORY], **every}
+
+
 def _menu() -> list[JSON]:
-    return [{"name": name, "title": _title(name), "says": says} for name, says in stories().items()]
+    return [{"name": name, "title": _title(name), "says": says} for name, says in in_order().items()]

@@ -168,9 +168,10 @@ export class Composer {
     this.grow();
     this.usage();
     const answer = await this.send(line);
-    if (answer.ok || (line.startsWith("/") && !answer.broken)) return; // Slackbot has said in the channel what went wrong
+    if (answer.ok) return;
+    if (!this.text.value) this.draft(line);
+    if (line.startsWith("/") && !answer.broken) return; // Slackbot has said in the channel what went wrong
     fill(this.problem, answer.error ?? "That was not sent.");
     this.problem.hidden = false;
-    if (!this.text.value) this.draft(line);
   }
 }

@@ -277,6 +277,15 @@ async def visitor(browser: Browser, canned: Canned) -> AsyncIterator[Visitor]:
     visitor.checked()
 
 
+@pytest_asyncio.fixture(loop_scope="session")
+async def visitors(browser: Browser, stage: object) -> AsyncIterator[Visitor]:
+    """The same for the whole stage; the page may complain of the bot's absence only through its own notice."""
+    visitor = Visitor(browser)
+    yield visitor
+    await visitor.leaves()
+    visitor.checked()
+
+
 @pytest.fixture
 def fresh(samples: dict[str, Any]) -> Any:
     """Make a message out of a sample's blocks."""
