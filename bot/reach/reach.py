@@ -34,6 +34,7 @@ Work = Callable[[Connection, Deadline], T]
 
 PER_HOST = 4  # questions to one host at a time: WinRM 2.0 allows five shells per user [doc]
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 4.0  # seconds of back-off
+_NODES = "mscluster_node"
 _LATE = 0.25  # seconds that a thread gets to notice its own deadline
 _GRACE = 2.5  # seconds in which a thread past its deadline may still close what it opened
 
@@ -95,13 +96,19 @@ class Reach:
         for entry in entries:
             try:
                 answer = await self._ask(self.ways.host(entry, self._profile(question)), question, seconds)
-            except (Unreachable, TimedOut) as failure:
+            except TargetError as failure:  # also a refusal: the cluster service may be down on this node only
                 failures.append(failure)
                 continue
             if len(entries) > 1:
                 self.ways.prefer(question.on, entry)
+            self._learn(question, answer)
             return answer
         raise _nobody(question.on, failures)
+
+    def _learn(self, question: Question, answer: Answer) -> None:
+        """Whenever a cluster names its nodes they can be reached, even one that joined a minute ago."""
+        if isinstance(question, Wql) and question.cls.casefold() == _NODES and self.ways.is_cluster(question.on):
+            self.ways.learn(question.on, (name for row in answer.rows if (name := str(row.get("Name") or ""))))
 
     async def invoke(self, action: Invoke, seconds: float = 60.0) -> Answer:
         """Call a method with the operator's login: over a fresh connection, and never twice.
@@ -256,6 +263,6 @@ def _nobody(on: str, failures: list[TargetError]) -> TargetError:
     """No entry host of a cluster answered, or the one host did not."""
     if len(failures) == 1:
         return failures[0]
-    all_late = all(isinstance(failure, TimedOut) for failure in failures)
+    kinds = {type(failure) for failure in failures}
     says = "none of its entry hosts answered: " + " ".join(str(failure) for failure in failures)
-    return (TimedOut if all_late else Unreachable)(on, says)
+    return (kinds.pop() if len(kinds) == 1 else Unreachable)(on, says)

@@ -74,6 +74,10 @@ class Ways:
         self._domains |= {node.lower(): domain for node in sound}
         return sound
 
+    def is_cluster(self, name: str) -> bool:
+        """Whether that is a cluster of the estate."""
+        return name.lower() in self._estate.clusters
+
     def entries(self, name: str) -> tuple[str, ...]:
         """The hosts to ask in turn: a cluster's entry hosts, the one that answered last first; else the host."""
         cluster = self._estate.clusters.get(name.lower())
