@@ -84,8 +84,10 @@ def _look_up(on: str, error: BaseException, seconds: float) -> TargetError | Non
 
 def _most_telling_first(causes: list[BaseException]) -> list[BaseException]:
     """What the socket or TLS raised, then what was wrapped around it, the inner before the outer."""
-    causes = causes[::-1]
-    return sorted(causes, key=lambda cause: type(cause).__module__.partition(".")[0] in ("requests", "urllib3"))
+    innermost_first = list(reversed(causes))
+    return sorted(
+        innermost_first, key=lambda cause: type(cause).__module__.partition(".")[0] in ("requests", "urllib3")
+    )
 
 
 def _first(table: Table, causes: Iterable[BaseException], on: str, seconds: float) -> TargetError | None:

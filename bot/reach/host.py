@@ -27,6 +27,7 @@ LOCAL_MACHINE = 0x80000002  # HKEY_LOCAL_MACHINE [doc] StdRegProv
 CODE_PAGES = r"SYSTEM\CurrentControlSet\Control\Nls\CodePage"
 LONGEST_OUTPUT = 32 * 2**20  # bytes
 
+_SHORTEST_WAIT = 1.5  # seconds
 _NO_SUCH_KEY = 2  # ERROR_FILE_NOT_FOUND, as the methods of StdRegProv return it [doc]
 _SHELL_IDLE = "PT180.000S"  # a shell that we could not close ends by itself: WinRM's smallest default [doc]
 _METHODS = {  # registry type -> method, and the out-parameter that carries the value [doc] StdRegProv
@@ -253,10 +254,11 @@ def _command(connection: Connection, shell_id: str, argv: Sequence[str], deadlin
 
 def _receive(connection: Connection, shell_id: str, command: _Running, deadline: Deadline) -> tuple[bytes, bytes]:
     """What the program printed since; nothing where it printed nothing. A host that answers so is not silent."""
-    if not deadline.left:
-        raise Late
-    connection.set(deadline)
-    connection.protocol.operation_timeout_sec = max(1, int(min(deadline.silence, deadline.left) * 0.75))
+    if deadline.left < _SHORTEST_WAIT:
+        raise Late  # while there is still time to end the program and close its shell
+    wait = max(1, int(min(deadline.silence, deadline.left) * 0.75))  # pywinrm takes whole seconds
+    connection.protocol.operation_timeout_sec = wait
+    connection.set(Deadline(deadline.ends, wait + max(1.0, deadline.silence / 4)))
     try:
         out, err, command.exit_code, command.is_done = connection.protocol.get_command_output_raw(shell_id, command.id)
     except Faulted as faulted:

@@ -208,6 +208,15 @@ class _Transport(Transport):
         """Log in with a blank message."""
         super().setup_encryption(self._bare(session))
 
+    def _send_message_request(
+        self, session: requests.Session, prepared_request: requests.PreparedRequest
+    ) -> requests.Response:
+        """What every message goes through. A sign-in page answers 200, even to the blank message of a login."""
+        response = super()._send_message_request(session, prepared_request)
+        if response.headers.get("Content-Type", "").startswith("text/html"):
+            raise Unintelligible("the reply is a web page, so a proxy or another web server answers in place of WinRM")
+        return response
+
     def _bare(self, session: requests.Session) -> requests.Session:
         session.trust_env = False
         session.proxies.clear()
@@ -264,8 +273,10 @@ class _Adapter(HTTPAdapter):
                 live.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket, also one that an unfinished reply has taken out of its pool."""
         self._pool.close()
+        if self._live is not None:
+            self._live.close()
         super().close()
 
 
