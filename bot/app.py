@@ -14,6 +14,7 @@ import structlog
 from bot.about import Status, roles_of
 from bot.authorize import Person
 from bot.engine import Engine, engine
+from bot.mask import Mask
 from bot.settings import Settings
 from bot.slack.calls import make_client
 from bot.slack.desk import Desk, Parts
@@ -57,7 +58,11 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Engine
         async with AsyncExitStack() as closing:
             people = People(client, settings.roles.rules())
             closing.push_async_callback(people.close)
-            outbox = Outbox(client, on_unknown=lambda channel, message: _lost(channel, message.text))
+            outbox = Outbox(
+                client,
+                on_unknown=lambda channel, message: _lost(channel, message.text),
+                mask=Mask(settings.secrets()),
+            )
             closing.push_async_callback(outbox.close)
             app = make_app(slack.bot_token.get_secret_value(), slack.base_url)
             sockets = Sockets(app, slack.app_token.get_secret_value(), slack.base_url)

@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.mask import Mask
 from bot.slack.calls import Again, FateUnknown, NotSent, judge
 from bot.slack.check import problems
 from bot.slack.fit import fit, weaker
@@ -70,6 +71,7 @@ class Outbox:
         client: AsyncWebClient,
         tempo: Tempo | None = None,
         on_unknown: Callable[[str, Message], None] | None = None,
+        mask: Mask | None = None,
     ) -> None:
         """Take a client made by `calls.make_client`.
 
@@ -77,11 +79,19 @@ class Outbox:
             client: the Web API client.
             tempo: how fast, and with which clock.
             on_unknown: told the channel and the message when nobody can know whether it arrived.
+            mask: takes secrets out of whatever leaves.
         """
         self._client = client
         self._tempo = tempo or Tempo()
         self._on_unknown = on_unknown or (lambda _channel, _message: None)
+        self._mask = mask or Mask()
         self._lanes: dict[str, _Lane] = {}
+
+    def prepared(self, message: Message) -> Message:
+        """The message as it may leave: without secrets, within the limits."""
+        data = self._mask.data
+        files = tuple(File(data(one.name), data(one.title), self._mask.bytes(one.content)) for one in message.files)
+        return _within_limits(Message(data(message.text), tuple(data(block) for block in message.blocks), files))
 
     async def post(self, channel: str, message: Message, thread_ts: str = "") -> str:
         """Post a message, then its files into its thread. Returns its ts.
@@ -235,7 +245,7 @@ class Outbox:
         tries = 0
         try:
             while True:
-                fitting = message if message is _NOTHING else _within_limits(message)
+                fitting = message if message is _NOTHING else self.prepared(message)
                 fate = await _attempt(job, fitting)
                 if isinstance(fate, Again):
                     tries += 1

@@ -18,7 +18,7 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.slack import limits
 from bot.slack.calls import FateUnknown, NotSent, retry_after
-from bot.slack.fit import fit, weaker
+from bot.slack.fit import weaker
 from bot.slack.message import Message
 from bot.slack.outbox import Outbox
 
@@ -81,7 +81,7 @@ class Reply:
             FateUnknown: it was sent, and the connection died before Slack confirmed it.
         """
         async with self._one_at_a_time:
-            fitting = fit(message)
+            fitting = self._outbox.prepared(message)
             if self._url and await self._post(fitting):
                 await self._files(fitting)
                 return "response_url"
@@ -97,7 +97,7 @@ class Reply:
 
     async def _post(self, message: Message) -> bool:
         """Use the URL once, or once more per step down where Slack refuses the blocks."""
-        fitting: Message | None = fit(message)
+        fitting: Message | None = self._outbox.prepared(message)
         while fitting is not None and self._uses and self._clock() < self._until:
             self._uses -= 1
             status, after = await self._use(fitting)
