@@ -1,0 +1,77 @@
+"""Kerberos against a real KDC, messages sealed."""
+
+from __future__ import annotations
+
+import pytest
+import winrm
+from pypsrp.shell import Process, SignalCode, WinRS
+from pypsrp.wsman import WSMan
+
+from lab.windows.machine import Output
+
+pytestmark = pytest.mark.kerberos
+
+HOST = "hv01.corp.example"
+
+
+@pytest.fixture
+def realm(kdc, monkeypatch, machine):
+    """The machine takes Kerberos, and somebody has a ticket."""
+    for name, value in kdc.environment.items():
+        monkeypatch.setenv(name, value)
+    machine.access.kerberos = True
+    return kdc
+
+
+@pytest.fixture(scope="session")
+def people(kdc):
+    kdc.add_service("HTTP", HOST)
+    kdc.add_user("reader", "Ticket-1")
+    kdc.add_user("stranger", "Ticket-2")
+
+
+def session(up, user="reader"):
+    return winrm.Session(
+        up.url("127.0.9.1"),
+        auth=(f"{user}@CORP.EXAMPLE", ""),
+        transport="kerberos",
+        kerberos_hostname_override=HOST,
+        ca_trust_path=None,
+    )
+
+
+def test_pywinrm_with_a_ticket(realm, people, up, machine):
+    realm.log_in("reader", "Ticket-1")
+    machine.programs["vssadmin"] = Output("no writers\r\n")
+    result = session(up).run_cmd("vssadmin", ["list", "writers"])
+    assert (result.std_out, result.status_code) == (b"no writers\r\n", 0)
+
+
+@pytest.mark.parametrize("scheme", ["kerberos", "negotiate"])
+def test_pypsrp_with_a_ticket(realm, people, up, machine, scheme):
+    realm.log_in("reader", "Ticket-1")
+    machine.programs["vssadmin"] = Output("x" * 400_000)
+    with (
+        WSMan(
+            "127.0.9.1",
+            port=up.server.port,
+            ssl=False,
+            auth=scheme,
+            username="reader@CORP.EXAMPLE",
+            negotiate_hostname_override=HOST,
+            negotiate_service="HTTP",
+        ) as wsman,
+        WinRS(wsman) as shell,
+    ):
+        process = Process(shell, "vssadmin", ["list", "writers"])
+        process.invoke()
+        process.signal(SignalCode.TERMINATE)
+    assert len(process.stdout) == 400_000
+
+
+def test_someone_of_the_realm_without_rights_is_denied(realm, people, up, machine):
+    realm.log_in("stranger", "Ticket-2")
+    with pytest.raises(winrm.exceptions.WSManFaultError) as caught:
+        session(up, "stranger").run_cmd("vssadmin")
+    assert caught.value.wsman_fault_code == 5
+    assert machine.runs == []
