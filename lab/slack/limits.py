@@ -30,8 +30,8 @@ MOST_BLOCKS = {"message": 50, "modal": 100, "home": 100}
 TABLE_CHARACTERS = 10_000
 DATA_TABLE_CHARACTERS = 20_000
 MARKDOWN_CHARACTERS = 12_000
-MOST_TABLES = 1
-MOST_CHARTS = 2
+MOST_OF = {"table": 1, "plan": 1, "data_visualization": 2}
+"""Blocks of a kind in one message; the one plan is known from a published checker only."""
 
 
 def _blocks(problems: Problems, blocks: Any, pointer: str) -> None:
@@ -40,8 +40,9 @@ def _blocks(problems: Problems, blocks: Any, pointer: str) -> None:
         return
     unique("block_id")(problems, blocks, pointer)
     placed = [(f"{pointer}/{at}", each) for at, each in enumerate(blocks) if isinstance(each, dict)]
-    _count(problems, placed, "table", MOST_TABLES)
-    _count(problems, placed, "data_visualization", MOST_CHARTS)
+    for kind, most in MOST_OF.items():
+        _count(problems, placed, kind, most)
+    _focus(problems, placed)
     _sum(problems, placed, "table", TABLE_CHARACTERS)
     _sum(problems, placed, "data_table", DATA_TABLE_CHARACTERS)
     _sum(problems, placed, "markdown", MARKDOWN_CHARACTERS)
@@ -51,6 +52,14 @@ def _count(problems: Problems, placed: list[tuple[str, JSON]], kind: str, most: 
     found = [pointer for pointer, each in placed if each.get("type") == kind]
     for pointer in found[most:]:
         problems.add(pointer, f"no more than {most} blocks of type {kind} allowed")
+
+
+def _focus(problems: Problems, placed: list[tuple[str, JSON]]) -> None:
+    """At most one element gets the focus."""
+    elements = [(pointer, each.get("element")) for pointer, each in placed]
+    focused = [pointer for pointer, one in elements if isinstance(one, dict) and one.get("focus_on_load") is True]
+    for pointer in focused[1:]:
+        problems.add(f"{pointer}/element/focus_on_load", "only one element may have focus_on_load")
 
 
 def _sum(problems: Problems, placed: list[tuple[str, JSON]], kind: str, most: int) -> None:

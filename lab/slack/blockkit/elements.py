@@ -1,4 +1,8 @@
-"""Interactive elements: buttons, menus, inputs, images."""
+"""Interactive elements: buttons, menus, inputs, images.
+
+Which surface takes which element follows the compatibility tables of Slack's reference: numbers, e-mail, URLs and files
+are asked in modals only, rich text in modals and Home, a date with a time everywhere but Home.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from lab.slack.blockkit.schema import (
     choice,
     items,
     number,
+    on,
     one_of,
     optional,
     required,
@@ -35,6 +40,7 @@ from lab.slack.blockkit.texts import (
 )
 
 LONGEST_PLACEHOLDER = 150
+MODAL = ("modal",)
 ACTION: dict[str, Key] = {"action_id": optional(identity), "confirm": optional(confirm)}
 FOCUS: dict[str, Key] = {"focus_on_load": optional(boolean)}
 PLACEHOLDER: dict[str, Key] = {"placeholder": optional(plain(LONGEST_PLACEHOLDER))}
@@ -144,19 +150,25 @@ PICKERS: dict[str, Check] = {
     "timepicker": chosen(initial_time=optional(string(5, shortest=5)), timezone=optional(string(255))),
 }
 DATE_TIME: dict[str, Check] = {
-    "datetimepicker": shape({**ACTION, **FOCUS, "initial_date_time": optional(number(10**9, whole=True))})
+    "datetimepicker": on(
+        ("message", "modal"),
+        shape({**ACTION, **FOCUS, "initial_date_time": optional(number(10**9, whole=True))}),
+    )
 }
 OVERFLOW: dict[str, Check] = {"overflow": shape({**ACTION, "options": required(items(menu_option, 5))})}
 BUTTONS: dict[str, Check] = {
     "button": button,
-    "workflow_button": shape(
-        {
-            "action_id": optional(identity),
-            "text": required(plain(75)),
-            "workflow": required(anything),
-            "style": optional(style),
-            "accessibility_label": optional(string(75)),
-        }
+    "workflow_button": on(
+        ("message",),
+        shape(
+            {
+                "action_id": optional(identity),
+                "text": required(plain(75)),
+                "workflow": required(anything),
+                "style": optional(style),
+                "accessibility_label": optional(string(75)),
+            }
+        ),
     ),
 }
 INPUTS: dict[str, Check] = {
@@ -168,23 +180,29 @@ INPUTS: dict[str, Check] = {
             "max_length": optional(number(1, LONGEST_TEXT, whole=True)),
         }
     ),
-    "email_text_input": shape(TEXT_INPUT),
-    "url_text_input": shape(TEXT_INPUT),
-    "number_input": shape(
-        {
-            **TEXT_INPUT,
-            "is_decimal_allowed": required(boolean),
-            "min_value": optional(string(100)),
-            "max_value": optional(string(100)),
-        }
+    "email_text_input": on(MODAL, shape(TEXT_INPUT)),
+    "url_text_input": on(MODAL, shape(TEXT_INPUT)),
+    "number_input": on(
+        MODAL,
+        shape(
+            {
+                **TEXT_INPUT,
+                "is_decimal_allowed": required(boolean),
+                "min_value": optional(string(100)),
+                "max_value": optional(string(100)),
+            }
+        ),
     ),
-    "rich_text_input": shape({**TEXT_INPUT, "initial_value": optional(rich_text_block)}),
-    "file_input": shape(
-        {
-            "action_id": optional(identity),
-            "filetypes": optional(items(string(20), 100)),
-            "max_files": optional(number(1, 10, whole=True)),
-        }
+    "rich_text_input": on(("modal", "home"), shape({**TEXT_INPUT, "initial_value": optional(rich_text_block)})),
+    "file_input": on(
+        MODAL,
+        shape(
+            {
+                "action_id": optional(identity),
+                "filetypes": optional(items(string(20), 100)),
+                "max_files": optional(number(1, 10, whole=True)),
+            }
+        ),
     ),
 }
 

@@ -193,3 +193,18 @@ def unique(name: str) -> Check:
 def anything(problems: Problems, node: Any, pointer: str) -> None:
     """Not checked here."""
     del problems, node, pointer
+
+
+def only_on(*surfaces: str) -> Check:
+    """Allowed on these surfaces and nowhere else."""
+
+    def check(problems: Problems, node: Any, pointer: str) -> None:
+        if problems.surface not in surfaces:
+            problems.add(f"{pointer}/type", f"unsupported type: {node['type']} is for {' and '.join(surfaces)} only")
+
+    return check
+
+
+def on(surfaces: tuple[str, ...], check: Check) -> Check:
+    """A block for these surfaces only, with this shape."""
+    return both(only_on(*surfaces), check)

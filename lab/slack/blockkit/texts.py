@@ -6,14 +6,10 @@ own checks: option text, value and description 75, 150, 75; confirm 100, 300, 30
 
 from __future__ import annotations
 
-from typing import Any
-
 from lab.slack.blockkit.schema import (
     Check,
-    Problems,
     anything,
     boolean,
-    both,
     by_type,
     choice,
     items,
@@ -149,18 +145,3 @@ rich_text = shape(
     }
 )
 rich_text_block = by_type({"rich_text": rich_text})
-
-
-def only_on(*surfaces: str) -> Check:
-    """Allowed on these surfaces and nowhere else."""
-
-    def check(problems: Problems, node: Any, pointer: str) -> None:
-        if problems.surface not in surfaces:
-            problems.add(f"{pointer}/type", f"unsupported type: {node['type']} is for {' and '.join(surfaces)} only")
-
-    return check
-
-
-def on(surfaces: tuple[str, ...], check: Check) -> Check:
-    """A block for these surfaces only, with this shape."""
-    return both(only_on(*surfaces), check)

@@ -381,6 +381,14 @@ MESSAGE = [
     ),
     ("task status", [plan(task(status="pending"))], [plan(task(status="done"))], "/blocks/0/tasks/0/status"),
     ("task_card pending on its own", [task()], [task(status="pending")], "/blocks/0/status"),
+    ("two plans", [plan(task())], [plan(task()), plan(task())], "/blocks/1"),
+    ("plan title", [plan(task())], [{**plan(task()), "title": plain()}], "/blocks/0/title"),
+    (
+        "task without type",
+        [plan({"task_id": "1", "title": "t", "status": "pending"})],
+        [plan({"type": "section", "task_id": "1", "title": "t", "status": "pending"})],
+        "/blocks/0/tasks/0/type",
+    ),
     ("task twice", [plan(task())], [plan(task(), task())], "/blocks/0/tasks/1/task_id"),
     (
         "markdown over blocks",
@@ -461,6 +469,14 @@ def text_input(label="l", hint="h", **more):
     return {"type": "input", "label": plain(label), "hint": plain(hint), "element": element}
 
 
+def asked(kind, **more):
+    return {"type": "input", "label": plain(), "element": {"type": kind, **more}}
+
+
+def container():
+    return {"type": "container", "title": plain(), "child_blocks": [section()]}
+
+
 def asking(**more):
     return modal(text_input(**more), submit=plain("Go"))
 
@@ -484,8 +500,13 @@ VIEW = [
     ("alert", modal({"type": "alert", "text": plain("x" * 200)}), modal({"type": "alert", "text": plain("x" * 201)}), "/view/blocks/0/text/text"),
     ("alert level", modal({"type": "alert", "text": plain(), "level": "error"}), modal({"type": "alert", "text": plain(), "level": "bad"}), "/view/blocks/0/level"),
     ("data_table in a modal", home(data_table(1)), modal(data_table(1)), "/view/blocks/0/type"),
-    ("chart in a modal", home(chart()), modal(chart()), "/view/blocks/0/type"),
-    ("table in Home", home(), home(table(1)), "/view/blocks/0/type"),
+    ("chart in a modal", modal(), modal(chart()), "/view/blocks/0/type"),
+    ("chart in Home", home(), home(chart()), "/view/blocks/0/type"),
+    ("table in a modal", home(table(1)), modal(table(1)), "/view/blocks/0/type"),
+    ("container in a modal", home(container()), modal(container()), "/view/blocks/0/type"),
+    ("number in Home", modal(asked("number_input", is_decimal_allowed=False), submit=plain("Go")), home(asked("number_input", is_decimal_allowed=False)), "/view/blocks/0/element/type"),
+    ("date and time in Home", modal(asked("datetimepicker"), submit=plain("Go")), home(asked("datetimepicker")), "/view/blocks/0/element/type"),
+    ("two in focus", modal(asked("plain_text_input", focus_on_load=True), asked("plain_text_input"), submit=plain("Go")), modal(*[asked("plain_text_input", focus_on_load=True)] * 2, submit=plain("Go")), "/view/blocks/1/element/focus_on_load"),
     ("plan in Home", home(), home(plan(task())), "/view/blocks/0/type"),
     ("markdown in a modal", modal(), modal({"type": "markdown", "text": "x"}), "/view/blocks/0/type"),
     ("alert in Home", home(), home({"type": "alert", "text": plain()}), "/view/blocks/0/type"),
