@@ -11,6 +11,7 @@ from bot.vocabulary.command import Diagnostic, Role
 from bot.vocabulary.report import Finding, Fine, Remedy, Report, Severity
 from commands.know.callback_error import Cause
 from commands.know.node_writers import JudgedNode, judge_nodes
+from commands.know.silence import few
 from commands.know.vss import HYPER_V
 from commands.know.wording import clock, count, listed, shown
 from commands.know.writer_facts import Facts, find_facts
@@ -48,7 +49,7 @@ def judge(args: Args, facts: Facts) -> Report:
         asked=len(facts.nodes),
         answered=len(nodes),
         findings=_collapsed([finding for _, finding in every]),
-        unanswered=silent,
+        unanswered=few(silent, "node"),
         fine=_fine(nodes),
         notes=_notes(facts, nodes),
         remedies=_remedies(args, every),

@@ -25,7 +25,7 @@ def writer(state=5, error=Error.RETRYABLE, instance="I1"):
     return Writer("W", "ID", instance, state, error, error.value)
 
 
-def seen(ago, state=5, instance="I1", backup="no", writer_id="ID", error="Retryable error"):
+def seen(ago, *, state=5, instance="I1", backup="no", writer_id="ID", error="Retryable error"):
     return Seen(NOW - ago, writer_id, instance, state, error, backup)
 
 
