@@ -26,10 +26,13 @@ const troubles = new TroubleMenu(at("trouble-button"), at("trouble"), store);
 const stories = new StoryMenu(at("story"), at("story-says"), store, restarted);
 const commands = () => store.state?.commands ?? [];
 const composer = new Composer(at("composer"), { id: "composer", send: say, commands });
+const FOLLOW = 60_000; // ms after a person asked something, within which the answer is brought into view
+let followUntil = 0;
 const side = { open: "", worldSeen: false, thread: null, reply: null, world: make("section.world") };
 
 /** Send a line to where the person looks. */
 function say(line) {
+  followUntil = Date.now() + FOLLOW;
   return store.act({ act: "types", channel: store.channel, text: line, thread_ts: null });
 }
 
@@ -115,9 +118,22 @@ function drawPlace() {
     return;
   }
   composer.show(`Message ${name}`);
-  const near = nearEnd();
-  if (drawMessages(at("messages"), store.messages(store.channel), store, openThread) && near) toEnd();
+  const near = nearEnd() || Date.now() < followUntil;
+  const last = at("messages").lastElementChild;
+  const changed = drawMessages(at("messages"), store.messages(store.channel), store, openThread);
+  if (changed && near) toEnd();
+  else if (at("messages").lastElementChild !== last) at("newer").hidden = nearEnd();
   mark(channel);
+}
+
+/** Whoever asks by a button wants to see the answer; whoever scrolls wants to read what is there. */
+function followTheAnswer() {
+  at("messages").addEventListener("click", (event) => {
+    if (event.target.closest(".block button")) followUntil = Date.now() + FOLLOW;
+  });
+  for (const kind of ["wheel", "touchmove"]) at("scroll").addEventListener(kind, () => (followUntil = 0), { passive: true });
+  at("scroll").addEventListener("scroll", () => (at("newer").hidden ||= nearEnd()), { passive: true });
+  at("newer").addEventListener("click", toEnd);
 }
 
 function nearEnd() {
@@ -183,6 +199,7 @@ at("world-button").addEventListener("click", () => {
 });
 
 async function start() {
+  followTheAnswer();
   const [person, channel] = location.hash.slice(1).split("/");
   await store.look().catch(() => {});
   store.channel = channel ?? "";

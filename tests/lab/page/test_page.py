@@ -301,3 +301,18 @@ async def test_the_tour_puts_its_line_into_the_box_and_can_be_skipped(visitor, c
     async with page.expect_response("**/practice/world/tour"):
         await tour.get_by_role("button", name="Skip tour").click()
     assert canned.changes == [("tour", {"tour": "skip"})]
+
+
+async def test_the_answer_to_a_button_is_brought_into_view_and_another_message_only_announced(visitor, canned, fresh):
+    canned.messages = [fresh(f"{number}.1", "answer") for number in range(1, 5)]
+    page = await visitor.opens(canned.url, height=500)
+    canned.messages.append(fresh("8.1", "guests"))
+    await page.locator("#scroll").evaluate("box => { box.scrollTop = 0; }")
+    canned.tell("message", channel="C0OPS", ts="8.1", message=canned.messages[-1])
+    await expect(page.get_by_role("button", name="New message")).to_be_visible()
+    await expect(page.locator("h3.header").last).not_to_be_in_viewport()
+    await page.get_by_role("button", name="Look Again").first.click()
+    canned.messages.append(fresh("9.1", "answer"))
+    canned.tell("message", channel="C0OPS", ts="9.1", message=canned.messages[-1])
+    await expect(page.locator("h3.header").last).to_be_in_viewport()
+    await expect(page.get_by_role("button", name="New message")).to_be_hidden()
