@@ -179,7 +179,7 @@ class Look:
 def describe(question: Question) -> str:
     """The question as an engineer would write it: the WQL text, the registry key, the command line."""
     if isinstance(question, (Wql, GuestWql)):
-        return f"{question.namespace}: {select(question.cls, question.columns, question.where)}"
+        return f"{question.namespace}: {_query(question)}"
     if isinstance(question, (Registry, GuestRegistry)):
         return f"HKLM\\{question.key}: {', '.join(question.names) or 'subkeys'}"
     if isinstance(question, Recall):
@@ -188,13 +188,23 @@ def describe(question: Question) -> str:
     return _command_line(question)
 
 
+def _query(question: Wql | GuestWql) -> str:
+    """The query; the bare class where its words cannot be a query at all."""
+    try:
+        return select(question.cls, question.columns, question.where)
+    except ValueError:
+        return question.cls
+
+
 def _command_line(question: Read) -> str:
     """As it is run; as it was named where it may not be run."""
     program = PROGRAMS.get(question.what)
+    if program is None:
+        return question.what
     try:
-        words = program.command_line(question.params) if program else (question.what,)
+        words = program.command_line(question.params)
     except ValueError:
-        words = (question.what,)
+        return question.what
     return " ".join(f'"{word}"' if " " in word else word for word in words)
 
 

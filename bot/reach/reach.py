@@ -17,8 +17,18 @@ from functools import partial
 from typing import Any, TypeVar
 
 from bot.catalogue import PROGRAMS, Program
-from bot.errors import Absent, BadReply, OutOfBounds, QuotaExceeded, Refused, TargetError, TimedOut, Unreachable
-from bot.reach import host, wql
+from bot.errors import (
+    Absent,
+    BadReply,
+    LoginRefused,
+    OutOfBounds,
+    QuotaExceeded,
+    Refused,
+    TargetError,
+    TimedOut,
+    Unreachable,
+)
+from bot.reach import configuration, host, wql
 from bot.reach.fault_codes import KNOWN
 from bot.reach.faults import from_code
 from bot.reach.keep import Job, Kept
@@ -96,6 +106,8 @@ class Reach:
         for entry in entries:
             try:
                 answer = await self._ask(self.ways.host(entry, self._profile(question)), question, seconds)
+            except (LoginRefused, OutOfBounds):
+                raise  # the same on every host, and each wrong password brings the account nearer to its lockout
             except TargetError as failure:  # also a refusal: the cluster service may be down on this node only
                 failures.append(failure)
                 continue
@@ -130,6 +142,11 @@ class Reach:
 
         row, raw = await self._patiently(way, work, seconds)
         return Answer((row,), raw, way.name)
+
+    async def configuration(self, name: str, seconds: float = 20.0) -> Row:
+        """winrm/config of a host: quotas, and which logins it takes. Raises TargetError."""
+        row, _ = await self._patiently(self.ways.host(name), configuration.read, seconds)
+        return row
 
     def close(self) -> None:
         """Give up what is under way, and close every connection."""
