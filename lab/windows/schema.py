@@ -5,7 +5,7 @@ the cluster, storage and registry providers, its archived pages) [doc]: about 1,
 root/virtualization/v2, root/MSCluster, root/default and root/Microsoft/Windows/Storage. Compact: a list of types, and per
 class [base, "Property:index of its type …" without what it inherits, "methods"]. `__NAMESPACE`, which no page lists, and
 base classes that are only named were added. root/virtualization (Hyper-V of 2008 R2) has no pages left: it is answered with
-the classes of root/virtualization/v2.
+the classes of root/virtualization/v2, and with the few properties that only it had.
 
 The pages mark wrong keys for Hyper-V, so keys are ours: those that real selectors and references show [cap], else the
 pages' own [doc].
@@ -88,6 +88,10 @@ _SINGLETONS = frozenset(
         "StdRegProv",
     )
 )
+
+
+# What Msvm_VirtualSystemSettingData had in root/virtualization alone (the archived pages' text) [doc].
+_ONLY_IN_V1 = {"Msvm_VirtualSystemSettingData": (("SettingType", "uint16"), ("SystemName", "string"))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +187,8 @@ def _define(namespace: str, name: str) -> ClassDefinition:
         _base, listed, callable_names = stored[each]
         properties.update((one.name.lower(), one) for one in map(_property, listed.split()))
         methods.update((method.lower(), method) for method in callable_names.split())
+    if namespace == "root/virtualization":
+        properties.update((each.lower(), Property(each, kind, False)) for each, kind in _ONLY_IN_V1.get(name, ()))
     return ClassDefinition(
         namespace=NAMESPACES.get(namespace, namespace),
         name=name,
@@ -208,7 +214,7 @@ def _keys(namespace: str, chain: list[str], properties: Mapping[str, Property]) 
         if each in table:
             return tuple(table[each].split())
     references = tuple(each.name for each in properties.values() if each.kind == "ref")
-    if references:
+    if len(references) > 1:  # an association; a class with one reference has keys of its own
         return references
     for usual in _USUAL_KEYS[namespace]:
         if usual.lower() in properties:

@@ -1,16 +1,29 @@
-"""A small machine that holds whatever a test puts into it."""
+"""A small machine that holds whatever a test puts into it, and two ways to it: SOAP alone, or over the network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from xml.etree.ElementTree import Element, fromstring
+from xml.sax.saxutils import escape
 
 import pytest
 
-from lab.windows import BackgroundServer, CertificateAuthority
+from lab.windows import BackgroundServer, CertificateAuthority, names
 from lab.windows.machine import Access, Instance, Output, Quotas, Trouble, Wmi, WmiFailure
+from lab.windows.service import Service
 
 PASSWORD = "Pa:ss-wörd 1"
+USER = "CORP\\reader"
+NAMESPACES = {
+    **names.PREFIXES,
+    "f": names.FAULT,
+    "b": names.CIM_BINDING,
+    "cim": names.CIM,
+    "cfg": names.CONFIG,
+    "xsi": names.SCHEMA_INSTANCE,
+}
 
 
 @dataclass
@@ -21,7 +34,7 @@ class SmallMachine:
     fqdn: str = "hv01.corp.example"
     language: str = "en-US"
     oem_code_page: int = 437
-    access: Access = field(default_factory=lambda: Access(accounts={"CORP\\reader": PASSWORD}))
+    access: Access = field(default_factory=lambda: Access(accounts={USER: PASSWORD}))
     quotas: Quotas = field(default_factory=Quotas)
     trouble: Trouble = field(default_factory=Trouble)
     tables: dict[tuple[str, str], list[Instance]] = field(default_factory=dict)
@@ -55,6 +68,88 @@ class SmallMachine:
         return self.programs.get(command_line[0].lower(), unknown)
 
 
+@dataclass
+class Answer:
+    """One SOAP answer."""
+
+    status: int
+    text: str
+    root: Element
+
+    def find(self, path: str) -> Element | None:
+        return self.root.find(path, NAMESPACES)
+
+    def all(self, path: str) -> list[Element]:
+        return self.root.findall(path, NAMESPACES)
+
+    def said(self, path: str) -> str | None:
+        return self.root.findtext(path, None, NAMESPACES)
+
+    @property
+    def code(self) -> int:
+        """The outer WSManFault's code."""
+        return int(self.find(".//f:WSManFault").get("Code"))
+
+    @property
+    def subcode(self) -> str | None:
+        return self.said(".//s:Subcode/s:Value")
+
+    @property
+    def context(self) -> str | None:
+        return self.said(".//n:EnumerationContext")
+
+
+class Soap:
+    """Asks a machine's service without any network; `now` is its clock."""
+
+    def __init__(self, machine: SmallMachine) -> None:
+        self.now = 1_000.0
+        self.service = Service(machine, lambda: self.now)
+        self.user: str | None = USER
+
+    async def raw(self, data: str | bytes) -> Answer:
+        body = data if isinstance(data, bytes) else data.encode()
+        status, text = await self.service.answer(body, self.user, "10.0.0.9", "http://10.0.0.9:5985/wsman")
+        return Answer(status, text, fromstring(text))
+
+    async def ask(self, action, uri, body="", *, selectors=None, options=None, extra="", size=512_000, wait="PT60S"):
+        return await self.raw(
+            envelope(action, uri, body, selectors=selectors, options=options, extra=extra, size=size, wait=wait)
+        )
+
+    async def enumerate(self, uri, inner="<w:OptimizeEnumeration/><w:MaxElements>100</w:MaxElements>", **more):
+        return await self.ask(names.ENUMERATE, uri, f"<n:Enumerate>{inner}</n:Enumerate>", **more)
+
+    async def wql(self, text, namespace="root/cimv2", cls="*", **more):
+        inner = (
+            "<w:OptimizeEnumeration/><w:MaxElements>1000</w:MaxElements>"
+            f'<w:Filter Dialect="{names.WQL_DIALECT}">{escape(text)}</w:Filter>'
+        )
+        return await self.enumerate(names.class_uri(namespace, cls), inner, **more)
+
+    async def pull(self, context, uri=names.WMI_ROOT + "root/cimv2/*", count=None, **more):
+        maximum = "" if count is None else f"<n:MaxElements>{count}</n:MaxElements>"
+        body = f"<n:Pull><n:EnumerationContext>{context}</n:EnumerationContext>{maximum}</n:Pull>"
+        return await self.ask(names.PULL, uri, body, **more)
+
+
+def envelope(action, uri, body="", *, selectors=None, options=None, extra="", size=512_000, wait="PT60S") -> str:
+    chosen = "".join(f'<w:Selector Name="{k}">{escape(v)}</w:Selector>' for k, v in (selectors or {}).items())
+    given = "".join(f'<w:Option Name="{k}">{v}</w:Option>' for k, v in (options or {}).items())
+    declared = " ".join(f'xmlns:{prefix}="{where}"' for prefix, where in NAMESPACES.items() if prefix != "f")
+    return (
+        f"<s:Envelope {declared}><s:Header><a:To>http://host:5985/wsman</a:To>"
+        f'<w:ResourceURI s:mustUnderstand="true">{uri}</w:ResourceURI>'
+        f'<a:ReplyTo><a:Address s:mustUnderstand="true">{names.ANONYMOUS}</a:Address></a:ReplyTo>'
+        f'<a:Action s:mustUnderstand="true">{action}</a:Action>'
+        f'<w:MaxEnvelopeSize s:mustUnderstand="true">{size}</w:MaxEnvelopeSize>'
+        f"<a:MessageID>uuid:{uuid.uuid4()}</a:MessageID><w:OperationTimeout>{wait}</w:OperationTimeout>"
+        f'<w:Locale xml:lang="en-US" s:mustUnderstand="false"/>{extra}'
+        f"<w:SelectorSet>{chosen}</w:SelectorSet><w:OptionSet>{given}</w:OptionSet></s:Header>"
+        f"<s:Body>{body}</s:Body></s:Envelope>"
+    )
+
+
 @pytest.fixture(scope="session")
 def authority() -> CertificateAuthority:
     return CertificateAuthority()
@@ -74,7 +169,12 @@ def machine() -> SmallMachine:
 
 
 @pytest.fixture
-def up(machine: SmallMachine, authority: CertificateAuthority) -> Callable[[], BackgroundServer]:
+def soap(machine: SmallMachine) -> Soap:
+    return Soap(machine)
+
+
+@pytest.fixture
+def up(machine: SmallMachine, authority: CertificateAuthority) -> Iterator[BackgroundServer]:
     tls = {"127.0.9.1": authority.server_context("hv01.corp.example", "127.0.9.1")}
     with BackgroundServer({"127.0.9.1": machine}, tls) as server:
         yield server
@@ -83,3 +183,13 @@ def up(machine: SmallMachine, authority: CertificateAuthority) -> Callable[[], B
 @pytest.fixture
 def password() -> str:
     return PASSWORD
+
+
+@pytest.fixture
+def make_machine():
+    return SmallMachine
+
+
+@pytest.fixture
+def make_envelope():
+    return envelope
