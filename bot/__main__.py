@@ -77,6 +77,18 @@ def run(settings: SettingsFile = None) -> None:
 
 
 @app.command()
+def doctor(
+    *,
+    settings: SettingsFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON lines.")] = False,
+) -> None:
+    """Look at everything the bot depends on, changing nothing. Exit code 1 where something fails."""
+    from bot.doctor import examine
+
+    raise typer.Exit(examine(settings, as_json=as_json))
+
+
+@app.command()
 def manifest() -> None:
     """Print the manifest of the Slack app, made from the commands there are."""
     from bot.registry import Registry

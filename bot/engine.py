@@ -25,6 +25,17 @@ from bot.vocabulary.rows import Rows
 
 
 @dataclass(frozen=True, slots=True)
+class Outside:
+    """The way to the outside: all that is needed to ask Windows, and nothing that writes."""
+
+    settings: Settings
+    estate: Estate
+    ways: Ways
+    reach: Reach
+    directory: Directory
+
+
+@dataclass(frozen=True, slots=True)
 class Engine:
     """The parts, wired."""
 
@@ -39,6 +50,18 @@ class Engine:
 
 
 @contextmanager
+def outside(settings: Settings, tap: Tap | None = None) -> Iterator[Outside]:
+    """Make the way to the outside, and close it afterwards. Raises SettingsError for a wrong estate."""
+    estate = load_estate(settings.estate)
+    ways = ways_of(settings, estate)
+    reach = Reach(ways, at_once=settings.limits.at_once, tap=tap)
+    try:
+        yield Outside(settings, estate, ways, reach, Directory(estate, reach, ways, settings.limits.per_host_seconds))
+    finally:
+        reach.close()
+
+
+@contextmanager
 def engine(settings: Settings, tap: Tap | None = None) -> Iterator[Engine]:
     """Make the engine, and close it afterwards.
 
@@ -50,19 +73,11 @@ def engine(settings: Settings, tap: Tap | None = None) -> Iterator[Engine]:
         SettingsError: the estate or a command is wrong.
         LedgerError: the ledger cannot be opened.
     """
-    estate = load_estate(settings.estate)
     registry = Registry.load()
-    ways = ways_of(settings, estate)
-    ledger = open_ledger(settings)
-    reach = Reach(ways, at_once=settings.limits.at_once, tap=tap)
-    try:
-        directory = Directory(estate, reach, ways, settings.limits.per_host_seconds)
-        look = partial(_look, reach, ledger, settings)
-        pipeline = Pipeline(registry, directory, ledger, look, Mask(settings.secrets()))
-        yield Engine(settings, estate, registry, ledger, ways, reach, directory, pipeline)
-    finally:
-        reach.close()
-        ledger.close()
+    with outside(settings, tap) as out, open_ledger(settings) as ledger:
+        look = partial(_look, out.reach, ledger, settings)
+        pipeline = Pipeline(registry, out.directory, ledger, look)
+        yield Engine(settings, out.estate, registry, ledger, out.ways, out.reach, out.directory, pipeline)
 
 
 def open_ledger(settings: Settings) -> Ledger:

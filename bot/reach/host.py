@@ -70,6 +70,8 @@ def call(connection: Connection, action: Invoke, deadline: Deadline) -> Row:
     """Call a method. Answers its out-parameters; raises where `ReturnValue` is none of those that mean success."""
     namespace, cls, method = wql.namespace(action.namespace), wql.name(action.cls), wql.name(action.method)
     out = _invoke(connection, wsman.invoke(namespace, cls, method, action.params, action.path), deadline)
+    if text(out, "ReturnValue").lower() in ("true", "false"):
+        return out  # a method that answers a question, such as WillOfflineLoseQuorum [doc], has no return code
     returned = number(out, "ReturnValue")
     if returned is not None and returned not in action.accept:
         error = from_code(action.on, returned)

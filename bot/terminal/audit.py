@@ -47,7 +47,7 @@ def print_list(reader: Reader, wanted: Filter, limit: int) -> None:
     table.add_column("Entry", justify="right")
     for name in ("When", "What", "Who"):
         table.add_column(name, no_wrap=True, max_width=16)
-    table.add_column("Says", ratio=1, overflow="fold")
+    table.add_column("Says", overflow="fold")
     for entry in found:
         row = (str(entry.seq), short_clock(entry.at), entry.kind, entry.actor, says(entry))
         table.add_row(*map(styled, row))
@@ -67,9 +67,9 @@ def print_one(reader: Reader, what: str, *, evidence: bool) -> None:
         raise UsageError(f"There is no entry “{what}”. Write a number such as 1285, or a ticket such as T-412.")
     out.print(styled(f"Entry {entry.seq}, {clock(entry.at)}: {entry.kind} by {entry.actor}", "bold"))
     for name, value in entry.data.items():
-        if name not in ("report", "evidence", "samples") and value not in (None, ""):
+        if name not in ("report", "evidence", "samples", "answer") and value not in (None, ""):
             out.print(styled(f"  {name:<14} {_short(value)}"))
-    out.print(styled(f"  mac            {entry.mac.hex()}", "dim"))
+    out.print(styled(f"  mac            {entry.mac.hex()}", "dim"), soft_wrap=True)
     if entry.kind == "answered":
         _print_answer(out, reader, entry, evidence=evidence)
 
@@ -117,7 +117,7 @@ def _print_ticket(out: Console, reader: Reader, ticket: str) -> None:
     table.add_column(justify="right")
     for _ in range(3):
         table.add_column(no_wrap=True)
-    table.add_column(ratio=1, overflow="fold")
+    table.add_column(overflow="fold")
     for entry in entries:
         row = (str(entry.seq), clock(entry.at), entry.kind, entry.actor, says(entry))
         table.add_row(*map(styled, row))
@@ -142,7 +142,8 @@ def _print_verdict(out: Console, path: Path, verdict: Verdict) -> None:
     if verdict.holds:
         out.print(styled(verdict.says, "green"))
         if verdict.head is not None:
-            out.print(styled(f"Newest: entry {verdict.head}; {verdict.anchors} anchors match.", "dim"))
+            out.print(styled(f"{verdict.anchors} anchors match. Newest entry and its mac:", "dim"))
+            out.print(styled(str(verdict.head), "dim"), soft_wrap=True)
     else:
         at = f" at entry {verdict.broken_at}{_when(path, verdict.broken_at)}" if verdict.broken_at else ""
         out.print(styled(f"BROKEN{at}: {verdict.says}", "bold red"))

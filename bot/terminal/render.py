@@ -9,7 +9,7 @@ from rich.table import Table
 
 from bot.keep import Evidence
 from bot.terminal.plain import styled, visible
-from bot.vocabulary.report import Chart, Finding, Report, Severity
+from bot.vocabulary.report import Chart, Finding, Fine, Report, Severity
 from bot.vocabulary.report import Table as Rows
 
 STYLES = {Severity.FAULT: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
@@ -45,12 +45,20 @@ def _rows(report: Report) -> Iterator[Row]:
     for finding in report.findings:
         yield from _finding(finding)
     for one in report.unanswered:
-        yield UNKNOWN, "UNKNOWN", one.on, f"{one.kind}: {one.says}" + (f" {one.do}" if one.do else "")
+        kind = "" if one.kind in one.says.lower() else f"{one.kind}: "
+        yield UNKNOWN, "UNKNOWN", one.on, f"{kind}{one.says}" + (f" {one.do}" if one.do else "")
     for fine in report.fine:
-        says = f" ({fine.says})" if fine.says else ""
-        yield FINE, fine.word, f"{len(fine.targets)} {report.of}", " ".join(fine.targets) + says
+        yield FINE, fine.word, *_well(fine, report.of)
     for remedy in report.remedies:
         yield "dim", "", "then", f'hvops ask "{remedy.line}"'
+
+
+def _well(fine: Fine, of: str) -> tuple[str, str]:
+    """One name stands for itself; several are counted, then listed."""
+    if len(fine.targets) == 1:
+        return fine.targets[0], fine.says
+    says = f" ({fine.says})" if fine.says else ""
+    return f"{len(fine.targets)} {of}", " ".join(fine.targets) + says
 
 
 def _finding(finding: Finding) -> Iterator[Row]:
@@ -63,7 +71,7 @@ def _grid(rows: Iterator[Row]) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True)
     grid.add_column(max_width=24, overflow="fold")
-    grid.add_column(ratio=1, overflow="fold")
+    grid.add_column(overflow="fold")
     for style, word, name, text in rows:
         dim = "" if word else "dim"
         grid.add_row(styled(word, style), styled(name, dim), styled(text))
@@ -85,7 +93,7 @@ def _chart(chart: Chart) -> Table:
 def _print_table(console: Console, table: Rows) -> None:
     drawn = Table(title=visible(table.caption), title_justify="left", box=None, padding=(0, 2, 0, 0))
     for column in table.columns:
-        unit = f" {column.unit}" if column.unit else ""
+        unit = f" {column.unit}" if column.unit and not column.name.endswith(column.unit) else ""
         drawn.add_column(styled(f"{column.name}{unit}"), justify="right" if column.kind == "number" else "left")
     for row in table.rows[:MOST_ROWS]:
         drawn.add_row(*map(styled, row))

@@ -1,0 +1,11 @@
+"""`hvops doctor`: look at everything the bot depends on, changing nothing.
+
+here       settings, permissions, ledger, Kerberos, Slack
+clusters   each cluster, and assumptions that can be probed harmlessly
+host       each host: login, clock, namespaces, quotas, code page, channels, writers
+check      OK, WARN, FAIL, SKIP, and what to do
+"""
+
+from bot.doctor.examine import examine
+
+__all__ = ["examine"]

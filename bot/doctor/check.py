@@ -1,0 +1,74 @@
+"""What a look at one thing found, in words: OK, WARN, FAIL or SKIP, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """How it stands."""
+
+    OK = "OK"
+    WARN = "WARN"
+    FAIL = "FAIL"
+    SKIP = "SKIP"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One look.
+
+    Attributes:
+        what: what was looked at: "settings", "time", "writers".
+        on: the host or cluster; "" for the bot itself.
+        do: what a person does about it, "" where there is nothing to do.
+    """
+
+    status: Status
+    what: str
+    says: str
+    on: str = ""
+    do: str = ""
+
+
+def ok(what: str, says: str, on: str = "") -> Check:
+    """It is well."""
+    return Check(Status.OK, what, says, on)
+
+
+def warn(what: str, says: str, do: str = "", on: str = "") -> Check:
+    """It works, and somebody should know."""
+    return Check(Status.WARN, what, says, on, do)
+
+
+def fail(what: str, says: str, do: str = "", on: str = "") -> Check:
+    """It does not work."""
+    return Check(Status.FAIL, what, says, on, do)
+
+
+def skip(what: str, says: str, do: str = "", on: str = "") -> Check:
+    """It was not looked at, and why."""
+    return Check(Status.SKIP, what, says, on, do)
+
+
+def merged(checks: Iterable[Check]) -> Iterator[Check]:
+    """The same words about several hosts as one line, in the order in which they first came."""
+    together: dict[tuple[Status, str, str, str], list[str]] = {}
+    for check in checks:
+        together.setdefault((check.status, check.what, check.says, check.do), []).append(check.on)
+    for (status, what, says, do), names in together.items():
+        yield Check(status, what, says, " ".join(name for name in names if name), do)
+
+
+def summary(checks: Iterable[Check]) -> str:
+    """One line that says it all."""
+    counted = list(checks)
+    counts = {status: sum(check.status is status for check in counted) for status in Status}
+    failed = dict.fromkeys(f"{check.what} {check.on}".strip() for check in counted if check.status is Status.FAIL)
+    works = f"Does not work: {', '.join(failed)}." if failed else "Nothing fails."
+    return (
+        f"{counts[Status.OK]} ok, {counts[Status.FAIL]} fail, {counts[Status.WARN]} warn, "
+        f"{counts[Status.SKIP]} skipped. {works}"
+    )

@@ -1,0 +1,89 @@
+"""What each cluster and its hosts answer, and the assumptions about them that can be probed without changing anything."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Iterable
+
+from bot.doctor.check import Check, fail, ok, skip, warn
+from bot.doctor.host import look_at
+from bot.engine import Outside
+from bot.errors import HvopsError, TargetError
+from bot.vocabulary.actions import Invoke
+from bot.vocabulary.questions import Term, Wql, fields
+
+CLUSTER = "root/MSCluster"
+_RIGHTS = "See deploy/rights.md."
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+async def estate(out: Outside) -> list[Check]:
+    """Every cluster, every node that it names, every host that stands alone; all at once."""
+    found: list[Check] = []
+    hosts: dict[str, bool] = dict.fromkeys((host.name for host in out.estate.hosts.values()), False)
+    for name, cluster in out.estate.clusters.items():
+        try:
+            nodes = await out.directory.nodes(name)
+        except HvopsError as error:
+            found.append(fail("cluster", str(error), "Check entry_hosts in the estate.", on=cluster.name))
+            nodes = tuple(cluster.entry_hosts)
+        else:
+            found.append(ok("cluster", f"{len(nodes)} nodes: {' '.join(nodes)}", on=cluster.name))
+            found += await _probed(out, cluster.name, nodes)
+        hosts |= dict.fromkeys(nodes, True)
+    looks = [look_at(out, host, clustered=clustered) for host, clustered in hosts.items()]
+    for checks in await asyncio.gather(*looks):
+        found += checks
+    return [*found, *_guests(out)]
+
+
+async def _probed(out: Outside, cluster: str, nodes: Iterable[str]) -> list[Check]:
+    probes: list[Awaitable[Check]] = [_private_properties(out, cluster), _quorum(out, cluster, tuple(nodes))]
+    return list(await asyncio.gather(*probes))
+
+
+async def _private_properties(out: Outside, cluster: str) -> Check:
+    """How WMI writes a resource's private properties was never captured; the bot reads the hive where it cannot."""
+    what = "vm id of resources"
+    where = (Term("Type", "=", "Virtual Machine"),)
+    question = Wql(cluster, CLUSTER, "MSCluster_Resource", ("Name", "PrivateProperties"), where)
+    try:
+        rows = (await out.reach.answer(question)).rows
+    except TargetError as error:
+        return fail(what, error.says, error.do or _RIGHTS, on=cluster)
+    if not rows:
+        return skip(what, "the cluster has no virtual machines", on=cluster)
+    readable = sum(bool(_GUID.search(repr(row.get("PrivateProperties")))) for row in rows)
+    if readable == len(rows):
+        return ok(what, "PrivateProperties carry it", on=cluster)
+    return warn(
+        what,
+        f"PrivateProperties carry it for {readable} of {len(rows)}; the rest is read from the registry",
+        "Please record a capture: hvops record, and open an issue.",
+        on=cluster,
+    )
+
+
+async def _quorum(out: Outside, cluster: str, nodes: tuple[str, ...]) -> Check:
+    """`WillOfflineLoseQuorum` only computes [doc]; that it answers at all shows that methods can be called."""
+    what = "cluster methods"
+    if out.settings.credentials.operator is None:
+        return skip(what, "no [credentials.operator], so nothing can ever be changed", on=cluster)
+    node = nodes[0]
+    path = fields(Name=node)
+    try:
+        answer = await out.reach.invoke(Invoke(node, CLUSTER, path, "MSCluster_Node", "WillOfflineLoseQuorum"))
+    except TargetError as error:
+        return warn(what, f"WillOfflineLoseQuorum: {error.says}", error.do or _RIGHTS, on=cluster)
+    shape = ", ".join(sorted(answer.rows[0])) or "no value"
+    return ok(what, f"WillOfflineLoseQuorum answers ({shape})", on=cluster)
+
+
+def _guests(out: Outside) -> list[Check]:
+    if out.settings.credentials.guest is None:
+        return [skip("guests", "no [credentials.guest]; every guest will be unknown", "Set it to look inside guests.")]
+    domains = out.estate.guest_domains
+    if not domains:
+        return [fail("guests", "guest_domains is empty, so no guest may be asked", "Name their domains in the estate.")]
+    return [ok("guests", f"asked in {', '.join(domains)} over {out.settings.credentials.guest.transport}")]

@@ -1,0 +1,151 @@
+"""One host: login, clock, namespaces, quotas, code page, event channels, writers. Everything is only read."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+from collections.abc import Awaitable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from bot.doctor.check import Check, fail, ok, skip, warn
+from bot.engine import Outside
+from bot.errors import Absent, TargetError
+from bot.vocabulary.questions import Question, Read, Registry, Wql
+from bot.vocabulary.rows import Rows, Unreadable, moment, number, text
+
+_RIGHTS = "See deploy/rights.md."
+KERBEROS_SECONDS = 300  # the largest difference of clocks that a domain accepts by default [doc]
+_NOTICEABLE_SECONDS = 60
+HYPER_V = ("root/virtualization/v2", "root/virtualization")  # 2012 and later; 2008 R2 [doc]
+VMMS_LOG = "Microsoft-Windows-Hyper-V-VMMS-Admin"
+FEWEST_SHELLS = 6  # the bot opens up to four at once on a host, and others may be working there
+LEAST_MEMORY = 256  # MB per shell; WinRM 2.0 has 150 [doc], and programs then die in the middle
+
+
+async def look_at(out: Outside, host: str, *, clustered: bool) -> list[Check]:
+    """Everything about one host. Where the login fails, nothing else is tried."""
+    login, clock = await _login(out, host)
+    if clock is None:
+        return [login]
+    looks: list[Awaitable[Check]] = [
+        _hyper_v(out, host),
+        _quotas(out, host),
+        _code_page(out, host),
+        _channels(out, host),
+        _writers(out, host),
+    ]
+    if clustered:
+        looks.append(_cluster(out, host))
+    return [login, clock, *await asyncio.gather(*looks)]
+
+
+async def _login(out: Outside, host: str) -> tuple[Check, Check | None]:
+    question = Wql(host, "root/cimv2", "Win32_OperatingSystem", ("Caption", "Version", "LocalDateTime"))
+    before = datetime.now(UTC)
+    try:
+        rows = (await out.reach.answer(question, out.settings.limits.per_host_seconds)).rows
+    except TargetError as error:
+        return fail("login", f"{error.kind}: {error.says}", error.do, on=host), None
+    halfway = before + (datetime.now(UTC) - before) / 2
+    row: Mapping[str, Any] = rows[0] if rows else {}
+    system = f"{text(row, 'Caption').strip()} {text(row, 'Version')}".strip() or "no answer to Win32_OperatingSystem"
+    return ok("login", system, on=host), _clock(host, row, halfway)
+
+
+def _clock(host: str, row: Mapping[str, Any], here: datetime) -> Check:
+    try:
+        there = moment(row, "LocalDateTime")
+    except Unreadable as error:
+        return warn("time", f"its clock cannot be read: {error}", on=host)
+    if there is None:
+        return warn("time", "it does not say its time", on=host)
+    seconds = round((there - here).total_seconds())
+    if abs(seconds) >= KERBEROS_SECONDS:
+        return fail("time", f"{seconds:+d} s; Kerberos fails at {KERBEROS_SECONDS} s", "w32tm /resync there.", on=host)
+    if abs(seconds) >= _NOTICEABLE_SECONDS:
+        return warn("time", f"{seconds:+d} s; Kerberos fails at {KERBEROS_SECONDS} s", "w32tm /resync there.", on=host)
+    return ok("time", "within a minute of ours", on=host)
+
+
+async def _hyper_v(out: Outside, host: str) -> Check:
+    """An account without the right sees an empty namespace rather than an error [mem], so rows are counted."""
+    for namespace in HYPER_V:
+        try:
+            rows = await _rows(out, Wql(host, namespace, "Msvm_ComputerSystem", ("Name",)))
+        except Absent:
+            continue
+        except TargetError as error:
+            return fail("hyper-v", f"{namespace}: {error.says}", error.do or _RIGHTS, on=host)
+        if rows:
+            return ok("hyper-v", f"{namespace} answers", on=host)
+        return fail(
+            "hyper-v", f"{namespace} is empty for this account", f"It needs the right to see it. {_RIGHTS}", on=host
+        )
+    return fail("hyper-v", "no Hyper-V namespace", "Is the Hyper-V role installed there?", on=host)
+
+
+async def _cluster(out: Outside, host: str) -> Check:
+    try:
+        rows = await _rows(out, Wql(host, "root/MSCluster", "MSCluster_Cluster", ("Name",)))
+    except TargetError as error:
+        return fail("cluster wmi", error.says, error.do or _RIGHTS, on=host)
+    return ok("cluster wmi", "root/MSCluster answers", on=host) if rows else warn("cluster wmi", "no cluster", on=host)
+
+
+async def _quotas(out: Outside, host: str) -> Check:
+    """WinRM 2.0 allows 5 shells and 150 MB for each [doc]: enough to ask, little for others beside."""
+    try:
+        told = await out.reach.configuration(host, out.settings.limits.per_host_seconds)
+    except TargetError as error:
+        return skip("quotas", f"winrm/config: {error.says}", on=host)
+    winrs, service = told.get("Winrs") or {}, told.get("Service") or {}
+    try:
+        shells, memory = number(winrs, "MaxShellsPerUser"), number(winrs, "MaxMemoryPerShellMB")
+    except Unreadable as error:
+        return warn("quotas", f"winrm/config cannot be read: {error}", on=host)
+    low = [f"MaxShellsPerUser is {shells}"] if shells is not None and shells < FEWEST_SHELLS else []
+    low += [f"MaxMemoryPerShellMB is {memory}"] if memory is not None and memory < LEAST_MEMORY else []
+    if low:
+        return warn("quotas", ", ".join(low), "Raise it with winrm set winrm/config/winrs there.", on=host)
+    if text(service, "AllowUnencrypted").lower() == "true":
+        return warn("quotas", "AllowUnencrypted is on", "Turn it off; the bot never needs it.", on=host)
+    return ok("quotas", f"{shells} shells, {memory} MB each", on=host)
+
+
+async def _code_page(out: Outside, host: str) -> Check:
+    """Programs print in the OEM code page of the host's language."""
+    key = r"SYSTEM\CurrentControlSet\Control\Nls\CodePage"
+    try:
+        page = text((await _rows(out, Registry(host, key, ("OEMCP",))))[0], "OEMCP")
+        codecs.lookup(f"cp{page}")
+    except TargetError as error:
+        return fail("code page", error.says, error.do or _RIGHTS, on=host)
+    except (LookupError, Unreadable):
+        return warn("code page", "its OEM code page is not known here", "Texts of programs may be garbled.", on=host)
+    return ok("code page", f"OEM {page}", on=host)
+
+
+async def _channels(out: Outside, host: str) -> Check:
+    try:
+        rows = await _rows(out, Read(host, "wevtutil enumerate channels"))
+    except TargetError as error:
+        return fail("event channels", error.says, error.do or _RIGHTS, on=host)
+    names = {text(row, "name").lower() for row in rows}
+    if VMMS_LOG.lower() not in names:
+        return warn("event channels", f"no {VMMS_LOG}", "Event 10102 cannot be looked for there.", on=host)
+    return ok("event channels", f"{VMMS_LOG} is there", on=host)
+
+
+async def _writers(out: Outside, host: str) -> Check:
+    try:
+        rows = await _rows(out, Read(host, "vssadmin list writers"))
+    except TargetError as error:
+        return fail("writers", error.says, error.do or _RIGHTS, on=host)
+    if not rows:
+        return warn("writers", "vssadmin lists none", "An empty list is not a healthy one: see KB2009550.", on=host)
+    return ok("writers", "vssadmin lists them", on=host)
+
+
+async def _rows(out: Outside, question: Question) -> Rows:
+    return (await out.reach.answer(question, out.settings.limits.per_host_seconds)).rows
