@@ -15,7 +15,7 @@ from bot.vocabulary.ask import Ask, Unanswered
 from bot.vocabulary.questions import GuestRegistry, GuestWql, Term, Wql
 from bot.vocabulary.rows import Rows, number, numbers, text, texts
 from commands.know.cluster import Node
-from commands.know.identity import guid, same_bios
+from commands.know.identity import guid, identifies, same_bios
 from commands.know.kvp import Told, read_items, told
 
 BACKING_UP = 32776  # OperationalStatus[1] in Microsoft's own listing, in no document [src]
@@ -178,7 +178,7 @@ def is_itself(hosted: HostedGuest, vm_id: str, firmware: str) -> bool | None:
     """Whether the machine that answered is the one that was meant; None where nothing proves it either way."""
     if vm_id:
         return vm_id == hosted.guest.vm_id
-    if firmware and hosted.bios:
+    if identifies(firmware) and identifies(hosted.bios):
         return same_bios(firmware, hosted.bios)
     return None
 

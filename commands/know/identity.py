@@ -18,16 +18,18 @@ def guid(text: str) -> str:
     return found[1].upper() if found else ""
 
 
+def identifies(bios: str) -> bool:
+    """Whether a BIOS GUID identifies a machine at all: all zeros or all ones is firmware that was never given one."""
+    return bool(guid(bios)) and UUID(guid(bios)) not in _NOBODY
+
+
 def same_bios(one: str, other: str) -> bool:
     """Whether two BIOS GUIDs are of one machine, whichever byte order each side prints.
 
     SMBIOS stores the first three groups little-endian since version 2.6; Hyper-V's `BIOSGUID` and the guest's
     `Win32_ComputerSystemProduct.UUID` were seen to disagree about it [mem], so both orders count as the same.
-    A GUID of all zeros or all ones identifies nobody.
     """
-    if not guid(one) or not guid(other):
+    if not identifies(one) or not identifies(other):
         return False
     left, right = UUID(guid(one)), UUID(guid(other))
-    if left in _NOBODY or right in _NOBODY:
-        return False
     return left in (right, UUID(bytes_le=right.bytes))

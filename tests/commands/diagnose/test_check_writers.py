@@ -297,6 +297,7 @@ async def test_an_empty_list_is_not_a_healthy_one(check, make):
 async def test_a_host_without_its_hyper_v_writer(check, make):
     report = await check(make.cluster(hv04={WRITERS: make.writers()[1:]}))
     assert report.title == "prod: Hyper-V writer MISSING on hv04"
+    assert "hv04" not in report.fine[0].targets
 
 
 async def test_a_state_that_nobody_knows_is_odd(check, make):
