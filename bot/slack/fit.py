@@ -37,14 +37,14 @@ def fit_view(view: View) -> View:
     blocks: list[Block] = []
     for block in view["blocks"]:
         blocks += _fit_block(block, 0)[0]
-    most = limits.BLOCKS_IN_VIEW - _RESERVED
-    fitting = {**view, "blocks": blocks}
-    while len(blocks) > most or _too_heavy(fitting):
-        cut = min(most, len(blocks) * 3 // 4)
-        blocks = [*blocks[:cut], _note("There is more than Slack shows here.")]
-        fitting = {**view, "blocks": blocks}
-        most = cut
-    return fitting
+    whole = {**view, "blocks": blocks}
+    if not problems(whole):
+        return whole
+    keep = min(len(blocks), limits.BLOCKS_IN_VIEW - _RESERVED)
+    more = _note("There is more than Slack shows here.")
+    while keep and problems({**view, "blocks": [*blocks[:keep], more]}):
+        keep = keep * 3 // 4
+    return {**view, "blocks": [*blocks[:keep], more]}
 
 
 def weaker(message: Message) -> Message | None:
@@ -186,10 +186,6 @@ def _note(says: str) -> Block:
 
 def _text_fits(text: str) -> str:
     return clip(text, limits.MESSAGE_TEXT) or "hvops"
-
-
-def _too_heavy(view: View) -> bool:
-    return any(problem.pointer in ("", "/blocks") for problem in problems(view))
 
 
 def _said(text: Block) -> str:

@@ -39,6 +39,11 @@ class Answer(Protocol):
         """The sentence of the error, or ""."""
         ...
 
+    @property
+    def shown(self) -> str:
+        """The answer as people read it; "" where `raw` reads well by itself."""
+        ...
+
 
 def looking() -> View:
     """What opens at once, because a trigger lives three seconds."""
@@ -51,7 +56,7 @@ def sorry(says: str) -> View:
 
 
 def evidence_view(title: str, evidence: Sequence[Answer], token: str, page: int = 0) -> View:
-    """One page of the raw answers.
+    """One page of the answers: what failed first, then what programs printed, then rows. The file has them raw.
 
     Args:
         title: of the report.
@@ -59,7 +64,7 @@ def evidence_view(title: str, evidence: Sequence[Answer], token: str, page: int 
         token: of the answer; all that the buttons carry.
         page: from 0; a page that does not exist shows the nearest one.
     """
-    pages = list(_pages(evidence)) or [[]]
+    pages = list(_pages(sorted(evidence, key=_less_telling))) or [[]]
     at = min(max(page, 0), len(pages) - 1)
     shown = [block for one in pages[at] for block in _blocks(one)]
     turn = [button("Back", EVIDENCE_PAGE, token, index=at - 1)] if at else []
@@ -94,17 +99,22 @@ def _pages(evidence: Sequence[Answer]) -> Iterator[list[Answer]]:
         yield page
 
 
+def _less_telling(one: Answer) -> int:
+    return 0 if one.error else 1 if not one.shown else 2
+
+
 def _weight(one: Answer) -> int:
     """What it takes in JSON, where a control or a wide character grows to six bytes or twelve."""
-    return len(json.dumps(one.raw[:_ONE]))
+    return len(json.dumps((one.shown or one.raw)[:_ONE]))
 
 
 def _blocks(one: Answer) -> Iterator[Block]:
     error = f"\n{escape(clip(one.error, 500))}" if one.error else ""
     yield from sections(f"*{escape(clip(one.on, 200))}:* {escape(clip(one.asks, 1_000))}{error}")
-    yield from preformatted(one.raw[:_ONE])
-    if len(one.raw) > _ONE:
-        yield from contexts(f"{len(one.raw) - _ONE:,} more characters: press Send as File.")
+    shown = one.shown or one.raw
+    yield from preformatted(shown[:_ONE])
+    if len(shown) > _ONE:
+        yield from contexts(f"{len(shown) - _ONE:,} more characters: press Send as File.")
 
 
 def _modal(blocks: list[Block]) -> View:

@@ -1,0 +1,77 @@
+"""Connections that die come back; those that do not come back by themselves are built anew."""
+
+import asyncio
+
+import pytest
+
+from bot.slack.listen import make_app
+from bot.slack.socket import Sockets
+from lab.slack.server import SlackStandIn
+
+
+@pytest.fixture
+async def slack():
+    async with SlackStandIn() as made:
+        yield made
+
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - the SDK sets no event that could be waited for
+            await asyncio.sleep(0.01)
+
+
+class Running:
+    """Sockets that run until the test ends."""
+
+    def __init__(self, slack, clock=None):
+        app = make_app(slack.bot_token, slack.base_url)
+        told = {} if clock is None else {"clock": clock}
+        self.sockets = Sockets(app, slack.app_token, slack.base_url, look_every=0.01, patience=30, **told)
+        self.stop = asyncio.Event()
+        self.task = asyncio.create_task(self.sockets.run(self.stop))
+
+    async def end(self):
+        self.stop.set()
+        await self.task
+
+
+async def test_two_connections_open_and_close_cleanly(slack):
+    running = Running(slack)
+    await slack.connected(2)
+    await until(lambda: all(one.heard is not None and one.lost is None for one in running.sockets._open))
+    assert all(one.connected and one.heard is not None for one in await running.sockets.health())
+    assert await running.sockets.sentence() == "2 of 2 connections open"
+    await running.end()
+    await slack.connected(0)
+    assert await running.sockets.health() == ()
+
+
+async def test_a_refresh_is_followed(slack):
+    running = Running(slack)
+    await slack.connected(2)
+    opened = len(slack.calls("apps.connections.open"))
+    await slack.socket.refresh()
+    await until(lambda: len(slack.calls("apps.connections.open")) > opened)
+    await slack.connected(2)
+    await running.end()
+
+
+async def test_a_connection_lost_too_long_is_built_anew(slack):
+    now = [0.0]
+    running = Running(slack, clock=lambda: now[0])
+    await slack.connected(2)
+    stuck = running.sockets._open[0]
+    await until(lambda: stuck.lost is None)
+
+    async def never() -> bool:
+        return False
+
+    stuck.client.is_connected = never
+    await until(lambda: stuck.lost is not None)
+    assert running.sockets._open[0] is stuck
+    now[0] += 31
+    await until(lambda: running.sockets._open[0] is not stuck)
+    await slack.connected(2)
+    assert stuck.client.closed
+    await running.end()
