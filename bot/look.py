@@ -19,7 +19,7 @@ from bot.reach.reach import Answer
 from bot.reach.wql import select
 from bot.vocabulary.ask import K, Unanswered
 from bot.vocabulary.questions import GuestRegistry, GuestWql, Question, Read, Recall, Registry, Wql
-from bot.vocabulary.rows import Rows, Unreadable
+from bot.vocabulary.rows import Rows, Unreadable, as_lines
 
 T = TypeVar("T")
 
@@ -148,7 +148,8 @@ class Look:
         finally:
             self._end(question.on)
         by = question.on if answer.by.casefold() == question.on.casefold() else f"{question.on} via {answer.by}"
-        self.evidence.append(Evidence(by, describe(question), answer.raw))
+        shown = "" if isinstance(question, Read) else as_lines(answer.rows)  # a program's output reads well as it is
+        self.evidence.append(Evidence(by, describe(question), answer.raw, shown=shown))
         return answer
 
     async def _in_time(self, question: Question) -> Answer:

@@ -95,6 +95,21 @@ def moment(row: Row, column: str) -> datetime | None:
     return None if at.year <= 1601 else at  # noqa: PLR2004 - FILETIME's zero
 
 
+def as_lines(rows: Rows) -> str:
+    """The rows as people read them: one a line, `column: cell` in the order of the answer; "(no rows)" for none."""
+    return "\n".join("  ".join(f"{name}: {_shown(cell)}" for name, cell in row.items()) for row in rows) or "(no rows)"
+
+
+def _shown(cell: Cell) -> str:
+    if cell is None:
+        return "–"
+    if isinstance(cell, Mapping):
+        return "{" + ", ".join(f"{name}: {_shown(inner)}" for name, inner in cell.items()) + "}"
+    if isinstance(cell, (tuple, list)):
+        return "[" + ", ".join(_shown(inner) for inner in cell) + "]"
+    return str(cell)
+
+
 def _six_digits(word: str) -> str:
     """Cut the fraction to what datetime can hold: Windows writes up to nine digits."""
     head, dot, tail = word.partition(".")

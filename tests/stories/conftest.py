@@ -1,0 +1,126 @@
+"""Whole incidents in chat language: the practice estate, the practice Slack, and the real bot between them.
+
+    await ops.says("/check-writers prod")
+    answer = await ops.sees("LOOKS STUCK on hv03")
+    await ops.clicks(answer, "Find Full Guests")
+
+Every part speaks its real protocol over loopback; the bot is the one that `hvops run` starts.
+"""
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bot import app, settings
+from bot.ledger import Ledger
+from bot.slack.manifest import manifest
+from lab.estate import PracticeEstate, SlackAccess
+from lab.slack.server import SlackStandIn
+
+
+class Incident:
+    """One story, played."""
+
+    def __init__(self, estate: PracticeEstate, slack: SlackStandIn):
+        self.estate = estate
+        self.slack = slack
+        self.stop = asyncio.Event()
+        self.bot: asyncio.Task | None = None
+        self.engine = None
+        self.newest = ""
+
+    async def starts(self):
+        """Start the bot, and wait until Slack hears it."""
+        self.stop = asyncio.Event()
+        told = settings.load(self.estate.settings_path)
+        self.bot = asyncio.create_task(app.serve(told, self.stop, ready=self._ready))
+        await self.until_connected()
+
+    async def until_connected(self):
+        """Wait until Slack hears the bot on both connections, or the bot's own failure."""
+        async with asyncio.timeout(30):
+            while self.slack.workspace.connections < 2:
+                if self.bot.done():
+                    self.bot.result()
+                await asyncio.sleep(0.02)
+
+    async def ends(self):
+        """Stop the bot."""
+        self.stop.set()
+        await self.bot
+
+    async def says(self, line: str, who: str = "operator", channel: str = "hv-ops"):
+        """Type a line. What is seen afterwards is newer than this."""
+        person = self.slack.person(who)
+        self.newest = max((message.ts for message in self.everything(who)), default="")
+        await person.types(line, channel)
+
+    async def clicks(self, message, button: str, who: str = "operator"):
+        self.newest = max((message.ts for message in self.everything(who)), default="")
+        return await self.slack.person(who).clicks(message, button)
+
+    async def sees(self, text: str, who: str = "operator", channel: str | None = None):
+        """Wait for a message that is newer than the last thing this test did."""
+        return await self.slack.person(who).sees(text, channel, after=self.newest)
+
+    def everything(self, who: str):
+        person = self.slack.person(who)
+        return [*person.ephemerals(), *person.messages("hv-ops"), *person.messages("dm")]
+
+    async def guest_admin(self, label: str):
+        """Do what a guest's administrator can do, by the label of the page's button."""
+        keys = {shown: key for key, shown in self.estate.do(self.estate.world.actions)}
+        await asyncio.to_thread(self.estate.do, lambda: self.estate.world.act(keys[label]))
+
+    async def until(self, about: str, says: str):
+        """Wait until the world's panel says so."""
+        async with asyncio.timeout(60):
+            while says not in dict(await asyncio.to_thread(self.estate.do, self.estate.world.facts)).get(about, ""):
+                await asyncio.sleep(0.02)
+
+    def ledger(self) -> list:
+        """The kinds of the ledger, in order, and the proof that it holds."""
+        directory = self.estate.directory
+        with Ledger(directory / "ledger.db", directory / "ledger.key", directory / "anchors.txt") as ledger:
+            assert ledger.verify().holds
+            return list(ledger.every())
+
+    def _ready(self, engine):
+        self.engine = engine
+
+
+@pytest.fixture
+def play(tmp_path: Path):
+    """Play a story: `async with play("stuck-writer") as ops`."""
+
+    @asynccontextmanager
+    async def playing(story: str, **limits: int):
+        async with AsyncExitStack() as ending:
+            slack = await ending.enter_async_context(SlackStandIn(manifest=app_manifest()))
+            access = SlackAccess(slack.base_url, slack.bot_token, slack.app_token)
+            estate = PracticeEstate(story, tmp_path / story, access)
+            await asyncio.to_thread(estate.__enter__)
+            ending.push_async_callback(asyncio.to_thread, estate.__exit__, None, None, None)
+            if limits:
+                shorten(estate.settings_path, limits)
+            ops = Incident(estate, slack)
+            await ops.starts()
+            ending.push_async_callback(ops.ends)
+            yield ops
+
+    return playing
+
+
+def app_manifest():
+    """The manifest that deploy/slack.yaml is made from: what an administrator would install."""
+    from bot.registry import Registry
+
+    return manifest(Registry.load())
+
+
+def shorten(path: Path, limits: dict[str, int]) -> None:
+    """Give this bot less patience, so that a test of silence is short."""
+    lines = [line for line in path.read_text().split("\n[limits]")[0].splitlines()]
+    path.write_text("\n".join([*lines, "", "[limits]", *(f"{key} = {value}" for key, value in limits.items()), ""]))

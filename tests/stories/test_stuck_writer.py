@@ -1,0 +1,105 @@
+"""A backup is pending and hv03 will not drain: from the alert to the writer that is well again."""
+
+from lab.slack.blocks import placed
+from lab.slack.plain import plain_text
+
+
+def labels(message) -> list[str]:
+    return [one.element["text"]["text"] for one in placed(message.blocks) if one.element.get("type") == "button"]
+
+
+async def test_the_writer_is_named_the_guest_found_freed_and_the_writer_recovers(play):
+    async with play("stuck-writer", per_host_seconds=4, overall_seconds=30) as ops:
+        await ops.says("/check-writers prod")
+        stuck = await ops.sees("Hyper-V writer LOOKS STUCK on hv03")
+        told = plain_text(stuck)
+        for fact in (
+            "6 of 6 nodes answered",
+            "[5] Waiting for completion",
+            "9 of 11",
+            "5960",
+            "test-tfs-01",
+            "10102",
+            "Do not drain, pause or reboot hv03",
+        ):
+            assert fact in told
+        assert told.index("Do now") < told.index("Do not do now") < told.index("1137")
+        assert labels(stuck)[0] == "Find Full Guests"
+        assert stuck in ops.slack.person("operator").ephemerals()
+
+        await ops.clicks(stuck, "Find Full Guests")
+        full = await ops.sees("test-tfs-01 has 0 MB free on C:")
+        told = plain_text(full)
+        for fact in ("52 of 55", "sql-stage-02", "412 MB", "Free 1 GB or more on C:", "crm-03", "login was refused"):
+            assert fact in told
+        assert "sap-old-01" in told
+
+        await ops.guest_admin("Free 2 GB on test-tfs-01 C:")
+        await ops.until("hv03 writer", "[1]")
+        await ops.clicks(stuck, "Look Again")
+        well = await ops.sees("prod: writers well on all 6 nodes")
+        assert "hv03" in plain_text(well)
+
+        kinds = [entry.kind for entry in ops.ledger()]
+        assert kinds.count("asked") == kinds.count("answered") == 3
+        assert kinds.count("clicked") == 2
+        assert kinds.count("shown") == 3
+
+
+async def test_two_samples_two_minutes_apart_make_it_stuck(play, monkeypatch):
+    async with play("stuck-writer") as ops:
+        await ops.says("/check-writers hv03")
+        await ops.sees("LOOKS STUCK on hv03")
+        # The ledger of this bot now holds a sample of a moment ago. Only its age is moved, where it is recalled.
+        recall = ops.engine.ledger.recall
+
+        def earlier(on, what, since):
+            return [{**sample, "at": "2020-01-01T00:00:00.000000Z"} for sample in recall(on, what, since)]
+
+        monkeypatch.setattr(ops.engine.ledger, "recall", earlier)
+        await ops.says("/check-writers hv03")
+        stuck = await ops.sees("Hyper-V writer STUCK on hv03")
+        assert "First seen" in plain_text(stuck)
+
+
+async def test_a_node_that_hangs_is_unknown_and_the_others_are_intact(play):
+    async with play("stuck-writer", per_host_seconds=2, overall_seconds=20) as ops:
+        ops.estate.do(lambda: ops.estate.world.trouble("hv05", "hang", on=True))
+        await ops.says("/check-writers prod")
+        told = plain_text(await ops.sees("LOOKS STUCK on hv03"))
+        assert "5 of 6 nodes answered" in told
+        assert "UNKNOWN hv05" in told
+        assert "no answer in 2 s" in told
+        assert "hv01 hv02 hv04" in told
+
+
+async def test_an_answer_outlives_the_bot_that_gave_it(play):
+    async with play("stuck-writer") as ops:
+        await ops.says("/check-writers hv01")
+        answer = await ops.sees("hv01: writers well")
+        await ops.ends()
+        await ops.starts()
+        await ops.clicks(answer, "Look Again")
+        again = await ops.sees("hv01: writers well")
+        assert again.ts != answer.ts
+        await ops.clicks(answer, "Evidence")
+        view = await ops.slack.person("operator").sees_view("vssadmin list writers")
+        assert "66841cd4-6ded-4f4b-8f17-fd23f8ddc3de" in plain_text(view)
+
+
+async def test_dropped_connections_come_back(play):
+    async with play("stuck-writer") as ops:
+        ops.slack.socket.drop()
+        await ops.until_connected()
+        await ops.says("/check-writers hv01")
+        await ops.sees("hv01: writers well")
+
+
+async def test_a_shared_answer_names_who_shared_it(play):
+    async with play("stuck-writer") as ops:
+        await ops.says("/check-writers hv03")
+        answer = await ops.sees("LOOKS STUCK on hv03")
+        await ops.clicks(answer, "Share")
+        shared = await ops.sees("LOOKS STUCK on hv03", who="viewer", channel="hv-ops")
+        assert shared in ops.slack.person("viewer").messages("hv-ops")
+        assert "Shared by" in plain_text(shared)
