@@ -45,12 +45,13 @@ def begin(world: World) -> None:
 
 
 def _old_troubles(world: World) -> None:
-    """Events that must not be mistaken: an old 10102 of another guest, and an 8194 that only lacks a permission."""
+    """Events that must not be mistaken: an old 10102 of another guest, and 8194 where a permission is missing."""
     earlier = world.now - timedelta(days=9, hours=2)
     world.log(world.node(NODE), events.snapshot_failed(world.guest("crm-02"), earlier))
-    permission = world.node("hv06")
-    refused = events.callback_refused(permission.writer("System Writer"), world.now - timedelta(minutes=95))
-    world.log(permission, refused)
+    hindered = world.node("hv06")
+    for ago in (timedelta(hours=50), timedelta(hours=26), timedelta(minutes=95), timedelta(minutes=80)):
+        refused = events.callback_refused(hindered.writer("System Writer"), world.now - ago)
+        world.log(hindered, refused)
 
 
 def _leftover_snapshot(world: World) -> None:

@@ -13,7 +13,7 @@ from lab.world.views import Scene, View, cluster, event_log, hyper_v, hyper_v_v1
 
 _CIMV2 = system.VIEWS | storage.VIEWS | event_log.VIEWS
 _STORAGE = "root/Microsoft/Windows/Storage"
-_VIEWS: dict[str, dict[str, View]] = {
+VIEWS: dict[str, dict[str, View]] = {
     namespace.casefold(): {name.casefold(): view for name, view in views.items()}
     for namespace, views in (
         ("root/cimv2", _CIMV2),
@@ -86,7 +86,7 @@ class WorldMachine:
             service, hresult, text = _SERVICE_OF[space]
             if self.windows.service(service).state != "Running":
                 raise WmiFailure(hresult, text)
-        view = _VIEWS.get(space, {}).get(cls.casefold())
+        view = VIEWS.get(space, {}).get(cls.casefold())
         return list(view(Scene(self.windows, self._now()))) if view else ()
 
     def invoke(

@@ -20,21 +20,9 @@ _UNKNOWN = {
 }
 
 
-def split(command_line: Sequence[str]) -> list[str]:
-    """Program and arguments, also where all of them came in one string, with surrounding quotes taken away."""
-    words = command_line[0].split(" ") + list(command_line[1:]) if command_line else []
-    joined: list[str] = []
-    for word in words:
-        if joined and joined[-1].count('"') % 2:
-            joined[-1] += f" {word}"
-        elif word:
-            joined.append(word)
-    return [word.replace('"', "") for word in joined]
-
-
 def run(windows: Windows, command_line: Sequence[str], now: datetime) -> Output:
-    """Run a program of that Windows."""
-    words = split(command_line)
+    """Run a program of that Windows; the words of the command line are already parted."""
+    words = list(command_line)
     while words and words[0].casefold() in {"cmd", "cmd.exe", "/c"}:
         words.pop(0)
     program = words[0].rpartition("\\")[2].casefold().removesuffix(".exe") if words else ""

@@ -39,8 +39,9 @@ def run(windows: Windows, arguments: Sequence[str], now: datetime) -> Output:
     utf16 = options.get("uni", options.get("unicode", "")).casefold() == "true"
     if verb in {"el", "enum-logs"}:
         return Output("".join(f"{name}\r\n" for name in sorted(channels(windows))), utf16=utf16)
-    if verb not in {"qe", "query-events", "gli", "get-log-info"} or not names:
-        return Output("", "Too few arguments are specified. The parameter is incorrect.\r\n", BAD_PARAMETER)
+    if verb not in {"qe", "query-events", "gli", "get-log-info"} or len(names) != 1:
+        which = "many" if len(names) > 1 else "few"
+        return Output("", f"Too {which} arguments are specified. The parameter is incorrect.\r\n", BAD_PARAMETER)
     known = {name.casefold(): name for name in channels(windows)}
     if names[0].casefold() not in known:
         message = "The specified channel could not be found. Check channel configuration.\r\n"

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from lab.windows.machine import Instance
 from lab.world import kvp
 from lab.world.classes import instance
-from lab.world.model import MIB
+from lab.world.model import MIB, identity
 from lab.world.views import Scene, View
 from lab.world.views.hyper_v import component, guests_of, operational_status, serial_number, up_time
 
 NAMESPACE = "root/virtualization"
 ENABLED_STATES = {"running": 2, "off": 3, "paused": 32768, "saved": 32769}
 OK, NO_CONTACT = 2, 12
+IDE_CONTROLLER, SCSI_CONTROLLER, DISK_DRIVE, STORAGE_EXTENT = 5, 6, 21, 20
 
 
 def computer_systems(scene: Scene) -> Iterator[Instance]:
@@ -87,7 +88,6 @@ def settings(scene: Scene) -> Iterator[Instance]:
             BIOSGUID=f"{{{guest.bios_guid.upper()}}}",
             BIOSSerialNumber=serial_number(guest),
             CreationTime=guest.created,
-            Notes="",
         )
 
 
@@ -116,7 +116,42 @@ def vss_components(scene: Scene) -> Iterator[Instance]:
         )
 
 
+def resource_allocations(scene: Scene) -> Iterator[Instance]:
+    """Msvm_ResourceAllocationSettingData: controllers, drives and disks; the first disk on IDE, the others on SCSI.
+
+    A disk's parent is its drive, the drive's its controller, each as a WMI path; subtype names with "Microsoft " [doc].
+    """
+    for guest in guests_of(scene):
+        vm = f"Microsoft:{guest.vm_id.upper()}"
+        ide, scsi = f"{vm}\\{identity('ide').upper()}\\0", f"{vm}\\{identity('scsi').upper()}\\0"
+        yield _allocation(scene, ide, "Microsoft Emulated IDE Controller", IDE_CONTROLLER)
+        yield _allocation(scene, scsi, "Microsoft Synthetic SCSI Controller", SCSI_CONTROLLER)
+        for disk in sorted({volume.disk for volume in guest.volumes if volume.kind != "cd"} or {0}):
+            controller = scsi if disk else ide
+            drive, image = f"{controller}\\{disk}\\D", f"{controller}\\{disk}\\L"
+            file = f"{guest.shared_volume.path}\\{guest.name}\\disk{disk}.vhd"
+            yield _allocation(scene, drive, "Microsoft Synthetic Disk Drive", DISK_DRIVE, parent=controller)
+            yield _allocation(scene, image, "Microsoft Virtual Hard Disk", STORAGE_EXTENT, parent=drive, file=file)
+
+
+def _allocation(scene: Scene, key: str, subtype: str, kind: int, *, parent: str = "", file: str = "") -> Instance:
+    doubled = parent.replace("\\", "\\\\")
+    host = scene.windows.name.upper()
+    path = f'\\\\{host}\\root\\virtualization:Msvm_ResourceAllocationSettingData.InstanceID="{doubled}"'
+    return instance(
+        "Msvm_ResourceAllocationSettingData",
+        scene.windows.release,
+        InstanceID=key,
+        ElementName=subtype.removeprefix("Microsoft "),
+        ResourceType=kind,
+        ResourceSubType=subtype,
+        Parent=path if parent else None,
+        Connection=(file,) if file else None,
+    )
+
+
 VIEWS: dict[str, View] = {
+    "Msvm_ResourceAllocationSettingData": resource_allocations,
     "Msvm_ComputerSystem": computer_systems,
     "Msvm_SummaryInformation": summaries,
     "Msvm_VirtualSystemSettingData": settings,

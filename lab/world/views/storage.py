@@ -152,9 +152,12 @@ def _partitions(windows: Windows) -> Iterator[tuple[int, Volume, int]]:
 
 
 def shadow_copies(scene: Scene) -> Iterator[Instance]:
-    """Win32_ShadowCopy: snapshots that a hardware provider mounted on this node."""
+    """Win32_ShadowCopy: snapshots that a hardware provider mounted on this node.
+
+    Its device is the volume of the same name in Win32_Volume [mem].
+    """
     windows = scene.windows
-    for number, shadow in enumerate(windows.shadows, start=1):
+    for shadow in windows.shadows:
         yield instance(
             "Win32_ShadowCopy",
             windows.release,
@@ -162,7 +165,7 @@ def shadow_copies(scene: Scene) -> Iterator[Instance]:
             SetID=f"{{{shadow.set_id.upper()}}}",
             ProviderID=f"{{{identity(HARDWARE_PROVIDER).upper()}}}",
             InstallDate=shadow.created,
-            DeviceObject=f"\\\\?\\GLOBALROOT\\Device\\HarddiskVolume{100 + number}",
+            DeviceObject=device_id(identity("mounted", shadow.id)).rstrip("\\"),
             VolumeName=shadow.volume,
             OriginatingMachine=windows.fqdn,
             ServiceMachine=windows.fqdn,
