@@ -19,7 +19,7 @@ from lab.slack.server import SlackStandIn
 from lab.stage import DEFAULT_STORY, Stage
 from lab.stage_api import StageApi
 
-PORT = 8765
+PORT = 8321
 CONNECTS_WITHIN = 45.0  # seconds; a bot that has not come by then is reported, and awaited all the same
 
 

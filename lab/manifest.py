@@ -46,7 +46,7 @@ def read(text: str) -> dict[str, Any]:
     if text.lstrip().startswith("{"):
         found = json.loads(text)
     else:
-        lines = [(len(line) - len(line.lstrip()), line.strip()) for line in text.splitlines()]
+        lines = [(len(line) - len(line.lstrip(" ")), line.strip(" ")) for line in text.split("\n")]
         found, rest = _block([line for line in lines if line[1] and not line[1].startswith("#")])
         if rest:
             raise ValueError(f"nothing should follow, but {rest[0][1]!r} does")

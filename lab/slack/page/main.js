@@ -64,6 +64,7 @@ function openThread(ts) {
   side.open = "thread";
   draw();
   side.reply.text.focus();
+  side.thread.querySelector(".messages").lastElementChild?.scrollIntoView({ block: "nearest" });
 }
 
 function fold() {

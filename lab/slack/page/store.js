@@ -27,7 +27,9 @@ export class Store {
   async become(person) {
     this.stop();
     Object.assign(this, { as: person, thread: "", state: null });
-    await this.load();
+    while (!this.state && this.as === person) await this.load(); // a load that is overtaken changes nothing
+    if (this.as !== person) return;
+    this.stop();
     const path = `/practice/events?as=${encodeURIComponent(person)}&after=${this.state.version}`;
     this.stop = follow(path, (event) => this.hear(event), (linked) => this.link(linked));
   }

@@ -1,0 +1,82 @@
+"""The tour: a step is over when it has happened, and not before."""
+
+import pytest
+
+from lab.stories import stories
+from lab.tour import Seen, Tour
+
+STUCK = "prod: Hyper-V writer LOOKS STUCK on hv03"
+FULL = "prod: test-tfs-01 has 0 MB free on C:"
+OTHER = "prod: event 8194 PERMISSION on hv06"
+OFFERS = frozenset({"free-2gb", "end-job"})
+
+
+def at(tour: Tour) -> str:
+    return next((step.key for step in tour.steps if step.key not in tour.done), "")
+
+
+def test_the_stuck_writer_step_by_step():
+    tour = Tour("stuck-writer", "verify")
+    before = {"hv03 writer": "[5] retryable error"}
+    after = {"hv03 writer": "[1] no error"}
+    assert not tour.answered
+    for seen, then in (
+        (Seen((), before, OFFERS), "ask"),
+        (Seen((STUCK,), before, OFFERS), "find"),
+        (Seen((STUCK, FULL), before, OFFERS), "free"),
+        (Seen((STUCK, FULL), before, frozenset({"end-job"})), "again"),
+        (Seen((STUCK, FULL), after, frozenset()), "again"),
+        (Seen((STUCK, FULL, OTHER), after, frozenset()), "ledger"),
+    ):
+        tour.look(seen)
+        assert at(tour) == then
+    assert tour.answered
+    assert tour.as_json()["steps"][-1] | {"says": ""} == {
+        "key": "ledger",
+        "title": "Everything asked stands in the ledger.",
+        "says": "",
+        "line": "",
+        "shell": "verify",
+        "done": False,
+    }
+
+
+def test_looking_again_too_early_is_not_yet_recovery():
+    tour = Tour("stuck-writer", "")
+    tour.look(Seen((STUCK, FULL, STUCK), {"hv03 writer": "[1] no error"}, frozenset()))
+    assert at(tour) == "again"
+
+
+def test_what_has_happened_once_stays_done():
+    tour = Tour("stuck-writer", "")
+    tour.look(Seen((STUCK,), {}, OFFERS))
+    tour.look(Seen((), {}, OFFERS))
+    assert at(tour) == "find"
+
+
+def test_steps_and_the_whole_tour_can_be_skipped():
+    tour = Tour("healthy", "")
+    tour.change("next")
+    assert at(tour) == "silent"
+    tour.change("skip")
+    assert tour.as_json()["skipped"]
+    tour.change("resume")
+    assert not tour.as_json()["skipped"]
+    with pytest.raises(KeyError):
+        tour.change("explode")
+
+
+def test_a_silent_host_is_seen_by_the_word_unknown():
+    tour = Tour("healthy", "")
+    tour.look(Seen(("prod: writers well on all 6 nodes",), {}, frozenset()))
+    assert at(tour) == "silent"
+    tour.look(Seen(("prod: writers well on 5 of 6 nodes, hv05 unknown",), {}, frozenset(), unknown=True))
+    assert at(tour) == "ledger"
+
+
+def test_every_story_has_a_tour_that_ends_at_the_ledger():
+    for story in stories():
+        steps = Tour(story, "verify").steps
+        assert len(steps) > 1
+        assert steps[-1].shell == "verify"
+        assert len({step.key for step in steps}) == len(steps)
