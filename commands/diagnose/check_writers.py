@@ -17,10 +17,22 @@ from commands.know.wording import clock, count, listed, shown
 from commands.know.writer_facts import Facts, find_facts
 from commands.know.writer_silence import silences
 from commands.know.writer_state import Verdict
-from commands.know.writer_words import node_findings
+from commands.know.writer_words import RECOVERED, node_findings
 
 ALONE = 8  # findings of one kind that stand alone; the rest share one
-_ORDER = ("STUCK", "NO WRITERS", "MISSING", "LOOKS STUCK", "FAILED", "ERROR", "ODD", "LOCKED", "PERMISSION", "BUSY")
+_ORDER = (
+    "STUCK",
+    "NO WRITERS",
+    "MISSING",
+    "LOOKS STUCK",
+    "FAILED",
+    "ERROR",
+    "ODD",
+    "LOCKED",
+    "PERMISSION",
+    "BUSY",
+    RECOVERED,
+)
 _SUBJECT = {"LOCKED": "guests", "PERMISSION": "event 8194", "NO WRITERS": "", "MISSING": "Hyper-V writer"}
 _ROOM_HELPS = ("STUCK", "LOOKS STUCK", "FAILED")
 
@@ -68,21 +80,32 @@ def _rank(word: str) -> int:
 
 
 def _title(args: Args, facts: Facts, every: Sequence[tuple[JudgedNode, Finding]], silent: Sequence[Unanswered]) -> str:
-    """The worst verdict, by name."""
+    """Who recovered since the last answer, then the worst verdict, by name."""
+    recovered = [pair for pair in every if pair[1].word == RECOVERED]
+    others = [pair for pair in every if pair[1].word != RECOVERED]
+    verdicts = [_recovered(recovered)] if recovered else []
+    return f"{args.target}: {'; '.join([*verdicts, _verdict(facts, others, silent)])}"[:150]
+
+
+def _verdict(facts: Facts, every: Sequence[tuple[JudgedNode, Finding]], silent: Sequence[Unanswered]) -> str:
     if every and every[0][1].severity is not Severity.NOTE:
-        return f"{args.target}: {_worst(every)}"[:150]
+        return _worst(every)
     unknown = _unknown_nodes(facts, silent)
     if facts.unfound and not facts.nodes:
-        return f"{args.target}: its nodes are not known"
+        return "its nodes are not known"
     if len(unknown) == len(facts.nodes):
-        return f"{args.target}: no node said how its writers are"
+        return "no node said how its writers are"
     well = len(facts.nodes) - len(unknown)
     busy = ", a backup runs" if every else ""
     if unknown:
-        return f"{args.target}: writers well on {well} of {len(facts.nodes)} nodes{busy}, {listed(unknown, 3)} unknown"[
-            :150
-        ]
-    return f"{args.target}: writers well on {'all ' if well > 1 else ''}{count(well, 'node')}{busy}"
+        return f"writers well on {well} of {len(facts.nodes)} nodes{busy}, {listed(unknown, 3)} unknown"
+    return f"writers well on {'all ' if well > 1 else ''}{count(well, 'node')}{busy}"
+
+
+def _recovered(every: Sequence[tuple[JudgedNode, Finding]]) -> str:
+    hyper_v = all(one.writer.is_hyper_v for node, _ in every for one in node.has(Verdict.STABLE) if one.was)
+    names = list(dict.fromkeys(node.name for node, _ in every))
+    return f"{'Hyper-V writer' if hyper_v else 'writers'} {RECOVERED} on {listed(names, 3)}"
 
 
 def _worst(every: Sequence[tuple[JudgedNode, Finding]]) -> str:

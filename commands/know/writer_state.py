@@ -61,11 +61,13 @@ class JudgedWriter:
 
     Attributes:
         seen: when earlier answers saw the same instance waiting with no backup, oldest first, without a break.
+        was: how the newest earlier answer saw it, where that was not well and it is now.
     """
 
     writer: Writer
     verdict: Verdict
     seen: tuple[datetime, ...] = ()
+    was: Seen | None = None
 
 
 def read_samples(rows: Rows) -> tuple[Seen, ...]:
@@ -116,8 +118,17 @@ def judge_writer(
         return JudgedWriter(writer, Verdict.EXPECTED if expected else Verdict.FAILED)
     if writer.state != State.STABLE:
         return JudgedWriter(writer, Verdict.ODD)
-    told = {Error.NONE: Verdict.STABLE, Error.UNREAD: Verdict.UNREAD}
-    return JudgedWriter(writer, told.get(writer.error, Verdict.ERROR))
+    if writer.error is Error.NONE:
+        return JudgedWriter(writer, Verdict.STABLE, was=_was_unwell(writer, samples))
+    return JudgedWriter(writer, Verdict.UNREAD if writer.error is Error.UNREAD else Verdict.ERROR)
+
+
+def _was_unwell(writer: Writer, samples: Sequence[Seen]) -> Seen | None:
+    """How the newest answer saw it, where that was a failure, or waiting for nobody."""
+    newest = max(
+        (seen for seen in samples if seen.writer_id == writer.writer_id), key=lambda seen: seen.at, default=None
+    )
+    return newest if newest and newest.state != State.STABLE and newest.backup != "yes" else None
 
 
 def _judge_waiting(writer: Writer, backup: Backup, samples: Sequence[Seen], now: datetime) -> JudgedWriter:

@@ -13,7 +13,7 @@ from commands.know.rules import service_of
 from commands.know.vss import ADVICE, HYPER_V, Error
 from commands.know.wording import clock, count, listed, sentences
 from commands.know.writer_evidence import locked_line, log_line, suspect_line
-from commands.know.writer_state import APART, JudgedWriter, Verdict
+from commands.know.writer_state import APART, JudgedWriter, Seen, Verdict
 
 Line = tuple[str, str]
 
@@ -26,6 +26,7 @@ SEVERITY = {
     Verdict.BUSY: Severity.NOTE,
     Verdict.EXPECTED: Severity.NOTE,
 }
+RECOVERED = "RECOVERED"
 _WAITS = (Verdict.STUCK, Verdict.LOOKS_STUCK)
 _UNRELIABLE = (
     "Windows keeps a writer's last state: outside of a backup it can be an old one, even of a job that worked."
@@ -46,6 +47,9 @@ def node_findings(node: JudgedNode, now: datetime) -> Iterator[Finding]:
         yield _locked(node)
     if node.callback and node.callback.cause is Cause.PERMISSION:
         yield _permission(node, now)
+    for one in node.has(Verdict.STABLE):
+        if one.was is not None:
+            yield _recovered(node, one, one.was, now)
 
 
 def _finding(node: JudgedNode, verdict: Verdict, found: tuple[JudgedWriter, ...], now: datetime) -> Finding:
@@ -232,3 +236,13 @@ def _permission(node: JudgedNode, now: datetime) -> Finding:
     )
     what = f"Event 8194, access denied, {count(error.times, 'time')}, last {clock(error.newest, now)}.{named}"
     return Finding(Severity.WARNING, Cause.PERMISSION.value, node.name, what, lines)
+
+
+def _recovered(node: JudgedNode, one: JudgedWriter, was: Seen, now: datetime) -> Finding:
+    """A writer that an earlier answer saw stuck or failed, and that is well now."""
+    error = f" · {was.error}" if was.error else ""
+    lines = [("Because", f"At {clock(was.at, now)} it was [{was.state}]{error}.")]
+    if one.writer.is_hyper_v:
+        locks = f"No guest of {node.name} is locked any more." if node.locks.none else ""
+        lines.append(("Next", sentences((locks, "Resume the backup job if it still waits."))))
+    return Finding(Severity.NOTE, RECOVERED, node.name, f"{one.writer.name}: {one.writer.says}.", tuple(lines))

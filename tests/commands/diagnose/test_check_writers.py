@@ -309,6 +309,7 @@ async def test_a_state_that_nobody_knows_is_odd(check, make):
 async def test_locks_with_stable_writers_are_said(check, make):
     report = await check(make.cluster(2))
     assert report.title == "prod: guests LOCKED on hv03"
+    assert "hv03" not in report.fine[0].targets
     assert line(report, "Locked") == ["2 of 11: victims: test-tfs-01, vm-301"]
     assert report.summary == "prod: guests LOCKED on hv03, 2 of 11 guests locked; 5 stable"
 
@@ -490,3 +491,34 @@ async def test_it_only_names_commands_that_exist(check, make, waiting):
         "/verify-kb-drift",
     }
     assert "Reset" not in str(report)
+
+
+async def test_a_writer_that_was_stuck_and_is_well_has_recovered(check, make):
+    report = await check(make.cluster(hv03={"recall writer": [seen()]}))
+    assert report.title == "prod: Hyper-V writer RECOVERED on hv03; writers well on all 6 nodes"
+    (finding,) = report.findings
+    assert (finding.severity, finding.word, finding.target) == (Severity.NOTE, "RECOVERED", "hv03")
+    assert line(report, "Because") == ["At 22:39 UTC it was [5] · Retryable error."]
+    assert line(report, "Next") == ["No guest of hv03 is locked any more. Resume the backup job if it still waits."]
+    assert "hv03" in report.fine[0].targets
+    assert not report.has_findings
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        [seen(backup="yes")],  # it waited for a backup that ran: nothing to recover from
+        [seen(), seen("2026-11-22T22:40:00+00:00", state=1, error="No error")],  # an answer has said so already
+        [seen(writer_id="another")],
+    ],
+)
+async def test_what_was_not_stuck_just_now_has_not_recovered(check, make, earlier):
+    report = await check(make.cluster(hv03={"recall writer": earlier}))
+    assert report.title == "prod: writers well on all 6 nodes"
+    assert report.findings == ()
+
+
+async def test_who_recovered_stands_before_what_is_still_wrong(check, make, waiting):
+    report = await check(make.cluster(hv03={"recall writer": [seen()]}, hv04={WRITERS: waiting}))
+    assert report.title == "prod: Hyper-V writer RECOVERED on hv03; Hyper-V writer LOOKS STUCK on hv04"
+    assert [finding.word for finding in report.findings] == ["LOOKS STUCK", "RECOVERED"]
