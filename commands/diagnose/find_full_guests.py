@@ -160,9 +160,10 @@ def _fine(args: Args, facts: Facts, judged: Sequence[Judged]) -> tuple[Fine, ...
 
 
 def _notes(facts: Facts, answered: int, unknown: int, judged: Sequence[Judged]) -> tuple[str, ...]:
-    running = [one for one in facts.guests if one.guest.power is Power.RUNNING]
+    by_name = sorted(facts.guests, key=lambda one: one.guest.name.casefold())
+    running = [one for one in by_name if one.guest.power is Power.RUNNING]
     others = {system: [one.guest.name for one in running if one.told.system is system] for system in _NOT_WINDOWS}
-    rest = [one for one in facts.guests if one.guest.power is not Power.RUNNING]
+    rest = [one for one in by_name if one.guest.power is not Power.RUNNING]
     idle = {power: [one.guest.name for one in rest if one.guest.power is power] for power in Power}
     skipped = {word.value: names for word, names in (*others.items(), *idle.items()) if names}
     total, silent = len(facts.guests) + len(facts.unseen), unknown + len(facts.unseen)

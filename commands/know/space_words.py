@@ -37,9 +37,9 @@ class Judged:
         return f"{self.guest} {self.volume.name} {size(self.volume.free)}{share}"
 
     @property
-    def worst_first(self) -> tuple[int, int, str]:
-        """Sorts the worst to the front."""
-        return (self.room, self.volume.free, self.guest.casefold())
+    def worst_first(self) -> tuple[int, bool, int, str]:
+        """Sorts the worst to the front; a reserved partition is small by nature, so it comes behind its like."""
+        return (self.room, self.volume.reserved, self.volume.free, self.guest.casefold())
 
 
 def full_findings(judged: Sequence[Judged], named: Iterable[Suspect], least: int, now: datetime) -> list[Finding]:
