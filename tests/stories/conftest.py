@@ -80,6 +80,12 @@ class Incident:
             while says not in dict(await asyncio.to_thread(self.estate.do, self.estate.world.facts)).get(about, ""):
                 await asyncio.sleep(0.02)
 
+    async def recorded(self, kind: str, times: int):
+        """Wait until the ledger has that many entries of a kind: what was shown is written after it is seen."""
+        async with asyncio.timeout(20):
+            while sum(entry.kind == kind for entry in self.ledger()) < times:
+                await asyncio.sleep(0.02)
+
     def ledger(self) -> list:
         """The kinds of the ledger, in order, and the proof that it holds."""
         directory = self.estate.directory

@@ -37,9 +37,12 @@ async def test_the_writer_is_named_the_guest_found_freed_and_the_writer_recovers
         await ops.guest_admin("Free 2 GB on test-tfs-01 C:")
         await ops.until("hv03 writer", "[1]")
         await ops.clicks(stuck, "Look Again")
-        well = await ops.sees("prod: writers well on all 6 nodes")
-        assert "hv03" in plain_text(well)
+        well = plain_text(await ops.sees("prod: Hyper-V writer RECOVERED on hv03"))
+        assert "it was [5]" in well
+        assert "No guest of hv03 is locked any more" in well
+        assert "hv03" in well[well.index("STABLE") :]
 
+        await ops.recorded("shown", 3)
         kinds = [entry.kind for entry in ops.ledger()]
         assert kinds.count("asked") == kinds.count("answered") == 3
         assert kinds.count("clicked") == 2
