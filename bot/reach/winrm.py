@@ -12,34 +12,24 @@ pywinrm logs in and encrypts; what it lacks is added here. Facts about it (0.5.0
 
 from __future__ import annotations
 
-import socket
-import ssl
 import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from winrm.exceptions import WinRMTransportError
 from winrm.protocol import Protocol
 from winrm.transport import Transport
 
-from bot.errors import OutOfBounds
-from bot.reach.foreign import Late, Stale, TooLong
+from bot.reach.foreign import Late
 from bot.reach.tickets import ticket_for
 from bot.reach.ways import Way
+from bot.reach.wire import BOUND, Adapter
 from bot.reach.wsman import Message, Unintelligible, body_of
 
-LONGEST_REPLY = 8 * 2**20  # bytes; we ask for 150 KB at most
-_BOUND = ("ntlm", "kerberos")  # logins that belong to one TCP connection
 _LONGEST_OPERATION = 60.0  # seconds: MaxTimeoutms of WinRM [doc]
 
 Tap = Callable[[str, str, str], None]  # host, request, reply: everything that goes over the wire, in clear
@@ -80,7 +70,7 @@ class Connection:
         self.idle_since = time.monotonic()
         self.transcript: list[bytes] = []
         self._tap = tap
-        self._adapter = _Adapter(way)
+        self._adapter = Adapter(way)
         self.protocol = _Protocol(way, self._adapter, self.exchange)
 
     def ask(self, message: Message, deadline: Deadline) -> tuple[bytes, str]:
@@ -158,7 +148,7 @@ def _raise_fault(reply: _Reply) -> None:
 class _Protocol(Protocol):
     """pywinrm's Protocol over our transport. Its shell methods send through `exchange` like all else."""
 
-    def __init__(self, way: Way, adapter: _Adapter, exchange: Callable[[str], bytes]) -> None:
+    def __init__(self, way: Way, adapter: Adapter, exchange: Callable[[str], bytes]) -> None:
         login = way.credentials
         super().__init__(endpoint=way.url, transport=login.transport, **_login(way))
         self.transport = _Transport(
@@ -180,7 +170,7 @@ class _Protocol(Protocol):
 
 def _login(way: Way) -> dict[str, Any]:
     login = way.credentials
-    sealed = login.transport in _BOUND and not way.is_tls
+    sealed = login.transport in BOUND and not way.is_tls
     return {
         "username": ticket_for(login) if login.transport == "kerberos" else login.username,
         "password": login.password,
@@ -194,7 +184,7 @@ def _login(way: Way) -> dict[str, Any]:
 class _Transport(Transport):
     """pywinrm's Transport with our adapter under its session, in place before the very first byte."""
 
-    def __init__(self, adapter: _Adapter, **login: Any) -> None:
+    def __init__(self, adapter: Adapter, **login: Any) -> None:
         super().__init__(**login)
         self._adapter = adapter
 
@@ -224,117 +214,3 @@ class _Transport(Transport):
         session.adapters.clear()
         session.mount("http", self._adapter)
         return session
-
-
-class _Adapter(HTTPAdapter):
-    """One host, one TCP connection, one deadline."""
-
-    def __init__(self, way: Way) -> None:
-        super().__init__(max_retries=0)
-        self.until = 0.0
-        self.is_established = False
-        self._is_bound = way.credentials.transport in _BOUND
-        self._live: HTTPConnection | None = None
-        self._pool = _pool(way, self)
-
-    def opening(self, connection: HTTPConnection) -> None:
-        """A TCP connection is about to be opened. Raises Stale when the login belongs to the one before."""
-        if self.is_established and self._is_bound:
-            raise Stale("the connection was closed, and the login with it")
-        self._live = connection
-
-    def get_connection_with_tls_context(self, *_args: Any, **_named: Any) -> HTTPConnectionPool:
-        """The one pool there is."""
-        return self._pool
-
-    def cert_verify(self, *_args: Any, **_named: Any) -> None:
-        """The TLS context verifies already."""
-
-    def send(self, request: requests.PreparedRequest, *args: Any, **named: Any) -> requests.Response:
-        """Every leg of a login comes through here as well, and shares the one deadline."""
-        del args
-        left = self.until - time.monotonic()
-        if left <= 0:
-            raise Late
-        named["timeout"] = left
-        response = super().send(request, **named)
-        if int(response.headers.get("Content-Length") or 0) > LONGEST_REPLY:
-            raise TooLong
-        if self.is_established:  # the login handlers look at the open socket of the first replies
-            _read(response)
-        return response
-
-    def abort(self) -> None:
-        """Shut the socket down under the thread that waits on it."""
-        self.until = 0.0
-        live = self._live.sock if self._live is not None else None
-        if live is not None:
-            with suppress(OSError):
-                live.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """Close the socket, also one that an unfinished reply has taken out of its pool."""
-        self._pool.close()
-        if self._live is not None:
-            self._live.close()
-        super().close()
-
-
-def _read(response: requests.Response) -> None:
-    """Read the body, but not for ever: a reply without a length could go on."""
-    body = response.raw.read(LONGEST_REPLY + 1, decode_content=True)
-    if len(body) > LONGEST_REPLY:
-        raise TooLong
-    response._content = body  # noqa: SLF001 - what `Response.content` would have set
-    response._content_consumed = True  # type: ignore[attr-defined] # noqa: SLF001
-
-
-class _PlainConnection(HTTPConnection):
-    """Tells its adapter before it opens."""
-
-    def __init__(self, *args: Any, adapter: _Adapter, **named: Any) -> None:
-        super().__init__(*args, **named)
-        self._adapter = adapter
-
-    def _new_conn(self) -> socket.socket:
-        self._adapter.opening(self)
-        return super()._new_conn()
-
-
-class _TlsConnection(HTTPSConnection):
-    """Tells its adapter before it opens."""
-
-    def __init__(self, *args: Any, adapter: _Adapter, **named: Any) -> None:
-        super().__init__(*args, **named)
-        self._adapter = adapter
-
-    def _new_conn(self) -> socket.socket:
-        self._adapter.opening(self)
-        return super()._new_conn()
-
-
-def _pool(way: Way, adapter: _Adapter) -> HTTPConnectionPool:
-    address = urlsplit(way.url)
-    host = address.hostname or ""
-    pool: HTTPConnectionPool
-    if way.is_tls:
-        login = way.credentials
-        try:
-            context = tls_context(login.ca_file, login.certificate, login.key)
-        except OSError as error:
-            raise OutOfBounds(way.name, f"the certificates in the settings cannot be used ({error!s:.80}).") from None
-        pool = HTTPSConnectionPool(host, address.port or 443, maxsize=1, ssl_context=context)
-        pool.ConnectionCls = partial(_TlsConnection, adapter=adapter)  # type: ignore[assignment]
-    else:
-        pool = HTTPConnectionPool(host, address.port or 80, maxsize=1)
-        pool.ConnectionCls = partial(_PlainConnection, adapter=adapter)  # type: ignore[assignment]
-    return pool
-
-
-@lru_cache(maxsize=64)
-def tls_context(ca_file: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
-    """One context for all hosts of a login: reading the authorities costs more than a whole question."""
-    context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-    if certificate and key:
-        context.load_cert_chain(certificate, key)
-    return context

@@ -8,15 +8,16 @@ documentation, [inf] inferred.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from xml.etree.ElementTree import Element, ParseError
 from xml.sax.saxutils import escape
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from bot.reach.instances import WMI, XSI, local, row_of
 from bot.vocabulary.questions import Fields, Value
 from bot.vocabulary.rows import Cell
 
@@ -26,18 +27,13 @@ ENUMERATION = "http://schemas.xmlsoap.org/ws/2004/09/enumeration"
 TRANSFER = "http://schemas.xmlsoap.org/ws/2004/09/transfer"
 WSMAN = "http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd"
 MICROSOFT = "http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd"
-WMI = "http://schemas.microsoft.com/wbem/wsman/1/wmi"
 WQL = "http://schemas.microsoft.com/wbem/wsman/1/WQL"
-XSI = "http://www.w3.org/2001/XMLSchema-instance"
 ANONYMOUS = f"{ADDRESSING}/role/anonymous"
 
 MAX_ENVELOPE = 153_600  # bytes; what WinRM 2.0 allows at most, newer hosts more [doc] quotas; larger answers are paged
 MAX_ELEMENTS = 32_000  # rows per page; the envelope is full long before
 
-_NIL = f"{{{XSI}}}nil"
-_TYPE = f"{{{XSI}}}type"
 _PROPERTY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_TIMES = frozenset({"Datetime", "Interval", "Date", "Time"})
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # no XML 1.0 text may hold these
 
 _ENVELOPE = (
@@ -173,11 +169,11 @@ def read_page(reply: bytes | str, message_id: str = "") -> Page:
         Unintelligible: it is no such reply.
     """
     answer = body_of(reply, message_id)
-    if _local(answer.tag) not in ("EnumerateResponse", "PullResponse"):
-        raise Unintelligible(f"the reply is a {_local(answer.tag)} where rows were due")
+    if local(answer.tag) not in ("EnumerateResponse", "PullResponse"):
+        raise Unintelligible(f"the reply is a {local(answer.tag)} where rows were due")
     context, ended, rows = "", False, []
     for part in answer:
-        name = _local(part.tag)
+        name = local(part.tag)
         if name == "EnumerationContext":
             context = (part.text or "").strip()
         elif name == "EndOfSequence":
@@ -209,7 +205,7 @@ def body_of(reply: bytes | str, message_id: str = "", *, may_be_empty: bool = Fa
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise Unintelligible(_not_soap(reply, error), _beginning(reply)) from None
     if root.tag != f"{{{SOAP}}}Envelope":
-        raise Unintelligible(f"the reply is a <{_local(root.tag)}> document, not a SOAP message", _beginning(reply))
+        raise Unintelligible(f"the reply is a <{local(root.tag)}> document, not a SOAP message", _beginning(reply))
     relates = root.findtext(f"{{{SOAP}}}Header/{{{ADDRESSING}}}RelatesTo")
     if message_id and relates and relates.strip().casefold() != f"uuid:{message_id}".casefold():
         raise Unintelligible("the reply answers another request than the one that was sent")
@@ -220,49 +216,6 @@ def body_of(reply: bytes | str, message_id: str = "", *, may_be_empty: bool = Fa
     if answer.tag == f"{{{SOAP}}}Fault":
         raise Faulted(_fault(answer))
     return answer
-
-
-def row_of(instance: Element) -> dict[str, Cell]:
-    """The properties of one instance or XmlFragment: text, tuple where repeated, None for nil, a nested row."""
-    row: dict[str, Cell] = {}
-    repeated: set[str] = set()
-    for element in instance:
-        name, cell = _local(element.tag), _cell(element)
-        if name not in row:
-            row[name] = cell
-        elif name in repeated:
-            row[name] = (*row[name], cell)
-        else:
-            row[name] = (row[name], cell)
-            repeated.add(name)
-    return row
-
-
-def _cell(element: Element) -> Cell:
-    if element.get(_NIL) in ("true", "1"):
-        return None
-    if len(element) == 0:
-        return element.text or ""
-    first = _local(element[0].tag)
-    if len(element) == 1 and first in _TIMES and not len(element[0]):
-        return (element[0].text or "").strip()
-    if first in ("Address", "ReferenceParameters", "EndpointReference"):
-        return _reference(element)
-    row = row_of(element)
-    kind = element.get(_TYPE, "").rpartition(":")[2].removesuffix("_Type")
-    return {"__CLASS": kind, **row} if kind else row
-
-
-def _reference(element: Element) -> dict[str, Cell]:
-    """A REF: class, namespace and keys. Windows writes it without the EndpointReference around it [cap]."""
-    uri = next((part.text or "" for part in element.iter() if _local(part.tag) == "ResourceURI"), "").strip()
-    path = uri.removeprefix(f"{WMI}/")
-    namespace, _, cls = path.rpartition("/")
-    keys: dict[str, Cell] = {"__CLASS": cls, "__NAMESPACE": namespace}
-    for part in element.iter():
-        if _local(part.tag) == "Selector":
-            keys[part.get("Name", "")] = _reference(part) if len(part) else part.text or ""
-    return keys
 
 
 def _items(items: Element) -> Iterator[Element]:
@@ -276,7 +229,7 @@ def _fault(fault: Element) -> Fault:
     subcode = fault.findtext(f"{{{SOAP}}}Code/{{{SOAP}}}Subcode/{{{SOAP}}}Value", "")
     code, hresult, said = None, None, fault.findtext(f"{{{SOAP}}}Reason/{{{SOAP}}}Text", "")
     for part in fault.iter():
-        name, text = _local(part.tag), (part.text or "").strip()
+        name, text = local(part.tag), (part.text or "").strip()
         if name == "WSManFault" and code is None:
             code = _number(part.get("Code", ""))
         elif name == "error_Code" and code is None:
@@ -326,10 +279,6 @@ def _text(text: str) -> str:
     return escape(sendable(text)).replace("\r", "&#13;")
 
 
-def _local(tag: Any) -> str:
-    return str(tag).rpartition("}")[2]
-
-
 def _beginning(reply: bytes | str) -> str:
     text = reply if isinstance(reply, str) else reply[:400].decode("utf-8", "replace")
     return " ".join(text[:200].split())
@@ -344,12 +293,3 @@ def _not_soap(reply: bytes | str, error: Exception) -> str:
     if isinstance(error, DefusedXmlException):
         return "the reply carries a document type, which no SOAP message may"
     return "the reply is not whole XML: cut off, or something else than WinRM answers there"
-
-
-def keys_of(row: Mapping[str, Cell]) -> Fields:
-    """The keys of a nested REF row, as selectors for `get` and `invoke`."""
-    return tuple(sorted((name, cell) for name, cell in row.items() if not name.startswith("__") and _is_value(cell)))
-
-
-def _is_value(cell: Cell) -> bool:
-    return isinstance(cell, (str, int)) or cell is None

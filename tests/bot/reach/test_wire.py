@@ -12,7 +12,7 @@ from bot.errors import BadReply, LoginRefused, TargetError, TimedOut, Unreachabl
 from bot.estate import Estate
 from bot.reach.reach import Reach
 from bot.reach.ways import Credentials, Ways
-from bot.reach.winrm import tls_context
+from bot.reach.wire import tls_context
 from bot.vocabulary.questions import Wql
 from lab.windows import BackgroundServer, CertificateAuthority
 from lab.windows.machine import Access

@@ -1,0 +1,78 @@
+"""One WMI instance as XML -> a row: text, a tuple where an element is repeated, None for nil, a nested row.
+
+Windows writes a typed instance for `SELECT *`, Get and methods, and an XmlFragment without any names of types for a
+list of columns [cap].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from bot.vocabulary.questions import Fields
+from bot.vocabulary.rows import Cell
+
+WMI = "http://schemas.microsoft.com/wbem/wsman/1/wmi"
+XSI = "http://www.w3.org/2001/XMLSchema-instance"
+
+_NIL = f"{{{XSI}}}nil"
+_TYPE = f"{{{XSI}}}type"
+_TIMES = frozenset({"Datetime", "Interval", "Date", "Time"})
+
+
+def row_of(instance: Element) -> dict[str, Cell]:
+    """The properties of one instance or XmlFragment: text, tuple where repeated, None for nil, a nested row."""
+    row: dict[str, Cell] = {}
+    repeated: set[str] = set()
+    for element in instance:
+        name, cell = local(element.tag), _cell(element)
+        if name not in row:
+            row[name] = cell
+        elif name in repeated:
+            row[name] = (*row[name], cell)
+        else:
+            row[name] = (row[name], cell)
+            repeated.add(name)
+    return row
+
+
+def _cell(element: Element) -> Cell:
+    if element.get(_NIL) in ("true", "1"):
+        return None
+    if len(element) == 0:
+        return element.text or ""
+    first = local(element[0].tag)
+    if len(element) == 1 and first in _TIMES and not len(element[0]):
+        return (element[0].text or "").strip()
+    if first in ("Address", "ReferenceParameters", "EndpointReference"):
+        return _reference(element)
+    row = row_of(element)
+    kind = element.get(_TYPE, "").rpartition(":")[2].removesuffix("_Type")
+    return {"__CLASS": kind, **row} if kind else row
+
+
+def _reference(element: Element) -> dict[str, Cell]:
+    """A REF: class, namespace and keys. Windows writes it without the EndpointReference around it [cap]."""
+    uri = next((part.text or "" for part in element.iter() if local(part.tag) == "ResourceURI"), "").strip()
+    path = uri.removeprefix(f"{WMI}/")
+    namespace, _, cls = path.rpartition("/")
+    keys: dict[str, Cell] = {"__CLASS": cls, "__NAMESPACE": namespace}
+    for part in element.iter():
+        if local(part.tag) == "Selector":
+            keys[part.get("Name", "")] = _reference(part) if len(part) else part.text or ""
+    return keys
+
+
+def keys_of(row: Mapping[str, Cell]) -> Fields:
+    """The keys of a nested REF row, as selectors for `get` and `invoke`."""
+    return tuple(sorted((name, cell) for name, cell in row.items() if not name.startswith("__") and _is_value(cell)))
+
+
+def _is_value(cell: Cell) -> bool:
+    return isinstance(cell, (str, int)) or cell is None
+
+
+def local(tag: Any) -> str:
+    """The name of an element without its namespace."""
+    return str(tag).rpartition("}")[2]
