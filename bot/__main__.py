@@ -88,6 +88,19 @@ def doctor(
     raise typer.Exit(examine(settings, as_json=as_json))
 
 
+@app.command(context_settings={"ignore_unknown_options": True})
+def record(
+    words: Annotated[list[str], typer.Argument(metavar="LINE", help='Such as "/check-writers hv01".')],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the capture.")],
+    settings: SettingsFile = None,
+) -> None:
+    """Ask one line and keep what the hosts said, anonymised, as a file that tests can replay."""
+    from bot.settings import load
+    from bot.terminal.record import record as capture
+
+    raise typer.Exit(capture(load(settings), " ".join(words), output))
+
+
 @app.command()
 def manifest() -> None:
     """Print the manifest of the Slack app, made from the commands there are."""

@@ -1,0 +1,140 @@
+"""Replace what names somebody's estate by names that say nothing, the same each time: for `hvops record`.
+
+Names of machines, domains and accounts, GUIDs, addresses, hardware addresses, SIDs and serial numbers. The order of
+names is kept, and a GUID whose first half is written in the other byte order stays recognisable as the same machine
+(BIOS GUIDs come in both [doc]). Identifiers that are the same on every Windows stay as they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping
+from uuid import UUID
+
+# What stands behind these is the same on every Windows: the class id of a VSS writer, in the line after the writer's
+# name in any language [cap], and the id of an event provider.
+_COMMON_AFTER = re.compile(r"(?:['\"»”’]\s*\r?\n[^\r\n{]*\{|\bGuid=['\"]\{?)$")
+_BEFORE = 80  # characters that `_COMMON_AFTER` looks at
+COMMON = frozenset(
+    {
+        "66841cd4-6ded-4f4b-8f17-fd23f8ddc3de",  # Microsoft Hyper-V VSS Writer [doc]
+        "c12a7328-f81f-11d2-ba4b-00a0c93ec93b",  # EFI system partition [doc] UEFI specification
+        "e3c9e316-0b5c-4db8-817d-f92df00215ae",  # Microsoft reserved partition [doc]
+        "ebd0a0a2-b9e5-4433-87c0-68b6b72699c7",  # basic data partition [doc]
+        "de94bba4-06d1-4d40-a16a-bfd50179d6ac",  # Windows recovery partition [doc]
+        "00000000-0000-0000-0000-000000000000",
+        "ffffffff-ffff-ffff-ffff-ffffffffffff",
+    }
+)
+
+_GUID = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Za-z])")
+_IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
+_IPV6 = re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{1,4}:{1,2}){2,7}[0-9A-Fa-f]{0,4}(?:%\d+)?(?![\w:])")
+_HARDWARE = re.compile(r"(?<![0-9A-Fa-f])(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f])")
+_BARE_HARDWARE = re.compile(r"(?<![0-9A-Fa-f])00155D[0-9A-Fa-f]{6}(?![0-9A-Fa-f])")  # Hyper-V's own prefix [doc]
+_SID = re.compile(r"S-1-5-21-\d+-\d+-\d+")
+_SHORT = 4  # a name this short is only replaced where it stands alone
+_SPARE_NETS = ("192.0.2.", "198.51.100.", "203.0.113.")  # RFC 5737: for documentation
+
+
+class Anonymiser:
+    """Replaces names. Immutable but for the tables of what was met, so one object serves one capture."""
+
+    def __init__(self, names: Mapping[str, str], common: Iterable[str] = ()) -> None:
+        """Take the tables.
+
+        Args:
+            names: name -> replacement; upper and lower case make no difference, longer names go first.
+            common: GUIDs that stay, beside those that are known here.
+        """
+        self._common = COMMON | {guid.lower() for guid in common}
+        self._names = {name.lower(): new for name, new in names.items() if name}
+        ordered = sorted(self._names, key=lambda name: (-len(name), name))
+        self._pattern = re.compile("|".join(map(_spelled, ordered)), re.IGNORECASE) if ordered else None
+        self._addresses: dict[str, str] = {}
+        self._hardware: dict[str, str] = {}
+
+    def text(self, text: str) -> str:
+        """The text with everything replaced."""
+        text = _GUID.sub(self._guid, text)
+        text = _SID.sub("S-1-5-21-1-2-3", text)
+        text = _HARDWARE.sub(lambda found: self._mac(found[0]), text)
+        text = _BARE_HARDWARE.sub(lambda found: self._mac(found[0]), text)
+        text = _IPV4.sub(lambda found: self._ipv4(found[0]), text)
+        text = _IPV6.sub(lambda found: self._ipv6(found[0]), text)
+        if self._pattern is not None:
+            text = self._pattern.sub(lambda found: self._names[found[0].lower()], text)
+        return text
+
+    def _guid(self, found: re.Match[str]) -> str:
+        word = found[0]
+        if word.lower() in self._common:
+            return word
+        new = str(other_guid(UUID(word)))
+        return new.upper() if word.upper() == word else new
+
+    def _mac(self, word: str) -> str:
+        bare = re.sub("[:-]", "", word).upper()
+        new = self._hardware.setdefault(bare, f"00155D{len(self._hardware) + 1:06X}")
+        if len(word) == len(bare):
+            return new
+        return word[2].join(new[at : at + 2] for at in range(0, len(new), 2))
+
+    def _ipv4(self, word: str) -> str:
+        try:
+            address = ipaddress.IPv4Address(word)
+        except ValueError:
+            return word
+        if address.is_loopback or address.is_unspecified or word.startswith("255."):
+            return word
+        return self._addresses.setdefault(word, _spare(len(self._addresses)))
+
+    def _ipv6(self, word: str) -> str:
+        try:
+            address = ipaddress.IPv6Address(word.partition("%")[0])
+        except ValueError:
+            return word  # a time, or a hardware address
+        if address.is_loopback or address.is_unspecified:
+            return word
+        return self._addresses.setdefault(word.lower(), f"2001:db8::{len(self._addresses) + 1:x}")
+
+
+def common_in(text: str) -> set[str]:
+    """The GUIDs in a text that are the same on every Windows, as far as their place shows it."""
+    return {
+        found[0].lower()
+        for found in _GUID.finditer(text)
+        if _COMMON_AFTER.search(text, max(0, found.start() - _BEFORE), found.start())
+    }
+
+
+def other_guid(guid: UUID) -> UUID:
+    """Another GUID, always the same for the same one; of the two byte orders of one, the two byte orders of it."""
+    swapped = UUID(bytes_le=guid.bytes)
+    first = min(guid, swapped)
+    made = UUID(bytes=hashlib.sha256(b"hvops" + first.bytes).digest()[:16])
+    return made if guid == first else UUID(bytes_le=made.bytes)
+
+
+def numbered(names: Iterable[str], pattern: str) -> dict[str, str]:
+    """Names -> "host01", "host02" … in the order in which people sort them."""
+    ordered = sorted({name.lower() for name in names if name})
+    return {name: pattern.format(number) for number, name in enumerate(ordered, 1)}
+
+
+def occurs(name: str, text: str) -> bool:
+    """Whether a name would be replaced in that text."""
+    return re.search(_spelled(name), text, re.IGNORECASE) is not None
+
+
+def _spelled(name: str) -> str:
+    """A short name must stand alone; a long one goes wherever it occurs, as in a path."""
+    escaped = re.escape(name)
+    return rf"(?<![A-Za-z0-9]){escaped}(?![A-Za-z0-9])" if len(name) <= _SHORT else escaped
+
+
+def _spare(number: int) -> str:
+    net, host = divmod(number, 254)
+    return f"{_SPARE_NETS[net]}{host + 1}" if net < len(_SPARE_NETS) else f"100.64.{net % 256}.{host + 1}"
