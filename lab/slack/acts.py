@@ -10,15 +10,15 @@ from lab.slack.core import Call, Core
 from lab.slack.delivery import (
     closing,
     command_payload,
-    event_payload,
     message_action,
     submission,
     view_action,
 )
+from lab.slack.events import Events
 from lab.slack.grants import Hook
 from lab.slack.hooks import speak
 from lab.slack.methods.views import checked
-from lab.slack.model import BOT_USER, JSON, SLACKBOT, TEAM, Member, Message, Refusal, View
+from lab.slack.model import BOT_USER, JSON, SLACKBOT, Member, Message, Refusal, View
 from lab.slack.socket import SocketMode
 from lab.slack.typed import as_sent, escaped, split_command
 from lab.slack.wire import view_json
@@ -48,9 +48,10 @@ class Done:
 class Acts:
     """Every act, for any member."""
 
-    def __init__(self, core: Core, socket: SocketMode) -> None:
+    def __init__(self, core: Core, socket: SocketMode, events: Events) -> None:
         self.core = core
         self.socket = socket
+        self.events = events
 
     async def types(self, who: Member, channel_id: str, text: str, thread_ts: str | None = None) -> Done:
         """A line in a channel."""
@@ -120,12 +121,9 @@ class Acts:
 
     def opens_home(self, who: Member) -> Done:
         """The app's Home tab comes up."""
-        event: JSON = {"type": "app_home_opened", "user": who.id, "tab": "home", "event_ts": self._now()}
-        event["channel"] = self.core.workspace.direct(who.id, BOT_USER).id
+        about: JSON = {"channel": self.core.workspace.direct(who.id, BOT_USER).id}
         home = self.core.workspace.homes.get(who.id)
-        if home:
-            event["view"] = view_json(home)
-        self._tell("app_home_opened", event)
+        self.events.home_opened(who.id, {**about, "view": view_json(home)} if home else about)
         return Done(ok=True)
 
     async def _command(self, who: Member, channel_id: str, line: str) -> Done:
@@ -153,23 +151,7 @@ class Acts:
         workspace = self.core.workspace
         sent = as_sent(workspace, text)
         message = workspace.post(Message(channel_id, workspace.next_ts(), who.id, sent, thread_ts=thread_ts))
-        channel = workspace.channels[channel_id]
-        event: JSON = {"user": who.id, "text": sent, "ts": message.ts, "event_ts": message.ts, "team": TEAM}
-        event |= {"channel": channel_id, "client_msg_id": f"practice-{message.ts}"}
-        if thread_ts:
-            event["thread_ts"] = thread_ts
-        if BOT_USER in channel.members:
-            if channel.kind == "dm":
-                self._tell("message.im", {"type": "message", "channel_type": "im", **event})
-            else:
-                self._tell("message.channels", {"type": "message", "channel_type": "channel", **event})
-        if f"<@{BOT_USER}>" in sent and channel.kind == "channel":
-            self._tell("app_mention", {"type": "app_mention", **event})
         return Done(ok=True, ts=message.ts)
-
-    def _tell(self, subscription: str, event: JSON) -> None:
-        if subscription in self.core.workspace.manifest.events:
-            self.socket.tell(event_payload(self.core, event))
 
     def _respond_to_submit(self, who: Member, view: View, answer: JSON) -> Done:
         workspace = self.core.workspace
@@ -214,9 +196,6 @@ class Acts:
             self.core.workspace.touched(where)
         else:
             self.core.workspace.changed(where)
-
-    def _now(self) -> str:
-        return f"{self.core.clock.now():.6f}"
 
 
 def unfilled(view: View) -> dict[str, str]:

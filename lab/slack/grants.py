@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from lab.slack.clock import Clock
 from lab.slack.model import Refusal
@@ -16,6 +17,7 @@ TRIGGER_SECONDS = 3.0
 HOOK_SECONDS = 30 * 60.0
 HOOK_USES = 5
 TICKET_SECONDS = 30.0
+FORGOTTEN_SECONDS = 2 * 60 * 60.0
 
 
 @dataclass
@@ -49,6 +51,9 @@ class Hook:
     uses: int = 0
 
 
+Dated = TypeVar("Dated", Trigger, Hook)
+
+
 @dataclass
 class Upload:
     """A file that was announced and perhaps already sent."""
@@ -71,6 +76,7 @@ class Grants:
 
     def trigger(self, user: str, from_view: str | None = None) -> str:
         """A new trigger id for what this person just did."""
+        self._forget()
         identity = f"{secrets.randbelow(10**13)}.{secrets.randbelow(10**12)}.{secrets.token_hex(16)}"
         self.triggers[identity] = Trigger(user, self.clock.now(), from_view=from_view)
         return identity
@@ -113,6 +119,12 @@ class Grants:
         hook.uses += 1
         return hook
 
+    def _forget(self) -> None:
+        """Drop what nobody can use any more, long after Slack itself would say why."""
+        limit = self.clock.now() - FORGOTTEN_SECONDS
+        _drop_before(self.triggers, limit)
+        _drop_before(self.hooks, limit)
+
     def ticket(self) -> str:
         """A ticket for one Socket Mode connection."""
         token = secrets.token_urlsafe(16)
@@ -123,3 +135,11 @@ class Grants:
         """Use a ticket up; False when it is unknown, used or stale."""
         issued = self.tickets.pop(token, None)
         return issued is not None and self.clock.now() - issued <= TICKET_SECONDS
+
+
+def _drop_before(handed_out: dict[str, Dated], limit: float) -> None:
+    # In order of age, so that the first young one ends the search.
+    for identity, grant in list(handed_out.items()):
+        if grant.at >= limit:
+            return
+        del handed_out[identity]

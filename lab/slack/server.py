@@ -11,6 +11,7 @@ from lab.slack import api, hooks
 from lab.slack.acts import Acts
 from lab.slack.clock import Clock
 from lab.slack.core import Called, Core, Faults
+from lab.slack.events import Events
 from lab.slack.grants import Grants
 from lab.slack.guard import guard
 from lab.slack.model import JSON, Message
@@ -60,7 +61,7 @@ class SlackStandIn:
         clock = self.workspace.clock
         self.core = Core(self.workspace, Grants(clock), Rates(clock, strict=rates == "strict"), Faults())
         self.socket = SocketMode(self.core)
-        self.acts = Acts(self.core, self.socket)
+        self.acts = Acts(self.core, self.socket, Events(self.core, self.socket))
         self.application = web.Application(middlewares=[guard], client_max_size=LARGEST_BODY)
         self._practice = Practice(self.acts, self.socket)
         self._port = port

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -38,10 +38,16 @@ class Event:
 
 
 class Stream:
-    """A numbered log of events with any number of followers."""
+    """A numbered log of events with any number of followers.
+
+    Attributes:
+        version: number of the latest event.
+        listeners: called with every event while it happens.
+    """
 
     def __init__(self) -> None:
         self.version = 0
+        self.listeners: list[Callable[[Event], None]] = []
         self._log: deque[Event] = deque(maxlen=KEPT)
         self._followers: set[asyncio.Queue[Event]] = set()
 
@@ -52,6 +58,8 @@ class Stream:
         self._log.append(event)
         for queue in self._followers:
             queue.put_nowait(event)
+        for listener in self.listeners:
+            listener(event)
         return event
 
     def since(self, version: int) -> list[Event] | None:

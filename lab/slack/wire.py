@@ -14,6 +14,8 @@ def message_json(workspace: Workspace, message: Message) -> JSON:
         name = workspace.members[BOT_USER].name
         answer |= {"bot_id": BOT, "app_id": APP}
         answer["bot_profile"] = {"id": BOT, "app_id": APP, "name": name, "team_id": TEAM, "deleted": False}
+    elif workspace.members[message.user].is_bot:
+        answer |= {"bot_id": f"B{message.user[1:]}", "subtype": "bot_message"}
     optional: JSON = {
         "blocks": message.blocks,
         "attachments": message.attachments,

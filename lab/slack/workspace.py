@@ -7,6 +7,7 @@ changes goes through `stream`, where a page and a waiting test see it.
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from dataclasses import dataclass, field
 
 from lab.slack.clock import Clock, WallClock
@@ -45,6 +46,7 @@ class Workspace:
     stream: Stream = field(default_factory=Stream)
     connections: int = 0
     _last_ts: int = 0
+    _replies: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def install(self, manifest: JSON) -> None:
         """Install the app: its commands, scopes and events.
@@ -119,6 +121,8 @@ class Workspace:
     def post(self, message: Message) -> Message:
         """A new message, or a new ephemeral."""
         self.messages.setdefault(message.channel, []).append(message)
+        if message.thread_ts and message.only_for is None:
+            self._replies[message.channel, message.thread_ts] += 1
         self._tell("message", message)
         if message.thread_ts and message.only_for is None:
             parent = self.find(message.channel, message.thread_ts)
@@ -139,19 +143,17 @@ class Workspace:
     def delete(self, message: Message) -> None:
         """Take a message away."""
         self.messages[message.channel].remove(message)
+        if message.thread_ts and message.only_for is None:
+            self._replies[message.channel, message.thread_ts] -= 1
         self.stream.emit("message_deleted", seen_by=self._readers(message), channel=message.channel, ts=message.ts)
 
     def find(self, channel: str, ts: str) -> Message | None:
         """The message or ephemeral with that time stamp."""
-        return next((message for message in self.messages.get(channel, []) if message.ts == ts), None)
+        return next((message for message in reversed(self.messages.get(channel, [])) if message.ts == ts), None)
 
     def replies(self, message: Message) -> int:
         """How many answers a message has in its thread."""
-        return sum(
-            1
-            for other in self.messages[message.channel]
-            if other.thread_ts == message.ts and other.ts != message.ts and other.only_for is None
-        )
+        return self._replies[message.channel, message.ts]
 
     def visible(self, member: str, channel: str) -> list[Message]:
         """What a member sees in a channel, oldest first."""

@@ -23,7 +23,9 @@ def post_message(call: Call) -> JSON:
     call.core.rates.count_post(channel.id)
     text, blocks = _content(call, LONGEST_TEXT)
     parent = call.text("thread_ts") or None
-    message = Message(channel.id, call.workspace.next_ts(), BOT_USER, text, blocks, thread_ts=_thread(call, parent))
+    message = Message(
+        channel.id, call.workspace.next_ts(), BOT_USER, text, blocks, thread_ts=_thread(call, channel, parent)
+    )
     message.attachments = call.arguments.get("attachments") or []
     message.metadata = call.arguments.get("metadata")
     call.workspace.post(message)
@@ -120,11 +122,11 @@ def _content(call: Call, longest: int) -> tuple[str, list[JSON]]:
     return text or NO_FALLBACK, numbered(blocks)
 
 
-def _thread(call: Call, parent: str | None) -> str | None:
+def _thread(call: Call, channel: Channel, parent: str | None) -> str | None:
     # An answer to an answer stands in the same thread; Slack takes a thread_ts that no message has.
     if parent is None:
         return None
-    found = call.workspace.find(call.text("channel"), parent)
+    found = call.workspace.find(channel.id, parent)
     if flag(call.arguments, "reply_broadcast") and found is None:
         raise Refusal("cannot_reply_to_message")
     return found.thread_ts or parent if found else parent

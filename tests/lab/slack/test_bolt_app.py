@@ -8,6 +8,7 @@ import re
 import pytest
 
 from lab.slack.person import NotSeen
+from lab.slack.server import SlackStandIn
 
 
 async def test_a_command_is_acknowledged_with_an_answer_and_answered_again(slack, connect, kit):
@@ -253,6 +254,24 @@ async def test_a_direct_message_is_an_event_too_and_a_channel_message_only_with_
     await slack.socket.until_sent(1)
     await slack.socket.settled()
     assert heard == [("im", "hello bot")]
+
+
+async def test_other_apps_are_heard_with_a_bot_id_and_ephemerals_are_not(connect, kit):
+    events = {"event_subscriptions": {"bot_events": ["message.channels", "app_mention"]}}
+    async with SlackStandIn(manifest={**kit.manifest, "settings": events}) as slack:
+        app = await connect(slack)
+        heard = []
+
+        @app.event("message")
+        async def message(event):
+            heard.append((event["text"], event.get("bot_id")))
+
+        slack.alert("Backup: job 48211 pending")
+        await slack.person("operator").types("/nonsense")
+        await slack.person("operator").types("I see")
+        await slack.socket.settled()
+        assert heard == [("Backup: job 48211 pending", "B1BACKUP"), ("I see", None)]
+        await slack.socket.close()
 
 
 async def test_a_file_is_uploaded_to_a_person(slack, connect, client):

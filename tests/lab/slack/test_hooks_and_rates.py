@@ -66,6 +66,15 @@ async def test_a_url_that_was_never_given_out(slack):
     assert answer.status_code == 404
 
 
+async def test_what_nobody_can_use_is_forgotten(still_slack, clock):
+    grants = still_slack.core.grants
+    hook(still_slack)
+    grants.trigger("U0OPERATOR")
+    await clock.advance(3 * 60 * 60)
+    latest = grants.trigger("U0OPERATOR")
+    assert (list(grants.triggers), grants.hooks) == ([latest], {})
+
+
 async def test_posting_faster_than_one_a_second(still_slack, clock):
     client = AsyncWebClient(still_slack.bot_token, base_url=still_slack.base_url)
     for number in range(5):
