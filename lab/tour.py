@@ -55,6 +55,11 @@ def _never(seen: Seen) -> bool:
     return False
 
 
+def _is_over(header: str) -> bool:
+    """Whether a verdict on writers says nothing of what was wrong, nor of the backup that tries again."""
+    return bool(header) and not re.search("STUCK|BUSY|a backup runs", header)
+
+
 SPACE = r"\bfree\b|\bfull\b"  # in the headers of /find-full-guests, and in no other
 
 ASK = Step(
@@ -82,9 +87,7 @@ AGAIN = Step(
     "again",
     "Look again.",
     "The backup tries again within seconds. Press Look Again in the first answer, or type the line.",
-    lambda seen: (
-        seen.facts.get("hv03 writer", "").startswith("[1]") and "STUCK" not in (seen.last_but(SPACE) or "STUCK")
-    ),
+    lambda seen: _is_over(seen.last_but(SPACE)) and seen.facts.get("hv03 writer", "").startswith("[1]"),
     "/check-writers prod",
 )
 PATCHES = Step(

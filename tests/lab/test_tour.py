@@ -41,9 +41,10 @@ def test_the_stuck_writer_step_by_step():
     }
 
 
-def test_looking_again_too_early_is_not_yet_recovery():
+@pytest.mark.parametrize("early", [STUCK, "prod: writers well on all 6 nodes, a backup runs", "prod: BUSY on hv03"])
+def test_looking_again_too_early_is_not_yet_recovery(early):
     tour = Tour("stuck-writer", "")
-    tour.look(Seen((STUCK, FULL, STUCK), {"hv03 writer": "[1] no error"}, frozenset()))
+    tour.look(Seen((STUCK, FULL, early), {"hv03 writer": "[1] no error"}, frozenset()))
     assert at(tour) == "again"
 
 

@@ -2,12 +2,13 @@
 
 import { drawChannels, drawNotice, drawPeople } from "./around.js";
 import { Composer } from "./composer.js";
-import { fill, make } from "./dom.js";
 import { drawMessages } from "./messages.js";
+import { Scroll } from "./scroll.js";
+import { Side } from "./side.js";
 import { Store } from "./store.js";
 import { drawTour } from "./tour.js";
 import { drawHome, Windows } from "./windows.js";
-import { drawWorld, StoryMenu, TroubleMenu } from "./world.js";
+import { StoryMenu, TroubleMenu } from "./world.js";
 
 const LOOK_EVERY = 1500; // ms between two looks at the practice world: a restart of the bot is seen while it happens
 const at = (id) => document.getElementById(id);
@@ -24,62 +25,42 @@ const store = new Store(() => {
 const windows = new Windows(at("windows"), store);
 const troubles = new TroubleMenu(at("trouble-button"), at("trouble"), store);
 const stories = new StoryMenu(at("story"), at("story-says"), store, restarted);
-const commands = () => store.state?.commands ?? [];
-const composer = new Composer(at("composer"), { id: "composer", send: say, commands });
-const FOLLOW = 60_000; // ms after a person asked something, within which the answer is brought into view
-let followUntil = 0;
-const side = { open: "", worldSeen: false, thread: null, reply: null, world: make("section.world") };
+const scroll = new Scroll(at("scroll"), at("messages"), at("newer"));
+const side = new Side({ parent: at("side"), columns: at("columns"), button: at("world-button") }, store);
+const composer = new Composer(at("composer"), { id: "composer", send: say, commands: () => store.state?.commands ?? [] });
 
 /** Send a line to where the person looks. */
-function say(line) {
-  followUntil = Date.now() + FOLLOW;
-  return store.act({ act: "types", channel: store.channel, text: line, thread_ts: null });
-}
-
-function reply(line) {
-  return store.act({ act: "types", channel: store.channel, text: line, thread_ts: store.thread });
+function say(text) {
+  scroll.follow();
+  return store.act({ act: "types", channel: store.channel, text, thread_ts: null });
 }
 
 async function become(person) {
-  side.open = side.open === "thread" ? "" : side.open;
+  side.leaveThread();
   await store.become(person);
-  remember();
-  if (store.channel !== "home") composer.text.focus();
+  arrive();
 }
 
 /** Look at a channel, the conversation with the bot ("dm"), or the bot's Home tab ("home"). */
 async function go(channel) {
-  if (channel === "dm") channel = (await store.act({ act: "opens_dm" })).channel ?? store.channel;
-  Object.assign(store, { channel, thread: "" });
-  if (side.open === "thread") side.open = "";
+  side.leaveThread();
+  if (channel === "dm") store.channel = (await store.act({ act: "opens_dm" })).channel ?? store.channel;
+  else store.channel = channel;
   if (channel === "home") await store.act({ act: "opens_home" });
   await store.load();
-  remember();
-  toEnd();
-  if (channel !== "home") composer.text.focus();
+  scroll.toEnd();
+  arrive();
 }
 
-function openThread(ts) {
-  store.thread = ts;
-  side.open = "thread";
-  draw();
-  side.reply.text.focus();
-  side.thread.querySelector(".messages").lastElementChild?.scrollIntoView({ block: "nearest" });
-}
-
-function fold() {
-  side.open = "";
-  store.thread = "";
-  draw();
-}
-
-function remember() {
+/** The address remembers who looks at what; whoever arrives in a conversation can type. */
+function arrive() {
   history.replaceState(null, "", `#${store.as}/${store.channel}`);
+  if (store.channel !== "home") composer.text.focus();
 }
 
 async function restarted(answer) {
   if (!answer.ok) return;
-  Object.assign(side, { open: "", worldSeen: false });
+  side.restart();
   store.channel = "";
   await become(store.as);
   prefill();
@@ -102,7 +83,7 @@ function draw() {
   at("estate").textContent = store.world?.estate ?? "";
   if (!store.state) return;
   drawPlace();
-  drawSide();
+  side.draw();
   windows.draw();
 }
 
@@ -119,93 +100,29 @@ function drawPlace() {
     return;
   }
   composer.show(`Message ${name}`);
-  const near = nearEnd() || Date.now() < followUntil;
-  const last = at("messages").lastElementChild;
-  const changed = drawMessages(at("messages"), store.messages(store.channel), store, openThread);
-  if (changed && near) toEnd();
-  else if (at("messages").lastElementChild !== last) at("newer").hidden = nearEnd();
-  mark(channel);
+  const messages = store.messages(store.channel);
+  scroll.around(() => drawMessages(at("messages"), messages, store, (ts) => side.openThread(ts)));
+  mark(channel, messages.at(-1));
 }
 
-/** Whoever asks by a button wants to see the answer; whoever scrolls wants to read what is there. */
-function followTheAnswer() {
-  at("messages").addEventListener("click", (event) => {
-    if (event.target.closest(".block button")) followUntil = Date.now() + FOLLOW;
-  });
-  for (const kind of ["wheel", "touchmove"]) at("scroll").addEventListener(kind, () => (followUntil = 0), { passive: true });
-  at("scroll").addEventListener("scroll", () => (at("newer").hidden ||= nearEnd()), { passive: true });
-  at("newer").addEventListener("click", toEnd);
-}
-
-function nearEnd() {
-  const box = at("scroll");
-  return box.scrollHeight - box.scrollTop - box.clientHeight < 120;
-}
-
-/** The newest message in view: its end, or its beginning where it is longer than the window. */
-function toEnd() {
-  requestAnimationFrame(() => {
-    const box = at("scroll");
-    const last = at("messages").lastElementChild;
-    if (last && last.offsetHeight > box.clientHeight) box.scrollTop = last.offsetTop - 8;
-    else box.scrollTop = box.scrollHeight;
-  });
-}
-
-function mark(channel) {
-  const last = store.messages(store.channel).at(-1);
+/** What is shown is read. */
+function mark(channel, last) {
   if (!channel?.unread || !last || document.hidden) return;
   channel.unread = 0;
   store.act({ act: "marks", channel: channel.id, ts: last.ts });
 }
 
-function drawSide() {
-  const answered = store.world?.tour?.answered;
-  if (answered && !side.worldSeen) {
-    side.worldSeen = true;
-    side.open ||= matchMedia("(min-width: 64rem)").matches ? "world" : "";
-  }
-  at("world-button").setAttribute("aria-expanded", String(side.open === "world"));
-  at("side").hidden = !side.open;
-  at("columns").dataset.side = side.open;
-  if (side.open === "world") {
-    if (!side.world.isConnected) fill(at("side"), side.world);
-    drawWorld(side.world, store, fold);
-  } else if (side.open === "thread") drawThread();
-}
-
-function drawThread() {
-  if (!side.thread) makeThread();
-  if (!side.thread.isConnected) fill(at("side"), side.thread);
-  side.reply.show("Reply in the thread");
-  drawMessages(side.thread.querySelector(".messages"), store.replies(store.channel, store.thread), store, null);
-}
-
-function makeThread() {
-  const shut = make("button.x", { type: "button", "aria-label": "Close the thread", onclick: fold }, "×");
-  const list = make(".scroll", { tabindex: "0", role: "log", "aria-label": "Thread" }, make(".messages"));
-  const box = make(".reply");
-  side.thread = make("section.thread", {}, make("header", {}, make("h2", {}, "Thread"), shut), list, box);
-  side.reply = new Composer(box, { id: "reply", send: reply, commands: () => [] });
-}
-
 async function lookAround() {
-  if (!document.hidden) await store.look().catch(() => {});
+  if (!document.hidden) await store.look().catch(() => {}); // the event stream says when the server is gone
   setTimeout(lookAround, LOOK_EVERY);
 }
 
-at("world-button").addEventListener("click", () => {
-  side.open = side.open === "world" ? "" : "world";
-  draw();
-});
-
 async function start() {
-  followTheAnswer();
   const [person, channel] = location.hash.slice(1).split("/");
   await store.look().catch(() => {});
   store.channel = channel ?? "";
   await store.become(person || "operator").catch(() => store.become("operator"));
-  toEnd();
+  scroll.toEnd();
   prefill();
   composer.text.focus();
   setTimeout(lookAround, LOOK_EVERY);
