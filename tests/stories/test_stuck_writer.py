@@ -9,7 +9,7 @@ def labels(message) -> list[str]:
 
 
 async def test_the_writer_is_named_the_guest_found_freed_and_the_writer_recovers(play):
-    async with play("stuck-writer", per_host_seconds=4, overall_seconds=30) as ops:
+    async with play("stuck-writer", per_host_seconds=3, overall_seconds=30) as ops:
         await ops.says("/check-writers prod")
         stuck = await ops.sees("Hyper-V writer LOOKS STUCK on hv03")
         told = plain_text(stuck)
