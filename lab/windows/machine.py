@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,4 +156,13 @@ class Machine(Protocol):
 
     def run(self, command_line: Sequence[str]) -> Output:
         """Run an executable. An unknown one prints what cmd.exe prints and exits with 9009 (shell) or 1."""
+        ...
+
+
+@runtime_checkable
+class Aged(Protocol):
+    """What a machine may have beside: knowledge of how old its Windows is."""
+
+    def absent(self, cls: str) -> frozenset[str]:
+        """The documented properties that the class does not yet have here, cased as its definition has them."""
         ...

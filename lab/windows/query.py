@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lab.windows import instances, schema, wql
 from lab.windows.faults import WBEM_INVALID_CLASS, WBEM_INVALID_NAMESPACE, WBEM_INVALID_QUERY
-from lab.windows.machine import Instance, Machine, Reference, WmiFailure
+from lab.windows.machine import Aged, Instance, Machine, Reference, WmiFailure
 from lab.windows.schema import ClassDefinition
 from lab.windows.wql_values import compile_condition
 
@@ -59,7 +59,9 @@ def class_of(machine: Machine, namespace: str, cls: str) -> ClassDefinition:
         definition = schema.find("root/cimv2", cls)
     if definition is None:
         raise WmiFailure(WBEM_INVALID_CLASS, "")
-    return definition
+    # A machine may be older than some properties: naming one of them is an invalid query there.
+    absent = machine.absent(definition.name) if isinstance(machine, Aged) else frozenset()
+    return definition.without(absent) if absent else definition
 
 
 def rows_of(machine: Machine, namespace: str, definition: ClassDefinition) -> Iterator[Row]:

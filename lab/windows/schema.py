@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -120,6 +120,10 @@ class ClassDefinition:
     def association(self) -> bool:
         """Whether it ties instances together: it has at least two references."""
         return sum(each.kind == "ref" for each in self.properties.values()) > 1
+
+    def without(self, names: frozenset[str]) -> ClassDefinition:
+        """The class before it had these properties."""
+        return replace(self, properties={key: each for key, each in self.properties.items() if each.name not in names})
 
     def is_a(self, cls: str) -> bool:
         """Whether this is the class or is derived from it."""
