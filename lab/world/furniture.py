@@ -6,10 +6,11 @@ Writer ids and names: Microsoft's page of in-box writers and published output of
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from random import Random
 
 from lab.world.model import GIB, MIB, Service, SharedVolume, Update, Volume, Writer, identity
-from lab.world.releases import Release
+from lab.world.releases import RELEASES, Release
 
 _SVCHOST = "C:\\Windows\\system32\\svchost.exe -k"
 _NETWORK = "NT AUTHORITY\\NetworkService"
@@ -91,11 +92,16 @@ def writers(owner: str, *, release: Release, node: bool, sql: bool = False) -> l
 
 def updates(release: Release) -> list[Update]:
     """The release's updates; the newest came on its patch day, the others some days before each other."""
-    newest, last = _PATCHED[release.key], len(release.updates) - 1
-    return [
-        Update(kb, newest - timedelta(days=3 * (last - number)), "Update" if number % 3 == 0 else "Security Update")
-        for number, kb in enumerate(release.updates)
-    ]
+    return list(_listed(release.key))
+
+
+@cache
+def _listed(key: str) -> tuple[Update, ...]:
+    kbs, newest = RELEASES[key].updates, _PATCHED[key]
+    return tuple(
+        Update(kb, newest - timedelta(days=3 * ago), "Update" if ago % 3 == 0 else "Security Update")
+        for ago, kb in reversed(list(enumerate(reversed(kbs))))
+    )
 
 
 def system_volumes(owner: str, draw: Random, *, uefi: bool, release: Release, size_gb: int) -> list[Volume]:
@@ -119,7 +125,7 @@ def system_volumes(owner: str, draw: Random, *, uefi: bool, release: Release, si
 
 def data_volume(owner: str, draw: Random, size_gb: int, *, letter: str = "", mount: str = "", label: str = "", disk: int = 0) -> Volume:  # fmt: skip
     """A volume with a healthy 20 to 60 % free."""
-    capacity = size_gb * GIB - MIB
+    capacity = size_gb * GIB
     free = int(capacity * draw.uniform(0.2, 0.6)) // 4096 * 4096
     return Volume(identity(owner, letter or mount), capacity, free, letter=letter, mount=mount, label=label, disk=disk)
 

@@ -8,6 +8,7 @@ from xml.etree.ElementTree import fromstring
 import pytest
 
 from lab import stories
+from lab.windows.machine import WmiFailure
 from lab.windows.query import wql_rows
 from lab.world import backup
 
@@ -139,6 +140,8 @@ class TestStuckWriter:
         assert "[5]" in writer(world, "hv03")[1]
         clock.forward(5)
         assert backup_runs(world)
+        (cluster,) = rows(world, "hv01", "root/MSCluster", "SELECT BackupInProgress FROM MSCluster_Cluster")
+        assert cluster["BackupInProgress"] == 1
         assert writer(world, "hv03")[2] == "Last error: No error"
         clock.forward(10)
         assert writer(world, "hv03") == [before, "State: [1] Stable", "Last error: No error"]
@@ -199,6 +202,16 @@ class TestPatchDrift:
         assert len(rows(world, "hv03", "root/virtualization", where)) == 11
         disks = "SELECT * FROM Msvm_ResourceAllocationSettingData WHERE ResourceSubType='Microsoft Synthetic SCSI Controller'"
         assert len(rows(world, "hv03", "root/virtualization", disks)) == 11
+
+    def test_what_came_with_2012_cannot_be_asked_for(self, world):
+        with pytest.raises(WmiFailure) as refused:
+            rows(world, "hv01", "root/MSCluster", "SELECT Name, OwnerNode FROM MSCluster_ResourceGroup")
+        assert refused.value.hresult == 0x80041017
+        with pytest.raises(WmiFailure):
+            rows(world, "hv01", "root/MSCluster", "SELECT * FROM MSCluster_Node WHERE NodeDrainStatus = 0")
+        owned = rows(world, "hv01", "root/MSCluster", "SELECT * FROM MSCluster_NodeToActiveGroup")
+        assert sum(row["GroupComponent"].keys["Name"] == "hv03" for row in owned) >= 11
+        assert rows(world, "br01", "root/MSCluster", "SELECT Name, OwnerNode FROM MSCluster_ResourceGroup")
 
     def test_one_node_waits_for_a_reboot(self, world):
         pending = "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Component Based Servicing\\RebootPending"

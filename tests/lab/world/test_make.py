@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import time
-import tomllib
 from xml.etree.ElementTree import fromstring
 
 import pytest
 
-from lab.windows import CertificateAuthority
 from lab.world import furniture, kvp
 from lab.world.backup import without_space
-from lab.world.estate import credentials_toml, estate_toml, tls_contexts
 from lab.world.make import make
 from lab.world.releases import RELEASES
 
@@ -102,28 +99,3 @@ def test_guests_tell_their_host_who_they_are(world):
     assert "FullyQualifiedDomainName" not in told("lab-dc-02")
     assert told("lab-dc-02")["OSName"].startswith("Windows")
     assert told("vdi-07") == {}
-
-
-def test_the_estates_files_are_toml_that_leads_to_every_machine(world):
-    estate = tomllib.loads(estate_toml(world, port=5985, tls_port=5986, ops_channels={"prod": "C1"}))
-    assert estate["clusters"]["prod"] == {
-        "domain": "corp.example",
-        "entry_hosts": ["hv01", "hv02"],
-        "ops_channel": "C1",
-    }
-    assert estate["endpoints"]["hv03"] == "http://127.0.1.3:5985/wsman"
-    assert estate["endpoints"]["test-tfs-01"].startswith("https://127.1.")
-    assert not {"lab-dc-02", "lin-01", "vdi-07"} & set(estate["endpoints"])
-    credentials = tomllib.loads(credentials_toml(world, ca_file="/x/ca.pem"))["credentials"]
-    assert set(credentials) == {"reader", "operator", "guest"}
-    assert credentials["guest"]["ca_file"] == "/x/ca.pem"
-    for profile, name in (("reader", "hv03"), ("operator", "br01"), ("guest", "sql-01")):
-        told = credentials[profile]
-        assert world.machine(name).access.accounts[told["username"]] == told["password"]
-
-
-def test_guests_have_certificates_and_hosts_do_not(world):
-    contexts = tls_contexts(world, CertificateAuthority())
-    assert world.guest("sql-01").address in contexts
-    assert world.node("hv01").address not in contexts
-    assert world.guest("lin-01").address not in contexts
