@@ -1,12 +1,19 @@
-"""What the commands know about Windows: a question, its parser, and the fact that comes of it.
+"""What the commands know about Windows: questions, their parsers, the facts that come of them, and what they mean.
 
-vss        VSS writers of a host            events     what the logs name
-cluster    nodes, locks, shared volumes     guests     virtual machines, and what they say of themselves
-volumes    volumes inside a guest           updates    builds, updates, pending reboots
-rules      the rule files                   identity   is this the machine we meant?
-wording    sizes, times and lists in words
+Facts, shared by commands:
 
-backup     does a backup run?               writer_state   what one writer's state means
-node_writers  one node's verdict            writer_words   its finding, in words
-guest_space   which volumes are full        kb_compare     which node lacks what
+    vss        VSS writers of a host               events     what the logs name
+    cluster    nodes, locks, shared volumes        hosts      a host that no cluster describes
+    guests     virtual machines of a host          kvp        what a guest says of itself
+    volumes    volumes inside a guest              snapshots  snapshot volumes mounted on a host
+    updates    builds, updates, pending reboots    rules      the rule files, read and checked
+    identity   is this the machine we meant?       wording    sizes, times and lists in words
+    silence    who did not answer, in few lines
+
+Judgements, in the order in which a command uses them:
+
+    /check-writers      writer_facts -> backup, victims, callback_error, writer_state -> node_writers
+                        -> writer_words, writer_evidence, writer_silence
+    /find-full-guests   guest_space -> volumes -> space_words
+    /verify-kb-drift    updates -> kb_compare
 """

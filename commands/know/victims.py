@@ -77,13 +77,17 @@ def find_suspects(
         guests: node -> its guests, to find each by VM id, else by name.
         since: node -> when its job can have begun at the earliest; older events are of other jobs.
     """
-    by_id = {guest.vm_id: (guest, node) for node, own in guests.items() for guest in own}
+    every = [(guest, node) for node, own in guests.items() for guest in own]
+    by_id = {guest.vm_id: (guest, node) for guest, node in every}
+    by_name: dict[str, list[tuple[Guest, str]]] = {}
+    for guest, node in every:
+        by_name.setdefault(guest.name.casefold(), []).append((guest, node))
     found: dict[str, Suspect] = {}
     for node, event in _since(logs, since):
         vm_id, name = named_guest(event)
-        guest, runs_on = by_id.get(vm_id) or _by_name(name, node, guests)
-        if guest:
-            vm_id, name = guest.vm_id, guest.name
+        known, runs_on = by_id.get(vm_id) or _the_one(by_name.get(name.casefold(), []), node)
+        if known:
+            vm_id, name = known.vm_id, known.name
         key = vm_id or name.casefold()
         seen = found.get(key)
         found[key] = Suspect(
@@ -97,10 +101,9 @@ def find_suspects(
     return tuple(sorted(found.values(), key=lambda suspect: suspect.newest, reverse=True))
 
 
-def _by_name(name: str, node: str, guests: Mapping[str, Sequence[Guest]]) -> tuple[Guest | None, str]:
-    """The only guest of that name, or the one on the node that logged it: names need not be unique."""
-    found = [(guest, on) for on, own in guests.items() for guest in own if guest.name.casefold() == name.casefold()]
-    here = [pair for pair in found if pair[1] == node] if len(found) > 1 else found
+def _the_one(namesakes: Sequence[tuple[Guest, str]], node: str) -> tuple[Guest | None, str]:
+    """The only guest of a name, or the one on the node that logged it: names need not be unique."""
+    here = [pair for pair in namesakes if pair[1] == node] if len(namesakes) > 1 else namesakes
     return here[0] if len(here) == 1 else (None, "")
 
 

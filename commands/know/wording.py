@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
+MIB, GIB, TIB = 2**20, 2**30, 2**40
+_FRACTIONS_END = 100  # tenths: from ten units on a fraction says nothing more
 
 
 def size(count: int) -> str:
@@ -17,7 +18,9 @@ def size(count: int) -> str:
         return f"{count // MIB} MB"
     unit, name = (TIB, "TB") if count >= TIB else (GIB, "GB")
     tenths = count * 10 // unit
-    return f"{tenths // 10} {name}" if tenths >= 100 or tenths % 10 == 0 else f"{tenths / 10:.1f} {name}"  # noqa: PLR2004 - ten units: a fraction says nothing more
+    if tenths >= _FRACTIONS_END or tenths % 10 == 0:
+        return f"{tenths // 10} {name}"
+    return f"{tenths / 10:.1f} {name}"
 
 
 def clock(moment: datetime, now: datetime) -> str:

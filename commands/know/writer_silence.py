@@ -78,4 +78,4 @@ def _beside(beside: Sequence[LogFacts]) -> Iterator[Unanswered]:
 def _together(on: str, silent: dict[str, Unanswered]) -> Unanswered:
     """Several gaps of one target in one line; the first reason stands for all."""
     first = next(iter(silent.values()))
-    return Unanswered(on, first.kind, f"Not known: {listed(silent)}. {first.says}", first.do)
+    return Unanswered(on, first.kind, f"{listed(silent)} not known: {first.says}", first.do)

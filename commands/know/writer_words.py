@@ -87,11 +87,7 @@ def _seen(verdict: Verdict, one: JudgedWriter, now: datetime) -> str:
 
 def _waiting(node: JudgedNode, verdict: Verdict, one: JudgedWriter, now: datetime) -> Iterator[Line]:
     """A writer that waits for nobody."""
-    again = (
-        f"Look again at {clock((one.seen or (now,))[0] + APART, now)} or later: a second sample tells stuck from slow."
-    )
-    again = "" if verdict is Verdict.STUCK or node.backup.runs is None else again
-    first_seen = (one.seen or (now,))[0]
+    again = _look_again(node, one, now) if verdict is Verdict.LOOKS_STUCK else ""
     if one.writer.is_hyper_v:
         yield "Means", _means(node)
         yield "Do now", sentences((again, _free_space(node)))
@@ -102,7 +98,14 @@ def _waiting(node: JudgedNode, verdict: Verdict, one: JudgedWriter, now: datetim
         yield "Do now", again or "Ask the backup product whether a job of its own still holds this writer."
         yield from _restart(node, (one,))
     if one.seen:
-        yield "First seen", f"{clock(first_seen, now)}, {count(len(one.seen) + 1, 'sample')} of one instance."
+        yield "First seen", f"{clock(one.seen[0], now)}, {count(len(one.seen) + 1, 'sample')} of one instance."
+
+
+def _look_again(node: JudgedNode, one: JudgedWriter, now: datetime) -> str:
+    if node.backup.runs is None:
+        return "See in the backup product whether a job runs."
+    due = (one.seen or (now,))[0] + APART
+    return f"Look again at {clock(due, now)} or later: a second sample tells stuck from slow."
 
 
 def _means(node: JudgedNode) -> str:

@@ -191,8 +191,9 @@ async def test_unknown_backups_keep_it_from_being_stuck(check, make, waiting):
     report = await check(script)
     assert report.findings[0].word == "LOOKS STUCK"
     assert "Whether a backup runs is not known." in report.findings[0].says
+    assert line(report, "Do now")[0].startswith("See in the backup product whether a job runs.")
     assert report.unanswered == (
-        Unanswered("prod", "timed out", "Not known: backups of shared volumes. no answer in 20 s."),
+        Unanswered("prod", "timed out", "backups of shared volumes not known: no answer in 20 s."),
     )
 
 
@@ -353,7 +354,7 @@ async def test_a_half_silent_node_says_what_is_missing(check, make, waiting):
     gone = Unanswered("hv03", "absent", "it has no such event channel.")
     report = await check(make.cluster(hv03={WRITERS: waiting, VMMS: gone, "Win32_ShadowCopy": gone}))
     assert report.unanswered == (
-        Unanswered("hv03", "absent", "Not known: events 10102, snapshot volumes. it has no such event channel."),
+        Unanswered("hv03", "absent", "events 10102, snapshot volumes not known: it has no such event channel."),
     )
     assert report.has_unknowns
 
