@@ -124,7 +124,8 @@ class FakeHosts:
         await self.gate.wait()
         if self.fault:
             raise self.fault
-        return Answer(({"Name": question.on},), "<raw of " + question.on + "> & more", question.on)
+        rows = ({"Name": question.on, "Caption": f"<{question.on}> & more"},)
+        return Answer(rows, f"<raw of {question.on}> & more", question.on)
 
 
 class FakeDirectory:

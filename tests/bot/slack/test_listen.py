@@ -64,6 +64,22 @@ async def test_a_click_is_in_the_ledger_before_anything_else_happens(bench):
     await bench.operator.sees("STUCK hv03", after=answer.ts)
 
 
+async def test_the_click_is_written_before_slack_hears_that_we_have_it(bench):
+    written = []
+
+    async def ack():
+        written.append(len(bench.entries("clicked")))
+
+    body = {
+        "user": {"id": "U0OPERATOR", "team_id": "T0PRACTICE"},
+        "actions": [{"action_id": "hvops:share", "value": "t"}],
+        "trigger_id": "1.2",
+    }
+    await bench.listener.action(ack, body, {})
+    assert written == [1]
+    await bench.idle()
+
+
 async def test_a_ledger_that_cannot_be_written_stops_everything(bench, monkeypatch):
     await bench.operator.types("/check-writers prod")
     answer = await bench.operator.sees("STUCK hv03")
@@ -86,7 +102,7 @@ async def test_evidence_opens_in_a_modal_and_goes_as_a_file(bench):
     await bench.operator.types("/check-writers prod")
     answer = await bench.operator.sees("STUCK hv03")
     await bench.operator.clicks(answer, "Evidence")
-    view = await bench.operator.sees_view("<raw of hv02> & more")
+    view = await bench.operator.sees_view("<hv02> & more")
     await bench.operator.clicks(view, "Send as File")
     await bench.idle()
     direct = next(one for one in bench.operator.messages("dm") if one.files)
@@ -119,7 +135,7 @@ async def test_somebody_without_a_role_is_refused_on_every_way_in(bench):
         await bench.nobody.sees("Not allowed", after=before)
     await bench.nobody.clicks(shared, "Evidence")
     view = await bench.nobody.sees_view("This needs the role viewer")
-    assert "raw of" not in str(view.blocks)
+    assert "& more" not in str(view.blocks)
     before = bench.nobody.messages()[-1].ts
     await bench.nobody.mentions("check-writers prod")
     await bench.nobody.sees("Not allowed", after=before)

@@ -20,6 +20,7 @@ from bot.slack.render.refusal import refusal
 from bot.slack.render.shared import csv_file, shared_message, thread_messages
 from bot.vocabulary.ask import Unanswered
 from bot.vocabulary.report import Finding, Report, Severity
+from lab.slack.limits import check_view
 
 AT = datetime(2026, 3, 2, 22, 41, tzinfo=UTC)
 STATUS = Status(
@@ -105,13 +106,16 @@ hostile = st.text(max_size=100) | st.sampled_from(["\x00" * 9_000, "\U0001f525" 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.builds(Evidence, hostile, hostile, hostile, hostile), max_size=40).map(tuple), st.integers(-1, 9))
 def test_any_evidence_is_within_the_limits(evidence, page):
-    assert not problems(evidence_view("title", evidence, "t0ken", page))
+    view = evidence_view("title", evidence, "t0ken", page)
+    assert not problems(view)
+    check_view(json.loads(json.dumps(view)), ("modal",))  # the practice Slack's own reading of the limits
     evidence_file("title", evidence).content.decode()
 
 
 def test_modals_that_open_at_once():
     assert not problems(looking())
     assert not problems(sorry("x" * 9_000))
+    check_view(ask_view("check-writers", "/check-writers <cluster|host>", "Say what is stuck."), ("modal",))
     assert not problems(ask_view("check-writers", "/check-writers <cluster|host>", "Say what is stuck."))
 
 
@@ -129,6 +133,7 @@ def test_help_and_status_in_words():
 def test_home_for_somebody_and_for_nobody():
     last = [LastAnswer(f"t{at}", AT, "/check-writers prod", "hv03 STUCK " * 200) for at in range(30)]
     view = home_view(STATUS, HELP, last)
+    check_view(view, ("home",))
     assert not problems(view)
     assert buttons(view)[0] == "hvops:typed:check-writers"
     assert "hvops:typed:drain-node" not in buttons(view)

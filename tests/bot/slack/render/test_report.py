@@ -16,6 +16,7 @@ from bot.slack.render.figures import csv_bytes
 from bot.slack.render.report import report_message, report_text
 from bot.vocabulary.ask import Unanswered
 from bot.vocabulary.report import Bar, Chart, Column, Finding, Fine, Remedy, Report, Severity, Table
+from lab.slack.limits import check_message
 
 AT = datetime(2026, 3, 2, 22, 41, tzinfo=UTC)
 TIME = "<!date^1772491260^{time}|22:41 UTC>"
@@ -251,7 +252,7 @@ SLOW = settings(max_examples=40, deadline=None, suppress_health_check=list(Healt
 def test_any_report_is_within_the_limits_and_loses_no_finding(report):
     message = fit(report_message(report, "t0ken", AT))
     assert not problems(message)
-    json.dumps(message.blocks).encode()
+    check_message(json.loads(json.dumps(message.blocks)))  # the practice Slack's own reading of the limits
     everything = re.sub(r"\s+", "", as_text(message) + "".join(file.content.decode() for file in message.files))
     for finding in report.findings:
         assert re.sub(r"\s+", "", visible(finding.target)) in everything
@@ -275,6 +276,7 @@ def test_every_step_down_is_taken_and_ends_in_plain_text(report):
     seen = 0
     while (lower := weaker(message)) is not None:
         assert not problems(lower)
+        check_message(json.loads(json.dumps(lower.blocks)))
         assert len(lower.blocks) < 60
         message = lower
         seen += 1
