@@ -104,6 +104,8 @@ class Stage:
             self._met = True
             return {"state": "running", "says": ""}
         condition, ended = self.bot.condition, self.bot.ended
+        if condition is Condition.STOPPED:
+            return {"state": "starting", "says": "The stage is being set for the story."}
         if condition is Condition.FAILED:
             said = self.bot.last_lines().rpartition("\n")[2]
             return {"state": "failed", "says": f"The bot {ended}, again and again. Its last words: {said or 'none'}"}

@@ -13,7 +13,7 @@ function personTab(one, store, become) {
   const chosen = one.name === store.as;
   const build = () => {
     const badge = !chosen && one.unread > 0 ? make("span.badge", { "aria-label": `${one.unread} unread` }, String(one.unread)) : null;
-    const node = make("button.person", { type: "button", role: "tab", "aria-selected": String(chosen), tabindex: chosen ? "0" : "-1" });
+    const node = make("button.person", { type: "button", role: "tab", "aria-controls": "main", "aria-selected": String(chosen), tabindex: chosen ? "0" : "-1" });
     node.addEventListener("click", () => become(one.name));
     node.addEventListener("keydown", (event) => walk(event, node));
     return fill(node, avatar(one.name), make("span", {}, one.groups.length ? one.real_name || one.name : "No role"), badge);

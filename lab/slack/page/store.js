@@ -57,7 +57,8 @@ export class Store {
   }
 
   hear(event) {
-    if (!this.state || event.version <= this.state.version) return;
+    const isNews = event.kind === "reset" || event.version > this.state?.version; // a restarted server counts from 1
+    if (!this.state || !isNews) return;
     this.state.version = event.version;
     if (APPLY[event.kind]?.(this.state, event)) this.changed();
     else this.load().catch(() => this.link(false));

@@ -120,6 +120,7 @@ export class StoryMenu {
     const text = `${wanted?.says ?? this.store.world.story.says} All messages and the ledger of this story are left behind.`;
     if (!(await asked(title, text, "Start Over", "Stay"))) return;
     const answer = await this.store.change("story", { story: wanted?.name ?? now });
+    if (!answer.ok) this.says.textContent = `The story could not be changed. ${answer.error}`;
     this.restarted(answer);
   }
 }

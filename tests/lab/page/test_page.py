@@ -316,3 +316,24 @@ async def test_the_answer_to_a_button_is_brought_into_view_and_another_message_o
     canned.tell("message", channel="C0OPS", ts="9.1", message=canned.messages[-1])
     await expect(page.locator("h3.header").last).to_be_in_viewport()
     await expect(page.get_by_role("button", name="New message")).to_be_hidden()
+
+
+async def test_a_server_that_was_started_again_is_followed_anew(visitor, canned, fresh):
+    canned.version = 50
+    page = await visitor.opens(canned.url)
+    canned.version = 0
+    canned.messages = [fresh("1.1", "answer")]
+    canned.tell("reset")
+    await expect(page.locator("h3.header")).to_have_count(1)
+
+
+async def test_two_quick_turns_end_where_the_last_one_led(visitor, canned, fresh):
+    canned.private = {"viewer": [fresh("1.2", "guests", ephemeral=True)]}
+    page = await visitor.opens(canned.url)
+    await page.evaluate(
+        """() => {
+            [...document.querySelectorAll("#people button")].find((tab) => tab.textContent.includes("Viewer")).click();
+            [...document.querySelectorAll("#channels button")].find((row) => row.textContent.includes("hv-ops")).click();
+        }"""
+    )
+    await expect(page.locator("h3.header")).to_have_text("prod: test-tfs-01 has 0 MB free on C:")
