@@ -77,9 +77,10 @@ class Connection:
         if not self.machine.access.basic:
             return _REFUSED
         try:
-            name, _colon, password = base64.b64decode(credentials, validate=True).decode("utf-8").partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+            sent = base64.b64decode(credentials, validate=True)
+        except binascii.Error:
             return _REFUSED
+        name, _colon, password = _decode(sent).partition(":")
         account = find_account(self.machine, "", name)
         if account is None:
             return _REFUSED
@@ -143,3 +144,11 @@ class Connection:
         principal = context.client_principal or ""
         domain, backslash, user = principal.partition("\\")
         return find_account(self.machine, domain, user) if backslash else find_account(self.machine, "", principal)
+
+
+def _decode(sent: bytes) -> str:
+    """Basic names no encoding: clients send UTF-8 or the code page of western Windows [mem]."""
+    try:
+        return sent.decode("utf-8")
+    except UnicodeDecodeError:
+        return sent.decode("cp1252", "replace")

@@ -25,6 +25,7 @@ SOAP_TYPE = "application/soap+xml;charset=UTF-8"
 _SERVER = "Microsoft-HTTPAPI/2.0"
 _IDLE = 120.0  # seconds after which HTTP.sys closes a silent connection [src]
 _BACKLOG = 128
+_ROUNDS_TO_SETTLE = 3  # of the loop: asyncio accepts and closes in steps, one per round
 _ANONYMOUS_PATH = "/wsman-anon/identify"
 _PAGE = "<html><head><title>Gateway</title></head><body><h1>Please sign in to the network</h1></body></html>"
 
@@ -49,7 +50,7 @@ class Host:
         if tls is not None:
             self._listeners.append(_Listener(address, tls_port, self._http, tls))
 
-    async def open(self) -> None:
+    def open(self) -> None:
         """Listen, unless the machine's trouble is to refuse.
 
         Raises:
@@ -59,17 +60,22 @@ class Host:
         if not self.machine.trouble.refuse:
             for listener in self._listeners:
                 listener.open()
-            for listener in self._listeners:
-                await listener.ready()
 
     async def close(self) -> None:
         """Stop listening and end every connection."""
         self.machine.trouble.watch = None
         for listener in self._listeners:
-            await listener.close()
+            listener.shut()
+        await _let_sockets_settle()  # whoever was just taken from the backlog becomes a connection
         self._abort_connections()
         await self._http.shutdown(timeout=0.1)
+        await _let_sockets_settle()
         self.service.shells.close_all()
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._http.connections)
 
     def _refusal_changed(self) -> None:
         """Close or open the port as the trouble now says; called in whatever thread changed it."""
@@ -95,9 +101,9 @@ class Host:
             self._abort_connections()
 
     def _abort_connections(self) -> None:
-        for transport in list(self._connections):
-            assert isinstance(transport, asyncio.Transport)
-            transport.abort()
+        for connection in self._http.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
 
     def _make_request(self, *args: Any) -> web.BaseRequest:
         """As aiohttp makes one of its five arguments, but with room for the largest envelope, sealed."""
@@ -136,7 +142,7 @@ class Host:
             return _empty(404)
         if request.method != "POST":
             return _empty(405)
-        if len(self._connections) > self.machine.quotas.max_connections:
+        if self.connections > self.machine.quotas.max_connections:
             return _empty(503)
         outcome = connection.authenticate(request.headers.get("Authorization", ""))
         if not outcome.accepted:
@@ -172,20 +178,28 @@ class Host:
 
 
 class _Listener:
-    """One listening socket, opened and closed at once whatever the loop is busy with."""
+    """One listening socket, opened and closed at once, whatever the loop is busy with.
+
+    asyncio's own server will not do: closed between taking a connection and making its transport, it leaks the socket.
+    """
 
     def __init__(self, address: str, port: int, factory: web.Server, tls: ssl.SSLContext | None) -> None:
         self._where = (address, port)
         self._factory = factory
         self._tls = tls
+        self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = None
-        self._starting: asyncio.Task[asyncio.Server] | None = None
+        self._arriving: set[asyncio.Task[object]] = set()
 
     def open(self) -> None:
-        """Bind and listen now; connections are taken from the backlog as soon as the loop comes round."""
+        """Listen.
+
+        Raises:
+            OSError: the port is taken.
+        """
         if self._socket is not None:
             return
-        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(self._where)
@@ -194,32 +208,40 @@ class _Listener:
             listening.close()
             raise
         self._socket = listening
-        loop = asyncio.get_running_loop()
-        self._starting = loop.create_task(
-            loop.create_server(self._factory, sock=listening, ssl=self._tls, backlog=_BACKLOG)
-        )
-
-    async def ready(self) -> None:
-        """Wait until connections are taken."""
-        if self._starting is not None:
-            await self._starting
+        self._loop.add_reader(listening, self._accept, listening)
 
     def shut(self) -> None:
-        """Stop listening now."""
-        if self._starting is None or self._socket is None:
+        """Stop listening, and turn away who has not quite arrived."""
+        if self._socket is None:
             return
-        if self._starting.done():
-            self._starting.result().close()
-        else:
-            self._starting.cancel()
+        self._loop.remove_reader(self._socket)
         self._socket.close()
-        self._socket = self._starting = None
+        self._socket = None
+        for task in self._arriving:
+            task.cancel()
 
-    async def close(self) -> None:
-        """Stop listening."""
-        if self._starting is not None:
-            await self._starting
-        self.shut()
+    def _accept(self, listening: socket.socket) -> None:
+        for _each in range(_BACKLOG):
+            try:
+                connection, _client = listening.accept()
+            except OSError:  # nobody waits any more, or whoever did has gone
+                return
+            connection.setblocking(False)
+            task: asyncio.Task[object] = self._loop.create_task(
+                self._loop.connect_accepted_socket(self._factory, connection, ssl=self._tls)
+            )
+            self._arriving.add(task)
+            task.add_done_callback(partial(self._arrived, connection))
+
+    def _arrived(self, connection: socket.socket, task: asyncio.Task[object]) -> None:
+        self._arriving.discard(task)
+        if task.cancelled() or task.exception() is not None:  # a TLS handshake that failed, most often
+            connection.close()
+
+
+async def _let_sockets_settle() -> None:
+    for _round in range(_ROUNDS_TO_SETTLE):
+        await asyncio.sleep(0)
 
 
 def _empty(status: int) -> web.Response:

@@ -161,7 +161,7 @@ def _time_text(value: datetime) -> str:
     fraction = f".{moment.microsecond:06d}".rstrip("0") if moment.microsecond else ""
     offset = moment.strftime("%z")
     zone = "Z" if offset == "+0000" else f"{offset[:3]}:{offset[3:5]}"
-    return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}{zone}"
+    return f"{moment.replace(microsecond=0, tzinfo=None).isoformat()}{fraction}{zone}"
 
 
 def _interval_text(value: timedelta) -> str:

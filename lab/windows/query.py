@@ -59,7 +59,11 @@ def class_of(machine: Machine, namespace: str, cls: str) -> ClassDefinition:
         definition = schema.find("root/cimv2", cls)
     if definition is None:
         raise WmiFailure(WBEM_INVALID_CLASS, "")
-    # A machine may be older than some properties: naming one of them is an invalid query there.
+    return _as_old_as(machine, definition)
+
+
+def _as_old_as(machine: Machine, definition: ClassDefinition) -> ClassDefinition:
+    """The class as this machine has it: an older Windows lacks properties, and naming one is an invalid query there."""
     absent = machine.absent(definition.name) if isinstance(machine, Aged) else frozenset()
     return definition.without(absent) if absent else definition
 
@@ -70,8 +74,9 @@ def rows_of(machine: Machine, namespace: str, definition: ClassDefinition) -> It
         yield from _namespace_rows(machine, namespace.lower(), definition)
         return
     for each in schema.derived(namespace, definition.name):
+        own = _as_old_as(machine, each)
         for instance in machine.instances(namespace.lower(), each.name):
-            yield Row(each, instance)
+            yield Row(own, instance)
 
 
 def _namespace_rows(machine: Machine, namespace: str, definition: ClassDefinition) -> Iterator[Row]:

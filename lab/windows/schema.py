@@ -161,22 +161,32 @@ def find(namespace: str, cls: str) -> ClassDefinition | None:
     return None if name is None else _define(namespace.lower(), name)
 
 
-def derived(namespace: str, cls: str) -> list[ClassDefinition]:
+def derived(namespace: str, cls: str) -> tuple[ClassDefinition, ...]:
     """The class itself, if there is one, and every class derived from it, however far."""
-    found: list[ClassDefinition] = []
+    return _derived(namespace.lower(), cls.lower())
+
+
+@cache
+def _derived(namespace: str, cls: str) -> tuple[ClassDefinition, ...]:
+    found: dict[str, ClassDefinition] = {}
     waiting = [cls]
     while waiting:
         definition = find(namespace, waiting.pop())
-        if definition is not None and definition not in found:
-            found.append(definition)
+        if definition is not None and definition.name not in found:
+            found[definition.name] = definition
             waiting += _children(_classes_of(namespace)).get(definition.name.lower(), [])
-    return found
+    return tuple(found.values())
 
 
-def associations(namespace: str) -> list[ClassDefinition]:
+def associations(namespace: str) -> tuple[ClassDefinition, ...]:
     """The association classes of a namespace."""
+    return _associations(namespace.lower())
+
+
+@cache
+def _associations(namespace: str) -> tuple[ClassDefinition, ...]:
     every = (find(namespace, name) for name in _names(_classes_of(namespace)))
-    return [each for each in every if each is not None and each.association]
+    return tuple(each for each in every if each is not None and each.association)
 
 
 @cache

@@ -73,7 +73,7 @@ class WinRMServer:
         host = Host(address, machine, self.port, self.tls_port, tls)
         self._hosts[address] = host
         try:
-            await host.open()
+            host.open()
         except OSError:
             await self.remove(address)
             raise
@@ -192,9 +192,20 @@ class BackgroundServer:
     def _stop_thread(self) -> None:
         assert self._loop is not None
         assert self._thread is not None
+        self.call(_end_other_tasks())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def _end_other_tasks() -> None:
+    """Cancel what is left in the loop, such as TLS handshakes that will never end, so that their sockets close."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for _round in range(3):
+        await asyncio.sleep(0)
 
 
 def _allow_many_sockets() -> None:

@@ -201,7 +201,6 @@ def _like_part(part: str) -> str:
     if len(part) > 1:
         negated = part.startswith("[^")
         inside = part[2 if negated else 1 : -1]
-        # "=" as a range sign is the older spelling that the page on LIKE also lists.
         escaped = re.sub(r"([\\\[\]^&~|])", r"\\\1", inside).replace("--", r"-\-")
         try:
             re.compile(f"[{escaped}]")
