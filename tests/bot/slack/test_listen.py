@@ -342,6 +342,7 @@ async def test_a_dropped_connection_comes_back_and_the_other_one_answers(bench):
 
 
 async def test_a_quick_refusal_does_not_overtake_the_acknowledgement(bench):
+    await bench.people.person("T0PRACTICE", bench.nobody.id)  # known from now on, so that the refusal is quick
     await bench.nobody.types("/check-writers prod")
     await bench.nobody.sees("Not allowed")
     first, second = bench.nobody.messages()
