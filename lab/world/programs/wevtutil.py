@@ -24,7 +24,7 @@ NO_CHANNEL, BAD_QUERY, BAD_PARAMETER = 15007, 15001, 87
 
 
 def channels(windows: Windows) -> tuple[str, ...]:
-    """The logs there are. From 2016 on there is no Integration channel of its own [doubted in the references]."""
+    """The logs there are. That 2016 and later have no Integration channel is unconfirmed; here they have none."""
     if not isinstance(windows, Node):
         return CLASSIC
     modern = windows.release.at_least("2016")

@@ -1,7 +1,7 @@
 """The subset of XPath 1.0 with which the event log is asked.
 
-Paths of names, `*` and attributes with predicates; = != < <= > >=, and, or, parentheses; `timediff`, `band`,
-`position` is not among them. No functions on strings: the event log has none (wevtutil and "Consuming Events") [doc].
+Paths of names, `*` and attributes with predicates; = != < <= > >=, and, or, parentheses; the functions `timediff` and
+`band`. No functions on strings: the event log has none ("Consuming Events") [doc]. `position` is left out.
 """
 
 from __future__ import annotations
