@@ -31,7 +31,7 @@ COMMON = frozenset(
 
 _GUID = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Za-z])")
 _IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
-_IPV6 = re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{1,4}:{1,2}){2,7}[0-9A-Fa-f]{0,4}(?:%\d+)?(?![\w:])")
+_IPV6 = re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{1,4}:{1,2}){1,7}[0-9A-Fa-f]{0,4}(?:%\d+)?(?![\w:])")
 _HARDWARE = re.compile(r"(?<![0-9A-Fa-f])(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f])")
 _BARE_HARDWARE = re.compile(r"(?<![0-9A-Fa-f])00155D[0-9A-Fa-f]{6}(?![0-9A-Fa-f])")  # Hyper-V's own prefix [doc]
 _SID = re.compile(r"S-1-5-21-\d+-\d+-\d+")

@@ -1,0 +1,142 @@
+"""`hvops doctor` against a practice estate: what it says is so, what to do, and that it changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bot.doctor import examine
+from bot.doctor.check import Status, fail, merged, ok, summary, warn
+from bot.doctor.here import _scopes, here
+from bot.doctor.host import _clock
+from bot.settings import load
+from bot.slack.manifest import BOT_SCOPES
+from lab.entry import PRACTICE
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("HVOPS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.fixture(scope="module")
+def practice(tmp_path_factory):
+    with PRACTICE.start("healthy", tmp_path_factory.mktemp("healthy")) as running:
+        yield running
+
+
+def examined(capsys, file):
+    code = examine(file, as_json=True)
+    return code, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def by_what(checks):
+    found = {}
+    for check in checks:
+        found.setdefault(check["what"], []).append(check)
+    return found
+
+
+def test_a_practice_estate_is_well_and_nothing_was_written(practice, capsys):
+    before = {file.name for file in practice.directory.iterdir()}
+    code, checks = examined(capsys, practice.settings_path)
+    assert code == 0, [check for check in checks if check["status"] == "FAIL"]
+    found = by_what(checks)
+    for what in ("login", "time", "hyper-v", "quotas", "code page", "event channels", "writers", "cluster wmi"):
+        assert [check["status"] for check in found[what]] == ["OK"] * 10, found[what]
+    assert [check["on"] for check in found["cluster"]] == ["prod", "branch"]
+    assert all("WillOfflineLoseQuorum answers (ReturnValue)" in check["says"] for check in found["cluster methods"])
+    assert all(check["status"] == "OK" for check in found["vm id of resources"])
+    assert found["ledger"][0]["status"] == "SKIP"
+    assert {file.name for file in practice.directory.iterdir()} == before
+
+
+def test_it_is_drawn_in_80_columns_with_one_line_for_hosts_that_say_the_same(practice, capsys):
+    examine(practice.settings_path)
+    text = capsys.readouterr().out
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert "hv01 hv02 hv03 hv04 hv05 hv06 br01 br02 br03 br04: within a minute of ours" in " ".join(text.split())
+    assert text.splitlines()[-1].endswith("Nothing fails.")
+
+
+def test_a_wrong_password_fails_the_login_and_nothing_else_is_tried(practice, capsys, monkeypatch):
+    monkeypatch.setenv("HVOPS_CREDENTIALS__READER__PASSWORD", "wrong")
+    code, checks = examined(capsys, practice.settings_path)
+    assert code == 1
+    found = by_what(checks)
+    assert {check["status"] for check in found["login"]} == {"FAIL"}
+    assert all("login refused" in check["says"] and check["do"] for check in found["login"])
+    assert "writers" not in found
+
+
+def test_wrong_settings_are_one_failure_in_words(tmp_path, capsys):
+    code, checks = examined(capsys, tmp_path / "none.toml")
+    assert code == 1
+    assert [(check["status"], check["what"]) for check in checks] == [("FAIL", "settings")]
+    assert "Copy deploy/settings.toml" in checks[0]["says"]
+
+
+def test_a_wrong_estate_is_named_and_the_rest_is_still_looked_at(practice, capsys, tmp_path):
+    text = practice.settings_path.read_text().replace('"estate.toml"', '"nowhere.toml"')
+    (tmp_path / "settings.toml").write_text(text)
+    (tmp_path / "settings.toml").chmod(0o600)
+    code, checks = examined(capsys, tmp_path / "settings.toml")
+    assert code == 1
+    assert "nowhere.toml" in by_what(checks)["settings"][-1]["says"]
+    assert "roles" in by_what(checks)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "status"),
+    [(0, Status.OK), (59, Status.OK), (-61, Status.WARN), (212, Status.WARN), (-300, Status.FAIL)],
+)
+def test_clocks_are_compared_with_what_kerberos_takes(seconds, status):
+    here_now = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+    told = (here_now + timedelta(seconds=seconds)).astimezone().isoformat()
+    check = _clock("hv05", {"LocalDateTime": told}, here_now)
+    assert check.status is status
+    if status is not Status.OK:
+        assert f"{seconds:+d} s; Kerberos fails at 300 s" in check.says
+
+
+def test_a_host_without_a_clock_is_no_pass():
+    assert _clock("hv05", {}, datetime.now(UTC)).status is Status.WARN
+    assert _clock("hv05", {"LocalDateTime": "noon"}, datetime.now(UTC)).status is Status.WARN
+
+
+def test_scopes():
+    needed = frozenset(BOT_SCOPES)
+    assert _scopes(needed).status is Status.OK
+    assert "files:write" in _scopes(needed - {"files:write"}).says
+    assert _scopes(needed - {"files:write"}).status is Status.FAIL
+    assert _scopes(needed | {"channels:history"}).status is Status.WARN
+    assert _scopes(None).status is Status.SKIP
+
+
+def test_readable_secrets_a_broken_ledger_and_nobody_with_a_role_are_named(practice, tmp_path):
+    text = practice.settings_path.read_text()
+    start, end = text.index("[roles."), text.index("[credentials.")
+    file = tmp_path / "settings.toml"
+    file.write_text(text[:start] + text[end:])
+    file.chmod(0o644)
+    (tmp_path / "ledger.db").write_text("no ledger at all")
+    (tmp_path / "ledger.key").write_text("00" * 32)
+    found = {check.what: check for check in here(load(file))}
+    assert found["permissions"].status is Status.WARN
+    assert found["permissions"].do.startswith("chmod 600")
+    assert found["roles"].status is Status.FAIL
+    assert found["ledger"].status is Status.FAIL
+
+
+def test_the_summary_counts_and_names_what_does_not_work():
+    checks = [ok("settings", "x"), fail("login", "no", on="hv05"), warn("time", "late", on="hv05"), ok("time", "x")]
+    assert summary(checks) == "2 ok, 1 fail, 1 warn, 0 skipped. Does not work: login hv05."
+    assert [check.on for check in merged([ok("time", "x", "a"), ok("time", "x", "b"), ok("time", "y", "c")])] == [
+        "a b",
+        "c",
+    ]
