@@ -96,7 +96,7 @@ def _verdict(facts: Facts, every: Sequence[tuple[JudgedNode, Finding]], silent: 
     if len(unknown) == len(facts.nodes):
         return "no node said how its writers are"
     well = len(facts.nodes) - len(unknown)
-    busy = ", a backup runs" if every else ""
+    busy = ", a backup runs" if any(finding.word == Verdict.BUSY for _, finding in every) else ""
     if unknown:
         return f"writers well on {well} of {len(facts.nodes)} nodes{busy}, {listed(unknown, 3)} unknown"
     return f"writers well on {'all ' if well > 1 else ''}{count(well, 'node')}{busy}"

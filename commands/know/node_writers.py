@@ -64,9 +64,9 @@ class JudgedNode:
         return tuple(sorted(found, key=lambda one: (not one.writer.is_hyper_v, one.writer.name.casefold())))
 
     def samples(self) -> tuple[Sample, ...]:
-        """What the next answer will want to know: the Hyper-V writer, and every writer that is not well."""
-        kept = (one.writer for one in self.writers if one.writer.is_hyper_v or one.verdict not in WELL)
-        return tuple(sample(self.name, writer, self.backup) for writer in kept)
+        """What the next answer will want to know: the Hyper-V writer, writers that are not well or only just are."""
+        kept = (one for one in self.writers if one.writer.is_hyper_v or one.verdict not in WELL or one.was)
+        return tuple(sample(self.name, one.writer, self.backup) for one in kept)
 
 
 def judge_nodes(facts: Facts) -> tuple[JudgedNode, ...]:

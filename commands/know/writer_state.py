@@ -158,5 +158,6 @@ def last_well(writer_id: str, samples: Sequence[Seen]) -> datetime | None:
 
 
 def last_unwell(samples: Sequence[Seen]) -> datetime | None:
-    """When any writer of the host was last seen otherwise."""
-    return max((seen.at for seen in samples if not seen.was_well), default=None)
+    """When any writer of the host was last seen otherwise, and not merely waiting for a backup that ran."""
+    busy = (Error.NONE, "yes")
+    return max((seen.at for seen in samples if not seen.was_well and (seen.error, seen.backup) != busy), default=None)

@@ -287,6 +287,22 @@ async def test_nine_without_an_error_is_expected_on_windows_2008(check, make):
     assert any("2008" in note for note in report.notes)
 
 
+async def test_an_expected_failure_is_no_backup(check, make):
+    script = make.cluster(hv02={WRITERS: make.writers(make.writer("System Writer", 9))})
+    script[("prod", "MSCluster_Node")][1]["BuildNumber"] = "6002"
+    assert (await check(script)).title == "prod: writers well on all 6 nodes"
+
+
+async def test_any_writer_recovers_once(check, make):
+    ill = seen(writer_id="A65FAA63-5EA8-4EBC-9DBD-A0C4DB26912A", state=8)
+    report = await check(make.cluster(hv02={"recall writer": [ill]}))
+    assert [(one.word, one.target) for one in report.findings] == [("RECOVERED", "hv02")]
+    kept = next(one for one in report.samples if dict(one.fields)["writer_id"].startswith("A65FAA63"))
+    later = dict(kept.fields) | {"at": "2026-11-22T22:40:00+00:00"}
+    again = await check(make.cluster(hv02={"recall writer": [ill, later]}))
+    assert again.findings == ()
+
+
 async def test_an_empty_list_is_not_a_healthy_one(check, make):
     report = await check(make.cluster(hv04={WRITERS: []}))
     assert report.title == "prod: NO WRITERS on hv04"

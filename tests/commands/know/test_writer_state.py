@@ -149,3 +149,5 @@ def test_when_a_writer_was_last_well():
     assert last_unwell(samples) == NOW - timedelta(hours=1)
     assert last_well("OTHER", samples) is None
     assert last_unwell([]) is None
+    assert last_unwell([seen(timedelta(hours=1), backup="yes", error="No error")]) is None
+    assert last_unwell([seen(timedelta(hours=1), backup="yes")]) == NOW - timedelta(hours=1)
