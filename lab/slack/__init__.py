@@ -3,16 +3,19 @@
 It follows Slack's documents and never what one client happens to send, so any app made with a Slack SDK runs
 against it. Nothing here has been compared with Slack's own servers.
 
-    async with SlackStandIn() as slack:              # port 0: any free port of 127.0.0.1
+    from lab.slack.server import SlackStandIn
+
+    async with SlackStandIn(manifest=…) as slack:    # port 0: any free port of 127.0.0.1
         slack.base_url                               # "http://127.0.0.1:PORT/api/"   for WebClient(base_url=…)
         slack.bot_token, slack.app_token             # "xoxb-practice-…", "xapp-practice-…"
+        await slack.connected(2)                     # wait until the app holds two sockets
         operator = slack.person("operator")
         await operator.types("/check-writers prod")  # in #hv-ops
         answer = await operator.sees("STUCK")
         await operator.clicks(answer, "Look Again")
 
 Rooms: `workspace` (state), `limits` and `blockkit/` (what Block Kit allows), `api` and `methods/` (Web API),
-`socket` and `delivery` (Socket Mode), `person` (people act), `practice` (the page's API), `server` (all of it on a port).
+`socket`, `delivery` and `events` (Socket Mode), `acts` and `person` (people act), `practice` (the page's API), `server` (all of it on a port).
 
 The page's API
 ==============

@@ -73,7 +73,8 @@ async def test_a_command_not_acknowledged_within_three_seconds_times_out(still_s
     await clock.advance(2.9)
     assert not typing.done()
     await clock.advance(0.2)
-    done = await typing
+    async with asyncio.timeout(5):
+        done = await typing
     assert done.error == '/hello failed with the error "operation_timeout"'
     shown = await still_slack.person("operator").sees("operation_timeout")
     assert (shown.user, shown.only_for) == ("USLACKBOT", "U0OPERATOR")

@@ -49,6 +49,12 @@ async def test_a_real_looking_token_is_told_that_this_is_practice_and_is_not_kep
     answer = await post(slack, "chat.postMessage", token=token, channel="C0OPS", text="x")
     assert answer["error"] == "invalid_auth"
     assert "practice only" in answer["response_metadata"]["messages"][0]
+    form = {"token": token, "channel": "C0OPS", "text": "x"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(slack.base_url + "chat.postMessage", data=form) as response,
+    ):
+        assert (await response.json())["error"] == "invalid_auth"
     assert token not in repr(slack.core)
 
 
