@@ -12,13 +12,18 @@ export function drawPeople(parent, store, become) {
 function personTab(one, store, become) {
   const chosen = one.name === store.as;
   const build = () => {
-    const badge = !chosen && one.unread > 0 ? make("span.badge", { "aria-label": `${one.unread} unread` }, String(one.unread)) : null;
-    const node = make("button.person", { type: "button", role: "tab", "aria-controls": "main", "aria-selected": String(chosen), tabindex: chosen ? "0" : "-1" });
+    const badge = !chosen && one.unread > 0 ? unread(one.unread) : null;
+    const isTab = { type: "button", role: "tab", "aria-controls": "main" };
+    const node = make("button.person", { ...isTab, "aria-selected": String(chosen), tabindex: chosen ? "0" : "-1" });
     node.addEventListener("click", () => become(one.name));
     node.addEventListener("keydown", (event) => walk(event, node));
     return fill(node, avatar(one.name), make("span", {}, one.groups.length ? one.real_name || one.name : "No role"), badge);
   };
   return { key: one.id, version: JSON.stringify([one, chosen]), build };
+}
+
+function unread(count) {
+  return make("span.badge", { "aria-label": `${count} unread` }, String(count));
 }
 
 /** Arrow keys move along a row of tabs. */
@@ -48,12 +53,15 @@ function channelRow(one, name, store, go) {
 function row(key, mark, name, badge, chosen, press) {
   const build = () => {
     const sign = mark ? make("span.sign", { "aria-hidden": "true" }, mark) : avatar(name, true);
-    const count = badge ? make("span.badge", { "aria-label": `${badge} unread` }, badge) : null;
-    const button = make("button", { type: "button", "aria-current": chosen ? "page" : null, onclick: press }, sign, make("span.name", {}, name), count);
+    const attributes = { type: "button", "aria-current": chosen ? "page" : null, onclick: press };
+    const button = make("button", attributes, sign, make("span.name", {}, name), badge ? unread(badge) : null);
     return make("li", {}, button);
   };
   return { key, version: JSON.stringify([mark, name, badge, chosen]), build };
 }
+
+const NO_SERVER = "The practice server does not answer. Is `hvops demo` still running? This page tries again by itself.";
+const NO_BOT = "The bot is not connected at the moment: what you type now may get no answer.";
 
 /** What does not work right now, said where everybody sees it. */
 export function drawNotice(parent, store) {
@@ -63,9 +71,9 @@ export function drawNotice(parent, store) {
 }
 
 function troubleNow(store) {
-  if (!store.linked) return "The practice server does not answer. Is `hvops demo` still running? This page tries again by itself.";
+  if (!store.linked) return NO_SERVER;
   const bot = store.world?.bot;
   if (bot && bot.state !== "running") return bot.says;
-  if (store.state && store.state.bot.connections === 0) return "The bot is not connected at the moment: what you type now may get no answer.";
+  if (store.state && store.state.bot.connections === 0) return NO_BOT;
   return "";
 }

@@ -6,7 +6,7 @@
 import { chart } from "./chart.js";
 import { control, labelled } from "./controls.js";
 import { make } from "./dom.js";
-import { lines, mrkdwn, textObject } from "./mrkdwn.js";
+import { lines, link, textObject } from "./mrkdwn.js";
 import { richText } from "./rich.js";
 import { dataTable, table } from "./table.js";
 
@@ -95,7 +95,8 @@ function image(block, title = "") {
   const alt = block.alt_text ?? "";
   const caption = title ? make("figcaption", {}, title) : null;
   if (own) return make("figure.image", {}, caption, make("img", { src: block.image_url, alt, loading: "lazy" }));
-  return make("figure.image", {}, caption, make("p.unloaded", { role: "img", "aria-label": alt }, `Picture, not loaded from outside: ${alt}`));
+  const instead = `Picture, not loaded from outside: ${alt}`;
+  return make("figure.image", {}, caption, make("p.unloaded", { role: "img", "aria-label": alt }, instead));
 }
 
 function plan(block, surface) {
@@ -109,7 +110,7 @@ function task(block, surface, tag) {
   const title = make("span.task-title", {}, block.title ?? "");
   const word = make("span.status", {}, STATUS[status] ?? status);
   const more = [block.details, block.output].filter(Boolean).map((part) => richText(part, surface.names));
-  const sources = (block.sources ?? []).map((one) => make("span", {}, mrkdwn(`<${one.url}|${one.text ?? one.url}>`, surface.names)));
+  const sources = (block.sources ?? []).map((one) => make("span", {}, link(one.url ?? "", one.text ?? ""), " "));
   return make(`${tag}.task`, { data: { status } }, make(".task-line", {}, mark, title, word), more, sources);
 }
 

@@ -18,7 +18,8 @@ export function chart(block, cannot) {
   const series = (wanted.series ?? []).map((one) => ({ name: one.name ?? "", data: one.data ?? [] }));
   const axis = wanted.axis_config ?? {};
   const unit = axis.y_label ? make("span.unit", {}, axis.y_label) : null;
-  const legend = series.length > 1 ? make(".legend", {}, series.map((one, place) => make("span", {}, swatch(place), ` ${one.name}`))) : null;
+  const keys = series.map((one, place) => make("span", {}, swatch(place), ` ${one.name}`));
+  const legend = series.length > 1 ? make(".legend", {}, keys) : null;
   const canvas = make(".canvas");
   new ResizeObserver(([entry]) => {
     const width = Math.round(entry.contentRect.width);

@@ -17,7 +17,8 @@ export class Composer {
     this.problem = make("p.trouble", { role: "alert", hidden: true });
     this.text = this.box(id);
     this.button = make("button.primary.send", { type: "submit" }, "Send");
-    const form = make("form.composer", { autocomplete: "off" }, this.list, this.problem, make(".row", {}, this.text, this.button), this.hint);
+    const row = make(".row", {}, this.text, this.button);
+    const form = make("form.composer", { autocomplete: "off" }, this.list, this.problem, row, this.hint);
     form.addEventListener("submit", (event) => this.submit(event));
     parent.append(form);
   }
@@ -77,7 +78,9 @@ export class Composer {
   usage() {
     const word = this.text.value.match(/^\/\S+/)?.[0];
     const command = this.commands().find((one) => one.command === word);
-    fill(this.hint, command ? [make("code", {}, `${command.command} ${command.usage_hint ?? ""}`.trim()), ` ${command.description ?? ""}`] : "");
+    if (!command) return void fill(this.hint);
+    const whole = `${command.command} ${command.usage_hint ?? ""}`.trim();
+    return void fill(this.hint, make("code", {}, whole), ` ${command.description ?? ""}`);
   }
 
   drawList() {

@@ -55,7 +55,7 @@ async function tell(element, place, value) {
 function button(element, place) {
   const style = element.style === "primary" || element.style === "danger" ? `.${element.style}` : "";
   const label = element.text?.text ?? element.accessibility_label ?? "";
-  const node = make(`button.block-button${style}`, { type: "button", "aria-label": element.accessibility_label ?? null }, label);
+  const node = make(`button${style}`, { type: "button", "aria-label": element.accessibility_label ?? null }, label);
   node.addEventListener("click", async () => {
     node.setAttribute("aria-busy", "true");
     node.disabled = true;
@@ -74,7 +74,8 @@ function select(element, place, chosen) {
   const picked = chosen?.selected_options ?? [chosen?.selected_option ?? element.initial_option];
   const values = new Set([...picked, ...(element.initial_options ?? [])].filter(Boolean).map((one) => one.value));
   const options = (group) => (group.options ?? []).map((one) => option(one.value, one.text?.text, values));
-  const groups = (element.option_groups ?? []).map((group) => make("optgroup", { label: group.label?.text ?? "" }, options(group)));
+  const grouped = (group) => make("optgroup", { label: group.label?.text ?? "" }, options(group));
+  const groups = (element.option_groups ?? []).map(grouped);
   return menu(element, place, [...options(element), ...groups]);
 }
 
@@ -167,7 +168,8 @@ export function labelled(block, node, error, names) {
   const id = `field-${block.block_id}`;
   const optional = block.optional ? make("span.optional", {}, " (optional)") : null;
   const isSet = node.tagName === "FIELDSET";
-  const label = make(isSet ? "p.label" : "label.label", isSet ? { id: `${id}-label` } : { for: id }, lines(block.label?.text ?? ""), optional);
+  const label = isSet ? make("p.label", { id: `${id}-label` }) : make("label.label", { for: id });
+  put(label, [lines(block.label?.text ?? ""), optional]);
   node.removeAttribute("aria-label"); // its own would hide the block's
   if (isSet) node.setAttribute("aria-labelledby", `${id}-label`);
   else node.id = id;

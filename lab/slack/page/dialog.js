@@ -14,7 +14,8 @@ const NO_NAMES = { users: {}, groups: {}, channels: {} };
  * @returns {Promise<boolean>}
  */
 export function confirmed(question, names = NO_NAMES) {
-  const yes = make(`button.${question.style === "danger" ? "danger" : "primary"}`, { value: "yes" }, question.confirm?.text ?? "Yes");
+  const style = question.style === "danger" ? "danger" : "primary";
+  const yes = make(`button.${style}`, { value: "yes" }, question.confirm?.text ?? "Yes");
   const no = make("button", { value: "no", autofocus: true }, question.deny?.text ?? "No");
   const form = make(
     "form",

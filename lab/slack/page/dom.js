@@ -74,7 +74,8 @@ function settle(parent, { key, version, build }, known, place) {
     node.version = version;
     const hadFocus = known?.contains(document.activeElement);
     known?.replaceWith(node);
-    if (hadFocus) (node.matches("button") ? node : (node.querySelector("article, button") ?? node)).focus({ preventScroll: true });
+    const target = node.matches("button") ? node : (node.querySelector("article, button") ?? node);
+    if (hadFocus) target.focus({ preventScroll: true });
   }
   if (parent.children[place] !== node) parent.insertBefore(node, parent.children[place] ?? null);
   return isFresh;

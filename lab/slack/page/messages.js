@@ -33,8 +33,10 @@ function drawMessage(message, store, openThread, day) {
   const app = message.bot ? make("span.app", {}, "APP") : null;
   const line = make(".who", {}, make("strong", {}, name), app, time);
   const note = message.ephemeral ? make("p.only", {}, "Only visible to you") : null;
-  const inside = make(".what", {}, note, line, content(message, store), files(message), trouble(message), thread(message, openThread));
-  const node = make("article.message", { tabindex: "-1", "aria-label": `${name}, ${clock(at)}` }, avatar(name, message.bot), inside);
+  const below = [files(message), trouble(message), thread(message, openThread)];
+  const inside = make(".what", {}, note, line, content(message, store), below);
+  const label = `${name}, ${clock(at)}`;
+  const node = make("article.message", { tabindex: "-1", "aria-label": label }, avatar(name, message.bot), inside);
   if (message.ephemeral) node.classList.add("ephemeral");
   if (rings(message, store)) node.classList.add("rings");
   return day ? make(".dated", { tabindex: "-1" }, make("p.day", {}, day), node) : node;
@@ -43,7 +45,8 @@ function drawMessage(message, store, openThread, day) {
 /** Whether the message rings for this person: by name, by group, or for everybody in the channel. */
 function rings(message, store) {
   const { me, groups } = store.state;
-  const mine = new Set([me.id, "here", "channel", "everyone", ...groups.filter((one) => one.users.includes(me.id)).map((one) => one.id)]);
+  const own = groups.filter((one) => one.users.includes(me.id)).map((one) => one.id);
+  const mine = new Set([me.id, "here", "channel", "everyone", ...own]);
   return message.user !== me.id && (message.pings ?? []).some((ping) => mine.has(ping));
 }
 
@@ -83,7 +86,8 @@ function trouble(message) {
 function files(message) {
   const shown = (message.files ?? []).map((file) => {
     const size = file.size > 2048 ? `${Math.round(file.size / 1024)} kB` : `${file.size} bytes`;
-    return make("li", {}, make("a.file", { href: file.url, download: file.name }, make("strong", {}, file.title || file.name), make("small", {}, `${file.name} · ${size}`)));
+    const about = [make("strong", {}, file.title || file.name), make("small", {}, `${file.name} · ${size}`)];
+    return make("li", {}, make("a.file", { href: file.url, download: file.name }, about));
   });
   return shown.length ? make("ul.files", {}, shown) : null;
 }

@@ -44,7 +44,8 @@ export class Windows {
   /** Do something to the control that stands in the place of an old one, if there is one; answers whether. */
   again(old, act) {
     const { block, action } = old.dataset;
-    const node = action && this.dialog.querySelector(`[data-block="${CSS.escape(block)}"][data-action="${CSS.escape(action)}"]`);
+    const same = (node) => node.dataset.block === block && node.dataset.action === action;
+    const node = action && [...this.dialog.querySelectorAll("[data-action]")].find(same);
     if (node) act(node);
     return Boolean(node);
   }
@@ -60,10 +61,12 @@ export class Windows {
     const whole = make("button.x", { type: "button", "aria-label": "Close", onclick: () => this.close(true) }, "×");
     const body = make(".window-body", { tabindex: "0" }, drawBlocks(view.blocks, this.surface(view)));
     const trouble = make("p.trouble", { role: "alert", hidden: !view.trouble }, view.trouble);
-    const back = make("button", { type: "button", onclick: () => this.close(false) }, view.close?.text ?? (depth > 1 ? "Back" : "Close"));
+    const leave = view.close?.text ?? (depth > 1 ? "Back" : "Close");
+    const back = make("button", { type: "button", onclick: () => this.close(false) }, leave);
     const submit = view.submit ? make("button.primary", { type: "submit" }, view.submit.text) : null;
     const stack = depth > 1 ? make("span.depth", {}, `${depth} of 3 windows`) : null;
-    const form = make("form", { novalidate: true }, make("header", {}, title, stack, whole), body, trouble, make("footer", {}, back, submit));
+    const [head, foot] = [make("header", {}, title, stack, whole), make("footer", {}, back, submit)];
+    const form = make("form", { novalidate: true }, head, body, trouble, foot);
     form.addEventListener("submit", (event) => this.submit(event, view, form, trouble));
     form.addEventListener("change", (event) => this.keep(event.target.closest("[data-action]"), view));
     return form;

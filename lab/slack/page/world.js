@@ -90,7 +90,8 @@ export class TroubleMenu {
     };
     const role = one.active === null ? "menuitem" : "menuitemcheckbox";
     const checked = one.active === null ? null : String(one.active);
-    return make("button", { type: "button", role, "aria-checked": checked, onclick: press }, make("strong", {}, one.label), make("small", {}, one.says));
+    const words = [make("strong", {}, one.label), make("small", {}, one.says)];
+    return make("button", { type: "button", role, "aria-checked": checked, onclick: press }, words);
   }
 }
 
