@@ -9,7 +9,8 @@ def labels(message) -> list[str]:
 
 
 async def test_the_writer_is_named_the_guest_found_freed_and_the_writer_recovers(play):
-    async with play("stuck-writer", per_host_seconds=3, overall_seconds=30) as ops:
+    async with play("stuck-writer") as ops:
+        ops.estate.do(lambda: ops.estate.world.trouble("sap-old-01", "hang", on=False))  # silence is another test's
         await ops.says("/check-writers prod")
         stuck = await ops.sees("Hyper-V writer LOOKS STUCK on hv03")
         told = plain_text(stuck)
@@ -30,9 +31,8 @@ async def test_the_writer_is_named_the_guest_found_freed_and_the_writer_recovers
         await ops.clicks(stuck, "Find Full Guests")
         full = await ops.sees("test-tfs-01 has 0 MB free on C:")
         told = plain_text(full)
-        for fact in ("52 of 55", "sql-stage-02", "412 MB", "Free 1 GB or more on C:", "crm-03", "login was refused"):
+        for fact in ("53 of 55", "sql-stage-02", "412 MB", "Free 1 GB or more on C:", "crm-03", "login was refused"):
             assert fact in told
-        assert "sap-old-01" in told
 
         await ops.guest_admin("Free 2 GB on test-tfs-01 C:")
         await ops.until("hv03 writer", "[1]")
@@ -66,13 +66,13 @@ async def test_two_samples_two_minutes_apart_make_it_stuck(play, monkeypatch):
 
 
 async def test_a_node_that_hangs_is_unknown_and_the_others_are_intact(play):
-    async with play("stuck-writer", per_host_seconds=2, overall_seconds=20) as ops:
+    async with play("stuck-writer", per_host_seconds=8, overall_seconds=40) as ops:
         ops.estate.do(lambda: ops.estate.world.trouble("hv05", "hang", on=True))
         await ops.says("/check-writers prod")
         told = plain_text(await ops.sees("LOOKS STUCK on hv03"))
         assert "5 of 6 nodes answered" in told
         assert "UNKNOWN hv05" in told
-        assert "no answer in 2 s" in told
+        assert "no answer in 8 s" in told
         assert "hv01 hv02 hv04" in told
 
 
