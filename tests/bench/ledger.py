@@ -1,0 +1,158 @@
+"""The ledger beside raw sqlite3: appends a second, and the proof of a million entries, in one run on one machine.
+
+    python tests/bench/ledger.py [--appends 2000] [--entries 1000000]
+
+Raw sqlite3 is the least that anybody could do: one connection, WAL and synchronous=FULL, one row for each
+transaction, chained by the same HMAC; no ticket check, no masking, no canonical JSON, no triggers, no anchors. The
+proof beside it reads and chains the same rows and looks at nothing else.
+"""
+
+# ruff: noqa: T201 - it prints its table
+
+from __future__ import annotations
+
+import argparse
+import hmac
+import json
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bot.ledger import Ledger
+from bot.ledger.anchors import Anchor
+from bot.ledger.entry import FIRST, chained
+from bot.ledger.key import read_key
+from bot.ledger.schema import INDEXES, TRIGGERS
+from bot.mask import Mask
+
+DATA = {
+    "line": "/check-writers prod",
+    "command": "check-writers",
+    "target": "prod",
+    "via": "slack",
+    "place": "C0OPS",
+    "click": None,
+}
+KEY = bytes(range(32))
+
+
+def timed(count: int, work: Callable[[int], object]) -> tuple[float, float, float]:
+    """Appends a second, and the median and 99th percentile in milliseconds."""
+    took = []
+    began = time.perf_counter()
+    for number in range(count):
+        start = time.perf_counter()
+        work(number)
+        took.append((time.perf_counter() - start) * 1000)
+    return count / (time.perf_counter() - began), statistics.median(took), statistics.quantiles(took, n=100)[98]
+
+
+def appends_of_hvops(folder: Path, count: int) -> tuple[float, float, float]:
+    secrets = Mask(["a password of the settings", "xoxb-and-a-token"])
+    with Ledger(folder / "h.db", folder / "h.key", folder / "anchors.txt", secrets) as ledger:
+        return timed(count, lambda _number: ledger.append("asked", "T01/U02", DATA))
+
+
+def appends_of_sqlite(folder: Path, count: int) -> tuple[float, float, float]:
+    database = sqlite3.connect(folder / "raw.db", isolation_level=None)
+    database.execute("PRAGMA journal_mode=wal")
+    database.execute("PRAGMA synchronous=FULL")
+    database.execute("CREATE TABLE entry (seq INTEGER PRIMARY KEY, body TEXT, mac BLOB)")
+
+    def append(number: int) -> None:
+        database.execute("BEGIN IMMEDIATE")
+        head = database.execute("SELECT mac FROM entry ORDER BY seq DESC LIMIT 1").fetchone()
+        body = json.dumps({"seq": number + 1, "at": time.time_ns(), "kind": "asked", "actor": "T01/U02", "data": DATA})
+        mac = hmac.digest(KEY, (head[0] if head else FIRST) + body.encode(), "sha256")
+        database.execute("INSERT INTO entry VALUES (?, ?, ?)", (number + 1, body, mac))
+        database.execute("COMMIT")
+
+    try:
+        return timed(count, append)
+    finally:
+        database.close()
+
+
+def filled(folder: Path, count: int) -> None:
+    """A ledger of that many entries with their anchors, as appends would leave it, without their fsyncs."""
+    Ledger(folder / "big.db", folder / "big.key", folder / "big.txt").close()
+    key = read_key(folder / "big.key")
+    database = sqlite3.connect(folder / "big.db", isolation_level=None)
+    for name in TRIGGERS:
+        database.execute(f"DROP TRIGGER {name}")
+    unindexed = [name for name in INDEXES if name.startswith("entry_")]
+    for name in unindexed:
+        database.execute(f"DROP INDEX {name}")
+    database.execute("BEGIN")
+    with (folder / "big.txt").open("w") as anchors:
+        rows = chain(key, count, lambda anchor: anchors.write(f"{anchor}\n"))
+        database.executemany("INSERT INTO entry (seq, body, previous, mac) VALUES (?, ?, ?, ?)", rows)
+    for name in unindexed:
+        database.execute(INDEXES[name].strip())
+    for sql in TRIGGERS.values():
+        database.execute(sql.strip())
+    database.execute("COMMIT")
+    database.close()
+
+
+def chain(key: bytes, count: int, anchored: Callable[[Anchor], object]) -> Iterator[tuple[int, str, bytes, bytes]]:
+    data = json.dumps(DATA, sort_keys=True, separators=(",", ":"))
+    previous = FIRST
+    for seq in range(1, count + 1):
+        body = f'{{"actor":"T01/U02","at":"2026-03-02T14:00:00.000Z","data":{data},"kind":"asked","seq":{seq},"ticket":null}}'
+        mac = chained(key, previous, body.encode())
+        yield seq, body, previous, mac
+        anchored(Anchor(seq, mac))
+        previous = mac
+
+
+def proof_of_hvops(folder: Path) -> float:
+    with Ledger(folder / "big.db", folder / "big.key", folder / "big.txt") as ledger:
+        began = time.perf_counter()
+        verdict = ledger.verify()
+        took = time.perf_counter() - began
+    assert verdict.holds, verdict
+    assert verdict.anchors == verdict.entries
+    return took
+
+
+def proof_of_sqlite(folder: Path) -> float:
+    key = read_key(folder / "big.key")
+    database = sqlite3.connect(folder / "big.db")
+    began = time.perf_counter()
+    previous = FIRST
+    for body, mac in database.execute("SELECT CAST(body AS BLOB), mac FROM entry ORDER BY seq"):
+        previous = hmac.digest(key, previous + body, "sha256")
+        assert previous == mac
+    took = time.perf_counter() - began
+    database.close()
+    return took
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--appends", type=int, default=2000)
+    parser.add_argument("--entries", type=int, default=1_000_000)
+    told = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="hvops-bench-") as directory:
+        folder = Path(directory)
+        ours, theirs = appends_of_hvops(folder, told.appends), appends_of_sqlite(folder, told.appends)
+        print(f"\nLedger: {told.appends:,} appends, each its own transaction on the disk\n")
+        print(f"{'':24}{'appends/s':>12}{'p50 ms':>10}{'p99 ms':>10}")
+        for name, (rate, median, worst) in (("hvops", ours), ("raw sqlite3, chained", theirs)):
+            print(f"{name:24}{rate:>12,.0f}{median:>10.2f}{worst:>10.2f}")
+        print(f"{'hvops / raw':24}{ours[0] / theirs[0]:>12.2f}")
+        filled(folder, told.entries)
+        raw, proof = proof_of_sqlite(folder), proof_of_hvops(folder)
+        print(f"\nLedger: proof of {told.entries:,} entries with as many anchors\n")
+        print(f"{'':24}{'seconds':>12}{'entries/s':>14}")
+        for name, took in (("hvops audit verify", proof), ("raw sqlite3, chain only", raw)):
+            print(f"{name:24}{took:>12.2f}{told.entries / took:>14,.0f}")
+        print(f"{'hvops / raw':24}{proof / raw:>12.2f}")
+
+
+if __name__ == "__main__":
+    main()
