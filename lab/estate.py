@@ -10,26 +10,17 @@ from __future__ import annotations
 import secrets
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
 from lab import files, stories
+from lab.files import SlackAccess
 from lab.windows import BackgroundServer, CertificateAuthority
 from lab.world.model import Guest
 from lab.world.world import World
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class SlackAccess:
-    """How the bot reaches the practice Slack, for its settings."""
-
-    base_url: str
-    bot_token: str
-    app_token: str
 
 
 class PracticeEstate:
@@ -98,11 +89,7 @@ class PracticeEstate:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._authority.write(self.directory / "ca.pem")
         files.write_private(self.directory / "ledger.key", secrets.token_hex(32) + "\n")
-        slack = self._slack
-        told = files.settings(
-            self.world.accounts, slack and (slack.base_url, slack.bot_token, slack.app_token), "ca.pem"
-        )
-        files.write_private(self.settings_path, told)
+        files.write_private(self.settings_path, files.settings(self.world.accounts, self._slack, "ca.pem"))
         files.write_private(self.directory / "estate.toml", files.estate(self.world.clusters, self._endpoints()))
 
     def _endpoints(self) -> dict[str, str]:

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from lab.world.accounts import Account
 from lab.world.model import Cluster
@@ -19,21 +20,29 @@ ROLES = {"viewer": "S0VIEWERS", "operator": "S0OPERATORS", "approver": "S0APPROV
 OWN_ROLES = ("viewer", "operator")  # of whoever runs the practice estate; approving for oneself is for nobody
 ENTRY_HOSTS = 2
 
+
+class SlackAccess(NamedTuple):
+    """How the bot reaches the practice Slack."""
+
+    base_url: str
+    bot_token: str
+    app_token: str
+
+
 Value = str | int | Sequence[str]
 
 
-def settings(accounts: Mapping[str, Account], slack: tuple[str, str, str] | None, ca_file: str) -> str:
+def settings(accounts: Mapping[str, Account], slack: SlackAccess | None, ca_file: str) -> str:
     """The bot's settings.
 
     Args:
         accounts: the practice accounts by credential profile.
-        slack: base URL, bot token and app token of the practice Slack; None for a terminal alone.
+        slack: the practice Slack; None for a terminal alone.
         ca_file: the authority that signed the guests' certificates.
     """
     tables: list[tuple[str, Mapping[str, Value]]] = [("", {"estate": "estate.toml"})]
     if slack:
-        keys = ("base_url", "bot_token", "app_token", "audit_channel")
-        tables.append(("slack", dict(zip(keys, (*slack, AUDIT_CHANNEL), strict=True))))
+        tables.append(("slack", {**slack._asdict(), "audit_channel": AUDIT_CHANNEL}))
     tables.append(("ledger", {"path": "ledger.db", "key_file": "ledger.key", "anchor_file": "anchors.txt"}))
     tables += [(f"roles.{role}", _rule(role, group)) for role, group in ROLES.items()]
     tables += [(f"credentials.{name}", _login(account, ca_file)) for name, account in accounts.items()]

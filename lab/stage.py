@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.bot_process import BotProcess, Condition
-from lab.estate import PracticeEstate, SlackAccess
+from lab.estate import PracticeEstate
+from lab.files import SlackAccess
 from lab.slack.model import BOT_USER, Message
 from lab.slack.server import SlackStandIn
 from lab.stories import stories

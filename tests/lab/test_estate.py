@@ -12,7 +12,8 @@ from bot.settings import load as load_settings
 from bot.settings import permission_warnings
 from bot.vocabulary.command import Role
 from lab.entry import PRACTICE
-from lab.estate import PracticeEstate, SlackAccess
+from lab.estate import PracticeEstate
+from lab.files import SlackAccess
 from lab.stage import DEFAULT_STORY
 
 SLACK = SlackAccess("http://127.0.0.1:1/api/", "xoxb-practice-0000", "xapp-practice-0000")
