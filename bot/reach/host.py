@@ -226,7 +226,7 @@ class _Running:
 @contextmanager
 def _shell(connection: Connection, code_page: int, deadline: Deadline) -> Iterator[str]:
     """A command shell, closed whatever happens: each counts against the user's quota."""
-    connection.set(deadline)
+    connection.expect(deadline)
     connection.protocol.operation_timeout_sec = max(1, int(deadline.left))
     shell_id = connection.protocol.open_shell(codepage=code_page, noprofile=True, idle_timeout=_SHELL_IDLE)
     try:
@@ -234,14 +234,14 @@ def _shell(connection: Connection, code_page: int, deadline: Deadline) -> Iterat
     finally:
         if not connection.is_broken:
             with suppress(Exception):  # the answer counts; a shell that stays open ends when it has been idle
-                connection.set(Deadline.of(2))
+                connection.expect(Deadline.of(2))
                 connection.protocol.close_shell(shell_id, close_session=False)
 
 
 @contextmanager
 def _command(connection: Connection, shell_id: str, argv: Sequence[str], deadline: Deadline) -> Iterator[_Running]:
     """A program in the shell. Closing the shell ends it; only one that still runs is told so before."""
-    connection.set(deadline)
+    connection.expect(deadline)
     line = subprocess.list2cmdline(argv[1:])  # quotes as the C runtime of Windows takes arguments apart
     arguments = [line] if line else []
     running = _Running(connection.protocol.run_command(shell_id, argv[0], arguments, skip_cmd_shell=True))
@@ -250,7 +250,7 @@ def _command(connection: Connection, shell_id: str, argv: Sequence[str], deadlin
     finally:
         if not running.is_done and not connection.is_broken:
             with suppress(Exception):
-                connection.set(Deadline.of(2))
+                connection.expect(Deadline.of(2))
                 connection.protocol.cleanup_command(shell_id, running.id)
 
 
@@ -260,7 +260,7 @@ def _receive(connection: Connection, shell_id: str, command: _Running, deadline:
         raise Late  # while there is still time to end the program and close its shell
     wait = max(1, int(min(deadline.silence, deadline.left) * 0.75))  # pywinrm takes whole seconds
     connection.protocol.operation_timeout_sec = wait
-    connection.set(Deadline(deadline.ends, wait + max(1.0, deadline.silence / 4)))
+    connection.expect(Deadline(deadline.ends, wait + max(1.0, deadline.silence / 4)))
     try:
         out, err, command.exit_code, command.is_done = connection.protocol.get_command_output_raw(shell_id, command.id)
     except Faulted as faulted:

@@ -65,7 +65,6 @@ class Connection:
 
     def __init__(self, way: Way, tap: Tap | None = None) -> None:
         self.way = way
-        self.is_used = False  # has answered before, so that a failure may be its age and not the host
         self.is_broken = False
         self.idle_since = time.monotonic()
         self.transcript: list[bytes] = []
@@ -75,13 +74,13 @@ class Connection:
 
     def ask(self, message: Message, deadline: Deadline) -> tuple[bytes, str]:
         """Send one message. Answers the reply, and the id it must relate to."""
-        self.set(deadline)
+        self.expect(deadline)
         message_id = str(uuid.uuid4())
         seconds = min(_LONGEST_OPERATION, max(1.0, deadline.left))
         return self.exchange(message.envelope(self.way.url, message_id, seconds)), message_id
 
-    def set(self, deadline: Deadline) -> None:
-        """The deadline of what pywinrm's own methods (`protocol.open_shell` …) send next. Raises Late once aborted."""
+    def expect(self, deadline: Deadline) -> None:
+        """Set the deadline of what pywinrm's own methods (`protocol.open_shell` …) send next. Raises Late once aborted."""
         if self.is_broken:
             raise Late
         self._adapter.until = deadline.next()
@@ -98,14 +97,13 @@ class Connection:
         except BaseException:
             self.is_broken = True
             raise
-        self.is_used = True
         self._adapter.is_established = True
         self.idle_since = time.monotonic()
         self.transcript.append(reply.content)
         if self._tap:
             self._tap(self.way.name, envelope, reply.content.decode("utf-8", "replace"))
-        if reply.is_error:
-            _raise_fault(reply)
+        if reply.error is not None:
+            _raise_fault(reply.content, reply.error)
         return reply.content
 
     def _send(self, envelope: str) -> _Reply:
@@ -132,17 +130,14 @@ class Connection:
 @dataclass(frozen=True, slots=True)
 class _Reply:
     content: bytes
-    is_error: WinRMTransportError | None = None
+    error: WinRMTransportError | None = None
 
 
-def _raise_fault(reply: _Reply) -> None:
+def _raise_fault(content: bytes, error: WinRMTransportError) -> None:
     """An HTTP error that carries a SOAP fault is that fault; any other stays what it is."""
-    assert reply.is_error is not None
-    try:
-        body_of(reply.content)
-    except Unintelligible:
-        raise reply.is_error from None
-    raise reply.is_error
+    with suppress(Unintelligible):
+        body_of(content)
+    raise error
 
 
 class _Protocol(Protocol):

@@ -5,6 +5,7 @@ import time
 from contextlib import asynccontextmanager
 
 import pytest
+import requests.exceptions
 
 from bot.catalogue import PROGRAMS, Program
 from bot.errors import (
@@ -18,8 +19,11 @@ from bot.errors import (
     TimedOut,
     Unreachable,
 )
+from bot.reach.foreign import Stale, _chain
 from bot.reach.reach import Reach
 from bot.reach.ways import Credentials, Ways
+from bot.reach.winrm import Deadline
+from bot.reach.wsman import get
 from bot.vocabulary.actions import Invoke
 from bot.vocabulary.questions import GuestWql, Read, Recall, Registry, Term, Wql, fields
 from lab.windows.machine import Output
@@ -113,6 +117,17 @@ async def test_a_connection_that_died_between_two_questions_is_replaced_once(sit
         site.boxes["hv01"].trouble.reset = True
         with pytest.raises(Unreachable):
             await reach.answer(NODES)
+
+
+async def test_a_login_never_moves_to_another_connection(site):
+    async with reaching(site) as reach:
+        await reach.answer(NODES)
+        kept = reach._kept.take(reach.ways.host("hv01"))
+        drop(site, "hv01")
+        with pytest.raises(requests.exceptions.ConnectionError) as caught:
+            await asyncio.to_thread(kept.ask, get("root/cimv2", "Win32_OperatingSystem"), Deadline.of(5))
+        assert any(isinstance(cause, Stale) for cause in _chain(caught.value))
+        kept.close()
 
 
 async def test_a_connection_idle_for_too_long_is_not_tried(site, monkeypatch):
@@ -282,7 +297,7 @@ async def test_a_program_in_the_code_page_of_the_host(site):
     assert sum(">850<" in request for request in sent) == 2
     assert sum("transfer/Create<" in request for request in sent) == 2
     assert sum("transfer/Delete<" in request for request in sent) == 2
-    assert all(">TRUE<" in request for request in sent if "shell/Command<" in request)
+    assert all('"WINRS_SKIP_CMD_SHELL">TRUE<' in request for request in sent if "shell/Command<" in request)
 
 
 async def test_a_slow_program_is_waited_for_while_its_host_answers(site):
@@ -378,7 +393,9 @@ async def test_a_method_is_never_sent_twice_and_never_over_an_old_connection(sit
         await reach.answer(NODES)
         kept = next(iter(reach._kept._idle.values()))[0]
         await reach.invoke(STOP)
-        assert kept in next(iter(reach._kept._idle.values()))
+        idle = next(iter(reach._kept._idle.values()))
+        assert len(idle) == 2
+        assert kept in idle
         site.boxes["hv01"].trouble.fault = TOO_MANY_SHELLS
         with pytest.raises(QuotaExceeded):
             await reach.invoke(STOP)

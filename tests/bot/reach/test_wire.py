@@ -1,19 +1,25 @@
 """What only a server of its own can do wrong: drip, talk without end, speak another protocol, present a bad certificate."""
 
 import asyncio
+import io
 import socket
 import ssl
 import threading
 import time
+from dataclasses import replace
 
 import pytest
+import requests
+from urllib3 import HTTPResponse
 
-from bot.errors import BadReply, LoginRefused, TargetError, TimedOut, Unreachable
+from bot.errors import BadReply, LoginRefused, OutOfBounds, TargetError, TimedOut, Unreachable
 from bot.estate import Estate
+from bot.reach import wire
+from bot.reach.foreign import TooLong
 from bot.reach.reach import Reach
 from bot.reach.ways import Credentials, Ways
 from bot.reach.wire import tls_context
-from bot.vocabulary.questions import Wql
+from bot.vocabulary.questions import GuestRegistry, GuestWql, Wql
 from lab.windows import BackgroundServer, CertificateAuthority
 from lab.windows.machine import Access
 
@@ -129,6 +135,26 @@ async def test_a_login_that_failed_is_never_followed_by_a_message_in_clear():
     assert rude.requests == 1  # the blank one
 
 
+async def test_a_redirect_is_not_followed():
+    rude = Rude(says(b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"))
+    with rude as url, pytest.raises(BadReply, match="elsewhere"):
+        await asked(url)
+    assert rude.requests == 1
+
+
+@pytest.mark.parametrize(("length", "fits"), [(10, True), (11, False)])
+def test_a_reply_without_a_length_is_not_read_for_ever(monkeypatch, length, fits):
+    monkeypatch.setattr(wire, "LONGEST_REPLY", 10)
+    response = requests.Response()
+    response.raw = HTTPResponse(io.BytesIO(b"x" * length), preload_content=False)
+    if fits:
+        wire._read(response)
+        assert response.content == b"x" * length
+    else:
+        with pytest.raises(TooLong):
+            wire._read(response)
+
+
 async def test_names_that_dns_does_not_know():
     with pytest.raises(Unreachable, match="not known to DNS"):
         await asked("http://hv01.invalid:5985/wsman", seconds=10)
@@ -200,3 +226,30 @@ def test_the_context_is_made_once_and_verifies(authority):
     assert context is tls_context(ca_file, None, None)
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
+
+
+async def test_a_guest_that_the_estate_pins_is_asked_over_tls(authority):
+    ca, ca_file = authority
+    box = tls_box()
+    box.classes["root/cimv2", "win32_operatingsystem"] = [{"CSName": "TEST-TFS-01"}]
+    login = Credentials("ntlm", USER, PASSWORD, ca_file=ca_file)
+    with served(box, ca.server_context("127.0.92.2")) as up:
+        estate = Estate.model_validate(
+            {
+                "hosts": {"hv01": {"domain": "corp.example"}},
+                "guest_domains": ["corp.example"],
+                "endpoints": {"test-tfs-01": up.url("127.0.92.2", secure=True), "plain-01": up.url("127.0.92.2")},
+            }
+        )
+        reach = Reach(Ways(estate, {"guest": login}))
+        try:
+            question = GuestWql(
+                "test-tfs-01", "TEST-TFS-01.corp.example", "id", "root/cimv2", "Win32_OperatingSystem", ("CSName",)
+            )
+            assert (await reach.answer(question, 5)).rows == ({"CSName": "TEST-TFS-01"},)
+            values = GuestRegistry("test-tfs-01", "test-tfs-01.corp.example", "id", "SOFTWARE\\X", ("a",))
+            assert (await reach.answer(values, 5)).rows == ({"a": None},)
+            with pytest.raises(OutOfBounds, match="Kerberos only"):
+                await reach.answer(replace(question, on="plain-01"), 5)
+        finally:
+            reach.close()
