@@ -106,7 +106,7 @@ def _instance(machine: Machine, namespace: str, definition: ClassDefinition, req
 
 def _check_names(definition: ClassDefinition, selectors: Mapping[str, str]) -> None:
     known = {name.lower() for name in definition.keys}
-    if definition.singleton or any(name.lower() not in known for name in selectors):
+    if any(name.lower() not in known for name in selectors):
         raise Fault(UNEXPECTED_SELECTORS, provider=Provider("WMI Provider"))
 
 

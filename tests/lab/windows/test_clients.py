@@ -9,6 +9,7 @@ from xml.etree.ElementTree import fromstring
 import pytest
 import winrm
 from pypsrp.exceptions import WSManFaultError
+from pypsrp.powershell import RunspacePool
 from pypsrp.shell import Process, SignalCode, WinRS
 from pypsrp.wsman import SelectorSet, WSMan
 from requests.exceptions import SSLError
@@ -62,6 +63,12 @@ def test_a_wrong_password_is_refused(up, machine, transport):
     machine.access.basic = machine.access.allow_unencrypted = True
     with pytest.raises(InvalidCredentialsError):
         session(up, "wrong", transport).run_cmd("vssadmin")
+
+
+def test_ntlm_may_be_off(up, machine, password):
+    machine.access.ntlm = False
+    with pytest.raises(InvalidCredentialsError):
+        session(up, password).run_cmd("vssadmin")
 
 
 def test_machines_have_passwords_of_their_own(make_machine):
@@ -274,3 +281,9 @@ def test_what_an_unknown_sender_is_told(up, machine):
 def test_nonsense_for_a_login_is_refused(up, machine, header):
     machine.access.basic = True
     assert curl("-w", "%{http_code}", "-H", f"Authorization: {header}", "-d", IDENTIFY, up.url(ADDRESS)) == "401"
+
+
+def test_powershell_remoting_is_not_set_up(wsman):
+    with pytest.raises(WSManFaultError) as caught, RunspacePool(wsman):
+        pass
+    assert caught.value.code == 2150858752

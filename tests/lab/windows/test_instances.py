@@ -127,6 +127,12 @@ async def test_get_a_singleton(soap):
     assert answer.said(".//{*}Version") == "6.3.9600"
 
 
+async def test_get_a_singleton_by_its_key(soap):
+    uri = names.class_uri("root/cimv2", "Win32_OperatingSystem")
+    assert (await soap.ask(names.GET, uri, selectors={"Name": "windows"})).status == 200
+    assert (await soap.ask(names.GET, uri, selectors={"Name": "linux"})).subcode == "a:DestinationUnreachable"
+
+
 async def test_get_through_a_dmtf_uri(soap):
     answer = await soap.ask(
         names.GET, names.DMTF_CLASSES + "CIM_Service", selectors={"__cimnamespace": "root/cimv2", "Name": "vss"}

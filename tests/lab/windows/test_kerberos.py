@@ -75,3 +75,23 @@ def test_someone_of_the_realm_without_rights_is_denied(realm, people, up, machin
         session(up, "stranger").run_cmd("vssadmin")
     assert caught.value.wsman_fault_code == 5
     assert machine.runs == []
+
+
+def test_a_good_ticket_does_not_help_where_kerberos_is_off(realm, people, up, machine):
+    realm.log_in("reader", "Ticket-1")
+    machine.access.kerberos = False
+    with pytest.raises(winrm.exceptions.InvalidCredentialsError):
+        session(up).run_cmd("vssadmin")
+
+
+def test_ntlm_within_negotiate_where_both_are_on(realm, people, up, machine, password):
+    """The server half of SPNEGO, which chooses what the client can do."""
+    with (
+        WSMan(
+            "127.0.9.1", port=up.server.port, ssl=False, auth="negotiate", username="CORP\\reader", password=password
+        ) as wsman,
+        WinRS(wsman) as shell,
+    ):
+        process = Process(shell, "vssadmin")
+        process.invoke()
+    assert process.rc == 0
