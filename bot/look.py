@@ -77,7 +77,7 @@ class Look:
             recall: the memory of the ledger.
             now: the time of this request, UTC.
             deadlines: per host and overall, in seconds; the overall one begins with the first question.
-            progress: is told whenever a target begins or has finished; its own failures are its own affair.
+            progress: is told whenever a target begins or has finished; must not raise.
         """
         self.evidence: list[Evidence] = []
         self._reach = reach
