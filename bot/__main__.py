@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bot.errors import HvopsError, UsageError
 from bot.terminal.audit_commands import audit
+
+if TYPE_CHECKING:
+    from bot.settings import Settings
 
 app = typer.Typer(
     name="hvops",
@@ -53,27 +56,25 @@ def ask(
 
     Exit code: 0 all answered and well, 1 findings, 2 refused or not understood, 3 nothing found but something unknown.
     """
-    from bot.settings import load
     from bot.terminal import practice
     from bot.terminal.ask import Shape
     from bot.terminal.ask import ask as answer
 
     shape, line = Shape(as_json, evidence, csv), list(words or ())
     if not lab:
-        raise typer.Exit(answer(load(settings), " ".join(line), shape))
+        raise typer.Exit(answer(_ready(settings), " ".join(line), shape))
     found = practice.find()
     story, line = practice.split_story(found, line)
     with practice.started(found, story) as file:
-        raise typer.Exit(answer(load(file), " ".join(line), shape))
+        raise typer.Exit(answer(_ready(file), " ".join(line), shape))
 
 
 @app.command()
 def run(settings: SettingsFile = None) -> None:
     """Run the Slack bot until it is stopped."""
     from bot.app import run as serve
-    from bot.settings import load
 
-    serve(load(settings))
+    serve(_ready(settings))
 
 
 @app.command()
@@ -95,10 +96,9 @@ def record(
     settings: SettingsFile = None,
 ) -> None:
     """Ask one line and keep what the hosts said, anonymised, as a file that tests can replay."""
-    from bot.settings import load
     from bot.terminal.record import record as capture
 
-    raise typer.Exit(capture(load(settings), " ".join(words), output))
+    raise typer.Exit(capture(_ready(settings), " ".join(words), output))
 
 
 @app.command()
@@ -116,6 +116,17 @@ def demo(port: Annotated[int, typer.Option(help="Of the page, on loopback; 0 for
     from bot.terminal import practice
 
     practice.find().demo(port)
+
+
+def _ready(file: Path | None) -> Settings:
+    """Read the settings, and from now on log to standard error without their secrets. Raises SettingsError."""
+    from bot.logs import configure
+    from bot.mask import Mask
+    from bot.settings import load
+
+    settings = load(file)
+    configure(Mask(settings.secrets()))
+    return settings
 
 
 def main() -> None:

@@ -47,6 +47,24 @@ def test_all_well_ends_with_0(hvops, healthy):
     assert "4 of 4 nodes answered" in ended.out
 
 
+def test_nobody_answering_is_unknown_and_ends_with_3(hvops, healthy, monkeypatch):
+    monkeypatch.setenv("HVOPS_CREDENTIALS__READER__PASSWORD", "wrong")
+    ended = hvops("ask", "--settings", healthy, "/check-writers prod")
+    assert ended.code == 3, ended
+    assert "login was refused" in " ".join((ended.out + ended.err).split())
+
+
+def test_our_own_bug_is_a_short_id_for_the_person_and_a_traceback_in_the_log(hvops, healthy, monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("bot.pipeline._judge", broken)
+    ended = hvops("ask", "--settings", healthy, "--json", "/check-writers prod")
+    assert ended.code == 2
+    assert json.loads(ended.out)["error"]["kind"] == "OurBug"
+    assert "ZeroDivisionError" in ended.err
+
+
 def test_a_line_needs_no_quotes_and_keeps_its_own_options(hvops, healthy):
     ended = hvops("ask", "--settings", healthy, "/check-writers", "hv01", "--nonsense", "5")
     assert ended.code == 2

@@ -1,0 +1,82 @@
+"""What doctor says about Slack, asked of the practice Slack."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from bot.doctor.check import Status
+from bot.doctor.here import slack
+from bot.registry import Registry
+from bot.settings import load
+from bot.slack.manifest import manifest
+from lab.slack.server import SlackStandIn
+
+SETTINGS = """
+estate = "estate.toml"
+[credentials.reader]
+transport = "kerberos"
+"""
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("HVOPS_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def settings(tmp_path):
+    def made(**slack_settings):
+        file = tmp_path / "settings.toml"
+        rows = "".join(f"{name} = {json.dumps(value)}\n" for name, value in slack_settings.items())
+        file.write_text(SETTINGS + (f"[slack]\n{rows}" if rows else ""))
+        file.chmod(0o600)
+        return load(file)
+
+    return made
+
+
+def tokens(stand_in, **more):
+    return {"bot_token": stand_in.bot_token, "app_token": stand_in.app_token, "base_url": stand_in.base_url, **more}
+
+
+async def told(made):
+    return {check.what: check for check in await slack(made)}
+
+
+async def test_an_app_made_from_the_manifest_is_well(settings):
+    async with SlackStandIn(manifest=manifest(Registry.load())) as stand_in:
+        found = await told(settings(**tokens(stand_in, audit_channel="C0AUDIT")))
+    assert {what: check.status for what, check in found.items()} == {
+        "slack bot token": Status.OK,
+        "slack scopes": Status.OK,
+        "slack app token": Status.OK,
+    }
+
+
+async def test_a_missing_scope_is_named_with_what_to_do(settings):
+    less = manifest(Registry.load())
+    less["oauth_config"]["scopes"]["bot"].remove("files:write")
+    async with SlackStandIn(manifest=less) as stand_in:
+        found = await told(settings(**tokens(stand_in)))
+    assert found["slack scopes"].status is Status.FAIL
+    assert "missing: files:write" in found["slack scopes"].says
+    assert "reinstall" in found["slack scopes"].do
+    assert found["slack audit channel"].status is Status.WARN
+
+
+async def test_wrong_tokens_fail_each_by_itself(settings):
+    async with SlackStandIn(manifest=manifest(Registry.load())) as stand_in:
+        found = await told(settings(**tokens(stand_in) | {"bot_token": "xoxb-wrong", "app_token": "xapp-wrong"}))
+    assert found["slack bot token"].status is found["slack app token"].status is Status.FAIL
+    assert "slack scopes" not in found
+
+
+async def test_without_slack_it_is_skipped_and_a_silent_slack_fails(settings):
+    assert (await told(settings()))["slack"].status is Status.SKIP
+    silent = settings(bot_token="xoxb-1", app_token="xapp-1", base_url="http://127.0.0.1:1/api/")
+    found = await told(silent)
+    assert found["slack bot token"].status is found["slack app token"].status is Status.FAIL
