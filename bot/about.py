@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bot.authorize import Person
+from bot.authorize import EVERYWHERE, Person
 from bot.registry import Command
 from bot.vocabulary.command import Role
 
@@ -60,6 +60,14 @@ def roles_of(person: Person) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The roles of a person, highest first, with the clusters each holds for."""
     held = sorted(((role, places) for role, places in person.roles.items() if places), reverse=True)
     return tuple((role_name(role), tuple(sorted(places))) for role, places in held)
+
+
+def roles_in_words(roles: tuple[tuple[str, tuple[str, ...]], ...]) -> str:
+    """Roles and where they hold: "operator everywhere; approver on prod, branch"."""
+    said = (
+        f"{name} everywhere" if EVERYWHERE in places else f"{name} on {', '.join(places)}" for name, places in roles
+    )
+    return "; ".join(said) or "no role"
 
 
 def role_name(role: Role) -> str:

@@ -102,7 +102,7 @@ def chart(judged: Sequence[Judged], least: int) -> Chart | None:
     labels = _labels(worst)
     bars = tuple(Bar(label, one.volume.free * 10 // GIB) for label, one in zip(labels, worst, strict=True))
     title = f"Free GB, worst {count(len(bars), 'volume')}" if len(bars) > 1 else "Free GB"
-    return Chart(title, "GB", bars, ((f"{size(least)} wanted", least * 10 // GIB),))
+    return Chart(title, "GB", bars, (("wanted", least * 10 // GIB),))
 
 
 def _labels(worst: Sequence[Judged]) -> list[str]:

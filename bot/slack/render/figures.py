@@ -36,7 +36,7 @@ def table_blocks(table: Table | None) -> tuple[Block, ...]:
 
 
 def chart_blocks(chart: Chart | None) -> tuple[Block, ...]:
-    """A bar chart, with its thresholds in words below it."""
+    """A bar chart; each threshold is a series of its own beside the bars, and stands in words below."""
     if chart is None or not chart.bars:
         return ()
     bars = chart.bars[: limits.CHART_POINTS]
@@ -47,16 +47,26 @@ def chart_blocks(chart: Chart | None) -> tuple[Block, ...]:
         "chart": {
             "type": "bar",
             "series": [
-                {
-                    "name": clip(visible(chart.unit), limits.CHART_LABEL) or "value",
-                    "data": [{"label": label, "value": _tenths(bar)} for label, bar in zip(labels, bars, strict=True)],
-                }
+                _series(chart.unit, labels, [_in_units(bar.tenths) for bar in bars]),
+                *(_series(label, labels, [_in_units(tenths)] * len(labels)) for label, tenths in _marked(chart)),
             ],
             "axis_config": {"categories": labels, "y_label": clip(visible(chart.unit), limits.CHART_AXIS) or "value"},
         },
     }
     marks = " · ".join(f"{escape(label)}: {tenths / 10:g} {escape(chart.unit)}" for label, tenths in chart.thresholds)
     return (block, *contexts(marks))
+
+
+def _series(name: str, labels: Sequence[str], values: Sequence[float]) -> Block:
+    points = [{"label": label, "value": value} for label, value in zip(labels, values, strict=True)]
+    return {"name": clip(visible(name), limits.CHART_LABEL) or "value", "data": points}
+
+
+def _marked(chart: Chart) -> tuple[tuple[str, int], ...]:
+    """The thresholds that fit beside the bars, each under a name of its own."""
+    names = {clip(visible(label), limits.CHART_LABEL): (label, tenths) for label, tenths in chart.thresholds}
+    names.pop(clip(visible(chart.unit), limits.CHART_LABEL), None)
+    return tuple(names.values())[: limits.CHART_SERIES - 1]
 
 
 def csv_bytes(table: Table) -> bytes:
@@ -126,8 +136,8 @@ def _different(labels: Sequence[str]) -> list[str]:
     return list(taken)
 
 
-def _tenths(bar: Bar) -> int | float:
-    return bar.tenths // 10 if bar.tenths % 10 == 0 else bar.tenths / 10
+def _in_units(tenths: int) -> int | float:
+    return tenths // 10 if tenths % 10 == 0 else tenths / 10
 
 
 def _harmless(column: Column, cell: str) -> str:

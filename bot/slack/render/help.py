@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.about import Help, Status
+from bot.about import Help, Status, roles_in_words
 from bot.slack.message import Message, escape
 from bot.slack.render.parts import contexts, header, sections
 
@@ -25,14 +25,14 @@ def help_message(told: Help) -> Message:
 
 def status_message(status: Status) -> Message:
     """How the bot is, and who is asking."""
-    roles = [f"{name} ({', '.join(places)})" for name, places in status.roles] or ["no role"]
+    roles = roles_in_words(status.roles)
     lines = [
         *(f"*{escape(label)}:* {escape(says)}" for label, says in status.connections),
         f"*Ledger:* {escape(status.ledger)}",
-        f"*You:* {escape(status.name)}, {escape('; '.join(roles))}",
+        f"*You:* {escape(status.name)}, {escape(roles)}",
         f"*You may:* {escape(', '.join(status.may)) or 'only read this help'}",
     ]
-    said = f"hvops {status.version}: ledger {status.ledger}; you are {'; '.join(roles)}"
+    said = f"hvops {status.version}: ledger {status.ledger}; you are {roles}"
     blocks = (header("hvops"), *sections("\n".join(lines)), *contexts(f"Version {escape(status.version)}"))
     return Message(escape(said), blocks)
 

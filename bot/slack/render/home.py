@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.about import Help, Status
+from bot.about import Help, Status, roles_in_words
 from bot.slack import limits
 from bot.slack.fit import fit_view
 from bot.slack.message import Block, View, clip, escape
@@ -29,12 +29,11 @@ class LastAnswer:
 
 def home_view(status: Status, told: Help, last: Sequence[LastAnswer]) -> View:
     """Who you are and what you may do, your last answers, and a button per command."""
-    roles = [f"{name} ({', '.join(places)})" for name, places in status.roles] or ["no role"]
     usable = [line for line in told.lines if line.allowed]
     starts = [button(f"{_spoken(line.usage)}…", f"{TYPED}:{line.usage.split()[0].lstrip('/')}") for line in usable]
     blocks = [
         header("hvops"),
-        *sections(f"*You:* {escape(status.name)}, {escape('; '.join(roles))}"),
+        *sections(f"*You:* {escape(roles_in_words(status.roles))}"),
         *(actions(starts) or sections("You have no role in hvops yet. /hvops status says who can give you one.")),
         header("Your last answers"),
         *(block for one in last[:_LAST] for block in _answer(one)),

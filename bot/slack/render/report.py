@@ -26,7 +26,6 @@ from bot.vocabulary.ask import Unanswered
 from bot.vocabulary.report import Finding, Fine, Report
 
 ONLY_YOU = "only you see this"
-_BOLD = 150  # a longer line is no heading any more
 _PARTS = 30  # sections before the rest goes into a file; the other blocks of a message need room too
 
 
@@ -56,9 +55,7 @@ def report_message(report: Report, token: str, at: datetime, audience: str = ONL
 
 def finding_text(finding: Finding) -> str:
     """One finding: its state and target first, then its lines in reading order."""
-    head = f"{finding.word} {finding.target}:"
-    whole = f"{head} {finding.says}"
-    first = f"*{escape(whole)}*" if len(whole) <= _BOLD else f"*{escape(head)}* {escape(finding.says)}"
+    first = f"*{escape(f'{finding.word} {finding.target}:')}* {escape(finding.says)}"
     return "\n".join([first, *(_labelled(label, says) for label, says in finding.lines)])
 
 
@@ -69,7 +66,7 @@ def unknown_texts(unanswered: Sequence[Unanswered]) -> Iterator[str]:
         same = list(group)
         if len(same) == 1:
             one = same[0]
-            yield f"*UNKNOWN {escape(one.on)}:* {escape(_joined(one.kind, one.says, one.do))}"
+            yield f"*UNKNOWN {escape(one.on)}:* {escape(_joined(one.says or one.kind, one.do))}"
             continue
         advice = dict.fromkeys(one.do for one in same if one.do)
         lines = [f"*UNKNOWN ({len(same)}), {escape(kind)}:*", *_reasons(same), *(escape(do) for do in advice)]

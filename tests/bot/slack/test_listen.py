@@ -117,7 +117,7 @@ async def test_share_posts_for_all_with_a_thread(bench):
     await bench.idle()
     assert [one.text.splitlines()[0] for one in bench.viewer.thread(shared)] == [
         "STUCK hv03: Microsoft Hyper-V VSS Writer",
-        "UNKNOWN hv05: timed out. No answer in 20 s. Not counted as healthy.",
+        "UNKNOWN hv05: No answer in 20 s. Not counted as healthy.",
     ]
     assert [one.data["way"] for one in bench.entries("shown")] == ["response_url", "shared"]
 
@@ -193,7 +193,7 @@ async def test_help_and_status(bench):
     assert "Not for you now" in told
     await bench.operator.types("/hvops status")
     told = plain_text(await bench.operator.sees("2 of 2 connections open"))
-    assert "operator (*); viewer (prod)" in told
+    assert "operator everywhere; viewer on prod" in told
     assert [one.data["line"] for one in bench.entries("asked")] == ["/hvops", "/hvops status"]
 
 

@@ -112,7 +112,7 @@ def test_stuck_writer_whole(stuck_writer):
         "prod: Hyper-V writer STUCK on hv03",
         f"5 of 6 nodes answered · {TIME} · only you see this",
         (
-            "*STUCK hv03: Microsoft Hyper-V VSS Writer*\n"
+            "*STUCK hv03:* Microsoft Hyper-V VSS Writer\n"
             "[5] Waiting for completion · Retryable error. No backup runs.\n"
             "*Means:* the next backup of hv03 is expected to fail for all 11 guests.\n"
             "*Suspect:* test-tfs-01 (event 10102, 22:14)\n"
@@ -168,7 +168,15 @@ def test_full_guests_whole(full_guests):
                     {"label": "sql-stage-02 L:", "value": 0.4},
                     {"label": "file-01 D:", "value": 21},
                 ],
-            }
+            },
+            {
+                "name": "Full below",
+                "data": [
+                    {"label": "test-tfs-01 C:", "value": 1},
+                    {"label": "sql-stage-02 L:", "value": 1},
+                    {"label": "file-01 D:", "value": 1},
+                ],
+            },
         ],
         "axis_config": {"categories": ["test-tfs-01 C:", "sql-stage-02 L:", "file-01 D:"], "y_label": "GB"},
     }
