@@ -18,13 +18,13 @@ from aiohttp import web
 
 from lab.windows import encryption, identity
 from lab.windows.authentication import Connection, Outcome
+from lab.windows.listener import Listener
 from lab.windows.machine import Machine
 from lab.windows.service import Service
 
 SOAP_TYPE = "application/soap+xml;charset=UTF-8"
 _SERVER = "Microsoft-HTTPAPI/2.0"
 _IDLE = 120.0  # seconds after which HTTP.sys closes a silent connection [src]
-_BACKLOG = 128
 _ROUNDS_TO_SETTLE = 3  # of the loop: asyncio accepts and closes in steps, one per round
 _ANONYMOUS_PATH = "/wsman-anon/identify"
 _PAGE = "<html><head><title>Gateway</title></head><body><h1>Please sign in to the network</h1></body></html>"
@@ -37,7 +37,7 @@ class Host:
         self.machine = machine
         self.service = Service(machine)
         self._loop = asyncio.get_running_loop()
-        self._listeners: list[_Listener] = []
+        self._listeners: list[Listener] = []
         self._connections: WeakKeyDictionary[asyncio.BaseTransport, Connection] = WeakKeyDictionary()
         self._http = web.Server(
             self._handle,
@@ -46,9 +46,9 @@ class Host:
             access_log=None,
             keepalive_timeout=_IDLE,
         )
-        self._listeners.append(_Listener(address, port, self._http, None))
+        self._listeners.append(Listener(address, port, self._http, None))
         if tls is not None:
-            self._listeners.append(_Listener(address, tls_port, self._http, tls))
+            self._listeners.append(Listener(address, tls_port, self._http, tls))
 
     def open(self) -> None:
         """Listen, unless the machine's trouble is to refuse.
@@ -175,68 +175,6 @@ class Host:
         if protocol is not None and connection.context is not None:
             content_type, body = encryption.seal(connection.context, protocol, body)
         return web.Response(status=status, body=body, headers={"Content-Type": content_type, "Server": _SERVER})
-
-
-class _Listener:
-    """One listening socket, opened and closed at once, whatever the loop is busy with.
-
-    asyncio's own server will not do: closed between taking a connection and making its transport, it leaks the socket.
-    """
-
-    def __init__(self, address: str, port: int, factory: web.Server, tls: ssl.SSLContext | None) -> None:
-        self._where = (address, port)
-        self._factory = factory
-        self._tls = tls
-        self._loop = asyncio.get_running_loop()
-        self._socket: socket.socket | None = None
-        self._arriving: set[asyncio.Task[object]] = set()
-
-    def open(self) -> None:
-        """Listen.
-
-        Raises:
-            OSError: the port is taken.
-        """
-        if self._socket is not None:
-            return
-        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind(self._where)
-            listening.listen(_BACKLOG)
-        except OSError:
-            listening.close()
-            raise
-        self._socket = listening
-        self._loop.add_reader(listening, self._accept, listening)
-
-    def shut(self) -> None:
-        """Stop listening, and turn away who has not quite arrived."""
-        if self._socket is None:
-            return
-        self._loop.remove_reader(self._socket)
-        self._socket.close()
-        self._socket = None
-        for task in self._arriving:
-            task.cancel()
-
-    def _accept(self, listening: socket.socket) -> None:
-        for _each in range(_BACKLOG):
-            try:
-                connection, _client = listening.accept()
-            except OSError:  # nobody waits any more, or whoever did has gone
-                return
-            connection.setblocking(False)
-            task: asyncio.Task[object] = self._loop.create_task(
-                self._loop.connect_accepted_socket(self._factory, connection, ssl=self._tls)
-            )
-            self._arriving.add(task)
-            task.add_done_callback(partial(self._arrived, connection))
-
-    def _arrived(self, connection: socket.socket, task: asyncio.Task[object]) -> None:
-        self._arriving.discard(task)
-        if task.cancelled() or task.exception() is not None:  # a TLS handshake that failed, most often
-            connection.close()
 
 
 async def _let_sockets_settle() -> None:

@@ -9,6 +9,7 @@ from lab.windows import instances, schema, wql
 from lab.windows.faults import WBEM_INVALID_CLASS, WBEM_INVALID_NAMESPACE, WBEM_INVALID_QUERY
 from lab.windows.machine import Aged, Instance, Machine, Reference, WmiFailure
 from lab.windows.schema import ClassDefinition
+from lab.windows.wql_relations import Related, invalid
 from lab.windows.wql_values import compile_condition
 
 
@@ -95,7 +96,7 @@ def wql_rows(machine: Machine, namespace: str, text: str) -> list[Row]:
     """
     query = wql.parse(text)
     check_namespace(machine, namespace)
-    if isinstance(query, wql.Related):
+    if isinstance(query, Related):
         return _related_rows(machine, namespace, query)
     if query.cls.lower() == "meta_class":
         raise WmiFailure(WBEM_INVALID_QUERY, "")  # WS-Management carries instances, never class definitions
@@ -125,7 +126,7 @@ def _selected(
 def _check_columns(definition: ClassDefinition, columns: Sequence[str]) -> Sequence[str]:
     for name in columns:
         if name.lower() not in definition.properties and not name.startswith("__"):
-            raise wql.invalid(f"{definition.name} has no {name}")
+            raise invalid(f"{definition.name} has no {name}")
     return columns
 
 
@@ -158,11 +159,11 @@ def selector_rows(
     return [row for row in rows if all(_key_text(row, name) == value for name, value in wanted.items())]
 
 
-def _related_rows(machine: Machine, namespace: str, query: wql.Related) -> list[Row]:
+def _related_rows(machine: Machine, namespace: str, query: Related) -> list[Row]:
     definition = class_of(machine, namespace, query.cls)
     start = find_instance(machine, namespace, definition, query.keys)
     if start is None:
-        raise wql.invalid("the object path names nothing")
+        raise invalid("the object path names nothing")
     wanted = query.wanted
     if query.references:
         return association_rows(machine, namespace, start, wanted.get("resultclass", ""), wanted.get("role", ""))

@@ -9,12 +9,12 @@ quotation mark, any other use is an invalid query; the quota on AND and OR, of w
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from lab.windows.faults import WBEM_INVALID_QUERY, WBEM_QUOTA_VIOLATION
+from lab.windows.faults import WBEM_QUOTA_VIOLATION
 from lab.windows.machine import WmiFailure
+from lab.windows.wql_relations import Related, invalid, parse_related, unquote
 
 MAX_TERMS = 500
 _DEPTH = 100  # nested parentheses and NOTs
@@ -81,17 +81,6 @@ class Select:
     where: Condition | None
 
 
-@dataclass(frozen=True, slots=True)
-class Related:
-    """ASSOCIATORS OF or REFERENCES OF {path} WHERE …; `wanted` by lower-case keyword, e.g. "resultclass"."""
-
-    references: bool
-    cls: str
-    keys: Mapping[str, str]
-    wanted: Mapping[str, str]
-    keys_only: bool
-
-
 _TOKEN = re.compile(
     r"""\s*(?:
       (?P<string>'(?:[^'\\]|\\[\\'"])*'|"(?:[^"\\]|\\[\\'"])*")
@@ -103,19 +92,6 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _MIRRORED: dict[str, Operator] = {"=": "=", "<>": "<>", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
-_RELATED = re.compile(r"\s*(associators|references)\s+of\s*\{(.*)\}\s*(?:where\s+(.*))?", re.IGNORECASE | re.DOTALL)
-_KEY = re.compile(r"""\s*(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([^,"'\s]+))\s*(,|$)""")
-_WANTED = re.compile(
-    r"\s*(assocclass|resultclass|role|resultrole|requiredqualifier|requiredassocqualifier)\s*=\s*(\w+)", re.IGNORECASE
-)
-_FLAG = re.compile(r"\s*(classdefsonly|keysonly)\b", re.IGNORECASE)
-
-
-def invalid(why: str) -> WmiFailure:
-    """The failure of a query that is not WQL; `why` is for whoever reads a traceback, never sent."""
-    failure = WmiFailure(WBEM_INVALID_QUERY, "")
-    failure.add_note(why)
-    return failure
 
 
 def parse(text: str) -> Select | Related:
@@ -125,13 +101,8 @@ def parse(text: str) -> Select | Related:
         WmiFailure: WBEM_E_INVALID_QUERY, or WBEM_E_QUOTA_VIOLATION for too many terms.
     """
     if text.lstrip()[:10].lower().startswith(("associator", "references")):
-        return _related(text)
+        return parse_related(text)
     return _Parser(_tokens(text)).select()
-
-
-def unquote(literal: str) -> str:
-    """The text of a quoted string whose backslashes escape a backslash or a quotation mark."""
-    return re.sub(r"\\(.)", r"\1", literal, flags=re.DOTALL)
 
 
 def _tokens(text: str) -> list[tuple[str, str]]:
@@ -282,56 +253,3 @@ class _Parser:
         if "x" in text.lower():
             return int(text, 16)
         return float(text) if any(mark in text for mark in ".eE") else int(text)
-
-
-def _related(text: str) -> Related:
-    match = _RELATED.fullmatch(text)
-    if match is None:
-        raise invalid("neither a path in braces nor a WHERE clause that can be read")
-    kind, path, where = match.groups()
-    cls, keys = parse_path(path)
-    wanted, keys_only = _wanted(where or "")
-    return Related(kind.lower() == "references", cls, keys, wanted, keys_only)
-
-
-def parse_path(text: str) -> tuple[str, dict[str, str]]:
-    r"""Class and keys of an object path: `Win32_Service.Name="vmms"`, also `\\HOST\root\cimv2:Win32_Service="vmms"`.
-
-    A single key may go unnamed; it is then given under the empty name.
-
-    Raises:
-        WmiFailure: it is no object path.
-    """
-    plain = text.strip()
-    head = re.match(r"(?:\\\\[^:]*:)?\s*(\w+)\s*(\.|=|$)", plain)
-    if head is None:
-        raise invalid(f"no object path: {text!r}")
-    rest = plain[head.end() :]
-    if head[2] == "=":
-        rest = "unnamed=" + rest
-    keys: dict[str, str] = {}
-    while rest.strip():
-        pair = _KEY.match(rest)
-        if pair is None:
-            raise invalid(f"no key: {rest!r}")
-        name, double, single, bare = pair.group(1, 2, 3, 4)
-        quoted = double if double is not None else single
-        keys["" if head[2] == "=" else name] = bare if quoted is None else unquote(quoted)
-        rest = rest[pair.end() :]
-    return head[1], keys
-
-
-def _wanted(where: str) -> tuple[dict[str, str], bool]:
-    wanted: dict[str, str] = {}
-    keys_only = False
-    while where.strip():
-        match = _WANTED.match(where)
-        if match is not None:
-            wanted[match[1].lower()] = match[2]
-        else:
-            match = _FLAG.match(where)
-            if match is None:
-                raise invalid(f"no keyword of a relation: {where!r}")
-            keys_only = keys_only or match[1].lower() == "keysonly"
-        where = where[match.end() :]
-    return wanted, keys_only

@@ -14,7 +14,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from lab.windows import schema
 from lab.windows.machine import Embedded, Instance, Reference, Wmi
 from lab.windows.schema import ClassDefinition, Property
-from lab.windows.wql import Both, Compare, Condition, Constant, Either, Isa, IsNull, Not, invalid, parse_path
+from lab.windows.wql import Both, Compare, Condition, Constant, Either, Isa, IsNull, Not
+from lab.windows.wql_relations import invalid, parse_path
 
 Predicate = Callable[[Instance], bool]
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lab.windows import schema, wql
 from lab.windows.machine import Embedded, Reference, WmiFailure
+from lab.windows.wql_relations import parse_path
 from lab.windows.wql_values import compile_condition, like, parse_time
 
 SERVICE = schema.find("root/cimv2", "Win32_Service")
@@ -197,7 +198,7 @@ def test_references_are_equal_whatever_the_host():
     ],
 )
 def test_object_paths(text, cls, keys):
-    assert wql.parse_path(text) == (cls, keys)
+    assert parse_path(text) == (cls, keys)
 
 
 @given(st.text(max_size=60))
