@@ -11,7 +11,7 @@ from itertools import count
 from bot.slack import limits
 from bot.slack.message import Block, clip, escape, units, visible
 from bot.slack.render.parts import contexts
-from bot.vocabulary.report import Bar, Chart, Column, Table
+from bot.vocabulary.report import Chart, Column, Table
 
 _CELL = 80  # longer ones are whole in the CSV
 _PAGE = 10

@@ -118,7 +118,7 @@ def test_stuck_writer_whole(stuck_writer):
             "*Suspect:* test-tfs-01 (event 10102, 22:14)\n"
             "*Next:* free space in the guest first."
         ),
-        "*UNKNOWN hv05:* timed out. No answer in 20 s. Not counted as healthy.",
+        "*UNKNOWN hv05:* No answer in 20 s. Not counted as healthy.",
         "STABLE: hv01 hv02 hv04 hv06 (11 writers each)",
     ]
     assert [block["type"] for block in message.blocks] == [
