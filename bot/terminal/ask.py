@@ -9,13 +9,15 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
 
-from bot.about import help_for, role_name
+from bot.about import help_for, role_name, roles_of
 from bot.authorize import Person
 from bot.engine import Engine, engine
 from bot.errors import HvopsError, TargetError, UsageError
@@ -23,7 +25,7 @@ from bot.look import Progress as Step
 from bot.pipeline import Answered, Request
 from bot.settings import Settings
 from bot.terminal.person import person_here
-from bot.terminal.plain import console, styled, visible
+from bot.terminal.plain import clock, console, styled, visible
 from bot.terminal.render import print_evidence, print_report
 from bot.vocabulary.report import Report
 
@@ -43,8 +45,9 @@ def ask(settings: Settings, line: str, shape: Shape) -> int:
     """Ask one line and draw the answer. Returns the exit code."""
     person = person_here(settings.roles)
     with engine(settings) as made:
-        if _wants_help(line):
-            _print_help(person, made)
+        own = _OWN.get(line.strip().removeprefix("/").removeprefix("hvops").strip())
+        if own is not None:
+            own(person, made)
             return WELL
         try:
             answered = asyncio.run(_answer(made, Request(person, line, "terminal", socket.gethostname())))
@@ -153,10 +156,6 @@ def print_error(errors: Console, says: str, usage: str = "", near: tuple[str, ..
         errors.print(styled(f"Usage: {usage}", "dim"))
 
 
-def _wants_help(line: str) -> bool:
-    return line.strip().removeprefix("/").removeprefix("hvops").strip() in ("", "help")
-
-
 def _print_help(person: Person, made: Engine) -> None:
     out = console()
     told = help_for(person, made.registry)
@@ -165,3 +164,32 @@ def _print_help(person: Person, made: Engine) -> None:
         out.print(styled(f'hvops ask "{line.usage}"', "" if line.allowed else "dim"))
         needs = "" if line.allowed else f" Needs the role {line.role}."
         out.print(styled(f"    {line.says}{needs}", "dim"))
+
+
+def _print_status(person: Person, made: Engine) -> None:
+    """Who asks, what they may, where the ledger stands, through whom clusters are asked."""
+    out, head, trouble = console(), made.ledger.head(), made.ledger.trouble
+    roles = "; ".join(f"{role} ({', '.join(places)})" for role, places in roles_of(person)) or "no role"
+    may = [command.usage for command in made.registry if person.highest >= command.role]
+    rows = [
+        ("You", f"{person.name}, {roles}"),
+        ("You may", "\n".join(may) or "only read the help"),
+        ("Ledger", f"entry {head.seq}, {clock(head.at)}" if head else "empty"),
+        ("Anchors", trouble or str(made.ledger.anchor_file)),
+        *(
+            (cluster.name, f"asked through {', '.join(cluster.entry_hosts)}")
+            for cluster in made.estate.clusters.values()
+        ),
+        *((host.name, "stands alone") for host in made.estate.hosts.values()),
+        ("Version", version("hvops")),
+    ]
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, says in rows:
+        for number, line in enumerate(says.splitlines()):
+            table.add_row(styled("" if number else name, "dim"), styled(line))
+    out.print(table)
+
+
+_OWN = {"": _print_help, "help": _print_help, "status": _print_status}

@@ -131,6 +131,16 @@ def test_without_a_line_it_says_what_this_person_may_ask(hvops, healthy):
     assert 'hvops ask "/check-writers <cluster|host>"' in ended.out
 
 
+def test_status_says_who_asks_and_where_the_ledger_stands(hvops, healthy):
+    assert hvops("ask", "--settings", healthy, "/nonsense").code == 2
+    ended = hvops("ask", "--settings", healthy, "/hvops status")
+    lines = [" ".join(line.split()) for line in ended.out.splitlines()]
+    assert ended.code == 0
+    assert lines[0] == f"You {ME}, operator (*); viewer (*)"
+    assert any(line.startswith(f"Ledger entry {newest(healthy).seq}, ") for line in lines)
+    assert "prod asked through hv01, hv02" in lines
+
+
 def test_the_practice_estate_is_asked_with_lab(hvops, monkeypatch):
     monkeypatch.setenv("HVOPS_CREDENTIALS__READER__PASSWORD", "a real one")
     ended = hvops("ask", "--lab", "healthy", "/check-writers branch")
