@@ -18,7 +18,7 @@ _KEY = re.compile(r"""\s*(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|
 _WANTED = re.compile(
     r"\s*(assocclass|resultclass|role|resultrole|requiredqualifier|requiredassocqualifier)\s*=\s*(\w+)", re.IGNORECASE
 )
-_FLAG = re.compile(r"\s*(classdefsonly|keysonly)\b", re.IGNORECASE)
+_KEYS_ONLY = re.compile(r"\s*keysonly\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,6 @@ class Related:
     cls: str
     keys: Mapping[str, str]
     wanted: Mapping[str, str]
-    keys_only: bool
 
 
 def invalid(why: str) -> WmiFailure:
@@ -55,8 +54,7 @@ def parse_related(text: str) -> Related:
         raise invalid("neither a path in braces nor a WHERE clause that can be read")
     kind, path, where = match.groups()
     cls, keys = parse_path(path)
-    wanted, keys_only = _wanted(where or "")
-    return Related(kind.lower() == "references", cls, keys, wanted, keys_only)
+    return Related(kind.lower() == "references", cls, keys, _wanted(where or ""))
 
 
 def parse_path(text: str) -> tuple[str, dict[str, str]]:
@@ -86,17 +84,16 @@ def parse_path(text: str) -> tuple[str, dict[str, str]]:
     return head[1], keys
 
 
-def _wanted(where: str) -> tuple[dict[str, str], bool]:
+def _wanted(where: str) -> dict[str, str]:
+    """The keywords of the WHERE clause. KeysOnly is taken and changes nothing, as Windows may ignore it [inf]."""
     wanted: dict[str, str] = {}
-    keys_only = False
     while where.strip():
         match = _WANTED.match(where)
         if match is not None:
             wanted[match[1].lower()] = match[2]
         else:
-            match = _FLAG.match(where)
-            if match is None:
+            match = _KEYS_ONLY.match(where)
+            if match is None:  # ClassDefsOnly too: WS-Management carries no class definitions
                 raise invalid(f"no keyword of a relation: {where!r}")
-            keys_only = keys_only or match[1].lower() == "keysonly"
         where = where[match.end() :]
-    return wanted, keys_only
+    return wanted

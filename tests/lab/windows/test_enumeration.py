@@ -207,6 +207,7 @@ async def test_an_association_filter_brings_the_associations_themselves(soap, re
             ["Msvm_VirtualSystemSettingData"],
         ),
         ("REFERENCES OF {{{0}}}", ["Msvm_SettingsDefineState"]),
+        ("REFERENCES OF {{{0}}} WHERE KeysOnly ResultClass=Msvm_SettingsDefineState", ["Msvm_SettingsDefineState"]),
     ],
 )
 async def test_associators_and_references_in_wql(soap, related, query, found):

@@ -61,6 +61,8 @@ async def test_a_missing_class_in_wql_is_a_filter_that_cannot_be_processed(soap)
         "SELECT * FROM Win32_BIOS WHERE BIOSVersion = 'x'",
         "SELECT * FROM meta_class",
         "ASSOCIATORS OF {nothing at all",
+        "ASSOCIATORS OF {Win32_Service.Name='vmms'} WHERE ClassDefsOnly",
+        "REFERENCES OF {Win32_Service.Name='nobody'}",
         "DELETE FROM Win32_Service",
         "",
     ],
