@@ -19,6 +19,7 @@ OPS_CHANNEL, AUDIT_CHANNEL = "C0OPS", "C0AUDIT"
 ROLES = {"viewer": "S0VIEWERS", "operator": "S0OPERATORS", "approver": "S0APPROVERS"}
 OWN_ROLES = ("viewer", "operator")  # of whoever runs the practice estate; approving for oneself is for nobody
 ENTRY_HOSTS = 2
+PATIENCE = 8  # seconds per host: on loopback whoever is slower is silent, and nobody should wait for the practice
 
 
 class SlackAccess(NamedTuple):
@@ -44,6 +45,7 @@ def settings(accounts: Mapping[str, Account], slack: SlackAccess | None, ca_file
     if slack:
         tables.append(("slack", {**slack._asdict(), "audit_channel": AUDIT_CHANNEL}))
     tables.append(("ledger", {"path": "ledger.db", "key_file": "ledger.key", "anchor_file": "anchors.txt"}))
+    tables.append(("limits", {"per_host_seconds": PATIENCE}))
     tables += [(f"roles.{role}", _rule(role, group)) for role, group in ROLES.items()]
     tables += [(f"credentials.{name}", _login(account, ca_file)) for name, account in accounts.items()]
     return "\n".join(_table(name, values) for name, values in tables)

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab.files import PATIENCE
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -72,7 +74,7 @@ ASK = Step(
 FIND = Step(
     "find",
     "One guest stopped the backup of all.",
-    "The answer names a suspect. Press Find Full Guests in it, or type the line. It takes 20 seconds: one guest of "
+    f"The answer names a suspect. Press Find Full Guests in it, or type the line. It takes {PATIENCE} seconds: one guest of "
     "prod never answers, and the bot does not pretend it did.",
     lambda seen: seen.answered(SPACE),
     "/find-full-guests prod",
@@ -107,7 +109,7 @@ WELL = Step(
 SILENT = Step(
     "silent",
     "A silent host is not a healthy one.",
-    "Open Trouble, press Hang hv05, then ask again. The answer comes after 20 seconds, without hv05.",
+    f"Open Trouble, press Hang hv05, then ask again. The answer comes after {PATIENCE} seconds, without hv05.",
     lambda seen: seen.unknown,
     "/check-writers prod",
 )
