@@ -15,12 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import sqlite_utils
+import sqlite_utils.db
 
 from bot.errors import LedgerError
 from bot.ledger import schema
 from bot.ledger.entry import FIRST, Entry, decoded
 
 BUSY_SECONDS = 10.0  # how long to wait for another process's transaction, which lasts milliseconds
+# All that SQLite and sqlite-utils can raise; a number too large for SQLite is an OverflowError of Python's.
+_FOREIGN: tuple[type[Exception], ...] = (
+    sqlite3.Error,
+    sqlite3.Warning,
+    OverflowError,
+    *(one for one in vars(sqlite_utils.db).values() if isinstance(one, type) and issubclass(one, Exception)),
+)
 _NEWEST = "SELECT body, previous, mac FROM entry ORDER BY seq DESC LIMIT 1"
 
 
@@ -210,7 +218,7 @@ def _translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         raise LedgerError(f"{path}: the ledger cannot be used now: {error}. Nothing was written.") from error
-    except sqlite3.DatabaseError as error:
+    except _FOREIGN as error:
         raise LedgerError(f"{path}: the ledger refuses this, or is damaged: {error}. Nothing was written.") from error
     except FileNotFoundError as error:
         raise LedgerError(f"{path}: there is no such ledger, or no such directory.") from error

@@ -52,9 +52,12 @@ class Capture:
     exchanges: tuple[Exchange, ...]
 
     def save(self, path: Path) -> None:
-        """Write the file."""
+        """Write the file. Raises UsageError where it cannot be written."""
         told = {"version": VERSION} | asdict(self)
-        path.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        try:
+            path.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
 
     @classmethod
     def load(cls, path: Path) -> Capture:

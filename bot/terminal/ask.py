@@ -55,6 +55,8 @@ def ask(settings: Settings, line: str, shape: Shape) -> int:
             _print_refusal(error, shape)
             return UNKNOWN if isinstance(error, TargetError) else REFUSED
     _print_answer(answered, person, shape)
+    if shape.csv is not None:
+        _write_csv(answered.report, shape.csv)
     return exit_code(answered.report)
 
 
@@ -96,8 +98,6 @@ def _bar(line: str) -> Iterator[Callable[[Step], None] | None]:
 
 def _print_answer(answered: Answered, person: Person, shape: Shape) -> None:
     out = console()
-    if shape.csv is not None:
-        _write_csv(answered.report, shape.csv)
     if shape.json:
         print(json.dumps(_as_json(answered, person), ensure_ascii=False, indent=2))  # noqa: T201 - the answer itself
         return
@@ -124,7 +124,11 @@ def _write_csv(report: Report, path: Path) -> None:
     """The table of the report as a file; cells that a spreadsheet would run as a formula are quoted as text."""
     if report.table is None:
         raise UsageError("This answer has no table, so there is no CSV to write.")
-    with path.open("w", newline="", encoding="utf-8") as file:
+    try:
+        file = path.open("w", newline="", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
+    with file:
         writer = csv.writer(file)
         writer.writerow([column.name for column in report.table.columns])
         writer.writerows([harmless(cell) for cell in row] for row in report.table.rows)

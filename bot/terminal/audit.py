@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from bot.terminal.ask import harmless
 from bot.terminal.plain import clock, console, short_clock, styled, visible
 from bot.terminal.render import print_evidence, print_report
 
+_NUMBER = re.compile(r"[0-9]{1,18}")  # what SQLite can hold
 COLUMNS = ("seq", "at", "kind", "actor", "ticket", "target", "line", "says")
 
 
@@ -62,7 +64,7 @@ def print_one(reader: Reader, what: str, *, evidence: bool) -> None:
     if what.upper().startswith("T-"):
         _print_ticket(out, reader, what.upper())
         return
-    entry = reader.entry(int(what)) if what.isdigit() else None
+    entry = reader.entry(int(what)) if _NUMBER.fullmatch(what) else None
     if entry is None:
         raise UsageError(f"There is no entry “{what}”. Write a number such as 1285, or a ticket such as T-412.")
     out.print(styled(f"Entry {entry.seq}, {clock(entry.at)}: {entry.kind} by {entry.actor}", "bold"))
@@ -79,7 +81,11 @@ def export(reader: Reader, wanted: Filter, shape: str, output: Path | None) -> N
     if output is None:
         _write(reader, wanted, shape, sys.stdout)
         return
-    with output.open("w", encoding="utf-8", newline="") as file:
+    try:
+        file = output.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror}.") from None
+    with file:
         _write(reader, wanted, shape, file)
 
 

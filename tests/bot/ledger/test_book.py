@@ -8,9 +8,11 @@ import stat
 from datetime import timedelta
 
 import pytest
+import sqlite_utils.db
 
 from bot.errors import LedgerError, TicketError
 from bot.ledger import Draft, Filter
+from bot.ledger.store import _translated
 
 
 def asked(ledger, target="prod", actor="T1/U1"):
@@ -218,3 +220,20 @@ def test_a_file_that_is_no_ledger_is_refused(tmp_path, opened):
 def test_a_directory_that_is_missing_is_named(tmp_path, opened):
     with pytest.raises(LedgerError, match="no such directory"):
         opened(tmp_path / "nowhere")
+
+
+def exceptions_of(module):
+    found = [one for one in vars(module).values() if isinstance(one, type) and issubclass(one, Exception)]
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("foreign", [*exceptions_of(sqlite3), *exceptions_of(sqlite_utils.db), OverflowError, OSError])
+def test_whatever_the_libraries_raise_becomes_a_sentence(tmp_path, foreign):
+    with pytest.raises(LedgerError, match=r"ledger\.db"), _translated(tmp_path / "ledger.db"):
+        raise foreign.__new__(foreign)  # some want arguments that do not matter here
+
+
+def test_our_own_errors_pass_as_they_are(tmp_path):
+    with pytest.raises(TicketError, match="as it is"), _translated(tmp_path / "ledger.db"):
+        raise TicketError("as it is")

@@ -10,14 +10,15 @@ import pwd
 import pytest
 from rich.console import Console
 
+from bot.errors import UsageError
 from bot.ledger import Reader
 from bot.look import Progress
 from bot.settings import load
-from bot.terminal.ask import _bar, exit_code, harmless
+from bot.terminal.ask import _bar, _write_csv, exit_code, harmless
 from bot.terminal.person import person_here
 from bot.vocabulary.ask import Unanswered
 from bot.vocabulary.command import Role
-from bot.vocabulary.report import Finding, Report, Severity
+from bot.vocabulary.report import Column, Finding, Report, Severity, Table
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 
@@ -194,3 +195,19 @@ def test_progress_is_drawn_on_standard_error_of_a_terminal(monkeypatch):
     assert "5/6" in text
     assert "waiting: hv05" in text
     assert "\x1b[2J" not in text
+
+
+def test_the_table_as_csv_is_whole_and_runs_nothing(tmp_path):
+    columns = (Column("Guest"), Column("Free GB", "number", "GB"))
+    table = Table("Volumes", columns, (("=cmd()", "-0.5"), ("é, b", "")))
+    _write_csv(Report("t", "s", "guests", 1, 1, table=table), tmp_path / "table.csv")
+    assert (tmp_path / "table.csv").read_text().splitlines() == ["Guest,Free GB", "'=cmd(),-0.5", '"é, b",']
+
+
+@pytest.mark.parametrize("path", ["nowhere/table.csv", "."])
+def test_a_csv_that_cannot_be_written_is_a_sentence(tmp_path, path):
+    table = Table("Volumes", (Column("Guest"),), ())
+    with pytest.raises(UsageError, match="cannot be written"):
+        _write_csv(Report("t", "s", "guests", 1, 1, table=table), tmp_path / path)
+    with pytest.raises(UsageError, match="has no table"):
+        _write_csv(Report("t", "s", "guests", 1, 1), tmp_path / "x.csv")

@@ -116,7 +116,7 @@ def test_a_ticket_is_shown_as_its_story(audit):
     assert lines[-1].endswith("step drain, 11 moved")
 
 
-@pytest.mark.parametrize("what", ["99", "T-9", "nonsense", "0"])
+@pytest.mark.parametrize("what", ["99", "T-9", "nonsense", "0", "²", "9" * 30])
 def test_what_is_not_there_is_refused(audit, what):
     ended = audit("show", what)
     assert ended.code == 2
