@@ -8,6 +8,7 @@ Every part speaks its real protocol over loopback; the bot is the one that `hvop
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 
 from bot import app, settings
 from bot.ledger import Ledger
+from bot.registry import Registry
 from bot.slack.manifest import manifest
 from lab.estate import PracticeEstate, SlackAccess
 from lab.slack.server import SlackStandIn
@@ -40,11 +42,13 @@ class Incident:
 
     async def until_connected(self):
         """Wait until Slack hears the bot on both connections, or the bot's own failure."""
-        async with asyncio.timeout(30):
-            while self.slack.workspace.connections < 2:
-                if self.bot.done():
-                    self.bot.result()
-                await asyncio.sleep(0.02)
+
+        def is_connected() -> bool:
+            if self.bot.done():
+                self.bot.result()
+            return self.slack.workspace.connections >= 2
+
+        await until(is_connected)
 
     async def ends(self):
         """Stop the bot."""
@@ -76,15 +80,11 @@ class Incident:
 
     async def until(self, about: str, says: str):
         """Wait until the world's panel says so."""
-        async with asyncio.timeout(60):
-            while says not in dict(await asyncio.to_thread(self.estate.do, self.estate.world.facts)).get(about, ""):
-                await asyncio.sleep(0.02)
+        await until(lambda: says in dict(self.estate.do(self.estate.world.facts))[about])
 
     async def recorded(self, kind: str, times: int):
         """Wait until the ledger has that many entries of a kind: what was shown is written after it is seen."""
-        async with asyncio.timeout(20):
-            while sum(entry.kind == kind for entry in self.ledger()) < times:
-                await asyncio.sleep(0.02)
+        await until(lambda: sum(entry.kind == kind for entry in self.ledger()) >= times)
 
     def ledger(self) -> list:
         """The kinds of the ledger, in order, and the proof that it holds."""
@@ -95,6 +95,13 @@ class Incident:
 
     def _ready(self, engine):
         self.engine = engine
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that other processes and threads bring about; they cannot tell."""
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.02)
 
 
 @pytest.fixture(autouse=True)
@@ -127,12 +134,10 @@ def play(tmp_path: Path):
 
 def app_manifest():
     """The manifest that deploy/slack.yaml is made from: what an administrator would install."""
-    from bot.registry import Registry
-
     return manifest(Registry.load())
 
 
 def shorten(path: Path, limits: dict[str, int]) -> None:
     """Give this bot less patience, so that a test of silence is short."""
-    lines = [line for line in path.read_text().split("\n[limits]")[0].splitlines()]
+    lines = path.read_text().split("\n[limits]")[0].splitlines()
     path.write_text("\n".join([*lines, "", "[limits]", *(f"{key} = {value}" for key, value in limits.items()), ""]))
