@@ -115,15 +115,13 @@ def play(tmp_path: Path):
     """Play a story: `async with play("stuck-writer") as ops`."""
 
     @asynccontextmanager
-    async def playing(story: str, **limits: int):
+    async def playing(story: str):
         async with AsyncExitStack() as ending:
             slack = await ending.enter_async_context(SlackStandIn(manifest=app_manifest()))
             access = SlackAccess(slack.base_url, slack.bot_token, slack.app_token)
             estate = PracticeEstate(story, tmp_path / story, access)
             await asyncio.to_thread(estate.__enter__)
             ending.push_async_callback(asyncio.to_thread, estate.__exit__, None, None, None)
-            if limits:
-                shorten(estate.settings_path, limits)
             ops = Incident(estate, slack)
             await ops.starts()
             ending.push_async_callback(ops.ends)
@@ -135,9 +133,3 @@ def play(tmp_path: Path):
 def app_manifest():
     """The manifest that deploy/slack.yaml is made from: what an administrator would install."""
     return manifest(Registry.load())
-
-
-def shorten(path: Path, limits: dict[str, int]) -> None:
-    """Give this bot less patience, so that a test of silence is short."""
-    lines = path.read_text().split("\n[limits]")[0].splitlines()
-    path.write_text("\n".join([*lines, "", "[limits]", *(f"{key} = {value}" for key, value in limits.items()), ""]))

@@ -66,7 +66,7 @@ async def test_two_samples_two_minutes_apart_make_it_stuck(play, monkeypatch):
 
 
 async def test_a_node_that_hangs_is_unknown_and_the_others_are_intact(play):
-    async with play("stuck-writer", per_host_seconds=8, overall_seconds=40) as ops:
+    async with play("stuck-writer") as ops:
         ops.estate.do(lambda: ops.estate.world.trouble("hv05", "hang", on=True))
         await ops.says("/check-writers prod")
         told = plain_text(await ops.sees("LOOKS STUCK on hv03"))
