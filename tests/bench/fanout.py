@@ -1,6 +1,6 @@
 """One question to many hosts: hvops beside plain pywinrm and Ansible, in one run, on one machine.
 
-    python tests/bench/fanout.py [--hosts 500] [--latency 0.3] [--without-ansible]
+    python -m tests.bench.fanout [--hosts 500] [--latency 0.3] [--without-ansible]
 
 The hosts are practice WS-Management servers in a process of their own: NTLM with message encryption over HTTP, and the
 latency added to every answer. Every client runs in a fresh process; its CPU time and peak memory are its own.
@@ -9,7 +9,7 @@ pywinrm's `Session` and Ansible's `raw` can only run a command, which takes a sh
 them sends the very same WQL through pywinrm's `Protocol`, written as a dictionary, as its users do.
 """
 
-# ruff: noqa: T201, PLC0415 - it prints its table, and each client is measured with its own imports only
+# ruff: noqa: PLC0415 - each client is measured with its own imports only
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-USER, PASSWORD = "CORP\\reader", "Correct-Horse-7"
-NAMESPACE, CLASS, COLUMNS = "root/MSCluster", "MSCluster_Node", ("Name", "State")
+from tests.bench.hosts import CLASS, COLUMNS, NAMESPACE, PASSWORD, USER, address, served
+from tests.bench.process import fresh
+from tests.bench.table import Aim, Table, show, times
+
 ROUNDS = 5
+ANSIBLE = Path(sys.executable).with_name("ansible")
+FASTER_THAN_SESSION, FASTER_THAN_ANSIBLE, CPU_MILLISECONDS = 3.0, 10.0, 2.5
 
 
 @dataclass(frozen=True)
@@ -44,68 +47,15 @@ class Run:
     cpu: float
     peak_mb: float
 
+    @property
+    def rate(self) -> float:
+        """Hosts a second."""
+        return self.hosts / self.wall
 
-def address(number: int) -> str:
-    return f"127.77.{number // 250}.{number % 250 + 1}"
-
-
-# --- the hosts ---------------------------------------------------------------------------------------------------
-
-
-def serve(hosts: int, latency: float) -> None:
-    """Serve until the standard input ends. Prints the port when all hosts listen."""
-    from lab.windows import WinRMServer
-    from lab.windows.machine import Access, Output, Quotas, Trouble
-
-    @dataclass
-    class Host:
-        name: str
-        fqdn: str
-        language: str = "en-US"
-        oem_code_page: int = 437
-        access: Access = field(default_factory=lambda: Access(accounts={USER: PASSWORD}))
-        quotas: Quotas = field(default_factory=Quotas)
-        trouble: Trouble = field(default_factory=Trouble)
-
-        def namespaces(self) -> Sequence[str]:
-            return [NAMESPACE]
-
-        def instances(self, namespace: str, cls: str) -> Sequence[Mapping[str, object]]:
-            del namespace
-            return [{"Name": self.name, "State": 0}] if cls.lower() == CLASS.lower() else []
-
-        def registry(self) -> Mapping[str, Mapping[str, object]]:
-            return {}
-
-        def run(self, command_line: Sequence[str]) -> Output:
-            del command_line
-            return Output(f"{self.name}\r\n")
-
-    async def main() -> None:
-        async with WinRMServer() as server:
-            for number in range(hosts):
-                host = Host(f"H{number:04}", f"h{number:04}.corp.example")
-                host.trouble.latency = latency
-                await server.add(address(number), host)
-            print(server.port, flush=True)
-            await asyncio.to_thread(sys.stdin.read)
-
-    asyncio.run(main())
-
-
-@contextmanager
-def served(hosts: int, latency: float):
-    command = [sys.executable, __file__, "--serve", str(hosts), str(latency)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        yield int(process.stdout.readline())
-    finally:
-        process.stdin.close()
-        process.wait(timeout=30)
-        process.stdout.close()
-
-
-# --- the clients -------------------------------------------------------------------------------------------------
+    @property
+    def cpu_each(self) -> float:
+        """Milliseconds of CPU time for each host."""
+        return self.cpu * 1000 / self.hosts
 
 
 def measured(client: str, hosts: int, work: Callable[[], int], rounds: int = 1) -> Run:
@@ -138,7 +88,7 @@ def ask_hvops(hosts: int, port: int, at_once: int) -> list[Run]:
             return sum(len(answer.rows) == 1 for answer in answers)
 
         runs = []
-        for label, rounds in (("first question", 1), ("kept open", ROUNDS)):
+        for label, rounds in (("first", 1), ("kept open", ROUNDS)):
             began, cpu = time.perf_counter(), time.process_time()
             answered = 0
             for _ in range(rounds):
@@ -191,16 +141,16 @@ def ask_protocol(hosts: int, port: int, threads: int) -> list[Run]:
     with ThreadPoolExecutor(threads) as pool:
         name = f"pywinrm Protocol, {threads} threads"
         return [
-            measured(f"{name}, first question", hosts, lambda: sum(pool.map(one, made))),
+            measured(f"{name}, first", hosts, lambda: sum(pool.map(one, made))),
             measured(f"{name}, kept open", hosts, lambda: sum(pool.map(one, made)), ROUNDS),
         ]
 
 
-CLIENTS = {"hvops": ask_hvops, "session": ask_session, "protocol": ask_protocol}
-
-
 def ask_ansible(hosts: int, port: int, forks: int) -> list[Run]:
-    """Ansible's own processes are children: their CPU time is counted when they have ended."""
+    """Ansible's own processes are children: their CPU time is counted when they have ended.
+
+    Its peak memory is the one of its largest process; as many as `forks` of them run at a time.
+    """
     with tempfile.TemporaryDirectory() as folder:
         inventory = Path(folder) / "inventory"
         lines = [f"h{number:04} ansible_host={address(number)}" for number in range(hosts)]
@@ -210,19 +160,21 @@ def ask_ansible(hosts: int, port: int, forks: int) -> list[Run]:
         }  # fmt: skip
         settings = [f'{name}="{value}"' for name, value in variables.items()]
         inventory.write_text("\n".join(["[all]", *lines, "", "[all:vars]", *settings, ""]))
-        ansible = Path(sys.executable).parent / "ansible"
         environment = {**os.environ, "HOME": folder, "ANSIBLE_LOCAL_TEMP": folder, "LC_ALL": "C.UTF-8"}
         before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         done = subprocess.run(
-            [ansible, "all", "-i", inventory, "-m", "raw", "-a", "hostname", "-f", str(forks), "-o"],
+            [ANSIBLE, "all", "-i", inventory, "-m", "raw", "-a", "hostname", "-f", str(forks), "-o"],
             env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     answered = sum("rc=0" in line for line in done.stdout.splitlines())
     if not answered:
-        print(done.stdout[-500:], done.stderr[-500:], file=sys.stderr)
+        sys.stderr.write(done.stdout[-500:] + done.stderr[-500:])
     return [Run(f"ansible raw, {forks} forks", hosts, answered, wall, cpu, after.ru_maxrss / 1024)]
+
+
+CLIENTS = {"hvops": ask_hvops, "session": ask_session, "protocol": ask_protocol, "ansible": ask_ansible}
 
 
 # --- the table ---------------------------------------------------------------------------------------------------
@@ -230,56 +182,71 @@ def ask_ansible(hosts: int, port: int, forks: int) -> list[Run]:
 
 def apart(client: str, hosts: int, port: int, width: int) -> list[Run]:
     """Run one client in a fresh process."""
-    command = [sys.executable, __file__, "--client", client, str(hosts), str(port), str(width)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
-    if done.returncode:
-        raise SystemExit(f"{client} failed:\n{done.stderr[-2000:]}")
-    return [Run(**run) for run in json.loads(done.stdout)]
+    told = fresh("tests.bench.fanout", "--client", client, str(hosts), str(port), str(width))
+    return [Run(**run) for run in json.loads(told)]
 
 
-def table(runs: Sequence[Run]) -> str:
+def measure(hosts: int, latency: float, *, with_ansible: bool) -> list[Run]:
+    """Every client, one after another."""
+    widths = [("hvops", 128), ("hvops", 512), ("session", 64), ("session", 128), ("protocol", 128)]
+    widths += [("ansible", 50)] if with_ansible else []
+    with served(hosts, latency) as port:
+        return [run for client, width in widths for run in apart(client, hosts, port, width)]
+
+
+def table(runs: Sequence[Run], latency: float) -> Table:
+    """The runs beside hvops as it is set up by default, with connections kept open."""
     base = next(run for run in runs if run.client.startswith("hvops") and run.client.endswith("kept open"))
-    head = f"{'client':<44}{'answered':>10}{'wall s':>9}{'hosts/s':>9}{'CPU ms/host':>13}{'peak MB':>9}{'hvops is':>10}"
-    lines = [head, "-" * len(head)]
-    for run in runs:
-        times = (run.wall / run.hosts) / (base.wall / base.hosts)
-        lines.append(
-            f"{run.client:<44}{f'{run.answered}/{run.hosts}':>10}{run.wall:>9.2f}{run.hosts / run.wall:>9.0f}"
-            f"{run.cpu * 1000 / run.hosts:>13.2f}{run.peak_mb:>9.0f}{f'{times:.1f} x':>10}"
-        )
-    lines.append(
-        f"'hvops is': how many times faster than this row hvops is with connections kept open ({base.client})."
+    columns = ("client", "answered", "wall s", "hosts/s", "CPU ms/host", "peak MB", "hvops is")
+    rows = [
+        (run.client, f"{run.answered}/{run.hosts}", f"{run.wall:.2f}", f"{run.rate:.0f}", f"{run.cpu_each:.2f}",
+         f"{run.peak_mb:.0f}", times(base.rate / run.rate))
+        for run in runs
+    ]  # fmt: skip
+    reading = (
+        f"'hvops is': how many times faster than this row is '{base.client}'. 'first': connecting and logging in "
+        "included; Session and Ansible do that every time."
     )
-    return "\n".join(lines)
+    notes = [reading]
+    if not any(run.client.startswith("ansible") for run in runs):
+        notes.append("Ansible was left out: not installed (make bench installs it), or not wanted.")
+    title = f"Fan-out: {base.hosts} hosts, {latency * 1000:.0f} ms latency per answer, NTLM with message encryption"
+    return Table(title, columns, rows, notes, aims(base, runs))
+
+
+def aims(base: Run, runs: Sequence[Run]) -> list[Aim]:
+    """What was wanted of the fan-out, beside what was found."""
+    first = next(run for run in runs if run.client.startswith("hvops"))
+    answered = all(run.answered == run.hosts for run in runs if run.client.startswith("hvops"))
+    judged = [Aim("hvops has every host's answer", "all of them" if answered else "some are missing", answered)]
+    for name, least in (("pywinrm Session", FASTER_THAN_SESSION), ("ansible", FASTER_THAN_ANSIBLE)):
+        rates = [run.rate for run in runs if run.client.startswith(name)]
+        wanted = f"at least {least:.0f} times the hosts/s of {name}"
+        if not rates:
+            judged.append(Aim(wanted, "was not run", None))
+            continue
+        kept, new = base.rate / max(rates), first.rate / max(rates)
+        judged.append(Aim(wanted, f"{times(kept)} with connections kept open, {times(new)} without", kept >= least))
+    wanted = f"under {CPU_MILLISECONDS} ms CPU per host with connections kept open"
+    return [*judged, Aim(wanted, f"{base.cpu_each:.2f} ms", base.cpu_each < CPU_MILLISECONDS)]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hosts", type=int, default=500)
     parser.add_argument("--latency", type=float, default=0.3, help="seconds added to every answer")
     parser.add_argument("--without-ansible", action="store_true")
-    parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--json", action="store_true")
     parser.add_argument("--client", nargs=4, help=argparse.SUPPRESS)
     told = parser.parse_args(argv)
-    if told.serve:
-        serve(int(told.serve[0]), float(told.serve[1]))
-        return
     if told.client:
         client, *numbers = told.client
-        print(json.dumps([vars(run) for run in CLIENTS[client](*map(int, numbers))]))
+        print(json.dumps([vars(run) for run in CLIENTS[client](*map(int, numbers))]))  # noqa: T201 - for `apart`
         return
-    hosts = told.hosts
-    with served(hosts, told.latency) as port:
-        runs = [
-            *apart("hvops", hosts, port, 128),
-            *apart("hvops", hosts, port, 512),
-            *apart("session", hosts, port, 64),
-            *apart("session", hosts, port, 128),
-            *apart("protocol", hosts, port, 128),
-            *([] if told.without_ansible else ask_ansible(hosts, port, 50)),
-        ]
-    print(f"{hosts} hosts, {told.latency * 1000:.0f} ms latency per answer, NTLM with message encryption")
-    print(table(runs))
+    with_ansible = ANSIBLE.exists() and not told.without_ansible
+    runs = measure(told.hosts, told.latency, with_ansible=with_ansible)
+    show([table(runs, told.latency)], as_json=told.json)
 
 
 if __name__ == "__main__":

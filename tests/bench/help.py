@@ -1,9 +1,7 @@
-"""How long `hvops --help` takes, beside a Python that does nothing: the same interpreter, one after the other.
+"""How long `hvops --help` takes, beside a Python that does nothing: the same interpreter, turn by turn.
 
-python tests/bench/help.py [--runs 20]
+python -m tests.bench.help [--runs 20]
 """
-
-# ruff: noqa: T201 - it prints its table
 
 from __future__ import annotations
 
@@ -12,38 +10,51 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.bench.table import Aim, Table, show, times
+
 WANTED_SECONDS = 0.3
-HVOPS = Path(sys.executable).with_name("hvops")
+OURS, NOTHING = "hvops --help", "python -c pass"
+COMMANDS = {
+    OURS: [str(Path(sys.executable).with_name("hvops")), "--help"],
+    NOTHING: [sys.executable, "-c", "pass"],
+}
 
 
-def seconds(command: list[str], runs: int) -> list[float]:
-    """Wall-clock seconds of each run; the first one, which fills the caches, is not counted."""
-    took = []
-    for number in range(runs + 1):
-        began = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        if number:
-            took.append(time.perf_counter() - began)
+def measure(runs: int) -> dict[str, list[float]]:
+    """Wall-clock seconds of each run; the first turn, which fills the caches, is not counted."""
+    took: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    for turn in range(runs + 1):
+        for name, command in COMMANDS.items():
+            began = time.perf_counter()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            if turn:
+                took[name].append(time.perf_counter() - began)
     return took
 
 
-def main() -> None:
+def table(took: Mapping[str, Sequence[float]]) -> Table:
+    """Both, and how many times an empty Python fits into ours."""
+    nothing = statistics.median(took[NOTHING])
+    rows = [
+        (name, f"{statistics.median(each):.3f}", f"{max(each):.3f}", times(statistics.median(each) / nothing))
+        for name, each in took.items()
+    ]
+    ours = statistics.median(took[OURS])
+    aim = Aim(f"{OURS} under {WANTED_SECONDS} s", f"{ours:.3f} s (median)", ours < WANTED_SECONDS)
+    title = f"Start: {len(took[OURS])} runs each"
+    return Table(title, ("", "median s", "worst s", "of an empty Python"), rows, aims=[aim])
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=20)
-    runs = parser.parse_args().runs
-    rows = {
-        "hvops --help": seconds([str(HVOPS), "--help"], runs),
-        "python -c pass": seconds([sys.executable, "-c", "pass"], runs),
-    }
-    print(f"\nStart: {runs} runs each\n")
-    print(f"{'':24}{'median s':>12}{'worst s':>12}")
-    for name, took in rows.items():
-        print(f"{name:24}{statistics.median(took):>12.3f}{max(took):>12.3f}")
-    ours, nothing = (statistics.median(took) for took in rows.values())
-    print(f"{'hvops / python':24}{ours / nothing:>12.1f}")
-    print(f"wanted: under {WANTED_SECONDS} s: {'yes' if ours < WANTED_SECONDS else 'NO'}")
+    parser.add_argument("--json", action="store_true")
+    told = parser.parse_args(argv)
+    show([table(measure(told.runs))], as_json=told.json)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,11 @@
 """The ledger beside raw sqlite3: appends a second, and the proof of a million entries, in one run on one machine.
 
-    python tests/bench/ledger.py [--appends 2000] [--entries 1000000]
+    python -m tests.bench.ledger [--appends 2000] [--entries 1000000]
 
 Raw sqlite3 is the least that anybody could do: one connection, WAL and synchronous=FULL, one row for each
 transaction, chained by the same HMAC; no ticket check, no masking, no canonical JSON, no triggers, no anchors. The
 proof beside it reads and chains the same rows and looks at nothing else.
 """
-
-# ruff: noqa: T201 - it prints its table
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from bot.ledger import Ledger
@@ -27,7 +25,9 @@ from bot.ledger.entry import FIRST, chained
 from bot.ledger.key import read_key
 from bot.ledger.schema import INDEXES, TRIGGERS
 from bot.mask import Mask
+from tests.bench.table import Table, show, times
 
+OURS, RAW = "hvops", "raw sqlite3"
 DATA = {
     "line": "/check-writers prod",
     "command": "check-writers",
@@ -132,26 +132,40 @@ def proof_of_sqlite(folder: Path) -> float:
     return took
 
 
-def main() -> None:
+def appends(folder: Path, count: int) -> Table:
+    """Appends a second, each one durable."""
+    measured = {OURS: appends_of_hvops(folder, count), RAW: appends_of_sqlite(folder, count)}
+    raw = measured[RAW][0]
+    rows = [
+        (name, f"{rate:,.0f}", f"{median:.2f}", f"{worst:.2f}", times(rate / raw))
+        for name, (rate, median, worst) in measured.items()
+    ]
+    title = f"Ledger: {count:,} appends, each its own transaction on the disk"
+    return Table(title, ("", "appends/s", "p50 ms", "p99 ms", "rate beside raw"), rows)
+
+
+def proofs(folder: Path, count: int) -> Table:
+    """The proof of that many entries, and of as many anchors."""
+    filled(folder, count)
+    raw, ours = proof_of_sqlite(folder), proof_of_hvops(folder)
+    rows = [
+        (name, f"{took:.2f}", f"{count / took:,.0f}", times(took / raw))
+        for name, took in ((f"{OURS} audit verify", ours), (f"{RAW}, chain only", raw))
+    ]
+    title = f"Ledger: proof of {count:,} entries with as many anchors"
+    return Table(title, ("", "seconds", "entries/s", "time beside raw"), rows)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--appends", type=int, default=2000)
     parser.add_argument("--entries", type=int, default=1_000_000)
-    told = parser.parse_args()
+    parser.add_argument("--json", action="store_true")
+    told = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="hvops-bench-") as directory:
         folder = Path(directory)
-        ours, theirs = appends_of_hvops(folder, told.appends), appends_of_sqlite(folder, told.appends)
-        print(f"\nLedger: {told.appends:,} appends, each its own transaction on the disk\n")
-        print(f"{'':24}{'appends/s':>12}{'p50 ms':>10}{'p99 ms':>10}")
-        for name, (rate, median, worst) in (("hvops", ours), ("raw sqlite3, chained", theirs)):
-            print(f"{name:24}{rate:>12,.0f}{median:>10.2f}{worst:>10.2f}")
-        print(f"{'hvops / raw':24}{ours[0] / theirs[0]:>12.2f}")
-        filled(folder, told.entries)
-        raw, proof = proof_of_sqlite(folder), proof_of_hvops(folder)
-        print(f"\nLedger: proof of {told.entries:,} entries with as many anchors\n")
-        print(f"{'':24}{'seconds':>12}{'entries/s':>14}")
-        for name, took in (("hvops audit verify", proof), ("raw sqlite3, chain only", raw)):
-            print(f"{name:24}{took:>12.2f}{told.entries / took:>14,.0f}")
-        print(f"{'hvops / raw':24}{proof / raw:>12.2f}")
+        show([appends(folder, told.appends), proofs(folder, told.entries)], as_json=told.json)
 
 
 if __name__ == "__main__":
