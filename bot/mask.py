@@ -27,18 +27,30 @@ _BEFORE_A_VALUE = (
     r"\bConvertTo-SecureString\s+(?:-String\s+)?(?!-)",
 )
 
+# What must occur in a text, in lower case, before its pattern is worth a search: raw answers are megabytes.
+_NAMED = (
+    *("passw", "passphrase", "pwd", "secret"),
+    *(f"{kind}{dash}key" for kind in ("api", "access", "private") for dash in ("", "-", "_")),
+)
 # Each pattern keeps what stands in its groups and masks the rest.
 _PATTERNS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r"()\bx(?:ox[a-z]|app)-[A-Za-z0-9-]{3,}()",
-        r"()https://hooks\.slack(?:-gov)?\.com/[^\s\"'<>\\]+()",
-        r"(?i)(\bauthorization\b\W{1,4}(?:basic|bearer|negotiate|ntlm|kerberos)\s+)[A-Za-z0-9+/=._~-]+()",
-        r"()-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)()",
-        r"()\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*()",
-        *(rf"(?i)({before}{left}){value}({right})" for before in _BEFORE_A_VALUE for left, value, right in _WRITTEN),
-        r"(?i)(\bnet\s+user\s+\S+\s+)(?!/)\S+()",
-        r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@]+:)[^\s/@]+(@)",
+    (needles, re.compile(pattern))
+    for needles, pattern in (
+        (("xox", "xapp-"), r"()\bx(?:ox[a-z]|app)-[A-Za-z0-9-]{3,}()"),
+        (("hooks.slack",), r"()https://hooks\.slack(?:-gov)?\.com/[^\s\"'<>\\]+()"),
+        (
+            ("authorization",),
+            r"(?i)(\bauthorization\b\W{1,4}(?:basic|bearer|negotiate|ntlm|kerberos)\s+)[A-Za-z0-9+/=._~-]+()",
+        ),
+        (("private key",), r"()-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)()"),
+        (("eyj",), r"()\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*()"),
+        *(
+            (needles, rf"(?i)({before}{left}){value}({right})")
+            for needles, before in zip((_NAMED, _NAMED, ("securestring",)), _BEFORE_A_VALUE, strict=True)
+            for left, value, right in _WRITTEN
+        ),
+        (("user",), r"(?i)(\bnet\s+user\s+\S+\s+)(?!/)\S+()"),
+        (("://",), r"(://[^\s/:@]+:)[^\s/@]+(@)"),
     )
 )
 
@@ -56,8 +68,10 @@ class Mask:
         """The text without its secrets."""
         if self._known is not None:
             text = self._known.sub(MASKED, text)
-        for pattern in _PATTERNS:
-            text = pattern.sub(rf"\g<1>{MASKED}\g<2>", text)
+        lower = text.lower()
+        for needles, pattern in _PATTERNS:
+            if any(needle in lower for needle in needles):
+                text = pattern.sub(rf"\g<1>{MASKED}\g<2>", text)
         return text
 
     def data(self, data: Any) -> Any:

@@ -27,6 +27,12 @@ from bot.mask import MASKED, SHORTEST, Mask
         ("net user svc hunter2 /add", "net user svc [masked] /add"),
         ("ftp://svc:hunter2@files", "ftp://svc:[masked]@files"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY-----\nrest", "[masked]\nrest"),
+        (
+            "API-Key: abc PRIVATE_KEY=def passphrase='g h'",
+            "API-Key: [masked] PRIVATE_KEY=[masked] passphrase='[masked]'",
+        ),
+        ("CLIENT_SECRET=abc; AccessKey=def", "CLIENT_SECRET=[masked]; AccessKey=[masked]"),
+        ("XAPP-1 is none, xapp-123 is", "XAPP-1 is none, [masked] is"),
         ("-----BEGIN PRIVATE KEY-----\nMII", "[masked]"),
         ("jwt eyJhbGciOiJI.eyJzdWIiOiIx.abc-_", "jwt [masked]"),
     ],
