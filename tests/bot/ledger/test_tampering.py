@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import sqlite3
 from pathlib import Path
@@ -253,6 +254,48 @@ def test_a_damaged_file_is_found(book):
     verdict = proved(book)
     assert not verdict.holds
     assert "damaged" in verdict.says
+
+
+def test_an_index_that_hides_an_entry_from_lists_is_found(book):
+    """The table is whole, but whoever asks for refusals or answers would not be shown this one."""
+    database = sqlite3.connect(book / "ledger.db")
+    root = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'entry_kind'").fetchone()[0]
+    size = database.execute("PRAGMA page_size").fetchone()[0]
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    data = bytearray((book / "ledger.db").read_bytes())
+    page = slice((root - 1) * size, root * size)
+    assert b"answered" in data[page]
+    data[page] = data[page].replace(b"answered", b"answeree")
+    (book / "ledger.db").write_bytes(data)
+    verdict = proved(book)
+    assert not verdict.holds
+    assert "altered beside them" in verdict.says
+
+
+def test_no_flipped_bit_makes_the_proof_stumble(book):
+    """Whatever was done to the file, there is a verdict, and where entries are concerned it is not that they hold."""
+    database = sqlite3.connect(book / "ledger.db")
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    honest = (book / "ledger.db").read_bytes()
+    chance = random.Random(7)
+    bodies = [at for at in range(len(honest)) if honest.startswith(b'{"actor":"U1","at"', at)]
+    assert len(bodies) >= 10
+    places = [chance.randrange(len(honest)) for _ in range(150)] + [at + chance.randrange(-90, 60) for at in bodies]
+    for place in places:
+        data = bytearray(honest)
+        data[place] ^= 1 << chance.randrange(8)
+        copy = book / "copy.db"
+        copy.write_bytes(data)
+        for beside in ("copy.db-wal", "copy.db-shm"):
+            (book / beside).unlink(missing_ok=True)
+        try:
+            verdict = verify(copy, read_key(book / "ledger.key"), book / "anchors.txt")
+        except LedgerError:
+            continue  # not even a database any more
+        inside = any(at <= place < at + 60 for at in bodies)
+        assert not (verdict.holds and inside), place
 
 
 @pytest.mark.parametrize(
