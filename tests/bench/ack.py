@@ -164,7 +164,7 @@ async def turns(bots: Sequence[Bot], counts: Mapping[str, int], rounds: int) -> 
         for line, count in counts.items():
             for width in WIDTHS:
                 for bot in order:
-                    seconds = await bot.round(line, count if number else width, width)
+                    seconds = await bot.round(line, count if number else min(count, width), width)
                     if number:
                         took[line, width, bot.name] += seconds
     return took

@@ -1,0 +1,121 @@
+"""The benches still start, measure every client, and print what they measured. Nothing here is about time."""
+
+import asyncio
+import importlib
+import json
+
+import pytest
+
+from tests.bench import ack, fanout, hosts, ledger, table
+from tests.bench import help as start
+
+every = importlib.import_module("tests.bench.__main__")
+
+
+def figures(row, *columns):
+    return [float(row[at].replace(",", "").removesuffix(" x")) for at in columns]
+
+
+def test_help_is_beside_an_empty_python():
+    found = start.table(start.measure(1))
+    assert [row[0] for row in found.rows] == ["hvops --help", "python -c pass"]
+    assert all(figure > 0 for row in found.rows for figure in figures(row, 1, 2, 3))
+
+
+def test_the_ledger_is_beside_raw_sqlite(tmp_path):
+    appended, proved = ledger.appends(tmp_path, 20), ledger.proofs(tmp_path, 300)
+    assert [row[0] for row in appended.rows] == ["hvops", "raw sqlite3"]
+    assert [row[0] for row in proved.rows] == ["hvops audit verify", "raw sqlite3, chain only"]
+    assert "300 entries" in proved.title
+    assert all(figures(row, 1, 2)[0] > 0 for row in (*appended.rows, *proved.rows) if row[1] != "0.00")
+
+
+async def test_acknowledgements_are_beside_a_bare_bolt_app():
+    took = await ack.measure(commands=3, asks=2, rounds=1)
+    assert {(line, width, bot): len(seconds) for (line, width, bot), seconds in took.items()} == {
+        (line, width, bot): count
+        for line, count in (("/hvops help", 3), ("/check-writers hv01", 2))
+        for width in (1, 16)
+        for bot in ("bare Bolt", "hvops")
+    }
+    assert all(second > 0 for seconds in took.values() for second in seconds)
+    assert len(ack.table(took).rows) == len(took)
+
+
+@pytest.fixture
+def port():
+    with hosts.served(3, 0.0) as port:
+        yield port
+
+
+async def test_every_python_client_of_the_fan_out_hears_every_host(port):
+    clients = {"hvops": 2, "session": 1, "protocol": 2}
+    told = await asyncio.gather(*(asyncio.to_thread(fanout.apart, name, 3, port, 4) for name in clients))
+    runs = [run for each in told for run in each]
+    assert [len(each) for each in told] == list(clients.values())
+    assert all(run.answered == 3 and min(run.wall, run.cpu, run.peak_mb) > 0 for run in runs)
+    found = fanout.table(runs, 0.0)
+    assert [row[0] for row in found.rows] == [run.client for run in runs]
+    assert [aim.met for aim in found.aims if "ansible" in aim.wanted] == [None]
+
+
+@pytest.mark.skipif(not fanout.ANSIBLE.exists(), reason="ansible-core is for `make bench` only")
+def test_ansible_hears_every_host(port):
+    (run,) = fanout.apart("ansible", 3, port, 2)
+    assert run.answered == 3
+    assert min(run.wall, run.cpu, run.peak_mb) > 0
+
+
+def test_aims_are_judged_by_the_best_rival():
+    runs = [
+        fanout.Run("hvops, 128 at once, first", 10, 10, 2.0, 0.02, 1.0),
+        fanout.Run("hvops, 128 at once, kept open", 10, 10, 1.0, 0.03, 1.0),
+        fanout.Run("pywinrm Session, 64 threads", 10, 10, 4.0, 0.1, 1.0),
+        fanout.Run("pywinrm Session, 128 threads", 10, 10, 2.5, 0.1, 1.0),
+        fanout.Run("ansible raw, 50 forks", 10, 10, 10.0, 0.1, 1.0),
+    ]
+    assert [aim.met for aim in fanout.table(runs, 0.0).aims] == [True, False, True, False]
+
+
+def test_a_host_that_hvops_missed_is_an_aim_missed():
+    runs = [fanout.Run(f"hvops, 128 at once, {label}", 10, 9, 1.0, 0.01, 1.0) for label in ("first", "kept open")]
+    assert fanout.table(runs, 0.0).aims[0].met is False
+
+
+def test_tables_survive_the_way_to_the_collector(capsys):
+    made = table.Table("T", ("", "n"), [("a", "1")], ["read"], [table.Aim("w", "f", met=False)])
+    table.show([made], as_json=True)
+    (back,) = table.read(json.dumps(json.loads(capsys.readouterr().out)))
+    assert str(back) == str(made)
+    assert str(made).splitlines()[2:5] == ["   n", "----", "a  1"]
+
+
+def test_all_benches_are_run_and_a_broken_one_does_not_stop_the_others(monkeypatch, capsys):
+    def fresh(module, *arguments):
+        if module.endswith("ledger"):
+            raise SystemExit("no disk")
+        return json.dumps([{"title": f"{module} {' '.join(arguments)}", "columns": ["x"], "rows": [["1"]], "notes": [],
+                            "aims": [{"wanted": "w", "found": "f", "met": False}]}])  # fmt: skip
+
+    monkeypatch.setattr(every, "fresh", fresh)
+    assert every.main(["--quick"]) == 1
+    out = capsys.readouterr().out
+    assert "tests.bench.help --json --runs 2" in out
+    assert "tests.bench.fanout --json --hosts 8" in out
+    assert "0 of 3 aims met\n  NOT MET: w; found: f" in out
+    assert "not measured: ledger" in out
+
+
+def test_the_readme_takes_the_last_run():
+    readme = every.README.read_text(encoding="utf-8")
+    once = every.written(readme, "first figures")
+    twice = every.written(once, "second figures")
+    assert "first figures" in once
+    assert "first figures" not in twice
+    assert twice == every.written(readme, "second figures")
+    assert twice.startswith(readme[: readme.index(every.BEGIN)])
+
+
+def test_a_part_of_a_run_is_not_written_down():
+    with pytest.raises(SystemExit):
+        every.main(["--quick", "--write"])
