@@ -5,9 +5,9 @@ Text in TOML's basic strings is escaped as in JSON [doc: toml.io/en/v1.0.0#strin
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
+import pwd
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -76,7 +76,8 @@ def write_private(path: Path, text: str) -> None:
 
 
 def _rule(role: str, group: str) -> dict[str, Value]:
-    own = [getpass.getuser()] if role in OWN_ROLES else []
+    # by real user id, as the bot itself looks: $LOGNAME may still name somebody else after `su`
+    own = [pwd.getpwuid(os.getuid()).pw_name] if role in OWN_ROLES else []
     return {"groups": [group], "system_users": own, "clusters": ["*"]}
 
 
