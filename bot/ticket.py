@@ -5,7 +5,7 @@
     APPROVED     started -> RUNNING       withdrawn | lapsed | voided -> ended
     RUNNING      intent | outcome | hand | cancel-asked    stay RUNNING
                  resumed (after a restart: attempt + 1)    stays RUNNING
-                 done | failed | cancelled -> ended        interrupted -> INTERRUPTED
+                 done | failed | cancelled | voided -> ended    interrupted -> INTERRUPTED
     INTERRUPTED  resumed (by a person) -> RUNNING          closed -> ended
 
 Pure: no clock, no database. The ledger folds inside the transaction of every append, so a transition that is
@@ -53,7 +53,8 @@ class Ticket:
         second_person: whether somebody else than the requester has to approve.
         intent: the step, round and attempt of an act in flight, None between acts.
         intents: every (step, round, attempt) that was ever begun: none begins twice.
-        locks: what it holds now; an interrupted ticket keeps its locks.
+        locks: what it works under; an interrupted ticket keeps its locks.
+        gives_way: it waits for something that takes days, and whoever needs its locks may have them meanwhile.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Ticket:
     intent: tuple[str, int, int] | None = None
     intents: frozenset[tuple[str, int, int]] = frozenset()
     locks: frozenset[str] = frozenset()
+    gives_way: bool = False
     cancel_asked: bool = False
     end: str = ""
 
@@ -174,7 +176,7 @@ def _next_attempt(ticket: Ticket, step: Step) -> Ticket:
     attempt = _whole(ticket.id, step, "attempt")
     if attempt != ticket.attempt + 1:
         raise TicketError(f"{ticket.id}: attempt {attempt} cannot follow attempt {ticket.attempt}.")
-    return replace(ticket, state=State.RUNNING, attempt=attempt)
+    return replace(ticket, state=State.RUNNING, attempt=attempt, gives_way=False)
 
 
 def _intent(ticket: Ticket, step: Step) -> Ticket:
@@ -200,8 +202,8 @@ def _settled(ticket: Ticket, step: Step) -> Ticket:
     return _ended(ticket, step)
 
 
-def _interrupted(ticket: Ticket, _step: Step) -> Ticket:
-    return replace(ticket, state=State.INTERRUPTED)
+def _interrupted(ticket: Ticket, step: Step) -> Ticket:
+    return replace(ticket, state=State.INTERRUPTED, gives_way=step.data.get("gives_way") is True)
 
 
 def _hand(ticket: Ticket, step: Step) -> Ticket:
@@ -237,6 +239,7 @@ _MOVES: Mapping[tuple[State, str], Callable[[Ticket, Step], Ticket]] = {
     (State.RUNNING, "done"): _settled,
     (State.RUNNING, "failed"): _settled,
     (State.RUNNING, "cancelled"): _settled,
+    (State.RUNNING, "voided"): _settled,
     (State.RUNNING, "interrupted"): _interrupted,
     (State.INTERRUPTED, "resumed"): _next_attempt,
     (State.INTERRUPTED, "closed"): _closed,

@@ -14,7 +14,7 @@ verify    prove it
 from bot.ledger.book import Ledger
 from bot.ledger.entry import Draft, Entry
 from bot.ledger.filters import Filter
-from bot.ledger.reader import Reader
+from bot.ledger.reader import Listed, Reader
 from bot.ledger.verify import Verdict
 
-__all__ = ["Draft", "Entry", "Filter", "Ledger", "Reader", "Verdict"]
+__all__ = ["Draft", "Entry", "Filter", "Ledger", "Listed", "Reader", "Verdict"]

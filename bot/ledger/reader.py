@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -16,6 +16,25 @@ from bot.ledger.store import Store
 from bot.ticket import Ticket
 
 PAGE = 1000  # entries read at once
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One ticket in a list. `ending` is the kind of the entry that ended it, or ""; the numbers are of entries."""
+
+    id: str
+    state: str
+    ending: str
+    requester: str
+    approver: str
+    digest: str
+    open_until: str
+    start_by: str
+    attempt: int
+    target: str
+    line: str
+    first_entry: int
+    last_entry: int
 
 
 class Reader:
@@ -82,6 +101,26 @@ class Reader:
     def tickets(self, states: Collection[str] = ("proposed", "approved", "running", "interrupted")) -> list[str]:
         """The ids of the tickets in those states, oldest first."""
         return self._reader.tickets(states)
+
+    def listed(self, states: Collection[str], limit: int = 100, *, newest_first: bool = True) -> list[Listed]:
+        """The tickets in those states as the table of tickets shows them, the newest first unless told."""
+        return [Listed(*row) for row in self._reader.listed(states, limit, newest_first=newest_first)]
+
+    def overdue(self, now: datetime) -> list[str]:
+        """The ids of the proposals that nobody decided in time, oldest first."""
+        return self._reader.overdue(stamp(now))
+
+    def locks(self) -> dict[str, str]:
+        """Which ticket holds which lock."""
+        return self._reader.locks()
+
+    def is_stopped(self) -> bool:
+        """Whether `/hvops stop` is in force."""
+        return tickets.is_stopped(self._reader)
+
+    def story(self, ticket: str) -> list[Entry]:
+        """All entries of a ticket, oldest first."""
+        return self._reader.of_ticket(ticket)
 
     def ticket(self, ticket: str) -> Ticket | None:
         """A ticket as its entries say."""

@@ -9,7 +9,7 @@ and as a second lock; both can be rebuilt from the entries. Views are for people
 
 from __future__ import annotations
 
-VERSION = 1  # PRAGMA user_version
+VERSION = 2  # PRAGMA user_version
 
 _ENDS = "'declined', 'withdrawn', 'expired', 'lapsed', 'voided', 'done', 'failed', 'cancelled', 'closed'"
 
@@ -126,11 +126,12 @@ BEGIN
     WHERE id = NEW.ticket;
 END""",
     "locks_taken": """
-CREATE TRIGGER locks_taken AFTER INSERT ON entry WHEN NEW.kind = 'started'
+CREATE TRIGGER locks_taken AFTER INSERT ON entry WHEN NEW.kind IN ('started', 'resumed')
 BEGIN
     DELETE FROM lock WHERE ticket = json_extract(NEW.body, '$.data.takes_over')
         AND name IN (SELECT value FROM json_each(NEW.body, '$.data.locks'));
-    INSERT INTO lock SELECT DISTINCT value, NEW.ticket FROM json_each(NEW.body, '$.data.locks');
+    INSERT INTO lock SELECT DISTINCT value, NEW.ticket FROM json_each(NEW.body, '$.data.locks')
+        WHERE value NOT IN (SELECT name FROM lock WHERE ticket = NEW.ticket);
 END""",
     "locks_released": f"""
 CREATE TRIGGER locks_released AFTER INSERT ON entry WHEN NEW.kind IN ({_ENDS})
@@ -158,6 +159,11 @@ WHERE asked.kind = 'asked' ORDER BY asked.seq DESC""",
 CREATE VIEW refusals AS
 SELECT seq, at, actor, line, json_extract(body, '$.data.kind') AS because, json_extract(body, '$.data.why') AS says
 FROM entry WHERE kind = 'refused' ORDER BY seq DESC""",
+}
+
+# What makes a ledger of an older version one of the next: no entry is touched.
+UPGRADES: dict[int, tuple[str, ...]] = {
+    1: ("DROP TRIGGER locks_taken", TRIGGERS["locks_taken"].strip()),  # who resumes may take its locks back
 }
 
 EVERYTHING = {name: sql.strip() for name, sql in (TABLES | INDEXES | TRIGGERS | VIEWS).items()}

@@ -107,6 +107,18 @@ class Store:
         sql = f"SELECT id FROM ticket WHERE state IN ({marks}) ORDER BY number"  # noqa: S608 - question marks
         return [row[0] for row in self.rows(sql, tuple(states))]
 
+    def listed(self, states: Collection[str], limit: int, *, newest_first: bool) -> list[tuple[Any, ...]]:
+        """Rows of the ticket table, without reading a single entry."""
+        marks, order = ", ".join("?" * len(states)), "DESC" if newest_first else "ASC"
+        sql = f"""SELECT id, state, ending, requester, approver, digest, open_until, start_by, attempt, target, line,
+            first_entry, last_entry FROM ticket WHERE state IN ({marks}) ORDER BY number {order} LIMIT ?"""  # noqa: S608
+        return self.rows(sql, (*states, limit))
+
+    def overdue(self, now: str) -> list[str]:
+        """The ids of the proposals that nobody decided in time."""
+        sql = "SELECT id FROM ticket WHERE state = 'proposed' AND julianday(open_until) < julianday(?) ORDER BY number"
+        return [row[0] for row in self.rows(sql, (now,))]
+
     def of_ticket(self, ticket: str) -> list[Entry]:
         """All entries of a ticket, oldest first."""
         return self.select("ticket = ?", (ticket,), -1, newest_first=False)
@@ -178,6 +190,10 @@ class Store:
                     for statement in schema.EVERYTHING.values():
                         self._database.execute(statement)
                     self._database.execute(f"PRAGMA user_version={schema.VERSION}")
+                while (version := self._version()) in schema.UPGRADES:
+                    for statement in schema.UPGRADES[version]:
+                        self._database.execute(statement)
+                    self._database.execute(f"PRAGMA user_version={version + 1}")
         version = self._version()
         if version != schema.VERSION:
             raise LedgerError(f"{self.path}: not a ledger of this version (found {version}, know {schema.VERSION}).")

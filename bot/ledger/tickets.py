@@ -28,8 +28,8 @@ def check(store: Store, draft: Draft, at: str) -> str:
         check_stop(draft.ticket, draft.kind, stopped=is_stopped(store))
     if draft.kind == "started":
         check_locks(draft.ticket, now.locks, store.locks(), _taken_over(store, step))
-    if draft.kind == "resumed" and not now.locks <= {lock for lock, by in store.locks().items() if by == now.id}:
-        raise TicketError(f"{draft.ticket} cannot resume: another ticket has taken over its locks. Close it.")
+    if draft.kind == "resumed" and before is not None:
+        _must_have_its_locks(store, before, step)
     return draft.ticket
 
 
@@ -53,6 +53,19 @@ def folded(ticket_id: str, entries: Iterable[Entry]) -> Ticket | None:
 def is_stopped(store: Store) -> bool:
     """Whether `/hvops stop` is in force."""
     return store.last_switch() == "stop"
+
+
+def _must_have_its_locks(store: Store, ticket: Ticket, step: Step) -> None:
+    """Whoever resumes still holds its locks, or gave way and takes back what is free again."""
+    held = store.locks()
+    missing = {lock for lock in ticket.locks if held.get(lock) != ticket.id}
+    if not missing:
+        return
+    if not ticket.gives_way:
+        raise TicketError(f"{ticket.id} cannot resume: another ticket has taken over its locks. Close it.")
+    check_locks(ticket.id, missing, held)
+    if not missing <= set(step.data.get("locks") or ()):
+        raise TicketError(f"{ticket.id}: whoever gave its locks away names them when it resumes.")
 
 
 def _taken_over(store: Store, step: Step) -> str:
@@ -104,8 +117,8 @@ class Derived:
     def _move_locks(self, ticket: Ticket, entry: Entry) -> None:
         if ticket.state is State.ENDED:
             self.locks = {lock: by for lock, by in self.locks.items() if by != ticket.id}
-        elif entry.kind == "started":
-            self.locks |= dict.fromkeys(ticket.locks, ticket.id)
+        elif entry.kind in ("started", "resumed"):
+            self.locks |= dict.fromkeys(entry.data.get("locks") or (), ticket.id)
 
 
 def derived(store: Store) -> Derived:

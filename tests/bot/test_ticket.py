@@ -30,7 +30,7 @@ PICTURE = {
     State.APPROVED: {"started": State.RUNNING} | dict.fromkeys(("withdrawn", "lapsed", "voided"), State.ENDED),
     State.RUNNING: {
         **dict.fromkeys(("intent", "hand", "cancel-asked", "resumed"), State.RUNNING),
-        **dict.fromkeys(("done", "failed", "cancelled"), State.ENDED),
+        **dict.fromkeys(("done", "failed", "cancelled", "voided"), State.ENDED),
         "interrupted": State.INTERRUPTED,
     },
     State.INTERRUPTED: {"resumed": State.RUNNING, "closed": State.ENDED},

@@ -108,6 +108,53 @@ def test_an_undo_takes_over_the_locks_of_an_interrupted_ticket_only(ledger, cloc
     assert ledger.verify().holds
 
 
+def test_who_gave_way_takes_its_locks_back_once_they_are_free(ledger, clock):
+    first = running(ledger, clock, "cluster:prod")
+    ledger.append("interrupted", "bot", {"step": "soak", "known": "", "gives_way": True}, first)
+    second = propose(ledger, clock)
+    approve(ledger, clock, second)
+    start(ledger, second, "cluster:prod", takes_over=first)
+    again = {"attempt": 2, "by": "bot", "locks": ["cluster:prod"]}
+    with pytest.raises(Locked, match=f"{second} holds"):
+        ledger.append("resumed", "bot", again, first)
+    ledger.append("done", "bot", {}, second)
+    with pytest.raises(TicketError, match="names them"):
+        ledger.append("resumed", "bot", {"attempt": 2, "by": "bot"}, first)
+    ledger.append("resumed", "bot", again, first)
+    assert ledger.locks() == {"cluster:prod": first}
+    assert ledger.verify().holds
+    ledger.rebuild()
+    assert ledger.verify().holds
+    assert ledger.locks() == {"cluster:prod": first}
+
+
+def test_a_ledger_of_the_first_version_is_taken_along(ledger, opened, clock, tmp_path):
+    ticket = running(ledger, clock, "cluster:prod")
+    ledger.close()
+    database = sqlite3.connect(tmp_path / "ledger.db")
+    database.executescript(
+        "DROP TRIGGER locks_taken; CREATE TRIGGER locks_taken AFTER INSERT ON entry BEGIN SELECT 1; END;"
+    )
+    database.execute("PRAGMA user_version=1")
+    database.close()
+    ledger = opened()
+    assert ledger.verify().holds
+    assert ledger.locks() == {"cluster:prod": ticket}
+
+
+def test_lists_read_the_table_and_know_what_is_overdue(ledger, clock):
+    first, second = propose(ledger, clock), propose(ledger, clock)
+    approve(ledger, clock, second)
+    assert [(one.id, one.state, one.target) for one in ledger.listed(("proposed", "approved"))] == [
+        (second, "approved", "hv03"),
+        (first, "proposed", "hv03"),
+    ]
+    assert ledger.overdue(clock()) == []
+    clock.forward(31)
+    assert ledger.overdue(clock()) == [first]
+    assert [entry.kind for entry in ledger.story(second)] == ["proposed", "approved"]
+
+
 def test_stop_and_go(ledger, clock):
     ticket = running(ledger, clock)
     ledger.append("stop", "U2", {"why": "power work"})
@@ -171,7 +218,7 @@ LOCKS = ("cluster:prod", "cluster:branch")
 ENDS = {
     "proposed": ("declined", "withdrawn"),
     "approved": ("withdrawn", "voided"),
-    "running": ("done", "failed", "cancelled"),
+    "running": ("done", "failed", "cancelled", "voided"),
     "interrupted": ("closed",),
 }
 ALL_ENDS = sorted({end for ends in ENDS.values() for end in ends})
