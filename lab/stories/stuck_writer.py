@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from lab.world import backup, events
+from lab.world import backup, events, services
 from lab.world.backup import BackupJob
 from lab.world.model import GIB, MIB, ShadowCopy, identity
 from lab.world.views.storage import device_id
@@ -90,7 +90,7 @@ def _free(world: World, job: BackupJob) -> None:
 
 def _facts(world: World, job: BackupJob) -> list[tuple[str, str]]:
     node = world.node(NODE)
-    writer = node.writer(backup.HYPER_V_WRITER)
+    writer = node.writer(services.HYPER_V_WRITER)
     locked = sum(guest.locked for guest in node.guests)
     free = world.guest(FULL_GUEST).volume("C").free
     return [

@@ -107,11 +107,13 @@ class Access:
     r"""Who may log in and how.
 
     `accounts` maps "DOMAIN\user" or "user" to the password; `readers` limits WMI to these accounts (None: all);
+    `operators` are those who may change something (None: all), which the machine itself has to see to (`Personal`);
     `certificates` maps the SHA-1 thumbprint (upper-case hex) of a client certificate to its account.
     """
 
     accounts: dict[str, str] = field(default_factory=dict)
     readers: set[str] | None = None
+    operators: set[str] | None = None
     basic: bool = False  # WinRM's own default: Basic off
     ntlm: bool = True
     kerberos: bool = False
@@ -166,3 +168,17 @@ class Aged(Protocol):
     def absent(self, cls: str) -> frozenset[str]:
         """The documented properties that the class does not yet have here, cased as its definition has them."""
         ...
+
+
+@runtime_checkable
+class Personal(Protocol):
+    """What a machine may have beside: other rights for other accounts."""
+
+    def acting_for(self, user: str) -> Machine:
+        """The same machine as this account finds it: its methods and programs are called with the account's rights."""
+        ...
+
+
+def as_found_by(user: str, machine: Machine) -> Machine:
+    """The machine as this account finds it; the machine itself where it makes no difference."""
+    return machine.acting_for(user) if isinstance(machine, Personal) else machine

@@ -13,7 +13,7 @@ from lab.windows import configuration, envelope, fault_xml, identity, names, wmi
 from lab.windows.enumeration import Enumerations
 from lab.windows.envelope import Request
 from lab.windows.faults import ACCESS_DENIED, TOO_MANY_OPERATIONS, Fault, Provider
-from lab.windows.machine import Machine
+from lab.windows.machine import Machine, as_found_by
 from lab.windows.shells import Shells
 
 OK, FAULTED = 200, 500
@@ -105,7 +105,7 @@ class Service:
         if request.action == names.GET:
             return wmi.get(self.machine, request, path)
         if request.action.lower().startswith(request.resource_uri.lower() + "/"):
-            return wmi.invoke(self.machine, request, path)
+            return wmi.invoke(as_found_by(user, self.machine), request, path)
         raise Fault(2150858753)
 
     async def _shell(self, request: Request, user: str, to: str) -> str:

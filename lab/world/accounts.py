@@ -31,10 +31,14 @@ def accounts(seed: int) -> dict[str, Account]:
 
 
 def host_access(known: dict[str, Account]) -> Access:
-    """Hosts let the reader and the operator in."""
-    return Access(accounts={known[name].user: known[name].password for name in ("reader", "operator")})
+    """Hosts let the reader and the operator in; only the operator may change anything."""
+    return Access(
+        accounts={known[name].user: known[name].password for name in ("reader", "operator")},
+        operators={known["operator"].user},
+    )
 
 
 def guest_access(known: dict[str, Account], *, admitted: bool = True) -> Access:
-    """A guest lets the guest account in, unless its own administrators took it out."""
-    return Access(accounts={known["guest"].user: known["guest"].password} if admitted else {})
+    """A guest lets the guest account in to look, unless its own administrators took it out."""
+    accounts = {known["guest"].user: known["guest"].password} if admitted else {}
+    return Access(accounts=accounts, operators=set())

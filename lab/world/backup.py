@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Literal
 
 from lab.world import events
 from lab.world.model import GIB, Guest, Node
+from lab.world.services import HYPER_V_WRITER
 
 if TYPE_CHECKING:
     from lab.world.world import World
 
-HYPER_V_WRITER = "Microsoft Hyper-V VSS Writer"
 STABLE, WAITING_FOR_BACKUP_COMPLETE = 1, 5
 ENOUGH = GIB  # free bytes that a guest's larger volumes need for a snapshot, by the field notes
 RETRY_SECONDS, SNAPSHOT_SECONDS, RELEASE_SECONDS, IDLE_SECONDS = 4, 5, 3, 180

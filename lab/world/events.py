@@ -10,12 +10,12 @@ from datetime import datetime
 
 from lab.world.model import Event, Guest, Windows, Writer
 from lab.world.roles import guest_resources
+from lab.world.win32 import LOCKED_STATUS
 
 VMMS_ADMIN = "Microsoft-Windows-Hyper-V-VMMS-Admin"
 VMMS = "Microsoft-Windows-Hyper-V-VMMS"
 CLUSTERING = "Microsoft-Windows-FailoverClustering"
 ERROR, WARNING, INFORMATION = 2, 3, 4
-LOCKED_STATUS = 5960  # ERROR_CLUSTER_RESOURCE_LOCKED_STATUS
 
 
 def snapshot_failed(guest: Guest, at: datetime) -> Event:
@@ -46,6 +46,12 @@ def drain_failed(guest: Guest, at: datetime, code: int = LOCKED_STATUS) -> Event
     )
     data = (("ResourceGroup", guest.group), ("ErrorCode", str(code)))
     return Event("System", CLUSTERING, 1137, ERROR, at, data, text)
+
+
+def move_pending(guest: Guest, at: datetime) -> Event:
+    """1155: a role that waited for its move, such as for failback, stayed where it was."""
+    text = f"The pending move for the role '{guest.group}' did not complete."
+    return Event("System", CLUSTERING, 1155, WARNING, at, (("ResourceGroup", guest.group),), text)
 
 
 def blocked_by_lock(guest: Guest, at: datetime) -> Event:

@@ -43,6 +43,11 @@ _GUEST_SERVICES = (
     ("vmicvss", "Hyper-V Volume Shadow Copy Requestor", f"{_SVCHOST} LocalSystemNetworkRestricted", "Manual", "Running", "LocalSystem"),
 )  # fmt: skip
 
+# RPC takes no stop control in any Windows. The others do, but the practice world has nothing to say of a node without its
+# event log or its way in, nor of one that left its cluster: nobody may restart those for a backup's sake.
+_KEPT_RUNNING = frozenset({"ClusSvc", "EventLog", "RpcSs", "WinRM"})
+_NEEDED_BY = {"Winmgmt": ("vmms",), "RpcSs": ("WinRM", "Winmgmt", "vmms"), "EventSystem": ("VSS",)}  # [mem]
+
 _COMMON_WRITERS = (
     ("Task Scheduler Writer", "d61d61c8-d73a-4eee-8cdd-f6f9786b7124"),
     ("VSS Metadata Store Writer", "75dfb225-e2e4-4d39-9ac9-ffaff65ddf06"),
@@ -75,7 +80,17 @@ def services(*, node: bool) -> dict[str, Service]:
     """The services of a node or of a guest, by lower-case name."""
     rows = _SERVICES + (_NODE_SERVICES if node else _GUEST_SERVICES)
     return {
-        name.casefold(): Service(name, display, path, state, start, account, pid=600 + 68 * number)
+        name.casefold(): Service(
+            name,
+            display,
+            path,
+            state,
+            start,
+            account,
+            pid=600 + 68 * number if state == "Running" else 0,
+            stoppable=name not in _KEPT_RUNNING,
+            needed_by=_NEEDED_BY.get(name, ()),
+        )
         for number, (name, display, path, start, state, account) in enumerate(rows)
     }
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from lab.windows.machine import Access, Instance, Output, Quotas, Trouble, Wmi, WmiFailure
 from lab.world import classes, methods, programs, registry
+from lab.world.call import Call
 from lab.world.languages import LANGUAGES
 from lab.world.model import Guest, Node, Windows
 from lab.world.views import Scene, View, cluster, event_log, hyper_v, hyper_v_v1, storage, system
+
+if TYPE_CHECKING:
+    from lab.world.world import World
 
 _CIMV2 = system.VIEWS | storage.VIEWS | event_log.VIEWS
 _STORAGE = "root/Microsoft/Windows/Storage"
@@ -36,11 +41,9 @@ _SERVICE_OF = {
 
 
 class WorldMachine:
-    """A machine of the practice estate. `settle` lets what is due happen before anything is answered."""
+    """A machine of the practice estate. What is due happens before anything is answered."""
 
-    def __init__(
-        self, windows: Windows, access: Access, now: Callable[[], datetime], settle: Callable[[], None]
-    ) -> None:
+    def __init__(self, windows: Windows, access: Access, world: World) -> None:
         self.windows = windows
         self.name = windows.name.upper()[:15]
         self.fqdn = windows.fqdn
@@ -51,8 +54,24 @@ class WorldMachine:
             Quotas() if windows.release.at_least("2012") else Quotas(max_envelope_kb=150, max_shells_per_user=5)
         )
         self.trouble = Trouble()
-        self._now = now
-        self._settle = settle
+        self._world = world
+        self._user: str | None = None  # None: the machine itself, which may do everything
+
+    def acting_for(self, user: str) -> WorldMachine:
+        """The same machine, with this account's rights."""
+        other = copy.copy(self)
+        other._user = user  # noqa: SLF001 (its own class)
+        return other
+
+    @property
+    def _may_change(self) -> bool:
+        operators = self.access.operators
+        known = None if operators is None else {operator.casefold() for operator in operators}
+        return self._user is None or known is None or self._user.casefold() in known
+
+    def _call(self, keys: Mapping[str, str] | None = None, params: Mapping[str, Wmi] | None = None) -> Call:
+        self._world.settle()
+        return Call(self._world, self.windows, self._may_change, keys or {}, params or {})
 
     def namespaces(self) -> Iterable[str]:
         """The namespaces of this machine: by what it is, and by how old it is."""
@@ -78,16 +97,13 @@ class WorldMachine:
         Raises:
             WmiFailure: the service behind the namespace does not run.
         """
-        self._settle()
+        self._world.settle()
         space = namespace.casefold()
         if space not in {name.casefold() for name in self.namespaces()}:
             return ()
-        if space in _SERVICE_OF:
-            service, hresult, text = _SERVICE_OF[space]
-            if self.windows.service(service).state != "Running":
-                raise WmiFailure(hresult, text)
+        self._check_service(space)
         view = VIEWS.get(space, {}).get(cls.casefold())
-        return list(view(Scene(self.windows, self._now()))) if view else ()
+        return list(view(Scene(self.windows, self._world.now))) if view else ()
 
     def invoke(
         self, namespace: str, cls: str, keys: Mapping[str, str], method: str, params: Mapping[str, Wmi]
@@ -97,19 +113,24 @@ class WorldMachine:
         Raises:
             WmiFailure: the provider refuses.
         """
-        del params  # no method answered so far takes any
-        self._settle()
-        return methods.invoke(self.windows, namespace, cls, keys, method)
+        call = self._call(keys, params)
+        self._check_service(namespace.casefold())
+        return methods.invoke(call, namespace, cls, method)
+
+    def _check_service(self, namespace: str) -> None:
+        if namespace in _SERVICE_OF:
+            service, hresult, text = _SERVICE_OF[namespace]
+            if self.windows.service(service).state != "Running":
+                raise WmiFailure(hresult, text)
 
     def registry(self) -> Mapping[str, Mapping[str, object]]:
         """HKEY_LOCAL_MACHINE."""
-        self._settle()
+        self._world.settle()
         return registry.keys(self.windows)
 
     def run(self, command_line: Sequence[str]) -> Output:
         """Run an executable."""
-        self._settle()
-        return programs.run(self.windows, command_line, self._now())
+        return programs.run(self._call(), command_line)
 
     @property
     def answers(self) -> bool:

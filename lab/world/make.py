@@ -115,7 +115,7 @@ class _Builder:
             services=furniture.services(node=True),
             writers=furniture.writers(owner, release=release, node=True),
         )
-        self.take_in(WorldMachine(node, host_access(self.world.accounts), lambda: self.world.now, self.world.settle))
+        self.take_in(WorldMachine(node, host_access(self.world.accounts), self.world))
         return node
 
     def shared_volume(self, cluster: Cluster, index: int) -> SharedVolume:
@@ -150,6 +150,7 @@ class _Builder:
             shared_volume=self.draw.choice(node.cluster.shared_volumes),
             group=f"SCVMM {plan.name} Resources" if plan.managed_by_vmm else plan.name,
             state=plan.state,
+            priority=plan.priority,
             generation=generation,
             reports_address=plan.reports_address,
             created=self.now - timedelta(days=self.draw.randint(100, 900)),
@@ -161,7 +162,7 @@ class _Builder:
             guest.services = furniture.services(node=False)
             guest.writers = furniture.writers(owner, release=release, node=False, sql="sql" in plan.name)
         access = guest_access(self.world.accounts, admitted=plan.login)
-        machine = WorldMachine(guest, access, lambda: self.world.now, self.world.settle)
+        machine = WorldMachine(guest, access, self.world)
         machine.trouble.hang = plan.hangs
         self.take_in(machine)
         return guest

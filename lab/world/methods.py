@@ -1,60 +1,77 @@
 """What providers answer to methods.
 
-Only the harmless ones do something. Everything that would change the world is refused the way its provider refuses an
-account without the right: a fault from the cluster, ReturnValue 32769 from Hyper-V, 2 from services [doc].
+What the practice world can do is done, over time; what it cannot is refused the way a provider refuses. Who may not change
+anything is refused too: a fault from the cluster, ReturnValue 2 from services, 32769 from Hyper-V [doc].
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from lab.windows.machine import Wmi, WmiFailure
-from lab.world.model import Node, Windows
+from lab.world import cluster_methods, services
+from lab.world.call import Call
 from lab.world.views.cluster import NAMESPACE as CLUSTER
+from lab.world.win32 import ACCESS_DENIED, failure
 
-NOT_FOUND, INVALID_METHOD, ACCESS_DENIED = 0x80041002, 0x8004102E, 0x80070005
-HYPER_V_ACCESS_DENIED, SERVICE_NO_ACCESS = 32769, 2
-
-Method = Callable[[Windows, Mapping[str, str]], Mapping[str, Wmi]]
-
-
-def _node(windows: Windows, keys: Mapping[str, str]) -> Node:
-    wanted = {name.casefold(): value for name, value in keys.items()}.get("name", "")
-    assert isinstance(windows, Node)
-    for node in windows.cluster.nodes:
-        if node.name.casefold() == wanted.casefold():
-            return node
-    raise WmiFailure(NOT_FOUND, "Not found ")
+NOT_FOUND, INVALID_METHOD, NOT_SUPPORTED = 0x80041002, 0x8004102E, 0x8004100C
+HYPER_V_ACCESS_DENIED, HYPER_V_NOT_SUPPORTED = 32769, 32770
+SERVICE_NOT_SUPPORTED = 1
 
 
-def _would_lose_quorum(windows: Windows, keys: Mapping[str, str]) -> Mapping[str, Wmi]:
-    """Whether the cluster loses quorum without that node: nodes and a disk witness, one vote each."""
-    leaving = _node(windows, keys)
-    up = [node for node in leaving.cluster.nodes if node.state != 1 and node is not leaving]
-    votes = len(leaving.cluster.nodes) + 1
-    return {"ReturnValue": len(up) + 1 <= votes // 2}
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method that the practice world can carry out. `since`: the release that brought it; `changes`: for operators."""
+
+    act: Callable[[Call], Mapping[str, Wmi]]
+    changes: bool = True
+    since: str = "2008R2"
 
 
-_METHODS: dict[tuple[str, str], Method] = {
-    ("mscluster_node", "willofflinelosequorum"): _would_lose_quorum,
-    ("mscluster_node", "willevictlosequorum"): _would_lose_quorum,
-    ("mscluster_cluster", "getnodeclusterstate"): lambda _windows, _keys: {"ClusterState": 19},
+_CLUSTER_METHODS: dict[tuple[str, str], Method] = {
+    ("mscluster_node", "pause"): Method(cluster_methods.pause),
+    ("mscluster_node", "resume"): Method(cluster_methods.resume),
+    ("mscluster_node", "willofflinelosequorum"): Method(cluster_methods.would_lose_quorum, changes=False, since="2012"),
+    ("mscluster_node", "willevictlosequorum"): Method(cluster_methods.would_lose_quorum, changes=False, since="2012"),
+    ("mscluster_resourcegroup", "movetonewnode"): Method(cluster_methods.move_to_new_node),
+    ("mscluster_resourcegroup", "canceloperation"): Method(cluster_methods.cancel_operation, since="2012"),
+    ("mscluster_resource", "getpossibleowners"): Method(cluster_methods.possible_owners, changes=False),
+    ("mscluster_cluster", "getnodeclusterstate"): Method(lambda _call: {"ClusterState": 19}, changes=False),
 }
 
 
-def invoke(windows: Windows, namespace: str, cls: str, keys: Mapping[str, str], method: str) -> Mapping[str, Wmi]:
+def invoke(call: Call, namespace: str, cls: str, method: str) -> Mapping[str, Wmi]:
     """Answer a method call.
 
     Raises:
         WmiFailure: the provider refuses.
     """
-    known = _METHODS.get((cls.casefold(), method.casefold()))
-    if known is not None and namespace.casefold() == CLUSTER.casefold():
-        return known(windows, keys)
-    if namespace.casefold().startswith("root/virtualization"):
-        return {"ReturnValue": HYPER_V_ACCESS_DENIED}
-    if cls.casefold() == "win32_service":
-        return {"ReturnValue": SERVICE_NO_ACCESS}
     if namespace.casefold() == CLUSTER.casefold():
-        raise WmiFailure(ACCESS_DENIED, "Access is denied. ")
+        return _in_cluster(call, cls, method)
+    if namespace.casefold().startswith("root/virtualization"):
+        return {"ReturnValue": HYPER_V_NOT_SUPPORTED if call.may_change else HYPER_V_ACCESS_DENIED}
+    if cls.casefold() == "win32_service":
+        return {"ReturnValue": _on_service(call, method.casefold())}
     raise WmiFailure(INVALID_METHOD, "Invalid method ")
+
+
+def _in_cluster(call: Call, cls: str, name: str) -> Mapping[str, Wmi]:
+    method = _CLUSTER_METHODS.get((cls.casefold(), name.casefold()))
+    if not call.may_change and (method is None or method.changes):
+        raise failure(ACCESS_DENIED)
+    if method is None:
+        raise WmiFailure(NOT_SUPPORTED, "Not supported ")
+    if not call.windows.release.at_least(method.since):
+        raise WmiFailure(INVALID_METHOD, "Invalid method ")
+    return method.act(call)
+
+
+def _on_service(call: Call, method: str) -> int:
+    acts = {"stopservice": services.stop, "startservice": services.start}
+    service = call.windows.services.get(call.key.casefold())
+    if service is None:
+        raise WmiFailure(NOT_FOUND, "Not found ")
+    if not call.may_change:
+        return services.NO_ACCESS
+    return acts[method](call.world, call.windows, service) if method in acts else SERVICE_NOT_SUPPORTED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -11,6 +12,8 @@ from typing import Literal
 from lab.world.releases import Release
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
+
+HOST_MEMORY = 8 * GIB  # what a node keeps for itself
 
 VolumeKind = Literal["basic", "system reserved", "efi", "recovery", "cd"]
 WriterError = Literal["none", "retryable", "unexpected", "timed out", "inconsistent", "non-retryable"]
@@ -82,6 +85,7 @@ class Event:
     message: str = ""
     record: int = 0
     hyper_v: bool = False
+    custom: bool = False  # written by eventcreate, for a source that no installed program owns
 
 
 @dataclass(slots=True)
@@ -95,6 +99,9 @@ class Service:
     start: str = "Auto"
     account: str = "LocalSystem"
     pid: int = 0
+    stoppable: bool = True  # whether it accepts the stop control at all
+    needed_by: tuple[str, ...] = ()  # services that depend on it
+    hangs: bool = False  # once told to stop, it stays at Stop Pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +138,9 @@ class Windows:
     shadows: list[ShadowCopy] = field(default_factory=list)
     reboot_wanted_by: set[Literal["cbs", "update", "rename"]] = field(default_factory=set)
     records: dict[str, int] = field(default_factory=dict)  # log -> number of its latest record
+    audit: dict[str, int] = field(
+        default_factory=dict
+    )  # audit subcategory -> 1 success + 2 failure; see lab.world.audit
 
     @property
     def fqdn(self) -> str:
@@ -150,6 +160,15 @@ class Windows:
         return next(volume for volume in self.volumes if volume.letter == letter)
 
 
+@dataclass(eq=False, frozen=True, slots=True)
+class Move:
+    """A guest on its way to another node. `ended` is told the Win32 error it ended with, 0 for none."""
+
+    target: Node
+    kind: Literal["live", "quick", "offline"]  # quick: saved, moved, restored; offline: it does not run anyway
+    ended: Callable[[int], None]
+
+
 @dataclass(slots=True, kw_only=True)
 class Guest(Windows):
     """A virtual machine. A Linux guest has a release of the Linux family and no Windows services."""
@@ -165,6 +184,11 @@ class Guest(Windows):
     reports_address: bool = True  # KVP carries FQDN and addresses
     last_backup: datetime | None = None
     created: datetime | None = None
+    priority: int = 2000  # of its group: 3000 high, 2000 medium, 1000 low, 0 no automatic start
+    fails_back: bool = False  # AutoFailbackType of its group
+    possible_owners: frozenset[str] | None = None  # names of nodes; None: all
+    move: Move | None = None  # under way
+    drained_from: Node | None = None  # where failback would bring it
 
 
 @dataclass(slots=True, kw_only=True)
@@ -175,11 +199,21 @@ class Node(Windows):
     id: int
     state: int = 0  # 0 up, 1 down, 2 paused
     drain: int = 0  # 0 not initiated, 1 in progress, 2 completed, 3 failed
+    drain_target: str = ""
+    draining: object | None = None  # what the drain under way knows; see lab.world.drain
+    browsing: Literal["works", "fails", "toggled"] = "works"  # remote file browsing; see lab.world.audit
 
     @property
     def guests(self) -> list[Guest]:
         """The guests that this node owns."""
         return [guest for guest in self.cluster.guests if guest.node is self]
+
+    @property
+    def free_memory(self) -> int:
+        """Bytes that neither the host, nor its running guests, nor those on their way here need."""
+        running = sum(guest.memory for guest in self.guests if guest.state in {"running", "paused"})
+        coming = sum(guest.memory for guest in self.cluster.guests if guest.move and guest.move.target is self)
+        return self.memory - HOST_MEMORY - running - coming
 
 
 @dataclass(slots=True)
@@ -211,6 +245,7 @@ class Cluster:
     guests: list[Guest] = field(default_factory=list)
     shared_volumes: list[SharedVolume] = field(default_factory=list)
     backup_in_progress: bool = False
+    move_type_threshold: int = 2000  # groups of lower priority are moved by quick migration when a node is drained
 
     @property
     def fqdn(self) -> str:

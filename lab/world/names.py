@@ -19,6 +19,7 @@ class GuestPlan:
     hangs: bool = False
     node: str = ""  # empty: wherever there is room
     managed_by_vmm: bool = False
+    priority: int = 2000
 
 
 def _series(prefix: str, first: int, last: int) -> list[str]:
@@ -72,6 +73,7 @@ _SAVED = {"dev-11", "dev-21"}
 _NO_LOGIN = {"crm-03", "branch-app-09"}
 _NO_ADDRESS = {"lab-dc-02"}
 _HANGS = {"sap-old-01"}
+LOW = 1000  # priority of a group that a drain moves by quick migration
 
 
 def _plan(name: str) -> GuestPlan:
@@ -84,6 +86,7 @@ def _plan(name: str) -> GuestPlan:
         hangs=name in _HANGS,
         node="hv03" if name in _ON_HV03 else "",
         managed_by_vmm=name.startswith(("crm-", "sap-", "branch-app-")),
+        priority=LOW if name.startswith(("lab-", "old-")) else 2000,
     )
 
 

@@ -99,6 +99,9 @@ def _guest_parameters(guest: Guest) -> dict[str, object]:
 def _cluster(node: Node) -> Keys:
     cluster = node.cluster
     found: Keys = {"Cluster": {"ClusterName": cluster.name}, "Cluster\\Resources": {}}
+    if node.release.at_least("2012"):
+        kept = {"MoveTypeThreshold": cluster.move_type_threshold}
+        found["Cluster\\ResourceTypes\\Virtual Machine\\Parameters"] = dict(kept)
     for _, members in roles(cluster):
         for resource in members:
             key = f"Cluster\\Resources\\{resource.id}"

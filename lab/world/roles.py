@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from lab.windows.machine import Wmi
 from lab.world.model import Cluster, Guest, Node, identity
 
-GROUP_ONLINE, GROUP_OFFLINE = 0, 1
-RESOURCE_ONLINE, RESOURCE_OFFLINE = 2, 3
+GROUP_ONLINE, GROUP_OFFLINE, GROUP_PENDING = 0, 1, 4
+RESOURCE_ONLINE, RESOURCE_OFFLINE, RESOURCE_PENDING = 2, 3, 128
+DATA_TRANSFER = 2  # MigrationState of a machine resource; 0 none (virtual-machine-private-properties) [doc]
 TYPE_CORE, TYPE_SHARED_VOLUME, TYPE_VIRTUAL_MACHINE = 1, 4, 111
 # VmState of a virtual machine resource in the numbers of the v1 provider (virtual-machine-private-properties) [doc]
 VM_STATES = {"running": 2, "off": 3, "paused": 32768, "saved": 32769}
@@ -30,6 +31,8 @@ class Group:
     state: int = GROUP_ONLINE
     locked: bool = False
     core: bool = False
+    priority: int = 2000
+    fails_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,17 @@ class Resource:
     locked: bool = False
     core: bool = False
     shared_volume: bool = False
+    possible_owners: frozenset[str] | None = None  # None: every node
     private: tuple[tuple[str, Wmi], ...] = ()
+
+
+def _states(guest: Guest) -> tuple[int, int]:
+    """Of its group and of its resources."""
+    if guest.move is not None and guest.move.kind == "quick":
+        return GROUP_PENDING, RESOURCE_PENDING
+    if guest.state in {"running", "paused"}:
+        return GROUP_ONLINE, RESOURCE_ONLINE
+    return GROUP_OFFLINE, RESOURCE_OFFLINE
 
 
 def guest_resources(guest: Guest) -> tuple[Group, Resource, Resource]:
@@ -52,7 +65,8 @@ def guest_resources(guest: Guest) -> tuple[Group, Resource, Resource]:
 
     Only the machine resource is in locked mode, and the group shows the same bit.
     """
-    online = guest.state in {"running", "paused"}
+    group_state, state = _states(guest)
+    moving = guest.move is not None and guest.move.kind == "live"
     cluster = guest.node.cluster.name
     managed = guest.group.startswith("SCVMM ")  # VMM names its resources after itself
     machine = f"SCVMM {guest.name}" if managed else f"Virtual Machine {guest.name}"
@@ -62,8 +76,10 @@ def guest_resources(guest: Guest) -> tuple[Group, Resource, Resource]:
         identity(cluster, "group", guest.vm_id),
         TYPE_VIRTUAL_MACHINE,
         guest.node,
-        GROUP_ONLINE if online else GROUP_OFFLINE,
+        group_state,
         guest.locked,
+        priority=guest.priority,
+        fails_back=guest.fails_back,
     )
     store = guest.shared_volume.path
     return (
@@ -73,12 +89,13 @@ def guest_resources(guest: Guest) -> tuple[Group, Resource, Resource]:
             identity(cluster, "resource", guest.vm_id),
             "Virtual Machine",
             group,
-            RESOURCE_ONLINE if online else RESOURCE_OFFLINE,
+            state,
             guest.locked,
+            possible_owners=guest.possible_owners,
             private=(
                 ("CheckHeartbeat", 1),
-                ("MigrationProgress", 0),
-                ("MigrationState", 0),
+                ("MigrationProgress", 50 if moving else 0),
+                ("MigrationState", DATA_TRANSFER if moving else 0),
                 ("OfflineAction", 1),
                 ("ShutdownAction", 0),
                 ("VmId", guest.vm_id),
@@ -90,7 +107,8 @@ def guest_resources(guest: Guest) -> tuple[Group, Resource, Resource]:
             identity(cluster, "configuration", guest.vm_id),
             "Virtual Machine Configuration",
             group,
-            RESOURCE_ONLINE if online else RESOURCE_OFFLINE,
+            state,
+            possible_owners=guest.possible_owners,
             private=(("VmId", guest.vm_id), ("VmStoreRootPath", f"{store}\\{guest.name}")),
         ),
     )

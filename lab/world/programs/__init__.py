@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
 
 from lab.windows.machine import Output
-from lab.world.model import Windows
-from lab.world.programs import vssadmin, wevtutil
+from lab.world.call import Call
+from lab.world.programs import auditpol, eventcreate, sc, vssadmin, wevtutil
 
 # What cmd.exe prints for a program it cannot find; through cmd /c the exit code is 1 [mem].
 _UNKNOWN = {
@@ -19,17 +18,24 @@ _UNKNOWN = {
     ),
 }
 
+_PROGRAMS: dict[str, Callable[[Call, Sequence[str]], Output]] = {
+    "auditpol": auditpol.run,
+    "eventcreate": eventcreate.run,
+    "hostname": lambda call, _words: Output(f"{call.windows.name}\r\n"),
+    "sc": lambda call, words: sc.run(call.windows, words),
+    "vssadmin": lambda call, words: vssadmin.run(call.windows, words),
+    "wevtutil": lambda call, words: wevtutil.run(call.windows, words, call.world.now),
+}
 
-def run(windows: Windows, command_line: Sequence[str], now: datetime) -> Output:
-    """Run a program of that Windows; the words of the command line are already parted."""
+
+def run(call: Call, command_line: Sequence[str]) -> Output:
+    """Run a program of a Windows; the words of the command line are already parted."""
+    windows = call.windows
     words = list(command_line)
     while words and words[0].casefold() in {"cmd", "cmd.exe", "/c"}:
         words.pop(0)
     program = words[0].rpartition("\\")[2].casefold().removesuffix(".exe") if words else ""
-    if program == "vssadmin":
-        return vssadmin.run(windows, words[1:])
-    if program == "wevtutil":
-        return wevtutil.run(windows, words[1:], now)
-    if program == "hostname":
-        return Output(f"{windows.name}\r\n")
+    known = _PROGRAMS.get(program)
+    if known is not None:
+        return known(call, words[1:])
     return Output("", _UNKNOWN[windows.language].format(words[0] if words else ""), exit_code=1)

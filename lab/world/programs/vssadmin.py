@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from lab.windows.machine import Output
 from lab.world.model import Windows, Writer
+from lab.world.services import registered_writers
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,5 +118,5 @@ def run(windows: Windows, arguments: Sequence[str]) -> Output:
     words = WORDS[windows.language]
     if [argument.casefold() for argument in arguments[:2]] != ["list", "writers"]:
         return Output(_header(windows) + words.invalid + "\r\n", exit_code=1)
-    blocks = "".join(_block(writer, words) for writer in windows.writers)
+    blocks = "".join(_block(writer, words) for writer in registered_writers(windows))
     return Output(_header(windows) + blocks, after=0.2)

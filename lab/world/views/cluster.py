@@ -17,6 +17,7 @@ from lab.world.roles import GROUP_ONLINE, RESOURCE_ONLINE, Group, Resource, role
 from lab.world.views import Scene, View
 
 NAMESPACE = "root/MSCluster"
+_DRAIN_FLAGS = {0: 0, 1: 4, 2: 8, 3: 16}  # of a node's StatusInformation, by NodeDrainStatus (clusapi, 2016+) [doc]
 LOCKED = 1  # LOCKED_MODE, bit 0 of StatusInformation of groups and resources (clusapi) [doc]
 
 
@@ -77,10 +78,10 @@ def nodes(scene: Scene) -> Iterator[Instance]:
             Id=str(node.id),
             NodeInstanceID=f"00000000-0000-0000-0000-{node.id:012d}",
             NodeDrainStatus=node.drain,
-            NodeDrainTarget="",
+            NodeDrainTarget=node.drain_target,
             NeedsPreventQuorum=0,
             State=node.state,
-            StatusInformation=0,
+            StatusInformation=_DRAIN_FLAGS[node.drain],
             PowerManagementSupported=False,
         )
 
@@ -97,13 +98,13 @@ def _group(group: Group, release: Release) -> Instance:
         OwnerNode=group.owner.name,
         State=group.state,
         StatusInformation=LOCKED if group.locked else 0,
-        AutoFailbackType=0,
+        AutoFailbackType=int(group.fails_back),
         FailbackWindowStart=-1,
         FailbackWindowEnd=-1,
         FailoverPeriod=6,
         FailoverThreshold=4294967295,
         PersistentState=group.state == GROUP_ONLINE,
-        Priority=2000,
+        Priority=group.priority,
         Flags=0,
         Characteristics=0,
     )
@@ -200,6 +201,38 @@ def _link(cls: str, release: Release, whole: tuple[str, str], part: tuple[str, s
     )
 
 
+def resource_types(scene: Scene) -> Iterator[Instance]:
+    """MSCluster_ResourceType: those that the practice clusters use.
+
+    MoveTypeThreshold is a private property of the type "Virtual Machine" [doc: Get-ClusterResourceType in Microsoft's
+    articles on updating]; that it came with 2012, and its default of 2000: [mem].
+    """
+    cluster, release = _cluster(scene), scene.windows.release
+    for name in ("IP Address", "Network Name", "Physical Disk", "Virtual Machine", "Virtual Machine Configuration"):
+        held = release.at_least("2012") and name == "Virtual Machine"
+        bag = {"MoveTypeThreshold": cluster.move_type_threshold}
+        yield instance(
+            "MSCluster_ResourceType",
+            release,
+            Name=name,
+            Caption=name,
+            DisplayName=name,
+            DllName="vmclusres.dll" if name.startswith("Virtual") else "clusres.dll",
+            PrivateProperties=Embedded(NAMESPACE, "MSCluster_Property", bag) if held else None,
+        )
+
+
+def possible_owners(scene: Scene) -> Iterator[Instance]:
+    """MSCluster_ResourceToPossibleOwner: every node, unless somebody limited them."""
+    cluster = _cluster(scene)
+    for _, members in roles(cluster):
+        for resource in members:
+            for node in cluster.nodes:
+                if resource.possible_owners is None or node.name in resource.possible_owners:
+                    whole, part = ("MSCluster_Resource", resource.name), ("MSCluster_Node", node.name)
+                    yield _link("MSCluster_ResourceToPossibleOwner", scene.windows.release, whole, part)
+
+
 def cluster_to_node(scene: Scene) -> Iterator[Instance]:
     """MSCluster_ClusterToNode."""
     cluster = _cluster(scene)
@@ -254,6 +287,8 @@ VIEWS: dict[str, View] = {
     "MSCluster_Node": nodes,
     "MSCluster_ResourceGroup": groups,
     "MSCluster_Resource": resources,
+    "MSCluster_ResourceType": resource_types,
+    "MSCluster_ResourceToPossibleOwner": possible_owners,
     "MSCluster_ClusterSharedVolume": shared_volumes,
     "MSCluster_DiskPartition": disk_partitions,
     "MSCluster_ClusterToNode": cluster_to_node,

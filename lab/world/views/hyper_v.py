@@ -1,7 +1,7 @@
 """root/virtualization/v2: the guests that a node runs, and the node itself. Each node knows only its own guests.
 
 Value meanings: Msvm_ComputerSystem and Msvm_SummaryInformation pages [doc]; 6 saved and 9 paused, and the host's own
-row with the host's name [cap, go-wsman]; OperationalStatus[1] 32776 "backing up": the PowerShell module's enum [src].
+row with the host's name [cap, go-wsman]; OperationalStatus[1] 32774 "migrating" [doc], 32776 "backing up": the PowerShell module's enum [src].
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from lab.world.model import MIB, Guest, Node, identity
 from lab.world.views import Scene, View
 
 NAMESPACE = "root/virtualization/v2"
-BACKING_UP = 32776
+MIGRATING, BACKING_UP = 32774, 32776
 NEVER = datetime(1601, 1, 1, tzinfo=UTC)
 ENABLED_STATES = {"running": 2, "off": 3, "saved": 6, "paused": 9}
+_VERSIONS = {"2012": "4.0", "2012R2": "5.0"}  # of a virtual machine's configuration
 HOST_CAPTIONS = {"en-US": "Hosting Computer System", "de-DE": "Hostcomputersystem", "fr-FR": "Système hôte"}
 OK, NO_CONTACT = 2, 12
 
@@ -30,8 +31,13 @@ def guests_of(scene: Scene) -> list[Guest]:
 
 
 def operational_status(guest: Guest) -> tuple[int, ...]:
-    """OperationalStatus: OK, with "backing up" beside it during a backup."""
+    """OperationalStatus: OK, with what is done to the guest beside it."""
+    if guest.move is not None and guest.move.kind == "live":
+        return (OK, MIGRATING)
     return (OK, BACKING_UP) if guest.backing_up else (OK,)
+
+
+_DESCRIPTIONS = {OK: "Operating normally", MIGRATING: "Migrating", BACKING_UP: "Backing up"}  # the words: [mem]
 
 
 def up_time(guest: Guest, now: datetime) -> int:
@@ -72,7 +78,7 @@ def _computer_system(guest: Guest, now: datetime) -> Instance:
         HealthState=5,
         InstallDate=guest.created,
         OperationalStatus=operational_status(guest),
-        StatusDescriptions=("Operating normally", "Backing up") if guest.backing_up else ("Operating normally",),
+        StatusDescriptions=tuple(_DESCRIPTIONS[status] for status in operational_status(guest)),
         OnTimeInMilliseconds=up_time(guest, now),
         ProcessID=2000 + int(guest.vm_id[:4], 16) // 4 * 4 if guest.state == "running" else None,
         TimeOfLastConfigurationChange=guest.created,
@@ -119,7 +125,7 @@ def summaries(scene: Scene) -> Iterator[Instance]:
             ReplicationMode=0,
             ReplicationState=0,
             UpTime=up_time(guest, scene.now),
-            Version="5.0" if guest.node.release.key == "2012R2" else "8.0",
+            Version=_VERSIONS.get(guest.node.release.key, "8.0"),
             VirtualSystemSubType=f"Microsoft:Hyper-V:SubType:{guest.generation}",
             Notes="",
         )
@@ -156,7 +162,7 @@ def settings(scene: Scene) -> Iterator[Instance]:
             IsSaved=guest.state == "saved",
             Notes=(),
             SecureBootEnabled=guest.generation > 1,
-            Version="5.0" if guest.node.release.key == "2012R2" else "8.0",
+            Version=_VERSIONS.get(guest.node.release.key, "8.0"),
         )
 
 

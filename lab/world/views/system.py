@@ -12,7 +12,7 @@ from datetime import timedelta
 from lab.windows.machine import Instance
 from lab.world.classes import instance
 from lab.world.languages import LANGUAGES
-from lab.world.model import KIB, Guest, Service, Update, Windows
+from lab.world.model import KIB, Guest, Node, Service, Update, Windows
 from lab.world.views import Scene, View
 from lab.world.views.hyper_v import serial_number
 
@@ -46,7 +46,7 @@ def operating_systems(scene: Scene) -> Iterator[Instance]:
         ServicePackMajorVersion=release.service_pack,
         ServicePackMinorVersion=0,
         CurrentTimeZone=0,
-        FreePhysicalMemory=windows.memory // KIB // 3,
+        FreePhysicalMemory=_free_memory(windows) // KIB,
         TotalVisibleMemorySize=windows.memory // KIB,
         InstallDate=windows.booted - timedelta(days=400),
         LastBootUpTime=windows.booted,
@@ -64,6 +64,10 @@ def operating_systems(scene: Scene) -> Iterator[Instance]:
         Status="OK",
         SuiteMask=400,
     )
+
+
+def _free_memory(windows: Windows) -> int:
+    return windows.free_memory if isinstance(windows, Node) else windows.memory // 3
 
 
 def computer_systems(scene: Scene) -> Iterator[Instance]:
@@ -173,7 +177,7 @@ def services(scene: Scene) -> Iterator[Instance]:
 
 
 def _service(service: Service, windows: Windows) -> Instance:
-    running = service.state == "Running"
+    running, process = service.state == "Running", service.state != "Stopped"
     return instance(
         "Win32_Service",
         windows.release,
@@ -182,11 +186,11 @@ def _service(service: Service, windows: Windows) -> Instance:
         DisplayName=service.display,
         PathName=service.path,
         State=service.state,
-        Started=running,
+        Started=process,
         StartMode=service.start,
         StartName=service.account,
-        ProcessId=service.pid if running else 0,
-        AcceptStop=running,
+        ProcessId=service.pid if process else 0,
+        AcceptStop=running and service.stoppable,
         AcceptPause=False,
         DelayedAutoStart=False,
         CreationClassName="Win32_Service",
@@ -194,7 +198,7 @@ def _service(service: Service, windows: Windows) -> Instance:
         SystemName=windows.name.upper(),
         ServiceType="Share Process" if "svchost" in service.path else "Own Process",
         ErrorControl="Normal",
-        ExitCode=0 if running else 1077,
+        ExitCode=0 if process else 1077,
         ServiceSpecificExitCode=0,
         Status="OK",
         TagId=0,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lab import stories
 from lab.windows.query import wql_rows
 from lab.world import backup
+from lab.world.services import HYPER_V_WRITER
 from lab.world.world import World
 
 DEEDS = st.lists(
@@ -35,7 +36,7 @@ def locked_names(world: World) -> tuple[set[str], set[str]]:
 
 def check(world: World) -> None:
     job, node = world.jobs[48211], world.node("hv03")
-    writer = node.writer(backup.HYPER_V_WRITER)
+    writer = node.writer(HYPER_V_WRITER)
     groups, of_resources = locked_names(world)
     assert groups == of_resources <= {guest.group for guest in backup.members(node)}
     assert (writer.state == backup.STABLE) == (job.state == "completed")

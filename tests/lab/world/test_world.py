@@ -105,15 +105,36 @@ def test_quorum_holds_without_one_node_and_not_without_half(world):
         machine.invoke("root/MSCluster", "MSCluster_Node", {"Name": "hv99"}, LOST_QUORUM, {})
 
 
-def test_whatever_would_change_something_is_refused(world):
-    machine = world.machine("hv01")
+def test_whatever_would_change_something_is_refused_to_a_reader(world):
+    machine = world.machine("hv01").acting_for(world.accounts["reader"].user)
     with pytest.raises(WmiFailure) as refused:
         machine.invoke("root/MSCluster", "MSCluster_Node", {"Name": "hv01"}, "Pause", {"DrainType": 1})
     assert refused.value.hresult == 0x80070005
-    stop = machine.invoke("root/cimv2", "Win32_Service", {"Name": "vmms"}, "StopService", {})
-    assert stop == {"ReturnValue": 2}
+    assert world.node("hv01").state == 0
+    for method in ("StopService", "StartService", "Change"):
+        assert machine.invoke("root/cimv2", "Win32_Service", {"Name": "vmms"}, method, {}) == {"ReturnValue": 2}
+    assert world.node("hv01").service("vmms").state == "Running"
     change = machine.invoke("root/virtualization/v2", "Msvm_ComputerSystem", {}, "RequestStateChange", {})
     assert change == {"ReturnValue": 32769}
-    with pytest.raises(WmiFailure) as unknown:
-        machine.invoke("root/cimv2", "Win32_Volume", {}, "Frobnicate", {})
-    assert unknown.value.hresult == 0x8004102E
+    asked = machine.invoke("root/MSCluster", "MSCluster_Node", {"Name": "hv01"}, LOST_QUORUM, {})
+    assert asked == {"ReturnValue": False}
+
+
+def test_a_guests_account_changes_nothing_in_it(world):
+    machine = world.machine("sql-01").acting_for(world.accounts["guest"].user)
+    assert machine.invoke("root/cimv2", "Win32_Service", {"Name": "VSS"}, "StartService", {}) == {"ReturnValue": 2}
+
+
+def test_what_the_practice_world_cannot_do_is_refused_to_everybody(world):
+    machine = world.machine("hv01").acting_for(world.accounts["operator"].user)
+    for namespace, cls, method, hresult in (
+        ("root/cimv2", "Win32_Volume", "Frobnicate", 0x8004102E),
+        ("root/MSCluster", "MSCluster_Cluster", "EvictNode", 0x8004100C),
+    ):
+        with pytest.raises(WmiFailure) as refused:
+            machine.invoke(namespace, cls, {}, method, {})
+        assert refused.value.hresult == hresult
+    assert machine.invoke("root/virtualization/v2", "Msvm_ComputerSystem", {}, "RequestStateChange", {}) == {
+        "ReturnValue": 32770
+    }
+    assert machine.invoke("root/cimv2", "Win32_Service", {"Name": "vmms"}, "PauseService", {}) == {"ReturnValue": 1}
