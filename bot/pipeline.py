@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -19,16 +20,14 @@ from bot.authorize import Person
 from bot.errors import HvopsError, LedgerError, NotAllowed, OurBug, UsageError
 from bot.keep import Evidence, evidence_from_bytes, evidence_to_bytes, report_from_bytes, report_to_bytes
 from bot.ledger import Entry, Ledger
+from bot.line import FRONT_DOOR, Directory, Line, read_line, resolve
 from bot.look import Look, Progress
 from bot.mask import Mask
-from bot.registry import Command, Registry
-from bot.vocabulary.arguments import Target
-from bot.vocabulary.command import Diagnostic
+from bot.registry import Registry
+from bot.vocabulary.command import Diagnostic, Remediation
 from bot.vocabulary.report import Report
 
 log = structlog.get_logger()
-
-FRONT_DOOR = "hvops"  # `/hvops check-writers prod` reaches every command by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,39 +69,11 @@ class Answered:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A command line that was read: the command, and its values by parameter."""
+@dataclass(slots=True)
+class Asking:
+    """One line on its way. `entry` is its `asked` entry, once there is one."""
 
-    command: Command
-    values: Mapping[str, Any]
-
-    def __str__(self) -> str:
-        """Its plain form, without what chat clients made of it: what *Look Again* asks."""
-        return " ".join(
-            [f"/{self.command.name}", *(word for part in self.command.parameters for word in self._typed(part))]
-        )
-
-    @property
-    def target(self) -> str:
-        """The names it is about."""
-        return " ".join(str(self.values[part.name]) for part in self.command.parameters if part.targets)
-
-    def _typed(self, part: parse.Parameter) -> list[str]:
-        value = self.values.get(part.name)
-        if value is None:
-            return []
-        if part.kind == "rest":
-            return [str(one) for one in value]
-        return [f"--{part.name.replace('_', '-')} {value}"] if part.kind == "option" else [str(value)]
-
-
-class Directory(Protocol):
-    """Which names there are (`discover.Directory`)."""
-
-    async def find(self, name: str) -> Target:
-        """The target of that name. Raises UsageError with suggestions."""
-        ...
+    entry: Entry | None = None
 
 
 class Pipeline:
@@ -126,10 +97,10 @@ class Pipeline:
             mask: takes secrets out of what hosts and people say, before anybody is shown it.
         """
         self.registry = registry
-        self._directory = directory
-        self._ledger = ledger
-        self._look = look
-        self._mask = mask or Mask()
+        self.directory = directory
+        self.ledger = ledger
+        self.look = look
+        self.mask = mask or Mask()
 
     async def answer(self, request: Request, progress: Callable[[Progress], None] | None = None) -> Answered:
         """Answer one line. Whatever happens stands in the ledger before the caller hears of it.
@@ -138,26 +109,41 @@ class Pipeline:
             HvopsError: refused, unreadable, or our own bug; its text is the sentence for the person.
         """
         began = time.monotonic()
-        asked: Entry | None = None
-        try:
-            typed = self._read(request.line)
-            authorize.allow(request.person, typed.command.role)
-            asked = self._ledger.append("asked", request.person.id, _asked(request, typed))
-            line = await self._resolve(typed, request.person)
-            look = self._look(datetime.now(UTC), progress)
+        with self.writing_refusals(request) as asking:
+            line = await self.begin(request, asking, Diagnostic)
+            look = self.look(datetime.now(UTC), progress)
             report = await _judge(line, look)
+        return self.keep(asking, line, report, tuple(look.evidence), time.monotonic() - began)
+
+    @contextmanager
+    def writing_refusals(self, request: Request) -> Iterator[Asking]:
+        """Whatever goes wrong inside stands in the ledger, without secrets, before it is raised on."""
+        asking = Asking()
+        try:
+            yield asking
         except LedgerError:
             raise  # nothing can be written, so nothing is asked and nothing is claimed
         except HvopsError as error:
-            error.args = (self._mask.text(str(error)),)
-            self._refuse(request, asked, error)
+            error.args = (self.mask.text(str(error)),)
+            self._refuse(request, asking.entry, error)
             raise
         except Exception as error:
             bug = secrets.token_hex(4)
             log.exception("our bug", bug=bug, line=request.line)
-            self._refuse(request, asked, OurBug(bug))
+            self._refuse(request, asking.entry, OurBug(bug))
             raise OurBug(bug) from error
-        return self._keep(asked, line, report, tuple(look.evidence), time.monotonic() - began)
+
+    async def begin(
+        self, request: Request, asking: Asking, kind: type[Diagnostic[Any, Any] | Remediation[Any, Any]]
+    ) -> Line:
+        """Read a line, write down that it was asked, and find its targets. Raises HvopsError."""
+        typed = read_line(self.registry, request.line)
+        if not isinstance(typed.command.spec, kind):
+            does = "changes things, and this way in only asks" if typed.command.changes else "changes nothing"
+            raise UsageError(f"/{typed.command.name} {does}.", typed.command.usage)
+        authorize.allow(request.person, typed.command.role)
+        asking.entry = self.ledger.append("asked", request.person.id, _asked(request, typed))
+        return await resolve(self.directory, typed, request.person)
 
     async def reopen(self, request: Request, token: str) -> Answered:
         """The answer a button belongs to, for whoever pressed it now: they need the role that asking takes.
@@ -172,9 +158,9 @@ class Pipeline:
             found = self.find(token)
             if found is None:
                 raise UsageError("That answer is no longer kept. Type the command again.", f"/{FRONT_DOOR} help")
-            line = self._read(found.line)
+            line = read_line(self.registry, found.line)
             authorize.allow(request.person, line.command.role)
-            await self._resolve(line, request.person)
+            await resolve(self.directory, line, request.person)
         except LedgerError:
             raise
         except HvopsError as error:
@@ -184,11 +170,11 @@ class Pipeline:
 
     def find(self, token: str) -> Answered | None:
         """The answer a button belongs to; None where there is none, or its report has been dropped since."""
-        entry = self._ledger.answer(token)
-        report = self._ledger.blob(entry.data["report"]) if entry else None
+        entry = self.ledger.answer(token)
+        report = self.ledger.blob(entry.data["report"]) if entry else None
         if entry is None or report is None:
             return None
-        evidence = self._ledger.blob(entry.data["evidence"])
+        evidence = self.ledger.blob(entry.data["evidence"])
         return Answered(
             token=token,
             seq=entry.seq,
@@ -200,40 +186,15 @@ class Pipeline:
             seconds=entry.data["seconds_tenths"] / 10,
         )
 
-    def _read(self, line: str) -> Line:
-        typed = parse.words(line)
-        if typed and typed[0].removeprefix("/").casefold() == FRONT_DOOR:
-            typed = typed[1:]
-        if not typed:
-            raise UsageError("Type a command, for example /hvops help.", f"/{FRONT_DOOR} <command> …")
-        command = self.registry.get(typed[0])
-        if command is None:
-            near = tuple(f"/{name}" for name in parse.nearest(typed[0].removeprefix("/"), self.registry.commands))
-            raise UsageError(f"There is no command {parse.quoted(typed[0])}.", f"/{FRONT_DOOR} help", near)
-        if not isinstance(command.spec, Diagnostic):
-            raise UsageError(f"/{command.name} changes things, and this way in only asks.", command.usage)
-        return Line(command, parse.read(command.usage, command.parameters, typed[1:]))
-
-    async def _resolve(self, typed: Line, person: Person) -> Line:
-        """Turn names into targets, and ask again whether this person may, there."""
-        command, values = typed.command, dict(typed.values)
-        for parameter in command.parameters:
-            if not parameter.targets:
-                continue
-            target = await self._directory.find(values[parameter.name])
-            if target.kind not in parameter.targets:
-                wants = " or a ".join(parameter.targets)
-                raise UsageError(f"{target.name} is a {target.kind}; this takes a {wants}.", command.usage)
-            authorize.allow(person, command.role, target.cluster or target.name)
-            values[parameter.name] = target
-        return Line(command, values)
-
-    def _keep(
-        self, asked: Entry, line: Line, report: Report, evidence: tuple[Evidence, ...], seconds: float
+    def keep(
+        self, asking: Asking, line: Line, report: Report, evidence: tuple[Evidence, ...], seconds: float
     ) -> Answered:
+        """Keep a report and its evidence, and write down that the line was answered."""
+        asked = asking.entry
+        assert asked is not None
         token = secrets.token_urlsafe(12)
-        report_bytes = self._mask.bytes(report_to_bytes(report))  # once, so that Slack and ledger see the same
-        evidence_bytes = self._mask.bytes(evidence_to_bytes(evidence))
+        report_bytes = self.mask.bytes(report_to_bytes(report))  # once, so that Slack and ledger see the same
+        evidence_bytes = self.mask.bytes(evidence_to_bytes(evidence))
         report, evidence = report_from_bytes(report_bytes), evidence_from_bytes(evidence_bytes)
         data = {
             "asked": asked.seq,
@@ -245,20 +206,20 @@ class Pipeline:
             "verdict": report.summary,
             "findings": len(report.findings),
             "unknown": len(report.unanswered),
-            "report": self._ledger.put_blob(report_bytes),
-            "evidence": self._ledger.put_blob(evidence_bytes),
+            "report": self.ledger.put_blob(report_bytes),
+            "evidence": self.ledger.put_blob(evidence_bytes),
             "samples": [
                 {"on": sample.on, "what": sample.what, "fields": dict(sample.fields)} for sample in report.samples
             ],
             "seconds_tenths": round(seconds * 10),
         }
-        entry = self._ledger.append("answered", asked.actor, data)
+        entry = self.ledger.append("answered", asked.actor, data)
         at = datetime.fromisoformat(entry.at)
         return Answered(token, entry.seq, at, str(line), line.command.name, report, evidence, seconds)
 
     def _refuse(self, request: Request, asked: Entry | None, error: HvopsError) -> None:
         kind = {UsageError: "usage", NotAllowed: "not allowed", OurBug: "our bug"}.get(type(error), "not answered")
-        self._ledger.append(
+        self.ledger.append(
             "refused",
             request.person.id,
             {
