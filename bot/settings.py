@@ -27,13 +27,15 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as EnvironmentUnreadable
 
-from bot.errors import SettingsError
+from bot.errors import NotAllowed, SettingsError
 from bot.explain import PREFIX, explained, near, read_toml
-from bot.vocabulary.command import Role
+from bot.vocabulary.command import Risk, Role
 
 PLACES = (Path("settings.toml"), Path("/etc/hvops/settings.toml"))
 Transport = Literal["kerberos", "ntlm", "certificate", "basic"]
 Seconds = Annotated[int, Field(ge=1, le=600)]
+Minutes = Annotated[int, Field(ge=1, le=1440)]
+RoleName = Literal["operator", "approver"]
 
 
 class Section(BaseModel):
@@ -155,6 +157,32 @@ class Limits(Section):
         return self
 
 
+class Policy(Section):
+    """Whose decision a change needs, and how long it may take. A risk without a rule refuses every plan of that risk.
+
+    There is no way to let a requester decide about a high risk: that takes a second person.
+    """
+
+    low: Literal["confirm", "approval"] | None = Field(
+        default=None, description='low = "confirm" (the requester looks twice) or "approval" (somebody else decides)'
+    )
+    high: Literal["approval"] | None = Field(default=None, description='high = "approval", the only one there is')
+    open_minutes: Minutes = Field(default=30, description="open_minutes = 30, how long a proposal waits")
+    start_minutes: Minutes = Field(default=15, description="start_minutes = 15, how long an approval waits")
+    stop: RoleName = Field(default="operator", description='stop = "operator", who may use /hvops stop')
+    go: RoleName = Field(default="approver", description='go = "approver", who may use /hvops go')
+
+    def decision(self, risk: Risk) -> Literal["confirm", "approval"]:
+        """Whose decision that risk needs. Raises NotAllowed where no rule is set."""
+        found = self.low if risk is Risk.LOW else self.high
+        if found is None:
+            raise NotAllowed(
+                f"Nothing of {risk} risk may be changed here: no rule says who decides. Whoever keeps settings.toml "
+                f"can write {risk} under [policy]."
+            )
+        return found
+
+
 class Settings(BaseSettings):
     """Everything the bot is told about where it runs. Immutable; secrets print as asterisks."""
 
@@ -166,6 +194,7 @@ class Settings(BaseSettings):
     ledger: LedgerFiles = Field(default=LedgerFiles(), description="a table [ledger]")
     roles: Roles = Field(default=Roles(), description="a table [roles.viewer]")
     limits: Limits = Field(default=Limits(), description="a table [limits]")
+    policy: Policy = Field(default=Policy(), description="a table [policy]")
 
     _file: Path = Path()
 

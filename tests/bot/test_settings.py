@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import SettingsError
+from bot.errors import NotAllowed, SettingsError
 from bot.settings import Settings, find, load, permission_warnings
-from bot.vocabulary.command import Role
+from bot.vocabulary.command import Risk, Role
 
 GOOD = """
 estate = "estate.toml"
@@ -40,6 +40,18 @@ def clean_environment(monkeypatch, tmp_path):
     for variable in [name for name in os.environ if name.startswith("HVOPS_")]:
         monkeypatch.delenv(variable)
     monkeypatch.chdir(tmp_path)
+
+
+def test_a_risk_without_a_rule_is_refused_and_high_risk_always_takes_somebody_else(tmp_path):
+    policy = load(written(tmp_path, GOOD)).policy
+    for risk in Risk:
+        with pytest.raises(NotAllowed, match=f"write {risk} under"):
+            policy.decision(risk)
+    assert (policy.open_minutes, policy.start_minutes, policy.stop, policy.go) == (30, 15, "operator", "approver")
+    policy = load(written(tmp_path, GOOD + '[policy]\nlow = "confirm"\nhigh = "approval"\n')).policy
+    assert [policy.decision(risk) for risk in Risk] == ["confirm", "approval"]
+    assert 'high = "approval"' in refusal(tmp_path, GOOD + '[policy]\nhigh = "confirm"\n')
+    assert "stop" in refusal(tmp_path, GOOD + '[policy]\nstop = "viewer"\n')
 
 
 def written(folder: Path, text: str) -> Path:
