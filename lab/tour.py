@@ -113,6 +113,44 @@ SILENT = Step(
     lambda seen: seen.unknown,
     "/check-writers prod",
 )
+PLAN_RESET = Step(
+    "plan",
+    "The job is dead, and its writer is still broken.",
+    "Ask for a plan that mends it: the line stands ready below, press Enter.",
+    lambda seen: seen.answered(r"reset|writer"),
+    "/reset-writer hv03",
+)
+APPROVE_RESET = Step(
+    "approve",
+    "Nothing happens before somebody else agrees.",
+    "Become Approver, read the plan, approve it. Then watch: hv03 is drained, vmms restarted, hv03 resumed.",
+    lambda seen: seen.facts.get("hv03 writer", "").startswith("[1]") and seen.facts.get("hv03", "").startswith("up"),
+)
+BACK_UP = Step(
+    "back-up",
+    "Does it last?",
+    "Open World and press Back up hv03 again.",
+    lambda seen: any(name.startswith("Backup job") and says == "completed" for name, says in seen.facts.items()),
+)
+PLAN_BROWSING = Step(
+    "plan",
+    "Browsing for files on hv02 fails.",
+    "Ask for a plan that mends it: the line stands ready below, press Enter.",
+    lambda seen: seen.answered("brows"),
+    "/fix-remote-browsing hv02",
+)
+APPROVE_BROWSING = Step(
+    "approve",
+    "The audit policy is switched on and put back exactly.",
+    "Decide as the plan asks for it, and watch the audit policy of hv02 in World.",
+    lambda seen: seen.facts.get("hv02 browsing") == "works" and seen.facts.get("hv02 audit policy") == "as it was",
+)
+BROWSE = Step(
+    "browse",
+    "Only a person can see whether it helped.",
+    "Open World, press Reopen the Wizard and Browse hv02, and tell the bot what you saw.",
+    lambda seen: seen.facts.get("hv02 wizard") == "files are listed",
+)
 
 
 def _ledger(verify: str) -> Step:
@@ -128,7 +166,13 @@ def _ledger(verify: str) -> Step:
 
 def steps(story: str, verify: str) -> tuple[Step, ...]:
     """The steps of a story's tour; `verify` is the command line that checks the ledger."""
-    tours = {"stuck-writer": (ASK, FIND, FREE, AGAIN), "patch-drift": (PATCHES,), "healthy": (WELL, SILENT)}
+    tours = {
+        "stuck-writer": (ASK, FIND, FREE, AGAIN),
+        "stuck-writer-job-dead": (PLAN_RESET, APPROVE_RESET, BACK_UP),
+        "remote-browsing": (PLAN_BROWSING, APPROVE_BROWSING, BROWSE),
+        "patch-drift": (PATCHES,),
+        "healthy": (WELL, SILENT),
+    }
     return (*tours.get(story, ()), _ledger(verify))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from lab.world import backup, events, services
-from lab.world.backup import BackupJob
+from lab.world.backup import WRITERS_BAD, BackupJob
 from lab.world.model import GIB, MIB, ShadowCopy, identity
 from lab.world.views.storage import device_id
 from lab.world.world import Action, World
@@ -13,35 +13,52 @@ from lab.world.world import Action, World
 JOB = 48211
 FULL_GUEST, NODE = "test-tfs-01", "hv03"
 FREED = 2 * GIB
-PENDING_REASON = "[91:9] Volume Shadow Copy Service (VSS) error. VSS service or writers may be in a bad state."
+BEGAN, FAILED = timedelta(minutes=31), timedelta(minutes=25)  # ago
 # Other guests that are short of space but fail nothing yet: guest, drive, free bytes.
 _LOW = (("sql-stage-02", "L", 412 * MIB), ("web-dev-04", "C", 820 * MIB), ("file-01", "D", 21 * GIB))
+_NODE_STATES = {0: "up", 1: "down", 2: "paused"}
+_DRAINS = {0: "", 1: ", is being drained", 2: ", drained", 3: ", its drain failed"}
 
 
 def begin(world: World) -> None:
     """Fill the guest's disk, fail the backup of half an hour ago, and let somebody try to drain the node since."""
-    node, guest = world.node(NODE), world.guest(FULL_GUEST)
-    guest.volume("C").free = 60 * 1024  # all but the last few blocks: 0 MB
-    for name, letter, free in _LOW:
-        world.guest(name).volume(letter).free = free
-    _old_troubles(world)
-    job = BackupJob(JOB, node, reason=PENDING_REASON)
-    world.jobs[JOB] = job
-    backup.fail(world, node, [])
-    world.log(node, events.snapshot_failed(guest, world.now - timedelta(minutes=25)))
+    job = failed_backup(world)
     _leftover_snapshot(world)
-    _failed_drain(world)
+    failed_drain(world, timedelta(minutes=12))
     world.tell(
-        f"Backup: job {JOB} (hv03, 11 guests) is pending since {world.now - timedelta(minutes=25):%H:%M}. "
-        f"Error Code: {PENDING_REASON}",
-        lambda: _facts(world, job),
+        f"Backup: job {JOB} (hv03, 11 guests) is pending since {world.now - FAILED:%H:%M}. Error Code: {WRITERS_BAD}",
+        lambda: facts(world, job),
         [
             Action(
                 "free-2gb", f"Free 2 GB on {FULL_GUEST} C:", lambda: _free(world, job), lambda: not _has_space(world)
             ),
             Action("end-job", f"End Job {JOB}", lambda: backup.kill(world, job), lambda: job.state == "pending"),
+            Action(
+                "suspend-job",
+                f"Suspend Job {JOB}",
+                lambda: _suspend(world, job),
+                lambda: job.state == "pending",
+            ),
         ],
     )
+
+
+def failed_backup(world: World) -> BackupJob:
+    """The job that failed: one guest without space, every guest that runs locked, the writer waiting."""
+    node, guest = world.node(NODE), world.guest(FULL_GUEST)
+    guest.volume("C").free = 60 * 1024  # all but the last few blocks: 0 MB
+    for name, letter, free in _LOW:
+        world.guest(name).volume(letter).free = free
+    _old_troubles(world)
+    job = BackupJob(JOB, node, reason=WRITERS_BAD, started=world.now - BEGAN, changed=world.now - FAILED)
+    world.jobs[JOB] = job
+    backup.fail(world, node, [])
+    world.log(node, events.snapshot_failed(guest, world.now - FAILED))
+    return job
+
+
+def _suspend(world: World, job: BackupJob) -> None:
+    backup.suspend(world, job)
 
 
 def _old_troubles(world: World) -> None:
@@ -70,11 +87,11 @@ def _leftover_snapshot(world: World) -> None:
     )
 
 
-def _failed_drain(world: World) -> None:
-    """Somebody tried to drain the node twelve minutes ago, every locked role stayed, and the node was resumed."""
+def failed_drain(world: World, ago: timedelta) -> None:
+    """Somebody tried to drain the node that long ago, every locked role stayed, and the node was resumed."""
     node = world.node(NODE)
     for number, guest in enumerate(member for member in node.guests if member.locked):
-        at = world.now - timedelta(minutes=12) + timedelta(seconds=2 * number)
+        at = world.now - ago + timedelta(seconds=2 * number)
         world.log(node, events.blocked_by_lock(guest, at))
         world.log(node, events.drain_failed(guest, at + timedelta(seconds=1)))
 
@@ -88,14 +105,19 @@ def _free(world: World, job: BackupJob) -> None:
     backup.retry_soon(world, job)
 
 
-def _facts(world: World, job: BackupJob) -> list[tuple[str, str]]:
+def facts(world: World, job: BackupJob) -> list[tuple[str, str]]:
+    """What is true of the node, its writer, its guests and the job."""
     node = world.node(NODE)
     writer = node.writer(services.HYPER_V_WRITER)
     locked = sum(guest.locked for guest in node.guests)
     free = world.guest(FULL_GUEST).volume("C").free
+    runs = node.service("vmms").state == "Running"
+    says = f"[{writer.state}] {'no' if writer.error == 'none' else writer.error} error" if runs else "not registered"
     return [
-        (f"{NODE} writer", f"[{writer.state}] {'no' if writer.error == 'none' else writer.error} error"),
+        (f"{NODE} writer", says),
         (f"{NODE} locked guests", f"{locked} of {len(node.guests)}"),
         (f"{FULL_GUEST} C:", f"{free // MIB} MB free of 80 GB"),
         (f"Backup job {job.id}", job.state),
+        (NODE, f"{_NODE_STATES[node.state]}{_DRAINS[node.drain]}, {len(node.guests)} guests"),
+        (f"{NODE} vmms", node.service("vmms").state.lower()),
     ]

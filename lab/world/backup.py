@@ -2,12 +2,14 @@
 
 The chain is the one field notes tell: one guest without space fails its snapshot, so no guest of the host is backed up,
 the Hyper-V writer stays at [5] with a retryable error, the guests stay locked, the job waits and tries again. With space
-the next try succeeds and all of it goes away. Killing the job makes the writer's error "unexpected" until vmms restarts.
+the next try succeeds and all of it goes away. Killing the job makes the writer's error "unexpected" until vmms restarts,
+and until then no job gets on.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from lab.world import events
@@ -20,16 +22,21 @@ if TYPE_CHECKING:
 STABLE, WAITING_FOR_BACKUP_COMPLETE = 1, 5
 ENOUGH = GIB  # free bytes that a guest's larger volumes need for a snapshot, by the field notes
 RETRY_SECONDS, SNAPSHOT_SECONDS, RELEASE_SECONDS, IDLE_SECONDS = 4, 5, 3, 180
+WRITERS_BAD = "[91:9] Volume Shadow Copy Service (VSS) error. VSS service or writers may be in a bad state."
+
+JobState = Literal["pending", "running", "suspended", "completed", "killed"]
 
 
 @dataclass(slots=True)
 class BackupJob:
-    """A job of the backup product that saves all guests of one node."""
+    """A job of the backup product that saves all guests of one node. `reason`: why it waits."""
 
     id: int
     node: Node
-    state: Literal["pending", "running", "completed", "killed"] = "pending"
+    state: JobState = "pending"
     reason: str = ""
+    started: datetime | None = None
+    changed: datetime | None = None  # when its state last changed
 
 
 def members(node: Node) -> list[Guest]:
@@ -47,6 +54,42 @@ def without_space(node: Node) -> list[Guest]:
     ]
 
 
+def begin(world: World, node: Node) -> BackupJob:
+    """Start a new job for a node, under the next number."""
+    job = BackupJob(max(world.jobs, default=48_000) + 1, node, started=world.now, changed=world.now)
+    world.jobs[job.id] = job
+    _begin(world, job)
+    return job
+
+
+def resume(world: World, job: BackupJob) -> bool:
+    """A person resumes a job that waits; False when it does not."""
+    if job.state not in {"pending", "suspended"}:
+        return False
+    job.state = "pending"
+    _begin(world, job)
+    return True
+
+
+def suspend(world: World, job: BackupJob) -> bool:
+    """A person suspends a job; its guests stay locked, and it tries no more by itself. False when it is over."""
+    if job.state not in {"pending", "running"}:
+        return False
+    _mark(job.node, running=False)
+    _turn(world, job, "suspended")
+    return True
+
+
+def _turn(world: World, job: BackupJob, state: JobState, reason: str = "") -> None:
+    job.state, job.reason, job.changed = state, reason, world.now
+
+
+def _can_write(job: BackupJob) -> bool:
+    """Whether the node's Hyper-V writer takes part at all: its service runs, and no dead job left it broken."""
+    running = job.node.service("vmms").state == "Running"
+    return running and job.node.writer(HYPER_V_WRITER).error != "unexpected"
+
+
 def retry_soon(world: World, job: BackupJob) -> None:
     """The product tries its pending job again within seconds."""
     world.after(RETRY_SECONDS, lambda: _begin(world, job))
@@ -55,7 +98,10 @@ def retry_soon(world: World, job: BackupJob) -> None:
 def _begin(world: World, job: BackupJob) -> None:
     if job.state != "pending":
         return
-    job.state = "running"
+    if not _can_write(job):
+        _turn(world, job, "pending", WRITERS_BAD)
+        return
+    _turn(world, job, "running")
     _mark(job.node, running=True)
     for guest in members(job.node):
         guest.locked = True
@@ -69,11 +115,11 @@ def _end(world: World, job: BackupJob) -> None:
         return
     _mark(job.node, running=False)
     full = without_space(job.node)
-    if full:
-        job.state = "pending"
+    if full or not _can_write(job):
+        _turn(world, job, "pending", WRITERS_BAD)
         fail(world, job.node, full)
         return
-    job.state, job.reason = "completed", ""
+    _turn(world, job, "completed")
     for guest in members(job.node):
         guest.last_backup = world.now
     release(job.node)
@@ -89,15 +135,16 @@ def fail(world: World, node: Node, full: list[Guest]) -> None:
     for guest in members(node):
         guest.locked = True
     writer = node.writer(HYPER_V_WRITER)
-    writer.state, writer.error = WAITING_FOR_BACKUP_COMPLETE, "retryable"
+    if writer.error != "unexpected":
+        writer.state, writer.error = WAITING_FOR_BACKUP_COMPLETE, "retryable"
 
 
 def kill(world: World, job: BackupJob) -> None:
     """A person ends the job: locks go within seconds, the writer stays broken and says something worse."""
-    job.state = "killed"
+    _turn(world, job, "killed")
     _mark(job.node, running=False)
     writer = job.node.writer(HYPER_V_WRITER)
-    writer.error = "unexpected"
+    writer.state, writer.error = WAITING_FOR_BACKUP_COMPLETE, "unexpected"
     world.log(job.node, events.callback_refused(writer, world.now))
     world.after(RELEASE_SECONDS, lambda: release(job.node))
 
