@@ -15,8 +15,10 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from lab import files, stories
+from lab.commvault import CommVaultStandIn
 from lab.files import SlackAccess
 from lab.windows import BackgroundServer, CertificateAuthority
+from lab.world.accounts import backup_account
 from lab.world.model import Guest
 from lab.world.world import World
 
@@ -25,6 +27,8 @@ T = TypeVar("T")
 
 class PracticeEstate:
     """A story's world on the network; a context manager.
+
+    `backup_product.url` is where its backup product listens, to which `backup_account` may log in.
 
     Args:
         story: its name; `lab.stories.stories()` lists them.
@@ -43,6 +47,8 @@ class PracticeEstate:
         self._authority = CertificateAuthority()
         machines = {address: machine for address, machine in self.world.machines.items() if machine.answers}
         self._servers = BackgroundServer(machines, tls=self._contexts())
+        self.backup_account = backup_account(seed=1)
+        self.backup_product = CommVaultStandIn(self.world, (self.backup_account,))
 
     @property
     def settings_path(self) -> Path:
@@ -61,6 +67,7 @@ class PracticeEstate:
         """Put the machines on the network and write the files."""
         self._servers.__enter__()
         try:
+            self._servers.call(self.backup_product.__aenter__())
             self._write()
         except BaseException:
             self._servers.__exit__(None, None, None)
@@ -71,7 +78,10 @@ class PracticeEstate:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Take the machines off the network; the files stay."""
-        self._servers.__exit__(kind, error, trace)
+        try:
+            self._servers.call(self.backup_product.__aexit__(None, None, None))
+        finally:
+            self._servers.__exit__(kind, error, trace)
 
     def _guests(self) -> list[Guest]:
         """The guests that can be asked at all, by the names they report."""

@@ -30,6 +30,12 @@ def accounts(seed: int) -> dict[str, Account]:
     }
 
 
+def backup_account(seed: int) -> Account:
+    """The account at the backup product, which knows no domain."""
+    draw = Random(f"backup account {seed}")
+    return Account("backup", "svc-hvops-backup", "".join(draw.choices("abcdefghjkmnpqrstuvwxyz23456789", k=20)))
+
+
 def host_access(known: dict[str, Account]) -> Access:
     """Hosts let the reader and the operator in; only the operator may change anything."""
     return Access(

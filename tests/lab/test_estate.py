@@ -1,5 +1,6 @@
 """A story on the network, and the files that lead a bot there."""
 
+import base64
 import ssl
 import stat
 from datetime import timedelta
@@ -61,6 +62,18 @@ def test_the_world_is_changed_in_its_own_thread(tmp_path):
         estate.do(lambda: estate.world.act("free-2gb"))
         estate.do(lambda: estate.world.skip(timedelta(minutes=1).total_seconds()))
         assert dict(estate.do(estate.world.facts))["hv03 writer"] == "[1] no error"
+
+
+def test_the_backup_product_listens_beside_them(estate):
+    with httpx.Client(timeout=5, headers={"Accept": "application/json"}) as client:
+        assert client.get(f"{estate.backup_product.url}/Job").status_code == 401
+        account = estate.backup_account
+        secret = base64.b64encode(account.password.encode()).decode()
+        told = client.post(
+            f"{estate.backup_product.url}/Login", json={"username": account.user, "password": secret}
+        ).json()
+        job = client.get(f"{estate.backup_product.url}/Job/48211", headers={"Authtoken": told["token"]}).json()
+        assert job["jobs"][0]["jobSummary"]["status"] == "Pending"
 
 
 def test_without_slack_there_is_no_slack_in_the_settings(tmp_path):

@@ -1,0 +1,9 @@
+"""A backup product with CommVault's REST interface, fed by the jobs of the practice world.
+
+`server` listens and routes, `tokens` knows who is logged in, `jobs` turns the world's jobs into replies, `replies` writes
+them as XML or as JSON.
+"""
+
+from lab.commvault.server import CommVaultStandIn
+
+__all__ = ["CommVaultStandIn"]

@@ -1,0 +1,90 @@
+"""The world's backup jobs as the interface tells them.
+
+Field names: published replies and the vendor's Python client [doc, src]; words for states: the page of qlist job [doc].
+`status` is English whatever the locale; `pendingReason` is absent where there is none.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from lab.commvault.replies import Reply, Value
+from lab.world.backup import BackupJob
+from lab.world.world import World
+
+STATUSES = {
+    "pending": "Pending",
+    "running": "Running",
+    "suspended": "Suspended",
+    "completed": "Completed",
+    "killed": "Killed",
+}
+FINISHED = frozenset({"completed", "killed"})
+_PERCENT = {"pending": 5.0, "running": 40.0, "suspended": 5.0, "completed": 100.0, "killed": 5.0}
+_REASON = re.compile(r"\[(?P<code>\d+:\d+)\] (?P<text>.*)", re.DOTALL)
+UNSEEN = timedelta(seconds=2)  # a job that has just begun is not listed yet [src]
+LOOK_BACK = timedelta(days=365)  # for finished jobs, where nothing else is asked [doc]
+
+
+def found(world: World, number: int) -> Reply | None:
+    """One job; an empty list while it is new; None where there is no such job."""
+    job = world.jobs.get(number)
+    if job is None:
+        return None
+    return _listed([job] if _is_seen(job, world.now) else [], world.now)
+
+
+def listed(world: World, category: str = "All", look_back: timedelta = LOOK_BACK) -> Reply:
+    """The jobs of a category (Active, Finished or All), newest first."""
+    wanted = {"active": (False,), "finished": (True,)}.get(category.casefold(), (False, True))
+    jobs = [job for job in world.jobs.values() if (job.state in FINISHED) in wanted and _is_seen(job, world.now)]
+    recent = [job for job in jobs if job.state not in FINISHED or _at(job.changed) >= world.now - look_back]
+    return _listed(sorted(recent, key=lambda job: -job.id), world.now)
+
+
+def _at(moment: datetime | None) -> datetime:
+    return moment or datetime.fromtimestamp(0, UTC)
+
+
+def _is_seen(job: BackupJob, now: datetime) -> bool:
+    return now - _at(job.started) >= UNSEEN
+
+
+def _listed(jobs: list[BackupJob], now: datetime) -> Reply:
+    rows: list[Value] = [{"jobSummary": _summary(job, now)} for job in jobs]
+    return {"totalRecordsWithoutPaging": len(jobs)} | ({"jobs": rows} if rows else {})
+
+
+def _summary(job: BackupJob, now: datetime) -> dict[str, Value]:
+    started, changed = _at(job.started), _at(job.changed)
+    ended = changed if job.state in FINISHED else now
+    summary: dict[str, Value] = {
+        "jobId": job.id,
+        "jobType": "Backup",
+        "status": STATUSES[job.state],
+        "localizedStatus": STATUSES[job.state],
+        "localizedOperationName": "Backup",
+        "appTypeName": "Virtual Server",
+        "backupLevel": "INCREMENTAL",
+        "backupLevelName": "Incremental",
+        "percentComplete": _PERCENT[job.state],
+        "jobStartTime": int(started.timestamp()),
+        "lastUpdateTime": int(changed.timestamp()),
+        "jobElapsedTime": int((ended - started).total_seconds()),
+        "destClientName": job.node.name,
+        "isVisible": True,
+        "isAged": False,
+        "totalFailedFiles": 0,
+        "subclient": {
+            "clientName": job.node.name,
+            "instanceName": "Hyper-V",
+            "backupsetName": "defaultBackupSet",
+            "subclientName": f"guests of {job.node.name}",
+        },
+    }
+    reason = _REASON.fullmatch(job.reason)
+    if reason is not None:
+        summary["pendingReason"] = f"Error Code: [{reason['code']}], Description: {reason['text']}"
+        summary["pendingReasonErrorCode"] = reason["code"]
+    return summary

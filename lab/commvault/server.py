@@ -1,0 +1,154 @@
+"""The web service: Login, RenewLoginToken, Logout, Job, Job/{id}, Job/{id}/action/{verb}.
+
+Paths, bodies and headers: the vendor's pages and its Python client [doc, src]. The token comes in the header Authtoken; a
+missing or dead one is 401. An action that cannot be carried out is no HTTP error: its reply has an error code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from aiohttp import web
+
+from lab.commvault import jobs, replies
+from lab.commvault.tokens import Tokens
+from lab.world import backup
+from lab.world.accounts import Account
+from lab.world.backup import BackupJob
+from lab.world.world import World
+
+BASE = "/webconsole/api"
+NOT_ALLOWED, FAILED = 5, 2
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class CommVaultStandIn:
+    """The practice backup product, on loopback; an async context manager in the loop that the world lives in.
+
+    Args:
+        world: whose jobs are told and acted on.
+        operators: the accounts that may act on jobs.
+        viewers: the accounts that may only look.
+        address: in 127.0.0.0/8.
+        port: 0 picks a free one.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        operators: tuple[Account, ...],
+        viewers: tuple[Account, ...] = (),
+        *,
+        address: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self.world = world
+        self.tokens = Tokens(operators + viewers, lambda: world.now)
+        self._operators = operators
+        self._address, self._port = address, port
+        application = web.Application(middlewares=[self._guard])
+        application.router.add_post(f"{BASE}/Login", self._log_in)
+        application.router.add_post(f"{BASE}/RenewLoginToken", self._renew)
+        application.router.add_post(f"{BASE}/Logout", self._log_out)
+        application.router.add_get(f"{BASE}/Job", self._jobs)
+        application.router.add_get(BASE + r"/Job/{id:\d+}", self._job)
+        application.router.add_post(BASE + r"/Job/{id:\d+}/action/{verb}", self._act)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+
+    @property
+    def url(self) -> str:
+        """What clients put before Login or Job, without a slash at its end."""
+        return f"http://{self._address}:{self._port}{BASE}"
+
+    async def __aenter__(self) -> Self:
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._address, self._port)
+        await site.start()
+        self._port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._runner.cleanup()
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """Let what is due happen, and nobody in without a living token but to get one."""
+        self.world.settle()
+        free = {self._log_in, self._renew}
+        if handler not in free and self._account(request) is None:
+            return replies.answer(request, replies.GENERIC, replies.refused(NOT_ALLOWED, "Access denied"), 401)
+        return await handler(request)
+
+    def _account(self, request: web.Request) -> Account | None:
+        return self.tokens.account(request.headers.get("Authtoken", ""))
+
+    async def _log_in(self, request: web.Request) -> web.Response:
+        told = await _body(request)
+        reply = self.tokens.log_in(str(told.get("username", "")), str(told.get("password", "")))
+        return replies.answer(request, replies.LOGIN, reply)
+
+    async def _renew(self, request: web.Request) -> web.Response:
+        told = await _body(request)
+        token = self.tokens.renew(str(told.get("sessionId", "")))
+        if token is None:
+            return replies.answer(request, replies.GENERIC, replies.refused(NOT_ALLOWED, "Access denied"), 401)
+        return replies.answer(request, replies.LOGIN, {"token": token, "error": {"errorCode": 0}})
+
+    async def _log_out(self, request: web.Request) -> web.Response:
+        self.tokens.end(request.headers.get("Authtoken", ""))
+        return replies.answer(request, replies.GENERIC, {"errorCode": 0})
+
+    async def _jobs(self, request: web.Request) -> web.Response:
+        seconds = request.query.get("completedJobLookupTime", "")
+        look_back = timedelta(seconds=int(seconds)) if seconds.isdecimal() else jobs.LOOK_BACK
+        reply = jobs.listed(self.world, request.query.get("jobCategory", "All"), look_back)
+        return replies.answer(request, replies.JOBS, reply)
+
+    async def _job(self, request: web.Request) -> web.Response:
+        reply = jobs.found(self.world, int(request.match_info["id"]))
+        if reply is None:
+            return replies.answer(request, replies.GENERIC, replies.refused(FAILED, "There is no such job."), 404)
+        return replies.answer(request, replies.JOBS, reply)
+
+    async def _act(self, request: web.Request) -> web.Response:
+        verb = request.match_info["verb"].casefold()
+        act = _ACTIONS.get(verb)
+        job = self.world.jobs.get(int(request.match_info["id"]))
+        if act is None or job is None:
+            return replies.answer(request, replies.GENERIC, replies.refused(FAILED, "Not found."), 404)
+        if self._account(request) not in self._operators:
+            return replies.answer(request, replies.GENERIC, replies.refused(NOT_ALLOWED, "Access denied"))
+        done = act(self.world, job)
+        self.world.changes += 1
+        failed = replies.outcome(FAILED, f"The job cannot {verb} while it is {jobs.STATUSES[job.state]}.")
+        return replies.answer(request, replies.ERRORS, replies.outcome() if done else failed)
+
+
+def _kill(world: World, job: BackupJob) -> bool:
+    if job.state in jobs.FINISHED:
+        return False
+    backup.kill(world, job)
+    return True
+
+
+_ACTIONS: dict[str, Callable[[World, BackupJob], bool]] = {
+    "resume": backup.resume,
+    "suspend": backup.suspend,
+    "pause": backup.suspend,  # the client's word for it [src]
+    "kill": _kill,
+}
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    """The JSON object of a request; empty where there is none."""
+    try:
+        told = json.loads(await request.text())
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
