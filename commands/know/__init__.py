@@ -10,6 +10,12 @@ Facts, shared by commands:
     identity   is this the machine we meant?       wording    sizes, times and lists in words
     silence    who did not answer, in few lines
 
+For changes: what must be so before, and the steps:
+
+    drain_facts -> drain_gates    what a drain needs      node_states, node_memory, moves    its parts
+    drain        pausing, draining, resuming a node       services    restarting one, with waits
+    plans        a refusal, and why                       behind_locks    why a node will not drain
+
 Judgements, in the order in which a command uses them:
 
     /check-writers      writer_facts -> backup, victims, callback_error, writer_state -> node_writers

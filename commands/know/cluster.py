@@ -18,7 +18,7 @@ from commands.know.identity import guid
 NAMESPACE = "root/MSCluster"
 BUILD_2012 = 9200
 LOCKED = 1  # CLUSGRP_STATUS_LOCKED_MODE and CLUSRES_STATUS_LOCKED_MODE [doc]
-_GUEST_GROUP = 111
+GUEST_GROUP = 111
 _DOWN = 1
 _VM_TYPES = ("Virtual Machine", "Virtual Machine Configuration")
 
@@ -39,12 +39,17 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A role. Its name is that of its virtual machine by default, and can be anything."""
+    """A role. Its name is that of its virtual machine by default, and can be anything.
+
+    Attributes:
+        priority: 0 to 4999 (2012 and later); None where it was not told.
+    """
 
     name: str
     owner: str
     locked: bool
     is_guest: bool
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,8 @@ def ask_nodes(on: str) -> Wql:
 
 def ask_groups(on: str) -> Wql:
     """The roles and whether they are locked (2012 and later)."""
-    return Wql(on, NAMESPACE, "MSCluster_ResourceGroup", ("Name", "OwnerNode", "GroupType", "StatusInformation"))
+    columns = ("Name", "OwnerNode", "GroupType", "StatusInformation", "Priority")
+    return Wql(on, NAMESPACE, "MSCluster_ResourceGroup", columns)
 
 
 def ask_resources(on: str) -> Wql:
@@ -114,14 +120,20 @@ async def look_at_cluster(on: str, ask: Ask) -> Cluster:
     return Cluster(on, nodes, groups, resources, volumes, backup)
 
 
-async def with_vm_ids(cluster: Cluster, ask: Ask) -> Cluster:
+async def with_vm_ids(cluster: Cluster, ask: Ask, of_node: str = "") -> Cluster:
     """Read the VM ids of locked resources from the registry where the private properties did not tell them.
 
     How WinRM serialises PrivateProperties was never captured; the cluster hive is the second way.
+
+    Args:
+        cluster: as it was asked.
+        ask: for the registry.
+        of_node: the ids of every resource that this node owns are wanted too.
     """
     if isinstance(cluster.resources, Unanswered):
         return cluster
-    missing = [resource for resource in cluster.resources if resource.locked and not resource.vm_id and resource.key]
+    wanted = [one for one in cluster.resources if one.locked or one.owner.casefold() == of_node.casefold()]
+    missing = [resource for resource in wanted if not resource.vm_id and resource.key]
     if not missing:
         return cluster
     keys = {one.key: Registry(cluster.name, rf"Cluster\Resources\{one.key}\Parameters", ("VmID",)) for one in missing}
@@ -140,7 +152,13 @@ def read_nodes(rows: Rows) -> tuple[Node, ...]:
 def read_groups(rows: Rows) -> tuple[Group, ...]:
     """Roles. Raises Unreadable."""
     return tuple(
-        Group(_name(row), text(row, "OwnerNode"), _locked(row), number(row, "GroupType") == _GUEST_GROUP)
+        Group(
+            name=_name(row),
+            owner=text(row, "OwnerNode"),
+            locked=_locked(row),
+            is_guest=number(row, "GroupType") == GUEST_GROUP,
+            priority=number(row, "Priority"),
+        )
         for row in rows
     )
 

@@ -9,6 +9,7 @@ vssadmin.exe.mui [cap]; German and other languages: no trustworthy source, hence
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 
@@ -62,7 +63,8 @@ class Error(StrEnum):
 
 
 # "Unexpected error" stands in one field note only [1 note]; the others in published captures [cap].
-_TEXTS = {error.value.casefold(): error for error in Error if error is not Error.UNREAD} | {
+_ENGLISH = {error.value.casefold(): error for error in Error if error is not Error.UNREAD}
+_FRENCH = {
     "aucune erreur": Error.NONE,
     "cliché instantané incohérent": Error.INCONSISTENT,
     "ressources insuffisantes": Error.OUT_OF_RESOURCES,
@@ -72,6 +74,7 @@ _TEXTS = {error.value.casefold(): error for error in Error if error is not Error
     "erreur inattendue": Error.UNEXPECTED,
     "pas de réponse": Error.NOT_RESPONDING,
 }
+_TEXTS = _ENGLISH | _FRENCH
 
 # What Microsoft says to do (win32: writer-errors-and-vetoes [doc]); "Unexpected error" is not in that list.
 ADVICE = {
@@ -159,6 +162,20 @@ def _writer(row: Row) -> Writer:
         error=_TEXTS.get(_plain(error_text), Error.UNREAD),
         error_text=error_text,
     )
+
+
+def no_error_text(writers: Sequence[Writer]) -> str:
+    """The host's own words for "no error": what a check can wait for; "" where its language is not known.
+
+    Taken from a writer that has no error, else from the known language of any other one.
+    """
+    said = next((one.error_text for one in writers if one.error is Error.NONE), "")
+    if said:
+        return said
+    spoken = {_plain(one.error_text) for one in writers}
+    if spoken & _ENGLISH.keys():
+        return "No error"
+    return "Aucune erreur" if spoken & _FRENCH.keys() else ""
 
 
 def _plain(words: str) -> str:

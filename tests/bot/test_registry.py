@@ -71,6 +71,8 @@ def test_a_diagnostic_in_the_room_of_remediations_is_refused(package):
 
 def test_the_product_offers_its_commands():
     registry = Registry.load()
-    assert [command.name for command in registry] == ["check-writers", "find-full-guests", "verify-kb-drift"]
+    names = [command.name for command in registry]
+    assert {"check-writers", "find-full-guests", "verify-kb-drift", "drain-node", "resume-node"} <= set(names)
+    assert [command.changes for command in registry] == sorted(command.changes for command in registry)
     assert registry.get("/Check-Writers") is registry.commands["check-writers"]
     assert registry.get("format-disk") is None
