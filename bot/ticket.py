@@ -176,7 +176,8 @@ def _next_attempt(ticket: Ticket, step: Step) -> Ticket:
     attempt = _whole(ticket.id, step, "attempt")
     if attempt != ticket.attempt + 1:
         raise TicketError(f"{ticket.id}: attempt {attempt} cannot follow attempt {ticket.attempt}.")
-    return replace(ticket, state=State.RUNNING, attempt=attempt, gives_way=False)
+    asked = ticket.cancel_asked and ticket.state is not State.INTERRUPTED  # a person who lets it go on means it
+    return replace(ticket, state=State.RUNNING, attempt=attempt, gives_way=False, cancel_asked=asked)
 
 
 def _intent(ticket: Ticket, step: Step) -> Ticket:

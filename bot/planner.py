@@ -1,0 +1,84 @@
+"""Make a plan: look, then think. The same way for a proposal and for looking again before each group of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from bot.errors import TicketError, UsageError
+from bot.ledger import Reader
+from bot.line import Directory, Line, place_of, read_line, resolve
+from bot.look import Look
+from bot.proposal import Made, Proposal, proposal_of
+from bot.registry import Registry
+from bot.run.story import story_of
+from bot.run.undo import undo_made
+from bot.vocabulary.actions import ByHand
+from bot.vocabulary.command import Remediation
+from bot.vocabulary.plan import Plan
+
+
+class Planner:
+    """Turns a command line into a plan."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        directory: Directory,
+        ledger: Reader,
+        *,
+        look: Callable[[datetime, Any], Look],
+        version: str,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            registry: the commands.
+            directory: the names of clusters and hosts.
+            ledger: where an undo finds what it takes back.
+            look: makes the `Ask` of one look, from its time and its progress callback.
+            version: which code makes these plans.
+            clock: the time, UTC.
+        """
+        self._registry = registry
+        self._directory = directory
+        self._ledger = ledger
+        self._look = look
+        self._clock = clock
+        self.version = version
+
+    async def make(self, line: Line, look: Look) -> Made:
+        """The plan of a line whose targets are resolved. Raises HvopsError."""
+        spec = line.command.spec
+        assert isinstance(spec, Remediation)
+        args = spec.args(**line.values)
+        plan = spec.plan(args, await spec.collect(args, look))
+        places = tuple(dict.fromkeys([*line.places, *[await self._place(on) for on in _targets(plan)]]))
+        return Made(str(line), line.command.name, line.target, places, spec.risk, plan, self.version)
+
+    async def again(self, proposal: Proposal) -> Made:
+        """The same plan, from new facts. Raises HvopsError."""
+        if proposal.made.undoes:
+            return self.undo(proposal.made.undoes)
+        line = await resolve(self._directory, read_line(self._registry, proposal.made.line), None)
+        if not isinstance(line.command.spec, Remediation):
+            raise TicketError(f"{proposal.ticket}: {proposal.made.line} changes nothing any more.")
+        return await self.make(line, self._look(self._clock(), None))
+
+    def undo(self, ticket: str) -> Made:
+        """What takes a ticket back. Raises TicketError where there is no such ticket."""
+        return undo_made(proposal_of(self._ledger, ticket), story_of(self._ledger.story(ticket)), self.version)
+
+    async def _place(self, name: str) -> str:
+        """Where a role must hold for a target of an action; a name that nobody knows stands for itself."""
+        try:
+            return place_of(await self._directory.find(name))
+        except UsageError:
+            return name
+
+
+def _targets(plan: Plan) -> tuple[str, ...]:
+    acts = [act for step in plan.steps for act in (step.act, step.undo) if act and not isinstance(act, ByHand)]
+    return tuple(dict.fromkeys(act.on for act in acts))

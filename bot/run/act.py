@@ -1,0 +1,72 @@
+"""Acting: the one place where a plan's action becomes a call. Each is sent at most once per attempt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol
+
+from bot.errors import Absent, LoginRefused, OutOfBounds, QuotaExceeded, Refused, TargetError
+from bot.reach.reach import Answer
+from bot.vocabulary.actions import TICKET, Action, ByHand, Change, Invoke, Update, Updates
+from bot.vocabulary.questions import Fields, Value
+
+EVENT = "eventcreate"  # the row of the catalogue that leaves a note in a host's own log
+NOTE_SECONDS = 20.0
+
+
+class Actor(Protocol):
+    """Who carries actions out (`reach.Reach` for all but rows of a database)."""
+
+    async def invoke(self, action: Invoke, seconds: float) -> Answer:
+        """Call a method. Raises TargetError."""
+        ...
+
+    async def change(self, action: Change, seconds: float) -> Answer:
+        """Run a program that changes something. Raises TargetError."""
+        ...
+
+    async def update(self, action: Updates, seconds: float) -> Answer:
+        """Change rows of a database in one transaction. Raises TargetError."""
+        ...
+
+
+async def perform(actor: Actor, action: Action, ticket: str, seconds: float) -> Answer:
+    """Carry one action out. Raises TargetError; `is_definite` says which of them mean that nothing was begun."""
+    if isinstance(action, Invoke):
+        invoke = replace(action, path=filled(action.path, ticket), params=filled(action.params, ticket))
+        return await actor.invoke(invoke, seconds)
+    if isinstance(action, Change):
+        return await actor.change(replace(action, params=filled(action.params, ticket)), seconds)
+    if isinstance(action, Updates):
+        return await actor.update(replace(action, rows=tuple(_row(row, ticket) for row in action.rows)), seconds)
+    assert isinstance(action, ByHand)
+    raise TypeError("a person does that, not the bot")
+
+
+def is_definite(error: TargetError) -> bool:
+    """Whether the target, or our own rules, said no. Anything else may have happened all the same."""
+    return isinstance(error, (Refused, Absent, LoginRefused, OutOfBounds, QuotaExceeded))
+
+
+def filled(fields: Fields, ticket: str) -> Fields:
+    """The values with the one placeholder there is."""
+    return tuple((name, _value(value, ticket)) for name, value in fields)
+
+
+async def leave_note(actor: Actor, action: Action, says: str) -> str:
+    """Write into the event log of the host that was acted on. Answers where it stands, or why it does not."""
+    if not isinstance(action, (Invoke, Change)):
+        return ""
+    try:
+        await actor.change(Change(action.on, EVENT, (("says", says),)), NOTE_SECONDS)
+    except TargetError as error:
+        return f"not noted in its event log: {error}"
+    return f"noted in the event log of {action.on}"
+
+
+def _row(row: Update, ticket: str) -> Update:
+    return replace(row, key=filled(row.key, ticket), was=filled(row.was, ticket), becomes=filled(row.becomes, ticket))
+
+
+def _value(value: Value, ticket: str) -> Value:
+    return value.replace(TICKET, ticket) if isinstance(value, str) else value

@@ -1,0 +1,93 @@
+"""Ask whether a check holds, once or until it does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+
+from bot.expect import Images, gives_up, misses
+from bot.keep import Evidence
+from bot.run.parts import Parts
+from bot.vocabulary.ask import Unanswered
+from bot.vocabulary.plan import Check
+from bot.vocabulary.questions import Question
+from bot.vocabulary.rows import Rows
+
+
+class Is(IntEnum):
+    """How things are; of several checks, the highest counts."""
+
+    SO = 0
+    UNKNOWN = 1  # somebody is silent
+    NOT_SO = 2
+    NEVER = 3  # it says itself that it will not become so
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look saw. `says` is why it is not so, in words; "" where it is."""
+
+    is_: Is
+    says: str
+    evidence: tuple[Evidence, ...]
+
+
+async def look_at(parts: Parts, checks: Sequence[Check], images: Images) -> Seen:
+    """Ask all checks once, at the same time."""
+    look = parts.look(parts.clock(), None)
+
+    async def one(check: Check) -> tuple[Is, str]:
+        found = await look.one(check.question, lambda rows: _judged(check, rows, images))
+        if not isinstance(found, Unanswered):
+            return found
+        return (Is.NOT_SO if check.silence == "wait" else Is.UNKNOWN), f"{found.on}: {found.says}"
+
+    found = await asyncio.gather(*(one(check) for check in checks))
+    says = "; ".join(why for _, why in found if why)
+    return Seen(max((state for state, _ in found), default=Is.SO), says, tuple(look.evidence))
+
+
+async def wait_for(
+    parts: Parts,
+    checks: Sequence[Check],
+    images: Images,
+    ends: datetime,
+    pause: Callable[[float, str], Awaitable[None]],
+) -> Seen:
+    """Ask until it is so, until it never will be, or until the time is over.
+
+    Args:
+        parts: what a run works with.
+        checks: all of them must hold.
+        images: before-images.
+        ends: when to give up; looked at once more then.
+        pause: waits some seconds, and says what is waited for; may raise to abandon the wait.
+    """
+    every = min((check.every for check in checks), default=5)
+    while True:
+        seen = await look_at(parts, checks, images)
+        left = (ends - parts.clock()).total_seconds()
+        if seen.is_ in (Is.SO, Is.NEVER) or left <= 0:
+            return seen
+        await pause(min(float(every), left), seen.says)
+
+
+async def image(parts: Parts, question: Question) -> tuple[Rows | None, str]:
+    """A before-image, or None and why there is none."""
+    found = await parts.look(parts.clock(), None).one(question, lambda rows: [dict(row) for row in rows])
+    return (None, f"{found.on}: {found.says}") if isinstance(found, Unanswered) else (found, "")
+
+
+def longest(checks: Sequence[Check]) -> int:
+    """How many seconds the most patient of them waits."""
+    return max((check.within for check in checks), default=0)
+
+
+def _judged(check: Check, rows: Rows, images: Images) -> tuple[Is, str]:
+    why = misses(check, rows, images)
+    if not why:
+        return Is.SO, ""
+    return (Is.NEVER if gives_up(check, rows) else Is.NOT_SO), "; ".join(why)

@@ -1,0 +1,240 @@
+"""The runner: sweeps the ledger every second, starts what is approved, takes up what was left, ends what is late.
+
+There is one per ledger, by a lock of the operating system. A second process stands by and becomes the one when the
+first is gone. Nothing is remembered here that is not in the ledger: a sweep after a crash is like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from bot.errors import HvopsError, LedgerError, TicketError
+from bot.ledger import Entry, Listed, Reader
+from bot.proposal import proposal_of
+from bot.run.only import OnlyOne
+from bot.run.parts import BOT, Happening, Parts
+from bot.run.state import Run
+from bot.run.ticket_run import run_ticket
+from bot.ticket import State
+
+log = structlog.get_logger()
+
+SWEEP_SECONDS = 1.0
+LEAVING_SECONDS = 30.0  # how long an act under way may take to end when the bot is told to stop
+TROUBLE_SECONDS = 60.0  # after our own bug a ticket is left alone for so long
+CLICK_HOURS = 1  # an older click is not made up for: the person has long pressed again
+_OPEN = ("approved", "running", "interrupted")
+
+
+class Runner:
+    """Runs what was decided."""
+
+    def __init__(self, parts: Parts, missed_click: Callable[[Entry], Awaitable[None]] | None = None) -> None:
+        """Take the parts.
+
+        Args:
+            parts: what runs work with.
+            missed_click: answers a click about a ticket that was written down and never answered; called once for
+                each of them, when this process becomes the one that runs.
+
+        Raises:
+            LedgerError: the file of the lock cannot be made.
+        """
+        self._parts = parts
+        self._missed_click = missed_click
+        self._only = OnlyOne(parts.ledger.path)
+        self._wake = asyncio.Event()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._runs: dict[str, Run] = {}
+        self._trouble: dict[str, float] = {}
+        self._waiting: dict[str, str] = {}  # what was last said about what a ticket waits for
+        self._has_begun = False
+
+    @property
+    def is_the_one(self) -> bool:
+        """Whether this process runs what is decided; else another does."""
+        return self._only.is_held
+
+    def wake(self) -> None:
+        """Something was decided just now: do not wait for the next second."""
+        self._wake.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Sweep until `stop` is set; then let acts under way end, and leave the rest to the next life."""
+        leaving = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                await self.sweep()
+                waking = asyncio.create_task(self._wake.wait())
+                await asyncio.wait({leaving, waking}, timeout=SWEEP_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                waking.cancel()
+                self._wake.clear()
+        finally:
+            leaving.cancel()
+            await self.close()
+
+    async def sweep(self) -> None:
+        """One look over all open tickets. Only in the process that is the one; never raises for one ticket's trouble."""
+        try:
+            if not self._only.take():
+                return
+            if not self._has_begun:
+                self._has_begun = True
+                await self._make_up_for_clicks()
+            await self._end_the_late()
+            for one in self._parts.ledger.listed(_OPEN, limit=-1, newest_first=False):
+                await self._look_after(one)
+        except LedgerError as error:
+            log.warning("the ledger cannot be used; nothing runs", why=str(error))
+
+    async def settled(self) -> None:
+        """Wait until nothing is under way in this process. For tests and for the end."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def close(self) -> None:
+        """Leave: acts end if they do so soon, waits are left to the next life. Lets another process be the one."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEAVING_SECONDS):
+                for run in tuple(self._runs.values()):
+                    await run.idle.wait()
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        self._only.close()
+
+    async def _end_the_late(self) -> None:
+        """Proposals that nobody decided, approvals that nothing came of."""
+        now = self._parts.clock()
+        for ticket in self._parts.ledger.overdue(now):
+            await self._end(ticket, "expired", "nobody decided in time")
+        for one in self._parts.ledger.listed(("approved",), limit=-1, newest_first=False):
+            if one.id not in self._tasks and datetime.fromisoformat(one.start_by) < now:
+                await self._end(one.id, "lapsed", "it could not start in time")
+
+    async def _end(self, ticket: str, kind: str, why: str) -> None:
+        try:
+            await self._parts.write(kind, ticket, {"why": why})
+        except TicketError as late:  # somebody decided between the look and the transaction
+            log.info("not ended", ticket=ticket, why=str(late))
+            return
+        self._parts.tell(Happening(ticket, kind, says=why))
+
+    async def _look_after(self, one: Listed) -> None:
+        """Start or take up one ticket, if it is its turn."""
+        if one.id in self._tasks or self._trouble.get(one.id, 0) > asyncio.get_running_loop().time():
+            return
+        if one.state == State.INTERRUPTED:
+            await self._take_locks_back(one.id)
+        elif one.state == State.RUNNING or (not self._parts.ledger.is_stopped() and self._may_start(one.id)):
+            self._begin(one.id)
+
+    def _begin(self, ticket: str) -> None:
+        try:
+            run = Run(self._parts, ticket, proposal_of(self._parts.ledger, ticket))
+        except HvopsError as error:
+            self._in_trouble(ticket)
+            log.warning("a ticket cannot be read", ticket=ticket, why=str(error))
+            return
+        self._runs[ticket] = run
+        task = asyncio.create_task(self._guarded(run), name=ticket)
+        self._tasks[ticket] = task
+        task.add_done_callback(lambda _: self._forget(ticket))
+
+    def _forget(self, ticket: str) -> None:
+        self._tasks.pop(ticket, None)
+        self._runs.pop(ticket, None)
+        self._wake.set()  # its locks may be what another one waits for
+
+    async def _guarded(self, run: Run) -> None:
+        """Run a ticket; whatever is our own fault leaves it interrupted, never silently stuck or repeated."""
+        try:
+            await run_ticket(run)
+        except LedgerError as error:
+            self._in_trouble(run.ticket, SWEEP_SECONDS)
+            log.warning("the ledger cannot be used; the run stands still", ticket=run.ticket, why=str(error))
+        except Exception as error:
+            bug = secrets.token_hex(4)
+            log.exception("our bug in a run", bug=bug, ticket=run.ticket)
+            self._in_trouble(run.ticket)
+            why = str(error) if isinstance(error, HvopsError) else f"something went wrong inside hvops (id {bug})"
+            with contextlib.suppress(HvopsError):
+                await run.write("interrupted", step=run.now_at.step.key if run.now_at else "", known="", why=why)
+
+    def _in_trouble(self, ticket: str, seconds: float = TROUBLE_SECONDS) -> None:
+        self._trouble[ticket] = asyncio.get_running_loop().time() + seconds
+
+    def _may_start(self, ticket: str) -> bool:
+        """Whether its locks are free, or can be had. Whoever only waits for days is asked to give way."""
+        ledger = self._parts.ledger
+        proposal = proposal_of(ledger, ticket)
+        held = ledger.locks()
+        holders = {held[lock] for lock in proposal.plan.locks if lock in held}
+        waits_for = [holder for holder in holders if not self._yields(holder, proposal.made.undoes)]
+        says = f"{ticket} waits for {' and '.join(sorted(waits_for))}, which holds what it needs." if waits_for else ""
+        if says and self._waiting.get(ticket) != says:
+            self._parts.tell(Happening(ticket, "locked", says=says))
+        self._waiting[ticket] = says
+        return not waits_for
+
+    def _yields(self, holder: str, undoes: str) -> bool:
+        """Whether the holder's locks can be taken over now."""
+        ticket = self._parts.ledger.ticket(holder)
+        if ticket is not None and ticket.state is State.INTERRUPTED:
+            return ticket.gives_way or holder == undoes
+        if holder in self._runs:
+            self._runs[holder].wanted = True  # gives way at its next pause, if it only waits
+        return False
+
+    async def _take_locks_back(self, ticket: str) -> None:
+        """Who gave way goes on once its locks are free, and nobody waits for them."""
+        ledger = self._parts.ledger
+        now = ledger.ticket(ticket)
+        if now is None or not now.gives_way:
+            return
+        others = {holder for lock, holder in ledger.locks().items() if lock in now.locks and holder != ticket}
+        wanted = {
+            lock for one in ledger.listed(("approved",), limit=-1) for lock in proposal_of(ledger, one.id).plan.locks
+        }
+        if others or wanted & now.locks:
+            return
+        data = {"attempt": now.attempt + 1, "by": BOT, "locks": sorted(now.locks), "why": "its locks are free again"}
+        try:
+            await self._parts.write("resumed", ticket, data)
+        except TicketError as error:
+            log.info("not resumed", ticket=ticket, why=str(error))
+            return
+        self._parts.tell(Happening(ticket, "resumed"))
+
+    async def _make_up_for_clicks(self) -> None:
+        """Clicks that were written down and never answered, because the bot was gone: answered once, now."""
+        if self._missed_click is None:
+            return
+        since = self._parts.clock() - timedelta(hours=CLICK_HOURS)
+        for click in unanswered_clicks(self._parts.ledger, since):
+            try:
+                await self._missed_click(click)
+            except HvopsError as error:  # a refusal is an answer too, and stands in the ledger
+                log.info("late click refused", click=click.seq, why=str(error))
+
+
+def unanswered_clicks(ledger: Reader, since: datetime) -> list[Entry]:
+    """The `clicked` entries that name a ticket and that no later entry of it answers, oldest first."""
+    clicks = ledger.entries(kind="clicked", since=since, limit=1000)
+    answered: dict[str, set[int]] = {}
+    found = []
+    for click in reversed(clicks):
+        if click.ticket is None:
+            continue
+        if click.ticket not in answered:
+            story = ledger.story(click.ticket)
+            answered[click.ticket] = {int(one.data["click"]) for one in story if one.data.get("click")}
+        if click.seq not in answered[click.ticket]:
+            found.append(click)
+    return found

@@ -1,0 +1,64 @@
+"""Taking back: the undos of what has happened, in reverse. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from bot.proposal import Made, Proposal
+from bot.run.story import Position, Story, positions
+from bot.vocabulary.plan import UNDO, Check, Group, Plan, Step, Versus
+
+
+def undo_step(step: Step, turn: int = 1) -> Step:
+    """The step that takes another one back, judged by what the plan says or by the before-image."""
+    assert step.undo is not None
+    assert step.undone or step.before is not None
+    done = step.undone or (Check(step.before, (Versus(step.key),), within=step.deadline),)  # type: ignore[arg-type]
+    number = f".{turn}" if turn > 1 else ""
+    return Step(
+        key=f"{UNDO}{step.key}{number}",
+        says=f"Take back: {step.says}",
+        act=step.undo,
+        done=done,
+        deadline=step.deadline,
+    )
+
+
+def to_take_back(done: Iterable[Position], story: Story) -> tuple[Step, ...]:
+    """The undos of everything that was begun, the newest first; what cannot be undone is left out.
+
+    A step that was begun and never told its outcome may have happened: its undo is among them, and finds out.
+    """
+    begun = [place for place in done if place.key in story.intents and place.step.undo is not None]
+    return tuple(undo_step(place.step, place.round) for place in reversed(begun))
+
+
+def undo_plan(proposal: Proposal, story: Story) -> Plan:
+    """The plan that takes a ticket back; without groups where there is nothing to take back."""
+    plan, places = proposal.plan, positions(proposal.plan)
+    steps = to_take_back(places, story)
+    kept = [place.step.says for place in places if place.key in story.intents and place.step.undo is None]
+    stays = f" Stays as it is: {'; '.join(dict.fromkeys(kept))}." if kept else ""
+    return Plan(
+        because=f"Takes back what {proposal.ticket} has done.{stays}"
+        if steps
+        else f"Nothing that {proposal.ticket} has done can be taken back.{stays}",
+        impact=plan.impact,
+        way_back=f"None: this is the way back of {proposal.ticket}.",
+        locks=plan.locks,
+        gates=(),
+        groups=(Group("undo", steps),) if steps else (),
+    )
+
+
+def undo_made(proposal: Proposal, story: Story, version: str) -> Made:
+    """The undo of a ticket, as something to propose."""
+    return replace(
+        proposal.made,
+        line=f"undo {proposal.ticket}",
+        command="undo",
+        plan=undo_plan(proposal, story),
+        version=version,
+        undoes=proposal.ticket,
+    )

@@ -1,0 +1,21 @@
+"""Times as people read them in sentences."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def when(at: str) -> str:
+    """A time of an entry: "23:08 UTC on 2026-03-02"."""
+    moment = datetime.fromisoformat(at).astimezone(UTC)
+    return f"{moment:%H:%M} UTC on {moment:%Y-%m-%d}"
+
+
+def duration(seconds: float) -> str:
+    """A stretch of time, as its largest two units say it: "52 min", "1 h 5 min", "3 d 2 h"."""
+    whole = max(0, round(seconds))
+    for size, unit, part, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 0, "")):
+        if whole >= size:
+            rest = whole % size // part if part else 0
+            return f"{whole // size} {unit}" + (f" {rest} {smaller}" if rest else "")
+    return f"{whole} s"

@@ -1,0 +1,475 @@
+"""What is approved runs exactly so, once, and what is not known is said."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from scripted_world import (
+    APPROVER, BOTH, OPERATOR, Group, Plan, Step, by_hand, is_now, reset_plan, set_to, simple, state, step,
+)  # fmt: skip
+
+from bot.vocabulary.plan import Check, Expect, Versus
+from bot.vocabulary.questions import Term
+
+REACHED = [("hv03", "set", "yes"), ("hv03", "restart"), ("hv03", "set", "no")]
+
+
+async def test_from_proposal_to_proof(bench, world):
+    ticket = await bench.approved()
+    await bench.runs()
+    pair = ["intent", "outcome"]
+    assert bench.kinds(ticket) == ["proposed", "approved", "started", *pair * 3, "done"]
+    assert world.order == REACHED
+    assert world.hosts["hv03"]["paused"] == "no"
+    outcome = bench.ledger.entries(ticket=ticket, kind="outcome", newest_first=False)[1].data
+    assert outcome["after"][0]["instance"] == "2"
+    assert bench.ledger.blob(outcome["evidence"])
+    intent = bench.ledger.entries(ticket=ticket, kind="intent", newest_first=False)[1].data
+    assert intent["before"][0]["instance"] == "1"
+    assert bench.ledger.locks() == {}
+    assert bench.ledger.verify().holds
+    steps = [(one.kind, one.step, one.of) for one in bench.told if one.kind in ("intent", "done")]
+    assert steps == [("intent", 1, 3), ("intent", 2, 3), ("intent", 3, 3), ("done", 3, 3)]
+
+
+async def test_each_act_is_noted_in_the_hosts_own_log_and_a_refusal_is_only_noted(bench, world):
+    ticket = await bench.approved()
+    world.hooks[1] = lambda: world.silent.add("no-notes")
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    noted = [entry.data["noted"] for entry in bench.ledger.entries(ticket=ticket, kind="outcome")]
+    assert all("not noted in its event log: hv03: access denied" in one for one in noted)
+    world.silent.clear()
+    await bench.approved()
+    await bench.runs()
+    assert len(world.notes) == 3
+    for word in ("T-2: Pause hv03: done", "person 1 (T1/U1)", "person 2 (T1/U2)"):
+        assert word in world.notes[0][1]
+
+
+async def test_what_was_approved_is_what_runs_even_if_the_file_says_otherwise_later(bench, world):
+    """The plan is read from the ledger: a later definition can only void it."""
+    ticket = await bench.approved()
+    bench.plans["reset"] = lambda on, _facts: simple(on, step("format", on, disk="gone"))
+    await bench.runs()
+    assert bench.kinds(ticket) == ["proposed", "approved", "voided"]
+    assert world.order == []
+
+
+async def test_a_changed_plan_is_void_with_its_difference_and_its_replacement(bench, world):
+    ticket = await bench.approved()
+    bench.plans["reset"] = lambda on, facts: reset_plan(on, {**facts, "since": "later"})  # measured: not signed
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    again = await bench.approved()
+    bench.plans["reset"] = lambda on, facts: Plan(**{**vars_of(reset_plan(on, facts)), "way_back": "none at all"})
+    await bench.runs()
+    voided, proposed = bench.last(again), bench.ledger.head()
+    assert voided.data["difference"] == ["- Way back: Resume hv03", "+ Way back: none at all"]
+    assert (proposed.kind, proposed.actor, proposed.data["replaces"]) == ("proposed", OPERATOR.id, again)
+    assert proposed.seq == voided.seq + 1
+    assert len(world.order) == 3
+
+
+def vars_of(plan):
+    return {name: getattr(plan, name) for name in plan.__slots__}
+
+
+async def test_a_plan_that_a_gate_holds_now_is_void_without_a_replacement(bench, world):
+    ticket = await bench.approved()
+    world.hosts["hv03"]["locked"] = "yes"
+    await bench.runs()
+    assert "No guest is locked" in bench.last(ticket).data["why"]
+    assert bench.ledger.head() == bench.last(ticket)
+    assert world.order == []
+
+
+@pytest.mark.parametrize("name", ["nowhere", "error", "bug"])
+async def test_a_plan_that_cannot_be_made_afresh_is_void(bench, world, name):
+    ticket = await bench.approved()
+    if name == "bug":
+        bench.plans["reset"] = lambda _on, _facts: 1 / 0
+    elif name == "error":
+        world.silent.add("hv03")
+    else:
+        bench.planner._registry.commands.pop("reset")
+    await bench.runs()
+    assert bench.kinds(ticket)[-1] == "voided"
+    assert world.order == []
+
+
+async def test_half_way_the_plan_is_made_afresh_before_each_group(bench, world):
+    ticket = await bench.approved()
+    world.hooks[1] = lambda: world.hosts["hv03"].update(locked="yes")
+    await bench.runs()
+    assert bench.kinds(ticket) == ["proposed", "approved", "started", "intent", "outcome", "voided"]
+    assert world.order == REACHED[:1]
+    assert bench.ledger.locks() == {}
+
+
+async def test_another_code_version_voids_what_was_approved_before(benches, world):
+    old = benches(version="1")
+    ticket = await old.approved()
+    new = benches(version="2")
+    await new.runs()
+    assert new.last(ticket).data["difference"] == ["- Code: 1", "+ Code: 2"]
+    assert new.ledger.head().kind == "proposed"
+    assert world.order == []
+
+
+async def test_a_guard_is_asked_just_before_the_act(bench, world):
+    guarded = Step("b", "B", set_to("hv03", b="1"), (is_now("hv03", b="1"),), guard=(is_now("hv03", locked="no"),))
+    bench.plans["reset"] = lambda on, _facts: simple(on, step("a", on, a="1"), guarded)
+    world.hooks[1] = lambda: world.hosts["hv03"].update(locked="yes")
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "failed"
+    assert "not begun: no row with locked = no" in bench.last(ticket).data["why"]
+    assert [one[-1] for one in world.order] == ["1"]
+
+
+async def test_a_silent_guard_or_before_image_does_not_begin(bench, world):
+    for change in ({"guard": (is_now("hv04"),)}, {"before": state("hv04")}):
+        one = Step("a", "A", set_to("hv03", a="1"), (is_now("hv03", a="1"),), **change)
+        bench.plans["reset"] = lambda on, _facts, one=one: simple(on, one)
+        ticket = await bench.approved()
+        world.silent.add("hv04")
+        await bench.runs()
+        assert bench.kinds(ticket)[-2:] == ["started", "failed"]
+        assert "no answer in 20 s" in bench.last(ticket).data["why"]
+        world.silent.clear()
+    assert world.order == []
+
+
+async def test_a_refusal_is_judged_by_the_state(bench, world):
+    world.faults = ["refused"]
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "failed"
+    assert "5960" in bench.last(ticket).data["why"]
+    world.faults = ["refused"]
+    world.hosts["hv03"]["paused"] = "yes"  # said no, and yet it is so
+    bench.plans["reset"] = lambda on, _facts: simple(on, step("pause", on, paused="yes"))
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+
+
+async def test_an_act_whose_answer_is_lost_is_not_sent_again(bench, world):
+    world.faults = [None, "unanswered"]
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert world.order == REACHED
+
+
+async def test_an_act_that_may_or_may_not_come_leaves_it_to_a_person(bench, world):
+    world.faults = [None, "never"]
+    ticket = await bench.approved()
+    await bench.runs()
+    last = bench.last(ticket)
+    assert last.kind == "interrupted"
+    assert last.data["step"] == "restart"
+    assert "no answer in time; instance is still as before restart" in last.data["known"]
+    assert bench.ledger.locks() == {"node:hv03": ticket}
+    await bench.runs(3)
+    assert bench.last(ticket) == last  # nothing goes on by itself
+    world.hosts["hv03"]["instance"] = "9"  # somebody restarted it by hand
+    bench.decisions.resume(bench.press(APPROVER, ticket))
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert world.order == REACHED
+
+
+async def test_untouched_and_repeatable_is_done_again_a_few_times(bench, world):
+    world.faults = ["lost"]
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.kinds(ticket)[2:7] == ["started", "intent", "resumed", "intent", "outcome"]
+    assert bench.last(ticket).kind == "done"
+    world.faults = ["lost"] * 9
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "interrupted"
+    assert bench.kinds(ticket).count("intent") == 3
+
+
+async def test_what_says_itself_that_it_failed_has_failed(bench, world):
+    world.faults = [("late", 10_000)]
+    ticket = await bench.approved()
+    world.hosts["hv03"]["drain"] = "failed"
+    await bench.runs()
+    assert bench.kinds(ticket)[-2:] == ["outcome", "failed"]
+
+
+async def test_late_but_within_its_time_is_done(bench, world, clock):
+    world.faults = [("slow", 500)]
+    before = clock()
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert 500 <= (clock() - before).total_seconds() < 700
+    assert any(one.kind == "progress" and "paused = yes" in one.says for one in bench.told)
+
+
+async def test_a_failed_group_is_taken_back_where_the_plan_says_so(bench, world):
+    def taken_back(key):
+        return Step(
+            key, key, set_to("hv03", **{key: "1"}), (is_now("hv03", **{key: "1"}),),
+            undo=set_to("hv03", **{key: "0"}), undone=(is_now("hv03", **{key: "0"}),),
+        )  # fmt: skip
+
+    last = Step("c", "c", set_to("hv03", c="1"), (is_now("hv03", c="2", give_up=Expect()),))
+    steps = (taken_back("a"), taken_back("b"), last)
+    plan = Plan("why", "", "", ("node:hv03",), (), (Group("all", steps, on_failure="undo"),))
+    bench.plans["reset"] = lambda _on, _facts: plan
+    ticket = await bench.approved()
+    await bench.runs()
+    assert [value for *_, value in world.order] == ["1", "1", "1", "0", "0"]
+    assert {name: world.hosts["hv03"][name] for name in "abc"} == {"a": "0", "b": "0", "c": "1"}
+    assert bench.last(ticket).data["undone"] is True
+    steps = [entry.data["step"] for entry in bench.ledger.entries(ticket=ticket, kind="intent", newest_first=False)]
+    assert steps == ["a", "b", "c", "undo-b", "undo-a"]
+
+
+async def test_a_group_runs_as_often_as_it_says(bench, world):
+    plan = Plan("", "", "", ("l",), (), (Group("all", (step("a", "hv03", a="1"), step("b", "hv03", a="0")), times=3),))
+    bench.plans["reset"] = lambda _on, _facts: plan
+    ticket = await bench.approved()
+    await bench.runs()
+    assert [value for *_, value in world.order] == ["1", "0"] * 3
+    assert bench.last(ticket).data["says"] == "all 6 steps are done"
+
+
+async def test_cancel_ends_before_the_next_act_and_abandons_a_wait(bench, world):
+    ticket = await bench.approved()
+    world.hooks[1] = lambda: bench.decisions.cancel(bench.press(OPERATOR, ticket))
+    await bench.runs()
+    assert bench.kinds(ticket)[-2:] == ["outcome", "cancelled"]
+    assert world.order == REACHED[:1]
+    assert bench.ledger.locks() == {}
+    waiting = Step("a", "A", set_to("hv03", a="1"), (is_now("hv03", within=3600, b="1"),))
+    bench.plans["reset"] = lambda on, _facts: simple(on, waiting)
+    ticket = await bench.approved()
+    world.hooks[2] = lambda: bench.decisions.cancel(bench.press(OPERATOR, ticket))
+    await bench.runs()
+    assert bench.ledger.entries(ticket=ticket, kind="outcome")[0].data["result"] == "abandoned"
+    assert "no row with b = 1" in bench.last(ticket).data["why"]
+
+
+async def test_cancelled_while_nobody_knows_is_interrupted(bench, world):
+    world.faults = [None, ("late", 10_000)]
+    ticket = await bench.approved()
+    sleep = bench.clock.sleep
+
+    async def sleep_and_cancel(seconds):
+        await sleep(seconds)
+        if bench.kinds(ticket).count("intent") == 2 and not bench.ledger.ticket(ticket).cancel_asked:
+            bench.decisions.cancel(bench.press(OPERATOR, ticket))
+
+    object.__setattr__(bench.parts, "sleep", sleep_and_cancel)
+    await bench.runs()
+    assert bench.last(ticket).kind == "interrupted"
+    assert "cancelled while nobody knows" in bench.last(ticket).data["known"]
+    world.hosts["hv03"]["instance"] = "2"
+    bench.decisions.resume(bench.press(APPROVER, ticket))  # who lets it go on means it
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+
+
+async def test_stop_begins_nothing_and_go_goes_on(bench, world):
+    ticket = await bench.approved()
+    bench.decisions.stop(OPERATOR, "power work")
+    await bench.runs(2)
+    assert bench.kinds(ticket) == ["proposed", "approved"]
+    bench.decisions.go(APPROVER)
+    world.hooks[1] = lambda: bench.decisions.stop(OPERATOR, "again")
+    sleeps = 0
+    sleep = bench.clock.sleep
+
+    async def sleep_and_go(seconds):
+        nonlocal sleeps
+        sleeps += 1
+        await sleep(seconds)
+        if sleeps == 5:
+            assert bench.kinds(ticket).count("intent") == 1
+            bench.decisions.go(APPROVER)
+
+    object.__setattr__(bench.parts, "sleep", sleep_and_go)
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert any(one.kind == "stopped" for one in bench.told)
+
+
+async def test_two_tickets_that_need_one_lock_run_one_after_the_other(bench, world):
+    first, second = await bench.approved(), await bench.approved()
+    await bench.runner.sweep()
+    await bench.runner.sweep()
+    await bench.runner.settled()
+    assert "voided" not in bench.kinds(second)
+    await bench.runs()
+    assert [bench.last(one).kind for one in (first, second)] == ["done", "done"]
+    assert bench.last(first).seq < bench.ledger.entries(ticket=second, kind="started")[0].seq
+    assert world.order == REACHED * 2
+
+
+async def test_tickets_with_other_locks_run_at_once(bench, world):
+    tickets = [await bench.approved(), await bench.approved("/reset hv04")]
+    await bench.runs()
+    assert [bench.last(one).kind for one in tickets] == ["done", "done"]
+    first, second = (bench.ledger.entries(ticket=one, kind="started")[0].seq for one in tickets)
+    assert second < bench.last(tickets[0]).seq
+    assert first < bench.last(tickets[1]).seq
+
+
+async def test_the_two_clocks(bench, clock, world):
+    ticket = (await bench.propose()).ticket
+    clock.forward(minutes=31)
+    await bench.runs()
+    assert bench.last(ticket).kind == "expired"
+    ticket = await bench.approved()
+    clock.forward(minutes=16)
+    await bench.runs()
+    assert bench.last(ticket).kind == "lapsed"
+    assert world.order == []
+    assert {"expired", "lapsed"} <= {one.kind for one in bench.told}
+
+
+async def test_a_step_by_hand_waits_for_a_person_and_looks_for_itself(bench, world, clock):
+    bench.plans["reset"] = lambda on, _facts: simple(on, by_hand(on), step("after", on, after="1"))
+    ticket = await bench.approved()
+    presses = []
+    sleep = clock.sleep
+
+    async def person(seconds):
+        await sleep(seconds)
+        if len(presses) < 2 and bench.ledger.ticket(ticket).intent and clock().second % 20 == 0:
+            world.hosts["hv03"]["seen"] = "yes" if presses else "no"
+            presses.append(bench.decisions.hand(bench.press(OPERATOR, ticket)))
+
+    object.__setattr__(bench.parts, "sleep", person)
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert any("not done yet: no row with seen = yes" in one.says for one in bench.told)
+    assert bench.kinds(ticket).count("hand") == 2
+
+
+async def test_nobody_does_it_by_hand_in_time(bench):
+    bench.plans["reset"] = lambda on, _facts: simple(on, by_hand(on, deadline=60))
+    ticket = await bench.approved()
+    await bench.runs()
+    assert "nobody did it in time" in bench.last(ticket).data["why"]
+
+
+async def test_a_wait_of_days_gives_its_locks_to_who_needs_them_and_takes_them_back(bench, world, clock):
+    soak = Step("soak", "Soak", None, (is_now("hv03", 5 * 86400, broken="no"),), gives_way=True)
+    bench.plans["soak"] = lambda on, _facts: simple(on, soak)
+    bench.planner._registry.commands["soak"] = bench.planner._registry.commands["reset"].__class__(
+        "soak", "Soak.", command_spec(bench, "soak"), bench.planner._registry.commands["reset"].parameters
+    )
+    waiting = await bench.approved("/soak hv03")
+    await bench.runner.sweep()
+    urgent = await bench.approved()
+    while bench.ledger.ticket(urgent).state != "ended":
+        await bench.runner.sweep()
+        await asyncio.sleep(0.001)
+    assert bench.last(urgent).kind == "done"
+    assert "interrupted" in bench.kinds(waiting)
+    world.hosts["hv03"]["broken"] = "no"
+    await bench.runs(2)
+    assert bench.kinds(waiting)[-3:] == ["resumed", "outcome", "done"]
+    assert bench.kinds(waiting).count("intent") == 1
+    assert bench.ledger.verify().holds
+
+
+def command_spec(bench, name):
+    from functools import partial
+
+    from scripted_world import command
+
+    return command(name, partial(bench._plan, name)).spec
+
+
+async def test_undo_of_an_interrupted_ticket_takes_over_its_locks_and_closes_it(bench, world):
+    world.faults = [None, "never"]
+    ticket = await bench.approved()
+    await bench.runs()
+    undo = bench.proposals.undo(bench_request(BOTH, ticket), ticket)
+    assert undo.proposal.made.line == f"undo {ticket}"
+    assert "Stays as it is: Restart vmms on hv03" in undo.proposal.plan.because
+    bench.decisions.approve(bench.press(APPROVER, undo.ticket))
+    await bench.runs()
+    assert bench.last(undo.ticket).kind == "done"
+    assert bench.last(ticket).kind == "closed"
+    assert bench.last(ticket).data["why"] == f"taken back by {undo.ticket}"
+    assert world.hosts["hv03"]["paused"] == "no"
+    assert bench.ledger.locks() == {}
+
+
+async def test_undo_of_what_is_done_compares_with_the_image_from_before(bench, world):
+    def changed(on, _facts):
+        one = Step(
+            "set",
+            "Set",
+            set_to(on, instance="7"),
+            (is_now(on, instance="7"),),
+            before=state(on),
+            undo=set_to(on, instance="1"),
+        )
+        return simple(on, one)
+
+    bench.plans["reset"] = changed
+    ticket = await bench.approved()
+    await bench.runs()
+    undo = bench.proposals.undo(bench_request(OPERATOR, ticket), ticket)
+    assert undo.proposal.plan.steps[0].done[0].holds == (Versus("set"),)
+    bench.decisions.approve(bench.press(APPROVER, undo.ticket))
+    await bench.runs()
+    assert bench.last(undo.ticket).kind == "done"
+    assert world.hosts["hv03"]["instance"] == "1"
+
+
+def bench_request(who, ticket):
+    from bot.pipeline import Request
+
+    return Request(who, f"undo {ticket}", "button", "C0OPS")
+
+
+async def test_a_bug_in_a_run_leaves_it_interrupted(bench, world, monkeypatch):
+    async def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("bot.run.ticket_run.do_step", broken)
+    ticket = await bench.approved()
+    await bench.runs(2)
+    assert bench.kinds(ticket) == ["proposed", "approved", "started", "interrupted"]
+    assert "something went wrong inside hvops" in bench.last(ticket).data["why"]
+
+
+async def test_an_expected_silence_is_waited_out_and_an_unexpected_one_is_unknown(bench, world, clock):
+    def rebooting(silence):
+        done = Check(state("hv04"), (Expect((Term("up", "=", "1"),)),), within=300, silence=silence)
+        return Step("boot", "Boot", set_to("hv03", a="1"), (done,))
+
+    for silence, kind in (("wait", "interrupted"), ("unknown", "interrupted")):
+        bench.plans["reset"] = lambda on, _facts, silence=silence: simple(on, rebooting(silence))
+        ticket = await bench.approved()
+        world.silent.add("hv04")
+        await bench.runs()
+        assert bench.last(ticket).kind == kind
+        bench.decisions.close(bench.press(OPERATOR, ticket), "seen to")
+        world.silent.clear()
+    bench.plans["reset"] = lambda on, _facts: simple(on, rebooting("wait"))
+    ticket = await bench.approved()
+    world.silent.add("hv04")
+    world.hosts["hv04"]["up"] = "1"
+    sleep = clock.sleep
+
+    async def wakes(seconds):
+        await sleep(seconds)
+        world.silent.clear()
+
+    object.__setattr__(bench.parts, "sleep", wakes)
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
