@@ -26,7 +26,10 @@ def render(fault: Fault, request: Asked, *, host: str, machine: str, language: s
         machine: the computer's full name; the inner @Machine of a provider's fault [cap].
         language: of the sentences.
     """
-    reason = texts.sentence(fault.code, language)
+    handed_on = (
+        fault.text if fault.wbem == fault.code else ""
+    )  # an HRESULT is its own code, and its sentence its reason
+    reason = handed_on or texts.sentence(fault.code, language)
     subcode = f"<s:Subcode><s:Value>{fault.subcode}</s:Value></s:Subcode>" if fault.subcode else ""
     body = (
         f"<s:Fault><s:Code><s:Value>{fault.value}</s:Value>{subcode}</s:Code>"
