@@ -35,6 +35,7 @@ _ORDER = (
 )
 _SUBJECT = {"LOCKED": "guests", "PERMISSION": "event 8194", "NO WRITERS": "", "MISSING": "Hyper-V writer"}
 _ROOM_HELPS = ("STUCK", "LOOKS STUCK", "FAILED")
+_RESETTABLE = (Verdict.STUCK, Verdict.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,11 +199,21 @@ def _notes(facts: Facts, nodes: Sequence[JudgedNode]) -> tuple[str, ...]:
 
 
 def _remedies(args: Args, every: Sequence[tuple[JudgedNode, Finding]]) -> tuple[Remedy, ...]:
-    """Only what exists and can help: looking for the guest without room."""
-    hyper_v = any(
-        finding.word in _ROOM_HELPS and node.has(Verdict(finding.word))[0].writer.is_hyper_v for node, finding in every
-    )
-    return (Remedy("Find Full Guests", f"/find-full-guests {args.target}", primary=True),) if hyper_v else ()
+    """Only what can help: looking for the guest without room, and a reset where nothing leans on the writer."""
+    hyper_v = [
+        (node, finding)
+        for node, finding in every
+        if finding.word in _ROOM_HELPS and node.has(Verdict(finding.word))[0].writer.is_hyper_v
+    ]
+    find = (Remedy("Find Full Guests", f"/find-full-guests {args.target}", primary=True),) if hyper_v else ()
+    reset = [node.name for node, finding in hyper_v if finding.word in _RESETTABLE and _is_free(node, args)]
+    return (*find, *(Remedy("Reset Writer…", f"/reset-writer {name}") for name in reset[:1]))
+
+
+def _is_free(node: JudgedNode, args: Args) -> bool:
+    """Whether its Hyper-V writer may be reset at all: nothing is locked, no backup runs, and it can be drained."""
+    drains = bool(args.target.cluster) and not node.facts.node.is_2008
+    return drains and node.locks.none and node.backup.runs is False
 
 
 COMMAND = Diagnostic(Role.VIEWER, Args, collect, judge)

@@ -263,7 +263,7 @@ async def test_a_failed_hyper_v_writer_names_suspects_and_offers_to_look_for_the
     assert report.summary == "prod: Hyper-V writer FAILED on hv03; suspect test-tfs-01; 5 stable"
     assert line(report, "Suspect") == ["test-tfs-01 (event 10102, 22:14 UTC)"]
     assert line(report, "Do not do now") == ["Do not restart vmms on hv03 before it is drained."]
-    assert [one.label for one in report.remedies] == ["Find Full Guests"]
+    assert [one.label for one in report.remedies] == ["Find Full Guests", "Reset Writer…"]
 
 
 async def test_stable_with_an_error_is_a_warning(check, make):
@@ -539,3 +539,35 @@ async def test_who_recovered_stands_before_what_is_still_wrong(check, make, wait
     report = await check(make.cluster(hv03={"recall writer": [seen()]}, hv04={WRITERS: waiting}))
     assert report.title == "prod: Hyper-V writer RECOVERED on hv03; Hyper-V writer LOOKS STUCK on hv04"
     assert [finding.word for finding in report.findings] == ["LOOKS STUCK", "RECOVERED"]
+
+
+STUCK = {"state": 5, "error": "Unexpected error", "backup": "no"}
+LONG_AGO, JUST_NOW = "2026-11-22T22:30:00Z", "2026-11-22T22:40:00Z"
+SILENT = Unanswered("prod", "timed out", "silent.")
+
+
+@pytest.mark.parametrize(
+    ("case", "offered"),
+    [
+        ({}, True),
+        ({"locked": 1}, False),
+        ({"at": JUST_NOW}, False),
+        ({"MSCluster_ResourceGroup": SILENT}, False),
+        ({"MSCluster_ClusterSharedVolume": SILENT}, False),
+        ({"MSCluster_Node": [{"Name": "hv03", "State": "0", "BuildNumber": "7601"}]}, False),
+    ],
+)
+async def test_a_reset_is_offered_only_where_nothing_leans_on_a_stuck_writer(check, make, case, offered):
+    over = {name: rows for name, rows in case.items() if name.startswith("MSCluster")}
+    rows = make.writers(make.writer("Microsoft Hyper-V VSS Writer", 5, "Unexpected error"))
+    seen = STUCK | {"at": case.get("at", LONG_AGO), "writer_id": HYPER_V, "instance_id": INSTANCE}
+    script = make.cluster(case.get("locked", 0), hv03={WRITERS: rows, "recall writer": [seen]}, prod=over)
+    report = await check(script)
+    assert (Remedy("Reset Writer…", "/reset-writer hv03") in report.remedies) is offered
+
+
+async def test_a_host_that_stands_alone_cannot_be_drained_so_no_reset_is_offered(check, make):
+    rows = make.writers(make.writer("Microsoft Hyper-V VSS Writer", 8, "Unexpected error"))
+    script = make.cluster(backup01={WRITERS: rows, "Msvm_ComputerSystem": [], "Win32_OperatingSystem": []})
+    report = await check(script, target=ALONE)
+    assert [one.label for one in report.remedies] == ["Find Full Guests"]

@@ -21,7 +21,7 @@ WRITERS = {
     "Task Scheduler Writer": "d61d61c8-d73a-4eee-8cdd-f6f9786b7124",
 }
 INSTANCE = "2fa6f9ba-b613-4740-9bf3-e01eb4320a01"
-GIB_IN_KB, GIB_IN_MB = 2**20, 2**10
+GIB, GIB_IN_KB, GIB_IN_MB = 2**30, 2**20, 2**10
 Script = dict[tuple[str, str], Any]
 
 
@@ -166,6 +166,48 @@ def cluster(locked: tuple[str, ...] = (), **over: Any) -> Script:
     for target, answers in over.items():
         script |= {(target, what): rows for what, rows in answers.items()}
     return script
+
+
+def resettable(locked: tuple[str, ...] = (), full: tuple[str, ...] = (), **over: Any) -> Script:
+    """`cluster`, its guests' volumes, and a backup product without a job."""
+    script = cluster(locked)
+    script |= {
+        ("*", "Msvm_KvpExchangeComponent"): [],
+        ("*", "Msvm_VirtualSystemSettingData"): [],
+        ("hv03", "Msvm_KvpExchangeComponent"): [
+            {"SystemName": vm_id(one), "GuestIntrinsicExchangeItems": kvp(one)} for one in GUESTS
+        ],
+        ("commvault", "commvault active jobs"): [],
+    }
+    for one in GUESTS:
+        free = 0 if one in full else 40 * GIB
+        volume = {"Name": "C:\\", "DriveLetter": "C:", "Capacity": str(80 * GIB), "FreeSpace": str(free)}
+        script |= {(one, "Win32_Volume"): [volume], (one, "Parameters"): [{"VirtualMachineId": vm_id(one)}]}
+    for target, answers in over.items():
+        script |= {(target, what): rows for what, rows in answers.items()}
+    return script
+
+
+def kvp(name: str) -> tuple[str, ...]:
+    items = {"FullyQualifiedDomainName": f"{name}.corp.example", "OSName": "Windows Server 2012 R2 Datacenter"}
+    return tuple(
+        f'<INSTANCE CLASSNAME="Msvm_KvpExchangeDataItem"><PROPERTY NAME="Data" TYPE="string"><VALUE>{data}</VALUE>'
+        f'</PROPERTY><PROPERTY NAME="Name" TYPE="string"><VALUE>{key}</VALUE></PROPERTY></INSTANCE>'
+        for key, data in items.items()
+    )
+
+
+def job(number: int = 48211, status: str = "Pending", client: str = "hv03", **over: Any) -> dict[str, Any]:
+    return {
+        "job": number,
+        "status": status,
+        "kind": "Backup",
+        "client": client,
+        "reason": "Volume Shadow Copy Service (VSS) error.",
+        "reason_code": "91:9",
+        "started": "2026-11-22T20:00:00Z",
+        "changed": "2026-11-22T22:14:00Z",
+    } | over
 
 
 @pytest.fixture

@@ -1,0 +1,82 @@
+"""Everything that is asked before a writer is reset: its writers, its cluster, its guests' space, and the backup product."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from bot.vocabulary.arguments import Target
+from bot.vocabulary.ask import Ask, Unanswered
+from commands.know import guest_space, writer_facts
+from commands.know.commvault import Job, ask_active_jobs, jobs_of, read_jobs
+from commands.know.drain_facts import DrainFacts, find_drain_facts
+from commands.know.node_writers import JudgedNode, judge_nodes
+from commands.know.volumes import Room, Volumes
+from commands.know.wording import GIB
+
+_TEN_PERCENT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ResetFacts:
+    """What was found out.
+
+    Attributes:
+        writers: of the node, and what its logs say.
+        drain: None for a host that stands alone.
+        space: of the node's guests.
+        jobs: of the backup product that have not ended; unanswered with the kind "absent" where none is set up.
+    """
+
+    writers: writer_facts.Facts
+    drain: DrainFacts | None
+    space: guest_space.Facts
+    jobs: tuple[Job, ...] | Unanswered
+
+    @property
+    def node(self) -> JudgedNode | None:
+        """The node with its writers judged; None where it did not tell of them."""
+        return next(iter(judge_nodes(self.writers)), None)
+
+    @property
+    def silence(self) -> Unanswered | None:
+        """Why the writers are not known."""
+        found = (one.writers for one in self.writers.nodes)
+        return next((one for one in found if isinstance(one, Unanswered)), self.writers.unfound)
+
+    def own_jobs(self, target: Target) -> tuple[Job, ...]:
+        """The jobs that save this node, its cluster, or a guest that runs on it."""
+        guests = [hosted.guest.name for hosted in self.space.guests]
+        known = () if isinstance(self.jobs, Unanswered) else self.jobs
+        return jobs_of({target.name, target.cluster, *guests} - {""}, known)
+
+    def full(self) -> tuple[str, ...]:
+        """Volumes of the node's guests without room for a snapshot: "test-tfs-01 C:"."""
+        return tuple(
+            f"{hosted.guest.name} {volume.name}"
+            for hosted in self.space.guests
+            for part in (self.space.space.get(hosted.guest.vm_id),)
+            if isinstance(part, Volumes)
+            for volume in part.judged
+            if volume.room(GIB, _TEN_PERCENT) in (Room.FULL, Room.LOW)
+        )
+
+    def asked_guests(self) -> tuple[int, int]:
+        """How many guests told their volumes, and how many were asked and did not."""
+        told = sum(isinstance(part, Volumes) for part in self.space.space.values())
+        return told, len(self.space.space) - told
+
+
+async def find_reset_facts(target: Target, ask: Ask) -> ResetFacts:
+    """Ask everything at once: as many rounds as the guests' volumes take."""
+    writers, drain, space, jobs = await asyncio.gather(
+        writer_facts.find_facts(target, ask),
+        _drain(target, ask),
+        guest_space.find_facts(target, ask),
+        ask.one(ask_active_jobs(), read_jobs),
+    )
+    return ResetFacts(writers, drain, space, jobs)
+
+
+async def _drain(target: Target, ask: Ask) -> DrainFacts | None:
+    return await find_drain_facts(target, ask) if target.cluster else None

@@ -1,0 +1,46 @@
+"""What must be so before the service of a writer is restarted: nothing may lean on that writer."""
+
+from __future__ import annotations
+
+from bot.vocabulary.arguments import Target
+from bot.vocabulary.ask import Unanswered
+from bot.vocabulary.plan import Gate
+from commands.know.commvault import jobs_in_words
+from commands.know.node_writers import JudgedNode
+from commands.know.reset_facts import ResetFacts
+from commands.know.vss import no_error_text
+from commands.know.wording import count, listed
+
+
+def backup_ended(node: JudgedNode) -> Gate:
+    """No backup holds the writer."""
+    return Gate(f"No backup runs on {node.name}", node.backup.runs is False, node.backup.says.rstrip("."))
+
+
+def no_job(target: Target, facts: ResetFacts) -> Gate:
+    """Where there is no backup product to ask this only warns: locks and mounted volumes are then all there is."""
+    says = f"No backup job of {target.name}, its cluster or its guests waits"
+    if isinstance(facts.jobs, Unanswered):
+        absent = facts.jobs.kind == "absent"
+        return Gate(says, passed=False, measured=f"not known: {facts.jobs.says.rstrip('.')}", blocks=not absent)
+    own = facts.own_jobs(target)
+    return Gate(says, not own, jobs_in_words(own, facts.writers.now) or "none among its active jobs")
+
+
+def has_room(facts: ResetFacts) -> Gate:
+    """A guest that is still full would hold the writer again at the next backup."""
+    full = facts.full()
+    told, silent = facts.asked_guests()
+    unknown = f", {silent} not known" if silent else ""
+    measured = f"full or low: {listed(full, 4)}" if full else f"{count(told, 'guest')} told{unknown}"
+    return Gate("No guest that answered is short of space", passed=not full, measured=measured)
+
+
+def readable(node: JudgedNode) -> Gate:
+    """The check afterwards waits for the host's own words for "no error"."""
+    words = no_error_text([one.writer for one in node.writers])
+    return Gate(
+        f"What {node.name} prints for “No error” is known",
+        bool(words),
+        f"“{words}”" if words else "an unknown language",
+    )
