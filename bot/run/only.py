@@ -36,5 +36,6 @@ class OnlyOne:
 
     def close(self) -> None:
         """Let another process be the one."""
-        os.close(self._file)
-        self.is_held = False
+        if self._file >= 0:
+            os.close(self._file)
+        self._file, self.is_held = -1, False

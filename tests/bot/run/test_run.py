@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 from scripted_world import (
-    APPROVER, BOTH, OPERATOR, Group, Plan, Step, by_hand, is_now, reset_plan, set_to, simple, state, step,
-)  # fmt: skip
+    APPROVER,
+    BOTH,
+    OPERATOR,
+    Group,
+    Plan,
+    Step,
+    by_hand,
+    command,
+    is_now,
+    reset_plan,
+    set_to,
+    simple,
+    state,
+    step,
+)
 
+from bot.pipeline import Request
 from bot.vocabulary.plan import Check, Expect, Versus
 from bot.vocabulary.questions import Term
 
@@ -365,9 +380,7 @@ async def test_nobody_does_it_by_hand_in_time(bench):
 async def test_a_wait_of_days_gives_its_locks_to_who_needs_them_and_takes_them_back(bench, world, clock):
     soak = Step("soak", "Soak", None, (is_now("hv03", 5 * 86400, broken="no"),), gives_way=True)
     bench.plans["soak"] = lambda on, _facts: simple(on, soak)
-    bench.planner._registry.commands["soak"] = bench.planner._registry.commands["reset"].__class__(
-        "soak", "Soak.", command_spec(bench, "soak"), bench.planner._registry.commands["reset"].parameters
-    )
+    bench.planner._registry.commands["soak"] = command("soak", partial(bench._plan, "soak"))
     waiting = await bench.approved("/soak hv03")
     await bench.runner.sweep()
     urgent = await bench.approved()
@@ -383,19 +396,11 @@ async def test_a_wait_of_days_gives_its_locks_to_who_needs_them_and_takes_them_b
     assert bench.ledger.verify().holds
 
 
-def command_spec(bench, name):
-    from functools import partial
-
-    from scripted_world import command
-
-    return command(name, partial(bench._plan, name)).spec
-
-
 async def test_undo_of_an_interrupted_ticket_takes_over_its_locks_and_closes_it(bench, world):
     world.faults = [None, "never"]
     ticket = await bench.approved()
     await bench.runs()
-    undo = bench.proposals.undo(bench_request(BOTH, ticket), ticket)
+    undo = bench.proposals.undo(Request(BOTH, f"undo {ticket}", "button", "C0OPS"), ticket)
     assert undo.proposal.made.line == f"undo {ticket}"
     assert "Stays as it is: Restart vmms on hv03" in undo.proposal.plan.because
     bench.decisions.approve(bench.press(APPROVER, undo.ticket))
@@ -422,18 +427,12 @@ async def test_undo_of_what_is_done_compares_with_the_image_from_before(bench, w
     bench.plans["reset"] = changed
     ticket = await bench.approved()
     await bench.runs()
-    undo = bench.proposals.undo(bench_request(OPERATOR, ticket), ticket)
+    undo = bench.proposals.undo(Request(OPERATOR, f"undo {ticket}", "button", "C0OPS"), ticket)
     assert undo.proposal.plan.steps[0].done[0].holds == (Versus("set"),)
     bench.decisions.approve(bench.press(APPROVER, undo.ticket))
     await bench.runs()
     assert bench.last(undo.ticket).kind == "done"
     assert world.hosts["hv03"]["instance"] == "1"
-
-
-def bench_request(who, ticket):
-    from bot.pipeline import Request
-
-    return Request(who, f"undo {ticket}", "button", "C0OPS")
 
 
 async def test_a_bug_in_a_run_leaves_it_interrupted(bench, world, monkeypatch):
