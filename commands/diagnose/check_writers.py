@@ -17,7 +17,7 @@ from commands.know.wording import clock, count, listed, shown
 from commands.know.writer_facts import Facts, find_facts
 from commands.know.writer_silence import silences
 from commands.know.writer_state import Verdict
-from commands.know.writer_words import RECOVERED, node_findings
+from commands.know.writer_words import RECOVERED, node_findings, silent_findings
 
 ALONE = 8  # findings of one kind that stand alone; the rest share one
 _ORDER = (
@@ -51,8 +51,8 @@ async def collect(args: Args, ask: Ask) -> Facts:
 
 def judge(args: Args, facts: Facts) -> Report:
     """Verdict, do now, do not do now, evidence, unknowns."""
-    nodes = judge_nodes(facts)
-    every = sorted(_pairs(nodes, facts), key=lambda pair: _rank(pair[1].word))
+    nodes, others = judge_nodes(facts)
+    every = sorted(_pairs(nodes, others, facts), key=lambda pair: _rank(pair[1].word))
     silent = silences(facts, nodes)
     return Report(
         title=_title(args, facts, every, silent),
@@ -69,10 +69,13 @@ def judge(args: Args, facts: Facts) -> Report:
     )
 
 
-def _pairs(nodes: Sequence[JudgedNode], facts: Facts) -> Iterator[tuple[JudgedNode, Finding]]:
+def _pairs(
+    nodes: Sequence[JudgedNode], silent: Sequence[JudgedNode], facts: Facts
+) -> Iterator[tuple[JudgedNode, Finding]]:
     for node in nodes:
-        for finding in node_findings(node, facts.now):
-            yield node, finding
+        yield from ((node, finding) for finding in node_findings(node, facts.now))
+    for node in silent:
+        yield from ((node, finding) for finding in silent_findings(node, facts.now))
 
 
 def _rank(word: str) -> int:

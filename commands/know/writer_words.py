@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from bot.vocabulary.report import Finding, Severity
@@ -50,6 +51,16 @@ def node_findings(node: JudgedNode, now: datetime) -> Iterator[Finding]:
     for one in node.has(Verdict.STABLE):
         if one.was is not None:
             yield _recovered(node, one, one.was, now)
+
+
+def silent_findings(node: JudgedNode, now: datetime) -> Iterator[Finding]:
+    """What is to say about a node whose writers are not known: its cluster may know that guests are locked."""
+    if node.locks.roles and not node.backup.runs:
+        found = _locked(node)
+        says = f"{found.says} How its writers are is not known."
+        suspects = ("Suspect", suspect_line(node, now) if node.suspects else "")
+        because = ("Because", log_line(node, now))
+        yield replace(found, says=says, lines=(*found.lines, *(line for line in (suspects, because) if line[1])))
 
 
 def _finding(node: JudgedNode, verdict: Verdict, found: tuple[JudgedWriter, ...], now: datetime) -> Finding:

@@ -331,6 +331,23 @@ async def test_locks_with_stable_writers_are_said(check, make):
     assert report.summary == "prod: guests LOCKED on hv03, 2 of 11 guests locked; 5 stable"
 
 
+async def test_locks_on_a_node_that_does_not_answer_are_said(check, make):
+    report = await check(make.cluster(9), {"hv03": "timed out"})
+    assert report.title == "prod: guests LOCKED on hv03"
+    assert report.summary == "prod: guests LOCKED on hv03, 9 guests locked; hv03 UNKNOWN; 5 stable"
+    assert report.findings[0].says.endswith("How its writers are is not known.")
+    assert line(report, "Do not do now")[0].startswith("Do not drain, pause or reboot hv03")
+    assert [one.on for one in report.unanswered] == ["hv03"]
+    assert (report.asked, report.answered) == (6, 5)
+
+
+async def test_what_else_a_node_said_stands_beside_a_list_that_cannot_be_read(check, make, named):
+    report = await check(make.cluster(9, hv03={WRITERS: [{"name": "cut", "state": ""}], VMMS: named}))
+    assert report.title == "prod: guests LOCKED on hv03"
+    assert line(report, "Suspect")[0].startswith("test-tfs-01 (event 10102")
+    assert line(report, "Locked")[0].startswith("9 of 11: test-tfs-01, suspect; victims: ")
+
+
 @pytest.mark.parametrize(
     ("language", "stuck"), [("Aucune erreur", "Erreur récupérable"), ("Kein Fehler", "Wiederholbarer Fehler")]
 )
