@@ -76,7 +76,7 @@ def engine(settings: Settings, tap: Tap | None = None) -> Iterator[Engine]:
     registry = Registry.load()
     with outside(settings, tap) as out, open_ledger(settings) as ledger:
         look = partial(_look, out.reach, ledger, settings)
-        pipeline = Pipeline(registry, out.directory, ledger, look)
+        pipeline = Pipeline(registry, out.directory, ledger, look, Mask(settings.secrets()))
         yield Engine(settings, out.estate, registry, ledger, out.ways, out.reach, out.directory, pipeline)
 
 

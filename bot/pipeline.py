@@ -5,6 +5,7 @@ Slack and the terminal both come through here; what differs is only who asks and
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -142,7 +143,7 @@ class Pipeline:
         try:
             typed = self._read(request.line)
             authorize.allow(request.person, typed.command.role)
-            asked = self._ledger.append("asked", request.person.id, _asked(request, typed))
+            asked = await asyncio.to_thread(self._ledger.append, "asked", request.person.id, _asked(request, typed))
             line = await self._resolve(typed, request.person)
             look = self._look(datetime.now(UTC), progress)
             report = await _judge(line, look)
@@ -150,14 +151,16 @@ class Pipeline:
             raise  # nothing can be written, so nothing is asked and nothing is claimed
         except HvopsError as error:
             error.args = (self._mask.text(str(error)),)
-            self._refuse(request, asked, error)
+            await asyncio.to_thread(self._refuse, request, asked, error)
             raise
         except Exception as error:
             bug = secrets.token_hex(4)
             log.exception("our bug", bug=bug, line=request.line)
-            self._refuse(request, asked, OurBug(bug))
+            await asyncio.to_thread(self._refuse, request, asked, OurBug(bug))
             raise OurBug(bug) from error
-        return self._keep(asked, line, report, tuple(look.evidence), time.monotonic() - began)
+        seconds = time.monotonic() - began
+        # On a thread: megabytes of evidence are searched for secrets, and acknowledgements must not wait for it.
+        return await asyncio.to_thread(self._keep, asked, line, report, tuple(look.evidence), seconds)
 
     async def reopen(self, request: Request, token: str) -> Answered:
         """The answer a button belongs to, for whoever pressed it now: they need the role that asking takes.
@@ -178,7 +181,7 @@ class Pipeline:
         except LedgerError:
             raise
         except HvopsError as error:
-            self._refuse(request, None, error)
+            await asyncio.to_thread(self._refuse, request, None, error)
             raise
         return found
 
@@ -232,9 +235,10 @@ class Pipeline:
         self, asked: Entry, line: Line, report: Report, evidence: tuple[Evidence, ...], seconds: float
     ) -> Answered:
         token = secrets.token_urlsafe(12)
-        report_bytes = self._mask.bytes(report_to_bytes(report))  # once, so that Slack and ledger see the same
-        evidence_bytes = self._mask.bytes(evidence_to_bytes(evidence))
-        report, evidence = report_from_bytes(report_bytes), evidence_from_bytes(evidence_bytes)
+        report_blob = self._ledger.put_blob(report_to_bytes(report))
+        evidence_blob = self._ledger.put_blob(evidence_to_bytes(evidence))
+        report = report_from_bytes(self._kept(report_blob))  # as the ledger has it: without secrets
+        evidence = evidence_from_bytes(self._kept(evidence_blob))
         data = {
             "asked": asked.seq,
             "answer": token,
@@ -245,8 +249,8 @@ class Pipeline:
             "verdict": report.summary,
             "findings": len(report.findings),
             "unknown": len(report.unanswered),
-            "report": self._ledger.put_blob(report_bytes),
-            "evidence": self._ledger.put_blob(evidence_bytes),
+            "report": report_blob,
+            "evidence": evidence_blob,
             "samples": [
                 {"on": sample.on, "what": sample.what, "fields": dict(sample.fields)} for sample in report.samples
             ],
@@ -255,6 +259,12 @@ class Pipeline:
         entry = self._ledger.append("answered", asked.actor, data)
         at = datetime.fromisoformat(entry.at)
         return Answered(token, entry.seq, at, str(line), line.command.name, report, evidence, seconds)
+
+    def _kept(self, blob: str) -> bytes:
+        data = self._ledger.blob(blob)
+        if data is None:
+            raise LedgerError("The answer was written and cannot be read back. Run hvops audit verify.")
+        return data
 
     def _refuse(self, request: Request, asked: Entry | None, error: HvopsError) -> None:
         kind = {UsageError: "usage", NotAllowed: "not allowed", OurBug: "our bug"}.get(type(error), "not answered")
