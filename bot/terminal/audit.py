@@ -91,7 +91,7 @@ def export(reader: Reader, wanted: Filter, shape: str, output: Path | None) -> N
 
 def prove(file: Path | None, settings: Path | None, key: Path | None, anchors: Path | None) -> int:
     """Verify, and say it in words. Returns the exit code."""
-    files = None if file and key and anchors else load(settings).ledger
+    files = None if file and key and not settings else load(settings).ledger  # a copy on another machine has none
     path = file or (files.path if files else Path())
     key_file = key or (files.key_file if files else Path())
     anchor_file = anchors or (files.anchor_file if files else None)

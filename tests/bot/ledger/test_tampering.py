@@ -222,6 +222,20 @@ def test_a_missing_trigger_or_a_changed_column_is_found(book):
     assert proved(book).says == "The definition of entry_follows was removed."
 
 
+def test_an_entry_is_named_even_where_the_triggers_were_left_out(book):
+    tamper(book, "UPDATE entry SET body = replace(body, 'U1', 'U9') WHERE seq = 2", keep_triggers=False)
+    verdict = proved(book)
+    assert (verdict.holds, verdict.broken_at) == (False, 2)
+    assert verdict.notes == ("The definition of entry_follows was removed.",)
+
+
+def test_a_table_that_cannot_even_be_read_is_named(book):
+    tamper(book, "ALTER TABLE entry RENAME COLUMN body TO content", keep_triggers=False)
+    verdict = proved(book)
+    assert not verdict.holds
+    assert verdict.says.startswith("The definition of entry")
+
+
 def test_a_ticket_table_that_says_something_else_is_found_and_rebuilt(book, opened):
     tamper(book, "UPDATE ticket SET approver = 'U1' WHERE id = 'T-1'")
     verdict = proved(book)
