@@ -124,3 +124,11 @@ def test_output_in_utf_16_stays_utf_16():
     changed = capture.changed(lambda text: text.replace("test-tfs-01", "vm0001")).exchanges[0].reply
     kept = re.search(">([^<]+)<", changed)[1]
     assert base64.b64decode(kept).decode("utf-16-le") == "guest vm0001 é"
+
+
+def test_without_a_file_it_takes_a_name_that_is_free(hvops, healthy, tmp_path):
+    for name in ("capture.json", "capture-2.json"):
+        ended = hvops("record", "--settings", healthy, "/check-writers hv01")
+        assert ended.code == 0, ended.err
+        assert f"are in {name}." in ended.out
+        assert Capture.load(tmp_path / name).line.startswith("/check-writers host")
