@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from lab.world import backup, events
-from lab.world.backup import BackupJob
-from lab.world.model import GIB, MIB, ShadowCopy, identity
+from lab.world.model import GIB, MIB, BackupJob, ShadowCopy, identity
 from lab.world.views.storage import device_id
 from lab.world.world import Action, World
 

@@ -7,29 +7,14 @@ the next try succeeds and all of it goes away. Killing the job makes the writer'
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
 from lab.world import events
-from lab.world.model import GIB, Guest, Node
-
-if TYPE_CHECKING:
-    from lab.world.world import World
+from lab.world.model import GIB, BackupJob, Guest, Node
+from lab.world.world import World
 
 HYPER_V_WRITER = "Microsoft Hyper-V VSS Writer"
 STABLE, WAITING_FOR_BACKUP_COMPLETE = 1, 5
 ENOUGH = GIB  # free bytes that a guest's larger volumes need for a snapshot, by the field notes
 RETRY_SECONDS, SNAPSHOT_SECONDS, RELEASE_SECONDS, IDLE_SECONDS = 4, 5, 3, 180
-
-
-@dataclass(slots=True)
-class BackupJob:
-    """A job of the backup product that saves all guests of one node."""
-
-    id: int
-    node: Node
-    state: Literal["pending", "running", "completed", "killed"] = "pending"
-    reason: str = ""
 
 
 def members(node: Node) -> list[Guest]:

@@ -216,3 +216,13 @@ class Cluster:
     def fqdn(self) -> str:
         """The DNS name of the cluster name object."""
         return f"{self.name}.{self.domain}"
+
+
+@dataclass(slots=True)
+class BackupJob:
+    """A job of the backup product that saves all guests of one node."""
+
+    id: int
+    node: Node
+    state: Literal["pending", "running", "completed", "killed"] = "pending"
+    reason: str = ""
