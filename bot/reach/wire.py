@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
@@ -62,6 +63,11 @@ class Adapter(HTTPAdapter):
             _read(response)
         return response
 
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """Bound what the login handlers read: they ask for all there is, before anybody has proved who talks."""
+        resp.stream = partial(_bounded, resp.stream)
+        return super().build_response(req, resp)
+
     def abort(self) -> None:
         """Shut the socket down under the thread that waits on it."""
         self.until = 0.0
@@ -76,6 +82,16 @@ class Adapter(HTTPAdapter):
         if self._live is not None:
             self._live.close()
         super().close()
+
+
+def _bounded(stream: Callable[..., Iterator[bytes]], *args: Any, **named: Any) -> Iterator[bytes]:
+    """The pieces of a body. Raises TooLong."""
+    length = 0
+    for piece in stream(*args, **named):
+        length += len(piece)
+        if length > LONGEST_REPLY:
+            raise TooLong
+        yield piece
 
 
 def _read(response: requests.Response) -> None:
