@@ -147,6 +147,9 @@ class Pipeline:
             line = await self._resolve(typed, request.person)
             look = self._look(datetime.now(UTC), progress)
             report = await _judge(line, look)
+            seconds = time.monotonic() - began
+            # On a thread: megabytes of evidence are searched for secrets, and acknowledgements must not wait for it.
+            return await asyncio.to_thread(self._keep, asked, line, report, tuple(look.evidence), seconds)
         except LedgerError:
             raise  # nothing can be written, so nothing is asked and nothing is claimed
         except HvopsError as error:
@@ -158,9 +161,6 @@ class Pipeline:
             log.exception("our bug", bug=bug, line=request.line)
             await asyncio.to_thread(self._refuse, request, asked, OurBug(bug))
             raise OurBug(bug) from error
-        seconds = time.monotonic() - began
-        # On a thread: megabytes of evidence are searched for secrets, and acknowledgements must not wait for it.
-        return await asyncio.to_thread(self._keep, asked, line, report, tuple(look.evidence), seconds)
 
     async def reopen(self, request: Request, token: str) -> Answered:
         """The answer a button belongs to, for whoever pressed it now: they need the role that asking takes.

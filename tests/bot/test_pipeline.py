@@ -186,3 +186,10 @@ async def test_a_secret_that_a_host_prints_is_shown_to_nobody(shepherd):
     with pytest.raises(UsageError) as refused:
         await shepherd.says("/count-sheep prod Wolf-2026!")
     assert "Wolf" not in str(refused.value) + str(shepherd.last())
+
+
+async def test_a_report_that_cannot_be_kept_is_our_bug_and_not_a_silence(shepherd, monkeypatch):
+    monkeypatch.setattr("bot.pipeline.report_to_bytes", lambda report: "\ud800".encode())
+    with pytest.raises(OurBug):
+        await shepherd.says("/count-sheep prod")
+    assert shepherd.story() == [("asked", "T1/U1"), ("refused", "T1/U1")]
