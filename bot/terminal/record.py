@@ -34,6 +34,7 @@ _EXCHANGED = re.compile(
 )
 _ONLY_OF_HOSTS = ("root/MSCluster", "root/virtualization", "vssadmin")  # what guests are never asked
 _IN_TAGS = re.compile(r"<[^>]*>")
+_IN_FAULTS = re.compile(r"""\bMachine\s*=\s*(?:"[^"]*"|'[^']*')""", re.IGNORECASE)  # who says it, in every fault [doc]
 _NAMEABLE = re.compile(r"[\w.-]{2,64}", re.ASCII)
 
 
@@ -68,7 +69,7 @@ def _unused() -> Path:
 def anonymised(capture: Capture, names: dict[str, str], settings: Settings) -> tuple[Capture, list[str]]:
     """The capture without secrets and names. Also the names that had to stay: the protocol itself uses them."""
     tags = {tag for one in capture.exchanges for text in (one.request, one.reply) for tag in _IN_TAGS.findall(text)}
-    protocol = "\n".join(sorted(tags))
+    protocol = "\n".join(sorted({_IN_FAULTS.sub("", tag) for tag in tags}))
     kept = sorted(name for name in names if occurs(name, protocol))
     common = {guid for text in capture.texts() for guid in common_in(text)}
     anonymiser = Anonymiser({name: new for name, new in names.items() if name not in kept}, common)

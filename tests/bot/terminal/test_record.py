@@ -17,6 +17,7 @@ from bot.reach.capture import Capture, Exchange, whole_output
 from bot.reach.replay import Replay
 from bot.registry import Registry
 from bot.settings import Limits, load
+from lab.entry import PRACTICE
 
 COMMANDS = Registry.load()
 
@@ -84,6 +85,16 @@ def test_a_capture_names_nobody_and_holds_no_secret(hvops, recorded, stuck):
     assert secrets
     assert not any(secret in everything for secret in secrets)
     assert "66841cd4-6ded-4f4b-8f17-fd23f8ddc3de" in everything  # the writer's class is the same everywhere
+
+
+def test_hosts_that_answer_with_faults_are_not_named_by_them(hvops, tmp_path):
+    with PRACTICE.start("patch-drift", tmp_path / "old") as running:  # 2008 R2 lacks much of what is asked for
+        ended = hvops("record", "--settings", running.settings_path, "/check-writers hv01")
+    assert ended.code == 0, ended.err
+    everything = (tmp_path / "capture.json").read_text()
+    assert "WSManFault" in everything
+    assert not re.search(r"\bhv0\d\b|corp\.example", everything, re.IGNORECASE)
+    assert "stayed" not in ended.out
 
 
 def test_a_question_that_was_not_recorded_is_unknown_and_not_answered(hvops, recorded):
