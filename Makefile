@@ -35,7 +35,7 @@ check: $(READY)  ## style, types, import rules, generated docs
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/cog --check -r commands/README.md
+	$(BIN)/cog --check --diff commands/README.md
 	$(BIN)/hvops manifest | diff -u deploy/slack.yaml -
 
 fix: $(READY)  ## let the tools mend what they can
