@@ -181,6 +181,20 @@ async def test_hosts_that_hang_give_their_slots_back(site):
             assert isinstance(result, TimedOut)
 
 
+async def test_a_silent_host_costs_one_patience_however_many_questions_wait_for_it(site):
+    site.boxes["hv01"].trouble.hang = True
+    columns = ("Name", "State", "BuildNumber", "NodeWeight", "DynamicWeight", "NodeHighestVersion", "Status", "Flags")
+    questions = [Wql("hv01", "root/MSCluster", "MSCluster_Node", (column,)) for column in columns]
+    async with reaching(site) as reach:
+        began = time.monotonic()
+        for result in await asyncio.gather(*(reach.answer(one, 1.0) for one in questions), return_exceptions=True):
+            assert isinstance(result, TimedOut)
+            assert result.says == "no answer in 1 s."
+        assert time.monotonic() - began < 1.9
+        site.boxes["hv01"].trouble.hang = False
+        assert len((await reach.answer(NODES)).rows) == 2  # what is asked later is asked
+
+
 async def test_a_cancelled_question_frees_its_slot(site, monkeypatch):
     monkeypatch.setattr("bot.reach.reach._GRACE", 0.0)
     site.boxes["hv01"].trouble.hang = True
