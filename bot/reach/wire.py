@@ -7,17 +7,19 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from cryptography.x509 import load_pem_x509_certificate
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from bot.errors import OutOfBounds
+from bot.errors import LoginRefused, OutOfBounds
 from bot.reach.foreign import Late, Stale, TooLong
 from bot.reach.ways import Way
 
@@ -137,12 +139,30 @@ def _pool(way: Way, adapter: Adapter) -> HTTPConnectionPool:
             context = tls_context(login.ca_file, login.certificate, login.key)
         except OSError as error:
             raise OutOfBounds(way.name, f"the certificates in the settings cannot be used ({error!s:.80}).") from None
+        _refuse_expired(way)
         pool = HTTPSConnectionPool(host, address.port or 443, maxsize=1, ssl_context=context)
         pool.ConnectionCls = partial(_TlsConnection, adapter=adapter)  # type: ignore[assignment]
     else:
         pool = HTTPConnectionPool(host, address.port or 80, maxsize=1)
         pool.ConnectionCls = partial(_PlainConnection, adapter=adapter)  # type: ignore[assignment]
     return pool
+
+
+def _refuse_expired(way: Way) -> None:
+    """Hosts break the connection off without a word, at a moment of their own, where our certificate has run out."""
+    certificate = way.credentials.certificate
+    ends = _end_of(certificate) if certificate else None
+    if ends and ends < datetime.now(UTC):
+        says = f"the certificate in the settings expired on {ends:%Y-%m-%d}."
+        raise LoginRefused(way.name, says, f"Renew {certificate}, and map the new one to the account on every host.")
+
+
+@lru_cache(maxsize=64)
+def _end_of(certificate: Path) -> datetime | None:
+    """When a certificate runs out; None where that cannot be read from it."""
+    with suppress(OSError, ValueError):
+        return load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+    return None
 
 
 @lru_cache(maxsize=64)

@@ -129,6 +129,20 @@ def test_certificate(farm):
     farm.both(secure=True, transport="certificate", certificate="reader.pem", key="reader.key")
 
 
+def test_a_client_certificate_that_has_expired(farm):
+    issued = farm.authority.client(ACCOUNT, expired=True)
+    farm.lets_in(certificates={issued.thumbprint: ACCOUNT})
+    issued.write(farm.directory, "reader")
+    answer = farm.asks(
+        "/check-writers farm01", secure=True, transport="certificate", certificate="reader.pem", key="reader.key"
+    )
+    assert answer["exit_code"] == 3
+    (silent,) = answer["report"]["unanswered"]
+    assert silent["on"] == "farm01"
+    assert silent["kind"] == "login refused"
+    assert "the certificate in the settings expired on 2" in silent["says"]
+
+
 def test_ntlm_over_http_with_message_encryption(farm):
     farm.lets_in(ntlm=True)
     answer = farm.asks("/check-writers farm01", secure=False, transport="ntlm", username=ACCOUNT, password=PASSWORD)
