@@ -97,7 +97,7 @@ def _look(
     def recall(question: Recall) -> Rows:
         return ledger.recall(question.on, question.what, now - timedelta(hours=question.hours))
 
-    return Look(reach, recall, now, settings.limits, progress)
+    return Look(reach, recall, now, settings.limits, progress, place=reach.ways.place)
 
 
 def _login(credential: Credential) -> Credentials:

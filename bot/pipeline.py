@@ -89,6 +89,12 @@ class Line:
         """The names it is about."""
         return " ".join(str(self.values[part.name]) for part in self.command.parameters if part.targets)
 
+    @property
+    def places(self) -> frozenset[str]:
+        """The clusters, or the hosts that stand alone, where the role was checked, in lower case."""
+        targets = (self.values[part.name] for part in self.command.parameters if part.targets)
+        return frozenset((target.cluster or target.name).lower() for target in targets)
+
     def _typed(self, part: parse.Parameter) -> list[str]:
         value = self.values.get(part.name)
         if value is None:
@@ -146,6 +152,7 @@ class Pipeline:
             asked = await asyncio.to_thread(self._ledger.append, "asked", request.person.id, _asked(request, typed))
             line = await self._resolve(typed, request.person)
             look = self._look(datetime.now(UTC), progress)
+            look.places = line.places
             report = await _judge(line, look)
             seconds = time.monotonic() - began
             # On a thread: megabytes of evidence are searched for secrets, and acknowledgements must not wait for it.

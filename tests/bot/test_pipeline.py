@@ -83,7 +83,12 @@ class Shepherd:
         spec = Diagnostic(Role.VIEWER, Args, collect, lambda args, facts: REPORT)
         command = Command("count-sheep", "Count sheep.", spec, parse.parameters(Args))
         registry = Registry({"count-sheep": command})
-        self.pipeline = Pipeline(registry, self.names, ledger, lambda now, progress: Looking(), MASK)
+        self.pipeline = Pipeline(registry, self.names, ledger, self.looks, MASK)
+        self.look = Looking()
+
+    def looks(self, now, progress):
+        self.look = Looking()
+        return self.look
 
     async def says(self, line: str, person: Person = VIEWER):
         return await self.pipeline.answer(Request(person, line, "slack", "C0OPS"))
@@ -193,3 +198,8 @@ async def test_a_report_that_cannot_be_kept_is_our_bug_and_not_a_silence(shepher
     with pytest.raises(OurBug):
         await shepherd.says("/count-sheep prod")
     assert shepherd.story() == [("asked", "T1/U1"), ("refused", "T1/U1")]
+
+
+async def test_hosts_may_be_asked_only_where_the_role_was_checked(shepherd):
+    await shepherd.says("/count-sheep PROD")
+    assert shepherd.look.places == frozenset({"prod"})
