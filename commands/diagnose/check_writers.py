@@ -14,7 +14,7 @@ from commands.know.node_writers import JudgedNode, judge_nodes
 from commands.know.silence import few
 from commands.know.vss import HYPER_V
 from commands.know.wording import clock, count, listed, shown
-from commands.know.writer_facts import Facts, find_facts
+from commands.know.writer_facts import LOOK_BACK, Facts, find_facts
 from commands.know.writer_silence import silences
 from commands.know.writer_state import Verdict
 from commands.know.writer_words import RECOVERED, node_findings, silent_findings
@@ -196,7 +196,7 @@ def _notes(facts: Facts, nodes: Sequence[JudgedNode]) -> tuple[str, ...]:
     ):
         notes.append("2008 R2 publishes no locked status: whether guests are locked is not known there.")
     if nodes:
-        notes.append(f"Logs were read since {clock(min(node.logs_since for node in nodes), facts.now)}.")
+        notes.append(f"Logs were read since {clock(facts.now - LOOK_BACK, facts.now)}.")
     return tuple(notes)
 
 

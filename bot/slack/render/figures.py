@@ -31,8 +31,11 @@ def table_blocks(table: Table | None) -> tuple[Block, ...]:
     block = _table(head, shown) if _is_small(table) else _data_table(table.caption, head, shown)
     if len(shown) == len(table.rows) and len(columns) == len(table.columns):
         return (block,)
-    rest = f"The first {len(shown):,} of {len(table.rows):,} rows, {len(columns)} of {len(table.columns)} columns."
-    return (block, *contexts(f"{rest} Send CSV has all of them."))
+    rows_shown = f"{len(shown):,} of {len(table.rows):,} rows" if len(shown) < len(table.rows) else ""
+    cut = len(columns) < len(table.columns)
+    columns_shown = f"{len(columns)} of {len(table.columns)} columns" if cut else ""
+    told = ", ".join(part for part in (rows_shown, columns_shown) if part)
+    return (block, *contexts(f"The first {told}. Send CSV has all of them."))
 
 
 def chart_blocks(chart: Chart | None) -> tuple[Block, ...]:
