@@ -22,6 +22,9 @@ from bot.ledger.tickets import Derived
 
 _WALK = "SELECT seq, CAST(body AS BLOB), previous, mac FROM entry ORDER BY seq"
 _TICKETLESS = b'"ticket":null}'  # canonical JSON sorts its keys, so these are the last bytes
+# A trigger could drop refusals on their way in, a view show other answers to people. An index only costs time.
+_STRANGERS = f"""SELECT type, name FROM sqlite_schema WHERE type IN ('trigger', 'view', 'table')
+    AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT IN ({", ".join("?" * len(schema.EVERYTHING))})"""  # noqa: S608
 _BLOB_OF = """SELECT seq FROM entry WHERE ? IN (json_extract(body, '$.data.report'), json_extract(body, '$.data.evidence'))
     ORDER BY seq LIMIT 1"""
 
@@ -142,7 +145,8 @@ class _Proof:
         for name, sql in schema.EVERYTHING.items():
             if found.get(name) != sql:
                 return f"The definition of {name} was {'changed' if name in found else 'removed'}."
-        return ""
+        strangers = self._store.rows(_STRANGERS, tuple(schema.EVERYTHING))
+        return f"There is a {strangers[0][0]} {strangers[0][1]} that no ledger has." if strangers else ""
 
     def _chain(self) -> None:
         key, expected, previous = self._key, 1, FIRST
