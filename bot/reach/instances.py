@@ -6,11 +6,9 @@ list of columns [cap].
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from bot.vocabulary.questions import Fields
 from bot.vocabulary.rows import Cell
 
 WMI = "http://schemas.microsoft.com/wbem/wsman/1/wmi"
@@ -63,15 +61,6 @@ def _reference(element: Element, depth: int) -> dict[str, Cell]:
         if local(part.tag) == "Selector":
             keys[part.get("Name", "")] = _reference(part, depth + 1) if len(part) else part.text or ""
     return keys
-
-
-def keys_of(row: Mapping[str, Cell]) -> Fields:
-    """The keys of a nested REF row, as selectors for `get` and `invoke`."""
-    return tuple(sorted((name, cell) for name, cell in row.items() if not name.startswith("__") and _is_value(cell)))
-
-
-def _is_value(cell: Cell) -> bool:
-    return isinstance(cell, (str, int)) or cell is None
 
 
 def local(tag: Any) -> str:

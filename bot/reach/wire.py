@@ -117,16 +117,8 @@ class _PlainConnection(HTTPConnection):
         return super()._new_conn()
 
 
-class _TlsConnection(HTTPSConnection):
-    """Tells its adapter before it opens."""
-
-    def __init__(self, *args: Any, adapter: Adapter, **named: Any) -> None:
-        super().__init__(*args, **named)
-        self._adapter = adapter
-
-    def _new_conn(self) -> socket.socket:
-        self._adapter.opening(self)
-        return super()._new_conn()
+class _TlsConnection(_PlainConnection, HTTPSConnection):
+    """Likewise, and what it opens is TLS: urllib3's HTTPSConnection is the next in line after the class above."""
 
 
 def _pool(way: Way, adapter: Adapter) -> HTTPConnectionPool:
