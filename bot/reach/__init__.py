@@ -1,7 +1,7 @@
 """The way to Windows, from the question to the byte; nobody else imports these libraries.
 
 reach           all hosts at once: slots, deadlines, back-off
-keep            connections kept open between questions
+connections     kept open between questions
 host            what is asked of one host: WQL, Get, Invoke, the registry, programs
 winrm           one pywinrm Protocol to it, with our own deadline
 wire            the one TCP connection under that, and its TLS

@@ -29,9 +29,9 @@ from bot.errors import (
     Unreachable,
 )
 from bot.reach import configuration, host, wql
+from bot.reach.connections import Job, Kept
 from bot.reach.fault_codes import KNOWN
 from bot.reach.faults import from_code
-from bot.reach.keep import Job, Kept
 from bot.reach.ways import Profile, Way, Ways
 from bot.reach.winrm import Connection, Deadline, Tap
 from bot.reach.wsman import sendable

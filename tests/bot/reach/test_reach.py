@@ -134,7 +134,7 @@ async def test_a_connection_idle_for_too_long_is_not_tried(site, monkeypatch):
     async with reaching(site) as reach:
         await reach.answer(NODES)
         first = next(iter(reach._kept._idle.values()))[0]
-        monkeypatch.setattr("bot.reach.keep.IDLE_SECONDS", 0.0)
+        monkeypatch.setattr("bot.reach.connections.IDLE_SECONDS", 0.0)
         await reach.answer(NODES)
         assert first.is_broken
 
