@@ -200,14 +200,16 @@ class Desk:
             await asyncio.gather(ticker, return_exceptions=True)
 
     async def _tick(self, reply: Reply, latest: list[Progress]) -> None:
-        began = 0.0
+        began, said = 0.0, None
         for at in self.parts.ticks:
             await asyncio.sleep(at - began)
             began = at
-            if latest:
+            now = progress.ticking(latest[-1]) if latest else None
+            if now and now != said:
                 # shielded: a post that is half sent must count against the budget, and be told before the result
-                await asyncio.shield(reply.progress(progress.ticking(latest[-1])))
-                del latest[:-1]
+                await asyncio.shield(reply.progress(now))
+                said = now
+            del latest[:-1]
 
     async def _front_door(self, topic: str, person: Person, reply: Reply, line: str, via: str) -> None:
         """Answer /hvops itself. Questions about the bot are questions: they stand in the ledger too."""
