@@ -3,7 +3,6 @@
 import asyncio
 import re
 import socket
-import threading
 import time
 from urllib.parse import urlsplit
 
@@ -17,9 +16,8 @@ from bot.reach.ways import Credentials, Ways
 from bot.vocabulary.questions import Read, Wql
 from bot.vocabulary.rows import texts
 
-from .conftest import READER
+from .conftest import READER, RawServer
 
-ADDRESS = "127.0.93.1"
 QUESTION = Wql("hv01", "root/MSCluster", "MSCluster_Node", ("Name",))
 SOAP = (
     '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"'
@@ -39,43 +37,24 @@ def whole(body: bytes, status: str = "200 OK", kind: str = "application/soap+xml
     return head.encode() + body
 
 
-class Impostor:
+class Impostor(RawServer):
     """Answers each request with what `act` makes of it; never checks a login."""
 
+    address = "127.0.93.1"
+    patience = 2
+
     def __init__(self, act):
+        super().__init__()
         self.act = act
         self.sent = 0
-        self.leaving = threading.Event()
-        self.listener = socket.create_server((ADDRESS, 0))
-        self.listener.settimeout(0.05)
-        self.thread = threading.Thread(target=self._serve)
 
-    def __enter__(self):
-        self.thread.start()
-        return f"http://{ADDRESS}:{self.listener.getsockname()[1]}/wsman"
-
-    def __exit__(self, *_):
-        self.leaving.set()
-        self.thread.join()
-        self.listener.close()
-
-    def _serve(self):
-        while not self.leaving.is_set():
-            try:
-                client, _ = self.listener.accept()
-            except TimeoutError:
-                continue
-            with client:
-                client.settimeout(2)
-                try:
-                    while (request := self._request(client)) is not None:
-                        for piece in self.act(request):
-                            if self.leaving.is_set():
-                                return
-                            client.sendall(piece)
-                            self.sent += len(piece)
-                except OSError:
-                    continue
+    def talk(self, client):
+        while (request := self._request(client)) is not None:
+            for piece in self.act(request):
+                if self.leaving.is_set():
+                    return
+                client.sendall(piece)
+                self.sent += len(piece)
 
     def _request(self, client) -> bytes | None:
         data = b""
