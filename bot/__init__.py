@@ -20,6 +20,6 @@
     about           what /hvops help and status say
     keep            a report and its evidence as bytes, and back again
     ticket          the states of a remediation, as a fold over ledger entries
-    mask, logs      no secret reaches Slack, the ledger or a log
+    mask, logs      no secret reaches Slack, the ledger or a log; escaped: nor a control character a terminal
     doctor/         looks at all that the bot depends on; anonymise: for captures by `hvops record`
 """

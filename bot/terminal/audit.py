@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bot.errors import UsageError
+from bot.escaped import escaped
 from bot.keep import evidence_from_bytes, report_from_bytes
 from bot.ledger import Entry, Filter, Reader, Verdict
 from bot.ledger.key import read_key
@@ -172,7 +173,7 @@ def _when(path: Path, seq: int) -> str:
 def _write(reader: Reader, wanted: Filter, shape: str, file: IO[str]) -> None:
     if shape == "jsonl":
         for entry in reader.every(wanted):
-            file.write(json.dumps(_plain(entry), ensure_ascii=False, separators=(",", ":")) + "\n")
+            file.write(escaped(json.dumps(_plain(entry), ensure_ascii=False, separators=(",", ":"))) + "\n")
         return
     writer = csv.writer(file)
     writer.writerow((*COLUMNS, "mac"))

@@ -17,7 +17,7 @@ _CELL = 80  # longer ones are whole in the CSV
 _PAGE = 10
 _SMALL = (2, 10)  # columns and rows up to which a plain table reads better on a phone
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,6})?")  # what a float holds exactly enough to sort by
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four: the same, full width
 
 
 def table_blocks(table: Table | None) -> tuple[Block, ...]:
@@ -145,4 +145,5 @@ def _in_units(tenths: int) -> int | float:
 
 def _harmless(column: Column, cell: str) -> str:
     shown = visible(cell)
-    return f"'{shown}" if column.kind == "text" and shown.startswith(_FORMULA) else shown
+    is_number = column.kind == "number" and _NUMBER.fullmatch(shown.strip())
+    return f"'{shown}" if shown.lstrip().startswith(_FORMULA) and not is_number else shown
