@@ -128,7 +128,7 @@ def test_help_and_status_in_words():
     assert "*/drain-node <host>* needs the role approver" in told
     assert not problems(help_message(HELP))
     told = as_text(status_message(STATUS))
-    assert "*You:* operator, operator everywhere" in told
+    assert "*You:* operator · roles: operator everywhere" in told
     assert not problems(status_message(STATUS))
     assert "no role" in as_text(status_message(replace(STATUS, roles=(), may=())))
 
