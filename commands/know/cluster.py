@@ -7,9 +7,10 @@ read tolerantly. Locks are flag 1 of StatusInformation (2012 and later); there i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bot.vocabulary.arguments import Target
 from bot.vocabulary.ask import Ask, Unanswered
 from bot.vocabulary.questions import Registry, Term, Wql
 from bot.vocabulary.rows import Cell, Row, Rows, Unreadable, number, text
@@ -82,6 +83,17 @@ class Cluster:
     resources: tuple[Resource, ...] | Unanswered = ()
     volumes: tuple[SharedVolume, ...] | Unanswered = ()
     backup_hint: bool | Unanswered = False
+
+
+def nodes_meant(target: Target, nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """The nodes of a cluster that a target means: all of them, or one.
+
+    A host that the cluster does not name any more is asked all the same; its build is not known then.
+    """
+    if target.kind == "cluster":
+        return tuple(nodes)
+    own = tuple(node for node in nodes if node.name.casefold() == target.name.casefold())
+    return own or (Node(target.name, None),)
 
 
 def ask_nodes(on: str) -> Wql:
