@@ -252,6 +252,7 @@ class Pipeline:
             "line": str(line),
             "command": line.command.name,
             "target": line.target,
+            "places": sorted(line.places),
             "title": report.title,
             "verdict": report.summary,
             "findings": len(report.findings),

@@ -17,7 +17,7 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.about import Status, help_for
-from bot.authorize import Person
+from bot.authorize import EVERYWHERE, Person
 from bot.errors import HvopsError, LedgerError, OurBug
 from bot.ledger import Entry, Ledger
 from bot.look import Progress
@@ -32,6 +32,7 @@ from bot.slack.render import progress, refusal
 from bot.slack.render.home import LastAnswer, home_view
 from bot.slack.render.report import report_message
 from bot.slack.reply import Reply, Where
+from bot.vocabulary.command import Role
 
 log = structlog.get_logger()
 
@@ -185,6 +186,7 @@ class Desk:
         last = [
             LastAnswer(one.data["answer"], datetime.fromisoformat(one.at), one.data["line"], one.data["verdict"])
             for one in sorted(entries, key=lambda one: -int(one.seq))
+            if _may_still_see(person, one)
         ]
         view = home_view(await self.parts.status(person), help_for(person, self.parts.registry), last)
         await self.parts.outbox.publish_home(who.user, view)
@@ -227,6 +229,11 @@ class Desk:
             await reply.result(message)
         except (NotSent, FateUnknown) as error:
             log.warning("nobody could be told", user=reply.where.user, text=message.text[:200], why=str(error))
+
+
+def _may_still_see(person: Person, answered: Entry) -> bool:
+    """Whether they would get that answer today: roles are taken away, and Home shows the newest verdicts."""
+    return all(person.role_on(place) is not Role.NOBODY for place in answered.data.get("places") or (EVERYWHERE,))
 
 
 def _front_door(line: str) -> str:
