@@ -144,7 +144,14 @@ async def with_vm_ids(cluster: Cluster, ask: Ask) -> Cluster:
 
 
 def read_nodes(rows: Rows) -> tuple[Node, ...]:
-    """Nodes in the order of their names. Raises Unreadable for a row without a name."""
+    """Nodes in the order of their names.
+
+    Raises:
+        Unreadable: a row has no name.
+        ValueError: there is no row; nodes that are not named are unknown, not well.
+    """
+    if not rows:
+        raise ValueError("MSCluster_Node names no node, which no cluster can be without")
     nodes = [Node(_name(row), number(row, "BuildNumber"), number(row, "State") == _DOWN) for row in rows]
     return tuple(sorted(nodes, key=lambda node: node.name.casefold()))
 

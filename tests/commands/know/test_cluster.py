@@ -29,6 +29,8 @@ def test_nodes_are_sorted_and_know_their_generation():
     assert [node.is_2008 for node in nodes] == [False, True]
     with pytest.raises(Unreadable):
         know.read_nodes([{"Name": None}])
+    with pytest.raises(ValueError, match="names no node"):
+        know.read_nodes([])
 
 
 @pytest.mark.parametrize(
