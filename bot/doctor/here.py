@@ -52,7 +52,7 @@ async def slack(settings: Settings) -> list[Check]:
     except (NotSent, FateUnknown) as error:
         found.append(_no_socket(error))
     if not settings.slack.audit_channel:
-        found.append(warn("slack audit channel", "none is set", "Set audit_channel, a second place for anchors."))
+        found.append(warn("slack audit channel", "none is set", "Set audit_channel; remediations will be told there."))
     return found
 
 
