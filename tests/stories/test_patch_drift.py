@@ -10,7 +10,7 @@ async def test_the_trap_is_named_with_its_three_steps(play):
         await ops.says("/verify-kb-drift prod")
         told = plain_text(await ops.sees("prod: 3 of 6 nodes differ, 1 known trap"))
         assert "TRAP hv02, hv05" in told
-        assert "1 remove KB2616676 2 install KB2607712 3 reinstall KB2616676" in told
+        assert "(1) remove KB2616676; (2) install KB2607712; (3) reinstall KB2616676" in told
         assert "no proof of absence" in told
 
 
