@@ -23,7 +23,7 @@ from bot.errors import LoginRefused, OutOfBounds
 from bot.reach.foreign import Late, Stale, TooLong
 from bot.reach.ways import Way
 
-LONGEST_REPLY = 8 * 2**20  # bytes; we ask for 150 KB at most
+LONGEST_REPLY = 2 * 2**20  # bytes; we ask for 150 KB at most, and XML takes fifty times its length in memory
 BOUND = ("ntlm", "kerberos")  # logins that belong to one TCP connection
 
 
