@@ -169,6 +169,14 @@ class Pipeline:
             await asyncio.to_thread(self._refuse, request, asked, OurBug(bug))
             raise OurBug(bug) from error
 
+    def reads(self, line: str) -> bool:
+        """Whether the line can be read at all. Whether its host exists, and who may ask, is found out later."""
+        try:
+            self._read(line)
+        except UsageError:
+            return False
+        return True
+
     async def reopen(self, request: Request, token: str) -> Answered:
         """The answer a button belongs to, for whoever pressed it now: they need the role that asking takes.
 

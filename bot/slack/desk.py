@@ -109,11 +109,8 @@ class Desk:
 
     def acknowledgement(self, line: str) -> Message | None:
         """What to say at once about a typed line: nothing where the answer itself comes at once."""
-        words = line.removeprefix("/").split()
-        if words and words[0].casefold() == FRONT_DOOR:
-            words = words[1:]
-        known = words and self.parts.registry.get(words[0])
-        return progress.asking(line, self.parts.seconds) if known else None
+        asks = not _front_door(line) and self.parts.pipeline.reads(line)
+        return progress.asking(line, self.parts.seconds) if asks else None
 
     async def typed(self, who: Who, where: Where, line: str, via: str, answers: int | None = None) -> None:
         """Answer a line that somebody typed or pressed."""

@@ -52,7 +52,8 @@ def print_list(reader: Reader, wanted: Filter, limit: int) -> None:
         table.add_column(name, no_wrap=True, max_width=16)
     table.add_column("Says", overflow="fold")
     for entry in found:
-        row = (str(entry.seq), short_clock(entry.at), entry.kind, entry.actor, says(entry))
+        who = entry.actor.rpartition("/")[2]  # the team stands in the entry itself: `audit show`
+        row = (str(entry.seq), short_clock(entry.at), entry.kind, who, says(entry))
         table.add_row(*map(styled, row))
     out.print(table)
     more = " Older ones: --limit, --until." if len(found) == limit else ""

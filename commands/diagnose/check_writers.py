@@ -29,9 +29,9 @@ _ORDER = (
     "ERROR",
     "ODD",
     "LOCKED",
+    RECOVERED,
     "PERMISSION",
     "BUSY",
-    RECOVERED,
 )
 _SUBJECT = {"LOCKED": "guests", "PERMISSION": "event 8194", "NO WRITERS": "", "MISSING": "Hyper-V writer"}
 _ROOM_HELPS = ("STUCK", "LOOKS STUCK", "FAILED")

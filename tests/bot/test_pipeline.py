@@ -203,3 +203,10 @@ async def test_a_report_that_cannot_be_kept_is_our_bug_and_not_a_silence(shepher
 async def test_hosts_may_be_asked_only_where_the_role_was_checked(shepherd):
     await shepherd.says("/count-sheep PROD")
     assert shepherd.look.places == frozenset({"prod"})
+
+
+def test_a_line_is_read_before_anything_is_promised(shepherd):
+    assert shepherd.pipeline.reads("/count-sheep prod")
+    assert shepherd.pipeline.reads("/hvops count-sheep nowhere")  # names are looked up later
+    assert not shepherd.pipeline.reads("/count-sheep")
+    assert not shepherd.pipeline.reads("/count-sheeps prod")
