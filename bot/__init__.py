@@ -11,6 +11,15 @@
     ledger          every line above leaves an entry; if it cannot be written, nothing is asked
     slack/render/   Report -> Block Kit; terminal/ renders the same Report with rich
 
-`pipeline.py` is that path on one screen; read it second. `app.py` is the one place where objects are made.
-`vocabulary/` holds the words that commands speak; `errors.py` the tree of what can go wrong.
+`pipeline.py` is that path on one screen; read it second. `vocabulary/` holds the words that commands speak,
+`errors.py` the tree of what can go wrong. Beside the path:
+
+    engine          what both ways in share, made from the settings; app adds Slack to it
+    settings        settings.toml and its environment; estate: estate.toml; explain: what is wrong with either, in words
+    registry        which commands there are
+    about           what /hvops help and status say
+    keep            a report and its evidence as bytes, and back again
+    ticket          the states of a remediation, as a fold over ledger entries
+    mask, logs      no secret reaches Slack, the ledger or a log; escaped: nor a control character a terminal
+    doctor/         looks at all that the bot depends on; anonymise: for captures by `hvops record`
 """

@@ -92,7 +92,10 @@ def doctor(
 @app.command(context_settings={"ignore_unknown_options": True})
 def record(
     words: Annotated[list[str], typer.Argument(metavar="LINE", help='Such as "/check-writers hv01".')],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the capture.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where to write the capture; else capture.json, here."),
+    ] = None,
     settings: SettingsFile = None,
 ) -> None:
     """Ask one line and keep what the hosts said, anonymised, as a file that tests can replay."""

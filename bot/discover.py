@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
@@ -45,6 +46,7 @@ class Directory:
         self._clock = clock
         self._nodes: dict[str, tuple[float, tuple[str, ...]]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self._has_asked_all = False
 
     async def nodes(self, cluster: str) -> tuple[str, ...]:
         """The nodes of a cluster, sorted, in the cluster's own spelling in lower case.
@@ -72,7 +74,7 @@ class Directory:
         """
         wanted = name.strip().lower()
         target = self._known(wanted)
-        if target is not None:
+        if target is not None and (self._is_written(wanted) or self._has_asked_all):
             return target
         silent = await self._discover()
         target = self._known(wanted)
@@ -87,6 +89,12 @@ class Directory:
         clusters = tuple(sorted(self._estate.clusters))
         return clusters + tuple(sorted(set(self._homes()) - set(clusters)))
 
+    def _is_written(self, wanted: str) -> bool:
+        """Whether the estate itself names it: of other names, no cluster is believed before the others were heard."""
+        label = wanted.partition(".")[0]
+        entries = (entry.lower() for cluster in self._estate.clusters.values() for entry in cluster.entry_hosts)
+        return wanted in self._estate.clusters or label in self._estate.hosts or label in entries
+
     def _known(self, wanted: str) -> Target | None:
         cluster = self._estate.clusters.get(wanted)
         if cluster is not None:
@@ -99,16 +107,21 @@ class Directory:
 
     def _homes(self) -> dict[str, tuple[str, str, str]]:
         """Lower-case name -> name, domain, and cluster ("" for a host that stands alone)."""
-        homes = {key: (host.name, host.domain, "") for key, host in self._estate.hosts.items()}
+        homes: dict[str, tuple[str, str, str]] = {}
+        claimed = Counter(node for _, nodes in self._nodes.values() for node in nodes)
         for key, cluster in self._estate.clusters.items():
-            names = {*cluster.entry_hosts, *self._nodes.get(key, (0.0, ()))[1]}
+            nodes = [node for node in self._nodes.get(key, (0.0, ()))[1] if claimed[node] == 1]
+            homes |= {name.lower(): (name.lower(), cluster.domain, cluster.name) for name in nodes}
+        for cluster in self._estate.clusters.values():  # what the estate says goes before what a cluster says
+            names = cluster.entry_hosts
             homes |= {name.lower(): (name.lower(), cluster.domain, cluster.name) for name in names}
-        return homes
+        return homes | {key: (host.name, host.domain, "") for key, host in self._estate.hosts.items()}
 
     async def _discover(self) -> dict[str, str]:
         """Ask all clusters for their nodes. Answers those that did not say, and why."""
         names = list(self._estate.clusters)
         results = await asyncio.gather(*map(self.nodes, names), return_exceptions=True)
+        self._has_asked_all = True  # once: a cluster that is down must not hold up questions about the others
         silent: dict[str, str] = {}
         for name, result in zip(names, results, strict=True):
             if isinstance(result, (TargetError, Unreadable)):

@@ -76,7 +76,7 @@ def engine(settings: Settings, tap: Tap | None = None) -> Iterator[Engine]:
     registry = Registry.load()
     with outside(settings, tap) as out, open_ledger(settings) as ledger:
         look = partial(_look, out.reach, ledger, settings)
-        pipeline = Pipeline(registry, out.directory, ledger, look)
+        pipeline = Pipeline(registry, out.directory, ledger, look, Mask(settings.secrets()))
         yield Engine(settings, out.estate, registry, ledger, out.ways, out.reach, out.directory, pipeline)
 
 
@@ -97,7 +97,7 @@ def _look(
     def recall(question: Recall) -> Rows:
         return ledger.recall(question.on, question.what, now - timedelta(hours=question.hours))
 
-    return Look(reach, recall, now, settings.limits, progress)
+    return Look(reach, recall, now, settings.limits, progress, place=reach.ways.place)
 
 
 def _login(credential: Credential) -> Credentials:

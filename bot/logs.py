@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 import structlog
 
+from bot.escaped import escaped
 from bot.mask import Mask
 
 # Said by libraries at every start or reconnect, and about things that we handle ourselves.
@@ -38,12 +39,12 @@ def configure(mask: Mask, stream: TextIO | None = None) -> None:
         _Masked(mask),
     ]
     structlog.configure(
-        processors=[*shared, renderer],
+        processors=[*shared, renderer, _one_line],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(out),
         cache_logger_on_first_use=False,
     )
-    _libraries(out, [*shared, structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer])
+    _libraries(out, [*shared, structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, _one_line])
 
 
 def _libraries(out: TextIO, processors: list[structlog.typing.Processor]) -> None:
@@ -54,6 +55,11 @@ def _libraries(out: TextIO, processors: list[structlog.typing.Processor]) -> Non
     root.setLevel(logging.WARNING)
     for name, level in _QUIET.items():
         logging.getLogger(name).setLevel(level)
+
+
+def _one_line(_logger: Any, _method: str, line: Any) -> str:
+    """The rendered line: nothing from outside moves a cursor, and what a line break begins is not at the margin."""
+    return escaped(str(line)).replace("\n", "\n    ")
 
 
 class _Masked:

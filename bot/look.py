@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from bot.catalogue import PROGRAMS
-from bot.errors import TargetError, TimedOut
+from bot.errors import OutOfBounds, TargetError, TimedOut
 from bot.keep import Evidence
 from bot.reach.reach import Answer
 from bot.reach.wql import select
@@ -69,6 +69,8 @@ class Look:
         now: datetime,
         deadlines: Limits,
         progress: Callable[[Progress], None] | None = None,
+        *,
+        place: Callable[[str], str] = lambda _: "",
     ) -> None:
         """Take the parts.
 
@@ -78,8 +80,11 @@ class Look:
             now: the time of this request, UTC.
             deadlines: per host and overall, in seconds; the overall one begins with the first question.
             progress: is told whenever a target begins or has finished; must not raise.
+            place: the cluster of a host (`Ways.place`); "" where nobody knows.
         """
         self.evidence: list[Evidence] = []
+        self.places: frozenset[str] = frozenset()  # set by the pipeline: where the person may ask; empty: not narrowed
+        self._place = place
         self._reach = reach
         self._recall = recall
         self._now = now
@@ -135,11 +140,13 @@ class Look:
 
     async def _ask(self, question: Question) -> Answer:
         if isinstance(question, Recall):
+            self._check(question)
             rows = self._recall(question)
             self.evidence.append(Evidence(question.on, describe(question), f"{len(rows)} samples in the ledger"))
             return Answer(rows, "", "")
         self._begin(question.on)
         try:
+            self._check(question)
             answer = await self._in_time(question)
         except TargetError as error:
             self._silent.add(question.on)
@@ -151,6 +158,15 @@ class Look:
         shown = "" if isinstance(question, Read) else as_lines(answer.rows)  # a program's output reads well as it is
         self.evidence.append(Evidence(by, describe(question), answer.raw, shown=shown))
         return answer
+
+    def _check(self, question: Question) -> None:
+        """A cluster may name hosts that are not its own; whoever asks about it has a role there, not with them."""
+        if not self.places or isinstance(question, (GuestWql, GuestRegistry)):
+            return  # guests are proved by their identity
+        place = self._place(question.on)
+        if place and place not in self.places:
+            asked = ", ".join(sorted(self.places))
+            raise OutOfBounds(question.on, f"it belongs to {place}, and this question is about {asked}.")
 
     async def _in_time(self, question: Question) -> Answer:
         """Ask within what is left of the whole request's time."""

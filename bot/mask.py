@@ -43,7 +43,8 @@ _PATTERNS = tuple(
             r"(?i)(\bauthorization\b\W{1,4}(?:basic|bearer|negotiate|ntlm|kerberos)\s+)[A-Za-z0-9+/=._~-]+()",
         ),
         (("private key",), r"()-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)()"),
-        (("eyj",), r"()\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*()"),
+        # Only where a word begins: "-eyJ-eyJ-eyJ…" would otherwise be read to its end from each of its parts.
+        (("eyj",), r"()(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*()"),
         *(
             (needles, rf"(?i)({before}{left}){value}({right})")
             for needles, before in zip((_NAMED, _NAMED, ("securestring",)), _BEFORE_A_VALUE, strict=True)

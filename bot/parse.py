@@ -99,7 +99,7 @@ def read(usage: str, wanted: Iterable[Parameter], typed: list[str]) -> dict[str,
             values[parameter.name] = tuple(_value(usage, parameter, word) for word in plain)
             plain = []
     if plain:
-        raise UsageError(f"Nothing is known about {quoted(' '.join(plain))}.", usage)
+        raise UsageError(f"Too many words: {quoted(' '.join(plain))} is left over.", usage)
     return values
 
 

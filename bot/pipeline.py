@@ -5,6 +5,7 @@ Slack and the terminal both come through here; what differs is only who asks and
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -112,8 +113,11 @@ class Pipeline:
         with self.writing_refusals(request) as asking:
             line = await self.begin(request, asking, Diagnostic)
             look = self.look(datetime.now(UTC), progress)
+            look.places = frozenset(place.lower() for place in line.places)
             report = await _judge(line, look)
-        return self.keep(asking, line, report, tuple(look.evidence), time.monotonic() - began)
+            seconds = time.monotonic() - began
+            # On a thread: megabytes of evidence are searched for secrets, and acknowledgements must not wait for it.
+            return await asyncio.to_thread(self.keep, asking, line, report, tuple(look.evidence), seconds)
 
     @contextmanager
     def writing_refusals(self, request: Request) -> Iterator[Asking]:
@@ -142,8 +146,16 @@ class Pipeline:
             does = "changes things, and this way in only asks" if typed.command.changes else "changes nothing"
             raise UsageError(f"/{typed.command.name} {does}.", typed.command.usage)
         authorize.allow(request.person, typed.command.role)
-        asking.entry = self.ledger.append("asked", request.person.id, _asked(request, typed))
+        asking.entry = await asyncio.to_thread(self.ledger.append, "asked", request.person.id, _asked(request, typed))
         return await resolve(self.directory, typed, request.person)
+
+    def reads(self, line: str) -> bool:
+        """Whether the line can be read at all. Whether its host exists, and who may ask, is found out later."""
+        try:
+            read_line(self.registry, line)
+        except UsageError:
+            return False
+        return True
 
     async def reopen(self, request: Request, token: str) -> Answered:
         """The answer a button belongs to, for whoever pressed it now: they need the role that asking takes.
@@ -164,7 +176,7 @@ class Pipeline:
         except LedgerError:
             raise
         except HvopsError as error:
-            self._refuse(request, None, error)
+            await asyncio.to_thread(self._refuse, request, None, error)
             raise
         return found
 
@@ -193,21 +205,23 @@ class Pipeline:
         asked = asking.entry
         assert asked is not None
         token = secrets.token_urlsafe(12)
-        report_bytes = self.mask.bytes(report_to_bytes(report))  # once, so that Slack and ledger see the same
-        evidence_bytes = self.mask.bytes(evidence_to_bytes(evidence))
-        report, evidence = report_from_bytes(report_bytes), evidence_from_bytes(evidence_bytes)
+        report_blob = self.ledger.put_blob(report_to_bytes(report))
+        evidence_blob = self.ledger.put_blob(evidence_to_bytes(evidence))
+        report = report_from_bytes(self._kept(report_blob))  # as the ledger has it: without secrets
+        evidence = evidence_from_bytes(self._kept(evidence_blob))
         data = {
             "asked": asked.seq,
             "answer": token,
             "line": str(line),
             "command": line.command.name,
             "target": line.target,
+            "places": sorted(line.places),
             "title": report.title,
             "verdict": report.summary,
             "findings": len(report.findings),
             "unknown": len(report.unanswered),
-            "report": self.ledger.put_blob(report_bytes),
-            "evidence": self.ledger.put_blob(evidence_bytes),
+            "report": report_blob,
+            "evidence": evidence_blob,
             "samples": [
                 {"on": sample.on, "what": sample.what, "fields": dict(sample.fields)} for sample in report.samples
             ],
@@ -216,6 +230,12 @@ class Pipeline:
         entry = self.ledger.append("answered", asked.actor, data)
         at = datetime.fromisoformat(entry.at)
         return Answered(token, entry.seq, at, str(line), line.command.name, report, evidence, seconds)
+
+    def _kept(self, blob: str) -> bytes:
+        data = self.ledger.blob(blob)
+        if data is None:
+            raise LedgerError("The answer was written and cannot be read back. Run hvops audit verify.")
+        return data
 
     def _refuse(self, request: Request, asked: Entry | None, error: HvopsError) -> None:
         kind = {UsageError: "usage", NotAllowed: "not allowed", OurBug: "our bug"}.get(type(error), "not answered")

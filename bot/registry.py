@@ -27,6 +27,7 @@ KINDS: dict[str, type[Diagnostic[Any, Any] | Remediation[Any, Any]]] = {
     "remediate": Remediation,
 }
 MOST_COMMANDS = 49  # Slack takes 50 slash commands in a manifest, and /hvops is one of them
+_PLAIN_TYPES = (str, int)  # of an argument; every other type brings its own `parse`
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,15 @@ def commands_of(package: ModuleType) -> Iterator[Command]:
             continue
         for module in pkgutil.iter_modules(room.__path__):
             if not module.name.startswith("_"):
-                yield _command(importlib.import_module(f"{room.__name__}.{module.name}"), kind)
+                yield _command(_imported(f"{room.__name__}.{module.name}"), kind)
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:  # whatever a command's file does wrong
+        where = f"`python -c 'import {name}'` shows where."
+        raise SettingsError(f"{name} cannot be imported: {type(error).__name__}: {error}. {where}") from error
 
 
 def _command(module: ModuleType, kind: type[Diagnostic[Any, Any] | Remediation[Any, Any]]) -> Command:
@@ -113,7 +122,19 @@ def _command(module: ModuleType, kind: type[Diagnostic[Any, Any] | Remediation[A
     sentence = (module.__doc__ or "").strip().partition("\n")[0].strip()
     if not sentence.endswith("."):
         raise SettingsError(f"{module.__name__}: the first docstring line is the help, one sentence with a full stop.")
-    if not dataclasses.is_dataclass(spec.args):
-        raise SettingsError(f"{module.__name__}: Args must be a frozen dataclass.")
+    if not isinstance(spec.role, Role):
+        raise SettingsError(f"{module.__name__}: {spec.role!r} is no role; write Role.VIEWER, or a higher one.")
     name = module.__name__.rpartition(".")[2].replace("_", "-")
-    return Command(name, sentence, spec, parameters(spec.args))
+    return Command(name, sentence, spec, _parameters(module.__name__, spec.args))
+
+
+def _parameters(where: str, args: type[Any]) -> tuple[Parameter, ...]:
+    """The fields of `Args`, each of a type that somebody can type."""
+    if not dataclasses.is_dataclass(args) or not args.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        raise SettingsError(f"{where}: Args must be a frozen dataclass.")
+    found = parameters(args)
+    for one in found:
+        if not (one.targets or one.type in _PLAIN_TYPES or hasattr(one.type, "parse")):
+            wanted = "take str, int, or a type of bot.vocabulary.arguments"
+            raise SettingsError(f"{where}: Args.{one.name} is {one.type!r}, which nobody can type; {wanted}.")
+    return found

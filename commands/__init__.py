@@ -13,4 +13,13 @@ the help, and `COMMAND = ...` ends it:
     judge(args, facts)       pure: facts -> Report. It says what is not known, and never more than the facts
 
 Nothing has to be registered: the bot finds the file, `make docs` writes README.md here and the Slack manifest.
+While writing, ask the practice estate: `hvops ask --lab [STORY] "/find-old-snapshots prod" --evidence`.
+
+What there is to build on, and to test with:
+
+    bot/vocabulary/              questions, cells, arguments, the report
+    know/cluster, know/hosts     which nodes a target means (`nodes_meant`); know/silence, know/wording: the words
+    tests/commands/conftest.py   `scripted`: an Ask that answers from a script and fails on what nobody scripted
+    lab/stories/                 a story is a file with a sentence and `begin(world)`
+    tests/stories/conftest.py    `play("a-story")`: type a line, see the answer, click
 """

@@ -4,8 +4,10 @@
     world/      what the machines are and say
     stories/    worlds broken in one known way
     slack/      the practice Slack; slack/page/ is what a browser sees of it
-    estate      a story on the network, with the settings that lead a bot there
-    demo        `hvops demo`: estate, Slack, page and the real bot; `stage` plays one story after another
+    estate      a story on the network, with the files that lead a bot there: settings.toml, estate.toml (files)
+    demo        `hvops demo`: estate, Slack, page and the real bot
+    stage       plays one story after another; stage_api: the page's buttons for it; tour: what to do next
+    bot_process the real bot as a child process; manifest: as that bot prints it
     entry       what the bot finds of all this, through an entry point
 
 It imports nothing of the bot and of the commands: whatever passes here passes over the wire.

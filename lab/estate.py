@@ -46,7 +46,8 @@ class PracticeEstate:
         self._slack = slack
         self._authority = CertificateAuthority()
         machines = {address: machine for address, machine in self.world.machines.items() if machine.answers}
-        self._servers = BackgroundServer(machines, tls=self._contexts())
+        self._tls = self._contexts()
+        self._servers = BackgroundServer(machines, tls=self._tls)
         self.backup_account = backup_account(seed=1)
         self.backup_product = CommVaultStandIn(self.world, (self.backup_account,))
 
@@ -62,6 +63,11 @@ class PracticeEstate:
             return work()
 
         return self._servers.call(there())
+
+    def let_expire(self, guest: str) -> None:
+        """Let the certificate of a guest have run out yesterday. Raises KeyError where there is no such guest."""
+        windows = self.world.guest(guest)
+        self._authority.renew(self._tls[windows.address], *_names(windows), expired=True)
 
     def __enter__(self) -> Self:
         """Put the machines on the network and write the files."""
@@ -90,10 +96,7 @@ class PracticeEstate:
 
     def _contexts(self) -> dict[str, ssl.SSLContext]:
         """Guests speak HTTPS, each with a certificate on its own name and address."""
-        return {
-            guest.address: self._authority.server_context(guest.fqdn, guest.name, guest.address)
-            for guest in self._guests()
-        }
+        return {guest.address: self._authority.server_context(*_names(guest)) for guest in self._guests()}
 
     def _write(self) -> None:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -107,3 +110,7 @@ class PracticeEstate:
         nodes = [node for cluster in self.world.clusters.values() for node in cluster.nodes]
         found = {node.name: self._servers.url(node.address) for node in nodes}
         return found | {guest.name: self._servers.url(guest.address, secure=True) for guest in self._guests()}
+
+
+def _names(guest: Guest) -> tuple[str, ...]:
+    return guest.fqdn, guest.name, guest.address

@@ -132,6 +132,7 @@ class Stage:
             KeyError: there is no such trouble, or nothing to be troubled.
         """
         estate = self._playing()
+        self.slack.core.rates.forget()  # somebody at play makes in minutes the troubles of months
         if key == "hang":
             hangs = estate.world.machine(HANGING).trouble.hang
             await asyncio.to_thread(estate.do, lambda: estate.world.trouble(HANGING, "hang", on=not hangs))
@@ -172,6 +173,7 @@ class Stage:
             messages.clear()
         for store in (workspace.files, workspace.modals, workspace.homes, workspace.marks):
             store.clear()
+        self.slack.core.rates.forget()
         workspace.stream.emit("reset")
 
     def _troubles(self, estate: PracticeEstate) -> list[JSON]:

@@ -123,20 +123,11 @@ def _system(system: Element, name: str) -> str:
 
 
 def _data(event: Element) -> dict[str, Cell]:
-    data: dict[str, Cell] = {}
+    found: dict[str, list[str]] = {}  # lists: a tuple that grows one by one takes the square of its length
     for index, part in enumerate(event.findall(f"{_EVENT}EventData/{_EVENT}Data")):
-        _add(data, part.get("Name") or f"Data{index}", part.text or "")
+        found.setdefault(part.get("Name") or f"Data{index}", []).append(part.text or "")
     for user in event.findall(f"{_EVENT}UserData"):
         for part in user.iter():
             if len(part) == 0 and part is not user:
-                _add(data, part.tag.rpartition("}")[2], part.text or "")
-    return data
-
-
-def _add(data: dict[str, Cell], name: str, value: str) -> None:
-    if name not in data:
-        data[name] = value
-    elif isinstance(data[name], tuple):
-        data[name] = (*data[name], value)
-    else:
-        data[name] = (data[name], value)
+                found.setdefault(part.tag.rpartition("}")[2], []).append(part.text or "")
+    return {name: values[0] if len(values) == 1 else tuple(values) for name, values in found.items()}

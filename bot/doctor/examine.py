@@ -15,6 +15,7 @@ from bot.doctor.clusters import estate
 from bot.doctor.here import here, slack, unreadable
 from bot.engine import outside
 from bot.errors import HvopsError
+from bot.escaped import escaped
 from bot.settings import Settings, load
 from bot.terminal.plain import console, styled
 
@@ -31,7 +32,7 @@ def examine(path: Path | None, *, as_json: bool = False) -> int:
         checks = asyncio.run(_all(settings))
     if as_json:
         for check in checks:
-            print(json.dumps(asdict(check), ensure_ascii=False))  # noqa: T201 - the answer itself
+            print(escaped(json.dumps(asdict(check), ensure_ascii=False)))  # noqa: T201 - the answer itself
     else:
         _draw(checks)
     return 1 if any(check.status is Status.FAIL for check in checks) else 0

@@ -14,7 +14,7 @@ from bot.mask import SHORTEST
 from bot.settings import Settings, permission_warnings
 from bot.slack.calls import FateUnknown, NotSent
 from bot.slack.manifest import BOT_SCOPES
-from bot.slack.scopes import account, can_connect
+from bot.slack.scopes import RATE_LIMITED, account, can_connect
 
 _REINSTALL = "Add it under OAuth & Permissions (deploy/slack.yaml has them all) and reinstall the app."
 
@@ -50,10 +50,16 @@ async def slack(settings: Settings) -> list[Check]:
         await can_connect(app, url)
         found.append(ok("slack app token", "Socket Mode may be opened"))
     except (NotSent, FateUnknown) as error:
-        found.append(fail("slack app token", str(error), "Make an app-level token with the scope connections:write."))
+        found.append(_no_socket(error))
     if not settings.slack.audit_channel:
-        found.append(warn("slack audit channel", "none is set", "Set audit_channel, a second place for anchors."))
+        found.append(warn("slack audit channel", "none is set", "Set audit_channel; remediations will be told there."))
     return found
+
+
+def _no_socket(error: NotSent | FateUnknown) -> Check:
+    if isinstance(error, NotSent) and error.code == RATE_LIMITED:  # that says nothing of the token
+        return warn("slack app token", f"not known: {error}", "Look again in a minute.")
+    return fail("slack app token", str(error), "Make an app-level token with the scope connections:write.")
 
 
 def _scopes(scopes: frozenset[str] | None) -> Check:

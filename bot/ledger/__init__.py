@@ -7,6 +7,7 @@ key       the key, outside the database
 anchors   heads remembered elsewhere, against truncation
 tickets   the check of every transition, and the derived tables
 filters   what a reader looks for
+reader    the same without writing: a copy of a ledger, and no key
 book      append, read back
 verify    prove it
 """

@@ -89,6 +89,14 @@ class Ledger(Reader):
             self._anchors.write(Anchor(entries[-1].seq, entries[-1].mac))
         return tuple(entries)
 
+    def answer(self, token: str) -> Entry | None:
+        """The `answered` entry of a button's token. Raises LedgerError where somebody without the key wrote it."""
+        entry = super().answer(token)
+        link = self._store.link(entry.seq) if entry else None
+        if entry and (link is None or chained(self._key, link[1], link[0]) != link[2]):
+            raise LedgerError(f"{self.path}: entry {entry.seq} was altered. Run hvops audit verify.")
+        return entry
+
     def put_blob(self, data: bytes) -> str:
         """Keep raw bytes beside the chain, without their secrets. Returns their SHA-256 in hexadecimal."""
         masked = self._mask.bytes(data)

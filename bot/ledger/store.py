@@ -7,6 +7,7 @@ at once (BEGIN IMMEDIATE): whoever reads the head there is the only one who can 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import sqlite3
 import threading
@@ -85,6 +86,13 @@ class Store:
         """Append an entry; the columns and the ticket table follow by themselves."""
         row = (seq, body.decode("utf-8"), previous, mac)
         self.write("INSERT INTO entry (seq, body, previous, mac) VALUES (?, ?, ?, ?)", row)
+        if self.link(seq) != (body, previous, mac):  # a trigger that is not ours can drop a row without a word
+            raise LedgerError(f"{self.path}: entry {seq} was not kept as it was written. Run hvops audit verify.")
+
+    def link(self, seq: int) -> tuple[bytes, bytes, bytes] | None:
+        """Body, previous mac and mac of an entry, as they lie in the file."""
+        found = self.rows("SELECT CAST(body AS BLOB), previous, mac FROM entry WHERE seq = ?", (seq,))
+        return found[0] if found else None
 
     def select(self, where: str, parameters: Sequence[Any], limit: int, *, newest_first: bool = True) -> list[Entry]:
         """Entries that match a condition of ours; values only through parameters."""
@@ -142,8 +150,10 @@ class Store:
         self.write("INSERT INTO blob VALUES (?, ?) ON CONFLICT DO NOTHING", (sha256, data))
 
     def blob(self, sha256: str) -> bytes | None:
-        """The bytes of that digest, or None where they were dropped or never were."""
+        """The bytes of that digest, or None where they were dropped or never were. Raises LedgerError for others."""
         found = self.rows("SELECT bytes FROM blob WHERE sha256 = ?", (sha256,))
+        if found and hashlib.sha256(found[0][0]).hexdigest() != sha256:
+            raise LedgerError(f"{self.path}: the raw answer {sha256[:12]}… was altered. Run hvops audit verify.")
         return bytes(found[0][0]) if found else None
 
     def samples(self, on: str, what: str, since: str) -> list[tuple[str, str]]:

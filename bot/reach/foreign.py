@@ -40,6 +40,10 @@ _NAME = "Check the name, or write its address below [endpoints] in the estate."
 _WINRM = "Check that it is up, that WinRM is enabled (winrm quickconfig) and that no firewall is between."
 _ELSE = "Check its address: something else than WinRM answers there."
 _CERTIFICATE = "Renew the host's certificate, or set ca_file in the settings to the authority that signed it."
+_OWN_CERTIFICATE = (
+    "See that the certificate in the settings has not expired and is mapped to an account there (winrm certmapping)."
+)
+_BROKEN_OFF = f"{_ELSE} If the login is by certificate: {_OWN_CERTIFICATE[0].lower()}{_OWN_CERTIFICATE[1:]}"
 _TICKET = "Check the account's ticket or keytab, the clocks, and that the host has the SPN HTTP/<its name>."
 
 
@@ -166,6 +170,8 @@ def _certificate(on: str, error: BaseException, seconds: float) -> TargetError:
 def _tls(on: str, error: BaseException, seconds: float) -> TargetError:
     del seconds
     reason = str(getattr(error, "reason", None) or error)[:80]
+    if "ALERT" in reason.upper() and ("CERTIFICATE" in reason.upper() or "UNKNOWN_CA" in reason.upper()):
+        return LoginRefused(on, f"it refuses the certificate that it was shown ({reason}).", _OWN_CERTIFICATE)
     do = "Windows Server 2008 R2 needs TLS 1.2 switched on." if "VERSION" in reason.upper() else _ELSE
     return Unreachable(on, f"no TLS connection could be made ({reason}).", do)
 
@@ -212,7 +218,7 @@ _EXACT: Table = (
 _NETWORK: Table = (
     (ssl.SSLCertVerificationError, _certificate),
     ((socket.gaierror, lib3.NameResolutionError), _NO_NAME),
-    ((ssl.SSLEOFError, ssl.SSLZeroReturnError), _plain(Unreachable, "it broke off the TLS handshake.", _ELSE)),
+    ((ssl.SSLEOFError, ssl.SSLZeroReturnError), _plain(Unreachable, "it broke off the TLS handshake.", _BROKEN_OFF)),
     (ssl.SSLError, _tls),
     ((http.client.IncompleteRead, lib3.IncompleteRead, lib3.InvalidChunkLength), _UNFINISHED),
     ((ConnectionError, Stale), _socket),

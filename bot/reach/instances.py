@@ -6,11 +6,9 @@ list of columns [cap].
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from bot.vocabulary.questions import Fields
 from bot.vocabulary.rows import Cell
 
 WMI = "http://schemas.microsoft.com/wbem/wsman/1/wmi"
@@ -18,26 +16,25 @@ XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
 _NIL = f"{{{XSI}}}nil"
 _TYPE = f"{{{XSI}}}type"
+_DEEPEST = 16  # embedded objects and keys that are references: two or three levels in every class asked for
 _TIMES = frozenset({"Datetime", "Interval", "Date", "Time"})
 
 
-def row_of(instance: Element) -> dict[str, Cell]:
-    """The properties of one instance or XmlFragment: text, tuple where repeated, None for nil, a nested row."""
-    row: dict[str, Cell] = {}
-    repeated: set[str] = set()
+def row_of(instance: Element, depth: int = 0) -> dict[str, Cell]:
+    """The properties of one instance or XmlFragment: text, tuple where repeated, None for nil, a nested row.
+
+    Raises:
+        ValueError: nested deeper than any instance of WMI is.
+    """
+    if depth > _DEEPEST:
+        raise ValueError("an instance is nested deeper than WMI nests any")
+    cells: dict[str, list[Cell]] = {}  # lists: a tuple that grows one by one takes the square of its length
     for element in instance:
-        name, cell = local(element.tag), _cell(element)
-        if name not in row:
-            row[name] = cell
-        elif name in repeated:
-            row[name] = (*row[name], cell)
-        else:
-            row[name] = (row[name], cell)
-            repeated.add(name)
-    return row
+        cells.setdefault(local(element.tag), []).append(_cell(element, depth))
+    return {name: found[0] if len(found) == 1 else tuple(found) for name, found in cells.items()}
 
 
-def _cell(element: Element) -> Cell:
+def _cell(element: Element, depth: int) -> Cell:
     if element.get(_NIL) in ("true", "1"):
         return None
     if len(element) == 0:
@@ -46,31 +43,24 @@ def _cell(element: Element) -> Cell:
     if len(element) == 1 and first in _TIMES and not len(element[0]):
         return (element[0].text or "").strip()
     if first in ("Address", "ReferenceParameters", "EndpointReference"):
-        return _reference(element)
-    row = row_of(element)
+        return _reference(element, depth)
+    row = row_of(element, depth + 1)
     kind = element.get(_TYPE, "").rpartition(":")[2].removesuffix("_Type")
     return {"__CLASS": kind, **row} if kind else row
 
 
-def _reference(element: Element) -> dict[str, Cell]:
+def _reference(element: Element, depth: int) -> dict[str, Cell]:
     """A REF: class, namespace and keys. Windows writes it without the EndpointReference around it [cap]."""
+    if depth > _DEEPEST:
+        raise ValueError("a reference is nested deeper than WMI nests any")
     uri = next((part.text or "" for part in element.iter() if local(part.tag) == "ResourceURI"), "").strip()
     path = uri.removeprefix(f"{WMI}/")
     namespace, _, cls = path.rpartition("/")
     keys: dict[str, Cell] = {"__CLASS": cls, "__NAMESPACE": namespace}
     for part in element.iter():
         if local(part.tag) == "Selector":
-            keys[part.get("Name", "")] = _reference(part) if len(part) else part.text or ""
+            keys[part.get("Name", "")] = _reference(part, depth + 1) if len(part) else part.text or ""
     return keys
-
-
-def keys_of(row: Mapping[str, Cell]) -> Fields:
-    """The keys of a nested REF row, as selectors for `get` and `invoke`."""
-    return tuple(sorted((name, cell) for name, cell in row.items() if not name.startswith("__") and _is_value(cell)))
-
-
-def _is_value(cell: Cell) -> bool:
-    return isinstance(cell, (str, int)) or cell is None
 
 
 def local(tag: Any) -> str:

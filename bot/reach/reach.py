@@ -29,9 +29,9 @@ from bot.errors import (
     Unreachable,
 )
 from bot.reach import configuration, host, wql
+from bot.reach.connections import Job, Kept
 from bot.reach.fault_codes import KNOWN
 from bot.reach.faults import from_code
-from bot.reach.keep import Job, Kept
 from bot.reach.ways import Profile, Way, Ways
 from bot.reach.winrm import Connection, Deadline, Tap
 from bot.reach.wsman import sendable
@@ -90,6 +90,8 @@ class Reach:
         self._per_host: dict[str, asyncio.Semaphore] = {}
         self._code_pages: dict[str, int] = {}
         self._running: set[Job[Any]] = set()
+        self._fell_silent: dict[str, float] = {}  # host -> when a question to it last ran out of time
+        self._heard: dict[str, float] = {}  # host -> when it last answered anything
 
     async def answer(self, question: Question, seconds: float = 20.0) -> Answer:
         """Ask. `seconds` is how long one host may be silent, and all it has for anything but a program.
@@ -213,20 +215,24 @@ class Reach:
         """One attempt on a thread. Its slots are free again when the thread is, not when the caller has left."""
         job = Job(self._kept, way, work, lambda: Deadline.of(seconds, silence), reads=reads)
         ours = self._per_host.setdefault(way.name, asyncio.Semaphore(PER_HOST))
+        began = time.monotonic()
         with ExitStack() as slots:
             for slot in (ours, self._slots):
                 await slot.acquire()
                 slots.callback(slot.release)
+            if self._fell_silent.get(way.name, 0) > max(began, self._heard.get(way.name, 0)):
+                raise TimedOut(way.name, f"no answer in {silence or seconds:.0f} s.")  # to those it queued behind
             future = asyncio.get_running_loop().run_in_executor(self._threads, job.run)
             self._running.add(job)
-            future.add_done_callback(partial(self._ended, job, slots.pop_all()))
+            future.add_done_callback(partial(self._ended, job, way.name, slots.pop_all()))
         return await _until(future, job, way.name, seconds)
 
-    def _ended(self, job: Job[Any], slots: ExitStack, future: asyncio.Future[Any]) -> None:
+    def _ended(self, job: Job[Any], name: str, slots: ExitStack, future: asyncio.Future[Any]) -> None:
+        # looked at even if the caller has left; noted before the slots go to those that would ask a silent host next
+        silent = not future.cancelled() and isinstance(future.exception(), TimedOut)
+        (self._fell_silent if silent else self._heard)[name] = time.monotonic()
         slots.close()
         self._running.discard(job)
-        if not future.cancelled():
-            future.exception()  # looked at: the caller may have left, and nobody else would
 
 
 def _work(question: Question) -> Work[Rows]:

@@ -14,7 +14,7 @@ from datetime import datetime
 from bot.errors import BadReply
 from bot.estate import Estate
 from bot.reach.capture import Capture
-from bot.reach.keep import Kept
+from bot.reach.connections import Kept
 from bot.reach.reach import Reach
 from bot.reach.ways import Credentials, Way, Ways
 from bot.reach.winrm import Connection

@@ -62,17 +62,37 @@ class Ways:
     def __init__(self, estate: Estate, credentials: Mapping[str, Credentials]) -> None:
         self._estate = estate
         self._credentials = dict(credentials)
-        self._domains = {name: host.domain for name, host in estate.hosts.items()}
         self._preferred: dict[str, str] = {}
-        for cluster in estate.clusters.values():
-            self._domains |= {entry.lower(): cluster.domain for entry in cluster.entry_hosts}
+        self._homes = dict.fromkeys(estate.hosts, "")  # what the estate itself says: name -> cluster, "" alone
+        self._learnt: dict[str, frozenset[str]] = {}  # what the clusters say: cluster -> its nodes
+        for key, cluster in estate.clusters.items():
+            self._homes |= {entry.lower(): key for entry in cluster.entry_hosts}
 
     def learn(self, cluster: str, nodes: Iterable[str]) -> tuple[str, ...]:
-        """Take the nodes that a cluster named. Answers those whose names can be names of computers."""
-        domain = self._estate.clusters[cluster.lower()].domain
-        sound = tuple(node for node in nodes if _LABEL.fullmatch(node))
-        self._domains |= {node.lower(): domain for node in sound}
+        """Take the nodes that a cluster named. Answers those whose names can be names of computers, and its own.
+
+        A cluster cannot take a host over that the estate gives to another one: with the host would go who may ask it.
+        """
+        key = cluster.lower()
+        sound = tuple(node for node in nodes if _LABEL.fullmatch(node) and self._homes.get(node.lower(), key) == key)
+        self._learnt[key] = frozenset(node.lower() for node in sound)
         return sound
+
+    def homes(self, name: str) -> tuple[str, ...]:
+        """The clusters, in lower case, that this host belongs to ("" where it stands alone); () for a stranger.
+
+        More than one: two clusters claim it, and nobody but the estate can say which one lies.
+        """
+        if name.lower() in self._homes:
+            return (self._homes[name.lower()],)
+        return tuple(sorted(key for key, nodes in self._learnt.items() if name.lower() in nodes))
+
+    def place(self, name: str) -> str:
+        """Where the role to ask this host must be held: a cluster, or the host itself; "" for a stranger."""
+        if self.is_cluster(name):
+            return name.lower()
+        homes = self.homes(name)
+        return (homes[0] or name.lower()) if len(homes) == 1 else ""
 
     def is_cluster(self, name: str) -> bool:
         """Whether that is a cluster of the estate."""
@@ -92,9 +112,7 @@ class Ways:
 
     def host(self, name: str, profile: Profile = "reader") -> Way:
         """The way to a host or node. Raises OutOfBounds."""
-        domain = self._domains.get(name.lower())
-        if domain is None:
-            raise OutOfBounds(name, "it is not in the estate.", "Add it to the estate, or to its cluster.")
+        domain = self._domain(name)
         credentials = self._login(name, profile)
         url = self._estate.endpoint(name, domain, tls=credentials.transport in _TLS_ONLY)
         return _safe(Way(name, url, f"{name}.{domain}".lower(), credentials))
@@ -118,6 +136,16 @@ class Ways:
                 'Set transport = "kerberos" for guests, or pin this one below [endpoints] with an https address.',
             )
         return way
+
+    def _domain(self, name: str) -> str:
+        homes = self.homes(name)
+        if not homes:
+            raise OutOfBounds(name, "it is not in the estate.", "Add it to the estate, or to its cluster.")
+        if len(homes) > 1:
+            both = " and ".join(self._estate.clusters[key].name for key in homes)
+            raise OutOfBounds(name, f"{both} both call it their node.", "Write it into entry_hosts of the right one.")
+        alone = self._estate.hosts.get(name.lower())
+        return alone.domain if alone else self._estate.clusters[homes[0]].domain
 
     def _login(self, name: str, profile: Profile) -> Credentials:
         credentials = self._credentials.get(profile)

@@ -7,6 +7,7 @@ pywinrm logs in and encrypts; what it lacks is added here. Facts about it (0.5.0
 * A login belongs to one TCP connection. When that drops, urllib3 opens another one in silence, and requests_ntlm logs
   in again but resends the message sealed with the old key. Here a login never moves to another connection (`Stale`).
 * When its first, blank message fails, the next one would go out in clear: a failed Connection is never used again.
+* It believes a reply in clear over a connection whose messages are sealed. Here only what was sealed is believed.
 * It reads proxies and certificate bundles from the environment, and follows redirects. Here it does neither.
 """
 
@@ -20,15 +21,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests
+from winrm.encryption import Encryption
 from winrm.exceptions import WinRMTransportError
 from winrm.protocol import Protocol
 from winrm.transport import Transport
 
-from bot.reach.foreign import Late
+from bot.reach.foreign import Late, TooLong
 from bot.reach.tickets import ticket_for
 from bot.reach.ways import Way
 from bot.reach.wire import BOUND, Adapter
 from bot.reach.wsman import Message, Unintelligible, body_of
+
+LONGEST_ANSWER = 48 * 2**20  # bytes of all replies to one question: 32 MB that a program printed, as base64
 
 _LONGEST_OPERATION = 60.0  # seconds: MaxTimeoutms of WinRM [doc]
 
@@ -68,6 +72,7 @@ class Connection:
         self.is_broken = False
         self.idle_since = time.monotonic()
         self.transcript: list[bytes] = []
+        self._heard = 0  # bytes of the transcript
         self._tap = tap
         self._adapter = Adapter(way)
         self.protocol = _Protocol(way, self._adapter, self.exchange)
@@ -90,6 +95,7 @@ class Connection:
 
         Raises:
             Faulted: the host answered with a fault; the connection is still good.
+            TooLong: all replies to this question together are longer than any honest answer.
             Exception: anything that the libraries raise, for `foreign.from_exception`.
         """
         try:
@@ -99,12 +105,24 @@ class Connection:
             raise
         self._adapter.is_established = True
         self.idle_since = time.monotonic()
-        self.transcript.append(reply.content)
+        self._keep(reply.content)
         if self._tap:
             self._tap(self.way.name, envelope, reply.content.decode("utf-8", "replace"))
         if reply.error is not None:
             _raise_fault(reply.content, reply.error)
         return reply.content
+
+    def forget(self) -> None:
+        """Begin the transcript of another question."""
+        self.transcript.clear()
+        self._heard = 0
+
+    def _keep(self, reply: bytes) -> None:
+        self._heard += len(reply)
+        if self._heard > LONGEST_ANSWER:  # an enumeration without end stays within every deadline of a single reply
+            self.is_broken = True
+            raise TooLong
+        self.transcript.append(reply)
 
     def _send(self, envelope: str) -> _Reply:
         try:
@@ -159,8 +177,15 @@ class _Protocol(Protocol):
         self._exchange = exchange
 
     def send_message(self, message: str) -> bytes:
-        """What pywinrm's own methods call."""
-        return self._exchange(message)
+        """What pywinrm's own methods call. They parse the reply themselves, document types and all: not before us."""
+        reply = self._exchange(message)
+        body_of(reply, may_be_empty=True)
+        return reply
+
+
+def _is_sealed(response: requests.Response, encryption: Encryption) -> bool:
+    """Whether pywinrm will unseal it: by the very words that it looks for itself."""
+    return f'protocol="{encryption.protocol_string.decode()}"' in response.headers.get("Content-Type", "")
 
 
 def _login(way: Way) -> dict[str, Any]:
@@ -201,6 +226,18 @@ class _Transport(Transport):
         if response.headers.get("Content-Type", "").startswith("text/html"):
             raise Unintelligible("the reply is a web page, so a proxy or another web server answers in place of WinRM")
         return response
+
+    def _get_message_response_text(self, response: requests.Response) -> bytes:
+        """The reply, unsealed. pywinrm takes one that was never sealed as well; anybody on the way could write that.
+
+        Raises:
+            Unintelligible: it came in clear over a connection whose messages are sealed.
+        """
+        if self.encryption is None or _is_sealed(response, self.encryption):
+            return super()._get_message_response_text(response)
+        if response.ok:
+            raise Unintelligible("the reply is not encrypted, so nobody knows who wrote it")
+        return b""  # its status is believed, as that of a dropped connection would be; its words are not
 
     def _bare(self, session: requests.Session) -> requests.Session:
         session.trust_env = False

@@ -5,22 +5,25 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from cryptography.x509 import load_pem_x509_certificate
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from bot.errors import OutOfBounds
+from bot.errors import LoginRefused, OutOfBounds
 from bot.reach.foreign import Late, Stale, TooLong
 from bot.reach.ways import Way
 
-LONGEST_REPLY = 8 * 2**20  # bytes; we ask for 150 KB at most
+LONGEST_REPLY = 2 * 2**20  # bytes; we ask for 150 KB at most, and XML takes fifty times its length in memory
 BOUND = ("ntlm", "kerberos")  # logins that belong to one TCP connection
 
 
@@ -62,6 +65,11 @@ class Adapter(HTTPAdapter):
             _read(response)
         return response
 
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """Bound what the login handlers read: they ask for all there is, before anybody has proved who talks."""
+        resp.stream = partial(_bounded, resp.stream)
+        return super().build_response(req, resp)
+
     def abort(self) -> None:
         """Shut the socket down under the thread that waits on it."""
         self.until = 0.0
@@ -76,6 +84,16 @@ class Adapter(HTTPAdapter):
         if self._live is not None:
             self._live.close()
         super().close()
+
+
+def _bounded(stream: Callable[..., Iterator[bytes]], *args: Any, **named: Any) -> Iterator[bytes]:
+    """The pieces of a body. Raises TooLong."""
+    length = 0
+    for piece in stream(*args, **named):
+        length += len(piece)
+        if length > LONGEST_REPLY:
+            raise TooLong
+        yield piece
 
 
 def _read(response: requests.Response) -> None:
@@ -99,16 +117,8 @@ class _PlainConnection(HTTPConnection):
         return super()._new_conn()
 
 
-class _TlsConnection(HTTPSConnection):
-    """Tells its adapter before it opens."""
-
-    def __init__(self, *args: Any, adapter: Adapter, **named: Any) -> None:
-        super().__init__(*args, **named)
-        self._adapter = adapter
-
-    def _new_conn(self) -> socket.socket:
-        self._adapter.opening(self)
-        return super()._new_conn()
+class _TlsConnection(_PlainConnection, HTTPSConnection):
+    """Likewise, and what it opens is TLS: urllib3's HTTPSConnection is the next in line after the class above."""
 
 
 def _pool(way: Way, adapter: Adapter) -> HTTPConnectionPool:
@@ -121,12 +131,30 @@ def _pool(way: Way, adapter: Adapter) -> HTTPConnectionPool:
             context = tls_context(login.ca_file, login.certificate, login.key)
         except OSError as error:
             raise OutOfBounds(way.name, f"the certificates in the settings cannot be used ({error!s:.80}).") from None
+        _refuse_expired(way)
         pool = HTTPSConnectionPool(host, address.port or 443, maxsize=1, ssl_context=context)
         pool.ConnectionCls = partial(_TlsConnection, adapter=adapter)  # type: ignore[assignment]
     else:
         pool = HTTPConnectionPool(host, address.port or 80, maxsize=1)
         pool.ConnectionCls = partial(_PlainConnection, adapter=adapter)  # type: ignore[assignment]
     return pool
+
+
+def _refuse_expired(way: Way) -> None:
+    """Hosts break the connection off without a word, at a moment of their own, where our certificate has run out."""
+    certificate = way.credentials.certificate
+    ends = _end_of(certificate) if certificate else None
+    if ends and ends < datetime.now(UTC):
+        says = f"the certificate in the settings expired on {ends:%Y-%m-%d}."
+        raise LoginRefused(way.name, says, f"Renew {certificate}, and map the new one to the account on every host.")
+
+
+@lru_cache(maxsize=64)
+def _end_of(certificate: Path) -> datetime | None:
+    """When a certificate runs out; None where that cannot be read from it."""
+    with suppress(OSError, ValueError):
+        return load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+    return None
 
 
 @lru_cache(maxsize=64)

@@ -2,12 +2,14 @@
 
 listen      every command, click, mention and view arrives here: acknowledged at once, then handed to `desk`
 desk        what is then done about it: person, pipeline, renderer, reply
+clicks      what each button does
 people      Slack user groups -> roles, live
 reply       how one person is answered: response_url, then an ephemeral, then a direct message
+calls       what became of one call to Slack; foreign errors end here
 outbox      how anything is sent: in order per channel, one a second, never blindly twice
 render/     pure: Report -> message
 message     a message, a file, and text from outside made harmless
 limits      Slack's numbers; check finds what breaks them, fit makes everything keep them
 socket      Socket Mode connections, watched
-manifest    the app's manifest, from the registry
+manifest    the app's manifest, from the registry; scopes: what a token may do, for the examiner
 """

@@ -17,7 +17,7 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.about import Status, help_for
-from bot.authorize import Person
+from bot.authorize import EVERYWHERE, Person
 from bot.errors import HvopsError, LedgerError, OurBug
 from bot.ledger import Entry, Ledger
 from bot.look import Progress
@@ -32,6 +32,7 @@ from bot.slack.render import progress, refusal
 from bot.slack.render.home import LastAnswer, home_view
 from bot.slack.render.report import report_message
 from bot.slack.reply import Reply, Where
+from bot.vocabulary.command import Role
 
 log = structlog.get_logger()
 
@@ -108,11 +109,8 @@ class Desk:
 
     def acknowledgement(self, line: str) -> Message | None:
         """What to say at once about a typed line: nothing where the answer itself comes at once."""
-        words = line.removeprefix("/").split()
-        if words and words[0].casefold() == FRONT_DOOR:
-            words = words[1:]
-        known = words and self.parts.registry.get(words[0])
-        return progress.asking(line, self.parts.seconds) if known else None
+        asks = not _front_door(line) and self.parts.pipeline.reads(line)
+        return progress.asking(line, self.parts.seconds) if asks else None
 
     async def typed(self, who: Who, where: Where, line: str, via: str, answers: int | None = None) -> None:
         """Answer a line that somebody typed or pressed."""
@@ -185,6 +183,7 @@ class Desk:
         last = [
             LastAnswer(one.data["answer"], datetime.fromisoformat(one.at), one.data["line"], one.data["verdict"])
             for one in sorted(entries, key=lambda one: -int(one.seq))
+            if _may_still_see(person, one)
         ]
         view = home_view(await self.parts.status(person), help_for(person, self.parts.registry), last)
         await self.parts.outbox.publish_home(who.user, view)
@@ -200,14 +199,16 @@ class Desk:
             await asyncio.gather(ticker, return_exceptions=True)
 
     async def _tick(self, reply: Reply, latest: list[Progress]) -> None:
-        began = 0.0
+        began, said = 0.0, None
         for at in self.parts.ticks:
             await asyncio.sleep(at - began)
             began = at
-            if latest:
+            now = progress.ticking(latest[-1]) if latest else None
+            if now and now != said:
                 # shielded: a post that is half sent must count against the budget, and be told before the result
-                await asyncio.shield(reply.progress(progress.ticking(latest[-1])))
-                del latest[:-1]
+                await asyncio.shield(reply.progress(now))
+                said = now
+            del latest[:-1]
 
     async def _front_door(self, topic: str, person: Person, reply: Reply, line: str, via: str) -> None:
         """Answer /hvops itself. Questions about the bot are questions: they stand in the ledger too."""
@@ -225,6 +226,11 @@ class Desk:
             await reply.result(message)
         except (NotSent, FateUnknown) as error:
             log.warning("nobody could be told", user=reply.where.user, text=message.text[:200], why=str(error))
+
+
+def _may_still_see(person: Person, answered: Entry) -> bool:
+    """Whether they would get that answer today: roles are taken away, and Home shows the newest verdicts."""
+    return all(person.role_on(place) is not Role.NOBODY for place in answered.data.get("places") or (EVERYWHERE,))
 
 
 def _front_door(line: str) -> str:

@@ -223,7 +223,8 @@ class Listener:
 def _click(body: dict[str, Any]) -> Click:
     """Ids out of a block_actions payload, and nothing else."""
     who = _who(body)
-    action = next((one for one in body.get("actions") or () if isinstance(one, dict)), {})
+    actions = body.get("actions")
+    action = next((one for one in actions if isinstance(one, dict)), {}) if isinstance(actions, list) else {}
     prefix, _, rest = _word(action, "action_id").partition(":")
     verb, _, argument = rest.partition(":")
     container = body.get("container") or {}

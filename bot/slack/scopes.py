@@ -30,6 +30,9 @@ async def account(token: str, base_url: str) -> Account:
     return Account(str(answer.get("team")), str(answer.get("user")), scopes)
 
 
+RATE_LIMITED = "ratelimited"  # Slack's word for a call too many
+
+
 async def can_connect(app_token: str, base_url: str) -> None:
     """Ask for a Socket Mode address, and use it for nothing: the token's only scope is connections:write. Raises."""
     await _call(make_client(app_token, base_url), "apps.connections.open")
@@ -40,4 +43,4 @@ async def _call(client: AsyncWebClient, method: str):  # type: ignore[no-untyped
         return await client.api_call(method)
     except Exception as error:
         fate = judge(error, idempotent=True)
-        raise (fate if isinstance(fate, (NotSent, FateUnknown)) else NotSent("later", f"{fate.why}.")) from error
+        raise (fate if isinstance(fate, (NotSent, FateUnknown)) else NotSent(fate.why, f"{fate.why}.")) from error

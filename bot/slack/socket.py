@@ -18,10 +18,11 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.adapter.socket_mode.async_internals import send_async_response
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.request.async_request import AsyncBoltRequest
+from slack_sdk.errors import SlackApiError
 from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 
-from bot.slack.calls import make_client
+from bot.slack.calls import Again, judge, make_client
 
 log = structlog.get_logger()
 
@@ -47,6 +48,8 @@ class Connection(AsyncSocketModeHandler):
         self.clock = clock
         self.heard: float | None = None
         self.lost: float | None = clock()  # since when it is not connected; None while it is
+        self.may = clock()  # from when on Slack lets it connect
+        self.client.issue_new_wss_url = self._address  # type: ignore[method-assign] # the SDK waits too, and tells nobody
         self.client.on_message_listeners.append(self._note)
         self.client.logger = _quiet()  # it logs every retry with a traceback; the watchdog says it once
 
@@ -75,6 +78,19 @@ class Connection(AsyncSocketModeHandler):
         up = bool(await self.client.is_connected())
         self.lost = None if up else (self.lost if self.lost is not None else self.clock())
         return up
+
+    async def _address(self) -> str:
+        """Where to connect. A rate limit is waited for, up to a minute: who came anew instead would only ask more."""
+        while True:
+            try:
+                return str((await self.client.web_client.apps_connections_open(app_token=self.client.app_token))["url"])
+            except SlackApiError as error:
+                verdict = judge(error, idempotent=True)
+                if not isinstance(verdict, Again) or verdict.after is None:
+                    raise
+            log.warning("slack lets no connection open yet", seconds=verdict.after)
+            self.may = self.clock() + verdict.after
+            await asyncio.sleep(verdict.after)
 
     async def _note(self, _: WSMessage) -> None:
         self.heard = self.clock()
@@ -111,7 +127,7 @@ class Sockets:
         self._patience = patience
         self._clock = clock
         self._open: list[Connection] = []
-        self._connecting: set[asyncio.Task[None]] = set()
+        self._connecting: dict[Connection, asyncio.Task[None]] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Stay connected until `stop` is set, then close everything."""
@@ -140,9 +156,7 @@ class Sockets:
 
     def _start(self) -> Connection:
         made = Connection(self._app, self._token, self._base_url, self._clock)
-        task = asyncio.create_task(made.open(), name="slack socket")
-        self._connecting.add(task)
-        task.add_done_callback(self._connecting.discard)
+        self._connecting[made] = asyncio.create_task(made.open(), name="slack socket")
         return made
 
     async def _look(self) -> None:
@@ -154,17 +168,21 @@ class Sockets:
                 continue
             if not was_lost:
                 log.warning("slack connection lost", connection=at)
-            if one.lost is not None and self._clock() - one.lost > self._patience:
+            if one.lost is not None and self._clock() - max(one.lost, one.may) > self._patience:
                 log.warning("slack connection built anew", connection=at)
-                await _shut(one)
+                await self._shut(one)
                 self._open[at] = self._start()
 
     async def _close(self) -> None:
-        for task in tuple(self._connecting):
-            task.cancel()
-        await asyncio.gather(*self._connecting, return_exceptions=True)
-        await asyncio.gather(*(_shut(one) for one in self._open))
+        await asyncio.gather(*(self._shut(one) for one in self._open))
         self._open = []
+
+    async def _shut(self, one: Connection) -> None:
+        """Close a connection for good: one that still waits to open would take the place of its successor."""
+        opening = self._connecting.pop(one)
+        opening.cancel()
+        await asyncio.gather(opening, return_exceptions=True)
+        await _shut(one)
 
 
 def _quiet() -> logging.Logger:

@@ -2,7 +2,9 @@
 
 ask        one line, one report
 render     a report as text
-audit      the ledger: list, show, search, export, verify
+plain      what could move a cursor or hide text, made visible
+person     who sits there: the operating-system user
+audit      the ledger: list, show, search, export, verify; audit_commands: the words on the command line
 practice   the practice estate, found through an entry point
 record     an anonymised capture of what a live host answers
 """

@@ -21,6 +21,7 @@ from bot.about import help_for, role_name, roles_of
 from bot.authorize import Person
 from bot.engine import Engine, engine
 from bot.errors import HvopsError, TargetError, UsageError
+from bot.escaped import escaped
 from bot.look import Progress as Step
 from bot.pipeline import Answered, Request
 from bot.settings import Settings
@@ -29,6 +30,7 @@ from bot.terminal.plain import clock, console, styled, visible
 from bot.terminal.render import print_evidence, print_report
 from bot.vocabulary.report import Report
 
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four: the same, full width
 WELL, FINDINGS, REFUSED, UNKNOWN = 0, 1, 2, 3  # exit codes
 
 
@@ -99,7 +101,7 @@ def _bar(line: str) -> Iterator[Callable[[Step], None] | None]:
 def _print_answer(answered: Answered, person: Person, shape: Shape) -> None:
     out = console()
     if shape.json:
-        print(json.dumps(_as_json(answered, person), ensure_ascii=False, indent=2))  # noqa: T201 - the answer itself
+        print(escaped(json.dumps(_as_json(answered, person), ensure_ascii=False, indent=2)))  # noqa: T201 - the answer itself
         return
     role = role_name(person.highest)
     print_report(out, answered.report, f"ledger {answered.seq} · as {person.name} ({role}) · {answered.seconds:.1f} s")
@@ -130,13 +132,13 @@ def _write_csv(report: Report, path: Path) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
     with file:
         writer = csv.writer(file)
-        writer.writerow([column.name for column in report.table.columns])
-        writer.writerows([harmless(cell) for cell in row] for row in report.table.rows)
+        writer.writerow([harmless(visible(column.name)) for column in report.table.columns])
+        writer.writerows([harmless(visible(cell)) for cell in row] for row in report.table.rows)
 
 
 def harmless(cell: str) -> str:
     """A cell that no spreadsheet takes for a formula. Negative numbers stay numbers."""
-    starts_a_formula = cell[:1] in ("=", "+", "-", "@", "\t", "\r")
+    starts_a_formula = cell[:1] in ("\t", "\r", "\n") or cell.lstrip().startswith(_FORMULA)
     return f"'{cell}" if starts_a_formula and not cell[1:].replace(".", "", 1).isdigit() else cell
 
 
@@ -145,7 +147,7 @@ def _print_refusal(error: HvopsError, shape: Shape) -> None:
     usage = error.usage if isinstance(error, UsageError) else ""
     if shape.json:
         told = {"error": {"kind": type(error).__name__, "says": str(error), "usage": usage, "suggestions": near}}
-        print(json.dumps(told, ensure_ascii=False, indent=2))  # noqa: T201 - the answer itself
+        print(escaped(json.dumps(told, ensure_ascii=False, indent=2)))  # noqa: T201 - the answer itself
         return
     print_error(console(errors=True), str(error), usage, near)
 

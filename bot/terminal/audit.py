@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bot.errors import UsageError
+from bot.escaped import escaped
 from bot.keep import evidence_from_bytes, report_from_bytes
 from bot.ledger import Entry, Filter, Reader, Verdict
 from bot.ledger.key import read_key
@@ -51,7 +52,8 @@ def print_list(reader: Reader, wanted: Filter, limit: int) -> None:
         table.add_column(name, no_wrap=True, max_width=16)
     table.add_column("Says", overflow="fold")
     for entry in found:
-        row = (str(entry.seq), short_clock(entry.at), entry.kind, entry.actor, says(entry))
+        who = entry.actor.rpartition("/")[2]  # the team stands in the entry itself: `audit show`
+        row = (str(entry.seq), short_clock(entry.at), entry.kind, who, says(entry))
         table.add_row(*map(styled, row))
     out.print(table)
     more = " Older ones: --limit, --until." if len(found) == limit else ""
@@ -91,7 +93,7 @@ def export(reader: Reader, wanted: Filter, shape: str, output: Path | None) -> N
 
 def prove(file: Path | None, settings: Path | None, key: Path | None, anchors: Path | None) -> int:
     """Verify, and say it in words. Returns the exit code."""
-    files = None if file and key and anchors else load(settings).ledger
+    files = None if file and key and not settings else load(settings).ledger  # a copy on another machine has none
     path = file or (files.path if files else Path())
     key_file = key or (files.key_file if files else Path())
     anchor_file = anchors or (files.anchor_file if files else None)
@@ -172,7 +174,7 @@ def _when(path: Path, seq: int) -> str:
 def _write(reader: Reader, wanted: Filter, shape: str, file: IO[str]) -> None:
     if shape == "jsonl":
         for entry in reader.every(wanted):
-            file.write(json.dumps(_plain(entry), ensure_ascii=False, separators=(",", ":")) + "\n")
+            file.write(escaped(json.dumps(_plain(entry), ensure_ascii=False, separators=(",", ":"))) + "\n")
         return
     writer = csv.writer(file)
     writer.writerow((*COLUMNS, "mac"))

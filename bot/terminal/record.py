@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterable
 from html import unescape
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,15 @@ _EXCHANGED = re.compile(
 )
 _ONLY_OF_HOSTS = ("root/MSCluster", "root/virtualization", "vssadmin")  # what guests are never asked
 _IN_TAGS = re.compile(r"<[^>]*>")
+_IN_FAULTS = re.compile(r"""\bMachine\s*=\s*(?:"[^"]*"|'[^']*')""", re.IGNORECASE)  # who says it, in every fault [doc]
 _NAMEABLE = re.compile(r"[\w.-]{2,64}", re.ASCII)
 
 
-def record(settings: Settings, line: str, output: Path) -> int:
-    """Ask, and write the capture. Returns the exit code. Raises what asking raises."""
+def record(settings: Settings, line: str, output: Path | None = None) -> int:
+    """Ask, and write the capture. Returns the exit code. Raises what asking raises.
+
+    Without an `output` it goes into a file of this directory that is not there yet.
+    """
     heard, lock = list[Exchange](), threading.Lock()
 
     def tap(host: str, request: str, reply: str) -> None:
@@ -49,15 +54,22 @@ def record(settings: Settings, line: str, output: Path) -> int:
         answered = asyncio.run(made.pipeline.answer(Request(person, line, "terminal", socket.gethostname())))
         names = names_in(made, settings, heard)
     capture, kept = anonymised(_capture(made, answered, heard), names, settings)
+    output = output or _unused()
     capture.save(output)
     _say(output, capture, kept)
     return 0
 
 
+def _unused() -> Path:
+    """capture.json, or the next number: a capture of a live host is not to be had twice. It names no host."""
+    numbered_names = (Path(f"capture-{number}.json") for number in count(2))
+    return next(path for path in chain([Path("capture.json")], numbered_names) if not path.exists())
+
+
 def anonymised(capture: Capture, names: dict[str, str], settings: Settings) -> tuple[Capture, list[str]]:
     """The capture without secrets and names. Also the names that had to stay: the protocol itself uses them."""
     tags = {tag for one in capture.exchanges for text in (one.request, one.reply) for tag in _IN_TAGS.findall(text)}
-    protocol = "\n".join(sorted(tags))
+    protocol = "\n".join(sorted({_IN_FAULTS.sub("", tag) for tag in tags}))
     kept = sorted(name for name in names if occurs(name, protocol))
     common = {guid for text in capture.texts() for guid in common_in(text)}
     anonymiser = Anonymiser({name: new for name, new in names.items() if name not in kept}, common)

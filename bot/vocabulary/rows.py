@@ -15,6 +15,8 @@ Cell = Any  # str | None | tuple[Cell, ...] | Row: recursive, and read only thro
 Row = Mapping[str, Cell]
 Rows = Sequence[Row]
 
+_SMALLEST, _LARGEST = -(2**63), 2**64 - 1
+
 
 class Unreadable(ValueError):
     """A cell holds something else than its column promises."""
@@ -35,16 +37,17 @@ def text(row: Row, column: str) -> str:
 
 
 def number(row: Row, column: str) -> int | None:
-    """The cell as an integer; None for NULL or an absent column."""
+    """The cell as an integer; None for NULL or an absent column. CIM has none of more than 64 bits [doc] DSP0004."""
     cell = row.get(column)
     if cell is None or cell == "":
         return None
-    if isinstance(cell, int):
-        return int(cell)
     try:
-        return int(text(row, column))
+        found = cell if isinstance(cell, int) else int(text(row, column))
     except ValueError:
         raise Unreadable(column, cell) from None
+    if not _SMALLEST <= found <= _LARGEST:  # sums and ratios of larger ones would not fit into any figure
+        raise Unreadable(column, cell)
+    return int(found)
 
 
 def flag(row: Row, column: str) -> bool | None:
@@ -73,9 +76,12 @@ def texts(row: Row, column: str) -> tuple[str, ...]:
 def numbers(row: Row, column: str) -> tuple[int, ...]:
     """The cell as an array of integers; () for NULL or an absent column."""
     try:
-        return tuple(int(one) for one in texts(row, column))
+        found = tuple(int(one) for one in texts(row, column))
     except ValueError:
         raise Unreadable(column, row.get(column)) from None
+    if not all(_SMALLEST <= one <= _LARGEST for one in found):
+        raise Unreadable(column, row.get(column))
+    return found
 
 
 def moment(row: Row, column: str) -> datetime | None:
@@ -89,9 +95,9 @@ def moment(row: Row, column: str) -> datetime | None:
         return None
     try:
         at = datetime.fromisoformat(_six_digits(word))
-    except ValueError:
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):  # the last hours of the year 9999 in some zones have no name in UTC
         raise Unreadable(column, word) from None
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     return None if at.year <= 1601 else at  # noqa: PLR2004 - FILETIME's zero
 
 

@@ -14,10 +14,10 @@ from commands.know.node_writers import JudgedNode, judge_nodes
 from commands.know.silence import few
 from commands.know.vss import HYPER_V
 from commands.know.wording import clock, count, listed, shown
-from commands.know.writer_facts import Facts, find_facts
+from commands.know.writer_facts import LOOK_BACK, Facts, find_facts
 from commands.know.writer_silence import silences
 from commands.know.writer_state import Verdict
-from commands.know.writer_words import RECOVERED, node_findings
+from commands.know.writer_words import RECOVERED, node_findings, silent_findings
 
 ALONE = 8  # findings of one kind that stand alone; the rest share one
 _ORDER = (
@@ -29,9 +29,9 @@ _ORDER = (
     "ERROR",
     "ODD",
     "LOCKED",
+    RECOVERED,
     "PERMISSION",
     "BUSY",
-    RECOVERED,
 )
 _SUBJECT = {"LOCKED": "guests", "PERMISSION": "event 8194", "NO WRITERS": "", "MISSING": "Hyper-V writer"}
 _ROOM_HELPS = ("STUCK", "LOOKS STUCK", "FAILED")
@@ -52,8 +52,8 @@ async def collect(args: Args, ask: Ask) -> Facts:
 
 def judge(args: Args, facts: Facts) -> Report:
     """Verdict, do now, do not do now, evidence, unknowns."""
-    nodes = judge_nodes(facts)
-    every = sorted(_pairs(nodes, facts), key=lambda pair: _rank(pair[1].word))
+    nodes, others = judge_nodes(facts)
+    every = sorted(_pairs(nodes, others, facts), key=lambda pair: _rank(pair[1].word))
     silent = silences(facts, nodes)
     return Report(
         title=_title(args, facts, every, silent),
@@ -70,10 +70,13 @@ def judge(args: Args, facts: Facts) -> Report:
     )
 
 
-def _pairs(nodes: Sequence[JudgedNode], facts: Facts) -> Iterator[tuple[JudgedNode, Finding]]:
+def _pairs(
+    nodes: Sequence[JudgedNode], silent: Sequence[JudgedNode], facts: Facts
+) -> Iterator[tuple[JudgedNode, Finding]]:
     for node in nodes:
-        for finding in node_findings(node, facts.now):
-            yield node, finding
+        yield from ((node, finding) for finding in node_findings(node, facts.now))
+    for node in silent:
+        yield from ((node, finding) for finding in silent_findings(node, facts.now))
 
 
 def _rank(word: str) -> int:
@@ -194,7 +197,7 @@ def _notes(facts: Facts, nodes: Sequence[JudgedNode]) -> tuple[str, ...]:
     ):
         notes.append("2008 R2 publishes no locked status: whether guests are locked is not known there.")
     if nodes:
-        notes.append(f"Logs were read since {clock(min(node.logs_since for node in nodes), facts.now)}.")
+        notes.append(f"Logs were read since {clock(facts.now - LOOK_BACK, facts.now)}.")
     return tuple(notes)
 
 

@@ -173,7 +173,9 @@ def _notes(facts: Facts, answered: int, unknown: int, judged: Sequence[Judged]) 
     if skipped:
         notes.append(f"Not asked: {'; '.join(f'{listed(names)} {word}' for word, names in skipped.items())}.")
     if any(one.volume.reserved for one in judged):
-        notes.append("System, EFI and recovery partitions are judged apart: 320 MB free above 500 MB, 32 MB below.")
+        notes.append(
+            "System, EFI and recovery partitions are judged apart: 320 MB free is enough, 32 MB for one below 500 MB."
+        )
     return tuple(notes)
 
 

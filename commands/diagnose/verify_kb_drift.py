@@ -156,7 +156,7 @@ def _build_findings(nodes: Mapping[str, NodeUpdates], odd: Mapping[str, NodeUpda
 
 
 def _trap_finding(sprung: Sprung) -> Finding:
-    steps = " ".join(f"{number} {step}" for number, step in enumerate(sprung.trap.by_hand, start=1))
+    steps = "; ".join(f"({number}) {step}" for number, step in enumerate(sprung.trap.by_hand, start=1))
     lines = [("Means", sprung.trap.means), ("By hand", f"Per node: {steps}.")]
     if sprung.guests:
         lines.append(("Because", f"Disks on SCSI controllers: {listed(sprung.guests)}."))

@@ -28,7 +28,7 @@ async def look_behind(target: Target, facts: DrainFacts, ask: Ask) -> Facts | No
 
 def node_behind(facts: Facts | None) -> JudgedNode | None:
     """The node with its writers judged; None where it was not asked, or did not answer."""
-    return next(iter(judge_nodes(facts)), None) if facts else None
+    return next(iter(judge_nodes(facts)[0]), None) if facts else None
 
 
 def reasons(node: JudgedNode, facts: Facts) -> Iterator[str]:

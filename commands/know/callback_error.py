@@ -1,7 +1,7 @@
 """Event 8194: VSS could not reach a writer's callback. It has two causes that look alike.
 
 Either the requestor's account lacks the right to call back, on a host whose writers are well, again and again at
-each backup; or it is the echo of a stuck writer, and granting rights would mend nothing [1 note, captures].
+each backup; or it is the echo of a stuck writer, and granting rights would mend nothing [note] [cap].
 """
 
 from __future__ import annotations

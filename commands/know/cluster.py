@@ -7,9 +7,10 @@ read tolerantly. Locks are flag 1 of StatusInformation (2012 and later); there i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bot.vocabulary.arguments import Target
 from bot.vocabulary.ask import Ask, Unanswered
 from bot.vocabulary.questions import Registry, Term, Wql
 from bot.vocabulary.rows import Cell, Row, Rows, Unreadable, number, text
@@ -89,6 +90,17 @@ class Cluster:
     backup_hint: bool | Unanswered = False
 
 
+def nodes_meant(target: Target, nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """The nodes of a cluster that a target means: all of them, or one.
+
+    A host that the cluster does not name any more is asked all the same; its build is not known then.
+    """
+    if target.kind == "cluster":
+        return tuple(nodes)
+    own = tuple(node for node in nodes if node.name.casefold() == target.name.casefold())
+    return own or (Node(target.name, None),)
+
+
 def ask_nodes(on: str) -> Wql:
     """The nodes, with columns that exist since 2008."""
     return Wql(on, NAMESPACE, "MSCluster_Node", ("Name", "State", "BuildNumber"))
@@ -144,7 +156,14 @@ async def with_vm_ids(cluster: Cluster, ask: Ask, of_node: str = "") -> Cluster:
 
 
 def read_nodes(rows: Rows) -> tuple[Node, ...]:
-    """Nodes in the order of their names. Raises Unreadable for a row without a name."""
+    """Nodes in the order of their names.
+
+    Raises:
+        Unreadable: a row has no name.
+        ValueError: there is no row; nodes that are not named are unknown, not well.
+    """
+    if not rows:
+        raise ValueError("MSCluster_Node names no node, which no cluster can be without")
     nodes = [Node(_name(row), number(row, "BuildNumber"), number(row, "State") == _DOWN) for row in rows]
     return tuple(sorted(nodes, key=lambda node: node.name.casefold()))
 

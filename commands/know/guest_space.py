@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from bot.vocabulary.arguments import Target
 from bot.vocabulary.ask import Ask, Unanswered
-from commands.know.cluster import Group, Node, ask_groups, ask_nodes, read_groups, read_nodes
+from commands.know.cluster import Group, Node, ask_groups, ask_nodes, nodes_meant, read_groups, read_nodes
 from commands.know.events import ask_snapshot_failures, read_events
 from commands.know.guests import (
     HostedGuest,
@@ -93,10 +93,9 @@ async def _find_nodes(target: Target, ask: Ask) -> tuple[tuple[Node, ...] | Unan
         ask.one(ask_nodes(target.cluster), read_nodes), ask.one(ask_groups(target.cluster), read_groups)
     )
     known = () if isinstance(groups, Unanswered) else groups
-    if target.kind == "cluster":
-        return nodes, known
-    own = () if isinstance(nodes, Unanswered) else tuple(node for node in nodes if _same(node.name, target.name))
-    return own or (Node(target.name, None),), known
+    if isinstance(nodes, Unanswered):
+        return (nodes if target.kind == "cluster" else nodes_meant(target, ())), known
+    return nodes_meant(target, nodes), known
 
 
 async def _ask_guests(guests: Sequence[HostedGuest], ask: Ask) -> dict[str, Volumes | Unanswered]:

@@ -24,7 +24,7 @@ TROUBLED = (Verdict.STUCK, Verdict.LOOKS_STUCK, Verdict.FAILED, Verdict.ERROR, V
 
 @dataclass(frozen=True, slots=True)
 class JudgedNode:
-    """A node that answered about its writers, and what that means."""
+    """A node, what is known of it, and what that means. Without an answer about its writers there are none."""
 
     facts: NodeFacts
     writers: tuple[JudgedWriter, ...]
@@ -69,36 +69,45 @@ class JudgedNode:
         return tuple(sample(self.name, one.writer, self.backup) for one in kept)
 
 
-def judge_nodes(facts: Facts) -> tuple[JudgedNode, ...]:
-    """Judge every node that answered about its writers."""
+def judge_nodes(facts: Facts) -> tuple[tuple[JudgedNode, ...], tuple[JudgedNode, ...]]:
+    """Judge the nodes: first those that answered about their writers, then those that did not.
+
+    Of the latter the cluster and the other logs may still know something.
+    """
     every: tuple[NodeFacts | LogFacts, ...] = (*facts.nodes, *facts.beside)
     guests = {one.node.name: _known(one.guests) for one in every}
     logs = {one.node.name: _known_events(one.vmms) for one in every}
     samples = {one.node.name: _samples(one) for one in facts.nodes}
     since = {name: _job_began(samples.get(name, ()), facts.now) for name in logs}
     suspects = find_suspects(logs, guests, since)
-    return tuple(
-        _judge(one, facts, suspects_of(one.node.name, suspects), since[one.node.name])
-        for one in facts.nodes
-        if not isinstance(one.writers, Unanswered)
+    judged = [_judge(one, facts, suspects_of(one.node.name, suspects), since[one.node.name]) for one in facts.nodes]
+    return (
+        tuple(node for node in judged if not isinstance(node.facts.writers, Unanswered)),
+        tuple(node for node in judged if isinstance(node.facts.writers, Unanswered)),
     )
 
 
 def _judge(one: NodeFacts, facts: Facts, suspects: tuple[Suspect, ...], since: datetime) -> JudgedNode:
-    assert not isinstance(one.writers, Unanswered)  # filtered by the only caller
-    samples = _samples(one)
     backup = backup_on(() if not one.runs_hyper_v else one.guests, facts.cluster)
-    writers = tuple(judge_writer(writer, backup, samples, facts.now, one.node.build) for writer in one.writers)
-    well = all(judged.verdict not in TROUBLED for judged in writers)
+    listed = () if isinstance(one.writers, Unanswered) else one.writers
+    writers = tuple(judge_writer(writer, backup, _samples(one), facts.now, one.node.build) for writer in listed)
     return JudgedNode(
         facts=one,
         writers=writers,
         backup=backup,
         locks=locks_on(one.node.name, one.guests, facts.cluster),
         suspects=suspects,
-        callback=judge_callbacks(_known_events(one.callbacks), writers_are_well=well, unwell_at=last_unwell(samples)),
+        callback=_callback(one, writers),
         logs_since=since,
     )
+
+
+def _callback(one: NodeFacts, writers: Sequence[JudgedWriter]) -> CallbackError | None:
+    """What its events 8194 mean, which only its writers can tell."""
+    if isinstance(one.writers, Unanswered):
+        return None
+    well = all(judged.verdict not in TROUBLED for judged in writers)
+    return judge_callbacks(_known_events(one.callbacks), writers_are_well=well, unwell_at=last_unwell(_samples(one)))
 
 
 def _job_began(samples: Sequence[Seen], now: datetime) -> datetime:

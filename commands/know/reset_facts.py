@@ -36,7 +36,7 @@ class ResetFacts:
     @property
     def node(self) -> JudgedNode | None:
         """The node with its writers judged; None where it did not tell of them."""
-        return next(iter(judge_nodes(self.writers)), None)
+        return next(iter(judge_nodes(self.writers)[0]), None)
 
     @property
     def silence(self) -> Unanswered | None:

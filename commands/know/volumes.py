@@ -1,7 +1,7 @@
 """Volumes inside a Windows guest, and whether each has room for a shadow copy.
 
 One full volume of one guest fails the backup of its whole host: the Hyper-V writer takes no partial backups [doc],
-and a guest cannot snapshot a full volume [1 note: a bit more than 1 GB was enough, 10 to 15 % is comfortable].
+and a guest cannot snapshot a full volume [note: a bit more than 1 GB was enough, 10 to 15 % is comfortable].
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class Error(StrEnum):
     UNREAD = "unread"  # in a language that is not known here
 
 
-# "Unexpected error" stands in one field note only [1 note]; the others in published captures [cap].
+# "Unexpected error" stands in one field note only [note]; the others in published captures [cap].
 _ENGLISH = {error.value.casefold(): error for error in Error if error is not Error.UNREAD}
 _FRENCH = {
     "aucune erreur": Error.NONE,
@@ -130,7 +130,7 @@ class Writer:
 
 
 def ask_writers(on: str) -> Read:
-    """The question: every writer of a host. Needs an elevated account [1 note]."""
+    """The question: every writer of a host. Needs an elevated account [note]."""
     return Read(on, "vssadmin list writers")
 
 

@@ -11,7 +11,7 @@ from bot.vocabulary.arguments import Target
 from bot.vocabulary.ask import Ask, Unanswered
 from bot.vocabulary.questions import Recall
 from commands.know import events as logs
-from commands.know.cluster import Cluster, Node, look_at_cluster, with_vm_ids
+from commands.know.cluster import Cluster, Node, look_at_cluster, nodes_meant, with_vm_ids
 from commands.know.events import Event, ask_events, ask_snapshot_failures, read_events
 from commands.know.guests import Guest, ask_guests, read_guests
 from commands.know.hosts import look_at_host
@@ -75,18 +75,12 @@ async def find_facts(target: Target, ask: Ask) -> Facts:
         if target.kind == "cluster":
             return Facts(ask.now, cluster, (), unfound=cluster.nodes)
         return Facts(ask.now, cluster, await _ask_nodes((Node(target.name, None),), ask), unfound=cluster.nodes)
-    wanted = tuple(node for node in cluster.nodes if _is_wanted(node, target))
+    wanted = nodes_meant(target, cluster.nodes)
     others = tuple(node for node in cluster.nodes if node not in wanted)
-    if not wanted:
-        wanted = (Node(target.name, None),)
     nodes, beside, known = await asyncio.gather(
         _ask_nodes(wanted, ask), _ask_beside(others, ask), with_vm_ids(cluster, ask)
     )
     return Facts(ask.now, known, nodes, beside)
-
-
-def _is_wanted(node: Node, target: Target) -> bool:
-    return target.kind == "cluster" or node.name.casefold() == target.name.casefold()
 
 
 async def _ask_nodes(nodes: Sequence[Node], ask: Ask) -> tuple[NodeFacts, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from bot.vocabulary.report import Finding, Severity
@@ -52,6 +53,16 @@ def node_findings(node: JudgedNode, now: datetime) -> Iterator[Finding]:
             yield _recovered(node, one, one.was, now)
 
 
+def silent_findings(node: JudgedNode, now: datetime) -> Iterator[Finding]:
+    """What is to say about a node whose writers are not known: its cluster may know that guests are locked."""
+    if node.locks.roles and not node.backup.runs:
+        found = _locked(node)
+        says = f"{found.says} How its writers are is not known."
+        suspects = ("Suspect", suspect_line(node, now) if node.suspects else "")
+        because = ("Because", log_line(node, now))
+        yield replace(found, says=says, lines=(*found.lines, *(line for line in (suspects, because) if line[1])))
+
+
 def _finding(node: JudgedNode, verdict: Verdict, found: tuple[JudgedWriter, ...], now: datetime) -> Finding:
     first = found[0]
     error = verdict is Verdict.BUSY and first.writer.error not in (Error.NONE, Error.UNREAD)
@@ -88,9 +99,10 @@ def _seen(verdict: Verdict, one: JudgedWriter, now: datetime) -> str:
 def _waiting(node: JudgedNode, verdict: Verdict, one: JudgedWriter, now: datetime) -> Iterator[Line]:
     """A writer that waits for nobody."""
     again = _look_again(node, one, now) if verdict is Verdict.LOOKS_STUCK else ""
+    room = _free_space(node)
     if one.writer.is_hyper_v:
         yield "Means", _means(node)
-        yield "Do now", sentences((again, _free_space(node)))
+        yield "Do now", sentences((again, room) if node.backup.runs is None else (room, again))
         yield "Do not do now", _leave_alone(node)
         yield "By hand", _restart_vmms(node) if verdict is Verdict.STUCK else ""
     else:
@@ -114,9 +126,7 @@ def _means(node: JudgedNode) -> str:
     if locked is None:
         drain = "whether any is locked is not known"
     elif locked:
-        drain = (
-            f"{len(locked)} {'is' if len(locked) == 1 else 'are'} locked, so {node.name} cannot drain ({LOCKED_ERROR})"
-        )
+        drain = f"{len(locked)} {'is' if len(locked) == 1 else 'are'} locked, so {node.name} cannot drain (error {LOCKED_ERROR})"
     else:
         drain = "none is locked"
     return f"The next backup of {node.name} is expected to fail for {guests}; {drain}."
@@ -125,9 +135,7 @@ def _means(node: JudgedNode) -> str:
 def _free_space(node: JudgedNode) -> str:
     if node.suspects:
         names = listed([suspect.name for suspect in node.suspects], 4)
-        return (
-            f"Free space in the guest first: 1 GB or more on every full volume of {names}. Then resume the backup job."
-        )
+        return f"Free 1 GB or more on every full volume of {names}, then resume the backup job."
     return "Find the guest without room (Find Full Guests) and free 1 GB or more on each of its full volumes. Then resume the backup job."
 
 
@@ -218,7 +226,7 @@ def _no_hyper_v(node: JudgedNode) -> Finding:
 
 def _locked(node: JudgedNode) -> Finding:
     lines = (
-        ("Means", f"{node.name} cannot drain ({LOCKED_ERROR}) while they are locked."),
+        ("Means", f"{node.name} cannot drain (error {LOCKED_ERROR}) while they are locked."),
         ("Do now", "Ask the backup product whether a job of its own still holds them."),
         ("Do not do now", _leave_alone(node)),
         ("Locked", locked_line(node)),
@@ -231,10 +239,13 @@ def _permission(node: JudgedNode, now: datetime) -> Finding:
     error = node.callback
     named = f" The events name {listed(error.writers, 4)}." if error.writers else ""
     lines = (
-        ("Means", "Writers are stable and it comes back: the account that requests the backup may not call back."),
+        (
+            "Means",
+            "The writers are stable, and the event repeats: an account is denied the call back from writer to backup.",
+        ),
         (
             "By hand",
-            "Give that service account local access under Component Services, COM Security, Access Permissions.",
+            "Give the service account concerned local access: Component Services, COM Security, Access Permissions.",
         ),
     )
     what = f"Event 8194, access denied, {count(error.times, 'time')}, last {clock(error.newest, now)}.{named}"

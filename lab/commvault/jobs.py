@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from lab.commvault.replies import Reply, Value
-from lab.world.backup import BackupJob
+from lab.world.model import BackupJob
 from lab.world.world import World
 
 STATUSES = {

@@ -18,7 +18,7 @@ from lab.commvault import jobs, replies
 from lab.commvault.tokens import Tokens
 from lab.world import backup
 from lab.world.accounts import Account
-from lab.world.backup import BackupJob
+from lab.world.model import BackupJob
 from lab.world.world import World
 
 BASE = "/webconsole/api"

@@ -14,8 +14,20 @@ against it. Nothing here has been compared with Slack's own servers.
         answer = await operator.sees("STUCK")
         await operator.clicks(answer, "Look Again")
 
-Rooms: `workspace` (state), `limits` and `blockkit/` (what Block Kit allows), `api` and `methods/` (Web API),
-`socket`, `delivery` and `events` (Socket Mode), `acts` and `person` (people act), `practice` (the page's API), `server` (all of it on a port).
+The rooms, from the port inwards:
+
+    server        all of it on a port; guard: who may talk to it; core: what all parts share
+    api           the Web API's front door: who calls, how often (rates); arguments: however the client sent them
+    methods/      the Web API's methods
+    hooks         response URLs; grants: all that is handed out to be used within a time
+    socket        Socket Mode; delivery: the payloads; events: what the app hears of what is said
+    manifest      the app's manifest, and its limits
+    limits        would Slack take these blocks?
+    blockkit/     what Block Kit allows; blocks: walking them
+    workspace     the state, and every way it changes; model: what it consists of; wire: as the Web API writes it
+    acts, person  people type (typed: what Slack makes of a line), click, choose, see (plain: blocks as text)
+    practice      the page's API; picture: the state as the page sees it; stream: its events; page/: the page
+    clock         time, the wall's or a test's
 
 The page's API
 ==============

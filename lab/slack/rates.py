@@ -74,6 +74,10 @@ class Rates:
         self._take("posts of the workspace", POSTS_PER_MINUTE, POSTS_PER_MINUTE / 60)
         self._take(f"posts in {channel}", POST_BURST, 1.0)
 
+    def forget(self) -> None:
+        """Begin anew, as if nothing had been called yet."""
+        self._buckets.clear()
+
     def _take(self, key: str, size: float, per_second: float) -> None:
         if not self.strict:
             return

@@ -91,6 +91,8 @@ class SocketMode:
         try:
             await socket.send_json(self._hello())
             await self._listen(connection)
+        except ConnectionError:
+            return socket  # hung up while it was greeted, as a bot does that is being stopped
         finally:
             self._lost(connection)
         return socket

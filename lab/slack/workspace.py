@@ -262,5 +262,7 @@ def practice_workspace(clock: Clock | None = None) -> Workspace:
         workspace.groups[f"S0{name.upper()}"] = Group(f"S0{name.upper()}", name, name.capitalize(), users)
     everybody = [member.id for member in workspace.people()] + [BOT_USER]
     workspace.channels["C0OPS"] = Channel("C0OPS", "hv-ops", list(everybody), topic="Hyper-V on call")
-    workspace.channels["C0AUDIT"] = Channel("C0AUDIT", "hv-audit", list(everybody), topic="What the bot did")
+    workspace.channels["C0AUDIT"] = Channel(
+        "C0AUDIT", "hv-audit", list(everybody), topic="What the bot will have changed; nothing yet, it only looks"
+    )
     return workspace

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from lab.world import backup, events, services
-from lab.world.backup import WRITERS_BAD, BackupJob
-from lab.world.model import GIB, MIB, ShadowCopy, identity
+from lab.world.backup import WRITERS_BAD
+from lab.world.model import GIB, MIB, BackupJob, ShadowCopy, identity
 from lab.world.views.storage import device_id
 from lab.world.world import Action, World
 

@@ -6,8 +6,7 @@ from datetime import timedelta
 
 from lab.stories.stuck_writer import FREED, FULL_GUEST, JOB, NODE, facts, failed_backup, failed_drain
 from lab.world import backup, events, services
-from lab.world.backup import BackupJob
-from lab.world.model import Service
+from lab.world.model import BackupJob, Service
 from lab.world.world import Action, World
 
 KILLED = timedelta(minutes=9)  # ago

@@ -12,6 +12,22 @@ or on a thread with its own loop, from anywhere:
     with BackgroundServer({"127.0.1.1": machine}, tls={"127.0.1.1": authority.server_context("hv01.corp.example")}) as up:
         up.url("127.0.1.1", secure=True)
         machine.trouble.hang = True                           # troubles take effect at once
+
+From the port to the machine:
+
+    server           many machines, each at an address of its own
+    host             one machine's sockets; listener: opened and closed at once; certificates: for TLS
+    authentication   who is at the other end; accounts: however a client spells it; ntlm_store: passwords for NTLM
+    encryption       sealed messages
+    service          what is done with a request; identity: before any login
+    envelope         SOAP in and out; names: namespaces and actions
+    faults           what is said when it fails; fault_xml: as XML; texts: in a machine's language
+    enumeration      Enumerate, Pull and Release
+    query            questions about instances; wql, wql_values, wql_relations: the language they are asked in
+    wmi              Get and Invoke; instances: as XML; schema: the classes there are
+    registry         StdRegProv; configuration: winrm/config
+    shells           command shells; command_line: its words; console: its bytes
+    machine          what all of this wants of a machine
 """
 
 from lab.windows.certificates import CertificateAuthority

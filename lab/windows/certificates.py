@@ -76,12 +76,16 @@ class CertificateAuthority:
 
     def server_context(self, *names: str, expired: bool = False) -> ssl.SSLContext:
         """A server's TLS context: its certificate, and client certificates of this authority taken if offered."""
-        issued = self.server(*names, expired=expired)
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=self.certificate.decode("ascii"))
         context.verify_mode = ssl.CERT_OPTIONAL
+        self.renew(context, *names, expired=expired)
+        return context
+
+    def renew(self, context: ssl.SSLContext, *names: str, expired: bool = False) -> None:
+        """Give a server another certificate, shown to whoever connects from now on."""
+        issued = self.server(*names, expired=expired)
         with tempfile.TemporaryDirectory() as directory:  # the standard library loads keys from files only
             context.load_cert_chain(*issued.write(Path(directory), "server"))
-        return context
 
     def _issue(
         self, name: str, alternatives: list[x509.GeneralName], purpose: x509.ObjectIdentifier, *, expired: bool

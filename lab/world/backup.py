@@ -8,35 +8,15 @@ and until then no job gets on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Literal
-
 from lab.world import events
-from lab.world.model import GIB, Guest, Node
+from lab.world.model import GIB, BackupJob, Guest, JobState, Node
 from lab.world.services import HYPER_V_WRITER
-
-if TYPE_CHECKING:
-    from lab.world.world import World
+from lab.world.world import World
 
 STABLE, WAITING_FOR_BACKUP_COMPLETE = 1, 5
 ENOUGH = GIB  # free bytes that a guest's larger volumes need for a snapshot, by the field notes
 RETRY_SECONDS, SNAPSHOT_SECONDS, RELEASE_SECONDS, IDLE_SECONDS = 4, 5, 3, 180
 WRITERS_BAD = "[91:9] Volume Shadow Copy Service (VSS) error. VSS service or writers may be in a bad state."
-
-JobState = Literal["pending", "running", "suspended", "completed", "killed"]
-
-
-@dataclass(slots=True)
-class BackupJob:
-    """A job of the backup product that saves all guests of one node. `reason`: why it waits."""
-
-    id: int
-    node: Node
-    state: JobState = "pending"
-    reason: str = ""
-    started: datetime | None = None
-    changed: datetime | None = None  # when its state last changed
 
 
 def members(node: Node) -> list[Guest]:

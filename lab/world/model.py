@@ -251,3 +251,18 @@ class Cluster:
     def fqdn(self) -> str:
         """The DNS name of the cluster name object."""
         return f"{self.name}.{self.domain}"
+
+
+JobState = Literal["pending", "running", "suspended", "completed", "killed"]
+
+
+@dataclass(slots=True)
+class BackupJob:
+    """A job of the backup product that saves all guests of one node. `reason`: why it waits."""
+
+    id: int
+    node: Node
+    state: JobState = "pending"
+    reason: str = ""
+    started: datetime | None = None
+    changed: datetime | None = None  # when its state last changed

@@ -10,9 +10,8 @@ from itertools import count
 from typing import Literal
 
 from lab.world.accounts import Account
-from lab.world.backup import BackupJob
 from lab.world.machine import WorldMachine
-from lab.world.model import Cluster, Event, Guest, Node, Windows
+from lab.world.model import BackupJob, Cluster, Event, Guest, Node, Windows
 
 Clock = Callable[[], datetime]
 Happening = Callable[[], None]

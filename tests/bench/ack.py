@@ -83,10 +83,13 @@ class Bot:
 
     async def _answered(self, commands: int) -> None:
         """An answer has blocks; "Asking …" and progress are plain text."""
-        async with asyncio.timeout(ANSWERED_WITHIN):
-            with self._slack.workspace.stream.follow() as events:
-                while sum("blocks" in call.arguments for call in self._slack.calls("response_url")) < commands:
-                    await events.get()
+        try:
+            async with asyncio.timeout(ANSWERED_WITHIN):
+                with self._slack.workspace.stream.follow() as events:
+                    while sum("blocks" in call.arguments for call in self._slack.calls("response_url")) < commands:
+                        await events.get()
+        except TimeoutError:
+            raise SystemExit(f"{self.name} left a command without an answer for {ANSWERED_WITHIN:.0f} s") from None
 
 
 # --- the processes -----------------------------------------------------------------------------------------------
@@ -114,11 +117,12 @@ async def running(name: str, command: Sequence[str], slack: SlackStandIn, connec
         nothing = asyncio.subprocess.DEVNULL
         process = await asyncio.create_subprocess_exec(*command, stdin=nothing, stdout=log, stderr=log, cwd=ROOT)
         try:
-            await asyncio.wait_for(slack.connected(connections), STARTED_WITHIN)
+            try:
+                await asyncio.wait_for(slack.connected(connections), STARTED_WITHIN)
+            except TimeoutError:
+                log.seek(0)
+                raise SystemExit(f"{name} did not connect:\n{log.read()[-2000:]}") from None
             yield Bot(name, slack, answers=name == HVOPS)
-        except TimeoutError:
-            log.seek(0)
-            raise SystemExit(f"{name} was waited for in vain:\n{log.read()[-2000:]}") from None
         finally:
             if process.returncode is None:
                 process.terminate()

@@ -77,6 +77,12 @@ def test_aims_are_judged_by_the_best_rival():
     assert [aim.met for aim in fanout.table(runs, 0.0).aims] == [True, False, True, False]
 
 
+def test_a_rival_that_failed_is_no_victory():
+    runs = [fanout.Run(f"hvops, 128 at once, {label}", 10, 10, 1.0, 0.01, 1.0) for label in ("first", "kept open")]
+    runs += [fanout.Run("ansible raw, 50 forks", 10, 0, 90.0, 0.1, 1.0)]
+    assert [aim.met for aim in fanout.table(runs, 0.0).aims if "ansible" in aim.wanted] == [None]
+
+
 def test_a_host_that_hvops_missed_is_an_aim_missed():
     runs = [fanout.Run(f"hvops, 128 at once, {label}", 10, 9, 1.0, 0.01, 1.0) for label in ("first", "kept open")]
     assert fanout.table(runs, 0.0).aims[0].met is False

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from bot.discover import FRESH_SECONDS, Directory
-from bot.errors import TimedOut, UsageError
+from bot.errors import OutOfBounds, TimedOut, UsageError
 from bot.estate import Estate
 from bot.reach.reach import Answer
 from bot.reach.ways import Credentials, Ways
@@ -111,3 +111,34 @@ async def test_known_names():
     assert names.known() == ("branch", "prod", "backup01", "br01", "hv01", "hv02")
     await names.nodes("prod")
     assert "hv03" in names.known()
+
+
+async def test_a_cluster_cannot_take_over_the_host_of_another_one():
+    """With the host would go who may ask it: a viewer of branch alone could look at hv01 of Prod."""
+    names, _, ways = directory(branch=("br01", "hv01", "backup01"))
+    assert await names.nodes("branch") == ("br01",)
+    await names.nodes("prod")
+    assert await names.find("hv01") == Target("hv01", "host", "Prod")
+    assert await names.find("backup01") == Target("Backup01", "host", "")
+    assert ways.host("backup01").url == "http://backup01.other.example:5985/wsman"
+
+
+async def test_a_node_that_two_clusters_claim_belongs_to_neither():
+    names, _, ways = directory(branch=("br01", "hv03"))
+    await names.nodes("branch")
+    with pytest.raises(UsageError, match="hv03"):
+        await names.find("hv03")
+    with pytest.raises(OutOfBounds, match="branch and Prod both call it their node"):
+        ways.host("hv03")
+    assert await names.find("hv02") == Target("hv02", "host", "Prod")
+
+
+async def test_a_node_that_moved_to_another_cluster_is_found_there():
+    at = [0.0]
+    names, world, ways = directory(lambda: at[0])
+    assert (await names.find("hv03")).cluster == "Prod"
+    world.nodes |= {"Prod": ("hv01", "hv02"), "branch": ("br01", "br02", "hv03")}
+    at[0] = FRESH_SECONDS
+    await asyncio.gather(names.nodes("prod"), names.nodes("branch"))
+    assert (await names.find("hv03")).cluster == "branch"
+    assert ways.homes("HV03") == ("branch",)

@@ -61,3 +61,20 @@ def test_something_that_is_no_text_is_masked_as_it_prints(lines):
     structlog.get_logger().warning("odd", error=ValueError("hunter2"), debug=b"x")
     (line,) = lines()
     assert line["error"] == "[masked]"
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_log_line_on_a_terminal_cannot_move_the_cursor_or_forge_another_line(lines):
+    out = Terminal()
+    configure(Mask(), out)
+    structlog.get_logger().warning("odd", line="/x\x1b]0;mine\x07", name="\x9b2J\u202e")
+    logging.getLogger("library").warning("broken\n2026-01-01T00:00:00Z [info] all is well \x1b[2J")
+    told = out.getvalue()
+    assert not any(one in told for one in "\x1b\x07\x9b\u202e")
+    assert "/x\\u001b]0;mine\\u0007" in told
+    assert [line for line in told.splitlines() if line.startswith("2026-01-01T00:00:00Z")] == []
+    assert lines() == []

@@ -195,3 +195,18 @@ def test_questions_as_an_engineer_writes_them():
     assert describe(Read("a", "wevtutil query events", fields(channel="System", ids="1", most=3))) == (
         "wevtutil qe System /q:*[System[(EventID=1)]] /f:xml /rd:true /c:3 /uni:true"
     )
+
+
+async def test_a_cluster_that_names_a_foreign_host_brings_nobody_there():
+    """Whoever may ask about branch alone must not see hv01 of prod because branch calls it a node."""
+    world = World({"hv01": [{"Name": "hv01"}], "br01": [{"Name": "br01"}], "guest": [{"Name": "guest"}]})
+    homes = {"hv01": "prod", "br01": "branch"}
+    look = Look(world, lambda _: ({"at": NOW},), NOW, Limits(), place=lambda name: homes.get(name, ""))
+    look.places = frozenset({"branch"})
+    refused = await look.one(nodes("hv01"), tuple)
+    assert isinstance(refused, Unanswered)
+    assert (refused.kind, refused.says) == ("not allowed", "it belongs to prod, and this question is about branch.")
+    assert isinstance(await look.one(Recall("hv01", "writers"), tuple), Unanswered)
+    assert await look.one(nodes("br01"), len) == 1
+    assert await look.one(GuestWql("guest", "guest.corp.example", "id", "root/cimv2", "X", ("Name",)), len) == 1
+    assert [question.on for question, _ in world.asked] == ["br01", "guest"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -89,3 +90,11 @@ def test_a_known_value_never_passes_as_text_json_or_data(secret, before, after):
     masked = mask.data({"x": [before + secret + after]})["x"][0]
     assert MASKED in masked
     assert secret not in masked.replace(MASKED, "")
+
+
+@pytest.mark.parametrize("word", ["-eyJ", "eyJ-", "-eyJaaaaaaaa", "eyJaaaaaaaa."])
+def test_nobody_can_write_what_takes_longer_than_its_length(word):
+    """Masking runs between a host's words and Slack: quadratic time there would hold the whole bot."""
+    began = time.perf_counter()
+    Mask().text(word * (800_000 // len(word)))
+    assert time.perf_counter() - began < 3

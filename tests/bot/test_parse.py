@@ -72,7 +72,7 @@ def test_the_rest_takes_what_remains():
     ("line", "wanted", "says"),
     [
         ("", GUESTS, "<cluster|host> is missing."),
-        ("prod hv01", GUESTS, "Nothing is known about “hv01”."),
+        ("prod hv01", GUESTS, "Too many words: “hv01” is left over."),
         ("prod --free plenty", GUESTS, "“plenty” is not a size such as 1GB or 500MB."),
         ("prod --free", GUESTS, "Missing: a size such as 1GB or 500MB."),
         ("prod --percent 101", GUESTS, "“101” is not a percentage from 0 to 100."),

@@ -83,7 +83,12 @@ class Shepherd:
         spec = Diagnostic(Role.VIEWER, Args, collect, lambda args, facts: REPORT)
         command = Command("count-sheep", "Count sheep.", spec, parse.parameters(Args))
         registry = Registry({"count-sheep": command})
-        self.pipeline = Pipeline(registry, self.names, ledger, lambda now, progress: Looking(), MASK)
+        self.pipeline = Pipeline(registry, self.names, ledger, self.looks, MASK)
+        self.look = Looking()
+
+    def looks(self, now, progress):
+        self.look = Looking()
+        return self.look
 
     async def says(self, line: str, person: Person = VIEWER):
         return await self.pipeline.answer(Request(person, line, "slack", "C0OPS"))
@@ -186,3 +191,22 @@ async def test_a_secret_that_a_host_prints_is_shown_to_nobody(shepherd):
     with pytest.raises(UsageError) as refused:
         await shepherd.says("/count-sheep prod Wolf-2026!")
     assert "Wolf" not in str(refused.value) + str(shepherd.last())
+
+
+async def test_a_report_that_cannot_be_kept_is_our_bug_and_not_a_silence(shepherd, monkeypatch):
+    monkeypatch.setattr("bot.pipeline.report_to_bytes", lambda report: "\ud800".encode())
+    with pytest.raises(OurBug):
+        await shepherd.says("/count-sheep prod")
+    assert shepherd.story() == [("asked", "T1/U1"), ("refused", "T1/U1")]
+
+
+async def test_hosts_may_be_asked_only_where_the_role_was_checked(shepherd):
+    await shepherd.says("/count-sheep PROD")
+    assert shepherd.look.places == frozenset({"prod"})
+
+
+def test_a_line_is_read_before_anything_is_promised(shepherd):
+    assert shepherd.pipeline.reads("/count-sheep prod")
+    assert shepherd.pipeline.reads("/hvops count-sheep nowhere")  # names are looked up later
+    assert not shepherd.pipeline.reads("/count-sheep")
+    assert not shepherd.pipeline.reads("/count-sheeps prod")

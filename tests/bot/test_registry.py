@@ -9,6 +9,7 @@ from bot.errors import SettingsError
 from bot.registry import Registry, commands_of
 from bot.vocabulary.command import Role
 
+COMMANDS = Path(__file__).parents[2] / "commands"
 GOOD = '''"""Count sheep."""
 from dataclasses import dataclass
 from bot.vocabulary.arguments import Target
@@ -57,6 +58,15 @@ def test_a_file_is_a_command(package):
         (GOOD.replace("COMMAND =", "OTHER ="), r"flock\.diagnose\.count_sheep must end with COMMAND = Diagnostic"),
         (GOOD.replace("Count sheep.", "Count sheep"), "one sentence with a full stop"),
         (GOOD.replace("@dataclass(frozen=True)", ""), "Args must be a frozen dataclass"),
+        (GOOD.replace("@dataclass(frozen=True)", "@dataclass"), "Args must be a frozen dataclass"),
+        (GOOD.replace("Role.VIEWER", "'viewer'"), "'viewer' is no role; write Role.VIEWER"),
+        (
+            GOOD.replace("target: Target", "target: Target; deep: bool = False"),
+            r"Args\.deep is .*bool.*nobody can type",
+        ),
+        (GOOD.replace("target: Target", "target: Target; size: int | None = None"), r"Args\.size is int \| None"),
+        (GOOD.replace("def judge", "def judge("), r"cannot be imported: SyntaxError: .*count_sheep\.py, line 11"),
+        (GOOD.replace("Target\n", "Tarjet\n"), r"cannot be imported: ImportError: .*Tarjet.*python -c 'import flock"),
     ],
 )
 def test_a_bad_file_is_refused_by_name(package, spoilt, says):
@@ -69,10 +79,12 @@ def test_a_diagnostic_in_the_room_of_remediations_is_refused(package):
         package({"remediate/__init__.py": "", "remediate/count_sheep.py": GOOD})
 
 
-def test_the_product_offers_its_commands():
+def test_the_product_offers_every_file_of_its_folders():
     registry = Registry.load()
-    names = [command.name for command in registry]
-    assert {"check-writers", "find-full-guests", "verify-kb-drift", "drain-node", "resume-node"} <= set(names)
-    assert [command.changes for command in registry] == sorted(command.changes for command in registry)
+    files = [
+        sorted(path.stem.replace("_", "-") for path in (COMMANDS / folder).glob("[!_]*.py"))
+        for folder in ("diagnose", "remediate")
+    ]
+    assert [command.name for command in registry] == [*files[0], *files[1]]
     assert registry.get("/Check-Writers") is registry.commands["check-writers"]
     assert registry.get("format-disk") is None

@@ -13,6 +13,8 @@ from bot.slack.render.parts import EVIDENCE_FILE, EVIDENCE_PAGE, actions, button
 CALLBACK = "hvops:evidence"
 _PAGE = 18_000  # characters of raw text on a page
 _ONE = 6_000  # characters of one answer before the modal points to the file
+_MEMORY = "ledger:"  # how `look.describe` begins a question to the ledger
+_EMPTY = "(empty)"
 _FRAME = 600  # what every answer weighs beside its text, so that a page stays below 100 blocks
 
 
@@ -56,7 +58,7 @@ def sorry(says: str) -> View:
 
 
 def evidence_view(title: str, evidence: Sequence[Answer], token: str, page: int = 0) -> View:
-    """One page of the answers: what failed first, then what programs printed, then rows. The file has them raw.
+    """One page of the answers: what failed, what programs printed, rows, and last what is empty or only remembered. The file has them raw.
 
     Args:
         title: of the report.
@@ -79,7 +81,7 @@ def evidence_file(title: str, evidence: Sequence[Answer]) -> File:
     """All of it, whole, as one text file."""
     parts = [f"{visible(title)}\n"]
     for one in evidence:
-        says = visible(one.raw, lines=True) or "(no answer)"
+        says = visible(one.raw, lines=True) or ("(no answer)" if one.error else _EMPTY)
         error = f"# {visible(one.error)}\n" if one.error else ""
         parts.append(f"## {visible(one.on)}: {visible(one.asks)}\n{error}{says}\n")
     return File("evidence.txt", "Evidence", "\n".join(parts).encode())
@@ -100,7 +102,11 @@ def _pages(evidence: Sequence[Answer]) -> Iterator[list[Answer]]:
 
 
 def _less_telling(one: Answer) -> int:
-    return 0 if one.error else 1 if not one.shown else 2
+    if one.error:
+        return 0
+    if not one.raw or one.asks.startswith(_MEMORY):
+        return 3
+    return 2 if one.shown else 1
 
 
 def _weight(one: Answer) -> int:
@@ -111,7 +117,7 @@ def _weight(one: Answer) -> int:
 def _blocks(one: Answer) -> Iterator[Block]:
     error = f"\n{escape(clip(one.error, 500))}" if one.error else ""
     yield from sections(f"*{escape(clip(one.on, 200))}:* {escape(clip(one.asks, 1_000))}{error}")
-    shown = one.shown or one.raw
+    shown = one.shown or one.raw or ("" if one.error else _EMPTY)
     yield from preformatted(shown[:_ONE])
     if len(shown) > _ONE:
         yield from contexts(f"{len(shown) - _ONE:,} more characters: press Send as File.")

@@ -17,7 +17,7 @@ _CELL = 80  # longer ones are whole in the CSV
 _PAGE = 10
 _SMALL = (2, 10)  # columns and rows up to which a plain table reads better on a phone
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,6})?")  # what a float holds exactly enough to sort by
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four: the same, full width
 
 
 def table_blocks(table: Table | None) -> tuple[Block, ...]:
@@ -31,8 +31,11 @@ def table_blocks(table: Table | None) -> tuple[Block, ...]:
     block = _table(head, shown) if _is_small(table) else _data_table(table.caption, head, shown)
     if len(shown) == len(table.rows) and len(columns) == len(table.columns):
         return (block,)
-    rest = f"The first {len(shown):,} of {len(table.rows):,} rows, {len(columns)} of {len(table.columns)} columns."
-    return (block, *contexts(f"{rest} Send CSV has all of them."))
+    rows_shown = f"{len(shown):,} of {len(table.rows):,} rows" if len(shown) < len(table.rows) else ""
+    cut = len(columns) < len(table.columns)
+    columns_shown = f"{len(columns)} of {len(table.columns)} columns" if cut else ""
+    told = ", ".join(part for part in (rows_shown, columns_shown) if part)
+    return (block, *contexts(f"The first {told}. Send CSV has all of them."))
 
 
 def chart_blocks(chart: Chart | None) -> tuple[Block, ...]:
@@ -142,4 +145,5 @@ def _in_units(tenths: int) -> int | float:
 
 def _harmless(column: Column, cell: str) -> str:
     shown = visible(cell)
-    return f"'{shown}" if column.kind == "text" and shown.startswith(_FORMULA) else shown
+    is_number = column.kind == "number" and _NUMBER.fullmatch(shown.strip())
+    return f"'{shown}" if shown.lstrip().startswith(_FORMULA) and not is_number else shown

@@ -29,8 +29,8 @@ def status_message(status: Status) -> Message:
     lines = [
         *(f"*{escape(label)}:* {escape(says)}" for label, says in status.connections),
         f"*Ledger:* {escape(status.ledger)}",
-        f"*You:* {escape(status.name)}, {escape(roles)}",
-        f"*You may:* {escape(', '.join(status.may)) or 'only read this help'}",
+        f"*You:* {escape(status.name)} · roles: {escape(roles)}",
+        f"*You may:* {escape(', '.join(status.may)) or 'only /hvops help and /hvops status'}",
     ]
     said = f"hvops {status.version}: ledger {status.ledger}; you are {roles}"
     blocks = (header("hvops"), *sections("\n".join(lines)), *contexts(f"Version {escape(status.version)}"))

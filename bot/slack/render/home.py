@@ -73,7 +73,8 @@ def _answer(one: LastAnswer) -> tuple[Block, ...]:
 
 def _spoken(usage: str) -> str:
     """The name of a command in words: `/check-writers <cluster>` is "Check Writers"."""
-    return (usage.split() or [""])[0].lstrip("/").replace("-", " ").title()
+    words = (usage.split() or [""])[0].lstrip("/").split("-")
+    return " ".join(word.upper() if word == "kb" else word.capitalize() for word in words)
 
 
 def _plain(text: str) -> Block:

@@ -1,4 +1,7 @@
-"""The Web API's methods, one file per family, as one table."""
+"""The Web API's methods, one file per family, as one table.
+
+apps, chat, conversations, files, people (users.* and usergroups.*), views: as Slack's documents group them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The executables of a practice machine: what they print for which arguments."""
+"""The executables of a practice machine: what they print for which arguments.
+
+vssadmin    list writers
+wevtutil    reading queries; xpath: the language they are in; event_xml: an event as it is printed
+"""
 
 from __future__ import annotations
 

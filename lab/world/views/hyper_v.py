@@ -6,10 +6,10 @@ row with the host's name [cap, go-wsman]; OperationalStatus[1] 32774 "migrating"
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
-from lab.windows.machine import Instance
+from lab.windows.machine import Instance, Wmi
 from lab.world import kvp
 from lab.world.classes import instance
 from lab.world.model import MIB, Guest, Node, identity
@@ -102,24 +102,15 @@ def computer_systems(scene: Scene) -> Iterator[Instance]:
 
 
 def summaries(scene: Scene) -> Iterator[Instance]:
-    """Msvm_SummaryInformation. MemoryUsage in MB."""
+    """Msvm_SummaryInformation, with what its version 1 does not have yet."""
     for guest in guests_of(scene):
         runs = guest.state == "running"
-        yield instance(
-            "Msvm_SummaryInformation",
-            guest.node.release,
+        yield summary(
+            guest,
+            scene.now,
+            ENABLED_STATES,
             InstanceID=f"Microsoft:{guest.vm_id.upper()}",
-            Name=guest.vm_id.upper(),
-            ElementName=guest.name,
-            CreationTime=guest.created,
-            EnabledState=ENABLED_STATES[guest.state],
-            GuestOperatingSystem=guest.release.caption.removeprefix("Microsoft ").rstrip() if runs else "",
-            HealthState=5,
-            Heartbeat=OK if runs else NO_CONTACT,
             IntegrationServicesVersionState=(1 if guest.release.family == "windows" else 2) if runs else 0,
-            MemoryUsage=guest.memory // MIB if runs else 0,
-            NumberOfProcessors=guest.processors,
-            OperationalStatus=operational_status(guest),
             ProcessorLoad=3 if runs else 0,
             ReplicationHealth=0,
             ReplicationMode=0,
@@ -127,8 +118,29 @@ def summaries(scene: Scene) -> Iterator[Instance]:
             UpTime=up_time(guest, scene.now),
             Version=_VERSIONS.get(guest.node.release.key, "8.0"),
             VirtualSystemSubType=f"Microsoft:Hyper-V:SubType:{guest.generation}",
-            Notes="",
         )
+
+
+def summary(guest: Guest, now: datetime, states: Mapping[str, int], **more: Wmi) -> Instance:
+    """What Msvm_SummaryInformation says of a guest in either namespace. MemoryUsage in MB."""
+    runs = guest.state == "running"
+    return instance(
+        "Msvm_SummaryInformation",
+        guest.node.release,
+        Name=guest.vm_id.upper(),
+        ElementName=guest.name,
+        CreationTime=guest.created,
+        EnabledState=states[guest.state],
+        GuestOperatingSystem=guest.release.caption.removeprefix("Microsoft ").rstrip() if runs else "",
+        HealthState=5,
+        Heartbeat=OK if runs else NO_CONTACT,
+        MemoryUsage=guest.memory // MIB if runs else 0,
+        NumberOfProcessors=guest.processors,
+        OperationalStatus=operational_status(guest),
+        UpTime=up_time(guest, now),
+        Notes="",
+        **more,
+    )
 
 
 def settings(scene: Scene) -> Iterator[Instance]:
@@ -175,41 +187,40 @@ def serial_number(guest: Guest) -> str:
 def key_value_pairs(scene: Scene) -> Iterator[Instance]:
     """Msvm_KvpExchangeComponent: what the guests told about themselves."""
     for guest in guests_of(scene):
-        yield instance(
+        yield component(
+            guest,
             "Msvm_KvpExchangeComponent",
-            guest.node.release,
-            **component(guest, "Msvm_KvpExchangeComponent"),
-            ElementName="Key-Value Pair Exchange",
-            OperationalStatus=(OK if guest.state == "running" else NO_CONTACT,),
+            "Key-Value Pair Exchange",
+            works=guest.state == "running",
             GuestExchangeItems=(),
             GuestIntrinsicExchangeItems=kvp.items(guest),
         )
 
 
-def component(guest: Guest, cls: str) -> dict[str, str | int]:
-    """The properties that identify an integration component of a guest."""
-    return {
-        "CreationClassName": cls,
-        "DeviceID": f"Microsoft:{guest.vm_id.upper()}\\{identity(cls).upper()}",
-        "SystemCreationClassName": "Msvm_ComputerSystem",
-        "SystemName": guest.vm_id.upper(),
-        "EnabledState": 2,
-        "RequestedState": 12,
-        "HealthState": 5,
-        "Description": "",
-    }
-
-
 def vss_components(scene: Scene) -> Iterator[Instance]:
     """Msvm_VssComponent: whether a guest can freeze for a backup of the host."""
     for guest in guests_of(scene):
-        yield instance(
-            "Msvm_VssComponent",
-            guest.node.release,
-            **component(guest, "Msvm_VssComponent"),
-            ElementName="Volume Shadow Copy",
-            OperationalStatus=(OK if guest.state == "running" and guest.release.family == "windows" else NO_CONTACT,),
-        )
+        works = guest.state == "running" and guest.release.family == "windows"
+        yield component(guest, "Msvm_VssComponent", "Volume Shadow Copy", works=works)
+
+
+def component(guest: Guest, cls: str, name: str, *, works: bool, **more: Wmi) -> Instance:
+    """An integration component of a guest, in either namespace."""
+    return instance(
+        cls,
+        guest.node.release,
+        CreationClassName=cls,
+        DeviceID=f"Microsoft:{guest.vm_id.upper()}\\{identity(cls).upper()}",
+        SystemCreationClassName="Msvm_ComputerSystem",
+        SystemName=guest.vm_id.upper(),
+        ElementName=name,
+        EnabledState=2,
+        RequestedState=12,
+        HealthState=5,
+        Description="",
+        OperationalStatus=(OK if works else NO_CONTACT,),
+        **more,
+    )
 
 
 VIEWS: dict[str, View] = {

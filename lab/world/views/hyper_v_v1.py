@@ -10,13 +10,21 @@ from collections.abc import Iterator
 from lab.windows.machine import Instance
 from lab.world import kvp
 from lab.world.classes import instance
-from lab.world.model import MIB, identity
+from lab.world.model import identity
 from lab.world.views import Scene, View
-from lab.world.views.hyper_v import component, guests_of, operational_status, serial_number, up_time
+from lab.world.views.hyper_v import (
+    OK,
+    component,
+    guests_of,
+    operational_status,
+    serial_number,
+    summary,
+    up_time,
+    vss_components,
+)
 
 NAMESPACE = "root/virtualization"
 ENABLED_STATES = {"running": 2, "off": 3, "paused": 32768, "saved": 32769}
-OK, NO_CONTACT = 2, 12
 IDE_CONTROLLER, SCSI_CONTROLLER, DISK_DRIVE, STORAGE_EXTENT = 5, 6, 21, 20
 
 
@@ -54,25 +62,9 @@ def computer_systems(scene: Scene) -> Iterator[Instance]:
 
 
 def summaries(scene: Scene) -> Iterator[Instance]:
-    """Msvm_SummaryInformation. MemoryUsage in MB."""
+    """Msvm_SummaryInformation."""
     for guest in guests_of(scene):
-        runs = guest.state == "running"
-        yield instance(
-            "Msvm_SummaryInformation",
-            guest.node.release,
-            Name=guest.vm_id.upper(),
-            ElementName=guest.name,
-            CreationTime=guest.created,
-            EnabledState=ENABLED_STATES[guest.state],
-            GuestOperatingSystem=guest.release.caption.removeprefix("Microsoft ").rstrip() if runs else "",
-            HealthState=5,
-            Heartbeat=OK if runs else NO_CONTACT,
-            MemoryUsage=guest.memory // MIB if runs else 0,
-            NumberOfProcessors=guest.processors,
-            OperationalStatus=operational_status(guest),
-            UpTime=up_time(guest, scene.now),
-            Notes="",
-        )
+        yield summary(guest, scene.now, ENABLED_STATES)
 
 
 def settings(scene: Scene) -> Iterator[Instance]:
@@ -94,25 +86,12 @@ def settings(scene: Scene) -> Iterator[Instance]:
 def key_value_pairs(scene: Scene) -> Iterator[Instance]:
     """Msvm_KvpExchangeComponent: what the guests told about themselves."""
     for guest in guests_of(scene):
-        yield instance(
+        yield component(
+            guest,
             "Msvm_KvpExchangeComponent",
-            guest.node.release,
-            **component(guest, "Msvm_KvpExchangeComponent"),
-            ElementName="Key-Value Pair Exchange",
-            OperationalStatus=(OK if guest.state == "running" else NO_CONTACT,),
+            "Key-Value Pair Exchange",
+            works=guest.state == "running",
             GuestIntrinsicExchangeItems=kvp.items(guest),
-        )
-
-
-def vss_components(scene: Scene) -> Iterator[Instance]:
-    """Msvm_VssComponent."""
-    for guest in guests_of(scene):
-        yield instance(
-            "Msvm_VssComponent",
-            guest.node.release,
-            **component(guest, "Msvm_VssComponent"),
-            ElementName="Volume Shadow Copy",
-            OperationalStatus=(OK,),
         )
 
 

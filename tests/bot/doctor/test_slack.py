@@ -75,6 +75,14 @@ async def test_wrong_tokens_fail_each_by_itself(settings):
     assert "slack scopes" not in found
 
 
+async def test_a_rate_limit_says_nothing_of_the_token(settings):
+    async with SlackStandIn(manifest=manifest(Registry.load())) as stand_in:
+        stand_in.core.faults.add("apps.connections.open", "ratelimited")
+        found = await told(settings(**tokens(stand_in)))
+    assert found["slack app token"].status is Status.WARN
+    assert "ratelimited" in found["slack app token"].says
+
+
 async def test_without_slack_it_is_skipped_and_a_silent_slack_fails(settings):
     assert (await told(settings()))["slack"].status is Status.SKIP
     silent = settings(bot_token="xoxb-1", app_token="xapp-1", base_url="http://127.0.0.1:1/api/")

@@ -222,6 +222,20 @@ def test_a_missing_trigger_or_a_changed_column_is_found(book):
     assert proved(book).says == "The definition of entry_follows was removed."
 
 
+def test_an_entry_is_named_even_where_the_triggers_were_left_out(book):
+    tamper(book, "UPDATE entry SET body = replace(body, 'U1', 'U9') WHERE seq = 2", keep_triggers=False)
+    verdict = proved(book)
+    assert (verdict.holds, verdict.broken_at) == (False, 2)
+    assert verdict.notes == ("The definition of entry_follows was removed.",)
+
+
+def test_a_table_that_cannot_even_be_read_is_named(book):
+    tamper(book, "ALTER TABLE entry RENAME COLUMN body TO content", keep_triggers=False)
+    verdict = proved(book)
+    assert not verdict.holds
+    assert verdict.says.startswith("The definition of entry")
+
+
 def test_a_ticket_table_that_says_something_else_is_found_and_rebuilt(book, opened):
     tamper(book, "UPDATE ticket SET approver = 'U1' WHERE id = 'T-1'")
     verdict = proved(book)
@@ -351,3 +365,44 @@ def test_anchors_survive_a_torn_line_and_an_unwritable_moment(opened, tmp_path):
 def test_anchors_that_cannot_be_written_at_all_are_named_at_the_start(tmp_path):
     with pytest.raises(LedgerError, match="Correct anchor_file"):
         Ledger(tmp_path / "ledger.db", tmp_path / "ledger.key", tmp_path / "nowhere" / "anchors.txt")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TRIGGER quiet BEFORE INSERT ON entry WHEN NEW.kind = 'refused' BEGIN SELECT RAISE(IGNORE); END",
+        "CREATE VIEW answers AS SELECT 'all is well' AS says",
+        "CREATE TABLE entries (says TEXT)",
+    ],
+)
+def test_what_was_added_to_the_file_is_found(book, statement):
+    tamper(book, statement)
+    verdict = proved(book)
+    assert not verdict.holds
+    assert "that no ledger has" in verdict.says
+
+
+def test_a_trigger_that_drops_entries_in_silence_is_heard(book):
+    """Else a refusal would count as written down that nobody will ever read."""
+    tamper(
+        book, "CREATE TRIGGER quiet BEFORE INSERT ON entry WHEN NEW.kind = 'refused' BEGIN SELECT RAISE(IGNORE); END"
+    )
+    with Ledger(book / "ledger.db", book / "ledger.key", book / "anchors.txt") as ledger:
+        with pytest.raises(LedgerError, match="not kept as it was written"):
+            ledger.append("refused", "U9", {"line": "/check-writers prod", "why": "no role", "kind": "not allowed"})
+        assert ledger.append("asked", "U1", {"line": "/x"}).seq == 15
+
+
+def test_an_altered_answer_or_raw_answer_is_shown_to_nobody(book):
+    """The proof finds it too, but a button is pressed long before anybody asks for the proof."""
+    raw = "UPDATE blob SET bytes = CAST('all is well' AS BLOB)"
+    answer = """UPDATE entry SET body = replace(body, '"answer":"t"', '"answer":"forged"') WHERE kind = 'answered'"""
+    tamper(book, raw, answer)
+    with Ledger(book / "ledger.db", book / "ledger.key", book / "anchors.txt") as ledger:
+        with pytest.raises(LedgerError, match="entry 11 was altered"):
+            ledger.answer("forged")
+        entry = ledger.entry(11)
+        assert entry is not None
+        with pytest.raises(LedgerError, match="was altered"):
+            ledger.blob(entry.data["report"])
+        assert ledger.blob("0" * 64) is None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -56,6 +59,41 @@ class Box:
     def run(self, command_line: Sequence[str]) -> Output:
         self.ran.append(list(command_line))
         return self.output
+
+
+class RawServer:
+    """A TCP server that is no Windows host: one connection at a time, and `talk` does what it likes with it."""
+
+    address = "127.0.92.1"
+    patience = 0.5  # seconds without a byte from the client
+
+    def __init__(self) -> None:
+        self.leaving = threading.Event()
+        self.listener = socket.create_server((self.address, 0))
+        self.listener.settimeout(0.05)
+        self.thread = threading.Thread(target=self._serve)
+
+    def __enter__(self) -> str:
+        self.thread.start()
+        return f"http://{self.address}:{self.listener.getsockname()[1]}/wsman"
+
+    def __exit__(self, *_: object) -> None:
+        self.leaving.set()
+        self.thread.join()
+        self.listener.close()
+
+    def talk(self, client: socket.socket) -> None:
+        raise NotImplementedError
+
+    def _serve(self) -> None:
+        while not self.leaving.is_set():
+            try:
+                client, _ = self.listener.accept()
+            except TimeoutError:
+                continue
+            with client, suppress(OSError):
+                client.settimeout(self.patience)
+                self.talk(client)
 
 
 @dataclass

@@ -141,6 +141,15 @@ def test_certificates(code, says):
     assert says in translated.says
 
 
+@pytest.mark.parametrize("reason", ["SSLV3_ALERT_CERTIFICATE_EXPIRED", "TLSV1_ALERT_UNKNOWN_CA"])
+def test_our_own_certificate_that_a_host_refuses_is_a_login(reason):
+    inner = ssl.SSLError(1, "alert")
+    inner.reason = reason
+    translated = from_exception("hv01", requests.exceptions.SSLError(inner))
+    assert isinstance(translated, LoginRefused)
+    assert "certificate in the settings" in translated.do
+
+
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [

@@ -134,7 +134,7 @@ async def test_a_connection_idle_for_too_long_is_not_tried(site, monkeypatch):
     async with reaching(site) as reach:
         await reach.answer(NODES)
         first = next(iter(reach._kept._idle.values()))[0]
-        monkeypatch.setattr("bot.reach.keep.IDLE_SECONDS", 0.0)
+        monkeypatch.setattr("bot.reach.connections.IDLE_SECONDS", 0.0)
         await reach.answer(NODES)
         assert first.is_broken
 
@@ -179,6 +179,20 @@ async def test_hosts_that_hang_give_their_slots_back(site):
         assert len((await reach.answer(other, 5.0)).rows) == 2
         for result in await asyncio.gather(*hung, return_exceptions=True):
             assert isinstance(result, TimedOut)
+
+
+async def test_a_silent_host_costs_one_patience_however_many_questions_wait_for_it(site):
+    site.boxes["hv01"].trouble.hang = True
+    columns = ("Name", "State", "BuildNumber", "NodeWeight", "DynamicWeight", "NodeHighestVersion", "Status", "Flags")
+    questions = [Wql("hv01", "root/MSCluster", "MSCluster_Node", (column,)) for column in columns]
+    async with reaching(site) as reach:
+        began = time.monotonic()
+        for result in await asyncio.gather(*(reach.answer(one, 1.0) for one in questions), return_exceptions=True):
+            assert isinstance(result, TimedOut)
+            assert result.says == "no answer in 1 s."
+        assert time.monotonic() - began < 1.9
+        site.boxes["hv01"].trouble.hang = False
+        assert len((await reach.answer(NODES)).rows) == 2  # what is asked later is asked
 
 
 async def test_a_cancelled_question_frees_its_slot(site, monkeypatch):

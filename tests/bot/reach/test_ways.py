@@ -96,3 +96,10 @@ def test_other_logins_only_where_the_estate_pins_the_guest_with_tls():
 
 def test_a_password_does_not_show():
     assert "secret" not in repr(ways(reader=NTLM).host("hv01"))
+
+
+def test_the_place_of_a_host_is_where_its_role_is_held():
+    plain = ways(reader=NTLM)
+    assert [plain.place(name) for name in ("PROD", "HV01", "Backup01", "hv03")] == ["prod", "prod", "backup01", ""]
+    plain.learn("prod", ("hv03",))
+    assert plain.place("HV03") == "prod"

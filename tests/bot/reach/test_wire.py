@@ -2,9 +2,7 @@
 
 import asyncio
 import io
-import socket
 import ssl
-import threading
 import time
 from dataclasses import replace
 
@@ -23,48 +21,25 @@ from bot.vocabulary.questions import GuestRegistry, GuestWql, Wql
 from lab.windows import BackgroundServer, CertificateAuthority
 from lab.windows.machine import Access
 
-from .conftest import PASSWORD, READER, USER, Box
+from .conftest import PASSWORD, READER, USER, Box, RawServer
 
 QUESTION = Wql("hv01", "root/MSCluster", "MSCluster_Node", ("Name",))
 OK = b"HTTP/1.1 200 OK\r\n"
-ADDRESS = "127.0.92.1"
 
 
-class Rude:
+class Rude(RawServer):
     """A server that reads one request per connection and then does what it likes with the socket."""
 
     def __init__(self, act):
+        super().__init__()
         self.act = act
         self.requests = 0
-        self.leaving = threading.Event()
-        self.listener = socket.create_server((ADDRESS, 0))
-        self.listener.settimeout(0.05)
-        self.thread = threading.Thread(target=self._serve)
 
-    def __enter__(self):
-        self.thread.start()
-        return f"http://{ADDRESS}:{self.listener.getsockname()[1]}/wsman"
-
-    def __exit__(self, *_):
-        self.leaving.set()
-        self.thread.join()
-        self.listener.close()
-
-    def _serve(self):
-        while not self.leaving.is_set():
-            try:
-                client, _ = self.listener.accept()
-            except TimeoutError:
-                continue
-            with client:
-                client.settimeout(0.5)
-                try:
-                    while client.recv(65536):
-                        self.requests += 1
-                        if self.act(self, client) is not None:
-                            break
-                except OSError:
-                    continue
+    def talk(self, client):
+        while client.recv(65536):
+            self.requests += 1
+            if self.act(self, client) is not None:
+                return
 
 
 def says(data):

@@ -75,3 +75,33 @@ async def test_a_connection_lost_too_long_is_built_anew(slack):
     await slack.connected(2)
     assert stuck.client.closed
     await running.end()
+
+
+async def test_a_rate_limit_is_waited_for_and_not_met_with_more_calls(slack):
+    now = [0.0]
+    for _ in range(10):  # all that Slack allows at once
+        slack.core.rates.count("apps.connections.open", tier=1)
+    running = Running(slack, clock=lambda: now[0])
+    await until(lambda: len(slack.calls("apps.connections.open")) == 2)
+    await until(lambda: all(one.may > 50 for one in running.sockets._open))
+    first = tuple(running.sockets._open)
+    now[0] += 45  # more than the watchdog's patience, less than the minute that Slack asks for
+    for _ in range(5):
+        await running.sockets._look()
+    assert tuple(running.sockets._open) == first
+    assert len(slack.calls("apps.connections.open")) == 2
+    await running.end()
+
+
+async def test_a_connection_that_is_given_up_no_longer_asks_for_a_place(slack):
+    now = [0.0]
+    for _ in range(10):
+        slack.core.rates.count("apps.connections.open", tier=1)
+    running = Running(slack, clock=lambda: now[0])
+    await until(lambda: running.sockets._open and all(one.may > 50 for one in running.sockets._open))
+    given_up = tuple(running.sockets._connecting.values())
+    now[0] += 100
+    slack.core.rates.forget()
+    await slack.connected(2)
+    assert all(task.cancelled() for task in given_up)
+    await running.end()

@@ -78,7 +78,7 @@ def test_a_line_needs_no_quotes_and_keeps_its_own_options(hvops, healthy):
         ("/check-writers prd", "Did you mean prod"),
         ("/chek-writers prod", "Did you mean /check-writers?"),
         ("/check-writers", "Usage: /check-writers"),
-        ("/check-writers prod extra", "Nothing is known about"),
+        ("/check-writers prod extra", "is left over"),
         ("/check-writers \x1b[31mprod", "no cluster or host"),
     ],
 )

@@ -188,6 +188,12 @@ def test_verify_says_so_when_the_entry_is_not_even_readable(hvops, folder):
     assert "BROKEN at entry 3: entry 3 is missing" in " ".join(ended.out.split())
 
 
+def test_a_copy_is_verified_by_its_key_alone_where_there_are_no_settings(hvops, folder):
+    ended = hvops("audit", "verify", folder / "ledger.db", "--key", folder / "ledger.key")
+    assert ended.code == 0, ended.err
+    assert "No anchors: whether newer entries were cut off cannot be known." in " ".join(ended.out.split())
+
+
 def test_verify_without_a_ledger_is_refused_and_not_a_verdict(hvops, folder):
     ended = verify(hvops, folder, "none.db")
     assert ended.code == 2

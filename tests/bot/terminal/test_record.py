@@ -17,6 +17,7 @@ from bot.reach.capture import Capture, Exchange, whole_output
 from bot.reach.replay import Replay
 from bot.registry import Registry
 from bot.settings import Limits, load
+from lab.entry import PRACTICE
 
 COMMANDS = Registry.load()
 
@@ -86,6 +87,16 @@ def test_a_capture_names_nobody_and_holds_no_secret(hvops, recorded, stuck):
     assert "66841cd4-6ded-4f4b-8f17-fd23f8ddc3de" in everything  # the writer's class is the same everywhere
 
 
+def test_hosts_that_answer_with_faults_are_not_named_by_them(hvops, tmp_path):
+    with PRACTICE.start("patch-drift", tmp_path / "old") as running:  # 2008 R2 lacks much of what is asked for
+        ended = hvops("record", "--settings", running.settings_path, "/check-writers hv01")
+    assert ended.code == 0, ended.err
+    everything = (tmp_path / "capture.json").read_text()
+    assert "WSManFault" in everything
+    assert not re.search(r"\bhv0\d\b|corp\.example", everything, re.IGNORECASE)
+    assert "stayed" not in ended.out
+
+
 def test_a_question_that_was_not_recorded_is_unknown_and_not_answered(hvops, recorded):
     capture = Capture.load(recorded(hvops, "/check-writers prod"))
     kept = tuple(one for one in capture.exchanges if "vssadmin" not in one.request)
@@ -124,3 +135,11 @@ def test_output_in_utf_16_stays_utf_16():
     changed = capture.changed(lambda text: text.replace("test-tfs-01", "vm0001")).exchanges[0].reply
     kept = re.search(">([^<]+)<", changed)[1]
     assert base64.b64decode(kept).decode("utf-16-le") == "guest vm0001 é"
+
+
+def test_without_a_file_it_takes_a_name_that_is_free(hvops, healthy, tmp_path):
+    for name in ("capture.json", "capture-2.json"):
+        ended = hvops("record", "--settings", healthy, "/check-writers hv01")
+        assert ended.code == 0, ended.err
+        assert f"are in {name}." in ended.out
+        assert Capture.load(tmp_path / name).line.startswith("/check-writers host")

@@ -100,11 +100,11 @@ async def test_the_stuck_writer_whole(check, make, waiting, named):
                 (
                     (
                         "Means",
-                        "The next backup of hv03 is expected to fail for all 11 guests; 9 are locked, so hv03 cannot drain (5960).",
+                        "The next backup of hv03 is expected to fail for all 11 guests; 9 are locked, so hv03 cannot drain (error 5960).",
                     ),
                     (
                         "Do now",
-                        "Free space in the guest first: 1 GB or more on every full volume of test-tfs-01. Then resume the backup job.",
+                        "Free 1 GB or more on every full volume of test-tfs-01, then resume the backup job.",
                     ),
                     (
                         "Do not do now",
@@ -135,7 +135,7 @@ async def test_the_first_answer_says_looks_stuck_and_when_to_look_again(check, m
     report = await check(make.cluster(9, hv03={WRITERS: waiting}))
     assert report.title == "prod: Hyper-V writer LOOKS STUCK on hv03"
     assert report.findings[0].severity is Severity.WARNING
-    assert line(report, "Do now")[0].startswith("Look again at 22:43 UTC or later")
+    assert "Look again at 22:43 UTC or later" in line(report, "Do now")[0]
     assert line(report, "First seen") == []
 
 
@@ -329,6 +329,23 @@ async def test_locks_with_stable_writers_are_said(check, make):
     assert "hv03" not in report.fine[0].targets
     assert line(report, "Locked") == ["2 of 11: victims: test-tfs-01, vm-301"]
     assert report.summary == "prod: guests LOCKED on hv03, 2 of 11 guests locked; 5 stable"
+
+
+async def test_locks_on_a_node_that_does_not_answer_are_said(check, make):
+    report = await check(make.cluster(9), {"hv03": "timed out"})
+    assert report.title == "prod: guests LOCKED on hv03"
+    assert report.summary == "prod: guests LOCKED on hv03, 9 guests locked; hv03 UNKNOWN; 5 stable"
+    assert report.findings[0].says.endswith("How its writers are is not known.")
+    assert line(report, "Do not do now")[0].startswith("Do not drain, pause or reboot hv03")
+    assert [one.on for one in report.unanswered] == ["hv03"]
+    assert (report.asked, report.answered) == (6, 5)
+
+
+async def test_what_else_a_node_said_stands_beside_a_list_that_cannot_be_read(check, make, named):
+    report = await check(make.cluster(9, hv03={WRITERS: [{"name": "cut", "state": ""}], VMMS: named}))
+    assert report.title == "prod: guests LOCKED on hv03"
+    assert line(report, "Suspect")[0].startswith("test-tfs-01 (event 10102")
+    assert line(report, "Locked")[0].startswith("9 of 11: test-tfs-01, suspect; victims: ")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bot.vocabulary.arguments import Target
 from bot.vocabulary.ask import Unanswered
 from bot.vocabulary.rows import Unreadable
 from commands.know import cluster as know
@@ -28,6 +29,21 @@ def test_nodes_are_sorted_and_know_their_generation():
     assert [node.is_2008 for node in nodes] == [False, True]
     with pytest.raises(Unreadable):
         know.read_nodes([{"Name": None}])
+    with pytest.raises(ValueError, match="names no node"):
+        know.read_nodes([])
+
+
+@pytest.mark.parametrize(
+    ("target", "meant"),
+    [
+        (Target("prod", "cluster", "prod"), (Node("HV1", 9600), Node("hv2", 7601))),
+        (Target("hv1", "host", "prod"), (Node("HV1", 9600),)),
+        (Target("hv9", "host", "prod"), (Node("hv9", None),)),
+    ],
+)
+def test_a_target_means_all_nodes_or_one_even_if_the_cluster_forgot_it(target, meant):
+    assert know.nodes_meant(target, (Node("HV1", 9600), Node("hv2", 7601))) == meant
+    assert know.nodes_meant(Target("prod", "cluster", "prod"), ()) == ()
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[2] / "lab" / "slack" / "page"
 CHROMIUM = "/usr/bin/chromium"
+PATIENCE = 30_000  # milliseconds on a machine that is busy with other tests; nothing is asserted by the clock
+expect.set_options(timeout=PATIENCE)
 SWITCHES = [
     "--no-sandbox",  # containers allow no user namespaces
     "--disable-gpu",
@@ -247,7 +249,7 @@ class Visitor:
         context = await self.browser.new_context(
             viewport={"width": width, "height": height}, reduced_motion="reduce", **options
         )
-        context.set_default_timeout(8000)
+        context.set_default_timeout(PATIENCE)
         self.contexts.append(context)
         page = await context.new_page()
         page.on("request", lambda request: self.requests.append(request.url))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from copy import deepcopy
 from types import SimpleNamespace
 
 import pytest
@@ -8,39 +9,15 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from lab.slack.clock import HandClock
+from lab.slack.manifest import EVERYTHING
 from lab.slack.server import SlackStandIn
 
 COMMANDS = ("/hello", "/fails", "/public", "/silent")
-MANIFEST = {
-    "display_information": {"name": "hvops"},
-    "features": {
-        "bot_user": {"display_name": "hvops"},
-        "slash_commands": [
-            {"command": command, "description": f"says {command}", "usage_hint": "<host>"} for command in COMMANDS
-        ],
-    },
-    "oauth_config": {
-        "scopes": {
-            "bot": [
-                "app_mentions:read",
-                "chat:write",
-                "channels:history",
-                "channels:read",
-                "commands",
-                "files:write",
-                "im:history",
-                "im:write",
-                "usergroups:read",
-                "users:read",
-            ]
-        }
-    },
-    "settings": {
-        "event_subscriptions": {"bot_events": ["app_home_opened", "app_mention", "message.im"]},
-        "interactivity": {"is_enabled": True},
-        "socket_mode_enabled": True,
-    },
-}
+MANIFEST = deepcopy(EVERYTHING)
+MANIFEST["features"]["slash_commands"] = [
+    {"command": command, "description": f"says {command}", "usage_hint": "<host>"} for command in COMMANDS
+]
+MANIFEST["oauth_config"]["scopes"]["bot"] += ["channels:history", "channels:read"]
 
 
 @pytest.fixture

@@ -204,3 +204,16 @@ async def test_nonsense_on_the_socket_is_ignored(slack, raw):
     typing = asyncio.ensure_future(slack.person("operator").types("/hello"))
     await client.acknowledge(await client.envelope(), payload={"text": "still here"})
     assert (await typing).ok
+
+
+async def test_a_client_that_hangs_up_while_it_is_greeted_is_no_error(slack, monkeypatch, caplog):
+    url = await address(slack)
+
+    async def gone(*_):
+        raise ConnectionResetError("Cannot write to closing transport")
+
+    monkeypatch.setattr("aiohttp.web.WebSocketResponse.send_json", gone)
+    async with aiohttp.ClientSession() as session, session.ws_connect(url) as socket:
+        await socket.receive()
+    await slack.connected(0)
+    assert not caplog.records

@@ -90,12 +90,15 @@ def test_a_long_answer_is_cut_only_with_a_pointer_to_the_file():
 
 def test_evidence_begins_with_what_failed_and_what_programs_printed():
     evidence = (
+        Evidence("hv02", "ledger: writer of the last 72 hours", "0 samples in the ledger"),
+        Evidence("hv03", "wevtutil qe System", ""),
         Evidence("prod", "root/MSCluster: SELECT Name", "<s:Envelope/>", shown="Name: hv01"),
         Evidence("hv01", "vssadmin list writers", "Writer name"),
         Evidence("hv05", "vssadmin list writers", "", "no answer in 20 s."),
     )
     told = json.dumps(evidence_view("prod", evidence, "t0ken"))
     assert told.index("hv05") < told.index("Writer name") < told.index("Name: hv01")
+    assert told.index("Name: hv01") < told.index("0 samples") < told.index("(empty)")
     assert "Envelope" not in told
     assert b"<s:Envelope/>" in evidence_file("prod", evidence).content
 
@@ -125,7 +128,7 @@ def test_help_and_status_in_words():
     assert "*/drain-node <host>* needs the role approver" in told
     assert not problems(help_message(HELP))
     told = as_text(status_message(STATUS))
-    assert "*You:* operator, operator everywhere" in told
+    assert "*You:* operator · roles: operator everywhere" in told
     assert not problems(status_message(STATUS))
     assert "no role" in as_text(status_message(replace(STATUS, roles=(), may=())))
 

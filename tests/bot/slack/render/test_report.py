@@ -234,7 +234,7 @@ def test_5000_rows_show_the_first_and_say_so(full_guests):
     report = Report("t", "s", "guests", 1, 1, table=table)
     message = report_message(report, "t", AT)
     assert not problems(message)
-    assert "The first 100 of 5,000 rows, 4 of 4 columns. Send CSV has all of them." in said(message)
+    assert "The first 100 of 5,000 rows. Send CSV has all of them." in said(message)
     assert len(list(csv.reader(io.StringIO(csv_bytes(table).decode("utf-8-sig"))))) == 5_001
 
 
@@ -306,3 +306,12 @@ def _all_mrkdwn(blocks):
     for block in blocks:
         texts = [block.get("text"), *block.get("elements", []), *block.get("fields", [])]
         yield from (one["text"] for one in texts if isinstance(one, dict) and one.get("type") == "mrkdwn")
+
+
+def test_cells_of_figures_and_blanks_before_a_formula_run_nothing_either():
+    rows = ((" =1+1", "=HYPERLINK(1)"), ("\uff1dcmd", "+1.5"), ("a", "-2"))
+    table = Table("Guests", (Column("Guest"), Column("Free", "number", "GB")), rows)
+    (_, *cells) = csv.reader(io.StringIO(csv_bytes(table).decode("utf-8-sig")))
+    assert cells[0] == ["' =1+1", "'=HYPERLINK(1)"]
+    assert cells[1][0] == "'\uff1dcmd"
+    assert cells[2] == ["a", "-2"]

@@ -112,7 +112,7 @@ class Job(Generic[T]):
         self._connection = connection
         if self._is_aborted:
             connection.abort()
-        connection.transcript.clear()
+        connection.forget()
         try:
             answer = self._work(connection, deadline)
             return answer, b"\n".join(connection.transcript).decode("utf-8", "replace")
@@ -120,7 +120,7 @@ class Job(Generic[T]):
             connection.is_broken = connection.is_broken or not isinstance(error, (Faulted, TargetError))
             raise
         finally:
-            connection.transcript.clear()
+            connection.forget()
             self._kept.give_back(connection)
 
     def _translated(self, error: Exception, began: float) -> TargetError:

@@ -1,0 +1,122 @@
+"""Payloads as an attacker would send them: somebody else's token behind every button, and nonsense in every field."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from slack_bolt.request.async_request import AsyncBoltRequest
+
+from bot.slack.listen import _click, _ids, _who
+
+SECRET = ("STUCK", "& more", "test-tfs-01", "hv05")
+VERBS = ("look-again", "evidence", "evidence-page:0", "evidence-file", "share", "csv", "run:0", "show")
+
+
+def pressed(verb, token, user, **more):
+    return {
+        "type": "block_actions",
+        "team": {"id": "T0PRACTICE"},
+        "user": {"id": user, "team_id": "T0PRACTICE"},
+        "channel": {"id": "C0OPS"},
+        "container": {"channel_id": "C0OPS"},
+        "trigger_id": f"{verb}.{user}",
+        "view": {"id": "V1"},
+        "actions": [{"action_id": f"hvops:{verb}", "value": token, "type": "button"}],
+        **more,
+    }
+
+
+async def dispatched(bench, body):
+    return await bench.app.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=body))
+
+
+def said_to(person):
+    return str([[message.text, message.blocks] for message in [*person.messages(), *person.messages("dm")]])
+
+
+@pytest.mark.parametrize("who", ["viewer", "nobody"])
+async def test_a_token_opens_no_button_for_who_may_not_ask_its_line(bench, who):
+    """The viewer's role holds for prod; the token is of an answer about branch."""
+    await bench.operator.types("/check-writers branch")
+    await bench.operator.sees("STUCK hv03")
+    await bench.idle()
+    (answered,) = bench.entries("answered")
+    person = getattr(bench, who)
+    asked = len(bench.hosts.asked)
+    for verb in VERBS:
+        assert (await dispatched(bench, pressed(verb, answered.data["answer"], person.id))).status == 200
+        await bench.idle()
+    assert not any(word in said_to(person) for word in SECRET)
+    assert len(bench.hosts.asked) == asked
+    mine = [one for one in bench.entries("refused") if one.actor.endswith(person.id)]
+    assert {one.data["kind"] for one in mine} == {"not allowed"}
+    assert len(mine) >= len(VERBS) - 1  # a window that does not open is not filled
+    assert [one.data["way"] for one in bench.entries("shown")] == ["response_url"]
+
+
+async def test_a_role_that_was_taken_away_takes_the_last_answers_from_home(bench):
+    await bench.viewer.types("/check-writers prod")
+    await bench.viewer.sees("STUCK hv03")
+    await bench.idle()
+    bench.people._rules = ()
+    await bench.viewer.opens_home()
+    home = await bench.viewer.sees_home("None yet.")
+    assert "STUCK" not in str(home.blocks)
+
+
+NONSENSE = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=8)
+    | st.sampled_from(["\ud800", "<!channel>", "x" * 999]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = (
+    "user",
+    "team",
+    "channel",
+    "container",
+    "actions",
+    "view",
+    "trigger_id",
+    "response_url",
+    "event_id",
+    "team_id",
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.dictionaries(st.sampled_from(FIELDS), NONSENSE))
+def test_ids_are_read_out_of_anything(fields):
+    body = {**pressed("show", "t", "U1"), **fields}
+    click = _click(body)
+    assert all(isinstance(one, str) for one in (click.who.id, click.verb, click.argument, click.token, click.view))
+    assert len(click.token) <= 80
+    assert _who(body).id.count("/") >= 1
+    assert all(isinstance(one, str) for one in _ids(body, {}))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"actions": [None]},
+        {"actions": [{"action_id": 7, "value": {"x": 1}}]},
+        {"user": {"id": "U0NOBODY", "team_id": None}},
+        {"container": None, "channel": None, "view": None},
+        {
+            "type": "view_submission",
+            "view": {"type": "modal", "callback_id": "hvops:ask:check-writers", "state": {"values": {}}},
+        },
+        {
+            "type": "view_submission",
+            "view": {"type": "modal", "callback_id": "hvops:ask:../../x\n/y", "state": {"values": {"arguments": {}}}},
+        },
+    ],
+)
+async def test_odd_payloads_are_acknowledged_and_end_nothing(bench, fields):
+    body = {**pressed("look-again", "t", bench.nobody.id), **fields}
+    assert (await dispatched(bench, body)).status == 200
+    await bench.idle()
+    await bench.operator.types("/check-writers prod")
+    await bench.operator.sees("STUCK hv03")

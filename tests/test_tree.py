@@ -1,0 +1,179 @@
+"""What the tree promises of itself: names, neighbours, and what no tracked file may hold."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import cogapp
+import pytest
+
+from bot import errors
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("bot", "commands", "lab")
+# Folders to which a file is added without touching any other: what is in them is found by walking.
+OPEN = ("commands/diagnose", "commands/remediate", "commands/rules", "lab/stories")
+DRAWN_AT = 6  # columns: where the children of the root stand in the drawing of the errors
+LONGEST = 350  # lines of a module: beyond, it is two
+PLACES = re.compile(r"(?<![\w/.~-])/(?:root|home|work|Users|tmp)/\w|https?://[\w.]*(?:pypi|npmjs|pythonhosted)\.\w")
+BINARY = {".png"}
+
+
+def tracked() -> list[Path]:
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("not a git work tree: an unpacked archive")
+    return [path for name in done.stdout.decode().split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def modules(*rooms: str) -> list[Path]:
+    return sorted(path for room in rooms for path in (ROOT / room).rglob("*.py"))
+
+
+def folders() -> list[str]:
+    found = {path.parent.relative_to(ROOT).as_posix() for path in modules(*ROOMS)}
+    return sorted(found - set(OPEN))
+
+
+def imports(path: Path) -> set[str]:
+    """The modules that a file imports, dotted."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import hides where it leads"
+            found.add(node.module)
+    return found
+
+
+def graph() -> dict[str, set[str]]:
+    """Each of our modules, and those that it needs."""
+    ours = {dotted(path): path for path in modules(*ROOMS)}
+    return {name: targets(path, set(ours)) - {name} for name, path in ours.items()}
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def targets(path: Path, ours: set[str]) -> set[str]:
+    """Which of our modules a file needs: `from lab.world import events` needs lab.world.events."""
+    found = imports(path)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            inner = {f"{node.module}.{name.name}" for name in node.names} & ours
+            found = (found - {node.module} if len(inner) == len(node.names) else found) | inner
+    return found & ours
+
+
+def lies_in(module: str, *packages: str) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+def test_every_command_has_tests_of_its_own():
+    for kind in ("diagnose", "remediate"):
+        for path in (ROOT / "commands" / kind).glob("[!_]*.py"):
+            assert (ROOT / "tests" / "commands" / kind / f"test_{path.name}").is_file(), f"{path.name} has no tests"
+
+
+def test_the_tests_of_the_commands_reach_everything_that_commands_know():
+    needs = graph()
+    reached: set[str] = set()
+    new = set().union(*(targets(path, set(needs)) for path in (ROOT / "tests" / "commands").rglob("test_*.py")))
+    while new:
+        reached |= new
+        new = set().union(*(needs[name] for name in new)) - reached
+    assert {name for name in needs if name.startswith("commands.know.")} <= reached
+
+
+@pytest.mark.parametrize("folder", folders())
+def test_a_folder_can_be_understood_from_its_first_docstring(folder):
+    said = ast.get_docstring(ast.parse((ROOT / folder / "__init__.py").read_text())) or ""
+    here = {path.stem for path in (ROOT / folder).glob("[!_]*.py")}
+    here |= {path.parent.name for path in (ROOT / folder).glob("*/__init__.py")}
+    unnamed = sorted(name for name in here if not re.search(rf"(?m)(?:^|[;,(`]|  |-> )\s*{name}\b", said))
+    assert not unnamed, f"{folder}/__init__.py does not say what these are for"
+
+
+def test_no_module_is_too_long():
+    lines = {dotted(path): len(path.read_text().splitlines()) for path in modules(*ROOMS)}
+    assert not {name: count for name, count in lines.items() if count > LONGEST}
+
+
+@pytest.mark.parametrize("path", modules("bot/vocabulary"), ids=lambda path: path.stem)
+def test_the_vocabulary_needs_the_standard_library_only(path):
+    for name in imports(path):
+        assert lies_in(name, "bot.vocabulary") or name.partition(".")[0] in sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("path", modules("commands"), ids=lambda path: path.stem)
+def test_commands_speak_the_vocabulary_and_do_nothing_else(path):
+    pure = {"__future__", "asyncio", "collections", "contextlib", "dataclasses", "datetime", "enum", "functools"}
+    pure |= {"importlib", "itertools", "re", "tomllib", "typing", "uuid", "xml", "html", "unicodedata"}
+    for name in imports(path):
+        assert lies_in(name, "bot.vocabulary", "bot.errors", "commands") or name.partition(".")[0] in pure, name
+
+
+def test_no_imports_in_a_circle():
+    above = graph()
+    while free := {name for name, needs in above.items() if not needs & above.keys()}:
+        above = {name: needs for name, needs in above.items() if name not in free}
+    assert not above, "these need each other, or something that does"
+
+
+def test_the_tree_of_errors_is_drawn_as_it_is():
+    """Each line of the drawing is a class and, after it, those below it; indentation is descent as well."""
+    real = {name: kind for name, kind in vars(errors).items() if inspect.isclass(kind)}
+    above, drawn = errors.HvopsError, {"HvopsError", "OurBug"}
+    for line in inspect.getdoc(errors).partition("Anything else")[0].splitlines():
+        names = [name for name in re.findall(r"[A-Z]\w+", line) if name in real]
+        if names and line.index(names[0]) <= DRAWN_AT:  # further in, a line goes on from the one before
+            above = real[names[0]]
+            assert issubclass(above, errors.HvopsError)
+        for name in names:
+            assert issubclass(real[name], above), f"{name} is drawn below {above.__name__}"
+        drawn.update(names)
+    assert drawn == set(real)
+
+
+def test_the_list_of_commands_is_fresh():
+    assert cogapp.Cog().main(["cog", "--check", str(ROOT / "commands" / "README.md")]) == 0, "run `make docs`"
+
+
+def test_no_tracked_file_knows_the_machine_it_was_written_on():
+    told = {}
+    for path in tracked():
+        if path.suffix not in BINARY and path != Path(__file__):
+            found = PLACES.findall(path.read_text(encoding="utf-8"))
+            if found:
+                told[path.relative_to(ROOT).as_posix()] = found
+    assert not told
+
+
+def test_every_library_that_is_imported_is_declared_or_comes_with_one_that_is():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[\[>=]", each)[0] for each in project["dependencies"]}
+    # Distribution -> what it brings that we import by name: its own module, and the errors it lets through.
+    brings = {
+        "pywinrm": {"winrm", "requests", "requests_ntlm", "urllib3", "spnego", "kerberos", "cryptography"},
+        "pydantic-settings": {"pydantic_settings", "pydantic", "pydantic_core"},
+    }
+    known = {module for name in declared for module in brings.get(name, {name.replace("-", "_")})}
+    for path in modules("bot", "commands"):
+        foreign = {name.partition(".")[0] for name in imports(path)} - sys.stdlib_module_names - set(ROOMS)
+        assert foreign <= known, path
+
+
+def test_a_wheel_would_carry_what_the_code_reads_beside_itself():
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert packages == {"packages": list(ROOMS)}, "a filter here could leave rules, pages or schemas out"
+    ignored = (ROOT / ".gitignore").read_text().split()
+    kinds = {path.suffix for room in ROOMS for path in (ROOT / room).rglob("*") if path.is_file()} - {".py", ".pyc"}
+    assert not {f"*{kind}" for kind in kinds} & set(ignored), "hatchling leaves out what git ignores"
