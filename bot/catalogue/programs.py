@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from bot.catalogue import auditpol, vssadmin, wevtutil
+from bot.catalogue import auditpol, eventcreate, vssadmin, wevtutil
 from bot.catalogue.rows import Parameter, Program
 
 _ROWS = (
@@ -63,6 +63,15 @@ _ROWS = (
             Parameter("failure", auditpol.switch),
         ),
         profile="operator",
+    ),
+    Program(
+        what="eventcreate",
+        marked="changes",
+        argv=("eventcreate", "/t", "INFORMATION", "/id", "1", "/l", "APPLICATION", "/so", "hvops", "/d", "{says}"),
+        parse=eventcreate.nothing,
+        parameters=(Parameter("says", eventcreate.says),),
+        profile="operator",
+        seconds=20,
     ),
 )
 
