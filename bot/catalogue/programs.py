@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from bot.catalogue import vssadmin, wevtutil
+from bot.catalogue import auditpol, eventcreate, vssadmin, wevtutil
 from bot.catalogue.rows import Parameter, Program
 
 _ROWS = (
@@ -44,6 +44,34 @@ _ROWS = (
         marked="reads",
         argv=("wevtutil", "el", "/uni:true"),
         parse=wevtutil.parse_channels,
+    ),
+    Program(
+        what="auditpol get object access",
+        marked="reads",
+        # The category by its GUID; braces are doubled, since a single one would be the place of a value.
+        argv=("auditpol", "/get", "/category:{{6997984A-797A-11D9-BED3-505054503030}}", "/r"),
+        parse=auditpol.parse_policy,
+    ),
+    Program(
+        what="auditpol set",
+        marked="changes",
+        argv=("auditpol", "/set", "/subcategory:{guids}", "/success:{success}", "/failure:{failure}"),
+        parse=auditpol.parse_done,
+        parameters=(
+            Parameter("guids", auditpol.guids),
+            Parameter("success", auditpol.switch),
+            Parameter("failure", auditpol.switch),
+        ),
+        profile="operator",
+    ),
+    Program(
+        what="eventcreate",
+        marked="changes",
+        argv=("eventcreate", "/t", "INFORMATION", "/id", "1", "/l", "APPLICATION", "/so", "hvops", "/d", "{says}"),
+        parse=eventcreate.nothing,
+        parameters=(Parameter("says", eventcreate.says),),
+        profile="operator",
+        seconds=20,
     ),
 )
 

@@ -35,7 +35,7 @@ from bot.reach.faults import from_code
 from bot.reach.ways import Profile, Way, Ways
 from bot.reach.winrm import Connection, Deadline, Tap
 from bot.reach.wsman import sendable
-from bot.vocabulary.actions import Invoke
+from bot.vocabulary.actions import Change, Invoke
 from bot.vocabulary.questions import GuestRegistry, GuestWql, Question, Read, Recall, Registry, Wql
 from bot.vocabulary.rows import Row, Rows
 
@@ -134,6 +134,19 @@ class Reach:
         row, raw = await self._once(way, lambda over, until: host.call(over, action, until), seconds, reads=False)
         return Answer((row,), raw, way.name)
 
+    async def change(self, action: Change, seconds: float = 60.0) -> Answer:
+        """Run a program that changes something, with the operator's login: over a fresh connection, and never twice.
+
+        Raises:
+            OutOfBounds: there is no such row, or it only reads.
+            TargetError: it was refused, or nobody knows: `TimedOut` does not mean that nothing happened.
+        """
+        program = self._program(action)
+        way = self.ways.host(action.on, "operator")
+        work = self._running_of(way, program, action)
+        output, _ = await self._once(way, work, max(seconds, program.seconds), silence=seconds, reads=False)
+        return _printed(way.name, program, action, output)
+
     async def get(self, question: Wql, seconds: float = 20.0) -> Answer:
         """One instance by its keys (the `=` terms of `where`), or a singleton without any. Raises TargetError."""
         keys = tuple(sorted((term.column, term.value) for term in question.where if not isinstance(term.value, tuple)))
@@ -160,13 +173,15 @@ class Reach:
     def _profile(self, question: Question) -> Profile:
         return self._program(question).profile if isinstance(question, Read) else "reader"
 
-    def _program(self, question: Read) -> Program:
-        """The row. Raises OutOfBounds for one that is not there, or that changes something."""
+    def _program(self, question: Read | Change) -> Program:
+        """The row. Raises OutOfBounds for one that is not there, or that is marked otherwise."""
         program = self._programs.get(question.what)
         if program is None:
             raise OutOfBounds(question.on, f"there is no {question.what!r:.60} in the catalogue.")
-        if program.marked != "reads":
+        if isinstance(question, Read) and program.marked != "reads":
             raise OutOfBounds(question.on, f"{question.what!r} changes things, so no question may run it.")
+        if isinstance(question, Change) and program.marked != "changes":
+            raise OutOfBounds(question.on, f"{question.what!r} only reads, so no step may stand on it.")
         return program
 
     async def _ask(self, way: Way, question: Question, seconds: float) -> Answer:
@@ -181,22 +196,23 @@ class Reach:
 
     async def _run(self, way: Way, question: Read, seconds: float) -> Answer:
         program = self._program(question)
+        work = self._running_of(way, program, question)
+        output, _ = await self._patiently(way, work, max(seconds, program.seconds), silence=seconds)
+        return _printed(way.name, program, question, output)
+
+    def _running_of(self, way: Way, program: Program, asked: Read | Change) -> Work[host.Output]:
+        """What a worker does to run a row. Raises OutOfBounds for values that it does not take."""
         try:
-            argv = program.command_line(question.params)
+            argv = program.command_line(asked.params)
         except ValueError as error:
-            raise OutOfBounds(question.on, f"{error}.") from None
+            raise OutOfBounds(asked.on, f"{error}.") from None
 
         def work(over: Connection, until: Deadline) -> host.Output:
             if way.name not in self._code_pages:
                 self._code_pages[way.name] = host.oem_code_page(over, until)
             return host.run(over, argv, self._code_pages[way.name], until)
 
-        output, _ = await self._patiently(way, work, max(seconds, program.seconds), silence=seconds)
-        _judge_exit(way.name, program, question, output)
-        try:
-            return Answer(program.parse(output.stdout), output.stdout + output.stderr, way.name)
-        except ValueError as error:
-            raise Unparsed(way.name, f"{error}.", output.stdout + output.stderr) from error
+        return work
 
     async def _patiently(self, way: Way, work: Work[T], seconds: float, silence: float = 0) -> tuple[T, str]:
         """Ask, and ask again after a pause while the host says that it is too busy."""
@@ -269,7 +285,16 @@ async def _until(future: asyncio.Future[tuple[T, str]], job: Job[T], on: str, se
     return future.result()
 
 
-def _judge_exit(on: str, program: Program, question: Read, output: host.Output) -> None:
+def _printed(on: str, program: Program, asked: Read | Change, output: host.Output) -> Answer:
+    """What a program printed, as rows. Raises TargetError."""
+    _judge_exit(on, program, asked, output)
+    try:
+        return Answer(program.parse(output.stdout), output.stdout + output.stderr, on)
+    except ValueError as error:
+        raise Unparsed(on, f"{error}.", output.stdout + output.stderr) from error
+
+
+def _judge_exit(on: str, program: Program, question: Read | Change, output: host.Output) -> None:
     """Raise what an exit code means, unless it is one of success. 5 is Windows' own "access denied" [doc]."""
     code = output.exit_code
     if code in program.success:

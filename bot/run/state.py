@@ -56,6 +56,11 @@ class Run:
         """The before-images, those of the ticket that is taken back among them."""
         return {**self.older, **self.story.images}
 
+    @property
+    def is_taking_back(self) -> bool:
+        """Whether a group that failed is being taken back: something was begun that is no step of the plan."""
+        return not self.story.intents.keys() <= {place.key for place in self.places}
+
     def refresh(self) -> list[Entry]:
         """Read the ledger again: it is the only state."""
         entries = self.parts.ledger.story(self.ticket)

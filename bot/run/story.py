@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from bot.ledger import Entry
-from bot.vocabulary.plan import UNDO, Group, Plan, Step
+from bot.vocabulary.plan import Group, Plan, Step
 from bot.vocabulary.rows import Rows
 
 Key = tuple[str, int]  # step and round
@@ -66,11 +66,6 @@ class Story:
     def in_flight(self) -> Key | None:
         """The step whose outcome is not known."""
         return next((key for key in self.intents if key not in self.outcomes), None)
-
-    @property
-    def is_undoing(self) -> bool:
-        """Whether a group that failed is being taken back."""
-        return any(step.startswith(UNDO) for step, _ in self.intents)
 
     def result(self, key: Key) -> str:
         """What the outcome of a step says; "" where there is none."""

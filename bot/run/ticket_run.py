@@ -78,7 +78,7 @@ async def _take_up(run: Run, ticket: Ticket) -> None:
 
 async def _go_on(run: Run, *, looked: bool) -> None:
     """Every step that is left, in order."""
-    if run.story.is_undoing:
+    if run.is_taking_back:
         await _fail(run, _failed_place(run), "")
         return
     for at in run.places:

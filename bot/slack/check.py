@@ -58,7 +58,9 @@ def _blocks(blocks: Sequence[Block], most: int, *, view: bool = False) -> Found:
         yield Problem("/blocks", "more than one table")
     if kinds.count("data_visualization") > limits.CHARTS_IN_MESSAGE:
         yield Problem("/blocks", "more than two charts")
-    for kind in ("data_table", "table", "data_visualization"):
+    if kinds.count("plan") > limits.PLANS_IN_MESSAGE:
+        yield Problem("/blocks", "more than one plan")
+    for kind in ("data_table", "table", "data_visualization", "plan"):
         if view and kind in kinds:  # messages and Home only; the bot shows them in messages only
             yield Problem("/blocks", f"{kind} is for messages")
 
@@ -204,6 +206,20 @@ def _input(block: Block, pointer: str) -> Found:
         yield Problem(f"{pointer}/element/max_length", f"1 to {limits.INPUT_TEXT}")
 
 
+def _plan(block: Block, pointer: str) -> Found:
+    yield from _length(f"{pointer}/title", block.get("title", ""), limits.PLAN_TEXT, least=1)
+    tasks = block.get("tasks", ())
+    yield from _count(tasks, f"{pointer}/tasks", limits.PLAN_TASKS)
+    for index, task in enumerate(tasks):
+        where = f"{pointer}/tasks/{index}"
+        if task.get("status") not in ("pending", "in_progress", "complete", "error"):
+            yield Problem(f"{where}/status", "pending, in_progress, complete or error")
+        yield from _length(f"{where}/title", task.get("title", ""), limits.PLAN_TEXT, least=1)
+        yield from _length(f"{where}/task_id", task.get("task_id", ""), limits.IDENTIFIER, least=1)
+    for double in _doubles([task.get("task_id") for task in tasks]):
+        yield Problem(f"{pointer}/tasks", f"task_id {double!r} twice")
+
+
 def _divider(block: Block, pointer: str) -> Found:
     del block, pointer
     return iter(())
@@ -219,6 +235,7 @@ _CHECKERS: dict[str, Callable[[Block, str], Found]] = {
     "data_table": _data_table,
     "table": _table,
     "data_visualization": _chart,
+    "plan": _plan,
     "divider": _divider,
 }
 

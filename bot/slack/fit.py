@@ -13,8 +13,9 @@ from bot.slack import limits
 from bot.slack.check import block_problems, problems
 from bot.slack.message import Block, File, Message, View, clip, split, unescape, visible
 
+_TASK = {"pending": "next", "in_progress": "now", "complete": "done", "error": "NOT DONE"}  # the state of a task card
 _RESERVED = 1  # a block that says where the rest is
-_STEPS = ("data_visualization", "data_table", "table", "rich_text")  # most fragile first
+_STEPS = ("plan", "data_visualization", "data_table", "table", "rich_text")  # most fragile first
 
 
 def fit(message: Message) -> Message:
@@ -76,6 +77,8 @@ def texts(block: Block) -> Iterator[str]:
         yield "\n".join("\t".join(cell["text"] for cell in row) for row in block["rows"])
     elif kind == "data_visualization":
         yield _chart_text(block)
+    elif kind == "plan":
+        yield "\n".join([block["title"], *(f"{_TASK[task['status']]}: {task['title']}" for task in block["tasks"])])
     elif kind == "rich_text":
         for one in block["elements"]:
             yield "".join(part.get("text", part.get("fallback", "")) for part in one["elements"])
@@ -124,7 +127,7 @@ def _fit_block(block: Block, number: int) -> tuple[list[Block], list[File]]:
     ]
 
 
-_READABLE = ("table", "data_table", "data_visualization", "rich_text", "context", "header", "section")
+_READABLE = ("table", "data_table", "data_visualization", "plan", "rich_text", "context", "header", "section")
 _PIECES = 3  # blocks of 3,000 characters that somebody would still scroll through
 
 

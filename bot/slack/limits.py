@@ -59,6 +59,11 @@ CHART_TITLE: Final = 50
 CHART_LABEL: Final = 20
 CHART_AXIS: Final = 50
 
+# plan: a list of task cards
+PLANS_IN_MESSAGE: Final = 1
+PLAN_TASKS: Final = 50
+PLAN_TEXT: Final = 3_000  # its title, and the title of a card: undocumented, so the section's number
+
 # views
 VIEW_TITLE: Final = 24
 VIEW_METADATA: Final = 3_000

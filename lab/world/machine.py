@@ -11,7 +11,7 @@ from lab.world import classes, methods, programs, registry
 from lab.world.call import Call
 from lab.world.languages import LANGUAGES
 from lab.world.model import Guest, Node, Windows
-from lab.world.views import Scene, View, cluster, event_log, hyper_v, hyper_v_v1, storage, system
+from lab.world.views import Scene, View, cluster, cluster_links, event_log, hyper_v, hyper_v_v1, storage, system
 
 if TYPE_CHECKING:
     from lab.world.world import World
@@ -22,7 +22,7 @@ VIEWS: dict[str, dict[str, View]] = {
     namespace.casefold(): {name.casefold(): view for name, view in views.items()}
     for namespace, views in (
         ("root/cimv2", _CIMV2),
-        (cluster.NAMESPACE, cluster.VIEWS),
+        (cluster_links.NAMESPACE, cluster.VIEWS),
         (hyper_v.NAMESPACE, hyper_v.VIEWS),
         (hyper_v_v1.NAMESPACE, hyper_v_v1.VIEWS),
         (_STORAGE, storage.MSFT_VIEWS),
@@ -32,7 +32,7 @@ VIEWS: dict[str, dict[str, View]] = {
 _SERVICE_OF = {
     hyper_v.NAMESPACE.casefold(): ("vmms", 0x80041013, "Provider load failure "),
     hyper_v_v1.NAMESPACE.casefold(): ("vmms", 0x80041013, "Provider load failure "),
-    cluster.NAMESPACE.casefold(): (
+    cluster_links.NAMESPACE.casefold(): (
         "clussvc",
         0x800706D9,
         "There are no more endpoints available from the endpoint mapper. ",
@@ -80,7 +80,7 @@ class WorldMachine:
         if modern:
             found.append(_STORAGE)
         if isinstance(self.windows, Node):
-            found.append(cluster.NAMESPACE)
+            found.append(cluster_links.NAMESPACE)
             if not self.windows.release.at_least("2012R2"):
                 found.append(hyper_v_v1.NAMESPACE)
             if modern:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from lab.windows.machine import Wmi, WmiFailure
 from lab.world import cluster_methods, services
 from lab.world.call import Call
-from lab.world.views.cluster import NAMESPACE as CLUSTER
+from lab.world.views.cluster_links import NAMESPACE as CLUSTER
 from lab.world.win32 import ACCESS_DENIED, failure
 
 NOT_FOUND, INVALID_METHOD, NOT_SUPPORTED = 0x80041002, 0x8004102E, 0x8004100C

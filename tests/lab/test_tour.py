@@ -75,6 +75,37 @@ def test_a_silent_host_is_seen_by_the_word_unknown():
     assert at(tour) == "ledger"
 
 
+def test_the_killed_job_step_by_step():
+    tour = Tour("stuck-writer-job-dead", "")
+    drained = {"hv03 writer": "[1] no error", "hv03": "paused, drained, 0 guests", "Backup job 48211": "killed"}
+    resumed = {**drained, "hv03": "up, 11 guests"}
+    saved = {**resumed, "Backup job 48212": "completed"}
+    for headers, facts, step in (
+        ((), {}, "plan"),
+        (("Reset the Hyper-V writer of hv03",), {"hv03 writer": "[5] unexpected error"}, "approve"),
+        ((), drained, "approve"),
+        ((), resumed, "back-up"),
+        ((), saved, "ledger"),
+    ):
+        tour.look(Seen(headers, facts))
+        assert at(tour) == step
+
+
+def test_remote_browsing_step_by_step():
+    tour = Tour("remote-browsing", "")
+    changed = {"hv02 browsing": "works", "hv02 audit policy": "2 settings differ"}
+    restored = {**changed, "hv02 audit policy": "as it was"}
+    for headers, facts, step in (
+        ((), {}, "plan"),
+        (("Fix remote browsing on hv02",), changed, "approve"),
+        ((), restored, "browse"),
+        ((), {**restored, "hv02 wizard": "an error again"}, "browse"),
+        ((), {**restored, "hv02 wizard": "files are listed"}, "ledger"),
+    ):
+        tour.look(Seen(headers, facts))
+        assert at(tour) == step
+
+
 def test_every_story_has_a_tour_that_ends_at_the_ledger():
     for story in stories():
         steps = Tour(story, "verify").steps

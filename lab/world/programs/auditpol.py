@@ -71,7 +71,7 @@ def _chosen(windows: Windows, text: str, *, categories: bool) -> list[audit.Subc
     """The subcategories that a list of GUIDs or names means; None when one of them is unknown."""
     every = list(audit.subcategories(windows))
     if categories:
-        known = {"*", audit.OBJECT_ACCESS.casefold(), _CATEGORIES[windows.language].casefold()}
+        known = {audit.OBJECT_ACCESS.casefold(), _CATEGORIES[windows.language].casefold()}
         return every if {_plain(each) for each in text.split(",")} <= known else None
     by_name = {_plain(name): each for each in every for name in (each.guid, each.name)}
     wanted = [by_name.get(_plain(each)) for each in text.split(",")]

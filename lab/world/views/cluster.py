@@ -9,26 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lab.windows.machine import Embedded, Instance, Reference
+from lab.windows.machine import Embedded, Instance
 from lab.world.classes import instance
-from lab.world.model import Cluster, Node, SharedVolume
 from lab.world.releases import Release
 from lab.world.roles import GROUP_ONLINE, RESOURCE_ONLINE, Group, Resource, roles
-from lab.world.views import Scene, View
+from lab.world.views import Scene, View, cluster_links
+from lab.world.views.cluster_links import NAMESPACE, cluster_of, partition_path
 
-NAMESPACE = "root/MSCluster"
 _DRAIN_FLAGS = {0: 0, 1: 4, 2: 8, 3: 16}  # of a node's StatusInformation, by NodeDrainStatus (clusapi, 2016+) [doc]
 LOCKED = 1  # LOCKED_MODE, bit 0 of StatusInformation of groups and resources (clusapi) [doc]
 
 
-def _cluster(scene: Scene) -> Cluster:
-    assert isinstance(scene.windows, Node)
-    return scene.windows.cluster
-
-
 def clusters(scene: Scene) -> Iterator[Instance]:
     """MSCluster_Cluster: exactly one."""
-    cluster = _cluster(scene)
+    cluster = cluster_of(scene)
     yield instance(
         "MSCluster_Cluster",
         scene.windows.release,
@@ -61,7 +55,7 @@ def clusters(scene: Scene) -> Iterator[Instance]:
 
 def nodes(scene: Scene) -> Iterator[Instance]:
     """MSCluster_Node: one per node."""
-    for node in _cluster(scene).nodes:
+    for node in cluster_of(scene).nodes:
         release = node.release
         yield instance(
             "MSCluster_Node",
@@ -112,7 +106,7 @@ def _group(group: Group, release: Release) -> Instance:
 
 def groups(scene: Scene) -> Iterator[Instance]:
     """MSCluster_ResourceGroup: core, shared volumes and one per virtual machine."""
-    for group, _ in roles(_cluster(scene)):
+    for group, _ in roles(cluster_of(scene)):
         yield _group(group, scene.windows.release)
 
 
@@ -146,14 +140,14 @@ def _resource(resource: Resource, release: Release) -> Instance:
 
 def resources(scene: Scene) -> Iterator[Instance]:
     """MSCluster_Resource: two per virtual machine, one per shared volume, three of the cluster's core."""
-    for _, members in roles(_cluster(scene)):
+    for _, members in roles(cluster_of(scene)):
         for resource in members:
             yield _resource(resource, scene.windows.release)
 
 
 def shared_volumes(scene: Scene) -> Iterator[Instance]:
     """MSCluster_ClusterSharedVolume. That Name is the folder under ClusterStorage: [mem]."""
-    for volume in _cluster(scene).shared_volumes:
+    for volume in cluster_of(scene).shared_volumes:
         yield instance(
             "MSCluster_ClusterSharedVolume",
             scene.windows.release,
@@ -170,12 +164,12 @@ def shared_volumes(scene: Scene) -> Iterator[Instance]:
 
 def disk_partitions(scene: Scene) -> Iterator[Instance]:
     """MSCluster_DiskPartition of the shared volumes; sizes in MB."""
-    for volume in _cluster(scene).shared_volumes:
+    for volume in cluster_of(scene).shared_volumes:
         yield instance(
             "MSCluster_DiskPartition",
             scene.windows.release,
             Name=volume.path,
-            Path=_partition_path(volume),
+            Path=partition_path(volume),
             VolumeLabel=volume.name,
             VolumeGuid=volume.guid,
             FileSystem="CSVFS" if scene.windows.release.at_least("2012") else "NTFS",
@@ -188,26 +182,13 @@ def disk_partitions(scene: Scene) -> Iterator[Instance]:
         )
 
 
-def _partition_path(volume: SharedVolume) -> str:
-    return f"\\\\?\\Volume{{{volume.guid}}}"
-
-
-def _link(cls: str, release: Release, whole: tuple[str, str], part: tuple[str, str], key: str = "Name") -> Instance:
-    return instance(
-        cls,
-        release,
-        GroupComponent=Reference(NAMESPACE, whole[0], {"Name": whole[1]}),
-        PartComponent=Reference(NAMESPACE, part[0], {key: part[1]}),
-    )
-
-
 def resource_types(scene: Scene) -> Iterator[Instance]:
     """MSCluster_ResourceType: those that the practice clusters use.
 
     MoveTypeThreshold is a private property of the type "Virtual Machine" [doc: Get-ClusterResourceType in Microsoft's
     articles on updating]; that it came with 2012, and its default of 2000: [mem].
     """
-    cluster, release = _cluster(scene), scene.windows.release
+    cluster, release = cluster_of(scene), scene.windows.release
     for name in ("IP Address", "Network Name", "Physical Disk", "Virtual Machine", "Virtual Machine Configuration"):
         held = release.at_least("2012") and name == "Virtual Machine"
         bag = {"MoveTypeThreshold": cluster.move_type_threshold}
@@ -222,86 +203,12 @@ def resource_types(scene: Scene) -> Iterator[Instance]:
         )
 
 
-def possible_owners(scene: Scene) -> Iterator[Instance]:
-    """MSCluster_ResourceToPossibleOwner: every node, unless somebody limited them."""
-    cluster = _cluster(scene)
-    for _, members in roles(cluster):
-        for resource in members:
-            for node in cluster.nodes:
-                if resource.possible_owners is None or node.name in resource.possible_owners:
-                    whole, part = ("MSCluster_Resource", resource.name), ("MSCluster_Node", node.name)
-                    yield _link("MSCluster_ResourceToPossibleOwner", scene.windows.release, whole, part)
-
-
-def cluster_to_node(scene: Scene) -> Iterator[Instance]:
-    """MSCluster_ClusterToNode."""
-    cluster = _cluster(scene)
-    for node in cluster.nodes:
-        yield instance(
-            "MSCluster_ClusterToNode",
-            scene.windows.release,
-            Antecedent=Reference(NAMESPACE, "MSCluster_Cluster", {"Name": cluster.name}),
-            Dependent=Reference(NAMESPACE, "MSCluster_Node", {"Name": node.name}),
-        )
-
-
-def node_to_group(scene: Scene) -> Iterator[Instance]:
-    """MSCluster_NodeToActiveGroup: which node owns which group; the only way to know it on 2008 R2."""
-    for group, _ in roles(_cluster(scene)):
-        node, role = ("MSCluster_Node", group.owner.name), ("MSCluster_ResourceGroup", group.name)
-        yield _link("MSCluster_NodeToActiveGroup", scene.windows.release, node, role)
-
-
-def node_to_resource(scene: Scene) -> Iterator[Instance]:
-    """MSCluster_NodeToActiveResource."""
-    for group, members in roles(_cluster(scene)):
-        for resource in members:
-            node, part = ("MSCluster_Node", group.owner.name), ("MSCluster_Resource", resource.name)
-            yield _link("MSCluster_NodeToActiveResource", scene.windows.release, node, part)
-
-
-def group_to_resource(scene: Scene) -> Iterator[Instance]:
-    """MSCluster_ResourceGroupToResource."""
-    for group, members in roles(_cluster(scene)):
-        for resource in members:
-            role, part = ("MSCluster_ResourceGroup", group.name), ("MSCluster_Resource", resource.name)
-            yield _link("MSCluster_ResourceGroupToResource", scene.windows.release, role, part)
-
-
-def _volume_links(cls: str, part: str, key: str) -> View:
-    def view(scene: Scene) -> Iterator[Instance]:
-        for volume in _cluster(scene).shared_volumes:
-            name = {
-                "MSCluster_Node": volume.owner.name,
-                "MSCluster_Resource": volume.resource,
-                "MSCluster_DiskPartition": _partition_path(volume),
-            }[part]
-            whole = ("MSCluster_ClusterSharedVolume", volume.path)
-            yield _link(cls, scene.windows.release, whole, (part, name), key)
-
-    return view
-
-
 VIEWS: dict[str, View] = {
     "MSCluster_Cluster": clusters,
     "MSCluster_Node": nodes,
     "MSCluster_ResourceGroup": groups,
     "MSCluster_Resource": resources,
     "MSCluster_ResourceType": resource_types,
-    "MSCluster_ResourceToPossibleOwner": possible_owners,
     "MSCluster_ClusterSharedVolume": shared_volumes,
     "MSCluster_DiskPartition": disk_partitions,
-    "MSCluster_ClusterToNode": cluster_to_node,
-    "MSCluster_NodeToActiveGroup": node_to_group,
-    "MSCluster_NodeToActiveResource": node_to_resource,
-    "MSCluster_ResourceGroupToResource": group_to_resource,
-    "MSCluster_ClusterSharedVolumeToNode": _volume_links(
-        "MSCluster_ClusterSharedVolumeToNode", "MSCluster_Node", "Name"
-    ),
-    "MSCluster_ClusterSharedVolumeToPartition": _volume_links(
-        "MSCluster_ClusterSharedVolumeToPartition", "MSCluster_DiskPartition", "Path"
-    ),
-    "MSCluster_ClusterSharedVolumeToResource": _volume_links(
-        "MSCluster_ClusterSharedVolumeToResource", "MSCluster_Resource", "Name"
-    ),
-}
+} | cluster_links.VIEWS

@@ -111,6 +111,7 @@ def test_a_reader_may_look_and_not_set(world):
         ["/set", "/success:enable"],
         ["/set", f"/category:{CATEGORY}", "/success:enable"],
         ["/get", "/category:{69979848-797A-11D9-BED3-505054503030}", "/r"],
+        ["/get", "/category:*", "/r"],
         ["/get", "/r"],
         ["/get", f"/subcategory:{FILES},nothing", "/r"],
         ["/clear"],

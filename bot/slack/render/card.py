@@ -1,0 +1,144 @@
+"""One ticket as its message shows it: what the ledger says about it, and what is derived from that in words. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from bot.ledger import Entry
+from bot.proposal import Proposal
+from bot.run.parts import Happening
+from bot.run.story import Position, Story, positions, story_of
+from bot.slack.message import escape
+from bot.slack.render.parts import moment
+from bot.ticket import State, Ticket
+from bot.vocabulary.plan import Check, Plan, Step
+
+_SLACK_ID = re.compile(r"(?:[TE][A-Z0-9]+/)?([UW][A-Z0-9]+)")
+_GROUP_ID = re.compile(r"S[A-Z0-9]+")
+
+
+@dataclass(frozen=True)
+class Card:
+    """A ticket to be shown.
+
+    Attributes:
+        entries: all of its entries, oldest first.
+        happening: the newest thing that the runner told, for what stands in no entry.
+        deciders: ids of the user groups and members who may decide, as Slack names them.
+        nobody: why nobody can decide now, or "".
+        successor: the ticket whose plan replaces this one, or "".
+        successor_link: where that one is shown, or "".
+    """
+
+    proposal: Proposal
+    ticket: Ticket
+    entries: tuple[Entry, ...]
+    happening: Happening | None = None
+    deciders: tuple[str, ...] = ()
+    nobody: str = ""
+    successor: str = ""
+    successor_link: str = ""
+
+    @cached_property
+    def story(self) -> Story:
+        """What has been done."""
+        return story_of(self.entries)
+
+    @cached_property
+    def places(self) -> tuple[Position, ...]:
+        """Every step in every round."""
+        return positions(self.proposal.plan)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan."""
+        return self.proposal.plan
+
+    @property
+    def id(self) -> str:
+        """The number of the ticket."""
+        return self.ticket.id
+
+    @property
+    def now_at(self) -> Position | None:
+        """The step in flight, else the first one that has no outcome; None at the end."""
+        flying = self.story.in_flight
+        return next(
+            (one for one in self.places if one.key == flying or (flying is None and not self.story.result(one.key))),
+            None,
+        )
+
+    @property
+    def waits_for_a_person(self) -> Position | None:
+        """The step by hand that the run waits for."""
+        at = self.now_at
+        in_flight = at is not None and at.key == self.story.in_flight
+        is_so = at is not None and in_flight and at.step.is_by_hand and self.ticket.state is State.RUNNING
+        return at if is_so else None
+
+    @property
+    def is_taking_back(self) -> bool:
+        """Whether a group that failed is being taken back: steps run that are none of the plan's own."""
+        own = {place.key for place in self.places}
+        return any(key not in own for key in self.story.intents)
+
+    def last(self, *kinds: str) -> Entry | None:
+        """The newest entry of one of these kinds."""
+        return next((entry for entry in reversed(self.entries) if entry.kind in kinds), None)
+
+
+def what(card: Card) -> str:
+    """What the ticket does, and to what: "Drain node on hv03". Plain text from outside: escape it."""
+    made = card.proposal.made
+    doing = f"Take back {made.undoes}" if made.undoes else made.command.replace("-", " ").capitalize()
+    return f"{doing} on {made.target}" if made.target else doing
+
+
+def who(entry: Entry | None) -> str:
+    """Who wrote an entry, as Slack's mention where there is one. mrkdwn."""
+    return person(entry.actor, str(entry.data.get("name") or "")) if entry else "nobody"
+
+
+def person(actor: str, name: str) -> str:
+    """Somebody, as Slack's mention, or by name. mrkdwn."""
+    found = _SLACK_ID.fullmatch(actor)
+    if found:
+        return f"<@{found[1]}>"
+    return "hvops" if actor == "bot" else escape(name or actor)
+
+
+def deciders(ids: Sequence[str]) -> str:
+    """Who may decide, as mentions. mrkdwn."""
+    told = [f"<!subteam^{one}>" if _GROUP_ID.fullmatch(one) else person(one, "") for one in ids]
+    return ", ".join(told) or "the approvers"
+
+
+def at_time(stamp: str, form: str = "{time}") -> str:
+    """A time of an entry, in each reader's own time zone. mrkdwn."""
+    return moment(datetime.fromisoformat(stamp), form)
+
+
+def longest_seconds(plan: Plan) -> int:
+    """How long the whole of it may take, everything waiting as long as it may."""
+    return sum(group.times * sum(step_seconds(step) for step in group.steps) for group in plan.groups)
+
+
+def step_seconds(step: Step) -> int:
+    """How long a step may take: its guard, the act, and the wait until it is done."""
+    acts = 0 if step.act is None else step.deadline
+    return _patience(step.guard) + acts + _patience(step.done)
+
+
+def seconds_between(first: Entry | None, last: Entry | None) -> float:
+    """How long something took; 0 where it never began or has not ended."""
+    if first is None or last is None:
+        return 0.0
+    return (datetime.fromisoformat(last.at) - datetime.fromisoformat(first.at)).total_seconds()
+
+
+def _patience(checks: Iterable[Check]) -> int:
+    return max((check.within for check in checks), default=0)

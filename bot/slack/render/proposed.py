@@ -1,0 +1,191 @@
+"""A plan that waits for its decision, or was just approved: all that is signed, or a file that holds all of it.
+
+Nothing that somebody approves is ever cut. What does not fit into a message stands whole in plan.txt, and the message
+says so instead of showing a part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bot.decide import CONFIRM
+from bot.plan_lines import action_in_words, plan_lines
+from bot.proposal import Proposal
+from bot.slack import limits
+from bot.slack.message import Block, File, Message, clip, escape, units, visible
+from bot.slack.render.card import Card, at_time, deciders, longest_seconds, person, step_seconds, what, who
+from bot.slack.render.parts import actions, contexts, header, sections
+from bot.slack.render.ticket_buttons import approve_button, reject_button, withdraw_button
+from bot.vocabulary.plan import Gate, Group
+from bot.words import duration
+
+_MOST_TEXT = 9_000  # of a plan in a message; beyond it nobody reads, and Slack's own limit is not documented
+_MOST_BLOCKS = 36
+_DATE = "{date_short_pretty} {time}"
+
+
+def proposed_message(card: Card) -> Message:
+    """The proposal, with its buttons."""
+    title = f"{what(card)}?"
+    body, files = _body(card)
+    blocks = (*_head(title), *sections(_asked(card)), *_nobody(card), *body, *_foot(card), *_buttons(card))
+    text = f"{card.id}: {title} Asked by {card.proposal.requester_name}; {_decision(card)}."
+    return Message(_text(text), blocks, files)
+
+
+def approved_message(card: Card) -> Message:
+    """The same plan, with a record of the decision in place of the buttons."""
+    approval = card.last("approved")
+    says = card.happening.says if card.happening and card.happening.kind in ("locked", "stopped") else ""
+    verb = "Confirmed" if card.proposal.policy == CONFIRM else "Approved"
+    record = f"*{verb}* by {who(approval)} {at_time(approval.at) if approval else ''}"
+    state = escape(says) or "looking again, then it starts…"
+    body, _ = _body(card)
+    blocks = (
+        *_head(what(card)),
+        *sections(_asked(card)),
+        *body,
+        *_foot(card),
+        *contexts(f"{record} · {state}"),
+        *actions([withdraw_button(card.id)]),
+    )
+    return Message(_text(f"{card.id}: {what(card)}: {verb.lower()}. {says}".strip()), blocks)
+
+
+def plan_file(proposal: Proposal) -> File:
+    """All of a plan as a file: what is signed, what was measured beside it, and the digest."""
+    return File("plan.txt", f"The whole plan of {proposal.ticket}", plan_text(proposal).encode())
+
+
+def plan_text(proposal: Proposal) -> str:
+    """All of a plan as text."""
+    plan, made = proposal.plan, proposal.made
+    lines = [
+        f"{proposal.ticket}: {made.line}",
+        f"Digest (SHA-256): {proposal.digest}",
+        f"Asked by: {proposal.requester_name} ({proposal.requester})",
+        f"Impact: {plan.impact}",
+        f"Because: {plan.because}",
+        *(f"Measured: {gate.says}: {gate.measured}" for gate in plan.gates if gate.measured),
+        *(f"Evidence: {one}" for one in plan.evidence),
+        "",
+        *plan_lines(plan, made.risk, made.version),
+    ]
+    return "\n".join(visible(line) for line in lines) + "\n"
+
+
+def _head(title: str) -> Iterator[Block]:
+    yield header(title)
+    if units(title) > limits.HEADER_TEXT:
+        yield from sections(f"*{escape(title)}*")
+
+
+def _asked(card: Card) -> str:
+    proposal = card.proposal
+    asker = person(proposal.requester, proposal.requester_name)
+    until = f"open until {at_time(proposal.open_until, _DATE)}"
+    if proposal.policy == CONFIRM:
+        return f"*{card.id}* · asked by {asker}, who confirms it · {until}"
+    return (
+        f"*{card.id}* · asked by {asker} · {deciders(card.deciders)}, one of you decides (not the requester) · {until}"
+    )
+
+
+def _decision(card: Card) -> str:
+    return "the requester confirms it" if card.proposal.policy == CONFIRM else "an approver decides"
+
+
+def _nobody(card: Card) -> Iterator[Block]:
+    if card.nobody:
+        yield from sections(f"*Nobody can decide this now.* {escape(card.nobody)}")
+
+
+def _body(card: Card) -> tuple[tuple[Block, ...], tuple[File, ...]]:
+    """The plan in blocks; or, where that would be too long, a pointer to the file, and the file."""
+    whole = (*_sizes(card), *sections(_because(card)), *sections(_runs(card)))
+    if len(whole) <= _MOST_BLOCKS and sum(_block_units(block) for block in whole) <= _MOST_TEXT:
+        return whole, ()
+    plan = card.plan
+    warnings = sum(not gate.passed for gate in plan.gates)
+    says = (
+        f"*This plan is too long for a message, so no part of it is shown here.* It has {len(plan.steps):,} steps and "
+        f"{len(plan.gates):,} gates, {warnings:,} of them NOT passed (warnings). All of it is in plan.txt in the "
+        f"thread, with the digest {card.proposal.digest}. Read it before you decide."
+    )
+    return sections(says), (plan_file(card.proposal),)
+
+
+def _sizes(card: Card) -> Iterator[Block]:
+    """Impact, way back, risk and time as fields; as sections of their own where one is long."""
+    plan = card.plan
+    told = [
+        f"*Impact:* {escape(plan.impact) or 'none'}",
+        f"*Way back:* {escape(plan.way_back) or 'none'}",
+        f"*Risk:* {card.proposal.made.risk}",
+        f"*At most:* {duration(longest_seconds(plan))}",
+    ]
+    if any(units(one) > limits.FIELD_TEXT for one in told):
+        yield from (block for one in told for block in sections(one))
+    else:
+        yield {"type": "section", "fields": [{"type": "mrkdwn", "text": one, "verbatim": True} for one in told]}
+
+
+def _because(card: Card) -> str:
+    plan = card.plan
+    lines = [f"*Why:* {escape(plan.because)}"]
+    if plan.gates:
+        lines.append(f"*Checked {at_time(card.proposal.at)}:*")
+        lines += [_gate(gate) for gate in plan.gates]
+    lines += [f"• {escape(one)}" for one in plan.evidence]
+    return "\n".join(lines)
+
+
+def _gate(gate: Gate) -> str:
+    measured = f" ({escape(gate.measured)})" if gate.measured else ""
+    verdict = "passed" if gate.passed else "*NOT passed* (a warning)" if not gate.blocks else "*NOT passed*"
+    return f"• {verdict}: {escape(gate.says)}{measured}"
+
+
+def _runs(card: Card) -> str:
+    plan, number = card.plan, 0
+    lines = ["*Exactly this runs:*"]
+    for group in plan.groups:
+        lines += _about(group)
+        for step in group.steps:
+            number += 1
+            lines.append(f"*{number}* {escape(step.says)} (at most {duration(step_seconds(step))})")
+            does = escape(action_in_words(step.act)) if step.act is not None else "waits until it is so"
+            lines.append(f"      {does}")
+    lines.append(f"*Locks:* {escape(', '.join(sorted(plan.locks)))}")
+    return "\n".join(lines)
+
+
+def _about(group: Group) -> Iterator[str]:
+    if group.times > 1:
+        yield f"_{group.times} rounds of:_"
+    if group.on_failure == "undo":
+        yield "_If one of these fails, what they have done is taken back:_"
+
+
+def _foot(card: Card) -> tuple[Block, ...]:
+    proposal = card.proposal
+    replaces = f" · replaces {proposal.replaces}" if proposal.replaces else ""
+    return contexts(
+        f"plan {proposal.digest[:8]} (full digest in thread) · code {escape(proposal.made.version)}{replaces}"
+    )
+
+
+def _buttons(card: Card) -> tuple[Block, ...]:
+    says = "; ".join(step.says for step in card.plan.steps)
+    confirm = card.proposal.policy == CONFIRM
+    pressed = approve_button(card.id, visible(says), len(card.plan.steps), is_confirm=confirm)
+    reject = () if confirm else (reject_button(card.id),)
+    return actions([pressed, *reject, withdraw_button(card.id)])
+
+
+def _block_units(block: Block) -> int:
+    return sum(units(text["text"]) for text in (block.get("text"), *block.get("fields", ())) if text)
+
+
+def _text(says: str) -> str:
+    return clip(escape(says), limits.MESSAGE_TEXT)

@@ -1,0 +1,159 @@
+"""A ticket that runs, waits for a person, or is interrupted: where it is, and what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bot.run.story import DONE, FAILED, Position
+from bot.run.undo import to_take_back
+from bot.slack import limits
+from bot.slack.message import Block, Message, clip, escape, visible
+from bot.slack.render.card import Card, at_time, person, what, who
+from bot.slack.render.parts import actions, contexts, header, sections
+from bot.slack.render.ticket_buttons import interrupted_buttons, running_buttons
+from bot.ticket import State
+from bot.vocabulary.actions import ByHand
+
+_TITLE = 160  # of a step in the list of steps; the whole of it stands in the thread
+_SAYS = 1_500
+
+
+def running_message(card: Card) -> Message:
+    """How far it is."""
+    at = card.now_at
+    place = f"step {at.number} of {len(card.places)}" if at else "ending"
+    title = f"{card.id} {card.proposal.made.target}: {place}"
+    hand = card.waits_for_a_person
+    blocks = (
+        header(title),
+        *_by_hand(card, hand),
+        plan_block(card),
+        *_folded(card),
+        *contexts(_record(card)),
+        *actions(running_buttons(ticket=card.id, by_hand=hand is not None, asked_to_stop=card.ticket.cancel_asked)),
+    )
+    says = f"{card.id} runs, {place}: {what(card)}. {at.step.says if at else ''} {_progress(card)}"
+    if hand is not None:
+        says = f"{card.id} waits for a person: {hand.step.says}. Then press Done."
+    return Message(clip(escape(says.strip()), limits.MESSAGE_TEXT), blocks)
+
+
+def interrupted_message(card: Card) -> Message:
+    """Where it stopped, what is known and what is not; nothing continues by itself."""
+    entry, at = card.last("interrupted"), card.now_at
+    number = at.number if at else len(card.places)
+    if card.ticket.gives_way:
+        title = f"{card.id} waits at step {number}: it gave way to another ticket"
+        closing = "It goes on by itself once what it needs is free again."
+    else:
+        title = f"Interrupted at step {number}: a person must decide"
+        closing = "Nothing continues by itself."
+    when = at_time(entry.at) if entry else ""
+    data = entry.data if entry else {}
+    known = escape(clip(str(data.get("known") or data.get("why") or "nothing"), _SAYS))
+    lines = [f"*{card.id}: {escape(clip(what(card), _TITLE))}*", f"*Known at {when}:* {known}"]
+    if card.story.in_flight is not None and at is not None and not card.ticket.gives_way:
+        lines.append(f"*Not known:* what became of step {number}, {escape(clip(at.step.says, _TITLE))}.")
+    if halves := [one.step.says for one in card.places if card.story.result(one.key) == DONE]:
+        lines.append(f"*Done before:* {escape(clip('; '.join(halves), _SAYS))}")
+    lines.append(closing)
+    blocks = (
+        header(title),
+        *sections("\n".join(lines)),
+        plan_block(card),
+        *_folded(card),
+        *contexts(_record(card)),
+        *actions(interrupted_buttons(card.id, can_undo=can_undo(card))),
+    )
+    says = f"{card.id} INTERRUPTED at step {number}: {what(card)}. {data.get('why') or ''}"
+    return Message(clip(escape(says.strip()), limits.MESSAGE_TEXT), blocks)
+
+
+def can_undo(card: Card) -> bool:
+    """Whether something of it was begun that the plan says how to take back."""
+    return bool(to_take_back(card.places, card.story))
+
+
+def plan_block(card: Card) -> Block:
+    """Every step and how it stands; the ones around the present where there are more than Slack shows."""
+    shown = _window(card)
+    return {
+        "type": "plan",
+        "title": clip(visible(what(card)), _TITLE),
+        "tasks": [_task(card, place) for place in shown],
+    }
+
+
+def _window(card: Card) -> tuple[Position, ...]:
+    most = limits.PLAN_TASKS
+    at = card.now_at.number if card.now_at else len(card.places)
+    first = max(0, min(at - most // 2, len(card.places) - most))
+    return card.places[first : first + most]
+
+
+def _folded(card: Card) -> Iterator[Block]:
+    shown = _window(card)
+    if len(shown) < len(card.places):
+        yield from contexts(
+            f"Steps {shown[0].number:,} to {shown[-1].number:,} of {len(card.places):,}; the whole plan is in the thread."
+        )
+
+
+def _task(card: Card, place: Position) -> Block:
+    status, says = _standing(card, place)
+    turn = f" (round {place.round} of {place.group.times})" if place.group.times > 1 else ""
+    title = f"{place.number} {clip(visible(place.step.says), _TITLE)}{turn}"
+    shown = f"UNKNOWN: {title}" if says == "unknown" else f"{title}: {says}" if says else title
+    return {"type": "task_card", "task_id": f"{card.id}-{place.number}", "title": shown, "status": status}
+
+
+def _standing(card: Card, place: Position) -> tuple[str, str]:
+    """Slack's word for the state of a step, and ours."""
+    result = card.story.result(place.key)
+    if result == DONE:
+        return "complete", "done"
+    if result == FAILED:
+        return "error", "FAILED"
+    if result:
+        return "error", "abandoned"
+    if place.key != card.story.in_flight:
+        return "pending", ""
+    if card.ticket.state is State.RUNNING:
+        return "in_progress", clip(visible(_progress(card)), _TITLE) or "now"
+    return "error", "unknown"
+
+
+def _progress(card: Card) -> str:
+    """What the runner last said about the step; nothing that is not so any more."""
+    told = card.happening
+    return told.says if told is not None and told.kind in ("progress", "stopped") else ""
+
+
+def _by_hand(card: Card, place: Position | None) -> Iterator[Block]:
+    if place is None:
+        return
+    act = place.step.act
+    assert isinstance(act, ByHand)
+    says = _progress(card)
+    told = f"\n*hvops looked:* {escape(clip(says, _SAYS))}" if says and says != "waiting for a person" else ""
+    yield from sections(
+        f"*A person does this now ({escape(act.role)}):* {escape(act.instruction, lines=True)}\n"
+        f"Then press Done: hvops looks for itself.{told}"
+    )
+
+
+def _record(card: Card) -> str:
+    proposal, approval, asked = card.proposal, card.last("approved"), card.last("cancel-asked")
+    parts = [
+        f"asked by {person(proposal.requester, proposal.requester_name)}",
+        f"approved by {who(approval)}" + (f" {at_time(approval.at)}" if approval else ""),
+        f"plan {proposal.digest[:8]}",
+    ]
+    if card.ticket.cancel_asked and asked is not None:
+        parts.append(f"{who(asked)} asked it to stop; it ends before its next act")
+    told = card.happening
+    if told is not None and told.kind == "stopped":
+        parts.append(escape(clip(told.says, _TITLE)))
+    if card.is_taking_back:
+        parts.append("taking back what its group had done")
+    return " · ".join(parts)

@@ -1,0 +1,23 @@
+"""A ticket as its one message shows it, in every state. Pure: what the ledger says in, blocks out."""
+
+from __future__ import annotations
+
+from bot.slack.message import Message
+from bot.slack.render.card import Card
+from bot.slack.render.ended import ended_message
+from bot.slack.render.proposed import approved_message, proposed_message
+from bot.slack.render.running import interrupted_message, running_message
+from bot.ticket import State
+
+_BY_STATE = {
+    State.PROPOSED: proposed_message,
+    State.APPROVED: approved_message,
+    State.RUNNING: running_message,
+    State.INTERRUPTED: interrupted_message,
+    State.ENDED: ended_message,
+}
+
+
+def ticket_message(card: Card) -> Message:
+    """The message of a ticket as it stands now. Within Slack's limits whatever the plan holds."""
+    return _BY_STATE[card.ticket.state](card)

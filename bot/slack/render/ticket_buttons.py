@@ -1,0 +1,89 @@
+"""The buttons of a ticket. Each carries the number of the ticket, and nothing else; the ledger knows the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.slack import limits
+from bot.slack.message import Block, clip, units
+from bot.slack.render.parts import button
+from bot.vocabulary.report import Remedy
+
+APPROVE, REJECT, WITHDRAW = "t-approve", "t-reject", "t-withdraw"
+STOP_STEP, HAND = "t-stop", "t-hand"
+LOOK, GO_ON, UNDO, CLOSE = "t-look", "t-go-on", "t-undo", "t-close"
+AGAIN, REMEDY = "t-again", "t-run"
+OPEN = "t-open"  # a link: Slack opens it by itself, and tells us all the same
+TICKET_VERBS = frozenset({APPROVE, REJECT, WITHDRAW, STOP_STEP, HAND, LOOK, GO_ON, UNDO, CLOSE, AGAIN, REMEDY, OPEN})
+
+
+def approve_button(ticket: str, says: str, steps: int, *, is_confirm: bool) -> Block:
+    """Approve, or confirm: asks once more, and names what starts now. `says` is plain text."""
+    verb = "Confirm" if is_confirm else "Approve"
+    starts = f"Starts now: {says}."
+    if units(starts) > limits.CONFIRM_TEXT:
+        tail = f"… {steps} steps in all, as the plan says."
+        starts = clip(starts, limits.CONFIRM_TEXT - units(tail)) + tail
+    made = button(verb, APPROVE, ticket, primary=True)
+    return {**made, "confirm": _confirm(f"{verb} {ticket}?", starts, f"{verb} and Start")}
+
+
+def reject_button(ticket: str) -> Block:
+    """Reject, with a reason."""
+    return button("Reject…", REJECT, ticket)
+
+
+def withdraw_button(ticket: str) -> Block:
+    """Withdraw, by the requester."""
+    return button("Withdraw", WITHDRAW, ticket)
+
+
+def running_buttons(*, ticket: str, by_hand: bool, asked_to_stop: bool) -> list[Block]:
+    """What can be done while it runs."""
+    made = [button("Done", HAND, ticket, primary=True)] if by_hand else []
+    return made if asked_to_stop else [*made, button("Stop After Step", STOP_STEP, ticket)]
+
+
+def interrupted_buttons(ticket: str, *, can_undo: bool) -> list[Block]:
+    """What a person can decide about an interrupted run."""
+    go_on = button("Go On…", GO_ON, ticket)
+    asks = "The step in flight is asked about first, and never blindly repeated. Then the rest of the plan runs."
+    made = [
+        button("Look Again", LOOK, ticket, primary=True),
+        {**go_on, "confirm": _confirm(f"Let {ticket} go on?", asks, "Go On")},
+    ]
+    return [*made, *([undo_button(ticket)] if can_undo else []), button("Close…", CLOSE, ticket)]
+
+
+def undo_button(ticket: str) -> Block:
+    """Undo: proposes a plan of its own, which needs its own decision."""
+    says = "This proposes a new plan that takes back what was done, newest first. It needs its own decision."
+    return {**button("Undo…", UNDO, ticket), "confirm": _confirm(f"Undo {ticket}?", says, "Propose Undo")}
+
+
+def again_button(ticket: str) -> Block:
+    """The same line, planned afresh."""
+    return button("Plan Again", AGAIN, ticket)
+
+
+def remedy_buttons(ticket: str, remedies: Sequence[Remedy]) -> list[Block]:
+    """Commands that help now."""
+    return [button(one.label, REMEDY, ticket, index=at) for at, one in enumerate(remedies[:5])]
+
+
+def open_button(url: str, ticket: str) -> Block:
+    """A link to the whole plan: decisions are made beside it, and nowhere else."""
+    return {**button("Open Plan", OPEN, ticket), "url": url[: limits.BUTTON_URL]}
+
+
+def _confirm(title: str, text: str, yes: str) -> Block:
+    return {
+        "title": _plain(clip(title, limits.CONFIRM_TITLE)),
+        "text": _plain(clip(text, limits.CONFIRM_TEXT)),
+        "confirm": _plain(clip(yes, limits.CONFIRM_BUTTON)),
+        "deny": _plain("Back"),
+    }
+
+
+def _plain(text: str) -> Block:
+    return {"type": "plain_text", "text": text, "emoji": False}

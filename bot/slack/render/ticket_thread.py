@@ -1,0 +1,165 @@
+"""What stands in the thread of a ticket: the whole plan first, then a line for every turn it took. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from bot.ledger import Entry
+from bot.run.story import DONE
+from bot.slack import limits
+from bot.slack.fit import preformatted
+from bot.slack.message import File, Message, clip, escape, units, visible
+from bot.slack.render.card import Card, at_time, deciders, person, seconds_between, who
+from bot.slack.render.ended import difference_text, end_in_words
+from bot.slack.render.parts import sections
+from bot.slack.render.proposed import plan_file, plan_text
+from bot.ticket import ENDS
+from bot.words import duration
+
+_INLINE = 6_000  # characters of a plan or a difference that still go into the thread itself
+_ROWS = 5
+_IMAGE = 700  # characters of a state before or after
+_SAYS = 1_500
+
+
+def thread_kinds() -> frozenset[str]:
+    """The kinds of entries that leave a line in the thread."""
+    return frozenset(_LINES) | ENDS
+
+
+def plan_message(card: Card) -> Message:
+    """The whole plan and its digest: in the thread itself, or as a file where it is long."""
+    proposal = card.proposal
+    text = plan_text(proposal)
+    says = f"The whole plan of {card.id}, digest {proposal.digest}"
+    if units(text) > _INLINE:
+        return Message(says, sections(f"*{says}*\nIt is in the file plan.txt."), (plan_file(proposal),))
+    return Message(says, (*sections(f"*{says}*"), *preformatted(text)))
+
+
+def entry_message(card: Card, entry: Entry) -> Message | None:
+    """The line of one entry; None where it leaves none."""
+    if entry.kind in ENDS:
+        return _end(card, entry)
+    line = _LINES.get(entry.kind)
+    says = line(card, entry) if line else ""
+    if not says:
+        return None
+    whole = f"{says} (entry {entry.seq:,})"
+    return Message(clip(whole.replace("*", ""), limits.MESSAGE_TEXT), sections(whole))
+
+
+def reminder_message(card: Card) -> Message:
+    """Half of the time is over."""
+    until = at_time(card.proposal.open_until, "{date_short_pretty} {time}")
+    whom = deciders(card.deciders)
+    if not card.ticket.second_person:
+        whom = person(card.proposal.requester, card.proposal.requester_name)
+    says = f"{whom} {card.id} still waits for a decision; it expires at {until}."
+    return Message(says, sections(says))
+
+
+def looked_message(card: Card, lines: Sequence[str], by: str) -> Message:
+    """What a look at an interrupted step saw; `lines` are plain text, `by` is mrkdwn."""
+    told = "\n".join(f"• {escape(clip(line, _SAYS))}" for line in lines) or "• nothing could be asked"
+    says = f"*{card.id}, looked at by {by}:*\n{told}"
+    return Message(clip(says.replace("*", ""), limits.MESSAGE_TEXT), sections(says))
+
+
+def _end(card: Card, entry: Entry) -> Message:
+    """The end, with both people named: an edited message rings for nobody."""
+    proposal, approval = card.proposal, card.last("approved")
+    people = [person(proposal.requester, proposal.requester_name)]
+    if approval is not None and approval.actor != proposal.requester:
+        people.append(who(approval))
+    link = f" Now: <{card.successor_link}|{card.successor}>." if card.successor_link else ""
+    says = f"{' '.join(people)} *{card.id}* {escape(clip(end_in_words(card), _SAYS))}{link} (entry {entry.seq:,})"
+    difference = difference_text(card)
+    files = (
+        (File("difference.txt", "What is different", visible(difference, lines=True).encode()),)
+        if units(difference) > _INLINE
+        else ()
+    )
+    return Message(clip(says.replace("*", ""), limits.MESSAGE_TEXT), sections(says), files)
+
+
+def _approved(card: Card, entry: Entry) -> str:
+    verb = "Approved" if card.ticket.second_person else "Confirmed"
+    return f"{verb} by {who(entry)} {at_time(entry.at)}."
+
+
+def _started(card: Card, entry: Entry) -> str:
+    locks = ", ".join(str(lock) for lock in entry.data.get("locks") or ())
+    return f"Looked again: the plan of {card.id} is unchanged. It starts, with the locks {escape(locks)}."
+
+
+def _resumed(card: Card, entry: Entry) -> str:
+    why = f": {escape(clip(str(entry.data['why']), _SAYS))}" if entry.data.get("why") else ""
+    return f"{who(entry)} lets {card.id} go on, attempt {entry.data.get('attempt')}{why}."
+
+
+def _hand(card: Card, entry: Entry) -> str:
+    return f"{who(entry)} says that step {_number(card, entry)} is done. hvops looks for itself."
+
+
+def _cancel(card: Card, entry: Entry) -> str:
+    return f"{who(entry)} asked {card.id} to stop; it ends before its next act."
+
+
+def _interrupted(card: Card, entry: Entry) -> str:
+    proposal, approval = card.proposal, card.last("approved")
+    people = dict.fromkeys([person(proposal.requester, proposal.requester_name), who(approval)])
+    why = escape(clip(str(entry.data.get("why") or ""), _SAYS))
+    if entry.data.get("gives_way"):
+        return f"{card.id} gives way: {why}"
+    return f"{' '.join(people)} *{card.id} is interrupted: a person must decide.* {why}"
+
+
+def _outcome(card: Card, entry: Entry) -> str:
+    data = entry.data
+    result = {DONE: "done"}.get(str(data.get("result")), str(data.get("result")).upper())
+    begun = next(
+        (one for one in card.entries if one.kind == "intent" and _key(one.data) == _key(data)),
+        None,
+    )
+    place = next((one for one in card.places if one.key == _key(data)), None)
+    name = f"Step {place.number} of {len(card.places)}, {place.step.says}" if place else f"Step {data.get('step')}"
+    lines = [f"*{escape(clip(name, _SAYS))}: {escape(result)}* in {duration(seconds_between(begun, entry))}."]
+    if data.get("says"):
+        lines.append(escape(clip(str(data["says"]), _SAYS)))
+    before = begun.data.get("before") if begun else None
+    if before is not None:
+        lines += [f"Before: {_image(before)}", f"After: {_image(data.get('after'))}"]
+    if data.get("noted"):
+        lines.append(escape(clip(str(data["noted"]), _SAYS)))
+    return "\n".join(lines)
+
+
+def _image(rows: Any) -> str:
+    """The rows of a before-image, or of what is so now."""
+    if rows is None:
+        return "not known"
+    told = [", ".join(f"{name} {value}" for name, value in row.items()) for row in rows[:_ROWS]]
+    more = f" and {len(rows) - _ROWS:,} more rows" if len(rows) > _ROWS else ""
+    return escape(clip("; ".join(told) or "no rows", _IMAGE)) + more
+
+
+def _number(card: Card, entry: Entry) -> str:
+    found = next((one.number for one in card.places if one.key == _key(entry.data)), None)
+    return str(found or entry.data.get("step"))
+
+
+def _key(data: Mapping[str, Any]) -> tuple[str, int]:
+    return str(data.get("step")), int(data.get("round") or 0)
+
+
+_LINES: Mapping[str, Callable[[Card, Entry], str]] = {
+    "approved": _approved,
+    "started": _started,
+    "resumed": _resumed,
+    "hand": _hand,
+    "cancel-asked": _cancel,
+    "interrupted": _interrupted,
+    "outcome": _outcome,
+}

@@ -1,0 +1,144 @@
+"""A bot that dies: at its n-th append, before or after the commit, or whenever somebody kills it.
+
+The world is another process's (`RemoteWorld` speaks to it over a socket), so that what was done stays done.
+
+The process that is started only imports everything once, and forks a life for each line that it reads: folder, port,
+"before" or "after" or "never", number of the append, script (what people do). It answers with the process id of that
+life, and then with how it ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import traceback
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import scripted_world as scripted
+
+from bot.errors import HvopsError, Refused, TimedOut
+from bot.ledger import Ledger
+from bot.ledger.store import Store
+from bot.reach.reach import Answer
+
+
+class Time:
+    """Real time, and all that was slept: nobody waits, and no two lives overlap."""
+
+    def __init__(self):
+        self.slept = timedelta()
+
+    def __call__(self):
+        return datetime.now(UTC) + self.slept
+
+    async def sleep(self, seconds):
+        self.slept += timedelta(seconds=seconds)
+        await asyncio.sleep(0.0005)
+
+
+class RemoteWorld:
+    """Asks and acts over a socket; one line of JSON each way."""
+
+    def __init__(self, port):
+        self.port = port
+
+    async def _call(self, **what):
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(json.dumps(what).encode() + b"\n")
+            return json.loads(await reader.readline())
+        finally:
+            writer.close()
+            await writer.wait_closed()
+
+    async def answer(self, question, seconds=20.0):
+        return Answer((await self._call(ask=question.on),), "", question.on)
+
+    async def change(self, action, seconds):
+        if action.what == "eventcreate":
+            return Answer((), "", action.on)
+        said = await self._call(act=action.what, on=action.on, params=dict(action.params))
+        if said == "unanswered":
+            raise TimedOut(action.on, "no answer in time.")
+        if said == "refused":
+            raise Refused(action.on, "5960", code=5960)
+        return Answer((), "ok", action.on)
+
+
+def die_at(when, doomed):
+    """Let this process be killed at its n-th append."""
+    insert, count = Store.insert, 0
+    together = Ledger.append_together
+
+    def counted(self, *entry):
+        nonlocal count
+        insert(self, *entry)
+        count += 1
+        if when == "before" and count == doomed:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def committed(self, *drafts):
+        entries = together(self, *drafts)
+        if when == "after" and count >= doomed:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return entries
+
+    Store.insert, Ledger.append_together = counted, committed
+
+
+async def people(bench, script):
+    """What people do, each once in all lives together: looked up in the ledger, as they would look at the message."""
+    for kind, *rest in script:
+        try:
+            if kind == "propose" and len(bench.ledger.entries(kind="proposed")) < rest[1]:
+                await bench.propose(rest[0])
+            elif kind == "approve" and not bench.ledger.entries(kind="approved", ticket=rest[0]):
+                bench.decisions.approve(bench.press(scripted.APPROVER, rest[0]))
+            elif kind == "undo" and not any(
+                one.data["line"] == f"undo {rest[0]}" for one in bench.ledger.entries(kind="proposed")
+            ):
+                bench.proposals.undo(scripted.Request(scripted.OPERATOR, "undo", "button", "C"), rest[0])
+            elif kind == "cancel" and not bench.ledger.ticket(rest[0]).cancel_asked:
+                bench.decisions.cancel(bench.press(scripted.OPERATOR, rest[0]))
+            elif kind == "run":
+                await bench.runs(3)
+        except HvopsError as refused:
+            sys.stderr.write(f"{refused}\n")
+
+
+async def life(folder, port, when, doomed, script):
+    die_at(when, doomed)
+    time = Time()
+    bench = scripted.Bench(Path(folder), RemoteWorld(port), time, sleep=time.sleep)
+    await people(bench, script)
+    await bench.close()
+
+
+def tell(number):
+    os.write(1, f"{number}\n".encode())
+
+
+def serve():
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            os.dup2(2, 1)  # what the bot logs is not for whoever counts its lives
+            code = 1
+            try:
+                asyncio.run(life(*json.loads(line)))
+                code = 0
+            finally:
+                traceback.print_exc()
+                os._exit(code)
+        tell(child)
+        _, status = os.waitpid(child, 0)
+        tell(os.waitstatus_to_exitcode(status))
+
+
+serve()

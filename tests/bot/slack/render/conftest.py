@@ -1,0 +1,109 @@
+"""Tickets to render, made by the fold itself out of entries."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bot.digest import plan_to_json
+from bot.ledger import Entry
+from bot.ledger.entry import stamp
+from bot.proposal import Made, proposal_from
+from bot.slack.render.card import Card
+from bot.ticket import Step as Turn
+from bot.ticket import fold
+from bot.vocabulary.actions import ByHand, Invoke
+from bot.vocabulary.command import Risk
+from bot.vocabulary.plan import Gate, Group, Plan, Step, there_is
+from bot.vocabulary.questions import Wql
+
+START = datetime(2026, 3, 2, 23, 5, tzinfo=UTC)
+NODE = Wql("hv03", "root/MSCluster", "MSCluster_Node")
+REQUESTER, APPROVER = "T0PRACTICE/U0OPERATOR", "T0PRACTICE/U0APPROVER"
+
+
+def step(key="drain", says="Pause and drain hv03", **more):
+    act = Invoke("hv03", "root/MSCluster", (("Name", "hv03"),), "MSCluster_Node", "Pause", (("DrainType", 1),))
+    told = {"act": act, "done": (there_is(NODE, within=1_800),), **more}
+    return Step(key=key, says=says, **told)
+
+
+def drain_plan(**more):
+    told = {
+        "because": "[5] Unexpected error, no job.",
+        "impact": "11 guests live-migrate off and back",
+        "way_back": "Resume hv03 at any step",
+        "locks": ("cluster:prod",),
+        "gates": (
+            Gate("No guest on hv03 is locked", passed=True, measured="0 of 11 locked"),
+            Gate("No other node is paused", passed=False, measured="hv05 is paused", blocks=False),
+        ),
+        "groups": (
+            Group("drain", (step(before=NODE, undo=Invoke("hv03", "root/MSCluster", (), "MSCluster_Node", "Resume")),)),
+            Group("restart", (step("restart", "Restart vmms on hv03"),)),
+            Group("look", (step("wizard", "Reopen the wizard", act=ByHand("Open the wizard again.", "operator")),)),
+        ),
+        **more,
+    }
+    return Plan(**told)
+
+
+class Told:
+    """The entries of one ticket, told one after the other."""
+
+    def __init__(self, plan=None, policy="approval", **more):
+        made = Made(
+            line="/drain-node hv03",
+            command="drain-node",
+            target="hv03",
+            places=("prod",),
+            risk=Risk.HIGH,
+            plan=plan or drain_plan(),
+            version="0.1+cafe",
+        )
+        self.entries, self.now = [], START
+        data = {
+            "line": made.line,
+            "command": made.command,
+            "target": made.target,
+            "places": ["prod"],
+            "name": "operator",
+            "risk": "high",
+            "policy": policy,
+            "open_until": stamp(START + timedelta(minutes=30)),
+            "start_minutes": 15,
+            "version": made.version,
+            "digest": made.digest,
+            "undoes": "",
+            "plan": plan_to_json(made.plan),
+            **more,
+        }
+        self.tells("proposed", REQUESTER, **data)
+
+    def tells(self, kind, actor="bot", **data):
+        self.now += timedelta(minutes=1)
+        seq = 1_300 + len(self.entries)
+        self.entries.append(Entry(seq, stamp(self.now), kind, actor, "T-412", data, b""))
+        return self
+
+    def approved(self):
+        until = stamp(self.now + timedelta(minutes=15))
+        return self.tells("approved", APPROVER, by=APPROVER, name="approver", start_by=until, digest="")
+
+    def started(self):
+        return self.approved().tells("started", locks=["cluster:prod"], attempt=1)
+
+    def begins(self, key, **more):
+        return self.tells("intent", step=key, round=1, attempt=1, says="", **more)
+
+    def ends(self, key, result="done", **more):
+        return self.tells("outcome", step=key, round=1, attempt=1, result=result, **more)
+
+    def card(self, **more):
+        turns = [Turn(one.kind, one.actor, one.at, one.data) for one in self.entries if one.kind != "shown"]
+        ticket = fold("T-412", turns)
+        return Card(proposal_from(self.entries[0]), ticket, tuple(self.entries), deciders=("S0APPROVERS",), **more)
+
+
+@pytest.fixture(scope="session")
+def told():
+    return Told

@@ -1,0 +1,240 @@
+"""Every state of a ticket as its message, and hostile plans."""
+
+import string
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from bot.run.parts import Happening
+from bot.slack.check import problems
+from bot.slack.fit import fit
+from bot.slack.render.proposed import plan_text
+from bot.slack.render.ticket import ticket_message
+from bot.slack.render.ticket_thread import entry_message, plan_message
+from bot.vocabulary.actions import Invoke
+from bot.vocabulary.plan import Gate, Group, Plan, Step, there_is
+from bot.vocabulary.questions import Wql
+from lab.slack import limits as practice
+from lab.slack.plain import plain_text
+
+
+def said(message):
+    return plain_text(list(message.blocks))
+
+
+def labels(message):
+    return [one["text"]["text"] for block in message.blocks if block["type"] == "actions" for one in block["elements"]]
+
+
+def values(message):
+    return {one["value"] for block in message.blocks if block["type"] == "actions" for one in block["elements"]}
+
+
+def test_a_proposal_says_all_that_is_signed(told):
+    card = told().card()
+    message = ticket_message(card)
+    text = said(message)
+    assert message.blocks[0]["text"]["text"] == "Drain node on hv03?"
+    for fact in (
+        "T-412",
+        "<@U0OPERATOR>",
+        "<!subteam^S0APPROVERS>, one of you decides (not the requester)",
+        "Impact:* 11 guests live-migrate off and back",
+        "Way back:* Resume hv03 at any step",
+        "Risk:* high",
+        "passed: No guest on hv03 is locked (0 of 11 locked)",
+        "*NOT passed* (a warning): No other node is paused (hv05 is paused)",
+        "1* Pause and drain hv03",
+        "MSCluster_Node[Name='hv03'].Pause(DrainType=1)",
+        "by hand (operator): Open the wizard again.",
+        "cluster:prod",
+        f"plan {card.proposal.digest[:8]} (full digest in thread)",
+    ):
+        assert fact in text
+    assert labels(message) == ["Approve", "Reject…", "Withdraw"]
+    assert values(message) == {"T-412"}
+    approve = message.blocks[-1]["elements"][0]
+    assert approve["confirm"]["text"]["text"].startswith("Starts now: Pause and drain hv03; Restart vmms on hv03;")
+    assert card.proposal.digest in plan_text(card.proposal)
+
+
+def test_a_low_risk_is_confirmed_by_its_requester(told):
+    message = ticket_message(told(policy="confirm").card())
+    assert labels(message) == ["Confirm", "Withdraw"]
+    assert "<@U0OPERATOR>, who confirms it" in said(message)
+
+
+def test_nobody_who_could_decide_is_said_at_once(told):
+    assert "Nobody can decide this now." in said(ticket_message(told().card(nobody="The group is empty.")))
+
+
+def test_an_approval_takes_the_place_of_the_buttons(told):
+    message = ticket_message(told().approved().card())
+    assert "Approved* by <@U0APPROVER>" in said(message)
+    assert "looking again" in said(message)
+    assert "Pause and drain hv03" in said(message)
+    assert labels(message) == ["Withdraw"]
+
+
+def test_a_run_shows_every_step(told):
+    run = told().started().begins("drain").ends("drain").begins("restart")
+    message = ticket_message(run.card(happening=Happening("T-412", "progress", 2, 3, "vmms is Stopped")))
+    text = said(message)
+    assert message.blocks[0]["text"]["text"] == "T-412 hv03: step 2 of 3"
+    assert "1 Pause and drain hv03: done" in text
+    assert "2 Restart vmms on hv03: vmms is Stopped" in text
+    assert "approved by <@U0APPROVER>" in text
+    assert labels(message) == ["Stop After Step"]
+    assert "step 2 of 3" in message.text
+    stopping = run.tells("cancel-asked", "T0PRACTICE/U0APPROVER", by="x")
+    assert labels(ticket_message(stopping.card())) == []
+    assert "<@U0APPROVER> asked it to stop" in said(ticket_message(stopping.card()))
+
+
+def test_a_step_by_hand_waits_for_its_button(told):
+    run = told().started().begins("drain").ends("drain").begins("restart").ends("restart").begins("wizard")
+    message = ticket_message(run.card(happening=Happening("T-412", "progress", 3, 3, "not done yet: 0 rows")))
+    assert labels(message) == ["Done", "Stop After Step"]
+    assert "A person does this now (operator):* Open the wizard again." in said(message)
+    assert "hvops looked:* not done yet: 0 rows" in said(message)
+    assert message.text.startswith("T-412 waits for a person")
+
+
+def test_an_interrupted_run_says_what_is_not_known(told):
+    run = told().started().begins("drain").ends("drain").begins("restart")
+    message = ticket_message(run.tells("interrupted", step="restart", number=2, known="vmms is stopped").card())
+    text = said(message)
+    assert message.blocks[0]["text"]["text"] == "Interrupted at step 2: a person must decide"
+    assert "UNKNOWN: 2 Restart vmms on hv03" in text
+    assert "vmms is stopped" in text
+    assert "Not known:* what became of step 2" in text
+    assert "Nothing continues by itself." in text
+    assert labels(message) == ["Look Again", "Go On…", "Undo…", "Close…"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "word", "buttons"),
+    [
+        ("declined", "Rejected", []),
+        ("withdrawn", "Withdrawn", []),
+        ("expired", "Expired", ["Plan Again"]),
+    ],
+)
+def test_a_proposal_that_came_to_nothing(told, kind, word, buttons):
+    ticket = told()
+    if kind == "expired":
+        ticket.now = ticket.now.replace(hour=23, minute=58)
+    message = ticket_message(ticket.tells(kind, "T0PRACTICE/U0APPROVER", name="approver", why="not tonight").card())
+    assert message.blocks[0]["text"]["text"].startswith(word)
+    assert "Nothing was done." in said(message)
+    assert "not tonight" in said(message)
+    assert labels(message) == buttons
+
+
+def test_a_void_ticket_shows_the_difference_line_by_line(told):
+    lines = ["- 1 Pause and drain hv03", "+ 1 Pause and drain hv04"]
+    ticket = told().approved().tells("voided", why="the plan made afresh is not the one", difference=lines)
+    message = ticket_message(ticket.card(successor="T-413", successor_link="https://slack.test/p1"))
+    for line in lines:
+        assert line in said(message)
+    assert "<https://slack.test/p1|T-413>" in said(message)
+    assert labels(message) == []
+
+
+def test_the_ends_of_a_run(told):
+    run = told().started().begins("drain").ends("drain")
+    done = ticket_message(run.tells("done", says="all steps are done").card())
+    assert done.blocks[0]["text"]["text"] == "Done: Drain node on hv03"
+    assert labels(done) == ["Undo…"]
+    other = told().started().begins("drain").ends("drain", "failed")
+    failed = ticket_message(other.tells("failed", step="drain", number=1, why="3 guests are locked").card())
+    assert failed.text == "T-412 FAILED AT STEP 1: Drain node on hv03. 3 guests are locked"
+    assert "3 guests are locked" in said(failed)
+    assert "Plan Again" in labels(failed)
+
+
+def test_the_thread_has_a_line_for_each_turn_with_its_entry(told):
+    ticket = told().started().begins("drain", before=[{"State": "Up"}])
+    ticket.ends("drain", says="", after=[{"State": "Paused"}], noted="noted in the event log of hv03")
+    ticket.tells("done", says="all steps are done")
+    card = ticket.card()
+    lines = [entry_message(card, entry) for entry in card.entries]
+    told_ = [line.text for line in lines if line]
+    assert told_[0].startswith("Approved by <@U0APPROVER>")
+    assert "Before: State Up\nAfter: State Paused" in told_[2]
+    assert "Step 1 of 3, Pause and drain hv03: done in 1 min" in told_[2]
+    assert "(entry 1,304)" in told_[2]
+    assert told_[3].startswith("<@U0OPERATOR> <@U0APPROVER> T-412 Done")
+    assert card.proposal.digest in plan_message(card).text
+
+
+HOSTILE = st.one_of(
+    st.text(max_size=80),
+    st.sampled_from(["<!channel>", "<@U0EVIL>", "*" * 50, "\u202eevil", "a" * 4_000, "😀" * 1_500, "&" * 2_900]),
+)
+KEY = st.text(string.ascii_lowercase, min_size=1, max_size=6)
+
+
+@st.composite
+def hostile_plans(draw):
+    count = draw(st.integers(1, 70))
+    says, path = draw(HOSTILE), draw(HOSTILE)
+    on = draw(HOSTILE)
+    question = Wql(on, "root/cimv2", "Win32_Service")
+    act = Invoke(on, "root/cimv2", (("Name", path),), "Win32_Service", "StopService")
+    steps = tuple(Step(f"s{at}", f"{says}{at}", act, (there_is(question),)) for at in range(count))
+    gates = tuple(
+        Gate(draw(HOSTILE), draw(st.booleans()), draw(HOSTILE), blocks=False) for _ in range(draw(st.integers(0, 3)))
+    )
+    return Plan(
+        because=draw(HOSTILE),
+        impact=draw(HOSTILE),
+        way_back=draw(HOSTILE),
+        locks=(draw(HOSTILE) or "lock",),
+        gates=gates,
+        groups=(Group("g", steps, times=draw(st.integers(1, 3))),),
+        evidence=(draw(HOSTILE),),
+    )
+
+
+@settings(max_examples=40, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@given(plan=hostile_plans(), why=HOSTILE)
+def test_whatever_a_plan_holds_it_is_shown_within_the_limits_and_never_cut(told, plan, why):
+    stages = [told(plan)]
+    stages.append(told(plan).approved())
+    stages.append(told(plan).started().begins("s0"))
+    stages.append(told(plan).started().begins("s0").tells("interrupted", step="s0", number=1, why=why, known=why))
+    stages.append(told(plan).started().begins("s0").ends("s0", "failed", says=why).tells("failed", number=1, why=why))
+    stages.append(told(plan).approved().tells("voided", why=why, difference=[f"- {why}", f"+ {why}" * 5]))
+    for stage in stages:
+        card = stage.card(happening=Happening("T-412", "progress", 1, 1, why))
+        message = ticket_message(card)
+        assert not problems(message)
+        assert not practice.message_problems(list(message.blocks))
+        assert fit(message) == message
+        assert "<!channel>" not in plain(message)
+        assert "<@U0EVIL>" not in plain(message)
+        for entry in card.entries:
+            line = entry_message(card, entry)
+            assert line is None or not problems(line)
+    proposal = stages[0].card()
+    message = ticket_message(proposal)
+    shown = "\n".join(text for block in message.blocks for text in _raw(block))
+    if message.files:
+        assert message.files[0].name == "plan.txt"
+        assert proposal.proposal.digest in shown
+        assert "Exactly this runs" not in shown
+    else:
+        assert all(f"*{number}* " in shown for number in range(1, len(plan.steps) + 1))
+
+
+def plain(message):
+    return "\n".join(text for block in message.blocks for text in _raw(block)) + message.text
+
+
+def _raw(block):
+    if block["type"] == "context":
+        yield from (one["text"] for one in block["elements"])
+    elif block["type"] == "section":
+        yield from (one["text"] for one in (block.get("text"), *block.get("fields", ())) if one)
