@@ -7,16 +7,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Literal
+from typing import Literal, Protocol
 
+from lab.windows.machine import Machine
 from lab.world.accounts import Account
-from lab.world.machine import WorldMachine
 from lab.world.model import BackupJob, Cluster, Event, Guest, Node, Windows
 
 Clock = Callable[[], datetime]
 Happening = Callable[[], None]
 TroubleName = Literal["hang", "refuse", "reset", "html", "cut", "deny"]
 KEPT_EVENTS = 2_000  # per machine
+
+
+class Inhabitant(Machine, Protocol):
+    """A machine of the world, as the world itself knows it."""
+
+    windows: Windows
+
+    @property
+    def answers(self) -> bool:
+        """Whether WinRM listens there."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +52,7 @@ class World:
     clusters: dict[str, Cluster]
     accounts: dict[str, Account]
     clock: Clock = utc_now
-    machines: dict[str, WorldMachine] = field(default_factory=dict)
+    machines: dict[str, Inhabitant] = field(default_factory=dict)
     jobs: dict[int, BackupJob] = field(default_factory=dict)
     story: str = ""
     sentence: str = ""
@@ -54,7 +65,7 @@ class World:
     _order: count[int] = field(default_factory=count)
     _skipped: timedelta = timedelta()
     _moment: datetime | None = None  # the time of what is happening just now
-    _names: dict[str, WorldMachine] = field(default_factory=dict)
+    _names: dict[str, Inhabitant] = field(default_factory=dict)
 
     # time ---------------------------------------------------------------------------------------------------------
 
@@ -91,13 +102,13 @@ class World:
 
     # names --------------------------------------------------------------------------------------------------------
 
-    def add(self, machine: WorldMachine) -> None:
+    def add(self, machine: Inhabitant) -> None:
         """Take a machine in. One where WinRM does not listen refuses connections."""
         self.machines[machine.windows.address] = machine
         self._names[machine.windows.name.casefold()] = machine
         machine.trouble.refuse = not machine.answers
 
-    def machine(self, name: str) -> WorldMachine:
+    def machine(self, name: str) -> Inhabitant:
         """The machine of that name; KeyError where there is none."""
         return self._names[name.casefold()]
 

@@ -115,7 +115,6 @@ def summaries(scene: Scene) -> Iterator[Instance]:
             ReplicationHealth=0,
             ReplicationMode=0,
             ReplicationState=0,
-            UpTime=up_time(guest, scene.now),
             Version=_VERSIONS.get(guest.node.release.key, "8.0"),
             VirtualSystemSubType=f"Microsoft:Hyper-V:SubType:{guest.generation}",
         )
