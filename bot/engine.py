@@ -18,6 +18,8 @@ from bot.mask import Mask
 from bot.pipeline import Pipeline
 from bot.planner import Planner
 from bot.propose import Proposals
+from bot.reach.connection_string import DatabaseLogin
+from bot.reach.databases import Databases
 from bot.reach.reach import Reach
 from bot.reach.ways import Credentials, Ways
 from bot.reach.winrm import Tap
@@ -63,7 +65,8 @@ def outside(settings: Settings, tap: Tap | None = None) -> Iterator[Outside]:
     """Make the way to the outside, and close it afterwards. Raises SettingsError for a wrong estate."""
     estate = load_estate(settings.estate)
     ways = ways_of(settings, estate)
-    reach = Reach(ways, at_once=settings.limits.at_once, tap=tap)
+    databases = Databases(estate.vmm, database_login(settings))
+    reach = Reach(ways, at_once=settings.limits.at_once, tap=tap, databases=databases)
     try:
         yield Outside(settings, estate, ways, reach, Directory(estate, reach, ways, settings.limits.per_host_seconds))
     finally:
@@ -139,6 +142,12 @@ def open_ledger(settings: Settings) -> Ledger:
 def ways_of(settings: Settings, estate: Estate) -> Ways:
     """Which name is reached where, by which login."""
     return Ways(estate, {name: _login(credential) for name, credential in settings.credentials.profiles().items()})
+
+
+def database_login(settings: Settings) -> DatabaseLogin | None:
+    """The login to the databases of VMM servers, where one is set."""
+    told = settings.credentials.vmm
+    return DatabaseLogin(told.login, told.username, told.password.get_secret_value()) if told else None
 
 
 def _look(

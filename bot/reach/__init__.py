@@ -6,5 +6,8 @@ faults      fault codes and foreign exceptions -> the error tree
 ways        which name is reached where, with which credentials      pure
 winrm       one pywinrm Protocol to one host, kept open
 host        what is asked over it: WQL, Get, Invoke, the registry, programs
+connection_string, sql_errors   what drivers of databases are told, and what they say     pure
+odbc        one pyodbc connection: one select, or one transaction
+databases   VMM servers' databases: threads and deadlines around it
 reach       all hosts at once: slots, deadlines, back-off, connections kept open
 """

@@ -13,6 +13,7 @@ from lab.world.accounts import Account
 from lab.world.backup import BackupJob
 from lab.world.machine import WorldMachine
 from lab.world.model import Cluster, Event, Guest, Node, Windows
+from lab.world.vmm import VirtualMachineManager
 
 Clock = Callable[[], datetime]
 Happening = Callable[[], None]
@@ -44,6 +45,7 @@ class World:
     clock: Clock = utc_now
     machines: dict[str, WorldMachine] = field(default_factory=dict)
     jobs: dict[int, BackupJob] = field(default_factory=dict)
+    vmm: VirtualMachineManager | None = None
     story: str = ""
     sentence: str = ""
     prefilled: str = "/check-writers prod"
