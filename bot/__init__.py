@@ -2,13 +2,18 @@
 
     slack/listen    a slash command or a click arrives: ack at once, then hand over
     terminal/       or a line is typed into a terminal: the same path from here on
-    parse           text -> the command's arguments, or a usage line
+    parse, line     text -> the command and its arguments, or a usage line
     authorize       may this person ask this here? one function for every way in; closed by default
     discover        which host or cluster is meant; nodes come from the cluster itself
     look            the command's questions, fanned out: facts, or who did not answer
     reach/          how a question reaches Windows; catalogue/ names the executables that may run
     (commands)      judge: facts -> Report. Pure, and found by registry, never imported
-    ledger          every line above leaves an entry; if it cannot be written, nothing is asked
+    planner         plan: facts -> Plan; made once to be proposed, and afresh before each group of its steps
+    propose         a plan becomes a ticket with a digest; one that a gate holds is answered with why
+    decide          approve or confirm, decline, withdraw: one decision per ticket, and a sentence for everybody else
+    run/            guard, intent, act, done?: exactly what was approved, and honest after a crash
+    card            how a ticket stands, from the ledger alone
+    ledger          every line above leaves an entry; if it cannot be written, nothing is asked and nothing is done
     slack/render/   Report -> Block Kit; terminal/ renders the same Report with rich
 
 `pipeline.py` is that path on one screen; read it second. `vocabulary/` holds the words that commands speak,

@@ -145,6 +145,14 @@ class Decisions:
         """Things may begin again. Raises NotAllowed."""
         return self._switch("go", self._policy.go, person, {"click": click})
 
+    def eligible(self, person: Person, proposal: Proposal) -> bool:
+        """Whether this person could approve, or confirm. For saying at once that nobody can; writes nothing."""
+        try:
+            self._may_approve(person, proposal)
+        except NotAllowed:
+            return False
+        return True
+
     def standing(self, ticket: str) -> str:
         """How a ticket stands, in a sentence: "T-7 was approved by approver at 23:08 UTC." Raises TicketError."""
         return standing(ticket, self._ledger.story(ticket))

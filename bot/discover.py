@@ -85,8 +85,8 @@ class Directory:
         raise UsageError(f"There is no cluster or host {quoted(name)} in the estate.{unknown}", suggestions=tuple(near))
 
     def known(self) -> tuple[str, ...]:
-        """All names known by now: clusters first, then hosts and nodes."""
-        clusters = tuple(sorted(self._estate.clusters))
+        """All names known by now: clusters first, then VMM servers, then hosts and nodes."""
+        clusters = (*sorted(self._estate.clusters), *sorted(self._estate.vmm))
         return clusters + tuple(sorted(set(self._homes()) - set(clusters)))
 
     def _is_written(self, wanted: str) -> bool:
@@ -99,6 +99,9 @@ class Directory:
         cluster = self._estate.clusters.get(wanted)
         if cluster is not None:
             return Target(cluster.name, "cluster", cluster.name)
+        vmm = self._estate.vmm.get(wanted)
+        if vmm is not None:
+            return Target(vmm.name, "vmm", clusters=self._estate.managed_by(vmm))
         label, _, domain = wanted.partition(".")
         host = self._homes().get(label)
         if host is None or (domain and domain != host[1].lower()):

@@ -1,25 +1,33 @@
-"""The engine: everything between a typed line and its report, made from the settings. Slack and terminal share it."""
+"""The engine: everything between a typed line and its report, or its ticket, made from the settings. Slack and terminal share it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from bot.decide import Decisions
 from bot.discover import Directory
 from bot.estate import Estate
 from bot.estate import load as load_estate
-from bot.ledger import Ledger
+from bot.ledger import Entry, Ledger
 from bot.look import Look, Progress
 from bot.mask import Mask
 from bot.pipeline import Pipeline
+from bot.planner import Planner
+from bot.propose import Proposals
+from bot.reach.connection_string import DatabaseLogin
+from bot.reach.databases import Databases
 from bot.reach.reach import Reach
 from bot.reach.ways import Credentials, Ways
 from bot.reach.winrm import Tap
 from bot.registry import Registry
+from bot.run.parts import Happening, Parts
+from bot.run.runner import Runner
 from bot.settings import Credential, Settings
+from bot.version import code_version
 from bot.vocabulary.questions import Recall
 from bot.vocabulary.rows import Rows
 
@@ -47,6 +55,9 @@ class Engine:
     reach: Reach
     directory: Directory
     pipeline: Pipeline
+    planner: Planner
+    proposals: Proposals
+    decisions: Decisions
 
 
 @contextmanager
@@ -54,7 +65,8 @@ def outside(settings: Settings, tap: Tap | None = None) -> Iterator[Outside]:
     """Make the way to the outside, and close it afterwards. Raises SettingsError for a wrong estate."""
     estate = load_estate(settings.estate)
     ways = ways_of(settings, estate)
-    reach = Reach(ways, at_once=settings.limits.at_once, tap=tap)
+    databases = Databases(estate.vmm, database_login(settings))
+    reach = Reach(ways, at_once=settings.limits.at_once, tap=tap, databases=databases)
     try:
         yield Outside(settings, estate, ways, reach, Directory(estate, reach, ways, settings.limits.per_host_seconds))
     finally:
@@ -77,7 +89,48 @@ def engine(settings: Settings, tap: Tap | None = None) -> Iterator[Engine]:
     with outside(settings, tap) as out, open_ledger(settings) as ledger:
         look = partial(_look, out.reach, ledger, settings)
         pipeline = Pipeline(registry, out.directory, ledger, look, Mask(settings.secrets()))
-        yield Engine(settings, out.estate, registry, ledger, out.ways, out.reach, out.directory, pipeline)
+        planner = Planner(registry, out.directory, ledger, look=look, version=code_version(), clock=_now)
+        yield Engine(
+            settings=settings,
+            estate=out.estate,
+            registry=registry,
+            ledger=ledger,
+            ways=out.ways,
+            reach=out.reach,
+            directory=out.directory,
+            pipeline=pipeline,
+            planner=planner,
+            proposals=Proposals(pipeline, planner, settings.policy, _now),
+            decisions=Decisions(ledger, settings.policy, _now),
+        )
+
+
+def runner(
+    parts: Engine,
+    tell: Callable[[Happening], None],
+    missed_click: Callable[[Entry], Awaitable[None]] | None = None,
+) -> Runner:
+    """The runner of an engine: `await runner.run(stop)` beside whatever shows its tickets.
+
+    Args:
+        parts: the engine.
+        tell: hears of everything that happens to tickets; must not raise and not take long.
+        missed_click: answers a click about a ticket that was written down and never answered.
+
+    Raises:
+        LedgerError: the file of its lock cannot be made.
+    """
+    look = partial(_look, parts.reach, parts.ledger, parts.settings)
+    work = Parts(
+        parts.ledger,
+        parts.planner,
+        parts.settings.policy,
+        parts.reach,
+        look,
+        mask=Mask(parts.settings.secrets()),
+        tell=tell,
+    )
+    return Runner(work, missed_click)
 
 
 def open_ledger(settings: Settings) -> Ledger:
@@ -91,6 +144,12 @@ def ways_of(settings: Settings, estate: Estate) -> Ways:
     return Ways(estate, {name: _login(credential) for name, credential in settings.credentials.profiles().items()})
 
 
+def database_login(settings: Settings) -> DatabaseLogin | None:
+    """The login to the databases of VMM servers, where one is set."""
+    told = settings.credentials.vmm
+    return DatabaseLogin(told.login, told.username, told.password.get_secret_value()) if told else None
+
+
 def _look(
     reach: Reach, ledger: Ledger, settings: Settings, now: datetime, progress: Callable[[Progress], None] | None
 ) -> Look:
@@ -98,6 +157,10 @@ def _look(
         return ledger.recall(question.on, question.what, now - timedelta(hours=question.hours))
 
     return Look(reach, recall, now, settings.limits, progress, place=reach.ways.place)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _login(credential: Credential) -> Credentials:

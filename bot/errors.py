@@ -5,7 +5,7 @@
       NotAllowed                 closed door: says who may
       TicketError                PlanChanged, Expired, AlreadyDecided, Stopped, Locked
       TargetError(on)            Unreachable, LoginRefused, TimedOut, Refused (and Absent), BadReply,
-                                 QuotaExceeded, OutOfBounds
+                                 QuotaExceeded, OutOfBounds, OutcomeUnknown
       SettingsError              at start-up, naming file, key and what to write
       LedgerError                the ledger cannot be written or read: nothing is asked and nothing is done
 
@@ -133,6 +133,12 @@ class QuotaExceeded(TargetError):
     """The target is too busy for one more question, even after backing off."""
 
     kind = "too busy"
+
+
+class OutcomeUnknown(TargetError):
+    """A change may have been made or not: the answer was lost at the one moment that decides. Look before anything else."""
+
+    kind = "unknown"
 
 
 class SettingsError(HvopsError):

@@ -21,7 +21,11 @@ Domain = Annotated[
 ]
 Channel = Annotated[str, StringConstraints(pattern=r"^([CG][A-Z0-9]+)?$")]
 
+# The name of an instance or a database of SQL Server, as far as it needs no quoting [doc: database identifiers].
+Instance = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_#$@.-]{0,128}$")]
+
 PLAIN_PORT, TLS_PORT = 5985, 5986  # [doc] WinRM 2.0 and later
+SQL_PORT = 1433  # [doc] the default instance's
 _NAME = "a computer name: letters, digits and hyphens, no domain"
 
 
@@ -50,11 +54,29 @@ class StandaloneHost(Part):
     ops_channel: Channel = Field(default="", description='ops_channel = "C…", the id of a channel, not its name')
 
 
+class Vmm(Part):
+    """A VMM server (System Center Virtual Machine Manager), by its database. Everything sent there is encrypted."""
+
+    name: str = Field(default="", exclude=True)
+    server: Domain = Field(description='server = "sql01.corp.example", where SQL Server runs')
+    port: int = Field(default=SQL_PORT, ge=1, le=65_535, description="port = 1433")
+    instance: Instance = Field(
+        default="", description='instance = "MICROSOFT$VMM$", asked of the SQL Browser in place of the port'
+    )
+    database: Instance = Field(default="VirtualManagerDB", description='database = "VirtualManagerDB"')
+    driver: str = Field(default="", description='driver = "ODBC Driver 18 for SQL Server", or the path of one')
+    trust_certificate: bool = Field(
+        default=False, description="trust_certificate = true, where nobody signed the server's certificate"
+    )
+    clusters: tuple[Name, ...] = Field(default=(), description='clusters = ["prod"], those it manages; all where unset')
+
+
 class Estate(Part):
     """What the bot may be asked about."""
 
     clusters: dict[Name, Cluster] = Field(default={}, description=f"a table [clusters.NAME], NAME being {_NAME}")
     hosts: dict[Name, StandaloneHost] = Field(default={}, description=f"a table [hosts.NAME], NAME being {_NAME}")
+    vmm: dict[Name, Vmm] = Field(default={}, description="a table [vmm.NAME], NAME being what people type")
     endpoints: dict[Name, str] = Field(default={}, description='hv01 = "http://10.1.2.3:5985/wsman" below [endpoints]')
     guest_domains: tuple[Domain, ...] = Field(default=(), description='guest_domains = ["corp.example"]')
 
@@ -62,13 +84,13 @@ class Estate(Part):
     @classmethod
     def _names_are_not_settings(cls, told: Any) -> Any:
         """`name` inside of a table would be a second, perhaps different, name."""
-        for kind in ("clusters", "hosts"):
+        for kind in ("clusters", "hosts", "vmm"):
             for key, part in _tables(told, kind).items():
                 if isinstance(part, dict) and "name" in part:
                     raise ValueError(f"[{kind}.{key}] name is not a setting; the table's own name is the name")
         return told
 
-    @field_validator("clusters", "hosts", "endpoints")
+    @field_validator("clusters", "hosts", "vmm", "endpoints")
     @classmethod
     def _lower_case(cls, parts: dict[str, Any]) -> dict[str, Any]:
         keyed: dict[str, Any] = {}
@@ -102,7 +124,16 @@ class Estate(Part):
                 raise ValueError(f"{host.name} is both a cluster and a host; rename one")
             if name in entries:
                 raise ValueError(f"{host.name} is an entry host of {entries[name]} and a host that stands alone")
+        for name, vmm in self.vmm.items():
+            if name in self.clusters or name in self.hosts or name in entries:
+                raise ValueError(f"{vmm.name} is a VMM server and also a cluster or host; rename one")
+            if unknown := [one for one in vmm.clusters if one.lower() not in self.clusters]:
+                raise ValueError(f"{vmm.name} manages {', '.join(unknown)}, which is no cluster of the estate")
         return self
+
+    def managed_by(self, vmm: Vmm) -> tuple[str, ...]:
+        """The clusters that a VMM server manages, in their own spelling."""
+        return tuple(self.clusters[name.lower()].name for name in vmm.clusters or self.clusters)
 
     def endpoint(self, name: str, domain: str, *, tls: bool = False) -> str:
         """Where to reach a machine: pinned under [endpoints], else by its DNS name on WinRM's own port."""

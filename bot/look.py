@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from bot.catalogue import PROGRAMS
+from bot.catalogue.sql import QUERIES
 from bot.errors import OutOfBounds, TargetError, TimedOut
 from bot.keep import Evidence
 from bot.reach.reach import Answer
@@ -202,7 +203,7 @@ def describe(question: Question) -> str:
     if isinstance(question, Recall):
         return f"ledger: {question.what} of the last {question.hours} hours"
     assert isinstance(question, Read)
-    return _command_line(question)
+    return _statement(question) if question.what in QUERIES else _command_line(question)
 
 
 def _query(question: Wql | GuestWql) -> str:
@@ -211,6 +212,12 @@ def _query(question: Wql | GuestWql) -> str:
         return select(question.cls, question.columns, question.where)
     except ValueError:
         return question.cls
+
+
+def _statement(question: Read) -> str:
+    """The select, and the values it is sent with."""
+    values = ", ".join(f"{name} = {value}" for name, value in question.params)
+    return QUERIES[question.what].text + (f" -- {values}" if values else "")
 
 
 def _command_line(question: Read) -> str:

@@ -16,7 +16,7 @@ from types import GenericAlias
 from typing import Any, Literal
 
 from bot.errors import UsageError
-from bot.vocabulary.arguments import ClusterTarget, HostTarget, Target
+from bot.vocabulary.arguments import ClusterTarget, HostTarget, Target, VmmTarget
 
 LONGEST = 1_000  # characters of one command line; the longest sensible one is a fifth of that
 SHOWN = 60  # characters of somebody's words that an error repeats
@@ -30,6 +30,7 @@ _TARGETS: dict[type, tuple[str, tuple[str, ...]]] = {
     Target: ("<cluster|host>", ("cluster", "host")),
     ClusterTarget: ("<cluster>", ("cluster",)),
     HostTarget: ("<host>", ("host",)),
+    VmmTarget: ("<vmm>", ("vmm",)),
 }
 
 

@@ -18,12 +18,10 @@ from bot.look import Progress
 from bot.pipeline import Answered, Asking, Pipeline, Request
 from bot.planner import Planner
 from bot.proposal import Made, Policy, Proposal, draft_proposal, names, proposal_from
-from bot.ticket import State
+from bot.ticket import NOT_STARTED, State
 from bot.vocabulary.command import Remediation, Role
 from bot.vocabulary.plan import Gate
 from bot.vocabulary.report import Finding, Report, Severity
-
-_NOT_UNDOABLE = frozenset({"declined", "withdrawn", "expired", "lapsed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +80,11 @@ class Proposals:
         assert now is not None
         if now.state not in (State.INTERRUPTED, State.ENDED):
             raise TicketError(f"{ticket} is {now.state}; it can be taken back once it has ended, or is interrupted.")
-        if now.end in _NOT_UNDOABLE or not made.plan.groups:
+        if now.end in NOT_STARTED or not made.plan.groups:
             raise TicketError(made.plan.because)
-        for one in self._ledger.listed(("proposed", "approved", "running"), limit=-1):
-            if one.line == made.line:
-                raise TicketError(f"{one.id} is already there to take {ticket} back, and is {one.state}.")
+        for one in self._ledger.with_line(made.line):
+            if one.ending not in NOT_STARTED | {"voided", "failed", "cancelled"}:
+                raise TicketError(f"{one.id} is already there to take {ticket} back: {one.ending or one.state}.")
 
     def _write(self, request: Request, asking: Asking, made: Made) -> Proposed:
         _allow_all(request, made, Role.OPERATOR)

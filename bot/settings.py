@@ -128,17 +128,37 @@ class Credential(Section):
         return self
 
 
+class DatabaseCredential(Section):
+    """How to log in to the databases of VMM servers."""
+
+    login: Literal["sql", "kerberos"] = Field(
+        description='login = "sql" for a login of SQL Server\'s own, or "kerberos" for the bot\'s own account'
+    )
+    username: str = Field(default="", description='username = "hvops"')
+    password: SecretStr = Field(default=SecretStr(""), description='password = "…"')
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        has_both = bool(self.username and self.password.get_secret_value())
+        if self.login == "sql" and not has_both:
+            raise ValueError('login "sql" needs username and password')
+        if self.login == "kerberos" and (self.username or self.password.get_secret_value()):
+            raise ValueError('login "kerberos" uses the ticket of the bot\'s own account, and takes no username')
+        return self
+
+
 class Credentials(Section):
-    """The three profiles. Without `guest`, guests are not asked and stand as unknown."""
+    """The profiles. Without `guest`, guests are not asked and stand as unknown; without `vmm`, no database is."""
 
     reader: Credential = Field(
         description='a table [credentials.reader] with transport = "kerberos" and username = "…"'
     )
     operator: Credential | None = Field(default=None, description="a table [credentials.operator]")
     guest: Credential | None = Field(default=None, description="a table [credentials.guest]")
+    vmm: DatabaseCredential | None = Field(default=None, description='a table [credentials.vmm] with login = "sql"')
 
     def profiles(self) -> dict[str, Credential]:
-        """The profiles that are set, by name."""
+        """The profiles of WinRM that are set, by name."""
         named = {"reader": self.reader, "operator": self.operator, "guest": self.guest}
         return {name: credential for name, credential in named.items() if credential is not None}
 
@@ -225,6 +245,8 @@ class Settings(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """Every secret value, for masking."""
         found = [profile.password.get_secret_value() for profile in self.credentials.profiles().values()]
+        if self.credentials.vmm is not None:
+            found.append(self.credentials.vmm.password.get_secret_value())
         if self.slack is not None:
             found += [self.slack.bot_token.get_secret_value(), self.slack.app_token.get_secret_value()]
         return tuple(value for value in found if value)

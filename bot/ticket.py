@@ -29,6 +29,7 @@ TICKETLESS = frozenset(
 MAY_NAME_A_TICKET = frozenset({"refused", "clicked", "shown"})  # about a ticket, without moving it
 DECISIONS = frozenset({"approved", "declined", "expired"})
 ENDS = frozenset({"declined", "withdrawn", "expired", "lapsed", "voided", "done", "failed", "cancelled", "closed"})
+NOT_STARTED = frozenset({"declined", "withdrawn", "expired", "lapsed"})  # it ended, and nothing of it was begun
 RUN = frozenset({"started", "intent", "outcome", "hand", "cancel-asked", "resumed", "interrupted"})
 TICKETED = frozenset({"proposed", "approved"}) | ENDS | RUN
 KINDS = TICKETLESS | TICKETED

@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 import ssl
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -17,18 +18,21 @@ from typing import Self, TypeVar
 from lab import files, stories
 from lab.commvault import CommVaultStandIn
 from lab.files import SlackAccess
+from lab.sqlserver import SqlServer
 from lab.windows import BackgroundServer, CertificateAuthority
-from lab.world.accounts import backup_account
+from lab.world.accounts import backup_account, database_account
 from lab.world.model import Guest
 from lab.world.world import World
 
 T = TypeVar("T")
+DATABASE_ADDRESS = "127.0.9.1"
 
 
 class PracticeEstate:
     """A story's world on the network; a context manager.
 
-    `backup_product.url` is where its backup product listens, to which `backup_account` may log in.
+    `backup_product.url` is where its backup product listens, to which `backup_account` may log in; `database` is VMM's
+    SQL Server, and takes troubles.
 
     Args:
         story: its name; `lab.stories.stories()` lists them.
@@ -50,6 +54,9 @@ class PracticeEstate:
         self._servers = BackgroundServer(machines, tls=self._tls)
         self.backup_account = backup_account(seed=1)
         self.backup_product = CommVaultStandIn(self.world, (self.backup_account,))
+        self._database_account = database_account(seed=1)
+        self.database = self._sql_server()
+        self._opened = ExitStack()
 
     @property
     def settings_path(self) -> Path:
@@ -71,23 +78,36 @@ class PracticeEstate:
 
     def __enter__(self) -> Self:
         """Put the machines on the network and write the files."""
-        self._servers.__enter__()
-        try:
-            self._servers.call(self.backup_product.__aenter__())
+        with ExitStack() as opened:
+            opened.enter_context(self._servers)
+            for server in (self.backup_product, self.database):
+                self._servers.call(server.__aenter__())
+                opened.callback(self._stop, server)
             self._write()
-        except BaseException:
-            self._servers.__exit__(None, None, None)
-            raise
+            self._opened = opened.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Take the machines off the network; the files stay."""
-        try:
-            self._servers.call(self.backup_product.__aexit__(None, None, None))
-        finally:
-            self._servers.__exit__(kind, error, trace)
+        self._opened.close()
+
+    def _stop(self, server: CommVaultStandIn | SqlServer) -> None:
+        self._servers.call(server.__aexit__(None, None, None))
+
+    def _sql_server(self) -> SqlServer:
+        """VMM's database, which knows what VMM saw when it last looked at its hosts."""
+        vmm = self.world.vmm
+        assert vmm is not None
+        vmm.let_in(self._database_account.user, self._database_account.password)
+
+        def settle() -> None:
+            self.world.settle()
+            vmm.settle()
+
+        tls = self._authority.server_context(DATABASE_ADDRESS)
+        return SqlServer(vmm.instance, DATABASE_ADDRESS, encryption="full", tls=tls, settle=settle)
 
     def _guests(self) -> list[Guest]:
         """The guests that can be asked at all, by the names they report."""
@@ -102,8 +122,11 @@ class PracticeEstate:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._authority.write(self.directory / "ca.pem")
         files.write_private(self.directory / "ledger.key", secrets.token_hex(32) + "\n")
-        files.write_private(self.settings_path, files.settings(self.world.accounts, self._slack, "ca.pem"))
-        files.write_private(self.directory / "estate.toml", files.estate(self.world.clusters, self._endpoints()))
+        told = files.settings(self.world.accounts, self._slack, "ca.pem", self._database_account)
+        files.write_private(self.settings_path, told)
+        place = (self.database.address, self.database.port)
+        estate = files.estate(self.world.clusters, self._endpoints(), place)
+        files.write_private(self.directory / "estate.toml", estate)
 
     def _endpoints(self) -> dict[str, str]:
         """Where each machine is: hosts over HTTP, whose NTLM encrypts the messages, guests over HTTPS."""

@@ -19,6 +19,7 @@ OPS_CHANNEL, AUDIT_CHANNEL = "C0OPS", "C0AUDIT"
 ROLES = {"viewer": "S0VIEWERS", "operator": "S0OPERATORS", "approver": "S0APPROVERS"}
 OWN_ROLES = ("viewer", "operator")  # of whoever runs the practice estate; approving for oneself is for nobody
 ENTRY_HOSTS = 2
+VMM = "vmm"  # what people type
 PATIENCE = 8  # seconds per host: on loopback whoever is slower is silent, and nobody should wait for the practice
 
 
@@ -33,13 +34,14 @@ class SlackAccess(NamedTuple):
 Value = str | int | Sequence[str]
 
 
-def settings(accounts: Mapping[str, Account], slack: SlackAccess | None, ca_file: str) -> str:
+def settings(accounts: Mapping[str, Account], slack: SlackAccess | None, ca_file: str, database: Account) -> str:
     """The bot's settings.
 
     Args:
         accounts: the practice accounts by credential profile.
         slack: the practice Slack; None for a terminal alone.
         ca_file: the authority that signed the guests' certificates.
+        database: the login at VMM's SQL Server.
     """
     tables: list[tuple[str, Mapping[str, Value]]] = [("", {"estate": "estate.toml"})]
     if slack:
@@ -48,11 +50,15 @@ def settings(accounts: Mapping[str, Account], slack: SlackAccess | None, ca_file
     tables.append(("limits", {"per_host_seconds": PATIENCE}))
     tables += [(f"roles.{role}", _rule(role, group)) for role, group in ROLES.items()]
     tables += [(f"credentials.{name}", _login(account, ca_file)) for name, account in accounts.items()]
+    tables.append(("credentials.vmm", {"login": "sql", "username": database.user, "password": database.password}))
     return "\n".join(_table(name, values) for name, values in tables)
 
 
-def estate(clusters: Mapping[str, Cluster], endpoints: Mapping[str, str]) -> str:
-    """The estate: the clusters with their entry hosts, and where every machine is, since no DNS knows them."""
+def estate(clusters: Mapping[str, Cluster], endpoints: Mapping[str, str], database: tuple[str, int]) -> str:
+    """The estate: the clusters with their entry hosts, and where every machine is, since no DNS knows them.
+
+    `database` is where VMM's SQL Server listens. FreeTDS, which every system has, verifies no certificate.
+    """
     domains = sorted({cluster.domain for cluster in clusters.values()})
     tables: list[tuple[str, Mapping[str, Value]]] = [("", {"guest_domains": domains})]
     for name, cluster in clusters.items():
@@ -63,6 +69,9 @@ def estate(clusters: Mapping[str, Cluster], endpoints: Mapping[str, str]) -> str
             "ops_channel": OPS_CHANNEL,
         }
         tables.append((f"clusters.{name}", told))
+    server, port = database
+    vmm: Mapping[str, Value] = {"server": server, "port": port, "driver": "FreeTDS", "trust_certificate": True}
+    tables.append((f"vmm.{VMM}", vmm))
     tables.append(("endpoints", endpoints))
     return "\n".join(_table(name, values) for name, values in tables)
 

@@ -59,21 +59,27 @@ class Program:
 
     def values(self, params: Fields) -> dict[str, str]:
         """The values as text, by name. Raises ValueError for one that is unknown, missing or of another kind."""
-        given = dict(params)
-        if strangers := given.keys() - {parameter.name for parameter in self.parameters}:
-            raise ValueError(f"{self.what} takes no {', '.join(sorted(strangers))}")
-        return {parameter.name: self._read(parameter, given) for parameter in self.parameters}
+        return read_values(self.what, self.parameters, params)
 
     def command_line(self, params: Fields) -> tuple[str, ...]:
         """Program and arguments. Raises ValueError as `values` does."""
         values = self.values(params)
         return tuple(word.format_map(values) if "{" in word else word for word in self.argv)
 
-    def _read(self, parameter: Parameter, given: Mapping[str, Value]) -> str:
-        value = given.get(parameter.name, parameter.default)
-        if value == "required" and parameter.name not in given:
-            raise ValueError(f"{self.what} needs {parameter.name}")
-        try:
-            return parameter.read(value)
-        except ValueError as error:
-            raise ValueError(f"{self.what}: {parameter.name} {error}") from None
+
+def read_values(what: str, parameters: tuple[Parameter, ...], params: Fields) -> dict[str, str]:
+    """The values of any row as text, by name. Raises ValueError for one that is unknown, missing or of another kind."""
+    given = dict(params)
+    if strangers := given.keys() - {parameter.name for parameter in parameters}:
+        raise ValueError(f"{what} takes no {', '.join(sorted(strangers))}")
+    return {parameter.name: _read(what, parameter, given) for parameter in parameters}
+
+
+def _read(what: str, parameter: Parameter, given: Mapping[str, Value]) -> str:
+    value = given.get(parameter.name, parameter.default)
+    if value == "required" and parameter.name not in given:
+        raise ValueError(f"{what} needs {parameter.name}")
+    try:
+        return parameter.read(value)
+    except ValueError as error:
+        raise ValueError(f"{what}: {parameter.name} {error}") from None

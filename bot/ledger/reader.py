@@ -106,6 +106,10 @@ class Reader:
         """The tickets in those states as the table of tickets shows them, the newest first unless told."""
         return [Listed(*row) for row in self._reader.listed(states, limit, newest_first=newest_first)]
 
+    def with_line(self, line: str) -> list[Listed]:
+        """The tickets of that very line, the newest first."""
+        return [Listed(*row) for row in self._reader.with_line(line)]
+
     def overdue(self, now: datetime) -> list[str]:
         """The ids of the proposals that nobody decided in time, oldest first."""
         return self._reader.overdue(stamp(now))

@@ -73,6 +73,7 @@ INDEXES = {
     "one_intent": """CREATE UNIQUE INDEX one_intent ON entry (ticket, json_extract(body, '$.data.step'),
     json_extract(body, '$.data.round'), json_extract(body, '$.data.attempt')) WHERE kind = 'intent'""",
     "ticket_state": "CREATE INDEX ticket_state ON ticket (state, number)",
+    "ticket_line": "CREATE INDEX ticket_line ON ticket (line, number)",
 }
 
 TRIGGERS = {
@@ -163,7 +164,10 @@ FROM entry WHERE kind = 'refused' ORDER BY seq DESC""",
 
 # What makes a ledger of an older version one of the next: no entry is touched.
 UPGRADES: dict[int, tuple[str, ...]] = {
-    1: ("DROP TRIGGER locks_taken", TRIGGERS["locks_taken"].strip()),  # who resumes may take its locks back
+    1: (
+        *("DROP TRIGGER locks_taken", TRIGGERS["locks_taken"].strip()),  # who resumes may take its locks back
+        INDEXES["ticket_line"],  # whether a ticket is being taken back is asked whenever it is shown
+    ),
 }
 
 EVERYTHING = {name: sql.strip() for name, sql in (TABLES | INDEXES | TRIGGERS | VIEWS).items()}

@@ -30,6 +30,8 @@ _FOREIGN: tuple[type[Exception], ...] = (
     OverflowError,
     *(one for one in vars(sqlite_utils.db).values() if isinstance(one, type) and issubclass(one, Exception)),
 )
+_LISTED = """id, state, ending, requester, approver, digest, open_until, start_by, attempt, target, line,
+    first_entry, last_entry"""
 _NEWEST = "SELECT body, previous, mac FROM entry ORDER BY seq DESC LIMIT 1"
 
 
@@ -118,9 +120,13 @@ class Store:
     def listed(self, states: Collection[str], limit: int, *, newest_first: bool) -> list[tuple[Any, ...]]:
         """Rows of the ticket table, without reading a single entry."""
         marks, order = ", ".join("?" * len(states)), "DESC" if newest_first else "ASC"
-        sql = f"""SELECT id, state, ending, requester, approver, digest, open_until, start_by, attempt, target, line,
-            first_entry, last_entry FROM ticket WHERE state IN ({marks}) ORDER BY number {order} LIMIT ?"""  # noqa: S608
+        sql = f"SELECT {_LISTED} FROM ticket WHERE state IN ({marks}) ORDER BY number {order} LIMIT ?"  # noqa: S608
         return self.rows(sql, (*states, limit))
+
+    def with_line(self, line: str) -> list[tuple[Any, ...]]:
+        """Rows of the ticket table with that very line, the newest first."""
+        sql = f"SELECT {_LISTED} FROM ticket WHERE line = ? ORDER BY number DESC"  # noqa: S608 - our columns
+        return self.rows(sql, (line,))
 
     def overdue(self, now: str) -> list[str]:
         """The ids of the proposals that nobody decided in time."""

@@ -14,4 +14,8 @@ faults          what hosts answer with -> the error tree; fault_codes: the numbe
 foreign         exceptions of these libraries -> the error tree
 configuration   winrm/config of a host, for the examiner
 capture         every request and reply into a file; replay: answer from one
+odbc            one pyodbc connection: one select, or one transaction
+databases       VMM servers' databases: threads and deadlines around it
+connection_string, sql_errors   what drivers of databases are told, and what they say   pure
+http            CommVault's REST interface
 """

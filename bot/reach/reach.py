@@ -30,12 +30,13 @@ from bot.errors import (
 )
 from bot.reach import configuration, host, wql
 from bot.reach.connections import Job, Kept
+from bot.reach.databases import Databases, is_sql
 from bot.reach.fault_codes import KNOWN
 from bot.reach.faults import from_code
 from bot.reach.ways import Profile, Way, Ways
 from bot.reach.winrm import Connection, Deadline, Tap
 from bot.reach.wsman import sendable
-from bot.vocabulary.actions import Change, Invoke
+from bot.vocabulary.actions import Change, Invoke, Updates
 from bot.vocabulary.questions import GuestRegistry, GuestWql, Question, Read, Recall, Registry, Wql
 from bot.vocabulary.rows import Row, Rows
 
@@ -73,6 +74,7 @@ class Reach:
         at_once: int = 128,
         programs: Mapping[str, Program] = PROGRAMS,
         tap: Tap | None = None,
+        databases: Databases | None = None,
     ) -> None:
         """Take the ways.
 
@@ -81,8 +83,10 @@ class Reach:
             at_once: how many questions are under way at a time.
             programs: the catalogue.
             tap: is told every request and reply in clear, on worker threads; for `hvops record`.
+            databases: the way to VMM servers' databases; None where there are none.
         """
         self.ways = ways
+        self._databases = databases or Databases({}, None)
         self._programs = programs
         self._kept = Kept(tap)
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="reach")
@@ -103,6 +107,9 @@ class Reach:
             raise TypeError("the ledger remembers, not a host")
         if isinstance(question, (GuestWql, GuestRegistry)):
             return await self._ask(self.ways.guest(question.on, question.fqdn), question, seconds)
+        if isinstance(question, Read) and is_sql(question):
+            rows, raw = await self._databases.answer(question, seconds)
+            return Answer(rows, raw, question.on)
         entries = self.ways.entries(question.on)
         failures: list[TargetError] = []
         for entry in entries:
@@ -133,6 +140,16 @@ class Reach:
         way = self.ways.host(action.on, "operator")
         row, raw = await self._once(way, lambda over, until: host.call(over, action, until), seconds, reads=False)
         return Answer((row,), raw, way.name)
+
+    async def update(self, action: Updates, seconds: float = 60.0) -> Answer:
+        """Change rows of a VMM server's database, all or none. The answer is every row as it was before.
+
+        Raises:
+            OutcomeUnknown: it was cut off while it was committed.
+            TargetError: it was not done, and nothing is half done.
+        """
+        rows = await self._databases.update(action, seconds)
+        return Answer(rows, "", action.on)
 
     async def change(self, action: Change, seconds: float = 60.0) -> Answer:
         """Run a program that changes something, with the operator's login: over a fresh connection, and never twice.
@@ -168,6 +185,7 @@ class Reach:
         for job in list(self._running):
             job.abort()
         self._kept.close()
+        self._databases.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _profile(self, question: Question) -> Profile:

@@ -52,11 +52,16 @@ def undo_plan(proposal: Proposal, story: Story) -> Plan:
     )
 
 
+def undo_line(ticket: str) -> str:
+    """The line of the ticket that takes another one back."""
+    return f"undo {ticket}"
+
+
 def undo_made(proposal: Proposal, story: Story, version: str) -> Made:
     """The undo of a ticket, as something to propose."""
     return replace(
         proposal.made,
-        line=f"undo {proposal.ticket}",
+        line=undo_line(proposal.ticket),
         command="undo",
         plan=undo_plan(proposal, story),
         version=version,

@@ -3,54 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
 from bot.errors import HvopsError, UsageError
 from bot.pipeline import Answered, Request
 from bot.slack.calls import NotSent, judge
-from bot.slack.desk import Desk, Who
+from bot.slack.desk import Desk
 from bot.slack.message import File, Message, View
 from bot.slack.render import parts, refusal
 from bot.slack.render.evidence import evidence_file, evidence_view, looking, sorry
 from bot.slack.render.home import ask_view
 from bot.slack.render.shared import csv_file, shared_message, thread_messages
-from bot.slack.reply import Where
+from bot.slack.render.ticket_buttons import OPEN
+from bot.slack.ticket_clicks import Click, TicketClicks
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Click:
-    """A button that somebody pressed. Ids, and what our own action_id said.
-
-    Attributes:
-        verb: of the action_id "hvops:<verb>[:<argument>]"; "" for a button that is not ours.
-        argument: the index, or the name of a command.
-        token: the value: an answer's token.
-        view: the id of the view it was in; "" in messages.
-        seq: of the `clicked` entry.
-    """
-
-    who: Who
-    where: Where
-    verb: str
-    argument: str
-    token: str
-    trigger: str = ""
-    view: str = ""
-    seq: int = 0
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """The same click by the same person."""
-        return (self.who.id, self.verb, self.argument, self.token, self.view)
-
-    @property
-    def index(self) -> int:
-        """The argument as a number; -1 where it is none."""
-        return int(self.argument) if self.argument.isascii() and self.argument.isdecimal() else -1
 
 
 class Clicks:
@@ -71,10 +40,16 @@ class Clicks:
             parts.CSV: self._csv,
             parts.TYPED: self._typed,
         }
+        changes = desk.parts.changes
+        self.tickets = TicketClicks(desk, changes, self._open) if changes else None
+        if self.tickets:
+            self._verbs |= self.tickets.verbs
 
     async def do(self, click: Click) -> None:
         """Do it, once at a time per person and button, and say so when it cannot be done."""
         reply = self._desk.reply(click.where)
+        if click.verb == OPEN:
+            return  # a link, which Slack has opened by itself
         if click.key in self._busy:
             await self._desk.guarded(reply, lambda: self._say(click, refusal.already("This button")), "double click")
             return

@@ -22,8 +22,10 @@ from bot.errors import HvopsError, LedgerError, OurBug
 from bot.ledger import Entry, Ledger
 from bot.look import Progress
 from bot.pipeline import Answered, Pipeline, Request
-from bot.registry import Registry
+from bot.registry import Command, Registry
 from bot.slack.calls import FateUnknown, NotSent
+from bot.slack.changes import Changes
+from bot.slack.front_door import SWITCHES, open_tickets, switch
 from bot.slack.message import Message
 from bot.slack.outbox import Outbox
 from bot.slack.people import People
@@ -64,6 +66,7 @@ class Parts:
         base_url: of the Web API; says whose response URLs count.
         seconds: the longest an answer may take.
         ticks: seconds after which progress is said.
+        changes: what it takes to change something; None where this bot only asks.
     """
 
     client: AsyncWebClient
@@ -76,6 +79,7 @@ class Parts:
     base_url: str
     seconds: int = 60
     ticks: tuple[float, ...] = (5.0, 15.0)
+    changes: Changes | None = None
 
 
 class Desk:
@@ -103,14 +107,21 @@ class Desk:
         """How this person is answered."""
         return Reply(self.parts.outbox, where, self.parts.base_url)
 
-    async def write(self, kind: str, actor: str, data: Mapping[str, Any]) -> Entry:
-        """Append to the ledger without holding up the loop. Raises LedgerError."""
-        return await asyncio.to_thread(self.parts.ledger.append, kind, actor, data)
+    async def write(self, kind: str, actor: str, data: Mapping[str, Any], ticket: str | None = None) -> Entry:
+        """Append to the ledger without holding up the loop. Raises LedgerError, TicketError."""
+        return await asyncio.to_thread(self.parts.ledger.append, kind, actor, data, ticket)
 
     def acknowledgement(self, line: str) -> Message | None:
         """What to say at once about a typed line: nothing where the answer itself comes at once."""
         asks = not _front_door(line) and self.parts.pipeline.reads(line)
         return progress.asking(line, self.parts.seconds) if asks else None
+
+    def _command(self, line: str) -> Command | None:
+        """The command that a line names, itself or through the front door."""
+        words = line.removeprefix("/").split()
+        if words and words[0].casefold() == FRONT_DOOR:
+            words = words[1:]
+        return self.parts.registry.get(words[0]) if words else None
 
     async def typed(self, who: Who, where: Where, line: str, via: str, answers: int | None = None) -> None:
         """Answer a line that somebody typed or pressed."""
@@ -123,7 +134,10 @@ class Desk:
                 return
             request = Request(person, line, via, where.channel or "home", answers)
             answered = await self._answer(request, reply)
-            await self.deliver(answered, reply)
+            if isinstance(answered, Message):
+                await reply.result(answered)
+            else:
+                await self.deliver(answered, reply)
 
         await self.guarded(reply, work, line)
 
@@ -185,14 +199,19 @@ class Desk:
             for one in sorted(entries, key=lambda one: -int(one.seq))
             if _may_still_see(person, one)
         ]
-        view = home_view(await self.parts.status(person), help_for(person, self.parts.registry), last)
+        changes = self.parts.changes
+        open_now = await open_tickets(changes, person) if changes else ()
+        view = home_view(await self.parts.status(person), help_for(person, self.parts.registry), last, open_now)
         await self.parts.outbox.publish_home(who.user, view)
 
-    async def _answer(self, request: Request, reply: Reply) -> Answered:
-        """Ask, and say how far it is when it takes long."""
+    async def _answer(self, request: Request, reply: Reply) -> Answered | Message:
+        """Ask, or propose, and say how far it is when it takes long. A message where a plan is shown elsewhere."""
+        command, changes = self._command(request.line), self.parts.changes
         latest: list[Progress] = []
         ticker = asyncio.create_task(self._tick(reply, latest))
         try:
+            if command is not None and command.changes and changes is not None:
+                return await changes.propose(request, latest.append)
             return await self.parts.pipeline.answer(request, latest.append)
         finally:
             ticker.cancel()
@@ -214,7 +233,9 @@ class Desk:
         """Answer /hvops itself. Questions about the bot are questions: they stand in the ledger too."""
         data = {"line": line[:200], "command": FRONT_DOOR, "target": "", "via": via, "place": reply.where.channel}
         await self.write("asked", person.id, data)
-        if topic == "status":
+        if topic in SWITCHES and self.parts.changes is not None:
+            message = await switch(self.parts.changes, topic, person, line)
+        elif topic == "status":
             message = help_renderer.status_message(await self.parts.status(person))
         else:
             message = help_renderer.help_message(help_for(person, self.parts.registry))
@@ -240,4 +261,4 @@ def _front_door(line: str) -> str:
         return ""
     if len(words) == 1:
         return "help"
-    return words[1] if words[1] in ("help", "status") else ""
+    return words[1] if words[1] in ("help", "status", *SWITCHES) else ""

@@ -6,10 +6,12 @@ an error. Before the acknowledgement only ids are read and one ledger entry is w
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -17,15 +19,20 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
 
-from bot.errors import LedgerError
+from bot.errors import LedgerError, TicketError
+from bot.ledger import Entry
 from bot.slack.calls import make_client
-from bot.slack.clicks import Click, Clicks
+from bot.slack.clicks import Clicks
 from bot.slack.desk import Desk, Who
 from bot.slack.render import refusal
 from bot.slack.render.home import ARGUMENTS, CALLBACK
 from bot.slack.render.parts import PREFIX
+from bot.slack.render.ticket_buttons import REASONED, TICKET_VERBS
+from bot.slack.render.ticket_modal import CALLBACK as TICKET_CALLBACK
+from bot.slack.render.ticket_modal import REASON
 from bot.slack.reply import Where
 from bot.slack.socket import ACKNOWLEDGED, ENVELOPE
+from bot.slack.ticket_clicks import Click
 
 log = structlog.get_logger()
 
@@ -73,7 +80,7 @@ class Listener:
     def __init__(self, app: AsyncApp, desk: Desk, seen: Seen | None = None) -> None:
         """Register every listener at the app."""
         self._desk = desk
-        self._clicks = Clicks(desk)
+        self.clicks = self._clicks = Clicks(desk)
         self._seen = seen or Seen()
         app.command(ANYTHING)(self.command)
         app.action(ANYTHING)(self.action)
@@ -113,6 +120,9 @@ class Listener:
         """A modal that was sent off: a command and its arguments."""
         who, view = _who(body), body.get("view") or {}
         callback = _word(view, "callback_id")
+        if callback.startswith(f"{TICKET_CALLBACK}:"):
+            await self._reasoned(ack, body, context)
+            return
         typed = ((view.get("state") or {}).get("values") or {}).get(ARGUMENTS, {}).get(ARGUMENTS, {})
         command = callback.removeprefix(f"{CALLBACK}:")
         line = f"/{command} {typed.get('value') or ''}".strip()
@@ -130,6 +140,21 @@ class Listener:
             self._start(
                 context, lambda: self._clicks.do(noted)
             )  # no verb is called "submit": it is answered as an old one
+
+    async def _reasoned(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
+        """The window that asked for a reason. The reason stands in the entry of the click, so a crash loses nothing."""
+        who, view = _who(body), body.get("view") or {}
+        verb = _word(view, "callback_id").removeprefix(f"{TICKET_CALLBACK}:")
+        given = ((view.get("state") or {}).get("values") or {}).get(REASON, {}).get(REASON, {})
+        ticket = _word(view, "private_metadata")[:80]
+        click = Click(who, Where(who.user), f"{verb}{REASONED}", "", ticket, why=_word(given, "value"))
+        if await self._came_before(body, context, who, f"button {click.verb} {ticket}"):
+            await ack()
+            return
+        noted = await self._note(click, _ids(body, context))
+        await ack()
+        if noted is not None:
+            self._start(context, lambda: self._clicks.do(noted))
 
     async def home_opened(self, body: dict[str, Any]) -> None:
         """Somebody opened Home (or the messages tab, where nothing is to be drawn)."""
@@ -204,8 +229,10 @@ class Listener:
         Returns None where it cannot be written; the person is told, and nothing is done.
         """
         data = {"button": f"{click.verb} {click.argument}".strip(), "answer": click.token, "place": click.where.channel}
+        if click.why:
+            data["why"] = click.why
         try:
-            entry = await self._desk.write("clicked", click.who.id, {**data, "deliveries": list(ids)})
+            entry = await self._write_click(click, {**data, "deliveries": list(ids)})
         except LedgerError as error:
             told = refusal.no_ledger(error)
             reply = self._desk.reply(click.where)
@@ -215,9 +242,14 @@ class Listener:
 
             self._desk.start(self._desk.guarded(reply, tell, "no ledger"))
             return None
-        return Click(
-            click.who, click.where, click.verb, click.argument, click.token, click.trigger, click.view, int(entry.seq)
-        )
+        return replace(click, seq=int(entry.seq))
+
+    async def _write_click(self, click: Click, data: dict[str, Any]) -> Entry:
+        """About its ticket, where it is one of a ticket's buttons and there is such a ticket."""
+        if click.verb.removesuffix(REASONED) in TICKET_VERBS:
+            with contextlib.suppress(TicketError):
+                return await self._desk.write("clicked", click.who.id, data, click.token)
+        return await self._desk.write("clicked", click.who.id, data)
 
 
 def _click(body: dict[str, Any]) -> Click:

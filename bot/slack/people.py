@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.authorize import Person
+from bot.authorize import EVERYWHERE, Person
 from bot.errors import NotAllowed
 from bot.slack.calls import FateUnknown, NotSent, judge
 from bot.vocabulary.command import Role
@@ -102,6 +102,27 @@ class People:
             )
         return Person(f"{team}/{user}", name or user, held)
 
+    def named(self, role: Role, places: Iterable[str]) -> tuple[str, ...]:
+        """The ids of the groups and members whom the settings give a role on all of these places."""
+        rules = [rule for held, rule in self._rules if held is role and _covers(rule, places)]
+        return tuple(one for rule in rules for one in (*rule.groups, *rule.users))
+
+    async def nobody_but(self, requester: str, role: Role, places: Iterable[str]) -> str:
+        """Why nobody else than the requester holds a role on all of these places; "" where somebody does, or may."""
+        where = tuple(places)
+        named = self.named(role, where)
+        if not named:
+            return f"No rule gives anybody the role {role.name.lower()} on {', '.join(where) or 'everything'}."
+        groups = {one for held, rule in self._rules if held is role for one in rule.groups}
+        people = {one.rpartition("/")[2] for one in named if one not in groups}
+        members = await asyncio.gather(*(self._members(one) for one in named if one in groups))
+        if any(users is None for _, users in members):
+            return ""  # not known; the click will tell
+        people |= {user for _, users in members for user in users or ()}
+        if people - {requester.rpartition("/")[2]}:
+            return ""
+        return f"Nobody but the requester holds the role {role.name.lower()} on {', '.join(where) or 'everything'}."
+
     async def warm(self) -> None:
         """Ask for every group once, so that the first person does not wait. Failures show up when they matter."""
         await asyncio.gather(*(self._members(group) for _, rule in self._rules for group in rule.groups))
@@ -156,6 +177,11 @@ def _held(
         if ids & set(rule.users) or groups & set(rule.groups):
             held[role] = held.get(role, frozenset()) | frozenset(rule.clusters)
     return held
+
+
+def _covers(rule: Rule, places: Iterable[str]) -> bool:
+    held = {place.casefold() for place in rule.clusters}
+    return EVERYWHERE in held or {place.casefold() for place in places} <= held
 
 
 async def _call(call: Awaitable[Any]) -> Any:

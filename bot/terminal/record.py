@@ -83,7 +83,7 @@ def names_in(made: Engine, settings: Settings, heard: Iterable[Exchange]) -> dic
     replies = [unescape(one.reply) for one in heard]
     systems = [one.reply for one in heard if "Msvm_ComputerSystem" in one.request or "enumeration/Pull" in one.request]
     hosts = {one.host for one in heard if any(word in one.request for word in _ONLY_OF_HOSTS)}
-    hosts |= set(made.directory.known()) - set(made.estate.clusters)
+    hosts |= set(made.directory.known()) - {*made.estate.clusters, *made.estate.vmm}
     guests = {unescape(found).strip() for reply in systems for found in _GUEST.findall(reply)}
     machines = {found.strip() for reply in replies for found in _MACHINE.findall(reply)}
     exchanged = {name for reply in replies for found in _EXCHANGED.findall(unescape(reply)) for name in found if name}
@@ -102,7 +102,7 @@ def names_in(made: Engine, settings: Settings, heard: Iterable[Exchange]) -> dic
 
 
 def _capture(made: Engine, answered: Answered, heard: list[Exchange]) -> Capture:
-    estate: dict[str, Any] = made.estate.model_dump(mode="json", exclude={"endpoints"})
+    estate: dict[str, Any] = made.estate.model_dump(mode="json", exclude={"endpoints", "vmm"})
     for part in (*estate["clusters"].values(), *estate["hosts"].values()):
         part["ops_channel"] = ""
     return Capture(answered.line, answered.at.isoformat(), estate, answered.report.title, tuple(heard))

@@ -18,11 +18,12 @@ _KB = re.compile(r"(?:KB)?(\d{5,8})(-v\d+)?", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A cluster, or a host: a node of a cluster, or one that stands alone."""
+    """A cluster; a host: a node of a cluster, or one that stands alone; or a VMM server (SCVMM)."""
 
     name: str
-    kind: Literal["cluster", "host"]
-    cluster: str = ""  # the cluster it is or belongs to; "" for a host that stands alone
+    kind: Literal["cluster", "host", "vmm"]
+    cluster: str = ""  # the cluster it is or belongs to; "" for a host that stands alone, and for a VMM server
+    clusters: tuple[str, ...] = ()  # of a VMM server: those it manages
 
     def __str__(self) -> str:
         """As people write it."""
@@ -35,6 +36,10 @@ class ClusterTarget(Target):
 
 class HostTarget(Target):
     """A target that must be a host. Parsed only; code sees a `Target` of kind "host"."""
+
+
+class VmmTarget(Target):
+    """A target that must be a VMM server. Parsed only; code sees a `Target` of kind "vmm"."""
 
 
 class Size(int):

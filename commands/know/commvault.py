@@ -19,16 +19,11 @@ ON = "commvault"  # the one backup product of an estate
 JOB, ACTIVE_JOBS, RESUME = "commvault job", "commvault active jobs", "commvault resume job"
 WRITERS_BAD = "91:9"  # a VSS writer is in a bad state [1 note]
 RUNNING, WAITING, PENDING, SUSPENDED = "Running", "Waiting", "Pending", "Suspended"
-# Those that have not ended [doc: qlist job]; a word that nobody knows counts as one of them.
-FINISHED = (
-    "Completed",
-    "Completed w/ one or more errors",
-    "Completed w/ one or more warnings",
-    "Killed",
-    "Failed",
-    "Failed to Start",
-    "Committed",
-)
+# A person can resume these: documented for suspended jobs, and what the field notes did with pending ones.
+WAITS = (PENDING, SUSPENDED, WAITING)
+# Those that have ended [doc: qlist job]; a word that nobody knows counts as one that has not.
+COMPLETED = ("Completed", "Completed w/ one or more errors", "Completed w/ one or more warnings", "Committed")
+LOST = ("Killed", "Failed", "Failed to Start")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +49,17 @@ class Job:
     @property
     def has_ended(self) -> bool:
         """Whether it will do nothing any more."""
-        return self.status.casefold() in {word.casefold() for word in FINISHED}
+        return self.status.casefold() in {word.casefold() for word in (*COMPLETED, *LOST)}
 
     @property
     def waits(self) -> bool:
-        """Whether a person can resume it: documented for suspended jobs, and what the field notes did with pending ones."""
-        return self.status in (PENDING, SUSPENDED, WAITING)
+        """Whether a person can resume it."""
+        return self.status.casefold() in {word.casefold() for word in WAITS}
+
+    @property
+    def machine(self) -> str:
+        """Its client without a domain."""
+        return self.client.partition(".")[0]
 
     def says(self, now: datetime) -> str:
         """In one line: "48211 is Pending since 22:14 UTC [91:9]"."""
@@ -108,11 +108,7 @@ def _job(row: Row) -> Job:
 def jobs_of(names: Collection[str], jobs: Sequence[Job]) -> tuple[Job, ...]:
     """The jobs of machines, by name, with or without a domain behind it, that have not ended."""
     wanted = {name.casefold() for name in names}
-    return tuple(job for job in jobs if not job.has_ended and _short(job.client) in wanted)
-
-
-def _short(client: str) -> str:
-    return client.casefold().partition(".")[0]
+    return tuple(job for job in jobs if not job.has_ended and job.machine.casefold() in wanted)
 
 
 def jobs_in_words(jobs: Sequence[Job], now: datetime) -> str:

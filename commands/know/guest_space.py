@@ -30,8 +30,8 @@ from commands.know.guests import (
 from commands.know.hosts import look_at_host
 from commands.know.kvp import System
 from commands.know.victims import Suspect, find_suspects
-from commands.know.volumes import Volumes, ask_volumes, read_volumes
-from commands.know.wording import count, listed
+from commands.know.volumes import Room, Volumes, ask_volumes, read_volumes
+from commands.know.wording import GIB, count, listed
 
 LOOK_BACK = timedelta(hours=24)
 
@@ -60,6 +60,18 @@ def is_askable(hosted: HostedGuest) -> bool:
     """Whether a guest can be asked at all: running, not known to be something else than Windows, and with a name."""
     known = hosted.told.system not in (System.LINUX, System.OTHER)
     return hosted.guest.power is Power.RUNNING and known and bool(hosted.told.fqdn)
+
+
+def short_of_space(facts: Facts) -> tuple[str, ...]:
+    """Volumes that are full, or have less free than what helped once [1 note: 1 GB]: "test-tfs-01 C:"."""
+    return tuple(
+        f"{hosted.guest.name} {volume.name}"
+        for hosted in facts.guests
+        for part in (facts.space.get(hosted.guest.vm_id),)
+        if isinstance(part, Volumes)
+        for volume in part.judged
+        if volume.room(GIB, percent=0) in (Room.FULL, Room.LOW)
+    )
 
 
 async def find_facts(target: Target, ask: Ask) -> Facts:

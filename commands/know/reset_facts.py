@@ -11,10 +11,7 @@ from commands.know import guest_space, writer_facts
 from commands.know.commvault import Job, ask_active_jobs, jobs_of, read_jobs
 from commands.know.drain_facts import DrainFacts, find_drain_facts
 from commands.know.node_writers import JudgedNode, judge_nodes
-from commands.know.volumes import Room, Volumes
-from commands.know.wording import GIB
-
-_TEN_PERCENT = 10
+from commands.know.volumes import Volumes
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +49,7 @@ class ResetFacts:
 
     def full(self) -> tuple[str, ...]:
         """Volumes of the node's guests without room for a snapshot: "test-tfs-01 C:"."""
-        return tuple(
-            f"{hosted.guest.name} {volume.name}"
-            for hosted in self.space.guests
-            for part in (self.space.space.get(hosted.guest.vm_id),)
-            if isinstance(part, Volumes)
-            for volume in part.judged
-            if volume.room(GIB, _TEN_PERCENT) in (Room.FULL, Room.LOW)
-        )
+        return guest_space.short_of_space(self.space)
 
     def asked_guests(self) -> tuple[int, int]:
         """How many guests told their volumes, and how many were asked and did not."""

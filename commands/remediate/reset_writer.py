@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Self
 
 from bot.vocabulary.arguments import HostTarget
@@ -22,8 +23,8 @@ from commands.know.reset_gates import backup_ended, has_room, no_job, readable
 from commands.know.reset_steps import hyper_v_steps, reset_steps
 from commands.know.rules import WriterService, service_of
 from commands.know.vss import no_error_text
-from commands.know.wording import count, listed, sentences
-from commands.know.writer_state import JudgedWriter, Verdict
+from commands.know.wording import clock, count, listed, sentences
+from commands.know.writer_state import APART, JudgedWriter, Verdict
 
 _RESETTABLE = (Verdict.STUCK, Verdict.FAILED)
 _OURS = {"winmgmt": "WMI", "winrm": "WinRM"}  # services that carry our own questions
@@ -89,13 +90,22 @@ def _well(node: JudgedNode, one: JudgedWriter) -> str:
     return f"Nothing to reset on {node.name}: {one.writer.name} is {one.writer.says}.{rest}"
 
 
-def _too_early(node: JudgedNode, one: JudgedWriter) -> Plan | None:
+def _second_sample(node: JudgedNode, one: JudgedWriter, now: datetime) -> str:
+    """What tells stuck from slow: that no backup runs, and the same instance two minutes apart."""
+    if node.backup.runs is None:
+        return "Whether a backup runs is not known: see in the backup product, then look again."
+    if not one.seen:
+        return "It looks stuck, seen once: check its writers now, and ask again two minutes later."
+    return f"It looks stuck: ask again at {clock(one.seen[0] + APART, now)} or later."
+
+
+def _too_early(node: JudgedNode, one: JudgedWriter, now: datetime) -> Plan | None:
     """A writer that no reset would help, or not yet."""
     if one.verdict in _RESETTABLE:
         return None
     why = {
         Verdict.BUSY: "Waiting is normal while a backup runs: let it end, then look again.",
-        Verdict.LOOKS_STUCK: "It looks stuck; a second sample of the same instance, two minutes or more after the first, tells. Check its writers twice, then ask again.",
+        Verdict.LOOKS_STUCK: _second_sample(node, one, now),
         Verdict.ERROR: "It is stable again; the error is that of its last backup. Retry the backup job: a reset would only hide it.",
         Verdict.EXPECTED: "That is expected on this Windows.",
         Verdict.UNREAD: "Its last error is in a language not known here: read it on the host.",
@@ -111,7 +121,7 @@ def _hyper_v(args: Args, facts: ResetFacts, node: JudgedNode, one: JudgedWriter)
         return no_plan(_no_drain(node, drain))
     if one.verdict is not Verdict.BUSY and (facts.own_jobs(args.node) or not node.locks.none):
         return _free_the_guest(args, facts, node, drain)
-    if refusal := _too_early(node, one):
+    if refusal := _too_early(node, one, facts.writers.now):
         return refusal
     drained = drain.state is not None and drain.state.is_drained and not drain.roles
     before = (locks(drain), no_backup(drain)) if drained else drain_gates(drain)
@@ -169,7 +179,7 @@ def _other(args: Args, facts: ResetFacts, node: JudgedNode, one: JudgedWriter) -
     rule = service_of(one.writer.writer_id, one.writer.name)
     if refusal := _never(node, one, rule):
         return no_plan(refusal)
-    if early := _too_early(node, one):
+    if early := _too_early(node, one, facts.writers.now):
         return early
     assert rule is not None  # else it was refused
     steps = reset_steps(node.name, rule.service, one.writer, _no_error(node))

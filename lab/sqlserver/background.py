@@ -51,6 +51,15 @@ class BackgroundSqlServer:
             self._end()
 
     def _end(self) -> None:
+        self.call(_end_other_tasks())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def _end_other_tasks() -> None:
+    """End what is left in the loop, such as clients that came while it stopped."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -217,6 +217,7 @@ class Connection:
         self._server.statements.append(statement)
         if trouble.latency:
             await asyncio.sleep(trouble.latency)
+        self._server.settle()
         struck = trouble.strike(statement)
         if struck == "drop before":
             raise Cut

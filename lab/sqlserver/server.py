@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import ssl
+from collections.abc import Callable
 from itertools import count
 from types import TracebackType
 from typing import Self
@@ -25,18 +26,32 @@ class SqlServer:
 
     Args:
         instance: what it holds.
+        address: in 127.0.0.0/8.
         encryption: "none", "login" (as the client wishes, at least for the login where it can) or "full".
         tls: the server's certificate; TLS 1.2 at most, as TDS 7.4 speaks it.
+        settle: lets what is due in the world happen before a statement runs.
 
     Attributes:
         trouble: what goes wrong on the way.
         statements: every statement that arrived, in order, those of the transaction manager in words.
     """
 
-    def __init__(self, instance: Instance, *, encryption: Policy = "none", tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        instance: Instance,
+        address: str = "127.0.0.1",
+        *,
+        encryption: Policy = "none",
+        tls: ssl.SSLContext | None = None,
+        settle: Callable[[], None] = lambda: None,
+    ) -> None:
+        if ipaddress.ip_address(address) not in _LOOPBACK:
+            raise ValueError(f"{address} is not a loopback address")
         if encryption != "none" and tls is None:
             raise ValueError("TLS needs a certificate")
         self.instance = instance
+        self.address = address
+        self.settle = settle
         self.encryption: Policy = encryption
         self.tls = tls
         self.trouble = Trouble()
@@ -50,17 +65,16 @@ class SqlServer:
             tls.maximum_version = ssl.TLSVersion.TLSv1_2
             tls.verify_mode = ssl.CERT_NONE  # SQL Server asks no client for a certificate
 
-    async def start(self, address: str = "127.0.0.1", port: int = 0) -> None:
-        """Listen. Raises ValueError for an address that is not loopback, OSError where the port is taken."""
-        if ipaddress.ip_address(address) not in _LOOPBACK:
-            raise ValueError(f"{address} is not a loopback address")
-        self._server = await asyncio.start_server(self._connected, address, port)
+    async def start(self) -> None:
+        """Listen on a free port."""
+        self._server = await asyncio.start_server(self._connected, self.address, 0)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Stop listening and cut every connection."""
         if self._server is not None:
             self._server.close()
+        await asyncio.sleep(0)  # a client that was let in a moment ago becomes a task only now
         for task in list(self._connections):
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)

@@ -36,6 +36,12 @@ def backup_account(seed: int) -> Account:
     return Account("backup", "svc-hvops-backup", "".join(draw.choices("abcdefghjkmnpqrstuvwxyz23456789", k=20)))
 
 
+def database_account(seed: int) -> Account:
+    """The login at VMM's SQL Server: one of the server's own."""
+    draw = Random(f"database account {seed}")
+    return Account("vmm", "hvops", "".join(draw.choices("abcdefghjkmnpqrstuvwxyz23456789", k=20)))
+
+
 def host_access(known: dict[str, Account]) -> Access:
     """Hosts let the reader and the operator in; only the operator may change anything."""
     return Access(

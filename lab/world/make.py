@@ -14,6 +14,7 @@ from lab.world.machine import WorldMachine
 from lab.world.model import GIB, Cluster, Guest, Node, SharedVolume, Volume, identity
 from lab.world.names import GuestPlan
 from lab.world.releases import LINUX, RELEASES, Release
+from lab.world.vmm import VirtualMachineManager
 from lab.world.world import Clock, World, utc_now
 
 DOMAIN = "corp.example"
@@ -65,6 +66,8 @@ def make(*, seed: int = 1, hosts: int = 0, releases: Mapping[str, str] | None = 
     plans = measuring_plans(hosts) if hosts else estate_plans(releases or {})
     for number, plan in enumerate(plans, start=1):
         builder.cluster(plan, number)
+    if not hosts:
+        builder.world.vmm = VirtualMachineManager(builder.world)
     return builder.world
 
 

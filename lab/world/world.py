@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from lab.windows.machine import Machine
 from lab.world.accounts import Account
 from lab.world.model import BackupJob, Cluster, Event, Guest, Node, Windows
+from lab.world.vmm import VirtualMachineManager
 
 Clock = Callable[[], datetime]
 Happening = Callable[[], None]
@@ -54,6 +55,7 @@ class World:
     clock: Clock = utc_now
     machines: dict[str, Inhabitant] = field(default_factory=dict)
     jobs: dict[int, BackupJob] = field(default_factory=dict)
+    vmm: VirtualMachineManager | None = None
     story: str = ""
     sentence: str = ""
     prefilled: str = "/check-writers prod"

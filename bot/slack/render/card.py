@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -15,6 +15,7 @@ from bot.run.story import Position, Story, positions, story_of
 from bot.slack.message import escape
 from bot.slack.render.parts import moment
 from bot.ticket import State, Ticket
+from bot.vocabulary.command import Role
 from bot.vocabulary.plan import Check, Plan, Step
 
 _SLACK_ID = re.compile(r"(?:[TE][A-Z0-9]+/)?([UW][A-Z0-9]+)")
@@ -85,6 +86,19 @@ class Card:
         """Whether a group that failed is being taken back: steps run that are none of the plan's own."""
         own = {place.key for place in self.places}
         return any(key not in own for key in self.story.intents)
+
+    @property
+    def role(self) -> Role:
+        """Who decides: the approvers, or for a low risk whoever may propose."""
+        return Role.APPROVER if self.ticket.second_person else Role.OPERATOR
+
+    def decided_by(self, named: Callable[[Role, Iterable[str]], tuple[str, ...]]) -> tuple[str, ...]:
+        """The ids of those who may decide, as `named` gives them for a role and places."""
+        return named(self.role, self.proposal.made.places)
+
+    def with_people(self, ids: tuple[str, ...], nobody: str, successor_link: str) -> Card:
+        """The same card, with who may decide and where its successor is."""
+        return replace(self, deciders=ids, nobody=nobody, successor_link=successor_link)
 
     def last(self, *kinds: str) -> Entry | None:
         """The newest entry of one of these kinds."""

@@ -11,10 +11,13 @@ from bot.slack import limits
 from bot.slack.fit import fit_view
 from bot.slack.message import Block, View, clip, escape
 from bot.slack.render.parts import ASK_AGAIN, SHOW, TYPED, actions, button, contexts, header, moment, sections
+from bot.slack.render.ticket_buttons import open_button
 
 CALLBACK = "hvops:ask"
 ARGUMENTS = "arguments"  # block_id and action_id of the modal's input
 _LAST = 10
+_OPEN = 10  # tickets of one kind
+_SAYS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +30,25 @@ class LastAnswer:
     verdict: str
 
 
-def home_view(status: Status, told: Help, last: Sequence[LastAnswer]) -> View:
-    """Who you are and what you may do, your last answers, and a button per command."""
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Open tickets of one kind.
+
+    Attributes:
+        does: what they do: "wait for you", "need a person", "run".
+        tickets: number, what it says (mrkdwn), and the link to its message or "".
+    """
+
+    does: str
+    tickets: tuple[tuple[str, str, str], ...]
+
+
+def home_view(status: Status, told: Help, last: Sequence[LastAnswer], open_now: Sequence[Open] = ()) -> View:
+    """What waits, who you are and what you may do, your last answers, and a button per command."""
     usable = [line for line in told.lines if line.allowed]
     starts = [button(f"{_spoken(line.usage)}…", f"{TYPED}:{line.usage.split()[0].lstrip('/')}") for line in usable]
     blocks = [
+        *(block for one in open_now for block in _open(one)),
         header("hvops"),
         *sections(f"*You:* {escape(roles_in_words(status.roles))}"),
         *(actions(starts) or sections("You have no role in hvops yet. /hvops status says who can give you one.")),
@@ -63,6 +80,24 @@ def ask_view(command: str, usage: str, says: str) -> View:
             },
         ],
     }
+
+
+def _open(one: Open) -> tuple[Block, ...]:
+    """Only a link to each: nothing is decided here, away from the whole plan."""
+    shown = [block for ticket in one.tickets[:_OPEN] for block in _ticket(*ticket)]
+    more = len(one.tickets) - _OPEN
+    rest = contexts(f"{more:,} more: type /hvops runs.") if more > 0 else ()
+    return (header(f"{len(one.tickets):,} {_verb(one)}"), *shown, *rest)
+
+
+def _verb(one: Open) -> str:
+    verb, _, rest = one.does.partition(" ")
+    return f"{verb}s {rest}".rstrip() if len(one.tickets) == 1 else one.does
+
+
+def _ticket(ticket: str, says: str, link: str) -> tuple[Block, ...]:
+    row = actions([open_button(link, ticket)]) if link else ()
+    return (*sections(clip(says, _SAYS)), *row)
 
 
 def _answer(one: LastAnswer) -> tuple[Block, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.errors import HvopsError, NotAllowed, OurBug, UsageError
+from bot.errors import HvopsError, NotAllowed, OurBug, TicketError, UsageError
 from bot.slack.message import Message, escape
 from bot.slack.render.parts import ASK_AGAIN, SHOW, actions, button, sections
 
@@ -16,7 +16,15 @@ def refusal(error: HvopsError) -> Message:
         return Message(f"Not allowed. {says}", sections(f"*Not allowed.* {says}"))
     if isinstance(error, OurBug):
         return Message(says, sections(f"*{escape(f'Bug {error.bug}')}.* {says}"))
+    if isinstance(error, TicketError):
+        return not_done(error)
     return Message(says, sections(f"*Not answered.* {says}"))
+
+
+def not_done(error: HvopsError) -> Message:
+    """A decision that came too late, or that cannot be made."""
+    says = escape(str(error), lines=True)
+    return Message(says, sections(f"*Not done.* {says}"))
 
 
 def no_ledger(error: HvopsError) -> Message:

@@ -13,8 +13,12 @@ APPROVE, REJECT, WITHDRAW = "t-approve", "t-reject", "t-withdraw"
 STOP_STEP, HAND = "t-stop", "t-hand"
 LOOK, GO_ON, UNDO, CLOSE = "t-look", "t-go-on", "t-undo", "t-close"
 AGAIN, REMEDY = "t-again", "t-run"
+SHOW = "t-show"  # put the plan where it is decided
 OPEN = "t-open"  # a link: Slack opens it by itself, and tells us all the same
-TICKET_VERBS = frozenset({APPROVE, REJECT, WITHDRAW, STOP_STEP, HAND, LOOK, GO_ON, UNDO, CLOSE, AGAIN, REMEDY, OPEN})
+REASONED = "-why"  # the verb of a window's submission: "t-reject-why"
+TICKET_VERBS = frozenset(
+    {APPROVE, REJECT, WITHDRAW, STOP_STEP, HAND, LOOK, GO_ON, UNDO, CLOSE, AGAIN, REMEDY, SHOW, OPEN}
+)
 
 
 def approve_button(ticket: str, says: str, steps: int, *, is_confirm: bool) -> Block:

@@ -25,7 +25,7 @@ _SAYS = 1_500
 
 def thread_kinds() -> frozenset[str]:
     """The kinds of entries that leave a line in the thread."""
-    return frozenset(_LINES) | ENDS
+    return frozenset(_LINES) | ENDS | {"proposed"}
 
 
 def plan_message(card: Card) -> Message:
@@ -40,6 +40,8 @@ def plan_message(card: Card) -> Message:
 
 def entry_message(card: Card, entry: Entry) -> Message | None:
     """The line of one entry; None where it leaves none."""
+    if entry.kind == "proposed":
+        return plan_message(card)
     if entry.kind in ENDS:
         return _end(card, entry)
     line = _LINES.get(entry.kind)

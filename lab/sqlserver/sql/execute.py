@@ -150,14 +150,44 @@ def _joined(scope: Scope, sources: Sequence[syntax.Source], candidates: Sequence
     found: list[Rows] = [()]
     for number, (source, rows) in enumerate(zip(sources, candidates, strict=True)):
         test: Test | None = None
+        inner = Scope(scope.tables[: number + 1], scope.variables)
         if source.on is not None:
-            test = Scope(scope.tables[: number + 1], scope.variables).test(source.on)
+            test = inner.test(source.on)
+        near = _near(inner, source.on, rows)
         joined: list[Rows] = []
         for left in found:
-            matches = [(*left, row) for row in rows if test is None or test((*left, row)) is True]
+            matches = [(*left, row) for row in near(left) if test is None or test((*left, row)) is True]
             joined += matches or ([(*left, None)] if source.join == "LEFT" else [])
         found = joined
     return iter(found)
+
+
+def _near(scope: Scope, on: syntax.Condition | None, rows: list[Row]) -> Callable[[Rows], Sequence[Row]]:
+    """The rows that can match at all: by their key where ON compares two columns of one type, else all of them."""
+    last = len(scope.tables) - 1
+    for part in conjuncts(on):
+        if not (isinstance(part, syntax.Compare) and part.op == "="):
+            continue
+        for mine, other in ((part.left, part.right), (part.right, part.left)):
+            if not (isinstance(mine, syntax.Column) and isinstance(other, syntax.Column)):
+                continue
+            (table, at), (elsewhere, there) = scope.table_of(mine.name), scope.table_of(other.name)
+            same = scope.tables[table][1].columns[at].type == scope.tables[elsewhere][1].columns[there].type
+            if table == last and elsewhere != last and same:
+                return _by_key(rows, at, elsewhere, there)
+    return lambda _left: rows
+
+
+def _by_key(rows: list[Row], at: int, elsewhere: int, there: int) -> Callable[[Rows], Sequence[Row]]:
+    keyed: dict[object, list[Row]] = {}
+    for row in rows:
+        keyed.setdefault(sortable(row.values[at]), []).append(row)
+
+    def near(left: Rows) -> Sequence[Row]:
+        other = left[elsewhere]
+        return keyed.get(sortable(other.values[there]), ()) if other is not None else ()
+
+    return near
 
 
 # changes --------------------------------------------------------------------------------------------------------------

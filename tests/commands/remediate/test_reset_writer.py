@@ -259,7 +259,7 @@ async def test_a_node_that_is_drained_already_is_not_drained_again(planned, make
         ((1, "No error"), "Nothing to reset on hv03: Microsoft Hyper-V VSS Writer is [1] Stable · No error."),
         ((1, "Retryable error"), "It is stable again; the error is that of its last backup."),
         ((1, "Kein Fehler"), "Its last error is in a language not known here"),
-        ((5, "Retryable error"), "It looks stuck; a second sample"),
+        ((5, "Retryable error"), "It looks stuck, seen once: check its writers now, and ask again two minutes later."),
         ((99, "No error"), "No source describes this state"),
     ],
 )
@@ -269,6 +269,16 @@ async def test_a_writer_that_no_reset_would_help(planned, make, writer, why):
     assert plan.groups == ()
     assert why in plan.because
     assert plan.remedies[0].line == "/check-writers hv03"
+
+
+async def test_a_second_sample_that_comes_too_early(planned, make):
+    seen = [make.sample(HYPER_V, "2026-11-22T22:39:30Z", 5, "Unexpected error")]
+    plan = await planned(COMMAND, make.resettable(hv03=stuck(make) | {"recall writer": seen}))
+    assert plan.because.endswith("It looks stuck: ask again at 22:41 UTC or later.")
+    silent = {"MSCluster_ClusterSharedVolume": Unanswered("prod", "timed out", "no answer.")}
+    plan = await planned(COMMAND, make.resettable(hv03=stuck(make), prod=silent))
+    assert plan.groups == ()
+    assert "Whether a backup runs is not known" in plan.because
 
 
 async def test_a_running_backup_is_let_end(planned, make):

@@ -1,0 +1,281 @@
+"""One message per ticket, kept as the ledger says, and its thread. Found again after a restart by its `shown` entry.
+
+Nothing is decided here. Whatever happens to a ticket only makes its message due; what it shows is read from the
+ledger at that moment, so a burst of happenings costs one update, and a bot that was away catches up by looking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.errors import HvopsError
+from bot.keep import Evidence, evidence_from_bytes
+from bot.ledger import Ledger
+from bot.run.parts import BOT, Happening
+from bot.slack.board_cards import Place, place_of, read_card, told_entries
+from bot.slack.calls import NotSent
+from bot.slack.message import Message
+from bot.slack.outbox import Outbox
+from bot.slack.people import People
+from bot.slack.render.card import Card
+from bot.slack.render.evidence import evidence_file
+from bot.slack.render.ticket import ticket_message
+from bot.slack.render.ticket_thread import entry_message, plan_message, reminder_message, thread_kinds
+from bot.ticket import ENDS, State
+
+log = structlog.get_logger()
+
+_GONE = ("message_not_found", "cant_update_message", "edit_window_closed", "channel_not_found", "is_archived")
+_RECENT = 50  # ended tickets whose end may not have been told when the bot went away
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often, in seconds.
+
+    Attributes:
+        progress: between two updates that only tell progress.
+        again: after Slack could not be reached.
+        glance: between two looks at who is to be reminded.
+    """
+
+    progress: float = 3.0
+    again: float = 30.0
+    glance: float = 1.0
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+class Board:
+    """Shows tickets."""
+
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        outbox: Outbox,
+        people: People,
+        ledger: Ledger,
+        *,
+        channel: Callable[[Iterable[str]], str],
+        pace: Pace | None = None,
+    ) -> None:
+        """Take the parts; `channel` names the ops channel of the clusters and hosts that a ticket reaches, or ""."""
+        self._client = client
+        self._outbox = outbox
+        self._people = people
+        self._ledger = ledger
+        self._channel = channel
+        self._pace = pace or Pace()
+        self._newest: dict[str, Happening] = {}
+        self._due: set[str] = set()
+        self._urgent: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._workers: dict[str, asyncio.Task[None]] = {}
+        self._one_at_a_time: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._sent: dict[str, Message] = {}
+        self._remind: dict[str, datetime] = {}
+
+    def tell(self, happening: Happening) -> None:
+        """Something happened to a ticket: its message is due. Never raises, never waits."""
+        self._newest[happening.ticket] = happening
+        self._due.add(happening.ticket)
+        if happening.kind != "progress":
+            self._urgent[happening.ticket].set()
+        if happening.ticket not in self._workers:
+            worker = asyncio.get_running_loop().create_task(self._keep_up(happening.ticket))
+            self._workers[happening.ticket] = worker
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Catch up with what happened while nobody was here, then remind, until `stop` is set."""
+        for ticket in await asyncio.to_thread(self._behind):
+            self.tell(Happening(ticket, "restart"))
+        while not stop.is_set():
+            now = self._pace.now()
+            for ticket in [one for one, at in self._remind.items() if at <= now]:
+                del self._remind[ticket]
+                await self._guarded(ticket, self._reminded(ticket))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), self._pace.glance)
+
+    async def close(self) -> None:
+        """Show nothing more. What is due is shown by the next life."""
+        workers = tuple(self._workers.values())
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+
+    async def show(self, ticket: str) -> Place:
+        """Bring the message of a ticket up to date, and its thread. Returns where it is.
+
+        Raises:
+            NotSent: Slack refuses, or no channel is set; the sentence says what to do.
+            FateUnknown: nobody can know whether it arrived.
+        """
+        async with self._one_at_a_time[ticket]:
+            card = await self._card(ticket)
+            place = place_of(card.entries)
+            if place is None:
+                place = await self._post(card)
+            else:
+                place = await self._update(card, place)
+            await self._tell_thread(card, place)
+            self._plan_reminder(card)
+            return place
+
+    async def link(self, ticket: str) -> str:
+        """Where a ticket is shown, as a link; "" where it is not, or Slack does not say."""
+        place = place_of(await asyncio.to_thread(self._ledger.story, ticket))
+        if place is None:
+            return ""
+        try:
+            told = await self._client.chat_getPermalink(channel=place.channel, message_ts=place.ts)
+        except Exception as error:  # noqa: BLE001 - a link is a convenience: without it the ticket is still named
+            log.info("no link", ticket=ticket, why=type(error).__name__)
+            return ""
+        return str(told.get("permalink") or "")
+
+    async def say(self, ticket: str, message: Message) -> None:
+        """Say something in the thread of a ticket. Raises NotSent or FateUnknown."""
+        place = place_of(await asyncio.to_thread(self._ledger.story, ticket))
+        if place is not None:
+            await self._outbox.post(place.channel, message, place.ts)
+
+    async def card(self, ticket: str) -> Card:
+        """A ticket as it is shown. Raises TicketError where there is none."""
+        return await self._card(ticket)
+
+    async def _keep_up(self, ticket: str) -> None:
+        """Show a ticket as long as something is due; progress waits a little, so that a burst is one update."""
+        try:
+            while ticket in self._due:
+                self._due.discard(ticket)
+                self._urgent[ticket].clear()
+                if not await self._guarded(ticket, self.show(ticket)):
+                    self._due.add(ticket)
+                    await self._wait(ticket, self._pace.again)
+                    continue
+                await self._wait(ticket, self._pace.progress)
+        finally:
+            self._workers.pop(ticket, None)
+
+    async def _wait(self, ticket: str, seconds: float) -> None:
+        """Wait, or until something more than progress happens."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._urgent[ticket].wait(), seconds)
+
+    async def _guarded(self, ticket: str, work: Awaitable[object]) -> bool:
+        """Whether it went well; a message that cannot be shown must never hold up what it tells about."""
+        try:
+            await work
+        except NotSent as error:
+            log.warning("ticket not shown", ticket=ticket, why=str(error))
+            return error.code not in ("gave_up", "later", "closing")  # a refusal stays one: trying again is no use
+        except HvopsError as error:
+            log.warning("ticket not shown", ticket=ticket, why=str(error))
+            return False
+        except Exception:
+            log.exception("our bug while showing a ticket", ticket=ticket)
+        return True
+
+    async def _card(self, ticket: str) -> Card:
+        card = await asyncio.to_thread(read_card, self._ledger, ticket, self._newest.get(ticket))
+        return await self._with_people(card)
+
+    async def _with_people(self, card: Card) -> Card:
+        """Who may decide, and whether there is anybody; only as long as that matters."""
+        named, nobody = card.decided_by(self._people.named), ""
+        if card.ticket.state is State.PROPOSED and card.ticket.second_person:
+            places = card.proposal.made.places
+            nobody = await self._people.nobody_but(card.proposal.requester, card.role, places)
+        link = await self.link(card.successor) if card.successor else ""
+        return card.with_people(named, nobody, link)
+
+    def channel_of(self, card: Card) -> str:
+        """The ops channel that a ticket belongs to; "" where none is set."""
+        return self._channel(card.proposal.made.places)
+
+    async def _post(self, card: Card) -> Place:
+        channel = self.channel_of(card)
+        if not channel:
+            where = ", ".join(card.proposal.made.places) or card.proposal.made.target
+            raise NotSent("no_channel", f"No ops_channel is set in the estate for {where}, so nobody sees {card.id}.")
+        message = ticket_message(card)
+        ts = await self._outbox.post(channel, message)
+        self._sent[card.id] = message
+        await self._write(card.id, {"card": True, "channel": channel, "place": channel, "ts": ts})
+        return Place(channel, ts)
+
+    async def _update(self, card: Card, place: Place) -> Place:
+        message = ticket_message(card)
+        if self._sent.get(card.id) == message:
+            return place
+        try:
+            await self._outbox.update(place.channel, place.ts, message)
+        except NotSent as refused:
+            if refused.code not in _GONE:
+                raise
+            log.warning("the message of a ticket is gone; posted anew", ticket=card.id, code=refused.code)
+            anew = await self._post(card)
+            await self._outbox.post(anew.channel, plan_message(card), anew.ts)  # its thread is a new one
+            return anew
+        self._sent[card.id] = message
+        return place
+
+    async def _tell_thread(self, card: Card, place: Place) -> None:
+        """Every turn that the thread does not tell yet, in order."""
+        told, kinds = told_entries(card.entries), thread_kinds()
+        for entry in card.entries:
+            if entry.kind not in kinds or entry.seq in told:
+                continue
+            message = entry_message(card, entry)
+            if message is not None:
+                await self._outbox.post(place.channel, message, place.ts)
+            if entry.kind in ENDS and (evidence := await asyncio.to_thread(self._evidence, card)):
+                await self._outbox.files(place.channel, [evidence_file(card.id, evidence)], place.ts)
+            await self._write(card.id, {"entry": entry.seq, "channel": place.channel, "place": place.channel})
+
+    def _evidence(self, card: Card) -> tuple[Evidence, ...]:
+        """The raw answers of every step."""
+        digests = [str(entry.data["evidence"]) for entry in card.entries if entry.data.get("evidence")]
+        blobs = [self._ledger.blob(one) for one in dict.fromkeys(digests)]
+        return tuple(one for blob in blobs if blob for one in evidence_from_bytes(blob))
+
+    def _plan_reminder(self, card: Card) -> None:
+        """Once, at half of its time."""
+        reminded = any(entry.kind == "shown" and entry.data.get("reminder") for entry in card.entries)
+        if card.ticket.state is not State.PROPOSED or reminded:
+            self._remind.pop(card.id, None)
+            return
+        began = datetime.fromisoformat(card.proposal.at)
+        self._remind[card.id] = began + (datetime.fromisoformat(card.proposal.open_until) - began) / 2
+
+    async def _reminded(self, ticket: str) -> None:
+        async with self._one_at_a_time[ticket]:
+            card = await self._card(ticket)
+            place = place_of(card.entries)
+            if card.ticket.state is State.PROPOSED and place is not None:
+                await self._outbox.post(place.channel, reminder_message(card), place.ts)
+                await self._write(ticket, {"reminder": True, "channel": place.channel, "place": place.channel})
+
+    def _behind(self) -> list[str]:
+        """Open tickets, and those that ended without their message being told."""
+        recent = [one.id for one in self._ledger.listed(("ended",), limit=_RECENT)]
+        behind = [one for one in recent if self._is_behind(one)]
+        return [*self._ledger.tickets(), *behind]
+
+    def _is_behind(self, ticket: str) -> bool:
+        entries = self._ledger.story(ticket)
+        told = told_entries(entries)
+        return place_of(entries) is not None and any(one.kind in ENDS and one.seq not in told for one in entries)
+
+    async def _write(self, ticket: str, data: dict[str, object]) -> None:
+        await asyncio.to_thread(self._ledger.append, "shown", BOT, {"ticket": ticket, **data}, ticket)

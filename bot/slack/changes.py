@@ -1,0 +1,131 @@
+"""What it takes to change something through Slack: proposals, decisions, the board, and the runner to wake."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bot import authorize
+from bot.authorize import Person
+from bot.decide import Decisions
+from bot.errors import HvopsError, NotAllowed, TicketError
+from bot.ledger import Entry, Listed
+from bot.look import Progress
+from bot.pipeline import Answered, Request
+from bot.propose import Proposals
+from bot.run.look_for import Is, look_at
+from bot.run.parts import Happening, Parts
+from bot.run.story import story_of
+from bot.slack.board import Board
+from bot.slack.calls import NotSent
+from bot.slack.message import Message
+from bot.slack.outbox import Outbox
+from bot.slack.render.card import Card
+from bot.slack.render.runs import not_shown, proposed_for
+from bot.slack.render.ticket_thread import looked_message
+from bot.ticket import State
+from bot.vocabulary.command import Role
+
+OPEN = ("proposed", "approved", "running", "interrupted")
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The parts, and what is done with them after a line or a click.
+
+    Attributes:
+        run: what runs work with; to look at a step that is interrupted.
+        wake: tells the runner that something was decided.
+    """
+
+    proposals: Proposals
+    decisions: Decisions
+    board: Board
+    outbox: Outbox
+    run: Parts
+    wake: Callable[[], None]
+
+    async def propose(self, request: Request, progress: Callable[[Progress], None] | None) -> Message | Answered:
+        """Answer the line of a remediation: a report, or what tells the requester where the plan is."""
+        found = await self.proposals.propose(request, progress)
+        return found if isinstance(found, Answered) else await self.put_up(found.ticket)
+
+    async def undo(self, request: Request, ticket: str) -> Message:
+        """Propose to take a ticket back. Raises NotAllowed, TicketError."""
+        found = await asyncio.to_thread(self.proposals.undo, request, ticket)
+        return await self.put_up(found.ticket)
+
+    async def put_up(self, ticket: str) -> Message:
+        """Show a ticket in its channel, and say where that is, or what is missing."""
+        try:
+            place = await self.board.show(ticket)
+        except NotSent as refused:
+            card = await self.board.card(ticket)
+            return not_shown(ticket, self.board.channel_of(card), refused.code, str(refused))
+        return proposed_for(ticket, place.channel, await self.board.link(ticket))
+
+    def decided(self, entry: Entry) -> None:
+        """Something was decided: show it, and let the runner know."""
+        if entry.ticket:
+            self.board.tell(Happening(entry.ticket, entry.kind))
+        self.wake()
+
+    async def look(self, person: Person, ticket: str, by: str) -> Message:
+        """Ask how the step in flight stands now, and tell the thread. Raises NotAllowed, TicketError."""
+        card = await self.board.card(ticket)
+        for place in card.proposal.made.places:
+            authorize.allow(person, Role.VIEWER, place)
+        message = looked_message(card, await self._seen(card), by)
+        await self.board.say(ticket, message)
+        return message
+
+    async def _seen(self, card: Card) -> list[str]:
+        at = card.now_at
+        if at is None:
+            raise TicketError(f"{card.id} has no step that could be looked at.")
+        images = dict(card.story.images)
+        if undoes := card.proposal.made.undoes:
+            older = await asyncio.to_thread(self.run.ledger.story, undoes)
+            images = {**story_of(older).images, **images}
+        seen = await look_at(self.run, at.step.done, images)
+        words = {Is.SO: "it is done", Is.UNKNOWN: "not known", Is.NOT_SO: "not done", Is.NEVER: "failed"}
+        return [f"Step {at.number}, {at.step.says}: {words[seen.is_]}" + (f": {seen.says}" if seen.says else "")]
+
+    async def open_tickets(self) -> list[tuple[Listed, str]]:
+        """Every open ticket, and where it is shown."""
+        listed = await asyncio.to_thread(self.run.ledger.listed, OPEN, 50)
+        links = await asyncio.gather(*(self.board.link(one.id) for one in listed[:20]))
+        return [(one, links[at] if at < len(links) else "") for at, one in enumerate(listed)]
+
+    async def waits_for(self, person: Person) -> tuple[list[Card], list[Card], list[Card]]:
+        """The open tickets that wait for this person's decision, that need somebody, and that run."""
+        listed = await asyncio.to_thread(self.run.ledger.listed, OPEN, 50)
+        waiting: list[Card] = []
+        needing: list[Card] = []
+        running: list[Card] = []
+        for one in listed:
+            try:
+                card = await self.board.card(one.id)
+            except HvopsError:
+                continue  # it ended just now, or cannot be read; the list is only a list
+            if card.ticket.state is State.PROPOSED and self._may_decide(person, card):
+                waiting.append(card)
+            if card.ticket.state is State.INTERRUPTED or card.waits_for_a_person is not None:
+                needing.append(card)
+            elif card.ticket.state in (State.RUNNING, State.APPROVED):
+                running.append(card)
+        return waiting, needing, running
+
+    @staticmethod
+    def _may_decide(person: Person, card: Card) -> bool:
+        """Whether it is worth showing to this person. The click itself is judged by `Decisions`, not here."""
+        asked = person.id == card.proposal.requester
+        if asked == card.ticket.second_person:
+            return False
+        try:
+            for place in card.proposal.made.places or (authorize.EVERYWHERE,):
+                authorize.allow(person, card.role, place)
+        except NotAllowed:
+            return False
+        return True

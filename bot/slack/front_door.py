@@ -1,0 +1,44 @@
+"""`/hvops stop <why>`, `/hvops go`, `/hvops runs`, and what Home says about tickets."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bot import authorize
+from bot.authorize import Person
+from bot.slack.changes import Changes
+from bot.slack.message import Message
+from bot.slack.render.home import Open
+from bot.slack.render.runs import runs_message, switched
+from bot.slack.render.ticket import ticket_message
+from bot.vocabulary.command import Role
+
+SWITCHES = ("stop", "go", "runs")
+
+
+async def switch(changes: Changes, topic: str, person: Person, line: str) -> Message:
+    """Stop everything, let it go on, or list what is open. Raises NotAllowed."""
+    if topic == "stop":
+        why = " ".join(line.split()[2:])
+        entry = await asyncio.to_thread(changes.decisions.stop, person, why)
+    elif topic == "go":
+        entry = await asyncio.to_thread(changes.decisions.go, person)
+    else:
+        authorize.allow(person, Role.VIEWER)
+        stopped = await asyncio.to_thread(changes.run.ledger.is_stopped)
+        return runs_message(await changes.open_tickets(), stopped=stopped)
+    changes.decided(entry)
+    return switched(entry)
+
+
+async def open_tickets(changes: Changes, person: Person) -> tuple[Open, ...]:
+    """The three lists of Home: what waits for this person, what needs somebody, what runs."""
+    if person.highest is Role.NOBODY:
+        return ()
+    names = ("wait for you", "need a person", "run")
+    found = []
+    for name, cards in zip(names, await changes.waits_for(person), strict=True):
+        links = await asyncio.gather(*(changes.board.link(card.id) for card in cards))
+        told = tuple((card.id, ticket_message(card).text, link) for card, link in zip(cards, links, strict=True))
+        found.append(Open(name, told))
+    return tuple(found)
