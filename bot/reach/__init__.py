@@ -9,5 +9,6 @@ host        what is asked over it: WQL, Get, Invoke, the registry, programs
 connection_string, sql_errors   what drivers of databases are told, and what they say     pure
 odbc        one pyodbc connection: one select, or one transaction
 databases   VMM servers' databases: threads and deadlines around it
+http        CommVault's web service: tokens, and what its replies mean
 reach       all hosts at once: slots, deadlines, back-off, connections kept open
 """

@@ -78,3 +78,14 @@ def test_an_empty_estate_is_refused(tmp_path):
 def test_a_missing_estate_says_what_to_copy(tmp_path):
     with pytest.raises(SettingsError, match=r"Copy deploy/estate\.toml"):
         load(tmp_path / "estate.toml")
+
+
+def test_the_backup_product_has_an_address_and_a_name_of_its_own(tmp_path):
+    assert read(tmp_path, GOOD).commvault is None
+    told = read(tmp_path, GOOD + '[commvault]\nurl = "https://backup.corp.example/webconsole/api/"\n')
+    assert told.commvault.url == "https://backup.corp.example/webconsole/api"
+    for url in ("backup.corp.example", "ftp://b", "https://u:p@b/api", "https://b/api?x=1"):
+        with pytest.raises(SettingsError, match="commvault"):
+            read(tmp_path, GOOD + f'[commvault]\nurl = "{url}"\n')
+    with pytest.raises(SettingsError, match="rename that cluster or host"):
+        read(tmp_path, GOOD.replace("[hosts.backup01]", "[hosts.CommVault]"))

@@ -190,3 +190,18 @@ def test_settings_cannot_be_changed_afterwards(tmp_path):
     settings: Settings = load(written(tmp_path, GOOD))
     with pytest.raises(ValueError, match="frozen"):
         settings.estate = tmp_path
+
+
+def test_the_login_to_the_backup_product(tmp_path):
+    login = '[credentials.commvault]\nusername = "svc-hvops"\npassword = "pässword 1"\nca_file = "ca.pem"\n'
+    settings = load(written(tmp_path, GOOD + login))
+    told = settings.credentials.commvault
+    assert (told.username, told.password.get_secret_value(), told.ca_file) == (
+        "svc-hvops",
+        "pässword 1",
+        tmp_path / "ca.pem",
+    )
+    assert "pässword 1" in settings.secrets()
+    assert "pässword 1" not in repr(settings)
+    assert "credentials.commvault" in refusal(tmp_path, GOOD + '[credentials.commvault]\nusername = "u"\n')
+    assert "commvault" not in settings.credentials.profiles()
