@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 
 import structlog
 
 from bot.about import Status, roles_of
 from bot.authorize import Person
-from bot.engine import Engine, engine
+from bot.engine import Engine, engine, runner
+from bot.estate import Estate
+from bot.ledger import Entry
 from bot.mask import Mask
 from bot.settings import Settings
+from bot.slack.board import Board
 from bot.slack.calls import make_client
+from bot.slack.changes import Changes
 from bot.slack.desk import Desk, Parts
 from bot.slack.listen import Listener, make_app
 from bot.slack.outbox import Outbox
@@ -64,8 +69,17 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Engine
                 mask=Mask(settings.secrets()),
             )
             closing.push_async_callback(outbox.close)
+            board = Board(client, outbox, people, parts.ledger, channel=partial(ops_channel, parts.estate))
+            closing.push_async_callback(board.close)
             app = make_app(slack.bot_token.get_secret_value(), slack.base_url)
             sockets = Sockets(app, slack.app_token.get_secret_value(), slack.base_url)
+            listeners: list[Listener] = []
+
+            async def missed(click: Entry) -> None:
+                await listeners[0].clicks.make_up_for(click)
+
+            running = runner(parts, board.tell, missed)
+            changes = Changes(parts.proposals, parts.decisions, board, outbox, running.parts, running.wake)
             desk = Desk(
                 Parts(
                     client=client,
@@ -77,17 +91,28 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Engine
                     status=_status(parts, sockets.sentence),
                     base_url=slack.base_url,
                     seconds=settings.limits.overall_seconds,
+                    changes=changes,
                 )
             )
             closing.push_async_callback(desk.close)
-            Listener(app, desk)
+            listeners.append(Listener(app, desk))
             if ready is not None:
                 ready(parts)
             warming = asyncio.create_task(people.warm())  # the first person should not wait for the user groups
             closing.push_async_callback(_gone, warming)
+            for work in (board.run(stop), running.run(stop)):  # whoever leaves stops by `stop`, and is waited for
+                closing.push_async_callback(_ended, asyncio.create_task(work))
+            closing.callback(stop.set)
             log.info("hvops runs", clusters=list(parts.estate.clusters), commands=list(parts.registry.commands))
             await sockets.run(stop)
     log.info("hvops stopped")
+
+
+def ops_channel(estate: Estate, places: Iterable[str]) -> str:
+    """The channel where changes to these clusters and hosts are decided: the first that is set, or ""."""
+    known = [estate.hosts.get(place.lower()) or estate.clusters.get(place.lower()) for place in places]
+    told = (one.ops_channel for one in known if one is not None)
+    return next((channel for channel in told if channel), "")
 
 
 def _status(parts: Engine, connections: Callable[[], Awaitable[str]]) -> Callable[[Person], Awaitable[Status]]:
@@ -125,6 +150,14 @@ def _entry(parts: Engine, cluster: str) -> str:
 
 def _lost(channel: str, text: str) -> None:
     log.warning("nobody can know whether this message arrived", channel=channel, text=text[:200])
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Wait for something that was told to stop. Whatever went wrong in it must not keep the rest from closing."""
+    try:
+        await task
+    except Exception:
+        log.exception("our bug in the background")
 
 
 async def _gone(task: asyncio.Task[None]) -> None:

@@ -20,6 +20,7 @@ from bot.planner import Planner
 from bot.propose import Proposals
 from bot.reach.connection_string import DatabaseLogin
 from bot.reach.databases import Databases
+from bot.reach.http import BackupProduct, WebService
 from bot.reach.reach import Reach
 from bot.reach.ways import Credentials, Ways
 from bot.reach.winrm import Tap
@@ -66,7 +67,8 @@ def outside(settings: Settings, tap: Tap | None = None) -> Iterator[Outside]:
     estate = load_estate(settings.estate)
     ways = ways_of(settings, estate)
     databases = Databases(estate.vmm, database_login(settings))
-    reach = Reach(ways, at_once=settings.limits.at_once, tap=tap, databases=databases)
+    backups = BackupProduct(backup_service(settings, estate))
+    reach = Reach(ways, at_once=settings.limits.at_once, tap=tap, databases=databases, backups=backups)
     try:
         yield Outside(settings, estate, ways, reach, Directory(estate, reach, ways, settings.limits.per_host_seconds))
     finally:
@@ -148,6 +150,16 @@ def database_login(settings: Settings) -> DatabaseLogin | None:
     """The login to the databases of VMM servers, where one is set."""
     told = settings.credentials.vmm
     return DatabaseLogin(told.login, told.username, told.password.get_secret_value()) if told else None
+
+
+def backup_service(settings: Settings, estate: Estate) -> WebService | None:
+    """Where the backup product is, and who we are there; None where the estate names none."""
+    if estate.commvault is None:
+        return None
+    told = settings.credentials.commvault
+    if told is None:
+        return WebService(estate.commvault.url)
+    return WebService(estate.commvault.url, told.username, told.password.get_secret_value(), told.ca_file)
 
 
 def _look(

@@ -26,6 +26,7 @@ Instance = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_#$@.-]{0,128}$
 
 PLAIN_PORT, TLS_PORT = 5985, 5986  # [doc] WinRM 2.0 and later
 SQL_PORT = 1433  # [doc] the default instance's
+COMMVAULT = "commvault"  # the backup product, as questions and actions name it
 _NAME = "a computer name: letters, digits and hyphens, no domain"
 
 
@@ -71,12 +72,27 @@ class Vmm(Part):
     clusters: tuple[Name, ...] = Field(default=(), description='clusters = ["prod"], those it manages; all where unset')
 
 
+class BackupService(Part):
+    """The web service of CommVault, where the estate has one."""
+
+    url: str = Field(description='url = "https://backup.corp.example/webconsole/api"')
+
+    @field_validator("url")
+    @classmethod
+    def _an_address(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+            raise ValueError("it is no address of the form https://backup.corp.example/webconsole/api")
+        return url.rstrip("/")
+
+
 class Estate(Part):
     """What the bot may be asked about."""
 
     clusters: dict[Name, Cluster] = Field(default={}, description=f"a table [clusters.NAME], NAME being {_NAME}")
     hosts: dict[Name, StandaloneHost] = Field(default={}, description=f"a table [hosts.NAME], NAME being {_NAME}")
     vmm: dict[Name, Vmm] = Field(default={}, description="a table [vmm.NAME], NAME being what people type")
+    commvault: BackupService | None = Field(default=None, description="a table [commvault] with url")
     endpoints: dict[Name, str] = Field(default={}, description='hv01 = "http://10.1.2.3:5985/wsman" below [endpoints]')
     guest_domains: tuple[Domain, ...] = Field(default=(), description='guest_domains = ["corp.example"]')
 
@@ -118,6 +134,8 @@ class Estate(Part):
     def _one_meaning_per_name(self) -> Self:
         if not self.clusters and not self.hosts:
             raise ValueError("there is no cluster and no host in it. Write a table [clusters.NAME] or [hosts.NAME]")
+        if {*self.clusters, *self.hosts, *self.vmm} & {COMMVAULT}:
+            raise ValueError(f"{COMMVAULT} is the name of the backup product; rename that cluster or host")
         entries = {entry.lower(): cluster.name for cluster in self.clusters.values() for entry in cluster.entry_hosts}
         for name, host in self.hosts.items():
             if name in self.clusters:

@@ -45,7 +45,7 @@ class Line:
     def places(self) -> tuple[str, ...]:
         """The clusters, or hosts that stand alone, of its targets. Only once it is resolved."""
         targets = (self.values[part.name] for part in self.command.parameters if part.targets)
-        return tuple(dict.fromkeys(place_of(target) for target in targets))
+        return tuple(dict.fromkeys(place for target in targets for place in places_of(target)))
 
     def _typed(self, part: parse.Parameter) -> list[str]:
         value = self.values.get(part.name)
@@ -56,9 +56,9 @@ class Line:
         return [f"--{part.name.replace('_', '-')} {value}"] if part.kind == "option" else [str(value)]
 
 
-def place_of(target: Target) -> str:
-    """Where a role must hold for this target."""
-    return target.cluster or target.name
+def places_of(target: Target) -> tuple[str, ...]:
+    """Where a role must hold for this target: its cluster, or itself; for a VMM server, every cluster it manages."""
+    return target.clusters or (target.cluster or target.name,)
 
 
 def read_line(registry: Registry, text: str) -> Line:
@@ -96,6 +96,7 @@ async def resolve(directory: Directory, typed: Line, person: Person | None) -> L
             wants = " or a ".join(parameter.targets)
             raise UsageError(f"{target.name} is a {target.kind}; this takes a {wants}.", command.usage)
         if person is not None:
-            authorize.allow(person, command.role, place_of(target))
+            for place in places_of(target):
+                authorize.allow(person, command.role, place)
         values[parameter.name] = target
     return Line(command, values)

@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 from bot.catalogue import PROGRAMS
 from bot.catalogue.sql import QUERIES
+from bot.catalogue.web import CALLS
 from bot.errors import OutOfBounds, TargetError, TimedOut
 from bot.keep import Evidence
 from bot.reach.reach import Answer
@@ -203,6 +204,8 @@ def describe(question: Question) -> str:
     if isinstance(question, Recall):
         return f"ledger: {question.what} of the last {question.hours} hours"
     assert isinstance(question, Read)
+    if question.what in CALLS:
+        return _web_address(question)
     return _statement(question) if question.what in QUERIES else _command_line(question)
 
 
@@ -218,6 +221,15 @@ def _statement(question: Read) -> str:
     """The select, and the values it is sent with."""
     values = ", ".join(f"{name} = {value}" for name, value in question.params)
     return QUERIES[question.what].text + (f" -- {values}" if values else "")
+
+
+def _web_address(question: Read) -> str:
+    """Verb and path below the service's address."""
+    call = CALLS[question.what]
+    try:
+        return f"{call.verb} {call.address(question.params)}"
+    except ValueError:
+        return question.what
 
 
 def _command_line(question: Read) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.errors import TicketError, UsageError
 from bot.ledger import Reader
-from bot.line import Directory, Line, place_of, read_line, resolve
+from bot.line import Directory, Line, places_of, read_line, resolve
 from bot.look import Look
 from bot.proposal import Made, Proposal, proposal_of
 from bot.registry import Registry
@@ -55,7 +55,9 @@ class Planner:
         assert isinstance(spec, Remediation)
         args = spec.args(**line.values)
         plan = spec.plan(args, await spec.collect(args, look))
-        places = tuple(dict.fromkeys([*line.places, *[await self._place(on) for on in _targets(plan)]]))
+        places = tuple(
+            dict.fromkeys([*line.places, *[place for on in _targets(plan) for place in await self._places(on)]])
+        )
         return Made(str(line), line.command.name, line.target, places, spec.risk, plan, self.version)
 
     async def again(self, proposal: Proposal) -> Made:
@@ -71,12 +73,12 @@ class Planner:
         """What takes a ticket back. Raises TicketError where there is no such ticket."""
         return undo_made(proposal_of(self._ledger, ticket), story_of(self._ledger.story(ticket)), self.version)
 
-    async def _place(self, name: str) -> str:
+    async def _places(self, name: str) -> tuple[str, ...]:
         """Where a role must hold for a target of an action; a name that nobody knows stands for itself."""
         try:
-            return place_of(await self._directory.find(name))
+            return places_of(await self._directory.find(name))
         except UsageError:
-            return name
+            return (name,)
 
 
 def _targets(plan: Plan) -> tuple[str, ...]:

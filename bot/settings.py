@@ -147,6 +147,16 @@ class DatabaseCredential(Section):
         return self
 
 
+class WebCredential(Section):
+    """How to log in to the web service of the backup product."""
+
+    username: str = Field(min_length=1, description='username = "svc-hvops"')
+    password: SecretStr = Field(min_length=1, description='password = "…"')
+    ca_file: Path | None = Field(
+        default=None, description='ca_file = "ca.pem", the authority that signed its certificate'
+    )
+
+
 class Credentials(Section):
     """The profiles. Without `guest`, guests are not asked and stand as unknown; without `vmm`, no database is."""
 
@@ -156,6 +166,9 @@ class Credentials(Section):
     operator: Credential | None = Field(default=None, description="a table [credentials.operator]")
     guest: Credential | None = Field(default=None, description="a table [credentials.guest]")
     vmm: DatabaseCredential | None = Field(default=None, description='a table [credentials.vmm] with login = "sql"')
+    commvault: WebCredential | None = Field(
+        default=None, description="a table [credentials.commvault] with username and password"
+    )
 
     def profiles(self) -> dict[str, Credential]:
         """The profiles of WinRM that are set, by name."""
@@ -247,6 +260,8 @@ class Settings(BaseSettings):
         found = [profile.password.get_secret_value() for profile in self.credentials.profiles().values()]
         if self.credentials.vmm is not None:
             found.append(self.credentials.vmm.password.get_secret_value())
+        if self.credentials.commvault is not None:
+            found.append(self.credentials.commvault.password.get_secret_value())
         if self.slack is not None:
             found += [self.slack.bot_token.get_secret_value(), self.slack.app_token.get_secret_value()]
         return tuple(value for value in found if value)

@@ -122,10 +122,11 @@ class PracticeEstate:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._authority.write(self.directory / "ca.pem")
         files.write_private(self.directory / "ledger.key", secrets.token_hex(32) + "\n")
-        told = files.settings(self.world.accounts, self._slack, "ca.pem", self._database_account)
+        logins = (self._database_account, self.backup_account)
+        told = files.settings(self.world.accounts, self._slack, "ca.pem", *logins)
         files.write_private(self.settings_path, told)
         place = (self.database.address, self.database.port)
-        estate = files.estate(self.world.clusters, self._endpoints(), place)
+        estate = files.estate(self.world.clusters, self._endpoints(), place, self.backup_product.url)
         files.write_private(self.directory / "estate.toml", estate)
 
     def _endpoints(self) -> dict[str, str]:

@@ -34,7 +34,9 @@ class SlackAccess(NamedTuple):
 Value = str | int | Sequence[str]
 
 
-def settings(accounts: Mapping[str, Account], slack: SlackAccess | None, ca_file: str, database: Account) -> str:
+def settings(
+    accounts: Mapping[str, Account], slack: SlackAccess | None, ca_file: str, database: Account, backup: Account
+) -> str:
     """The bot's settings.
 
     Args:
@@ -42,22 +44,28 @@ def settings(accounts: Mapping[str, Account], slack: SlackAccess | None, ca_file
         slack: the practice Slack; None for a terminal alone.
         ca_file: the authority that signed the guests' certificates.
         database: the login at VMM's SQL Server.
+        backup: the login at the backup product.
     """
     tables: list[tuple[str, Mapping[str, Value]]] = [("", {"estate": "estate.toml"})]
     if slack:
         tables.append(("slack", {**slack._asdict(), "audit_channel": AUDIT_CHANNEL}))
     tables.append(("ledger", {"path": "ledger.db", "key_file": "ledger.key", "anchor_file": "anchors.txt"}))
     tables.append(("limits", {"per_host_seconds": PATIENCE}))
+    tables.append(("policy", {"low": "confirm", "high": "approval"}))
     tables += [(f"roles.{role}", _rule(role, group)) for role, group in ROLES.items()]
     tables += [(f"credentials.{name}", _login(account, ca_file)) for name, account in accounts.items()]
     tables.append(("credentials.vmm", {"login": "sql", "username": database.user, "password": database.password}))
+    tables.append(("credentials.commvault", {"username": backup.user, "password": backup.password}))
     return "\n".join(_table(name, values) for name, values in tables)
 
 
-def estate(clusters: Mapping[str, Cluster], endpoints: Mapping[str, str], database: tuple[str, int]) -> str:
+def estate(
+    clusters: Mapping[str, Cluster], endpoints: Mapping[str, str], database: tuple[str, int], backup_url: str
+) -> str:
     """The estate: the clusters with their entry hosts, and where every machine is, since no DNS knows them.
 
     `database` is where VMM's SQL Server listens. FreeTDS, which every system has, verifies no certificate.
+    `backup_url` is the backup product's web service, in clear as it never leaves this machine.
     """
     domains = sorted({cluster.domain for cluster in clusters.values()})
     tables: list[tuple[str, Mapping[str, Value]]] = [("", {"guest_domains": domains})]
@@ -72,6 +80,7 @@ def estate(clusters: Mapping[str, Cluster], endpoints: Mapping[str, str], databa
     server, port = database
     vmm: Mapping[str, Value] = {"server": server, "port": port, "driver": "FreeTDS", "trust_certificate": True}
     tables.append((f"vmm.{VMM}", vmm))
+    tables.append(("commvault", {"url": backup_url}))
     tables.append(("endpoints", endpoints))
     return "\n".join(_table(name, values) for name, values in tables)
 

@@ -151,6 +151,13 @@ BROWSE = Step(
     "Open World, press Reopen the Wizard and Browse hv02, and tell the bot what you saw.",
     lambda seen: seen.facts.get("hv02 wizard") == "files are listed",
 )
+FIND_MISSING = Step(
+    "find",
+    "VMM has lost a machine that runs.",
+    "Ask where it really is: the line stands ready below, press Enter.",
+    lambda seen: seen.answered("VMM"),
+    "/find-missing-vms vmm",
+)
 
 
 def _ledger(verify: str) -> Step:
@@ -170,6 +177,7 @@ def steps(story: str, verify: str) -> tuple[Step, ...]:
         "stuck-writer": (ASK, FIND, FREE, AGAIN),
         "stuck-writer-job-dead": (PLAN_RESET, APPROVE_RESET, BACK_UP),
         "remote-browsing": (PLAN_BROWSING, APPROVE_BROWSING, BROWSE),
+        "missing-vm": (FIND_MISSING,),
         "patch-drift": (PATCHES,),
         "healthy": (WELL, SILENT),
     }

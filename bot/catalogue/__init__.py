@@ -1,10 +1,11 @@
-"""What may be run on a host or asked of a database: closed rows, each marked *reads* or *changes*.
+"""What may be run on a host, or asked of a database or a web service: closed rows, each marked *reads* or *changes*.
 
 rows        what a row is, and how its arguments are filled in
 programs    the rows themselves
 vssadmin    what `vssadmin list writers` prints, in any language of Windows
 wevtutil    events as XML, and the list of channels
 auditpol    the audit policy of Object Access, by GUID
+web         calls of CommVault's web service
 sql         selects over SCVMM's database, and the columns of it that may be changed
 """
 

@@ -110,6 +110,10 @@ class Reader:
         """The tickets of that very line, the newest first."""
         return [Listed(*row) for row in self._reader.with_line(line)]
 
+    def giving_way(self) -> list[str]:
+        """The ids of the interrupted tickets that only wait, and gave their locks away for that, oldest first."""
+        return self._reader.giving_way()
+
     def overdue(self, now: datetime) -> list[str]:
         """The ids of the proposals that nobody decided in time, oldest first."""
         return self._reader.overdue(stamp(now))

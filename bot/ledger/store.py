@@ -128,6 +128,12 @@ class Store:
         sql = f"SELECT {_LISTED} FROM ticket WHERE line = ? ORDER BY number DESC"  # noqa: S608 - our columns
         return self.rows(sql, (line,))
 
+    def giving_way(self) -> list[str]:
+        """The ids of the interrupted tickets that only wait, and gave their locks away for that."""
+        sql = """SELECT ticket.id FROM ticket JOIN entry ON entry.seq = ticket.last_entry
+            WHERE ticket.state = 'interrupted' AND json_extract(entry.body, '$.data.gives_way') ORDER BY ticket.number"""
+        return [row[0] for row in self.rows(sql)]
+
     def overdue(self, now: str) -> list[str]:
         """The ids of the proposals that nobody decided in time."""
         sql = "SELECT id FROM ticket WHERE state = 'proposed' AND julianday(open_until) < julianday(?) ORDER BY number"

@@ -17,5 +17,5 @@ capture         every request and reply into a file; replay: answer from one
 odbc            one pyodbc connection: one select, or one transaction
 databases       VMM servers' databases: threads and deadlines around it
 connection_string, sql_errors   what drivers of databases are told, and what they say   pure
-http            CommVault's REST interface
+http            CommVault's web service: tokens, and what its replies mean
 """

@@ -33,6 +33,7 @@ from bot.reach.connections import Job, Kept
 from bot.reach.databases import Databases, is_sql
 from bot.reach.fault_codes import KNOWN
 from bot.reach.faults import from_code
+from bot.reach.http import BackupProduct, is_web
 from bot.reach.ways import Profile, Way, Ways
 from bot.reach.winrm import Connection, Deadline, Tap
 from bot.reach.wsman import sendable
@@ -75,6 +76,7 @@ class Reach:
         programs: Mapping[str, Program] = PROGRAMS,
         tap: Tap | None = None,
         databases: Databases | None = None,
+        backups: BackupProduct | None = None,
     ) -> None:
         """Take the ways.
 
@@ -84,9 +86,11 @@ class Reach:
             programs: the catalogue.
             tap: is told every request and reply in clear, on worker threads; for `hvops record`.
             databases: the way to VMM servers' databases; None where there are none.
+            backups: the way to the backup product; None where there is none.
         """
         self.ways = ways
         self._databases = databases or Databases({}, None)
+        self._backups = backups or BackupProduct(None)
         self._programs = programs
         self._kept = Kept(tap)
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="reach")
@@ -110,6 +114,9 @@ class Reach:
         if isinstance(question, Read) and is_sql(question):
             rows, raw = await self._databases.answer(question, seconds)
             return Answer(rows, raw, question.on)
+        if isinstance(question, Read) and is_web(question.what):
+            found, told = await self._backups.answer(question, seconds)
+            return Answer(found, told, question.on)
         entries = self.ways.entries(question.on)
         failures: list[TargetError] = []
         for entry in entries:
@@ -152,12 +159,15 @@ class Reach:
         return Answer(rows, "", action.on)
 
     async def change(self, action: Change, seconds: float = 60.0) -> Answer:
-        """Run a program that changes something, with the operator's login: over a fresh connection, and never twice.
+        """Run a row of the catalogue that changes something, with its own login: over a fresh connection, never twice.
 
         Raises:
             OutOfBounds: there is no such row, or it only reads.
             TargetError: it was refused, or nobody knows: `TimedOut` does not mean that nothing happened.
         """
+        if is_web(action.what):
+            rows, raw = await self._backups.change(action, seconds)
+            return Answer(rows, raw, action.on)
         program = self._program(action)
         way = self.ways.host(action.on, "operator")
         work = self._running_of(way, program, action)

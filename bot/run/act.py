@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Protocol
 
-from bot.errors import Absent, LoginRefused, OutOfBounds, QuotaExceeded, Refused, TargetError
+from bot.errors import Absent, LoginRefused, OutcomeUnknown, OutOfBounds, QuotaExceeded, Refused, TargetError
 from bot.reach.reach import Answer
 from bot.vocabulary.actions import TICKET, Action, ByHand, Change, Invoke, Update, Updates
 from bot.vocabulary.questions import Fields, Value
@@ -43,8 +43,13 @@ async def perform(actor: Actor, action: Action, ticket: str, seconds: float) -> 
     raise TypeError("a person does that, not the bot")
 
 
-def is_definite(error: TargetError) -> bool:
-    """Whether the target, or our own rules, said no. Anything else may have happened all the same."""
+def is_definite(error: TargetError, action: Action) -> bool:
+    """Whether the target, or our own rules, said no. Anything else may have happened all the same.
+
+    A transaction says itself whether it was cut off at the one moment that decides; else nothing is half done.
+    """
+    if isinstance(action, Updates):
+        return not isinstance(error, OutcomeUnknown)
     return isinstance(error, (Refused, Absent, LoginRefused, OutOfBounds, QuotaExceeded))
 
 

@@ -16,7 +16,7 @@ import structlog
 
 from bot.errors import HvopsError, LedgerError, TicketError
 from bot.ledger import Entry, Listed, Reader
-from bot.proposal import proposal_of
+from bot.proposal import Proposal, proposal_of
 from bot.run.only import OnlyOne
 from bot.run.parts import BOT, Happening, Parts
 from bot.run.state import Run
@@ -28,8 +28,9 @@ log = structlog.get_logger()
 SWEEP_SECONDS = 1.0
 LEAVING_SECONDS = 30.0  # how long an act under way may take to end when the bot is told to stop
 TROUBLE_SECONDS = 60.0  # after our own bug a ticket is left alone for so long
+REMEMBERED = 1_000  # proposals
 CLICK_HOURS = 1  # an older click is not made up for: the person has long pressed again
-_OPEN = ("approved", "running", "interrupted")
+_OPEN = ("approved", "running")
 
 
 class Runner:
@@ -54,12 +55,18 @@ class Runner:
         self._runs: dict[str, Run] = {}
         self._trouble: dict[str, float] = {}
         self._waiting: dict[str, str] = {}  # what was last said about what a ticket waits for
+        self._proposals: dict[str, Proposal] = {}
         self._has_begun = False
 
     @property
     def is_the_one(self) -> bool:
         """Whether this process runs what is decided; else another does."""
         return self._only.is_held
+
+    @property
+    def parts(self) -> Parts:
+        """What its runs work with."""
+        return self._parts
 
     def wake(self) -> None:
         """Something was decided just now: do not wait for the next second."""
@@ -89,7 +96,9 @@ class Runner:
                 await self._make_up_for_clicks()
             await self._end_the_late()
             for one in self._parts.ledger.listed(_OPEN, limit=-1, newest_first=False):
-                await self._look_after(one)
+                self._look_after(one)
+            for ticket in self._parts.ledger.giving_way():
+                await self._take_locks_back(ticket)
         except LedgerError as error:
             log.warning("the ledger cannot be used; nothing runs", why=str(error))
 
@@ -126,22 +135,19 @@ class Runner:
             return
         self._parts.tell(Happening(ticket, kind, says=why))
 
-    async def _look_after(self, one: Listed) -> None:
+    def _look_after(self, one: Listed) -> None:
         """Start or take up one ticket, if it is its turn."""
         if one.id in self._tasks or self._trouble.get(one.id, 0) > asyncio.get_running_loop().time():
             return
-        if one.state == State.INTERRUPTED:
-            await self._take_locks_back(one.id)
-        elif one.state == State.RUNNING or (not self._parts.ledger.is_stopped() and self._may_start(one.id)):
-            self._begin(one.id)
+        try:
+            if one.state == State.RUNNING or (not self._parts.ledger.is_stopped() and self._may_start(one.id)):
+                self._begin(one.id)
+        except HvopsError as error:  # one that cannot be read must not keep the others from running
+            self._in_trouble(one.id)
+            log.warning("a ticket cannot be read", ticket=one.id, why=str(error))
 
     def _begin(self, ticket: str) -> None:
-        try:
-            run = Run(self._parts, ticket, proposal_of(self._parts.ledger, ticket))
-        except HvopsError as error:
-            self._in_trouble(ticket)
-            log.warning("a ticket cannot be read", ticket=ticket, why=str(error))
-            return
+        run = Run(self._parts, ticket, self._proposal(ticket))
         self._runs[ticket] = run
         task = asyncio.create_task(self._guarded(run), name=ticket)
         self._tasks[ticket] = task
@@ -173,7 +179,7 @@ class Runner:
     def _may_start(self, ticket: str) -> bool:
         """Whether its locks are free, or can be had. Whoever only waits for days is asked to give way."""
         ledger = self._parts.ledger
-        proposal = proposal_of(ledger, ticket)
+        proposal = self._proposal(ticket)
         held = ledger.locks()
         holders = {held[lock] for lock in proposal.plan.locks if lock in held}
         waits_for = [holder for holder in holders if not self._yields(holder, proposal.made.undoes)]
@@ -182,6 +188,14 @@ class Runner:
             self._parts.tell(Happening(ticket, "locked", says=says))
         self._waiting[ticket] = says
         return not waits_for
+
+    def _proposal(self, ticket: str) -> Proposal:
+        """What was proposed never changes, so it is read once. Raises LedgerError for one that cannot be read."""
+        if ticket not in self._proposals:
+            if len(self._proposals) >= REMEMBERED:
+                self._proposals.clear()
+            self._proposals[ticket] = proposal_of(self._parts.ledger, ticket)
+        return self._proposals[ticket]
 
     def _yields(self, holder: str, undoes: str) -> bool:
         """Whether the holder's locks can be taken over now."""
@@ -199,9 +213,7 @@ class Runner:
         if now is None or not now.gives_way:
             return
         others = {holder for lock, holder in ledger.locks().items() if lock in now.locks and holder != ticket}
-        wanted = {
-            lock for one in ledger.listed(("approved",), limit=-1) for lock in proposal_of(ledger, one.id).plan.locks
-        }
+        wanted = {lock for one in ledger.listed(("approved",), limit=-1) for lock in self._proposal(one.id).plan.locks}
         if others or wanted & now.locks:
             return
         data = {"attempt": now.attempt + 1, "by": BOT, "locks": sorted(now.locks), "why": "its locks are free again"}

@@ -112,7 +112,7 @@ async def _act(run: Run, at: Position) -> Fate:
     except TimeoutError:
         return Fate("unknown", str(TimedOut(step.key, f"no answer in {step.deadline} s.")))
     except TargetError as error:
-        return Fate("refused" if is_definite(error) else "unknown", str(error), getattr(error, "raw", ""))
+        return Fate("refused" if is_definite(error, step.act) else "unknown", str(error), getattr(error, "raw", ""))
     finally:
         run.idle.set()
     return Fate("accepted", raw=answer.raw)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import structlog
 
 from bot.errors import HvopsError, UsageError
+from bot.ledger import Entry
 from bot.pipeline import Answered, Request
 from bot.slack.calls import NotSent, judge
 from bot.slack.desk import Desk
@@ -44,6 +45,11 @@ class Clicks:
         self.tickets = TicketClicks(desk, changes, self._open) if changes else None
         if self.tickets:
             self._verbs |= self.tickets.verbs
+
+    async def make_up_for(self, entry: Entry) -> None:
+        """A click about a ticket that an earlier life of the bot wrote down and never answered."""
+        if self.tickets:
+            await self.tickets.make_up_for(entry)
 
     async def do(self, click: Click) -> None:
         """Do it, once at a time per person and button, and say so when it cannot be done."""

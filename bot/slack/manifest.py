@@ -47,7 +47,11 @@ def manifest(commands: Iterable[Listed]) -> dict[str, Any]:
     Raises:
         SettingsError: a command, or all of them together, are beyond what Slack takes.
     """
-    slash = [_command("hvops", "Help, status, and every command by name.", "help | status | <command> …")]
+    slash = [
+        _command(
+            "hvops", "Help, status, and every command by name.", "help | status | runs | stop <why> | go | <command> …"
+        )
+    ]
     slash += [_command(command.name, command.help, command.hint) for command in commands]
     made: dict[str, Any] = {
         "display_information": {

@@ -8,7 +8,7 @@ Facts, shared by commands:
     volumes    volumes inside a guest              snapshots  snapshot volumes mounted on a host
     updates    builds, updates, pending reboots    rules      the rule files, read and checked
     identity   is this the machine we meant?       wording    sizes, times and lists in words
-    silence    who did not answer, in few lines
+    silence    who did not answer, in few lines    vmm        what SCVMM's database believes
 
 For changes: what must be so before, and the steps:
 
@@ -24,4 +24,5 @@ Judgements, in the order in which a command uses them:
                         -> writer_words, writer_evidence, writer_silence
     /find-full-guests   guest_space -> volumes -> space_words
     /verify-kb-drift    updates -> kb_compare
+    /find-missing-vms   vmm -> vmm_compare -> vmm_words
 """

@@ -15,6 +15,10 @@ ESTATE = Estate.model_validate({
         "branch": {"domain": "corp.example", "entry_hosts": ["br01"]},
     },
     "hosts": {"Backup01": {"domain": "other.example"}},
+    "vmm": {
+        "VMM": {"server": "sql01.corp.example"},
+        "vmm-branch": {"server": "sql02.corp.example", "clusters": ["BRANCH"]},
+    },
 })  # fmt: skip
 
 
@@ -67,6 +71,8 @@ async def test_a_silent_cluster_is_asked_again_the_next_time():
         ("hv03.corp.example", Target("hv03", "host", "Prod")),
         ("BACKUP01", Target("Backup01", "host", "")),
         ("backup01.other.example", Target("Backup01", "host", "")),
+        ("vmm", Target("VMM", "vmm", clusters=("Prod", "branch"))),
+        ("VMM-Branch", Target("vmm-branch", "vmm", clusters=("branch",))),
     ],
 )
 async def test_find(typed, target):
@@ -108,7 +114,7 @@ async def test_hostile_names_of_nodes_are_not_learnt():
 
 async def test_known_names():
     names, _, _ = directory()
-    assert names.known() == ("branch", "prod", "backup01", "br01", "hv01", "hv02")
+    assert names.known() == ("branch", "prod", "vmm", "vmm-branch", "backup01", "br01", "hv01", "hv02")
     await names.nodes("prod")
     assert "hv03" in names.known()
 

@@ -78,3 +78,44 @@ def test_an_empty_estate_is_refused(tmp_path):
 def test_a_missing_estate_says_what_to_copy(tmp_path):
     with pytest.raises(SettingsError, match=r"Copy deploy/estate\.toml"):
         load(tmp_path / "estate.toml")
+
+
+def test_the_backup_product_has_an_address_and_a_name_of_its_own(tmp_path):
+    assert read(tmp_path, GOOD).commvault is None
+    told = read(tmp_path, GOOD + '[commvault]\nurl = "https://backup.corp.example/webconsole/api/"\n')
+    assert told.commvault.url == "https://backup.corp.example/webconsole/api"
+    for url in ("backup.corp.example", "ftp://b", "https://u:p@b/api", "https://b/api?x=1"):
+        with pytest.raises(SettingsError, match="commvault"):
+            read(tmp_path, GOOD + f'[commvault]\nurl = "{url}"\n')
+    with pytest.raises(SettingsError, match="rename that cluster or host"):
+        read(tmp_path, GOOD.replace("[hosts.backup01]", "[hosts.CommVault]"))
+
+
+def test_a_vmm_server_manages_all_clusters_unless_it_says_which(tmp_path):
+    assert read(tmp_path, GOOD).vmm == {}
+    text = GOOD + '[vmm.VMM]\nserver = "sql01.corp.example"\n'
+    estate = read(tmp_path, text)
+    found = estate.vmm["vmm"]
+    assert (found.name, found.port, found.database, found.trust_certificate) == ("VMM", 1433, "VirtualManagerDB", False)
+    assert estate.managed_by(found) == tuple(cluster.name for cluster in estate.clusters.values())
+    one = read(tmp_path, text + 'clusters = ["prod"]\n')
+    assert one.managed_by(one.vmm["vmm"]) == ("Prod",)
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ("[vmm.vmm]\nport = 1433\n", "[vmm.vmm] server is missing"),
+        ('[vmm.vmm]\nserver = "sql01;UID=sa"\n', "server is wrong"),
+        ('[vmm.vmm]\nserver = "sql01"\ninstance = "X;UID=sa"\n', "instance is wrong"),
+        ('[vmm.vmm]\nserver = "sql01"\ndatabase = "VMM]; DROP"\n', "database is wrong"),
+        ('[vmm.vmm]\nserver = "sql01"\npassword = "x"\n', "password is not a setting"),
+        ('[vmm.vmm]\nserver = "sql01"\nclusters = ["other"]\n', "which is no cluster"),
+        ('[vmm.prod]\nserver = "sql01"\n', "is a VMM server and also a cluster or host"),
+        ('[vmm.hv01]\nserver = "sql01"\n', "is a VMM server and also a cluster or host"),
+    ],
+)
+def test_what_is_wrong_with_a_vmm_server_is_named(tmp_path, table, says):
+    with pytest.raises(SettingsError) as raised:
+        read(tmp_path, GOOD + table)
+    assert says in str(raised.value)

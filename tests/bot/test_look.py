@@ -191,6 +191,8 @@ def test_questions_as_an_engineer_writes_them():
     assert describe(Recall("a", "writer", 24)) == "ledger: writer of the last 24 hours"
     assert describe(Wql("a", "root/cimv2", "no class")) == "root/cimv2: no class"
     assert describe(Read("a", "unknown")) == "unknown"
+    assert describe(Read("commvault", "commvault job", fields(job=7))) == "GET Job/7"
+    assert describe(Read("commvault", "commvault job", fields(job="x"))) == "commvault job"
     assert describe(Read("a", "wevtutil query events", fields(channel="/x", ids="1"))) == "wevtutil query events"
     assert describe(Read("a", "wevtutil query events", fields(channel="System", ids="1", most=3))) == (
         "wevtutil qe System /q:*[System[(EventID=1)]] /f:xml /rd:true /c:3 /uni:true"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot import parse
 from bot.errors import UsageError
-from bot.vocabulary.arguments import ClusterTarget, Kb, Percent, Size, Target
+from bot.vocabulary.arguments import ClusterTarget, Kb, Percent, Size, Target, VmmTarget
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,11 @@ class Args:
 class DriftArgs:
     cluster: ClusterTarget
     kbs: tuple[Kb, ...] = ()
+
+
+@dataclass(frozen=True)
+class VmmArgs:
+    vmm: VmmTarget
 
 
 GUESTS = parse.parameters(Args)
@@ -118,6 +123,12 @@ def test_any_text_is_read_or_refused_with_a_sentence(text):
 def test_sizes_are_binary_as_windows_shows_them(word, size):
     assert Size.parse(word) == size
     assert Size.parse(str(Size(size))) == size
+
+
+def test_a_vmm_server_is_a_target_of_its_own_kind():
+    (parameter,) = parse.parameters(VmmArgs)
+    assert (parameter.shown, parameter.targets) == ("<vmm>", ("vmm",))
+    assert parse.read("/x <vmm>", (parameter,), ["vmm"]) == {"vmm": "vmm"}
 
 
 def test_the_usage_line_is_the_dataclass():

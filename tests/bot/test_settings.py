@@ -190,3 +190,36 @@ def test_settings_cannot_be_changed_afterwards(tmp_path):
     settings: Settings = load(written(tmp_path, GOOD))
     with pytest.raises(ValueError, match="frozen"):
         settings.estate = tmp_path
+
+
+def test_the_login_to_the_backup_product(tmp_path):
+    login = '[credentials.commvault]\nusername = "svc-hvops"\npassword = "pässword 1"\nca_file = "ca.pem"\n'
+    settings = load(written(tmp_path, GOOD + login))
+    told = settings.credentials.commvault
+    assert (told.username, told.password.get_secret_value(), told.ca_file) == (
+        "svc-hvops",
+        "pässword 1",
+        tmp_path / "ca.pem",
+    )
+    assert "pässword 1" in settings.secrets()
+    assert "pässword 1" not in repr(settings)
+    assert "credentials.commvault" in refusal(tmp_path, GOOD + '[credentials.commvault]\nusername = "u"\n')
+    assert "commvault" not in settings.credentials.profiles()
+
+
+def test_the_login_to_vmms_database(tmp_path):
+    file = tmp_path / "settings.toml"
+    file.write_text(GOOD + '[credentials.vmm]\nlogin = "sql"\nusername = "hvops"\npassword = "of the database"\n')
+    settings = load(file)
+    assert settings.credentials.vmm.username == "hvops"
+    assert "of the database" in settings.secrets()
+    assert "of the database" not in repr(settings)
+    assert "vmm" not in settings.credentials.profiles()  # it is no login to WinRM
+    for table, says in (
+        ('login = "sql"', "needs username and password"),
+        ('login = "kerberos"\nusername = "x"', "takes no username"),
+        ('login = "ntlm"', "login is wrong"),
+    ):
+        file.write_text(GOOD + f"[credentials.vmm]\n{table}\n")
+        with pytest.raises(SettingsError, match=says):
+            load(file)

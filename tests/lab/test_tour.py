@@ -106,6 +106,13 @@ def test_remote_browsing_step_by_step():
         assert at(tour) == step
 
 
+def test_a_missing_machine_step_by_step():
+    tour = Tour("missing-vm", "")
+    for headers, step in (((), "find"), (("vmm: crm-01 is missing in VMM, and running on hv06",), "ledger")):
+        tour.look(Seen(headers, {}))
+        assert at(tour) == step
+
+
 def test_every_story_has_a_tour_that_ends_at_the_ledger():
     for story in stories():
         steps = Tour(story, "verify").steps

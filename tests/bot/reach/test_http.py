@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from bot.catalogue.web import CALLS
+from bot.engine import backup_service
 from bot.errors import (
     Absent,
     BadReply,
@@ -22,8 +23,12 @@ from bot.errors import (
     TimedOut,
     Unreachable,
 )
+from bot.estate import BackupService, Estate
 from bot.reach import http
 from bot.reach.http import BackupProduct, WebService, from_exception
+from bot.reach.reach import Reach
+from bot.reach.ways import Ways
+from bot.settings import Credentials, Settings
 from bot.vocabulary.actions import Change
 from bot.vocabulary.questions import Read, fields
 from lab import stories
@@ -46,9 +51,13 @@ async def practice():
         yield running
 
 
+def product_of(practice):
+    return BackupProduct(WebService(practice.url, ACCOUNT.user, ACCOUNT.password))
+
+
 @pytest.fixture
 def product(practice):
-    return BackupProduct(WebService(practice.url, ACCOUNT.user, ACCOUNT.password))
+    return product_of(practice)
 
 
 @pytest.fixture
@@ -237,6 +246,35 @@ async def test_a_question_cannot_act_and_an_action_is_no_question(product, pract
         await product.change(Change("commvault", "commvault job", fields(job=JOB)), SECONDS)
     assert practice.world.jobs[JOB].state == "pending"
     assert {row.marked for row in CALLS.values() if row.verb == "GET"} == {"reads"}
+
+
+async def test_reach_hands_on_what_is_for_the_web_service(practice):
+    """Nothing of it goes to a host, and what is read is not what changes."""
+    told = backup_service(
+        Settings.model_construct(credentials=Credentials.model_construct(commvault=None)),
+        Estate.model_construct(commvault=BackupService(url=practice.url)),
+    )
+    assert told == WebService(practice.url)
+    reach = Reach(Ways(Estate.model_construct(clusters={}, hosts={}), {}), backups=product_of(practice))
+    try:
+        answer = await reach.answer(ONE, SECONDS)
+        assert (answer.by, answer.rows[0]["job"]) == ("commvault", str(JOB))
+        assert (await reach.change(RESUME, SECONDS)).rows == ()
+        with pytest.raises(OutOfBounds):
+            await reach.answer(Read("commvault", "commvault resume job", fields(job=JOB)), SECONDS)
+    finally:
+        reach.close()
+    assert practice.world.jobs[JOB].state == "running"
+
+
+async def test_an_estate_without_a_backup_product_says_so():
+    assert backup_service(Settings.model_construct(), Estate.model_construct(commvault=None)) is None
+    reach = Reach(Ways(Estate.model_construct(clusters={}, hosts={}), {}))
+    try:
+        with pytest.raises(Absent, match="no backup product"):
+            await reach.answer(ACTIVE, SECONDS)
+    finally:
+        reach.close()
 
 
 def exceptions(root):

@@ -2,9 +2,9 @@
 
 The world is another process's (`RemoteWorld` speaks to it over a socket), so that what was done stays done.
 
-The process that is started only imports everything once, and forks a life for each line that it reads: folder, port,
-"before" or "after" or "never", number of the append, script (what people do). It answers with the process id of that
-life, and then with how it ended.
+The process that is started imports everything once, and forks a life for each line that it reads: seconds after which
+it is killed (or null), folder, port, "before" or "after" or "never", number of the append, script (what people do).
+It answers with how that life ended.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import signal
 import sys
 import traceback
@@ -120,25 +121,25 @@ async def life(folder, port, when, doomed, script):
     await bench.close()
 
 
-def tell(number):
-    os.write(1, f"{number}\n".encode())
-
-
 def serve():
     for line in sys.stdin:
+        kill_after, *arguments = json.loads(line)
         child = os.fork()
         if not child:
             os.dup2(2, 1)  # what the bot logs is not for whoever counts its lives
             code = 1
             try:
-                asyncio.run(life(*json.loads(line)))
+                asyncio.run(life(*arguments))
                 code = 0
             finally:
                 traceback.print_exc()
                 os._exit(code)
-        tell(child)
+        ended = os.pidfd_open(child)
+        if kill_after is not None and not select.select([ended], [], [], kill_after)[0]:
+            os.kill(child, signal.SIGKILL)  # only here is it waited for, so the number is still its own
+        os.close(ended)
         _, status = os.waitpid(child, 0)
-        tell(os.waitstatus_to_exitcode(status))
+        os.write(1, f"{os.waitstatus_to_exitcode(status)}\n".encode())
 
 
 serve()

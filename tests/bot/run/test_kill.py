@@ -95,11 +95,8 @@ class Lives:
 
     def live(self, folder, remote, script, when="never", doomed=0, *, kill_after=None):
         """One life. Whether it reached its end, instead of being killed."""
-        line = [str(folder), remote.server_address[1], when, doomed, script]
+        line = [kill_after, str(folder), remote.server_address[1], when, doomed, script]
         self.process.stdin.write(json.dumps(line) + "\n")
-        child = int(self.process.stdout.readline())
-        if kill_after is not None and not select.select([self.process.stdout], [], [], kill_after)[0]:
-            os.kill(child, signal.SIGKILL)  # it has not been waited for yet, so the number is still its own
         assert select.select([self.process.stdout], [], [], 60)[0], "it hangs"
         ended = int(self.process.stdout.readline())
         self.said.seek(0)

@@ -23,7 +23,10 @@ from scripted_world import (
     step,
 )
 
+from bot.errors import LedgerError
+from bot.ledger import Entry
 from bot.pipeline import Request
+from bot.proposal import proposal_from
 from bot.vocabulary.plan import Check, Expect, Versus
 from bot.vocabulary.questions import Term
 
@@ -472,3 +475,26 @@ async def test_an_expected_silence_is_waited_out_and_an_unexpected_one_is_unknow
     object.__setattr__(bench.parts, "sleep", wakes)
     await bench.runs()
     assert bench.last(ticket).kind == "done"
+
+
+async def test_a_ticket_that_cannot_be_read_does_not_keep_others_from_running(bench, monkeypatch):
+    broken, sound = await bench.approved(), await bench.approved("/reset hv04")
+    read = bench.runner._proposal
+
+    def unreadable(ticket):
+        if ticket == broken:
+            raise LedgerError("not the plan that its digest signs")
+        return read(ticket)
+
+    monkeypatch.setattr(bench.runner, "_proposal", unreadable)
+    await bench.runs()
+    assert bench.last(sound).kind == "done"
+    assert bench.kinds(broken) == ["proposed", "approved"]
+
+
+async def test_a_plan_that_is_not_what_its_digest_signs_is_never_run(bench, world):
+    ticket = await bench.approved()
+    entry = bench.ledger.story(ticket)[0]
+    forged = {**entry.data, "plan": {**entry.data["plan"], "way_back": "forged"}}
+    with pytest.raises(LedgerError, match="is not the one that its digest"):
+        proposal_from(Entry(entry.seq, entry.at, entry.kind, entry.actor, ticket, forged, entry.mac))
