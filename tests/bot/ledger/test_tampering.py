@@ -312,6 +312,14 @@ def test_no_flipped_bit_makes_the_proof_stumble(book):
         assert not (verdict.holds and inside), place
 
 
+def test_a_schema_that_is_no_text_any_more_is_said_in_a_sentence(book):
+    data = (book / "ledger.db").read_bytes()
+    at = data.index(b"CREATE TRIGGER") + len("CREATE ")
+    (book / "ledger.db").write_bytes(data[:at] + b"\xc5" + data[at + 1 :])
+    with pytest.raises(LedgerError):
+        proved(book)
+
+
 @pytest.mark.parametrize(
     "statement",
     [
