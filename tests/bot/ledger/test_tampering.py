@@ -313,9 +313,12 @@ def test_no_flipped_bit_makes_the_proof_stumble(book):
 
 
 def test_a_schema_that_is_no_text_any_more_is_said_in_a_sentence(book):
+    with sqlite3.connect(book / "ledger.db") as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
     data = (book / "ledger.db").read_bytes()
-    at = data.index(b"CREATE TRIGGER") + len("CREATE ")
-    (book / "ledger.db").write_bytes(data[:at] + b"\xc5" + data[at + 1 :])
+    said = data.index(b"RAISE(ABORT, '") + len("RAISE(ABORT, '")  # SQLite reads on over a text, Python does not
+    (book / "ledger.db").write_bytes(data[:said] + b"\xc5" + data[said + 1 :])
     with pytest.raises(LedgerError):
         proved(book)
 
