@@ -313,14 +313,13 @@ def test_no_flipped_bit_makes_the_proof_stumble(book):
 
 
 def test_a_schema_that_is_no_text_any_more_is_said_in_a_sentence(book):
+    """SQLite's own complaint then quotes the bytes, and Python cannot read the complaint."""
     with sqlite3.connect(book / "ledger.db") as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     database.close()
     data = (book / "ledger.db").read_bytes()
-    said = data.index(b"RAISE(ABORT, '") + len("RAISE(ABORT, '")  # SQLite reads on over a text, Python does not
-    (book / "ledger.db").write_bytes(data[:said] + b"\xc5" + data[said + 1 :])
-    with pytest.raises(LedgerError):
-        proved(book)
+    (book / "ledger.db").write_bytes(data.replace(b"AFTER INSERT", b"AFTER \xc5NSERT"))
+    assert not proved(book).holds
 
 
 @pytest.mark.parametrize(
