@@ -23,11 +23,13 @@ from bot.ledger import schema
 from bot.ledger.entry import FIRST, Entry, decoded
 
 BUSY_SECONDS = 10.0  # how long to wait for another process's transaction, which lasts milliseconds
-# All that SQLite and sqlite-utils can raise; a number too large for SQLite is an OverflowError of Python's.
+# All that SQLite and sqlite-utils can raise; a number too large for SQLite is an OverflowError of Python's, and a
+# damaged file may hold text that is none.
 _FOREIGN: tuple[type[Exception], ...] = (
     sqlite3.Error,
     sqlite3.Warning,
     OverflowError,
+    UnicodeDecodeError,
     *(one for one in vars(sqlite_utils.db).values() if isinstance(one, type) and issubclass(one, Exception)),
 )
 _LISTED = """id, state, ending, requester, approver, digest, open_until, start_by, attempt, target, line,

@@ -312,6 +312,16 @@ def test_no_flipped_bit_makes_the_proof_stumble(book):
         assert not (verdict.holds and inside), place
 
 
+def test_a_schema_that_is_no_text_any_more_is_said_in_a_sentence(book):
+    """SQLite's own complaint then quotes the bytes, and Python cannot read the complaint."""
+    with sqlite3.connect(book / "ledger.db") as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    data = (book / "ledger.db").read_bytes()
+    (book / "ledger.db").write_bytes(data.replace(b"AFTER INSERT", b"AFTER \xc5NSERT"))
+    assert not proved(book).holds
+
+
 @pytest.mark.parametrize(
     "statement",
     [
