@@ -34,7 +34,7 @@ from commands.know.wording import count, listed
 _WAYS = ("refresh", "migration", "database")
 
 
-class Words(str):
+class Vm(str):
     """A word of a virtual machine's name, or one of its ids."""
 
     __slots__ = ()
@@ -62,7 +62,7 @@ class Args:
     """What people type. The server is named, since an estate may have several, and roles hold for each."""
 
     vmm: VmmTarget
-    vm: tuple[Words, ...] = ()
+    vm: tuple[Vm, ...] = ()
     by: Way = _FIRST
 
 

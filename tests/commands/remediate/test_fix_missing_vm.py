@@ -9,7 +9,7 @@ from bot.vocabulary.arguments import Target
 from bot.vocabulary.ask import Unanswered
 from bot.vocabulary.plan import Check, Expect, Gate, Group, Plan, Step
 from bot.vocabulary.questions import Read, Term, Wql, fields
-from commands.remediate.fix_missing_vm import COMMAND, Way, Words
+from commands.remediate.fix_missing_vm import COMMAND, Vm, Way
 
 VMM = Target("vmm", "vmm", clusters=("prod",))
 NODES = ("hv04", "hv05", "hv06")
@@ -73,7 +73,7 @@ def script(*records, power=2, **over):
 @pytest.fixture
 def planned(scripted):
     async def run(told, by="refresh", vm="crm-01"):
-        args = COMMAND.args(VMM, tuple(map(Words, vm.split())), Way(by))
+        args = COMMAND.args(VMM, tuple(map(Vm, vm.split())), Way(by))
         run.ask = scripted(told)
         return COMMAND.plan(args, await COMMAND.collect(args, run.ask))
 
