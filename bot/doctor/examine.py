@@ -13,6 +13,7 @@ from rich.table import Table
 from bot.doctor.check import Check, Status, merged, summary
 from bot.doctor.clusters import estate
 from bot.doctor.here import here, slack, unreadable
+from bot.doctor.vmm import databases
 from bot.engine import outside
 from bot.errors import HvopsError
 from bot.escaped import escaped
@@ -43,6 +44,7 @@ async def _all(settings: Settings) -> list[Check]:
     try:
         with outside(settings) as out:
             found += await estate(out)
+            found += await databases(out)
     except HvopsError as error:
         found.append(unreadable(error))
     return found

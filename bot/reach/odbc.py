@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -48,11 +48,11 @@ class Job:
 
     def select(self, text: str, values: Sequence[Sent]) -> list[Row]:
         """The rows of one select. Raises TargetError."""
-        return self._over(lambda cursor, _connection: self._rows(cursor, text, values), changes=False)
+        return self._over(lambda cursor: self._rows(cursor, text, values))
 
     def update(self, changes: Sequence[tuple[Changeable, Update]]) -> list[Row]:
         """Change all of them, or none; answers each row as it was. Raises TargetError, OutcomeUnknown."""
-        return self._over(lambda cursor, connection: self._transaction(cursor, connection, changes), changes=True)
+        return self._over(lambda cursor: self._transaction(cursor, changes))
 
     def abort(self) -> bool:
         """Cancel what runs. False where it is too late: it is being committed."""
@@ -65,19 +65,19 @@ class Job:
                 self._cursor.cancel()
         return True
 
-    def _over(self, work: Any, *, changes: bool) -> list[Row]:
+    def _over(self, work: Callable[[Any], list[Row]]) -> list[Row]:
         """Connect, do it, disconnect. What was not committed is gone with the connection."""
         began = time.monotonic()
         self._ends = began + self._seconds
         connection = None
         try:
             self._go_on()
-            connection = pyodbc.connect(self._string, timeout=self._left(), autocommit=not changes)
+            connection = pyodbc.connect(self._string, timeout=self._left(), autocommit=True)
             connection.timeout = self._left()
             self._cursor = connection.cursor()
             self._cursor.execute(f"SET LOCK_TIMEOUT {int(self._left() * 1000 * _CALMER)}")
             self._go_on()
-            found: list[Row] = work(self._cursor, connection)
+            found = work(self._cursor)
         except (pyodbc.Error, pyodbc.Warning) as error:
             if self.is_committing:
                 raise _unknown(self._on) from error
@@ -89,7 +89,8 @@ class Job:
                 cursor, self._cursor = self._cursor, None
             del cursor  # freed here, where nobody can cancel it any more
             if connection is not None:
-                _leave(connection)
+                with suppress(pyodbc.Error):
+                    connection.close()
 
     def _go_on(self) -> None:
         """Raises Refused where nobody waits for the answer any more."""
@@ -104,13 +105,15 @@ class Job:
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, map(_cell, row), strict=True)) for row in cursor.fetchall()]
 
-    def _transaction(self, cursor: Any, connection: Any, changes: Sequence[tuple[Changeable, Update]]) -> list[Row]:
+    def _transaction(self, cursor: Any, changes: Sequence[tuple[Changeable, Update]]) -> list[Row]:
+        """As statements of our own: the driver's commit knows no deadline, with FreeTDS it waits for ever [cap]."""
         cursor.execute("SET XACT_ABORT ON")  # any error takes everything back, whatever the driver does next
+        cursor.execute("BEGIN TRANSACTION")
         before = [self._change(cursor, table, update) for table, update in changes]
         with self._decision:
             self._go_on()
             self.is_committing = True
-        connection.commit()
+        cursor.execute("COMMIT TRANSACTION")
         return before
 
     def _change(self, cursor: Any, table: Changeable, update: Update) -> Row:
@@ -143,14 +146,6 @@ def _changed(on: str, says: str) -> Refused:
 def _unknown(on: str) -> OutcomeUnknown:
     says = "the connection was lost while the change was being committed. It was made as a whole or not at all."
     return OutcomeUnknown(on, says, "Look at the rows before anything else is done.")
-
-
-def _leave(connection: Any) -> None:
-    """Roll back what is open and go; the server does the same for a connection that is gone."""
-    with suppress(pyodbc.Error):
-        connection.rollback()
-    with suppress(pyodbc.Error):
-        connection.close()
 
 
 def _same(found: Any, expected: Sent) -> bool:

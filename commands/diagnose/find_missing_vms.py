@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bot.vocabulary.arguments import VmmTarget
 from bot.vocabulary.ask import Ask, Unanswered
 from bot.vocabulary.command import Diagnostic, Role
-from bot.vocabulary.report import Finding, Fine, Report, Severity
+from bot.vocabulary.report import Finding, Fine, Remedy, Report, Severity
 from commands.know import vmm
 from commands.know.cluster import Node, ask_nodes, read_nodes
 from commands.know.guests import Guest, ask_guests, read_guests
@@ -109,6 +109,7 @@ def judge(args: Args, facts: Facts) -> Report:
         fine=_fine(compared),
         notes=_notes(facts, facts.layout, compared, seen),
         table=table(compared),
+        remedies=_remedies(args, compared),
     )
 
 
@@ -168,6 +169,14 @@ def _notes(
     if strangers := unrecorded(facts.machines, seen):
         notes.append(f"VMM has no record of {listed(strangers)}.")
     return tuple(notes)
+
+
+def _remedies(args: Args, compared: Sequence[Compared]) -> tuple[Remedy, ...]:
+    """For the first that can be mended; named by VMM's own id, for a name could be anybody's."""
+    mendable = [one for one in compared if one.verdict in (Verdict.LOST, Verdict.STALE)]
+    return tuple(
+        Remedy("Fix Missing VM…", f"/fix-missing-vm {args.vmm} {one.machine.object_id}") for one in mendable[:1]
+    )
 
 
 def _nothing(args: Args, why: Unanswered) -> Report:

@@ -284,3 +284,13 @@ def test_every_code_of_the_state_has_its_word():
     assert vmm.STATES.keys() >= vmm.BUSY
     assert vmm.MISSING not in vmm.BUSY
     assert set(vmm.CODES.values()) <= vmm.STATES.keys()
+
+
+@pytest.mark.parametrize(
+    ("host", "state", "where", "offered"),
+    [("hv04", 220, "hv06", True), ("hv06", 220, "hv06", True), ("hv04", 0, "hv06", False), ("hv06", 0, "hv06", False)],
+)
+async def test_mending_is_offered_for_what_is_missing_and_was_found(answer, host, state, where, offered):
+    report = await answer([record("crm-01", host, state)], **{where: on(f"vm-{where}", "crm-01")})
+    lines = [one.line for one in report.remedies]
+    assert lines == ([f"/fix-missing-vm vmm {guid('object', 'crm-01 0')}"] if offered else [])

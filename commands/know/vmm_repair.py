@@ -1,0 +1,185 @@
+"""Mending one record of VMM's: first by VMM itself, then by moving the machine, last in the database; each as steps.
+
+The order is the field notes' [1 note]; Microsoft documents the refresh and never this change of the database. So it runs on a
+schema that is known, with VMM's service stopped, after a full backup, on exactly one row that still has the values seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bot.vocabulary.actions import ByHand, Update, Updates
+from bot.vocabulary.plan import Check, Step, there_is
+from bot.vocabulary.questions import Read, Term, Wql, fields
+from bot.vocabulary.rows import Rows, moment
+from commands.know.cluster import Node
+from commands.know.guests import Power, namespace
+from commands.know.vmm import MISSING, ask_machine
+
+DATABASE, TABLE, KEY = "vmm", "tbl_WLC_VObject", "ObjectId"
+OLDEST_BACKUP = timedelta(hours=24)
+_ROLE = "operator"
+_HAND = 4 * 3600  # seconds that a person has
+_REFRESH, _LOOKS = 600, 1800  # seconds until VMM has looked: when told to, and by itself
+# What a person could send to a database of an unknown version, once they know that it means the same there.
+DRAFT = (
+    "Draft, not run, for a schema that hvops does not know. Take a full backup and stop VMMService first.",
+    "SELECT HostID, ComputerName FROM tbl_ADHC_Host;  -- find the host where it really is",
+    "SELECT ObjectId, HostId, ObjectState FROM tbl_WLC_VObject WHERE ObjectId = '<its ObjectId>';  -- note the row",
+    "BEGIN TRANSACTION;",
+    "UPDATE tbl_WLC_VObject SET HostId = '<that HostID>', ObjectState = <0 only if it runs>",
+    "WHERE ObjectId = '<its ObjectId>' AND ObjectState = 220;  -- exactly one row, else ROLLBACK",
+    "COMMIT;",
+)
+# EnabledState of both namespaces: saved and paused have other numbers in the older one [doc].
+_ENABLED = {Power.RUNNING: (2,), Power.OFF: (3,), Power.SAVED: (6, 32769), Power.PAUSED: (9, 32768)}
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One record, where its machine really is, and what it would have to say.
+
+    Attributes:
+        on: the VMM server.
+        machine: VMM's own id of it.
+        vm_id: Hyper-V's id.
+        believed: VMM's id of the host that it names now.
+        real: VMM's id of the host where it is.
+        node: that host.
+        power: what the machine does there.
+        state: the record's state now.
+        becomes: the code of `power`.
+    """
+
+    on: str
+    machine: str
+    vm_id: str
+    believed: str
+    real: str
+    node: Node
+    power: Power
+    state: int
+    becomes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FullBackup:
+    """When the newest full backup of VMM's database ended, and the server's time; both as the server has them."""
+
+    finished: datetime
+    now: datetime
+
+    @property
+    def is_recent(self) -> bool:
+        """Whether it is less than a day old, and not of the future."""
+        return timedelta() <= self.now - self.finished < OLDEST_BACKUP
+
+
+def ask_last_backup(on: str) -> Read:
+    """The question: when was the newest full backup?"""
+    return Read(on, "vmm last full backup")
+
+
+def read_last_backup(rows: Rows) -> FullBackup | None:
+    """The newest full backup; None where there is none. Raises Unreadable."""
+    if not rows:
+        return None
+    finished, now = moment(rows[0], "backup_finish_date"), moment(rows[0], "server_now")
+    return FullBackup(finished, now) if finished and now else None
+
+
+def refresh_step(one: Repair, key: str = "refresh") -> Step:
+    """VMM's own refresh of one machine, by hand: its cmdlets are on the VMM server alone."""
+    return Step(
+        key=key,
+        says=f"Refresh the virtual machine in VMM {one.on}",
+        act=ByHand(f"On the VMM server: Get-SCVirtualMachine -ID {one.machine} | Read-SCVirtualMachine -Force", _ROLE),
+        done=(_is_mended(one, _REFRESH),),
+        before=ask_machine(one.on, one.machine),
+        deadline=_HAND,
+    )
+
+
+def move_steps(one: Repair, believed: Node) -> tuple[Step, ...]:
+    """A live migration to the host that VMM believes in, by hand: no transport for it has been proved."""
+    says = (
+        f"In Failover Cluster Manager: live-migrate the virtual machine {one.vm_id} from {one.node.name} to {believed.name}."
+        " Do not use a quick migration: it would be down for a while."
+    )
+    return (
+        Step(
+            key="move",
+            says=f"Live-migrate the virtual machine from {one.node.name} to {believed.name}",
+            act=ByHand(says, _ROLE),
+            guard=(is_there(one),),
+            done=(_runs_on(believed, one, within=120),),
+            deadline=_HAND,
+        ),
+        Step(
+            key="look",
+            says=f"Wait until VMM {one.on} has looked at {believed.name}",
+            act=None,
+            done=(
+                there_is(ask_machine(one.on, one.machine), Term("ObjectState", "!=", MISSING), within=_LOOKS, every=30),
+            ),
+        ),
+    )
+
+
+def database_steps(one: Repair) -> tuple[Step, ...]:
+    """One row, in one transaction, while VMM's service is stopped; then VMM looks, and it must stay so."""
+    was, becomes = fields(HostId=one.believed, ObjectState=one.state), fields(HostId=one.real, ObjectState=one.becomes)
+    key = fields(**{KEY: one.machine})
+    return (
+        Step(
+            key="stop-vmm",
+            says="Stop the service VMMService on the VMM server",
+            act=ByHand("Close every VMM console, then stop the service VMMService on the VMM server. Say done.", _ROLE),
+            done=(record_is(one, one.believed, one.state),),
+            deadline=_HAND,
+        ),
+        Step(
+            key="record",
+            says=f"Change one row of {TABLE} in VMM {one.on}: the host is {one.node.name}, the state {one.becomes}",
+            act=Updates(one.on, DATABASE, (Update(TABLE, key, was, becomes),)),
+            guard=(record_is(one, one.believed, one.state), is_there(one)),
+            done=(record_is(one, one.real, one.becomes),),
+            before=ask_machine(one.on, one.machine),
+            undo=Updates(one.on, DATABASE, (Update(TABLE, key, becomes, was),)),
+            undone=(record_is(one, one.believed, one.state),),
+        ),
+        Step(
+            key="start-vmm",
+            says="Start the service VMMService on the VMM server",
+            act=ByHand("Start the service VMMService on the VMM server. Say done when its console opens.", _ROLE),
+            done=(_is_mended(one, 0),),
+            deadline=_HAND,
+        ),
+        refresh_step(one, "stays"),
+    )
+
+
+def record_is(one: Repair, host: str, state: int) -> Check:
+    """The record says this host and this state."""
+    return there_is(ask_machine(one.on, one.machine), Term("HostId", "=", host), Term("ObjectState", "=", state))
+
+
+def is_there(one: Repair) -> Check:
+    """The machine is where it was seen, doing what it did."""
+    return there_is(_ask_on(one.node, one.vm_id), Term("EnabledState", "in", _ENABLED[one.power]))
+
+
+def _runs_on(node: Node, one: Repair, within: int) -> Check:
+    return there_is(_ask_on(node, one.vm_id), Term("EnabledState", "in", _ENABLED[Power.RUNNING]), within=within)
+
+
+def _ask_on(node: Node, vm_id: str) -> Wql:
+    where = (Term("Name", "=", vm_id),)
+    return Wql(node.name, namespace(node), "Msvm_ComputerSystem", ("Name", "EnabledState"), where)
+
+
+def _is_mended(one: Repair, within: int) -> Check:
+    """The record names the real host, and is not Missing."""
+    terms = (Term("HostId", "=", one.real), Term("ObjectState", "!=", MISSING))
+    return there_is(ask_machine(one.on, one.machine), *terms, within=within, every=15)

@@ -1,0 +1,47 @@
+"""What `hvops doctor` says of VMM's database."""
+
+import pytest
+
+from bot.doctor.vmm import databases
+from bot.engine import outside
+from bot.settings import load
+from lab.entry import PRACTICE
+from lab.sqlserver.store import Login
+from lab.sqlserver.trouble import Mishap
+from lab.world.vmm import DATABASE
+
+
+@pytest.fixture
+def practice(tmp_path):
+    with PRACTICE.start("missing-vm", tmp_path / "practice") as running:
+        yield running
+
+
+async def looked(practice) -> dict[str, tuple[str, str]]:
+    with outside(load(practice.settings_path)) as out:
+        return {check.what: (check.status, check.says) for check in await databases(out)}
+
+
+async def test_a_practice_database_is_well(practice):
+    found = await looked(practice)
+    assert found["vmm database"][0] == "OK"
+    assert "tbl_WLC_VObject" in found["vmm database"][1]
+    assert found["vmm backup"][0] == "OK"
+
+
+async def test_without_rights_the_schema_is_not_there(practice):
+    login = practice.database.instance.logins["hvops"]
+    practice.do(lambda: practice.database.instance.let_in(Login("hvops", login.password, {DATABASE: frozenset()})))
+    found = await looked(practice)
+    assert found["vmm database"] == ("FAIL", "it answers, and shows none of VMM's tables")
+    assert found["vmm backup"][0] == "WARN"
+
+
+async def test_a_database_without_backup_is_warned_about(practice):
+    practice.do(practice.database.instance.databases["msdb"].table("backupset").rows.clear)
+    assert (await looked(practice))["vmm backup"] == ("WARN", "no full backup of it was ever made")
+
+
+async def test_a_database_that_drops_the_connection(practice):
+    practice.database.trouble.mishaps.append(Mishap("drop after", "INFORMATION_SCHEMA"))
+    assert (await looked(practice))["vmm database"][0] == "FAIL"

@@ -1,0 +1,254 @@
+"""The whole way of a change through the practice Slack: real listeners, ledger, runner and board; a made-up world."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+
+from bot.about import Status, roles_of
+from bot.decide import Decisions
+from bot.errors import UsageError
+from bot.ledger import Ledger
+from bot.look import Look
+from bot.parse import parameters
+from bot.pipeline import Pipeline
+from bot.planner import Planner
+from bot.propose import Proposals
+from bot.reach.reach import Answer
+from bot.registry import Command, Registry
+from bot.run import parts as run
+from bot.run.runner import Runner
+from bot.settings import Policy
+from bot.slack.board import Board, Pace
+from bot.slack.calls import make_client
+from bot.slack.changes import Changes
+from bot.slack.desk import Desk, Parts
+from bot.slack.listen import Listener, make_app
+from bot.slack.manifest import manifest
+from bot.slack.outbox import Outbox, Tempo
+from bot.slack.people import People
+from bot.slack.socket import Sockets
+from bot.vocabulary.actions import ByHand, Change
+from bot.vocabulary.arguments import HostTarget, Target
+from bot.vocabulary.command import Remediation, Risk, Role
+from bot.vocabulary.plan import Expect, Gate, Group, Plan, Step, there_is
+from bot.vocabulary.questions import Read, Term, fields
+from lab.slack.model import Member
+from lab.slack.server import SlackStandIn
+
+
+@dataclass(frozen=True)
+class Args:
+    host: HostTarget
+
+
+@dataclass
+class World:
+    """One host's named values. `gate` holds changes back, so that a test can look at a run in the middle."""
+
+    values: dict = field(default_factory=lambda: {"paused": "no", "fixed": "no", "locked": "no", "wizard": "no"})
+    acts: list = field(default_factory=list)
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def answer(self, question, seconds=20.0):
+        return Answer((dict(self.values),), "", question.on)
+
+    async def change(self, action, seconds):
+        if action.what == "set":
+            self.acts.append(dict(action.params))
+            await self.gate.wait()
+            self.values.update(dict(action.params))
+        return Answer((), "ok", action.on)
+
+
+def is_now(on, within=30, **values):
+    terms = tuple(Term(name, "=", value) for name, value in sorted(values.items()))
+    return there_is(Read(on, "state"), *terms, within=within, every=1, give_up=Expect((Term("broken", "=", "yes"),)))
+
+
+def repair_plan(on, facts):
+    pause = Step(
+        "pause",
+        f"Pause {on}",
+        Change(on, "set", fields(paused="yes")),
+        (is_now(on, paused="yes"),),
+        before=Read(on, "state"),
+        undo=Change(on, "set", fields(paused="no")),
+        undone=(is_now(on, paused="no"),),
+    )
+    repair = Step("fix", f"Fix {on}", Change(on, "set", fields(fixed="yes")), (is_now(on, fixed="yes"),))
+    gate = Gate("No guest is locked", facts.get("locked") == "no", f"locked: {facts.get('locked')}")
+    return Plan(
+        because="It is broken.",
+        impact="11 guests move",
+        way_back=f"Resume {on}",
+        locks=(f"node:{on}",),
+        gates=(gate,),
+        groups=(Group("pause", (pause,)), Group("fix", (repair,))),
+    )
+
+
+def wizard_plan(on, facts):
+    ask = Step(
+        "wizard",
+        "Reopen the wizard",
+        ByHand("Open the wizard.", "operator"),
+        (is_now(on, 0, wizard="yes"),),
+        deadline=600,
+    )
+    return Plan("why", "none", "none", (f"node:{on}",), (), (Group("all", (ask,)),))
+
+
+def command(name, plan, risk):
+    async def collect(args, ask):
+        return await ask.one(Read(args.host.name, "state"), lambda rows: dict(rows[0]))
+
+    spec = Remediation(Role.OPERATOR, risk, Args, collect, lambda args, facts: plan(args.host.name, facts))
+    return Command(name, f"{name}.", spec, parameters(Args))
+
+
+class Names:
+    async def find(self, name):
+        if name == "hv03":
+            return Target(name, "host", "prod")
+        raise UsageError(f"There is no {name}.")
+
+
+@dataclass(frozen=True)
+class Rule:
+    groups: tuple = ()
+    users: tuple = ()
+    clusters: tuple = ("prod",)
+
+
+class Deadlines:
+    per_host_seconds = 5
+    overall_seconds = 10
+
+
+RULES = [
+    (Role.VIEWER, Rule(("S0VIEWERS",))),
+    (Role.OPERATOR, Rule(("S0OPERATORS",))),
+    (Role.APPROVER, Rule(("S0APPROVERS",))),
+]
+
+
+def _now():
+    return datetime.now(UTC)
+
+
+class Bot:
+    """One life of the bot on a ledger."""
+
+    def __init__(self, slack, ledger, world, channel="C0OPS"):
+        self.ledger, self.world = ledger, world
+        commands = {
+            "repair": command("repair", repair_plan, Risk.HIGH),
+            "tweak": command("tweak", repair_plan, Risk.LOW),
+            "reopen": command("reopen", wizard_plan, Risk.HIGH),
+        }
+        self.registry = Registry(commands)
+        slack.install(manifest(self.registry))
+        client = make_client(slack.bot_token, slack.base_url)
+        policy = Policy(low="confirm", high="approval")
+        self.outbox = Outbox(client, Tempo(interval=0.001, give_up_after=0.2))
+        self.people = People(client, RULES)
+        pace = Pace(progress=0.01, again=0.05, glance=0.02)
+        self.board = Board(client, self.outbox, self.people, ledger, channel=lambda _: channel, pace=pace)
+        pipeline = Pipeline(self.registry, Names(), ledger, self._look)
+        planner = Planner(self.registry, Names(), ledger, look=self._look, version="test", clock=_now)
+        self.decisions = Decisions(ledger, policy, _now)
+        work = run.Parts(ledger, planner, policy, world, self._look, tell=self.board.tell, every=0.02)
+        self.runner = Runner(work, self._missed)
+        proposals = Proposals(pipeline, planner, policy, _now)
+        changes = Changes(proposals, self.decisions, self.board, self.outbox, work, self.runner.wake)
+        told = Parts(
+            client,
+            self.outbox,
+            self.people,
+            pipeline,
+            self.registry,
+            ledger,
+            self._status,
+            slack.base_url,
+            changes=changes,
+        )
+        self.desk = Desk(told)
+        app = make_app(slack.bot_token, slack.base_url)
+        self.listener = Listener(app, self.desk)
+        self.sockets = Sockets(app, slack.app_token, slack.base_url, look_every=0.02)
+        self.stop = asyncio.Event()
+
+    async def _missed(self, entry):
+        await self.listener.clicks.make_up_for(entry)
+
+    def _look(self, now, progress):
+        return Look(self.world, lambda _: (), now, Deadlines(), progress)
+
+    async def _status(self, person):
+        return Status(person.id, roles_of(person), (), (), "entry 1", "0.1")
+
+    async def lives(self):
+        await asyncio.gather(self.sockets.run(self.stop), self.runner.run(self.stop), self.board.run(self.stop))
+        await self.desk.close()
+        await self.board.close()
+        await self.people.close()
+        await self.outbox.close()
+
+
+class Bench:
+    """The practice Slack, a ledger, and lives of the bot on it, one after the other."""
+
+    def __init__(self, slack, ledger):
+        self.slack, self.ledger, self.world = slack, ledger, World()
+        self.operator, self.approver, self.viewer = (slack.person(one) for one in ("operator", "approver", "viewer"))
+        self.bot = None
+
+    @asynccontextmanager
+    async def running(self, **options):
+        """One life of the bot."""
+        self.bot = Bot(self.slack, self.ledger, self.world, **options)
+        living = asyncio.create_task(self.bot.lives())
+        await self.slack.connected(2)
+        try:
+            yield self.bot
+        finally:
+            self.world.gate.set()
+            self.bot.stop.set()
+            await living
+
+    def crowd(self, count):
+        """That many members of the approvers."""
+        workspace = self.slack.workspace
+        for number in range(count):
+            member = Member(f"U0CROWD{number}", f"crowd{number}", f"Crowd {number}")
+            workspace.members[member.id] = member
+            workspace.groups["S0APPROVERS"].users.append(member.id)
+            workspace.channels["C0OPS"].members.append(member.id)
+        return [self.slack.person(f"crowd{number}") for number in range(count)]
+
+    def kinds(self, ticket="T-1"):
+        return [entry.kind for entry in self.ledger.story(ticket)]
+
+    async def until(self, condition):
+        """Wait for something that the runner or the board brings about; they cannot tell."""
+        async with asyncio.timeout(20):
+            while not condition():  # noqa: ASYNC110 - there is no event to wait for
+                await asyncio.sleep(0.01)
+
+    async def ended(self, kind, ticket="T-1"):
+        await self.until(lambda: kind in self.kinds(ticket) and self._is_told(kind, ticket))
+
+    def _is_told(self, kind, ticket):
+        story = self.ledger.story(ticket)
+        seq = next(one.seq for one in story if one.kind == kind)
+        return any(one.kind == "shown" and one.data.get("entry") == seq for one in story)
+
+
+@pytest.fixture
+async def bench(tmp_path):
+    with Ledger(tmp_path / "ledger.db", tmp_path / "key", tmp_path / "anchors") as ledger:
+        async with SlackStandIn(rates="off") as slack:
+            yield Bench(slack, ledger)

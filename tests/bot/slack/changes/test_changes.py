@@ -1,0 +1,251 @@
+"""From a typed line to a change that is done, in chat language; and everything that may get in between."""
+
+import asyncio
+import re
+
+from lab.slack.plain import plain_text
+
+DONE = re.compile("^Done: Repair on hv03")  # the card begins so; its thread names people first
+
+
+async def test_proposed_by_one_approved_by_another_and_done(bench):
+    bench.world.gate.set()
+    async with bench.running():
+        await bench.operator.types("/repair hv03", "dm")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        told = await bench.operator.sees("T-1 is proposed", "dm")
+        assert "open the plan" in told.text
+        await bench.approver.clicks(plan, "Approve")
+        await bench.approver.sees("T-1: approved")
+        await bench.ended("done")
+        done = await bench.viewer.sees(DONE, "hv-ops")
+        assert done.ts == plan.ts
+        thread = [one.text for one in bench.viewer.thread(done)]
+        assert "digest" in thread[0]
+        assert any("Before: fixed no" in one and "After:" in one for one in thread)
+        assert any(one.startswith("<@U0OPERATOR> <@U0APPROVER> T-1 Done") for one in thread)
+        assert bench.world.acts == [{"paused": "yes"}, {"fixed": "yes"}]
+
+
+async def test_buttons_carry_the_ticket_and_nothing_else(bench):
+    async with bench.running():
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        values = {one["value"] for block in plan.blocks if block["type"] == "actions" for one in block["elements"]}
+        assert values == {"T-1"}
+
+
+async def test_who_may_not_decide_is_told_and_the_ledger_knows(bench):
+    async with bench.running():
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        await bench.operator.clicks(plan, "Approve")
+        await bench.operator.sees("you asked, so somebody else of the approvers decides")
+        await bench.viewer.clicks(plan, "Approve")
+        await bench.viewer.sees("This needs the role approver on prod")
+        assert bench.kinds().count("refused") == bench.kinds().count("clicked") == 2
+        assert "approved" not in bench.kinds()
+        assert not bench.world.acts
+
+
+async def test_fifty_approvals_at_once_are_one_execution_and_fifty_answers(bench):
+    bench.world.gate.set()
+    crowd = bench.crowd(50)
+    async with bench.running():
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        await asyncio.gather(*(one.clicks(plan, "Approve") for one in crowd))
+        await bench.ended("done")
+        for one in crowd:
+            await one.sees("T-1")
+        await bench.until(lambda: sum(bool(one.ephemerals()) for one in crowd) == len(crowd))
+        answers = ["\n".join(plain_text(message) for message in one.ephemerals()) for one in crowd]
+        assert sum("approved. It looks again" in one for one in answers) == 1
+        assert sum("Too late: T-1" in one for one in answers) == len(crowd) - 1
+        kinds = bench.kinds()
+        assert kinds.count("approved") == kinds.count("started") == 1
+        assert len(bench.world.acts) == 2
+
+
+async def test_a_rejection_needs_a_reason_and_shows_it(bench):
+    async with bench.running():
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        await bench.approver.clicks(plan, "Reject…")
+        window = await bench.approver.sees_view("Reject T-1")
+        refused = await bench.approver.submits(window, {})
+        assert not refused.ok
+        await bench.approver.submits(window, {"Why?": "   "})
+        await bench.approver.sees("Say why, in a few words")
+        await bench.approver.clicks(plan, "Reject…")
+        window = await bench.approver.sees_view("Reject T-1")
+        await bench.approver.submits(window, {"Why?": "A backup runs."})
+        await bench.approver.sees("T-1: rejected")
+        shown = await bench.operator.sees(re.compile("^Rejected: Repair on hv03"), "hv-ops")
+        assert "A backup runs." in plain_text(shown)
+        assert not [block for block in shown.blocks if block["type"] == "actions"]
+
+
+async def test_a_second_click_is_told_who_was_first(bench):
+    async with bench.running():
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        await bench.operator.clicks(plan, "Withdraw")
+        await bench.operator.sees("T-1: withdrawn")
+        await bench.slack.person("approver").clicks(plan, "Approve")
+        await bench.approver.sees("Too late: T-1 was withdrawn by operator")
+
+
+async def test_low_risk_is_confirmed_by_its_requester_only(bench):
+    bench.world.gate.set()
+    async with bench.running():
+        await bench.operator.types("/tweak hv03")
+        plan = await bench.viewer.sees("Tweak on hv03?", "hv-ops")
+        await bench.approver.clicks(plan, "Confirm")
+        await bench.approver.sees("who asked for it, confirms it")
+        await bench.operator.clicks(plan, "Confirm")
+        await bench.ended("done")
+
+
+async def test_a_gate_that_holds_makes_no_ticket(bench):
+    bench.world.values["locked"] = "yes"
+    async with bench.running():
+        await bench.operator.types("/repair hv03")
+        answer = await bench.operator.sees("No plan yet for hv03")
+        assert answer.only_for == bench.operator.id
+        assert bench.ledger.ticket("T-1") is None
+
+
+async def test_a_run_stops_after_the_step_that_is_being_done(bench):
+    async with bench.running():
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        await bench.approver.clicks(plan, "Approve")
+        runs = await bench.viewer.sees("T-1 hv03: step 1 of 2", "hv-ops")
+        await bench.operator.clicks(runs, "Stop After Step")
+        await bench.operator.sees("T-1: asked to stop")
+        await bench.until(lambda: "cancel-asked" in bench.kinds())
+        bench.world.gate.set()
+        await bench.ended("cancelled")
+        stopped = await bench.viewer.sees(re.compile("^Stopped at step 2"), "hv-ops")
+        assert len(bench.world.acts) == 1
+        await bench.operator.clicks(stopped, "Undo…")
+        await bench.viewer.sees("Take back T-1 on hv03?", "hv-ops")
+
+
+async def test_a_step_by_hand_waits_for_done_and_is_looked_at(bench):
+    async with bench.running():
+        await bench.operator.types("/reopen hv03")
+        plan = await bench.viewer.sees("Reopen on hv03?", "hv-ops")
+        await bench.approver.clicks(plan, "Approve")
+        hand = await bench.viewer.sees("A person does this now (operator)", "hv-ops")
+        await bench.operator.clicks(hand, "Done")
+        await bench.viewer.sees("not done yet", "hv-ops")
+        bench.world.values["wizard"] = "yes"
+        await bench.operator.clicks(hand, "Done")
+        await bench.ended("done")
+
+
+async def test_a_restart_in_the_middle_finds_the_message_again(bench):
+    async with bench.running():
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+    bench.world.gate = asyncio.Event()
+    async with bench.running():
+        await bench.approver.clicks(plan, "Approve")
+        await bench.viewer.sees("T-1 hv03: step 1 of 2", "hv-ops")
+    async with bench.running():
+        await bench.ended("done")
+        done = await bench.viewer.sees(DONE, "hv-ops")
+        assert done.ts == plan.ts
+        assert [one["paused"] for one in bench.world.acts if "paused" in one] == ["yes"]
+
+
+async def test_a_click_that_a_dying_bot_wrote_down_is_made_up_for(bench):
+    bench.world.gate.set()
+    async with bench.running():
+        await bench.operator.types("/repair hv03")
+        await bench.viewer.sees("Repair on hv03?", "hv-ops")
+    data = {"button": "t-approve", "answer": "T-1", "place": "C0OPS", "deliveries": []}
+    bench.ledger.append("clicked", "T0PRACTICE/U0APPROVER", data, "T-1")
+    async with bench.running():
+        await bench.ended("done")
+        await bench.approver.sees("T-1: approved")
+
+
+async def test_a_message_that_somebody_deleted_is_posted_anew(bench):
+    async with bench.running():
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        await bench.until(lambda: bench.kinds().count("shown") >= 2)
+        bench.slack.workspace.delete(plan)
+        await bench.approver.clicks(plan, "Approve")
+        anew = await bench.viewer.sees("T-1 hv03: step 1 of 2", "hv-ops")
+        assert anew.ts != plan.ts
+
+
+async def test_slack_may_be_down_while_it_runs(bench):
+    async with bench.running():
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        await bench.approver.clicks(plan, "Approve")
+        await bench.until(lambda: bool(bench.world.acts))
+        bench.slack.faults.add("chat.update", "500", 5)
+        bench.world.gate.set()
+        await bench.until(lambda: "done" in bench.kinds())
+        await bench.ended("done")
+        assert (await bench.viewer.sees(DONE, "hv-ops")).ts == plan.ts
+
+
+async def test_nobody_who_could_decide_is_said_at_once(bench):
+    bench.slack.workspace.groups["S0APPROVERS"].users[:] = ["U0OPERATOR"]
+    async with bench.running():
+        await bench.operator.types("/repair hv03")
+        await bench.viewer.sees("Nobody but the requester holds the role approver on prod", "hv-ops")
+
+
+async def test_a_channel_without_the_bot_is_said_with_the_invitation(bench):
+    bench.slack.workspace.channels["C0OPS"].members.remove("U0BOT")
+    async with bench.running():
+        await bench.operator.types("/repair hv03", "dm")
+        told = await bench.operator.sees("/invite @hvops", "dm")
+        bench.slack.workspace.channels["C0OPS"].members.append("U0BOT")
+        await bench.operator.clicks(told, "Show Plan")
+        await bench.viewer.sees("Repair on hv03?", "hv-ops")
+
+
+async def test_stop_go_and_runs(bench):
+    bench.world.gate.set()
+    async with bench.running():
+        await bench.operator.types("/hvops stop the storage is on fire")
+        await bench.operator.sees("Stopped. What is being done is finished")
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        await bench.approver.clicks(plan, "Approve")
+        await bench.approver.sees("T-1: approved")
+        await bench.operator.types("/hvops runs")
+        runs = await bench.operator.sees("1 open ticket")
+        assert "/hvops stop is in force" in plain_text(runs)
+        assert not bench.world.acts
+        await bench.operator.types("/hvops go")
+        await bench.operator.sees("This needs the role approver")
+        await bench.approver.types("/hvops go")
+        await bench.ended("done")
+        stop = next(one for one in bench.ledger.entries(kind="stop"))
+        assert stop.data["why"] == "the storage is on fire"
+
+
+async def test_home_says_what_waits_for_whom_with_a_link_and_no_decision(bench):
+    async with bench.running():
+        await bench.operator.types("/repair hv03")
+        await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        await bench.operator.sees("T-1 is proposed")
+        await bench.approver.opens_home()
+        home = await bench.approver.sees_home("1 waits for you")
+        labels = [
+            one["text"]["text"] for block in home.blocks if block["type"] == "actions" for one in block["elements"]
+        ]
+        assert "Open Plan" in labels
+        assert "Approve" not in labels
+        await bench.operator.opens_home()
+        await bench.operator.sees_home("0 wait for you")
