@@ -23,6 +23,9 @@
     settings        settings.toml and its environment; estate: estate.toml; explain: what is wrong with either, in words
     registry        which commands there are
     about           what /hvops help and status say
+    proposal        what stands in a `proposed` entry; digest: what an approval signs; plan_lines: the same for people
+    expect          does an answer hold what a check expects?
+    version         which code makes these plans; words: times as people read them
     keep            a report and its evidence as bytes, and back again
     ticket          the states of a remediation, as a fold over ledger entries
     mask, logs      no secret reaches Slack, the ledger or a log; escaped: nor a control character a terminal

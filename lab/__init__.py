@@ -3,6 +3,8 @@
     windows/    WS-Management servers, one per machine, on loopback
     world/      what the machines are and say
     stories/    worlds broken in one known way
+    sqlserver/  a SQL Server that drivers believe, with SCVMM's database
+    commvault/  a backup product's REST interface
     slack/      the practice Slack; slack/page/ is what a browser sees of it
     estate      a story on the network, with the files that lead a bot there: settings.toml, estate.toml (files)
     demo        `hvops demo`: estate, Slack, page and the real bot

@@ -2,6 +2,7 @@
 
 rows        what a row is, and how its arguments are filled in
 programs    the rows themselves
+eventcreate the note in a host's own log that names ticket, requester and approver
 vssadmin    what `vssadmin list writers` prints, in any language of Windows
 wevtutil    events as XML, and the list of channels
 auditpol    the audit policy of Object Access, by GUID

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Protocol
 
 from lab.sqlserver import errors
 from lab.sqlserver.errors import SqlError
+from lab.sqlserver.locks import Locks
 from lab.sqlserver.procedures import Procedures, Returned
 from lab.sqlserver.reply import Reply
 from lab.sqlserver.session import Done, Outcome, Session
-from lab.sqlserver.store import Login
+from lab.sqlserver.store import Instance, Login
 from lab.sqlserver.trouble import Kind as Mishaps
+from lab.sqlserver.trouble import Trouble
 from lab.sqlserver.wire import login, requests, tokens
-from lab.sqlserver.wire.login import Encryption, Login7
+from lab.sqlserver.wire.login import Encryption, Login7, Policy
 from lab.sqlserver.wire.packets import Kind, Message, packets, read_message
 from lab.sqlserver.wire.requests import Call
 from lab.sqlserver.wire.tls import Wire
-
-if TYPE_CHECKING:
-    from lab.sqlserver.server import SqlServer
 
 _FIRST_PACKET = 4096
 _VERBS = {"begin": "BEGIN TRANSACTION", "commit": "COMMIT TRANSACTION", "rollback": "ROLLBACK TRANSACTION"}
@@ -30,10 +30,26 @@ class Cut(Exception):
     """The connection is to be dropped without a word."""
 
 
+class Host(Protocol):
+    """What a connection needs of the server it belongs to."""
+
+    instance: Instance
+    encryption: Policy
+    tls: ssl.SSLContext | None
+    trouble: Trouble
+    statements: list[str]
+    locks: Locks
+
+    @property
+    def settle(self) -> Callable[[], None]:
+        """Lets what is due in the world happen."""
+        ...
+
+
 class Connection:
     """A client's connection, from its first byte on."""
 
-    def __init__(self, server: SqlServer, wire: Wire, process: int) -> None:
+    def __init__(self, server: Host, wire: Wire, process: int) -> None:
         self._server = server
         self._wire = wire
         self._process = process

@@ -6,6 +6,8 @@ make        draws an estate; names: its guests; furniture: what stands in every 
 machine     one Windows as the WS-Management server sees it; accounts: who may log in
 views/      the model as WMI instances; classes: which properties exist since when; roles: a cluster's groups
 kvp         what a guest tells its host; registry: its HKEY_LOCAL_MACHINE; events: what it writes; languages
-methods     what providers answer to methods
+methods     what providers do when a method is called; cluster_methods; call: who calls, and with which rights
+drain       a node pauses and its guests leave; migration: how one guest moves; win32: the errors of it
+services    stop, start and hang; audit: the audit policy; vmm: what SCVMM believes
 programs/   the model as the output of programs
 """

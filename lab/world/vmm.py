@@ -13,14 +13,11 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 
 from lab.sqlserver.store import READ_ONLY, READ_WRITE, Column, Database, Instance, Login, Row, Table
 from lab.sqlserver.types import BIT, DATETIME, GUID, INT, nvarchar
-from lab.world.model import Guest, Node, identity
-
-if TYPE_CHECKING:
-    from lab.world.world import World
+from lab.world.model import Cluster, Guest, Node, identity
 
 DATABASE = "VirtualManagerDB"
 MISSING = 220
@@ -31,11 +28,22 @@ Release = Literal["2008R2", "2012", "2012R2", "2016"]
 _ID, _TEXT = Column("ObjectId", GUID, nullable=False), nvarchar(256)
 
 
+class Surroundings(Protocol):
+    """What VMM can see of the world."""
+
+    clusters: dict[str, Cluster]
+
+    @property
+    def now(self) -> datetime:
+        """The world's time."""
+        ...
+
+
 @dataclass(slots=True)
 class VirtualMachineManager:
     """A VMM server. `stuck`: ids of the virtual machines whose record it does not mend by itself."""
 
-    world: World
+    world: Surroundings
     release: Release = "2016"
     is_running: bool = True
     stuck: set[str] = field(default_factory=set)

@@ -7,5 +7,8 @@ progress    how far an answer is
 refusal     what could not be answered
 help        help by role, and the bot's state
 home        the Home tab and the modal behind its buttons
+ticket      a ticket in every state; card: what the ledger says of it, in words
+proposed, running, ended   its message by state; ticket_thread, ticket_buttons, ticket_modal: what belongs to it
+runs        tickets in lists and short answers
 parts       the blocks everything is made of
 """

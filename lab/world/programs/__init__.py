@@ -1,6 +1,7 @@
 """The executables of a practice machine: what they print for which arguments.
 
 vssadmin    list writers
+auditpol    the audit policy, read and set; eventcreate: an event of one's own; sc: services
 wevtutil    reading queries; xpath: the language they are in; event_xml: an event as it is printed
 """
 

@@ -386,6 +386,8 @@ async def test_a_wait_of_days_gives_its_locks_to_who_needs_them_and_takes_them_b
     bench.planner._registry.commands["soak"] = command("soak", partial(bench._plan, "soak"))
     waiting = await bench.approved("/soak hv03")
     await bench.runner.sweep()
+    while "intent" not in bench.kinds(waiting):  # noqa: ASYNC110 - another task writes it
+        await asyncio.sleep(0.001)
     urgent = await bench.approved()
     while bench.ledger.ticket(urgent).state != "ended":
         await bench.runner.sweep()

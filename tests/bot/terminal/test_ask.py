@@ -76,7 +76,7 @@ def test_a_line_needs_no_quotes_and_keeps_its_own_options(hvops, healthy):
     ("line", "says"),
     [
         ("/check-writers prd", "Did you mean prod"),
-        ("/chek-writers prod", "Did you mean /check-writers?"),
+        ("/chek-writers prod", "Did you mean /check-writers"),
         ("/check-writers", "Usage: /check-writers"),
         ("/check-writers prod extra", "is left over"),
         ("/check-writers \x1b[31mprod", "no cluster or host"),
