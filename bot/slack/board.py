@@ -122,6 +122,9 @@ class Board:
         """
         async with self._one_at_a_time[ticket]:
             card = await self._card(ticket)
+            if card.successor and not card.successor_link:  # nobody else tells of it, and this one links to it
+                await self._guarded(card.successor, self.show(card.successor))
+                card = await self._card(ticket)
             place = place_of(card.entries)
             if place is None:
                 place = await self._post(card)

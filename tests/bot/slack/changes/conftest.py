@@ -3,13 +3,13 @@
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from bot.about import Status, roles_of
 from bot.decide import Decisions
-from bot.errors import UsageError
+from bot.errors import TimedOut, UsageError
 from bot.ledger import Ledger
 from bot.look import Look
 from bot.parse import parameters
@@ -58,6 +58,8 @@ class World:
     async def change(self, action, seconds):
         if action.what == "set":
             self.acts.append(dict(action.params))
+            if self.values.get("silent") == "yes":
+                raise TimedOut(action.on, "no answer.")
             await self.gate.wait()
             self.values.update(dict(action.params))
         return Answer((), "ok", action.on)
@@ -79,6 +81,8 @@ def repair_plan(on, facts):
         undone=(is_now(on, paused="no"),),
     )
     repair = Step("fix", f"Fix {on}", Change(on, "set", fields(fixed="yes")), (is_now(on, fixed="yes"),))
+    more = Step("more", f"More on {on}", Change(on, "set", fields(more="yes")), (is_now(on, more="yes"),))
+    repairs = (repair, more) if facts.get("changed") == "yes" else (repair,)
     gate = Gate("No guest is locked", facts.get("locked") == "no", f"locked: {facts.get('locked')}")
     return Plan(
         because="It is broken.",
@@ -86,7 +90,7 @@ def repair_plan(on, facts):
         way_back=f"Resume {on}",
         locks=(f"node:{on}",),
         gates=(gate,),
-        groups=(Group("pause", (pause,)), Group("fix", (repair,))),
+        groups=(Group("pause", (pause,)), Group("fix", repairs)),
     )
 
 
@@ -99,6 +103,13 @@ def wizard_plan(on, facts):
         deadline=600,
     )
     return Plan("why", "none", "none", (f"node:{on}",), (), (Group("all", (ask,)),))
+
+
+def brief_plan(on, facts):
+    """One step that is waited for a second."""
+    done = (is_now(on, 1, fixed="yes"),)
+    hasty = Step("fix", f"Fix {on}", Change(on, "set", fields(fixed="yes")), done, deadline=1)
+    return Plan("why", "none", "none", (f"node:{on}",), (), (Group("all", (hasty,)),))
 
 
 def command(name, plan, risk):
@@ -142,12 +153,13 @@ def _now():
 class Bot:
     """One life of the bot on a ledger."""
 
-    def __init__(self, slack, ledger, world, channel="C0OPS"):
+    def __init__(self, slack, ledger, world, channel="C0OPS", ahead=timedelta()):
         self.ledger, self.world = ledger, world
         commands = {
             "repair": command("repair", repair_plan, Risk.HIGH),
             "tweak": command("tweak", repair_plan, Risk.LOW),
             "reopen": command("reopen", wizard_plan, Risk.HIGH),
+            "hurry": command("hurry", brief_plan, Risk.HIGH),
         }
         self.registry = Registry(commands)
         slack.install(manifest(self.registry))
@@ -155,7 +167,7 @@ class Bot:
         policy = Policy(low="confirm", high="approval")
         self.outbox = Outbox(client, Tempo(interval=0.001, give_up_after=0.2))
         self.people = People(client, RULES)
-        pace = Pace(progress=0.01, again=0.05, glance=0.02)
+        pace = Pace(progress=0.01, again=0.05, glance=0.02, now=lambda: _now() + ahead)
         self.board = Board(client, self.outbox, self.people, ledger, channel=lambda _: channel, pace=pace)
         pipeline = Pipeline(self.registry, Names(), ledger, self._look)
         planner = Planner(self.registry, Names(), ledger, look=self._look, version="test", clock=_now)

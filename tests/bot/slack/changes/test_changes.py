@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from datetime import timedelta
 
 from lab.slack.plain import plain_text
 
@@ -249,3 +250,69 @@ async def test_home_says_what_waits_for_whom_with_a_link_and_no_decision(bench):
         assert "Approve" not in labels
         await bench.operator.opens_home()
         await bench.operator.sees_home("0 wait for you")
+
+
+async def test_an_interrupted_run_is_looked_at_and_goes_on(bench):
+    bench.world.gate.set()
+    bench.world.values["silent"] = "yes"
+    async with bench.running():
+        await bench.operator.types("/hurry hv03")
+        plan = await bench.viewer.sees("Hurry on hv03?", "hv-ops")
+        await bench.approver.clicks(plan, "Approve")
+        card = await bench.viewer.sees(re.compile("^Interrupted at step 1: a person must decide"), "hv-ops")
+        assert card.ts == plan.ts
+        assert "UNKNOWN: 1 Fix hv03" in plain_text(card)
+        await bench.operator.clicks(card, "Look Again")
+        await bench.viewer.sees("Step 1, Fix hv03: not done", "hv-ops")
+        bench.world.values.update(silent="no", fixed="yes")
+        await bench.operator.clicks(card, "Go On…")
+        await bench.operator.sees("you asked, so somebody else of the approvers decides")
+        await bench.approver.clicks(card, "Go On…")
+        await bench.ended("done")
+        assert len(bench.world.acts) == 1
+
+
+async def test_an_interrupted_run_is_closed_with_a_reason(bench):
+    bench.world.gate.set()
+    bench.world.values["silent"] = "yes"
+    async with bench.running():
+        await bench.operator.types("/hurry hv03")
+        plan = await bench.viewer.sees("Hurry on hv03?", "hv-ops")
+        await bench.approver.clicks(plan, "Approve")
+        card = await bench.viewer.sees(re.compile("^Interrupted at step 1"), "hv-ops")
+        await bench.approver.opens_home()
+        await bench.approver.sees_home("1 needs a person")
+        await bench.operator.clicks(card, "Close…")
+        window = await bench.operator.sees_view("Close T-1")
+        await bench.operator.submits(window, {"Why?": "Fixed by hand."})
+        await bench.ended("closed")
+        assert "Fixed by hand." in plain_text(await bench.viewer.sees(re.compile("^Closed by a person"), "hv-ops"))
+
+
+async def test_a_plan_that_changed_is_void_and_links_to_the_one_that_is_so_now(bench):
+    bench.world.gate.set()
+    async with bench.running():
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        bench.world.values["changed"] = "yes"
+        await bench.approver.clicks(plan, "Approve")
+        await bench.ended("voided")
+        void = await bench.viewer.sees(re.compile("^Void, the plan changed"), "hv-ops")
+        assert void.ts == plan.ts
+        assert "+ 3 More on hv03" in plain_text(void)
+        anew = await bench.viewer.sees("replaces T-1", "hv-ops")
+        link = f"/p{anew.ts.replace('.', '')}|T-2>"
+        await bench.viewer.sees(link, "hv-ops")
+        assert not bench.world.acts
+
+
+async def test_half_of_the_time_over_is_said_once(bench):
+    async with bench.running(ahead=timedelta(minutes=16)):
+        await bench.operator.types("/repair hv03")
+        await bench.viewer.sees("T-1 still waits for a decision", "hv-ops")
+        await bench.until(lambda: any(one.data.get("reminder") for one in bench.ledger.story("T-1")))
+    async with bench.running(ahead=timedelta(minutes=16)):
+        await bench.operator.types("/hvops runs")
+        await bench.operator.sees("1 open ticket")
+        said = [one for one in bench.viewer.messages("hv-ops") if "still waits for a decision" in one.text]
+        assert len(said) == 1
