@@ -134,7 +134,12 @@ def _parameters(where: str, args: type[Any]) -> tuple[Parameter, ...]:
         raise SettingsError(f"{where}: Args must be a frozen dataclass.")
     found = parameters(args)
     for one in found:
-        if not (one.targets or one.type in _PLAIN_TYPES or hasattr(one.type, "parse")):
+        if not (one.targets or _is_word(one.type) or hasattr(one.type, "parse")):
             wanted = "take str, int, or a type of bot.vocabulary.arguments"
             raise SettingsError(f"{where}: Args.{one.name} is {one.type!r}, which nobody can type; {wanted}.")
     return found
+
+
+def _is_word(kind: type) -> bool:
+    """Whether a word makes one: str, int, or a class of the command's own made of them; a flag is no word."""
+    return issubclass(kind, _PLAIN_TYPES) and kind is not bool

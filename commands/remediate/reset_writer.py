@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
 
 from bot.vocabulary.arguments import HostTarget
 from bot.vocabulary.ask import Ask
@@ -34,11 +33,6 @@ class Writer(str):
     """A word of a writer's name."""
 
     __slots__ = ()
-
-    @classmethod
-    def parse(cls, word: str) -> Self:
-        """Any word; which writer is meant is found out on the node."""
-        return cls(word)
 
 
 @dataclass(frozen=True, slots=True)
