@@ -142,4 +142,4 @@ def _parameters(where: str, args: type[Any]) -> tuple[Parameter, ...]:
 
 def _is_word(kind: type) -> bool:
     """Whether a word makes one: str, int, or a class of the command's own made of them; a flag is no word."""
-    return issubclass(kind, _PLAIN_TYPES) and kind is not bool
+    return isinstance(kind, type) and issubclass(kind, _PLAIN_TYPES) and kind is not bool

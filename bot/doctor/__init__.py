@@ -3,6 +3,7 @@
 here       settings, permissions, ledger, Kerberos, Slack
 clusters   each cluster, and assumptions that can be probed harmlessly
 host       each host: login, clock, namespaces, quotas, code page, channels, writers
+vmm        each SCVMM server: its database, the columns hvops reads
 examine    all of it, in order
 check      OK, WARN, FAIL, SKIP, and what to do
 """
