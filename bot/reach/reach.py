@@ -120,8 +120,10 @@ class Reach:
         raise _nobody(question.on, failures)
 
     def _learn(self, question: Question, answer: Answer) -> None:
-        """Whenever a cluster names its nodes they can be reached, even one that joined a minute ago."""
-        if isinstance(question, Wql) and question.cls.casefold() == _NODES and self.ways.is_cluster(question.on):
+        """Whenever a cluster names all its nodes they can be reached, even one that joined a minute ago."""
+        if not isinstance(question, Wql) or question.where:
+            return  # some of them are not all of them
+        if question.cls.casefold() == _NODES and self.ways.is_cluster(question.on):
             self.ways.learn(question.on, (name for row in answer.rows if (name := str(row.get("Name") or ""))))
 
     async def invoke(self, action: Invoke, seconds: float = 60.0) -> Answer:
