@@ -2,7 +2,9 @@ import pytest
 
 from bot.errors import OutOfBounds
 from bot.estate import Estate
+from bot.reach.reach import Answer, Reach
 from bot.reach.ways import Credentials, Ways
+from bot.vocabulary.questions import Term, Wql
 
 KERBEROS = Credentials("kerberos", "reader@CORP.EXAMPLE")
 NTLM = Credentials("ntlm", "CORP\\reader", "secret")
@@ -103,3 +105,13 @@ def test_the_place_of_a_host_is_where_its_role_is_held():
     assert [plain.place(name) for name in ("PROD", "HV01", "Backup01", "hv03")] == ["prod", "prod", "backup01", ""]
     plain.learn("prod", ("hv03",))
     assert plain.place("HV03") == "prod"
+
+
+def test_an_answer_about_some_nodes_does_not_forget_the_others(plain):
+    reach = Reach(plain)
+    every = Wql("prod", "root/MSCluster", "MSCluster_Node", ("Name",))
+    paused = Wql("prod", "root/MSCluster", "MSCluster_Node", ("Name",), (Term("State", "=", 2),))
+    reach._learn(every, Answer(({"Name": "hv03"},), "", "hv01"))
+    reach._learn(paused, Answer((), "", "hv01"))
+    assert plain.host("hv03").name == "hv03"
+    reach.close()
