@@ -107,7 +107,8 @@ def test_the_place_of_a_host_is_where_its_role_is_held():
     assert plain.place("HV03") == "prod"
 
 
-def test_an_answer_about_some_nodes_does_not_forget_the_others(plain):
+def test_an_answer_about_some_nodes_does_not_forget_the_others():
+    plain = ways(reader=KERBEROS)
     reach = Reach(plain)
     every = Wql("prod", "root/MSCluster", "MSCluster_Node", ("Name",))
     paused = Wql("prod", "root/MSCluster", "MSCluster_Node", ("Name",), (Term("State", "=", 2),))
