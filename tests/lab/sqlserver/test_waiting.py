@@ -116,6 +116,7 @@ def test_cancel_from_another_thread_is_an_attention(lab, driver, holder, ids):
 
 def test_two_who_wait_for_each_other_are_a_deadlock(lab, driver, holder, ids):
     with closing(lab.connect(driver)) as other:
+        other.timeout = 20
         other.execute(CHANGE, 4, ids[2])
         thread = threading.Thread(target=holder.execute, args=(CHANGE, 5, ids[2]))
         thread.start()

@@ -8,7 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from bot.catalogue.sql import CHANGEABLE
 from bot.errors import LoginRefused, OutcomeUnknown, OutOfBounds, Refused, TimedOut, Unreachable
+from bot.reach.odbc import Job
 from bot.reach.reach import Reach
 from bot.reach.ways import Ways
 from bot.vocabulary.actions import Updates
@@ -197,6 +199,8 @@ async def test_cancelled_at_any_moment_all_or_nothing_and_the_process_lives(plac
         {"key": fields(Name="crm-01")},
         {"key": fields(ObjectId="x' OR 1=1 --")},
         {"key": fields(ObjectId="11111111-1111-1111-1111-111111111111", Name="crm-01")},
+        {"key": fields(ObjectId="11111111-1111-1111-1111-111111111111", Zone="x")},
+        {"key": fields(HostId="11111111-1111-1111-1111-111111111111")},
         {"was": ()},
         {"becomes": ()},
         {"becomes": fields(Name="other")},
@@ -211,6 +215,26 @@ async def test_anything_but_the_two_columns_of_one_row_is_never_sent(place, over
     with pytest.raises(OutOfBounds):
         await place.databases().update(place.fix(**over), 20)
     assert place.server.statements == []
+
+
+@pytest.mark.parametrize("count", [0, 2, -1])
+def test_a_driver_that_counts_anything_but_one_row_is_believed(place, count):
+    """A trigger could change more; a driver may not know. Neither is committed."""
+    fix = place.fix().rows[0]
+
+    class Cursor:
+        description = (("ObjectId",), ("HostId",), ("ObjectState",))
+        rowcount = count
+
+        def execute(self, text, *values):
+            pass
+
+        def fetchall(self):
+            was = dict(fix.was)
+            return [(dict(fix.key)["ObjectId"], was["HostId"], was["ObjectState"])]
+
+    with pytest.raises(Refused, match=f"{count} rows would have been changed"):
+        Job("vmm", "", 5)._change(Cursor(), CHANGEABLE["tbl_WLC_VObject"], fix)
 
 
 @pytest.mark.parametrize("database", ["msdb", "VirtualManagerDB", ""])
