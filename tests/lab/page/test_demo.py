@@ -117,7 +117,8 @@ async def test_a_command_nobody_answers_says_operation_timeout(page):
     await expect(page.locator("#composer-text")).to_have_value("/silent")
 
 
-async def test_a_killed_bot_comes_back_and_the_page_says_so(page, stage):
+async def test_a_killed_bot_comes_back_and_the_page_says_so(page, stage, monkeypatch):
+    monkeypatch.setattr("lab.bot_process.AGAIN_AFTER", (6.0,))  # the page looks every second or so
     await page.get_by_role("button", name="Trouble").click()
     await page.get_by_role("menuitem", name="Kill the bot").click()
     await expect(page.locator("#notice")).to_have_text("The bot was killed (SIGKILL). It starts again by itself.")
