@@ -12,7 +12,8 @@ Facts, shared by commands:
 
 For changes: what must be so before, and the steps:
 
-    drain_facts -> drain_gates    what a drain needs      node_states, node_memory, moves    its parts
+    drain_facts -> drain_gates    what a drain needs      node_states, node_memory, moves,
+                                                          cluster_updating    its parts
     drain        pausing, draining, resuming a node       services    restarting one, with waits
     plans        a refusal, and why                       behind_locks    why a node will not drain
     reset_facts -> reset_gates -> reset_steps    resetting a writer        commvault    backup jobs

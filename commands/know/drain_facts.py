@@ -1,7 +1,6 @@
 """Everything that is asked before a node is drained: one round to the cluster, one to the nodes.
 
-What cannot be asked over WMI is said, not guessed: VMM's jobs live in VMM, and a run of Cluster-Aware Updating in its own
-provider.
+What cannot be asked is said, not guessed: VMM's jobs live in VMM.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from bot.vocabulary.questions import Wql
 from bot.vocabulary.rows import Rows, number, text
 from commands.know import moves
 from commands.know.cluster import BUILD_2012, Cluster, Node, Resource, look_at_cluster, with_vm_ids
+from commands.know.cluster_updating import ask_updating, read_updating
 from commands.know.guests import Guest, ask_guests, read_guests
 from commands.know.node_memory import ask_free_memory, ask_memory_use, read_free_memory, read_memory_use
 from commands.know.node_states import (
@@ -44,6 +44,7 @@ class DrainFacts:
         memory: VM id -> bytes that it holds.
         free: other node that is up -> free bytes.
         repairs: storage jobs under way, by name.
+        updating: node that is up -> whether it tells of a run of Cluster-Aware Updating.
         unfound: why nothing else is known; None where it is.
     """
 
@@ -58,6 +59,7 @@ class DrainFacts:
     memory: Mapping[str, int] | Unanswered = field(default_factory=dict)
     free: Mapping[str, int | Unanswered] = field(default_factory=dict)
     repairs: tuple[str, ...] | Unanswered = ()
+    updating: Mapping[str, bool | Unanswered] = field(default_factory=dict)
     unfound: Unanswered | None = None
 
     @property
@@ -111,14 +113,17 @@ async def find_drain_facts(target: Target, ask: Ask) -> DrainFacts:
     if node.is_2008:
         return DrainFacts(node.name, node.build, cluster)
     up = [] if isinstance(nodes, Unanswered) else [one.name for one in nodes if one.is_up and one.name != node.name]
-    known, (guests, memory), free, repairs, hive = await asyncio.gather(
+    known, (guests, memory), free, repairs, hive, updating = await asyncio.gather(
         with_vm_ids(cluster, ask, node.name),
         asyncio.gather(ask.one(ask_guests(node), read_guests), ask.one(ask_memory_use(node), read_memory_use)),
         ask.each({name: ask_free_memory(name) for name in up}, read_free_memory),
         ask.one(_ask_storage_jobs(node), read_storage_jobs),
         _threshold_of_hive(node, threshold, ask),
+        ask.each({name: ask_updating(name) for name in (*up, node.name)}, read_updating),
     )
-    return DrainFacts(node.name, node.build, known, nodes, witness, hive, owners, guests, memory, free, repairs)
+    return DrainFacts(
+        node.name, node.build, known, nodes, witness, hive, owners, guests, memory, free, repairs, updating
+    )
 
 
 def _ask_storage_jobs(node: Node) -> Wql:

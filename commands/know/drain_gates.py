@@ -17,7 +17,7 @@ from commands.know.node_states import Drain, State, votes_without
 from commands.know.victims import locks_on
 from commands.know.wording import count, listed, size
 
-NOT_ASKED = "No VMM job and no run of Cluster-Aware Updating works on the cluster"
+NOT_ASKED = "No job of VMM works on the cluster"
 _REDIRECTED = 1  # FaultState of a shared volume: slower, but it works [doc]
 _FAULTS = {1: "redirected access", 2: "no access", 4: "in maintenance"}
 
@@ -41,7 +41,8 @@ def drain_gates(facts: DrainFacts, *, is_up: bool = True) -> tuple[Gate, ...]:
         _movable(facts),
         _live(facts),
         _clustered(facts),
-        Gate(NOT_ASKED, passed=False, measured="not known: neither tells it over WMI; see there", blocks=False),
+        _updating(facts),
+        Gate(NOT_ASKED, passed=False, measured="not known: see its jobs in VMM", blocks=False),
     )
 
 
@@ -129,6 +130,22 @@ def _repairs(facts: DrainFacts) -> Gate:
     if isinstance(facts.repairs, Unanswered):
         return _unknown(says, facts.repairs, blocks=facts.repairs.kind not in ("absent", "refused"))
     return Gate(says, not facts.repairs, listed(facts.repairs, 4) if facts.repairs else "no job")
+
+
+def _updating(facts: DrainFacts) -> Gate:
+    """A run drains and restarts nodes by itself. One whose provider is missing tells nothing: that only warns."""
+    says = f"No run of Cluster-Aware Updating works on {facts.cluster.name}"
+    runs = [name for name, told in facts.updating.items() if told is True]
+    if runs:
+        return Gate(
+            says,
+            passed=False,
+            measured=f"{listed(sorted(runs, key=str.casefold), 4)} {'tells' if len(runs) == 1 else 'tell'} of one",
+        )
+    silent = [told for told in facts.updating.values() if isinstance(told, Unanswered)]
+    if silent or not facts.updating:
+        return _unknown(says, *silent, blocks=any(one.kind not in ("absent", "refused") for one in silent))
+    return Gate(says, passed=True, measured=f"{count(len(facts.updating), 'node')} asked")
 
 
 def _movable(facts: DrainFacts) -> Gate:

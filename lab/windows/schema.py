@@ -2,7 +2,7 @@
 
 `schema.json` holds facts of the class pages that Microsoft publishes (repository MicrosoftDocs/win32, desktop-src and, for
 the cluster, storage and registry providers, its archived pages) [doc]: about 1,200 classes of root/cimv2,
-root/virtualization/v2, root/MSCluster, root/default and root/Microsoft/Windows/Storage. Compact: a list of types, and per
+root/virtualization/v2, root/MSCluster, root/default, root/Microsoft/Windows/Storage and two of ClusterUpdate beside it. Compact: a list of types, and per
 class [base, "Property:index of its type …" without what it inherits, "methods"]. `__NAMESPACE`, which no page lists, and
 base classes that are only named were added. root/virtualization (Hyper-V of 2008 R2) has no pages left: it is answered with
 the classes of root/virtualization/v2, and with the few properties that only it had.
@@ -27,6 +27,7 @@ NAMESPACES = {
     "root/mscluster": "root/MSCluster",
     "root/default": "root/default",
     "root/microsoft/windows/storage": "root/Microsoft/Windows/Storage",
+    "root/microsoft/windows/clusterupdate": "root/Microsoft/Windows/ClusterUpdate",
 }
 
 _KEYS = {
@@ -65,6 +66,7 @@ _KEYS = {
     },
     "root/mscluster": {"MSCluster_DiskPartition": "Path"},
     "root/microsoft/windows/storage": {},
+    "root/microsoft/windows/clusterupdate": {"MSFT_CAUNode": "OrchestratorGuid", "MSFT_CAURun": "OrchestratorGuid"},
     "root/default": {},
 }
 # Tried in this order where the table is silent.
@@ -73,6 +75,7 @@ _USUAL_KEYS = {
     "root/virtualization/v2": ("InstanceID", "DeviceID", "Name"),
     "root/mscluster": ("Name", "Id"),
     "root/microsoft/windows/storage": ("ObjectId", "InstanceID"),
+    "root/microsoft/windows/clusterupdate": (),
     "root/default": (),
 }
 # Classes whose Get needs no selectors: the Singleton qualifier on their pages [doc].

@@ -11,7 +11,18 @@ from lab.world import classes, methods, programs, registry
 from lab.world.call import Call
 from lab.world.languages import LANGUAGES
 from lab.world.model import Guest, Node, Windows
-from lab.world.views import Scene, View, cluster, cluster_links, event_log, hyper_v, hyper_v_v1, storage, system
+from lab.world.views import (
+    Scene,
+    View,
+    cluster,
+    cluster_links,
+    cluster_update,
+    event_log,
+    hyper_v,
+    hyper_v_v1,
+    storage,
+    system,
+)
 
 if TYPE_CHECKING:
     from lab.world.world import World
@@ -23,6 +34,7 @@ VIEWS: dict[str, dict[str, View]] = {
     for namespace, views in (
         ("root/cimv2", _CIMV2),
         (cluster_links.NAMESPACE, cluster.VIEWS),
+        (cluster_update.NAMESPACE, cluster_update.VIEWS),
         (hyper_v.NAMESPACE, hyper_v.VIEWS),
         (hyper_v_v1.NAMESPACE, hyper_v_v1.VIEWS),
         (_STORAGE, storage.MSFT_VIEWS),
@@ -84,7 +96,7 @@ class WorldMachine:
             if not self.windows.release.at_least("2012R2"):
                 found.append(hyper_v_v1.NAMESPACE)
             if modern:
-                found.append(hyper_v.NAMESPACE)
+                found += [hyper_v.NAMESPACE, cluster_update.NAMESPACE]
         return found
 
     def absent(self, cls: str) -> frozenset[str]:

@@ -245,6 +245,7 @@ class Cluster:
     guests: list[Guest] = field(default_factory=list)
     shared_volumes: list[SharedVolume] = field(default_factory=list)
     backup_in_progress: bool = False
+    updating_from: Node | None = None  # the node on which the run of Cluster-Aware Updating under way has its object
     move_type_threshold: int = 2000  # groups of lower priority are moved by quick migration when a node is drained
 
     @property

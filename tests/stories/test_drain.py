@@ -44,3 +44,14 @@ async def test_a_bot_that_was_restarted_still_knows_its_proposal(play):
         assert "Not during the backup window." in plain_text(rejected)
         await ops.recorded("declined", 1)
         assert "started" not in [entry.kind for entry in ops.ledger()]
+
+
+async def test_no_drain_while_the_cluster_is_being_updated(play):
+    async with play("healthy") as ops:
+        node = ops.estate.world.node("hv05")
+        ops.estate.do(lambda: setattr(node.cluster, "updating_from", node))
+        await ops.says("/drain-node hv03")
+        answer = await ops.sees("No plan yet for hv03")
+        assert "No run of Cluster-Aware Updating works on prod" in plain_text(answer)
+        assert "hv05 tells of one" in plain_text(answer)
+        assert "proposed" not in [entry.kind for entry in ops.ledger()]

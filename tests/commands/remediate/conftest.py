@@ -155,6 +155,7 @@ def cluster(locked: tuple[str, ...] = (), **over: Any) -> Script:
         ],
         ("*", "Win32_OperatingSystem"): [{"FreePhysicalMemory": str(16 * GIB_IN_KB), "BuildNumber": "9600"}],
         ("*", "MSFT_StorageJob"): [],
+        ("*", "MSFT_CAURun"): [],
         ("*", "vssadmin list writers"): writer_rows(),
         ("*", "wevtutil query events Microsoft-Windows-Hyper-V-VMMS-Admin"): [],
         ("*", "wevtutil query events System"): [],
