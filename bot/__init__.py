@@ -12,7 +12,6 @@
     propose         a plan becomes a ticket with a digest; one that a gate holds is answered with why
     decide          approve or confirm, decline, withdraw: one decision per ticket, and a sentence for everybody else
     run/            guard, intent, act, done?: exactly what was approved, and honest after a crash
-    card            how a ticket stands, from the ledger alone
     ledger          every line above leaves an entry; if it cannot be written, nothing is asked and nothing is done
     slack/render/   Report -> Block Kit; terminal/ renders the same Report with rich
 

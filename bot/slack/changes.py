@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bot import authorize
 from bot.authorize import Person
 from bot.decide import Decisions
-from bot.errors import HvopsError, NotAllowed, TicketError
+from bot.errors import HvopsError, TicketError
 from bot.ledger import Entry, Listed
 from bot.look import Progress
 from bot.pipeline import Answered, Request
@@ -109,23 +109,10 @@ class Changes:
                 card = await self.board.card(one.id)
             except HvopsError:
                 continue  # it ended just now, or cannot be read; the list is only a list
-            if card.ticket.state is State.PROPOSED and self._may_decide(person, card):
+            if card.ticket.state is State.PROPOSED and self.decisions.eligible(person, card.proposal):
                 waiting.append(card)
             if card.ticket.state is State.INTERRUPTED or card.waits_for_a_person is not None:
                 needing.append(card)
             elif card.ticket.state in (State.RUNNING, State.APPROVED):
                 running.append(card)
         return waiting, needing, running
-
-    @staticmethod
-    def _may_decide(person: Person, card: Card) -> bool:
-        """Whether it is worth showing to this person. The click itself is judged by `Decisions`, not here."""
-        asked = person.id == card.proposal.requester
-        if asked == card.ticket.second_person:
-            return False
-        try:
-            for place in card.proposal.made.places or (authorize.EVERYWHERE,):
-                authorize.allow(person, card.role, place)
-        except NotAllowed:
-            return False
-        return True

@@ -174,6 +174,14 @@ async def test_a_confirmation_is_the_requesters_own(bench):
     assert bench.last(ticket).kind == "done"
 
 
+async def test_who_is_eligible_is_said_without_an_entry(bench):
+    low, high = (await bench.propose("/tweak hv03")).proposal, (await bench.propose()).proposal
+    persons = (OPERATOR, APPROVER, OTHER, VIEWER, ELSEWHERE)
+    assert [bench.decisions.eligible(one, low) for one in persons] == [True, False, False, False, False]
+    assert [bench.decisions.eligible(one, high) for one in persons] == [False, True, True, False, False]
+    assert bench.ledger.head().kind == "proposed"
+
+
 async def test_a_role_that_was_taken_away_meanwhile_decides_nothing(bench):
     ticket = (await bench.propose("/tweak hv03")).ticket
     with pytest.raises(NotAllowed):
