@@ -9,7 +9,7 @@
     reach/          how a question reaches Windows; catalogue/ names the executables that may run
     (commands)      judge: facts -> Report. Pure, and found by registry, never imported
     planner         plan: facts -> Plan; made once to be proposed, and afresh before each group of its steps
-    propose         a plan becomes a ticket with a digest; one that a gate holds is answered with why
+    propose         a plan becomes a ticket with a digest; one that a gate holds is answered with why (plan_report)
     decide          approve or confirm, decline, withdraw: one decision per ticket, and a sentence for everybody else
     run/            guard, intent, act, done?: exactly what was approved, and honest after a crash
     ledger          every line above leaves an entry; if it cannot be written, nothing is asked and nothing is done

@@ -54,7 +54,10 @@ def ask(
 ) -> None:
     """Ask one line, as this operating-system user. Without a line: what you may ask.
 
-    Exit code: 0 all answered and well, 1 findings, 2 refused or not understood, 3 nothing found but something unknown.
+    A remediation is shown as it would be proposed; it is proposed and decided in Slack only.
+
+    Exit code: 0 all answered and well (or a plan is possible), 1 findings (or no plan), 2 refused or not understood,
+    3 nothing found (or no plan) because something is unknown.
     """
     from bot.terminal import practice
     from bot.terminal.ask import Shape

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from bot.catalogue import PROGRAMS
 from bot.catalogue.sql import QUERIES
 from bot.catalogue.web import CALLS
-from bot.errors import OutOfBounds, TargetError, TimedOut
+from bot.errors import Absent, OutOfBounds, TargetError, TimedOut
 from bot.keep import Evidence
 from bot.reach.reach import Answer
 from bot.reach.wql import select
@@ -96,6 +96,7 @@ class Look:
         self._answers: dict[Question, asyncio.Task[Answer]] = {}
         self._open: dict[str, int] = {}  # target -> how many of its questions are under way
         self._silent: set[str] = set()
+        self._unknown: dict[Unanswered, None] = {}
 
     @property
     def now(self) -> datetime:
@@ -112,23 +113,33 @@ class Look:
         """Those of them that answered everything they were asked."""
         return tuple(name for name, count in self._open.items() if not count and name not in self._silent)
 
+    @property
+    def unanswered(self) -> tuple[Unanswered, ...]:
+        """What nobody knows now, each once. Something that is not there was answered: it is not there."""
+        return tuple(one for one in self._unknown if one.kind != Absent.kind)
+
     async def one(self, question: Question, read: Callable[[Rows], T]) -> T | Unanswered:
         """Ask one question."""
         try:
             answer = await self._answer(question)
         except TargetError as error:
-            return _unanswered(question.on, error)
+            return self._unanswered(_unanswered(question.on, error))
         try:
             return read(answer.rows)
         except (Unreadable, ValueError) as error:
             self._silent.add(question.on)
             self.evidence.append(Evidence(question.on, describe(question), "", f"not understood: {error}"))
-            return Unanswered(question.on, "bad reply", f"its answer cannot be understood: {error}.")
+            says = f"its answer cannot be understood: {error}."
+            return self._unanswered(Unanswered(question.on, "bad reply", says))
 
     async def each(self, questions: Mapping[K, Question], read: Callable[[Rows], T]) -> dict[K, T | Unanswered]:
         """Ask many at once. The answers carry the keys of the questions, in the same order."""
         asked: list[Awaitable[T | Unanswered]] = [self.one(question, read) for question in questions.values()]
         return dict(zip(questions, await asyncio.gather(*asked), strict=True))
+
+    def _unanswered(self, found: Unanswered) -> Unanswered:
+        self._unknown[found] = None
+        return found
 
     async def _answer(self, question: Question) -> Answer:
         task = self._answers.get(question)

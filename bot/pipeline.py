@@ -157,6 +157,13 @@ class Pipeline:
             return False
         return True
 
+    def changes(self, line: str) -> bool:
+        """Whether the line names a command that changes things."""
+        try:
+            return read_line(self.registry, line).command.changes
+        except UsageError:
+            return False
+
     async def reopen(self, request: Request, token: str) -> Answered:
         """The answer a button belongs to, for whoever pressed it now: they need the role that asking takes.
 

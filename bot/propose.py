@@ -7,21 +7,21 @@ carries *Look Again*, exactly as a question is.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from bot import authorize
 from bot.errors import TicketError
-from bot.ledger import Entry
+from bot.ledger import Draft, Entry
 from bot.look import Progress
 from bot.pipeline import Answered, Asking, Pipeline, Request
+from bot.plan_report import no_plan, would_be
 from bot.planner import Planner
 from bot.proposal import Made, Policy, Proposal, draft_proposal, names, proposal_from
 from bot.ticket import NOT_STARTED, State
 from bot.vocabulary.command import Remediation, Role
-from bot.vocabulary.plan import Gate
-from bot.vocabulary.report import Finding, Report, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,19 @@ class Proposed:
     ticket: str
     seq: int
     proposal: Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would be proposed now, or why nothing. There is no ticket, and nobody can decide about it.
+
+    Attributes:
+        decides: who would decide, as a sentence; "" where there is no plan.
+    """
+
+    answered: Answered
+    made: Made
+    decides: str = ""
 
 
 class Proposals:
@@ -59,8 +72,29 @@ class Proposals:
             made = await self._planner.make(line, look)
             if made.can_run:
                 return self._write(request, asking, made)
-            report = no_plan(made)
+            report = no_plan(made, look.unanswered)
         return self._pipeline.keep(asking, line, report, tuple(look.evidence), time.monotonic() - began)
+
+    async def preview(self, request: Request, progress: Callable[[Progress], None] | None = None) -> Preview:
+        """Answer the line of a remediation without proposing it: what a proposal would be, by the very same rules.
+
+        For the terminal, which proposes and decides nothing: there a person is an operating-system user, in Slack
+        somebody else, so the same human could approve what they asked for themselves.
+
+        Raises:
+            HvopsError: whatever would refuse the proposal.
+        """
+        began, decides = time.monotonic(), ""
+        with self._pipeline.writing_refusals(request) as asking:
+            line = await self._pipeline.begin(request, asking, Remediation)
+            look = self._pipeline.look(self._clock(), progress)
+            made = await self._planner.make(line, look)
+            if made.can_run:
+                self._draft(request, made, {})
+                decides = _decides(self._policy, made)
+            report = would_be(made, decides) if made.can_run else no_plan(made, look.unanswered)
+        seconds = time.monotonic() - began
+        return Preview(self._pipeline.keep(asking, line, report, tuple(look.evidence), seconds), made, decides)
 
     def undo(self, request: Request, ticket: str) -> Proposed:
         """Propose to take a ticket back. An interrupted one hands its locks over.
@@ -82,54 +116,22 @@ class Proposals:
             raise TicketError(f"{ticket} is {now.state}; it can be taken back once it has ended, or is interrupted.")
         if now.end in NOT_STARTED or not made.plan.groups:
             raise TicketError(made.plan.because)
-        for one in self._ledger.with_line(made.line):
-            if one.ending not in NOT_STARTED | {"voided", "failed", "cancelled"}:
-                raise TicketError(f"{one.id} is already there to take {ticket} back: {one.ending or one.state}.")
 
     def _write(self, request: Request, asking: Asking, made: Made) -> Proposed:
-        _allow_all(request, made, Role.OPERATOR)
         more = {
             "asked": asking.entry.seq if asking.entry else None,
             "via": request.via,
             "place": request.place,
             "click": request.answers,
         }
-        draft = draft_proposal(
-            made, names(request.person), self._policy, now=self._clock(), mask=self._pipeline.mask, more=more
-        )
+        draft = self._draft(request, made, more)
         return _proposed(self._ledger.append(draft.kind, draft.actor, draft.data))
 
-
-def no_plan(made: Made) -> Report:
-    """Why there is no plan, as a report: nothing to do, or what holds it."""
-    held = made.plan.held_by
-    where = made.target or made.line
-    if held:
-        title = f"No plan yet for {where}: {held[0].says[:1].lower()}{held[0].says[1:]} is not so"
-        findings = tuple(_holds(where, gate) for gate in held)
-    else:
-        title = f"Nothing to do for {where}"
-        findings = (Finding(Severity.NOTE, "NOTHING TO DO", where, made.plan.because),)
-    passed = tuple(f"Passed: {_gate(gate)}" for gate in made.plan.gates if gate.passed)
-    warned = tuple(f"Warning: {_gate(gate)}" for gate in made.plan.gates if not gate.passed and not gate.blocks)
-    return Report(
-        title=title[:150],
-        summary=f"{title}. {made.plan.because}",
-        of="gates",
-        asked=len(made.plan.gates),
-        answered=len(made.plan.gates),
-        findings=findings,
-        notes=(*passed, *warned, *made.plan.evidence),
-        remedies=made.plan.remedies,
-    )
-
-
-def _holds(where: str, gate: Gate) -> Finding:
-    return Finding(Severity.FAULT, "HELD", where, gate.says, (("Because", gate.measured),) if gate.measured else ())
-
-
-def _gate(gate: Gate) -> str:
-    return f"{gate.says} ({gate.measured})" if gate.measured else gate.says
+    def _draft(self, request: Request, made: Made, more: Mapping[str, Any]) -> Draft:
+        """The entry of a proposal, or what refuses it. Writes nothing."""
+        _allow_all(request, made, Role.OPERATOR)
+        mask = self._pipeline.mask
+        return draft_proposal(made, names(request.person), self._policy, now=self._clock(), mask=mask, more=more)
 
 
 def _allow_all(request: Request, made: Made, role: Role) -> None:
@@ -141,3 +143,13 @@ def _allow_all(request: Request, made: Made, role: Role) -> None:
 def _proposed(entry: Entry) -> Proposed:
     assert entry.ticket is not None
     return Proposed(entry.ticket, entry.seq, proposal_from(entry))
+
+
+def _decides(policy: Policy, made: Made) -> str:
+    """Who would decide, and until when. Raises NotAllowed where no rule is set."""
+    where = ", ".join(made.places) or "everything"
+    if policy.decision(made.risk) == "confirm":
+        who = "whoever asks confirms it"
+    else:
+        who = f"somebody else than who asks, of the role approver on {where}, approves it"
+    return f"Decision: risk {made.risk}: {who}, within {policy.open_minutes} min."

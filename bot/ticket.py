@@ -30,6 +30,7 @@ MAY_NAME_A_TICKET = frozenset({"refused", "clicked", "shown"})  # about a ticket
 DECISIONS = frozenset({"approved", "declined", "expired"})
 ENDS = frozenset({"declined", "withdrawn", "expired", "lapsed", "voided", "done", "failed", "cancelled", "closed"})
 NOT_STARTED = frozenset({"declined", "withdrawn", "expired", "lapsed"})  # it ended, and nothing of it was begun
+NOT_BACK = NOT_STARTED | {"voided", "failed", "cancelled"}  # an undo that ended so leaves room for another one
 RUN = frozenset({"started", "intent", "outcome", "hand", "cancel-asked", "resumed", "interrupted"})
 TICKETED = frozenset({"proposed", "approved"}) | ENDS | RUN
 KINDS = TICKETLESS | TICKETED

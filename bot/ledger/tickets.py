@@ -8,7 +8,7 @@ from typing import Any
 from bot.errors import TicketError
 from bot.ledger.entry import Draft, Entry
 from bot.ledger.store import Store
-from bot.ticket import MAY_NAME_A_TICKET, State, Step, Ticket, after, check_locks, check_stop, fold
+from bot.ticket import MAY_NAME_A_TICKET, NOT_BACK, State, Step, Ticket, after, check_locks, check_stop, fold
 
 
 def check(store: Store, draft: Draft, at: str) -> str:
@@ -17,6 +17,7 @@ def check(store: Store, draft: Draft, at: str) -> str:
     if draft.kind == "proposed" and draft.ticket is None:
         ticket_id = store.next_ticket()
         after(ticket_id, None, step)
+        _must_be_the_only_undo(store, draft)
         return ticket_id
     if draft.ticket is None:
         raise TicketError(f"An entry {draft.kind} belongs to a ticket.")
@@ -53,6 +54,17 @@ def folded(ticket_id: str, entries: Iterable[Entry]) -> Ticket | None:
 def is_stopped(store: Store) -> bool:
     """Whether `/hvops stop` is in force."""
     return store.last_switch() == "stop"
+
+
+def _must_be_the_only_undo(store: Store, draft: Draft) -> None:
+    """What was done is taken back once: two undos of one ticket would each do the whole of it."""
+    undoes = draft.data.get("undoes")
+    if not isinstance(undoes, str) or not undoes:
+        return
+    for row in store.with_line(str(draft.data.get("line") or "")):
+        other, state, ending = row[:3]
+        if ending not in NOT_BACK:
+            raise TicketError(f"{other} is already there to take {undoes} back: {ending or state}.")
 
 
 def _must_have_its_locks(store: Store, ticket: Ticket, step: Step) -> None:

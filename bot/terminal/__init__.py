@@ -1,6 +1,7 @@
 """The terminal: the same path as Slack's, as the operating-system user, drawn with rich.
 
 ask        one line, one report
+preview    a remediation's plan as it would be proposed; nothing is proposed or decided here
 render     a report as text
 plain      what could move a cursor or hide text, made visible
 person     who sits there: the operating-system user

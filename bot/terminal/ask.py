@@ -24,9 +24,11 @@ from bot.errors import HvopsError, TargetError, UsageError
 from bot.escaped import escaped
 from bot.look import Progress as Step
 from bot.pipeline import Answered, Request
+from bot.propose import Preview
 from bot.settings import Settings
 from bot.terminal.person import person_here
 from bot.terminal.plain import clock, console, styled, visible
+from bot.terminal.preview import as_json, named_deciders, print_preview, refuse_decision
 from bot.terminal.render import print_evidence, print_report
 from bot.vocabulary.report import Report
 
@@ -56,10 +58,15 @@ def ask(settings: Settings, line: str, shape: Shape) -> int:
         except HvopsError as error:
             _print_refusal(error, shape)
             return UNKNOWN if isinstance(error, TargetError) else REFUSED
-    _print_answer(answered, person, shape)
+    if isinstance(answered, Preview):
+        code = _print_preview(answered, person, shape, named_deciders(settings.roles, answered))
+        report = answered.answered.report
+    else:
+        _print_answer(answered, person, shape)
+        code, report = exit_code(answered.report), answered.report
     if shape.csv is not None:
-        _write_csv(answered.report, shape.csv)
-    return exit_code(answered.report)
+        _write_csv(report, shape.csv)
+    return code
 
 
 def exit_code(report: Report) -> int:
@@ -69,8 +76,11 @@ def exit_code(report: Report) -> int:
     return UNKNOWN if report.has_unknowns else WELL
 
 
-async def _answer(made: Engine, request: Request) -> Answered:
+async def _answer(made: Engine, request: Request) -> Answered | Preview:
+    refuse_decision(made.pipeline, request)
     with _bar(request.line) as tell:
+        if made.pipeline.changes(request.line):
+            return await made.proposals.preview(request, tell)
         return await made.pipeline.answer(request, tell)
 
 
@@ -107,6 +117,21 @@ def _print_answer(answered: Answered, person: Person, shape: Shape) -> None:
     print_report(out, answered.report, f"ledger {answered.seq} · as {person.name} ({role}) · {answered.seconds:.1f} s")
     if shape.evidence:
         print_evidence(out, answered.evidence)
+
+
+def _print_preview(shown: Preview, person: Person, shape: Shape, named: str) -> int:
+    """What would be proposed, or why nothing. Returns the exit code: no plan is never 0, whatever the reason."""
+    report = shown.answered.report
+    code = WELL if shown.decides else exit_code(report) or FINDINGS
+    if shape.json:
+        print(escaped(as_json(shown, person, named, code)))  # noqa: T201 - the answer itself
+    elif shown.decides:
+        print_preview(console(), shown, named)
+        if shape.evidence:
+            print_evidence(console(), shown.answered.evidence)
+    else:
+        _print_answer(shown.answered, person, shape)
+    return code
 
 
 def _as_json(answered: Answered, person: Person) -> dict[str, Any]:

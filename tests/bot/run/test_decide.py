@@ -278,6 +278,26 @@ async def test_undo_is_proposed_once_and_only_of_what_has_happened(bench, world)
         bench.proposals.undo(ask, ticket)
 
 
+async def test_two_undos_at_once_are_one(benches, world):
+    """Two people press Undo in two processes: each would take back the whole of it."""
+    bench, other = benches(), benches()
+    ticket = await bench.approved()
+    await bench.runs()
+
+    def undo(one):
+        try:
+            return one.proposals.undo(Request(OPERATOR, f"undo {ticket}", "button", "C"), ticket).ticket
+        except TicketError as late:
+            return str(late)
+
+    with ThreadPoolExecutor(16) as pool:
+        said = list(pool.map(undo, [bench, other] * 12))
+    assert sorted(set(said)) == ["T-2", "T-2 is already there to take T-1 back: proposed."]
+    assert said.count("T-2") == 1
+    assert bench.ledger.tickets() == ["T-2"]
+    assert len(bench.ledger.entries(kind="refused")) == 23
+
+
 async def test_fifty_at_once_make_one_decision_and_one_run(bench, world):
     ticket = (await bench.propose()).ticket
     crowd = [person(100 + number, Role.APPROVER) for number in range(50)]

@@ -1,0 +1,83 @@
+"""A plan that is not proposed, as a report: why there is none, or what it would be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.plan_lines import plan_lines
+from bot.proposal import Made
+from bot.vocabulary.ask import Unanswered
+from bot.vocabulary.plan import Gate
+from bot.vocabulary.report import Finding, Fine, Report, Severity
+
+_TITLE = 150
+
+
+def no_plan(made: Made, unanswered: Sequence[Unanswered] = ()) -> Report:
+    """Why there is no plan: what holds it, what is not known, or that there is nothing to do."""
+    held = made.plan.held_by
+    where = made.target or made.line
+    if held:
+        title = f"No plan yet for {where}: {held[0].says[:1].lower()}{held[0].says[1:]} is not so"
+        findings = tuple(_holds(where, gate) for gate in held)
+    elif unanswered:
+        title = f"No plan for {where}: not everything is known"
+        findings = (Finding(Severity.NOTE, "NO PLAN", where, made.plan.because),)
+    else:
+        title = f"Nothing to do for {where}"
+        findings = (Finding(Severity.NOTE, "NOTHING TO DO", where, made.plan.because),)
+    return Report(
+        title=title[:_TITLE],
+        summary=f"{title}. {made.plan.because}",
+        of="gates",
+        asked=len(made.plan.gates),
+        answered=len(made.plan.gates),
+        findings=findings,
+        unanswered=tuple(unanswered),
+        notes=(*_told(made.plan.gates), *made.plan.evidence),
+        remedies=made.plan.remedies,
+    )
+
+
+def would_be(made: Made, decides: str) -> Report:
+    """The plan as it would be proposed. Nothing waits for anybody.
+
+    Args:
+        made: a plan that can run.
+        decides: who would decide about it, as a sentence.
+    """
+    plan, where = made.plan, made.target or made.line
+    title = f"A plan for {where} is possible; nothing is proposed"
+    warnings = tuple(gate for gate in plan.gates if not gate.passed)
+    return Report(
+        title=title[:_TITLE],
+        summary=f"{title}. {plan.because} {decides}",
+        of="gates",
+        asked=len(plan.gates),
+        answered=len(plan.gates),
+        findings=tuple(Finding(Severity.NOTE, "WARNING", where, _gate(gate)) for gate in warnings),
+        fine=tuple(Fine("PASSED", (gate.says,), gate.measured) for gate in plan.gates if gate.passed),
+        notes=(
+            f"Because: {plan.because}",
+            f"Impact: {plan.impact}",
+            decides,
+            f"Digest (SHA-256): {made.digest}",
+            *plan_lines(plan, made.risk, made.version),
+            *plan.evidence,
+        ),
+        remedies=plan.remedies,
+    )
+
+
+def _told(gates: Sequence[Gate]) -> tuple[str, ...]:
+    passed = (f"Passed: {_gate(gate)}" for gate in gates if gate.passed)
+    warned = (f"Warning: {_gate(gate)}" for gate in gates if not gate.passed and not gate.blocks)
+    return (*passed, *warned)
+
+
+def _holds(where: str, gate: Gate) -> Finding:
+    return Finding(Severity.FAULT, "HELD", where, gate.says, (("Because", gate.measured),) if gate.measured else ())
+
+
+def _gate(gate: Gate) -> str:
+    return f"{gate.says} ({gate.measured})" if gate.measured else gate.says
