@@ -6,11 +6,13 @@ after a restart, and an auditor can read next year what was shown tonight.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import TypeAdapter
 
-from bot.vocabulary.report import Report
+from bot.vocabulary.report import Report, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +56,8 @@ def evidence_to_bytes(evidence: tuple[Evidence, ...]) -> bytes:
 def evidence_from_bytes(data: bytes) -> tuple[Evidence, ...]:
     """The evidence that `evidence_to_bytes` wrote. Raises pydantic.ValidationError for anything else."""
     return _EVIDENCE.validate_json(data)
+
+
+def samples_to_json(samples: Iterable[Sample]) -> list[dict[str, Any]]:
+    """Samples as an entry carries them; `Ledger.recall` brings them back."""
+    return [{"on": sample.on, "what": sample.what, "fields": dict(sample.fields)} for sample in samples]

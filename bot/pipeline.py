@@ -19,7 +19,14 @@ import structlog
 from bot import authorize, parse
 from bot.authorize import Person
 from bot.errors import HvopsError, LedgerError, NotAllowed, OurBug, UsageError
-from bot.keep import Evidence, evidence_from_bytes, evidence_to_bytes, report_from_bytes, report_to_bytes
+from bot.keep import (
+    Evidence,
+    evidence_from_bytes,
+    evidence_to_bytes,
+    report_from_bytes,
+    report_to_bytes,
+    samples_to_json,
+)
 from bot.ledger import Entry, Ledger
 from bot.line import FRONT_DOOR, Directory, Line, read_line, resolve
 from bot.look import Look, Progress
@@ -229,9 +236,7 @@ class Pipeline:
             "unknown": len(report.unanswered),
             "report": report_blob,
             "evidence": evidence_blob,
-            "samples": [
-                {"on": sample.on, "what": sample.what, "fields": dict(sample.fields)} for sample in report.samples
-            ],
+            "samples": samples_to_json(report.samples),
             "seconds_tenths": round(seconds * 10),
         }
         entry = self.ledger.append("answered", asked.actor, data)

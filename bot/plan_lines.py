@@ -65,8 +65,14 @@ def check_in_words(check: Check) -> str:
     return f"{_question(check.question)} → {expected}{wait}{until}{silent}"
 
 
+def verdict_on(gate: Gate) -> str:
+    """Whether a gate has passed, in words."""
+    waits = "not yet, and nothing starts before it has passed"
+    return "passed" if gate.passed else waits if gate.ripens_at else "NOT passed"
+
+
 def _gate(gate: Gate) -> str:
-    return f"{gate.says}: {'passed' if gate.passed else 'NOT passed'}{'' if gate.blocks else ' (a warning)'}"
+    return f"{gate.says}: {verdict_on(gate)}{'' if gate.blocks else ' (a warning)'}"
 
 
 def _group(group: Group, steps: list[tuple[Group, Step]]) -> Iterator[str]:

@@ -36,6 +36,7 @@ def no_plan(made: Made, unanswered: Sequence[Unanswered] = ()) -> Report:
         unanswered=tuple(unanswered),
         notes=(*_told(made.plan.gates), *made.plan.evidence),
         remedies=made.plan.remedies,
+        samples=made.plan.samples,
     )
 
 
@@ -48,14 +49,15 @@ def would_be(made: Made, decides: str) -> Report:
     """
     plan, where = made.plan, made.target or made.line
     title = f"A plan for {where} is possible; nothing is proposed"
-    warnings = tuple(gate for gate in plan.gates if not gate.passed)
+    waits = tuple(Finding(Severity.NOTE, "NOT YET", where, _gate(gate)) for gate in plan.ripening)
+    warnings = tuple(gate for gate in plan.gates if not gate.passed and not gate.ripens_at)
     return Report(
         title=title[:_TITLE],
         summary=f"{title}. {plan.because} {decides}",
         of="gates",
         asked=len(plan.gates),
         answered=len(plan.gates),
-        findings=tuple(Finding(Severity.NOTE, "WARNING", where, _gate(gate)) for gate in warnings),
+        findings=(*waits, *(Finding(Severity.NOTE, "WARNING", where, _gate(gate)) for gate in warnings)),
         fine=tuple(Fine("PASSED", (gate.says,), gate.measured) for gate in plan.gates if gate.passed),
         notes=(
             f"Because: {plan.because}",
@@ -66,13 +68,15 @@ def would_be(made: Made, decides: str) -> Report:
             *plan.evidence,
         ),
         remedies=plan.remedies,
+        samples=plan.samples,
     )
 
 
 def _told(gates: Sequence[Gate]) -> tuple[str, ...]:
     passed = (f"Passed: {_gate(gate)}" for gate in gates if gate.passed)
-    warned = (f"Warning: {_gate(gate)}" for gate in gates if not gate.passed and not gate.blocks)
-    return (*passed, *warned)
+    waits = (f"Not yet: {_gate(gate)}" for gate in gates if gate.ripens_at)
+    warned = (f"Warning: {_gate(gate)}" for gate in gates if not (gate.passed or gate.blocks or gate.ripens_at))
+    return (*passed, *waits, *warned)
 
 
 def _holds(where: str, gate: Gate) -> Finding:

@@ -7,13 +7,14 @@ there and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from bot.authorize import Person
 from bot.digest import digest, plan_from_json, plan_to_json
 from bot.errors import LedgerError, TicketError
+from bot.keep import samples_to_json
 from bot.ledger import Draft, Entry, Reader
 from bot.ledger.entry import stamp
 from bot.mask import Mask
@@ -115,7 +116,7 @@ def draft_proposal(
         TicketError: the plan holds a secret, or what the ledger cannot hold exactly.
     """
     decision = policy.decision(made.risk)
-    written = mask.data(plan_to_json(made.plan))
+    written = mask.data(plan_to_json(replace(made.plan, samples=())))
     if digest(plan_from_json(written), made.risk, made.version) != made.digest:
         raise TicketError("The plan holds something that looks like a secret, so it cannot be shown or written down.")
     data = {
@@ -132,6 +133,7 @@ def draft_proposal(
         "digest": made.digest,
         "undoes": made.undoes,
         "plan": written,
+        "samples": mask.data(samples_to_json(made.plan.samples)),
     }
     return Draft("proposed", by[0], data | dict(more))
 

@@ -139,5 +139,5 @@ class Reader:
         return self._reader.blob(sha256)
 
     def recall(self, on: str, what: str, since: datetime) -> list[dict[str, Any]]:
-        """The samples that earlier answers carried about a target: their fields and "at", oldest first."""
+        """The samples that earlier answers and proposals carried about a target: their fields and "at", oldest first."""
         return [{**json.loads(fields or "{}"), "at": at} for at, fields in self._reader.samples(on, what, stamp(since))]

@@ -171,10 +171,10 @@ class Store:
         return bytes(found[0][0]) if found else None
 
     def samples(self, on: str, what: str, since: str) -> list[tuple[str, str]]:
-        """Time and fields (JSON) of the samples that answers carried about a target, oldest first."""
+        """Time and fields (JSON) of the samples that answers and proposals carried about a target, oldest first."""
         sql = """SELECT entry.at, json_extract(sample.value, '$.fields')
             FROM entry, json_each(entry.body, '$.data.samples') AS sample
-            WHERE entry.kind = 'answered' AND entry.at >= ?
+            WHERE entry.kind IN ('answered', 'proposed') AND entry.at >= ?
                 AND lower(json_extract(sample.value, '$.on')) = lower(?) AND json_extract(sample.value, '$.what') = ?
             ORDER BY entry.seq, sample.key"""
         return self.rows(sql, (since, on, what))

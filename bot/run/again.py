@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
@@ -17,6 +18,19 @@ from bot.run.state import Run
 from bot.run.story import Position
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """The plan is the one that was approved, but one of its gates still takes time.
+
+    Attributes:
+        why: a sentence.
+        until: when it is worth looking again.
+    """
+
+    why: str
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +48,8 @@ class Changed:
     made: Made | None = None
 
 
-async def changed(run: Run, at: Position | None) -> Changed | None:
-    """Whether the plan is another one now; None where it is the same.
+async def changed(run: Run, at: Position | None) -> Changed | NotYet | None:
+    """Whether the plan is another one now, or not to be started yet; None where it is the same.
 
     Args:
         run: the ticket.
@@ -52,7 +66,7 @@ async def changed(run: Run, at: Position | None) -> Changed | None:
         log.exception("our bug while looking again", bug=bug, ticket=run.ticket)
         return Changed(f"the plan could not be made afresh: something went wrong inside hvops itself (id {bug})")
     if _is_same(run, made, at):
-        return None
+        return _not_yet(made) if at is None else None
     lines = difference(run.proposal.plan, made.plan, made.risk, (run.proposal.made.version, made.version))
     return Changed(_why(made), lines, made)
 
@@ -85,6 +99,14 @@ def _is_same(run: Run, made: Made, at: Position | None) -> bool:
     if fresh is None or made.plan.held_by:
         return False
     return group_digest(fresh, made.version) == group_digest(at.group, run.proposal.made.version)
+
+
+def _not_yet(made: Made) -> NotYet | None:
+    waits = made.plan.ripening
+    if not waits:
+        return None
+    last = waits[-1]
+    return NotYet(f"not yet: {last.says} ({last.measured})", datetime.fromisoformat(last.ripens_at))
 
 
 def _why(made: Made) -> str:

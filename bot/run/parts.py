@@ -23,8 +23,8 @@ class Happening:
     """Something happened to a ticket; its card says how it stands now.
 
     Attributes:
-        kind: the kind of the entry that was just written, "progress" for a wait, "locked" or "stopped" for a start
-            that has to wait.
+        kind: the kind of the entry that was just written, "progress" for a wait, "locked", "stopped" or "ripening" for a
+            start that has to wait.
         step: the number of the step, from 1; 0 before the first.
         of: how many steps there are.
         says: a sentence, or "".

@@ -55,6 +55,9 @@ class Runner:
         self._runs: dict[str, Run] = {}
         self._trouble: dict[str, float] = {}
         self._waiting: dict[str, str] = {}  # what was last said about what a ticket waits for
+        self._not_before: dict[
+            str, datetime
+        ] = {}  # for tickets that only need time; forgotten, they are looked at again
         self._proposals: dict[str, Proposal] = {}
         self._has_begun = False
 
@@ -155,7 +158,11 @@ class Runner:
 
     def _forget(self, ticket: str) -> None:
         self._tasks.pop(ticket, None)
-        self._runs.pop(ticket, None)
+        run = self._runs.pop(ticket, None)
+        if run is not None and run.not_before is not None:
+            self._not_before[ticket] = run.not_before
+        else:
+            self._not_before.pop(ticket, None)
         self._wake.set()  # its locks may be what another one waits for
 
     async def _guarded(self, run: Run) -> None:
@@ -179,6 +186,8 @@ class Runner:
     def _may_start(self, ticket: str) -> bool:
         """Whether its locks are free, or can be had. Whoever only waits for days is asked to give way."""
         ledger = self._parts.ledger
+        if self._parts.clock() < self._not_before.get(ticket, self._parts.clock()):
+            return False
         proposal = self._proposal(ticket)
         held = ledger.locks()
         holders = {held[lock] for lock in proposal.plan.locks if lock in held}

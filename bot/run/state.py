@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from bot.ledger import Entry
@@ -31,6 +32,7 @@ class Run:
         idle: set while no act is under way.
         wanted: somebody needs its locks.
         heeds_cancel: False while it takes back what failed.
+        not_before: when it is worth trying again to start it, where only time is missing.
     """
 
     parts: Parts
@@ -44,6 +46,7 @@ class Run:
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     wanted: bool = False
     heeds_cancel: bool = True
+    not_before: datetime | None = None
     now_at: Position | None = None
     _said: str = ""
 

@@ -8,7 +8,7 @@ import structlog
 
 from bot.errors import AlreadyDecided, Expired, Locked, Stopped
 from bot.ledger import Draft
-from bot.run.again import changed, void
+from bot.run.again import Changed, NotYet, changed, void
 from bot.run.parts import BOT
 from bot.run.settle import Result, Verdict
 from bot.run.state import CancelAsked, Run
@@ -38,6 +38,10 @@ async def _start(run: Run, ticket: Ticket) -> bool:
     """Look again, and take the locks. False: not now, or never."""
     run.tell("looking")
     change = await changed(run, None)
+    if isinstance(change, NotYet):
+        run.not_before = change.until
+        run.tell("ripening", change.why)
+        return False
     if change is not None:
         await void(run, change)
         return False
@@ -110,6 +114,8 @@ async def _is_void(run: Run, at: Position) -> bool:
         await _end_cancelled(run, at, "before anything of it was begun")
         return True
     change = await changed(run, at if run.story.intents else None)
+    if isinstance(change, NotYet):  # it has begun, so it had passed before
+        change = Changed(change.why)
     if change is not None:
         await void(run, change)
     return change is not None

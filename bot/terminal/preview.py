@@ -44,7 +44,7 @@ def print_preview(out: Console, shown: Preview, named: str) -> None:
         out.print(styled(f"{name}: {says}"))
     for gate in plan.gates:
         measured = f" ({gate.measured})" if gate.measured else ""
-        word, style = ("passed", "green") if gate.passed else ("WARNING", "yellow")
+        word, style = ("passed", "green") if gate.passed else ("not yet" if gate.ripens_at else "WARNING", "yellow")
         out.print(styled(f"{word}: {gate.says}{measured}", style))
     for line in plan_lines(plan, made.risk, made.version):
         if not line.startswith(("Gate: ", "Way back: ")):

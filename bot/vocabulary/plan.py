@@ -5,7 +5,7 @@ The digest covers steps, targets, what the gates say and whether they passed, lo
 which stand beside the digest: a plan whose digest holds a measurement is void the moment anything moves.
 
 A plan without groups does nothing, and `because` says why. A plan with a blocking gate that did not pass makes no
-ticket; `remedies` are then the buttons that help.
+ticket; `remedies` are then the buttons that help. A gate that only takes time may pass between decision and start.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from bot.vocabulary.actions import Action, ByHand
 from bot.vocabulary.questions import Question, Term
-from bot.vocabulary.report import Remedy
+from bot.vocabulary.report import Remedy, Sample
 
 UNDO = "undo-"  # how the key of a step that takes another one back begins
 _KEY = re.compile(r"[a-z0-9][a-z0-9.-]{0,79}")
@@ -158,12 +159,25 @@ class Gate:
         says: signed: "No guest on hv03 is locked".
         measured: beside the digest: "9 of 11 locked".
         blocks: False for a gate that only warns.
+        ripens_at: ISO 8601 with an offset, beside the digest: from when on it may have passed, where all it takes is time.
+            Such a plan can be proposed and decided, and nothing of it starts before the gate has passed.
     """
 
     says: str
     passed: bool
     measured: str = ""
     blocks: bool = True
+    ripens_at: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a gate that has passed and has not, or whose time nobody could read. Raises ValueError."""
+        if self.ripens_at and (self.passed or datetime.fromisoformat(self.ripens_at).tzinfo is None):
+            raise ValueError(f"{self.says}: it has passed already, or {self.ripens_at!r} names no time zone")
+
+    @property
+    def holds(self) -> bool:
+        """Whether it keeps the plan from being proposed."""
+        return self.blocks and not self.passed and not self.ripens_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +190,7 @@ class Plan:
         way_back: how to get out of it half-way.
         locks: names such as "cluster:prod"; no two running tickets hold the same one.
         remedies: buttons beside the plan, or instead of it.
+        samples: what the next look will want to know about this one, as a report's.
     """
 
     because: str
@@ -186,6 +201,7 @@ class Plan:
     groups: tuple[Group, ...]
     evidence: tuple[str, ...] = ()
     remedies: tuple[Remedy, ...] = ()
+    samples: tuple[Sample, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a plan that could not be run step by step. Raises ValueError."""
@@ -209,7 +225,13 @@ class Plan:
     @property
     def held_by(self) -> tuple[Gate, ...]:
         """The gates that keep this plan from being proposed."""
-        return tuple(gate for gate in self.gates if gate.blocks and not gate.passed)
+        return tuple(gate for gate in self.gates if gate.holds)
+
+    @property
+    def ripening(self) -> tuple[Gate, ...]:
+        """The gates that keep a plan that was approved from starting, for the time being; the last to ripen is last."""
+        found = (gate for gate in self.gates if gate.ripens_at)
+        return tuple(sorted(found, key=lambda gate: datetime.fromisoformat(gate.ripens_at)))
 
 
 def there_is(

@@ -77,7 +77,7 @@ def return_step(cluster: str, node: str) -> Step:
         key="return",
         says=f"Wait until the guests of {node} are back",
         act=None,
-        done=(Check(ask_roles(cluster, node), (Versus(DRAIN, ("Name",)),), within=RETURN_MINUTES * 60, every=15),),
+        done=(Check(ask_roles(cluster, node), (Versus(DRAIN, ("Name",)),), within=RETURN_MINUTES * 60),),
     )
 
 

@@ -18,7 +18,7 @@ def no_plan(
 
 def held(gates: Sequence[Gate]) -> tuple[Gate, ...]:
     """The gates that keep a plan from being proposed."""
-    return tuple(gate for gate in gates if gate.blocks and not gate.passed)
+    return tuple(gate for gate in gates if gate.holds)
 
 
 def why_held(target: str, gates: Sequence[Gate]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from bot.vocabulary.arguments import Target
 from bot.vocabulary.ask import Unanswered
 from bot.vocabulary.plan import Gate
@@ -9,7 +11,8 @@ from commands.know.commvault import jobs_in_words
 from commands.know.node_writers import JudgedNode
 from commands.know.reset_facts import ResetFacts
 from commands.know.vss import no_error_text
-from commands.know.wording import count, listed
+from commands.know.wording import clock, count, listed
+from commands.know.writer_state import APART, JudgedWriter, Verdict
 
 
 def backup_ended(node: JudgedNode) -> Gate:
@@ -44,3 +47,16 @@ def readable(node: JudgedNode) -> Gate:
         bool(words),
         f"“{words}”" if words else "an unknown language",
     )
+
+
+def seen_twice(one: JudgedWriter, now: datetime) -> tuple[Gate, ...]:
+    """A writer that waits may only be slow. One sample too few is a matter of time: people can decide meanwhile."""
+    says = f"{one.writer.name} is stuck: two looks, {APART.seconds // 60} minutes apart or more, saw the same instance wait"
+    if one.verdict is Verdict.STUCK:
+        return (Gate(says, passed=True, measured=f"first seen {clock(one.seen[0], now)}"),)
+    if one.verdict is not Verdict.LOOKS_STUCK:
+        return ()
+    first = one.seen[0] if one.seen else now
+    ripe = first + APART
+    measured = f"first seen {clock(first, now)}; looked at again from {ripe:%H:%M:%S} UTC on"
+    return (Gate(says, passed=False, measured=measured, ripens_at=ripe.isoformat()),)

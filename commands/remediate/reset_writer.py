@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 
 from bot.vocabulary.arguments import HostTarget
 from bot.vocabulary.ask import Ask
@@ -18,12 +17,12 @@ from commands.know.events import LOCKED_ERROR
 from commands.know.node_writers import JudgedNode
 from commands.know.plans import lock_of, no_plan, why_held
 from commands.know.reset_facts import ResetFacts, find_reset_facts
-from commands.know.reset_gates import backup_ended, has_room, no_job, readable
+from commands.know.reset_gates import backup_ended, has_room, no_job, readable, seen_twice
 from commands.know.reset_steps import hyper_v_steps, reset_steps
 from commands.know.rules import WriterService, service_of
 from commands.know.vss import no_error_text
-from commands.know.wording import clock, count, listed, sentences
-from commands.know.writer_state import APART, JudgedWriter, Verdict
+from commands.know.wording import count, listed, sentences
+from commands.know.writer_state import JudgedWriter, Verdict
 
 _RESETTABLE = (Verdict.STUCK, Verdict.FAILED)
 _OURS = {"winmgmt": "WMI", "winrm": "WinRM"}  # services that carry our own questions
@@ -54,6 +53,11 @@ def plan(args: Args, facts: ResetFacts) -> Plan:
     if node is None:
         why = facts.silence
         return no_plan(f"No plan for {args.node}: its writers are not known. {why.says if why else ''}".rstrip())
+    return replace(_plan(args, facts, node), samples=node.samples())
+
+
+def _plan(args: Args, facts: ResetFacts, node: JudgedNode) -> Plan:
+    """The plan for a node whose writers are known."""
     wanted = " ".join(args.writer)
     found = [one for one in node.writers if _is_meant(one, wanted)]
     if len(found) != 1:
@@ -84,22 +88,13 @@ def _well(node: JudgedNode, one: JudgedWriter) -> str:
     return f"Nothing to reset on {node.name}: {one.writer.name} is {one.writer.says}.{rest}"
 
 
-def _second_sample(node: JudgedNode, one: JudgedWriter, now: datetime) -> str:
-    """What tells stuck from slow: that no backup runs, and the same instance two minutes apart."""
-    if node.backup.runs is None:
-        return "Whether a backup runs is not known: see in the backup product, then look again."
-    if not one.seen:
-        return "It looks stuck, seen once: check its writers now, and ask again two minutes later."
-    return f"It looks stuck: ask again at {clock(one.seen[0] + APART, now)} or later."
-
-
-def _too_early(node: JudgedNode, one: JudgedWriter, now: datetime) -> Plan | None:
-    """A writer that no reset would help, or not yet."""
-    if one.verdict in _RESETTABLE:
+def _too_early(node: JudgedNode, one: JudgedWriter) -> Plan | None:
+    """A writer that no reset would help, or not yet. One that looks stuck may be: `seen_twice` holds the start."""
+    if one.verdict in _RESETTABLE or (one.verdict is Verdict.LOOKS_STUCK and node.backup.runs is False):
         return None
     why = {
         Verdict.BUSY: "Waiting is normal while a backup runs: let it end, then look again.",
-        Verdict.LOOKS_STUCK: _second_sample(node, one, now),
+        Verdict.LOOKS_STUCK: "Whether a backup runs is not known: see in the backup product, then look again.",
         Verdict.ERROR: "It is stable again; the error is that of its last backup. Retry the backup job: a reset would only hide it.",
         Verdict.EXPECTED: "That is expected on this Windows.",
         Verdict.UNREAD: "Its last error is in a language not known here: read it on the host.",
@@ -115,7 +110,7 @@ def _hyper_v(args: Args, facts: ResetFacts, node: JudgedNode, one: JudgedWriter)
         return no_plan(_no_drain(node, drain))
     if one.verdict is not Verdict.BUSY and (facts.own_jobs(args.node) or not node.locks.none):
         return _free_the_guest(args, facts, node, drain)
-    if refusal := _too_early(node, one, facts.writers.now):
+    if refusal := _too_early(node, one):
         return refusal
     drained = drain.state is not None and drain.state.is_drained and not drain.roles
     before = (locks(drain), no_backup(drain)) if drained else drain_gates(drain)
@@ -127,7 +122,7 @@ def _hyper_v(args: Args, facts: ResetFacts, node: JudgedNode, one: JudgedWriter)
         impact=f"{stays if drained else moves} While vmms restarts nobody can manage Hyper-V on {node.name}.",
         way_back=f"Start vmms if it is stopped, then resume {node.name}.",
         locks=(lock_of(args.node),),
-        gates=(no_job(args.node, facts), readable(node), has_room(facts), *before),
+        gates=(*seen_twice(one, facts.writers.now), no_job(args.node, facts), readable(node), has_room(facts), *before),
         groups=(Group("reset", steps),),
         evidence=tuple(reasons(node, facts.writers)),
     )
@@ -173,7 +168,7 @@ def _other(args: Args, facts: ResetFacts, node: JudgedNode, one: JudgedWriter) -
     rule = service_of(one.writer.writer_id, one.writer.name)
     if refusal := _never(node, one, rule):
         return no_plan(refusal)
-    if early := _too_early(node, one, facts.writers.now):
+    if early := _too_early(node, one):
         return early
     assert rule is not None  # else it was refused
     steps = reset_steps(node.name, rule.service, one.writer, _no_error(node))
@@ -182,7 +177,7 @@ def _other(args: Args, facts: ResetFacts, node: JudgedNode, one: JudgedWriter) -
         impact=sentences((f"The service {rule.service} of {node.name} is away for a moment.", rule.why)),
         way_back=f"Start {rule.service} if it is stopped.",
         locks=(lock_of(args.node),),
-        gates=(backup_ended(node), no_job(args.node, facts), readable(node)),
+        gates=(*seen_twice(one, facts.writers.now), backup_ended(node), no_job(args.node, facts), readable(node)),
         groups=(Group("reset", steps),),
     )
     return _unless_held(args, whole)
@@ -211,7 +206,8 @@ def _unless_held(args: Args, whole: Plan) -> Plan:
 
 def _seen(node: JudgedNode, one: JudgedWriter) -> str:
     stuck = f", {count(len(one.seen) + 1, 'sample')} of one instance" if one.seen else ""
-    return f"{one.writer.name} on {node.name} is {one.verdict}: {one.writer.says}{stuck}. {node.backup.says}"
+    verb = "" if one.verdict is Verdict.LOOKS_STUCK else "is "
+    return f"{one.writer.name} on {node.name} {verb}{one.verdict}: {one.writer.says}{stuck}. {node.backup.says}"
 
 
 def _no_error(node: JudgedNode) -> str:

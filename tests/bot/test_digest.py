@@ -12,7 +12,7 @@ from bot.vocabulary.actions import ByHand, Change, Invoke, Update, Updates
 from bot.vocabulary.command import Risk
 from bot.vocabulary.plan import Bits, Check, Expect, Gate, Group, Plan, Step, Versus, there_is, there_is_no
 from bot.vocabulary.questions import GuestRegistry, GuestWql, Read, Recall, Registry, Term, Wql, fields
-from bot.vocabulary.report import Remedy
+from bot.vocabulary.report import Remedy, Sample
 
 NODES = Wql("prod", "root/MSCluster", "MSCluster_Node", ("Name", "State"), (Term("Name", "in", ("hv03", "hv04")),))
 WRITERS = Read("hv03", "vssadmin list writers")
@@ -63,6 +63,7 @@ PLAN = Plan(
     groups=(Group("drain", (DRAIN,), on_failure="undo"), Group("rest", (RESTART, SAMPLE, *OTHERS), times=2)),
     evidence=("raw",),
     remedies=(Remedy("Look Again", "/reset-writer hv03"),),
+    samples=(Sample("hv03", "writer", fields(state=5)),),
 )
 
 
@@ -84,7 +85,7 @@ def leaves(value, path=()):
         yield path
 
 
-UNSIGNED = {"because", "impact", "evidence", "remedies", "measured"}
+UNSIGNED = {"because", "impact", "evidence", "remedies", "measured", "samples"}
 
 
 def altered(value, path):
@@ -178,3 +179,27 @@ def test_a_step_that_nobody_could_judge_is_refused(step, why):
 def test_a_plan_that_could_not_be_run_is_refused(change, why):
     with pytest.raises(ValueError, match=why):
         replace(PLAN, **change)
+
+
+SOON = "2026-03-02T14:02:00+00:00"
+
+
+def test_a_gate_that_only_takes_time_is_signed_as_one_that_has_passed():
+    waits = Gate("Seen twice", passed=False, measured="once", ripens_at=SOON)
+    passed = Gate("Seen twice", passed=True, measured="twice")
+    before, after = (replace(PLAN, gates=(gate,)) for gate in (waits, passed))
+    assert digest(before, Risk.HIGH, "1") == digest(after, Risk.HIGH, "1")
+    assert difference(before, after, Risk.HIGH, ("1", "1")) == ()
+    assert digest(replace(PLAN, gates=(Gate("Seen twice", passed=False),)), Risk.HIGH, "1") != digest(
+        before, Risk.HIGH, "1"
+    )
+    assert "Gate: Seen twice: not yet, and nothing starts before it has passed" in plan_lines(before, Risk.HIGH, "1")
+    assert before.ripening == (waits,)
+    assert (before.held_by, after.ripening) == ((), ())
+    assert plan_from_json(plan_to_json(before)) == before
+
+
+@pytest.mark.parametrize(("passed", "ripens_at"), [(True, SOON), (False, "soon"), (False, "2026-03-02T14:02:00")])
+def test_a_gate_nobody_could_wait_for(passed, ripens_at):
+    with pytest.raises(ValueError):  # noqa: PT011 - Python's own words for the second one
+        Gate("Seen twice", passed=passed, ripens_at=ripens_at)

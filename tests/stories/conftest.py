@@ -111,6 +111,19 @@ def patience(monkeypatch):
 
 
 @pytest.fixture
+def hurried(monkeypatch):
+    """What takes the practice world seconds takes it moments."""
+    for name, seconds in {
+        "migration.SECONDS": dict.fromkeys(("live", "quick", "offline"), 0.02),
+        "drain.BETWEEN": 0.01,
+        "services.STOPPING_SECONDS": 0.1,
+        "services.STARTING_SECONDS": 0.1,
+        "backup.SNAPSHOT_SECONDS": 0.5,
+    }.items():
+        monkeypatch.setattr(f"lab.world.{name}", seconds)
+
+
+@pytest.fixture
 def play(tmp_path: Path):
     """Play a story: `async with play("stuck-writer") as ops`."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bot.decide import CONFIRM
-from bot.plan_lines import action_in_words, plan_lines
+from bot.plan_lines import action_in_words, plan_lines, verdict_on
 from bot.proposal import Proposal
 from bot.slack import limits
 from bot.slack.message import Block, File, Message, clip, escape, units, visible
@@ -36,7 +36,7 @@ def proposed_message(card: Card) -> Message:
 def approved_message(card: Card) -> Message:
     """The same plan, with a record of the decision in place of the buttons."""
     approval = card.last("approved")
-    says = card.happening.says if card.happening and card.happening.kind in ("locked", "stopped") else ""
+    says = card.happening.says if card.happening and card.happening.kind in ("locked", "stopped", "ripening") else ""
     verb = "Confirmed" if card.proposal.policy == CONFIRM else "Approved"
     record = f"*{verb}* by {who(approval)} {at_time(approval.at) if approval else ''}"
     state = escape(says) or "looking again, then it starts…"
@@ -142,7 +142,8 @@ def _because(card: Card) -> str:
 
 def _gate(gate: Gate) -> str:
     measured = f" ({escape(gate.measured)})" if gate.measured else ""
-    verdict = "passed" if gate.passed else "*NOT passed* (a warning)" if not gate.blocks else "*NOT passed*"
+    said = verdict_on(gate)
+    verdict = said if gate.passed else f"*{said}*" if gate.blocks else f"*{said}* (a warning)"
     return f"• {verdict}: {escape(gate.says)}{measured}"
 
 
@@ -178,7 +179,8 @@ def _foot(card: Card) -> tuple[Block, ...]:
 def _buttons(card: Card) -> tuple[Block, ...]:
     says = "; ".join(step.says for step in card.plan.steps)
     confirm = card.proposal.policy == CONFIRM
-    pressed = approve_button(card.id, visible(says), len(card.plan.steps), is_confirm=confirm)
+    waits = bool(card.plan.ripening)
+    pressed = approve_button(card.id, visible(says), len(card.plan.steps), is_confirm=confirm, waits=waits)
     reject = () if confirm else (reject_button(card.id),)
     return actions([pressed, *reject, withdraw_button(card.id)])
 

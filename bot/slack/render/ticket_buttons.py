@@ -21,10 +21,10 @@ TICKET_VERBS = frozenset(
 )
 
 
-def approve_button(ticket: str, says: str, steps: int, *, is_confirm: bool) -> Block:
-    """Approve, or confirm: asks once more, and names what starts now. `says` is plain text."""
+def approve_button(ticket: str, says: str, steps: int, *, is_confirm: bool, waits: bool = False) -> Block:
+    """Approve, or confirm: asks once more, and names what starts now, or once its time has come. `says` is plain text."""
     verb = "Confirm" if is_confirm else "Approve"
-    starts = f"Starts now: {says}."
+    starts = f"{'Starts by itself once every gate has passed' if waits else 'Starts now'}: {says}."
     if units(starts) > limits.CONFIRM_TEXT:
         tail = f"… {steps} steps in all, as the plan says."
         starts = clip(starts, limits.CONFIRM_TEXT - units(tail)) + tail

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bot.digest import digest
 from bot.vocabulary.actions import Invoke
 from bot.vocabulary.ask import Unanswered
 from bot.vocabulary.command import Risk
@@ -76,6 +77,7 @@ def restart(on, service, writer_id, name, guard=()):
 
 
 EMPTY = (*is_drained("prod", "hv03"), *nothing_holds("prod", "hv03"))
+TWICE = f"{HYPER_V} is stuck: two looks, 2 minutes apart or more, saw the same instance wait"
 JOB_GATE = "No backup job of hv03, its cluster or its guests waits"
 
 
@@ -102,13 +104,16 @@ async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
             "Microsoft Hyper-V VSS Writer is STUCK: [5] Waiting for completion · Unexpected error.",
             "No backup runs.",
         ),
+        samples=plan.samples,
     )
-    assert plan.gates[:3] == (
+    assert [(one.on, one.what, dict(one.fields)["state"]) for one in plan.samples] == [("hv03", "writer", 5)]
+    assert plan.gates[0] == Gate(TWICE, passed=True, measured="first seen 22:30 UTC")
+    assert plan.gates[1:4] == (
         Gate(JOB_GATE, passed=True, measured="none among its active jobs"),
         Gate("What hv03 prints for “No error” is known", passed=True, measured="“No error”"),
         Gate("No guest that answered is short of space", passed=True, measured="3 guests told"),
     )
-    assert len(plan.gates) == 3 + 13
+    assert len(plan.gates) == 4 + 13
     assert [gate.says for gate in plan.gates if not gate.passed] == ["No job of VMM works on the cluster"]
     assert planned.ask.rounds <= 4
     assert COMMAND.risk is Risk.HIGH
@@ -231,7 +236,7 @@ async def test_gates_that_hold_it(planned, make, case):
 async def test_without_a_backup_product_it_warns(planned, make):
     none = Unanswered("commvault", "absent", "no backup product is in the settings.")
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make), commvault={"commvault active jobs": none}))
-    gate = plan.gates[0]
+    gate = plan.gates[1]
     assert (gate.says, gate.passed, gate.blocks) == (JOB_GATE, False, False)
     assert gate.measured == "not known: no backup product is in the settings"
     assert len(plan.groups) == 1
@@ -257,7 +262,6 @@ async def test_a_node_that_is_drained_already_is_not_drained_again(planned, make
         ((1, "No error"), "Nothing to reset on hv03: Microsoft Hyper-V VSS Writer is [1] Stable · No error."),
         ((1, "Retryable error"), "It is stable again; the error is that of its last backup."),
         ((1, "Kein Fehler"), "Its last error is in a language not known here"),
-        ((5, "Retryable error"), "It looks stuck, seen once: check its writers now, and ask again two minutes later."),
         ((99, "No error"), "No source describes this state"),
     ],
 )
@@ -269,14 +273,43 @@ async def test_a_writer_that_no_reset_would_help(planned, make, writer, why):
     assert plan.remedies[0].line == "/check-writers hv03"
 
 
-async def test_a_second_sample_that_comes_too_early(planned, make):
-    seen = [make.sample(HYPER_V, "2026-11-22T22:39:30Z", 5, "Unexpected error")]
+@pytest.mark.parametrize(
+    ("earlier", "measured", "ripens_at"),
+    [
+        ([], "first seen 22:41 UTC; looked at again from 22:43:00 UTC on", "2026-11-22T22:43:00+00:00"),
+        (["39:30"], "first seen 22:39 UTC; looked at again from 22:41:30 UTC on", "2026-11-22T22:41:30+00:00"),
+        (["39:30", "40:30"], "first seen 22:39 UTC; looked at again from 22:41:30 UTC on", "2026-11-22T22:41:30+00:00"),
+    ],
+)
+async def test_one_sample_too_few_can_be_decided_and_not_begun(planned, make, earlier, measured, ripens_at):
+    seen = [make.sample(HYPER_V, f"2026-11-22T22:{at}Z", 5, "Unexpected error") for at in earlier]
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make) | {"recall writer": seen}))
-    assert plan.because.endswith("It looks stuck: ask again at 22:41 UTC or later.")
+    assert plan.gates[0] == Gate(TWICE, passed=False, measured=measured, ripens_at=ripens_at)
+    assert plan.ripening == plan.gates[:1]
+    assert not plan.held_by
+    assert plan.because.startswith(f"{HYPER_V} on hv03 LOOKS STUCK: [5] ")
+    later = await planned(COMMAND, make.resettable(hv03=stuck(make)))
+    assert digest(plan, Risk.HIGH, "") == digest(later, Risk.HIGH, "")
+
+
+async def test_another_instance_in_between_begins_the_time_anew(planned, make):
+    other = make.sample(HYPER_V, "2026-11-22T22:35:00Z", 5, "Unexpected error") | {"instance_id": "another"}
+    old = make.sample(HYPER_V, EARLIER, 5, "Unexpected error")
+    plan = await planned(COMMAND, make.resettable(hv03=stuck(make) | {"recall writer": [old, other]}))
+    assert plan.gates[0].ripens_at == "2026-11-22T22:43:00+00:00"
+
+
+async def test_looks_stuck_is_no_plan_where_nobody_knows_of_backups(planned, make):
     silent = {"MSCluster_ClusterSharedVolume": Unanswered("prod", "timed out", "no answer.")}
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make), prod=silent))
     assert plan.groups == ()
     assert "Whether a backup runs is not known" in plan.because
+
+
+async def test_a_refusal_is_a_sample_too(planned, make):
+    plan = await planned(COMMAND, make.resettable(locked=("sql-07",), hv03=stuck(make)))
+    assert plan.groups == ()
+    assert [dict(one.fields)["backup"] for one in plan.samples] == ["no"]
 
 
 async def test_a_running_backup_is_let_end(planned, make):
@@ -306,6 +339,7 @@ async def test_the_service_of_another_writer(planned, make):
             Gate("What hv03 prints for “No error” is known", passed=True, measured="“No error”"),
         ),
         groups=(Group("reset", restart("hv03", "CryptSvc", SYSTEM_ID, "System Writer")),),
+        samples=plan.samples,
     )
 
 

@@ -1,0 +1,38 @@
+"""A plan that may be decided before it may start: the card says so, wherever somebody reads or presses."""
+
+from dataclasses import replace
+
+import pytest
+
+from bot.run.parts import Happening
+from bot.slack.check import problems
+from bot.slack.render.ticket import ticket_message
+from bot.vocabulary.plan import Gate
+from lab.slack.plain import plain_text
+
+WAITS = Gate(
+    "The writer is stuck", passed=False, measured="first seen 23:05 UTC", ripens_at="2026-03-02T23:07:00+00:00"
+)
+
+
+@pytest.fixture
+def ripening(told):
+    plan = told().card().plan
+    return told(plan=replace(plan, gates=(WAITS, *plan.gates)))
+
+
+def test_the_proposal_and_its_button_say_that_it_starts_later(ripening):
+    message = ticket_message(ripening.card())
+    line = "*not yet, and nothing starts before it has passed*: The writer is stuck (first seen 23:05 UTC)"
+    assert line in plain_text(list(message.blocks))
+    approve = message.blocks[-1]["elements"][0]["confirm"]["text"]["text"]
+    assert approve.startswith("Starts by itself once every gate has passed: Pause and drain hv03;")
+    assert not problems(message.blocks)
+
+
+def test_an_approved_one_says_what_it_waits_for(ripening):
+    why = "not yet: The writer is stuck (first seen 23:05 UTC)"
+    card = ripening.approved().card(happening=Happening("T-412", "ripening", says=why))
+    message = ticket_message(card)
+    assert f"· {why}" in plain_text(list(message.blocks))
+    assert "then it starts" not in plain_text(list(message.blocks))
