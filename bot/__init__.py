@@ -21,6 +21,7 @@
     engine          what both ways in share, made from the settings; app adds Slack to it
     settings        settings.toml and its environment; estate: estate.toml; explain: what is wrong with either, in words
     registry        which commands there are
+    review/         what /audit and `hvops audit` look for, and who may see it
     about           what /hvops help and status say
     proposal        what stands in a `proposed` entry; digest: what an approval signs; plan_lines: the same for people
     expect          does an answer hold what a check expects?

@@ -212,6 +212,7 @@ class Decisions:
     def _write_refusal(self, press: Press, wanted: str, error: HvopsError) -> None:
         known = press.ticket and self._ledger.ticket(press.ticket) is not None
         data = {
+            "name": press.person.name,
             "line": f"{wanted} {press.ticket}".strip(),
             "why": str(error),
             "kind": "not allowed" if isinstance(error, NotAllowed) else "too late",

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from bot.errors import TargetError, UsageError
 from bot.estate import Estate
+from bot.line import places_of
 from bot.look import Answers
 from bot.parse import quoted
 from bot.vocabulary.arguments import Target
@@ -88,6 +89,11 @@ class Directory:
         """All names known by now: clusters first, then VMM servers, then hosts and nodes."""
         clusters = (*sorted(self._estate.clusters), *sorted(self._estate.vmm))
         return clusters + tuple(sorted(set(self._homes()) - set(clusters)))
+
+    def places(self) -> dict[str, tuple[str, ...]]:
+        """Every name known by now, and where a role must hold for it. Asks nobody."""
+        found = {name: self._known(name) for name in self.known()}
+        return {name: places_of(target) for name, target in found.items() if target is not None}
 
     def _is_written(self, wanted: str) -> bool:
         """Whether the estate itself names it: of other names, no cluster is believed before the others were heard."""

@@ -79,8 +79,9 @@ class Answered:
 
 @dataclass(slots=True)
 class Asking:
-    """One line on its way. `entry` is its `asked` entry, once there is one."""
+    """One line on its way: as it was read, and its `asked` entry, once there are."""
 
+    line: Line | None = None
     entry: Entry | None = None
 
 
@@ -136,19 +137,19 @@ class Pipeline:
             raise  # nothing can be written, so nothing is asked and nothing is claimed
         except HvopsError as error:
             error.args = (self.mask.text(str(error)),)
-            self._refuse(request, asking.entry, error)
+            self._refuse(request, asking, error)
             raise
         except Exception as error:
             bug = secrets.token_hex(4)
             log.exception("our bug", bug=bug, line=request.line)
-            self._refuse(request, asking.entry, OurBug(bug))
+            self._refuse(request, asking, OurBug(bug))
             raise OurBug(bug) from error
 
     async def begin(
         self, request: Request, asking: Asking, kind: type[Diagnostic[Any, Any] | Remediation[Any, Any]]
     ) -> Line:
         """Read a line, write down that it was asked, and find its targets. Raises HvopsError."""
-        typed = read_line(self.registry, request.line)
+        typed = asking.line = read_line(self.registry, request.line)
         if not isinstance(typed.command.spec, kind):
             does = "changes things, and this way in only asks" if typed.command.changes else "changes nothing"
             raise UsageError(f"/{typed.command.name} {does}.", typed.command.usage)
@@ -180,24 +181,25 @@ class Pipeline:
             NotAllowed: this person may not ask that line.
             UsageError: there is no such answer, or it has been dropped since.
         """
+        asking = Asking()
         try:
             found = self.find(token)
             if found is None:
                 raise UsageError("That answer is no longer kept. Type the command again.", f"/{FRONT_DOOR} help")
-            line = read_line(self.registry, found.line)
+            line = asking.line = read_line(self.registry, found.line)
             authorize.allow(request.person, line.command.role)
             await resolve(self.directory, line, request.person)
         except LedgerError:
             raise
         except HvopsError as error:
-            await asyncio.to_thread(self._refuse, request, None, error)
+            await asyncio.to_thread(self._refuse, request, asking, error)
             raise
         return found
 
     def find(self, token: str) -> Answered | None:
         """The answer a button belongs to; None where there is none, or its report has been dropped since."""
         entry = self.ledger.answer(token)
-        report = self.ledger.blob(entry.data["report"]) if entry else None
+        report = self.ledger.blob(entry.data.get("report") or "") if entry else None
         if entry is None or report is None:
             return None
         evidence = self.ledger.blob(entry.data["evidence"])
@@ -226,6 +228,7 @@ class Pipeline:
         data = {
             "asked": asked.seq,
             "answer": token,
+            "name": asked.data.get("name"),
             "line": str(line),
             "command": line.command.name,
             "target": line.target,
@@ -249,13 +252,16 @@ class Pipeline:
             raise LedgerError("The answer was written and cannot be read back. Run hvops audit verify.")
         return data
 
-    def _refuse(self, request: Request, asked: Entry | None, error: HvopsError) -> None:
+    def _refuse(self, request: Request, asking: Asking, error: HvopsError) -> None:
         kind = {UsageError: "usage", NotAllowed: "not allowed", OurBug: "our bug"}.get(type(error), "not answered")
         self.ledger.append(
             "refused",
             request.person.id,
             {
-                "asked": asked.seq if asked else None,
+                "asked": asking.entry.seq if asking.entry else None,
+                "name": request.person.name,
+                "command": asking.line.command.name if asking.line else None,
+                "target": asking.line.target if asking.line else None,
                 "line": parse.shortened(request.line),
                 "via": request.via,
                 "place": request.place,
@@ -275,6 +281,7 @@ async def _judge(line: Line, look: Look) -> Report:
 
 def _asked(request: Request, typed: Line) -> dict[str, Any]:
     return {
+        "name": request.person.name,
         "line": str(typed),
         "command": typed.command.name,
         "target": typed.target,

@@ -10,12 +10,14 @@ filters   what a reader looks for
 reader    the same without writing: a copy of a ledger, and no key
 book      append, read back
 verify    prove it
+recent    look at the chain so cheaply that every answer about it can say how it is
 """
 
 from bot.ledger.book import Ledger
 from bot.ledger.entry import Draft, Entry
-from bot.ledger.filters import Filter
+from bot.ledger.filters import OUTCOMES, Filter, Sight
 from bot.ledger.reader import Listed, Reader
+from bot.ledger.recent import Checked
 from bot.ledger.verify import Verdict
 
-__all__ = ["Draft", "Entry", "Filter", "Ledger", "Listed", "Reader", "Verdict"]
+__all__ = ["OUTCOMES", "Checked", "Draft", "Entry", "Filter", "Ledger", "Listed", "Reader", "Sight", "Verdict"]

@@ -15,6 +15,7 @@ from bot.ledger.anchors import Anchor, Anchors, newest
 from bot.ledger.entry import Draft, Entry, chained, decoded, encoded, stamp
 from bot.ledger.key import make_key, read_key
 from bot.ledger.reader import Reader
+from bot.ledger.recent import Checked, Watch
 from bot.ledger.store import Store, previous_of
 from bot.ledger.verify import Verdict, verify
 from bot.mask import Mask
@@ -54,6 +55,7 @@ class Ledger(Reader):
             self._key = self._open_key(known)
             self._check_head(known)
             self._anchors = Anchors(anchor_file)
+            self._watch = Watch(path, self._key, anchor_file, clock)
         except BaseException:
             self._store.close()
             raise
@@ -108,6 +110,10 @@ class Ledger(Reader):
     def verify(self, anchor_file: Path | None = None) -> Verdict:
         """Prove the whole ledger, on a connection of its own, while others append."""
         return verify(self.path, self._key, anchor_file or self.anchor_file)
+
+    def look(self) -> Checked:
+        """A cheap look at the chain, and at its newest anchor (see `recent`). Raises LedgerError."""
+        return self._watch.look()
 
     def rebuild(self) -> None:
         """Make the derived tables afresh from the entries."""

@@ -98,6 +98,17 @@ class Reader:
             yield from page
             wanted = replace(wanted, after=page[-1].seq)
 
+    def begun(self, wanted: Filter, limit: int, skip: int = 0) -> list[Entry]:
+        """At most `limit` rows of a review that match, by the entry each begins with, the newest first.
+
+        A ticket counts for a time in which anything happened to it, and is one row: its proposal.
+        """
+        return self._reader.beginnings(wanted, limit, skip)
+
+    def count(self, wanted: Filter, most: int) -> dict[str, int]:
+        """How many of the newest `most` rows of a review are of which kind."""
+        return self._reader.kinds_of_beginnings(wanted, most)
+
     def tickets(self, states: Collection[str] = ("proposed", "approved", "running", "interrupted")) -> list[str]:
         """The ids of the tickets in those states, oldest first."""
         return self._reader.tickets(states)

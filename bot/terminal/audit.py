@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypedDict
 
 from rich.console import Console
 from rich.table import Table
@@ -21,6 +21,7 @@ from bot.keep import evidence_from_bytes, report_from_bytes
 from bot.ledger import Entry, Filter, Reader, Verdict
 from bot.ledger.key import read_key
 from bot.ledger.verify import verify
+from bot.review import words
 from bot.settings import load
 from bot.terminal.ask import harmless
 from bot.terminal.plain import clock, console, short_clock, styled, visible
@@ -40,6 +41,20 @@ def opened(file: Path | None, settings: Path | None) -> Iterator[Reader]:
 def aware(moment: datetime | None) -> datetime | None:
     """A time as typed, in the zone of this terminal."""
     return moment.astimezone() if moment is not None else None
+
+
+class Narrowed(TypedDict):
+    """What `/audit` narrows by as well."""
+
+    who: str | None
+    command: str | None
+    outcome: str | None
+
+
+def narrowed(who: str | None, what: str | None, word: str | None) -> Narrowed:
+    """As typed. Raises UsageError for a word that is no outcome."""
+    command = what.removeprefix("/") if what else None
+    return {"who": who, "command": command, "outcome": words.outcome(word) if word else None}
 
 
 def print_list(reader: Reader, wanted: Filter, limit: int) -> None:

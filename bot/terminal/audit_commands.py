@@ -27,6 +27,11 @@ Kind = Annotated[list[str] | None, typer.Option("--kind", help="asked, answered,
 Actor = Annotated[str | None, typer.Option("--actor", help="Id of a person: T01/U02, or os:ops1.")]
 TicketId = Annotated[str | None, typer.Option("--ticket", help="T-412")]
 Target = Annotated[str | None, typer.Option("--target", help="Cluster or host.")]
+Command = Annotated[str | None, typer.Option("--what", help="A command, of the entry or of its ticket: drain-node.")]
+Outcome = Annotated[
+    str | None, typer.Option("--outcome", help="answered, unanswered, refused, open, done, failed, declined, expired …")
+]
+Who = Annotated[str | None, typer.Option("--who", help="A person by name or id; of a proposal, also who decided.")]
 Since = Annotated[datetime | None, typer.Option("--since", help="Not before that local time.")]
 Until = Annotated[datetime | None, typer.Option("--until", help="Before that local time.")]
 
@@ -47,6 +52,9 @@ def list_entries(
     actor: Actor = None,
     ticket: TicketId = None,
     target: Target = None,
+    who: Who = None,
+    what: Command = None,
+    outcome: Outcome = None,
     since: Since = None,
     until: Until = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The newest so many.")] = 20,
@@ -55,7 +63,9 @@ def list_entries(
     from bot.ledger import Filter
     from bot.terminal import audit as work
 
-    wanted = Filter(kind, actor, ticket, target, work.aware(since), work.aware(until))
+    wanted = Filter(
+        kind, actor, ticket, target, work.aware(since), work.aware(until), **work.narrowed(who, what, outcome)
+    )
     with work.opened(file, settings) as reader:
         work.print_list(reader, wanted, limit)
 
@@ -101,6 +111,9 @@ def export(
     actor: Actor = None,
     ticket: TicketId = None,
     target: Target = None,
+    who: Who = None,
+    what: Command = None,
+    outcome: Outcome = None,
     since: Since = None,
     until: Until = None,
 ) -> None:
@@ -108,7 +121,9 @@ def export(
     from bot.ledger import Filter
     from bot.terminal import audit as work
 
-    wanted = Filter(kind, actor, ticket, target, work.aware(since), work.aware(until))
+    wanted = Filter(
+        kind, actor, ticket, target, work.aware(since), work.aware(until), **work.narrowed(who, what, outcome)
+    )
     with work.opened(file, settings) as reader:
         work.export(reader, wanted, shape.value, output)
 

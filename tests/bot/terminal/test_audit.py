@@ -74,6 +74,12 @@ def test_list_is_one_line_for_each_entry_oldest_first(audit):
         (("--actor", "bot"), ["6", "7", "8"]),
         (("--target", "PROD"), ["1", "2"]),
         (("--ticket", "T-1", "-n", "2"), ["7", "8"]),
+        (("--outcome", "refused"), ["3"]),
+        (("--outcome", "Running"), ["4", "5", "6", "7", "8"]),
+        (("--outcome", "failed"), []),
+        (("--what", "/reset-writer", "--kind", "approved"), ["5"]),
+        (("--what", "check-writers"), ["1", "2"]),
+        (("--who", "U3"), ["4", "5"]),
         (("--since", "2030-01-01"), []),
         (("--until", "2030-01-01", "--kind", "approved"), ["5"]),
     ],
@@ -81,6 +87,13 @@ def test_list_is_one_line_for_each_entry_oldest_first(audit):
 def test_list_is_narrowed(audit, words, numbers):
     lines = words_of(audit("list", *words).out)
     assert [line.split()[0] for line in lines[1:-1]] == numbers
+
+
+def test_a_word_that_is_no_outcome_is_refused_with_those_that_are(audit):
+    ended = audit("list", "--outcome", "faild")
+    assert ended.code == 2
+    assert "unanswered" in ended.err
+    assert "failed" in ended.err.rpartition("Did you mean")[2]
 
 
 def test_search_finds_what_only_the_raw_answer_says(audit):
