@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from bot.errors import TargetError, UsageError
-from bot.estate import Estate
+from bot.estate import Estate, Vmm
 from bot.line import places_of
 from bot.look import Answers
 from bot.parse import quoted
@@ -95,6 +95,13 @@ class Directory:
         found = {name: self._known(name) for name in self.known()}
         return {name: places_of(target) for name, target in found.items() if target is not None}
 
+    def vmm_servers(self) -> tuple[Target, ...]:
+        """The VMM servers of the estate, by name."""
+        return tuple(self._server(vmm) for _, vmm in sorted(self._estate.vmm.items()))
+
+    def _server(self, vmm: Vmm) -> Target:
+        return Target(vmm.name, "vmm", clusters=self._estate.managed_by(vmm), host=vmm.host)
+
     def _is_written(self, wanted: str) -> bool:
         """Whether the estate itself names it: of other names, no cluster is believed before the others were heard."""
         label = wanted.partition(".")[0]
@@ -107,7 +114,7 @@ class Directory:
             return Target(cluster.name, "cluster", cluster.name)
         vmm = self._estate.vmm.get(wanted)
         if vmm is not None:
-            return Target(vmm.name, "vmm", clusters=self._estate.managed_by(vmm))
+            return self._server(vmm)
         label, _, domain = wanted.partition(".")
         host = self._homes().get(label)
         if host is None or (domain and domain != host[1].lower()):

@@ -15,7 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from bot.explain import explained, read_toml
 
 # A NetBIOS or DNS label: what Windows accepts as a computer name, and nothing that could be an option or a URL.
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$")]
+_LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+Name = Annotated[str, StringConstraints(pattern=f"^{_LABEL}$")]
+NameIfAny = Annotated[str, StringConstraints(pattern=f"^({_LABEL})?$")]
 Domain = Annotated[
     str, StringConstraints(pattern=r"^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9-]+$")
 ]
@@ -48,7 +50,7 @@ class Cluster(Part):
 
 
 class StandaloneHost(Part):
-    """A Hyper-V host outside of any cluster."""
+    """A Windows host outside of any cluster: one with Hyper-V, or that of a VMM server."""
 
     name: str = Field(default="", exclude=True)
     domain: Domain = Field(description='domain = "corp.example"')
@@ -70,6 +72,9 @@ class Vmm(Part):
         default=False, description="trust_certificate = true, where nobody signed the server's certificate"
     )
     clusters: tuple[Name, ...] = Field(default=(), description='clusters = ["prod"], those it manages; all where unset')
+    host: NameIfAny = Field(
+        default="", description='host = "vmm01", on which VMMService runs: a host that stands alone, below [hosts]'
+    )
 
 
 class BackupService(Part):
@@ -147,6 +152,10 @@ class Estate(Part):
                 raise ValueError(f"{vmm.name} is a VMM server and also a cluster or host; rename one")
             if unknown := [one for one in vmm.clusters if one.lower() not in self.clusters]:
                 raise ValueError(f"{vmm.name} manages {', '.join(unknown)}, which is no cluster of the estate")
+            if vmm.host and vmm.host.lower() not in self.hosts:
+                raise ValueError(
+                    f"{vmm.name} runs on {vmm.host}, which is no host that stands alone: add [hosts.{vmm.host}]"
+                )
         return self
 
     def managed_by(self, vmm: Vmm) -> tuple[str, ...]:

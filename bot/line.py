@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 from bot import authorize, parse
 from bot.authorize import Person
-from bot.errors import UsageError
+from bot.errors import NotAllowed, UsageError
 from bot.registry import Command, Registry
-from bot.vocabulary.arguments import Target
+from bot.vocabulary.arguments import Target, VmmTargets
+from bot.vocabulary.command import Role
 
 FRONT_DOOR = "hvops"  # `/hvops check-writers prod` reaches every command by name
 
@@ -20,6 +21,10 @@ class Directory(Protocol):
 
     async def find(self, name: str) -> Target:
         """The target of that name. Raises UsageError with suggestions."""
+        ...
+
+    def vmm_servers(self) -> tuple[Target, ...]:
+        """Every VMM server of the estate."""
         ...
 
 
@@ -38,13 +43,16 @@ class Line:
 
     @property
     def target(self) -> str:
-        """The names it is about."""
-        return " ".join(str(self.values[part.name]) for part in self.command.parameters if part.targets)
+        """The names it is about: what the command says it is about, else its targets."""
+        parts = [part for part in self.command.parameters if part.name in self.values]
+        subjects = [word for part in parts if part.is_subject for word in self.values[part.name]]
+        return " ".join(subjects or [str(self.values[part.name]) for part in parts if part.targets])
 
     @property
     def places(self) -> tuple[str, ...]:
         """The clusters, or hosts that stand alone, of its targets. Only once it is resolved."""
-        targets = (self.values[part.name] for part in self.command.parameters if part.targets)
+        values = [self.values[part.name] for part in self.command.parameters if part.targets]
+        targets = [target for value in values for target in (value if isinstance(value, VmmTargets) else (value,))]
         return tuple(dict.fromkeys(place for target in targets for place in places_of(target)))
 
     def _typed(self, part: parse.Parameter) -> list[str]:
@@ -91,12 +99,50 @@ async def resolve(directory: Directory, typed: Line, person: Person | None) -> L
     for parameter in command.parameters:
         if not parameter.targets:
             continue
-        target = await directory.find(values[parameter.name])
-        if target.kind not in parameter.targets:
-            wants = " or a ".join(parameter.targets)
-            raise UsageError(f"{target.name} is a {target.kind}; this takes a {wants}.", command.usage)
-        if person is not None:
-            for place in places_of(target):
-                authorize.allow(person, command.role, place)
-        values[parameter.name] = target
+        if not parameter.takes_several:
+            values[parameter.name] = await _found(directory, typed, parameter, values[parameter.name], person)
+        elif names := [name for name in values.get(parameter.name, "").split(",") if name]:
+            found = [await _found(directory, typed, parameter, name, person) for name in dict.fromkeys(names)]
+            values[parameter.name] = VmmTargets(found)
+        else:
+            values[parameter.name] = _every(directory, command, person)
     return Line(command, values)
+
+
+async def _found(
+    directory: Directory, typed: Line, parameter: parse.Parameter, name: str, person: Person | None
+) -> Target:
+    """The target of that name, of the right kind, where this person may. Raises UsageError, NotAllowed."""
+    target = await directory.find(name)
+    if target.kind not in parameter.targets:
+        wants = " or a ".join(parameter.targets)
+        raise UsageError(f"{target.name} is a {target.kind}; this takes a {wants}.", typed.command.usage)
+    if person is not None:
+        _allow(person, typed.command.role, target)
+    return target
+
+
+def _every(directory: Directory, command: Command, person: Person | None) -> VmmTargets:
+    """The VMM servers where this person may, when none is named. Raises UsageError, NotAllowed where there is none."""
+    servers = directory.vmm_servers()
+    if not servers:
+        raise UsageError("There is no VMM server in the estate. Add a table [vmm.NAME] to it.", command.usage)
+    if person is None:
+        return VmmTargets(servers)
+    refusals: list[NotAllowed] = []
+    allowed: list[Target] = []
+    for server in servers:
+        try:
+            _allow(person, command.role, server)
+        except NotAllowed as refused:
+            refusals.append(refused)
+        else:
+            allowed.append(server)
+    if not allowed:
+        raise refusals[0]
+    return VmmTargets(allowed)
+
+
+def _allow(person: Person, role: Role, target: Target) -> None:
+    for place in places_of(target):
+        authorize.allow(person, role, place)

@@ -16,7 +16,7 @@ from types import GenericAlias
 from typing import Any, Literal
 
 from bot.errors import UsageError
-from bot.vocabulary.arguments import ClusterTarget, HostTarget, Target, VmmTarget
+from bot.vocabulary.arguments import ClusterTarget, HostTarget, Target, VmmTarget, VmmTargets
 
 LONGEST = 1_000  # characters of one command line; the longest sensible one is a fifth of that
 SHOWN = 60  # characters of somebody's words that an error repeats
@@ -31,6 +31,7 @@ _TARGETS: dict[type, tuple[str, tuple[str, ...]]] = {
     ClusterTarget: ("<cluster>", ("cluster",)),
     HostTarget: ("<host>", ("host",)),
     VmmTarget: ("<vmm>", ("vmm",)),
+    VmmTargets: ("<vmm>", ("vmm",)),
 }
 
 
@@ -42,12 +43,24 @@ class Parameter:
         kind: "word" (required, in order), "option" (`--free 1GB`) or "rest" (all words that remain).
         type: the field's type, or the type of its items.
         shown: its part of the usage line.
+        needs_one: of a "rest": it takes one word at least.
     """
 
     name: str
     kind: Literal["word", "option", "rest"]
     type: type
     shown: str
+    needs_one: bool = False
+
+    @property
+    def takes_several(self) -> bool:
+        """Whether it is a target that may be several, or left to the estate."""
+        return self.type is VmmTargets
+
+    @property
+    def is_subject(self) -> bool:
+        """Whether it names what the command is about."""
+        return bool(getattr(self.type, "is_subject", False))
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -63,12 +76,14 @@ def parameters(args: type[Any]) -> tuple[Parameter, ...]:
 
 def _parameter(name: str, hint: Any, default: object) -> Parameter:
     if isinstance(hint, GenericAlias) or typing.get_origin(hint) is tuple:
-        item = typing.get_args(hint)[0]
-        return Parameter(name, "rest", item, f"[{item.__name__.upper()}…]")
+        item, needs_one = typing.get_args(hint)[0], default is MISSING
+        shown = f"<{name.replace('_', '-')}>" if needs_one else f"[{item.__name__.upper()}…]"
+        return Parameter(name, "rest", item, shown, needs_one)
     if default is MISSING:
         shown = _TARGETS[hint][0] if hint in _TARGETS else f"<{name.replace('_', '-')}>"
         return Parameter(name, "word", hint, shown)
-    return Parameter(name, "option", hint, f"[--{name.replace('_', '-')} {default}]")
+    given = _TARGETS[hint][0] if hint in _TARGETS else default
+    return Parameter(name, "option", hint, f"[--{name.replace('_', '-')} {given}]")
 
 
 def words(text: str) -> list[str]:
@@ -97,6 +112,8 @@ def read(usage: str, wanted: Iterable[Parameter], typed: list[str]) -> dict[str,
                 raise UsageError(f"{parameter.shown} is missing.", usage)
             values[parameter.name] = _value(usage, parameter, plain.pop(0))
         elif parameter.kind == "rest":
+            if parameter.needs_one and not plain:
+                raise UsageError(f"{parameter.shown} is missing.", usage)
             values[parameter.name] = tuple(_value(usage, parameter, word) for word in plain)
             plain = []
     if plain:
@@ -124,15 +141,22 @@ def _take_options(usage: str, options: dict[str, Parameter], typed: list[str]) -
 
 
 def _value(usage: str, parameter: Parameter, word: str) -> Any:
-    if parameter.targets:
-        return word
     try:
+        if parameter.targets:
+            return _name(word)
         reader = getattr(parameter.type, "parse", parameter.type)
         return reader(word)
     except ValueError:
         wants = getattr(parameter.type, "wants", f"a value for {parameter.shown}")
         given = f"{quoted(word)} is not" if word else "Missing:"
         raise UsageError(f"{given} {wants}.", usage) from None
+
+
+def _name(word: str) -> str:
+    """A target's name, as it was typed. Raises ValueError where nothing was."""
+    if not word.strip(","):
+        raise ValueError(word)
+    return word
 
 
 def nearest(name: str, among: Iterable[str]) -> tuple[str, ...]:

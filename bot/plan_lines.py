@@ -77,7 +77,8 @@ def _gate(gate: Gate) -> str:
 
 def _group(group: Group, steps: list[tuple[Group, Step]]) -> Iterator[str]:
     rounds = f", {group.times} times" if group.times > 1 else ""
-    yield f"Group {group.key}{rounds}, on failure: {group.on_failure}"
+    finishes = "" if group.afresh else ", goes on without the plan being made afresh"
+    yield f"Group {group.key}{rounds}, on failure: {group.on_failure}{finishes}"
     for step in group.steps:
         yield from _step(steps.index((group, step)) + 1, step)
 

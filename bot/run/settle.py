@@ -17,6 +17,7 @@ from bot.run.act import leave_note
 from bot.run.look_for import Is, Seen, image, longest, look_at, wait_for
 from bot.run.state import CancelAsked, Run
 from bot.run.story import ABANDONED, DONE, FAILED, Intent, Position
+from bot.vocabulary.actions import Updates
 
 MOST_TIMES = 3  # how often the bot itself begins one and the same step
 _SHOWN = 2_000  # characters of a reply that an entry repeats; the rest is in the evidence
@@ -149,6 +150,10 @@ async def _conclude(run: Run, at: Position, result: Result, fate: Fate, seen: Se
     more: dict[str, Any] = {}
     if step.act is not None and fate.fresh and fate.kind != "refused":
         more["noted"] = await leave_note(run.parts.actor, step.act, _note(run, at, result))
+    if result.verdict is Verdict.FAILED and fate.kind == "refused" and isinstance(step.act, Updates):
+        more["untouched"] = (
+            True  # a transaction that was not committed has changed nothing; a program may have, half-way
+        )
     if step.before is not None:
         more["after"], _ = await image(run.parts, step.before)
     await run.write_step(

@@ -33,7 +33,7 @@ class Position:
     @property
     def begins_group(self) -> bool:
         """Whether the plan is made afresh before it."""
-        return self.round == 1 and self.group.steps[0] is self.step
+        return self.group.afresh and self.round == 1 and self.group.steps[0] is self.step
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,10 @@ class Story:
     def in_flight(self) -> Key | None:
         """The step whose outcome is not known."""
         return next((key for key in self.intents if key not in self.outcomes), None)
+
+    def is_untouched(self, key: Key) -> bool:
+        """Whether its outcome says that nothing of it has happened: there is nothing to take back."""
+        return bool(self.outcomes.get(key, {}).get("untouched"))
 
     def result(self, key: Key) -> str:
         """What the outcome of a step says; "" where there is none."""

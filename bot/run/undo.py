@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from bot.proposal import Made, Proposal
-from bot.run.story import Position, Story, positions
+from bot.run.story import DONE, Position, Story, positions
 from bot.vocabulary.plan import UNDO, Check, Group, Plan, Step, Versus
 
 
@@ -26,12 +26,13 @@ def undo_step(step: Step, turn: int = 1) -> Step:
 
 
 def to_take_back(done: Iterable[Position], story: Story) -> tuple[Step, ...]:
-    """The undos of everything that was begun, the newest first; what cannot be undone is left out.
+    """The undos of everything that was begun, the newest first; what cannot be undone, or has been, is left out.
 
     A step that was begun and never told its outcome may have happened: its undo is among them, and finds out.
     """
     begun = [place for place in done if place.key in story.intents and place.step.undo is not None]
-    return tuple(undo_step(place.step, place.round) for place in reversed(begun))
+    undos = [undo_step(place.step, place.round) for place in reversed(begun) if not story.is_untouched(place.key)]
+    return tuple(step for step in undos if story.result((step.key, 1)) != DONE)
 
 
 def undo_plan(proposal: Proposal, story: Story) -> Plan:

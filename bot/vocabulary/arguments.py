@@ -2,7 +2,8 @@
 
 A command's `Args` is a frozen dataclass. A field without a default is a required word, in order; a field with a
 default is an option named by its field (`free: Size = ...` -> `--free 1GB`); a `tuple[Kb, ...]` takes the words
-that remain. The same dataclass is the usage line, the parser and the modal.
+that remain, and one of them at least where it has no default. A type whose `is_subject` is true names what a command is
+about, in place of its targets. The same dataclass is the usage line, the parser and the modal.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class Target:
     kind: Literal["cluster", "host", "vmm"]
     cluster: str = ""  # the cluster it is or belongs to; "" for a host that stands alone, and for a VMM server
     clusters: tuple[str, ...] = ()  # of a VMM server: those it manages
+    host: str = ""  # of a VMM server: the host of the estate on which its service runs; "" where none is named
 
     def __str__(self) -> str:
         """As people write it."""
@@ -40,6 +42,17 @@ class HostTarget(Target):
 
 class VmmTarget(Target):
     """A target that must be a VMM server. Parsed only; code sees a `Target` of kind "vmm"."""
+
+
+class VmmTargets(tuple[Target, ...]):
+    """VMM servers: "vmm", or "vmm-a,vmm-b"; where none is named, all of the estate. Only as an option."""
+
+    __slots__ = ()
+    wants = "a VMM server, or several with commas"
+
+    def __str__(self) -> str:
+        """As people write them."""
+        return ",".join(map(str, self))
 
 
 class Size(int):

@@ -138,17 +138,19 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Steps between which the plan is not made afresh; before the first of them it is.
+    """Steps between which the plan is not made afresh; before the first of them it is, where `afresh` says so.
 
     Attributes:
         times: how often the whole group is done, one round after the other.
         on_failure: "undo": what the group has done is taken back in reverse, where its steps say how.
+        afresh: False: it finishes what the group before has begun, by which the facts of the plan are no longer so.
     """
 
     key: str
     steps: tuple[Step, ...]
     times: int = 1
     on_failure: Literal["stop", "undo"] = "stop"
+    afresh: bool = True
 
 
 @dataclass(frozen=True, slots=True)

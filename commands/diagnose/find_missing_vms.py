@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bot.vocabulary.arguments import VmmTarget
+from bot.vocabulary.arguments import Target, VmmTarget
 from bot.vocabulary.ask import Ask, Unanswered
 from bot.vocabulary.command import Diagnostic, Role
 from bot.vocabulary.report import Finding, Fine, Remedy, Report, Severity
@@ -15,6 +15,7 @@ from commands.know.cluster import Node, ask_nodes, read_nodes
 from commands.know.guests import Guest, ask_guests, read_guests
 from commands.know.silence import few
 from commands.know.vmm import Job, Layout, Machine
+from commands.know.vmm_choose import Chosen, ways
 from commands.know.vmm_compare import Compared, Verdict, compare, unrecorded
 from commands.know.vmm_words import findings, names, table
 from commands.know.wording import count, listed
@@ -49,8 +50,13 @@ class Facts:
 
 
 async def collect(args: Args, ask: Ask) -> Facts:
+    """What one VMM server believes, and what is so."""
+    return await look_at(args.vmm, ask)
+
+
+async def look_at(server: Target, ask: Ask) -> Facts:
     """Look at the schema first; then at VMM's records and at every node, at once."""
-    on = args.vmm.name
+    on = server.name
     layout = await ask.one(vmm.ask_layout(on), vmm.read_layout)
     if isinstance(layout, Unanswered) or not layout.is_known:
         return Facts(layout)
@@ -59,7 +65,7 @@ async def collect(args: Args, ask: Ask) -> Facts:
         ask.one(vmm.ask_machines(on), vmm.read_machines),
         _failed_jobs(on, layout, ask),
         _running_jobs(on, layout, ask),
-        _look_at_clusters(args.vmm.clusters, ask),
+        _look_at_clusters(server.clusters, ask),
     )
     return Facts(layout, hosts, machines, seen, silent, failed, running)
 
@@ -172,11 +178,10 @@ def _notes(
 
 
 def _remedies(args: Args, compared: Sequence[Compared]) -> tuple[Remedy, ...]:
-    """For the first that can be mended; named by VMM's own id, for a name could be anybody's."""
-    mendable = [one for one in compared if one.verdict in (Verdict.LOST, Verdict.STALE)]
-    return tuple(
-        Remedy("Fix Missing VM…", f"/fix-missing-vm {args.vmm} {one.machine.object_id}") for one in mendable[:1]
-    )
+    """For the first that can be mended."""
+    mendable = (one for one in compared if one.verdict in (Verdict.LOST, Verdict.STALE))
+    first = next(mendable, None)
+    return ways(Chosen(args.vmm.name, first), compared) if first else ()
 
 
 def _nothing(args: Args, why: Unanswered) -> Report:

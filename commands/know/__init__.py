@@ -17,7 +17,7 @@ For changes: what must be so before, and the steps:
     drain        pausing, draining, resuming a node       services    restarting one, with waits
     plans        a refusal, and why                       behind_locks    why a node will not drain
     reset_facts -> reset_gates -> reset_steps    resetting a writer        commvault    backup jobs
-    vmm_repair      mending one record of VMM's, in three ways
+    vmm_choose -> vmm_gates -> vmm_repair    which record of VMM's is meant, and mending it in three ways
     audit_policy    what Object Access audits, toggled and set back
 
 Judgements, in the order in which a command uses them:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bot.vocabulary.actions import Invoke
 from bot.vocabulary.plan import Check, Step, there_is
 from bot.vocabulary.questions import Question, Term, Wql, fields
+from bot.vocabulary.rows import Rows, text
 
 RUNNING, STOPPED = "Running", "Stopped"
 _NAMESPACE, _CLASS = "root/cimv2", "Win32_Service"
@@ -26,10 +27,20 @@ def is_in_state(on: str, service: str, state: str, within: int = 0) -> Check:
     return there_is(ask_service(on, service), Term("State", "=", state), within=within, every=2)
 
 
+def read_state(rows: Rows) -> str:
+    """Its state in Windows' own English word, "" where there is no such service. Raises Unreadable."""
+    return text(rows[0], "State") if rows else ""
+
+
 def restart_steps(
     on: str, service: str, guard: tuple[Check, ...] = (), before: Question | None = None
 ) -> tuple[Step, Step]:
-    """Stop a service, then start it.
+    """Stop a service, then start it. The arguments are those of `stop_step`."""
+    return stop_step(on, service, guard, before), start_step(on, service)
+
+
+def stop_step(on: str, service: str, guard: tuple[Check, ...] = (), before: Question | None = None) -> Step:
+    """Stop a service; taking that back starts it.
 
     Args:
         on: the host.
@@ -37,28 +48,39 @@ def restart_steps(
         guard: what else must hold just before it is stopped.
         before: what is noted before it is stopped, where that is more than the service itself.
     """
-    start = _method(on, service, "StartService", _RUNS_ALREADY)
-    return (
-        Step(
-            key=f"stop-{_key(service)}",
-            says=f"Stop the service {service} on {on}",
-            act=_method(on, service, "StopService", _NOT_RUNNING),
-            guard=(is_in_state(on, service, RUNNING), *guard),
-            done=(is_in_state(on, service, STOPPED, WAIT),),
-            before=before or ask_service(on, service),
-            undo=start,
-            undone=(is_in_state(on, service, RUNNING, WAIT),),
-        ),
-        Step(
-            key=f"start-{_key(service)}",
-            says=f"Start the service {service} on {on}",
-            act=start,
-            guard=(is_in_state(on, service, STOPPED),),
-            done=(is_in_state(on, service, RUNNING, WAIT),),
-            before=ask_service(on, service),
-            repeatable=True,
-        ),
+    return Step(
+        key=f"stop-{_key(service)}",
+        says=f"Stop the service {service} on {on}",
+        act=_stop(on, service),
+        guard=(is_in_state(on, service, RUNNING), *guard),
+        done=(is_in_state(on, service, STOPPED, WAIT),),
+        before=before or ask_service(on, service),
+        undo=_start(on, service),
+        undone=(is_in_state(on, service, RUNNING, WAIT),),
     )
+
+
+def start_step(on: str, service: str, *, can_stop_again: bool = False) -> Step:
+    """Start a service. `can_stop_again`: taking that back stops it, for what was done while it was stopped."""
+    return Step(
+        key=f"start-{_key(service)}",
+        says=f"Start the service {service} on {on}",
+        act=_start(on, service),
+        guard=(is_in_state(on, service, STOPPED),),
+        done=(is_in_state(on, service, RUNNING, WAIT),),
+        before=ask_service(on, service),
+        undo=_stop(on, service) if can_stop_again else None,
+        undone=(is_in_state(on, service, STOPPED, WAIT),) if can_stop_again else (),
+        repeatable=True,
+    )
+
+
+def _stop(on: str, service: str) -> Invoke:
+    return _method(on, service, "StopService", _NOT_RUNNING)
+
+
+def _start(on: str, service: str) -> Invoke:
+    return _method(on, service, "StartService", _RUNS_ALREADY)
 
 
 def _method(on: str, service: str, method: str, *accepted: int) -> Invoke:

@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.vocabulary.actions import ByHand, Update, Updates
-from bot.vocabulary.plan import Check, Step, there_is
+from bot.vocabulary.plan import Check, Group, Step, there_is
 from bot.vocabulary.questions import Read, Term, Wql, fields
 from bot.vocabulary.rows import Rows, moment
 from commands.know.cluster import Node
 from commands.know.guests import Power, namespace
+from commands.know.services import STOPPED, is_in_state, start_step, stop_step
 from commands.know.vmm import MISSING, ask_machine
 
 DATABASE, TABLE, KEY = "vmm", "tbl_WLC_VObject", "ObjectId"
+SERVICE = "VMMService"  # KB3102955 stops it before the database is changed [doc]
+TRANSACTION = 20  # seconds for the change of one row, most of which a lock of somebody else's may take
 OLDEST_BACKUP = timedelta(hours=24)
 _ROLE = "operator"
 _HAND = 4 * 3600  # seconds that a person has
@@ -50,6 +53,7 @@ class Repair:
         power: what the machine does there.
         state: the record's state now.
         becomes: the code of `power`.
+        host: the host whose service VMMService we may stop and start; "" where a person does.
     """
 
     on: str
@@ -61,6 +65,7 @@ class Repair:
     power: Power
     state: int
     becomes: int
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,36 +132,64 @@ def move_steps(one: Repair, believed: Node) -> tuple[Step, ...]:
     )
 
 
-def database_steps(one: Repair) -> tuple[Step, ...]:
-    """One row, in one transaction, while VMM's service is stopped; then VMM looks, and it must stay so."""
+def database_groups(one: Repair) -> tuple[Group, Group]:
+    """One row, in one transaction, while VMM's service is stopped; then VMM looks, and it must stay so.
+
+    If the row cannot be changed, the service is started again at once. What comes after the change is not taken back by
+    itself: a person sees what VMM makes of it.
+    """
+    stop, start = _service_steps(one)
+    return (
+        Group("record", (stop, _record_step(one)), on_failure="undo"),
+        Group("finish", (start, refresh_step(one, "stays")), afresh=False),
+    )
+
+
+def _record_step(one: Repair) -> Step:
+    """The row changes only while it still has the values seen, so beginning it again cannot do it twice."""
     was, becomes = fields(HostId=one.believed, ObjectState=one.state), fields(HostId=one.real, ObjectState=one.becomes)
     key = fields(**{KEY: one.machine})
+    stopped = (is_in_state(one.host, SERVICE, STOPPED),) if one.host else ()
+    return Step(
+        key="record",
+        says=f"Change one row of {TABLE} in VMM {one.on}: the host is {one.node.name}, the state {one.becomes}",
+        act=Updates(one.on, DATABASE, (Update(TABLE, key, was, becomes),)),
+        guard=(*stopped, record_is(one, one.believed, one.state), is_there(one)),
+        done=(record_is(one, one.real, one.becomes),),
+        deadline=TRANSACTION,
+        before=ask_machine(one.on, one.machine),
+        undo=Updates(one.on, DATABASE, (Update(TABLE, key, becomes, was),)),
+        undone=(record_is(one, one.believed, one.state),),
+        repeatable=True,
+    )
+
+
+def _service_steps(one: Repair) -> tuple[Step, Step]:
+    """Stop and start VMM's service: ours where its host is known and answers, else by hand."""
+    if one.host:
+        return stop_step(one.host, SERVICE), start_step(one.host, SERVICE, can_stop_again=True)
+    stop = ByHand(f"Close every VMM console, then stop the service {SERVICE} on the VMM server. Say done.", _ROLE)
+    start = ByHand(f"Start the service {SERVICE} on the VMM server. Say done when its console opens.", _ROLE)
+    is_recorded = there_is(ask_machine(one.on, one.machine))
     return (
         Step(
             key="stop-vmm",
-            says="Stop the service VMMService on the VMM server",
-            act=ByHand("Close every VMM console, then stop the service VMMService on the VMM server. Say done.", _ROLE),
+            says=f"Stop the service {SERVICE} on the VMM server",
+            act=stop,
             done=(record_is(one, one.believed, one.state),),
             deadline=_HAND,
-        ),
-        Step(
-            key="record",
-            says=f"Change one row of {TABLE} in VMM {one.on}: the host is {one.node.name}, the state {one.becomes}",
-            act=Updates(one.on, DATABASE, (Update(TABLE, key, was, becomes),)),
-            guard=(record_is(one, one.believed, one.state), is_there(one)),
-            done=(record_is(one, one.real, one.becomes),),
-            before=ask_machine(one.on, one.machine),
-            undo=Updates(one.on, DATABASE, (Update(TABLE, key, becomes, was),)),
-            undone=(record_is(one, one.believed, one.state),),
+            undo=start,
+            undone=(is_recorded,),
         ),
         Step(
             key="start-vmm",
-            says="Start the service VMMService on the VMM server",
-            act=ByHand("Start the service VMMService on the VMM server. Say done when its console opens.", _ROLE),
+            says=f"Start the service {SERVICE} on the VMM server",
+            act=start,
             done=(_is_mended(one, 0),),
             deadline=_HAND,
+            undo=stop,
+            undone=(is_recorded,),
         ),
-        refresh_step(one, "stays"),
     )
 
 

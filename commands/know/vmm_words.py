@@ -67,6 +67,28 @@ def table(compared: Sequence[Compared]) -> Table | None:
     return Table("What VMM believes and what is so", tuple(Column(name) for name in names), rows) if rows else None
 
 
+def refusal(one: Compared) -> str:
+    """Why nothing may be done to this record; "" where something may."""
+    name = one.machine.name
+    return {
+        Verdict.AGREES: f"Nothing to mend: VMM and {one.believed} agree about {name}.",
+        Verdict.DUPLICATE: f"No plan for {name}: VMM has more than one record of this machine, and nobody can tell which one is right.",
+        Verdict.BUSY: f"No plan for {name}: a job of VMM's is at work on it ({one.machine.state_name}).",
+        Verdict.GONE: f"No plan for {name}: every node answered, and none of them has it. Look for its files.",
+        Verdict.UNKNOWN: f"No plan for {name}: where it is is not known. {one.why}",
+        Verdict.NOT_COMPARED: f"No plan for {name}: its host was not asked or did not answer.",
+    }.get(one.verdict, "")
+
+
+def because(one: Compared) -> str:
+    """What VMM has, and what is so."""
+    assert one.real is not None
+    return (
+        f"VMM has {one.machine.name} as {one.machine.state_name} ({one.machine.state}) on"
+        f" {one.believed or 'a host it does not list'}; it is {one.real.guest.power} on {one.real.host}."
+    )
+
+
 def _finding(one: Compared, compared: Sequence[Compared], job: Job | None) -> Finding:
     severity, word = _SEVERITIES[one.verdict]
     lines = [*_LINES[one.verdict](one, compared), *_job(job)]

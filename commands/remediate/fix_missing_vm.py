@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from bot.vocabulary.arguments import VmmTarget
+from bot.vocabulary.arguments import VmmTargets
 from bot.vocabulary.ask import Ask, Unanswered
 from bot.vocabulary.command import Remediation, Risk, Role
 from bot.vocabulary.plan import Gate, Group, Plan
@@ -15,20 +15,24 @@ from bot.vocabulary.report import Remedy
 from commands.diagnose import find_missing_vms
 from commands.know.cluster import Node, ask_nodes, read_nodes
 from commands.know.guests import Guest, Power
-from commands.know.identity import guid
 from commands.know.plans import held, no_plan, why_held
+from commands.know.services import ask_service, read_state
 from commands.know.vmm import CODES, OLDEST
+from commands.know.vmm_choose import CHANGE, MOVE, Chosen, Unclear, choose, mends
 from commands.know.vmm_compare import Compared, Verdict, compare
+from commands.know.vmm_gates import all_answered, backed_up, no_job, service_runs
 from commands.know.vmm_repair import (
     DRAFT,
+    SERVICE,
     FullBackup,
     Repair,
     ask_last_backup,
-    database_steps,
+    database_groups,
     move_steps,
     read_last_backup,
     refresh_step,
 )
+from commands.know.vmm_words import because, refusal
 from commands.know.wording import count, listed
 
 _WAYS = ("refresh", "migration", "database")
@@ -38,6 +42,7 @@ class Vm(str):
     """A word of a virtual machine's name, or one of its ids."""
 
     __slots__ = ()
+    is_subject = True
 
 
 class Way(str):
@@ -54,111 +59,114 @@ class Way(str):
         return cls(word.casefold())
 
 
-_FIRST = Way("refresh")
+_FIRST, _EVERY = Way("refresh"), VmmTargets()
 
 
 @dataclass(frozen=True, slots=True)
 class Args:
-    """What people type. The server is named, since an estate may have several, and roles hold for each."""
+    """What people type. Where no VMM server is named, the machine is looked for on all of them."""
 
-    vmm: VmmTarget
-    vm: tuple[Vm, ...] = ()
+    vm: tuple[Vm, ...]
+    vmm: VmmTargets = _EVERY
     by: Way = _FIRST
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What `/find-missing-vms` finds, the nodes with their Windows, and the newest full backup of the database."""
+    """What `/find-missing-vms` finds, the nodes with their Windows, and what a change of the database takes.
 
-    found: find_missing_vms.Facts
+    Attributes:
+        found: VMM server -> what it believes, and what is so.
+        nodes: the nodes of all clusters that they manage.
+        backups: VMM server -> the newest full backup of its database, None where there is none.
+        services: VMM server whose host the estate names -> the state of its service there, "" where there is none.
+    """
+
+    found: Mapping[str, find_missing_vms.Facts]
     nodes: Mapping[str, Node]
-    backup: FullBackup | Unanswered | None = None
+    backups: Mapping[str, FullBackup | Unanswered | None]
+    services: Mapping[str, str | Unanswered]
 
 
 async def collect(args: Args, ask: Ask) -> Facts:
     """As many rounds as `/find-missing-vms` takes."""
-    found, nodes, backup = await asyncio.gather(
-        find_missing_vms.collect(find_missing_vms.Args(args.vmm), ask),
-        ask.each({name: ask_nodes(name) for name in args.vmm.clusters}, read_nodes),
-        ask.one(ask_last_backup(args.vmm.name), read_last_backup),
+    clusters = dict.fromkeys(cluster for server in args.vmm for cluster in server.clusters)
+    found, nodes, backups, services = await asyncio.gather(
+        asyncio.gather(*(find_missing_vms.look_at(server, ask) for server in args.vmm)),
+        ask.each({name: ask_nodes(name) for name in clusters}, read_nodes),
+        ask.each({server.name: ask_last_backup(server.name) for server in args.vmm}, read_last_backup),
+        ask.each({server.name: ask_service(server.host, SERVICE) for server in args.vmm if server.host}, read_state),
     )
     known = {one.name: one for part in nodes.values() if not isinstance(part, Unanswered) for one in part}
-    return Facts(found, known, backup)
+    names = [server.name for server in args.vmm]
+    return Facts(dict(zip(names, found, strict=True)), known, backups, services)
 
 
 def plan(args: Args, facts: Facts) -> Plan:
     """Find the record, and mend it in the way that was asked for."""
-    name = " ".join(args.vm)
-    found = facts.found
-    look = (Remedy("Find Missing VMs", f"/find-missing-vms {args.vmm}", primary=True),)
-    if not name:
-        return no_plan("Which virtual machine? Name it, or write its id.", remedies=look)
+    compared: dict[str, Sequence[Compared]] = {}
+    silent: dict[str, str] = {}
+    for server, found in facts.found.items():
+        records = _records(found)
+        if isinstance(records, str):
+            silent[server] = records
+        else:
+            compared[server] = records
+    chosen = choose(" ".join(args.vm), compared, silent)
+    if isinstance(chosen, Unclear):
+        draft = DRAFT if any(_is_strange(found) for found in facts.found.values()) else ()
+        look = [Remedy("Find Missing VMs", f"/find-missing-vms {server}") for server in facts.found]
+        return no_plan(chosen.says, remedies=chosen.remedies or look, evidence=draft)
+    return _mend(args, facts, chosen)
+
+
+def _records(found: find_missing_vms.Facts) -> tuple[Compared, ...] | str:
+    """A server's records, compared with the hosts; else why they are not known."""
     if isinstance(found.layout, Unanswered):
-        return no_plan(f"No plan: {found.layout.on}: {found.layout.says}")
+        return f"{found.layout.on}: {found.layout.says}"
     if not found.layout.is_known:
         lacks = f"its schema lacks {listed(found.layout.lacks, 4)}"
-        return no_plan(
-            f"No plan: this VMM is of a version that hvops does not know: {lacks}. By hand: Read-SCVirtualMachine.",
-            evidence=DRAFT,
-        )
-    if isinstance(found.hosts, Unanswered) or isinstance(found.machines, Unanswered):
-        why = found.hosts if isinstance(found.hosts, Unanswered) else found.machines
-        assert isinstance(why, Unanswered)
-        return no_plan(f"No plan: {why.on}: {why.says}")
-    seen = {host: part for host, part in found.seen.items() if not isinstance(part, Unanswered)}
-    compared = compare(found.machines, found.hosts, seen, [one.on for one in _silent(found)])
-    matching = [one for one in compared if _is_meant(one, name)]
-    if len(matching) != 1:
-        return no_plan(_which(args, name, matching), remedies=look)
-    return _mend(args, facts, matching[0], seen)
+        return f"This VMM is of a version that hvops does not know: {lacks}. By hand: Read-SCVirtualMachine."
+    for part in (found.hosts, found.machines):
+        if isinstance(part, Unanswered):
+            return f"{part.on}: {part.says}"
+    assert not isinstance(found.hosts, Unanswered)
+    assert not isinstance(found.machines, Unanswered)
+    return compare(found.machines, found.hosts, _seen(found), [one.on for one in _silent(found)])
+
+
+def _is_strange(found: find_missing_vms.Facts) -> bool:
+    """Whether the schema was read, and is an unknown one."""
+    return not isinstance(found.layout, Unanswered) and not found.layout.is_known
+
+
+def _seen(found: find_missing_vms.Facts) -> dict[str, Sequence[Guest]]:
+    return {host: part for host, part in found.seen.items() if not isinstance(part, Unanswered)}
 
 
 def _silent(found: find_missing_vms.Facts) -> tuple[Unanswered, ...]:
     return (*found.clusters, *(part for part in found.seen.values() if isinstance(part, Unanswered)))
 
 
-def _is_meant(one: Compared, name: str) -> bool:
-    own = guid(name)
-    return own in (one.machine.object_id, one.machine.vm_id) if own else one.machine.name.casefold() == name.casefold()
-
-
-def _which(args: Args, name: str, matching: Sequence[Compared]) -> str:
-    if not matching:
-        return f"VMM {args.vmm} has no virtual machine “{name[:80]}” on a host."
-    ids = listed([f"{one.machine.object_id} on {one.believed or 'an unknown host'}" for one in matching], 6)
-    return f"VMM {args.vmm} has {count(len(matching), 'record')} that could be meant, so none is changed: {ids}."
-
-
-def _mend(args: Args, facts: Facts, one: Compared, seen: Mapping[str, Sequence[Guest]]) -> Plan:
-    if refusal := _refused(one):
-        return no_plan(refusal)
-    repair = _repair(args, facts, one)
+def _mend(args: Args, facts: Facts, chosen: Chosen) -> Plan:
+    look = (Remedy("Find Missing VMs", f"/find-missing-vms {chosen.server}"),)
+    if why := refusal(chosen.record):
+        return no_plan(why, remedies=look)
+    repair = _repair(args, facts, chosen)
     if isinstance(repair, str):
-        return no_plan(repair)
+        return no_plan(repair, remedies=look)
     if args.by == "migration":
-        return _by_migration(facts, one, repair, seen)
-    return _by_database(args, facts, one, repair) if args.by == "database" else _by_refresh(one, repair)
+        return _by_migration(facts, chosen, repair)
+    return _by_database(facts, chosen, repair) if args.by == "database" else _by_refresh(chosen, repair)
 
 
-def _refused(one: Compared) -> str:
-    """Why nothing may be done to this record; "" where something may."""
-    name = one.machine.name
-    return {
-        Verdict.AGREES: f"Nothing to mend: VMM and {one.believed} agree about {name}.",
-        Verdict.DUPLICATE: f"No plan for {name}: VMM has more than one record of this machine, and nobody can tell which one is right.",
-        Verdict.BUSY: f"No plan for {name}: a job of VMM's is at work on it ({one.machine.state_name}).",
-        Verdict.GONE: f"No plan for {name}: every node answered, and none of them has it. Look for its files.",
-        Verdict.UNKNOWN: f"No plan for {name}: where it is is not known. {one.why}",
-        Verdict.NOT_COMPARED: f"No plan for {name}: its host was not asked or did not answer.",
-    }.get(one.verdict, "")
-
-
-def _repair(args: Args, facts: Facts, one: Compared) -> Repair | str:
+def _repair(args: Args, facts: Facts, chosen: Chosen) -> Repair | str:
     """Everything that a step needs; else why there can be none."""
-    assert isinstance(facts.found.hosts, Mapping)
+    one, hosts = chosen.record, facts.found[chosen.server].hosts
+    assert isinstance(hosts, Mapping)
     assert one.real is not None  # else it was refused
     name, real = one.machine.name, one.real
-    ids = [host for host, called in facts.found.hosts.items() if called == real.host.casefold()]
+    ids = [host for host, called in hosts.items() if called == real.host.casefold()]
     node = facts.nodes.get(real.host)
     if len(ids) != 1 or node is None:
         return f"No plan for {name}: VMM lists {count(len(ids), 'host')} called {real.host}, where it really is."
@@ -167,7 +175,7 @@ def _repair(args: Args, facts: Facts, one: Compared) -> Repair | str:
         return f"No plan for {name}: it is {real.guest.power} on {real.host}. Look again when that has ended."
     machine = one.machine
     return Repair(
-        on=args.vmm.name,
+        on=chosen.server,
         machine=machine.object_id,
         vm_id=machine.vm_id,
         believed=machine.host_id,
@@ -176,102 +184,109 @@ def _repair(args: Args, facts: Facts, one: Compared) -> Repair | str:
         power=real.guest.power,
         state=machine.state,
         becomes=becomes,
+        host=_service_host(args, facts, chosen.server),
     )
 
 
-def _because(one: Compared) -> str:
-    assert one.real is not None
-    return (
-        f"VMM has {one.machine.name} as {one.machine.state_name} ({one.machine.state}) on"
-        f" {one.believed or 'a host it does not list'}; it is {one.real.guest.power} on {one.real.host}."
-    )
+def _service_host(args: Args, facts: Facts, server: str) -> str:
+    """The host whose service we stop and start: named by the estate, and it told how that service is."""
+    state = facts.services.get(server)
+    host = next(one.host for one in args.vmm if one.name == server)
+    return host if state and isinstance(state, str) else ""
 
 
 def _lock(repair: Repair) -> tuple[str, ...]:
     return (f"vmm:{repair.on.lower()}:{repair.machine}",)
 
 
-def _by_refresh(one: Compared, repair: Repair) -> Plan:
+def _next(chosen: Chosen, *ways: tuple[str, str]) -> tuple[Remedy, ...]:
+    """What to try when it did not help: a look first, then the ways that are left."""
+    look = Remedy("Find Missing VMs", f"/find-missing-vms {chosen.server}", primary=True)
+    return (look, *(Remedy(f"{label}…", mends(chosen, way)) for label, way in ways))
+
+
+def _by_refresh(chosen: Chosen, repair: Repair) -> Plan:
     """What Microsoft documents, and always the first to try."""
+    others = (MOVE, CHANGE) if chosen.record.verdict is Verdict.LOST else ()
     return Plan(
-        because=_because(one),
+        because=because(chosen.record),
         impact="VMM looks at one virtual machine anew; the machine itself is not touched.",
         way_back="None is needed: a refresh only reads the host.",
         locks=_lock(repair),
         gates=(),
         groups=(Group("refresh", (refresh_step(repair),)),),
+        remedies=_next(chosen, *others),
     )
 
 
-def _by_migration(facts: Facts, one: Compared, repair: Repair, seen: Mapping[str, Sequence[Guest]]) -> Plan:
+def _by_migration(facts: Facts, chosen: Chosen, repair: Repair) -> Plan:
     """To the host that VMM believes in, so that its next look finds it there."""
-    believed = next((host for host in seen if host.casefold() == one.believed), "")
+    one = chosen.record
+    believed = next((host for host in _seen(facts.found[chosen.server]) if host.casefold() == one.believed), "")
     node = facts.nodes.get(believed)
     if one.verdict is Verdict.STALE or node is None or repair.power is not Power.RUNNING:
         why = "it is where VMM believes it to be" if one.verdict is Verdict.STALE else "it does not run"
         why = why if node else f"{one.believed or 'the host that VMM names'} did not answer"
         return no_plan(f"No live migration for {one.machine.name}: {why}.")
     return Plan(
-        because=_because(one),
+        because=because(one),
         impact=f"{one.machine.name} moves live to {node.name}.",
         way_back="Move it back in the same way.",
         locks=_lock(repair),
         gates=(),
         groups=(Group("migration", move_steps(repair, node)),),
+        remedies=_next(chosen, CHANGE),
     )
 
 
-def _by_database(args: Args, facts: Facts, one: Compared, repair: Repair) -> Plan:
+def _by_database(facts: Facts, chosen: Chosen, repair: Repair) -> Plan:
     """Last, and at one's own risk."""
-    name = one.machine.name
-    assert not isinstance(facts.found.layout, Unanswered)
-    release = facts.found.layout.release
+    one, name = chosen.record, chosen.record.machine.name
+    found = facts.found[chosen.server]
+    assert not isinstance(found.layout, Unanswered)
+    release = found.layout.release
     if one.verdict is not Verdict.LOST:
         return no_plan(f"No change of the database for {name}: it is {one.verdict}. Refresh it in VMM.")
     if release == OLDEST and repair.power is not Power.RUNNING:
         return no_plan(
             f"No change of the database for {name}: of VMM 2008 R2 only the state of a running one is known."
         )
-    gates = (
-        Gate(f"The schema of {args.vmm} is known", passed=True, measured=f"VMM {release}"),
-        _all_answered(facts),
-        _no_job(args, facts),
-        _backed_up(args, facts.backup),
-    )
+    gates = _gates(facts, chosen, repair, release)
     if held(gates):
-        return no_plan(why_held(name, gates), gates)
+        return no_plan(why_held(name, gates), gates, _next(chosen))
     return Plan(
-        because=f"{_because(one)} Microsoft documents no such change: try the refresh and the live migration first.",
+        because=f"{because(one)} Microsoft documents no such change: try the refresh and the live migration first.",
         impact="VMM manages nothing while its service is stopped; every virtual machine goes on running.",
-        way_back="Stop VMMService, then undo: the row gets its earlier values back.",
+        way_back="Undo: the service is stopped again, the row gets its earlier values back, the service is started.",
         locks=_lock(repair),
         gates=gates,
-        groups=(Group("database", database_steps(repair)),),
-        evidence=(f"ObjectId {repair.machine}, VM id {repair.vm_id}.",),
+        groups=database_groups(repair),
+        evidence=(f"ObjectId {repair.machine}, VM id {repair.vm_id}.", *_by_hand(facts, chosen, repair)),
+        remedies=_next(chosen),
     )
 
 
-def _all_answered(facts: Facts) -> Gate:
-    """A silent node could have a second machine of that id."""
-    silent = [one.on for one in _silent(facts.found)]
-    told = f"silent: {listed(silent, 4)}" if silent else count(len(facts.found.seen), "node")
-    return Gate("Every node said which virtual machines it has", passed=not silent, measured=told)
+def _gates(facts: Facts, chosen: Chosen, repair: Repair, release: str) -> tuple[Gate, ...]:
+    found, service = facts.found[chosen.server], facts.services.get(chosen.server)
+    return (
+        Gate(f"The schema of {chosen.server} is known", passed=True, measured=f"VMM {release}"),
+        all_answered(len(found.seen), _silent(found)),
+        no_job(chosen.server, found.running_jobs),
+        backed_up(chosen.server, facts.backups[chosen.server]),
+        *((service_runs(repair.host, service),) if repair.host and isinstance(service, str) else ()),
+    )
 
 
-def _no_job(args: Args, facts: Facts) -> Gate:
-    says, jobs = f"No job runs in VMM {args.vmm}", facts.found.running_jobs
-    if isinstance(jobs, int):
-        return Gate(says, passed=jobs == 0, measured=f"{jobs} running")
-    why = f": {jobs.says.rstrip('.')}" if isinstance(jobs, Unanswered) else ": this schema does not tell"
-    return Gate(says, passed=False, measured=f"not known{why}", blocks=isinstance(jobs, Unanswered))
-
-
-def _backed_up(args: Args, backup: FullBackup | Unanswered | None) -> Gate:
-    says = f"The database of {args.vmm} has a full backup less than 24 hours old"
-    if isinstance(backup, Unanswered):
-        return Gate(says, passed=False, measured=f"not known: {backup.says.rstrip('.')}")
-    told = f"{backup.finished:%Y-%m-%d %H:%M} server time" if backup else "none at all"
-    return Gate(says, passed=backup is not None and backup.is_recent, measured=told)
+def _by_hand(facts: Facts, chosen: Chosen, repair: Repair) -> tuple[str, ...]:
+    """Why a person stops and starts the service."""
+    service = facts.services.get(chosen.server)
+    if repair.host:
+        return ()
+    if service is None:
+        why = f"the estate names no host for VMM {chosen.server}"
+    else:
+        why = service.says.rstrip(".") if isinstance(service, Unanswered) else "there is no such service on its host"
+    return (f"A person stops and starts {SERVICE}: {why}.",)
 
 
 COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan)

@@ -17,7 +17,7 @@ ESTATE = Estate.model_validate({
     "hosts": {"Backup01": {"domain": "other.example"}},
     "vmm": {
         "VMM": {"server": "sql01.corp.example"},
-        "vmm-branch": {"server": "sql02.corp.example", "clusters": ["BRANCH"]},
+        "vmm-branch": {"server": "sql02.corp.example", "clusters": ["BRANCH"], "host": "backup01"},
     },
 })  # fmt: skip
 
@@ -72,12 +72,18 @@ async def test_a_silent_cluster_is_asked_again_the_next_time():
         ("BACKUP01", Target("Backup01", "host", "")),
         ("backup01.other.example", Target("Backup01", "host", "")),
         ("vmm", Target("VMM", "vmm", clusters=("Prod", "branch"))),
-        ("VMM-Branch", Target("vmm-branch", "vmm", clusters=("branch",))),
+        ("VMM-Branch", Target("vmm-branch", "vmm", clusters=("branch",), host="backup01")),
     ],
 )
 async def test_find(typed, target):
     names, _, _ = directory()
     assert await names.find(typed) == target
+
+
+async def test_vmm_servers_are_those_of_the_estate():
+    names, world, _ = directory()
+    assert names.vmm_servers() == (await names.find("vmm"), await names.find("vmm-branch"))
+    assert world.asked == ["Prod", "branch"]  # for `find` alone
 
 
 async def test_names_of_the_estate_are_found_without_asking():

@@ -100,6 +100,7 @@ def test_a_vmm_server_manages_all_clusters_unless_it_says_which(tmp_path):
     assert estate.managed_by(found) == tuple(cluster.name for cluster in estate.clusters.values())
     one = read(tmp_path, text + 'clusters = ["prod"]\n')
     assert one.managed_by(one.vmm["vmm"]) == ("Prod",)
+    assert (found.host, read(tmp_path, text + 'host = "BACKUP01"\n').vmm["vmm"].host) == ("", "BACKUP01")
 
 
 @pytest.mark.parametrize(
@@ -111,6 +112,8 @@ def test_a_vmm_server_manages_all_clusters_unless_it_says_which(tmp_path):
         ('[vmm.vmm]\nserver = "sql01"\ndatabase = "VMM]; DROP"\n', "database is wrong"),
         ('[vmm.vmm]\nserver = "sql01"\npassword = "x"\n', "password is not a setting"),
         ('[vmm.vmm]\nserver = "sql01"\nclusters = ["other"]\n', "which is no cluster"),
+        ('[vmm.vmm]\nserver = "sql01"\nhost = "hv01"\n', "hv01, which is no host that stands alone"),
+        ('[vmm.vmm]\nserver = "sql01"\nhost = "a b"\n', "host is wrong"),
         ('[vmm.prod]\nserver = "sql01"\n', "is a VMM server and also a cluster or host"),
         ('[vmm.hv01]\nserver = "sql01"\n', "is a VMM server and also a cluster or host"),
     ],

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot import parse
 from bot.errors import UsageError
-from bot.vocabulary.arguments import ClusterTarget, Kb, Percent, Size, Target, VmmTarget
+from bot.vocabulary.arguments import ClusterTarget, Kb, Percent, Size, Target, VmmTarget, VmmTargets
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,35 @@ def test_a_vmm_server_is_a_target_of_its_own_kind():
     (parameter,) = parse.parameters(VmmArgs)
     assert (parameter.shown, parameter.targets) == ("<vmm>", ("vmm",))
     assert parse.read("/x <vmm>", (parameter,), ["vmm"]) == {"vmm": "vmm"}
+
+
+class Vm(str):
+    __slots__ = ()
+    is_subject = True
+
+
+@dataclass(frozen=True)
+class FixArgs:
+    vm: tuple[Vm, ...]
+    vmm: VmmTargets = VmmTargets()  # noqa: RUF009 - immutable
+
+
+FIX = parse.parameters(FixArgs)
+
+
+def test_words_without_a_default_are_needed():
+    assert [parameter.shown for parameter in FIX] == ["<vm>", "[--vmm <vmm>]"]
+    assert [(parameter.is_subject, parameter.takes_several) for parameter in FIX] == [(True, False), (False, True)]
+    assert read("My Server --vmm vmm-a,vmm-b", FIX) == {"vm": ("My", "Server"), "vmm": "vmm-a,vmm-b"}
+    assert read("crm-01", FIX) == {"vm": ("crm-01",)}
+    with pytest.raises(UsageError, match=r"^<vm> is missing\.$"):
+        read("--vmm vmm", FIX)
+
+
+@pytest.mark.parametrize("line", ["crm-01 --vmm", "crm-01 --vmm=,"])
+def test_a_server_that_is_not_named_is_missed(line):
+    with pytest.raises(UsageError, match="a VMM server, or several with commas"):
+        read(line, FIX)
 
 
 def test_the_usage_line_is_the_dataclass():

@@ -143,7 +143,8 @@ class World:
         raise AssertionError("nothing here is invoked")
 
     async def update(self, action, seconds):
-        raise AssertionError("nothing here has rows")
+        """A row is a host, its columns are the host's values."""
+        return await self.change(Change(action.on, "set", action.rows[0].becomes), seconds)
 
     def _effect(self, action):
         if action.what == "restart":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -26,9 +27,12 @@ from scripted_world import (
 from bot.errors import LedgerError
 from bot.ledger import Entry
 from bot.pipeline import Request
+from bot.plan_lines import plan_lines
 from bot.proposal import proposal_from
+from bot.vocabulary.actions import Update, Updates
+from bot.vocabulary.command import Risk
 from bot.vocabulary.plan import Check, Expect, Versus
-from bot.vocabulary.questions import Term
+from bot.vocabulary.questions import Term, fields
 
 REACHED = [("hv03", "set", "yes"), ("hv03", "restart"), ("hv03", "set", "no")]
 
@@ -232,12 +236,6 @@ async def test_late_but_within_its_time_is_done(bench, world, clock):
 
 
 async def test_a_failed_group_is_taken_back_where_the_plan_says_so(bench, world):
-    def taken_back(key):
-        return Step(
-            key, key, set_to("hv03", **{key: "1"}), (is_now("hv03", **{key: "1"}),),
-            undo=set_to("hv03", **{key: "0"}), undone=(is_now("hv03", **{key: "0"}),),
-        )  # fmt: skip
-
     last = Step("c", "c", set_to("hv03", c="1"), (is_now("hv03", c="2", give_up=Expect()),))
     steps = (taken_back("a"), taken_back("b"), last)
     plan = Plan("why", "", "", ("node:hv03",), (), (Group("all", steps, on_failure="undo"),))
@@ -249,6 +247,61 @@ async def test_a_failed_group_is_taken_back_where_the_plan_says_so(bench, world)
     assert bench.last(ticket).data["undone"] is True
     steps = [entry.data["step"] for entry in bench.ledger.entries(ticket=ticket, kind="intent", newest_first=False)]
     assert steps == ["a", "b", "c", "undo-b", "undo-a"]
+
+
+def taken_back(key, act=None):
+    return Step(
+        key, key, act or set_to("hv03", **{key: "1"}), (is_now("hv03", **{key: "1"}),),
+        undo=set_to("hv03", **{key: "0"}), undone=(is_now("hv03", **{key: "0"}),),
+    )  # fmt: skip
+
+
+async def test_a_transaction_that_was_refused_has_nothing_to_take_back(bench, world):
+    row = Updates("hv03", "db", (Update("t", fields(id="1"), fields(b="0"), fields(b="1")),))
+    steps = (taken_back("a"), taken_back("b", row))
+    plan = Plan("why", "", "", ("node:hv03",), (), (Group("all", steps, on_failure="undo"),))
+    bench.plans["reset"] = lambda _on, _facts: plan
+    world.faults = [None, "refused"]
+    ticket = await bench.approved()
+    await bench.runs()
+    outcomes = [entry.data for entry in bench.ledger.entries(ticket=ticket, kind="outcome", newest_first=False)]
+    assert [(one["step"], one["result"], one.get("untouched")) for one in outcomes] == [
+        ("a", "done", None), ("b", "failed", True), ("undo-a", "done", None),
+    ]  # fmt: skip
+    assert bench.last(ticket).kind == "failed"
+    assert world.hosts["hv03"]["a"] == "0"
+
+
+async def test_what_was_taken_back_is_not_offered_to_be_undone(bench, world):
+    last = Step("c", "c", set_to("hv03", c="1"), (is_now("hv03", c="2", give_up=Expect()),))
+    plan = Plan("why", "", "", ("node:hv03",), (), (Group("all", (taken_back("a"), last), on_failure="undo"),))
+    bench.plans["reset"] = lambda _on, _facts: plan
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).data["undone"] is True
+    assert bench.planner.undo(ticket).plan.groups == ()
+
+
+async def test_a_group_that_finishes_another_is_not_planned_afresh(bench, world):
+    """The first group has ended what the plan was made from: made afresh, there would be nothing to do."""
+    groups = (Group("one", (step("a", "hv03", broken="no"),)), Group("two", (step("b", "hv03", b="1"),), afresh=False))
+    plan = Plan("why", "", "", ("node:hv03",), (), groups)
+    gone = Plan("nothing to mend", "", "", (), (), ())
+    bench.plans["reset"] = lambda _on, facts: plan if facts.get("broken") == "yes" else gone
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    world.hosts["hv03"]["broken"] = "yes"
+    told = [line for line in plan_lines(plan, Risk.HIGH, "x") if line.startswith("Group")]
+    assert told == [
+        "Group one, on failure: stop",
+        "Group two, on failure: stop, goes on without the plan being made afresh",
+    ]
+    again = replace(plan, groups=(groups[0], replace(groups[1], afresh=True)))
+    bench.plans["reset"] = lambda _on, facts: again if facts.get("broken") == "yes" else gone
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "voided"
 
 
 async def test_a_group_runs_as_often_as_it_says(bench, world):

@@ -287,10 +287,25 @@ def test_every_code_of_the_state_has_its_word():
 
 
 @pytest.mark.parametrize(
-    ("host", "state", "where", "offered"),
-    [("hv04", 220, "hv06", True), ("hv06", 220, "hv06", True), ("hv04", 0, "hv06", False), ("hv06", 0, "hv06", False)],
+    ("host", "state", "where", "ways"),
+    [
+        ("hv04", 220, "hv06", ["", " --by migration", " --by database"]),
+        ("hv06", 220, "hv06", [""]),
+        ("hv04", 0, "hv06", []),
+        ("hv06", 0, "hv06", []),
+    ],
 )
-async def test_mending_is_offered_for_what_is_missing_and_was_found(answer, host, state, where, offered):
+async def test_mending_is_offered_for_what_is_missing_and_was_found(answer, host, state, where, ways):
     report = await answer([record("crm-01", host, state)], **{where: on(f"vm-{where}", "crm-01")})
     lines = [one.line for one in report.remedies]
-    assert lines == ([f"/fix-missing-vm vmm {guid('object', 'crm-01 0')}"] if offered else [])
+    assert lines == [f"/fix-missing-vm crm-01 --vmm vmm{way}" for way in ways]
+    assert [one.primary for one in report.remedies] == [not way for way in ways]
+
+
+@pytest.mark.parametrize("name", ["crm 01", "--by", "x'; DROP", guid("vm", "other"), "twice"])
+async def test_a_name_that_could_be_misread_is_named_by_its_id(answer, name):
+    others = [record("twice", "hv01", vm_id=guid("vm", "vm-hv01"), number=1)] if name == "twice" else []
+    report = await answer(
+        [record(name, "hv04", 220, vm_id=guid("vm", "crm-01")), *others], hv06=on("vm-hv06", "crm-01")
+    )
+    assert report.remedies[0].line == f"/fix-missing-vm {guid('object', f'{name} 0')} --vmm vmm"

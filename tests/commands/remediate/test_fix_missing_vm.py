@@ -5,13 +5,17 @@ import uuid
 import pytest
 
 from bot.vocabulary.actions import ByHand, Update, Updates
-from bot.vocabulary.arguments import Target
+from bot.vocabulary.arguments import Target, VmmTargets
 from bot.vocabulary.ask import Unanswered
 from bot.vocabulary.plan import Check, Expect, Gate, Group, Plan, Step
 from bot.vocabulary.questions import Read, Term, Wql, fields
+from bot.vocabulary.report import Remedy
+from commands.know.services import start_step, stop_step
 from commands.remediate.fix_missing_vm import COMMAND, Vm, Way
 
 VMM = Target("vmm", "vmm", clusters=("prod",))
+OWN = Target("vmm", "vmm", clusters=("prod",), host="vmm01")
+OTHER = Target("vmm-old", "vmm", clusters=("prod",))
 NODES = ("hv04", "hv05", "hv06")
 
 
@@ -72,8 +76,8 @@ def script(*records, power=2, **over):
 
 @pytest.fixture
 def planned(scripted):
-    async def run(told, by="refresh", vm="crm-01"):
-        args = COMMAND.args(VMM, tuple(map(Vm, vm.split())), Way(by))
+    async def run(told, by="refresh", vm="crm-01", servers=(VMM,)):
+        args = COMMAND.args(tuple(map(Vm, vm.split())), VmmTargets(servers), Way(by))
         run.ask = scripted(told)
         return COMMAND.plan(args, await COMMAND.collect(args, run.ask))
 
@@ -84,9 +88,12 @@ ROW = Read("vmm", "vmm virtual machine", fields(object=OBJECT))
 MACHINE = Wql(
     "hv06", "root/virtualization/v2", "Msvm_ComputerSystem", ("Name", "EnabledState"), (Term("Name", "=", VM),)
 )
+SERVICE = {"Name": "VMMService", "State": "Running", "ProcessId": "2112"}
 BECAUSE = "VMM has crm-01 as Missing (220) on hv04; it is running on hv06."
 MENDED = (Expect((Term("HostId", "=", HV06), Term("ObjectState", "!=", 220))),)
 HAND = 4 * 3600
+MENDS = f"/fix-missing-vm {OBJECT} --vmm vmm"
+LOOK = Remedy("Find Missing VMs", "/find-missing-vms vmm", primary=True)
 
 
 def row_is(host, state):
@@ -116,6 +123,11 @@ async def test_the_refresh_comes_first(planned):
         locks=(f"vmm:vmm:{OBJECT}",),
         gates=(),
         groups=(Group("refresh", (refresh("refresh"),)),),
+        remedies=(
+            LOOK,
+            Remedy("Live-Migrate…", f"{MENDS} --by migration"),
+            Remedy("Change the Database…", f"{MENDS} --by database"),
+        ),
     )
 
 
@@ -144,22 +156,62 @@ async def test_the_database_comes_last(planned):
             measured="2026-11-22 05:53 server time",
         ),
     )
+    record, finish = plan.groups
+    assert (record.on_failure, record.afresh, finish.on_failure, finish.afresh) == ("undo", True, "stop", False)
+    assert plan.remedies == (LOOK,)
+    assert plan.evidence[1] == "A person stops and starts VMMService: the estate names no host for VMM vmm."
     stop, change, start, stays = plan.steps
     assert isinstance(stop.act, ByHand)
     assert "VMMService" in stop.act.instruction
     assert stop.done == (row_is(HV04, 220),)
+    assert (stop.undo, start.undo) == (start.act, stop.act)
     assert change == Step(
         "record",
         "Change one row of tbl_WLC_VObject in VMM vmm: the host is hv06, the state 0",
         Updates("vmm", "vmm", (Update("tbl_WLC_VObject", key, was, becomes),)),
         guard=(row_is(HV04, 220), runs()),
         done=(row_is(HV06, 0),),
+        deadline=20,
         before=ROW,
         undo=Updates("vmm", "vmm", (Update("tbl_WLC_VObject", key, becomes, was),)),
         undone=(row_is(HV04, 220),),
+        repeatable=True,
     )
     assert start.done == (Check(ROW, MENDED, every=15),)
     assert stays == refresh("stays")
+
+
+async def test_a_service_whose_host_is_known_is_stopped_and_started_as_steps(planned):
+    told = script(vmm01={"Win32_Service": [SERVICE]})
+    plan = await planned(told, "database", servers=(OWN,))
+    stop, change, start, stays = plan.steps
+    assert stop == stop_step("vmm01", "VMMService")
+    assert change.guard[0].question.on == "vmm01"
+    assert change.guard[0].holds == (Expect((Term("State", "=", "Stopped"),)),)
+    assert start == start_step("vmm01", "VMMService", can_stop_again=True)
+    assert start.undo == stop.act
+    assert isinstance(stays.act, ByHand)
+    assert plan.gates[-1] == Gate("The service VMMService runs on vmm01", passed=True, measured="Running")
+    assert len(plan.evidence) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (Unanswered("vmm01", "login refused", "vmm01 refused the login."), "vmm01 refused the login."),
+        ([], "there is no such service on its host."),
+    ],
+)
+async def test_a_service_that_cannot_be_seen_is_left_to_a_person(planned, answer, why):
+    plan = await planned(script(vmm01={"Win32_Service": answer}), "database", servers=(OWN,))
+    assert [step.key for step in plan.steps] == ["stop-vmm", "record", "start-vmm", "stays"]
+    assert plan.evidence[1] == f"A person stops and starts VMMService: {why}"
+
+
+async def test_a_service_that_does_not_run_is_not_stopped(planned):
+    plan = await planned(script(vmm01={"Win32_Service": [SERVICE | {"State": "Stopped"}]}), "database", servers=(OWN,))
+    assert plan.groups == ()
+    assert [gate.measured for gate in plan.held_by] == ["Stopped"]
 
 
 @pytest.mark.parametrize(("power", "code", "states"), [(3, 1, (3,)), (6, 3, (6, 32769)), (9, 6, (9, 32768))])
@@ -216,7 +268,7 @@ REFUSED = {
     "two machines of one name": (
         [record(), record(key=guid("object", "x"), vm=guid("vm", "x"))],
         {},
-        "VMM vmm has 2 records that could be meant, so none is changed: ",
+        "2 records could be meant, so none is changed: ",
     ),
     "a job is at work": ([record(state=200)], {}, "a job of VMM's is at work on it (UnderMigration)"),
     "it is nowhere": ([record()], {"hv06": {"Msvm_ComputerSystem": []}}, "none of them has it"),
@@ -298,8 +350,39 @@ async def test_a_hostile_name_in_the_database_is_part_of_no_action(planned):
     assert not any(name in repr(step) for step in plan.steps)
 
 
-async def test_no_name_at_all(planned):
-    assert (await planned(script(), vm="")).because.startswith("Which virtual machine?")
+ABSENT = {"vmm-old": {"vmm virtual machines": [], "vmm hosts": [], "vmm running jobs": [], "vmm columns": columns()}}
+BACKED_UP = {"vmm last full backup": backup()}
+
+
+def two(**answers):
+    return script(**{"vmm-old": ABSENT["vmm-old"] | BACKED_UP | answers})
+
+
+async def test_it_is_looked_for_on_every_server(planned):
+    plan = await planned(two(), "database", servers=(OTHER, VMM))
+    assert (plan.because.startswith(BECAUSE), plan.locks) == (True, (f"vmm:vmm:{OBJECT}",))
+    nobody = await planned(two(), vm="nobody", servers=(OTHER, VMM))
+    assert nobody.because == "VMM vmm-old, VMM vmm have no virtual machine “nobody” on a host."
+
+
+async def test_one_name_on_two_servers_is_refused_with_what_to_write(planned):
+    other = record(key=guid("object", "y"), vm=guid("vm", "y"))
+    plan = await planned(two(**{"vmm virtual machines": [other]}), servers=(VMM, OTHER))
+    assert plan.groups == ()
+    assert plan.because.startswith("2 records could be meant, so none is changed: ")
+    assert f"as in {MENDS}" in plan.because
+    assert [one.line for one in plan.remedies] == [MENDS, f"/fix-missing-vm {guid('object', 'y')} --vmm vmm-old"]
+
+
+async def test_a_silent_server_could_have_one_of_that_name_too(planned):
+    silent = Unanswered("vmm-old", "timed out", "no answer.")
+    plan = await planned(two(**{"vmm columns": silent}), servers=(VMM, OTHER))
+    assert plan.groups == ()
+    assert "vmm has it, and vmm-old could have one too. vmm-old: no answer." in plan.because
+    assert plan.because.endswith(f"write {MENDS}")
+    strange = await planned(two(**{"vmm columns": columns("HostId")}), servers=(VMM, OTHER))
+    assert strange.evidence[0].startswith("Draft, not run")
+    assert (await planned(two(**{"vmm columns": silent}), servers=(VMM,))).groups
 
 
 def test_ways():
