@@ -129,6 +129,14 @@ class Reader:
         """The ids of the proposals that nobody decided in time, oldest first."""
         return self._reader.overdue(stamp(now))
 
+    def lapsing(self, now: datetime) -> list[str]:
+        """The ids of the approvals that did not start in time, oldest first."""
+        return self._reader.lapsing(stamp(now))
+
+    def counted(self) -> dict[str, int]:
+        """How many open tickets are in each state that any is in."""
+        return self._reader.counted()
+
     def locks(self) -> dict[str, str]:
         """Which ticket holds which lock."""
         return self._reader.locks()

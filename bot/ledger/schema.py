@@ -9,7 +9,7 @@ and as a second lock; both can be rebuilt from the entries. Views are for people
 
 from __future__ import annotations
 
-VERSION = 2  # PRAGMA user_version
+VERSION = 3  # PRAGMA user_version
 
 _ENDS = "'declined', 'withdrawn', 'expired', 'lapsed', 'voided', 'done', 'failed', 'cancelled', 'closed'"
 
@@ -74,6 +74,8 @@ INDEXES = {
     json_extract(body, '$.data.round'), json_extract(body, '$.data.attempt')) WHERE kind = 'intent'""",
     "ticket_state": "CREATE INDEX ticket_state ON ticket (state, number)",
     "ticket_line": "CREATE INDEX ticket_line ON ticket (line, number)",
+    "ticket_late": "CREATE INDEX ticket_late ON ticket (julianday(open_until)) WHERE state = 'proposed'",
+    "ticket_lapsing": "CREATE INDEX ticket_lapsing ON ticket (julianday(start_by)) WHERE state = 'approved'",
 }
 
 TRIGGERS = {
@@ -168,6 +170,7 @@ UPGRADES: dict[int, tuple[str, ...]] = {
         *("DROP TRIGGER locks_taken", TRIGGERS["locks_taken"].strip()),  # who resumes may take its locks back
         INDEXES["ticket_line"],  # whether a ticket is being taken back is asked whenever it is shown
     ),
+    2: (INDEXES["ticket_late"], INDEXES["ticket_lapsing"]),  # asked every second, of however many wait
 }
 
 EVERYTHING = {name: sql.strip() for name, sql in (TABLES | INDEXES | TRIGGERS | VIEWS).items()}

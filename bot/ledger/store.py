@@ -162,10 +162,17 @@ class Store:
         return [row[0] for row in self.rows(sql, tuple(states))]
 
     def listed(self, states: Collection[str], limit: int, *, newest_first: bool) -> list[tuple[Any, ...]]:
-        """Rows of the ticket table, without reading a single entry."""
-        marks, order = ", ".join("?" * len(states)), "DESC" if newest_first else "ASC"
-        sql = f"SELECT {_LISTED} FROM ticket WHERE state IN ({marks}) ORDER BY number {order} LIMIT ?"  # noqa: S608
-        return self.rows(sql, (*states, limit))
+        """Rows of the ticket table, without reading a single entry, and no more of them than are wanted."""
+        order = "DESC" if newest_first else "ASC"
+        of_one = f"SELECT * FROM (SELECT {_LISTED}, number FROM ticket WHERE state = ? ORDER BY number {order} LIMIT ?)"  # noqa: S608
+        sql = f"{' UNION ALL '.join([of_one] * len(states))} ORDER BY number {order} LIMIT ?"
+        told = [word for state in states for word in (state, limit)]
+        return [row[:-1] for row in self.rows(sql, (*told, limit))] if states else []
+
+    def counted(self) -> dict[str, int]:
+        """How many tickets are in each state that any is in, ended ones left out: there may be very many."""
+        sql = "SELECT state, count(*) FROM ticket WHERE state IN ('proposed', 'approved', 'running', 'interrupted') GROUP BY state"
+        return {str(state): int(count) for state, count in self.rows(sql)}
 
     def with_line(self, line: str) -> list[tuple[Any, ...]]:
         """Rows of the ticket table with that very line, the newest first."""
@@ -180,7 +187,16 @@ class Store:
 
     def overdue(self, now: str) -> list[str]:
         """The ids of the proposals that nobody decided in time."""
-        sql = "SELECT id FROM ticket WHERE state = 'proposed' AND julianday(open_until) < julianday(?) ORDER BY number"
+        return self._late("ticket_late", "proposed", "open_until", now)
+
+    def lapsing(self, now: str) -> list[str]:
+        """The ids of the approvals that did not start in time."""
+        return self._late("ticket_lapsing", "approved", "start_by", now)
+
+    def _late(self, index: str, state: str, column: str, now: str) -> list[str]:
+        # the index is named: SQLite, which has no statistics here, would read all tickets of that state instead
+        sql = f"""SELECT id FROM ticket INDEXED BY {index} WHERE state = '{state}'
+            AND julianday({column}) < julianday(?) ORDER BY julianday({column})"""  # noqa: S608 - our own words
         return [row[0] for row in self.rows(sql, (now,))]
 
     def of_ticket(self, ticket: str) -> list[Entry]:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
 from bot.errors import HvopsError, LedgerError, TicketError
 from bot.ledger import Entry, Listed, Reader
-from bot.proposal import Proposal, proposal_of
+from bot.proposal import proposal_of
 from bot.run.only import OnlyOne
 from bot.run.parts import BOT, Happening, Parts
 from bot.run.state import Run
@@ -28,9 +30,30 @@ log = structlog.get_logger()
 SWEEP_SECONDS = 1.0
 LEAVING_SECONDS = 30.0  # how long an act under way may take to end when the bot is told to stop
 TROUBLE_SECONDS = 60.0  # after our own bug a ticket is left alone for so long
-REMEMBERED = 1_000  # proposals
 CLICK_HOURS = 1  # an older click is not made up for: the person has long pressed again
 _OPEN = ("approved", "running")
+
+
+@dataclass(frozen=True, slots=True)
+class _Needs:
+    """What an approved ticket needs to start: locks, and the ticket that it takes back, or ""."""
+
+    locks: frozenset[str]
+    undoes: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """What one sweep goes by, read once however many tickets wait.
+
+    Attributes:
+        held: lock -> who has it, or is just about to take it.
+        giving_way: the interrupted tickets whose locks may be had.
+    """
+
+    is_stopped: bool
+    held: dict[str, str]
+    giving_way: frozenset[str]
 
 
 class Runner:
@@ -55,10 +78,10 @@ class Runner:
         self._runs: dict[str, Run] = {}
         self._trouble: dict[str, float] = {}
         self._waiting: dict[str, str] = {}  # what was last said about what a ticket waits for
+        self._needs: dict[str, _Needs] = {}  # of the tickets that are approved
         self._not_before: dict[
             str, datetime
         ] = {}  # for tickets that only need time; forgotten, they are looked at again
-        self._proposals: dict[str, Proposal] = {}
         self._has_begun = False
 
     @property
@@ -98,9 +121,11 @@ class Runner:
                 self._has_begun = True
                 await self._make_up_for_clicks()
             await self._end_the_late()
-            for one in self._parts.ledger.listed(_OPEN, limit=-1, newest_first=False):
-                self._look_after(one)
-            for ticket in self._parts.ledger.giving_way():
+            listed = self._parts.ledger.listed(_OPEN, limit=-1, newest_first=False)
+            now = self._now(listed)
+            for one in listed:
+                self._look_after(one, now)
+            for ticket in sorted(now.giving_way):
                 await self._take_locks_back(ticket)
         except LedgerError as error:
             log.warning("the ledger cannot be used; nothing runs", why=str(error))
@@ -126,9 +151,9 @@ class Runner:
         now = self._parts.clock()
         for ticket in self._parts.ledger.overdue(now):
             await self._end(ticket, "expired", "nobody decided in time")
-        for one in self._parts.ledger.listed(("approved",), limit=-1, newest_first=False):
-            if one.id not in self._tasks and datetime.fromisoformat(one.start_by) < now:
-                await self._end(one.id, "lapsed", "it could not start in time")
+        for ticket in self._parts.ledger.lapsing(now):
+            if ticket not in self._tasks:
+                await self._end(ticket, "lapsed", "it could not start in time")
 
     async def _end(self, ticket: str, kind: str, why: str) -> None:
         try:
@@ -138,19 +163,29 @@ class Runner:
             return
         self._parts.tell(Happening(ticket, kind, says=why))
 
-    def _look_after(self, one: Listed) -> None:
+    def _now(self, listed: Iterable[Listed]) -> _Now:
+        """How everything stands. What was proposed never changes, so needs are read once, and forgotten afterwards."""
+        ledger = self._parts.ledger
+        waiting = [one for one in listed if one.state == State.APPROVED]
+        self._needs = {one.id: self._needs.get(one.id) or self._read_needs(one) for one in waiting}
+        begun = {lock: ticket for ticket in self._tasks if ticket in self._needs for lock in self._needs[ticket].locks}
+        return _Now(ledger.is_stopped(), begun | ledger.locks(), frozenset(ledger.giving_way()))
+
+    def _look_after(self, one: Listed, now: _Now) -> None:
         """Start or take up one ticket, if it is its turn."""
         if one.id in self._tasks or self._trouble.get(one.id, 0) > asyncio.get_running_loop().time():
             return
         try:
-            if one.state == State.RUNNING or (not self._parts.ledger.is_stopped() and self._may_start(one.id)):
+            if one.state == State.RUNNING or (not now.is_stopped and self._may_start(one, now)):
                 self._begin(one.id)
+                if needs := self._needs.get(one.id):
+                    now.held.update(dict.fromkeys(needs.locks, one.id))  # the next one that wants them waits at once
         except HvopsError as error:  # one that cannot be read must not keep the others from running
             self._in_trouble(one.id)
             log.warning("a ticket cannot be read", ticket=one.id, why=str(error))
 
     def _begin(self, ticket: str) -> None:
-        run = Run(self._parts, ticket, self._proposal(ticket))
+        run = Run(self._parts, ticket, proposal_of(self._parts.ledger, ticket))
         self._runs[ticket] = run
         task = asyncio.create_task(self._guarded(run), name=ticket)
         self._tasks[ticket] = task
@@ -183,34 +218,33 @@ class Runner:
     def _in_trouble(self, ticket: str, seconds: float = TROUBLE_SECONDS) -> None:
         self._trouble[ticket] = asyncio.get_running_loop().time() + seconds
 
-    def _may_start(self, ticket: str) -> bool:
+    def _may_start(self, one: Listed, now: _Now) -> bool:
         """Whether its locks are free, or can be had. Whoever only waits for days is asked to give way."""
-        ledger = self._parts.ledger
-        if self._parts.clock() < self._not_before.get(ticket, self._parts.clock()):
+        if self._parts.clock() < self._not_before.get(one.id, self._parts.clock()):
             return False
-        proposal = self._proposal(ticket)
-        held = ledger.locks()
-        holders = {held[lock] for lock in proposal.plan.locks if lock in held}
-        waits_for = [holder for holder in holders if not self._yields(holder, proposal.made.undoes)]
-        says = f"{ticket} waits for {' and '.join(sorted(waits_for))}, which holds what it needs." if waits_for else ""
+        needs = self._needs[one.id]
+        holders = {now.held[lock] for lock in needs.locks if lock in now.held}
+        waits_for = [holder for holder in holders if not self._yields(holder, needs.undoes, now)]
+        ticket, others = one.id, " and ".join(sorted(waits_for))
+        says = f"{ticket} waits for {others}, which holds what it needs." if waits_for else ""
         if says and self._waiting.get(ticket) != says:
             self._parts.tell(Happening(ticket, "locked", says=says))
         self._waiting[ticket] = says
         return not waits_for
 
-    def _proposal(self, ticket: str) -> Proposal:
-        """What was proposed never changes, so it is read once. Raises LedgerError for one that cannot be read."""
-        if ticket not in self._proposals:
-            if len(self._proposals) >= REMEMBERED:
-                self._proposals.clear()
-            self._proposals[ticket] = proposal_of(self._parts.ledger, ticket)
-        return self._proposals[ticket]
+    def _read_needs(self, one: Listed) -> _Needs:
+        """Out of the proposal; that it is the one that was signed is proved when it begins."""
+        entry = self._parts.ledger.entry(one.first_entry)
+        data: Mapping[str, Any] = entry.data if entry else {}
+        return _Needs(frozenset(data.get("plan", {}).get("locks", ())), str(data.get("undoes") or ""))
 
-    def _yields(self, holder: str, undoes: str) -> bool:
+    def _yields(self, holder: str, undoes: str, now: _Now) -> bool:
         """Whether the holder's locks can be taken over now."""
-        ticket = self._parts.ledger.ticket(holder)
-        if ticket is not None and ticket.state is State.INTERRUPTED:
-            return ticket.gives_way or holder == undoes
+        if holder in now.giving_way:
+            return True
+        if holder == undoes:
+            ticket = self._parts.ledger.ticket(holder)
+            return ticket is not None and ticket.state is State.INTERRUPTED
         if holder in self._runs:
             self._runs[holder].wanted = True  # gives way at its next pause, if it only waits
         return False
@@ -222,7 +256,7 @@ class Runner:
         if now is None or not now.gives_way:
             return
         others = {holder for lock, holder in ledger.locks().items() if lock in now.locks and holder != ticket}
-        wanted = {lock for one in ledger.listed(("approved",), limit=-1) for lock in self._proposal(one.id).plan.locks}
+        wanted = {lock for needs in self._needs.values() for lock in needs.locks}
         if others or wanted & now.locks:
             return
         data = {"attempt": now.attempt + 1, "by": BOT, "locks": sorted(now.locks), "why": "its locks are free again"}

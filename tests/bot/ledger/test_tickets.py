@@ -133,7 +133,7 @@ def test_a_ledger_of_the_first_version_is_taken_along(ledger, opened, clock, tmp
     ledger.close()
     database = sqlite3.connect(tmp_path / "ledger.db")
     database.executescript(
-        "DROP INDEX ticket_line; DROP TRIGGER locks_taken; CREATE TRIGGER locks_taken AFTER INSERT ON entry BEGIN SELECT 1; END;"
+        "DROP INDEX ticket_line; DROP INDEX ticket_late; DROP INDEX ticket_lapsing; DROP TRIGGER locks_taken; CREATE TRIGGER locks_taken AFTER INSERT ON entry BEGIN SELECT 1; END;"
     )
     database.execute("PRAGMA user_version=1")
     database.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -29,6 +30,7 @@ from bot.ledger import Entry
 from bot.pipeline import Request
 from bot.plan_lines import plan_lines
 from bot.proposal import proposal_from
+from bot.run import runner
 from bot.vocabulary.actions import Update, Updates
 from bot.vocabulary.command import Risk
 from bot.vocabulary.plan import Check, Expect, Versus
@@ -534,14 +536,14 @@ async def test_an_expected_silence_is_waited_out_and_an_unexpected_one_is_unknow
 
 async def test_a_ticket_that_cannot_be_read_does_not_keep_others_from_running(bench, monkeypatch):
     broken, sound = await bench.approved(), await bench.approved("/reset hv04")
-    read = bench.runner._proposal
+    read = runner.proposal_of
 
-    def unreadable(ticket):
+    def unreadable(ledger, ticket):
         if ticket == broken:
             raise LedgerError("not the plan that its digest signs")
-        return read(ticket)
+        return read(ledger, ticket)
 
-    monkeypatch.setattr(bench.runner, "_proposal", unreadable)
+    monkeypatch.setattr(runner, "proposal_of", unreadable)
     await bench.runs()
     assert bench.last(sound).kind == "done"
     assert bench.kinds(broken) == ["proposed", "approved"]
@@ -553,3 +555,39 @@ async def test_a_plan_that_is_not_what_its_digest_signs_is_never_run(bench, worl
     forged = {**entry.data, "plan": {**entry.data["plan"], "way_back": "forged"}}
     with pytest.raises(LedgerError, match="is not the one that its digest"):
         proposal_from(Entry(entry.seq, entry.at, entry.kind, entry.actor, ticket, forged, entry.mac))
+
+
+async def test_tickets_that_want_the_same_begin_one_after_the_other(bench):
+    first, second, third = [await bench.approved() for _ in range(3)]
+    await bench.runner.sweep()
+    assert list(bench.runner._runs) == [first]
+    await bench.runner.sweep()
+    assert {one.ticket for one in bench.told if one.kind == "locked"} == {second, third}
+    await bench.runner.settled()
+    assert bench.last(first).kind == "done"
+
+
+async def test_a_sweep_asks_the_ledger_as_little_however_many_wait_for_a_lock(bench, world, monkeypatch):
+    world.faults = [None, "never"]
+    holder = await bench.approved()
+    await bench.runs()
+    assert bench.ledger.locks() == {"node:hv03": holder}  # it is interrupted
+
+    statements = []
+    for store in (bench.ledger._reader, bench.ledger._store):
+        rows = store.rows
+        monkeypatch.setattr(store, "rows", lambda sql, told=(), rows=rows: statements.append(sql) or rows(sql, told))
+
+    async def asked(more):
+        for _ in range(more):
+            waiting = bench.ledger.append("proposed", "T1/U1", bench.ledger.story(holder)[0].data).ticket
+            start_by = (bench.clock() + timedelta(minutes=15)).isoformat()
+            bench.ledger.append("approved", "T1/U2", {"by": "T1/U2", "start_by": start_by}, waiting)
+        await bench.runner.sweep()  # reads once what each new one needs
+        statements.clear()
+        await bench.runner.sweep()
+        assert not bench.runner._tasks
+        return len(statements)
+
+    few = await asked(1)
+    assert await asked(20) == few

@@ -1,0 +1,150 @@
+"""Fills a ledger with tickets as the product would leave them, without its fsyncs: real plans, chained, with triggers.
+
+Most tickets of a ledger that was used for years have ended; the open ones lie among them, evenly. Of ten open ones eight
+wait for a decision, one is approved and waits for the lock of the tenth, which is interrupted for good.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from bot.ledger import Draft, Ledger
+from bot.ledger.entry import FIRST, chained, encoded, stamp
+from bot.ledger.key import read_key
+from bot.mask import Mask
+from bot.proposal import Made, draft_proposal
+from bot.settings import Policy
+from bot.vocabulary.actions import Invoke
+from bot.vocabulary.command import Risk
+from bot.vocabulary.plan import Gate, Group, Plan, Step, there_is
+from bot.vocabulary.questions import Term, Wql, fields
+
+CHANNEL, REQUESTER, APPROVER = "C0HVOPS01", "T0CORP001/U0OPERATOR", "T0CORP001/U0APPROVER"
+POLICY = Policy(low="approval", high="approval", open_minutes=1440, start_minutes=1440)
+OPEN = ("locked", "interrupted", *["waiting"] * 8)
+BEGAN = datetime.now(UTC)
+AT = stamp(BEGAN)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A ledger's folder, and its tickets that wait for a decision."""
+
+    folder: Path
+    waiting: Sequence[str]
+
+    def open(self) -> Ledger:
+        """Open it as the bot does."""
+        return opened(self.folder)
+
+
+def opened(folder: Path) -> Ledger:
+    """The ledger of a folder, under the names that the settings have by default."""
+    return Ledger(folder / "ledger.db", folder / "ledger.key", folder / "anchors.txt")
+
+
+def filled(folder: Path, tickets: int, are_open: int, place: str = "prod") -> Filled:
+    """A ledger of that many tickets, all about `place`."""
+    opened(folder).close()
+    chain, waiting = _Chain(read_key(folder / "ledger.key")), []
+    every, found = max(1, tickets // are_open), 0
+    database = sqlite3.connect(folder / "ledger.db", isolation_level=None)
+    database.execute("BEGIN")
+    for number in range(1, tickets + 1):
+        kind, pair = "ended", 0
+        if number % every == 0 and found < are_open:
+            kind = OPEN[found % len(OPEN)]
+            pair = 0 if kind == "waiting" else found // len(OPEN)
+            found += 1
+        waiting += [f"T-{number}"] if kind == "waiting" else []
+        rows = chain.rows(_story(f"T-{number}", kind, pair, place))
+        database.executemany("INSERT INTO entry (seq, body, previous, mac) VALUES (?, ?, ?, ?)", rows)
+    database.execute("COMMIT")
+    database.close()
+    return Filled(folder, waiting)
+
+
+class _Chain:
+    """Entries as rows, each chained to the one before."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key, self._seq, self._previous = key, 0, FIRST
+
+    def rows(self, drafts: Iterator[Draft]) -> Iterator[tuple[int, str, bytes, bytes]]:
+        for draft in drafts:
+            self._seq += 1
+            data = {**draft.data, "entry": self._seq - 2} if "entry" in draft.data else draft.data
+            body = _proposal(draft, self._seq) if draft.kind == "proposed" else _plain(draft, data, self._seq)
+            mac = chained(self._key, self._previous, body)
+            yield self._seq, body.decode(), self._previous, mac
+            self._previous = mac
+
+
+def _plain(draft: Draft, data: Mapping[str, Any], seq: int) -> bytes:
+    """Of plain texts and small numbers this is the canonical JSON, and made much faster."""
+    told = {"seq": seq, "at": AT, "kind": draft.kind, "actor": draft.actor, "ticket": draft.ticket, "data": data}
+    return json.dumps(told, sort_keys=True, separators=(",", ":")).encode()
+
+
+_plans: dict[str, bytes] = {}
+
+
+def _proposal(draft: Draft, seq: int) -> bytes:
+    """Those of one digest differ in their numbers only, which stand last."""
+    signed = str(draft.data["digest"])
+    if signed not in _plans:
+        _plans[signed] = encoded(0, AT, draft, draft.ticket).partition(b'"seq":0,')[0]
+    return _plans[signed] + f'"seq":{seq},"ticket":"{draft.ticket}"}}'.encode()
+
+
+def _story(ticket: str, kind: str, pair: int, place: str) -> Iterator[Draft]:
+    number, lock = int(ticket.removeprefix("T-")), f"cluster:{place}-{pair}"
+    proposed = _proposed(f"hv{number % 64 + 1:02}", lock, place)
+    shown = {"ticket": ticket, "channel": CHANNEL, "place": CHANNEL}
+    yield Draft("proposed", proposed.actor, proposed.data, ticket)
+    yield Draft("shown", "bot", {**shown, "card": True, "ts": f"{1_600_000_000 + number}.000100"}, ticket)
+    yield Draft("shown", "bot", {**shown, "entry": 0}, ticket)
+    by = {"by": APPROVER, "name": "approver", "via": "button", "place": CHANNEL}
+    if kind == "ended":
+        yield Draft("declined", APPROVER, {**by, "why": "not tonight"}, ticket)
+    if kind in ("locked", "interrupted"):
+        start_by = stamp(BEGAN + timedelta(minutes=POLICY.start_minutes))
+        yield Draft("approved", APPROVER, {**by, "start_by": start_by, "digest": proposed.data["digest"]}, ticket)
+    if kind == "interrupted":
+        yield Draft("started", "bot", {"attempt": 1, "locks": [lock]}, ticket)
+        yield Draft("interrupted", "bot", {"step": "pause", "known": "", "why": "the node is silent"}, ticket)
+
+
+@cache
+def _proposed(node: str, lock: str, place: str) -> Draft:
+    """A plan of one step that pauses a node: about as long as a real one."""
+    states = Wql(place, "root/MSCluster", "MSCluster_Node", ("Name", "State", "NodeDrainStatus"))
+    named = Term("Name", "=", node)
+    steps = tuple(
+        Step(
+            key=key,
+            says=f"{key.capitalize()} {node}",
+            act=Invoke(place, "root/MSCluster", fields(Name=node), "MSCluster_Node", key.capitalize()),
+            done=(there_is(states, named, Term("State", "=", state), within=1800),),
+            guard=(there_is(states, named, Term("State", "=", 2 - state)),),
+            before=states,
+        )
+        for key, state in (("pause", 2), ("resume", 0))
+    )
+    plan = Plan(
+        because=f"Somebody wants {node} empty.",
+        impact="11 guests move live to other nodes.",
+        way_back=f"Resume {node}.",
+        locks=(lock,),
+        gates=(Gate("No guest is locked", passed=True, measured="0 of 11"),),
+        groups=tuple(Group(step.key, (step,)) for step in steps),
+    )
+    made = Made(f"/drain-node {node}", "drain-node", node, (place,), Risk.HIGH, plan, "bench")
+    return draft_proposal(made, (REQUESTER, "operator"), POLICY, now=BEGAN, mask=Mask(), more={})
