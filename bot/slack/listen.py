@@ -169,7 +169,8 @@ class Listener:
         event = body.get("event") or {}
         if event.get("bot_id") or event.get("subtype") or event.get("edited") or not _word(event, "user"):
             return  # bots, edits and the like: only what a person typed counts
-        team = _word(event, "user_team") or _word(event, "team") or _word(body, "team_id")
+        home = "" if body.get("is_ext_shared_channel") else _word(body, "team_id")  # there it may be anybody's
+        team = _word(event, "user_team") or _word(event, "team") or home
         who = Who(team, _word(event, "user"))
         where = Where(who.user, _word(event, "channel"), thread_ts=_word(event, "thread_ts"))
         typed = _MENTION.sub("", _word(event, "text")).strip().removeprefix("/")

@@ -188,7 +188,7 @@ class Bot:
             changes=changes,
         )
         self.desk = Desk(told)
-        app = make_app(slack.bot_token, slack.base_url)
+        self.app = app = make_app(slack.bot_token, slack.base_url)
         self.listener = Listener(app, self.desk)
         self.sockets = Sockets(app, slack.app_token, slack.base_url, look_every=0.02)
         self.stop = asyncio.Event()
@@ -204,6 +204,9 @@ class Bot:
 
     async def lives(self):
         await asyncio.gather(self.sockets.run(self.stop), self.runner.run(self.stop), self.board.run(self.stop))
+        await self.close()
+
+    async def close(self):
         await self.desk.close()
         await self.board.close()
         await self.people.close()
@@ -264,3 +267,15 @@ async def bench(tmp_path):
     with Ledger(tmp_path / "ledger.db", tmp_path / "key", tmp_path / "anchors") as ledger:
         async with SlackStandIn(rates="off") as slack:
             yield Bench(slack, ledger)
+
+
+@pytest.fixture
+def rule():
+    """Makes a rule of the settings."""
+    return Rule
+
+
+@pytest.fixture
+def make_bot():
+    """Makes a life of the bot that is not begun: its listeners can be fed directly."""
+    return lambda bench: Bot(bench.slack, bench.ledger, bench.world)

@@ -1,0 +1,286 @@
+"""Every way in gives the same answer: message button, modal, Home, window with a reason, slash, mention.
+
+The payloads go to the real listeners, whatever a client would let somebody press: who may is not a matter of which
+button is shown. What is expected is written here, from the design's words, for each person.
+"""
+
+import asyncio
+from itertools import count, product
+
+import pytest
+from slack_bolt.request.async_request import AsyncBoltRequest
+
+from bot.authorize import Person
+from bot.pipeline import Request
+from bot.slack.render.home import CALLBACK as ASK
+from bot.slack.render.ticket_modal import CALLBACK as WINDOW
+from bot.vocabulary.command import Role
+from lab.slack.model import Member
+
+HOME, OTHER = "T0PRACTICE", "T0OTHER"
+PEOPLE = {  # team, user, and what they may where the ticket works: prod
+    "nobody": (HOME, "U0NOBODY", 0),
+    "the bot itself": (HOME, "U0BOT", 0),
+    "Slackbot": (HOME, "USLACKBOT", 0),
+    "viewer": (HOME, "U0VIEWER", 1),
+    "an approver of another cluster": (HOME, "U0ELSEWHERE", 0),
+    "an approver's id in another workspace": (OTHER, "U0APPROVER", 0),
+    "the requester": (HOME, "U0OPERATOR", 2),
+    "the requester, an approver too": (HOME, "U0BOTH", 3),
+    "another operator": (HOME, "U0SECOND", 2),
+    "approver": (HOME, "U0APPROVER", 3),
+    "a member of all groups": (HOME, "U0ALL", 3),
+}
+TRIGGERS = (f"trigger.{number}" for number in count())
+
+
+@pytest.fixture
+async def slack(bench, make_bot, rule):
+    """The real listeners, fed directly; no runner, so that a ticket stays as it was left."""
+    groups = bench.slack.workspace.groups
+    for user, of in (
+        ("U0ELSEWHERE", ()),
+        ("U0BOTH", ("S0OPERATORS", "S0APPROVERS")),
+        ("U0SECOND", ("S0OPERATORS",)),
+        ("U0ALL", ("S0VIEWERS", "S0OPERATORS", "S0APPROVERS")),
+    ):
+        bench.slack.workspace.members[user] = Member(user, user.casefold(), user)
+        bench.slack.workspace.channels["C0OPS"].members.append(user)
+        for group in of:
+            groups[group].users.append(user)
+    bench.bot = make_bot(bench)
+    bench.bot.people._rules += ((Role.APPROVER, rule(users=("U0ELSEWHERE",), clusters=("branch",))),)
+    yield bench
+    await bench.bot.close()
+
+
+async def sent(bench, body):
+    """Deliver a payload, and wait until all of it has been done."""
+    before = asyncio.all_tasks()
+    answer = await bench.bot.app.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=body))
+    assert answer.status == 200
+    listeners = [
+        one for one in asyncio.all_tasks() - before if one.get_coro().__qualname__.startswith("AsyncioListener")
+    ]
+    await asyncio.gather(*listeners)  # an event is acknowledged before its listener is called
+    while bench.bot.desk._running:
+        await asyncio.gather(*bench.bot.desk._running)
+
+
+def by(team, user):
+    """The app lives in one workspace; the person may be of another one (Slack Connect)."""
+    return {"team": {"id": HOME}, "user": {"id": user, "team_id": team}, "trigger_id": next(TRIGGERS)}
+
+
+def button(where):
+    def body(who, verb, ticket):
+        action = {"action_id": f"hvops:{verb}", "value": ticket, "type": "button"}
+        return {"type": "block_actions", **by(*who), **where, "actions": [action]}
+
+    return body
+
+
+def window(who, verb, ticket):
+    values = {"reason": {"reason": {"value": "because"}}}
+    view = {"type": "modal", "callback_id": f"{WINDOW}:{verb}", "private_metadata": ticket, "state": {"values": values}}
+    return {"type": "view_submission", **by(*who), "view": view}
+
+
+BUTTONS = {
+    "message": button({"channel": {"id": "C0OPS"}, "container": {"type": "message", "channel_id": "C0OPS"}}),
+    "modal": button({"view": {"id": "V1", "type": "modal"}, "container": {"type": "view", "view_id": "V1"}}),
+    "home": button({"view": {"id": "V2", "type": "home"}, "container": {"type": "view", "view_id": "V2"}}),
+}
+WAYS = {
+    **{("t-approve", way): made for way, made in BUTTONS.items()},
+    **{(verb, "message"): BUTTONS["message"] for verb in ("t-withdraw", "t-stop", "t-hand", "t-go-on", "t-undo")},
+    ("t-reject", "window"): window,
+    ("t-close", "window"): window,
+}
+STATE = {
+    "t-approve": "proposed",
+    "t-withdraw": "proposed",
+    "t-reject": "proposed",
+    "t-stop": "running",
+    "t-hand": "running",
+    "t-go-on": "interrupted",
+    "t-close": "interrupted",
+    "t-undo": "interrupted",
+}
+
+
+def may(verb, level, *, own, low):
+    """The table, for a ticket on prod."""
+    decides = (own and level >= 2) if low else (not own and level >= 3)
+    return {
+        "t-approve": decides,
+        "t-go-on": decides,
+        "t-withdraw": own,
+        "t-reject": level >= 3,
+        "t-stop": level >= 2,
+        "t-hand": level >= 2,
+        "t-close": level >= 2,
+        "t-undo": level >= 2,
+    }[verb]
+
+
+class Tickets:
+    """One ticket for each state, until somebody moves it."""
+
+    def __init__(self, bench, line, requester):
+        self.bench, self.line, self.open = bench, line, {}
+        self.requester = Person(requester, "requester", {Role.OPERATOR: frozenset(["prod"])})
+
+    async def one(self, state):
+        if state not in self.open:
+            proposals = self.bench.bot.desk.parts.changes.proposals
+            made = await proposals.propose(Request(self.requester, self.line, "slack", "C0OPS"))
+            self.open[state] = made.ticket
+            if state != "proposed":
+                self._move(made.ticket, state)
+        return self.open[state]
+
+    def _move(self, ticket, state):
+        append, low = self.bench.ledger.append, self.line == "/tweak hv03"
+        decider = self.requester.id if low else f"{HOME}/U0OTHERS"
+        until = self.bench.ledger.story(ticket)[0].data["open_until"]
+        append("approved", decider, {"by": decider, "start_by": until}, ticket)
+        append("started", "bot", {"locks": [f"only:{ticket}"], "attempt": 1}, ticket)
+        key = "wizard" if self.line == "/reopen hv03" else "pause"
+        append("intent", "bot", {"step": key, "round": 1, "attempt": 1, "says": ""}, ticket)
+        if state == "interrupted":
+            append("interrupted", "bot", {"step": key, "known": "", "why": "why"}, ticket)
+
+
+@pytest.mark.parametrize("line", ["/repair hv03", "/tweak hv03", "/reopen hv03"])
+async def test_the_same_answer_on_every_way_in(slack, line):
+    wrong = []
+    slack.ledger._store.write("PRAGMA synchronous=OFF")  # what is asked here is not whether it outlives a power cut
+    for requester in ("U0OPERATOR", "U0BOTH"):
+        tickets = Tickets(slack, line, f"{HOME}/{requester}")
+        for ((verb, way), made), (name, (team, user, level)) in product(WAYS.items(), PEOPLE.items()):
+            if (verb == "t-hand") is not (line == "/reopen hv03") or (requester == "U0BOTH" and level < 2):
+                continue
+            ticket = await tickets.one(STATE[verb])
+            before, head = slack.ledger.ticket(ticket), slack.ledger.head().seq
+            await sent(slack, made((team, user), verb, ticket))
+            new = [one for one in slack.ledger.every() if one.seq > head and one.kind != "shown"]
+            expected = may(verb, level, own=user == requester and team == HOME, low=line == "/tweak hv03")
+            moved = (
+                slack.ledger.ticket(ticket) != before
+                or "proposed" in [one.kind for one in new]
+                or "hand" in [one.kind for one in new]
+            )
+            assert new[0].kind == "clicked", (verb, way, name)
+            assert new[0].actor == f"{team}/{user}"
+            if moved is not expected:
+                wrong.append((requester, verb, way, name, [one.kind for one in new]))
+            if moved:
+                tickets.open.pop(STATE[verb])
+            else:
+                assert [one.kind for one in new[1:]] == ["refused"], (verb, way, name)
+                assert new[1].data["why"]
+    assert not wrong
+
+
+SWITCH_WAYS = {
+    "slash": lambda team, user, word: {
+        "command": "/hvops", "text": f"{word} why", "team_id": team, "user_id": user, "channel_id": "C0OPS",
+        "trigger_id": next(TRIGGERS),
+    },
+    "mention": lambda team, user, word: mentioned(team, user, f"<@U0BOT> hvops {word} why"),
+    "modal": lambda team, user, word: {
+        "type": "view_submission", **by(team, user),
+        "view": {"type": "modal", "callback_id": f"{ASK}:hvops",
+                 "state": {"values": {"arguments": {"arguments": {"value": f"{word} why"}}}}},
+    },
+}  # fmt: skip
+
+
+def mentioned(who_team, who, text, **more):
+    event = {"type": "app_mention", "user": who, "team": who_team, "text": text, "channel": "C0OPS", "ts": "1.1"}
+    return {"type": "event_callback", "team_id": HOME, "event_id": next(TRIGGERS), "event": event | more}
+
+
+NO_TEAM = {"somebody of no team": ("", "U0APPROVER", 0)}  # a mention in a channel that is shared with others
+
+
+async def test_stop_and_go_take_their_roles_on_every_way_in(slack):
+    wrong = []
+    for (way, made), (name, (team, user, level)), (word, needs) in product(
+        SWITCH_WAYS.items(), (PEOPLE | NO_TEAM).items(), (("stop", 2), ("go", 3))
+    ):
+        here = 3 if user == "U0ELSEWHERE" else level  # stop and go are about everything: a role anywhere is asked for
+        head = slack.ledger.head().seq if slack.ledger.head() else 0
+        if not team and way == "modal":
+            continue
+        body = made(team, user, word) | {"is_ext_shared_channel": not team}
+        await sent(slack, body)
+        kinds = [one.kind for one in slack.ledger.every() if one.seq > head and one.kind not in ("clicked", "asked")]
+        if kinds != ([word] if here >= needs else ["refused"]):
+            wrong.append((way, name, word, kinds))
+    assert not wrong
+
+
+NOT_TYPED = {
+    "a bot": {"bot_id": "B0EVIL"},
+    "an app in somebody's name": {"bot_id": "B0EVIL", "app_id": "A0EVIL"},
+    "a workflow": {"bot_id": "B0FLOW", "subtype": "bot_message"},
+    "an edit": {"edited": {"user": "U0APPROVER", "ts": "2.2"}},
+    "an edit, as its own event": {"subtype": "message_changed"},
+    "a broadcast of a thread": {"subtype": "thread_broadcast"},
+    "a deletion": {"subtype": "message_deleted"},
+    "nobody": {"user": ""},
+}
+WORDS = ("approve T-1", "hvops go", "/hvops stop", "approve", "t-approve T-1", "hvops approve T-1", "confirm T-1")
+
+
+@pytest.mark.parametrize("kind", ["app_mention", "message"])
+async def test_what_no_person_typed_decides_and_asks_nothing(slack, kind):
+    ticket = await Tickets(slack, "/repair hv03", f"{HOME}/U0OPERATOR").one("proposed")
+    head = slack.ledger.head().seq
+    for more, words in product(NOT_TYPED.values(), WORDS):
+        body = mentioned(HOME, "U0APPROVER", f"<@U0BOT> {words}", **more)
+        body["event"]["type"] = kind
+        await sent(slack, body)
+    assert slack.ledger.head().seq == head
+    for shape in ({"message": {"user": "U0APPROVER", "text": "<@U0BOT> hvops go"}, "subtype": "message_changed"}, {}):
+        await sent(
+            slack,
+            {
+                "type": "event_callback",
+                "team_id": HOME,
+                "event": {"type": "message", "text": "<@U0BOT> hvops go", "user": "U0APPROVER", **shape},
+            },
+        )
+    assert slack.ledger.head().seq == head
+    assert slack.ledger.ticket(ticket).state == "proposed"
+
+
+async def test_no_word_approves_whoever_types_it(slack):
+    """There is no text that decides: only a button beside the whole plan."""
+    ticket = await Tickets(slack, "/repair hv03", f"{HOME}/U0OPERATOR").one("proposed")
+    for words in (*WORDS[:1], *WORDS[3:], f"repair hv03 approve {ticket}"):
+        await sent(slack, mentioned(HOME, "U0APPROVER", f"<@U0BOT> {words}"))
+        await sent(slack, SWITCH_WAYS["slash"](HOME, "U0APPROVER", words))
+    assert slack.ledger.ticket(ticket).state == "proposed"
+    assert "approved" not in [one.kind for one in slack.ledger.every()]
+    assert [one.id for one in slack.ledger.listed(("proposed",))] == [ticket]
+
+
+async def test_a_payload_says_nothing_about_the_decision(slack):
+    """Whatever else a payload claims: only who pressed, which verb and which ticket are read."""
+    tickets = Tickets(slack, "/repair hv03", f"{HOME}/U0OPERATOR")
+    ticket = await tickets.one("proposed")
+    body = BUTTONS["message"]((HOME, "U0VIEWER"), "t-approve", ticket)
+    body |= {"roles": ["approver"], "approved": True, "state": {"values": {}}, "is_enterprise_install": True}
+    body["user"] |= {"is_admin": True, "is_owner": True, "roles": ["approver"], "username": "approver"}
+    body["actions"][0] |= {"policy": "confirm", "requester": f"{HOME}/U0VIEWER", "digest": "0"}
+    body["message"] = {"user": "U0BOT", "metadata": {"event_payload": {"approver": "U0VIEWER"}}}
+    await sent(slack, body)
+    assert slack.ledger.ticket(ticket).state == "proposed"
+    for value in ("T-2", "", "T-1 ", "t-1", f"{ticket}\n", "T-01", "1", ticket * 9):
+        body = BUTTONS["message"]((HOME, "U0APPROVER"), "t-approve", value)
+        await sent(slack, body)
+        assert slack.ledger.ticket(ticket).state == "proposed", value
+    assert slack.ledger.head().kind == "refused"
