@@ -220,7 +220,8 @@ class Runner:
 
     def _may_start(self, one: Listed, now: _Now) -> bool:
         """Whether its locks are free, or can be had. Whoever only waits for days is asked to give way."""
-        if self._parts.clock() < self._not_before.get(one.id, self._parts.clock()):
+        ripe = self._not_before.get(one.id)
+        if ripe is not None and self._parts.clock() < ripe:
             return False
         needs = self._needs[one.id]
         holders = {now.held[lock] for lock in needs.locks if lock in now.held}

@@ -5,13 +5,33 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from scripted_world import reset_plan
+import pytest
+from scripted_world import Clock, reset_plan
 
 from bot.vocabulary.plan import Gate
 from bot.vocabulary.questions import fields
 from bot.vocabulary.report import Sample
 
 REACHED = [("hv03", "set", "yes"), ("hv03", "restart"), ("hv03", "set", "no")]
+
+
+class Ticking(Clock):
+    """No two looks at it show the same time, as with a real one."""
+
+    def __call__(self):
+        self.forward(microseconds=1)
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Ticking()
+
+
+async def test_what_needs_no_time_starts_at_once(bench):
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
 
 
 def patient(clock, ready):
