@@ -139,12 +139,18 @@ class Runner:
         """Leave: acts end if they do so soon, waits are left to the next life. Lets another process be the one."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVING_SECONDS):
-                for run in tuple(self._runs.values()):
-                    await run.idle.wait()
+                await asyncio.gather(*(self._leave(ticket) for ticket in tuple(self._tasks)))
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         self._only.close()
+
+    async def _leave(self, ticket: str) -> None:
+        """End a run as soon as no act is under way, before it begins the next one."""
+        run, task = self._runs[ticket], self._tasks[ticket]
+        while not run.idle.is_set():
+            await run.idle.wait()
+        task.cancel()
 
     async def _end_the_late(self) -> None:
         """Proposals that nobody decided, approvals that nothing came of."""

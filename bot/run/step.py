@@ -57,20 +57,20 @@ async def _begin_and_settle(run: Run, at: Position) -> Result | None:
             if before is None:
                 return Result(Verdict.FAILED, f"not begun: the state before is not known: {why}")
         try:
-            await _intend(run, at, before)
+            fate = await _intend_and_act(run, at, before)
         except Stopped:
             continue  # between the glance and the transaction; wait for go, and look at the guards again
-        return await settle(run, at, await _act(run, at))
+        return await settle(run, at, fate)
 
 
 async def _act_again(run: Run, at: Position) -> Result | None:
     """Begin the step once more, after it was seen that it has not happened."""
     await run.wait_while_stopped()
     try:
-        await _intend(run, at, run.story.images.get(at.step.key))
+        fate = await _intend_and_act(run, at, run.story.images.get(at.step.key))
     except Stopped:
         return None
-    return await settle(run, at, await _act(run, at))
+    return await settle(run, at, fate)
 
 
 async def _not_ready(run: Run, at: Position) -> Result | None:
@@ -86,6 +86,20 @@ async def _not_ready(run: Run, at: Position) -> Result | None:
     if seen.is_ is Is.SO:
         return None
     return Result(Verdict.FAILED, f"not begun: {seen.says}")
+
+
+async def _intend_and_act(run: Run, at: Position, before: Any) -> Fate:
+    """One piece, which the end of the bot waits for: torn apart it would leave a doubt that nobody needs.
+
+    Raises:
+        Stopped: nothing may begin now, and nothing was begun.
+    """
+    run.idle.clear()
+    try:
+        await _intend(run, at, before)
+        return await _act(run, at)
+    finally:
+        run.idle.set()
 
 
 async def _intend(run: Run, at: Position, before: Any) -> None:
@@ -105,7 +119,6 @@ async def _act(run: Run, at: Position) -> Fate:
     step = at.step
     if step.act is None or step.is_by_hand:
         return Fate("accepted")
-    run.idle.clear()
     try:
         async with asyncio.timeout(step.deadline + _GRACE):
             answer = await perform(run.parts.actor, step.act, run.ticket, float(step.deadline))
@@ -113,8 +126,6 @@ async def _act(run: Run, at: Position) -> Fate:
         return Fate("unknown", str(TimedOut(step.key, f"no answer in {step.deadline} s.")))
     except TargetError as error:
         return Fate("refused" if is_definite(error, step.act) else "unknown", str(error), getattr(error, "raw", ""))
-    finally:
-        run.idle.set()
     return Fate("accepted", raw=answer.raw)
 
 

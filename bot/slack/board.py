@@ -28,13 +28,15 @@ from bot.slack.outbox import Outbox
 from bot.slack.people import People
 from bot.slack.render.card import Card
 from bot.slack.render.evidence import evidence_file
-from bot.slack.render.ticket import ticket_message
+from bot.slack.render.ticket import copy_message, ticket_message
 from bot.slack.render.ticket_thread import entry_message, plan_message, reminder_message, thread_kinds
+from bot.slack.unbroken import Unbroken
 from bot.ticket import ENDS, State
 
 log = structlog.get_logger()
 
 _GONE = ("message_not_found", "cant_update_message", "edit_window_closed", "channel_not_found", "is_archived")
+_LEAVING = 10.0  # seconds for what is posted to be written down as well, when the bot is told to stop
 _RECENT = 50  # ended tickets whose end may not have been told when the bot went away
 
 
@@ -83,6 +85,7 @@ class Board:
         self._one_at_a_time: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._sent: dict[str, Message] = {}
         self._remind: dict[str, datetime] = {}
+        self._unbroken = Unbroken()
 
     def tell(self, happening: Happening) -> None:
         """Something happened to a ticket: its message is due. Never raises, never waits."""
@@ -102,16 +105,17 @@ class Board:
             now = self._pace.now()
             for ticket in [one for one, at in self._remind.items() if at <= now]:
                 del self._remind[ticket]
-                await self._guarded(ticket, self._reminded(ticket))
+                await self._guarded(ticket, self._unbroken.do(self._reminded(ticket)))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._pace.glance)
 
     async def close(self) -> None:
-        """Show nothing more. What is due is shown by the next life."""
+        """Show nothing more. What is due is shown by the next life; what is being posted is written down first."""
         workers = tuple(self._workers.values())
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
+        await self._unbroken.close(_LEAVING)
 
     async def show(self, ticket: str) -> Place:
         """Bring the message of a ticket up to date, and its thread. Returns where it is.
@@ -120,6 +124,9 @@ class Board:
             NotSent: Slack refuses, or no channel is set; the sentence says what to do.
             FateUnknown: nobody can know whether it arrived.
         """
+        return await self._unbroken.do(self._show(ticket))
+
+    async def _show(self, ticket: str) -> Place:
         async with self._one_at_a_time[ticket]:
             card = await self._card(ticket)
             if card.successor and not card.successor_link:  # nobody else tells of it, and this one links to it
@@ -133,6 +140,28 @@ class Board:
             await self._tell_thread(card, place)
             self._plan_reminder(card)
             return place
+
+    async def found(self, ticket: str, at: Place) -> None:
+        """A message of this ticket was met there. A copy is turned into a pointer to the real one.
+
+        There is a copy where a bot was killed between posting and writing down where, or where nobody could know
+        whether a post had arrived. Its buttons work all the same: they name the ticket, not the message.
+
+        Raises:
+            NotSent: Slack refuses, or cannot be reached.
+            TicketError: there is no such ticket.
+        """
+        if place_of(await asyncio.to_thread(self._ledger.story, ticket)) != at:
+            await self._unbroken.do(self._found(ticket, at))
+
+    async def _found(self, ticket: str, at: Place) -> None:
+        async with self._one_at_a_time[ticket]:
+            place = place_of(await asyncio.to_thread(self._ledger.story, ticket))
+            if place is None:
+                await self._write(ticket, {"card": True, "channel": at.channel, "place": at.channel, "ts": at.ts})
+            elif place != at:
+                log.info("a copy of a ticket's message becomes a pointer", ticket=ticket, channel=at.channel)
+                await self._outbox.update(at.channel, at.ts, copy_message(ticket, await self.link(ticket)))
 
     async def link(self, ticket: str) -> str:
         """Where a ticket is shown, as a link; "" where it is not, or Slack does not say."""
@@ -239,6 +268,8 @@ class Board:
         for entry in card.entries:
             if entry.kind not in kinds or entry.seq in told:
                 continue
+            if self._unbroken.is_leaving:
+                return
             message = entry_message(card, entry)
             if message is not None:
                 await self._outbox.post(place.channel, message, place.ts)

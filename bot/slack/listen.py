@@ -275,6 +275,7 @@ def _click(body: dict[str, Any]) -> Click:
         _word(action, "value")[:80],
         _word(body, "trigger_id"),
         _word(body.get("view") or {}, "id"),
+        message="" if container.get("is_ephemeral") else _word(container, "message_ts"),
     )
 
 

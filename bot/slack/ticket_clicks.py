@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+
+import structlog
 
 from bot.authorize import Person
 from bot.decide import Press
 from bot.errors import HvopsError, TicketError
 from bot.ledger import Entry
 from bot.pipeline import Request
-from bot.slack.board_cards import place_of
+from bot.slack.board_cards import Place, place_of
 from bot.slack.changes import Changes
 from bot.slack.desk import Desk, Who
 from bot.slack.message import Message, View
@@ -36,6 +39,8 @@ from bot.slack.render.ticket_buttons import (
 from bot.slack.render.ticket_modal import reason_view
 from bot.slack.reply import Where
 
+log = structlog.get_logger()
+
 # Said once it is in the ledger. What follows is shown by the ticket itself.
 _SAYS = {
     APPROVE: "approved. It looks again, then it starts.",
@@ -59,6 +64,7 @@ class Click:
         view: the id of the view it was in; "" in messages.
         why: what was written into a window.
         seq: of the `clicked` entry.
+        message: the ts of the message it was in; "" in views, in Home, and in what only one person sees.
     """
 
     who: Who
@@ -70,6 +76,7 @@ class Click:
     view: str = ""
     why: str = ""
     seq: int = 0
+    message: str = ""
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -100,7 +107,7 @@ class TicketClicks:
             REJECT + REASONED: decisions.decline,
             CLOSE + REASONED: decisions.close,
         }
-        self.verbs: Mapping[str, Callable[[Click], Awaitable[None]]] = {
+        verbs: Mapping[str, Callable[[Click], Awaitable[None]]] = {
             **dict.fromkeys(self._decides, self._decide),
             REJECT: self._ask_why,
             CLOSE: self._ask_why,
@@ -110,6 +117,7 @@ class TicketClicks:
             REMEDY: self._remedy,
             SHOW: self._show,
         }
+        self.verbs = {verb: partial(self._do, does) for verb, does in verbs.items()}
 
     async def make_up_for(self, entry: Entry) -> None:
         """A click that was written down and never answered, because the bot was gone. Only decisions are made up for."""
@@ -121,6 +129,19 @@ class TicketClicks:
         why = str(entry.data.get("why") or "")
         click = Click(Who(team, user), where, verb, "", entry.ticket, why=why, seq=entry.seq)
         await self._desk.guarded(self._desk.reply(where), lambda: self._decide(click), f"late button {verb}")
+
+    async def _do(self, does: Callable[[Click], Awaitable[None]], click: Click) -> None:
+        """Do what the button says, whichever message it is in: a copy of the real one works too, once."""
+        is_reply = click.where.thread_ts not in ("", click.message)
+        if click.message and not is_reply:
+            self._desk.start(self._met(click))
+        await does(click)
+
+    async def _met(self, click: Click) -> None:
+        try:
+            await self._changes.board.found(click.token, Place(click.where.channel, click.message))
+        except HvopsError as error:  # a copy stays what it was: its buttons work
+            log.info("copy not told", ticket=click.token, why=str(error))
 
     async def _decide(self, click: Click) -> None:
         person = await self._person(click)

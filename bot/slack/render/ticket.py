@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.slack.message import Message
 from bot.slack.render.card import Card
 from bot.slack.render.ended import ended_message
+from bot.slack.render.parts import sections
 from bot.slack.render.proposed import approved_message, proposed_message
 from bot.slack.render.running import interrupted_message, running_message
 from bot.ticket import State
@@ -21,3 +22,10 @@ _BY_STATE = {
 def ticket_message(card: Card) -> Message:
     """The message of a ticket as it stands now. Within Slack's limits whatever the plan holds."""
     return _BY_STATE[card.ticket.state](card)
+
+
+def copy_message(ticket: str, link: str) -> Message:
+    """What a second message of a ticket says: where the real one is. No buttons, so that nothing is decided here."""
+    where = f"<{link}|is shown here>" if link else "is shown in another message"
+    says = f"{ticket} {where}; this is only a copy of it."
+    return Message(says, sections(f"*{ticket}* {where}; this is only a copy of it."))

@@ -175,7 +175,7 @@ class Bot:
         work = run.Parts(ledger, planner, policy, world, self._look, tell=self.board.tell, every=0.02)
         self.runner = Runner(work, self._missed)
         proposals = Proposals(pipeline, planner, policy, _now)
-        changes = Changes(proposals, self.decisions, self.board, self.outbox, work, self.runner.wake)
+        self.changes = changes = Changes(proposals, self.decisions, self.board, self.outbox, work, self.runner.wake)
         told = Parts(
             client,
             self.outbox,
@@ -192,6 +192,22 @@ class Bot:
         self.listener = Listener(app, self.desk)
         self.sockets = Sockets(app, slack.app_token, slack.base_url, look_every=0.02)
         self.stop = asyncio.Event()
+
+    def hold_answers(self, method, until):
+        """Slack takes the next call of the outbox, and its answer comes only once `until` begins to close."""
+        released, call, close = asyncio.Event(), getattr(self.outbox, method), until.close
+
+        async def late(*args, **more):
+            answer = await call(*args, **more)
+            await released.wait()
+            return answer
+
+        async def closing():
+            released.set()
+            await close()
+
+        setattr(self.outbox, method, late)
+        until.close = closing
 
     async def _missed(self, entry):
         await self.listener.clicks.make_up_for(entry)

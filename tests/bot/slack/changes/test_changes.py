@@ -4,6 +4,9 @@ import asyncio
 import re
 from datetime import timedelta
 
+from bot.pipeline import Request
+from bot.slack.board_cards import Place
+from bot.slack.render.ticket import ticket_message
 from lab.slack.plain import plain_text
 
 DONE = re.compile("^Done: Repair on hv03")  # the card begins so; its thread names people first
@@ -160,6 +163,56 @@ async def test_a_restart_in_the_middle_finds_the_message_again(bench):
         done = await bench.viewer.sees(DONE, "hv-ops")
         assert done.ts == plan.ts
         assert [one["paused"] for one in bench.world.acts if "paused" in one] == ["yes"]
+
+
+async def test_a_stop_between_the_post_and_its_entry_posts_nothing_twice(bench):
+    """The post is under way, its answer is not here yet, and the bot is told to stop."""
+    async with bench.running() as bot:
+        bot.hold_answers("post", until=bot.board)
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        assert "shown" not in bench.kinds()
+    assert bench.kinds()[:2] == ["proposed", "shown"]
+    async with bench.running():
+        await bench.approver.clicks(plan, "Reject…")
+        window = await bench.approver.sees_view("Reject T-1")
+        await bench.approver.submits(window, {"Why?": "no"})
+        await bench.ended("declined")
+        assert (await bench.viewer.sees(re.compile("^Rejected"), "hv-ops")).ts == plan.ts
+        assert (
+            len([one for one in bench.viewer.messages("hv-ops") if one.ts == one.thread_ts or not one.thread_ts]) == 1
+        )
+
+
+async def test_a_copy_that_a_killed_bot_left_works_and_becomes_a_pointer(bench):
+    bench.world.gate.set()
+    async with bench.running() as bot:
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        card = await bot.board.card("T-1")
+        await bot.outbox.post("C0OPS", ticket_message(card))
+        copy = next(
+            one for one in bench.viewer.messages("hv-ops") if "Repair on hv03?" in plain_text(one) and one.ts != plan.ts
+        )
+        await bench.approver.clicks(copy, "Approve")
+        await bench.approver.sees("T-1: approved")
+        await bench.ended("done")
+        pointer = await bench.viewer.sees("this is only a copy of it", "hv-ops")
+        assert pointer.ts == copy.ts
+        assert f"/p{plan.ts.replace('.', '')}|" in pointer.text
+        assert not [block for block in pointer.blocks if block["type"] == "actions"]
+        assert (await bench.viewer.sees(DONE, "hv-ops")).ts == plan.ts
+
+
+async def test_a_card_that_a_killed_bot_had_not_written_down_is_known_by_its_click(bench):
+    async with bench.running() as bot:
+        found = await bot.changes.proposals.propose(
+            Request(await bot.people.person("T0PRACTICE", "U0OPERATOR", "op"), "/repair hv03", "slack", "C0OPS")
+        )
+        card = await bot.board.card(found.ticket)
+        ts = await bot.outbox.post("C0OPS", ticket_message(card))
+        await bot.board.found(found.ticket, Place("C0OPS", ts))
+        assert await bot.board.show(found.ticket) == Place("C0OPS", ts)
 
 
 async def test_a_click_that_a_dying_bot_wrote_down_is_made_up_for(bench):
