@@ -1,10 +1,10 @@
 """The ledger: one append-only, hash-chained table that is the state of everything.
 
 entry     canonical bytes, and the mac that chains them
-schema    tables, triggers and views
+schema    tables and triggers; views: for people who open the file
 store     the statements, one connection
 key       the key, outside the database
-anchors   heads remembered elsewhere, against truncation
+anchors   heads remembered elsewhere, against truncation; heads: the same as sentences in a channel
 tickets   the check of every transition, and the derived tables
 filters   what a reader looks for
 reader    the same without writing: a copy of a ledger, and no key

@@ -141,6 +141,10 @@ class Reader:
         """Which ticket holds which lock."""
         return self._reader.locks()
 
+    def last_told(self) -> int:
+        """The newest entry that the audit channel has been told of; 0 before the first."""
+        return self._reader.last_told()
+
     def is_stopped(self) -> bool:
         """Whether `/hvops stop` is in force."""
         return tickets.is_stopped(self._reader)

@@ -2,14 +2,16 @@
 
 Columns are generated from the canonical bytes, so that no column can say something else than what was hashed.
 Triggers refuse to change or delete an entry, and keep the `ticket` and `lock` tables, which are there for lists
-and as a second lock; both can be rebuilt from the entries. Views are for people who open the file in Datasette.
+and as a second lock; both can be rebuilt from the entries. The views are in a file of their own.
 """
 
 # ruff: noqa: S608 - every part of these statements is a constant of this file
 
 from __future__ import annotations
 
-VERSION = 3  # PRAGMA user_version
+from bot.ledger import views
+
+VERSION = 4  # PRAGMA user_version
 
 _ENDS = "'declined', 'withdrawn', 'expired', 'lapsed', 'voided', 'done', 'failed', 'cancelled', 'closed'"
 
@@ -143,26 +145,7 @@ BEGIN
 END""",
 }
 
-VIEWS = {
-    "timeline": """
-CREATE VIEW timeline AS
-SELECT seq, at, kind, actor, ticket, target, line,
-    coalesce(verdict, json_extract(body, '$.data.why'), json_extract(body, '$.data.says')) AS says
-FROM entry ORDER BY seq DESC""",
-    "questions": """
-CREATE VIEW questions AS
-SELECT asked.seq, asked.at, asked.actor, asked.line, asked.target, later.kind AS outcome,
-    coalesce(later.verdict, json_extract(later.body, '$.data.why')) AS says,
-    json_extract(later.body, '$.data.seconds_tenths') / 10.0 AS seconds
-FROM entry AS asked
-LEFT JOIN entry AS later ON later.seq > asked.seq AND later.seq < asked.seq + 1000
-    AND later.kind IN ('answered', 'refused') AND json_extract(later.body, '$.data.asked') = asked.seq
-WHERE asked.kind = 'asked' ORDER BY asked.seq DESC""",
-    "refusals": """
-CREATE VIEW refusals AS
-SELECT seq, at, actor, line, json_extract(body, '$.data.kind') AS because, json_extract(body, '$.data.why') AS says
-FROM entry WHERE kind = 'refused' ORDER BY seq DESC""",
-}
+VIEWS = views.FIRST | views.SINCE_TICKETS
 
 # What makes a ledger of an older version one of the next: no entry is touched.
 UPGRADES: dict[int, tuple[str, ...]] = {
@@ -171,6 +154,23 @@ UPGRADES: dict[int, tuple[str, ...]] = {
         INDEXES["ticket_line"],  # whether a ticket is being taken back is asked whenever it is shown
     ),
     2: (INDEXES["ticket_late"], INDEXES["ticket_lapsing"]),  # asked every second, of however many wait
+    3: tuple(sql.strip() for sql in views.SINCE_TICKETS.values()),
 }
 
 EVERYTHING = {name: sql.strip() for name, sql in (TABLES | INDEXES | TRIGGERS | VIEWS).items()}
+
+
+# What each version has added; nothing that one brought was changed by a later one since the oldest that can be read.
+_ADDED = {3: ("ticket_late", "ticket_lapsing"), 4: tuple(views.SINCE_TICKETS)}
+READABLE = (2, 3, VERSION)
+
+
+def definitions(version: int) -> dict[str, str]:
+    """What a ledger of a version that can still be read is made of, by name. Raises KeyError for any other.
+
+    A copy that an auditor kept must verify in later years, and may not be upgraded for it.
+    """
+    if version not in READABLE:
+        raise KeyError(version)
+    later = {name for since, names in _ADDED.items() if since > version for name in names}
+    return {name: sql for name, sql in EVERYTHING.items() if name not in later}

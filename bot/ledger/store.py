@@ -50,6 +50,7 @@ class Store:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """Open, and make the tables in a new file. Raises LedgerError."""
         self.path = path
+        self.version = 0
         self._lock = threading.RLock()
         with _translated(path):
             connection = _connect(path, read_only=read_only)
@@ -213,6 +214,13 @@ class Store:
         found = self.rows("SELECT kind FROM entry WHERE kind IN ('stop', 'go') ORDER BY seq DESC LIMIT 1")
         return str(found[0][0]) if found else ""
 
+    def last_told(self) -> int:
+        """The newest entry that the audit channel has been told of; 0 before the first."""
+        sql = """SELECT json_extract(body, '$.data.audited') FROM entry
+            WHERE kind = 'shown' AND json_extract(body, '$.data.audited') IS NOT NULL ORDER BY seq DESC LIMIT 1"""
+        found = self.rows(sql)
+        return int(found[0][0]) if found else 0
+
     def locks(self) -> dict[str, str]:
         """Which ticket holds which lock."""
         return dict(self.rows("SELECT name, ticket FROM lock"))
@@ -276,9 +284,11 @@ class Store:
                     for statement in schema.UPGRADES[version]:
                         self._database.execute(statement)
                     self._database.execute(f"PRAGMA user_version={version + 1}")
-        version = self._version()
-        if version != schema.VERSION:
-            raise LedgerError(f"{self.path}: not a ledger of this version (found {version}, know {schema.VERSION}).")
+        self.version = self._version()
+        if self.version != schema.VERSION and not (read_only and self.version in schema.READABLE):
+            raise LedgerError(
+                f"{self.path}: not a ledger of this version (found {self.version}, know {schema.VERSION})."
+            )
 
     def _version(self) -> int:
         return int(self._database.execute("PRAGMA user_version").fetchone()[0])

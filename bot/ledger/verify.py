@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +23,8 @@ from bot.ledger.tickets import Derived
 _WALK = "SELECT seq, CAST(body AS BLOB), previous, mac FROM entry ORDER BY seq"
 _TICKETLESS = b'"ticket":null}'  # canonical JSON sorts its keys, so these are the last bytes
 # A trigger could drop refusals on their way in, a view show other answers to people. An index only costs time.
-_STRANGERS = f"""SELECT type, name FROM sqlite_schema WHERE type IN ('trigger', 'view', 'table')
-    AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT IN ({", ".join("?" * len(schema.EVERYTHING))})"""  # noqa: S608
+_STRANGERS = r"""SELECT type, name FROM sqlite_schema WHERE type IN ('trigger', 'view', 'table')
+    AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND name NOT IN ({})"""
 _BLOB_OF = """SELECT seq FROM entry WHERE ? IN (json_extract(body, '$.data.report'), json_extract(body, '$.data.evidence'))
     ORDER BY seq LIMIT 1"""
 
@@ -39,7 +39,8 @@ class Verdict:
         broken_at: the number of the first entry that does not hold, or None.
         says: what was found, in sentences.
         head: the newest entry that holds, as an anchor.
-        anchors: how many anchors matched.
+        anchors: how many anchors matched, wherever they are kept.
+        anchored: the newest entry that holds and that an anchor names; 0 where there is none.
         notes: what does not break the chain and is still worth knowing.
     """
 
@@ -50,6 +51,19 @@ class Verdict:
     head: Anchor | None = None
     anchors: int = 0
     notes: tuple[str, ...] = ()
+    anchored: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Anchors that are kept in a place beside the anchor file.
+
+    Attributes:
+        where: as it follows "an anchor": "in the audit channel C0123".
+    """
+
+    where: str
+    anchors: tuple[Anchor, ...]
 
 
 class Broken(Exception):
@@ -61,13 +75,14 @@ class Broken(Exception):
         self.says = says
 
 
-def verify(path: Path, key: bytes, anchor_file: Path | None = None) -> Verdict:
+def verify(path: Path, key: bytes, anchor_file: Path | None = None, kept: Sequence[Kept] = ()) -> Verdict:
     """Prove a ledger, or a copy of one.
 
     Args:
         path: the database.
         key: the key it was written with.
-        anchor_file: what remembers its heads; None or a missing file leaves its end unproved, and says so.
+        anchor_file: what remembers its heads.
+        kept: what else does. Without any anchor the end is unproved, and the verdict says so.
 
     Raises:
         LedgerError: there is no such file, or no ledger in it.
@@ -76,7 +91,9 @@ def verify(path: Path, key: bytes, anchor_file: Path | None = None) -> Verdict:
     try:
         # SQLite lets go of Python while it works, so its own check costs no time where there is a second core.
         with ThreadPoolExecutor(1) as beside, store.snapshot():
-            return _Proof(store, key, anchor_file, beside.submit(_integrity, path)).run()
+            expected = [_Expected("", anchors_in(anchor_file))] if anchor_file and anchor_file.exists() else []
+            expected += [_Expected(one.where, iter(sorted(one.anchors, key=lambda anchor: anchor.seq))) for one in kept]
+            return _Proof(store, key, expected, beside.submit(_integrity, path)).run()
     except LedgerError as error:
         if error.__cause__ is None:
             raise
@@ -99,10 +116,9 @@ def _integrity(path: Path) -> str:
 class _Proof:
     """One run over one snapshot."""
 
-    def __init__(self, store: Store, key: bytes, anchor_file: Path | None, integrity: Future[str]) -> None:
+    def __init__(self, store: Store, key: bytes, expected: Sequence[_Expected], integrity: Future[str]) -> None:
         self._store, self._key, self._integrity = store, key, integrity
-        self._anchors = _Expected(anchors_in(anchor_file) if anchor_file else iter(()))
-        self._anchored = anchor_file is not None and anchor_file.exists()
+        self._expected = expected
         self._derived = Derived()
         self._last = Anchor(0, FIRST)
         self._at = ""
@@ -131,21 +147,24 @@ class _Proof:
             notes.append(
                 f"{dropped} {'entry names' if dropped == 1 else 'entries name'} raw answers that were dropped."
             )
-        if not self._anchored:
+        if not self._expected:
             notes.append("No anchors: whether newer entries were cut off cannot be known.")
         return self._verdict(f"Holds: {self._last.seq} entries, unaltered and complete.", None, notes, holds=True)
 
     def _verdict(self, says: str, at: int | None, notes: list[str] | None = None, *, holds: bool) -> Verdict:
         head = self._last if self._last.seq else None
-        return Verdict(holds, self._last.seq, says, at, head, self._anchors.matched, tuple(notes or ()))
+        matched = sum(one.matched for one in self._expected)
+        anchored = max((one.newest for one in self._expected), default=0)
+        return Verdict(holds, self._last.seq, says, at, head, matched, tuple(notes or ()), anchored)
 
     def _altered_schema(self) -> str:
         """Someone who replaced a trigger or a generated column would show other things than were hashed."""
         found = dict(self._store.rows("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL"))
-        for name, sql in schema.EVERYTHING.items():
+        for name, sql in schema.definitions(self._store.version).items():
             if found.get(name) != sql:
                 return f"The definition of {name} was {'changed' if name in found else 'removed'}."
-        strangers = self._store.rows(_STRANGERS, tuple(schema.EVERYTHING))
+        known = tuple(schema.definitions(self._store.version))
+        strangers = self._store.rows(_STRANGERS.format(", ".join("?" * len(known))), known)
         return f"There is a {strangers[0][0]} {strangers[0][1]} that no ledger has." if strangers else ""
 
     def _chain(self) -> None:
@@ -155,7 +174,8 @@ class _Proof:
                 raise self._gap(expected, seq)
             if before != previous or chained(key, before, body) != mac:
                 raise self._broken_link(seq, body, before, mac)
-            self._anchors.meet(seq, mac)
+            for one in self._expected:
+                one.meet(seq, mac)
             if not body.endswith(_TICKETLESS):
                 self._derived.add(decoded(body, mac))
             expected, previous = seq + 1, mac
@@ -187,15 +207,16 @@ class _Proof:
 
     def _ends(self) -> None:
         """Compare what is left of the anchors: those beyond the end, and those out of order."""
-        for anchor in self._anchors.rest():
-            if anchor.seq > self._last.seq:
-                gone = anchor.seq - self._last.seq
-                raise Broken(
-                    self._last.seq + 1,
-                    f"cut off: an anchor knows entry {anchor.seq}, so the newest {gone} or more entries are gone.",
-                )
-            found = self._store.rows("SELECT mac FROM entry WHERE seq = ?", (anchor.seq,))
-            self._anchors.compare(anchor, found[0][0])
+        for one in self._expected:
+            for anchor in one.rest():
+                if anchor.seq > self._last.seq:
+                    gone = anchor.seq - self._last.seq
+                    raise Broken(
+                        self._last.seq + 1,
+                        f"cut off: {one.name} knows entry {anchor.seq}, so the newest {gone} or more entries are gone.",
+                    )
+                found = self._store.rows("SELECT mac FROM entry WHERE seq = ?", (anchor.seq,))
+                one.compare(anchor, found[0][0])
 
     def _tables(self, schema_says: str) -> None:
         """The definitions are those of a ledger, and the derived tables show what the entries say."""
@@ -229,10 +250,11 @@ class _Proof:
 
 
 class _Expected:
-    """The anchors, met in the order of the entries; those out of order wait for the end."""
+    """The anchors of one place, met in the order of the entries; those out of order wait for the end."""
 
-    def __init__(self, anchors: Iterator[Anchor]) -> None:
-        self.matched = 0
+    def __init__(self, where: str, anchors: Iterator[Anchor]) -> None:
+        self.name = f"an anchor {where}".strip()
+        self.matched = self.newest = 0
         self._anchors = anchors
         self._next = next(anchors, None)
         self._late: list[Anchor] = []
@@ -249,8 +271,12 @@ class _Expected:
     def compare(self, anchor: Anchor, mac: bytes) -> None:
         """Count a match, or raise Broken."""
         if anchor.mac != mac:
-            raise Broken(anchor.seq, "it is not the entry that was anchored: somebody with the key rewrote the ledger.")
+            raise Broken(
+                anchor.seq,
+                f"it is not the entry that {self.name} remembers: somebody with the key rewrote the ledger.",
+            )
         self.matched += 1
+        self.newest = max(self.newest, anchor.seq)
 
     def rest(self) -> Iterator[Anchor]:
         """What no entry has met."""

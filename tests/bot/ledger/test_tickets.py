@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from bot.errors import LedgerError, Locked, Stopped, TicketError
 from bot.ledger import Draft, Ledger
+from bot.ledger.views import SINCE_TICKETS
 from bot.ticket import State
 
 PROPOSAL = {"digest": "d", "policy": "approval", "target": "hv03", "line": "/reset-writer hv03"}
@@ -132,6 +133,7 @@ def test_a_ledger_of_the_first_version_is_taken_along(ledger, opened, clock, tmp
     ticket = running(ledger, clock, "cluster:prod")
     ledger.close()
     database = sqlite3.connect(tmp_path / "ledger.db")
+    database.executescript("".join(f"DROP VIEW {name};" for name in SINCE_TICKETS))
     database.executescript(
         "DROP INDEX ticket_line; DROP INDEX ticket_late; DROP INDEX ticket_lapsing; DROP TRIGGER locks_taken; CREATE TRIGGER locks_taken AFTER INSERT ON entry BEGIN SELECT 1; END;"
     )

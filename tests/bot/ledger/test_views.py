@@ -1,0 +1,140 @@
+"""The views that people read in Datasette: what they show, and that a ledger from before gets them."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+
+import pytest
+
+from bot.ledger import Reader
+from bot.ledger.key import read_key
+from bot.ledger.verify import verify
+from bot.ledger.views import SINCE_TICKETS
+
+
+@pytest.fixture
+def history(ledger, clock):
+    """A ticket that was done, one that was declined, one in the middle of a step, a stop and a head."""
+    until = clock.later(30)
+
+    def propose(line, name="operator"):
+        data = {"digest": "9f3c41aa00", "policy": "approval", "open_until": until, "target": "hv03", "line": line}
+        return ledger.append("proposed", "T0/U1", {**data, "name": name, "risk": "high"}).ticket
+
+    done, declined, running = (propose(f"/drain-node hv0{number}") for number in (3, 4, 5))
+    clock.forward(2)
+    for ticket in (done, running):
+        by = {"by": "T0/U2", "name": "approver", "via": "button", "start_by": until}
+        ledger.append("approved", "T0/U2", by, ticket)
+        ledger.append("started", "bot", {"attempt": 1, "locks": [ticket]}, ticket)
+    ledger.append("declined", "T0/U2", {"by": "T0/U2", "name": "approver", "why": "backup window"}, declined)
+    step = {"step": "drain", "round": 1, "attempt": 1}
+    ledger.append("intent", "bot", {**step, "says": "Drain hv03"}, done)
+    clock.forward(6)
+    ledger.append("outcome", "bot", {**step, "result": "done", "says": "11 moved"}, done)
+    ledger.append("done", "bot", {"says": "the step is done"}, done)
+    ledger.append("intent", "bot", {**step, "says": "Drain hv05"}, running)
+    ledger.append("stop", "T0/U2", {"name": "approver", "why": "power work"})
+    ledger.append("anchor", "bot", {"of": 12, "channel": "C0AUDIT", "ts": "1.5"})
+    return ledger
+
+
+@pytest.fixture
+def rows(history, tmp_path):
+    database = sqlite3.connect(tmp_path / "ledger.db")
+    database.row_factory = sqlite3.Row
+    yield lambda sql: [dict(row) for row in database.execute(sql)]
+    database.close()
+
+
+def test_tickets_say_how_they_stand_and_who_it_was(rows):
+    newest, declined, done = rows("SELECT * FROM tickets_readable")
+    assert [done["ticket"], done["stands"], done["asked_by"], done["decided_by"]] == [
+        "T-1",
+        "done",
+        "operator",
+        "approver",
+    ]
+    assert (done["minutes"], done["plan"], done["risk"], done["says"]) == (8.0, "9f3c41aa", "high", "the step is done")
+    assert (declined["stands"], declined["started_at"], declined["says"]) == ("declined", None, "backup window")
+    assert (newest["stands"], newest["ended_at"]) == ("running", None)
+
+
+def test_decisions_are_those_of_people_and_clocks(rows):
+    told = rows("SELECT ticket, decision, decided_by, asked_by, line FROM decisions ORDER BY seq")
+    assert [(one["ticket"], one["decision"]) for one in told] == [
+        ("T-1", "approved"),
+        ("T-3", "approved"),
+        ("T-2", "declined"),
+        (None, "stop"),
+    ]
+    assert told[0] == {
+        "ticket": "T-1",
+        "decision": "approved",
+        "decided_by": "approver",
+        "asked_by": "operator",
+        "line": "/drain-node hv03",
+    }
+
+
+def test_a_step_without_its_outcome_is_not_known(rows):
+    flying, done = rows("SELECT * FROM steps")
+    assert (done["says"], done["result"], done["seen"], done["seconds"]) == ("Drain hv03", "done", "11 moved", 360.0)
+    assert (flying["ticket"], flying["result"], flying["ended"]) == ("T-3", "not known", None)
+
+
+def test_heads_tell_where_they_were_posted(rows):
+    assert rows("SELECT head, channel, message FROM heads") == [{"head": 12, "channel": "C0AUDIT", "message": "1.5"}]
+
+
+OLDER = {2: "DROP INDEX ticket_late; DROP INDEX ticket_lapsing;", 3: ""}
+
+
+def without_the_views(path, version=3):
+    database = sqlite3.connect(path)
+    without = "".join(f"DROP VIEW {name};" for name in SINCE_TICKETS)
+    database.executescript(f"{without} {OLDER[version]} PRAGMA user_version={version};")
+    database.close()
+
+
+def test_a_ledger_from_before_the_views_gets_them(history, opened, tmp_path):
+    history.close()
+    without_the_views(tmp_path / "ledger.db")
+    ledger = opened()
+    assert ledger.verify().holds
+    database = sqlite3.connect(tmp_path / "ledger.db")
+    assert database.execute("SELECT count(*) FROM tickets_readable").fetchone() == (3,)
+    database.close()
+
+
+@pytest.mark.parametrize("version", OLDER)
+def test_a_copy_from_before_the_views_is_read_and_verified_as_it_is(history, tmp_path, version):
+    history.close()
+    copy = tmp_path / "copy.db"
+    shutil.copy(tmp_path / "ledger.db", copy)
+    without_the_views(copy, version)
+    before = copy.read_bytes()
+    key = read_key(tmp_path / "ledger.key")
+    assert verify(copy, key, tmp_path / "anchors.txt").holds
+    with Reader(copy) as reader:
+        assert reader.head().kind == "anchor"
+    assert copy.read_bytes() == before
+
+
+def test_a_view_that_shows_something_else_is_found_also_in_an_old_copy(history, tmp_path):
+    history.close()
+    key = read_key(tmp_path / "ledger.key")
+    copy = tmp_path / "copy.db"
+    shutil.copy(tmp_path / "ledger.db", copy)
+    without_the_views(copy)
+    database = sqlite3.connect(copy)
+    database.execute("CREATE VIEW decisions AS SELECT 'nobody' AS decided_by")
+    database.close()
+    assert verify(copy, key, tmp_path / "anchors.txt").says == "There is a view decisions that no ledger has."
+    database = sqlite3.connect(tmp_path / "ledger.db")
+    database.execute("DROP VIEW decisions")
+    database.execute("CREATE VIEW decisions AS SELECT 'nobody' AS decided_by")
+    database.close()
+    verdict = verify(tmp_path / "ledger.db", key, tmp_path / "anchors.txt")
+    assert verdict.says == "The definition of decisions was changed."
