@@ -29,5 +29,6 @@
     keep            a report and its evidence as bytes, and back again
     ticket          the states of a remediation, as a fold over ledger entries
     mask, logs      no secret reaches Slack, the ledger or a log; escaped: nor a control character a terminal
+    prove           is the ledger whole? against its key, its anchor file and the audit channel
     doctor/         looks at all that the bot depends on; anonymise: for captures by `hvops record`
 """

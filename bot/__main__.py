@@ -107,6 +107,30 @@ def record(
     raise typer.Exit(capture(_ready(settings), " ".join(words), output))
 
 
+@audit.command()
+def verify(
+    file: Annotated[Path | None, typer.Argument(help="A copy; else the bot's own ledger.")] = None,
+    *,
+    settings: SettingsFile = None,
+    key: Annotated[Path | None, typer.Option("--key", help="Key file; else the one in the settings.")] = None,
+    anchors: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--anchors",
+            help="Anchor file, text copied from the audit channel, or a Slack export (file or folder); else the anchor "
+            "file in the settings. May be repeated.",
+        ),
+    ] = None,
+    channel: Annotated[
+        bool, typer.Option("--channel", help="Also compare with the heads in the audit channel, read from Slack.")
+    ] = False,
+) -> None:
+    """Prove the whole ledger. Exit code 1 where it does not hold, naming the entry."""
+    from bot.prove import prove
+
+    raise typer.Exit(prove(file, settings, key, anchors or (), channel=channel))
+
+
 @app.command()
 def manifest() -> None:
     """Print the manifest of the Slack app, made from the commands there are."""

@@ -19,6 +19,7 @@ from bot.estate import Estate
 from bot.ledger import Entry
 from bot.mask import Mask
 from bot.settings import Settings
+from bot.slack.audit import AuditChannel
 from bot.slack.board import Board
 from bot.slack.calls import make_client
 from bot.slack.changes import Changes
@@ -79,6 +80,15 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Engine
                 await listeners[0].clicks.make_up_for(click)
 
             running = runner(parts, board.tell, missed)
+            audit = AuditChannel(
+                client,
+                outbox,
+                parts.ledger,
+                slack.audit_channel,
+                link=board.link,
+                minutes=settings.ledger.anchor_minutes,
+                may=lambda: running.is_the_one,
+            )
             changes = Changes(parts.proposals, parts.decisions, board, outbox, running.parts, running.wake)
             desk = Desk(
                 Parts(
@@ -88,7 +98,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Engine
                     pipeline=parts.pipeline,
                     registry=parts.registry,
                     ledger=parts.ledger,
-                    status=_status(parts, sockets.sentence),
+                    status=_status(parts, sockets.sentence, audit),
                     base_url=slack.base_url,
                     seconds=settings.limits.overall_seconds,
                     changes=changes,
@@ -100,7 +110,11 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Engine
                 ready(parts)
             warming = asyncio.create_task(people.warm())  # the first person should not wait for the user groups
             closing.push_async_callback(_gone, warming)
-            for work in (board.run(stop), running.run(stop)):  # whoever leaves stops by `stop`, and is waited for
+            for work in (
+                board.run(stop),
+                running.run(stop),
+                audit.run(stop),
+            ):  # whoever leaves stops by `stop`, and is waited for
                 closing.push_async_callback(_ended, asyncio.create_task(work))
             closing.callback(stop.set)
             log.info("hvops runs", clusters=list(parts.estate.clusters), commands=list(parts.registry.commands))
@@ -115,7 +129,9 @@ def ops_channel(estate: Estate, places: Iterable[str]) -> str:
     return next((channel for channel in told if channel), "")
 
 
-def _status(parts: Engine, connections: Callable[[], Awaitable[str]]) -> Callable[[Person], Awaitable[Status]]:
+def _status(
+    parts: Engine, connections: Callable[[], Awaitable[str]], audit: AuditChannel
+) -> Callable[[Person], Awaitable[Status]]:
     """How the bot is, for whoever asks."""
 
     async def status(person: Person) -> Status:
@@ -125,7 +141,7 @@ def _status(parts: Engine, connections: Callable[[], Awaitable[str]]) -> Callabl
             name=person.name,
             roles=roles_of(person),
             may=may,
-            connections=(("Slack", await connections()), *clusters),
+            connections=(("Slack", await connections()), ("Audit channel", audit.sentence()), *clusters),
             ledger=ledger_sentence(parts),
             version=version("hvops"),
         )

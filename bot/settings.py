@@ -78,6 +78,10 @@ class LedgerFiles(Section):
     anchor_file: Path = Field(
         default=Path("anchors.txt"), description='anchor_file = "anchors.txt", best on another machine'
     )
+    anchor_minutes: Minutes = Field(
+        default=60,
+        description="anchor_minutes = 60, how often the audit channel is told the head of a ledger that moves",
+    )
 
 
 class Rule(Section):

@@ -147,7 +147,7 @@ class _Proof:
             notes.append(
                 f"{dropped} {'entry names' if dropped == 1 else 'entries name'} raw answers that were dropped."
             )
-        if not self._expected:
+        if self._last.seq and not any(one.matched for one in self._expected):
             notes.append("No anchors: whether newer entries were cut off cannot be known.")
         return self._verdict(f"Holds: {self._last.seq} entries, unaltered and complete.", None, notes, holds=True)
 

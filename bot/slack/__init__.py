@@ -6,6 +6,7 @@ clicks      what each button does; ticket_clicks: those of tickets
 changes     what it takes to change something: proposals, decisions, the board
 board       one message per ticket, and its thread; board_cards: what the ledger knows of that message
 unbroken    what is posted is also written down, even when the bot stops in between
+audit       the audit channel: decisions and heads; history, export, heads: what stands in it
 front_door  /hvops stop, go and runs, and what Home says of tickets
 people      Slack user groups -> roles, live
 reply       how one person is answered: response_url, then an ephemeral, then a direct message

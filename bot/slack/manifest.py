@@ -12,9 +12,11 @@ from bot.slack.message import clip
 
 BOT_SCOPES = (
     "app_mentions:read",
+    "channels:history",  # of the audit channel, for `hvops audit verify --channel` and doctor; nothing else reads it
     "chat:write",
     "commands",
     "files:write",
+    "groups:history",  # likewise, where that channel is a private one
     "im:write",
     "usergroups:read",
     "users:read",

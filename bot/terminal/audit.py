@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -15,12 +16,10 @@ from typing import IO, Any, TypedDict
 from rich.console import Console
 from rich.table import Table
 
-from bot.errors import UsageError
+from bot.errors import HvopsError, UsageError
 from bot.escaped import escaped
 from bot.keep import evidence_from_bytes, report_from_bytes
 from bot.ledger import Entry, Filter, Reader, Verdict
-from bot.ledger.key import read_key
-from bot.ledger.verify import verify
 from bot.review import words
 from bot.settings import load
 from bot.terminal.ask import harmless
@@ -28,6 +27,7 @@ from bot.terminal.plain import clock, console, short_clock, styled, visible
 from bot.terminal.render import print_evidence, print_report
 
 _NUMBER = re.compile(r"[0-9]{1,18}")  # what SQLite can hold
+MOST_DOUBTS = 20
 COLUMNS = ("seq", "at", "kind", "actor", "ticket", "target", "line", "says")
 
 
@@ -106,17 +106,6 @@ def export(reader: Reader, wanted: Filter, shape: str, output: Path | None) -> N
         _write(reader, wanted, shape, file)
 
 
-def prove(file: Path | None, settings: Path | None, key: Path | None, anchors: Path | None) -> int:
-    """Verify, and say it in words. Returns the exit code."""
-    files = None if file and key and not settings else load(settings).ledger  # a copy on another machine has none
-    path = file or (files.path if files else Path())
-    key_file = key or (files.key_file if files else Path())
-    anchor_file = anchors or (files.anchor_file if files else None)
-    verdict = verify(path, read_key(key_file), anchor_file)
-    _print_verdict(console(), path, verdict)
-    return 0 if verdict.holds else 1
-
-
 def says(entry: Entry) -> str:
     """An entry in one line."""
     data = entry.data
@@ -161,7 +150,9 @@ def _print_answer(out: Console, reader: Reader, entry: Entry, *, evidence: bool)
         print_evidence(out, evidence_from_bytes(raw))
 
 
-def _print_verdict(out: Console, path: Path, verdict: Verdict) -> None:
+def print_verdict(path: Path, verdict: Verdict, doubts: Sequence[str] = ()) -> None:
+    """Whether a ledger holds, what was found, and which anchors were not believed."""
+    out = console()
     if verdict.holds:
         out.print(styled(verdict.says, "green"))
         if verdict.head is not None:
@@ -171,9 +162,22 @@ def _print_verdict(out: Console, path: Path, verdict: Verdict) -> None:
         at = f" at entry {verdict.broken_at}{_when(path, verdict.broken_at)}" if verdict.broken_at else ""
         out.print(styled(f"BROKEN{at}: {verdict.says}", "bold red"))
         if verdict.entries:
-            out.print(styled(f"1 to {verdict.entries} hold. Compare with the anchors kept elsewhere.", "dim"))
-    for note in verdict.notes:
+            out.print(styled(f"1 to {verdict.entries} hold. {_compare(path, verdict)}", "dim"))
+    for note in (*verdict.notes, *doubts[:MOST_DOUBTS]):
         out.print(styled(note, "yellow"))
+    if len(doubts) > MOST_DOUBTS:
+        out.print(styled(f"And {len(doubts) - MOST_DOUBTS} more that are not believed.", "yellow"))
+
+
+def _compare(path: Path, verdict: Verdict) -> str:
+    """With what a person can compare the part that holds: its newest anchor, and where that stands."""
+    with contextlib.suppress(HvopsError), Reader(path) as reader:
+        heads = reader.entries(kind="anchor", before=verdict.entries + 1, limit=1)
+        if heads:
+            return f"Compare with anchor {heads[0].data.get('of')} in the audit channel {heads[0].data.get('channel')}."
+    return (
+        f"The newest anchor that matches is of entry {verdict.anchored}." if verdict.anchored else "No anchor matches."
+    )
 
 
 def _when(path: Path, seq: int) -> str:

@@ -129,21 +129,6 @@ def export(
 
 
 @audit.command()
-def verify(
-    file: Annotated[Path | None, typer.Argument(help="A copy; else the bot's own ledger.")] = None,
-    settings: SettingsFile = None,
-    key: Annotated[Path | None, typer.Option("--key", help="Key file; else the one in the settings.")] = None,
-    anchors: Annotated[
-        Path | None, typer.Option("--anchors", help="Anchor file; else the one in the settings.")
-    ] = None,
-) -> None:
-    """Prove the whole ledger. Exit code 1 where it does not hold, naming the entry."""
-    from bot.terminal import audit as work
-
-    raise typer.Exit(work.prove(file, settings, key, anchors))
-
-
-@audit.command()
 def rebuild(settings: SettingsFile = None) -> None:
     """Make the derived tables (tickets, locks) afresh from the entries; no entry changes."""
     from bot.engine import open_ledger

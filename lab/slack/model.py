@@ -65,13 +65,14 @@ class Group:
 
 @dataclass
 class Channel:
-    """A public channel, or a direct conversation (`kind` "dm")."""
+    """A channel, or a direct conversation (`kind` "dm")."""
 
     id: str
     name: str
     members: list[str]
     kind: str = "channel"
     topic: str = ""
+    is_private: bool = False
 
     def other_side(self, member: str) -> str | None:
         """In a direct conversation: who the other one is."""

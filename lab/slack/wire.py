@@ -41,7 +41,7 @@ def channel_json(workspace: Workspace, channel: Channel) -> JSON:
         "name": channel.name,
         "is_channel": True,
         "is_im": False,
-        "is_private": False,
+        "is_private": channel.is_private,
         "is_archived": False,
         "is_member": BOT_USER in channel.members,
         "topic": {"value": channel.topic},

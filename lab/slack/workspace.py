@@ -263,6 +263,6 @@ def practice_workspace(clock: Clock | None = None) -> Workspace:
     everybody = [member.id for member in workspace.people()] + [BOT_USER]
     workspace.channels["C0OPS"] = Channel("C0OPS", "hv-ops", list(everybody), topic="Hyper-V on call")
     workspace.channels["C0AUDIT"] = Channel(
-        "C0AUDIT", "hv-audit", list(everybody), topic="What the bot will have changed; nothing yet, it only looks"
+        "C0AUDIT", "hv-audit", list(everybody), topic="Each decision, each end, and heads of the ledger"
     )
     return workspace

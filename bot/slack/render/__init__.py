@@ -9,6 +9,7 @@ help        help by role, and the bot's state
 home        the Home tab and the modal behind its buttons
 ticket      a ticket in every state; card: what the ledger says of it, in words
 proposed, running, ended   its message by state; ticket_thread, ticket_buttons, ticket_modal: what belongs to it
+audit       a line of the audit channel
 runs        tickets in lists and short answers
 parts       the blocks everything is made of
 """

@@ -50,12 +50,17 @@ def listed(call: Call) -> JSON:
 
 
 def history(call: Call) -> JSON:
-    """conversations.history: newest first, without replies and without ephemerals."""
+    """conversations.history: newest first, without replies and without ephemerals; 100 at a time, 999 at most.
+
+    For a bot: of conversations that it is a member of, with the `*:history` scope of their kind
+    (docs.slack.dev/reference/methods/conversations.history).
+    """
     channel = _read_by_bot(call)
     every = [message for message in _lasting(call, channel) if message.thread_ts in (None, message.ts)]
     chosen = [message_json(call.workspace, message) for message in reversed(_between(call, every))]
-    page, cursor = paged(call, chosen, most=999)
-    return {"messages": page, "has_more": bool(cursor), "response_metadata": {"next_cursor": cursor}}
+    page, cursor = paged(call, chosen, most=999, usual=100)
+    more: JSON = {"response_metadata": {"next_cursor": cursor}} if cursor else {}
+    return {"messages": page, "has_more": bool(cursor), **more}
 
 
 def replies(call: Call) -> JSON:
@@ -83,10 +88,11 @@ def known(call: Call, channel_id: str) -> Channel:
     """The channel with that id.
 
     Raises:
-        Refusal: channel_not_found; other people's direct conversations are not found either.
+        Refusal: channel_not_found; other people's direct conversations and private channels are not found either.
     """
     channel = call.workspace.channels.get(channel_id)
-    if channel is None or (channel.kind == "dm" and BOT_USER not in channel.members):
+    hidden = channel is not None and (channel.kind == "dm" or channel.is_private)
+    if channel is None or (hidden and BOT_USER not in channel.members):
         raise Refusal("channel_not_found")
     return channel
 
@@ -100,7 +106,8 @@ def _read_by_bot(call: Call) -> Channel:
 
 
 def _check_scope(call: Call, channel: Channel, right: str) -> None:
-    needed = f"{'im' if channel.kind == 'dm' else 'channels'}:{right}"
+    kind = "im" if channel.kind == "dm" else "groups" if channel.is_private else "channels"
+    needed = f"{kind}:{right}"
     provided = call.workspace.manifest.scopes
     if needed not in provided:
         raise Refusal("missing_scope", {"needed": needed, "provided": ",".join(sorted(provided))})
@@ -120,8 +127,8 @@ def _between(call: Call, every: list[Message]) -> list[Message]:
     ]
 
 
-ANY_READ = ("channels:read", "im:read")
-ANY_HISTORY = ("channels:history", "im:history")
+ANY_READ = ("channels:read", "groups:read", "im:read")
+ANY_HISTORY = ("channels:history", "groups:history", "im:history")
 METHODS = {
     "conversations.open": Method(open_direct, ("im:write", "channels:manage")),
     "conversations.info": Method(info, ANY_READ),

@@ -53,14 +53,14 @@ def described(member: Member) -> JSON:
     }
 
 
-def paged(call: Call, every: list[JSON], most: int = 1_000) -> tuple[list[JSON], str]:
-    """The page that `limit` and `cursor` ask for, and the next cursor ("" at the end).
+def paged(call: Call, every: list[JSON], most: int = 1_000, usual: int | None = None) -> tuple[list[JSON], str]:
+    """The page that `limit` and `cursor` ask for, and the next cursor ("" at the end); `usual` without a limit.
 
     Raises:
         Refusal: invalid_cursor, invalid_limit.
     """
     try:
-        limit = int(call.text("limit") or most)
+        limit = int(call.text("limit") or usual or most)
     except ValueError:
         raise Refusal("invalid_limit") from None
     cursor = call.text("cursor").removeprefix("page:")
