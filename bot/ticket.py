@@ -46,6 +46,9 @@ class State(StrEnum):
     ENDED = "ended"
 
 
+OPEN = tuple(state for state in State if state is not State.ENDED)
+
+
 @dataclass(frozen=True, slots=True)
 class Ticket:
     """What the entries of one ticket come to.

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -19,7 +19,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import HvopsError
 from bot.keep import Evidence, evidence_from_bytes
-from bot.ledger import Ledger
+from bot.ledger import Entry, Ledger, Listed
 from bot.run.parts import BOT, Happening
 from bot.slack.board_cards import Place, place_of, read_card, told_entries
 from bot.slack.calls import NotSent
@@ -31,11 +31,12 @@ from bot.slack.render.evidence import evidence_file
 from bot.slack.render.ticket import copy_message, ticket_message
 from bot.slack.render.ticket_thread import entry_message, plan_message, reminder_message, thread_kinds
 from bot.slack.unbroken import Unbroken
-from bot.ticket import ENDS, State
+from bot.ticket import ENDS, OPEN, State
 
 log = structlog.get_logger()
 
 _GONE = ("message_not_found", "cant_update_message", "edit_window_closed", "channel_not_found", "is_archived")
+_REMEMBERED = 2_000  # links
 _LEAVING = 10.0  # seconds for what is posted to be written down as well, when the bot is told to stop
 _RECENT = 50  # ended tickets whose end may not have been told when the bot went away
 
@@ -85,6 +86,7 @@ class Board:
         self._one_at_a_time: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._sent: dict[str, Message] = {}
         self._remind: dict[str, datetime] = {}
+        self._links: dict[Place, str] = {}
         self._unbroken = Unbroken()
 
     def tell(self, happening: Happening) -> None:
@@ -138,7 +140,7 @@ class Board:
             else:
                 place = await self._update(card, place)
             await self._tell_thread(card, place)
-            self._plan_reminder(card)
+            self._plan_reminder(card.id, card.entries, is_proposed=card.ticket.state is State.PROPOSED)
             return place
 
     async def found(self, ticket: str, at: Place) -> None:
@@ -168,12 +170,17 @@ class Board:
         place = place_of(await asyncio.to_thread(self._ledger.story, ticket))
         if place is None:
             return ""
+        if place in self._links:
+            return self._links[place]
         try:
             told = await self._client.chat_getPermalink(channel=place.channel, message_ts=place.ts)
         except Exception as error:  # noqa: BLE001 - a link is a convenience: without it the ticket is still named
             log.info("no link", ticket=ticket, why=type(error).__name__)
             return ""
-        return str(told.get("permalink") or "")
+        if len(self._links) >= _REMEMBERED:
+            self._links.clear()
+        self._links[place] = str(told.get("permalink") or "")  # the link of a message never changes
+        return self._links[place]
 
     async def say(self, ticket: str, message: Message) -> None:
         """Say something in the thread of a ticket. Raises NotSent or FateUnknown."""
@@ -283,14 +290,14 @@ class Board:
         blobs = [self._ledger.blob(one) for one in dict.fromkeys(digests)]
         return tuple(one for blob in blobs if blob for one in evidence_from_bytes(blob))
 
-    def _plan_reminder(self, card: Card) -> None:
+    def _plan_reminder(self, ticket: str, entries: Sequence[Entry], *, is_proposed: bool) -> None:
         """Once, at half of its time."""
-        reminded = any(entry.kind == "shown" and entry.data.get("reminder") for entry in card.entries)
-        if card.ticket.state is not State.PROPOSED or reminded:
-            self._remind.pop(card.id, None)
+        reminded = any(entry.kind == "shown" and entry.data.get("reminder") for entry in entries)
+        if not is_proposed or reminded:
+            self._remind.pop(ticket, None)
             return
-        began = datetime.fromisoformat(card.proposal.at)
-        self._remind[card.id] = began + (datetime.fromisoformat(card.proposal.open_until) - began) / 2
+        began = datetime.fromisoformat(entries[0].at)
+        self._remind[ticket] = began + (datetime.fromisoformat(str(entries[0].data["open_until"])) - began) / 2
 
     async def _reminded(self, ticket: str) -> None:
         async with self._one_at_a_time[ticket]:
@@ -301,15 +308,25 @@ class Board:
                 await self._write(ticket, {"reminder": True, "channel": place.channel, "place": place.channel})
 
     def _behind(self) -> list[str]:
-        """Open tickets, and those that ended without their message being told."""
-        recent = [one.id for one in self._ledger.listed(("ended",), limit=_RECENT)]
-        behind = [one for one in recent if self._is_behind(one)]
-        return [*self._ledger.tickets(), *behind]
+        """The tickets whose message or thread does not tell all; Slack takes one post a second, so no others.
 
-    def _is_behind(self, ticket: str) -> bool:
-        entries = self._ledger.story(ticket)
-        told = told_entries(entries)
-        return place_of(entries) is not None and any(one.kind in ENDS and one.seq not in told for one in entries)
+        Those that wait for a decision and are told are only reminded of, when it is time.
+        """
+        found = [one.id for one in self._ledger.listed(("ended",), limit=_RECENT) if self._is_behind(one)]
+        for one in self._ledger.listed(OPEN, limit=-1, newest_first=False):
+            if self._is_behind(one):
+                found.append(one.id)
+            elif one.state == State.PROPOSED:
+                self._plan_reminder(one.id, self._ledger.story(one.id), is_proposed=True)
+        return found
+
+    def _is_behind(self, one: Listed) -> bool:
+        """Whether something happened that its thread does not tell: the message is brought up to date before that."""
+        entries = self._ledger.story(one.id)
+        told, kinds = told_entries(entries), ENDS if one.ending else thread_kinds()
+        if place_of(entries) is None:
+            return not one.ending
+        return one.state == State.RUNNING or any(each.kind in kinds and each.seq not in told for each in entries)
 
     async def _write(self, ticket: str, data: dict[str, object]) -> None:
         await asyncio.to_thread(self._ledger.append, "shown", BOT, {"ticket": ticket, **data}, ticket)

@@ -24,10 +24,11 @@ from bot.slack.outbox import Outbox
 from bot.slack.render.card import Card
 from bot.slack.render.runs import not_shown, proposed_for
 from bot.slack.render.ticket_thread import looked_message
-from bot.ticket import State
+from bot.ticket import OPEN, State
 from bot.vocabulary.command import Role
 
-OPEN = ("proposed", "approved", "running", "interrupted")
+_LISTED, _LINKED = 50, 20  # tickets that /hvops runs shows, and how many of them with a link
+_LOOKED_AT = 50  # open tickets of a kind that are looked at for Home
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +93,24 @@ class Changes:
         words = {Is.SO: "it is done", Is.UNKNOWN: "not known", Is.NOT_SO: "not done", Is.NEVER: "failed"}
         return [f"Step {at.number}, {at.step.says}: {words[seen.is_]}" + (f": {seen.says}" if seen.says else "")]
 
-    async def open_tickets(self) -> list[tuple[Listed, str]]:
-        """Every open ticket, and where it is shown."""
-        listed = await asyncio.to_thread(self.run.ledger.listed, OPEN, 50)
-        links = await asyncio.gather(*(self.board.link(one.id) for one in listed[:20]))
-        return [(one, links[at] if at < len(links) else "") for at, one in enumerate(listed)]
+    async def open_tickets(self) -> tuple[list[tuple[Listed, str]], int]:
+        """The newest open tickets, each with where it is shown; and how many are open in all."""
+        ledger = self.run.ledger
+        listed = await asyncio.to_thread(ledger.listed, OPEN, _LISTED)
+        count = sum((await asyncio.to_thread(ledger.counted)).values())
+        links = await asyncio.gather(*(self.board.link(one.id) for one in listed[:_LINKED]))
+        return [(one, links[at] if at < len(links) else "") for at, one in enumerate(listed)], count
 
-    async def waits_for(self, person: Person) -> tuple[list[Card], list[Card], list[Card]]:
-        """The open tickets that wait for this person's decision, that need somebody, and that run."""
-        listed = await asyncio.to_thread(self.run.ledger.listed, OPEN, 50)
+    async def waits_for(self, person: Person) -> tuple[list[Card], list[Card], list[Card], dict[State, int]]:
+        """The open tickets that wait for this person's decision, that need somebody, and that run.
+
+        Of each state only the newest are looked at, so that none hides behind another one; the last is how many of
+        each were not.
+        """
+        ledger = self.run.ledger
+        listed = [one for state in OPEN for one in await asyncio.to_thread(ledger.listed, (state,), _LOOKED_AT)]
+        counted = await asyncio.to_thread(ledger.counted)
+        left = {State(state): count - _LOOKED_AT for state, count in counted.items() if count > _LOOKED_AT}
         waiting: list[Card] = []
         needing: list[Card] = []
         running: list[Card] = []
@@ -115,4 +125,4 @@ class Changes:
                 needing.append(card)
             elif card.ticket.state in (State.RUNNING, State.APPROVED):
                 running.append(card)
-        return waiting, needing, running
+        return waiting, needing, running, left

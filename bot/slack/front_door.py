@@ -8,9 +8,10 @@ from bot import authorize
 from bot.authorize import Person
 from bot.slack.changes import Changes
 from bot.slack.message import Message
-from bot.slack.render.home import Open
+from bot.slack.render.home import LISTED, Open
 from bot.slack.render.runs import runs_message, switched
 from bot.slack.render.ticket import ticket_message
+from bot.ticket import State
 from bot.vocabulary.command import Role
 
 SWITCHES = ("stop", "go", "runs")
@@ -26,7 +27,8 @@ async def switch(changes: Changes, topic: str, person: Person, line: str) -> Mes
     else:
         authorize.allow(person, Role.VIEWER)
         stopped = await asyncio.to_thread(changes.run.ledger.is_stopped)
-        return runs_message(await changes.open_tickets(), stopped=stopped)
+        listed, count = await changes.open_tickets()
+        return runs_message(listed, count, stopped=stopped)
     changes.decided(entry)
     return switched(entry)
 
@@ -35,10 +37,16 @@ async def open_tickets(changes: Changes, person: Person) -> tuple[Open, ...]:
     """The three lists of Home: what waits for this person, what needs somebody, what runs."""
     if person.highest is Role.NOBODY:
         return ()
-    names = ("wait for you", "need a person", "run")
+    waiting, needing, running, left = await changes.waits_for(person)
+    lists = (
+        ("wait for you", waiting, (State.PROPOSED,)),
+        ("need a person", needing, (State.INTERRUPTED,)),
+        ("run", running, (State.APPROVED, State.RUNNING)),
+    )
     found = []
-    for name, cards in zip(names, await changes.waits_for(person), strict=True):
-        links = await asyncio.gather(*(changes.board.link(card.id) for card in cards))
-        told = tuple((card.id, ticket_message(card).text, link) for card, link in zip(cards, links, strict=True))
-        found.append(Open(name, told))
+    for name, cards, states in lists:
+        links = await asyncio.gather(*(changes.board.link(card.id) for card in cards[:LISTED]))
+        texts = [(card.id, ticket_message(card).text) for card in cards[:LISTED]]
+        told = tuple((ticket, says, link) for (ticket, says), link in zip(texts, links, strict=True))
+        found.append(Open(name, told, len(cards), sum(left.get(state, 0) for state in states)))
     return tuple(found)

@@ -16,7 +16,7 @@ from bot.slack.render.ticket_buttons import open_button
 CALLBACK = "hvops:ask"
 ARGUMENTS = "arguments"  # block_id and action_id of the modal's input
 _LAST = 10
-_OPEN = 10  # tickets of one kind
+LISTED = 10  # tickets of one kind
 _SAYS = 600
 
 
@@ -36,11 +36,15 @@ class Open:
 
     Attributes:
         does: what they do: "wait for you", "need a person", "run".
-        tickets: number, what it says (mrkdwn), and the link to its message or "".
+        tickets: number, what it says (mrkdwn), and the link to its message or ""; at most `LISTED`.
+        count: how many there are.
+        not_looked_at: how many older ones may belong here, too.
     """
 
     does: str
     tickets: tuple[tuple[str, str, str], ...]
+    count: int
+    not_looked_at: int = 0
 
 
 def home_view(status: Status, told: Help, last: Sequence[LastAnswer], open_now: Sequence[Open] = ()) -> View:
@@ -84,15 +88,16 @@ def ask_view(command: str, usage: str, says: str) -> View:
 
 def _open(one: Open) -> tuple[Block, ...]:
     """Only a link to each: nothing is decided here, away from the whole plan."""
-    shown = [block for ticket in one.tickets[:_OPEN] for block in _ticket(*ticket)]
-    more = len(one.tickets) - _OPEN
-    rest = contexts(f"{more:,} more: type /hvops runs.") if more > 0 else ()
-    return (header(f"{len(one.tickets):,} {_verb(one)}"), *shown, *rest)
+    shown = [block for ticket in one.tickets for block in _ticket(*ticket)]
+    more = one.count - len(one.tickets)
+    says = [f"{more:,} more: type /hvops runs."] if more > 0 else []
+    says += [f"{one.not_looked_at:,} older ones were not looked at."] if one.not_looked_at else []
+    return (header(f"{one.count:,} {_verb(one)}"), *shown, *(contexts(" ".join(says)) if says else ()))
 
 
 def _verb(one: Open) -> str:
     verb, _, rest = one.does.partition(" ")
-    return f"{verb}s {rest}".rstrip() if len(one.tickets) == 1 else one.does
+    return f"{verb}s {rest}".rstrip() if one.count == 1 else one.does
 
 
 def _ticket(ticket: str, says: str, link: str) -> tuple[Block, ...]:

@@ -7,21 +7,22 @@ from collections.abc import Sequence
 from bot.ledger import Entry, Listed
 from bot.slack.message import Message, clip, escape
 from bot.slack.render.card import at_time, person
-from bot.slack.render.parts import actions, button, header, sections
+from bot.slack.render.parts import actions, button, contexts, header, sections
 from bot.slack.render.ticket_buttons import SHOW
 
 _LINE = 300
 _WORDS = {"proposed": "waits for a decision", "approved": "approved, starts", "running": "runs"}
 
 
-def runs_message(tickets: Sequence[tuple[Listed, str]], *, stopped: bool) -> Message:
-    """Every open ticket, newest first."""
-    count = len(tickets)
-    title = f"{count or 'No'} open {'ticket' if count == 1 else 'tickets'}"
+def runs_message(tickets: Sequence[tuple[Listed, str]], count: int, *, stopped: bool) -> Message:
+    """The open tickets, newest first; `count` is how many there are in all."""
+    title = f"{f'{count:,}' if count else 'No'} open {'ticket' if count == 1 else 'tickets'}"
     lines = [_listed(one, link) for one, link in tickets]
     halt = sections("*/hvops stop is in force: nothing begins until /hvops go.*") if stopped else ()
+    older = count - len(tickets)
+    rest = contexts(f"The newest {len(tickets)} are shown; {older:,} are older.") if older > 0 else ()
     text = f"{title}: {', '.join(f'{one.id} {one.state}' for one, _ in tickets)}" if tickets else f"{title}."
-    return Message(clip(escape(text), 3_000), (header(title), *halt, *sections("\n".join(lines))))
+    return Message(clip(escape(text), 3_000), (header(title), *halt, *sections("\n".join(lines)), *rest))
 
 
 def proposed_for(ticket: str, channel: str, link: str) -> Message:

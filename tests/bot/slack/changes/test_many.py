@@ -1,0 +1,66 @@
+"""Lists and start-up when many tickets are open: they say how many, show the newest, and ask Slack for little."""
+
+from __future__ import annotations
+
+from lab.slack.plain import plain_text
+
+MANY = 60
+
+
+async def proposed(bench):
+    """A ticket on its way through Slack, then many like it, in the ledger alone, as if they had been shown."""
+    await bench.operator.types("/repair hv03")
+    await bench.viewer.sees("Repair on hv03?", "hv-ops")
+    await bench.operator.sees("T-1 is proposed")
+    data = dict(bench.ledger.story("T-1")[0].data)
+    for _ in range(MANY - 1):
+        entry = bench.ledger.append("proposed", "T0PRACTICE/U0OPERATOR", data)
+        shown = {"channel": "C0OPS", "place": "C0OPS"}
+        bench.ledger.append("shown", "bot", {"card": True, "ts": f"{entry.seq}.1", **shown}, entry.ticket)
+        bench.ledger.append("shown", "bot", {"entry": entry.seq, **shown}, entry.ticket)
+
+
+def asked(bench, *methods):
+    return sum(len(bench.slack.calls(method)) for method in methods)
+
+
+async def test_runs_says_how_many_there_are_and_shows_the_newest(bench):
+    async with bench.running() as bot:
+        await proposed(bench)
+        await bench.operator.types("/hvops runs")
+        told = plain_text(await bench.operator.sees("60 open tickets"))
+        assert "The newest 50 are shown; 10 are older." in told
+        assert "T-60" in told
+        assert "T-9 " not in told
+        assert asked(bench, "chat.getPermalink") < MANY
+        bot.board._links.clear()
+        before = asked(bench, "chat.getPermalink")
+        assert await bot.board.link("T-1") == await bot.board.link("T-1") != ""
+        assert asked(bench, "chat.getPermalink") == before + 1
+
+
+async def test_what_needs_a_person_is_not_hidden_behind_newer_proposals(bench):
+    async with bench.running():
+        await proposed(bench)
+    for kind, data in (
+        ("approved", {"by": "T0PRACTICE/U0APPROVER", "start_by": bench.ledger.story("T-1")[0].data["open_until"]}),
+        ("started", {"attempt": 1, "locks": ["node:hv03"]}),
+        ("interrupted", {"step": "", "known": "", "why": "nobody knows"}),
+    ):
+        bench.ledger.append(kind, "bot", data, "T-1")
+    async with bench.running():
+        await bench.approver.opens_home()
+        home = plain_text(await bench.approver.sees_home("1 needs a person"))
+        assert "50 wait for you" in home
+        assert "40 more: type /hvops runs. 9 older ones were not looked at." in home
+
+
+async def test_a_restart_posts_only_what_is_not_told_and_reminds_of_the_rest(bench):
+    async with bench.running():
+        await proposed(bench)
+        bench.ledger.append("proposed", "T0PRACTICE/U0OPERATOR", dict(bench.ledger.story("T-1")[0].data))
+    before = asked(bench, "chat.postMessage", "chat.update")
+    async with bench.running() as bot:
+        await bench.until(lambda: len(bench.kinds(f"T-{MANY + 1}")) == 3)  # posted, and its plan told
+        assert asked(bench, "chat.postMessage", "chat.update") == before + 2
+        assert len(bot.board._remind) == MANY + 1
