@@ -111,7 +111,7 @@ class Directory:
     def _known(self, wanted: str) -> Target | None:
         cluster = self._estate.clusters.get(wanted)
         if cluster is not None:
-            return Target(cluster.name, "cluster", cluster.name)
+            return Target(cluster.name, "cluster", cluster.name, managers=self._estate.managers(cluster.name))
         vmm = self._estate.vmm.get(wanted)
         if vmm is not None:
             return self._server(vmm)
@@ -119,7 +119,7 @@ class Directory:
         host = self._homes().get(label)
         if host is None or (domain and domain != host[1].lower()):
             return None
-        return Target(host[0], "host", host[2])
+        return Target(host[0], "host", host[2], managers=self._estate.managers(host[2]))
 
     def _homes(self) -> dict[str, tuple[str, str, str]]:
         """Lower-case name -> name, domain, and cluster ("" for a host that stands alone)."""

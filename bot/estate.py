@@ -162,6 +162,10 @@ class Estate(Part):
         """The clusters that a VMM server manages, in their own spelling."""
         return tuple(self.clusters[name.lower()].name for name in vmm.clusters or self.clusters)
 
+    def managers(self, cluster: str) -> tuple[str, ...]:
+        """The VMM servers that manage a cluster, by name."""
+        return tuple(vmm.name for _, vmm in sorted(self.vmm.items()) if cluster in self.managed_by(vmm))
+
     def endpoint(self, name: str, domain: str, *, tls: bool = False) -> str:
         """Where to reach a machine: pinned under [endpoints], else by its DNS name on WinRM's own port."""
         pinned = self.endpoints.get(name.lower())

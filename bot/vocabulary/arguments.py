@@ -26,6 +26,7 @@ class Target:
     cluster: str = ""  # the cluster it is or belongs to; "" for a host that stands alone, and for a VMM server
     clusters: tuple[str, ...] = ()  # of a VMM server: those it manages
     host: str = ""  # of a VMM server: the host of the estate on which its service runs; "" where none is named
+    managers: tuple[str, ...] = ()  # of a cluster and its nodes: the VMM servers that manage it
 
     def __str__(self) -> str:
         """As people write it."""

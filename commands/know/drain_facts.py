@@ -1,6 +1,6 @@
 """Everything that is asked before a node is drained: one round to the cluster, one to the nodes.
 
-What cannot be asked is said, not guessed: VMM's jobs live in VMM.
+VMM's jobs are asked for where the estate names a VMM server that manages the cluster.
 """
 
 from __future__ import annotations
@@ -18,13 +18,8 @@ from commands.know.cluster import BUILD_2012, Cluster, Node, Resource, look_at_c
 from commands.know.cluster_updating import ask_updating, read_updating
 from commands.know.guests import Guest, ask_guests, read_guests
 from commands.know.node_memory import ask_free_memory, ask_memory_use, read_free_memory, read_memory_use
-from commands.know.node_states import (
-    NodeState,
-    ask_node_states,
-    ask_witness,
-    read_node_states,
-    read_witness,
-)
+from commands.know.node_states import NodeState, ask_node_states, ask_witness, read_node_states, read_witness
+from commands.know.vmm import find_running_jobs
 
 _UNDER_WAY = (2, 3, 4, 5, 6)  # JobState: new, starting, running, suspended, shutting down [doc]
 _STORAGE = "root/Microsoft/Windows/Storage"
@@ -45,6 +40,7 @@ class DrainFacts:
         free: other node that is up -> free bytes.
         repairs: storage jobs under way, by name.
         updating: node that is up -> whether it tells of a run of Cluster-Aware Updating.
+        vmm_jobs: VMM server that manages the cluster -> how many of its jobs run, None where it does not tell.
         unfound: why nothing else is known; None where it is.
     """
 
@@ -60,6 +56,7 @@ class DrainFacts:
     free: Mapping[str, int | Unanswered] = field(default_factory=dict)
     repairs: tuple[str, ...] | Unanswered = ()
     updating: Mapping[str, bool | Unanswered] = field(default_factory=dict)
+    vmm_jobs: Mapping[str, int | Unanswered | None] = field(default_factory=dict)
     unfound: Unanswered | None = None
 
     @property
@@ -113,16 +110,31 @@ async def find_drain_facts(target: Target, ask: Ask) -> DrainFacts:
     if node.is_2008:
         return DrainFacts(node.name, node.build, cluster)
     up = [] if isinstance(nodes, Unanswered) else [one.name for one in nodes if one.is_up and one.name != node.name]
-    known, (guests, memory), free, repairs, hive, updating = await asyncio.gather(
+    known, (guests, memory), free, repairs, hive, (updating, jobs) = await asyncio.gather(
         with_vm_ids(cluster, ask, node.name),
         asyncio.gather(ask.one(ask_guests(node), read_guests), ask.one(ask_memory_use(node), read_memory_use)),
         ask.each({name: ask_free_memory(name) for name in up}, read_free_memory),
         ask.one(_ask_storage_jobs(node), read_storage_jobs),
         _threshold_of_hive(node, threshold, ask),
-        ask.each({name: ask_updating(name) for name in (*up, node.name)}, read_updating),
+        asyncio.gather(
+            ask.each({name: ask_updating(name) for name in (*up, node.name)}, read_updating),
+            asyncio.gather(*(find_running_jobs(server, ask) for server in target.managers)),
+        ),
     )
     return DrainFacts(
-        node.name, node.build, known, nodes, witness, hive, owners, guests, memory, free, repairs, updating
+        node=node.name,
+        build=node.build,
+        cluster=known,
+        nodes=nodes,
+        witness=witness,
+        threshold=hive,
+        owners=owners,
+        guests=guests,
+        memory=memory,
+        free=free,
+        repairs=repairs,
+        updating=updating,
+        vmm_jobs=dict(zip(target.managers, jobs, strict=True)),
     )
 
 

@@ -6,6 +6,7 @@ What a gate says is signed by the approval; what it measured stands beside. A ga
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from bot.vocabulary.ask import Unanswered
 from bot.vocabulary.plan import Gate
@@ -15,9 +16,9 @@ from commands.know.guests import Guest, Power
 from commands.know.node_memory import Need, without_room
 from commands.know.node_states import Drain, State, votes_without
 from commands.know.victims import locks_on
+from commands.know.vmm_gates import no_job
 from commands.know.wording import count, listed, size
 
-NOT_ASKED = "No job of VMM works on the cluster"
 _REDIRECTED = 1  # FaultState of a shared volume: slower, but it works [doc]
 _FAULTS = {1: "redirected access", 2: "no access", 4: "in maintenance"}
 
@@ -42,7 +43,7 @@ def drain_gates(facts: DrainFacts, *, is_up: bool = True) -> tuple[Gate, ...]:
         _live(facts),
         _clustered(facts),
         _updating(facts),
-        Gate(NOT_ASKED, passed=False, measured="not known: see its jobs in VMM", blocks=False),
+        *_vmm_jobs(facts),
     )
 
 
@@ -146,6 +147,12 @@ def _updating(facts: DrainFacts) -> Gate:
     if silent or not facts.updating:
         return _unknown(says, *silent, blocks=any(one.kind not in ("absent", "refused") for one in silent))
     return Gate(says, passed=True, measured=f"{count(len(facts.updating), 'node')} asked")
+
+
+def _vmm_jobs(facts: DrainFacts) -> Iterator[Gate]:
+    """What a job of VMM's works on is not told, so it may have nothing to do with this cluster: a person has to see."""
+    for server, jobs in facts.vmm_jobs.items():
+        yield replace(no_job(server, jobs), blocks=False)
 
 
 def _movable(facts: DrainFacts) -> Gate:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from bot.vocabulary.ask import Ask, Unanswered
 from bot.vocabulary.questions import Read, fields
 from bot.vocabulary.rows import Row, Rows, Unreadable, number, text
 from commands.know.guests import Power
@@ -175,6 +176,14 @@ def read_failed_jobs(rows: Rows) -> dict[str, Job]:
 def read_running_jobs(rows: Rows) -> int:
     """How many jobs run."""
     return len(rows)
+
+
+async def find_running_jobs(on: str, ask: Ask) -> int | Unanswered | None:
+    """How many jobs run; None where the schema does not tell."""
+    layout = await ask.one(ask_layout(on), read_layout)
+    if isinstance(layout, Unanswered):
+        return layout
+    return await ask.one(ask_running_jobs(on), read_running_jobs) if layout.has_jobs else None
 
 
 def _id(row: Row, column: str) -> str:

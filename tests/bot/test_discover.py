@@ -64,11 +64,11 @@ async def test_a_silent_cluster_is_asked_again_the_next_time():
 @pytest.mark.parametrize(
     ("typed", "target"),
     [
-        ("prod", Target("Prod", "cluster", "Prod")),
-        (" PROD ", Target("Prod", "cluster", "Prod")),
-        ("hv01", Target("hv01", "host", "Prod")),
-        ("HV03", Target("hv03", "host", "Prod")),
-        ("hv03.corp.example", Target("hv03", "host", "Prod")),
+        ("prod", Target("Prod", "cluster", "Prod", managers=("VMM",))),
+        (" PROD ", Target("Prod", "cluster", "Prod", managers=("VMM",))),
+        ("hv01", Target("hv01", "host", "Prod", managers=("VMM",))),
+        ("HV03", Target("hv03", "host", "Prod", managers=("VMM",))),
+        ("hv03.corp.example", Target("hv03", "host", "Prod", managers=("VMM",))),
         ("BACKUP01", Target("Backup01", "host", "")),
         ("backup01.other.example", Target("Backup01", "host", "")),
         ("vmm", Target("VMM", "vmm", clusters=("Prod", "branch"))),
@@ -110,7 +110,7 @@ async def test_a_silent_cluster_is_named_when_a_name_is_not_found():
     names, _, _ = directory(branch=TimedOut("br01", "no answer in 20 s."))
     with pytest.raises(UsageError, match=r"The nodes of branch are not known: br01: no answer in 20 s\."):
         await names.find("br02")
-    assert await names.find("hv03") == Target("hv03", "host", "Prod")
+    assert await names.find("hv03") == Target("hv03", "host", "Prod", managers=("VMM",))
 
 
 async def test_hostile_names_of_nodes_are_not_learnt():
@@ -130,7 +130,7 @@ async def test_a_cluster_cannot_take_over_the_host_of_another_one():
     names, _, ways = directory(branch=("br01", "hv01", "backup01"))
     assert await names.nodes("branch") == ("br01",)
     await names.nodes("prod")
-    assert await names.find("hv01") == Target("hv01", "host", "Prod")
+    assert await names.find("hv01") == Target("hv01", "host", "Prod", managers=("VMM",))
     assert await names.find("backup01") == Target("Backup01", "host", "")
     assert ways.host("backup01").url == "http://backup01.other.example:5985/wsman"
 
@@ -142,7 +142,7 @@ async def test_a_node_that_two_clusters_claim_belongs_to_neither():
         await names.find("hv03")
     with pytest.raises(OutOfBounds, match="branch and Prod both call it their node"):
         ways.host("hv03")
-    assert await names.find("hv02") == Target("hv02", "host", "Prod")
+    assert await names.find("hv02") == Target("hv02", "host", "Prod", managers=("VMM",))
 
 
 async def test_a_node_that_moved_to_another_cluster_is_found_there():

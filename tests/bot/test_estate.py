@@ -100,6 +100,7 @@ def test_a_vmm_server_manages_all_clusters_unless_it_says_which(tmp_path):
     assert estate.managed_by(found) == tuple(cluster.name for cluster in estate.clusters.values())
     one = read(tmp_path, text + 'clusters = ["prod"]\n')
     assert one.managed_by(one.vmm["vmm"]) == ("Prod",)
+    assert (one.managers("Prod"), one.managers("")) == (("VMM",), ())
     assert (found.host, read(tmp_path, text + 'host = "BACKUP01"\n').vmm["vmm"].host) == ("", "BACKUP01")
 
 

@@ -71,7 +71,6 @@ GATES = (
     Gate("Every running guest of hv03 moves live", passed=True, measured="threshold 2000", blocks=False),
     Gate("Every guest of hv03 is clustered", passed=True, measured="3 guests", blocks=False),
     Gate("No run of Cluster-Aware Updating works on prod", passed=True, measured="3 nodes asked"),
-    Gate("No job of VMM works on the cluster", passed=False, measured="not known: see its jobs in VMM", blocks=False),
 )
 
 
@@ -397,3 +396,43 @@ async def test_hostile_names_stay_names(planned, make):
     plan = await planned(COMMAND, make.cluster(prod={"MSCluster_ResourceGroup": rows}))
     assert plan.groups == (Group("drain", (DRAIN,)),)
     assert name in plan.evidence[0]
+
+
+COLUMNS = {
+    "tbl_ADHC_Host": {"HostID": "uniqueidentifier", "ComputerName": "nvarchar"},
+    "tbl_WLC_VObject": {
+        "ObjectId": "uniqueidentifier",
+        "ObjectState": "int",
+        "Name": "nvarchar",
+        "HostId": "uniqueidentifier",
+        "CloudId": "uniqueidentifier",
+    },
+    "tbl_WLC_VMInstance": {"VMInstanceId": "uniqueidentifier", "VMId": "nvarchar"},
+    "tbl_TR_TaskTrail": {"TaskID": "uniqueidentifier", "TaskState": "nvarchar"},
+}
+JOB_COLUMNS = [
+    {"TABLE_NAME": table, "COLUMN_NAME": column, "DATA_TYPE": kind}
+    for table, columns in COLUMNS.items()
+    for column, kind in columns.items()
+]
+
+
+@pytest.mark.parametrize(
+    ("answers", "passed", "measured"),
+    [
+        ({"vmm columns": JOB_COLUMNS, "vmm running jobs": []}, True, "0 running"),
+        (
+            {"vmm columns": JOB_COLUMNS, "vmm running jobs": [{"TaskID": "a", "TaskState": "Running"}]},
+            False,
+            "1 running",
+        ),
+        ({"vmm columns": []}, False, "not known: this schema does not tell"),
+        ({"vmm columns": Unanswered("vmm", "timed out", "no answer in 20 s.")}, False, "not known: no answer in 20 s"),
+    ],
+)
+async def test_jobs_of_the_vmm_server_that_manages_the_cluster_are_a_warning(planned, make, answers, passed, measured):
+    script = make.cluster(vmm=answers)
+    plan = await planned(COMMAND, script, Target("hv03", "host", "prod", managers=("vmm",)))
+    gate = next(gate for gate in plan.gates if gate.says == "No job runs in VMM vmm")
+    assert (gate.passed, gate.blocks, gate.measured) == (passed, False, measured)
+    assert plan.groups == (Group("drain", (DRAIN,)),)
