@@ -24,6 +24,7 @@ from bot.run.parts import BOT
 from bot.slack.message import Message
 from bot.slack.outbox import Outbox
 from bot.slack.render.audit import TOLD, audit_message, decision_line
+from bot.slack.unbroken import Unbroken
 from bot.ticket import ENDS
 
 log = structlog.get_logger()
@@ -86,6 +87,7 @@ class AuditChannel:
         self._head: Entry | None = None  # the newest `anchor` entry
         self._ended = True  # whether a ticket ended since the newest head; True: look
         self._user: tuple[str, str] = ("", "")
+        self._unbroken = Unbroken()
         self.trouble = "" if channel else "none is set"
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -94,10 +96,9 @@ class AuditChannel:
             return
         working = asyncio.create_task(self._keep_up(stop))
         await stop.wait()
-        # what is being posted is better written down too; a Slack that does not answer must not hold up the end
-        await asyncio.wait({working}, timeout=self._rhythm.grace)
-        working.cancel()
+        working.cancel()  # what it posts just now is written down as well, unless Slack does not answer
         await asyncio.gather(working, return_exceptions=True)
+        await self._unbroken.close(self._rhythm.grace)
 
     def sentence(self) -> str:
         """How it is, for `/hvops status`."""
@@ -121,10 +122,10 @@ class AuditChannel:
             self._after = await asyncio.to_thread(self._ledger.last_told)
             self._head = await asyncio.to_thread(self._newest_head)
         while self._after < head.seq and (due := await asyncio.to_thread(self._due, self._after)):
-            self._after = await self._tell(due)
+            self._after = await self._unbroken.do(self._tell(due))
         self._after = max(self._after, head.seq)
         if await asyncio.to_thread(self._is_head_due):
-            await self._anchor()
+            await self._unbroken.do(self._anchor())
 
     async def _keep_up(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -211,8 +212,7 @@ class AuditChannel:
         return self._user
 
     async def _write(self, kind: str, data: dict[str, object]) -> Entry:
-        """Shielded: what was posted is written down also when the bot is being stopped just now."""
-        return await asyncio.shield(asyncio.to_thread(self._ledger.append, kind, BOT, data))
+        return await asyncio.to_thread(self._ledger.append, kind, BOT, data)
 
 
 def _is_about_this_channel(entry: Entry) -> bool:

@@ -198,21 +198,39 @@ async def test_a_channel_that_cannot_be_told_holds_nothing_up_and_is_made_up_for
     assert "told up to entry" in life.sentence()
 
 
-async def test_a_slack_that_does_not_answer_does_not_hold_up_the_end(bench):
-    bench.decided()
-    asleep = asyncio.Event()
+async def stopped_while_posting(bench, answers):
+    """One life that is stopped while its first post is on the way."""
+    posting, life, stop = asyncio.Event(), bench.life(), asyncio.Event()
 
-    async def never(channel, message, thread_ts=""):
-        asleep.set()
-        await asyncio.Event().wait()
+    async def post(channel, message, thread_ts=""):
+        posting.set()
+        await stop.wait()
+        await asyncio.sleep(0)
+        await answers.wait()
+        return await bench.outbox.post(channel, message)
 
-    life, stop = bench.life(), asyncio.Event()
-    life._rhythm = Rhythm(grace=0.01)
-    life._outbox = type("Silent", (), {"post": staticmethod(never)})()
+    life._rhythm = Rhythm(grace=0.05 if not answers.is_set() else 10)
+    life._outbox = type("Slow", (), {"post": staticmethod(post)})()
     living = asyncio.create_task(life.run(stop))
-    await asleep.wait()
+    await posting.wait()
     stop.set()
     await asyncio.wait_for(living, 10)
+
+
+async def test_what_is_posted_when_the_bot_is_stopped_is_written_down_too(bench):
+    bench.decided()
+    answers = asyncio.Event()
+    answers.set()
+    await stopped_while_posting(bench, answers)
+    assert [entry.data["audited"] for entry in bench.ledger.entries(kind="shown")] == [4]
+    await bench.life().catch_up()
+    assert len(bench.lines()) == 2
+
+
+async def test_a_slack_that_does_not_answer_does_not_hold_up_the_end(bench):
+    bench.decided()
+    await stopped_while_posting(bench, asyncio.Event())
+    assert bench.ledger.entries(kind="shown") == []
 
 
 async def test_without_a_channel_nothing_is_told_and_one_process_tells(bench):
