@@ -1,6 +1,7 @@
 """`hvops doctor`: look at everything the bot depends on, changing nothing.
 
 here       settings, permissions, ledger, Kerberos, Slack
+audit_channel   can it be read, and is its newest head this ledger's?
 clusters   each cluster, and assumptions that can be probed harmlessly
 host       each host: login, clock, namespaces, quotas, code page, channels, writers
 vmm        each SCVMM server: its database, the columns hvops reads

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from bot.doctor.audit_channel import audit_channel
 from bot.doctor.check import Check, fail, ok, skip, warn
 from bot.errors import HvopsError, LedgerError
 from bot.ledger.key import read_key
@@ -34,7 +35,7 @@ def here(settings: Settings) -> Iterator[Check]:
 
 
 async def slack(settings: Settings) -> list[Check]:
-    """Tokens and scopes."""
+    """Tokens, scopes, and the audit channel."""
     if settings.slack is None:
         return [skip("slack", "not in the settings", "Write a table [slack] to run the bot.")]
     bot, app = settings.slack.bot_token.get_secret_value(), settings.slack.app_token.get_secret_value()
@@ -51,9 +52,7 @@ async def slack(settings: Settings) -> list[Check]:
         found.append(ok("slack app token", "Socket Mode may be opened"))
     except (NotSent, FateUnknown) as error:
         found.append(_no_socket(error))
-    if not settings.slack.audit_channel:
-        found.append(warn("slack audit channel", "none is set", "Set audit_channel; remediations will be told there."))
-    return found
+    return [*found, *await audit_channel(settings, settings.slack)]
 
 
 def _no_socket(error: NotSent | FateUnknown) -> Check:

@@ -18,6 +18,7 @@ from bot import app, settings
 from bot.ledger import Ledger
 from bot.registry import Registry
 from bot.slack.manifest import manifest
+from bot.ticket import ENDS
 from lab.estate import PracticeEstate, SlackAccess
 from lab.slack.server import SlackStandIn
 
@@ -85,6 +86,16 @@ class Incident:
     async def recorded(self, kind: str, times: int):
         """Wait until the ledger has that many entries of a kind: what was shown is written after it is seen."""
         await until(lambda: sum(entry.kind == kind for entry in self.ledger()) >= times)
+
+    async def until_anchored(self):
+        """Wait until the audit channel knows the newest end of a ticket."""
+
+        def is_anchored() -> bool:
+            entries = self.ledger()
+            ends = [entry.seq for entry in entries if entry.kind in ENDS]
+            return any(entry.kind == "anchor" and entry.data["of"] >= ends[-1] for entry in entries)
+
+        await until(is_anchored)
 
     def ledger(self) -> list:
         """The kinds of the ledger, in order, and the proof that it holds."""

@@ -54,6 +54,8 @@ async def test_an_app_made_from_the_manifest_is_well(settings):
         "slack bot token": Status.OK,
         "slack scopes": Status.OK,
         "slack app token": Status.OK,
+        "slack audit channel": Status.OK,
+        "heads in it": Status.SKIP,
     }
 
 

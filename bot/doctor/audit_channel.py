@@ -1,0 +1,68 @@
+"""The audit channel: can it be read, is its newest head this ledger's, and was the newest end anchored there?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from bot.doctor.check import Check, fail, ok, skip, warn
+from bot.errors import LedgerError
+from bot.ledger import Entry, Filter, Reader
+from bot.ledger.anchors import Anchor
+from bot.settings import Settings, Slack
+from bot.slack.calls import FateUnknown, NotSent
+from bot.slack.heads import Sifted, sift
+from bot.slack.history import Channel
+from bot.words import duration
+
+_CHANNEL, _HEADS = "slack audit channel", "heads in it"
+_RUNS = "Is the bot running? /hvops status says how the audit channel is."
+_VERIFY = "Run hvops audit verify --channel."
+
+
+async def audit_channel(settings: Settings, slack: Slack, now: datetime | None = None) -> list[Check]:
+    """Look at the newest page of the channel."""
+    if not slack.audit_channel:
+        return [warn(_CHANNEL, "none is set", "Set audit_channel: decisions and heads of the ledger are told there.")]
+    channel = Channel(slack.bot_token.get_secret_value(), slack.base_url, slack.audit_channel)
+    try:
+        sifted = sift(await channel.newest(), frozenset({await channel.own()}))
+    except (NotSent, FateUnknown) as error:
+        return [fail(_CHANNEL, str(error))]
+    found = [ok(_CHANNEL, f"{slack.audit_channel} can be read and told")]
+    found += [warn("a head in it", doubt, _VERIFY) for doubt in sifted.doubts]
+    try:
+        return [*found, *_heads(settings, sifted, now or datetime.now(UTC))]
+    except LedgerError:
+        return found  # what is wrong with the ledger is said elsewhere
+
+
+def _heads(settings: Settings, sifted: Sifted, now: datetime) -> Iterator[Check]:
+    if not settings.ledger.path.exists():
+        yield skip(_HEADS, "the ledger is not begun yet")
+        return
+    with Reader(settings.ledger.path) as reader:
+        if wrong := next((anchor for anchor in sifted.anchors if not _is_ours(reader, anchor)), None):
+            yield fail(_HEADS, f"this ledger is not the one that the channel knows as of entry {wrong.seq}", _VERIFY)
+            return
+        newest = max((anchor.seq for anchor in sifted.anchors), default=0)
+        late = _first_after(reader, newest)
+    patience = timedelta(minutes=2 * settings.ledger.anchor_minutes)
+    if late is not None and now - datetime.fromisoformat(late.at) > patience:
+        since = duration((now - datetime.fromisoformat(late.at)).total_seconds())
+        yield warn(_HEADS, f"entry {late.seq} is {since} old, and no head in the channel covers it", _RUNS)
+    elif newest:
+        yield ok(_HEADS, f"the newest is of entry {newest}, and this ledger's")
+    else:
+        yield skip(_HEADS, "none yet")
+
+
+def _is_ours(reader: Reader, anchor: Anchor) -> bool:
+    entry = reader.entry(anchor.seq)
+    return entry is not None and entry.mac == anchor.mac
+
+
+def _first_after(reader: Reader, newest: int) -> Entry | None:
+    """The oldest entry that no head covers and that is worth one: what only tells the channel is not."""
+    later = reader.find(Filter(after=newest), 20, newest_first=False)
+    return next((one for one in later if one.kind != "anchor" and "audited" not in one.data), None)

@@ -1,0 +1,60 @@
+"""What was decided stands in the audit channel too, with heads of the ledger: who cuts the ledger is found out by them."""
+
+import asyncio
+import sqlite3
+
+from bot.ledger.heads import read_head
+from bot.prove import prove
+
+
+async def test_a_drain_leaves_its_lines_and_a_head_by_which_a_cut_copy_is_found(play, capsys):
+    async with play("healthy") as ops:
+        await ops.says("/drain-node hv03")
+        plan = await ops.sees("Drain node on hv03?", channel="hv-ops")
+        await ops.clicks(plan, "Approve", who="approver")
+        viewer = ops.slack.person("viewer")
+        done = await viewer.sees("T-1 done: /drain-node hv03", "hv-audit")
+        approved = await viewer.sees("T-1 approved: /drain-node hv03", "hv-audit")
+        for told in ("by approver (T0PRACTICE/U0APPROVER)", "asked by operator", "plan ", "entry ", "|message>"):
+            assert told in approved.text
+        assert "by hvops" in done.text
+        await ops.recorded("done", 1)
+        await ops.until_anchored()
+        settings, folder = ops.estate.settings_path, ops.estate.directory
+
+        assert await asyncio.to_thread(prove, None, settings, None, (), channel=True) == 0
+        capsys.readouterr()
+        entries = ops.ledger()
+        end = next(entry.seq for entry in entries if entry.kind == "done")
+        copy = cut_copy(folder, end - 1)
+        kept = folder / "kept.txt"  # an anchor file that was cut to match
+        kept.write_text("".join(f"{one.seq} {one.mac.hex()}\n" for one in entries[: end - 1]))
+        assert await asyncio.to_thread(prove, copy, settings, None, (kept,)) == 0
+        capsys.readouterr()
+        assert await asyncio.to_thread(prove, copy, settings, None, (kept,), channel=True) == 1
+        said = " ".join(capsys.readouterr().out.split())
+        newest = max(head.seq for message in viewer.messages("hv-audit") if (head := read_head(message.text)))
+        assert f"BROKEN at entry {end}: cut off: an anchor in the audit channel C0AUDIT knows entry" in said
+        assert newest >= end
+
+
+def cut_copy(folder, last):
+    """A copy of the ledger without its newest entries, tidied up behind."""
+    with sqlite3.connect(folder / "ledger.db") as source, sqlite3.connect(folder / "copy.db") as copy:
+        source.backup(copy)
+    source.close()
+    triggers = copy.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+    for name, _ in triggers:
+        copy.execute(f"DROP TRIGGER {name}")
+    copy.execute("DELETE FROM entry WHERE seq > ?", (last,))
+    moves = "SELECT max(seq) FROM entry WHERE ticket = id AND kind NOT IN ('shown', 'clicked', 'refused')"
+    copy.execute(f"UPDATE ticket SET state = 'running', ending = '', last_entry = ({moves})")
+    copy.execute("DELETE FROM lock")
+    copy.execute(
+        "INSERT INTO lock SELECT value, ticket FROM entry, json_each(body, '$.data.locks') WHERE kind = 'started'"
+    )
+    for _, sql in triggers:
+        copy.execute(sql)
+    copy.commit()
+    copy.close()
+    return folder / "copy.db"
