@@ -139,10 +139,20 @@ class Stage:
         elif key == "drop":
             self.slack.socket.refuse(SLACK_AWAY)
             self.slack.socket.drop()
+        elif key == "kill-at-act":
+            await asyncio.to_thread(estate.do, lambda: self._arm(estate))
         elif key != "kill":
             raise KeyError(key)
         elif not self.bot.kill():
             raise KeyError("The bot does not run at the moment.")
+
+    def _arm(self, estate: PracticeEstate) -> None:
+        """Kill the bot when the next change has reached a machine, or do not. The bot cannot know: nobody asks it."""
+        estate.world.when_asked = None if estate.world.when_asked else self._kill_there
+
+    def _kill_there(self) -> None:
+        """In the machines' thread: the change is done, and whoever asked for it never hears of it."""
+        self.bot.kill()
 
     def _playing(self) -> PracticeEstate:
         if self.estate is None:
@@ -192,6 +202,12 @@ class Stage:
                 "label": "Kill the bot",
                 "says": "As a crash would. It starts again by itself.",
                 "active": None,
+            },
+            {
+                "key": "kill-at-act",
+                "label": "Kill the bot at its next act",
+                "says": "When a machine is next asked to change something: it is done, and the bot never hears of it.",
+                "active": estate.world.when_asked is not None,
             },
         ]
 

@@ -124,6 +124,7 @@ class CommVaultStandIn:
             return replies.answer(request, replies.GENERIC, replies.refused(FAILED, "Not found."), 404)
         if self._account(request) not in self._operators:
             return replies.answer(request, replies.GENERIC, replies.refused(NOT_ALLOWED, "Access denied"))
+        self.world.is_asked("commvault", f"{verb} job {job.id}")
         done = act(self.world, job)
         self.world.changes += 1
         failed = replies.outcome(FAILED, f"The job cannot {verb} while it is {jobs.STATUSES[job.state]}.")

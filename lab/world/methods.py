@@ -64,6 +64,8 @@ def _in_cluster(call: Call, cls: str, name: str) -> Mapping[str, Wmi]:
         raise WmiFailure(NOT_SUPPORTED, "Not supported ")
     if not call.windows.release.at_least(method.since):
         raise WmiFailure(INVALID_METHOD, "Invalid method ")
+    if method.changes:
+        call.world.is_asked(call.windows.name, f"{cls}.{name}")
     return method.act(call)
 
 
@@ -74,4 +76,5 @@ def _on_service(call: Call, method: str) -> int:
         raise WmiFailure(NOT_FOUND, "Not found ")
     if not call.may_change:
         return services.NO_ACCESS
+    call.world.is_asked(call.windows.name, f"{service.name}.{method}")
     return acts[method](call.world, call.windows, service) if method in acts else SERVICE_NOT_SUPPORTED

@@ -60,6 +60,8 @@ class World:
     sentence: str = ""
     prefilled: str = "/check-writers prod"
     changes: int = 0  # grows whenever something happened: the demo page redraws on it
+    asked: list[str] = field(default_factory=list)  # every change that somebody asked a machine for, as it came
+    when_asked: Happening | None = None  # called once, when the next one has come and before it is done
     _alert: str = ""
     _offers: list[Action] = field(default_factory=list)
     _facts: Callable[[], list[tuple[str, str]]] = list
@@ -165,6 +167,13 @@ class World:
         """
         setattr(self.machine(name).trouble, kind, on)
         self.changes += 1
+
+    def is_asked(self, on: str, what: str) -> None:
+        """A machine was asked for a change by somebody who may. Whoever waited for that is told first."""
+        self.asked.append(f"{on}: {what}")
+        told, self.when_asked = self.when_asked, None
+        if told is not None:
+            told()
 
     # logs ---------------------------------------------------------------------------------------------------------
 

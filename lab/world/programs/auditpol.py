@@ -107,6 +107,7 @@ def _set(call: Call, options: Mapping[str, str]) -> Output:
         return _failed(call.windows, BAD_PARAMETER)
     if not call.may_change:
         return _failed(call.windows, NO_PRIVILEGE)
+    call.world.is_asked(call.windows.name, "auditpol /set")
     success, failure = (switches.get(switch) for switch in asked)
     if success is None and failure is None:
         success = True  # the page: success is what is set where neither is named [doc]
