@@ -35,11 +35,25 @@ def difference(old: Plan, new: Plan, risk: Risk, versions: tuple[str, str]) -> t
     """What is different, line by line: "- " was approved, "+ " is so now; () where the signed parts are the same."""
     if signed(old, risk, versions[0]) == signed(new, risk, versions[1]):
         return ()
+    if not new.groups:
+        return tuple(_no_longer(old, new))
     before, after = plan_lines(old, risk, versions[0]), plan_lines(new, risk, versions[1])
     if before == after:  # told apart by something that the lines do not show: show the bytes
         before = tuple(_flat("", signed(old, risk, versions[0])))
         after = tuple(_flat("", signed(new, risk, versions[1])))
     return tuple(line for line in difflib.ndiff(before, after) if line.startswith(("- ", "+ ")))
+
+
+def _no_longer(old: Plan, new: Plan) -> Iterator[str]:
+    """Where nothing would be done any more, every step is gone; what counts is which gate turned, and why."""
+    before = {gate.says: gate for gate in old.gates}
+    for gate in new.gates:
+        was = before.get(gate.says)
+        if was is not None and verdict_on(was) != verdict_on(gate):
+            yield f"- Gate: {_gate(was)}"
+            yield f"+ Gate: {_gate(gate)}{f' ({gate.measured})' if gate.measured else ''}"
+    yield f"- {len(old.steps)} steps"
+    yield f"+ no plan: {new.because}"
 
 
 def action_in_words(action: Action) -> str:

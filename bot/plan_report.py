@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bot.plan_lines import plan_lines
 from bot.proposal import Made
 from bot.vocabulary.ask import Unanswered
-from bot.vocabulary.plan import Gate
+from bot.vocabulary.plan import Gate, Plan
 from bot.vocabulary.report import Finding, Fine, Report, Severity
 
 _TITLE = 150
@@ -17,7 +17,12 @@ def no_plan(made: Made, unanswered: Sequence[Unanswered] = ()) -> Report:
     """Why there is no plan: what holds it, what is not known, or that there is nothing to do."""
     held = made.plan.held_by
     where = made.target or made.line
-    if held:
+    said, first = _said(made.plan)
+    if said:
+        title = said
+        lead = (Finding(Severity.FAULT if held else Severity.NOTE, "NO PLAN", where, first),) if first else ()
+        findings = (*lead, *(_holds(where, gate) for gate in held))
+    elif held:
         title = f"No plan yet for {where}: {held[0].says[:1].lower()}{held[0].says[1:]} is not so"
         findings = tuple(_holds(where, gate) for gate in held)
     elif unanswered:
@@ -70,6 +75,12 @@ def would_be(made: Made, decides: str) -> Report:
         remedies=plan.remedies,
         samples=plan.samples,
     )
+
+
+def _said(plan: Plan) -> tuple[str, str]:
+    """What the command itself says why there is no plan, as a title, and what it says beside that; "" where it only lists gates."""
+    title, _, first = plan.because.partition(". ")
+    return (title.rstrip("."), first) if title.startswith("No plan") and ": " in title else ("", "")
 
 
 def _told(gates: Sequence[Gate]) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ from bot.run.look_for import Is, Seen, image, longest, look_at, wait_for
 from bot.run.state import CancelAsked, Run
 from bot.run.story import ABANDONED, DONE, FAILED, Intent, Position
 from bot.vocabulary.actions import Updates
+from bot.vocabulary.plan import Step, Versus
+from bot.vocabulary.questions import Question
 
 MOST_TIMES = 3  # how often the bot itself begins one and the same step
 _SHOWN = 2_000  # characters of a reply that an entry repeats; the rest is in the evidence
@@ -154,8 +156,8 @@ async def _conclude(run: Run, at: Position, result: Result, fate: Fate, seen: Se
         more["untouched"] = (
             True  # a transaction that was not committed has changed nothing; a program may have, half-way
         )
-    if step.before is not None:
-        more["after"], _ = await image(run.parts, step.before)
+    if (question := _shown_after(step)) is not None:
+        more["after"], _ = await image(run.parts, question)
     await run.write_step(
         "outcome",
         at,
@@ -166,6 +168,12 @@ async def _conclude(run: Run, at: Position, result: Result, fate: Fate, seen: Se
         **more,
     )
     return result
+
+
+def _shown_after(step: Step) -> Question | None:
+    """What is asked once more for the record: the before-image's question, or that of a comparison with an older one."""
+    compared = (check.question for check in step.done for one in check.holds if isinstance(one, Versus))
+    return step.before or next(compared, None)
 
 
 def _note(run: Run, at: Position, result: Result) -> str:

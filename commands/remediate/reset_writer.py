@@ -125,6 +125,7 @@ def _hyper_v(args: Args, facts: ResetFacts, node: JudgedNode, one: JudgedWriter)
         gates=(*seen_twice(one, facts.writers.now), no_job(args.node, facts), readable(node), has_room(facts), *before),
         groups=(Group("reset", steps),),
         evidence=tuple(reasons(node, facts.writers)),
+        remedies=_afterwards(node),
     )
     return _unless_held(args, whole)
 
@@ -179,6 +180,7 @@ def _other(args: Args, facts: ResetFacts, node: JudgedNode, one: JudgedWriter) -
         locks=(lock_of(args.node),),
         gates=(*seen_twice(one, facts.writers.now), backup_ended(node), no_job(args.node, facts), readable(node)),
         groups=(Group("reset", steps),),
+        remedies=_afterwards(node),
     )
     return _unless_held(args, whole)
 
@@ -197,6 +199,11 @@ def _never(node: JudgedNode, one: JudgedWriter, rule: WriterService | None) -> s
             f" and acts. By hand: restart {rule.service} on {node.name}. {rule.why}".rstrip()
         )
     return ""
+
+
+def _afterwards(node: JudgedNode) -> tuple[Remedy, ...]:
+    """What helps once it has ended, however it did."""
+    return (Remedy("Check Writers", f"/check-writers {node.name}", primary=True),)
 
 
 def _unless_held(args: Args, whole: Plan) -> Plan:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from bot.expect import matches
 from bot.ledger import Entry
-from bot.run.story import DONE
+from bot.run.story import DONE, Position
 from bot.slack import limits
 from bot.slack.fit import preformatted
 from bot.slack.message import File, Message, clip, escape, units, visible
@@ -15,6 +16,8 @@ from bot.slack.render.ended import difference_text, end_in_words
 from bot.slack.render.parts import sections
 from bot.slack.render.proposed import plan_file, plan_text
 from bot.ticket import ENDS
+from bot.vocabulary.plan import Versus
+from bot.vocabulary.rows import Unreadable
 from bot.words import duration
 
 _INLINE = 6_000  # characters of a plan or a difference that still go into the thread itself
@@ -130,12 +133,37 @@ def _outcome(card: Card, entry: Entry) -> str:
     lines = [f"*{escape(clip(name, _SAYS))}: {escape(result)}* in {duration(seconds_between(begun, entry))}."]
     if data.get("says"):
         lines.append(escape(clip(str(data["says"]), _SAYS)))
-    before = begun.data.get("before") if begun else None
-    if before is not None:
-        lines += [f"Before: {_image(before)}", f"After: {_image(data.get('after'))}"]
+    lines += _states(card, place, begun.data.get("before") if begun else None, data.get("after"))
     if data.get("noted"):
         lines.append(escape(clip(str(data["noted"]), _SAYS)))
     return "\n".join(lines)
+
+
+def _states(card: Card, place: Position | None, before: Any, after: Any) -> list[str]:
+    """What was so before and is so now: rows that are in both are only counted."""
+    compared = [one for check in place.step.done for one in check.holds if isinstance(one, Versus)] if place else []
+    if before is None and compared:
+        before = card.story.images.get(compared[0].step)
+        before, after = (_narrowed(rows, compared[0]) for rows in (before, after))
+    if before is None:
+        return []
+    same = [row for row in before if row in (after or ())]
+    rest = f" ({len(same):,} rows are as they were)" if same else ""
+    was = [row for row in before if row not in same]
+    now = [row for row in after if row not in same] if after is not None else None
+    return (
+        [f"Before: {_image(was)}", f"After: {_image(now)}{rest}"]
+        if was or now != []
+        else [f"As before: {_image(before)}"]
+    )
+
+
+def _narrowed(rows: Any, compared: Versus) -> Any:
+    """The rows that a comparison is about; all of them where they cannot be told apart any more."""
+    try:
+        return None if rows is None else [row for row in rows if matches(row, compared.where)]
+    except Unreadable:
+        return rows
 
 
 def _image(rows: Any) -> str:

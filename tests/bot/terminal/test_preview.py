@@ -87,7 +87,7 @@ def test_it_is_the_very_plan_that_a_proposal_would_sign(hvops, healthy):
 def test_what_holds_a_plan_ends_with_1(hvops, stuck):
     ended = hvops("ask", "--settings", stuck, "/drain-node hv03")
     assert ended.code == 1
-    assert ended.out.startswith("No plan yet for hv03: no guest on hv03 is locked is not so")
+    assert ended.out.startswith("No plan yet for hv03: 9 of 11 guests are locked, a drain would fail (5960)")
     assert 'hvops ask "/find-full-guests hv03"' in ended.out
     told = json.loads(hvops("ask", "--settings", stuck, "--json", "/drain-node hv03").out)
     assert (told["exit_code"], told["decides"], told["digest"]) == (1, "", "")

@@ -8,6 +8,7 @@ from bot.vocabulary.ask import Unanswered
 from bot.vocabulary.command import Risk
 from bot.vocabulary.plan import Check, Expect, Gate, Group, Plan, Step, Versus
 from bot.vocabulary.questions import Read, Term, Wql
+from bot.vocabulary.report import Remedy
 from commands.know.drain import drain_step, is_drained, nothing_holds, resume_step, return_step
 from commands.remediate.reset_writer import COMMAND, Writer
 
@@ -104,6 +105,7 @@ async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
             "Microsoft Hyper-V VSS Writer is STUCK: [5] Waiting for completion · Unexpected error.",
             "No backup runs.",
         ),
+        remedies=(Remedy("Check Writers", "/check-writers hv03", primary=True),),
         samples=plan.samples,
     )
     assert [(one.on, one.what, dict(one.fields)["state"]) for one in plan.samples] == [("hv03", "writer", 5)]
@@ -339,6 +341,7 @@ async def test_the_service_of_another_writer(planned, make):
             Gate("What hv03 prints for “No error” is known", passed=True, measured="“No error”"),
         ),
         groups=(Group("reset", restart("hv03", "CryptSvc", SYSTEM_ID, "System Writer")),),
+        remedies=(Remedy("Check Writers", "/check-writers hv03", primary=True),),
         samples=plan.samples,
     )
 
