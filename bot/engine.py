@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,6 +10,7 @@ from functools import partial
 
 from bot.decide import Decisions
 from bot.discover import Directory
+from bot.errors import SettingsError
 from bot.estate import Estate
 from bot.estate import load as load_estate
 from bot.ledger import Entry, Ledger
@@ -73,6 +74,25 @@ def outside(settings: Settings, tap: Tap | None = None) -> Iterator[Outside]:
         yield Outside(settings, estate, ways, reach, Directory(estate, reach, ways, settings.limits.per_host_seconds))
     finally:
         reach.close()
+
+
+def as_operator(out: Outside, nodes: Mapping[str, Iterable[str]]) -> Reach:
+    """A way on which the operator's login asks what the reader's would, to see what it may. To be closed.
+
+    Args:
+        out: the way to the outside.
+        nodes: of each cluster.
+
+    Raises:
+        SettingsError: there is no such login.
+    """
+    told = out.settings.credentials.operator
+    if told is None:
+        raise SettingsError("There is no [credentials.operator].")
+    ways = Ways(out.estate, {"reader": _login(told)})
+    for cluster, names in nodes.items():
+        ways.learn(cluster, names)
+    return Reach(ways, at_once=out.settings.limits.at_once)
 
 
 @contextmanager

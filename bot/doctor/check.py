@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -24,6 +24,7 @@ class Check:
         what: what was looked at: "settings", "time", "writers".
         on: the host or cluster; "" for the bot itself.
         do: what a person does about it, "" where there is nothing to do.
+        only_changes: what fails keeps nobody from asking, only from changing something.
     """
 
     status: Status
@@ -31,6 +32,7 @@ class Check:
     says: str
     on: str = ""
     do: str = ""
+    only_changes: bool = False
 
 
 def ok(what: str, says: str, on: str = "") -> Check:
@@ -53,21 +55,30 @@ def skip(what: str, says: str, do: str = "", on: str = "") -> Check:
     return Check(Status.SKIP, what, says, on, do)
 
 
+def hinders_changes(check: Check) -> Check:
+    """The same, for what diagnostics do without."""
+    return replace(check, only_changes=True)
+
+
 def merged(checks: Iterable[Check]) -> Iterator[Check]:
     """The same words about several hosts as one line, in the order in which they first came."""
-    together: dict[tuple[Status, str, str, str], list[str]] = {}
+    together: dict[Check, list[str]] = {}
     for check in checks:
-        together.setdefault((check.status, check.what, check.says, check.do), []).append(check.on)
-    for (status, what, says, do), names in together.items():
-        yield Check(status, what, says, " ".join(name for name in names if name), do)
+        together.setdefault(replace(check, on=""), []).append(check.on)
+    for check, names in together.items():
+        yield replace(check, on=" ".join(name for name in names if name))
 
 
 def summary(checks: Iterable[Check]) -> str:
     """One line that says it all."""
     counted = list(checks)
     counts = {status: sum(check.status is status for check in counted) for status in Status}
-    failed = dict.fromkeys(f"{check.what} {check.on}".strip() for check in counted if check.status is Status.FAIL)
-    works = f"Does not work: {', '.join(failed)}." if failed else "Nothing fails."
+    failed = [check for check in counted if check.status is Status.FAIL]
+    names = ", ".join(dict.fromkeys(f"{check.what} {check.on}".strip() for check in failed))
+    works = "Nothing fails."
+    if failed:
+        only_changes = all(check.only_changes for check in failed)
+        works = f"Works: diagnostics. Does not: changes ({names})." if only_changes else f"Does not work: {names}."
     return (
         f"{counts[Status.OK]} ok, {counts[Status.FAIL]} fail, {counts[Status.WARN]} warn, "
         f"{counts[Status.SKIP]} skipped. {works}"

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Iterable
 
 from bot.doctor.check import Check, fail, ok, skip, warn
 from bot.doctor.host import look_at
 from bot.engine import Outside
 from bot.errors import HvopsError, TargetError
-from bot.vocabulary.actions import Invoke
-from bot.vocabulary.questions import Term, Wql, fields
+from bot.vocabulary.questions import Term, Wql
 
 CLUSTER = "root/MSCluster"
 _RIGHTS = "See deploy/rights.md."
@@ -30,17 +28,12 @@ async def estate(out: Outside) -> list[Check]:
             nodes = tuple(cluster.entry_hosts)
         else:
             found.append(ok("cluster", f"{len(nodes)} nodes: {' '.join(nodes)}", on=cluster.name))
-            found += await _probed(out, cluster.name, nodes)
+            found.append(await _private_properties(out, cluster.name))
         hosts |= dict.fromkeys(nodes, True)
     looks = [look_at(out, host, clustered=clustered) for host, clustered in hosts.items()]
     for checks in await asyncio.gather(*looks):
         found += checks
     return [*found, *_guests(out)]
-
-
-async def _probed(out: Outside, cluster: str, nodes: Iterable[str]) -> list[Check]:
-    probes: list[Awaitable[Check]] = [_private_properties(out, cluster), _quorum(out, cluster, tuple(nodes))]
-    return list(await asyncio.gather(*probes))
 
 
 async def _private_properties(out: Outside, cluster: str) -> Check:
@@ -63,21 +56,6 @@ async def _private_properties(out: Outside, cluster: str) -> Check:
         "Please record a capture: hvops record, and open an issue.",
         on=cluster,
     )
-
-
-async def _quorum(out: Outside, cluster: str, nodes: tuple[str, ...]) -> Check:
-    """`WillOfflineLoseQuorum` only computes [doc]; that it answers at all shows that methods can be called."""
-    what = "cluster methods"
-    if out.settings.credentials.operator is None:
-        return skip(what, "no [credentials.operator], so nothing can ever be changed", on=cluster)
-    node = nodes[0]
-    path = fields(Name=node)
-    try:
-        answer = await out.reach.invoke(Invoke(node, CLUSTER, path, "MSCluster_Node", "WillOfflineLoseQuorum"))
-    except TargetError as error:
-        return warn(what, f"WillOfflineLoseQuorum: {error.says}", error.do or _RIGHTS, on=cluster)
-    shape = ", ".join(sorted(answer.rows[0])) or "no value"
-    return ok(what, f"WillOfflineLoseQuorum answers ({shape})", on=cluster)
 
 
 def _guests(out: Outside) -> list[Check]:

@@ -10,8 +10,11 @@ from pathlib import Path
 
 from rich.table import Table
 
+from bot.doctor.approvers import deciders
+from bot.doctor.changes import changes
 from bot.doctor.check import Check, Status, merged, summary
 from bot.doctor.clusters import estate
+from bot.doctor.commvault import backup_product
 from bot.doctor.here import here, slack, unreadable
 from bot.doctor.vmm import databases
 from bot.engine import outside
@@ -40,11 +43,13 @@ def examine(path: Path | None, *, as_json: bool = False) -> int:
 
 
 async def _all(settings: Settings) -> list[Check]:
-    found = [*here(settings), *await slack(settings)]
+    found = [*here(settings), *await slack(settings), *await deciders(settings)]
     try:
         with outside(settings) as out:
             found += await estate(out)
             found += await databases(out)
+            found += await backup_product(out)
+            found += await changes(out)
     except HvopsError as error:
         found.append(unreadable(error))
     return found

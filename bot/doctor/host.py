@@ -19,6 +19,7 @@ KERBEROS_SECONDS = 300  # the largest difference of clocks that a domain accepts
 _NOTICEABLE_SECONDS = 60
 HYPER_V = ("root/virtualization/v2", "root/virtualization")  # 2012 and later; 2008 R2 [doc]
 VMMS_LOG = "Microsoft-Windows-Hyper-V-VMMS-Admin"
+INTEGRATION_LOG = "Microsoft-Windows-Hyper-V-Integration-Admin"
 FEWEST_SHELLS = 6  # the bot opens up to four at once on a host, and others may be working there
 LEAST_MEMORY = 256  # MB per shell; WinRM 2.0 has 150 [doc], and programs then die in the middle
 
@@ -134,6 +135,8 @@ async def _channels(out: Outside, host: str) -> Check:
     names = {text(row, "name").lower() for row in rows}
     if VMMS_LOG.lower() not in names:
         return warn("event channels", f"no {VMMS_LOG}", "Event 10102 cannot be looked for there.", on=host)
+    if INTEGRATION_LOG.lower() not in names:  # perhaps gone from 2016 on [unconfirmed]: nothing depends on it
+        return ok("event channels", f"{VMMS_LOG} is there; {INTEGRATION_LOG} is not, which is no trouble", on=host)
     return ok("event channels", f"{VMMS_LOG} is there", on=host)
 
 

@@ -12,7 +12,7 @@ from bot.slack.message import clip
 
 BOT_SCOPES = (
     "app_mentions:read",
-    "channels:history",  # of the audit channel, for `hvops audit verify --channel` and doctor; nothing else reads it
+    "channels:history",  # of the audit channel, for `hvops audit verify --channel`; and doctor sees where the bot is in
     "chat:write",
     "commands",
     "files:write",

@@ -1,7 +1,8 @@
-"""Which app a bot token belongs to, and what it may do; for `hvops doctor`. Two calls that change nothing."""
+"""Which app a bot token belongs to, and what it may do; for `hvops doctor`. Calls that change nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -38,9 +39,15 @@ async def can_connect(app_token: str, base_url: str) -> None:
     await _call(make_client(app_token, base_url), "apps.connections.open")
 
 
-async def _call(client: AsyncWebClient, method: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - the SDK's own
+async def members(token: str, base_url: str, group: str) -> frozenset[str]:
+    """The ids of the members of a user group. Raises NotSent or FateUnknown."""
+    answer = await _call(make_client(token, base_url), "usergroups.users.list", {"usergroup": group})
+    return frozenset(str(one) for one in answer.get("users") or ())
+
+
+async def _call(client: AsyncWebClient, method: str, told: Mapping[str, str] | None = None):  # type: ignore[no-untyped-def]  # noqa: ANN202 - the SDK's own
     try:
-        return await client.api_call(method)
+        return await client.api_call(method, params=dict(told or {}))
     except Exception as error:
         fate = judge(error, idempotent=True)
         raise (fate if isinstance(fate, (NotSent, FateUnknown)) else NotSent(fate.why, f"{fate.why}.")) from error

@@ -50,7 +50,11 @@ def test_a_practice_estate_is_well_and_nothing_was_written(practice, capsys):
     for what in ("login", "time", "hyper-v", "quotas", "code page", "event channels", "writers", "cluster wmi"):
         assert [check["status"] for check in found[what]] == ["OK"] * 10, found[what]
     assert [check["on"] for check in found["cluster"]] == ["prod", "branch"]
-    assert all("WillOfflineLoseQuorum answers (ReturnValue)" in check["says"] for check in found["cluster methods"])
+    for what in ("operator@prod", "operator@branch"):
+        assert "WillOfflineLoseQuorum (ReturnValue)" in found[what][0]["says"]
+    assert [check["status"] for check in found["operator"]] == ["OK"] * 10
+    assert found["policy"][0]["status"] == "OK"
+    assert found["commvault"][0]["status"] == "OK"
     assert all(check["status"] == "OK" for check in found["vm id of resources"])
     assert found["ledger"][0]["status"] == "SKIP"
     assert {file.name for file in practice.directory.iterdir()} == before

@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from bot.doctor.approvers import deciders
 from bot.doctor.check import Status
 from bot.doctor.here import slack
 from bot.registry import Registry
@@ -90,3 +91,48 @@ async def test_without_slack_it_is_skipped_and_a_silent_slack_fails(settings):
     silent = settings(bot_token="xoxb-1", app_token="xapp-1", base_url="http://127.0.0.1:1/api/")
     found = await told(silent)
     assert found["slack bot token"].status is found["slack app token"].status is Status.FAIL
+
+
+ROLES = """
+[roles.approver]
+groups = ["S0APPROVERS"]
+clusters = ["*"]
+"""
+ESTATE = """
+[clusters.prod]
+domain = "corp.example"
+entry_hosts = ["hv01"]
+ops_channel = "C0OPS"
+[clusters.branch]
+domain = "corp.example"
+entry_hosts = ["br01"]
+ops_channel = "C0NOWHERE"
+"""
+
+
+async def decided(settings, stand_in, roles=ROLES):
+    made = settings(**tokens(stand_in))
+    made.file.write_text(made.file.read_text() + roles)
+    (made.file.parent / "estate.toml").write_text(ESTATE)
+    return [(check.what, check.status, check.says) for check in await deciders(load(made.file))]
+
+
+async def test_somebody_else_than_one_person_decides_in_a_channel_where_the_bot_is(settings):
+    async with SlackStandIn(manifest=manifest(Registry.load())) as stand_in:
+        one = await decided(settings, stand_in)
+        assert ("approvers", Status.WARN, "there is one person, who cannot decide about their own plans") in one
+        assert ("ops channel", Status.OK, "the bot is in C0OPS") in one
+        assert any(what == "ops channel" and status is Status.FAIL and "/invite" in says for what, status, says in one)
+        stand_in.workspace.groups["S0APPROVERS"].users.append("U0OPERATOR")
+        assert ("approvers", Status.OK, "2 people") in await decided(settings, stand_in)
+        stand_in.workspace.groups["S0APPROVERS"].users.clear()
+        nobody = await decided(settings, stand_in)
+        assert ("user group", Status.WARN, "S0APPROVERS has no members") in nobody
+        assert ("approvers", Status.FAIL, "there is nobody, so no plan can be approved") in nobody
+
+
+async def test_a_group_that_does_not_exist_is_named(settings):
+    async with SlackStandIn(manifest=manifest(Registry.load())) as stand_in:
+        found = await decided(settings, stand_in, ROLES.replace("S0APPROVERS", "S0NOBODY"))
+    assert [what for what, status, says in found if status is Status.FAIL and "S0NOBODY" in says] == ["user group"]
+    assert ("approvers", Status.SKIP, "not known: their group cannot be read") in found

@@ -45,3 +45,12 @@ async def test_a_database_without_backup_is_warned_about(practice):
 async def test_a_database_that_drops_the_connection(practice):
     practice.database.trouble.mishaps.append(Mishap("drop after", "INFORMATION_SCHEMA"))
     assert (await looked(practice))["vmm database"][0] == "FAIL"
+
+
+async def test_a_table_that_is_not_there_makes_the_schema_unknown(practice):
+    databases = practice.database.instance.databases
+    tables = next(one for name, one in databases.items() if name.casefold() == DATABASE.casefold()).tables
+    practice.do(lambda: [tables.pop(name) for name in list(tables) if name.endswith("tbl_tr_tasktrail")])
+    status, says = (await looked(practice))["vmm database"]
+    assert status == "WARN"
+    assert "it shows no tbl_TR_TaskTrail: the schema is unknown" in says

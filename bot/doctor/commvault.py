@@ -1,0 +1,24 @@
+"""The backup product: its address, the login, and whether jobs can be listed. Nothing is done there."""
+
+from __future__ import annotations
+
+from bot.doctor.check import Check, fail, ok, skip
+from bot.engine import Outside
+from bot.errors import TargetError
+from bot.estate import COMMVAULT
+from bot.vocabulary.questions import Read
+
+_RIGHTS = "See deploy/rights.md#commvault."
+
+
+async def backup_product(out: Outside) -> list[Check]:
+    """One look. Whether the account may also resume a job shows only when it does."""
+    if out.estate.commvault is None:
+        return [skip(COMMVAULT, "not in the estate", "Write a table [commvault] to see and resume its jobs.")]
+    if out.settings.credentials.commvault is None:
+        return [fail(COMMVAULT, "no login is set for it", "Write a table [credentials.commvault].")]
+    try:
+        rows = (await out.reach.answer(Read(COMMVAULT, "commvault active jobs"))).rows
+    except TargetError as error:
+        return [fail(COMMVAULT, f"{error.kind}: {error.says}", error.do or _RIGHTS)]
+    return [ok(COMMVAULT, f"the login holds, and {len(rows)} active jobs are listed")]
