@@ -52,7 +52,8 @@ def test_a_question_a_refusal_and_a_change_are_one_row_each(told, review, everyb
         ("--until 2026-03-01", []),
     ],
 )
-def test_rows_are_narrowed(told, review, everybody, clock, ledger, typed, rows):
+def test_rows_are_narrowed(told, review, everybody, typed, rows):
+    ledger, clock = told.ledger, told.clock
     told.answers("check-writers", "prod", ["prod"])
     told.answers("check-writers", "branch", ["branch"])
     told.refuses("check-writers", "hv01", kind="usage")
