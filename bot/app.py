@@ -16,8 +16,9 @@ from bot.about import Status, roles_of
 from bot.authorize import Person
 from bot.engine import Engine, engine, runner
 from bot.estate import Estate
-from bot.ledger import Entry
+from bot.ledger import Entry, Reader
 from bot.mask import Mask
+from bot.review.review import Review
 from bot.settings import Settings
 from bot.slack.audit import AuditChannel
 from bot.slack.board import Board
@@ -27,6 +28,7 @@ from bot.slack.desk import Desk, Parts
 from bot.slack.listen import Listener, make_app
 from bot.slack.outbox import Outbox
 from bot.slack.people import People
+from bot.slack.reviews import Reviews
 from bot.slack.socket import Sockets
 
 log = structlog.get_logger()
@@ -72,6 +74,9 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Engine
             closing.push_async_callback(outbox.close)
             board = Board(client, outbox, people, parts.ledger, channel=partial(ops_channel, parts.estate))
             closing.push_async_callback(board.close)
+            reader = Reader(parts.ledger.path)  # of its own: nobody else waits for a long search
+            closing.callback(reader.close)
+            reviews = Reviews(parts.pipeline, Review(reader, parts.directory.places))
             app = make_app(slack.bot_token.get_secret_value(), slack.base_url)
             sockets = Sockets(app, slack.app_token.get_secret_value(), slack.base_url)
             listeners: list[Listener] = []
@@ -102,6 +107,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Engine
                     base_url=slack.base_url,
                     seconds=settings.limits.overall_seconds,
                     changes=changes,
+                    reviews=reviews,
                 )
             )
             closing.push_async_callback(desk.close)

@@ -79,10 +79,16 @@ class Answered:
 
 @dataclass(slots=True)
 class Asking:
-    """One line on its way: as it was read, and its `asked` entry, once there are."""
+    """One line on its way: the command and the targets it names, once it was read, and its `asked` entry."""
 
-    line: Line | None = None
+    command: str = ""
+    target: str = ""
     entry: Entry | None = None
+
+    def reads(self, line: Line) -> Line:
+        """Remember what a line is about: a refusal is about the same."""
+        self.command, self.target = line.command.name, line.target
+        return line
 
 
 class Pipeline:
@@ -149,7 +155,7 @@ class Pipeline:
         self, request: Request, asking: Asking, kind: type[Diagnostic[Any, Any] | Remediation[Any, Any]]
     ) -> Line:
         """Read a line, write down that it was asked, and find its targets. Raises HvopsError."""
-        typed = asking.line = read_line(self.registry, request.line)
+        typed = asking.reads(read_line(self.registry, request.line))
         if not isinstance(typed.command.spec, kind):
             does = "changes things, and this way in only asks" if typed.command.changes else "changes nothing"
             raise UsageError(f"/{typed.command.name} {does}.", typed.command.usage)
@@ -186,7 +192,7 @@ class Pipeline:
             found = self.find(token)
             if found is None:
                 raise UsageError("That answer is no longer kept. Type the command again.", f"/{FRONT_DOOR} help")
-            line = asking.line = read_line(self.registry, found.line)
+            line = asking.reads(read_line(self.registry, found.line))
             authorize.allow(request.person, line.command.role)
             await resolve(self.directory, line, request.person)
         except LedgerError:
@@ -260,8 +266,8 @@ class Pipeline:
             {
                 "asked": asking.entry.seq if asking.entry else None,
                 "name": request.person.name,
-                "command": asking.line.command.name if asking.line else None,
-                "target": asking.line.target if asking.line else None,
+                "command": asking.command or None,
+                "target": asking.target or None,
                 "line": parse.shortened(request.line),
                 "via": request.via,
                 "place": request.place,

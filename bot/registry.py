@@ -26,7 +26,7 @@ KINDS: dict[str, type[Diagnostic[Any, Any] | Remediation[Any, Any]]] = {
     "diagnose": Diagnostic,
     "remediate": Remediation,
 }
-MOST_COMMANDS = 49  # Slack takes 50 slash commands in a manifest, and /hvops is one of them
+MOST_COMMANDS = 48  # Slack takes 50 slash commands in a manifest; /hvops and /audit are two of them
 _PLAIN_TYPES = (str, int)  # of an argument; every other type brings its own `parse`
 
 
@@ -89,7 +89,7 @@ class Registry:
                     raise SettingsError(f"Two files define /{command.name}. Rename one of them.")
                 found[command.name] = command
         if len(found) > MOST_COMMANDS:
-            raise SettingsError(f"{len(found)} commands; a Slack app takes {MOST_COMMANDS} beside /hvops.")
+            raise SettingsError(f"{len(found)} commands; a Slack app takes {MOST_COMMANDS} beside /hvops and /audit.")
         return cls(found)
 
 

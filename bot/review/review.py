@@ -102,6 +102,10 @@ class Review:
         look_at(person, found[0].data.get("places") or ())
         return tuple(self._reader.story(ticket))
 
+    def places(self, wanted: Wanted) -> tuple[str, ...]:
+        """The clusters, and hosts that stand alone, that a review is about; () for all."""
+        return _where(wanted.place, self._places_of()) if wanted.place else ()
+
     def _filter(self, person: Person, wanted: Wanted, now: datetime, before: int | None) -> Filter:
         places = self._places_of()
         sight = sight_of(person, places)

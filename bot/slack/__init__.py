@@ -3,6 +3,7 @@
 listen      every command, click, mention and view arrives here: acknowledged at once, then handed to `desk`
 desk        what is then done about it: person, pipeline, renderer, reply
 clicks      what each button does; ticket_clicks: those of tickets
+reviews     /audit; review_clicks: what its buttons do, and the story of a ticket
 changes     what it takes to change something: proposals, decisions, the board
 board       one message per ticket, and its thread; board_cards: what the ledger knows of that message
 unbroken    what is posted is also written down, even when the bot stops in between

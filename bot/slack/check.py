@@ -199,11 +199,24 @@ def _chart(block: Block, pointer: str) -> Found:
 def _input(block: Block, pointer: str) -> Found:
     yield from _text(block.get("label", {}), f"{pointer}/label", limits.INPUT_LABEL, kinds=("plain_text",))
     element = block.get("element", {})
+    yield from _identifier(element, "action_id", f"{pointer}/element")
+    if element.get("type") == "static_select":
+        yield from _options(element, f"{pointer}/element")
+        return
     if element.get("type") != "plain_text_input":
         yield Problem(f"{pointer}/element/type", f"{element.get('type')!r:.40} is no element the bot knows")
-    yield from _identifier(element, "action_id", f"{pointer}/element")
     if not 1 <= element.get("max_length", 1) <= limits.INPUT_TEXT:
         yield Problem(f"{pointer}/element/max_length", f"1 to {limits.INPUT_TEXT}")
+
+
+def _options(element: Block, pointer: str) -> Found:
+    options = element.get("options", ())
+    yield from _count(options, f"{pointer}/options", limits.OPTIONS)
+    for index, option in enumerate(options):
+        yield from _text(option.get("text"), f"{pointer}/options/{index}/text", limits.OPTION_TEXT, ("plain_text",))
+        yield from _length(f"{pointer}/options/{index}/value", option.get("value", ""), limits.OPTION_VALUE, least=1)
+    if "initial_option" in element and element["initial_option"] not in options:
+        yield Problem(f"{pointer}/initial_option", "one of the options, the same in every part")
 
 
 def _plan(block: Block, pointer: str) -> Found:

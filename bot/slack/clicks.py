@@ -18,6 +18,7 @@ from bot.slack.render.evidence import evidence_file, evidence_view, looking, sor
 from bot.slack.render.home import ask_view
 from bot.slack.render.shared import csv_file, shared_message, thread_messages
 from bot.slack.render.ticket_buttons import OPEN
+from bot.slack.review_clicks import ReviewClicks
 from bot.slack.ticket_clicks import Click, TicketClicks
 
 log = structlog.get_logger()
@@ -42,6 +43,10 @@ class Clicks:
             parts.TYPED: self._typed,
         }
         changes = desk.parts.changes
+        reviews = desk.parts.reviews
+        self.reviews = ReviewClicks(desk, reviews, self._open, self._update) if reviews else None
+        if self.reviews:
+            self._verbs |= self.reviews.verbs
         self.tickets = TicketClicks(desk, changes, self._open) if changes else None
         if self.tickets:
             self._verbs |= self.tickets.verbs
@@ -136,10 +141,7 @@ class Clicks:
             shown = evidence_view(answered.report.title, answered.evidence, answered.token, page)
         except HvopsError as error:
             shown = sorry(str(error))
-        try:
-            await self._desk.parts.client.views_update(view_id=click.view, view=shown)
-        except Exception as error:
-            raise _translated(error) from error
+        await self._update(click, shown)
 
     async def _evidence_file(self, click: Click) -> None:
         answered = await self._reopen(click)
@@ -151,6 +153,13 @@ class Clicks:
             await self._say(click, refusal.old_button())
             return
         await self._open(click, ask_view(command.name, command.usage, command.help))
+
+    async def _update(self, click: Click, view: View) -> None:
+        """Fill a window that is open. Raises NotSent."""
+        try:
+            await self._desk.parts.client.views_update(view_id=click.view, view=view)
+        except Exception as error:
+            raise _translated(error) from error
 
     async def _open(self, click: Click, view: View) -> str:
         """Open a modal. Returns its id. Raises UsageError where Slack came too late for it."""

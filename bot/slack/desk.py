@@ -34,6 +34,7 @@ from bot.slack.render import progress, refusal
 from bot.slack.render.home import LastAnswer, home_view
 from bot.slack.render.report import report_message
 from bot.slack.reply import Reply, Where
+from bot.slack.reviews import Reviews, words_behind
 from bot.vocabulary.command import Role
 
 log = structlog.get_logger()
@@ -67,6 +68,7 @@ class Parts:
         seconds: the longest an answer may take.
         ticks: seconds after which progress is said.
         changes: what it takes to change something; None where this bot only asks.
+        reviews: what answers /audit; None where nobody asks that.
     """
 
     client: AsyncWebClient
@@ -80,6 +82,7 @@ class Parts:
     seconds: int = 60
     ticks: tuple[float, ...] = (5.0, 15.0)
     changes: Changes | None = None
+    reviews: Reviews | None = None
 
 
 class Desk:
@@ -129,6 +132,10 @@ class Desk:
 
         async def work() -> None:
             person = await self.person(who, where, line)
+            if self.parts.reviews is not None and words_behind(line) is not None:
+                asked = Request(person, line, via, where.channel or "home", answers)
+                await reply.result(await self.parts.reviews.answer(asked))
+                return
             if front := _front_door(line):
                 await self._front_door(front, person, reply, line, via)
                 return
@@ -197,7 +204,7 @@ class Desk:
         last = [
             LastAnswer(one.data["answer"], datetime.fromisoformat(one.at), one.data["line"], one.data["verdict"])
             for one in sorted(entries, key=lambda one: -int(one.seq))
-            if _may_still_see(person, one)
+            if one.data.get("report") and _may_still_see(person, one)
         ]
         changes = self.parts.changes
         open_now = await open_tickets(changes, person) if changes else ()

@@ -22,6 +22,9 @@ CONTEXT_TEXT: Final = 2_000  # undocumented; 3,000 is a section's, so stay well 
 MESSAGE_TEXT: Final = 4_000  # longer ones are split into several messages, and chat.update refuses them
 INPUT_LABEL: Final = 2_000
 INPUT_TEXT: Final = 3_000
+OPTIONS: Final = 100  # of a menu
+OPTION_TEXT: Final = 75
+OPTION_VALUE: Final = 150
 IDENTIFIER: Final = 255  # block_id, action_id, callback_id
 
 # one rich_text_preformatted: undocumented, so the section's number

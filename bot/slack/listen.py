@@ -27,6 +27,8 @@ from bot.slack.desk import Desk, Who
 from bot.slack.render import refusal
 from bot.slack.render.home import ARGUMENTS, CALLBACK
 from bot.slack.render.parts import PREFIX
+from bot.slack.render.review import CALLBACK as AUDIT_CALLBACK
+from bot.slack.render.review import FIELDS, line_of
 from bot.slack.render.ticket_buttons import REASONED, TICKET_VERBS
 from bot.slack.render.ticket_modal import CALLBACK as TICKET_CALLBACK
 from bot.slack.render.ticket_modal import REASON
@@ -123,6 +125,9 @@ class Listener:
         if callback.startswith(f"{TICKET_CALLBACK}:"):
             await self._reasoned(ack, body, context)
             return
+        if callback == AUDIT_CALLBACK:
+            await self._filtered(ack, body, context)
+            return
         typed = ((view.get("state") or {}).get("values") or {}).get(ARGUMENTS, {}).get(ARGUMENTS, {})
         command = callback.removeprefix(f"{CALLBACK}:")
         line = f"/{command} {typed.get('value') or ''}".strip()
@@ -140,6 +145,22 @@ class Listener:
             self._start(
                 context, lambda: self._clicks.do(noted)
             )  # no verb is called "submit": it is answered as an old one
+
+    async def _filtered(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
+        """The window of the filters of `/audit`: its fields are read like any other line."""
+        who, view = _who(body), body.get("view") or {}
+        values = (view.get("state") or {}).get("values") or {}
+        line = line_of((name, _field(values.get(name))) for name in FIELDS)
+        token = _word(view, "private_metadata")[:80]
+        click = Click(who, Where(who.user), "submit", "audit", token)
+        if await self._came_before(body, context, who, line):
+            await ack()
+            return
+        noted = await self._note(click, _ids(body, context))
+        await ack()
+        reviews = self._clicks.reviews
+        if noted is not None and reviews is not None:
+            self._start(context, lambda: reviews.filtered(noted, line))
 
     async def _reasoned(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
         """The window that asked for a reason. The reason stands in the entry of the click, so a crash loses nothing."""
@@ -277,6 +298,13 @@ def _click(body: dict[str, Any]) -> Click:
         _word(body.get("view") or {}, "id"),
         message="" if container.get("is_ephemeral") else _word(container, "message_ts"),
     )
+
+
+def _field(block: Any) -> str:
+    """What a field of a window holds, typed or chosen; a block has one element, named as the block."""
+    element = next(iter(block.values()), None) if isinstance(block, dict) else None
+    chosen = element.get("selected_option") if isinstance(element, dict) else None
+    return _word(element, "value") or _word(chosen, "value")
 
 
 def _who(body: dict[str, Any]) -> Who:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from bot.errors import SettingsError
+from bot.review import words
 from bot.slack import limits
 from bot.slack.message import clip
 
@@ -51,9 +52,12 @@ def manifest(commands: Iterable[Listed]) -> dict[str, Any]:
     """
     slash = [
         _command(
-            "hvops", "Help, status, and every command by name.", "help | status | runs | stop <why> | go | <command> …"
+            "hvops",
+            "Help, status, and every command by name.",
+            "help | status | runs | audit | stop <why> | go | <command> …",
         )
     ]
+    slash.append(_command(words.NAME, words.HELP, words.HINT))
     slash += [_command(command.name, command.help, command.hint) for command in commands]
     made: dict[str, Any] = {
         "display_information": {

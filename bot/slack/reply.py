@@ -73,8 +73,8 @@ class Reply:
             except FateUnknown:
                 return False
 
-    async def result(self, message: Message) -> str:
-        """Deliver an answer. Returns the way it went: "response_url", "ephemeral" or "direct".
+    async def result(self, message: Message, *, replaces: bool = False) -> str:
+        """Deliver an answer, in the place of the message whose button was pressed where it replaces that. Returns the way it went: "response_url", "ephemeral" or "direct".
 
         Raises:
             NotSent: no way was open.
@@ -82,7 +82,7 @@ class Reply:
         """
         async with self._one_at_a_time:
             fitting = self._outbox.prepared(message)
-            if self._url and await self._post(fitting):
+            if self._url and await self._post(fitting, replaces=replaces):
                 await self._files(fitting)
                 return "response_url"
         if self.where.channel:
@@ -95,12 +95,12 @@ class Reply:
         await self._outbox.direct(self.where.user, message)
         return "direct"
 
-    async def _post(self, message: Message) -> bool:
+    async def _post(self, message: Message, *, replaces: bool = False) -> bool:
         """Use the URL once, or once more per step down where Slack refuses the blocks."""
         fitting: Message | None = self._outbox.prepared(message)
         while fitting is not None and self._uses and self._clock() < self._until:
             self._uses -= 1
-            status, after = await self._use(fitting)
+            status, after = await self._use(fitting, replaces=replaces)
             if status == _OK:
                 return True
             if status == _TOO_MANY and after <= _PATIENCE:
@@ -112,7 +112,7 @@ class Reply:
                 return False
         return False
 
-    async def _use(self, message: Message) -> tuple[int, float]:
+    async def _use(self, message: Message, *, replaces: bool) -> tuple[int, float]:
         """One POST to the URL: its HTTP status, and how long Slack asks to wait. 0 where nothing was sent."""
         client = AsyncWebhookClient(self._url, timeout=15, retry_handlers=[])
         try:
@@ -120,7 +120,7 @@ class Reply:
                 text=message.text,
                 blocks=list(message.blocks) or None,
                 response_type="ephemeral",
-                replace_original=False,
+                replace_original=replaces,
                 unfurl_links=False,
                 unfurl_media=False,
             )

@@ -10,6 +10,7 @@ home        the Home tab and the modal behind its buttons
 ticket      a ticket in every state; card: what the ledger says of it, in words
 proposed, running, ended   its message by state; ticket_thread, ticket_buttons, ticket_modal: what belongs to it
 audit       a line of the audit channel
+review      what /audit answers, and its filters; story: every entry of a ticket
 runs        tickets in lists and short answers
 parts       the blocks everything is made of
 """

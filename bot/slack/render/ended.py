@@ -12,7 +12,7 @@ from bot.slack.message import Block, Message, clip, escape, units
 from bot.slack.render.card import Card, at_time, person, seconds_between, what, who
 from bot.slack.render.parts import actions, contexts, header, sections
 from bot.slack.render.running import can_undo, plan_block
-from bot.slack.render.ticket_buttons import again_button, remedy_buttons, undo_button
+from bot.slack.render.ticket_buttons import again_button, remedy_buttons, story_button, undo_button
 from bot.words import duration
 
 WORDS = {
@@ -118,4 +118,4 @@ def _buttons(card: Card) -> list[Block]:
         made.append(again_button(card.id))
     if card.story.intents and can_undo(card):
         made.append(undo_button(card.id))
-    return made
+    return [*made, story_button(card.id)]

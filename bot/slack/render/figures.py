@@ -20,15 +20,15 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,6})?")  # what a float holds e
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four: the same, full width
 
 
-def table_blocks(table: Table | None) -> tuple[Block, ...]:
-    """A table, and where it is longer than a message holds, a line that says where the rest is."""
+def table_blocks(table: Table | None, page: int = _PAGE) -> tuple[Block, ...]:
+    """A table, `page` rows at a time, and where it is longer than a message holds, a line that says where the rest is."""
     if table is None or not table.rows or not table.columns:
         return ()
     columns = table.columns[: limits.DATA_TABLE_COLUMNS]
     head = [_text(_heading(column)) for column in columns]
     rows = [[_cell(column, cell) for column, cell in zip(columns, row, strict=False)] for row in table.rows]
     shown = _that_fit(head, [_padded(row, len(columns)) for row in rows[: limits.DATA_TABLE_ROWS]])
-    block = _table(head, shown) if _is_small(table) else _data_table(table.caption, head, shown)
+    block = _table(head, shown) if _is_small(table) else _data_table(table.caption, head, shown, page)
     if len(shown) == len(table.rows) and len(columns) == len(table.columns):
         return (block,)
     rows_shown = f"{len(shown):,} of {len(table.rows):,} rows" if len(shown) < len(table.rows) else ""
@@ -124,9 +124,9 @@ def _table(head: list[Block], rows: list[list[Block]]) -> Block:
     return {"type": "table", "column_settings": settings, "rows": plain}
 
 
-def _data_table(caption: str, head: list[Block], rows: list[list[Block]]) -> Block:
+def _data_table(caption: str, head: list[Block], rows: list[list[Block]], page: int) -> Block:
     title = clip(visible(caption), limits.HEADER_TEXT) or "Table"
-    return {"type": "data_table", "caption": title, "page_size": _PAGE, "rows": [head, *rows]}
+    return {"type": "data_table", "caption": title, "page_size": page, "rows": [head, *rows]}
 
 
 def _different(labels: Sequence[str]) -> list[str]:

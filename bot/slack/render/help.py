@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.about import Help, Status, roles_in_words
+from bot.review import words
 from bot.slack.message import Message, escape
 from bot.slack.render.parts import contexts, header, sections
 
@@ -12,11 +13,12 @@ def help_message(told: Help) -> Message:
     may = [f"{_code(line.usage)}\n{escape(line.says)}" for line in told.lines if line.allowed]
     other = [f"{_code(line.usage)} needs the role {escape(line.role)}" for line in told.lines if not line.allowed]
     ours = f"{_code('/hvops status')}\nConnections, the ledger, who you are and what you may do."
+    audit = f"{_code(words.USAGE)}\n{escape(words.HELP)}"
     halts = f"{_code('/hvops runs')} · {_code('/hvops stop <why>')} · {_code('/hvops go')}\nWhat is open; nothing begins; it may again."
     closing = "Every command also works as /hvops <command> …, and in threads as @hvops <command> …"
     blocks = (
         header("What you can ask"),
-        *sections("\n".join([*may, ours, halts])),
+        *sections("\n".join([*may, audit, ours, halts])),
         *(sections("*Not for you now:*\n" + "\n".join(other)) if other else ()),
         *contexts(f"You: {escape(told.role)}. {escape(closing)}"),
     )

@@ -15,9 +15,27 @@ LOOK, GO_ON, UNDO, CLOSE = "t-look", "t-go-on", "t-undo", "t-close"
 AGAIN, REMEDY = "t-again", "t-run"
 SHOW = "t-show"  # put the plan where it is decided
 OPEN = "t-open"  # a link: Slack opens it by itself, and tells us all the same
+STORY, STORY_PAGE, STORY_FILE = "t-story", "t-story-page", "t-story-file"  # every entry of it, in a window
 REASONED = "-why"  # the verb of a window's submission: "t-reject-why"
 TICKET_VERBS = frozenset(
-    {APPROVE, REJECT, WITHDRAW, STOP_STEP, HAND, LOOK, GO_ON, UNDO, CLOSE, AGAIN, REMEDY, SHOW, OPEN}
+    {
+        APPROVE,
+        REJECT,
+        WITHDRAW,
+        STOP_STEP,
+        HAND,
+        LOOK,
+        GO_ON,
+        UNDO,
+        CLOSE,
+        AGAIN,
+        REMEDY,
+        SHOW,
+        OPEN,
+        STORY,
+        STORY_PAGE,
+        STORY_FILE,
+    }
 )
 
 
@@ -68,6 +86,11 @@ def undo_button(ticket: str) -> Block:
 def again_button(ticket: str) -> Block:
     """The same line, planned afresh."""
     return button("Plan Again", AGAIN, ticket)
+
+
+def story_button(ticket: str) -> Block:
+    """Every entry of the ticket."""
+    return button("Story", STORY, ticket)
 
 
 def remedy_buttons(ticket: str, remedies: Sequence[Remedy]) -> list[Block]:

@@ -18,6 +18,7 @@ from bot.planner import Planner
 from bot.propose import Proposals
 from bot.reach.reach import Answer
 from bot.registry import Command, Registry
+from bot.review.review import Review
 from bot.run import parts as run
 from bot.run.runner import Runner
 from bot.settings import Policy
@@ -29,6 +30,7 @@ from bot.slack.listen import Listener, make_app
 from bot.slack.manifest import manifest
 from bot.slack.outbox import Outbox, Tempo
 from bot.slack.people import People
+from bot.slack.reviews import Reviews
 from bot.slack.socket import Sockets
 from bot.vocabulary.actions import ByHand, Change
 from bot.vocabulary.arguments import HostTarget, Target
@@ -186,6 +188,7 @@ class Bot:
             self._status,
             slack.base_url,
             changes=changes,
+            reviews=Reviews(pipeline, Review(ledger, lambda: {"prod": ("prod",), "hv03": ("prod",)})),
         )
         self.desk = Desk(told)
         self.app = app = make_app(slack.bot_token, slack.base_url)

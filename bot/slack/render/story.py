@@ -1,0 +1,99 @@
+"""A ticket's whole story in a window: every entry with its number, time and author, what was so before and after."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+from bot.ledger import Entry
+from bot.review.story import Told, story_of, story_text
+from bot.slack.fit import fit_view
+from bot.slack.message import Block, File, View, clip, escape, units, visible
+from bot.slack.render.card import at_time, person
+from bot.slack.render.parts import actions, button, contexts, sections
+from bot.slack.render.ticket_buttons import STORY_FILE, STORY_PAGE
+
+CALLBACK = "hvops:story"
+_PAGE = 24_000  # characters of JSON on a page: what somebody still scrolls through, and far below a view's 250 kB
+_ENTRIES = 40  # on a page, so that a page stays below 100 blocks
+_PART = 1_200  # characters of one part of an entry before the window points to the file
+_SAYS = 600
+
+
+def looking() -> View:
+    """What opens at once, because a trigger lives three seconds."""
+    return _modal([*sections("Looking…")])
+
+
+def sorry(says: str) -> View:
+    """The same window when nothing can be shown; `says` is plain text."""
+    return _modal([*sections(escape(says))])
+
+
+def story_view(ticket: str, entries: Sequence[Entry], page: int = 0) -> View:
+    """One page of a story.
+
+    Args:
+        ticket: its number; all that the buttons carry.
+        entries: all of them, oldest first.
+        page: from 0; a page that does not exist shows the nearest one.
+    """
+    pages = list(_pages(story_of(entries))) or [[]]
+    at = min(max(page, 0), len(pages) - 1)
+    turn = [button("Back", STORY_PAGE, ticket, index=at - 1)] if at else []
+    turn += [button("Next", STORY_PAGE, ticket, index=at + 1)] if at + 1 < len(pages) else []
+    where = f"*{escape(ticket)}* · {len(entries):,} entries · page {at + 1} of {len(pages)}"
+    shown = [block for one in pages[at] for block in _blocks(one)]
+    row = [*turn, button("Send as File", STORY_FILE, ticket)]
+    return _modal([*contexts(where), *actions(row), *shown], ticket)
+
+
+def story_file(ticket: str, entries: Sequence[Entry]) -> File:
+    """All of it, whole: in words, and each entry as it stands in the ledger."""
+    text = visible(story_text(ticket, entries), lines=True)
+    return File(f"story-{ticket}.txt", f"Story of {ticket}", text.encode())
+
+
+def _pages(story: Sequence[Told]) -> Iterator[list[Told]]:
+    page: list[Told] = []
+    size = 0
+    for one in story:
+        weight = len(json.dumps(_text(one)))
+        if page and (size + weight > _PAGE or len(page) == _ENTRIES):
+            yield page
+            page, size = [], 0
+        page.append(one)
+        size += weight
+    if page:
+        yield page
+
+
+def _blocks(one: Told) -> tuple[Block, ...]:
+    return sections(_text(one))
+
+
+def _text(one: Told) -> str:
+    """An entry as a section: its number first, as it is in the ledger."""
+    when = at_time(one.at, "{date_short_pretty} {time_secs}")
+    first = f"*{one.seq}* · {when} · *{escape(one.kind)}* · {person(*one.by)}\n{escape(_cut(one.says, _SAYS))}"
+    parts = [f"*{escape(label)}:* {escape(_cut(text, _PART), lines=True)}" for label, text in one.lines if text]
+    return "\n".join([first, *parts])
+
+
+def _cut(text: str, most: int) -> str:
+    """What is cut says so, and where the rest is."""
+    if units(text) <= most:
+        return text
+    return f"{clip(text, most)} ({units(text) - most:,} more characters: Send as File)"
+
+
+def _modal(blocks: list[Block], ticket: str = "") -> View:
+    return fit_view(
+        {
+            "type": "modal",
+            "callback_id": CALLBACK,
+            "title": {"type": "plain_text", "text": f"Story {ticket}".strip()[:24], "emoji": False},
+            "close": {"type": "plain_text", "text": "Close", "emoji": False},
+            "blocks": blocks,
+        }
+    )

@@ -1,0 +1,190 @@
+"""`/audit` through the practice Slack: who sees what, pages, filters, files, and the story of a ticket."""
+
+import csv
+import io
+import json
+import sqlite3
+
+import pytest
+
+from lab.slack.plain import plain_text
+
+
+async def drained(bench):
+    """One change, asked by the operator and approved by the approver."""
+    bench.world.gate.set()
+    await bench.operator.types("/repair hv03")
+    plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+    await bench.viewer.clicks(plan, "Approve")
+    await bench.viewer.sees("This needs the role approver on prod")
+    await bench.approver.clicks(plan, "Approve")
+    await bench.ended("done")
+    return plan
+
+
+def entries(bench, kind):
+    return [one for one in bench.ledger.entries(kind=kind, newest_first=False) if one.data.get("command") == "audit"]
+
+
+async def test_a_change_is_found_with_who_asked_who_decided_and_how_it_ended(bench):
+    async with bench.running():
+        await drained(bench)
+        await bench.viewer.types("/audit prod")
+        answer = await bench.viewer.sees("Audit prod, 24 h: 1 change, 1 refusal, 0 questions")
+        assert answer.only_for == bench.viewer.id
+        told = plain_text(answer)
+        for fact in ("T-1", "repair", "hv03", "operator", "approver", "done", "refused: not allowed", "anchor matches"):
+            assert fact in told
+        asked, answered = entries(bench, "asked"), entries(bench, "answered")
+        assert [one.data["line"] for one in (*asked, *answered)] == ["/audit prod", "/audit prod"]
+        assert answered[0].data["asked"] == asked[0].seq
+        assert answered[0].data["verdict"] == "Audit prod, 24 h: 1 change, 1 refusal, 0 questions"
+        values = {one["value"] for block in answer.blocks if block["type"] == "actions" for one in block["elements"]}
+        assert values == {"T-1", answered[0].data["answer"]}
+        assert bench.ledger.verify().holds
+
+
+@pytest.mark.parametrize("line", ["/hvops audit prod --outcome done", "@hvops audit prod --outcome=done"])
+async def test_every_way_in_is_the_same(bench, line):
+    async with bench.running():
+        await drained(bench)
+        await bench.viewer.types(line)
+        await bench.viewer.sees("Audit prod, 24 h: 1 change, 0 questions")
+
+
+async def test_who_may_see_nothing_is_refused_and_that_is_an_entry(bench):
+    nobody = bench.slack.person("nobody")
+    async with bench.running():
+        await drained(bench)
+        await nobody.types("/audit prod")
+        refused = await nobody.sees("Not allowed")
+        assert "T-1" not in plain_text(refused)
+        await bench.viewer.types("/audit branch")
+        await bench.viewer.sees("This needs the role viewer on branch")
+        told = [(one.data["target"], one.data["kind"]) for one in entries(bench, "refused")]
+        assert told == [("prod", "not allowed"), ("branch", "not allowed")]
+        assert not entries(bench, "answered")
+
+
+async def test_what_cannot_be_read_is_refused_with_the_usage(bench):
+    async with bench.running():
+        await bench.viewer.types("/audit prod --outcome faild")
+        await bench.viewer.sees("is not one of: answered, unanswered, refused")
+        assert entries(bench, "refused")[0].data["kind"] == "usage"
+
+
+async def test_pages_turn_in_place_and_come_back(bench):
+    async with bench.running():
+        for number in range(45):
+            told = {"line": "/check", "command": "check", "target": f"vm{number:02}", "places": ["prod"]}
+            bench.ledger.append("answered", "T0PRACTICE/U0OPERATOR", {**told, "answer": f"t{number}"})
+        await bench.viewer.types("/audit")
+        first = await bench.viewer.sees("45 questions")
+        assert "vm44" in plain_text(first)
+        assert "vm24" not in plain_text(first)
+        before = len(bench.viewer.ephemerals())
+        await bench.viewer.clicks(first, "Older")
+        second = await bench.viewer.sees("page 2")
+        assert second.ts == first.ts
+        assert len(bench.viewer.ephemerals()) == before
+        await bench.viewer.clicks(second, "Older")
+        third = await bench.viewer.sees("vm00")
+        labels = [
+            one["text"]["text"] for block in third.blocks if block["type"] == "actions" for one in block["elements"]
+        ]
+        assert labels == ["Newer", "Filter…", "Send CSV"]
+        await bench.viewer.clicks(third, "Newer")
+        await bench.viewer.sees("vm24")
+
+
+async def test_a_page_is_for_whoever_turns_it_now(bench):
+    """The token of somebody else's answer opens nothing: what is shown is judged by who presses."""
+    nobody = bench.slack.person("nobody")
+    async with bench.running():
+        await drained(bench)
+        await bench.viewer.types("/audit")
+        answer = await bench.viewer.sees("Audit, 24 h")
+        for button in ("Send CSV", "Story T-1"):
+            await nobody.clicks(answer, button)
+        await nobody.sees("Not allowed")
+        await nobody.sees_view("This needs the role viewer")
+        assert not [one for one in nobody.messages("dm") if one.files]
+        assert {one.data["line"] for one in bench.ledger.entries(kind="refused", actor=f"T0PRACTICE/{nobody.id}")} == {
+            "/audit csv",
+            "story T-1",
+        }
+
+
+async def test_filters_are_chosen_in_a_window_that_opens_at_once(bench):
+    async with bench.running():
+        await drained(bench)
+        await bench.viewer.types("/audit prod --who operator")
+        answer = await bench.viewer.sees("Audit prod, 24 h")
+        await bench.viewer.clicks(answer, "Filter…")
+        window = await bench.viewer.sees_view("How far back")
+        values = {"Outcome": "refused", "How far back": "7d", "who": "viewer"}
+        assert (await bench.viewer.submits(window, values)).ok
+        filtered = await bench.viewer.sees("Audit prod, 7 d: 1 refusal, 0 questions", "hv-ops")
+        assert filtered.only_for == bench.viewer.id
+        assert entries(bench, "asked")[-1].data["line"] == "/audit prod --who viewer --outcome refused --when 7d"
+
+
+async def test_what_is_typed_into_the_window_is_read_like_a_line(bench):
+    async with bench.running():
+        await bench.viewer.types("/audit")
+        await bench.viewer.clicks(await bench.viewer.sees("Audit, 24 h"), "Filter…")
+        window = await bench.viewer.sees_view("How far back")
+        await bench.viewer.submits(window, {"about": "<!channel>", "since": "yesterday"})
+        await bench.viewer.sees("is not a date such as 2026-03-01", "hv-ops")
+
+
+async def test_a_csv_comes_by_direct_message_without_formulas(bench):
+    async with bench.running():
+        told = {"line": "=1+1", "kind": "usage", "why": "=HYPERLINK(0)\n<!channel>", "name": "=cmd", "command": "@x"}
+        bench.ledger.append("refused", f"T0PRACTICE/{bench.viewer.id}", told)
+        await bench.viewer.types("/audit --outcome refused")
+        await bench.viewer.clicks(await bench.viewer.sees("1 refusal"), "Send CSV")
+        await bench.viewer.sees("audit-refused.csv is in your messages from hvops")
+        sent = next(one for one in bench.viewer.messages("dm") if one.files)
+        rows = list(csv.reader(io.StringIO(bench.viewer.file(sent).decode("utf-8-sig"))))
+        assert rows[0][-1] == "Says"
+        assert not [cell for row in rows for cell in row if cell.lstrip().startswith(("=", "@", "+", "-"))]
+        assert rows[1][-1] == "'=HYPERLINK(0) <!channel>"
+
+
+async def test_the_story_of_a_ticket_is_every_entry_of_it(bench):
+    async with bench.running():
+        plan = await drained(bench)
+        done = next(one for one in bench.viewer.messages("hv-ops") if one.ts == plan.ts)
+        await bench.viewer.clicks(done, "Story")
+        window = await bench.viewer.sees_view("Before:")
+        told = plain_text(window)
+        story = bench.ledger.story("T-1")
+        shown = [one for one in story if f"*{one.seq}* · " in told]
+        assert [one.kind for one in shown] == [one.kind for one in story][: len(shown)]
+        assert len(shown) >= len(story) - 1  # the click that opened it may be younger than the window
+        for fact in ("paused no", "paused yes", "<@U0APPROVER>", "asked for /repair hv03", "step fix: done", "Digest:"):
+            assert fact in told
+        await bench.viewer.clicks(window, "Send as File")
+        await bench.until(lambda: any(one.files for one in bench.viewer.messages("dm")))
+        sent = next(one for one in bench.viewer.messages("dm") if one.files)
+        text = bench.viewer.file(sent, "story-T-1").decode()
+        assert all(f"{one.seq}  {one.at}  {one.kind}" in text for one in shown)
+        assert all(one.mac.hex() in text for one in shown)
+        assert "done when:" in text
+
+
+async def test_a_broken_chain_is_the_first_thing_said(bench):
+    async with bench.running():
+        await drained(bench)
+        database = sqlite3.connect(bench.ledger.path)
+        database.execute("DROP TRIGGER entry_stays")
+        database.execute("UPDATE entry SET body = replace(body, 'approver', 'nobody') WHERE kind = 'approved'")
+        database.commit()
+        database.close()
+        broken = next(one.seq for one in bench.ledger.story("T-1") if one.kind == "approved")
+        await bench.viewer.types("/audit prod")
+        answer = await bench.viewer.sees(f"AUDIT CHAIN BROKEN at entry {broken}")
+        assert answer.text == f"AUDIT CHAIN BROKEN at entry {broken}"
+        assert f"Entries 1 to {broken - 1} hold" in plain_text(answer)
+        assert json.dumps(answer.blocks)
