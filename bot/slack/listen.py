@@ -281,7 +281,8 @@ def _click(body: dict[str, Any]) -> Click:
     action = next((one for one in actions if isinstance(one, dict)), {}) if isinstance(actions, list) else {}
     prefix, _, rest = _word(action, "action_id").partition(":")
     verb, _, argument = rest.partition(":")
-    container = body.get("container") or {}
+    told = body.get("container")
+    container = told if isinstance(told, dict) else {}
     where = Where(
         who.user,
         _word(body.get("channel") or {}, "id") or _word(container, "channel_id"),

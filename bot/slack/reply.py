@@ -61,6 +61,7 @@ class Reply:
         self._clock = clock
         self._until = clock() + limits.URL_SECONDS - _SPARE_SECONDS
         self._one_at_a_time = asyncio.Lock()
+        self._replaces = False  # what is said now takes the place of the message whose button was pressed
 
     async def progress(self, message: Message) -> bool:
         """Say how far it is, if the budget allows. Never raises: progress is not worth an answer."""
@@ -81,8 +82,9 @@ class Reply:
             FateUnknown: it was sent, and the connection died before Slack confirmed it.
         """
         async with self._one_at_a_time:
+            self._replaces = replaces
             fitting = self._outbox.prepared(message)
-            if self._url and await self._post(fitting, replaces=replaces):
+            if self._url and await self._post(fitting):
                 await self._files(fitting)
                 return "response_url"
         if self.where.channel:
@@ -95,12 +97,12 @@ class Reply:
         await self._outbox.direct(self.where.user, message)
         return "direct"
 
-    async def _post(self, message: Message, *, replaces: bool = False) -> bool:
+    async def _post(self, message: Message) -> bool:
         """Use the URL once, or once more per step down where Slack refuses the blocks."""
         fitting: Message | None = self._outbox.prepared(message)
         while fitting is not None and self._uses and self._clock() < self._until:
             self._uses -= 1
-            status, after = await self._use(fitting, replaces=replaces)
+            status, after = await self._use(fitting)
             if status == _OK:
                 return True
             if status == _TOO_MANY and after <= _PATIENCE:
@@ -112,7 +114,7 @@ class Reply:
                 return False
         return False
 
-    async def _use(self, message: Message, *, replaces: bool) -> tuple[int, float]:
+    async def _use(self, message: Message) -> tuple[int, float]:
         """One POST to the URL: its HTTP status, and how long Slack asks to wait. 0 where nothing was sent."""
         client = AsyncWebhookClient(self._url, timeout=15, retry_handlers=[])
         try:
@@ -120,7 +122,7 @@ class Reply:
                 text=message.text,
                 blocks=list(message.blocks) or None,
                 response_type="ephemeral",
-                replace_original=replaces,
+                replace_original=self._replaces,
                 unfurl_links=False,
                 unfurl_media=False,
             )

@@ -27,7 +27,7 @@ def test_every_command_is_there_escaped_with_its_usage():
         "usage_hint": "<cluster|host>",
         "should_escape": True,
     }
-    assert "usage_hint" not in commands[2]
+    assert "usage_hint" not in commands[3]
     assert all(one["should_escape"] for one in commands)
 
 

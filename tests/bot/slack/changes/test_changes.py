@@ -87,7 +87,8 @@ async def test_a_rejection_needs_a_reason_and_shows_it(bench):
         await bench.approver.sees("T-1: rejected")
         shown = await bench.operator.sees(re.compile("^Rejected: Repair on hv03"), "hv-ops")
         assert "A backup runs." in plain_text(shown)
-        assert not [block for block in shown.blocks if block["type"] == "actions"]
+        rows = [block["elements"] for block in shown.blocks if block["type"] == "actions"]
+        assert [one["text"]["text"] for row in rows for one in row] == ["Story"]
 
 
 async def test_a_second_click_is_told_who_was_first(bench):

@@ -129,7 +129,7 @@ def test_a_proposal_that_came_to_nothing(told, kind, word, buttons):
     assert message.blocks[0]["text"]["text"].startswith(word)
     assert "Nothing was done." in said(message)
     assert "not tonight" in said(message)
-    assert labels(message) == buttons
+    assert labels(message) == [*buttons, "Story"]
 
 
 def test_a_void_ticket_shows_the_difference_line_by_line(told):
@@ -139,14 +139,14 @@ def test_a_void_ticket_shows_the_difference_line_by_line(told):
     for line in lines:
         assert line in said(message)
     assert "<https://slack.test/p1|T-413>" in said(message)
-    assert labels(message) == []
+    assert labels(message) == ["Story"]
 
 
 def test_the_ends_of_a_run(told):
     run = told().started().begins("drain").ends("drain")
     done = ticket_message(run.tells("done", says="all steps are done").card())
     assert done.blocks[0]["text"]["text"] == "Done: Drain node on hv03"
-    assert labels(done) == ["Undo…"]
+    assert labels(done) == ["Undo…", "Story"]
     other = told().started().begins("drain").ends("drain", "failed")
     failed = ticket_message(other.tells("failed", step="drain", number=1, why="3 guests are locked").card())
     assert failed.text == "T-412 FAILED AT STEP 1: Drain node on hv03. 3 guests are locked"
