@@ -30,6 +30,7 @@ from bot.slack.render.card import Card
 from bot.slack.render.evidence import evidence_file
 from bot.slack.render.ticket import copy_message, ticket_message
 from bot.slack.render.ticket_thread import entry_message, plan_message, reminder_message, thread_kinds
+from bot.slack.turns import Turns
 from bot.slack.unbroken import Unbroken
 from bot.ticket import ENDS, OPEN, State
 
@@ -83,7 +84,7 @@ class Board:
         self._due: set[str] = set()
         self._urgent: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._workers: dict[str, asyncio.Task[None]] = {}
-        self._one_at_a_time: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns = Turns(ledger.path)
         self._sent: dict[str, Message] = {}
         self._remind: dict[str, datetime] = {}
         self._links: dict[Place, str] = {}
@@ -118,6 +119,7 @@ class Board:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
         await self._unbroken.close(_LEAVING)
+        self._turns.close()
 
     async def show(self, ticket: str) -> Place:
         """Bring the message of a ticket up to date, and its thread. Returns where it is.
@@ -129,7 +131,7 @@ class Board:
         return await self._unbroken.do(self._show(ticket))
 
     async def _show(self, ticket: str) -> Place:
-        async with self._one_at_a_time[ticket]:
+        async with self._turns.of(ticket):
             card = await self._card(ticket)
             if card.successor and not card.successor_link:  # nobody else tells of it, and this one links to it
                 await self._guarded(card.successor, self.show(card.successor))
@@ -157,7 +159,7 @@ class Board:
             await self._unbroken.do(self._found(ticket, at))
 
     async def _found(self, ticket: str, at: Place) -> None:
-        async with self._one_at_a_time[ticket]:
+        async with self._turns.of(ticket):
             place = place_of(await asyncio.to_thread(self._ledger.story, ticket))
             if place is None:
                 await self._write(ticket, {"card": True, "channel": at.channel, "place": at.channel, "ts": at.ts})
@@ -300,10 +302,11 @@ class Board:
         self._remind[ticket] = began + (datetime.fromisoformat(str(entries[0].data["open_until"])) - began) / 2
 
     async def _reminded(self, ticket: str) -> None:
-        async with self._one_at_a_time[ticket]:
+        async with self._turns.of(ticket):
             card = await self._card(ticket)
             place = place_of(card.entries)
-            if card.ticket.state is State.PROPOSED and place is not None:
+            told = any(entry.kind == "shown" and entry.data.get("reminder") for entry in card.entries)  # by another bot
+            if card.ticket.state is State.PROPOSED and place is not None and not told:
                 await self._outbox.post(place.channel, reminder_message(card), place.ts)
                 await self._write(ticket, {"reminder": True, "channel": place.channel, "place": place.channel})
 
