@@ -1,4 +1,7 @@
-"""`hvops record`: ask one line of live hosts, and keep what they said, anonymised, for tests to replay."""
+"""`hvops record`: ask one line of live hosts, and keep what they said, anonymised, for tests to replay.
+
+The line of a remediation is only asked for: what it looks at is kept, nothing is proposed and nothing is done.
+"""
 
 from __future__ import annotations
 
@@ -51,13 +54,20 @@ def record(settings: Settings, line: str, output: Path | None = None) -> int:
 
     person = person_here(settings.roles)
     with engine(settings, tap) as made:
-        answered = asyncio.run(made.pipeline.answer(Request(person, line, "terminal", socket.gethostname())))
+        answered = asyncio.run(_ask(made, Request(person, line, "terminal", socket.gethostname())))
         names = names_in(made, settings, heard)
     capture, kept = anonymised(_capture(made, answered, heard), names, settings)
     output = output or _unused()
     capture.save(output)
     _say(output, capture, kept)
     return 0
+
+
+async def _ask(made: Engine, request: Request) -> Answered:
+    """The answer of a diagnostic, or what a remediation would propose. Raises HvopsError."""
+    if made.pipeline.changes(request.line):
+        return (await made.proposals.preview(request)).answered
+    return await made.pipeline.answer(request)
 
 
 def _unused() -> Path:

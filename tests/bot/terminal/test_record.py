@@ -12,11 +12,13 @@ import pytest
 from bot import parse
 from bot.discover import Directory
 from bot.errors import UsageError
+from bot.ledger import Reader
 from bot.look import Look
 from bot.reach.capture import Capture, Exchange, whole_output
 from bot.reach.replay import Replay
 from bot.registry import Registry
 from bot.settings import Limits, load
+from bot.ticket import State
 from lab.entry import PRACTICE
 
 COMMANDS = Registry.load()
@@ -39,7 +41,8 @@ async def _replayed(capture):
                 values[parameter.name] = await directory.find(values[parameter.name])
         look = Look(reach, lambda _question: [], reach.now, Limits())
         args = command.spec.args(**values)
-        return command.spec.judge(args, await command.spec.collect(args, look))
+        facts = await command.spec.collect(args, look)
+        return command.spec.plan(args, facts) if command.changes else command.spec.judge(args, facts)
     finally:
         reach.close()
 
@@ -68,6 +71,19 @@ def test_a_replay_finds_what_the_live_hosts_showed(hvops, recorded):
     assert report.findings[0].word == "LOOKS STUCK"
     suspects = [says for finding in report.findings for label, says in finding.lines if label == "Suspect"]
     assert re.match(r"vm\d{4} \(event 10102", suspects[0])
+
+
+def test_a_remediation_is_asked_about_and_neither_proposed_nor_done(hvops, recorded, stuck):
+    capture = Capture.load(recorded(hvops, "/drain-node hv01"))
+    plan = replayed(capture)
+    assert {gate.says.split()[0] for gate in plan.gates}
+    assert [type(step.act).__name__ for step in plan.steps] == ["Invoke"]
+    assert "hv01" not in repr(plan)
+    asked = " ".join(exchange.request for exchange in capture.exchanges)
+    assert "MSCluster_Node" in asked
+    assert "/Pause" not in asked
+    with Reader(load(stuck).ledger.path) as ledger:
+        assert ledger.tickets(list(State)) == []
 
 
 def test_one_host_alone_is_enough(hvops, recorded):
