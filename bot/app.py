@@ -82,7 +82,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Engine
             listeners: list[Listener] = []
 
             async def missed(click: Entry) -> None:
-                await listeners[0].clicks.make_up_for(click)
+                await listeners[0].make_up_for(click)
 
             running = runner(parts, board.tell, missed)
             audit = AuditChannel(

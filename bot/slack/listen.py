@@ -63,6 +63,10 @@ class Seen:
             self._ids.setdefault(one, now)
         return found
 
+    def knows(self, ids: Iterable[str]) -> bool:
+        """Whether any of these ids came to this process. Remembers nothing."""
+        return any(one in self._ids for one in ids)
+
 
 def make_app(bot_token: str, base_url: str) -> AsyncApp:
     """The app. It asks Slack nothing before an acknowledgement: whose token this is, is not looked up."""
@@ -82,7 +86,7 @@ class Listener:
     def __init__(self, app: AsyncApp, desk: Desk, seen: Seen | None = None) -> None:
         """Register every listener at the app."""
         self._desk = desk
-        self.clicks = self._clicks = Clicks(desk)
+        self._clicks = Clicks(desk)
         self._seen = seen or Seen()
         app.command(ANYTHING)(self.command)
         app.action(ANYTHING)(self.action)
@@ -94,6 +98,11 @@ class Listener:
         app.event("app_mention")(self.mention)
         app.event(ANYTHING)(self.other_event)
         app.error(self.failed)
+
+    async def make_up_for(self, click: Entry) -> None:
+        """A click that was written down and never answered. One that came to this very process is in hand here."""
+        if not self._seen.knows(click.data.get("deliveries") or ()):
+            await self._clicks.make_up_for(click)
 
     async def command(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
         """A slash command."""

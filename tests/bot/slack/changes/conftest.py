@@ -213,7 +213,7 @@ class Bot:
         until.close = closing
 
     async def _missed(self, entry):
-        await self.listener.clicks.make_up_for(entry)
+        await self.listener.make_up_for(entry)
 
     def _look(self, now, progress):
         return Look(self.world, lambda _: (), now, Deadlines(), progress)

@@ -1,0 +1,141 @@
+"""Who comes first, and what comes twice: one decision, everybody told, and every click in the ledger before its reply."""
+
+import asyncio
+from copy import deepcopy
+
+import pytest
+from slack_bolt.request.async_request import AsyncBoltRequest
+
+from bot.authorize import Person
+from bot.pipeline import Request
+from bot.slack.socket import ENVELOPE
+from bot.vocabulary.command import Role
+
+TEAM = "T0PRACTICE"
+OPERATOR = Person(f"{TEAM}/U0OPERATOR", "operator", {Role.OPERATOR: frozenset(["prod"])})
+
+
+@pytest.fixture
+async def two(bench, make_bot):
+    """Two lives on one ledger, fed directly. No runner: what is decided stays as it is."""
+    lives = [make_bot(bench), make_bot(bench)]
+    yield lives
+    for one in lives:
+        await one.close()
+
+
+async def proposed(life, line="/repair hv03"):
+    return (await life.desk.parts.changes.proposals.propose(Request(OPERATOR, line, "slack", "C0OPS"))).ticket
+
+
+def pressed(verb, ticket, user, trigger):
+    return {
+        "type": "block_actions",
+        "team": {"id": TEAM},
+        "user": {"id": user, "team_id": TEAM},
+        "channel": {"id": "C0OPS"},
+        "container": {"type": "message", "channel_id": "C0OPS"},
+        "trigger_id": trigger,
+        "actions": [{"action_id": f"hvops:{verb}", "value": ticket, "type": "button"}],
+    }
+
+
+def submitted(verb, ticket, user, trigger):
+    values = {"reason": {"reason": {"value": "not tonight"}}}
+    view = {
+        "type": "modal",
+        "callback_id": f"hvops:ticket:{verb}",
+        "private_metadata": ticket,
+        "state": {"values": values},
+    }
+    user = {"id": user, "team_id": TEAM}
+    return {"type": "view_submission", "team": {"id": TEAM}, "user": user, "trigger_id": trigger, "view": view}
+
+
+async def delivered(life, body, envelope):
+    """Deliver, and prove that what was pressed stood in the ledger when it was acknowledged."""
+    request = AsyncBoltRequest(mode="socket_mode", body=deepcopy(body), context={ENVELOPE: envelope})
+    assert (await life.app.async_dispatch(request)).status == 200
+    kinds = ("clicked", "refused")
+    known = [one.data["deliveries"] for one in life.ledger.every() if one.kind in kinds and "deliveries" in one.data]
+    assert any(f"envelope {envelope}" in one for one in known)
+
+
+async def settled(*lives):
+    while tasks := [task for life in lives for task in life.desk._running]:
+        await asyncio.gather(*tasks)
+
+
+def kinds(ledger, ticket):
+    return [one.kind for one in ledger.story(ticket) if one.kind != "shown"]
+
+
+async def test_the_same_envelope_again_is_one_click(bench, two):
+    """Slack did not hear the acknowledgement: the same envelope, or the same payload after a reconnect."""
+    life, _ = two
+    ticket = await proposed(life)
+    body = pressed("t-approve", ticket, "U0APPROVER", "trigger.1")
+    for envelope in ("e1", "e1", "e2", "e3"):
+        await delivered(life, body, envelope)
+    await settled(life)
+    assert kinds(bench.ledger, ticket) == ["proposed", "clicked", "approved"]
+    again = bench.ledger.entries(kind="refused")
+    assert [one.data["kind"] for one in again] == ["redelivered"] * 3
+    bench.ledger.verify()
+
+
+@pytest.mark.parametrize(
+    ("make", "verb", "kind"),
+    [(pressed, "t-approve", "approved"), (submitted, "t-reject", "declined")],
+)
+async def test_the_same_envelope_at_another_process_decides_nothing_more(bench, two, make, verb, kind):
+    """The one that acknowledged is gone, or its acknowledgement was lost on the way."""
+    first, second = two
+    ticket = await proposed(first)
+    body = make(verb, ticket, "U0APPROVER", "trigger.1")
+    await delivered(first, body, "e1")
+    await delivered(second, body, "e1")
+    await settled(first, second)
+    story = bench.ledger.story(ticket)
+    assert sorted(kinds(bench.ledger, ticket)) == sorted(["proposed", "clicked", "clicked", kind, "refused"])
+    assert sorted(one.data["click"] for one in story if one.kind in (kind, "refused")) == [
+        one.seq for one in story if one.kind == "clicked"
+    ]
+    (late,) = [one for one in story if one.kind == "refused"]
+    assert late.data["why"].startswith(f"Too late: {ticket} was {kind} by")
+
+
+async def test_everybody_at_once_at_two_processes_is_one_decision_and_an_answer_for_each(bench, two):
+    crowd = bench.crowd(6)
+    ticket = await proposed(two[0])
+    bodies = [
+        *(pressed("t-approve", ticket, one.id, f"trigger.a{one.id}") for one in crowd),
+        *(submitted("t-reject", ticket, one.id, f"trigger.r{one.id}") for one in crowd),
+        *(pressed("t-withdraw", ticket, "U0OPERATOR", f"trigger.w{number}") for number in range(2)),
+    ]
+    await asyncio.gather(*(delivered(two[at % 2], body, f"e{at}") for at, body in enumerate(bodies)))
+    await settled(*two)
+    story = bench.ledger.story(ticket)
+    answers = [one for one in story if one.kind not in ("proposed", "clicked", "shown")]
+    assert sum(one.kind in ("approved", "declined") for one in answers) <= 1
+    assert sum(one.kind in ("declined", "withdrawn") for one in answers) <= 1
+    assert sorted(one.data["click"] for one in answers) == [one.seq for one in story if one.kind == "clicked"]
+    assert len(answers) == len(bodies)
+    assert all("Too late" in one.data["why"] for one in answers if one.kind == "refused")
+    assert bench.ledger.verify().holds
+
+
+async def test_a_click_in_hand_is_not_made_up_for_by_the_same_life(bench, two):
+    """A process becomes the one that runs while it answers a click: only clicks of others were left unanswered."""
+    first, second = two
+    ticket = await proposed(first)
+    await delivered(first, pressed("t-approve", ticket, "U0APPROVER", "trigger.1"), "e1")
+    (click,) = [one for one in bench.ledger.story(ticket) if one.kind == "clicked"]
+    await asyncio.gather(first.listener.make_up_for(click), settled(first))
+    assert kinds(bench.ledger, ticket) == ["proposed", "clicked", "approved"]
+    other = await proposed(first)
+    lost = bench.ledger.append(
+        "clicked", f"{TEAM}/U0APPROVER", {"button": "t-approve", "place": "C0OPS", "deliveries": ["envelope e9"]}, other
+    )
+    await second.listener.make_up_for(lost)
+    assert kinds(bench.ledger, other) == ["proposed", "clicked", "approved"]
