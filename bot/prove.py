@@ -10,9 +10,10 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bot.errors import LedgerError, SettingsError, UsageError
-from bot.ledger import Reader
+from bot.ledger import Entry, Reader
 from bot.ledger.anchors import anchors_in
 from bot.ledger.heads import heads_in_text, looks_like_a_head
 from bot.ledger.key import read_key
@@ -73,7 +74,10 @@ def prove(
     path = file or (files.path if files else Path())
     memory = _memory(tuple(anchors), files, path)
     if channel and told is not None:
-        memory.add(*_channel(told))
+        posted = tuple(_heads_of(path))  # before the channel is read: the bot goes on posting meanwhile
+        where, messages, own = _read_channel(told)
+        memory.add(where, sift(messages, frozenset({own})))
+        memory.doubts += _gone(posted, told.need_slack().audit_channel, messages)
     verdict = verify(path, read_key(key or (files.key_file if files else Path())), memory.file, memory.kept)
     print_verdict(path, verdict, memory.doubts)
     return 0 if verdict.holds else 1
@@ -113,32 +117,53 @@ def _first_lines(path: Path) -> Iterator[str]:
 
 def _known_by(ledger: Path) -> frozenset[Own]:
     """As whom the bot posted, by the ledger itself: an export does not say which of its apps is this one."""
-    try:
-        with Reader(ledger) as reader:
-            found = reader.entries(kind="anchor", limit=-1)
-    except LedgerError:
-        return frozenset()  # what is wrong with it is for the proof to say
-    told = (Own(str(one.data.get("user") or ""), str(one.data.get("bot") or "")) for one in found)
+    told = (Own(str(one.data.get("user") or ""), str(one.data.get("bot") or "")) for one in _anchored(ledger))
     return frozenset(one for one in told if one.user and one.bot)
 
 
-def _channel(settings: Settings) -> tuple[str, Sifted]:
-    """What the audit channel remembers, asked of Slack with the bot's token."""
+def _heads_of(ledger: Path) -> Iterator[tuple[str, str, int]]:
+    """Channel, time stamp and number of each head that was posted, by the ledger itself."""
+    for one in _anchored(ledger):
+        yield str(one.data.get("channel")), str(one.data.get("ts")), int(one.data.get("of") or 0)
+
+
+def _anchored(ledger: Path) -> list[Entry]:
+    try:
+        with Reader(ledger) as reader:
+            return reader.entries(kind="anchor", limit=-1)
+    except (LedgerError, ValueError, TypeError):
+        return []  # what is wrong with it is for the proof to say
+
+
+def _read_channel(settings: Settings) -> tuple[str, list[dict[str, Any]], Own]:
+    """All messages of the audit channel, asked of Slack with the bot's token, and who the bot is there."""
     slack = settings.need_slack()
     if not slack.audit_channel:
         raise SettingsError(
             f"{settings.file}: [slack] audit_channel is not set, so there is no channel to compare with."
         )
     channel = Channel(slack.bot_token.get_secret_value(), slack.base_url, slack.audit_channel)
-    sifted = asyncio.run(_sifted(channel))
+    messages, own = asyncio.run(_everything(channel))
     if sys.stderr.isatty():
         print(file=sys.stderr)  # noqa: T201 - ends the line of the progress
-    return f"in the audit channel {slack.audit_channel}", sifted
+    return f"in the audit channel {slack.audit_channel}", messages, own
 
 
-async def _sifted(channel: Channel) -> Sifted:
+async def _everything(channel: Channel) -> tuple[list[dict[str, Any]], Own]:
     own = await channel.own()
-    return sift(await channel.everything(_progress), frozenset({own}))
+    return await channel.everything(_progress), own
+
+
+def _gone(posted: Iterable[tuple[str, str, int]], channel: str, messages: list[dict[str, Any]]) -> list[str]:
+    """What the ledger says was posted there and is there no longer."""
+    there = {str(one.get("ts")) for one in messages}
+    gone = [of for where, ts, of in posted if where == channel and ts not in there]
+    if not gone:
+        return []
+    heads = "A head is" if len(gone) == 1 else f"{len(gone)} heads are"
+    return [
+        f"{heads} no longer in the channel, the newest of entry {max(gone)}: deleted, or older than the channel keeps."
+    ]
 
 
 def _progress(messages: int) -> None:

@@ -222,6 +222,19 @@ async def test_an_own_anchor_that_somebody_edited_is_missed_and_named(ledger, sl
     assert "There is no anchor in the audit channel C0AUDIT that can be believed." in said
 
 
+async def test_an_own_anchor_that_was_deleted_is_missed(ledger, slack, settings, capsys):
+    asked(ledger)
+    await told_the_channel(slack, ledger)
+    file = settings(audit_channel="C0AUDIT")
+    assert "no longer" not in (await by_channel(file, capsys))[1]
+    slack.workspace.delete(slack.person("viewer").messages("hv-audit")[-1])
+    code, said = await by_channel(file, capsys)
+    assert code == 0
+    assert (
+        "A head is no longer in the channel, the newest of entry 1: deleted, or older than the channel keeps." in said
+    )
+
+
 async def test_a_copy_is_compared_with_the_channel_too(ledger, slack, settings, tmp_path, capsys):
     asked(ledger, 3)
     await told_the_channel(slack, ledger)
