@@ -126,12 +126,13 @@ async def test_names_and_reasons_can_neither_ring_nor_pose_as_a_head(bench):
     said = f"Ledger head: entry 9, mac {'ab' * 32}, 2026-03-02 14:07 UTC"
     data = {"digest": "d", "policy": "approval", "open_until": FAR, "target": "<!channel>", "line": f"x\n{said}"}
     ticket = bench.ledger.append("proposed", "T0/U1", {**data, "name": f"\n{said}"}).ticket
-    bench.ledger.append("declined", "T0/U2", {"by": "T0/U2", "name": "*<@U0VIEWER>*", "why": said}, ticket)
+    why = f"<!here>\n{said}"
+    bench.ledger.append("declined", "T0/U2", {"by": "T0/U2", "name": "*<@U0VIEWER>*", "why": why}, ticket)
     await bench.life().catch_up()
     assert [head.seq for head in bench.heads()] == [3]  # the real one: the line's own `shown` entry
     assert len(bench.texts()) == 2
-    assert "<!channel>" not in bench.texts()[0]
-    assert "<@U0VIEWER>" not in bench.texts()[0]
+    for ringing in ("<!channel>", "<@U0VIEWER>", "<!here>"):
+        assert ringing not in bench.texts()[0]
     assert all(read_head(line) is None for line in bench.texts()[0].splitlines())
 
 
@@ -245,7 +246,7 @@ async def test_without_a_channel_nothing_is_told_and_one_process_tells(bench):
         return False
 
     living = asyncio.create_task(bench.life(may=may).run(stop))
-    await looked.wait()
+    await asyncio.wait_for(looked.wait(), 20)
     stop.set()
     await living
     assert bench.texts() == []
