@@ -142,8 +142,12 @@ class Reader:
         return self._reader.locks()
 
     def last_told(self) -> int:
-        """The newest entry that the audit channel has been told of; 0 before the first."""
+        """The newest entry up to which the audit channel has been told all; 0 before the first."""
         return self._reader.last_told()
+
+    def following(self, kinds: Collection[str], after: int, limit: int) -> list[Entry]:
+        """The next entries of some kinds, oldest first; cheap where few entries are newer than `after`."""
+        return self._reader.following(kinds, after, limit)
 
     def is_stopped(self) -> bool:
         """Whether `/hvops stop` is in force."""

@@ -214,10 +214,20 @@ class Store:
         found = self.rows("SELECT kind FROM entry WHERE kind IN ('stop', 'go') ORDER BY seq DESC LIMIT 1")
         return str(found[0][0]) if found else ""
 
+    def following(self, kinds: Collection[str], after: int, limit: int) -> list[Entry]:
+        """The next entries of some kinds, oldest first.
+
+        Walks on from `after`: few entries are new, and an index by kind would give all there ever were.
+        """
+        marks = ", ".join("?" * len(kinds))
+        sql = f"""SELECT body, mac FROM entry NOT INDEXED WHERE seq > ? AND kind IN ({marks})
+            ORDER BY seq LIMIT ?"""  # noqa: S608 - question marks
+        return [decoded(body, mac) for body, mac in self.rows(sql, (after, *kinds, limit))]
+
     def last_told(self) -> int:
-        """The newest entry that the audit channel has been told of; 0 before the first."""
-        sql = """SELECT json_extract(body, '$.data.audited') FROM entry
-            WHERE kind = 'shown' AND json_extract(body, '$.data.audited') IS NOT NULL ORDER BY seq DESC LIMIT 1"""
+        """The newest entry up to which the audit channel has been told all; 0 before the first."""
+        sql = """SELECT coalesce(json_extract(body, '$.data.audited'), json_extract(body, '$.data.told')) AS told
+            FROM entry NOT INDEXED WHERE kind IN ('shown', 'anchor') AND told IS NOT NULL ORDER BY seq DESC LIMIT 1"""
         found = self.rows(sql)
         return int(found[0][0]) if found else 0
 

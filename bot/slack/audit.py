@@ -1,7 +1,7 @@
 """The audit channel: a line for each decision and each end, and heads of the ledger, in order, from the ledger alone.
 
 What has been told stands in the ledger: a `shown` entry names the newest entry that a message told of, an `anchor`
-entry the head that one carried. So a bot that was away, or had no channel, catches up and repeats nothing. Slack has no
+entry the head that one carried, and up to where nothing else was left to tell. So a bot that was away, or had no channel, catches up and repeats nothing. Slack has no
 key that makes a second post harmless: a bot that is killed between a post and its entry, or an answer that is lost on
 the way, leaves that one message twice. Nothing waits for this channel, whatever is wrong with it.
 """
@@ -150,7 +150,7 @@ class AuditChannel:
         return not trouble
 
     def _due(self, after: int) -> list[Entry]:
-        return self._ledger.find(Filter(kind=TOLD, after=after), AT_ONCE, newest_first=False)
+        return self._ledger.following(TOLD, after, AT_ONCE)
 
     async def _tell(self, due: list[Entry]) -> int:
         """Post one message about the first of these entries. Returns the number of the last one that it told."""
@@ -182,7 +182,7 @@ class AuditChannel:
         user, bot = await self._own()
         ts = await self._outbox.post(self._channel, Message(head_text(head)))
         where = {"channel": self._channel, "ts": ts, "user": user, "bot": bot}
-        self._head = await self._write("anchor", {"of": head.seq, **where})
+        self._head = await self._write("anchor", {"of": head.seq, "told": self._after, **where})
         self._ended = False
 
     def _newest_head(self) -> Entry | None:
@@ -194,7 +194,7 @@ class AuditChannel:
         if head is None or head.data.get("channel") != self._channel:
             return True
         of = int(head.data["of"])
-        if self._ended and self._ledger.find(Filter(kind=ENDS, after=of), 1):
+        if self._ended and self._ledger.following(ENDS, of, 1):
             return True
         self._ended = False
         if self._rhythm.now() - datetime.fromisoformat(head.at) < self._every:

@@ -237,3 +237,16 @@ def test_whatever_the_libraries_raise_becomes_a_sentence(tmp_path, foreign):
 def test_our_own_errors_pass_as_they_are(tmp_path):
     with pytest.raises(TicketError, match="as it is"), _translated(tmp_path / "ledger.db"):
         raise TicketError("as it is")
+
+
+def test_what_follows_is_found_from_there_on_and_not_among_all_there_ever_were(ledger):
+    for _ in range(5):
+        asked(ledger)
+        ledger.append("stop", "U2", {"why": "power work"})
+    assert [(one.kind, one.seq) for one in ledger.following(("stop", "go"), 4, 2)] == [("stop", 6), ("stop", 8)]
+    plans = []
+    rows = ledger._reader.rows
+    ledger._reader.rows = lambda sql, values=(): plans.extend(rows(f"EXPLAIN QUERY PLAN {sql}", values)) or []
+    ledger.following(("stop", "go"), 4, 2)
+    ledger.last_told()
+    assert [plan[3] for plan in plans] == ["SEARCH entry USING INTEGER PRIMARY KEY (rowid>?)", "SCAN entry"]

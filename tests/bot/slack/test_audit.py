@@ -122,6 +122,35 @@ async def test_a_bot_that_is_killed_between_post_and_entry_repeats_that_one_mess
     assert numbers == ["2", "4", "2", "4", "6"]
 
 
+async def test_a_life_begins_where_the_newest_head_says_that_nothing_was_left(bench):
+    bench.decided()
+    for _ in range(5):
+        bench.ledger.append("asked", "T0/U1", {"line": "/x", "target": "prod"})
+    await bench.life().catch_up()
+    assert bench.ledger.last_told() == 9
+    bench.decided("declined")
+    late = bench.life()
+    await late.catch_up()
+    assert [line.split(" ")[0] for line in bench.lines()] == ["T-1", "T-1", "T-2"]
+
+
+async def test_what_was_decided_while_a_head_was_posted_is_still_told(bench, monkeypatch):
+    life = bench.life()
+    bench.ledger.append("asked", "T0/U1", {"line": "/x", "target": "prod"})
+    posts = bench.outbox.post
+
+    async def meanwhile(channel, message, thread_ts=""):
+        monkeypatch.setattr(bench.outbox, "post", posts)
+        bench.decided("declined")
+        return await posts(channel, message, thread_ts)
+
+    monkeypatch.setattr(bench.outbox, "post", meanwhile)
+    await life.catch_up()
+    assert bench.lines() == []
+    await bench.life().catch_up()  # another life: the newest `anchor` entry stands behind the decision
+    assert [line.split(":")[0] for line in bench.lines()] == ["T-1 declined"]
+
+
 async def test_names_and_reasons_can_neither_ring_nor_pose_as_a_head(bench):
     said = f"Ledger head: entry 9, mac {'ab' * 32}, 2026-03-02 14:07 UTC"
     data = {"digest": "d", "policy": "approval", "open_until": FAR, "target": "<!channel>", "line": f"x\n{said}"}
