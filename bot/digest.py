@@ -56,6 +56,7 @@ def signed(whole: Plan, risk: Risk, version: str) -> dict[str, Any]:
         "way_back": whole.way_back,
         "gates": [_gate(gate) for gate in whole.gates],
         "groups": [_written(group) for group in whole.groups],
+        **({"touches": list(whole.touches)} if whole.touches else {}),
     }
 
 

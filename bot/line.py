@@ -45,7 +45,7 @@ class Line:
     def target(self) -> str:
         """The names it is about: what the command says it is about, else its targets."""
         parts = [part for part in self.command.parameters if part.name in self.values]
-        subjects = [word for part in parts if part.is_subject for word in self.values[part.name]]
+        subjects = [str(word) for part in parts if part.is_subject for word in _words(self.values[part.name])]
         return " ".join(subjects or [str(self.values[part.name]) for part in parts if part.targets])
 
     @property
@@ -62,6 +62,10 @@ class Line:
         if part.kind == "rest":
             return [str(one) for one in value]
         return [f"--{part.name.replace('_', '-')} {value}"] if part.kind == "option" else [str(value)]
+
+
+def _words(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 def places_of(target: Target) -> tuple[str, ...]:

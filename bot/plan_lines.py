@@ -24,6 +24,7 @@ def plan_lines(plan: Plan, risk: Risk, version: str) -> tuple[str, ...]:
     return (
         f"Risk: {risk}",
         f"Locks: {', '.join(sorted(plan.locks)) or 'none'}",
+        *((f"Touches: {', '.join(plan.touches)}",) if plan.touches else ()),
         f"Way back: {plan.way_back}",
         f"Code: {version}",
         *(f"Gate: {_gate(gate)}" for gate in plan.gates),

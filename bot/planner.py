@@ -83,4 +83,4 @@ class Planner:
 
 def _targets(plan: Plan) -> tuple[str, ...]:
     acts = [act for step in plan.steps for act in (step.act, step.undo) if act and not isinstance(act, ByHand)]
-    return tuple(dict.fromkeys(act.on for act in acts))
+    return tuple(dict.fromkeys([*(act.on for act in acts), *plan.touches]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Protocol
 
+from bot.catalogue.web import CALLS
 from bot.errors import Absent, LoginRefused, OutcomeUnknown, OutOfBounds, QuotaExceeded, Refused, TargetError
 from bot.reach.reach import Answer
 from bot.vocabulary.actions import TICKET, Action, ByHand, Change, Invoke, Update, Updates
@@ -60,8 +61,8 @@ def filled(fields: Fields, ticket: str) -> Fields:
 
 async def leave_note(actor: Actor, action: Action, says: str) -> str:
     """Write into the event log of the host that was acted on. Answers where it stands, or why it does not."""
-    if not isinstance(action, (Invoke, Change)):
-        return ""
+    if not isinstance(action, (Invoke, Change)) or (isinstance(action, Change) and action.what in CALLS):
+        return ""  # a web service has no such log
     try:
         await actor.change(Change(action.on, EVENT, (("says", says),)), NOTE_SECONDS)
     except TargetError as error:

@@ -193,6 +193,8 @@ class Plan:
         locks: names such as "cluster:prod"; no two running tickets hold the same one.
         remedies: buttons beside the plan, or instead of it.
         samples: what the next look will want to know about this one, as a report's.
+        touches: machines that it is about beside those that its actions name, where an action names a service: a role
+            must hold there too, and there it is shown.
     """
 
     because: str
@@ -204,6 +206,7 @@ class Plan:
     evidence: tuple[str, ...] = ()
     remedies: tuple[Remedy, ...] = ()
     samples: tuple[Sample, ...] = ()
+    touches: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a plan that could not be run step by step. Raises ValueError."""

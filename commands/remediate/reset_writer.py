@@ -147,20 +147,24 @@ def _free_the_guest(args: Args, facts: ResetFacts, node: JudgedNode, drain: Drai
     why = f"{locked}, a drain would fail ({LOCKED_ERROR})" if locked else unknown
     waiting = "; ".join(f"backup job {job.says(facts.writers.now)}" for job in jobs)
     full = facts.full()
+    resumable = [job for job in jobs if job.waits and not full]
     first = (
-        f"First: free 1 GB or more on {listed(full, 4)}"
+        f"First: free 1 GB or more on {listed(full, 4)}, then"
         if full
-        else "First: find the guest without room and free 1 GB or more on each of its full volumes"
+        else "Every guest that answered has room:"
+        if resumable and facts.asked_guests()[0]
+        else "First: find the guest without room and free 1 GB or more on each of its full volumes, then"
     )
     then = (
-        f"then resume job {jobs[0].number}; the writer recovers by itself"
+        f"resume job {jobs[0].number}; the writer recovers by itself"
         if jobs
-        else "then let its backup job go on, or end it in the backup product"
+        else "let its backup job go on, or end it in the backup product"
     )
     gates = (no_job(args.node, facts), has_room(facts), locks(drain))
-    remedies = [*what_releases(node.name)]
-    remedies += [Remedy("Resume Backup…", f"/resume-backup {job.number}") for job in jobs if job.waits and not full][:1]
-    says = f"No plan yet for {node.name}: {'; '.join(part for part in (why, waiting) if part)}. {first}, {then}."
+    resumes = [Remedy("Resume Backup…", f"/resume-backup {job.number}", primary=True) for job in resumable[:1]]
+    finds = [replace(one, primary=one.primary and not resumes) for one in what_releases(node.name)]
+    remedies = [*resumes, *finds]
+    says = f"No plan yet for {node.name}: {'; '.join(part for part in (why, waiting) if part)}. {first} {then}."
     return no_plan(says, gates, remedies, tuple(reasons(node, facts.writers)))
 
 

@@ -26,6 +26,7 @@ class JobNumber(int):
     """The number of a job."""
 
     wants = "the number of a backup job such as 48211"
+    is_subject = True
 
     @classmethod
     def parse(cls, word: str) -> Self:
@@ -77,7 +78,7 @@ def plan(args: Args, facts: Facts) -> Plan:
     gates = (Gate(f"Job {job.number} waits", passed=True, measured=job.says(facts.now)), _has_room(job, facts.space))
     remedies = (Remedy("Find Full Guests", f"/find-full-guests {job.machine}", primary=True),)
     if held(gates):
-        return no_plan(why_held(f"job {job.number}", gates), gates, remedies)
+        return no_plan(_held(job, facts.space, gates), gates, remedies)
     return Plan(
         because=f"Job {job.says(facts.now)}{_of(job)}.{_reason(job)}",
         impact=f"The backup of {job.client or 'its client'} goes on: its guests are locked while it runs.",
@@ -85,7 +86,20 @@ def plan(args: Args, facts: Facts) -> Plan:
         locks=(f"job:{job.number}",),
         gates=gates,
         groups=(Group("resume", (_resume(job.number),)),),
+        remedies=(Remedy("Check Writers", f"/check-writers {job.machine}", primary=True),) if job.machine else (),
+        touches=(job.machine,) if job.machine else (),
     )
+
+
+def _held(job: Job, space: guest_space.Facts | None, gates: tuple[Gate, ...]) -> str:
+    """Why not yet, and what to do first."""
+    if space and (full := guest_space.short_of_space(space)):
+        few = listed(full, 4)
+        return (
+            f"No plan yet for job {job.number}: {few} {'is' if len(full) == 1 else 'are'} full or low, so it would only wait"
+            " again. First: free 1 GB or more there, then look again."
+        )
+    return why_held(f"job {job.number}", gates)
 
 
 def _has_room(job: Job, space: guest_space.Facts | None) -> Gate:

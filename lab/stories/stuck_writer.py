@@ -23,15 +23,14 @@ _DRAINS = {0: "", 1: ", is being drained", 2: ", drained", 3: ", its drain faile
 def begin(world: World) -> None:
     """Fill the guest's disk, fail the backup of half an hour ago, and let somebody try to drain the node since."""
     job = failed_backup(world)
+    backup.wait_for_restart(world, job)
     _leftover_snapshot(world)
     failed_drain(world, timedelta(minutes=12))
     world.tell(
         f"Backup: job {JOB} (hv03, 11 guests) is pending since {world.now - FAILED:%H:%M}. Error Code: {WRITERS_BAD}",
         lambda: facts(world, job),
         [
-            Action(
-                "free-2gb", f"Free 2 GB on {FULL_GUEST} C:", lambda: _free(world, job), lambda: not _has_space(world)
-            ),
+            Action("free-2gb", f"Free 2 GB on {FULL_GUEST} C:", lambda: _free(world), lambda: not _has_space(world)),
             Action("end-job", f"End Job {JOB}", lambda: backup.kill(world, job), lambda: job.state == "pending"),
             Action(
                 "suspend-job",
@@ -100,9 +99,8 @@ def _has_space(world: World) -> bool:
     return world.guest(FULL_GUEST).volume("C").free >= backup.ENOUGH
 
 
-def _free(world: World, job: BackupJob) -> None:
+def _free(world: World) -> None:
     world.guest(FULL_GUEST).volume("C").free += FREED
-    backup.retry_soon(world, job)
 
 
 def facts(world: World, job: BackupJob) -> list[tuple[str, str]]:

@@ -1,8 +1,9 @@
 """Host backups as they bear on a node: writer, locks, events. The backup product itself is elsewhere.
 
 The chain is the one field notes tell: one guest without space fails its snapshot, so no guest of the host is backed up,
-the Hyper-V writer stays at [5] with a retryable error, the guests stay locked, the job waits and tries again. With space
-the next try succeeds and all of it goes away. Killing the job makes the writer's error "unexpected" until vmms restarts,
+the Hyper-V writer stays at [5] with a retryable error, the guests stay locked, the job waits. It tries again by itself
+when its restart interval is over (the product's setting, in minutes [doc: Job Restarts]), or when somebody resumes it;
+with space that try succeeds and all of it goes away. Killing the job makes the writer's error "unexpected" until vmms restarts,
 and until then no job gets on.
 """
 
@@ -15,7 +16,8 @@ from lab.world.world import World
 
 STABLE, WAITING_FOR_BACKUP_COMPLETE = 1, 5
 ENOUGH = GIB  # free bytes that a guest's larger volumes need for a snapshot, by the field notes
-RETRY_SECONDS, SNAPSHOT_SECONDS, RELEASE_SECONDS, IDLE_SECONDS = 4, 5, 3, 180
+SNAPSHOT_SECONDS, RELEASE_SECONDS, IDLE_SECONDS = 5, 3, 180
+RESTART_SECONDS = 30 * 60  # after its last try a pending job tries again by itself
 WRITERS_BAD = "[91:9] Volume Shadow Copy Service (VSS) error. VSS service or writers may be in a bad state."
 
 
@@ -70,9 +72,11 @@ def _can_write(job: BackupJob) -> bool:
     return running and job.node.writer(HYPER_V_WRITER).error != "unexpected"
 
 
-def retry_soon(world: World, job: BackupJob) -> None:
-    """The product tries its pending job again within seconds."""
-    world.after(RETRY_SECONDS, lambda: _begin(world, job))
+def wait_for_restart(world: World, job: BackupJob) -> None:
+    """A pending job tries again when its interval is over; not if anything happened to it meanwhile."""
+    since = job.changed or world.now
+    left = RESTART_SECONDS - (world.now - since).total_seconds()
+    world.after(left, lambda: _begin(world, job) if job.changed == since else None)
 
 
 def _begin(world: World, job: BackupJob) -> None:
@@ -80,6 +84,7 @@ def _begin(world: World, job: BackupJob) -> None:
         return
     if not _can_write(job):
         _turn(world, job, "pending", WRITERS_BAD)
+        wait_for_restart(world, job)
         return
     _turn(world, job, "running")
     _mark(job.node, running=True)
@@ -98,6 +103,7 @@ def _end(world: World, job: BackupJob) -> None:
     if full or not _can_write(job):
         _turn(world, job, "pending", WRITERS_BAD)
         fail(world, job.node, full)
+        wait_for_restart(world, job)
         return
     _turn(world, job, "completed")
     for guest in members(job.node):

@@ -64,6 +64,7 @@ PLAN = Plan(
     evidence=("raw",),
     remedies=(Remedy("Look Again", "/reset-writer hv03"),),
     samples=(Sample("hv03", "writer", fields(state=5)),),
+    touches=("hv03",),
 )
 
 

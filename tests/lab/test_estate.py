@@ -60,7 +60,7 @@ def test_the_world_is_changed_in_its_own_thread(tmp_path):
     with PracticeEstate("stuck-writer", tmp_path) as estate:
         assert "free-2gb" in dict(estate.do(estate.world.actions))
         estate.do(lambda: estate.world.act("free-2gb"))
-        estate.do(lambda: estate.world.skip(timedelta(minutes=1).total_seconds()))
+        estate.do(lambda: estate.world.skip(timedelta(minutes=6).total_seconds()))
         assert dict(estate.do(estate.world.facts))["hv03 writer"] == "[1] no error"
 
 

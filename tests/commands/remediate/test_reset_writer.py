@@ -164,7 +164,12 @@ async def test_the_job_waits_and_its_guests_have_room_again(planned, make):
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make), commvault=jobs))
     assert plan.groups == ()
     assert plan.because.startswith("No plan yet for hv03: backup job 48211 is Pending since 22:14 UTC [91:9]. ")
-    assert plan.remedies[-1].line == "/resume-backup 48211"
+    assert "Every guest that answered has room: resume job 48211; the writer recovers by itself." in plan.because
+    assert [(one.line, one.primary) for one in plan.remedies] == [
+        ("/resume-backup 48211", True),
+        ("/find-full-guests hv03", False),
+        ("/check-writers hv03", False),
+    ]
     assert plan.held_by[0].measured == "job 48211 is Pending since 22:14 UTC [91:9]"
 
 

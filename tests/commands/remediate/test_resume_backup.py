@@ -7,6 +7,7 @@ from bot.vocabulary.ask import Unanswered
 from bot.vocabulary.command import Risk
 from bot.vocabulary.plan import Check, Expect, Gate, Group, Plan, Step
 from bot.vocabulary.questions import Read, Term
+from bot.vocabulary.report import Remedy
 from commands.remediate.resume_backup import COMMAND, Args, JobNumber
 
 JOB = Read("commvault", "commvault job", (("job", 48211),))
@@ -57,6 +58,8 @@ async def test_the_whole_plan(planned, make):
             Gate(ROOM, passed=True, measured="3 guests told", blocks=False),
         ),
         groups=(Group("resume", (STEP,)),),
+        remedies=(Remedy("Check Writers", "/check-writers hv03", primary=True),),
+        touches=("hv03",),
     )
     assert COMMAND.risk is Risk.LOW
 
@@ -64,7 +67,11 @@ async def test_the_whole_plan(planned, make):
 async def test_a_guest_that_is_still_full_holds_it(planned, make):
     plan = await planned(script(make, make.job(), full=("test-tfs-01",)))
     assert plan.groups == ()
-    assert plan.because == f"No plan yet for job 48211. “{ROOM}” is not so: full or low: test-tfs-01 C:."
+    assert plan.because == (
+        "No plan yet for job 48211: test-tfs-01 C: is full or low, so it would only wait again."
+        " First: free 1 GB or more there, then look again."
+    )
+    assert [(gate.says, gate.measured) for gate in plan.held_by] == [(ROOM, "full or low: test-tfs-01 C:")]
     assert plan.remedies[0].line == "/find-full-guests hv03"
 
 

@@ -1,0 +1,107 @@
+"""A backup job waits for one full guest: no reset; the guest is freed, the job resumed, and the writer recovers."""
+
+import re
+
+from lab.slack.blocks import placed
+from lab.slack.plain import plain_text
+
+JOB = "48211"
+OPERATOR = "T0PRACTICE/U0OPERATOR"
+HELD = "No plan yet for hv03: 9 of 11 guests are locked, a drain would fail (5960); backup job 48211 is Pending since"
+
+
+def labels(message) -> list[str]:
+    return [one.element["text"]["text"] for one in placed(message.blocks) if one.element.get("type") == "button"]
+
+
+def turns(ops, ticket="T-1") -> list[str]:
+    told = [entry.kind for entry in ops.ledger() if entry.ticket == ticket]
+    return [kind for kind in told if kind not in ("clicked", "shown", "refused")]
+
+
+async def proposed(ops):
+    """The plan to resume the job, with room in the guest again."""
+    await ops.guest_admin("Free 2 GB on test-tfs-01 C:")
+    await ops.says(f"/resume-backup {JOB}")
+    return await ops.sees(f"Resume backup on {JOB}?", channel="hv-ops")
+
+
+async def test_no_reset_but_room_then_the_job_and_the_writer_recovers(play, hurried):
+    async with play("stuck-writer") as ops:
+        ops.estate.do(lambda: ops.estate.world.trouble("sap-old-01", "hang", on=False))  # silence is another test's
+        await ops.says("/reset-writer hv03")
+        held = await ops.sees(HELD)
+        assert "First: free 1 GB or more on test-tfs-01 C:, then resume job 48211" in plain_text(held)
+        assert "Resume Backup…" not in labels(held), "with the guest still full the job would only wait again"
+        await ops.says(f"/resume-backup {JOB}")
+        early = await ops.sees("No plan yet for job 48211: test-tfs-01 C: is full or low, so it would only wait again")
+        assert "First: free 1 GB or more there, then look again." in plain_text(early)
+        assert labels(early)[0] == "Find Full Guests"
+
+        await ops.guest_admin("Free 2 GB on test-tfs-01 C:")
+        await ops.clicks(held, "Look Again")
+        freed = await ops.sees(HELD)
+        assert "Every guest that answered has room: resume job 48211" in plain_text(freed)
+        assert labels(freed)[0] == "Resume Backup…"
+        await ops.clicks(freed, "Resume Backup…")
+        plan = await ops.sees(f"Resume backup on {JOB}?", channel="hv-ops")
+        told = plain_text(plan)
+        for fact in (
+            "who confirms it",
+            "Risk:* low",
+            "Job 48211 is Pending",
+            "[91:9], of hv03",
+            "resume job(job=48211)",
+            "job:48211",
+        ):
+            assert fact in told, fact
+        await ops.clicks(plan, "Confirm", who="approver")
+        await ops.sees("operator, who asked for it, confirms it", who="approver")
+        await ops.clicks(plan, "Confirm")
+        done = await ops.slack.person("viewer").sees(re.compile(f"^Done: Resume backup on {JOB}"), "hv-ops")
+        assert done.ts == plan.ts
+        await ops.until("hv03 writer", "[1] no error")
+        await ops.until(f"Backup job {JOB}", "completed")
+        await ops.clicks(done, "Check Writers")
+        well = plain_text(await ops.sees("hv03: Hyper-V writer RECOVERED"))
+        assert "it was [5]" in well
+        await ops.says("/check-writers prod")
+        told = plain_text(await ops.sees(re.compile("^prod: (?!.*STUCK)")))
+        assert "No guest" in told or "STABLE" in told
+
+        assert turns(ops) == ["proposed", "approved", "started", "intent", "outcome", "done"]
+        entries = {entry.kind: entry for entry in ops.ledger() if entry.ticket == "T-1"}
+        assert entries["proposed"].actor == entries["approved"].actor == OPERATOR
+        assert entries["proposed"].data["places"] == ["commvault", "prod"]
+        assert entries["refused"].actor == "T0PRACTICE/U0APPROVER"
+        assert [row["status"] for row in entries["intent"].data["before"]] == ["Pending"]
+        assert entries["outcome"].data["after"][0]["status"] in ("Running", "Completed")
+        assert not entries["outcome"].data["noted"], "a web service has no event log"
+        secret = ops.estate.backup_account.password
+        assert not any(secret in str(entry.data) or "QSDK" in str(entry.data) for entry in ops.ledger())
+
+
+async def test_a_job_that_somebody_ended_meanwhile_is_not_resumed(play):
+    async with play("stuck-writer") as ops:
+        plan = await proposed(ops)
+        await ops.guest_admin("End Job 48211")
+        await ops.clicks(plan, "Confirm")
+        void = await ops.slack.person("operator").sees(re.compile("^Void, the plan changed: Resume backup"), "hv-ops")
+        told = plain_text(void)
+        assert "Nothing to resume: job 48211 is Killed" in told
+        assert "Nothing was done." in told
+        assert turns(ops) == ["proposed", "approved", "voided"]
+        assert dict(ops.estate.do(ops.estate.world.facts))[f"Backup job {JOB}"] == "killed"
+
+
+async def test_a_job_that_only_suspends_is_resumed_too_and_a_number_that_is_none_is_refused(play, hurried):
+    async with play("stuck-writer") as ops:
+        await ops.guest_admin("Suspend Job 48211")
+        plan = await proposed(ops)
+        await ops.clicks(plan, "Confirm")
+        await ops.until("hv03 writer", "[1] no error")
+        await ops.recorded("done", 1)
+        await ops.says("/resume-backup 99")
+        await ops.sees("No plan for job 99: commvault: it says: There is no such job")
+        await ops.says("/resume-backup tonight")
+        await ops.sees("the number of a backup job such as 48211")
