@@ -21,7 +21,7 @@ from lab.files import SlackAccess
 from lab.sqlserver import SqlServer
 from lab.windows import BackgroundServer, CertificateAuthority
 from lab.world.accounts import backup_account, database_account
-from lab.world.model import Guest
+from lab.world.model import Guest, Windows
 from lab.world.world import World
 
 T = TypeVar("T")
@@ -126,13 +126,17 @@ class PracticeEstate:
         told = files.settings(self.world.accounts, self._slack, "ca.pem", *logins)
         files.write_private(self.settings_path, told)
         place = (self.database.address, self.database.port)
-        estate = files.estate(self.world.clusters, self._endpoints(), place, self.backup_product.url)
+        assert self.world.vmm is not None
+        estate = files.estate(
+            self.world.clusters, self._endpoints(), self.world.vmm.host, place, self.backup_product.url
+        )
         files.write_private(self.directory / "estate.toml", estate)
 
     def _endpoints(self) -> dict[str, str]:
         """Where each machine is: hosts over HTTP, whose NTLM encrypts the messages, guests over HTTPS."""
-        nodes = [node for cluster in self.world.clusters.values() for node in cluster.nodes]
-        found = {node.name: self._servers.url(node.address) for node in nodes}
+        assert self.world.vmm is not None
+        hosts: list[Windows] = [node for cluster in self.world.clusters.values() for node in cluster.nodes]
+        found = {host.name: self._servers.url(host.address) for host in (*hosts, self.world.vmm.host)}
         return found | {guest.name: self._servers.url(guest.address, secure=True) for guest in self._guests()}
 
 

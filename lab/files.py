@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lab.world.accounts import Account
-from lab.world.model import Cluster
+from lab.world.model import Cluster, Windows
 
 OPS_CHANNEL, AUDIT_CHANNEL = "C0OPS", "C0AUDIT"
 ROLES = {"viewer": "S0VIEWERS", "operator": "S0OPERATORS", "approver": "S0APPROVERS"}
@@ -60,12 +60,20 @@ def settings(
 
 
 def estate(
-    clusters: Mapping[str, Cluster], endpoints: Mapping[str, str], database: tuple[str, int], backup_url: str
+    clusters: Mapping[str, Cluster],
+    endpoints: Mapping[str, str],
+    vmm_host: Windows,
+    database: tuple[str, int],
+    backup_url: str,
 ) -> str:
     """The estate: the clusters with their entry hosts, and where every machine is, since no DNS knows them.
 
-    `database` is where VMM's SQL Server listens. FreeTDS, which every system has, verifies no certificate.
-    `backup_url` is the backup product's web service, in clear as it never leaves this machine.
+    Args:
+        clusters: by name.
+        endpoints: name -> address of every machine.
+        vmm_host: where VMM's service runs.
+        database: where VMM's SQL Server listens. FreeTDS, which every system has, verifies no certificate.
+        backup_url: the backup product's web service, in clear as it never leaves this machine.
     """
     domains = sorted({cluster.domain for cluster in clusters.values()})
     tables: list[tuple[str, Mapping[str, Value]]] = [("", {"guest_domains": domains})]
@@ -78,7 +86,14 @@ def estate(
         }
         tables.append((f"clusters.{name}", told))
     server, port = database
-    vmm: Mapping[str, Value] = {"server": server, "port": port, "driver": "FreeTDS", "trust_certificate": True}
+    tables.append((f"hosts.{vmm_host.name}", {"domain": vmm_host.domain, "ops_channel": OPS_CHANNEL}))
+    vmm: Mapping[str, Value] = {
+        "server": server,
+        "port": port,
+        "driver": "FreeTDS",
+        "trust_certificate": True,
+        "host": vmm_host.name,
+    }
     tables.append((f"vmm.{VMM}", vmm))
     tables.append(("commvault", {"url": backup_url}))
     tables.append(("endpoints", endpoints))

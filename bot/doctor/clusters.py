@@ -30,7 +30,11 @@ async def estate(out: Outside) -> list[Check]:
             found.append(ok("cluster", f"{len(nodes)} nodes: {' '.join(nodes)}", on=cluster.name))
             found.append(await _private_properties(out, cluster.name))
         hosts |= dict.fromkeys(nodes, True)
-    looks = [look_at(out, host, clustered=clustered) for host, clustered in hosts.items()]
+    managers = {vmm.host.lower() for vmm in out.estate.vmm.values()}
+    looks = [
+        look_at(out, host, clustered=clustered, hypervisor=host.lower() not in managers)
+        for host, clustered in hosts.items()
+    ]
     for checks in await asyncio.gather(*looks):
         found += checks
     return [*found, *_guests(out)]

@@ -24,18 +24,14 @@ FEWEST_SHELLS = 6  # the bot opens up to four at once on a host, and others may 
 LEAST_MEMORY = 256  # MB per shell; WinRM 2.0 has 150 [doc], and programs then die in the middle
 
 
-async def look_at(out: Outside, host: str, *, clustered: bool) -> list[Check]:
+async def look_at(out: Outside, host: str, *, clustered: bool, hypervisor: bool = True) -> list[Check]:
     """Everything about one host. Where the login fails, nothing else is tried."""
     login, clock = await _login(out, host)
     if clock is None:
         return [login]
-    looks: list[Awaitable[Check]] = [
-        _hyper_v(out, host),
-        _quotas(out, host),
-        _code_page(out, host),
-        _channels(out, host),
-        _writers(out, host),
-    ]
+    looks: list[Awaitable[Check]] = [_quotas(out, host), _code_page(out, host)]
+    if hypervisor:
+        looks += [_hyper_v(out, host), _channels(out, host), _writers(out, host)]
     if clustered:
         looks.append(_cluster(out, host))
     return [login, clock, *await asyncio.gather(*looks)]

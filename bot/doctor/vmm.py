@@ -1,26 +1,44 @@
-"""What the databases of VMM servers answer: whether they can be read, and whether they were backed up."""
+"""What VMM servers answer: whether their databases can be read and were backed up, and how their service is."""
 
 from __future__ import annotations
 
 import asyncio
 
-from bot.doctor.check import Check, fail, ok, warn
+from bot.doctor.check import Check, fail, ok, skip, warn
 from bot.engine import Outside
 from bot.errors import TargetError
-from bot.vocabulary.questions import Read
+from bot.estate import Vmm
+from bot.vocabulary.questions import Read, Term, Wql
 from bot.vocabulary.rows import text
 
+SERVICE = "VMMService"
 _RIGHTS = "Give the login the rights in deploy/rights.md#vmm, or name another database below [vmm] in the estate."
-
-
 # What the questions about VMM read; the columns are compared when a command asks.
 _TABLES = ("tbl_ADHC_Host", "tbl_TR_TaskTrail", "tbl_WLC_VMInstance", "tbl_WLC_VObject")
 
 
 async def databases(out: Outside) -> list[Check]:
     """Every VMM server of the estate, all at once."""
-    looks = (look(out, vmm.name) for vmm in out.estate.vmm.values() for look in (_schema, _backup))
-    return list(await asyncio.gather(*looks))
+    servers = out.estate.vmm.values()
+    looks = [look(out, vmm.name) for vmm in servers for look in (_schema, _backup)]
+    return list(await asyncio.gather(*looks, *(_service(out, vmm) for vmm in servers)))
+
+
+async def _service(out: Outside, vmm: Vmm) -> Check:
+    """Whether the bot could stop VMM's service, where it changes the database."""
+    what = "vmm service"
+    if not vmm.host:
+        return skip(what, "the estate names no host for it, so a person stops and starts it", on=vmm.name)
+    try:
+        question = Wql(vmm.host, "root/cimv2", "Win32_Service", ("State",), (Term("Name", "=", SERVICE),))
+        rows = (await out.reach.answer(question, out.settings.limits.per_host_seconds)).rows
+    except TargetError as error:
+        return warn(what, error.says, error.do, on=vmm.host)
+    if not rows:
+        return fail(
+            what, f"there is no service {SERVICE}", "Name the right host below [vmm] in the estate.", on=vmm.host
+        )
+    return ok(what, f"{SERVICE} is {text(rows[0], 'State').lower()}", on=vmm.host)
 
 
 async def _schema(out: Outside, name: str) -> Check:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.world.vmm import VirtualMachineManager
+from lab.world.vmm import SERVICE, VirtualMachineManager
 from lab.world.world import Action, World
 
 GUEST, BELIEVED, OWNER = "crm-01", "hv04", "hv06"
@@ -31,5 +31,5 @@ def _facts(world: World, vmm: VirtualMachineManager) -> list[tuple[str, str]]:
     return [
         (f"{GUEST} runs on", guest.node.name),
         ("VMM believes", f"on {host}, {_STATES.get(state, state)}"),
-        ("VMM service", "running" if vmm.is_running else "stopped"),
+        (f"VMMService on {vmm.host.name}", vmm.host.service(SERVICE).state.lower()),
     ]

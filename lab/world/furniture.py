@@ -37,6 +37,11 @@ _NODE_SERVICES = (
     ("ClusSvc", "Cluster Service", "C:\\Windows\\Cluster\\clussvc.exe -s", "Auto", "Running", "LocalSystem"),
     ("vmms", "Hyper-V Virtual Machine Management", "C:\\Windows\\system32\\vmms.exe", "Auto", "Running", "LocalSystem"),
 )
+_VMM = "C:\\Program Files\\Microsoft System Center\\Virtual Machine Manager\\bin"
+_VMM_SERVICES = (  # the short names are Microsoft's [doc: KB3102955]; the rest [mem]
+    ("VMMAgent", "System Center Virtual Machine Manager Agent", f"{_VMM}\\vmmAgent.exe", "Auto", "Running", "LocalSystem"),
+    ("VMMService", "System Center Virtual Machine Manager", f"{_VMM}\\vmmservice.exe", "Auto", "Running", "LocalSystem"),
+)  # fmt: skip
 _GUEST_SERVICES = (
     ("vmicheartbeat", "Hyper-V Heartbeat Service", f"{_SVCHOST} ICService", "Manual", "Running", "LocalSystem"),
     ("vmickvpexchange", "Hyper-V Data Exchange Service", f"{_SVCHOST} LocalSystemNetworkRestricted", "Manual", "Running", "LocalSystem"),
@@ -76,9 +81,9 @@ _PATCHED = {
 }
 
 
-def services(*, node: bool) -> dict[str, Service]:
-    """The services of a node or of a guest, by lower-case name."""
-    rows = _SERVICES + (_NODE_SERVICES if node else _GUEST_SERVICES)
+def services(*, node: bool, vmm: bool = False) -> dict[str, Service]:
+    """The services of a node, of a VMM server or of a guest, by lower-case name."""
+    rows = _SERVICES + (_VMM_SERVICES if vmm else _NODE_SERVICES if node else _GUEST_SERVICES)
     return {
         name.casefold(): Service(
             name,

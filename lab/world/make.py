@@ -11,13 +11,14 @@ from random import Random
 from lab.world import events, furniture, names
 from lab.world.accounts import accounts, guest_access, host_access
 from lab.world.machine import WorldMachine
-from lab.world.model import GIB, Cluster, Guest, Node, SharedVolume, Volume, identity
+from lab.world.model import GIB, Cluster, Guest, Node, SharedVolume, Volume, Windows, identity
 from lab.world.names import GuestPlan
 from lab.world.releases import LINUX, RELEASES, Release
 from lab.world.vmm import VirtualMachineManager
 from lab.world.world import Clock, World, utc_now
 
 DOMAIN = "corp.example"
+VMM_HOST, VMM_ADDRESS = "vmm01", "127.0.9.2"
 NODES_PER_CLUSTER = 50  # of measuring size; Windows allows 64
 GUESTS_PER_NODE = 2  # likewise: few, for the hosts are what is measured
 _LAST_OCTETS = 250
@@ -67,7 +68,7 @@ def make(*, seed: int = 1, hosts: int = 0, releases: Mapping[str, str] | None = 
     for number, plan in enumerate(plans, start=1):
         builder.cluster(plan, number)
     if not hosts:
-        builder.world.vmm = VirtualMachineManager(builder.world)
+        builder.world.vmm = VirtualMachineManager(builder.world, builder.vmm_server())
     return builder.world
 
 
@@ -169,6 +170,29 @@ class _Builder:
         machine.trouble.hang = plan.hangs
         self.take_in(machine)
         return guest
+
+    def vmm_server(self) -> Windows:
+        """Build the Windows on which VMM's service runs; it has no hypervisor and is in no cluster."""
+        release = RELEASES["2019"]
+        owner = f"{VMM_HOST}.{DOMAIN}"
+        windows = Windows(
+            name=VMM_HOST,
+            domain=DOMAIN,
+            address=VMM_ADDRESS,
+            release=release,
+            booted=self.now - timedelta(days=self.draw.randint(20, 60), minutes=self.draw.randint(0, 1400)),
+            bios_guid=identity("bios", owner),
+            memory=32 * GIB,
+            processors=8,
+            volumes=furniture.system_volumes(owner, self.draw, uefi=True, release=release, size_gb=120),
+            updates=furniture.updates(release),
+            services=furniture.services(node=False, vmm=True),
+            writers=furniture.writers(owner, release=release, node=False),
+        )
+        self.take_in(WorldMachine(windows, host_access(self.world.accounts), self.world))
+        for name in ("vmmservice", "winrm"):
+            self.world.log(windows, events.service_state(windows, name, "running", windows.booted))
+        return windows
 
     def take_in(self, machine: WorldMachine) -> None:
         """Hand a finished machine to the world."""

@@ -17,9 +17,9 @@ from typing import Literal, Protocol
 
 from lab.sqlserver.store import READ_ONLY, READ_WRITE, Column, Database, Instance, Login, Row, Table
 from lab.sqlserver.types import BIT, DATETIME, GUID, INT, nvarchar
-from lab.world.model import Cluster, Guest, Node, identity
+from lab.world.model import Cluster, Guest, Node, Windows, identity
 
-DATABASE = "VirtualManagerDB"
+DATABASE, SERVICE = "VirtualManagerDB", "VMMService"
 MISSING = 220
 _STATES = {"running": 0, "off": 1, "saved": 3, "paused": 6}
 _VIRTUAL_MACHINE, _TEMPLATE = 1, 2  # ObjectType, whose values were never published: [mem]
@@ -41,12 +41,17 @@ class Surroundings(Protocol):
 
 @dataclass(slots=True)
 class VirtualMachineManager:
-    """A VMM server. `stuck`: ids of the virtual machines whose record it does not mend by itself."""
+    """A VMM server.
+
+    Attributes:
+        host: the Windows on which its service runs.
+        stuck: id of a virtual machine -> the host from which VMM does not get its record away by itself.
+    """
 
     world: Surroundings
+    host: Windows
     release: Release = "2016"
-    is_running: bool = True
-    stuck: set[str] = field(default_factory=set)
+    stuck: dict[str, uuid.UUID] = field(default_factory=dict)
     instance: Instance = field(init=False)
     _looked: datetime = field(init=False)
 
@@ -67,6 +72,11 @@ class VirtualMachineManager:
         )
         self._fill()
         self._looked = self.world.now
+
+    @property
+    def is_running(self) -> bool:
+        """Whether VMM looks at anything: its service runs."""
+        return self.host.service(SERVICE).state == "Running"
 
     @property
     def hosts(self) -> Table:
@@ -104,7 +114,7 @@ class VirtualMachineManager:
 
     def lose(self, guest: Guest, believed: Node, job: str) -> None:
         """A migration failed half-way: the record stays on a host where the guest is not."""
-        self.stuck.add(guest.vm_id)
+        self.stuck[guest.vm_id] = host_id(believed)
         failed = uuid.UUID(identity("vmm job", job))
         self.jobs.insert(TaskID=failed, TaskState="Failed", IsVisible=1)
         row = self.record(guest)
@@ -124,12 +134,12 @@ class VirtualMachineManager:
                     self._see(guest, row)
 
     def _see(self, guest: Guest, row: Row) -> None:
-        here = host_id(guest.node)
-        if guest.vm_id in self.stuck:
-            if self.objects.read(row)["HostId"] != here:
-                self.objects.change(row, ObjectState=MISSING)
-                return
-            self.stuck.discard(guest.vm_id)
+        here, believed = host_id(guest.node), self.objects.read(row)["HostId"]
+        if self.stuck.get(guest.vm_id) == believed != here:
+            self.objects.change(row, ObjectState=MISSING)
+            return
+        if self.stuck.get(guest.vm_id) == here:
+            del self.stuck[guest.vm_id]  # found where its record is
         self.objects.change(row, HostId=here, ObjectState=_STATES[guest.state])
 
     def _guests(self) -> Iterator[Guest]:

@@ -54,3 +54,22 @@ async def test_a_table_that_is_not_there_makes_the_schema_unknown(practice):
     status, says = (await looked(practice))["vmm database"]
     assert status == "WARN"
     assert "it shows no tbl_TR_TaskTrail: the schema is unknown" in says
+
+
+async def test_how_vmms_service_is(practice):
+    assert (await looked(practice))["vmm service"] == ("OK", "VMMService is running")
+    host = practice.world.vmm.host
+    practice.do(lambda: setattr(host.service("VMMService"), "state", "Stopped"))
+    assert (await looked(practice))["vmm service"] == ("OK", "VMMService is stopped")
+    practice.do(lambda: host.services.pop("vmmservice"))
+    assert (await looked(practice))["vmm service"] == ("FAIL", "there is no service VMMService")
+    practice.do(lambda: practice.world.trouble("vmm01", "deny", on=True))
+    assert (await looked(practice))["vmm service"][0] == "WARN"
+
+
+async def test_a_service_whose_host_is_not_named_is_left_to_people(practice):
+    estate = practice.settings_path.with_name("estate.toml")
+    text = estate.read_text()
+    assert 'host = "vmm01"' in text
+    estate.write_text(text.replace('host = "vmm01"', ""))
+    assert (await looked(practice))["vmm service"][0] == "SKIP"

@@ -18,9 +18,11 @@ def test_two_clusters_ten_nodes_and_120_guests(world):
         "prod": (6, 64),
         "branch": (4, 56),
     }
-    assert len(world.machines) == 130
+    assert len(world.machines) == 131
+    assert world.vmm.host is world.machine("vmm01").windows
+    assert world.vmm.host.service("VMMService").state == "Running"
     names = [machine.windows.name for machine in world.machines.values()]
-    assert len(set(names)) == 130
+    assert len(set(names)) == 131
 
 
 def test_the_64_guests_of_prod_are_of_these_kinds(world):

@@ -38,7 +38,7 @@ def test_a_guest_that_moves_is_seen_when_vmm_looks_again(world):
 def test_nothing_is_looked_at_while_the_service_is_stopped(world):
     guest = world.guest("crm-01")
     before = world.vmm.believes(guest)
-    world.vmm.is_running = False
+    world.vmm.host.service("VMMService").state = "Stopped"
     guest.node = world.node("hv06")
     world.skip(600)
     world.vmm.settle()
@@ -52,6 +52,15 @@ def test_a_lost_guest_stays_missing_until_its_record_or_itself_moves(world):
     vmm.refresh()
     assert vmm.believes(guest) == ("hv04", MISSING)
     vmm.objects.change(vmm.record(guest), HostId=host_id(guest.node))
+    vmm.refresh()
+    assert vmm.believes(guest) == ("hv06", 0)
+    vmm.objects.change(vmm.record(guest), HostId=host_id(believed), ObjectState=MISSING)
+    vmm.refresh()
+    assert vmm.believes(guest) == ("hv04", MISSING)  # put back, it is as lost as before
+    guest.node = believed
+    vmm.refresh()
+    assert vmm.believes(guest) == ("hv04", 0)
+    guest.node = world.node("hv06")
     vmm.refresh()
     assert vmm.believes(guest) == ("hv06", 0)
 
@@ -75,7 +84,7 @@ def test_a_row_that_a_transaction_holds_is_left_for_the_next_time(world):
     ],
 )
 def test_releases_differ_in_their_columns(world, release, has):
-    vmm = VirtualMachineManager(world, release=release)
+    vmm = VirtualMachineManager(world, world.vmm.host, release)
     columns = {column.name for table in (vmm.objects, vmm.instances) for column in table.columns}
     assert has <= columns
     assert ("SecuritySummary" in columns) == (release == "2016")
