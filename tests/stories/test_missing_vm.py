@@ -1,12 +1,56 @@
 """SCVMM believes a virtual machine on the wrong host: from the alert to who it really is."""
 
 import asyncio
+import re
+import uuid
+from datetime import timedelta
+
+import pytest
 
 from bot.vocabulary.actions import Update, Updates
 from bot.vocabulary.questions import fields
 from lab.slack.plain import plain_text
 from lab.sqlserver.trouble import Mishap
 from lab.world.vmm import MISSING, host_id, object_id
+
+BY_DATABASE = "/fix-missing-vm crm-01 --by database"
+
+
+def believed(ops):
+    """On which host VMM's record says the guest is, and in which state."""
+    return ops.estate.do(lambda: ops.estate.world.vmm.believes(ops.estate.world.guest("crm-01")))
+
+
+def service(ops):
+    return ops.estate.do(lambda: ops.estate.world.vmm.host.service("VMMService").state)
+
+
+def story(ops, ticket="T-1"):
+    """The entries of a ticket, oldest first."""
+    return [entry for entry in ops.ledger() if entry.ticket == ticket]
+
+
+def steps(ops, kind, ticket="T-1"):
+    return [entry.data for entry in story(ops, ticket) if entry.kind == kind]
+
+
+async def shown(ops, text, who="operator"):
+    """The ticket's own message, which is edited in place, as soon as it says so."""
+    return await ops.slack.person(who).sees(re.compile(text), "hv-ops")
+
+
+async def approved(ops, line=BY_DATABASE, ticket="T-1"):
+    await ops.says(line)
+    plan = await ops.sees(f"*{ticket}* · asked by", channel="hv-ops")
+    await ops.clicks(plan, "Approve", who="approver")
+    return plan
+
+
+async def refreshes(ops, ticket):
+    """Do the step by hand: refresh in VMM, and say so."""
+    waits = await shown(ops, f"{ticket} waits for a person: Refresh the virtual machine")
+    await ops.guest_admin("Refresh in VMM")
+    await ops.clicks(waits, "Done")
 
 
 async def test_the_machine_is_found_by_its_id_with_what_to_try(play):
@@ -68,3 +112,195 @@ async def test_a_cluster_is_no_vmm_server(play):
         await ops.sees("prod is a cluster; this takes a vmm.")
         await ops.says("/check-writers vmm")
         await ops.sees("vmm is a vmm; this takes a cluster or a host.")
+
+
+async def test_the_record_is_mended_in_the_database_and_put_back(play):
+    async with play("missing-vm") as ops:
+        await ops.says("/find-missing-vms vmm")
+        answer = await ops.sees("vmm: crm-01 is missing in VMM, and running on hv06")
+        await ops.clicks(answer, "Change the Database…")
+        plan = await ops.sees("*T-1* · asked by", channel="hv-ops")
+        told = plain_text(plan)
+        for fact in (
+            "The schema of vmm is known (VMM 2016 or later)",
+            "has a full backup less than 24 hours old",
+            "The service VMMService runs on vmm01 (Running)",
+            "Stop the service VMMService on vmm01",
+            "Change one row of tbl_WLC_VObject in VMM vmm: the host is hv06, the state 0",
+            "Start the service VMMService on vmm01",
+            "If one of these fails, what they have done is taken back",
+        ):
+            assert fact in told
+        await ops.clicks(plan, "Approve")  # the requester may not
+        await ops.sees("you asked, so somebody else of the approvers decides")
+        assert service(ops) == "Running"
+        await ops.clicks(plan, "Approve", who="approver")
+        await refreshes(ops, "T-1")
+        done = await shown(ops, "^T-1 DONE|^Done: Fix missing vm")
+        assert (believed(ops), service(ops)) == (("hv06", 0), "Running")
+        await ops.says("/find-missing-vms vmm")
+        await ops.sees("vmm: VMM and hosts agree about 120 virtual machines")
+
+        vmm = ops.estate.world.vmm
+        hosts = {name: str(host_id(ops.estate.world.node(name))).upper() for name in ("hv04", "hv06")}
+        changed = next(one for one in steps(ops, "intent") if one["step"] == "record")
+        assert [(row["HostId"], row["ObjectState"]) for row in changed["before"]] == [(hosts["hv04"], "220")]
+        after = next(one for one in steps(ops, "outcome") if one["step"] == "record")["after"]
+        assert [(row["HostId"], row["ObjectState"]) for row in after] == [(hosts["hv06"], "0")]
+
+        await ops.clicks(done, "Undo…")
+        back = await ops.sees("*T-2* · asked by", channel="hv-ops")
+        assert "Take back T-1" in plain_text(back)
+        assert believed(ops) == ("hv06", 0)  # proposed is not done
+        await ops.clicks(back, "Approve", who="approver")
+        await shown(ops, "^T-2 DONE|^Done: Take back T-1")
+        assert [one["step"] for one in steps(ops, "intent", "T-2")] == [
+            "undo-start-vmmservice",
+            "undo-record",
+            "undo-stop-vmmservice",
+        ]
+        assert (believed(ops), service(ops)) == (("hv04", MISSING), "Running")
+        assert vmm.stuck  # as lost as before
+        told = [(entry.kind, entry.actor) for entry in story(ops)]
+        assert ("approved", told[0][1]) not in told
+        await ops.says("/find-missing-vms vmm")
+        await ops.sees("crm-01 is missing in VMM")
+
+
+async def test_vmms_own_refresh_is_proposed_first_and_says_when_it_did_not_help(play):
+    async with play("missing-vm") as ops:
+        await ops.says("/find-missing-vms vmm")
+        answer = await ops.sees("crm-01 is missing in VMM")
+        await ops.clicks(answer, "Refresh in VMM…")
+        plan = await ops.sees("*T-1* · asked by", channel="hv-ops")
+        assert "Read-SCVirtualMachine -Force" in plain_text(plan)
+        await ops.clicks(plan, "Approve", who="approver")
+        await shown(ops, "T-1 waits for a person")
+        assert believed(ops) == ("hv04", MISSING)
+
+
+async def test_a_row_that_somebody_changed_before_the_start_voids_the_plan(play):
+    async with play("missing-vm") as ops:
+        await ops.says(BY_DATABASE)
+        plan = await ops.sees("*T-1* · asked by", channel="hv-ops")
+        vmm, world = ops.estate.world.vmm, ops.estate.world
+        ops.estate.do(lambda: vmm.lose(world.guest("crm-01"), world.node("hv05"), "another migration"))
+        await ops.clicks(plan, "Approve", who="approver")
+        void = plain_text(await shown(ops, "^Void, the plan changed"))
+        assert f"HostId='{str(host_id(world.node('hv05'))).upper()}'" in void
+        assert "Nothing was done." in void
+        assert (service(ops), steps(ops, "intent")) == ("Running", [])
+
+
+async def test_a_row_that_somebody_changed_meanwhile_changes_nothing_and_the_service_runs_again(play):
+    """Behind the bot's back, while it stops the service."""
+    async with play("missing-vm") as ops:
+        vmm, world = ops.estate.world.vmm, ops.estate.world
+
+        def meddle():
+            if vmm.host.service("VMMService").state == "Stopped":
+                vmm.lose(world.guest("crm-01"), world.node("hv05"), "another migration")
+            else:
+                world.after(0.1, meddle)
+
+        ops.estate.do(meddle)
+        await approved(ops)
+        failed = plain_text(await shown(ops, "^Failed at step 2"))
+        assert "Taken back" in failed
+        assert [one["step"] for one in steps(ops, "intent")] == ["stop-vmmservice", "undo-stop-vmmservice"]
+        assert (believed(ops)[0], service(ops)) == ("hv05", "Running")
+
+
+@pytest.mark.parametrize(
+    ("mishap", "ends"), [(Mishap("drop before", "COMMIT"), "hv04"), (Mishap("drop after", "COMMIT"), "hv06")]
+)
+async def test_a_connection_lost_in_the_middle_is_looked_at_and_nothing_is_half_done(play, monkeypatch, mishap, ends):
+    """Rolled back with its connection, it is begun again after its deadline; committed, it is found done."""
+    monkeypatch.setattr("commands.know.vmm_repair.TRANSACTION", 3)
+    async with play("missing-vm") as ops:
+        ops.estate.database.trouble.mishaps.append(mishap)
+        await approved(ops)
+        await refreshes(ops, "T-1")
+        await shown(ops, "^T-1 DONE|^Done: Fix missing vm")
+        assert (believed(ops), service(ops)) == (("hv06", 0), "Running")
+        begun = [one["attempt"] for one in steps(ops, "intent") if one["step"] == "record"]
+        assert begun == ([1, 2] if ends == "hv04" else [1])
+        outcome = next(one for one in steps(ops, "outcome") if one["step"] == "record")
+        assert "made as a whole or not at all" in outcome["reply"] or ends == "hv04"
+
+
+async def test_a_database_that_is_gone_in_the_middle_is_unknown_until_somebody_looks(play, monkeypatch):
+    monkeypatch.setattr("commands.know.vmm_repair.TRANSACTION", 2)
+    async with play("missing-vm") as ops:
+        trouble = ops.estate.database.trouble
+        trouble.mishaps.append(Mishap("drop after", "COMMIT"))
+        trouble.mishaps += [Mishap("drop before", "JOIN", skip=skip) for skip in range(0)]
+        ops.estate.do(lambda: None)
+        await approved(ops)
+        await refreshes(ops, "T-1")
+        await shown(ops, "^T-1 DONE|^Done: Fix missing vm")
+        assert believed(ops) == ("hv06", 0)
+
+
+async def test_a_row_that_somebody_else_has_locked_is_told_as_such(play, monkeypatch):
+    monkeypatch.setattr("commands.know.vmm_repair.TRANSACTION", 3)
+    async with play("missing-vm") as ops:
+        vmm, world = ops.estate.world.vmm, ops.estate.world
+        ops.estate.do(lambda: setattr(vmm.record(world.guest("crm-01")), "holder", object()))
+        await approved(ops)
+        await shown(ops, "^Failed at step 2")
+        outcome = next(one for one in steps(ops, "outcome") if one["step"] == "record")
+        assert "somebody else has that row locked" in outcome["reply"]
+        assert outcome["untouched"] is True
+        assert service(ops) == "Running"
+        assert believed(ops) == ("hv04", MISSING)
+
+
+async def test_two_machines_of_one_name_are_refused_with_what_to_write(play):
+    async with play("missing-vm") as ops:
+        vmm, world = ops.estate.world.vmm, ops.estate.world
+        ops.estate.do(lambda: vmm.objects.change(vmm.record(world.guest("crm-02")), Name="CRM-01"))
+        await ops.says(BY_DATABASE)
+        told = plain_text(await ops.sees("2 records could be meant, so none is changed"))
+        assert f"/fix-missing-vm {str(object_id(world.guest('crm-01'))).upper()} --vmm vmm" in told
+        await approved(ops, f"/fix-missing-vm {object_id(world.guest('crm-01'))} --by database")
+
+
+async def test_two_records_of_one_machine_are_refused(play):
+    async with play("missing-vm") as ops:
+        vmm, world = ops.estate.world.vmm, ops.estate.world
+        guest = world.guest("crm-01")
+
+        def twice():
+            new = uuid.uuid4()
+            told = vmm.objects.read(vmm.record(guest))
+            vmm.objects.insert(**(told | {"ObjectId": new, "Name": "crm-01 (2)"}))
+            vmm.instances.insert(VMInstanceId=new, ObjectId=new, VMId=guest.vm_id.upper())
+
+        ops.estate.do(twice)
+        await ops.says(BY_DATABASE)
+        await ops.sees("VMM has more than one record of this machine, and nobody can tell which one is right.")
+        assert not [entry for entry in ops.ledger() if entry.kind == "proposed"]
+
+
+async def test_an_unknown_schema_gets_a_draft_and_no_action(play):
+    async with play("missing-vm") as ops:
+        table = ops.estate.world.vmm.objects
+        ops.estate.do(lambda: setattr(table, "columns", tuple(one for one in table.columns if one.name != "HostId")))
+        await ops.says(BY_DATABASE)
+        told = plain_text(await ops.sees("This VMM is of a version that hvops does not know"))
+        assert "its schema lacks tbl_wlc_vobject.hostid" in told
+        assert "Draft, not run, for a schema that hvops does not know" in told
+        assert not [entry for entry in ops.ledger() if entry.kind == "proposed"]
+
+
+async def test_without_a_recent_backup_there_is_no_plan(play):
+    async with play("missing-vm") as ops:
+        sets = ops.estate.world.vmm.instance.databases["msdb"].table("backupset")
+        old = (ops.estate.world.now - timedelta(hours=25)).replace(tzinfo=None)
+        ops.estate.do(lambda: [sets.change(row, backup_finish_date=old) for row in sets.rows])
+        await ops.says(BY_DATABASE)
+        told = plain_text(await ops.sees("No plan yet for crm-01"))
+        assert "the database of vmm has a full backup less than 24 hours old is not so" in told
+        assert "Passed: The service VMMService runs on vmm01" in told
+        assert not [entry for entry in ops.ledger() if entry.kind == "proposed"]
