@@ -136,12 +136,14 @@ async def _settle_by_hand(run: Run, at: Position, intent: Intent) -> Result:
 async def abandon(run: Run, at: Position, fate: Fate) -> Result:
     """Cancelled while waiting. What is known now stands in the outcome; what nobody knows, a person must decide."""
     seen = await look_at(run.parts, at.step.done, run.images)
-    if seen.is_ is Is.SO:
+    unheard = at.step.is_by_hand and not run.story.hands.get(at.key)  # whoever cancels says that it was not done
+    if seen.is_ is Is.SO and not unheard:
         return await _conclude(run, at, Result(Verdict.DONE), fate, seen)
     if fate.kind == "unknown":
         return Result(Verdict.UNKNOWN, f"cancelled while nobody knows what became of it: {_said(fate, seen)}")
-    await run.write_step("outcome", at, result=ABANDONED, says=seen.says, evidence=_kept(run, seen))
-    return Result(Verdict.CANCELLED, f"while waiting: {at.step.says}: {seen.says}")
+    says = seen.says or "nobody said that it is done"
+    await run.write_step("outcome", at, result=ABANDONED, says=says, evidence=_kept(run, seen))
+    return Result(Verdict.CANCELLED, f"while waiting: {at.step.says}: {says}")
 
 
 async def _conclude(run: Run, at: Position, result: Result, fate: Fate, seen: Seen) -> Result:

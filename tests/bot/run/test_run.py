@@ -428,6 +428,28 @@ async def test_a_step_by_hand_waits_for_a_person_and_looks_for_itself(bench, wor
     assert bench.kinds(ticket).count("hand") == 2
 
 
+@pytest.mark.parametrize(("said", "ends"), [(False, "cancelled"), (True, "done")])
+async def test_who_cancels_a_step_by_hand_says_that_it_was_not_done(bench, world, said, ends):
+    """Its check holds from the start, as where only a person can see whether something helped."""
+    world.hosts["hv03"]["seen"] = "yes"
+    bench.plans["reset"] = lambda on, _facts: simple(on, by_hand(on))
+    ticket = await bench.approved()
+    sleep = bench.clock.sleep
+
+    async def sleep_and_cancel(seconds):
+        await sleep(seconds)
+        if bench.kinds(ticket)[-1] == "intent":
+            if said:
+                bench.decisions.hand(bench.press(OPERATOR, ticket))
+            bench.decisions.cancel(bench.press(OPERATOR, ticket))
+
+    object.__setattr__(bench.parts, "sleep", sleep_and_cancel)
+    await bench.runs()
+    assert bench.last(ticket).kind == ends
+    (outcome,) = bench.ledger.entries(ticket=ticket, kind="outcome")
+    assert outcome.data["result"] == ("done" if said else "abandoned")
+
+
 async def test_nobody_does_it_by_hand_in_time(bench):
     bench.plans["reset"] = lambda on, _facts: simple(on, by_hand(on, deadline=60))
     ticket = await bench.approved()
