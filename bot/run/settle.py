@@ -136,6 +136,7 @@ async def _settle_by_hand(run: Run, at: Position, intent: Intent) -> Result:
 async def abandon(run: Run, at: Position, fate: Fate) -> Result:
     """Cancelled while waiting. What is known now stands in the outcome; what nobody knows, a person must decide."""
     seen = await look_at(run.parts, at.step.done, run.images)
+    run.refresh()
     unheard = at.step.is_by_hand and not run.story.hands.get(at.key)  # whoever cancels says that it was not done
     if seen.is_ is Is.SO and not unheard:
         return await _conclude(run, at, Result(Verdict.DONE), fate, seen)
