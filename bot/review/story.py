@@ -71,7 +71,7 @@ def _lines(entry: Entry) -> Iterator[tuple[str, str]]:
         if data.get(name) and not (entry.kind == "intent" and name == "says"):
             yield label, str(data[name])
     if data.get("difference"):
-        yield "What is different", "\n".join(map(str, data["difference"]))
+        yield "What is different", "\n".join(_each(data["difference"]))
 
 
 def _proposal(entry: Entry) -> Iterator[tuple[str, str]]:
@@ -138,6 +138,11 @@ def _unknown(data: Mapping[str, Any]) -> str:
     return json.dumps(data, ensure_ascii=False, sort_keys=True)
 
 
+def _each(value: Any) -> list[str]:
+    """The items of what should be a list."""
+    return [str(one) for one in value] if isinstance(value, list) else [] if value is None else [str(value)]
+
+
 def _pairs(row: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in row.items())
 
@@ -154,9 +159,7 @@ _SAYS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "expired": _just("nobody decided in time"),
     "lapsed": _just("it could not start in time"),
     "voided": _just("the plan was not the same any more"),
-    "started": lambda data: (
-        f"looked again, unchanged; started with the locks {', '.join(map(str, data.get('locks') or ()))}"
-    ),
+    "started": lambda data: f"looked again, unchanged; started with the locks {', '.join(_each(data.get('locks')))}",
     "intent": _intent,
     "outcome": lambda data: f"step {_step(data)}: {data.get('result', 'ended')}",
     "hand": lambda data: f"says that step {_step(data)} is done",

@@ -14,6 +14,7 @@ from bot.ledger import Entry, Listed
 from bot.look import Progress
 from bot.pipeline import Answered, Request
 from bot.propose import Proposals
+from bot.review.sight import may_see
 from bot.run.look_for import Is, look_at
 from bot.run.parts import Happening, Parts
 from bot.run.story import story_of
@@ -93,13 +94,22 @@ class Changes:
         words = {Is.SO: "it is done", Is.UNKNOWN: "not known", Is.NOT_SO: "not done", Is.NEVER: "failed"}
         return [f"Step {at.number}, {at.step.says}: {words[seen.is_]}" + (f": {seen.says}" if seen.says else "")]
 
-    async def open_tickets(self) -> tuple[list[tuple[Listed, str]], int]:
-        """The newest open tickets, each with where it is shown; and how many are open in all."""
+    async def open_tickets(self, person: Person) -> tuple[list[tuple[Listed, str]], int]:
+        """The newest open tickets that this person may see, each with where it is shown; and how many there are.
+
+        Who may not see everything is told of those among the newest only.
+        """
         ledger = self.run.ledger
-        listed = await asyncio.to_thread(ledger.listed, OPEN, _LISTED)
-        count = sum((await asyncio.to_thread(ledger.counted)).values())
+        newest = await asyncio.to_thread(ledger.listed, OPEN, _LISTED)
+        listed = await asyncio.to_thread(lambda: [one for one in newest if self._may_see(person, one)])
+        sees_all = may_see(person, (authorize.EVERYWHERE,))
+        count = sum((await asyncio.to_thread(ledger.counted)).values()) if sees_all else len(listed)
         links = await asyncio.gather(*(self.board.link(one.id) for one in listed[:_LINKED]))
         return [(one, links[at] if at < len(links) else "") for at, one in enumerate(listed)], count
+
+    def _may_see(self, person: Person, one: Listed) -> bool:
+        proposal = self.run.ledger.entry(one.first_entry)
+        return proposal is not None and may_see(person, proposal.data.get("places") or ())
 
     async def waits_for(self, person: Person) -> tuple[list[Card], list[Card], list[Card], dict[State, int]]:
         """The open tickets that wait for this person's decision, that need somebody, and that run.
@@ -119,6 +129,8 @@ class Changes:
                 card = await self.board.card(one.id)
             except HvopsError:
                 continue  # it ended just now, or cannot be read; the list is only a list
+            if not may_see(person, card.proposal.made.places):
+                continue
             if card.ticket.state is State.PROPOSED and self.decisions.eligible(person, card.proposal):
                 waiting.append(card)
             if card.ticket.state is State.INTERRUPTED or card.waits_for_a_person is not None:

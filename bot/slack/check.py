@@ -35,7 +35,10 @@ def problems(what: Message | View | Sequence[Block]) -> tuple[Problem, ...]:
     if isinstance(what, Message):
         return (*_length("/text", what.text, limits.MESSAGE_TEXT), *_blocks(what.blocks, limits.BLOCKS_IN_MESSAGE))
     if isinstance(what, dict):
-        return (*_view(what), *_blocks(what.get("blocks", ()), limits.BLOCKS_IN_VIEW, view=True))
+        return (
+            *_view(what),
+            *_blocks(what.get("blocks", ()), limits.BLOCKS_IN_VIEW, view=True, home=what.get("type") == "home"),
+        )
     return tuple(_blocks(what, limits.BLOCKS_IN_MESSAGE))
 
 
@@ -47,7 +50,7 @@ def block_problems(block: Block, pointer: str = "") -> tuple[Problem, ...]:
     return (*checker(block, pointer), *_identifier(block, "block_id", pointer))
 
 
-def _blocks(blocks: Sequence[Block], most: int, *, view: bool = False) -> Found:
+def _blocks(blocks: Sequence[Block], most: int, *, view: bool = False, home: bool = False) -> Found:
     if len(blocks) > most:
         yield Problem("/blocks", f"{len(blocks)} blocks; {most} at most")
     for index, block in enumerate(blocks):
@@ -61,7 +64,7 @@ def _blocks(blocks: Sequence[Block], most: int, *, view: bool = False) -> Found:
     if kinds.count("plan") > limits.PLANS_IN_MESSAGE:
         yield Problem("/blocks", "more than one plan")
     for kind in ("data_table", "table", "data_visualization", "plan"):
-        if view and kind in kinds:  # messages and Home only; the bot shows them in messages only
+        if view and kind in kinds and (kind, home) != ("data_table", True):  # messages and Home only
             yield Problem("/blocks", f"{kind} is for messages")
 
 

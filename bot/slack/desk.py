@@ -31,7 +31,7 @@ from bot.slack.outbox import Outbox
 from bot.slack.people import People
 from bot.slack.render import help as help_renderer
 from bot.slack.render import progress, refusal
-from bot.slack.render.home import LastAnswer, home_view
+from bot.slack.render.home import LastAnswer, Lately, home_view
 from bot.slack.render.report import report_message
 from bot.slack.reply import Reply, Where
 from bot.slack.reviews import Reviews, words_behind
@@ -208,8 +208,19 @@ class Desk:
         ]
         changes = self.parts.changes
         open_now = await open_tickets(changes, person) if changes else ()
-        view = home_view(await self.parts.status(person), help_for(person, self.parts.registry), last, open_now)
+        lately = await self._lately(person)
+        told = help_for(person, self.parts.registry)
+        view = home_view(await self.parts.status(person), told, last, open_now, lately)
         await self.parts.outbox.publish_home(who.user, view)
+
+    async def _lately(self, person: Person) -> Lately | None:
+        """The last changes that ended, as far as this person may see them, and how the chain is."""
+        if self.parts.reviews is None or person.highest is Role.NOBODY:
+            return None
+        ended, chain = await self.parts.reviews.lately(person, _LAST)
+        stopped = await asyncio.to_thread(self.parts.ledger.is_stopped)
+        bot = "read-only" if self.parts.changes is None else "STOPPED until /hvops go" if stopped else "read-write"
+        return Lately(ended, chain, bot)
 
     async def _answer(self, request: Request, reply: Reply) -> Answered | Message:
         """Ask, or propose, and say how far it is when it takes long. A message where a plan is shown elsewhere."""

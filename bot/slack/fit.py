@@ -58,6 +58,16 @@ def weaker(message: Message) -> Message | None:
     return plain(message)
 
 
+def weaker_view(view: View) -> View | None:
+    """A view that Slack rejected, with its tables as text of fixed width; None where there is none in it."""
+    if not any(block["type"] == "data_table" for block in view["blocks"]):
+        return None
+    blocks: list[Block] = []
+    for block in view["blocks"]:
+        blocks += preformatted("\n".join(texts(block))) if block["type"] == "data_table" else [block]
+    return fit_view({**view, "blocks": blocks})
+
+
 def plain(message: Message) -> Message:
     """The message as its text alone. Everything the blocks said goes into a file."""
     whole = File("answer.txt", "The whole answer", as_text(message).encode())

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 from bot import authorize
 from bot.authorize import Person
 from bot.slack.changes import Changes
 from bot.slack.message import Message
 from bot.slack.render.home import LISTED, Open
-from bot.slack.render.runs import runs_message, switched
-from bot.slack.render.ticket import ticket_message
+from bot.slack.render.runs import open_line, runs_message, switched
 from bot.ticket import State
 from bot.vocabulary.command import Role
 
@@ -27,7 +27,7 @@ async def switch(changes: Changes, topic: str, person: Person, line: str) -> Mes
     else:
         authorize.allow(person, Role.VIEWER)
         stopped = await asyncio.to_thread(changes.run.ledger.is_stopped)
-        listed, count = await changes.open_tickets()
+        listed, count = await changes.open_tickets(person)
         return runs_message(listed, count, stopped=stopped)
     changes.decided(entry)
     return switched(entry)
@@ -37,6 +37,7 @@ async def open_tickets(changes: Changes, person: Person) -> tuple[Open, ...]:
     """The three lists of Home: what waits for this person, what needs somebody, what runs."""
     if person.highest is Role.NOBODY:
         return ()
+    now = datetime.now(UTC)
     waiting, needing, running, left = await changes.waits_for(person)
     lists = (
         ("wait for you", waiting, (State.PROPOSED,)),
@@ -46,7 +47,7 @@ async def open_tickets(changes: Changes, person: Person) -> tuple[Open, ...]:
     found = []
     for name, cards, states in lists:
         links = await asyncio.gather(*(changes.board.link(card.id) for card in cards[:LISTED]))
-        texts = [(card.id, ticket_message(card).text) for card in cards[:LISTED]]
+        texts = [(card.id, open_line(card, now)) for card in cards[:LISTED]]
         told = tuple((ticket, says, link) for (ticket, says), link in zip(texts, links, strict=True))
         found.append(Open(name, told, len(cards), sum(left.get(state, 0) for state in states)))
     return tuple(found)

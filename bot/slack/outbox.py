@@ -19,7 +19,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.mask import Mask
 from bot.slack.calls import Again, FateUnknown, NotSent, judge
 from bot.slack.check import problems
-from bot.slack.fit import fit, weaker
+from bot.slack.fit import fit, weaker, weaker_view
 from bot.slack.message import File, Message
 
 log = structlog.get_logger()
@@ -180,8 +180,17 @@ class Outbox:
             await self._send(channel, send, _NOTHING)
 
     async def publish_home(self, user: str, view: dict[str, Any]) -> None:
-        """Show somebody their Home tab. Raises NotSent."""
+        """Show somebody their Home tab, with its tables as text where Slack rejects them. Raises NotSent."""
+        try:
+            await self._publish(user, view)
+        except NotSent as refused:
+            lower = weaker_view(view)
+            if lower is None or refused.code not in (*_BLOCKS_REFUSED, "invalid_arguments"):
+                raise
+            log.warning("slack refused blocks", home=user, code=refused.code)
+            await self._publish(user, lower)
 
+    async def _publish(self, user: str, view: dict[str, Any]) -> None:
         async def send(_: Message) -> Any:
             return await self._client.views_publish(user_id=user, view=view)
 

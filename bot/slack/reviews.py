@@ -18,6 +18,7 @@ from bot.ledger import Checked, Entry, Ledger
 from bot.pipeline import Pipeline, Request
 from bot.review import words
 from bot.review.review import Page, Review
+from bot.review.rows import Row
 from bot.review.words import Wanted
 from bot.slack.message import File, Message
 from bot.slack.render.review import Audited, audit_csv, audit_message, headline
@@ -75,6 +76,10 @@ class Reviews:
     async def story(self, request: Request, ticket: str) -> tuple[Entry, ...]:
         """Every entry of a ticket. Raises NotAllowed, UsageError."""
         return await asyncio.to_thread(self._story, request, ticket)
+
+    async def lately(self, person: Person, most: int) -> tuple[tuple[Row, ...], Checked | None]:
+        """The changes that ended last, and how the chain is. Raises NotAllowed."""
+        return await asyncio.to_thread(lambda: (self.review.ended(person, most), self._look()))
 
     async def kept(self, token: str) -> Kept:
         """The answer behind a button. Raises UsageError where there is none."""

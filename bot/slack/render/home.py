@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.about import Help, Status, roles_in_words
+from bot.ledger import Checked
+from bot.review.rows import Row
 from bot.slack import limits
 from bot.slack.fit import fit_view
 from bot.slack.message import Block, View, clip, escape
+from bot.slack.render.figures import table_blocks
 from bot.slack.render.parts import ASK_AGAIN, SHOW, TYPED, actions, button, contexts, header, moment, sections
+from bot.slack.render.review import OPEN as AUDIT
+from bot.slack.render.review import broken, chain_in_words, rows_table
 from bot.slack.render.ticket_buttons import open_button
 
 CALLBACK = "hvops:ask"
@@ -47,19 +52,46 @@ class Open:
     not_looked_at: int = 0
 
 
-def home_view(status: Status, told: Help, last: Sequence[LastAnswer], open_now: Sequence[Open] = ()) -> View:
-    """What waits, who you are and what you may do, your last answers, and a button per command."""
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """What the ledger says of the last changes, and of itself.
+
+    Attributes:
+        ended: the tickets that ended last, newest first.
+        chain: how far the chain holds; None where nobody could look, or the person may not see it.
+        bot: what the bot does now: "read-write", "read-only", "stopped".
+    """
+
+    ended: tuple[Row, ...] = ()
+    chain: Checked | None = None
+    bot: str = ""
+
+
+def home_view(
+    status: Status,
+    told: Help,
+    last: Sequence[LastAnswer],
+    open_now: Sequence[Open] = (),
+    lately: Lately | None = None,
+) -> View:
+    """What waits, what happened, who you are and what you may do, your last answers, and a button per command."""
     usable = [line for line in told.lines if line.allowed]
     starts = [button(f"{_spoken(line.usage)}…", f"{TYPED}:{line.usage.split()[0].lstrip('/')}") for line in usable]
+    audit = [button("Audit", AUDIT)] if lately is not None and usable else []
     blocks = [
+        *_broken(lately),
         *(block for one in open_now for block in _open(one)),
+        *_ended(lately),
         header("hvops"),
-        *sections(f"*You:* {escape(roles_in_words(status.roles))}"),
-        *(actions(starts) or sections("You have no role in hvops yet. /hvops status says who can give you one.")),
+        *sections(f"*You:* {escape(roles_in_words(status.roles))}{_bot(lately)}"),
+        *(
+            actions([*starts, *audit])
+            or sections("You have no role in hvops yet. /hvops status says who can give you one.")
+        ),
         header("Your last answers"),
         *(block for one in last[:_LAST] for block in _answer(one)),
         *(() if last else sections("None yet.")),
-        *contexts(f"Ledger: {escape(status.ledger)}"),
+        *contexts(f"Ledger: {escape(status.ledger)}{_chain(lately)}"),
         *contexts(" · ".join(f"{escape(label)}: {escape(says)}" for label, says in status.connections)),
     ]
     return fit_view({"type": "home", "blocks": blocks})
@@ -84,6 +116,28 @@ def ask_view(command: str, usage: str, says: str) -> View:
             },
         ],
     }
+
+
+def _broken(lately: Lately | None) -> tuple[Block, ...]:
+    """Before everything else: what stands below may not be so."""
+    if lately is None or lately.chain is None or lately.chain.holds:
+        return ()
+    return (header(f"AUDIT CHAIN BROKEN at entry {lately.chain.broken_at}"), *sections(broken(lately.chain)))
+
+
+def _ended(lately: Lately | None) -> tuple[Block, ...]:
+    if lately is None or not lately.ended:
+        return ()
+    table = rows_table("The last changes that ended", lately.ended)
+    return (header("What happened"), *table_blocks(table))
+
+
+def _bot(lately: Lately | None) -> str:
+    return f" · *Bot:* {lately.bot}" if lately is not None and lately.bot else ""
+
+
+def _chain(lately: Lately | None) -> str:
+    return f" · {chain_in_words(lately.chain)}" if lately is not None and lately.chain is not None else ""
 
 
 def _open(one: Open) -> tuple[Block, ...]:

@@ -63,11 +63,12 @@ def headline(one: Audited) -> str:
 def audit_message(one: Audited) -> Message:
     """A page, with what the ledger says of itself above it."""
     title, page = headline(one), one.page
+    caption = f"Audit {one.wanted.about}, {one.wanted.time_in_words()}"
     blocks = (
         header(title),
         *contexts(" · ".join(escape(part) if plain else part for part, plain in _above(one))),
-        *(sections(_broken(one.chain)) if one.chain and not one.chain.holds else ()),
-        *(table_blocks(_table(one), page=len(page.rows)) if page.rows else sections(_nothing(page))),
+        *(sections(broken(one.chain)) if one.chain and not one.chain.holds else ()),
+        *(table_blocks(rows_table(caption, page.rows), page=len(page.rows)) if page.rows else sections(_nothing(page))),
         *actions(_stories(page.rows)),
         *actions(_buttons(one)),
     )
@@ -132,7 +133,7 @@ def _counted(page: Page) -> Iterator[str]:
 
 def _above(one: Audited) -> Iterator[tuple[str, bool]]:
     """Parts of the small line, and whether they still have to be escaped."""
-    yield _chain(one.chain), False
+    yield chain_in_words(one.chain), False
     for label, value in (("where", one.wanted.about), ("who", one.wanted.who), ("what", one.wanted.what)):
         if value:
             yield f"{label}={clip(value, 60)}", True
@@ -143,7 +144,8 @@ def _above(one: Audited) -> Iterator[tuple[str, bool]]:
     yield "only you see this", False
 
 
-def _chain(chain: Checked | None) -> str:
+def chain_in_words(chain: Checked | None) -> str:
+    """How far the chain holds, and when that was looked at; for a broken one, that only. mrkdwn."""
     if chain is None:
         return "The chain could not be looked at now"
     if not chain.holds:
@@ -155,7 +157,8 @@ def _chain(chain: Checked | None) -> str:
     return f"Chain verified {moment(chain.at)} to entry {chain.to}{rest}, {anchor}"
 
 
-def _broken(chain: Checked | None) -> str:
+def broken(chain: Checked | None) -> str:
+    """What does not hold, and what to do. mrkdwn."""
     assert chain is not None
     holds = f"Entries 1 to {chain.to} hold. " if chain.to else ""
     return (
@@ -169,16 +172,16 @@ def _nothing(page: Page) -> str:
     return f"Nothing on this page.{hint} Press Filter… to look elsewhere, or further back."
 
 
-def _table(one: Audited) -> Table:
-    caption = f"Audit {one.wanted.about}, {one.wanted.time_in_words()}"
-    rows = tuple(
+def rows_table(caption: str, rows: Iterable[Row]) -> Table:
+    """Rows as a table: whoever reads it sees who asked, who decided, and how it ended."""
+    told = tuple(
         (
             f"{datetime.fromisoformat(row.at).astimezone(UTC):%m-%d %H:%M}",
             *(row.ticket, row.what, row.target, row.asked_by[1], row.decided_by[1], row.outcome),
         )
-        for row in one.page.rows
+        for row in rows
     )
-    return Table(caption, tuple(Column(name) for name in _COLUMNS), rows)
+    return Table(caption, tuple(Column(name) for name in _COLUMNS), told)
 
 
 def _people(row: Row) -> tuple[str, ...]:

@@ -3,10 +3,13 @@
 import csv
 import io
 import json
+import re
 import sqlite3
 
 import pytest
 
+from bot.authorize import Person
+from bot.vocabulary.command import Role
 from lab.slack.plain import plain_text
 
 
@@ -188,3 +191,54 @@ async def test_a_broken_chain_is_the_first_thing_said(bench):
         assert answer.text == f"AUDIT CHAIN BROKEN at entry {broken}"
         assert f"Entries 1 to {broken - 1} hold" in plain_text(answer)
         assert json.dumps(answer.blocks)
+
+
+async def test_home_says_what_waits_and_what_happened_and_decides_nothing(bench):
+    async with bench.running():
+        await drained(bench)
+        await bench.operator.types("/repair hv03")
+        await bench.until(lambda: "shown" in bench.kinds("T-2"))
+        await bench.approver.opens_home()
+        home = await bench.approver.sees_home("1 waits for you")
+        told = plain_text(home)
+        assert re.search(r"\*T-2\* Repair on hv03 · asked by <@U0OPERATOR> · \*(29|30) min left\*", told)
+        assert "What happened" in told
+        assert all(word in told for word in ("T-1", "done", "approver", "newest anchor matches", "*Bot:* read-write"))
+        labels = [
+            one["text"]["text"] for block in home.blocks if block["type"] == "actions" for one in block["elements"]
+        ]
+        assert "Open Plan" in labels
+        assert not {"Approve", "Reject…", "Confirm"} & set(labels)
+        await bench.approver.clicks(home, "Audit")
+        await bench.approver.sees("Audit, 24 h: 2 changes, 1 refusal", "dm")
+
+        await bench.viewer.opens_home()
+        home = await bench.viewer.sees_home("0 wait for you")
+        assert "T-1" in plain_text(home)
+
+
+async def test_home_shows_nothing_of_places_one_may_not_see(bench):
+    nobody = bench.slack.person("nobody")
+    async with bench.running() as bot:
+        await drained(bench)
+        await bench.operator.types("/repair hv03")
+        await bench.until(lambda: "proposed" in bench.kinds("T-2"))
+        await nobody.opens_home()
+        assert "T-1" not in plain_text(await nobody.sees_home("You have no role"))
+        elsewhere = Person(
+            "T0/U9", "of branch", {Role.OPERATOR: frozenset({"branch"}), Role.VIEWER: frozenset({"branch"})}
+        )
+        changes = bot.desk.parts.changes
+        assert await changes.open_tickets(elsewhere) == ([], 0)
+        assert [list(one) for one in (await changes.waits_for(elsewhere))[:3]] == [[], [], []]
+        assert (await bot.desk.parts.reviews.lately(elsewhere, 10))[0] == ()
+
+
+async def test_a_home_whose_table_slack_rejects_is_shown_as_text(bench):
+    async with bench.running():
+        await drained(bench)
+        bench.slack.faults.add("views.publish", "invalid_arguments")
+        await bench.viewer.opens_home()
+        home = await bench.viewer.sees_home("What happened")
+        assert "data_table" not in json.dumps(home.blocks)
+        assert "repair" in plain_text(home)

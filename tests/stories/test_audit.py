@@ -1,0 +1,82 @@
+"""`/audit` tells what really happened: a question, a refusal, and a drain that was approved and done."""
+
+import csv
+import io
+import re
+
+from lab.slack.plain import plain_text
+
+
+async def test_a_day_is_reviewed_down_to_each_entry(play):
+    async with play("healthy") as ops:
+        viewer = ops.slack.person("viewer")
+        await ops.says("/check-writers prod")
+        await ops.sees("STABLE")
+        await ops.recorded("answered", 1)
+        await ops.says("/drain-node hv03", who="viewer")
+        await ops.sees("This needs the role operator", who="viewer")
+        await ops.says("/drain-node hv03")
+        plan = await ops.sees("Drain node on hv03?", channel="hv-ops")
+        await ops.clicks(plan, "Approve", who="approver")
+        done = await viewer.sees(re.compile("^Done: Drain node on hv03"), "hv-ops")
+        await ops.recorded("done", 1)
+
+        await ops.says("/audit prod", who="viewer")
+        answer = await ops.sees("Audit prod, 24 h: 1 change, 1 refusal, 1 question", who="viewer")
+        table = next(block for block in answer.blocks if block["type"] == "data_table")
+        rows = [[cell["text"] for cell in row][1:] for row in table["rows"]]
+        assert rows == [
+            ["Ticket", "What", "Target", "Asked by", "Decided by", "Outcome"],
+            ["T-1", "drain-node", "hv03", "operator", "approver", "done"],
+            ["—", "drain-node", "hv03", "viewer", "—", "refused: not allowed"],
+            ["—", "check-writers", "prod", "operator", "—", "answered"],
+        ]
+        assert "newest anchor matches" in plain_text(answer)
+
+        await ops.clicks(answer, "Story T-1", who="viewer")
+        story = await told_by(viewer)
+        entries = [entry for entry in ops.ledger() if entry.ticket == "T-1" and entry.kind != "clicked"]
+        numbers = [int(one) for one in re.findall(r"(?m)^\*(\d+)\* · ", story)]
+        assert set(numbers) >= {entry.seq for entry in entries if entry.kind != "shown"}
+        assert numbers == sorted(numbers)
+        for fact in (
+            "asked for /drain-node hv03",
+            "approved; it may start",
+            "Before:",
+            "After:",
+            "<@U0APPROVER>",
+            "*done*",
+        ):
+            assert fact in story
+
+        await ops.clicks(answer, "Send CSV", who="viewer")
+        await ops.sees("audit-prod.csv is in your messages", who="viewer")
+        sent = next(one for one in viewer.messages("dm") if one.files)
+        lines = list(csv.DictReader(io.StringIO(viewer.file(sent, "audit-prod").decode("utf-8-sig"))))
+        assert [(one["Ticket"], one["Outcome"], one["Decided by"]) for one in lines] == [
+            ("T-1", "done", "approver"),
+            ("", "refused: not allowed", ""),
+            ("", "answered", ""),
+        ]
+        assert "needs the role operator" in lines[1]["Says"]
+
+        await ops.clicks(done, "Story", who="viewer")  # the same window, from the message of the ticket itself
+        assert "asked for /drain-node hv03" in await told_by(viewer)
+        await viewer.opens_home()
+        home = plain_text(await viewer.sees_home("What happened"))
+        assert "drain-node" in home
+        kinds = [(entry.kind, entry.data.get("command")) for entry in ops.ledger()]
+        assert kinds.count(("asked", "audit")) == kinds.count(("answered", "audit")) == 1
+
+
+async def told_by(person):
+    """Every page of the story that is open, closed afterwards."""
+    view = await person.sees_view("page 1 of")
+    told, page = plain_text(view), 1
+    while "Next" in plain_text(view):
+        await person.clicks(view, "Next")
+        page += 1
+        view = await person.sees_view(f"page {page} of")
+        told += plain_text(view)
+    await person.closes(view)
+    return told
