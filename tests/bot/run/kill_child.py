@@ -22,8 +22,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import scripted_world as scripted
+from kill_shapes import PLANS
 
-from bot.errors import HvopsError, Refused, TimedOut
+from bot.errors import HvopsError, OutcomeUnknown, Refused, TimedOut
 from bot.ledger import Ledger
 from bot.ledger.store import Store
 from bot.reach.reach import Answer
@@ -64,9 +65,16 @@ class RemoteWorld:
     async def change(self, action, seconds):
         if action.what == "eventcreate":
             return Answer((), "", action.on)
-        said = await self._call(act=action.what, on=action.on, params=dict(action.params))
+        return await self._act(action, action.what, dict(action.params), TimedOut)
+
+    async def update(self, action, seconds):
+        (row,) = action.rows
+        return await self._act(action, "update", dict(row.becomes), OutcomeUnknown)
+
+    async def _act(self, action, what, params, unknown):
+        said = await self._call(act=what, on=action.on, params=params)
         if said == "unanswered":
-            raise TimedOut(action.on, "no answer in time.")
+            raise unknown(action.on, "no answer in time.")
         if said == "refused":
             raise Refused(action.on, "5960", code=5960)
         return Answer((), "ok", action.on)
@@ -97,26 +105,83 @@ async def people(bench, script):
     """What people do, each once in all lives together: looked up in the ledger, as they would look at the message."""
     for kind, *rest in script:
         try:
-            if kind == "propose" and len(bench.ledger.entries(kind="proposed")) < rest[1]:
-                await bench.propose(rest[0])
-            elif kind == "approve" and not bench.ledger.entries(kind="approved", ticket=rest[0]):
-                bench.decisions.approve(bench.press(scripted.APPROVER, rest[0]))
-            elif kind == "undo" and not any(
-                one.data["line"] == f"undo {rest[0]}" for one in bench.ledger.entries(kind="proposed")
-            ):
-                bench.proposals.undo(scripted.Request(scripted.OPERATOR, "undo", "button", "C"), rest[0])
-            elif kind == "cancel" and not bench.ledger.ticket(rest[0]).cancel_asked:
-                bench.decisions.cancel(bench.press(scripted.OPERATOR, rest[0]))
-            elif kind == "run":
+            if kind == "run":
                 await bench.runs(3)
+            elif kind == "run and":
+                await alongside(bench, *rest)
+            else:
+                await ONCE[kind](bench, *rest)
         except HvopsError as refused:
             sys.stderr.write(f"{refused}\n")
+
+
+async def alongside(bench, kind, ticket):
+    """Let it run, and press a button as soon as it is there."""
+    running = asyncio.create_task(bench.runs(3))
+    while not running.done():
+        await asyncio.sleep(0)
+        await ONCE[kind](bench, ticket)
+    await running
+
+
+async def propose(bench, line, number):
+    if len(bench.ledger.entries(kind="proposed")) < number:
+        await bench.propose(line)
+
+
+async def approve(bench, ticket):
+    if not bench.ledger.entries(kind="approved", ticket=ticket):
+        bench.decisions.approve(bench.press(scripted.APPROVER, ticket))
+
+
+async def undo(bench, ticket):
+    if not any(one.data["line"] == f"undo {ticket}" for one in bench.ledger.entries(kind="proposed")):
+        bench.proposals.undo(scripted.Request(scripted.OPERATOR, "undo", "button", "C"), ticket)
+
+
+async def cancel(bench, ticket):
+    now = bench.ledger.ticket(ticket)
+    if now.state == "running" and now.intent and not now.cancel_asked:
+        bench.decisions.cancel(bench.press(scripted.OPERATOR, ticket))
+
+
+async def hand(bench, ticket):
+    now = bench.ledger.ticket(ticket)
+    waits = now.state == "running" and now.intent and now.intent[0] == "look"
+    if waits and not bench.ledger.entries(kind="hand", ticket=ticket):
+        bench.decisions.hand(bench.press(scripted.OPERATOR, ticket))
+
+
+async def switch(bench, kind):
+    if not bench.ledger.entries(kind=kind):
+        act = {
+            "stop": lambda: bench.decisions.stop(scripted.OPERATOR, "why"),
+            "go": lambda: bench.decisions.go(scripted.APPROVER),
+        }
+        act[kind]()
+
+
+async def resume(bench, ticket):
+    by_people = [one for one in bench.ledger.entries(kind="resumed", ticket=ticket) if one.actor != "bot"]
+    if bench.ledger.ticket(ticket).state == "interrupted" and not by_people:
+        bench.decisions.resume(bench.press(scripted.APPROVER, ticket))
+
+
+async def close(bench, ticket):
+    if bench.ledger.ticket(ticket).state == "interrupted":
+        bench.decisions.close(bench.press(scripted.OPERATOR, ticket), "seen to")
+
+
+ONCE = {
+    "propose": propose, "approve": approve, "undo": undo, "cancel": cancel, "hand": hand, "switch": switch,
+    "resume": resume, "close": close,
+}  # fmt: skip
 
 
 async def life(folder, port, when, doomed, script):
     die_at(when, doomed)
     time = Time()
-    bench = scripted.Bench(Path(folder), RemoteWorld(port), time, sleep=time.sleep)
+    bench = scripted.Bench(Path(folder), RemoteWorld(port), time, sleep=time.sleep, plans=PLANS)
     await people(bench, script)
     await bench.close()
 
