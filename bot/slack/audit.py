@@ -1,9 +1,10 @@
 """The audit channel: a line for each decision and each end, and heads of the ledger, in order, from the ledger alone.
 
 What has been told stands in the ledger: a `shown` entry names the newest entry that a message told of, an `anchor`
-entry the head that one carried, and up to where nothing else was left to tell. So a bot that was away, or had no channel, catches up and repeats nothing. Slack has no
-key that makes a second post harmless: a bot that is killed between a post and its entry, or an answer that is lost on
-the way, leaves that one message twice. Nothing waits for this channel, whatever is wrong with it.
+entry the head that one carried, and up to where nothing else was left to tell. So a bot that was away, or had no
+channel, catches up and repeats nothing. Slack has no key that makes a second post harmless: a bot that is killed
+between a post and its entry, or an answer that is lost on the way, leaves that one message twice. Nothing waits for
+this channel, whatever is wrong with it.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def decision_line(entry: Entry, proposed: Entry | None, link: str) -> str:
         f"on {escape(clip(str(known['target']), _NAME))}" if known.get("target") else "",
         f"by {_person(entry)}",
         f"asked by {_person(proposed)}" if proposed is not None else "",
-        escape(clip(str(entry.data.get("why") or ""), _WHY)),
+        f"“{escape(clip(str(entry.data['why']), _WHY))}”" if entry.data.get("why") else "",
         f"plan {str(known['digest'])[:8]}" if known.get("digest") else "",
         f"entry {entry.seq:,}",
         f"<{link}|message>" if link else "",
@@ -56,7 +56,7 @@ def _what(entry: Entry, known: dict[str, object]) -> str:
     if verb == "approved" and known.get("policy") == CONFIRM:
         verb = "confirmed"
     if verb == "interrupted":
-        verb = "waits, and gave its locks away" if entry.data.get("gives_way") else "interrupted: a person must decide"
+        verb = "waits, and gave its locks away" if entry.data.get("gives_way") else "interrupted, a person must decide"
     return f"{entry.ticket} {verb}"
 
 

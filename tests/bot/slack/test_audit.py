@@ -72,8 +72,8 @@ async def test_each_decision_and_each_end_leaves_a_line_with_who_and_where(bench
     link = "<https://practice.slack.com/archives/C0OPS/T-1|message>"
     about, asked = "/drain-node hv03 · on hv03", "asked by operator (T0/U1)"
     assert bench.lines() == [
-        f"T-1 approved: {about} · by approver (T0/U2) · {asked} · no · plan 9f3c41aa · entry 2 · {link}",
-        f"T-1 done: {about} · by hvops · {asked} · all is well · plan 9f3c41aa · entry 4 · {link}",
+        f"T-1 approved: {about} · by approver (T0/U2) · {asked} · “no” · plan 9f3c41aa · entry 2 · {link}",
+        f"T-1 done: {about} · by hvops · {asked} · “all is well” · plan 9f3c41aa · entry 4 · {link}",
     ]
 
 
@@ -85,7 +85,7 @@ async def test_stop_and_go_leave_lines_and_a_restart_of_the_bot_none(bench):
     bench.ledger.append("go", "T0/U2", {"name": "approver"})
     await bench.life().catch_up()
     told = [line.split(" · ")[0].split(":")[0] for line in bench.lines()]
-    assert told == ["T-1 approved", "T-1 interrupted", "T-1 resumed", "/hvops stop", "/hvops go"]
+    assert told == ["T-1 approved", "T-1 interrupted, a person must decide", "T-1 resumed", "/hvops stop", "/hvops go"]
     assert "power work" in bench.lines()[3]
 
 
