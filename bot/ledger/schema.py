@@ -145,7 +145,7 @@ BEGIN
 END""",
 }
 
-VIEWS = views.FIRST | views.SINCE_TICKETS
+VIEWS = views.NOW | views.SINCE_TICKETS
 
 # What makes a ledger of an older version one of the next: no entry is touched.
 UPGRADES: dict[int, tuple[str, ...]] = {
@@ -154,14 +154,18 @@ UPGRADES: dict[int, tuple[str, ...]] = {
         INDEXES["ticket_line"],  # whether a ticket is being taken back is asked whenever it is shown
     ),
     2: (INDEXES["ticket_late"], INDEXES["ticket_lapsing"]),  # asked every second, of however many wait
-    3: tuple(sql.strip() for sql in views.SINCE_TICKETS.values()),
+    3: (
+        "DROP VIEW questions",
+        *(sql.strip() for sql in ({"questions": views.NOW["questions"]} | views.SINCE_TICKETS).values()),
+    ),
 }
 
 EVERYTHING = {name: sql.strip() for name, sql in (TABLES | INDEXES | TRIGGERS | VIEWS).items()}
 
 
-# What each version has added; nothing that one brought was changed by a later one since the oldest that can be read.
+# What each version has added, and how what it changed was written before.
 _ADDED = {3: ("ticket_late", "ticket_lapsing"), 4: tuple(views.SINCE_TICKETS)}
+_BEFORE = {4: {"questions": views.FIRST["questions"].strip()}}
 READABLE = (2, 3, VERSION)
 
 
@@ -172,5 +176,9 @@ def definitions(version: int) -> dict[str, str]:
     """
     if version not in READABLE:
         raise KeyError(version)
-    later = {name for since, names in _ADDED.items() if since > version for name in names}
-    return {name: sql for name, sql in EVERYTHING.items() if name not in later}
+    found = dict(EVERYTHING)
+    for since in range(VERSION, version, -1):
+        found |= _BEFORE.get(since, {})
+        for name in _ADDED.get(since, ()):
+            del found[name]
+    return found

@@ -10,7 +10,7 @@ import pytest
 from bot.ledger import Reader
 from bot.ledger.key import read_key
 from bot.ledger.verify import verify
-from bot.ledger.views import SINCE_TICKETS
+from bot.ledger.views import FIRST, SINCE_TICKETS
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ OLDER = {2: "DROP INDEX ticket_late; DROP INDEX ticket_lapsing;", 3: ""}
 
 def without_the_views(path, version=3):
     database = sqlite3.connect(path)
-    without = "".join(f"DROP VIEW {name};" for name in SINCE_TICKETS)
+    without = "".join(f"DROP VIEW {name};" for name in (*SINCE_TICKETS, "questions")) + FIRST["questions"] + ";"
     database.executescript(f"{without} {OLDER[version]} PRAGMA user_version={version};")
     database.close()
 
@@ -138,3 +138,33 @@ def test_a_view_that_shows_something_else_is_found_also_in_an_old_copy(history, 
     database.close()
     verdict = verify(tmp_path / "ledger.db", key, tmp_path / "anchors.txt")
     assert verdict.says == "The definition of decisions was changed."
+
+
+def test_the_first_page_of_many_is_there_at_once(ledger, tmp_path):
+    """Counted in SQLite's own instructions: ten times as many entries cost the same."""
+    database = sqlite3.connect(tmp_path / "ledger.db")
+
+    def cost(view):
+        counted = 0
+
+        def more():
+            nonlocal counted
+            counted += 1
+
+        database.set_progress_handler(more, 100)
+        database.execute(f"SELECT * FROM {view} ORDER BY seq DESC LIMIT 3").fetchall()
+        database.set_progress_handler(None, 100)
+        return counted
+
+    def grow(times):
+        for _ in range(times):
+            asked = ledger.append("asked", "T0/U1", {"line": "/x", "target": "prod"})
+            ledger.append("answered", "T0/U1", {"asked": asked.seq, "answer": f"t{asked.seq}"})
+            ledger.append("stop", "T0/U1", {"why": "x"})
+
+    grow(6)
+    few = {view: cost(view) for view in ("questions", "decisions", "timeline")}
+    grow(60)
+    many = {view: cost(view) for view in few}
+    database.close()
+    assert all(many[view] <= 2 * few[view] + 5 for view in few), (few, many)
