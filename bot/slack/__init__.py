@@ -5,7 +5,7 @@ desk        what is then done about it: person, pipeline, renderer, reply
 clicks      what each button does; ticket_clicks: those of tickets
 reviews     /audit; review_clicks: what its buttons do, and the story of a ticket
 changes     what it takes to change something: proposals, decisions, the board
-board       one message per ticket, and its thread; board_cards: what the ledger knows of that message
+board       one message per ticket, and its thread; board_cards: what the ledger knows of that message; kept: what it keeps in mind
 turns       one at a time shows a ticket, also of two bots on one ledger
 unbroken    what is posted is also written down, even when the bot stops in between
 audit       the audit channel: decisions and heads; history, export, heads: what stands in it

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -19,10 +18,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import HvopsError
 from bot.keep import Evidence, evidence_from_bytes
-from bot.ledger import Entry, Ledger, Listed
+from bot.ledger import Ledger, Listed
 from bot.run.parts import BOT, Happening
-from bot.slack.board_cards import Place, place_of, read_card, told_entries
+from bot.slack.board_cards import Place, half_time, place_of, read_card, told_entries
 from bot.slack.calls import NotSent
+from bot.slack.kept import Keeping, Kept
 from bot.slack.message import Message
 from bot.slack.outbox import Outbox
 from bot.slack.people import People
@@ -80,41 +80,33 @@ class Board:
         self._ledger = ledger
         self._channel = channel
         self._pace = pace or Pace()
-        self._newest: dict[str, Happening] = {}
-        self._due: set[str] = set()
-        self._urgent: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
-        self._workers: dict[str, asyncio.Task[None]] = {}
         self._turns = Turns(ledger.path)
-        self._sent: dict[str, Message] = {}
-        self._remind: dict[str, datetime] = {}
+        self._keeping = Keeping()
         self._links: dict[Place, str] = {}
         self._unbroken = Unbroken()
 
     def tell(self, happening: Happening) -> None:
         """Something happened to a ticket: its message is due. Never raises, never waits."""
-        self._newest[happening.ticket] = happening
-        self._due.add(happening.ticket)
+        kept = self._keeping.of(happening.ticket)
+        kept.newest, kept.is_due = happening, True
         if happening.kind != "progress":
-            self._urgent[happening.ticket].set()
-        if happening.ticket not in self._workers:
-            worker = asyncio.get_running_loop().create_task(self._keep_up(happening.ticket))
-            self._workers[happening.ticket] = worker
+            kept.urgent.set()
+        if kept.worker is None:
+            kept.worker = asyncio.get_running_loop().create_task(self._keep_up(happening.ticket, kept))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Catch up with what happened while nobody was here, then remind, until `stop` is set."""
         for ticket in await asyncio.to_thread(self._behind):
             self.tell(Happening(ticket, "restart"))
         while not stop.is_set():
-            now = self._pace.now()
-            for ticket in [one for one, at in self._remind.items() if at <= now]:
-                del self._remind[ticket]
+            for ticket in self._keeping.to_remind(self._pace.now()):
                 await self._guarded(ticket, self._unbroken.do(self._reminded(ticket)))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._pace.glance)
 
     async def close(self) -> None:
         """Show nothing more. What is due is shown by the next life; what is being posted is written down first."""
-        workers = tuple(self._workers.values())
+        workers = self._keeping.workers()
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
@@ -131,8 +123,10 @@ class Board:
         return await self._unbroken.do(self._show(ticket))
 
     async def _show(self, ticket: str) -> Place:
-        async with self._turns.of(ticket):
+        kept = self._keeping.of(ticket)
+        async with self._alone(ticket, kept):
             card = await self._card(ticket)
+            kept.has_ended = card.ticket.state is State.ENDED
             if card.successor and not card.successor_link:  # nobody else tells of it, and this one links to it
                 await self._guarded(card.successor, self.show(card.successor))
                 card = await self._card(ticket)
@@ -142,8 +136,19 @@ class Board:
             else:
                 place = await self._update(card, place)
             await self._tell_thread(card, place)
-            self._plan_reminder(card.id, card.entries, is_proposed=card.ticket.state is State.PROPOSED)
+            kept.remind_at = half_time(card.entries, is_proposed=card.ticket.state is State.PROPOSED)
             return place
+
+    @contextlib.asynccontextmanager
+    async def _alone(self, ticket: str, kept: Kept) -> AsyncIterator[None]:
+        """Work on a ticket alone; one that has ended is forgotten afterwards."""
+        kept.users += 1
+        try:
+            async with self._turns.of(ticket):
+                yield
+        finally:
+            kept.users -= 1
+            self._keeping.let_go(ticket)
 
     async def found(self, ticket: str, at: Place) -> None:
         """A message of this ticket was met there. A copy is turned into a pointer to the real one.
@@ -159,7 +164,7 @@ class Board:
             await self._unbroken.do(self._found(ticket, at))
 
     async def _found(self, ticket: str, at: Place) -> None:
-        async with self._turns.of(ticket):
+        async with self._alone(ticket, self._keeping.of(ticket)):
             place = place_of(await asyncio.to_thread(self._ledger.story, ticket))
             if place is None:
                 await self._write(ticket, {"card": True, "channel": at.channel, "place": at.channel, "ts": at.ts})
@@ -194,24 +199,25 @@ class Board:
         """A ticket as it is shown. Raises TicketError where there is none."""
         return await self._card(ticket)
 
-    async def _keep_up(self, ticket: str) -> None:
+    async def _keep_up(self, ticket: str, kept: Kept) -> None:
         """Show a ticket as long as something is due; progress waits a little, so that a burst is one update."""
         try:
-            while ticket in self._due:
-                self._due.discard(ticket)
-                self._urgent[ticket].clear()
+            while kept.is_due:
+                kept.is_due = False
+                kept.urgent.clear()
                 if not await self._guarded(ticket, self.show(ticket)):
-                    self._due.add(ticket)
-                    await self._wait(ticket, self._pace.again)
+                    kept.is_due = True
+                    await self._wait(kept, self._pace.again)
                     continue
-                await self._wait(ticket, self._pace.progress)
+                await self._wait(kept, self._pace.progress)
         finally:
-            self._workers.pop(ticket, None)
+            kept.worker = None
+            self._keeping.let_go(ticket)
 
-    async def _wait(self, ticket: str, seconds: float) -> None:
+    async def _wait(self, kept: Kept, seconds: float) -> None:
         """Wait, or until something more than progress happens."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._urgent[ticket].wait(), seconds)
+            await asyncio.wait_for(kept.urgent.wait(), seconds)
 
     async def _guarded(self, ticket: str, work: Awaitable[object]) -> bool:
         """Whether it went well; a message that cannot be shown must never hold up what it tells about."""
@@ -228,7 +234,7 @@ class Board:
         return True
 
     async def _card(self, ticket: str) -> Card:
-        card = await asyncio.to_thread(read_card, self._ledger, ticket, self._newest.get(ticket))
+        card = await asyncio.to_thread(read_card, self._ledger, ticket, self._keeping.newest(ticket))
         return await self._with_people(card)
 
     async def _with_people(self, card: Card) -> Card:
@@ -251,13 +257,14 @@ class Board:
             raise NotSent("no_channel", f"No ops_channel is set in the estate for {where}, so nobody sees {card.id}.")
         message = ticket_message(card)
         ts = await self._outbox.post(channel, message)
-        self._sent[card.id] = message
+        self._keeping.of(card.id).sent(message)
         await self._write(card.id, {"card": True, "channel": channel, "place": channel, "ts": ts})
         return Place(channel, ts)
 
     async def _update(self, card: Card, place: Place) -> Place:
         message = ticket_message(card)
-        if self._sent.get(card.id) == message:
+        kept = self._keeping.of(card.id)
+        if kept.was_sent(message):
             return place
         try:
             await self._outbox.update(place.channel, place.ts, message)
@@ -268,7 +275,7 @@ class Board:
             anew = await self._post(card)
             await self._outbox.post(anew.channel, plan_message(card), anew.ts)  # its thread is a new one
             return anew
-        self._sent[card.id] = message
+        kept.sent(message)
         return place
 
     async def _tell_thread(self, card: Card, place: Place) -> None:
@@ -292,17 +299,8 @@ class Board:
         blobs = [self._ledger.blob(one) for one in dict.fromkeys(digests)]
         return tuple(one for blob in blobs if blob for one in evidence_from_bytes(blob))
 
-    def _plan_reminder(self, ticket: str, entries: Sequence[Entry], *, is_proposed: bool) -> None:
-        """Once, at half of its time."""
-        reminded = any(entry.kind == "shown" and entry.data.get("reminder") for entry in entries)
-        if not is_proposed or reminded:
-            self._remind.pop(ticket, None)
-            return
-        began = datetime.fromisoformat(entries[0].at)
-        self._remind[ticket] = began + (datetime.fromisoformat(str(entries[0].data["open_until"])) - began) / 2
-
     async def _reminded(self, ticket: str) -> None:
-        async with self._turns.of(ticket):
+        async with self._alone(ticket, self._keeping.of(ticket)):
             card = await self._card(ticket)
             place = place_of(card.entries)
             told = any(entry.kind == "shown" and entry.data.get("reminder") for entry in card.entries)  # by another bot
@@ -320,7 +318,7 @@ class Board:
             if self._is_behind(one):
                 found.append(one.id)
             elif one.state == State.PROPOSED:
-                self._plan_reminder(one.id, self._ledger.story(one.id), is_proposed=True)
+                self._keeping.of(one.id).remind_at = half_time(self._ledger.story(one.id), is_proposed=True)
         return found
 
     def _is_behind(self, one: Listed) -> bool:

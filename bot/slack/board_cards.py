@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from bot.errors import TicketError
 from bot.ledger import Entry, Reader
@@ -29,6 +30,15 @@ def place_of(entries: Iterable[Entry]) -> Place | None:
 def told_entries(entries: Iterable[Entry]) -> frozenset[int]:
     """The numbers of the entries that the thread tells already."""
     return frozenset(int(entry.data["entry"]) for entry in entries if entry.kind == "shown" and "entry" in entry.data)
+
+
+def half_time(entries: Sequence[Entry], *, is_proposed: bool) -> datetime | None:
+    """When half of its time is over; None where nobody is to be reminded, or has been."""
+    reminded = any(entry.kind == "shown" and entry.data.get("reminder") for entry in entries)
+    if not is_proposed or reminded:
+        return None
+    began = datetime.fromisoformat(entries[0].at)
+    return began + (datetime.fromisoformat(str(entries[0].data["open_until"])) - began) / 2
 
 
 def read_card(ledger: Reader, ticket: str, happening: Happening | None = None) -> Card:

@@ -83,7 +83,7 @@ class Changes:
         return message
 
     async def _seen(self, card: Card) -> list[str]:
-        at = card.now_at
+        at = card.stopped_at
         if at is None:
             raise TicketError(f"{card.id} has no step that could be looked at.")
         images = dict(card.story.images)

@@ -26,11 +26,13 @@ def fit(message: Message) -> Message:
         fitted, file = _fit_block(block, len(files))
         blocks += fitted
         files += file
-    fitting = Message(_text_fits(message.text), tuple(blocks), tuple(files))
+    fitting = Message(_text_fits(message.text), tuple(blocks), tuple(files), message.instead)
     fitting = _one_table(fitting)
     if len(fitting.blocks) > limits.BLOCKS_IN_MESSAGE:
-        fitting = _overflow(fitting)
-    return fitting if not problems(fitting) else plain(message)
+        fitting = _overflow(fitting) if message.instead is None else fit(message.instead)
+    if not problems(fitting):
+        return fitting
+    return fit(message.instead) if message.instead else plain(message)
 
 
 def fit_view(view: View) -> View:
@@ -53,9 +55,11 @@ def weaker(message: Message) -> Message | None:
     if not message.blocks:
         return None
     for kind in _STEPS:
+        if kind == "rich_text" and message.instead:
+            break  # it would become a file, which an update cannot carry
         if any(block["type"] == kind for block in message.blocks):
             return _step_down(message, kind)
-    return plain(message)
+    return fit(message.instead) if message.instead else plain(message)
 
 
 def weaker_view(view: View) -> View | None:
@@ -183,7 +187,7 @@ def _step_down(message: Message, kind: str) -> Message:
             blocks.append(_note(f"See the file {files[-1].name}."))
         else:
             blocks += preformatted("\n".join(texts(block)))
-    return fit(Message(message.text, tuple(blocks), tuple(files)))
+    return fit(replace(message, blocks=tuple(blocks), files=tuple(files)))
 
 
 def _chart_text(block: Block) -> str:

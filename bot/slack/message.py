@@ -25,11 +25,16 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message. `text` says it all for notifications and screen readers; `files` follow beside it."""
+    """A message. `text` says it all for notifications and screen readers; `files` follow beside it.
+
+    Attributes:
+        instead: what says the same in the plainest blocks, with the same buttons, where Slack refuses these.
+    """
 
     text: str
     blocks: tuple[Block, ...] = ()
     files: tuple[File, ...] = ()
+    instead: Message | None = None
 
 
 def visible(outside: str, *, lines: bool = False) -> str:

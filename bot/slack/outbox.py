@@ -89,9 +89,13 @@ class Outbox:
 
     def prepared(self, message: Message) -> Message:
         """The message as it may leave: without secrets, within the limits."""
+        return _within_limits(self._masked(message))
+
+    def _masked(self, message: Message) -> Message:
         data = self._mask.data
         files = tuple(File(data(one.name), data(one.title), self._mask.bytes(one.content)) for one in message.files)
-        return _within_limits(Message(data(message.text), tuple(data(block) for block in message.blocks), files))
+        instead = self._masked(message.instead) if message.instead else None
+        return Message(data(message.text), tuple(data(block) for block in message.blocks), files, instead)
 
     async def post(self, channel: str, message: Message, thread_ts: str = "") -> str:
         """Post a message, then its files into its thread. Returns its ts.

@@ -11,10 +11,10 @@ import contextlib
 import fcntl
 import os
 import struct
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from bot.errors import LedgerError
 
@@ -33,14 +33,15 @@ class Turns:
             raise LedgerError(
                 f"{path}: {error.strerror}. Showing tickets needs this file beside the ledger."
             ) from error
-        self._here: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._here: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()  # as long as somebody wants one
 
     @asynccontextmanager
     async def of(self, ticket: str) -> AsyncIterator[None]:
         """Wait for the turn, and give it back."""
         digits = ticket.removeprefix("T-")
         number = int(digits) if digits.isascii() and digits.isdecimal() else 0
-        async with self._here[number]:
+        here = self._here.setdefault(number, asyncio.Lock())
+        async with here:
             while not self._lock(number, fcntl.F_WRLCK):  # noqa: ASYNC110 - another process sets no event here
                 await asyncio.sleep(_GLANCE)
             try:

@@ -11,7 +11,7 @@ from functools import cached_property
 from bot.ledger import Entry
 from bot.proposal import Proposal
 from bot.run.parts import Happening
-from bot.run.story import Position, Story, positions, story_of
+from bot.run.story import DONE, Position, Story, positions, story_of
 from bot.slack.message import escape
 from bot.slack.render.parts import moment
 from bot.ticket import State, Ticket
@@ -72,6 +72,13 @@ class Card:
             (one for one in self.places if one.key == flying or (flying is None and not self.story.result(one.key))),
             None,
         )
+
+    @property
+    def stopped_at(self) -> Position | None:
+        """The step that a look is about: the one that failed, else the one in flight or next."""
+        own = {place.key: place for place in self.places}
+        bad = [key for key, told in self.story.outcomes.items() if told.get("result") != DONE and key in own]
+        return own[bad[-1]] if bad else self.now_at
 
     @property
     def waits_for_a_person(self) -> Position | None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bot.decide import standing
+from bot.decide import CONFIRM, standing
 from bot.run.story import DONE
 from bot.slack import limits
 from bot.slack.fit import preformatted
 from bot.slack.message import Block, Message, clip, escape, units
 from bot.slack.render.card import Card, at_time, person, seconds_between, what, who
 from bot.slack.render.parts import actions, contexts, header, sections
-from bot.slack.render.running import can_undo, plan_block
-from bot.slack.render.ticket_buttons import again_button, remedy_buttons, story_button, undo_button
+from bot.slack.render.running import can_undo, folded, half_done, plan_block
+from bot.slack.render.ticket_buttons import again_button, look_button, remedy_buttons, story_button, undo_button
+from bot.vocabulary.plan import Plan
 from bot.words import duration
 
 WORDS = {
@@ -27,7 +28,9 @@ WORDS = {
     "voided": "Void, the plan changed",
 }
 _SAYS = 2_000
+_FEW = 300  # of a state before or after, in a field: escaped it may be five times as long
 _DIFFERENCE = 6_000  # characters of a difference before it goes into a file in the thread
+_BY = {"declined": "rejected"}
 _AGAIN = ("failed", "cancelled", "closed", "expired", "lapsed", "voided")
 
 
@@ -40,13 +43,12 @@ def ended_message(card: Card) -> Message:
         header(title),
         *sections("\n".join(_lines(card))),
         *_fields(card),
-        *((plan_block(card),) if ran else ()),
+        *((plan_block(card), *folded(card)) if ran else ()),
         *_difference(card),
-        *contexts(f"plan {card.proposal.digest[:8]} · the whole story is in the thread"),
+        *contexts(" · ".join(_record(card))),
         *actions(_buttons(card)),
     )
-    end = card.last(card.ticket.end)
-    says = f"{card.id} {word.upper()}: {what(card)}. {_why(card)}" if end else f"{card.id} {word}"
+    says = f"{card.id} {word.upper()}: {what(card)}. {_why(card)}"
     return Message(clip(escape(says.strip()), limits.MESSAGE_TEXT), blocks)
 
 
@@ -69,36 +71,78 @@ def _word(card: Card) -> str:
 
 
 def _why(card: Card) -> str:
+    """Plain text, without what the title says already."""
     end = card.last(card.ticket.end)
-    return str(end.data.get("why") or end.data.get("says") or "") if end else ""
+    if end is None:
+        return ""
+    told = str(end.data.get("why") or end.data.get("says") or "")
+    return told.removeprefix(f"cancelled at step {end.data.get('number')}, ")
 
 
 def _lines(card: Card) -> Iterator[str]:
+    """How it stands now, most urgent first. mrkdwn."""
     end = card.last(card.ticket.end)
-    yield f"*{card.id}:* {escape(standing(card.id, list(card.entries)))}"
-    if end is not None and card.ticket.end in ("failed", "cancelled", "closed") and _why(card):
-        yield f"*True at {at_time(end.at)}:* {escape(clip(_why(card), _SAYS))}"
-    if card.ticket.end in ("declined", "withdrawn", "expired", "lapsed"):
-        yield "Nothing was done."
-    if card.ticket.end == "voided":
-        begun = bool(card.story.intents)
-        yield "What was done before stays as it is; the rest was not begun." if begun else "Nothing was done."
+    why = escape(clip(_why(card), _SAYS))
+    at = at_time(end.at) if end else ""
+    if card.ticket.end in ("done", "expired", "lapsed"):
+        yield f"*{card.id}:* {why or 'done'}, at {at}."
+    elif card.ticket.end == "failed":
+        yield f"*{card.id}, true at {at}:* {why}"
+    elif card.ticket.end == "cancelled":
+        yield f"*{card.id}* was stopped at {at}, as {who(card.last('cancel-asked'))} asked; {why}."
+    elif card.ticket.end == "voided":
+        yield f"*{card.id}* is void since {at}: {why}."
+    else:
+        yield f"*{card.id}* was {_BY.get(card.ticket.end, card.ticket.end)} by {who(end)} at {at}" + (
+            f": {why}" if why else "."
+        )
+    yield from _left(card)
     if card.successor:
         link = f"<{card.successor_link}|{card.successor}>" if card.successor_link else card.successor
         yield f"*The plan as it is now is {link}.* It needs its own decision."
 
 
-def _fields(card: Card) -> Iterator[Block]:
-    proposal, started, end = card.proposal, card.last("started"), card.last(card.ticket.end)
-    told = [f"*Asked by:* {person(proposal.requester, proposal.requester_name)}"]
-    if (approval := card.last("approved")) is not None:
-        told.append(f"*Approved by:* {who(approval)} {at_time(approval.at)}")
-    if started is not None:
-        done = sum(card.story.result(place.key) == DONE for place in card.places)
-        told += [f"*Steps done:* {done} of {len(card.places)}", f"*Took:* {duration(seconds_between(started, end))}"]
+def _left(card: Card) -> Iterator[str]:
+    """What was done and what not, and the way back from there. mrkdwn."""
+    end = card.last(card.ticket.end)
+    if card.ticket.end == "done":
+        return
+    if not card.story.intents:
+        yield "Nothing was done."
+        return
     if end is not None and end.data.get("undone"):
-        told.append("*Taken back:* what its group had done")
+        yield "What its group had done was taken back."
+        return
+    yield from half_done(card)
+    if card.plan.way_back:
+        yield f"*Way back:* {escape(clip(card.plan.way_back, _SAYS))}"
+
+
+def _fields(card: Card) -> Iterator[Block]:
+    """Before and after, and how long it took."""
+    started, end = card.last("started"), card.last(card.ticket.end)
+    if started is None:
+        return
+    told = []
+    if card.ticket.end == "done":
+        told += [f"*{name}:* {escape(clip(says, _FEW))}" for name, says in _turn(card.plan) if says]
+    done = sum(card.story.result(place.key) == DONE for place in card.places)
+    told += [f"*Steps done:* {done} of {len(card.places)}", f"*Took:* {duration(seconds_between(started, end))}"]
     yield {"type": "section", "fields": [{"type": "mrkdwn", "text": one, "verbatim": True} for one in told]}
+
+
+def _turn(plan: Plan) -> tuple[tuple[str, str], ...]:
+    return ("Before", plan.before), ("After", plan.after)
+
+
+def _record(card: Card) -> Iterator[str]:
+    proposal = card.proposal
+    yield f"asked by {person(proposal.requester, proposal.requester_name)}"
+    if (approval := card.last("approved")) is not None:
+        verb = "confirmed" if proposal.policy == CONFIRM else "approved"
+        yield f"{verb} by {who(approval)} {at_time(approval.at)}"
+    yield f"plan {proposal.digest[:8]}"
+    yield "the whole story is in the thread"
 
 
 def _difference(card: Card) -> Iterator[Block]:
@@ -113,7 +157,8 @@ def _difference(card: Card) -> Iterator[Block]:
 
 
 def _buttons(card: Card) -> list[Block]:
-    made = remedy_buttons(card.id, card.plan.remedies) if card.ticket.end in ("done", "failed") else []
+    made = [look_button(card.id)] if card.ticket.end in ("failed", "cancelled") else []
+    made += remedy_buttons(card.id, card.plan.remedies) if card.ticket.end in ("done", "failed") else []
     if card.ticket.end in _AGAIN and not card.successor:
         made.append(again_button(card.id))
     if card.story.intents and can_undo(card):

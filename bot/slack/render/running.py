@@ -9,7 +9,7 @@ from bot.run.undo import to_take_back
 from bot.slack import limits
 from bot.slack.message import Block, Message, clip, escape, visible
 from bot.slack.render.card import Card, at_time, person, what, who
-from bot.slack.render.parts import actions, contexts, header, sections
+from bot.slack.render.parts import actions, contexts, header, moment, sections
 from bot.slack.render.ticket_buttons import interrupted_buttons, running_buttons
 from bot.ticket import State
 from bot.vocabulary.actions import ByHand
@@ -28,7 +28,7 @@ def running_message(card: Card) -> Message:
         header(title),
         *_by_hand(card, hand),
         plan_block(card),
-        *_folded(card),
+        *folded(card),
         *contexts(_record(card)),
         *actions(running_buttons(ticket=card.id, by_hand=hand is not None, asked_to_stop=card.ticket.cancel_asked)),
     )
@@ -48,25 +48,54 @@ def interrupted_message(card: Card) -> Message:
     else:
         title = f"Interrupted at step {number}: a person must decide"
         closing = "Nothing continues by itself."
-    when = at_time(entry.at) if entry else ""
     data = entry.data if entry else {}
-    known = escape(clip(str(data.get("known") or data.get("why") or "nothing"), _SAYS))
-    lines = [f"*{card.id}: {escape(clip(what(card), _TITLE))}*", f"*Known at {when}:* {known}"]
-    if card.story.in_flight is not None and at is not None and not card.ticket.gives_way:
-        lines.append(f"*Not known:* what became of step {number}, {escape(clip(at.step.says, _TITLE))}.")
-    if halves := [one.step.says for one in card.places if card.story.result(one.key) == DONE]:
-        lines.append(f"*Done before:* {escape(clip('; '.join(halves), _SAYS))}")
-    lines.append(closing)
+    lines = [*_known(card), *half_done(card), *_held(card), closing]
     blocks = (
         header(title),
         *sections("\n".join(lines)),
         plan_block(card),
-        *_folded(card),
+        *folded(card),
         *contexts(_record(card)),
         *actions(interrupted_buttons(card.id, can_undo=can_undo(card))),
     )
     says = f"{card.id} INTERRUPTED at step {number}: {what(card)}. {data.get('why') or ''}"
     return Message(clip(escape(says.strip()), limits.MESSAGE_TEXT), blocks)
+
+
+def _known(card: Card) -> Iterator[str]:
+    """What is known since when, and what is not. mrkdwn."""
+    entry, at = card.last("interrupted"), card.now_at
+    data = entry.data if entry else {}
+    known = escape(clip(str(data.get("known") or data.get("why") or "nothing"), _SAYS))
+    yield f"*{card.id}: {escape(clip(what(card), _TITLE))}*"
+    yield f"*Known at {at_time(entry.at) if entry else ''}:* {known}"
+    if card.story.in_flight is None or at is None or card.ticket.gives_way:
+        return
+    begun = card.story.intents[at.key].at
+    yield f"*Not known:* what became of step {at.number}, {escape(clip(at.step.says, _TITLE))}, begun {moment(begun)}."
+
+
+def half_done(card: Card) -> Iterator[str]:
+    """Which steps are done, which one nobody knows of, and which were not begun. mrkdwn."""
+    flying = [one for one in card.places if one.key == card.story.in_flight]
+    done = [one.step.says for one in card.places if card.story.result(one.key) == DONE]
+    untouched = [one.step.says for one in card.places if one.key not in card.story.intents]
+    if done:
+        yield f"*Done:* {escape(clip('; '.join(done), _SAYS))}"
+    if flying and card.ticket.state is State.ENDED:
+        yield f"*Not known:* what became of step {flying[0].number}, {escape(clip(flying[0].step.says, _TITLE))}."
+    if untouched:
+        yield f"*Not begun:* {escape(clip('; '.join(untouched), _SAYS))}"
+
+
+def _held(card: Card) -> Iterator[str]:
+    if card.ticket.gives_way:
+        return
+    if card.plan.way_back:
+        yield f"*Way back:* {escape(clip(card.plan.way_back, _SAYS))}"
+    locks = escape(clip(", ".join(sorted(card.ticket.locks)), _SAYS))
+    if locks:
+        yield f"*Held until somebody decides:* {locks}"
 
 
 def can_undo(card: Card) -> bool:
@@ -91,7 +120,8 @@ def _window(card: Card) -> tuple[Position, ...]:
     return card.places[first : first + most]
 
 
-def _folded(card: Card) -> Iterator[Block]:
+def folded(card: Card) -> Iterator[Block]:
+    """Where the steps are that `plan_block` does not show."""
     shown = _window(card)
     if len(shown) < len(card.places):
         yield from contexts(
@@ -117,7 +147,7 @@ def _standing(card: Card, place: Position) -> tuple[str, str]:
     if result:
         return "error", "abandoned"
     if place.key != card.story.in_flight:
-        return "pending", ""
+        return "pending", "not begun" if card.ticket.state is State.ENDED else ""
     if card.ticket.state is State.RUNNING:
         return "in_progress", clip(visible(_progress(card)), _TITLE) or "now"
     return "error", "unknown"

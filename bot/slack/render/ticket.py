@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from bot.slack.message import Message
+from dataclasses import replace
+
+from bot.slack.message import File, Message
 from bot.slack.render.card import Card
 from bot.slack.render.ended import ended_message
 from bot.slack.render.parts import sections
-from bot.slack.render.proposed import approved_message, proposed_message
+from bot.slack.render.proposed import approved_message, plan_file, proposed_message
 from bot.slack.render.running import interrupted_message, running_message
 from bot.ticket import State
 
@@ -20,8 +22,20 @@ _BY_STATE = {
 
 
 def ticket_message(card: Card) -> Message:
-    """The message of a ticket as it stands now. Within Slack's limits whatever the plan holds."""
-    return _BY_STATE[card.ticket.state](card)
+    """The message of a ticket as it stands now. Within Slack's limits whatever the plan holds, and never without its buttons."""
+    message = _BY_STATE[card.ticket.state](card)
+    return replace(message, instead=_plainest(card, message))
+
+
+def _plainest(card: Card, message: Message) -> Message:
+    """The same in nothing but sections and buttons, for a Slack that refuses the rest. A plan is whole in its file."""
+    buttons = [block for block in message.blocks if block["type"] == "actions"]
+    says, files = message.text, tuple[File, ...]()
+    if card.ticket.state is State.PROPOSED:
+        digest = card.proposal.digest
+        says += f"\nAll of the plan is in plan.txt in the thread, digest {digest}. Read it before you decide."
+        files = (plan_file(card.proposal),)
+    return Message(message.text, (*sections(says), *buttons), files)
 
 
 def copy_message(ticket: str, link: str) -> Message:

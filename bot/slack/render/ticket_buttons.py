@@ -71,10 +71,15 @@ def interrupted_buttons(ticket: str, *, can_undo: bool) -> list[Block]:
     go_on = button("Go On…", GO_ON, ticket)
     asks = "The step in flight is asked about first, and never blindly repeated. Then the rest of the plan runs."
     made = [
-        button("Look Again", LOOK, ticket, primary=True),
+        look_button(ticket),
         {**go_on, "confirm": _confirm(f"Let {ticket} go on?", asks, "Go On")},
     ]
     return [*made, *([undo_button(ticket)] if can_undo else []), button("Close…", CLOSE, ticket)]
+
+
+def look_button(ticket: str) -> Block:
+    """How the step stands now that it stopped at."""
+    return button("Look Again", LOOK, ticket, primary=True)
 
 
 def undo_button(ticket: str) -> Block:

@@ -155,7 +155,7 @@ def _now():
 class Bot:
     """One life of the bot on a ledger."""
 
-    def __init__(self, slack, ledger, world, channel="C0OPS", ahead=timedelta()):
+    def __init__(self, slack, ledger, world, *, channel="C0OPS", ahead=timedelta(), progress=0.01):
         self.ledger, self.world = ledger, world
         commands = {
             "repair": command("repair", repair_plan, Risk.HIGH),
@@ -169,7 +169,7 @@ class Bot:
         policy = Policy(low="confirm", high="approval")
         self.outbox = Outbox(client, Tempo(interval=0.001, give_up_after=0.2))
         self.people = People(client, RULES)
-        pace = Pace(progress=0.01, again=0.05, glance=0.02, now=lambda: _now() + ahead)
+        pace = Pace(progress=progress, again=0.05, glance=0.02, now=lambda: _now() + ahead)
         self.board = Board(client, self.outbox, self.people, ledger, channel=lambda _: channel, pace=pace)
         pipeline = Pipeline(self.registry, Names(), ledger, self._look)
         planner = Planner(self.registry, Names(), ledger, look=self._look, version="test", clock=_now)
@@ -262,6 +262,15 @@ class Bench:
             workspace.groups["S0APPROVERS"].users.append(member.id)
             workspace.channels["C0OPS"].members.append(member.id)
         return [self.slack.person(f"crowd{number}") for number in range(count)]
+
+    async def until_file(self, message, name):
+        """The bytes of a file in the thread of a message, once it is there."""
+
+        def found():
+            return next((one for one in self.viewer.thread(message) if one.files), None)
+
+        await self.until(found)
+        return self.viewer.file(found(), name)
 
     def kinds(self, ticket="T-1"):
         return [entry.kind for entry in self.ledger.story(ticket)]

@@ -5,6 +5,7 @@ import re
 from datetime import timedelta
 
 from bot.pipeline import Request
+from bot.run.parts import Happening
 from bot.slack.board_cards import Place
 from bot.slack.render.ticket import ticket_message
 from lab.slack.plain import plain_text
@@ -370,3 +371,47 @@ async def test_half_of_the_time_over_is_said_once(bench):
         await bench.operator.sees("1 open ticket")
         said = [one for one in bench.viewer.messages("hv-ops") if "still waits for a decision" in one.text]
         assert len(said) == 1
+
+
+async def test_a_ticket_that_ended_is_forgotten(bench):
+    bench.world.gate.set()
+    async with bench.running() as bot:
+        for number in (1, 2):
+            await bench.operator.types("/repair hv03")
+            plan = await bench.viewer.sees(re.compile(f"T-{number}: Repair on hv03[?]"), "hv-ops")
+            await bench.until(bench.ledger.tickets)
+            await bench.approver.clicks(plan, "Reject…")
+            window = await bench.approver.sees_view(f"Reject T-{number}")
+            await bench.approver.submits(window, {"Why?": "no"})
+            await bench.ended("declined", f"T-{number}")
+        await bench.until(lambda: len(bot.board._keeping) == 0)
+        assert await bot.board.show("T-1")
+        assert len(bot.board._keeping) == 0
+
+
+async def test_what_somebody_decides_is_shown_at_once_while_progress_waits(bench):
+    async with bench.running(progress=3_600):
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        await bench.approver.clicks(plan, "Approve")
+        runs = await bench.viewer.sees("T-1 hv03: step 1 of 2", "hv-ops")
+        bench.bot.board.tell(Happening("T-1", "progress", 1, 2, "one"))
+        await bench.operator.clicks(runs, "Stop After Step")
+        await bench.viewer.sees("asked it to stop; it ends before its next act", "hv-ops")
+
+
+async def test_a_proposal_whose_blocks_slack_refuses_keeps_its_buttons_and_its_plan(bench):
+    bench.slack.faults.add("chat.postMessage", "invalid_blocks")
+    bench.world.gate.set()
+    async with bench.running():
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("All of the plan is in plan.txt", "hv-ops")
+        digest = bench.ledger.story("T-1")[0].data["digest"]
+        assert digest in plain_text(plan)
+        file = await bench.until_file(plan, "plan.txt")
+        assert digest.encode() in file
+        assert b"Pause hv03" in file
+        bench.slack.faults.add("chat.update", "invalid_blocks", 2)
+        await bench.approver.clicks(plan, "Approve")
+        await bench.ended("done")
+        assert (await bench.viewer.sees("T-1 DONE: Repair on hv03", "hv-ops")).ts == plan.ts

@@ -105,5 +105,11 @@ class Told:
 
 
 @pytest.fixture(scope="session")
+def drained():
+    """Makes the plan, with other parts."""
+    return drain_plan
+
+
+@pytest.fixture(scope="session")
 def told():
     return Told

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from bot.run.parts import Happening
 from bot.slack.check import problems
-from bot.slack.fit import fit
+from bot.slack.fit import fit, weaker
 from bot.slack.render.proposed import plan_text
-from bot.slack.render.ticket import ticket_message
+from bot.slack.render.ticket import copy_message, ticket_message
 from bot.slack.render.ticket_thread import entry_message, plan_message
 from bot.vocabulary.actions import Invoke
 from bot.vocabulary.plan import Gate, Group, Plan, Step, there_is
 from bot.vocabulary.questions import Wql
+from bot.vocabulary.report import Remedy
 from lab.slack import limits as practice
 from lab.slack.plain import plain_text
 
@@ -108,7 +109,14 @@ def test_an_interrupted_run_says_what_is_not_known(told):
     assert message.blocks[0]["text"]["text"] == "Interrupted at step 2: a person must decide"
     assert "UNKNOWN: 2 Restart vmms on hv03" in text
     assert "vmms is stopped" in text
-    assert "Not known:* what became of step 2" in text
+    assert "Not known:* what became of step 2, Restart vmms on hv03, begun <!date^" in text
+    for fact in (
+        "Done:* Pause",
+        "Not begun:* Reopen",
+        "Way back:* Resume",
+        "Held until somebody decides:* cluster:prod",
+    ):
+        assert fact in text
     assert "Nothing continues by itself." in text
     assert labels(message) == ["Look Again", "Go On…", "Undo…", "Close…"]
 
@@ -142,16 +150,93 @@ def test_a_void_ticket_shows_the_difference_line_by_line(told):
     assert labels(message) == ["Story"]
 
 
-def test_the_ends_of_a_run(told):
-    run = told().started().begins("drain").ends("drain")
+def test_done_says_before_and_after_and_what_can_be_done_now(told, drained):
+    plan = drained(
+        before="[5] Unexpected error", after="[1] Stable", remedies=(Remedy("Check Writers", "/check-writers hv03"),)
+    )
+    run = told(plan).started().begins("drain").ends("drain")
     done = ticket_message(run.tells("done", says="all steps are done").card())
     assert done.blocks[0]["text"]["text"] == "Done: Drain node on hv03"
-    assert labels(done) == ["Undo…", "Story"]
-    other = told().started().begins("drain").ends("drain", "failed")
-    failed = ticket_message(other.tells("failed", step="drain", number=1, why="3 guests are locked").card())
-    assert failed.text == "T-412 FAILED AT STEP 1: Drain node on hv03. 3 guests are locked"
-    assert "3 guests are locked" in said(failed)
-    assert "Plan Again" in labels(failed)
+    fields = [field["text"] for block in done.blocks for field in block.get("fields", ())]
+    assert fields == ["*Before:* [5] Unexpected error", "*After:* [1] Stable", "*Steps done:* 1 of 3", "*Took:* 3 min"]
+    assert "asked by <@U0OPERATOR> · approved by <@U0APPROVER>" in said(done)
+    assert "Way back" not in said(done)
+    assert labels(done) == ["Check Writers", "Undo…", "Story"]
+
+
+def test_before_and_after_are_not_said_of_what_failed(told, drained):
+    run = told(drained(before="[5]", after="[1] Stable")).started().begins("drain").ends("drain", "failed")
+    assert "Stable" not in said(ticket_message(run.tells("failed", step="drain", number=1, why="no").card()))
+
+
+def test_failed_says_what_is_true_now_what_is_half_done_and_the_way_back(told):
+    run = told().started().begins("drain").ends("drain").begins("restart").ends("restart", "failed")
+    failed = ticket_message(run.tells("failed", step="restart", number=2, why="step 2: vmms hangs").card())
+    assert failed.text == "T-412 FAILED AT STEP 2: Drain node on hv03. step 2: vmms hangs"
+    text = said(failed)
+    for fact in (
+        "true at ",
+        "step 2: vmms hangs",
+        "Done:* Pause and drain hv03",
+        "Not begun:* Reopen the wizard",
+        "Way back:* Resume hv03 at any step",
+        "3 Reopen the wizard: not begun",
+    ):
+        assert fact in text
+    assert labels(failed) == ["Look Again", "Plan Again", "Undo…", "Story"]
+    assert run.card().stopped_at.step.key == "restart"
+
+
+def test_what_was_taken_back_needs_no_way_back(told):
+    run = told().started().begins("drain").ends("drain", "failed")
+    text = said(ticket_message(run.tells("failed", step="drain", number=1, why="no", undone=True).card()))
+    assert "What its group had done was taken back." in text
+    assert "Way back" not in text
+
+
+def test_stopped_and_closed_name_who_wanted_it(told):
+    run = told().started().begins("drain").ends("drain")
+    run.tells("cancel-asked", "T0PRACTICE/U0VIEWER", by="T0PRACTICE/U0VIEWER", name="viewer")
+    stopped = said(ticket_message(run.tells("cancelled", number=2, why="cancelled at step 2, before: Restart").card()))
+    assert "as <@U0VIEWER> asked; before: Restart." in stopped
+    other = told().started().begins("drain").tells("interrupted", step="drain", number=1, known="")
+    other.tells("closed", "T0PRACTICE/U0APPROVER", by="T0PRACTICE/U0APPROVER", name="approver", why="Done by hand.")
+    closed = said(ticket_message(other.card()))
+    assert "was closed by <@U0APPROVER>" in closed
+    assert "Not known:* what became of step 1, Pause and drain hv03." in closed
+
+
+@pytest.mark.parametrize("state", ["proposed", "approved", "running", "interrupted", "done"])
+def test_where_slack_refuses_blocks_the_buttons_stay_and_the_plan_is_a_file(told, state):
+    ticket = told()
+    if state != "proposed":
+        ticket.approved()
+    if state not in ("proposed", "approved"):
+        ticket.tells("started", locks=["cluster:prod"], attempt=1).begins("drain")
+    if state == "interrupted":
+        ticket.tells("interrupted", step="drain", number=1, known="nothing")
+    if state == "done":
+        ticket.ends("drain").tells("done", says="done")
+    message = ticket_message(ticket.card())
+    step = message
+    while step is not None and {block["type"] for block in step.blocks} - {"section", "actions"}:
+        assert labels(step) == labels(message)
+        step = weaker(step)
+    assert step is not None
+    assert labels(step) == labels(message)
+    assert "T-412" in said(step)
+    assert not problems(step)
+    assert [file.name for file in step.files] == (["plan.txt"] if state == "proposed" else [])
+    if state == "proposed":
+        assert ticket.card().proposal.digest in said(step)
+        assert step.files[0].content.decode() == plan_text(ticket.card().proposal)
+
+
+def test_a_copy_points_to_the_real_one_and_decides_nothing(told):
+    message = copy_message("T-412", "https://slack.test/p1")
+    assert message.text == "T-412 <https://slack.test/p1|is shown here>; this is only a copy of it."
+    assert labels(message) == []
+    assert "in another message" in copy_message("T-412", "").text
 
 
 def test_the_thread_has_a_line_for_each_turn_with_its_entry(told):
@@ -189,6 +274,8 @@ def hostile_plans(draw):
     )
     return Plan(
         because=draw(HOSTILE),
+        before=draw(HOSTILE),
+        after=draw(HOSTILE),
         impact=draw(HOSTILE),
         way_back=draw(HOSTILE),
         locks=(draw(HOSTILE) or "lock",),
@@ -206,12 +293,14 @@ def test_whatever_a_plan_holds_it_is_shown_within_the_limits_and_never_cut(told,
     stages.append(told(plan).started().begins("s0"))
     stages.append(told(plan).started().begins("s0").tells("interrupted", step="s0", number=1, why=why, known=why))
     stages.append(told(plan).started().begins("s0").ends("s0", "failed", says=why).tells("failed", number=1, why=why))
+    stages.append(told(plan).started().begins("s0").ends("s0").tells("done", says=why))
     stages.append(told(plan).approved().tells("voided", why=why, difference=[f"- {why}", f"+ {why}" * 5]))
     for stage in stages:
         card = stage.card(happening=Happening("T-412", "progress", 1, 1, why))
         message = ticket_message(card)
         assert not problems(message)
         assert not practice.message_problems(list(message.blocks))
+        assert not practice.message_problems(list(message.instead.blocks))
         assert fit(message) == message
         assert "<!channel>" not in plain(message)
         assert "<@U0EVIL>" not in plain(message)
