@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from lab.slack.plain import plain_text
 
 MANY = 60
@@ -63,4 +65,4 @@ async def test_a_restart_posts_only_what_is_not_told_and_reminds_of_the_rest(ben
     async with bench.running() as bot:
         await bench.until(lambda: len(bench.kinds(f"T-{MANY + 1}")) == 3)  # posted, and its plan told
         assert asked(bench, "chat.postMessage", "chat.update") == before + 2
-        assert len(bot.board._remind) == MANY + 1
+        assert len(bot.board._keeping.to_remind(datetime.max.replace(tzinfo=UTC))) == MANY + 1
