@@ -195,8 +195,8 @@ class Plan:
         samples: what the next look will want to know about this one, as a report's.
         touches: machines that it is about beside those that its actions name, where an action names a service: a role
             must hold there too, and there it is shown.
-        before: how it stands now, in a few words, as measured: "[5] Unexpected error, 11 guests".
-        after: how it stands once all is done; no more than what the last checks prove.
+        now: how it stands, in a few words, as measured: "[5] Unexpected error, 11 guests".
+        then: how it stands once all is done; no more than what the last checks prove.
     """
 
     because: str
@@ -209,8 +209,8 @@ class Plan:
     remedies: tuple[Remedy, ...] = ()
     samples: tuple[Sample, ...] = ()
     touches: tuple[str, ...] = ()
-    before: str = ""
-    after: str = ""
+    now: str = ""
+    then: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a plan that could not be run step by step. Raises ValueError."""

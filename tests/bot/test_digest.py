@@ -86,7 +86,7 @@ def leaves(value, path=()):
         yield path
 
 
-UNSIGNED = {"because", "impact", "evidence", "remedies", "measured", "samples"}
+UNSIGNED = {"because", "impact", "evidence", "remedies", "measured", "samples", "now", "then"}
 
 
 def altered(value, path):

@@ -132,7 +132,7 @@ def _fields(card: Card) -> Iterator[Block]:
 
 
 def _turn(plan: Plan) -> tuple[tuple[str, str], ...]:
-    return ("Before", plan.before), ("After", plan.after)
+    return ("Before", plan.now), ("After", plan.then)
 
 
 def _record(card: Card) -> Iterator[str]:

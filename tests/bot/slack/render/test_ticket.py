@@ -152,7 +152,7 @@ def test_a_void_ticket_shows_the_difference_line_by_line(told):
 
 def test_done_says_before_and_after_and_what_can_be_done_now(told, drained):
     plan = drained(
-        before="[5] Unexpected error", after="[1] Stable", remedies=(Remedy("Check Writers", "/check-writers hv03"),)
+        now="[5] Unexpected error", then="[1] Stable", remedies=(Remedy("Check Writers", "/check-writers hv03"),)
     )
     run = told(plan).started().begins("drain").ends("drain")
     done = ticket_message(run.tells("done", says="all steps are done").card())
@@ -165,7 +165,7 @@ def test_done_says_before_and_after_and_what_can_be_done_now(told, drained):
 
 
 def test_before_and_after_are_not_said_of_what_failed(told, drained):
-    run = told(drained(before="[5]", after="[1] Stable")).started().begins("drain").ends("drain", "failed")
+    run = told(drained(now="[5]", then="[1] Stable")).started().begins("drain").ends("drain", "failed")
     assert "Stable" not in said(ticket_message(run.tells("failed", step="drain", number=1, why="no").card()))
 
 
@@ -274,8 +274,8 @@ def hostile_plans(draw):
     )
     return Plan(
         because=draw(HOSTILE),
-        before=draw(HOSTILE),
-        after=draw(HOSTILE),
+        now=draw(HOSTILE),
+        then=draw(HOSTILE),
         impact=draw(HOSTILE),
         way_back=draw(HOSTILE),
         locks=(draw(HOSTILE) or "lock",),
