@@ -44,19 +44,27 @@ def estate_plans(releases: Mapping[str, str]) -> tuple[ClusterPlan, ...]:
     )
 
 
-def measuring_plans(hosts: int) -> Iterator[ClusterPlan]:
-    """Clusters of up to 50 nodes until there are that many hosts."""
-    for number, first in enumerate(range(0, hosts, NODES_PER_CLUSTER), start=1):
-        nodes, name = min(NODES_PER_CLUSTER, hosts - first), f"farm{number:02d}"
+def measuring_plans(hosts: int, most: int = NODES_PER_CLUSTER) -> Iterator[ClusterPlan]:
+    """Clusters of up to `most` nodes until there are that many hosts."""
+    for number, first in enumerate(range(0, hosts, most), start=1):
+        nodes, name = min(most, hosts - first), f"farm{number:02d}"
         yield ClusterPlan(name, f"{name}n", nodes, names.numbered(name, nodes * GUESTS_PER_NODE), "2019", {})
 
 
-def make(*, seed: int = 1, hosts: int = 0, releases: Mapping[str, str] | None = None, clock: Clock = utc_now) -> World:
+def make(
+    *,
+    seed: int = 1,
+    hosts: int = 0,
+    per_cluster: int = NODES_PER_CLUSTER,
+    releases: Mapping[str, str] | None = None,
+    clock: Clock = utc_now,
+) -> World:
     """Draw an estate in which all is well.
 
     Args:
         seed: the same seed draws the same estate.
         hosts: 0 for the practice estate, else that many hosts in large clusters.
+        per_cluster: the most nodes of a large cluster; Windows allows 64.
         releases: cluster -> release key of its nodes, where a story wants another one.
         clock: the time, UTC.
 
@@ -64,7 +72,7 @@ def make(*, seed: int = 1, hosts: int = 0, releases: Mapping[str, str] | None = 
         A world with all machines in it; no server listens yet.
     """
     builder = _Builder(World({}, accounts(seed), clock=clock), seed)
-    plans = measuring_plans(hosts) if hosts else estate_plans(releases or {})
+    plans = measuring_plans(hosts, per_cluster) if hosts else estate_plans(releases or {})
     for number, plan in enumerate(plans, start=1):
         builder.cluster(plan, number)
     if not hosts:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from bot.estate import BackupService, Cluster, Estate, StandaloneHost, Vmm
 from bot.estate import load as load_estate
 from bot.registry import Registry
-from bot.settings import LedgerFiles, Limits, Settings, Slack, load
+from bot.settings import Credentials, LedgerFiles, Limits, Policy, Settings, Slack, load
 from bot.slack.manifest import manifest_yaml
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -32,9 +33,11 @@ def test_the_example_settings_load():
 
 def test_the_example_settings_show_every_key_and_the_defaults():
     text = (DEPLOY / "settings.toml").read_text()
-    for model in (Settings, Slack, LedgerFiles, Limits):
+    for model in (Settings, Slack, LedgerFiles, Limits, Policy):
         for name in model.model_fields:
             assert re.search(rf"^#? ?\[?{name}\b", text, re.MULTILINE), name
+    for name in Credentials.model_fields:
+        assert f"[credentials.{name}]" in text
     assert load(DEPLOY / "settings.toml").limits == Limits()
 
 
@@ -42,6 +45,38 @@ def test_the_example_estate_loads():
     estate = load_estate(DEPLOY / "estate.toml")
     assert list(estate.clusters) == ["prod", "branch"]
     assert list(estate.hosts) == ["backup01"]
+
+
+def test_the_example_estate_shows_every_key():
+    text = (DEPLOY / "estate.toml").read_text()
+    for model in (Estate, Cluster, StandaloneHost, Vmm, BackupService):
+        for name in model.model_fields.keys() - {"name"}:
+            assert re.search(rf"^#? ?\[?{name}\b", text, re.MULTILINE), name
+
+
+def test_what_is_commented_out_can_be_switched_on(tmp_path):
+    """Every line that is a setting behind a # is one that loads."""
+    for name in ("settings", "estate"):
+        lines = (DEPLOY / f"{name}.toml").read_text().splitlines()
+        on = [re.sub(r"^# (?=\[\w+(\.\w+)?\]|\w[\w.-]* = )", "", line) for line in lines]
+        (tmp_path / f"{name}.toml").write_text("\n".join(without_doubles(on)))
+    settings, estate = load(tmp_path / "settings.toml"), load_estate(tmp_path / "estate.toml")
+    assert settings.credentials.operator
+    assert settings.credentials.commvault
+    assert estate.commvault
+    assert list(estate.vmm) == ["vmm"]
+
+
+def without_doubles(lines):
+    """The examples offer choices; the first of each key is taken, and of two ways to log in to SQL Server the first."""
+    table, seen = "", set()
+    for line in lines:
+        table = line.split("#")[0].strip() if line.startswith("[") else table
+        key = (table, line.split(" = ")[0]) if " = " in line and not line.startswith("#") else None
+        unwanted = {("[credentials.vmm]", "username"), ("[credentials.vmm]", "password"), ("[vmm.vmm]", "host")}
+        if key is None or (key not in seen and key not in unwanted):
+            yield line
+        seen.add(key)
 
 
 def test_no_example_holds_a_secret():
@@ -67,3 +102,21 @@ def test_links_lead_somewhere(page):
     text = (DEPLOY / page).read_text()
     for target in re.findall(r"\]\(([^)#]+)", text):
         assert (DEPLOY / target).exists(), target
+    for target, anchor in re.findall(r"\]\(([^)#]*)#([^)]+)", text):
+        assert anchor in anchors(DEPLOY / (target or page)), anchor
+
+
+def anchors(page):
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
+
+
+def test_what_the_bot_says_of_rights_is_there():
+    told = {
+        found
+        for file in DEPLOY.parent.glob("bot/**/*.py")
+        for found in re.findall(r"rights\.md#([\w-]+)", file.read_text())
+    }
+    assert told
+    assert told <= anchors(DEPLOY / "rights.md")
+    assert {"drain", "reset-writer", "audit-policy", "vmm", "commvault", "event-log"} <= anchors(DEPLOY / "rights.md")
