@@ -62,6 +62,7 @@ def _is_over(header: str) -> bool:
     return bool(header) and not re.search("STUCK|BUSY|a backup runs", header)
 
 
+AUDITED = "^Audit"  # how the answer of /audit begins
 SPACE = r"\bfree\b|\bfull\b"  # in the headers of /find-full-guests, and in no other
 
 ASK = Step(
@@ -136,27 +137,62 @@ PLAN_BROWSING = Step(
     "plan",
     "Browsing for files on hv02 fails.",
     "Ask for a plan that mends it: the line stands ready below, press Enter.",
-    lambda seen: seen.answered("brows"),
+    lambda seen: seen.answered("remote browsing"),
     "/fix-remote-browsing hv02",
 )
 APPROVE_BROWSING = Step(
     "approve",
     "The audit policy is switched on and put back exactly.",
-    "Decide as the plan asks for it, and watch the audit policy of hv02 in World.",
+    "Become Approver, read the plan, approve it. Watch the audit policy of hv02 in World: each setting comes back.",
     lambda seen: seen.facts.get("hv02 browsing") == "works" and seen.facts.get("hv02 audit policy") == "as it was",
 )
 BROWSE = Step(
     "browse",
     "Only a person can see whether it helped.",
-    "Open World, press Reopen the Wizard and Browse hv02, and tell the bot what you saw.",
-    lambda seen: seen.facts.get("hv02 wizard") == "files are listed",
+    "Open World and press Reopen the Wizard and Browse hv02. Then, as Operator, press Done in the plan's message.",
+    lambda seen: seen.facts.get("hv02 wizard") == "files are listed" and seen.answered("^Done: Fix remote browsing"),
 )
 FIND_MISSING = Step(
     "find",
     "VMM has lost a machine that runs.",
     "Ask where it really is: the line stands ready below, press Enter.",
-    lambda seen: seen.answered("VMM"),
+    lambda seen: seen.answered("missing in VMM"),
     "/find-missing-vms vmm",
+)
+PLAN_MISSING = Step(
+    "plan",
+    "Three ways, the last at your own risk.",
+    "Open World and press Refresh in VMM: here it does not help. So press Change the Database… in the answer. That only "
+    "makes a plan.",
+    lambda seen: seen.answered("Fix missing"),
+    "/fix-missing-vm crm-01 --by database",
+)
+APPROVE_MISSING = Step(
+    "approve",
+    "Nothing happens before somebody else agrees.",
+    "Become Approver, read the plan, approve it. VMM's service is stopped, one row is changed, the service is started.",
+    lambda seen: (
+        seen.facts.get("VMM believes") == "on hv06, Running" and seen.facts.get("VMMService on vmm01") == "running"
+    ),
+)
+REFRESH_MISSING = Step(
+    "refresh",
+    "Does it stay so?",
+    "Open World and press Refresh in VMM. Then, as Operator, press Done in the plan's message: the bot looks for itself.",
+    lambda seen: seen.answered("^Done: Fix missing"),
+)
+UNDO_MISSING = Step(
+    "undo",
+    "What was done can be taken back.",
+    "Press Undo… there, then become Approver again for the plan that it makes. The row gets its earlier values back.",
+    lambda seen: seen.answered("^Done: Take back") and seen.facts.get("VMM believes") == "on hv04, Missing",
+)
+REVIEW = Step(
+    "review",
+    "Who did what, and who agreed?",
+    "Ask for all of it: type the line, and press a ticket for its whole story.",
+    lambda seen: seen.answered(AUDITED),
+    "/audit",
 )
 
 
@@ -176,8 +212,8 @@ def steps(story: str, verify: str) -> tuple[Step, ...]:
     tours = {
         "stuck-writer": (ASK, FIND, FREE, AGAIN),
         "stuck-writer-job-dead": (PLAN_RESET, APPROVE_RESET, BACK_UP),
-        "remote-browsing": (PLAN_BROWSING, APPROVE_BROWSING, BROWSE),
-        "missing-vm": (FIND_MISSING,),
+        "remote-browsing": (PLAN_BROWSING, APPROVE_BROWSING, BROWSE, REVIEW),
+        "missing-vm": (FIND_MISSING, PLAN_MISSING, APPROVE_MISSING, REFRESH_MISSING, UNDO_MISSING, REVIEW),
         "patch-drift": (PATCHES,),
         "healthy": (WELL, SILENT),
     }

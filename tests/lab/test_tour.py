@@ -97,10 +97,12 @@ def test_remote_browsing_step_by_step():
     restored = {**changed, "hv02 audit policy": "as it was"}
     for headers, facts, step in (
         ((), {}, "plan"),
-        (("Fix remote browsing on hv02",), changed, "approve"),
+        (("Fix remote browsing on hv02?",), changed, "approve"),
         ((), restored, "browse"),
         ((), {**restored, "hv02 wizard": "an error again"}, "browse"),
-        ((), {**restored, "hv02 wizard": "files are listed"}, "ledger"),
+        ((), {**restored, "hv02 wizard": "files are listed"}, "browse"),
+        (("Done: Fix remote browsing on hv02",), {**restored, "hv02 wizard": "files are listed"}, "review"),
+        (("Audit, 24 h: 1 change",), restored, "ledger"),
     ):
         tour.look(Seen(headers, facts))
         assert at(tour) == step
@@ -108,8 +110,22 @@ def test_remote_browsing_step_by_step():
 
 def test_a_missing_machine_step_by_step():
     tour = Tour("missing-vm", "")
-    for headers, step in (((), "find"), (("vmm: crm-01 is missing in VMM, and running on hv06",), "ledger")):
-        tour.look(Seen(headers, {}))
+    lost = {"VMM believes": "on hv04, Missing", "VMMService on vmm01": "running"}
+    changed = {"VMM believes": "on hv06, Running", "VMMService on vmm01": "stopped"}
+    mended = {**changed, "VMMService on vmm01": "running"}
+    for headers, facts, step in (
+        ((), lost, "find"),
+        (("vmm: VMM and hosts agree about 120 virtual machines",), lost, "find"),
+        (("vmm: crm-01 is missing in VMM, and running on hv06",), lost, "plan"),
+        (("Fix missing vm on crm-01?",), lost, "approve"),
+        (("T-1 crm-01: step 2 of 4",), changed, "approve"),
+        (("T-1 crm-01: step 4 of 4",), mended, "refresh"),
+        (("Done: Fix missing vm on crm-01",), mended, "undo"),
+        (("Done: Take back T-1 on crm-01",), mended, "undo"),
+        (("Done: Take back T-1 on crm-01",), lost, "review"),
+        (("Audit, 24 h: 2 changes",), lost, "ledger"),
+    ):
+        tour.look(Seen(headers, facts))
         assert at(tour) == step
 
 

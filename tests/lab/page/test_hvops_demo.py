@@ -86,3 +86,69 @@ async def test_from_the_alert_to_the_recovery_and_the_ledger(stage, visitors, tm
     assert await stage.ends() == 0
     assert list(tmp_path.iterdir()) == [], "nothing is left behind"
     visitors.complaints.clear()  # the page has, rightly, missed its server
+
+
+async def begins(page, title):
+    """Choose a story, and wait until its bot is there."""
+    await page.get_by_label("Story").select_option(label=title)
+    await page.get_by_role("dialog").get_by_role("button", name="Start Over").click()
+    await expect(page.get_by_label("Story").locator("option:checked")).to_have_text(title)
+    await expect(page.locator("#notice")).to_be_hidden()
+
+
+async def approves(page, plan):
+    """Become the approver, decide beside the whole plan, and be the operator again."""
+    await page.get_by_role("tab", name="Approver").click()
+    await plan.get_by_role("button", name="Approve").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Approve and Start").click()
+    await expect(page.get_by_role("dialog")).to_be_hidden()
+    await page.get_by_role("tab", name="Operator").click()
+
+
+def of_ticket(page, ticket):
+    """The message of a ticket, however it is edited."""
+    return page.locator(".message", has=page.locator("h3.header")).filter(has_text=ticket).last
+
+
+async def test_a_missing_machine_from_the_alert_to_the_undo(stage, visitors):
+    page = await visitors.opens(stage.address)
+    await begins(page, "Missing vm")
+    facts, tour = page.locator(".facts"), page.get_by_role("region", name="Guided tour")
+    await expect(page.locator("#composer-text")).to_have_value("/find-missing-vms vmm")
+    await expect(tour).to_contain_text("VMM has lost a machine that runs.")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("h3.header")).to_have_text(
+        "vmm: crm-01 is missing in VMM, and running on hv06", timeout=ANSWER
+    )
+    await expect(tour).to_contain_text("Three ways, the last at your own risk.")
+    await page.get_by_role("button", name="Refresh in VMM", exact=True).click()
+    await expect(facts).to_contain_text("on hv04, Missing")
+    await page.get_by_role("button", name="Change the Database…").click()
+    plan = of_ticket(page, "T-1")
+    await expect(plan).to_contain_text("Stop the service VMMService on vmm01", timeout=ANSWER)
+    await expect(tour).to_contain_text("Nothing happens before somebody else agrees.")
+    await approves(page, plan)
+    await expect(plan).to_contain_text("step 4 of 4", timeout=ANSWER)
+    await expect(facts).to_contain_text("on hv06, Running")
+    await expect(tour).to_contain_text("Does it stay so?")
+    await page.get_by_role("button", name="Refresh in VMM", exact=True).click()
+    await plan.get_by_role("button", name="Done").click()
+    done = page.locator(".message", has=page.locator("h3.header", has_text="Done: Fix missing"))
+    await expect(done).to_contain_text("4 of 4", timeout=ANSWER)
+
+    await expect(tour).to_contain_text("What was done can be taken back.")
+    await done.get_by_role("button", name="Undo…").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Propose Undo").click()
+    back = page.locator(".message", has=page.locator("h3.header", has_text="Take back T-1"))
+    await expect(back).to_contain_text("Take back: Change one row", timeout=ANSWER)
+    await approves(page, back)
+    await expect(page.locator("h3.header", has_text="Done: Take back T-1")).to_be_visible(timeout=ANSWER)
+    await expect(facts).to_contain_text("on hv04, Missing")
+
+    await expect(tour).to_contain_text("Who did what, and who agreed?")
+    await page.locator("#composer-text").fill("/audit")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("h3.header", has_text=re.compile("^Audit"))).to_contain_text("2 changes", timeout=ANSWER)
+    await expect(tour.locator(".shell")).to_be_visible()
+    code, said = await verified(await tour.locator(".shell").inner_text())
+    assert code == 0, said
