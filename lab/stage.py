@@ -224,7 +224,8 @@ def _headers(message: Message) -> list[str]:
 
 
 def _title(story: str) -> str:
-    return story.replace("-", " ").capitalize()
+    words = story.replace("-", " ").capitalize()
+    return words.replace(" vm", " VM")
 
 
 def in_order() -> dict[str, str]:

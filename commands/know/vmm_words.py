@@ -125,7 +125,7 @@ def _lost(one: Compared, _all: Sequence[Compared]) -> Lines:
     move = f"live-migrate it to {one.believed} in Failover Cluster Manager and wait until VMM has looked again"
     tries = [f"on the VMM server: {_refresh(one)}", *([move] if one.believed else [])]
     tries.append("last, and at your own risk, VMM's database")
-    steps = " ".join(f"{number} {step}" for number, step in enumerate(tries, start=1))
+    steps = "; ".join(f"({number}) {step}" for number, step in enumerate(tries, start=1))
     return [
         (
             "Means",

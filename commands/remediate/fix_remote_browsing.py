@@ -100,8 +100,8 @@ def _now(policy: tuple[Subcategory, ...]) -> str:
 
 def _confirm(on: str, first: str) -> Step:
     says = (
-        f"Close every open wizard and Hyper-V Manager, open them again, and browse for a file on {on}. Say done if the"
-        " files are listed. If they are not, cancel: then this was not the cause."
+        f"Close every open wizard and Hyper-V Manager, open them again, and browse for a file on {on}. Say done only"
+        " if the files are listed. If they are not, stop here instead: then this was not the cause."
     )
     return Step(
         key="browse",

@@ -48,7 +48,12 @@ def _facts(world: World, before: dict[str, dict[str, int]], looks: dict[str, str
         now = audit.policy(node)
         changed = sum(now[guid] != value for guid, value in before[name].items())
         found.append((f"{name} browsing", _SAYS[node.browsing]))
-        found.append((f"{name} audit policy", f"{changed} settings differ" if changed else "as it was"))
+        found.append(
+            (
+                f"{name} audit policy",
+                f"{changed} setting{'s differ' if changed > 1 else ' differs'}" if changed else "as it was",
+            )
+        )
         if name in looks:
             found.append((f"{name} wizard", looks[name]))
     return found

@@ -19,7 +19,7 @@ export function drawWorld(parent, store, close) {
   const note = make("p.note", {}, "The machines as they are. The bot is never told: it has to ask them.");
   const facts = make("ul.facts", {}, (world?.facts ?? []).map((one) => fact(one, before[one.about])));
   const deeds = (world?.actions ?? []).map((one) => deed(one, store));
-  const acts = deeds.length ? [make("h3", {}, "Act as guest admin"), make("ul.deeds", {}, deeds)] : [];
+  const acts = deeds.length ? [make("h3", {}, "What people can do there"), make("ul.deeds", {}, deeds)] : [];
   fill(parent, head, note, facts, acts);
 }
 

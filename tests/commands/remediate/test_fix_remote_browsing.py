@@ -116,7 +116,7 @@ async def test_the_whole_plan(planned):
                         "A person confirms that remote browsing works on hv03",
                         ByHand(
                             "Close every open wizard and Hyper-V Manager, open them again, and browse for a file on hv03."
-                            " Say done if the files are listed. If they are not, cancel: then this was not the cause.",
+                            " Say done only if the files are listed. If they are not, stop here instead: then this was not the cause.",
                             "operator",
                         ),
                         done=(AS_BEFORE,),

@@ -112,7 +112,7 @@ def of_ticket(page, ticket):
 
 async def test_a_missing_machine_from_the_alert_to_the_undo(stage, visitors):
     page = await visitors.opens(stage.address)
-    await begins(page, "Missing vm")
+    await begins(page, "Missing VM")
     facts, tour = page.locator(".facts"), page.get_by_role("region", name="Guided tour")
     await expect(page.locator("#composer-text")).to_have_value("/find-missing-vms vmm")
     await expect(tour).to_contain_text("VMM has lost a machine that runs.")

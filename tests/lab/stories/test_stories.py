@@ -10,7 +10,6 @@ import pytest
 from lab import stories
 from lab.windows.machine import WmiFailure
 from lab.windows.query import wql_rows
-from lab.world import backup
 
 NS = "{http://schemas.microsoft.com/win/2004/08/events/event}"
 HYPER_V = "66841cd4-6ded-4f4b-8f17-fd23f8ddc3de"
