@@ -117,7 +117,7 @@ def verify(
         list[Path] | None,
         typer.Option(
             "--anchors",
-            help="Anchor file, text copied from the audit channel, or a Slack export (file or folder); else the anchor "
+            help="Anchor file, text copied from the audit channel, or a Slack export (ZIP, folder or file); else the anchor "
             "file in the settings. May be repeated.",
         ),
     ] = None,

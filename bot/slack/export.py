@@ -1,4 +1,4 @@
-"""The messages of a Slack export: a folder with a file of JSON for each channel and day, or one such file.
+"""The messages of a Slack export: a file of JSON for each channel and day, in a folder, in the ZIP that Slack gives, or one.
 
 An answer of conversations.history, saved by other means, is read as well.
 """
@@ -6,27 +6,48 @@ An answer of conversations.history, saved by other means, is read as well.
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from bot.errors import UsageError
 
+LARGEST = 200_000_000  # bytes of one channel's day; a ZIP may claim anything
+
 
 def is_export(path: Path) -> bool:
-    """Whether this is a folder, or begins as JSON does."""
-    if path.is_dir():
+    """Whether this is a folder, a ZIP, or begins as JSON does."""
+    if path.is_dir() or zipfile.is_zipfile(path):
         return True
     with path.open("rb") as file:
         return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{")
 
 
 def messages_in(path: Path) -> Iterator[dict[str, Any]]:
-    """Every message of every file, of whatever channel. Raises UsageError for JSON that cannot be read."""
-    for file in sorted(path.rglob("*.json")) if path.is_dir() else (path,):
-        try:
-            told = json.loads(file.read_bytes())
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{file} cannot be read as a Slack export: {error}.") from None
-        listed = told.get("messages") if isinstance(told, dict) else told
-        yield from (one for one in listed or () if isinstance(one, dict)) if isinstance(listed, list) else ()
+    """Every message of every file, of whatever channel. Raises UsageError for what cannot be read."""
+    name = path.name
+    try:
+        for name, content in _files(path):  # noqa: B007 - the sentence below names it
+            told = json.loads(content)
+            listed = told.get("messages") if isinstance(told, dict) else told
+            if isinstance(listed, list):
+                yield from (one for one in listed if isinstance(one, dict))
+    except (OSError, ValueError, RecursionError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise UsageError(f"{path} cannot be read as a Slack export, at {name}: {error}.") from None
+
+
+def _files(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Name and bytes of each file of JSON."""
+    if path.is_dir():
+        for file in sorted(path.rglob("*.json")):
+            yield file.name, file.read_bytes()
+    elif zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as packed:
+            for part in packed.infolist():
+                if part.filename.endswith(".json"):
+                    if part.file_size > LARGEST:
+                        raise ValueError(f"{part.filename} has {part.file_size:,} bytes")
+                    yield part.filename, packed.read(part)
+    else:
+        yield path.name, path.read_bytes()

@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 import sqlite3
+import zipfile
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -87,7 +88,7 @@ def message(entry, **changes):
     return {"type": "message", "user": "U0BOT", "bot_id": "B0BOT", "ts": "1.5", "text": head_text(entry), **changes}
 
 
-@pytest.mark.parametrize("shape", ["folder", "day", "answer"])
+@pytest.mark.parametrize("shape", ["folder", "zip", "day", "answer"])
 def test_an_export_believes_this_bot_alone_as_the_ledger_knows_it(ledger, proved, tmp_path, shape):
     first, _, third = asked(ledger, 3)
     ledger.append("anchor", "bot", {"of": 1, "channel": "C0AUDIT", "ts": "1.5", "user": "U0BOT", "bot": "B0BOT"})
@@ -98,6 +99,11 @@ def test_an_export_believes_this_bot_alone_as_the_ledger_knows_it(ledger, proved
         (where / "hv-audit").mkdir(parents=True)
         (where / "hv-audit" / "2026-03-02.json").write_text(json.dumps(told))
         (where / "users.json").write_text(json.dumps([{"id": "U0BOT"}]))
+    elif shape == "zip":
+        with zipfile.ZipFile(where, "w") as packed:
+            packed.writestr("channels.json", json.dumps([{"id": "C0AUDIT"}]))
+            packed.writestr("hv-audit/2026-03-02.json", json.dumps(told))
+            packed.writestr("hv-audit/picture.png", b"\x89")
     else:
         where.write_text(json.dumps(told if shape == "day" else {"ok": True, "messages": told}))
     code, said = proved(where)
@@ -112,8 +118,15 @@ def test_files_that_are_no_memory_are_refused(ledger, proved, tmp_path):
     with pytest.raises(UsageError, match="no such file"):
         proved(tmp_path / "none.txt")
     (tmp_path / "broken.json").write_text("[{")
-    with pytest.raises(UsageError, match="cannot be read as a Slack export"):
+    with pytest.raises(UsageError, match=r"cannot be read as a Slack export, at broken\.json"):
         proved(tmp_path / "broken.json")
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(UsageError, match="cannot be read as a Slack export"):
+        proved(tmp_path / "deep.json")
+    with zipfile.ZipFile(tmp_path / "broken.zip", "w") as packed:
+        packed.writestr("hv-audit/2026-03-02.json", "[{")
+    with pytest.raises(UsageError, match=r"at hv-audit/2026-03-02\.json"):
+        proved(tmp_path / "broken.zip")
 
 
 def test_a_file_without_any_anchor_says_that_nothing_is_known_of_the_end(ledger, proved, tmp_path):

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 
+from bot.ledger import Ledger
 from bot.ledger.heads import read_head
 from bot.prove import prove
 
@@ -36,6 +37,24 @@ async def test_a_drain_leaves_its_lines_and_a_head_by_which_a_cut_copy_is_found(
         newest = max(head.seq for message in viewer.messages("hv-audit") if (head := read_head(message.text)))
         assert f"BROKEN at entry {end}: cut off: an anchor in the audit channel C0AUDIT knows entry" in said
         assert newest >= end
+
+
+async def test_what_was_decided_while_the_bot_was_away_is_told_once_it_is_back(play):
+    async with play("healthy") as ops:
+        await ops.says("/hvops stop power work", who="operator")
+        viewer = ops.slack.person("viewer")
+        await viewer.sees("/hvops stop", "hv-audit")
+        await ops.recorded("anchor", 1)
+        await ops.ends()
+        folder = ops.estate.directory
+        with Ledger(folder / "ledger.db", folder / "ledger.key", folder / "anchors.txt") as ledger:
+            ledger.append("go", "T0PRACTICE/U0APPROVER", {"name": "approver"})
+        await ops.starts()
+        await viewer.sees("/hvops go", "hv-audit")
+        told = [one.text.split(" · ")[0] for one in viewer.messages("hv-audit") if read_head(one.text) is None]
+        assert told == ["/hvops stop", "/hvops go"]
+        await ops.says("/hvops status")
+        await ops.sees("*Audit channel:* told up to entry")
 
 
 def cut_copy(folder, last):
