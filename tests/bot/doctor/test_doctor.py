@@ -54,7 +54,7 @@ def test_a_practice_estate_is_well_and_nothing_was_written(practice, capsys):
     assert [check["on"] for check in found["cluster"]] == ["prod", "branch"]
     for what in ("operator@prod", "operator@branch"):
         assert "WillOfflineLoseQuorum (ReturnValue)" in found[what][0]["says"]
-    assert [check["status"] for check in found["operator"]] == ["OK"] * 10
+    assert [check["status"] for check in found["operator"]] == ["OK"] * 11
     assert found["policy"][0]["status"] == "OK"
     assert found["commvault"][0]["status"] == "OK"
     assert all(check["status"] == "OK" for check in found["vm id of resources"])
