@@ -17,9 +17,11 @@ _NOT_PLAIN = re.compile(r"[^\w .,:;()/@{}#+=-]+")
 
 def says(value: Value) -> str:
     """The text of the note: plain characters only, whatever people or plans are called."""
-    if not isinstance(value, str) or not value.strip():
+    # what begins with a slash would look like an option
+    text = _NOT_PLAIN.sub("_", value.strip()).lstrip("/- ") if isinstance(value, str) else ""
+    if not text:
         raise ValueError("takes a sentence")
-    return _NOT_PLAIN.sub("_", value.strip())[:LONGEST]
+    return text[:LONGEST]
 
 
 def nothing(_output: str) -> tuple[Row, ...]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Protocol
 
 from bot.catalogue.web import CALLS
 from bot.errors import Absent, LoginRefused, OutcomeUnknown, OutOfBounds, QuotaExceeded, Refused, TargetError
 from bot.reach.reach import Answer
-from bot.vocabulary.actions import TICKET, Action, ByHand, Change, Invoke, Update, Updates
-from bot.vocabulary.questions import Fields, Value
+from bot.vocabulary.actions import Action, ByHand, Change, Invoke, Updates
 
 EVENT = "eventcreate"  # the row of the catalogue that leaves a note in a host's own log
 NOTE_SECONDS = 20.0
@@ -31,15 +29,14 @@ class Actor(Protocol):
         ...
 
 
-async def perform(actor: Actor, action: Action, ticket: str, seconds: float) -> Answer:
-    """Carry one action out. Raises TargetError; `is_definite` says which of them mean that nothing was begun."""
+async def perform(actor: Actor, action: Action, seconds: float) -> Answer:
+    """Carry one action out, exactly as it was approved: nothing in it is filled in. Raises TargetError; `is_definite` says which of them mean that nothing was begun."""
     if isinstance(action, Invoke):
-        invoke = replace(action, path=filled(action.path, ticket), params=filled(action.params, ticket))
-        return await actor.invoke(invoke, seconds)
+        return await actor.invoke(action, seconds)
     if isinstance(action, Change):
-        return await actor.change(replace(action, params=filled(action.params, ticket)), seconds)
+        return await actor.change(action, seconds)
     if isinstance(action, Updates):
-        return await actor.update(replace(action, rows=tuple(_row(row, ticket) for row in action.rows)), seconds)
+        return await actor.update(action, seconds)
     assert isinstance(action, ByHand)
     raise TypeError("a person does that, not the bot")
 
@@ -54,11 +51,6 @@ def is_definite(error: TargetError, action: Action) -> bool:
     return isinstance(error, (Refused, Absent, LoginRefused, OutOfBounds, QuotaExceeded))
 
 
-def filled(fields: Fields, ticket: str) -> Fields:
-    """The values with the one placeholder there is."""
-    return tuple((name, _value(value, ticket)) for name, value in fields)
-
-
 async def leave_note(actor: Actor, action: Action, says: str) -> str:
     """Write into the event log of the host that was acted on. Answers where it stands, or why it does not."""
     if not isinstance(action, (Invoke, Change)) or (isinstance(action, Change) and action.what in CALLS):
@@ -68,11 +60,3 @@ async def leave_note(actor: Actor, action: Action, says: str) -> str:
     except TargetError as error:
         return f"not noted in its event log: {error}"
     return f"noted in the event log of {action.on}"
-
-
-def _row(row: Update, ticket: str) -> Update:
-    return replace(row, key=filled(row.key, ticket), was=filled(row.was, ticket), becomes=filled(row.becomes, ticket))
-
-
-def _value(value: Value, ticket: str) -> Value:
-    return value.replace(TICKET, ticket) if isinstance(value, str) else value

@@ -121,7 +121,7 @@ async def _act(run: Run, at: Position) -> Fate:
         return Fate("accepted")
     try:
         async with asyncio.timeout(step.deadline + _GRACE):
-            answer = await perform(run.parts.actor, step.act, run.ticket, float(step.deadline))
+            answer = await perform(run.parts.actor, step.act, float(step.deadline))
     except TimeoutError:
         return Fate("unknown", str(TimedOut(step.key, f"no answer in {step.deadline} s.")))
     except TargetError as error:

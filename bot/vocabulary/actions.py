@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from bot.vocabulary.questions import Fields
 
-TICKET = "{ticket}"  # the only placeholder an action may carry
-
 
 @dataclass(frozen=True, slots=True)
 class Invoke:

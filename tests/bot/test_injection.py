@@ -1,0 +1,268 @@
+"""Every argument of every command, and everything that a world out to harm could answer, on its way out again.
+
+Nothing here knows a command by name: a new one is tried as it stands. Each question and each action that comes of it is
+brought to the bytes that would be sent, and must be one query, one argument, one value there, or be refused.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from datetime import UTC, datetime
+
+import pytest
+
+from bot.catalogue import PROGRAMS
+from bot.catalogue.sql import CHANGEABLE, QUERIES
+from bot.catalogue.web import CALLS
+from bot.errors import UsageError
+from bot.line import read_line, resolve
+from bot.plan_lines import plan_lines
+from bot.reach.wql import namespace, select
+from bot.registry import Registry
+from bot.slack.check import problems
+from bot.slack.message import visible
+from bot.slack.render.refusal import refusal
+from bot.slack.render.report import report_message
+from bot.vocabulary.actions import Change, Invoke, Updates
+from bot.vocabulary.arguments import Target
+from bot.vocabulary.ask import Unanswered
+from bot.vocabulary.command import Remediation
+from bot.vocabulary.plan import Plan
+from bot.vocabulary.questions import GuestWql, Read, Wql
+from bot.vocabulary.report import Report
+from lab.windows.command_line import split_command_line
+
+QUOTES = "'\"\u2018\u2019\u201a\u201b\u201c\u201d\u201e`"  # PowerShell takes five of them for the single one [doc]
+CORPUS = (
+    *(f"x{quote}x" for quote in QUOTES),
+    "'OR''='",
+    "'; DROP TABLE tbl_WLC_VObject; --",
+    "x'])or(*[System",
+    "a&calc",
+    "a|calc",
+    "a;calc",
+    "$(calc)",
+    "%COMSPEC%",
+    "a\nb",
+    "a\r\nX-Header: 1",
+    "a\0b",
+    "\\",
+    'x\\"',
+    "/q:*",
+    "../../x?y=1#z",
+    "{0.__class__}",
+    "{ticket}",
+    "]]>",
+    "<evil/>",
+    "\u202ecod.exe",
+    "\u200bx\ufeff",
+    "<!channel>",
+    "<!subteam^S0APPROVERS>",
+    "<@U0EVIL>",
+    "<https://evil.example|prod>",
+    "*b*_i_~s~",
+    "%_[a-z]",
+    "x" * 900,
+)
+NUMBERS = re.compile(
+    r"state|status|type|priority|build|weight|count|size|free|total|id$|number|code|flag|version|capacity|space",
+    re.IGNORECASE,
+)
+CONTROL = re.compile("[\x00-\x1f\x7f]")
+REGISTRY = Registry.load()
+
+
+class Row(dict):
+    """Answers any column: plausible numbers where numbers are wanted, else something harmful."""
+
+    def __init__(self, word, where):
+        super().__init__()
+        self.word = word
+        self.given = {
+            term.column: str(term.value) for term in where if term.op == "=" and not isinstance(term.value, tuple)
+        }
+
+    def __getitem__(self, column):
+        return self.given.get(column) or ("0" if NUMBERS.search(column) else self.word)
+
+    def get(self, column, default=None):
+        return self[column]
+
+    def __contains__(self, column):
+        return True
+
+
+class World:
+    """Answers every question with such rows, and keeps what it was asked."""
+
+    now = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
+
+    def __init__(self, word):
+        self.word, self.asked = word, []
+
+    async def one(self, question, read):
+        self.asked.append(question)
+        where = getattr(question, "where", ())
+        try:
+            return read([Row(self.word, where), Row(self.word, where)])
+        except ValueError as error:  # unreadable, as `Look` takes it
+            return Unanswered(question.on, "bad reply", f"its answer cannot be understood: {error}.")
+
+    async def each(self, questions, read):
+        return {key: await self.one(question, read) for key, question in questions.items()}
+
+
+class Names:
+    """The directory: only names of the estate are targets, whatever somebody typed."""
+
+    async def find(self, name):
+        found = {
+            "prod": Target("prod", "cluster", "prod"),
+            "hv03": Target("hv03", "host", "prod"),
+            "vmm": Target("vmm", "vmm", clusters=("prod",)),
+        }.get(name)
+        if found is None:
+            raise UsageError(f"There is no {name}.")
+        return found
+
+
+def is_one_argument_each(argv):
+    """As Windows takes a command line apart again; no character that ends a line, or the text of a parameter."""
+    assert split_command_line(subprocess.list2cmdline(argv[1:])) == list(argv[1:])
+    assert not any(CONTROL.search(word) for word in argv)
+
+
+def is_one_statement(text, values):
+    assert text.count("?") == len(values)
+    assert not re.search(r"[\";]|--", text)
+
+
+def goes_out_safely(asked):
+    """A question, or an action that a program, a database or a service carries out. Refusing it is safe."""
+    try:
+        if isinstance(asked, (Wql, GuestWql)):
+            space, text = getattr(asked, "namespace", "root/cimv2"), select(asked.cls, asked.columns, asked.where)
+            namespace(space)
+            rest = re.sub(r"'(?:[^'\\]|\\\\|\\')*'", "?", text)
+            assert re.fullmatch(r"[\w ,.*()=<>!?-]+", rest), text
+            assert not CONTROL.search(text)
+        elif asked.what in PROGRAMS:
+            is_one_argument_each(PROGRAMS[asked.what].command_line(asked.params))
+        elif asked.what in CALLS:
+            assert re.fullmatch(r"[\w/?=&-]+", CALLS[asked.what].address(asked.params))
+        else:
+            query = QUERIES[asked.what]
+            is_one_statement(query.text, query.values(asked.params))
+    except ValueError:
+        return False
+    return True
+
+
+def act_goes_out_safely(act):
+    if isinstance(act, Updates):
+        for row in act.rows:
+            is_one_statement(*CHANGEABLE[row.table].update(row))
+            is_one_statement(*CHANGEABLE[row.table].select(row))
+    elif isinstance(act, Change):
+        goes_out_safely(act)
+
+
+def harms_nobody(message):
+    assert not problems(message)
+    for text in (message.text, *(str(block) for block in message.blocks)):
+        assert "<!channel>" not in text
+        assert "<!subteam^S0APPROVERS>" not in text
+        assert "<@U0EVIL>" not in text
+        assert "<https://evil" not in text
+        assert "\u202e" not in text
+
+
+async def outcome(line, word):
+    """Collect and judge, or plan, in a world that answers only such words."""
+    world, spec = World(word), line.command.spec
+    args = spec.args(**line.values)
+    facts = await spec.collect(args, world)
+    made = spec.plan(args, facts) if isinstance(spec, Remediation) else spec.judge(args, facts)
+    return world, made
+
+
+def check(world, made):
+    sent = [goes_out_safely(one) for one in world.asked if isinstance(one, (Wql, GuestWql, Read))]
+    assert sent
+    if isinstance(made, Report):
+        harms_nobody(report_message(made, "token", world.now))
+        return
+    assert isinstance(made, Plan)
+    for step in made.steps:
+        for act in (step.act, step.undo):
+            act_goes_out_safely(act)
+            assert not isinstance(act, Invoke) or namespace(act.namespace)
+    lines = [visible(one) for one in plan_lines(made, "high", "1")]
+    assert not any(CONTROL.search(one) for one in lines)
+
+
+def valid(parameter):
+    """A word that this parameter takes."""
+    if parameter.targets:
+        return {"host": "hv03", "cluster": "prod", "vmm": "vmm"}[parameter.targets[-1]]
+    for word in ("word", "7", "1GB", "50%", "KB2607712", "immediate", "refresh"):
+        try:
+            (getattr(parameter.type, "parse", None) or parameter.type)(word)
+        except ValueError:
+            continue
+        return word
+    raise AssertionError(f"no word fits {parameter}")
+
+
+def typed(command, hostile=None, word=""):
+    """A whole line, every parameter given; one of them hostile."""
+    words = [f"/{command.name}"]
+    for one in command.parameters:
+        given = word if one is hostile else valid(one)
+        words.append(f"--{one.name.replace('_', '-')}={given}" if one.kind == "option" else given)
+    return " ".join(words)
+
+
+ARGUMENTS = [(command.name, one.name) for command in REGISTRY for one in command.parameters]
+
+
+@pytest.mark.parametrize(("name", "parameter"), ARGUMENTS)
+async def test_no_argument_gets_out_of_its_place(name, parameter):
+    command = REGISTRY.get(name)
+    hostile = next(one for one in command.parameters if one.name == parameter)
+    taken = set()
+    for word in CORPUS:
+        try:
+            line = await resolve(Names(), read_line(REGISTRY, typed(command, hostile, word)), None)
+        except UsageError as refused:
+            harms_nobody(refusal(refused))
+            continue
+        taken.add(word)
+        check(*await outcome(line, "quiet"))
+    if hostile.targets:  # only names of the estate are; what Slack made a link of counts as what it shows
+        assert taken <= {"<https://evil.example|prod>"}
+
+
+@pytest.mark.parametrize("name", REGISTRY.commands)
+async def test_no_answer_of_the_world_gets_out_of_its_place(name):
+    """Names of guests, nodes and jobs, texts of events, rows of a database: whatever they say."""
+    command = REGISTRY.get(name)
+    line = await resolve(Names(), read_line(REGISTRY, typed(command)), None)
+    for word in CORPUS:
+        check(*await outcome(line, word))
+
+
+@pytest.mark.parametrize("what", [*PROGRAMS, *CALLS])
+def test_no_value_of_a_row_becomes_an_option_or_a_second_command(what):
+    """Whatever a plan would put there: names of tickets and people stand in the note that a host keeps."""
+    row = PROGRAMS.get(what) or CALLS[what]
+    for parameter in row.parameters:
+        for word in CORPUS:
+            try:
+                text = parameter.read(word)
+            except ValueError:
+                continue
+            is_one_argument_each((what, text))
+            assert not text.startswith(("/", "-")), parameter.name
+            assert what in PROGRAMS or re.fullmatch(r"[0-9]+", text)
