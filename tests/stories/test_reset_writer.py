@@ -193,7 +193,7 @@ async def test_a_lock_that_appears_during_the_drain_fails_it_and_the_node_is_res
         failed = await reaches(ops, "Failed at step 1: Reset writer on hv03")
         told = plain_text(failed)
         assert "Pause hv03 and drain it" in told
-        assert labels(failed) == ["Check Writers", "Plan Again", "Undo…"]
+        assert labels(failed) == ["Look Again", "Check Writers", "Plan Again", "Undo…", "Story"]
         assert turns(ops) == [*STARTED, *PAIR, "failed"]
         assert dict(ops.estate.do(ops.estate.world.facts))[NODE] == "paused, its drain failed, 1 guests"
 
