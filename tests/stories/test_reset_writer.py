@@ -213,7 +213,7 @@ async def test_vmms_that_hangs_is_interrupted_looked_at_and_gone_on_with(play, s
         stopped = await reaches(ops, "Interrupted at step 2: a person must decide")
         told = plain_text(stopped)
         assert "Not known:* what became of step 2, Stop the service vmms on hv03" in told
-        assert "Done before:* Pause hv03 and drain it" in told
+        assert "Done:* Pause hv03 and drain it" in told
         assert turns(ops) == [*STARTED, *PAIR, "intent", "interrupted"]
 
         await ops.clicks(stopped, "Look Again", who="approver")
