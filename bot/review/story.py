@@ -120,8 +120,10 @@ def _intent(data: Mapping[str, Any]) -> str:
 
 
 def _shown(data: Mapping[str, Any]) -> str:
-    what = "its message" if data.get("card") else "a reminder" if data.get("reminder") else f"entry {data.get('entry')}"
-    return f"{what} was shown in {data.get('place') or data.get('channel')}"
+    where = data.get("place") or data.get("channel")
+    if data.get("card"):
+        return f"put its message into {where}"
+    return "reminded those who decide" if data.get("reminder") else f"told entry {data.get('entry')} in its thread"
 
 
 def _until(name: str, label: str) -> Callable[[Mapping[str, Any]], str]:

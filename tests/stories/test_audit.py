@@ -28,7 +28,7 @@ async def test_a_day_is_reviewed_down_to_each_entry(play):
         assert rows == [
             ["Ticket", "What", "Target", "Asked by", "Decided by", "Outcome"],
             ["T-1", "drain-node", "hv03", "operator", "approver", "done"],
-            ["—", "drain-node", "hv03", "viewer", "—", "refused: not allowed"],
+            ["—", "drain-node", "hv03", "viewer", "—", "refused"],
             ["—", "check-writers", "prod", "operator", "—", "answered"],
         ]
         assert "newest anchor matches" in plain_text(answer)

@@ -18,7 +18,7 @@ def help_message(told: Help) -> Message:
     closing = "Every command also works as /hvops <command> …, and in threads as @hvops <command> …"
     blocks = (
         header("What you can ask"),
-        *sections("\n".join([*may, audit, ours, halts])),
+        *sections("\n".join([*may, *([audit] if may else []), ours, halts])),
         *(sections("*Not for you now:*\n" + "\n".join(other)) if other else ()),
         *contexts(f"You: {escape(told.role)}. {escape(closing)}"),
     )

@@ -20,6 +20,7 @@ from bot.slack.render.ticket_buttons import open_button
 
 CALLBACK = "hvops:ask"
 ARGUMENTS = "arguments"  # block_id and action_id of the modal's input
+_ABBREVIATIONS = {"kb": "KB", "vm": "VM", "vms": "VMs"}
 _LAST = 10
 LISTED = 10  # tickets of one kind
 _SAYS = 600
@@ -168,7 +169,7 @@ def _answer(one: LastAnswer) -> tuple[Block, ...]:
 def _spoken(usage: str) -> str:
     """The name of a command in words: `/check-writers <cluster>` is "Check Writers"."""
     words = (usage.split() or [""])[0].lstrip("/").split("-")
-    return " ".join(word.upper() if word == "kb" else word.capitalize() for word in words)
+    return " ".join(_ABBREVIATIONS.get(word, word.capitalize()) for word in words)
 
 
 def _plain(text: str) -> Block:

@@ -26,13 +26,14 @@ _WORDS = {
     QUESTION: ("question", "questions"),
     SWITCH: ("stop or go", "stops and goes"),
 }
-_COLUMNS = ("When (UTC)", "Ticket", "What", "Target", "Asked by", "Decided by", "Outcome")
+_COLUMNS = ("When", "Ticket", "What", "Target", "Asked by", "Decided by", "Outcome")
 _IN_CSV = (
     *("Entry", "When (UTC)", "Ticket", "What", "Target", "Asked by", "Asked by (id)"),
     *("Decided by", "Decided by (id)", "Outcome", "Says"),
 )
 FIELDS = ("about", "who", "what", "outcome", "when", "since", "until")  # of the window, as block_id and action_id
-_SPANS = {"24h": "The last 24 hours", "7d": "The last 7 days", "30d": "The last 30 days", "all": "All there is"}
+_DAY = "24h"
+_SPANS = {_DAY: "The last 24 hours", "7d": "The last 7 days", "30d": "The last 30 days", "all": "All there is"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,8 @@ def filter_view(token: str, wanted: Wanted) -> View:
     """The window of the filters. It opens at once: it needs nothing but what was asked."""
     spans = dict(_SPANS)
     when = "" if wanted.when is None else str(Wanted(when=wanted.when)).rpartition(" ")[2]
+    if not (when or wanted.since or wanted.until or wanted.ticket):
+        when = _DAY
     if when:
         spans.setdefault(when, f"The last {when}")
     words = {word: word for word in OUTCOMES}
@@ -120,6 +123,8 @@ def line_of(values: Iterable[tuple[str, str]]) -> str:
     """The line that the window's fields ask for. What somebody typed stays one word of it."""
     given = {name: "".join(value.split()) if name != "who" else value.strip() for name, value in values}
     about = given.pop("about", "")
+    if given.get("since"):
+        given.pop("when", None)  # the window has a stretch of time chosen already; a date that was typed is meant
     options = [f"--{name}={value}" for name, value in given.items() if value]
     return " ".join(["/audit", *([about] if about else []), *options])
 
@@ -177,11 +182,11 @@ def rows_table(caption: str, rows: Iterable[Row]) -> Table:
     told = tuple(
         (
             f"{datetime.fromisoformat(row.at).astimezone(UTC):%m-%d %H:%M}",
-            *(row.ticket, row.what, row.target, row.asked_by[1], row.decided_by[1], row.outcome),
+            *(row.ticket, row.what, row.target, row.asked_by[1], row.decided_by[1], row.outcome.partition(":")[0]),
         )
         for row in rows
     )
-    return Table(caption, tuple(Column(name) for name in _COLUMNS), told)
+    return Table(f"{caption} · times in UTC", tuple(Column(name) for name in _COLUMNS), told)
 
 
 def _people(row: Row) -> tuple[str, ...]:
@@ -211,7 +216,12 @@ def _typed(name: str, label: str, value: str) -> Block:
 
 def _chosen(name: str, label: str, options: dict[str, str], value: str) -> Block:
     made = {word: {"text": _plain(says), "value": word} for word, says in options.items()}
-    element: Block = {"type": "static_select", "action_id": name, "options": list(made.values())}
+    element: Block = {
+        "type": "static_select",
+        "action_id": name,
+        "placeholder": _plain("Any"),
+        "options": list(made.values()),
+    }
     if value in made:
         element["initial_option"] = made[value]
     return {"type": "input", "block_id": name, "label": _plain(label), "element": element, "optional": True}

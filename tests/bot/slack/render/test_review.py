@@ -173,6 +173,10 @@ def test_the_window_of_filters_shows_what_was_asked_and_asks_for_it_again():
     assert words.read(line_of(shown.items()).removeprefix("/audit")) == wanted
     assert view["private_metadata"] == "t0ken"
     assert line_of([("about", ""), ("who", " ")]) == "/audit"
+    assert line_of([("when", "24h"), ("since", "2026-03-01")]) == "/audit --since=2026-03-01"
+    plain = {block["block_id"]: block["element"] for block in filter_view("t0ken", words.read(""))["blocks"]}
+    assert plain["when"]["initial_option"]["value"] == "24h"
+    assert "initial_option" not in plain["outcome"]
 
 
 def test_a_story_has_every_entry_with_what_was_so_before_and_after(told):
