@@ -46,7 +46,7 @@ def choose(name: str, servers: Mapping[str, Sequence[Compared]], silent: Mapping
     """
     found = [Chosen(server, one) for server, records in servers.items() for one in records if _is_meant(one, name)]
     if len(found) > 1:
-        return _several(found)
+        return _several(name, found)
     if silent:
         return Unclear(_not_known(name, found, silent))
     return found[0] if found else Unclear(_none(name, servers))
@@ -74,13 +74,13 @@ def _is_meant(one: Compared, name: str) -> bool:
     return own in (one.machine.object_id, one.machine.vm_id) if own else one.machine.name.casefold() == name.casefold()
 
 
-def _several(found: Sequence[Chosen]) -> Unclear:
+def _several(name: str, found: Sequence[Chosen]) -> Unclear:
     told = [
         f"{one.record.machine.object_id} on {one.record.believed or 'an unknown host'} in {one.server}" for one in found
     ]
     says = (
-        f"{count(len(found), 'record')} could be meant, so none is changed: {listed(told, _SHOWN)}. Write the id of the one"
-        f" that you mean, as in {mends(found[0])}"
+        f"No plan for “{name[:80]}”: {count(len(found), 'record')} could be meant. None is changed: {listed(told, _SHOWN)}."
+        f" Write the id of the one that you mean, as in {mends(found[0])}"
     )
     buttons = [
         Remedy(f"{one.record.machine.name[:40]} on {one.record.believed or 'no host'} ({one.server})…", mends(one))
@@ -102,4 +102,5 @@ def _not_known(name: str, found: Sequence[Chosen], silent: Mapping[str, str]) ->
 
 def _none(name: str, servers: Mapping[str, Sequence[Compared]]) -> str:
     asked = listed([f"VMM {server}" for server in servers], _SHOWN)
-    return f"{asked} {'has' if len(servers) == 1 else 'have'} no virtual machine “{name[:80]}” on a host."
+    have = "has" if len(servers) == 1 else "have"
+    return f"No plan for “{name[:80]}”: {asked} {have} no virtual machine of that name or id on a host."

@@ -107,7 +107,7 @@ def plan(args: Args, facts: Facts) -> Plan:
     compared: dict[str, Sequence[Compared]] = {}
     silent: dict[str, str] = {}
     for server, found in facts.found.items():
-        records = _records(found)
+        records = _records(server, found)
         if isinstance(records, str):
             silent[server] = records
         else:
@@ -120,13 +120,13 @@ def plan(args: Args, facts: Facts) -> Plan:
     return _mend(args, facts, chosen)
 
 
-def _records(found: find_missing_vms.Facts) -> tuple[Compared, ...] | str:
+def _records(server: str, found: find_missing_vms.Facts) -> tuple[Compared, ...] | str:
     """A server's records, compared with the hosts; else why they are not known."""
     if isinstance(found.layout, Unanswered):
         return f"{found.layout.on}: {found.layout.says}"
     if not found.layout.is_known:
-        lacks = f"its schema lacks {listed(found.layout.lacks, 4)}"
-        return f"This VMM is of a version that hvops does not know: {lacks}. By hand: Read-SCVirtualMachine."
+        lacks = f"Its schema lacks {listed(found.layout.lacks, 4)}"
+        return f"VMM {server} is of a version that hvops does not know. {lacks}. By hand: Read-SCVirtualMachine."
     for part in (found.hosts, found.machines):
         if isinstance(part, Unanswered):
             return f"{part.on}: {part.says}"
@@ -227,7 +227,7 @@ def _by_migration(facts: Facts, chosen: Chosen, repair: Repair) -> Plan:
     if one.verdict is Verdict.STALE or node is None or repair.power is not Power.RUNNING:
         why = "it is where VMM believes it to be" if one.verdict is Verdict.STALE else "it does not run"
         why = why if node else f"{one.believed or 'the host that VMM names'} did not answer"
-        return no_plan(f"No live migration for {one.machine.name}: {why}.")
+        return no_plan(f"No plan for a live migration of {one.machine.name}: {why}.")
     return Plan(
         because=because(one),
         impact=f"{one.machine.name} moves live to {node.name}.",
@@ -246,11 +246,9 @@ def _by_database(facts: Facts, chosen: Chosen, repair: Repair) -> Plan:
     assert not isinstance(found.layout, Unanswered)
     release = found.layout.release
     if one.verdict is not Verdict.LOST:
-        return no_plan(f"No change of the database for {name}: it is {one.verdict}. Refresh it in VMM.")
+        return no_plan(f"No plan for {name} in the database: it is {one.verdict}. Refresh it in VMM.")
     if release == OLDEST and repair.power is not Power.RUNNING:
-        return no_plan(
-            f"No change of the database for {name}: of VMM 2008 R2 only the state of a running one is known."
-        )
+        return no_plan(f"No plan for {name} in the database: of VMM 2008 R2 only the state of a running one is known.")
     gates = _gates(facts, chosen, repair, release)
     if held(gates):
         return no_plan(why_held(name, gates), gates, _next(chosen))

@@ -207,7 +207,7 @@ async def test_a_row_that_somebody_changed_meanwhile_changes_nothing_and_the_ser
         monkeypatch.setattr(services, "_stopped", meddle)
         await approved(ops)
         failed = plain_text(await shown(ops, "^Failed at step 2"))
-        assert "Taken back" in failed
+        assert "What its group had done was taken back." in failed
         assert [one["step"] for one in steps(ops, "intent")] == ["stop-vmmservice", "undo-stop-vmmservice"]
         assert (believed(ops), service(ops)) == (("hv05", MISSING), "Running")
 
@@ -276,7 +276,7 @@ async def test_two_machines_of_one_name_are_refused_with_what_to_write(play):
         vmm, world = ops.estate.world.vmm, ops.estate.world
         ops.estate.do(lambda: vmm.objects.change(vmm.record(world.guest("crm-02")), Name="CRM-01"))
         await ops.says(BY_DATABASE)
-        told = plain_text(await ops.sees("2 records could be meant, so none is changed"))
+        told = plain_text(await ops.sees("No plan for “crm-01”: 2 records could be meant"))
         assert f"/fix-missing-vm {str(object_id(world.guest('crm-01'))).upper()} --vmm vmm" in told
         await approved(ops, f"/fix-missing-vm {object_id(world.guest('crm-01'))} --by database")
 
@@ -303,8 +303,8 @@ async def test_an_unknown_schema_gets_a_draft_and_no_action(play):
         table = ops.estate.world.vmm.objects
         ops.estate.do(lambda: setattr(table, "columns", tuple(one for one in table.columns if one.name != "HostId")))
         await ops.says(BY_DATABASE)
-        told = plain_text(await ops.sees("This VMM is of a version that hvops does not know"))
-        assert "its schema lacks tbl_wlc_vobject.hostid" in told
+        told = plain_text(await ops.sees("No plan: VMM vmm is of a version that hvops does not know"))
+        assert "Its schema lacks tbl_wlc_vobject.hostid" in told
         assert "Draft, not run, for a schema that hvops does not know" in told
         assert not [entry for entry in ops.ledger() if entry.kind == "proposed"]
 

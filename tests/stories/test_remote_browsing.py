@@ -82,8 +82,8 @@ def vars_of(entry):
 async def test_other_windows_are_refused_with_the_reason(play):
     async with play("remote-browsing") as ops:
         await ops.says("/fix-remote-browsing br01")
-        told = plain_text(await ops.sees("Nothing to do for br01"))
-        assert "it runs build 17763. This workaround is known for Windows Server 2012 and 2012 R2 only" in told
+        told = plain_text(await ops.sees("No plan for br01: it runs build 17763"))
+        assert "This workaround is known for Windows Server 2012 and 2012 R2 only" in told
         assert not [entry for entry in ops.ledger() if entry.kind == "proposed"]
 
 
@@ -104,7 +104,7 @@ async def test_a_failure_in_the_middle_takes_back_what_was_toggled(play, monkeyp
         monkeypatch.setattr(auditpol, "_set", refuse_the_second)
         await approved(ops)
         failed = plain_text(await shown(ops, "^Failed at step 2: Fix remote browsing"))
-        assert "Taken back" in failed
+        assert "What its group had done was taken back." in failed
         assert policy(ops) == before
         assert [one["step"] for one in entries(ops, "intent")] == [
             "on-nothing", "on-failure", "undo-on-failure", "undo-on-nothing"

@@ -268,7 +268,7 @@ REFUSED = {
     "two machines of one name": (
         [record(), record(key=guid("object", "x"), vm=guid("vm", "x"))],
         {},
-        "2 records could be meant, so none is changed: ",
+        "No plan for “crm-01”: 2 records could be meant. None is changed: ",
     ),
     "a job is at work": ([record(state=200)], {}, "a job of VMM's is at work on it (UnderMigration)"),
     "it is nowhere": ([record()], {"hv06": {"Msvm_ComputerSystem": []}}, "none of them has it"),
@@ -340,7 +340,7 @@ async def test_it_is_named_by_name_or_id(planned, vm):
 @pytest.mark.parametrize("vm", ["x'; DROP TABLE tbl_WLC_VObject--", "nobody", "%"])
 async def test_a_name_that_nobody_has(planned, vm):
     plan = await planned(script(), vm=vm)
-    assert plan.because == f"VMM vmm has no virtual machine “{vm}” on a host."
+    assert plan.because == f"No plan for “{vm}”: VMM vmm has no virtual machine of that name or id on a host."
 
 
 async def test_a_hostile_name_in_the_database_is_part_of_no_action(planned):
@@ -362,14 +362,16 @@ async def test_it_is_looked_for_on_every_server(planned):
     plan = await planned(two(), "database", servers=(OTHER, VMM))
     assert (plan.because.startswith(BECAUSE), plan.locks) == (True, (f"vmm:vmm:{OBJECT}",))
     nobody = await planned(two(), vm="nobody", servers=(OTHER, VMM))
-    assert nobody.because == "VMM vmm-old, VMM vmm have no virtual machine “nobody” on a host."
+    assert nobody.because == (
+        "No plan for “nobody”: VMM vmm-old, VMM vmm have no virtual machine of that name or id on a host."
+    )
 
 
 async def test_one_name_on_two_servers_is_refused_with_what_to_write(planned):
     other = record(key=guid("object", "y"), vm=guid("vm", "y"))
     plan = await planned(two(**{"vmm virtual machines": [other]}), servers=(VMM, OTHER))
     assert plan.groups == ()
-    assert plan.because.startswith("2 records could be meant, so none is changed: ")
+    assert plan.because.startswith("No plan for “crm-01”: 2 records could be meant. None is changed: ")
     assert f"as in {MENDS}" in plan.because
     assert [one.line for one in plan.remedies] == [MENDS, f"/fix-missing-vm {guid('object', 'y')} --vmm vmm-old"]
 
