@@ -18,7 +18,7 @@ def begin(world: World) -> None:
     failed_drain(world, timedelta(minutes=18))
     _killed(world, job)
     vmms = world.node(NODE).service("vmms")
-    world.prefilled = f"/reset-writer {NODE}"
+    world.prefilled = f"/check-writers {NODE}"
     world.tell(
         f"Backup: job {JOB} (hv03, 11 guests) was killed at {world.now - KILLED:%H:%M}. New jobs on hv03 do not get on.",
         lambda: facts(world, world.jobs[max(world.jobs)]),

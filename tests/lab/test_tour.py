@@ -7,6 +7,8 @@ from lab.tour import Seen, Tour
 
 STUCK = "prod: Hyper-V writer LOOKS STUCK on hv03"
 FULL = "prod: test-tfs-01 has 0 MB free on C:"
+HELD = "No plan yet for hv03: 9 of 11 guests are locked, a drain would fail (5960)"
+RESUMED = "Done: Resume backup on 48211"
 OTHER = "prod: event 8194 PERMISSION on hv06"
 OFFERS = frozenset({"free-2gb", "end-job"})
 
@@ -18,15 +20,17 @@ def at(tour: Tour) -> str:
 def test_the_stuck_writer_step_by_step():
     tour = Tour("stuck-writer", "verify")
     before = {"hv03 writer": "[5] retryable error"}
-    after = {"hv03 writer": "[1] no error"}
+    after = {"hv03 writer": "[1] no error", "Backup job 48211": "completed"}
     assert not tour.answered
     for seen, then in (
         (Seen((), before, OFFERS), "ask"),
         (Seen((STUCK,), before, OFFERS), "find"),
-        (Seen((STUCK, FULL), before, OFFERS), "free"),
-        (Seen((STUCK, FULL), before, frozenset({"end-job"})), "again"),
-        (Seen((STUCK, FULL), after, frozenset()), "again"),
-        (Seen((STUCK, FULL, OTHER), after, frozenset()), "ledger"),
+        (Seen((STUCK, FULL), before, OFFERS), "no-reset"),
+        (Seen((STUCK, FULL, HELD), before, OFFERS), "free"),
+        (Seen((STUCK, FULL, HELD), before, frozenset({"end-job"})), "resume"),
+        (Seen((STUCK, FULL, HELD, RESUMED), after, frozenset()), "again"),
+        (Seen((STUCK, FULL, HELD, RESUMED, OTHER), after, frozenset()), "review"),
+        (Seen((STUCK, FULL, HELD, RESUMED, OTHER, "Audit prod, 24 h"), after, frozenset()), "ledger"),
     ):
         tour.look(seen)
         assert at(tour) == then
@@ -44,7 +48,8 @@ def test_the_stuck_writer_step_by_step():
 @pytest.mark.parametrize("early", [STUCK, "prod: writers well on all 6 nodes, a backup runs", "prod: BUSY on hv03"])
 def test_looking_again_too_early_is_not_yet_recovery(early):
     tour = Tour("stuck-writer", "")
-    tour.look(Seen((STUCK, FULL, early), {"hv03 writer": "[1] no error"}, frozenset()))
+    facts = {"hv03 writer": "[1] no error", "Backup job 48211": "completed"}
+    tour.look(Seen((STUCK, FULL, HELD, RESUMED, early), facts, frozenset()))
     assert at(tour) == "again"
 
 
@@ -81,11 +86,14 @@ def test_the_killed_job_step_by_step():
     resumed = {**drained, "hv03": "up, 11 guests"}
     saved = {**resumed, "Backup job 48212": "completed"}
     for headers, facts, step in (
-        ((), {}, "plan"),
-        (("Reset the Hyper-V writer of hv03",), {"hv03 writer": "[5] unexpected error"}, "approve"),
-        ((), drained, "approve"),
-        ((), resumed, "back-up"),
-        ((), saved, "ledger"),
+        ((), {}, "ask"),
+        (("hv03: Hyper-V writer LOOKS STUCK on hv03",), {"hv03 writer": "[5] unexpected error"}, "plan"),
+        (("Reset writer on hv03?",), {"hv03 writer": "[5] unexpected error"}, "approve"),
+        (("Reset writer on hv03",), {"hv03 writer": "[5] unexpected error"}, "watch"),
+        (("T-1 hv03: step 4 of 6",), drained, "watch"),
+        (("Done: Reset writer on hv03",), resumed, "back-up"),
+        (("Done: Reset writer on hv03",), saved, "review"),
+        (("Audit prod, 24 h: 1 change",), saved, "ledger"),
     ):
         tour.look(Seen(headers, facts))
         assert at(tour) == step

@@ -49,7 +49,7 @@ def test_nothing_is_locked_and_the_writer_is_broken(world):
     ids = {event.id for event in world.node("hv03").events}
     assert {10102, 1137, 1071, 8194} <= ids
     assert world.alert().startswith("Backup: job 48211 (hv03, 11 guests) was killed at ")
-    assert world.prefilled == "/reset-writer hv03"
+    assert world.prefilled == "/check-writers hv03"
 
 
 def test_time_and_space_heal_nothing(world, clock):
