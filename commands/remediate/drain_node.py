@@ -69,6 +69,9 @@ def plan(args: Args, facts: Facts) -> Plan:
         gates=gates,
         groups=(Group("drain", (step,)),),
         evidence=guests_of(drain),
+        remedies=(Remedy("Resume Node…", f"/resume-node {drain.node}"),),
+        now=f"{drain.node} is up with {count(len(drain.roles), 'guest')}",
+        then=f"{drain.node} is paused and drained, no guest is left",
     )
 
 

@@ -68,6 +68,8 @@ def plan(args: Args, facts: Facts) -> Plan:
             Group("confirm", (_confirm(on, steps[0].key),)),
         ),
         evidence=tuple(f"{one.name} {{{one.guid}}}: {one.word}" for one in facts.policy),
+        now=f"browsing is said to fail; {_now(facts.policy)[:1].lower()}{_now(facts.policy)[1:].rstrip('.')}",
+        then="a person has browsed again; every subcategory is as it was",
     )
 
 

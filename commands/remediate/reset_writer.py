@@ -25,6 +25,7 @@ from commands.know.wording import count, listed, sentences
 from commands.know.writer_state import JudgedWriter, Verdict
 
 _RESETTABLE = (Verdict.STUCK, Verdict.FAILED)
+_WELL = "[1] Stable · No error, in a new instance"  # what the last check of a reset proves
 _OURS = {"winmgmt": "WMI", "winrm": "WinRM"}  # services that carry our own questions
 
 
@@ -115,7 +116,7 @@ def _hyper_v(args: Args, facts: ResetFacts, node: JudgedNode, one: JudgedWriter)
     drained = drain.state is not None and drain.state.is_drained and not drain.roles
     before = (locks(drain), no_backup(drain)) if drained else drain_gates(drain)
     steps = hyper_v_steps(drain.cluster.name, node.name, one.writer, _no_error(node), drain=not drained)
-    moves = f"{count(len(drain.roles), 'guest')} live-migrate off {node.name} and back."
+    moves = f"{_guests(drain)} live-migrate off {node.name} and back."
     stays = f"{node.name} is drained already; it takes guests again afterwards."
     whole = Plan(
         because=_seen(node, one),
@@ -126,8 +127,14 @@ def _hyper_v(args: Args, facts: ResetFacts, node: JudgedNode, one: JudgedWriter)
         groups=(Group("reset", steps),),
         evidence=tuple(reasons(node, facts.writers)),
         remedies=_afterwards(node),
+        now=f"{one.writer.says}; {node.name} is {'drained' if drained else f'up with {_guests(drain)}'}",
+        then=f"{_WELL}; {node.name} is up{'' if drained else ' and its guests are back'}",
     )
     return _unless_held(args, whole)
+
+
+def _guests(drain: DrainFacts) -> str:
+    return count(len(drain.roles), "guest")
 
 
 def _no_drain(node: JudgedNode, drain: DrainFacts | None) -> str:
@@ -185,6 +192,8 @@ def _other(args: Args, facts: ResetFacts, node: JudgedNode, one: JudgedWriter) -
         gates=(*seen_twice(one, facts.writers.now), backup_ended(node), no_job(args.node, facts), readable(node)),
         groups=(Group("reset", steps),),
         remedies=_afterwards(node),
+        now=one.writer.says,
+        then=_WELL,
     )
     return _unless_held(args, whole)
 

@@ -88,6 +88,8 @@ def plan(args: Args, facts: Facts) -> Plan:
         groups=(Group("resume", (_resume(job.number),)),),
         remedies=(Remedy("Check Writers", f"/check-writers {job.machine}", primary=True),) if job.machine else (),
         touches=(job.machine,) if job.machine else (),
+        now=f"job {job.says(facts.now)}",
+        then=f"job {job.number} runs, or has completed",
     )
 
 

@@ -94,6 +94,8 @@ def plan(args: Args, facts: Facts) -> Plan:
             Gate(f"No drain of {state.name} is under way", state.drain != Drain.UNDER_WAY, _under_way(state), False),
         ),
         groups=(Group("resume", (resume_step(cluster, state.name, _TYPES[args.failback]),)),),
+        now=f"{state.name} is paused{_drain(state)}",
+        then=f"{state.name} is up and takes guests again",
     )
 
 

@@ -84,6 +84,9 @@ async def test_the_whole_plan(planned, make):
         gates=GATES,
         groups=(Group("drain", (DRAIN,)),),
         evidence=("Guests on hv03: test-tfs-01, SCVMM crm-02 Resources, sql-07.",),
+        remedies=(Remedy("Resume Node…", "/resume-node hv03"),),
+        now="hv03 is up with 3 guests",
+        then="hv03 is paused and drained, no guest is left",
     )
     assert planned.ask.rounds == 2
     assert (COMMAND.role, COMMAND.risk) == (Role.OPERATOR, Risk.HIGH)

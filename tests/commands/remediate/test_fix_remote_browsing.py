@@ -133,6 +133,8 @@ async def test_the_whole_plan(planned):
             f"Sub 9225 {{{guid('9225')}}}: No Auditing",
             f"Sub 9226 {{{guid('9226')}}}: Failure",
         ),
+        now="browsing is said to fail; it audits Sub 921E, Sub 921F, Sub 9224, Sub 9226 of Object Access",
+        then="a person has browsed again; every subcategory is as it was",
     )
     assert planned.ask.rounds == 1
 

@@ -60,6 +60,8 @@ async def test_the_whole_plan(planned, make):
         groups=(Group("resume", (STEP,)),),
         remedies=(Remedy("Check Writers", "/check-writers hv03", primary=True),),
         touches=("hv03",),
+        now="job 48211 is Pending since 22:14 UTC [91:9]",
+        then="job 48211 runs, or has completed",
     )
     assert COMMAND.risk is Risk.LOW
 

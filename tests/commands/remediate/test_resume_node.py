@@ -45,6 +45,8 @@ async def test_the_whole_plan(planned, make):
             Gate("No drain of hv03 is under way", passed=True, blocks=False),
         ),
         groups=(Group("resume", (step("Resume hv03: its guests come back", 1),)),),
+        now="hv03 is paused and drained",
+        then="hv03 is up and takes guests again",
     )
     assert planned.ask.rounds == 1
     assert COMMAND.risk is Risk.LOW
