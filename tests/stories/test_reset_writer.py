@@ -66,7 +66,7 @@ async def test_planned_by_one_approved_by_another_done_and_proved(play, soon):
             "one of you decides (not the requester)",
             "LOOKS STUCK: [5] Waiting for completion · Unexpected error",
             "not yet, and nothing starts before it has passed",
-            "passed: No guest on hv03 is locked (0 of 11 locked)",
+            "• No guest on hv03 is locked (0 of 11 locked)",
             "Exactly this runs:",
             "MSCluster_Node[Name='hv03'].Pause(DrainType=1)",
             "Win32_Service[Name='vmms'].StopService()",

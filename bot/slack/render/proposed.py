@@ -133,18 +133,19 @@ def _sizes(card: Card) -> Iterator[Block]:
 def _because(card: Card) -> str:
     plan = card.plan
     lines = [f"*Why:* {escape(plan.because)}"]
-    if plan.gates:
-        lines.append(f"*Checked {at_time(card.proposal.at)}:*")
-        lines += [_gate(gate) for gate in plan.gates]
+    lines += [_gate(gate) for gate in plan.gates if not gate.passed]  # what speaks against it comes first
+    if passed := [gate for gate in plan.gates if gate.passed]:
+        lines.append(f"*Checked {at_time(card.proposal.at)}, {len(passed):,} of {len(plan.gates):,} passed:*")
+        lines += [_gate(gate) for gate in passed]
     lines += [f"• {escape(one)}" for one in plan.evidence]
     return "\n".join(lines)
 
 
 def _gate(gate: Gate) -> str:
-    measured = f" ({escape(gate.measured)})" if gate.measured else ""
-    said = verdict_on(gate)
-    verdict = said if gate.passed else f"*{said}*" if gate.blocks else f"*{said}* (a warning)"
-    return f"• {verdict}: {escape(gate.says)}{measured}"
+    told = escape(gate.says) + (f" ({escape(gate.measured)})" if gate.measured else "")
+    if gate.passed:
+        return f"• {told}"
+    return f"• *{verdict_on(gate)}*{'' if gate.blocks else ' (a warning)'}: {told}"
 
 
 def _runs(card: Card) -> str:

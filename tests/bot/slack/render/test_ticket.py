@@ -44,7 +44,7 @@ def test_a_proposal_says_all_that_is_signed(told):
         "Impact:* 11 guests live-migrate off and back",
         "Way back:* Resume hv03 at any step",
         "Risk:* high",
-        "passed: No guest on hv03 is locked (0 of 11 locked)",
+        "1 of 2 passed:*\n• No guest on hv03 is locked (0 of 11 locked)",
         "*NOT passed* (a warning): No other node is paused (hv05 is paused)",
         "1* Pause and drain hv03",
         "MSCluster_Node[Name='hv03'].Pause(DrainType=1)",
