@@ -18,8 +18,10 @@ from bot.ledger.entry import FIRST, chained
 from bot.ledger.store import Store
 
 SHORT = 20_000  # entries: a ledger that short is walked whole each time, in a tenth of a second
+AT_ONCE = 200_000  # entries of one look: about a second; the rest is left to the next ones, and that is said
 WHOLE_AGAIN = timedelta(hours=1)
-_WALK = "SELECT seq, CAST(body AS BLOB), previous, mac FROM entry WHERE seq > ? ORDER BY seq"
+_WALK = "SELECT seq, CAST(body AS BLOB), previous, mac FROM entry WHERE seq > ? ORDER BY seq LIMIT ?"
+_HEAD = "SELECT coalesce(max(seq), 0) FROM entry"
 _ONE = "SELECT mac FROM entry WHERE seq = ?"
 
 
@@ -32,6 +34,7 @@ class Checked:
         at: when that was looked at.
         whole_to, whole_at: the last walk that began at entry 1: how far it went, and when.
         anchored: whether the newest anchor names an entry that is there and the same; None where there is no anchor.
+        of: the number of the newest entry: more than `to` while not all has been walked yet.
         broken_at: the number of the first entry that does not hold, or None.
         says: what is wrong, or "".
     """
@@ -40,6 +43,7 @@ class Checked:
     at: datetime
     whole_to: int
     whole_at: datetime
+    of: int = 0
     anchored: bool | None = None
     broken_at: int | None = None
     says: str = ""
@@ -74,12 +78,14 @@ class Watch:
 
     def _looked(self, store: Store, anchor: Anchor | None) -> Checked:
         now, last = self._clock(), self._last
-        again = last is None or not last.holds or last.to <= SHORT or now - last.whole_at >= WHOLE_AGAIN
+        again = last is None or not last.holds or last.to <= SHORT
+        again = again or (last is not None and last.to == last.of <= AT_ONCE and now - last.whole_at >= WHOLE_AGAIN)
         start = Anchor(0, FIRST) if again else self._head
         self._head, broken, says = self._walk(store, start)
-        if broken is None and self._head.seq < (last.to if last else 0):
-            broken, says = self._head.seq + 1, f"entries up to {last.to if last else 0} were there before"
-        found = Checked(self._head.seq, now, self._head.seq, now, broken_at=broken, says=says)
+        of = int(store.rows(_HEAD)[0][0])
+        if broken is None and of < (last.to if last else 0):
+            broken, says = of + 1, f"entries up to {last.to if last else 0} were there before"
+        found = Checked(self._head.seq, now, self._head.seq, now, of, broken_at=broken, says=says)
         if last is not None and not again:
             found = replace(found, whole_to=last.whole_to, whole_at=last.whole_at)
         return found if broken else self._anchored(store, found, anchor)
@@ -90,7 +96,7 @@ class Watch:
         if start.seq and store.rows(_ONE, (start.seq,)) != [(start.mac,)]:
             return head, start.seq, "it is not the entry that stood there before"
         try:
-            for seq, body, previous, mac in store.stream(_WALK, (start.seq,)):
+            for seq, body, previous, mac in store.stream(_WALK, (start.seq, AT_ONCE)):
                 if seq != head.seq + 1:
                     return head, head.seq + 1, "it is missing"
                 if previous != head.mac or chained(self._key, previous, body) != mac:
@@ -103,9 +109,9 @@ class Watch:
     def _anchored(self, store: Store, found: Checked, anchor: Anchor | None) -> Checked:
         if anchor is None:
             return found
-        if anchor.seq > found.to:
+        if anchor.seq > found.of:
             says = f"cut off: an anchor knows entry {anchor.seq}"
-            return replace(found, anchored=False, broken_at=found.to + 1, says=says)
+            return replace(found, anchored=False, broken_at=found.of + 1, says=says)
         if store.rows(_ONE, (anchor.seq,)) != [(anchor.mac,)]:
             return replace(found, anchored=False, broken_at=anchor.seq, says="it is not the entry that was anchored")
         return replace(found, anchored=True)

@@ -115,13 +115,14 @@ class Store:
     def beginnings(self, wanted: Filter, limit: int, skip: int = 0) -> list[Entry]:
         """Entries that begin a row of a review and match, the newest first."""
         where, parameters = self._begun(wanted)
-        sql = f"SELECT entry.body, entry.mac {where} ORDER BY number DESC LIMIT ? OFFSET ?"
-        return [decoded(body, mac) for body, mac in self.rows(sql, (*parameters, limit, skip))]
+        sql = f"SELECT entry.body, entry.mac {where} LIMIT ? OFFSET ?"
+        found = [decoded(body, mac) for body, mac in self.rows(sql, (*parameters, limit, skip))]
+        return sorted(found, key=lambda entry: -entry.seq)
 
     def kinds_of_beginnings(self, wanted: Filter, limit: int) -> dict[str, int]:
         """How many of each kind there are among the newest so many of them."""
         where, parameters = self._begun(wanted)
-        sql = f"""SELECT kind, count(*) FROM (SELECT kind {where} ORDER BY number DESC LIMIT ?)
+        sql = f"""SELECT kind, count(*) FROM (SELECT kind {where} LIMIT ?)
             GROUP BY kind"""  # noqa: S608 - ours
         return dict(self.rows(sql, (*parameters, limit)))
 
@@ -134,7 +135,8 @@ class Store:
             kinds, tickets = wanted.begins
             begins = _BEGINNINGS.format(tickets)
             told = (json.dumps(kinds), *wanted.bounds, *map(self.first_since, wanted.bounds))
-        sql = f"""FROM (SELECT number FROM ({begins}) ORDER BY number DESC) CROSS JOIN entry ON entry.seq = number
+        # The limit keeps the order inside, so that the join stops at enough of them and sorts no entry.
+        sql = f"""FROM (SELECT number FROM ({begins}) ORDER BY number DESC LIMIT -1) CROSS JOIN entry ON entry.seq = number
             WHERE {where} AND ({ROWS})"""  # noqa: S608 - our conditions
         return sql, [*told, *parameters]
 

@@ -156,10 +156,11 @@ def chain_in_words(chain: Checked | None) -> str:
     if not chain.holds:
         return f"Looked at {moment(chain.at)}"
     anchor = {True: "newest anchor matches", None: "no anchor to compare with"}.get(chain.anchored, "anchor differs")
+    of = f" of {chain.of}, more with the next look" if chain.of > chain.to else ""
     if chain.whole_at == chain.at:
-        return f"Chain verified {moment(chain.at)} to entry {chain.to}, {anchor}"
+        return f"Chain verified {moment(chain.at)} to entry {chain.to}{of}, {anchor}"
     rest = f", to {chain.whole_to} {moment(chain.whole_at)}" if chain.to > chain.whole_to else ""
-    return f"Chain verified {moment(chain.at)} to entry {chain.to}{rest}, {anchor}"
+    return f"Chain verified {moment(chain.at)} to entry {chain.to}{of}{rest}, {anchor}"
 
 
 def broken(chain: Checked | None) -> str:

@@ -88,3 +88,16 @@ def test_an_entry_that_was_replaced_where_the_walk_goes_on_is_found(ten, monkeyp
     ten.look()
     edit(ten, "UPDATE entry SET mac = zeroblob(32) WHERE seq = 10")
     assert ten.look().broken_at == 10
+
+
+def test_a_very_long_ledger_is_walked_in_parts_and_how_far_is_said(ten, monkeypatch):
+    monkeypatch.setattr(recent, "SHORT", 2)
+    monkeypatch.setattr(recent, "AT_ONCE", 4)
+    assert [(one.to, one.of, one.holds, one.anchored) for one in (ten.look(), ten.look(), ten.look(), ten.look())] == [
+        (4, 10, True, True),
+        (8, 10, True, True),
+        (10, 10, True, True),
+        (10, 10, True, True),
+    ]
+    edit(ten, "DELETE FROM entry WHERE seq > 9")
+    assert ten.look().broken_at == 10
