@@ -18,6 +18,8 @@ from bot.catalogue.web import CALLS
 from bot.errors import UsageError
 from bot.line import read_line, resolve
 from bot.plan_lines import plan_lines
+from bot.plan_report import no_plan, would_be
+from bot.proposal import Made
 from bot.reach.wql import namespace, select
 from bot.registry import Registry
 from bot.slack.check import problems
@@ -27,7 +29,7 @@ from bot.slack.render.report import report_message
 from bot.vocabulary.actions import Change, Invoke, Updates
 from bot.vocabulary.arguments import Target
 from bot.vocabulary.ask import Unanswered
-from bot.vocabulary.command import Remediation
+from bot.vocabulary.command import Remediation, Risk
 from bot.vocabulary.plan import Plan
 from bot.vocabulary.questions import GuestWql, Read, Wql
 from bot.vocabulary.report import Report
@@ -73,18 +75,22 @@ CONTROL = re.compile("[\x00-\x1f\x7f]")
 REGISTRY = Registry.load()
 
 
+NODE = {"Name": "hv03", "BuildNumber": "9600", "OwnerNode": "hv03"}  # so that commands go on to what runs there
+
+
 class Row(dict):
     """Answers any column: plausible numbers where numbers are wanted, else something harmful."""
 
-    def __init__(self, word, where):
+    def __init__(self, word, where, known=()):
         super().__init__()
         self.word = word
+        self.known = dict(known)
         self.given = {
             term.column: str(term.value) for term in where if term.op == "=" and not isinstance(term.value, tuple)
         }
 
     def __getitem__(self, column):
-        return self.given.get(column) or ("0" if NUMBERS.search(column) else self.word)
+        return self.given.get(column) or self.known.get(column) or ("0" if NUMBERS.search(column) else self.word)
 
     def get(self, column, default=None):
         return self[column]
@@ -105,7 +111,8 @@ class World:
         self.asked.append(question)
         where = getattr(question, "where", ())
         try:
-            return read([Row(self.word, where), Row(self.word, where)])
+            known = NODE if getattr(question, "cls", "") == "MSCluster_Node" else {"OwnerNode": "hv03"}
+            return read([Row(self.word, where, known), Row(self.word, where, known)])
         except ValueError as error:  # unreadable, as `Look` takes it
             return Unanswered(question.on, "bad reply", f"its answer cannot be understood: {error}.")
 
@@ -170,12 +177,24 @@ def act_goes_out_safely(act):
 
 def harms_nobody(message):
     assert not problems(message)
-    for text in (message.text, *(str(block) for block in message.blocks)):
+    for text in (message.text, *marked_up(message.blocks)):
         assert "<!channel>" not in text
         assert "<!subteam^S0APPROVERS>" not in text
         assert "<@U0EVIL>" not in text
         assert "<https://evil" not in text
-        assert "\u202e" not in text
+    assert "\u202e" not in f"{message.text}{message.blocks}"
+
+
+def marked_up(node):
+    """Every text in which Slack looks for mentions and links; in plain text it looks for none."""
+    if isinstance(node, (list, tuple)):
+        for one in node:
+            yield from marked_up(one)
+    elif isinstance(node, dict):
+        if node.get("type") == "mrkdwn":
+            yield node["text"]
+        for one in node.values():
+            yield from marked_up(one)
 
 
 async def outcome(line, word):
@@ -194,11 +213,14 @@ def check(world, made):
         harms_nobody(report_message(made, "token", world.now))
         return
     assert isinstance(made, Plan)
+    whole = Made("/line", "line", "hv03", ("prod",), Risk.HIGH, made, "1")
+    for said in (no_plan(whole), would_be(whole, "decides")):
+        harms_nobody(report_message(said, "token", world.now))
     for step in made.steps:
         for act in (step.act, step.undo):
             act_goes_out_safely(act)
             assert not isinstance(act, Invoke) or namespace(act.namespace)
-    lines = [visible(one) for one in plan_lines(made, "high", "1")]
+    lines = [visible(one) for one in plan_lines(made, Risk.HIGH, "1")]
     assert not any(CONTROL.search(one) for one in lines)
 
 
