@@ -160,9 +160,16 @@ class TicketClicks:
         await self._window(click, reason_view(click.verb, click.token))
 
     async def _look(self, click: Click) -> None:
-        person = await self._person(click)
+        person = await self._who_may_look(click, "look at")
         by = mention(click.who.id, click.who.name)
         await self._say(click, await self._changes.look(person, click.token, by))
+
+    async def _who_may_look(self, click: Click, wanted: str) -> Person:
+        """Who this is, where they may look at all that the ticket is about; a refusal stands in the ledger."""
+        request = await self._request(click, f"{wanted} {click.token}")
+        with self._desk.parts.pipeline.writing_refusals(request):
+            await self._changes.seen_by(request.person, click.token)
+        return request.person
 
     async def _undo(self, click: Click) -> None:
         request = await self._request(click, f"undo {click.token}")
@@ -183,6 +190,7 @@ class TicketClicks:
         await self._desk.typed(click.who, click.where, remedies[click.index].line, "button", click.seq)
 
     async def _show(self, click: Click) -> None:
+        await self._who_may_look(click, "show")
         await self._say(click, await self._changes.put_up(click.token))
 
     async def _request(self, click: Click, line: str) -> Request:

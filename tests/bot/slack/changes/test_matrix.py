@@ -183,6 +183,22 @@ async def test_the_same_answer_on_every_way_in(slack, line):
     assert not wrong
 
 
+@pytest.mark.parametrize("verb", ["t-show", "t-look"])
+async def test_a_ticket_is_shown_to_those_who_may_look_there(slack, verb):
+    ticket = await Tickets(slack, "/repair hv03", f"{HOME}/U0OPERATOR").one("interrupted")
+    for name, (team, user, level) in PEOPLE.items():
+        in_channel, refused = posts(slack), len(slack.ledger.entries(kind="refused"))
+        await sent(slack, BUTTONS["message"]((team, user), verb, ticket))
+        if not level:
+            assert posts(slack) == in_channel, name
+            assert len(slack.ledger.entries(kind="refused")) == refused + 1, name
+    assert posts(slack)
+
+
+def posts(slack):
+    return sum(one.arguments.get("channel") == "C0OPS" for one in slack.slack.calls("chat.postMessage"))
+
+
 SWITCH_WAYS = {
     "slash": lambda team, user, word: {
         "command": "/hvops", "text": f"{word} why", "team_id": team, "user_id": user, "channel_id": "C0OPS",
