@@ -27,6 +27,9 @@ QUICK = {
     "ledger": ("--appends", "50", "--entries", "2000"),
     "ack": ("--commands", "16", "--asks", "2", "--rounds", "1"),
     "fanout": ("--hosts", "8", "--latency", "0.02"),
+    "again": ("--nodes", "4", "--latency", "0.01"),
+    "click": ("--rounds", "1"),
+    "tickets": ("--tickets", "40", "--open", "20", "--rounds", "1"),
 }
 
 

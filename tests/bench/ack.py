@@ -96,9 +96,9 @@ class Bot:
 
 
 @contextmanager
-def estate(directory: Path, slack: SlackStandIn) -> Iterator[Path]:
+def estate(directory: Path, slack: SlackStandIn, story: str = STORY) -> Iterator[Path]:
     """The practice estate in its own process; gives the settings file of a bot that asks it."""
-    command = _module("practice_estate", STORY, str(directory), *access(slack))
+    command = _module("practice_estate", story, str(directory), *access(slack))
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:
         if not process.stdout.readline():
@@ -134,6 +134,11 @@ def access(slack: SlackStandIn) -> tuple[str, str, str]:
     return slack.base_url, slack.bot_token, slack.app_token
 
 
+def hvops(settings: Path) -> list[str]:
+    """What starts the bot."""
+    return [sys.executable, "-m", "bot", "run", "--settings", str(settings)]
+
+
 def _module(name: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", f"tests.bench.{name}", *arguments]
 
@@ -149,12 +154,11 @@ async def measure(commands: int, asks: int, rounds: int) -> Took:
     with tempfile.TemporaryDirectory(prefix="hvops-bench-") as directory:
         async with SlackStandIn(manifest=app, rates="off") as ours, SlackStandIn(manifest=app, rates="off") as theirs:
             with estate(Path(directory), ours) as settings:
-                run = [str(Path(sys.executable).with_name("hvops")), "run", "--settings", str(settings)]
                 async with (
-                    running(HVOPS, run, ours, 2) as hvops,
+                    running(HVOPS, hvops(settings), ours, 2) as ours_running,
                     running(BARE, _module("bare_bolt", *access(theirs)), theirs, 1) as bolt,
                 ):
-                    return await turns((bolt, hvops), {HELP: commands, ASK: asks}, rounds)
+                    return await turns((bolt, ours_running), {HELP: commands, ASK: asks}, rounds)
 
 
 async def turns(bots: Sequence[Bot], counts: Mapping[str, int], rounds: int) -> Took:

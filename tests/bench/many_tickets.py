@@ -1,7 +1,7 @@
 """Fills a ledger with tickets as the product would leave them, without its fsyncs: real plans, chained, with triggers.
 
-Most tickets of a ledger that was used for years have ended; the open ones lie among them, evenly. Of ten open ones eight
-wait for a decision, one is approved and waits for the lock of the tenth, which is interrupted for good.
+Most tickets of a ledger that was used for years have ended; the open ones lie among them, evenly. They wait for a decision, but
+for as many pairs as wanted: one is interrupted for good, and one is approved and waits for the lock of the first.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bot.vocabulary.command import Risk
 from bot.vocabulary.plan import Gate, Group, Plan, Step, there_is
 from bot.vocabulary.questions import Term, Wql, fields
 
-CHANNEL, REQUESTER, APPROVER = "C0HVOPS01", "T0CORP001/U0OPERATOR", "T0CORP001/U0APPROVER"
+CHANNEL, REQUESTER, APPROVER = "C0OPS", "T0PRACTICE/U0OPERATOR", "T0PRACTICE/U0APPROVER"
 POLICY = Policy(low="approval", high="approval", open_minutes=1440, start_minutes=1440)
 OPEN = ("locked", "interrupted", *["waiting"] * 8)
 BEGAN = datetime.now(UTC)
@@ -50,7 +50,7 @@ def opened(folder: Path) -> Ledger:
     return Ledger(folder / "ledger.db", folder / "ledger.key", folder / "anchors.txt")
 
 
-def filled(folder: Path, tickets: int, are_open: int, place: str = "prod") -> Filled:
+def filled(folder: Path, tickets: int, are_open: int, *, pairs: int = 0, place: str = "prod") -> Filled:
     """A ledger of that many tickets, all about `place`."""
     opened(folder).close()
     chain, waiting = _Chain(read_key(folder / "ledger.key")), []
@@ -60,8 +60,9 @@ def filled(folder: Path, tickets: int, are_open: int, place: str = "prod") -> Fi
     for number in range(1, tickets + 1):
         kind, pair = "ended", 0
         if number % every == 0 and found < are_open:
-            kind = OPEN[found % len(OPEN)]
-            pair = 0 if kind == "waiting" else found // len(OPEN)
+            pair = found // len(OPEN)
+            kind = OPEN[found % len(OPEN)] if pair < pairs else "waiting"
+            pair = 0 if kind == "waiting" else pair
             found += 1
         waiting += [f"T-{number}"] if kind == "waiting" else []
         rows = chain.rows(_story(f"T-{number}", kind, pair, place))
@@ -80,7 +81,9 @@ class _Chain:
     def rows(self, drafts: Iterator[Draft]) -> Iterator[tuple[int, str, bytes, bytes]]:
         for draft in drafts:
             self._seq += 1
-            data = {**draft.data, "entry": self._seq - 2} if "entry" in draft.data else draft.data
+            data = (
+                {**draft.data, "entry": self._seq + int(draft.data["entry"])} if "entry" in draft.data else draft.data
+            )
             body = _proposal(draft, self._seq) if draft.kind == "proposed" else _plain(draft, data, self._seq)
             mac = chained(self._key, self._previous, body)
             yield self._seq, body.decode(), self._previous, mac
@@ -110,10 +113,11 @@ def _story(ticket: str, kind: str, pair: int, place: str) -> Iterator[Draft]:
     shown = {"ticket": ticket, "channel": CHANNEL, "place": CHANNEL}
     yield Draft("proposed", proposed.actor, proposed.data, ticket)
     yield Draft("shown", "bot", {**shown, "card": True, "ts": f"{1_600_000_000 + number}.000100"}, ticket)
-    yield Draft("shown", "bot", {**shown, "entry": 0}, ticket)
+    yield Draft("shown", "bot", {**shown, "entry": -2}, ticket)  # so many entries before
     by = {"by": APPROVER, "name": "approver", "via": "button", "place": CHANNEL}
     if kind == "ended":
         yield Draft("declined", APPROVER, {**by, "why": "not tonight"}, ticket)
+        yield Draft("shown", "bot", {**shown, "entry": -1}, ticket)
     if kind in ("locked", "interrupted"):
         start_by = stamp(BEGAN + timedelta(minutes=POLICY.start_minutes))
         yield Draft("approved", APPROVER, {**by, "start_by": start_by, "digest": proposed.data["digest"]}, ticket)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.bench import ack, fanout, hosts, ledger, table
+from tests.bench import ack, again, click, fanout, hosts, ledger, many_tickets, table, tickets
 from tests.bench import help as start
 
 every = importlib.import_module("tests.bench.__main__")
@@ -66,6 +66,45 @@ def test_ansible_hears_every_host(port):
     assert min(run.wall, run.cpu, run.peak_mb) > 0
 
 
+def test_looking_again_is_beside_a_small_cluster_and_a_slow_way():
+    found = again.measure(3, 0.0, 1)
+    assert [row[0] for row in found.rows] == [
+        "2 nodes, all at once",
+        "3 nodes, all at once",
+        "3 nodes, one after the other",
+    ]
+    small, large, slow = (int(row[1]) for row in found.rows)
+    assert small < large == slow
+
+
+async def test_a_click_is_beside_the_look_and_a_bare_call():
+    took = await click.measure(1)
+    assert {name: len(seconds) for name, seconds in took.items()} == {
+        click.DRAIN: 1, click.RESUME: 1, click.LOOK: 1, click.LOGIN: 1, click.BARE: 1
+    }  # fmt: skip
+    assert all(second > 0 for seconds in took.values() for second in seconds)
+    assert len(click.table(took).rows) == len(took)
+
+
+def test_a_filled_ledger_is_one_that_the_bot_could_have_written(tmp_path):
+    made = many_tickets.filled(tmp_path, 60, 30, pairs=2)
+    with made.open() as found:
+        assert found.verify().holds
+        assert found.counted() == {"proposed": 26, "approved": 2, "interrupted": 2}
+        assert found.tickets(("proposed",)) == list(made.waiting)
+        assert len(found.locks()) == 2
+        found.rebuild()
+        assert found.verify().holds
+
+
+async def test_many_tickets_are_beside_a_few():
+    few, many = await tickets.measure(4, 4, 1), await tickets.measure(20, 10, 1)
+    assert all(second > 0 for took in (few, many) for seconds in took.values() for second in seconds)
+    assert [row[0] for row in tickets.table(few, many, 20, 10).rows] == [
+        tickets.CLICK, tickets.RUNS, tickets.HOME, tickets.AUDIT, tickets.SWEEP, tickets.START
+    ]  # fmt: skip
+
+
 def test_aims_are_judged_by_the_best_rival():
     runs = [
         fanout.Run("hvops, 128 at once, first", 10, 10, 2.0, 0.02, 1.0),
@@ -108,7 +147,8 @@ def test_all_benches_are_run_and_a_broken_one_does_not_stop_the_others(monkeypat
     out = capsys.readouterr().out
     assert "tests.bench.help --json --runs 2" in out
     assert "tests.bench.fanout --json --hosts 8" in out
-    assert "0 of 3 aims met\n  NOT MET: w; found: f" in out
+    assert "tests.bench.tickets --json --tickets 40" in out
+    assert "0 of 6 aims met\n  NOT MET: w; found: f" in out
     assert "not measured: ledger" in out
 
 
