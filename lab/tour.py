@@ -142,7 +142,7 @@ FIRST_LOOK = Step(
 PLAN_RESET = Step(
     "plan",
     "Nothing is locked any more, so it can be reset.",
-    "Ask for a plan now; deciding needs no waiting.",
+    "Press Reset Writer… in the answer, or type the line; deciding needs no waiting.",
     lambda seen: seen.answered(RESET),
     "/reset-writer hv03",
 )

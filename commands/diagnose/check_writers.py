@@ -35,7 +35,11 @@ _ORDER = (
 )
 _SUBJECT = {"LOCKED": "guests", "PERMISSION": "event 8194", "NO WRITERS": "", "MISSING": "Hyper-V writer"}
 _ROOM_HELPS = ("STUCK", "LOOKS STUCK", "FAILED")
-_RESETTABLE = (Verdict.STUCK, Verdict.FAILED)
+_RESETTABLE = (
+    Verdict.STUCK,
+    Verdict.LOOKS_STUCK,
+    Verdict.FAILED,
+)  # a reset that is planned early waits for the second look
 
 
 @dataclass(frozen=True, slots=True)

@@ -568,7 +568,7 @@ SILENT = Unanswered("prod", "timed out", "silent.")
     [
         ({}, True),
         ({"locked": 1}, False),
-        ({"at": JUST_NOW}, False),
+        ({"at": JUST_NOW}, True),
         ({"MSCluster_ResourceGroup": SILENT}, False),
         ({"MSCluster_ClusterSharedVolume": SILENT}, False),
         ({"MSCluster_Node": [{"Name": "hv03", "State": "0", "BuildNumber": "7601"}]}, False),
