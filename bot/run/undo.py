@@ -35,12 +35,22 @@ def to_take_back(done: Iterable[Position], story: Story) -> tuple[Step, ...]:
     return tuple(step for step in undos if story.result((step.key, 1)) != DONE)
 
 
+def left_to_undo(plan: Plan, story: Story) -> tuple[Step, ...]:
+    """What an undo of a plan would do now; nothing where the plan has put back itself what it changed on the way."""
+    places = positions(plan)
+    if plan.puts_back and all(story.result(place.key) == DONE for place in places):
+        return ()
+    return to_take_back(places, story)
+
+
 def undo_plan(proposal: Proposal, story: Story) -> Plan:
     """The plan that takes a ticket back; without groups where there is nothing to take back."""
     plan, places = proposal.plan, positions(proposal.plan)
-    steps = to_take_back(places, story)
+    steps = left_to_undo(plan, story)
     kept = [place.step.says for place in places if place.key in story.intents and place.step.undo is None]
     stays = f" Stays as it is: {'; '.join(dict.fromkeys(kept))}." if kept else ""
+    if not steps and to_take_back(places, story):
+        stays = " What it changed on the way it has put back itself."
     return Plan(
         because=f"Takes back what {proposal.ticket} has done.{stays}"
         if steps

@@ -197,6 +197,8 @@ class Plan:
             must hold there too, and there it is shown.
         now: how it stands, in a few words, as measured: "[5] Unexpected error, 11 guests".
         then: how it stands once all is done; no more than what the last checks prove.
+        puts_back: once all is done, its own steps have put back what others of them changed on the way: nothing is left
+            that an undo could take back.
     """
 
     because: str
@@ -211,6 +213,7 @@ class Plan:
     touches: tuple[str, ...] = ()
     now: str = ""
     then: str = ""
+    puts_back: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a plan that could not be run step by step. Raises ValueError."""

@@ -70,6 +70,7 @@ def plan(args: Args, facts: Facts) -> Plan:
         evidence=tuple(f"{one.name} {{{one.guid}}}: {one.word}" for one in facts.policy),
         now=f"browsing is said to fail; {_now(facts.policy)[:1].lower()}{_now(facts.policy)[1:].rstrip('.')}",
         then="a person has browsed again; every subcategory is as it was",
+        puts_back=True,
     )
 
 

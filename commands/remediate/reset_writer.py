@@ -129,6 +129,7 @@ def _hyper_v(args: Args, facts: ResetFacts, node: JudgedNode, one: JudgedWriter)
         remedies=_afterwards(node),
         now=f"{one.writer.says}; {node.name} is {'drained' if drained else f'up with {_guests(drain)}'}",
         then=f"{_WELL}; {node.name} is up{'' if drained else ' and its guests are back'}",
+        puts_back=True,
     )
     return _unless_held(args, whole)
 
@@ -194,6 +195,7 @@ def _other(args: Args, facts: ResetFacts, node: JudgedNode, one: JudgedWriter) -
         remedies=_afterwards(node),
         now=one.writer.says,
         then=_WELL,
+        puts_back=True,
     )
     return _unless_held(args, whole)
 

@@ -86,7 +86,7 @@ def leaves(value, path=()):
         yield path
 
 
-UNSIGNED = {"because", "impact", "evidence", "remedies", "measured", "samples", "now", "then"}
+UNSIGNED = {"because", "impact", "evidence", "remedies", "measured", "samples", "now", "puts_back", "then"}
 
 
 def altered(value, path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bot.run.story import DONE, FAILED, Position
-from bot.run.undo import to_take_back
+from bot.run.undo import left_to_undo
 from bot.slack import limits
 from bot.slack.message import Block, Message, clip, escape, visible
 from bot.slack.render.card import Card, at_time, person, what, who
@@ -100,7 +100,7 @@ def _held(card: Card) -> Iterator[str]:
 
 def can_undo(card: Card) -> bool:
     """Whether something of it was begun that the plan says how to take back."""
-    return bool(to_take_back(card.places, card.story))
+    return bool(left_to_undo(card.plan, card.story))
 
 
 def plan_block(card: Card) -> Block:

@@ -135,6 +135,7 @@ async def test_the_whole_plan(planned):
         ),
         now="browsing is said to fail; it audits Sub 921E, Sub 921F, Sub 9224, Sub 9226 of Object Access",
         then="a person has browsed again; every subcategory is as it was",
+        puts_back=True,
     )
     assert planned.ask.rounds == 1
 

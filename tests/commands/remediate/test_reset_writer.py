@@ -109,6 +109,7 @@ async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
         samples=plan.samples,
         now="[5] Waiting for completion · Unexpected error; hv03 is up with 3 guests",
         then="[1] Stable · No error, in a new instance; hv03 is up and its guests are back",
+        puts_back=True,
     )
     assert [(one.on, one.what, dict(one.fields)["state"]) for one in plan.samples] == [("hv03", "writer", 5)]
     assert plan.gates[0] == Gate(TWICE, passed=True, measured="first seen 22:30 UTC")
@@ -352,6 +353,7 @@ async def test_the_service_of_another_writer(planned, make):
         samples=plan.samples,
         now="[9] Failed at freeze · Timed out",
         then="[1] Stable · No error, in a new instance",
+        puts_back=True,
     )
 
 
