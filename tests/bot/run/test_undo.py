@@ -7,7 +7,7 @@ import pytest
 import scripted_world as scripted
 
 from bot.run.story import DONE, FAILED, Intent, Story, positions
-from bot.run.undo import left_to_undo, undo_plan
+from bot.run.undo import left_to_undo
 
 FACTS = {"broken": "yes", "locked": "no"}
 
