@@ -10,11 +10,11 @@ from bot import authorize
 from bot.authorize import Person
 from bot.decide import Decisions
 from bot.errors import HvopsError, TicketError
-from bot.ledger import Entry, Listed
+from bot.ledger import Entry, Filter, Listed
 from bot.look import Progress
 from bot.pipeline import Answered, Request
 from bot.propose import Proposals
-from bot.review.sight import may_see
+from bot.review.sight import may_see, sight_of
 from bot.run.look_for import Is, look_at
 from bot.run.parts import Happening, Parts
 from bot.run.story import story_of
@@ -29,6 +29,7 @@ from bot.ticket import OPEN, State
 from bot.vocabulary.command import Role
 
 _LISTED, _LINKED = 50, 20  # tickets that /hvops runs shows, and how many of them with a link
+_COUNTED = 10_000  # at most so many for somebody who may not see everything
 _LOOKED_AT = 50  # open tickets of a kind that are looked at for Home
 
 
@@ -102,15 +103,21 @@ class Changes:
     async def open_tickets(self, person: Person) -> tuple[list[tuple[Listed, str]], int]:
         """The newest open tickets that this person may see, each with where it is shown; and how many there are.
 
-        Who may not see everything is told of those among the newest only.
+        Who may not see everything is shown those among the newest only.
         """
         ledger = self.run.ledger
         newest = await asyncio.to_thread(ledger.listed, OPEN, _LISTED)
         listed = await asyncio.to_thread(lambda: [one for one in newest if self._may_see(person, one)])
-        sees_all = may_see(person, (authorize.EVERYWHERE,))
-        count = sum((await asyncio.to_thread(ledger.counted)).values()) if sees_all else len(listed)
+        count = await asyncio.to_thread(self._how_many_open, person)
         links = await asyncio.gather(*(self.board.link(one.id) for one in listed[:_LINKED]))
         return [(one, links[at] if at < len(links) else "") for at, one in enumerate(listed)], count
+
+    def _how_many_open(self, person: Person) -> int:
+        sight = sight_of(person, {})
+        if sight is None:
+            return sum(self.run.ledger.counted().values())
+        seen = Filter(kind="proposed", outcome="open", sight=sight)
+        return sum(self.run.ledger.count(seen, _COUNTED).values())
 
     def _may_see(self, person: Person, one: Listed) -> bool:
         proposal = self.run.ledger.entry(one.first_entry)
