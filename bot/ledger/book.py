@@ -115,6 +115,10 @@ class Ledger(Reader):
         """A cheap look at the chain, and at its newest anchor (see `recent`). Raises LedgerError."""
         return self._watch.look()
 
+    def prove_since(self, seq: int) -> None:
+        """Prove the chain from an entry to the newest one. Raises LedgerError where anything was altered or taken out."""
+        self._watch.since(seq)
+
     def rebuild(self) -> None:
         """Make the derived tables afresh from the entries."""
         with self._store.transaction():

@@ -76,12 +76,27 @@ class Watch:
                 store.close()
             return self._last
 
+    def since(self, seq: int) -> None:
+        """Prove the chain from an entry to the newest one. Raises LedgerError that names the first that does not hold."""
+        store = Store(self._path, read_only=True)
+        try:
+            with store.snapshot():
+                before = store.rows(_ONE, (seq - 1,))
+                start = Anchor(seq - 1, bytes(before[0][0]) if before else FIRST)
+                head, broken, says = self._walk(store, start, -1)
+        finally:
+            store.close()
+        if broken is None and head.seq < seq:
+            broken, says = seq, "it is missing"
+        if broken is not None:
+            raise LedgerError(f"{self._path}: entry {broken} does not hold: {says}. Run hvops audit verify.")
+
     def _looked(self, store: Store, anchor: Anchor | None) -> Checked:
         now, last = self._clock(), self._last
         again = last is None or not last.holds or last.to <= SHORT
         again = again or (last is not None and last.to == last.of <= AT_ONCE and now - last.whole_at >= WHOLE_AGAIN)
         start = Anchor(0, FIRST) if again else self._head
-        self._head, broken, says = self._walk(store, start)
+        self._head, broken, says = self._walk(store, start, AT_ONCE)
         of = int(store.rows(_HEAD)[0][0])
         if broken is None and of < (last.to if last else 0):
             broken, says = of + 1, f"entries up to {last.to if last else 0} were there before"
@@ -90,13 +105,13 @@ class Watch:
             found = replace(found, whole_to=last.whole_to, whole_at=last.whole_at)
         return found if broken else self._anchored(store, found, anchor)
 
-    def _walk(self, store: Store, start: Anchor) -> tuple[Anchor, int | None, str]:
+    def _walk(self, store: Store, start: Anchor, most: int) -> tuple[Anchor, int | None, str]:
         """The last entry that holds, and the first that does not, with why."""
         head = start
         if start.seq and store.rows(_ONE, (start.seq,)) != [(start.mac,)]:
             return head, start.seq, "it is not the entry that stood there before"
         try:
-            for seq, body, previous, mac in store.stream(_WALK, (start.seq, AT_ONCE)):
+            for seq, body, previous, mac in store.stream(_WALK, (start.seq, most)):
                 if seq != head.seq + 1:
                     return head, head.seq + 1, "it is missing"
                 if previous != head.mac or chained(self._key, previous, body) != mac:

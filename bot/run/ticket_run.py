@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import structlog
 
-from bot.errors import AlreadyDecided, Expired, Locked, Stopped
+from bot.errors import AlreadyDecided, Expired, LedgerError, Locked, Stopped
 from bot.ledger import Draft
 from bot.run.again import Changed, NotYet, changed, void
 from bot.run.parts import BOT
@@ -22,6 +23,7 @@ log = structlog.get_logger()
 
 async def run_ticket(run: Run) -> None:
     """Run a ticket that is approved or running. Returns when it has ended, is interrupted, or cannot start yet."""
+    await _prove(run)
     ticket = run.parts.ledger.ticket(run.ticket)
     assert ticket is not None
     run.refresh()
@@ -32,6 +34,22 @@ async def run_ticket(run: Run) -> None:
     elif ticket.state is State.RUNNING:
         await _take_up(run, ticket)
         await _go_on(run, looked=False)
+
+
+async def _prove(run: Run) -> None:
+    """Prove what is about to run: all that was written since it was proposed, or since what it takes back was.
+
+    Whoever can write to the file and has no key could otherwise put another plan under an approval, or take out that
+    a step was done. Raises LedgerError.
+    """
+    ledger = run.parts.ledger
+    tickets = [one for one in (run.ticket, run.proposal.made.undoes) if one]
+    try:
+        first = min(entry.seq for one in tickets for entry in ledger.story(one))
+        await asyncio.to_thread(ledger.prove_since, first)
+    except LedgerError:
+        run.tell("stopped", "The ledger cannot be proved now, so nothing of this begins. Run hvops audit verify.")
+        raise
 
 
 async def _start(run: Run, ticket: Ticket) -> bool:
