@@ -20,6 +20,15 @@ def fields(**values: Value) -> Fields:
     return tuple(sorted(values.items()))
 
 
+def object_path(cls: str, key: str, value: str) -> str:
+    """The path of one instance, which is what a REF column is compared with: 'MSCluster_Node.Name="HV01"'.
+
+    Source: "WMI Object Path Requirements" [doc]: REF values are paths that compare as text without case; a quotation mark
+    in a key is escaped as in C. Relative to the namespace, in double quotes, because WMI writes it so itself.
+    """
+    return f'{cls}.{key}="' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
     """One comparison. A tuple of terms is read as AND; `in` takes a tuple of values."""

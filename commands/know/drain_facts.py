@@ -1,4 +1,4 @@
-"""Everything that is asked before a node is drained: one round to the cluster, one to the nodes.
+"""Everything that is asked before a node is drained: one round to the cluster, one to the nodes and about the node's resources.
 
 VMM's jobs are asked for where the estate names a VMM server that manages the cluster.
 """
@@ -34,7 +34,7 @@ class DrainFacts:
         build: of its Windows, None where it was not told.
         cluster: roles, resources, shared volumes.
         threshold: from which priority on guests move live; None where nobody told.
-        owners: resource -> nodes where it may be, in lower case.
+        owners: resource of the node -> nodes where it may be, in lower case.
         guests: on the node, clustered or not.
         memory: VM id -> bytes that it holds.
         free: other node that is up -> free bytes.
@@ -95,11 +95,10 @@ class DrainFacts:
 async def find_drain_facts(target: Target, ask: Ask) -> DrainFacts:
     """Ask everything, in two rounds. The target is a node of a cluster."""
     on = target.cluster
-    cluster, (nodes, witness), threshold, owners = await asyncio.gather(
+    cluster, (nodes, witness), threshold = await asyncio.gather(
         look_at_cluster(on, ask),
         asyncio.gather(ask.one(ask_node_states(on), read_node_states), ask.one(ask_witness(on), read_witness)),
         ask.one(moves.ask_threshold(on), moves.read_threshold),
-        ask.one(moves.ask_possible_owners(on), moves.read_possible_owners),
     )
     if isinstance(cluster.nodes, Unanswered):
         return DrainFacts(target.name, None, cluster, unfound=cluster.nodes)
@@ -110,8 +109,8 @@ async def find_drain_facts(target: Target, ask: Ask) -> DrainFacts:
     if node.is_2008:
         return DrainFacts(node.name, node.build, cluster)
     up = [] if isinstance(nodes, Unanswered) else [one.name for one in nodes if one.is_up and one.name != node.name]
-    known, (guests, memory), free, repairs, hive, (updating, jobs) = await asyncio.gather(
-        with_vm_ids(cluster, ask, node.name),
+    (known, owners), (guests, memory), free, repairs, hive, (updating, jobs) = await asyncio.gather(
+        asyncio.gather(with_vm_ids(cluster, ask, node.name), _owners(cluster, node, ask)),
         asyncio.gather(ask.one(ask_guests(node), read_guests), ask.one(ask_memory_use(node), read_memory_use)),
         ask.each({name: ask_free_memory(name) for name in up}, read_free_memory),
         ask.one(_ask_storage_jobs(node), read_storage_jobs),
@@ -136,6 +135,14 @@ async def find_drain_facts(target: Target, ask: Ask) -> DrainFacts:
         updating=updating,
         vmm_jobs=dict(zip(target.managers, jobs, strict=True)),
     )
+
+
+async def _owners(cluster: Cluster, node: Node, ask: Ask) -> moves.Owners | Unanswered:
+    """Where the node's resources may be."""
+    if isinstance(cluster.resources, Unanswered):
+        return cluster.resources
+    own = [one.name for one in cluster.resources if one.owner.casefold() == node.name.casefold()]
+    return await moves.find_possible_owners(cluster.name, own, ask)
 
 
 def _ask_storage_jobs(node: Node) -> Wql:

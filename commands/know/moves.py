@@ -3,18 +3,28 @@
 A guest whose role has a priority below MoveTypeThreshold is moved quickly: saved, moved, resumed, which is downtime [doc:
 Microsoft's articles on updating clusters]. The threshold is a private property of the resource type, whose form over
 WS-Management was never captured; the cluster's hive is the second way [mem].
+
+Which resource may be on which node has a row for each pair: a cluster of 64 nodes has tens of thousands. So only the
+resources of one node are asked for, by comparing the REF with their paths, as public scripts do with this provider's other
+associations and with Win32_GroupUser [src]; it was never captured [mem]. Where that is refused, or a resource is missing in
+the answer, the whole table is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from bot.vocabulary.questions import Registry, Term, Wql
+from bot.vocabulary.ask import Ask, Unanswered
+from bot.vocabulary.questions import Registry, Term, Wql, object_path
 from bot.vocabulary.rows import Cell, Rows, number
 from commands.know.cluster import NAMESPACE
 
 _MACHINES = "Virtual Machine"
 _THRESHOLD = "MoveTypeThreshold"
+_AT_ONCE = 40  # resources in one question: WQL limits the terms of one, and does not say how many it takes [doc]
+_SILENT = ("timed out", "unreachable", "login refused", "too busy")  # asking for more would not help
+
+Owners = dict[str, frozenset[str]]
 
 
 def ask_threshold(on: str) -> Wql:
@@ -28,9 +38,25 @@ def ask_threshold_of_hive(on: str) -> Registry:
     return Registry(on, rf"Cluster\ResourceTypes\{_MACHINES}\Parameters", (_THRESHOLD,))
 
 
-def ask_possible_owners(on: str) -> Wql:
-    """The question: which resource may be on which node? One row for each pair."""
-    return Wql(on, NAMESPACE, "MSCluster_ResourceToPossibleOwner", ("GroupComponent", "PartComponent"))
+def ask_possible_owners(on: str, resources: Sequence[str] = ()) -> Wql:
+    """The question: which node may each of these resources be on? One row for each pair; all resources where none is named."""
+    paths = tuple(object_path("MSCluster_Resource", "Name", name) for name in resources)
+    where = (Term("GroupComponent", "in", paths),) if paths else ()
+    return Wql(on, NAMESPACE, "MSCluster_ResourceToPossibleOwner", ("GroupComponent", "PartComponent"), where)
+
+
+async def find_possible_owners(on: str, resources: Sequence[str], ask: Ask) -> Owners | Unanswered:
+    """Resource -> nodes where it may be, in lower case, for at least these resources of a cluster."""
+    slices = [resources[at : at + _AT_ONCE] for at in range(0, len(resources), _AT_ONCE)]
+    questions = {at: ask_possible_owners(on, some) for at, some in enumerate(slices)}
+    told = await ask.each(questions, read_possible_owners)
+    silent = [part for part in told.values() if isinstance(part, Unanswered)]
+    if away := next((part for part in silent if part.kind in _SILENT), None):
+        return away
+    found = {name: nodes for part in told.values() if not isinstance(part, Unanswered) for name, nodes in part.items()}
+    if not silent and all(name.casefold() in found for name in resources):
+        return found
+    return await ask.one(ask_possible_owners(on), read_possible_owners)
 
 
 def read_threshold(rows: Rows) -> int | None:
@@ -49,7 +75,7 @@ def read_threshold_of_hive(rows: Rows) -> int | None:
     return number(rows[0], _THRESHOLD) if rows else None
 
 
-def read_possible_owners(rows: Rows) -> dict[str, frozenset[str]]:
+def read_possible_owners(rows: Rows) -> Owners:
     """Resource -> nodes, all in lower case."""
     found: dict[str, set[str]] = {}
     for row in rows:

@@ -1,7 +1,7 @@
 """Object paths, and WQL's ASSOCIATORS OF and REFERENCES OF.
 
-Source: "Describing a Class Object Path", "ASSOCIATORS OF Statement" and "REFERENCES OF Statement" of Microsoft's WMI pages
-[doc].
+Source: "WMI Object Path Requirements", "Describing a Class Object Path", "ASSOCIATORS OF Statement" and "REFERENCES OF
+Statement" of Microsoft's WMI pages [doc].
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ _KEY = re.compile(r"""\s*(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|
 _WANTED = re.compile(
     r"\s*(assocclass|resultclass|role|resultrole|requiredqualifier|requiredassocqualifier)\s*=\s*(\w+)", re.IGNORECASE
 )
+_PLACE = re.compile(r"(?:[\\/]{2}[\w.-]+[\\/])?([\w\\/]+):")  # \\HV01\root\cimv2: in either kind of slash
+_HEAD = re.compile(r"\s*(\w+)\s*(\.|=|$)")
 _KEYS_ONLY = re.compile(r"\s*keysonly\b", re.IGNORECASE)
 
 
@@ -66,7 +68,9 @@ def parse_path(text: str) -> tuple[str, dict[str, str]]:
         WmiFailure: it is no object path.
     """
     plain = text.strip()
-    head = re.match(r"(?:\\\\[^:]*:)?\s*(\w+)\s*(\.|=|$)", plain)
+    place = _PLACE.match(plain)
+    plain = plain[place.end() :] if place else plain
+    head = _HEAD.match(plain)
     if head is None:
         raise invalid(f"no object path: {text!r}")
     rest = plain[head.end() :]
@@ -82,6 +86,12 @@ def parse_path(text: str) -> tuple[str, dict[str, str]]:
         keys["" if head[2] == "=" else name] = bare if quoted is None else unquote(quoted)
         rest = rest[pair.end() :]
     return head[1], keys
+
+
+def namespace_of(path: str) -> str:
+    """The namespace that an object path names, in lower case with forward slashes; "" for a relative path."""
+    place = _PLACE.match(path.strip())
+    return place[1].replace("\\", "/").lower() if place else ""
 
 
 def _wanted(where: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from lab.windows import schema
 from lab.windows.machine import Embedded, Instance, Reference, Wmi
 from lab.windows.schema import ClassDefinition, Property
 from lab.windows.wql import Both, Compare, Condition, Constant, Either, Isa, IsNull, Not
-from lab.windows.wql_relations import invalid, parse_path
+from lab.windows.wql_relations import invalid, namespace_of, parse_path
 
 Predicate = Callable[[Instance], bool]
 
@@ -212,11 +212,16 @@ def _like_part(part: str) -> str:
 
 
 def _reference_comparison(find: Callable[[Instance], Wmi], sign: str, constant: Constant) -> Predicate:
-    """Object paths are equal when class and keys are, whatever host and namespace stand before them [inf]."""
+    """Object paths are equal when class and keys are, and the namespace where one is named; the host is the one asked.
+
+    That letter case does not count, and that single quotes and a path without host and namespace will do [doc: "WMI Object
+    Path Requirements"; src: Win32_GroupUser is asked so in many public scripts, while its paths are written in full].
+    """
     if sign not in _EQUALITY or not isinstance(constant, str):
         raise invalid("references are equal or not")
     cls, keys = parse_path(constant)
     wanted = {name.lower(): value.lower() for name, value in keys.items()}
+    namespace = namespace_of(constant)
 
     def test(row: Instance) -> bool:
         held = find(row)
@@ -225,6 +230,7 @@ def _reference_comparison(find: Callable[[Instance], Wmi], sign: str, constant: 
         have = {name.lower(): str(value).lower() for name, value in held.keys.items()}
         if set(wanted) == {""}:
             have = {"": next(iter(have.values()))} if len(have) == 1 else have
-        return (held.cls.lower() == cls.lower() and have == wanted) == (sign == "=")
+        same_place = namespace in ("", held.namespace.lower())
+        return (same_place and held.cls.lower() == cls.lower() and have == wanted) == (sign == "=")
 
     return test

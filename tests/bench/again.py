@@ -77,10 +77,7 @@ def table(found: Sequence[Look], latency: float) -> Table:
         (one.who, str(one.questions), f"{one.first:.2f}", f"{one.again:.2f}", times(one.again / small.again))
         for one in found
     ]
-    note = (
-        "'first': connecting and logging in included; the times beside are those of 'again', with connections kept open. Most "
-        "of it is one question that grows with resources times nodes: which resource may be on which node."
-    )
+    note = "'first': connecting and logging in included; the times beside are those of 'again', with connections kept open."
     aims = [
         Aim(f"{large.nodes} nodes within {LONGEST:.0f} s", f"{large.again:.1f} s", large.again < LONGEST),
         Aim(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from xml.etree.ElementTree import fromstring
+from xml.sax.saxutils import escape
 
 import pytest
 import winrm
@@ -14,13 +15,15 @@ from pypsrp.shell import Process, SignalCode, WinRS
 from pypsrp.wsman import SelectorSet, WSMan
 from requests.exceptions import SSLError
 from winrm.exceptions import InvalidCredentialsError, WinRMTransportError
+from winrm.exceptions import WSManFaultError as WinrmFault
 
 from lab.windows import BackgroundServer, names
-from lab.windows.machine import Output
+from lab.windows.machine import Output, Reference
 
 ADDRESS = "127.0.9.1"
 USER = "CORP\\reader"
 SERVICES = names.class_uri("root/cimv2", "Win32_Service")
+OWNERS = ("root/MSCluster", "MSCluster_ResourceToPossibleOwner")
 IDENTIFY = f'<s:Envelope xmlns:s="{names.SOAP}" xmlns:i="{names.IDENTITY}"><s:Header/><s:Body><i:Identify/></s:Body></s:Envelope>'
 
 
@@ -159,6 +162,34 @@ def wsman(up, password):
     client = WSMan(ADDRESS, port=up.server.port, ssl=False, auth="negotiate", username=USER, password=password)
     with client:
         yield client
+
+
+def test_pywinrm_compares_references_with_object_paths(up, machine, password, make_envelope):
+    """The way of public scripts: a path without host and namespace, in single quotes, in a literal of double ones."""
+    for node in ("HV01", "HV02"):
+        for name in ("it's", 'a "b" \\'):
+            whole = Reference("root/MSCluster", "MSCluster_Resource", {"Name": name})
+            part = Reference("root/MSCluster", "MSCluster_Node", {"Name": node})
+            machine.put(*OWNERS, {"GroupComponent": whole, "PartComponent": part})
+    machine.quotas.optimised_items = 0
+    over = session(up, password).protocol
+
+    def nodes(condition):
+        query = escape(f"SELECT PartComponent FROM {OWNERS[1]} WHERE {condition}")
+        inner = f'<w:OptimizeEnumeration/><w:MaxElements>9</w:MaxElements><w:Filter Dialect="{names.WQL_DIALECT}">{query}</w:Filter>'
+        body = f"<n:Enumerate>{inner}</n:Enumerate>"
+        answer = over.send_message(make_envelope(names.ENUMERATE, names.class_uri(OWNERS[0], "*"), body))
+        return [each.text for each in fromstring(answer).iterfind(".//{*}PartComponent//{*}Selector[@Name='Name']")]
+
+    assert nodes(r"""GroupComponent = "MSCluster_Resource.Name='it\\'s'" """) == ["HV01", "HV02"]
+    assert nodes(r"""GroupComponent = '\\\\.\\root\\mscluster:mscluster_resource.name="IT\'S"' """) == ["HV01", "HV02"]
+    assert nodes(
+        r"""GroupComponent = 'MSCluster_Resource="a \\"b\\" \\\\"' AND PartComponent = "MSCluster_Node='hv02'" """
+    ) == ["HV02"]
+    assert nodes("""GroupComponent = "MSCluster_Resource.Name='other'" """) == []
+    with pytest.raises(WinrmFault) as refused:
+        nodes("GroupComponent = 'no path at all'")
+    assert refused.value.fault_subcode == "n:CannotProcessFilter"
 
 
 def enumerate_body(inner):

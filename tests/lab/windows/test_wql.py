@@ -178,14 +178,52 @@ def test_embedded_objects():
     assert not matches("PrivateProperties.VmID = 'abc'", {"PrivateProperties": None}, resource)
 
 
-def test_references_are_equal_whatever_the_host():
-    tie = schema.find("root/cimv2", "Win32_MountPoint")
-    row = {"Volume": Reference("root/cimv2", "Win32_Volume", {"DeviceID": "\\\\?\\Volume{1}\\"})}
-    path = r'Win32_Volume.DeviceID="\\\\?\\Volume{1}\\"'
-    for text in (path, r"\\HV01\root\cimv2:" + path, r'Win32_Volume="\\\\?\\Volume{1}\\"'):
-        assert matches(f"Volume = {quote(text, chr(39))}", row, tie)
-        assert not matches(f"Volume <> {quote(text, chr(39))}", row, tie)
-    assert not matches("Volume = 'Win32_Volume.DeviceID=\"C:\"'", row, tie)
+TIE = schema.find("root/cimv2", "Win32_MountPoint")
+MOUNTED = {"Volume": Reference("root/cimv2", "Win32_Volume", {"DeviceID": "\\\\?\\Volume{1}\\"})}
+VOLUME = r'Win32_Volume.DeviceID="\\\\?\\Volume{1}\\"'
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        VOLUME,
+        VOLUME.replace('"', "'"),
+        VOLUME.swapcase(),
+        r"\\HV01\root\cimv2:" + VOLUME,
+        r"\\.\ROOT\CIMV2:" + VOLUME,
+        "//hv01.corp.example/root/cimv2:" + VOLUME,
+        r"root\cimv2:" + VOLUME,
+        r'Win32_Volume="\\\\?\\Volume{1}\\"',
+    ],
+)
+@pytest.mark.parametrize("mark", ["'", '"'])
+def test_a_reference_is_equal_to_every_spelling_of_its_path(path, mark):
+    assert matches(f"Volume = {quote(path, mark)}", MOUNTED, TIE)
+    assert matches(f"{quote(path, mark)} = Volume", MOUNTED, TIE)
+    assert not matches(f"Volume <> {quote(path, mark)}", MOUNTED, TIE)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        'Win32_Volume.DeviceID="C:"',
+        VOLUME.replace("Win32_Volume", "Win32_Directory"),
+        VOLUME.replace("DeviceID", "Name"),
+        VOLUME + ',Other="x"',
+        r"\\HV01\root\other:" + VOLUME,
+        "root/other:" + VOLUME,
+        "Win32_Volume",
+    ],
+)
+def test_a_reference_is_not_equal_to_another_path(path):
+    assert not matches(f"Volume = {quote(path, chr(39))}", MOUNTED, TIE)
+    assert matches(f"Volume <> {quote(path, chr(39))}", MOUNTED, TIE)
+
+
+@pytest.mark.parametrize("condition", ["Volume = 'no path'", "Volume = 5", f"Volume > {quote(VOLUME, chr(39))}"])
+def test_a_reference_is_compared_with_nothing_but_a_path(condition):
+    with pytest.raises(WmiFailure):
+        matches(condition, MOUNTED, TIE)
 
 
 @pytest.mark.parametrize(
@@ -194,6 +232,8 @@ def test_references_are_equal_whatever_the_host():
         ('Win32_Service.Name="vmms"', "Win32_Service", {"Name": "vmms"}),
         ("Win32_Service='vmms'", "Win32_Service", {"": "vmms"}),
         (r'\\.\root\cimv2:A.B="x\"y",C=3', "A", {"B": 'x"y', "C": "3"}),
+        (r'root/cimv2:A.B="C:\\x:y"', "A", {"B": "C:\\x:y"}),
+        ("A.B='it\\'s \"so\"'", "A", {"B": 'it\'s "so"'}),
         ("Win32_OperatingSystem", "Win32_OperatingSystem", {}),
     ],
 )
