@@ -37,6 +37,8 @@ class Press:
         via: "button", "modal" or "terminal".
         place: the channel, or the host of the terminal.
         click: the number of the `clicked` entry, or None.
+        shown: what its button was about: the number of the step that a person does, or the attempt that is
+            interrupted. None where nothing was shown.
     """
 
     person: Person
@@ -44,6 +46,7 @@ class Press:
     via: str = ""
     place: str = ""
     click: int | None = None
+    shown: int | None = None
 
 
 class Decisions:
@@ -103,7 +106,7 @@ class Decisions:
 
         Raises:
             NotAllowed: the step asks for a higher role.
-            TicketError: nothing waits for anybody.
+            TicketError: nothing waits for anybody, or what waits is not what was shown.
         """
         with self._refusals(press, "hand"):
             proposal = proposal_of(self._ledger, press.ticket)
@@ -112,6 +115,7 @@ class Decisions:
             if waiting is None or not isinstance(waiting.step.act, ByHand):
                 raise TicketError(f"{press.ticket} does not wait for anything to be done by hand now.")
             _allow(press.person, Role[waiting.step.act.role.upper()], proposal)
+            _must_be_shown(press, waiting.number, f"it waits for step {waiting.number} now, {waiting.step.says}")
             return self._write("hand", press, {"step": waiting.key[0], "round": waiting.key[1]})
 
     def resume(self, press: Press) -> Entry:
@@ -119,7 +123,7 @@ class Decisions:
 
         Raises:
             NotAllowed: whoever may approve may let it go on.
-            TicketError: it is not interrupted, or another ticket took over.
+            TicketError: it is not interrupted, or again since that was shown, or another ticket took over.
         """
         with self._refusals(press, "go on"):
             proposal = proposal_of(self._ledger, press.ticket)
@@ -127,6 +131,7 @@ class Decisions:
             ticket = self._ticket(press.ticket)
             if ticket.state is not State.INTERRUPTED:
                 raise TicketError(f"It is not interrupted: {self.standing(press.ticket)}")
+            _must_be_shown(press, ticket.attempt, "it went on, and was interrupted once more")
             more = {"locks": sorted(ticket.locks)} if ticket.gives_way else {}
             return self._write("resumed", press, {"attempt": ticket.attempt + 1, **more})
 
@@ -244,6 +249,12 @@ def _allow(person: Person, role: Role, proposal: Proposal) -> None:
     """On every cluster that the plan reaches; a plan that names none asks for the role everywhere."""
     for place in proposal.made.places or (authorize.EVERYWHERE,):
         authorize.allow(person, role, place)
+
+
+def _must_be_shown(press: Press, now: int, so: str) -> None:
+    """A card may be old, a click may come late or twice: it counts for what its person saw, and for nothing after it."""
+    if press.shown is not None and press.shown != now:
+        raise TicketError(f"{press.ticket} has moved on since that button was shown: {so}. Look at its message again.")
 
 
 def _reason(why: str) -> str:

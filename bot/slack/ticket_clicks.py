@@ -59,7 +59,7 @@ class Click:
 
     Attributes:
         verb: of the action_id "hvops:<verb>[:<argument>]"; "" for a button that is not ours.
-        argument: the index, or the name of a command.
+        argument: the index, the name of a command, or the step or attempt that a button of a ticket was shown for.
         token: the value: an answer's token, or the number of a ticket.
         view: the id of the view it was in; "" in messages.
         why: what was written into a window.
@@ -121,13 +121,13 @@ class TicketClicks:
 
     async def make_up_for(self, entry: Entry) -> None:
         """A click that was written down and never answered, because the bot was gone. Only decisions are made up for."""
-        verb = str(entry.data.get("button", "")).split(" ")[0]
+        verb, _, argument = str(entry.data.get("button", "")).partition(" ")
         if verb not in self._decides or entry.ticket is None:
             return
         team, _, user = entry.actor.partition("/")
         where = Where(user, str(entry.data.get("place") or ""))
         why = str(entry.data.get("why") or "")
-        click = Click(Who(team, user), where, verb, "", entry.ticket, why=why, seq=entry.seq)
+        click = Click(Who(team, user), where, verb, argument, entry.ticket, why=why, seq=entry.seq)
         await self._desk.guarded(self._desk.reply(where), lambda: self._decide(click), f"late button {verb}")
 
     async def _do(self, does: Callable[[Click], Awaitable[None]], click: Click) -> None:
@@ -147,7 +147,7 @@ class TicketClicks:
         person = await self._person(click)
         where = await self._where(click)
         via = "modal" if click.verb.endswith(REASONED) else "button"
-        press = Press(person, click.token, via, where.channel, click.seq)
+        press = Press(person, click.token, via, where.channel, click.seq, click.index)
         try:
             entry = await asyncio.to_thread(self._decides[click.verb], press, click.why)
         except TicketError as late:

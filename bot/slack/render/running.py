@@ -30,7 +30,11 @@ def running_message(card: Card) -> Message:
         plan_block(card),
         *folded(card),
         *contexts(_record(card)),
-        *actions(running_buttons(ticket=card.id, by_hand=hand is not None, asked_to_stop=card.ticket.cancel_asked)),
+        *actions(
+            running_buttons(
+                ticket=card.id, by_hand=hand.number if hand else None, asked_to_stop=card.ticket.cancel_asked
+            )
+        ),
     )
     says = f"{card.id} runs, {place}: {what(card)}. {at.step.says if at else ''} {_progress(card)}"
     if hand is not None:
@@ -56,7 +60,7 @@ def interrupted_message(card: Card) -> Message:
         plan_block(card),
         *folded(card),
         *contexts(_record(card)),
-        *actions(interrupted_buttons(card.id, can_undo=can_undo(card))),
+        *actions(interrupted_buttons(card.id, card.ticket.attempt, can_undo=can_undo(card))),
     )
     says = f"{card.id} INTERRUPTED at step {number}: {what(card)}. {data.get('why') or ''}"
     return Message(clip(escape(says.strip()), limits.MESSAGE_TEXT), blocks)

@@ -1,4 +1,7 @@
-"""The buttons of a ticket. Each carries the number of the ticket, and nothing else; the ledger knows the rest."""
+"""The buttons of a ticket. Each carries the number of the ticket; the ledger knows the rest.
+
+*Done* and *Go On…* also name the step, or the attempt, that they were shown for: the next one is another decision.
+"""
 
 from __future__ import annotations
 
@@ -60,15 +63,15 @@ def withdraw_button(ticket: str) -> Block:
     return button("Withdraw", WITHDRAW, ticket)
 
 
-def running_buttons(*, ticket: str, by_hand: bool, asked_to_stop: bool) -> list[Block]:
-    """What can be done while it runs."""
-    made = [button("Done", HAND, ticket, primary=True)] if by_hand else []
+def running_buttons(*, ticket: str, by_hand: int | None, asked_to_stop: bool) -> list[Block]:
+    """What can be done while it runs. `by_hand` is the number of the step that a person does, if one does."""
+    made = [] if by_hand is None else [button("Done", HAND, ticket, index=by_hand, primary=True)]
     return made if asked_to_stop else [*made, button("Stop After Step", STOP_STEP, ticket)]
 
 
-def interrupted_buttons(ticket: str, *, can_undo: bool) -> list[Block]:
-    """What a person can decide about an interrupted run."""
-    go_on = button("Go On…", GO_ON, ticket)
+def interrupted_buttons(ticket: str, attempt: int, *, can_undo: bool) -> list[Block]:
+    """What a person can decide about an interrupted run. Going on is meant for this attempt, and for none after it."""
+    go_on = button("Go On…", GO_ON, ticket, index=attempt)
     asks = "The step in flight is asked about first, and never blindly repeated. Then the rest of the plan runs."
     made = [
         look_button(ticket),

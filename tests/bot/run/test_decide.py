@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -18,6 +20,7 @@ from scripted_world import (
     STRANGER,
     VIEWER,
     Plan,
+    by_hand,
     person,
     simple,
     step,
@@ -381,3 +384,47 @@ def test_a_standing_of_nothing_is_refused():
 
 def test_the_practice_policy_is_the_strict_one():
     assert (POLICY.low, POLICY.high) == ("confirm", "approval")
+
+
+async def test_done_counts_for_the_step_it_was_shown_for_and_for_no_later_one(bench, world):
+    """Two people press Done for the same step, and the next one is by hand too: nobody has done that."""
+    world.hosts["hv03"]["seen"] = "yes"  # as where only a person can see whether something is done
+    looks = [replace(by_hand("hv03"), key=f"look-{number}") for number in (1, 2)]
+    bench.plans["reset"] = lambda on, _facts: simple(on, *looks)
+    ticket = await bench.approved()
+    waited = Counter()
+    sleep = bench.clock.sleep
+
+    async def sleep_and_press(seconds):
+        await sleep(seconds)
+        step = (bench.ledger.ticket(ticket).intent or ("",))[0]
+        waited[step] += 1
+        if (step, waited[step]) == ("look-1", 1):
+            bench.decisions.hand(replace(bench.press(OPERATOR, ticket), shown=1))
+        elif (step, waited[step]) == ("look-2", 1):
+            with pytest.raises(TicketError, match=r"moved on.*it waits for step 2 now, A person looks"):
+                bench.decisions.hand(replace(bench.press(APPROVER, ticket), shown=1))
+        elif (step, waited[step]) == ("look-2", 3):
+            bench.decisions.hand(replace(bench.press(APPROVER, ticket), shown=2))
+
+    object.__setattr__(bench.parts, "sleep", sleep_and_press)
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert [(one.data["step"], one.actor) for one in bench.ledger.entries(kind="hand", newest_first=False)] == [
+        ("look-1", OPERATOR.id),
+        ("look-2", APPROVER.id),
+    ]
+
+
+async def test_going_on_counts_for_the_interruption_it_was_shown_for(bench, world):
+    world.faults += ["never"] * 9
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "interrupted"
+    seen = replace(bench.press(APPROVER, ticket), shown=bench.ledger.ticket(ticket).attempt)
+    bench.decisions.resume(seen)
+    await bench.runs()
+    assert bench.last(ticket).kind == "interrupted"
+    with pytest.raises(TicketError, match="it went on, and was interrupted once more"):
+        bench.decisions.resume(seen)
+    assert bench.last(ticket).kind == "refused"

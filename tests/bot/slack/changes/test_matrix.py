@@ -74,7 +74,8 @@ def by(team, user):
 
 def button(where):
     def body(who, verb, ticket):
-        action = {"action_id": f"hvops:{verb}", "value": ticket, "type": "button"}
+        shown = ":1" if verb in ("t-hand", "t-go-on") else ""
+        action = {"action_id": f"hvops:{verb}{shown}", "value": ticket, "type": "button"}
         return {"type": "block_actions", **by(*who), **where, "actions": [action]}
 
     return body

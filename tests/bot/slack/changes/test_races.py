@@ -139,3 +139,22 @@ async def test_a_click_in_hand_is_not_made_up_for_by_the_same_life(bench, two):
     )
     await second.listener.make_up_for(lost)
     assert kinds(bench.ledger, other) == ["proposed", "clicked", "approved"]
+
+
+@pytest.mark.parametrize("button", ["t-go-on 1", "t-go-on"])
+async def test_a_late_click_lets_nothing_go_on_that_was_interrupted_since(bench, two, button):
+    """Pressed twice in a hurry: the first click let it go on. It stops again, and then the bot is restarted."""
+    life, _ = two
+    ticket, append = await proposed(life), bench.ledger.append
+    append("approved", "T1/U9", {"by": "T1/U9", "start_by": "2100-01-01T00:00:00Z"}, ticket)
+    append("started", "bot", {"locks": ["a"], "attempt": 1}, ticket)
+    append("interrupted", "bot", {"why": "first"}, ticket)
+    data = {"button": button, "answer": ticket, "place": "C0OPS", "deliveries": []}
+    click = append("clicked", f"{TEAM}/U0APPROVER", data, ticket)
+    append("resumed", "T1/U9", {"attempt": 2, "by": "T1/U9"}, ticket)
+    append("interrupted", "bot", {"why": "again"}, ticket)
+    await life.listener.make_up_for(click)
+    assert bench.ledger.ticket(ticket).attempt == 2
+    refused = bench.ledger.story(ticket)[-1]
+    assert (refused.kind, refused.data["click"]) == ("refused", click.seq)
+    assert "moved on since that button was shown" in refused.data["why"]
