@@ -11,6 +11,7 @@ from bot.vocabulary.plan import Gate, Plan
 from bot.vocabulary.report import Finding, Fine, Report, Severity
 
 _TITLE = 150
+_NOTHING = "Nothing to "  # how a plan says that there is no need of one
 
 
 def no_plan(made: Made, unanswered: Sequence[Unanswered] = ()) -> Report:
@@ -27,6 +28,9 @@ def no_plan(made: Made, unanswered: Sequence[Unanswered] = ()) -> Report:
         findings = tuple(_holds(where, gate) for gate in held)
     elif unanswered:
         title = f"No plan for {where}: not everything is known"
+        findings = (Finding(Severity.NOTE, "NO PLAN", where, made.plan.because),)
+    elif not made.plan.because.startswith(_NOTHING):  # a refusal; the sentence may be long
+        title = f"No plan for {where}"
         findings = (Finding(Severity.NOTE, "NO PLAN", where, made.plan.because),)
     else:
         title = f"Nothing to do for {where}"
@@ -78,7 +82,10 @@ def would_be(made: Made, decides: str) -> Report:
 
 
 def _said(plan: Plan) -> tuple[str, str]:
-    """What the command itself says why there is no plan, as a title, and what it says beside that; "" where it only lists gates."""
+    """What the command itself says why there is no plan, as a title, and what it says beside that; "" where it only lists gates.
+
+    `because` is shown by its beginning: "No plan…: why. What to do first.", "Nothing to …", or any other refusal.
+    """
     title, _, first = plan.because.partition(". ")
     return (title.rstrip("."), first) if title.startswith("No plan") and ": " in title else ("", "")
 

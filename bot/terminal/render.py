@@ -30,7 +30,8 @@ def print_report(console: Console, report: Report, footer: str) -> None:
         _print_table(console, report.table)
     for note in report.notes:
         console.print(styled(note, "dim"))
-    console.print(styled(f"{report.answered} of {report.asked} {report.of} answered · {footer}", "dim"))
+    answered = f"{report.answered} of {report.asked} {report.of} answered · " if report.asked else ""
+    console.print(styled(f"{answered}{footer}", "dim"))
 
 
 def print_evidence(console: Console, evidence: tuple[Evidence, ...]) -> None:

@@ -187,7 +187,8 @@ class Plan:
     """What people read, what is signed, and what runs.
 
     Attributes:
-        because: why, with what was measured; for a plan without groups, why there is nothing to do.
+        because: why, with what was measured; for a plan without groups, why there is none: "No plan for hv03: …" and
+            "Nothing to …" are shown as such.
         impact: what it means for others while it runs, with its measurements.
         way_back: how to get out of it half-way.
         locks: names such as "cluster:prod"; no two running tickets hold the same one.

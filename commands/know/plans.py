@@ -12,7 +12,15 @@ from bot.vocabulary.report import Remedy
 def no_plan(
     because: str, gates: Sequence[Gate] = (), remedies: Sequence[Remedy] = (), evidence: Sequence[str] = ()
 ) -> Plan:
-    """Nothing will run."""
+    """Nothing will run.
+
+    Args:
+        because: its beginning decides how it is shown. "No plan for hv03: it is down. …", "No plan yet for …": its first
+            sentence is the title. "Nothing to …": there is nothing to do. Anything else stands below the title "No plan".
+        gates: those that were judged; the ones that hold are shown first.
+        remedies: buttons that help.
+        evidence: notes below.
+    """
     return Plan(because, "", "", (), tuple(gates), (), tuple(evidence), tuple(remedies))
 
 
@@ -25,6 +33,11 @@ def why_held(target: str, gates: Sequence[Gate]) -> str:
     """Which gates did not pass, with what they measured."""
     said = "; ".join(f"“{gate.says}” is not so: {gate.measured}" for gate in held(gates))
     return f"No plan yet for {target}. {said}."
+
+
+def unless_held(target: str, whole: Plan) -> Plan:
+    """The plan; or none, where a gate holds it. Its buttons help either way."""
+    return no_plan(why_held(target, whole.gates), whole.gates, whole.remedies) if whole.held_by else whole
 
 
 def lock_of(target: Target) -> str:

@@ -15,7 +15,7 @@ from bot.vocabulary.report import Remedy
 from commands.diagnose import find_missing_vms
 from commands.know.cluster import Node, ask_nodes, read_nodes
 from commands.know.guests import Guest, Power
-from commands.know.plans import held, no_plan, why_held
+from commands.know.plans import no_plan, unless_held
 from commands.know.services import ask_service, read_state
 from commands.know.vmm import CODES, OLDEST
 from commands.know.vmm_choose import CHANGE, MOVE, Chosen, Unclear, choose, mends
@@ -250,9 +250,7 @@ def _by_database(facts: Facts, chosen: Chosen, repair: Repair) -> Plan:
     if release == OLDEST and repair.power is not Power.RUNNING:
         return no_plan(f"No plan for {name} in the database: of VMM 2008 R2 only the state of a running one is known.")
     gates = _gates(facts, chosen, repair, release)
-    if held(gates):
-        return no_plan(why_held(name, gates), gates, _next(chosen))
-    return Plan(
+    whole = Plan(
         because=f"{because(one)} Microsoft documents no such change: try the refresh and the live migration first.",
         impact="VMM manages nothing while its service is stopped; every virtual machine goes on running.",
         way_back="Undo: the service is stopped again, the row gets its earlier values back, the service is started.",
@@ -262,6 +260,7 @@ def _by_database(facts: Facts, chosen: Chosen, repair: Repair) -> Plan:
         evidence=(f"ObjectId {repair.machine}, VM id {repair.vm_id}.", *_by_hand(facts, chosen, repair)),
         remedies=_next(chosen),
     )
+    return unless_held(name, whole)
 
 
 def _gates(facts: Facts, chosen: Chosen, repair: Repair, release: str) -> tuple[Gate, ...]:

@@ -15,7 +15,7 @@ from commands.know.drain_facts import DrainFacts
 from commands.know.drain_gates import drain_gates, locks, no_backup
 from commands.know.events import LOCKED_ERROR
 from commands.know.node_writers import JudgedNode
-from commands.know.plans import lock_of, no_plan, why_held
+from commands.know.plans import lock_of, no_plan, unless_held
 from commands.know.reset_facts import ResetFacts, find_reset_facts
 from commands.know.reset_gates import backup_ended, has_room, no_job, readable, seen_twice
 from commands.know.reset_steps import hyper_v_steps, reset_steps
@@ -131,7 +131,7 @@ def _hyper_v(args: Args, facts: ResetFacts, node: JudgedNode, one: JudgedWriter)
         then=f"{_WELL}; {node.name} is up{'' if drained else ' and its guests are back'}",
         puts_back=True,
     )
-    return _unless_held(args, whole)
+    return unless_held(args.node.name, whole)
 
 
 def _guests(drain: DrainFacts) -> str:
@@ -197,7 +197,7 @@ def _other(args: Args, facts: ResetFacts, node: JudgedNode, one: JudgedWriter) -
         then=_WELL,
         puts_back=True,
     )
-    return _unless_held(args, whole)
+    return unless_held(args.node.name, whole)
 
 
 def _never(node: JudgedNode, one: JudgedWriter, rule: WriterService | None) -> str:
@@ -219,11 +219,6 @@ def _never(node: JudgedNode, one: JudgedWriter, rule: WriterService | None) -> s
 def _afterwards(node: JudgedNode) -> tuple[Remedy, ...]:
     """What helps once it has ended, however it did."""
     return (Remedy("Check Writers", f"/check-writers {node.name}", primary=True),)
-
-
-def _unless_held(args: Args, whole: Plan) -> Plan:
-    """The plan, or what holds it."""
-    return no_plan(why_held(args.node.name, whole.gates), whole.gates) if whole.held_by else whole
 
 
 def _seen(node: JudgedNode, one: JudgedWriter) -> str:

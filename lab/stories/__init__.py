@@ -1,7 +1,7 @@
 """The stories: each file breaks a healthy practice estate in one known way, and says what people may do about it.
 
 A story file's docstring is the sentence in the menu. It has `begin(world)`, and `RELEASES` where its nodes run another
-Windows than usual.
+Windows than usual. What the demo leads people through stands in `lab/tour.py`, by the story's name.
 """
 
 from __future__ import annotations

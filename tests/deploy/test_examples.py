@@ -120,3 +120,8 @@ def test_what_the_bot_says_of_rights_is_there():
     assert told
     assert told <= anchors(DEPLOY / "rights.md")
     assert {"drain", "reset-writer", "audit-policy", "vmm", "commvault", "event-log"} <= anchors(DEPLOY / "rights.md")
+
+
+def test_the_rights_of_every_command_that_changes_something_are_there():
+    told = (DEPLOY / "rights.md").read_text()
+    assert not [command.name for command in Registry.load() if command.changes and f"/{command.name}" not in told]

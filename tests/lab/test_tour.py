@@ -140,6 +140,6 @@ def test_a_missing_machine_step_by_step():
 def test_every_story_has_a_tour_that_ends_at_the_ledger():
     for story in stories():
         steps = Tour(story, "verify").steps
-        assert len(steps) > 1
+        assert len(steps) > 1, f"lab/tour.py does not say in steps() where {story} leads"
         assert steps[-1].shell == "verify"
         assert len({step.key for step in steps}) == len(steps)

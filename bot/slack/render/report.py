@@ -94,8 +94,8 @@ def _head(report: Report, at: datetime, audience: str) -> Iterator[Block]:
     yield header(report.title)
     if units(report.title) > limits.HEADER_TEXT:
         yield from sections(f"*{escape(report.title)}*")
-    answered = f"{report.answered:,} of {report.asked:,} {escape(report.of)} answered"
-    yield from contexts(" · ".join([answered, moment(at), audience]))
+    answered = [f"{report.answered:,} of {report.asked:,} {escape(report.of)} answered"] if report.asked else []
+    yield from contexts(" · ".join([*answered, moment(at), audience]))
 
 
 def _findings(report: Report) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,9 @@ hyper_v      root/virtualization/v2; hyper_v_v1: root/virtualization, of 2008 R2
 storage      volumes and partitions, in root/cimv2 and root/Microsoft/Windows/Storage
 system       root/cimv2 about the machine itself
 event_log    Win32_NTLogEvent
+
+A documented class that is in no `VIEWS` answers no instances, as an empty one would: add a view before a command takes its
+silence for "none".
 """
 
 from __future__ import annotations

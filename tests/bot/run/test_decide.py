@@ -61,13 +61,19 @@ async def test_a_plan_that_a_gate_holds_makes_no_ticket_and_says_what_holds_it(b
     assert again.line == "/reset hv03"
 
 
-async def test_a_plan_with_nothing_to_do_says_why(bench, world):
-    world.hosts["hv03"]["broken"] = "no"
+@pytest.mark.parametrize(
+    ("because", "title", "what"),
+    [
+        ("Nothing to reset: it is well.", "Nothing to do for hv03", "NOTHING TO DO"),
+        ("hv03 runs a Windows that knows no reset. By hand: …", "No plan for hv03", "NO PLAN"),
+        ("", "No plan for hv03", "NO PLAN"),
+    ],
+)
+async def test_a_plan_without_steps_says_why_and_a_refusal_is_never_called_nothing_to_do(bench, because, title, what):
+    bench.plans["reset"] = lambda _on, _facts: Plan(because, "", "", (), (), ())
     answered = await bench.propose()
-    assert (answered.report.title, answered.report.findings[0].says) == (
-        "Nothing to do for hv03",
-        "broken since 22:58",
-    )
+    (finding,) = answered.report.findings
+    assert (answered.report.title, finding.word, finding.says) == (title, what, because)
     assert bench.ledger.tickets() == []
 
 

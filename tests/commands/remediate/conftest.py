@@ -236,7 +236,10 @@ def alone():
 
 @pytest.fixture
 def planned(scripted, hv03):
-    """Ask and plan: `plan = await planned(COMMAND, Args, script)`; `planned.ask` is what was asked."""
+    """Ask and plan: `plan = await planned(COMMAND, script, writer=("VSS",))`; `planned.ask` is what was asked.
+
+    Arguments by name are fields of the command's `Args` beside its target, which is hv03 where none is given.
+    """
 
     async def run(command, script, target=None, silent=None, **options):
         args = command.args(target or hv03, **options)
