@@ -6,7 +6,7 @@ store     the statements, one connection
 key       the key, outside the database
 anchors   heads remembered elsewhere, against truncation; heads: the same as sentences in a channel
 tickets   the check of every transition, and the derived tables
-filters   what a reader looks for
+filters   what a reader looks for; beginnings: where the rows of a review begin
 reader    the same without writing: a copy of a ledger, and no key
 book      append, read back
 verify    prove it

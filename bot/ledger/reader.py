@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bot.ledger import tickets
+from bot.ledger.beginnings import beginnings, kinds_of_beginnings
 from bot.ledger.entry import Entry, stamp
 from bot.ledger.filters import Filter
 from bot.ledger.store import Store
@@ -103,11 +104,11 @@ class Reader:
 
         A ticket counts for a time in which anything happened to it, and is one row: its proposal.
         """
-        return self._reader.beginnings(wanted, limit, skip)
+        return beginnings(self._reader, wanted, limit, skip)
 
     def count(self, wanted: Filter, most: int) -> dict[str, int]:
         """How many of the newest `most` rows of a review are of which kind."""
-        return self._reader.kinds_of_beginnings(wanted, most)
+        return kinds_of_beginnings(self._reader, wanted, most)
 
     def tickets(self, states: Collection[str] = ("proposed", "approved", "running", "interrupted")) -> list[str]:
         """The ids of the tickets in those states, oldest first."""

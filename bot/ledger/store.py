@@ -1,4 +1,4 @@
-"""The statements: the only place that speaks SQL to SQLite, so that another database can stand here.
+"""The statements: with `filters` and `beginnings`, which it carries out, all the SQL there is for another database to speak.
 
 One `Store` is one connection under one lock. Writes happen inside `transaction()`, which takes SQLite's write lock
 at once (BEGIN IMMEDIATE): whoever reads the head there is the only one who can append to it, in any process.
@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import sqlite3
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,6 @@ import sqlite_utils.db
 from bot.errors import LedgerError
 from bot.ledger import schema
 from bot.ledger.entry import FIRST, Entry, decoded
-from bot.ledger.filters import ROWS, Filter
 
 BUSY_SECONDS = 10.0  # how long to wait for another process's transaction, which lasts milliseconds
 # All that SQLite and sqlite-utils can raise; a number too large for SQLite is an OverflowError of Python's, and a
@@ -37,10 +34,6 @@ _FOREIGN: tuple[type[Exception], ...] = (
 )
 _LISTED = """id, state, ending, requester, approver, digest, open_until, start_by, attempt, target, line,
     first_entry, last_entry"""
-# Where each row of a review begins: by their time, and tickets by whether anything happened to them in that time.
-_BEGINNINGS = """SELECT seq AS number FROM entry INDEXED BY entry_kind
-        WHERE kind IN (SELECT value FROM json_each(?)) AND at >= ? AND at < ?
-    UNION ALL SELECT first_entry FROM ticket WHERE last_entry >= ? AND first_entry < ? AND {}"""
 _NEWEST = "SELECT body, previous, mac FROM entry ORDER BY seq DESC LIMIT 1"
 
 
@@ -111,43 +104,6 @@ class Store:
         order = "DESC" if newest_first else "ASC"
         sql = f"SELECT body, mac FROM entry WHERE {where} ORDER BY seq {order} LIMIT ?"  # noqa: S608 - our conditions
         return [decoded(body, mac) for body, mac in self.rows(sql, (*parameters, limit))]
-
-    def beginnings(self, wanted: Filter, limit: int, skip: int = 0) -> list[Entry]:
-        """Entries that begin a row of a review and match, the newest first."""
-        where, parameters = self._begun(wanted)
-        sql = f"SELECT entry.body, entry.mac {where} LIMIT ? OFFSET ?"
-        found = [decoded(body, mac) for body, mac in self.rows(sql, (*parameters, limit, skip))]
-        return sorted(found, key=lambda entry: -entry.seq)
-
-    def kinds_of_beginnings(self, wanted: Filter, limit: int) -> dict[str, int]:
-        """How many of each kind there are among the newest so many of them."""
-        where, parameters = self._begun(wanted)
-        sql = f"""SELECT kind, count(*) FROM (SELECT kind {where} LIMIT ?)
-            GROUP BY kind"""  # noqa: S608 - ours
-        return dict(self.rows(sql, (*parameters, limit)))
-
-    def _begun(self, wanted: Filter) -> tuple[str, list[Any]]:
-        where, parameters = replace(wanted, since=None, until=None).condition()
-        told: tuple[str | int, ...]
-        if wanted.ticket:
-            begins, told = "SELECT seq AS number FROM entry WHERE ticket = ?", (wanted.ticket,)
-        else:
-            kinds, tickets = wanted.begins
-            begins = _BEGINNINGS.format(tickets)
-            told = (json.dumps(kinds), *wanted.bounds, *map(self.first_since, wanted.bounds))
-        # The limit keeps the order inside, so that the join stops at enough of them and sorts no entry.
-        sql = f"""FROM (SELECT number FROM ({begins}) ORDER BY number DESC LIMIT -1) CROSS JOIN entry ON entry.seq = number
-            WHERE {where} AND ({ROWS})"""  # noqa: S608 - our conditions
-        return sql, [*told, *parameters]
-
-    def first_since(self, at: str) -> int:
-        """The number of the first entry of that time, or the one that comes next. Halves its way: numbers follow time."""
-        low, high = 1, self.rows("SELECT coalesce(max(seq), 0) + 1 FROM entry")[0][0]
-        while low < high:
-            middle = (low + high) // 2
-            found = self.rows("SELECT at FROM entry WHERE seq = ?", (middle,))
-            low, high = (middle + 1, high) if found and found[0][0] < at else (low, middle)
-        return low
 
     def next_ticket(self) -> str:
         """The id of the next ticket. Only sure inside a transaction."""

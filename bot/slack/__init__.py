@@ -1,6 +1,6 @@
 """Slack in and out; the only room that knows slack-bolt and slack-sdk.
 
-listen      every command, click, mention and view arrives here: acknowledged at once, then handed to `desk`
+listen      every command, click, mention and view arrives here: acknowledged at once, then handed to `desk`; payload: what it says
 desk        what is then done about it: person, pipeline, renderer, reply
 clicks      what each button does; ticket_clicks: those of tickets
 reviews     /audit; review_clicks: what its buttons do, and the story of a ticket

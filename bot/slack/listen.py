@@ -24,16 +24,16 @@ from bot.ledger import Entry
 from bot.slack.calls import make_client
 from bot.slack.clicks import Clicks
 from bot.slack.desk import Desk, Who
+from bot.slack.payload import click_of, deliveries_of, field_of, person_of, word
 from bot.slack.render import refusal
 from bot.slack.render.home import ARGUMENTS, CALLBACK
-from bot.slack.render.parts import PREFIX
 from bot.slack.render.review import CALLBACK as AUDIT_CALLBACK
 from bot.slack.render.review import FIELDS, line_of
 from bot.slack.render.ticket_buttons import REASONED, TICKET_VERBS
 from bot.slack.render.ticket_modal import CALLBACK as TICKET_CALLBACK
 from bot.slack.render.ticket_modal import REASON
 from bot.slack.reply import Where
-from bot.slack.socket import ACKNOWLEDGED, ENVELOPE
+from bot.slack.socket import ACKNOWLEDGED
 from bot.slack.ticket_clicks import Click
 
 log = structlog.get_logger()
@@ -106,9 +106,9 @@ class Listener:
 
     async def command(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
         """A slash command."""
-        who = Who(_word(body, "team_id"), _word(body, "user_id"), _word(body, "user_name"))
-        where = Where(who.user, _word(body, "channel_id"), response_url=_word(body, "response_url"))
-        line = f"{_word(body, 'command')} {_word(body, 'text')}".strip()
+        who = Who(word(body, "team_id"), word(body, "user_id"), word(body, "user_name"))
+        where = Where(who.user, word(body, "channel_id"), response_url=word(body, "response_url"))
+        line = f"{word(body, 'command')} {word(body, 'text')}".strip()
         if await self._came_before(body, context, who, line):
             await ack()
             return
@@ -118,19 +118,19 @@ class Listener:
 
     async def action(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
         """A button, in a message, a modal or Home."""
-        click = _click(body)
+        click = click_of(body)
         if await self._came_before(body, context, click.who, f"button {click.verb} {click.argument}".strip()):
             await ack()
             return
-        noted = await self._note(click, _ids(body, context))
+        noted = await self._note(click, deliveries_of(body, context))
         await ack()
         if noted is not None:
             self._start(context, lambda: self._clicks.do(noted))
 
     async def submission(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
         """A modal that was sent off: a command and its arguments."""
-        who, view = _who(body), body.get("view") or {}
-        callback = _word(view, "callback_id")
+        who, view = person_of(body), body.get("view") or {}
+        callback = word(view, "callback_id")
         if callback.startswith(f"{TICKET_CALLBACK}:"):
             await self._reasoned(ack, body, context)
             return
@@ -144,7 +144,7 @@ class Listener:
             await ack()
             return
         click = Click(who, Where(who.user), "submit", command, "")
-        noted = await self._note(click, _ids(body, context))
+        noted = await self._note(click, deliveries_of(body, context))
         await ack()
         if noted is None:
             return
@@ -157,15 +157,15 @@ class Listener:
 
     async def _filtered(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
         """The window of the filters of `/audit`: its fields are read like any other line."""
-        who, view = _who(body), body.get("view") or {}
+        who, view = person_of(body), body.get("view") or {}
         values = (view.get("state") or {}).get("values") or {}
-        line = line_of((name, _field(values.get(name))) for name in FIELDS)
-        token = _word(view, "private_metadata")[:80]
+        line = line_of((name, field_of(values.get(name))) for name in FIELDS)
+        token = word(view, "private_metadata")[:80]
         click = Click(who, Where(who.user), "submit", "audit", token)
         if await self._came_before(body, context, who, line):
             await ack()
             return
-        noted = await self._note(click, _ids(body, context))
+        noted = await self._note(click, deliveries_of(body, context))
         await ack()
         reviews = self._clicks.reviews
         if noted is not None and reviews is not None:
@@ -173,15 +173,15 @@ class Listener:
 
     async def _reasoned(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
         """The window that asked for a reason. The reason stands in the entry of the click, so a crash loses nothing."""
-        who, view = _who(body), body.get("view") or {}
-        verb = _word(view, "callback_id").removeprefix(f"{TICKET_CALLBACK}:")
+        who, view = person_of(body), body.get("view") or {}
+        verb = word(view, "callback_id").removeprefix(f"{TICKET_CALLBACK}:")
         given = ((view.get("state") or {}).get("values") or {}).get(REASON, {}).get(REASON, {})
-        ticket = _word(view, "private_metadata")[:80]
-        click = Click(who, Where(who.user), f"{verb}{REASONED}", "", ticket, why=_word(given, "value"))
+        ticket = word(view, "private_metadata")[:80]
+        click = Click(who, Where(who.user), f"{verb}{REASONED}", "", ticket, why=word(given, "value"))
         if await self._came_before(body, context, who, f"button {click.verb} {ticket}"):
             await ack()
             return
-        noted = await self._note(click, _ids(body, context))
+        noted = await self._note(click, deliveries_of(body, context))
         await ack()
         if noted is not None:
             self._start(context, lambda: self._clicks.do(noted))
@@ -189,39 +189,39 @@ class Listener:
     async def home_opened(self, body: dict[str, Any]) -> None:
         """Somebody opened Home (or the messages tab, where nothing is to be drawn)."""
         event = body.get("event") or {}
-        if event.get("tab", "home") == "home" and _word(event, "user"):
-            who = Who(_word(body, "team_id"), _word(event, "user"))
+        if event.get("tab", "home") == "home" and word(event, "user"):
+            who = Who(word(body, "team_id"), word(event, "user"))
             reply = self._desk.reply(Where(who.user))
             self._desk.start(self._desk.guarded(reply, lambda: self._desk.home(who), "home"))
 
     async def mention(self, body: dict[str, Any], context: Any) -> None:
         """`@hvops check-writers prod`: the only way to type a command in a thread."""
         event = body.get("event") or {}
-        if event.get("bot_id") or event.get("subtype") or event.get("edited") or not _word(event, "user"):
+        if event.get("bot_id") or event.get("subtype") or event.get("edited") or not word(event, "user"):
             return  # bots, edits and the like: only what a person typed counts
-        home = "" if body.get("is_ext_shared_channel") else _word(body, "team_id")  # there it may be anybody's
-        team = _word(event, "user_team") or _word(event, "team") or home
-        who = Who(team, _word(event, "user"))
-        where = Where(who.user, _word(event, "channel"), thread_ts=_word(event, "thread_ts"))
-        typed = _MENTION.sub("", _word(event, "text")).strip().removeprefix("/")
+        home = "" if body.get("is_ext_shared_channel") else word(body, "team_id")  # there it may be anybody's
+        team = word(event, "user_team") or word(event, "team") or home
+        who = Who(team, word(event, "user"))
+        where = Where(who.user, word(event, "channel"), thread_ts=word(event, "thread_ts"))
+        typed = _MENTION.sub("", word(event, "text")).strip().removeprefix("/")
         line = f"/{typed or 'hvops help'}"
         if not await self._came_before(body, context, who, line):
             self._desk.start(self._desk.typed(who, where, line, "mention"))
 
     async def other_event(self, body: dict[str, Any]) -> None:
         """Events the manifest does not ask for. Acknowledged by bolt; noted, so that one can wonder why."""
-        log.debug("event not asked for", type=_word(body.get("event") or {}, "type"))
+        log.debug("event not asked for", type=word(body.get("event") or {}, "type"))
 
     async def nothing_to_do(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any]) -> None:
         """A closed modal, a menu or shortcut of an older manifest: acknowledged, so that nobody sees an error."""
-        log.debug("nothing to do", type=_word(body, "type"))
+        log.debug("nothing to do", type=word(body, "type"))
         await ack()
 
     async def failed(self, error: Exception, body: dict[str, Any]) -> BoltResponse:
         """A bug before the acknowledgement. Acknowledged all the same, and the person is told."""
-        log.error("our bug in a listener", error=repr(error), type=_word(body, "type"), exc_info=error)
-        who = _who(body) if "user" in body else Who(_word(body, "team_id"), _word(body, "user_id"))
-        where = Where(who.user, response_url=_word(body, "response_url"))
+        log.error("our bug in a listener", error=repr(error), type=word(body, "type"), exc_info=error)
+        who = person_of(body) if "user" in body else Who(word(body, "team_id"), word(body, "user_id"))
+        where = Where(who.user, response_url=word(body, "response_url"))
 
         async def again() -> None:
             raise error
@@ -243,7 +243,7 @@ class Listener:
 
     async def _came_before(self, body: dict[str, Any], context: Any, who: Who, line: str) -> bool:
         """Whether this very delivery came before. A second one is not asked again, and the ledger says so."""
-        ids = _ids(body, context)
+        ids = deliveries_of(body, context)
         if not self._seen.before(ids):
             return False
         why = "Slack delivered this twice; the first one is being answered."
@@ -281,63 +281,3 @@ class Listener:
             with contextlib.suppress(TicketError):
                 return await self._desk.write("clicked", click.who.id, data, click.token)
         return await self._desk.write("clicked", click.who.id, data)
-
-
-def _click(body: dict[str, Any]) -> Click:
-    """Ids out of a block_actions payload, and nothing else."""
-    who = _who(body)
-    actions = body.get("actions")
-    action = next((one for one in actions if isinstance(one, dict)), {}) if isinstance(actions, list) else {}
-    prefix, _, rest = _word(action, "action_id").partition(":")
-    verb, _, argument = rest.partition(":")
-    told = body.get("container")
-    container = told if isinstance(told, dict) else {}
-    where = Where(
-        who.user,
-        _word(body.get("channel") or {}, "id") or _word(container, "channel_id"),
-        _word(container, "thread_ts"),
-        _word(body, "response_url"),
-    )
-    return Click(
-        who,
-        where,
-        verb if prefix == PREFIX else "",
-        argument[:80],
-        _word(action, "value")[:80],
-        _word(body, "trigger_id"),
-        _word(body.get("view") or {}, "id"),
-        message="" if container.get("is_ephemeral") else _word(container, "message_ts"),
-    )
-
-
-def _field(block: Any) -> str:
-    """What a field of a window holds, typed or chosen; a block has one element, named as the block."""
-    element = next(iter(block.values()), None) if isinstance(block, dict) else None
-    chosen = element.get("selected_option") if isinstance(element, dict) else None
-    return _word(element, "value") or _word(chosen, "value")
-
-
-def _who(body: dict[str, Any]) -> Who:
-    """The person behind an interaction: their own team, which need not be the one the app lives in."""
-    user = body.get("user") or {}
-    team = _word(user, "team_id") or _word(body.get("team") or {}, "id")
-    return Who(team, _word(user, "id"), _word(user, "username") or _word(user, "name"))
-
-
-def _ids(body: dict[str, Any], context: Any) -> tuple[str, ...]:
-    """What names a delivery: the envelope, the event, or the trigger, whichever there are."""
-    return tuple(
-        f"{kind} {found}"
-        for kind, found in (
-            ("envelope", context.get(ENVELOPE)),
-            ("event", body.get("event_id")),
-            ("trigger", body.get("trigger_id")),
-        )
-        if isinstance(found, str) and found
-    )
-
-
-def _word(of: Any, name: str) -> str:
-    """A text field of a payload; "" where there is none, or something else."""
-    found = of.get(name) if isinstance(of, dict) else None
-    return found if isinstance(found, str) else ""

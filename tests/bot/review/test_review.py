@@ -4,7 +4,7 @@ import pytest
 
 from bot.authorize import Person
 from bot.errors import NotAllowed, UsageError
-from bot.ledger import Filter
+from bot.ledger import Filter, beginnings
 from bot.review import words
 
 
@@ -194,7 +194,7 @@ def test_lists_find_their_tickets_by_index(told, review, everybody, clock, ledge
     """Neither a list of open tickets nor a day reads every entry: SQLite's own plan says how it looks."""
     plans = []
     for wanted in (words.read("--outcome open --when all"), words.read("")):
-        sql, values = ledger._reader._begun(wanted.filter(clock.now))
+        sql, values = beginnings._begun(ledger._reader, wanted.filter(clock.now))
         rows = ledger._reader.rows(f"EXPLAIN QUERY PLAN SELECT 1 {sql} ORDER BY number DESC LIMIT 20", values)
         plans.append([row[3] for row in rows])
     for plan in plans:

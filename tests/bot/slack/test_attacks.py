@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from slack_bolt.request.async_request import AsyncBoltRequest
 
-from bot.slack.listen import _click, _ids, _who
+from bot.slack.payload import click_of, deliveries_of, person_of
 
 SECRET = ("STUCK", "& more", "test-tfs-01", "hv05")
 VERBS = ("look-again", "evidence", "evidence-page:0", "evidence-file", "share", "csv", "run:0", "show")
@@ -90,11 +90,11 @@ FIELDS = (
 @given(st.dictionaries(st.sampled_from(FIELDS), NONSENSE))
 def test_ids_are_read_out_of_anything(fields):
     body = {**pressed("show", "t", "U1"), **fields}
-    click = _click(body)
+    click = click_of(body)
     assert all(isinstance(one, str) for one in (click.who.id, click.verb, click.argument, click.token, click.view))
     assert len(click.token) <= 80
-    assert _who(body).id.count("/") >= 1
-    assert all(isinstance(one, str) for one in _ids(body, {}))
+    assert person_of(body).id.count("/") >= 1
+    assert all(isinstance(one, str) for one in deliveries_of(body, {}))
 
 
 @pytest.mark.parametrize(
