@@ -38,7 +38,7 @@ _NODE_SERVICES = (
     ("vmms", "Hyper-V Virtual Machine Management", "C:\\Windows\\system32\\vmms.exe", "Auto", "Running", "LocalSystem"),
 )
 _VMM = "C:\\Program Files\\Microsoft System Center\\Virtual Machine Manager\\bin"
-_VMM_SERVICES = (  # the short names are Microsoft's [doc: KB3102955]; the rest [mem]
+_VMM_SERVICES = (  # VMMService is what Microsoft calls it [doc: KB3102955]; the rest [mem]
     ("VMMAgent", "System Center Virtual Machine Manager Agent", f"{_VMM}\\vmmAgent.exe", "Auto", "Running", "LocalSystem"),
     ("VMMService", "System Center Virtual Machine Manager", f"{_VMM}\\vmmservice.exe", "Auto", "Running", "LocalSystem"),
 )  # fmt: skip
