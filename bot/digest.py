@@ -2,7 +2,7 @@
 
 Every value carries the name of its type, so that a question and an action with the same fields are not the same
 bytes, and what is read back is exactly what was written. Nothing of the signed part may be left out by a default:
-every field is written.
+every field is written; only those that came later are left out while empty, so that older plans keep their digest.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from bot.vocabulary.command import Risk
 from bot.vocabulary.plan import Gate, Group, Plan
 
 KIND = "is"  # the key that carries the type
+_CAME_LATER = {"Step": ("undo_says",), "Check": ("says", "never")}
 FORMAT = 1
 _TYPES: Mapping[str, type[Any]] = {
     one.__name__: one
@@ -81,8 +82,10 @@ def _sha256(value: Any) -> str:
 
 def _written(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        kind = type(value).__name__
         told = {part.name: _written(getattr(value, part.name)) for part in dataclasses.fields(value)}
-        return {KIND: type(value).__name__, **told}
+        empty = [name for name in _CAME_LATER.get(kind, ()) if not told[name]]
+        return {KIND: kind, **{name: part for name, part in told.items() if name not in empty}}
     if isinstance(value, (tuple, list)):
         return [_written(one) for one in value]
     if isinstance(value, StrEnum):

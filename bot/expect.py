@@ -26,6 +26,8 @@ _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
 }
 _WHOLE = re.compile(r"[+-]?\d+")
+_FEW = 5  # rows that a reason names
+_SHOWN = 80  # characters of a cell that a reason repeats
 
 
 def misses(check: Check, rows: Rows, images: Images) -> tuple[str, ...]:
@@ -55,12 +57,42 @@ def _miss(expected: Expect | Versus, rows: Rows, images: Images) -> str:
 def _expect(expected: Expect, rows: Rows) -> str:
     found = [row for row in rows if matches(row, expected.where)]
     which = f" with {in_words(expected.where)}" if expected.where else ""
+    if len(rows) == expected.at_least == 1 and not found:
+        return _instead(rows[0], expected.where)
     if len(found) < expected.at_least:
         return f"{_count(len(found))}{which}, at least {expected.at_least} expected"
+    if expected.at_most == 0 and found:
+        return f"{_count(len(found))}{which}{_named(found)}, none expected"
     if expected.at_most is not None and len(found) > expected.at_most:
         return f"{_count(len(found))}{which}, at most {expected.at_most} expected"
     wrong = [row for row in found if not matches(row, expected.each)]
+    if len(wrong) == 1:
+        return _instead(wrong[0], expected.each)
     return f"{_count(len(wrong))}{which} without {in_words(expected.each)}" if wrong else ""
+
+
+def _instead(row: Row, terms: Terms) -> str:
+    """What one row says instead of what was expected: "NodeDrainStatus is 3, not 2"."""
+    return ", ".join(_is_not(row, term) for term in terms if not matches(row, (term,)))
+
+
+def _named(rows: Rows) -> str:
+    """Some of the rows by name, where they have one: ": crm-02, crm-03 and 4 more"."""
+    names = [shown for row in rows if (shown := _cell(row.get("Name")))]
+    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+    return f": {', '.join(names[:_FEW])}{more}" if names else ""
+
+
+def _cell(cell: Cell) -> str:
+    return "" if cell is None or isinstance(cell, (tuple, list, Mapping)) else " ".join(str(cell).split())[:_SHOWN]
+
+
+def _is_not(row: Row, term: Term | Bits) -> str:
+    cell = row.get(term.column)
+    if isinstance(term, Bits) or term.op not in ("=", "in") or isinstance(cell, (tuple, list, Mapping)):
+        return f"it is not so that {_term_in_words(term)}"
+    wanted = " or ".join(map(str, term.value)) if isinstance(term.value, tuple) else term.value
+    return f"{term.column} is {_cell(cell) or 'empty'}, not {wanted}"
 
 
 def _versus(expected: Versus, rows: Rows, images: Images) -> str:

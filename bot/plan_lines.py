@@ -75,9 +75,11 @@ def check_in_words(check: Check) -> str:
     """A check: what is asked, what is expected, and for how long."""
     expected = " and ".join(_holds(one) for one in check.holds)
     wait = f" within {check.within} s, every {check.every} s" if check.within else ""
-    until = f", unless {_holds(check.give_up)}" if check.give_up else ""
+    never = f" ({check.never})" if check.never else ""
+    until = f", unless {_holds(check.give_up)}{never}" if check.give_up else never
     silent = ", silence is expected" if check.silence == "wait" else ""
-    return f"{_question(check.question)} → {expected}{wait}{until}{silent}"
+    says = f"{check.says}: " if check.says else ""
+    return f"{says}{_question(check.question)} → {expected}{wait}{until}{silent}"
 
 
 def verdict_on(gate: Gate) -> str:
@@ -109,7 +111,8 @@ def _step(number: int, step: Step) -> Iterator[str]:
     for check in step.done:
         yield f"   done when: {check_in_words(check)}"
     if step.undo is not None:
-        yield f"   undo: {action_in_words(step.undo)}"
+        says = f"{step.undo_says}: " if step.undo_says else ""
+        yield f"   undo: {says}{action_in_words(step.undo)}"
     for check in step.undone:
         yield f"   undone when: {check_in_words(check)}"
 

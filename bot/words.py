@@ -1,8 +1,11 @@
-"""Times as people read them in sentences."""
+"""Times and names of commands as people read them in sentences."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+
+_ABBREVIATIONS = {"kb": "KB", "vm": "VM", "vms": "VMs"}
 
 
 def when(at: str) -> str:
@@ -19,3 +22,18 @@ def duration(seconds: float) -> str:
             rest = whole % size // part if part else 0
             return f"{whole // size} {unit}" + (f" {rest} {smaller}" if rest else "")
     return f"{whole} s"
+
+
+def title(command: str) -> str:
+    """A command on a button: `check-writers` is "Check Writers"."""
+    return _spoken(command, str.capitalize)
+
+
+def sentence(command: str) -> str:
+    """A command that begins a sentence: `fix-missing-vm` is "Fix missing VM"."""
+    told = _spoken(command, str)
+    return told[:1].upper() + told[1:]
+
+
+def _spoken(command: str, word: Callable[[str], str]) -> str:
+    return " ".join(_ABBREVIATIONS.get(part, word(part)) for part in command.split("-"))

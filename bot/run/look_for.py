@@ -90,4 +90,11 @@ def _judged(check: Check, rows: Rows, images: Images) -> tuple[Is, str]:
     why = misses(check, rows, images)
     if not why:
         return Is.SO, ""
-    return (Is.NEVER if gives_up(check, rows) else Is.NOT_SO), "; ".join(why)
+    never = gives_up(check, rows)
+    return (Is.NEVER if never else Is.NOT_SO), _in_words(check, "; ".join(why), never=never)
+
+
+def _in_words(check: Check, why: str, *, never: bool) -> str:
+    """What it means first, then what the answer said."""
+    means = (never and check.never) or (f"expected that {check.says}" if check.says else "")
+    return f"{means} ({why})" if means else why

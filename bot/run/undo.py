@@ -18,7 +18,7 @@ def undo_step(step: Step, turn: int = 1) -> Step:
     number = f".{turn}" if turn > 1 else ""
     return Step(
         key=f"{UNDO}{step.key}{number}",
-        says=f"Take back: {step.says}",
+        says=f"Take back: {step.undo_says or step.says}",
         act=step.undo,
         done=done,
         deadline=step.deadline,

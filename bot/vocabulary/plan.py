@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -73,6 +73,8 @@ class Check:
         give_up: where this holds there is nothing to wait for any more: it has failed.
         silence: "unknown": no answer at the end is not known. "wait": silence is expected (a reboot), and one that
             lasts is a failure.
+        says: what it means that it holds, as people read it: "hv03 is paused and drained".
+        never: what it means that `give_up` holds: "the cluster has given up draining hv03".
     """
 
     question: Question
@@ -81,6 +83,12 @@ class Check:
     every: int = 5
     give_up: Expect | None = None
     silence: Literal["unknown", "wait"] = "unknown"
+    says: str = ""
+    never: str = ""
+
+    def that(self, says: str, never: str = "") -> Check:
+        """The same check, with what it means in words."""
+        return replace(self, says=says, never=never)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +106,7 @@ class Step:
         undone: must hold after the undo; where it is empty, `before` must answer as it did.
         repeatable: after a crash it may be done again, if `before` shows that nothing has changed yet.
         gives_way: while it waits, another ticket may have the locks. Steps by hand always give way.
+        undo_says: what taking it back does, as people read it; else it reads as taking back what `says` says.
     """
 
     key: str
@@ -111,6 +120,7 @@ class Step:
     undone: tuple[Check, ...] = ()
     repeatable: bool = False
     gives_way: bool = False
+    undo_says: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a step that nobody could judge. Raises ValueError."""

@@ -42,6 +42,7 @@ _WORDS: Mapping[Audits, tuple[str, ...]] = {
 _MEANS = {word.casefold(): audits for audits, words in _WORDS.items() for word in words}
 _TOGGLED = {Audits.NOTHING: Audits.SUCCESS, Audits.FAILURE: Audits.BOTH}
 _KEYS = {Audits.NOTHING: "nothing", Audits.FAILURE: "failure"}
+_AUDITED = {**_KEYS, Audits.SUCCESS: "success", Audits.BOTH: "success and failure"}
 # Filtering Platform Packet Drop and Connection: every packet would be an event.
 _TOO_LOUD = ("0CCE9225-69AE-11D9-BED3-505054503030", "0CCE9226-69AE-11D9-BED3-505054503030")
 
@@ -97,7 +98,8 @@ def toggle_steps(on: str, policy: Sequence[Subcategory]) -> tuple[Step, ...]:
 
 def as_it_was(on: str, first: str) -> Check:
     """Every subcategory audits what it did before that step, the first of all."""
-    return as_before(first, ask_policy(on), "guid", "setting", within=TAKES_EFFECT)
+    found = as_before(first, ask_policy(on), "guid", "setting", within=TAKES_EFFECT)
+    return found.that(f"{on} audits exactly what it did before")
 
 
 def _switch_on(on: str, guids: tuple[str, ...], now: Audits) -> Step:
@@ -111,6 +113,7 @@ def _switch_on(on: str, guids: tuple[str, ...], now: Audits) -> Step:
         undo=_set(on, guids, now),
         undone=(_audits(on, guids, now, TAKES_EFFECT),),
         repeatable=True,
+        undo_says=f"On {on}: set {_count(guids)} back to {_KEYS[now]}",
     )
 
 
@@ -147,4 +150,6 @@ def _set(on: str, guids: tuple[str, ...], audits: Audits) -> Change:
 def _audits(on: str, guids: tuple[str, ...], audits: Audits, within: int = 0) -> Check:
     """All of these subcategories are there, and audit that."""
     where, each = (Term("guid", "in", guids),), (Term("setting", "in", _WORDS[audits]),)
-    return Check(ask_policy(on), (Expect(where, each, at_least=len(guids)),), within)
+    verb = "audits" if len(guids) == 1 else "audit"
+    found = Check(ask_policy(on), (Expect(where, each, at_least=len(guids)),), within)
+    return found.that(f"{_count(guids)} of {on} {verb} {_AUDITED[audits]}")

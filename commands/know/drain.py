@@ -35,7 +35,7 @@ def drain_step(cluster: str, node: str) -> Step:
         says=f"Pause {node} and drain it",
         act=_method(node, "Pause", DrainType=_DRAIN_ROLES),
         guard=(
-            there_is(state, Term("State", "=", State.UP)),
+            _is_up(cluster, node),
             others_are_up(cluster, node),
             *nothing_holds(cluster, node),
         ),
@@ -46,13 +46,14 @@ def drain_step(cluster: str, node: str) -> Step:
                 Term("NodeDrainStatus", "=", Drain.DONE),
                 within=wait,
                 give_up=Expect((Term("NodeDrainStatus", "=", Drain.FAILED),)),
-            ),
-            there_is_no(ask_roles(cluster, node), within=60),
+            ).that(f"{node} is paused and drained", never=f"the drain of {node} has failed"),
+            _has_no_guest(cluster, node, within=60),
         ),
         before=ask_roles(cluster, node),
         undo=_method(node, "Resume", FailbackType=AT_ONCE),
-        undone=(there_is(state, Term("State", "=", State.UP), within=_RESUMED),),
+        undone=(_is_up(cluster, node, within=_RESUMED),),
         repeatable=True,
+        undo_says=f"Resume {node}, its guests come back",
     )
 
 
@@ -64,8 +65,8 @@ def resume_step(cluster: str, node: str, failback: int = AT_ONCE) -> Step:
         key=RESUME,
         says=f"Resume {node}: {how[failback]}",
         act=_method(node, "Resume", FailbackType=failback),
-        guard=(there_is(state, Term("State", "=", State.PAUSED)),),
-        done=(there_is(state, Term("State", "=", State.UP), within=_RESUMED),),
+        guard=(_is_paused(cluster, node),),
+        done=(_is_up(cluster, node, within=_RESUMED),),
         before=state,
         repeatable=True,
     )
@@ -77,14 +78,17 @@ def return_step(cluster: str, node: str) -> Step:
         key="return",
         says=f"Wait until the guests of {node} are back",
         act=None,
-        done=(Check(ask_roles(cluster, node), (Versus(DRAIN, ("Name",)),), within=RETURN_MINUTES * 60),),
+        done=(
+            Check(ask_roles(cluster, node), (Versus(DRAIN, ("Name",)),), within=RETURN_MINUTES * 60).that(
+                f"the guests of {node} are those from before the drain"
+            ),
+        ),
     )
 
 
 def is_drained(cluster: str, node: str) -> tuple[Check, ...]:
     """The node is paused, and no guest is left there."""
-    state = there_is(ask_node(cluster, node), Term("State", "=", State.PAUSED))
-    return state, there_is_no(ask_roles(cluster, node))
+    return _is_paused(cluster, node), _has_no_guest(cluster, node)
 
 
 def nothing_holds(cluster: str, node: str) -> tuple[Check, ...]:
@@ -95,16 +99,28 @@ def nothing_holds(cluster: str, node: str) -> tuple[Check, ...]:
     volumes = Wql(cluster, NAMESPACE, "MSCluster_ClusterSharedVolume", ("Name", "BackupState"))
     locked = Bits("StatusInformation", LOCKED)
     return (
-        there_is_no(groups, locked),
-        there_is_no(resources, locked),
-        there_is_no(volumes, Term("BackupState", "=", _IN_BACKUP)),
+        there_is_no(groups, locked).that(f"no guest on {node} is locked"),
+        there_is_no(resources, locked).that(f"no resource on {node} is locked"),
+        there_is_no(volumes, Term("BackupState", "=", _IN_BACKUP)).that(f"no shared volume of {cluster} is in backup"),
     )
 
 
 def others_are_up(cluster: str, node: str) -> Check:
     """No other node is paused."""
     others = Wql(cluster, NAMESPACE, "MSCluster_Node", COLUMNS, (Term("Name", "!=", node),))
-    return there_is_no(others, Term("State", "=", State.PAUSED))
+    return there_is_no(others, Term("State", "=", State.PAUSED)).that(f"no other node of {cluster} is paused")
+
+
+def _is_up(cluster: str, node: str, within: int = 0) -> Check:
+    return there_is(ask_node(cluster, node), Term("State", "=", State.UP), within=within).that(f"{node} is up")
+
+
+def _is_paused(cluster: str, node: str) -> Check:
+    return there_is(ask_node(cluster, node), Term("State", "=", State.PAUSED)).that(f"{node} is paused")
+
+
+def _has_no_guest(cluster: str, node: str, within: int = 0) -> Check:
+    return there_is_no(ask_roles(cluster, node), within=within).that(f"no guest is left on {node}")
 
 
 def ask_roles(cluster: str, node: str) -> Wql:

@@ -37,7 +37,7 @@ def reset_steps(
                 (Expect(same, well), Versus(stop.key, ("instance_id",), same=False, where=same)),
                 within=SETTLES,
                 every=15,
-            ),
+            ).that(f"a new instance of {writer.name} is [1] Stable and without an error"),
         ),
     )
     return stop, start, stable

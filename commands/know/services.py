@@ -24,7 +24,8 @@ def ask_service(on: str, service: str) -> Wql:
 
 def is_in_state(on: str, service: str, state: str, within: int = 0) -> Check:
     """It is there, and in that state."""
-    return there_is(ask_service(on, service), Term("State", "=", state), within=within, every=2)
+    found = there_is(ask_service(on, service), Term("State", "=", state), within=within, every=2)
+    return found.that(f"the service {service} is {state.lower()} on {on}")
 
 
 def read_state(rows: Rows) -> str:
@@ -57,6 +58,7 @@ def stop_step(on: str, service: str, guard: tuple[Check, ...] = (), before: Ques
         before=before or ask_service(on, service),
         undo=_start(on, service),
         undone=(is_in_state(on, service, RUNNING, WAIT),),
+        undo_says=f"Start the service {service} on {on} again",
     )
 
 
@@ -72,6 +74,7 @@ def start_step(on: str, service: str, *, can_stop_again: bool = False) -> Step:
         undo=_stop(on, service) if can_stop_again else None,
         undone=(is_in_state(on, service, STOPPED, WAIT),) if can_stop_again else (),
         repeatable=True,
+        undo_says=f"Stop the service {service} on {on} again" if can_stop_again else "",
     )
 
 

@@ -126,7 +126,9 @@ def move_steps(one: Repair, believed: Node) -> tuple[Step, ...]:
             says=f"Wait until VMM {one.on} has looked at {believed.name}",
             act=None,
             done=(
-                there_is(ask_machine(one.on, one.machine), Term("ObjectState", "!=", MISSING), within=_LOOKS, every=30),
+                there_is(
+                    ask_machine(one.on, one.machine), Term("ObjectState", "!=", MISSING), within=_LOOKS, every=30
+                ).that(f"VMM {one.on} does not show the virtual machine as Missing"),
             ),
         ),
     )
@@ -161,6 +163,7 @@ def _record_step(one: Repair) -> Step:
         undo=Updates(one.on, DATABASE, (Update(TABLE, key, becomes, was),)),
         undone=(record_is(one, one.believed, one.state),),
         repeatable=True,
+        undo_says=f"Give that row of {TABLE} in VMM {one.on} the host and the state that it had",
     )
 
 
@@ -170,7 +173,7 @@ def _service_steps(one: Repair) -> tuple[Step, Step]:
         return stop_step(one.host, SERVICE), start_step(one.host, SERVICE, can_stop_again=True)
     stop = ByHand(f"Close every VMM console, then stop the service {SERVICE} on the VMM server. Say done.", _ROLE)
     start = ByHand(f"Start the service {SERVICE} on the VMM server. Say done when its console opens.", _ROLE)
-    is_recorded = there_is(ask_machine(one.on, one.machine))
+    is_recorded = there_is(ask_machine(one.on, one.machine)).that(f"VMM {one.on} has a record of the virtual machine")
     return (
         Step(
             key="stop-vmm",
@@ -180,6 +183,7 @@ def _service_steps(one: Repair) -> tuple[Step, Step]:
             deadline=_HAND,
             undo=start,
             undone=(is_recorded,),
+            undo_says=f"Start the service {SERVICE} on the VMM server again",
         ),
         Step(
             key="start-vmm",
@@ -189,22 +193,29 @@ def _service_steps(one: Repair) -> tuple[Step, Step]:
             deadline=_HAND,
             undo=stop,
             undone=(is_recorded,),
+            undo_says=f"Stop the service {SERVICE} on the VMM server again",
         ),
     )
 
 
 def record_is(one: Repair, host: str, state: int) -> Check:
     """The record says this host and this state."""
-    return there_is(ask_machine(one.on, one.machine), Term("HostId", "=", host), Term("ObjectState", "=", state))
+    terms = (Term("HostId", "=", host), Term("ObjectState", "=", state))
+    which = "it had before" if host == one.believed else "where it really is"
+    says = f"VMM {one.on} records the host {which}, and the state {state}"
+    return there_is(ask_machine(one.on, one.machine), *terms).that(says)
 
 
 def is_there(one: Repair) -> Check:
     """The machine is where it was seen, doing what it did."""
-    return there_is(_ask_on(one.node, one.vm_id), Term("EnabledState", "in", _ENABLED[one.power]))
+    found = there_is(_ask_on(one.node, one.vm_id), Term("EnabledState", "in", _ENABLED[one.power]))
+    return found.that(f"the virtual machine is on {one.node.name} and {one.power}")
 
 
 def _runs_on(node: Node, one: Repair, within: int) -> Check:
-    return there_is(_ask_on(node, one.vm_id), Term("EnabledState", "in", _ENABLED[Power.RUNNING]), within=within)
+    running = Term("EnabledState", "in", _ENABLED[Power.RUNNING])
+    found = there_is(_ask_on(node, one.vm_id), running, within=within)
+    return found.that(f"the virtual machine runs on {node.name}")
 
 
 def _ask_on(node: Node, vm_id: str) -> Wql:
@@ -215,4 +226,5 @@ def _ask_on(node: Node, vm_id: str) -> Wql:
 def _is_mended(one: Repair, within: int) -> Check:
     """The record names the real host, and is not Missing."""
     terms = (Term("HostId", "=", one.real), Term("ObjectState", "!=", MISSING))
-    return there_is(ask_machine(one.on, one.machine), *terms, within=within, every=15)
+    says = f"VMM {one.on} shows the virtual machine on {one.node.name}, and not as Missing"
+    return there_is(ask_machine(one.on, one.machine), *terms, within=within, every=15).that(says)

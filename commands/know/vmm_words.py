@@ -89,6 +89,12 @@ def because(one: Compared) -> str:
     )
 
 
+def shown(one: Compared) -> str:
+    """The same in a few words: "crm-01 on hv04, Missing (220); it is running on hv06"."""
+    assert one.real is not None
+    return f"{one.machine.name} on {_host(one)}, {_state(one)}; it is {one.real.guest.power} on {one.real.host}"
+
+
 def _finding(one: Compared, compared: Sequence[Compared], job: Job | None) -> Finding:
     severity, word = _SEVERITIES[one.verdict]
     lines = [*_LINES[one.verdict](one, compared), *_job(job)]

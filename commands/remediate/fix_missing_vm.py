@@ -32,7 +32,7 @@ from commands.know.vmm_repair import (
     read_last_backup,
     refresh_step,
 )
-from commands.know.vmm_words import because, refusal
+from commands.know.vmm_words import because, refusal, shown
 from commands.know.wording import count, listed
 
 _WAYS = ("refresh", "migration", "database")
@@ -216,6 +216,8 @@ def _by_refresh(chosen: Chosen, repair: Repair) -> Plan:
         gates=(),
         groups=(Group("refresh", (refresh_step(repair),)),),
         remedies=_next(chosen, *others),
+        now=_now(chosen),
+        then=_mended(chosen, repair),
     )
 
 
@@ -236,6 +238,8 @@ def _by_migration(facts: Facts, chosen: Chosen, repair: Repair) -> Plan:
         gates=(),
         groups=(Group("migration", move_steps(repair, node)),),
         remedies=_next(chosen, CHANGE),
+        now=_now(chosen),
+        then=f"{one.machine.name} runs on {node.name}, and VMM {chosen.server} does not show it as Missing",
     )
 
 
@@ -259,8 +263,18 @@ def _by_database(facts: Facts, chosen: Chosen, repair: Repair) -> Plan:
         groups=database_groups(repair),
         evidence=(f"ObjectId {repair.machine}, VM id {repair.vm_id}.", *_by_hand(facts, chosen, repair)),
         remedies=_next(chosen),
+        now=_now(chosen),
+        then=f"{_mended(chosen, repair)}; one row of its database was changed",
     )
     return unless_held(name, whole)
+
+
+def _now(chosen: Chosen) -> str:
+    return f"VMM {chosen.server} shows {shown(chosen.record)}"
+
+
+def _mended(chosen: Chosen, repair: Repair) -> str:
+    return f"VMM {chosen.server} shows {chosen.record.machine.name} on {repair.node.name}, and not as Missing"
 
 
 def _gates(facts: Facts, chosen: Chosen, repair: Repair, release: str) -> tuple[Gate, ...]:

@@ -127,7 +127,7 @@ def _resume(number: int) -> Step:
         key="resume-job",
         says=f"Resume backup job {number}",
         act=resume_job(number),
-        guard=(Check(job, (Expect(this, (Term("status", "in", commvault.WAITS),)),)),),
+        guard=(Check(job, (Expect(this, (Term("status", "in", commvault.WAITS),)),)).that(f"job {number} waits"),),
         done=(
             Check(
                 job,
@@ -135,7 +135,7 @@ def _resume(number: int) -> Step:
                 within=_GOES_ON,
                 every=2,
                 give_up=Expect((*this, Term("status", "in", commvault.LOST))),
-            ),
+            ).that(f"job {number} runs, or has completed", never=f"job {number} has ended without a backup"),
         ),
         before=job,
     )

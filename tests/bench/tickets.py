@@ -95,7 +95,7 @@ class People:
         viewer = self.slack.person("viewer")
         newest = max((one.ts for one in viewer.messages("hv-ops")), default="")
         await self.operator.types("/drain-node hv03")
-        return await viewer.sees("Drain node on hv03?", "hv-ops", after=newest)
+        return await viewer.sees("Drain node hv03?", "hv-ops", after=newest)
 
     async def withdrawals(self, rounds: int) -> list[float]:
         """Seconds from a click to the answer that says that it was decided."""

@@ -27,13 +27,14 @@ DRAIN = Step(
             within=1800,
             every=10,
             give_up=Expect((Bits("StatusInformation", 4), Term("NodeDrainStatus", "=", 3))),
-        ),
+        ).that("hv03 is drained", never="its drain failed"),
     ),
     guard=(there_is_no(NODES, Bits("StatusInformation", 1)),),
     before=NODES,
     undo=Invoke("hv03", "root/MSCluster", fields(Name="hv03"), "MSCluster_Node", "Resume"),
     undone=(there_is(NODES, Term("State", "=", 0), silence="wait"),),
     repeatable=True,
+    undo_says="Resume hv03",
 )
 SAMPLE = Step(
     "sample",
@@ -110,6 +111,15 @@ def test_every_leaf_is_either_signed_and_shown_or_measured(path):
     changed = digest(other, Risk.HIGH, "1") != digest(PLAN, Risk.HIGH, "1")
     assert changed == (not UNSIGNED & set(map(str, path)))
     assert bool(difference(PLAN, other, Risk.HIGH, ("1", "1"))) == changed
+
+
+def test_words_that_came_later_change_no_older_plan():
+    plain = replace(PLAN, groups=(Group("rest", (RESTART, SAMPLE, *OTHERS)),))
+    written = str(signed(plain, Risk.HIGH, "1"))
+    assert not any(f"'{name}'" in written for name in ("undo_says", "never"))
+    assert (
+        digest(plain, Risk.HIGH, "1") == "64c70a4a2a3db8a9dd8494564940fc927c670eec80fd136f495026a351a726ac"
+    )  # as it was before there were such words
 
 
 def test_risk_and_code_version_are_signed():

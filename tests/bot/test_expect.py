@@ -64,8 +64,14 @@ ROWS = ({"n": "a", "s": "1"}, {"n": "b", "s": "1"}, {"n": "c", "s": "5"})
         (Expect((Term("n", "=", "a"),), (Term("s", "=", 1),), 1, 1), ""),
         (Expect((Term("n", "=", "z"),)), "no row with n = z, at least 1 expected"),
         (Expect((Term("s", "=", 1),), at_most=1), "2 rows with s = 1, at most 1 expected"),
-        (Expect((), (Term("s", "=", 1),)), "1 row without s = 1"),
-        (Expect(at_least=0, at_most=0), "3 rows, at most 0 expected"),
+        (Expect((), (Term("s", "=", 1),)), "s is 5, not 1"),
+        (Expect((), (Term("s", "in", (2, 5)),)), "2 rows without s in 2, 5"),
+        (Expect((), (Term("n", "<", "c"), Bits("s", 8))), "3 rows without n < c, s has flag 8"),
+        (
+            Expect((Term("n", "=", "c"),), (Term("x", "=", 1), Bits("s", 2))),
+            "x is empty, not 1, it is not so that s has flag 2",
+        ),
+        (Expect(at_least=0, at_most=0), "3 rows, none expected"),
         (Expect((Bits("s", 4),), at_least=2), "1 row with s has flag 4, at least 2 expected"),
     ],
 )
@@ -107,3 +113,17 @@ def test_giving_up_is_its_own_expectation():
 def test_rows_out_of_json_are_the_same_rows():
     assert same_rows(({"a": ("1", "2"), "b": {"c": None}},), [{"b": {"c": None}, "a": ["1", "2"]}])
     assert not same_rows(({"a": None},), ({"a": ""},))
+
+
+def test_one_row_says_what_it_says_instead():
+    drained = Check(ASK, (Expect((Term("State", "=", 2), Term("NodeDrainStatus", "=", 2))),))
+    assert misses(drained, ({"State": "2", "NodeDrainStatus": "3"},), {}) == ("NodeDrainStatus is 3, not 2",)
+    either = Check(ASK, (Expect((Term("status", "in", ("Running", "Completed")),)),))
+    assert misses(either, ({"status": " Pending\n"},), {}) == ("status is Pending, not Running or Completed",)
+
+
+def test_rows_that_should_not_be_there_are_named():
+    none = Check(ASK, (Expect(at_least=0, at_most=0),))
+    rows = tuple({"Name": f"crm-0{one}"} for one in range(7))
+    assert misses(none, rows, {}) == ("7 rows: crm-00, crm-01, crm-02, crm-03, crm-04 and 2 more, none expected",)
+    assert misses(none, ({"Name": ("a",)},), {}) == ("1 row, none expected",)

@@ -8,7 +8,7 @@ from lab.tour import Seen, Tour
 STUCK = "prod: Hyper-V writer LOOKS STUCK on hv03"
 FULL = "prod: test-tfs-01 has 0 MB free on C:"
 HELD = "No plan yet for hv03: 9 of 11 guests are locked, a drain would fail (5960)"
-RESUMED = "Done: Resume backup on 48211"
+RESUMED = "Done: Resume backup 48211"
 OTHER = "prod: event 8194 PERMISSION on hv06"
 OFFERS = frozenset({"free-2gb", "end-job"})
 
@@ -125,10 +125,10 @@ def test_a_missing_machine_step_by_step():
         ((), lost, "find"),
         (("vmm: VMM and hosts agree about 120 virtual machines",), lost, "find"),
         (("vmm: crm-01 is missing in VMM, and running on hv06",), lost, "plan"),
-        (("Fix missing vm on crm-01?",), lost, "approve"),
+        (("Fix missing VM crm-01?",), lost, "approve"),
         (("T-1 crm-01: step 2 of 4",), changed, "approve"),
         (("T-1 crm-01: step 4 of 4",), mended, "refresh"),
-        (("Done: Fix missing vm on crm-01",), mended, "undo"),
+        (("Done: Fix missing VM crm-01",), mended, "undo"),
         (("Done: Take back T-1 on crm-01",), mended, "undo"),
         (("Done: Take back T-1 on crm-01",), lost, "review"),
         (("Audit, 24 h: 2 changes",), lost, "ledger"),

@@ -16,9 +16,9 @@ async def test_a_day_is_reviewed_down_to_each_entry(play):
         await ops.says("/drain-node hv03", who="viewer")
         await ops.sees("This needs the role operator", who="viewer")
         await ops.says("/drain-node hv03")
-        plan = await ops.sees("Drain node on hv03?", channel="hv-ops")
+        plan = await ops.sees("Drain node hv03?", channel="hv-ops")
         await ops.clicks(plan, "Approve", who="approver")
-        done = await viewer.sees(re.compile("^Done: Drain node on hv03"), "hv-ops")
+        done = await viewer.sees(re.compile("^Done: Drain node hv03"), "hv-ops")
         await ops.recorded("done", 1)
 
         await ops.says("/audit prod", who="viewer")

@@ -11,7 +11,7 @@ from bot.prove import prove
 async def test_a_drain_leaves_its_lines_and_a_head_by_which_a_cut_copy_is_found(play, capsys):
     async with play("healthy") as ops:
         await ops.says("/drain-node hv03")
-        plan = await ops.sees("Drain node on hv03?", channel="hv-ops")
+        plan = await ops.sees("Drain node hv03?", channel="hv-ops")
         await ops.clicks(plan, "Approve", who="approver")
         viewer = ops.slack.person("viewer")
         done = await viewer.sees("T-1 done: /drain-node hv03", "hv-audit")

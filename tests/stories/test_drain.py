@@ -8,7 +8,7 @@ from lab.slack.plain import plain_text
 async def test_a_drain_is_proposed_approved_and_done(play):
     async with play("healthy") as ops:
         await ops.says("/drain-node hv03")
-        plan = await ops.sees("Drain node on hv03?", channel="hv-ops")
+        plan = await ops.sees("Drain node hv03?", channel="hv-ops")
         told = plain_text(plan)
         for fact in ("T-1", "one of you decides (not the requester)", "Exactly this runs:", "MSCluster_Node"):
             assert fact in told
@@ -18,10 +18,10 @@ async def test_a_drain_is_proposed_approved_and_done(play):
         await ops.sees("you asked, so somebody else of the approvers decides")
         await ops.clicks(plan, "Approve", who="approver")
         await ops.sees("T-1: approved", who="approver")
-        done = await ops.slack.person("operator").sees(re.compile("^Done: Drain node on hv03"), "hv-ops")
+        done = await ops.slack.person("operator").sees(re.compile("^Done: Drain node hv03"), "hv-ops")
         assert done.ts == plan.ts
         await ops.recorded("done", 1)
-        thread = await ops.slack.person("operator").sees("T-1 Done: Drain node on hv03", "hv-ops")
+        thread = await ops.slack.person("operator").sees("T-1 Done: Drain node hv03", "hv-ops")
         assert thread.thread_ts == plan.ts
         assert "<@U0OPERATOR> <@U0APPROVER>" in thread.text
         kinds = [entry.kind for entry in ops.ledger()]
@@ -33,13 +33,13 @@ async def test_a_drain_is_proposed_approved_and_done(play):
 async def test_a_bot_that_was_restarted_still_knows_its_proposal(play):
     async with play("healthy") as ops:
         await ops.says("/drain-node hv04")
-        plan = await ops.sees("Drain node on hv04?", channel="hv-ops")
+        plan = await ops.sees("Drain node hv04?", channel="hv-ops")
         await ops.ends()
         await ops.starts()
         await ops.clicks(plan, "Reject…", who="approver")
         window = await ops.slack.person("approver").sees_view("Reject T-1")
         await ops.slack.person("approver").submits(window, {"Why?": "Not during the backup window."})
-        rejected = await ops.slack.person("operator").sees(re.compile("^Rejected: Drain node on hv04"), "hv-ops")
+        rejected = await ops.slack.person("operator").sees(re.compile("^Rejected: Drain node hv04"), "hv-ops")
         assert rejected.ts == plan.ts
         assert "Not during the backup window." in plain_text(rejected)
         await ops.recorded("declined", 1)

@@ -40,7 +40,7 @@ async def test_a_drain_of_hostile_names_shows_them_harmless_and_moves_them(play)
 
         await asyncio.to_thread(ops.estate.do, rename)
         await ops.says("/drain-node hv03")
-        plan = await ops.sees("Drain node on hv03?", channel="hv-ops")
+        plan = await ops.sees("Drain node hv03?", channel="hv-ops")
         proposed = plain_text(plan)
         await ops.clicks(plan, "Approve", who="approver")
         operator = ops.slack.person("operator")
@@ -48,7 +48,7 @@ async def test_a_drain_of_hostile_names_shows_them_harmless_and_moves_them(play)
             while not world.asked:  # noqa: ASYNC110 - a host in another thread tells nobody here
                 await asyncio.sleep(0.02)
         await asyncio.to_thread(ops.estate.do, lambda: world.skip(120))  # the guests have moved meanwhile
-        done = await operator.sees(re.compile("^Done: Drain node on hv03"), "hv-ops")
+        done = await operator.sees(re.compile("^Done: Drain node hv03"), "hv-ops")
         await ops.recorded("done", 1)
         for message in [plan, done, *operator.thread(done)]:
             told = message.text + "".join(marked_up(message.blocks))

@@ -193,6 +193,8 @@ async def test_a_lock_that_appears_during_the_drain_fails_it_and_the_node_is_res
         failed = await reaches(ops, "Failed at step 1: Reset writer on hv03")
         told = plain_text(failed)
         assert "Pause hv03 and drain it" in told
+        assert "the drain of hv03 has failed (NodeDrainStatus is 3, not 2)" in told
+        assert f"expected that no guest is left on hv03 (1 row: {late.group}, none expected)" in told
         assert labels(failed) == ["Look Again", "Check Writers", "Plan Again", "Undo…", "Story"]
         assert turns(ops) == [*STARTED, *PAIR, "failed"]
         assert dict(ops.estate.do(ops.estate.world.facts))[NODE] == "paused, its drain failed, 1 guests"
@@ -238,7 +240,7 @@ async def test_a_writer_that_does_not_get_well_is_a_failure_that_says_so(play, s
         await proposes_and_approves(ops)
         failed = await reaches(ops, "Failed at step 4: Reset writer on hv03")
         assert "Wait for a new instance of Microsoft Hyper-V VSS Writer" in plain_text(failed)
-        assert "without state = 1, error_text = No error" in plain_text(failed)
+        assert "expected that a new instance of Microsoft Hyper-V VSS Writer is [1] Stable" in plain_text(failed)
         assert turns(ops) == [*STARTED, *PAIR * 4, "failed"]
         assert dict(ops.estate.do(ops.estate.world.facts))[NODE] == "paused, drained, 0 guests"
         assert "Undo…" in labels(failed)

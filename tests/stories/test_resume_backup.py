@@ -23,7 +23,7 @@ async def proposed(ops):
     """The plan to resume the job, with room in the guest again."""
     await ops.guest_admin("Free 2 GB on test-tfs-01 C:")
     await ops.says(f"/resume-backup {JOB}")
-    return await ops.sees(f"Resume backup on {JOB}?", channel="hv-ops")
+    return await ops.sees(f"Resume backup {JOB}?", channel="hv-ops")
 
 
 async def test_no_reset_but_room_then_the_job_and_the_writer_recovers(play, hurried):
@@ -44,7 +44,7 @@ async def test_no_reset_but_room_then_the_job_and_the_writer_recovers(play, hurr
         assert "Every guest that answered has room: resume job 48211" in plain_text(freed)
         assert labels(freed)[0] == "Resume Backup…"
         await ops.clicks(freed, "Resume Backup…")
-        plan = await ops.sees(f"Resume backup on {JOB}?", channel="hv-ops")
+        plan = await ops.sees(f"Resume backup {JOB}?", channel="hv-ops")
         told = plain_text(plan)
         for fact in (
             "who confirms it",
@@ -58,7 +58,7 @@ async def test_no_reset_but_room_then_the_job_and_the_writer_recovers(play, hurr
         await ops.clicks(plan, "Confirm", who="approver")
         await ops.sees("operator, who asked for it, confirms it", who="approver")
         await ops.clicks(plan, "Confirm")
-        done = await ops.slack.person("viewer").sees(re.compile(f"^Done: Resume backup on {JOB}"), "hv-ops")
+        done = await ops.slack.person("viewer").sees(re.compile(f"^Done: Resume backup {JOB}"), "hv-ops")
         assert done.ts == plan.ts
         await ops.until("hv03 writer", "[1] no error")
         await ops.until(f"Backup job {JOB}", "completed")

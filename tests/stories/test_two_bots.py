@@ -101,7 +101,7 @@ def bot_messages(pair):
 async def test_one_decision_one_start_one_holder_and_the_other_takes_over(pair):
     operator, first, second = (pair.slack.person(one) for one in ("operator", "approver", "second"))
     await operator.types("/drain-node hv03")
-    plan = await operator.sees("Drain node on hv03?", "hv-ops")
+    plan = await operator.sees("Drain node hv03?", "hv-ops")
     killed = pair.kill_holder_at_next_act()
     await asyncio.gather(*(one.clicks(plan, "Approve") for one in (first, second, first, second)))
     await until(lambda: killed.poll() is not None)
@@ -110,7 +110,7 @@ async def test_one_decision_one_start_one_holder_and_the_other_takes_over(pair):
     await asyncio.to_thread(pair.estate.do, lambda: world.skip(120))  # the guests have moved meanwhile
     await until(lambda: pair.holder() not in (killed, None))
 
-    done = await operator.sees(re.compile("^Done: Drain node on hv03"), "hv-ops")
+    done = await operator.sees(re.compile("^Done: Drain node hv03"), "hv-ops")
     assert done.ts == plan.ts
     await until(lambda: any(one.kind == "shown" and one.data.get("entry") for one in pair.story()[-1:]))
     story = pair.story()

@@ -17,8 +17,10 @@ from bot.slack.render.parts import moment
 from bot.ticket import State, Ticket
 from bot.vocabulary.command import Role
 from bot.vocabulary.plan import Check, Plan, Step
+from bot.words import sentence
 
 _SLACK_ID = re.compile(r"(?:[TE][A-Z0-9]+/)?([UW][A-Z0-9]+)")
+_KINDS = (" node", " VM", " backup")  # ends of a command's name that say what its target is
 _GROUP_ID = re.compile(r"S[A-Z0-9]+")
 
 
@@ -113,10 +115,13 @@ class Card:
 
 
 def what(card: Card) -> str:
-    """What the ticket does, and to what: "Drain node on hv03". Plain text from outside: escape it."""
+    """What the ticket does, and to what: "Drain node hv03". Plain text from outside: escape it."""
     made = card.proposal.made
-    doing = f"Take back {made.undoes}" if made.undoes else made.command.replace("-", " ").capitalize()
-    return f"{doing} on {made.target}" if made.target else doing
+    doing = f"Take back {made.undoes}" if made.undoes else sentence(made.command)
+    if not made.target:
+        return doing
+    names_its_target = doing.endswith(_KINDS) and not made.undoes
+    return f"{doing} {made.target}" if names_its_target else f"{doing} on {made.target}"
 
 
 def who(entry: Entry | None) -> str:

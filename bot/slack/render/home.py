@@ -17,10 +17,10 @@ from bot.slack.render.parts import ASK_AGAIN, SHOW, TYPED, actions, button, cont
 from bot.slack.render.review import OPEN as AUDIT
 from bot.slack.render.review import broken, chain_in_words, rows_table
 from bot.slack.render.ticket_buttons import open_button
+from bot.words import title
 
 CALLBACK = "hvops:ask"
 ARGUMENTS = "arguments"  # block_id and action_id of the modal's input
-_ABBREVIATIONS = {"kb": "KB", "vm": "VM", "vms": "VMs"}
 _LAST = 10
 LISTED = 10  # tickets of one kind
 _SAYS = 600
@@ -168,8 +168,7 @@ def _answer(one: LastAnswer) -> tuple[Block, ...]:
 
 def _spoken(usage: str) -> str:
     """The name of a command in words: `/check-writers <cluster>` is "Check Writers"."""
-    words = (usage.split() or [""])[0].lstrip("/").split("-")
-    return " ".join(_ABBREVIATIONS.get(word, word.capitalize()) for word in words)
+    return title((usage.split() or [""])[0].lstrip("/"))
 
 
 def _plain(text: str) -> Block:

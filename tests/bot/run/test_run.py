@@ -31,6 +31,7 @@ from bot.pipeline import Request
 from bot.plan_lines import plan_lines
 from bot.proposal import proposal_from
 from bot.run import runner
+from bot.run.undo import undo_step
 from bot.vocabulary.actions import Update, Updates
 from bot.vocabulary.command import Risk
 from bot.vocabulary.plan import Check, Expect, Versus
@@ -149,7 +150,7 @@ async def test_a_guard_is_asked_just_before_the_act(bench, world):
     ticket = await bench.approved()
     await bench.runs()
     assert bench.last(ticket).kind == "failed"
-    assert "not begun: no row with locked = no" in bench.last(ticket).data["why"]
+    assert "not begun: locked is yes, not no" in bench.last(ticket).data["why"]
     assert [one[-1] for one in world.order] == ["1"]
 
 
@@ -234,7 +235,7 @@ async def test_late_but_within_its_time_is_done(bench, world, clock):
     await bench.runs()
     assert bench.last(ticket).kind == "done"
     assert 500 <= (clock() - before).total_seconds() < 700
-    assert any(one.kind == "progress" and "paused = yes" in one.says for one in bench.told)
+    assert any(one.kind == "progress" and "paused is no, not yes" in one.says for one in bench.told)
 
 
 async def test_a_failed_group_is_taken_back_where_the_plan_says_so(bench, world):
@@ -328,7 +329,7 @@ async def test_cancel_ends_before_the_next_act_and_abandons_a_wait(bench, world)
     world.hooks[2] = lambda: bench.decisions.cancel(bench.press(OPERATOR, ticket))
     await bench.runs()
     assert bench.ledger.entries(ticket=ticket, kind="outcome")[0].data["result"] == "abandoned"
-    assert "no row with b = 1" in bench.last(ticket).data["why"]
+    assert "b is empty, not 1" in bench.last(ticket).data["why"]
 
 
 async def test_cancelled_while_nobody_knows_is_interrupted(bench, world):
@@ -424,7 +425,7 @@ async def test_a_step_by_hand_waits_for_a_person_and_looks_for_itself(bench, wor
     object.__setattr__(bench.parts, "sleep", person)
     await bench.runs()
     assert bench.last(ticket).kind == "done"
-    assert any("not done yet: no row with seen = yes" in one.says for one in bench.told)
+    assert any("not done yet: seen is no, not yes" in one.says for one in bench.told)
     assert bench.kinds(ticket).count("hand") == 2
 
 
@@ -613,3 +614,19 @@ async def test_a_sweep_asks_the_ledger_as_little_however_many_wait_for_a_lock(be
 
     few = await asked(1)
     assert await asked(20) == few
+
+
+async def test_what_a_check_means_is_said_first_and_its_undo_in_its_own_words(bench, world):
+    stop = set_to("hv03", a="1")
+    drained = replace(is_now("hv03", within=30, a="2"), give_up=Expect((Term("a", "=", "1"),)))
+    step_ = replace(
+        Step("a", "Start it", stop, (drained.that("it has started", never="it will not start"),)),
+        undo=set_to("hv03", a="0"),
+        undone=(is_now("hv03", a="0"),),
+        undo_says="Stop it again",
+    )
+    bench.plans["reset"] = lambda on, _facts: simple(on, step_)
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).data["why"] == "step 1, Start it: it will not start (a is 1, not 2)"
+    assert undo_step(step_).says == "Take back: Stop it again"

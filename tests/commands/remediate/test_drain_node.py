@@ -28,17 +28,21 @@ DRAIN = Step(
     says="Pause hv03 and drain it",
     act=Invoke("hv03", CLUSTER, (("Name", "hv03"),), "MSCluster_Node", "Pause", (("DrainType", 1),)),
     guard=(
-        Check(NODE, (Expect((Term("State", "=", 0),)),)),
+        Check(NODE, (Expect((Term("State", "=", 0),)),)).that("hv03 is up"),
         Check(
             Wql("prod", CLUSTER, "MSCluster_Node", NODE.columns, (Term("Name", "!=", "hv03"),)),
             (Expect((Term("State", "=", 2),), at_least=0, at_most=0),),
+        ).that("no other node of prod is paused"),
+        Check(Wql("prod", CLUSTER, "MSCluster_ResourceGroup", COLUMNS, OWNED), (LOCKED,)).that(
+            "no guest on hv03 is locked"
         ),
-        Check(Wql("prod", CLUSTER, "MSCluster_ResourceGroup", COLUMNS, OWNED), (LOCKED,)),
-        Check(Wql("prod", CLUSTER, "MSCluster_Resource", COLUMNS, OWNED), (LOCKED,)),
+        Check(Wql("prod", CLUSTER, "MSCluster_Resource", COLUMNS, OWNED), (LOCKED,)).that(
+            "no resource on hv03 is locked"
+        ),
         Check(
             Wql("prod", CLUSTER, "MSCluster_ClusterSharedVolume", ("Name", "BackupState")),
             (Expect((Term("BackupState", "=", 1),), at_least=0, at_most=0),),
-        ),
+        ).that("no shared volume of prod is in backup"),
     ),
     done=(
         Check(
@@ -46,13 +50,14 @@ DRAIN = Step(
             (Expect((Term("State", "=", 2), Term("NodeDrainStatus", "=", 2))),),
             within=1800,
             give_up=Expect((Term("NodeDrainStatus", "=", 3),)),
-        ),
-        Check(ROLES, (Expect(at_least=0, at_most=0),), within=60),
+        ).that("hv03 is paused and drained", never="the drain of hv03 has failed"),
+        Check(ROLES, (Expect(at_least=0, at_most=0),), within=60).that("no guest is left on hv03"),
     ),
     before=ROLES,
     undo=Invoke("hv03", CLUSTER, (("Name", "hv03"),), "MSCluster_Node", "Resume", (("FailbackType", 1),)),
-    undone=(Check(NODE, (Expect((Term("State", "=", 0),)),), within=120),),
+    undone=(Check(NODE, (Expect((Term("State", "=", 0),)),), within=120).that("hv03 is up"),),
     repeatable=True,
+    undo_says="Resume hv03, its guests come back",
 )
 GATES = (
     Gate("hv03 is up", passed=True, measured="up"),

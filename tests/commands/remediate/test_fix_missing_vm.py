@@ -91,17 +91,21 @@ MACHINE = Wql(
 SERVICE = {"Name": "VMMService", "State": "Running", "ProcessId": "2112"}
 BECAUSE = "VMM has crm-01 as Missing (220) on hv04; it is running on hv06."
 MENDED = (Expect((Term("HostId", "=", HV06), Term("ObjectState", "!=", 220))),)
+SHOWN = "VMM vmm shows the virtual machine on hv06, and not as Missing"
 HAND = 4 * 3600
 MENDS = f"/fix-missing-vm {OBJECT} --vmm vmm"
 LOOK = Remedy("Find Missing VMs", "/find-missing-vms vmm", primary=True)
 
 
 def row_is(host, state):
-    return Check(ROW, (Expect((Term("HostId", "=", host), Term("ObjectState", "=", state))),))
+    which = "it had before" if host == HV04 else "where it really is"
+    says = f"VMM vmm records the host {which}, and the state {state}"
+    return Check(ROW, (Expect((Term("HostId", "=", host), Term("ObjectState", "=", state))),)).that(says)
 
 
-def runs(power=(2,), **over):
-    return Check(MACHINE, (Expect((Term("EnabledState", "in", power),)),), **over)
+def runs(power=(2,), word="running", **over):
+    found = Check(MACHINE, (Expect((Term("EnabledState", "in", power),)),), **over)
+    return found.that(f"the virtual machine is on hv06 and {word}")
 
 
 def refresh(key):
@@ -109,7 +113,7 @@ def refresh(key):
         key,
         "Refresh the virtual machine in VMM vmm",
         ByHand(f"On the VMM server: Get-SCVirtualMachine -ID {OBJECT} | Read-SCVirtualMachine -Force", "operator"),
-        done=(Check(ROW, MENDED, within=600, every=15),),
+        done=(Check(ROW, MENDED, within=600, every=15).that(SHOWN),),
         before=ROW,
         deadline=HAND,
     )
@@ -128,6 +132,8 @@ async def test_the_refresh_comes_first(planned):
             Remedy("Live-Migrate…", f"{MENDS} --by migration"),
             Remedy("Change the Database…", f"{MENDS} --by database"),
         ),
+        now="VMM vmm shows crm-01 on hv04, Missing (220); it is running on hv06",
+        then="VMM vmm shows crm-01 on hv06, and not as Missing",
     )
 
 
@@ -137,9 +143,14 @@ async def test_the_live_migration_is_by_hand(planned):
     assert isinstance(move.act, ByHand)
     assert f"live-migrate the virtual machine {VM} from hv06 to hv04" in move.act.instruction
     assert move.guard == (runs(),)
+    assert plan.then == "crm-01 runs on hv04, and VMM vmm does not show it as Missing"
     assert move.done[0].question.on == "hv04"
     assert look.act is None
-    assert look.done == (Check(ROW, (Expect((Term("ObjectState", "!=", 220),)),), within=1800, every=30),)
+    assert look.done == (
+        Check(ROW, (Expect((Term("ObjectState", "!=", 220),)),), within=1800, every=30).that(
+            "VMM vmm does not show the virtual machine as Missing"
+        ),
+    )
 
 
 async def test_the_database_comes_last(planned):
@@ -165,6 +176,8 @@ async def test_the_database_comes_last(planned):
     assert "VMMService" in stop.act.instruction
     assert stop.done == (row_is(HV04, 220),)
     assert (stop.undo, start.undo) == (start.act, stop.act)
+    assert start.undo_says == "Stop the service VMMService on the VMM server again"
+    assert plan.then == "VMM vmm shows crm-01 on hv06, and not as Missing; one row of its database was changed"
     assert change == Step(
         "record",
         "Change one row of tbl_WLC_VObject in VMM vmm: the host is hv06, the state 0",
@@ -176,8 +189,9 @@ async def test_the_database_comes_last(planned):
         undo=Updates("vmm", "vmm", (Update("tbl_WLC_VObject", key, becomes, was),)),
         undone=(row_is(HV04, 220),),
         repeatable=True,
+        undo_says="Give that row of tbl_WLC_VObject in VMM vmm the host and the state that it had",
     )
-    assert start.done == (Check(ROW, MENDED, every=15),)
+    assert start.done == (Check(ROW, MENDED, every=15).that(SHOWN),)
     assert stays == refresh("stays")
 
 
@@ -219,7 +233,7 @@ async def test_a_machine_that_does_not_run_is_not_called_running(planned, power,
     plan = await planned(script(power=power), "database")
     change = plan.steps[1]
     assert dict(change.act.rows[0].becomes)["ObjectState"] == code
-    assert change.guard[1] == runs(states)
+    assert change.guard[1] == runs(states, {1: "off", 3: "saved", 6: "paused"}[code])
 
 
 GATES = {

@@ -41,14 +41,17 @@ def script(values=None, build="9600", words=WORDS):
 
 def audits(number, value, within=0):
     where, each = (Term("guid", "in", (guid(number),)),), (Term("setting", "in", IN_WORDS[value]),)
-    return Check(GET, (Expect(where, each),), within)
+    words = {0: "nothing", 1: "success", 2: "failure", 3: "success and failure"}[value]
+    return Check(GET, (Expect(where, each),), within).that(f"1 subcategory of hv03 audits {words}")
 
 
 def change(number, success, failure):
     return Change("hv03", "auditpol set", (("failure", failure), ("guids", guid(number)), ("success", success)))
 
 
-AS_BEFORE = Check(GET, (Versus("on-nothing", ("guid", "setting")),), within=30)
+AS_BEFORE = Check(GET, (Versus("on-nothing", ("guid", "setting")),), within=30).that(
+    "hv03 audits exactly what it did before"
+)
 
 
 async def test_the_whole_plan(planned):
@@ -76,6 +79,7 @@ async def test_the_whole_plan(planned):
                         undo=change("921D", "disable", "disable"),
                         undone=(audits("921D", 0, 30),),
                         repeatable=True,
+                        undo_says="On hv03: set 1 subcategory back to nothing",
                     ),
                     Step(
                         "on-failure",
@@ -87,6 +91,7 @@ async def test_the_whole_plan(planned):
                         undo=change("921E", "disable", "enable"),
                         undone=(audits("921E", 2, 30),),
                         repeatable=True,
+                        undo_says="On hv03: set 1 subcategory back to failure",
                     ),
                     Step(
                         "back-nothing",

@@ -31,7 +31,8 @@ def restart(on, service, writer_id, name, guard=()):
     question = Wql(on, "root/cimv2", "Win32_Service", ("Name", "State", "ProcessId"), (Term("Name", "=", service),))
 
     def state(word, within=0):
-        return Check(question, (Expect((Term("State", "=", word),)),), within=within, every=2)
+        found = Check(question, (Expect((Term("State", "=", word),)),), within=within, every=2)
+        return found.that(f"the service {service} is {word.lower()} on {on}")
 
     def method(name, other):
         return Invoke(on, "root/cimv2", (("Name", service),), "Win32_Service", name, accept=(0, other))
@@ -48,6 +49,7 @@ def restart(on, service, writer_id, name, guard=()):
             before=WRITERS,
             undo=method("StartService", 10),
             undone=(state("Running", 120),),
+            undo_says=f"Start the service {service} on {on} again",
         ),
         Step(
             f"start-{key}",
@@ -71,7 +73,7 @@ def restart(on, service, writer_id, name, guard=()):
                     ),
                     within=300,
                     every=15,
-                ),
+                ).that(f"a new instance of {name} is [1] Stable and without an error"),
             ),
         ),
     )

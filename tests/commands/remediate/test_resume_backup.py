@@ -17,7 +17,11 @@ STEP = Step(
     key="resume-job",
     says="Resume backup job 48211",
     act=Change("commvault", "commvault resume job", (("job", 48211),)),
-    guard=(Check(JOB, (Expect(THIS, (Term("status", "in", ("Pending", "Suspended", "Waiting")),)),)),),
+    guard=(
+        Check(JOB, (Expect(THIS, (Term("status", "in", ("Pending", "Suspended", "Waiting")),)),)).that(
+            "job 48211 waits"
+        ),
+    ),
     done=(
         Check(
             JOB,
@@ -25,7 +29,7 @@ STEP = Step(
             within=120,
             every=2,
             give_up=Expect((*THIS, Term("status", "in", ("Killed", "Failed", "Failed to Start")))),
-        ),
+        ).that("job 48211 runs, or has completed", never="job 48211 has ended without a backup"),
     ),
     before=JOB,
 )

@@ -26,8 +26,8 @@ def step(says, kind):
         act=Invoke(
             "hv03", "root/MSCluster", (("Name", "hv03"),), "MSCluster_Node", "Resume", (("FailbackType", kind),)
         ),
-        guard=(Check(NODE, (Expect((Term("State", "=", 2),)),)),),
-        done=(Check(NODE, (Expect((Term("State", "=", 0),)),), within=120),),
+        guard=(Check(NODE, (Expect((Term("State", "=", 2),)),)).that("hv03 is paused"),),
+        done=(Check(NODE, (Expect((Term("State", "=", 0),)),), within=120).that("hv03 is up"),),
         before=NODE,
         repeatable=True,
     )

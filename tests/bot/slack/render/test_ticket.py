@@ -36,7 +36,7 @@ def test_a_proposal_says_all_that_is_signed(told):
     card = told().card()
     message = ticket_message(card)
     text = said(message)
-    assert message.blocks[0]["text"]["text"] == "Drain node on hv03?"
+    assert message.blocks[0]["text"]["text"] == "Drain node hv03?"
     for fact in (
         "T-412",
         "<@U0OPERATOR>",
@@ -156,7 +156,7 @@ def test_done_says_before_and_after_and_what_can_be_done_now(told, drained):
     )
     run = told(plan).started().begins("drain").ends("drain")
     done = ticket_message(run.tells("done", says="all steps are done").card())
-    assert done.blocks[0]["text"]["text"] == "Done: Drain node on hv03"
+    assert done.blocks[0]["text"]["text"] == "Done: Drain node hv03"
     fields = [field["text"] for block in done.blocks for field in block.get("fields", ())]
     assert fields == ["*Before:* [5] Unexpected error", "*After:* [1] Stable", "*Steps done:* 1 of 3", "*Took:* 3 min"]
     assert "asked by <@U0OPERATOR> · approved by <@U0APPROVER>" in said(done)
@@ -172,7 +172,7 @@ def test_before_and_after_are_not_said_of_what_failed(told, drained):
 def test_failed_says_what_is_true_now_what_is_half_done_and_the_way_back(told):
     run = told().started().begins("drain").ends("drain").begins("restart").ends("restart", "failed")
     failed = ticket_message(run.tells("failed", step="restart", number=2, why="step 2: vmms hangs").card())
-    assert failed.text == "T-412 FAILED AT STEP 2: Drain node on hv03. step 2: vmms hangs"
+    assert failed.text == "T-412 FAILED AT STEP 2: Drain node hv03. step 2: vmms hangs"
     text = said(failed)
     for fact in (
         "true at ",
