@@ -19,7 +19,7 @@ from bot.ledger import Entry, Ledger
 from bot.ledger.entry import stamp
 from bot.proposal import Policy, Proposal, proposal_of
 from bot.run.story import positions, story_of
-from bot.ticket import ENDS, State, Ticket
+from bot.ticket import ENDS, State, Ticket, may_be_one_human
 from bot.vocabulary.actions import ByHand
 from bot.vocabulary.command import Role
 from bot.words import when
@@ -175,7 +175,7 @@ class Decisions:
                 )
             _allow(person, Role.OPERATOR, proposal)
             return
-        if person.id == proposal.requester:
+        if may_be_one_human(person.id, proposal.requester):
             raise NotAllowed(f"{proposal.ticket}: you asked, so somebody else of the approvers decides.")
         _allow(person, Role.APPROVER, proposal)
 

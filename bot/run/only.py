@@ -17,7 +17,8 @@ class OnlyOne:
 
     def __init__(self, ledger: Path) -> None:
         """Name the lock of a ledger. Raises LedgerError where its file cannot be made."""
-        self.path = ledger.with_name(f"{ledger.name}.runner")
+        whole = ledger.resolve()  # by whatever link a process was told of it, there is one lock
+        self.path = whole.with_name(f"{whole.name}.runner")
         try:
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:

@@ -133,7 +133,7 @@ class TicketClicks:
     async def _do(self, does: Callable[[Click], Awaitable[None]], click: Click) -> None:
         """Do what the button says, whichever message it is in: a copy of the real one works too, once."""
         is_reply = click.where.thread_ts not in ("", click.message)
-        if click.message and not is_reply:
+        if click.message and not is_reply and click.verb != SHOW:  # that one stands where the ticket is not shown
             self._desk.start(self._met(click))
         await does(click)
 

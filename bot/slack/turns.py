@@ -26,7 +26,8 @@ class Turns:
 
     def __init__(self, ledger: Path) -> None:
         """Name the file. Raises LedgerError where it cannot be made."""
-        path = ledger.with_name(f"{ledger.name}.board")
+        whole = ledger.resolve()  # by whatever link a process was told of it, there is one file
+        path = whole.with_name(f"{whole.name}.board")
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:

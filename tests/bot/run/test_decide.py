@@ -31,6 +31,7 @@ from bot.decide import standing
 from bot.errors import AlreadyDecided, Expired, HvopsError, NotAllowed, OurBug, TicketError, UsageError
 from bot.pipeline import Answered, Request
 from bot.propose import Proposed
+from bot.run.only import OnlyOne
 from bot.settings import Policy
 from bot.vocabulary.command import Role
 from bot.vocabulary.plan import Gate
@@ -434,3 +435,23 @@ async def test_going_on_counts_for_the_interruption_it_was_shown_for(bench, worl
     with pytest.raises(TicketError, match="it went on, and was interrupted once more"):
         bench.decisions.resume(seen)
     assert bench.last(ticket).kind == "refused"
+
+
+async def test_one_human_in_two_workspaces_of_an_organisation_is_no_second_person(bench):
+    ticket = (await bench.propose()).ticket
+    elsewhere = Person(OPERATOR.id.replace("T1/", "T2/"), "the same", {Role.APPROVER: frozenset(["*"])})
+    assert elsewhere.id != OPERATOR.id
+    with pytest.raises(NotAllowed, match="somebody else of the approvers"):
+        bench.decisions.approve(bench.press(elsewhere, ticket))
+    with pytest.raises(TicketError, match="somebody else of the approvers"):
+        bench.ledger.append("approved", elsewhere.id, {"by": elsewhere.id, "start_by": "2100-01-01T00:00:00Z"}, ticket)
+
+
+def test_one_lock_by_whatever_link_a_process_knows_the_ledger(tmp_path):
+    (tmp_path / "ledger.db").touch()
+    (tmp_path / "link.db").symlink_to(tmp_path / "ledger.db")
+    first, second = OnlyOne(tmp_path / "ledger.db"), OnlyOne(tmp_path / "link.db")
+    assert (first.take(), second.take()) == (True, False)
+    first.close()
+    assert second.take()
+    second.close()

@@ -158,3 +158,16 @@ async def test_a_late_click_lets_nothing_go_on_that_was_interrupted_since(bench,
     refused = bench.ledger.story(ticket)[-1]
     assert (refused.kind, refused.data["click"]) == ("refused", click.seq)
     assert "moved on since that button was shown" in refused.data["why"]
+
+
+async def test_a_plan_is_shown_in_its_channel_and_not_where_somebody_asks_for_it(bench, two):
+    """Where an answer went as a direct message, that message has the button, and nobody else sees it."""
+    life, _ = two
+    ticket = await proposed(life)
+    body = pressed("t-show", ticket, "U0OPERATOR", "trigger.1")
+    body["channel"]["id"] = body["container"]["channel_id"] = "D0OPERATOR"
+    body["container"]["message_ts"] = "1772460000.000100"
+    await delivered(life, body, "e1")
+    await settled(life)
+    (place,) = {one.data["channel"] for one in bench.ledger.story(ticket) if one.kind == "shown"}
+    assert place == "C0OPS"
