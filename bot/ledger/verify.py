@@ -21,6 +21,7 @@ from bot.ledger.store import Store
 from bot.ledger.tickets import Derived
 
 _WALK = "SELECT seq, CAST(body AS BLOB), previous, mac FROM entry ORDER BY seq"
+_AT = b'","at":"'  # and the actor before it can hold no quotation mark that is not escaped
 _TICKETLESS = b'"ticket":null}'  # canonical JSON sorts its keys, so these are the last bytes
 # A trigger could drop refusals on their way in, a view show other answers to people. An index only costs time.
 _STRANGERS = r"""SELECT type, name FROM sqlite_schema WHERE type IN ('trigger', 'view', 'table')
@@ -121,7 +122,8 @@ class _Proof:
         self._expected = expected
         self._derived = Derived()
         self._last = Anchor(0, FIRST)
-        self._at = ""
+        self._at = b""
+        self._set_back, self._first_back = 0, 0  # entries that claim an earlier time than the one before
 
     def run(self) -> Verdict:
         """The entries first, whatever else was altered: whoever edits one removes the triggers that are in the way."""
@@ -146,6 +148,12 @@ class _Proof:
         if dropped:
             notes.append(
                 f"{dropped} {'entry names' if dropped == 1 else 'entries name'} raw answers that were dropped."
+            )
+        if self._set_back:
+            times = "once" if self._set_back == 1 else f"{self._set_back} times"
+            notes.append(
+                f"The clock was set back {times}: entry {self._first_back} claims an earlier time"
+                " than the one before it. Lists by time may lack tickets from around there; their numbers do not."
             )
         if self._last.seq and not any(one.matched for one in self._expected):
             notes.append("No anchors: whether newer entries were cut off cannot be known.")
@@ -178,7 +186,11 @@ class _Proof:
                 one.meet(seq, mac)
             if not body.endswith(_TICKETLESS):
                 self._derived.add(decoded(body, mac))
-            expected, previous = seq + 1, mac
+            begins = body.find(_AT) + len(_AT)
+            at = body[begins : body.index(b'"', begins)]
+            if at < self._at:
+                self._set_back, self._first_back = self._set_back + 1, self._first_back or seq
+            expected, previous, self._at = seq + 1, mac, at
             self._last = Anchor(seq, mac)
 
     def _gap(self, expected: int, found: int) -> Broken:

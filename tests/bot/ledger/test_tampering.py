@@ -416,3 +416,15 @@ def test_an_altered_answer_or_raw_answer_is_shown_to_nobody(book):
         with pytest.raises(LedgerError, match="was altered"):
             ledger.blob(entry.data["report"])
         assert ledger.blob("0" * 64) is None
+
+
+def test_a_clock_that_was_set_back_is_told_and_breaks_nothing(opened, clock, tmp_path):
+    ledger = opened()
+    for minutes in (0, 5, -60, 1, -1, 0):
+        clock.forward(minutes=minutes)
+        ledger.append("asked", 'U1","at":"', {"line": "/check-writers prod"})
+    ledger.close()
+    verdict = proved(tmp_path)
+    assert verdict.holds
+    (told,) = [note for note in verdict.notes if "clock" in note]
+    assert told.startswith("The clock was set back 2 times: entry 3 claims an earlier time than the one before it.")
