@@ -9,6 +9,7 @@
     estate      a story on the network, with the files that lead a bot there: settings.toml, estate.toml (files)
     demo        `hvops demo`: estate, Slack, page and the real bot
     stage       plays one story after another; stage_api: the page's buttons for it; tour: what to do next
+    background  an event loop on a thread, for the servers of windows/ and sqlserver/
     bot_process the real bot as a child process; manifest: as that bot prints it
     entry       what the bot finds of all this, through an entry point
 

@@ -119,11 +119,7 @@ class Listener:
     async def action(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
         """A button, in a message, a modal or Home."""
         click = click_of(body)
-        if await self._came_before(body, context, click.who, f"button {click.verb} {click.argument}".strip()):
-            await ack()
-            return
-        noted = await self._note(click, deliveries_of(body, context))
-        await ack()
+        noted = await self._taken(ack, body, context, click, f"button {click.verb} {click.argument}".strip())
         if noted is not None:
             self._start(context, lambda: self._clicks.do(noted))
 
@@ -137,36 +133,24 @@ class Listener:
         if callback == AUDIT_CALLBACK:
             await self._filtered(ack, body, context)
             return
-        typed = ((view.get("state") or {}).get("values") or {}).get(ARGUMENTS, {}).get(ARGUMENTS, {})
         command = callback.removeprefix(f"{CALLBACK}:")
-        line = f"/{command} {typed.get('value') or ''}".strip()
-        if await self._came_before(body, context, who, line):
-            await ack()
-            return
+        line = f"/{command} {field_of(body, ARGUMENTS)}".strip()
         click = Click(who, Where(who.user), "submit", command, "")
-        noted = await self._note(click, deliveries_of(body, context))
-        await ack()
+        noted = await self._taken(ack, body, context, click, line)
         if noted is None:
             return
         if callback.startswith(f"{CALLBACK}:"):
             self._start(context, lambda: self._desk.typed(who, click.where, line, "slack", noted.seq))
-        else:
-            self._start(
-                context, lambda: self._clicks.do(noted)
-            )  # no verb is called "submit": it is answered as an old one
+        else:  # no verb is called "submit": it is answered as an old one
+            self._start(context, lambda: self._clicks.do(noted))
 
     async def _filtered(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
         """The window of the filters of `/audit`: its fields are read like any other line."""
-        who, view = person_of(body), body.get("view") or {}
-        values = (view.get("state") or {}).get("values") or {}
-        line = line_of((name, field_of(values.get(name))) for name in FIELDS)
-        token = word(view, "private_metadata")[:80]
+        who = person_of(body)
+        line = line_of((name, field_of(body, name)) for name in FIELDS)
+        token = word(body.get("view"), "private_metadata")[:80]
         click = Click(who, Where(who.user), "submit", "audit", token)
-        if await self._came_before(body, context, who, line):
-            await ack()
-            return
-        noted = await self._note(click, deliveries_of(body, context))
-        await ack()
+        noted = await self._taken(ack, body, context, click, line)
         reviews = self._clicks.reviews
         if noted is not None and reviews is not None:
             self._start(context, lambda: reviews.filtered(noted, line))
@@ -175,16 +159,21 @@ class Listener:
         """The window that asked for a reason. The reason stands in the entry of the click, so a crash loses nothing."""
         who, view = person_of(body), body.get("view") or {}
         verb = word(view, "callback_id").removeprefix(f"{TICKET_CALLBACK}:")
-        given = ((view.get("state") or {}).get("values") or {}).get(REASON, {}).get(REASON, {})
         ticket = word(view, "private_metadata")[:80]
-        click = Click(who, Where(who.user), f"{verb}{REASONED}", "", ticket, why=word(given, "value"))
-        if await self._came_before(body, context, who, f"button {click.verb} {ticket}"):
-            await ack()
-            return
-        noted = await self._note(click, deliveries_of(body, context))
-        await ack()
+        click = Click(who, Where(who.user), f"{verb}{REASONED}", "", ticket, why=field_of(body, REASON))
+        noted = await self._taken(ack, body, context, click, f"button {click.verb} {ticket}")
         if noted is not None:
             self._start(context, lambda: self._clicks.do(noted))
+
+    async def _taken(
+        self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any, click: Click, line: str
+    ) -> Click | None:
+        """Write a click down, then acknowledge it. None where it came before, or could not be written down."""
+        noted = None
+        if not await self._came_before(body, context, click.who, line):
+            noted = await self._note(click, deliveries_of(body, context))
+        await ack()
+        return noted
 
     async def home_opened(self, body: dict[str, Any]) -> None:
         """Somebody opened Home (or the messages tab, where nothing is to be drawn)."""

@@ -41,8 +41,12 @@ def click_of(body: dict[str, Any]) -> Click:
     )
 
 
-def field_of(block: Any) -> str:
-    """What a field of a window holds, typed or chosen; a block has one element, named as the block."""
+def field_of(body: dict[str, Any], name: str) -> str:
+    """What a field of the window that was sent off holds, typed or chosen; a block has one element, named as the block."""
+    view = body.get("view")
+    state = view.get("state") if isinstance(view, dict) else None
+    values = state.get("values") if isinstance(state, dict) else None
+    block = values.get(name) if isinstance(values, dict) else None
     element = next(iter(block.values()), None) if isinstance(block, dict) else None
     chosen = element.get("selected_option") if isinstance(element, dict) else None
     return word(element, "value") or word(chosen, "value")

@@ -1,13 +1,12 @@
-"""A server on a thread with an event loop of its own, for programs that are not asynchronous themselves."""
+"""A server on a thread of its own, for programs that are not asynchronous themselves."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from lab.background import BackgroundLoop
 from lab.sqlserver.server import SqlServer
 
 T = TypeVar("T")
@@ -18,8 +17,7 @@ class BackgroundSqlServer:
 
     def __init__(self, server: SqlServer) -> None:
         self.server = server
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="sql-server", daemon=True)
+        self._loop: BackgroundLoop
 
     def do(self, work: Callable[[], T]) -> T:
         """Do something with the server or its tables in its own thread, and wait for it."""
@@ -31,14 +29,14 @@ class BackgroundSqlServer:
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the server's loop and wait for it."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return self._loop.call(work)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._loop = BackgroundLoop("sql-server")
         try:
             self.call(self.server.start())
         except BaseException:
-            self._end()
+            self._loop.end()
             raise
         return self
 
@@ -48,18 +46,4 @@ class BackgroundSqlServer:
         try:
             self.call(self.server.stop())
         finally:
-            self._end()
-
-    def _end(self) -> None:
-        self.call(_end_other_tasks())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-
-async def _end_other_tasks() -> None:
-    """End what is left in the loop, such as clients that came while it stopped."""
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+            self._loop.end()

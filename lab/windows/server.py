@@ -9,11 +9,11 @@ import random
 import resource
 import socket
 import ssl
-import threading
 from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from lab.background import BackgroundLoop
 from lab.windows.host import Host
 from lab.windows.machine import Machine
 
@@ -133,18 +133,15 @@ class BackgroundServer:
         self._machines = dict(machines)
         self._tls = dict(tls or {})
         self._ports = (port, tls_port)
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: BackgroundLoop
         self.server: WinRMServer
 
     def __enter__(self) -> Self:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="windows-hosts", daemon=True)
-        self._thread.start()
+        self._loop = BackgroundLoop("windows-hosts")
         try:
             self.server = self.call(self._start())
         except BaseException:
-            self._stop_thread()
+            self._loop.end()
             raise
         return self
 
@@ -154,12 +151,11 @@ class BackgroundServer:
         try:
             self.call(self.server.stop())
         finally:
-            self._stop_thread()
+            self._loop.end()
 
     def call(self, work: Coroutine[Any, Any, Answer]) -> Answer:
         """Run a coroutine in the servers' loop and wait for it; not from within that loop."""
-        assert self._loop is not None
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return self._loop.call(work)
 
     def add(self, address: str, machine: Machine, tls: ssl.SSLContext | None = None) -> None:
         """Put one more machine on the network; see `WinRMServer.add`."""
@@ -188,24 +184,6 @@ class BackgroundServer:
             else:
                 return server
         raise AssertionError("unreachable: the last try returns or raises")
-
-    def _stop_thread(self) -> None:
-        assert self._loop is not None
-        assert self._thread is not None
-        self.call(_end_other_tasks())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-
-async def _end_other_tasks() -> None:
-    """Cancel what is left in the loop, such as TLS handshakes that will never end, so that their sockets close."""
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    for _round in range(3):
-        await asyncio.sleep(0)
 
 
 def _allow_many_sockets() -> None:

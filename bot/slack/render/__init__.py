@@ -12,5 +12,5 @@ proposed, running, ended   its message by state; ticket_thread, ticket_buttons, 
 audit       a line of the audit channel
 review      what /audit answers, and its filters; story: every entry of a ticket
 runs        tickets in lists and short answers
-parts       the blocks everything is made of
+parts       the blocks everything is made of; pages: what does not fit into one window
 """

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from bot.slack.fit import fit_view, preformatted
 from bot.slack.message import Block, File, View, clip, escape, visible
+from bot.slack.render.pages import page_of, turning
 from bot.slack.render.parts import EVIDENCE_FILE, EVIDENCE_PAGE, actions, button, contexts, sections
 
 CALLBACK = "hvops:evidence"
@@ -66,14 +67,11 @@ def evidence_view(title: str, evidence: Sequence[Answer], token: str, page: int 
         token: of the answer; all that the buttons carry.
         page: from 0; a page that does not exist shows the nearest one.
     """
-    pages = list(_pages(sorted(evidence, key=_less_telling))) or [[]]
-    at = min(max(page, 0), len(pages) - 1)
-    shown = [block for one in pages[at] for block in _blocks(one)]
-    turn = [button("Back", EVIDENCE_PAGE, token, index=at - 1)] if at else []
-    turn += [button("Next", EVIDENCE_PAGE, token, index=at + 1)] if at + 1 < len(pages) else []
-    where = f"{escape(clip(title, 200))} · page {at + 1} of {len(pages)} · {len(evidence):,} questions"
+    one_page = page_of(sorted(evidence, key=_less_telling), page, weigh=_weight, heaviest=_PAGE)
+    shown = [block for one in one_page.items for block in _blocks(one)]
+    where = f"{escape(clip(title, 200))} · {one_page.number} · {len(evidence):,} questions"
     body = shown or [*sections("Nothing was asked for this answer.")]
-    row = [*turn, button("Send as File", EVIDENCE_FILE, token)]
+    row = [*turning(one_page, EVIDENCE_PAGE, token), button("Send as File", EVIDENCE_FILE, token)]
     return _modal([*contexts(where), *actions(row), *body])
 
 
@@ -87,20 +85,6 @@ def evidence_file(title: str, evidence: Sequence[Answer]) -> File:
     return File("evidence.txt", "Evidence", "\n".join(parts).encode())
 
 
-def _pages(evidence: Sequence[Answer]) -> Iterator[list[Answer]]:
-    page: list[Answer] = []
-    size = 0
-    for one in evidence:
-        weight = _weight(one) + _FRAME
-        if page and size + weight > _PAGE:
-            yield page
-            page, size = [], 0
-        page.append(one)
-        size += weight
-    if page:
-        yield page
-
-
 def _less_telling(one: Answer) -> int:
     if one.error:
         return 0
@@ -110,8 +94,8 @@ def _less_telling(one: Answer) -> int:
 
 
 def _weight(one: Answer) -> int:
-    """What it takes in JSON, where a control or a wide character grows to six bytes or twelve."""
-    return len(json.dumps((one.shown or one.raw)[:_ONE]))
+    """What it takes in JSON, where a control or a wide character grows to six bytes or twelve, and its frame."""
+    return len(json.dumps((one.shown or one.raw)[:_ONE])) + _FRAME
 
 
 def _blocks(one: Answer) -> Iterator[Block]:

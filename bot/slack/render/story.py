@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from bot.ledger import Entry
 from bot.review.story import Told, story_of, story_text
 from bot.slack.fit import fit_view
 from bot.slack.message import Block, File, View, clip, escape, units, visible
 from bot.slack.render.card import at_time, person
+from bot.slack.render.pages import page_of, turning
 from bot.slack.render.parts import actions, button, contexts, sections
 from bot.slack.render.ticket_buttons import STORY_FILE, STORY_PAGE
 
@@ -38,13 +39,10 @@ def story_view(ticket: str, entries: Sequence[Entry], page: int = 0) -> View:
         entries: all of them, oldest first.
         page: from 0; a page that does not exist shows the nearest one.
     """
-    pages = list(_pages(story_of(entries))) or [[]]
-    at = min(max(page, 0), len(pages) - 1)
-    turn = [button("Back", STORY_PAGE, ticket, index=at - 1)] if at else []
-    turn += [button("Next", STORY_PAGE, ticket, index=at + 1)] if at + 1 < len(pages) else []
-    where = f"*{escape(ticket)}* · {len(entries):,} entries · page {at + 1} of {len(pages)}"
-    shown = [block for one in pages[at] for block in _blocks(one)]
-    row = [*turn, button("Send as File", STORY_FILE, ticket)]
+    one_page = page_of(story_of(entries), page, weigh=_weight, heaviest=_PAGE, most=_ENTRIES)
+    where = f"*{escape(ticket)}* · {len(entries):,} entries · {one_page.number}"
+    shown = [block for one in one_page.items for block in _blocks(one)]
+    row = [*turning(one_page, STORY_PAGE, ticket), button("Send as File", STORY_FILE, ticket)]
     return _modal([*contexts(where), *actions(row), *shown], ticket)
 
 
@@ -54,18 +52,8 @@ def story_file(ticket: str, entries: Sequence[Entry]) -> File:
     return File(f"story-{ticket}.txt", f"Story of {ticket}", text.encode())
 
 
-def _pages(story: Sequence[Told]) -> Iterator[list[Told]]:
-    page: list[Told] = []
-    size = 0
-    for one in story:
-        weight = len(json.dumps(_text(one)))
-        if page and (size + weight > _PAGE or len(page) == _ENTRIES):
-            yield page
-            page, size = [], 0
-        page.append(one)
-        size += weight
-    if page:
-        yield page
+def _weight(one: Told) -> int:
+    return len(json.dumps(_text(one)))
 
 
 def _blocks(one: Told) -> tuple[Block, ...]:
