@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from slack_bolt.request.async_request import AsyncBoltRequest
 
-from bot.slack.payload import click_of, deliveries_of, person_of
+from bot.slack.payload import click_of, deliveries_of, field_of, person_of
 
 SECRET = ("STUCK", "& more", "test-tfs-01", "hv05")
 VERBS = ("look-again", "evidence", "evidence-page:0", "evidence-file", "share", "csv", "run:0", "show")
@@ -95,6 +95,17 @@ def test_ids_are_read_out_of_anything(fields):
     assert len(click.token) <= 80
     assert person_of(body).id.count("/") >= 1
     assert all(isinstance(one, str) for one in deliveries_of(body, {}))
+
+
+@given(NONSENSE, st.sampled_from(["view", "state", "values", "block", "element"]))
+def test_a_window_that_was_sent_off_is_read_whatever_it_holds(odd, at):
+    body = odd
+    for part in ("element", "block", "values", "state", "view"):
+        body = odd if part == at else {{"element": "value", "block": "x", "values": "x"}.get(part, part): body}
+    assert isinstance(field_of({"view": body}, "x"), str)
+    assert field_of({"view": {"state": {"values": {"x": {"x": {"value": "why"}}}}}}, "x") == "why"
+    chosen = {"selected_option": {"value": "day"}}
+    assert field_of({"view": {"state": {"values": {"x": {"x": chosen}}}}}, "x") == "day"
 
 
 @pytest.mark.parametrize(
