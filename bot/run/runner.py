@@ -103,7 +103,7 @@ class Runner:
         leaving = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
-                await self.sweep()
+                await self._guarded_sweep()
                 waking = asyncio.create_task(self._wake.wait())
                 await asyncio.wait({leaving, waking}, timeout=SWEEP_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 waking.cancel()
@@ -111,6 +111,13 @@ class Runner:
         finally:
             leaving.cancel()
             await self.close()
+
+    async def _guarded_sweep(self) -> None:
+        """A sweep; what goes wrong in one must not end all: nothing would run, lapse or expire, and nobody would know."""
+        try:
+            await self.sweep()
+        except Exception:
+            log.exception("our bug in a sweep; the next one follows", bug=secrets.token_hex(4))
 
     async def sweep(self) -> None:
         """One look over all open tickets. Only in the process that is the one; never raises for one ticket's trouble."""

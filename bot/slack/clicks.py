@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import structlog
 
-from bot.errors import HvopsError, UsageError
+from bot.errors import HvopsError, TicketError, UsageError
 from bot.ledger import Entry
 from bot.pipeline import Answered, Request
 from bot.slack.calls import NotSent, judge
@@ -17,7 +18,7 @@ from bot.slack.render import parts, refusal
 from bot.slack.render.evidence import evidence_file, evidence_view, looking, sorry
 from bot.slack.render.home import ask_view
 from bot.slack.render.shared import csv_file, shared_message, thread_messages
-from bot.slack.render.ticket_buttons import OPEN
+from bot.slack.render.ticket_buttons import OPEN, REASONED, TICKET_VERBS
 from bot.slack.review_clicks import ReviewClicks
 from bot.slack.ticket_clicks import Click, TicketClicks
 
@@ -62,7 +63,7 @@ class Clicks:
         if click.verb == OPEN:
             return  # a link, which Slack has opened by itself
         if click.key in self._busy:
-            await self._desk.guarded(reply, lambda: self._say(click, refusal.already("This button")), "double click")
+            await self._desk.guarded(reply, lambda: self._pressed_twice(click), "double click")
             return
         self._busy.add(click.key)
         try:
@@ -71,6 +72,15 @@ class Clicks:
             await self._desk.guarded(reply, work, f"button {click.verb}")
         finally:
             self._busy.discard(click.key)
+
+    async def _pressed_twice(self, click: Click) -> None:
+        """Answered by an entry of its own, so that no later life of the bot takes it for one that nobody answered."""
+        why = "Pressed again while the first press was being answered."
+        data = {"line": f"button {click.verb}", "why": why, "kind": "redelivered", "click": click.seq}
+        ticket = click.token if click.verb.removesuffix(REASONED) in TICKET_VERBS else None
+        with contextlib.suppress(TicketError):  # there is no such ticket
+            await self._desk.write("refused", click.who.id, data, ticket)
+        await self._say(click, refusal.already("This button"))
 
     async def _say(self, click: Click, message: Message) -> None:
         await self._desk.reply(click.where).result(message)

@@ -630,3 +630,24 @@ async def test_what_a_check_means_is_said_first_and_its_undo_in_its_own_words(be
     await bench.runs()
     assert bench.last(ticket).data["why"] == "step 1, Start it: it will not start (a is 1, not 2)"
     assert undo_step(step_).says == "Take back: Stop it again"
+
+
+async def test_a_bug_in_one_sweep_does_not_end_all_of_them(bench, monkeypatch):
+    monkeypatch.setattr("bot.run.runner.SWEEP_SECONDS", 0.01)
+    overdue, failed = bench.ledger.overdue, []
+
+    def once(now):
+        if not failed:
+            failed.append(now)
+            raise KeyError("a damaged entry")
+        return overdue(now)
+
+    monkeypatch.setattr(bench.ledger, "overdue", once)
+    ticket, stop = await bench.approved(), asyncio.Event()
+    running = asyncio.create_task(bench.runner.run(stop))
+    async with asyncio.timeout(20):
+        while bench.last(ticket).kind != "done" and not running.done():  # noqa: ASYNC110 - nothing tells of an entry
+            await asyncio.sleep(0.01)
+    stop.set()
+    await running
+    assert (len(failed), bench.last(ticket).kind) == (1, "done")

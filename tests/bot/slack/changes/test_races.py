@@ -2,12 +2,14 @@
 
 import asyncio
 from copy import deepcopy
+from datetime import UTC, datetime
 
 import pytest
 from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot.authorize import Person
 from bot.pipeline import Request
+from bot.run.runner import unanswered_clicks
 from bot.slack.socket import ENVELOPE
 from bot.vocabulary.command import Role
 
@@ -171,3 +173,17 @@ async def test_a_plan_is_shown_in_its_channel_and_not_where_somebody_asks_for_it
     await settled(life)
     (place,) = {one.data["channel"] for one in bench.ledger.story(ticket) if one.kind == "shown"}
     assert place == "C0OPS"
+
+
+async def test_a_second_press_while_the_first_is_answered_is_answered_for_good(bench, two):
+    """Else a restart within the hour would take it for a click that a dying bot left, and decide about what is so then."""
+    life, _ = two
+    ticket = await proposed(life)
+    for number in range(3):
+        await delivered(life, pressed("t-approve", ticket, "U0APPROVER", f"trigger.{number}"), f"e{number}")
+    await settled(life)
+    story = bench.ledger.story(ticket)
+    answers = [one for one in story if one.kind in ("approved", "refused")]
+    assert sorted(one.data["click"] for one in answers) == [one.seq for one in story if one.kind == "clicked"]
+    assert "redelivered" in [one.data.get("kind") for one in answers]
+    assert unanswered_clicks(bench.ledger, datetime(2000, 1, 1, tzinfo=UTC)) == []
