@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from bot import authorize
 from bot.authorize import Person
 from bot.errors import AlreadyDecided, HvopsError, LedgerError, NotAllowed, TicketError
 from bot.ledger import Entry, Ledger
 from bot.ledger.entry import stamp
-from bot.proposal import Policy, Proposal, proposal_of
+from bot.proposal import Policy, proposal_of
 from bot.run.story import positions, story_of
 from bot.ticket import ENDS, State, Ticket, may_be_one_human
 from bot.vocabulary.actions import ByHand
@@ -47,6 +47,35 @@ class Press:
     place: str = ""
     click: int | None = None
     shown: int | None = None
+
+
+class Asked(Protocol):
+    """What says who may decide: a proposal, or its heading in a list."""
+
+    @property
+    def ticket(self) -> str:
+        """Its number."""
+        ...
+
+    @property
+    def requester(self) -> str:
+        """Who asked, by id."""
+        ...
+
+    @property
+    def requester_name(self) -> str:
+        """The same by name."""
+        ...
+
+    @property
+    def policy(self) -> str:
+        """Whose decision it needs."""
+        ...
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where a role must hold."""
+        ...
 
 
 class Decisions:
@@ -150,7 +179,7 @@ class Decisions:
         """Things may begin again. Raises NotAllowed."""
         return self._switch("go", self._policy.go, person, {"click": click})
 
-    def eligible(self, person: Person, proposal: Proposal) -> bool:
+    def eligible(self, person: Person, proposal: Asked) -> bool:
         """Whether this person could approve, or confirm. For saying at once that nobody can; writes nothing."""
         try:
             self._may_approve(person, proposal)
@@ -167,7 +196,7 @@ class Decisions:
             authorize.allow(person, Role[role.upper()])
             return self._ledger.append(kind, person.id, {"name": person.name, **data})
 
-    def _may_approve(self, person: Person, proposal: Proposal) -> None:
+    def _may_approve(self, person: Person, proposal: Asked) -> None:
         if proposal.policy == CONFIRM:
             if person.id != proposal.requester:
                 raise NotAllowed(
@@ -245,9 +274,9 @@ def standing(ticket: str, entries: list[Entry]) -> str:
     return f"{sentence}."
 
 
-def _allow(person: Person, role: Role, proposal: Proposal) -> None:
+def _allow(person: Person, role: Role, proposal: Asked) -> None:
     """On every cluster that the plan reaches; a plan that names none asks for the role everywhere."""
-    for place in proposal.made.places or (authorize.EVERYWHERE,):
+    for place in proposal.places or (authorize.EVERYWHERE,):
         authorize.allow(person, role, place)
 
 

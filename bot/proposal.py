@@ -105,6 +105,11 @@ class Proposal:
         """The plan."""
         return self.made.plan
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where a role must hold."""
+        return self.made.places
+
 
 def draft_proposal(
     made: Made, by: tuple[str, str], policy: Policy, *, now: datetime, mask: Mask, more: Mapping[str, Any]

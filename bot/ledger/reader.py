@@ -13,6 +13,7 @@ from bot.ledger import tickets
 from bot.ledger.beginnings import beginnings, kinds_of_beginnings
 from bot.ledger.entry import Entry, stamp
 from bot.ledger.filters import Filter
+from bot.ledger.headings import Heading, headings
 from bot.ledger.store import Store
 from bot.ticket import Ticket
 
@@ -117,6 +118,10 @@ class Reader:
     def listed(self, states: Collection[str], limit: int = 100, *, newest_first: bool = True) -> list[Listed]:
         """The tickets in those states as the table of tickets shows them, the newest first unless told."""
         return [Listed(*row) for row in self._reader.listed(states, limit, newest_first=newest_first)]
+
+    def headings(self, state: str, limit: int) -> list[Heading]:
+        """The heads of the newest proposals whose tickets are in that state, without their plans, the newest first."""
+        return headings(self._reader, state, limit)
 
     def with_line(self, line: str) -> list[Listed]:
         """The tickets of that very line, the newest first."""

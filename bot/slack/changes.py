@@ -10,7 +10,7 @@ from bot import authorize
 from bot.authorize import Person
 from bot.decide import Decisions
 from bot.errors import HvopsError, TicketError
-from bot.ledger import Entry, Filter, Listed
+from bot.ledger import Entry, Filter, Heading, Listed
 from bot.look import Progress
 from bot.pipeline import Answered, Request
 from bot.propose import Proposals
@@ -123,30 +123,27 @@ class Changes:
         proposal = self.run.ledger.entry(one.first_entry)
         return proposal is not None and may_see(person, proposal.data.get("places") or ())
 
-    async def waits_for(self, person: Person) -> tuple[list[Card], list[Card], list[Card], dict[State, int]]:
+    async def waits_for(self, person: Person) -> tuple[list[Heading], list[Heading], list[Heading], dict[State, int]]:
         """The open tickets that wait for this person's decision, that need somebody, and that run.
 
         Of each state only the newest are looked at, so that none hides behind another one; the last is how many of
-        each were not.
+        each were not. Their plans are read only where a run may wait for a person's hand.
         """
         ledger = self.run.ledger
-        listed = [one for state in OPEN for one in await asyncio.to_thread(ledger.listed, (state,), _LOOKED_AT)]
+        newest = await asyncio.to_thread(lambda: [one for state in OPEN for one in ledger.headings(state, _LOOKED_AT)])
         counted = await asyncio.to_thread(ledger.counted)
         left = {State(state): count - _LOOKED_AT for state, count in counted.items() if count > _LOOKED_AT}
-        waiting: list[Card] = []
-        needing: list[Card] = []
-        running: list[Card] = []
-        for one in listed:
-            try:
-                card = await self.board.card(one.id)
-            except HvopsError:
-                continue  # it ended just now, or cannot be read; the list is only a list
-            if not may_see(person, card.proposal.made.places):
-                continue
-            if card.ticket.state is State.PROPOSED and self.decisions.eligible(person, card.proposal):
-                waiting.append(card)
-            if card.ticket.state is State.INTERRUPTED or card.waits_for_a_person is not None:
-                needing.append(card)
-            elif card.ticket.state in (State.RUNNING, State.APPROVED):
-                running.append(card)
-        return waiting, needing, running, left
+        seen = [one for one in newest if may_see(person, one.places)]
+        by_hand = {
+            one.ticket for one in seen if one.state == State.RUNNING and await self._waits_for_a_hand(one.ticket)
+        }
+        waiting = [one for one in seen if one.state == State.PROPOSED and self.decisions.eligible(person, one)]
+        needing = [one for one in seen if one.state == State.INTERRUPTED or one.ticket in by_hand]
+        moving = [one for one in seen if one.state in (State.APPROVED, State.RUNNING) and one.ticket not in by_hand]
+        return waiting, needing, moving, left
+
+    async def _waits_for_a_hand(self, ticket: str) -> bool:
+        try:
+            return (await self.board.card(ticket)).waits_for_a_person is not None
+        except HvopsError:
+            return False  # it ended just now, or cannot be read; the list is only a list

@@ -7,10 +7,13 @@ from datetime import UTC, datetime
 
 from bot import authorize
 from bot.authorize import Person
+from bot.errors import HvopsError
+from bot.ledger import Heading
 from bot.slack.changes import Changes
 from bot.slack.message import Message
 from bot.slack.render.home import LISTED, Open
-from bot.slack.render.runs import open_line, runs_message, switched
+from bot.slack.render.runs import runs_message, switched, waiting_line
+from bot.slack.render.ticket import ticket_message
 from bot.ticket import State
 from bot.vocabulary.command import Role
 
@@ -45,9 +48,21 @@ async def open_tickets(changes: Changes, person: Person) -> tuple[Open, ...]:
         ("run", running, (State.APPROVED, State.RUNNING)),
     )
     found = []
-    for name, cards, states in lists:
-        links = await asyncio.gather(*(changes.board.link(card.id) for card in cards[:LISTED]))
-        texts = [(card.id, open_line(card, now)) for card in cards[:LISTED]]
-        told = tuple((ticket, says, link) for (ticket, says), link in zip(texts, links, strict=True))
-        found.append(Open(name, told, len(cards), sum(left.get(state, 0) for state in states)))
+    for name, headings, states in lists:
+        told = [await _told(changes, one, now) for one in headings[:LISTED]]
+        found.append(Open(name, tuple(told), len(headings), sum(left.get(state, 0) for state in states)))
     return tuple(found)
+
+
+async def _told(changes: Changes, one: Heading, now: datetime) -> tuple[str, str, str]:
+    """A ticket for Home: its number, what it says (mrkdwn), and where it is shown."""
+    return one.ticket, await _says(changes, one, now), await changes.board.link(one.ticket)
+
+
+async def _says(changes: Changes, one: Heading, now: datetime) -> str:
+    if one.state == State.PROPOSED:
+        return waiting_line(one, now)
+    try:
+        return ticket_message(await changes.board.card(one.ticket)).text
+    except HvopsError:
+        return f"{one.ticket} {one.state}"  # it cannot be read; its message says why

@@ -117,11 +117,16 @@ class Card:
 def what(card: Card) -> str:
     """What the ticket does, and to what: "Drain node hv03". Plain text from outside: escape it."""
     made = card.proposal.made
-    doing = f"Take back {made.undoes}" if made.undoes else sentence(made.command)
-    if not made.target:
+    return what_of(made.command, made.target, made.undoes)
+
+
+def what_of(command: str, target: str, undoes: str) -> str:
+    """What a ticket does, out of its proposal. Plain text from outside: escape it."""
+    doing = f"Take back {undoes}" if undoes else sentence(command)
+    if not target:
         return doing
-    names_its_target = doing.endswith(_KINDS) and not made.undoes
-    return f"{doing} {made.target}" if names_its_target else f"{doing} on {made.target}"
+    names_its_target = doing.endswith(_KINDS) and not undoes
+    return f"{doing} {target}" if names_its_target else f"{doing} on {target}"
 
 
 def who(entry: Entry | None) -> str:

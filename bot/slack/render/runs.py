@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from bot.ledger import Entry, Listed
+from bot.ledger import Entry, Heading, Listed
 from bot.slack.message import Message, clip, escape
-from bot.slack.render.card import Card, at_time, person, what
+from bot.slack.render.card import at_time, person, what_of
 from bot.slack.render.parts import actions, button, contexts, header, sections
-from bot.slack.render.ticket import ticket_message
 from bot.slack.render.ticket_buttons import SHOW
-from bot.ticket import State
 from bot.words import duration
 
 _LINE = 300
@@ -29,14 +27,12 @@ def runs_message(tickets: Sequence[tuple[Listed, str]], count: int, *, stopped: 
     return Message(clip(escape(text), 3_000), (header(title), *halt, *sections("\n".join(lines)), *rest))
 
 
-def open_line(card: Card, now: datetime) -> str:
-    """An open ticket in a line: of a proposal, who asked and how long it stays open. mrkdwn."""
-    if card.ticket.state is not State.PROPOSED:
-        return ticket_message(card).text
-    left = (datetime.fromisoformat(card.proposal.open_until) - now).total_seconds()
+def waiting_line(one: Heading, now: datetime) -> str:
+    """A proposal in a line: what, who asked, and how long it stays open. mrkdwn."""
+    left = (datetime.fromisoformat(one.open_until) - now).total_seconds()
     open_for = f"{duration(left)} left" if left > 0 else "its time is over"
-    asked = person(card.proposal.requester, card.proposal.requester_name)
-    return f"*{card.id}* {escape(clip(what(card), _LINE))} · asked by {asked} · *{open_for}*"
+    asked, does = person(one.requester, one.requester_name), what_of(one.command, one.target, one.undoes)
+    return f"*{one.ticket}* {escape(clip(does, _LINE))} · asked by {asked} · *{open_for}*"
 
 
 def proposed_for(ticket: str, channel: str, link: str) -> Message:

@@ -9,6 +9,8 @@ import sqlite3
 
 import pytest
 
+from bot.ledger import Heading
+
 STEP = 10  # instructions between two counts
 FEW, MANY = 5, 80
 
@@ -64,6 +66,7 @@ def test_it_costs_the_same(ledger, clock, instructions):
         "is_stopped": ledger.is_stopped,
         "story": lambda: ledger.story("T-2"),
         "ticket": lambda: ledger.ticket("T-2"),
+        "headings": lambda: ledger.headings("proposed", FEW),
         "listed": lambda: ledger.listed(("proposed", "approved", "running", "interrupted"), FEW),
     }
     approve(ledger, clock, propose(ledger, clock, FEW))
@@ -87,6 +90,30 @@ def test_a_list_knows_every_kind_and_its_order(ledger, clock):
     assert [one.id for one in ledger.listed(states, -1, newest_first=False)] == [*old, *approved, *newest]
     assert ledger.listed((), 5) == []
     assert ledger.counted() == {"proposed": 5, "approved": 1}
+
+
+def test_headings_are_of_one_state_the_newest_first_and_without_plans(ledger, clock):
+    data = {
+        "digest": "d",
+        "open_until": clock.later(30),
+        "target": "hv03",
+        "line": "/drain-node hv03",
+        "name": "operator",
+        "command": "drain-node",
+        "undoes": "T-9",
+        "policy": "approval",
+        "places": ["prod", "branch"],
+        "plan": {"long": "x" * 10_000},
+    }
+    ledger.append("proposed", "U1", data)
+    (bare,) = propose(ledger, clock, 1)
+    approve(ledger, clock, propose(ledger, clock, 1))
+    newest, first = ledger.headings("proposed", 5)
+    assert newest == Heading(bare, "proposed", "U1", "hv03", clock.later(30), "U1", "", "", "approval", ())
+    assert (first.ticket, first.requester_name, first.command, first.undoes) == ("T-1", "operator", "drain-node", "T-9")
+    assert (first.policy, first.places) == ("approval", ("prod", "branch"))
+    assert [one.ticket for one in ledger.headings("proposed", 1)] == [bare]
+    assert [one.state for one in ledger.headings("approved", 5)] == ["approved"]
 
 
 def test_an_approval_that_did_not_start_in_time_is_found(ledger, clock):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from bot.slack.front_door import open_tickets
 from lab.slack.plain import plain_text
 
 MANY = 60
@@ -55,6 +56,25 @@ async def test_what_needs_a_person_is_not_hidden_behind_newer_proposals(bench):
         home = plain_text(await bench.approver.sees_home("1 needs a person"))
         assert "50 wait for you" in home
         assert "40 more: type /hvops runs. 9 older ones were not looked at." in home
+
+
+async def test_home_reads_no_plan_of_what_only_waits(bench, monkeypatch):
+    """Counted, not timed: of fifty proposals no card is built and no plan is read, and Slack is asked about ten."""
+    async with bench.running() as bot:
+        await proposed(bench)
+        await bench.approver.opens_home()
+        await bench.approver.sees_home("50 wait for you")
+        read = []
+        for module, name in (("bot.proposal", "plan_from_json"), ("bot.slack.board", "read_card")):
+            monkeypatch.setattr(f"{module}.{name}", lambda *_, name=name: read.append(name))
+        links = asked(bench, "chat.getPermalink")
+        person = await bot.people.person("T0PRACTICE", "U0APPROVER", "approver")
+        waiting, *_ = await open_tickets(bot.changes, person)
+        assert (waiting.count, waiting.not_looked_at) == (50, 10)
+        assert [ticket for ticket, _, _ in waiting.tickets] == [f"T-{60 - at}" for at in range(10)]
+        assert waiting.tickets[0][1].startswith("*T-60* Repair on hv03 · asked by <@U0OPERATOR> · *")
+        assert read == []
+        assert asked(bench, "chat.getPermalink") - links <= 10
 
 
 async def test_a_restart_posts_only_what_is_not_told_and_reminds_of_the_rest(bench):
