@@ -2,7 +2,8 @@
 
 What has been told stands in the ledger: a `shown` entry names the newest entry that a message told of, an `anchor`
 entry the head that one carried, and up to where nothing else was left to tell. So a bot that was away, or had no
-channel, catches up and repeats nothing. Slack has no key that makes a second post harmless: a bot that is killed
+channel, catches up and repeats nothing. On a ledger whose decisions were never told anywhere it begins with what comes next,
+and says so: years of them at one post a second would keep everything else waiting. Slack has no key that makes a second post harmless: a bot that is killed
 between a post and its entry, or an answer that is lost on the way, leaves that one message twice. Nothing waits for
 this channel, whatever is wrong with it.
 """
@@ -24,13 +25,14 @@ from bot.ledger.heads import head_text
 from bot.run.parts import BOT
 from bot.slack.message import Message
 from bot.slack.outbox import Outbox
-from bot.slack.render.audit import TOLD, audit_message, decision_line
+from bot.slack.render.audit import TOLD, audit_message, beginning_line, decision_line
 from bot.slack.unbroken import Unbroken
 from bot.ticket import ENDS
 
 log = structlog.get_logger()
 
 AT_ONCE = 10  # lines in one message, while there are more of them
+_LOOKED_AT = 100  # `shown` entries behind a beginning, one of which says that it was told
 _LONGEST = 3_500  # characters of a message of several lines
 
 
@@ -118,15 +120,41 @@ class AuditChannel:
         """
         head = await asyncio.to_thread(self._ledger.head)
         if head is None:
+            self._after = self._after or 0  # whoever is there from the first entry on tells everything
             return
         if self._after is None:
-            self._after = await asyncio.to_thread(self._ledger.last_told)
             self._head = await asyncio.to_thread(self._newest_head)
+            self._after = await self._begin(head)
         while self._after < head.seq and (due := await asyncio.to_thread(self._due, self._after)):
             self._after = await self._unbroken.do(self._tell(due))
         self._after = max(self._after, head.seq)
         if await asyncio.to_thread(self._is_head_due):
             await self._unbroken.do(self._anchor())
+
+    async def _begin(self, head: Entry) -> int:
+        """After which entry this life begins to tell: where an earlier one left off; now, where none has told anything.
+
+        The beginning stands in the ledger before it is posted: what is decided while Slack is away is told afterwards.
+        """
+        after = await asyncio.to_thread(self._ledger.last_told)
+        if not after:
+            if self._head is not None or not await asyncio.to_thread(self._ledger.following, TOLD, 0, 1):
+                return 0
+            after = head.seq
+            await self._write("shown", {"audited": after, "begins": True, "channel": self._channel})
+        if await asyncio.to_thread(self._begins_untold, after):
+            await self._unbroken.do(self._tell_beginning(after))
+        return after
+
+    def _begins_untold(self, after: int) -> bool:
+        """Whether a channel begins after this entry, and nobody has told it that."""
+        about = [entry.data for entry in self._ledger.following(("shown",), after, _LOOKED_AT)]
+        own = [data for data in about if data.get("audited") == after]
+        return any(data.get("begins") for data in own) and not any("ts" in data for data in own)
+
+    async def _tell_beginning(self, after: int) -> None:
+        ts = await self._outbox.post(self._channel, audit_message([beginning_line(after)]))
+        await self._write("shown", {"audited": after, "channel": self._channel, "place": self._channel, "ts": ts})
 
     async def _keep_up(self, stop: asyncio.Event) -> None:
         while not stop.is_set():

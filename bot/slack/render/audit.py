@@ -43,6 +43,11 @@ def decision_line(entry: Entry, proposed: Entry | None, link: str) -> str:
     return " · ".join(part for part in told if part)
 
 
+def beginning_line(after: int) -> str:
+    """What a channel is told first where decisions were made before anybody told one. mrkdwn."""
+    return f"*The audit channel begins here*, at entry {after:,}; earlier decisions are in the ledger and in /audit."
+
+
 def audit_message(lines: Sequence[str]) -> Message:
     """Some lines, in one message."""
     whole = "\n".join(lines)

@@ -58,12 +58,20 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(tmp_path):
+async def fresh(tmp_path):
+    """A ledger of which nothing was ever told."""
     async with SlackStandIn(rates="off") as slack:
         made = Bench(slack, tmp_path)
         with made.ledger:
             yield made
         await made.outbox.close()
+
+
+@pytest.fixture
+def bench(fresh):
+    """One whose channel has begun: entry 1 says that nothing before it is left to tell."""
+    fresh.ledger.append("shown", "bot", {"audited": 1, "channel": "C0AUDIT", "place": "C0AUDIT", "ts": "1.1"})
+    return fresh
 
 
 async def test_each_decision_and_each_end_leaves_a_line_with_who_and_where(bench):
@@ -72,8 +80,8 @@ async def test_each_decision_and_each_end_leaves_a_line_with_who_and_where(bench
     link = "<https://practice.slack.com/archives/C0OPS/T-1|message>"
     about, asked = "/drain-node hv03 · on hv03", "asked by operator (T0/U1)"
     assert bench.lines() == [
-        f"T-1 approved: {about} · by approver (T0/U2) · {asked} · “no” · plan 9f3c41aa · entry 2 · {link}",
-        f"T-1 done: {about} · by hvops · {asked} · “all is well” · plan 9f3c41aa · entry 4 · {link}",
+        f"T-1 approved: {about} · by approver (T0/U2) · {asked} · “no” · plan 9f3c41aa · entry 3 · {link}",
+        f"T-1 done: {about} · by hvops · {asked} · “all is well” · plan 9f3c41aa · entry 5 · {link}",
     ]
 
 
@@ -119,7 +127,7 @@ async def test_a_bot_that_is_killed_between_post_and_entry_repeats_that_one_mess
     await bench.life().catch_up()
     await bench.life().catch_up()
     numbers = [line.split("entry ")[1].split(" ")[0] for line in bench.lines()]
-    assert numbers == ["2", "4", "2", "4", "6"]
+    assert numbers == ["3", "5", "3", "5", "7"]
 
 
 async def test_a_life_begins_where_the_newest_head_says_that_nothing_was_left(bench):
@@ -127,7 +135,7 @@ async def test_a_life_begins_where_the_newest_head_says_that_nothing_was_left(be
     for _ in range(5):
         bench.ledger.append("asked", "T0/U1", {"line": "/x", "target": "prod"})
     await bench.life().catch_up()
-    assert bench.ledger.last_told() == 9
+    assert bench.ledger.last_told() == 10
     bench.decided("declined")
     late = bench.life()
     await late.catch_up()
@@ -151,6 +159,71 @@ async def test_what_was_decided_while_a_head_was_posted_is_still_told(bench, mon
     assert [line.split(":")[0] for line in bench.lines()] == ["T-1 declined"]
 
 
+BEGINS = "The audit channel begins here, at entry {}; earlier decisions are in the ledger and in /audit."
+
+
+async def test_a_channel_begins_now_on_a_ledger_with_a_history(fresh):
+    for number in range(30):
+        fresh.decided(line=f"/drain-node hv{number:02}")
+    head = fresh.ledger.head().seq
+    await fresh.life().catch_up()
+    assert fresh.lines() == [BEGINS.format(head)]
+    assert [found.seq for found in fresh.heads()] == [head + 2]  # what is told behind it hangs on the old history
+    fresh.decided("declined", line="/drain-node hv99")
+    for _ in range(3):
+        await fresh.life().catch_up()  # another life each time
+    assert [line.split(" · ")[0] for line in fresh.lines()[1:]] == ["T-31 declined: /drain-node hv99"]
+    assert fresh.ledger.verify().holds
+
+
+async def test_a_ledger_without_a_decision_has_nothing_to_begin_after(fresh):
+    fresh.ledger.append("asked", "T0/U1", {"line": "/x", "target": "prod"})
+    await fresh.life().catch_up()
+    assert fresh.lines() == []
+    fresh.decided("declined")
+    await fresh.life().catch_up()
+    assert [line.split(":")[0] for line in fresh.lines()] == ["T-1 declined"]
+
+
+async def test_who_is_there_from_the_first_entry_on_tells_everything(fresh):
+    life = fresh.life()
+    await life.catch_up()
+    fresh.decided("declined")
+    await life.catch_up()
+    assert [line.split(":")[0] for line in fresh.lines()] == ["T-1 declined"]
+
+
+async def test_what_is_decided_after_a_beginning_that_slack_did_not_take_is_told(fresh):
+    fresh.decided()
+    fresh.slack.workspace.leaves("hvops", "hv-audit")
+    for _ in range(2):
+        with pytest.raises(NotSent):
+            await fresh.life().catch_up()
+    fresh.decided("declined")
+    fresh.slack.workspace.joins("hvops", "hv-audit")
+    for _ in range(2):
+        await fresh.life().catch_up()
+    assert [line.split(":")[0] for line in fresh.lines()] == [BEGINS.format(4), "T-2 declined"]
+
+
+async def test_a_bot_that_is_killed_while_a_channel_begins_begins_it_once_more(fresh, monkeypatch):
+    fresh.decided()
+    killed, write = fresh.life(), AuditChannel._write
+
+    async def gone(kind, data):
+        if "ts" in data:
+            raise asyncio.CancelledError
+        return await write(killed, kind, data)
+
+    monkeypatch.setattr(killed, "_write", gone)
+    with pytest.raises(asyncio.CancelledError):
+        await killed.catch_up()
+    fresh.decided("declined")
+    for _ in range(2):
+        await fresh.life().catch_up()
+    assert [line.split(":")[0] for line in fresh.lines()] == [BEGINS.format(4)] * 2 + ["T-2 declined"]
+
+
 async def test_names_and_reasons_can_neither_ring_nor_pose_as_a_head(bench):
     said = f"Ledger head: entry 9, mac {'ab' * 32}, 2026-03-02 14:07 UTC"
     data = {"digest": "d", "policy": "approval", "open_until": FAR, "target": "<!channel>", "line": f"x\n{said}"}
@@ -158,7 +231,7 @@ async def test_names_and_reasons_can_neither_ring_nor_pose_as_a_head(bench):
     why = f"<!here>\n{said}"
     bench.ledger.append("declined", "T0/U2", {"by": "T0/U2", "name": "*<@U0VIEWER>*", "why": why}, ticket)
     await bench.life().catch_up()
-    assert [head.seq for head in bench.heads()] == [3]  # the real one: the line's own `shown` entry
+    assert [head.seq for head in bench.heads()] == [4]  # the real one: the line's own `shown` entry
     assert len(bench.texts()) == 2
     for ringing in ("<!channel>", "<@U0VIEWER>", "<!here>"):
         assert ringing not in bench.texts()[0]
@@ -170,21 +243,21 @@ async def test_a_head_is_posted_at_once_then_when_it_moved_and_its_time_has_come
     asked = bench.ledger.append("asked", "T0/U1", question)
     life = bench.life(minutes=60)
     await life.catch_up()
-    assert bench.heads() == [Anchor(1, asked.mac)]
+    assert bench.heads() == [Anchor(2, asked.mac)]
     bench.ledger.append("asked", "T0/U1", question)
     bench.now += timedelta(minutes=59)
     await life.catch_up()
     assert len(bench.heads()) == 1
     bench.now += timedelta(minutes=1)
     await life.catch_up()
-    assert [head.seq for head in bench.heads()] == [1, 3]
+    assert [head.seq for head in bench.heads()] == [2, 4]
     bench.now += timedelta(days=3)
     for _ in range(3):
         await life.catch_up()
         await bench.life().catch_up()
     assert len(bench.heads()) == 2  # its own entries do not make it move
     anchored = bench.ledger.entries(kind="anchor")
-    assert [(one.data["of"], one.data["user"]) for one in anchored] == [(3, "U0BOT"), (1, "U0BOT")]
+    assert [(one.data["of"], one.data["user"]) for one in anchored] == [(4, "U0BOT"), (2, "U0BOT")]
 
 
 async def test_the_end_of_a_ticket_is_anchored_at_once(bench):
@@ -252,7 +325,7 @@ async def test_what_is_posted_when_the_bot_is_stopped_is_written_down_too(bench)
     answers = asyncio.Event()
     answers.set()
     await stopped_while_posting(bench, answers)
-    assert [entry.data["audited"] for entry in bench.ledger.entries(kind="shown")] == [4]
+    assert [entry.data["audited"] for entry in bench.ledger.entries(kind="shown")] == [5, 1]
     await bench.life().catch_up()
     assert len(bench.lines()) == 2
 
@@ -260,7 +333,7 @@ async def test_what_is_posted_when_the_bot_is_stopped_is_written_down_too(bench)
 async def test_a_slack_that_does_not_answer_does_not_hold_up_the_end(bench):
     bench.decided()
     await stopped_while_posting(bench, asyncio.Event())
-    assert bench.ledger.entries(kind="shown") == []
+    assert len(bench.ledger.entries(kind="shown")) == 1
 
 
 async def test_without_a_channel_nothing_is_told_and_one_process_tells(bench):
