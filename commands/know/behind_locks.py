@@ -15,6 +15,7 @@ from commands.know.victims import locks_on
 from commands.know.wording import count
 from commands.know.writer_evidence import locked_line, log_line, suspect_line
 from commands.know.writer_facts import Facts, find_facts
+from commands.know.writer_state import Verdict
 
 
 async def look_behind(target: Target, facts: DrainFacts, ask: Ask) -> Facts | None:
@@ -38,7 +39,8 @@ def reasons(node: JudgedNode, facts: Facts) -> Iterator[str]:
         yield f"{each}: a drain fails with error {LOCKED_ERROR} and event {DRAIN_MOVE_FAILED}."
     for one in node.writers:
         if one.writer.is_hyper_v:
-            yield f"{one.writer.name} is {one.verdict}: {one.writer.says}."
+            is_ = "" if one.verdict is Verdict.LOOKS_STUCK else "is "
+            yield f"{one.writer.name} {is_}{one.verdict}: {one.writer.says}."
     yield node.backup.says
     if node.locks.roles:
         yield f"Locked: {locked_line(node)}."

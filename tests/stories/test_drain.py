@@ -28,6 +28,15 @@ async def test_a_drain_is_proposed_approved_and_done(play):
         assert [kinds.count(one) for one in ("proposed", "approved", "started", "done")] == [1, 1, 1, 1]
         assert kinds.count("intent") == kinds.count("outcome")
         assert kinds.index("clicked") < kinds.index("refused") < kinds.index("approved")
+        (note,) = [event for event in ops.estate.do(lambda: list(ops.estate.world.node("hv03").events)) if event.custom]
+        proposed = next(entry for entry in ops.ledger() if entry.kind == "proposed")
+        for fact in (
+            "hvops T-1: Pause hv03 and drain it: done",
+            "U0OPERATOR",
+            "U0APPROVER",
+            proposed.data["digest"][:16],
+        ):
+            assert fact in note.message, "both logs can be matched"
 
 
 async def test_a_bot_that_was_restarted_still_knows_its_proposal(play):
@@ -55,3 +64,38 @@ async def test_no_drain_while_the_cluster_is_being_updated(play):
         assert "No run of Cluster-Aware Updating works on prod" in plain_text(answer)
         assert "hv05 tells of one" in plain_text(answer)
         assert "proposed" not in [entry.kind for entry in ops.ledger()]
+
+
+async def test_locked_guests_are_no_plan_and_what_is_behind_them_is_said(play):
+    async with play("stuck-writer") as ops:
+        await ops.says("/drain-node hv03")
+        told = plain_text(await ops.sees("No plan yet for hv03: 9 of 11 guests are locked, a drain would fail (5960)."))
+        for fact in ("event 1137", "Hyper-V VSS Writer LOOKS STUCK", "Suspect: test-tfs-01 (event 10102"):
+            assert fact in told, told
+        assert "proposed" not in [entry.kind for entry in ops.ledger()]
+
+
+async def test_a_drain_that_a_lock_stops_half_way_names_who_is_left_and_the_node_is_resumed(play, hurried, monkeypatch):
+    async with play("healthy") as ops:
+        late = ops.estate.world.node("hv03").guests[-1]
+        act = ops.engine.reach.invoke
+
+        async def locks_one_first(action, seconds):
+            if action.method == "Pause":
+                ops.estate.do(lambda: setattr(late, "locked", True))
+            return await act(action, seconds)
+
+        monkeypatch.setattr(ops.engine.reach, "invoke", locks_one_first)
+        await ops.says("/drain-node hv03")
+        await ops.clicks(await ops.sees("Drain node hv03?", channel="hv-ops"), "Approve", who="approver")
+        failed = await ops.slack.person("operator").sees(re.compile("^Failed at step 1: Drain node hv03"), "hv-ops")
+        assert f"no guest is left on hv03 (1 row: {late.group}, none expected)" in plain_text(failed)
+        ops.estate.do(lambda: setattr(late, "locked", False))
+
+        await ops.says("/resume-node hv03 --failback no")
+        plan = await ops.sees("Resume node hv03?", channel="hv-ops")
+        assert "its guests stay where they are" in plain_text(plan)
+        await ops.clicks(plan, "Confirm")
+        await ops.recorded("done", 1)
+        state = ops.estate.do(lambda: ops.estate.world.node("hv03"))
+        assert (state.state, state.guests) == (0, [late])

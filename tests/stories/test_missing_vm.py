@@ -170,6 +170,34 @@ async def test_the_record_is_mended_in_the_database_and_put_back(play):
         await ops.sees("crm-01 is missing in VMM")
 
 
+def narrow(ops, role):
+    """That role holds on both clusters only, not on VMM's own host any more."""
+    path = ops.estate.settings_path
+    section = re.search(rf"\[roles\.{role}\]\n(?:[^\[\n].*\n)+", path.read_text())[0]
+    path.write_text(path.read_text().replace(section, section.replace('"*"', '"prod", "branch"')))
+
+
+async def test_whoever_has_no_role_on_vmms_own_host_stops_no_service_there(play):
+    async with play("missing-vm") as ops:
+        await ops.ends()
+        narrow(ops, "approver")
+        await ops.starts()
+        await ops.says(BY_DATABASE)
+        plan = await ops.sees("*T-1* · asked by", channel="hv-ops")
+        await ops.clicks(plan, "Approve", who="approver")
+        await ops.sees("needs the role approver on vmm01", who="approver")
+        assert [entry.kind for entry in story(ops) if entry.kind != "shown"] == ["proposed", "clicked", "refused"]
+
+        await ops.ends()
+        narrow(ops, "operator")
+        await ops.starts()
+        await ops.says(BY_DATABASE)
+        await ops.sees("needs the role operator on vmm01")
+        assert [entry.kind for entry in ops.ledger()].count("proposed") == 1
+        assert service(ops) == "Running"
+        assert believed(ops)[1] == MISSING
+
+
 async def test_vmms_own_refresh_is_proposed_first_and_says_when_it_did_not_help(play):
     async with play("missing-vm") as ops:
         await ops.says("/find-missing-vms vmm")

@@ -12,7 +12,8 @@ START = Invoke("hv03", "root/cimv2", (("Name", "vmms"),), "Win32_Service", "Star
 
 
 def state(word, within=0):
-    return Check(VMMS, (Expect((Term("State", "=", word),)),), within=within, every=2)
+    found = Check(VMMS, (Expect((Term("State", "=", word),)),), within=within, every=2)
+    return found.that(f"the service vmms is {word.lower()} on hv03")
 
 
 def test_both_steps():
@@ -27,6 +28,7 @@ def test_both_steps():
             before=image,
             undo=START,
             undone=(state("Running", 120),),
+            undo_says="Start the service vmms on hv03 again",
         ),
         Step(
             key="start-vmms",

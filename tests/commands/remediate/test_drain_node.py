@@ -326,7 +326,7 @@ async def test_locked_guests_are_explained_with_the_writer_and_the_guests_behind
     assert plan.because == "No plan yet for hv03: 2 of 3 guests are locked, a drain would fail (5960)."
     assert plan.evidence == (
         "A locked guest does not move: a drain fails with error 5960 and event 1137.",
-        "Microsoft Hyper-V VSS Writer is LOOKS STUCK: [5] Waiting for completion · Retryable error.",
+        "Microsoft Hyper-V VSS Writer LOOKS STUCK: [5] Waiting for completion · Retryable error.",
         "No backup runs.",
         "Locked: 2 of 3: victims: crm-02, sql-07.",
         "Suspect: test-tfs-01 (event 10102, 22:14 UTC).",
