@@ -3,7 +3,7 @@
     HvopsError
       UsageError                 they typed something else than the command takes
       NotAllowed                 closed door: says who may
-      TicketError                PlanChanged, Expired, AlreadyDecided, Stopped, Locked
+      TicketError                Expired, AlreadyDecided, Stopped, Locked
       TargetError(on)            Unreachable, LoginRefused, TimedOut, Refused (and Absent), BadReply,
                                  QuotaExceeded, OutOfBounds, OutcomeUnknown
       SettingsError              at start-up, naming file, key and what to write
@@ -39,10 +39,6 @@ class NotAllowed(HvopsError):
 
 class TicketError(HvopsError):
     """A ticket cannot make the transition that was asked of it."""
-
-
-class PlanChanged(TicketError):
-    """The plan made afresh is not the plan that was approved."""
 
 
 class Expired(TicketError):

@@ -29,7 +29,7 @@ from bot.settings import Settings
 from bot.terminal.person import person_here
 from bot.terminal.plain import clock, console, styled, visible
 from bot.terminal.preview import as_json, named_deciders, print_preview, refuse_decision
-from bot.terminal.render import print_evidence, print_report
+from bot.terminal.render import head_as_json, print_evidence, print_report
 from bot.vocabulary.report import Report
 
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four: the same, full width
@@ -135,16 +135,7 @@ def _print_preview(shown: Preview, person: Person, shape: Shape, named: str) -> 
 
 
 def _as_json(answered: Answered, person: Person) -> dict[str, Any]:
-    return {
-        "line": answered.line,
-        "command": answered.command,
-        "at": answered.at.isoformat(),
-        "ledger": answered.seq,
-        "as": person.id,
-        "seconds": round(answered.seconds, 1),
-        "exit_code": exit_code(answered.report),
-        "report": asdict(answered.report),
-    }
+    return {**head_as_json(answered, person, exit_code(answered.report)), "report": asdict(answered.report)}
 
 
 def _write_csv(report: Report, path: Path) -> None:

@@ -21,6 +21,7 @@ from bot.plan_lines import plan_lines
 from bot.propose import Preview
 from bot.settings import Roles
 from bot.terminal.plain import styled
+from bot.terminal.render import head_as_json
 from bot.vocabulary.command import Role
 
 IN_SLACK = ("stop", "go", "runs", "approve", "confirm", "reject", "decline", "withdraw", "cancel", "undo", "close")
@@ -76,13 +77,7 @@ def as_json(shown: Preview, person: Person, named: str, exit_code: int) -> str:
     """The whole of it as JSON."""
     answered, made = shown.answered, shown.made
     told: dict[str, Any] = {
-        "line": answered.line,
-        "command": answered.command,
-        "at": answered.at.isoformat(),
-        "ledger": answered.seq,
-        "as": person.id,
-        "seconds": round(answered.seconds, 1),
-        "exit_code": exit_code,
+        **head_as_json(answered, person, exit_code),
         "proposed": False,
         "says": not_proposed(shown) if shown.decides else answered.report.summary,
         "decides": f"{shown.decides} {named}".strip(),

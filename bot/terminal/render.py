@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from bot.authorize import Person
 from bot.keep import Evidence
+from bot.pipeline import Answered
 from bot.terminal.plain import styled, visible
 from bot.vocabulary.report import Chart, Finding, Fine, Report, Severity
 from bot.vocabulary.report import Table as Rows
@@ -32,6 +35,19 @@ def print_report(console: Console, report: Report, footer: str) -> None:
         console.print(styled(note, "dim"))
     answered = f"{report.answered} of {report.asked} {report.of} answered · " if report.asked else ""
     console.print(styled(f"{answered}{footer}", "dim"))
+
+
+def head_as_json(answered: Answered, person: Person, exit_code: int) -> dict[str, Any]:
+    """What every answer in JSON begins with, whether it is a report or a plan."""
+    return {
+        "line": answered.line,
+        "command": answered.command,
+        "at": answered.at.isoformat(),
+        "ledger": answered.seq,
+        "as": person.id,
+        "seconds": round(answered.seconds, 1),
+        "exit_code": exit_code,
+    }
 
 
 def print_evidence(console: Console, evidence: tuple[Evidence, ...]) -> None:

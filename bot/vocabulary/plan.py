@@ -275,11 +275,6 @@ def there_is_no(question: Question, *where: Term | Bits, within: int = 0, every:
     return Check(question, (Expect(where, at_least=0, at_most=0),), within, every)
 
 
-def all_are(question: Question, *each: Term | Bits, where: Terms = (), within: int = 0, every: int = 5) -> Check:
-    """There are rows, and every one (of those that match `where`) matches all the terms."""
-    return Check(question, (Expect(where, each),), within, every)
-
-
 def as_before(step: str, question: Question, *columns: str, within: int = 0) -> Check:
     """The answer is what the before-image of that step was."""
     return Check(question, (Versus(step, columns),), within)

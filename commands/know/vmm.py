@@ -18,7 +18,7 @@ from bot.vocabulary.rows import Row, Rows, Unreadable, number, text
 from commands.know.guests import Power
 from commands.know.identity import guid
 
-MISSING, HOST_SILENT, MOVING = 220, 221, 200
+MISSING, MOVING = 220, 200
 STATES: Mapping[int, str] = MappingProxyType(
     {
         0: "Running", 1: "PowerOff", 2: "PoweringOff", 3: "Saved", 4: "Saving", 5: "Restoring", 6: "Paused",

@@ -66,7 +66,6 @@ class SqlType:
 
 INT, BIGINT, SMALLINT, TINYINT, BIT = (SqlType(name) for name in ("int", "bigint", "smallint", "tinyint", "bit"))
 GUID, DATETIME, FLOAT = SqlType("uniqueidentifier"), SqlType("datetime"), SqlType("float")
-DATETIME2 = SqlType("datetime2", scale=7)
 
 
 def nvarchar(length: int) -> SqlType:

@@ -9,7 +9,7 @@ from typing import Literal
 from lab.sqlserver import errors
 from lab.sqlserver.wire.reader import Reader
 
-TDS_7_2, TDS_7_4 = 0x72090002, 0x74000004
+TDS_7_4 = 0x74000004
 _VERSION, _ENCRYPTION, _INSTANCE, _THREAD, _MARS, _TERMINATOR = 0, 1, 2, 3, 4, 0xFF
 _SMALLEST_PACKET, _DEFAULT_PACKET, _LARGEST_PACKET = 512, 4096, 32_767
 _INTEGRATED = 0x80  # fIntSecurity of OptionFlags2
