@@ -1,7 +1,7 @@
 """Who somebody is: Slack user groups and ids -> roles per cluster, live.
 
-Membership is asked of Slack and kept for a minute; a failed refresh keeps the last answer for a bounded time and
-then refuses (fail closed). A person is (team, user): the same user id out of another workspace is a stranger.
+Membership is asked of Slack and kept for a minute; then it is asked again before it counts. A refresh that fails, or
+takes too long, keeps the last answer for a bounded time and then refuses (fail closed). A person is (team, user): the same user id out of another workspace is a stranger.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ log = structlog.get_logger()
 FRESH = 60.0  # usergroups.users.list is Tier 2: 20 calls a minute
 STALE = 600.0  # after this an old membership counts no more
 _PATIENCE = 10.0
+_BRIEFLY = 3.0  # how long a refresh is waited for while the last answer may still count
 
 
 class Rule(Protocol):
@@ -135,13 +136,14 @@ class People:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _members(self, group_id: str) -> tuple[str, frozenset[str] | None]:
-        """The members of a group; None where they are not known well enough. Old answers refresh in the background."""
+        """The members of a group; None where they are not known well enough."""
         group = self._groups.setdefault(group_id, _Group())
         age = None if group.heard is None else self._clock() - group.heard
         if (age is None or age > FRESH) and group.refreshing is None:
             group.refreshing = asyncio.create_task(self._refresh(group_id, group), name=f"members of {group_id}")
-        if (age is None or age > STALE) and group.refreshing is not None:
-            await asyncio.wait([group.refreshing], timeout=_PATIENCE)
+        if (age is None or age > FRESH) and group.refreshing is not None:  # whoever was taken out decides no more
+            patience = _PATIENCE if age is None or age > STALE else _BRIEFLY
+            await asyncio.wait([group.refreshing], timeout=patience)
         known = group.heard is not None and self._clock() - group.heard <= STALE
         return group_id, group.users if known else None
 
