@@ -44,6 +44,7 @@ class Store:
         """Open, and make the tables in a new file. Raises LedgerError."""
         self.path = path
         self.version = 0
+        self._opened: tuple[int, int] | None = None
         self._lock = threading.RLock()
         with _translated(path):
             connection = _connect(path, read_only=read_only)
@@ -51,6 +52,7 @@ class Store:
             with _translated(path):
                 self._database = sqlite_utils.Database(connection, execute_plugins=False)
                 self._prepare(read_only=read_only)
+                self._opened = _identity(path)
         except BaseException:
             connection.close()
             raise
@@ -66,6 +68,7 @@ class Store:
         with self._lock, _translated(self.path):
             self._database.execute("BEGIN IMMEDIATE")
             try:
+                self._must_be_in_place()
                 yield
                 self._database.execute("COMMIT")
             except BaseException:
@@ -258,8 +261,25 @@ class Store:
                 f"{self.path}: not a ledger of this version (found {self.version}, know {schema.VERSION})."
             )
 
+    def _must_be_in_place(self) -> None:
+        """What is written into a file that was moved away or replaced is in no ledger that anybody can open."""
+        if self._opened and self._opened != _identity(self.path):
+            raise LedgerError(
+                f"{self.path} is not the file that was opened: it was moved, removed or replaced. Put the right one back"
+                " and start hvops anew. Nothing was written."
+            )
+
     def _version(self) -> int:
         return int(self._database.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Which file that is; (0, 0) where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_dev, found.st_ino
 
 
 def previous_of(head: tuple[bytes, bytes, bytes] | None) -> bytes:

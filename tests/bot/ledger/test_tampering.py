@@ -428,3 +428,21 @@ def test_a_clock_that_was_set_back_is_told_and_breaks_nothing(opened, clock, tmp
     assert verdict.holds
     (told,) = [note for note in verdict.notes if "clock" in note]
     assert told.startswith("The clock was set back 2 times: entry 3 claims an earlier time than the one before it.")
+
+
+@pytest.mark.parametrize("how", ["replaced", "removed"])
+def test_a_file_that_was_put_in_place_of_an_open_one_is_not_written_past(opened, tmp_path, how):
+    """Somebody restores a copy while the bot runs: what it wrote on would be in no file that anybody can open."""
+    ledger = opened()
+    ledger.append("asked", "U1", {"line": "/check-writers prod"})
+    copy = tmp_path / "copy.db"
+    shutil.copy(ledger.path, copy)
+    ledger.append("asked", "U1", {"line": "/check-writers branch"})
+    if how == "replaced":
+        copy.replace(ledger.path)
+    else:
+        ledger.path.unlink()
+    with pytest.raises(LedgerError, match=r"is not the file that was opened.*Nothing was written"):
+        ledger.append("asked", "U1", {"line": "/hvops help"})
+    with pytest.raises(LedgerError, match="is not the file that was opened"):
+        ledger.put_blob(b"raw answer")
