@@ -10,6 +10,7 @@ tickets         Kerberos tickets for logins that have a password
 wql             Term -> WQL text; the one place where a value is quoted   pure
 wsman           WS-Management envelopes as text, and replies as rows      pure
 instances       one WMI instance as XML -> a row                          pure
+printed         what a program printed -> rows, or what its exit code means  pure
 faults          what hosts answer with -> the error tree; fault_codes: the numbers, and what each means
 foreign         exceptions of these libraries -> the error tree
 configuration   winrm/config of a host, for the examiner

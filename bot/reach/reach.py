@@ -18,12 +18,9 @@ from typing import Any, TypeVar
 
 from bot.catalogue import PROGRAMS, Program
 from bot.errors import (
-    Absent,
-    BadReply,
     LoginRefused,
     OutOfBounds,
     QuotaExceeded,
-    Refused,
     TargetError,
     TimedOut,
     Unreachable,
@@ -31,9 +28,8 @@ from bot.errors import (
 from bot.reach import configuration, host, wql
 from bot.reach.connections import Job, Kept
 from bot.reach.databases import Databases, is_sql
-from bot.reach.fault_codes import KNOWN
-from bot.reach.faults import from_code
 from bot.reach.http import BackupProduct, is_web
+from bot.reach.printed import rows_of
 from bot.reach.ways import Profile, Way, Ways
 from bot.reach.winrm import Connection, Deadline, Tap
 from bot.reach.wsman import sendable
@@ -174,7 +170,7 @@ class Reach:
         way = self.ways.host(action.on, "operator")
         work = self._running_of(way, program, action)
         output, _ = await self._once(way, work, max(seconds, program.seconds), silence=seconds, reads=False)
-        return _printed(way.name, program, action, output)
+        return Answer(rows_of(way.name, program, action, output), output.stdout + output.stderr, way.name)
 
     async def get(self, question: Wql, seconds: float = 20.0) -> Answer:
         """One instance by its keys (the `=` terms of `where`), or a singleton without any. Raises TargetError."""
@@ -228,7 +224,7 @@ class Reach:
         program = self._program(question)
         work = self._running_of(way, program, question)
         output, _ = await self._patiently(way, work, max(seconds, program.seconds), silence=seconds)
-        return _printed(way.name, program, question, output)
+        return Answer(rows_of(way.name, program, question, output), output.stdout + output.stderr, way.name)
 
     def _running_of(self, way: Way, program: Program, asked: Read | Change) -> Work[host.Output]:
         """What a worker does to run a row. Raises OutOfBounds for values that it does not take."""
@@ -294,14 +290,6 @@ def _work(question: Question) -> Work[Rows]:
     return lambda over, until: (host.registry(over, key, names, until),)
 
 
-class Unparsed(BadReply):
-    """A program's output that its parser does not accept, with that output."""
-
-    def __init__(self, on: str, says: str, raw: str) -> None:
-        super().__init__(on, says)
-        self.raw = raw
-
-
 async def _until(future: asyncio.Future[tuple[T, str]], job: Job[T], on: str, seconds: float) -> tuple[T, str]:
     """Wait, but no longer than the deadline: a thread may hang where no socket deadline reaches, as in DNS."""
     try:
@@ -313,28 +301,6 @@ async def _until(future: asyncio.Future[tuple[T, str]], job: Job[T], on: str, se
         asyncio.get_running_loop().call_later(_GRACE, job.abort)
         raise TimedOut(on, f"no answer in {seconds:.0f} s.")
     return future.result()
-
-
-def _printed(on: str, program: Program, asked: Read | Change, output: host.Output) -> Answer:
-    """What a program printed, as rows. Raises TargetError."""
-    _judge_exit(on, program, asked, output)
-    try:
-        return Answer(program.parse(output.stdout), output.stdout + output.stderr, on)
-    except ValueError as error:
-        raise Unparsed(on, f"{error}.", output.stdout + output.stderr) from error
-
-
-def _judge_exit(on: str, program: Program, question: Read | Change, output: host.Output) -> None:
-    """Raise what an exit code means, unless it is one of success. 5 is Windows' own "access denied" [doc]."""
-    code = output.exit_code
-    if code in program.success:
-        return
-    if program.absent and code in program.absent:
-        raise Absent(on, program.absent[code].format_map(program.values(question.params)), code=code)
-    said = " ".join((output.stderr + " " + output.stdout).split())[:300]
-    if code in KNOWN:
-        raise from_code(on, code, said)
-    raise Refused(on, f"{program.argv[0]} ended with exit code {code}{': ' + said if said else '.'}", code=code)
 
 
 def _nobody(on: str, failures: list[TargetError]) -> TargetError:

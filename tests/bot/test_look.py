@@ -6,7 +6,8 @@ import pytest
 
 from bot.errors import LoginRefused, TimedOut, Unreachable
 from bot.look import Look, Progress, describe
-from bot.reach.reach import Answer, Unparsed
+from bot.reach.printed import Unparsed
+from bot.reach.reach import Answer
 from bot.vocabulary.ask import Unanswered
 from bot.vocabulary.questions import GuestRegistry, GuestWql, Read, Recall, Registry, Term, Wql, fields
 from bot.vocabulary.rows import Unreadable, number, text
