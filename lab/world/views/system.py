@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from lab.windows.machine import Instance
+from lab.windows.machine import Instance, Reference
 from lab.world.classes import instance
 from lab.world.languages import LANGUAGES
 from lab.world.model import KIB, Guest, Node, Service, Update, Windows
 from lab.world.views import Scene, View
 from lab.world.views.hyper_v import serial_number
 
+CIMV2 = "root/cimv2"
 DATACENTER, SERVER = 8, 3
 
 
@@ -176,6 +177,20 @@ def services(scene: Scene) -> Iterator[Instance]:
         yield _service(service, scene.windows)
 
 
+def dependencies(scene: Scene) -> Iterator[Instance]:
+    """Win32_DependentService: `Antecedent` is needed by `Dependent`; a stop is refused while one of these runs."""
+    windows = scene.windows
+    for service in windows.services.values():
+        for name in service.needed_by:
+            if other := windows.services.get(name.casefold()):
+                yield instance(
+                    "Win32_DependentService",
+                    windows.release,
+                    Antecedent=Reference(CIMV2, "Win32_Service", {"Name": service.name}),
+                    Dependent=Reference(CIMV2, "Win32_Service", {"Name": other.name}),
+                )
+
+
 def _service(service: Service, windows: Windows) -> Instance:
     running, process = service.state == "Running", service.state != "Stopped"
     return instance(
@@ -215,4 +230,5 @@ VIEWS: dict[str, View] = {
     "Win32_BIOS": firmware,
     "Win32_QuickFixEngineering": updates,
     "Win32_Service": services,
+    "Win32_DependentService": dependencies,
 }

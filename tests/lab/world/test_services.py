@@ -173,3 +173,15 @@ def test_sc_counts_states(world, words, code, says):
     assert (output.exit_code, says in output.stdout) == (code, True)
     if words[:1] == ["queryex"]:
         assert f"PID                : {told(world, 'hv01', 'vmms')['ProcessId']}" in output.stdout
+
+
+def test_what_needs_a_service_can_be_asked_and_keeps_it_from_stopping(world):
+    def needing(service: str) -> list[str]:
+        found = wql_rows(world.machine("hv01"), "root/cimv2", "SELECT * FROM Win32_DependentService")
+        ends = [(row.instance["Antecedent"].keys["Name"], row.instance["Dependent"].keys["Name"]) for row in found]
+        return [needs for needed, needs in ends if needed == service]
+
+    assert needing("Winmgmt") == ["vmms"]
+    assert act(world, "StopService", "Winmgmt") == services.DEPENDENTS_RUN
+    assert needing("BITS") == []
+    assert act(world, "StopService", "BITS") == services.ACCEPTED
