@@ -257,7 +257,7 @@ class _Proof:
                 raise Broken(seq, f"the raw answer {sha256[:12]}… that belongs to it was altered.")
             kept.add(sha256)
         named = self._store.stream("""SELECT json_extract(body, '$.data.report'), json_extract(body, '$.data.evidence')
-            FROM entry WHERE kind = 'answered'""")
+            FROM entry WHERE kind IN ('answered', 'outcome')""")
         return sum(any(sha256 and sha256 not in kept for sha256 in row) for row in named)
 
 

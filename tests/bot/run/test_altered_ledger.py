@@ -97,3 +97,13 @@ async def test_what_was_altered_before_the_proposal_keeps_nothing_from_running(b
     await bench.runs()
     assert bench.last("T-1").kind == "done"
     assert bench.ledger.verify().broken_at == asked.seq
+
+
+async def test_raw_answers_of_steps_that_were_dropped_are_told(bench):
+    """They may be dropped, and the chain holds; but a proof says that what a step was judged by is no longer there."""
+    await bench.approved()
+    await bench.runs()
+    assert not bench.ledger.verify().notes
+    tamper(bench.ledger, lambda database: database.execute("DELETE FROM blob"))
+    verdict = bench.ledger.verify()
+    assert (verdict.holds, verdict.notes) == (True, ("3 entries name raw answers that were dropped.",))
