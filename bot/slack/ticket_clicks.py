@@ -11,7 +11,7 @@ import structlog
 
 from bot.authorize import Person
 from bot.decide import Press
-from bot.errors import HvopsError, TicketError
+from bot.errors import HvopsError, LedgerError, TicketError
 from bot.ledger import Entry
 from bot.pipeline import Request
 from bot.slack.board_cards import Place, place_of
@@ -152,6 +152,9 @@ class TicketClicks:
             entry = await asyncio.to_thread(self._decides[click.verb], press, click.why)
         except TicketError as late:
             await self._desk.reply(where).result(refusal.not_done(late))
+            return
+        except LedgerError as error:
+            await self._desk.reply(where).result(refusal.not_decided(error))
             return
         self._changes.decided(entry)
         await self._desk.reply(where).result(decided(click.token, _SAYS[click.verb.removesuffix(REASONED)]))

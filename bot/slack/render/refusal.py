@@ -33,6 +33,12 @@ def no_ledger(error: HvopsError) -> Message:
     return Message(says, sections(f"*Nothing was done.* {says}"))
 
 
+def not_decided(error: HvopsError) -> Message:
+    """A press was written down, and what it decides could not be: the next life of the bot takes it up."""
+    says = f"{escape(str(error))} Press again. If hvops is restarted within the hour, it takes this press up by itself."
+    return Message(says, sections(f"*Not decided yet.* {says}"))
+
+
 def old_button(line: str = "") -> Message:
     """A button that this version does not know, or whose answer is gone."""
     type_it = f"type {line}" if line else "type the command again, or /hvops help"

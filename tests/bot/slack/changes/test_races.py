@@ -8,6 +8,7 @@ import pytest
 from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot.authorize import Person
+from bot.errors import LedgerError
 from bot.pipeline import Request
 from bot.run.runner import unanswered_clicks
 from bot.slack.socket import ENVELOPE
@@ -187,3 +188,22 @@ async def test_a_second_press_while_the_first_is_answered_is_answered_for_good(b
     assert sorted(one.data["click"] for one in answers) == [one.seq for one in story if one.kind == "clicked"]
     assert "redelivered" in [one.data.get("kind") for one in answers]
     assert unanswered_clicks(bench.ledger, datetime(2000, 1, 1, tzinfo=UTC)) == []
+
+
+async def test_a_press_that_could_not_be_decided_is_not_called_undone(bench, two, monkeypatch):
+    """It stands in the ledger, and a restart takes it up: "nothing was done" would not stay true."""
+    life, _ = two
+    ticket = await proposed(life)
+
+    def full(*_):
+        raise LedgerError("The disk is full.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(life.decisions, "_write", full)
+        await delivered(life, pressed("t-approve", ticket, "U0APPROVER", "trigger.1"), "e1")
+        await settled(life)
+    await bench.approver.sees("The disk is full. Press again. If hvops is restarted within the hour", "hv-ops")
+    (click,) = unanswered_clicks(bench.ledger, datetime(2000, 1, 1, tzinfo=UTC))
+    assert bench.ledger.ticket(ticket).state == "proposed"
+    await two[1].listener.make_up_for(click)
+    assert bench.ledger.ticket(ticket).state == "approved"
