@@ -78,9 +78,9 @@ def _is_meant(one: JudgedWriter, wanted: str) -> bool:
 def _which(node: JudgedNode, wanted: str, found: Sequence[JudgedWriter]) -> str:
     names = listed([one.writer.name for one in node.writers], 20)
     if found:
-        return f"{node.name} lists {count(len(found), 'writer')} called “{wanted}”; name one by its writer id."
+        return f"No plan for {node.name}: it lists {count(len(found), 'writer')} called “{wanted}”. Name one by its writer id."
     asked = f"no writer “{wanted[:80]}”" if wanted else "no Hyper-V writer"
-    return f"{node.name} lists {asked}. It lists: {names or 'none at all'}."
+    return f"No plan for {node.name}: it lists {asked}. It lists: {names or 'none at all'}."
 
 
 def _well(node: JudgedNode, one: JudgedWriter) -> str:

@@ -403,13 +403,15 @@ async def test_a_writer_that_nobody_knows(planned, make):
 async def test_a_name_that_no_writer_has(planned, make, name):
     plan = await planned(COMMAND, make.resettable(), writer=(Writer(name),))
     assert plan.groups == ()
-    assert plan.because.startswith(f"hv03 lists no writer “{name[:80]}”. It lists: Microsoft Hyper-V VSS Writer, ")
+    assert plan.because.startswith(
+        f"No plan for hv03: it lists no writer “{name[:80]}”. It lists: Microsoft Hyper-V VSS Writer, "
+    )
 
 
 async def test_two_writers_of_one_name(planned, make):
     rows = [*make.writer_rows(), make.writer_row("NTDS") | {"writer_id": "x"}]
     plan = await planned(COMMAND, make.resettable(hv03={"vssadmin list writers": rows}), writer=(Writer("ntds"),))
-    assert plan.because == "hv03 lists 2 writers called “ntds”; name one by its writer id."
+    assert plan.because == "No plan for hv03: it lists 2 writers called “ntds”. Name one by its writer id."
 
 
 async def test_refusals(planned, make, alone):
