@@ -99,3 +99,15 @@ async def test_a_drain_that_a_lock_stops_half_way_names_who_is_left_and_the_node
         await ops.recorded("done", 1)
         state = ops.estate.do(lambda: ops.estate.world.node("hv03"))
         assert (state.state, state.guests) == (0, [late])
+
+
+async def test_2008_r2_knows_no_drain_and_the_way_by_hand_is_said(play):
+    async with play("patch-drift") as ops:
+        await ops.says("/drain-node hv03")
+        told = plain_text(await ops.sees("Windows Server 2008 R2, which can pause a node but knows no drain"))
+        assert "By hand:" in told
+        await ops.says("/resume-node hv03")
+        assert "By hand:" in plain_text(
+            await ops.sees("Windows Server 2008 R2, where nothing tells whether guests come back")
+        )
+        assert "proposed" not in [entry.kind for entry in ops.ledger()]

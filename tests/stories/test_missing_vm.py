@@ -170,6 +170,21 @@ async def test_the_record_is_mended_in_the_database_and_put_back(play):
         await ops.sees("crm-01 is missing in VMM")
 
 
+async def test_a_live_migration_by_hand_is_proved_and_vmms_next_look_is_waited_for(play):
+    async with play("missing-vm") as ops:
+        world = ops.estate.world
+        plan = plain_text(await approved(ops, "/fix-missing-vm crm-01 --by migration"))
+        assert "Do not use a quick migration" in plan
+        waits = await shown(ops, "T-1 waits for a person: Live-migrate the virtual machine from hv06 to hv04")
+        await asyncio.to_thread(ops.estate.do, lambda: setattr(world.guest("crm-01"), "node", world.node("hv04")))
+        await ops.guest_admin("Refresh in VMM")  # what VMM does by itself every half hour
+        await ops.clicks(waits, "Done")
+        done = plain_text(await shown(ops, "^Done: Fix missing VM crm-01"))
+        assert "Before:* VMM vmm shows crm-01 on hv04, Missing (220); it is running on hv06" in done
+        assert "After:* crm-01 runs on hv04, and VMM vmm does not show it as Missing" in done
+        assert believed(ops)[1] == 0
+
+
 def narrow(ops, role):
     """That role holds on both clusters only, not on VMM's own host any more."""
     path = ops.estate.settings_path

@@ -244,3 +244,28 @@ async def test_a_writer_that_does_not_get_well_is_a_failure_that_says_so(play, s
         assert turns(ops) == [*STARTED, *PAIR * 4, "failed"]
         assert dict(ops.estate.do(ops.estate.world.facts))[NODE] == "paused, drained, 0 guests"
         assert "Undo…" in labels(failed)
+
+
+async def test_another_writer_has_its_own_service_restarted_and_the_clusters_own_never(play, hurried):
+    async with play("stuck-writer-job-dead") as ops:
+        node = ops.estate.world.node(NODE)
+        for name in ("System Writer", "Cluster Database"):
+            writer = node.writer(name)
+            ops.estate.do(lambda writer=writer: setattr(writer, "state", 9))
+            ops.estate.do(lambda writer=writer: setattr(writer, "error", "timed out"))
+        await ops.says(f"/reset-writer {NODE} Cluster Database")
+        told = plain_text(await ops.sees(f"Cluster Database on {NODE} is never reset: its service is ClusSvc."))
+        assert "A restart takes the node out of the cluster." in told
+        assert "proposed" not in [entry.kind for entry in ops.ledger()]
+
+        await ops.says(f"/reset-writer {NODE} System Writer")
+        plan = await ops.sees(f"Reset writer on {NODE}?", channel="hv-ops")
+        assert "Pause" not in plain_text(plan)
+        await ops.clicks(plan, "Approve", who="approver")
+        await reaches(ops, f"Done: Reset writer on {NODE}")
+        assert notes(ops) != []
+        assert ops.estate.do(lambda: (node.writer("System Writer").state, node.service("CryptSvc").state)) == (
+            1,
+            "Running",
+        )
+        assert node.service("vmms").state == node.service("ClusSvc").state == "Running"
