@@ -140,8 +140,9 @@ def table(few: Took, many: Took, tickets: int, are_open: int) -> Table:
             (name, f"{1000 * small:.1f}", f"{1000 * large:.1f}", f"{1000 * max(many[name]):.1f}", times(large / small))
         )
     note = (
-        f"The open tickets wait for a decision. Home and /hvops runs show fifty where there are as many, and ten where there are "
-        f"{FEW}. The start is from the process to both connections."
+        "The open tickets wait for a decision. /hvops runs shows fifty, Home ten of each kind, where there are as many. The first "
+        "answers that say how the chain is walk all of a ledger, 200,000 entries each; later ones only what is new. The "
+        "start is from the process to both connections."
     )
     aims = [
         Aim(
