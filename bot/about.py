@@ -63,11 +63,11 @@ def roles_of(person: Person) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def roles_in_words(roles: tuple[tuple[str, tuple[str, ...]], ...]) -> str:
-    """Roles and where they hold: "operator everywhere; approver on prod, branch"."""
-    said = (
-        f"{name} everywhere" if EVERYWHERE in places else f"{name} on {', '.join(places)}" for name, places in roles
-    )
-    return "; ".join(said) or "no role"
+    """Roles and where they hold: "operator, viewer everywhere; approver on prod, branch"."""
+    by_places: dict[str, list[str]] = {}
+    for name, places in roles:
+        by_places.setdefault("everywhere" if EVERYWHERE in places else f"on {', '.join(places)}", []).append(name)
+    return "; ".join(f"{', '.join(names)} {where}" for where, names in by_places.items()) or "no role"
 
 
 def role_name(role: Role) -> str:

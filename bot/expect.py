@@ -35,6 +35,19 @@ def misses(check: Check, rows: Rows, images: Images) -> tuple[str, ...]:
     return tuple(why for expected in check.holds if (why := _miss(expected, rows, images)))
 
 
+def how_far(check: Check, rows: Rows, images: Images) -> str:
+    """How far it is on the way there: "9 left", "5 of 11"; "" where no count tells. Raises Unreadable."""
+    expected = check.holds[0]
+    found = [row for row in rows if matches(row, expected.where)]
+    if isinstance(expected, Expect):
+        return f"{len(found)} left" if expected.at_most == 0 else ""
+    before = [row for row in images.get(expected.step, ()) if matches(row, expected.where)]
+    if not expected.same or not before:
+        return ""
+    now = set(_sorted(found, expected.columns))
+    return f"{sum(row in now for row in _sorted(before, expected.columns))} of {len(before)}"
+
+
 def gives_up(check: Check, rows: Rows) -> bool:
     """Whether the answer says that there is nothing to wait for any more. Raises Unreadable."""
     return check.give_up is not None and not _miss(check.give_up, rows, {})

@@ -21,24 +21,24 @@ def no_plan(made: Made, unanswered: Sequence[Unanswered] = ()) -> Report:
     said, first = _said(made.plan)
     if said:
         title = said
-        lead = (Finding(Severity.FAULT if held else Severity.NOTE, "NO PLAN", where, first),) if first else ()
+        lead = (_first(first, where, held=bool(held)),) if first else ()
         findings = (*lead, *(_holds(where, gate) for gate in held))
     elif held:
-        title = f"No plan yet for {where}: {held[0].says[:1].lower()}{held[0].says[1:]} is not so"
+        title = f"No plan yet for {where}: {held[0].measured or f'needed: {held[0].says}'}"
         findings = tuple(_holds(where, gate) for gate in held)
+    elif made.plan.because.startswith(_NOTHING):  # only said where it is known, whoever else was silent
+        title, _, rest = made.plan.because.partition(". ")
+        title, findings = title.rstrip("."), (Finding(Severity.NOTE, "ALSO", where, rest),) if rest else ()
     elif unanswered:
         title = f"No plan for {where}: not everything is known"
         findings = (Finding(Severity.NOTE, "NO PLAN", where, made.plan.because),)
-    elif not made.plan.because.startswith(_NOTHING):  # a refusal; the sentence may be long
+    else:  # a refusal; the sentence may be long
         title = f"No plan for {where}"
         findings = (Finding(Severity.NOTE, "NO PLAN", where, made.plan.because),)
-    else:
-        title = f"Nothing to do for {where}"
-        findings = (Finding(Severity.NOTE, "NOTHING TO DO", where, made.plan.because),)
     return Report(
         title=title[:_TITLE],
         summary=f"{title}. {made.plan.because}",
-        of="gates",
+        of="checks",
         asked=len(made.plan.gates),
         answered=len(made.plan.gates),
         findings=findings,
@@ -63,7 +63,7 @@ def would_be(made: Made, decides: str) -> Report:
     return Report(
         title=title[:_TITLE],
         summary=f"{title}. {plan.because} {decides}",
-        of="gates",
+        of="checks",
         asked=len(plan.gates),
         answered=len(plan.gates),
         findings=(*waits, *(Finding(Severity.NOTE, "WARNING", where, _gate(gate)) for gate in warnings)),
@@ -91,14 +91,25 @@ def _said(plan: Plan) -> tuple[str, str]:
 
 
 def _told(gates: Sequence[Gate]) -> tuple[str, ...]:
-    passed = (f"Passed: {_gate(gate)}" for gate in gates if gate.passed)
+    good = [_gate(gate) for gate in gates if gate.passed]
+    passed = (f"Passed ({len(good):,}): {' · '.join(good)}",) if good else ()
     waits = (f"Not yet: {_gate(gate)}" for gate in gates if gate.ripens_at)
     warned = (f"Warning: {_gate(gate)}" for gate in gates if not (gate.passed or gate.blocks or gate.ripens_at))
     return (*passed, *waits, *warned)
 
 
+def _first(says: str, where: str, *, held: bool) -> Finding:
+    """What to do first, or what else there is to say."""
+    does = says.removeprefix("First: ")
+    word = "DO FIRST" if does != says else "NO PLAN"
+    return Finding(Severity.FAULT if held else Severity.NOTE, word, where, f"{does[:1].upper()}{does[1:]}")
+
+
 def _holds(where: str, gate: Gate) -> Finding:
-    return Finding(Severity.FAULT, "HELD", where, gate.says, (("Because", gate.measured),) if gate.measured else ())
+    """What was found comes first: what is needed reads, by itself, as if it were so."""
+    if not gate.measured:
+        return Finding(Severity.FAULT, "HELD", where, f"Needed: {gate.says}")
+    return Finding(Severity.FAULT, "HELD", where, gate.measured, (("Needed", gate.says),))
 
 
 def _gate(gate: Gate) -> str:

@@ -1,8 +1,8 @@
-"""Times and names of commands as people read them in sentences."""
+"""Times, names of commands and locks as people read them in sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 _ABBREVIATIONS = {"kb": "KB", "vm": "VM", "vms": "VMs"}
@@ -21,7 +21,7 @@ def duration(seconds: float) -> str:
         if whole >= size:
             rest = whole % size // part if part else 0
             return f"{whole // size} {unit}" + (f" {rest} {smaller}" if rest else "")
-    return f"{whole} s"
+    return f"{whole} s" if whole else "less than 1 s"
 
 
 def title(command: str) -> str:
@@ -37,3 +37,8 @@ def sentence(command: str) -> str:
 
 def _spoken(command: str, word: Callable[[str], str]) -> str:
     return " ".join(_ABBREVIATIONS.get(part, word(part)) for part in command.split("-"))
+
+
+def locks_in_words(locks: Iterable[str]) -> str:
+    """What a change holds: "cluster:prod" is "cluster prod"."""
+    return ", ".join(lock.replace(":", " ", 1) for lock in sorted(locks)) or "none"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
-from bot.expect import Images, gives_up, misses
+from bot.expect import Images, gives_up, how_far, misses
 from bot.keep import Evidence
 from bot.run.parts import Parts
 from bot.vocabulary.ask import Unanswered
@@ -28,26 +28,35 @@ class Is(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a look saw. `says` is why it is not so, in words; "" where it is."""
+    """What a look saw.
+
+    Attributes:
+        says: why it is not so, with what the answers said; "" where it is.
+        until: what is still waited for, in a few words; "" where it is so.
+    """
 
     is_: Is
     says: str
     evidence: tuple[Evidence, ...]
+    until: str = ""
 
 
 async def look_at(parts: Parts, checks: Sequence[Check], images: Images) -> Seen:
     """Ask all checks once, at the same time."""
     look = parts.look(parts.clock(), None)
 
-    async def one(check: Check) -> tuple[Is, str]:
+    async def one(check: Check) -> tuple[Is, str, str]:
         found = await look.one(check.question, lambda rows: _judged(check, rows, images))
         if not isinstance(found, Unanswered):
             return found
-        return (Is.NOT_SO if check.silence == "wait" else Is.UNKNOWN), f"{found.on}: {found.says}"
+        why = f"{found.on}: {found.says}"
+        return (Is.NOT_SO if check.silence == "wait" else Is.UNKNOWN), why, why
 
     found = await asyncio.gather(*(one(check) for check in checks))
-    says = "; ".join(why for _, why in found if why)
-    return Seen(max((state for state, _ in found), default=Is.SO), says, tuple(look.evidence))
+    says = "; ".join(why for _, why, _ in found if why)
+    until = "; ".join(left for _, _, left in found if left)
+    state = max((one for one, _, _ in found), default=Is.SO)
+    return Seen(state, says, tuple(look.evidence), until)
 
 
 async def wait_for(
@@ -72,7 +81,7 @@ async def wait_for(
         left = (ends - parts.clock()).total_seconds()
         if seen.is_ in (Is.SO, Is.NEVER) or left <= 0:
             return seen
-        await pause(min(float(every), left), seen.says)
+        await pause(min(float(every), left), seen.until)
 
 
 async def image(parts: Parts, question: Question) -> tuple[Rows | None, str]:
@@ -86,12 +95,21 @@ def longest(checks: Sequence[Check]) -> int:
     return max((check.within for check in checks), default=0)
 
 
-def _judged(check: Check, rows: Rows, images: Images) -> tuple[Is, str]:
+def _judged(check: Check, rows: Rows, images: Images) -> tuple[Is, str, str]:
     why = misses(check, rows, images)
     if not why:
-        return Is.SO, ""
+        return Is.SO, "", ""
     never = gives_up(check, rows)
-    return (Is.NEVER if never else Is.NOT_SO), _in_words(check, "; ".join(why), never=never)
+    whole = _in_words(check, "; ".join(why), never=never)
+    return (Is.NEVER if never else Is.NOT_SO), whole, _until(check, rows, images) or whole
+
+
+def _until(check: Check, rows: Rows, images: Images) -> str:
+    """For whoever watches: what it waits for, without the columns behind it."""
+    if not check.says:
+        return ""
+    far = how_far(check, rows, images)
+    return f"until {check.says}{f' ({far})' if far else ''}"
 
 
 def _in_words(check: Check, why: str, *, never: bool) -> str:

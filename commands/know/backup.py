@@ -42,6 +42,11 @@ class Backup:
             held.append(f"shared volume {listed(self.volumes, 4)} in backup")
         return f"A backup runs: {'; '.join(held)}."
 
+    @property
+    def beside(self) -> str:
+        """What goes beside a sentence that says already that none runs; "" where there is nothing more to say."""
+        return self.says.removeprefix("No backup runs.").strip().rstrip(".")
+
 
 def backup_on(guests: Sequence[Guest] | Unanswered, cluster: Cluster | None) -> Backup:
     """Judge whether a backup runs that may hold this node's writers."""

@@ -62,11 +62,16 @@ class Job:
         return self.client.partition(".")[0]
 
     def says(self, now: datetime) -> str:
-        """In one line: "48211 is Pending since 22:14 UTC [91:9]"."""
+        """In one line: "48211 has been Pending since 22:14 UTC [91:9]"."""
+        verb = "is" if self.has_ended or not (self.changed or self.started) else "has been"
+        return f"{self.number} {verb} {self.stands(now)}"
+
+    def stands(self, now: datetime) -> str:
+        """Its state, since when and why: "Pending since 22:14 UTC [91:9]"."""
         at = self.changed or self.started
         since = f" since {clock(at, now)}" if at else ""
         code = f" [{self.reason_code}]" if self.reason_code else ""
-        return f"{self.number} is {self.status}{since}{code}"
+        return f"{self.status}{since}{code}"
 
 
 def ask_job(job: int) -> Read:

@@ -62,7 +62,7 @@ def no_backup(facts: DrainFacts) -> Gate:
     """No backup holds a guest of the node or a shared volume."""
     says = f"No backup runs on {facts.node} or on a shared volume"
     backup = backup_on(facts.guests, facts.cluster)
-    return Gate(says, passed=backup.runs is False, measured=backup.says.rstrip("."))
+    return Gate(says, passed=backup.runs is False, measured=backup.beside)
 
 
 def _unknown(says: str, *parts: object, blocks: bool = True) -> Gate:
@@ -77,14 +77,15 @@ def _is_up(facts: DrainFacts) -> Gate:
     if facts.state is None:
         return _unknown(says, facts.nodes)
     failed = ", its last drain failed" if facts.state.drain == Drain.FAILED and not facts.state.is_up else ""
-    return Gate(says, passed=facts.state.is_up, measured=f"{facts.state.word}{failed}")
+    told = "" if facts.state.is_up else f"{facts.node} is {facts.state.word}{failed}"
+    return Gate(says, passed=facts.state.is_up, measured=told)
 
 
 def _others_work(facts: DrainFacts) -> Gate:
     says = f"No other node of {facts.cluster.name} is paused or leaves the cluster"
     if isinstance(facts.nodes, Unanswered):
         return _unknown(says, facts.nodes)
-    away = [f"{one.name} {one.word}" for one in facts.others if one.state not in (State.UP, State.DOWN)]
+    away = [f"{one.name} is {one.word}" for one in facts.others if one.state not in (State.UP, State.DOWN)]
     up = [one.name for one in facts.others if one.is_up]
     return Gate(says, passed=not away, measured=listed(away) if away else f"{count(len(up), 'other node')} up")
 
@@ -130,7 +131,7 @@ def _repairs(facts: DrainFacts) -> Gate:
     says = "No storage repair is under way"
     if isinstance(facts.repairs, Unanswered):
         return _unknown(says, facts.repairs, blocks=facts.repairs.kind not in ("absent", "refused"))
-    return Gate(says, not facts.repairs, listed(facts.repairs, 4) if facts.repairs else "no job")
+    return Gate(says, not facts.repairs, listed(facts.repairs, 4))
 
 
 def _updating(facts: DrainFacts) -> Gate:
@@ -182,7 +183,9 @@ def _live(facts: DrainFacts) -> Gate:
         for one in own
         if one.priority is not None and one.priority < facts.threshold and one.name.casefold() not in resting
     ]
-    told = f"saved and moved, so down for a while: {listed(quick, 6)}" if quick else f"threshold {facts.threshold}"
+    told = (
+        f"saved and moved, so down for a while: {listed(quick, 6)}" if quick else f"MoveTypeThreshold {facts.threshold}"
+    )
     return Gate(says, passed=not quick, measured=told, blocks=False)
 
 

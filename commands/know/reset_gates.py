@@ -17,7 +17,7 @@ from commands.know.writer_state import APART, JudgedWriter, Verdict
 
 def backup_ended(node: JudgedNode) -> Gate:
     """No backup holds the writer."""
-    return Gate(f"No backup runs on {node.name}", node.backup.runs is False, node.backup.says.rstrip("."))
+    return Gate(f"No backup runs on {node.name}", node.backup.runs is False, node.backup.beside)
 
 
 def no_job(target: Target, facts: ResetFacts) -> Gate:
@@ -43,9 +43,9 @@ def readable(node: JudgedNode) -> Gate:
     """The check afterwards waits for the host's own words for "no error"."""
     words = no_error_text([one.writer for one in node.writers])
     return Gate(
-        f"What {node.name} prints for “No error” is known",
+        f"The language in which {node.name} tells of errors is known",
         bool(words),
-        f"“{words}”" if words else "an unknown language",
+        f"“{words}”" if words else "not one known here",
     )
 
 

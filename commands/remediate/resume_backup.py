@@ -69,13 +69,13 @@ async def collect(args: Args, ask: Ask) -> Facts:
 def plan(args: Args, facts: Facts) -> Plan:
     """One step, for a job that waits."""
     if isinstance(facts.jobs, Unanswered):
-        return no_plan(f"No plan for job {args.job}: {facts.jobs.on}: {facts.jobs.says}")
+        return no_plan(f"No plan for job {args.job}: the backup product told nothing of it")
     job = next((one for one in facts.jobs if one.number == args.job), None)
     if job is None:
         return no_plan(f"The backup product lists no job {args.job}. One that has just begun is listed a little later.")
     if not job.waits:
         return no_plan(f"Nothing to resume: job {job.says(facts.now)}.")
-    gates = (Gate(f"Job {job.number} waits", passed=True, measured=job.says(facts.now)), _has_room(job, facts.space))
+    gates = (Gate(f"Job {job.number} waits", passed=True, measured=job.stands(facts.now)), _has_room(job, facts.space))
     remedies = (Remedy("Find Full Guests", f"/find-full-guests {job.machine}", primary=True),)
     if held(gates):
         return no_plan(_held(job, facts.space, gates), gates, remedies)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.expect import gives_up, matches, misses, same_rows
+from bot.expect import gives_up, how_far, matches, misses, same_rows
 from bot.vocabulary.plan import Bits, Check, Expect, Versus
 from bot.vocabulary.questions import Read, Term
 from bot.vocabulary.rows import Unreadable
@@ -127,3 +127,19 @@ def test_rows_that_should_not_be_there_are_named():
     rows = tuple({"Name": f"crm-0{one}"} for one in range(7))
     assert misses(none, rows, {}) == ("7 rows: crm-00, crm-01, crm-02, crm-03, crm-04 and 2 more, none expected",)
     assert misses(none, ({"Name": ("a",)},), {}) == ("1 row, none expected",)
+
+
+@pytest.mark.parametrize(
+    ("expected", "says"),
+    [
+        (Expect(at_least=0, at_most=0), "2 left"),
+        (Expect(), ""),
+        (Versus("drain", ("Name",)), "1 of 3"),
+        (Versus("drain", ("Name",), same=False), ""),
+        (Versus("another"), ""),
+    ],
+)
+def test_how_far_it_is_is_told_where_a_count_tells(expected, says):
+    before = [{"Name": name, "Since": "1"} for name in ("crm-02", "crm-03", "sql-07")]
+    now = [{"Name": "crm-02", "Since": "2"}, {"Name": "new-01", "Since": "2"}]
+    assert how_far(Check(ASK, (expected,)), now, {"drain": before}) == says

@@ -7,7 +7,7 @@ from lab.slack.plain import plain_text
 
 JOB = "48211"
 OPERATOR = "T0PRACTICE/U0OPERATOR"
-HELD = "No plan yet for hv03: 9 of 11 guests are locked, a drain would fail (5960); backup job 48211 is Pending since"
+HELD = "No plan yet for hv03: 9 of 11 guests are locked, a drain would fail (5960); backup job 48211 has been Pending since"
 
 
 def labels(message) -> list[str]:
@@ -49,7 +49,7 @@ async def test_no_reset_but_room_then_the_job_and_the_writer_recovers(play, hurr
         for fact in (
             "who confirms it",
             "Risk:* low",
-            "Job 48211 is Pending",
+            "Job 48211 has been Pending",
             "[91:9], of hv03",
             "resume job(job=48211)",
             "job:48211",
@@ -102,6 +102,6 @@ async def test_a_job_that_only_suspends_is_resumed_too_and_a_number_that_is_none
         await ops.until("hv03 writer", "[1] no error")
         await ops.recorded("done", 1)
         await ops.says("/resume-backup 99")
-        await ops.sees("No plan for job 99: commvault: it says: There is no such job")
+        await ops.sees("No plan for job 99: the backup product told nothing of it")
         await ops.says("/resume-backup tonight")
         await ops.sees("the number of a backup job such as 48211")

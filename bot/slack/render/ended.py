@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bot.decide import CONFIRM, standing
-from bot.run.story import DONE
 from bot.slack import limits
 from bot.slack.fit import preformatted
 from bot.slack.message import Block, Message, clip, escape, units
@@ -54,7 +53,8 @@ def ended_message(card: Card) -> Message:
 
 def end_in_words(card: Card) -> str:
     """The end in one sentence, for the thread. Plain text."""
-    return f"{_word(card)}: {what(card)}. {_why(card) or standing(card.id, list(card.entries))}"
+    why = _why(card) or standing(card.id, list(card.entries))
+    return f"{_word(card)}: {what(card)}. {why[:1].upper()}{why[1:]}"
 
 
 def difference_text(card: Card) -> str:
@@ -126,8 +126,7 @@ def _fields(card: Card) -> Iterator[Block]:
     told = []
     if card.ticket.end == "done":
         told += [f"*{name}:* {escape(clip(says, _FEW))}" for name, says in _turn(card.plan) if says]
-    done = sum(card.story.result(place.key) == DONE for place in card.places)
-    told += [f"*Steps done:* {done} of {len(card.places)}", f"*Took:* {duration(seconds_between(started, end))}"]
+    told.append(f"*Took:* {duration(seconds_between(started, end))}")
     yield {"type": "section", "fields": [{"type": "mrkdwn", "text": one, "verbatim": True} for one in told]}
 
 

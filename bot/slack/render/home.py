@@ -81,7 +81,8 @@ def home_view(
     audit = [button("Audit", AUDIT)] if lately is not None and usable else []
     blocks = [
         *_broken(lately),
-        *(block for one in open_now for block in _open(one)),
+        *(block for one in open_now if one.count or one.not_looked_at for block in _open(one)),
+        *sections(" ".join(f"Nothing {_verb(one)}." for one in open_now if not (one.count or one.not_looked_at))),
         *_ended(lately),
         header("hvops"),
         *sections(f"*You:* {escape(roles_in_words(status.roles))}{_bot(lately)}"),
@@ -152,7 +153,7 @@ def _open(one: Open) -> tuple[Block, ...]:
 
 def _verb(one: Open) -> str:
     verb, _, rest = one.does.partition(" ")
-    return f"{verb}s {rest}".rstrip() if one.count == 1 else one.does
+    return f"{verb}s {rest}".rstrip() if one.count < 2 else one.does  # noqa: PLR2004 — plural from two on
 
 
 def _ticket(ticket: str, says: str, link: str) -> tuple[Block, ...]:

@@ -17,7 +17,7 @@ from bot.slack.render.card import Card, at_time, deciders, longest_seconds, pers
 from bot.slack.render.parts import actions, contexts, header, sections
 from bot.slack.render.ticket_buttons import approve_button, reject_button, withdraw_button
 from bot.vocabulary.plan import Gate, Group
-from bot.words import duration
+from bot.words import duration, locks_in_words
 
 _MOST_TEXT = 9_000  # of a plan in a message; beyond it nobody reads, and Slack's own limit is not documented
 _MOST_BLOCKS = 36
@@ -40,13 +40,13 @@ def approved_message(card: Card) -> Message:
     verb = "Confirmed" if card.proposal.policy == CONFIRM else "Approved"
     record = f"*{verb}* by {who(approval)} {at_time(approval.at) if approval else ''}"
     state = escape(says) or "looking again, then it starts…"
+    asker = person(card.proposal.requester, card.proposal.requester_name)
     body, _ = _body(card)
     blocks = (
-        *_head(what(card)),
-        *sections(_asked(card)),
+        *_head(f"{verb}: {what(card)}"),
+        *sections(f"*{card.id}* · asked by {asker} · {record}\n*Now:* {state}"),
         *body,
         *_foot(card),
-        *contexts(f"{record} · {state}"),
         *actions([withdraw_button(card.id)]),
     )
     return Message(_text(f"{card.id}: {what(card)}: {verb.lower()}. {says}".strip()), blocks)
@@ -145,7 +145,8 @@ def _gate(gate: Gate) -> str:
     told = escape(gate.says) + (f" ({escape(gate.measured)})" if gate.measured else "")
     if gate.passed:
         return f"• {told}"
-    return f"• *{verdict_on(gate)}*{'' if gate.blocks else ' (a warning)'}: {told}"
+    verdict = verdict_on(gate)
+    return f"• *{verdict[:1].upper()}{verdict[1:]}*{'' if gate.blocks else ' (a warning)'}: {told}"
 
 
 def _runs(card: Card) -> str:
@@ -156,9 +157,9 @@ def _runs(card: Card) -> str:
         for step in group.steps:
             number += 1
             lines.append(f"*{number}* {escape(step.says)} (at most {duration(step_seconds(step))})")
-            does = escape(action_in_words(step.act)) if step.act is not None else "waits until it is so"
-            lines.append(f"      {does}")
-    lines.append(f"*Locks:* {escape(', '.join(sorted(plan.locks)))}")
+            if step.act is not None:
+                lines.append(f"→ {escape(action_in_words(step.act))}")
+    lines.append(f"*Locks:* {escape(locks_in_words(plan.locks))}; no other change there meanwhile")
     return "\n".join(lines)
 
 

@@ -94,8 +94,14 @@ def _head(report: Report, at: datetime, audience: str) -> Iterator[Block]:
     yield header(report.title)
     if units(report.title) > limits.HEADER_TEXT:
         yield from sections(f"*{escape(report.title)}*")
-    answered = [f"{report.answered:,} of {report.asked:,} {escape(report.of)} answered"] if report.asked else []
-    yield from contexts(" · ".join([*answered, moment(at), audience]))
+    yield from contexts(" · ".join([*_answered(report), moment(at), audience]))
+
+
+def _answered(report: Report) -> Iterator[str]:
+    """How many of those asked answered: "1 of 1 node answered"; nothing where nobody was asked."""
+    if report.asked:
+        of = report.of.removesuffix("s") if report.asked == 1 else report.of
+        yield f"{report.answered:,} of {report.asked:,} {escape(of)} answered"
 
 
 def _findings(report: Report) -> Iterator[tuple[str, str]]:

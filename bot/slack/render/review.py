@@ -26,7 +26,7 @@ _WORDS = {
     QUESTION: ("question", "questions"),
     SWITCH: ("stop or go", "stops and goes"),
 }
-_COLUMNS = ("When", "Ticket", "What", "Target", "Asked by", "Decided by", "Outcome")
+_COLUMNS = ("When", "What", "Target", "Outcome", "Ticket", "Asked by", "Decided by")  # a phone shows four
 _IN_CSV = (
     *("Entry", "When (UTC)", "Ticket", "What", "Target", "Asked by", "Asked by (id)"),
     *("Decided by", "Decided by (id)", "Outcome", "Says"),
@@ -141,9 +141,9 @@ def _above(one: Audited) -> Iterator[tuple[str, bool]]:
     yield chain_in_words(one.chain), False
     for label, value in (("where", one.wanted.about), ("who", one.wanted.who), ("what", one.wanted.what)):
         if value:
-            yield f"{label}={clip(value, 60)}", True
+            yield f"{label}: {clip(value, 60)}", True
     if one.wanted.outcome:
-        yield f"outcome={one.wanted.outcome}", True
+        yield f"outcome: {one.wanted.outcome}", True
     if one.page.number or one.page.older:
         yield f"page {one.page.number + 1}", True
     yield "only you see this", False
@@ -183,7 +183,7 @@ def rows_table(caption: str, rows: Iterable[Row]) -> Table:
     told = tuple(
         (
             f"{datetime.fromisoformat(row.at).astimezone(UTC):%m-%d %H:%M}",
-            *(row.ticket, row.what, row.target, row.asked_by[1], row.decided_by[1], row.outcome.partition(":")[0]),
+            *(row.what, row.target, row.outcome.partition(":")[0], row.ticket, row.asked_by[1], row.decided_by[1]),
         )
         for row in rows
     )

@@ -13,6 +13,7 @@ from bot.slack.render.parts import actions, contexts, header, moment, sections
 from bot.slack.render.ticket_buttons import interrupted_buttons, running_buttons
 from bot.ticket import State
 from bot.vocabulary.actions import ByHand
+from bot.words import locks_in_words
 
 _TITLE = 160  # of a step in the list of steps; the whole of it stands in the thread
 _SAYS = 1_500
@@ -97,9 +98,8 @@ def _held(card: Card) -> Iterator[str]:
         return
     if card.plan.way_back:
         yield f"*Way back:* {escape(clip(card.plan.way_back, _SAYS))}"
-    locks = escape(clip(", ".join(sorted(card.ticket.locks)), _SAYS))
-    if locks:
-        yield f"*Held until somebody decides:* {locks}"
+    if card.ticket.locks:
+        yield f"*Held until somebody decides:* {escape(clip(locks_in_words(card.ticket.locks), _SAYS))}"
 
 
 def can_undo(card: Card) -> bool:
@@ -112,9 +112,14 @@ def plan_block(card: Card) -> Block:
     shown = _window(card)
     return {
         "type": "plan",
-        "title": clip(visible(what(card)), _TITLE),
+        "title": _done(card),
         "tasks": [_task(card, place) for place in shown],
     }
+
+
+def _done(card: Card) -> str:
+    done = sum(card.story.result(place.key) == DONE for place in card.places)
+    return f"{done:,} of {len(card.places):,} {'step' if len(card.places) == 1 else 'steps'} done"
 
 
 def _window(card: Card) -> tuple[Position, ...]:

@@ -18,12 +18,13 @@ from bot.slack.render.proposed import plan_file, plan_text
 from bot.ticket import ENDS
 from bot.vocabulary.plan import Versus
 from bot.vocabulary.rows import Unreadable
-from bot.words import duration
+from bot.words import duration, locks_in_words
 
 _INLINE = 6_000  # characters of a plan or a difference that still go into the thread itself
 _ROWS = 5
 _IMAGE = 700  # characters of a state before or after
 _SAYS = 1_500
+_NAMES = ("name", "job", "guid")  # columns that say which row it is
 
 
 def thread_kinds() -> frozenset[str]:
@@ -95,8 +96,8 @@ def _approved(card: Card, entry: Entry) -> str:
 
 
 def _started(card: Card, entry: Entry) -> str:
-    locks = ", ".join(str(lock) for lock in entry.data.get("locks") or ())
-    return f"Looked again: the plan of {card.id} is unchanged. It starts, with the locks {escape(locks)}."
+    locks = locks_in_words(str(lock) for lock in entry.data.get("locks") or ())
+    return f"Looked again: the plan of {card.id} is unchanged. It starts, and locks {escape(locks)}."
 
 
 def _resumed(card: Card, entry: Entry) -> str:
@@ -151,6 +152,8 @@ def _states(card: Card, place: Position | None, before: Any, after: Any) -> list
     rest = f" ({len(same):,} rows are as they were)" if same else ""
     was = [row for row in before if row not in same]
     now = [row for row in after if row not in same] if after is not None else None
+    if now is not None and len(was) == len(now) == 1:
+        was, now = _differing(was[0], now[0])
     return (
         [f"Before: {_image(was)}", f"After: {_image(now)}{rest}"]
         if was or now != []
@@ -166,11 +169,29 @@ def _narrowed(rows: Any, compared: Versus) -> Any:
         return rows
 
 
+def _differing(was: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
+    """One row that became another: what names it, and what changed."""
+    kept = [name for name in was if name.casefold() in _NAMES or was[name] != now.get(name)]
+    return [{name: was[name] for name in kept}], [{name: now.get(name) for name in kept}]
+
+
+def _row(row: Mapping[str, Any], shared: frozenset[str]) -> str:
+    """A row without what is the same in all of them."""
+    own = {name: value for name, value in row.items() if name not in shared}
+    return (
+        str(*own.values()) if shared and len(own) == 1 else ", ".join(f"{name} {value}" for name, value in own.items())
+    )
+
+
 def _image(rows: Any) -> str:
     """The rows of a before-image, or of what is so now."""
     if rows is None:
         return "not known"
-    told = [", ".join(f"{name} {value}" for name, value in row.items()) for row in rows[:_ROWS]]
+    several = len(rows) > 1
+    shared = (
+        frozenset(name for name in rows[0] if all(row.get(name) == rows[0][name] for row in rows)) if several else ()
+    )
+    told = [_row(row, frozenset(shared)) for row in rows[:_ROWS]]
     more = f" and {len(rows) - _ROWS:,} more rows" if len(rows) > _ROWS else ""
     return escape(clip("; ".join(told) or "no rows", _IMAGE)) + more
 

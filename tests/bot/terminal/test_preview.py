@@ -96,7 +96,7 @@ def test_what_holds_a_plan_ends_with_1(hvops, stuck):
 def test_nothing_to_do_is_no_plan_either(hvops, healthy):
     ended = hvops("ask", "--settings", healthy, "/resume-node hv03")
     assert ended.code == 1
-    assert "Nothing to resume: hv03 is up." in ended.out
+    assert "Nothing to resume: hv03 is up" in ended.out
 
 
 def test_a_node_that_does_not_answer_is_unknown_and_ends_with_3(hvops, healthy, monkeypatch):

@@ -60,7 +60,7 @@ DRAIN = Step(
     undo_says="Resume hv03, its guests come back",
 )
 GATES = (
-    Gate("hv03 is up", passed=True, measured="up"),
+    Gate("hv03 is up", passed=True),
     Gate("No other node of prod is paused or leaves the cluster", passed=True, measured="2 other nodes up"),
     Gate("The quorum would hold if hv03 went down", passed=True, measured="3 of 4 votes left", blocks=False),
     Gate(
@@ -69,11 +69,11 @@ GATES = (
         measured="needs 24 GB, 32 GB free on 2 nodes",
     ),
     Gate("No guest on hv03 is locked", passed=True, measured="0 of 3 locked"),
-    Gate("No backup runs on hv03 or on a shared volume", passed=True, measured="No backup runs"),
+    Gate("No backup runs on hv03 or on a shared volume", passed=True),
     Gate("Every shared volume of prod is without a fault", passed=True, measured="1 volume"),
-    Gate("No storage repair is under way", passed=True, measured="no job"),
+    Gate("No storage repair is under way", passed=True),
     Gate("Every guest of hv03 may run on another node that is up", passed=True, measured="3 guests"),
-    Gate("Every running guest of hv03 moves live", passed=True, measured="threshold 2000", blocks=False),
+    Gate("Every running guest of hv03 moves live", passed=True, measured="MoveTypeThreshold 2000", blocks=False),
     Gate("Every guest of hv03 is clustered", passed=True, measured="3 guests", blocks=False),
     Gate("No run of Cluster-Aware Updating works on prod", passed=True, measured="3 nodes asked"),
 )
@@ -126,27 +126,27 @@ CASES = {
     "another node is paused": (
         lambda make: {"prod": {"MSCluster_Node": up(make, hv01=make.node_row("hv01", state=2))}},
         "No other node of prod is paused or leaves the cluster",
-        "hv01 paused",
+        "hv01 is paused",
     ),
     "another node is joining": (
         lambda make: {"prod": {"MSCluster_Node": up(make, hv01=make.node_row("hv01", state=3))}},
         "No other node of prod is paused or leaves the cluster",
-        "hv01 joining",
+        "hv01 is joining",
     ),
     "another node is in a state that nobody knows": (
         lambda make: {"prod": {"MSCluster_Node": up(make, hv01=make.node_row("hv01", state=4294967295))}},
         "No other node of prod is paused or leaves the cluster",
-        "hv01 in the unknown state 4294967295",
+        "hv01 is in the unknown state 4294967295",
     ),
     "the node itself is down": (
         lambda make: {"prod": {"MSCluster_Node": up(make, hv03=make.node_row("hv03", state=1))}},
         "hv03 is up",
-        "down",
+        "hv03 is down",
     ),
     "the node is paused and not drained": (
         lambda make: {"prod": {"MSCluster_Node": up(make, hv03=make.node_row("hv03", state=2))}},
         "hv03 is up",
-        "paused",
+        "hv03 is paused",
     ),
     "too little memory": (
         lambda make: {"hv01": {"Win32_OperatingSystem": [{"FreePhysicalMemory": str(7 * 2**20)}]}},
@@ -345,7 +345,7 @@ async def test_a_drain_that_failed_is_explained_and_can_be_resumed(planned, make
     )
     plan = await planned(COMMAND, script)
     assert plan.because.startswith("No plan yet for hv03: 1 of 3 guests is locked, a drain would fail (5960). ")
-    assert "“hv03 is up” is not so: paused, its last drain failed" in plan.because
+    assert "“hv03 is up” is not so: hv03 is paused, its last drain failed" in plan.because
     assert plan.remedies[-1] == Remedy("Resume Node…", "/resume-node hv03")
 
 

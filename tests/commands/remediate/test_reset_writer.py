@@ -117,7 +117,7 @@ async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
     assert plan.gates[0] == Gate(TWICE, passed=True, measured="first seen 22:30 UTC")
     assert plan.gates[1:4] == (
         Gate(JOB_GATE, passed=True, measured="none among its active jobs"),
-        Gate("What hv03 prints for “No error” is known", passed=True, measured="“No error”"),
+        Gate("The language in which hv03 tells of errors is known", passed=True, measured="“No error”"),
         Gate("No guest that answered is short of space", passed=True, measured="3 guests told"),
     )
     assert len(plan.gates) == 4 + 12
@@ -150,7 +150,7 @@ async def test_the_job_still_waits(planned, make):
     plan = await planned(COMMAND, script)
     assert plan.groups == ()
     assert plan.because == (
-        "No plan yet for hv03: 2 of 3 guests are locked, a drain would fail (5960); backup job 48211 is Pending since"
+        "No plan yet for hv03: 2 of 3 guests are locked, a drain would fail (5960); backup job 48211 has been Pending since"
         " 22:14 UTC [91:9]. First: free 1 GB or more on test-tfs-01 C:, then resume job 48211; the writer recovers by"
         " itself."
     )
@@ -168,14 +168,14 @@ async def test_the_job_waits_and_its_guests_have_room_again(planned, make):
     }
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make), commvault=jobs))
     assert plan.groups == ()
-    assert plan.because.startswith("No plan yet for hv03: backup job 48211 is Pending since 22:14 UTC [91:9]. ")
+    assert plan.because.startswith("No plan yet for hv03: backup job 48211 has been Pending since 22:14 UTC [91:9]. ")
     assert "Every guest that answered has room: resume job 48211; the writer recovers by itself." in plan.because
     assert [(one.line, one.primary) for one in plan.remedies] == [
         ("/resume-backup 48211", True),
         ("/find-full-guests hv03", False),
         ("/check-writers hv03", False),
     ]
-    assert plan.held_by[0].measured == "job 48211 is Pending since 22:14 UTC [91:9]"
+    assert plan.held_by[0].measured == "job 48211 has been Pending since 22:14 UTC [91:9]"
 
 
 @pytest.mark.parametrize("client", ["HV03", "hv03.corp.example", "prod", "Sql-07"])
@@ -231,7 +231,7 @@ GATES = {
             "prod": {"MSCluster_Node": [make.node_row("hv01", state=2), make.node_row("hv02"), make.node_row("hv03")]}
         },
         "No other node of prod is paused or leaves the cluster",
-        "hv01 paused",
+        "hv01 is paused",
     ),
 }
 
@@ -346,9 +346,9 @@ async def test_the_service_of_another_writer(planned, make):
         way_back="Start CryptSvc if it is stopped.",
         locks=("cluster:prod",),
         gates=(
-            Gate("No backup runs on hv03", passed=True, measured="No backup runs"),
+            Gate("No backup runs on hv03", passed=True),
             Gate(JOB_GATE, passed=True, measured="none among its active jobs"),
-            Gate("What hv03 prints for “No error” is known", passed=True, measured="“No error”"),
+            Gate("The language in which hv03 tells of errors is known", passed=True, measured="“No error”"),
         ),
         groups=(Group("reset", restart("hv03", "CryptSvc", SYSTEM_ID, "System Writer")),),
         remedies=(Remedy("Check Writers", "/check-writers hv03", primary=True),),
@@ -373,7 +373,7 @@ async def test_an_unknown_language_is_no_plan(planned, make):
     rows = [row | {"error_text": f"Fehler {index}", "state": "9"} for index, row in enumerate(make.writer_rows())]
     plan = await planned(COMMAND, make.resettable(hv03={"vssadmin list writers": rows}))
     assert plan.groups == ()
-    assert "“What hv03 prints for “No error” is known” is not so: an unknown language" in plan.because
+    assert "“The language in which hv03 tells of errors is known” is not so: not one known here" in plan.because
 
 
 NEVER = {

@@ -53,18 +53,18 @@ def script(make, *jobs, full=(), **over):
 async def test_the_whole_plan(planned, make):
     plan = await planned(script(make, make.job(client="hv03.corp.example")))
     assert plan == Plan(
-        because="Job 48211 is Pending since 22:14 UTC [91:9], of hv03.corp.example. It says: Volume Shadow Copy Service (VSS) error.",
+        because="Job 48211 has been Pending since 22:14 UTC [91:9], of hv03.corp.example. It says: Volume Shadow Copy Service (VSS) error.",
         impact="The backup of hv03.corp.example goes on: its guests are locked while it runs.",
         way_back="Suspend or kill the job in the backup product.",
         locks=("job:48211",),
         gates=(
-            Gate("Job 48211 waits", passed=True, measured="48211 is Pending since 22:14 UTC [91:9]"),
+            Gate("Job 48211 waits", passed=True, measured="Pending since 22:14 UTC [91:9]"),
             Gate(ROOM, passed=True, measured="3 guests told", blocks=False),
         ),
         groups=(Group("resume", (STEP,)),),
         remedies=(Remedy("Check Writers", "/check-writers hv03", primary=True),),
         touches=("hv03",),
-        now="job 48211 is Pending since 22:14 UTC [91:9]",
+        now="job 48211 has been Pending since 22:14 UTC [91:9]",
         then="job 48211 runs, or has completed",
     )
     assert COMMAND.risk is Risk.LOW
@@ -89,7 +89,8 @@ async def test_others_that_wait(planned, make, status):
 @pytest.mark.parametrize("status", ["Running", "Completed", "Killed", "Queued", "Kill Pending", "Verwirrt"])
 async def test_a_job_that_does_not_wait(planned, make, status):
     plan = await planned(script(make, make.job(status=status)))
-    assert (plan.because, plan.groups) == (f"Nothing to resume: job 48211 is {status} since 22:14 UTC [91:9].", ())
+    verb = "is" if status in ("Completed", "Killed") else "has been"
+    assert (plan.because, plan.groups) == (f"Nothing to resume: job 48211 {verb} {status} since 22:14 UTC [91:9].", ())
 
 
 async def test_guests_that_nobody_can_ask_only_warn(planned, make):
@@ -112,7 +113,7 @@ async def test_no_such_job_and_no_answer(planned, make):
     assert (other.groups, "lists no job 48211" in other.because) == ((), True)
     silent = Unanswered("commvault", "absent", "no backup product is in the estate.")
     plan = await planned(make.resettable(commvault={"commvault job": silent}))
-    assert plan.because == "No plan for job 48211: commvault: no backup product is in the estate."
+    assert plan.because == "No plan for job 48211: the backup product told nothing of it"
 
 
 async def test_a_client_without_a_name(planned, make):

@@ -213,7 +213,7 @@ async def test_home_says_what_waits_and_what_happened_and_decides_nothing(bench)
         await bench.approver.sees("Audit, 24 h: 2 changes, 1 refusal", "dm")
 
         await bench.viewer.opens_home()
-        home = await bench.viewer.sees_home("0 wait for you")
+        home = await bench.viewer.sees_home("Nothing waits for you.")
         assert "T-1" in plain_text(home)
 
 

@@ -304,7 +304,7 @@ async def test_home_says_what_waits_for_whom_with_a_link_and_no_decision(bench):
         assert "Open Plan" in labels
         assert "Approve" not in labels
         await bench.operator.opens_home()
-        await bench.operator.sees_home("0 wait for you")
+        await bench.operator.sees_home("Nothing waits for you.")
 
 
 async def test_an_interrupted_run_is_looked_at_and_goes_on(bench):

@@ -45,9 +45,9 @@ def test_the_headline_says_it_all():
     assert message.text == "Audit prod, 24 h: 2 changes, 1 refusal, 7 questions"
     told = as_text(message)
     assert (
-        "Chain verified <!date^1772494200^{time}|23:30 UTC> to entry 1310, newest anchor matches · where=prod" in told
+        "Chain verified <!date^1772494200^{time}|23:30 UTC> to entry 1310, newest anchor matches · where: prod" in told
     )
-    assert "03-02 23:05\tT-412\treset-writer\thv03\toperator\tapprover\tdone" in told
+    assert "03-02 23:05\treset-writer\thv03\tdone\tT-412\toperator\tapprover" in told
     assert [one["text"]["text"] for one in buttons(message.blocks)] == ["Story T-412", "Filter…", "Send CSV"]
     assert not problems(message)
     check_message(json.loads(json.dumps(message.blocks)))

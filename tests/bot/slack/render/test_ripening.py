@@ -23,7 +23,7 @@ def ripening(told):
 
 def test_the_proposal_and_its_button_say_that_it_starts_later(ripening):
     message = ticket_message(ripening.card())
-    line = "*not yet, and nothing starts before it has passed*: The writer is stuck (first seen 23:05 UTC)"
+    line = "*Not yet, and nothing starts before it has passed*: The writer is stuck (first seen 23:05 UTC)"
     assert line in plain_text(list(message.blocks))
     approve = message.blocks[-1]["elements"][0]["confirm"]["text"]["text"]
     assert approve.startswith("Starts by itself once every gate has passed: Pause and drain hv03;")
@@ -34,5 +34,5 @@ def test_an_approved_one_says_what_it_waits_for(ripening):
     why = "not yet: The writer is stuck (first seen 23:05 UTC)"
     card = ripening.approved().card(happening=Happening("T-412", "ripening", says=why))
     message = ticket_message(card)
-    assert f"· {why}" in plain_text(list(message.blocks))
+    assert f"*Now:* {why}" in plain_text(list(message.blocks))
     assert "then it starts" not in plain_text(list(message.blocks))
