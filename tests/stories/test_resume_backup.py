@@ -31,7 +31,7 @@ async def test_no_reset_but_room_then_the_job_and_the_writer_recovers(play, hurr
         ops.estate.do(lambda: ops.estate.world.trouble("sap-old-01", "hang", on=False))  # silence is another test's
         await ops.says("/reset-writer hv03")
         held = await ops.sees(HELD)
-        assert "First: free 1 GB or more on test-tfs-01 C:, then resume job 48211" in plain_text(held)
+        assert "Free 1 GB or more on test-tfs-01 C:, then resume job 48211" in plain_text(held)
         assert "Resume Backup…" not in labels(held), "with the guest still full the job would only wait again"
         await ops.says(f"/resume-backup {JOB}")
         early = await ops.sees("No plan yet for job 48211: test-tfs-01 C: is full or low, so it would only wait again")

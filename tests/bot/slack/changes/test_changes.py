@@ -27,7 +27,7 @@ async def test_proposed_by_one_approved_by_another_and_done(bench):
         assert done.ts == plan.ts
         thread = [one.text for one in bench.viewer.thread(done)]
         assert "digest" in thread[0]
-        assert any("Before: fixed no" in one and "After:" in one for one in thread)
+        assert any("Before: paused no" in one and "After:" in one for one in thread)
         assert any(one.startswith("<@U0OPERATOR> <@U0APPROVER> T-1 Done") for one in thread)
         assert bench.world.acts == [{"paused": "yes"}, {"fixed": "yes"}]
 
