@@ -35,7 +35,7 @@ async def test_no_reset_but_room_then_the_job_and_the_writer_recovers(play, hurr
         assert "Resume Backup…" not in labels(held), "with the guest still full the job would only wait again"
         await ops.says(f"/resume-backup {JOB}")
         early = await ops.sees("No plan yet for job 48211: test-tfs-01 C: is full or low, so it would only wait again")
-        assert "First: free 1 GB or more there, then look again." in plain_text(early)
+        assert "Free 1 GB or more there, then look again." in plain_text(early)
         assert labels(early)[0] == "Find Full Guests"
 
         await ops.guest_admin("Free 2 GB on test-tfs-01 C:")
@@ -52,7 +52,7 @@ async def test_no_reset_but_room_then_the_job_and_the_writer_recovers(play, hurr
             "Job 48211 has been Pending",
             "[91:9], of hv03",
             "resume job(job=48211)",
-            "job:48211",
+            "Locks:* job 48211",
         ):
             assert fact in told, fact
         await ops.clicks(plan, "Confirm", who="approver")
