@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
@@ -15,8 +16,9 @@ import structlog
 from bot.about import Status, roles_of
 from bot.authorize import Person
 from bot.engine import Engine, engine, runner
+from bot.errors import LedgerError
 from bot.estate import Estate
-from bot.ledger import Entry, Reader
+from bot.ledger import Entry, Ledger, Reader
 from bot.mask import Mask
 from bot.review.review import Review
 from bot.settings import Settings
@@ -114,8 +116,8 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Engine
             listeners.append(Listener(app, desk))
             if ready is not None:
                 ready(parts)
-            warming = asyncio.create_task(people.warm())  # the first person should not wait for the user groups
-            closing.push_async_callback(_gone, warming)
+            for warming in (people.warm(), looked_over(parts.ledger)):  # the first person should wait for neither
+                closing.push_async_callback(_gone, asyncio.create_task(warming))
             for work in (
                 board.run(stop),
                 running.run(stop),
@@ -126,6 +128,14 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Engine
             log.info("hvops runs", clusters=list(parts.estate.clusters), commands=list(parts.registry.commands))
             await sockets.run(stop)
     log.info("hvops stopped")
+
+
+async def looked_over(ledger: Ledger) -> None:
+    """Look over the whole chain once, part by part: later looks, such as that of Home, then only see what is new."""
+    with contextlib.suppress(LedgerError):  # whoever asks for the chain is told what is wrong with it
+        seen = await asyncio.to_thread(ledger.look)
+        while seen.holds and seen.to < seen.of:
+            seen = await asyncio.to_thread(ledger.look)
 
 
 def ops_channel(estate: Estate, places: Iterable[str]) -> str:
