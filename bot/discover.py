@@ -83,7 +83,9 @@ class Directory:
             return target
         near = difflib.get_close_matches(wanted.partition(".")[0], sorted(self.known()), n=3, cutoff=0.6)
         unknown = "".join(f" The nodes of {cluster} are not known: {why}" for cluster, why in silent.items())
-        raise UsageError(f"There is no cluster or host {quoted(name)} in the estate.{unknown}", suggestions=tuple(near))
+        there = "" if near else f" Clusters: {', '.join(sorted(self._estate.clusters)) or 'none'}."
+        says = f"There is no cluster or host {quoted(name)} in the estate.{there}{unknown}"
+        raise UsageError(says, suggestions=tuple(near))
 
     def known(self) -> tuple[str, ...]:
         """All names known by now: clusters first, then VMM servers, then hosts and nodes."""

@@ -37,15 +37,16 @@ def no_plan(made: Made, unanswered: Sequence[Unanswered] = ()) -> Report:
         findings = (Finding(Severity.NOTE, "NO PLAN", where, made.plan.because),)
     return Report(
         title=title[:_TITLE],
-        summary=f"{title}. {made.plan.because}",
+        summary=made.plan.because if said else f"{title}. {made.plan.because}",
         of="checks",
         asked=len(made.plan.gates),
-        answered=len(made.plan.gates),
+        answered=sum(gate.passed for gate in made.plan.gates),
         findings=findings,
         unanswered=tuple(unanswered),
         notes=(*_told(made.plan.gates), *made.plan.evidence),
         remedies=made.plan.remedies,
         samples=made.plan.samples,
+        did="passed",
     )
 
 
@@ -65,7 +66,7 @@ def would_be(made: Made, decides: str) -> Report:
         summary=f"{title}. {plan.because} {decides}",
         of="checks",
         asked=len(plan.gates),
-        answered=len(plan.gates),
+        answered=sum(gate.passed for gate in plan.gates),
         findings=(*waits, *(Finding(Severity.NOTE, "WARNING", where, _gate(gate)) for gate in warnings)),
         fine=tuple(Fine("PASSED", (gate.says,), gate.measured) for gate in plan.gates if gate.passed),
         notes=(
@@ -78,6 +79,7 @@ def would_be(made: Made, decides: str) -> Report:
         ),
         remedies=plan.remedies,
         samples=plan.samples,
+        did="passed",
     )
 
 

@@ -114,7 +114,7 @@ class Stage:
             return {"state": "lost", "says": "The bot lost its connection to Slack. It connects again by itself."}
         if ended:
             return {"state": "restarting", "says": f"The bot {ended}. It starts again by itself."}
-        return {"state": "starting", "says": "The bot is starting."}
+        return {"state": "starting", "says": "The bot is starting; what you send now waits for it."}
 
     async def act(self, action: str) -> None:
         """Do something as a guest's administrator.

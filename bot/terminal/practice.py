@@ -57,8 +57,8 @@ def split_story(practice: Practice, words: list[str]) -> tuple[str, list[str]]:
     stories = practice.stories()
     if words and not words[0].startswith("/") and len(words) > 1:
         if words[0] not in stories:
-            told = "; ".join(f"{name}: {says}" for name, says in stories.items())
-            raise UsageError(f"There is no story “{words[0]}”. {told}", suggestions=tuple(stories))
+            told = "".join(f"\n  {name}: {says}" for name, says in stories.items())
+            raise UsageError(f"There is no story “{words[0]}”. There are:{told}")
         return words[0], words[1:]
     return next(iter(stories)), words
 

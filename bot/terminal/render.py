@@ -33,7 +33,7 @@ def print_report(console: Console, report: Report, footer: str) -> None:
         _print_table(console, report.table)
     for note in report.notes:
         console.print(styled(note, "dim"))
-    answered = f"{report.answered} of {report.asked} {report.of} answered · " if report.asked else ""
+    answered = f"{report.answered} of {report.asked} {report.of} {report.did} · " if report.asked else ""
     console.print(styled(f"{answered}{footer}", "dim"))
 
 

@@ -107,6 +107,7 @@ class Report:
     title       the verdict, with the target's name: header of the message, 150 characters at most
     summary     one line that says it all, for a notification or a screen reader
     asked       how many targets were asked; `answered` of them did; `of` is what they are ("nodes", "guests")
+    did         what those that count did, in a word: nodes answered, checks passed
     """
 
     title: str
@@ -122,6 +123,7 @@ class Report:
     table: Table | None = None
     remedies: tuple[Remedy, ...] = ()  # Look Again, Evidence and Share are added by the bot
     samples: tuple[Sample, ...] = field(default=())
+    did: str = "answered"
 
     @property
     def has_findings(self) -> bool:

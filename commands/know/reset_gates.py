@@ -35,7 +35,7 @@ def has_room(facts: ResetFacts) -> Gate:
     full = facts.full()
     told, silent = facts.asked_guests()
     unknown = f", {silent} not known" if silent else ""
-    measured = f"full or low: {listed(full, 4)}" if full else f"{count(told, 'guest')} told{unknown}"
+    measured = f"full or low: {listed(full, 4)}" if full else f"{count(told, 'guest')} answered{unknown}"
     return Gate("No guest that answered is short of space", passed=not full, measured=measured)
 
 

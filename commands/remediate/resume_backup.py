@@ -116,7 +116,7 @@ def _has_room(job: Job, space: guest_space.Facts | None) -> Gate:
     if not volumes or why:
         return Gate(says, passed=False, measured=f"not known{why}", blocks=False)
     rest = f", {silent} not known" if silent else ""
-    return Gate(says, passed=not silent, measured=f"{count(len(volumes), 'guest')} told{rest}", blocks=False)
+    return Gate(says, passed=not silent, measured=f"{count(len(volumes), 'guest')} answered{rest}", blocks=False)
 
 
 def _resume(number: int) -> Step:

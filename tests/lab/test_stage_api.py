@@ -37,7 +37,7 @@ async def test_the_world_says_what_the_page_draws(web):
     assert world["estate"] == "prod: 6 nodes, 64 guests · branch: 4 nodes, 56 guests"
     assert {"about": "test-tfs-01 C:", "says": "0 MB free of 80 GB"} in world["facts"]
     assert [one["key"] for one in world["actions"]] == ["free-2gb", "end-job", "suspend-job"]
-    assert world["bot"] == {"state": "starting", "says": "The bot is starting."}
+    assert world["bot"] == {"state": "starting", "says": "The bot is starting; what you send now waits for it."}
     assert "audit verify" in world["tour"]["steps"][-1]["shell"]
 
 

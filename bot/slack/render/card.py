@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
+from bot.decide import CONFIRM
 from bot.ledger import Entry
 from bot.proposal import Proposal
 from bot.run.parts import Happening
@@ -89,6 +90,11 @@ class Card:
         in_flight = at is not None and at.key == self.story.in_flight
         is_so = at is not None and in_flight and at.step.is_by_hand and self.ticket.state is State.RUNNING
         return at if is_so else None
+
+    @property
+    def agreed(self) -> str:
+        """What the decision is called: a requester confirms, an approver approves."""
+        return "confirmed" if self.proposal.policy == CONFIRM else "approved"
 
     @property
     def is_taking_back(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bot.decide import CONFIRM, standing
+from bot.decide import standing
 from bot.slack import limits
 from bot.slack.fit import preformatted
 from bot.slack.message import Block, Message, clip, escape, units
@@ -138,8 +138,7 @@ def _record(card: Card) -> Iterator[str]:
     proposal = card.proposal
     yield f"asked by {person(proposal.requester, proposal.requester_name)}"
     if (approval := card.last("approved")) is not None:
-        verb = "confirmed" if proposal.policy == CONFIRM else "approved"
-        yield f"{verb} by {who(approval)} {at_time(approval.at)}"
+        yield f"{card.agreed} by {who(approval)} {at_time(approval.at)}"
     yield f"plan {proposal.digest[:8]}"
     yield "the whole story is in the thread"
 

@@ -14,7 +14,7 @@ def help_message(told: Help) -> Message:
     other = [f"{_code(line.usage)} needs the role {escape(line.role)}" for line in told.lines if not line.allowed]
     ours = f"{_code('/hvops status')}\nConnections, the ledger, who you are and what you may do."
     audit = f"{_code(words.USAGE)}\n{escape(words.HELP)}"
-    halts = f"{_code('/hvops runs')} · {_code('/hvops stop <why>')} · {_code('/hvops go')}\nWhat is open; nothing begins; it may again."
+    halts = f"{_code('/hvops runs')} · {_code('/hvops stop <why>')} · {_code('/hvops go')}\nWhat is open; let nothing new begin; let things begin again."
     closing = "Every command also works as /hvops <command> …, and in threads as @hvops <command> …"
     blocks = (
         header("What you can ask"),

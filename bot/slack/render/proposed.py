@@ -37,8 +37,7 @@ def approved_message(card: Card) -> Message:
     """The same plan, with a record of the decision in place of the buttons."""
     approval = card.last("approved")
     says = card.happening.says if card.happening and card.happening.kind in ("locked", "stopped", "ripening") else ""
-    verb = "Confirmed" if card.proposal.policy == CONFIRM else "Approved"
-    record = f"*{verb}* by {who(approval)} {at_time(approval.at) if approval else ''}"
+    record = f"*{card.agreed.capitalize()}* by {who(approval)} {at_time(approval.at) if approval else ''}"
     state = escape(says) or "looking again, then it starts…"
     asker = person(card.proposal.requester, card.proposal.requester_name)
     body, _ = _body(card)
@@ -49,7 +48,7 @@ def approved_message(card: Card) -> Message:
         *_foot(card),
         *actions([withdraw_button(card.id)]),
     )
-    return Message(_text(f"{card.id}: {what(card)}: {verb.lower()}. {says}".strip()), blocks)
+    return Message(_text(f"{card.id}: {what(card)}: {card.agreed}. {says}".strip()), blocks)
 
 
 def plan_file(proposal: Proposal) -> File:

@@ -101,7 +101,7 @@ def _answered(report: Report) -> Iterator[str]:
     """How many of those asked answered: "1 of 1 node answered"; nothing where nobody was asked."""
     if report.asked:
         of = report.of.removesuffix("s") if report.asked == 1 else report.of
-        yield f"{report.answered:,} of {report.asked:,} {escape(of)} answered"
+        yield f"{report.answered:,} of {report.asked:,} {escape(of)} {escape(report.did)}"
 
 
 def _findings(report: Report) -> Iterator[tuple[str, str]]:

@@ -185,7 +185,7 @@ def _record(card: Card) -> str:
     proposal, approval, asked = card.proposal, card.last("approved"), card.last("cancel-asked")
     parts = [
         f"asked by {person(proposal.requester, proposal.requester_name)}",
-        f"approved by {who(approval)}" + (f" {at_time(approval.at)}" if approval else ""),
+        f"{card.agreed} by {who(approval)}" + (f" {at_time(approval.at)}" if approval else ""),
         f"plan {proposal.digest[:8]}",
     ]
     if card.ticket.cancel_asked and asked is not None:

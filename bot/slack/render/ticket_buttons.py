@@ -47,7 +47,7 @@ def approve_button(ticket: str, says: str, steps: int, *, is_confirm: bool, wait
     verb = "Confirm" if is_confirm else "Approve"
     starts = f"{'Starts by itself once every gate has passed' if waits else 'Starts now'}: {says}."
     if units(starts) > limits.CONFIRM_TEXT:
-        tail = f"… {steps} steps in all, as the plan says."
+        tail = f" {steps} steps in all, as the plan says."
         starts = clip(starts, limits.CONFIRM_TEXT - units(tail)) + tail
     made = button(verb, APPROVE, ticket, primary=True)
     return {**made, "confirm": _confirm(f"{verb} {ticket}?", starts, f"{verb} and Start")}

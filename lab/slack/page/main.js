@@ -29,10 +29,12 @@ const scroll = new Scroll(at("scroll"), at("messages"), at("newer"));
 const side = new Side({ parent: at("side"), columns: at("columns"), button: at("world-button") }, store);
 const composer = new Composer(at("composer"), { id: "composer", send: say, commands: () => store.state?.commands ?? [] });
 
-/** Send a line to where the person looks. */
-function say(text) {
+/** Send a line to where the person looks; while the bot is just starting, once it is there. */
+async function say(text) {
   scroll.follow();
-  return store.act({ act: "types", channel: store.channel, text, thread_ts: null });
+  const { as, channel } = store;
+  await store.botStarted();
+  return store.act({ act: "types", as, channel, text, thread_ts: null });
 }
 
 async function become(person) {

@@ -51,6 +51,14 @@ export class Store {
     this.changed();
   }
 
+  /** Wait while the bot is starting, half a minute at most: Slack would answer a command "dispatch_failed" meanwhile. */
+  async botStarted() {
+    for (let looks = 0; looks < 100 && this.world?.bot?.state === "starting"; looks += 1) {
+      await new Promise((done) => setTimeout(done, 300));
+      await this.look().catch(() => {});
+    }
+  }
+
   link(linked) {
     this.linked = linked;
     this.changed();

@@ -152,7 +152,8 @@ def test_the_practice_estate_is_asked_with_lab(hvops, monkeypatch):
 def test_a_story_that_is_not_there_is_refused_with_those_that_are(hvops):
     ended = hvops("ask", "--lab", "stuk", "/check-writers prod")
     assert ended.code == 2
-    assert "stuck-writer" in ended.err
+    assert "There is no story “stuk”. There are:\n  stuck-writer: " in ended.err
+    assert "\n  patch-drift: " in ended.err
 
 
 def report(*severities, unanswered=()):

@@ -118,7 +118,7 @@ async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
     assert plan.gates[1:4] == (
         Gate(JOB_GATE, passed=True, measured="none among its active jobs"),
         Gate("The language in which hv03 tells of errors is known", passed=True, measured="“No error”"),
-        Gate("No guest that answered is short of space", passed=True, measured="3 guests told"),
+        Gate("No guest that answered is short of space", passed=True, measured="3 guests answered"),
     )
     assert len(plan.gates) == 4 + 12
     assert [gate.says for gate in plan.gates if not gate.passed] == []

@@ -59,7 +59,7 @@ async def test_the_whole_plan(planned, make):
         locks=("job:48211",),
         gates=(
             Gate("Job 48211 waits", passed=True, measured="Pending since 22:14 UTC [91:9]"),
-            Gate(ROOM, passed=True, measured="3 guests told", blocks=False),
+            Gate(ROOM, passed=True, measured="3 guests answered", blocks=False),
         ),
         groups=(Group("resume", (STEP,)),),
         remedies=(Remedy("Check Writers", "/check-writers hv03", primary=True),),
@@ -102,7 +102,7 @@ async def test_guests_that_nobody_can_ask_only_warn(planned, make):
     assert plan.gates[1].measured == "not known: it is not in the estate"
     silent = {"sql-07": {"Win32_Volume": Unanswered("sql-07", "timed out", "no answer.")}}
     plan = await planned(script(make, make.job(), **silent))
-    assert (plan.gates[1].passed, plan.gates[1].measured) == (False, "2 guests told, 1 not known")
+    assert (plan.gates[1].passed, plan.gates[1].measured) == (False, "2 guests answered, 1 not known")
 
 
 async def test_no_such_job_and_no_answer(planned, make):

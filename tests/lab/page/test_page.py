@@ -247,6 +247,21 @@ async def test_the_page_says_when_the_bot_is_away(visitor, canned):
     await expect(page.locator("#notice")).to_have_text("The bot was killed. It starts again.")
 
 
+async def test_a_line_waits_while_the_bot_is_starting(visitor, canned):
+    canned.world["bot"] = {"state": "starting", "says": "The bot is starting."}
+    page = await visitor.opens(canned.url)
+    await expect(page.locator("#notice")).to_have_text("The bot is starting.")
+    await page.locator("#composer-text").fill("/check-writers prod")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#composer-text")).to_have_value("")
+    for _ in range(3):  # it looks again and again, and sends nothing
+        async with page.expect_response("**/practice/world"):
+            pass
+    assert not [act for act in canned.acts if act["act"] == "types"]
+    canned.world["bot"] = {"state": "running", "says": ""}
+    assert (await canned.until("types"))["text"] == "/check-writers prod"
+
+
 async def test_the_world_is_folded_until_the_first_answer(visitor, canned):
     page = await visitor.opens(canned.url)
     await expect(page.locator("#side")).to_be_hidden()
