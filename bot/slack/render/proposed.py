@@ -42,7 +42,7 @@ def approved_message(card: Card) -> Message:
     asker = person(card.proposal.requester, card.proposal.requester_name)
     body, _ = _body(card)
     blocks = (
-        *_head(f"{verb}: {what(card)}"),
+        *_head(f"{card.agreed.capitalize()}: {what(card)}"),
         *sections(f"*{card.id}* · asked by {asker} · {record}\n*Now:* {state}"),
         *body,
         *_foot(card),
