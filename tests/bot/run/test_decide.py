@@ -54,8 +54,10 @@ async def test_a_plan_that_a_gate_holds_makes_no_ticket_and_says_what_holds_it(b
     world.hosts["hv03"] |= {"locked": "yes", "count": "9 of 11 locked"}
     answered = await bench.propose()
     assert isinstance(answered, Answered)
-    assert answered.report.title == "No plan yet for hv03: no guest is locked is not so"
-    assert answered.report.findings[0].lines == (("Because", "9 of 11 locked"),)
+    assert answered.report.title == "No plan yet for hv03: 9 of 11 locked"
+    held = answered.report.findings[0]
+    assert (held.word, held.says, held.lines) == ("HELD", "9 of 11 locked", (("Needed", "No guest is locked"),))
+    assert (answered.report.answered, answered.report.did) == (answered.report.asked - 1, "passed")
     assert bench.ledger.tickets() == []
     assert bench.pipeline.find(answered.token).report == answered.report
     again = await bench.pipeline.reopen(Request(OPERATOR, "x", "button", "C"), answered.token)
@@ -63,18 +65,19 @@ async def test_a_plan_that_a_gate_holds_makes_no_ticket_and_says_what_holds_it(b
 
 
 @pytest.mark.parametrize(
-    ("because", "title", "what"),
+    ("because", "title", "found"),
     [
-        ("Nothing to reset: it is well.", "Nothing to do for hv03", "NOTHING TO DO"),
-        ("hv03 runs a Windows that knows no reset. By hand: …", "No plan for hv03", "NO PLAN"),
-        ("", "No plan for hv03", "NO PLAN"),
+        ("Nothing to reset: it is well.", "Nothing to reset: it is well", []),
+        ("Nothing to reset. One more looks odd.", "Nothing to reset", [("ALSO", "One more looks odd.")]),
+        ("hv03 knows no reset. By hand: …", "No plan for hv03", [("NO PLAN", "hv03 knows no reset. By hand: …")]),
+        ("", "No plan for hv03", [("NO PLAN", "")]),
     ],
 )
-async def test_a_plan_without_steps_says_why_and_a_refusal_is_never_called_nothing_to_do(bench, because, title, what):
+async def test_a_plan_without_steps_says_why_and_a_refusal_is_never_called_nothing_to_do(bench, because, title, found):
     bench.plans["reset"] = lambda _on, _facts: Plan(because, "", "", (), (), ())
     answered = await bench.propose()
-    (finding,) = answered.report.findings
-    assert (answered.report.title, finding.word, finding.says) == (title, what, because)
+    assert answered.report.title == title
+    assert [(finding.word, finding.says) for finding in answered.report.findings] == found
     assert bench.ledger.tickets() == []
 
 
@@ -86,7 +89,7 @@ async def test_a_gate_that_only_warns_and_buttons_beside_the_plan(bench):
     bench.plans["reset"] = lambda _on, _facts: Plan("why", "", "", (), gates, (), remedies=(remedy,))
     answered = await bench.propose()
     assert answered.report.remedies == (remedy,)
-    assert answered.report.notes == ("Passed: Memory", "Warning: Quorum holds")
+    assert answered.report.notes == ("Passed (1): Memory", "Warning: Quorum holds")
 
 
 @pytest.mark.parametrize(
