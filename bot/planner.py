@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from bot.errors import TicketError, UsageError
+from bot.errors import TargetError, TicketError, UsageError
 from bot.ledger import Reader
 from bot.line import Directory, Line, places_of, read_line, resolve
 from bot.look import Look
@@ -72,6 +73,15 @@ class Planner:
     def undo(self, ticket: str) -> Made:
         """What takes a ticket back. Raises TicketError where there is no such ticket."""
         return undo_made(proposal_of(self._ledger, ticket), story_of(self._ledger.story(ticket)), self.version)
+
+    async def meet(self, *names: str) -> None:
+        """Find out where these are: after a restart nobody has asked the clusters for their nodes yet.
+
+        A name that nobody knows stays a stranger, and whoever is asked about it says so.
+        """
+        for name in dict.fromkeys(names):
+            with contextlib.suppress(UsageError, TargetError):
+                await self._directory.find(name)
 
     async def _places(self, name: str) -> tuple[str, ...]:
         """Where a role must hold for a target of an action; a name that nobody knows stands for itself."""

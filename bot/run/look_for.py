@@ -43,6 +43,7 @@ class Seen:
 
 async def look_at(parts: Parts, checks: Sequence[Check], images: Images) -> Seen:
     """Ask all checks once, at the same time."""
+    await parts.planner.meet(*(check.question.on for check in checks))
     look = parts.look(parts.clock(), None)
 
     async def one(check: Check) -> tuple[Is, str, str]:
@@ -86,6 +87,7 @@ async def wait_for(
 
 async def image(parts: Parts, question: Question) -> tuple[Rows | None, str]:
     """A before-image, or None and why there is none."""
+    await parts.planner.meet(question.on)
     found = await parts.look(parts.clock(), None).one(question, lambda rows: [dict(row) for row in rows])
     return (None, f"{found.on}: {found.says}") if isinstance(found, Unanswered) else (found, "")
 

@@ -17,6 +17,7 @@ from bot.run.look_for import Is, image, longest, wait_for
 from bot.run.settle import Fate, Result, Verdict, abandon, settle
 from bot.run.state import CancelAsked, GivesWay, Run
 from bot.run.story import Position
+from bot.vocabulary.actions import ByHand
 
 _GRACE = 5.0  # seconds beyond its deadline after which an actor that hangs is left alone
 
@@ -94,6 +95,8 @@ async def _intend_and_act(run: Run, at: Position, before: Any) -> Fate:
     Raises:
         Stopped: nothing may begin now, and nothing was begun.
     """
+    if at.step.act is not None and not isinstance(at.step.act, ByHand):
+        await run.parts.planner.meet(at.step.act.on)
     run.idle.clear()
     try:
         await _intend(run, at, before)

@@ -269,3 +269,18 @@ async def test_another_writer_has_its_own_service_restarted_and_the_clusters_own
             "Running",
         )
         assert node.service("vmms").state == node.service("ClusSvc").state == "Running"
+
+
+async def test_a_restart_while_a_service_stops_knows_its_node_again(play, soon):
+    """The node is none of the entry hosts: only its cluster can tell that it is one of its own."""
+    async with play("stuck-writer-job-dead") as ops:
+        await ops.guest_admin("Let vmms of hv03 hang when it is stopped")
+        await proposes_and_approves(ops)
+        await ops.recorded("intent", 2)
+        await ops.until("hv03 vmms", "stop pending")
+        await ops.ends()
+        await ops.starts()
+        await ops.recorded("resumed", 1)
+        await ops.guest_admin("End the process of vmms on hv03")
+        await reaches(ops, "Done: Reset writer on hv03")
+        assert turns(ops) == [*STARTED, *PAIR, "intent", "resumed", "outcome", *PAIR * 4, "done"]
