@@ -22,6 +22,7 @@ from commands.know.reset_steps import hyper_v_steps, reset_steps
 from commands.know.rules import WriterService, service_of
 from commands.know.vss import no_error_text
 from commands.know.wording import count, listed, sentences
+from commands.know.writer_evidence import log_line
 from commands.know.writer_state import JudgedWriter, Verdict
 
 _RESETTABLE = (Verdict.STUCK, Verdict.FAILED)
@@ -125,7 +126,7 @@ def _hyper_v(args: Args, facts: ResetFacts, node: JudgedNode, one: JudgedWriter)
         locks=(lock_of(args.node),),
         gates=(*seen_twice(one, facts.writers.now), no_job(args.node, facts), readable(node), has_room(facts), *before),
         groups=(Group("reset", steps),),
-        evidence=tuple(reasons(node, facts.writers)),
+        evidence=tuple(said for said in (log_line(node, facts.writers.now),) if said),
         remedies=_afterwards(node),
         now=f"{one.writer.says}; {node.name} is {'drained' if drained else f'up with {_guests(drain)}'}",
         then=f"{_WELL}; {node.name} is up{'' if drained else ' and its guests are back'}",

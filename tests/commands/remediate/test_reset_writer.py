@@ -103,10 +103,6 @@ async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
                 ),
             ),
         ),
-        evidence=(
-            "Microsoft Hyper-V VSS Writer is STUCK: [5] Waiting for completion · Unexpected error.",
-            "No backup runs.",
-        ),
         remedies=(Remedy("Check Writers", "/check-writers hv03", primary=True),),
         samples=plan.samples,
         now="[5] Waiting for completion · Unexpected error; hv03 is up with 3 guests",
