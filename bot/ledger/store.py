@@ -11,6 +11,7 @@ import hashlib
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from bot.ledger import schema
 from bot.ledger.entry import FIRST, Entry, decoded
 
 BUSY_SECONDS = 10.0  # how long to wait for another process's transaction, which lasts milliseconds
+_AGAIN_SECONDS = 0.02
 # All that SQLite and sqlite-utils can raise; a number too large for SQLite is an OverflowError of Python's, and a
 # damaged file may hold text that is none.
 _FOREIGN: tuple[type[Exception], ...] = (
@@ -243,7 +245,7 @@ class Store:
 
     def _prepare(self, *, read_only: bool) -> None:
         if not read_only:
-            self._database.enable_wal()
+            self._enable_wal()
             # FULL: an entry that was answered for is on the disk, not in a cache, when the power fails.
             self._database.execute("PRAGMA synchronous=FULL")
             with self.transaction():
@@ -260,6 +262,19 @@ class Store:
             raise LedgerError(
                 f"{self.path}: not a ledger of this version (found {self.version}, know {schema.VERSION})."
             )
+
+    def _enable_wal(self) -> None:
+        """Two bots may come to a new file at once: here SQLite does not wait for the other one, so this does."""
+        ends = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self._database.enable_wal()
+            except sqlite3.OperationalError:
+                if time.monotonic() > ends:
+                    raise
+                time.sleep(_AGAIN_SECONDS)
+            else:
+                return
 
     def _must_be_in_place(self) -> None:
         """What is written into a file that was moved away or replaced is in no ledger that anybody can open."""

@@ -26,10 +26,10 @@ async def test_a_day_is_reviewed_down_to_each_entry(play):
         table = next(block for block in answer.blocks if block["type"] == "data_table")
         rows = [[cell["text"] for cell in row][1:] for row in table["rows"]]
         assert rows == [
-            ["Ticket", "What", "Target", "Asked by", "Decided by", "Outcome"],
-            ["T-1", "drain-node", "hv03", "operator", "approver", "done"],
-            ["—", "drain-node", "hv03", "viewer", "—", "refused"],
-            ["—", "check-writers", "prod", "operator", "—", "answered"],
+            ["What", "Target", "Outcome", "Ticket", "Asked by", "Decided by"],
+            ["drain-node", "hv03", "done", "T-1", "operator", "approver"],
+            ["drain-node", "hv03", "refused", "—", "viewer", "—"],
+            ["check-writers", "prod", "answered", "—", "operator", "—"],
         ]
         assert "newest anchor matches" in plain_text(answer)
 

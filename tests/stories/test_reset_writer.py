@@ -65,7 +65,7 @@ async def test_planned_by_one_approved_by_another_done_and_proved(play, soon):
         for fact in (
             "one of you decides (not the requester)",
             "LOOKS STUCK: [5] Waiting for completion · Unexpected error",
-            "not yet, and nothing starts before it has passed",
+            "Not yet, and nothing starts before it has passed",
             "• No guest on hv03 is locked (0 of 11 locked)",
             "Exactly this runs:",
             "MSCluster_Node[Name='hv03'].Pause(DrainType=1)",
@@ -116,7 +116,7 @@ async def test_a_question_was_the_first_look_and_two_minutes_are_two_minutes(pla
         await ops.says(f"/check-writers {NODE}")
         await ops.sees("Hyper-V writer LOOKS STUCK on hv03")
         plan = await proposes_and_approves(ops)
-        waits = await ops.slack.person("viewer").sees(re.compile("Approved.*not yet: Microsoft Hyper-V VSS Writer"))
+        waits = await ops.slack.person("viewer").sees(re.compile("(?s)Approved.*not yet: Microsoft Hyper-V VSS Writer"))
         assert waits.ts == plan.ts
         asked = next(entry for entry in ops.ledger() if entry.kind == "answered")
         gate = next(gate for gate in last(ops, "proposed").data["plan"]["gates"] if gate["ripens_at"])

@@ -86,7 +86,8 @@ async def pair(tmp_path):
         await asyncio.to_thread(estate.__enter__)
         made = Pair(slack, estate)
         try:
-            await slack.connected(4)
+            async with asyncio.timeout(45):
+                await slack.connected(4)
             await until(made.holder)
             yield made
         finally:

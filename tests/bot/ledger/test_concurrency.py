@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import sqlite_utils
+
 from bot.errors import AlreadyDecided
+from bot.ledger import Ledger
 
 CHILD = """
 import sys
@@ -91,3 +95,33 @@ def test_reading_does_not_wait_for_a_writer_and_verifying_does_not_stop_one(ledg
     with ledger._store.transaction():
         assert len(ledger.entries()) == 1
         assert ledger.verify().holds
+
+
+def test_processes_that_come_to_a_new_ledger_at_once_all_open_it(tmp_path):
+    """The first start of two bots at the same moment: SQLite refuses to wait while it turns the journal over."""
+    command = [sys.executable, "-c", CHILD, str(tmp_path)]
+    for turn in range(4):
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        told = [[*command[:-1], str(folder), name, "1"] for name in "abcd"]
+        children = [
+            subprocess.Popen(one, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for one in told
+        ]
+        said = [child.communicate("\n", timeout=60) for child in children]
+        assert [child.returncode for child in children] == [0] * 4, said
+
+
+def test_a_journal_that_somebody_else_turns_over_is_waited_for(tmp_path, monkeypatch):
+    real, refusals = sqlite_utils.Database.enable_wal, [1, 1]
+
+    def busy(database):
+        if refusals:
+            refusals.pop()
+            raise sqlite3.OperationalError("database is locked")
+        real(database)
+
+    monkeypatch.setattr(sqlite_utils.Database, "enable_wal", busy)
+    with Ledger(tmp_path / "ledger.db", tmp_path / "ledger.key", tmp_path / "anchors.txt") as ledger:
+        assert ledger.append("asked", "a", {"n": 1}).seq == 1
+    assert refusals == []
