@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Pytest workers: as many as cores, four at most; the tests start real servers and a browser.
 WORKERS ?= $(shell n=$$(nproc); [ $$n -gt 4 ] && n=4; echo $$n)
 
-.PHONY: help setup demo test kill check fix docs bench bench-long clean
+.PHONY: help setup demo test snapshots kill check fix docs bench bench-long clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -29,6 +29,12 @@ demo: $(READY)  ## the practice Slack and estate on loopback: open the address, 
 test: $(READY)  ## everything, over real protocols
 	@sh deploy/system-packages.sh test $(PYTHON)
 	$(BIN)/pytest -q -n $(WORKERS)
+
+# A file that did not exist is reported as missing by the run that writes it, so the second run is the one that counts.
+snapshots: $(READY)  ## write afresh what people see (tests/snapshots); read the difference before it is committed
+	rm -rf tests/snapshots/*/
+	-$(BIN)/pytest -q -p no:xdist --inline-snapshot=create,fix --tb=no tests/snapshots > /dev/null
+	$(BIN)/pytest -q -p no:xdist tests/snapshots
 
 kill: $(READY)  ## kill the bot a thousand times at random moments: nothing is done twice, every ticket is true
 	KILL_ROUNDS=1000 $(BIN)/pytest -q tests/bot/run/test_kill.py

@@ -1,0 +1,344 @@
+"""What people see in Slack, story by story."""
+
+import re
+
+REFUSALS = {
+    "usage": ("/check-writers", "is missing"),
+    "unknown-host": ("/check-writers hv99", "There is no cluster or host"),
+    "misspelt-cluster": ("/check-writers prud", "prod"),
+    "left-over": ("/check-writers prod now", "left over"),
+    "unknown-option": ("/check-writers prod --now", "There is no option --now"),
+    "unknown-command": ("/hvops chek-writers prod", "check-writers"),
+    "not-a-size": ("/find-full-guests prod --free lots", "is not a size"),
+    "too-long": ("/check-writers " + "a" * 4_000, "reads at most"),
+    "wrong-kind": ("/check-writers vmm", "this takes a cluster or a host"),
+    "no-such-job": ("/resume-backup 99", "No plan for job 99"),
+    "not-a-job": ("/resume-backup tonight", "the number of a backup job"),
+    "audit-two-places": ("/audit prod branch", "One cluster, host or ticket at a time"),
+}
+
+ENDS = [f"--kind={kind}" for kind in ("proposed", "approved", "declined", "withdrawn", "failed", "done", "expired")]
+LEDGER = {
+    "terminal-doctor": ["doctor"],
+    "terminal-audit-list": ["audit", "list", *ENDS],
+    "terminal-audit-show": ["audit", "show", "T-5"],
+    "terminal-audit-search": ["audit", "search", "Not during the backup window", "--limit", "1"],
+    "terminal-audit-export": ["audit", "export", "--kind", "declined"],
+    "terminal-audit-verify": ["audit", "verify"],
+    "terminal-audit-none": ["audit", "show", "T-99"],
+}
+
+
+def without_shown(text: str) -> str:
+    """What was shown where is written after it is seen, sooner or later."""
+    return "\n".join(line for line in text.split("\n") if " shown " not in line)
+
+
+async def test_healthy_answers_and_refusals(play):
+    async with play("healthy", "healthy") as scene:
+        await scene.asks("help", "/hvops help", "What you can ask")
+        await scene.asks("help-nobody", "/hvops help", "What you can ask", "nobody")
+        await scene.asks("help-approver", "/hvops", "What you can ask", "approver")
+        await scene.asks("status", "/hvops status", "2 of 2 connections open")
+        await scene.asks("status-nobody", "/hvops status", "2 of 2 connections open", "nobody")
+        await scene.asks("runs-none", "/hvops runs", re.compile("(?i)nothing|no "))
+        for name, (line, says) in REFUSALS.items():
+            await scene.asks(f"refused-{name}", line, says)
+        await scene.asks("refused-no-role", "/check-writers prod", "This needs the role viewer", "nobody")
+        await scene.asks("refused-viewer-drains", "/drain-node hv03", "This needs the role operator", "viewer")
+
+        writers = await scene.asks("check-writers-prod", "/check-writers prod", "writers well on all 6 nodes")
+        one = await scene.asks("check-writers-hv01", "/check-writers hv01", "hv01: writers well")
+        await scene.opens_evidence("check-writers-hv01", one)
+        await scene.clicks(one, "Share")
+        shared = await scene.sees("hv01: writers well", "nobody", "hv-ops")
+        scene.keeps("check-writers-hv01-shared", shared)
+        await scene.clicks(shared, "Look Again", "nobody")
+        scene.keeps("refused-button-no-role", await scene.sees("This needs the role viewer", "nobody"))
+        await scene.clicks(writers, "Look Again")
+        scene.keeps("check-writers-prod-again", await scene.sees("writers well on all 6 nodes"))
+        await scene.asks("find-full-guests-prod", "/find-full-guests prod", "guests")
+        await scene.asks("find-full-guests-branch", "/find-full-guests branch", "guests")
+        await scene.asks("find-missing-vms", "/find-missing-vms vmm", "VMM and hosts agree")
+        await scene.asks("verify-kb-drift-prod", "/verify-kb-drift prod", "6 nodes")
+        await scene.asks("verify-kb-drift-branch", "/verify-kb-drift branch", "4 nodes")
+        await scene.asks("no-plan-nothing-missing", "/fix-missing-vm crm-01", "Nothing to mend")
+        await scene.asks("no-plan-browsing-other-windows", "/fix-remote-browsing br01", "No plan for br01")
+        await scene.asks("no-plan-writer-is-well", "/reset-writer hv01", "Nothing to reset")
+        await scene.asks("no-plan-node-is-up", "/resume-node hv01", "Nothing to resume")
+        await scene.world(lambda: scene.estate.world.trouble("hv05", "refuse", on=True))
+        await scene.asks("check-writers-one-silent", "/check-writers prod", "UNKNOWN")
+        await scene.asks("verify-kb-drift-one-silent", "/verify-kb-drift prod", "UNKNOWN")
+        await scene.asks("no-plan-one-silent", "/drain-node hv03", "o plan")
+
+
+async def test_a_drain_in_all_its_states(play, terminal):  # noqa: PLR0915 - one long story costs one start
+    async with play("healthy", "drain-node") as scene:
+        scene.keeps("home-nobody", await scene.home("nobody", "hvops"))
+        scene.keeps("home-operator-at-first", await scene.home("operator", "hvops"))
+
+        await scene.says("/drain-node hv03")
+        plan = await scene.sees("Drain node hv03?", channel="hv-ops")
+        scene.keeps("proposed", plan)
+        await scene.clicks(plan, "Approve")
+        scene.keeps("refused-approve-own", await scene.sees("you asked, so somebody else of the approvers decides"))
+        await scene.clicks(plan, "Approve", "viewer")
+        scene.keeps("refused-approve-viewer", await scene.sees("needs the role approver", "viewer"))
+        await scene.asks("runs", "/hvops runs", "T-1")
+        scene.keeps("home-approver-waiting", await scene.home("approver", "1 wait"))
+        await scene.asks("stop", "/hvops stop power work", re.compile("(?i)stop"), "approver")
+        await scene.asks("status-stopped", "/hvops status", re.compile("(?i)connections open"))
+        await scene.asks("go", "/hvops go", re.compile("(?i)go|begin|again"), "approver")
+        await scene.clicks(plan, "Withdraw")
+        withdrawn = await scene.card("Withdrawn: Drain node hv03")
+        await scene.ended("T-1", "Withdrawn")
+        scene.keeps("withdrawn", withdrawn)
+        scene.keeps_thread("withdrawn-thread", withdrawn)
+        await scene.says("/drain-node hv03")
+        plan = await scene.sees("Drain node hv03?", channel="hv-ops")
+        await scene.rejects(plan, "Reject…", "Not during the backup window.", "reject-modal")
+        rejected = await scene.card("Rejected: Drain node hv03")
+        await scene.ended("T-2", "Rejected")
+        scene.keeps("rejected", rejected)
+        scene.keeps_thread("rejected-thread", rejected)
+
+        await scene.says("/drain-node hv03")
+        plan = await scene.sees("Drain node hv03?", channel="hv-ops")
+        await scene.clicks(plan, "Approve", "approver")
+        scene.keeps("approved-reply", await scene.sees("T-3: approved", "approver"))
+        done = await scene.card("Done: Drain node hv03")
+        await scene.ended("T-3", "Done")
+        scene.keeps("done", done)
+        scene.keeps_thread("done-thread", done)
+        await scene.story("done-story", done, "Story")
+
+        await scene.says("/resume-node hv03")
+        plan = await scene.sees("Resume node hv03?", channel="hv-ops")
+        scene.keeps("resume-proposed", plan)
+        await scene.clicks(plan, "Confirm", "approver")
+        scene.keeps("resume-refused-confirm", await scene.sees("confirms it", "approver"))
+        await scene.clicks(plan, "Confirm")
+        done = await scene.card("Done: Resume node hv03")
+        await scene.ended("T-4", "Done")
+        scene.keeps("resume-done", done)
+        scene.keeps_thread("resume-done-thread", done)
+
+        # a guest is locked at the moment in which the node is asked to pause: the drain fails
+        late = scene.estate.world.node("hv04").guests[-1]
+        scene.estate.world.when_asked = lambda: setattr(late, "locked", True)
+        await scene.says("/drain-node hv04")
+        plan = await scene.sees("Drain node hv04?", channel="hv-ops")
+        await scene.clicks(plan, "Approve", "approver")
+        failed = await scene.card("Failed at step 1: Drain node hv04")
+        await scene.ended("T-5", "Failed")
+        scene.keeps("failed", failed)
+        scene.keeps_thread("failed-thread", failed)
+        await scene.world(lambda: setattr(late, "locked", False))
+        await scene.clicks(failed, "Undo…")
+        undo = await scene.sees("Take back T-5 on hv04?", channel="hv-ops")
+        scene.keeps("undo-proposed", undo)
+        await scene.clicks(undo, "Approve", "approver")
+        done = await scene.card("Done: Take back T-5")
+        await scene.ended("T-6", "Done")
+        scene.keeps("undo-done", done)
+        scene.keeps_thread("undo-done-thread", done)
+
+        # a proposal that nobody decides
+        await scene.says("/drain-node hv03")
+        plan = await scene.sees("Drain node hv03?", channel="hv-ops")
+        scene.passes(31 * 60)
+        expired = await scene.card("Expired, nobody decided: Drain node hv03")
+        await scene.ended("T-7", "Expired")
+        scene.keeps("expired", expired)
+
+        node = scene.estate.world.node("hv05")
+        await scene.world(lambda: setattr(node.cluster, "updating_from", node))
+        await scene.asks("no-plan-cluster-is-updated", "/drain-node hv03", "No plan yet for hv03")
+
+        answer = await scene.asks("audit-prod", "/audit prod", "Audit prod", "viewer")
+        await scene.has_sent("audit-prod", answer, "Send CSV", "audit-prod.csv", "viewer")
+        await scene.story("audit-story-T-5", answer, "Story T-5", "viewer")
+        await scene.asks("audit-ticket", "/audit T-3", "T-3", "approver")
+        await scene.asks("audit-refusals", "/audit prod --outcome refused", "Audit prod", "approver")
+        scene.keeps("home-operator", await scene.home("operator", "What happened"))
+        scene.keeps("home-approver", await scene.home("approver", "What happened"))
+        scene.keeps("home-viewer", await scene.home("viewer", "What happened"))
+        await terminal(
+            scene.kept, LEDGER, now=scene.now, tidied=without_shown, HVOPS_SETTINGS=str(scene.estate.settings_path)
+        )
+        await scene.clicks(scene.slack.person("operator").home, "Check Writers…")
+        scene.keeps("home-modal", await scene.slack.person("operator").sees_view("Ask"))
+
+
+async def test_patch_drift(play):
+    async with play("patch-drift") as scene:
+        answer = await scene.asks("verify-kb-drift", "/verify-kb-drift prod", "1 known trap")
+        await scene.has_sent("verify-kb-drift", answer, "Send CSV", "verify-kb-drift-prod.csv")
+        one = await scene.asks("verify-kb-drift-one-kb", "/verify-kb-drift prod 2570791", "KB2570791")
+        await scene.opens_evidence("verify-kb-drift-one-kb", one)
+        await scene.asks("no-plan-drain-2008", "/drain-node hv03", "knows no drain")
+        await scene.asks("no-plan-resume-2008", "/resume-node hv03", "nothing tells whether guests come back")
+        node = scene.estate.world.node("hv03")
+        kept = [one for one in node.updates if one.kb != "KB2636573"]
+        await scene.world(lambda: setattr(node, "updates", kept))
+        await scene.asks("verify-kb-drift-second-trap", "/verify-kb-drift prod", "2 known traps")
+
+
+async def test_remote_browsing(play):
+    async with play("remote-browsing") as scene:
+        await scene.says("/fix-remote-browsing hv02")
+        plan = await scene.sees("*T-1* · asked by", channel="hv-ops")
+        scene.keeps("proposed", plan)
+        await scene.clicks(plan, "Approve", "approver")
+        waits = await scene.card("T-1 waits for a person")
+        scene.keeps("waits-for-a-person", waits)
+        await scene.act("Reopen the Wizard and Browse hv02")
+        await scene.until_world("hv02 wizard", "files are listed")
+        await scene.clicks(waits, "Done")
+        done = await scene.card("Done: Fix remote browsing")
+        await scene.ended("T-1", "Done")
+        scene.keeps("done", done)
+        scene.keeps_thread("done-thread", done)
+
+        await scene.says("/fix-remote-browsing hv05")
+        plan = await scene.sees("*T-2* · asked by", channel="hv-ops")
+        await scene.clicks(plan, "Approve", "approver")
+        waits = await scene.card("T-2 waits for a person")
+        await scene.clicks(waits, "Stop After Step")
+        stopped = await scene.card("Stopped at step 6: Fix remote browsing")
+        await scene.ended("T-2", "Stopped")
+        scene.keeps("stopped", stopped)
+        scene.keeps_thread("stopped-thread", stopped)
+
+
+async def test_missing_vm(play):
+    async with play("missing-vm") as scene:
+        answer = await scene.asks("find-missing-vms", "/find-missing-vms vmm", "crm-01 is missing in VMM")
+        await scene.opens_evidence("find-missing-vms", answer)
+        await scene.clicks(answer, "Refresh in VMM…")
+        plan = await scene.sees("*T-1* · asked by", channel="hv-ops")
+        scene.keeps("refresh-proposed", plan)
+        await scene.clicks(plan, "Withdraw")
+        await scene.ended("T-1", "Withdrawn")
+        await scene.says("/fix-missing-vm crm-01 --by migration")
+        plan = await scene.sees("*T-2* · asked by", channel="hv-ops")
+        scene.keeps("migration-proposed", plan)
+        await scene.clicks(plan, "Withdraw")
+        await scene.ended("T-2", "Withdrawn")
+
+        await scene.clicks(answer, "Change the Database…")
+        plan = await scene.sees("*T-3* · asked by", channel="hv-ops")
+        scene.keeps("database-proposed", plan)
+        await scene.clicks(plan, "Approve", "approver")
+        waits = await scene.card("T-3 waits for a person: Refresh the virtual machine")
+        scene.keeps("database-waits-for-a-person", waits)
+        await scene.act("Refresh in VMM")
+        await scene.clicks(waits, "Done")
+        done = await scene.card("Done: Fix missing VM crm-01")
+        await scene.ended("T-3", "Done")
+        scene.keeps("database-done", done)
+        scene.keeps_thread("database-done-thread", done)
+        await scene.asks("find-missing-vms-mended", "/find-missing-vms vmm", "VMM and hosts agree")
+
+        await scene.clicks(done, "Undo…")
+        undo = await scene.sees("*T-4* · asked by", channel="hv-ops")
+        scene.keeps("undo-proposed", undo)
+        await scene.clicks(undo, "Approve", "approver")
+        done = await scene.card("Done: Take back T-3")
+        await scene.ended("T-4", "Done")
+        scene.keeps("undo-done", done)
+        scene.keeps_thread("undo-done-thread", done)
+
+        await scene.says("/fix-missing-vm crm-01 --by database")
+        plan = await scene.sees("*T-5* · asked by", channel="hv-ops")
+        world, vmm = scene.estate.world, scene.estate.world.vmm
+        await scene.world(lambda: vmm.lose(world.guest("crm-01"), world.node("hv05"), "another migration"))
+        await scene.clicks(plan, "Approve", "approver")
+        void = await scene.card("Void, the plan changed")
+        await scene.ended("T-5", "Void")
+        scene.keeps("void", void)
+        scene.keeps_thread("void-thread", void)
+
+
+async def test_stuck_writer(play):
+    async with play("stuck-writer") as scene:
+        stuck = await scene.asks("check-writers-prod", "/check-writers prod", "LOOKS STUCK on hv03")
+        one = await scene.asks("check-writers-hv03", "/check-writers hv03", "LOOKS STUCK on hv03")
+        await scene.opens_evidence("check-writers-hv03", one)
+        await scene.clicks(stuck, "Share")
+        shared = await scene.sees("LOOKS STUCK on hv03", "viewer", "hv-ops")
+        scene.keeps("check-writers-prod-shared", shared)
+        await scene.clicks(stuck, "Find Full Guests")
+        full = await scene.sees("test-tfs-01 has 0 MB free on C:")
+        scene.keeps("find-full-guests", full)
+        await scene.has_sent("find-full-guests", full, "Send CSV", "find-full-guests-prod.csv")
+        one = await scene.asks("find-full-guests-hv03", "/find-full-guests hv03", "test-tfs-01 has 0 MB free on C:")
+        await scene.opens_evidence("find-full-guests-hv03", one)
+        held = await scene.asks("no-plan-reset-locked", "/reset-writer hv03", "No plan yet for hv03: 9 of 11")
+        await scene.asks("no-plan-drain-locked", "/drain-node hv03", "No plan yet for hv03: 9 of 11")
+        await scene.asks("no-plan-resume-backup-full", "/resume-backup 48211", "No plan yet for job 48211")
+        scene.passes(130)
+        await scene.asks("check-writers-hv03-two-minutes-later", "/check-writers hv03", "STUCK on hv03")
+
+        await scene.act("Free 2 GB on test-tfs-01 C:")
+        await scene.clicks(held, "Look Again")
+        freed = await scene.sees("Every guest that answered has room")
+        scene.keeps("no-plan-reset-room", freed)
+        await scene.clicks(freed, "Resume Backup…")
+        plan = await scene.sees("Resume backup 48211?", channel="hv-ops")
+        scene.keeps("resume-backup-proposed", plan)
+        await scene.clicks(plan, "Confirm", "approver")
+        scene.keeps("resume-backup-refused-confirm", await scene.sees("confirms it", "approver"))
+        await scene.clicks(plan, "Confirm")
+        done = await scene.card("Done: Resume backup 48211")
+        await scene.ended("T-1", "Done")
+        scene.keeps("resume-backup-done", done)
+        scene.keeps_thread("resume-backup-done-thread", done)
+        await scene.until_world("hv03 writer", "[1] no error")
+        await scene.clicks(done, "Check Writers")
+        scene.keeps("check-writers-recovered", await scene.sees("Hyper-V writer RECOVERED"))
+        await scene.asks("no-plan-job-is-over", "/resume-backup 48211", "48211")
+
+
+async def test_stuck_writer_job_dead(play):
+    async with play("stuck-writer-job-dead") as scene:
+        stuck = await scene.asks("check-writers", "/check-writers hv03", "LOOKS STUCK on hv03")
+        await scene.clicks(stuck, "Reset Writer…")
+        plan = await scene.sees("Reset writer on hv03?", channel="hv-ops")
+        scene.keeps("proposed", plan)
+        await scene.clicks(plan, "Approve", "approver")
+        waits = await scene.slack.person("viewer").sees(re.compile("(?s)Approved.*not yet: Microsoft Hyper-V VSS"))
+        scene.keeps("approved-not-yet", waits)
+        await scene.act("Let vmms of hv03 hang when it is stopped")
+        scene.passes(130)
+        await scene.until_world("hv03 vmms", "stop pending")
+        scene.keeps("running", await scene.card(r"T-1 runs, step 2 of 6.* until the service vmms is stopped"))
+        scene.passes(20 * 60)
+        stopped = await scene.card("Interrupted at step 2: a person must decide")
+        await scene.slack.person("viewer").sees("*T-1 is interrupted: a person must decide.*", "hv-ops")
+        scene.keeps("interrupted", stopped)
+        scene.keeps_thread("interrupted-thread", stopped)
+        await scene.asks("runs-interrupted", "/hvops runs", "T-1")
+        scene.keeps("home-approver-interrupted", await scene.home("approver", "needs a person"))
+        await scene.clicks(stopped, "Look Again", "approver")
+        await scene.sees("Step 2, Stop the service vmms on hv03: not done", "approver", "hv-ops")
+        await scene.clicks(stopped, "Close…", "approver")
+        window = await scene.slack.person("approver").sees_view("Why?")
+        scene.keeps("close-modal", window)
+        await scene.slack.person("approver").closes(window)
+        await scene.clicks(stopped, "Undo…")
+        undo = await scene.sees("Take back T-1", channel="hv-ops")
+        scene.keeps("undo-proposed", undo)
+        await scene.clicks(undo, "Withdraw")
+        await scene.ended("T-2", "Withdrawn")
+        await scene.act("End the process of vmms on hv03")
+        await scene.clicks(stopped, "Go On…", "approver")
+        done = await scene.card("Done: Reset writer on hv03")
+        await scene.ended("T-1", "Done")
+        scene.keeps("done", done)
+        scene.keeps_thread("done-thread", done)
+        await scene.clicks(done, "Check Writers")
+        scene.keeps("check-writers-recovered", await scene.sees("Hyper-V writer RECOVERED"))
+        await scene.slack.person("viewer").sees("T-1 done", "hv-audit")
+        audit = [one for one in scene.slack.person("viewer").messages("hv-audit") if "Ledger head" not in one.text]
+        scene.kept.text("audit-channel.txt", "\n".join(one.text for one in audit))
