@@ -28,16 +28,23 @@ say "a bare root"
 # shellcheck disable=SC2046  # each file is a word
 mmdebstrap --quiet --variant=minbase --mode=root --include=python3,make,git,ca-certificates \
     "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$root" \
-    $(find /etc/apt/sources.list /etc/apt/sources.list.d -name '*.list' -size +0 -o -name '*.sources' -size +0)
+    $(find /etc/apt -maxdepth 2 -path '/etc/apt/sources.list*' '(' -name '*.list' -o -name '*.sources' ')' -size +0)
 
 # What is trusted and where pip looks is this machine's; whatever a pip setting names here can be read there as well.
 mkdir -p "$root/usr/local/share/ca-certificates"
 cp -R /usr/local/share/ca-certificates/. "$root/usr/local/share/ca-certificates/"
 cp /etc/resolv.conf /etc/hosts "$root/etc/"
-for settings in /etc/pip.conf "$HOME/.config/pip/pip.conf" "$HOME/.pip/pip.conf"; do
-    [ -f "$settings" ] && cat "$settings"
-done | grep -v '^cert' >"$root/etc/pip.conf" || true
-for place in $({ cat "$root/etc/pip.conf"; env | grep '^PIP_' || true; } | grep -oE '(^|[ =]|file://)/[^ ]+' | grep -oE '/[^/ ].*' | sort -u); do
+for place in "/etc/pip.conf=/etc" "$HOME/.config/pip/pip.conf=/root/.config/pip" "$HOME/.pip/pip.conf=/root/.pip"; do
+    if [ -f "${place%=*}" ]; then
+        mkdir -p "$root${place#*=}"
+        cp "${place%=*}" "$root${place#*=}/"
+    fi
+done
+named() {
+    { cat /etc/pip.conf "$HOME/.config/pip/pip.conf" "$HOME/.pip/pip.conf" 2>/dev/null || true; env | grep '^PIP_' || true; } |
+        grep -oE '(^|[ =]|file://)/[^ ]+' | grep -oE '/[^/ ].*' | sort -u
+}
+for place in $(named); do
     if [ -d "$place" ]; then
         mkdir -p "$root$place"
         mount --rbind "$place" "$root$place"
