@@ -45,6 +45,7 @@ named() {
         grep -oE '(^|[ =]|file://)/[^ ]+' | grep -oE '/[^/ ].*' | sort -u
 }
 for place in $(named); do
+    place=${place%/simple}  # an index leads to files beside it
     if [ -d "$place" ]; then
         mkdir -p "$root$place"
         mount --rbind "$place" "$root$place"
