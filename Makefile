@@ -1,5 +1,5 @@
-# Two commands do everything on a fresh Debian or Ubuntu with Python 3.11: `make demo` and `make test`.
-# Both make .venv, install hvops into it, and add missing system packages through apt, naming them first.
+# On a fresh Debian or Ubuntu with Python 3.11 each of these is enough: `make demo`, `make test`, `make test-lab`.
+# They make .venv, install hvops into it, and add missing system packages through apt, naming them first.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -37,8 +37,8 @@ test-lab: $(READY)  ## what it is tested against: the practice estate, the pract
 	@sh deploy/system-packages.sh test $(PYTHON)
 	$(PYTEST) $(SPREAD) tests/lab
 
-bare:  ## the set-up and a test of each kind, on a bare Debian made for it; needs root and mmdebstrap
-	sh tests/deploy/bare_root.sh
+bare:  ## the set-up and a test of each kind (or TESTS=...) on a bare Debian made for it; needs root, mmdebstrap
+	sh tests/deploy/bare_root.sh $(TESTS)
 
 kill: $(READY)  ## kill the bot a thousand times at random moments: nothing is done twice, every ticket is true
 	KILL_ROUNDS=1000 $(PYTEST) tests/bot/run/test_kill.py

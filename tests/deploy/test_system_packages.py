@@ -1,5 +1,6 @@
 """What deploy/system-packages.sh installs is what the tests run."""
 
+import ast
 import os
 import re
 import subprocess
@@ -58,6 +59,25 @@ def test_a_skip_fails_where_nothing_may_be_left_out_unless_nobody_could_help_it(
     assert "test_gap" in said
     assert "leaves nothing out: no tape drive" in said
     assert "Skipped 1: not a git work tree: an unpacked archive" in said
+
+
+def test_a_module_that_is_skipped_fails_as_well(run, tmp_path):
+    (tmp_path / "test_module.py").write_text("import pytest\npytest.importorskip('tape_drive')\n")
+    code, said = run("--no-skips")
+    assert code == 2
+    assert "leaves nothing out: could not import 'tape_drive'" in said
+
+
+def test_the_longest_tests_start_first_whatever_their_name():
+    """The list is of files that are there; the order itself is a sort."""
+    tree = ast.parse(CONFTEST)
+    (names,) = (
+        ast.literal_eval(each.value)
+        for each in tree.body
+        if isinstance(each, ast.AnnAssign) and each.target.id == "LONGEST"
+    )
+    assert [name for name in names if not (ROOT / "tests" / name).is_file()] == []
+    assert len(set(names)) == len(names)
 
 
 def test_what_was_skipped_is_said_at_the_end_and_that_nothing_was(run):
