@@ -1,14 +1,17 @@
-# Two commands do everything on a fresh Debian or Ubuntu with Python 3.11: `make demo` and `make test`.
-# Both make .venv, install hvops into it, and add missing system packages through apt, naming them first.
+# On a fresh Debian or Ubuntu with Python 3.11 each of these is enough: `make demo`, `make test`, `make test-lab`.
+# They make .venv, install hvops into it, and add missing system packages through apt, naming them first.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+# A test that cannot run fails; tests are handed out one by one, those that take longest first.
+PYTEST := $(BIN)/pytest -q --no-skips
 READY := $(VENV)/.ready
 # Pytest workers: as many as cores, four at most; the tests start real servers and a browser.
 WORKERS ?= $(shell n=$$(nproc); [ $$n -gt 4 ] && n=4; echo $$n)
+SPREAD = -n $(WORKERS) --dist load --maxschedchunk 1
 
-.PHONY: help setup demo test snapshots kill check fix docs bench bench-long clean
+.PHONY: help setup demo test test-lab bare snapshots kill check fix docs bench bench-long clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -26,9 +29,16 @@ $(READY): pyproject.toml deploy/system-packages.sh
 demo: $(READY)  ## the practice Slack and estate on loopback: open the address, press Enter
 	@$(BIN)/hvops demo
 
-test: $(READY)  ## everything, over real protocols
+test: $(READY)  ## hvops itself, whole incidents among it, over real protocols
 	@sh deploy/system-packages.sh test $(PYTHON)
-	$(BIN)/pytest -q -n $(WORKERS)
+	$(PYTEST) $(SPREAD) --ignore tests/lab
+
+test-lab: $(READY)  ## what it is tested against: the practice estate, the practice Slack, the page
+	@sh deploy/system-packages.sh test $(PYTHON)
+	$(PYTEST) $(SPREAD) tests/lab
+
+bare:  ## the set-up and a test of each kind (or TESTS=...) on a bare Debian made for it; needs root, mmdebstrap
+	sh tests/deploy/bare_root.sh $(TESTS)
 
 # A file that did not exist is reported as missing by the run that writes it, so the second run is the one that counts.
 snapshots: $(READY)  ## write afresh what people see (tests/snapshots); read the difference before it is committed
@@ -37,7 +47,7 @@ snapshots: $(READY)  ## write afresh what people see (tests/snapshots); read the
 	$(BIN)/pytest -q -p no:xdist tests/snapshots
 
 kill: $(READY)  ## kill the bot a thousand times at random moments: nothing is done twice, every ticket is true
-	KILL_ROUNDS=1000 $(BIN)/pytest -q tests/bot/run/test_kill.py
+	KILL_ROUNDS=1000 $(PYTEST) tests/bot/run/test_kill.py
 
 check: $(READY)  ## style, types, import rules, generated docs
 	$(BIN)/ruff check

@@ -27,10 +27,12 @@ need gcc "command -v gcc || command -v cc"
 need python3-venv "'$python' -c 'import ensurepip, venv'"
 need python3-dev "'$python' -c 'import os, sysconfig, sys; sys.exit(not os.path.exists(sysconfig.get_path(\"include\") + \"/Python.h\"))'"
 if [ "$purpose" = test ]; then
+    # tests/conftest.py has the same tools by name: a test that misses one fails, and says which package has it.
     need chromium "command -v chromium || command -v chromium-browser"   # the page's tests drive a real browser
-    need krb5-kdc "test -x /usr/sbin/krb5kdc"                            # a real MIT KDC on loopback, started by a test
-    need krb5-user "command -v kinit"                                    # its tickets
+    need krb5-kdc "test -x /usr/sbin/krb5kdc && test -x /usr/sbin/kdb5_util"   # a real MIT KDC on loopback, started by a test
+    need krb5-admin-server "test -x /usr/sbin/kadmin.local"              # its accounts
     need curl "command -v curl"                                          # one of the foreign WinRM clients
+    need git "command -v git"                                            # which files are tracked
 fi
 [ -n "$missing" ] || exit 0
 

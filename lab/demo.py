@@ -69,6 +69,7 @@ async def _play(port: int, story: str, root: Path, *, open_browser: bool) -> int
             await asyncio.to_thread(webbrowser.open, stage.slack.address)
         await over.wait()
         _say("Stopping.")
+        await stage.slack.farewell()
     return 0
 
 

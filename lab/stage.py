@@ -45,6 +45,7 @@ class Stage:
         self._verify = verify
         self._met = False  # whether this run of the bot has been connected
         self._changing = asyncio.Lock()
+        self._using = asyncio.Lock()  # held while something is done in the estate, which cannot be closed meanwhile
 
     async def begin(self, story: str) -> None:
         """Play a story from its start: another world, an empty Slack, a fresh ledger, the bot started anew.
@@ -76,11 +77,12 @@ class Stage:
     async def as_json(self) -> JSON:
         """What the page shows beside Slack."""
         shown: JSON = {"stories": _menu(), "bot": self.bot_says(), "facts": [], "actions": [], "troubles": []}
-        estate = self.estate
-        if estate is None:
-            return {**shown, "story": {}, "estate": "", "tour": self.tour.as_json()}
-        world = estate.world
-        facts, actions = await asyncio.to_thread(estate.do, lambda: (world.facts(), world.actions()))
+        async with self._using:
+            estate = self.estate
+            if estate is None:
+                return {**shown, "story": {}, "estate": "", "tour": self.tour.as_json()}
+            world = estate.world
+            facts, actions = await asyncio.to_thread(estate.do, lambda: (world.facts(), world.actions()))
         self.tour.look(self._seen(facts, actions))
         return {
             **shown,
@@ -122,8 +124,7 @@ class Stage:
         Raises:
             KeyError: it cannot be done now.
         """
-        estate = self._playing()
-        await asyncio.to_thread(estate.do, lambda: estate.world.act(action))
+        await self._do(lambda estate: estate.world.act(action))
 
     async def trouble(self, key: str) -> None:
         """Make a trouble, or end one that is in force.
@@ -131,16 +132,15 @@ class Stage:
         Raises:
             KeyError: there is no such trouble, or nothing to be troubled.
         """
-        estate = self._playing()
+        self._playing()
         self.slack.core.rates.forget()  # somebody at play makes in minutes the troubles of months
         if key == "hang":
-            hangs = estate.world.machine(HANGING).trouble.hang
-            await asyncio.to_thread(estate.do, lambda: estate.world.trouble(HANGING, "hang", on=not hangs))
+            await self._do(_hang_or_free)
         elif key == "drop":
             self.slack.socket.refuse(SLACK_AWAY)
             self.slack.socket.drop()
         elif key == "kill-at-act":
-            await asyncio.to_thread(estate.do, lambda: self._arm(estate))
+            await self._do(self._arm)
         elif key != "kill":
             raise KeyError(key)
         elif not self.bot.kill():
@@ -154,6 +154,12 @@ class Stage:
         """In the machines' thread: the change is done, and whoever asked for it never hears of it."""
         self.bot.kill()
 
+    async def _do(self, work: Callable[[PracticeEstate], None]) -> None:
+        """Do something in the estate, which stays until it is done."""
+        async with self._using:
+            estate = self._playing()
+            await asyncio.to_thread(estate.do, lambda: work(estate))
+
     def _playing(self) -> PracticeEstate:
         if self.estate is None:
             raise KeyError("The story is just being changed.")
@@ -165,9 +171,10 @@ class Stage:
 
     async def _end(self) -> None:
         await self.bot.stop()
-        estate, self.estate = self.estate, None
-        if estate is not None:
-            await asyncio.to_thread(estate.__exit__, None, None, None)
+        async with self._using:
+            estate, self.estate = self.estate, None
+            if estate is not None:
+                await asyncio.to_thread(estate.__exit__, None, None, None)
 
     def _directory(self, story: str) -> Path:
         """A directory that is not there yet: a ledger is never written on by a second world."""
@@ -217,6 +224,11 @@ class Stage:
         headers = tuple(header for message in said for header in _headers(message))
         unknown = any("UNKNOWN" in f"{message.text} {message.blocks}" for message in said)
         return Seen(headers, dict(facts), frozenset(key for key, _ in actions), unknown=unknown)
+
+
+def _hang_or_free(estate: PracticeEstate) -> None:
+    hangs = estate.world.machine(HANGING).trouble.hang
+    estate.world.trouble(HANGING, "hang", on=not hangs)
 
 
 def _headers(message: Message) -> list[str]:

@@ -77,9 +77,10 @@ GET /practice/events?as=operator  -> text/event-stream, one event per change thi
 
     Kind: "message" (new; also ephemerals), "message_changed", "message_deleted" (only channel and ts), "view_opened",
     "view_changed", "view_closed", "home", "channels" (memberships or marks changed), "connections" (the bot came or
-    went), "commands", "reset" (load the state again). An unknown kind: load the state again. `?after=VERSION` or the
-    Last-Event-ID header replays what is still kept; where it is not, one "reset" comes first. A comment line comes
-    every 15 s. An object inside an event replaces the one with the same ts or id.
+    went), "commands", "reset" (load the state again), "over" (the server ends, and waits a moment for the page to close
+    the stream and ask nothing more). An unknown kind: load the state again. `?after=VERSION` or the Last-Event-ID
+    header replays what is still kept; where it is not, one "reset" comes first. A comment line comes every 15 s. An
+    object inside an event replaces the one with the same ts or id.
 
 POST /practice/act with Content-Type application/json and {"as": "operator", "act": Act, …}
     -> 200 {"ok": true, …} | 200 {"ok": false, "error": "a sentence for the person"} | 400 for what is no act at all

@@ -19,6 +19,8 @@ from lab.slack.stream import Event
 from lab.slack.workspace import Workspace
 
 KEEP_ALIVE_SECONDS = 15.0
+LETS_GO_WITHIN = 5.0  # seconds; a page that has heard of the end and has not gone by then is cut off
+IS_IT_GONE_EVERY = 0.02  # seconds
 FAULTS = ("drop", "500", "ratelimited")
 
 
@@ -65,9 +67,13 @@ class Practice:
             self._pages.discard(page)
         return response
 
-    def hang_up(self) -> None:
-        """End every page's stream, so that the server can stop at once."""
-        for page in self._pages:
+    async def farewell(self) -> None:
+        """Tell every page that the server ends, and wait until they have let go: then none asks a port that is closed."""
+        if not self._pages:
+            return
+        self._workspace.stream.emit("over")
+        _, left = await asyncio.wait(self._pages, timeout=LETS_GO_WITHIN)
+        for page in left:
             page.cancel()
 
     async def act(self, request: web.Request) -> web.Response:
@@ -189,13 +195,15 @@ class Practice:
             yield None
             for event in [Event(stream.version, "reset")] if missed is None else missed:
                 yield event
+            over = False
             while True:
                 try:
-                    async with asyncio.timeout(KEEP_ALIVE_SECONDS):
+                    async with asyncio.timeout(IS_IT_GONE_EVERY if over else KEEP_ALIVE_SECONDS):
                         event = await queue.get()
                 except TimeoutError:
                     yield None
                 else:
+                    over = over or event.kind == "over"
                     yield event
 
     def _line(self, event: Event | None, me: Member) -> bytes:

@@ -81,7 +81,7 @@ class SlackStandIn:
     async def __aexit__(self, *_: object) -> None:
         """Hang up on everybody and close."""
         assert self._runner is not None
-        self._practice.hang_up()
+        await self._practice.farewell()
         await self.socket.close()
         await self._runner.cleanup()
 
@@ -109,6 +109,10 @@ class SlackStandIn:
     def faults(self) -> Faults:
         """Troubles of the Web API: `faults.add("chat.postMessage", "drop")`."""
         return self.core.faults
+
+    async def farewell(self) -> None:
+        """Tell the pages that all of this ends; they ask nothing more, and come back when somebody looks at them."""
+        await self._practice.farewell()
 
     def install(self, manifest: JSON) -> None:
         """Install the app anew.

@@ -1,6 +1,8 @@
 """The stage over HTTP: who may, what is answered, what is refused."""
 
+import asyncio
 import sys
+import threading
 
 import pytest
 from aiohttp import ClientSession
@@ -79,3 +81,27 @@ async def test_only_json_from_this_very_page_changes_anything(stage, web):
     nonsense = await web.post(path, json=["free-2gb"])
     assert (form.status, elsewhere.status, rebound.status, nonsense.status) == (415, 403, 403, 400)
     assert "free-2gb" in dict(stage.estate.do(stage.estate.world.actions))
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("/practice/world", None), ("/practice/world/trouble", {"trouble": "hang"})], ids=["look", "act"]
+)
+async def test_what_is_asked_of_a_world_is_answered_before_another_takes_its_place(stage, web, monkeypatch, path, body):
+    old, asked, go_on = stage.estate, threading.Event(), threading.Event()
+    do = old.do
+
+    def late(work):
+        asked.set()
+        go_on.wait()
+        return do(work)
+
+    monkeypatch.setattr(old, "do", late)
+    asking = asyncio.create_task(web.post(path, json=body) if body else web.get(path))
+    await asyncio.to_thread(asked.wait)
+    beginning = asyncio.create_task(stage.begin("healthy"))
+    await asyncio.wait([beginning], timeout=1)  # long enough for a new world that does not wait for anybody
+    go_on.set()
+    answer = await asking
+    assert answer.status == 200
+    await beginning
+    assert stage.estate.story == "healthy"

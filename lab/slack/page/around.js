@@ -61,6 +61,7 @@ function row(key, mark, name, badge, chosen, press) {
 }
 
 const NO_SERVER = "The practice server does not answer. Is `hvops demo` still running? This page tries again by itself.";
+const OVER = "The demo has ended. Start `hvops demo` again and come back to this page: it goes on by itself.";
 const NO_BOT = "The bot is not connected at the moment: what you type now may get no answer.";
 
 /** What does not work right now, said where everybody sees it. */
@@ -71,6 +72,7 @@ export function drawNotice(parent, store) {
 }
 
 function troubleNow(store) {
+  if (store.over) return OVER;
   if (!store.linked) return NO_SERVER;
   const bot = store.world?.bot;
   if (bot && bot.state !== "running") return bot.says;

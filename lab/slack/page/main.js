@@ -130,6 +130,10 @@ async function start() {
   setTimeout(lookAround, LOOK_EVERY);
 }
 
+// A page of an ended demo asks for it only when somebody looks: until then nobody misses it.
+window.addEventListener("focus", () => store.comeBack().catch(() => {}));
+document.addEventListener("visibilitychange", () => !document.hidden && store.comeBack().catch(() => {}));
+
 start().catch((error) => {
   at("notice").hidden = false;
   at("notice").textContent = `The page could not start: ${error.message}`;

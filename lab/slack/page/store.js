@@ -3,7 +3,7 @@
  * whatever is not understood is answered by loading the state again.
  */
 
-import { follow, get, post } from "./link.js";
+import { follow, get, post, returned } from "./link.js";
 
 const EMPTY = { users: {}, groups: {}, channels: {} };
 
@@ -15,6 +15,7 @@ export class Store {
     this.state = null;
     this.world = null;
     this.linked = true;
+    this.over = false;
     this.names = EMPTY;
     this.as = "operator";
     this.channel = "";
@@ -31,7 +32,7 @@ export class Store {
     if (this.as !== person) return;
     this.stop();
     const path = `/practice/events?as=${encodeURIComponent(person)}&after=${this.state.version}`;
-    this.stop = follow(path, (event) => this.hear(event), (linked) => this.link(linked));
+    this.stop = follow(path, (event) => this.hear(event), (linked) => this.link(linked), () => this.end());
   }
 
   /** Load everything again. An answer that was overtaken by a later load is thrown away. */
@@ -53,7 +54,8 @@ export class Store {
 
   /** Wait while the bot is starting, half a minute at most: Slack would answer a command "dispatch_failed" meanwhile. */
   async botStarted() {
-    for (let looks = 0; looks < 100 && this.world?.bot?.state === "starting"; looks += 1) {
+    const awaited = () => this.world?.bot?.state === "starting" && !this.over;
+    for (let looks = 0; looks < 100 && awaited(); looks += 1) {
       await new Promise((done) => setTimeout(done, 300));
       await this.look().catch(() => {});
     }
@@ -62,6 +64,20 @@ export class Store {
   link(linked) {
     this.linked = linked;
     this.changed();
+  }
+
+  end() {
+    this.over = true;
+    this.changed();
+  }
+
+  /** Somebody looks at the page again: where the demo had ended, it may run again. */
+  async comeBack() {
+    if (!this.over || !(await returned("/practice/world"))) return;
+    this.over = false;
+    this.linked = true;
+    await this.become(this.as);
+    await this.look();
   }
 
   hear(event) {

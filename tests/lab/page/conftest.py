@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[2] / "lab" / "slack" / "page"
-CHROMIUM = "/usr/bin/chromium"
 PATIENCE = 30_000  # milliseconds on a machine that is busy with other tests; nothing is asserted by the clock
 expect.set_options(timeout=PATIENCE)
 SWITCHES = [
@@ -214,11 +212,10 @@ def samples() -> dict[str, Any]:
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    if shutil.which(CHROMIUM) is None:
-        pytest.fail("Chromium is missing. Install it: apt-get install chromium", pytrace=False)
+async def browser(need_tool: Callable[[str], str]) -> AsyncIterator[Browser]:
+    chromium = need_tool("chromium")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        browser = await playwright.chromium.launch(executable_path=chromium, args=SWITCHES)
         yield browser
         await browser.close()
 

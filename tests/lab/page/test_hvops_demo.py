@@ -96,7 +96,7 @@ async def test_from_the_alert_to_the_recovery_and_the_ledger(stage, visitors, tm
     assert code == 0, said
     assert await stage.ends() == 0
     assert list(tmp_path.iterdir()) == [], "nothing is left behind"
-    visitors.complaints.clear()  # the page has, rightly, missed its server
+    await expect(page.locator("#notice")).to_contain_text("The demo has ended.")
 
 
 async def types(page, line):

@@ -126,6 +126,18 @@ async def test_a_page_that_comes_back_gets_what_it_missed(slack, http):
         assert (await Events(answer).next())["kind"] == "reset"
 
 
+async def test_a_page_hears_of_the_end_and_is_cut_off_where_it_stays(slack, http, monkeypatch):
+    monkeypatch.setattr("lab.slack.practice.LETS_GO_WITHIN", 0.1)
+    async with http.get("/practice/events", params={"as": "viewer"}) as answer:
+        events = Events(answer)
+        ending = asyncio.create_task(slack.farewell())
+        assert (await events.next())["kind"] == "over"
+        await ending
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await events.next()
+    assert (await state(http))["version"], "whoever asks is answered until the server is closed"
+
+
 async def test_marks_and_badges(slack, http):
     slack.alert("one")
     last = slack.alert("two")

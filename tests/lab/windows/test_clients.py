@@ -256,17 +256,19 @@ def test_a_large_answer_is_sealed_whole(wsman, machine):
     assert sum(len(each.text) for each in answer.iterfind(".//Description")) == 5_000_000
 
 
-def curl(*words):
-    done = subprocess.run(
-        ["curl", "--silent", "--show-error", "--noproxy", "*", "--max-time", "20", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout
+@pytest.fixture
+def curl(need_tool):
+    """What curl prints, called with these words."""
+
+    def said(*words):
+        always = ["--silent", "--show-error", "--noproxy", "*", "--max-time", "20"]
+        done = subprocess.run([need_tool("curl"), *always, *words], capture_output=True, text=True, check=False)
+        return done.stdout
+
+    return said
 
 
-def test_curl_with_basic_over_tls(up, machine, password, ca_file):
+def test_curl_with_basic_over_tls(curl, up, machine, password, ca_file):
     machine.access.basic = True
     common = ["--cacert", ca_file, "-H", "Content-Type: application/soap+xml;charset=UTF-8", "-d", IDENTIFY]
     answer = curl(*common, "--user", f"{USER}:{password}", up.url(ADDRESS, secure=True))
@@ -274,7 +276,7 @@ def test_curl_with_basic_over_tls(up, machine, password, ca_file):
     assert "OS: 6.3.9600" in answer
 
 
-def test_curl_with_ntlm(up, machine):
+def test_curl_with_ntlm(curl, up, machine):
     # curl widens a password byte by byte, so only ASCII gets through, on Windows too
     password = machine.access.accounts[USER] = "Pa:ss 1"
     machine.access.allow_unencrypted = True
@@ -285,7 +287,7 @@ def test_curl_with_ntlm(up, machine):
     assert curl(*common, "--user", f"{USER}:{password}", "-w", "%{http_code}", up.url(ADDRESS)) == "500"
 
 
-def test_what_an_unknown_sender_is_told(up, machine):
+def test_what_an_unknown_sender_is_told(curl, up, machine):
     machine.access.basic = machine.access.kerberos = True
     answer = curl("-i", "-d", IDENTIFY, up.url(ADDRESS))
     assert answer.startswith("HTTP/1.1 401")
@@ -309,7 +311,7 @@ def test_what_an_unknown_sender_is_told(up, machine):
         "Basic /w==",
     ],
 )
-def test_nonsense_for_a_login_is_refused(up, machine, header):
+def test_nonsense_for_a_login_is_refused(curl, up, machine, header):
     machine.access.basic = True
     assert curl("-w", "%{http_code}", "-H", f"Authorization: {header}", "-d", IDENTIFY, up.url(ADDRESS)) == "401"
 
