@@ -1,4 +1,8 @@
-"""A certificate authority of the practice world: certificates for hosts, for people, and expired ones."""
+"""A certificate authority of the practice world: certificates for hosts, for people, and expired ones.
+
+Not by `trustme`: all of its certificates are for servers and clients at once, so a host's would pass for a person's, and
+it knows no user principal names.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,9 @@
 
 A check takes the collected problems, a JSON node and its JSON pointer, and adds what is wrong. `shape` puts checks
 together for an object: unknown keys and missing required ones are problems too, as Slack finds them.
+
+Not as pydantic models: a class for each of some seventy objects is longer than these tables, its errors have to be
+led back to Slack's words and pointers, and what concerns several keys is only found once all types are right.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The subset of XPath 1.0 with which the event log is asked.
+"""The subset of XPath 1.0 with which the event log is asked: elementpath's, with all else taken out of it.
 
 Paths of names, `*` and attributes with predicates; = != < <= > >=, and, or, parentheses; the functions `timediff` and
-`band`. No functions on strings: the event log has none ("Consuming Events") [doc]. `position` is left out.
+`band`. No functions on strings: the event log has none ("Consuming Events") [doc]. `position` is left out, its short
+form `[1]` is not. Times are compared as times, which XPath 1.0 cannot; a number may be hexadecimal.
 """
 
 from __future__ import annotations
@@ -9,17 +10,15 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from copy import copy
 from datetime import datetime, timedelta
+from typing import Any
 from xml.etree.ElementTree import Element
 
-Value = list["Element | str"] | str | float | bool
-Expression = Callable[["Element | str", datetime], Value]
+from elementpath import ElementPathError, XPath1Parser, XPathContext, XPathToken
+from elementpath.xpath_nodes import XPathNode
 
-_TOKEN = re.compile(
-    r"""\s*(?:(?P<text>'[^']*'|"[^"]*")|(?P<number>0[xX][0-9a-fA-F]+|\d+)|(?P<word>[\w.-]+)|(?P<sign><=|>=|!=|[=<>()\[\]/@*,]))"""
-)
-_COMPARISONS: dict[str, Callable[[float | str, float | str], bool]] = {
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "!=": operator.ne,
     "<": operator.lt,
@@ -27,180 +26,23 @@ _COMPARISONS: dict[str, Callable[[float | str, float | str], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+_SYMBOLS = ("(start)", "(end)", "(invalid)", "(unknown)", "(string)", "(integer)", "(name)", "and", "or", *"()[],/@*")
+_STEPS = ("(name)", "*", "@", "[", "/")
+_HEXADECIMAL = re.compile(r"""('[^']*'|"[^"]*")|\b0[xX][0-9a-fA-F]+\b""")
 
 
 class InvalidQueryError(ValueError):
     """The text is no query that the event log understands."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One word of a query: kind is text, number, word or sign."""
-
-    kind: str
-    value: str
+def _texts(token: XPathToken, context: XPathContext | None) -> list[str]:
+    return [each.string_value if isinstance(each, XPathNode) else str(each) for each in token.select(context)]
 
 
-def _tokens(query: str) -> list[Token]:
-    tokens, at = [], 0
-    while at < len(query.rstrip()):
-        match = _TOKEN.match(query, at)
-        if match is None or match.lastgroup is None:
-            raise InvalidQueryError(query)
-        value = match[match.lastgroup]
-        tokens.append(Token(match.lastgroup, value[1:-1] if match.lastgroup == "text" else value))
-        at = match.end()
-    return tokens
-
-
-def parse(query: str) -> Callable[[Element, datetime], bool]:
-    """Make a test of an event (its root above `Event`, and the time now) out of a query.
-
-    Raises:
-        InvalidQueryError: wevtutil would refuse it.
-    """
-    parser = _Parser(_tokens(query))
-    expression = parser.either()
-    if parser.at != len(parser.tokens):
-        raise InvalidQueryError(query)
-    return lambda root, now: bool(expression(root, now))
-
-
-class _Parser:
-    """Recursive descent: each method reads one rule and gives back what evaluates it."""
-
-    def __init__(self, tokens: list[Token]) -> None:
-        self.tokens = tokens
-        self.at = 0
-
-    def take(self, *values: str, kind: str = "") -> str | None:
-        """The next token when it is one of these, or of this kind; else None and nothing is taken."""
-        if self.at < len(self.tokens):
-            token = self.tokens[self.at]
-            if (token.kind == kind) if kind else (token.value in values and token.kind != "text"):
-                self.at += 1
-                return token.value
-        return None
-
-    def expect(self, value: str) -> None:
-        """Take exactly this sign."""
-        if self.take(value) is None:
-            raise InvalidQueryError(f"{value} is missing")
-
-    def either(self) -> Expression:
-        """A or B."""
-        parts = [self.both()]
-        while self.take("or"):
-            parts.append(self.both())
-        return parts[0] if len(parts) == 1 else lambda node, now: any(part(node, now) for part in parts)
-
-    def both(self) -> Expression:
-        """A and B."""
-        parts = [self.comparison()]
-        while self.take("and"):
-            parts.append(self.comparison())
-        return parts[0] if len(parts) == 1 else lambda node, now: all(part(node, now) for part in parts)
-
-    def comparison(self) -> Expression:
-        """A, or A < B."""
-        left = self.operand()
-        sign = self.take(*_COMPARISONS)
-        if sign is None:
-            return left
-        right = self.operand()
-        return lambda node, now: _compare(sign, left(node, now), right(node, now))
-
-    def operand(self) -> Expression:
-        """A literal, a group, a function or a path."""
-        if (text := self.take(kind="text")) is not None:
-            return lambda _node, _now: text
-        if (number := self.take(kind="number")) is not None:
-            return lambda _node, _now: float(int(number, 0))
-        if self.take("("):
-            inner = self.either()
-            self.expect(")")
-            return inner
-        name = self.tokens[self.at].value.casefold() if self.at < len(self.tokens) else ""
-        follows = self.tokens[self.at + 1].value if self.at + 1 < len(self.tokens) else ""
-        if name in {"timediff", "band"} and follows == "(":
-            return self.function()
-        return self.path()
-
-    def function(self) -> Expression:
-        """timediff(@SystemTime): milliseconds until now; band(a, b): bitwise and."""
-        name = (self.take(kind="word") or "").casefold()
-        self.expect("(")
-        first = self.operand()
-        second = self.operand() if self.take(",") else None
-        self.expect(")")
-        if name == "timediff":
-            return lambda node, now: (now - _moment(_string(first(node, now)))) / timedelta(milliseconds=1)
-        if second is None:
-            raise InvalidQueryError("band takes two values")
-        return lambda node, now: float(_integer(first(node, now)) & _integer(second(node, now)))
-
-    def path(self) -> Expression:
-        """A/B[…]/@C, from the node in hand."""
-        steps = [self.step()]
-        while self.take("/"):
-            steps.append(self.step())
-
-        def walk(node: Element | str, now: datetime) -> Value:
-            nodes: list[Element | str] = [node]
-            for step in steps:
-                nodes = [found for each in nodes for found in step(each, now)]
-            return nodes
-
-        return walk
-
-    def step(self) -> Callable[[Element | str, datetime], list[Element | str]]:
-        """One name, `*` or attribute with its predicates."""
-        attribute = self.take("@") is not None
-        name = self.take("*") or self.take(kind="word")
-        if name is None:
-            raise InvalidQueryError("a name is missing")
-        predicates: list[Expression] = []
-        while self.take("["):
-            predicates.append(self.either())
-            self.expect("]")
-
-        def follow(node: Element | str, now: datetime) -> list[Element | str]:
-            if isinstance(node, str):
-                return []
-            found: list[Element | str] = (
-                [node.attrib[name]] if attribute and name in node.attrib else
-                [] if attribute else
-                [child for child in node if name in {"*", child.tag}]
-            )  # fmt: skip
-            return [each for each in found if all(test(each, now) for test in predicates)]
-
-        return follow
-
-
-def _string(value: Value) -> str:
-    if not isinstance(value, list):
-        return str(value)
-    first = value[0] if value else ""
-    return first if isinstance(first, str) else first.text or ""
-
-
-def _integer(value: Value) -> int:
-    text = _string(value)
-    return int(float(text)) if "." in text else int(text or "0", 0)
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InvalidQueryError(f"{text} is no time") from error
-
-
-def _compare(sign: str, left: Value, right: Value) -> bool:
+def _compare(self: XPathToken, context: XPathContext | None = None) -> bool:
     """As XPath compares: true when any node of a set compares so."""
-    lefts = [_string([each]) for each in left] if isinstance(left, list) else [_string(left)]
-    rights = [_string([each]) for each in right] if isinstance(right, list) else [_string(right)]
-    return any(_COMPARISONS[sign](*_same_type(one, other)) for one in lefts for other in rights)
+    lefts, rights = _texts(self[0], context), _texts(self[1], context)
+    return any(_COMPARISONS[self.symbol](*_same_type(one, other)) for one in lefts for other in rights)
 
 
 def _same_type(one: str, other: str) -> tuple[float | str, float | str]:
@@ -210,3 +52,68 @@ def _same_type(one: str, other: str) -> tuple[float | str, float | str]:
         except ValueError:
             continue
     return one, other
+
+
+class EventLogParser(XPath1Parser):
+    """The grammar: a symbol that is not in this table is refused."""
+
+    literals_pattern = re.compile(r"""'[^']*'|"[^"]*"|\d+""")
+    symbol_table = {symbol: XPath1Parser.symbol_table[symbol] for symbol in _SYMBOLS} | {
+        sign: type(f"Compare{at}", (XPath1Parser.symbol_table[sign],), {"evaluate": _compare})
+        for at, sign in enumerate(_COMPARISONS)
+    }
+
+
+def _values(self: XPathToken, context: XPathContext | None) -> tuple[XPathContext, list[str]]:
+    """The first text of each argument of a function, "" for a node that is not there."""
+    if context is None:
+        raise self.missing_context()
+    return context, [next(iter(_texts(argument, copy(context))), "") for argument in self]
+
+
+@EventLogParser.method(EventLogParser.function("timediff", nargs=(1, 2)))
+def evaluate_timediff(self: XPathToken, context: XPathContext | None = None) -> float:
+    """Milliseconds from the first time to the second, or until now."""
+    context, values = _values(self, context)
+    first, second = [*map(datetime.fromisoformat, values), context.current_dt][:2]
+    return (second - first) / timedelta(milliseconds=1)
+
+
+class _Bits(str):
+    """A number that is true when it is not 0; XPath itself takes a number in a predicate for a position."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return self != "0"
+
+
+@EventLogParser.method(EventLogParser.function("band", nargs=2))
+def evaluate_band(self: XPathToken, context: XPathContext | None = None) -> str:
+    """Bitwise and."""
+    one, other = (int(value or "0", 0) for value in _values(self, context)[1])
+    return _Bits(one & other)
+
+
+def parse(query: str) -> Callable[[Element, datetime], bool]:
+    """Make a test of an event (its root above `Event`, and the time now) out of a query.
+
+    Raises:
+        InvalidQueryError: wevtutil would refuse it; by the test, when an event has no such number or time.
+    """
+    try:
+        expression = EventLogParser().parse(_HEXADECIMAL.sub(lambda found: found[1] or str(int(found[0], 0)), query))
+    except (ElementPathError, ValueError) as error:
+        raise InvalidQueryError(query) from error
+    for token in expression.iter():  # what the library takes beyond the event log: a * b, /a, a/1, 'x'[1]
+        parts = {"*": 0, "/": 2, "[": 1}.get(token.symbol, 0)
+        if any(part.symbol not in _STEPS for part in token[:parts]) or (token.symbol in "*/" and len(token) != parts):
+            raise InvalidQueryError(query)
+
+    def test(root: Element, now: datetime) -> bool:
+        try:
+            return expression.boolean_value(expression.select(XPathContext(root, current_dt=now)))
+        except (ElementPathError, ValueError) as error:
+            raise InvalidQueryError(query) from error
+
+    return test

@@ -126,8 +126,8 @@ def test_an_expired_server_certificate(machine, authority, password, ca_file):
 
 @pytest.fixture
 def certificate_session(up, authority, tmp_path, ca_file):
-    def make(*, expired=False):
-        issued = authority.client("reader@corp.example", expired=expired)
+    def make(issued=None, *, expired=False):
+        issued = issued or authority.client("reader@corp.example", expired=expired)
         certificate, key = issued.write(tmp_path, "reader")
         client = winrm.Session(
             up.url(ADDRESS, secure=True),
@@ -152,6 +152,13 @@ def test_a_client_certificate(certificate_session, machine):
 
 def test_an_expired_client_certificate(certificate_session, machine):
     client, thumbprint = certificate_session(expired=True)
+    machine.access.certificates[thumbprint] = USER
+    with pytest.raises((SSLError, ConnectionError, OSError)):
+        client.run_cmd("vssadmin")
+
+
+def test_the_certificate_of_a_host_is_none_for_a_person(certificate_session, authority, machine):
+    client, thumbprint = certificate_session(authority.server("hv02.corp.example"))
     machine.access.certificates[thumbprint] = USER
     with pytest.raises((SSLError, ConnectionError, OSError)):
         client.run_cmd("vssadmin")

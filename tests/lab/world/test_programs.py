@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from xml.etree.ElementTree import fromstring
 
 import pytest
@@ -122,6 +122,17 @@ def test_newest_first_and_not_more_than_asked(world):
 )
 def test_wevtutil_refuses(world, words, code):
     assert world.machine("hv01").run(["wevtutil", *words]).exit_code == code
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["*[System//EventID]", "*[..]", "*[.='x']", "/Event", "*[System|EventData]", "*[not(System)]", "*[System * 2]",
+     "*[System/EventID > -1]", "*[EventID=1.5]", "*['x'[1]]", "*[System/1]", "*[a='x'='y']", "*[e:System]",
+     "*[$x]", "*[text()]", "*[last()]", "*[System[band(Keywords)]]", "*[System[timediff('x')]]"],
+)  # fmt: skip
+def test_of_xpath_only_what_the_event_log_has(text):
+    with pytest.raises(xpath.InvalidQueryError):
+        xpath.parse(text)(fromstring("<r><Event><System/></Event></r>"), datetime.now(UTC))
 
 
 def test_channels_and_their_size(world):
