@@ -31,7 +31,7 @@ test: $(READY)  ## everything, over real protocols
 	$(BIN)/pytest -q -n $(WORKERS)
 
 kill: $(READY)  ## kill the bot a thousand times at random moments: nothing is done twice, every ticket is true
-	KILL_ROUNDS=1000 $(BIN)/pytest -q tests/bot/run/test_kill.py
+	KILL_ROUNDS=1000 $(BIN)/pytest -q tests/bot/executor/test_kill.py
 
 check: $(READY)  ## style, types, import rules, generated docs
 	$(BIN)/ruff check

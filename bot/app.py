@@ -13,25 +13,25 @@ from importlib.metadata import version
 
 import structlog
 
-from bot.about import Status, roles_of
-from bot.authorize import Person
-from bot.engine import Engine, engine, runner
+from bot.audit.query import Review
+from bot.config.inventory_file import Estate
+from bot.config.settings import Settings
+from bot.dispatch.authorization import Person
+from bot.dispatch.help import Status, roles_of
 from bot.errors import LedgerError
-from bot.estate import Estate
 from bot.ledger import Entry, Ledger, Reader
-from bot.mask import Mask
-from bot.review.review import Review
-from bot.settings import Settings
-from bot.slack.audit import AuditChannel
-from bot.slack.board import Board
-from bot.slack.calls import make_client
-from bot.slack.changes import Changes
-from bot.slack.desk import Desk, Parts
-from bot.slack.listen import Listener, make_app
-from bot.slack.outbox import Outbox
-from bot.slack.people import People
-from bot.slack.reviews import Reviews
+from bot.redaction import Mask
+from bot.services import Engine, engine, runner
+from bot.slack.audit_channel.publisher import AuditChannel
+from bot.slack.inbound.audit_command import Reviews
+from bot.slack.inbound.listeners import Listener, make_app
+from bot.slack.inbound.request_handler import Desk, Parts
+from bot.slack.outbound.api_errors import make_client
+from bot.slack.outbound.outbox import Outbox
+from bot.slack.roles import People
 from bot.slack.socket import Sockets
+from bot.slack.tickets.change_service import Changes
+from bot.slack.tickets.ticket_messages import Board
 
 log = structlog.get_logger()
 

@@ -13,11 +13,11 @@ import webbrowser
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
+from lab.app_manifest import ManifestUnreadable, bot_manifest
 from lab.bot_process import Condition
-from lab.manifest import ManifestUnreadable, bot_manifest
+from lab.demo_api import StageApi
+from lab.demo_session import DEFAULT_STORY, Stage
 from lab.slack.server import SlackStandIn
-from lab.stage import DEFAULT_STORY, Stage
-from lab.stage_api import StageApi
 
 PORT = 8321
 CONNECTS_WITHIN = 45.0  # seconds; a bot that has not come by then is reported, and awaited all the same

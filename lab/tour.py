@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.files import PATIENCE
+from lab.config_files import PATIENCE
 
 
 @dataclass(frozen=True)

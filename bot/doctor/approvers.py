@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Iterable
 
+from bot.api.command import Role
+from bot.config.inventory_file import Cluster, Estate, StandaloneHost
+from bot.config.inventory_file import load as load_estate
+from bot.config.settings import Rule, Settings, Slack
 from bot.doctor.check import Check, fail, hinders_changes, ok, skip, warn
 from bot.errors import HvopsError
-from bot.estate import Cluster, Estate, StandaloneHost
-from bot.estate import load as load_estate
-from bot.settings import Rule, Settings, Slack
-from bot.slack.calls import FateUnknown, NotSent
-from bot.slack.history import Channel
-from bot.slack.scopes import members
-from bot.vocabulary.command import Role
+from bot.slack.audit_channel.channel_history import Channel
+from bot.slack.outbound.api_errors import FateUnknown, NotSent
+from bot.slack.token_info import members
 
 _ENOUGH = 2  # people: who asks does not decide
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from bot.config.settings import Settings, Slack
 from bot.doctor.check import Check, fail, ok, skip, warn
 from bot.errors import LedgerError
+from bot.formatting import duration
 from bot.ledger import Entry, Filter, Reader
 from bot.ledger.anchors import Anchor
-from bot.settings import Settings, Slack
-from bot.slack.calls import FateUnknown, NotSent
-from bot.slack.heads import Sifted, sift
-from bot.slack.history import Channel
-from bot.words import duration
+from bot.slack.audit_channel.anchor_messages import Sifted, sift
+from bot.slack.audit_channel.channel_history import Channel
+from bot.slack.outbound.api_errors import FateUnknown, NotSent
 
 _CHANNEL, _HEADS = "slack audit channel", "heads in it"
 _RUNS = "Is the bot running? /hvops status says how the audit channel is."

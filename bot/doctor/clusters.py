@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 
+from bot.api.queries import Term, Wql
 from bot.doctor.check import Check, fail, ok, skip, warn
 from bot.doctor.host import look_at
-from bot.engine import Outside
 from bot.errors import HvopsError, TargetError
-from bot.vocabulary.questions import Term, Wql
+from bot.services import Outside
 
 CLUSTER = "root/MSCluster"
 _RIGHTS = "See deploy/rights.md."

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from bot.api.queries import Read
+from bot.config.inventory_file import COMMVAULT
 from bot.doctor.check import Check, fail, ok, skip
-from bot.engine import Outside
 from bot.errors import TargetError
-from bot.estate import COMMVAULT
-from bot.vocabulary.questions import Read
+from bot.services import Outside
 
 _RIGHTS = "See deploy/rights.md#commvault."
 

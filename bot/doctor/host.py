@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from bot.api.queries import Question, Read, Registry, Wql
+from bot.api.rows import Rows, Unreadable, moment, number, text
 from bot.doctor.check import Check, fail, ok, skip, warn
-from bot.engine import Outside
 from bot.errors import Absent, TargetError
-from bot.vocabulary.questions import Question, Read, Registry, Wql
-from bot.vocabulary.rows import Rows, Unreadable, moment, number, text
+from bot.services import Outside
 
 _RIGHTS = "See deploy/rights.md."
 KERBEROS_SECONDS = 300  # the largest difference of clocks that a domain accepts by default [doc]

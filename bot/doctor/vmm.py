@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+from bot.api.queries import Read, Term, Wql
+from bot.api.rows import text
+from bot.config.inventory_file import Vmm
 from bot.doctor.check import Check, fail, ok, skip, warn
-from bot.engine import Outside
 from bot.errors import TargetError
-from bot.estate import Vmm
-from bot.vocabulary.questions import Read, Term, Wql
-from bot.vocabulary.rows import text
+from bot.services import Outside
 
 SERVICE = "VMMService"
 _RIGHTS = "Give the login the rights in deploy/rights.md#vmm, or name another database below [vmm] in the estate."

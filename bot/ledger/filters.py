@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bot.ledger.entry import stamp
-from bot.ticket import ENDS
+from bot.ledger.entries import stamp
+from bot.ledger.ticket_state import ENDS
 
 FOREVER = "9999"  # sorts behind every time
 _OPEN = ("proposed", "approved", "running", "interrupted")  # states of a ticket

@@ -21,7 +21,7 @@ import sqlite_utils.db
 
 from bot.errors import LedgerError
 from bot.ledger import schema
-from bot.ledger.entry import FIRST, Entry, decoded
+from bot.ledger.entries import FIRST, Entry, decoded
 
 BUSY_SECONDS = 10.0  # how long to wait for another process's transaction, which lasts milliseconds
 _AGAIN_SECONDS = 0.02

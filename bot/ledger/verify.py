@@ -16,9 +16,9 @@ from pathlib import Path
 from bot.errors import LedgerError
 from bot.ledger import schema
 from bot.ledger.anchors import Anchor, anchors_in
-from bot.ledger.entry import FIRST, chained, decoded
+from bot.ledger.entries import FIRST, chained, decoded
 from bot.ledger.store import Store
-from bot.ledger.tickets import Derived
+from bot.ledger.ticket_table import Derived
 
 _WALK = "SELECT seq, CAST(body AS BLOB), previous, mac FROM entry ORDER BY seq"
 _AT = b'","at":"'  # and the actor before it can hold no quotation mark that is not escaped

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
+from bot.audit import filter_syntax
 from bot.errors import SettingsError
-from bot.review import words
-from bot.slack import limits
-from bot.slack.message import clip
+from bot.slack.outbound import limits
+from bot.slack.outbound.message import clip
 
 BOT_SCOPES = (
     "app_mentions:read",
@@ -57,7 +57,7 @@ def manifest(commands: Iterable[Listed]) -> dict[str, Any]:
             "help | status | runs | audit | stop <why> | go | <command> …",
         )
     ]
-    slash.append(_command(words.NAME, words.HELP, words.HINT))
+    slash.append(_command(filter_syntax.NAME, filter_syntax.HELP, filter_syntax.HINT))
     slash += [_command(command.name, command.help, command.hint) for command in commands]
     made: dict[str, Any] = {
         "display_information": {

@@ -22,7 +22,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 
-from bot.slack.calls import Again, judge, make_client
+from bot.slack.outbound.api_errors import Again, judge, make_client
 
 log = structlog.get_logger()
 

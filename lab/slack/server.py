@@ -7,18 +7,18 @@ from typing import Literal, Self
 
 from aiohttp import web
 
-from lab.slack import api, hooks
-from lab.slack.acts import Acts
+from lab.slack import response_urls, web_api
 from lab.slack.clock import Clock
-from lab.slack.core import Called, Core, Faults
+from lab.slack.context import Called, Core, Faults
+from lab.slack.ephemeral_tokens import Grants
 from lab.slack.events import Events
-from lab.slack.grants import Grants
-from lab.slack.guard import guard
 from lab.slack.model import JSON, Message
-from lab.slack.person import Person
-from lab.slack.practice import Practice
-from lab.slack.rates import Rates
+from lab.slack.origin_check import guard
+from lab.slack.page_api import Practice
+from lab.slack.rate_limits import Rates
+from lab.slack.simulated_user import Person
 from lab.slack.socket import SocketMode
+from lab.slack.user_actions import Acts
 from lab.slack.workspace import Workspace, practice_workspace
 
 PAGE = Path(__file__).parent / "page"
@@ -158,13 +158,13 @@ class SlackStandIn:
         router.add_get("/{path:.+}", self._static)
 
     async def _api(self, request: web.Request) -> web.StreamResponse:
-        return await api.answer(self.core, request)
+        return await web_api.answer(self.core, request)
 
     async def _hook(self, request: web.Request) -> web.StreamResponse:
-        return await hooks.respond(self.core, request)
+        return await response_urls.respond(self.core, request)
 
     async def _upload(self, request: web.Request) -> web.Response:
-        return await api.receive_upload(self.core, request)
+        return await web_api.receive_upload(self.core, request)
 
     async def _index(self, request: web.Request) -> web.StreamResponse:
         del request

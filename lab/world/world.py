@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Literal, Protocol
 
-from lab.windows.machine import Machine
+from lab.windows.machine_protocol import Machine
 from lab.world.accounts import Account
 from lab.world.model import BackupJob, Cluster, Event, Guest, Node, Windows
 from lab.world.vmm import VirtualMachineManager

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot.registry import Registry
+from bot.dispatch.registry import Registry
 from bot.slack.manifest import manifest
 from lab.slack.server import SlackStandIn
 from lab.slack.socket import Acknowledged, SocketMode

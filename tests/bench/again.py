@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.engine import Engine, engine
-from bot.line import read_line, resolve
-from bot.settings import load
+from bot.config.settings import load
+from bot.dispatch.command_line import read_line, resolve
+from bot.services import Engine, engine
 from tests.bench.cluster_server import FIRST, served
 from tests.bench.table import Aim, Table, show, times
 

@@ -23,12 +23,12 @@ from pathlib import Path
 import winrm
 import xmltodict
 
-from bot.engine import engine
-from bot.estate import load as load_estate
+from bot.config.inventory_file import load as load_estate
+from bot.config.settings import Settings, load
+from bot.dispatch.command_line import read_line, resolve
+from bot.dispatch.registry import Registry
 from bot.ledger import Entry, Reader
-from bot.line import read_line, resolve
-from bot.registry import Registry
-from bot.settings import Settings, load
+from bot.services import engine
 from bot.slack.manifest import manifest
 from lab.slack.server import SlackStandIn
 from tests.bench.ack import HVOPS, estate, hvops, running

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab.windows import BackgroundServer
-from lab.world.make import make
+from lab.world.factory import make
 from lab.world.world import World
 from tests.bench.process import ROOT
 

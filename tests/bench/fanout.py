@@ -66,10 +66,10 @@ def measured(client: str, hosts: int, work: Callable[[], int], rounds: int = 1) 
 
 
 def ask_hvops(hosts: int, port: int, at_once: int) -> list[Run]:
-    from bot.estate import Estate
-    from bot.reach.reach import Reach
-    from bot.reach.ways import Credentials, Ways
-    from bot.vocabulary.questions import Wql
+    from bot.api.queries import Wql
+    from bot.config.inventory_file import Estate
+    from bot.transport.client import Reach
+    from bot.transport.routing import Credentials, Ways
 
     names = [f"h{number:04}" for number in range(hosts)]
     estate = Estate.model_validate(

@@ -21,10 +21,10 @@ from pathlib import Path
 
 from bot.ledger import Ledger
 from bot.ledger.anchors import Anchor
-from bot.ledger.entry import FIRST, chained
+from bot.ledger.entries import FIRST, chained
 from bot.ledger.key import read_key
 from bot.ledger.schema import INDEXES, TRIGGERS
-from bot.mask import Mask
+from bot.redaction import Mask
 from tests.bench.table import Table, show, times
 
 OURS, RAW = "hvops", "raw sqlite3"

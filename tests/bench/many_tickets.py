@@ -15,16 +15,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bot.api.actions import Invoke
+from bot.api.command import Risk
+from bot.api.plan import Gate, Group, Plan, Step, there_is
+from bot.api.queries import Term, Wql, fields
+from bot.config.settings import Policy
 from bot.ledger import Draft, Ledger
-from bot.ledger.entry import FIRST, chained, encoded, stamp
+from bot.ledger.entries import FIRST, chained, encoded, stamp
 from bot.ledger.key import read_key
-from bot.mask import Mask
-from bot.proposal import Made, draft_proposal
-from bot.settings import Policy
-from bot.vocabulary.actions import Invoke
-from bot.vocabulary.command import Risk
-from bot.vocabulary.plan import Gate, Group, Plan, Step, there_is
-from bot.vocabulary.questions import Term, Wql, fields
+from bot.redaction import Mask
+from bot.tickets.proposal import Made, draft_proposal
 
 CHANNEL, REQUESTER, APPROVER = "C0OPS", "T0PRACTICE/U0OPERATOR", "T0PRACTICE/U0APPROVER"
 POLICY = Policy(low="approval", high="approval", open_minutes=1440, start_minutes=1440)

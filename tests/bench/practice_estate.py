@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from lab.estate import PracticeEstate, SlackAccess
+from lab.environment import PracticeEstate, SlackAccess
 
 
 def serve(story: str, directory: str, *slack: str) -> None:

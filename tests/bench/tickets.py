@@ -17,14 +17,14 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from bot.engine import engine, runner
-from bot.registry import Registry
-from bot.settings import load
+from bot.config.settings import load
+from bot.dispatch.registry import Registry
+from bot.services import engine, runner
 from bot.slack.manifest import manifest
-from lab.slack import person as practice
+from lab.slack import simulated_user as practice
 from lab.slack.model import Message
-from lab.slack.person import Person
 from lab.slack.server import SlackStandIn
+from lab.slack.simulated_user import Person
 from tests.bench.ack import HVOPS, estate, hvops, running
 from tests.bench.many_tickets import filled
 from tests.bench.table import Aim, Table, show, times

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from bot.app import looked_over
-from bot.ledger import Ledger, recent
+from bot.ledger import Ledger, incremental
 
 
 @pytest.fixture
 def ledger(tmp_path, monkeypatch):
     """A ledger whose chain takes several looks."""
-    monkeypatch.setattr(recent, "SHORT", 0)
-    monkeypatch.setattr(recent, "AT_ONCE", 3)
+    monkeypatch.setattr(incremental, "SHORT", 0)
+    monkeypatch.setattr(incremental, "AT_ONCE", 3)
     with Ledger(tmp_path / "ledger.db", tmp_path / "ledger.key", tmp_path / "anchors.txt") as made:
         for number in range(10):
             made.append("refused", "U1", {"line": f"/x {number}", "why": "no", "kind": "usage"})
@@ -33,7 +33,7 @@ async def test_a_chain_that_is_broken_does_not_keep_the_bot_from_starting(ledger
 
     def broken():
         looks.append(1)
-        return recent.replace(honest(), broken_at=2, says="it was changed")
+        return incremental.replace(honest(), broken_at=2, says="it was changed")
 
     monkeypatch.setattr(ledger, "look", broken)
     await looked_over(ledger)

@@ -12,27 +12,27 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.catalogue import PROGRAMS
-from bot.catalogue.sql import CHANGEABLE, QUERIES
-from bot.catalogue.web import CALLS
+from bot.api.actions import Change, Invoke, Updates
+from bot.api.arguments import Target
+from bot.api.command import Remediation, Risk
+from bot.api.plan import Plan
+from bot.api.queries import GuestWql, Read, Wql
+from bot.api.query_client import Unanswered
+from bot.api.report import Report
+from bot.dispatch.command_line import read_line, resolve
+from bot.dispatch.registry import Registry
 from bot.errors import UsageError
-from bot.line import read_line, resolve
-from bot.plan_lines import plan_lines
-from bot.plan_report import no_plan, would_be
-from bot.proposal import Made
-from bot.reach.wql import namespace, select
-from bot.registry import Registry
-from bot.slack.check import problems
-from bot.slack.message import visible
-from bot.slack.render.refusal import refusal
+from bot.slack.outbound.blockkit_validation import problems
+from bot.slack.outbound.message import visible
+from bot.slack.render.errors import refusal
 from bot.slack.render.report import report_message
-from bot.vocabulary.actions import Change, Invoke, Updates
-from bot.vocabulary.arguments import Target
-from bot.vocabulary.ask import Unanswered
-from bot.vocabulary.command import Remediation, Risk
-from bot.vocabulary.plan import Plan
-from bot.vocabulary.questions import GuestWql, Read, Wql
-from bot.vocabulary.report import Report
+from bot.tickets.plan_report import no_plan, would_be
+from bot.tickets.plan_text import plan_lines
+from bot.tickets.proposal import Made
+from bot.transport.allowlist import PROGRAMS
+from bot.transport.allowlist.sql import CHANGEABLE, QUERIES
+from bot.transport.allowlist.web import CALLS
+from bot.transport.windows.wql import namespace, select
 from lab.windows.command_line import split_command_line
 
 QUOTES = "'\"\u2018\u2019\u201a\u201b\u201c\u201d\u201e`"  # PowerShell takes five of them for the single one [doc]

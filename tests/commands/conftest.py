@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from bot.vocabulary.ask import Unanswered
-from bot.vocabulary.questions import GuestRegistry, GuestWql, Question, Recall, Registry, Wql
-from bot.vocabulary.rows import Rows
+from bot.api.queries import GuestRegistry, GuestWql, Question, Recall, Registry, Wql
+from bot.api.query_client import Unanswered
+from bot.api.rows import Rows
 
 NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
 T = TypeVar("T")

@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 import pytest
 import yaml
 
-from bot.estate import load as load_estate
-from bot.run.runner import LEAVING_SECONDS
-from bot.settings import load
+from bot.config.inventory_file import load as load_estate
+from bot.config.settings import load
+from bot.executor.scheduler import LEAVING_SECONDS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 STATE, ETC = PurePosixPath("/var/lib/hvops"), PurePosixPath("/etc/hvops")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.estate import BackupService, Cluster, Estate, StandaloneHost, Vmm
-from bot.estate import load as load_estate
-from bot.registry import Registry
-from bot.settings import Credentials, LedgerFiles, Limits, Policy, Settings, Slack, load
+from bot.config.inventory_file import BackupService, Cluster, Estate, StandaloneHost, Vmm
+from bot.config.inventory_file import load as load_estate
+from bot.config.settings import Credentials, LedgerFiles, Limits, Policy, Settings, Slack, load
+from bot.dispatch.registry import Registry
 from bot.slack.manifest import manifest_yaml
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

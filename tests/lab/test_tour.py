@@ -2,7 +2,7 @@
 
 import pytest
 
-from lab.stories import stories
+from lab.scenarios import stories
 from lab.tour import Seen, Tour
 
 STUCK = "prod: Hyper-V writer LOOKS STUCK on hv03"

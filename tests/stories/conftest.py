@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from bot import app, settings
+from bot import app
+from bot.config import settings
+from bot.dispatch.registry import Registry
 from bot.ledger import Ledger
-from bot.registry import Registry
+from bot.ledger.ticket_state import ENDS
 from bot.slack.manifest import manifest
-from bot.ticket import ENDS
-from lab.estate import PracticeEstate, SlackAccess
+from lab.environment import PracticeEstate, SlackAccess
 from lab.slack.server import SlackStandIn
 
 
@@ -118,7 +119,7 @@ async def until(condition: Callable[[], bool]) -> None:
 @pytest.fixture(autouse=True)
 def patience(monkeypatch):
     """How long `sees` waits on a machine that is busy with other tests; nothing is asserted by the clock."""
-    monkeypatch.setattr("lab.slack.person.PATIENCE", 60.0)
+    monkeypatch.setattr("lab.slack.simulated_user.PATIENCE", 60.0)
 
 
 @pytest.fixture

@@ -2,15 +2,15 @@
 
 from datetime import UTC, datetime
 
-from bot.estate import Estate
-from bot.look import Look
-from bot.reach.reach import Reach
-from bot.reach.ways import Credentials, Ways
-from bot.settings import Limits
-from bot.vocabulary.ask import Unanswered
-from bot.vocabulary.questions import Wql
+from bot.api.queries import Wql
+from bot.api.query_client import Unanswered
+from bot.config.inventory_file import Estate
+from bot.config.settings import Limits
+from bot.dispatch.query_session import Look
+from bot.transport.client import Reach
+from bot.transport.routing import Credentials, Ways
 from lab.windows import BackgroundServer
-from lab.world.make import make
+from lab.world.factory import make
 
 
 async def test_all_of_a_thousand_hosts_are_accounted_for():

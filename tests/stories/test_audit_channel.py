@@ -3,9 +3,9 @@
 import asyncio
 import sqlite3
 
+from bot.audit_verify import prove
 from bot.ledger import Ledger
-from bot.ledger.heads import read_head
-from bot.prove import prove
+from bot.ledger.chain_heads import read_head
 
 
 async def test_a_drain_leaves_its_lines_and_a_head_by_which_a_cut_copy_is_found(play, capsys):

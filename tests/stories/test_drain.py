@@ -2,7 +2,7 @@
 
 import re
 
-from lab.slack.plain import plain_text
+from lab.slack.plain_text import plain_text
 
 
 async def test_a_drain_is_proposed_approved_and_done(play):

@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from bot.dispatch.registry import Registry
 from bot.ledger import Ledger
-from bot.registry import Registry
 from bot.slack.manifest import manifest
 from lab import bot_process
 from lab.demo import bot_command, verify_command
+from lab.demo_session import Stage
 from lab.slack.server import SlackStandIn
-from lab.stage import Stage
 
 
 async def until(condition):

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from lab.windows import BackgroundServer, CertificateAuthority
-from lab.windows.machine import Access
-from lab.world.make import make
+from lab.windows.machine_protocol import Access
+from lab.world.factory import make
 from lab.world.world import World
 
 ACCOUNT, PASSWORD = "hvops-reader@CORP.EXAMPLE", "Correct-Horse-8"

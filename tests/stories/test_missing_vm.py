@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from bot.vocabulary.actions import Update, Updates
-from bot.vocabulary.questions import fields
-from lab.slack.plain import plain_text
-from lab.sqlserver.trouble import Mishap, Trouble
+from bot.api.actions import Update, Updates
+from bot.api.queries import fields
+from lab.slack.plain_text import plain_text
+from lab.sqlserver.fault_injection import Mishap, Trouble
 from lab.world import services
 from lab.world.vmm import MISSING, host_id, object_id
 
@@ -260,7 +260,7 @@ async def test_a_row_that_somebody_changed_meanwhile_changes_nothing_and_the_ser
 )
 async def test_a_connection_lost_in_the_middle_is_looked_at_and_nothing_is_half_done(play, monkeypatch, mishap, ends):
     """Rolled back with its connection, it is begun again after its deadline; committed, it is found done."""
-    monkeypatch.setattr("commands.know.vmm_repair.TRANSACTION", 3)
+    monkeypatch.setattr("commands.vmm.repair.TRANSACTION", 3)
     async with play("missing-vm") as ops:
         ops.estate.database.trouble.mishaps.append(mishap)
         await approved(ops)
@@ -286,7 +286,7 @@ class Gone(Trouble):
 
 
 async def test_a_database_that_is_gone_in_the_middle_is_unknown_until_somebody_looks(play, monkeypatch):
-    monkeypatch.setattr("commands.know.vmm_repair.TRANSACTION", 2)
+    monkeypatch.setattr("commands.vmm.repair.TRANSACTION", 2)
     async with play("missing-vm") as ops:
         ops.estate.database.trouble = trouble = Gone()
         await approved(ops)
@@ -302,7 +302,7 @@ async def test_a_database_that_is_gone_in_the_middle_is_unknown_until_somebody_l
 
 
 async def test_a_row_that_somebody_else_has_locked_is_told_as_such(play, monkeypatch):
-    monkeypatch.setattr("commands.know.vmm_repair.TRANSACTION", 3)
+    monkeypatch.setattr("commands.vmm.repair.TRANSACTION", 3)
     async with play("missing-vm") as ops:
         row = ops.estate.world.vmm.record(ops.estate.world.guest("crm-01"))
         row.holder, row.mode = SimpleNamespace(process=99, lock_timeout=-1, waits_for=None), "U"

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from bot.dispatch.registry import Registry
 from bot.ledger import Ledger
-from bot.registry import Registry
 from bot.slack.manifest import manifest
 from lab.bot_process import environment
+from lab.config_files import SlackAccess
 from lab.demo import bot_command
-from lab.estate import PracticeEstate
-from lab.files import SlackAccess
+from lab.environment import PracticeEstate
 from lab.slack.model import Member
 from lab.slack.server import SlackStandIn
 

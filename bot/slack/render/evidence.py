@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from bot.slack.fit import fit_view, preformatted
-from bot.slack.message import Block, File, View, clip, escape, visible
-from bot.slack.render.pages import page_of, turning
-from bot.slack.render.parts import EVIDENCE_FILE, EVIDENCE_PAGE, actions, button, contexts, sections
+from bot.slack.outbound.blockkit_fitting import fit_view, preformatted
+from bot.slack.outbound.message import Block, File, View, clip, escape, visible
+from bot.slack.render.blocks import EVIDENCE_FILE, EVIDENCE_PAGE, actions, button, contexts, sections
+from bot.slack.render.pagination import page_of, turning
 
 CALLBACK = "hvops:evidence"
 _PAGE = 18_000  # characters of raw text on a page

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.about import Help, Status, roles_in_words
+from bot.audit.rows import Row
+from bot.dispatch.help import Help, Status, roles_in_words
+from bot.formatting import title
 from bot.ledger import Checked
-from bot.review.rows import Row
-from bot.slack import limits
-from bot.slack.fit import fit_view
-from bot.slack.message import Block, View, clip, escape
-from bot.slack.render.figures import table_blocks
-from bot.slack.render.parts import ASK_AGAIN, SHOW, TYPED, actions, button, contexts, header, moment, sections
-from bot.slack.render.review import OPEN as AUDIT
-from bot.slack.render.review import broken, chain_in_words, rows_table
+from bot.slack.outbound import limits
+from bot.slack.outbound.blockkit_fitting import fit_view
+from bot.slack.outbound.message import Block, View, clip, escape
+from bot.slack.render.audit_results import OPEN as AUDIT
+from bot.slack.render.audit_results import broken, chain_in_words, rows_table
+from bot.slack.render.blocks import ASK_AGAIN, SHOW, TYPED, actions, button, contexts, header, moment, sections
+from bot.slack.render.tables_and_charts import table_blocks
 from bot.slack.render.ticket_buttons import open_button
-from bot.words import title
 
 CALLBACK = "hvops:ask"
 ARGUMENTS = "arguments"  # block_id and action_id of the modal's input

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from bot.slack.message import Message, clip, escape
+from bot.slack.outbound.message import Message, clip, escape
 
 _NAMES = 5
 _SHOWN = 200

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bot.decide import CONFIRM
-from bot.plan_lines import action_in_words, plan_lines, verdict_on
-from bot.proposal import Proposal
-from bot.slack import limits
-from bot.slack.message import Block, File, Message, clip, escape, units, visible
-from bot.slack.render.card import Card, at_time, deciders, longest_seconds, person, step_seconds, what, who
-from bot.slack.render.parts import actions, contexts, header, sections
+from bot.api.plan import Gate, Group
+from bot.formatting import duration, locks_in_words
+from bot.slack.outbound import limits
+from bot.slack.outbound.message import Block, File, Message, clip, escape, units, visible
+from bot.slack.render.blocks import actions, contexts, header, sections
 from bot.slack.render.ticket_buttons import approve_button, reject_button, withdraw_button
-from bot.vocabulary.plan import Gate, Group
-from bot.words import duration, locks_in_words
+from bot.slack.render.ticket_view_model import Card, at_time, deciders, longest_seconds, person, step_seconds, what, who
+from bot.tickets.decisions import CONFIRM
+from bot.tickets.plan_text import action_in_words, plan_lines, verdict_on
+from bot.tickets.proposal import Proposal
 
 _MOST_TEXT = 9_000  # of a plan in a message; beyond it nobody reads, and Slack's own limit is not documented
 _MOST_BLOCKS = 36

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 
-from bot.slack import limits
-from bot.slack.message import Block, File, Message, escape, units, visible
-from bot.slack.render import figures
-from bot.slack.render.parts import (
+from bot.api.query_client import Unanswered
+from bot.api.report import Finding, Fine, Report, Severity, Table
+from bot.slack.outbound import limits
+from bot.slack.outbound.message import Block, File, Message, escape, units, visible
+from bot.slack.render import tables_and_charts
+from bot.slack.render.blocks import (
     ASK_AGAIN,
     CSV,
     EVIDENCE,
@@ -22,8 +24,38 @@ from bot.slack.render.parts import (
     moment,
     sections,
 )
-from bot.vocabulary.ask import Unanswered
-from bot.vocabulary.report import Finding, Fine, Report
+from bot.slack.render.tables_and_charts import csv_bytes
+
+_REPLIES = 20  # beyond this a thread is a burst of noise; the rest stands in one reply
+
+
+def shared_message(report: Report, token: str, at: datetime, user: str) -> Message:
+    """The answer for the channel. `user` is the id of who shared it, as Slack's own mention."""
+    return report_message(report, token, at, f"Shared by <@{user}>")
+
+
+def thread_messages(report: Report) -> tuple[Message, ...]:
+    """One reply per faulty or unknown host; what is beyond twenty comes together in the last one."""
+    wrong = [finding_text(one) for one in report.findings if one.severity is not Severity.NOTE]
+    texts = wrong + [text for one in report.unanswered for text in unknown_texts([one])]
+    alone, together = texts[: _REPLIES - 1], texts[_REPLIES - 1 :]
+    replies = [Message(text.replace("*", ""), sections(text)) for text in alone]
+    if together:
+        whole = "\n".join(together)
+        replies.append(Message(f"{len(together):,} more hosts.", sections(whole)))
+    return tuple(replies)
+
+
+def csv_file(table: Table, name: str) -> File:
+    """The report's table as a file."""
+    return File(f"{_file_name(name)}.csv", escape(table.caption) or "Table", csv_bytes(table))
+
+
+def _file_name(line: str) -> str:
+    """A line as a file name: `/find-full-guests prod` is "find-full-guests-prod"."""
+    kept = "".join(character if character.isascii() and character.isalnum() else "-" for character in line)
+    return "-".join(part for part in kept.split("-") if part)[:80] or "table"
+
 
 ONLY_YOU = "only you see this"
 _PARTS = 30  # sections before the rest goes into a file; the other blocks of a message need room too
@@ -42,8 +74,8 @@ def report_message(report: Report, token: str, at: datetime, audience: str = ONL
     blocks = (
         *_head(report, at, audience),
         *shown["found"],
-        *figures.chart_blocks(report.chart),
-        *figures.table_blocks(report.table),
+        *tables_and_charts.chart_blocks(report.chart),
+        *tables_and_charts.table_blocks(report.table),
         *shown["unknown"],
         *shown["foot"],
         *_left_out(left_out),

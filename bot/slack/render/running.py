@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bot.run.story import DONE, FAILED, Position
-from bot.run.undo import left_to_undo
-from bot.slack import limits
-from bot.slack.message import Block, Message, clip, escape, visible
-from bot.slack.render.card import Card, at_time, person, what, who
-from bot.slack.render.parts import actions, contexts, header, moment, sections
+from bot.api.actions import ByHand
+from bot.formatting import locks_in_words
+from bot.ledger.ticket_state import State
+from bot.slack.outbound import limits
+from bot.slack.outbound.message import Block, Message, clip, escape, visible
+from bot.slack.render.blocks import actions, contexts, header, moment, sections
 from bot.slack.render.ticket_buttons import interrupted_buttons, running_buttons
-from bot.ticket import State
-from bot.vocabulary.actions import ByHand
-from bot.words import locks_in_words
+from bot.slack.render.ticket_view_model import Card, at_time, person, what, who
+from bot.tickets.run_history import DONE, FAILED, Position
+from bot.tickets.undo import left_to_undo
 
 _TITLE = 160  # of a step in the list of steps; the whole of it stands in the thread
 _SAYS = 1_500

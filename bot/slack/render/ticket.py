@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.slack.message import File, Message
-from bot.slack.render.card import Card
-from bot.slack.render.ended import ended_message
-from bot.slack.render.parts import sections
+from bot.ledger.ticket_state import State
+from bot.slack.outbound.message import File, Message
+from bot.slack.render.blocks import sections
+from bot.slack.render.closed import ended_message
 from bot.slack.render.proposed import approved_message, plan_file, proposed_message
 from bot.slack.render.running import interrupted_message, running_message
-from bot.ticket import State
+from bot.slack.render.ticket_view_model import Card
 
 _BY_STATE = {
     State.PROPOSED: proposed_message,

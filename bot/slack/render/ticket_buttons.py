@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.slack import limits
-from bot.slack.message import Block, clip, units
-from bot.slack.render.parts import button
-from bot.vocabulary.report import Remedy
+from bot.api.report import Remedy
+from bot.slack.outbound import limits
+from bot.slack.outbound.message import Block, clip, units
+from bot.slack.render.blocks import button
 
 APPROVE, REJECT, WITHDRAW = "t-approve", "t-reject", "t-withdraw"
 STOP_STEP, HAND = "t-stop", "t-hand"

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bot.expect import matches
+from bot.api.plan import Versus
+from bot.api.rows import Unreadable
+from bot.formatting import duration, locks_in_words
 from bot.ledger import Entry
-from bot.run.story import DONE, Position
-from bot.slack import limits
-from bot.slack.fit import preformatted
-from bot.slack.message import File, Message, clip, escape, units, visible
-from bot.slack.render.card import Card, at_time, deciders, person, seconds_between, who
-from bot.slack.render.ended import difference_text, end_in_words
-from bot.slack.render.parts import sections
+from bot.ledger.ticket_state import ENDS
+from bot.slack.outbound import limits
+from bot.slack.outbound.blockkit_fitting import preformatted
+from bot.slack.outbound.message import File, Message, clip, escape, units, visible
+from bot.slack.render.blocks import sections
+from bot.slack.render.closed import difference_text, end_in_words
 from bot.slack.render.proposed import plan_file, plan_text
-from bot.ticket import ENDS
-from bot.vocabulary.plan import Versus
-from bot.vocabulary.rows import Unreadable
-from bot.words import duration, locks_in_words
+from bot.slack.render.ticket_view_model import Card, at_time, deciders, person, seconds_between, who
+from bot.tickets.conditions import matches
+from bot.tickets.run_history import DONE, Position
 
 _INLINE = 6_000  # characters of a plan or a difference that still go into the thread itself
 _ROWS = 5

@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bot.config.settings import load
 from bot.doctor.audit_channel import audit_channel
 from bot.doctor.check import Status
 from bot.ledger import Ledger
-from bot.ledger.heads import head_text
+from bot.ledger.chain_heads import head_text
 from bot.ledger.schema import TRIGGERS
-from bot.settings import load
-from bot.slack.calls import make_client
 from bot.slack.manifest import manifest
+from bot.slack.outbound.api_errors import make_client
 from lab.slack.server import SlackStandIn
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bot.config.settings import load
 from bot.doctor import examine
 from bot.doctor.check import Status, fail, merged, ok, summary, warn
-from bot.doctor.here import _scopes, here
 from bot.doctor.host import _clock
-from bot.settings import load
+from bot.doctor.local import _scopes, here
 from bot.slack.manifest import BOT_SCOPES
-from lab.entry import PRACTICE
+from lab.plugin import PRACTICE
 
 
 @pytest.fixture(autouse=True)

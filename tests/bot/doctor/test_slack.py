@@ -7,11 +7,11 @@ import os
 
 import pytest
 
+from bot.config.settings import load
+from bot.dispatch.registry import Registry
 from bot.doctor.approvers import deciders
 from bot.doctor.check import Status
-from bot.doctor.here import slack
-from bot.registry import Registry
-from bot.settings import load
+from bot.doctor.local import slack
 from bot.slack.manifest import manifest
 from lab.slack.server import SlackStandIn
 

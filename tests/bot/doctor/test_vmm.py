@@ -2,12 +2,12 @@
 
 import pytest
 
+from bot.config.settings import load
 from bot.doctor.vmm import databases
-from bot.engine import outside
-from bot.settings import load
-from lab.entry import PRACTICE
+from bot.services import outside
+from lab.plugin import PRACTICE
+from lab.sqlserver.fault_injection import Mishap
 from lab.sqlserver.store import Login
-from lab.sqlserver.trouble import Mishap
 from lab.world.vmm import DATABASE
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.ledger import Ledger
-from bot.mask import Mask
+from bot.redaction import Mask
 
 
 class Clock:

@@ -11,7 +11,7 @@ import pytest
 
 from bot.errors import LedgerError
 from bot.ledger import Ledger
-from bot.ledger.entry import Draft, chained, encoded
+from bot.ledger.entries import Draft, chained, encoded
 from bot.ledger.key import read_key
 from bot.ledger.schema import TRIGGERS
 from bot.ledger.verify import verify

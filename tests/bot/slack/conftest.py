@@ -4,26 +4,26 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.about import Status, roles_of
+from bot.api.arguments import Target
+from bot.api.command import Diagnostic, Role
+from bot.api.queries import Wql
+from bot.api.query_client import Unanswered
+from bot.api.report import Bar, Chart, Column, Finding, Fine, Remedy, Report, Severity, Table
+from bot.dispatch.argument_parser import parameters
+from bot.dispatch.help import Status, roles_of
+from bot.dispatch.pipeline import Pipeline
+from bot.dispatch.query_session import Look
+from bot.dispatch.registry import Command, Registry
 from bot.errors import UsageError
 from bot.ledger import Ledger
-from bot.look import Look
-from bot.parse import parameters
-from bot.pipeline import Pipeline
-from bot.reach.reach import Answer
-from bot.registry import Command, Registry
-from bot.slack.calls import make_client
-from bot.slack.desk import Desk, Parts
-from bot.slack.listen import Listener, make_app
+from bot.slack.inbound.listeners import Listener, make_app
+from bot.slack.inbound.request_handler import Desk, Parts
 from bot.slack.manifest import manifest
-from bot.slack.outbox import Outbox, Tempo
-from bot.slack.people import People
+from bot.slack.outbound.api_errors import make_client
+from bot.slack.outbound.outbox import Outbox, Tempo
+from bot.slack.roles import People
 from bot.slack.socket import Sockets
-from bot.vocabulary.arguments import Target
-from bot.vocabulary.ask import Unanswered
-from bot.vocabulary.command import Diagnostic, Role
-from bot.vocabulary.questions import Wql
-from bot.vocabulary.report import Bar, Chart, Column, Finding, Fine, Remedy, Report, Severity, Table
+from bot.transport.client import Answer
 from lab.slack.server import SlackStandIn
 
 AT = datetime(2026, 3, 2, 22, 41, tzinfo=UTC)

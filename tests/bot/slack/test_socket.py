@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bot.slack.listen import make_app
+from bot.slack.inbound.listeners import make_app
 from bot.slack.socket import Sockets
 from lab.slack.server import SlackStandIn
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from lab import stories
+from lab import scenarios
 from lab.commvault import CommVaultStandIn
 from lab.world.accounts import Account
 
@@ -67,7 +67,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def world(clock):
-    return stories.begin("stuck-writer", clock=clock)
+    return scenarios.begin("stuck-writer", clock=clock)
 
 
 @pytest.fixture

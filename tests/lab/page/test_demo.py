@@ -8,9 +8,9 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from lab.demo import verify_command
+from lab.demo_api import StageApi
+from lab.demo_session import Stage
 from lab.slack.server import SlackStandIn
-from lab.stage import Stage
-from lab.stage_api import StageApi
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 

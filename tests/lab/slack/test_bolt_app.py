@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from lab.slack.person import NotSeen
 from lab.slack.server import SlackStandIn
+from lab.slack.simulated_user import NotSeen
 
 
 async def test_a_command_is_acknowledged_with_an_answer_and_answered_again(slack, connect, kit):
@@ -288,7 +288,7 @@ async def test_a_file_is_uploaded_to_a_person(slack, connect, client):
 
 
 async def test_what_is_not_there_is_not_seen(slack, monkeypatch):
-    monkeypatch.setattr("lab.slack.person.PATIENCE", 0.05)
+    monkeypatch.setattr("lab.slack.simulated_user.PATIENCE", 0.05)
     slack.alert("only this")
     with pytest.raises(NotSeen, match="only this"):
         await slack.person("operator").sees("something else")

@@ -8,10 +8,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from lab.slack.clock import HandClock
-from lab.slack.delivery import hook_url
-from lab.slack.grants import Hook
+from lab.slack.ephemeral_tokens import Hook
 from lab.slack.model import Refusal
-from lab.slack.rates import Rates
+from lab.slack.payloads import hook_url
+from lab.slack.rate_limits import Rates
 
 
 def hook(slack, **about):

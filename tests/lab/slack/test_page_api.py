@@ -8,7 +8,7 @@ import json
 import aiohttp
 import pytest
 
-from lab.slack.guard import refused
+from lab.slack.origin_check import refused
 from lab.slack.server import SlackStandIn
 
 

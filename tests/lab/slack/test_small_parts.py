@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.slack.blocks import numbered, pings, placed, state_of, value_of
+from lab.slack.blockkit_walk import numbered, pings, placed, state_of, value_of
 from lab.slack.clock import HandClock
 from lab.slack.manifest import read_manifest
+from lab.slack.message_parsing import as_sent, split_command
 from lab.slack.model import Message
-from lab.slack.plain import plain_text
-from lab.slack.typed import as_sent, split_command
+from lab.slack.plain_text import plain_text
 from lab.slack.workspace import practice_workspace
 
 

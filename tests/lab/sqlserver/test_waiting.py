@@ -7,7 +7,7 @@ from contextlib import closing
 import pyodbc
 import pytest
 
-from lab.sqlserver.trouble import Mishap
+from lab.sqlserver.fault_injection import Mishap
 
 CHANGE = "UPDATE tbl_ADHC_Host SET HostState = ? WHERE HostID = ?"
 

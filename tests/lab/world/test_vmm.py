@@ -2,9 +2,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from lab.scenarios import begin
 from lab.sqlserver.store import READ_WRITE
-from lab.stories import begin
-from lab.world.make import make
+from lab.world.factory import make
 from lab.world.vmm import DATABASE, MISSING, REFRESH_SECONDS, VirtualMachineManager, host_id
 
 START = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)

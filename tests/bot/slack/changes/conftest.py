@@ -7,36 +7,36 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.about import Status, roles_of
-from bot.decide import Decisions
+from bot.api.actions import ByHand, Change
+from bot.api.arguments import HostTarget, Target
+from bot.api.command import Remediation, Risk, Role
+from bot.api.plan import Expect, Gate, Group, Plan, Step, there_is
+from bot.api.queries import Read, Term, fields
+from bot.audit.query import Review
+from bot.config.settings import Policy
+from bot.dispatch.argument_parser import parameters
+from bot.dispatch.help import Status, roles_of
+from bot.dispatch.pipeline import Pipeline
+from bot.dispatch.query_session import Look
+from bot.dispatch.registry import Command, Registry
 from bot.errors import TimedOut, UsageError
+from bot.executor import context as run
+from bot.executor.scheduler import Runner
 from bot.ledger import Ledger
-from bot.look import Look
-from bot.parse import parameters
-from bot.pipeline import Pipeline
-from bot.planner import Planner
-from bot.propose import Proposals
-from bot.reach.reach import Answer
-from bot.registry import Command, Registry
-from bot.review.review import Review
-from bot.run import parts as run
-from bot.run.runner import Runner
-from bot.settings import Policy
-from bot.slack.board import Board, Pace
-from bot.slack.calls import make_client
-from bot.slack.changes import Changes
-from bot.slack.desk import Desk, Parts
-from bot.slack.listen import Listener, make_app
+from bot.slack.inbound.audit_command import Reviews
+from bot.slack.inbound.listeners import Listener, make_app
+from bot.slack.inbound.request_handler import Desk, Parts
 from bot.slack.manifest import manifest
-from bot.slack.outbox import Outbox, Tempo
-from bot.slack.people import People
-from bot.slack.reviews import Reviews
+from bot.slack.outbound.api_errors import make_client
+from bot.slack.outbound.outbox import Outbox, Tempo
+from bot.slack.roles import People
 from bot.slack.socket import Sockets
-from bot.vocabulary.actions import ByHand, Change
-from bot.vocabulary.arguments import HostTarget, Target
-from bot.vocabulary.command import Remediation, Risk, Role
-from bot.vocabulary.plan import Expect, Gate, Group, Plan, Step, there_is
-from bot.vocabulary.questions import Read, Term, fields
+from bot.slack.tickets.change_service import Changes
+from bot.slack.tickets.ticket_messages import Board, Pace
+from bot.tickets.create import Proposals
+from bot.tickets.decisions import Decisions
+from bot.tickets.planner import Planner
+from bot.transport.client import Answer
 from lab.slack.model import Member
 from lab.slack.server import SlackStandIn
 

@@ -8,9 +8,9 @@ import sqlite3
 
 import pytest
 
-from bot.authorize import Person
-from bot.vocabulary.command import Role
-from lab.slack.plain import plain_text
+from bot.api.command import Role
+from bot.dispatch.authorization import Person
+from lab.slack.plain_text import plain_text
 
 
 async def drained(bench):

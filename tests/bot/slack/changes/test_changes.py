@@ -4,11 +4,11 @@ import asyncio
 import re
 from datetime import timedelta
 
-from bot.pipeline import Request
-from bot.run.parts import Happening
-from bot.slack.board_cards import Place
+from bot.dispatch.pipeline import Request
+from bot.executor.context import Happening
 from bot.slack.render.ticket import ticket_message
-from lab.slack.plain import plain_text
+from bot.slack.tickets.message_table import Place
+from lab.slack.plain_text import plain_text
 
 DONE = re.compile("^Done: Repair on hv03")  # the card begins so; its thread names people first
 

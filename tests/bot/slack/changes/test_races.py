@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import pytest
 from slack_bolt.request.async_request import AsyncBoltRequest
 
-from bot.authorize import Person
+from bot.api.command import Role
+from bot.dispatch.authorization import Person
+from bot.dispatch.pipeline import Request
 from bot.errors import LedgerError
-from bot.pipeline import Request
-from bot.run.runner import unanswered_clicks
+from bot.executor.scheduler import unanswered_clicks
 from bot.slack.socket import ENVELOPE
-from bot.vocabulary.command import Role
 
 TEAM = "T0PRACTICE"
 OPERATOR = Person(f"{TEAM}/U0OPERATOR", "operator", {Role.OPERATOR: frozenset(["prod"])})

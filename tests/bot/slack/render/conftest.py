@@ -4,17 +4,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.digest import plan_to_json
+from bot.api.actions import ByHand, Invoke
+from bot.api.command import Risk
+from bot.api.plan import Gate, Group, Plan, Step, there_is
+from bot.api.queries import Wql
 from bot.ledger import Entry
-from bot.ledger.entry import stamp
-from bot.proposal import Made, proposal_from
-from bot.slack.render.card import Card
-from bot.ticket import Step as Turn
-from bot.ticket import fold
-from bot.vocabulary.actions import ByHand, Invoke
-from bot.vocabulary.command import Risk
-from bot.vocabulary.plan import Gate, Group, Plan, Step, there_is
-from bot.vocabulary.questions import Wql
+from bot.ledger.entries import stamp
+from bot.ledger.ticket_state import Step as Turn
+from bot.ledger.ticket_state import fold
+from bot.slack.render.ticket_view_model import Card
+from bot.tickets.plan_digest import plan_to_json
+from bot.tickets.proposal import Made, proposal_from
 
 START = datetime(2026, 3, 2, 23, 5, tzinfo=UTC)
 NODE = Wql("hv03", "root/MSCluster", "MSCluster_Node")

@@ -7,19 +7,19 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.about import Help, HelpLine, Status
+from bot.api.query_client import Unanswered
+from bot.api.report import Finding, Report, Severity
+from bot.dispatch.help import Help, HelpLine, Status
 from bot.errors import NotAllowed, OurBug, TimedOut, UsageError
-from bot.keep import Evidence
-from bot.slack.check import problems
-from bot.slack.fit import as_text
+from bot.serialization import Evidence
+from bot.slack.outbound.blockkit_fitting import as_text
+from bot.slack.outbound.blockkit_validation import problems
+from bot.slack.render.errors import refusal
 from bot.slack.render.evidence import evidence_file, evidence_view, looking, sorry
 from bot.slack.render.help import help_message, status_message
 from bot.slack.render.home import LastAnswer, ask_view, home_view
 from bot.slack.render.progress import asking, ticking
-from bot.slack.render.refusal import refusal
-from bot.slack.render.shared import csv_file, shared_message, thread_messages
-from bot.vocabulary.ask import Unanswered
-from bot.vocabulary.report import Finding, Report, Severity
+from bot.slack.render.report import csv_file, shared_message, thread_messages
 from lab.slack.limits import check_view
 
 AT = datetime(2026, 3, 2, 22, 41, tzinfo=UTC)

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.slack.check import problems
-from bot.slack.fit import as_text, fit, weaker
-from bot.slack.message import unescape, visible
-from bot.slack.render.figures import csv_bytes
+from bot.api.query_client import Unanswered
+from bot.api.report import Bar, Chart, Column, Finding, Fine, Remedy, Report, Severity, Table
+from bot.slack.outbound.blockkit_fitting import as_text, fit, weaker
+from bot.slack.outbound.blockkit_validation import problems
+from bot.slack.outbound.message import unescape, visible
 from bot.slack.render.report import report_message, report_text
-from bot.vocabulary.ask import Unanswered
-from bot.vocabulary.report import Bar, Chart, Column, Finding, Fine, Remedy, Report, Severity, Table
+from bot.slack.render.tables_and_charts import csv_bytes
 from lab.slack.limits import check_message
 
 AT = datetime(2026, 3, 2, 22, 41, tzinfo=UTC)

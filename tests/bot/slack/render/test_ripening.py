@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from bot.run.parts import Happening
-from bot.slack.check import problems
+from bot.api.plan import Gate
+from bot.executor.context import Happening
+from bot.slack.outbound.blockkit_validation import problems
 from bot.slack.render.ticket import ticket_message
-from bot.vocabulary.plan import Gate
-from lab.slack.plain import plain_text
+from lab.slack.plain_text import plain_text
 
 WAITS = Gate(
     "The writer is stuck", passed=False, measured="first seen 23:05 UTC", ripens_at="2026-03-02T23:07:00+00:00"

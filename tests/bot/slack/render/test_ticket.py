@@ -6,18 +6,18 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from bot.run.parts import Happening
-from bot.slack.check import problems
-from bot.slack.fit import fit, weaker
+from bot.api.actions import Invoke
+from bot.api.plan import Gate, Group, Plan, Step, there_is
+from bot.api.queries import Wql
+from bot.api.report import Remedy
+from bot.executor.context import Happening
+from bot.slack.outbound.blockkit_fitting import fit, weaker
+from bot.slack.outbound.blockkit_validation import problems
 from bot.slack.render.proposed import plan_text
 from bot.slack.render.ticket import copy_message, ticket_message
 from bot.slack.render.ticket_thread import entry_message, plan_message
-from bot.vocabulary.actions import Invoke
-from bot.vocabulary.plan import Gate, Group, Plan, Step, there_is
-from bot.vocabulary.questions import Wql
-from bot.vocabulary.report import Remedy
 from lab.slack import limits as practice
-from lab.slack.plain import plain_text
+from lab.slack.plain_text import plain_text
 
 
 def said(message):
