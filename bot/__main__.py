@@ -60,15 +60,15 @@ def ask(
     3 nothing found (or no plan) because something is unknown.
     """
     from bot.cli import lab_plugin
-    from bot.cli.ask import Shape
+    from bot.cli.ask import OutputOptions
     from bot.cli.ask import ask as answer
 
-    shape, line = Shape(as_json, evidence, csv), list(words or ())
+    shape, line = OutputOptions(as_json, evidence, csv), list(words or ())
     if not lab:
         raise typer.Exit(answer(_ready(settings), " ".join(line), shape))
     found = lab_plugin.find()
     story, line = lab_plugin.split_story(found, line)
-    with lab_plugin.started(found, story) as file:
+    with lab_plugin.run_lab(found, story) as file:
         raise typer.Exit(answer(_ready(file), " ".join(line), shape))
 
 
@@ -126,9 +126,9 @@ def verify(
     ] = False,
 ) -> None:
     """Prove the whole ledger. Exit code 1 where it does not hold, naming the entry."""
-    from bot.audit_verify import prove
+    from bot.audit_verify import verify_audit_log
 
-    raise typer.Exit(prove(file, settings, key, anchors or (), channel=channel))
+    raise typer.Exit(verify_audit_log(file, settings, key, anchors or (), channel=channel))
 
 
 @app.command()
@@ -152,10 +152,10 @@ def _ready(file: Path | None) -> Settings:
     """Read the settings, and from now on log to standard error without their secrets. Raises SettingsError."""
     from bot.config.settings import load
     from bot.logging_setup import configure
-    from bot.redaction import Mask
+    from bot.redaction import Redactor
 
     settings = load(file)
-    configure(Mask(settings.secrets()))
+    configure(Redactor(settings.secrets()))
     return settings
 
 

@@ -17,33 +17,33 @@ from bot.config.settings import LedgerFiles, Settings, load
 from bot.errors import LedgerError, SettingsError, UsageError
 from bot.ledger import Entry, Reader
 from bot.ledger.anchors import anchors_in
-from bot.ledger.chain_heads import heads_in_text, looks_like_a_head
+from bot.ledger.chain_heads import is_anchor_like, parse_anchors
 from bot.ledger.key import read_key
-from bot.ledger.verify import Kept, verify
-from bot.slack.audit_channel.anchor_messages import Own, Sifted, sift
-from bot.slack.audit_channel.channel_history import Channel
+from bot.ledger.verify import AnchorSet, verify
+from bot.slack.audit_channel.anchor_messages import BotIdentity, ClassifiedAnchors, classify
+from bot.slack.audit_channel.channel_history import ChannelReader
 from bot.slack.audit_channel.export import is_export, messages_in
 
 _SNIFFED = 200  # lines at the beginning of a file, by which it is known what it is
 
 
 @dataclass(slots=True)
-class Memory:
+class AnchorMemory:
     """What is remembered elsewhere: the first anchor file as such, for it may be long; the rest in memory."""
 
     file: Path | None = None
-    kept: list[Kept] = field(default_factory=list)
+    kept: list[AnchorSet] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
 
-    def add(self, where: str, sifted: Sifted) -> None:
+    def add(self, where: str, sifted: ClassifiedAnchors) -> None:
         """Take in what a channel remembers."""
-        self.kept.append(Kept(where, sifted.anchors))
+        self.kept.append(AnchorSet(where, sifted.anchors))
         self.doubts += sifted.doubts
         if not sifted.anchors:
             self.doubts.append(f"There is no anchor {where} that can be believed.")
 
 
-def prove(
+def verify_audit_log(
     file: Path | None,
     settings: Path | None,
     key: Path | None,
@@ -76,16 +76,16 @@ def prove(
     if channel and told is not None:
         posted = tuple(_heads_of(path))  # before the channel is read: the bot goes on posting meanwhile
         where, messages, own = _read_channel(told)
-        memory.add(where, sift(messages, frozenset({own})))
+        memory.add(where, classify(messages, frozenset({own})))
         memory.doubts += _gone(posted, told.need_slack().audit_channel, messages)
     verdict = verify(path, read_key(key or (files.key_file if files else Path())), memory.file, memory.kept)
     print_verdict(path, verdict, memory.doubts)
     return 0 if verdict.holds else 1
 
 
-def _memory(given: tuple[Path, ...], files: LedgerFiles | None, ledger: Path) -> Memory:
+def _memory(given: tuple[Path, ...], files: LedgerFiles | None, ledger: Path) -> AnchorMemory:
     """What the files remember."""
-    memory = Memory()
+    memory = AnchorMemory()
     if not given:
         memory.file = files.anchor_file if files else None
     for path in given:
@@ -94,19 +94,19 @@ def _memory(given: tuple[Path, ...], files: LedgerFiles | None, ledger: Path) ->
                 f"{path}: there is no such file. --anchors takes an anchor file, copied text or an export."
             )
         if is_export(path):
-            memory.add(f"in {path.name}", sift(messages_in(path), _known_by(ledger)))
+            memory.add(f"in {path.name}", classify(messages_in(path), _known_by(ledger)))
         elif _is_pasted(path):
-            memory.add(f"in {path.name}", Sifted(*heads_in_text(path.read_text("utf-8", "replace"))))
+            memory.add(f"in {path.name}", ClassifiedAnchors(*parse_anchors(path.read_text("utf-8", "replace"))))
         elif memory.file is None:
             memory.file = path
         else:
-            memory.kept.append(Kept(f"in {path.name}", tuple(anchors_in(path))))
+            memory.kept.append(AnchorSet(f"in {path.name}", tuple(anchors_in(path))))
     return memory
 
 
 def _is_pasted(path: Path) -> bool:
     """Whether a file holds sentences rather than the lines of an anchor file."""
-    return any(looks_like_a_head(line) for line in _first_lines(path))
+    return any(is_anchor_like(line) for line in _first_lines(path))
 
 
 def _first_lines(path: Path) -> Iterator[str]:
@@ -115,9 +115,9 @@ def _first_lines(path: Path) -> Iterator[str]:
             yield line.decode("utf-8", "replace")
 
 
-def _known_by(ledger: Path) -> frozenset[Own]:
+def _known_by(ledger: Path) -> frozenset[BotIdentity]:
     """As whom the bot posted, by the ledger itself: an export does not say which of its apps is this one."""
-    told = (Own(str(one.data.get("user") or ""), str(one.data.get("bot") or "")) for one in _anchored(ledger))
+    told = (BotIdentity(str(one.data.get("user") or ""), str(one.data.get("bot") or "")) for one in _anchored(ledger))
     return frozenset(one for one in told if one.user and one.bot)
 
 
@@ -135,21 +135,21 @@ def _anchored(ledger: Path) -> list[Entry]:
         return []  # what is wrong with it is for the proof to say
 
 
-def _read_channel(settings: Settings) -> tuple[str, list[dict[str, Any]], Own]:
+def _read_channel(settings: Settings) -> tuple[str, list[dict[str, Any]], BotIdentity]:
     """All messages of the audit channel, asked of Slack with the bot's token, and who the bot is there."""
     slack = settings.need_slack()
     if not slack.audit_channel:
         raise SettingsError(
             f"{settings.file}: [slack] audit_channel is not set, so there is no channel to compare with."
         )
-    channel = Channel(slack.bot_token.get_secret_value(), slack.base_url, slack.audit_channel)
+    channel = ChannelReader(slack.bot_token.get_secret_value(), slack.base_url, slack.audit_channel)
     messages, own = asyncio.run(_everything(channel))
     if sys.stderr.isatty():
         print(file=sys.stderr)  # noqa: T201 - ends the line of the progress
     return f"in the audit channel {slack.audit_channel}", messages, own
 
 
-async def _everything(channel: Channel) -> tuple[list[dict[str, Any]], Own]:
+async def _everything(channel: ChannelReader) -> tuple[list[dict[str, Any]], BotIdentity]:
     own = await channel.own()
     return await channel.everything(_progress), own
 

@@ -14,7 +14,7 @@ _PERHAPS = re.compile("[^\t\n\x20-\x7e]")
 _UNREADABLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 
 
-def escaped(text: str) -> str:
+def escape_control_chars(text: str) -> str:
     r"""The text with each unreadable character as JSON writes it: "\u001b", or two of them beyond U+FFFF."""
     return _PERHAPS.sub(_written, text)
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 _ABBREVIATIONS = {"kb": "KB", "vm": "VM", "vms": "VMs"}
 
 
-def when(at: str) -> str:
+def format_time(at: str) -> str:
     """A time of an entry: "23:08 UTC on 2026-03-02"."""
     moment = datetime.fromisoformat(at).astimezone(UTC)
     return f"{moment:%H:%M} UTC on {moment:%Y-%m-%d}"
@@ -24,7 +24,7 @@ def duration(seconds: float) -> str:
     return f"{whole} s" if whole else "less than 1 s"
 
 
-def title(command: str) -> str:
+def command_title(command: str) -> str:
     """A command on a button: `check-writers` is "Check Writers"."""
     return _spoken(command, str.capitalize)
 
@@ -39,6 +39,6 @@ def _spoken(command: str, word: Callable[[str], str]) -> str:
     return " ".join(_ABBREVIATIONS.get(part, word(part)) for part in command.split("-"))
 
 
-def locks_in_words(locks: Iterable[str]) -> str:
+def format_locks(locks: Iterable[str]) -> str:
     """What a change holds: "cluster:prod" is "cluster prod"."""
     return ", ".join(lock.replace(":", " ", 1) for lock in sorted(locks)) or "none"

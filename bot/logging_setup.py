@@ -12,14 +12,14 @@ from typing import Any, TextIO
 
 import structlog
 
-from bot.control_chars import escaped
-from bot.redaction import Mask
+from bot.control_chars import escape_control_chars
+from bot.redaction import Redactor
 
 # Said by libraries at every start or reconnect, and about things that we handle ourselves.
 _QUIET = {"slack_bolt": logging.ERROR, "slack_sdk": logging.ERROR, "asyncio": logging.WARNING, "urllib3": logging.ERROR}
 
 
-def configure(mask: Mask, stream: TextIO | None = None) -> None:
+def configure(mask: Redactor, stream: TextIO | None = None) -> None:
     """Send our own log lines and those of libraries to standard error, masked.
 
     Args:
@@ -59,20 +59,20 @@ def _libraries(out: TextIO, processors: list[structlog.typing.Processor]) -> Non
 
 def _one_line(_logger: Any, _method: str, line: Any) -> str:
     """The rendered line: nothing from outside moves a cursor, and what a line break begins is not at the margin."""
-    return escaped(str(line)).replace("\n", "\n    ")
+    return escape_control_chars(str(line)).replace("\n", "\n    ")
 
 
 class _Masked:
     """Takes the secrets out of everything that a line says, tracebacks included."""
 
-    def __init__(self, mask: Mask) -> None:
+    def __init__(self, mask: Redactor) -> None:
         self._mask = mask
 
     def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """The event, masked. What is no text is masked as it will be printed."""
         meta = {name: value for name, value in event.items() if name.startswith("_")}
         told = {name: value for name, value in event.items() if not name.startswith("_")}
-        return {**self._mask.data({name: _plain(value) for name, value in told.items()}), **meta}
+        return {**self._mask.redact_data({name: _plain(value) for name, value in told.items()}), **meta}
 
 
 def _plain(value: Any) -> Any:

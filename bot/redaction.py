@@ -56,7 +56,7 @@ _PATTERNS = tuple(
 )
 
 
-class Mask:
+class Redactor:
     """Replaces secrets in texts, in JSON-like data and in bytes. Immutable, and so safe between threads."""
 
     def __init__(self, known: Iterable[str] = ()) -> None:
@@ -65,7 +65,7 @@ class Mask:
         longest_first = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))
         self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
-    def text(self, text: str) -> str:
+    def redact_text(self, text: str) -> str:
         """The text without its secrets."""
         if self._known is not None:
             text = self._known.sub(MASKED, text)
@@ -75,28 +75,28 @@ class Mask:
                 text = pattern.sub(rf"\g<1>{MASKED}\g<2>", text)
         return text
 
-    def data(self, data: Any) -> Any:
+    def redact_data(self, data: Any) -> Any:
         """The same mapping, list or value without its secrets; a value under a telling key goes whole."""
         if isinstance(data, str):
-            return self.text(data)
+            return self.redact_text(data)
         if isinstance(data, Mapping):
-            return {self.text(str(key)): self._under(str(key), value) for key, value in data.items()}
+            return {self.redact_text(str(key)): self._under(str(key), value) for key, value in data.items()}
         if isinstance(data, (list, tuple)):
-            return [self.data(value) for value in data]
+            return [self.redact_data(value) for value in data]
         return data
 
-    def bytes(self, data: bytes) -> bytes:
+    def redact_bytes(self, data: bytes) -> bytes:
         """The bytes without their secrets: JSON stays JSON, and what is not UTF-8 stays as it is."""
         text = data.decode("utf-8", "surrogateescape")
-        masked = self.text(text)
+        masked = self.redact_text(text)
         if masked == text:
             return data
         with contextlib.suppress(ValueError):  # no JSON: the masked text stands
-            masked = json.dumps(self.data(json.loads(text)), ensure_ascii=False, separators=(",", ":"))
+            masked = json.dumps(self.redact_data(json.loads(text)), ensure_ascii=False, separators=(",", ":"))
         return masked.encode("utf-8", "surrogateescape")
 
     def _under(self, key: str, value: Any) -> Any:
-        return MASKED if isinstance(value, str) and value and _SECRET_KEY.fullmatch(key) else self.data(value)
+        return MASKED if isinstance(value, str) and value and _SECRET_KEY.fullmatch(key) else self.redact_data(value)
 
 
 def _spellings(value: str) -> set[str]:

@@ -28,10 +28,10 @@ class Evidence:
     """
 
     on: str
-    asks: str
+    query: str
     raw: str
     error: str = ""
-    shown: str = ""
+    rendered: str = ""
 
 
 _REPORT = TypeAdapter(Report)

@@ -8,75 +8,77 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from bot.api.queries import Recall
+from bot.api.queries import SampleHistory
 from bot.api.rows import Rows
-from bot.config.inventory_file import Estate
+from bot.config.inventory_file import InventoryFile
 from bot.config.inventory_file import load as load_estate
 from bot.config.settings import Credential, Settings
-from bot.dispatch.inventory import Directory
+from bot.dispatch.inventory import Inventory
 from bot.dispatch.pipeline import Pipeline
-from bot.dispatch.query_session import Look, Progress
+from bot.dispatch.query_session import Progress, QuerySession
 from bot.dispatch.registry import Registry
 from bot.errors import SettingsError
-from bot.executor.context import Happening, Parts
-from bot.executor.scheduler import Runner
+from bot.executor.context import RunContext, TicketChange
+from bot.executor.scheduler import Scheduler
 from bot.ledger import Entry, Ledger
-from bot.redaction import Mask
-from bot.tickets.create import Proposals
-from bot.tickets.decisions import Decisions
+from bot.redaction import Redactor
+from bot.tickets.create import ProposalService
+from bot.tickets.decisions import ApprovalService
 from bot.tickets.planner import Planner
-from bot.transport.client import Reach
+from bot.transport.client import TargetClient
 from bot.transport.http.commvault import BackupProduct, WebService
-from bot.transport.routing import Credentials, Ways
+from bot.transport.routing import Credentials, Router
 from bot.transport.sql.connection_string import DatabaseLogin
 from bot.transport.sql.databases import Databases
-from bot.transport.windows.winrm import Tap
+from bot.transport.windows.winrm import WireObserver
 from bot.version import code_version
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class Connections:
     """The way to the outside: all that is needed to ask Windows, and nothing that writes."""
 
     settings: Settings
-    estate: Estate
-    ways: Ways
-    reach: Reach
-    directory: Directory
+    estate: InventoryFile
+    ways: Router
+    reach: TargetClient
+    directory: Inventory
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class Services:
     """The parts, wired."""
 
     settings: Settings
-    estate: Estate
+    estate: InventoryFile
     registry: Registry
     ledger: Ledger
-    ways: Ways
-    reach: Reach
-    directory: Directory
+    ways: Router
+    reach: TargetClient
+    directory: Inventory
     pipeline: Pipeline
     planner: Planner
-    proposals: Proposals
-    decisions: Decisions
+    proposals: ProposalService
+    decisions: ApprovalService
 
 
 @contextmanager
-def outside(settings: Settings, tap: Tap | None = None) -> Iterator[Outside]:
+def open_connections(settings: Settings, tap: WireObserver | None = None) -> Iterator[Connections]:
     """Make the way to the outside, and close it afterwards. Raises SettingsError for a wrong estate."""
-    estate = load_estate(settings.estate)
-    ways = ways_of(settings, estate)
+    estate = load_estate(settings.inventory)
+    ways = build_routes(settings, estate)
     databases = Databases(estate.vmm, database_login(settings))
     backups = BackupProduct(backup_service(settings, estate))
-    reach = Reach(ways, at_once=settings.limits.at_once, tap=tap, databases=databases, backups=backups)
+    reach = TargetClient(ways, at_once=settings.limits.at_once, tap=tap, databases=databases, backups=backups)
     try:
-        yield Outside(settings, estate, ways, reach, Directory(estate, reach, ways, settings.limits.per_host_seconds))
+        yield Connections(
+            settings, estate, ways, reach, Inventory(estate, reach, ways, settings.limits.per_host_seconds)
+        )
     finally:
         reach.close()
 
 
-def as_operator(out: Outside, nodes: Mapping[str, Iterable[str]]) -> Reach:
+def as_operator(out: Connections, nodes: Mapping[str, Iterable[str]]) -> TargetClient:
     """A way on which the operator's login asks what the reader's would, to see what it may. To be closed.
 
     Args:
@@ -89,14 +91,14 @@ def as_operator(out: Outside, nodes: Mapping[str, Iterable[str]]) -> Reach:
     told = out.settings.credentials.operator
     if told is None:
         raise SettingsError("There is no [credentials.operator].")
-    ways = Ways(out.estate, {"reader": _login(told)})
+    ways = Router(out.estate, {"reader": _login(told)})
     for cluster, names in nodes.items():
-        ways.learn(cluster, names)
-    return Reach(ways, at_once=out.settings.limits.at_once)
+        ways.add_nodes(cluster, names)
+    return TargetClient(ways, at_once=out.settings.limits.at_once)
 
 
 @contextmanager
-def engine(settings: Settings, tap: Tap | None = None) -> Iterator[Engine]:
+def build_services(settings: Settings, tap: WireObserver | None = None) -> Iterator[Services]:
     """Make the engine, and close it afterwards.
 
     Args:
@@ -108,11 +110,11 @@ def engine(settings: Settings, tap: Tap | None = None) -> Iterator[Engine]:
         LedgerError: the ledger cannot be opened.
     """
     registry = Registry.load()
-    with outside(settings, tap) as out, open_ledger(settings) as ledger:
+    with open_connections(settings, tap) as out, open_ledger(settings) as ledger:
         look = partial(_look, out.reach, ledger, settings)
-        pipeline = Pipeline(registry, out.directory, ledger, look, Mask(settings.secrets()))
+        pipeline = Pipeline(registry, out.directory, ledger, look, Redactor(settings.secrets()))
         planner = Planner(registry, out.directory, ledger, look=look, version=code_version(), clock=_now)
-        yield Engine(
+        yield Services(
             settings=settings,
             estate=out.estate,
             registry=registry,
@@ -122,16 +124,16 @@ def engine(settings: Settings, tap: Tap | None = None) -> Iterator[Engine]:
             directory=out.directory,
             pipeline=pipeline,
             planner=planner,
-            proposals=Proposals(pipeline, planner, settings.policy, _now),
-            decisions=Decisions(ledger, settings.policy, _now),
+            proposals=ProposalService(pipeline, planner, settings.policy, _now),
+            decisions=ApprovalService(ledger, settings.policy, _now),
         )
 
 
 def runner(
-    parts: Engine,
-    tell: Callable[[Happening], None],
+    parts: Services,
+    tell: Callable[[TicketChange], None],
     missed_click: Callable[[Entry], Awaitable[None]] | None = None,
-) -> Runner:
+) -> Scheduler:
     """The runner of an engine: `await runner.run(stop)` beside whatever shows its tickets.
 
     Args:
@@ -143,27 +145,27 @@ def runner(
         LedgerError: the file of its lock cannot be made.
     """
     look = partial(_look, parts.reach, parts.ledger, parts.settings)
-    work = Parts(
+    work = RunContext(
         parts.ledger,
         parts.planner,
         parts.settings.policy,
         parts.reach,
         look,
-        mask=Mask(parts.settings.secrets()),
+        mask=Redactor(parts.settings.secrets()),
         tell=tell,
     )
-    return Runner(work, missed_click)
+    return Scheduler(work, missed_click)
 
 
 def open_ledger(settings: Settings) -> Ledger:
     """The ledger that the settings name, with their secrets masked. Raises LedgerError."""
     files = settings.ledger
-    return Ledger(files.path, files.key_file, files.anchor_file, Mask(settings.secrets()))
+    return Ledger(files.path, files.key_file, files.anchor_file, Redactor(settings.secrets()))
 
 
-def ways_of(settings: Settings, estate: Estate) -> Ways:
+def build_routes(settings: Settings, estate: InventoryFile) -> Router:
     """Which name is reached where, by which login."""
-    return Ways(estate, {name: _login(credential) for name, credential in settings.credentials.profiles().items()})
+    return Router(estate, {name: _login(credential) for name, credential in settings.credentials.profiles().items()})
 
 
 def database_login(settings: Settings) -> DatabaseLogin | None:
@@ -172,7 +174,7 @@ def database_login(settings: Settings) -> DatabaseLogin | None:
     return DatabaseLogin(told.login, told.username, told.password.get_secret_value()) if told else None
 
 
-def backup_service(settings: Settings, estate: Estate) -> WebService | None:
+def backup_service(settings: Settings, estate: InventoryFile) -> WebService | None:
     """Where the backup product is, and who we are there; None where the estate names none."""
     if estate.commvault is None:
         return None
@@ -183,12 +185,12 @@ def backup_service(settings: Settings, estate: Estate) -> WebService | None:
 
 
 def _look(
-    reach: Reach, ledger: Ledger, settings: Settings, now: datetime, progress: Callable[[Progress], None] | None
-) -> Look:
-    def recall(question: Recall) -> Rows:
+    reach: TargetClient, ledger: Ledger, settings: Settings, now: datetime, progress: Callable[[Progress], None] | None
+) -> QuerySession:
+    def recall(question: SampleHistory) -> Rows:
         return ledger.recall(question.on, question.what, now - timedelta(hours=question.hours))
 
-    return Look(reach, recall, now, settings.limits, progress, place=reach.ways.place)
+    return QuerySession(reach, recall, now, settings.limits, progress, place=reach.ways.scope_of)
 
 
 def _now() -> datetime:

@@ -26,20 +26,20 @@ def no_plan(
 
 def held(gates: Sequence[Gate]) -> tuple[Gate, ...]:
     """The gates that keep a plan from being proposed."""
-    return tuple(gate for gate in gates if gate.holds)
+    return tuple(gate for gate in gates if gate.blocks_plan)
 
 
-def why_held(target: str, gates: Sequence[Gate]) -> str:
+def blocking_reason(target: str, gates: Sequence[Gate]) -> str:
     """Which gates did not pass, with what they measured."""
-    said = "; ".join(f"“{gate.says}” is not so: {gate.measured}" for gate in held(gates))
+    said = "; ".join(f"“{gate.description}” is not so: {gate.measured}" for gate in held(gates))
     return f"No plan yet for {target}. {said}."
 
 
-def unless_held(target: str, whole: Plan) -> Plan:
+def or_no_plan(target: str, whole: Plan) -> Plan:
     """The plan; or none, where a gate holds it. Its buttons help either way."""
-    return no_plan(why_held(target, whole.gates), whole.gates, whole.remedies) if whole.held_by else whole
+    return no_plan(blocking_reason(target, whole.gates), whole.gates, whole.remedies) if whole.blocking_gates else whole
 
 
-def lock_of(target: Target) -> str:
+def cluster_lock(target: Target) -> str:
     """What a change there holds: its whole cluster, since nodes lean on each other; else the host."""
     return f"cluster:{target.cluster.lower()}" if target.cluster else f"host:{target.name.lower()}"

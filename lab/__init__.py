@@ -6,7 +6,7 @@
     sqlserver/    a SQL Server that drivers believe, with SCVMM's database
     commvault/    a backup product's REST interface
     slack/        the practice Slack; slack/page/ is what a browser sees of it
-    environment   a story on the network, with the files that lead a bot there: settings.toml, estate.toml (config_files)
+    environment   a story on the network, with the files that lead a bot there: settings.toml, inventory.toml (config_files)
     demo          `hvops demo`: estate, Slack, page and the real bot
     demo_session  plays one story after another; demo_api: the page's buttons for it; tour: what to do next
     loop_thread   an event loop on a thread, for the servers of windows/ and sqlserver/

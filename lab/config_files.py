@@ -1,4 +1,4 @@
-"""The files a bot is told about the practice estate in: settings.toml and estate.toml.
+"""The files a bot is told about the practice estate in: settings.toml and inventory.toml.
 
 Text in TOML's basic strings is escaped as in JSON [doc: toml.io/en/v1.0.0#string].
 """
@@ -46,7 +46,7 @@ def settings(
         database: the login at VMM's SQL Server.
         backup: the login at the backup product.
     """
-    tables: list[tuple[str, Mapping[str, Value]]] = [("", {"estate": "estate.toml"})]
+    tables: list[tuple[str, Mapping[str, Value]]] = [("", {"inventory": "inventory.toml"})]
     if slack:
         tables.append(("slack", {**slack._asdict(), "audit_channel": AUDIT_CHANNEL}))
     tables.append(("ledger", {"path": "ledger.db", "key_file": "ledger.key", "anchor_file": "anchors.txt"}))

@@ -17,13 +17,13 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from lab.demo_session import Stage
+from lab.demo_session import DemoSession
 
 
 class StageApi:
     """Request handlers under /practice/world."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: DemoSession) -> None:
         self._stage = stage
 
     def add_to(self, router: web.UrlDispatcher) -> None:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.bot_process import BotProcess, Condition
+from lab.bot_process import BotProcess, ProcessState
 from lab.config_files import SlackAccess
-from lab.environment import PracticeEstate
+from lab.environment import PracticeEnvironment
 from lab.scenarios import stories
 from lab.slack.model import BOT_USER, Message
-from lab.slack.server import SlackStandIn
-from lab.tour import Seen, Tour
+from lab.slack.server import FakeSlack
+from lab.tour import Observation, Tour
 
 JSON = dict[str, Any]
 DEFAULT_STORY = "stuck-writer"
@@ -23,7 +23,7 @@ SLACK_AWAY = 10.0  # seconds for which "Drop Slack" refuses new connections: lon
 ALERTED_BY = "monitoring"
 
 
-class Stage:
+class DemoSession:
     """What the page's World, Story, Trouble and Tour are about.
 
     Args:
@@ -34,11 +34,11 @@ class Stage:
     """
 
     def __init__(
-        self, slack: SlackStandIn, root: Path, bot: Callable[[Path], Sequence[str]], verify: Callable[[Path], str]
+        self, slack: FakeSlack, root: Path, bot: Callable[[Path], Sequence[str]], verify: Callable[[Path], str]
     ) -> None:
         self.slack = slack
         self.bot = BotProcess(self._bot_changed)
-        self.estate: PracticeEstate | None = None
+        self.estate: PracticeEnvironment | None = None
         self.tour = Tour("", "")
         self._root = root
         self._command = bot
@@ -57,7 +57,7 @@ class Stage:
         async with self._changing:
             await self._end()
             access = SlackAccess(self.slack.base_url, self.slack.bot_token, self.slack.app_token)
-            estate = await asyncio.to_thread(PracticeEstate, story, self._directory(story), access)
+            estate = await asyncio.to_thread(PracticeEnvironment, story, self._directory(story), access)
             await asyncio.to_thread(estate.__enter__)
             self.estate = estate
             self.tour = Tour(story, self._verify(estate.settings_path))
@@ -101,14 +101,14 @@ class Stage:
 
     def bot_says(self) -> JSON:
         """How the bot is: {"state": "running" or else, "says": a sentence}."""
-        if self.slack.workspace.connections and self.bot.condition is not Condition.STOPPED:
+        if self.slack.workspace.connections and self.bot.condition is not ProcessState.STOPPED:
             self._met = True
             return {"state": "running", "says": ""}
         condition, ended = self.bot.condition, self.bot.ended
-        if condition is Condition.STOPPED:
+        if condition is ProcessState.STOPPED:
             return {"state": "starting", "says": "The stage is being set for the story."}
-        if condition is Condition.FAILED:
-            said = self.bot.last_lines().rpartition("\n")[2]
+        if condition is ProcessState.FAILED:
+            said = self.bot.log_tail().rpartition("\n")[2]
             return {"state": "failed", "says": f"The bot {ended}, again and again. Its last words: {said or 'none'}"}
         if self._met:
             return {"state": "lost", "says": "The bot lost its connection to Slack. It connects again by itself."}
@@ -146,7 +146,7 @@ class Stage:
         elif not self.bot.kill():
             raise KeyError("The bot does not run at the moment.")
 
-    def _arm(self, estate: PracticeEstate) -> None:
+    def _arm(self, estate: PracticeEnvironment) -> None:
         """Kill the bot when the next change has reached a machine, or do not. The bot cannot know: nobody asks it."""
         estate.world.when_asked = None if estate.world.when_asked else self._kill_there
 
@@ -154,13 +154,13 @@ class Stage:
         """In the machines' thread: the change is done, and whoever asked for it never hears of it."""
         self.bot.kill()
 
-    def _playing(self) -> PracticeEstate:
+    def _playing(self) -> PracticeEnvironment:
         if self.estate is None:
             raise KeyError("The story is just being changed.")
         return self.estate
 
     def _bot_changed(self) -> None:
-        if self.bot.condition is Condition.AGAIN:
+        if self.bot.condition is ProcessState.AGAIN:
             self._met = False
 
     async def _end(self) -> None:
@@ -186,7 +186,7 @@ class Stage:
         self.slack.core.rates.forget()
         workspace.stream.emit("reset")
 
-    def _troubles(self, estate: PracticeEstate) -> list[JSON]:
+    def _troubles(self, estate: PracticeEnvironment) -> list[JSON]:
         hangs = estate.world.machine(HANGING).trouble.hang
         away = f"Every connection is cut; for {SLACK_AWAY:.0f} seconds none is let in."
         return [
@@ -211,12 +211,12 @@ class Stage:
             },
         ]
 
-    def _seen(self, facts: list[tuple[str, str]], actions: list[tuple[str, str]]) -> Seen:
+    def _seen(self, facts: list[tuple[str, str]], actions: list[tuple[str, str]]) -> Observation:
         posted = [message for each in self.slack.workspace.messages.values() for message in each]
         said = [message for message in posted if message.user == BOT_USER]
         headers = tuple(header for message in said for header in _headers(message))
         unknown = any("UNKNOWN" in f"{message.text} {message.blocks}" for message in said)
-        return Seen(headers, dict(facts), frozenset(key for key, _ in actions), unknown=unknown)
+        return Observation(headers, dict(facts), frozenset(key for key, _ in actions), unknown=unknown)
 
 
 def _headers(message: Message) -> list[str]:

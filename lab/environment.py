@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from lab import config_files, scenarios
-from lab.commvault import CommVaultStandIn
+from lab.commvault import FakeCommVault
 from lab.config_files import SlackAccess
 from lab.sqlserver import SqlServer
 from lab.windows import BackgroundServer, CertificateAuthority
@@ -28,7 +28,7 @@ T = TypeVar("T")
 DATABASE_ADDRESS = "127.0.9.1"
 
 
-class PracticeEstate:
+class PracticeEnvironment:
     """A story's world on the network; a context manager.
 
     `backup_product.url` is where its backup product listens, to which `backup_account` may log in; `database` is VMM's
@@ -53,7 +53,7 @@ class PracticeEstate:
         self._tls = self._contexts()
         self._servers = BackgroundServer(machines, tls=self._tls)
         self.backup_account = backup_account(seed=1)
-        self.backup_product = CommVaultStandIn(self.world, (self.backup_account,))
+        self.backup_product = FakeCommVault(self.world, (self.backup_account,))
         self._database_account = database_account(seed=1)
         self.database = self._sql_server()
         self._opened = ExitStack()
@@ -93,14 +93,14 @@ class PracticeEstate:
         """Take the machines off the network; the files stay."""
         self._opened.close()
 
-    def _stop(self, server: CommVaultStandIn | SqlServer) -> None:
+    def _stop(self, server: FakeCommVault | SqlServer) -> None:
         self._servers.call(server.__aexit__(None, None, None))
 
     def _sql_server(self) -> SqlServer:
         """VMM's database, which knows what VMM saw when it last looked at its hosts."""
         vmm = self.world.vmm
         assert vmm is not None
-        vmm.let_in(self._database_account.user, self._database_account.password)
+        vmm.add_login(self._database_account.user, self._database_account.password)
 
         def settle() -> None:
             self.world.settle()
@@ -130,7 +130,7 @@ class PracticeEstate:
         estate = config_files.estate(
             self.world.clusters, self._endpoints(), self.world.vmm.host, place, self.backup_product.url
         )
-        config_files.write_private(self.directory / "estate.toml", estate)
+        config_files.write_private(self.directory / "inventory.toml", estate)
 
     def _endpoints(self) -> dict[str, str]:
         """Where each machine is: hosts over HTTP, whose NTLM encrypts the messages, guests over HTTPS."""

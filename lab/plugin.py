@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lab.demo import PORT, demo
 from lab.demo_session import DEFAULT_STORY, in_order
-from lab.environment import PracticeEstate
+from lab.environment import PracticeEnvironment
 
 
 class Practice:
@@ -16,13 +16,13 @@ class Practice:
         """Name -> one sentence; the usual one first."""
         return in_order()
 
-    def start(self, story: str, directory: Path) -> PracticeEstate:
+    def start(self, story: str, directory: Path) -> PracticeEnvironment:
         """A story's estate as a context manager; within, `settings_path` is what the bot needs to reach it.
 
         Raises:
             KeyError: there is no such story.
         """
-        return PracticeEstate(story or DEFAULT_STORY, directory)
+        return PracticeEnvironment(story or DEFAULT_STORY, directory)
 
     def demo(
         self,

@@ -8,7 +8,7 @@ from bot.api.queries import Fields
 
 
 @dataclass(frozen=True, slots=True)
-class Invoke:
+class InvokeMethod:
     """One WMI method call. `accept` are the return values that mean success; `path` the selectors, () for none."""
 
     on: str
@@ -21,7 +21,7 @@ class Invoke:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RunProgram:
     """A row of the catalogue marked *changes*."""
 
     on: str
@@ -40,7 +40,7 @@ class Update:
 
 
 @dataclass(frozen=True, slots=True)
-class Updates:
+class RowTransaction:
     """One transaction, exactly one row each, else rolled back."""
 
     on: str
@@ -49,11 +49,11 @@ class Updates:
 
 
 @dataclass(frozen=True, slots=True)
-class ByHand:
+class ManualStep:
     """A person of that role does it; the bot checks it afterwards."""
 
     instruction: str
     role: str
 
 
-Action = Invoke | Change | Updates | ByHand
+Action = InvokeMethod | RunProgram | RowTransaction | ManualStep

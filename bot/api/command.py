@@ -13,7 +13,7 @@ from enum import IntEnum, StrEnum
 from typing import Generic, TypeVar
 
 from bot.api.plan import Plan
-from bot.api.query_client import Ask
+from bot.api.query_client import QueryClient
 from bot.api.report import Report
 
 A = TypeVar("A")
@@ -42,8 +42,8 @@ class Diagnostic(Generic[A, F]):
 
     role: Role
     args: type[A]
-    collect: Callable[[A, Ask], Awaitable[F]]
-    judge: Callable[[A, F], Report]
+    collect: Callable[[A, QueryClient], Awaitable[F]]
+    evaluate: Callable[[A, F], Report]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,5 +53,5 @@ class Remediation(Generic[A, F]):
     role: Role
     risk: Risk
     args: type[A]
-    collect: Callable[[A, Ask], Awaitable[F]]
+    collect: Callable[[A, QueryClient], Awaitable[F]]
     plan: Callable[[A, F], Plan]

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from bot.api.actions import Action, ByHand
-from bot.api.queries import Question, Term
+from bot.api.actions import Action, ManualStep
+from bot.api.queries import Predicate, Query
 from bot.api.report import Remedy, Sample
 
 UNDO = "undo-"  # how the key of a step that takes another one back begins
@@ -25,7 +25,7 @@ _KEY = re.compile(r"[a-z0-9][a-z0-9.-]{0,79}")
 
 
 @dataclass(frozen=True, slots=True)
-class Bits:
+class FlagPredicate:
     """Flags of a number: all of `mask` are set, or none of them is."""
 
     column: str
@@ -33,7 +33,7 @@ class Bits:
     are_set: bool = True
 
 
-Terms = tuple[Term | Bits, ...]
+Terms = tuple[Predicate | FlagPredicate, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Expect:
 
 
 @dataclass(frozen=True, slots=True)
-class Versus:
+class CompareToBefore:
     """Columns compared with the before-image of a step, which asked the same question.
 
     Attributes:
@@ -77,18 +77,18 @@ class Check:
         never: what it means that `give_up` holds: "the cluster has given up draining hv03".
     """
 
-    question: Question
-    holds: tuple[Expect | Versus, ...]
+    question: Query
+    holds: tuple[Expect | CompareToBefore, ...]
     within: int = 0
     every: int = 5
     give_up: Expect | None = None
     silence: Literal["unknown", "wait"] = "unknown"
-    says: str = ""
+    description: str = ""
     never: str = ""
 
-    def that(self, says: str, never: str = "") -> Check:
+    def described_as(self, says: str, never: str = "") -> Check:
         """The same check, with what it means in words."""
-        return replace(self, says=says, never=never)
+        return replace(self, description=says, never=never)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +110,16 @@ class Step:
     """
 
     key: str
-    says: str
+    description: str
     act: Action | None
     done: tuple[Check, ...]
     guard: tuple[Check, ...] = ()
     deadline: int = 60
-    before: Question | None = None
+    before: Query | None = None
     undo: Action | None = None
     undone: tuple[Check, ...] = ()
     repeatable: bool = False
-    gives_way: bool = False
+    preemptible: bool = False
     undo_says: str = ""
 
     def __post_init__(self) -> None:
@@ -138,12 +138,12 @@ class Step:
     @property
     def is_by_hand(self) -> bool:
         """Whether a person does it."""
-        return isinstance(self.act, ByHand)
+        return isinstance(self.act, ManualStep)
 
     @property
-    def lets_others_pass(self) -> bool:
+    def yields_locks(self) -> bool:
         """Whether it gives its locks away while it waits: nothing of ours is under way then."""
-        return self.is_by_hand or (self.act is None and self.gives_way)
+        return self.is_by_hand or (self.act is None and self.preemptible)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class Group:
     steps: tuple[Step, ...]
     times: int = 1
     on_failure: Literal["stop", "undo"] = "stop"
-    afresh: bool = True
+    revalidate_before: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,21 +175,21 @@ class Gate:
             Such a plan can be proposed and decided, and nothing of it starts before the gate has passed.
     """
 
-    says: str
+    description: str
     passed: bool
     measured: str = ""
     blocks: bool = True
-    ripens_at: str = ""
+    passes_at: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a gate that has passed and has not, or whose time nobody could read. Raises ValueError."""
-        if self.ripens_at and (self.passed or datetime.fromisoformat(self.ripens_at).tzinfo is None):
-            raise ValueError(f"{self.says}: it has passed already, or {self.ripens_at!r} names no time zone")
+        if self.passes_at and (self.passed or datetime.fromisoformat(self.passes_at).tzinfo is None):
+            raise ValueError(f"{self.description}: it has passed already, or {self.passes_at!r} names no time zone")
 
     @property
-    def holds(self) -> bool:
+    def blocks_plan(self) -> bool:
         """Whether it keeps the plan from being proposed."""
-        return self.blocks and not self.passed and not self.ripens_at
+        return self.blocks and not self.passed and not self.passes_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +212,9 @@ class Plan:
             that an undo could take back.
     """
 
-    because: str
+    reason: str
     impact: str
-    way_back: str
+    rollback: str
     locks: tuple[str, ...]
     gates: tuple[Gate, ...]
     groups: tuple[Group, ...]
@@ -222,9 +222,9 @@ class Plan:
     remedies: tuple[Remedy, ...] = ()
     samples: tuple[Sample, ...] = ()
     touches: tuple[str, ...] = ()
-    now: str = ""
-    then: str = ""
-    puts_back: bool = False
+    current_state: str = ""
+    expected_state: str = ""
+    self_reverting: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a plan that could not be run step by step. Raises ValueError."""
@@ -246,20 +246,20 @@ class Plan:
         return tuple(step for group in self.groups for step in group.steps)
 
     @property
-    def held_by(self) -> tuple[Gate, ...]:
+    def blocking_gates(self) -> tuple[Gate, ...]:
         """The gates that keep this plan from being proposed."""
-        return tuple(gate for gate in self.gates if gate.holds)
+        return tuple(gate for gate in self.gates if gate.blocks_plan)
 
     @property
-    def ripening(self) -> tuple[Gate, ...]:
+    def pending_gates(self) -> tuple[Gate, ...]:
         """The gates that keep a plan that was approved from starting, for the time being; the last to ripen is last."""
-        found = (gate for gate in self.gates if gate.ripens_at)
-        return tuple(sorted(found, key=lambda gate: datetime.fromisoformat(gate.ripens_at)))
+        found = (gate for gate in self.gates if gate.passes_at)
+        return tuple(sorted(found, key=lambda gate: datetime.fromisoformat(gate.passes_at)))
 
 
-def there_is(
-    question: Question,
-    *where: Term | Bits,
+def exists(
+    question: Query,
+    *where: Predicate | FlagPredicate,
     within: int = 0,
     every: int = 5,
     at_least: int = 1,
@@ -270,19 +270,19 @@ def there_is(
     return Check(question, (Expect(where, at_least=at_least),), within, every, give_up, silence)
 
 
-def there_is_no(question: Question, *where: Term | Bits, within: int = 0, every: int = 5) -> Check:
+def not_exists(question: Query, *where: Predicate | FlagPredicate, within: int = 0, every: int = 5) -> Check:
     """Not one row matches all the terms."""
     return Check(question, (Expect(where, at_least=0, at_most=0),), within, every)
 
 
-def as_before(step: str, question: Question, *columns: str, within: int = 0) -> Check:
+def unchanged(step: str, question: Query, *columns: str, within: int = 0) -> Check:
     """The answer is what the before-image of that step was."""
-    return Check(question, (Versus(step, columns),), within)
+    return Check(question, (CompareToBefore(step, columns),), within)
 
 
-def _comparisons(step: Step) -> Iterator[Versus]:
+def _comparisons(step: Step) -> Iterator[CompareToBefore]:
     for check in (*step.guard, *step.done, *step.undone):
-        yield from (one for one in check.holds if isinstance(one, Versus))
+        yield from (one for one in check.holds if isinstance(one, CompareToBefore))
 
 
 def _refuse_doubles(what: str, keys: list[str]) -> None:

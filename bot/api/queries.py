@@ -15,7 +15,7 @@ Fields = tuple[tuple[str, Value], ...]  # sorted pairs: hashable and canonical
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "like", "in", "is null", "is not null"]
 
 
-def fields(**values: Value) -> Fields:
+def make_params(**values: Value) -> Fields:
     """Make sorted pairs out of keyword arguments."""
     return tuple(sorted(values.items()))
 
@@ -30,7 +30,7 @@ def object_path(cls: str, key: str, value: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class Predicate:
     """One comparison. A tuple of terms is read as AND; `in` takes a tuple of values."""
 
     column: str
@@ -49,7 +49,7 @@ class Wql:
     namespace: str  # "root/MSCluster", "root/virtualization/v2", "root/cimv2"
     cls: str
     columns: tuple[str, ...] = ()
-    where: tuple[Term, ...] = ()
+    where: tuple[Predicate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Registry:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class RunReader:
     """A row of the catalogue marked *reads*: an executable, one SQL select, one HTTP call.
 
     Answers the rows its catalogue parser makes.
@@ -92,7 +92,7 @@ class GuestWql:
     namespace: str
     cls: str
     columns: tuple[str, ...] = ()
-    where: tuple[Term, ...] = ()
+    where: tuple[Predicate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class GuestRegistry:
 
 
 @dataclass(frozen=True, slots=True)
-class Recall:
+class SampleHistory:
     """What earlier answers remembered about a target: the samples in the ledger, oldest first.
 
     Answers rows: the sample's fields, and "at" (ISO 8601, UTC) of the answer that carried it.
@@ -118,4 +118,4 @@ class Recall:
     hours: int = 72
 
 
-Question = Wql | Registry | Read | GuestWql | GuestRegistry | Recall
+Query = Wql | Registry | RunReader | GuestWql | GuestRegistry | SampleHistory

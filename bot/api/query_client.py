@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from bot.api.queries import Question
+from bot.api.queries import Query
 from bot.api.rows import Rows
 
 T = TypeVar("T")
@@ -15,17 +15,17 @@ K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
-class Unanswered:
+class QueryFailure:
     """A target that did not answer a question. It is unknown: never fine, never different."""
 
-    on: str
+    target: str
     kind: str  # "timed out", "login refused", "unreachable", "refused", "absent", "bad reply", "too busy",
     # or "not allowed"
-    says: str  # a sentence
-    do: str = ""  # what a person can do about it
+    message: str  # a sentence
+    hint: str = ""  # what a person can do about it
 
 
-class Ask(Protocol):
+class QueryClient(Protocol):
     """Asks questions. Failures come back as values, so that one silent host spoils nothing.
 
     `read` turns rows into a fact inside the same guard: rows that it cannot read (`Unreadable`, or any
@@ -37,10 +37,10 @@ class Ask(Protocol):
         """The time of this request, UTC. The only clock a command may know."""
         ...
 
-    async def one(self, question: Question, read: Callable[[Rows], T]) -> T | Unanswered:
+    async def query(self, question: Query, read: Callable[[Rows], T]) -> T | QueryFailure:
         """Ask one question."""
         ...
 
-    async def each(self, questions: Mapping[K, Question], read: Callable[[Rows], T]) -> dict[K, T | Unanswered]:
+    async def query_many(self, questions: Mapping[K, Query], read: Callable[[Rows], T]) -> dict[K, T | QueryFailure]:
         """Ask many at once. The answers carry the keys of the questions, in the same order."""
         ...

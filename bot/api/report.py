@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Literal
 
 from bot.api.queries import Fields
-from bot.api.query_client import Unanswered
+from bot.api.query_client import QueryFailure
 
 
 class Severity(StrEnum):
@@ -40,19 +40,19 @@ class Finding:
     """
 
     severity: Severity
-    word: str
+    status: str
     target: str
-    says: str
+    summary: str
     lines: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Fine:
+class Healthy:
     """Targets that answered and are well: "STABLE: hv01 hv02 (11 writers each)"."""
 
     word: str
     targets: tuple[str, ...]
-    says: str = ""
+    summary: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +116,8 @@ class Report:
     asked: int
     answered: int
     findings: tuple[Finding, ...] = ()
-    unanswered: tuple[Unanswered, ...] = ()
-    fine: tuple[Fine, ...] = ()
+    unanswered: tuple[QueryFailure, ...] = ()
+    fine: tuple[Healthy, ...] = ()
     notes: tuple[str, ...] = ()  # "Not asked: lin-01 Linux; vdi-07 off", sources and limits of what was asked
     chart: Chart | None = None
     table: Table | None = None

@@ -18,7 +18,7 @@ Rows = Sequence[Row]
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 
 
-class Unreadable(ValueError):
+class CellError(ValueError):
     """A cell holds something else than its column promises."""
 
     def __init__(self, column: str, cell: object) -> None:
@@ -26,42 +26,42 @@ class Unreadable(ValueError):
         self.column = column
 
 
-def text(row: Row, column: str) -> str:
+def get_str(row: Row, column: str) -> str:
     """The cell as text; "" for NULL or an absent column."""
     cell = row.get(column)
     if cell is None:
         return ""
     if isinstance(cell, str):
         return cell
-    raise Unreadable(column, cell)
+    raise CellError(column, cell)
 
 
-def number(row: Row, column: str) -> int | None:
+def get_int(row: Row, column: str) -> int | None:
     """The cell as an integer; None for NULL or an absent column. CIM has none of more than 64 bits [doc] DSP0004."""
     cell = row.get(column)
     if cell is None or cell == "":
         return None
     try:
-        found = cell if isinstance(cell, int) else int(text(row, column))
+        found = cell if isinstance(cell, int) else int(get_str(row, column))
     except ValueError:
-        raise Unreadable(column, cell) from None
+        raise CellError(column, cell) from None
     if not _SMALLEST <= found <= _LARGEST:  # sums and ratios of larger ones would not fit into any figure
-        raise Unreadable(column, cell)
+        raise CellError(column, cell)
     return int(found)
 
 
-def flag(row: Row, column: str) -> bool | None:
+def get_bool(row: Row, column: str) -> bool | None:
     """The cell as a boolean; None for NULL or an absent column."""
     cell = row.get(column)
     if cell is None or isinstance(cell, bool):
         return cell
-    word = text(row, column).casefold()
+    word = get_str(row, column).casefold()
     if word in ("true", "false"):
         return word == "true"
-    raise Unreadable(column, cell)
+    raise CellError(column, cell)
 
 
-def texts(row: Row, column: str) -> tuple[str, ...]:
+def get_strs(row: Row, column: str) -> tuple[str, ...]:
     """The cell as an array of text; () for NULL or an absent column."""
     cell = row.get(column)
     if cell is None:
@@ -70,38 +70,38 @@ def texts(row: Row, column: str) -> tuple[str, ...]:
         return (cell,)
     if isinstance(cell, (tuple, list)) and all(isinstance(one, str) for one in cell):
         return tuple(cell)
-    raise Unreadable(column, cell)
+    raise CellError(column, cell)
 
 
-def numbers(row: Row, column: str) -> tuple[int, ...]:
+def get_ints(row: Row, column: str) -> tuple[int, ...]:
     """The cell as an array of integers; () for NULL or an absent column."""
     try:
-        found = tuple(int(one) for one in texts(row, column))
+        found = tuple(int(one) for one in get_strs(row, column))
     except ValueError:
-        raise Unreadable(column, row.get(column)) from None
+        raise CellError(column, row.get(column)) from None
     if not all(_SMALLEST <= one <= _LARGEST for one in found):
-        raise Unreadable(column, row.get(column))
+        raise CellError(column, row.get(column))
     return found
 
 
-def moment(row: Row, column: str) -> datetime | None:
+def get_datetime(row: Row, column: str) -> datetime | None:
     """The cell as an aware datetime in UTC; None for NULL, absent, or Hyper-V's "never" (year 1601).
 
     Reads ISO 8601 with any number of fraction digits. `vocabulary` knows no other format: a catalogue parser
     or the transport has made ISO 8601 of it already.
     """
-    word = text(row, column)
+    word = get_str(row, column)
     if not word:
         return None
     try:
         at = datetime.fromisoformat(_six_digits(word))
         at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except (ValueError, OverflowError):  # the last hours of the year 9999 in some zones have no name in UTC
-        raise Unreadable(column, word) from None
+        raise CellError(column, word) from None
     return None if at.year <= 1601 else at  # noqa: PLR2004 - FILETIME's zero
 
 
-def as_lines(rows: Rows) -> str:
+def format_rows(rows: Rows) -> str:
     """The rows as people read them: one a line, `column: cell` in the order of the answer; "(no rows)" for none."""
     return "\n".join("  ".join(f"{name}: {_shown(cell)}" for name, cell in row.items()) for row in rows) or "(no rows)"
 

@@ -12,7 +12,7 @@ from bot.dispatch import argument_parser
 from bot.dispatch.argument_parser import Parameter
 from bot.errors import UsageError
 from bot.formatting import duration
-from bot.ledger import OUTCOMES, Filter, Sight
+from bot.ledger import OUTCOMES, Filter, Visibility
 
 NAME = "audit"
 HINT = (
@@ -86,7 +86,7 @@ PARAMETERS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class AuditQuery:
     """What somebody wants to review. Texts are "" and times None where it makes no difference.
 
     Attributes:
@@ -121,7 +121,7 @@ class Wanted:
         """The cluster or host it is about, or ""."""
         return "" if self.ticket else self.about
 
-    def filter(self, now: datetime, names: Iterable[str] = (), sight: Sight | None = None) -> Filter:
+    def filter(self, now: datetime, names: Iterable[str] = (), sight: Visibility | None = None) -> Filter:
         """The same for the ledger.
 
         Args:
@@ -162,10 +162,10 @@ class Wanted:
         return f"{'24 h' if back == DAY else duration(back.total_seconds())} {until}".strip()
 
 
-def read(text: str) -> Wanted:
+def read(text: str) -> AuditQuery:
     """Read what was typed behind the command. Raises UsageError."""
-    typed = argument_parser.words(_MEMBER.sub(r"\1", text))
-    values: dict[str, Any] = argument_parser.read(USAGE, PARAMETERS, typed)
+    typed = argument_parser.tokenize(_MEMBER.sub(r"\1", text))
+    values: dict[str, Any] = argument_parser.bind_arguments(USAGE, PARAMETERS, typed)
     about = values.pop("about", ())
     if len(about) > 1:
         raise UsageError(
@@ -177,7 +177,7 @@ def read(text: str) -> Wanted:
         values["who"] = values["who"].removeprefix("@")
     if "what" in values:
         values["what"] = values["what"].removeprefix("/").casefold()
-    return Wanted(about="".join(about), **values)
+    return AuditQuery(about="".join(about), **values)
 
 
 def outcome(word: str) -> str:
@@ -185,7 +185,7 @@ def outcome(word: str) -> str:
     if word.casefold() not in OUTCOMES:
         raise UsageError(
             f"{argument_parser.quoted(word)} is not {Outcome.wants}.",
-            suggestions=argument_parser.nearest(word, OUTCOMES),
+            suggestions=argument_parser.suggest(word, OUTCOMES),
         )
     return word.casefold()
 

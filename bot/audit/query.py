@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.audit.filter_syntax import NAME, Wanted
+from bot.audit.filter_syntax import NAME, AuditQuery
 from bot.audit.rows import CHANGE, KINDS, QUESTION, REFUSAL, SWITCH, TURNS, Row, row_of
-from bot.audit.visibility import look_at, may_see, sight_of
-from bot.dispatch.argument_parser import nearest, quoted
+from bot.audit.visibility import can_view, require_viewer, visibility_of
+from bot.dispatch.argument_parser import quoted, suggest
 from bot.dispatch.authorization import Person
 from bot.errors import UsageError
 from bot.ledger import Entry, Filter, Reader
@@ -21,7 +21,7 @@ _AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class AuditPage:
     """A page of rows, the newest first.
 
     Attributes:
@@ -48,7 +48,9 @@ class Review:
         self._reader = reader
         self._places_of = places_of
 
-    def page(self, person: Person, wanted: Wanted, now: datetime, before: int | None = None, number: int = 0) -> Page:
+    def page(
+        self, person: Person, wanted: AuditQuery, now: datetime, before: int | None = None, number: int = 0
+    ) -> AuditPage:
         """One page.
 
         Args:
@@ -68,22 +70,22 @@ class Review:
         rows = tuple(self._row(entry) for entry in found[:PAGE])
         more = sum(counts.values()) > COUNTED
         hint = "" if rows or not wanted.place else self._hint(wanted.place)
-        return Page(rows, number, len(found) > PAGE, counts, more, hint)
+        return AuditPage(rows, number, len(found) > PAGE, counts, more, hint)
 
-    def every(self, person: Person, wanted: Wanted, now: datetime, before: int | None = None) -> Iterator[Row]:
+    def iter_all(self, person: Person, wanted: AuditQuery, now: datetime, before: int | None = None) -> Iterator[Row]:
         """All rows, the newest first. Raises NotAllowed."""
         told = self._filter(person, wanted, now, before)
         while found := self._reader.begun(told, _AT_ONCE):
             yield from (self._row(entry) for entry in found)
             told = replace(told, before=found[-1].seq)
 
-    def ended(self, person: Person, most: int) -> tuple[Row, ...]:
+    def recently_ended(self, person: Person, most: int) -> tuple[Row, ...]:
         """The tickets proposed last that have ended, of those that this person may see. Raises NotAllowed."""
-        sight_of(person, {})
+        visibility_of(person, {})
         found: list[Row] = []
         for one in self._reader.listed((_ENDED,), _AT_ONCE):
             proposal = self._reader.entry(one.first_entry)
-            if proposal is not None and may_see(person, proposal.data.get("places") or ()):
+            if proposal is not None and can_view(person, proposal.data.get("places") or ()):
                 found.append(self._row(proposal))
             if len(found) == most:
                 break
@@ -99,18 +101,18 @@ class Review:
         found = self._reader.entries(ticket=ticket, kind="proposed", limit=1)
         if not found:
             raise UsageError(f"There is no ticket {quoted(ticket)}.", f"/{NAME}")
-        look_at(person, found[0].data.get("places") or ())
+        require_viewer(person, found[0].data.get("places") or ())
         return tuple(self._reader.story(ticket))
 
-    def places(self, wanted: Wanted) -> tuple[str, ...]:
+    def places(self, wanted: AuditQuery) -> tuple[str, ...]:
         """The clusters, and hosts that stand alone, that a review is about; () for all."""
         return _where(wanted.place, self._places_of()) if wanted.place else ()
 
-    def _filter(self, person: Person, wanted: Wanted, now: datetime, before: int | None) -> Filter:
+    def _filter(self, person: Person, wanted: AuditQuery, now: datetime, before: int | None) -> Filter:
         places = self._places_of()
-        sight = sight_of(person, places)
+        sight = visibility_of(person, places)
         if wanted.place:
-            look_at(person, _where(wanted.place, places))
+            require_viewer(person, _where(wanted.place, places))
         names = [name for name, at in places.items() if wanted.place.casefold() in (one.casefold() for one in at)]
         return replace(wanted.filter(now, names, sight), before=before)
 
@@ -121,7 +123,7 @@ class Review:
 
     def _hint(self, place: str) -> str:
         known = self._places_of()
-        return "" if place.casefold() in known else ", ".join(nearest(place, known))
+        return "" if place.casefold() in known else ", ".join(suggest(place, known))
 
 
 _IN_ORDER = (CHANGE, REFUSAL, QUESTION, SWITCH)

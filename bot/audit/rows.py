@@ -19,7 +19,7 @@ KINDS = {
 }
 TURNS = ENDS | {"proposed", "approved", "started", "resumed", "interrupted"}  # what a ticket's outcome hangs on
 _NOW = {"started": "running", "resumed": "running"}
-_DECIDED = ("approved", "declined", "withdrawn", "expired")
+_DECIDED = ("approved", "rejected", "withdrawn", "expired")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,14 @@ from typing import Any
 
 from bot.audit.rows import named
 from bot.errors import HvopsError
-from bot.formatting import when
+from bot.formatting import format_time
 from bot.ledger import Entry
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.proposal import proposal_from
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class HistoryLine:
     """One entry.
 
     Attributes:
@@ -33,15 +33,15 @@ class Told:
     lines: tuple[tuple[str, str], ...] = ()
 
 
-def story_of(entries: Iterable[Entry]) -> tuple[Told, ...]:
+def story_of(entries: Iterable[Entry]) -> tuple[HistoryLine, ...]:
     """All of them, in their order."""
     return tuple(told(entry) for entry in entries)
 
 
-def told(entry: Entry) -> Told:
+def told(entry: Entry) -> HistoryLine:
     """One entry in words; one of a kind that this version does not know, with its data as it is."""
     says = _SAYS.get(entry.kind, _unknown)(entry.data)
-    return Told(entry.seq, entry.at, entry.kind, named(entry), says, tuple(_lines(entry)))
+    return HistoryLine(entry.seq, entry.at, entry.kind, named(entry), says, tuple(_lines(entry)))
 
 
 def story_text(ticket: str, entries: Iterable[Entry]) -> str:
@@ -49,7 +49,7 @@ def story_text(ticket: str, entries: Iterable[Entry]) -> str:
     return f"{ticket}\n\n" + "\n\n".join(_in_a_file(entry) for entry in entries) + "\n"
 
 
-def rows_in_words(rows: Any) -> str:
+def format_rows(rows: Any) -> str:
     """What a question about a state answered: "Name hv03, State 2; Name hv04, State 0"."""
     if rows is None:
         return "not known"
@@ -64,9 +64,9 @@ def _lines(entry: Entry) -> Iterator[tuple[str, str]]:
     if entry.kind == "proposed":
         yield from _proposal(entry)
     if entry.kind == "intent" and data.get("before") is not None:
-        yield "Before", rows_in_words(data["before"])
+        yield "Before", format_rows(data["before"])
     if entry.kind == "outcome" and "after" in data:
-        yield "After", rows_in_words(data["after"])
+        yield "After", format_rows(data["after"])
     for label, name in (("Why", "why"), ("Known", "known"), ("Says", "says"), ("In the host's own log", "noted")):
         if data.get(name) and not (entry.kind == "intent" and name == "says"):
             yield label, str(data[name])
@@ -82,11 +82,11 @@ def _proposal(entry: Entry) -> Iterator[tuple[str, str]]:
         return
     plan = proposal.plan
     steps = [step for group in plan.groups for step in group.steps]
-    yield "Why", plan.because
+    yield "Why", plan.reason
     yield "Impact", plan.impact
-    yield "Way back", plan.way_back
-    yield "Checked", "\n".join(f"{gate.says}: {'yes' if gate.passed else 'NO'}" for gate in plan.gates)
-    yield "Steps", "\n".join(f"{number} {step.says}" for number, step in enumerate(steps, 1))
+    yield "Way back", plan.rollback
+    yield "Checked", "\n".join(f"{gate.description}: {'yes' if gate.passed else 'NO'}" for gate in plan.gates)
+    yield "Steps", "\n".join(f"{number} {step.description}" for number, step in enumerate(steps, 1))
     yield "Digest", proposal.digest
 
 
@@ -129,7 +129,7 @@ def _shown(data: Mapping[str, Any]) -> str:
 def _until(name: str, label: str) -> Callable[[Mapping[str, Any]], str]:
     def says(data: Mapping[str, Any]) -> str:
         try:
-            return f"{label} until {when(str(data[name]))}"
+            return f"{label} until {format_time(str(data[name]))}"
         except (KeyError, ValueError):
             return label
 
@@ -156,7 +156,7 @@ def _just(says: str) -> Callable[[Mapping[str, Any]], str]:
 _SAYS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "proposed": lambda data: f"asked for {data.get('line')}; " + _until("open_until", "open")(data),
     "approved": _until("start_by", "approved; it may start"),
-    "declined": _just("rejected it"),
+    "rejected": _just("rejected it"),
     "withdrawn": _just("took it back"),
     "expired": _just("nobody decided in time"),
     "lapsed": _just("it could not start in time"),
@@ -164,7 +164,7 @@ _SAYS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "started": lambda data: f"looked again, unchanged; started with the locks {', '.join(_each(data.get('locks')))}",
     "intent": _intent,
     "outcome": lambda data: f"step {_step(data)}: {data.get('result', 'ended')}",
-    "hand": lambda data: f"says that step {_step(data)} is done",
+    "step-confirmed": lambda data: f"says that step {_step(data)} is done",
     "cancel-asked": _just("asked it to stop after this step"),
     "interrupted": _just("interrupted: a person must decide"),
     "resumed": lambda data: f"lets it go on, attempt {data.get('attempt')}",

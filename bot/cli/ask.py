@@ -18,18 +18,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from bot.api.report import Report
-from bot.cli.console import clock, console, styled, visible
-from bot.cli.os_user import person_here
-from bot.cli.plan_preview import as_json, named_deciders, print_preview, refuse_decision
+from bot.cli.console import console, format_time, styled, visible
+from bot.cli.os_user import current_user
+from bot.cli.plan_preview import approver_names, as_json, print_preview, refuse_decision
 from bot.cli.render import head_as_json, print_evidence, print_report
 from bot.config.settings import Settings
-from bot.control_chars import escaped
+from bot.control_chars import escape_control_chars
 from bot.dispatch.authorization import Person
 from bot.dispatch.help import help_for, role_name, roles_of
-from bot.dispatch.pipeline import Answered, Request
+from bot.dispatch.pipeline import AnsweredRequest, Request
 from bot.dispatch.query_session import Progress as Step
 from bot.errors import HvopsError, TargetError, UsageError
-from bot.services import Engine, engine
+from bot.services import Services, build_services
 from bot.tickets.create import Preview
 
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four: the same, full width
@@ -37,7 +37,7 @@ WELL, FINDINGS, REFUSED, UNKNOWN = 0, 1, 2, 3  # exit codes
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class OutputOptions:
     """How the answer is wanted."""
 
     json: bool = False
@@ -45,10 +45,10 @@ class Shape:
     csv: Path | None = None
 
 
-def ask(settings: Settings, line: str, shape: Shape) -> int:
+def ask(settings: Settings, line: str, shape: OutputOptions) -> int:
     """Ask one line and draw the answer. Returns the exit code."""
-    person = person_here(settings.roles)
-    with engine(settings) as made:
+    person = current_user(settings.roles)
+    with build_services(settings) as made:
         own = _OWN.get(line.strip().removeprefix("/").removeprefix("hvops").strip())
         if own is not None:
             own(person, made)
@@ -59,7 +59,7 @@ def ask(settings: Settings, line: str, shape: Shape) -> int:
             _print_refusal(error, shape)
             return UNKNOWN if isinstance(error, TargetError) else REFUSED
     if isinstance(answered, Preview):
-        code = _print_preview(answered, person, shape, named_deciders(settings.roles, answered))
+        code = _print_preview(answered, person, shape, approver_names(settings.roles, answered))
         report = answered.answered.report
     else:
         _print_answer(answered, person, shape)
@@ -76,10 +76,10 @@ def exit_code(report: Report) -> int:
     return UNKNOWN if report.has_unknowns else WELL
 
 
-async def _answer(made: Engine, request: Request) -> Answered | Preview:
+async def _answer(made: Services, request: Request) -> AnsweredRequest | Preview:
     refuse_decision(made.pipeline, request)
     with _bar(request.line) as tell:
-        if made.pipeline.changes(request.line):
+        if made.pipeline.is_remediation(request.line):
             return await made.proposals.preview(request, tell)
         return await made.pipeline.answer(request, tell)
 
@@ -108,23 +108,23 @@ def _bar(line: str) -> Iterator[Callable[[Step], None] | None]:
         yield tell
 
 
-def _print_answer(answered: Answered, person: Person, shape: Shape) -> None:
+def _print_answer(answered: AnsweredRequest, person: Person, shape: OutputOptions) -> None:
     out = console()
     if shape.json:
-        print(escaped(json.dumps(_as_json(answered, person), ensure_ascii=False, indent=2)))  # noqa: T201 - the answer itself
+        print(escape_control_chars(json.dumps(_as_json(answered, person), ensure_ascii=False, indent=2)))  # noqa: T201 - the answer itself
         return
-    role = role_name(person.highest)
+    role = role_name(person.highest_role)
     print_report(out, answered.report, f"ledger {answered.seq} · as {person.name} ({role}) · {answered.seconds:.1f} s")
     if shape.evidence:
         print_evidence(out, answered.evidence)
 
 
-def _print_preview(shown: Preview, person: Person, shape: Shape, named: str) -> int:
+def _print_preview(shown: Preview, person: Person, shape: OutputOptions, named: str) -> int:
     """What would be proposed, or why nothing. Returns the exit code: no plan is never 0, whatever the reason."""
     report = shown.answered.report
     code = WELL if shown.decides else exit_code(report) or FINDINGS
     if shape.json:
-        print(escaped(as_json(shown, person, named, code)))  # noqa: T201 - the answer itself
+        print(escape_control_chars(as_json(shown, person, named, code)))  # noqa: T201 - the answer itself
     elif shown.decides:
         print_preview(console(), shown, named)
         if shape.evidence:
@@ -134,7 +134,7 @@ def _print_preview(shown: Preview, person: Person, shape: Shape, named: str) -> 
     return code
 
 
-def _as_json(answered: Answered, person: Person) -> dict[str, Any]:
+def _as_json(answered: AnsweredRequest, person: Person) -> dict[str, Any]:
     return {**head_as_json(answered, person, exit_code(answered.report)), "report": asdict(answered.report)}
 
 
@@ -148,22 +148,22 @@ def _write_csv(report: Report, path: Path) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
     with file:
         writer = csv.writer(file)
-        writer.writerow([harmless(visible(column.name)) for column in report.table.columns])
-        writer.writerows([harmless(visible(cell)) for cell in row] for row in report.table.rows)
+        writer.writerow([escape_csv_formula(visible(column.name)) for column in report.table.columns])
+        writer.writerows([escape_csv_formula(visible(cell)) for cell in row] for row in report.table.rows)
 
 
-def harmless(cell: str) -> str:
+def escape_csv_formula(cell: str) -> str:
     """A cell that no spreadsheet takes for a formula. Negative numbers stay numbers."""
     starts_a_formula = cell[:1] in ("\t", "\r", "\n") or cell.lstrip().startswith(_FORMULA)
     return f"'{cell}" if starts_a_formula and not cell[1:].replace(".", "", 1).isdigit() else cell
 
 
-def _print_refusal(error: HvopsError, shape: Shape) -> None:
+def _print_refusal(error: HvopsError, shape: OutputOptions) -> None:
     near = error.suggestions if isinstance(error, UsageError) else ()
     usage = error.usage if isinstance(error, UsageError) else ""
     if shape.json:
         told = {"error": {"kind": type(error).__name__, "says": str(error), "usage": usage, "suggestions": near}}
-        print(escaped(json.dumps(told, ensure_ascii=False, indent=2)))  # noqa: T201 - the answer itself
+        print(escape_control_chars(json.dumps(told, ensure_ascii=False, indent=2)))  # noqa: T201 - the answer itself
         return
     print_error(console(errors=True), str(error), usage, near)
 
@@ -178,7 +178,7 @@ def print_error(errors: Console, says: str, usage: str = "", near: tuple[str, ..
         errors.print(styled(f"Usage: {usage}", "dim"))
 
 
-def _print_help(person: Person, made: Engine) -> None:
+def _print_help(person: Person, made: Services) -> None:
     out = console()
     told = help_for(person, made.registry)
     out.print(styled(f"You are {told.name} ({told.role}).", "bold"))
@@ -188,15 +188,15 @@ def _print_help(person: Person, made: Engine) -> None:
         out.print(styled(f"    {line.says}{needs}", "dim"))
 
 
-def _print_status(person: Person, made: Engine) -> None:
+def _print_status(person: Person, made: Services) -> None:
     """Who asks, what they may, where the ledger stands, through whom clusters are asked."""
     out, head, trouble = console(), made.ledger.head(), made.ledger.trouble
     roles = "; ".join(f"{role} ({', '.join(places)})" for role, places in roles_of(person)) or "no role"
-    may = [command.usage for command in made.registry if person.highest >= command.role]
+    may = [command.usage for command in made.registry if person.highest_role >= command.role]
     rows = [
         ("You", f"{person.name}, {roles}"),
         ("You may", "\n".join(may) or "only read the help"),
-        ("Ledger", f"entry {head.seq}, {clock(head.at)}" if head else "empty"),
+        ("Ledger", f"entry {head.seq}, {format_time(head.at)}" if head else "empty"),
         ("Anchors", trouble or str(made.ledger.anchor_file)),
         *(
             (cluster.name, f"asked through {', '.join(cluster.entry_hosts)}")

@@ -17,13 +17,13 @@ from rich.console import Console
 from rich.table import Table
 
 from bot.audit import filter_syntax
-from bot.cli.ask import harmless
-from bot.cli.console import clock, console, short_clock, styled, visible
+from bot.cli.ask import escape_csv_formula
+from bot.cli.console import console, format_short_time, format_time, styled, visible
 from bot.cli.render import print_evidence, print_report
 from bot.config.settings import load
-from bot.control_chars import escaped
+from bot.control_chars import escape_control_chars
 from bot.errors import HvopsError, UsageError
-from bot.ledger import Entry, Filter, Reader, Verdict
+from bot.ledger import Entry, Filter, Reader, Verification
 from bot.serialization import evidence_from_bytes, report_from_bytes
 
 _NUMBER = re.compile(r"[0-9]{1,18}")  # what SQLite can hold
@@ -32,18 +32,18 @@ COLUMNS = ("seq", "at", "kind", "actor", "ticket", "target", "line", "says")
 
 
 @contextmanager
-def opened(file: Path | None, settings: Path | None) -> Iterator[Reader]:
+def open_reader(file: Path | None, settings: Path | None) -> Iterator[Reader]:
     """A copy, or the ledger of the settings. Needs no key. Raises LedgerError, SettingsError."""
     with Reader(file or load(settings).ledger.path) as reader:
         yield reader
 
 
-def aware(moment: datetime | None) -> datetime | None:
+def to_utc(moment: datetime | None) -> datetime | None:
     """A time as typed, in the zone of this terminal."""
     return moment.astimezone() if moment is not None else None
 
 
-class Narrowed(TypedDict):
+class FilterKwargs(TypedDict):
     """What `/audit` narrows by as well."""
 
     who: str | None
@@ -51,7 +51,7 @@ class Narrowed(TypedDict):
     outcome: str | None
 
 
-def narrowed(who: str | None, what: str | None, word: str | None) -> Narrowed:
+def build_filter(who: str | None, what: str | None, word: str | None) -> FilterKwargs:
     """As typed. Raises UsageError for a word that is no outcome."""
     command = what.removeprefix("/") if what else None
     return {"who": who, "command": command, "outcome": filter_syntax.outcome(word) if word else None}
@@ -68,7 +68,7 @@ def print_list(reader: Reader, wanted: Filter, limit: int) -> None:
     table.add_column("Says", overflow="fold")
     for entry in found:
         who = entry.actor.rpartition("/")[2]  # the team stands in the entry itself: `audit show`
-        row = (str(entry.seq), short_clock(entry.at), entry.kind, who, says(entry))
+        row = (str(entry.seq), format_short_time(entry.at), entry.kind, who, says(entry))
         table.add_row(*map(styled, row))
     out.print(table)
     more = " Older ones: --limit, --until." if len(found) == limit else ""
@@ -84,7 +84,7 @@ def print_one(reader: Reader, what: str, *, evidence: bool) -> None:
     entry = reader.entry(int(what)) if _NUMBER.fullmatch(what) else None
     if entry is None:
         raise UsageError(f"There is no entry “{what}”. Write a number such as 1285, or a ticket such as T-412.")
-    out.print(styled(f"Entry {entry.seq}, {clock(entry.at)}: {entry.kind} by {entry.actor}", "bold"))
+    out.print(styled(f"Entry {entry.seq}, {format_time(entry.at)}: {entry.kind} by {entry.actor}", "bold"))
     for name, value in entry.data.items():
         if name not in ("report", "evidence", "samples", "answer") and value not in (None, ""):
             out.print(styled(f"  {name:<14} {_short(value)}"))
@@ -131,7 +131,7 @@ def _print_ticket(out: Console, reader: Reader, ticket: str) -> None:
         table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for entry in entries:
-        row = (str(entry.seq), clock(entry.at), entry.kind, entry.actor, says(entry))
+        row = (str(entry.seq), format_time(entry.at), entry.kind, entry.actor, says(entry))
         table.add_row(*map(styled, row))
     state = reader.ticket(ticket)
     now = (state.end or str(state.state)) if state else "unknown"
@@ -150,7 +150,7 @@ def _print_answer(out: Console, reader: Reader, entry: Entry, *, evidence: bool)
         print_evidence(out, evidence_from_bytes(raw))
 
 
-def print_verdict(path: Path, verdict: Verdict, doubts: Sequence[str] = ()) -> None:
+def print_verdict(path: Path, verdict: Verification, doubts: Sequence[str] = ()) -> None:
     """Whether a ledger holds, what was found, and which anchors were not believed."""
     out = console()
     if verdict.holds:
@@ -169,7 +169,7 @@ def print_verdict(path: Path, verdict: Verdict, doubts: Sequence[str] = ()) -> N
         out.print(styled(f"And {len(doubts) - MOST_DOUBTS} more that are not believed.", "yellow"))
 
 
-def _compare(path: Path, verdict: Verdict) -> str:
+def _compare(path: Path, verdict: Verification) -> str:
     """With what a person can compare the part that holds: its newest anchor, and where that stands."""
     with contextlib.suppress(HvopsError), Reader(path) as reader:
         heads = reader.entries(kind="anchor", before=verdict.entries + 1, limit=1)
@@ -185,7 +185,7 @@ def _when(path: Path, seq: int) -> str:
     try:
         with Reader(path) as reader:
             entry = reader.entry(seq)
-        return f" ({clock(entry.at)})" if entry else ""
+        return f" ({format_time(entry.at)})" if entry else ""
     except Exception:  # noqa: BLE001 - whatever was done to that entry, the verdict must be printed
         return ""
 
@@ -193,13 +193,15 @@ def _when(path: Path, seq: int) -> str:
 def _write(reader: Reader, wanted: Filter, shape: str, file: IO[str]) -> None:
     if shape == "jsonl":
         for entry in reader.every(wanted):
-            file.write(escaped(json.dumps(_plain(entry), ensure_ascii=False, separators=(",", ":"))) + "\n")
+            file.write(
+                escape_control_chars(json.dumps(_plain(entry), ensure_ascii=False, separators=(",", ":"))) + "\n"
+            )
         return
     writer = csv.writer(file)
     writer.writerow((*COLUMNS, "mac"))
     for entry in reader.every(wanted):
         told = _plain(entry) | {"target": entry.data.get("target"), "line": entry.data.get("line"), "says": says(entry)}
-        writer.writerow([*(harmless(visible(str(told[name] or ""))) for name in COLUMNS), entry.mac.hex()])
+        writer.writerow([*(escape_csv_formula(visible(str(told[name] or ""))) for name in COLUMNS), entry.mac.hex()])
 
 
 def _plain(entry: Entry) -> dict[str, Any]:

@@ -29,7 +29,7 @@ TicketId = Annotated[str | None, typer.Option("--ticket", help="T-412")]
 Target = Annotated[str | None, typer.Option("--target", help="Cluster or host.")]
 Command = Annotated[str | None, typer.Option("--what", help="A command, of the entry or of its ticket: drain-node.")]
 Outcome = Annotated[
-    str | None, typer.Option("--outcome", help="answered, unanswered, refused, open, done, failed, declined, expired …")
+    str | None, typer.Option("--outcome", help="answered, unanswered, refused, open, done, failed, rejected, expired …")
 ]
 Who = Annotated[str | None, typer.Option("--who", help="A person by name or id; of a proposal, also who decided.")]
 Since = Annotated[datetime | None, typer.Option("--since", help="Not before that local time.")]
@@ -64,9 +64,9 @@ def list_entries(
     from bot.ledger import Filter
 
     wanted = Filter(
-        kind, actor, ticket, target, work.aware(since), work.aware(until), **work.narrowed(who, what, outcome)
+        kind, actor, ticket, target, work.to_utc(since), work.to_utc(until), **work.build_filter(who, what, outcome)
     )
-    with work.opened(file, settings) as reader:
+    with work.open_reader(file, settings) as reader:
         work.print_list(reader, wanted, limit)
 
 
@@ -81,7 +81,7 @@ def show(
     """One entry with all it says, or the story of a ticket."""
     from bot.cli import audit as work
 
-    with work.opened(file, settings) as reader:
+    with work.open_reader(file, settings) as reader:
         work.print_one(reader, what, evidence=evidence)
 
 
@@ -96,7 +96,7 @@ def search(
     from bot.cli import audit as work
     from bot.ledger import Filter
 
-    with work.opened(file, settings) as reader:
+    with work.open_reader(file, settings) as reader:
         work.print_list(reader, Filter(text=" ".join(words)), limit)
 
 
@@ -122,9 +122,9 @@ def export(
     from bot.ledger import Filter
 
     wanted = Filter(
-        kind, actor, ticket, target, work.aware(since), work.aware(until), **work.narrowed(who, what, outcome)
+        kind, actor, ticket, target, work.to_utc(since), work.to_utc(until), **work.build_filter(who, what, outcome)
     )
-    with work.opened(file, settings) as reader:
+    with work.open_reader(file, settings) as reader:
         work.export(reader, wanted, shape.value, output)
 
 

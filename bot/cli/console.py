@@ -25,12 +25,12 @@ def console(*, errors: bool = False) -> Console:
     return Console(file=sys.stderr if errors else sys.stdout, highlight=False, markup=False, emoji=False)
 
 
-def clock(at: str) -> str:
+def format_time(at: str) -> str:
     """A time of the ledger in the zone of this terminal, without seconds: "2026-03-02 14:07"."""
     return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
-def short_clock(at: str) -> str:
+def format_short_time(at: str) -> str:
     """A time of the ledger in the zone of this terminal: time only for today, else the date with it."""
     moment = datetime.fromisoformat(at).astimezone()
     today = datetime.now(UTC).astimezone().date()

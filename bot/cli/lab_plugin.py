@@ -25,7 +25,7 @@ class Running(Protocol):
         ...
 
 
-class Practice(Protocol):
+class PracticePlugin(Protocol):
     """What an entry point of the group offers."""
 
     def stories(self) -> Mapping[str, str]:
@@ -41,18 +41,18 @@ class Practice(Protocol):
         ...
 
 
-def find() -> Practice:
+def find() -> PracticePlugin:
     """The practice estate. Raises UsageError where none is installed."""
     for entry in entry_points(group=GROUP):
         try:
-            practice: Practice = entry.load()
+            practice: PracticePlugin = entry.load()
         except ModuleNotFoundError as missing:
             raise UsageError(f"The practice estate needs {missing.name}. Run: pip install 'hvops[lab]'") from None
         return practice
     raise UsageError("No practice estate is installed. Run: pip install 'hvops[lab]'")
 
 
-def split_story(practice: Practice, words: list[str]) -> tuple[str, list[str]]:
+def split_story(practice: PracticePlugin, words: list[str]) -> tuple[str, list[str]]:
     """The story that was named before the line, or the usual one; and the line."""
     stories = practice.stories()
     if words and not words[0].startswith("/") and len(words) > 1:
@@ -64,7 +64,7 @@ def split_story(practice: Practice, words: list[str]) -> tuple[str, list[str]]:
 
 
 @contextmanager
-def started(practice: Practice, story: str) -> Iterator[Path]:
+def run_lab(practice: PracticePlugin, story: str) -> Iterator[Path]:
     """Run a story in a directory of its own. Yields its settings file; nothing real is in reach meanwhile."""
     real = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(PREFIX)}
     try:

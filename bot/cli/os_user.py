@@ -10,7 +10,7 @@ from bot.config.settings import Roles
 from bot.dispatch.authorization import Person
 
 
-def person_here(roles: Roles, name: str | None = None) -> Person:
+def current_user(roles: Roles, name: str | None = None) -> Person:
     """The user of this process, by its real id: environment variables can claim anything."""
     user = name or pwd.getpwuid(os.getuid()).pw_name
     held: dict[Role, frozenset[str]] = {}

@@ -19,12 +19,12 @@ from bot.cli.render import head_as_json
 from bot.config.settings import Roles
 from bot.dispatch.authorization import EVERYWHERE, Person
 from bot.dispatch.pipeline import Pipeline, Request
-from bot.errors import NotAllowed
+from bot.errors import PermissionDenied
 from bot.tickets.create import Preview
 from bot.tickets.plan_digest import plan_to_json
 from bot.tickets.plan_text import plan_lines
 
-IN_SLACK = ("stop", "go", "runs", "approve", "confirm", "reject", "decline", "withdraw", "cancel", "undo", "close")
+IN_SLACK = ("stop", "go", "runs", "approve", "confirm", "reject", "withdraw", "cancel", "undo", "close")
 
 
 def refuse_decision(pipeline: Pipeline, request: Request) -> None:
@@ -32,21 +32,21 @@ def refuse_decision(pipeline: Pipeline, request: Request) -> None:
     words = request.line.casefold().removeprefix("/").removeprefix("hvops").split()
     if not words or words[0].removeprefix("/") not in IN_SLACK:
         return
-    with pipeline.writing_refusals(request):
+    with pipeline.recording_refusals(request):
         where = f"type /hvops {words[0]}" if words[0] in IN_SLACK[:3] else "press the button beside the plan"
-        raise NotAllowed(f"Nothing is decided at a terminal: {where} in Slack, where people are known by one id.")
+        raise PermissionDenied(f"Nothing is decided at a terminal: {where} in Slack, where people are known by one id.")
 
 
 def print_preview(out: Console, shown: Preview, named: str) -> None:
     """Draw a plan that is possible: why, what it means, every step, and who would decide."""
     made, plan = shown.made, shown.made.plan
     out.print(styled(shown.answered.report.title, "bold"))
-    for name, says in (("Because", plan.because), ("Impact", plan.impact), ("Way back", plan.way_back)):
+    for name, says in (("Because", plan.reason), ("Impact", plan.impact), ("Way back", plan.rollback)):
         out.print(styled(f"{name}: {says}"))
     for gate in plan.gates:
         measured = f" ({gate.measured})" if gate.measured else ""
-        word, style = ("passed", "green") if gate.passed else ("not yet" if gate.ripens_at else "WARNING", "yellow")
-        out.print(styled(f"{word}: {gate.says}{measured}", style))
+        word, style = ("passed", "green") if gate.passed else ("not yet" if gate.passes_at else "WARNING", "yellow")
+        out.print(styled(f"{word}: {gate.description}{measured}", style))
     for line in plan_lines(plan, made.risk, made.version):
         if not line.startswith(("Gate: ", "Way back: ")):
             out.print(styled(line), soft_wrap=True)
@@ -61,7 +61,7 @@ def not_proposed(shown: Preview) -> str:
     return f"Nothing is proposed and nothing will run. To propose it, type in Slack: {shown.answered.line}"
 
 
-def named_deciders(roles: Roles, shown: Preview) -> str:
+def approver_names(roles: Roles, shown: Preview) -> str:
     """Whom the settings name for the decision, by their ids in Slack; or that they name nobody."""
     if not shown.decides:
         return ""

@@ -17,12 +17,12 @@ from typing import Any
 
 from bot.cli.anonymizer import Anonymiser, common_in, numbered, occurs
 from bot.cli.console import console, styled
-from bot.cli.os_user import person_here
-from bot.config.inventory_file import Estate
+from bot.cli.os_user import current_user
+from bot.config.inventory_file import InventoryFile
 from bot.config.settings import Settings
-from bot.dispatch.pipeline import Answered, Request
-from bot.redaction import Mask
-from bot.services import Engine, engine
+from bot.dispatch.pipeline import AnsweredRequest, Request
+from bot.redaction import Redactor
+from bot.services import Services, build_services
 from bot.transport.capture import Capture, Exchange
 
 # Elements whose text is the name of a machine, and CIM-XML properties that data exchange carries inside of text.
@@ -52,8 +52,8 @@ def record(settings: Settings, line: str, output: Path | None = None) -> int:
         with lock:
             heard.append(Exchange(host, request, reply))
 
-    person = person_here(settings.roles)
-    with engine(settings, tap) as made:
+    person = current_user(settings.roles)
+    with build_services(settings, tap) as made:
         answered = asyncio.run(_ask(made, Request(person, line, "terminal", socket.gethostname())))
         names = names_in(made, settings, heard)
     capture, kept = anonymised(_capture(made, answered, heard), names, settings)
@@ -63,9 +63,9 @@ def record(settings: Settings, line: str, output: Path | None = None) -> int:
     return 0
 
 
-async def _ask(made: Engine, request: Request) -> Answered:
+async def _ask(made: Services, request: Request) -> AnsweredRequest:
     """The answer of a diagnostic, or what a remediation would propose. Raises HvopsError."""
-    if made.pipeline.changes(request.line):
+    if made.pipeline.is_remediation(request.line):
         return (await made.proposals.preview(request)).answered
     return await made.pipeline.answer(request)
 
@@ -83,11 +83,11 @@ def anonymised(capture: Capture, names: dict[str, str], settings: Settings) -> t
     kept = sorted(name for name in names if occurs(name, protocol))
     common = {guid for text in capture.texts() for guid in common_in(text)}
     anonymiser = Anonymiser({name: new for name, new in names.items() if name not in kept}, common)
-    mask = Mask(settings.secrets())
-    return capture.changed(lambda text: anonymiser.text(mask.text(text))), kept
+    mask = Redactor(settings.secrets())
+    return capture.changed(lambda text: anonymiser.text(mask.redact_text(text))), kept
 
 
-def names_in(made: Engine, settings: Settings, heard: Iterable[Exchange]) -> dict[str, str]:
+def names_in(made: Services, settings: Settings, heard: Iterable[Exchange]) -> dict[str, str]:
     """Every name of a machine, a domain or an account in estate, settings and replies, with its replacement."""
     heard = list(heard)
     replies = [unescape(one.reply) for one in heard]
@@ -111,14 +111,14 @@ def names_in(made: Engine, settings: Settings, heard: Iterable[Exchange]) -> dic
     return found | numbered(hosts, "host{0:02d}") | numbered(made.estate.clusters, "cluster{0}")
 
 
-def _capture(made: Engine, answered: Answered, heard: list[Exchange]) -> Capture:
+def _capture(made: Services, answered: AnsweredRequest, heard: list[Exchange]) -> Capture:
     estate: dict[str, Any] = made.estate.model_dump(mode="json", exclude={"endpoints", "vmm"})
     for part in (*estate["clusters"].values(), *estate["hosts"].values()):
         part["ops_channel"] = ""
     return Capture(answered.line, answered.at.isoformat(), estate, answered.report.title, tuple(heard))
 
 
-def _domains(estate: Estate, exchanged: Iterable[str]) -> set[str]:
+def _domains(estate: InventoryFile, exchanged: Iterable[str]) -> set[str]:
     named = {*estate.guest_domains, *(cluster.domain for cluster in estate.clusters.values())}
     named |= {host.domain for host in estate.hosts.values()}
     named |= {name.partition(".")[2] for name in exchanged}

@@ -8,11 +8,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bot.api.report import Chart, Finding, Fine, Report, Severity
+from bot.api.report import Chart, Finding, Healthy, Report, Severity
 from bot.api.report import Table as Rows
 from bot.cli.console import styled, visible
 from bot.dispatch.authorization import Person
-from bot.dispatch.pipeline import Answered
+from bot.dispatch.pipeline import AnsweredRequest
 from bot.serialization import Evidence
 
 STYLES = {Severity.FAULT: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
@@ -37,7 +37,7 @@ def print_report(console: Console, report: Report, footer: str) -> None:
     console.print(styled(f"{answered}{footer}", "dim"))
 
 
-def head_as_json(answered: Answered, person: Person, exit_code: int) -> dict[str, Any]:
+def head_as_json(answered: AnsweredRequest, person: Person, exit_code: int) -> dict[str, Any]:
     """What every answer in JSON begins with, whether it is a report or a plan."""
     return {
         "line": answered.line,
@@ -53,7 +53,7 @@ def head_as_json(answered: Answered, person: Person, exit_code: int) -> dict[str
 def print_evidence(console: Console, evidence: tuple[Evidence, ...]) -> None:
     """Draw every question and its raw answer, line by line as it came."""
     for one in evidence:
-        console.print(styled(f"── {one.on}: {one.asks}", "bold"))
+        console.print(styled(f"── {one.on}: {one.query}", "bold"))
         for line in (one.raw or one.error).splitlines():
             console.print(styled(line), soft_wrap=True)
 
@@ -62,24 +62,24 @@ def _rows(report: Report) -> Iterator[Row]:
     for finding in report.findings:
         yield from _finding(finding)
     for one in report.unanswered:
-        kind = "" if one.kind in one.says.lower() else f"{one.kind}: "
-        yield UNKNOWN, "UNKNOWN", one.on, f"{kind}{one.says}" + (f" {one.do}" if one.do else "")
+        kind = "" if one.kind in one.message.lower() else f"{one.kind}: "
+        yield UNKNOWN, "UNKNOWN", one.target, f"{kind}{one.message}" + (f" {one.hint}" if one.hint else "")
     for fine in report.fine:
         yield FINE, fine.word, *_well(fine, report.of)
     for remedy in report.remedies:
         yield "dim", "", "then", f'hvops ask "{remedy.line}"'
 
 
-def _well(fine: Fine, of: str) -> tuple[str, str]:
+def _well(fine: Healthy, of: str) -> tuple[str, str]:
     """One name stands for itself; several are counted, then listed."""
     if len(fine.targets) == 1:
-        return fine.targets[0], fine.says
-    says = f" ({fine.says})" if fine.says else ""
+        return fine.targets[0], fine.summary
+    says = f" ({fine.summary})" if fine.summary else ""
     return f"{len(fine.targets)} {of}", " ".join(fine.targets) + says
 
 
 def _finding(finding: Finding) -> Iterator[Row]:
-    yield STYLES[finding.severity], finding.word, finding.target, finding.says
+    yield STYLES[finding.severity], finding.status, finding.target, finding.summary
     for label, says in finding.lines:
         yield "", "", label.lower(), says
 

@@ -91,7 +91,7 @@ class BackupService(Part):
         return url.rstrip("/")
 
 
-class Estate(Part):
+class InventoryFile(Part):
     """What the bot may be asked about."""
 
     clusters: dict[Name, Cluster] = Field(default={}, description=f"a table [clusters.NAME], NAME being {_NAME}")
@@ -179,13 +179,13 @@ class Estate(Part):
         return name.lower() in self.endpoints
 
 
-def load(path: Path) -> Estate:
+def load(path: Path) -> InventoryFile:
     """Read the estate. Raises SettingsError naming file, key and what to write, all mistakes at once."""
-    told = read_toml(path, "estate file", "Copy deploy/estate.toml there, and write your clusters into it.")
+    told = read_toml(path, "estate file", "Copy deploy/inventory.toml there, and write your clusters into it.")
     try:
-        return Estate.model_validate(told)
+        return InventoryFile.model_validate(told)
     except ValidationError as error:
-        raise explained(path, Estate, error) from None
+        raise explained(path, InventoryFile, error) from None
 
 
 def _tables(told: Any, kind: str) -> dict[str, Any]:

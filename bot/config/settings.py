@@ -29,7 +29,7 @@ from pydantic_settings import SettingsError as EnvironmentUnreadable
 
 from bot.api.command import Risk, Role
 from bot.config.validation_errors import PREFIX, explained, near, read_toml
-from bot.errors import NotAllowed, SettingsError
+from bot.errors import PermissionDenied, SettingsError
 
 PLACES = (Path("settings.toml"), Path("/etc/hvops/settings.toml"))
 Transport = Literal["kerberos", "ntlm", "certificate", "basic"]
@@ -213,7 +213,7 @@ class Policy(Section):
         """Whose decision that risk needs. Raises NotAllowed where no rule is set."""
         found = self.low if risk is Risk.LOW else self.high
         if found is None:
-            raise NotAllowed(
+            raise PermissionDenied(
                 f"Nothing of {risk} risk may be changed here: no rule says who decides. Whoever keeps settings.toml "
                 f"can write {risk} under [policy]."
             )
@@ -225,7 +225,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix=PREFIX, env_nested_delimiter="__")
 
-    estate: Path = Field(description='estate = "estate.toml"')
+    inventory: Path = Field(description='inventory = "inventory.toml"')
     credentials: Credentials = Field(description='a table [credentials.reader] with transport = "kerberos"')
     slack: Slack | None = Field(default=None, description="a table [slack] with bot_token and app_token")
     ledger: LedgerFiles = Field(default=LedgerFiles(), description="a table [ledger]")

@@ -86,7 +86,7 @@ def _parameter(name: str, hint: Any, default: object) -> Parameter:
     return Parameter(name, "option", hint, f"[--{name.replace('_', '-')} {given}]")
 
 
-def words(text: str) -> list[str]:
+def tokenize(text: str) -> list[str]:
     """Split what somebody typed into words, undoing what chat clients did to them.
 
     Raises:
@@ -98,7 +98,7 @@ def words(text: str) -> list[str]:
     return [cleaned for word in plain.split() if (cleaned := word.translate(_QUOTES))]
 
 
-def read(usage: str, wanted: Iterable[Parameter], typed: list[str]) -> dict[str, Any]:
+def bind_arguments(usage: str, wanted: Iterable[Parameter], typed: list[str]) -> dict[str, Any]:
     """Sort words into parameters. Targets stay names (str); everything else has its type.
 
     Raises:
@@ -133,8 +133,8 @@ def _take_options(usage: str, options: dict[str, Parameter], typed: list[str]) -
         name, equals, value = word[dashes.end() :].partition("=")
         parameter = options.get(name.casefold())
         if parameter is None:
-            near = tuple(f"--{one}" for one in nearest(name, options))
-            raise UsageError(f"There is no option --{shortened(name)}.", usage, near)
+            near = tuple(f"--{one}" for one in suggest(name, options))
+            raise UsageError(f"There is no option --{truncate(name)}.", usage, near)
         given = value if equals else next(rest, "")
         values[parameter.name] = _value(usage, parameter, given)
     return values, plain
@@ -159,17 +159,17 @@ def _name(word: str) -> str:
     return word
 
 
-def nearest(name: str, among: Iterable[str]) -> tuple[str, ...]:
+def suggest(name: str, among: Iterable[str]) -> tuple[str, ...]:
     """The names that look most like this one, best first, three at most."""
     folded = {one.casefold(): one for one in among}
     return tuple(folded[one] for one in difflib.get_close_matches(name.casefold()[:SHOWN], folded, n=3, cutoff=0.6))
 
 
-def shortened(word: str) -> str:
+def truncate(word: str) -> str:
     """Somebody's words, no longer than an error should repeat."""
     return word if len(word) <= SHOWN else f"{word[:SHOWN]}… ({len(word):,} characters)"
 
 
 def quoted(word: str) -> str:
     """Somebody's words in quotes, shortened."""
-    return f"“{shortened(word)}”"
+    return f"“{truncate(word)}”"

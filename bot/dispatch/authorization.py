@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bot.api.command import Role
-from bot.errors import NotAllowed
+from bot.errors import PermissionDenied
 
 EVERYWHERE = "*"
 
@@ -37,12 +37,12 @@ class Person:
         return max(held, default=Role.NOBODY)
 
     @property
-    def highest(self) -> Role:
+    def highest_role(self) -> Role:
         """The highest role this person has anywhere."""
         return max((role for role, places in self.roles.items() if places), default=Role.NOBODY)
 
 
-def allow(person: Person, role: Role, place: str | None = None) -> None:
+def require_role(person: Person, role: Role, place: str | None = None) -> None:
     """Let this person pass, or say who may.
 
     Args:
@@ -54,12 +54,12 @@ def allow(person: Person, role: Role, place: str | None = None) -> None:
     Raises:
         NotAllowed: the door is closed.
     """
-    held = person.highest if place is None else person.role_on(place)
+    held = person.highest_role if place is None else person.role_on(place)
     if role is not Role.NOBODY and held >= role:
         return
     where = f" on {place}" if place else ""
     has = f"you are {held.name.lower()}" if held else "you have no role"
-    raise NotAllowed(
+    raise PermissionDenied(
         f"This needs the role {role.name.lower()}{where}; {has}{where or ' in hvops'}. "
         f"Whoever keeps settings.toml can add you, or a group of yours, under [roles.{role.name.lower()}]."
     )

@@ -11,12 +11,12 @@ from bot.api.command import Role
 from bot.dispatch import argument_parser, authorization
 from bot.dispatch.authorization import Person
 from bot.dispatch.registry import Command, Registry
-from bot.errors import NotAllowed, UsageError
+from bot.errors import PermissionDenied, UsageError
 
 FRONT_DOOR = "hvops"  # `/hvops check-writers prod` reaches every command by name
 
 
-class Directory(Protocol):
+class TargetFinder(Protocol):
     """Which names there are (`discover.Directory`)."""
 
     async def find(self, name: str) -> Target:
@@ -29,7 +29,7 @@ class Directory(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CommandLine:
     """A command line that was read: the command, and its values by parameter."""
 
     command: Command
@@ -49,11 +49,11 @@ class Line:
         return " ".join(subjects or [str(self.values[part.name]) for part in parts if part.targets])
 
     @property
-    def places(self) -> tuple[str, ...]:
+    def scopes(self) -> tuple[str, ...]:
         """The clusters, or hosts that stand alone, of its targets. Only once it is resolved."""
         values = [self.values[part.name] for part in self.command.parameters if part.targets]
         targets = [target for value in values for target in (value if isinstance(value, VmmTargets) else (value,))]
-        return tuple(dict.fromkeys(place for target in targets for place in places_of(target)))
+        return tuple(dict.fromkeys(place for target in targets for place in scopes_of(target)))
 
     def _typed(self, part: argument_parser.Parameter) -> list[str]:
         value = self.values.get(part.name)
@@ -68,26 +68,26 @@ def _words(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
-def places_of(target: Target) -> tuple[str, ...]:
+def scopes_of(target: Target) -> tuple[str, ...]:
     """Where a role must hold for this target: its cluster, or itself; for a VMM server, every cluster it manages."""
     return target.clusters or (target.cluster or target.name,)
 
 
-def read_line(registry: Registry, text: str) -> Line:
+def read_line(registry: Registry, text: str) -> CommandLine:
     """Read what somebody typed; its targets are names as yet. Raises UsageError."""
-    typed = argument_parser.words(text)
+    typed = argument_parser.tokenize(text)
     if typed and typed[0].removeprefix("/").casefold() == FRONT_DOOR:
         typed = typed[1:]
     if not typed:
         raise UsageError("Type a command, for example /hvops help.", f"/{FRONT_DOOR} <command> …")
     command = registry.get(typed[0])
     if command is None:
-        near = tuple(f"/{name}" for name in argument_parser.nearest(typed[0].removeprefix("/"), registry.commands))
+        near = tuple(f"/{name}" for name in argument_parser.suggest(typed[0].removeprefix("/"), registry.commands))
         raise UsageError(f"There is no command {argument_parser.quoted(typed[0])}.", f"/{FRONT_DOOR} help", near)
-    return Line(command, argument_parser.read(command.usage, command.parameters, typed[1:]))
+    return CommandLine(command, argument_parser.bind_arguments(command.usage, command.parameters, typed[1:]))
 
 
-async def resolve(directory: Directory, typed: Line, person: Person | None) -> Line:
+async def resolve(directory: TargetFinder, typed: CommandLine, person: Person | None) -> CommandLine:
     """Turn names into targets, and ask again whether this person may, there.
 
     Args:
@@ -110,11 +110,11 @@ async def resolve(directory: Directory, typed: Line, person: Person | None) -> L
             values[parameter.name] = VmmTargets(found)
         else:
             values[parameter.name] = _every(directory, command, person)
-    return Line(command, values)
+    return CommandLine(command, values)
 
 
 async def _found(
-    directory: Directory, typed: Line, parameter: argument_parser.Parameter, name: str, person: Person | None
+    directory: TargetFinder, typed: CommandLine, parameter: argument_parser.Parameter, name: str, person: Person | None
 ) -> Target:
     """The target of that name, of the right kind, where this person may. Raises UsageError, NotAllowed."""
     target = await directory.find(name)
@@ -126,19 +126,19 @@ async def _found(
     return target
 
 
-def _every(directory: Directory, command: Command, person: Person | None) -> VmmTargets:
+def _every(directory: TargetFinder, command: Command, person: Person | None) -> VmmTargets:
     """The VMM servers where this person may, when none is named. Raises UsageError, NotAllowed where there is none."""
     servers = directory.vmm_servers()
     if not servers:
         raise UsageError("There is no VMM server in the estate. Add a table [vmm.NAME] to it.", command.usage)
     if person is None:
         return VmmTargets(servers)
-    refusals: list[NotAllowed] = []
+    refusals: list[PermissionDenied] = []
     allowed: list[Target] = []
     for server in servers:
         try:
             _allow(person, command.role, server)
-        except NotAllowed as refused:
+        except PermissionDenied as refused:
             refusals.append(refused)
         else:
             allowed.append(server)
@@ -148,5 +148,5 @@ def _every(directory: Directory, command: Command, person: Person | None) -> Vmm
 
 
 def _allow(person: Person, role: Role, target: Target) -> None:
-    for place in places_of(target):
-        authorization.allow(person, role, place)
+    for place in scopes_of(target):
+        authorization.require_role(person, role, place)

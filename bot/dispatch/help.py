@@ -50,10 +50,10 @@ class Status:
 def help_for(person: Person, commands: Iterable[Command]) -> Help:
     """The help of this person: what they may use first, the rest with the role it takes."""
     lines = [
-        HelpLine(command.usage, command.help, command.role.name.lower(), person.highest >= command.role)
+        HelpLine(command.usage, command.help, command.role.name.lower(), person.highest_role >= command.role)
         for command in commands
     ]
-    return Help(person.name, role_name(person.highest), tuple(sorted(lines, key=lambda line: not line.allowed)))
+    return Help(person.name, role_name(person.highest_role), tuple(sorted(lines, key=lambda line: not line.allowed)))
 
 
 def roles_of(person: Person) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -62,7 +62,7 @@ def roles_of(person: Person) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple((role_name(role), tuple(sorted(places))) for role, places in held)
 
 
-def roles_in_words(roles: tuple[tuple[str, tuple[str, ...]], ...]) -> str:
+def format_roles(roles: tuple[tuple[str, tuple[str, ...]], ...]) -> str:
     """Roles and where they hold: "operator, viewer everywhere; approver on prod, branch"."""
     by_places: dict[str, list[str]] = {}
     for name, places in roles:

@@ -11,32 +11,32 @@ from typing import Protocol
 
 from bot.api.arguments import Target
 from bot.api.queries import Wql
-from bot.api.rows import Unreadable, text
-from bot.config.inventory_file import Estate, Vmm
+from bot.api.rows import CellError, get_str
+from bot.config.inventory_file import InventoryFile, Vmm
 from bot.dispatch.argument_parser import quoted
-from bot.dispatch.command_line import places_of
-from bot.dispatch.query_session import Answers
+from bot.dispatch.command_line import scopes_of
+from bot.dispatch.query_session import QueryExecutor
 from bot.errors import TargetError, UsageError
 
 FRESH_SECONDS = 600.0  # how long a cluster's list of nodes is believed
 
 
-class Learns(Protocol):
+class NodeCache(Protocol):
     """Who must know of nodes to reach them (`reach.Ways`)."""
 
-    def learn(self, cluster: str, nodes: tuple[str, ...]) -> tuple[str, ...]:
+    def add_nodes(self, cluster: str, nodes: tuple[str, ...]) -> tuple[str, ...]:
         """Take the nodes of a cluster; answer those that can be reached at all."""
         ...
 
 
-class Directory:
+class Inventory:
     """The names. Nodes are asked for when they are needed, and again after ten minutes."""
 
     def __init__(
         self,
-        estate: Estate,
-        reach: Answers,
-        ways: Learns,
+        estate: InventoryFile,
+        reach: QueryExecutor,
+        ways: NodeCache,
         seconds: float = 20.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -62,8 +62,8 @@ class Directory:
                 return known
             question = Wql(self._estate.clusters[key].name, "root/MSCluster", "MSCluster_Node", ("Name",))
             answer = await self._reach.answer(question, self._seconds)
-            named = tuple(sorted({text(row, "Name").lower() for row in answer.rows} - {""}))
-            found = self._ways.learn(key, named)
+            named = tuple(sorted({get_str(row, "Name").lower() for row in answer.rows} - {""}))
+            found = self._ways.add_nodes(key, named)
             self._nodes[key] = (self._clock(), found)
             return found
 
@@ -92,10 +92,10 @@ class Directory:
         clusters = (*sorted(self._estate.clusters), *sorted(self._estate.vmm))
         return clusters + tuple(sorted(set(self._homes()) - set(clusters)))
 
-    def places(self) -> dict[str, tuple[str, ...]]:
+    def scopes(self) -> dict[str, tuple[str, ...]]:
         """Every name known by now, and where a role must hold for it. Asks nobody."""
         found = {name: self._known(name) for name in self.known()}
-        return {name: places_of(target) for name, target in found.items() if target is not None}
+        return {name: scopes_of(target) for name, target in found.items() if target is not None}
 
     def vmm_servers(self) -> tuple[Target, ...]:
         """The VMM servers of the estate, by name."""
@@ -142,7 +142,7 @@ class Directory:
         self._has_asked_all = True  # once: a cluster that is down must not hold up questions about the others
         silent: dict[str, str] = {}
         for name, result in zip(names, results, strict=True):
-            if isinstance(result, (TargetError, Unreadable)):
+            if isinstance(result, (TargetError, CellError)):
                 silent[self._estate.clusters[name].name] = str(result)
             elif isinstance(result, BaseException):
                 raise result

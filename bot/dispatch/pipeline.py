@@ -20,12 +20,12 @@ from bot.api.command import Diagnostic, Remediation
 from bot.api.report import Report
 from bot.dispatch import argument_parser, authorization
 from bot.dispatch.authorization import Person
-from bot.dispatch.command_line import FRONT_DOOR, Directory, Line, read_line, resolve
-from bot.dispatch.query_session import Look, Progress
+from bot.dispatch.command_line import FRONT_DOOR, CommandLine, TargetFinder, read_line, resolve
+from bot.dispatch.query_session import Progress, QuerySession
 from bot.dispatch.registry import Registry
-from bot.errors import HvopsError, LedgerError, NotAllowed, OurBug, UsageError
+from bot.errors import HvopsError, InternalError, LedgerError, PermissionDenied, UsageError
 from bot.ledger import Entry, Ledger
-from bot.redaction import Mask
+from bot.redaction import Redactor
 from bot.serialization import (
     Evidence,
     evidence_from_bytes,
@@ -57,7 +57,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class AnsweredRequest:
     """A report, and where the ledger keeps it.
 
     Attributes:
@@ -78,14 +78,14 @@ class Answered:
 
 
 @dataclass(slots=True)
-class Asking:
+class RequestContext:
     """One line on its way: the command and the targets it names, once it was read, and its `asked` entry."""
 
     command: str = ""
     target: str = ""
     entry: Entry | None = None
 
-    def reads(self, line: Line) -> Line:
+    def reads(self, line: CommandLine) -> CommandLine:
         """Remember what a line is about: a refusal is about the same."""
         self.command, self.target = line.command.name, line.target
         return line
@@ -97,10 +97,10 @@ class Pipeline:
     def __init__(
         self,
         registry: Registry,
-        directory: Directory,
+        directory: TargetFinder,
         ledger: Ledger,
-        look: Callable[[datetime, Any], Look],
-        mask: Mask | None = None,
+        look: Callable[[datetime, Any], QuerySession],
+        mask: Redactor | None = None,
     ) -> None:
         """Take the parts.
 
@@ -115,55 +115,55 @@ class Pipeline:
         self.directory = directory
         self.ledger = ledger
         self.look = look
-        self.mask = mask or Mask()
+        self.mask = mask or Redactor()
 
-    async def answer(self, request: Request, progress: Callable[[Progress], None] | None = None) -> Answered:
+    async def answer(self, request: Request, progress: Callable[[Progress], None] | None = None) -> AnsweredRequest:
         """Answer one line. Whatever happens stands in the ledger before the caller hears of it.
 
         Raises:
             HvopsError: refused, unreadable, or our own bug; its text is the sentence for the person.
         """
         began = time.monotonic()
-        with self.writing_refusals(request) as asking:
+        with self.recording_refusals(request) as asking:
             line = await self.begin(request, asking, Diagnostic)
             look = self.look(datetime.now(UTC), progress)
-            look.places = frozenset(place.lower() for place in line.places)
+            look.places = frozenset(place.lower() for place in line.scopes)
             report = await _judge(line, look)
             seconds = time.monotonic() - began
             # On a thread: megabytes of evidence are searched for secrets, and acknowledgements must not wait for it.
-            return await asyncio.to_thread(self.keep, asking, line, report, tuple(look.evidence), seconds)
+            return await asyncio.to_thread(self.store_answer, asking, line, report, tuple(look.evidence), seconds)
 
     @contextmanager
-    def writing_refusals(self, request: Request) -> Iterator[Asking]:
+    def recording_refusals(self, request: Request) -> Iterator[RequestContext]:
         """Whatever goes wrong inside stands in the ledger, without secrets, before it is raised on."""
-        asking = Asking()
+        asking = RequestContext()
         try:
             yield asking
         except LedgerError:
             raise  # nothing can be written, so nothing is asked and nothing is claimed
         except HvopsError as error:
-            error.args = (self.mask.text(str(error)),)
+            error.args = (self.mask.redact_text(str(error)),)
             self._refuse(request, asking, error)
             raise
         except Exception as error:
             bug = secrets.token_hex(4)
             log.exception("our bug", bug=bug, line=request.line)
-            self._refuse(request, asking, OurBug(bug))
-            raise OurBug(bug) from error
+            self._refuse(request, asking, InternalError(bug))
+            raise InternalError(bug) from error
 
     async def begin(
-        self, request: Request, asking: Asking, kind: type[Diagnostic[Any, Any] | Remediation[Any, Any]]
-    ) -> Line:
+        self, request: Request, asking: RequestContext, kind: type[Diagnostic[Any, Any] | Remediation[Any, Any]]
+    ) -> CommandLine:
         """Read a line, write down that it was asked, and find its targets. Raises HvopsError."""
         typed = asking.reads(read_line(self.registry, request.line))
         if not isinstance(typed.command.spec, kind):
             does = "changes things, and this way in only asks" if typed.command.changes else "changes nothing"
             raise UsageError(f"/{typed.command.name} {does}.", typed.command.usage)
-        authorization.allow(request.person, typed.command.role)
+        authorization.require_role(request.person, typed.command.role)
         asking.entry = await asyncio.to_thread(self.ledger.append, "asked", request.person.id, _asked(request, typed))
         return await resolve(self.directory, typed, request.person)
 
-    def reads(self, line: str) -> bool:
+    def can_parse(self, line: str) -> bool:
         """Whether the line can be read at all. Whether its host exists, and who may ask, is found out later."""
         try:
             read_line(self.registry, line)
@@ -171,14 +171,14 @@ class Pipeline:
             return False
         return True
 
-    def changes(self, line: str) -> bool:
+    def is_remediation(self, line: str) -> bool:
         """Whether the line names a command that changes things."""
         try:
             return read_line(self.registry, line).command.changes
         except UsageError:
             return False
 
-    async def reopen(self, request: Request, token: str) -> Answered:
+    async def load_answer(self, request: Request, token: str) -> AnsweredRequest:
         """The answer a button belongs to, for whoever pressed it now: they need the role that asking takes.
 
         A shared message can be pressed by everybody in its channel. A refusal stands in the ledger.
@@ -187,13 +187,13 @@ class Pipeline:
             NotAllowed: this person may not ask that line.
             UsageError: there is no such answer, or it has been dropped since.
         """
-        asking = Asking()
+        asking = RequestContext()
         try:
             found = self.find(token)
             if found is None:
                 raise UsageError("That answer is no longer kept. Type the command again.", f"/{FRONT_DOOR} help")
             line = asking.reads(read_line(self.registry, found.line))
-            authorization.allow(request.person, line.command.role)
+            authorization.require_role(request.person, line.command.role)
             await resolve(self.directory, line, request.person)
         except LedgerError:
             raise
@@ -202,14 +202,14 @@ class Pipeline:
             raise
         return found
 
-    def find(self, token: str) -> Answered | None:
+    def find(self, token: str) -> AnsweredRequest | None:
         """The answer a button belongs to; None where there is none, or its report has been dropped since."""
-        entry = self.ledger.answer(token)
+        entry = self.ledger.find_answer(token)
         report = self.ledger.blob(entry.data.get("report") or "") if entry else None
         if entry is None or report is None:
             return None
         evidence = self.ledger.blob(entry.data["evidence"])
-        return Answered(
+        return AnsweredRequest(
             token=token,
             seq=entry.seq,
             at=datetime.fromisoformat(entry.at),
@@ -220,9 +220,9 @@ class Pipeline:
             seconds=entry.data["seconds_tenths"] / 10,
         )
 
-    def keep(
-        self, asking: Asking, line: Line, report: Report, evidence: tuple[Evidence, ...], seconds: float
-    ) -> Answered:
+    def store_answer(
+        self, asking: RequestContext, line: CommandLine, report: Report, evidence: tuple[Evidence, ...], seconds: float
+    ) -> AnsweredRequest:
         """Keep a report and its evidence, and write down that the line was answered."""
         asked = asking.entry
         assert asked is not None
@@ -238,7 +238,7 @@ class Pipeline:
             "line": str(line),
             "command": line.command.name,
             "target": line.target,
-            "places": sorted(line.places),
+            "places": sorted(line.scopes),
             "title": report.title,
             "verdict": report.summary,
             "findings": len(report.findings),
@@ -250,7 +250,7 @@ class Pipeline:
         }
         entry = self.ledger.append("answered", asked.actor, data)
         at = datetime.fromisoformat(entry.at)
-        return Answered(token, entry.seq, at, str(line), line.command.name, report, evidence, seconds)
+        return AnsweredRequest(token, entry.seq, at, str(line), line.command.name, report, evidence, seconds)
 
     def _kept(self, blob: str) -> bytes:
         data = self.ledger.blob(blob)
@@ -258,8 +258,10 @@ class Pipeline:
             raise LedgerError("The answer was written and cannot be read back. Run hvops audit verify.")
         return data
 
-    def _refuse(self, request: Request, asking: Asking, error: HvopsError) -> None:
-        kind = {UsageError: "usage", NotAllowed: "not allowed", OurBug: "our bug"}.get(type(error), "not answered")
+    def _refuse(self, request: Request, asking: RequestContext, error: HvopsError) -> None:
+        kind = {UsageError: "usage", PermissionDenied: "not allowed", InternalError: "our bug"}.get(
+            type(error), "not answered"
+        )
         self.ledger.append(
             "refused",
             request.person.id,
@@ -268,7 +270,7 @@ class Pipeline:
                 "name": request.person.name,
                 "command": asking.command or None,
                 "target": asking.target or None,
-                "line": argument_parser.shortened(request.line),
+                "line": argument_parser.truncate(request.line),
                 "via": request.via,
                 "place": request.place,
                 "kind": kind,
@@ -277,15 +279,15 @@ class Pipeline:
         )
 
 
-async def _judge(line: Line, look: Look) -> Report:
+async def _judge(line: CommandLine, look: QuerySession) -> Report:
     spec = line.command.spec
     assert isinstance(spec, Diagnostic)
     args = spec.args(**line.values)
     facts = await spec.collect(args, look)
-    return spec.judge(args, facts)
+    return spec.evaluate(args, facts)
 
 
-def _asked(request: Request, typed: Line) -> dict[str, Any]:
+def _asked(request: Request, typed: CommandLine) -> dict[str, Any]:
     return {
         "name": request.person.name,
         "line": str(typed),

@@ -12,21 +12,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from bot.api.queries import GuestRegistry, GuestWql, Question, Read, Recall, Registry, Wql
-from bot.api.query_client import K, Unanswered
-from bot.api.rows import Rows, Unreadable, as_lines
-from bot.errors import Absent, OutOfBounds, TargetError, TimedOut
+from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, RunReader, SampleHistory, Wql
+from bot.api.query_client import K, QueryFailure
+from bot.api.rows import CellError, Rows, format_rows
+from bot.errors import NotFound, PolicyViolation, TargetError, TargetTimeout
 from bot.serialization import Evidence
 from bot.transport.allowlist import PROGRAMS
 from bot.transport.allowlist.sql import QUERIES
 from bot.transport.allowlist.web import CALLS
-from bot.transport.client import Answer
+from bot.transport.client import QueryResult
 from bot.transport.windows.wql import select
 
 T = TypeVar("T")
 
 
-class Limits(Protocol):
+class SessionLimits(Protocol):
     """How long a question may take (`settings.Limits`)."""
 
     @property
@@ -40,10 +40,10 @@ class Limits(Protocol):
         ...
 
 
-class Answers(Protocol):
+class QueryExecutor(Protocol):
     """Who carries questions out (`reach.Reach`)."""
 
-    async def answer(self, question: Question, seconds: float = 20.0) -> Answer:
+    async def answer(self, question: Query, seconds: float = 20.0) -> QueryResult:
         """Ask one question. Raises TargetError."""
         ...
 
@@ -61,15 +61,15 @@ class Progress:
     waiting: tuple[str, ...]
 
 
-class Look:
+class QuerySession:
     """The `vocabulary.ask.Ask` of one request."""
 
     def __init__(
         self,
-        reach: Answers,
-        recall: Callable[[Recall], Rows],
+        reach: QueryExecutor,
+        recall: Callable[[SampleHistory], Rows],
         now: datetime,
-        deadlines: Limits,
+        deadlines: SessionLimits,
         progress: Callable[[Progress], None] | None = None,
         *,
         place: Callable[[str], str] = lambda _: "",
@@ -93,10 +93,10 @@ class Look:
         self._deadlines = deadlines
         self._progress = progress
         self._ends = 0.0
-        self._answers: dict[Question, asyncio.Task[Answer]] = {}
+        self._answers: dict[Query, asyncio.Task[QueryResult]] = {}
         self._open: dict[str, int] = {}  # target -> how many of its questions are under way
         self._silent: set[str] = set()
-        self._unknown: dict[Unanswered, None] = {}
+        self._unknown: dict[QueryFailure, None] = {}
 
     @property
     def now(self) -> datetime:
@@ -114,11 +114,11 @@ class Look:
         return tuple(name for name, count in self._open.items() if not count and name not in self._silent)
 
     @property
-    def unanswered(self) -> tuple[Unanswered, ...]:
+    def unanswered(self) -> tuple[QueryFailure, ...]:
         """What nobody knows now, each once. Something that is not there was answered: it is not there."""
-        return tuple(one for one in self._unknown if one.kind != Absent.kind)
+        return tuple(one for one in self._unknown if one.kind != NotFound.kind)
 
-    async def one(self, question: Question, read: Callable[[Rows], T]) -> T | Unanswered:
+    async def query(self, question: Query, read: Callable[[Rows], T]) -> T | QueryFailure:
         """Ask one question."""
         try:
             answer = await self._answer(question)
@@ -126,22 +126,22 @@ class Look:
             return self._unanswered(_unanswered(question.on, error))
         try:
             return read(answer.rows)
-        except (Unreadable, ValueError) as error:
+        except (CellError, ValueError) as error:
             self._silent.add(question.on)
             self.evidence.append(Evidence(question.on, describe(question), "", f"not understood: {error}"))
             says = f"its answer cannot be understood: {error}."
-            return self._unanswered(Unanswered(question.on, "bad reply", says))
+            return self._unanswered(QueryFailure(question.on, "bad reply", says))
 
-    async def each(self, questions: Mapping[K, Question], read: Callable[[Rows], T]) -> dict[K, T | Unanswered]:
+    async def query_many(self, questions: Mapping[K, Query], read: Callable[[Rows], T]) -> dict[K, T | QueryFailure]:
         """Ask many at once. The answers carry the keys of the questions, in the same order."""
-        asked: list[Awaitable[T | Unanswered]] = [self.one(question, read) for question in questions.values()]
+        asked: list[Awaitable[T | QueryFailure]] = [self.query(question, read) for question in questions.values()]
         return dict(zip(questions, await asyncio.gather(*asked), strict=True))
 
-    def _unanswered(self, found: Unanswered) -> Unanswered:
+    def _unanswered(self, found: QueryFailure) -> QueryFailure:
         self._unknown[found] = None
         return found
 
-    async def _answer(self, question: Question) -> Answer:
+    async def _answer(self, question: Query) -> QueryResult:
         task = self._answers.get(question)
         if task is None:
             task = self._answers[question] = asyncio.create_task(self._ask(question))
@@ -151,12 +151,12 @@ class Look:
             task.cancel()  # the request is given up, so nobody waits for the others either
             raise
 
-    async def _ask(self, question: Question) -> Answer:
-        if isinstance(question, Recall):
+    async def _ask(self, question: Query) -> QueryResult:
+        if isinstance(question, SampleHistory):
             self._check(question)
             rows = self._recall(question)
             self.evidence.append(Evidence(question.on, describe(question), f"{len(rows)} samples in the ledger"))
-            return Answer(rows, "", "")
+            return QueryResult(rows, "", "")
         self._begin(question.on)
         try:
             self._check(question)
@@ -168,20 +168,22 @@ class Look:
         finally:
             self._end(question.on)
         by = question.on if answer.by.casefold() == question.on.casefold() else f"{question.on} via {answer.by}"
-        shown = "" if isinstance(question, Read) else as_lines(answer.rows)  # a program's output reads well as it is
-        self.evidence.append(Evidence(by, describe(question), answer.raw, shown=shown))
+        shown = (
+            "" if isinstance(question, RunReader) else format_rows(answer.rows)
+        )  # a program's output reads well as it is
+        self.evidence.append(Evidence(by, describe(question), answer.raw, rendered=shown))
         return answer
 
-    def _check(self, question: Question) -> None:
+    def _check(self, question: Query) -> None:
         """A cluster may name hosts that are not its own; whoever asks about it has a role there, not with them."""
         if not self.places or isinstance(question, (GuestWql, GuestRegistry)):
             return  # guests are proved by their identity
         place = self._place(question.on)
         if place and place not in self.places:
             asked = ", ".join(sorted(self.places))
-            raise OutOfBounds(question.on, f"it belongs to {place}, and this question is about {asked}.")
+            raise PolicyViolation(question.on, f"it belongs to {place}, and this question is about {asked}.")
 
-    async def _in_time(self, question: Question) -> Answer:
+    async def _in_time(self, question: Query) -> QueryResult:
         """Ask within what is left of the whole request's time."""
         loop = asyncio.get_running_loop()
         self._ends = self._ends or loop.time() + self._deadlines.overall_seconds
@@ -190,7 +192,7 @@ class Look:
                 return await self._reach.answer(question, self._deadlines.per_host_seconds)
         except TimeoutError:
             seconds = self._deadlines.overall_seconds
-            raise TimedOut(question.on, f"no answer within the {seconds:.0f} s of the whole question.") from None
+            raise TargetTimeout(question.on, f"no answer within the {seconds:.0f} s of the whole question.") from None
 
     def _begin(self, target: str) -> None:
         self._open[target] = self._open.get(target, 0) + 1
@@ -206,15 +208,15 @@ class Look:
             self._progress(Progress(len(self._open) - len(waiting), len(self._open), waiting))
 
 
-def describe(question: Question) -> str:
+def describe(question: Query) -> str:
     """The question as an engineer would write it: the WQL text, the registry key, the command line."""
     if isinstance(question, (Wql, GuestWql)):
         return f"{question.namespace}: {_query(question)}"
     if isinstance(question, (Registry, GuestRegistry)):
         return f"HKLM\\{question.key}: {', '.join(question.names) or 'subkeys'}"
-    if isinstance(question, Recall):
+    if isinstance(question, SampleHistory):
         return f"ledger: {question.what} of the last {question.hours} hours"
-    assert isinstance(question, Read)
+    assert isinstance(question, RunReader)
     if question.what in CALLS:
         return _web_address(question)
     return _statement(question) if question.what in QUERIES else _command_line(question)
@@ -228,13 +230,13 @@ def _query(question: Wql | GuestWql) -> str:
         return question.cls
 
 
-def _statement(question: Read) -> str:
+def _statement(question: RunReader) -> str:
     """The select, and the values it is sent with."""
     values = ", ".join(f"{name} = {value}" for name, value in question.params)
     return QUERIES[question.what].text + (f" -- {values}" if values else "")
 
 
-def _web_address(question: Read) -> str:
+def _web_address(question: RunReader) -> str:
     """Verb and path below the service's address."""
     call = CALLS[question.what]
     try:
@@ -243,7 +245,7 @@ def _web_address(question: Read) -> str:
         return question.what
 
 
-def _command_line(question: Read) -> str:
+def _command_line(question: RunReader) -> str:
     """As it is run; as it was named where it may not be run."""
     program = PROGRAMS.get(question.what)
     if program is None:
@@ -255,6 +257,6 @@ def _command_line(question: Read) -> str:
     return " ".join(f'"{word}"' if " " in word else word for word in words)
 
 
-def _unanswered(on: str, error: TargetError) -> Unanswered:
-    says = error.says if error.on.casefold() == on.casefold() else f"{error.on}: {error.says}"
-    return Unanswered(on, error.kind, says, error.do)
+def _unanswered(on: str, error: TargetError) -> QueryFailure:
+    says = error.message if error.target.casefold() == on.casefold() else f"{error.target}: {error.message}"
+    return QueryFailure(on, error.kind, says, error.hint)

@@ -8,19 +8,19 @@ from pathlib import Path
 
 from bot.config.settings import Settings, permission_warnings
 from bot.doctor.audit_channel import audit_channel
-from bot.doctor.check import Check, fail, ok, skip, warn
+from bot.doctor.check import DoctorCheck, fail, ok, skip, warn
 from bot.errors import HvopsError, LedgerError
 from bot.ledger.key import read_key
 from bot.ledger.verify import verify
 from bot.redaction import SHORTEST
 from bot.slack.manifest import BOT_SCOPES
-from bot.slack.outbound.api_errors import FateUnknown, NotSent
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
 from bot.slack.token_info import RATE_LIMITED, account, can_connect
 
 _REINSTALL = "Add it under OAuth & Permissions (deploy/slack.yaml has them all) and reinstall the app."
 
 
-def here(settings: Settings) -> Iterator[Check]:
+def check_local(settings: Settings) -> Iterator[DoctorCheck]:
     """Everything that needs no network."""
     yield ok("settings", str(settings.file))
     exposed = permission_warnings(settings)
@@ -34,34 +34,34 @@ def here(settings: Settings) -> Iterator[Check]:
     yield from _kerberos(settings)
 
 
-async def slack(settings: Settings) -> list[Check]:
+async def slack(settings: Settings) -> list[DoctorCheck]:
     """Tokens, scopes, and the audit channel."""
     if settings.slack is None:
         return [skip("slack", "not in the settings", "Write a table [slack] to run the bot.")]
     bot, app = settings.slack.bot_token.get_secret_value(), settings.slack.app_token.get_secret_value()
     url = settings.slack.base_url
-    found: list[Check] = []
+    found: list[DoctorCheck] = []
     try:
         told = await account(bot, url)
         found.append(ok("slack bot token", f"{told.user} in {told.team}"))
         found.append(_scopes(told.scopes))
-    except (NotSent, FateUnknown) as error:
+    except (NotSent, DeliveryUnknown) as error:
         found.append(fail("slack bot token", str(error), "Copy bot_token from OAuth & Permissions of the app."))
     try:
         await can_connect(app, url)
         found.append(ok("slack app token", "Socket Mode may be opened"))
-    except (NotSent, FateUnknown) as error:
+    except (NotSent, DeliveryUnknown) as error:
         found.append(_no_socket(error))
     return [*found, *await audit_channel(settings, settings.slack)]
 
 
-def _no_socket(error: NotSent | FateUnknown) -> Check:
+def _no_socket(error: NotSent | DeliveryUnknown) -> DoctorCheck:
     if isinstance(error, NotSent) and error.code == RATE_LIMITED:  # that says nothing of the token
         return warn("slack app token", f"not known: {error}", "Look again in a minute.")
     return fail("slack app token", str(error), "Make an app-level token with the scope connections:write.")
 
 
-def _scopes(scopes: frozenset[str] | None) -> Check:
+def _scopes(scopes: frozenset[str] | None) -> DoctorCheck:
     if scopes is None:
         return skip("slack scopes", "Slack did not say which scopes the token has")
     missing = sorted(set(BOT_SCOPES) - scopes)
@@ -73,7 +73,7 @@ def _scopes(scopes: frozenset[str] | None) -> Check:
     return ok("slack scopes", f"all {len(BOT_SCOPES)}")
 
 
-def _roles(settings: Settings) -> Iterator[Check]:
+def _roles(settings: Settings) -> Iterator[DoctorCheck]:
     rules = list(settings.roles.rules())
     if not rules:
         yield fail("roles", "no role is set, so nobody may ask", "Write a table [roles.viewer].")
@@ -84,7 +84,7 @@ def _roles(settings: Settings) -> Iterator[Check]:
     yield ok("roles", ", ".join(role.name.lower() for role, _ in rules))
 
 
-def _ledger(settings: Settings) -> Check:
+def _ledger(settings: Settings) -> DoctorCheck:
     files = settings.ledger
     if not files.path.exists():
         return skip("ledger", "not begun yet; the first question begins it")
@@ -110,7 +110,7 @@ def _same_disk(ledger: Path, anchors: Path) -> bool:
         return True
 
 
-def _kerberos(settings: Settings) -> Iterator[Check]:
+def _kerberos(settings: Settings) -> Iterator[DoctorCheck]:
     used = [name for name, one in settings.credentials.profiles().items() if one.transport == "kerberos"]
     if not used:
         return
@@ -121,6 +121,6 @@ def _kerberos(settings: Settings) -> Iterator[Check]:
         yield warn("kerberos", f"there is no {file}", "Without it the realm and its KDC must be found through DNS.")
 
 
-def unreadable(error: HvopsError) -> Check:
+def settings_unreadable(error: HvopsError) -> DoctorCheck:
     """Settings or estate that cannot be used: nothing else can be looked at."""
     return fail("settings", str(error))

@@ -12,16 +12,16 @@ from rich.table import Table
 
 from bot.cli.console import console, styled
 from bot.config.settings import Settings, load
-from bot.control_chars import escaped
-from bot.doctor.approvers import deciders
-from bot.doctor.check import Check, Status, merged, summary
+from bot.control_chars import escape_control_chars
+from bot.doctor.approvers import check_approvers
+from bot.doctor.check import DoctorCheck, Status, merge_checks, summary
 from bot.doctor.clusters import estate
 from bot.doctor.commvault import backup_product
-from bot.doctor.local import here, slack, unreadable
+from bot.doctor.local import check_local, settings_unreadable, slack
 from bot.doctor.vmm import databases
 from bot.doctor.write_access import changes
 from bot.errors import HvopsError
-from bot.services import outside
+from bot.services import open_connections
 
 STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red", Status.SKIP: "dim"}
 
@@ -31,32 +31,32 @@ def examine(path: Path | None, *, as_json: bool = False) -> int:
     try:
         settings = load(path)
     except HvopsError as error:
-        checks = [unreadable(error)]
+        checks = [settings_unreadable(error)]
     else:
         checks = asyncio.run(_all(settings))
     if as_json:
         for check in checks:
-            print(escaped(json.dumps(asdict(check), ensure_ascii=False)))  # noqa: T201 - the answer itself
+            print(escape_control_chars(json.dumps(asdict(check), ensure_ascii=False)))  # noqa: T201 - the answer itself
     else:
         _draw(checks)
     return 1 if any(check.status is Status.FAIL for check in checks) else 0
 
 
-async def _all(settings: Settings) -> list[Check]:
-    found = [*here(settings), *await slack(settings), *await deciders(settings)]
+async def _all(settings: Settings) -> list[DoctorCheck]:
+    found = [*check_local(settings), *await slack(settings), *await check_approvers(settings)]
     try:
-        with outside(settings) as out:
+        with open_connections(settings) as out:
             found += await estate(out)
             found += await databases(out)
             found += await backup_product(out)
             found += await changes(out)
     except HvopsError as error:
-        found.append(unreadable(error))
+        found.append(settings_unreadable(error))
     return found
 
 
-def _draw(checks: Iterable[Check]) -> None:
-    out, found = console(), list(merged(checks))
+def _draw(checks: Iterable[DoctorCheck]) -> None:
+    out, found = console(), list(merge_checks(checks))
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.dispatch.query_session import Look
+from bot.dispatch.query_session import QuerySession
 from bot.executor.actions import Actor
-from bot.ledger import Draft, Entry, Ledger
-from bot.redaction import Mask
+from bot.ledger import Entry, EntryDraft, Ledger
+from bot.redaction import Redactor
 from bot.tickets.planner import Planner
 from bot.tickets.proposal import Policy
 
@@ -19,7 +19,7 @@ BOT = "bot"
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class TicketChange:
     """Something happened to a ticket; its card says how it stands now.
 
     Attributes:
@@ -42,7 +42,7 @@ async def _sleep(seconds: float) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class RunContext:
     """What a run works with.
 
     Attributes:
@@ -56,18 +56,18 @@ class Parts:
     planner: Planner
     policy: Policy
     actor: Actor
-    look: Callable[[datetime, Any], Look]
-    mask: Mask = field(default_factory=Mask)
-    tell: Callable[[Happening], None] = lambda _happening: None
+    look: Callable[[datetime, Any], QuerySession]
+    mask: Redactor = field(default_factory=Redactor)
+    tell: Callable[[TicketChange], None] = lambda _happening: None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], Awaitable[None]] = _sleep
     every: float = 1.0
 
     async def write(self, kind: str, ticket: str, data: Mapping[str, Any]) -> Entry:
         """Append about a ticket, as the bot. Raises LedgerError, TicketError."""
-        return (await self.write_together(Draft(kind, BOT, data, ticket)))[0]
+        return (await self.write_together(EntryDraft(kind, BOT, data, ticket)))[0]
 
-    async def write_together(self, *drafts: Draft) -> tuple[Entry, ...]:
+    async def write_together(self, *drafts: EntryDraft) -> tuple[Entry, ...]:
         """Append all or none, without holding up the loop.
 
         Shielded: a run that is cancelled in the middle must not leave while its entry is being written.

@@ -9,7 +9,7 @@ from pathlib import Path
 from bot.errors import LedgerError
 
 
-class OnlyOne:
+class LeaderLock:
     """The right to run what was decided, for one process at a time.
 
     The file beside the ledger stays; what counts is the lock on it, and the kernel lets go of that with the process.
@@ -25,7 +25,7 @@ class OnlyOne:
             raise LedgerError(f"{self.path}: {error.strerror}. Runs need this file beside the ledger.") from error
         self.is_held = False
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         """Whether this process is the one."""
         if not self.is_held:
             try:

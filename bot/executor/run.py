@@ -8,17 +8,17 @@ from datetime import datetime
 from typing import Any
 
 from bot.api.rows import Rows
-from bot.executor.context import BOT, Happening, Parts
+from bot.executor.context import BOT, RunContext, TicketChange
 from bot.ledger import Entry
 from bot.tickets.proposal import Proposal
-from bot.tickets.run_history import Position, Story, positions, story_of
+from bot.tickets.run_history import RunHistory, StepInstance, positions, story_of
 
 
-class CancelAsked(Exception):
+class Cancelled(Exception):
     """Somebody wants the run to end. Only inside of `run`: waits are abandoned, acts never."""
 
 
-class GivesWay(Exception):
+class Preempted(Exception):
     """Somebody needs the locks while this run only waits. Only inside of `run`."""
 
 
@@ -35,19 +35,19 @@ class Run:
         not_before: when it is worth trying again to start it, where only time is missing.
     """
 
-    parts: Parts
+    parts: RunContext
     ticket: str
     proposal: Proposal
     approver: str = ""
     attempt: int = 1
-    places: tuple[Position, ...] = ()
-    story: Story = field(default_factory=Story)
+    places: tuple[StepInstance, ...] = ()
+    story: RunHistory = field(default_factory=RunHistory)
     older: dict[str, Rows] = field(default_factory=dict)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
-    wanted: bool = False
+    preempt_requested: bool = False
     heeds_cancel: bool = True
     not_before: datetime | None = None
-    now_at: Position | None = None
+    now_at: StepInstance | None = None
     _said: str = ""
 
     def __post_init__(self) -> None:
@@ -82,7 +82,7 @@ class Run:
         self.refresh()
         self.tell(kind, str(data.get("says") or data.get("why") or ""))
 
-    async def write_step(self, kind: str, at: Position, **data: Any) -> None:
+    async def write_step(self, kind: str, at: StepInstance, **data: Any) -> None:
         """Append an intent or an outcome."""
         await self.write(kind, step=at.key[0], round=at.key[1], attempt=self.attempt, **data)
 
@@ -95,7 +95,9 @@ class Run:
 
     def tell(self, kind: str, says: str = "") -> None:
         """Tell whoever shows this ticket."""
-        self.parts.tell(Happening(self.ticket, kind, self.now_at.number if self.now_at else 0, len(self.places), says))
+        self.parts.tell(
+            TicketChange(self.ticket, kind, self.now_at.number if self.now_at else 0, len(self.places), says)
+        )
 
     async def pause(self, seconds: float, says: str = "") -> None:
         """Wait, in short pieces. Raises CancelAsked or GivesWay where the wait is to be abandoned."""
@@ -107,15 +109,15 @@ class Run:
             piece = min(left, self.parts.every)
             await self.parts.sleep(piece)
             left -= piece
-            self.heed()
+            self.raise_if_cancelled()
 
-    def heed(self) -> None:
+    def raise_if_cancelled(self) -> None:
         """Raise CancelAsked or GivesWay where somebody asked for it."""
         ticket = self.parts.ledger.ticket(self.ticket)
         if self.heeds_cancel and ticket is not None and ticket.cancel_asked:
-            raise CancelAsked
-        if self.wanted and self.now_at is not None and self.now_at.step.lets_others_pass:
-            raise GivesWay
+            raise Cancelled
+        if self.preempt_requested and self.now_at is not None and self.now_at.step.yields_locks:
+            raise Preempted
 
     async def wait_while_stopped(self) -> None:
         """Nothing begins while /hvops stop is in force. Raises CancelAsked."""

@@ -17,17 +17,17 @@ from typing import Any
 import structlog
 
 from bot.errors import HvopsError, LedgerError, TicketError
-from bot.executor.context import BOT, Happening, Parts
-from bot.executor.leader_lock import OnlyOne
+from bot.executor.context import BOT, RunContext, TicketChange
+from bot.executor.leader_lock import LeaderLock
 from bot.executor.run import Run
 from bot.executor.ticket_run import run_ticket
-from bot.ledger import Entry, Listed, Reader
-from bot.ledger.ticket_state import State
+from bot.ledger import Entry, Reader, TicketRow
+from bot.ledger.ticket_state import TicketState
 from bot.tickets.proposal import proposal_of
 
 log = structlog.get_logger()
 
-SWEEP_SECONDS = 1.0
+TICK_SECONDS = 1.0
 LEAVING_SECONDS = 30.0  # how long an act under way may take to end when the bot is told to stop
 TROUBLE_SECONDS = 60.0  # after our own bug a ticket is left alone for so long
 CLICK_HOURS = 1  # an older click is not made up for: the person has long pressed again
@@ -56,10 +56,10 @@ class _Now:
     giving_way: frozenset[str]
 
 
-class Runner:
+class Scheduler:
     """Runs what was decided."""
 
-    def __init__(self, parts: Parts, missed_click: Callable[[Entry], Awaitable[None]] | None = None) -> None:
+    def __init__(self, parts: RunContext, missed_click: Callable[[Entry], Awaitable[None]] | None = None) -> None:
         """Take the parts.
 
         Args:
@@ -72,7 +72,7 @@ class Runner:
         """
         self._parts = parts
         self._missed_click = missed_click
-        self._only = OnlyOne(parts.ledger.path)
+        self._only = LeaderLock(parts.ledger.path)
         self._wake = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._runs: dict[str, Run] = {}
@@ -85,12 +85,12 @@ class Runner:
         self._has_begun = False
 
     @property
-    def is_the_one(self) -> bool:
+    def is_leader(self) -> bool:
         """Whether this process runs what is decided; else another does."""
         return self._only.is_held
 
     @property
-    def parts(self) -> Parts:
+    def parts(self) -> RunContext:
         """What its runs work with."""
         return self._parts
 
@@ -105,7 +105,7 @@ class Runner:
             while not stop.is_set():
                 await self._guarded_sweep()
                 waking = asyncio.create_task(self._wake.wait())
-                await asyncio.wait({leaving, waking}, timeout=SWEEP_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({leaving, waking}, timeout=TICK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 waking.cancel()
                 self._wake.clear()
         finally:
@@ -115,14 +115,14 @@ class Runner:
     async def _guarded_sweep(self) -> None:
         """A sweep; what goes wrong in one must not end all: nothing would run, lapse or expire, and nobody would know."""
         try:
-            await self.sweep()
+            await self.tick()
         except Exception:
             log.exception("our bug in a sweep; the next one follows", bug=secrets.token_hex(4))
 
-    async def sweep(self) -> None:
+    async def tick(self) -> None:
         """One look over all open tickets. Only in the process that is the one; never raises for one ticket's trouble."""
         try:
-            if not self._only.take():
+            if not self._only.acquire():
                 return
             if not self._has_begun:
                 self._has_begun = True
@@ -137,7 +137,7 @@ class Runner:
         except LedgerError as error:
             log.warning("the ledger cannot be used; nothing runs", why=str(error))
 
-    async def settled(self) -> None:
+    async def wait_idle(self) -> None:
         """Wait until nothing is under way in this process. For tests and for the end."""
         while self._tasks:
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
@@ -164,7 +164,7 @@ class Runner:
         now = self._parts.clock()
         for ticket in self._parts.ledger.overdue(now):
             await self._end(ticket, "expired", "nobody decided in time")
-        for ticket in self._parts.ledger.lapsing(now):
+        for ticket in self._parts.ledger.expiring_approvals(now):
             if ticket not in self._tasks:
                 await self._end(ticket, "lapsed", "it could not start in time")
 
@@ -174,22 +174,22 @@ class Runner:
         except TicketError as late:  # somebody decided between the look and the transaction
             log.info("not ended", ticket=ticket, why=str(late))
             return
-        self._parts.tell(Happening(ticket, kind, says=why))
+        self._parts.tell(TicketChange(ticket, kind, says=why))
 
-    def _now(self, listed: Iterable[Listed]) -> _Now:
+    def _now(self, listed: Iterable[TicketRow]) -> _Now:
         """How everything stands. What was proposed never changes, so needs are read once, and forgotten afterwards."""
         ledger = self._parts.ledger
-        waiting = [one for one in listed if one.state == State.APPROVED]
+        waiting = [one for one in listed if one.state == TicketState.APPROVED]
         self._needs = {one.id: self._needs.get(one.id) or self._read_needs(one) for one in waiting}
         begun = {lock: ticket for ticket in self._tasks if ticket in self._needs for lock in self._needs[ticket].locks}
-        return _Now(ledger.is_stopped(), begun | ledger.locks(), frozenset(ledger.giving_way()))
+        return _Now(ledger.is_stopped(), begun | ledger.locks(), frozenset(ledger.yielding_tickets()))
 
-    def _look_after(self, one: Listed, now: _Now) -> None:
+    def _look_after(self, one: TicketRow, now: _Now) -> None:
         """Start or take up one ticket, if it is its turn."""
         if one.id in self._tasks or self._trouble.get(one.id, 0) > asyncio.get_running_loop().time():
             return
         try:
-            if one.state == State.RUNNING or (not now.is_stopped and self._may_start(one, now)):
+            if one.state == TicketState.RUNNING or (not now.is_stopped and self._may_start(one, now)):
                 self._begin(one.id)
                 if needs := self._needs.get(one.id):
                     now.held.update(dict.fromkeys(needs.locks, one.id))  # the next one that wants them waits at once
@@ -218,7 +218,7 @@ class Runner:
         try:
             await run_ticket(run)
         except LedgerError as error:
-            self._in_trouble(run.ticket, SWEEP_SECONDS)
+            self._in_trouble(run.ticket, TICK_SECONDS)
             log.warning("the ledger cannot be used; the run stands still", ticket=run.ticket, why=str(error))
         except Exception as error:
             bug = secrets.token_hex(4)
@@ -231,7 +231,7 @@ class Runner:
     def _in_trouble(self, ticket: str, seconds: float = TROUBLE_SECONDS) -> None:
         self._trouble[ticket] = asyncio.get_running_loop().time() + seconds
 
-    def _may_start(self, one: Listed, now: _Now) -> bool:
+    def _may_start(self, one: TicketRow, now: _Now) -> bool:
         """Whether its locks are free, or can be had. Whoever only waits for days is asked to give way."""
         ripe = self._not_before.get(one.id)
         if ripe is not None and self._parts.clock() < ripe:
@@ -242,11 +242,11 @@ class Runner:
         ticket, others = one.id, " and ".join(sorted(waits_for))
         says = f"{ticket} waits for {others}, which holds what it needs." if waits_for else ""
         if says and self._waiting.get(ticket) != says:
-            self._parts.tell(Happening(ticket, "locked", says=says))
+            self._parts.tell(TicketChange(ticket, "locked", says=says))
         self._waiting[ticket] = says
         return not waits_for
 
-    def _read_needs(self, one: Listed) -> _Needs:
+    def _read_needs(self, one: TicketRow) -> _Needs:
         """Out of the proposal; that it is the one that was signed is proved when it begins."""
         entry = self._parts.ledger.entry(one.first_entry)
         data: Mapping[str, Any] = entry.data if entry else {}
@@ -258,9 +258,9 @@ class Runner:
             return True
         if holder == undoes:
             ticket = self._parts.ledger.ticket(holder)
-            return ticket is not None and ticket.state is State.INTERRUPTED
+            return ticket is not None and ticket.state is TicketState.INTERRUPTED
         if holder in self._runs:
-            self._runs[holder].wanted = True  # gives way at its next pause, if it only waits
+            self._runs[holder].preempt_requested = True  # gives way at its next pause, if it only waits
         return False
 
     async def _take_locks_back(self, ticket: str) -> None:
@@ -279,21 +279,21 @@ class Runner:
         except TicketError as error:
             log.info("not resumed", ticket=ticket, why=str(error))
             return
-        self._parts.tell(Happening(ticket, "resumed"))
+        self._parts.tell(TicketChange(ticket, "resumed"))
 
     async def _make_up_for_clicks(self) -> None:
         """Clicks that were written down and never answered, because the bot was gone: answered once, now."""
         if self._missed_click is None:
             return
         since = self._parts.clock() - timedelta(hours=CLICK_HOURS)
-        for click in unanswered_clicks(self._parts.ledger, since):
+        for click in missed_clicks(self._parts.ledger, since):
             try:
                 await self._missed_click(click)
             except HvopsError as error:  # a refusal is an answer too, and stands in the ledger
                 log.info("late click refused", click=click.seq, why=str(error))
 
 
-def unanswered_clicks(ledger: Reader, since: datetime) -> list[Entry]:
+def missed_clicks(ledger: Reader, since: datetime) -> list[Entry]:
     """The `clicked` entries that name a ticket and that no later entry of it answers, oldest first."""
     clicks = ledger.entries(kind="clicked", since=since, limit=1000)
     answered: dict[str, set[int]] = {}

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 
 import structlog
 
-from bot.errors import AlreadyDecided, Expired, LedgerError, Locked, Stopped
+from bot.errors import AlreadyDecided, ChangesStopped, Expired, LedgerError, Locked
 from bot.executor.context import BOT
-from bot.executor.outcome import Result, Verdict
-from bot.executor.revalidate import Changed, NotYet, changed, void
-from bot.executor.run import CancelAsked, Run
+from bot.executor.outcome import StepResult, StepStatus
+from bot.executor.revalidate import NotDue, PlanDrift, revalidate, void_ticket
+from bot.executor.run import Cancelled, Run
 from bot.executor.step import do_step
-from bot.ledger import Draft
-from bot.ledger.ticket_state import State, Ticket
-from bot.tickets.run_history import ABANDONED, DONE, FAILED, Position
-from bot.tickets.undo import to_take_back
+from bot.ledger import EntryDraft
+from bot.ledger.ticket_state import Ticket, TicketState
+from bot.tickets.run_history import ABANDONED, DONE, FAILED, StepInstance
+from bot.tickets.undo import steps_to_undo
 
 log = structlog.get_logger()
 
@@ -27,11 +27,11 @@ async def run_ticket(run: Run) -> None:
     ticket = run.parts.ledger.ticket(run.ticket)
     assert ticket is not None
     run.refresh()
-    if ticket.state is State.APPROVED:
+    if ticket.state is TicketState.APPROVED:
         if not await _start(run, ticket):
             return
         await _go_on(run, looked=True)
-    elif ticket.state is State.RUNNING:
+    elif ticket.state is TicketState.RUNNING:
         await _take_up(run, ticket)
         await _go_on(run, looked=False)
 
@@ -46,7 +46,7 @@ async def _prove(run: Run) -> None:
     tickets = [one for one in (run.ticket, run.proposal.made.undoes) if one]
     try:
         first = min(entry.seq for one in tickets for entry in ledger.story(one))
-        await asyncio.to_thread(ledger.prove_since, first)
+        await asyncio.to_thread(ledger.verify_since, first)
     except LedgerError:
         run.tell("stopped", "The ledger cannot be proved now, so nothing of this begins. Run hvops audit verify.")
         raise
@@ -55,13 +55,13 @@ async def _prove(run: Run) -> None:
 async def _start(run: Run, ticket: Ticket) -> bool:
     """Look again, and take the locks. False: not now, or never."""
     run.tell("looking")
-    change = await changed(run, None)
-    if isinstance(change, NotYet):
+    change = await revalidate(run, None)
+    if isinstance(change, NotDue):
         run.not_before = change.until
         run.tell("ripening", change.why)
         return False
     if change is not None:
-        await void(run, change)
+        await void_ticket(run, change)
         return False
     data = {"attempt": 1, "locks": sorted(run.proposal.plan.locks), "takes_over": _takes_over(run)}
     try:
@@ -69,7 +69,7 @@ async def _start(run: Run, ticket: Ticket) -> bool:
     except Locked as locked:
         run.tell("locked", str(locked))
         return False
-    except (Stopped, Expired, AlreadyDecided) as late:
+    except (ChangesStopped, Expired, AlreadyDecided) as late:
         log.info("not started", ticket=ticket.id, why=str(late))
         return False
     run.attempt = 1
@@ -82,7 +82,7 @@ def _takes_over(run: Run) -> str:
     held = ledger.locks()
     for lock in run.proposal.plan.locks:
         holder = ledger.ticket(held.get(lock, ""))
-        if holder is None or holder.state is not State.INTERRUPTED:
+        if holder is None or holder.state is not TicketState.INTERRUPTED:
             continue
         if holder.gives_way or holder.id == run.proposal.made.undoes:
             return holder.id
@@ -122,71 +122,75 @@ async def _go_on(run: Run, *, looked: bool) -> None:
     await _done(run)
 
 
-async def _is_void(run: Run, at: Position) -> bool:
+async def _is_void(run: Run, at: StepInstance) -> bool:
     """Before a group the plan is made afresh: the whole of it as long as nothing has been done."""
     run.now_at = at
     try:
-        run.heed()
+        run.raise_if_cancelled()
         await run.wait_while_stopped()
-    except CancelAsked:
+    except Cancelled:
         await _end_cancelled(run, at, "before anything of it was begun")
         return True
-    change = await changed(run, at if run.story.intents else None)
-    if isinstance(change, NotYet):  # it has begun, so it had passed before
-        change = Changed(change.why)
+    change = await revalidate(run, at if run.story.intents else None)
+    if isinstance(change, NotDue):  # it has begun, so it had passed before
+        change = PlanDrift(change.why)
     if change is not None:
-        await void(run, change)
+        await void_ticket(run, change)
     return change is not None
 
 
-async def _do(run: Run, at: Position) -> bool:
+async def _do(run: Run, at: StepInstance) -> bool:
     """One step. False: the run has ended, or is interrupted."""
     result = await do_step(run, at)
-    if result.verdict is Verdict.DONE:
+    if result.verdict is StepStatus.DONE:
         return True
-    if result.verdict is Verdict.FAILED:
+    if result.verdict is StepStatus.FAILED:
         await _fail(run, at, result.says)
-    elif result.verdict is Verdict.CANCELLED:
+    elif result.verdict is StepStatus.CANCELLED:
         await _end_cancelled(run, at, result.says)
     else:
         await _interrupt(run, at, result)
     return False
 
 
-async def _fail(run: Run, at: Position, says: str) -> None:
+async def _fail(run: Run, at: StepInstance, says: str) -> None:
     """End as failed; take the group back first where the plan says so."""
     if at.group.on_failure == "stop":
-        await run.write("failed", step=at.step.key, number=at.number, why=f"step {at.number}, {at.step.says}: {says}")
+        await run.write(
+            "failed", step=at.step.key, number=at.number, why=f"step {at.number}, {at.step.description}: {says}"
+        )
         return
     run.heeds_cancel = False
     taken = [place for place in run.places if place.group is at.group and place.number <= at.number]
-    for step in to_take_back(taken, run.story):
-        place = Position(at.number, at.group, 1, step)
+    for step in steps_to_undo(taken, run.story):
+        place = StepInstance(at.number, at.group, 1, step)
         if run.story.result(place.key) == DONE:
             continue
         result = await do_step(run, place)
-        if result.verdict is not Verdict.DONE:
-            await _interrupt(run, place, Result(Verdict.UNKNOWN, f"taking back {step.says}: {result.says}"))
+        if result.verdict is not StepStatus.DONE:
+            await _interrupt(
+                run, place, StepResult(StepStatus.UNKNOWN, f"taking back {step.description}: {result.says}")
+            )
             return
     says = says or str(run.story.outcomes.get(at.key, {}).get("says", ""))
-    why = f"step {at.number}, {at.step.says}: {says}. What its group had done was taken back"
+    why = f"step {at.number}, {at.step.description}: {says}. What its group had done was taken back"
     await run.write("failed", step=at.step.key, number=at.number, why=why, undone=True)
 
 
-def _failed_place(run: Run) -> Position:
+def _failed_place(run: Run) -> StepInstance:
     """The step after which taking back began: the last of its group that was begun."""
     begun = [place for place in run.places if place.key in run.story.intents]
     failed = [place for place in begun if run.story.result(place.key) != DONE]
     return (failed or begun)[-1]
 
 
-async def _end_cancelled(run: Run, at: Position, says: str) -> None:
+async def _end_cancelled(run: Run, at: StepInstance, says: str) -> None:
     await run.write("cancelled", step=at.step.key, number=at.number, why=f"cancelled at step {at.number}, {says}")
 
 
-async def _interrupt(run: Run, at: Position, result: Result) -> None:
+async def _interrupt(run: Run, at: StepInstance, result: StepResult) -> None:
     """A person must decide; the locks stay, unless it only waits."""
-    gives_way = result.verdict is Verdict.GAVE_WAY
+    gives_way = result.verdict is StepStatus.GAVE_WAY
     await run.write(
         "interrupted", step=at.step.key, number=at.number, known=result.says, why=result.says, gives_way=gives_way
     )
@@ -195,10 +199,10 @@ async def _interrupt(run: Run, at: Position, result: Result) -> None:
 async def _done(run: Run) -> None:
     """The end. Whoever was taken back is closed in the same transaction."""
     says = f"all {len(run.places)} steps are done" if len(run.places) > 1 else "the step is done"
-    drafts: Sequence[Draft] = [Draft("done", BOT, {"says": says}, run.ticket)]
+    drafts: Sequence[EntryDraft] = [EntryDraft("done", BOT, {"says": says}, run.ticket)]
     other = run.parts.ledger.ticket(run.proposal.made.undoes)
-    if other is not None and other.state is State.INTERRUPTED:
+    if other is not None and other.state is TicketState.INTERRUPTED:
         closed = {"by": BOT, "why": f"taken back by {run.ticket}"}
-        drafts = [*drafts, Draft("closed", BOT, closed, other.id)]
+        drafts = [*drafts, EntryDraft("closed", BOT, closed, other.id)]
     await run.parts.write_together(*drafts)
     run.tell("done", says)

@@ -14,23 +14,23 @@ verify        prove it
 incremental   look at the chain so cheaply that every answer about it can say how it is
 """
 
-from bot.ledger.entries import Draft, Entry
-from bot.ledger.filters import OUTCOMES, Filter, Sight
-from bot.ledger.incremental import Checked
+from bot.ledger.entries import Entry, EntryDraft
+from bot.ledger.filters import OUTCOMES, Filter, Visibility
+from bot.ledger.incremental import ChainStatus
 from bot.ledger.ledger import Ledger
-from bot.ledger.queries import Heading, Listed, Reader
-from bot.ledger.verify import Verdict
+from bot.ledger.queries import Reader, TicketRow, TicketSummary
+from bot.ledger.verify import Verification
 
 __all__ = [
     "OUTCOMES",
-    "Checked",
-    "Draft",
+    "ChainStatus",
     "Entry",
+    "EntryDraft",
     "Filter",
-    "Heading",
     "Ledger",
-    "Listed",
     "Reader",
-    "Sight",
-    "Verdict",
+    "TicketRow",
+    "TicketSummary",
+    "Verification",
+    "Visibility",
 ]

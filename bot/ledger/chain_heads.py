@@ -22,13 +22,13 @@ _HEAD = re.compile(
 )
 
 
-def head_text(entry: Entry) -> str:
+def format_anchor(entry: Entry) -> str:
     """The sentence about an entry; its time is when the entry was written."""
     at = datetime.fromisoformat(entry.at).astimezone(UTC)
     return f"Ledger head: entry {entry.seq}, mac {entry.mac.hex()}, {at:%Y-%m-%d %H:%M} UTC"
 
 
-def read_head(text: str) -> Anchor | None:
+def parse_anchor(text: str) -> Anchor | None:
     """The anchor that a text is; None for anything else, however little differs."""
     found = _HEAD.fullmatch(text)
     if found is None:
@@ -40,12 +40,12 @@ def read_head(text: str) -> Anchor | None:
     return Anchor(int(found[1]), bytes.fromhex(found[2]))
 
 
-def looks_like_a_head(text: str) -> bool:
+def is_anchor_like(text: str) -> bool:
     """Whether a person could take it for an anchor: then it is at least named where it is not believed."""
     return _BEGINS in text.lower()
 
 
-def heads_in_text(text: str) -> tuple[tuple[Anchor, ...], tuple[str, ...]]:
+def parse_anchors(text: str) -> tuple[tuple[Anchor, ...], tuple[str, ...]]:
     """The anchors in text copied from a channel, and what looks like one and is none.
 
     Whoever copies may have copied the name or the time before a message with it, never anything after it.
@@ -53,9 +53,9 @@ def heads_in_text(text: str) -> tuple[tuple[Anchor, ...], tuple[str, ...]]:
     anchors: list[Anchor] = []
     doubts: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
-        if not looks_like_a_head(line):
+        if not is_anchor_like(line):
             continue
-        anchor = read_head(line[max(0, line.find("Ledger head:")) :].strip())
+        anchor = parse_anchor(line[max(0, line.find("Ledger head:")) :].strip())
         if anchor is None:
             doubts.append(f"Line {number} looks like an anchor and is none.")
         else:

@@ -22,7 +22,7 @@ _WHOLE = 2**53 - 1  # the largest integer that every JSON reader keeps whole (RF
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class EntryDraft:
     """What is about to be appended. A `proposed` without a ticket is given the next number."""
 
     kind: str
@@ -50,17 +50,17 @@ class Entry:
     mac: bytes
 
 
-def chained(key: bytes, previous: bytes, body: bytes) -> bytes:
+def entry_mac(key: bytes, previous: bytes, body: bytes) -> bytes:
     """The mac of an entry: HMAC-SHA256(key, previous mac followed by the bytes)."""
     return hmac.digest(key, previous + body, "sha256")
 
 
-def stamp(moment: datetime) -> str:
+def to_timestamp(moment: datetime) -> str:
     """A time as the ledger writes it: UTC, milliseconds, Z. Such texts sort as the times do."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def encoded(seq: int, at: str, draft: Draft, ticket: str | None) -> bytes:
+def encode(seq: int, at: str, draft: EntryDraft, ticket: str | None) -> bytes:
     """The canonical bytes of an entry. Raises LedgerError for what JSON cannot hold exactly."""
     whole = {"seq": seq, "at": at, "kind": draft.kind, "actor": draft.actor, "ticket": ticket, "data": draft.data}
     try:
@@ -69,7 +69,7 @@ def encoded(seq: int, at: str, draft: Draft, ticket: str | None) -> bytes:
         raise LedgerError(f"This entry cannot be written down: {error}.") from None
 
 
-def decoded(body: str | bytes, mac: bytes) -> Entry:
+def decode(body: str | bytes, mac: bytes) -> Entry:
     """The entry out of its bytes."""
     told = json.loads(body)
     return Entry(told["seq"], told["at"], told["kind"], told["actor"], told["ticket"], told["data"], mac)

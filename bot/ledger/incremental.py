@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bot.errors import LedgerError
 from bot.ledger.anchors import Anchor, newest
-from bot.ledger.entries import FIRST, chained
+from bot.ledger.entries import FIRST, entry_mac
 from bot.ledger.store import Store
 
 SHORT = 20_000  # entries: a ledger that short is walked whole each time, in a tenth of a second
@@ -26,7 +26,7 @@ _ONE = "SELECT mac FROM entry WHERE seq = ?"
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class ChainStatus:
     """How far the chain holds.
 
     Attributes:
@@ -54,17 +54,17 @@ class Checked:
         return self.broken_at is None
 
 
-class Watch:
+class IncrementalVerifier:
     """Looks at the chain of one ledger. Safe between threads; blocking."""
 
     def __init__(self, path: Path, key: bytes, anchor_file: Path, clock: Callable[[], datetime]) -> None:
         """Take what `verify` takes. Opens nothing yet."""
         self._path, self._key, self._anchor_file, self._clock = path, key, anchor_file, clock
         self._one_at_a_time = threading.Lock()
-        self._last: Checked | None = None
+        self._last: ChainStatus | None = None
         self._head = Anchor(0, FIRST)
 
-    def look(self) -> Checked:
+    def look(self) -> ChainStatus:
         """Walk what is new, or all of it. Raises LedgerError where the ledger cannot be read."""
         with self._one_at_a_time:
             anchor = newest(self._anchor_file)  # before the entries: these are on the disk before their anchor is
@@ -91,7 +91,7 @@ class Watch:
         if broken is not None:
             raise LedgerError(f"{self._path}: entry {broken} does not hold: {says}. Run hvops audit verify.")
 
-    def _looked(self, store: Store, anchor: Anchor | None) -> Checked:
+    def _looked(self, store: Store, anchor: Anchor | None) -> ChainStatus:
         now, last = self._clock(), self._last
         again = last is None or not last.holds or last.to <= SHORT
         again = again or (last is not None and last.to == last.of <= AT_ONCE and now - last.whole_at >= WHOLE_AGAIN)
@@ -100,7 +100,7 @@ class Watch:
         of = int(store.rows(_HEAD)[0][0])
         if broken is None and of < (last.to if last else 0):
             broken, says = of + 1, f"entries up to {last.to if last else 0} were there before"
-        found = Checked(self._head.seq, now, self._head.seq, now, of, broken_at=broken, says=says)
+        found = ChainStatus(self._head.seq, now, self._head.seq, now, of, broken_at=broken, says=says)
         if last is not None and not again:
             found = replace(found, whole_to=last.whole_to, whole_at=last.whole_at)
         return found if broken else self._anchored(store, found, anchor)
@@ -114,14 +114,14 @@ class Watch:
             for seq, body, previous, mac in store.stream(_WALK, (start.seq, most)):
                 if seq != head.seq + 1:
                     return head, head.seq + 1, "it is missing"
-                if previous != head.mac or chained(self._key, previous, body) != mac:
+                if previous != head.mac or entry_mac(self._key, previous, body) != mac:
                     return head, seq, "it does not match its mac, or does not follow the one before"
                 head = Anchor(seq, mac)
         except (LedgerError, TypeError, ValueError) as error:
             return head, head.seq + 1, f"it cannot be read: {error}"
         return head, None, ""
 
-    def _anchored(self, store: Store, found: Checked, anchor: Anchor | None) -> Checked:
+    def _anchored(self, store: Store, found: ChainStatus, anchor: Anchor | None) -> ChainStatus:
         if anchor is None:
             return found
         if anchor.seq > found.of:

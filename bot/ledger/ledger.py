@@ -12,14 +12,14 @@ from typing import Any
 from bot.errors import LedgerError, TicketError
 from bot.ledger import ticket_table
 from bot.ledger.anchors import Anchor, Anchors, newest
-from bot.ledger.entries import Draft, Entry, chained, decoded, encoded, stamp
-from bot.ledger.incremental import Checked, Watch
+from bot.ledger.entries import Entry, EntryDraft, decode, encode, entry_mac, to_timestamp
+from bot.ledger.incremental import ChainStatus, IncrementalVerifier
 from bot.ledger.key import make_key, read_key
 from bot.ledger.queries import Reader
 from bot.ledger.store import Store, previous_of
 from bot.ledger.ticket_state import KINDS, MAY_NAME_A_TICKET, TICKETED
-from bot.ledger.verify import Verdict, verify
-from bot.redaction import Mask
+from bot.ledger.verify import Verification, verify
+from bot.redaction import Redactor
 
 
 class Ledger(Reader):
@@ -30,7 +30,7 @@ class Ledger(Reader):
         path: Path,
         key_file: Path,
         anchor_file: Path,
-        mask: Mask | None = None,
+        mask: Redactor | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Open, or begin.
@@ -46,7 +46,7 @@ class Ledger(Reader):
             LedgerError: it cannot be opened, the key is missing or wrong, or anchors know more than the ledger.
         """
         self.path, self.key_file, self.anchor_file = path, key_file, anchor_file
-        self._mask, self._clock = mask or Mask(), clock
+        self._mask, self._clock = mask or Redactor(), clock
         self._seen = 0  # the highest number this process has seen; the ledger can only be longer
         self._order = threading.Lock()
         known = newest(anchor_file)
@@ -55,7 +55,7 @@ class Ledger(Reader):
             self._key = self._open_key(known)
             self._check_head(known)
             self._anchors = Anchors(anchor_file)
-            self._watch = Watch(path, self._key, anchor_file, clock)
+            self._watch = IncrementalVerifier(path, self._key, anchor_file, clock)
         except BaseException:
             self._store.close()
             raise
@@ -74,15 +74,15 @@ class Ledger(Reader):
             LedgerError: nothing was written.
             TicketError: the ticket cannot make this transition; nothing was written.
         """
-        return self.append_together(Draft(kind, actor, data, ticket))[0]
+        return self.append_together(EntryDraft(kind, actor, data, ticket))[0]
 
-    def append_together(self, *drafts: Draft) -> tuple[Entry, ...]:
+    def append_together(self, *drafts: EntryDraft) -> tuple[Entry, ...]:
         """Append several entries, all or none: a voided plan and the proposal that replaces it."""
         with self._store.transaction():
             head = self._sound_head()
             entries: list[Entry] = []
             previous = previous_of(head)
-            for seq, draft in enumerate(drafts, decoded(head[0], head[2]).seq + 1 if head else 1):
+            for seq, draft in enumerate(drafts, decode(head[0], head[2]).seq + 1 if head else 1):
                 entry = self._insert(seq, previous, draft)
                 entries.append(entry)
                 previous = entry.mac
@@ -91,31 +91,31 @@ class Ledger(Reader):
             self._anchors.write(Anchor(entries[-1].seq, entries[-1].mac))
         return tuple(entries)
 
-    def answer(self, token: str) -> Entry | None:
+    def find_answer(self, token: str) -> Entry | None:
         """The `answered` entry of a button's token. Raises LedgerError where somebody without the key wrote it."""
-        entry = super().answer(token)
+        entry = super().find_answer(token)
         link = self._store.link(entry.seq) if entry else None
-        if entry and (link is None or chained(self._key, link[1], link[0]) != link[2]):
+        if entry and (link is None or entry_mac(self._key, link[1], link[0]) != link[2]):
             raise LedgerError(f"{self.path}: entry {entry.seq} was altered. Run hvops audit verify.")
         return entry
 
     def put_blob(self, data: bytes) -> str:
         """Keep raw bytes beside the chain, without their secrets. Returns their SHA-256 in hexadecimal."""
-        masked = self._mask.bytes(data)
+        masked = self._mask.redact_bytes(data)
         digest = hashlib.sha256(masked).hexdigest()
         with self._store.transaction():
             self._store.put_blob(digest, masked)
         return digest
 
-    def verify(self, anchor_file: Path | None = None) -> Verdict:
+    def verify(self, anchor_file: Path | None = None) -> Verification:
         """Prove the whole ledger, on a connection of its own, while others append."""
         return verify(self.path, self._key, anchor_file or self.anchor_file)
 
-    def look(self) -> Checked:
+    def check_recent(self) -> ChainStatus:
         """A cheap look at the chain, and at its newest anchor (see `recent`). Raises LedgerError."""
         return self._watch.look()
 
-    def prove_since(self, seq: int) -> None:
+    def verify_since(self, seq: int) -> None:
         """Prove the chain from an entry to the newest one. Raises LedgerError where anything was altered or taken out."""
         self._watch.since(seq)
 
@@ -130,31 +130,31 @@ class Ledger(Reader):
         """Why the last anchor was not written, or ""."""
         return self._anchors.trouble
 
-    def _insert(self, seq: int, previous: bytes, draft: Draft) -> Entry:
+    def _insert(self, seq: int, previous: bytes, draft: EntryDraft) -> Entry:
         if draft.kind not in KINDS:
             raise LedgerError(f"There is no kind of entry named {draft.kind!r}.")
         if draft.ticket is not None and draft.kind not in TICKETED | MAY_NAME_A_TICKET:
             raise TicketError(f"An entry {draft.kind} belongs to no ticket.")
-        draft = Draft(draft.kind, draft.actor, self._mask.data(draft.data), draft.ticket)
-        at, ticket = stamp(self._clock()), draft.ticket
+        draft = EntryDraft(draft.kind, draft.actor, self._mask.redact_data(draft.data), draft.ticket)
+        at, ticket = to_timestamp(self._clock()), draft.ticket
         if draft.kind in TICKETED:
             ticket = ticket_table.check(self._store, draft, at)
         elif ticket is not None:
             ticket_table.must_exist(self._store, ticket)
-        body = encoded(seq, at, draft, ticket)
-        mac = chained(self._key, previous, body)
+        body = encode(seq, at, draft, ticket)
+        mac = entry_mac(self._key, previous, body)
         self._store.insert(seq, body, previous, mac)
-        return decoded(body, mac)
+        return decode(body, mac)
 
     def _sound_head(self) -> tuple[bytes, bytes, bytes] | None:
         """The head, if it is what our key wrote and no shorter than before. Inside a transaction."""
         head = self._store.head()
-        number = decoded(head[0], head[2]).seq if head else 0
+        number = decode(head[0], head[2]).seq if head else 0
         if number < self._seen:
             raise LedgerError(
                 f"{self.path}: entries {number + 1} to {self._seen} have vanished. Run hvops audit verify."
             )
-        if head and chained(self._key, head[1], head[0]) != head[2]:
+        if head and entry_mac(self._key, head[1], head[0]) != head[2]:
             raise LedgerError(
                 f"{self.path}: entry {number} was not written with the key in {self.key_file}: the key is a wrong one, "
                 "or the entry was altered. Run hvops audit verify."
@@ -172,7 +172,7 @@ class Ledger(Reader):
     def _check_head(self, known: Anchor | None) -> None:
         with self._store.transaction():
             head = self._sound_head()
-            self._seen = decoded(head[0], head[2]).seq if head else 0
+            self._seen = decode(head[0], head[2]).seq if head else 0
             self._refuse_a_new_beginning(known, self._seen)
 
     def _refuse_a_new_beginning(self, known: Anchor | None, length: int) -> None:

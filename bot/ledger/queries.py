@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bot.ledger import ticket_table
-from bot.ledger.entries import Entry, decoded, stamp
+from bot.ledger.entries import Entry, decode, to_timestamp
 from bot.ledger.filters import ROWS, Filter
 from bot.ledger.store import Store
 from bot.ledger.ticket_state import Ticket
@@ -22,7 +22,7 @@ _SQL = """SELECT ticket.id, ticket.state, ticket.requester, ticket.target, ticke
 
 
 @dataclass(frozen=True, slots=True)
-class Heading:
+class TicketSummary:
     """The head of a proposal.
 
     Attributes:
@@ -43,13 +43,13 @@ class Heading:
     places: tuple[str, ...]
 
 
-def headings(store: Store, state: str, limit: int) -> list[Heading]:
+def headings(store: Store, state: str, limit: int) -> list[TicketSummary]:
     """The newest tickets of a state, the newest first, in one statement."""
     found = []
     for ticket, of_state, requester, target, open_until, told in store.rows(_SQL, (state, limit)):
         name, command, undoes, policy, places = json.loads(told)
         found.append(
-            Heading(
+            TicketSummary(
                 ticket=ticket,
                 state=of_state,
                 requester=requester,
@@ -71,15 +71,15 @@ _BEGINNINGS = """SELECT seq AS number FROM entry INDEXED BY entry_kind
     UNION ALL SELECT first_entry FROM ticket WHERE last_entry >= ? AND first_entry < ? AND {}"""
 
 
-def beginnings(store: Store, wanted: Filter, limit: int, skip: int = 0) -> list[Entry]:
+def audit_rows(store: Store, wanted: Filter, limit: int, skip: int = 0) -> list[Entry]:
     """Entries that begin a row of a review and match, the newest first."""
     where, parameters = _begun(store, wanted)
     sql = f"SELECT entry.body, entry.mac {where} LIMIT ? OFFSET ?"
-    found = [decoded(body, mac) for body, mac in store.rows(sql, (*parameters, limit, skip))]
+    found = [decode(body, mac) for body, mac in store.rows(sql, (*parameters, limit, skip))]
     return sorted(found, key=lambda entry: -entry.seq)
 
 
-def kinds_of_beginnings(store: Store, wanted: Filter, limit: int) -> dict[str, int]:
+def count_audit_rows(store: Store, wanted: Filter, limit: int) -> dict[str, int]:
     """How many of each kind there are among the newest so many of them."""
     where, parameters = _begun(store, wanted)
     sql = f"""SELECT kind, count(*) FROM (SELECT kind {where} LIMIT ?)
@@ -116,7 +116,7 @@ PAGE = 1000  # entries read at once
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class TicketRow:
     """One ticket in a list. `ending` is the kind of the entry that ended it, or ""; the numbers are of entries."""
 
     id: str
@@ -162,7 +162,7 @@ class Reader:
         """The newest entry."""
         return next(iter(self._reader.select("1", (), 1)), None)
 
-    def answer(self, token: str) -> Entry | None:
+    def find_answer(self, token: str) -> Entry | None:
         """The `answered` entry of a button's token."""
         return next(iter(self._reader.select("kind = 'answered' AND answer = ?", (token,), 1)), None)
 
@@ -200,39 +200,39 @@ class Reader:
 
         A ticket counts for a time in which anything happened to it, and is one row: its proposal.
         """
-        return beginnings(self._reader, wanted, limit, skip)
+        return audit_rows(self._reader, wanted, limit, skip)
 
     def count(self, wanted: Filter, most: int) -> dict[str, int]:
         """How many of the newest `most` rows of a review are of which kind."""
-        return kinds_of_beginnings(self._reader, wanted, most)
+        return count_audit_rows(self._reader, wanted, most)
 
     def tickets(self, states: Collection[str] = ("proposed", "approved", "running", "interrupted")) -> list[str]:
         """The ids of the tickets in those states, oldest first."""
         return self._reader.tickets(states)
 
-    def listed(self, states: Collection[str], limit: int = 100, *, newest_first: bool = True) -> list[Listed]:
+    def listed(self, states: Collection[str], limit: int = 100, *, newest_first: bool = True) -> list[TicketRow]:
         """The tickets in those states as the table of tickets shows them, the newest first unless told."""
-        return [Listed(*row) for row in self._reader.listed(states, limit, newest_first=newest_first)]
+        return [TicketRow(*row) for row in self._reader.listed(states, limit, newest_first=newest_first)]
 
-    def headings(self, state: str, limit: int) -> list[Heading]:
+    def headings(self, state: str, limit: int) -> list[TicketSummary]:
         """The heads of the newest proposals whose tickets are in that state, without their plans, the newest first."""
         return headings(self._reader, state, limit)
 
-    def with_line(self, line: str) -> list[Listed]:
+    def with_line(self, line: str) -> list[TicketRow]:
         """The tickets of that very line, the newest first."""
-        return [Listed(*row) for row in self._reader.with_line(line)]
+        return [TicketRow(*row) for row in self._reader.with_line(line)]
 
-    def giving_way(self) -> list[str]:
+    def yielding_tickets(self) -> list[str]:
         """The ids of the interrupted tickets that only wait, and gave their locks away for that, oldest first."""
-        return self._reader.giving_way()
+        return self._reader.yielding_tickets()
 
     def overdue(self, now: datetime) -> list[str]:
         """The ids of the proposals that nobody decided in time, oldest first."""
-        return self._reader.overdue(stamp(now))
+        return self._reader.overdue(to_timestamp(now))
 
-    def lapsing(self, now: datetime) -> list[str]:
+    def expiring_approvals(self, now: datetime) -> list[str]:
         """The ids of the approvals that did not start in time, oldest first."""
-        return self._reader.lapsing(stamp(now))
+        return self._reader.expiring_approvals(to_timestamp(now))
 
     def counted(self) -> dict[str, int]:
         """How many open tickets are in each state that any is in."""
@@ -242,9 +242,9 @@ class Reader:
         """Which ticket holds which lock."""
         return self._reader.locks()
 
-    def last_told(self) -> int:
+    def last_published(self) -> int:
         """The newest entry up to which the audit channel has been told all; 0 before the first."""
-        return self._reader.last_told()
+        return self._reader.last_published()
 
     def following(self, kinds: Collection[str], after: int, limit: int) -> list[Entry]:
         """The next entries of some kinds, oldest first; cheap where few entries are newer than `after`."""
@@ -268,4 +268,7 @@ class Reader:
 
     def recall(self, on: str, what: str, since: datetime) -> list[dict[str, Any]]:
         """The samples that earlier answers and proposals carried about a target: their fields and "at", oldest first."""
-        return [{**json.loads(fields or "{}"), "at": at} for at, fields in self._reader.samples(on, what, stamp(since))]
+        return [
+            {**json.loads(fields or "{}"), "at": at}
+            for at, fields in self._reader.samples(on, what, to_timestamp(since))
+        ]

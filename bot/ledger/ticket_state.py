@@ -1,7 +1,7 @@
 """A ticket's state is the fold of its entries; this is the fold.
 
     none --proposed--> PROPOSED
-    PROPOSED     approved -> APPROVED     declined | withdrawn | expired -> ended
+    PROPOSED     approved -> APPROVED     rejected | withdrawn | expired -> ended
     APPROVED     started -> RUNNING       withdrawn | lapsed | voided -> ended
     RUNNING      intent | outcome | hand | cancel-asked    stay RUNNING
                  resumed (after a restart: attempt + 1)    stays RUNNING
@@ -20,23 +20,27 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from bot.errors import AlreadyDecided, Expired, Locked, Stopped, TicketError
+from bot.errors import AlreadyDecided, ChangesStopped, Expired, Locked, TicketError
 
 TICKETLESS = frozenset(
     {"asked", "answered", "refused", "clicked", "shown", "stop", "go", "anchor"}
     | {"watch-added", "watch-removed", "watch-ran"}
 )
 MAY_NAME_A_TICKET = frozenset({"refused", "clicked", "shown"})  # about a ticket, without moving it
-DECISIONS = frozenset({"approved", "declined", "expired"})
-ENDS = frozenset({"declined", "withdrawn", "expired", "lapsed", "voided", "done", "failed", "cancelled", "closed"})
-NOT_STARTED = frozenset({"declined", "withdrawn", "expired", "lapsed"})  # it ended, and nothing of it was begun
-NOT_BACK = NOT_STARTED | {"voided", "failed", "cancelled"}  # an undo that ended so leaves room for another one
-RUN = frozenset({"started", "intent", "outcome", "hand", "cancel-asked", "resumed", "interrupted"})
+DECISIONS = frozenset({"approved", "rejected", "expired"})
+ENDS = frozenset({"rejected", "withdrawn", "expired", "lapsed", "voided", "done", "failed", "cancelled", "closed"})
+NOT_STARTED = frozenset({"rejected", "withdrawn", "expired", "lapsed"})  # it ended, and nothing of it was begun
+UNDO_FAILED_STATES = NOT_STARTED | {
+    "voided",
+    "failed",
+    "cancelled",
+}  # an undo that ended so leaves room for another one
+RUN = frozenset({"started", "intent", "outcome", "step-confirmed", "cancel-asked", "resumed", "interrupted"})
 TICKETED = frozenset({"proposed", "approved"}) | ENDS | RUN
 KINDS = TICKETLESS | TICKETED
 
 
-class State(StrEnum):
+class TicketState(StrEnum):
     """Where a ticket stands."""
 
     PROPOSED = "proposed"
@@ -46,7 +50,7 @@ class State(StrEnum):
     ENDED = "ended"
 
 
-OPEN = tuple(state for state in State if state is not State.ENDED)
+OPEN = tuple(state for state in TicketState if state is not TicketState.ENDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class Ticket:
     """
 
     id: str
-    state: State
+    state: TicketState
     requester: str
     digest: str
     open_until: str
@@ -80,7 +84,7 @@ class Ticket:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TicketEvent:
     """One entry about to be folded. `at` is the entry's own time, ISO 8601 in UTC."""
 
     kind: str
@@ -89,15 +93,15 @@ class Step:
     data: Mapping[str, Any]
 
 
-def fold(ticket_id: str, steps: Iterable[Step]) -> Ticket | None:
+def replay(ticket_id: str, steps: Iterable[TicketEvent]) -> Ticket | None:
     """Fold all entries of one ticket; None where there are none. Raises TicketError."""
     ticket: Ticket | None = None
     for step in steps:
-        ticket = after(ticket_id, ticket, step)
+        ticket = apply(ticket_id, ticket, step)
     return ticket
 
 
-def after(ticket_id: str, ticket: Ticket | None, step: Step) -> Ticket:
+def apply(ticket_id: str, ticket: Ticket | None, step: TicketEvent) -> Ticket:
     """The ticket after one more entry.
 
     Raises:
@@ -117,7 +121,7 @@ def after(ticket_id: str, ticket: Ticket | None, step: Step) -> Ticket:
     return move(ticket, step)
 
 
-def may_be_one_human(one: str, other: str) -> bool:
+def same_person(one: str, other: str) -> bool:
     """Whether two ids may be the same human's: in an organisation of several workspaces a member has one id in all.
 
     Which workspace's team stands before it depends on where they typed or pressed [mem] Slack, Enterprise Grid.
@@ -136,13 +140,13 @@ def check_locks(ticket: str, wanted: Iterable[str], held: Mapping[str, str], tak
 def check_stop(ticket: str, kind: str, *, stopped: bool) -> None:
     """Refuse to begin anything while `/hvops stop` is in force. What is under way may still be recorded."""
     if stopped and kind in ("started", "intent"):
-        raise Stopped(f"{ticket}: /hvops stop is in force; nothing begins until /hvops go.")
+        raise ChangesStopped(f"{ticket}: /hvops stop is in force; nothing begins until /hvops go.")
 
 
-def _proposed(ticket_id: str, step: Step) -> Ticket:
+def _proposed(ticket_id: str, step: TicketEvent) -> Ticket:
     return Ticket(
         id=ticket_id,
-        state=State.PROPOSED,
+        state=TicketState.PROPOSED,
         requester=step.actor,
         digest=_text(ticket_id, step, "digest"),
         open_until=_time(ticket_id, step, "open_until"),
@@ -150,32 +154,32 @@ def _proposed(ticket_id: str, step: Step) -> Ticket:
     )
 
 
-def _approved(ticket: Ticket, step: Step) -> Ticket:
+def _approved(ticket: Ticket, step: TicketEvent) -> Ticket:
     if _moment(step.at) > _moment(ticket.open_until):
         raise Expired(f"{ticket.id} was open until {ticket.open_until}; propose it again.")
     by = _text(ticket.id, step, "by")
-    if ticket.second_person and may_be_one_human(by, ticket.requester):
+    if ticket.second_person and same_person(by, ticket.requester):
         raise TicketError(f"{ticket.id}: you asked, so somebody else of the approvers decides.")
-    return replace(ticket, state=State.APPROVED, approver=by, start_by=_time(ticket.id, step, "start_by"))
+    return replace(ticket, state=TicketState.APPROVED, approver=by, start_by=_time(ticket.id, step, "start_by"))
 
 
-def _ended(ticket: Ticket, step: Step) -> Ticket:
-    return replace(ticket, state=State.ENDED, end=step.kind, locks=frozenset())
+def _ended(ticket: Ticket, step: TicketEvent) -> Ticket:
+    return replace(ticket, state=TicketState.ENDED, end=step.kind, locks=frozenset())
 
 
-def _expired(ticket: Ticket, step: Step) -> Ticket:
+def _expired(ticket: Ticket, step: TicketEvent) -> Ticket:
     if _moment(step.at) < _moment(ticket.open_until):
         raise TicketError(f"{ticket.id} is open until {ticket.open_until}; it has not expired.")
     return _ended(ticket, step)
 
 
-def _lapsed(ticket: Ticket, step: Step) -> Ticket:
+def _lapsed(ticket: Ticket, step: TicketEvent) -> Ticket:
     if _moment(step.at) < _moment(ticket.start_by):
         raise TicketError(f"{ticket.id} may start until {ticket.start_by}; it has not lapsed.")
     return _ended(ticket, step)
 
 
-def _started(ticket: Ticket, step: Step) -> Ticket:
+def _started(ticket: Ticket, step: TicketEvent) -> Ticket:
     if _moment(step.at) > _moment(ticket.start_by):
         raise Expired(f"{ticket.id} had to start by {ticket.start_by}; the approval has lapsed.")
     locks = step.data.get("locks")
@@ -184,16 +188,16 @@ def _started(ticket: Ticket, step: Step) -> Ticket:
     return _next_attempt(replace(ticket, locks=frozenset(locks)), step)
 
 
-def _next_attempt(ticket: Ticket, step: Step) -> Ticket:
+def _next_attempt(ticket: Ticket, step: TicketEvent) -> Ticket:
     """Start or resume. An act in flight stays in flight: it must be asked about before another begins."""
     attempt = _whole(ticket.id, step, "attempt")
     if attempt != ticket.attempt + 1:
         raise TicketError(f"{ticket.id}: attempt {attempt} cannot follow attempt {ticket.attempt}.")
-    asked = ticket.cancel_asked and ticket.state is not State.INTERRUPTED  # a person who lets it go on means it
-    return replace(ticket, state=State.RUNNING, attempt=attempt, gives_way=False, cancel_asked=asked)
+    asked = ticket.cancel_asked and ticket.state is not TicketState.INTERRUPTED  # a person who lets it go on means it
+    return replace(ticket, state=TicketState.RUNNING, attempt=attempt, gives_way=False, cancel_asked=asked)
 
 
-def _intent(ticket: Ticket, step: Step) -> Ticket:
+def _intent(ticket: Ticket, step: TicketEvent) -> Ticket:
     begins = _act(ticket, step)
     if ticket.intent is not None and (ticket.intent[2] == ticket.attempt or ticket.intent[:2] != begins[:2]):
         raise TicketError(f"{ticket.id}: step {ticket.intent[0]} is in flight; what became of it is not recorded yet.")
@@ -202,73 +206,73 @@ def _intent(ticket: Ticket, step: Step) -> Ticket:
     return replace(ticket, intent=begins, intents=ticket.intents | {begins})
 
 
-def _outcome(ticket: Ticket, step: Step) -> Ticket:
+def _outcome(ticket: Ticket, step: TicketEvent) -> Ticket:
     told = _act(ticket, step)
     if ticket.intent is None or ticket.intent[:2] != told[:2]:
         raise TicketError(f"{ticket.id}: step {told[0]}, round {told[1]}, is not in flight.")
     return replace(ticket, intent=None)
 
 
-def _settled(ticket: Ticket, step: Step) -> Ticket:
+def _settled(ticket: Ticket, step: TicketEvent) -> Ticket:
     """An end that claims to know how things stand."""
     if ticket.intent is not None:
         raise TicketError(f"{ticket.id}: step {ticket.intent[0]} is in flight; nobody knows yet how it ended.")
     return _ended(ticket, step)
 
 
-def _interrupted(ticket: Ticket, step: Step) -> Ticket:
-    return replace(ticket, state=State.INTERRUPTED, gives_way=step.data.get("gives_way") is True)
+def _interrupted(ticket: Ticket, step: TicketEvent) -> Ticket:
+    return replace(ticket, state=TicketState.INTERRUPTED, gives_way=step.data.get("gives_way") is True)
 
 
-def _hand(ticket: Ticket, step: Step) -> Ticket:
+def _hand(ticket: Ticket, step: TicketEvent) -> Ticket:
     _text(ticket.id, step, "by")
     return ticket
 
 
-def _cancel_asked(ticket: Ticket, step: Step) -> Ticket:
+def _cancel_asked(ticket: Ticket, step: TicketEvent) -> Ticket:
     _text(ticket.id, step, "by")
     return replace(ticket, cancel_asked=True)
 
 
-def _closed(ticket: Ticket, step: Step) -> Ticket:
+def _closed(ticket: Ticket, step: TicketEvent) -> Ticket:
     _text(ticket.id, step, "by")
     _text(ticket.id, step, "why")
     return _ended(ticket, step)
 
 
-_MOVES: Mapping[tuple[State, str], Callable[[Ticket, Step], Ticket]] = {
-    (State.PROPOSED, "approved"): _approved,
-    (State.PROPOSED, "declined"): _ended,
-    (State.PROPOSED, "withdrawn"): _ended,
-    (State.PROPOSED, "expired"): _expired,
-    (State.APPROVED, "started"): _started,
-    (State.APPROVED, "withdrawn"): _ended,
-    (State.APPROVED, "lapsed"): _lapsed,
-    (State.APPROVED, "voided"): _ended,
-    (State.RUNNING, "intent"): _intent,
-    (State.RUNNING, "outcome"): _outcome,
-    (State.RUNNING, "hand"): _hand,
-    (State.RUNNING, "cancel-asked"): _cancel_asked,
-    (State.RUNNING, "resumed"): _next_attempt,
-    (State.RUNNING, "done"): _settled,
-    (State.RUNNING, "failed"): _settled,
-    (State.RUNNING, "cancelled"): _settled,
-    (State.RUNNING, "voided"): _settled,
-    (State.RUNNING, "interrupted"): _interrupted,
-    (State.INTERRUPTED, "resumed"): _next_attempt,
-    (State.INTERRUPTED, "closed"): _closed,
+_MOVES: Mapping[tuple[TicketState, str], Callable[[Ticket, TicketEvent], Ticket]] = {
+    (TicketState.PROPOSED, "approved"): _approved,
+    (TicketState.PROPOSED, "rejected"): _ended,
+    (TicketState.PROPOSED, "withdrawn"): _ended,
+    (TicketState.PROPOSED, "expired"): _expired,
+    (TicketState.APPROVED, "started"): _started,
+    (TicketState.APPROVED, "withdrawn"): _ended,
+    (TicketState.APPROVED, "lapsed"): _lapsed,
+    (TicketState.APPROVED, "voided"): _ended,
+    (TicketState.RUNNING, "intent"): _intent,
+    (TicketState.RUNNING, "outcome"): _outcome,
+    (TicketState.RUNNING, "step-confirmed"): _hand,
+    (TicketState.RUNNING, "cancel-asked"): _cancel_asked,
+    (TicketState.RUNNING, "resumed"): _next_attempt,
+    (TicketState.RUNNING, "done"): _settled,
+    (TicketState.RUNNING, "failed"): _settled,
+    (TicketState.RUNNING, "cancelled"): _settled,
+    (TicketState.RUNNING, "voided"): _settled,
+    (TicketState.RUNNING, "interrupted"): _interrupted,
+    (TicketState.INTERRUPTED, "resumed"): _next_attempt,
+    (TicketState.INTERRUPTED, "closed"): _closed,
 }
 
 
 def _no_such_move(ticket: Ticket, kind: str) -> TicketError:
-    if ticket.state is State.ENDED:
+    if ticket.state is TicketState.ENDED:
         return AlreadyDecided(f"{ticket.id} has ended: {ticket.end}.")
     if kind in DECISIONS:
         return AlreadyDecided(f"{ticket.id} is {ticket.state} already.")
     return TicketError(f"{ticket.id} is {ticket.state}; it cannot become {kind} from there.")
 
 
-def _act(ticket: Ticket, step: Step) -> tuple[str, int, int]:
+def _act(ticket: Ticket, step: TicketEvent) -> tuple[str, int, int]:
     """Which act an entry speaks of. Refused when a newer attempt exists: that runner is a ghost."""
     attempt = _whole(ticket.id, step, "attempt")
     if attempt != ticket.attempt:
@@ -276,21 +280,21 @@ def _act(ticket: Ticket, step: Step) -> tuple[str, int, int]:
     return _text(ticket.id, step, "step"), _whole(ticket.id, step, "round"), attempt
 
 
-def _text(ticket_id: str, step: Step, name: str) -> str:
+def _text(ticket_id: str, step: TicketEvent, name: str) -> str:
     value = step.data.get(name)
     if not isinstance(value, str) or not value:
         raise TicketError(f"{ticket_id}: an entry {step.kind} must say {name}.")
     return value
 
 
-def _whole(ticket_id: str, step: Step, name: str) -> int:
+def _whole(ticket_id: str, step: TicketEvent, name: str) -> int:
     value = step.data.get(name)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise TicketError(f"{ticket_id}: an entry {step.kind} must say {name}, counted from 1.")
     return value
 
 
-def _time(ticket_id: str, step: Step, name: str) -> str:
+def _time(ticket_id: str, step: TicketEvent, name: str) -> str:
     value = _text(ticket_id, step, name)
     try:
         aware = datetime.fromisoformat(value).tzinfo is not None

@@ -6,27 +6,27 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bot.errors import TicketError
-from bot.ledger.entries import Draft, Entry
+from bot.ledger.entries import Entry, EntryDraft
 from bot.ledger.store import Store
 from bot.ledger.ticket_state import (
     MAY_NAME_A_TICKET,
-    NOT_BACK,
-    State,
-    Step,
+    UNDO_FAILED_STATES,
     Ticket,
-    after,
+    TicketEvent,
+    TicketState,
+    apply,
     check_locks,
     check_stop,
-    fold,
+    replay,
 )
 
 
-def check(store: Store, draft: Draft, at: str) -> str:
+def check(store: Store, draft: EntryDraft, at: str) -> str:
     """Let a transition pass. Returns the id of the ticket; a proposal without one gets the next. Raises TicketError."""
-    step = Step(draft.kind, draft.actor, at, draft.data)
+    step = TicketEvent(draft.kind, draft.actor, at, draft.data)
     if draft.kind == "proposed" and draft.ticket is None:
         ticket_id = store.next_ticket()
-        after(ticket_id, None, step)
+        apply(ticket_id, None, step)
         _must_be_the_only_undo(store, draft)
         return ticket_id
     if draft.ticket is None:
@@ -34,7 +34,7 @@ def check(store: Store, draft: Draft, at: str) -> str:
     before = current(store, draft.ticket)
     if draft.kind == "proposed" and before is None:
         raise TicketError("A proposal does not choose its number.")
-    now = after(draft.ticket, before, step)
+    now = apply(draft.ticket, before, step)
     if draft.kind in ("started", "intent", "resumed"):
         check_stop(draft.ticket, draft.kind, stopped=is_stopped(store))
     if draft.kind == "started":
@@ -52,13 +52,13 @@ def must_exist(store: Store, ticket_id: str) -> None:
 
 def current(store: Store, ticket_id: str) -> Ticket | None:
     """The ticket as its entries say, not as the table does."""
-    return folded(ticket_id, store.of_ticket(ticket_id))
+    return replay_ticket(ticket_id, store.of_ticket(ticket_id))
 
 
-def folded(ticket_id: str, entries: Iterable[Entry]) -> Ticket | None:
+def replay_ticket(ticket_id: str, entries: Iterable[Entry]) -> Ticket | None:
     """Fold the entries of one ticket; those that only speak about it move nothing."""
     moves = (entry for entry in entries if entry.kind not in MAY_NAME_A_TICKET)
-    return fold(ticket_id, (Step(entry.kind, entry.actor, entry.at, entry.data) for entry in moves))
+    return replay(ticket_id, (TicketEvent(entry.kind, entry.actor, entry.at, entry.data) for entry in moves))
 
 
 def is_stopped(store: Store) -> bool:
@@ -66,18 +66,18 @@ def is_stopped(store: Store) -> bool:
     return store.last_switch() == "stop"
 
 
-def _must_be_the_only_undo(store: Store, draft: Draft) -> None:
+def _must_be_the_only_undo(store: Store, draft: EntryDraft) -> None:
     """What was done is taken back once: two undos of one ticket would each do the whole of it."""
     undoes = draft.data.get("undoes")
     if not isinstance(undoes, str) or not undoes:
         return
     for row in store.with_line(str(draft.data.get("line") or "")):
         other, state, ending = row[:3]
-        if ending not in NOT_BACK:
+        if ending not in UNDO_FAILED_STATES:
             raise TicketError(f"{other} is already there to take {undoes} back: {ending or state}.")
 
 
-def _must_have_its_locks(store: Store, ticket: Ticket, step: Step) -> None:
+def _must_have_its_locks(store: Store, ticket: Ticket, step: TicketEvent) -> None:
     """Whoever resumes still holds its locks, or gave way and takes back what is free again."""
     held = store.locks()
     missing = {lock for lock in ticket.locks if held.get(lock) != ticket.id}
@@ -90,13 +90,13 @@ def _must_have_its_locks(store: Store, ticket: Ticket, step: Step) -> None:
         raise TicketError(f"{ticket.id}: whoever gave its locks away names them when it resumes.")
 
 
-def _taken_over(store: Store, step: Step) -> str:
+def _taken_over(store: Store, step: TicketEvent) -> str:
     """The interrupted ticket whose locks an undo takes over, or ""."""
     other = step.data.get("takes_over")
     if not isinstance(other, str) or not other:
         return ""
     ticket = current(store, other)
-    if ticket is None or ticket.state is not State.INTERRUPTED:
+    if ticket is None or ticket.state is not TicketState.INTERRUPTED:
         raise TicketError(f"{other} is not interrupted; its locks cannot be taken over.")
     return other
 
@@ -114,9 +114,9 @@ class Derived:
         """Take in the next entry of any ticket."""
         if entry.ticket is None or entry.kind in MAY_NAME_A_TICKET:
             return
-        step = Step(entry.kind, entry.actor, entry.at, entry.data)
+        step = TicketEvent(entry.kind, entry.actor, entry.at, entry.data)
         try:
-            ticket = after(entry.ticket, self._open.get(entry.ticket), step)
+            ticket = apply(entry.ticket, self._open.get(entry.ticket), step)
         except TicketError as error:
             # Rules may have become stricter since. The chain still holds, so this is worth a note and no more.
             self.notes.append(f"Entry {entry.seq} would be refused today: {error}")
@@ -137,7 +137,7 @@ class Derived:
         }
 
     def _move_locks(self, ticket: Ticket, entry: Entry) -> None:
-        if ticket.state is State.ENDED:
+        if ticket.state is TicketState.ENDED:
             self.locks = {lock: by for lock, by in self.locks.items() if by != ticket.id}
         elif entry.kind in ("started", "resumed"):
             self.locks |= dict.fromkeys(entry.data.get("locks") or (), ticket.id)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from bot.audit import filter_syntax
 from bot.errors import SettingsError
 from bot.slack.outbound import limits
-from bot.slack.outbound.message import clip
+from bot.slack.outbound.message import truncate
 
 BOT_SCOPES = (
     "app_mentions:read",
@@ -118,7 +118,7 @@ def manifest_yaml(commands: Iterable[Listed]) -> str:
 
 
 def _command(name: str, says: str, hint: str) -> dict[str, Any]:
-    made: dict[str, Any] = {"command": f"/{name}", "description": clip(says, limits.COMMAND_DESCRIPTION)}
+    made: dict[str, Any] = {"command": f"/{name}", "description": truncate(says, limits.COMMAND_DESCRIPTION)}
     if hint:
         made["usage_hint"] = hint
     # escaped: Slack then sends users and channels as ids, which cannot be mistaken for names of hosts

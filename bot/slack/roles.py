@@ -18,8 +18,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.api.command import Role
 from bot.dispatch.authorization import EVERYWHERE, Person
-from bot.errors import NotAllowed
-from bot.slack.outbound.api_errors import FateUnknown, NotSent, judge
+from bot.errors import PermissionDenied
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, classify_error
 
 log = structlog.get_logger()
 
@@ -29,7 +29,7 @@ _PATIENCE = 10.0
 _BRIEFLY = 3.0  # how long a refresh is waited for while the last answer may still count
 
 
-class Rule(Protocol):
+class GroupRule(Protocol):
     """Who holds a role, and where (`settings.Rule`)."""
 
     @property
@@ -66,13 +66,13 @@ class _Home:
     asked: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class People:
+class RoleResolver:
     """Looks people up."""
 
     def __init__(
         self,
         client: AsyncWebClient,
-        rules: Iterable[tuple[Role, Rule]],
+        rules: Iterable[tuple[Role, GroupRule]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take a client made by `calls.make_client`, and the rules of the settings."""
@@ -96,22 +96,22 @@ class People:
         held = _held(self._rules, by_id, by_group) if team and user else {}
         silent = [group for group, users in members if users is None]
         if not held and silent and team == home:
-            raise NotAllowed(
+            raise PermissionDenied(
                 f"The members of {', '.join(sorted(set(silent)))} cannot be read from Slack now "
                 f"({self._groups[silent[0]].failed or 'no answer'}), so nobody gets a role from them. "
                 f"Try again in a minute; /hvops status says more."
             )
         return Person(f"{team}/{user}", name or user, held)
 
-    def named(self, role: Role, places: Iterable[str]) -> tuple[str, ...]:
+    def configured_ids(self, role: Role, places: Iterable[str]) -> tuple[str, ...]:
         """The ids of the groups and members whom the settings give a role on all of these places."""
         rules = [rule for held, rule in self._rules if held is role and _covers(rule, places)]
         return tuple(one for rule in rules for one in (*rule.groups, *rule.users))
 
-    async def nobody_but(self, requester: str, role: Role, places: Iterable[str]) -> str:
+    async def only_requester_can_approve(self, requester: str, role: Role, places: Iterable[str]) -> str:
         """Why nobody else than the requester holds a role on all of these places; "" where somebody does, or may."""
         where = tuple(places)
-        named = self.named(role, where)
+        named = self.configured_ids(role, where)
         if not named:
             return f"No rule gives anybody the role {role.name.lower()} on {', '.join(where) or 'everything'}."
         groups = {one for held, rule in self._rules if held is role for one in rule.groups}
@@ -124,7 +124,7 @@ class People:
             return ""
         return f"Nobody but the requester holds the role {role.name.lower()} on {', '.join(where) or 'everything'}."
 
-    async def warm(self) -> None:
+    async def prefetch(self) -> None:
         """Ask for every group once, so that the first person does not wait. Failures show up when they matter."""
         await asyncio.gather(*(self._members(group) for _, rule in self._rules for group in rule.groups))
 
@@ -150,7 +150,7 @@ class People:
     async def _refresh(self, group_id: str, group: _Group) -> None:
         try:
             answer = await _call(self._client.usergroups_users_list(usergroup=group_id))
-        except (NotSent, FateUnknown) as error:
+        except (NotSent, DeliveryUnknown) as error:
             group.failed = str(error)
             log.warning("members of a user group unknown", group=group_id, why=str(error))
         else:
@@ -164,14 +164,14 @@ class People:
             if not self._home.team:
                 try:
                     answer = await _call(self._client.auth_test())
-                except (NotSent, FateUnknown) as error:
-                    raise NotAllowed(f"Slack does not say which workspace this is: {error} Try again.") from error
+                except (NotSent, DeliveryUnknown) as error:
+                    raise PermissionDenied(f"Slack does not say which workspace this is: {error} Try again.") from error
                 self._home.team = str(answer.get("team_id") or "")
         return self._home.team
 
 
 def _held(
-    rules: Iterable[tuple[Role, Rule]], ids: AbstractSet[str], groups: AbstractSet[str]
+    rules: Iterable[tuple[Role, GroupRule]], ids: AbstractSet[str], groups: AbstractSet[str]
 ) -> dict[Role, frozenset[str]]:
     """The roles of somebody who has these ids and is in these groups, with the clusters each holds for."""
     held: dict[Role, frozenset[str]] = {}
@@ -181,7 +181,7 @@ def _held(
     return held
 
 
-def _covers(rule: Rule, places: Iterable[str]) -> bool:
+def _covers(rule: GroupRule, places: Iterable[str]) -> bool:
     held = {place.casefold() for place in rule.clusters}
     return EVERYWHERE in held or {place.casefold() for place in places} <= held
 
@@ -191,5 +191,5 @@ async def _call(call: Awaitable[Any]) -> Any:
     try:
         return await call
     except Exception as error:
-        fate = judge(error, idempotent=True)
-        raise (fate if isinstance(fate, (NotSent, FateUnknown)) else NotSent("later", f"{fate.why}.")) from error
+        fate = classify_error(error, idempotent=True)
+        raise (fate if isinstance(fate, (NotSent, DeliveryUnknown)) else NotSent("later", f"{fate.why}.")) from error

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack.outbound.api_errors import FateUnknown, NotSent, judge, make_client
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, classify_error, make_client
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,5 +49,5 @@ async def _call(client: AsyncWebClient, method: str, told: Mapping[str, str] | N
     try:
         return await client.api_call(method, params=dict(told or {}))
     except Exception as error:
-        fate = judge(error, idempotent=True)
-        raise (fate if isinstance(fate, (NotSent, FateUnknown)) else NotSent(fate.why, f"{fate.why}.")) from error
+        fate = classify_error(error, idempotent=True)
+        raise (fate if isinstance(fate, (NotSent, DeliveryUnknown)) else NotSent(fate.why, f"{fate.why}.")) from error

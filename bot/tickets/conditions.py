@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bot.api.plan import Bits, Check, Expect, Terms, Versus
-from bot.api.queries import Term, Value
-from bot.api.rows import Cell, Row, Rows, Unreadable, flag, number
+from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate, Terms
+from bot.api.queries import Predicate, Value
+from bot.api.rows import Cell, CellError, Row, Rows, get_bool, get_int
 
 Images = Mapping[str, Rows]  # step -> its before-image
 
@@ -30,12 +30,12 @@ _FEW = 5  # rows that a reason names
 _SHOWN = 80  # characters of a cell that a reason repeats
 
 
-def misses(check: Check, rows: Rows, images: Images) -> tuple[str, ...]:
+def unmet(check: Check, rows: Rows, images: Images) -> tuple[str, ...]:
     """Why an answer does not hold what is expected; () where it does. Raises Unreadable."""
     return tuple(why for expected in check.holds if (why := _miss(expected, rows, images)))
 
 
-def how_far(check: Check, rows: Rows, images: Images) -> str:
+def progress_text(check: Check, rows: Rows, images: Images) -> str:
     """How far it is on the way there: "9 left", "5 of 11"; "" where no count tells. Raises Unreadable."""
     expected = check.holds[0]
     found = [row for row in rows if matches(row, expected.where)]
@@ -48,14 +48,14 @@ def how_far(check: Check, rows: Rows, images: Images) -> str:
     return f"{sum(row in now for row in _sorted(before, expected.columns))} of {len(before)}"
 
 
-def gives_up(check: Check, rows: Rows) -> bool:
+def is_terminal_failure(check: Check, rows: Rows) -> bool:
     """Whether the answer says that there is nothing to wait for any more. Raises Unreadable."""
     return check.give_up is not None and not _miss(check.give_up, rows, {})
 
 
 def matches(row: Row, terms: Terms) -> bool:
     """Whether a row fulfils all terms. Raises Unreadable."""
-    return all(_bits(row, term) if isinstance(term, Bits) else _term(row, term) for term in terms)
+    return all(_bits(row, term) if isinstance(term, FlagPredicate) else _term(row, term) for term in terms)
 
 
 def same_rows(now: Rows, before: Rows) -> bool:
@@ -63,13 +63,13 @@ def same_rows(now: Rows, before: Rows) -> bool:
     return _sorted(now, ()) == _sorted(before, ())
 
 
-def _miss(expected: Expect | Versus, rows: Rows, images: Images) -> str:
-    return _versus(expected, rows, images) if isinstance(expected, Versus) else _expect(expected, rows)
+def _miss(expected: Expect | CompareToBefore, rows: Rows, images: Images) -> str:
+    return _versus(expected, rows, images) if isinstance(expected, CompareToBefore) else _expect(expected, rows)
 
 
 def _expect(expected: Expect, rows: Rows) -> str:
     found = [row for row in rows if matches(row, expected.where)]
-    which = f" with {in_words(expected.where)}" if expected.where else ""
+    which = f" with {describe_terms(expected.where)}" if expected.where else ""
     if len(rows) == expected.at_least == 1 and not found:
         return _instead(rows[0], expected.where)
     if len(found) < expected.at_least:
@@ -81,7 +81,7 @@ def _expect(expected: Expect, rows: Rows) -> str:
     wrong = [row for row in found if not matches(row, expected.each)]
     if len(wrong) == 1:
         return _instead(wrong[0], expected.each)
-    return f"{_count(len(wrong))}{which} without {in_words(expected.each)}" if wrong else ""
+    return f"{_count(len(wrong))}{which} without {describe_terms(expected.each)}" if wrong else ""
 
 
 def _instead(row: Row, terms: Terms) -> str:
@@ -100,15 +100,15 @@ def _cell(cell: Cell) -> str:
     return "" if cell is None or isinstance(cell, (tuple, list, Mapping)) else " ".join(str(cell).split())[:_SHOWN]
 
 
-def _is_not(row: Row, term: Term | Bits) -> str:
+def _is_not(row: Row, term: Predicate | FlagPredicate) -> str:
     cell = row.get(term.column)
-    if isinstance(term, Bits) or term.op not in ("=", "in") or isinstance(cell, (tuple, list, Mapping)):
+    if isinstance(term, FlagPredicate) or term.op not in ("=", "in") or isinstance(cell, (tuple, list, Mapping)):
         return f"it is not so that {_term_in_words(term)}"
     wanted = " or ".join(map(str, term.value)) if isinstance(term.value, tuple) else term.value
     return f"{term.column} is {_cell(cell) or 'empty'}, not {wanted}"
 
 
-def _versus(expected: Versus, rows: Rows, images: Images) -> str:
+def _versus(expected: CompareToBefore, rows: Rows, images: Images) -> str:
     if expected.step not in images:
         return f"there is no before-image of {expected.step}"
     now = _sorted([row for row in rows if matches(row, expected.where)], expected.columns)
@@ -134,14 +134,14 @@ def _plain(cell: Cell) -> Any:
     return cell if cell is None else str(cell)  # the wire carries no types: 1 and "1" are one answer
 
 
-def _bits(row: Row, term: Bits) -> bool:
-    value = number(row, term.column)
+def _bits(row: Row, term: FlagPredicate) -> bool:
+    value = get_int(row, term.column)
     if value is None:
         return False
     return value & term.mask == (term.mask if term.are_set else 0)
 
 
-def _term(row: Row, term: Term) -> bool:
+def _term(row: Row, term: Predicate) -> bool:
     if term.op == "is null":
         return row.get(term.column) is None
     if term.op == "is not null":
@@ -160,12 +160,12 @@ def _compare(row: Row, column: str, how: Callable[[Any, Any], bool], value: Valu
     if value is None or row.get(column) is None:
         return False
     if isinstance(value, bool):
-        return how(flag(row, column), value)
+        return how(get_bool(row, column), value)
     if isinstance(value, int):
-        return how(number(row, column), value)
+        return how(get_int(row, column), value)
     cell = row[column]
     if isinstance(cell, (tuple, list, Mapping)):
-        raise Unreadable(column, cell)
+        raise CellError(column, cell)
     if how not in (operator.eq, operator.ne) and _WHOLE.fullmatch(value) and _WHOLE.fullmatch(str(cell)):
         return how(int(str(cell)), int(value))  # numbers beyond 2**53 are written as text
     return how(str(cell).casefold(), value.casefold())
@@ -176,7 +176,7 @@ def _like(row: Row, column: str, pattern: str) -> bool:
     if cell is None:
         return False
     if not isinstance(cell, str):
-        raise Unreadable(column, cell)
+        raise CellError(column, cell)
     return re.fullmatch(_regular(pattern), cell, re.IGNORECASE | re.DOTALL) is not None
 
 
@@ -192,13 +192,13 @@ def _part(part: str) -> str:
     return {"%": ".*", "_": "."}.get(part, re.escape(part))
 
 
-def in_words(terms: Terms) -> str:
+def describe_terms(terms: Terms) -> str:
     """Terms as people read them: "State = 2, OwnerNode like hv%"."""
     return ", ".join(_term_in_words(term) for term in terms)
 
 
-def _term_in_words(term: Term | Bits) -> str:
-    if isinstance(term, Bits):
+def _term_in_words(term: Predicate | FlagPredicate) -> str:
+    if isinstance(term, FlagPredicate):
         return f"{term.column} {'has' if term.are_set else 'lacks'} flag {term.mask}"
     if term.op in ("is null", "is not null"):
         return f"{term.column} {term.op}"

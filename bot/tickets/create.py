@@ -14,14 +14,14 @@ from typing import Any
 
 from bot.api.command import Remediation, Role
 from bot.dispatch import authorization
-from bot.dispatch.pipeline import Answered, Asking, Pipeline, Request
+from bot.dispatch.pipeline import AnsweredRequest, Pipeline, Request, RequestContext
 from bot.dispatch.query_session import Progress
 from bot.errors import TicketError
-from bot.ledger import Draft, Entry
-from bot.ledger.ticket_state import NOT_STARTED, State
+from bot.ledger import Entry, EntryDraft
+from bot.ledger.ticket_state import NOT_STARTED, TicketState
 from bot.tickets.plan_report import no_plan, would_be
 from bot.tickets.planner import Planner
-from bot.tickets.proposal import Made, Policy, Proposal, draft_proposal, names, proposal_from
+from bot.tickets.proposal import PlannedChange, Policy, Proposal, draft_proposal, identity, proposal_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,12 @@ class Preview:
         decides: who would decide, as a sentence; "" where there is no plan.
     """
 
-    answered: Answered
-    made: Made
+    answered: AnsweredRequest
+    made: PlannedChange
     decides: str = ""
 
 
-class Proposals:
+class ProposalService:
     """Makes proposals."""
 
     def __init__(self, pipeline: Pipeline, planner: Planner, policy: Policy, clock: Callable[[], datetime]) -> None:
@@ -59,21 +59,21 @@ class Proposals:
 
     async def propose(
         self, request: Request, progress: Callable[[Progress], None] | None = None
-    ) -> Proposed | Answered:
+    ) -> Proposed | AnsweredRequest:
         """Answer the line of a remediation. Whatever happens stands in the ledger.
 
         Raises:
             HvopsError: refused, unreadable, no rule for such a risk, or our own bug.
         """
         began = time.monotonic()
-        with self._pipeline.writing_refusals(request) as asking:
+        with self._pipeline.recording_refusals(request) as asking:
             line = await self._pipeline.begin(request, asking, Remediation)
             look = self._pipeline.look(self._clock(), progress)
             made = await self._planner.make(line, look)
             if made.can_run:
                 return self._write(request, asking, made)
             report = no_plan(made, look.unanswered)
-        return self._pipeline.keep(asking, line, report, tuple(look.evidence), time.monotonic() - began)
+        return self._pipeline.store_answer(asking, line, report, tuple(look.evidence), time.monotonic() - began)
 
     async def preview(self, request: Request, progress: Callable[[Progress], None] | None = None) -> Preview:
         """Answer the line of a remediation without proposing it: what a proposal would be, by the very same rules.
@@ -85,7 +85,7 @@ class Proposals:
             HvopsError: whatever would refuse the proposal.
         """
         began, decides = time.monotonic(), ""
-        with self._pipeline.writing_refusals(request) as asking:
+        with self._pipeline.recording_refusals(request) as asking:
             line = await self._pipeline.begin(request, asking, Remediation)
             look = self._pipeline.look(self._clock(), progress)
             made = await self._planner.make(line, look)
@@ -94,7 +94,7 @@ class Proposals:
                 decides = _decides(self._policy, made)
             report = would_be(made, decides) if made.can_run else no_plan(made, look.unanswered)
         seconds = time.monotonic() - began
-        return Preview(self._pipeline.keep(asking, line, report, tuple(look.evidence), seconds), made, decides)
+        return Preview(self._pipeline.store_answer(asking, line, report, tuple(look.evidence), seconds), made, decides)
 
     def undo(self, request: Request, ticket: str) -> Proposed:
         """Propose to take a ticket back. An interrupted one hands its locks over.
@@ -103,21 +103,21 @@ class Proposals:
             NotAllowed: that takes the role operator where the ticket works.
             TicketError: it still runs, it never began, or nothing of it can be taken back.
         """
-        with self._pipeline.writing_refusals(request) as asking:
+        with self._pipeline.recording_refusals(request) as asking:
             made = self._planner.undo(ticket)
             _allow_all(request, made, Role.OPERATOR)
             self._refuse_undo(ticket, made)
             return self._write(request, asking, made)
 
-    def _refuse_undo(self, ticket: str, made: Made) -> None:
+    def _refuse_undo(self, ticket: str, made: PlannedChange) -> None:
         now = self._ledger.ticket(ticket)
         assert now is not None
-        if now.state not in (State.INTERRUPTED, State.ENDED):
+        if now.state not in (TicketState.INTERRUPTED, TicketState.ENDED):
             raise TicketError(f"{ticket} is {now.state}; it can be taken back once it has ended, or is interrupted.")
         if now.end in NOT_STARTED or not made.plan.groups:
-            raise TicketError(made.plan.because)
+            raise TicketError(made.plan.reason)
 
-    def _write(self, request: Request, asking: Asking, made: Made) -> Proposed:
+    def _write(self, request: Request, asking: RequestContext, made: PlannedChange) -> Proposed:
         more = {
             "asked": asking.entry.seq if asking.entry else None,
             "via": request.via,
@@ -127,17 +127,17 @@ class Proposals:
         draft = self._draft(request, made, more)
         return _proposed(self._ledger.append(draft.kind, draft.actor, draft.data))
 
-    def _draft(self, request: Request, made: Made, more: Mapping[str, Any]) -> Draft:
+    def _draft(self, request: Request, made: PlannedChange, more: Mapping[str, Any]) -> EntryDraft:
         """The entry of a proposal, or what refuses it. Writes nothing."""
         _allow_all(request, made, Role.OPERATOR)
         mask = self._pipeline.mask
-        return draft_proposal(made, names(request.person), self._policy, now=self._clock(), mask=mask, more=more)
+        return draft_proposal(made, identity(request.person), self._policy, now=self._clock(), mask=mask, more=more)
 
 
-def _allow_all(request: Request, made: Made, role: Role) -> None:
+def _allow_all(request: Request, made: PlannedChange, role: Role) -> None:
     """Everywhere that the plan reaches, not only where the line says."""
     for place in made.places:
-        authorization.allow(request.person, role, place)
+        authorization.require_role(request.person, role, place)
 
 
 def _proposed(entry: Entry) -> Proposed:
@@ -145,7 +145,7 @@ def _proposed(entry: Entry) -> Proposed:
     return Proposed(entry.ticket, entry.seq, proposal_from(entry))
 
 
-def _decides(policy: Policy, made: Made) -> str:
+def _decides(policy: Policy, made: PlannedChange) -> str:
     """Who would decide, and until when. Raises NotAllowed where no rule is set."""
     where = ", ".join(made.places) or "everything"
     if policy.decision(made.risk) == "confirm":

@@ -1,4 +1,4 @@
-"""Decide about a ticket: approve or confirm, decline, withdraw, cancel, go on, close; stop and go for everything.
+"""Decide about a ticket: approve or confirm, reject, withdraw, cancel, go on, close; stop and go for everything.
 
 The ledger is the only state, and its transaction the only judge of who came first. Here is only who may, and the
 sentence for everybody who may not, or came too late. Every way in (button, modal, Home, terminal) comes through here.
@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from bot.api.actions import ByHand
+from bot.api.actions import ManualStep
 from bot.api.command import Role
 from bot.dispatch import authorization
 from bot.dispatch.authorization import Person
-from bot.errors import AlreadyDecided, HvopsError, LedgerError, NotAllowed, TicketError
-from bot.formatting import when
+from bot.errors import AlreadyDecided, HvopsError, LedgerError, PermissionDenied, TicketError
+from bot.formatting import format_time
 from bot.ledger import Entry, Ledger
-from bot.ledger.entries import stamp
-from bot.ledger.ticket_state import ENDS, State, Ticket, may_be_one_human
+from bot.ledger.entries import to_timestamp
+from bot.ledger.ticket_state import ENDS, Ticket, TicketState, same_person
 from bot.tickets.proposal import Policy, proposal_of
 from bot.tickets.run_history import positions, story_of
 
@@ -30,7 +30,7 @@ WAYPOINTS = ENDS | {"proposed", "approved", "started", "resumed", "interrupted"}
 
 
 @dataclass(frozen=True, slots=True)
-class Press:
+class UserAction:
     """Somebody wants something done about a ticket.
 
     Attributes:
@@ -49,7 +49,7 @@ class Press:
     shown: int | None = None
 
 
-class Asked(Protocol):
+class ApprovalSubject(Protocol):
     """What says who may decide: a proposal, or its heading in a list."""
 
     @property
@@ -78,7 +78,7 @@ class Asked(Protocol):
         ...
 
 
-class Decisions:
+class ApprovalService:
     """Every decision about tickets. Blocking: each call is one or two short transactions."""
 
     def __init__(self, ledger: Ledger, policy: Policy, clock: Callable[[], datetime]) -> None:
@@ -87,7 +87,7 @@ class Decisions:
         self._policy = policy
         self._clock = clock
 
-    def approve(self, press: Press) -> Entry:
+    def approve(self, press: UserAction) -> Entry:
         """Approve, or confirm one's own plan of low risk. The runner starts it.
 
         Raises:
@@ -98,30 +98,30 @@ class Decisions:
         with self._refusals(press, "approve"):
             proposal = proposal_of(self._ledger, press.ticket)
             self._may_approve(press.person, proposal)
-            until = stamp(self._clock() + timedelta(minutes=self._policy.start_minutes))
+            until = to_timestamp(self._clock() + timedelta(minutes=self._policy.start_minutes))
             return self._write("approved", press, {"start_by": until, "digest": proposal.digest})
 
-    def decline(self, press: Press, why: str) -> Entry:
+    def reject(self, press: UserAction, why: str) -> Entry:
         """Decline, with a reason. Raises NotAllowed, AlreadyDecided, TicketError without a reason."""
-        with self._refusals(press, "decline"):
+        with self._refusals(press, "reject"):
             proposal = proposal_of(self._ledger, press.ticket)
             _allow(press.person, Role.APPROVER, proposal)
-            return self._write("declined", press, {"why": _reason(why)})
+            return self._write("rejected", press, {"why": _reason(why)})
 
-    def withdraw(self, press: Press) -> Entry:
+    def withdraw(self, press: UserAction) -> Entry:
         """Take back a proposal, or an approval that has not started. Raises NotAllowed, AlreadyDecided."""
         with self._refusals(press, "withdraw"):
             proposal = proposal_of(self._ledger, press.ticket)
             if press.person.id != proposal.requester:
                 ticket = self._ticket(press.ticket)
-                if ticket.state is State.PROPOSED:
-                    raise NotAllowed(
-                        f"{proposal.requester_name} asked for {press.ticket} and can withdraw it; others can decline it."
+                if ticket.state is TicketState.PROPOSED:
+                    raise PermissionDenied(
+                        f"{proposal.requester_name} asked for {press.ticket} and can withdraw it; others can reject it."
                     )
                 _allow(press.person, Role.APPROVER, proposal)
             return self._write("withdrawn", press, {})
 
-    def cancel(self, press: Press) -> Entry:
+    def cancel(self, press: UserAction) -> Entry:
         """Ask a run to end before its next act. What is being done is finished first. Raises NotAllowed, TicketError."""
         with self._refusals(press, "cancel"):
             proposal = proposal_of(self._ledger, press.ticket)
@@ -130,24 +130,24 @@ class Decisions:
                 raise TicketError(f"{press.ticket} has been asked to stop already; it ends before its next act.")
             return self._write("cancel-asked", press, {})
 
-    def hand(self, press: Press) -> Entry:
+    def confirm_manual_step(self, press: UserAction) -> Entry:
         """Say that the step by hand, for which the run waits, is done. The bot looks for itself then.
 
         Raises:
             NotAllowed: the step asks for a higher role.
             TicketError: nothing waits for anybody, or what waits is not what was shown.
         """
-        with self._refusals(press, "hand"):
+        with self._refusals(press, "confirm_manual_step"):
             proposal = proposal_of(self._ledger, press.ticket)
             story = story_of(self._ledger.story(press.ticket))
             waiting = next((one for one in positions(proposal.plan) if one.key == story.in_flight), None)
-            if waiting is None or not isinstance(waiting.step.act, ByHand):
+            if waiting is None or not isinstance(waiting.step.act, ManualStep):
                 raise TicketError(f"{press.ticket} does not wait for anything to be done by hand now.")
             _allow(press.person, Role[waiting.step.act.role.upper()], proposal)
-            _must_be_shown(press, waiting.number, f"it waits for step {waiting.number} now, {waiting.step.says}")
-            return self._write("hand", press, {"step": waiting.key[0], "round": waiting.key[1]})
+            _must_be_shown(press, waiting.number, f"it waits for step {waiting.number} now, {waiting.step.description}")
+            return self._write("step-confirmed", press, {"step": waiting.key[0], "round": waiting.key[1]})
 
-    def resume(self, press: Press) -> Entry:
+    def resume(self, press: UserAction) -> Entry:
         """Let an interrupted run go on: the step in flight is asked about first, and never blindly repeated.
 
         Raises:
@@ -158,54 +158,54 @@ class Decisions:
             proposal = proposal_of(self._ledger, press.ticket)
             self._may_approve(press.person, proposal)
             ticket = self._ticket(press.ticket)
-            if ticket.state is not State.INTERRUPTED:
-                raise TicketError(f"It is not interrupted: {self.standing(press.ticket)}")
+            if ticket.state is not TicketState.INTERRUPTED:
+                raise TicketError(f"It is not interrupted: {self.describe_status(press.ticket)}")
             _must_be_shown(press, ticket.attempt, "it went on, and was interrupted once more")
             more = {"locks": sorted(ticket.locks)} if ticket.gives_way else {}
             return self._write("resumed", press, {"attempt": ticket.attempt + 1, **more})
 
-    def close(self, press: Press, why: str) -> Entry:
+    def close(self, press: UserAction, why: str) -> Entry:
         """Close an interrupted ticket as it is, and release its locks. Raises NotAllowed, TicketError."""
         with self._refusals(press, "close"):
             proposal = proposal_of(self._ledger, press.ticket)
             _allow(press.person, Role.OPERATOR, proposal)
             return self._write("closed", press, {"why": _reason(why)})
 
-    def stop(self, person: Person, why: str, click: int | None = None) -> Entry:
+    def stop_changes(self, person: Person, why: str, click: int | None = None) -> Entry:
         """Nothing begins any more, anywhere, until `go`. Raises NotAllowed."""
         return self._switch("stop", self._policy.stop, person, {"why": why[:LONGEST_REASON], "click": click})
 
-    def go(self, person: Person, click: int | None = None) -> Entry:
+    def allow_changes(self, person: Person, click: int | None = None) -> Entry:
         """Things may begin again. Raises NotAllowed."""
         return self._switch("go", self._policy.go, person, {"click": click})
 
-    def eligible(self, person: Person, proposal: Asked) -> bool:
+    def may_approve(self, person: Person, proposal: ApprovalSubject) -> bool:
         """Whether this person could approve, or confirm. For saying at once that nobody can; writes nothing."""
         try:
             self._may_approve(person, proposal)
-        except NotAllowed:
+        except PermissionDenied:
             return False
         return True
 
-    def standing(self, ticket: str) -> str:
+    def describe_status(self, ticket: str) -> str:
         """How a ticket stands, in a sentence: "T-7 was approved by approver at 23:08 UTC." Raises TicketError."""
-        return standing(ticket, self._ledger.story(ticket))
+        return describe_status(ticket, self._ledger.story(ticket))
 
     def _switch(self, kind: str, role: str, person: Person, data: Mapping[str, Any]) -> Entry:
-        with self._refusals(Press(person, ""), f"/hvops {kind}"):
-            authorization.allow(person, Role[role.upper()])
+        with self._refusals(UserAction(person, ""), f"/hvops {kind}"):
+            authorization.require_role(person, Role[role.upper()])
             return self._ledger.append(kind, person.id, {"name": person.name, **data})
 
-    def _may_approve(self, person: Person, proposal: Asked) -> None:
+    def _may_approve(self, person: Person, proposal: ApprovalSubject) -> None:
         if proposal.policy == CONFIRM:
             if person.id != proposal.requester:
-                raise NotAllowed(
+                raise PermissionDenied(
                     f"{proposal.ticket} is of low risk: {proposal.requester_name}, who asked for it, confirms it."
                 )
             _allow(person, Role.OPERATOR, proposal)
             return
-        if may_be_one_human(person.id, proposal.requester):
-            raise NotAllowed(f"{proposal.ticket}: you asked, so somebody else of the approvers decides.")
+        if same_person(person.id, proposal.requester):
+            raise PermissionDenied(f"{proposal.ticket}: you asked, so somebody else of the approvers decides.")
         _allow(person, Role.APPROVER, proposal)
 
     def _ticket(self, ticket: str) -> Ticket:
@@ -214,7 +214,7 @@ class Decisions:
             raise TicketError(f"There is no ticket {ticket}.")
         return found
 
-    def _write(self, kind: str, press: Press, data: Mapping[str, Any]) -> Entry:
+    def _write(self, kind: str, press: UserAction, data: Mapping[str, Any]) -> Entry:
         whole = {
             **data,
             "by": press.person.id,
@@ -226,7 +226,7 @@ class Decisions:
         return self._ledger.append(kind, press.person.id, whole, press.ticket)
 
     @contextmanager
-    def _refusals(self, press: Press, wanted: str) -> Iterator[None]:
+    def _refusals(self, press: UserAction, wanted: str) -> Iterator[None]:
         """Say who came first where somebody did, and write every refusal down before it is raised on."""
         try:
             yield
@@ -241,15 +241,15 @@ class Decisions:
         """Who comes too late is told who decided, and when."""
         if not isinstance(error, AlreadyDecided):
             return error
-        return AlreadyDecided(f"Too late: {self.standing(ticket)}")
+        return AlreadyDecided(f"Too late: {self.describe_status(ticket)}")
 
-    def _write_refusal(self, press: Press, wanted: str, error: HvopsError) -> None:
+    def _write_refusal(self, press: UserAction, wanted: str, error: HvopsError) -> None:
         known = press.ticket and self._ledger.ticket(press.ticket) is not None
         data = {
             "name": press.person.name,
             "line": f"{wanted} {press.ticket}".strip(),
             "why": str(error),
-            "kind": "not allowed" if isinstance(error, NotAllowed) else "too late",
+            "kind": "not allowed" if isinstance(error, PermissionDenied) else "too late",
             "via": press.via,
             "place": press.place,
             "click": press.click,
@@ -257,7 +257,7 @@ class Decisions:
         self._ledger.append("refused", press.person.id, data, press.ticket if known else None)
 
 
-def standing(ticket: str, entries: list[Entry]) -> str:
+def describe_status(ticket: str, entries: list[Entry]) -> str:
     """How a ticket stands, in a sentence, by its entries, oldest first."""
     telling = [entry for entry in entries if entry.kind in WAYPOINTS]
     if not telling:
@@ -266,21 +266,21 @@ def standing(ticket: str, entries: list[Entry]) -> str:
     by = last.data.get("name") or last.data.get("by") or last.actor
     why = f": {last.data['why']}" if last.data.get("why") else ""
     if last.kind == "proposed":
-        return f"{ticket} is open until {when(last.data['open_until'])}."
+        return f"{ticket} is open until {format_time(last.data['open_until'])}."
     if last.kind in ("started", "resumed", "interrupted"):
         verb = "is interrupted since" if last.kind == "interrupted" else "runs since"
-        return f"{ticket} {verb} {when(last.at)}."
-    sentence = f"{ticket} was {last.kind} by {by} at {when(last.at)}{why}".rstrip(".")
+        return f"{ticket} {verb} {format_time(last.at)}."
+    sentence = f"{ticket} was {last.kind} by {by} at {format_time(last.at)}{why}".rstrip(".")
     return f"{sentence}."
 
 
-def _allow(person: Person, role: Role, proposal: Asked) -> None:
+def _allow(person: Person, role: Role, proposal: ApprovalSubject) -> None:
     """On every cluster that the plan reaches; a plan that names none asks for the role everywhere."""
     for place in proposal.places or (authorization.EVERYWHERE,):
-        authorization.allow(person, role, place)
+        authorization.require_role(person, role, place)
 
 
-def _must_be_shown(press: Press, now: int, so: str) -> None:
+def _must_be_shown(press: UserAction, now: int, so: str) -> None:
     """A card may be old, a click may come late or twice: it counts for what its person saw, and for nothing after it."""
     if press.shown is not None and press.shown != now:
         raise TicketError(f"{press.ticket} has moved on since that button was shown: {so}. Look at its message again.")

@@ -21,7 +21,7 @@ from bot.api.plan import Gate, Group, Plan
 from bot.errors import LedgerError
 
 KIND = "is"  # the key that carries the type
-_CAME_LATER = {"Step": ("undo_says",), "Check": ("says", "never")}
+_CAME_LATER = {"Step": ("undo_says",), "Check": ("description", "never")}
 FORMAT = 1
 _TYPES: Mapping[str, type[Any]] = {
     one.__name__: one
@@ -47,14 +47,14 @@ def plan_from_json(told: Any) -> Plan:
     return found
 
 
-def signed(whole: Plan, risk: Risk, version: str) -> dict[str, Any]:
+def signed_payload(whole: Plan, risk: Risk, version: str) -> dict[str, Any]:
     """What an approval signs. Measurements stand outside."""
     return {
         "format": FORMAT,
         "version": version,
         "risk": str(risk),
         "locks": sorted(whole.locks),
-        "way_back": whole.way_back,
+        "rollback": whole.rollback,
         "gates": [_gate(gate) for gate in whole.gates],
         "groups": [_written(group) for group in whole.groups],
         **({"touches": list(whole.touches)} if whole.touches else {}),
@@ -63,7 +63,7 @@ def signed(whole: Plan, risk: Risk, version: str) -> dict[str, Any]:
 
 def digest(whole: Plan, risk: Risk, version: str) -> str:
     """The digest of a plan, in hexadecimal."""
-    return _sha256(signed(whole, risk, version))
+    return _sha256(signed_payload(whole, risk, version))
 
 
 def group_digest(group: Group, version: str) -> str:
@@ -73,7 +73,7 @@ def group_digest(group: Group, version: str) -> str:
 
 def _gate(gate: Gate) -> dict[str, Any]:
     """A gate that only takes time is signed as passed: nothing starts before it is."""
-    return {"says": gate.says, "passed": gate.passed or bool(gate.ripens_at), "blocks": gate.blocks}
+    return {"description": gate.description, "passed": gate.passed or bool(gate.passes_at), "blocks": gate.blocks}
 
 
 def _sha256(value: Any) -> str:

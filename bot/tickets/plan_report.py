@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.api.plan import Gate, Plan
-from bot.api.query_client import Unanswered
-from bot.api.report import Finding, Fine, Report, Severity
+from bot.api.query_client import QueryFailure
+from bot.api.report import Finding, Healthy, Report, Severity
 from bot.tickets.plan_text import plan_lines
-from bot.tickets.proposal import Made
+from bot.tickets.proposal import PlannedChange
 
 _TITLE = 150
 _NOTHING = "Nothing to "  # how a plan says that there is no need of one
 
 
-def no_plan(made: Made, unanswered: Sequence[Unanswered] = ()) -> Report:
+def no_plan(made: PlannedChange, unanswered: Sequence[QueryFailure] = ()) -> Report:
     """Why there is no plan: what holds it, what is not known, or that there is nothing to do."""
-    held = made.plan.held_by
+    held = made.plan.blocking_gates
     where = made.target or made.line
     said, first = _said(made.plan)
     if said:
@@ -24,20 +24,20 @@ def no_plan(made: Made, unanswered: Sequence[Unanswered] = ()) -> Report:
         lead = (_first(first, where, held=bool(held)),) if first else ()
         findings = (*lead, *(_holds(where, gate) for gate in held))
     elif held:
-        title = f"No plan yet for {where}: {held[0].measured or f'needed: {held[0].says}'}"
+        title = f"No plan yet for {where}: {held[0].measured or f'needed: {held[0].description}'}"
         findings = tuple(_holds(where, gate) for gate in held)
-    elif made.plan.because.startswith(_NOTHING):  # only said where it is known, whoever else was silent
-        title, _, rest = made.plan.because.partition(". ")
+    elif made.plan.reason.startswith(_NOTHING):  # only said where it is known, whoever else was silent
+        title, _, rest = made.plan.reason.partition(". ")
         title, findings = title.rstrip("."), (Finding(Severity.NOTE, "ALSO", where, rest),) if rest else ()
     elif unanswered:
         title = f"No plan for {where}: not everything is known"
-        findings = (Finding(Severity.NOTE, "NO PLAN", where, made.plan.because),)
+        findings = (Finding(Severity.NOTE, "NO PLAN", where, made.plan.reason),)
     else:  # a refusal; the sentence may be long
         title = f"No plan for {where}"
-        findings = (Finding(Severity.NOTE, "NO PLAN", where, made.plan.because),)
+        findings = (Finding(Severity.NOTE, "NO PLAN", where, made.plan.reason),)
     return Report(
         title=title[:_TITLE],
-        summary=made.plan.because if said else f"{title}. {made.plan.because}",
+        summary=made.plan.reason if said else f"{title}. {made.plan.reason}",
         of="checks",
         asked=len(made.plan.gates),
         answered=sum(gate.passed for gate in made.plan.gates),
@@ -50,7 +50,7 @@ def no_plan(made: Made, unanswered: Sequence[Unanswered] = ()) -> Report:
     )
 
 
-def would_be(made: Made, decides: str) -> Report:
+def would_be(made: PlannedChange, decides: str) -> Report:
     """The plan as it would be proposed. Nothing waits for anybody.
 
     Args:
@@ -59,18 +59,18 @@ def would_be(made: Made, decides: str) -> Report:
     """
     plan, where = made.plan, made.target or made.line
     title = f"A plan for {where} is possible; nothing is proposed"
-    waits = tuple(Finding(Severity.NOTE, "NOT YET", where, _gate(gate)) for gate in plan.ripening)
-    warnings = tuple(gate for gate in plan.gates if not gate.passed and not gate.ripens_at)
+    waits = tuple(Finding(Severity.NOTE, "NOT YET", where, _gate(gate)) for gate in plan.pending_gates)
+    warnings = tuple(gate for gate in plan.gates if not gate.passed and not gate.passes_at)
     return Report(
         title=title[:_TITLE],
-        summary=f"{title}. {plan.because} {decides}",
+        summary=f"{title}. {plan.reason} {decides}",
         of="checks",
         asked=len(plan.gates),
         answered=sum(gate.passed for gate in plan.gates),
         findings=(*waits, *(Finding(Severity.NOTE, "WARNING", where, _gate(gate)) for gate in warnings)),
-        fine=tuple(Fine("PASSED", (gate.says,), gate.measured) for gate in plan.gates if gate.passed),
+        fine=tuple(Healthy("PASSED", (gate.description,), gate.measured) for gate in plan.gates if gate.passed),
         notes=(
-            f"Because: {plan.because}",
+            f"Because: {plan.reason}",
             f"Impact: {plan.impact}",
             decides,
             f"Digest (SHA-256): {made.digest}",
@@ -88,15 +88,15 @@ def _said(plan: Plan) -> tuple[str, str]:
 
     `because` is shown by its beginning: "No plan…: why. What to do first.", "Nothing to …", or any other refusal.
     """
-    title, _, first = plan.because.partition(". ")
+    title, _, first = plan.reason.partition(". ")
     return (title.rstrip("."), first) if title.startswith("No plan") and ": " in title else ("", "")
 
 
 def _told(gates: Sequence[Gate]) -> tuple[str, ...]:
     good = [_gate(gate) for gate in gates if gate.passed]
     passed = (f"Passed ({len(good):,}): {' · '.join(good)}",) if good else ()
-    waits = (f"Not yet: {_gate(gate)}" for gate in gates if gate.ripens_at)
-    warned = (f"Warning: {_gate(gate)}" for gate in gates if not (gate.passed or gate.blocks or gate.ripens_at))
+    waits = (f"Not yet: {_gate(gate)}" for gate in gates if gate.passes_at)
+    warned = (f"Warning: {_gate(gate)}" for gate in gates if not (gate.passed or gate.blocks or gate.passes_at))
     return (*passed, *waits, *warned)
 
 
@@ -110,9 +110,9 @@ def _first(says: str, where: str, *, held: bool) -> Finding:
 def _holds(where: str, gate: Gate) -> Finding:
     """What was found comes first: what is needed reads, by itself, as if it were so."""
     if not gate.measured:
-        return Finding(Severity.FAULT, "HELD", where, f"Needed: {gate.says}")
-    return Finding(Severity.FAULT, "HELD", where, gate.measured, (("Needed", gate.says),))
+        return Finding(Severity.FAULT, "HELD", where, f"Needed: {gate.description}")
+    return Finding(Severity.FAULT, "HELD", where, gate.measured, (("Needed", gate.description),))
 
 
 def _gate(gate: Gate) -> str:
-    return f"{gate.says} ({gate.measured})" if gate.measured else gate.says
+    return f"{gate.description} ({gate.measured})" if gate.measured else gate.description

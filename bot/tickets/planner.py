@@ -7,17 +7,17 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from bot.api.actions import ByHand
+from bot.api.actions import ManualStep
 from bot.api.command import Remediation
 from bot.api.plan import Plan
-from bot.dispatch.command_line import Directory, Line, places_of, read_line, resolve
-from bot.dispatch.query_session import Look
+from bot.dispatch.command_line import CommandLine, TargetFinder, read_line, resolve, scopes_of
+from bot.dispatch.query_session import QuerySession
 from bot.dispatch.registry import Registry
 from bot.errors import TargetError, TicketError, UsageError
 from bot.ledger import Reader
-from bot.tickets.proposal import Made, Proposal, proposal_of
+from bot.tickets.proposal import PlannedChange, Proposal, proposal_of
 from bot.tickets.run_history import story_of
-from bot.tickets.undo import undo_made
+from bot.tickets.undo import build_undo
 
 
 class Planner:
@@ -26,10 +26,10 @@ class Planner:
     def __init__(
         self,
         registry: Registry,
-        directory: Directory,
+        directory: TargetFinder,
         ledger: Reader,
         *,
-        look: Callable[[datetime, Any], Look],
+        look: Callable[[datetime, Any], QuerySession],
         version: str,
         clock: Callable[[], datetime],
     ) -> None:
@@ -50,18 +50,18 @@ class Planner:
         self._clock = clock
         self.version = version
 
-    async def make(self, line: Line, look: Look) -> Made:
+    async def make(self, line: CommandLine, look: QuerySession) -> PlannedChange:
         """The plan of a line whose targets are resolved. Raises HvopsError."""
         spec = line.command.spec
         assert isinstance(spec, Remediation)
         args = spec.args(**line.values)
         plan = spec.plan(args, await spec.collect(args, look))
         places = tuple(
-            dict.fromkeys([*line.places, *[place for on in _targets(plan) for place in await self._places(on)]])
+            dict.fromkeys([*line.scopes, *[place for on in _targets(plan) for place in await self._places(on)]])
         )
-        return Made(str(line), line.command.name, line.target, places, spec.risk, plan, self.version)
+        return PlannedChange(str(line), line.command.name, line.target, places, spec.risk, plan, self.version)
 
-    async def again(self, proposal: Proposal) -> Made:
+    async def rebuild(self, proposal: Proposal) -> PlannedChange:
         """The same plan, from new facts. Raises HvopsError."""
         if proposal.made.undoes:
             return self.undo(proposal.made.undoes)
@@ -70,11 +70,11 @@ class Planner:
             raise TicketError(f"{proposal.ticket}: {proposal.made.line} changes nothing any more.")
         return await self.make(line, self._look(self._clock(), None))
 
-    def undo(self, ticket: str) -> Made:
+    def undo(self, ticket: str) -> PlannedChange:
         """What takes a ticket back. Raises TicketError where there is no such ticket."""
-        return undo_made(proposal_of(self._ledger, ticket), story_of(self._ledger.story(ticket)), self.version)
+        return build_undo(proposal_of(self._ledger, ticket), story_of(self._ledger.story(ticket)), self.version)
 
-    async def meet(self, *names: str) -> None:
+    async def resolve_hosts(self, *names: str) -> None:
         """Find out where these are: after a restart nobody has asked the clusters for their nodes yet.
 
         A name that nobody knows stays a stranger, and whoever is asked about it says so.
@@ -86,11 +86,11 @@ class Planner:
     async def _places(self, name: str) -> tuple[str, ...]:
         """Where a role must hold for a target of an action; a name that nobody knows stands for itself."""
         try:
-            return places_of(await self._directory.find(name))
+            return scopes_of(await self._directory.find(name))
         except UsageError:
             return (name,)
 
 
 def _targets(plan: Plan) -> tuple[str, ...]:
-    acts = [act for step in plan.steps for act in (step.act, step.undo) if act and not isinstance(act, ByHand)]
+    acts = [act for step in plan.steps for act in (step.act, step.undo) if act and not isinstance(act, ManualStep)]
     return tuple(dict.fromkeys([*(act.on for act in acts), *plan.touches]))

@@ -15,9 +15,9 @@ from bot.api.command import Risk
 from bot.api.plan import Plan
 from bot.dispatch.authorization import Person
 from bot.errors import LedgerError, TicketError
-from bot.ledger import Draft, Entry, Reader
-from bot.ledger.entries import stamp
-from bot.redaction import Mask
+from bot.ledger import Entry, EntryDraft, Reader
+from bot.ledger.entries import to_timestamp
+from bot.redaction import Redactor
 from bot.serialization import samples_to_json
 from bot.tickets.plan_digest import digest, plan_from_json, plan_to_json
 
@@ -51,7 +51,7 @@ class Policy(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class PlannedChange:
     """A plan, made from facts a moment ago.
 
     Attributes:
@@ -77,7 +77,7 @@ class Made:
     @property
     def can_run(self) -> bool:
         """Whether there is something to do, and nothing that holds it."""
-        return bool(self.plan.groups) and not self.plan.held_by
+        return bool(self.plan.groups) and not self.plan.blocking_gates
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Proposal:
     at: str
     requester: str
     requester_name: str
-    made: Made
+    made: PlannedChange
     digest: str
     policy: str
     open_until: str
@@ -112,8 +112,8 @@ class Proposal:
 
 
 def draft_proposal(
-    made: Made, by: tuple[str, str], policy: Policy, *, now: datetime, mask: Mask, more: Mapping[str, Any]
-) -> Draft:
+    made: PlannedChange, by: tuple[str, str], policy: Policy, *, now: datetime, mask: Redactor, more: Mapping[str, Any]
+) -> EntryDraft:
     """The entry of a proposal; `by` is the id and the name of who asks.
 
     Raises:
@@ -121,7 +121,7 @@ def draft_proposal(
         TicketError: the plan holds a secret, or what the ledger cannot hold exactly.
     """
     decision = policy.decision(made.risk)
-    written = mask.data(plan_to_json(replace(made.plan, samples=())))
+    written = mask.redact_data(plan_to_json(replace(made.plan, samples=())))
     if digest(plan_from_json(written), made.risk, made.version) != made.digest:
         raise TicketError("The plan holds something that looks like a secret, so it cannot be shown or written down.")
     data = {
@@ -132,18 +132,18 @@ def draft_proposal(
         "name": by[1],
         "risk": str(made.risk),
         "policy": decision,
-        "open_until": stamp(now + timedelta(minutes=policy.open_minutes)),
+        "open_until": to_timestamp(now + timedelta(minutes=policy.open_minutes)),
         "start_minutes": policy.start_minutes,
         "version": made.version,
         "digest": made.digest,
         "undoes": made.undoes,
         "plan": written,
-        "samples": mask.data(samples_to_json(made.plan.samples)),
+        "samples": mask.redact_data(samples_to_json(made.plan.samples)),
     }
-    return Draft("proposed", by[0], data | dict(more))
+    return EntryDraft("proposed", by[0], data | dict(more))
 
 
-def names(person: Person) -> tuple[str, str]:
+def identity(person: Person) -> tuple[str, str]:
     """The id and the name of somebody, as entries carry them."""
     return person.id, person.name
 
@@ -151,7 +151,7 @@ def names(person: Person) -> tuple[str, str]:
 def proposal_from(entry: Entry) -> Proposal:
     """The proposal of an entry. Raises LedgerError where its plan is not what its digest says."""
     data = entry.data
-    made = Made(
+    made = PlannedChange(
         line=data["line"],
         command=data["command"],
         target=data["target"],

@@ -17,7 +17,7 @@ DONE, FAILED, ABANDONED = "done", "failed", "abandoned"  # what an outcome can s
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class StepInstance:
     """One step in one round. `number` counts all of them from 1."""
 
     number: int
@@ -33,7 +33,7 @@ class Position:
     @property
     def begins_group(self) -> bool:
         """Whether the plan is made afresh before it."""
-        return self.group.afresh and self.round == 1 and self.group.steps[0] is self.step
+        return self.group.revalidate_before and self.round == 1 and self.group.steps[0] is self.step
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Intent:
 
 
 @dataclass(slots=True)
-class Story:
+class RunHistory:
     """The run so far.
 
     Attributes:
@@ -76,11 +76,11 @@ class Story:
         return str(self.outcomes.get(key, {}).get("result", ""))
 
 
-def story_of(entries: Iterable[Entry]) -> Story:
+def story_of(entries: Iterable[Entry]) -> RunHistory:
     """Read the entries of one ticket, oldest first."""
-    story = Story()
+    story = RunHistory()
     for entry in entries:
-        if entry.kind not in ("intent", "outcome", "hand"):
+        if entry.kind not in ("intent", "outcome", "step-confirmed"):
             continue
         key = (str(entry.data["step"]), int(entry.data["round"]))
         if entry.kind == "intent":
@@ -92,15 +92,15 @@ def story_of(entries: Iterable[Entry]) -> Story:
     return story
 
 
-def positions(plan: Plan) -> tuple[Position, ...]:
+def positions(plan: Plan) -> tuple[StepInstance, ...]:
     """Every step in every round, in the order in which they run."""
     places = [
         (group, turn, step) for group in plan.groups for turn in range(1, group.times + 1) for step in group.steps
     ]
-    return tuple(Position(number, *place) for number, place in enumerate(places, 1))
+    return tuple(StepInstance(number, *place) for number, place in enumerate(places, 1))
 
 
-def _begin(story: Story, key: Key, entry: Entry) -> None:
+def _begin(story: RunHistory, key: Key, entry: Entry) -> None:
     before = entry.data.get("before")
     earlier = story.intents.get(key)
     story.intents[key] = Intent(

@@ -41,7 +41,7 @@ class Capture:
     Attributes:
         line: the command line.
         at: when, ISO 8601 in UTC: the clock that a replay must show.
-        estate: as in estate.toml.
+        estate: as in inventory.toml.
         title: what the answer said then.
     """
 

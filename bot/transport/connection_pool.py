@@ -7,27 +7,27 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from bot.errors import TargetError, TimedOut
-from bot.transport.routing import Way
+from bot.errors import TargetError, TargetTimeout
+from bot.transport.routing import Route
 from bot.transport.windows.exception_mapping import from_exception
-from bot.transport.windows.winrm import Connection, Deadline, Tap
-from bot.transport.windows.wsman import Faulted
+from bot.transport.windows.winrm import Connection, Deadline, WireObserver
+from bot.transport.windows.wsman import WSManFaultReply
 
 T = TypeVar("T")
 
 IDLE_SECONDS = 90.0  # WinRM's listener closes an idle connection after about 120 s [src]
 
 
-class Kept:
+class ConnectionPool:
     """The open connections that nobody uses just now, by way."""
 
-    def __init__(self, tap: Tap | None = None) -> None:
-        self._idle: dict[Way, list[Connection]] = {}
+    def __init__(self, tap: WireObserver | None = None) -> None:
+        self._idle: dict[Route, list[Connection]] = {}
         self._lock = threading.Lock()
         self._tap = tap
         self._is_closed = False
 
-    def take(self, way: Way) -> Connection | None:
+    def take(self, way: Route) -> Connection | None:
         """The connection used last, unless it has been idle for too long."""
         stale: list[Connection] = []
         with self._lock:
@@ -40,11 +40,11 @@ class Kept:
             connection.close()
         return found
 
-    def fresh(self, way: Way) -> Connection:
+    def fresh(self, way: Route) -> Connection:
         """A new connection, not yet open. Raises TargetError."""
         return Connection(way, self._tap)
 
-    def give_back(self, connection: Connection) -> None:
+    def release(self, connection: Connection) -> None:
         """Keep it for the next question, or close it when anything went wrong with it."""
         with self._lock:
             if not (connection.is_broken or self._is_closed):
@@ -62,7 +62,7 @@ class Kept:
             connection.close()
 
 
-class Job(Generic[T]):
+class PooledCall(Generic[T]):
     """One question to one host: takes a connection, asks, gives it back; on a dead one tries once more.
 
     A kept-open connection may have died of age, which says nothing about the host. So a *read* that fails on one is
@@ -71,8 +71,8 @@ class Job(Generic[T]):
 
     def __init__(
         self,
-        kept: Kept,
-        way: Way,
+        kept: ConnectionPool,
+        way: Route,
         work: Callable[[Connection, Deadline], T],
         seconds: Callable[[], Deadline],
         *,
@@ -96,7 +96,7 @@ class Job(Generic[T]):
                     return self._over(kept, deadline)
                 except Exception as error:
                     failed = self._translated(error, began)
-                    if not kept.is_broken or isinstance(failed, TimedOut) or not deadline.left:
+                    if not kept.is_broken or isinstance(failed, TargetTimeout) or not deadline.left:
                         raise failed from error
             return self._over(self._kept.fresh(self._way), deadline)
         except Exception as error:
@@ -117,11 +117,11 @@ class Job(Generic[T]):
             answer = self._work(connection, deadline)
             return answer, b"\n".join(connection.transcript).decode("utf-8", "replace")
         except Exception as error:
-            connection.is_broken = connection.is_broken or not isinstance(error, (Faulted, TargetError))
+            connection.is_broken = connection.is_broken or not isinstance(error, (WSManFaultReply, TargetError))
             raise
         finally:
             connection.forget()
-            self._kept.give_back(connection)
+            self._kept.release(connection)
 
     def _translated(self, error: Exception, began: float) -> TargetError:
         return from_exception(self._way.name, error, time.monotonic() - began)

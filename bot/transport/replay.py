@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 
-from bot.config.inventory_file import Estate
-from bot.errors import BadReply
+from bot.config.inventory_file import InventoryFile
+from bot.errors import MalformedResponse
 from bot.transport.capture import Capture
-from bot.transport.client import Reach
-from bot.transport.connection_pool import Kept
-from bot.transport.routing import Credentials, Way, Ways
+from bot.transport.client import TargetClient
+from bot.transport.connection_pool import ConnectionPool
+from bot.transport.routing import Credentials, Route, Router
 from bot.transport.windows.winrm import Connection
-from bot.transport.windows.wsman import Unintelligible, body_of
+from bot.transport.windows.wsman import MalformedReply, body_of
 
 _VOLATILE = re.compile(
     r"<(?P<tag>(?:\w+:)?(?:MessageID|OperationTimeout|To|SessionId|OperationID|SequenceId))\b[^>]*>[^<]*</(?P=tag)>"
@@ -31,26 +31,26 @@ _RELATES_TO = re.compile(r"(<(?:\w+:)?RelatesTo\b[^>]*>)[^<]*(</)")
 _LOGIN = Credentials("ntlm", "replay", "replay")
 
 
-class Replay(Reach):
+class Replay(TargetClient):
     """A `Reach` that answers from a capture. Needs no network and no credentials."""
 
     def __init__(self, capture: Capture) -> None:
         """Take a capture."""
         estate = estate_of(capture)
-        super().__init__(Ways(estate, {"reader": _LOGIN, "operator": _LOGIN, "guest": _LOGIN}), at_once=8)
+        super().__init__(Router(estate, {"reader": _LOGIN, "operator": _LOGIN, "guest": _LOGIN}), at_once=8)
         self.estate = estate
         self.now = datetime.fromisoformat(capture.at)
         self._kept = _Recorded(capture)
 
 
-def estate_of(capture: Capture) -> Estate:
+def estate_of(capture: Capture) -> InventoryFile:
     """The estate of a capture, every machine pinned to an address that is never used."""
     hosts = {one.host for one in capture.exchanges}
     endpoints = {host: f"https://{host}.replay.invalid:5986/wsman" for host in hosts}
-    return Estate.model_validate(capture.estate | {"endpoints": endpoints})
+    return InventoryFile.model_validate(capture.estate | {"endpoints": endpoints})
 
 
-class _Recorded(Kept):
+class _Recorded(ConnectionPool):
     """Connections that lead into the capture."""
 
     def __init__(self, capture: Capture) -> None:
@@ -59,7 +59,7 @@ class _Recorded(Kept):
         for one in capture.exchanges:
             self._replies.setdefault((one.host.lower(), _key(one.request)), []).append(one.reply)
 
-    def fresh(self, way: Way) -> Connection:
+    def fresh(self, way: Route) -> Connection:
         """A connection that never opens."""
         return _Connection(way, self._replies)
 
@@ -67,7 +67,7 @@ class _Recorded(Kept):
 class _Connection(Connection):
     """Sends nothing."""
 
-    def __init__(self, way: Way, replies: Mapping[tuple[str, str], list[str]]) -> None:
+    def __init__(self, way: Route, replies: Mapping[tuple[str, str], list[str]]) -> None:
         super().__init__(way)
         self._replies = replies
 
@@ -75,13 +75,13 @@ class _Connection(Connection):
         """The recorded reply, as if it answered this very message. Raises what a fault raises."""
         waiting = self._replies.get((self.way.name.lower(), _key(envelope)))
         if not waiting:
-            raise BadReply(self.way.name, "the capture holds no reply to this question. Record it again.")
+            raise MalformedResponse(self.way.name, "the capture holds no reply to this question. Record it again.")
         reply = waiting.pop(0) if len(waiting) > 1 else waiting[0]
         asked = _MESSAGE_ID.search(envelope)
         if asked:
             reply = _RELATES_TO.sub(rf"\g<1>uuid:{asked[1]}\g<2>", reply)
         self.transcript.append(reply.encode())
-        with suppress(Unintelligible):  # HTML, half a document: what reads it will say so
+        with suppress(MalformedReply):  # HTML, half a document: what reads it will say so
             body_of(reply, may_be_empty=True)  # raises what a fault raises
         return reply.encode()
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from bot.config.inventory_file import Estate
-from bot.errors import OutOfBounds
+from bot.config.inventory_file import InventoryFile
+from bot.errors import PolicyViolation
 
 Profile = Literal["reader", "operator", "guest"]
 Transport = Literal["kerberos", "ntlm", "certificate", "basic"]
@@ -37,7 +37,7 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Route:
     """How to reach one machine.
 
     Attributes:
@@ -56,10 +56,10 @@ class Way:
         return self.url.lower().startswith("https:")
 
 
-class Ways:
+class Router:
     """The ways to all machines that the estate names, that were discovered from it, or that run as guests there."""
 
-    def __init__(self, estate: Estate, credentials: Mapping[str, Credentials]) -> None:
+    def __init__(self, estate: InventoryFile, credentials: Mapping[str, Credentials]) -> None:
         self._estate = estate
         self._credentials = dict(credentials)
         self._preferred: dict[str, str] = {}
@@ -68,7 +68,7 @@ class Ways:
         for key, cluster in estate.clusters.items():
             self._homes |= {entry.lower(): key for entry in cluster.entry_hosts}
 
-    def learn(self, cluster: str, nodes: Iterable[str]) -> tuple[str, ...]:
+    def add_nodes(self, cluster: str, nodes: Iterable[str]) -> tuple[str, ...]:
         """Take the nodes that a cluster named. Answers those whose names can be names of computers, and its own.
 
         A cluster cannot take a host over that the estate gives to another one: with the host would go who may ask it.
@@ -78,7 +78,7 @@ class Ways:
         self._learnt[key] = frozenset(node.lower() for node in sound)
         return sound
 
-    def homes(self, name: str) -> tuple[str, ...]:
+    def clusters_of(self, name: str) -> tuple[str, ...]:
         """The clusters, in lower case, that this host belongs to ("" where it stands alone); () for a stranger.
 
         More than one: two clusters claim it, and nobody but the estate can say which one lies.
@@ -87,11 +87,11 @@ class Ways:
             return (self._homes[name.lower()],)
         return tuple(sorted(key for key, nodes in self._learnt.items() if name.lower() in nodes))
 
-    def place(self, name: str) -> str:
+    def scope_of(self, name: str) -> str:
         """Where the role to ask this host must be held: a cluster, or the host itself; "" for a stranger."""
         if self.is_cluster(name):
             return name.lower()
-        homes = self.homes(name)
+        homes = self.clusters_of(name)
         return (homes[0] or name.lower()) if len(homes) == 1 else ""
 
     def is_cluster(self, name: str) -> bool:
@@ -106,31 +106,31 @@ class Ways:
         first = self._preferred.get(name.lower())
         return tuple(sorted(cluster.entry_hosts, key=lambda entry: entry != first))
 
-    def prefer(self, cluster: str, entry: str) -> None:
+    def mark_preferred(self, cluster: str, entry: str) -> None:
         """Ask this entry host first from now on."""
         self._preferred[cluster.lower()] = entry
 
-    def host(self, name: str, profile: Profile = "reader") -> Way:
+    def host(self, name: str, profile: Profile = "reader") -> Route:
         """The way to a host or node. Raises OutOfBounds."""
         domain = self._domain(name)
         credentials = self._login(name, profile)
         url = self._estate.endpoint(name, domain, tls=credentials.transport in _TLS_ONLY)
-        return _safe(Way(name, url, f"{name}.{domain}".lower(), credentials))
+        return _safe(Route(name, url, f"{name}.{domain}".lower(), credentials))
 
-    def guest(self, name: str, fqdn: str) -> Way:
+    def guest(self, name: str, fqdn: str) -> Route:
         """The way to a guest, whose `fqdn` is only what it says of itself. Raises OutOfBounds."""
         domains = self._estate.guest_domains
         labels = fqdn.lower().rstrip(".").split(".")
         if not all(_LABEL.fullmatch(label) for label in labels) or ".".join(labels[1:]) not in domains:
             allowed = ", ".join(domains) or "none is set"
-            raise OutOfBounds(name, f"it calls itself {fqdn!r:.80}, outside of guest_domains ({allowed}).")
+            raise PolicyViolation(name, f"it calls itself {fqdn!r:.80}, outside of guest_domains ({allowed}).")
         credentials = self._login(name, "guest")
         pinned = self._estate.is_pinned(name)
         tls = credentials.transport in _TLS_ONLY
         url = self._estate.endpoint(name if pinned else labels[0], ".".join(labels[1:]), tls=tls)
-        way = _safe(Way(name, url, ".".join(labels), credentials))
+        way = _safe(Route(name, url, ".".join(labels), credentials))
         if credentials.transport != "kerberos" and not (pinned and way.is_tls):
-            raise OutOfBounds(
+            raise PolicyViolation(
                 name,
                 f"guests are asked over Kerberos only, and the login for guests is {credentials.transport}.",
                 'Set transport = "kerberos" for guests, or pin this one below [endpoints] with an https address.',
@@ -138,25 +138,27 @@ class Ways:
         return way
 
     def _domain(self, name: str) -> str:
-        homes = self.homes(name)
+        homes = self.clusters_of(name)
         if not homes:
-            raise OutOfBounds(name, "it is not in the estate.", "Add it to the estate, or to its cluster.")
+            raise PolicyViolation(name, "it is not in the estate.", "Add it to the estate, or to its cluster.")
         if len(homes) > 1:
             both = " and ".join(self._estate.clusters[key].name for key in homes)
-            raise OutOfBounds(name, f"{both} both call it their node.", "Write it into entry_hosts of the right one.")
+            raise PolicyViolation(
+                name, f"{both} both call it their node.", "Write it into entry_hosts of the right one."
+            )
         alone = self._estate.hosts.get(name.lower())
         return alone.domain if alone else self._estate.clusters[homes[0]].domain
 
     def _login(self, name: str, profile: Profile) -> Credentials:
         credentials = self._credentials.get(profile)
         if credentials is None:
-            raise OutOfBounds(name, f"no login is set for it ([credentials.{profile}]).")
+            raise PolicyViolation(name, f"no login is set for it ([credentials.{profile}]).")
         return credentials
 
 
-def _safe(way: Way) -> Way:
+def _safe(way: Route) -> Route:
     if way.credentials.transport in _TLS_ONLY and not way.is_tls:
-        raise OutOfBounds(
+        raise PolicyViolation(
             way.name,
             f"a {way.credentials.transport} login is never sent without TLS, and its address is {way.url}.",
             "Write an https address below [endpoints].",

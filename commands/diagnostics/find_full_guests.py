@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from bot.api.arguments import Percent, Size, Target
 from bot.api.command import Diagnostic, Role
-from bot.api.query_client import Ask, Unanswered
-from bot.api.report import Fine, Remedy, Report
-from commands.formatting import GIB, count, few, listed, size
-from commands.guest_space.facts import Facts, find_facts, is_askable
+from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.report import Healthy, Remedy, Report
+from commands.formatting import GIB, format_size, join_names, pluralize, summarize_failures
+from commands.guest_space.facts import GuestSpaceFacts, find_guest_space, is_askable
 from commands.guest_space.findings import Judged, chart, full_findings, short_finding, table
 from commands.sources.guests import HostedGuest, Power
 from commands.sources.kvp import System
@@ -29,12 +29,12 @@ class Args:
     percent: Percent = Percent(_TEN_PERCENT)
 
 
-async def collect(args: Args, ask: Ask) -> Facts:
+async def collect(args: Args, ask: QueryClient) -> GuestSpaceFacts:
     """Ask the cluster, every node, then every guest at once."""
-    return await find_facts(args.target, ask)
+    return await find_guest_space(args.target, ask)
 
 
-def judge(args: Args, facts: Facts) -> Report:
+def evaluate(args: Args, facts: GuestSpaceFacts) -> Report:
     """Full guests first, then those with little room, then who is not known."""
     judged = sorted(_volumes(args, facts), key=lambda one: one.worst_first)
     unknown = _unknown(facts)
@@ -52,7 +52,7 @@ def judge(args: Args, facts: Facts) -> Report:
             *short_finding(judged, Room.LOW, "LOW"),
             *short_finding(judged, Room.LITTLE_HEADROOM, "LITTLE HEADROOM"),
         ),
-        unanswered=few(silent, "target"),
+        unanswered=summarize_failures(silent, "target"),
         fine=_fine(args, facts, judged),
         notes=_notes(facts, answered, len(unknown), judged),
         chart=chart(judged, least),
@@ -61,7 +61,7 @@ def judge(args: Args, facts: Facts) -> Report:
     )
 
 
-def _volumes(args: Args, facts: Facts) -> list[Judged]:
+def _volumes(args: Args, facts: GuestSpaceFacts) -> list[Judged]:
     return [
         Judged(hosted, volume, volume.room(int(args.free), int(args.percent)))
         for hosted in facts.guests
@@ -71,40 +71,40 @@ def _volumes(args: Args, facts: Facts) -> list[Judged]:
     ]
 
 
-def _answered(facts: Facts) -> int:
+def _answered(facts: GuestSpaceFacts) -> int:
     """Guests of which every volume is known."""
     return sum(isinstance(part, Volumes) and not part.unread for part in facts.space.values())
 
 
-def _unknown(facts: Facts) -> list[tuple[HostedGuest, Unanswered]]:
+def _unknown(facts: GuestSpaceFacts) -> list[tuple[HostedGuest, QueryFailure]]:
     """Guests that run, are no Linux, and did not say how full they are; each with its reason."""
     found = []
     for hosted in facts.guests:
         part = facts.space.get(hosted.guest.vm_id)
         name = hosted.guest.name
-        if isinstance(part, Unanswered):
+        if isinstance(part, QueryFailure):
             found.append((hosted, part))
         elif isinstance(part, Volumes) and part.unread:
-            says = f"{listed(part.unread, 4)} {'reports' if len(part.unread) == 1 else 'report'} no size: locked or unformatted."
-            found.append((hosted, Unanswered(name, "no size reported", says)))
+            says = f"{join_names(part.unread, 4)} {'reports' if len(part.unread) == 1 else 'report'} no size: locked or unformatted."
+            found.append((hosted, QueryFailure(name, "no size reported", says)))
         elif part is None and _should_answer(hosted):
             found.append((hosted, _nameless(hosted)))
     return found
 
 
-def _nameless(hosted: HostedGuest) -> Unanswered:
+def _nameless(hosted: HostedGuest) -> QueryFailure:
     name, unread = hosted.guest.name, hosted.told.unread
     if unread:
-        return Unanswered(name, "no name known", f"{hosted.host} did not say what it reports of itself: {unread}")
+        return QueryFailure(name, "no name known", f"{hosted.host} did not say what it reports of itself: {unread}")
     says = "Its data exchange reports no name, so it cannot be asked."
-    return Unanswered(name, "no name reported", says, "See to its integration services.")
+    return QueryFailure(name, "no name reported", says, "See to its integration services.")
 
 
 def _should_answer(hosted: HostedGuest) -> bool:
     return hosted.guest.power is Power.RUNNING and hosted.told.system not in _NOT_WINDOWS and not is_askable(hosted)
 
 
-def _title(args: Args, facts: Facts, judged: Sequence[Judged], unknown: int) -> str:
+def _title(args: Args, facts: GuestSpaceFacts, judged: Sequence[Judged], unknown: int) -> str:
     """The worst volume, by name; without one, how many guests were asked."""
     said = _worst(judged)
     if said:
@@ -125,20 +125,20 @@ def _worst(judged: Sequence[Judged]) -> str:
         return f"{first.guest} has {first.volume.percent} % free on {first.volume.name}"
     more = len({one.hosted.guest.vm_id for one in judged if one.room is first.room}) - 1
     word = "full" if first.room is Room.FULL else "low"
-    others = f", {count(more, 'more guest')} {word}" if more else ""
-    return f"{first.guest} has {size(first.volume.free)} free on {first.volume.name}{others}"
+    others = f", {pluralize(more, 'more guest')} {word}" if more else ""
+    return f"{first.guest} has {format_size(first.volume.free)} free on {first.volume.name}{others}"
 
 
-def _summary(args: Args, facts: Facts, judged: Sequence[Judged], unknown: int) -> str:
+def _summary(args: Args, facts: GuestSpaceFacts, judged: Sequence[Judged], unknown: int) -> str:
     """All of it in one line, for a notification."""
     counted = {room: sum(one.room is room for one in judged) for room in Room}
     full = [one for one in judged if one.room is Room.FULL]
     parts = []
     if full:
         more = f" and {len(full) - 1} more full" if len(full) > 1 else ""
-        parts.append(f"{full[0].guest} {full[0].volume.name} {size(full[0].volume.free)} free{more}")
+        parts.append(f"{full[0].guest} {full[0].volume.name} {format_size(full[0].volume.free)} free{more}")
     if counted[Room.LOW]:
-        parts.append(f"{counted[Room.LOW]} under {size(int(args.free))}")
+        parts.append(f"{counted[Room.LOW]} under {format_size(int(args.free))}")
     if counted[Room.LITTLE_HEADROOM]:
         parts.append(f"{counted[Room.LITTLE_HEADROOM]} under {int(args.percent)} %")
     silent = unknown + len(facts.unseen)
@@ -149,16 +149,16 @@ def _summary(args: Args, facts: Facts, judged: Sequence[Judged], unknown: int) -
     return f"{args.target}: {'; '.join(parts)}"
 
 
-def _fine(args: Args, facts: Facts, judged: Sequence[Judged]) -> tuple[Fine, ...]:
+def _fine(args: Args, facts: GuestSpaceFacts, judged: Sequence[Judged]) -> tuple[Healthy, ...]:
     short = {one.hosted.guest.vm_id for one in judged if one.room is not Room.ENOUGH}
     well = sum(isinstance(part, Volumes) and not part.unread and key not in short for key, part in facts.space.items())
     if not well:
         return ()
-    enough = f"{size(int(args.free))} and {int(args.percent)} % or more free on every volume"
-    return (Fine("ENOUGH", (count(well, "guest"),), enough),)
+    enough = f"{format_size(int(args.free))} and {int(args.percent)} % or more free on every volume"
+    return (Healthy("ENOUGH", (pluralize(well, "guest"),), enough),)
 
 
-def _notes(facts: Facts, answered: int, unknown: int, judged: Sequence[Judged]) -> tuple[str, ...]:
+def _notes(facts: GuestSpaceFacts, answered: int, unknown: int, judged: Sequence[Judged]) -> tuple[str, ...]:
     by_name = sorted(facts.guests, key=lambda one: one.guest.name.casefold())
     running = [one for one in by_name if one.guest.power is Power.RUNNING]
     others = {system: [one.guest.name for one in running if one.told.system is system] for system in _NOT_WINDOWS}
@@ -167,10 +167,10 @@ def _notes(facts: Facts, answered: int, unknown: int, judged: Sequence[Judged]) 
     skipped = {word.value: names for word, names in (*others.items(), *idle.items()) if names}
     total, silent = len(facts.guests) + len(facts.unseen), unknown + len(facts.unseen)
     parts = [f"{answered} answered", f"{silent} unknown", *(f"{len(names)} {word}" for word, names in skipped.items())]
-    counts = f"{count(total, 'guest')}: {', '.join(parts)}."
+    counts = f"{pluralize(total, 'guest')}: {', '.join(parts)}."
     notes = [counts]
     if skipped:
-        notes.append(f"Not asked: {'; '.join(f'{listed(names)} {word}' for word, names in skipped.items())}.")
+        notes.append(f"Not asked: {'; '.join(f'{join_names(names)} {word}' for word, names in skipped.items())}.")
     if any(one.volume.reserved for one in judged):
         notes.append(
             "System, EFI and recovery partitions are judged apart: 320 MB free is enough, 32 MB for one below 500 MB."
@@ -178,4 +178,4 @@ def _notes(facts: Facts, answered: int, unknown: int, judged: Sequence[Judged]) 
     return tuple(notes)
 
 
-COMMAND = Diagnostic(Role.VIEWER, Args, collect, judge)
+COMMAND = Diagnostic(Role.VIEWER, Args, collect, evaluate)

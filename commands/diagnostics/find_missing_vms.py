@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 
 from bot.api.arguments import Target, VmmTarget
 from bot.api.command import Diagnostic, Role
-from bot.api.query_client import Ask, Unanswered
-from bot.api.report import Finding, Fine, Remedy, Report, Severity
-from commands.formatting import count, few, listed
+from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.report import Finding, Healthy, Remedy, Report, Severity
+from commands.formatting import join_names, pluralize, summarize_failures
 from commands.sources import vmm
 from commands.sources.cluster import Node, ask_nodes, read_nodes
 from commands.sources.guests import Guest, ask_guests, read_guests
-from commands.sources.vmm import Job, Layout, Machine
-from commands.vmm.compare import Compared, Verdict, compare, unrecorded
+from commands.sources.vmm import Layout, Machine, VmmJob
+from commands.vmm.compare import Compared, RecordStatus, compare, unrecorded
 from commands.vmm.findings import findings, names, table
-from commands.vmm.resolve_record import Chosen, ways
+from commands.vmm.resolve_record import Resolved, repair_options
 
-_DIFFERS = (Verdict.LOST, Verdict.STALE, Verdict.GONE, Verdict.WRONG_HOST, Verdict.DUPLICATE)
+_DIFFERS = (RecordStatus.LOST, RecordStatus.STALE, RecordStatus.GONE, RecordStatus.WRONG_HOST, RecordStatus.DUPLICATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,29 +39,29 @@ class Facts:
         failed: VMM's id of a machine -> the job that failed over it; Unanswered, or None where the schema has no jobs.
     """
 
-    layout: Layout | Unanswered
-    hosts: Mapping[str, str] | Unanswered = field(default_factory=dict)
-    machines: tuple[Machine, ...] | Unanswered = ()
-    seen: Mapping[str, tuple[Guest, ...] | Unanswered] = field(default_factory=dict)
-    clusters: tuple[Unanswered, ...] = ()
-    failed: Mapping[str, Job] | Unanswered | None = None
-    running_jobs: int | Unanswered | None = None
+    layout: Layout | QueryFailure
+    hosts: Mapping[str, str] | QueryFailure = field(default_factory=dict)
+    machines: tuple[Machine, ...] | QueryFailure = ()
+    seen: Mapping[str, tuple[Guest, ...] | QueryFailure] = field(default_factory=dict)
+    clusters: tuple[QueryFailure, ...] = ()
+    failed: Mapping[str, VmmJob] | QueryFailure | None = None
+    running_jobs: int | QueryFailure | None = None
 
 
-async def collect(args: Args, ask: Ask) -> Facts:
+async def collect(args: Args, ask: QueryClient) -> Facts:
     """What one VMM server believes, and what is so."""
     return await look_at(args.vmm, ask)
 
 
-async def look_at(server: Target, ask: Ask) -> Facts:
+async def look_at(server: Target, ask: QueryClient) -> Facts:
     """Look at the schema first; then at VMM's records and at every node, at once."""
     on = server.name
-    layout = await ask.one(vmm.ask_layout(on), vmm.read_layout)
-    if isinstance(layout, Unanswered) or not layout.is_known:
+    layout = await ask.query(vmm.ask_layout(on), vmm.read_layout)
+    if isinstance(layout, QueryFailure) or not layout.is_known:
         return Facts(layout)
     hosts, machines, failed, running, (seen, silent) = await asyncio.gather(
-        ask.one(vmm.ask_hosts(on), vmm.read_hosts),
-        ask.one(vmm.ask_machines(on), vmm.read_machines),
+        ask.query(vmm.ask_hosts(on), vmm.read_hosts),
+        ask.query(vmm.ask_machines(on), vmm.read_machines),
         _failed_jobs(on, layout, ask),
         _running_jobs(on, layout, ask),
         _look_at_clusters(server.clusters, ask),
@@ -69,38 +69,38 @@ async def look_at(server: Target, ask: Ask) -> Facts:
     return Facts(layout, hosts, machines, seen, silent, failed, running)
 
 
-async def _failed_jobs(on: str, layout: Layout, ask: Ask) -> Mapping[str, Job] | Unanswered | None:
-    return await ask.one(vmm.ask_failed_jobs(on), vmm.read_failed_jobs) if layout.has_failed_jobs else None
+async def _failed_jobs(on: str, layout: Layout, ask: QueryClient) -> Mapping[str, VmmJob] | QueryFailure | None:
+    return await ask.query(vmm.ask_failed_jobs(on), vmm.read_failed_jobs) if layout.has_failed_jobs else None
 
 
-async def _running_jobs(on: str, layout: Layout, ask: Ask) -> int | Unanswered | None:
-    return await ask.one(vmm.ask_running_jobs(on), vmm.read_running_jobs) if layout.has_jobs else None
+async def _running_jobs(on: str, layout: Layout, ask: QueryClient) -> int | QueryFailure | None:
+    return await ask.query(vmm.ask_running_jobs(on), vmm.read_running_jobs) if layout.has_jobs else None
 
 
 async def _look_at_clusters(
-    clusters: Sequence[str], ask: Ask
-) -> tuple[dict[str, tuple[Guest, ...] | Unanswered], tuple[Unanswered, ...]]:
+    clusters: Sequence[str], ask: QueryClient
+) -> tuple[dict[str, tuple[Guest, ...] | QueryFailure], tuple[QueryFailure, ...]]:
     """Every node of every cluster: its virtual machines."""
-    found = await ask.each({name: ask_nodes(name) for name in clusters}, read_nodes)
-    nodes: list[Node] = [node for part in found.values() if not isinstance(part, Unanswered) for node in part]
-    seen = await ask.each({node.name: ask_guests(node) for node in nodes}, read_guests)
-    return seen, tuple(part for part in found.values() if isinstance(part, Unanswered))
+    found = await ask.query_many({name: ask_nodes(name) for name in clusters}, read_nodes)
+    nodes: list[Node] = [node for part in found.values() if not isinstance(part, QueryFailure) for node in part]
+    seen = await ask.query_many({node.name: ask_guests(node) for node in nodes}, read_guests)
+    return seen, tuple(part for part in found.values() if isinstance(part, QueryFailure))
 
 
-def judge(args: Args, facts: Facts) -> Report:
+def evaluate(args: Args, facts: Facts) -> Report:
     """Who is missing and where they really are; what was not seen is unknown, never gone."""
-    if isinstance(facts.layout, Unanswered):
+    if isinstance(facts.layout, QueryFailure):
         return _nothing(args, facts.layout)
     if not facts.layout.is_known:
         return _unknown_schema(args, facts.layout)
     for part in (facts.hosts, facts.machines):
-        if isinstance(part, Unanswered):
+        if isinstance(part, QueryFailure):
             return _nothing(args, part)
-    assert not isinstance(facts.hosts, Unanswered)
-    assert not isinstance(facts.machines, Unanswered)
-    seen = {host: part for host, part in facts.seen.items() if not isinstance(part, Unanswered)}
-    silent = [*facts.clusters, *(part for part in facts.seen.values() if isinstance(part, Unanswered))]
-    compared = compare(facts.machines, facts.hosts, seen, [one.on for one in silent])
+    assert not isinstance(facts.hosts, QueryFailure)
+    assert not isinstance(facts.machines, QueryFailure)
+    seen = {host: part for host, part in facts.seen.items() if not isinstance(part, QueryFailure)}
+    silent = [*facts.clusters, *(part for part in facts.seen.values() if isinstance(part, QueryFailure))]
+    compared = compare(facts.machines, facts.hosts, seen, [one.target for one in silent])
     jobs = facts.failed if isinstance(facts.failed, Mapping) else {}
     title = _title(args, compared, len(silent))
     return Report(
@@ -110,7 +110,7 @@ def judge(args: Args, facts: Facts) -> Report:
         asked=len(facts.seen),
         answered=len(seen),
         findings=findings(compared, jobs),
-        unanswered=few((*silent, *_jobs_unanswered(facts), *_not_known(compared)), "target"),
+        unanswered=summarize_failures((*silent, *_jobs_unanswered(facts), *_not_known(compared)), "target"),
         fine=_fine(compared),
         notes=_notes(facts, facts.layout, compared, seen),
         table=table(compared),
@@ -119,19 +119,21 @@ def judge(args: Args, facts: Facts) -> Report:
 
 
 def _title(args: Args, compared: Sequence[Compared], silent: int) -> str:
-    missing = [one for one in compared if one.verdict in (Verdict.LOST, Verdict.STALE, Verdict.GONE)]
-    others = len({one.machine.vm_id for one in compared if one.verdict in (Verdict.WRONG_HOST, Verdict.DUPLICATE)})
-    unknown = sum(one.verdict is Verdict.UNKNOWN for one in compared)
+    missing = [one for one in compared if one.verdict in (RecordStatus.LOST, RecordStatus.STALE, RecordStatus.GONE)]
+    others = len(
+        {one.machine.vm_id for one in compared if one.verdict in (RecordStatus.WRONG_HOST, RecordStatus.DUPLICATE)}
+    )
+    unknown = sum(one.verdict is RecordStatus.UNKNOWN for one in compared)
     tail = f", {unknown} unknown" if unknown else ", not all hosts answered" if silent else ""
-    if len(missing) == 1 and missing[0].real and missing[0].verdict is Verdict.LOST:
+    if len(missing) == 1 and missing[0].real and missing[0].verdict is RecordStatus.LOST:
         first = f"{missing[0].machine.name} is missing in VMM, and {missing[0].real.guest.power.value} on {missing[0].real.host}"
     elif missing:
-        first = f"{count(len(missing), 'virtual machine')} missing"
+        first = f"{pluralize(len(missing), 'virtual machine')} missing"
     elif others:
-        return f"{args.vmm}: VMM is wrong about {count(others, 'virtual machine')}{tail}"
+        return f"{args.vmm}: VMM is wrong about {pluralize(others, 'virtual machine')}{tail}"
     else:
-        agree = sum(one.verdict is Verdict.AGREES for one in compared)
-        return f"{args.vmm}: VMM and hosts agree about {count(agree, 'virtual machine')}{tail}"
+        agree = sum(one.verdict is RecordStatus.AGREES for one in compared)
+        return f"{args.vmm}: VMM and hosts agree about {pluralize(agree, 'virtual machine')}{tail}"
     more = f", {others} more differ" if others else ""
     return f"{args.vmm}: {first}{more}{tail}"[:150]
 
@@ -141,58 +143,58 @@ def _summary(title: str, compared: Sequence[Compared]) -> str:
     return f"{title} ({differing})" if differing and differing not in title else title
 
 
-def _not_known(compared: Sequence[Compared]) -> tuple[Unanswered, ...]:
+def _not_known(compared: Sequence[Compared]) -> tuple[QueryFailure, ...]:
     return tuple(
-        Unanswered(one.machine.name, "not known", one.why) for one in compared if one.verdict is Verdict.UNKNOWN
+        QueryFailure(one.machine.name, "not known", one.why) for one in compared if one.verdict is RecordStatus.UNKNOWN
     )
 
 
-def _jobs_unanswered(facts: Facts) -> tuple[Unanswered, ...]:
-    return tuple(part for part in (facts.failed, facts.running_jobs) if isinstance(part, Unanswered))
+def _jobs_unanswered(facts: Facts) -> tuple[QueryFailure, ...]:
+    return tuple(part for part in (facts.failed, facts.running_jobs) if isinstance(part, QueryFailure))
 
 
-def _fine(compared: Sequence[Compared]) -> tuple[Fine, ...]:
-    agree = sum(one.verdict is Verdict.AGREES for one in compared)
-    return (Fine("AGREE", (count(agree, "virtual machine"),), "on the host that VMM names"),) if agree else ()
+def _fine(compared: Sequence[Compared]) -> tuple[Healthy, ...]:
+    agree = sum(one.verdict is RecordStatus.AGREES for one in compared)
+    return (Healthy("AGREE", (pluralize(agree, "virtual machine"),), "on the host that VMM names"),) if agree else ()
 
 
 def _notes(
     facts: Facts, layout: Layout, compared: Sequence[Compared], seen: Mapping[str, Sequence[Guest]]
 ) -> tuple[str, ...]:
-    assert not isinstance(facts.machines, Unanswered)
+    assert not isinstance(facts.machines, QueryFailure)
     notes = [
         f"The schema is that of VMM {layout.release}, told by its columns. Matched by virtual-machine id, never by name."
     ]
     if layout.release == vmm.OLDEST:
         notes.append("For 2008 R2 only the states Running and Missing are known by number.")
     if isinstance(facts.running_jobs, int) and facts.running_jobs:
-        notes.append(f"{count(facts.running_jobs, 'VMM job')} running: some of the differences may be their work.")
+        notes.append(f"{pluralize(facts.running_jobs, 'VMM job')} running: some of the differences may be their work.")
     if facts.failed is None:
         notes.append("Failed jobs are not shown: this schema has no column for them that is known.")
-    if skipped := names(compared, Verdict.NOT_COMPARED):
+    if skipped := names(compared, RecordStatus.NOT_COMPARED):
         notes.append(f"Not compared, since their hosts were not asked or did not answer: {skipped}.")
     if strangers := unrecorded(facts.machines, seen):
-        notes.append(f"VMM has no record of {listed(strangers)}.")
+        notes.append(f"VMM has no record of {join_names(strangers)}.")
     return tuple(notes)
 
 
 def _remedies(args: Args, compared: Sequence[Compared]) -> tuple[Remedy, ...]:
     """For the first that can be mended."""
-    mendable = (one for one in compared if one.verdict in (Verdict.LOST, Verdict.STALE))
+    mendable = (one for one in compared if one.verdict in (RecordStatus.LOST, RecordStatus.STALE))
     first = next(mendable, None)
-    return ways(Chosen(args.vmm.name, first), compared) if first else ()
+    return repair_options(Resolved(args.vmm.name, first), compared) if first else ()
 
 
-def _nothing(args: Args, why: Unanswered) -> Report:
+def _nothing(args: Args, why: QueryFailure) -> Report:
     title = f"{args.vmm}: VMM's database did not answer"
-    return Report(title, f"{title}: {why.says}", "databases", 1, 0, unanswered=(why,))
+    return Report(title, f"{title}: {why.message}", "databases", 1, 0, unanswered=(why,))
 
 
 def _unknown_schema(args: Args, layout: Layout) -> Report:
     title = f"{args.vmm}: the schema of VMM's database is unknown"
     lines = (
         ("Means", "Nothing was read from it, and nothing will be changed in it."),
-        ("Because", f"Not there, or of another type: {listed(layout.lacks)}."),
+        ("Because", f"Not there, or of another type: {join_names(layout.lacks)}."),
         (
             "By hand",
             "Compare Get-SCVirtualMachine with Get-ClusterGroup, and refresh what differs with Read-SCVirtualMachine.",
@@ -204,4 +206,4 @@ def _unknown_schema(args: Args, layout: Layout) -> Report:
     return Report(title, title, "databases", 1, 1, findings=(finding,))
 
 
-COMMAND = Diagnostic(Role.VIEWER, Args, collect, judge)
+COMMAND = Diagnostic(Role.VIEWER, Args, collect, evaluate)

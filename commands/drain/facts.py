@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from bot.api.arguments import Target
 from bot.api.queries import Wql
-from bot.api.query_client import Ask, Unanswered
-from bot.api.rows import Rows, number, text
+from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.rows import Rows, get_int, get_str
 from commands.sources import placement
 from commands.sources.capacity import ask_free_memory, ask_memory_use, read_free_memory, read_memory_use
 from commands.sources.cluster import (
@@ -55,17 +55,17 @@ class DrainFacts:
     node: str
     build: int | None
     cluster: Cluster
-    nodes: tuple[NodeState, ...] | Unanswered = ()
-    witness: bool | Unanswered = False
-    threshold: int | Unanswered | None = None
-    owners: Mapping[str, frozenset[str]] | Unanswered = field(default_factory=dict)
-    guests: tuple[Guest, ...] | Unanswered = ()
-    memory: Mapping[str, int] | Unanswered = field(default_factory=dict)
-    free: Mapping[str, int | Unanswered] = field(default_factory=dict)
-    repairs: tuple[str, ...] | Unanswered = ()
-    updating: Mapping[str, bool | Unanswered] = field(default_factory=dict)
-    vmm_jobs: Mapping[str, int | Unanswered | None] = field(default_factory=dict)
-    unfound: Unanswered | None = None
+    nodes: tuple[NodeState, ...] | QueryFailure = ()
+    witness: bool | QueryFailure = False
+    threshold: int | QueryFailure | None = None
+    owners: Mapping[str, frozenset[str]] | QueryFailure = field(default_factory=dict)
+    guests: tuple[Guest, ...] | QueryFailure = ()
+    memory: Mapping[str, int] | QueryFailure = field(default_factory=dict)
+    free: Mapping[str, int | QueryFailure] = field(default_factory=dict)
+    repairs: tuple[str, ...] | QueryFailure = ()
+    updating: Mapping[str, bool | QueryFailure] = field(default_factory=dict)
+    vmm_jobs: Mapping[str, int | QueryFailure | None] = field(default_factory=dict)
+    unfound: QueryFailure | None = None
 
     @property
     def is_2008(self) -> bool:
@@ -80,7 +80,7 @@ class DrainFacts:
     @property
     def states(self) -> tuple[NodeState, ...]:
         """The nodes that the cluster told of."""
-        return () if isinstance(self.nodes, Unanswered) else self.nodes
+        return () if isinstance(self.nodes, QueryFailure) else self.nodes
 
     @property
     def others(self) -> tuple[NodeState, ...]:
@@ -90,41 +90,41 @@ class DrainFacts:
     @property
     def resources(self) -> tuple[Resource, ...]:
         """The resources of virtual machines that the node owns."""
-        every = () if isinstance(self.cluster.resources, Unanswered) else self.cluster.resources
+        every = () if isinstance(self.cluster.resources, QueryFailure) else self.cluster.resources
         return tuple(one for one in every if one.owner.casefold() == self.node.casefold())
 
     @property
     def roles(self) -> tuple[str, ...]:
         """The virtual machines' roles that the node owns."""
-        every = () if isinstance(self.cluster.groups, Unanswered) else self.cluster.groups
+        every = () if isinstance(self.cluster.groups, QueryFailure) else self.cluster.groups
         return tuple(one.name for one in every if one.is_guest and one.owner.casefold() == self.node.casefold())
 
 
-async def find_drain_facts(target: Target, ask: Ask) -> DrainFacts:
+async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
     """Ask everything, in two rounds. The target is a node of a cluster."""
     on = target.cluster
     cluster, (nodes, witness), threshold = await asyncio.gather(
         look_at_cluster(on, ask),
-        asyncio.gather(ask.one(ask_node_states(on), read_node_states), ask.one(ask_witness(on), read_witness)),
-        ask.one(placement.ask_threshold(on), placement.read_threshold),
+        asyncio.gather(ask.query(ask_node_states(on), read_node_states), ask.query(ask_witness(on), read_witness)),
+        ask.query(placement.ask_threshold(on), placement.read_threshold),
     )
-    if isinstance(cluster.nodes, Unanswered):
+    if isinstance(cluster.nodes, QueryFailure):
         return DrainFacts(target.name, None, cluster, unfound=cluster.nodes)
     node = next((one for one in cluster.nodes if one.name.casefold() == target.name.casefold()), None)
     if node is None:
-        gone = Unanswered(target.name, "absent", f"{on} has no node of that name.")
+        gone = QueryFailure(target.name, "absent", f"{on} has no node of that name.")
         return DrainFacts(target.name, None, cluster, unfound=gone)
     if node.is_2008:
         return DrainFacts(node.name, node.build, cluster)
-    up = [] if isinstance(nodes, Unanswered) else [one.name for one in nodes if one.is_up and one.name != node.name]
+    up = [] if isinstance(nodes, QueryFailure) else [one.name for one in nodes if one.is_up and one.name != node.name]
     (known, owners), (guests, memory), free, repairs, hive, (updating, jobs) = await asyncio.gather(
         asyncio.gather(with_vm_ids(cluster, ask, node.name), _owners(cluster, node, ask)),
-        asyncio.gather(ask.one(ask_guests(node), read_guests), ask.one(ask_memory_use(node), read_memory_use)),
-        ask.each({name: ask_free_memory(name) for name in up}, read_free_memory),
-        ask.one(_ask_storage_jobs(node), read_storage_jobs),
+        asyncio.gather(ask.query(ask_guests(node), read_guests), ask.query(ask_memory_use(node), read_memory_use)),
+        ask.query_many({name: ask_free_memory(name) for name in up}, read_free_memory),
+        ask.query(_ask_storage_jobs(node), read_storage_jobs),
         _threshold_of_hive(node, threshold, ask),
         asyncio.gather(
-            ask.each({name: ask_updating(name) for name in (*up, node.name)}, read_updating),
+            ask.query_many({name: ask_updating(name) for name in (*up, node.name)}, read_updating),
             asyncio.gather(*(find_running_jobs(server, ask) for server in target.managers)),
         ),
     )
@@ -145,9 +145,9 @@ async def find_drain_facts(target: Target, ask: Ask) -> DrainFacts:
     )
 
 
-async def _owners(cluster: Cluster, node: Node, ask: Ask) -> placement.Owners | Unanswered:
+async def _owners(cluster: Cluster, node: Node, ask: QueryClient) -> placement.Owners | QueryFailure:
     """Where the node's resources may be."""
-    if isinstance(cluster.resources, Unanswered):
+    if isinstance(cluster.resources, QueryFailure):
         return cluster.resources
     own = [one.name for one in cluster.resources if one.owner.casefold() == node.name.casefold()]
     return await placement.find_possible_owners(cluster.name, own, ask)
@@ -160,11 +160,13 @@ def _ask_storage_jobs(node: Node) -> Wql:
 
 def read_storage_jobs(rows: Rows) -> tuple[str, ...]:
     """The names of the jobs that have not ended. Raises Unreadable."""
-    return tuple(text(row, "Name") for row in rows if number(row, "JobState") in _UNDER_WAY)
+    return tuple(get_str(row, "Name") for row in rows if get_int(row, "JobState") in _UNDER_WAY)
 
 
-async def _threshold_of_hive(node: Node, told: int | Unanswered | None, ask: Ask) -> int | Unanswered | None:
+async def _threshold_of_hive(
+    node: Node, told: int | QueryFailure | None, ask: QueryClient
+) -> int | QueryFailure | None:
     """Where the private properties did not tell it."""
     if isinstance(told, int):
         return told
-    return await ask.one(placement.ask_threshold_of_hive(node.name), placement.read_threshold_of_hive)
+    return await ask.query(placement.ask_threshold_of_hive(node.name), placement.read_threshold_of_hive)

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from bot.api.plan import Gate
-from bot.api.query_client import Unanswered
+from bot.api.query_client import QueryFailure
 from commands.drain.facts import DrainFacts
-from commands.formatting import count, listed, size
-from commands.sources.backup_state import backup_on
+from commands.formatting import format_size, join_names, pluralize
+from commands.sources.backup_state import backup_state
 from commands.sources.capacity import Need, without_room
 from commands.sources.guests import Guest, Power
-from commands.sources.nodes import Drain, State, votes_without
+from commands.sources.nodes import ClusterNodeState, Drain, votes_without
 from commands.vmm.gates import no_job
 from commands.vss.suspects import locks_on
 
@@ -53,22 +53,22 @@ def locks(facts: DrainFacts) -> Gate:
     found = locks_on(facts.node, facts.guests, facts.cluster)
     if found.roles is None:
         return _unknown(says, facts.cluster.groups, facts.cluster.resources)
-    of = "" if isinstance(facts.guests, Unanswered) else f" of {len(facts.guests)}"
-    held = f": {listed(found.roles, 6)}" if found.roles else ""
+    of = "" if isinstance(facts.guests, QueryFailure) else f" of {len(facts.guests)}"
+    held = f": {join_names(found.roles, 6)}" if found.roles else ""
     return Gate(says, passed=found.none, measured=f"{len(found.roles)}{of} locked{held}")
 
 
 def no_backup(facts: DrainFacts) -> Gate:
     """No backup holds a guest of the node or a shared volume."""
     says = f"No backup runs on {facts.node} or on a shared volume"
-    backup = backup_on(facts.guests, facts.cluster)
-    return Gate(says, passed=backup.runs is False, measured=backup.beside)
+    backup = backup_state(facts.guests, facts.cluster)
+    return Gate(says, passed=backup.runs is False, measured=backup.detail)
 
 
 def _unknown(says: str, *parts: object, blocks: bool = True) -> Gate:
     """A gate whose facts are missing, with the reason of the first that is."""
-    why = next((part for part in parts if isinstance(part, Unanswered)), None)
-    measured = f"not known: {why.on}: {why.says.rstrip('.')}" if why else "not known"
+    why = next((part for part in parts if isinstance(part, QueryFailure)), None)
+    measured = f"not known: {why.target}: {why.message.rstrip('.')}" if why else "not known"
     return Gate(says, passed=False, measured=measured, blocks=blocks)
 
 
@@ -83,17 +83,21 @@ def _is_up(facts: DrainFacts) -> Gate:
 
 def _others_work(facts: DrainFacts) -> Gate:
     says = f"No other node of {facts.cluster.name} is paused or leaves the cluster"
-    if isinstance(facts.nodes, Unanswered):
+    if isinstance(facts.nodes, QueryFailure):
         return _unknown(says, facts.nodes)
-    away = [f"{one.name} is {one.word}" for one in facts.others if one.state not in (State.UP, State.DOWN)]
+    away = [
+        f"{one.name} is {one.word}"
+        for one in facts.others
+        if one.state not in (ClusterNodeState.UP, ClusterNodeState.DOWN)
+    ]
     up = [one.name for one in facts.others if one.is_up]
-    return Gate(says, passed=not away, measured=listed(away) if away else f"{count(len(up), 'other node')} up")
+    return Gate(says, passed=not away, measured=join_names(away) if away else f"{pluralize(len(up), 'other node')} up")
 
 
 def _quorum(facts: DrainFacts) -> Gate:
     """A paused node still votes, so this only warns: it says what a reboot would do."""
     says = f"The quorum would hold if {facts.node} went down"
-    if isinstance(facts.nodes, Unanswered) or isinstance(facts.witness, Unanswered):
+    if isinstance(facts.nodes, QueryFailure) or isinstance(facts.witness, QueryFailure):
         return _unknown(says, facts.nodes, facts.witness, blocks=False)
     votes = votes_without(facts.nodes, facts.node, witness=facts.witness)
     return Gate(says, passed=votes.suffice, measured=f"{votes.left} of {votes.of} votes left", blocks=False)
@@ -101,16 +105,16 @@ def _quorum(facts: DrainFacts) -> Gate:
 
 def _memory(facts: DrainFacts) -> Gate:
     says = f"The guests of {facts.node} fit into the memory of the other nodes"
-    silent = [part for part in facts.free.values() if isinstance(part, Unanswered)]
-    if isinstance(facts.guests, Unanswered) or isinstance(facts.memory, Unanswered) or not facts.states:
+    silent = [part for part in facts.free.values() if isinstance(part, QueryFailure)]
+    if isinstance(facts.guests, QueryFailure) or isinstance(facts.memory, QueryFailure) or not facts.states:
         return _unknown(says, facts.nodes, facts.guests, facts.memory)
     free = {name: room for name, room in facts.free.items() if isinstance(room, int)}
     needs = [Need(one.name, facts.memory.get(one.vm_id, 0), _owners(facts, one)) for one in _clustered_guests(facts)]
     homeless = without_room([need for need in needs if need.memory], free)
-    gap = f"; {listed([one.on for one in silent])} did not tell" if silent else ""
-    left = f"; no room for {listed(homeless, 4)}" if homeless else ""
-    total = size(sum(need.memory for need in needs))
-    room = f"{size(sum(free.values()))} free on {count(len(free), 'node')}"
+    gap = f"; {join_names([one.target for one in silent])} did not tell" if silent else ""
+    left = f"; no room for {join_names(homeless, 4)}" if homeless else ""
+    total = format_size(sum(need.memory for need in needs))
+    room = f"{format_size(sum(free.values()))} free on {pluralize(len(free), 'node')}"
     return Gate(says, passed=not homeless, measured=f"needs {total}, {room}{gap}{left}")
 
 
@@ -118,20 +122,20 @@ def _volumes(facts: DrainFacts) -> Gate:
     """Redirected access is slow but works, and for some file systems it is the rule: it only warns."""
     says = f"Every shared volume of {facts.cluster.name} is without a fault"
     volumes = facts.cluster.volumes
-    if isinstance(volumes, Unanswered):
+    if isinstance(volumes, QueryFailure):
         return _unknown(says, volumes)
     faulty = [one for one in volumes if one.fault]
     told = [f"{one.name} {_FAULTS.get(one.fault, f'fault {one.fault}')}" for one in faulty]
     blocks = not faulty or any(one.fault != _REDIRECTED for one in faulty)
-    return Gate(says, not faulty, listed(told, 4) if told else count(len(volumes), "volume"), blocks)
+    return Gate(says, not faulty, join_names(told, 4) if told else pluralize(len(volumes), "volume"), blocks)
 
 
 def _repairs(facts: DrainFacts) -> Gate:
     """Not every Windows tells its storage jobs; where it does not, this only warns."""
     says = "No storage repair is under way"
-    if isinstance(facts.repairs, Unanswered):
+    if isinstance(facts.repairs, QueryFailure):
         return _unknown(says, facts.repairs, blocks=facts.repairs.kind not in ("absent", "refused"))
-    return Gate(says, not facts.repairs, listed(facts.repairs, 4))
+    return Gate(says, not facts.repairs, join_names(facts.repairs, 4))
 
 
 def _updating(facts: DrainFacts) -> Gate:
@@ -142,12 +146,12 @@ def _updating(facts: DrainFacts) -> Gate:
         return Gate(
             says,
             passed=False,
-            measured=f"{listed(sorted(runs, key=str.casefold), 4)} {'tells' if len(runs) == 1 else 'tell'} of one",
+            measured=f"{join_names(sorted(runs, key=str.casefold), 4)} {'tells' if len(runs) == 1 else 'tell'} of one",
         )
-    silent = [told for told in facts.updating.values() if isinstance(told, Unanswered)]
+    silent = [told for told in facts.updating.values() if isinstance(told, QueryFailure)]
     if silent or not facts.updating:
         return _unknown(says, *silent, blocks=any(one.kind not in ("absent", "refused") for one in silent))
-    return Gate(says, passed=True, measured=f"{count(len(facts.updating), 'node')} asked")
+    return Gate(says, passed=True, measured=f"{pluralize(len(facts.updating), 'node')} asked")
 
 
 def _vmm_jobs(facts: DrainFacts) -> Iterator[Gate]:
@@ -158,7 +162,7 @@ def _vmm_jobs(facts: DrainFacts) -> Iterator[Gate]:
 
 def _movable(facts: DrainFacts) -> Gate:
     says = f"Every guest of {facts.node} may run on another node that is up"
-    if isinstance(facts.owners, Unanswered) or isinstance(facts.cluster.resources, Unanswered) or not facts.states:
+    if isinstance(facts.owners, QueryFailure) or isinstance(facts.cluster.resources, QueryFailure) or not facts.states:
         return _unknown(says, facts.owners, facts.cluster.resources, facts.nodes)
     up = {one.name.casefold() for one in facts.others if one.is_up}
     bound = {
@@ -166,7 +170,9 @@ def _movable(facts: DrainFacts) -> Gate:
         for one in facts.resources
         if not up & facts.owners.get(one.name.casefold(), frozenset(up))
     }
-    told = f"cannot: {listed(sorted(bound, key=str.casefold), 6)}" if bound else count(len(facts.roles), "guest")
+    told = (
+        f"cannot: {join_names(sorted(bound, key=str.casefold), 6)}" if bound else pluralize(len(facts.roles), "guest")
+    )
     return Gate(says, passed=not bound, measured=told)
 
 
@@ -174,7 +180,11 @@ def _live(facts: DrainFacts) -> Gate:
     """Those below the threshold are saved and moved: downtime, which is no reason to refuse."""
     says = f"Every running guest of {facts.node} moves live"
     groups = facts.cluster.groups
-    if isinstance(groups, Unanswered) or not isinstance(facts.threshold, int) or isinstance(facts.guests, Unanswered):
+    if (
+        isinstance(groups, QueryFailure)
+        or not isinstance(facts.threshold, int)
+        or isinstance(facts.guests, QueryFailure)
+    ):
         return _unknown(says, groups, facts.threshold, facts.guests, blocks=False)
     own = [one for one in groups if one.is_guest and one.owner.casefold() == facts.node.casefold()]
     resting = {one.name.casefold() for one in facts.guests if one.power is not Power.RUNNING}
@@ -184,7 +194,9 @@ def _live(facts: DrainFacts) -> Gate:
         if one.priority is not None and one.priority < facts.threshold and one.name.casefold() not in resting
     ]
     told = (
-        f"saved and moved, so down for a while: {listed(quick, 6)}" if quick else f"MoveTypeThreshold {facts.threshold}"
+        f"saved and moved, so down for a while: {join_names(quick, 6)}"
+        if quick
+        else f"MoveTypeThreshold {facts.threshold}"
     )
     return Gate(says, passed=not quick, measured=told, blocks=False)
 
@@ -192,27 +204,27 @@ def _live(facts: DrainFacts) -> Gate:
 def _clustered(facts: DrainFacts) -> Gate:
     """A guest outside of the cluster stays where it is: a warning, since a pause alone does it no harm."""
     says = f"Every guest of {facts.node} is clustered"
-    if isinstance(facts.guests, Unanswered) or isinstance(facts.cluster.resources, Unanswered):
+    if isinstance(facts.guests, QueryFailure) or isinstance(facts.cluster.resources, QueryFailure):
         return _unknown(says, facts.guests, facts.cluster.resources, blocks=False)
     clustered = {one.vm_id for one in _clustered_guests(facts)}
     alone = [one.name for one in facts.guests if one.vm_id not in clustered]
-    told = f"stays on {facts.node}: {listed(alone, 6)}" if alone else count(len(facts.guests), "guest")
+    told = f"stays on {facts.node}: {join_names(alone, 6)}" if alone else pluralize(len(facts.guests), "guest")
     return Gate(says, passed=not alone, measured=told, blocks=False)
 
 
 def _clustered_guests(facts: DrainFacts) -> Iterator[Guest]:
     """The node's guests that a role of the cluster holds: by VM id, else by the role's name."""
-    every = () if isinstance(facts.cluster.resources, Unanswered) else facts.cluster.resources
+    every = () if isinstance(facts.cluster.resources, QueryFailure) else facts.cluster.resources
     ids = {one.vm_id for one in every if one.vm_id}
     names = {one.group.casefold() for one in every if not one.vm_id}
-    for guest in () if isinstance(facts.guests, Unanswered) else facts.guests:
+    for guest in () if isinstance(facts.guests, QueryFailure) else facts.guests:
         if guest.vm_id in ids or guest.name.casefold() in names:
             yield guest
 
 
 def _owners(facts: DrainFacts, guest: Guest) -> frozenset[str] | None:
     """Where a guest may run: where all of its resources may be."""
-    if isinstance(facts.owners, Unanswered):
+    if isinstance(facts.owners, QueryFailure):
         return None
     own = [facts.owners.get(one.name.casefold()) for one in facts.resources if one.vm_id == guest.vm_id]
     told = [one for one in own if one is not None]

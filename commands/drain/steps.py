@@ -8,11 +8,11 @@ node itself.
 
 from __future__ import annotations
 
-from bot.api.actions import Invoke
-from bot.api.plan import Bits, Check, Expect, Step, Versus, there_is, there_is_no
-from bot.api.queries import Term, Wql, fields
+from bot.api.actions import InvokeMethod
+from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate, Step, exists, not_exists
+from bot.api.queries import Predicate, Wql, make_params
 from commands.sources.cluster import GUEST_GROUP, LOCKED, NAMESPACE
-from commands.sources.nodes import COLUMNS, Drain, State, ask_node
+from commands.sources.nodes import COLUMNS, ClusterNodeState, Drain, ask_node
 
 DRAIN, RESUME = "drain", "resume"
 DRAIN_MINUTES, RETURN_MINUTES = 30, 20
@@ -32,21 +32,21 @@ def drain_step(cluster: str, node: str) -> Step:
     wait = DRAIN_MINUTES * 60
     return Step(
         key=DRAIN,
-        says=f"Pause {node} and drain it",
+        description=f"Pause {node} and drain it",
         act=_method(node, "Pause", DrainType=_DRAIN_ROLES),
         guard=(
             _is_up(cluster, node),
             others_are_up(cluster, node),
-            *nothing_holds(cluster, node),
+            *gate_no_locks(cluster, node),
         ),
         done=(
-            there_is(
+            exists(
                 state,
-                Term("State", "=", State.PAUSED),
-                Term("NodeDrainStatus", "=", Drain.DONE),
+                Predicate("State", "=", ClusterNodeState.PAUSED),
+                Predicate("NodeDrainStatus", "=", Drain.DONE),
                 within=wait,
-                give_up=Expect((Term("NodeDrainStatus", "=", Drain.FAILED),)),
-            ).that(f"{node} is paused and drained", never=f"the drain of {node} has failed"),
+                give_up=Expect((Predicate("NodeDrainStatus", "=", Drain.FAILED),)),
+            ).described_as(f"{node} is paused and drained", never=f"the drain of {node} has failed"),
             _has_no_guest(cluster, node, within=60),
         ),
         before=ask_roles(cluster, node),
@@ -63,7 +63,7 @@ def resume_step(cluster: str, node: str, failback: int = AT_ONCE) -> Step:
     state = ask_node(cluster, node)
     return Step(
         key=RESUME,
-        says=f"Resume {node}: {how[failback]}",
+        description=f"Resume {node}: {how[failback]}",
         act=_method(node, "Resume", FailbackType=failback),
         guard=(_is_paused(cluster, node),),
         done=(_is_up(cluster, node, within=_RESUMED),),
@@ -72,16 +72,16 @@ def resume_step(cluster: str, node: str, failback: int = AT_ONCE) -> Step:
     )
 
 
-def return_step(cluster: str, node: str) -> Step:
+def failback_step(cluster: str, node: str) -> Step:
     """Wait until the guests are back that were there before the drain."""
     return Step(
         key="return",
-        says=f"Wait until the guests of {node} are back",
+        description=f"Wait until the guests of {node} are back",
         act=None,
         done=(
-            Check(ask_roles(cluster, node), (Versus(DRAIN, ("Name",)),), within=RETURN_MINUTES * 60).that(
-                f"the guests of {node} are those from before the drain"
-            ),
+            Check(
+                ask_roles(cluster, node), (CompareToBefore(DRAIN, ("Name",)),), within=RETURN_MINUTES * 60
+            ).described_as(f"the guests of {node} are those from before the drain"),
         ),
     )
 
@@ -91,43 +91,51 @@ def is_drained(cluster: str, node: str) -> tuple[Check, ...]:
     return _is_paused(cluster, node), _has_no_guest(cluster, node)
 
 
-def nothing_holds(cluster: str, node: str) -> tuple[Check, ...]:
+def gate_no_locks(cluster: str, node: str) -> tuple[Check, ...]:
     """No role and no resource of the node is in locked mode, and no shared volume in backup."""
-    owned = (Term("OwnerNode", "=", node),)
+    owned = (Predicate("OwnerNode", "=", node),)
     groups = Wql(cluster, NAMESPACE, "MSCluster_ResourceGroup", ("Name", "OwnerNode", "StatusInformation"), owned)
     resources = Wql(cluster, NAMESPACE, "MSCluster_Resource", ("Name", "OwnerNode", "StatusInformation"), owned)
     volumes = Wql(cluster, NAMESPACE, "MSCluster_ClusterSharedVolume", ("Name", "BackupState"))
-    locked = Bits("StatusInformation", LOCKED)
+    locked = FlagPredicate("StatusInformation", LOCKED)
     return (
-        there_is_no(groups, locked).that(f"no guest on {node} is locked"),
-        there_is_no(resources, locked).that(f"no resource on {node} is locked"),
-        there_is_no(volumes, Term("BackupState", "=", _IN_BACKUP)).that(f"no shared volume of {cluster} is in backup"),
+        not_exists(groups, locked).described_as(f"no guest on {node} is locked"),
+        not_exists(resources, locked).described_as(f"no resource on {node} is locked"),
+        not_exists(volumes, Predicate("BackupState", "=", _IN_BACKUP)).described_as(
+            f"no shared volume of {cluster} is in backup"
+        ),
     )
 
 
 def others_are_up(cluster: str, node: str) -> Check:
     """No other node is paused."""
-    others = Wql(cluster, NAMESPACE, "MSCluster_Node", COLUMNS, (Term("Name", "!=", node),))
-    return there_is_no(others, Term("State", "=", State.PAUSED)).that(f"no other node of {cluster} is paused")
+    others = Wql(cluster, NAMESPACE, "MSCluster_Node", COLUMNS, (Predicate("Name", "!=", node),))
+    return not_exists(others, Predicate("State", "=", ClusterNodeState.PAUSED)).described_as(
+        f"no other node of {cluster} is paused"
+    )
 
 
 def _is_up(cluster: str, node: str, within: int = 0) -> Check:
-    return there_is(ask_node(cluster, node), Term("State", "=", State.UP), within=within).that(f"{node} is up")
+    return exists(ask_node(cluster, node), Predicate("State", "=", ClusterNodeState.UP), within=within).described_as(
+        f"{node} is up"
+    )
 
 
 def _is_paused(cluster: str, node: str) -> Check:
-    return there_is(ask_node(cluster, node), Term("State", "=", State.PAUSED)).that(f"{node} is paused")
+    return exists(ask_node(cluster, node), Predicate("State", "=", ClusterNodeState.PAUSED)).described_as(
+        f"{node} is paused"
+    )
 
 
 def _has_no_guest(cluster: str, node: str, within: int = 0) -> Check:
-    return there_is_no(ask_roles(cluster, node), within=within).that(f"no guest is left on {node}")
+    return not_exists(ask_roles(cluster, node), within=within).described_as(f"no guest is left on {node}")
 
 
 def ask_roles(cluster: str, node: str) -> Wql:
     """The question: which virtual machines' roles does the node own?"""
-    own = (Term("OwnerNode", "=", node), Term("GroupType", "=", GUEST_GROUP))
+    own = (Predicate("OwnerNode", "=", node), Predicate("GroupType", "=", GUEST_GROUP))
     return Wql(cluster, NAMESPACE, "MSCluster_ResourceGroup", ("Name", "OwnerNode"), own)
 
 
-def _method(node: str, method: str, **params: int) -> Invoke:
-    return Invoke(node, NAMESPACE, fields(Name=node), "MSCluster_Node", method, fields(**params))
+def _method(node: str, method: str, **params: int) -> InvokeMethod:
+    return InvokeMethod(node, NAMESPACE, make_params(Name=node), "MSCluster_Node", method, make_params(**params))

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.api.arguments import Target
-from bot.api.query_client import Ask, Unanswered
-from commands.formatting import GIB, count, listed
+from bot.api.query_client import QueryClient, QueryFailure
+from commands.formatting import GIB, join_names, pluralize
 from commands.sources.cluster import (
     Group,
     Node,
     ask_groups,
     ask_nodes,
     look_at_host,
-    nodes_meant,
     read_groups,
     read_nodes,
+    target_nodes,
 )
 from commands.sources.event_log import ask_snapshot_failures, read_events
 from commands.sources.guests import (
@@ -31,11 +31,11 @@ from commands.sources.guests import (
     Power,
     ask_firmware,
     ask_identity,
-    is_itself,
     look_at_guests,
     newest,
     read_firmware,
     read_identity,
+    same_machine,
 )
 from commands.sources.kvp import System
 from commands.sources.volumes import Room, Volumes, ask_volumes, read_volumes
@@ -45,7 +45,7 @@ LOOK_BACK = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class GuestSpaceFacts:
     """What was found out.
 
     Attributes:
@@ -58,8 +58,8 @@ class Facts:
 
     now: datetime
     guests: tuple[HostedGuest, ...]
-    space: Mapping[str, Volumes | Unanswered]
-    silent_hosts: tuple[Unanswered, ...] = ()
+    space: Mapping[str, Volumes | QueryFailure]
+    silent_hosts: tuple[QueryFailure, ...] = ()
     unseen: tuple[str, ...] = ()
     named: tuple[Suspect, ...] = ()
 
@@ -70,7 +70,7 @@ def is_askable(hosted: HostedGuest) -> bool:
     return hosted.guest.power is Power.RUNNING and known and bool(hosted.told.fqdn)
 
 
-def short_of_space(facts: Facts) -> tuple[str, ...]:
+def short_of_space(facts: GuestSpaceFacts) -> tuple[str, ...]:
     """Volumes that are full, or have less free than what helped once [1 note: 1 GB]: "test-tfs-01 C:"."""
     return tuple(
         f"{hosted.guest.name} {volume.name}"
@@ -82,20 +82,22 @@ def short_of_space(facts: Facts) -> tuple[str, ...]:
     )
 
 
-async def find_facts(target: Target, ask: Ask) -> Facts:
+async def find_guest_space(target: Target, ask: QueryClient) -> GuestSpaceFacts:
     """Ask everything."""
     nodes, groups = await _find_nodes(target, ask)
-    if isinstance(nodes, Unanswered):
-        return Facts(ask.now, (), {}, (nodes,))
+    if isinstance(nodes, QueryFailure):
+        return GuestSpaceFacts(ask.now, (), {}, (nodes,))
     hosts, logs = await asyncio.gather(
         asyncio.gather(*(look_at_guests(node, ask) for node in nodes)),
-        ask.each({node.name: ask_snapshot_failures(node.name, ask.now - LOOK_BACK) for node in nodes}, read_events),
+        ask.query_many(
+            {node.name: ask_snapshot_failures(node.name, ask.now - LOOK_BACK) for node in nodes}, read_events
+        ),
     )
     told = {node.name: part for node, part in zip(nodes, hosts, strict=True) if isinstance(part, HostGuests)}
     guests = tuple(newest(told.values()).values())
-    known_logs = {on: events for on, events in logs.items() if not isinstance(events, Unanswered)}
+    known_logs = {on: events for on, events in logs.items() if not isinstance(events, QueryFailure)}
     by_host = {on: [hosted.guest for hosted in part.guests] for on, part in told.items()}
-    return Facts(
+    return GuestSpaceFacts(
         now=ask.now,
         guests=guests,
         space=await _ask_guests([hosted for hosted in guests if is_askable(hosted)], ask),
@@ -105,31 +107,31 @@ async def find_facts(target: Target, ask: Ask) -> Facts:
     )
 
 
-async def _find_nodes(target: Target, ask: Ask) -> tuple[tuple[Node, ...] | Unanswered, tuple[Group, ...]]:
+async def _find_nodes(target: Target, ask: QueryClient) -> tuple[tuple[Node, ...] | QueryFailure, tuple[Group, ...]]:
     """The nodes to ask, and the cluster's roles: they name the guests of a silent node."""
     if not target.cluster:
         return (await look_at_host(target.name, ask),), ()
     nodes, groups = await asyncio.gather(
-        ask.one(ask_nodes(target.cluster), read_nodes), ask.one(ask_groups(target.cluster), read_groups)
+        ask.query(ask_nodes(target.cluster), read_nodes), ask.query(ask_groups(target.cluster), read_groups)
     )
-    known = () if isinstance(groups, Unanswered) else groups
-    if isinstance(nodes, Unanswered):
-        return (nodes if target.kind == "cluster" else nodes_meant(target, ())), known
-    return nodes_meant(target, nodes), known
+    known = () if isinstance(groups, QueryFailure) else groups
+    if isinstance(nodes, QueryFailure):
+        return (nodes if target.kind == "cluster" else target_nodes(target, ())), known
+    return target_nodes(target, nodes), known
 
 
-async def _ask_guests(guests: Sequence[HostedGuest], ask: Ask) -> dict[str, Volumes | Unanswered]:
+async def _ask_guests(guests: Sequence[HostedGuest], ask: QueryClient) -> dict[str, Volumes | QueryFailure]:
     volumes, identities = await asyncio.gather(
-        ask.each({one.guest.vm_id: ask_volumes(one) for one in guests}, read_volumes),
-        ask.each({one.guest.vm_id: ask_identity(one) for one in guests}, read_identity),
+        ask.query_many({one.guest.vm_id: ask_volumes(one) for one in guests}, read_volumes),
+        ask.query_many({one.guest.vm_id: ask_identity(one) for one in guests}, read_identity),
     )
     unproven = [
         one
         for one in guests
-        if not isinstance(volumes[one.guest.vm_id], Unanswered) and not _said(identities[one.guest.vm_id])
+        if not isinstance(volumes[one.guest.vm_id], QueryFailure) and not _said(identities[one.guest.vm_id])
     ]
     questions = {one.guest.vm_id: ask_firmware(one) for one in unproven}
-    firmware = await ask.each(questions, read_firmware) if questions else {}
+    firmware = await ask.query_many(questions, read_firmware) if questions else {}
     return {
         key: _proven(one, volumes[key], _said(identities[key]), _said(firmware.get(key, "")))
         for one in guests
@@ -137,38 +139,40 @@ async def _ask_guests(guests: Sequence[HostedGuest], ask: Ask) -> dict[str, Volu
     }
 
 
-def _said(answer: str | Unanswered) -> str:
-    return "" if isinstance(answer, Unanswered) else answer
+def _said(answer: str | QueryFailure) -> str:
+    return "" if isinstance(answer, QueryFailure) else answer
 
 
-def _proven(one: HostedGuest, volumes: Volumes | Unanswered, vm_id: str, firmware: str) -> Volumes | Unanswered:
+def _proven(one: HostedGuest, volumes: Volumes | QueryFailure, vm_id: str, firmware: str) -> Volumes | QueryFailure:
     """The volumes, if they are those of the machine that was meant."""
-    if isinstance(volumes, Unanswered):
+    if isinstance(volumes, QueryFailure):
         return volumes
-    itself = is_itself(one, vm_id, firmware)
+    itself = same_machine(one, vm_id, firmware)
     if itself:
         return volumes
     if itself is None:
         says = f"{one.told.fqdn} answered, and neither a VM id nor a BIOS GUID proves that it is this guest."
-        return Unanswered(one.guest.name, "not proven", says, "Update its integration services.")
+        return QueryFailure(one.guest.name, "not proven", says, "Update its integration services.")
     says = f"{one.told.fqdn} answered, and it is another machine (VM id {vm_id or 'unknown'})."
-    return Unanswered(one.guest.name, "wrong machine", says, "Check its name in DNS, and whether two machines bear it.")
+    return QueryFailure(
+        one.guest.name, "wrong machine", says, "Check its name in DNS, and whether two machines bear it."
+    )
 
 
 def _silent_hosts(
-    nodes: Sequence[Node], hosts: Sequence[HostGuests | Unanswered], groups: Sequence[Group]
-) -> tuple[Unanswered, ...]:
+    nodes: Sequence[Node], hosts: Sequence[HostGuests | QueryFailure], groups: Sequence[Group]
+) -> tuple[QueryFailure, ...]:
     """Hosts whose guests are not known, and hosts that told only half."""
     found = []
     for node, part in zip(nodes, hosts, strict=True):
-        if isinstance(part, Unanswered):
+        if isinstance(part, QueryFailure):
             roles = _roles_on(node, groups)
-            whose = f"its {count(len(roles), 'guest')}: {listed(roles)}" if roles else "its guests"
-            found.append(Unanswered(node.name, part.kind, f"{part.says} Not known: {whose}.", part.do))
+            whose = f"its {pluralize(len(roles), 'guest')}: {join_names(roles)}" if roles else "its guests"
+            found.append(QueryFailure(node.name, part.kind, f"{part.message} Not known: {whose}.", part.hint))
         elif part.failed:
             first = part.failed[0]
-            says = f"{first.says} What its guests say of themselves is not known."
-            found.append(Unanswered(node.name, first.kind, says, first.do))
+            says = f"{first.message} What its guests say of themselves is not known."
+            found.append(QueryFailure(node.name, first.kind, says, first.hint))
     return tuple(found)
 
 

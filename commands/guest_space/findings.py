@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.api.report import Bar, Chart, Column, Finding, Severity, Table
-from commands.formatting import GIB, clock, count, listed, size
+from commands.formatting import GIB, format_size, format_time, join_names, pluralize
 from commands.sources.guests import HostedGuest
 from commands.sources.volumes import Room, Volume
 from commands.vss.suspects import Suspect
@@ -34,7 +34,7 @@ class Judged:
     def short(self) -> str:
         """Guest, volume, free space: "web-dev-04 C: 820 MB"."""
         share = f" ({self.volume.percent} %)" if self.room is Room.LITTLE_HEADROOM else ""
-        return f"{self.guest} {self.volume.name} {size(self.volume.free)}{share}"
+        return f"{self.guest} {self.volume.name} {format_size(self.volume.free)}{share}"
 
     @property
     def worst_first(self) -> tuple[int, bool, int, str]:
@@ -53,8 +53,8 @@ def full_findings(judged: Sequence[Judged], named: Iterable[Suspect], least: int
     if len(findings) <= ALONE:
         return findings
     rest = [volumes[0] for volumes in list(guests.values())[ALONE:]]
-    says = f"{listed([one.short for one in rest], 20)}. The table has every one."
-    by_hand = ("By hand", f"Free {size(least)} or more on each full volume, then Look Again.")
+    says = f"{join_names([one.short for one in rest], 20)}. The table has every one."
+    by_hand = ("By hand", f"Free {format_size(least)} or more on each full volume, then Look Again.")
     return [*findings[:ALONE], Finding(Severity.FAULT, "FULL", f"{len(rest)} more guests", says, (by_hand,))]
 
 
@@ -62,7 +62,7 @@ def _full(volumes: Sequence[Judged], event: Suspect | None, least: int, now: dat
     first = volumes[0]
     said = "; ".join(_of(one.volume) for one in volumes)
     lines = (
-        [("Because", f"Event 10102 names it, {clock(event.newest, now)} on {listed(event.logged_on, 3)}.")]
+        [("Because", f"Event 10102 names it, {format_time(event.newest, now)} on {join_names(event.logged_on, 3)}.")]
         if event
         else []
     )
@@ -77,11 +77,11 @@ def _wanted(volumes: Sequence[Judged], least: int) -> str:
         small = one.volume.reserved or one.volume.capacity <= least
         amount = one.volume.vss_minimum if small else max(least, one.volume.vss_minimum)
         by_amount.setdefault(amount, []).append(one.volume.name)
-    return "; ".join(f"{size(amount)} or more on {listed(names, 6)}" for amount, names in by_amount.items())
+    return "; ".join(f"{format_size(amount)} or more on {join_names(names, 6)}" for amount, names in by_amount.items())
 
 
 def _of(volume: Volume) -> str:
-    return f"{volume.name} {size(volume.free)} of {size(volume.capacity)}"
+    return f"{volume.name} {format_size(volume.free)} of {format_size(volume.capacity)}"
 
 
 def short_finding(judged: Sequence[Judged], room: Room, word: str) -> list[Finding]:
@@ -91,7 +91,7 @@ def short_finding(judged: Sequence[Judged], room: Room, word: str) -> list[Findi
         return []
     says = " · ".join(one.short for one in found[:12])
     more = f" · and {len(found) - 12} more" if len(found) > 12 else ""  # noqa: PLR2004 - what a phone shows
-    return [Finding(Severity.WARNING, word, count(len(found), "volume"), says + more)]
+    return [Finding(Severity.WARNING, word, pluralize(len(found), "volume"), says + more)]
 
 
 def chart(judged: Sequence[Judged], least: int) -> Chart | None:
@@ -101,7 +101,7 @@ def chart(judged: Sequence[Judged], least: int) -> Chart | None:
         return None
     labels = _labels(worst)
     bars = tuple(Bar(label, one.volume.free * 10 // GIB) for label, one in zip(labels, worst, strict=True))
-    title = f"Free GB, worst {count(len(bars), 'volume')}" if len(bars) > 1 else "Free GB"
+    title = f"Free GB, worst {pluralize(len(bars), 'volume')}" if len(bars) > 1 else "Free GB"
     return Chart(title, "GB", bars, (("wanted", least * 10 // GIB),))
 
 

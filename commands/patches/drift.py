@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bot.api.query_client import Unanswered
-from commands.sources.rules import Trap, traps
+from bot.api.query_client import QueryFailure
+from commands.sources.rules import KnownIssue, traps
 from commands.sources.updates import Build, NodeUpdates
 
 
@@ -33,10 +33,10 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
-class Sprung:
+class TriggeredIssue:
     """A known trap, and the nodes on which its conditions hold."""
 
-    trap: Trap
+    trap: KnownIssue
     nodes: tuple[str, ...]
     guests: tuple[str, ...] = ()
 
@@ -76,9 +76,9 @@ def usual_build(nodes: Mapping[str, NodeUpdates]) -> Build | None:
     return max(counted, key=lambda build: (counted[build], build.number, build.revision or 0))
 
 
-def sprung_traps(
-    nodes: Mapping[str, NodeUpdates], scsi_guests: Mapping[str, Sequence[str] | Unanswered]
-) -> tuple[Sprung, ...]:
+def triggered_issues(
+    nodes: Mapping[str, NodeUpdates], scsi_guests: Mapping[str, Sequence[str] | QueryFailure]
+) -> tuple[TriggeredIssue, ...]:
     """The known traps whose conditions hold somewhere.
 
     Args:
@@ -87,18 +87,18 @@ def sprung_traps(
     """
     found = []
     for trap in traps():
-        names = [name for name, node in nodes.items() if may_spring(trap, node)]
+        names = [name for name, node in nodes.items() if could_trigger(trap, node)]
         guests: dict[str, Sequence[str]] = {}
         if trap.needs:
-            guests = {name: own for name in names if not isinstance(own := scsi_guests.get(name, ()), Unanswered)}
+            guests = {name: own for name in names if not isinstance(own := scsi_guests.get(name, ()), QueryFailure)}
             names = [name for name in names if guests.get(name)]
         if names:
             who = tuple(dict.fromkeys(guest for name in names for guest in guests.get(name, ())))
-            found.append(Sprung(trap, tuple(names), who))
+            found.append(TriggeredIssue(trap, tuple(names), who))
     return tuple(found)
 
 
-def may_spring(trap: Trap, node: NodeUpdates) -> bool:
+def could_trigger(trap: KnownIssue, node: NodeUpdates) -> bool:
     """Whether a trap's conditions about build and updates hold on a node."""
     if node.build.number not in trap.builds or trap.missing in node.listed:
         return False
@@ -108,4 +108,4 @@ def may_spring(trap: Trap, node: NodeUpdates) -> bool:
 
 def needing_disks(nodes: Mapping[str, NodeUpdates]) -> Iterable[str]:
     """The nodes whose guests' disks must be known to judge a trap."""
-    return [name for name, node in nodes.items() if any(trap.needs and may_spring(trap, node) for trap in traps())]
+    return [name for name, node in nodes.items() if any(trap.needs and could_trigger(trap, node) for trap in traps())]

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
 from bot.api.plan import Group, Plan
-from bot.api.query_client import Ask, Unanswered
+from bot.api.query_client import QueryClient, QueryFailure
 from bot.api.report import Remedy
-from commands.drain.blockers import locked_words, look_behind, node_behind, reasons, what_releases
+from commands.drain.blockers import locked_words, look_behind, node_behind, reasons, release_remedies
 from commands.drain.facts import DrainFacts, find_drain_facts
 from commands.drain.gates import drain_gates
 from commands.drain.steps import drain_step
-from commands.formatting import count, listed, sentences
-from commands.no_plan import held, lock_of, no_plan, why_held
+from commands.formatting import join_names, pluralize, sentences
+from commands.no_plan import blocking_reason, cluster_lock, held, no_plan
 from commands.sources.event_log import LOCKED_ERROR
-from commands.sources.nodes import Drain, State
+from commands.sources.nodes import ClusterNodeState, Drain
 from commands.vss import facts as writer_facts
 
 
@@ -37,10 +37,10 @@ class Facts:
     """
 
     drain: DrainFacts | None
-    behind: writer_facts.Facts | None = None
+    behind: writer_facts.WriterFacts | None = None
 
 
-async def collect(args: Args, ask: Ask) -> Facts:
+async def collect(args: Args, ask: QueryClient) -> Facts:
     """Ask the cluster, then the nodes; where guests are locked also who holds them."""
     if not args.node.cluster:
         return Facts(None)
@@ -62,16 +62,16 @@ def plan(args: Args, facts: Facts) -> Plan:
         return _held(facts, drain)
     step = drain_step(drain.cluster.name, drain.node)
     return Plan(
-        because=f"{drain.node} is up and holds {count(len(drain.roles), 'guest')}; every gate that could keep it has passed.",
+        reason=f"{drain.node} is up and holds {pluralize(len(drain.roles), 'guest')}; every gate that could keep it has passed.",
         impact=impact(drain),
-        way_back=f"Resume {drain.node} at any time: its guests come back.",
-        locks=(lock_of(args.node),),
+        rollback=f"Resume {drain.node} at any time: its guests come back.",
+        locks=(cluster_lock(args.node),),
         gates=gates,
         groups=(Group("drain", (step,)),),
         evidence=guests_of(drain),
         remedies=(Remedy("Resume Node…", f"/resume-node {drain.node}"),),
-        now=f"{drain.node} is up with {count(len(drain.roles), 'guest')}",
-        then=f"{drain.node} is paused and drained, no guest is left",
+        current_state=f"{drain.node} is up with {pluralize(len(drain.roles), 'guest')}",
+        expected_state=f"{drain.node} is paused and drained, no guest is left",
     )
 
 
@@ -79,21 +79,21 @@ def refused(drain: DrainFacts) -> str:
     """Why there can be no drain at all; "" where there can."""
     node, cluster = drain.node, drain.cluster.name
     if drain.unfound is not None:
-        return f"No plan for {node}: {drain.unfound.on}: {drain.unfound.says}"
+        return f"No plan for {node}: {drain.unfound.target}: {drain.unfound.message}"
     if drain.is_2008:
         return (
             f"{node} runs Windows Server 2008 R2, which can pause a node but knows no drain. By hand: live-migrate its"
             f" guests one after another in Failover Cluster Manager, then pause {node}."
         )
-    if isinstance(drain.nodes, Unanswered):
-        return f"No plan for {node}: {cluster} did not tell the states of its nodes: {drain.nodes.says}"
+    if isinstance(drain.nodes, QueryFailure):
+        return f"No plan for {node}: {cluster} did not tell the states of its nodes: {drain.nodes.message}"
     return ""
 
 
 def _done_already(drain: DrainFacts) -> str:
     state = drain.state
-    if state is not None and state.state == State.PAUSED and state.drain == Drain.UNDER_WAY:
-        return f"Nothing to do: {drain.node} is being drained already, {count(len(drain.roles), 'guest')} left."
+    if state is not None and state.state == ClusterNodeState.PAUSED and state.drain == Drain.UNDER_WAY:
+        return f"Nothing to do: {drain.node} is being drained already, {pluralize(len(drain.roles), 'guest')} left."
     if state is not None and state.is_drained and not drain.roles:
         return f"Nothing to do: {drain.node} is paused and drained."
     return ""
@@ -106,22 +106,22 @@ def _held(facts: Facts, drain: DrainFacts) -> Plan:
     behind = tuple(reasons(node, facts.behind)) if node and facts.behind else ()
     locked = locked_words(drain)
     why = f"No plan yet for {drain.node}: {locked}, a drain would fail ({LOCKED_ERROR})." if locked else ""
-    others = [gate for gate in held(gates) if not locked or "locked" not in gate.says]
-    rest = why_held(drain.node, others) if others else ""
-    remedies = what_releases(drain.node) if locked else ()
-    if drain.state is not None and drain.state.state == State.PAUSED:
+    others = [gate for gate in held(gates) if not locked or "locked" not in gate.description]
+    rest = blocking_reason(drain.node, others) if others else ""
+    remedies = release_remedies(drain.node) if locked else ()
+    if drain.state is not None and drain.state.state == ClusterNodeState.PAUSED:
         remedies = (*remedies, Remedy("Resume Node…", f"/resume-node {drain.node}"))
     return no_plan(sentences((why, rest)), gates, remedies, behind)
 
 
 def impact(drain: DrainFacts) -> str:
     """What it means for the guests."""
-    return f"{count(len(drain.roles), 'guest')} {'leaves' if len(drain.roles) == 1 else 'leave'} {drain.node}."
+    return f"{pluralize(len(drain.roles), 'guest')} {'leaves' if len(drain.roles) == 1 else 'leave'} {drain.node}."
 
 
 def guests_of(drain: DrainFacts) -> tuple[str, ...]:
     """Which guests will move."""
-    return (f"Guests on {drain.node}: {listed(drain.roles, 40)}.",) if drain.roles else ()
+    return (f"Guests on {drain.node}: {join_names(drain.roles, 40)}.",) if drain.roles else ()
 
 
 COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan)

@@ -10,16 +10,16 @@ from typing import Self
 from bot.api.arguments import VmmTargets
 from bot.api.command import Remediation, Risk, Role
 from bot.api.plan import Gate, Group, Plan
-from bot.api.query_client import Ask, Unanswered
+from bot.api.query_client import QueryClient, QueryFailure
 from bot.api.report import Remedy
 from commands.diagnostics import find_missing_vms
-from commands.formatting import count, listed
-from commands.no_plan import no_plan, unless_held
+from commands.formatting import join_names, pluralize
+from commands.no_plan import no_plan, or_no_plan
 from commands.sources.cluster import Node, ask_nodes, read_nodes
 from commands.sources.guests import Guest, Power
 from commands.sources.services import ask_service, read_state
 from commands.sources.vmm import CODES, OLDEST
-from commands.vmm.compare import Compared, Verdict, compare
+from commands.vmm.compare import Compared, RecordStatus, compare
 from commands.vmm.findings import because, refusal, shown
 from commands.vmm.gates import all_answered, backed_up, no_job, service_runs
 from commands.vmm.repair import (
@@ -33,7 +33,7 @@ from commands.vmm.repair import (
     read_last_backup,
     refresh_step,
 )
-from commands.vmm.resolve_record import CHANGE, MOVE, Chosen, Unclear, choose, mends
+from commands.vmm.resolve_record import CHANGE, MOVE, Ambiguous, Resolved, choose, repair_applies
 
 _WAYS = ("refresh", "migration", "database")
 
@@ -84,20 +84,22 @@ class Facts:
 
     found: Mapping[str, find_missing_vms.Facts]
     nodes: Mapping[str, Node]
-    backups: Mapping[str, FullBackup | Unanswered | None]
-    services: Mapping[str, str | Unanswered]
+    backups: Mapping[str, FullBackup | QueryFailure | None]
+    services: Mapping[str, str | QueryFailure]
 
 
-async def collect(args: Args, ask: Ask) -> Facts:
+async def collect(args: Args, ask: QueryClient) -> Facts:
     """As many rounds as `/find-missing-vms` takes."""
     clusters = dict.fromkeys(cluster for server in args.vmm for cluster in server.clusters)
     found, nodes, backups, services = await asyncio.gather(
         asyncio.gather(*(find_missing_vms.look_at(server, ask) for server in args.vmm)),
-        ask.each({name: ask_nodes(name) for name in clusters}, read_nodes),
-        ask.each({server.name: ask_last_backup(server.name) for server in args.vmm}, read_last_backup),
-        ask.each({server.name: ask_service(server.host, SERVICE) for server in args.vmm if server.host}, read_state),
+        ask.query_many({name: ask_nodes(name) for name in clusters}, read_nodes),
+        ask.query_many({server.name: ask_last_backup(server.name) for server in args.vmm}, read_last_backup),
+        ask.query_many(
+            {server.name: ask_service(server.host, SERVICE) for server in args.vmm if server.host}, read_state
+        ),
     )
-    known = {one.name: one for part in nodes.values() if not isinstance(part, Unanswered) for one in part}
+    known = {one.name: one for part in nodes.values() if not isinstance(part, QueryFailure) for one in part}
     names = [server.name for server in args.vmm]
     return Facts(dict(zip(names, found, strict=True)), known, backups, services)
 
@@ -113,7 +115,7 @@ def plan(args: Args, facts: Facts) -> Plan:
         else:
             compared[server] = records
     chosen = choose(" ".join(args.vm), compared, silent)
-    if isinstance(chosen, Unclear):
+    if isinstance(chosen, Ambiguous):
         draft = DRAFT if any(_is_strange(found) for found in facts.found.values()) else ()
         look = [Remedy("Find Missing VMs", f"/find-missing-vms {server}") for server in facts.found]
         return no_plan(chosen.says, remedies=chosen.remedies or look, evidence=draft)
@@ -122,33 +124,33 @@ def plan(args: Args, facts: Facts) -> Plan:
 
 def _records(server: str, found: find_missing_vms.Facts) -> tuple[Compared, ...] | str:
     """A server's records, compared with the hosts; else why they are not known."""
-    if isinstance(found.layout, Unanswered):
-        return f"{found.layout.on}: {found.layout.says}"
+    if isinstance(found.layout, QueryFailure):
+        return f"{found.layout.target}: {found.layout.message}"
     if not found.layout.is_known:
-        lacks = f"Its schema lacks {listed(found.layout.lacks, 4)}"
+        lacks = f"Its schema lacks {join_names(found.layout.lacks, 4)}"
         return f"VMM {server} is of a version that hvops does not know. {lacks}. By hand: Read-SCVirtualMachine."
     for part in (found.hosts, found.machines):
-        if isinstance(part, Unanswered):
-            return f"{part.on}: {part.says}"
-    assert not isinstance(found.hosts, Unanswered)
-    assert not isinstance(found.machines, Unanswered)
-    return compare(found.machines, found.hosts, _seen(found), [one.on for one in _silent(found)])
+        if isinstance(part, QueryFailure):
+            return f"{part.target}: {part.message}"
+    assert not isinstance(found.hosts, QueryFailure)
+    assert not isinstance(found.machines, QueryFailure)
+    return compare(found.machines, found.hosts, _seen(found), [one.target for one in _silent(found)])
 
 
 def _is_strange(found: find_missing_vms.Facts) -> bool:
     """Whether the schema was read, and is an unknown one."""
-    return not isinstance(found.layout, Unanswered) and not found.layout.is_known
+    return not isinstance(found.layout, QueryFailure) and not found.layout.is_known
 
 
 def _seen(found: find_missing_vms.Facts) -> dict[str, Sequence[Guest]]:
-    return {host: part for host, part in found.seen.items() if not isinstance(part, Unanswered)}
+    return {host: part for host, part in found.seen.items() if not isinstance(part, QueryFailure)}
 
 
-def _silent(found: find_missing_vms.Facts) -> tuple[Unanswered, ...]:
-    return (*found.clusters, *(part for part in found.seen.values() if isinstance(part, Unanswered)))
+def _silent(found: find_missing_vms.Facts) -> tuple[QueryFailure, ...]:
+    return (*found.clusters, *(part for part in found.seen.values() if isinstance(part, QueryFailure)))
 
 
-def _mend(args: Args, facts: Facts, chosen: Chosen) -> Plan:
+def _mend(args: Args, facts: Facts, chosen: Resolved) -> Plan:
     look = (Remedy("Find Missing VMs", f"/find-missing-vms {chosen.server}"),)
     if why := refusal(chosen.record):
         return no_plan(why, remedies=look)
@@ -160,7 +162,7 @@ def _mend(args: Args, facts: Facts, chosen: Chosen) -> Plan:
     return _by_database(facts, chosen, repair) if args.by == "database" else _by_refresh(chosen, repair)
 
 
-def _repair(args: Args, facts: Facts, chosen: Chosen) -> Repair | str:
+def _repair(args: Args, facts: Facts, chosen: Resolved) -> Repair | str:
     """Everything that a step needs; else why there can be none."""
     one, hosts = chosen.record, facts.found[chosen.server].hosts
     assert isinstance(hosts, Mapping)
@@ -169,7 +171,7 @@ def _repair(args: Args, facts: Facts, chosen: Chosen) -> Repair | str:
     ids = [host for host, called in hosts.items() if called == real.host.casefold()]
     node = facts.nodes.get(real.host)
     if len(ids) != 1 or node is None:
-        return f"No plan for {name}: VMM lists {count(len(ids), 'host')} called {real.host}, where it really is."
+        return f"No plan for {name}: VMM lists {pluralize(len(ids), 'host')} called {real.host}, where it really is."
     becomes = CODES.get(real.guest.power)
     if becomes is None:
         return f"No plan for {name}: it is {real.guest.power} on {real.host}. Look again when that has ended."
@@ -199,85 +201,85 @@ def _lock(repair: Repair) -> tuple[str, ...]:
     return (f"vmm:{repair.on.lower()}:{repair.machine}",)
 
 
-def _next(chosen: Chosen, *ways: tuple[str, str]) -> tuple[Remedy, ...]:
+def _next(chosen: Resolved, *ways: tuple[str, str]) -> tuple[Remedy, ...]:
     """What to try when it did not help: a look first, then the ways that are left."""
     look = Remedy("Find Missing VMs", f"/find-missing-vms {chosen.server}", primary=True)
-    return (look, *(Remedy(f"{label}…", mends(chosen, way)) for label, way in ways))
+    return (look, *(Remedy(f"{label}…", repair_applies(chosen, way)) for label, way in ways))
 
 
-def _by_refresh(chosen: Chosen, repair: Repair) -> Plan:
+def _by_refresh(chosen: Resolved, repair: Repair) -> Plan:
     """What Microsoft documents, and always the first to try."""
-    others = (MOVE, CHANGE) if chosen.record.verdict is Verdict.LOST else ()
+    others = (MOVE, CHANGE) if chosen.record.verdict is RecordStatus.LOST else ()
     return Plan(
-        because=because(chosen.record),
+        reason=because(chosen.record),
         impact="VMM looks at one virtual machine anew; the machine itself is not touched.",
-        way_back="None is needed: a refresh only reads the host.",
+        rollback="None is needed: a refresh only reads the host.",
         locks=_lock(repair),
         gates=(),
         groups=(Group("refresh", (refresh_step(repair),)),),
         remedies=_next(chosen, *others),
-        now=_now(chosen),
-        then=_mended(chosen, repair),
+        current_state=_now(chosen),
+        expected_state=_mended(chosen, repair),
     )
 
 
-def _by_migration(facts: Facts, chosen: Chosen, repair: Repair) -> Plan:
+def _by_migration(facts: Facts, chosen: Resolved, repair: Repair) -> Plan:
     """To the host that VMM believes in, so that its next look finds it there."""
     one = chosen.record
     believed = next((host for host in _seen(facts.found[chosen.server]) if host.casefold() == one.believed), "")
     node = facts.nodes.get(believed)
-    if one.verdict is Verdict.STALE or node is None or repair.power is not Power.RUNNING:
-        why = "it is where VMM believes it to be" if one.verdict is Verdict.STALE else "it does not run"
+    if one.verdict is RecordStatus.STALE or node is None or repair.power is not Power.RUNNING:
+        why = "it is where VMM believes it to be" if one.verdict is RecordStatus.STALE else "it does not run"
         why = why if node else f"{one.believed or 'the host that VMM names'} did not answer"
         return no_plan(f"No plan for a live migration of {one.machine.name}: {why}.")
     return Plan(
-        because=because(one),
+        reason=because(one),
         impact=f"{one.machine.name} moves live to {node.name}.",
-        way_back="Move it back in the same way.",
+        rollback="Move it back in the same way.",
         locks=_lock(repair),
         gates=(),
         groups=(Group("migration", move_steps(repair, node)),),
         remedies=_next(chosen, CHANGE),
-        now=_now(chosen),
-        then=f"{one.machine.name} runs on {node.name}, and VMM {chosen.server} does not show it as Missing",
+        current_state=_now(chosen),
+        expected_state=f"{one.machine.name} runs on {node.name}, and VMM {chosen.server} does not show it as Missing",
     )
 
 
-def _by_database(facts: Facts, chosen: Chosen, repair: Repair) -> Plan:
+def _by_database(facts: Facts, chosen: Resolved, repair: Repair) -> Plan:
     """Last, and at one's own risk."""
     one, name = chosen.record, chosen.record.machine.name
     found = facts.found[chosen.server]
-    assert not isinstance(found.layout, Unanswered)
+    assert not isinstance(found.layout, QueryFailure)
     release = found.layout.release
-    if one.verdict is not Verdict.LOST:
+    if one.verdict is not RecordStatus.LOST:
         return no_plan(f"No plan for {name} in the database: it is {one.verdict}. Refresh it in VMM.")
     if release == OLDEST and repair.power is not Power.RUNNING:
         return no_plan(f"No plan for {name} in the database: of VMM 2008 R2 only the state of a running one is known.")
     gates = _gates(facts, chosen, repair, release)
     whole = Plan(
-        because=f"{because(one)} Microsoft documents no such change: try the refresh and the live migration first.",
+        reason=f"{because(one)} Microsoft documents no such change: try the refresh and the live migration first.",
         impact="VMM manages nothing while its service is stopped; every virtual machine goes on running.",
-        way_back="Undo: the service is stopped again, the row gets its earlier values back, the service is started.",
+        rollback="Undo: the service is stopped again, the row gets its earlier values back, the service is started.",
         locks=_lock(repair),
         gates=gates,
         groups=database_groups(repair),
         evidence=(f"ObjectId {repair.machine}, VM id {repair.vm_id}.", *_by_hand(facts, chosen, repair)),
         remedies=_next(chosen),
-        now=_now(chosen),
-        then=f"{_mended(chosen, repair)}; one row of its database was changed",
+        current_state=_now(chosen),
+        expected_state=f"{_mended(chosen, repair)}; one row of its database was changed",
     )
-    return unless_held(name, whole)
+    return or_no_plan(name, whole)
 
 
-def _now(chosen: Chosen) -> str:
+def _now(chosen: Resolved) -> str:
     return f"VMM {chosen.server} shows {shown(chosen.record)}"
 
 
-def _mended(chosen: Chosen, repair: Repair) -> str:
+def _mended(chosen: Resolved, repair: Repair) -> str:
     return f"VMM {chosen.server} shows {chosen.record.machine.name} on {repair.node.name}, and not as Missing"
 
 
-def _gates(facts: Facts, chosen: Chosen, repair: Repair, release: str) -> tuple[Gate, ...]:
+def _gates(facts: Facts, chosen: Resolved, repair: Repair, release: str) -> tuple[Gate, ...]:
     found, service = facts.found[chosen.server], facts.services.get(chosen.server)
     return (
         Gate(f"The schema of {chosen.server} is known", passed=True, measured=f"VMM {release}"),
@@ -288,7 +290,7 @@ def _gates(facts: Facts, chosen: Chosen, repair: Repair, release: str) -> tuple[
     )
 
 
-def _by_hand(facts: Facts, chosen: Chosen, repair: Repair) -> tuple[str, ...]:
+def _by_hand(facts: Facts, chosen: Resolved, repair: Repair) -> tuple[str, ...]:
     """Why a person stops and starts the service."""
     service = facts.services.get(chosen.server)
     if repair.host:
@@ -296,7 +298,9 @@ def _by_hand(facts: Facts, chosen: Chosen, repair: Repair) -> tuple[str, ...]:
     if service is None:
         why = f"the estate names no host for VMM {chosen.server}"
     else:
-        why = service.says.rstrip(".") if isinstance(service, Unanswered) else "there is no such service on its host"
+        why = (
+            service.message.rstrip(".") if isinstance(service, QueryFailure) else "there is no such service on its host"
+        )
     return (f"A person stops and starts {SERVICE}: {why}.",)
 
 

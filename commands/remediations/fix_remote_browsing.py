@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from bot.api.actions import ByHand
+from bot.api.actions import ManualStep
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
 from bot.api.plan import Gate, Group, Plan, Step
-from bot.api.query_client import Ask, Unanswered
-from commands.formatting import count, listed
+from bot.api.query_client import QueryClient, QueryFailure
+from commands.formatting import join_names, pluralize
 from commands.no_plan import no_plan
 from commands.sources.audit_policy import Audits, Subcategory, as_it_was, ask_policy, read_policy, toggle_steps
 from commands.sources.cluster import Node, look_at_host
@@ -31,13 +31,13 @@ class Facts:
     """Which Windows it is, and what it audits."""
 
     host: Node
-    policy: tuple[Subcategory, ...] | Unanswered
+    policy: tuple[Subcategory, ...] | QueryFailure
 
 
-async def collect(args: Args, ask: Ask) -> Facts:
+async def collect(args: Args, ask: QueryClient) -> Facts:
     """One round."""
     host, policy = await asyncio.gather(
-        look_at_host(args.node.name, ask), ask.one(ask_policy(args.node.name), read_policy)
+        look_at_host(args.node.name, ask), ask.query(ask_policy(args.node.name), read_policy)
     )
     return Facts(host, policy)
 
@@ -50,16 +50,16 @@ def plan(args: Args, facts: Facts) -> Plan:
     assert isinstance(facts.policy, tuple)  # else it was refused
     steps = toggle_steps(on, facts.policy)
     return Plan(
-        because=f"Remote browsing on {on} is said to fail. {_now(facts.policy)}",
+        reason=f"Remote browsing on {on} is said to fail. {_now(facts.policy)}",
         impact=f"For a minute {on} audits every access to its objects: its Security log grows.",
-        way_back="Every subcategory is set back by its GUID; if a step fails, at once.",
+        rollback="Every subcategory is set back by its GUID; if a step fails, at once.",
         locks=(f"audit-policy:{on.lower()}",),
         gates=(
             Gate(f"{on} runs Windows Server 2012 or 2012 R2", True, _FAMILY[facts.host.build or 0]),
             Gate(
                 f"What {on} audits is known",
                 passed=True,
-                measured=count(len(facts.policy), "subcategory", "subcategories"),
+                measured=pluralize(len(facts.policy), "subcategory", "subcategories"),
             ),
         ),
         groups=(
@@ -67,9 +67,9 @@ def plan(args: Args, facts: Facts) -> Plan:
             Group("confirm", (_confirm(on, steps[0].key),)),
         ),
         evidence=tuple(f"{one.name} {{{one.guid}}}: {one.word}" for one in facts.policy),
-        now=f"browsing is said to fail; {_now(facts.policy)[:1].lower()}{_now(facts.policy)[1:].rstrip('.')}",
-        then="a person has browsed again; every subcategory is as it was",
-        puts_back=True,
+        current_state=f"browsing is said to fail; {_now(facts.policy)[:1].lower()}{_now(facts.policy)[1:].rstrip('.')}",
+        expected_state="a person has browsed again; every subcategory is as it was",
+        self_reverting=True,
     )
 
 
@@ -82,11 +82,13 @@ def _refused(on: str, facts: Facts) -> str:
             f"No plan for {on}: it runs build {facts.host.build}. This workaround is known for Windows Server 2012 and"
             " 2012 R2 only, between machines of that family."
         )
-    if isinstance(facts.policy, Unanswered):
-        return f"No plan for {on}: its audit policy is not known, and has to be set back exactly. {facts.policy.says}"
+    if isinstance(facts.policy, QueryFailure):
+        return (
+            f"No plan for {on}: its audit policy is not known, and has to be set back exactly. {facts.policy.message}"
+        )
     if unknown := [f"{one.name} “{one.word}”" for one in facts.policy if one.audits is None]:
         return (
-            f"No plan for {on}: its audit policy is in words that are not known here: {listed(unknown, 3)}. By hand: note"
+            f"No plan for {on}: its audit policy is in words that are not known here: {join_names(unknown, 3)}. By hand: note"
             " them, switch “Audit object access” on and off again, and set them back."
         )
     if not any(one.audits in (Audits.NOTHING, Audits.FAILURE) for one in facts.policy if not one.is_too_loud):
@@ -97,7 +99,7 @@ def _refused(on: str, facts: Facts) -> str:
 def _now(policy: tuple[Subcategory, ...]) -> str:
     """What is audited now, in one sentence."""
     on = [one.name for one in policy if one.audits is not Audits.NOTHING]
-    return f"It audits {listed(on, 6)} of Object Access." if on else "It audits nothing of Object Access."
+    return f"It audits {join_names(on, 6)} of Object Access." if on else "It audits nothing of Object Access."
 
 
 def _confirm(on: str, first: str) -> Step:
@@ -107,8 +109,8 @@ def _confirm(on: str, first: str) -> Step:
     )
     return Step(
         key="browse",
-        says=f"A person confirms that remote browsing works on {on}",
-        act=ByHand(says, "operator"),
+        description=f"A person confirms that remote browsing works on {on}",
+        act=ManualStep(says, "operator"),
         done=(as_it_was(on, first),),
         deadline=_HOURS_FOR_A_PERSON * 3600,
     )

@@ -9,14 +9,14 @@ from typing import Self
 from bot.api.arguments import Target
 from bot.api.command import Remediation, Risk, Role
 from bot.api.plan import Check, Expect, Gate, Group, Plan, Step
-from bot.api.queries import Term
-from bot.api.query_client import Ask, Unanswered
+from bot.api.queries import Predicate
+from bot.api.query_client import QueryClient, QueryFailure
 from bot.api.report import Remedy
-from commands.formatting import count, listed
+from commands.formatting import join_names, pluralize
 from commands.guest_space import facts as space_facts
-from commands.no_plan import held, no_plan, why_held
+from commands.no_plan import blocking_reason, held, no_plan
 from commands.sources import commvault
-from commands.sources.commvault import Job, ask_job, read_jobs, resume_job
+from commands.sources.commvault import BackupJob, ask_job, read_jobs, resume_job
 from commands.sources.volumes import Volumes
 
 _LARGEST = 2**31
@@ -55,21 +55,21 @@ class Facts:
     """
 
     now: datetime
-    jobs: tuple[Job, ...] | Unanswered
-    space: space_facts.Facts | None = None
+    jobs: tuple[BackupJob, ...] | QueryFailure
+    space: space_facts.GuestSpaceFacts | None = None
 
 
-async def collect(args: Args, ask: Ask) -> Facts:
+async def collect(args: Args, ask: QueryClient) -> Facts:
     """Ask for the job, then for the space in the guests of the machine that it saves."""
-    jobs = await ask.one(ask_job(args.job), read_jobs)
-    if isinstance(jobs, Unanswered) or not jobs or not jobs[0].machine or jobs[0].has_ended:
+    jobs = await ask.query(ask_job(args.job), read_jobs)
+    if isinstance(jobs, QueryFailure) or not jobs or not jobs[0].machine or jobs[0].has_ended:
         return Facts(ask.now, jobs)
-    return Facts(ask.now, jobs, await space_facts.find_facts(Target(jobs[0].machine, "host"), ask))
+    return Facts(ask.now, jobs, await space_facts.find_guest_space(Target(jobs[0].machine, "host"), ask))
 
 
 def plan(args: Args, facts: Facts) -> Plan:
     """One step, for a job that waits."""
-    if isinstance(facts.jobs, Unanswered):
+    if isinstance(facts.jobs, QueryFailure):
         return no_plan(f"No plan for job {args.job}: the backup product told nothing of it")
     job = next((one for one in facts.jobs if one.number == args.job), None)
     if job is None:
@@ -81,72 +81,76 @@ def plan(args: Args, facts: Facts) -> Plan:
     if held(gates):
         return no_plan(_held(job, facts.space, gates), gates, remedies)
     return Plan(
-        because=f"Job {job.says(facts.now)}{_of(job)}.{_reason(job)}",
+        reason=f"Job {job.says(facts.now)}{_of(job)}.{_reason(job)}",
         impact=f"The backup of {job.client or 'its client'} goes on: its guests are locked while it runs.",
-        way_back="Suspend or kill the job in the backup product.",
+        rollback="Suspend or kill the job in the backup product.",
         locks=(f"job:{job.number}",),
         gates=gates,
         groups=(Group("resume", (_resume(job.number),)),),
         remedies=(Remedy("Check Writers", f"/check-writers {job.machine}", primary=True),) if job.machine else (),
         touches=(job.machine,) if job.machine else (),
-        now=f"job {job.says(facts.now)}",
-        then=f"job {job.number} runs, or has completed",
+        current_state=f"job {job.says(facts.now)}",
+        expected_state=f"job {job.number} runs, or has completed",
     )
 
 
-def _held(job: Job, space: space_facts.Facts | None, gates: tuple[Gate, ...]) -> str:
+def _held(job: BackupJob, space: space_facts.GuestSpaceFacts | None, gates: tuple[Gate, ...]) -> str:
     """Why not yet, and what to do first."""
     if space and (full := space_facts.short_of_space(space)):
-        few = listed(full, 4)
+        few = join_names(full, 4)
         return (
             f"No plan yet for job {job.number}: {few} {'is' if len(full) == 1 else 'are'} full or low, so it would only wait"
             " again. First: free 1 GB or more there, then look again."
         )
-    return why_held(f"job {job.number}", gates)
+    return blocking_reason(f"job {job.number}", gates)
 
 
-def _has_room(job: Job, space: space_facts.Facts | None) -> Gate:
+def _has_room(job: BackupJob, space: space_facts.GuestSpaceFacts | None) -> Gate:
     """A guest that is still full makes the job wait again; one that nobody can ask only warns."""
     says = f"No guest that job {job.number} saves is short of space"
     volumes = [part for part in space.space.values() if isinstance(part, Volumes)] if space else []
     full = space_facts.short_of_space(space) if space else ()
     if full:
-        return Gate(says, passed=False, measured=f"full or low: {listed(full, 4)}")
+        return Gate(says, passed=False, measured=f"full or low: {join_names(full, 4)}")
     silent = len(space.space) - len(volumes) if space else 0
-    why = f": {space.silent_hosts[0].says.partition('. ')[0]}" if space and space.silent_hosts else ""
+    why = f": {space.silent_hosts[0].message.partition('. ')[0]}" if space and space.silent_hosts else ""
     if not volumes or why:
         return Gate(says, passed=False, measured=f"not known{why}", blocks=False)
     rest = f", {silent} not known" if silent else ""
-    return Gate(says, passed=not silent, measured=f"{count(len(volumes), 'guest')} answered{rest}", blocks=False)
+    return Gate(says, passed=not silent, measured=f"{pluralize(len(volumes), 'guest')} answered{rest}", blocks=False)
 
 
 def _resume(number: int) -> Step:
     """Judged by the job afterwards; a job that fails again at once has waited before the first look, so look often."""
     job = ask_job(number)
-    this = (Term("job", "=", number),)
+    this = (Predicate("job", "=", number),)
     return Step(
         key="resume-job",
-        says=f"Resume backup job {number}",
+        description=f"Resume backup job {number}",
         act=resume_job(number),
-        guard=(Check(job, (Expect(this, (Term("status", "in", commvault.WAITS),)),)).that(f"job {number} waits"),),
+        guard=(
+            Check(job, (Expect(this, (Predicate("status", "in", commvault.WAITS),)),)).described_as(
+                f"job {number} waits"
+            ),
+        ),
         done=(
             Check(
                 job,
-                (Expect(this, (Term("status", "in", (commvault.RUNNING, *commvault.COMPLETED)),)),),
+                (Expect(this, (Predicate("status", "in", (commvault.RUNNING, *commvault.COMPLETED)),)),),
                 within=_GOES_ON,
                 every=2,
-                give_up=Expect((*this, Term("status", "in", commvault.LOST))),
-            ).that(f"job {number} runs, or has completed", never=f"job {number} has ended without a backup"),
+                give_up=Expect((*this, Predicate("status", "in", commvault.LOST))),
+            ).described_as(f"job {number} runs, or has completed", never=f"job {number} has ended without a backup"),
         ),
         before=job,
     )
 
 
-def _of(job: Job) -> str:
+def _of(job: BackupJob) -> str:
     return f", of {job.client}" if job.client else ""
 
 
-def _reason(job: Job) -> str:
+def _reason(job: BackupJob) -> str:
     return f" It says: {job.reason.rstrip('.')}." if job.reason else ""
 
 

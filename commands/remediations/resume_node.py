@@ -9,11 +9,11 @@ from typing import Self
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
 from bot.api.plan import Gate, Group, Plan
-from bot.api.query_client import Ask, Unanswered
+from bot.api.query_client import QueryClient, QueryFailure
 from commands.drain.steps import resume_step
-from commands.no_plan import lock_of, no_plan
+from commands.no_plan import cluster_lock, no_plan
 from commands.sources.cluster import Node, ask_nodes, read_nodes
-from commands.sources.nodes import Drain, NodeState, State, ask_node_states, read_node_states
+from commands.sources.nodes import ClusterNodeState, Drain, NodeState, ask_node_states, read_node_states
 
 _TYPES = {"no": 0, "immediate": 1, "policy": 2}  # FailbackType [doc]
 _IMPACT = {
@@ -52,17 +52,17 @@ class Args:
 class Facts:
     """What the cluster says of its nodes; `nodes` tells which Windows they run."""
 
-    states: tuple[NodeState, ...] | Unanswered
-    nodes: tuple[Node, ...] | Unanswered
+    states: tuple[NodeState, ...] | QueryFailure
+    nodes: tuple[Node, ...] | QueryFailure
 
 
-async def collect(args: Args, ask: Ask) -> Facts:
+async def collect(args: Args, ask: QueryClient) -> Facts:
     """One round."""
     on = args.node.cluster
     if not on:
         return Facts((), ())
     states, nodes = await asyncio.gather(
-        ask.one(ask_node_states(on), read_node_states), ask.one(ask_nodes(on), read_nodes)
+        ask.query(ask_node_states(on), read_node_states), ask.query(ask_nodes(on), read_nodes)
     )
     return Facts(states, nodes)
 
@@ -77,25 +77,25 @@ def plan(args: Args, facts: Facts) -> Plan:
             f"{name} runs Windows Server 2008 R2, where nothing tells whether guests come back. By hand: resume it in"
             " Failover Cluster Manager, then move its guests back."
         )
-    if isinstance(facts.states, Unanswered):
-        return no_plan(f"No plan for {name}: {facts.states.on}: {facts.states.says}")
+    if isinstance(facts.states, QueryFailure):
+        return no_plan(f"No plan for {name}: {facts.states.target}: {facts.states.message}")
     state = next((one for one in facts.states if _same(one.name, name)), None)
     if state is None:
         return no_plan(f"No plan for {name}: {cluster} has no node of that name.")
-    if state.state != State.PAUSED:
+    if state.state != ClusterNodeState.PAUSED:
         return no_plan(f"Nothing to resume: {state.name} is {state.word}.")
     return Plan(
-        because=f"{state.name} is paused{_drain(state)}.",
+        reason=f"{state.name} is paused{_drain(state)}.",
         impact=_IMPACT[args.failback],
-        way_back=f"Drain {state.name} again.",
-        locks=(lock_of(args.node),),
+        rollback=f"Drain {state.name} again.",
+        locks=(cluster_lock(args.node),),
         gates=(
             Gate(f"{state.name} is paused", passed=True),
             Gate(f"No drain of {state.name} is under way", state.drain != Drain.UNDER_WAY, _under_way(state), False),
         ),
         groups=(Group("resume", (resume_step(cluster, state.name, _TYPES[args.failback]),)),),
-        now=f"{state.name} is paused{_drain(state)}",
-        then=f"{state.name} is up and takes guests again",
+        current_state=f"{state.name} is paused{_drain(state)}",
+        expected_state=f"{state.name} is up and takes guests again",
     )
 
 

@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from bot.api.actions import Change
-from bot.api.plan import Check, Expect, Step, as_before
-from bot.api.queries import Read, Term, fields
-from bot.api.rows import Rows, Unreadable, text
-from commands.formatting import count
+from bot.api.actions import RunProgram
+from bot.api.plan import Check, Expect, Step, unchanged
+from bot.api.queries import Predicate, RunReader, make_params
+from bot.api.rows import CellError, Rows, get_str
+from commands.formatting import pluralize
 
 GET, SET = "auditpol get object access", "auditpol set"
 TAKES_EFFECT = 30  # seconds
@@ -62,19 +62,19 @@ class Subcategory:
         return self.guid in _TOO_LOUD
 
 
-def ask_policy(on: str) -> Read:
+def ask_policy(on: str) -> RunReader:
     """The question: every subcategory of Object Access."""
-    return Read(on, GET)
+    return RunReader(on, GET)
 
 
 def read_policy(rows: Rows) -> tuple[Subcategory, ...]:
     """Subcategories in the order of their GUIDs. Raises Unreadable for a row without one."""
     found = []
     for row in rows:
-        guid, word = text(row, "guid"), text(row, "setting")
+        guid, word = get_str(row, "guid"), get_str(row, "setting")
         if not guid:
-            raise Unreadable("guid", row.get("guid"))
-        found.append(Subcategory(guid, text(row, "name"), word, _MEANS.get(word.casefold())))
+            raise CellError("guid", row.get("guid"))
+        found.append(Subcategory(guid, get_str(row, "name"), word, _MEANS.get(word.casefold())))
     return tuple(sorted(found, key=lambda one: one.guid))
 
 
@@ -98,14 +98,14 @@ def toggle_steps(on: str, policy: Sequence[Subcategory]) -> tuple[Step, ...]:
 
 def as_it_was(on: str, first: str) -> Check:
     """Every subcategory audits what it did before that step, the first of all."""
-    found = as_before(first, ask_policy(on), "guid", "setting", within=TAKES_EFFECT)
-    return found.that(f"{on} audits exactly what it did before")
+    found = unchanged(first, ask_policy(on), "guid", "setting", within=TAKES_EFFECT)
+    return found.described_as(f"{on} audits exactly what it did before")
 
 
 def _switch_on(on: str, guids: tuple[str, ...], now: Audits) -> Step:
     return Step(
         key=f"on-{_KEYS[now]}",
-        says=f"On {on}: audit success too for {_count(guids)} with {_KEYS[now]} now",
+        description=f"On {on}: audit success too for {_count(guids)} with {_KEYS[now]} now",
         act=_set(on, guids, _TOGGLED[now]),
         guard=(_audits(on, guids, now),),
         done=(_audits(on, guids, _TOGGLED[now], TAKES_EFFECT),),
@@ -120,7 +120,7 @@ def _switch_on(on: str, guids: tuple[str, ...], now: Audits) -> Step:
 def _set_back(on: str, guids: tuple[str, ...], was: Audits) -> Step:
     return Step(
         key=f"back-{_KEYS[was]}",
-        says=f"On {on}: set {_count(guids)} back to {_KEYS[was]}",
+        description=f"On {on}: set {_count(guids)} back to {_KEYS[was]}",
         act=_set(on, guids, was),
         done=(_audits(on, guids, was, TAKES_EFFECT),),
         before=ask_policy(on),
@@ -131,25 +131,25 @@ def _set_back(on: str, guids: tuple[str, ...], was: Audits) -> Step:
 def _compare(on: str, first: Step) -> Step:
     return Step(
         key="compare",
-        says=f"Compare the audit policy of {on} with what it was",
+        description=f"Compare the audit policy of {on} with what it was",
         act=None,
         done=(as_it_was(on, first.key),),
     )
 
 
 def _count(guids: tuple[str, ...]) -> str:
-    return count(len(guids), "subcategory", "subcategories")
+    return pluralize(len(guids), "subcategory", "subcategories")
 
 
-def _set(on: str, guids: tuple[str, ...], audits: Audits) -> Change:
+def _set(on: str, guids: tuple[str, ...], audits: Audits) -> RunProgram:
     switches = {True: "enable", False: "disable"}
     success, failure = (switches[bool(audits & half)] for half in (Audits.SUCCESS, Audits.FAILURE))
-    return Change(on, SET, fields(guids=",".join(guids), success=success, failure=failure))
+    return RunProgram(on, SET, make_params(guids=",".join(guids), success=success, failure=failure))
 
 
 def _audits(on: str, guids: tuple[str, ...], audits: Audits, within: int = 0) -> Check:
     """All of these subcategories are there, and audit that."""
-    where, each = (Term("guid", "in", guids),), (Term("setting", "in", _WORDS[audits]),)
+    where, each = (Predicate("guid", "in", guids),), (Predicate("setting", "in", _WORDS[audits]),)
     verb = "audits" if len(guids) == 1 else "audit"
     found = Check(ask_policy(on), (Expect(where, each, at_least=len(guids)),), within)
-    return found.that(f"{_count(guids)} of {on} {verb} {_AUDITED[audits]}")
+    return found.described_as(f"{_count(guids)} of {on} {verb} {_AUDITED[audits]}")

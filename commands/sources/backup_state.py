@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.api.query_client import Unanswered
-from commands.formatting import count, listed
+from bot.api.query_client import QueryFailure
+from commands.formatting import join_names, pluralize
 from commands.sources.cluster import Cluster
 from commands.sources.guests import Guest
 
@@ -37,24 +37,24 @@ class Backup:
             return f"No backup runs.{hint}"
         held = []
         if self.guests:
-            held.append(f"{count(len(self.guests), 'guest')} backing up ({listed(self.guests, 4)})")
+            held.append(f"{pluralize(len(self.guests), 'guest')} backing up ({join_names(self.guests, 4)})")
         if self.volumes:
-            held.append(f"shared volume {listed(self.volumes, 4)} in backup")
+            held.append(f"shared volume {join_names(self.volumes, 4)} in backup")
         return f"A backup runs: {'; '.join(held)}."
 
     @property
-    def beside(self) -> str:
+    def detail(self) -> str:
         """What goes beside a sentence that says already that none runs; "" where there is nothing more to say."""
         return self.says.removeprefix("No backup runs.").strip().rstrip(".")
 
 
-def backup_on(guests: Sequence[Guest] | Unanswered, cluster: Cluster | None) -> Backup:
+def backup_state(guests: Sequence[Guest] | QueryFailure, cluster: Cluster | None) -> Backup:
     """Judge whether a backup runs that may hold this node's writers."""
-    held = () if isinstance(guests, Unanswered) else tuple(guest.name for guest in guests if guest.backing_up)
+    held = () if isinstance(guests, QueryFailure) else tuple(guest.name for guest in guests if guest.backing_up)
     shared = cluster.volumes if cluster else ()
-    volumes = () if isinstance(shared, Unanswered) else tuple(volume.name for volume in shared if volume.backing_up)
+    volumes = () if isinstance(shared, QueryFailure) else tuple(volume.name for volume in shared if volume.backing_up)
     hint = cluster.backup_hint is True if cluster else False
     if held or volumes:
         return Backup(runs=True, guests=held, volumes=volumes, hint=hint)
-    silent = isinstance(guests, Unanswered) or isinstance(shared, Unanswered)
+    silent = isinstance(guests, QueryFailure) or isinstance(shared, QueryFailure)
     return Backup(runs=None if silent else False, hint=hint)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.api.queries import Wql
-from bot.api.rows import Rows, Unreadable, number, text
+from bot.api.rows import CellError, Rows, get_int, get_str
 from commands.formatting import MIB
 from commands.sources.cluster import Node
 from commands.sources.guests import namespace
@@ -41,14 +41,18 @@ def ask_free_memory(on: str) -> Wql:
 
 def read_memory_use(rows: Rows) -> dict[str, int]:
     """VM id -> bytes; MemoryUsage is in MB [doc]. Raises Unreadable."""
-    return {guid(text(row, "Name")): (number(row, "MemoryUsage") or 0) * MIB for row in rows if guid(text(row, "Name"))}
+    return {
+        guid(get_str(row, "Name")): (get_int(row, "MemoryUsage") or 0) * MIB
+        for row in rows
+        if guid(get_str(row, "Name"))
+    }
 
 
 def read_free_memory(rows: Rows) -> int:
     """Bytes; FreePhysicalMemory is in KB [doc]. Raises Unreadable where it was not told."""
-    free = number(rows[0], "FreePhysicalMemory") if rows else None
+    free = get_int(rows[0], "FreePhysicalMemory") if rows else None
     if free is None:
-        raise Unreadable("FreePhysicalMemory", None)
+        raise CellError("FreePhysicalMemory", None)
     return free * _KIB
 
 

@@ -11,21 +11,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.api.arguments import Target
-from bot.api.queries import Registry, Term, Wql
-from bot.api.query_client import Ask, Unanswered
-from bot.api.rows import Cell, Row, Rows, Unreadable, number, text
+from bot.api.queries import Predicate, Registry, Wql
+from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.rows import Cell, CellError, Row, Rows, get_int, get_str
 from commands.sources.identity import guid
 
 
-async def look_at_host(on: str, ask: Ask) -> Node:
+async def look_at_host(on: str, ask: QueryClient) -> Node:
     """The host as a node; its build decides where Hyper-V's classes are. Unknown where it does not answer."""
-    build = await ask.one(Wql(on, "root/cimv2", "Win32_OperatingSystem", ("BuildNumber",)), read_build)
-    return Node(on, None if isinstance(build, Unanswered) else build)
+    build = await ask.query(Wql(on, "root/cimv2", "Win32_OperatingSystem", ("BuildNumber",)), read_build)
+    return Node(on, None if isinstance(build, QueryFailure) else build)
 
 
 def read_build(rows: Rows) -> int | None:
     """The build number; None where it was not told. Raises Unreadable."""
-    return number(rows[0], "BuildNumber") if rows else None
+    return get_int(rows[0], "BuildNumber") if rows else None
 
 
 _NAMESPACE, _CLASS = "root/Microsoft/Windows/ClusterUpdate", "MSFT_CAURun"
@@ -108,14 +108,14 @@ class Cluster:
     """
 
     name: str
-    nodes: tuple[Node, ...] | Unanswered
-    groups: tuple[Group, ...] | Unanswered = ()
-    resources: tuple[Resource, ...] | Unanswered = ()
-    volumes: tuple[SharedVolume, ...] | Unanswered = ()
-    backup_hint: bool | Unanswered = False
+    nodes: tuple[Node, ...] | QueryFailure
+    groups: tuple[Group, ...] | QueryFailure = ()
+    resources: tuple[Resource, ...] | QueryFailure = ()
+    volumes: tuple[SharedVolume, ...] | QueryFailure = ()
+    backup_hint: bool | QueryFailure = False
 
 
-def nodes_meant(target: Target, nodes: Sequence[Node]) -> tuple[Node, ...]:
+def target_nodes(target: Target, nodes: Sequence[Node]) -> tuple[Node, ...]:
     """The nodes of a cluster that a target means: all of them, or one.
 
     A host that the cluster does not name any more is asked all the same; its build is not known then.
@@ -140,24 +140,24 @@ def ask_groups(on: str) -> Wql:
 def ask_resources(on: str) -> Wql:
     """The resources of virtual machines and whether they are locked (2012 and later)."""
     columns = ("Name", "Id", "OwnerGroup", "OwnerNode", "StatusInformation", "PrivateProperties")
-    return Wql(on, NAMESPACE, "MSCluster_Resource", columns, (Term("Type", "in", _VM_TYPES),))
+    return Wql(on, NAMESPACE, "MSCluster_Resource", columns, (Predicate("Type", "in", _VM_TYPES),))
 
 
-async def look_at_cluster(on: str, ask: Ask) -> Cluster:
+async def look_at_cluster(on: str, ask: QueryClient) -> Cluster:
     """Ask a cluster everything about locks and backups, in one round."""
     shared = Wql(on, NAMESPACE, "MSCluster_ClusterSharedVolume", ("Name", "BackupState", "FaultState"))
     hint = Wql(on, NAMESPACE, "MSCluster_Cluster", ("Name", "BackupInProgress"))
     nodes, groups, resources, volumes, backup = await asyncio.gather(
-        ask.one(ask_nodes(on), read_nodes),
-        ask.one(ask_groups(on), read_groups),
-        ask.one(ask_resources(on), read_resources),
-        ask.one(shared, read_volumes),
-        ask.one(hint, read_backup_hint),
+        ask.query(ask_nodes(on), read_nodes),
+        ask.query(ask_groups(on), read_groups),
+        ask.query(ask_resources(on), read_resources),
+        ask.query(shared, read_volumes),
+        ask.query(hint, read_backup_hint),
     )
     return Cluster(on, nodes, groups, resources, volumes, backup)
 
 
-async def with_vm_ids(cluster: Cluster, ask: Ask, of_node: str = "") -> Cluster:
+async def with_vm_ids(cluster: Cluster, ask: QueryClient, of_node: str = "") -> Cluster:
     """Read the VM ids of locked resources from the registry where the private properties did not tell them.
 
     How WinRM serialises PrivateProperties was never captured; the cluster hive is the second way.
@@ -167,14 +167,14 @@ async def with_vm_ids(cluster: Cluster, ask: Ask, of_node: str = "") -> Cluster:
         ask: for the registry.
         of_node: the ids of every resource that this node owns are wanted too.
     """
-    if isinstance(cluster.resources, Unanswered):
+    if isinstance(cluster.resources, QueryFailure):
         return cluster
     wanted = [one for one in cluster.resources if one.locked or one.owner.casefold() == of_node.casefold()]
     missing = [resource for resource in wanted if not resource.vm_id and resource.key]
     if not missing:
         return cluster
     keys = {one.key: Registry(cluster.name, rf"Cluster\Resources\{one.key}\Parameters", ("VmID",)) for one in missing}
-    found = await ask.each(keys, read_vm_id)
+    found = await ask.query_many(keys, read_vm_id)
     known = {key: vm_id for key, vm_id in found.items() if isinstance(vm_id, str)}
     resources = tuple(replace(one, vm_id=one.vm_id or known.get(one.key, "")) for one in cluster.resources)
     return replace(cluster, resources=resources)
@@ -189,7 +189,7 @@ def read_nodes(rows: Rows) -> tuple[Node, ...]:
     """
     if not rows:
         raise ValueError("MSCluster_Node names no node, which no cluster can be without")
-    nodes = [Node(_name(row), number(row, "BuildNumber"), number(row, "State") == _DOWN) for row in rows]
+    nodes = [Node(_name(row), get_int(row, "BuildNumber"), get_int(row, "State") == _DOWN) for row in rows]
     return tuple(sorted(nodes, key=lambda node: node.name.casefold()))
 
 
@@ -198,10 +198,10 @@ def read_groups(rows: Rows) -> tuple[Group, ...]:
     return tuple(
         Group(
             name=_name(row),
-            owner=text(row, "OwnerNode"),
+            owner=get_str(row, "OwnerNode"),
             locked=_locked(row),
-            is_guest=number(row, "GroupType") == GUEST_GROUP,
-            priority=number(row, "Priority"),
+            is_guest=get_int(row, "GroupType") == GUEST_GROUP,
+            priority=get_int(row, "Priority"),
         )
         for row in rows
     )
@@ -212,9 +212,9 @@ def read_resources(rows: Rows) -> tuple[Resource, ...]:
     return tuple(
         Resource(
             name=_name(row),
-            key=text(row, "Id"),
-            group=text(row, "OwnerGroup"),
-            owner=text(row, "OwnerNode"),
+            key=get_str(row, "Id"),
+            group=get_str(row, "OwnerGroup"),
+            owner=get_str(row, "OwnerNode"),
             locked=_locked(row),
             vm_id=_private_vm_id(row.get("PrivateProperties")),
         )
@@ -225,28 +225,28 @@ def read_resources(rows: Rows) -> tuple[Resource, ...]:
 def read_volumes(rows: Rows) -> tuple[SharedVolume, ...]:
     """Cluster shared volumes: BackupState 1 is "in progress" [doc]. Raises Unreadable."""
     return tuple(
-        SharedVolume(_name(row), number(row, "BackupState") == 1, number(row, "FaultState") or 0) for row in rows
+        SharedVolume(_name(row), get_int(row, "BackupState") == 1, get_int(row, "FaultState") or 0) for row in rows
     )
 
 
 def read_backup_hint(rows: Rows) -> bool:
     """MSCluster_Cluster.BackupInProgress. Raises Unreadable."""
-    return any(number(row, "BackupInProgress") for row in rows)
+    return any(get_int(row, "BackupInProgress") for row in rows)
 
 
 def read_vm_id(rows: Rows) -> str:
     """The VM id out of one registry row; "" where there is none."""
-    return guid(text(rows[0], "VmID")) if rows else ""
+    return guid(get_str(rows[0], "VmID")) if rows else ""
 
 
 def _locked(row: Row) -> bool:
-    return bool((number(row, "StatusInformation") or 0) & LOCKED)
+    return bool((get_int(row, "StatusInformation") or 0) & LOCKED)
 
 
 def _name(row: Row) -> str:
-    name = text(row, "Name")
+    name = get_str(row, "Name")
     if not name:
-        raise Unreadable("Name", row.get("Name"))
+        raise CellError("Name", row.get("Name"))
     return name
 
 

@@ -10,10 +10,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.api.actions import Change
-from bot.api.queries import Read, fields
-from bot.api.rows import Row, Rows, Unreadable, moment, number, text
-from commands.formatting import clock, listed
+from bot.api.actions import RunProgram
+from bot.api.queries import RunReader, make_params
+from bot.api.rows import CellError, Row, Rows, get_datetime, get_int, get_str
+from commands.formatting import format_time, join_names
 
 ON = "commvault"  # the one backup product of an estate
 JOB, ACTIVE_JOBS, RESUME = "commvault job", "commvault active jobs", "commvault resume job"
@@ -27,7 +27,7 @@ LOST = ("Killed", "Failed", "Failed to Start")
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class BackupJob:
     """One job.
 
     Attributes:
@@ -69,53 +69,53 @@ class Job:
     def stands(self, now: datetime) -> str:
         """Its state, since when and why: "Pending since 22:14 UTC [91:9]"."""
         at = self.changed or self.started
-        since = f" since {clock(at, now)}" if at else ""
+        since = f" since {format_time(at, now)}" if at else ""
         code = f" [{self.reason_code}]" if self.reason_code else ""
         return f"{self.status}{since}{code}"
 
 
-def ask_job(job: int) -> Read:
+def ask_job(job: int) -> RunReader:
     """The question: how is one job?"""
-    return Read(ON, JOB, fields(job=job))
+    return RunReader(ON, JOB, make_params(job=job))
 
 
-def ask_active_jobs() -> Read:
+def ask_active_jobs() -> RunReader:
     """The question: which jobs have not ended?"""
-    return Read(ON, ACTIVE_JOBS)
+    return RunReader(ON, ACTIVE_JOBS)
 
 
-def resume_job(job: int) -> Change:
+def resume_job(job: int) -> RunProgram:
     """The action: let a job that waits go on."""
-    return Change(ON, RESUME, fields(job=job))
+    return RunProgram(ON, RESUME, make_params(job=job))
 
 
-def read_jobs(rows: Rows) -> tuple[Job, ...]:
+def read_jobs(rows: Rows) -> tuple[BackupJob, ...]:
     """Jobs by number. Raises Unreadable for a row without a number or a state."""
     return tuple(sorted(map(_job, rows), key=lambda job: job.number))
 
 
-def _job(row: Row) -> Job:
-    job, status = number(row, "job"), text(row, "status")
+def _job(row: Row) -> BackupJob:
+    job, status = get_int(row, "job"), get_str(row, "status")
     if job is None or not status:
-        raise Unreadable("job" if job is None else "status", None)
-    return Job(
+        raise CellError("job" if job is None else "status", None)
+    return BackupJob(
         number=job,
         status=status,
-        kind=text(row, "kind"),
-        client=text(row, "client"),
-        reason=text(row, "reason"),
-        reason_code=text(row, "reason_code"),
-        started=moment(row, "started"),
-        changed=moment(row, "changed"),
+        kind=get_str(row, "kind"),
+        client=get_str(row, "client"),
+        reason=get_str(row, "reason"),
+        reason_code=get_str(row, "reason_code"),
+        started=get_datetime(row, "started"),
+        changed=get_datetime(row, "changed"),
     )
 
 
-def jobs_of(names: Collection[str], jobs: Sequence[Job]) -> tuple[Job, ...]:
+def jobs_of(names: Collection[str], jobs: Sequence[BackupJob]) -> tuple[BackupJob, ...]:
     """The jobs of machines, by name, with or without a domain behind it, that have not ended."""
     wanted = {name.casefold() for name in names}
     return tuple(job for job in jobs if not job.has_ended and job.machine.casefold() in wanted)
 
 
-def jobs_in_words(jobs: Sequence[Job], now: datetime) -> str:
+def jobs_in_words(jobs: Sequence[BackupJob], now: datetime) -> str:
     """Several jobs in one line."""
-    return listed([f"job {job.says(now)}" for job in jobs], 4)
+    return join_names([f"job {job.says(now)}" for job in jobs], 4)

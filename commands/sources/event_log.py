@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.api.queries import Read, fields
-from bot.api.rows import Cell, Row, Rows, Unreadable, moment, number
+from bot.api.queries import RunReader, make_params
+from bot.api.rows import Cell, CellError, Row, Rows, get_datetime, get_int
 from commands.sources.identity import guid
 
 VMMS_LOG = "Microsoft-Windows-Hyper-V-VMMS-Admin"
@@ -48,12 +48,12 @@ class Event:
         return tuple(value for _, value in self.data)
 
 
-def ask_events(on: str, channel: str, ids: tuple[int, ...], since: datetime, provider: str | None = None) -> Read:
+def ask_events(on: str, channel: str, ids: tuple[int, ...], since: datetime, provider: str | None = None) -> RunReader:
     """The question: the newest events of these ids since then. Other providers use the same numbers in System."""
-    return Read(
+    return RunReader(
         on,
         "wevtutil query events",
-        fields(
+        make_params(
             channel=channel,
             ids=",".join(map(str, ids)),
             most=MOST,
@@ -63,7 +63,7 @@ def ask_events(on: str, channel: str, ids: tuple[int, ...], since: datetime, pro
     )
 
 
-def ask_snapshot_failures(on: str, since: datetime) -> Read:
+def ask_snapshot_failures(on: str, since: datetime) -> RunReader:
     """The question: for which guests did the shadow copy inside fail since then?"""
     return ask_events(on, VMMS_LOG, (GUEST_SNAPSHOT_FAILED,), since)
 
@@ -78,9 +78,9 @@ def read_events(rows: Rows) -> tuple[Event, ...]:
 
 
 def _event(row: Row) -> Event:
-    event_id, at = number(row, "event_id"), moment(row, "at")
+    event_id, at = get_int(row, "event_id"), get_datetime(row, "at")
     if event_id is None or at is None:
-        raise Unreadable("event_id" if event_id is None else "at", None)
+        raise CellError("event_id" if event_id is None else "at", None)
     return Event(event_id, at, tuple(_flat("", row.get("data"))))
 
 

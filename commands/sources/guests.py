@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bot.api.queries import GuestRegistry, GuestWql, Term, Wql
-from bot.api.query_client import Ask, Unanswered
-from bot.api.rows import Rows, number, numbers, text, texts
+from bot.api.queries import GuestRegistry, GuestWql, Predicate, Wql
+from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.rows import Rows, get_int, get_ints, get_str, get_strs
 from commands.sources.cluster import Node
 from commands.sources.identity import guid, identifies, same_bios
-from commands.sources.kvp import Told, read_items, told
+from commands.sources.kvp import KvpInfo, kvp_info, read_items
 
 BACKING_UP = 32776  # OperationalStatus[1] in Microsoft's own listing, in no document [src]
 _CURRENT_SETTINGS = 3  # v1 SettingType: current, not a snapshot [doc]
@@ -67,7 +67,7 @@ class HostedGuest:
 
     guest: Guest
     host: str
-    told: Told
+    told: KvpInfo
     bios: str
 
 
@@ -76,7 +76,7 @@ class HostGuests:
     """The virtual machines of one host, and what could not be read of them."""
 
     guests: tuple[HostedGuest, ...]
-    failed: tuple[Unanswered, ...] = ()
+    failed: tuple[QueryFailure, ...] = ()
 
 
 def namespace(node: Node) -> str:
@@ -94,59 +94,62 @@ def read_guests(rows: Rows) -> tuple[Guest, ...]:
     """Virtual machines by name; the host's own row is left out: its Name is no GUID [cap]. Raises Unreadable."""
     guests = [
         Guest(
-            vm_id=guid(text(row, "Name")),
-            name=text(row, "ElementName") or text(row, "Name"),
-            power=_POWER.get(number(row, "EnabledState") or 0, Power.UNKNOWN),
-            backing_up=BACKING_UP in numbers(row, "OperationalStatus"),
+            vm_id=guid(get_str(row, "Name")),
+            name=get_str(row, "ElementName") or get_str(row, "Name"),
+            power=_POWER.get(get_int(row, "EnabledState") or 0, Power.UNKNOWN),
+            backing_up=BACKING_UP in get_ints(row, "OperationalStatus"),
         )
         for row in rows
-        if guid(text(row, "Name"))
+        if guid(get_str(row, "Name"))
     ]
     return tuple(sorted(guests, key=lambda guest: guest.name.casefold()))
 
 
-async def look_at_guests(node: Node, ask: Ask) -> HostGuests | Unanswered:
+async def look_at_guests(node: Node, ask: QueryClient) -> HostGuests | QueryFailure:
     """Ask one host for its virtual machines, their data exchange and their firmware ids, in one round."""
     where = namespace(node)
     exchange = Wql(node.name, where, "Msvm_KvpExchangeComponent", ("SystemName", "GuestIntrinsicExchangeItems"))
     guests, items, bios = await asyncio.gather(
-        ask.one(ask_guests(node), read_guests),
-        ask.one(exchange, read_exchange),
-        ask.one(_ask_bios(node), read_bios),
+        ask.query(ask_guests(node), read_guests),
+        ask.query(exchange, read_exchange),
+        ask.query(_ask_bios(node), read_bios),
     )
-    if isinstance(guests, Unanswered):
+    if isinstance(guests, QueryFailure):
         return guests
-    silent = Told(unread=items.says) if isinstance(items, Unanswered) else Told()
-    by_exchange = {} if isinstance(items, Unanswered) else items
-    by_bios = {} if isinstance(bios, Unanswered) else bios
+    silent = KvpInfo(unread=items.message) if isinstance(items, QueryFailure) else KvpInfo()
+    by_exchange = {} if isinstance(items, QueryFailure) else items
+    by_bios = {} if isinstance(bios, QueryFailure) else bios
     hosted = tuple(
         HostedGuest(guest, node.name, by_exchange.get(guest.vm_id, silent), by_bios.get(guest.vm_id, ""))
         for guest in guests
     )
-    return HostGuests(hosted, tuple(part for part in (items, bios) if isinstance(part, Unanswered)))
+    return HostGuests(hosted, tuple(part for part in (items, bios) if isinstance(part, QueryFailure)))
 
 
 def _ask_bios(node: Node) -> Wql:
     """The firmware id of every virtual machine; its own settings, not those of its snapshots."""
     if node.is_2008:
-        current = (Term("SettingType", "=", _CURRENT_SETTINGS),)
+        current = (Predicate("SettingType", "=", _CURRENT_SETTINGS),)
         return Wql(node.name, namespace(node), "Msvm_VirtualSystemSettingData", ("SystemName", "BIOSGUID"), current)
-    realized = (Term("VirtualSystemType", "=", _REALIZED),)
+    realized = (Predicate("VirtualSystemType", "=", _REALIZED),)
     columns = ("VirtualSystemIdentifier", "BIOSGUID")
     return Wql(node.name, namespace(node), "Msvm_VirtualSystemSettingData", columns, realized)
 
 
-def read_exchange(rows: Rows) -> dict[str, Told]:
+def read_exchange(rows: Rows) -> dict[str, KvpInfo]:
     """VM id -> what the guest told. Raises Unreadable."""
-    return {guid(text(row, "SystemName")): told(read_items(texts(row, "GuestIntrinsicExchangeItems"))) for row in rows}
+    return {
+        guid(get_str(row, "SystemName")): kvp_info(read_items(get_strs(row, "GuestIntrinsicExchangeItems")))
+        for row in rows
+    }
 
 
 def read_bios(rows: Rows) -> dict[str, str]:
     """VM id -> BIOS GUID. Raises Unreadable."""
     found = {}
     for row in rows:
-        vm_id = guid(text(row, "VirtualSystemIdentifier") or text(row, "SystemName"))
-        found[vm_id] = guid(text(row, "BIOSGUID"))
+        vm_id = guid(get_str(row, "VirtualSystemIdentifier") or get_str(row, "SystemName"))
+        found[vm_id] = guid(get_str(row, "BIOSGUID"))
     return found
 
 
@@ -166,15 +169,15 @@ def ask_firmware(hosted: HostedGuest) -> GuestWql:
 
 def read_identity(rows: Rows) -> str:
     """The VM id, or "". Raises Unreadable."""
-    return guid(text(rows[0], "VirtualMachineId")) if rows else ""
+    return guid(get_str(rows[0], "VirtualMachineId")) if rows else ""
 
 
 def read_firmware(rows: Rows) -> str:
     """The firmware id, or "". Raises Unreadable."""
-    return guid(text(rows[0], "UUID")) if rows else ""
+    return guid(get_str(rows[0], "UUID")) if rows else ""
 
 
-def is_itself(hosted: HostedGuest, vm_id: str, firmware: str) -> bool | None:
+def same_machine(hosted: HostedGuest, vm_id: str, firmware: str) -> bool | None:
     """Whether the machine that answered is the one that was meant; None where nothing proves it either way."""
     if vm_id:
         return vm_id == hosted.guest.vm_id

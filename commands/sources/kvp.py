@@ -27,7 +27,7 @@ class System(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class KvpInfo:
     """What a guest told its host.
 
     Attributes:
@@ -47,10 +47,10 @@ def read_items(items: Iterable[str]) -> dict[str, str]:
     return dict(pair for pair in map(_item, items) if pair)
 
 
-def told(items: Mapping[str, str]) -> Told:
+def kvp_info(items: Mapping[str, str]) -> KvpInfo:
     """The facts out of a guest's items."""
     os_name = items.get("OSName") or items.get("OSDistributionName") or ""
-    return Told(items.get("FullyQualifiedDomainName", "").strip().rstrip("."), os_name.strip(), _system(items))
+    return KvpInfo(items.get("FullyQualifiedDomainName", "").strip().rstrip("."), os_name.strip(), _system(items))
 
 
 def _item(document: str) -> tuple[str, str] | None:

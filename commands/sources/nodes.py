@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from bot.api.queries import Term, Wql
-from bot.api.rows import Rows, Unreadable, number, text
+from bot.api.queries import Predicate, Wql
+from bot.api.rows import CellError, Rows, get_int, get_str
 from commands.sources.cluster import NAMESPACE
 
 COLUMNS = ("Name", "State", "NodeDrainStatus")
 _WITNESSES = (2, 3)  # QuorumTypeValue: a file share, a disk
 
 
-class State(IntEnum):
+class ClusterNodeState(IntEnum):
     """MSCluster_Node.State [doc]; 4294967295 is its -1, unknown."""
 
     UP = 0
@@ -36,7 +36,12 @@ class Drain(IntEnum):
     FAILED = 3
 
 
-_WORDS = {State.UP: "up", State.DOWN: "down", State.PAUSED: "paused", State.JOINING: "joining"}
+_WORDS = {
+    ClusterNodeState.UP: "up",
+    ClusterNodeState.DOWN: "down",
+    ClusterNodeState.PAUSED: "paused",
+    ClusterNodeState.JOINING: "joining",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +61,21 @@ class NodeState:
     @property
     def is_up(self) -> bool:
         """Whether roles may move there."""
-        return self.state == State.UP
+        return self.state == ClusterNodeState.UP
 
     @property
     def is_drained(self) -> bool:
         """Whether it is paused and its drain has ended well."""
-        return self.state == State.PAUSED and self.drain == Drain.DONE
+        return self.state == ClusterNodeState.PAUSED and self.drain == Drain.DONE
 
     @property
     def word(self) -> str:
         """Its state in one word."""
-        return _WORDS.get(State(self.state), "") if self.state in list(State) else f"in the unknown state {self.state}"
+        return (
+            _WORDS.get(ClusterNodeState(self.state), "")
+            if self.state in list(ClusterNodeState)
+            else f"in the unknown state {self.state}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +98,7 @@ def ask_node_states(on: str) -> Wql:
 
 def ask_node(on: str, node: str) -> Wql:
     """The question of a check: one node's state and drain."""
-    return Wql(on, NAMESPACE, "MSCluster_Node", COLUMNS, (Term("Name", "=", node),))
+    return Wql(on, NAMESPACE, "MSCluster_Node", COLUMNS, (Predicate("Name", "=", node),))
 
 
 def ask_witness(on: str) -> Wql:
@@ -101,22 +110,26 @@ def read_node_states(rows: Rows) -> tuple[NodeState, ...]:
     """Nodes in the order of their names. Raises Unreadable for a row without a name."""
     found = []
     for row in rows:
-        name = text(row, "Name")
+        name = get_str(row, "Name")
         if not name:
-            raise Unreadable("Name", row.get("Name"))
-        dynamic, own = number(row, "DynamicWeight"), number(row, "NodeWeight")
+            raise CellError("Name", row.get("Name"))
+        dynamic, own = get_int(row, "DynamicWeight"), get_int(row, "NodeWeight")
         votes = own if dynamic is None else dynamic
-        found.append(NodeState(name, number(row, "State"), number(row, "NodeDrainStatus"), votes != 0))
+        found.append(NodeState(name, get_int(row, "State"), get_int(row, "NodeDrainStatus"), votes != 0))
     return tuple(sorted(found, key=lambda one: one.name.casefold()))
 
 
 def read_witness(rows: Rows) -> bool:
     """Whether a disk or a file share votes too. Raises Unreadable."""
-    return any(number(row, "QuorumTypeValue") in _WITNESSES for row in rows)
+    return any(get_int(row, "QuorumTypeValue") in _WITNESSES for row in rows)
 
 
 def votes_without(nodes: Sequence[NodeState], node: str, *, witness: bool) -> Votes:
     """Count what would be left. A paused node votes like any other, so a pause alone takes nothing away [doc]."""
     holders = [one for one in nodes if one.votes]
-    left = [one for one in holders if one.name.casefold() != node.casefold() and one.state in (State.UP, State.PAUSED)]
+    left = [
+        one
+        for one in holders
+        if one.name.casefold() != node.casefold() and one.state in (ClusterNodeState.UP, ClusterNodeState.PAUSED)
+    ]
     return Votes(len(left) + witness, len(holders) + witness)

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bot.api.queries import Registry, Term, Wql, object_path
-from bot.api.query_client import Ask, Unanswered
-from bot.api.rows import Cell, Rows, number
+from bot.api.queries import Predicate, Registry, Wql, object_path
+from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.rows import Cell, Rows, get_int
 from commands.sources.cluster import NAMESPACE
 
 _MACHINES = "Virtual Machine"
@@ -29,7 +29,7 @@ Owners = dict[str, frozenset[str]]
 
 def ask_threshold(on: str) -> Wql:
     """The question: from which priority on do guests move live?"""
-    named = (Term("Name", "=", _MACHINES),)
+    named = (Predicate("Name", "=", _MACHINES),)
     return Wql(on, NAMESPACE, "MSCluster_ResourceType", ("Name", "PrivateProperties"), named)
 
 
@@ -41,22 +41,24 @@ def ask_threshold_of_hive(on: str) -> Registry:
 def ask_possible_owners(on: str, resources: Sequence[str] = ()) -> Wql:
     """The question: which node may each of these resources be on? One row for each pair; all resources where none is named."""
     paths = tuple(object_path("MSCluster_Resource", "Name", name) for name in resources)
-    where = (Term("GroupComponent", "in", paths),) if paths else ()
+    where = (Predicate("GroupComponent", "in", paths),) if paths else ()
     return Wql(on, NAMESPACE, "MSCluster_ResourceToPossibleOwner", ("GroupComponent", "PartComponent"), where)
 
 
-async def find_possible_owners(on: str, resources: Sequence[str], ask: Ask) -> Owners | Unanswered:
+async def find_possible_owners(on: str, resources: Sequence[str], ask: QueryClient) -> Owners | QueryFailure:
     """Resource -> nodes where it may be, in lower case, for at least these resources of a cluster."""
     slices = [resources[at : at + _AT_ONCE] for at in range(0, len(resources), _AT_ONCE)]
     questions = {at: ask_possible_owners(on, some) for at, some in enumerate(slices)}
-    told = await ask.each(questions, read_possible_owners)
-    silent = [part for part in told.values() if isinstance(part, Unanswered)]
+    told = await ask.query_many(questions, read_possible_owners)
+    silent = [part for part in told.values() if isinstance(part, QueryFailure)]
     if away := next((part for part in silent if part.kind in _SILENT), None):
         return away
-    found = {name: nodes for part in told.values() if not isinstance(part, Unanswered) for name, nodes in part.items()}
+    found = {
+        name: nodes for part in told.values() if not isinstance(part, QueryFailure) for name, nodes in part.items()
+    }
     if not silent and all(name.casefold() in found for name in resources):
         return found
-    return await ask.one(ask_possible_owners(on), read_possible_owners)
+    return await ask.query(ask_possible_owners(on), read_possible_owners)
 
 
 def read_threshold(rows: Rows) -> int | None:
@@ -65,14 +67,14 @@ def read_threshold(rows: Rows) -> int | None:
         private = row.get("PrivateProperties")
         if isinstance(private, Mapping):
             plain = {name.casefold(): value for name, value in private.items()}
-            if (found := number(plain, _THRESHOLD.casefold())) is not None:
+            if (found := get_int(plain, _THRESHOLD.casefold())) is not None:
                 return found
     return None
 
 
 def read_threshold_of_hive(rows: Rows) -> int | None:
     """The priority from the registry; None where there is no such value. Raises Unreadable."""
-    return number(rows[0], _THRESHOLD) if rows else None
+    return get_int(rows[0], _THRESHOLD) if rows else None
 
 
 def read_possible_owners(rows: Rows) -> Owners:

@@ -12,7 +12,7 @@ from commands.sources.identity import guid
 
 
 @dataclass(frozen=True, slots=True)
-class Trap:
+class KnownIssue:
     """A known trap about updates.
 
     Attributes:
@@ -49,7 +49,7 @@ class WriterService:
 
 
 @cache
-def traps() -> tuple[Trap, ...]:
+def traps() -> tuple[KnownIssue, ...]:
     """The known traps about updates, in the order of the file. Raises ValueError for a bad rule."""
     return tuple(_trap(key, rule) for key, rule in _load("superseded_kbs").items())
 
@@ -71,13 +71,13 @@ def _load(name: str) -> dict[str, Any]:
     return tomllib.loads(files("commands.rules").joinpath(f"{name}.toml").read_text("utf-8"))
 
 
-def _trap(key: str, rule: dict[str, Any]) -> Trap:
+def _trap(key: str, rule: dict[str, Any]) -> KnownIssue:
     if not (rule.get("source") and rule.get("date") and rule.get("builds") and rule.get("missing")):
         raise ValueError(f"superseded_kbs.toml: {key} needs source, date, builds and missing.")
     needs = rule.get("needs", "")
     if needs not in ("", "scsi disks"):
         raise ValueError(f"superseded_kbs.toml: {key} needs {needs!r}, which nothing looks up.")
-    return Trap(
+    return KnownIssue(
         key=key,
         says=rule["says"],
         means=rule["means"],

@@ -6,10 +6,10 @@ stopped [doc: Win32_Service]. One that hangs stays at "Stop Pending"; then nobod
 
 from __future__ import annotations
 
-from bot.api.actions import Invoke
-from bot.api.plan import Check, Step, there_is
-from bot.api.queries import Question, Term, Wql, fields
-from bot.api.rows import Rows, text
+from bot.api.actions import InvokeMethod
+from bot.api.plan import Check, Step, exists
+from bot.api.queries import Predicate, Query, Wql, make_params
+from bot.api.rows import Rows, get_str
 
 RUNNING, STOPPED = "Running", "Stopped"
 _NAMESPACE, _CLASS = "root/cimv2", "Win32_Service"
@@ -19,28 +19,28 @@ WAIT = 120  # seconds for each of both ways; the service manager itself gives up
 
 def ask_service(on: str, service: str) -> Wql:
     """The question: how is this service? The process id shows whether it is still the same process."""
-    return Wql(on, _NAMESPACE, _CLASS, ("Name", "State", "ProcessId"), (Term("Name", "=", service),))
+    return Wql(on, _NAMESPACE, _CLASS, ("Name", "State", "ProcessId"), (Predicate("Name", "=", service),))
 
 
 def is_in_state(on: str, service: str, state: str, within: int = 0) -> Check:
     """It is there, and in that state."""
-    found = there_is(ask_service(on, service), Term("State", "=", state), within=within, every=2)
-    return found.that(f"the service {service} is {state.lower()} on {on}")
+    found = exists(ask_service(on, service), Predicate("State", "=", state), within=within, every=2)
+    return found.described_as(f"the service {service} is {state.lower()} on {on}")
 
 
 def read_state(rows: Rows) -> str:
     """Its state in Windows' own English word, "" where there is no such service. Raises Unreadable."""
-    return text(rows[0], "State") if rows else ""
+    return get_str(rows[0], "State") if rows else ""
 
 
 def restart_steps(
-    on: str, service: str, guard: tuple[Check, ...] = (), before: Question | None = None
+    on: str, service: str, guard: tuple[Check, ...] = (), before: Query | None = None
 ) -> tuple[Step, Step]:
     """Stop a service, then start it. The arguments are those of `stop_step`."""
     return stop_step(on, service, guard, before), start_step(on, service)
 
 
-def stop_step(on: str, service: str, guard: tuple[Check, ...] = (), before: Question | None = None) -> Step:
+def stop_step(on: str, service: str, guard: tuple[Check, ...] = (), before: Query | None = None) -> Step:
     """Stop a service; taking that back starts it.
 
     Args:
@@ -51,7 +51,7 @@ def stop_step(on: str, service: str, guard: tuple[Check, ...] = (), before: Ques
     """
     return Step(
         key=f"stop-{_key(service)}",
-        says=f"Stop the service {service} on {on}",
+        description=f"Stop the service {service} on {on}",
         act=_stop(on, service),
         guard=(is_in_state(on, service, RUNNING), *guard),
         done=(is_in_state(on, service, STOPPED, WAIT),),
@@ -66,7 +66,7 @@ def start_step(on: str, service: str, *, can_stop_again: bool = False) -> Step:
     """Start a service. `can_stop_again`: taking that back stops it, for what was done while it was stopped."""
     return Step(
         key=f"start-{_key(service)}",
-        says=f"Start the service {service} on {on}",
+        description=f"Start the service {service} on {on}",
         act=_start(on, service),
         guard=(is_in_state(on, service, STOPPED),),
         done=(is_in_state(on, service, RUNNING, WAIT),),
@@ -78,16 +78,16 @@ def start_step(on: str, service: str, *, can_stop_again: bool = False) -> Step:
     )
 
 
-def _stop(on: str, service: str) -> Invoke:
+def _stop(on: str, service: str) -> InvokeMethod:
     return _method(on, service, "StopService", _NOT_RUNNING)
 
 
-def _start(on: str, service: str) -> Invoke:
+def _start(on: str, service: str) -> InvokeMethod:
     return _method(on, service, "StartService", _RUNS_ALREADY)
 
 
-def _method(on: str, service: str, method: str, *accepted: int) -> Invoke:
-    return Invoke(on, _NAMESPACE, fields(Name=service), _CLASS, method, accept=(0, *accepted))
+def _method(on: str, service: str, method: str, *accepted: int) -> InvokeMethod:
+    return InvokeMethod(on, _NAMESPACE, make_params(Name=service), _CLASS, method, accept=(0, *accepted))
 
 
 def _key(service: str) -> str:

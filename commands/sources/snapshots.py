@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.api.queries import Wql
-from bot.api.query_client import Ask, Unanswered
-from bot.api.rows import Rows, flag, moment, text
+from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.rows import Rows, get_bool, get_datetime, get_str
 
 _COLUMNS = ("ID", "InstallDate", "DeviceObject", "ExposedName", "ExposedLocally", "ExposedRemotely")
 
@@ -24,7 +24,7 @@ class Snapshot:
     exposed: str
 
 
-async def look_at_snapshots(hosts: Iterable[str], ask: Ask) -> dict[str, tuple[Snapshot, ...] | Unanswered]:
+async def look_at_snapshots(hosts: Iterable[str], ask: QueryClient) -> dict[str, tuple[Snapshot, ...] | QueryFailure]:
     """Ask hosts for their mounted shadow copies, in one round.
 
     Win32_ShadowCopy says when it is exposed; a hardware provider's copy is a volume of its own, which the device
@@ -32,8 +32,8 @@ async def look_at_snapshots(hosts: Iterable[str], ask: Ask) -> dict[str, tuple[S
     """
     names = list(hosts)
     copies, volumes = await asyncio.gather(
-        ask.each({on: Wql(on, "root/cimv2", "Win32_ShadowCopy", _COLUMNS) for on in names}, read_snapshots),
-        ask.each({on: Wql(on, "root/cimv2", "Win32_Volume", ("DeviceID", "Name")) for on in names}, read_mounts),
+        ask.query_many({on: Wql(on, "root/cimv2", "Win32_ShadowCopy", _COLUMNS) for on in names}, read_snapshots),
+        ask.query_many({on: Wql(on, "root/cimv2", "Win32_Volume", ("DeviceID", "Name")) for on in names}, read_mounts),
     )
     return {on: _mounted(copies[on], volumes[on]) for on in names}
 
@@ -42,12 +42,12 @@ def read_snapshots(rows: Rows) -> tuple[Snapshot, ...]:
     """Shadow copies. Raises Unreadable."""
     return tuple(
         Snapshot(
-            key=text(row, "ID"),
-            made=moment(row, "InstallDate"),
-            device=_device(text(row, "DeviceObject")),
-            exposed=text(row, "ExposedName")
-            or ("locally" if flag(row, "ExposedLocally") else "")
-            or ("as a share" if flag(row, "ExposedRemotely") else ""),
+            key=get_str(row, "ID"),
+            made=get_datetime(row, "InstallDate"),
+            device=_device(get_str(row, "DeviceObject")),
+            exposed=get_str(row, "ExposedName")
+            or ("locally" if get_bool(row, "ExposedLocally") else "")
+            or ("as a share" if get_bool(row, "ExposedRemotely") else ""),
         )
         for row in rows
     )
@@ -55,15 +55,15 @@ def read_snapshots(rows: Rows) -> tuple[Snapshot, ...]:
 
 def read_mounts(rows: Rows) -> dict[str, str]:
     """Device name -> where the volume is mounted. Raises Unreadable."""
-    return {_device(text(row, "DeviceID")): text(row, "Name") for row in rows}
+    return {_device(get_str(row, "DeviceID")): get_str(row, "Name") for row in rows}
 
 
 def _mounted(
-    copies: tuple[Snapshot, ...] | Unanswered, mounts: Mapping[str, str] | Unanswered
-) -> tuple[Snapshot, ...] | Unanswered:
-    if isinstance(copies, Unanswered):
+    copies: tuple[Snapshot, ...] | QueryFailure, mounts: Mapping[str, str] | QueryFailure
+) -> tuple[Snapshot, ...] | QueryFailure:
+    if isinstance(copies, QueryFailure):
         return copies
-    if isinstance(mounts, Unanswered):
+    if isinstance(mounts, QueryFailure):
         return mounts
     return tuple(copy for copy in copies if copy.exposed or copy.device in mounts)
 

@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from bot.api.queries import Registry, Term, Wql
-from bot.api.query_client import Ask, Unanswered
-from bot.api.rows import Rows, Unreadable, number, text, texts
+from bot.api.queries import Predicate, Registry, Wql
+from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.rows import CellError, Rows, get_int, get_str, get_strs
 from commands.sources.cluster import Node
 from commands.sources.identity import guid
 
@@ -55,59 +55,61 @@ class NodeUpdates:
     build: Build
     listed: frozenset[str]
     reboot_for: tuple[str, ...]
-    failed: tuple[Unanswered, ...] = ()
+    failed: tuple[QueryFailure, ...] = ()
 
 
-async def look_at_updates(nodes: Iterable[Node], ask: Ask) -> dict[str, NodeUpdates | Unanswered]:
+async def look_at_updates(nodes: Iterable[Node], ask: QueryClient) -> dict[str, NodeUpdates | QueryFailure]:
     """Ask every node for build, updates and pending reboots, in one round."""
     names = [node.name for node in nodes]
     builds, listed, servicing, automatic = await asyncio.gather(
-        ask.each({on: Registry(on, _CURRENT_VERSION, ("CurrentBuildNumber", "UBR")) for on in names}, read_build),
-        ask.each({on: Wql(on, "root/cimv2", "Win32_QuickFixEngineering", ("HotFixID",)) for on in names}, read_listed),
-        ask.each({on: Registry(on, _SERVICING) for on in names}, read_subkeys),
-        ask.each({on: Registry(on, _AUTO_UPDATE) for on in names}, read_subkeys),
+        ask.query_many({on: Registry(on, _CURRENT_VERSION, ("CurrentBuildNumber", "UBR")) for on in names}, read_build),
+        ask.query_many(
+            {on: Wql(on, "root/cimv2", "Win32_QuickFixEngineering", ("HotFixID",)) for on in names}, read_listed
+        ),
+        ask.query_many({on: Registry(on, _SERVICING) for on in names}, read_subkeys),
+        ask.query_many({on: Registry(on, _AUTO_UPDATE) for on in names}, read_subkeys),
     )
     return {on: _node(builds[on], listed[on], servicing[on], automatic[on]) for on in names}
 
 
 def _node(
-    build: Build | Unanswered,
-    listed: frozenset[str] | Unanswered,
-    servicing: frozenset[str] | Unanswered,
-    automatic: frozenset[str] | Unanswered,
-) -> NodeUpdates | Unanswered:
+    build: Build | QueryFailure,
+    listed: frozenset[str] | QueryFailure,
+    servicing: frozenset[str] | QueryFailure,
+    automatic: frozenset[str] | QueryFailure,
+) -> NodeUpdates | QueryFailure:
     """A node without its build or its list cannot be compared; the reboot keys may be missing alone."""
-    if isinstance(build, Unanswered):
+    if isinstance(build, QueryFailure):
         return build
-    if isinstance(listed, Unanswered):
+    if isinstance(listed, QueryFailure):
         return listed
     wants = (
         ("servicing", servicing, "rebootpending"),
         ("Windows Update", automatic, "rebootrequired"),
     )
-    failed = tuple(part for part in (servicing, automatic) if isinstance(part, Unanswered))
-    reboot_for = tuple(why for why, keys, key in wants if not isinstance(keys, Unanswered) and key in keys)
+    failed = tuple(part for part in (servicing, automatic) if isinstance(part, QueryFailure))
+    reboot_for = tuple(why for why, keys, key in wants if not isinstance(keys, QueryFailure) and key in keys)
     return NodeUpdates(build, listed, reboot_for, failed)
 
 
 def read_build(rows: Rows) -> Build:
     """The build out of one registry row. Raises Unreadable where there is no build number."""
     row: Mapping[str, object] = rows[0] if rows else {}
-    build = number(row, "CurrentBuildNumber")
+    build = get_int(row, "CurrentBuildNumber")
     if build is None:
-        raise Unreadable("CurrentBuildNumber", None)
-    return Build(build, number(row, "UBR"))
+        raise CellError("CurrentBuildNumber", None)
+    return Build(build, get_int(row, "UBR"))
 
 
 def read_listed(rows: Rows) -> frozenset[str]:
     """The update numbers; other rows ("File 1", service packs) are left out. Raises Unreadable."""
-    ids = (text(row, "HotFixID").strip() for row in rows)
+    ids = (get_str(row, "HotFixID").strip() for row in rows)
     return frozenset(_plain(one) for one in ids if _KB.fullmatch(one))
 
 
 def read_subkeys(rows: Rows) -> frozenset[str]:
     """The names of a key's subkeys in lower case; none where there is no such key. Raises Unreadable."""
-    return frozenset(name.casefold() for name in texts(rows[0], "subkeys")) if rows else frozenset()
+    return frozenset(name.casefold() for name in get_strs(rows[0], "subkeys")) if rows else frozenset()
 
 
 def _plain(kb: str) -> str:
@@ -118,7 +120,7 @@ def _plain(kb: str) -> str:
 def ask_disks(node: Node) -> Wql:
     """The question: controllers, drives and disks of a 2008 R2 node's guests (v1 namespace)."""
     columns = ("InstanceID", "ResourceSubType", "Parent")
-    kinds = (Term("ResourceSubType", "in", _DISK_TYPES),)
+    kinds = (Predicate("ResourceSubType", "in", _DISK_TYPES),)
     return Wql(node.name, "root/virtualization", "Msvm_ResourceAllocationSettingData", columns, kinds)
 
 
@@ -131,8 +133,8 @@ def read_scsi_guests(rows: Rows) -> frozenset[str]:
     Raises:
         Unreadable: a column holds something else than text.
     """
-    kinds = {_instance(text(row, "InstanceID")): text(row, "ResourceSubType") for row in rows}
-    parents = {_instance(text(row, "InstanceID")): _instance(text(row, "Parent")) for row in rows}
+    kinds = {_instance(get_str(row, "InstanceID")): get_str(row, "ResourceSubType") for row in rows}
+    parents = {_instance(get_str(row, "InstanceID")): _instance(get_str(row, "Parent")) for row in rows}
     found = set()
     for disk, kind in kinds.items():
         controller = parents.get(parents.get(disk, ""), "")

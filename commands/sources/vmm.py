@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from bot.api.queries import Read, fields
-from bot.api.query_client import Ask, Unanswered
-from bot.api.rows import Row, Rows, Unreadable, number, text
+from bot.api.queries import RunReader, make_params
+from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.rows import CellError, Row, Rows, get_int, get_str
 from commands.sources.guests import Power
 from commands.sources.identity import guid
 
@@ -99,47 +99,49 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class VmmJob:
     """A job of VMM's that failed over a virtual machine; `state` is "" where its history is gone."""
 
     id: str
     state: str
 
 
-def ask_layout(on: str) -> Read:
+def ask_layout(on: str) -> RunReader:
     """Which columns there are."""
-    return Read(on, "vmm columns")
+    return RunReader(on, "vmm columns")
 
 
-def ask_hosts(on: str) -> Read:
+def ask_hosts(on: str) -> RunReader:
     """The hosts that VMM manages."""
-    return Read(on, "vmm hosts")
+    return RunReader(on, "vmm hosts")
 
 
-def ask_machines(on: str) -> Read:
+def ask_machines(on: str) -> RunReader:
     """All virtual machines that VMM believes to be on a host."""
-    return Read(on, "vmm virtual machines")
+    return RunReader(on, "vmm virtual machines")
 
 
-def ask_machine(on: str, object_id: str) -> Read:
+def ask_machine(on: str, object_id: str) -> RunReader:
     """One virtual machine by VMM's own id; the same columns."""
-    return Read(on, "vmm virtual machine", fields(object=object_id))
+    return RunReader(on, "vmm virtual machine", make_params(object=object_id))
 
 
-def ask_failed_jobs(on: str) -> Read:
+def ask_failed_jobs(on: str) -> RunReader:
     """The failed job that each virtual machine carries. Only where the layout has them."""
-    return Read(on, "vmm failed jobs")
+    return RunReader(on, "vmm failed jobs")
 
 
-def ask_running_jobs(on: str) -> Read:
+def ask_running_jobs(on: str) -> RunReader:
     """The jobs that run. Only where the layout has them."""
-    return Read(on, "vmm running jobs")
+    return RunReader(on, "vmm running jobs")
 
 
 def read_layout(rows: Rows) -> Layout:
     """The layout out of INFORMATION_SCHEMA.COLUMNS. No row at all is an unknown schema too. Raises Unreadable."""
     found = {
-        (text(row, "TABLE_NAME").casefold(), text(row, "COLUMN_NAME").casefold()): text(row, "DATA_TYPE").casefold()
+        (get_str(row, "TABLE_NAME").casefold(), get_str(row, "COLUMN_NAME").casefold()): get_str(
+            row, "DATA_TYPE"
+        ).casefold()
         for row in rows
     }
     lacks = tuple(
@@ -154,23 +156,27 @@ def read_layout(rows: Rows) -> Layout:
 
 def read_hosts(rows: Rows) -> dict[str, str]:
     """Host id -> name without its domain, in lower case. Raises Unreadable."""
-    return {_id(row, "HostID"): text(row, "ComputerName").partition(".")[0].casefold() for row in rows}
+    return {_id(row, "HostID"): get_str(row, "ComputerName").partition(".")[0].casefold() for row in rows}
 
 
 def read_machines(rows: Rows) -> tuple[Machine, ...]:
     """Virtual machines by name. Raises Unreadable for one without id or state."""
     found = [
         Machine(
-            _id(row, "ObjectId"), text(row, "Name"), _state(row), guid(text(row, "HostId")), guid(text(row, "VMId"))
+            _id(row, "ObjectId"),
+            get_str(row, "Name"),
+            _state(row),
+            guid(get_str(row, "HostId")),
+            guid(get_str(row, "VMId")),
         )
         for row in rows
     ]
     return tuple(sorted(found, key=lambda one: (one.name.casefold(), one.object_id)))
 
 
-def read_failed_jobs(rows: Rows) -> dict[str, Job]:
+def read_failed_jobs(rows: Rows) -> dict[str, VmmJob]:
     """VMM's id of a virtual machine -> the job that failed over it. Raises Unreadable."""
-    return {_id(row, "ObjectId"): Job(_id(row, "FailedJobID"), text(row, "TaskState")) for row in rows}
+    return {_id(row, "ObjectId"): VmmJob(_id(row, "FailedJobID"), get_str(row, "TaskState")) for row in rows}
 
 
 def read_running_jobs(rows: Rows) -> int:
@@ -178,23 +184,23 @@ def read_running_jobs(rows: Rows) -> int:
     return len(rows)
 
 
-async def find_running_jobs(on: str, ask: Ask) -> int | Unanswered | None:
+async def find_running_jobs(on: str, ask: QueryClient) -> int | QueryFailure | None:
     """How many jobs run; None where the schema does not tell."""
-    layout = await ask.one(ask_layout(on), read_layout)
-    if isinstance(layout, Unanswered):
+    layout = await ask.query(ask_layout(on), read_layout)
+    if isinstance(layout, QueryFailure):
         return layout
-    return await ask.one(ask_running_jobs(on), read_running_jobs) if layout.has_jobs else None
+    return await ask.query(ask_running_jobs(on), read_running_jobs) if layout.has_jobs else None
 
 
 def _id(row: Row, column: str) -> str:
-    found = guid(text(row, column))
+    found = guid(get_str(row, column))
     if not found:
-        raise Unreadable(column, row.get(column))
+        raise CellError(column, row.get(column))
     return found
 
 
 def _state(row: Row) -> int:
-    state = number(row, "ObjectState")
+    state = get_int(row, "ObjectState")
     if state is None:
-        raise Unreadable("ObjectState", None)
+        raise CellError("ObjectState", None)
     return state

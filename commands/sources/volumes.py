@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from bot.api.queries import GuestWql, Term
-from bot.api.rows import Row, Rows, Unreadable, number, text
-from commands.formatting import GIB, MIB, size
+from bot.api.queries import GuestWql, Predicate
+from bot.api.rows import CellError, Row, Rows, get_int, get_str
+from commands.formatting import GIB, MIB, format_size
 from commands.sources.guests import HostedGuest
 
 _FIXED = 3  # Win32_Volume.DriveType
@@ -74,7 +74,7 @@ class Volumes:
 def ask_volumes(hosted: HostedGuest) -> GuestWql:
     """The question: every fixed volume, mount points too (Win32_LogicalDisk shows lettered ones only)."""
     guest = hosted.guest
-    fixed = (Term("DriveType", "=", _FIXED),)
+    fixed = (Predicate("DriveType", "=", _FIXED),)
     return GuestWql(guest.name, hosted.told.fqdn, guest.vm_id, "root/cimv2", "Win32_Volume", _COLUMNS, fixed)
 
 
@@ -86,19 +86,19 @@ def read_volumes(rows: Rows) -> Volumes:
     """
     judged, unread = [], []
     for row in rows:
-        if number(row, "Capacity"):
+        if get_int(row, "Capacity"):
             judged.append(_volume(row))
         elif _path(row):
             unread.append(_path(row))
     if not judged and not unread:
-        raise Unreadable("Win32_Volume", "no fixed volume")
+        raise CellError("Win32_Volume", "no fixed volume")
     return Volumes(tuple(judged), tuple(unread))
 
 
 def _volume(row: Row) -> Volume:
-    capacity, free = number(row, "Capacity") or 0, number(row, "FreeSpace")
+    capacity, free = get_int(row, "Capacity") or 0, get_int(row, "FreeSpace")
     if free is None or not 0 <= free <= capacity:
-        raise Unreadable("FreeSpace", row.get("FreeSpace"))
+        raise CellError("FreeSpace", row.get("FreeSpace"))
     path = _path(row)
     reserved = not path or capacity <= LARGEST_RESERVED
     return Volume(path or _described(row, capacity), reserved, capacity, free)
@@ -106,12 +106,12 @@ def _volume(row: Row) -> Volume:
 
 def _path(row: Row) -> str:
     r"""The letter or the mount point; "" for a volume that has neither: its Name is \\?\Volume{…}\ [doc]."""
-    name = text(row, "DriveLetter") or text(row, "Name")
+    name = get_str(row, "DriveLetter") or get_str(row, "Name")
     return "" if name.startswith("\\\\?\\") else name.rstrip("\\")
 
 
 def _described(row: Row, capacity: int) -> str:
-    label = text(row, "Label").strip()
-    if text(row, "FileSystem").upper().startswith("FAT"):
-        return f"{label or 'EFI'} partition ({size(capacity)})"
-    return f"{label or 'unlettered'} partition ({size(capacity)})"
+    label = get_str(row, "Label").strip()
+    if get_str(row, "FileSystem").upper().startswith("FAT"):
+        return f"{label or 'EFI'} partition ({format_size(capacity)})"
+    return f"{label or 'unlettered'} partition ({format_size(capacity)})"

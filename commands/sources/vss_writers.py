@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 
-from bot.api.queries import Read
-from bot.api.rows import Row, Rows, Unreadable, number, text
+from bot.api.queries import RunReader
+from bot.api.rows import CellError, Row, Rows, get_int, get_str
 from commands.sources.identity import guid
 
 HYPER_V = "66841CD4-6DED-4F4B-8F17-FD23F8DDC3DE"  # win32: backing-up-and-restoring-virtual-machines [doc]
 
 
-class State(IntEnum):
+class VssState(IntEnum):
     """VSS_WRITER_STATE [doc]. 2 to 5 wait for the requestor, 6 to 15 have failed at that event."""
 
     UNKNOWN = 0
@@ -45,7 +45,7 @@ _WORDS = {0: "Unknown", 1: "Stable", 2: "Waiting for freeze", 3: "Frozen"} | dic
     (4, 5), "Waiting for completion"
 )
 _EVENTS = "identify, prepare backup, prepare snapshot, freeze, thaw, post snapshot, backup complete, pre restore, post restore, backup shutdown"
-_FAILED_AT = dict(enumerate(_EVENTS.split(", "), start=State.FAILED_AT_IDENTIFY))
+_FAILED_AT = dict(enumerate(_EVENTS.split(", "), start=VssState.FAILED_AT_IDENTIFY))
 
 
 class Error(StrEnum):
@@ -114,12 +114,12 @@ class Writer:
     @property
     def waits(self) -> bool:
         """Whether it waits for a backup to go on (2 to 5)."""
-        return State.WAITING_FOR_FREEZE <= self.state <= State.WAITING_FOR_BACKUP_COMPLETE
+        return VssState.WAITING_FOR_FREEZE <= self.state <= VssState.WAITING_FOR_BACKUP_COMPLETE
 
     @property
     def failed(self) -> bool:
         """Whether it failed at some event (6 to 15)."""
-        return State.FAILED_AT_IDENTIFY <= self.state <= State.FAILED_AT_BACKUP_SHUTDOWN
+        return VssState.FAILED_AT_IDENTIFY <= self.state <= VssState.FAILED_AT_BACKUP_SHUTDOWN
 
     @property
     def says(self) -> str:
@@ -129,9 +129,9 @@ class Writer:
         return f"[{self.state}] {word} · {error}"
 
 
-def ask_writers(on: str) -> Read:
+def ask_writers(on: str) -> RunReader:
     """The question: every writer of a host. Needs an elevated account [note]."""
-    return Read(on, "vssadmin list writers")
+    return RunReader(on, "vssadmin list writers")
 
 
 def read_writers(rows: Rows) -> tuple[Writer, ...]:
@@ -144,20 +144,20 @@ def read_writers(rows: Rows) -> tuple[Writer, ...]:
         Unreadable: a row without a state, as where the output was cut in the middle.
     """
     plain = [_writer(row) for row in rows]
-    stable = [writer.error_text for writer in plain if writer.state == State.STABLE]
+    stable = [writer.error_text for writer in plain if writer.state == VssState.STABLE]
     shared = stable[0] if len(stable) > 1 and len(set(stable)) == 1 else ""
     return tuple(_hinted(writer) if shared and writer.error_text == shared else writer for writer in plain)
 
 
 def _writer(row: Row) -> Writer:
-    state = number(row, "state")
+    state = get_int(row, "state")
     if state is None:
-        raise Unreadable("state", row.get("state"))
-    error_text = text(row, "error_text").strip()
+        raise CellError("state", row.get("state"))
+    error_text = get_str(row, "error_text").strip()
     return Writer(
-        name=text(row, "name").strip(),
-        writer_id=guid(text(row, "writer_id")) or text(row, "writer_id"),
-        instance_id=guid(text(row, "instance_id")) or text(row, "instance_id"),
+        name=get_str(row, "name").strip(),
+        writer_id=guid(get_str(row, "writer_id")) or get_str(row, "writer_id"),
+        instance_id=guid(get_str(row, "instance_id")) or get_str(row, "instance_id"),
         state=state,
         error=_TEXTS.get(_plain(error_text), Error.UNREAD),
         error_text=error_text,

@@ -15,7 +15,7 @@ from commands.sources.guests import Guest, Power
 from commands.sources.vmm import BUSY, MISSING, Machine
 
 
-class Verdict(StrEnum):
+class RecordStatus(StrEnum):
     """What comes of the comparison of one record."""
 
     LOST = "missing, on another host"
@@ -44,7 +44,7 @@ class Compared:
     machine: Machine
     believed: str  # the host VMM names, "" for one it does not list
     real: Place | None
-    verdict: Verdict
+    verdict: RecordStatus
     why: str = ""
 
 
@@ -99,14 +99,16 @@ def _judge(
     if not machine.vm_id:
         why = "VMM has no virtual-machine id for it."
     if records > 1 or (machine.state in BUSY and not why):
-        return Compared(machine, believed, real, Verdict.DUPLICATE if records > 1 else Verdict.BUSY)
+        return Compared(machine, believed, real, RecordStatus.DUPLICATE if records > 1 else RecordStatus.BUSY)
     if why:
-        return Compared(machine, believed, None, Verdict.UNKNOWN, why)
+        return Compared(machine, believed, None, RecordStatus.UNKNOWN, why)
     if real is None:
         return _unseen(machine, believed, answered, is_partial=is_partial)
     if real.host.casefold() == believed:
-        return Compared(machine, believed, real, Verdict.STALE if machine.state == MISSING else Verdict.AGREES)
-    return Compared(machine, believed, real, Verdict.LOST if machine.state == MISSING else Verdict.WRONG_HOST)
+        return Compared(
+            machine, believed, real, RecordStatus.STALE if machine.state == MISSING else RecordStatus.AGREES
+        )
+    return Compared(machine, believed, real, RecordStatus.LOST if machine.state == MISSING else RecordStatus.WRONG_HOST)
 
 
 def _where(places: Sequence[Place]) -> tuple[Place | None, str]:
@@ -121,8 +123,8 @@ def _where(places: Sequence[Place]) -> tuple[Place | None, str]:
 
 def _unseen(machine: Machine, believed: str, answered: set[str], *, is_partial: bool) -> Compared:
     if machine.state != MISSING and believed not in answered:
-        return Compared(machine, believed, None, Verdict.NOT_COMPARED)
+        return Compared(machine, believed, None, RecordStatus.NOT_COMPARED)
     if is_partial:
         why = "No host that answered has it, and not all of them answered."
-        return Compared(machine, believed, None, Verdict.UNKNOWN, why)
-    return Compared(machine, believed, None, Verdict.GONE)
+        return Compared(machine, believed, None, RecordStatus.UNKNOWN, why)
+    return Compared(machine, believed, None, RecordStatus.GONE)

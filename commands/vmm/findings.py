@@ -9,29 +9,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bot.api.report import Column, Finding, Severity, Table
-from commands.formatting import listed
-from commands.sources.vmm import Job
-from commands.vmm.compare import Compared, Verdict
+from commands.formatting import join_names
+from commands.sources.vmm import VmmJob
+from commands.vmm.compare import Compared, RecordStatus
 
 _REMOVE = "Do not remove it in VMM: Remove-SCVirtualMachine without -Force deletes its files."
 _SEVERITIES = {
-    Verdict.LOST: (Severity.FAULT, "MISSING"),
-    Verdict.GONE: (Severity.FAULT, "NOT FOUND"),
-    Verdict.DUPLICATE: (Severity.FAULT, "DUPLICATE"),
-    Verdict.STALE: (Severity.WARNING, "MISSING"),
-    Verdict.WRONG_HOST: (Severity.WARNING, "WRONG HOST"),
-    Verdict.BUSY: (Severity.NOTE, "BUSY"),
+    RecordStatus.LOST: (Severity.FAULT, "MISSING"),
+    RecordStatus.GONE: (Severity.FAULT, "NOT FOUND"),
+    RecordStatus.DUPLICATE: (Severity.FAULT, "DUPLICATE"),
+    RecordStatus.STALE: (Severity.WARNING, "MISSING"),
+    RecordStatus.WRONG_HOST: (Severity.WARNING, "WRONG HOST"),
+    RecordStatus.BUSY: (Severity.NOTE, "BUSY"),
 }
 ORDER = tuple(_SEVERITIES)
 
 
-def findings(compared: Sequence[Compared], jobs: Mapping[str, Job]) -> tuple[Finding, ...]:
+def findings(compared: Sequence[Compared], jobs: Mapping[str, VmmJob]) -> tuple[Finding, ...]:
     """One finding per record that differs, worst first; duplicates in one finding per machine."""
     found: list[Finding] = []
     told: set[str] = set()
     for verdict in ORDER:
         for one in compared:
-            if one.verdict is not verdict or (verdict is Verdict.DUPLICATE and one.machine.vm_id in told):
+            if one.verdict is not verdict or (verdict is RecordStatus.DUPLICATE and one.machine.vm_id in told):
                 continue
             told.add(one.machine.vm_id)
             found.append(_finding(one, compared, jobs.get(one.machine.object_id)))
@@ -62,7 +62,7 @@ def table(compared: Sequence[Compared]) -> Table | None:
             one.machine.object_id,
         )
         for one in compared
-        if one.verdict not in (Verdict.AGREES, Verdict.NOT_COMPARED)
+        if one.verdict not in (RecordStatus.AGREES, RecordStatus.NOT_COMPARED)
     )
     return Table("What VMM believes and what is so", tuple(Column(name) for name in names), rows) if rows else None
 
@@ -71,12 +71,12 @@ def refusal(one: Compared) -> str:
     """Why nothing may be done to this record; "" where something may."""
     name = one.machine.name
     return {
-        Verdict.AGREES: f"Nothing to mend: VMM and {one.believed} agree about {name}.",
-        Verdict.DUPLICATE: f"No plan for {name}: VMM has more than one record of this machine, and nobody can tell which one is right.",
-        Verdict.BUSY: f"No plan for {name}: a job of VMM's is at work on it ({one.machine.state_name}).",
-        Verdict.GONE: f"No plan for {name}: every node answered, and none of them has it. Look for its files.",
-        Verdict.UNKNOWN: f"No plan for {name}: where it is is not known. {one.why}",
-        Verdict.NOT_COMPARED: f"No plan for {name}: its host was not asked or did not answer.",
+        RecordStatus.AGREES: f"Nothing to mend: VMM and {one.believed} agree about {name}.",
+        RecordStatus.DUPLICATE: f"No plan for {name}: VMM has more than one record of this machine, and nobody can tell which one is right.",
+        RecordStatus.BUSY: f"No plan for {name}: a job of VMM's is at work on it ({one.machine.state_name}).",
+        RecordStatus.GONE: f"No plan for {name}: every node answered, and none of them has it. Look for its files.",
+        RecordStatus.UNKNOWN: f"No plan for {name}: where it is is not known. {one.why}",
+        RecordStatus.NOT_COMPARED: f"No plan for {name}: its host was not asked or did not answer.",
     }.get(one.verdict, "")
 
 
@@ -95,17 +95,17 @@ def shown(one: Compared) -> str:
     return f"{one.machine.name} on {_host(one)}, {_state(one)}; it is {one.real.guest.power} on {one.real.host}"
 
 
-def _finding(one: Compared, compared: Sequence[Compared], job: Job | None) -> Finding:
+def _finding(one: Compared, compared: Sequence[Compared], job: VmmJob | None) -> Finding:
     severity, word = _SEVERITIES[one.verdict]
     lines = [*_LINES[one.verdict](one, compared), *_job(job)]
     return Finding(severity, word, one.machine.name, _says(one, compared), tuple(lines))
 
 
 def _says(one: Compared, compared: Sequence[Compared]) -> str:
-    if one.verdict is Verdict.DUPLICATE:
+    if one.verdict is RecordStatus.DUPLICATE:
         records = sum(other.machine.vm_id == one.machine.vm_id for other in compared)
         return f"VMM has {records} records of this one virtual machine."
-    if one.verdict is Verdict.BUSY:
+    if one.verdict is RecordStatus.BUSY:
         return f"VMM says {_state(one)} on {_host(one)}: a job of its own is at work."
     is_there = f"{one.real.guest.power.value} on {one.real.host}" if one.real else "on no node"
     return f"VMM says {_state(one)} on {_host(one)}; it is {is_there}."
@@ -187,7 +187,7 @@ def _busy(_one: Compared, _all: Sequence[Compared]) -> Lines:
     ]
 
 
-def _job(job: Job | None) -> Lines:
+def _job(job: VmmJob | None) -> Lines:
     if job is None:
         return []
     state = f"ended as {job.state}" if job.state else "is no longer in VMM's history"
@@ -195,15 +195,15 @@ def _job(job: Job | None) -> Lines:
 
 
 _LINES = {
-    Verdict.LOST: _lost,
-    Verdict.GONE: _gone,
-    Verdict.DUPLICATE: _duplicate,
-    Verdict.STALE: _stale,
-    Verdict.WRONG_HOST: _wrong_host,
-    Verdict.BUSY: _busy,
+    RecordStatus.LOST: _lost,
+    RecordStatus.GONE: _gone,
+    RecordStatus.DUPLICATE: _duplicate,
+    RecordStatus.STALE: _stale,
+    RecordStatus.WRONG_HOST: _wrong_host,
+    RecordStatus.BUSY: _busy,
 }
 
 
-def names(compared: Sequence[Compared], *verdicts: Verdict) -> str:
+def names(compared: Sequence[Compared], *verdicts: RecordStatus) -> str:
     """The machines with these verdicts, in one line."""
-    return listed(dict.fromkeys(one.machine.name for one in compared if one.verdict in verdicts))
+    return join_names(dict.fromkeys(one.machine.name for one in compared if one.verdict in verdicts))

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.api.actions import ByHand, Update, Updates
-from bot.api.plan import Check, Group, Step, there_is
-from bot.api.queries import Read, Term, Wql, fields
-from bot.api.rows import Rows, moment
+from bot.api.actions import ManualStep, RowTransaction, Update
+from bot.api.plan import Check, Group, Step, exists
+from bot.api.queries import Predicate, RunReader, Wql, make_params
+from bot.api.rows import Rows, get_datetime
 from commands.sources.cluster import Node
 from commands.sources.guests import Power, namespace
 from commands.sources.services import STOPPED, is_in_state, start_step, stop_step
@@ -81,16 +81,16 @@ class FullBackup:
         return timedelta() <= self.now - self.finished < OLDEST_BACKUP
 
 
-def ask_last_backup(on: str) -> Read:
+def ask_last_backup(on: str) -> RunReader:
     """The question: when was the newest full backup?"""
-    return Read(on, "vmm last full backup")
+    return RunReader(on, "vmm last full backup")
 
 
 def read_last_backup(rows: Rows) -> FullBackup | None:
     """The newest full backup; None where there is none. Raises Unreadable."""
     if not rows:
         return None
-    finished, now = moment(rows[0], "backup_finish_date"), moment(rows[0], "server_now")
+    finished, now = get_datetime(rows[0], "backup_finish_date"), get_datetime(rows[0], "server_now")
     return FullBackup(finished, now) if finished and now else None
 
 
@@ -98,8 +98,10 @@ def refresh_step(one: Repair, key: str = "refresh") -> Step:
     """VMM's own refresh of one machine, by hand: its cmdlets are on the VMM server alone."""
     return Step(
         key=key,
-        says=f"Refresh the virtual machine in VMM {one.on}",
-        act=ByHand(f"On the VMM server: Get-SCVirtualMachine -ID {one.machine} | Read-SCVirtualMachine -Force", _ROLE),
+        description=f"Refresh the virtual machine in VMM {one.on}",
+        act=ManualStep(
+            f"On the VMM server: Get-SCVirtualMachine -ID {one.machine} | Read-SCVirtualMachine -Force", _ROLE
+        ),
         done=(_is_mended(one, _REFRESH),),
         before=ask_machine(one.on, one.machine),
         deadline=_HAND,
@@ -115,20 +117,20 @@ def move_steps(one: Repair, believed: Node) -> tuple[Step, ...]:
     return (
         Step(
             key="move",
-            says=f"Live-migrate the virtual machine from {one.node.name} to {believed.name}",
-            act=ByHand(says, _ROLE),
+            description=f"Live-migrate the virtual machine from {one.node.name} to {believed.name}",
+            act=ManualStep(says, _ROLE),
             guard=(is_there(one),),
             done=(_runs_on(believed, one, within=120),),
             deadline=_HAND,
         ),
         Step(
             key="look",
-            says=f"Wait until VMM {one.on} has looked at {believed.name}",
+            description=f"Wait until VMM {one.on} has looked at {believed.name}",
             act=None,
             done=(
-                there_is(
-                    ask_machine(one.on, one.machine), Term("ObjectState", "!=", MISSING), within=_LOOKS, every=30
-                ).that(f"VMM {one.on} does not show the virtual machine as Missing"),
+                exists(
+                    ask_machine(one.on, one.machine), Predicate("ObjectState", "!=", MISSING), within=_LOOKS, every=30
+                ).described_as(f"VMM {one.on} does not show the virtual machine as Missing"),
             ),
         ),
     )
@@ -143,24 +145,27 @@ def database_groups(one: Repair) -> tuple[Group, Group]:
     stop, start = _service_steps(one)
     return (
         Group("record", (stop, _record_step(one)), on_failure="undo"),
-        Group("finish", (start, refresh_step(one, "stays")), afresh=False),
+        Group("finish", (start, refresh_step(one, "stays")), revalidate_before=False),
     )
 
 
 def _record_step(one: Repair) -> Step:
     """The row changes only while it still has the values seen, so beginning it again cannot do it twice."""
-    was, becomes = fields(HostId=one.believed, ObjectState=one.state), fields(HostId=one.real, ObjectState=one.becomes)
-    key = fields(**{KEY: one.machine})
+    was, becomes = (
+        make_params(HostId=one.believed, ObjectState=one.state),
+        make_params(HostId=one.real, ObjectState=one.becomes),
+    )
+    key = make_params(**{KEY: one.machine})
     stopped = (is_in_state(one.host, SERVICE, STOPPED),) if one.host else ()
     return Step(
         key="record",
-        says=f"Change one row of {TABLE} in VMM {one.on}: the host is {one.node.name}, the state {one.becomes}",
-        act=Updates(one.on, DATABASE, (Update(TABLE, key, was, becomes),)),
+        description=f"Change one row of {TABLE} in VMM {one.on}: the host is {one.node.name}, the state {one.becomes}",
+        act=RowTransaction(one.on, DATABASE, (Update(TABLE, key, was, becomes),)),
         guard=(*stopped, record_is(one, one.believed, one.state), is_there(one)),
         done=(record_is(one, one.real, one.becomes),),
         deadline=TRANSACTION,
         before=ask_machine(one.on, one.machine),
-        undo=Updates(one.on, DATABASE, (Update(TABLE, key, becomes, was),)),
+        undo=RowTransaction(one.on, DATABASE, (Update(TABLE, key, becomes, was),)),
         undone=(record_is(one, one.believed, one.state),),
         repeatable=True,
         undo_says=f"Give that row of {TABLE} in VMM {one.on} the host and the state that it had",
@@ -171,13 +176,15 @@ def _service_steps(one: Repair) -> tuple[Step, Step]:
     """Stop and start VMM's service: ours where its host is known and answers, else by hand."""
     if one.host:
         return stop_step(one.host, SERVICE), start_step(one.host, SERVICE, can_stop_again=True)
-    stop = ByHand(f"Close every VMM console, then stop the service {SERVICE} on the VMM server. Say done.", _ROLE)
-    start = ByHand(f"Start the service {SERVICE} on the VMM server. Say done when its console opens.", _ROLE)
-    is_recorded = there_is(ask_machine(one.on, one.machine)).that(f"VMM {one.on} has a record of the virtual machine")
+    stop = ManualStep(f"Close every VMM console, then stop the service {SERVICE} on the VMM server. Say done.", _ROLE)
+    start = ManualStep(f"Start the service {SERVICE} on the VMM server. Say done when its console opens.", _ROLE)
+    is_recorded = exists(ask_machine(one.on, one.machine)).described_as(
+        f"VMM {one.on} has a record of the virtual machine"
+    )
     return (
         Step(
             key="stop-vmm",
-            says=f"Stop the service {SERVICE} on the VMM server",
+            description=f"Stop the service {SERVICE} on the VMM server",
             act=stop,
             done=(record_is(one, one.believed, one.state),),
             deadline=_HAND,
@@ -187,7 +194,7 @@ def _service_steps(one: Repair) -> tuple[Step, Step]:
         ),
         Step(
             key="start-vmm",
-            says=f"Start the service {SERVICE} on the VMM server",
+            description=f"Start the service {SERVICE} on the VMM server",
             act=start,
             done=(_is_mended(one, 0),),
             deadline=_HAND,
@@ -200,31 +207,31 @@ def _service_steps(one: Repair) -> tuple[Step, Step]:
 
 def record_is(one: Repair, host: str, state: int) -> Check:
     """The record says this host and this state."""
-    terms = (Term("HostId", "=", host), Term("ObjectState", "=", state))
+    terms = (Predicate("HostId", "=", host), Predicate("ObjectState", "=", state))
     which = "it had before" if host == one.believed else "where it really is"
     says = f"VMM {one.on} records the host {which}, and the state {state}"
-    return there_is(ask_machine(one.on, one.machine), *terms).that(says)
+    return exists(ask_machine(one.on, one.machine), *terms).described_as(says)
 
 
 def is_there(one: Repair) -> Check:
     """The machine is where it was seen, doing what it did."""
-    found = there_is(_ask_on(one.node, one.vm_id), Term("EnabledState", "in", _ENABLED[one.power]))
-    return found.that(f"the virtual machine is on {one.node.name} and {one.power}")
+    found = exists(_ask_on(one.node, one.vm_id), Predicate("EnabledState", "in", _ENABLED[one.power]))
+    return found.described_as(f"the virtual machine is on {one.node.name} and {one.power}")
 
 
 def _runs_on(node: Node, one: Repair, within: int) -> Check:
-    running = Term("EnabledState", "in", _ENABLED[Power.RUNNING])
-    found = there_is(_ask_on(node, one.vm_id), running, within=within)
-    return found.that(f"the virtual machine runs on {node.name}")
+    running = Predicate("EnabledState", "in", _ENABLED[Power.RUNNING])
+    found = exists(_ask_on(node, one.vm_id), running, within=within)
+    return found.described_as(f"the virtual machine runs on {node.name}")
 
 
 def _ask_on(node: Node, vm_id: str) -> Wql:
-    where = (Term("Name", "=", vm_id),)
+    where = (Predicate("Name", "=", vm_id),)
     return Wql(node.name, namespace(node), "Msvm_ComputerSystem", ("Name", "EnabledState"), where)
 
 
 def _is_mended(one: Repair, within: int) -> Check:
     """The record names the real host, and is not Missing."""
-    terms = (Term("HostId", "=", one.real), Term("ObjectState", "!=", MISSING))
+    terms = (Predicate("HostId", "=", one.real), Predicate("ObjectState", "!=", MISSING))
     says = f"VMM {one.on} shows the virtual machine on {one.node.name}, and not as Missing"
-    return there_is(ask_machine(one.on, one.machine), *terms, within=within, every=15).that(says)
+    return exists(ask_machine(one.on, one.machine), *terms, within=within, every=15).described_as(says)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from bot.api.queries import fields
+from bot.api.queries import make_params
 from bot.api.report import Sample
-from bot.api.rows import Row, Rows, Unreadable, moment, number, text
+from bot.api.rows import CellError, Row, Rows, get_datetime, get_int, get_str
 from commands.sources.backup_state import Backup
-from commands.sources.vss_writers import Error, State, Writer
+from commands.sources.vss_writers import Error, VssState, Writer
 
 SAMPLE = "writer"
 APART = timedelta(minutes=2)
@@ -24,7 +24,7 @@ _OLD_BUILDS = (3790, 6001, 6002, 6003)
 _RUNS = {True: "yes", False: "no", None: "unknown"}
 
 
-class Verdict(StrEnum):
+class WriterStatus(StrEnum):
     """What one writer is, in the words of the report."""
 
     STUCK = "STUCK"
@@ -39,7 +39,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class WriterSample:
     """One writer as an earlier answer saw it."""
 
     at: datetime
@@ -52,11 +52,11 @@ class Seen:
     @property
     def was_well(self) -> bool:
         """Whether it was stable without an error."""
-        return self.state == State.STABLE and self.error == Error.NONE
+        return self.state == VssState.STABLE and self.error == Error.NONE
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedWriter:
+class WriterVerdict:
     """One writer, what it is, and how long it has been so.
 
     Attributes:
@@ -65,23 +65,23 @@ class JudgedWriter:
     """
 
     writer: Writer
-    verdict: Verdict
+    verdict: WriterStatus
     seen: tuple[datetime, ...] = ()
-    was: Seen | None = None
+    was: WriterSample | None = None
 
 
-def read_samples(rows: Rows) -> tuple[Seen, ...]:
+def read_samples(rows: Rows) -> tuple[WriterSample, ...]:
     """Samples of earlier answers, oldest first. Raises Unreadable."""
     return tuple(sorted(map(_seen, rows), key=lambda seen: seen.at))
 
 
-def _seen(row: Row) -> Seen:
-    at, state = moment(row, "at"), number(row, "state")
+def _seen(row: Row) -> WriterSample:
+    at, state = get_datetime(row, "at"), get_int(row, "state")
     if at is None or state is None:
-        raise Unreadable("at" if at is None else "state", None)
+        raise CellError("at" if at is None else "state", None)
     keys = ("writer_id", "instance_id")
-    writer_id, instance_id = (text(row, key) for key in keys)
-    return Seen(at, writer_id, instance_id, state, text(row, "error"), text(row, "backup"))
+    writer_id, instance_id = (get_str(row, key) for key in keys)
+    return WriterSample(at, writer_id, instance_id, state, get_str(row, "error"), get_str(row, "backup"))
 
 
 def sample(on: str, writer: Writer, backup: Backup) -> Sample:
@@ -89,7 +89,7 @@ def sample(on: str, writer: Writer, backup: Backup) -> Sample:
     return Sample(
         on,
         SAMPLE,
-        fields(
+        make_params(
             backup=_RUNS[backup.runs],
             error=writer.error.value,
             instance_id=writer.instance_id,
@@ -100,8 +100,8 @@ def sample(on: str, writer: Writer, backup: Backup) -> Sample:
 
 
 def judge_writer(
-    writer: Writer, backup: Backup, samples: Sequence[Seen], now: datetime, build: int | None
-) -> JudgedWriter:
+    writer: Writer, backup: Backup, samples: Sequence[WriterSample], now: datetime, build: int | None
+) -> WriterVerdict:
     """Say what a writer is.
 
     Args:
@@ -114,50 +114,50 @@ def judge_writer(
     if writer.waits:
         return _judge_waiting(writer, backup, samples, now)
     if writer.failed:
-        expected = writer.state == State.FAILED_AT_FREEZE and writer.error is Error.NONE and build in _OLD_BUILDS
-        return JudgedWriter(writer, Verdict.EXPECTED if expected else Verdict.FAILED)
-    if writer.state != State.STABLE:
-        return JudgedWriter(writer, Verdict.ODD)
+        expected = writer.state == VssState.FAILED_AT_FREEZE and writer.error is Error.NONE and build in _OLD_BUILDS
+        return WriterVerdict(writer, WriterStatus.EXPECTED if expected else WriterStatus.FAILED)
+    if writer.state != VssState.STABLE:
+        return WriterVerdict(writer, WriterStatus.ODD)
     if writer.error is Error.NONE:
-        return JudgedWriter(writer, Verdict.STABLE, was=_was_unwell(writer, samples))
-    return JudgedWriter(writer, Verdict.UNREAD if writer.error is Error.UNREAD else Verdict.ERROR)
+        return WriterVerdict(writer, WriterStatus.STABLE, was=_was_unwell(writer, samples))
+    return WriterVerdict(writer, WriterStatus.UNREAD if writer.error is Error.UNREAD else WriterStatus.ERROR)
 
 
-def _was_unwell(writer: Writer, samples: Sequence[Seen]) -> Seen | None:
+def _was_unwell(writer: Writer, samples: Sequence[WriterSample]) -> WriterSample | None:
     """How the newest answer saw it, where that was a failure, or waiting for nobody."""
     newest = max(
         (seen for seen in samples if seen.writer_id == writer.writer_id), key=lambda seen: seen.at, default=None
     )
-    return newest if newest and newest.state != State.STABLE and newest.backup != "yes" else None
+    return newest if newest and newest.state != VssState.STABLE and newest.backup != "yes" else None
 
 
-def _judge_waiting(writer: Writer, backup: Backup, samples: Sequence[Seen], now: datetime) -> JudgedWriter:
+def _judge_waiting(writer: Writer, backup: Backup, samples: Sequence[WriterSample], now: datetime) -> WriterVerdict:
     if backup.runs:
-        return JudgedWriter(writer, Verdict.BUSY)
+        return WriterVerdict(writer, WriterStatus.BUSY)
     seen = _unbroken(writer, samples)
     stuck = backup.runs is False and bool(seen) and now - seen[0] >= APART
-    return JudgedWriter(writer, Verdict.STUCK if stuck else Verdict.LOOKS_STUCK, seen)
+    return WriterVerdict(writer, WriterStatus.STUCK if stuck else WriterStatus.LOOKS_STUCK, seen)
 
 
-def _unbroken(writer: Writer, samples: Sequence[Seen]) -> tuple[datetime, ...]:
+def _unbroken(writer: Writer, samples: Sequence[WriterSample]) -> tuple[datetime, ...]:
     """When the same instance was seen waiting with no backup, back to the first sample that says otherwise."""
     run: list[datetime] = []
     for seen in reversed(samples):
         if seen.writer_id != writer.writer_id:
             continue
-        waits = State.WAITING_FOR_FREEZE <= seen.state <= State.WAITING_FOR_BACKUP_COMPLETE
+        waits = VssState.WAITING_FOR_FREEZE <= seen.state <= VssState.WAITING_FOR_BACKUP_COMPLETE
         if seen.instance_id != writer.instance_id or not waits or seen.backup != "no":
             break
         run.append(seen.at)
     return tuple(reversed(run))
 
 
-def last_well(writer_id: str, samples: Sequence[Seen]) -> datetime | None:
+def last_well(writer_id: str, samples: Sequence[WriterSample]) -> datetime | None:
     """When a writer was last seen stable without an error."""
     return max((seen.at for seen in samples if seen.writer_id == writer_id and seen.was_well), default=None)
 
 
-def last_unwell(samples: Sequence[Seen]) -> datetime | None:
+def last_unwell(samples: Sequence[WriterSample]) -> datetime | None:
     """When any writer of the host was last seen otherwise, and not merely waiting for a backup that ran."""
     busy = (Error.NONE, "yes")
     return max((seen.at for seen in samples if not seen.was_well and (seen.error, seen.backup) != busy), default=None)

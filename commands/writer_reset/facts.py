@@ -6,13 +6,13 @@ import asyncio
 from dataclasses import dataclass
 
 from bot.api.arguments import Target
-from bot.api.query_client import Ask, Unanswered
+from bot.api.query_client import QueryClient, QueryFailure
 from commands.drain.facts import DrainFacts, find_drain_facts
 from commands.guest_space import facts as space_facts
-from commands.sources.commvault import Job, ask_active_jobs, jobs_of, read_jobs
+from commands.sources.commvault import BackupJob, ask_active_jobs, jobs_of, read_jobs
 from commands.sources.volumes import Volumes
 from commands.vss import facts as writer_facts
-from commands.vss.node_verdict import JudgedNode, judge_nodes
+from commands.vss.node_verdict import NodeVerdict, judge_nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,26 +26,26 @@ class ResetFacts:
         jobs: of the backup product that have not ended; unanswered with the kind "absent" where none is set up.
     """
 
-    writers: writer_facts.Facts
+    writers: writer_facts.WriterFacts
     drain: DrainFacts | None
-    space: space_facts.Facts
-    jobs: tuple[Job, ...] | Unanswered
+    space: space_facts.GuestSpaceFacts
+    jobs: tuple[BackupJob, ...] | QueryFailure
 
     @property
-    def node(self) -> JudgedNode | None:
+    def node(self) -> NodeVerdict | None:
         """The node with its writers judged; None where it did not tell of them."""
         return next(iter(judge_nodes(self.writers)[0]), None)
 
     @property
-    def silence(self) -> Unanswered | None:
+    def silence(self) -> QueryFailure | None:
         """Why the writers are not known."""
         found = (one.writers for one in self.writers.nodes)
-        return next((one for one in found if isinstance(one, Unanswered)), self.writers.unfound)
+        return next((one for one in found if isinstance(one, QueryFailure)), self.writers.unfound)
 
-    def own_jobs(self, target: Target) -> tuple[Job, ...]:
+    def own_jobs(self, target: Target) -> tuple[BackupJob, ...]:
         """The jobs that save this node, its cluster, or a guest that runs on it."""
         guests = [hosted.guest.name for hosted in self.space.guests]
-        known = () if isinstance(self.jobs, Unanswered) else self.jobs
+        known = () if isinstance(self.jobs, QueryFailure) else self.jobs
         return jobs_of({target.name, target.cluster, *guests} - {""}, known)
 
     def full(self) -> tuple[str, ...]:
@@ -58,16 +58,16 @@ class ResetFacts:
         return told, len(self.space.space) - told
 
 
-async def find_reset_facts(target: Target, ask: Ask) -> ResetFacts:
+async def find_reset_facts(target: Target, ask: QueryClient) -> ResetFacts:
     """Ask everything at once: as many rounds as the guests' volumes take."""
     writers, drain, space, jobs = await asyncio.gather(
-        writer_facts.find_facts(target, ask),
+        writer_facts.find_writer_facts(target, ask),
         _drain(target, ask),
-        space_facts.find_facts(target, ask),
-        ask.one(ask_active_jobs(), read_jobs),
+        space_facts.find_guest_space(target, ask),
+        ask.query(ask_active_jobs(), read_jobs),
     )
     return ResetFacts(writers, drain, space, jobs)
 
 
-async def _drain(target: Target, ask: Ask) -> DrainFacts | None:
+async def _drain(target: Target, ask: QueryClient) -> DrainFacts | None:
     return await find_drain_facts(target, ask) if target.cluster else None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bot.api.plan import Check, Expect, Step, Versus
-from bot.api.queries import Term
-from commands.drain.steps import drain_step, is_drained, nothing_holds, resume_step, return_step
+from bot.api.plan import Check, CompareToBefore, Expect, Step
+from bot.api.queries import Predicate
+from commands.drain.steps import drain_step, failback_step, gate_no_locks, is_drained, resume_step
 from commands.sources.services import restart_steps
-from commands.sources.vss_writers import State, Writer, ask_writers
+from commands.sources.vss_writers import VssState, Writer, ask_writers
 
 VMMS = "vmms"
 SETTLES = 300  # seconds for a writer to register again [1 note: a minute or two]
@@ -25,19 +25,19 @@ def reset_steps(
         guard: what else must hold just before the service is stopped.
     """
     stop, start = restart_steps(on, service, guard, before=ask_writers(on))
-    same = (Term("writer_id", "=", writer.writer_id),)
-    well = (Term("state", "=", int(State.STABLE)), Term("error_text", "=", no_error))
+    same = (Predicate("writer_id", "=", writer.writer_id),)
+    well = (Predicate("state", "=", int(VssState.STABLE)), Predicate("error_text", "=", no_error))
     stable = Step(
         key="writer",
-        says=f"Wait for a new instance of {writer.name}, [1] Stable and without an error",
+        description=f"Wait for a new instance of {writer.name}, [1] Stable and without an error",
         act=None,
         done=(
             Check(
                 ask_writers(on),
-                (Expect(same, well), Versus(stop.key, ("instance_id",), same=False, where=same)),
+                (Expect(same, well), CompareToBefore(stop.key, ("instance_id",), same=False, where=same)),
                 within=SETTLES,
                 every=15,
-            ).that(f"a new instance of {writer.name} is [1] Stable and without an error"),
+            ).described_as(f"a new instance of {writer.name} is [1] Stable and without an error"),
         ),
     )
     return stop, start, stable
@@ -53,10 +53,10 @@ def hyper_v_steps(cluster: str, node: str, writer: Writer, no_error: str, *, dra
         no_error: as for `reset_steps`.
         drain: False where the node is drained already; then nobody knows which guests would have to come back.
     """
-    empty = (*is_drained(cluster, node), *nothing_holds(cluster, node))
+    empty = (*is_drained(cluster, node), *gate_no_locks(cluster, node))
     return (
         *((drain_step(cluster, node),) if drain else ()),
         *reset_steps(node, VMMS, writer, no_error, empty),
         resume_step(cluster, node),
-        *((return_step(cluster, node),) if drain else ()),
+        *((failback_step(cluster, node),) if drain else ()),
     )

@@ -4,6 +4,6 @@
 them as XML or as JSON.
 """
 
-from lab.commvault.server import CommVaultStandIn
+from lab.commvault.server import FakeCommVault
 
-__all__ = ["CommVaultStandIn"]
+__all__ = ["FakeCommVault"]

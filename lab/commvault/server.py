@@ -26,7 +26,7 @@ NOT_ALLOWED, FAILED = 5, 2
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class CommVaultStandIn:
+class FakeCommVault:
     """The practice backup product, on loopback; an async context manager in the loop that the world lives in.
 
     Args:

@@ -8,7 +8,7 @@ from lab.world.world import World
 def begin(world: World) -> None:
     """Leave the estate as it was drawn."""
     world.prefilled = "/check-writers prod"
-    world.tell("", lambda: _facts(world), [])
+    world.set_alert("", lambda: _facts(world), [])
 
 
 def _facts(world: World) -> list[tuple[str, str]]:

@@ -18,7 +18,7 @@ def begin(world: World) -> None:
     vmm.refresh()
     vmm.lose(guest, world.node(BELIEVED), f"Live migrate {GUEST}")
     world.prefilled = "/find-missing-vms vmm"
-    world.tell(
+    world.set_alert(
         f"VMM: Virtual machine {GUEST} on {BELIEVED} is Missing. Repair is greyed out.",
         lambda: _facts(world, vmm),
         [Action("refresh-vmm", "Refresh in VMM", vmm.refresh, lambda: vmm.is_running)],

@@ -16,7 +16,7 @@ def begin(world: World) -> None:
     _remove(world.node("hv06"), MISSED)
     world.node("hv06").reboot_wanted_by.add("cbs")
     world.prefilled = "/verify-kb-drift prod"
-    world.tell(
+    world.set_alert(
         f"Cluster validation of prod: an update is missing on some nodes ({BLOCKED}). Windows Update offers nothing.",
         lambda: _facts(world),
         [],

@@ -32,7 +32,7 @@ def begin(world: World) -> None:
         before[name] = audit_policy.policy(node)
     looks: dict[str, str] = {}
     world.prefilled = f"/fix-remote-browsing {FAILING[0]}"
-    world.tell(
+    world.set_alert(
         f"Hyper-V Manager: browsing for a file fails on {' and '.join(FAILING)}. The other nodes are fine.",
         lambda: _facts(world, before, looks),
         [

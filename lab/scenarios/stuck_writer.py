@@ -26,7 +26,7 @@ def begin(world: World) -> None:
     backup.wait_for_restart(world, job)
     _leftover_snapshot(world)
     failed_drain(world, timedelta(minutes=12))
-    world.tell(
+    world.set_alert(
         f"Backup: job {JOB} (hv03, 11 guests) is pending since {world.now - FAILED:%H:%M}. Error Code: {WRITERS_BAD}",
         lambda: facts(world, job),
         [

@@ -19,7 +19,7 @@ def begin(world: World) -> None:
     _killed(world, job)
     vmms = world.node(NODE).service("vmms")
     world.prefilled = f"/check-writers {NODE}"
-    world.tell(
+    world.set_alert(
         f"Backup: job {JOB} (hv03, 11 guests) was killed at {world.now - KILLED:%H:%M}. New jobs on hv03 do not get on.",
         lambda: facts(world, world.jobs[max(world.jobs)]),
         [

@@ -35,7 +35,7 @@ class WallClock:
         await asyncio.sleep(seconds)
 
 
-class HandClock:
+class ManualClock:
     """Stands still until somebody advances it."""
 
     def __init__(self, start: float = 1_767_222_000.0) -> None:

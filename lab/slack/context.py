@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lab.slack.clock import Clock
-from lab.slack.ephemeral_tokens import Grants
+from lab.slack.ephemeral_tokens import TokenStore
 from lab.slack.model import JSON
 from lab.slack.rate_limits import Rates
 from lab.slack.workspace import Workspace
@@ -28,14 +28,14 @@ class Core:
     """
 
     workspace: Workspace
-    grants: Grants
+    grants: TokenStore
     rates: Rates
     faults: Faults
     address: str = ""
     bot_token: str = BOT_TOKEN
     app_token: str = APP_TOKEN
     refuse_sockets_until: float = 0.0
-    calls: deque[Called] = field(default_factory=lambda: deque(maxlen=KEPT_CALLS))
+    calls: deque[CallRecord] = field(default_factory=lambda: deque(maxlen=KEPT_CALLS))
 
     @property
     def clock(self) -> Clock:
@@ -44,7 +44,7 @@ class Core:
 
 
 @dataclass(frozen=True)
-class Called:
+class CallRecord:
     """One Web API call and what it was answered."""
 
     method: str

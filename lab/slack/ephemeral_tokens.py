@@ -65,7 +65,7 @@ class Upload:
 
 
 @dataclass
-class Grants:
+class TokenStore:
     """Everything handed out and not yet gone."""
 
     clock: Clock

@@ -15,7 +15,7 @@ from lab.slack.event_stream import Event
 from lab.slack.model import BOT_USER, JSON, Member, Message, View
 from lab.slack.page_state import event_json, state_json
 from lab.slack.socket import SocketMode
-from lab.slack.user_actions import Acts, Done
+from lab.slack.user_actions import Done, UserActions
 from lab.slack.workspace import Workspace
 
 KEEP_ALIVE_SECONDS = 15.0
@@ -25,7 +25,7 @@ FAULTS = ("drop", "500", "ratelimited")
 class Practice:
     """Request handlers under /practice."""
 
-    def __init__(self, acts: Acts, socket: SocketMode) -> None:
+    def __init__(self, acts: UserActions, socket: SocketMode) -> None:
         self._acts = acts
         self._socket = socket
         self._pages: set[asyncio.Task[Any]] = set()

@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from lab.slack.blockkit_walk import numbered
-from lab.slack.context import Called, Core
+from lab.slack.context import CallRecord, Core
 from lab.slack.ephemeral_tokens import Hook
 from lab.slack.limits import check_message
 from lab.slack.model import BOT_USER, JSON, NO_FALLBACK, Message, Refusal
@@ -35,7 +35,7 @@ async def respond(core: Core, request: web.Request) -> web.StreamResponse:
         speak(core, core.grants.use_hook(request.match_info["token"]), body)
     except Refusal as refusal:
         status, answer = (400 if refusal.status == 200 else refusal.status), refusal.answer()  # noqa: PLR2004 - HTTP
-    core.calls.append(Called("response_url", body, answer, core.clock.now()))
+    core.calls.append(CallRecord("response_url", body, answer, core.clock.now()))
     if fault == "drop":
         return await cut(request)
     return web.json_response(answer, status=status)

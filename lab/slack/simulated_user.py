@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from lab.slack.blockkit_walk import Placed, placed
 from lab.slack.model import BOT_USER, Member, Message, View
 from lab.slack.plain_text import plain_text
-from lab.slack.user_actions import Acts, Done
+from lab.slack.user_actions import Done, UserActions
 from lab.slack.workspace import Workspace
 
 PATIENCE = 10.0
@@ -36,7 +36,7 @@ class NotSeen(AssertionError):
 class Person:
     """One member of the workspace, acting through its client."""
 
-    def __init__(self, acts: Acts, member: Member) -> None:
+    def __init__(self, acts: UserActions, member: Member) -> None:
         self._acts = acts
         self.member = member
 

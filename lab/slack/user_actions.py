@@ -39,7 +39,7 @@ class Done:
     ts: str = ""
 
 
-class Acts:
+class UserActions:
     """Every act, for any member."""
 
     def __init__(self, core: Core, socket: SocketMode, events: Events) -> None:

@@ -8,7 +8,7 @@ import json
 from aiohttp import web
 
 from lab.slack.arguments import read_arguments, token_of
-from lab.slack.context import Call, Called, Core, Method
+from lab.slack.context import Call, CallRecord, Core, Method
 from lab.slack.methods import METHODS
 from lab.slack.model import JSON, Refusal
 from lab.slack.rate_limits import ratelimited
@@ -36,7 +36,7 @@ async def answer(core: Core, request: web.Request) -> web.StreamResponse:
         fault = ""
         body, status, headers = refusal.answer(), refusal.status, refusal.headers
     arguments.pop("token", None)
-    core.calls.append(Called(name, arguments, body, core.clock.now()))
+    core.calls.append(CallRecord(name, arguments, body, core.clock.now()))
     if fault == "drop":
         return await cut(request)
     headers["X-OAuth-Scopes"] = ",".join(sorted(core.workspace.manifest.scopes))

@@ -234,7 +234,7 @@ class Connection:
         if trouble.latency:
             await asyncio.sleep(trouble.latency)
         self._server.settle()
-        struck = trouble.strike(statement)
+        struck = trouble.inject(statement)
         if struck == "drop before":
             raise Cut
         if struck == "hang":

@@ -9,7 +9,7 @@ Kind = Literal["drop before", "drop after", "deadlock", "hang"]
 
 
 @dataclass(frozen=True, slots=True)
-class Mishap:
+class Fault:
     """Something that happens once, to one statement.
 
     Attributes:
@@ -30,10 +30,10 @@ class Trouble:
 
     latency: float = 0.0
     mute: bool = False
-    mishaps: list[Mishap] = field(default_factory=list)
+    mishaps: list[Fault] = field(default_factory=list)
     _seen: dict[int, int] = field(default_factory=dict)
 
-    def strike(self, statement: str) -> Kind | None:
+    def inject(self, statement: str) -> Kind | None:
         """What happens to this statement; the mishap is over with that."""
         for mishap in self.mishaps:
             if mishap.matching.casefold() not in statement.casefold():

@@ -162,7 +162,7 @@ class Machine(Protocol):
 
 
 @runtime_checkable
-class Aged(Protocol):
+class HasMissingClasses(Protocol):
     """What a machine may have beside: knowledge of how old its Windows is."""
 
     def absent(self, cls: str) -> frozenset[str]:
@@ -171,7 +171,7 @@ class Aged(Protocol):
 
 
 @runtime_checkable
-class Personal(Protocol):
+class Impersonating(Protocol):
     """What a machine may have beside: other rights for other accounts."""
 
     def acting_for(self, user: str) -> Machine:
@@ -179,6 +179,6 @@ class Personal(Protocol):
         ...
 
 
-def as_found_by(user: str, machine: Machine) -> Machine:
+def impersonate(user: str, machine: Machine) -> Machine:
     """The machine as this account finds it; the machine itself where it makes no difference."""
-    return machine.acting_for(user) if isinstance(machine, Personal) else machine
+    return machine.acting_for(user) if isinstance(machine, Impersonating) else machine

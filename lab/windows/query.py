@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lab.windows import cim_xml, schema, wql
 from lab.windows.faults import WBEM_INVALID_CLASS, WBEM_INVALID_NAMESPACE, WBEM_INVALID_QUERY
-from lab.windows.machine_protocol import Aged, Instance, Machine, Reference, WmiFailure
+from lab.windows.machine_protocol import HasMissingClasses, Instance, Machine, Reference, WmiFailure
 from lab.windows.schema import ClassDefinition
 from lab.windows.wql_relations import Related, invalid
 from lab.windows.wql_values import compile_condition
@@ -65,7 +65,7 @@ def class_of(machine: Machine, namespace: str, cls: str) -> ClassDefinition:
 
 def _as_old_as(machine: Machine, definition: ClassDefinition) -> ClassDefinition:
     """The class as this machine has it: an older Windows lacks properties, and naming one is an invalid query there."""
-    absent = machine.absent(definition.name) if isinstance(machine, Aged) else frozenset()
+    absent = machine.absent(definition.name) if isinstance(machine, HasMissingClasses) else frozenset()
     return definition.without(absent) if absent else definition
 
 

@@ -13,7 +13,7 @@ from lab.windows import configuration, envelope, fault_xml, identify, wmi, wsman
 from lab.windows.enumeration import Enumerations
 from lab.windows.envelope import Request
 from lab.windows.faults import ACCESS_DENIED, TOO_MANY_OPERATIONS, Fault, Provider
-from lab.windows.machine_protocol import Machine, as_found_by
+from lab.windows.machine_protocol import Machine, impersonate
 from lab.windows.shells import Shells
 
 OK, FAULTED = 200, 500
@@ -105,7 +105,7 @@ class Service:
         if request.action == wsman_constants.GET:
             return wmi.get(self.machine, request, path)
         if request.action.lower().startswith(request.resource_uri.lower() + "/"):
-            return wmi.invoke(as_found_by(user, self.machine), request, path)
+            return wmi.invoke(impersonate(user, self.machine), request, path)
         raise Fault(2150858753)
 
     async def _shell(self, request: Request, user: str, to: str) -> str:

@@ -16,7 +16,7 @@ from lab.windows.command_line import split_command_line
 from lab.windows.console_output import Stream, encode
 from lab.windows.envelope import Request, answer, escape, parse_duration
 from lab.windows.faults import TIMED_OUT, TOO_MANY_SHELLS, UNEXPECTED_SELECTORS, Fault, Provider
-from lab.windows.machine_protocol import Machine, Output, as_found_by
+from lab.windows.machine_protocol import Machine, Output, impersonate
 
 _R = f"{{{wsman_constants.SHELL}}}"
 _STATE = wsman_constants.SHELL + "/CommandState/"
@@ -99,7 +99,7 @@ class Shells:
         words = _command_line(line, skip_shell=_flag(request.options, "WINRS_SKIP_CMD_SHELL", default=False))
         if not words:
             raise Fault(87, provider=Provider("Shell cmd plugin", nested=False))
-        output = as_found_by(user, self._machine).run(words)
+        output = impersonate(user, self._machine).run(words)
         if output.exit_code == _UNKNOWN_PROGRAM and _flag(request.options, "WINRS_SKIP_CMD_SHELL", default=False):
             raise Fault(2147942402, provider=Provider("Shell cmd plugin", nested=False))
         name = (line.get("CommandId") or str(uuid.uuid4())).upper()

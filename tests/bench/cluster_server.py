@@ -53,7 +53,7 @@ def write(directory: Path, world: World, endpoints: Mapping[str, str]) -> None:
     reader = world.accounts["reader"]
     login = {"transport": "ntlm", "username": reader.user, "password": reader.password}
     tables = {
-        "settings": {"": {"estate": "estate.toml"}, "credentials.reader": login},
+        "settings": {"": {"estate": "inventory.toml"}, "credentials.reader": login},
         "estate": {
             f"clusters.{CLUSTER}": {"domain": "corp.example", "entry_hosts": list(endpoints)[:2]},
             "endpoints": dict(endpoints),

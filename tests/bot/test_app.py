@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.app import looked_over
+from bot.app import precheck_ledger
 from bot.ledger import Ledger, incremental
 
 
@@ -20,21 +20,21 @@ def ledger(tmp_path, monkeypatch):
 
 
 async def test_the_whole_chain_is_looked_over_when_the_bot_starts(ledger):
-    first = ledger.look()
+    first = ledger.check_recent()
     assert (first.to, first.of) == (3, 10)
-    await looked_over(ledger)
+    await precheck_ledger(ledger)
     ledger.append("refused", "U1", {"line": "/x", "why": "no", "kind": "usage"})
-    assert (ledger.look().to, ledger.look().of) == (11, 11)
+    assert (ledger.check_recent().to, ledger.check_recent().of) == (11, 11)
 
 
 async def test_a_chain_that_is_broken_does_not_keep_the_bot_from_starting(ledger, monkeypatch):
     looks = []
-    honest = ledger.look
+    honest = ledger.check_recent
 
     def broken():
         looks.append(1)
         return incremental.replace(honest(), broken_at=2, says="it was changed")
 
-    monkeypatch.setattr(ledger, "look", broken)
-    await looked_over(ledger)
+    monkeypatch.setattr(ledger, "check_recent", broken)
+    await precheck_ledger(ledger)
     assert looks == [1]

@@ -9,16 +9,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.audit_verify import prove
+from bot.audit_verify import verify_audit_log
 from bot.errors import SettingsError, UsageError
 from bot.ledger import Ledger
-from bot.ledger.chain_heads import head_text
+from bot.ledger.chain_heads import format_anchor
 from bot.ledger.schema import TRIGGERS
 from bot.slack.audit_channel.publisher import AuditChannel
 from bot.slack.manifest import manifest
 from bot.slack.outbound.api_errors import NotSent, make_client
-from bot.slack.outbound.outbox import Outbox, Tempo
-from lab.slack.server import SlackStandIn
+from bot.slack.outbound.outbox import Outbox, RateLimit
+from lab.slack.server import FakeSlack
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -64,7 +64,9 @@ def cut(folder, last, name="ledger.db"):
 @pytest.fixture
 def proved(tmp_path, capsys):
     def run(*anchors, **options):
-        code = prove(tmp_path / "ledger.db", None, tmp_path / "key", anchors or (tmp_path / "anchors.txt",), **options)
+        code = verify_audit_log(
+            tmp_path / "ledger.db", None, tmp_path / "key", anchors or (tmp_path / "anchors.txt",), **options
+        )
         return code, capsys.readouterr().out
 
     return run
@@ -73,7 +75,7 @@ def proved(tmp_path, capsys):
 def test_copied_text_finds_what_was_cut_off(ledger, proved, tmp_path):
     entries = asked(ledger, 9)
     pasted = tmp_path / "copied.txt"
-    pasted.write_text(f"hvops\nAPP  2:07 PM\n{head_text(entries[3])}\n[2:08 PM] {head_text(entries[7])}\n")
+    pasted.write_text(f"hvops\nAPP  2:07 PM\n{format_anchor(entries[3])}\n[2:08 PM] {format_anchor(entries[7])}\n")
     assert proved(pasted)[0] == 0
     ledger.close()
     cut(tmp_path, 5)
@@ -85,14 +87,14 @@ def test_copied_text_finds_what_was_cut_off(ledger, proved, tmp_path):
 
 
 def message(entry, **changes):
-    return {"type": "message", "user": "U0BOT", "bot_id": "B0BOT", "ts": "1.5", "text": head_text(entry), **changes}
+    return {"type": "message", "user": "U0BOT", "bot_id": "B0BOT", "ts": "1.5", "text": format_anchor(entry), **changes}
 
 
 @pytest.mark.parametrize("shape", ["folder", "zip", "day", "answer"])
 def test_an_export_believes_this_bot_alone_as_the_ledger_knows_it(ledger, proved, tmp_path, shape):
     first, _, third = asked(ledger, 3)
     ledger.append("anchor", "bot", {"of": 1, "channel": "C0AUDIT", "ts": "1.5", "user": "U0BOT", "bot": "B0BOT"})
-    forged = message(third, text=head_text(third).replace("entry 3", "entry 2000"), ts="1772460420.000100")
+    forged = message(third, text=format_anchor(third).replace("entry 3", "entry 2000"), ts="1772460420.000100")
     told = [message(first), {**forged, "bot_id": "B0OTHER"}, {**forged, "user": "U0NOBODY", "bot_id": None}]
     where = tmp_path / "export"
     if shape == "folder":
@@ -155,7 +157,7 @@ def test_a_broken_ledger_names_the_head_to_compare_with(ledger, proved, tmp_path
 
 @pytest.fixture
 async def slack():
-    async with SlackStandIn(manifest=manifest(()), rates="off") as made:
+    async with FakeSlack(manifest=manifest(()), rates="off") as made:
         yield made
 
 
@@ -166,7 +168,7 @@ def settings(slack, tmp_path):
         rows = "".join(f"{name} = {json.dumps(value)}\n" for name, value in told.items())
         file = tmp_path / "settings.toml"
         file.write_text(
-            f'estate = "estate.toml"\n[credentials.reader]\ntransport = "kerberos"\n[slack]\n{rows}'
+            f'inventory = "inventory.toml"\n[credentials.reader]\ntransport = "kerberos"\n[slack]\n{rows}'
             '[ledger]\npath = "ledger.db"\nkey_file = "key"\nanchor_file = "anchors.txt"\n'
         )
         return file
@@ -177,7 +179,7 @@ def settings(slack, tmp_path):
 async def told_the_channel(slack, ledger):
     """Tell the audit channel what is to be told."""
     client = make_client(slack.bot_token, slack.base_url)
-    outbox = Outbox(client, Tempo(interval=0.0))
+    outbox = Outbox(client, RateLimit(interval=0.0))
 
     async def link(ticket):
         return ""
@@ -187,7 +189,7 @@ async def told_the_channel(slack, ledger):
 
 
 async def by_channel(file, capsys, ledger=None):
-    code = await asyncio.to_thread(prove, ledger, file, None, (), channel=True)
+    code = await asyncio.to_thread(verify_audit_log, ledger, file, None, (), channel=True)
     return code, capsys.readouterr().out
 
 
@@ -202,7 +204,7 @@ async def test_the_channel_finds_what_was_cut_off_the_ledger_and_its_anchor_file
     assert "5 anchors match" in said  # four of the file, one of the channel
     ledger.close()
     cut(tmp_path, 2)
-    assert prove(None, file, None) == 0  # without the channel nothing is missing
+    assert verify_audit_log(None, file, None) == 0  # without the channel nothing is missing
     code, said = await by_channel(file, capsys)
     assert code == 1
     assert "BROKEN at entry 3: cut off: an anchor in the audit channel C0AUDIT knows entry 3" in said
@@ -211,7 +213,7 @@ async def test_the_channel_finds_what_was_cut_off_the_ledger_and_its_anchor_file
 async def test_a_forged_anchor_is_neither_believed_nor_hidden(ledger, slack, settings, capsys):
     entries = asked(ledger, 3)
     await told_the_channel(slack, ledger)
-    forged = head_text(entries[0]).replace("entry 1", "entry 1000")
+    forged = format_anchor(entries[0]).replace("entry 1", "entry 1000")
     await slack.person("nobody").types(forged, "hv-audit")
     slack.workspace.post_as("mallory", "C0AUDIT", forged.replace("1000", "2000"))
     client = make_client(slack.bot_token, slack.base_url)

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from bot.logging_setup import configure
-from bot.redaction import Mask
+from bot.redaction import Redactor
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def lines():
     handlers, level = list(root.handlers), root.level
     levels = {name: logging.getLogger(name).level for name in ("slack_bolt", "slack_sdk", "asyncio", "urllib3")}
     stream = io.StringIO()
-    configure(Mask(["hunter2"]), stream)
+    configure(Redactor(["hunter2"]), stream)
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
     root.handlers[:] = handlers
     root.setLevel(level)
@@ -70,7 +70,7 @@ class Terminal(io.StringIO):
 
 def test_a_log_line_on_a_terminal_cannot_move_the_cursor_or_forge_another_line(lines):
     out = Terminal()
-    configure(Mask(), out)
+    configure(Redactor(), out)
     structlog.get_logger().warning("odd", line="/x\x1b]0;mine\x07", name="\x9b2J\u202e")
     logging.getLogger("library").warning("broken\n2026-01-01T00:00:00Z [info] all is well \x1b[2J")
     told = out.getvalue()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.redaction import MASKED, SHORTEST, Mask
+from bot.redaction import MASKED, SHORTEST, Redactor
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ from bot.redaction import MASKED, SHORTEST, Mask
     ],
 )
 def test_patterns_mask_the_secret_and_leave_the_rest(text, masked):
-    assert Mask().text(text) == masked
+    assert Redactor().redact_text(text) == masked
 
 
 @pytest.mark.parametrize(
@@ -54,27 +54,27 @@ def test_patterns_mask_the_secret_and_leave_the_rest(text, masked):
     ],
 )
 def test_ordinary_sentences_stay(text):
-    assert Mask().text(text) == text
+    assert Redactor().redact_text(text) == text
 
 
 def test_a_telling_key_masks_its_value_at_any_depth():
     data = {"step": {"credentials": [{"admin_password": "a", "user": "u", "n": 1, "none": None}]}}
-    assert Mask().data(data) == {
+    assert Redactor().redact_data(data) == {
         "step": {"credentials": [{"admin_password": MASKED, "user": "u", "n": 1, "none": None}]}
     }
 
 
 def test_too_short_a_value_does_not_blot_out_words():
-    assert Mask(["abc", ""]).text("abcdef") == "abcdef"
+    assert Redactor(["abc", ""]).redact_text("abcdef") == "abcdef"
 
 
 def test_bytes_that_are_no_text_survive():
-    assert Mask(["hunter2"]).bytes(b"\xff\x00hunter2\xfe") == b"\xff\x00[masked]\xfe"
+    assert Redactor(["hunter2"]).redact_bytes(b"\xff\x00hunter2\xfe") == b"\xff\x00[masked]\xfe"
 
 
 @pytest.mark.parametrize("said", ['password="a b"', "password=a\\", "Authorization: Basic abc", "pwd: hunter2\nnext"])
 def test_json_stays_json(said):
-    masked = Mask(["hunter2"]).bytes(json.dumps({"raw": said, "n": [1, None]}).encode())
+    masked = Redactor(["hunter2"]).redact_bytes(json.dumps({"raw": said, "n": [1, None]}).encode())
     assert MASKED in json.loads(masked)["raw"]
     assert json.loads(masked)["n"] == [1, None]
 
@@ -82,12 +82,12 @@ def test_json_stays_json(said):
 @settings(max_examples=60, deadline=None)
 @given(secret=st.text(min_size=SHORTEST, max_size=20), before=st.text(max_size=10), after=st.text(max_size=10))
 def test_a_known_value_never_passes_as_text_json_or_data(secret, before, after):
-    mask = Mask([secret])
+    mask = Redactor([secret])
     if secret in MASKED:
         return
     for text in (before + secret + after, json.dumps({"x": before + secret + after})):
-        assert MASKED in mask.text(text)
-    masked = mask.data({"x": [before + secret + after]})["x"][0]
+        assert MASKED in mask.redact_text(text)
+    masked = mask.redact_data({"x": [before + secret + after]})["x"][0]
     assert MASKED in masked
     assert secret not in masked.replace(MASKED, "")
 
@@ -96,5 +96,5 @@ def test_a_known_value_never_passes_as_text_json_or_data(secret, before, after):
 def test_nobody_can_write_what_takes_longer_than_its_length(word):
     """Masking runs between a host's words and Slack: quadratic time there would hold the whole bot."""
     began = time.perf_counter()
-    Mask().text(word * (800_000 // len(word)))
+    Redactor().redact_text(word * (800_000 // len(word)))
     assert time.perf_counter() - began < 3

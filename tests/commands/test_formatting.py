@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commands.formatting import GIB, MIB, TIB, clock, count, listed, shown, size
+from commands.formatting import GIB, MIB, TIB, format_size, format_time, join_names, pluralize, truncate_list
 
 NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
 
@@ -26,33 +26,37 @@ NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
     ],
 )
 def test_sizes_are_rounded_down(count_, words):
-    assert size(count_) == words
+    assert format_size(count_) == words
 
 
 @given(st.integers(0, 100 * TIB))
 @settings(max_examples=100)
 def test_a_size_never_promises_more_than_there_is(bytes_):
-    number, unit = size(bytes_).split()
+    number, unit = format_size(bytes_).split()
     assert float(number) * {"MB": MIB, "GB": GIB, "TB": TIB}[unit] <= bytes_
 
 
 def test_a_time_carries_its_date_where_it_is_another_day():
-    assert clock(NOW, NOW) == "22:41 UTC"
-    assert clock(NOW - timedelta(days=1), NOW) == "21 Nov 22:41 UTC"
-    assert clock(datetime(2012, 9, 19, 22, 14, tzinfo=UTC), NOW) == "19 Sep 2012 22:14 UTC"
+    assert format_time(NOW, NOW) == "22:41 UTC"
+    assert format_time(NOW - timedelta(days=1), NOW) == "21 Nov 22:41 UTC"
+    assert format_time(datetime(2012, 9, 19, 22, 14, tzinfo=UTC), NOW) == "19 Sep 2012 22:14 UTC"
 
 
 def test_nouns_and_lists():
-    assert (count(1, "node"), count(0, "node"), count(2, "entry", "entries")) == ("1 node", "0 nodes", "2 entries")
-    assert listed(["a", "b"]) == "a, b"
-    assert listed([]) == ""
-    assert listed([str(number) for number in range(1000)], 4) == "0, 1, 2 and 997 more"
+    assert (pluralize(1, "node"), pluralize(0, "node"), pluralize(2, "entry", "entries")) == (
+        "1 node",
+        "0 nodes",
+        "2 entries",
+    )
+    assert join_names(["a", "b"]) == "a, b"
+    assert join_names([]) == ""
+    assert join_names([str(number) for number in range(1000)], 4) == "0, 1, 2 and 997 more"
 
 
 @given(st.lists(st.text(min_size=1), max_size=40), st.integers(2, 12))
 @settings(max_examples=60)
 def test_a_list_never_grows_beyond_its_bound(names, most):
-    few = shown(names, most)
+    few = truncate_list(names, most)
     assert len(few) <= most
     if len(names) > most:
         assert few[-1] == f"{len(names) - most + 1} more"

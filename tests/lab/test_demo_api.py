@@ -7,16 +7,16 @@ from aiohttp import ClientSession
 
 from lab.demo import verify_command
 from lab.demo_api import StageApi
-from lab.demo_session import Stage
-from lab.slack.server import SlackStandIn
+from lab.demo_session import DemoSession
+from lab.slack.server import FakeSlack
 
 WAITS = (sys.executable, "-c", "import time; time.sleep(60)")
 
 
 @pytest.fixture
 async def stage(tmp_path):
-    slack = SlackStandIn()
-    stage = Stage(slack, tmp_path, lambda settings: WAITS, verify_command)
+    slack = FakeSlack()
+    stage = DemoSession(slack, tmp_path, lambda settings: WAITS, verify_command)
     StageApi(stage).add_to(slack.application.router)
     async with slack:
         await stage.begin("stuck-writer")

@@ -14,7 +14,7 @@ from bot.config.settings import load as load_settings
 from bot.config.settings import permission_warnings
 from lab.config_files import SlackAccess
 from lab.demo_session import DEFAULT_STORY
-from lab.environment import PracticeEstate
+from lab.environment import PracticeEnvironment
 from lab.plugin import PRACTICE
 
 SLACK = SlackAccess("http://127.0.0.1:1/api/", "xoxb-practice-0000", "xapp-practice-0000")
@@ -23,7 +23,7 @@ SLACK = SlackAccess("http://127.0.0.1:1/api/", "xoxb-practice-0000", "xapp-pract
 @pytest.fixture(scope="module")
 def estate(tmp_path_factory):
     directory = tmp_path_factory.mktemp("practice") / "of its own"
-    with PracticeEstate("stuck-writer", directory, SLACK) as running:
+    with PracticeEnvironment("stuck-writer", directory, SLACK) as running:
         yield running
 
 
@@ -57,7 +57,7 @@ def test_the_machines_answer_at_these_addresses_with_certificates_of_their_own(e
 
 
 def test_the_world_is_changed_in_its_own_thread(tmp_path):
-    with PracticeEstate("stuck-writer", tmp_path) as estate:
+    with PracticeEnvironment("stuck-writer", tmp_path) as estate:
         assert "free-2gb" in dict(estate.do(estate.world.actions))
         estate.do(lambda: estate.world.act("free-2gb"))
         estate.do(lambda: estate.world.skip(timedelta(minutes=6).total_seconds()))

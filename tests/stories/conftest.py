@@ -20,14 +20,14 @@ from bot.dispatch.registry import Registry
 from bot.ledger import Ledger
 from bot.ledger.ticket_state import ENDS
 from bot.slack.manifest import manifest
-from lab.environment import PracticeEstate, SlackAccess
-from lab.slack.server import SlackStandIn
+from lab.environment import PracticeEnvironment, SlackAccess
+from lab.slack.server import FakeSlack
 
 
 class Incident:
     """One story, played."""
 
-    def __init__(self, estate: PracticeEstate, slack: SlackStandIn):
+    def __init__(self, estate: PracticeEnvironment, slack: FakeSlack):
         self.estate = estate
         self.slack = slack
         self.stop = asyncio.Event()
@@ -142,9 +142,9 @@ def play(tmp_path: Path):
     @asynccontextmanager
     async def playing(story: str):
         async with AsyncExitStack() as ending:
-            slack = await ending.enter_async_context(SlackStandIn(manifest=app_manifest()))
+            slack = await ending.enter_async_context(FakeSlack(manifest=app_manifest()))
             access = SlackAccess(slack.base_url, slack.bot_token, slack.app_token)
-            estate = PracticeEstate(story, tmp_path / story, access)
+            estate = PracticeEnvironment(story, tmp_path / story, access)
             await asyncio.to_thread(estate.__enter__)
             ending.push_async_callback(asyncio.to_thread, estate.__exit__, None, None, None)
             ops = Incident(estate, slack)

@@ -72,7 +72,7 @@ async def test_the_audit_policy_is_toggled_and_set_back_and_a_person_confirms(pl
             if guid not in LOUD and value in (audit_policy.NONE, audit_policy.FAILURE)
         }
         assert all(toggled[guid] == first[guid] for guid in LOUD)
-        assert [one["actor"] for one in map(vars_of, ops.ledger()) if one["kind"] == "hand"] == [
+        assert [one["actor"] for one in map(vars_of, ops.ledger()) if one["kind"] == "step-confirmed"] == [
             "T0PRACTICE/U0OPERATOR"
         ]
 

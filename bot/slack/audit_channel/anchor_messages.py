@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.ledger.anchors import Anchor
-from bot.ledger.chain_heads import looks_like_a_head, read_head
+from bot.ledger.chain_heads import is_anchor_like, parse_anchor
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class BotIdentity:
     """Who the bot is in Slack.
 
     Attributes:
@@ -30,7 +30,7 @@ class Own:
 
 
 @dataclass(frozen=True, slots=True)
-class Sifted:
+class ClassifiedAnchors:
     """What a channel's messages come to.
 
     Attributes:
@@ -42,7 +42,7 @@ class Sifted:
     doubts: tuple[str, ...]
 
 
-def sift(messages: Iterable[Mapping[str, Any]], ours: frozenset[Own]) -> Sifted:
+def classify(messages: Iterable[Mapping[str, Any]], ours: frozenset[BotIdentity]) -> ClassifiedAnchors:
     """Tell the anchors from what looks like one, in the order of the messages.
 
     Args:
@@ -54,9 +54,9 @@ def sift(messages: Iterable[Mapping[str, Any]], ours: frozenset[Own]) -> Sifted:
     authors: set[str] = set()
     for message in messages:
         text = message.get("text")
-        if not isinstance(text, str) or not looks_like_a_head(text):
+        if not isinstance(text, str) or not is_anchor_like(text):
             continue
-        anchor = read_head(text)
+        anchor = parse_anchor(text)
         why = _doubt(message, ours)
         if why or anchor is None:
             doubts.append(f"Not believed: {_named(message, anchor)}: {why or 'it is not exactly an anchor'}.")
@@ -65,14 +65,14 @@ def sift(messages: Iterable[Mapping[str, Any]], ours: frozenset[Own]) -> Sifted:
             authors.add(str(message.get("user")))
     if authors and not ours:
         doubts.append(f"Believed without knowing the bot's id: messages of the app {', '.join(sorted(authors))}.")
-    return Sifted(tuple(anchors), tuple(doubts))
+    return ClassifiedAnchors(tuple(anchors), tuple(doubts))
 
 
-def _doubt(message: Mapping[str, Any], ours: frozenset[Own]) -> str:
+def _doubt(message: Mapping[str, Any], ours: frozenset[BotIdentity]) -> str:
     """Why a message cannot be one of ours as it was posted; "" where it can."""
     if not message.get("bot_id"):
         return "a person wrote it"
-    if ours and Own(str(message.get("user")), str(message.get("bot_id"))) not in ours:
+    if ours and BotIdentity(str(message.get("user")), str(message.get("bot_id"))) not in ours:
         return "another app, or somebody through one, wrote it"
     if message.get("edited"):
         return "it was edited"

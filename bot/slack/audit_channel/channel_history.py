@@ -12,8 +12,8 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack.audit_channel.anchor_messages import Own
-from bot.slack.outbound.api_errors import Again, FateUnknown, NotSent, judge, make_client
+from bot.slack.audit_channel.anchor_messages import BotIdentity
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, Retry, classify_error, make_client
 
 PAGE = 200  # messages in one call: Slack recommends no more [doc: docs.slack.dev/apis/web-api/pagination]
 _TRIES = 8
@@ -28,7 +28,7 @@ _LONGEST_PAUSE = 60.0
 Sleep = Callable[[float], Awaitable[None]]
 
 
-class Channel:
+class ChannelReader:
     """One channel, read with the bot's token."""
 
     def __init__(self, token: str, base_url: str, channel: str, sleep: Sleep = asyncio.sleep) -> None:
@@ -36,10 +36,10 @@ class Channel:
         self._client: AsyncWebClient = make_client(token, base_url)
         self._channel, self._sleep = channel, sleep
 
-    async def own(self) -> Own:
+    async def own(self) -> BotIdentity:
         """Who the bot is. Raises NotSent."""
         told = await self._call("auth.test", {})
-        return Own(str(told.get("user_id") or ""), str(told.get("bot_id") or ""))
+        return BotIdentity(str(told.get("user_id") or ""), str(told.get("bot_id") or ""))
 
     async def newest(self, most: int = PAGE) -> list[dict[str, Any]]:
         """The newest messages, at most one page. Raises NotSent: the bot is not in there, or a scope is missing."""
@@ -75,10 +75,10 @@ class Channel:
             try:
                 return await self._client.api_call(method, params=arguments, http_verb="GET")
             except Exception as error:
-                fate = judge(error, idempotent=True)
-                if isinstance(fate, FateUnknown):
+                fate = classify_error(error, idempotent=True)
+                if isinstance(fate, DeliveryUnknown):
                     raise NotSent("unknown", str(fate)) from error
-                if not isinstance(fate, Again):
+                if not isinstance(fate, Retry):
                     raise self._explained(fate) from error
                 if tries == _TRIES:
                     raise NotSent("gave_up", f"Slack did not answer {method}: {fate.why}.") from error

@@ -22,11 +22,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.errors import HvopsError
 from bot.executor.context import BOT
 from bot.ledger import Entry, Filter, Ledger
-from bot.ledger.chain_heads import head_text
+from bot.ledger.chain_heads import format_anchor
 from bot.ledger.ticket_state import ENDS
 from bot.slack.outbound.message import Message
 from bot.slack.outbound.outbox import Outbox
-from bot.slack.outbound.shielded_tasks import Unbroken
+from bot.slack.outbound.shielded_tasks import ShieldedTasks
 from bot.slack.render.audit_lines import TOLD, audit_message, beginning_line, decision_line
 
 log = structlog.get_logger()
@@ -37,7 +37,7 @@ _LONGEST = 3_500  # characters of a message of several lines
 
 
 @dataclass(frozen=True, slots=True)
-class Rhythm:
+class PostSchedule:
     """How often, in seconds.
 
     Attributes:
@@ -69,7 +69,7 @@ class AuditChannel:
         link: Callable[[str], Awaitable[str]],
         minutes: int,
         may: Callable[[], bool] = lambda: True,
-        rhythm: Rhythm | None = None,
+        rhythm: PostSchedule | None = None,
     ) -> None:
         """Take the parts.
 
@@ -85,12 +85,12 @@ class AuditChannel:
         """
         self._client, self._outbox, self._ledger, self._channel = client, outbox, ledger, channel
         self._link, self._every, self._may = link, timedelta(minutes=minutes), may
-        self._rhythm = rhythm or Rhythm()
+        self._rhythm = rhythm or PostSchedule()
         self._after: int | None = None  # every entry up to here is told, or is none to tell
         self._head: Entry | None = None  # the newest `anchor` entry
         self._ended = True  # whether a ticket ended since the newest head; True: look
         self._user: tuple[str, str] = ("", "")
-        self._unbroken = Unbroken()
+        self._unbroken = ShieldedTasks()
         self.trouble = "" if channel else "none is set"
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -136,7 +136,7 @@ class AuditChannel:
 
         The beginning stands in the ledger before it is posted: what is decided while Slack is away is told afterwards.
         """
-        after = await asyncio.to_thread(self._ledger.last_told)
+        after = await asyncio.to_thread(self._ledger.last_published)
         if not after:
             if self._head is not None or not await asyncio.to_thread(self._ledger.following, TOLD, 0, 1):
                 return 0
@@ -209,7 +209,7 @@ class AuditChannel:
         head = await asyncio.to_thread(self._ledger.head)
         assert head is not None
         user, bot = await self._own()
-        ts = await self._outbox.post(self._channel, Message(head_text(head)))
+        ts = await self._outbox.post(self._channel, Message(format_anchor(head)))
         where = {"channel": self._channel, "ts": ts, "user": user, "bot": bot}
         self._head = await self._write("anchor", {"of": head.seq, "told": self._after, **where})
         self._ended = False

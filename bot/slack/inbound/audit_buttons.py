@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from bot.dispatch.pipeline import Request
 from bot.errors import HvopsError
-from bot.slack.inbound.audit_command import Reviews
-from bot.slack.inbound.request_handler import Desk
+from bot.slack.inbound.audit_command import AuditCommand
+from bot.slack.inbound.request_handler import RequestHandler
 from bot.slack.inbound.ticket_buttons import Click
 from bot.slack.outbound.message import File, Message, View
 from bot.slack.render import audit_results as render
@@ -23,8 +23,8 @@ class ReviewClicks:
 
     def __init__(
         self,
-        desk: Desk,
-        reviews: Reviews,
+        desk: RequestHandler,
+        reviews: AuditCommand,
         window: Callable[[Click, View], Awaitable[str]],
         fill: Callable[[Click, View], Awaitable[None]],
     ) -> None:
@@ -50,14 +50,14 @@ class ReviewClicks:
         except HvopsError:
             channel = ""
         where = replace(click.where, channel="" if channel == "home" else channel)
-        await self._desk.typed(click.who, where, line, "button", click.seq)
+        await self._desk.handle_line(click.who, where, line, "button", click.seq)
 
     async def _ask(self, click: Click) -> None:
-        await self._desk.typed(click.who, click.where, _LINE, "button", click.seq)
+        await self._desk.handle_line(click.who, click.where, _LINE, "button", click.seq)
 
     async def _turn(self, click: Click) -> None:
         request = await self._request(click, f"{_LINE} page")
-        message = await self._reviews.turn(request, click.token, click.index)
+        message = await self._reviews.page(request, click.token, click.index)
         await self._desk.reply(click.where).result(message, replaces=True)
 
     async def _ask_for_filters(self, click: Click) -> None:
@@ -74,7 +74,7 @@ class ReviewClicks:
         await self._send(click, file, says)
 
     async def _story(self, click: Click) -> None:
-        view = await self._window(click, story_render.looking())
+        view = await self._window(click, story_render.loading_view())
         await self._show(replace(click, view=view), 0)
 
     async def _turn_story(self, click: Click) -> None:
@@ -86,7 +86,7 @@ class ReviewClicks:
             entries = await self._reviews.story(request, click.token)
             view = story_render.story_view(click.token, entries, page)
         except HvopsError as error:
-            view = story_render.sorry(str(error))
+            view = story_render.error_view(str(error))
         await self._fill(click, view)
 
     async def _story_file(self, click: Click) -> None:

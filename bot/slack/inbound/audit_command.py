@@ -13,22 +13,22 @@ from datetime import datetime
 
 from bot.api.command import Role
 from bot.audit import filter_syntax
-from bot.audit.filter_syntax import Wanted
-from bot.audit.query import Page, Review
+from bot.audit.filter_syntax import AuditQuery
+from bot.audit.query import AuditPage, Review
 from bot.audit.rows import Row
 from bot.dispatch import authorization
 from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import Pipeline, Request
 from bot.errors import LedgerError, UsageError
-from bot.ledger import Checked, Entry, Ledger
+from bot.ledger import ChainStatus, Entry, Ledger
 from bot.slack.outbound.message import File, Message
-from bot.slack.render.audit_results import Audited, audit_csv, audit_message, headline
+from bot.slack.render.audit_results import AuditAnswer, audit_csv, audit_message, headline
 
 FRONT_DOOR = "hvops"
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class EarlierAnswer:
     """An earlier answer.
 
     Attributes:
@@ -38,13 +38,13 @@ class Kept:
     """
 
     token: str
-    wanted: Wanted
+    wanted: AuditQuery
     asked: int
     at: datetime
     place: str
 
 
-def words_behind(line: str) -> str | None:
+def audit_arguments(line: str) -> str | None:
     """What was typed behind `/audit` or `/hvops audit`; None for another line."""
     first, _, rest = line.strip().removeprefix("/").partition(" ")
     if first.casefold() == FRONT_DOOR:
@@ -52,7 +52,7 @@ def words_behind(line: str) -> str | None:
     return rest.strip() if first.casefold() == filter_syntax.NAME else None
 
 
-class Reviews:
+class AuditCommand:
     """Answers about the ledger, out of it."""
 
     def __init__(self, pipeline: Pipeline, review: Review) -> None:
@@ -65,7 +65,7 @@ class Reviews:
         """Answer a line. Raises NotAllowed, UsageError; both stand in the ledger."""
         return await asyncio.to_thread(self._answer, request)
 
-    async def turn(self, request: Request, token: str, number: int) -> Message:
+    async def page(self, request: Request, token: str, number: int) -> Message:
         """Another page of an answer. Raises NotAllowed, UsageError."""
         return await asyncio.to_thread(self._turn, request, token, number)
 
@@ -77,47 +77,47 @@ class Reviews:
         """Every entry of a ticket. Raises NotAllowed, UsageError."""
         return await asyncio.to_thread(self._story, request, ticket)
 
-    async def lately(self, person: Person, most: int) -> tuple[tuple[Row, ...], Checked | None]:
+    async def recent(self, person: Person, most: int) -> tuple[tuple[Row, ...], ChainStatus | None]:
         """The changes that ended last, and how the chain is. Raises NotAllowed."""
-        return await asyncio.to_thread(lambda: (self.review.ended(person, most), self._look()))
+        return await asyncio.to_thread(lambda: (self.review.recently_ended(person, most), self._look()))
 
-    async def kept(self, token: str) -> Kept:
+    async def kept(self, token: str) -> EarlierAnswer:
         """The answer behind a button. Raises UsageError where there is none."""
         return await asyncio.to_thread(self._kept, token)
 
     def _answer(self, request: Request) -> Message:
-        with self._pipeline.writing_refusals(request) as asking:
+        with self._pipeline.recording_refusals(request) as asking:
             asking.command = filter_syntax.NAME
-            wanted = filter_syntax.read(words_behind(request.line) or "")
+            wanted = filter_syntax.read(audit_arguments(request.line) or "")
             asking.target = wanted.place
-            authorization.allow(request.person, Role.VIEWER)
+            authorization.require_role(request.person, Role.VIEWER)
             asking.entry = asked = self._ledger.append("asked", request.person.id, _asked(request, wanted))
             at = datetime.fromisoformat(asked.at)
             page = self.review.page(request.person, wanted, at, asked.seq)
-            answer = Audited(secrets.token_urlsafe(12), wanted, page, self._look())
+            answer = AuditAnswer(secrets.token_urlsafe(12), wanted, page, self._look())
             self._ledger.append("answered", request.person.id, _answered(asked, answer, self.review.places(wanted)))
             return audit_message(answer)
 
     def _turn(self, request: Request, token: str, number: int) -> Message:
-        with self._pipeline.writing_refusals(request):
+        with self._pipeline.recording_refusals(request):
             kept = self._kept(token)
             page = self._page(request.person, kept, max(number, 0))
-            return audit_message(Audited(token, kept.wanted, page, self._look()))
+            return audit_message(AuditAnswer(token, kept.wanted, page, self._look()))
 
     def _csv(self, request: Request, token: str) -> tuple[File, int]:
-        with self._pipeline.writing_refusals(request):
+        with self._pipeline.recording_refusals(request):
             kept = self._kept(token)
-            return audit_csv(kept.wanted, self.review.every(request.person, kept.wanted, kept.at, kept.asked))
+            return audit_csv(kept.wanted, self.review.iter_all(request.person, kept.wanted, kept.at, kept.asked))
 
     def _story(self, request: Request, ticket: str) -> tuple[Entry, ...]:
-        with self._pipeline.writing_refusals(request):
+        with self._pipeline.recording_refusals(request):
             return self.review.story(request.person, ticket)
 
-    def _page(self, person: Person, kept: Kept, number: int) -> Page:
+    def _page(self, person: Person, kept: EarlierAnswer, number: int) -> AuditPage:
         return self.review.page(person, kept.wanted, kept.at, kept.asked, number)
 
-    def _kept(self, token: str) -> Kept:
-        entry = self._ledger.answer(token)
+    def _kept(self, token: str) -> EarlierAnswer:
+        entry = self._ledger.find_answer(token)
         asked = (
             self._ledger.entry(int(entry.data["asked"]))
             if entry and entry.data.get("command") == filter_syntax.NAME
@@ -125,19 +125,19 @@ class Reviews:
         )
         if asked is None:
             raise UsageError("That answer is no longer known. Type the command again.", filter_syntax.USAGE)
-        behind = words_behind(str(asked.data["line"])) or ""
+        behind = audit_arguments(str(asked.data["line"])) or ""
         place = str(asked.data.get("place") or "")
-        return Kept(token, filter_syntax.read(behind), asked.seq, datetime.fromisoformat(asked.at), place)
+        return EarlierAnswer(token, filter_syntax.read(behind), asked.seq, datetime.fromisoformat(asked.at), place)
 
-    def _look(self) -> Checked | None:
+    def _look(self) -> ChainStatus | None:
         """How the chain is; None where nobody can look: the answer says so, and is given all the same."""
         try:
-            return self._ledger.look()
+            return self._ledger.check_recent()
         except LedgerError:
             return None
 
 
-def _asked(request: Request, wanted: Wanted) -> dict[str, object]:
+def _asked(request: Request, wanted: AuditQuery) -> dict[str, object]:
     return {
         "name": request.person.name,
         "line": str(wanted),
@@ -149,7 +149,7 @@ def _asked(request: Request, wanted: Wanted) -> dict[str, object]:
     }
 
 
-def _answered(asked: Entry, answer: Audited, places: tuple[str, ...]) -> dict[str, object]:
+def _answered(asked: Entry, answer: AuditAnswer, places: tuple[str, ...]) -> dict[str, object]:
     chain = answer.chain
     return {
         "asked": asked.seq,

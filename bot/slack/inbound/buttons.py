@@ -8,16 +8,16 @@ from dataclasses import replace
 
 import structlog
 
-from bot.dispatch.pipeline import Answered, Request
+from bot.dispatch.pipeline import AnsweredRequest, Request
 from bot.errors import HvopsError, TicketError, UsageError
 from bot.ledger import Entry
 from bot.slack.inbound.audit_buttons import ReviewClicks
-from bot.slack.inbound.request_handler import Desk
+from bot.slack.inbound.request_handler import RequestHandler
 from bot.slack.inbound.ticket_buttons import Click, TicketClicks
-from bot.slack.outbound.api_errors import NotSent, judge
+from bot.slack.outbound.api_errors import NotSent, classify_error
 from bot.slack.outbound.message import File, Message, View
 from bot.slack.render import blocks, errors
-from bot.slack.render.evidence import evidence_file, evidence_view, looking, sorry
+from bot.slack.render.evidence import error_view, evidence_file, evidence_view, loading_view
 from bot.slack.render.home import ask_view
 from bot.slack.render.report import csv_file, shared_message, thread_messages
 from bot.slack.render.ticket_buttons import OPEN, REASONED, TICKET_VERBS
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 class Clicks:
     """Does what buttons say."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: RequestHandler) -> None:
         """Take the desk that answers."""
         self._desk = desk
         self._busy: set[tuple[str, ...]] = set()
@@ -52,24 +52,24 @@ class Clicks:
         if self.tickets:
             self._verbs |= self.tickets.verbs
 
-    async def make_up_for(self, entry: Entry) -> None:
+    async def replay_missed(self, entry: Entry) -> None:
         """A click about a ticket that an earlier life of the bot wrote down and never answered."""
         if self.tickets:
-            await self.tickets.make_up_for(entry)
+            await self.tickets.replay_missed(entry)
 
-    async def do(self, click: Click) -> None:
+    async def dispatch(self, click: Click) -> None:
         """Do it, once at a time per person and button, and say so when it cannot be done."""
         reply = self._desk.reply(click.where)
         if click.verb == OPEN:
             return  # a link, which Slack has opened by itself
         if click.key in self._busy:
-            await self._desk.guarded(reply, lambda: self._pressed_twice(click), "double click")
+            await self._desk.report_errors(reply, lambda: self._pressed_twice(click), "double click")
             return
         self._busy.add(click.key)
         try:
             verb = self._verbs.get(click.verb)
-            work = (lambda: verb(click)) if verb else (lambda: self._say(click, errors.old_button()))
-            await self._desk.guarded(reply, work, f"button {click.verb}")
+            work = (lambda: verb(click)) if verb else (lambda: self._say(click, errors.expired_button()))
+            await self._desk.report_errors(reply, work, f"button {click.verb}")
         finally:
             self._busy.discard(click.key)
 
@@ -80,28 +80,28 @@ class Clicks:
         ticket = click.token if click.verb.removesuffix(REASONED) in TICKET_VERBS else None
         with contextlib.suppress(TicketError):  # there is no such ticket
             await self._desk.write("refused", click.who.id, data, ticket)
-        await self._say(click, errors.already("This button"))
+        await self._say(click, errors.already_done("This button"))
 
     async def _say(self, click: Click, message: Message) -> None:
         await self._desk.reply(click.where).result(message)
 
-    async def _reopen(self, click: Click) -> Answered:
+    async def _reopen(self, click: Click) -> AnsweredRequest:
         """The answer behind the button. Raises NotAllowed, or UsageError where it is gone."""
         person = await self._desk.person(click.who, click.where, f"button {click.verb}")
         request = Request(person, f"button {click.verb}", "button", click.where.channel or "home", click.seq)
-        return await self._desk.parts.pipeline.reopen(request, click.token)
+        return await self._desk.parts.pipeline.load_answer(request, click.token)
 
     async def _ask_again(self, click: Click) -> None:
         answered = await self._reopen(click)
-        await self._desk.typed(click.who, click.where, answered.line, "button", click.seq)
+        await self._desk.handle_line(click.who, click.where, answered.line, "button", click.seq)
 
     async def _run(self, click: Click) -> None:
         answered = await self._reopen(click)
         if not 0 <= click.index < len(answered.report.remedies):
-            await self._say(click, errors.old_button(answered.line))
+            await self._say(click, errors.expired_button(answered.line))
             return
         line = answered.report.remedies[click.index].line
-        await self._desk.typed(click.who, click.where, line, "button", click.seq)
+        await self._desk.handle_line(click.who, click.where, line, "button", click.seq)
 
     async def _show(self, click: Click) -> None:
         await self._desk.deliver(await self._reopen(click), self._desk.reply(click.where))
@@ -109,7 +109,7 @@ class Clicks:
     async def _csv(self, click: Click) -> None:
         answered = await self._reopen(click)
         if answered.report.table is None:
-            await self._say(click, errors.old_button(answered.line))
+            await self._say(click, errors.expired_button(answered.line))
             return
         await self._send_file(click, csv_file(answered.report.table, answered.line))
 
@@ -139,7 +139,7 @@ class Clicks:
 
     async def _evidence(self, click: Click) -> None:
         """Open at once, fill afterwards: a trigger lives three seconds, a look into the ledger may take longer."""
-        view = await self._open(click, looking())
+        view = await self._open(click, loading_view())
         await self._fill(replace(click, view=view), 0)
 
     async def _evidence_page(self, click: Click) -> None:
@@ -150,7 +150,7 @@ class Clicks:
             answered = await self._reopen(click)
             shown = evidence_view(answered.report.title, answered.evidence, answered.token, page)
         except HvopsError as error:
-            shown = sorry(str(error))
+            shown = error_view(str(error))
         await self._update(click, shown)
 
     async def _evidence_file(self, click: Click) -> None:
@@ -160,7 +160,7 @@ class Clicks:
     async def _typed(self, click: Click) -> None:
         command = self._desk.parts.registry.get(click.argument)
         if command is None:
-            await self._say(click, errors.old_button())
+            await self._say(click, errors.expired_button())
             return
         await self._open(click, ask_view(command.name, command.usage, command.help))
 
@@ -181,7 +181,7 @@ class Clicks:
 
 
 def _translated(error: Exception) -> HvopsError:
-    fate = judge(error, idempotent=True)
+    fate = classify_error(error, idempotent=True)
     if isinstance(fate, NotSent) and fate.code in ("trigger_expired", "trigger_exchanged", "expired_trigger_id"):
         return UsageError("Slack was too slow to open a window here. Press the button again.")
     return fate if isinstance(fate, HvopsError) else NotSent("later", f"The window could not be filled: {fate.why}.")

@@ -7,41 +7,41 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot.slack.inbound.request_handler import Who
+from bot.slack.inbound.request_handler import SlackUser
 from bot.slack.inbound.ticket_buttons import Click
-from bot.slack.outbound.responder import Where
+from bot.slack.outbound.responder import ReplyTarget
 from bot.slack.render.blocks import PREFIX
 from bot.slack.socket import ENVELOPE
 
 
-def click_of(body: dict[str, Any]) -> Click:
+def parse_click(body: dict[str, Any]) -> Click:
     """Ids out of a block_actions payload, and nothing else."""
-    who = person_of(body)
+    who = parse_person(body)
     actions = body.get("actions")
     action = next((one for one in actions if isinstance(one, dict)), {}) if isinstance(actions, list) else {}
-    prefix, _, rest = word(action, "action_id").partition(":")
+    prefix, _, rest = get_str(action, "action_id").partition(":")
     verb, _, argument = rest.partition(":")
     told = body.get("container")
     container = told if isinstance(told, dict) else {}
-    where = Where(
+    where = ReplyTarget(
         who.user,
-        word(body.get("channel") or {}, "id") or word(container, "channel_id"),
-        word(container, "thread_ts"),
-        word(body, "response_url"),
+        get_str(body.get("channel") or {}, "id") or get_str(container, "channel_id"),
+        get_str(container, "thread_ts"),
+        get_str(body, "response_url"),
     )
     return Click(
         who,
         where,
         verb if prefix == PREFIX else "",
         argument[:80],
-        word(action, "value")[:80],
-        word(body, "trigger_id"),
-        word(body.get("view") or {}, "id"),
-        message="" if container.get("is_ephemeral") else word(container, "message_ts"),
+        get_str(action, "value")[:80],
+        get_str(body, "trigger_id"),
+        get_str(body.get("view") or {}, "id"),
+        message="" if container.get("is_ephemeral") else get_str(container, "message_ts"),
     )
 
 
-def field_of(body: dict[str, Any], name: str) -> str:
+def parse_field(body: dict[str, Any], name: str) -> str:
     """What a field of the window that was sent off holds, typed or chosen; a block has one element, named as the block."""
     view = body.get("view")
     state = view.get("state") if isinstance(view, dict) else None
@@ -49,14 +49,14 @@ def field_of(body: dict[str, Any], name: str) -> str:
     block = values.get(name) if isinstance(values, dict) else None
     element = next(iter(block.values()), None) if isinstance(block, dict) else None
     chosen = element.get("selected_option") if isinstance(element, dict) else None
-    return word(element, "value") or word(chosen, "value")
+    return get_str(element, "value") or get_str(chosen, "value")
 
 
-def person_of(body: dict[str, Any]) -> Who:
+def parse_person(body: dict[str, Any]) -> SlackUser:
     """The person behind an interaction: their own team, which need not be the one the app lives in."""
     user = body.get("user") or {}
-    team = word(user, "team_id") or word(body.get("team") or {}, "id")
-    return Who(team, word(user, "id"), word(user, "username") or word(user, "name"))
+    team = get_str(user, "team_id") or get_str(body.get("team") or {}, "id")
+    return SlackUser(team, get_str(user, "id"), get_str(user, "username") or get_str(user, "name"))
 
 
 def deliveries_of(body: dict[str, Any], context: Any) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ def deliveries_of(body: dict[str, Any], context: Any) -> tuple[str, ...]:
     )
 
 
-def word(of: Any, name: str) -> str:
+def get_str(of: Any, name: str) -> str:
     """A text field of a payload; "" where there is none, or something else."""
     found = of.get(name) if isinstance(of, dict) else None
     return found if isinstance(found, str) else ""

@@ -19,22 +19,22 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.api.command import Role
 from bot.dispatch.authorization import EVERYWHERE, Person
 from bot.dispatch.help import Status, help_for
-from bot.dispatch.pipeline import Answered, Pipeline, Request
+from bot.dispatch.pipeline import AnsweredRequest, Pipeline, Request
 from bot.dispatch.query_session import Progress
 from bot.dispatch.registry import Command, Registry
-from bot.errors import HvopsError, LedgerError, OurBug
+from bot.errors import HvopsError, InternalError, LedgerError
 from bot.ledger import Entry, Ledger
-from bot.slack.inbound.audit_command import Reviews, words_behind
+from bot.slack.inbound.audit_command import AuditCommand, audit_arguments
 from bot.slack.inbound.builtin_commands import SWITCHES, open_tickets, switch
-from bot.slack.outbound.api_errors import FateUnknown, NotSent
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
 from bot.slack.outbound.message import Message
 from bot.slack.outbound.outbox import Outbox
-from bot.slack.outbound.responder import Reply, Where
+from bot.slack.outbound.responder import Reply, ReplyTarget
 from bot.slack.render import errors, progress
 from bot.slack.render import help as help_renderer
-from bot.slack.render.home import LastAnswer, Lately, home_view
+from bot.slack.render.home import LastAnswer, RecentChanges, home_view
 from bot.slack.render.report import report_message
-from bot.slack.roles import People
+from bot.slack.roles import RoleResolver
 from bot.slack.tickets.change_service import Changes
 
 log = structlog.get_logger()
@@ -45,7 +45,7 @@ _LAST = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
+class SlackUser:
     """Somebody, by Slack's ids. The name is only for showing."""
 
     team: str
@@ -59,7 +59,7 @@ class Who:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class HandlerDeps:
     """What a desk works with.
 
     Attributes:
@@ -73,7 +73,7 @@ class Parts:
 
     client: AsyncWebClient
     outbox: Outbox
-    people: People
+    people: RoleResolver
     pipeline: Pipeline
     registry: Registry
     ledger: Ledger
@@ -82,13 +82,13 @@ class Parts:
     seconds: int = 60
     ticks: tuple[float, ...] = (5.0, 15.0)
     changes: Changes | None = None
-    reviews: Reviews | None = None
+    reviews: AuditCommand | None = None
 
 
-class Desk:
+class RequestHandler:
     """Answers people. Every method may be called at once for many."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: HandlerDeps) -> None:
         """Take the parts."""
         self.parts = parts
         self._running: set[asyncio.Task[None]] = set()
@@ -106,7 +106,7 @@ class Desk:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def reply(self, where: Where) -> Reply:
+    def reply(self, where: ReplyTarget) -> Reply:
         """How this person is answered."""
         return Reply(self.parts.outbox, where, self.parts.base_url)
 
@@ -114,10 +114,10 @@ class Desk:
         """Append to the ledger without holding up the loop. Raises LedgerError, TicketError."""
         return await asyncio.to_thread(self.parts.ledger.append, kind, actor, data, ticket)
 
-    def acknowledgement(self, line: str) -> Message | None:
+    def ack_message(self, line: str) -> Message | None:
         """What to say at once about a typed line: nothing where the answer itself comes at once."""
-        asks = not _front_door(line) and self.parts.pipeline.reads(line)
-        return progress.asking(line, self.parts.seconds) if asks else None
+        asks = not _front_door(line) and self.parts.pipeline.can_parse(line)
+        return progress.started_message(line, self.parts.seconds) if asks else None
 
     def _command(self, line: str) -> Command | None:
         """The command that a line names, itself or through the front door."""
@@ -126,13 +126,15 @@ class Desk:
             words = words[1:]
         return self.parts.registry.get(words[0]) if words else None
 
-    async def typed(self, who: Who, where: Where, line: str, via: str, answers: int | None = None) -> None:
+    async def handle_line(
+        self, who: SlackUser, where: ReplyTarget, line: str, via: str, answers: int | None = None
+    ) -> None:
         """Answer a line that somebody typed or pressed."""
         reply = self.reply(where)
 
         async def work() -> None:
             person = await self.person(who, where, line)
-            if self.parts.reviews is not None and words_behind(line) is not None:
+            if self.parts.reviews is not None and audit_arguments(line) is not None:
                 asked = Request(person, line, via, where.channel or "home", answers)
                 await reply.result(await self.parts.reviews.answer(asked))
                 return
@@ -146,9 +148,9 @@ class Desk:
             else:
                 await self.deliver(answered, reply)
 
-        await self.guarded(reply, work, line)
+        await self.report_errors(reply, work, line)
 
-    async def person(self, who: Who, where: Where, line: str) -> Person:
+    async def person(self, who: SlackUser, where: ReplyTarget, line: str) -> Person:
         """Who this is. A person who cannot be looked up is refused, and the ledger says so.
 
         Raises:
@@ -167,37 +169,37 @@ class Desk:
             await self.write("refused", who.id, data)
             raise
 
-    async def guarded(self, reply: Reply, work: Callable[[], Awaitable[None]], what: str) -> None:
+    async def report_errors(self, reply: Reply, work: Callable[[], Awaitable[None]], what: str) -> None:
         """Do it, and whatever goes wrong say so: nothing that somebody typed or pressed stays without an answer."""
         try:
             await work()
         except LedgerError as error:
             await self._say(reply, errors.no_ledger(error))
-        except (NotSent, FateUnknown) as error:
+        except (NotSent, DeliveryUnknown) as error:
             log.warning("answer not delivered", what=what[:80], user=reply.where.user, why=str(error))
             await self._say(reply, errors.refusal(error))
         except HvopsError as error:
             await self._say(reply, errors.refusal(error))
         except Exception:
-            bug = OurBug(secrets.token_hex(4))
+            bug = InternalError(secrets.token_hex(4))
             log.exception("our bug", bug=bug.bug, what=what[:80])
             await self._say(reply, errors.refusal(bug))
 
-    async def deliver(self, answered: Answered, reply: Reply) -> None:
+    async def deliver(self, answered: AnsweredRequest, reply: Reply) -> None:
         """Bring an answer to the person, and write down how it went. Raises NotSent where no way was open."""
         way = "not sent"
         try:
             way = await reply.result(report_message(answered.report, answered.token, answered.at))
-        except FateUnknown:
+        except DeliveryUnknown:
             way = "unknown"
-            notice = errors.perhaps_lost(answered.token)
+            notice = errors.delivery_unknown(answered.token)
             where = reply.where
-            await self.reply(Where(where.user, where.channel, where.thread_ts)).result(notice)
+            await self.reply(ReplyTarget(where.user, where.channel, where.thread_ts)).result(notice)
         finally:
             data = {"answer": answered.token, "way": way, "place": reply.where.channel, "to": reply.where.user}
             await self.write("shown", BOT, data)
 
-    async def home(self, who: Who) -> None:
+    async def home(self, who: SlackUser) -> None:
         """Show somebody their Home tab."""
         person = await self.parts.people.person(who.team, who.user, who.name)
         entries = await asyncio.to_thread(self.parts.ledger.entries, kind="answered", actor=who.id, limit=_LAST)
@@ -213,16 +215,16 @@ class Desk:
         view = home_view(await self.parts.status(person), told, last, open_now, lately)
         await self.parts.outbox.publish_home(who.user, view)
 
-    async def _lately(self, person: Person) -> Lately | None:
+    async def _lately(self, person: Person) -> RecentChanges | None:
         """The last changes that ended, as far as this person may see them, and how the chain is."""
-        if self.parts.reviews is None or person.highest is Role.NOBODY:
+        if self.parts.reviews is None or person.highest_role is Role.NOBODY:
             return None
-        ended, chain = await self.parts.reviews.lately(person, _LAST)
+        ended, chain = await self.parts.reviews.recent(person, _LAST)
         stopped = await asyncio.to_thread(self.parts.ledger.is_stopped)
         bot = "read-only" if self.parts.changes is None else "STOPPED until /hvops go" if stopped else "read-write"
-        return Lately(ended, chain, bot)
+        return RecentChanges(ended, chain, bot)
 
-    async def _answer(self, request: Request, reply: Reply) -> Answered | Message:
+    async def _answer(self, request: Request, reply: Reply) -> AnsweredRequest | Message:
         """Ask, or propose, and say how far it is when it takes long. A message where a plan is shown elsewhere."""
         command, changes = self._command(request.line), self.parts.changes
         latest: list[Progress] = []
@@ -240,7 +242,7 @@ class Desk:
         for at in self.parts.ticks:
             await asyncio.sleep(at - began)
             began = at
-            now = progress.ticking(latest[-1]) if latest else None
+            now = progress.progress_message(latest[-1]) if latest else None
             if now and now != said:
                 # shielded: a post that is half sent must count against the budget, and be told before the result
                 await asyncio.shield(reply.progress(now))
@@ -263,7 +265,7 @@ class Desk:
         """The last thing that can be done for somebody."""
         try:
             await reply.result(message)
-        except (NotSent, FateUnknown) as error:
+        except (NotSent, DeliveryUnknown) as error:
             log.warning("nobody could be told", user=reply.where.user, text=message.text[:200], why=str(error))
 
 

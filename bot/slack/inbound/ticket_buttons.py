@@ -13,9 +13,9 @@ from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import Request
 from bot.errors import HvopsError, LedgerError, TicketError
 from bot.ledger import Entry
-from bot.slack.inbound.request_handler import Desk, Who
+from bot.slack.inbound.request_handler import RequestHandler, SlackUser
 from bot.slack.outbound.message import Message, View
-from bot.slack.outbound.responder import Where
+from bot.slack.outbound.responder import ReplyTarget
 from bot.slack.render import errors
 from bot.slack.render.reason_modal import reason_view
 from bot.slack.render.ticket_buttons import (
@@ -33,11 +33,11 @@ from bot.slack.render.ticket_buttons import (
     UNDO,
     WITHDRAW,
 )
-from bot.slack.render.ticket_list import decided
+from bot.slack.render.ticket_list import decision_message
 from bot.slack.render.ticket_view_model import person as mention
 from bot.slack.tickets.change_service import Changes
-from bot.slack.tickets.message_table import Place, place_of
-from bot.tickets.decisions import Press
+from bot.slack.tickets.message_table import MessageRef, message_ref
+from bot.tickets.decisions import UserAction
 
 log = structlog.get_logger()
 
@@ -67,8 +67,8 @@ class Click:
         message: the ts of the message it was in; "" in views, in Home, and in what only one person sees.
     """
 
-    who: Who
-    where: Where
+    who: SlackUser
+    where: ReplyTarget
     verb: str
     argument: str
     token: str
@@ -92,19 +92,19 @@ class Click:
 class TicketClicks:
     """Does what the buttons of tickets say."""
 
-    def __init__(self, desk: Desk, changes: Changes, window: Callable[[Click, View], Awaitable[str]]) -> None:
+    def __init__(self, desk: RequestHandler, changes: Changes, window: Callable[[Click, View], Awaitable[str]]) -> None:
         """Take the desk that answers, what changes things, and what opens a window."""
         self._desk = desk
         self._changes = changes
         self._window = window
         decisions = changes.decisions
-        self._decides: Mapping[str, Callable[[Press, str], Entry]] = {
+        self._decides: Mapping[str, Callable[[UserAction, str], Entry]] = {
             APPROVE: lambda press, _: decisions.approve(press),
             WITHDRAW: lambda press, _: decisions.withdraw(press),
             STOP_STEP: lambda press, _: decisions.cancel(press),
-            HAND: lambda press, _: decisions.hand(press),
+            HAND: lambda press, _: decisions.confirm_manual_step(press),
             GO_ON: lambda press, _: decisions.resume(press),
-            REJECT + REASONED: decisions.decline,
+            REJECT + REASONED: decisions.reject,
             CLOSE + REASONED: decisions.close,
         }
         verbs: Mapping[str, Callable[[Click], Awaitable[None]]] = {
@@ -119,16 +119,16 @@ class TicketClicks:
         }
         self.verbs = {verb: partial(self._do, does) for verb, does in verbs.items()}
 
-    async def make_up_for(self, entry: Entry) -> None:
+    async def replay_missed(self, entry: Entry) -> None:
         """A click that was written down and never answered, because the bot was gone. Only decisions are made up for."""
         verb, _, argument = str(entry.data.get("button", "")).partition(" ")
         if verb not in self._decides or entry.ticket is None:
             return
         team, _, user = entry.actor.partition("/")
-        where = Where(user, str(entry.data.get("place") or ""))
+        where = ReplyTarget(user, str(entry.data.get("place") or ""))
         why = str(entry.data.get("why") or "")
-        click = Click(Who(team, user), where, verb, argument, entry.ticket, why=why, seq=entry.seq)
-        await self._desk.guarded(self._desk.reply(where), lambda: self._decide(click), f"late button {verb}")
+        click = Click(SlackUser(team, user), where, verb, argument, entry.ticket, why=why, seq=entry.seq)
+        await self._desk.report_errors(self._desk.reply(where), lambda: self._decide(click), f"late button {verb}")
 
     async def _do(self, does: Callable[[Click], Awaitable[None]], click: Click) -> None:
         """Do what the button says, whichever message it is in: a copy of the real one works too, once."""
@@ -139,7 +139,7 @@ class TicketClicks:
 
     async def _met(self, click: Click) -> None:
         try:
-            await self._changes.board.found(click.token, Place(click.where.channel, click.message))
+            await self._changes.board.reconcile_duplicate(click.token, MessageRef(click.where.channel, click.message))
         except HvopsError as error:  # a copy stays what it was: its buttons work
             log.info("copy not told", ticket=click.token, why=str(error))
 
@@ -147,17 +147,17 @@ class TicketClicks:
         person = await self._person(click)
         where = await self._where(click)
         via = "modal" if click.verb.endswith(REASONED) else "button"
-        press = Press(person, click.token, via, where.channel, click.seq, click.index)
+        press = UserAction(person, click.token, via, where.channel, click.seq, click.index)
         try:
             entry = await asyncio.to_thread(self._decides[click.verb], press, click.why)
         except TicketError as late:
-            await self._desk.reply(where).result(errors.not_done(late))
+            await self._desk.reply(where).result(errors.not_executed(late))
             return
         except LedgerError as error:
             await self._desk.reply(where).result(errors.not_decided(error))
             return
         self._changes.decided(entry)
-        await self._desk.reply(where).result(decided(click.token, _SAYS[click.verb.removesuffix(REASONED)]))
+        await self._desk.reply(where).result(decision_message(click.token, _SAYS[click.verb.removesuffix(REASONED)]))
 
     async def _ask_why(self, click: Click) -> None:
         await self._window(click, reason_view(click.verb, click.token))
@@ -170,7 +170,7 @@ class TicketClicks:
     async def _who_may_look(self, click: Click, wanted: str) -> Person:
         """Who this is, where they may look at all that the ticket is about; a refusal stands in the ledger."""
         request = await self._request(click, f"{wanted} {click.token}")
-        with self._desk.parts.pipeline.writing_refusals(request):
+        with self._desk.parts.pipeline.recording_refusals(request):
             await self._changes.seen_by(request.person, click.token)
         return request.person
 
@@ -183,14 +183,14 @@ class TicketClicks:
         if made.undoes:
             await self._undo(replace(click, token=made.undoes))
             return
-        await self._desk.typed(click.who, click.where, made.line, "button", click.seq)
+        await self._desk.handle_line(click.who, click.where, made.line, "button", click.seq)
 
     async def _remedy(self, click: Click) -> None:
         remedies = (await self._changes.board.card(click.token)).plan.remedies
         if not 0 <= click.index < len(remedies):
-            await self._say(click, errors.old_button())
+            await self._say(click, errors.expired_button())
             return
-        await self._desk.typed(click.who, click.where, remedies[click.index].line, "button", click.seq)
+        await self._desk.handle_line(click.who, click.where, remedies[click.index].line, "button", click.seq)
 
     async def _show(self, click: Click) -> None:
         await self._who_may_look(click, "show")
@@ -211,11 +211,11 @@ class TicketClicks:
             await asyncio.to_thread(ledger.append, "refused", click.who.id, data, click.token if known else None)
             raise
 
-    async def _where(self, click: Click) -> Where:
+    async def _where(self, click: Click) -> ReplyTarget:
         """Where to answer: a window knows no channel, the ticket does."""
         if click.where.channel:
             return click.where
-        place = place_of(await asyncio.to_thread(self._desk.parts.ledger.story, click.token))
+        place = message_ref(await asyncio.to_thread(self._desk.parts.ledger.story, click.token))
         return replace(click.where, channel=place.channel) if place else click.where
 
     async def _say(self, click: Click, message: Message) -> None:

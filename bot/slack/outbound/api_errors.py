@@ -35,12 +35,12 @@ class NotSent(HvopsError):
         self.code = code
 
 
-class FateUnknown(HvopsError):
+class DeliveryUnknown(HvopsError):
     """The connection died after sending: perhaps the person sees it, perhaps not. It is not sent again blindly."""
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class Retry:
     """It was not taken now; trying again is safe.
 
     Attributes:
@@ -56,7 +56,7 @@ def make_client(token: str | None, base_url: str, timeout: int = 15) -> AsyncWeb
     return AsyncWebClient(token=token, base_url=base_url, timeout=timeout, retry_handlers=[])
 
 
-def judge(error: BaseException, *, idempotent: bool) -> Again | NotSent | FateUnknown:
+def classify_error(error: BaseException, *, idempotent: bool) -> Retry | NotSent | DeliveryUnknown:
     """What an error of the SDK means.
 
     Args:
@@ -66,7 +66,7 @@ def judge(error: BaseException, *, idempotent: bool) -> Again | NotSent | FateUn
     if isinstance(error, SlackApiError):
         return _answered(error, idempotent=idempotent)
     if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
-        return Again(None, "Slack cannot be reached")  # no connection, so nothing was sent
+        return Retry(None, "Slack cannot be reached")  # no connection, so nothing was sent
     if isinstance(error, (aiohttp.InvalidURL, SlackClientError)):
         return NotSent(type(error).__name__)
     if isinstance(error, (aiohttp.ClientError, OSError, asyncio.TimeoutError)):
@@ -74,13 +74,13 @@ def judge(error: BaseException, *, idempotent: bool) -> Again | NotSent | FateUn
     return NotSent(type(error).__name__, f"Slack's answer cannot be read: {type(error).__name__}.")
 
 
-def _answered(error: SlackApiError, *, idempotent: bool) -> Again | NotSent | FateUnknown:
+def _answered(error: SlackApiError, *, idempotent: bool) -> Retry | NotSent | DeliveryUnknown:
     response: Any = error.response
     status = getattr(response, "status_code", None) or getattr(response, "status", None) or 0
     data = getattr(response, "data", None)
     code = str(data.get("error", "")) if isinstance(data, Mapping) else ""
     if status == _TOO_MANY or code in _LATER or status >= _SERVER:
-        return Again(retry_after(getattr(response, "headers", {})), code or f"HTTP {status}")
+        return Retry(retry_after(getattr(response, "headers", {})), code or f"HTTP {status}")
     if code in _HALF_DONE:
         return _lost(f"Slack answered {code}", idempotent=idempotent)
     return NotSent(code or f"HTTP {status}")
@@ -94,5 +94,5 @@ def retry_after(headers: Mapping[str, Any]) -> float | None:
         return None
 
 
-def _lost(why: str, *, idempotent: bool) -> Again | FateUnknown:
-    return Again(None, why) if idempotent else FateUnknown(f"It may or may not have reached Slack: {why}.")
+def _lost(why: str, *, idempotent: bool) -> Retry | DeliveryUnknown:
+    return Retry(None, why) if idempotent else DeliveryUnknown(f"It may or may not have reached Slack: {why}.")

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from bot.slack.outbound import limits
 from bot.slack.outbound.blockkit_validation import block_problems, problems
-from bot.slack.outbound.message import Block, File, Message, View, clip, split, unescape, visible
+from bot.slack.outbound.message import Block, File, Message, View, escape_control, split, truncate, unescape
 
 _TASK = {"pending": "next", "in_progress": "now", "complete": "done", "error": "NOT DONE"}  # the state of a task card
 _RESERVED = 1  # a block that says where the rest is
@@ -32,7 +32,7 @@ def fit(message: Message) -> Message:
         fitting = _overflow(fitting) if message.instead is None else fit(message.instead)
     if not problems(fitting):
         return fitting
-    return fit(message.instead) if message.instead else plain(message)
+    return fit(message.instead) if message.instead else plain_text_fallback(message)
 
 
 def fit_view(view: View) -> View:
@@ -50,7 +50,7 @@ def fit_view(view: View) -> View:
     return {**view, "blocks": [*blocks[:keep], more]}
 
 
-def weaker(message: Message) -> Message | None:
+def downgrade(message: Message) -> Message | None:
     """One step down from a message that Slack rejected; None when it is plain text already."""
     if not message.blocks:
         return None
@@ -59,7 +59,7 @@ def weaker(message: Message) -> Message | None:
             break  # it would become a file, which an update cannot carry
         if any(block["type"] == kind for block in message.blocks):
             return _step_down(message, kind)
-    return fit(message.instead) if message.instead else plain(message)
+    return fit(message.instead) if message.instead else plain_text_fallback(message)
 
 
 def weaker_view(view: View) -> View | None:
@@ -72,7 +72,7 @@ def weaker_view(view: View) -> View | None:
     return fit_view({**view, "blocks": blocks})
 
 
-def plain(message: Message) -> Message:
+def plain_text_fallback(message: Message) -> Message:
     """The message as its text alone. Everything the blocks said goes into a file."""
     whole = File("answer.txt", "The whole answer", as_text(message).encode())
     return Message(_text_fits(message.text), (), (*message.files, whole))
@@ -104,7 +104,7 @@ def texts(block: Block) -> Iterator[str]:
 
 def preformatted(text: str) -> tuple[Block, ...]:
     """Text as it came, in as many blocks of fixed-width type as it takes."""
-    shown = visible(text, lines=True)
+    shown = escape_control(text, lines=True)
     return tuple(
         {
             "type": "rich_text",
@@ -202,7 +202,7 @@ def _note(says: str) -> Block:
 
 
 def _text_fits(text: str) -> str:
-    return clip(text, limits.MESSAGE_TEXT) or "hvops"
+    return truncate(text, limits.MESSAGE_TEXT) or "hvops"
 
 
 def _said(text: Block) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.slack.outbound import limits
-from bot.slack.outbound.message import Block, Message, View, units
+from bot.slack.outbound.message import Block, Message, View, utf16_length
 
 Found = Iterator["Problem"]
 
@@ -175,7 +175,7 @@ def _rows(block: Block, pointer: str, most: int, characters: int, kinds: tuple[s
         yield Problem(f"{pointer}/rows", "empty cell")
     if any(cell.get("type") not in kinds for cell in cells):
         yield Problem(f"{pointer}/rows", f"cells are {' or '.join(kinds)}")
-    total = sum(units(cell.get("text") or "") for cell in cells)
+    total = sum(utf16_length(cell.get("text") or "") for cell in cells)
     if total > characters:
         yield Problem(f"{pointer}/rows", f"{total} characters; {characters} at most")
 
@@ -264,8 +264,8 @@ def _text(text: Any, pointer: str, most: int, kinds: tuple[str, ...] = ("plain_t
 
 
 def _length(pointer: str, text: str, most: int, *, least: int = 0) -> Found:
-    if not least <= units(text) <= most:
-        yield Problem(pointer, f"{units(text)} characters; {least} to {most}")
+    if not least <= utf16_length(text) <= most:
+        yield Problem(pointer, f"{utf16_length(text)} characters; {least} to {most}")
 
 
 def _count(items: Sequence[Any], pointer: str, most: int) -> Found:

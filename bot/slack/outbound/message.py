@@ -37,7 +37,7 @@ class Message:
     instead: Message | None = None
 
 
-def visible(outside: str, *, lines: bool = False) -> str:
+def escape_control(outside: str, *, lines: bool = False) -> str:
     """Replace what cannot be seen by U+FFFD, so that text from outside cannot lie about itself.
 
     Line breaks and tabs become blanks, or stay where `lines` is set.
@@ -58,10 +58,10 @@ def escape(outside: str, *, lines: bool = False) -> str:
 
     Slack asks for exactly these three to be escaped [doc: docs.slack.dev/messaging/formatting-message-text].
     """
-    return visible(outside, lines=lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return escape_control(outside, lines=lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def units(text: str) -> int:
+def utf16_length(text: str) -> int:
     """The length of a text as Slack may count it: UTF-16 units, two for every emoji and rare script."""
     return len(text) + sum(character > "\uffff" for character in text)
 
@@ -71,9 +71,9 @@ def unescape(mrkdwn: str) -> str:
     return mrkdwn.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
-def clip(text: str, most: int) -> str:
+def truncate(text: str, most: int) -> str:
     """Cut to `most` units; the last one says that something was cut."""
-    return text if units(text) <= most else text[: _room(text, most) - 1] + "…"
+    return text if utf16_length(text) <= most else text[: _room(text, most) - 1] + "…"
 
 
 def split(text: str, most: int) -> tuple[str, ...]:
@@ -92,7 +92,7 @@ def split(text: str, most: int) -> tuple[str, ...]:
 
 def _room(text: str, most: int) -> int:
     """How many characters surely fit into that many units."""
-    return most if units(text) == len(text) else most // 2
+    return most if utf16_length(text) == len(text) else most // 2
 
 
 def _cut(text: str, most: int) -> int:

@@ -16,9 +16,9 @@ from typing import Any
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.redaction import Mask
-from bot.slack.outbound.api_errors import Again, FateUnknown, NotSent, judge
-from bot.slack.outbound.blockkit_fitting import fit, weaker, weaker_view
+from bot.redaction import Redactor
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, Retry, classify_error
+from bot.slack.outbound.blockkit_fitting import downgrade, fit, weaker_view
 from bot.slack.outbound.blockkit_validation import problems
 from bot.slack.outbound.message import File, Message
 
@@ -30,7 +30,7 @@ _LONGEST_PAUSE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Tempo:
+class RateLimit:
     """How fast a lane may go, and how long it tries. Times in seconds.
 
     Slack: one message a second per channel, short bursts more [doc: docs.slack.dev/apis/web-api/rate-limits].
@@ -69,9 +69,9 @@ class Outbox:
     def __init__(
         self,
         client: AsyncWebClient,
-        tempo: Tempo | None = None,
+        tempo: RateLimit | None = None,
         on_unknown: Callable[[str, Message], None] | None = None,
-        mask: Mask | None = None,
+        mask: Redactor | None = None,
     ) -> None:
         """Take a client made by `calls.make_client`.
 
@@ -82,9 +82,9 @@ class Outbox:
             mask: takes secrets out of whatever leaves.
         """
         self._client = client
-        self._tempo = tempo or Tempo()
+        self._tempo = tempo or RateLimit()
         self._on_unknown = on_unknown or (lambda _channel, _message: None)
-        self._mask = mask or Mask()
+        self._mask = mask or Redactor()
         self._lanes: dict[str, _Lane] = {}
 
     def prepared(self, message: Message) -> Message:
@@ -92,8 +92,10 @@ class Outbox:
         return _within_limits(self._masked(message))
 
     def _masked(self, message: Message) -> Message:
-        data = self._mask.data
-        files = tuple(File(data(one.name), data(one.title), self._mask.bytes(one.content)) for one in message.files)
+        data = self._mask.redact_data
+        files = tuple(
+            File(data(one.name), data(one.title), self._mask.redact_bytes(one.content)) for one in message.files
+        )
         instead = self._masked(message.instead) if message.instead else None
         return Message(data(message.text), tuple(data(block) for block in message.blocks), files, instead)
 
@@ -260,10 +262,10 @@ class Outbox:
             while True:
                 fitting = message if message is _NOTHING else self.prepared(message)
                 fate = await _attempt(job, fitting)
-                if isinstance(fate, Again):
+                if isinstance(fate, Retry):
                     tries += 1
                     fate = await self._rest(fate, tries, until)
-                elif isinstance(fate, NotSent) and fate.code in _BLOCKS_REFUSED and (lower := weaker(fitting)):
+                elif isinstance(fate, NotSent) and fate.code in _BLOCKS_REFUSED and (lower := downgrade(fitting)):
                     log.warning("slack refused blocks", channel=channel, code=fate.code, blocks=len(fitting.blocks))
                     message, fate = lower, None
                 if fate is not None:
@@ -271,12 +273,12 @@ class Outbox:
         except asyncio.CancelledError:
             _tell(job, NotSent("closing", "The bot is shutting down."))
             raise
-        if isinstance(fate, FateUnknown):
+        if isinstance(fate, DeliveryUnknown):
             log.warning("fate of a message unknown", channel=channel, text=fitting.text[:80])
             self._on_unknown(channel, fitting)
         _tell(job, fate)
 
-    async def _rest(self, again: Again, tries: int, until: float) -> NotSent | None:
+    async def _rest(self, again: Retry, tries: int, until: float) -> NotSent | None:
         """Wait before the next try; NotSent when that would be too late to matter."""
         pause = min(again.after if again.after is not None else 2.0 ** min(tries, 6), _LONGEST_PAUSE)
         if self._tempo.clock() + pause > until:
@@ -293,7 +295,7 @@ async def _attempt(job: _Job, fitting: Message) -> Any:
     try:
         return await job.send(fitting), fitting
     except Exception as error:  # noqa: BLE001 - foreign errors are translated here, and `judge` knows them all
-        return judge(error, idempotent=job.idempotent)
+        return classify_error(error, idempotent=job.idempotent)
 
 
 def _within_limits(message: Message) -> Message:

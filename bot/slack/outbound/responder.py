@@ -17,8 +17,8 @@ import structlog
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.slack.outbound import limits
-from bot.slack.outbound.api_errors import FateUnknown, NotSent, retry_after
-from bot.slack.outbound.blockkit_fitting import weaker
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, retry_after
+from bot.slack.outbound.blockkit_fitting import downgrade
 from bot.slack.outbound.message import Message
 from bot.slack.outbound.outbox import Outbox
 
@@ -32,7 +32,7 @@ _OK, _BAD, _TOO_MANY = 200, 400, 429
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class ReplyTarget:
     """Where somebody asked. Ids only, and a URL that counts only on Slack's own host.
 
     Attributes:
@@ -50,12 +50,12 @@ class Reply:
     """Answers one person about one request."""
 
     def __init__(
-        self, outbox: Outbox, where: Where, base_url: str, clock: Callable[[], float] = time.monotonic
+        self, outbox: Outbox, where: ReplyTarget, base_url: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Take the place of the request; `base_url` is the Web API's, and says whose response URLs count."""
         self.where = where
         self._outbox = outbox
-        self._url = where.response_url if is_slacks(where.response_url, base_url) else ""
+        self._url = where.response_url if is_slack_url(where.response_url, base_url) else ""
         self._uses = limits.URL_USES
         self._progress = PROGRESS
         self._clock = clock
@@ -71,7 +71,7 @@ class Reply:
             self._progress -= 1
             try:
                 return await self._post(message)
-            except FateUnknown:
+            except DeliveryUnknown:
                 return False
 
     async def result(self, message: Message, *, replaces: bool = False) -> str:
@@ -108,7 +108,7 @@ class Reply:
             if status == _TOO_MANY and after <= _PATIENCE:
                 await asyncio.sleep(after)
             elif status == _BAD:  # the blocks were refused; one more step down costs one more use
-                fitting = weaker(fitting)
+                fitting = downgrade(fitting)
             else:
                 self._url = ""
                 return False
@@ -129,7 +129,7 @@ class Reply:
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             return 0, 0.0
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise FateUnknown(f"It may or may not have arrived: {type(error).__name__}.") from error
+            raise DeliveryUnknown(f"It may or may not have arrived: {type(error).__name__}.") from error
         log.debug("response_url", status=answer.status_code)
         return answer.status_code, retry_after(answer.headers) or 1.0
 
@@ -139,7 +139,7 @@ class Reply:
             await self._outbox.files(await self._outbox.conversation(self.where.user), message.files)
 
 
-def is_slacks(url: str, base_url: str) -> bool:
+def is_slack_url(url: str, base_url: str) -> bool:
     """Whether a response URL leads to Slack: its hooks, or the very server that the settings name.
 
     The URL comes out of a payload. Whoever could forge one would otherwise have answers sent to themselves.

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 
-class Unbroken:
+class ShieldedTasks:
     """Runs such work, and lets it come to its end."""
 
     def __init__(self) -> None:

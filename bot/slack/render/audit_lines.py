@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from bot.executor.context import BOT
 from bot.ledger import Entry
 from bot.ledger.ticket_state import ENDS
-from bot.slack.outbound.message import Message, clip, escape
+from bot.slack.outbound.message import Message, escape, truncate
 from bot.slack.render.blocks import sections
 from bot.tickets.decisions import CONFIRM
 
@@ -31,11 +31,11 @@ def decision_line(entry: Entry, proposed: Entry | None, link: str) -> str:
         return ""  # after a restart: nobody decided anything
     known = proposed.data if proposed is not None else {}
     told = [
-        f"*{_what(entry, known)}*" + (f": {escape(clip(str(known['line']), _LINE))}" if known.get("line") else ""),
-        f"on {escape(clip(str(known['target']), _NAME))}" if known.get("target") else "",
+        f"*{_what(entry, known)}*" + (f": {escape(truncate(str(known['line']), _LINE))}" if known.get("line") else ""),
+        f"on {escape(truncate(str(known['target']), _NAME))}" if known.get("target") else "",
         f"by {_person(entry)}",
         f"asked by {_person(proposed)}" if proposed is not None else "",
-        f"“{escape(clip(str(entry.data['why']), _WHY))}”" if entry.data.get("why") else "",
+        f"“{escape(truncate(str(entry.data['why']), _WHY))}”" if entry.data.get("why") else "",
         f"plan {str(known['digest'])[:8]}" if known.get("digest") else "",
         f"entry {entry.seq:,}",
         f"<{link}|message>" if link else "",
@@ -69,6 +69,6 @@ def _person(entry: Entry) -> str:
     """By name and id. Whatever the bot wrote by itself, the bot did."""
     if entry.actor == BOT:
         return "hvops"
-    name = escape(clip(str(entry.data.get("name") or ""), _NAME)).replace("*", "")
+    name = escape(truncate(str(entry.data.get("name") or ""), _NAME)).replace("*", "")
     actor = escape(entry.actor)
     return f"{name} ({actor})" if name and name != actor else actor

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot.api.report import Column, Table
-from bot.audit.filter_syntax import Wanted
-from bot.audit.query import COUNTED, Page
+from bot.audit.filter_syntax import AuditQuery
+from bot.audit.query import COUNTED, AuditPage
 from bot.audit.rows import CHANGE, QUESTION, REFUSAL, SWITCH, Row
-from bot.ledger import OUTCOMES, Checked
+from bot.ledger import OUTCOMES, ChainStatus
 from bot.slack.outbound import limits
-from bot.slack.outbound.message import Block, File, Message, View, clip, escape
+from bot.slack.outbound.message import Block, File, Message, View, escape, truncate
 from bot.slack.render.blocks import actions, button, contexts, header, moment, sections
 from bot.slack.render.tables_and_charts import csv_bytes, table_blocks
 from bot.slack.render.ticket_buttons import STORY
@@ -37,7 +37,7 @@ _SPANS = {_DAY: "The last 24 hours", "7d": "The last 7 days", "30d": "The last 3
 
 
 @dataclass(frozen=True, slots=True)
-class Audited:
+class AuditAnswer:
     """An answer to `/audit`.
 
     Attributes:
@@ -46,12 +46,12 @@ class Audited:
     """
 
     token: str
-    wanted: Wanted
-    page: Page
-    chain: Checked | None
+    wanted: AuditQuery
+    page: AuditPage
+    chain: ChainStatus | None
 
 
-def headline(one: Audited) -> str:
+def headline(one: AuditAnswer) -> str:
     """In plain text: Audit prod, 24 h: 2 changes, 1 refusal, 7 questions."""
     if one.chain is not None and not one.chain.holds:
         return f"AUDIT CHAIN BROKEN at entry {one.chain.broken_at}"
@@ -61,7 +61,7 @@ def headline(one: Audited) -> str:
     return f"Audit{about}, {one.wanted.time_in_words()}: {most}{told}"
 
 
-def audit_message(one: Audited) -> Message:
+def audit_message(one: AuditAnswer) -> Message:
     """A page, with what the ledger says of itself above it."""
     title, page = headline(one), one.page
     caption = f"Audit {one.wanted.about}, {one.wanted.time_in_words()}"
@@ -73,10 +73,10 @@ def audit_message(one: Audited) -> Message:
         *actions(_stories(page.rows)),
         *actions(_buttons(one)),
     )
-    return Message(clip(escape(title), limits.MESSAGE_TEXT), blocks)
+    return Message(truncate(escape(title), limits.MESSAGE_TEXT), blocks)
 
 
-def audit_csv(wanted: Wanted, rows: Iterable[Row]) -> tuple[File, int]:
+def audit_csv(wanted: AuditQuery, rows: Iterable[Row]) -> tuple[File, int]:
     """All rows as a file, with the whole of what each says, and how many were beyond what one file takes: 1 for "more"."""
     kept: list[tuple[str, ...]] = []
     more = 0
@@ -91,10 +91,10 @@ def audit_csv(wanted: Wanted, rows: Iterable[Row]) -> tuple[File, int]:
     return File(f"{safe[:80]}.csv", "Audit", csv_bytes(table)), more
 
 
-def filter_view(token: str, wanted: Wanted) -> View:
+def filter_view(token: str, wanted: AuditQuery) -> View:
     """The window of the filters. It opens at once: it needs nothing but what was asked."""
     spans = dict(_SPANS)
-    when = "" if wanted.when is None else str(Wanted(when=wanted.when)).rpartition(" ")[2]
+    when = "" if wanted.when is None else str(AuditQuery(when=wanted.when)).rpartition(" ")[2]
     if not (when or wanted.since or wanted.until or wanted.ticket):
         when = _DAY
     if when:
@@ -129,19 +129,19 @@ def line_of(values: Iterable[tuple[str, str]]) -> str:
     return " ".join(["/audit", *([about] if about else []), *options])
 
 
-def _counted(page: Page) -> Iterator[str]:
+def _counted(page: AuditPage) -> Iterator[str]:
     for kind, (one, many) in _WORDS.items():
         count = page.counts.get(kind, 0)
         if count or kind == QUESTION:
             yield f"{count:,} {one if count == 1 else many}"
 
 
-def _above(one: Audited) -> Iterator[tuple[str, bool]]:
+def _above(one: AuditAnswer) -> Iterator[tuple[str, bool]]:
     """Parts of the small line, and whether they still have to be escaped."""
-    yield chain_in_words(one.chain), False
+    yield chain_status(one.chain), False
     for label, value in (("where", one.wanted.about), ("who", one.wanted.who), ("what", one.wanted.what)):
         if value:
-            yield f"{label}: {clip(value, 60)}", True
+            yield f"{label}: {truncate(value, 60)}", True
     if one.wanted.outcome:
         yield f"outcome: {one.wanted.outcome}", True
     if one.page.number or one.page.older:
@@ -149,7 +149,7 @@ def _above(one: Audited) -> Iterator[tuple[str, bool]]:
     yield "only you see this", False
 
 
-def chain_in_words(chain: Checked | None) -> str:
+def chain_status(chain: ChainStatus | None) -> str:
     """How far the chain holds, and when that was looked at; for a broken one, that only. mrkdwn."""
     if chain is None:
         return "The chain could not be looked at now"
@@ -163,17 +163,17 @@ def chain_in_words(chain: Checked | None) -> str:
     return f"Chain verified {moment(chain.at)} to entry {chain.to}{of}{rest}, {anchor}"
 
 
-def broken(chain: Checked | None) -> str:
+def broken(chain: ChainStatus | None) -> str:
     """What does not hold, and what to do. mrkdwn."""
     assert chain is not None
     holds = f"Entries 1 to {chain.to} hold. " if chain.to else ""
     return (
-        f"*Entry {chain.broken_at}: {escape(clip(chain.says, 300))}.* {holds}What stands below is not proved. "
+        f"*Entry {chain.broken_at}: {escape(truncate(chain.says, 300))}.* {holds}What stands below is not proved. "
         "Keep the file as it is, and run hvops audit verify."
     )
 
 
-def _nothing(page: Page) -> str:
+def _nothing(page: AuditPage) -> str:
     hint = f" Did you mean {escape(page.hint)}?" if page.hint else ""
     return f"Nothing on this page.{hint} Press Filter… to look elsewhere, or further back."
 
@@ -200,7 +200,7 @@ def _stories(rows: Iterable[Row]) -> list[Block]:
     return [button(f"Story {ticket}", STORY, ticket, index=at) for at, ticket in enumerate(tickets)]
 
 
-def _buttons(one: Audited) -> list[Block]:
+def _buttons(one: AuditAnswer) -> list[Block]:
     number = one.page.number
     made = [button("Newer", PAGE, one.token, index=number - 1)] if number else []
     made += [button("Older", PAGE, one.token, index=number + 1)] if one.page.older else []
@@ -211,7 +211,7 @@ def _buttons(one: Audited) -> list[Block]:
 def _typed(name: str, label: str, value: str) -> Block:
     element: Block = {"type": "plain_text_input", "action_id": name, "max_length": 100}
     if value:
-        element["initial_value"] = clip(value, 100)
+        element["initial_value"] = truncate(value, 100)
     return {"type": "input", "block_id": name, "label": _plain(label), "element": element, "optional": True}
 
 
@@ -229,7 +229,7 @@ def _chosen(name: str, label: str, options: dict[str, str], value: str) -> Block
 
 
 def _date(at: datetime | None) -> str:
-    return str(Wanted(since=at)).rpartition(" ")[2] if at else ""
+    return str(AuditQuery(since=at)).rpartition(" ")[2] if at else ""
 
 
 def _plain(text: str) -> Block:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bot.slack.outbound import limits
-from bot.slack.outbound.message import Block, clip, split, visible
+from bot.slack.outbound.message import Block, escape_control, split, truncate
 
 # Every button of ours: "hvops:<verb>" or "hvops:<verb>:<index>". Its value is the answer's token, or nothing.
 PREFIX = "hvops"
@@ -16,7 +16,7 @@ EVIDENCE_PAGE, EVIDENCE_FILE, TYPED = "evidence-page", "evidence-file", "typed"
 
 def header(title: str) -> Block:
     """A heading, in plain text."""
-    return {"type": "header", "text": _plain(clip(visible(title), limits.HEADER_TEXT))}
+    return {"type": "header", "text": _plain(truncate(escape_control(title), limits.HEADER_TEXT))}
 
 
 def sections(mrkdwn: str) -> tuple[Block, ...]:
@@ -34,7 +34,11 @@ def contexts(mrkdwn: str) -> tuple[Block, ...]:
 def button(label: str, verb: str, value: str = "", *, index: int | None = None, primary: bool = False) -> Block:
     """A button. What it does is looked up by its token: nothing in it is trusted when it comes back."""
     name = f"{PREFIX}:{verb}" if index is None else f"{PREFIX}:{verb}:{index}"
-    made: Block = {"type": "button", "text": _plain(clip(visible(label), limits.BUTTON_VISIBLE)), "action_id": name}
+    made: Block = {
+        "type": "button",
+        "text": _plain(truncate(escape_control(label), limits.BUTTON_VISIBLE)),
+        "action_id": name,
+    }
     if value:
         made["value"] = value
     if primary:

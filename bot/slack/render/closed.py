@@ -8,19 +8,19 @@ from bot.api.plan import Plan
 from bot.formatting import duration
 from bot.slack.outbound import limits
 from bot.slack.outbound.blockkit_fitting import preformatted
-from bot.slack.outbound.message import Block, Message, clip, escape, units
+from bot.slack.outbound.message import Block, Message, escape, truncate, utf16_length
 from bot.slack.render.blocks import actions, contexts, header, sections
-from bot.slack.render.running import can_undo, folded, half_done, plan_block
+from bot.slack.render.running import can_undo, collapsed, half_done, plan_block
 from bot.slack.render.ticket_buttons import again_button, look_button, remedy_buttons, story_button, undo_button
-from bot.slack.render.ticket_view_model import Card, at_time, person, seconds_between, what, who
-from bot.tickets.decisions import standing
+from bot.slack.render.ticket_view_model import TicketView, at_time, person, seconds_between, what, who
+from bot.tickets.decisions import describe_status
 
 WORDS = {
     "done": "Done",
     "failed": "Failed",
     "cancelled": "Stopped",
     "closed": "Closed by a person",
-    "declined": "Rejected",
+    "rejected": "Rejected",
     "withdrawn": "Withdrawn",
     "expired": "Expired, nobody decided",
     "lapsed": "Lapsed, it could not start in time",
@@ -29,11 +29,11 @@ WORDS = {
 _SAYS = 2_000
 _FEW = 300  # of a state before or after, in a field: escaped it may be five times as long
 _DIFFERENCE = 6_000  # characters of a difference before it goes into a file in the thread
-_BY = {"declined": "rejected"}
+_BY = {"rejected": "rejected"}
 _AGAIN = ("failed", "cancelled", "closed", "expired", "lapsed", "voided")
 
 
-def ended_message(card: Card) -> Message:
+def ended_message(card: TicketView) -> Message:
     """How it ended."""
     word = _word(card)
     title = f"{word}: {what(card)}"
@@ -42,35 +42,35 @@ def ended_message(card: Card) -> Message:
         header(title),
         *sections("\n".join(_lines(card))),
         *_fields(card),
-        *((plan_block(card), *folded(card)) if ran else ()),
+        *((plan_block(card), *collapsed(card)) if ran else ()),
         *_difference(card),
         *contexts(" · ".join(_record(card))),
         *actions(_buttons(card)),
     )
     says = f"{card.id} {word.upper()}: {what(card)}. {_why(card)}"
-    return Message(clip(escape(says.strip()), limits.MESSAGE_TEXT), blocks)
+    return Message(truncate(escape(says.strip()), limits.MESSAGE_TEXT), blocks)
 
 
-def end_in_words(card: Card) -> str:
+def end_in_words(card: TicketView) -> str:
     """The end in one sentence, for the thread. Plain text."""
-    why = _why(card) or standing(card.id, list(card.entries))
+    why = _why(card) or describe_status(card.id, list(card.entries))
     return f"{_word(card)}: {what(card)}. {why[:1].upper()}{why[1:]}"
 
 
-def difference_text(card: Card) -> str:
+def difference_text(card: TicketView) -> str:
     """What is different now, line by line; "" where nothing is told."""
     end = card.last("voided")
     return "\n".join(str(line) for line in (end.data.get("difference") or ())) if end else ""
 
 
-def _word(card: Card) -> str:
+def _word(card: TicketView) -> str:
     word = WORDS.get(card.ticket.end, card.ticket.end)
     end = card.last(card.ticket.end)
     number = end.data.get("number") if end else None
     return f"{word} at step {number}" if number else word
 
 
-def _why(card: Card) -> str:
+def _why(card: TicketView) -> str:
     """Plain text, without what the title says already."""
     end = card.last(card.ticket.end)
     if end is None:
@@ -79,10 +79,10 @@ def _why(card: Card) -> str:
     return told.removeprefix(f"cancelled at step {end.data.get('number')}, ")
 
 
-def _lines(card: Card) -> Iterator[str]:
+def _lines(card: TicketView) -> Iterator[str]:
     """How it stands now, most urgent first. mrkdwn."""
     end = card.last(card.ticket.end)
-    why = escape(clip(_why(card), _SAYS))
+    why = escape(truncate(_why(card), _SAYS))
     at = at_time(end.at) if end else ""
     if card.ticket.end in ("done", "expired", "lapsed"):
         yield f"*{card.id}:* {why or 'done'}, at {at}."
@@ -102,7 +102,7 @@ def _lines(card: Card) -> Iterator[str]:
         yield f"*The plan as it is now is {link}.* It needs its own decision."
 
 
-def _left(card: Card) -> Iterator[str]:
+def _left(card: TicketView) -> Iterator[str]:
     """What was done and what not, and the way back from there. mrkdwn."""
     end = card.last(card.ticket.end)
     if card.ticket.end == "done":
@@ -114,47 +114,47 @@ def _left(card: Card) -> Iterator[str]:
         yield "What its group had done was taken back."
         return
     yield from half_done(card)
-    if card.plan.way_back:
-        yield f"*Way back:* {escape(clip(card.plan.way_back, _SAYS))}"
+    if card.plan.rollback:
+        yield f"*Way back:* {escape(truncate(card.plan.rollback, _SAYS))}"
 
 
-def _fields(card: Card) -> Iterator[Block]:
+def _fields(card: TicketView) -> Iterator[Block]:
     """Before and after, and how long it took."""
     started, end = card.last("started"), card.last(card.ticket.end)
     if started is None:
         return
     told = []
     if card.ticket.end == "done":
-        told += [f"*{name}:* {escape(clip(says, _FEW))}" for name, says in _turn(card.plan) if says]
+        told += [f"*{name}:* {escape(truncate(says, _FEW))}" for name, says in _turn(card.plan) if says]
     told.append(f"*Took:* {duration(seconds_between(started, end))}")
     yield {"type": "section", "fields": [{"type": "mrkdwn", "text": one, "verbatim": True} for one in told]}
 
 
 def _turn(plan: Plan) -> tuple[tuple[str, str], ...]:
-    return ("Before", plan.now), ("After", plan.then)
+    return ("Before", plan.current_state), ("After", plan.expected_state)
 
 
-def _record(card: Card) -> Iterator[str]:
+def _record(card: TicketView) -> Iterator[str]:
     proposal = card.proposal
     yield f"asked by {person(proposal.requester, proposal.requester_name)}"
     if (approval := card.last("approved")) is not None:
-        yield f"{card.agreed} by {who(approval)} {at_time(approval.at)}"
+        yield f"{card.approved_by} by {who(approval)} {at_time(approval.at)}"
     yield f"plan {proposal.digest[:8]}"
     yield "the whole story is in the thread"
 
 
-def _difference(card: Card) -> Iterator[Block]:
+def _difference(card: TicketView) -> Iterator[Block]:
     text = difference_text(card)
     if not text:
         return
     yield from sections("*What is different* (- was approved, + is so now):")
-    if units(text) > _DIFFERENCE:
+    if utf16_length(text) > _DIFFERENCE:
         yield from sections("It is long: all of it is in difference.txt in the thread.")
     else:
         yield from preformatted(text)
 
 
-def _buttons(card: Card) -> list[Block]:
+def _buttons(card: TicketView) -> list[Block]:
     made = [look_button(card.id)] if card.ticket.end in ("failed", "cancelled") else []
     made += remedy_buttons(card.id, card.plan.remedies) if card.ticket.end in ("done", "failed") else []
     if card.ticket.end in _AGAIN and not card.successor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.errors import HvopsError, NotAllowed, OurBug, TicketError, UsageError
+from bot.errors import HvopsError, InternalError, PermissionDenied, TicketError, UsageError
 from bot.slack.outbound.message import Message, escape
 from bot.slack.render.blocks import ASK_AGAIN, SHOW, actions, button, sections
 
@@ -12,16 +12,16 @@ def refusal(error: HvopsError) -> Message:
     says = escape(str(error), lines=True)
     if isinstance(error, UsageError):
         return _usage(error, says)
-    if isinstance(error, NotAllowed):
+    if isinstance(error, PermissionDenied):
         return Message(f"Not allowed. {says}", sections(f"*Not allowed.* {says}"))
-    if isinstance(error, OurBug):
+    if isinstance(error, InternalError):
         return Message(says, sections(f"*{escape(f'Bug {error.bug}')}.* {says}"))
     if isinstance(error, TicketError):
-        return not_done(error)
+        return not_executed(error)
     return Message(says, sections(f"*Not answered.* {says}"))
 
 
-def not_done(error: HvopsError) -> Message:
+def not_executed(error: HvopsError) -> Message:
     """A decision that came too late, or that cannot be made."""
     says = escape(str(error), lines=True)
     return Message(says, sections(f"*Not done.* {says}"))
@@ -39,19 +39,19 @@ def not_decided(error: HvopsError) -> Message:
     return Message(says, sections(f"*Not decided yet.* {says}"))
 
 
-def old_button(line: str = "") -> Message:
+def expired_button(line: str = "") -> Message:
     """A button that this version does not know, or whose answer is gone."""
     type_it = f"type {line}" if line else "type the command again, or /hvops help"
     says = f"This button is from an older version, or its answer is no longer kept; {escape(type_it)}."
     return Message(says, sections(says))
 
 
-def already(what: str) -> Message:
+def already_done(what: str) -> Message:
     """The same thing came twice."""
     return Message(f"{escape(what)} is already being answered.")
 
 
-def perhaps_lost(token: str) -> Message:
+def delivery_unknown(token: str) -> Message:
     """An answer was sent, and nobody can know whether it arrived."""
     says = "The answer was sent, and the connection to Slack died before it was confirmed. If you do not see it:"
     return Message(says, (*sections(says), *actions([button("Show Answer", SHOW, token), _again(token)])))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.audit import filter_syntax
-from bot.dispatch.help import Help, Status, roles_in_words
+from bot.dispatch.help import Help, Status, format_roles
 from bot.slack.outbound.message import Message, escape
 from bot.slack.render.blocks import contexts, header, sections
 
@@ -28,7 +28,7 @@ def help_message(told: Help) -> Message:
 
 def status_message(status: Status) -> Message:
     """How the bot is, and who is asking."""
-    roles = roles_in_words(status.roles)
+    roles = format_roles(status.roles)
     lines = [
         *(f"*{escape(label)}:* {escape(says)}" for label, says in status.connections),
         f"*Ledger:* {escape(status.ledger)}",

@@ -26,7 +26,7 @@ class Page(Generic[T]):
         return f"page {self.at + 1} of {self.of}"
 
 
-def page_of(items: Iterable[T], page: int, *, weigh: Callable[[T], int], heaviest: int, most: int = 100) -> Page[T]:
+def paginate(items: Iterable[T], page: int, *, weigh: Callable[[T], int], heaviest: int, most: int = 100) -> Page[T]:
     """Cut into pages, and take one; for a page that does not exist, the nearest.
 
     Args:
@@ -41,7 +41,7 @@ def page_of(items: Iterable[T], page: int, *, weigh: Callable[[T], int], heavies
     return Page(pages[at], at, len(pages))
 
 
-def turning(page: Page[T], verb: str, token: str) -> list[Block]:
+def pager(page: Page[T], verb: str, token: str) -> list[Block]:
     """The buttons that lead to the pages before and after."""
     back = [button("Back", verb, token, index=page.at - 1)] if page.at else []
     return [*back, button("Next", verb, token, index=page.at + 1)] if page.at + 1 < page.of else back

@@ -10,7 +10,7 @@ from itertools import count
 
 from bot.api.report import Chart, Column, Table
 from bot.slack.outbound import limits
-from bot.slack.outbound.message import Block, clip, escape, units, visible
+from bot.slack.outbound.message import Block, escape, escape_control, truncate, utf16_length
 from bot.slack.render.blocks import contexts
 
 _CELL = 80  # longer ones are whole in the CSV
@@ -46,14 +46,17 @@ def chart_blocks(chart: Chart | None) -> tuple[Block, ...]:
     labels = _different([bar.label for bar in bars])
     block: Block = {
         "type": "data_visualization",
-        "title": clip(visible(chart.title), limits.CHART_TITLE) or "Chart",
+        "title": truncate(escape_control(chart.title), limits.CHART_TITLE) or "Chart",
         "chart": {
             "type": "bar",
             "series": [
                 _series(chart.unit, labels, [_in_units(bar.tenths) for bar in bars]),
                 *(_series(label, labels, [_in_units(tenths)] * len(labels)) for label, tenths in _marked(chart)),
             ],
-            "axis_config": {"categories": labels, "y_label": clip(visible(chart.unit), limits.CHART_AXIS) or "value"},
+            "axis_config": {
+                "categories": labels,
+                "y_label": truncate(escape_control(chart.unit), limits.CHART_AXIS) or "value",
+            },
         },
     }
     marks = " · ".join(f"{escape(label)}: {tenths / 10:g} {escape(chart.unit)}" for label, tenths in chart.thresholds)
@@ -62,13 +65,13 @@ def chart_blocks(chart: Chart | None) -> tuple[Block, ...]:
 
 def _series(name: str, labels: Sequence[str], values: Sequence[float]) -> Block:
     points = [{"label": label, "value": value} for label, value in zip(labels, values, strict=True)]
-    return {"name": clip(visible(name), limits.CHART_LABEL) or "value", "data": points}
+    return {"name": truncate(escape_control(name), limits.CHART_LABEL) or "value", "data": points}
 
 
 def _marked(chart: Chart) -> tuple[tuple[str, int], ...]:
     """The thresholds that fit beside the bars, each under a name of its own."""
-    names = {clip(visible(label), limits.CHART_LABEL): (label, tenths) for label, tenths in chart.thresholds}
-    names.pop(clip(visible(chart.unit), limits.CHART_LABEL), None)
+    names = {truncate(escape_control(label), limits.CHART_LABEL): (label, tenths) for label, tenths in chart.thresholds}
+    names.pop(truncate(escape_control(chart.unit), limits.CHART_LABEL), None)
     return tuple(names.values())[: limits.CHART_SERIES - 1]
 
 
@@ -86,8 +89,8 @@ def csv_bytes(table: Table) -> bytes:
 
 
 def _heading(column: Column) -> str:
-    named = visible(column.name)
-    return named if not column.unit or column.unit in named else f"{named} {visible(column.unit)}"
+    named = escape_control(column.name)
+    return named if not column.unit or column.unit in named else f"{named} {escape_control(column.unit)}"
 
 
 def _cell(column: Column, cell: str) -> Block:
@@ -98,7 +101,7 @@ def _cell(column: Column, cell: str) -> Block:
 
 
 def _text(cell: str) -> Block:
-    return {"type": "raw_text", "text": clip(visible(cell).strip(), _CELL) or "—"}
+    return {"type": "raw_text", "text": truncate(escape_control(cell).strip(), _CELL) or "—"}
 
 
 def _padded(row: list[Block], columns: int) -> list[Block]:
@@ -106,9 +109,9 @@ def _padded(row: list[Block], columns: int) -> list[Block]:
 
 
 def _that_fit(head: list[Block], rows: list[list[Block]]) -> list[list[Block]]:
-    room = limits.DATA_TABLE_TEXT - sum(units(cell["text"]) for cell in head)
+    room = limits.DATA_TABLE_TEXT - sum(utf16_length(cell["text"]) for cell in head)
     for at, row in enumerate(rows):
-        room -= sum(units(cell["text"]) for cell in row)
+        room -= sum(utf16_length(cell["text"]) for cell in row)
         if room < 0:
             return rows[:at]
     return rows
@@ -125,7 +128,7 @@ def _table(head: list[Block], rows: list[list[Block]]) -> Block:
 
 
 def _data_table(caption: str, head: list[Block], rows: list[list[Block]], page: int) -> Block:
-    title = clip(visible(caption), limits.HEADER_TEXT) or "Table"
+    title = truncate(escape_control(caption), limits.HEADER_TEXT) or "Table"
     return {"type": "data_table", "caption": title, "page_size": page, "rows": [head, *rows]}
 
 
@@ -133,8 +136,8 @@ def _different(labels: Sequence[str]) -> list[str]:
     """Labels of a chart must differ: clipped ones that became equal get a number."""
     taken: dict[str, None] = {}
     for label in labels:
-        short = clip(visible(label), limits.CHART_LABEL) or "—"
-        names = (short if at == 1 else f"{clip(short, limits.CHART_LABEL - 3)} {at}" for at in count(1))
+        short = truncate(escape_control(label), limits.CHART_LABEL) or "—"
+        names = (short if at == 1 else f"{truncate(short, limits.CHART_LABEL - 3)} {at}" for at in count(1))
         taken[next(name for name in names if name not in taken)] = None
     return list(taken)
 
@@ -144,6 +147,6 @@ def _in_units(tenths: int) -> int | float:
 
 
 def _harmless(column: Column, cell: str) -> str:
-    shown = visible(cell)
+    shown = escape_control(cell)
     is_number = column.kind == "number" and _NUMBER.fullmatch(shown.strip())
     return f"'{shown}" if shown.lstrip().startswith(_FORMULA) and not is_number else shown

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bot.formatting import duration
-from bot.ledger import Entry, Heading, Listed
-from bot.slack.outbound.message import Message, clip, escape
+from bot.ledger import Entry, TicketRow, TicketSummary
+from bot.slack.outbound.message import Message, escape, truncate
 from bot.slack.render.blocks import actions, button, contexts, header, sections
 from bot.slack.render.ticket_buttons import SHOW
 from bot.slack.render.ticket_view_model import at_time, person, what_of
@@ -16,7 +16,7 @@ _LINE = 300
 _WORDS = {"proposed": "waits for a decision", "approved": "approved, starts", "running": "runs"}
 
 
-def runs_message(tickets: Sequence[tuple[Listed, str]], count: int, *, stopped: bool) -> Message:
+def runs_message(tickets: Sequence[tuple[TicketRow, str]], count: int, *, stopped: bool) -> Message:
     """The open tickets, newest first; `count` is how many there are in all."""
     title = f"{f'{count:,}' if count else 'No'} open {'ticket' if count == 1 else 'tickets'}"
     lines = [_listed(one, link) for one, link in tickets]
@@ -24,15 +24,15 @@ def runs_message(tickets: Sequence[tuple[Listed, str]], count: int, *, stopped: 
     older = count - len(tickets)
     rest = contexts(f"The newest {len(tickets)} are shown; {older:,} are older.") if older > 0 else ()
     text = f"{title}: {', '.join(f'{one.id} {one.state}' for one, _ in tickets)}" if tickets else f"{title}."
-    return Message(clip(escape(text), 3_000), (header(title), *halt, *sections("\n".join(lines)), *rest))
+    return Message(truncate(escape(text), 3_000), (header(title), *halt, *sections("\n".join(lines)), *rest))
 
 
-def waiting_line(one: Heading, now: datetime) -> str:
+def waiting_line(one: TicketSummary, now: datetime) -> str:
     """A proposal in a line: what, who asked, and how long it stays open. mrkdwn."""
     left = (datetime.fromisoformat(one.open_until) - now).total_seconds()
     open_for = f"{duration(left)} left" if left > 0 else "its time is over"
     asked, does = person(one.requester, one.requester_name), what_of(one.command, one.target, one.undoes)
-    return f"*{one.ticket}* {escape(clip(does, _LINE))} · asked by {asked} · *{open_for}*"
+    return f"*{one.ticket}* {escape(truncate(does, _LINE))} · asked by {asked} · *{open_for}*"
 
 
 def proposed_for(ticket: str, channel: str, link: str) -> Message:
@@ -47,7 +47,7 @@ def not_shown(ticket: str, channel: str, code: str, says: str) -> Message:
     if code in ("not_in_channel", "channel_not_found", "no_permission"):
         do = f"hvops is not in <#{channel}>. Type /invite @hvops there, then press Show Plan."
     elif code == "no_channel":
-        do = f"{escape(says)} Whoever keeps estate.toml can set it; then press Show Plan."
+        do = f"{escape(says)} Whoever keeps inventory.toml can set it; then press Show Plan."
     else:
         do = f"{escape(says)} Press Show Plan to try again."
     text = f"{ticket} is proposed, but its plan is shown nowhere yet. {do}"
@@ -55,7 +55,7 @@ def not_shown(ticket: str, channel: str, code: str, says: str) -> Message:
     return Message(text, (*blocks, *actions([button("Show Plan", SHOW, ticket, primary=True)])))
 
 
-def switched(entry: Entry) -> Message:
+def stop_message(entry: Entry) -> Message:
     """The answer to stop and go."""
     if entry.kind == "stop":
         says = "Stopped. What is being done is finished; nothing else begins, anywhere, until /hvops go."
@@ -64,13 +64,13 @@ def switched(entry: Entry) -> Message:
     return Message(f"{says} (entry {entry.seq:,})", sections(f"*{says}* (entry {entry.seq:,})"))
 
 
-def decided(ticket: str, says: str) -> Message:
+def decision_message(ticket: str, says: str) -> Message:
     """The answer to whoever pressed a button of a ticket. `says` is plain text."""
     return Message(f"{ticket}: {escape(says)}", sections(f"*{ticket}:* {escape(says)}"))
 
 
-def _listed(one: Listed, link: str) -> str:
+def _listed(one: TicketRow, link: str) -> str:
     name = f"<{link}|{one.id}>" if link else one.id
     state = _WORDS.get(one.state, "INTERRUPTED: a person must decide")
     until = f" until {at_time(one.open_until)}" if one.state == "proposed" else ""
-    return f"*{name}* {state}{until}: {escape(clip(one.line, _LINE))} · asked by {person(one.requester, '')}"
+    return f"*{name}* {state}{until}: {escape(truncate(one.line, _LINE))} · asked by {person(one.requester, '')}"

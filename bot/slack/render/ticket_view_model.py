@@ -10,15 +10,15 @@ from functools import cached_property
 
 from bot.api.command import Role
 from bot.api.plan import Check, Plan, Step
-from bot.executor.context import Happening
+from bot.executor.context import TicketChange
 from bot.formatting import sentence
 from bot.ledger import Entry
-from bot.ledger.ticket_state import State, Ticket
+from bot.ledger.ticket_state import Ticket, TicketState
 from bot.slack.outbound.message import escape
 from bot.slack.render.blocks import moment
 from bot.tickets.decisions import CONFIRM
 from bot.tickets.proposal import Proposal
-from bot.tickets.run_history import DONE, Position, Story, positions, story_of
+from bot.tickets.run_history import DONE, RunHistory, StepInstance, positions, story_of
 
 _SLACK_ID = re.compile(r"(?:[TE][A-Z0-9]+/)?([UW][A-Z0-9]+)")
 _KINDS = (" node", " VM", " backup")  # ends of a command's name that say what its target is
@@ -26,7 +26,7 @@ _GROUP_ID = re.compile(r"S[A-Z0-9]+")
 
 
 @dataclass(frozen=True)
-class Card:
+class TicketView:
     """A ticket to be shown.
 
     Attributes:
@@ -41,19 +41,19 @@ class Card:
     proposal: Proposal
     ticket: Ticket
     entries: tuple[Entry, ...]
-    happening: Happening | None = None
-    deciders: tuple[str, ...] = ()
+    happening: TicketChange | None = None
+    approver_ids: tuple[str, ...] = ()
     nobody: str = ""
     successor: str = ""
     successor_link: str = ""
 
     @cached_property
-    def story(self) -> Story:
+    def story(self) -> RunHistory:
         """What has been done."""
         return story_of(self.entries)
 
     @cached_property
-    def places(self) -> tuple[Position, ...]:
+    def places(self) -> tuple[StepInstance, ...]:
         """Every step in every round."""
         return positions(self.proposal.plan)
 
@@ -68,7 +68,7 @@ class Card:
         return self.ticket.id
 
     @property
-    def now_at(self) -> Position | None:
+    def now_at(self) -> StepInstance | None:
         """The step in flight, else the first one that has no outcome; None at the end."""
         flying = self.story.in_flight
         return next(
@@ -77,22 +77,22 @@ class Card:
         )
 
     @property
-    def stopped_at(self) -> Position | None:
+    def stopped_at(self) -> StepInstance | None:
         """The step that a look is about: the one that failed, else the one in flight or next."""
         own = {place.key: place for place in self.places}
         bad = [key for key, told in self.story.outcomes.items() if told.get("result") != DONE and key in own]
         return own[bad[-1]] if bad else self.now_at
 
     @property
-    def waits_for_a_person(self) -> Position | None:
+    def waits_for_a_person(self) -> StepInstance | None:
         """The step by hand that the run waits for."""
         at = self.now_at
         in_flight = at is not None and at.key == self.story.in_flight
-        is_so = at is not None and in_flight and at.step.is_by_hand and self.ticket.state is State.RUNNING
+        is_so = at is not None and in_flight and at.step.is_by_hand and self.ticket.state is TicketState.RUNNING
         return at if is_so else None
 
     @property
-    def agreed(self) -> str:
+    def approved_by(self) -> str:
         """What the decision is called: a requester confirms, an approver approves."""
         return "confirmed" if self.proposal.policy == CONFIRM else "approved"
 
@@ -111,16 +111,16 @@ class Card:
         """The ids of those who may decide, as `named` gives them for a role and places."""
         return named(self.role, self.proposal.made.places)
 
-    def with_people(self, ids: tuple[str, ...], nobody: str, successor_link: str) -> Card:
+    def with_names(self, ids: tuple[str, ...], nobody: str, successor_link: str) -> TicketView:
         """The same card, with who may decide and where its successor is."""
-        return replace(self, deciders=ids, nobody=nobody, successor_link=successor_link)
+        return replace(self, approver_ids=ids, nobody=nobody, successor_link=successor_link)
 
     def last(self, *kinds: str) -> Entry | None:
         """The newest entry of one of these kinds."""
         return next((entry for entry in reversed(self.entries) if entry.kind in kinds), None)
 
 
-def what(card: Card) -> str:
+def what(card: TicketView) -> str:
     """What the ticket does, and to what: "Drain node hv03". Plain text from outside: escape it."""
     made = card.proposal.made
     return what_of(made.command, made.target, made.undoes)
@@ -148,7 +148,7 @@ def person(actor: str, name: str) -> str:
     return "hvops" if actor == "bot" else escape(name or actor)
 
 
-def deciders(ids: Sequence[str]) -> str:
+def format_approvers(ids: Sequence[str]) -> str:
     """Who may decide, as mentions. mrkdwn."""
     told = [f"<!subteam^{one}>" if _GROUP_ID.fullmatch(one) else person(one, "") for one in ids]
     return ", ".join(told) or "the approvers"

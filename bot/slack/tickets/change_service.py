@@ -7,25 +7,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot.api.command import Role
-from bot.audit.visibility import may_see, sight_of
+from bot.audit.visibility import can_view, visibility_of
 from bot.dispatch import authorization
 from bot.dispatch.authorization import Person
-from bot.dispatch.pipeline import Answered, Request
+from bot.dispatch.pipeline import AnsweredRequest, Request
 from bot.dispatch.query_session import Progress
 from bot.errors import HvopsError, TicketError
-from bot.executor.context import Happening, Parts
-from bot.executor.polling import Is, look_at
-from bot.ledger import Entry, Filter, Heading, Listed
-from bot.ledger.ticket_state import OPEN, State
+from bot.executor.context import RunContext, TicketChange
+from bot.executor.polling import CheckState, look_at
+from bot.ledger import Entry, Filter, TicketRow, TicketSummary
+from bot.ledger.ticket_state import OPEN, TicketState
 from bot.slack.outbound.api_errors import NotSent
 from bot.slack.outbound.message import Message
 from bot.slack.outbound.outbox import Outbox
 from bot.slack.render.ticket_list import not_shown, proposed_for
 from bot.slack.render.ticket_thread import looked_message
-from bot.slack.render.ticket_view_model import Card
-from bot.slack.tickets.ticket_messages import Board
-from bot.tickets.create import Proposals
-from bot.tickets.decisions import Decisions
+from bot.slack.render.ticket_view_model import TicketView
+from bot.slack.tickets.ticket_messages import TicketMessages
+from bot.tickets.create import ProposalService
+from bot.tickets.decisions import ApprovalService
 from bot.tickets.run_history import story_of
 
 _LISTED, _LINKED = 50, 20  # tickets that /hvops runs shows, and how many of them with a link
@@ -42,17 +42,17 @@ class Changes:
         wake: tells the runner that something was decided.
     """
 
-    proposals: Proposals
-    decisions: Decisions
-    board: Board
+    proposals: ProposalService
+    decisions: ApprovalService
+    board: TicketMessages
     outbox: Outbox
-    run: Parts
+    run: RunContext
     wake: Callable[[], None]
 
-    async def propose(self, request: Request, progress: Callable[[Progress], None] | None) -> Message | Answered:
+    async def propose(self, request: Request, progress: Callable[[Progress], None] | None) -> Message | AnsweredRequest:
         """Answer the line of a remediation: a report, or what tells the requester where the plan is."""
         found = await self.proposals.propose(request, progress)
-        return found if isinstance(found, Answered) else await self.put_up(found.ticket)
+        return found if isinstance(found, AnsweredRequest) else await self.put_up(found.ticket)
 
     async def undo(self, request: Request, ticket: str) -> Message:
         """Propose to take a ticket back. Raises NotAllowed, TicketError."""
@@ -62,33 +62,33 @@ class Changes:
     async def put_up(self, ticket: str) -> Message:
         """Show a ticket in its channel, and say where that is, or what is missing."""
         try:
-            place = await self.board.show(ticket)
+            place = await self.board.refresh(ticket)
         except NotSent as refused:
             card = await self.board.card(ticket)
             return not_shown(ticket, self.board.channel_of(card), refused.code, str(refused))
-        return proposed_for(ticket, place.channel, await self.board.link(ticket))
+        return proposed_for(ticket, place.channel, await self.board.permalink(ticket))
 
     def decided(self, entry: Entry) -> None:
         """Something was decided: show it, and let the runner know."""
         if entry.ticket:
-            self.board.tell(Happening(entry.ticket, entry.kind))
+            self.board.notify(TicketChange(entry.ticket, entry.kind))
         self.wake()
 
     async def look(self, person: Person, ticket: str, by: str) -> Message:
         """Ask how the step in flight stands now, and tell the thread. Raises NotAllowed, TicketError."""
         card = await self.seen_by(person, ticket)
         message = looked_message(card, await self._seen(card), by)
-        await self.board.say(ticket, message)
+        await self.board.post_in_thread(ticket, message)
         return message
 
-    async def seen_by(self, person: Person, ticket: str) -> Card:
+    async def seen_by(self, person: Person, ticket: str) -> TicketView:
         """The card, for whoever may look at all that it is about. Raises NotAllowed, TicketError."""
         card = await self.board.card(ticket)
         for place in card.proposal.made.places or (authorization.EVERYWHERE,):
-            authorization.allow(person, Role.VIEWER, place)
+            authorization.require_role(person, Role.VIEWER, place)
         return card
 
-    async def _seen(self, card: Card) -> list[str]:
+    async def _seen(self, card: TicketView) -> list[str]:
         at = card.stopped_at
         if at is None:
             raise TicketError(f"{card.id} has no step that could be looked at.")
@@ -97,10 +97,15 @@ class Changes:
             older = await asyncio.to_thread(self.run.ledger.story, undoes)
             images = {**story_of(older).images, **images}
         seen = await look_at(self.run, at.step.done, images)
-        words = {Is.SO: "it is done", Is.UNKNOWN: "not known", Is.NOT_SO: "not done", Is.NEVER: "failed"}
-        return [f"Step {at.number}, {at.step.says}: {words[seen.is_]}" + (f": {seen.says}" if seen.says else "")]
+        words = {
+            CheckState.MET: "it is done",
+            CheckState.UNKNOWN: "not known",
+            CheckState.UNMET: "not done",
+            CheckState.FAILED: "failed",
+        }
+        return [f"Step {at.number}, {at.step.description}: {words[seen.is_]}" + (f": {seen.says}" if seen.says else "")]
 
-    async def open_tickets(self, person: Person) -> tuple[list[tuple[Listed, str]], int]:
+    async def open_tickets(self, person: Person) -> tuple[list[tuple[TicketRow, str]], int]:
         """The newest open tickets that this person may see, each with where it is shown; and how many there are.
 
         Who may not see everything is shown those among the newest only.
@@ -109,21 +114,23 @@ class Changes:
         newest = await asyncio.to_thread(ledger.listed, OPEN, _LISTED)
         listed = await asyncio.to_thread(lambda: [one for one in newest if self._may_see(person, one)])
         count = await asyncio.to_thread(self._how_many_open, person)
-        links = await asyncio.gather(*(self.board.link(one.id) for one in listed[:_LINKED]))
+        links = await asyncio.gather(*(self.board.permalink(one.id) for one in listed[:_LINKED]))
         return [(one, links[at] if at < len(links) else "") for at, one in enumerate(listed)], count
 
     def _how_many_open(self, person: Person) -> int:
-        sight = sight_of(person, {})
+        sight = visibility_of(person, {})
         if sight is None:
             return sum(self.run.ledger.counted().values())
         seen = Filter(kind="proposed", outcome="open", sight=sight)
         return sum(self.run.ledger.count(seen, _COUNTED).values())
 
-    def _may_see(self, person: Person, one: Listed) -> bool:
+    def _may_see(self, person: Person, one: TicketRow) -> bool:
         proposal = self.run.ledger.entry(one.first_entry)
-        return proposal is not None and may_see(person, proposal.data.get("places") or ())
+        return proposal is not None and can_view(person, proposal.data.get("places") or ())
 
-    async def waits_for(self, person: Person) -> tuple[list[Heading], list[Heading], list[Heading], dict[State, int]]:
+    async def waits_for(
+        self, person: Person
+    ) -> tuple[list[TicketSummary], list[TicketSummary], list[TicketSummary], dict[TicketState, int]]:
         """The open tickets that wait for this person's decision, that need somebody, and that run.
 
         Of each state only the newest are looked at, so that none hides behind another one; the last is how many of
@@ -132,14 +139,18 @@ class Changes:
         ledger = self.run.ledger
         newest = await asyncio.to_thread(lambda: [one for state in OPEN for one in ledger.headings(state, _LOOKED_AT)])
         counted = await asyncio.to_thread(ledger.counted)
-        left = {State(state): count - _LOOKED_AT for state, count in counted.items() if count > _LOOKED_AT}
-        seen = [one for one in newest if may_see(person, one.places)]
+        left = {TicketState(state): count - _LOOKED_AT for state, count in counted.items() if count > _LOOKED_AT}
+        seen = [one for one in newest if can_view(person, one.places)]
         by_hand = {
-            one.ticket for one in seen if one.state == State.RUNNING and await self._waits_for_a_hand(one.ticket)
+            one.ticket for one in seen if one.state == TicketState.RUNNING and await self._waits_for_a_hand(one.ticket)
         }
-        waiting = [one for one in seen if one.state == State.PROPOSED and self.decisions.eligible(person, one)]
-        needing = [one for one in seen if one.state == State.INTERRUPTED or one.ticket in by_hand]
-        moving = [one for one in seen if one.state in (State.APPROVED, State.RUNNING) and one.ticket not in by_hand]
+        waiting = [one for one in seen if one.state == TicketState.PROPOSED and self.decisions.may_approve(person, one)]
+        needing = [one for one in seen if one.state == TicketState.INTERRUPTED or one.ticket in by_hand]
+        moving = [
+            one
+            for one in seen
+            if one.state in (TicketState.APPROVED, TicketState.RUNNING) and one.ticket not in by_hand
+        ]
         return waiting, needing, moving, left
 
     async def _waits_for_a_hand(self, ticket: str) -> bool:

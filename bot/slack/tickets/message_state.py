@@ -10,12 +10,12 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bot.executor.context import Happening
+from bot.executor.context import TicketChange
 from bot.slack.outbound.message import Message
 
 
 @dataclass(slots=True, eq=False)
-class Kept:
+class MessageState:
     """About one ticket.
 
     Attributes:
@@ -27,7 +27,7 @@ class Kept:
         users: how many work on it, or wait for their turn.
     """
 
-    newest: Happening | None = None
+    newest: TicketChange | None = None
     is_due: bool = False
     urgent: asyncio.Event = field(default_factory=asyncio.Event)
     worker: asyncio.Task[None] | None = None
@@ -50,23 +50,23 @@ class Kept:
         return self.worker is None and not self.users
 
 
-class Keeping:
+class MessageStates:
     """What is kept, by ticket."""
 
     def __init__(self) -> None:
         """Nothing yet."""
-        self._kept: dict[str, Kept] = {}
+        self._kept: dict[str, MessageState] = {}
 
-    def of(self, ticket: str) -> Kept:
+    def get(self, ticket: str) -> MessageState:
         """What is kept of a ticket."""
-        return self._kept.setdefault(ticket, Kept())
+        return self._kept.setdefault(ticket, MessageState())
 
-    def newest(self, ticket: str) -> Happening | None:
+    def newest(self, ticket: str) -> TicketChange | None:
         """The last thing that the runner told about a ticket; None where it told nothing, or that is forgotten."""
         kept = self._kept.get(ticket)
         return kept.newest if kept else None
 
-    def let_go(self, ticket: str) -> None:
+    def evict(self, ticket: str) -> None:
         """Forget a ticket that has ended, once nobody works on it."""
         kept = self._kept.get(ticket)
         if kept is not None and kept.has_ended and kept.is_idle:

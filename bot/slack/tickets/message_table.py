@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.errors import TicketError
-from bot.executor.context import Happening
+from bot.executor.context import TicketChange
 from bot.ledger import Entry, Reader
-from bot.slack.render.ticket_view_model import Card
+from bot.slack.render.ticket_view_model import TicketView
 from bot.tickets.proposal import proposal_from
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MessageRef:
     """The message of a ticket."""
 
     channel: str
     ts: str
 
 
-def place_of(entries: Iterable[Entry]) -> Place | None:
+def message_ref(entries: Iterable[Entry]) -> MessageRef | None:
     """Where the message of a ticket is, by its newest `shown` entry; None where it was never posted."""
     found = [entry.data for entry in entries if entry.kind == "shown" and entry.data.get("card")]
-    return Place(str(found[-1]["channel"]), str(found[-1]["ts"])) if found else None
+    return MessageRef(str(found[-1]["channel"]), str(found[-1]["ts"])) if found else None
 
 
 def told_entries(entries: Iterable[Entry]) -> frozenset[int]:
@@ -32,7 +32,7 @@ def told_entries(entries: Iterable[Entry]) -> frozenset[int]:
     return frozenset(int(entry.data["entry"]) for entry in entries if entry.kind == "shown" and "entry" in entry.data)
 
 
-def half_time(entries: Sequence[Entry], *, is_proposed: bool) -> datetime | None:
+def reminder_time(entries: Sequence[Entry], *, is_proposed: bool) -> datetime | None:
     """When half of its time is over; None where nobody is to be reminded, or has been."""
     reminded = any(entry.kind == "shown" and entry.data.get("reminder") for entry in entries)
     if not is_proposed or reminded:
@@ -41,12 +41,12 @@ def half_time(entries: Sequence[Entry], *, is_proposed: bool) -> datetime | None
     return began + (datetime.fromisoformat(str(entries[0].data["open_until"])) - began) / 2
 
 
-def read_card(ledger: Reader, ticket: str, happening: Happening | None = None) -> Card:
+def read_card(ledger: Reader, ticket: str, happening: TicketChange | None = None) -> TicketView:
     """A ticket as the ledger says it stands. Raises TicketError where there is none."""
     entries, now = ledger.story(ticket), ledger.ticket(ticket)
     if not entries or now is None:
         raise TicketError(f"There is no ticket {ticket}.")
-    return Card(proposal_from(entries[0]), now, tuple(entries), happening, successor=_successor(ledger, entries))
+    return TicketView(proposal_from(entries[0]), now, tuple(entries), happening, successor=_successor(ledger, entries))
 
 
 def _successor(ledger: Reader, entries: list[Entry]) -> str:

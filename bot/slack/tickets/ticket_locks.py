@@ -21,7 +21,7 @@ from bot.errors import LedgerError
 _GLANCE = 0.05  # seconds between two looks at whether another process is done
 
 
-class Turns:
+class TicketLocks:
     """Turns by the number of a ticket: byte N of a file beside the ledger stands for ticket T-N."""
 
     def __init__(self, ledger: Path) -> None:

@@ -54,7 +54,7 @@ def guids(value: Value) -> str:
     return ",".join(f"{{{one[1].upper()}}}" for one in found if one)
 
 
-def switch(value: Value) -> str:
+def parse_switch(value: Value) -> str:
     """Enable or disable."""
     if value not in ("enable", "disable"):
         raise ValueError("takes enable or disable")

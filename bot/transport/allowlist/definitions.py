@@ -57,17 +57,17 @@ class Program:
     success: tuple[int, ...] = (0,)
     absent: Mapping[int, str] | None = None
 
-    def values(self, params: Fields) -> dict[str, str]:
+    def bind(self, params: Fields) -> dict[str, str]:
         """The values as text, by name. Raises ValueError for one that is unknown, missing or of another kind."""
-        return read_values(self.what, self.parameters, params)
+        return bind_parameters(self.what, self.parameters, params)
 
     def command_line(self, params: Fields) -> tuple[str, ...]:
         """Program and arguments. Raises ValueError as `values` does."""
-        values = self.values(params)
+        values = self.bind(params)
         return tuple(word.format_map(values) if "{" in word else word for word in self.argv)
 
 
-def read_values(what: str, parameters: tuple[Parameter, ...], params: Fields) -> dict[str, str]:
+def bind_parameters(what: str, parameters: tuple[Parameter, ...], params: Fields) -> dict[str, str]:
     """The values of any row as text, by name. Raises ValueError for one that is unknown, missing or of another kind."""
     given = dict(params)
     if strangers := given.keys() - {parameter.name for parameter in parameters}:

@@ -15,7 +15,7 @@ LONGEST = 900  # characters; a program's arguments and an event hold more, peopl
 _NOT_PLAIN = re.compile(r"[^\w .,:;()/@{}#+=-]+")
 
 
-def says(value: Value) -> str:
+def parse_message(value: Value) -> str:
     """The text of the note: plain characters only, whatever people or plans are called."""
     # what begins with a slash would look like an option
     text = _NOT_PLAIN.sub("_", value.strip()).lstrip("/- ") if isinstance(value, str) else ""
@@ -24,6 +24,6 @@ def says(value: Value) -> str:
     return text[:LONGEST]
 
 
-def nothing(_output: str) -> tuple[Row, ...]:
+def ignore_output(_output: str) -> tuple[Row, ...]:
     """What it prints is a sentence in the host's language; its exit code says all."""
     return ()

@@ -42,7 +42,7 @@ class Query:
     marked: Literal["reads", "changes"] = "reads"
     profile: Literal["vmm"] = "vmm"
 
-    def values(self, params: Fields) -> tuple[Sent, ...]:
+    def bind(self, params: Fields) -> tuple[Sent, ...]:
         """The values, typed, in order. Raises ValueError for one that is unknown, missing or of another kind."""
         given = dict(params)
         if strangers := given.keys() - self.parameters.keys():
@@ -53,7 +53,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Changeable:
+class UpdatableTable:
     """A table of which rows may be changed: by their key, and only in these columns."""
 
     table: str
@@ -146,11 +146,13 @@ _ROWS = (
 
 QUERIES: Mapping[str, Query] = MappingProxyType({row.what: row for row in _ROWS})
 
-CHANGEABLE: Mapping[str, Changeable] = MappingProxyType(
+CHANGEABLE: Mapping[str, UpdatableTable] = MappingProxyType(
     {
         row.table: row
         for row in (
-            Changeable("tbl_WLC_VObject", "ObjectId", MappingProxyType({"HostId": "guid", "ObjectState": "number"})),
+            UpdatableTable(
+                "tbl_WLC_VObject", "ObjectId", MappingProxyType({"HostId": "guid", "ObjectState": "number"})
+            ),
         )
     }
 )

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from bot.api.queries import Fields, Value
 from bot.api.rows import Cell, Row, Rows
-from bot.transport.allowlist.definitions import BadOutput, Parameter, read_values
+from bot.transport.allowlist.definitions import BadOutput, Parameter, bind_parameters
 
 _WRAPPER = "JobManager_JobListResponse"
 _JOB_END = 2**31
@@ -22,7 +22,7 @@ _REASON = 500  # characters of a reason that are kept
 ACCESS_DENIED = 5  # in a reply's errorCode [cap]
 
 
-class Declined(ValueError):
+class JobRefused(ValueError):
     """The service answered that it does not do that.
 
     Attributes:
@@ -54,7 +54,7 @@ class WebCall:
 
     def address(self, params: Fields) -> str:
         """The path with its values. Raises ValueError for one that is unknown, missing or of another kind."""
-        return self.path.format_map(read_values(self.what, self.parameters, params))
+        return self.path.format_map(bind_parameters(self.what, self.parameters, params))
 
 
 def job_number(value: Value) -> str:
@@ -74,7 +74,7 @@ def parse_jobs(reply: Any) -> tuple[Row, ...]:
         Declined: the service says why there is none.
     """
     told = _unwrapped(reply)
-    refuse(told)
+    raise_for_error(told)
     if "jobs" not in told and "totalRecordsWithoutPaging" not in told:
         raise BadOutput(f"the reply is no list of jobs: it has {', '.join(map(str, told)) or 'nothing'}"[:200])
     return tuple(_job(summary) for summary in _summaries(told.get("jobs")))
@@ -83,19 +83,19 @@ def parse_jobs(reply: Any) -> tuple[Row, ...]:
 def parse_done(reply: Any) -> tuple[Row, ...]:
     """Nothing: an action is judged by the job afterwards. Raises Declined, or BadOutput."""
     told = _unwrapped(reply)
-    refuse(told)
+    raise_for_error(told)
     if not told:
         raise BadOutput("the reply to an action is empty")
     return ()
 
 
-def refuse(told: Mapping[str, Any]) -> None:
+def raise_for_error(told: Mapping[str, Any]) -> None:
     """Raise Declined for any error that a reply carries: in errors, in errList, or by itself."""
     for error in (told, *_errors(told)):
         code = _integer(error.get("errorCode"))
         if code:
             says = str(error.get("errorMessage") or error.get("errLogMessage") or "it did not say why")
-            raise Declined(says[:300], code)
+            raise JobRefused(says[:300], code)
 
 
 def _errors(told: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -93,7 +93,7 @@ def provider(value: Value) -> str:
     return f" and Provider[@Name='{value}']"
 
 
-def most(value: Value) -> str:
+def parse_limit(value: Value) -> str:
     """How many events, the newest first."""
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_EVENTS:
         raise ValueError(f"takes a number from 1 to {_MOST_EVENTS}")

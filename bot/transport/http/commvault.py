@@ -21,22 +21,22 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from bot.api.actions import Change
-from bot.api.queries import Fields, Read
+from bot.api.actions import RunProgram
+from bot.api.queries import Fields, RunReader
 from bot.api.rows import Rows
 from bot.errors import (
-    Absent,
-    BadReply,
-    LoginRefused,
-    OutOfBounds,
+    AuthenticationFailed,
+    ConnectionFailed,
+    MalformedResponse,
+    NotFound,
+    PolicyViolation,
     QuotaExceeded,
-    Refused,
     TargetError,
-    TimedOut,
-    Unreachable,
+    TargetFault,
+    TargetTimeout,
 )
 from bot.transport.allowlist.definitions import BadOutput
-from bot.transport.allowlist.web import ACCESS_DENIED, CALLS, Declined, WebCall
+from bot.transport.allowlist.web import ACCESS_DENIED, CALLS, JobRefused, WebCall
 
 _LONGEST = 16 * 2**20  # bytes of a reply; ten thousand active jobs take about eight million
 _DEVICE = "hvops"  # a name of ours for this client
@@ -75,35 +75,35 @@ class BackupProduct:
         self._calls = calls
         self._token = ""
         self._one_login = asyncio.Lock()
-        self._refused: LoginRefused | None = None
+        self._refused: AuthenticationFailed | None = None
         self._refused_at = 0.0
 
-    async def answer(self, question: Read, seconds: float) -> tuple[Rows, str]:
+    async def answer(self, question: RunReader, seconds: float) -> tuple[Rows, str]:
         """The rows of a question, and the reply as it came. Raises TargetError."""
         return await self._call(question.on, question.what, question.params, seconds, marked="reads")
 
-    async def change(self, action: Change, seconds: float) -> tuple[Rows, str]:
+    async def change(self, action: RunProgram, seconds: float) -> tuple[Rows, str]:
         """Act, once. Raises TargetError; `TimedOut` does not mean that nothing happened."""
         return await self._call(action.on, action.what, action.params, seconds, marked="changes")
 
     async def _call(self, on: str, what: str, params: Fields, seconds: float, *, marked: str) -> tuple[Rows, str]:
         call, service = self._calls[what], self._service
         if call.marked != marked:
-            raise OutOfBounds(
+            raise PolicyViolation(
                 on, f"{what!r} {call.marked}, so no {'question' if marked == 'reads' else 'action'} may be it."
             )
         if service is None:
-            raise Absent(on, "no backup product is in the estate.", "Add a table [commvault] to the estate.")
+            raise NotFound(on, "no backup product is in the estate.", "Add a table [commvault] to the estate.")
         try:
             address = call.address(params)
         except ValueError as error:
-            raise OutOfBounds(on, f"{error}.") from None
+            raise PolicyViolation(on, f"{error}.") from None
         _check_login(on, service)
         try:
             async with asyncio.timeout(seconds), _client(service, seconds) as client:
                 reply = await self._with_token(on, service, client, call.verb, address)
         except TimeoutError:
-            raise TimedOut(on, f"no answer in {seconds:.0f} s.") from None
+            raise TargetTimeout(on, f"no answer in {seconds:.0f} s.") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict, OSError) as error:
             raise from_exception(on, error, seconds) from None
         return self._read(on, call, reply)
@@ -131,7 +131,7 @@ class BackupProduct:
 
     async def _by_password(self, on: str, service: WebService, client: httpx.AsyncClient) -> str:
         if self._refused is not None and time.monotonic() - self._refused_at < _PAUSE:
-            raise LoginRefused(on, self._refused.says, self._refused.do)
+            raise AuthenticationFailed(on, self._refused.message, self._refused.hint)
         password = base64.b64encode(service.password.encode()).decode()
         told = {
             "mode": _MODE,
@@ -146,7 +146,7 @@ class BackupProduct:
             self._refused = None
             return token
         if reply.status >= httpx.codes.INTERNAL_SERVER_ERROR:
-            raise Refused(on, f"it answered the login with status {reply.status}.", code=reply.status)
+            raise TargetFault(on, f"it answered the login with status {reply.status}.", code=reply.status)
         self._refused, self._refused_at = _no_login(on, reply), time.monotonic()
         raise self._refused
 
@@ -154,22 +154,22 @@ class BackupProduct:
         """Rows out of a reply. Raises TargetError."""
         told = _json(reply)
         if reply.status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-            raise LoginRefused(on, "the account may not do this there.", _LOGIN)
+            raise AuthenticationFailed(on, "the account may not do this there.", _LOGIN)
         if reply.status == httpx.codes.TOO_MANY_REQUESTS:
             raise QuotaExceeded(on, "it is too busy.")
         if told is None:
-            raise BadReply(on, f"it answered {call.what!r} with status {reply.status} and no JSON.")
+            raise MalformedResponse(on, f"it answered {call.what!r} with status {reply.status} and no JSON.")
         text = reply.text.replace(self._token, "…") if self._token else reply.text
         try:
             rows = call.parse(told)
-        except Declined as declined:
+        except JobRefused as declined:
             if declined.code == ACCESS_DENIED:
-                raise LoginRefused(on, f"the account may not do this there: {declined}", _LOGIN) from None
-            raise Refused(on, f"it says: {declined} ({declined.code})", code=declined.code) from None
+                raise AuthenticationFailed(on, f"the account may not do this there: {declined}", _LOGIN) from None
+            raise TargetFault(on, f"it says: {declined} ({declined.code})", code=declined.code) from None
         except BadOutput as error:
-            raise BadReply(on, f"{error}.") from None
+            raise MalformedResponse(on, f"{error}.") from None
         if reply.status >= httpx.codes.MULTIPLE_CHOICES:
-            raise Refused(on, f"it answered with status {reply.status}.", code=reply.status)
+            raise TargetFault(on, f"it answered with status {reply.status}.", code=reply.status)
         return rows, text
 
 
@@ -181,9 +181,9 @@ def is_web(what: str) -> bool:
 def from_exception(on: str, error: BaseException, seconds: float = 0) -> TargetError:
     """Whatever httpx raised, as an error of ours."""
     if isinstance(error, httpx.TimeoutException):
-        return TimedOut(on, f"no answer in {seconds:.0f} s.")
+        return TargetTimeout(on, f"no answer in {seconds:.0f} s.")
     if isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL)):
-        return OutOfBounds(on, "its address in the estate is none.", 'Write url = "https://…" below [commvault].')
+        return PolicyViolation(on, "its address in the estate is none.", 'Write url = "https://…" below [commvault].')
     if isinstance(error, httpx.NetworkError | httpx.ProxyError):
         certificate = "CERTIFICATE" in str(error).upper() or isinstance(error.__cause__, ssl.SSLError)
         do = (
@@ -192,10 +192,10 @@ def from_exception(on: str, error: BaseException, seconds: float = 0) -> TargetE
             else ""
         )
         says = "its certificate cannot be verified." if certificate else "there is no connection to it."
-        return Unreachable(on, says, do or "Check its address, and that no firewall is between.")
+        return ConnectionFailed(on, says, do or "Check its address, and that no firewall is between.")
     if isinstance(error, OSError):
-        return Unreachable(on, f"no connection can be made: {error.strerror or type(error).__name__}.")
-    return BadReply(on, f"its reply is no honest one ({type(error).__name__}).")
+        return ConnectionFailed(on, f"no connection can be made: {error.strerror or type(error).__name__}.")
+    return MalformedResponse(on, f"its reply is no honest one ({type(error).__name__}).")
 
 
 def _client(service: WebService, seconds: float) -> httpx.AsyncClient:
@@ -239,7 +239,7 @@ def _token_of(reply: _Reply) -> str:
     return token if isinstance(token, str) else ""
 
 
-def _no_login(on: str, reply: _Reply) -> LoginRefused:
+def _no_login(on: str, reply: _Reply) -> AuthenticationFailed:
     """Why there is no token, in the product's own words."""
     told = _json(reply)
     told = told if isinstance(told, dict) else {}
@@ -248,7 +248,7 @@ def _no_login(on: str, reply: _Reply) -> LoginRefused:
     says = str(first.get("errLogMessage") or told.get("errorMessage") or f"status {reply.status}")[:300]
     seconds = told.get("remainingLockTime")
     locked = f" The account is locked for {seconds} s more." if told.get("isAccountLocked") and seconds else ""
-    return LoginRefused(on, f"it does not take the login: {says.rstrip('.')}.{locked}", _LOGIN)
+    return AuthenticationFailed(on, f"it does not take the login: {says.rstrip('.')}.{locked}", _LOGIN)
 
 
 def _json(reply: _Reply) -> Any:
@@ -262,10 +262,10 @@ def _json(reply: _Reply) -> Any:
 def _check_login(on: str, service: WebService) -> None:
     """A password goes out over TLS only, or to this very machine. Raises OutOfBounds."""
     if not (service.username and service.password):
-        raise OutOfBounds(on, "no login is set for it ([credentials.commvault]).")
+        raise PolicyViolation(on, "no login is set for it ([credentials.commvault]).")
     parts = urlsplit(service.url)
     if parts.scheme != "https" and not _is_here(parts.hostname or ""):
-        raise OutOfBounds(on, "a password is never sent without TLS.", "Write an https address below [commvault].")
+        raise PolicyViolation(on, "a password is never sent without TLS.", "Write an https address below [commvault].")
 
 
 def _is_here(host: str) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bot.config.inventory_file import Vmm
-from bot.errors import OutOfBounds
+from bot.errors import PolicyViolation
 
 PREFERRED = ("ODBC Driver 18 for SQL Server", "ODBC Driver 17 for SQL Server", "FreeTDS")
 APPLICATION = "hvops"
@@ -32,7 +32,7 @@ def connection_string(vmm: Vmm, login: DatabaseLogin, installed: list[str]) -> s
     """The string. Raises OutOfBounds: no driver, or one that cannot do what the estate asks for."""
     driver = vmm.driver or next((name for name in PREFERRED if name in installed), "")
     if not driver:
-        raise OutOfBounds(
+        raise PolicyViolation(
             vmm.name, "no ODBC driver for SQL Server is installed here.", "Install msodbcsql18 or tdsodbc."
         )
     is_free = bool(_FREETDS.search(driver))
@@ -55,7 +55,7 @@ def _microsoft(vmm: Vmm) -> dict[str, str]:
 
 def _freetds(vmm: Vmm) -> dict[str, str]:
     if not vmm.trust_certificate:
-        raise OutOfBounds(
+        raise PolicyViolation(
             vmm.name,
             "the driver FreeTDS does not verify the database server's certificate.",
             "Install Microsoft's driver (msodbcsql18), or write trust_certificate = true below [vmm] in the estate.",
@@ -71,5 +71,5 @@ def _quoted(on: str, value: str, *, is_free: bool) -> str:
     if not is_free:
         return "{" + value.replace("}", "}}") + "}"
     if "};" in value:
-        raise OutOfBounds(on, "the driver FreeTDS takes no value with '};' in it.", "Choose another password.")
+        raise PolicyViolation(on, "the driver FreeTDS takes no value with '};' in it.", "Choose another password.")
     return "{" + value + "}"

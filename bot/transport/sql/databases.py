@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from bot.api.actions import Update, Updates
-from bot.api.queries import Read
-from bot.api.rows import Row, as_lines
+from bot.api.actions import RowTransaction, Update
+from bot.api.queries import RunReader
+from bot.api.rows import Row, format_rows
 from bot.config.inventory_file import Vmm
-from bot.errors import OutcomeUnknown, OutOfBounds, TimedOut
-from bot.transport.allowlist.sql import CHANGEABLE, QUERIES, VMM, Changeable, Query
+from bot.errors import OutcomeUnknown, PolicyViolation, TargetTimeout
+from bot.transport.allowlist.sql import CHANGEABLE, QUERIES, VMM, Query, UpdatableTable
 from bot.transport.sql.connection_string import DatabaseLogin, connection_string
-from bot.transport.sql.odbc import Job, drivers
+from bot.transport.sql.odbc import DatabaseCall, drivers
 
 T = TypeVar("T")
 
@@ -31,22 +31,22 @@ class Databases:
         self._servers = servers
         self._login = login
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="odbc")
-        self._running: set[Job] = set()
+        self._running: set[DatabaseCall] = set()
 
-    async def answer(self, question: Read, seconds: float) -> tuple[list[Row], str]:
+    async def answer(self, question: RunReader, seconds: float) -> tuple[list[Row], str]:
         """The rows of a question, and the same as text. Raises TargetError."""
         query = _query(question)
         try:
-            values = query.values(question.params)
+            values = query.bind(question.params)
         except ValueError as error:
-            raise OutOfBounds(question.on, f"{error}.") from None
+            raise PolicyViolation(question.on, f"{error}.") from None
         job = self._job(question.on, seconds)
         rows = await self._run(
-            job, lambda: job.select(query.text, values), seconds, TimedOut(question.on, _late(seconds))
+            job, lambda: job.select(query.text, values), seconds, TargetTimeout(question.on, _late(seconds))
         )
-        return rows, as_lines(rows)
+        return rows, format_rows(rows)
 
-    async def update(self, action: Updates, seconds: float) -> list[Row]:
+    async def update(self, action: RowTransaction, seconds: float) -> list[Row]:
         """Change rows in one transaction; answers each row as it was.
 
         Raises:
@@ -66,15 +66,15 @@ class Databases:
             job.abort()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _job(self, on: str, seconds: float) -> Job:
+    def _job(self, on: str, seconds: float) -> DatabaseCall:
         vmm = self._servers.get(on.lower())
         if vmm is None:
-            raise OutOfBounds(on, "it is no VMM server of the estate.", "Add a table [vmm.NAME] to the estate.")
+            raise PolicyViolation(on, "it is no VMM server of the estate.", "Add a table [vmm.NAME] to the estate.")
         if self._login is None:
-            raise OutOfBounds(on, "no login is set for its database ([credentials.vmm]).")
-        return Job(vmm.name, connection_string(vmm, self._login, drivers()), seconds)
+            raise PolicyViolation(on, "no login is set for its database ([credentials.vmm]).")
+        return DatabaseCall(vmm.name, connection_string(vmm, self._login, drivers()), seconds)
 
-    async def _run(self, job: Job, work: Callable[[], T], seconds: float, late: Exception) -> T:
+    async def _run(self, job: DatabaseCall, work: Callable[[], T], seconds: float, late: Exception) -> T:
         """On a thread, and no longer than the deadline; then it is cancelled, and may still say how it ended."""
         future = asyncio.get_running_loop().run_in_executor(self._threads, work)
         self._running.add(job)
@@ -91,38 +91,38 @@ class Databases:
             raise late
         return future.result()
 
-    def _ended(self, job: Job, future: asyncio.Future[T]) -> None:
+    def _ended(self, job: DatabaseCall, future: asyncio.Future[T]) -> None:
         self._running.discard(job)
         if not future.cancelled():
             future.exception()  # looked at: the caller may have left, and nobody else would
 
 
-def is_sql(question: Read) -> bool:
+def is_sql(question: RunReader) -> bool:
     """Whether a row of the catalogue is a select."""
     return question.what in QUERIES
 
 
-def _query(question: Read) -> Query:
+def _query(question: RunReader) -> Query:
     query = QUERIES[question.what]
     if query.marked != "reads":
-        raise OutOfBounds(question.on, f"{question.what!r} changes things, so no question may run it.")
+        raise PolicyViolation(question.on, f"{question.what!r} changes things, so no question may run it.")
     return query
 
 
-def _changes(action: Updates) -> list[tuple[Changeable, Update]]:
+def _changes(action: RowTransaction) -> list[tuple[UpdatableTable, Update]]:
     """Every change with the table it is allowed in. Raises OutOfBounds for any other."""
     if action.database != VMM or not action.rows:
-        raise OutOfBounds(action.on, "a change names rows of the VMM database, and no other.")
+        raise PolicyViolation(action.on, "a change names rows of the VMM database, and no other.")
     changes = []
     for row in action.rows:
         table = CHANGEABLE.get(row.table)
         if table is None:
-            raise OutOfBounds(action.on, f"rows of {row.table!r:.60} may not be changed.")
+            raise PolicyViolation(action.on, f"rows of {row.table!r:.60} may not be changed.")
         try:
             table.update(row)
             table.select(row)
         except ValueError as error:
-            raise OutOfBounds(action.on, f"{error}.") from None
+            raise PolicyViolation(action.on, f"{error}.") from None
         changes.append((table, row))
     return changes
 

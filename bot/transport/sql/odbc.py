@@ -18,8 +18,8 @@ import pyodbc
 
 from bot.api.actions import Update
 from bot.api.rows import Row
-from bot.errors import OutcomeUnknown, Refused, TargetError
-from bot.transport.allowlist.sql import Changeable, Sent
+from bot.errors import OutcomeUnknown, TargetError, TargetFault
+from bot.transport.allowlist.sql import Sent, UpdatableTable
 from bot.transport.sql.sql_errors import from_database
 
 pyodbc.pooling = False  # unixODBC would keep connections open behind our back
@@ -32,7 +32,7 @@ def drivers() -> list[str]:
     return list(pyodbc.drivers())
 
 
-class Job:
+class DatabaseCall:
     """One question or one transaction. `abort` may be called from any thread."""
 
     def __init__(self, on: str, connection_string: str, seconds: float) -> None:
@@ -50,7 +50,7 @@ class Job:
         """The rows of one select. Raises TargetError."""
         return self._over(lambda cursor: self._rows(cursor, text, values))
 
-    def update(self, changes: Sequence[tuple[Changeable, Update]]) -> list[Row]:
+    def update(self, changes: Sequence[tuple[UpdatableTable, Update]]) -> list[Row]:
         """Change all of them, or none; answers each row as it was. Raises TargetError, OutcomeUnknown."""
         return self._over(lambda cursor: self._transaction(cursor, changes))
 
@@ -95,7 +95,7 @@ class Job:
     def _go_on(self) -> None:
         """Raises Refused where nobody waits for the answer any more."""
         if self._is_aborted:
-            raise Refused(self._on, "it was cancelled. Nothing was changed.")
+            raise TargetFault(self._on, "it was cancelled. Nothing was changed.")
 
     def _left(self) -> int:
         return max(_LEAST, round(self._ends - time.monotonic()))
@@ -105,7 +105,7 @@ class Job:
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, map(_cell, row), strict=True)) for row in cursor.fetchall()]
 
-    def _transaction(self, cursor: Any, changes: Sequence[tuple[Changeable, Update]]) -> list[Row]:
+    def _transaction(self, cursor: Any, changes: Sequence[tuple[UpdatableTable, Update]]) -> list[Row]:
         """As statements of our own: the driver's commit knows no deadline, with FreeTDS it waits for ever [cap]."""
         cursor.execute("SET XACT_ABORT ON")  # any error takes everything back, whatever the driver does next
         cursor.execute("BEGIN TRANSACTION")
@@ -116,7 +116,7 @@ class Job:
         cursor.execute("COMMIT TRANSACTION")
         return before
 
-    def _change(self, cursor: Any, table: Changeable, update: Update) -> Row:
+    def _change(self, cursor: Any, table: UpdatableTable, update: Update) -> Row:
         """Change one row that is still as it was seen. Raises Refused."""
         text, values = table.select(update)
         cursor.execute(text, *values)
@@ -139,8 +139,8 @@ def is_known(error: BaseException) -> bool:
     return isinstance(error, (pyodbc.Error, pyodbc.Warning, TargetError))
 
 
-def _changed(on: str, says: str) -> Refused:
-    return Refused(on, f"{says}. Everything was rolled back, nothing was changed.", "Look again.")
+def _changed(on: str, says: str) -> TargetFault:
+    return TargetFault(on, f"{says}. Everything was rolled back, nothing was changed.", "Look again.")
 
 
 def _unknown(on: str) -> OutcomeUnknown:

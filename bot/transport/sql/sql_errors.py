@@ -8,7 +8,16 @@ from __future__ import annotations
 
 import re
 
-from bot.errors import Absent, BadReply, LoginRefused, OutOfBounds, Refused, TargetError, TimedOut, Unreachable
+from bot.errors import (
+    AuthenticationFailed,
+    ConnectionFailed,
+    MalformedResponse,
+    NotFound,
+    PolicyViolation,
+    TargetError,
+    TargetFault,
+    TargetTimeout,
+)
 
 _NATIVE = re.compile(r"\((-?\d+)\) \(SQL\w+\)|\((-?\d+)\);? \[")
 _PREFIX = re.compile(r"^(?:\[[^\]]*\]\s*)+")
@@ -49,37 +58,37 @@ def from_database(on: str, args: tuple[object, ...], seconds: float = 0) -> Targ
     """The error of ours. `args` are those of pyodbc's exception, `seconds` how long was waited."""
     state, number, says = read(args)
     if number == LOCK_TIMEOUT:
-        return TimedOut(on, "somebody else has that row locked, and did not let go in time.", "Ask again.")
+        return TargetTimeout(on, "somebody else has that row locked, and did not let go in time.", "Ask again.")
     if number == DEADLOCK:
         met = "its transaction met another one's, and the database rolled ours back (deadlock)."
-        return Refused(on, met, "Ask again.", code=number)
+        return TargetFault(on, met, "Ask again.", code=number)
     if number in _LOGINS or state == _NO_LOGIN:
-        return LoginRefused(on, f"the database refused the login{f' ({number})' if number else ''}.", _LOGIN)
+        return AuthenticationFailed(on, f"the database refused the login{f' ({number})' if number else ''}.", _LOGIN)
     return _by_number(on, number, says) or _by_state(on, state, says, seconds)
 
 
 def _by_number(on: str, number: int, says: str) -> TargetError | None:
     if number in _DENIED:
-        return LoginRefused(on, f"the login may not do that: {_short(says)}", _RIGHTS)
+        return AuthenticationFailed(on, f"the login may not do that: {_short(says)}", _RIGHTS)
     if number in _ABSENT:
-        return Absent(on, f"the database does not have that: {_short(says)}", _SCHEMA, code=number)
+        return NotFound(on, f"the database does not have that: {_short(says)}", _SCHEMA, code=number)
     if number in _OTHER_TYPE:
-        return Refused(on, f"a column is of another type than known: {_short(says)}", _SCHEMA, code=number)
-    return Refused(on, f"the database refused: {_short(says)}", code=number) if number > 0 else None
+        return TargetFault(on, f"a column is of another type than known: {_short(says)}", _SCHEMA, code=number)
+    return TargetFault(on, f"the database refused: {_short(says)}", code=number) if number > 0 else None
 
 
 def _by_state(on: str, state: str, says: str, seconds: float) -> TargetError:
     if "certificate" in says.lower():
-        return Unreachable(on, f"its certificate is not trusted: {_short(says)}", _TRUST)
+        return ConnectionFailed(on, f"its certificate is not trusted: {_short(says)}", _TRUST)
     if state in _NO_DRIVER or _NOT_LOADED in says.lower():
-        return OutOfBounds(on, f"the ODBC driver cannot be used: {_short(says)}", _DRIVER)
+        return PolicyViolation(on, f"the ODBC driver cannot be used: {_short(says)}", _DRIVER)
     if "login timeout" in says.lower():
-        return TimedOut(on, f"no connection to its database in {seconds:.0f} s.", _SERVER)
+        return TargetTimeout(on, f"no connection to its database in {seconds:.0f} s.", _SERVER)
     if state in _LATE:
-        return TimedOut(on, f"no answer in {seconds:.0f} s." if seconds >= 1 else "no answer in time.")
+        return TargetTimeout(on, f"no answer in {seconds:.0f} s." if seconds >= 1 else "no answer in time.")
     if state in _GONE:
-        return Unreachable(on, f"no connection to its database: {_short(says)}", _SERVER)
-    return BadReply(on, f"the driver failed: {_short(says) or state or 'without a word'}")
+        return ConnectionFailed(on, f"no connection to its database: {_short(says)}", _SERVER)
+    return MalformedResponse(on, f"the driver failed: {_short(says) or state or 'without a word'}")
 
 
 def _short(says: str) -> str:

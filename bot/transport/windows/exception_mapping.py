@@ -28,9 +28,17 @@ from winrm.exceptions import (
 )
 from winrm.vendor.requests_kerberos.exceptions import KerberosExchangeError, MutualAuthenticationError
 
-from bot.errors import BadReply, LoginRefused, OutOfBounds, Refused, TargetError, TimedOut, Unreachable
+from bot.errors import (
+    AuthenticationFailed,
+    ConnectionFailed,
+    MalformedResponse,
+    PolicyViolation,
+    TargetError,
+    TargetFault,
+    TargetTimeout,
+)
 from bot.transport.windows.faults import from_fault
-from bot.transport.windows.wsman import Fault, Faulted, Unintelligible
+from bot.transport.windows.wsman import Fault, MalformedReply, WSManFaultReply
 
 Translate = Callable[[str, BaseException, float], TargetError]
 Table = tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Translate], ...]
@@ -47,21 +55,21 @@ _BROKEN_OFF = f"{_ELSE} If the login is by certificate: {_OWN_CERTIFICATE[0].low
 _TICKET = "Check the account's ticket or keytab, the clocks, and that the host has the SPN HTTP/<its name>."
 
 
-class Stale(OSError):
+class StaleConnection(OSError):
     """A connection that was kept open turned out to be closed: a fact about the connection, not about the host."""
 
 
-class Late(OSError):
+class DeadlineExceeded(OSError):
     """Our own deadline has passed while a message was under way."""
 
 
-class TooLong(ValueError):
+class ResponseTooLarge(ValueError):
     """The reply is longer than any honest one."""
 
 
 def from_exception(on: str, error: BaseException, seconds: float = 0) -> TargetError:
     """Whatever the libraries raised, as an error of ours. `seconds` is how long was waited."""
-    return _look_up(on, error, seconds) or BadReply(
+    return _look_up(on, error, seconds) or MalformedResponse(
         on, f"the WinRM library failed over its reply ({type(error).__name__}: {error!s:.80}).", _ELSE
     )
 
@@ -121,7 +129,7 @@ def _plain(error: type[TargetError], says: str, do: str = "") -> Translate:
 
 def _faulted(on: str, error: BaseException, seconds: float) -> TargetError:
     del seconds
-    if isinstance(error, Faulted):
+    if isinstance(error, WSManFaultReply):
         return from_fault(on, error.fault)
     assert isinstance(error, WSManFaultError)
     code = error.wsman_fault_code if error.wsman_fault_code is not None else error.wmierror_code
@@ -134,24 +142,26 @@ def _http(on: str, error: BaseException, seconds: float) -> TargetError:
     assert isinstance(error, WinRMTransportError)
     status = error.code
     if status == http.client.NOT_FOUND:
-        return Refused(on, "a web server answers, but there is no WinRM at this path (HTTP 404).", _ELSE, code=status)
+        return TargetFault(
+            on, "a web server answers, but there is no WinRM at this path (HTTP 404).", _ELSE, code=status
+        )
     if status in (http.client.FORBIDDEN, http.client.PROXY_AUTHENTICATION_REQUIRED):
-        return LoginRefused(on, f"the login was refused (HTTP {status}).", _LOGIN)
+        return AuthenticationFailed(on, f"the login was refused (HTTP {status}).", _LOGIN)
     if status == http.client.INTERNAL_SERVER_ERROR and not error.response_text:
-        return Refused(on, "it refused the request without a word: it may want encryption.", _LOGIN, code=status)
+        return TargetFault(on, "it refused the request without a word: it may want encryption.", _LOGIN, code=status)
     if status == http.client.SERVICE_UNAVAILABLE:
-        return Unreachable(on, "the web server there says that WinRM is not available (HTTP 503).", _WINRM)
-    return BadReply(on, f"it answered with HTTP {status} in place of WS-Management.", _ELSE)
+        return ConnectionFailed(on, "the web server there says that WinRM is not available (HTTP 503).", _WINRM)
+    return MalformedResponse(on, f"it answered with HTTP {status} in place of WS-Management.", _ELSE)
 
 
 def _unintelligible(on: str, error: BaseException, seconds: float) -> TargetError:
     del seconds
-    return BadReply(on, f"{error}.", _ELSE)
+    return MalformedResponse(on, f"{error}.", _ELSE)
 
 
 def _late(on: str, error: BaseException, seconds: float) -> TargetError:
     del error
-    return TimedOut(on, f"no answer in {seconds:.0f} s." if seconds >= 1 else "no answer in time.")
+    return TargetTimeout(on, f"no answer in {seconds:.0f} s." if seconds >= 1 else "no answer in time.")
 
 
 def _certificate(on: str, error: BaseException, seconds: float) -> TargetError:
@@ -164,53 +174,58 @@ def _certificate(on: str, error: BaseException, seconds: float) -> TargetError:
         64: "its certificate was made for another address.",
     }
     unknown = f"its certificate is not trusted ({getattr(error, 'verify_message', '') or 'unknown authority'})."
-    return Unreachable(on, reasons.get(getattr(error, "verify_code", 0), unknown), _CERTIFICATE)
+    return ConnectionFailed(on, reasons.get(getattr(error, "verify_code", 0), unknown), _CERTIFICATE)
 
 
 def _tls(on: str, error: BaseException, seconds: float) -> TargetError:
     del seconds
     reason = str(getattr(error, "reason", None) or error)[:80]
     if "ALERT" in reason.upper() and ("CERTIFICATE" in reason.upper() or "UNKNOWN_CA" in reason.upper()):
-        return LoginRefused(on, f"it refuses the certificate that it was shown ({reason}).", _OWN_CERTIFICATE)
+        return AuthenticationFailed(on, f"it refuses the certificate that it was shown ({reason}).", _OWN_CERTIFICATE)
     do = "Windows Server 2008 R2 needs TLS 1.2 switched on." if "VERSION" in reason.upper() else _ELSE
-    return Unreachable(on, f"no TLS connection could be made ({reason}).", do)
+    return ConnectionFailed(on, f"no TLS connection could be made ({reason}).", do)
 
 
 def _socket(on: str, error: BaseException, seconds: float) -> TargetError:
     del seconds
     number = getattr(error, "errno", None)
     if number == errno.ECONNREFUSED:
-        return Unreachable(on, "the connection was refused: nothing listens on its WinRM port.", _WINRM)
+        return ConnectionFailed(on, "the connection was refused: nothing listens on its WinRM port.", _WINRM)
     if number in (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN):
-        return Unreachable(on, "there is no way to it through the network.", _WINRM)
-    if isinstance(error, (ConnectionError, Stale)):
-        return Unreachable(on, "it closed the connection in the middle.", "Ask again; if it stays, see its event log.")
-    return Unreachable(on, f"the connection failed ({error!s:.80}).", _WINRM)
+        return ConnectionFailed(on, "there is no way to it through the network.", _WINRM)
+    if isinstance(error, (ConnectionError, StaleConnection)):
+        return ConnectionFailed(
+            on, "it closed the connection in the middle.", "Ask again; if it stays, see its event log."
+        )
+    return ConnectionFailed(on, f"the connection failed ({error!s:.80}).", _WINRM)
 
 
-_NO_CONNECTION = _plain(Unreachable, "no connection could be made.", _WINRM)
-_NOT_HTTP = _plain(BadReply, "it does not speak HTTP as WinRM does.", _ELSE)
-_NOT_WINRM = _plain(BadReply, "its reply lacks what every reply of WinRM has.", _ELSE)
-_NO_NAME = _plain(Unreachable, "its name is not known to DNS.", _NAME)
-_UNFINISHED = _plain(BadReply, "it broke its answer off in the middle.", "Ask again.")
-_PROXY = _plain(Unreachable, "a proxy is in the way.", _NAME)
-_NO_LOGIN = _plain(LoginRefused, "the login was refused.", _LOGIN)
+_NO_CONNECTION = _plain(ConnectionFailed, "no connection could be made.", _WINRM)
+_NOT_HTTP = _plain(MalformedResponse, "it does not speak HTTP as WinRM does.", _ELSE)
+_NOT_WINRM = _plain(MalformedResponse, "its reply lacks what every reply of WinRM has.", _ELSE)
+_NO_NAME = _plain(ConnectionFailed, "its name is not known to DNS.", _NAME)
+_UNFINISHED = _plain(MalformedResponse, "it broke its answer off in the middle.", "Ask again.")
+_PROXY = _plain(ConnectionFailed, "a proxy is in the way.", _NAME)
+_NO_LOGIN = _plain(AuthenticationFailed, "the login was refused.", _LOGIN)
 
 _EXACT: Table = (
-    ((Faulted, WSManFaultError), _faulted),
-    (Unintelligible, _unintelligible),
-    (TooLong, _plain(BadReply, "its reply is longer than any that WinRM may send.", _ELSE)),
+    ((WSManFaultReply, WSManFaultError), _faulted),
+    (MalformedReply, _unintelligible),
+    (ResponseTooLarge, _plain(MalformedResponse, "its reply is longer than any that WinRM may send.", _ELSE)),
     (WinRMTransportError, _http),
     (AuthenticationError, _NO_LOGIN),
-    ((Late, WinRMOperationTimeoutError), _late),
+    ((DeadlineExceeded, WinRMOperationTimeoutError), _late),
     (
         (KerberosExchangeError, MutualAuthenticationError, KrbError),
-        _plain(LoginRefused, "Kerberos did not succeed.", _TICKET),
+        _plain(AuthenticationFailed, "Kerberos did not succeed.", _TICKET),
     ),
-    ((SpnegoError, NativeError, FeatureMissingError), _plain(LoginRefused, "no login could be negotiated.", _LOGIN)),
+    (
+        (SpnegoError, NativeError, FeatureMissingError),
+        _plain(AuthenticationFailed, "no login could be negotiated.", _LOGIN),
+    ),
     (
         (requests_ntlm.NoCertificateRetrievedWarning, requests_ntlm.UnknownSignatureAlgorithmOID, UnsupportedAlgorithm),
-        _plain(LoginRefused, "its certificate cannot be bound to the login.", _CERTIFICATE),
+        _plain(AuthenticationFailed, "its certificate cannot be bound to the login.", _CERTIFICATE),
     ),
 )
 
@@ -218,12 +233,15 @@ _EXACT: Table = (
 _NETWORK: Table = (
     (ssl.SSLCertVerificationError, _certificate),
     ((socket.gaierror, lib3.NameResolutionError), _NO_NAME),
-    ((ssl.SSLEOFError, ssl.SSLZeroReturnError), _plain(Unreachable, "it broke off the TLS handshake.", _BROKEN_OFF)),
+    (
+        (ssl.SSLEOFError, ssl.SSLZeroReturnError),
+        _plain(ConnectionFailed, "it broke off the TLS handshake.", _BROKEN_OFF),
+    ),
     (ssl.SSLError, _tls),
     ((http.client.IncompleteRead, lib3.IncompleteRead, lib3.InvalidChunkLength), _UNFINISHED),
-    ((ConnectionError, Stale), _socket),
+    ((ConnectionError, StaleConnection), _socket),
     (http.client.HTTPException, _NOT_HTTP),
-    (PermissionError, _plain(LoginRefused, "it does not offer the login that the settings ask for.", _LOGIN)),
+    (PermissionError, _plain(AuthenticationFailed, "it does not offer the login that the settings ask for.", _LOGIN)),
     ((TimeoutError, req.Timeout), _late),
     (lib3.NewConnectionError, _NO_CONNECTION),
     ((lib3.TimeoutError, lib3.TimeoutStateError), _late),
@@ -231,10 +249,10 @@ _NETWORK: Table = (
     ((req.SSLError, lib3.SSLError), _tls),
     (
         (req.InvalidURL, req.MissingSchema, req.InvalidSchema, lib3.LocationValueError, lib3.URLSchemeUnknown),
-        _plain(OutOfBounds, "its address in the estate cannot be used.", _NAME),
+        _plain(PolicyViolation, "its address in the estate cannot be used.", _NAME),
     ),
     ((req.ChunkedEncodingError, req.ContentDecodingError, lib3.ProtocolError), _UNFINISHED),
-    (req.TooManyRedirects, _plain(BadReply, "it sends the request elsewhere.", _ELSE)),
+    (req.TooManyRedirects, _plain(MalformedResponse, "it sends the request elsewhere.", _ELSE)),
     ((req.ConnectionError, lib3.PoolError), _NO_CONNECTION),
     ((req.RequestException, req.RequestsWarning, lib3.HTTPError, lib3.HTTPWarning), _NOT_HTTP),
     (OSError, _socket),

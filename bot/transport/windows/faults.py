@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.errors import Refused, TargetError
+from bot.errors import TargetError, TargetFault
 from bot.transport.windows.fault_codes import KNOWN, SUBCODES
 from bot.transport.windows.wsman import Fault
 
@@ -20,7 +20,7 @@ def from_fault(on: str, fault: Fault) -> TargetError:
     code = fault.code if fault.code is not None else fault.hresult
     number = f"error {code} (0x{code & 0xFFFFFFFF:08X})" if code is not None else f"a fault {fault.subcode}".rstrip()
     words = f": {fault.text[:_LONGEST]}" if fault.text else "."
-    return Refused(on, f"it answered with {number}{words}", code=code)
+    return TargetFault(on, f"it answered with {number}{words}", code=code)
 
 
 def from_code(on: str, code: int, text: str = "") -> TargetError:
@@ -30,7 +30,7 @@ def from_code(on: str, code: int, text: str = "") -> TargetError:
 
 def _known(on: str, code: int, text: str) -> TargetError:
     error, says, do = KNOWN[code]
-    if issubclass(error, Refused):
+    if issubclass(error, TargetFault):
         words = f" It says: {text[:_LONGEST]}" if text else ""
         return error(on, says + words, do, code=code)
     return error(on, says, do)

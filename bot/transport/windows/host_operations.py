@@ -12,16 +12,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from bot.api.actions import Invoke
+from bot.api.actions import InvokeMethod
 from bot.api.queries import Fields
-from bot.api.rows import Cell, Row, number, text, texts
-from bot.errors import BadReply, LoginRefused, Refused, TargetError
+from bot.api.rows import Cell, Row, get_int, get_str, get_strs
+from bot.errors import AuthenticationFailed, MalformedResponse, TargetError, TargetFault
 from bot.transport.windows import wql, wsman
-from bot.transport.windows.exception_mapping import Late
+from bot.transport.windows.exception_mapping import DeadlineExceeded
 from bot.transport.windows.fault_codes import OPERATION_TIMED_OUT, PULL_TIMED_OUT, STALE_CONTEXT
 from bot.transport.windows.faults import from_code
 from bot.transport.windows.winrm import Connection, Deadline
-from bot.transport.windows.wsman import Faulted, Page
+from bot.transport.windows.wsman import EnumerationPage, WSManFaultReply
 
 LOCAL_MACHINE = 0x80000002  # HKEY_LOCAL_MACHINE [doc] StdRegProv
 CODE_PAGES = r"SYSTEM\CurrentControlSet\Control\Nls\CodePage"
@@ -54,7 +54,7 @@ def rows(connection: Connection, namespace: str, query: str, deadline: Deadline)
     """All rows of a WQL query. An enumeration that the host forgets half-way is begun once more."""
     try:
         return _enumerate(connection, namespace, query, deadline)
-    except Faulted as faulted:
+    except WSManFaultReply as faulted:
         if faulted.fault.code != STALE_CONTEXT:
             raise
         return _enumerate(connection, namespace, query, deadline)
@@ -66,16 +66,18 @@ def instance(connection: Connection, namespace: str, cls: str, keys: Fields, dea
     return wsman.read_instance(reply, message_id)
 
 
-def call(connection: Connection, action: Invoke, deadline: Deadline) -> Row:
+def call(connection: Connection, action: InvokeMethod, deadline: Deadline) -> Row:
     """Call a method. Answers its out-parameters; raises where `ReturnValue` is none of those that mean success."""
     namespace, cls, method = wql.namespace(action.namespace), wql.name(action.cls), wql.name(action.method)
     out = _invoke(connection, wsman.invoke(namespace, cls, method, action.params, action.path), deadline)
-    if text(out, "ReturnValue").lower() in ("true", "false"):
+    if get_str(out, "ReturnValue").lower() in ("true", "false"):
         return out  # a method that answers a question, such as WillOfflineLoseQuorum [doc], has no return code
-    returned = number(out, "ReturnValue")
+    returned = get_int(out, "ReturnValue")
     if returned is not None and returned not in action.accept:
         error = from_code(action.on, returned)
-        raise Refused(action.on, f"{action.cls}.{action.method} returned {returned}: {error.says}", code=returned)
+        raise TargetFault(
+            action.on, f"{action.cls}.{action.method} returned {returned}: {error.message}", code=returned
+        )
     return out
 
 
@@ -87,9 +89,9 @@ def registry(connection: Connection, key: str, names: Sequence[str], deadline: D
     ask = _Hive(connection, key, deadline)
     if not names:
         found = ask("EnumKey")
-        return {"subkeys": None if found is None else texts(found, "sNames")}
+        return {"subkeys": None if found is None else get_strs(found, "sNames")}
     found = ask("EnumValues") or {}
-    types = zip(texts(found, "sNames"), texts(found, "Types"), strict=False)
+    types = zip(get_strs(found, "sNames"), get_strs(found, "Types"), strict=False)
     known = {name.casefold(): (name, int(kind)) for name, kind in types}
     return {name: ask.value(*known[name.casefold()]) if name.casefold() in known else None for name in names}
 
@@ -98,9 +100,9 @@ def oem_code_page(connection: Connection, deadline: Deadline) -> int:
     """The code page of console programs there: 437, 850, 932 … [doc] NLS; 437 where it cannot be learnt."""
     try:
         row = registry(connection, CODE_PAGES, ("OEMCP",), deadline)
-    except (Refused, LoginRefused, Faulted):
+    except (TargetFault, AuthenticationFailed, WSManFaultReply):
         return 437
-    page = text(row, "OEMCP")
+    page = get_str(row, "OEMCP")
     return int(page) if page.isdigit() else 437
 
 
@@ -116,7 +118,7 @@ def run(connection: Connection, argv: Sequence[str], code_page: int, deadline: D
             stdout += out
             stderr += err
             if len(stdout) + len(stderr) > LONGEST_OUTPUT:
-                raise BadReply(connection.way.name, f"{argv[0]} printed more than 32 MB.")
+                raise MalformedResponse(connection.way.name, f"{argv[0]} printed more than 32 MB.")
     return Output(decode(bytes(stdout), code_page), decode(bytes(stderr), code_page), command.exit_code)
 
 
@@ -149,15 +151,15 @@ def _enumerate(connection: Connection, namespace: str, query: str, deadline: Dea
     return tuple(found)
 
 
-def _page(connection: Connection, message: wsman.Message, deadline: Deadline, keep: str = "") -> Page:
+def _page(connection: Connection, message: wsman.Message, deadline: Deadline, keep: str = "") -> EnumerationPage:
     """One page. A Pull that found nothing in time may be repeated: the enumeration stays valid [doc]."""
     if not deadline.left:
-        raise Late
+        raise DeadlineExceeded
     try:
         reply, message_id = connection.ask(message, deadline)
-    except Faulted as faulted:
+    except WSManFaultReply as faulted:
         if keep and faulted.fault.code in (PULL_TIMED_OUT, OPERATION_TIMED_OUT) and deadline.left:
-            return Page((), keep)
+            return EnumerationPage((), keep)
         raise
     return wsman.read_page(reply, message_id)
 
@@ -187,7 +189,7 @@ class _Hive:
         if name is not None:
             params += (("sValueName", name),)
         out = _invoke(self.connection, wsman.invoke("root/default", "StdRegProv", method, params), self.deadline)
-        returned = number(out, "ReturnValue")
+        returned = get_int(out, "ReturnValue")
         if returned == _NO_SUCH_KEY:
             return None
         if returned:
@@ -203,16 +205,16 @@ class _Hive:
         if found is None:
             return None
         if kind == _MULTI:
-            return texts(found, column)
+            return get_strs(found, column)
         if kind == _BINARY:
-            return bytes(int(one) for one in texts(found, column)).hex()
-        return text(found, column)
+            return bytes(int(one) for one in get_strs(found, column)).hex()
+        return get_str(found, column)
 
 
 def _registry_error(on: str, key: str, returned: int) -> TargetError:
     error = from_code(on, returned)
-    if isinstance(error, Refused):
-        return Refused(on, f"reading HKLM\\{key} failed with error {returned}.", code=returned)
+    if isinstance(error, TargetFault):
+        return TargetFault(on, f"reading HKLM\\{key} failed with error {returned}.", code=returned)
     return error
 
 
@@ -257,13 +259,13 @@ def _command(connection: Connection, shell_id: str, argv: Sequence[str], deadlin
 def _receive(connection: Connection, shell_id: str, command: _Running, deadline: Deadline) -> tuple[bytes, bytes]:
     """What the program printed since; nothing where it printed nothing. A host that answers so is not silent."""
     if deadline.left < _SHORTEST_WAIT:
-        raise Late  # while there is still time to end the program and close its shell
+        raise DeadlineExceeded  # while there is still time to end the program and close its shell
     wait = max(1, int(min(deadline.silence, deadline.left) * 0.75))  # pywinrm takes whole seconds
     connection.protocol.operation_timeout_sec = wait
     connection.expect(Deadline(deadline.ends, wait + max(1.0, deadline.silence / 4)))
     try:
         out, err, command.exit_code, command.is_done = connection.protocol.get_command_output_raw(shell_id, command.id)
-    except Faulted as faulted:
+    except WSManFaultReply as faulted:
         if faulted.fault.code != OPERATION_TIMED_OUT:
             raise
         return b"", b""

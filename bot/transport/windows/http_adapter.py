@@ -19,9 +19,9 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from bot.errors import LoginRefused, OutOfBounds
-from bot.transport.routing import Way
-from bot.transport.windows.exception_mapping import Late, Stale, TooLong
+from bot.errors import AuthenticationFailed, PolicyViolation
+from bot.transport.routing import Route
+from bot.transport.windows.exception_mapping import DeadlineExceeded, ResponseTooLarge, StaleConnection
 
 LONGEST_REPLY = 2 * 2**20  # bytes; we ask for 150 KB at most, and XML takes fifty times its length in memory
 BOUND = ("ntlm", "kerberos")  # logins that belong to one TCP connection
@@ -30,7 +30,7 @@ BOUND = ("ntlm", "kerberos")  # logins that belong to one TCP connection
 class Adapter(HTTPAdapter):
     """What requests sends through. `until` is when the next reply is due; `is_established` once a login has served."""
 
-    def __init__(self, way: Way) -> None:
+    def __init__(self, way: Route) -> None:
         super().__init__(max_retries=0)
         self.until = 0.0
         self.is_established = False
@@ -41,7 +41,7 @@ class Adapter(HTTPAdapter):
     def opening(self, connection: HTTPConnection) -> None:
         """A TCP connection is about to be opened. Raises Stale when the login belongs to the one before."""
         if self.is_established and self._is_bound:
-            raise Stale("the connection was closed, and the login with it")
+            raise StaleConnection("the connection was closed, and the login with it")
         self._live = connection
 
     def get_connection_with_tls_context(self, *_args: Any, **_named: Any) -> HTTPConnectionPool:
@@ -56,11 +56,11 @@ class Adapter(HTTPAdapter):
         del args
         left = self.until - time.monotonic()
         if left <= 0:
-            raise Late
+            raise DeadlineExceeded
         named["timeout"] = left
         response = super().send(request, **named)
         if int(response.headers.get("Content-Length") or 0) > LONGEST_REPLY:
-            raise TooLong
+            raise ResponseTooLarge
         if self.is_established:  # the login handlers look at the open socket of the first replies
             _read(response)
         return response
@@ -92,7 +92,7 @@ def _bounded(stream: Callable[..., Iterator[bytes]], *args: Any, **named: Any) -
     for piece in stream(*args, **named):
         length += len(piece)
         if length > LONGEST_REPLY:
-            raise TooLong
+            raise ResponseTooLarge
         yield piece
 
 
@@ -100,7 +100,7 @@ def _read(response: requests.Response) -> None:
     """Read the body, but not for ever: a reply without a length could go on."""
     body = response.raw.read(LONGEST_REPLY + 1, decode_content=True)
     if len(body) > LONGEST_REPLY:
-        raise TooLong
+        raise ResponseTooLarge
     response._content = body  # noqa: SLF001 - what `Response.content` would have set
     response._content_consumed = True  # type: ignore[attr-defined] # noqa: SLF001
 
@@ -121,7 +121,7 @@ class _TlsConnection(_PlainConnection, HTTPSConnection):
     """Likewise, and what it opens is TLS: urllib3's HTTPSConnection is the next in line after the class above."""
 
 
-def _pool(way: Way, adapter: Adapter) -> HTTPConnectionPool:
+def _pool(way: Route, adapter: Adapter) -> HTTPConnectionPool:
     address = urlsplit(way.url)
     host = address.hostname or ""
     pool: HTTPConnectionPool
@@ -130,7 +130,9 @@ def _pool(way: Way, adapter: Adapter) -> HTTPConnectionPool:
         try:
             context = tls_context(login.ca_file, login.certificate, login.key)
         except OSError as error:
-            raise OutOfBounds(way.name, f"the certificates in the settings cannot be used ({error!s:.80}).") from None
+            raise PolicyViolation(
+                way.name, f"the certificates in the settings cannot be used ({error!s:.80})."
+            ) from None
         _refuse_expired(way)
         pool = HTTPSConnectionPool(host, address.port or 443, maxsize=1, ssl_context=context)
         pool.ConnectionCls = partial(_TlsConnection, adapter=adapter)  # type: ignore[assignment]
@@ -140,13 +142,15 @@ def _pool(way: Way, adapter: Adapter) -> HTTPConnectionPool:
     return pool
 
 
-def _refuse_expired(way: Way) -> None:
+def _refuse_expired(way: Route) -> None:
     """Hosts break the connection off without a word, at a moment of their own, where our certificate has run out."""
     certificate = way.credentials.certificate
     ends = _end_of(certificate) if certificate else None
     if ends and ends < datetime.now(UTC):
         says = f"the certificate in the settings expired on {ends:%Y-%m-%d}."
-        raise LoginRefused(way.name, says, f"Renew {certificate}, and map the new one to the account on every host.")
+        raise AuthenticationFailed(
+            way.name, says, f"Renew {certificate}, and map the new one to the account on every host."
+        )
 
 
 @lru_cache(maxsize=64)

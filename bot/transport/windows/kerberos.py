@@ -18,7 +18,7 @@ import time
 from functools import cache
 from typing import Any
 
-from bot.errors import LoginRefused, OutOfBounds
+from bot.errors import AuthenticationFailed, PolicyViolation
 from bot.transport.routing import Credentials
 
 _REFUSED_FOR = 60.0  # seconds: five hundred hosts must not carry one wrong password to the KDC five hundred times
@@ -46,7 +46,7 @@ def ticket_for(login: Credentials) -> str:
                 says = _fetch(login)
                 _refused[who] = (time.monotonic(), says)
             if says:
-                raise LoginRefused(login.username, says, "Check password, realm and krb5.conf.")
+                raise AuthenticationFailed(login.username, says, "Check password, realm and krb5.conf.")
             _fetched[who] = time.monotonic()
     return login.username
 
@@ -75,7 +75,7 @@ def _library(on: str) -> Any:
     try:
         import krb5  # noqa: PLC0415 - see above
     except ImportError:
-        raise OutOfBounds(
+        raise PolicyViolation(
             on,
             "a Kerberos password is set, and the Python package krb5 is not installed.",
             "Install krb5, or leave the password out and set KRB5_CLIENT_KTNAME to a keytab.",

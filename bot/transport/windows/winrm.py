@@ -26,17 +26,17 @@ from winrm.exceptions import WinRMTransportError
 from winrm.protocol import Protocol
 from winrm.transport import Transport
 
-from bot.transport.routing import Way
-from bot.transport.windows.exception_mapping import Late, TooLong
+from bot.transport.routing import Route
+from bot.transport.windows.exception_mapping import DeadlineExceeded, ResponseTooLarge
 from bot.transport.windows.http_adapter import BOUND, Adapter
 from bot.transport.windows.kerberos import ticket_for
-from bot.transport.windows.wsman import Message, Unintelligible, body_of
+from bot.transport.windows.wsman import MalformedReply, Message, body_of
 
 LONGEST_ANSWER = 48 * 2**20  # bytes of all replies to one question: 32 MB that a program printed, as base64
 
 _LONGEST_OPERATION = 60.0  # seconds: MaxTimeoutms of WinRM [doc]
 
-Tap = Callable[[str, str, str], None]  # host, request, reply: everything that goes over the wire, in clear
+WireObserver = Callable[[str, str, str], None]  # host, request, reply: everything that goes over the wire, in clear
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Connection:
     Whatever `exchange` raises, other than a SOAP fault, leaves it broken: close it and take a fresh one.
     """
 
-    def __init__(self, way: Way, tap: Tap | None = None) -> None:
+    def __init__(self, way: Route, tap: WireObserver | None = None) -> None:
         self.way = way
         self.is_broken = False
         self.idle_since = time.monotonic()
@@ -87,7 +87,7 @@ class Connection:
     def expect(self, deadline: Deadline) -> None:
         """Set the deadline of what pywinrm's own methods (`protocol.open_shell` …) send next. Raises Late once aborted."""
         if self.is_broken:
-            raise Late
+            raise DeadlineExceeded
         self._adapter.until = deadline.next()
 
     def exchange(self, envelope: str) -> bytes:
@@ -121,7 +121,7 @@ class Connection:
         self._heard += len(reply)
         if self._heard > LONGEST_ANSWER:  # an enumeration without end stays within every deadline of a single reply
             self.is_broken = True
-            raise TooLong
+            raise ResponseTooLarge
         self.transcript.append(reply)
 
     def _send(self, envelope: str) -> _Reply:
@@ -153,7 +153,7 @@ class _Reply:
 
 def _raise_fault(content: bytes, error: WinRMTransportError) -> None:
     """An HTTP error that carries a SOAP fault is that fault; any other stays what it is."""
-    with suppress(Unintelligible):
+    with suppress(MalformedReply):
         body_of(content)
     raise error
 
@@ -161,7 +161,7 @@ def _raise_fault(content: bytes, error: WinRMTransportError) -> None:
 class _Protocol(Protocol):
     """pywinrm's Protocol over our transport. Its shell methods send through `exchange` like all else."""
 
-    def __init__(self, way: Way, adapter: Adapter, exchange: Callable[[str], bytes]) -> None:
+    def __init__(self, way: Route, adapter: Adapter, exchange: Callable[[str], bytes]) -> None:
         login = way.credentials
         super().__init__(endpoint=way.url, transport=login.transport, **_login(way))
         self.transport = _Transport(
@@ -188,7 +188,7 @@ def _is_sealed(response: requests.Response, encryption: Encryption) -> bool:
     return f'protocol="{encryption.protocol_string.decode()}"' in response.headers.get("Content-Type", "")
 
 
-def _login(way: Way) -> dict[str, Any]:
+def _login(way: Route) -> dict[str, Any]:
     login = way.credentials
     sealed = login.transport in BOUND and not way.is_tls
     return {
@@ -224,7 +224,7 @@ class _Transport(Transport):
         """What every message goes through. A sign-in page answers 200, even to the blank message of a login."""
         response = super()._send_message_request(session, prepared_request)
         if response.headers.get("Content-Type", "").startswith("text/html"):
-            raise Unintelligible("the reply is a web page, so a proxy or another web server answers in place of WinRM")
+            raise MalformedReply("the reply is a web page, so a proxy or another web server answers in place of WinRM")
         return response
 
     def _get_message_response_text(self, response: requests.Response) -> bytes:
@@ -236,7 +236,7 @@ class _Transport(Transport):
         if self.encryption is None or _is_sealed(response, self.encryption):
             return super()._get_message_response_text(response)
         if response.ok:
-            raise Unintelligible("the reply is not encrypted, so nobody knows who wrote it")
+            raise MalformedReply("the reply is not encrypted, so nobody knows who wrote it")
         return b""  # its status is believed, as that of a dropped connection would be; its words are not
 
     def _bare(self, session: requests.Session) -> requests.Session:

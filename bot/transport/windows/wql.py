@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from bot.api.queries import Term, Value
+from bot.api.queries import Predicate, Value
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _NAMESPACE = re.compile(r"[A-Za-z0-9_]+([/\\][A-Za-z0-9_]+)*")
@@ -17,7 +17,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 _COMPARISONS = frozenset({"=", "!=", "<", "<=", ">", ">=", "like"})
 
 
-def select(cls: str, columns: Sequence[str] = (), where: Sequence[Term] = ()) -> str:
+def select(cls: str, columns: Sequence[str] = (), where: Sequence[Predicate] = ()) -> str:
     """The query: "SELECT Name, State FROM MSCluster_Node WHERE State = 0".
 
     Raises:
@@ -64,7 +64,7 @@ def like(text: str) -> str:
     return re.sub(r"[%_\[]", lambda found: f"[{found[0]}]", text)
 
 
-def _term(term: Term) -> str:
+def _term(term: Predicate) -> str:
     column = name(term.column)
     if term.op in ("is null", "is not null"):
         return f"{column} {term.op.upper()}"

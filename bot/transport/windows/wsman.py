@@ -50,7 +50,7 @@ _ENVELOPE = (
 )
 
 
-class Unintelligible(ValueError):
+class MalformedReply(ValueError):
     """A reply is not the WS-Management reply that was due. Carries how it began."""
 
     def __init__(self, says: str, began: str = "") -> None:
@@ -75,7 +75,7 @@ class Fault:
     hresult: int | None = None
 
 
-class Faulted(Exception):
+class WSManFaultReply(Exception):
     """The reply is a SOAP fault."""
 
     def __init__(self, fault: Fault) -> None:
@@ -105,7 +105,7 @@ class Message:
         )
 
 
-class Page(NamedTuple):
+class EnumerationPage(NamedTuple):
     """One page of an enumeration. `context` is "" when it was the last."""
 
     rows: tuple[dict[str, Cell], ...]
@@ -158,7 +158,7 @@ def invoke(namespace: str, cls: str, method: str, params: Fields = (), keys: Fie
     )
 
 
-def read_page(reply: bytes | str, message_id: str = "") -> Page:
+def read_page(reply: bytes | str, message_id: str = "") -> EnumerationPage:
     """Rows of an EnumerateResponse or PullResponse.
 
     An optimised reply carries w:Items and w:EndOfSequence, a pulled one n:Items and n:EndOfSequence; the context
@@ -170,7 +170,7 @@ def read_page(reply: bytes | str, message_id: str = "") -> Page:
     """
     answer = body_of(reply, message_id)
     if local(answer.tag) not in ("EnumerateResponse", "PullResponse"):
-        raise Unintelligible(f"the reply is a {local(answer.tag)} where rows were due")
+        raise MalformedReply(f"the reply is a {local(answer.tag)} where rows were due")
     context, ended, rows = "", False, []
     for part in answer:
         name = local(part.tag)
@@ -180,7 +180,7 @@ def read_page(reply: bytes | str, message_id: str = "") -> Page:
             ended = True
         elif name == "Items":
             rows += [row_of(item) for item in _items(part)]
-    return Page(tuple(rows), "" if ended else context)
+    return EnumerationPage(tuple(rows), "" if ended else context)
 
 
 def read_instance(reply: bytes | str, message_id: str = "") -> dict[str, Cell]:
@@ -203,18 +203,18 @@ def body_of(reply: bytes | str, message_id: str = "", *, may_be_empty: bool = Fa
     try:
         root: Element = fromstring(reply, forbid_dtd=True)  # SOAP 1.2 allows no DTD
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
-        raise Unintelligible(_not_soap(reply, error), _beginning(reply)) from None
+        raise MalformedReply(_not_soap(reply, error), _beginning(reply)) from None
     if root.tag != f"{{{SOAP}}}Envelope":
-        raise Unintelligible(f"the reply is a <{local(root.tag)}> document, not a SOAP message", _beginning(reply))
+        raise MalformedReply(f"the reply is a <{local(root.tag)}> document, not a SOAP message", _beginning(reply))
     relates = root.findtext(f"{{{SOAP}}}Header/{{{ADDRESSING}}}RelatesTo")
     if message_id and relates and relates.strip().casefold() != f"uuid:{message_id}".casefold():
-        raise Unintelligible("the reply answers another request than the one that was sent")
+        raise MalformedReply("the reply answers another request than the one that was sent")
     body = root.find(f"{{{SOAP}}}Body")
     if body is None or (len(body) == 0 and not may_be_empty):
-        raise Unintelligible("the reply is a SOAP message without content", _beginning(reply))
+        raise MalformedReply("the reply is a SOAP message without content", _beginning(reply))
     answer = body[0] if len(body) else Element("nothing")
     if answer.tag == f"{{{SOAP}}}Fault":
-        raise Faulted(_fault(answer))
+        raise WSManFaultReply(_fault(answer))
     return answer
 
 
@@ -268,7 +268,7 @@ def _value(value: Value) -> str:
     return _text(str(value))
 
 
-def sendable(text: str) -> str:
+def check_xml_text(text: str) -> str:
     """The text. Raises ValueError for what XML cannot carry, instead of sending something else."""
     if found := _FORBIDDEN.search(text):
         raise ValueError(f"the character U+{ord(found[0]):04X} cannot be sent")
@@ -276,7 +276,7 @@ def sendable(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(sendable(text)).replace("\r", "&#13;")
+    return escape(check_xml_text(text)).replace("\r", "&#13;")
 
 
 def _beginning(reply: bytes | str) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from bot.audit import filter_syntax
 from bot.dispatch.authorization import Person
-from bot.errors import NotAllowed, UsageError
+from bot.errors import PermissionDenied, UsageError
 from bot.ledger import Filter, queries
 
 
@@ -44,7 +44,7 @@ def test_a_question_a_refusal_and_a_change_are_one_row_each(told, review, everyb
         ("--who U3", ["too late", "usage"]),
         ("--who T1/U1 --outcome open", ["T-3"]),
         ("--outcome done", ["T-1"]),
-        ("--outcome declined", ["T-2"]),
+        ("--outcome rejected", ["T-2"]),
         ("--outcome ended", ["T-2", "T-1"]),
         ("--outcome refused", ["too late", "usage"]),
         ("--outcome answered", ["answered", "answered"]),
@@ -60,7 +60,7 @@ def test_rows_are_narrowed(told, review, everybody, typed, rows):
     told.asks("check-writers", "nowhere")
     told.asks("hvops", "")  # about the bot itself: never answered in the ledger
     told.runs(told.proposes("drain-node", "hv03", ["prod"]))
-    told.decides("declined", told.proposes("drain-node", "hv01", ["prod"]), why="Not now.")
+    told.decides("rejected", told.proposes("drain-node", "hv01", ["prod"]), why="Not now.")
     told.proposes("drain-node", "br01", ["branch"])
     ledger.append("refused", "T1/U3", {"line": "approve T-1", "kind": "too late", "why": "Too late."}, "T-1")
     ledger.append("stop", "T1/U1", {"name": "operator", "why": "storm"})
@@ -81,7 +81,7 @@ def test_an_old_ticket_to_which_something_happened_today_is_of_today(told, revie
     ticket = told.proposes("drain-node", "hv03", ["prod"])
     told.answers("check-writers", "prod", ["prod"])
     clock.now = clock.now.replace(day=4)
-    told.decides("declined", ticket, why="Not now.")
+    told.decides("rejected", ticket, why="Not now.")
     assert [row.ticket for row in page(review, everybody, "", clock).rows] == ["T-1"]
     assert page(review, everybody, "--until 2026-03-02T11:00 --when 2h", clock).rows == ()
 
@@ -129,7 +129,7 @@ def test_who_may_see_one_cluster_sees_nothing_of_another(told, review, of_prod, 
         ("check-writers", "prod", "operator"),
     ]
     assert sum(found.counts.values()) == 4
-    assert [row.target for row in review.every(of_prod, filter_syntax.read(""), clock.now)] == [
+    assert [row.target for row in review.iter_all(of_prod, filter_syntax.read(""), clock.now)] == [
         "hv03",
         "br01",
         "hv03",
@@ -147,14 +147,14 @@ def test_a_name_that_only_looks_like_one_of_ours_is_not_seen(told, review, of_pr
 
 @pytest.mark.parametrize("typed", ["branch", "br01", "vmm01", "--who x branch", "somewhere"])
 def test_whoever_asks_for_another_place_is_refused(review, of_prod, clock, typed):
-    with pytest.raises(NotAllowed):
+    with pytest.raises(PermissionDenied):
         page(review, of_prod, typed, clock)
 
 
 def test_nobody_sees_nothing(review, clock):
     nobody = Person("T1/U8", "nobody", {})
-    for ask in (lambda: page(review, nobody, "", clock), lambda: review.ended(nobody, 10)):
-        with pytest.raises(NotAllowed):
+    for ask in (lambda: page(review, nobody, "", clock), lambda: review.recently_ended(nobody, 10)):
+        with pytest.raises(PermissionDenied):
             ask()
 
 
@@ -164,7 +164,7 @@ def test_a_story_is_for_those_who_may_see_all_of_its_places(told, review, everyb
     assert [one.kind for one in review.story(of_prod, "T-1")] == [
         *("proposed", "approved", "started", "intent", "outcome", "done")
     ]
-    with pytest.raises(NotAllowed):
+    with pytest.raises(PermissionDenied):
         review.story(of_prod, "T-2")
     assert review.story(everybody, "T-2")
     with pytest.raises(UsageError, match="no ticket"):
@@ -175,9 +175,12 @@ def test_the_last_outcomes_are_those_one_may_see(told, review, everybody, of_pro
     told.runs(told.proposes("drain-node", "hv03", ["prod"]))
     told.runs(told.proposes("drain-node", "br01", ["branch"]), "failed", why="hv03 is still paused")
     told.proposes("drain-node", "hv01", ["prod"])
-    assert [(row.ticket, row.outcome) for row in review.ended(everybody, 10)] == [("T-2", "failed"), ("T-1", "done")]
-    assert [row.ticket for row in review.ended(of_prod, 10)] == ["T-1"]
-    assert [row.ticket for row in review.ended(everybody, 1)] == ["T-2"]
+    assert [(row.ticket, row.outcome) for row in review.recently_ended(everybody, 10)] == [
+        ("T-2", "failed"),
+        ("T-1", "done"),
+    ]
+    assert [row.ticket for row in review.recently_ended(of_prod, 10)] == ["T-1"]
+    assert [row.ticket for row in review.recently_ended(everybody, 1)] == ["T-2"]
 
 
 def test_an_unknown_place_gets_names_that_look_like_it(told, review, everybody, clock):
@@ -189,7 +192,7 @@ def test_an_unknown_place_gets_names_that_look_like_it(told, review, everybody, 
 def test_hostile_words_are_values_and_nothing_else(told, review, everybody, clock, ledger):
     told.answers("check-writers", "prod", ["prod"])
     for word in ("' OR 1=1 --", "%", "_", '"]', "\\", "prod'); DROP TABLE entry; --"):
-        wanted = filter_syntax.Wanted(about=word, who=word, what=word)
+        wanted = filter_syntax.AuditQuery(about=word, who=word, what=word)
         assert review.page(everybody, wanted, clock.now).rows == ()
         assert ledger.find(Filter(target=word, who=word, command=word)) == []
     assert ledger.verify().holds

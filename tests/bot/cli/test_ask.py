@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 
 from bot.api.command import Role
-from bot.api.query_client import Unanswered
+from bot.api.query_client import QueryFailure
 from bot.api.report import Column, Finding, Report, Severity, Table
-from bot.cli.ask import _bar, _write_csv, exit_code, harmless
-from bot.cli.os_user import person_here
+from bot.cli.ask import _bar, _write_csv, escape_csv_formula, exit_code
+from bot.cli.os_user import current_user
 from bot.config.settings import load
 from bot.dispatch.query_session import Progress
 from bot.errors import UsageError
@@ -62,7 +62,7 @@ def test_our_own_bug_is_a_short_id_for_the_person_and_a_traceback_in_the_log(hvo
     monkeypatch.setattr("bot.dispatch.pipeline._judge", broken)
     ended = hvops("ask", "--settings", healthy, "--json", "/check-writers prod")
     assert ended.code == 2
-    assert json.loads(ended.out)["error"]["kind"] == "OurBug"
+    assert json.loads(ended.out)["error"]["kind"] == "InternalError"
     assert "ZeroDivisionError" in ended.err
 
 
@@ -162,7 +162,7 @@ def report(*severities, unanswered=()):
 
 
 def test_exit_codes():
-    silent = (Unanswered("hv05", "timed out", "no answer in 20 s."),)
+    silent = (QueryFailure("hv05", "timed out", "no answer in 20 s."),)
     assert exit_code(report()) == 0
     assert exit_code(report(Severity.NOTE)) == 0
     assert exit_code(report(Severity.WARNING)) == exit_code(report(Severity.FAULT, unanswered=silent)) == 1
@@ -173,9 +173,9 @@ def test_the_person_is_who_the_system_says_and_not_the_environment(healthy, monk
     roles = load(healthy).roles
     monkeypatch.setenv("LOGNAME", "somebody")
     monkeypatch.setenv("USER", "somebody")
-    assert person_here(roles).id == f"os:{ME}"
-    assert person_here(roles).highest is Role.OPERATOR
-    assert person_here(roles, "somebody").highest is Role.NOBODY
+    assert current_user(roles).id == f"os:{ME}"
+    assert current_user(roles).highest_role is Role.OPERATOR
+    assert current_user(roles, "somebody").highest_role is Role.NOBODY
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_the_person_is_who_the_system_says_and_not_the_environment(healthy, monk
     [("=1+1", "'=1+1"), ("@x", "'@x"), ("-cmd", "'-cmd"), ("-5", "-5"), ("-0.5", "-0.5"), ("hv01", "hv01"), ("", "")],
 )
 def test_no_cell_becomes_a_formula(cell, written):
-    assert harmless(cell) == written
+    assert escape_csv_formula(cell) == written
 
 
 def test_progress_is_drawn_on_standard_error_of_a_terminal(monkeypatch):

@@ -13,9 +13,9 @@ from bot.config.settings import load
 from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import Request
 from bot.ledger import Reader
-from bot.services import engine
+from bot.services import build_services
 from bot.tickets.create import Proposed
-from bot.tickets.decisions import Press
+from bot.tickets.decisions import UserAction
 
 OPERATOR = Person("T1/U1", "operator", {Role.OPERATOR: frozenset(["*"])})
 
@@ -75,13 +75,13 @@ def test_a_plan_that_is_possible_is_shown_whole_and_ends_with_0(hvops, healthy):
 def test_it_is_the_very_plan_that_a_proposal_would_sign(hvops, healthy):
     told = json.loads(hvops("ask", "--settings", healthy, "--json", "/drain-node hv04").out)
     assert (told["exit_code"], told["proposed"], told["risk"], told["places"]) == (0, False, "high", ["prod"])
-    with engine(load(healthy)) as made:
+    with build_services(load(healthy)) as made:
         request = Request(OPERATOR, "/drain-node hv04", "slack", "C0OPS")
         proposed = asyncio.run(made.proposals.propose(request))
         assert isinstance(proposed, Proposed)
         assert told["digest"] == proposed.proposal.digest
         assert told["plan"] == made.ledger.entry(proposed.seq).data["plan"]
-        made.decisions.withdraw(Press(OPERATOR, proposed.ticket))
+        made.decisions.withdraw(UserAction(OPERATOR, proposed.ticket))
 
 
 def test_what_holds_a_plan_ends_with_1(hvops, stuck):

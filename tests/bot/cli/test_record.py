@@ -11,12 +11,12 @@ import pytest
 
 from bot.config.settings import Limits, load
 from bot.dispatch import argument_parser
-from bot.dispatch.inventory import Directory
-from bot.dispatch.query_session import Look
+from bot.dispatch.inventory import Inventory
+from bot.dispatch.query_session import QuerySession
 from bot.dispatch.registry import Registry
 from bot.errors import UsageError
 from bot.ledger import Reader
-from bot.ledger.ticket_state import State
+from bot.ledger.ticket_state import TicketState
 from bot.transport.capture import Capture, Exchange, whole_output
 from bot.transport.replay import Replay
 from lab.plugin import PRACTICE
@@ -32,17 +32,17 @@ def replayed(capture):
 async def _replayed(capture):
     reach = Replay(capture)
     try:
-        directory = Directory(reach.estate, reach, reach.ways)
-        typed = argument_parser.words(capture.line)
+        directory = Inventory(reach.estate, reach, reach.ways)
+        typed = argument_parser.tokenize(capture.line)
         command = COMMANDS.get(typed[0])
-        values = argument_parser.read(command.usage, command.parameters, typed[1:])
+        values = argument_parser.bind_arguments(command.usage, command.parameters, typed[1:])
         for parameter in command.parameters:
             if parameter.targets:
                 values[parameter.name] = await directory.find(values[parameter.name])
-        look = Look(reach, lambda _question: [], reach.now, Limits())
+        look = QuerySession(reach, lambda _question: [], reach.now, Limits())
         args = command.spec.args(**values)
         facts = await command.spec.collect(args, look)
-        return command.spec.plan(args, facts) if command.changes else command.spec.judge(args, facts)
+        return command.spec.plan(args, facts) if command.changes else command.spec.evaluate(args, facts)
     finally:
         reach.close()
 
@@ -68,7 +68,7 @@ def test_a_replay_finds_what_the_live_hosts_showed(hvops, recorded):
     report = replayed(capture)
     assert report.title == capture.title
     assert (report.answered, report.asked, report.unanswered) == (6, 6, ())
-    assert report.findings[0].word == "LOOKS STUCK"
+    assert report.findings[0].status == "LOOKS STUCK"
     suspects = [says for finding in report.findings for label, says in finding.lines if label == "Suspect"]
     assert re.match(r"vm\d{4} \(event 10102", suspects[0])
 
@@ -76,14 +76,14 @@ def test_a_replay_finds_what_the_live_hosts_showed(hvops, recorded):
 def test_a_remediation_is_asked_about_and_neither_proposed_nor_done(hvops, recorded, stuck):
     capture = Capture.load(recorded(hvops, "/drain-node hv01"))
     plan = replayed(capture)
-    assert {gate.says.split()[0] for gate in plan.gates}
-    assert [type(step.act).__name__ for step in plan.steps] == ["Invoke"]
+    assert {gate.description.split()[0] for gate in plan.gates}
+    assert [type(step.act).__name__ for step in plan.steps] == ["InvokeMethod"]
     assert "hv01" not in repr(plan)
     asked = " ".join(exchange.request for exchange in capture.exchanges)
     assert "MSCluster_Node" in asked
     assert "/Pause" not in asked
     with Reader(load(stuck).ledger.path) as ledger:
-        assert ledger.tickets(list(State)) == []
+        assert ledger.tickets(list(TicketState)) == []
 
 
 def test_one_host_alone_is_enough(hvops, recorded):
@@ -118,7 +118,7 @@ def test_a_question_that_was_not_recorded_is_unknown_and_not_answered(hvops, rec
     kept = tuple(one for one in capture.exchanges if "vssadmin" not in one.request)
     report = replayed(Capture(capture.line, capture.at, capture.estate, capture.title, kept))
     assert report.answered < 6
-    assert any("Record it again" in one.says for one in report.unanswered)
+    assert any("Record it again" in one.message for one in report.unanswered)
 
 
 @pytest.mark.parametrize(

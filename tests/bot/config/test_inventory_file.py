@@ -21,7 +21,7 @@ HV01 = "http://127.0.1.1:5985/wsman"
 
 
 def read(folder, text):
-    file = folder / "estate.toml"
+    file = folder / "inventory.toml"
     file.write_text(text)
     return load(file)
 
@@ -67,7 +67,7 @@ def test_what_is_wrong_is_named_with_what_to_write(tmp_path, change, says):
     with pytest.raises(SettingsError) as raised:
         read(tmp_path, GOOD.replace(*change))
     assert says in str(raised.value)
-    assert "estate.toml" in str(raised.value)
+    assert "inventory.toml" in str(raised.value)
 
 
 def test_an_empty_estate_is_refused(tmp_path):
@@ -76,8 +76,8 @@ def test_an_empty_estate_is_refused(tmp_path):
 
 
 def test_a_missing_estate_says_what_to_copy(tmp_path):
-    with pytest.raises(SettingsError, match=r"Copy deploy/estate\.toml"):
-        load(tmp_path / "estate.toml")
+    with pytest.raises(SettingsError, match=r"Copy deploy/inventory\.toml"):
+        load(tmp_path / "inventory.toml")
 
 
 def test_the_backup_product_has_an_address_and_a_name_of_its_own(tmp_path):

@@ -9,10 +9,10 @@ import pytest
 
 from bot.api.command import Risk, Role
 from bot.config.settings import Settings, find, load, permission_warnings
-from bot.errors import NotAllowed, SettingsError
+from bot.errors import PermissionDenied, SettingsError
 
 GOOD = """
-estate = "estate.toml"
+inventory = "inventory.toml"
 [slack]
 bot_token = "xoxb-1"
 app_token = "xapp-1"
@@ -45,7 +45,7 @@ def clean_environment(monkeypatch, tmp_path):
 def test_a_risk_without_a_rule_is_refused_and_high_risk_always_takes_somebody_else(tmp_path):
     policy = load(written(tmp_path, GOOD)).policy
     for risk in Risk:
-        with pytest.raises(NotAllowed, match=f"write {risk} under"):
+        with pytest.raises(PermissionDenied, match=f"write {risk} under"):
             policy.decision(risk)
     assert (policy.open_minutes, policy.start_minutes, policy.stop, policy.go) == (30, 15, "operator", "approver")
     policy = load(written(tmp_path, GOOD + '[policy]\nlow = "confirm"\nhigh = "approval"\n')).policy
@@ -70,7 +70,7 @@ def refusal(folder: Path, text: str) -> str:
 def test_a_whole_file_is_read_and_paths_are_relative_to_it(tmp_path):
     settings = load(written(tmp_path, GOOD))
     assert settings.file == tmp_path / "settings.toml"
-    assert settings.estate == tmp_path / "estate.toml"
+    assert settings.inventory == tmp_path / "inventory.toml"
     assert settings.ledger.path == tmp_path / "data/ledger.db"
     assert settings.ledger.key_file == tmp_path / "ledger.key"
     assert settings.need_slack().base_url == "https://slack.com/api/"
@@ -100,7 +100,10 @@ def test_secrets_are_never_printed(tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (('estate = "estate.toml"\n', ""), ['settings.toml: estate is missing. Write estate = "estate.toml".']),
+        (
+            ('inventory = "inventory.toml"\n', ""),
+            ['settings.toml: inventory is missing. Write inventory = "inventory.toml".'],
+        ),
         (('bot_token = "xoxb-1"\n', ""), ["[slack] bot_token is missing", "OAuth & Permissions"]),
         (("bot_token", "bot_tokn"), ['[slack] bot_tokn is not a setting. Did you mean "bot_token"?', "is missing"]),
         (('"xoxb-1"', '"xoxp-1"'), ["[slack] bot_token is wrong: it does not begin with xoxb-", "Write bot_token"]),
@@ -114,7 +117,7 @@ def test_secrets_are_never_printed(tmp_path):
         (('["U7"]', "[7]"), ["[roles.approver] users (item 1) is wrong", 'Write users = ["U…"]']),
         (('clusters = ["prod"]', ""), ["[roles.approver] clusters is missing", 'clusters = ["*"]']),
         (("[roles.viewer]", "[roles.viewr]"), ['[roles] viewr is not a setting. Did you mean "viewer"?']),
-        (("estate =", "_env_file = 3\nestate ="), ["_env_file is not a setting"]),
+        (("inventory =", "_env_file = 3\ninventory ="), ["_env_file is not a setting"]),
     ],
 )
 def test_what_is_missing_or_wrong_is_named_with_what_to_write(tmp_path, change, says):
@@ -147,7 +150,7 @@ def test_a_list_in_the_environment_must_be_json(tmp_path, monkeypatch):
 def test_what_kubernetes_puts_into_every_container_is_ignored(tmp_path, monkeypatch):
     monkeypatch.setenv("HVOPS_SERVICE_HOST", "10.0.0.1")
     monkeypatch.setenv("HVOPS_PORT", "tcp://10.0.0.1:80")
-    assert load(written(tmp_path, GOOD)).estate == tmp_path / "estate.toml"
+    assert load(written(tmp_path, GOOD)).inventory == tmp_path / "inventory.toml"
 
 
 def test_no_file_half_a_file_and_no_text(tmp_path):
@@ -156,7 +159,7 @@ def test_no_file_half_a_file_and_no_text(tmp_path):
     with pytest.raises(SettingsError, match="directory"):
         load(tmp_path)
     assert "not valid TOML" in refusal(tmp_path, GOOD + "\n[roles")
-    (tmp_path / "settings.toml").write_bytes(b'estate = "\xff"')
+    (tmp_path / "settings.toml").write_bytes(b'inventory = "\xff"')
     with pytest.raises(SettingsError, match="not UTF-8"):
         load(tmp_path / "settings.toml")
 
@@ -189,7 +192,7 @@ def test_secrets_that_others_can_read_are_warned_about(tmp_path):
 def test_settings_cannot_be_changed_afterwards(tmp_path):
     settings: Settings = load(written(tmp_path, GOOD))
     with pytest.raises(ValueError, match="frozen"):
-        settings.estate = tmp_path
+        settings.inventory = tmp_path
 
 
 def test_the_login_to_the_backup_product(tmp_path):

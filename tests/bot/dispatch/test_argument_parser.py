@@ -34,7 +34,7 @@ DRIFT = argument_parser.parameters(DriftArgs)
 
 
 def read(line: str, wanted=GUESTS):
-    return argument_parser.read("/usage", wanted, argument_parser.words(line))
+    return argument_parser.bind_arguments("/usage", wanted, argument_parser.tokenize(line))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_dash_inside_a_name_is_no_option():
 
 
 def test_an_escaped_ampersand_is_the_character():
-    assert argument_parser.words("a&amp;b &lt;x&gt;") == ["a&b", "<x>"]
+    assert argument_parser.tokenize("a&amp;b &lt;x&gt;") == ["a&b", "<x>"]
 
 
 def test_the_rest_takes_what_remains():
@@ -100,7 +100,7 @@ def test_a_near_miss_option_is_suggested():
 
 def test_four_thousand_characters_are_refused_whole():
     with pytest.raises(UsageError, match=r"4,000 characters.*Nothing was asked"):
-        argument_parser.words("a" * 4_000)
+        argument_parser.tokenize("a" * 4_000)
 
 
 def test_a_long_word_is_not_repeated_whole():
@@ -128,7 +128,7 @@ def test_sizes_are_binary_as_windows_shows_them(word, size):
 def test_a_vmm_server_is_a_target_of_its_own_kind():
     (parameter,) = argument_parser.parameters(VmmArgs)
     assert (parameter.shown, parameter.targets) == ("<vmm>", ("vmm",))
-    assert argument_parser.read("/x <vmm>", (parameter,), ["vmm"]) == {"vmm": "vmm"}
+    assert argument_parser.bind_arguments("/x <vmm>", (parameter,), ["vmm"]) == {"vmm": "vmm"}
 
 
 class Vm(str):

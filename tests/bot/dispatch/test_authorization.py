@@ -5,8 +5,8 @@ import itertools
 import pytest
 
 from bot.api.command import Role
-from bot.dispatch.authorization import Person, allow
-from bot.errors import NotAllowed
+from bot.dispatch.authorization import Person, require_role
+from bot.errors import PermissionDenied
 
 
 def person(**roles) -> Person:
@@ -15,13 +15,13 @@ def person(**roles) -> Person:
 
 def test_nobody_may_do_anything():
     for role, place in itertools.product(Role, ["prod", None]):
-        with pytest.raises(NotAllowed):
-            allow(Person("T1/U9", "nobody"), role, place)
+        with pytest.raises(PermissionDenied):
+            require_role(Person("T1/U9", "nobody"), role, place)
 
 
 def test_an_empty_rule_refuses():
-    with pytest.raises(NotAllowed, match="you have no role in hvops"):
-        allow(person(viewer=[]), Role.VIEWER)
+    with pytest.raises(PermissionDenied, match="you have no role in hvops"):
+        require_role(person(viewer=[]), Role.VIEWER)
 
 
 @pytest.mark.parametrize("needed", [Role.VIEWER, Role.OPERATOR, Role.APPROVER])
@@ -29,18 +29,20 @@ def test_an_empty_rule_refuses():
 def test_a_higher_role_may_what_a_lower_one_may(held, needed):
     somebody = person(**{held: ["prod"]})
     if Role[held.upper()] >= needed:
-        allow(somebody, needed, "prod")
+        require_role(somebody, needed, "prod")
     else:
-        with pytest.raises(NotAllowed, match=rf"needs the role {needed.name.lower()} on prod; you are {held} on prod"):
-            allow(somebody, needed, "prod")
+        with pytest.raises(
+            PermissionDenied, match=rf"needs the role {needed.name.lower()} on prod; you are {held} on prod"
+        ):
+            require_role(somebody, needed, "prod")
 
 
 def test_a_role_holds_only_where_it_was_given():
     somebody = person(approver=["branch"], viewer=["*"])
-    allow(somebody, Role.VIEWER, "prod")
-    allow(somebody, Role.APPROVER, "BRANCH")
-    with pytest.raises(NotAllowed, match=r"\[roles\.operator\]"):
-        allow(somebody, Role.OPERATOR, "prod")
+    require_role(somebody, Role.VIEWER, "prod")
+    require_role(somebody, Role.APPROVER, "BRANCH")
+    with pytest.raises(PermissionDenied, match=r"\[roles\.operator\]"):
+        require_role(somebody, Role.OPERATOR, "prod")
 
 
 def test_overlapping_rules_add_up_and_never_widen():
@@ -51,5 +53,5 @@ def test_overlapping_rules_add_up_and_never_widen():
 
 
 def test_asking_for_no_role_is_no_way_in():
-    with pytest.raises(NotAllowed):
-        allow(person(approver=["*"]), Role.NOBODY, "prod")
+    with pytest.raises(PermissionDenied):
+        require_role(person(approver=["*"]), Role.NOBODY, "prod")

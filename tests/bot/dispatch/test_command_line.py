@@ -8,9 +8,9 @@ from bot.api.arguments import Target, VmmTarget, VmmTargets
 from bot.api.command import Diagnostic, Role
 from bot.dispatch.argument_parser import parameters
 from bot.dispatch.authorization import Person
-from bot.dispatch.command_line import Line, places_of, resolve
+from bot.dispatch.command_line import CommandLine, resolve, scopes_of
 from bot.dispatch.registry import Command
-from bot.errors import NotAllowed, UsageError
+from bot.errors import PermissionDenied, UsageError
 
 VMM = Target("vmm01", "vmm", clusters=("prod", "branch"))
 
@@ -53,7 +53,7 @@ class Names:
     ],
 )
 def test_a_target_stands_for_its_clusters(target, places):
-    assert places_of(target) == places
+    assert scopes_of(target) == places
 
 
 @pytest.mark.parametrize(
@@ -61,18 +61,18 @@ def test_a_target_stands_for_its_clusters(target, places):
 )
 async def test_who_asks_a_vmm_server_needs_the_role_on_every_cluster_it_manages(on, allowed):
     spec = Diagnostic(Role.VIEWER, Args, None, None)
-    typed = Line(Command("find", "Find.", spec, parameters(Args)), {"vmm": "vmm01"})
+    typed = CommandLine(Command("find", "Find.", spec, parameters(Args)), {"vmm": "vmm01"})
     person = Person("U1", "viewer", {Role.VIEWER: frozenset(on)})
     if allowed:
-        assert (await resolve(Names(), typed, person)).places == ("prod", "branch")
+        assert (await resolve(Names(), typed, person)).scopes == ("prod", "branch")
     else:
-        with pytest.raises(NotAllowed):
+        with pytest.raises(PermissionDenied):
             await resolve(Names(), typed, person)
 
 
 def fixing(**values):
     spec = Diagnostic(Role.VIEWER, FixArgs, None, None)
-    return Line(Command("fix", "Fix.", spec, parameters(FixArgs)), {"vm": ("crm-01",), **values})
+    return CommandLine(Command("fix", "Fix.", spec, parameters(FixArgs)), {"vm": ("crm-01",), **values})
 
 
 @pytest.mark.parametrize(
@@ -90,12 +90,12 @@ def fixing(**values):
 async def test_where_no_server_is_named_it_is_all_of_those_where_one_may(typed, on, found):
     person = Person("U1", "viewer", {Role.VIEWER: frozenset(on)})
     if found is None:
-        with pytest.raises(NotAllowed):
+        with pytest.raises(PermissionDenied):
             await resolve(Names(), fixing(**typed), person)
         return
     line = await resolve(Names(), fixing(**typed), person)
     assert (str(line), line.target) == (f"/fix crm-01 --vmm {found}", "crm-01")
-    assert set(line.places) == {place for one in line.values["vmm"] for place in one.clusters}
+    assert set(line.scopes) == {place for one in line.values["vmm"] for place in one.clusters}
 
 
 async def test_the_bot_itself_looks_at_every_server():

@@ -3,13 +3,13 @@ import asyncio
 import pytest
 
 from bot.api.arguments import Target
-from bot.config.inventory_file import Estate
-from bot.dispatch.inventory import FRESH_SECONDS, Directory
-from bot.errors import OutOfBounds, TimedOut, UsageError
-from bot.transport.client import Answer
-from bot.transport.routing import Credentials, Ways
+from bot.config.inventory_file import InventoryFile
+from bot.dispatch.inventory import FRESH_SECONDS, Inventory
+from bot.errors import PolicyViolation, TargetTimeout, UsageError
+from bot.transport.client import QueryResult
+from bot.transport.routing import Credentials, Router
 
-ESTATE = Estate.model_validate({
+ESTATE = InventoryFile.model_validate({
     "clusters": {
         "Prod": {"domain": "corp.example", "entry_hosts": ["hv01", "hv02"]},
         "branch": {"domain": "corp.example", "entry_hosts": ["br01"]},
@@ -33,13 +33,13 @@ class Clusters:
         nodes = self.nodes[question.on]
         if isinstance(nodes, Exception):
             raise nodes
-        return Answer([{"Name": name} for name in nodes], "", "hv01")
+        return QueryResult([{"Name": name} for name in nodes], "", "hv01")
 
 
 def directory(clock=lambda: 0.0, **nodes):
     world = Clusters(**{"Prod": ("HV01", "HV02", "HV03"), "branch": ("br01", "br02"), **nodes})
-    ways = Ways(ESTATE, {"reader": Credentials("ntlm", "u", "p")})
-    return Directory(ESTATE, world, ways, clock=clock), world, ways
+    ways = Router(ESTATE, {"reader": Credentials("ntlm", "u", "p")})
+    return Inventory(ESTATE, world, ways, clock=clock), world, ways
 
 
 async def test_nodes_are_asked_for_once_in_ten_minutes():
@@ -54,8 +54,8 @@ async def test_nodes_are_asked_for_once_in_ten_minutes():
 
 
 async def test_a_silent_cluster_is_asked_again_the_next_time():
-    names, world, _ = directory(branch=TimedOut("branch", "no answer in 20 s."))
-    with pytest.raises(TimedOut):
+    names, world, _ = directory(branch=TargetTimeout("branch", "no answer in 20 s."))
+    with pytest.raises(TargetTimeout):
         await names.nodes("branch")
     world.nodes["branch"] = ("br01",)
     assert await names.nodes("branch") == ("br01",)
@@ -107,7 +107,7 @@ async def test_unknown_names_are_refused_with_near_ones(typed):
 
 
 async def test_a_silent_cluster_is_named_when_a_name_is_not_found():
-    names, _, _ = directory(branch=TimedOut("br01", "no answer in 20 s."))
+    names, _, _ = directory(branch=TargetTimeout("br01", "no answer in 20 s."))
     with pytest.raises(UsageError, match=r"The nodes of branch are not known: br01: no answer in 20 s\."):
         await names.find("br02")
     assert await names.find("hv03") == Target("hv03", "host", "Prod", managers=("VMM",))
@@ -140,7 +140,7 @@ async def test_a_node_that_two_clusters_claim_belongs_to_neither():
     await names.nodes("branch")
     with pytest.raises(UsageError, match="hv03"):
         await names.find("hv03")
-    with pytest.raises(OutOfBounds, match="branch and Prod both call it their node"):
+    with pytest.raises(PolicyViolation, match="branch and Prod both call it their node"):
         ways.host("hv03")
     assert await names.find("hv02") == Target("hv02", "host", "Prod", managers=("VMM",))
 
@@ -153,4 +153,4 @@ async def test_a_node_that_moved_to_another_cluster_is_found_there():
     at[0] = FRESH_SECONDS
     await asyncio.gather(names.nodes("prod"), names.nodes("branch"))
     assert (await names.find("hv03")).cluster == "branch"
-    assert ways.homes("HV03") == ("branch",)
+    assert ways.clusters_of("HV03") == ("branch",)

@@ -7,11 +7,11 @@ import os
 import pytest
 
 from bot.config.settings import load
-from bot.doctor.check import Status, fail, hinders_changes, ok, summary
+from bot.doctor.check import Status, blocks_remediations, fail, ok, summary
 from bot.doctor.commvault import backup_product
-from bot.doctor.write_access import administers, changes, policy
-from bot.errors import Refused, TimedOut
-from bot.services import outside
+from bot.doctor.write_access import changes, check_admin, policy
+from bot.errors import TargetFault, TargetTimeout
+from bot.services import open_connections
 from lab.plugin import PRACTICE
 
 
@@ -32,17 +32,17 @@ def looked(practice, tmp_path):
     """Looks with other settings or another estate: pairs of what is replaced."""
 
     async def look(work, settings=(), estate=()):
-        told, place = practice.settings_path.read_text(), (practice.directory / "estate.toml").read_text()
+        told, place = practice.settings_path.read_text(), (practice.directory / "inventory.toml").read_text()
         for old, new in settings:
             assert old in told
             told = told.replace(old, new)
         for old, new in estate:
             assert old in place
             place = place.replace(old, new)
-        (tmp_path / "estate.toml").write_text(place)
+        (tmp_path / "inventory.toml").write_text(place)
         (tmp_path / "ca.pem").write_bytes((practice.directory / "ca.pem").read_bytes())
         (tmp_path / "settings.toml").write_text(told)
-        with outside(load(tmp_path / "settings.toml")) as out:
+        with open_connections(load(tmp_path / "settings.toml")) as out:
             return await work(out)
 
     return look
@@ -95,13 +95,13 @@ class Answers:
 
 
 async def test_who_may_log_in_and_is_no_administrator_is_told_so():
-    check = await administers(
-        Answers(Refused("hv03", "A required privilege is not held by the client.", code=1314)), "hv03"
+    check = await check_admin(
+        Answers(TargetFault("hv03", "A required privilege is not held by the client.", code=1314)), "hv03"
     )
     assert (check.status, check.only_changes) == (Status.FAIL, True)
     assert "no elevated administrator" in check.says
     assert check.do == "See deploy/rights.md#reset-writer."
-    assert (await administers(Answers(TimedOut("hv03", "no answer in 20 s.")), "hv03")).status is Status.WARN
+    assert (await check_admin(Answers(TargetTimeout("hv03", "no answer in 20 s.")), "hv03")).status is Status.WARN
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_the_policy_is_said_in_words(practice, tmp_path, rules, status, says):
 
 
 async def test_a_cluster_without_a_channel_and_a_vmm_without_its_host_are_named(looked, practice):
-    place = (practice.directory / "estate.toml").read_text()
+    place = (practice.directory / "inventory.toml").read_text()
     start = place.index("ops_channel = ")
     found = await looked(changes, estate=[(place[start : place.index("\n", start)], "")])
     assert of(found, "ops channel")
@@ -133,7 +133,7 @@ async def test_a_cluster_without_a_channel_and_a_vmm_without_its_host_are_named(
 
 async def test_the_backup_product(looked, practice, monkeypatch):
     assert [check.status for check in await looked(backup_product)] == [Status.OK]
-    place = (practice.directory / "estate.toml").read_text()
+    place = (practice.directory / "inventory.toml").read_text()
     start = place.index("[commvault]")
     end = place.find("\n[", start)
     section = place[start:] if end < 0 else place[start : end + 1]
@@ -146,6 +146,6 @@ async def test_the_backup_product(looked, practice, monkeypatch):
 
 
 def test_what_also_hinders_questions_is_not_called_well():
-    broken = [hinders_changes(fail("approvers", "nobody")), fail("login", "no", on="hv05"), ok("time", "x")]
+    broken = [blocks_remediations(fail("approvers", "nobody")), fail("login", "no", on="hv05"), ok("time", "x")]
     assert summary(broken).endswith("Does not work: approvers, login hv05.")
     assert summary(broken[:1]).endswith("Works: diagnostics. Does not: changes (approvers).")

@@ -24,10 +24,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 import scripted_world as scripted
 from kill_shapes import PLANS
 
-from bot.errors import HvopsError, OutcomeUnknown, Refused, TimedOut
+from bot.errors import HvopsError, OutcomeUnknown, TargetFault, TargetTimeout
 from bot.ledger import Ledger
 from bot.ledger.store import Store
-from bot.transport.client import Answer
+from bot.transport.client import QueryResult
 
 
 class Time:
@@ -60,12 +60,12 @@ class RemoteWorld:
             await writer.wait_closed()
 
     async def answer(self, question, seconds=20.0):
-        return Answer((await self._call(ask=question.on),), "", question.on)
+        return QueryResult((await self._call(ask=question.on),), "", question.on)
 
     async def change(self, action, seconds):
         if action.what == "eventcreate":
-            return Answer((), "", action.on)
-        return await self._act(action, action.what, dict(action.params), TimedOut)
+            return QueryResult((), "", action.on)
+        return await self._act(action, action.what, dict(action.params), TargetTimeout)
 
     async def update(self, action, seconds):
         (row,) = action.rows
@@ -76,8 +76,8 @@ class RemoteWorld:
         if said == "unanswered":
             raise unknown(action.on, "no answer in time.")
         if said == "refused":
-            raise Refused(action.on, "5960", code=5960)
-        return Answer((), "ok", action.on)
+            raise TargetFault(action.on, "5960", code=5960)
+        return QueryResult((), "ok", action.on)
 
 
 def die_at(when, doomed):
@@ -148,15 +148,15 @@ async def cancel(bench, ticket):
 async def hand(bench, ticket):
     now = bench.ledger.ticket(ticket)
     waits = now.state == "running" and now.intent and now.intent[0] == "look"
-    if waits and not bench.ledger.entries(kind="hand", ticket=ticket):
-        bench.decisions.hand(bench.press(scripted.OPERATOR, ticket))
+    if waits and not bench.ledger.entries(kind="step-confirmed", ticket=ticket):
+        bench.decisions.confirm_manual_step(bench.press(scripted.OPERATOR, ticket))
 
 
 async def switch(bench, kind):
     if not bench.ledger.entries(kind=kind):
         act = {
-            "stop": lambda: bench.decisions.stop(scripted.OPERATOR, "why"),
-            "go": lambda: bench.decisions.go(scripted.APPROVER),
+            "stop": lambda: bench.decisions.stop_changes(scripted.OPERATOR, "why"),
+            "go": lambda: bench.decisions.allow_changes(scripted.APPROVER),
         }
         act[kind]()
 

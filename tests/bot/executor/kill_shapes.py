@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from scripted_world import by_hand, is_now, set_to, simple, step
 
-from bot.api.actions import Update, Updates
+from bot.api.actions import RowTransaction, Update
 from bot.api.plan import Expect, Group, Plan, Step
-from bot.api.queries import fields
+from bot.api.queries import make_params
 
 LOCKS = ("node:hv03",)
 
@@ -22,8 +22,8 @@ def rounds(on, _facts):
 
 def rows(on, _facts):
     """A transaction, and a wait that lets others pass."""
-    row = Updates(on, "db", (Update("t", fields(id="1"), fields(row="old"), fields(row="new")),))
-    wait = Step("wait", "Wait", None, (is_now(on, 60, row="new"),), gives_way=True)
+    row = RowTransaction(on, "db", (Update("t", make_params(id="1"), make_params(row="old"), make_params(row="new")),))
+    wait = Step("wait", "Wait", None, (is_now(on, 60, row="new"),), preemptible=True)
     return simple(on, Step("rows", "Rows", row, (is_now(on, 5, row="new"),), deadline=5), wait)
 
 

@@ -12,25 +12,25 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from bot.api.actions import ByHand, Change
+from bot.api.actions import ManualStep, RunProgram
 from bot.api.arguments import HostTarget, Target
 from bot.api.command import Remediation, Risk, Role
-from bot.api.plan import Check, Expect, Gate, Group, Plan, Step, Versus, there_is
-from bot.api.queries import Read, Term, fields
+from bot.api.plan import Check, CompareToBefore, Expect, Gate, Group, Plan, Step, exists
+from bot.api.queries import Predicate, RunReader, make_params
 from bot.config.settings import Policy
 from bot.dispatch.argument_parser import parameters
 from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import Pipeline, Request
-from bot.dispatch.query_session import Look
+from bot.dispatch.query_session import QuerySession
 from bot.dispatch.registry import Command, Registry
-from bot.errors import Refused, TimedOut, Unreachable, UsageError
-from bot.executor.context import Parts
-from bot.executor.scheduler import Runner
+from bot.errors import ConnectionFailed, TargetFault, TargetTimeout, UsageError
+from bot.executor.context import RunContext
+from bot.executor.scheduler import Scheduler
 from bot.ledger import Ledger
-from bot.tickets.create import Proposals
-from bot.tickets.decisions import Decisions, Press
+from bot.tickets.create import ProposalService
+from bot.tickets.decisions import ApprovalService, UserAction
 from bot.tickets.planner import Planner
-from bot.transport.client import Answer
+from bot.transport.client import QueryResult
 
 LEDGER_FILES = ("ledger.db", "ledger.key", "anchors.txt")
 VERSION = "test"
@@ -42,16 +42,16 @@ class Args:
 
 
 def state(on):
-    return Read(on, "state")
+    return RunReader(on, "state")
 
 
 def set_to(on, **values):
-    return Change(on, "set", fields(**values))
+    return RunProgram(on, "set", make_params(**values))
 
 
 def is_now(on, within=0, give_up=None, **values):
-    terms = tuple(Term(name, "=", value) for name, value in sorted(values.items()))
-    return there_is(state(on), *terms, within=within, give_up=give_up)
+    terms = tuple(Predicate(name, "=", value) for name, value in sorted(values.items()))
+    return exists(state(on), *terms, within=within, give_up=give_up)
 
 
 def step(key, on, deadline=60, within=60, **values):
@@ -65,21 +65,21 @@ def reset_plan(on, facts):
         "pause",
         f"Pause {on}",
         set_to(on, paused="yes"),
-        done=(is_now(on, 600, Expect((Term("drain", "=", "failed"),)), paused="yes"),),
+        done=(is_now(on, 600, Expect((Predicate("drain", "=", "failed"),)), paused="yes"),),
         guard=(is_now(on, locked="no"),),
         before=state(on),
         undo=set_to(on, paused="no"),
         undone=(is_now(on, 60, paused="no"),),
         repeatable=True,
     )
-    new = Check(state(on), (Versus("restart", ("instance",), same=False),), within=120)
-    restart = Step("restart", f"Restart vmms on {on}", Change(on, "restart"), (new,), before=state(on), deadline=30)
+    new = Check(state(on), (CompareToBefore("restart", ("instance",), same=False),), within=120)
+    restart = Step("restart", f"Restart vmms on {on}", RunProgram(on, "restart"), (new,), before=state(on), deadline=30)
     resume = step("resume", on, paused="no")
     groups = (Group("drain", (pause,)), Group("restart", (restart,)), Group("resume", (resume,)))
     return Plan(
-        because=f"broken since {facts.get('since', '22:58')}",
+        reason=f"broken since {facts.get('since', '22:58')}",
         impact="11 guests move",
-        way_back=f"Resume {on}",
+        rollback=f"Resume {on}",
         locks=(f"node:{on}",),
         gates=(Gate("No guest is locked", facts.get("locked") == "no", facts.get("count", "")),),
         groups=groups if facts.get("broken") == "yes" else (),
@@ -116,8 +116,8 @@ class World:
     async def answer(self, question, seconds=20.0):
         await asyncio.sleep(0)
         if question.on in self.silent:
-            raise TimedOut(question.on, "no answer in 20 s.")
-        return Answer(self.rows(question.on), "", question.on)
+            raise TargetTimeout(question.on, "no answer in 20 s.")
+        return QueryResult(self.rows(question.on), "", question.on)
 
     async def change(self, action, seconds):
         await asyncio.sleep(0)
@@ -125,26 +125,26 @@ class World:
             return self._note(action)
         fault = self.faults.pop(0) if self.faults else None
         if fault == "refused":
-            raise Refused(action.on, "5960", code=5960)
+            raise TargetFault(action.on, "5960", code=5960)
         if fault == "lost":
-            raise Unreachable(action.on, "connection refused.")
+            raise ConnectionFailed(action.on, "connection refused.")
         self.acts[action.on, action.what, action.params] += 1
         self.order.append((action.on, action.what, *(value for _, value in action.params)))
         if fault != "never":
             delay = fault[1] if isinstance(fault, tuple) else 0
             self.later.append((self.clock() + timedelta(seconds=delay), action.on, self._effect(action)))
         if fault in ("unanswered", "never") or (isinstance(fault, tuple) and fault[0] == "late"):
-            raise TimedOut(action.on, "no answer in time.")
+            raise TargetTimeout(action.on, "no answer in time.")
         if hook := self.hooks.pop(len(self.order), None):
             hook()
-        return Answer((), "ok", action.on)
+        return QueryResult((), "ok", action.on)
 
     async def invoke(self, action, seconds):
         raise AssertionError("nothing here is invoked")
 
     async def update(self, action, seconds):
         """A row is a host, its columns are the host's values."""
-        return await self.change(Change(action.on, "set", action.rows[0].becomes), seconds)
+        return await self.change(RunProgram(action.on, "set", action.rows[0].becomes), seconds)
 
     def _effect(self, action):
         if action.what == "restart":
@@ -153,9 +153,9 @@ class World:
 
     def _note(self, action):
         if "no-notes" in self.silent:
-            raise Refused(action.on, "access denied", code=5)
+            raise TargetFault(action.on, "access denied", code=5)
         self.notes.append((action.on, dict(action.params)["says"]))
-        return Answer((), "", action.on)
+        return QueryResult((), "", action.on)
 
 
 class Clock:
@@ -202,7 +202,7 @@ POLICY = Policy(low="confirm", high="approval", open_minutes=30, start_minutes=1
 
 def command(name, plan, risk=Risk.HIGH):
     async def collect(args, ask):
-        return await ask.one(state(args.host.name), lambda rows: dict(rows[0]))
+        return await ask.query(state(args.host.name), lambda rows: dict(rows[0]))
 
     def make(args, facts):
         return plan(args.host.name, facts if isinstance(facts, dict) else {})
@@ -226,9 +226,9 @@ class Bench:
         self.plans.setdefault("tweak", lambda on, _facts: simple(on, step("tweak", on, tweaked="yes")))
         self.pipeline = Pipeline(registry, Names(), self.ledger, self.look)
         self.planner = Planner(registry, Names(), self.ledger, look=self.look, version=self.version, clock=clock)
-        self.proposals = Proposals(self.pipeline, self.planner, self.policy, clock)
-        self.decisions = Decisions(self.ledger, self.policy, clock)
-        self.parts = Parts(
+        self.proposals = ProposalService(self.pipeline, self.planner, self.policy, clock)
+        self.decisions = ApprovalService(self.ledger, self.policy, clock)
+        self.parts = RunContext(
             self.ledger, self.planner, self.policy, world, self.look,
             tell=self.told.append, clock=clock, sleep=options.pop("sleep", clock.sleep), every=5.0,
         )  # fmt: skip
@@ -239,19 +239,19 @@ class Bench:
         return self.plans[name](on, facts)
 
     def new_runner(self):
-        return Runner(self.parts, self._missed)
+        return Scheduler(self.parts, self._missed)
 
     async def _missed(self, click):
         self.missed.append(click.seq)
 
     def look(self, now, progress):
-        return Look(self.world, lambda _recall: (), now, Limits(), progress)
+        return QuerySession(self.world, lambda _recall: (), now, Limits(), progress)
 
     async def propose(self, line="/reset hv03", by=OPERATOR):
         return await self.proposals.propose(Request(by, line, "slack", "C0OPS"))
 
     def press(self, who, ticket, click=None):
-        return Press(who, ticket, "button", "C0OPS", click)
+        return UserAction(who, ticket, "button", "C0OPS", click)
 
     async def approved(self, line="/reset hv03", by=OPERATOR, approver=APPROVER):
         ticket = (await self.propose(line, by)).ticket
@@ -261,8 +261,8 @@ class Bench:
     async def runs(self, sweeps=1):
         """Sweep, and wait until nothing is under way."""
         for _ in range(sweeps):
-            await self.runner.sweep()
-            await self.runner.settled()
+            await self.runner.tick()
+            await self.runner.wait_idle()
 
     async def dies(self):
         """The process is killed: its tasks vanish where they stand, and its lock with them. Then it is begun anew."""
@@ -289,4 +289,4 @@ def simple(on, *steps, **more):
 
 
 def by_hand(on, deadline=3 * 86400):
-    return Step("look", "A person looks", ByHand("Look", "operator"), (is_now(on, seen="yes"),), deadline=deadline)
+    return Step("look", "A person looks", ManualStep("Look", "operator"), (is_now(on, seen="yes"),), deadline=deadline)

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import pytest
 
-from bot.api.actions import ByHand, Change, Invoke, Update, Updates
-from bot.api.queries import fields
+from bot.api.actions import InvokeMethod, ManualStep, RowTransaction, RunProgram, Update
+from bot.api.queries import make_params
 from bot.errors import (
-    Absent,
-    BadReply,
-    LoginRefused,
+    AuthenticationFailed,
+    ConnectionFailed,
+    MalformedResponse,
+    NotFound,
     OutcomeUnknown,
-    OutOfBounds,
+    PolicyViolation,
     QuotaExceeded,
-    Refused,
-    TimedOut,
-    Unreachable,
+    TargetFault,
+    TargetTimeout,
 )
-from bot.executor.actions import is_definite, leave_note, perform
-from bot.transport.client import Answer
+from bot.executor.actions import definitely_not_executed, perform, write_event_log_note
+from bot.transport.client import QueryResult
 
-INVOKE = Invoke("hv01", "root/cimv2", fields(Name="{ticket}"), "C", "M", fields(Note="for {ticket}", Count=1))
-CHANGE = Change("hv01", "eventcreate", fields(says="{ticket} {approver}"))
-UPDATES = Updates("vmm01", "db", (Update("t", fields(Id="{ticket}"), fields(a=1), fields(a=None)),))
-BY_HAND = ByHand("look", "operator")
+INVOKE = InvokeMethod(
+    "hv01", "root/cimv2", make_params(Name="{ticket}"), "C", "M", make_params(Note="for {ticket}", Count=1)
+)
+CHANGE = RunProgram("hv01", "eventcreate", make_params(says="{ticket} {approver}"))
+UPDATES = RowTransaction(
+    "vmm01", "db", (Update("t", make_params(Id="{ticket}"), make_params(a=1), make_params(a=None)),)
+)
+BY_HAND = ManualStep("look", "operator")
 
 
 class Recorder:
@@ -41,7 +45,7 @@ class Recorder:
 
     def _note(self, *call):
         self.calls.append(call)
-        return Answer((), "", "")
+        return QueryResult((), "", "")
 
 
 async def test_each_kind_has_its_own_way_and_nothing_in_it_is_filled_in():
@@ -56,26 +60,26 @@ async def test_each_kind_has_its_own_way_and_nothing_in_it_is_filled_in():
 
 async def test_a_note_is_left_on_hosts_only():
     actor = Recorder()
-    assert await leave_note(actor, INVOKE, "x") == "noted in the event log of hv01"
-    assert await leave_note(actor, UPDATES, "x") == ""
-    assert await leave_note(actor, BY_HAND, "x") == ""
+    assert await write_event_log_note(actor, INVOKE, "x") == "noted in the event log of hv01"
+    assert await write_event_log_note(actor, UPDATES, "x") == ""
+    assert await write_event_log_note(actor, BY_HAND, "x") == ""
     assert len(actor.calls) == 1
 
 
 @pytest.mark.parametrize(
     ("error", "call", "transaction"),
     [
-        (Refused("a", "b"), True, True),
-        (Absent("a", "b"), True, True),
-        (LoginRefused("a", "b"), True, True),
-        (OutOfBounds("a", "b"), True, True),
+        (TargetFault("a", "b"), True, True),
+        (NotFound("a", "b"), True, True),
+        (AuthenticationFailed("a", "b"), True, True),
+        (PolicyViolation("a", "b"), True, True),
         (QuotaExceeded("a", "b"), True, True),
-        (TimedOut("a", "b"), False, True),
-        (Unreachable("a", "b"), False, True),
-        (BadReply("a", "b"), False, True),
+        (TargetTimeout("a", "b"), False, True),
+        (ConnectionFailed("a", "b"), False, True),
+        (MalformedResponse("a", "b"), False, True),
         (OutcomeUnknown("a", "b"), False, False),
     ],
 )
 def test_which_errors_mean_that_nothing_has_begun(error, call, transaction):
-    assert is_definite(error, INVOKE) is is_definite(error, CHANGE) is call
-    assert is_definite(error, UPDATES) is transaction
+    assert definitely_not_executed(error, INVOKE) is definitely_not_executed(error, CHANGE) is call
+    assert definitely_not_executed(error, UPDATES) is transaction

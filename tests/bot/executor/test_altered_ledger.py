@@ -54,7 +54,7 @@ async def test_another_line_under_an_approval_is_never_run(bench, world):
 
 async def test_a_step_whose_entries_were_taken_out_is_not_done_twice(bench, world):
     await bench.approved()
-    await bench.runner.sweep()
+    await bench.runner.tick()
     while "outcome" not in bench.kinds("T-1"):  # noqa: ASYNC110 - nothing tells when an entry is written
         await asyncio.sleep(0)
     await bench.dies()
@@ -68,7 +68,7 @@ async def test_a_step_whose_entries_were_taken_out_is_not_done_twice(bench, worl
 
 async def test_a_stop_that_was_made_something_else_begins_nothing(bench, world):
     await bench.propose()
-    bench.decisions.stop(APPROVER, "wait")
+    bench.decisions.stop_changes(APPROVER, "wait")
     bench.decisions.approve(bench.press(APPROVER, "T-1"))
     stop = bench.ledger.entries(kind="stop")[0]
     tamper(bench.ledger, rewritten(replace(stop, kind="shown")))

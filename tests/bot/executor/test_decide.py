@@ -31,11 +31,11 @@ from bot.api.plan import Gate
 from bot.api.report import Remedy
 from bot.config.settings import Policy
 from bot.dispatch.authorization import Person
-from bot.dispatch.pipeline import Answered, Request
-from bot.errors import AlreadyDecided, Expired, HvopsError, NotAllowed, OurBug, TicketError, UsageError
-from bot.executor.leader_lock import OnlyOne
+from bot.dispatch.pipeline import AnsweredRequest, Request
+from bot.errors import AlreadyDecided, Expired, HvopsError, InternalError, PermissionDenied, TicketError, UsageError
+from bot.executor.leader_lock import LeaderLock
 from bot.tickets.create import Proposed
-from bot.tickets.decisions import standing
+from bot.tickets.decisions import describe_status
 
 
 async def test_a_proposal_is_written_whole(bench):
@@ -53,14 +53,14 @@ async def test_a_proposal_is_written_whole(bench):
 async def test_a_plan_that_a_gate_holds_makes_no_ticket_and_says_what_holds_it(bench, world):
     world.hosts["hv03"] |= {"locked": "yes", "count": "9 of 11 locked"}
     answered = await bench.propose()
-    assert isinstance(answered, Answered)
+    assert isinstance(answered, AnsweredRequest)
     assert answered.report.title == "No plan yet for hv03: 9 of 11 locked"
     held = answered.report.findings[0]
-    assert (held.word, held.says, held.lines) == ("HELD", "9 of 11 locked", (("Needed", "No guest is locked"),))
+    assert (held.status, held.summary, held.lines) == ("HELD", "9 of 11 locked", (("Needed", "No guest is locked"),))
     assert (answered.report.answered, answered.report.did) == (answered.report.asked - 1, "passed")
     assert bench.ledger.tickets() == []
     assert bench.pipeline.find(answered.token).report == answered.report
-    again = await bench.pipeline.reopen(Request(OPERATOR, "x", "button", "C"), answered.token)
+    again = await bench.pipeline.load_answer(Request(OPERATOR, "x", "button", "C"), answered.token)
     assert again.line == "/reset hv03"
 
 
@@ -77,7 +77,7 @@ async def test_a_plan_without_steps_says_why_and_a_refusal_is_never_called_nothi
     bench.plans["reset"] = lambda _on, _facts: Plan(because, "", "", (), (), ())
     answered = await bench.propose()
     assert answered.report.title == title
-    assert [(finding.word, finding.says) for finding in answered.report.findings] == found
+    assert [(finding.status, finding.summary) for finding in answered.report.findings] == found
     assert bench.ledger.tickets() == []
 
 
@@ -95,10 +95,10 @@ async def test_a_gate_that_only_warns_and_buttons_beside_the_plan(bench):
 @pytest.mark.parametrize(
     ("who", "line", "error"),
     [
-        (VIEWER, "/reset hv03", NotAllowed),
-        (STRANGER, "/reset hv03", NotAllowed),
-        (ELSEWHERE, "/reset hv03", NotAllowed),
-        (OPERATOR, "/reset br01", NotAllowed),
+        (VIEWER, "/reset hv03", PermissionDenied),
+        (STRANGER, "/reset hv03", PermissionDenied),
+        (ELSEWHERE, "/reset hv03", PermissionDenied),
+        (OPERATOR, "/reset br01", PermissionDenied),
         (OPERATOR, "/reset nowhere", UsageError),
         (OPERATOR, "/reset", UsageError),
     ],
@@ -112,14 +112,14 @@ async def test_who_may_not_propose_is_refused_and_nothing_is_asked(bench, world,
 
 async def test_a_plan_that_reaches_further_than_its_line_needs_the_role_there_too(bench):
     bench.plans["reset"] = lambda on, _facts: simple(on, step("a", "br01", a="1"))
-    with pytest.raises(NotAllowed, match="on branch"):
+    with pytest.raises(PermissionDenied, match="on branch"):
         await bench.propose()
     bench.plans["reset"] = lambda on, _facts: simple(on, step("a", "sql01", a="1"))
-    with pytest.raises(NotAllowed, match="on sql01"):
+    with pytest.raises(PermissionDenied, match="on sql01"):
         await bench.propose()
     proposed = await bench.propose(by=BOTH)
     assert proposed.proposal.made.places == ("prod", "sql01")
-    with pytest.raises(NotAllowed, match="on sql01"):
+    with pytest.raises(PermissionDenied, match="on sql01"):
         bench.decisions.approve(bench.press(APPROVER, proposed.ticket))
 
 
@@ -128,7 +128,7 @@ async def test_a_plan_that_holds_a_secret_is_not_proposed(bench):
     with pytest.raises(TicketError, match="looks like a secret"):
         await bench.propose()
     bench.plans["reset"] = lambda _on, _facts: 1 / 0
-    with pytest.raises(OurBug):
+    with pytest.raises(InternalError):
         await bench.propose()
     assert bench.ledger.tickets() == []
 
@@ -153,7 +153,7 @@ async def test_the_whole_matrix_of_who_may_approve(bench, role, places, own, lin
         bench.decisions.approve(bench.press(who, ticket))
         assert bench.ledger.ticket(ticket).approver == who.id
     else:
-        with pytest.raises(NotAllowed):
+        with pytest.raises(PermissionDenied):
             bench.decisions.approve(bench.press(who, ticket))
         assert bench.last(ticket).kind == "refused"
         assert bench.ledger.ticket(ticket).state == "proposed"
@@ -164,7 +164,7 @@ async def test_a_risk_without_a_rule_is_refused_for_everybody(benches, policy):
     bench = benches(policy=policy)
     for line, rule in (("/tweak hv03", policy.low), ("/reset hv03", policy.high)):
         if rule is None:
-            with pytest.raises(NotAllowed, match="no rule says who decides"):
+            with pytest.raises(PermissionDenied, match="no rule says who decides"):
                 await bench.propose(line, BOTH)
         else:
             assert isinstance(await bench.propose(line, BOTH), Proposed)
@@ -173,14 +173,14 @@ async def test_a_risk_without_a_rule_is_refused_for_everybody(benches, policy):
 async def test_low_risk_may_be_set_to_need_somebody_else(benches):
     bench = benches(policy=Policy(low="approval", high="approval"))
     ticket = (await bench.propose("/tweak hv03", BOTH)).ticket
-    with pytest.raises(NotAllowed, match="you asked"):
+    with pytest.raises(PermissionDenied, match="you asked"):
         bench.decisions.approve(bench.press(BOTH, ticket))
     bench.decisions.approve(bench.press(APPROVER, ticket))
 
 
 async def test_a_confirmation_is_the_requesters_own(bench):
     ticket = (await bench.propose("/tweak hv03")).ticket
-    with pytest.raises(NotAllowed, match="person 1, who asked for it, confirms it"):
+    with pytest.raises(PermissionDenied, match="person 1, who asked for it, confirms it"):
         bench.decisions.approve(bench.press(APPROVER, ticket))
     bench.decisions.approve(bench.press(OPERATOR, ticket))
     await bench.runs()
@@ -190,14 +190,14 @@ async def test_a_confirmation_is_the_requesters_own(bench):
 async def test_who_is_eligible_is_said_without_an_entry(bench):
     low, high = (await bench.propose("/tweak hv03")).proposal, (await bench.propose()).proposal
     persons = (OPERATOR, APPROVER, OTHER, VIEWER, ELSEWHERE)
-    assert [bench.decisions.eligible(one, low) for one in persons] == [True, False, False, False, False]
-    assert [bench.decisions.eligible(one, high) for one in persons] == [False, True, True, False, False]
+    assert [bench.decisions.may_approve(one, low) for one in persons] == [True, False, False, False, False]
+    assert [bench.decisions.may_approve(one, high) for one in persons] == [False, True, True, False, False]
     assert bench.ledger.head().kind == "proposed"
 
 
 async def test_a_role_that_was_taken_away_meanwhile_decides_nothing(bench):
     ticket = (await bench.propose("/tweak hv03")).ticket
-    with pytest.raises(NotAllowed):
+    with pytest.raises(PermissionDenied):
         bench.decisions.approve(bench.press(Person(OPERATOR.id, OPERATOR.name), ticket))
 
 
@@ -205,7 +205,7 @@ async def test_every_click_that_comes_too_late_is_told_who_decided(bench, clock)
     ticket = (await bench.propose()).ticket
     bench.decisions.approve(bench.press(APPROVER, ticket, click=7))
     says = "Too late: T-1 was approved by person 2 at 14:00 UTC on 2026-03-02."
-    for act in (bench.decisions.approve, partial(bench.decisions.decline, why="no")):
+    for act in (bench.decisions.approve, partial(bench.decisions.reject, why="no")):
         with pytest.raises(AlreadyDecided) as late:
             act(bench.press(OTHER, ticket, click=9))
         assert str(late.value) == says
@@ -215,8 +215,8 @@ async def test_every_click_that_comes_too_late_is_told_who_decided(bench, clock)
     with pytest.raises(AlreadyDecided, match="was withdrawn by person 1"):
         bench.decisions.approve(bench.press(OTHER, ticket))
     ticket = (await bench.propose()).ticket
-    bench.decisions.decline(bench.press(APPROVER, ticket), "  not   tonight ")
-    with pytest.raises(AlreadyDecided, match=r"was declined by person 2 at .*: not tonight\."):
+    bench.decisions.reject(bench.press(APPROVER, ticket), "  not   tonight ")
+    with pytest.raises(AlreadyDecided, match=r"was rejected by person 2 at .*: not tonight\."):
         bench.decisions.approve(bench.press(OTHER, ticket))
     ticket = (await bench.propose()).ticket
     clock.forward(minutes=31)
@@ -228,20 +228,20 @@ async def test_every_click_that_comes_too_late_is_told_who_decided(bench, clock)
 async def test_declining_takes_an_approver_and_a_reason(bench):
     ticket = (await bench.propose()).ticket
     for who, why in ((OPERATOR, "no"), (ELSEWHERE, "no"), (VIEWER, "no")):
-        with pytest.raises(NotAllowed):
-            bench.decisions.decline(bench.press(who, ticket), why)
+        with pytest.raises(PermissionDenied):
+            bench.decisions.reject(bench.press(who, ticket), why)
     with pytest.raises(TicketError, match="Say why"):
-        bench.decisions.decline(bench.press(APPROVER, ticket), "  ")
+        bench.decisions.reject(bench.press(APPROVER, ticket), "  ")
     assert bench.ledger.ticket(ticket).state == "proposed"
 
 
 async def test_withdrawing(bench):
     ticket = (await bench.propose()).ticket
-    with pytest.raises(NotAllowed, match="person 1 asked for T-1"):
+    with pytest.raises(PermissionDenied, match="person 1 asked for T-1"):
         bench.decisions.withdraw(bench.press(APPROVER, ticket))
     bench.decisions.withdraw(bench.press(OPERATOR, ticket))
     ticket = await bench.approved()
-    with pytest.raises(NotAllowed):
+    with pytest.raises(PermissionDenied):
         bench.decisions.withdraw(bench.press(VIEWER, ticket))
     bench.decisions.withdraw(bench.press(OTHER, ticket))
     await bench.runs()
@@ -249,14 +249,14 @@ async def test_withdrawing(bench):
 
 
 async def test_stop_and_go_and_cancel_and_close_need_their_roles(bench):
-    with pytest.raises(NotAllowed):
-        bench.decisions.stop(VIEWER, "x")
-    bench.decisions.stop(OPERATOR, "x")
-    with pytest.raises(NotAllowed):
-        bench.decisions.go(OPERATOR)
-    bench.decisions.go(APPROVER)
+    with pytest.raises(PermissionDenied):
+        bench.decisions.stop_changes(VIEWER, "x")
+    bench.decisions.stop_changes(OPERATOR, "x")
+    with pytest.raises(PermissionDenied):
+        bench.decisions.allow_changes(OPERATOR)
+    bench.decisions.allow_changes(APPROVER)
     ticket = (await bench.propose()).ticket
-    for act in (bench.decisions.cancel, bench.decisions.hand, bench.decisions.resume):
+    for act in (bench.decisions.cancel, bench.decisions.confirm_manual_step, bench.decisions.resume):
         with pytest.raises(HvopsError):
             act(bench.press(APPROVER, ticket))
     with pytest.raises(TicketError):
@@ -279,12 +279,12 @@ async def test_undo_is_proposed_once_and_only_of_what_has_happened(bench, world)
     ticket = (await bench.propose()).ticket
     with pytest.raises(TicketError, match="is proposed; it can be taken back once"):
         bench.proposals.undo(ask, ticket)
-    bench.decisions.decline(bench.press(APPROVER, ticket), "no")
+    bench.decisions.reject(bench.press(APPROVER, ticket), "no")
     with pytest.raises(TicketError, match="Nothing that T-1 has done"):
         bench.proposals.undo(ask, ticket)
     ticket = await bench.approved()
     await bench.runs()
-    with pytest.raises(NotAllowed):
+    with pytest.raises(PermissionDenied):
         bench.proposals.undo(Request(VIEWER, "undo", "button", "C"), ticket)
     undo = bench.proposals.undo(ask, ticket)
     with pytest.raises(TicketError, match=f"{undo.ticket} is already there"):
@@ -324,8 +324,8 @@ async def test_fifty_at_once_make_one_decision_and_one_run(bench, world):
     with ThreadPoolExecutor(16) as pool:
         said = list(pool.map(press, crowd))
     (winner,) = [one for one in said if not isinstance(one, str)]
-    assert {one for one in said if isinstance(one, str)} == {f"Too late: {bench.decisions.standing(ticket)}"}
-    assert winner.data["name"] in bench.decisions.standing(ticket)
+    assert {one for one in said if isinstance(one, str)} == {f"Too late: {bench.decisions.describe_status(ticket)}"}
+    assert winner.data["name"] in bench.decisions.describe_status(ticket)
     await bench.runs(3)
     assert len(world.order) == 3
     assert bench.kinds(ticket).count("started") == 1
@@ -333,7 +333,7 @@ async def test_fifty_at_once_make_one_decision_and_one_run(bench, world):
 
 
 @pytest.mark.parametrize("round_", range(6))
-async def test_approve_against_decline_withdraw_expire_and_plan_change(benches, clock, world, round_):
+async def test_approve_against_reject_withdraw_expire_and_plan_change(benches, clock, world, round_):
     """All at once, from two processes: one decision stands, and what runs is what was decided."""
     bench, other = benches(), benches()
     ticket = (await bench.propose()).ticket
@@ -343,20 +343,20 @@ async def test_approve_against_decline_withdraw_expire_and_plan_change(benches, 
     acts = [
         partial(bench.decisions.approve, bench.press(APPROVER, ticket)),
         partial(other.decisions.approve, other.press(OTHER, ticket)),
-        partial(bench.decisions.decline, bench.press(OTHER, ticket), "no"),
+        partial(bench.decisions.reject, bench.press(OTHER, ticket), "no"),
         partial(other.decisions.withdraw, other.press(OPERATOR, ticket)),
         partial(bench.ledger.append, "expired", "bot", {}, ticket),
     ]
     acts = acts[round_ % 5 :] + acts[: round_ % 5]
     results = await asyncio.gather(
-        *(asyncio.to_thread(act) for act in acts), bench.runner.sweep(), other.runner.sweep(), return_exceptions=True
+        *(asyncio.to_thread(act) for act in acts), bench.runner.tick(), other.runner.tick(), return_exceptions=True
     )
     assert not [one for one in results if isinstance(one, Exception) and not isinstance(one, HvopsError)]
     await bench.runs(2)
     await other.runs(2)
     kinds = bench.kinds(ticket)
-    assert sum(kinds.count(kind) for kind in ("approved", "declined", "expired")) <= 1
-    ends = [kind for kind in kinds if kind in ("declined", "withdrawn", "expired", "voided", "done")]
+    assert sum(kinds.count(kind) for kind in ("approved", "rejected", "expired")) <= 1
+    ends = [kind for kind in kinds if kind in ("rejected", "withdrawn", "expired", "voided", "done")]
     assert len(ends) == 1
     assert len(world.order) == (3 if ends == ["done"] else 0)
     assert bench.ledger.verify().holds
@@ -365,12 +365,12 @@ async def test_approve_against_decline_withdraw_expire_and_plan_change(benches, 
 async def test_two_processes_on_one_store_run_a_ticket_once_and_one_takes_over_from_the_other(benches, world):
     first, second = benches(), benches()
     ticket = await first.approved()
-    await asyncio.gather(first.runner.sweep(), second.runner.sweep())
-    assert (first.runner.is_the_one, second.runner.is_the_one) in ((True, False), (False, True))
-    await asyncio.gather(first.runner.settled(), second.runner.settled())
+    await asyncio.gather(first.runner.tick(), second.runner.tick())
+    assert (first.runner.is_leader, second.runner.is_leader) in ((True, False), (False, True))
+    await asyncio.gather(first.runner.wait_idle(), second.runner.wait_idle())
     assert first.last(ticket).kind == "done"
     assert len(world.order) == 3
-    one, standby = (first, second) if first.runner.is_the_one else (second, first)
+    one, standby = (first, second) if first.runner.is_leader else (second, first)
     ticket = await one.approved()
     await one.runner.close()
     await standby.runs()
@@ -389,7 +389,7 @@ async def test_a_click_that_nobody_answered_is_made_up_for_once(bench):
 
 def test_a_standing_of_nothing_is_refused():
     with pytest.raises(TicketError):
-        standing("T-1", [])
+        describe_status("T-1", [])
 
 
 def test_the_practice_policy_is_the_strict_one():
@@ -410,17 +410,19 @@ async def test_done_counts_for_the_step_it_was_shown_for_and_for_no_later_one(be
         step = (bench.ledger.ticket(ticket).intent or ("",))[0]
         waited[step] += 1
         if (step, waited[step]) == ("look-1", 1):
-            bench.decisions.hand(replace(bench.press(OPERATOR, ticket), shown=1))
+            bench.decisions.confirm_manual_step(replace(bench.press(OPERATOR, ticket), shown=1))
         elif (step, waited[step]) == ("look-2", 1):
             with pytest.raises(TicketError, match=r"moved on.*it waits for step 2 now, A person looks"):
-                bench.decisions.hand(replace(bench.press(APPROVER, ticket), shown=1))
+                bench.decisions.confirm_manual_step(replace(bench.press(APPROVER, ticket), shown=1))
         elif (step, waited[step]) == ("look-2", 3):
-            bench.decisions.hand(replace(bench.press(APPROVER, ticket), shown=2))
+            bench.decisions.confirm_manual_step(replace(bench.press(APPROVER, ticket), shown=2))
 
     object.__setattr__(bench.parts, "sleep", sleep_and_press)
     await bench.runs()
     assert bench.last(ticket).kind == "done"
-    assert [(one.data["step"], one.actor) for one in bench.ledger.entries(kind="hand", newest_first=False)] == [
+    assert [
+        (one.data["step"], one.actor) for one in bench.ledger.entries(kind="step-confirmed", newest_first=False)
+    ] == [
         ("look-1", OPERATOR.id),
         ("look-2", APPROVER.id),
     ]
@@ -444,7 +446,7 @@ async def test_one_human_in_two_workspaces_of_an_organisation_is_no_second_perso
     ticket = (await bench.propose()).ticket
     elsewhere = Person(OPERATOR.id.replace("T1/", "T2/"), "the same", {Role.APPROVER: frozenset(["*"])})
     assert elsewhere.id != OPERATOR.id
-    with pytest.raises(NotAllowed, match="somebody else of the approvers"):
+    with pytest.raises(PermissionDenied, match="somebody else of the approvers"):
         bench.decisions.approve(bench.press(elsewhere, ticket))
     with pytest.raises(TicketError, match="somebody else of the approvers"):
         bench.ledger.append("approved", elsewhere.id, {"by": elsewhere.id, "start_by": "2100-01-01T00:00:00Z"}, ticket)
@@ -453,8 +455,8 @@ async def test_one_human_in_two_workspaces_of_an_organisation_is_no_second_perso
 def test_one_lock_by_whatever_link_a_process_knows_the_ledger(tmp_path):
     (tmp_path / "ledger.db").touch()
     (tmp_path / "link.db").symlink_to(tmp_path / "ledger.db")
-    first, second = OnlyOne(tmp_path / "ledger.db"), OnlyOne(tmp_path / "link.db")
-    assert (first.take(), second.take()) == (True, False)
+    first, second = LeaderLock(tmp_path / "ledger.db"), LeaderLock(tmp_path / "link.db")
+    assert (first.acquire(), second.acquire()) == (True, False)
     first.close()
-    assert second.take()
+    assert second.acquire()
     second.close()

@@ -26,7 +26,7 @@ from bot.ledger import Ledger
 
 CHILD = Path(__file__).with_name("kill_child.py")
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "50"))
-ENDED = ("done", "failed", "cancelled", "voided", "declined", "withdrawn", "expired", "lapsed", "closed")
+ENDED = ("done", "failed", "cancelled", "voided", "rejected", "withdrawn", "expired", "lapsed", "closed")
 
 
 class Remote(socketserver.ThreadingTCPServer):

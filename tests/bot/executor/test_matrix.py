@@ -17,7 +17,7 @@ from bot.api.command import Role
 from bot.config.settings import Policy
 from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import Request
-from bot.errors import HvopsError, NotAllowed, TicketError
+from bot.errors import HvopsError, PermissionDenied, TicketError
 
 V, O, A = Role.VIEWER, Role.OPERATOR, Role.APPROVER  # noqa: E741 - viewer, operator, approver
 HOLDINGS = {  # which role holds where; several rules may name the same person
@@ -39,13 +39,13 @@ HOLDINGS = {  # which role holds where; several rules may name the same person
     "both clusters, as approver": {A: ["prod", "branch"]},
     "viewer everywhere, approver elsewhere": {V: ["*"], A: ["branch"]},
 }
-STATES = ("proposed", "approved", "running", "waits for a hand", "interrupted", "done", "declined")
+STATES = ("proposed", "approved", "running", "waits for a hand", "interrupted", "done", "rejected")
 WHEN = {  # the verbs, and the states in which they mean anything
     "approve": {"proposed"},
-    "decline": {"proposed"},
+    "reject": {"proposed"},
     "withdraw": {"proposed", "approved"},
     "cancel": {"running", "waits for a hand"},
-    "hand": {"waits for a hand"},
+    "confirm_manual_step": {"waits for a hand"},
     "resume": {"interrupted"},
     "close": {"interrupted"},
     "undo": {"interrupted", "done"},
@@ -66,10 +66,10 @@ def allowed(verb, state, holding, *, own, policy, places):
     return state in WHEN[verb] and {
         "approve": decides,
         "resume": decides,
-        "decline": holds(A),
+        "reject": holds(A),
         "withdraw": own or (state == "approved" and holds(A)),
         "cancel": holds(O),
-        "hand": holds(O),
+        "confirm_manual_step": holds(O),
         "close": holds(O),
         "undo": holds(O),
     }[verb]  # fmt: skip
@@ -109,8 +109,8 @@ class Table:
         entries, until = self.bench.ledger, {"start_by": "2026-03-02T14:10:00Z", "digest": ""}
         decided = {"by": "T1/U90", "name": "decider"}
         act = {"round": 1, "attempt": 1, "says": ""}
-        if state == "declined":
-            entries.append("declined", "T1/U90", decided | {"why": "no"}, ticket)
+        if state == "rejected":
+            entries.append("rejected", "T1/U90", decided | {"why": "no"}, ticket)
         elif state != "proposed":
             by = "T1/U90" if self.bench.ledger.ticket(ticket).second_person else self.requester.id
             entries.append("approved", by, decided | until | {"by": by}, ticket)
@@ -128,7 +128,7 @@ class Table:
     def press(self, verb, who, ticket):
         if verb == "undo":
             return self.bench.proposals.undo(Request(who, f"undo {ticket}", "button", "C"), ticket)
-        why = ("because",) if verb in ("decline", "close") else ()
+        why = ("because",) if verb in ("reject", "close") else ()
         return getattr(self.bench.decisions, verb)(self.bench.press(who, ticket), *why)
 
 
@@ -182,11 +182,11 @@ def test_who_may_stop_and_go(benches, stop, go):
     for name in ANYWHERE:
         who = Person("T1/U50", name, {role: frozenset(on) for role, on in HOLDINGS[name].items()})
         highest = max((role for role, on in HOLDINGS[name].items() if on), default=Role.NOBODY)
-        for needs, act in ((stop, lambda who: decisions.stop(who, "why")), (go, decisions.go)):
+        for needs, act in ((stop, lambda who: decisions.stop_changes(who, "why")), (go, decisions.allow_changes)):
             if highest >= Role[needs.upper()]:
                 act(who)
             else:
-                with pytest.raises(NotAllowed):
+                with pytest.raises(PermissionDenied):
                     act(who)
 
 
@@ -200,7 +200,7 @@ async def test_a_plan_that_names_no_place_takes_a_role_everywhere(bench):
         if may:
             bench.decisions.approve(bench.press(who, nowhere))
         else:
-            with pytest.raises(NotAllowed):
+            with pytest.raises(PermissionDenied):
                 bench.decisions.approve(bench.press(who, nowhere))
 
 

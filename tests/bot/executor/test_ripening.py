@@ -9,7 +9,7 @@ import pytest
 from scripted_world import Clock, reset_plan
 
 from bot.api.plan import Gate
-from bot.api.queries import fields
+from bot.api.queries import make_params
 from bot.api.report import Sample
 
 REACHED = [("hv03", "set", "yes"), ("hv03", "restart"), ("hv03", "set", "no")]
@@ -38,7 +38,7 @@ def patient(clock, ready):
     """A plan whose one gate takes time until `ready`."""
 
     def plan(on, _facts):
-        waits = Gate("Seen twice", passed=False, measured="once", ripens_at=ready.isoformat())
+        waits = Gate("Seen twice", passed=False, measured="once", passes_at=ready.isoformat())
         gate = waits if clock() < ready else Gate("Seen twice", passed=True)
         return replace(reset_plan(on, {"broken": "yes", "locked": "no"}), gates=(gate,))
 
@@ -102,7 +102,7 @@ async def test_time_that_was_over_and_is_not_any_more_voids_what_has_begun(bench
 
 
 async def test_what_a_plan_saw_is_remembered_whether_it_was_proposed_or_refused(bench, world, clock):
-    sample = Sample("hv03", "writer", fields(state=5))
+    sample = Sample("hv03", "writer", make_params(state=5))
     began = clock()
     bench.plans["reset"] = lambda on, facts: replace(reset_plan(on, facts), samples=(sample,))
     proposed = await bench.propose()

@@ -25,10 +25,10 @@ from scripted_world import (
     step,
 )
 
-from bot.api.actions import Update, Updates
+from bot.api.actions import RowTransaction, Update
 from bot.api.command import Risk
-from bot.api.plan import Check, Expect, Versus
-from bot.api.queries import Term, fields
+from bot.api.plan import Check, CompareToBefore, Expect
+from bot.api.queries import Predicate, make_params
 from bot.dispatch.pipeline import Request
 from bot.errors import LedgerError
 from bot.executor import scheduler
@@ -88,7 +88,7 @@ async def test_a_changed_plan_is_void_with_its_difference_and_its_replacement(be
     await bench.runs()
     assert bench.last(ticket).kind == "done"
     again = await bench.approved()
-    bench.plans["reset"] = lambda on, facts: Plan(**{**vars_of(reset_plan(on, facts)), "way_back": "none at all"})
+    bench.plans["reset"] = lambda on, facts: Plan(**{**vars_of(reset_plan(on, facts)), "rollback": "none at all"})
     await bench.runs()
     voided, proposed = bench.last(again), bench.ledger.head()
     assert voided.data["difference"] == ["- Way back: Resume hv03", "+ Way back: none at all"]
@@ -260,7 +260,7 @@ def taken_back(key, act=None):
 
 
 async def test_a_transaction_that_was_refused_has_nothing_to_take_back(bench, world):
-    row = Updates("hv03", "db", (Update("t", fields(id="1"), fields(b="0"), fields(b="1")),))
+    row = RowTransaction("hv03", "db", (Update("t", make_params(id="1"), make_params(b="0"), make_params(b="1")),))
     steps = (taken_back("a"), taken_back("b", row))
     plan = Plan("why", "", "", ("node:hv03",), (), (Group("all", steps, on_failure="undo"),))
     bench.plans["reset"] = lambda _on, _facts: plan
@@ -287,7 +287,10 @@ async def test_what_was_taken_back_is_not_offered_to_be_undone(bench, world):
 
 async def test_a_group_that_finishes_another_is_not_planned_afresh(bench, world):
     """The first group has ended what the plan was made from: made afresh, there would be nothing to do."""
-    groups = (Group("one", (step("a", "hv03", broken="no"),)), Group("two", (step("b", "hv03", b="1"),), afresh=False))
+    groups = (
+        Group("one", (step("a", "hv03", broken="no"),)),
+        Group("two", (step("b", "hv03", b="1"),), revalidate_before=False),
+    )
     plan = Plan("why", "", "", ("node:hv03",), (), groups)
     gone = Plan("nothing to mend", "", "", (), (), ())
     bench.plans["reset"] = lambda _on, facts: plan if facts.get("broken") == "yes" else gone
@@ -300,7 +303,7 @@ async def test_a_group_that_finishes_another_is_not_planned_afresh(bench, world)
         "Group one, on failure: stop",
         "Group two, on failure: stop, goes on without the plan being made afresh",
     ]
-    again = replace(plan, groups=(groups[0], replace(groups[1], afresh=True)))
+    again = replace(plan, groups=(groups[0], replace(groups[1], revalidate_before=True)))
     bench.plans["reset"] = lambda _on, facts: again if facts.get("broken") == "yes" else gone
     ticket = await bench.approved()
     await bench.runs()
@@ -354,11 +357,11 @@ async def test_cancelled_while_nobody_knows_is_interrupted(bench, world):
 
 async def test_stop_begins_nothing_and_go_goes_on(bench, world):
     ticket = await bench.approved()
-    bench.decisions.stop(OPERATOR, "power work")
+    bench.decisions.stop_changes(OPERATOR, "power work")
     await bench.runs(2)
     assert bench.kinds(ticket) == ["proposed", "approved"]
-    bench.decisions.go(APPROVER)
-    world.hooks[1] = lambda: bench.decisions.stop(OPERATOR, "again")
+    bench.decisions.allow_changes(APPROVER)
+    world.hooks[1] = lambda: bench.decisions.stop_changes(OPERATOR, "again")
     sleeps = 0
     sleep = bench.clock.sleep
 
@@ -368,7 +371,7 @@ async def test_stop_begins_nothing_and_go_goes_on(bench, world):
         await sleep(seconds)
         if sleeps == 5:
             assert bench.kinds(ticket).count("intent") == 1
-            bench.decisions.go(APPROVER)
+            bench.decisions.allow_changes(APPROVER)
 
     object.__setattr__(bench.parts, "sleep", sleep_and_go)
     await bench.runs()
@@ -378,9 +381,9 @@ async def test_stop_begins_nothing_and_go_goes_on(bench, world):
 
 async def test_two_tickets_that_need_one_lock_run_one_after_the_other(bench, world):
     first, second = await bench.approved(), await bench.approved()
-    await bench.runner.sweep()
-    await bench.runner.sweep()
-    await bench.runner.settled()
+    await bench.runner.tick()
+    await bench.runner.tick()
+    await bench.runner.wait_idle()
     assert "voided" not in bench.kinds(second)
     await bench.runs()
     assert [bench.last(one).kind for one in (first, second)] == ["done", "done"]
@@ -420,13 +423,13 @@ async def test_a_step_by_hand_waits_for_a_person_and_looks_for_itself(bench, wor
         await sleep(seconds)
         if len(presses) < 2 and bench.ledger.ticket(ticket).intent and clock().second % 20 == 0:
             world.hosts["hv03"]["seen"] = "yes" if presses else "no"
-            presses.append(bench.decisions.hand(bench.press(OPERATOR, ticket)))
+            presses.append(bench.decisions.confirm_manual_step(bench.press(OPERATOR, ticket)))
 
     object.__setattr__(bench.parts, "sleep", person)
     await bench.runs()
     assert bench.last(ticket).kind == "done"
     assert any("not done yet: seen is no, not yes" in one.says for one in bench.told)
-    assert bench.kinds(ticket).count("hand") == 2
+    assert bench.kinds(ticket).count("step-confirmed") == 2
 
 
 @pytest.mark.parametrize(("said", "ends"), [(False, "cancelled"), (True, "done")])
@@ -441,7 +444,7 @@ async def test_who_cancels_a_step_by_hand_says_that_it_was_not_done(bench, world
         await sleep(seconds)
         if bench.kinds(ticket)[-1] == "intent":
             if said:
-                bench.decisions.hand(bench.press(OPERATOR, ticket))
+                bench.decisions.confirm_manual_step(bench.press(OPERATOR, ticket))
             bench.decisions.cancel(bench.press(OPERATOR, ticket))
 
     object.__setattr__(bench.parts, "sleep", sleep_and_cancel)
@@ -459,16 +462,16 @@ async def test_nobody_does_it_by_hand_in_time(bench):
 
 
 async def test_a_wait_of_days_gives_its_locks_to_who_needs_them_and_takes_them_back(bench, world, clock):
-    soak = Step("soak", "Soak", None, (is_now("hv03", 5 * 86400, broken="no"),), gives_way=True)
+    soak = Step("soak", "Soak", None, (is_now("hv03", 5 * 86400, broken="no"),), preemptible=True)
     bench.plans["soak"] = lambda on, _facts: simple(on, soak)
     bench.planner._registry.commands["soak"] = command("soak", partial(bench._plan, "soak"))
     waiting = await bench.approved("/soak hv03")
-    await bench.runner.sweep()
+    await bench.runner.tick()
     while "intent" not in bench.kinds(waiting):  # noqa: ASYNC110 - another task writes it
         await asyncio.sleep(0.001)
     urgent = await bench.approved()
     while bench.ledger.ticket(urgent).state != "ended":
-        await bench.runner.sweep()
+        await bench.runner.tick()
         await asyncio.sleep(0.001)
     assert bench.last(urgent).kind == "done"
     assert "interrupted" in bench.kinds(waiting)
@@ -485,7 +488,7 @@ async def test_undo_of_an_interrupted_ticket_takes_over_its_locks_and_closes_it(
     await bench.runs()
     undo = bench.proposals.undo(Request(BOTH, f"undo {ticket}", "button", "C0OPS"), ticket)
     assert undo.proposal.made.line == f"undo {ticket}"
-    assert "Stays as it is: Restart vmms on hv03" in undo.proposal.plan.because
+    assert "Stays as it is: Restart vmms on hv03" in undo.proposal.plan.reason
     bench.decisions.approve(bench.press(APPROVER, undo.ticket))
     await bench.runs()
     assert bench.last(undo.ticket).kind == "done"
@@ -511,7 +514,7 @@ async def test_undo_of_what_is_done_compares_with_the_image_from_before(bench, w
     ticket = await bench.approved()
     await bench.runs()
     undo = bench.proposals.undo(Request(OPERATOR, f"undo {ticket}", "button", "C0OPS"), ticket)
-    assert undo.proposal.plan.steps[0].done[0].holds == (Versus("set"),)
+    assert undo.proposal.plan.steps[0].done[0].holds == (CompareToBefore("set"),)
     bench.decisions.approve(bench.press(APPROVER, undo.ticket))
     await bench.runs()
     assert bench.last(undo.ticket).kind == "done"
@@ -531,7 +534,7 @@ async def test_a_bug_in_a_run_leaves_it_interrupted(bench, world, monkeypatch):
 
 async def test_an_expected_silence_is_waited_out_and_an_unexpected_one_is_unknown(bench, world, clock):
     def rebooting(silence):
-        done = Check(state("hv04"), (Expect((Term("up", "=", "1"),)),), within=300, silence=silence)
+        done = Check(state("hv04"), (Expect((Predicate("up", "=", "1"),)),), within=300, silence=silence)
         return Step("boot", "Boot", set_to("hv03", a="1"), (done,))
 
     for silence, kind in (("wait", "interrupted"), ("unknown", "interrupted")):
@@ -575,18 +578,18 @@ async def test_a_ticket_that_cannot_be_read_does_not_keep_others_from_running(be
 async def test_a_plan_that_is_not_what_its_digest_signs_is_never_run(bench, world):
     ticket = await bench.approved()
     entry = bench.ledger.story(ticket)[0]
-    forged = {**entry.data, "plan": {**entry.data["plan"], "way_back": "forged"}}
+    forged = {**entry.data, "plan": {**entry.data["plan"], "rollback": "forged"}}
     with pytest.raises(LedgerError, match="is not the one that its digest"):
         proposal_from(Entry(entry.seq, entry.at, entry.kind, entry.actor, ticket, forged, entry.mac))
 
 
 async def test_tickets_that_want_the_same_begin_one_after_the_other(bench):
     first, second, third = [await bench.approved() for _ in range(3)]
-    await bench.runner.sweep()
+    await bench.runner.tick()
     assert list(bench.runner._runs) == [first]
-    await bench.runner.sweep()
+    await bench.runner.tick()
     assert {one.ticket for one in bench.told if one.kind == "locked"} == {second, third}
-    await bench.runner.settled()
+    await bench.runner.wait_idle()
     assert bench.last(first).kind == "done"
 
 
@@ -606,9 +609,9 @@ async def test_a_sweep_asks_the_ledger_as_little_however_many_wait_for_a_lock(be
             waiting = bench.ledger.append("proposed", "T1/U1", bench.ledger.story(holder)[0].data).ticket
             start_by = (bench.clock() + timedelta(minutes=15)).isoformat()
             bench.ledger.append("approved", "T1/U2", {"by": "T1/U2", "start_by": start_by}, waiting)
-        await bench.runner.sweep()  # reads once what each new one needs
+        await bench.runner.tick()  # reads once what each new one needs
         statements.clear()
-        await bench.runner.sweep()
+        await bench.runner.tick()
         assert not bench.runner._tasks
         return len(statements)
 
@@ -618,9 +621,9 @@ async def test_a_sweep_asks_the_ledger_as_little_however_many_wait_for_a_lock(be
 
 async def test_what_a_check_means_is_said_first_and_its_undo_in_its_own_words(bench, world):
     stop = set_to("hv03", a="1")
-    drained = replace(is_now("hv03", within=30, a="2"), give_up=Expect((Term("a", "=", "1"),)))
+    drained = replace(is_now("hv03", within=30, a="2"), give_up=Expect((Predicate("a", "=", "1"),)))
     step_ = replace(
-        Step("a", "Start it", stop, (drained.that("it has started", never="it will not start"),)),
+        Step("a", "Start it", stop, (drained.described_as("it has started", never="it will not start"),)),
         undo=set_to("hv03", a="0"),
         undone=(is_now("hv03", a="0"),),
         undo_says="Stop it again",
@@ -629,11 +632,11 @@ async def test_what_a_check_means_is_said_first_and_its_undo_in_its_own_words(be
     ticket = await bench.approved()
     await bench.runs()
     assert bench.last(ticket).data["why"] == "step 1, Start it: it will not start (a is 1, not 2)"
-    assert undo_step(step_).says == "Take back: Stop it again"
+    assert undo_step(step_).description == "Take back: Stop it again"
 
 
 async def test_a_bug_in_one_sweep_does_not_end_all_of_them(bench, monkeypatch):
-    monkeypatch.setattr("bot.executor.scheduler.SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr("bot.executor.scheduler.TICK_SECONDS", 0.01)
     overdue, failed = bench.ledger.overdue, []
 
     def once(now):

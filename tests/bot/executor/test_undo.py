@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 import pytest
 import scripted_world as scripted
 
-from bot.tickets.run_history import DONE, FAILED, Intent, Story, positions
-from bot.tickets.undo import left_to_undo
+from bot.tickets.run_history import DONE, FAILED, Intent, RunHistory, positions
+from bot.tickets.undo import remaining_undo
 
 FACTS = {"broken": "yes", "locked": "no"}
 
 
 def told(plan, *results):
     """A story in which so many steps were begun, each with its result."""
-    story = Story()
+    story = RunHistory()
     for place, result in zip(positions(plan), results, strict=False):
         story.intents[place.key] = Intent(datetime.now(UTC), 1, None, 1)
         story.outcomes[place.key] = {"result": result}
@@ -32,5 +32,5 @@ def told(plan, *results):
     ],
 )
 def test_what_is_left_to_undo(puts_back, results, keys):
-    plan = replace(scripted.reset_plan("hv03", FACTS), puts_back=puts_back)
-    assert [step.key for step in left_to_undo(plan, told(plan, *results))] == keys
+    plan = replace(scripted.reset_plan("hv03", FACTS), self_reverting=puts_back)
+    assert [step.key for step in remaining_undo(plan, told(plan, *results))] == keys

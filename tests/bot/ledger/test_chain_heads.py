@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.ledger.anchors import Anchor
-from bot.ledger.chain_heads import head_text, heads_in_text, looks_like_a_head, read_head
+from bot.ledger.chain_heads import format_anchor, is_anchor_like, parse_anchor, parse_anchors
 from bot.ledger.entries import Entry
 from bot.ledger.key import read_key
 from bot.ledger.schema import TRIGGERS
-from bot.ledger.verify import Kept, verify
+from bot.ledger.verify import AnchorSet, verify
 
 MAC = bytes(range(32))
 SAID = f"Ledger head: entry 1310, mac {MAC.hex()}, 2026-03-02 14:07 UTC"
@@ -25,21 +25,21 @@ def entry(seq=1310, at="2026-03-02T14:07:33.120Z", mac=MAC):
 
 
 def test_a_head_is_said_and_read_back():
-    assert head_text(entry()) == SAID
-    assert read_head(SAID) == Anchor(1310, MAC)
+    assert format_anchor(entry()) == SAID
+    assert parse_anchor(SAID) == Anchor(1310, MAC)
 
 
 @given(st.integers(1, 2**53 - 1), st.binary(min_size=32, max_size=32))
 @settings(max_examples=50)
 def test_every_head_is_read_back(seq, mac):
-    assert read_head(head_text(entry(seq, mac=mac))) == Anchor(seq, mac)
+    assert parse_anchor(format_anchor(entry(seq, mac=mac))) == Anchor(seq, mac)
 
 
 @given(st.integers(0, len(SAID) - 1), st.sampled_from(string.printable + "٣\u200b"))
 @settings(max_examples=200)
 def test_one_wrong_character_never_makes_another_form(at, character):
     text = SAID[:at] + character + SAID[at + 1 :]
-    found = read_head(text)
+    found = parse_anchor(text)
     if found is not None:  # another number, another mac, another time: never another form
         assert text == f"Ledger head: entry {found.seq}, mac {found.mac.hex()}, {text[-20:]}"
 
@@ -64,15 +64,15 @@ def test_one_wrong_character_never_makes_another_form(at, character):
     ],
 )
 def test_what_is_not_exactly_a_head_is_none(text):
-    assert read_head(text) is None
+    assert parse_anchor(text) is None
 
 
 def test_pasted_text_gives_its_anchors_and_names_what_only_looks_like_one():
     pasted = f"hvops\nAPP  2:07 PM\n{SAID}\n[2:08 PM] {SAID.replace('1310', '1320')}\nLedger head: entry 9\nhello\n"
-    anchors, doubts = heads_in_text(pasted)
+    anchors, doubts = parse_anchors(pasted)
     assert anchors == (Anchor(1310, MAC), Anchor(1320, MAC))
     assert doubts == ("Line 5 looks like an anchor and is none.",)
-    assert looks_like_a_head("LEDGER HEAD of yesterday")
+    assert is_anchor_like("LEDGER HEAD of yesterday")
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def proved(ledger, tmp_path):
     """Proves the ledger of this test with anchors that are kept elsewhere."""
 
     def prove(*anchors, file=True):
-        kept = [Kept("in the audit channel C0AUDIT", tuple(anchors))]
+        kept = [AnchorSet("in the audit channel C0AUDIT", tuple(anchors))]
         path = tmp_path / ("anchors.txt" if file else "none.txt")
         return verify(tmp_path / "ledger.db", read_key(tmp_path / "ledger.key"), path, kept)
 

@@ -11,7 +11,7 @@ import pytest
 import sqlite_utils.db
 
 from bot.errors import LedgerError, TicketError
-from bot.ledger import Draft, Filter
+from bot.ledger import EntryDraft, Filter
 from bot.ledger.store import _translated
 
 
@@ -77,9 +77,9 @@ def test_fractions_and_unknown_kinds_are_refused(ledger):
 
 def test_several_entries_are_all_or_none(ledger):
     with pytest.raises(LedgerError):
-        ledger.append_together(Draft("asked", "U", {}), Draft("nonsense", "U", {}))
+        ledger.append_together(EntryDraft("asked", "U", {}), EntryDraft("nonsense", "U", {}))
     assert ledger.head() is None
-    both = ledger.append_together(Draft("asked", "U", {}), Draft("refused", "U", {}))
+    both = ledger.append_together(EntryDraft("asked", "U", {}), EntryDraft("refused", "U", {}))
     assert [entry.seq for entry in both] == [1, 2]
     assert ledger.verify().holds
 
@@ -130,8 +130,8 @@ def test_every_entry_of_a_long_ledger_is_walked(ledger, monkeypatch):
 def test_an_answer_is_found_by_its_token_and_a_token_is_given_once(ledger):
     question = asked(ledger)
     entry = answered(ledger, question, "token-1")
-    assert ledger.answer("token-1") == entry
-    assert ledger.answer("token-2") is None
+    assert ledger.find_answer("token-1") == entry
+    assert ledger.find_answer("token-2") is None
     with pytest.raises(LedgerError):
         answered(ledger, question, "token-1")
 
@@ -248,5 +248,5 @@ def test_what_follows_is_found_from_there_on_and_not_among_all_there_ever_were(l
     rows = ledger._reader.rows
     ledger._reader.rows = lambda sql, values=(): plans.extend(rows(f"EXPLAIN QUERY PLAN {sql}", values)) or []
     ledger.following(("stop", "go"), 4, 2)
-    ledger.last_told()
+    ledger.last_published()
     assert [plan[3] for plan in plans] == ["SEARCH entry USING INTEGER PRIMARY KEY (rowid>?)", "SCAN entry"]

@@ -12,9 +12,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bot.errors import LedgerError, Locked, Stopped, TicketError
-from bot.ledger import Draft, Ledger
-from bot.ledger.ticket_state import State
+from bot.errors import ChangesStopped, LedgerError, Locked, TicketError
+from bot.ledger import EntryDraft, Ledger
+from bot.ledger.ticket_state import TicketState
 from bot.ledger.views import SINCE_TICKETS
 
 PROPOSAL = {"digest": "d", "policy": "approval", "target": "hv03", "line": "/reset-writer hv03"}
@@ -74,9 +74,11 @@ def test_voided_and_proposed_afresh_are_one_transaction(ledger, clock):
     approve(ledger, clock, ticket)
     again = PROPOSAL | {"open_until": clock.later(30), "replaces": ticket}
     with pytest.raises(TicketError):
-        ledger.append_together(Draft("voided", "bot", {}, ticket), Draft("proposed", "U1", {"digest": "other"}))
-    assert ledger.ticket(ticket).state is State.APPROVED
-    _, fresh = ledger.append_together(Draft("voided", "bot", {}, ticket), Draft("proposed", "U1", again))
+        ledger.append_together(
+            EntryDraft("voided", "bot", {}, ticket), EntryDraft("proposed", "U1", {"digest": "other"})
+        )
+    assert ledger.ticket(ticket).state is TicketState.APPROVED
+    _, fresh = ledger.append_together(EntryDraft("voided", "bot", {}, ticket), EntryDraft("proposed", "U1", again))
     assert ledger.tickets() == [fresh.ticket] == ["T-2"]
 
 
@@ -161,7 +163,7 @@ def test_stop_and_go(ledger, clock):
     ticket = running(ledger, clock)
     ledger.append("stop", "U2", {"why": "power work"})
     act = {"step": "drain", "round": 1, "attempt": 1}
-    with pytest.raises(Stopped):
+    with pytest.raises(ChangesStopped):
         ledger.append("intent", "bot", act, ticket)
     ledger.append("go", "U2", {})
     ledger.append("intent", "bot", act, ticket)
@@ -173,7 +175,7 @@ def test_what_is_said_about_a_ticket_moves_nothing(ledger, clock):
     ticket = propose(ledger, clock)
     ledger.append("shown", "bot", {"channel": "C1", "ts": "1.2"}, ticket)
     ledger.append("clicked", "U2", {"action": "approve"}, ticket)
-    assert ledger.ticket(ticket).state is State.PROPOSED
+    assert ledger.ticket(ticket).state is TicketState.PROPOSED
     assert [entry.kind for entry in ledger.entries(ticket=ticket)] == ["clicked", "shown", "proposed"]
     with pytest.raises(TicketError, match="There is no ticket T-2"):
         ledger.append("shown", "bot", {"channel": "C1"}, "T-2")
@@ -185,7 +187,7 @@ def test_the_unique_indexes_are_a_second_lock(ledger, clock, monkeypatch):
     ticket = propose(ledger, clock)
     approve(ledger, clock, ticket)
     monkeypatch.setattr("bot.ledger.ticket_table.check", lambda _store, draft, _at: draft.ticket)
-    for kind, data in (("approved", {"by": "U3", "start_by": clock.later(1)}), ("declined", {"by": "U3"})):
+    for kind, data in (("approved", {"by": "U3", "start_by": clock.later(1)}), ("rejected", {"by": "U3"})):
         with pytest.raises(LedgerError, match="refuses this"):
             ledger.append(kind, "U3", data, ticket)
     start(ledger, ticket, "cluster:prod")
@@ -200,9 +202,9 @@ def test_the_unique_indexes_are_a_second_lock(ledger, clock, monkeypatch):
 
 
 def test_a_thousand_open_tickets_among_ten_thousand_entries_are_listed_at_once(ledger, clock):
-    drafts = [Draft("proposed", "U1", PROPOSAL | {"open_until": clock.later(30)}) for _ in range(1000)]
+    drafts = [EntryDraft("proposed", "U1", PROPOSAL | {"open_until": clock.later(30)}) for _ in range(1000)]
     ledger.append_together(*drafts)
-    ledger.append_together(*(Draft("declined", "U2", {"by": "U2"}, f"T-{n}") for n in range(1, 1001, 2)))
+    ledger.append_together(*(EntryDraft("rejected", "U2", {"by": "U2"}, f"T-{n}") for n in range(1, 1001, 2)))
     assert len(ledger.tickets()) == 500
     plan = ledger._reader.rows("EXPLAIN QUERY PLAN SELECT id FROM ticket WHERE state IN ('proposed') ORDER BY number")
     assert "ticket_state" in plan[0][3]
@@ -218,7 +220,7 @@ class Model:
 
 LOCKS = ("cluster:prod", "cluster:branch")
 ENDS = {
-    "proposed": ("declined", "withdrawn"),
+    "proposed": ("rejected", "withdrawn"),
     "approved": ("withdrawn", "voided"),
     "running": ("done", "failed", "cancelled", "voided"),
     "interrupted": ("closed",),

@@ -5,34 +5,42 @@ from dataclasses import replace
 
 import pytest
 
-from bot.api.actions import ByHand, Change, Invoke, Update, Updates
+from bot.api.actions import InvokeMethod, ManualStep, RowTransaction, RunProgram, Update
 from bot.api.command import Risk
-from bot.api.plan import Bits, Check, Expect, Gate, Group, Plan, Step, Versus, there_is, there_is_no
-from bot.api.queries import GuestRegistry, GuestWql, Read, Recall, Registry, Term, Wql, fields
+from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate, Gate, Group, Plan, Step, exists, not_exists
+from bot.api.queries import GuestRegistry, GuestWql, Predicate, Registry, RunReader, SampleHistory, Wql, make_params
 from bot.api.report import Remedy, Sample
 from bot.errors import LedgerError
-from bot.tickets.plan_digest import digest, group_digest, plan_from_json, plan_to_json, signed
+from bot.tickets.plan_digest import digest, group_digest, plan_from_json, plan_to_json, signed_payload
 from bot.tickets.plan_text import difference, plan_lines
 
-NODES = Wql("prod", "root/MSCluster", "MSCluster_Node", ("Name", "State"), (Term("Name", "in", ("hv03", "hv04")),))
-WRITERS = Read("hv03", "vssadmin list writers")
+NODES = Wql("prod", "root/MSCluster", "MSCluster_Node", ("Name", "State"), (Predicate("Name", "in", ("hv03", "hv04")),))
+WRITERS = RunReader("hv03", "vssadmin list writers")
 DRAIN = Step(
     "drain",
     "Pause and drain hv03",
-    Invoke("hv03", "root/MSCluster", fields(Name="hv03"), "MSCluster_Node", "Pause", fields(DrainType=1), (0, 997)),
+    InvokeMethod(
+        "hv03",
+        "root/MSCluster",
+        make_params(Name="hv03"),
+        "MSCluster_Node",
+        "Pause",
+        make_params(DrainType=1),
+        (0, 997),
+    ),
     done=(
         Check(
             NODES,
-            (Expect((Term("Name", "=", "hv03"),), (Term("NodeDrainStatus", "=", 2),), 1, 1),),
+            (Expect((Predicate("Name", "=", "hv03"),), (Predicate("NodeDrainStatus", "=", 2),), 1, 1),),
             within=1800,
             every=10,
-            give_up=Expect((Bits("StatusInformation", 4), Term("NodeDrainStatus", "=", 3))),
-        ).that("hv03 is drained", never="its drain failed"),
+            give_up=Expect((FlagPredicate("StatusInformation", 4), Predicate("NodeDrainStatus", "=", 3))),
+        ).described_as("hv03 is drained", never="its drain failed"),
     ),
-    guard=(there_is_no(NODES, Bits("StatusInformation", 1)),),
+    guard=(not_exists(NODES, FlagPredicate("StatusInformation", 1)),),
     before=NODES,
-    undo=Invoke("hv03", "root/MSCluster", fields(Name="hv03"), "MSCluster_Node", "Resume"),
-    undone=(there_is(NODES, Term("State", "=", 0), silence="wait"),),
+    undo=InvokeMethod("hv03", "root/MSCluster", make_params(Name="hv03"), "MSCluster_Node", "Resume"),
+    undone=(exists(NODES, Predicate("State", "=", 0), silence="wait"),),
     repeatable=True,
     undo_says="Resume hv03",
 )
@@ -41,30 +49,38 @@ SAMPLE = Step(
     "Wait for a new writer",
     None,
     done=(
-        Check(WRITERS, (Versus("restart", ("instance_id",), same=False, where=(Term("state", "=", "1"),)),), within=60),
+        Check(
+            WRITERS,
+            (CompareToBefore("restart", ("instance_id",), same=False, where=(Predicate("state", "=", "1"),)),),
+            within=60,
+        ),
     ),
-    gives_way=True,
+    preemptible=True,
 )
 RESTART = Step(
-    "restart", "Restart vmms", Change("hv03", "restart", fields(name="vmms")), (there_is(NODES),), before=WRITERS
+    "restart", "Restart vmms", RunProgram("hv03", "restart", make_params(name="vmms")), (exists(NODES),), before=WRITERS
 )
-ROWS = Updates("vmm01", "VirtualManagerDB", (Update("tbl", fields(Id="a"), fields(State=1), fields(State=None)),))
+ROWS = RowTransaction(
+    "vmm01", "VirtualManagerDB", (Update("tbl", make_params(Id="a"), make_params(State=1), make_params(State=None)),)
+)
 OTHERS = (
-    Step("update", "Set one row", ROWS, (there_is(Registry("vmm01", r"SOFTWARE\X", ("Version",))),)),
-    Step("look", "A person looks", ByHand("Open the wizard", "operator"), (there_is(Recall("hv03", "writer")),)),
-    Step("guest", "Ask the guest", None, (there_is(GuestWql("g", "g.corp.example", "id", "root/cimv2", "C")),)),
-    Step("key", "Ask its registry", None, (there_is(GuestRegistry("g", "g.corp.example", "id", "K")),)),
+    Step("update", "Set one row", ROWS, (exists(Registry("vmm01", r"SOFTWARE\X", ("Version",))),)),
+    Step(
+        "look", "A person looks", ManualStep("Open the wizard", "operator"), (exists(SampleHistory("hv03", "writer")),)
+    ),
+    Step("guest", "Ask the guest", None, (exists(GuestWql("g", "g.corp.example", "id", "root/cimv2", "C")),)),
+    Step("key", "Ask its registry", None, (exists(GuestRegistry("g", "g.corp.example", "id", "K")),)),
 )
 PLAN = Plan(
-    because="[5] since 22:58",
+    reason="[5] since 22:58",
     impact="11 guests move",
-    way_back="Resume hv03",
+    rollback="Resume hv03",
     locks=("node:hv03", "cluster:prod"),
     gates=(Gate("No guest is locked", passed=True, measured="0 of 11"), Gate("Quorum", passed=False, blocks=False)),
     groups=(Group("drain", (DRAIN,), on_failure="undo"), Group("rest", (RESTART, SAMPLE, *OTHERS), times=2)),
     evidence=("raw",),
     remedies=(Remedy("Look Again", "/reset-writer hv03"),),
-    samples=(Sample("hv03", "writer", fields(state=5)),),
+    samples=(Sample("hv03", "writer", make_params(state=5)),),
     touches=("hv03",),
 )
 
@@ -87,7 +103,17 @@ def leaves(value, path=()):
         yield path
 
 
-UNSIGNED = {"because", "impact", "evidence", "remedies", "measured", "samples", "now", "puts_back", "then"}
+UNSIGNED = {
+    "reason",
+    "impact",
+    "evidence",
+    "remedies",
+    "measured",
+    "samples",
+    "current_state",
+    "self_reverting",
+    "expected_state",
+}
 
 
 def altered(value, path):
@@ -115,10 +141,10 @@ def test_every_leaf_is_either_signed_and_shown_or_measured(path):
 
 def test_words_that_came_later_change_no_older_plan():
     plain = replace(PLAN, groups=(Group("rest", (RESTART, SAMPLE, *OTHERS)),))
-    written = str(signed(plain, Risk.HIGH, "1"))
+    written = str(signed_payload(plain, Risk.HIGH, "1"))
     assert not any(f"'{name}'" in written for name in ("undo_says", "never"))
     assert (
-        digest(plain, Risk.HIGH, "1") == "64c70a4a2a3db8a9dd8494564940fc927c670eec80fd136f495026a351a726ac"
+        digest(plain, Risk.HIGH, "1") == "66a653297af63a421b10c598defe023302a3c9e2506b9e6edef3f89fcdef1596"
     )  # as it was before there were such words
 
 
@@ -136,9 +162,9 @@ def test_the_order_of_locks_is_not_signed_and_that_of_steps_is():
 
 
 def test_a_question_and_an_action_with_the_same_fields_are_not_the_same_bytes():
-    reads = Group("g", (Step("s", "s", None, (there_is(Read("a", "b")),)),))
-    written = str(signed(replace(PLAN, groups=(reads,)), Risk.LOW, "1"))
-    assert "'is': 'Read'" in written
+    reads = Group("g", (Step("s", "s", None, (exists(RunReader("a", "b")),)),))
+    written = str(signed_payload(replace(PLAN, groups=(reads,)), Risk.LOW, "1"))
+    assert "'is': 'RunReader'" in written
     assert group_digest(reads, "1") != group_digest(replace(reads, key="h"), "1")
 
 
@@ -166,13 +192,13 @@ def test_what_is_no_plan_is_refused(told):
     [
         ({"key": "Drain!"}, "no key"),
         ({"done": ()}, "when it is done"),
-        ({"undo": ByHand("x", "operator")}, "nothing says when"),
+        ({"undo": ManualStep("x", "operator")}, "nothing says when"),
         ({"repeatable": True}, "has not happened"),
         ({"deadline": 0}, "no time"),
     ],
 )
 def test_a_step_that_nobody_could_judge_is_refused(step, why):
-    good = Step("a", "a", None, (there_is(NODES),))
+    good = Step("a", "a", None, (exists(NODES),))
     with pytest.raises(ValueError, match=why):
         replace(good, **step)
 
@@ -196,7 +222,7 @@ SOON = "2026-03-02T14:02:00+00:00"
 
 
 def test_a_gate_that_only_takes_time_is_signed_as_one_that_has_passed():
-    waits = Gate("Seen twice", passed=False, measured="once", ripens_at=SOON)
+    waits = Gate("Seen twice", passed=False, measured="once", passes_at=SOON)
     passed = Gate("Seen twice", passed=True, measured="twice")
     before, after = (replace(PLAN, gates=(gate,)) for gate in (waits, passed))
     assert digest(before, Risk.HIGH, "1") == digest(after, Risk.HIGH, "1")
@@ -205,12 +231,12 @@ def test_a_gate_that_only_takes_time_is_signed_as_one_that_has_passed():
         before, Risk.HIGH, "1"
     )
     assert "Gate: Seen twice: not yet, and nothing starts before it has passed" in plan_lines(before, Risk.HIGH, "1")
-    assert before.ripening == (waits,)
-    assert (before.held_by, after.ripening) == ((), ())
+    assert before.pending_gates == (waits,)
+    assert (before.blocking_gates, after.pending_gates) == ((), ())
     assert plan_from_json(plan_to_json(before)) == before
 
 
 @pytest.mark.parametrize(("passed", "ripens_at"), [(True, SOON), (False, "soon"), (False, "2026-03-02T14:02:00")])
 def test_a_gate_nobody_could_wait_for(passed, ripens_at):
     with pytest.raises(ValueError):  # noqa: PT011 - Python's own words for the second one
-        Gate("Seen twice", passed=passed, ripens_at=ripens_at)
+        Gate("Seen twice", passed=passed, passes_at=ripens_at)

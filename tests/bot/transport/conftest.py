@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bot.config.inventory_file import Estate
-from bot.transport.client import Reach
-from bot.transport.routing import Credentials, Ways
+from bot.config.inventory_file import InventoryFile
+from bot.transport.client import TargetClient
+from bot.transport.routing import Credentials, Router
 from lab.windows import BackgroundServer
 from lab.windows.machine_protocol import Access, Instance, Output, Quotas, Trouble, Wmi, WmiFailure
 
@@ -104,10 +104,10 @@ class Site:
     boxes: dict[str, Box]
     addresses: dict[str, str]
 
-    def estate(self, **endpoints: str) -> Estate:
+    def estate(self, **endpoints: str) -> InventoryFile:
         urls = {name: self.up.url(address) for name, address in self.addresses.items()} | endpoints
         names = sorted(urls)
-        return Estate.model_validate(
+        return InventoryFile.model_validate(
             {
                 "clusters": {"prod": {"domain": "corp.example", "entry_hosts": names}},
                 "endpoints": urls,
@@ -115,9 +115,9 @@ class Site:
             }
         )
 
-    def reach(self, login: Credentials = READER, *, at_once: int = 16, tap=None, **endpoints: str) -> Reach:
-        ways = Ways(self.estate(**endpoints), {"reader": login, "operator": login})
-        return Reach(ways, at_once=at_once, tap=tap)
+    def reach(self, login: Credentials = READER, *, at_once: int = 16, tap=None, **endpoints: str) -> TargetClient:
+        ways = Router(self.estate(**endpoints), {"reader": login, "operator": login})
+        return TargetClient(ways, at_once=at_once, tap=tap)
 
 
 @pytest.fixture

@@ -7,23 +7,23 @@ from contextlib import asynccontextmanager
 import pytest
 import requests.exceptions
 
-from bot.api.actions import Invoke
-from bot.api.queries import GuestWql, Read, Recall, Registry, Term, Wql, fields
+from bot.api.actions import InvokeMethod
+from bot.api.queries import GuestWql, Predicate, Registry, RunReader, SampleHistory, Wql, make_params
 from bot.errors import (
-    Absent,
-    BadReply,
-    LoginRefused,
-    OutOfBounds,
+    AuthenticationFailed,
+    ConnectionFailed,
+    MalformedResponse,
+    NotFound,
+    PolicyViolation,
     QuotaExceeded,
-    Refused,
     TargetError,
-    TimedOut,
-    Unreachable,
+    TargetFault,
+    TargetTimeout,
 )
 from bot.transport.allowlist import PROGRAMS, Program
-from bot.transport.client import Reach
-from bot.transport.routing import Credentials, Ways
-from bot.transport.windows.exception_mapping import Stale, _chain
+from bot.transport.client import TargetClient
+from bot.transport.routing import Credentials, Router
+from bot.transport.windows.exception_mapping import StaleConnection, _chain
 from bot.transport.windows.winrm import Deadline
 from bot.transport.windows.wsman import get
 from lab.windows.machine_protocol import Output
@@ -80,7 +80,7 @@ async def test_rows_and_where(site):
         assert answer.rows == ({"Name": "HV01", "State": "0"}, {"Name": "HV02", "State": "0"})
         assert answer.by == "hv01"
         assert "<Name>HV01</Name>" in answer.raw
-        none = Wql("hv01", "root/MSCluster", "MSCluster_Node", ("Name",), (Term("Name", "=", "it's \\ not"),))
+        none = Wql("hv01", "root/MSCluster", "MSCluster_Node", ("Name",), (Predicate("Name", "=", "it's \\ not"),))
         assert (await reach.answer(none)).rows == ()
 
 
@@ -115,7 +115,7 @@ async def test_a_connection_that_died_between_two_questions_is_replaced_once(sit
         assert first.is_broken
         drop(site, "hv01")
         site.boxes["hv01"].trouble.reset = True
-        with pytest.raises(Unreachable):
+        with pytest.raises(ConnectionFailed):
             await reach.answer(NODES)
 
 
@@ -126,7 +126,7 @@ async def test_a_login_never_moves_to_another_connection(site):
         drop(site, "hv01")
         with pytest.raises(requests.exceptions.ConnectionError) as caught:
             await asyncio.to_thread(kept.ask, get("root/cimv2", "Win32_OperatingSystem"), Deadline.of(5))
-        assert any(isinstance(cause, Stale) for cause in _chain(caught.value))
+        assert any(isinstance(cause, StaleConnection) for cause in _chain(caught.value))
         kept.close()
 
 
@@ -142,12 +142,12 @@ async def test_a_connection_idle_for_too_long_is_not_tried(site, monkeypatch):
 @pytest.mark.parametrize(
     ("trouble", "kind", "says"),
     [
-        ("refuse", Unreachable, "nothing listens"),
-        ("reset", Unreachable, "closed the connection"),
-        ("html", BadReply, "web page"),
-        ("cut", BadReply, "."),
-        ("deny", LoginRefused, "may not do this"),
-        ("hang", TimedOut, "no answer in 1 s"),
+        ("refuse", ConnectionFailed, "nothing listens"),
+        ("reset", ConnectionFailed, "closed the connection"),
+        ("html", MalformedResponse, "web page"),
+        ("cut", MalformedResponse, "."),
+        ("deny", AuthenticationFailed, "may not do this"),
+        ("hang", TargetTimeout, "no answer in 1 s"),
     ],
 )
 async def test_troubles_are_said_and_leave_the_other_host_alone(site, trouble, kind, says):
@@ -160,7 +160,7 @@ async def test_troubles_are_said_and_leave_the_other_host_alone(site, trouble, k
             return_exceptions=True,
         )
         assert type(bad) is kind
-        assert says in bad.says
+        assert says in bad.message
         assert len(good.rows) == 2
         setattr(site.boxes["hv01"].trouble, trouble, False)
         assert len((await reach.answer(NODES)).rows) == 2
@@ -176,7 +176,7 @@ async def test_hosts_that_hang_give_their_slots_back(site):
         other = Wql("hv02", "root/MSCluster", "MSCluster_Node", ("Name",))
         assert len((await reach.answer(other, 5.0)).rows) == 2
         for result in await asyncio.gather(*hung, return_exceptions=True):
-            assert isinstance(result, TimedOut)
+            assert isinstance(result, TargetTimeout)
 
 
 async def test_a_silent_host_costs_one_patience_however_many_questions_wait_for_it(site):
@@ -186,8 +186,8 @@ async def test_a_silent_host_costs_one_patience_however_many_questions_wait_for_
     async with reaching(site) as reach:
         began = time.monotonic()
         for result in await asyncio.gather(*(reach.answer(one, 1.0) for one in questions), return_exceptions=True):
-            assert isinstance(result, TimedOut)
-            assert result.says == "no answer in 1 s."
+            assert isinstance(result, TargetTimeout)
+            assert result.message == "no answer in 1 s."
         assert time.monotonic() - began < 1.9
         site.boxes["hv01"].trouble.hang = False
         assert len((await reach.answer(NODES)).rows) == 2  # what is asked later is asked
@@ -208,7 +208,7 @@ async def test_a_cancelled_question_frees_its_slot(site, monkeypatch):
 
 async def test_wrong_password(site):
     async with reaching(site, Credentials("ntlm", "CORP\\reader", "wrong")) as reach:
-        with pytest.raises(LoginRefused) as caught:
+        with pytest.raises(AuthenticationFailed) as caught:
             await reach.answer(NODES)
     assert caught.value.kind == "login refused"
     assert "wrong" not in str(caught.value)
@@ -238,7 +238,7 @@ async def test_a_forgotten_enumeration_is_begun_once_more(site):
         assert len((await reach.answer(NODES)).rows) == 2
         site.boxes["hv01"].trouble.fault = STALE
         site.boxes["hv01"].trouble.fault_times = 0
-        with pytest.raises(BadReply, match="forgotten"):
+        with pytest.raises(MalformedResponse, match="forgotten"):
             await reach.answer(NODES)
 
 
@@ -249,7 +249,7 @@ async def test_unknown_classes_columns_and_namespaces_are_absent(site):
             Wql("hv01", "root/nonsense", "Win32_Service"),
             Wql("hv01", "root/MSCluster", "MSCluster_Node", ("Nonsense",)),
         ):
-            with pytest.raises(Absent):
+            with pytest.raises(NotFound):
                 await reach.answer(question)
         assert len((await reach.answer(NODES)).rows) == 2
 
@@ -260,10 +260,10 @@ async def test_unknown_classes_columns_and_namespaces_are_absent(site):
         Wql("hv01", "root/cimv2", "Win32_Service; DROP"),
         Wql("hv01", "root/cimv2", "Win32_Service", ("a b",)),
         Wql("hv01", "root/../x", "Win32_Service"),
-        Wql("hv01", "root/cimv2", "Win32_Service", (), (Term("Name", "=", "a\x00b"),)),
+        Wql("hv01", "root/cimv2", "Win32_Service", (), (Predicate("Name", "=", "a\x00b"),)),
         Registry("hv01", "SOFT\x00WARE", ("x",)),
-        Read("hv01", "format c:"),
-        Read("hv01", "wevtutil query events", fields(channel="/q:x", ids="1")),
+        RunReader("hv01", "format c:"),
+        RunReader("hv01", "wevtutil query events", make_params(channel="/q:x", ids="1")),
         Wql("elsewhere", "root/cimv2", "Win32_Service"),
         GuestWql("vm", "vm.evil.example", "id", "root/cimv2", "Win32_Volume"),
     ],
@@ -271,7 +271,7 @@ async def test_unknown_classes_columns_and_namespaces_are_absent(site):
 async def test_what_may_not_go_out_does_not(site, question):
     tap = []
     async with reaching(site, tap=lambda *told: tap.append(told)) as reach:
-        with pytest.raises(OutOfBounds):
+        with pytest.raises(PolicyViolation):
             await reach.answer(question)
     assert not tap
 
@@ -279,7 +279,7 @@ async def test_what_may_not_go_out_does_not(site, question):
 async def test_memory_is_not_asked_of_hosts(site):
     async with reaching(site) as reach:
         with pytest.raises(TypeError):
-            await reach.answer(Recall("hv01", "writer"))
+            await reach.answer(SampleHistory("hv01", "writer"))
 
 
 async def test_registry_values_of_every_type(site):
@@ -298,11 +298,11 @@ async def test_a_program_in_the_code_page_of_the_host(site):
     site.boxes["hv01"].output = Output(WRITERS)
     tap = []
     async with reaching(site, tap=lambda *told: tap.append(told)) as reach:
-        answer = await reach.answer(Read("hv01", "vssadmin list writers"))
+        answer = await reach.answer(RunReader("hv01", "vssadmin list writers"))
         assert answer.rows[0]["name"] == "Müller's Verfasser"
         assert answer.rows[0]["error_text"] == "Zeitüberschreitung"
         assert answer.raw == WRITERS
-        await reach.answer(Read("hv01", "vssadmin list writers"))
+        await reach.answer(RunReader("hv01", "vssadmin list writers"))
     assert site.boxes["hv01"].ran == [["vssadmin", "list", "writers"]] * 2
     sent = requests_to(tap)
     assert sum("OEMCP" in request for request in sent) == 1
@@ -315,18 +315,18 @@ async def test_a_program_in_the_code_page_of_the_host(site):
 async def test_a_slow_program_is_waited_for_while_its_host_answers(site):
     site.boxes["hv01"].output = Output(WRITERS, after=2.2)
     async with reaching(site) as reach:
-        assert len((await reach.answer(Read("hv01", "vssadmin list writers"), 1.5)).rows) == 1
+        assert len((await reach.answer(RunReader("hv01", "vssadmin list writers"), 1.5)).rows) == 1
 
 
 async def test_a_program_that_never_ends_is_ended_and_its_shell_closed(site, monkeypatch):
     site.boxes["hv01"].output = Output(WRITERS, after=60)
     quick = {**PROGRAMS, "slow": Program("slow", "reads", ("slow",), lambda _: (), seconds=2)}
     tap = []
-    reach = Reach(Ways(site.estate(), {"reader": Credentials("ntlm", "CORP\\reader", "Correct-Horse-7")}), programs=quick,
+    reach = TargetClient(Router(site.estate(), {"reader": Credentials("ntlm", "CORP\\reader", "Correct-Horse-7")}), programs=quick,
                   tap=lambda *told: tap.append(told))  # fmt: skip
     try:
-        with pytest.raises(TimedOut):
-            await reach.answer(Read("hv01", "slow"), 1.0)
+        with pytest.raises(TargetTimeout):
+            await reach.answer(RunReader("hv01", "slow"), 1.0)
         await eventually(lambda: not reach._running)
     finally:
         reach.close()
@@ -336,26 +336,26 @@ async def test_a_program_that_never_ends_is_ended_and_its_shell_closed(site, mon
 async def test_output_that_was_cut_keeps_its_text_as_evidence(site):
     site.boxes["hv01"].output = Output(WRITERS[:-60])
     async with reaching(site) as reach:
-        with pytest.raises(BadReply, match="breaks off") as caught:
-            await reach.answer(Read("hv01", "vssadmin list writers"))
+        with pytest.raises(MalformedResponse, match="breaks off") as caught:
+            await reach.answer(RunReader("hv01", "vssadmin list writers"))
     assert caught.value.raw == WRITERS[:-60]
 
 
 @pytest.mark.parametrize(
     ("output", "kind", "says"),
     [
-        (Output("", "Der Kanal wurde nicht gefunden.\r\n", 15007), Absent, "no event channel Foo/Bar"),
-        (Output("", "Zugriff verweigert\r\n", 5), LoginRefused, "may not do this"),
-        (Output("", "Kaputt.\r\n", 77), Refused, "exit code 77: Kaputt."),
-        (Output("<Event", "", 0), BadReply, "no XML"),
+        (Output("", "Der Kanal wurde nicht gefunden.\r\n", 15007), NotFound, "no event channel Foo/Bar"),
+        (Output("", "Zugriff verweigert\r\n", 5), AuthenticationFailed, "may not do this"),
+        (Output("", "Kaputt.\r\n", 77), TargetFault, "exit code 77: Kaputt."),
+        (Output("<Event", "", 0), MalformedResponse, "no XML"),
     ],
 )
 async def test_exit_codes(site, output, kind, says):
     site.boxes["hv01"].output = output
     async with reaching(site) as reach:
         with pytest.raises(kind, match=says) as caught:
-            await reach.answer(Read("hv01", "wevtutil query events", fields(channel="Foo/Bar", ids="1")))
-    assert type(caught.value) is kind or kind is BadReply
+            await reach.answer(RunReader("hv01", "wevtutil query events", make_params(channel="Foo/Bar", ids="1")))
+    assert type(caught.value) is kind or kind is MalformedResponse
 
 
 async def test_events_in_utf_16(site):
@@ -365,7 +365,9 @@ async def test_events_in_utf_16(site):
     )
     site.boxes["hv01"].output = Output(event, utf16=True)
     async with reaching(site) as reach:
-        answer = await reach.answer(Read("hv01", "wevtutil query events", fields(channel="System", ids="1", most=5)))
+        answer = await reach.answer(
+            RunReader("hv01", "wevtutil query events", make_params(channel="System", ids="1", most=5))
+        )
     assert answer.rows[0]["data"] == {"VmName": "Žluťoučký 猫"}
     assert site.boxes["hv01"].ran == [
         ["wevtutil", "qe", "System", "/q:*[System[(EventID=1)]]", "/f:xml", "/rd:true", "/c:5", "/uni:true"]
@@ -375,16 +377,16 @@ async def test_events_in_utf_16(site):
 async def test_no_question_runs_a_row_that_changes(site):
     changing = {"wipe": Program("wipe", "changes", ("wipe",), lambda _: (), profile="operator")}
     login = Credentials("ntlm", "CORP\\reader", "Correct-Horse-7")
-    reach = Reach(Ways(site.estate(), {"reader": login, "operator": login}), programs=changing)
+    reach = TargetClient(Router(site.estate(), {"reader": login, "operator": login}), programs=changing)
     try:
-        with pytest.raises(OutOfBounds, match="changes things"):
-            await reach.answer(Read("hv01", "wipe"))
+        with pytest.raises(PolicyViolation, match="changes things"):
+            await reach.answer(RunReader("hv01", "wipe"))
     finally:
         reach.close()
     assert site.boxes["hv01"].ran == []
 
 
-STOP = Invoke("hv01", "root/cimv2", (("Name", "vmms"),), "Win32_Service", "StopService")
+STOP = InvokeMethod("hv01", "root/cimv2", (("Name", "vmms"),), "Win32_Service", "StopService")
 
 
 async def test_a_method_is_called_and_its_return_value_judged(site):
@@ -392,7 +394,7 @@ async def test_a_method_is_called_and_its_return_value_judged(site):
     async with reaching(site) as reach:
         assert (await reach.invoke(STOP)).rows[0]["ReturnValue"] == "0"
         site.boxes["hv01"].returns = 5
-        with pytest.raises(Refused, match="StopService returned 5") as caught:
+        with pytest.raises(TargetFault, match="StopService returned 5") as caught:
             await reach.invoke(STOP)
         assert caught.value.code == 5
     assert site.boxes["hv01"].called[0] == ("Win32_Service", "StopService", {"Name": "vmms"})
@@ -413,7 +415,7 @@ async def test_a_method_is_never_sent_twice_and_never_over_an_old_connection(sit
             await reach.invoke(STOP)
         site.boxes["hv01"].trouble.fault = 0
         site.boxes["hv01"].trouble.reset = True
-        with pytest.raises(Unreachable):
+        with pytest.raises(ConnectionFailed):
             await reach.invoke(STOP)
     assert sum("StopService_INPUT" in request for request in requests_to(tap)) == 2
     assert len(site.boxes["hv01"].called) == 1
@@ -422,10 +424,12 @@ async def test_a_method_is_never_sent_twice_and_never_over_an_old_connection(sit
 async def test_one_instance_by_its_keys(site):
     site.boxes["hv01"].classes["root/cimv2", "win32_service"] = [{"Name": "vmms", "State": "Running"}]
     async with reaching(site) as reach:
-        row = (await reach.get(Wql("hv01", "root/cimv2", "Win32_Service", (), (Term("Name", "=", "vmms"),)))).rows[0]
+        row = (await reach.get(Wql("hv01", "root/cimv2", "Win32_Service", (), (Predicate("Name", "=", "vmms"),)))).rows[
+            0
+        ]
         assert row["State"] == "Running"
-        with pytest.raises(Absent):
-            await reach.get(Wql("hv01", "root/cimv2", "Win32_Service", (), (Term("Name", "=", "none"),)))
+        with pytest.raises(NotFound):
+            await reach.get(Wql("hv01", "root/cimv2", "Win32_Service", (), (Predicate("Name", "=", "none"),)))
 
 
 async def test_a_cluster_is_asked_through_the_entry_host_that_answers(site):
@@ -437,18 +441,18 @@ async def test_a_cluster_is_asked_through_the_entry_host_that_answers(site):
         site.boxes["hv01"].trouble.refuse = False
         assert (await reach.answer(question)).by == "hv02"
         site.boxes["hv01"].trouble.refuse = site.boxes["hv02"].trouble.hang = True
-        with pytest.raises(Unreachable, match=r"none of its entry hosts answered: hv02: .* hv01: "):
+        with pytest.raises(ConnectionFailed, match=r"none of its entry hosts answered: hv02: .* hv01: "):
             await reach.answer(question, 0.5)
         site.boxes["hv01"].trouble.refuse = False
         site.boxes["hv01"].trouble.hang = True
-        with pytest.raises(TimedOut):
+        with pytest.raises(TargetTimeout):
             await reach.answer(question, 0.5)
 
 
 async def test_a_refused_login_is_not_tried_on_the_next_entry_host(site):
     site.boxes["hv01"].trouble.deny = True
     async with reaching(site) as reach:
-        with pytest.raises(LoginRefused):
+        with pytest.raises(AuthenticationFailed):
             await reach.answer(Wql("prod", "root/MSCluster", "MSCluster_Node", ("Name",)))
 
 

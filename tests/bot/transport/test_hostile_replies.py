@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bot.api.queries import Read, Wql
-from bot.api.rows import texts
-from bot.config.inventory_file import Estate
-from bot.errors import BadReply, TargetError
-from bot.transport.client import Reach
-from bot.transport.routing import Credentials, Ways
+from bot.api.queries import RunReader, Wql
+from bot.api.rows import get_strs
+from bot.config.inventory_file import InventoryFile
+from bot.errors import MalformedResponse, TargetError
+from bot.transport.client import TargetClient
+from bot.transport.routing import Credentials, Router
 from bot.transport.windows import http_adapter, winrm
 
 from .conftest import READER, RawServer
@@ -72,9 +72,9 @@ class Impostor(RawServer):
         return client.recv(65536)
 
 
-def reach_to(url: str, login: Credentials) -> Reach:
-    estate = Estate.model_validate({"hosts": {"hv01": {"domain": "corp.example"}}, "endpoints": {"hv01": url}})
-    return Reach(Ways(estate, {"reader": login}))
+def reach_to(url: str, login: Credentials) -> TargetClient:
+    estate = InventoryFile.model_validate({"hosts": {"hv01": {"domain": "corp.example"}}, "endpoints": {"hv01": url}})
+    return TargetClient(Router(estate, {"reader": login}))
 
 
 async def asked(url, question=QUESTION, login=OPEN, seconds=5.0):
@@ -97,12 +97,12 @@ async def test_an_instance_with_a_million_values_takes_no_longer_than_its_length
     reply = page("<r>" + "<a/>" * 300_000 + "</r>")
     with Impostor(lambda _: [whole(reply)]) as url:
         answer = await asked(url, seconds=60)  # the deadline is the judge: quadratic, it took minutes
-    assert len(texts(answer.rows[0], "a")) == 300_000
+    assert len(get_strs(answer.rows[0], "a")) == 300_000
 
 
 async def test_an_instance_nested_without_end_is_a_bad_reply():
     reply = page("<r>" + "<a>" * 300 + "<b/><b/>" + "</a>" * 300 + "</r>")
-    with Impostor(lambda _: [whole(reply)]) as url, pytest.raises(BadReply):
+    with Impostor(lambda _: [whole(reply)]) as url, pytest.raises(MalformedResponse):
         await asked(url)
 
 
@@ -110,7 +110,7 @@ async def test_an_enumeration_without_end_is_given_up_by_its_size(monkeypatch):
     monkeypatch.setattr(winrm, "LONGEST_ANSWER", 200_000)
     rows = "<r><Name>x</Name></r>" * 1_000
     rude = Impostor(lambda request: [whole(page(rows, "Pull" if b"/Pull<" in request else "Enumerate", end=""))])
-    with rude as url, pytest.raises(BadReply, match="longer than any"):
+    with rude as url, pytest.raises(MalformedResponse, match="longer than any"):
         await asked(url, seconds=20)
     assert rude.sent < 2_000_000
 
@@ -138,8 +138,8 @@ async def test_a_program_whose_reply_carries_entities_is_refused():
     def act(request):
         return [whole((no_key if b"StdRegProv" in request else bomb + shell).encode())]
 
-    with Impostor(act) as url, pytest.raises(BadReply, match="document type"):
-        await asked(url, Read("hv01", "wevtutil enumerate channels"))
+    with Impostor(act) as url, pytest.raises(MalformedResponse, match="document type"):
+        await asked(url, RunReader("hv01", "wevtutil enumerate channels"))
 
 
 def relay(upstream: str, forged: bytes):

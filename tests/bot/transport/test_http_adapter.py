@@ -10,12 +10,19 @@ import requests
 from urllib3 import HTTPResponse
 
 from bot.api.queries import GuestRegistry, GuestWql, Wql
-from bot.config.inventory_file import Estate
-from bot.errors import BadReply, LoginRefused, OutOfBounds, TargetError, TimedOut, Unreachable
-from bot.transport.client import Reach
-from bot.transport.routing import Credentials, Ways
+from bot.config.inventory_file import InventoryFile
+from bot.errors import (
+    AuthenticationFailed,
+    ConnectionFailed,
+    MalformedResponse,
+    PolicyViolation,
+    TargetError,
+    TargetTimeout,
+)
+from bot.transport.client import TargetClient
+from bot.transport.routing import Credentials, Router
 from bot.transport.windows import http_adapter
-from bot.transport.windows.exception_mapping import TooLong
+from bot.transport.windows.exception_mapping import ResponseTooLarge
 from bot.transport.windows.http_adapter import tls_context
 from lab.windows import BackgroundServer, CertificateAuthority
 from lab.windows.machine_protocol import Access
@@ -58,8 +65,8 @@ def flood(server, client):
 
 
 async def asked(url, login=READER, seconds=1.0):
-    estate = Estate.model_validate({"hosts": {"hv01": {"domain": "corp.example"}}, "endpoints": {"hv01": url}})
-    reach = Reach(Ways(estate, {"reader": login}))
+    estate = InventoryFile.model_validate({"hosts": {"hv01": {"domain": "corp.example"}}, "endpoints": {"hv01": url}})
+    reach = TargetClient(Router(estate, {"reader": login}))
     try:
         return await reach.answer(QUESTION, seconds)
     finally:
@@ -70,27 +77,27 @@ async def asked(url, login=READER, seconds=1.0):
 @pytest.mark.parametrize(
     ("act", "kind", "words"),
     [
-        (says(OK + b"Content-Type: text/html\r\nContent-Length: 12\r\n\r\n<html>hello "), BadReply, "web page"),
-        (says(OK + b"Content-Length: 0\r\n\r\n"), BadReply, ""),
+        (says(OK + b"Content-Type: text/html\r\nContent-Length: 12\r\n\r\n<html>hello "), MalformedResponse, "web page"),
+        (says(OK + b"Content-Length: 0\r\n\r\n"), MalformedResponse, ""),
         (says(OK + b"Content-Length: 500\r\n\r\n<s:Env"), TargetError, ""),
-        (says(b"HTTP/1.1 302 Found\r\nLocation: http://evil.example/\r\nContent-Length: 0\r\n\r\n"), BadReply, "elsewhere"),
-        (says(b"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n"), LoginRefused, "login was refused"),
-        (says(b"HTTP/1.1 401 No\r\nWWW-Authenticate: NTLM\r\nContent-Length: 0\r\n\r\n"), LoginRefused, "does not offer"),
+        (says(b"HTTP/1.1 302 Found\r\nLocation: http://evil.example/\r\nContent-Length: 0\r\n\r\n"), MalformedResponse, "elsewhere"),
+        (says(b"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n"), AuthenticationFailed, "login was refused"),
+        (says(b"HTTP/1.1 401 No\r\nWWW-Authenticate: NTLM\r\nContent-Length: 0\r\n\r\n"), AuthenticationFailed, "does not offer"),
         (says(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"), TargetError, "no WinRM at this path"),
-        (says(b"HTTP/1.1 503 No\r\nContent-Length: 3\r\n\r\nabc"), Unreachable, "not available"),
-        (says(b"HTTP/1.1 502 No\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\n\xe9t\xe9!"), BadReply, ""),
-        (says(b"SSH-2.0-OpenSSH_9.2\r\n"), BadReply, "does not speak HTTP"),
-        (flood, BadReply, "longer than any"),
-        (drip, TimedOut, "no answer in 1 s"),
-        (lambda server, _: server.leaving.wait(10), TimedOut, "no answer in 1 s"),
-        (lambda *_: True, Unreachable, "closed the connection"),
+        (says(b"HTTP/1.1 503 No\r\nContent-Length: 3\r\n\r\nabc"), ConnectionFailed, "not available"),
+        (says(b"HTTP/1.1 502 No\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\n\xe9t\xe9!"), MalformedResponse, ""),
+        (says(b"SSH-2.0-OpenSSH_9.2\r\n"), MalformedResponse, "does not speak HTTP"),
+        (flood, MalformedResponse, "longer than any"),
+        (drip, TargetTimeout, "no answer in 1 s"),
+        (lambda server, _: server.leaving.wait(10), TargetTimeout, "no answer in 1 s"),
+        (lambda *_: True, ConnectionFailed, "closed the connection"),
     ],
 )  # fmt: skip
 async def test_whatever_answers_there_becomes_a_sentence(act, kind, words):
     with Rude(act) as url, pytest.raises(TargetError) as caught:
         await asked(url)
     assert isinstance(caught.value, kind), caught.value
-    assert words in caught.value.says
+    assert words in caught.value.message
 
 
 async def test_a_login_that_failed_is_never_followed_by_a_message_in_clear():
@@ -109,7 +116,7 @@ async def test_a_login_that_failed_is_never_followed_by_a_message_in_clear():
 
 async def test_a_redirect_is_not_followed():
     rude = Rude(says(b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"))
-    with rude as url, pytest.raises(BadReply, match="elsewhere"):
+    with rude as url, pytest.raises(MalformedResponse, match="elsewhere"):
         await asked(url)
     assert rude.requests == 1
 
@@ -123,12 +130,12 @@ def test_a_reply_without_a_length_is_not_read_for_ever(monkeypatch, length, fits
         http_adapter._read(response)
         assert response.content == b"x" * length
     else:
-        with pytest.raises(TooLong):
+        with pytest.raises(ResponseTooLarge):
             http_adapter._read(response)
 
 
 async def test_names_that_dns_does_not_know():
-    with pytest.raises(Unreachable, match="not known to DNS"):
+    with pytest.raises(ConnectionFailed, match="not known to DNS"):
         await asked("http://hv01.invalid:5985/wsman", seconds=10)
 
 
@@ -156,7 +163,7 @@ async def test_logins_over_tls(authority, transport, access):
         login = Credentials(transport, USER, PASSWORD, ca_file=ca_file)
         answer = await asked(up.url("127.0.92.2", secure=True), login, 5)
         assert answer.rows == ({"Name": "HV01"},)
-        with pytest.raises(LoginRefused):
+        with pytest.raises(AuthenticationFailed):
             await asked(up.url("127.0.92.2", secure=True), Credentials(transport, USER, "no", ca_file=ca_file), 5)
 
 
@@ -182,13 +189,13 @@ async def test_bad_certificates(authority, names, expired, trusted, words):
     ca, ca_file = authority
     with served(tls_box(basic=True), ca.server_context(*names, expired=expired)) as up:
         login = Credentials("basic", USER, PASSWORD, ca_file=ca_file if trusted else None)
-        with pytest.raises(Unreachable, match=words) as caught:
+        with pytest.raises(ConnectionFailed, match=words) as caught:
             await asked(up.url("127.0.92.2", secure=True), login, 5)
-        assert "certificate" in caught.value.do
+        assert "certificate" in caught.value.hint
 
 
 async def test_tls_spoken_to_a_plain_port():
-    with Rude(says(b"HTTP/1.1 400 Bad\r\n\r\n")) as url, pytest.raises(Unreachable, match="TLS"):
+    with Rude(says(b"HTTP/1.1 400 Bad\r\n\r\n")) as url, pytest.raises(ConnectionFailed, match="TLS"):
         await asked(url.replace("http:", "https:"), Credentials("basic", USER, PASSWORD))
 
 
@@ -206,14 +213,14 @@ async def test_a_guest_that_the_estate_pins_is_asked_over_tls(authority):
     box.classes["root/cimv2", "win32_operatingsystem"] = [{"CSName": "TEST-TFS-01"}]
     login = Credentials("ntlm", USER, PASSWORD, ca_file=ca_file)
     with served(box, ca.server_context("127.0.92.2")) as up:
-        estate = Estate.model_validate(
+        estate = InventoryFile.model_validate(
             {
                 "hosts": {"hv01": {"domain": "corp.example"}},
                 "guest_domains": ["corp.example"],
                 "endpoints": {"test-tfs-01": up.url("127.0.92.2", secure=True), "plain-01": up.url("127.0.92.2")},
             }
         )
-        reach = Reach(Ways(estate, {"guest": login}))
+        reach = TargetClient(Router(estate, {"guest": login}))
         try:
             question = GuestWql(
                 "test-tfs-01", "TEST-TFS-01.corp.example", "id", "root/cimv2", "Win32_OperatingSystem", ("CSName",)
@@ -221,7 +228,7 @@ async def test_a_guest_that_the_estate_pins_is_asked_over_tls(authority):
             assert (await reach.answer(question, 5)).rows == ({"CSName": "TEST-TFS-01"},)
             values = GuestRegistry("test-tfs-01", "test-tfs-01.corp.example", "id", "SOFTWARE\\X", ("a",))
             assert (await reach.answer(values, 5)).rows == ({"a": None},)
-            with pytest.raises(OutOfBounds, match="Kerberos only"):
+            with pytest.raises(PolicyViolation, match="Kerberos only"):
                 await reach.answer(replace(question, on="plain-01"), 5)
         finally:
             reach.close()

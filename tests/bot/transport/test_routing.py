@@ -1,15 +1,15 @@
 import pytest
 
-from bot.api.queries import Term, Wql
-from bot.config.inventory_file import Estate
-from bot.errors import OutOfBounds
-from bot.transport.client import Answer, Reach
-from bot.transport.routing import Credentials, Ways
+from bot.api.queries import Predicate, Wql
+from bot.config.inventory_file import InventoryFile
+from bot.errors import PolicyViolation
+from bot.transport.client import QueryResult, TargetClient
+from bot.transport.routing import Credentials, Router
 
 KERBEROS = Credentials("kerberos", "reader@CORP.EXAMPLE")
 NTLM = Credentials("ntlm", "CORP\\reader", "secret")
 BASIC = Credentials("basic", "reader", "secret")
-ESTATE = Estate.model_validate({
+ESTATE = InventoryFile.model_validate({
     "guest_domains": ["corp.example", "dmz.corp.example"],
     "clusters": {"prod": {"domain": "corp.example", "entry_hosts": ["hv01", "hv02"]}},
     "hosts": {"backup01": {"domain": "other.example"}},
@@ -18,7 +18,7 @@ ESTATE = Estate.model_validate({
 
 
 def ways(**credentials):
-    return Ways(ESTATE, credentials)
+    return Router(ESTATE, credentials)
 
 
 def test_hosts_by_dns_or_by_endpoint_and_their_service_name():
@@ -32,29 +32,29 @@ def test_hosts_by_dns_or_by_endpoint_and_their_service_name():
 
 def test_strangers_are_not_reached_until_their_cluster_names_them():
     plain = ways(reader=NTLM)
-    with pytest.raises(OutOfBounds, match="not in the estate"):
+    with pytest.raises(PolicyViolation, match="not in the estate"):
         plain.host("hv03")
-    assert plain.learn("PROD", ("HV03", "evil.example:80/x", "-o", "")) == ("HV03",)
+    assert plain.add_nodes("PROD", ("HV03", "evil.example:80/x", "-o", "")) == ("HV03",)
     assert plain.host("hv03").url == "http://hv03.corp.example:5985/wsman"
 
 
 def test_basic_and_certificates_go_over_tls_or_not_at_all():
     assert ways(reader=BASIC).host("hv01").url == "https://hv01.corp.example:5986/wsman"
-    with pytest.raises(OutOfBounds, match="never sent without TLS"):
+    with pytest.raises(PolicyViolation, match="never sent without TLS"):
         ways(reader=BASIC).host("hv02")
-    with pytest.raises(OutOfBounds, match="never sent without TLS"):
+    with pytest.raises(PolicyViolation, match="never sent without TLS"):
         ways(reader=Credentials("certificate")).host("hv02")
 
 
 def test_a_missing_login_is_named():
-    with pytest.raises(OutOfBounds, match=r"\[credentials.operator\]"):
+    with pytest.raises(PolicyViolation, match=r"\[credentials.operator\]"):
         ways(reader=NTLM).host("hv01", "operator")
 
 
 def test_entry_hosts_in_turn_the_last_good_one_first():
     plain = ways(reader=NTLM)
     assert plain.entries("Prod") == ("hv01", "hv02")
-    plain.prefer("prod", "hv02")
+    plain.mark_preferred("prod", "hv02")
     assert plain.entries("prod") == ("hv02", "hv01")
     assert plain.entries("hv09") == ("hv09",)
 
@@ -84,14 +84,14 @@ def test_guests_over_kerberos_by_their_own_name():
     ],
 )
 def test_a_guest_cannot_name_itself_out_of_its_domains(fqdn):
-    with pytest.raises(OutOfBounds, match="outside of guest_domains"):
+    with pytest.raises(PolicyViolation, match="outside of guest_domains"):
         ways(guest=KERBEROS).guest("app-01", fqdn)
 
 
 def test_other_logins_only_where_the_estate_pins_the_guest_with_tls():
-    with pytest.raises(OutOfBounds, match="Kerberos only"):
+    with pytest.raises(PolicyViolation, match="Kerberos only"):
         ways(guest=NTLM).guest("sql-02", "sql-02.corp.example")
-    with pytest.raises(OutOfBounds, match="Kerberos only"):
+    with pytest.raises(PolicyViolation, match="Kerberos only"):
         ways(guest=NTLM).guest("app-02", "app-02.corp.example")
     assert ways(guest=NTLM).guest("app-01", "app-01.corp.example").url == "https://10.0.1.1:5986/wsman"
 
@@ -102,17 +102,17 @@ def test_a_password_does_not_show():
 
 def test_the_place_of_a_host_is_where_its_role_is_held():
     plain = ways(reader=NTLM)
-    assert [plain.place(name) for name in ("PROD", "HV01", "Backup01", "hv03")] == ["prod", "prod", "backup01", ""]
-    plain.learn("prod", ("hv03",))
-    assert plain.place("HV03") == "prod"
+    assert [plain.scope_of(name) for name in ("PROD", "HV01", "Backup01", "hv03")] == ["prod", "prod", "backup01", ""]
+    plain.add_nodes("prod", ("hv03",))
+    assert plain.scope_of("HV03") == "prod"
 
 
 def test_an_answer_about_some_nodes_does_not_forget_the_others():
     plain = ways(reader=KERBEROS)
-    reach = Reach(plain)
+    reach = TargetClient(plain)
     every = Wql("prod", "root/MSCluster", "MSCluster_Node", ("Name",))
-    paused = Wql("prod", "root/MSCluster", "MSCluster_Node", ("Name",), (Term("State", "=", 2),))
-    reach._learn(every, Answer(({"Name": "hv03"},), "", "hv01"))
-    reach._learn(paused, Answer((), "", "hv01"))
+    paused = Wql("prod", "root/MSCluster", "MSCluster_Node", ("Name",), (Predicate("State", "=", 2),))
+    reach._learn(every, QueryResult(({"Name": "hv03"},), "", "hv01"))
+    reach._learn(paused, QueryResult((), "", "hv01"))
     assert plain.host("hv03").name == "hv03"
     reach.close()

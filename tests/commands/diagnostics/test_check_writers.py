@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from bot.api.arguments import Target
-from bot.api.query_client import Unanswered
-from bot.api.report import Finding, Fine, Remedy, Report, Sample, Severity
+from bot.api.query_client import QueryFailure
+from bot.api.report import Finding, Healthy, Remedy, Report, Sample, Severity
 from commands.diagnostics.check_writers import COMMAND, Args
 
 PROD = Target("prod", "cluster", "prod")
@@ -25,7 +25,7 @@ def check(scripted):
     async def run(script, silent=None, target=PROD):
         run.ask = scripted(script, silent)
         facts = await COMMAND.collect(Args(target), run.ask)
-        return COMMAND.judge(Args(target), facts)
+        return COMMAND.evaluate(Args(target), facts)
 
     return run
 
@@ -54,7 +54,7 @@ def seen(at="2026-11-22T22:39:00+00:00", **over):
 
 def line(report, label, word=None):
     """All lines of that label, in the findings of that word."""
-    return [text for one in report.findings if word in (None, one.word) for name, text in one.lines if name == label]
+    return [text for one in report.findings if word in (None, one.status) for name, text in one.lines if name == label]
 
 
 def sample(on, state=1, error="No error"):
@@ -70,7 +70,7 @@ async def test_a_healthy_cluster(check, make):
         of="nodes",
         asked=6,
         answered=6,
-        fine=(Fine("STABLE", nodes, "5 writers each"),),
+        fine=(Healthy("STABLE", nodes, "5 writers each"),),
         notes=("Logs were read since 21 Nov 22:41 UTC.",),
         samples=tuple(sample(node) for node in nodes),
     )
@@ -123,8 +123,8 @@ async def test_the_stuck_writer_whole(check, make, waiting, named):
                 ),
             ),
         ),
-        unanswered=(Unanswered("hv05", "timed out", "no answer in 20 s. Not counted as healthy."),),
-        fine=(Fine("STABLE", ("hv01", "hv02", "hv04", "hv06"), "5 writers each"),),
+        unanswered=(QueryFailure("hv05", "timed out", "no answer in 20 s. Not counted as healthy."),),
+        fine=(Healthy("STABLE", ("hv01", "hv02", "hv04", "hv06"), "5 writers each"),),
         notes=("Logs were read since 21 Nov 22:41 UTC.",),
         remedies=(Remedy("Find Full Guests", "/find-full-guests prod", primary=True),),
         samples=(sample("hv01"), sample("hv02"), sample("hv03", 5, "Retryable error"), sample("hv04"), sample("hv06")),
@@ -142,7 +142,7 @@ async def test_the_first_answer_says_looks_stuck_and_when_to_look_again(check, m
 @pytest.mark.parametrize(("at", "word"), [("22:39:00", "STUCK"), ("22:39:01", "LOOKS STUCK")])
 async def test_the_sample_must_be_two_minutes_old(check, make, waiting, at, word):
     report = await check(make.cluster(hv03={WRITERS: waiting, "recall writer": [seen(f"2026-11-22T{at}+00:00")]}))
-    assert report.findings[0].word == word
+    assert report.findings[0].status == word
 
 
 async def test_a_second_answer_makes_the_first_ones_sample_a_proof(check, make, waiting, now):
@@ -150,7 +150,7 @@ async def test_a_second_answer_makes_the_first_ones_sample_a_proof(check, make, 
     kept = next(one for one in first.samples if one.on == "hv03")
     memory = dict(kept.fields) | {"at": (now - timedelta(minutes=3)).isoformat()}
     again = await check(make.cluster(hv03={WRITERS: waiting, "recall writer": [memory]}))
-    assert again.findings[0].word == "STUCK"
+    assert again.findings[0].status == "STUCK"
 
 
 @pytest.mark.parametrize("where", ["guest", "volume"])
@@ -162,7 +162,7 @@ async def test_a_running_backup_makes_it_busy(check, make, waiting, where):
         script[("prod", "MSCluster_ClusterSharedVolume")] = [{"Name": "Volume1", "BackupState": "1", "FaultState": "0"}]
     report = await check(script)
     (finding,) = report.findings
-    assert (finding.word, finding.severity) == ("BUSY", Severity.WARNING)
+    assert (finding.status, finding.severity) == ("BUSY", Severity.WARNING)
     assert "likely to fail" in line(report, "Means")[0]
     assert "Do not drain or reboot hv03" in line(report, "Do not do now")[0]
     assert line(report, "Locked") == ["3 of 11: victims: test-tfs-01, vm-301, vm-302"]
@@ -181,19 +181,19 @@ async def test_a_hint_alone_does_not_make_it_busy(check, make, waiting):
     script = make.cluster(hv03={WRITERS: waiting, "recall writer": [seen()]})
     script[("prod", "MSCluster_Cluster")] = [{"Name": "prod", "BackupInProgress": "1"}]
     (finding,) = (await check(script)).findings
-    assert finding.word == "STUCK"
-    assert "BackupInProgress is set, which can be stale." in finding.says
+    assert finding.status == "STUCK"
+    assert "BackupInProgress is set, which can be stale." in finding.summary
 
 
 async def test_unknown_backups_keep_it_from_being_stuck(check, make, waiting):
     script = make.cluster(hv03={WRITERS: waiting, "recall writer": [seen()]})
-    script[("prod", "MSCluster_ClusterSharedVolume")] = Unanswered("prod", "timed out", "no answer in 20 s.")
+    script[("prod", "MSCluster_ClusterSharedVolume")] = QueryFailure("prod", "timed out", "no answer in 20 s.")
     report = await check(script)
-    assert report.findings[0].word == "LOOKS STUCK"
-    assert "Whether a backup runs is not known." in report.findings[0].says
+    assert report.findings[0].status == "LOOKS STUCK"
+    assert "Whether a backup runs is not known." in report.findings[0].summary
     assert line(report, "Do now")[0].startswith("See in the backup product whether a job runs.")
     assert report.unanswered == (
-        Unanswered("prod", "timed out", "backups of shared volumes not known: no answer in 20 s."),
+        QueryFailure("prod", "timed out", "backups of shared volumes not known: no answer in 20 s."),
     )
 
 
@@ -208,7 +208,7 @@ async def test_without_locks_the_way_by_hand_is_a_drain_first(check, make, waiti
 
 async def test_unknown_locks_forbid_a_drain(check, make, waiting):
     script = make.cluster(hv03={WRITERS: waiting, "recall writer": [seen()]})
-    script[("prod", "MSCluster_ResourceGroup")] = Unanswered("prod", "refused", "access is denied.")
+    script[("prod", "MSCluster_ResourceGroup")] = QueryFailure("prod", "refused", "access is denied.")
     report = await check(script)
     assert "Do not drain" in line(report, "Do not do now")[0]
     assert "locks not known" in line(report, "Do not do now")[0]
@@ -246,7 +246,7 @@ async def test_failed_writers_with_what_to_do_and_never_a_restart_of_the_cluster
         make.writer("System Writer", 10, "Timed out"),
     )
     report = await check(make.cluster(hv02={WRITERS: failed}))
-    assert [(one.word, one.severity) for one in report.findings] == [("FAILED", Severity.FAULT)] * 2
+    assert [(one.status, one.severity) for one in report.findings] == [("FAILED", Severity.FAULT)] * 2
     assert line(report, "Do not do now") == [
         "Do not restart ClusSvc (A restart takes the node out of the cluster.) on hv02."
     ]
@@ -280,7 +280,7 @@ async def test_nine_without_an_error_is_expected_on_windows_2008(check, make):
         if row["Name"] == "hv02":
             row["BuildNumber"] = "6002"
     report = await check(script)
-    assert [(one.target, one.word, one.severity) for one in report.findings] == [
+    assert [(one.target, one.status, one.severity) for one in report.findings] == [
         ("hv01", "FAILED", Severity.FAULT),
         ("hv02", "EXPECTED", Severity.NOTE),
     ]
@@ -296,7 +296,7 @@ async def test_an_expected_failure_is_no_backup(check, make):
 async def test_any_writer_recovers_once(check, make):
     ill = seen(writer_id="A65FAA63-5EA8-4EBC-9DBD-A0C4DB26912A", state=8)
     report = await check(make.cluster(hv02={"recall writer": [ill]}))
-    assert [(one.word, one.target) for one in report.findings] == [("RECOVERED", "hv02")]
+    assert [(one.status, one.target) for one in report.findings] == [("RECOVERED", "hv02")]
     kept = next(one for one in report.samples if dict(one.fields)["writer_id"].startswith("A65FAA63"))
     later = dict(kept.fields) | {"at": "2026-11-22T22:40:00+00:00"}
     again = await check(make.cluster(hv02={"recall writer": [ill, later]}))
@@ -320,7 +320,7 @@ async def test_a_host_without_its_hyper_v_writer(check, make):
 async def test_a_state_that_nobody_knows_is_odd(check, make):
     report = await check(make.cluster(hv04={WRITERS: make.writers(make.writer("System Writer", 42))}))
     assert report.title == "prod: System Writer ODD on hv04"
-    assert "[42] not a known state" in report.findings[0].says
+    assert "[42] not a known state" in report.findings[0].summary
 
 
 async def test_locks_with_stable_writers_are_said(check, make):
@@ -335,9 +335,9 @@ async def test_locks_on_a_node_that_does_not_answer_are_said(check, make):
     report = await check(make.cluster(9), {"hv03": "timed out"})
     assert report.title == "prod: guests LOCKED on hv03"
     assert report.summary == "prod: guests LOCKED on hv03, 9 guests locked; hv03 UNKNOWN; 5 stable"
-    assert report.findings[0].says.endswith("How its writers are is not known.")
+    assert report.findings[0].summary.endswith("How its writers are is not known.")
     assert line(report, "Do not do now")[0].startswith("Do not drain, pause or reboot hv03")
-    assert [one.on for one in report.unanswered] == ["hv03"]
+    assert [one.target for one in report.unanswered] == ["hv03"]
     assert (report.asked, report.answered) == (6, 5)
 
 
@@ -361,7 +361,7 @@ async def test_other_languages(check, make, language, stuck):
     assert report.title == "prod: Hyper-V writer LOOKS STUCK on hv03"
     assert "hv04" in report.fine[0].targets
     known = stuck.startswith("Erreur")
-    assert ("Retryable error" if known else "last error “Wiederholbarer Fehler”") in report.findings[0].says
+    assert ("Retryable error" if known else "last error “Wiederholbarer Fehler”") in report.findings[0].summary
     assert any("language" in note for note in report.notes) is not known
 
 
@@ -372,22 +372,22 @@ async def test_an_unread_error_on_a_stable_writer_is_unknown_not_fine(check, mak
     assert report.findings == ()
     assert "hv04" not in report.fine[0].targets
     (unknown,) = report.unanswered
-    assert (unknown.on, unknown.kind) == ("hv04", "not understood")
-    assert "Wiederholbarer Fehler" in unknown.says
+    assert (unknown.target, unknown.kind) == ("hv04", "not understood")
+    assert "Wiederholbarer Fehler" in unknown.message
 
 
 async def test_nonsense_from_one_host_leaves_the_others_intact(check, make):
     report = await check(make.cluster(hv02={WRITERS: [{"name": "cut", "state": ""}]}))
-    assert [(one.on, one.kind) for one in report.unanswered] == [("hv02", "bad reply")]
+    assert [(one.target, one.kind) for one in report.unanswered] == [("hv02", "bad reply")]
     assert report.title == "prod: writers well on 5 of 6 nodes, hv02 unknown"
     assert report.answered == 5
 
 
 async def test_a_half_silent_node_says_what_is_missing(check, make, waiting):
-    gone = Unanswered("hv03", "absent", "it has no such event channel.")
+    gone = QueryFailure("hv03", "absent", "it has no such event channel.")
     report = await check(make.cluster(hv03={WRITERS: waiting, VMMS: gone, "Win32_ShadowCopy": gone}))
     assert report.unanswered == (
-        Unanswered("hv03", "absent", "events 10102, snapshot volumes not known: it has no such event channel."),
+        QueryFailure("hv03", "absent", "events 10102, snapshot volumes not known: it has no such event channel."),
     )
     assert report.has_unknowns
 
@@ -396,7 +396,7 @@ async def test_a_node_that_the_cluster_calls_down_says_so(check, make):
     script = make.cluster()
     script[("prod", "MSCluster_Node")][4]["State"] = "1"
     report = await check(script, {"hv05": "unreachable"})
-    assert report.unanswered[0].says == "no answer in 20 s. The cluster calls it down."
+    assert report.unanswered[0].message == "no answer in 20 s. The cluster calls it down."
 
 
 async def test_a_cluster_that_does_not_answer(check, make):
@@ -419,7 +419,7 @@ async def test_one_node_of_a_cluster_reads_every_log(check, make, waiting, named
     assert line(report, "Suspect") == ["test-tfs-01 (event 10102, 22:14 UTC)"]
     assert (report.asked, report.answered) == (1, 1)
     assert report.unanswered == (
-        Unanswered("hv05", "timed out", "no answer in 20 s. Guests that its log names are not known."),
+        QueryFailure("hv05", "timed out", "no answer in 20 s. Guests that its log names are not known."),
     )
     assert [one.on for one in check.ask.asked if getattr(one, "what", "") == WRITERS] == ["hv03"]
     assert report.remedies[0].line == "/find-full-guests hv03"
@@ -439,7 +439,7 @@ async def test_a_host_that_stands_alone(check, make, waiting):
 
 
 async def test_a_host_without_hyper_v_is_not_missing_its_writer(check, make):
-    absent = Unanswered("backup01", "absent", "there is no namespace root/virtualization/v2.")
+    absent = QueryFailure("backup01", "absent", "there is no namespace root/virtualization/v2.")
     script = make.cluster() | {
         ("backup01", "Win32_OperatingSystem"): [{"BuildNumber": "20348"}],
         ("backup01", WRITERS): make.writers()[1:],
@@ -456,7 +456,7 @@ async def test_a_2008_r2_cluster_says_that_locks_are_not_known(check, make):
     for row in script[("prod", "MSCluster_Node")]:
         row["BuildNumber"] = "7601"
     for what in ("MSCluster_ResourceGroup", "MSCluster_Resource"):
-        script[("prod", what)] = Unanswered("prod", "absent", "there is no property StatusInformation.")
+        script[("prod", what)] = QueryFailure("prod", "absent", "there is no property StatusInformation.")
     report = await check(script)
     assert report.unanswered == ()
     assert report.notes[0].startswith("2008 R2 publishes no locked status")
@@ -468,7 +468,7 @@ async def test_event_8194_as_a_missing_permission(check, make):
     ]
     report = await check(make.cluster(hv02={APPLICATION: denied}))
     assert report.title == "prod: event 8194 PERMISSION on hv02"
-    assert report.findings[0].says == "Event 8194, access denied, 2 times, last 02:00 UTC."
+    assert report.findings[0].summary == "Event 8194, access denied, 2 times, last 02:00 UTC."
 
 
 async def test_event_8194_beside_a_stuck_writer_is_its_echo(check, make, waiting):
@@ -476,7 +476,7 @@ async def test_event_8194_beside_a_stuck_writer_is_its_echo(check, make, waiting
         make.event(8194, f"2026-11-22T0{hour}:00:00Z", Data0="hr = 0x80070005, Access is denied.") for hour in (1, 2)
     ]
     report = await check(make.cluster(hv03={WRITERS: waiting, APPLICATION: denied}))
-    assert [one.word for one in report.findings] == ["LOOKS STUCK"]
+    assert [one.status for one in report.findings] == ["LOOKS STUCK"]
     assert "mend the writer before any permission" in line(report, "Because")[0]
 
 
@@ -500,7 +500,7 @@ async def test_a_fleet_of_stuck_writers_stays_readable(scripted, make, waiting):
     script |= {(one, "Msvm_ComputerSystem"): [] for one in names}
     script |= {(one, WRITERS): waiting for one in names[:500]}
     ask = scripted(script, dict.fromkeys(names[900:], "timed out"))
-    report = COMMAND.judge(Args(PROD), await COMMAND.collect(Args(PROD), ask))
+    report = COMMAND.evaluate(Args(PROD), await COMMAND.collect(Args(PROD), ask))
     assert report.title == "prod: Hyper-V writer LOOKS STUCK on 500 nodes"
     assert len(report.findings) == 9
     assert report.findings[-1].target == "492 more nodes"
@@ -531,7 +531,7 @@ async def test_a_writer_that_was_stuck_and_is_well_has_recovered(check, make):
     report = await check(make.cluster(hv03={"recall writer": [seen()]}))
     assert report.title == "prod: Hyper-V writer RECOVERED on hv03; writers well on all 6 nodes"
     (finding,) = report.findings
-    assert (finding.severity, finding.word, finding.target) == (Severity.NOTE, "RECOVERED", "hv03")
+    assert (finding.severity, finding.status, finding.target) == (Severity.NOTE, "RECOVERED", "hv03")
     assert line(report, "Because") == ["At 22:39 UTC it was [5] · Retryable error."]
     assert line(report, "Next") == ["No guest of hv03 is locked any more. Resume the backup job if it still waits."]
     assert "hv03" in report.fine[0].targets
@@ -555,12 +555,12 @@ async def test_what_was_not_stuck_just_now_has_not_recovered(check, make, earlie
 async def test_who_recovered_stands_before_what_is_still_wrong(check, make, waiting):
     report = await check(make.cluster(hv03={"recall writer": [seen()]}, hv04={WRITERS: waiting}))
     assert report.title == "prod: Hyper-V writer RECOVERED on hv03; Hyper-V writer LOOKS STUCK on hv04"
-    assert [finding.word for finding in report.findings] == ["LOOKS STUCK", "RECOVERED"]
+    assert [finding.status for finding in report.findings] == ["LOOKS STUCK", "RECOVERED"]
 
 
 STUCK = {"state": 5, "error": "Unexpected error", "backup": "no"}
 LONG_AGO, JUST_NOW = "2026-11-22T22:30:00Z", "2026-11-22T22:40:00Z"
-SILENT = Unanswered("prod", "timed out", "silent.")
+SILENT = QueryFailure("prod", "timed out", "silent.")
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.api.arguments import Percent, Size, Target
-from bot.api.query_client import Unanswered
-from bot.api.report import Bar, Chart, Finding, Fine, Remedy, Severity
+from bot.api.query_client import QueryFailure
+from bot.api.report import Bar, Chart, Finding, Healthy, Remedy, Severity
 from commands.diagnostics.find_full_guests import COMMAND, Args
-from commands.guest_space.facts import Facts
+from commands.guest_space.facts import GuestSpaceFacts
 from commands.sources.guests import Guest, HostedGuest, Power
-from commands.sources.kvp import Told
+from commands.sources.kvp import KvpInfo
 from commands.sources.volumes import Room, Volume, Volumes
 
 GIB, MIB = 2**30, 2**20
@@ -28,13 +28,13 @@ def find(scripted):
     async def run(script, silent=None, target=PROD, **options):
         run.ask = scripted(script, silent)
         args = Args(target, **options)
-        return COMMAND.judge(args, await COMMAND.collect(args, run.ask))
+        return COMMAND.evaluate(args, await COMMAND.collect(args, run.ask))
 
     return run
 
 
 def reasons(report):
-    return {one.on: one.kind for one in report.unanswered}
+    return {one.target: one.kind for one in report.unanswered}
 
 
 async def test_enough_room_everywhere(find, make):
@@ -42,7 +42,7 @@ async def test_enough_room_everywhere(find, make):
     assert report.title == report.summary == "prod: no full guest among 12"
     assert (report.of, report.asked, report.answered) == ("guests", 12, 12)
     assert report.findings == report.unanswered == ()
-    assert report.fine == (Fine("ENOUGH", ("12 guests",), "1 GB and 10 % or more free on every volume"),)
+    assert report.fine == (Healthy("ENOUGH", ("12 guests",), "1 GB and 10 % or more free on every volume"),)
     assert report.notes == ("12 guests: 12 answered, 0 unknown.",)
     assert report.remedies == (Remedy("Check Writers", "/check-writers prod"),)
     assert find.ask.rounds == 3
@@ -121,7 +121,7 @@ async def test_once_there_is_room_it_says_so(find, make):
 )
 async def test_thresholds(find, make, free, words):
     report = await find(make.space(1, vm_100={VOLUMES: [make.volume("C:", free)]}))
-    assert [one.word for one in report.findings] == words
+    assert [one.status for one in report.findings] == words
 
 
 async def test_thresholds_can_be_chosen(find, make):
@@ -140,7 +140,7 @@ async def test_reserved_partitions_are_judged_apart(find, make):
     report = await find(make.space(1, vm_100={VOLUMES: reserved(20 * MIB)}, vm_200={VOLUMES: reserved(40 * MIB)}))
     (finding,) = report.findings
     assert finding.target == "vm-100"
-    assert finding.says == "on hv01 · System Reserved partition (350 MB) 20 MB of 350 MB"
+    assert finding.summary == "on hv01 · System Reserved partition (350 MB) 20 MB of 350 MB"
     assert finding.lines == (("By hand", "Free 32 MB or more on System Reserved partition (350 MB), then Look Again."),)
     assert any("judged apart" in note for note in report.notes)
     assert [bar.label for bar in report.chart.bars][:2] == ["vm-100 System Re", "test-tfs-01 C:"]
@@ -171,7 +171,7 @@ async def test_unknown_guests_with_their_reasons(find, make):
         {"SystemName": make.vm_id(101), "GuestIntrinsicExchangeItems": make.kvp("vm-101", fqdn="")}
     ]
     script[("vm-201", VOLUMES)] = [make.volume("C:", GIB, 1)]
-    script[("vm-200", VOLUMES)] = Unanswered("vm-200", "not allowed", "vm-200.evil.example is in no guest domain.")
+    script[("vm-200", VOLUMES)] = QueryFailure("vm-200", "not allowed", "vm-200.evil.example is in no guest domain.")
     silent = {"vm-400": "login refused", "vm-500": "timed out"}
     report = await find(script, silent)
     assert reasons(report) == {
@@ -226,18 +226,18 @@ async def test_a_volume_that_reports_no_size_makes_its_guest_unknown(find, make)
 async def test_a_silent_host_leaves_its_guests_unknown_by_name(find, make):
     report = await find(make.space(2), {"hv05": "timed out"})
     (silent,) = report.unanswered
-    assert silent.on == "hv05"
-    assert silent.says.startswith("no answer in 20 s. Not known: its 11 guests: vm-500, vm-501")
+    assert silent.target == "hv05"
+    assert silent.message.startswith("no answer in 20 s. Not known: its 11 guests: vm-500, vm-501")
     assert report.title == "prod: no full guest among 10, 11 unknown"
     assert (report.asked, report.answered) == (21, 10)
 
 
 async def test_a_host_that_tells_half_gives_the_reason_to_each_guest(find, make):
     script = make.space(2)
-    script[("hv02", KVP)] = Unanswered("hv02", "refused", "the provider failed.")
+    script[("hv02", KVP)] = QueryFailure("hv02", "refused", "the provider failed.")
     report = await find(script)
     assert reasons(report) == {"hv02": "refused", "vm-200": "no name known", "vm-201": "no name known"}
-    assert "the provider failed." in report.unanswered[1].says
+    assert "the provider failed." in report.unanswered[1].message
 
 
 async def test_a_cluster_that_does_not_answer(find, make):
@@ -315,10 +315,10 @@ def test_any_estate_makes_a_lawful_report(guests, least, percent):
     hosted, space = [], {}
     for number, (name, sizes) in enumerate(guests):
         key = f"{number:08X}-0000-4000-8000-000000000000"
-        hosted.append(HostedGuest(Guest(key, name, Power.RUNNING), "hv01", Told(f"g{number}.corp.example"), ""))
+        hosted.append(HostedGuest(Guest(key, name, Power.RUNNING), "hv01", KvpInfo(f"g{number}.corp.example"), ""))
         volumes = (Volume("C:", reserved=False, capacity=one, free=one * share // 1000) for one, share in sizes)
         space[key] = Volumes(tuple(volumes))
-    report = COMMAND.judge(Args(PROD, Size(least), Percent(percent)), Facts(NOW, tuple(hosted), space))
+    report = COMMAND.evaluate(Args(PROD, Size(least), Percent(percent)), GuestSpaceFacts(NOW, tuple(hosted), space))
     labels = [bar.label for bar in report.chart.bars] if report.chart else []
     every = [one for part in space.values() for one in part.judged]
     short = [one for one in every if one.room(least, percent) is not Room.ENOUGH]

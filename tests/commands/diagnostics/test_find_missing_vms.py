@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from bot.api.arguments import Target
-from bot.api.query_client import Unanswered
+from bot.api.query_client import QueryFailure
 from bot.api.report import Severity
-from commands.diagnostics.find_missing_vms import Args, collect, judge
+from commands.diagnostics.find_missing_vms import Args, collect, evaluate
 from commands.sources import vmm
 
 ARGS = Args(Target("vmm", "vmm", clusters=("prod",)))
@@ -77,7 +77,7 @@ def world(records: list[dict[str, Any]], **over: Any) -> dict[tuple[str, str], A
 def answer(scripted):
     async def asked(records, silent=None, **over):
         ask = scripted(world(records, **over), silent)
-        return judge(ARGS, await collect(ARGS, ask))
+        return evaluate(ARGS, await collect(ARGS, ask))
 
     return asked
 
@@ -102,8 +102,8 @@ async def test_missing_on_one_host_and_running_on_another(answer):
     )
     assert report.title == "vmm: crm-01 is missing in VMM, and running on hv06"
     (finding,) = report.findings
-    assert (finding.severity, finding.word, finding.target) == (Severity.FAULT, "MISSING", "crm-01")
-    assert finding.says == "VMM says Missing (220) on hv04; it is running on hv06."
+    assert (finding.severity, finding.status, finding.target) == (Severity.FAULT, "MISSING", "crm-01")
+    assert finding.summary == "VMM says Missing (220) on hv04; it is running on hv06."
     lines = dict(finding.lines)
     by_hand = lines["By hand"]
     assert by_hand.index("Read-SCVirtualMachine") < by_hand.index("live-migrate it to hv04") < by_hand.index("database")
@@ -119,28 +119,28 @@ async def test_the_name_decides_nothing(answer):
     """A machine of the same name on another host is another machine."""
     other = [{"Name": guid("vm", "somebody else"), "ElementName": "crm-01", "EnabledState": "2"}]
     report = await answer([record("crm-01", "hv04", 220)], hv06=on("vm-hv06", more=other))
-    assert [finding.word for finding in report.findings] == ["NOT FOUND"]
+    assert [finding.status for finding in report.findings] == ["NOT FOUND"]
     assert "VMM has no record of crm-01" in report.notes[-1]
 
 
 async def test_missing_where_it_is(answer):
     report = await answer([record("crm-01", "hv04", 220)], hv04=on("vm-hv04", "crm-01"))
     (finding,) = report.findings
-    assert (finding.severity, finding.word) == (Severity.WARNING, "MISSING")
+    assert (finding.severity, finding.status) == (Severity.WARNING, "MISSING")
     assert "live-migrate" not in dict(finding.lines)["By hand"]
 
 
 async def test_moved_without_vmm(answer):
     report = await answer([record("crm-01", "hv04")], hv06=on("vm-hv06", "crm-01"))
     assert report.title == "vmm: VMM is wrong about 1 virtual machine"
-    assert [finding.word for finding in report.findings] == ["WRONG HOST"]
+    assert [finding.status for finding in report.findings] == ["WRONG HOST"]
 
 
 async def test_two_records_of_one_machine_are_refused(answer):
     records = [record("crm-01", "hv04", 220), record("crm-01", "hv06", number=2)]
     report = await answer(records, hv06=on("vm-hv06", "crm-01"))
     (finding,) = report.findings
-    assert (finding.word, finding.says) == ("DUPLICATE", "VMM has 2 records of this one virtual machine.")
+    assert (finding.status, finding.summary) == ("DUPLICATE", "VMM has 2 records of this one virtual machine.")
     lines = dict(finding.lines)
     assert "hvops changes neither" in lines["By hand"]
     assert all(guid("object", f"crm-01 {number}") in lines["Means"] for number in (0, 2))
@@ -152,7 +152,7 @@ async def test_a_job_of_vmms_is_left_in_peace(answer):
         hv06=on("vm-hv06", "crm-01"),
         vmm={"vmm running jobs": [{"TaskID": guid("job", "1"), "TaskState": "Running"}]},
     )
-    assert [(finding.severity, finding.word) for finding in report.findings] == [(Severity.NOTE, "BUSY")]
+    assert [(finding.severity, finding.status) for finding in report.findings] == [(Severity.NOTE, "BUSY")]
     assert any("1 VMM job running" in note for note in report.notes)
 
 
@@ -161,7 +161,7 @@ async def test_a_node_that_is_silent_makes_nothing_missing(answer):
     report = await answer(records, silent={"hv05": "timed out"})
     assert report.findings == ()
     assert (report.asked, report.answered) == (6, 5)
-    assert {one.on: one.kind for one in report.unanswered} == {
+    assert {one.target: one.kind for one in report.unanswered} == {
         "hv05": "timed out",
         "crm-01": "not known",
         "crm-03": "not known",
@@ -171,35 +171,35 @@ async def test_a_node_that_is_silent_makes_nothing_missing(answer):
 
 
 async def test_a_cluster_that_is_silent_makes_nothing_missing(answer):
-    silent = Unanswered("prod", "timed out", "no answer in 20 s.")
+    silent = QueryFailure("prod", "timed out", "no answer in 20 s.")
     report = await answer([record("crm-01", "hv04", 220)], prod={"MSCluster_Node": silent})
     assert report.findings == ()
-    assert {one.on for one in report.unanswered} == {"prod", "crm-01"}
+    assert {one.target for one in report.unanswered} == {"prod", "crm-01"}
 
 
 async def test_on_no_host_although_all_answered(answer):
     report = await answer([record("crm-01", "hv04", 220)])
     (finding,) = report.findings
-    assert (finding.severity, finding.word) == (Severity.FAULT, "NOT FOUND")
+    assert (finding.severity, finding.status) == (Severity.FAULT, "NOT FOUND")
     assert "Remove-SCVirtualMachine -Force, the record alone" in dict(finding.lines)["By hand"]
 
 
 async def test_seen_twice_counts_where_it_runs(answer):
     moving = on("vm-hv04", more=there("crm-01", state="3"))
     report = await answer([record("crm-01", "hv04", 220)], hv04=moving, hv06=on("vm-hv06", "crm-01"))
-    assert "it is running on hv06" in report.findings[0].says
+    assert "it is running on hv06" in report.findings[0].summary
 
 
 async def test_running_twice_is_not_known(answer):
     report = await answer([record("crm-01", "hv04", 220)], hv04=on("vm-hv04", "crm-01"), hv06=on("vm-hv06", "crm-01"))
     assert report.findings == ()
-    assert "hv04 and hv06 at once" in report.unanswered[0].says
+    assert "hv04 and hv06 at once" in report.unanswered[0].message
 
 
 async def test_a_record_without_id_is_never_matched_by_name(answer):
     report = await answer([record("crm-01", "hv04", 220, vm_id="")], hv06=on("vm-hv06", "crm-01"))
     assert report.findings == ()
-    assert "no virtual-machine id" in report.unanswered[0].says
+    assert "no virtual-machine id" in report.unanswered[0].message
 
 
 async def test_an_id_in_braces_and_small_letters_is_the_same(answer):
@@ -211,7 +211,7 @@ async def test_an_id_in_braces_and_small_letters_is_the_same(answer):
 @pytest.mark.parametrize("column", ["HostID", "ObjectState", "VMId", "VMInstanceId"])
 async def test_an_unknown_schema_is_said_and_nothing_of_it_is_read(scripted, column):
     ask = scripted(world([], vmm={"vmm columns": columns(column)}))
-    report = judge(ARGS, await collect(ARGS, ask))
+    report = evaluate(ARGS, await collect(ARGS, ask))
     assert report.title == "vmm: the schema of VMM's database is unknown"
     (finding,) = report.findings
     assert finding.severity is Severity.WARNING
@@ -245,13 +245,13 @@ async def test_the_release_is_told_by_its_columns(answer, without, release):
 
 async def test_jobs_are_asked_for_only_where_the_schema_has_them(scripted):
     ask = scripted(world([], vmm={"vmm columns": columns("TaskID")}))
-    report = judge(ARGS, await collect(ARGS, ask))
+    report = evaluate(ARGS, await collect(ARGS, ask))
     assert not [question for question in ask.asked if "jobs" in getattr(question, "what", "")]
     assert any("Failed jobs are not shown" in note for note in report.notes)
 
 
 async def test_jobs_that_do_not_answer_spoil_nothing(answer):
-    denied = Unanswered("vmm", "login refused", "the login may not do that.")
+    denied = QueryFailure("vmm", "login refused", "the login may not do that.")
     report = await answer([], vmm={"vmm failed jobs": denied, "vmm running jobs": denied})
     assert report.title == "vmm: VMM and hosts agree about 6 virtual machines"
     assert denied in report.unanswered
@@ -259,7 +259,7 @@ async def test_jobs_that_do_not_answer_spoil_nothing(answer):
 
 @pytest.mark.parametrize("what", ["vmm columns", "vmm hosts", "vmm virtual machines"])
 async def test_a_database_that_does_not_answer_is_unknown(answer, what):
-    why = Unanswered("vmm", "unreachable", "no connection to its database.")
+    why = QueryFailure("vmm", "unreachable", "no connection to its database.")
     report = await answer([], vmm={what: why})
     assert report.title == "vmm: VMM's database did not answer"
     assert (report.findings, report.unanswered, report.answered) == ((), (why,), 0)

@@ -10,7 +10,7 @@ from commands.diagnostics import check_writers, find_full_guests, verify_kb_drif
 async def test_a_cluster_without_nodes_is_unknown(scripted, make, command):
     ask = scripted(make.cluster() | {("prod", "MSCluster_Node"): []})
     args = command.Args(Target("prod", "cluster", "prod"))
-    report = command.COMMAND.judge(args, await command.COMMAND.collect(args, ask))
-    assert [(one.on, one.kind) for one in report.unanswered] == [("prod", "bad reply")]
+    report = command.COMMAND.evaluate(args, await command.COMMAND.collect(args, ask))
+    assert [(one.target, one.kind) for one in report.unanswered] == [("prod", "bad reply")]
     assert not report.fine
     assert not report.has_findings

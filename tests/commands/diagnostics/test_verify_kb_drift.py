@@ -3,8 +3,8 @@
 import pytest
 
 from bot.api.arguments import Kb, Target
-from bot.api.query_client import Unanswered
-from bot.api.report import Column, Finding, Fine, Report, Severity, Table
+from bot.api.query_client import QueryFailure
+from bot.api.report import Column, Finding, Healthy, Report, Severity, Table
 from commands.diagnostics.verify_kb_drift import COMMAND, Args
 
 PROD = Target("prod", "cluster", "prod")
@@ -44,7 +44,7 @@ def verify(scripted):
     async def run(script, silent=None, kbs=()):
         run.ask = scripted(script, silent)
         args = Args(PROD, tuple(Kb.parse(kb) for kb in kbs))
-        return COMMAND.judge(args, await COMMAND.collect(args, run.ask))
+        return COMMAND.evaluate(args, await COMMAND.collect(args, run.ask))
 
     return run
 
@@ -56,7 +56,7 @@ async def test_nodes_that_agree(verify):
         of="nodes",
         asked=6,
         answered=6,
-        fine=(Fine("SAME", NODES, "build 7601"),),
+        fine=(Healthy("SAME", NODES, "build 7601"),),
         notes=("204 updates agree.", CBS_ONLY),
     )
     assert verify.ask.rounds == 2
@@ -95,7 +95,7 @@ async def test_the_drift_story_whole(verify):
             ),
             Finding(Severity.WARNING, "DIFFERS", "hv06", "KB2570791 not listed; 5 of 6 list it."),
         ),
-        fine=(Fine("SAME", ("hv01", "hv03", "hv04"), "build 7601"),),
+        fine=(Healthy("SAME", ("hv01", "hv03", "hv04"), "build 7601"),),
         notes=("202 updates agree.", CBS_ONLY),
         table=Table(
             "Updates that not every node lists",
@@ -108,7 +108,7 @@ async def test_the_drift_story_whole(verify):
 @pytest.mark.parametrize("build", ["6002", "9200", "9600", "14393", "20348"])
 async def test_the_traps_fire_nowhere_else(verify, build):
     report = await verify(nodes(build, hv02={QFE: qfe("KB2607712", "KB2636573")}))
-    assert [one.word for one in report.findings] == ["DIFFERS"]
+    assert [one.status for one in report.findings] == ["DIFFERS"]
     assert report.title == "prod: 1 of 6 nodes differ"
 
 
@@ -118,13 +118,13 @@ async def test_a_silent_node_is_unknown_never_different(verify):
     assert report.summary == "prod: 5 nodes agree, 1 unknown; hv05 UNKNOWN"
     assert report.findings == ()
     assert report.table is None
-    assert report.unanswered == (Unanswered("hv05", "timed out", "no answer in 20 s."),)
+    assert report.unanswered == (QueryFailure("hv05", "timed out", "no answer in 20 s."),)
     assert (report.asked, report.answered) == (6, 5)
 
 
 @pytest.mark.parametrize("part", [BUILD, QFE])
 async def test_half_a_node_is_unknown_too(verify, part):
-    refused = Unanswered("hv05", "refused", "access is denied.")
+    refused = QueryFailure("hv05", "refused", "access is denied.")
     report = await verify(nodes(hv05={part: refused}))
     assert report.title == "prod: 5 nodes agree, 1 unknown"
     assert report.unanswered == (refused,)
@@ -134,12 +134,12 @@ async def test_the_update_revision_comes_first(verify):
     report = await verify(
         nodes("14393", "6897", hv03={BUILD: [{"CurrentBuildNumber": "14393", "UBR": "6796"}], QFE: qfe("KB2500000")})
     )
-    assert [(one.word, one.target, one.says) for one in report.findings] == [
+    assert [(one.status, one.target, one.summary) for one in report.findings] == [
         ("DIFFERS", "hv03", "Build 14393.6796; most nodes run 14393.6897."),
         ("DIFFERS", "hv03", "KB2500000 not listed; 5 of 6 list it."),
     ]
     assert report.title == "prod: 1 of 6 nodes differ"
-    assert report.fine == (Fine("SAME", ("hv01", "hv02", "hv04", "hv05", "hv06"), "build 14393.6897"),)
+    assert report.fine == (Healthy("SAME", ("hv01", "hv02", "hv04", "hv05", "hv06"), "build 14393.6897"),)
 
 
 async def test_pending_reboots(verify):
@@ -150,23 +150,23 @@ async def test_pending_reboots(verify):
         )
     )
     (finding,) = report.findings
-    assert (finding.word, finding.target, finding.severity) == ("REBOOT PENDING", "hv02, hv03", Severity.WARNING)
-    assert finding.says == "Wanted by servicing, Windows Update."
+    assert (finding.status, finding.target, finding.severity) == ("REBOOT PENDING", "hv02, hv03", Severity.WARNING)
+    assert finding.summary == "Wanted by servicing, Windows Update."
     assert report.title == "prod: 6 nodes agree, 2 reboots pending"
 
 
 async def test_unread_reboot_keys_are_said(verify):
-    report = await verify(nodes(hv02={SERVICING: Unanswered("hv02", "refused", "access is denied.")}))
+    report = await verify(nodes(hv02={SERVICING: QueryFailure("hv02", "refused", "access is denied.")}))
     assert report.answered == 6
     assert report.unanswered == (
-        Unanswered("hv02", "refused", "access is denied. Whether a reboot is pending is not known."),
+        QueryFailure("hv02", "refused", "access is denied. Whether a reboot is pending is not known."),
     )
 
 
 async def test_updates_that_only_few_list(verify):
     extra = [*qfe(), {"HotFixID": "KB9999999"}]
     report = await verify(nodes(hv04={QFE: extra}))
-    assert [(one.target, one.says) for one in report.findings] == [("hv04", "Only here: KB9999999.")]
+    assert [(one.target, one.summary) for one in report.findings] == [("hv04", "Only here: KB9999999.")]
     assert report.table.rows == (("KB9999999", "all but hv04"),)
     assert report.title == "prod: 1 of 6 nodes differ"
 
@@ -175,7 +175,7 @@ async def test_only_the_updates_that_were_asked_for(verify):
     script = nodes("9600", hv06={QFE: qfe("KB2570791", "KB2500000")})
     report = await verify(script, kbs=["2570791", "kb7777777"])
     assert report.table.rows == (("KB2570791", "hv06"), ("KB7777777", "every node that answered (6)"))
-    assert [(one.word, one.severity) for one in report.findings] == [
+    assert [(one.status, one.severity) for one in report.findings] == [
         ("DIFFERS", Severity.WARNING),
         ("NOT LISTED", Severity.NOTE),
     ]
@@ -204,7 +204,7 @@ async def test_the_storvsc_trap_names_guests_with_scsi_disks(verify, make):
     hv04 = {QFE: qfe("KB2636573"), DISKS: [], "Msvm_ComputerSystem": make.guests("hv04")}
     report = await verify(nodes(hv03=hv03, hv04=hv04))
     trap = report.findings[0]
-    assert (trap.word, trap.target) == ("TRAP", "hv03")
+    assert (trap.status, trap.target) == ("TRAP", "hv03")
     assert ("Because", "Disks on SCSI controllers: test-tfs-01.") in trap.lines
     assert "Whether a disk is dynamic was not read." in dict(trap.lines)["Means"]
     assert report.title == "prod: 2 of 6 nodes differ, 1 known trap"
@@ -212,10 +212,10 @@ async def test_the_storvsc_trap_names_guests_with_scsi_disks(verify, make):
 
 
 async def test_unknown_disks_are_said_and_spring_nothing(verify, make):
-    gone = Unanswered("hv03", "timed out", "no answer in 20 s.")
+    gone = QueryFailure("hv03", "timed out", "no answer in 20 s.")
     report = await verify(nodes(hv03={QFE: qfe("KB2636573"), DISKS: gone, "Msvm_ComputerSystem": []}))
-    assert [one.word for one in report.findings] == ["DIFFERS"]
-    assert "KB2636573" in report.unanswered[0].says
+    assert [one.status for one in report.findings] == ["DIFFERS"]
+    assert "KB2636573" in report.unanswered[0].message
 
 
 async def test_a_cluster_that_does_not_answer(verify):
@@ -229,7 +229,7 @@ async def test_nonsense_and_hostile_rows(verify):
     hostile = [*qfe(), {"HotFixID": "<!channel>"}, {"HotFixID": "KB1; drop table"}, {"HotFixID": None}]
     report = await verify(nodes(hv03={QFE: hostile}, hv04={BUILD: [{"CurrentBuildNumber": "<html>"}]}))
     assert report.title == "prod: 5 nodes agree, 1 unknown"
-    assert [(one.on, one.kind) for one in report.unanswered] == [("hv04", "bad reply")]
+    assert [(one.target, one.kind) for one in report.unanswered] == [("hv04", "bad reply")]
 
 
 async def test_a_large_cluster_of_strangers_stays_readable(verify):

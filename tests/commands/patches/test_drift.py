@@ -2,8 +2,8 @@
 
 import pytest
 
-from bot.api.query_client import Unanswered
-from commands.patches.drift import drifts, needing_disks, sprung_traps, usual_build
+from bot.api.query_client import QueryFailure
+from commands.patches.drift import drifts, needing_disks, triggered_issues, usual_build
 from commands.sources.updates import Build, NodeUpdates
 
 SP1 = Build(7601, None)
@@ -59,7 +59,7 @@ def test_the_usual_build_is_that_of_most_and_of_two_the_newer_one():
     ],
 )
 def test_the_superseded_update_springs_only_where_it_applies(one, springs):
-    found = sprung_traps({"hv02": one}, {})
+    found = triggered_issues({"hv02": one}, {})
     assert [trap.trap.key for trap in found] == (["KB2616676"] if springs else [])
     if springs:
         assert found[0].nodes == ("hv02",)
@@ -69,7 +69,7 @@ def test_the_superseded_update_springs_only_where_it_applies(one, springs):
 def test_the_storvsc_trap_needs_guests_with_scsi_disks():
     nodes = {"hv01": node(*BOTH), "hv02": node(*BOTH[:2]), "hv03": node(*BOTH[:2]), "hv04": node(build=Build(9600, 1))}
     assert list(needing_disks(nodes)) == ["hv02", "hv03"]
-    (trap,) = sprung_traps(nodes, {"hv02": ("sql-01",), "hv03": ()})
+    (trap,) = triggered_issues(nodes, {"hv02": ("sql-01",), "hv03": ()})
     assert (trap.trap.key, trap.nodes, trap.guests) == ("KB2636573", ("hv02",), ("sql-01",))
-    silent = Unanswered("hv02", "timed out", "no answer.")
-    assert sprung_traps(nodes, {"hv02": silent, "hv03": ()}) == ()
+    silent = QueryFailure("hv02", "timed out", "no answer.")
+    assert triggered_issues(nodes, {"hv02": silent, "hv03": ()}) == ()

@@ -2,60 +2,60 @@
 
 import pytest
 
-from bot.api.actions import Invoke
+from bot.api.actions import InvokeMethod
 from bot.api.arguments import Target
 from bot.api.command import Risk, Role
-from bot.api.plan import Bits, Check, Expect, Gate, Group, Plan, Step
-from bot.api.queries import Term, Wql
-from bot.api.query_client import Unanswered
+from bot.api.plan import Check, Expect, FlagPredicate, Gate, Group, Plan, Step
+from bot.api.queries import Predicate, Wql
+from bot.api.query_client import QueryFailure
 from bot.api.report import Remedy
 from commands.remediations.drain_node import COMMAND
 
 CLUSTER = "root/MSCluster"
-NODE = Wql("prod", CLUSTER, "MSCluster_Node", ("Name", "State", "NodeDrainStatus"), (Term("Name", "=", "hv03"),))
+NODE = Wql("prod", CLUSTER, "MSCluster_Node", ("Name", "State", "NodeDrainStatus"), (Predicate("Name", "=", "hv03"),))
 ROLES = Wql(
     "prod",
     CLUSTER,
     "MSCluster_ResourceGroup",
     ("Name", "OwnerNode"),
-    (Term("OwnerNode", "=", "hv03"), Term("GroupType", "=", 111)),
+    (Predicate("OwnerNode", "=", "hv03"), Predicate("GroupType", "=", 111)),
 )
-OWNED = (Term("OwnerNode", "=", "hv03"),)
+OWNED = (Predicate("OwnerNode", "=", "hv03"),)
 COLUMNS = ("Name", "OwnerNode", "StatusInformation")
-LOCKED = Expect((Bits("StatusInformation", 1),), at_least=0, at_most=0)
+LOCKED = Expect((FlagPredicate("StatusInformation", 1),), at_least=0, at_most=0)
 DRAIN = Step(
     key="drain",
-    says="Pause hv03 and drain it",
-    act=Invoke("hv03", CLUSTER, (("Name", "hv03"),), "MSCluster_Node", "Pause", (("DrainType", 1),)),
+    description="Pause hv03 and drain it",
+    act=InvokeMethod("hv03", CLUSTER, (("Name", "hv03"),), "MSCluster_Node", "Pause", (("DrainType", 1),)),
     guard=(
-        Check(NODE, (Expect((Term("State", "=", 0),)),)).that("hv03 is up"),
+        Check(NODE, (Expect((Predicate("State", "=", 0),)),)).described_as("hv03 is up"),
         Check(
-            Wql("prod", CLUSTER, "MSCluster_Node", NODE.columns, (Term("Name", "!=", "hv03"),)),
-            (Expect((Term("State", "=", 2),), at_least=0, at_most=0),),
-        ).that("no other node of prod is paused"),
-        Check(Wql("prod", CLUSTER, "MSCluster_ResourceGroup", COLUMNS, OWNED), (LOCKED,)).that(
+            Wql("prod", CLUSTER, "MSCluster_Node", NODE.columns, (Predicate("Name", "!=", "hv03"),)),
+            (Expect((Predicate("State", "=", 2),), at_least=0, at_most=0),),
+        ).described_as("no other node of prod is paused"),
+        Check(Wql("prod", CLUSTER, "MSCluster_ResourceGroup", COLUMNS, OWNED), (LOCKED,)).described_as(
             "no guest on hv03 is locked"
         ),
-        Check(Wql("prod", CLUSTER, "MSCluster_Resource", COLUMNS, OWNED), (LOCKED,)).that(
+        Check(Wql("prod", CLUSTER, "MSCluster_Resource", COLUMNS, OWNED), (LOCKED,)).described_as(
             "no resource on hv03 is locked"
         ),
         Check(
             Wql("prod", CLUSTER, "MSCluster_ClusterSharedVolume", ("Name", "BackupState")),
-            (Expect((Term("BackupState", "=", 1),), at_least=0, at_most=0),),
-        ).that("no shared volume of prod is in backup"),
+            (Expect((Predicate("BackupState", "=", 1),), at_least=0, at_most=0),),
+        ).described_as("no shared volume of prod is in backup"),
     ),
     done=(
         Check(
             NODE,
-            (Expect((Term("State", "=", 2), Term("NodeDrainStatus", "=", 2))),),
+            (Expect((Predicate("State", "=", 2), Predicate("NodeDrainStatus", "=", 2))),),
             within=1800,
-            give_up=Expect((Term("NodeDrainStatus", "=", 3),)),
-        ).that("hv03 is paused and drained", never="the drain of hv03 has failed"),
-        Check(ROLES, (Expect(at_least=0, at_most=0),), within=60).that("no guest is left on hv03"),
+            give_up=Expect((Predicate("NodeDrainStatus", "=", 3),)),
+        ).described_as("hv03 is paused and drained", never="the drain of hv03 has failed"),
+        Check(ROLES, (Expect(at_least=0, at_most=0),), within=60).described_as("no guest is left on hv03"),
     ),
     before=ROLES,
-    undo=Invoke("hv03", CLUSTER, (("Name", "hv03"),), "MSCluster_Node", "Resume", (("FailbackType", 1),)),
-    undone=(Check(NODE, (Expect((Term("State", "=", 0),)),), within=120).that("hv03 is up"),),
+    undo=InvokeMethod("hv03", CLUSTER, (("Name", "hv03"),), "MSCluster_Node", "Resume", (("FailbackType", 1),)),
+    undone=(Check(NODE, (Expect((Predicate("State", "=", 0),)),), within=120).described_as("hv03 is up"),),
     repeatable=True,
     undo_says="Resume hv03, its guests come back",
 )
@@ -82,16 +82,16 @@ GATES = (
 async def test_the_whole_plan(planned, make):
     plan = await planned(COMMAND, make.cluster())
     assert plan == Plan(
-        because="hv03 is up and holds 3 guests; every gate that could keep it has passed.",
+        reason="hv03 is up and holds 3 guests; every gate that could keep it has passed.",
         impact="3 guests leave hv03.",
-        way_back="Resume hv03 at any time: its guests come back.",
+        rollback="Resume hv03 at any time: its guests come back.",
         locks=("cluster:prod",),
         gates=GATES,
         groups=(Group("drain", (DRAIN,)),),
         evidence=("Guests on hv03: test-tfs-01, SCVMM crm-02 Resources, sql-07.",),
         remedies=(Remedy("Resume Node…", "/resume-node hv03"),),
-        now="hv03 is up with 3 guests",
-        then="hv03 is paused and drained, no guest is left",
+        current_state="hv03 is up with 3 guests",
+        expected_state="hv03 is paused and drained, no guest is left",
     )
     assert planned.ask.rounds == 2
     assert (COMMAND.role, COMMAND.risk) == (Role.OPERATOR, Risk.HIGH)
@@ -111,8 +111,8 @@ async def test_what_is_measured_stands_beside_what_is_signed(planned, make):
         ),
     )
     assert other.groups == one.groups
-    assert [(gate.says, gate.passed, gate.blocks) for gate in other.gates] == [
-        (gate.says, gate.passed, gate.blocks) for gate in one.gates
+    assert [(gate.description, gate.passed, gate.blocks) for gate in other.gates] == [
+        (gate.description, gate.passed, gate.blocks) for gate in one.gates
     ]
     assert other.impact == "2 guests leave hv03."
 
@@ -121,7 +121,7 @@ def up(make, **odd):
     return [odd.get(one) or make.node_row(one) for one in ("hv01", "hv02", "hv03")]
 
 
-SILENT = Unanswered("prod", "timed out", "no answer in 20 s.")
+SILENT = QueryFailure("prod", "timed out", "no answer in 20 s.")
 CASES = {
     "another node is paused": (
         lambda make: {"prod": {"MSCluster_Node": up(make, hv01=make.node_row("hv01", state=2))}},
@@ -154,12 +154,12 @@ CASES = {
         "needs 24 GB, 23 GB free on 2 nodes; no room for test-tfs-01",
     ),
     "a node that may have the memory is silent": (
-        lambda make: {"hv01": {"Win32_OperatingSystem": Unanswered("hv01", "timed out", "no answer in 20 s.")}},
+        lambda make: {"hv01": {"Win32_OperatingSystem": QueryFailure("hv01", "timed out", "no answer in 20 s.")}},
         "The guests of hv03 fit into the memory of the other nodes",
         "needs 24 GB, 16 GB free on 1 node; hv01 did not tell; no room for test-tfs-01",
     ),
     "nobody tells how much memory the guests hold": (
-        lambda make: {"hv03": {"Msvm_SummaryInformation": Unanswered("hv03", "refused", "no right.")}},
+        lambda make: {"hv03": {"Msvm_SummaryInformation": QueryFailure("hv03", "refused", "no right.")}},
         "The guests of hv03 fit into the memory of the other nodes",
         "not known: hv03: no right",
     ),
@@ -193,7 +193,7 @@ CASES = {
         "Repair",
     ),
     "storage jobs are not known": (
-        lambda make: {"hv03": {"MSFT_StorageJob": Unanswered("hv03", "timed out", "no answer in 20 s.")}},
+        lambda make: {"hv03": {"MSFT_StorageJob": QueryFailure("hv03", "timed out", "no answer in 20 s.")}},
         "No storage repair is under way",
         "not known: hv03: no answer in 20 s",
     ),
@@ -203,7 +203,7 @@ CASES = {
         "hv02 tells of one",
     ),
     "a node does not tell of Cluster-Aware Updating": (
-        lambda make: {"hv01": {"MSFT_CAURun": Unanswered("hv01", "timed out", "no answer in 20 s.")}},
+        lambda make: {"hv01": {"MSFT_CAURun": QueryFailure("hv01", "timed out", "no answer in 20 s.")}},
         "No run of Cluster-Aware Updating works on prod",
         "not known: hv01: no answer in 20 s",
     ),
@@ -230,10 +230,10 @@ async def test_a_gate_that_does_not_pass_holds_the_plan(planned, make, case):
     over, says, measured = CASES[case]
     plan = await planned(COMMAND, make.cluster(**over(make)))
     assert plan.groups == ()
-    gate = next(gate for gate in plan.gates if gate.says == says)
+    gate = next(gate for gate in plan.gates if gate.description == says)
     assert (gate.passed, gate.blocks, gate.measured) == (False, True, measured)
-    assert gate in plan.held_by
-    assert f"“{says}” is not so: {measured}" in plan.because or "locked" in says
+    assert gate in plan.blocking_gates
+    assert f"“{says}” is not so: {measured}" in plan.reason or "locked" in says
 
 
 WARNINGS = {
@@ -276,12 +276,12 @@ WARNINGS = {
         "V redirected access",
     ),
     "this Windows knows no Cluster-Aware Updating": (
-        lambda make: {"hv02": {"MSFT_CAURun": Unanswered("hv02", "absent", "it has no such class.")}},
+        lambda make: {"hv02": {"MSFT_CAURun": QueryFailure("hv02", "absent", "it has no such class.")}},
         "No run of Cluster-Aware Updating works on prod",
         "not known: hv02: it has no such class",
     ),
     "this Windows tells no storage jobs": (
-        lambda make: {"hv03": {"MSFT_StorageJob": Unanswered("hv03", "absent", "it has no such class.")}},
+        lambda make: {"hv03": {"MSFT_StorageJob": QueryFailure("hv03", "absent", "it has no such class.")}},
         "No storage repair is under way",
         "not known: hv03: it has no such class",
     ),
@@ -292,7 +292,7 @@ WARNINGS = {
 async def test_a_warning_is_shown_and_the_plan_goes_on(planned, make, case):
     over, says, measured = WARNINGS[case]
     plan = await planned(COMMAND, make.cluster(**over(make)))
-    gate = next(gate for gate in plan.gates if gate.says == says)
+    gate = next(gate for gate in plan.gates if gate.description == says)
     assert (gate.passed, gate.blocks, gate.measured) == (False, False, measured)
     assert plan.groups == (Group("drain", (DRAIN,)),)
 
@@ -303,7 +303,7 @@ async def test_the_threshold_may_come_from_the_hive(planned, make):
         hv03={"Parameters": [{"MoveTypeThreshold": "3000"}]},
     )
     plan = await planned(COMMAND, script)
-    gate = next(gate for gate in plan.gates if "moves live" in gate.says)
+    gate = next(gate for gate in plan.gates if "moves live" in gate.description)
     assert (gate.passed, gate.measured[:15]) == (False, "saved and moved")
 
 
@@ -323,7 +323,7 @@ async def test_locked_guests_are_explained_with_the_writer_and_the_guests_behind
         },
     )
     plan = await planned(COMMAND, script)
-    assert plan.because == "No plan yet for hv03: 2 of 3 guests are locked, a drain would fail (5960)."
+    assert plan.reason == "No plan yet for hv03: 2 of 3 guests are locked, a drain would fail (5960)."
     assert plan.evidence == (
         "A locked guest does not move: a drain fails with error 5960 and event 1137.",
         "Microsoft Hyper-V VSS Writer LOOKS STUCK: [5] Waiting for completion · Retryable error.",
@@ -333,7 +333,7 @@ async def test_locked_guests_are_explained_with_the_writer_and_the_guests_behind
         "A drain failed with error 5960 (1 event 1137, last 22:20 UTC).",
     )
     assert [remedy.line for remedy in plan.remedies] == ["/find-full-guests hv03", "/check-writers hv03"]
-    assert next(gate for gate in plan.gates if "locked" in gate.says).measured == "2 of 3 locked: crm-02, sql-07"
+    assert next(gate for gate in plan.gates if "locked" in gate.description).measured == "2 of 3 locked: crm-02, sql-07"
 
 
 async def test_a_drain_that_failed_is_explained_and_can_be_resumed(planned, make):
@@ -344,8 +344,8 @@ async def test_a_drain_that_failed_is_explained_and_can_be_resumed(planned, make
         },
     )
     plan = await planned(COMMAND, script)
-    assert plan.because.startswith("No plan yet for hv03: 1 of 3 guests is locked, a drain would fail (5960). ")
-    assert "“hv03 is up” is not so: hv03 is paused, its last drain failed" in plan.because
+    assert plan.reason.startswith("No plan yet for hv03: 1 of 3 guests is locked, a drain would fail (5960). ")
+    assert "“hv03 is up” is not so: hv03 is paused, its last drain failed" in plan.reason
     assert plan.remedies[-1] == Remedy("Resume Node…", "/resume-node hv03")
 
 
@@ -365,13 +365,13 @@ async def test_nothing_to_do(planned, make, drain, roles, because):
         }
     )
     plan = await planned(COMMAND, script)
-    assert (plan.because, plan.groups, plan.gates) == (because, (), ())
+    assert (plan.reason, plan.groups, plan.gates) == (because, (), ())
     assert plan.remedies == (Remedy("Resume Node…", "/resume-node hv03"),)
 
 
 async def test_a_host_that_stands_alone_is_refused_without_a_question(planned, alone):
     plan = await planned(COMMAND, {}, alone)
-    assert (plan.because, plan.groups) == (
+    assert (plan.reason, plan.groups) == (
         "backup01 belongs to no cluster, so its guests have nowhere to go.",
         (),
     )
@@ -382,18 +382,18 @@ async def test_2008_knows_no_drain(planned, make):
     rows = [make.node_row(one, build=7601) for one in ("hv01", "hv02", "hv03")]
     plan = await planned(COMMAND, make.cluster(prod={"MSCluster_Node": rows}))
     assert plan.groups == ()
-    assert plan.because.startswith("hv03 runs Windows Server 2008 R2")
+    assert plan.reason.startswith("hv03 runs Windows Server 2008 R2")
     assert planned.ask.rounds == 1
 
 
 async def test_a_cluster_that_does_not_answer_is_no_plan(planned, make):
     plan = await planned(COMMAND, make.cluster(), silent={"prod": "timed out"})
-    assert (plan.because, plan.groups) == ("No plan for hv03: prod: no answer in 20 s.", ())
+    assert (plan.reason, plan.groups) == ("No plan for hv03: prod: no answer in 20 s.", ())
 
 
 async def test_a_node_that_the_cluster_does_not_know(planned, make):
     plan = await planned(COMMAND, make.cluster(), Target("hv99", "host", "prod"))
-    assert (plan.because, plan.groups) == ("No plan for hv99: hv99: prod has no node of that name.", ())
+    assert (plan.reason, plan.groups) == ("No plan for hv99: hv99: prod has no node of that name.", ())
 
 
 async def test_hostile_names_stay_names(planned, make):
@@ -435,12 +435,16 @@ JOB_COLUMNS = [
             "1 running",
         ),
         ({"vmm columns": []}, False, "not known: this schema does not tell"),
-        ({"vmm columns": Unanswered("vmm", "timed out", "no answer in 20 s.")}, False, "not known: no answer in 20 s"),
+        (
+            {"vmm columns": QueryFailure("vmm", "timed out", "no answer in 20 s.")},
+            False,
+            "not known: no answer in 20 s",
+        ),
     ],
 )
 async def test_jobs_of_the_vmm_server_that_manages_the_cluster_are_a_warning(planned, make, answers, passed, measured):
     script = make.cluster(vmm=answers)
     plan = await planned(COMMAND, script, Target("hv03", "host", "prod", managers=("vmm",)))
-    gate = next(gate for gate in plan.gates if gate.says == "No job runs in VMM vmm")
+    gate = next(gate for gate in plan.gates if gate.description == "No job runs in VMM vmm")
     assert (gate.passed, gate.blocks, gate.measured) == (passed, False, measured)
     assert plan.groups == (Group("drain", (DRAIN,)),)

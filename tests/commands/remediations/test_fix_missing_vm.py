@@ -4,11 +4,11 @@ import uuid
 
 import pytest
 
-from bot.api.actions import ByHand, Update, Updates
+from bot.api.actions import ManualStep, RowTransaction, Update
 from bot.api.arguments import Target, VmmTargets
 from bot.api.plan import Check, Expect, Gate, Group, Plan, Step
-from bot.api.queries import Read, Term, Wql, fields
-from bot.api.query_client import Unanswered
+from bot.api.queries import Predicate, RunReader, Wql, make_params
+from bot.api.query_client import QueryFailure
 from bot.api.report import Remedy
 from commands.remediations.fix_missing_vm import COMMAND, Vm, Way
 from commands.sources.services import start_step, stop_step
@@ -84,13 +84,13 @@ def planned(scripted):
     return run
 
 
-ROW = Read("vmm", "vmm virtual machine", fields(object=OBJECT))
+ROW = RunReader("vmm", "vmm virtual machine", make_params(object=OBJECT))
 MACHINE = Wql(
-    "hv06", "root/virtualization/v2", "Msvm_ComputerSystem", ("Name", "EnabledState"), (Term("Name", "=", VM),)
+    "hv06", "root/virtualization/v2", "Msvm_ComputerSystem", ("Name", "EnabledState"), (Predicate("Name", "=", VM),)
 )
 SERVICE = {"Name": "VMMService", "State": "Running", "ProcessId": "2112"}
 BECAUSE = "VMM has crm-01 as Missing (220) on hv04; it is running on hv06."
-MENDED = (Expect((Term("HostId", "=", HV06), Term("ObjectState", "!=", 220))),)
+MENDED = (Expect((Predicate("HostId", "=", HV06), Predicate("ObjectState", "!=", 220))),)
 SHOWN = "VMM vmm shows the virtual machine on hv06, and not as Missing"
 HAND = 4 * 3600
 MENDS = f"/fix-missing-vm {OBJECT} --vmm vmm"
@@ -100,20 +100,22 @@ LOOK = Remedy("Find Missing VMs", "/find-missing-vms vmm", primary=True)
 def row_is(host, state):
     which = "it had before" if host == HV04 else "where it really is"
     says = f"VMM vmm records the host {which}, and the state {state}"
-    return Check(ROW, (Expect((Term("HostId", "=", host), Term("ObjectState", "=", state))),)).that(says)
+    return Check(ROW, (Expect((Predicate("HostId", "=", host), Predicate("ObjectState", "=", state))),)).described_as(
+        says
+    )
 
 
 def runs(power=(2,), word="running", **over):
-    found = Check(MACHINE, (Expect((Term("EnabledState", "in", power),)),), **over)
-    return found.that(f"the virtual machine is on hv06 and {word}")
+    found = Check(MACHINE, (Expect((Predicate("EnabledState", "in", power),)),), **over)
+    return found.described_as(f"the virtual machine is on hv06 and {word}")
 
 
 def refresh(key):
     return Step(
         key,
         "Refresh the virtual machine in VMM vmm",
-        ByHand(f"On the VMM server: Get-SCVirtualMachine -ID {OBJECT} | Read-SCVirtualMachine -Force", "operator"),
-        done=(Check(ROW, MENDED, within=600, every=15).that(SHOWN),),
+        ManualStep(f"On the VMM server: Get-SCVirtualMachine -ID {OBJECT} | Read-SCVirtualMachine -Force", "operator"),
+        done=(Check(ROW, MENDED, within=600, every=15).described_as(SHOWN),),
         before=ROW,
         deadline=HAND,
     )
@@ -121,9 +123,9 @@ def refresh(key):
 
 async def test_the_refresh_comes_first(planned):
     assert await planned(script()) == Plan(
-        because=BECAUSE,
+        reason=BECAUSE,
         impact="VMM looks at one virtual machine anew; the machine itself is not touched.",
-        way_back="None is needed: a refresh only reads the host.",
+        rollback="None is needed: a refresh only reads the host.",
         locks=(f"vmm:vmm:{OBJECT}",),
         gates=(),
         groups=(Group("refresh", (refresh("refresh"),)),),
@@ -132,30 +134,30 @@ async def test_the_refresh_comes_first(planned):
             Remedy("Live-Migrate…", f"{MENDS} --by migration"),
             Remedy("Change the Database…", f"{MENDS} --by database"),
         ),
-        now="VMM vmm shows crm-01 on hv04, Missing (220); it is running on hv06",
-        then="VMM vmm shows crm-01 on hv06, and not as Missing",
+        current_state="VMM vmm shows crm-01 on hv04, Missing (220); it is running on hv06",
+        expected_state="VMM vmm shows crm-01 on hv06, and not as Missing",
     )
 
 
 async def test_the_live_migration_is_by_hand(planned):
     plan = await planned(script(), "migration")
     move, look = plan.steps
-    assert isinstance(move.act, ByHand)
+    assert isinstance(move.act, ManualStep)
     assert f"live-migrate the virtual machine {VM} from hv06 to hv04" in move.act.instruction
     assert move.guard == (runs(),)
-    assert plan.then == "crm-01 runs on hv04, and VMM vmm does not show it as Missing"
+    assert plan.expected_state == "crm-01 runs on hv04, and VMM vmm does not show it as Missing"
     assert move.done[0].question.on == "hv04"
     assert look.act is None
     assert look.done == (
-        Check(ROW, (Expect((Term("ObjectState", "!=", 220),)),), within=1800, every=30).that(
+        Check(ROW, (Expect((Predicate("ObjectState", "!=", 220),)),), within=1800, every=30).described_as(
             "VMM vmm does not show the virtual machine as Missing"
         ),
     )
 
 
 async def test_the_database_comes_last(planned):
-    was, becomes = fields(HostId=HV04, ObjectState=220), fields(HostId=HV06, ObjectState=0)
-    key = fields(ObjectId=OBJECT)
+    was, becomes = make_params(HostId=HV04, ObjectState=220), make_params(HostId=HV06, ObjectState=0)
+    key = make_params(ObjectId=OBJECT)
     plan = await planned(script(), "database")
     assert plan.gates == (
         Gate("The schema of vmm is known", passed=True, measured="VMM 2012"),
@@ -168,30 +170,37 @@ async def test_the_database_comes_last(planned):
         ),
     )
     record, finish = plan.groups
-    assert (record.on_failure, record.afresh, finish.on_failure, finish.afresh) == ("undo", True, "stop", False)
+    assert (record.on_failure, record.revalidate_before, finish.on_failure, finish.revalidate_before) == (
+        "undo",
+        True,
+        "stop",
+        False,
+    )
     assert plan.remedies == (LOOK,)
     assert plan.evidence[1] == "A person stops and starts VMMService: the estate names no host for VMM vmm."
     stop, change, start, stays = plan.steps
-    assert isinstance(stop.act, ByHand)
+    assert isinstance(stop.act, ManualStep)
     assert "VMMService" in stop.act.instruction
     assert stop.done == (row_is(HV04, 220),)
     assert (stop.undo, start.undo) == (start.act, stop.act)
     assert start.undo_says == "Stop the service VMMService on the VMM server again"
-    assert plan.then == "VMM vmm shows crm-01 on hv06, and not as Missing; one row of its database was changed"
+    assert (
+        plan.expected_state == "VMM vmm shows crm-01 on hv06, and not as Missing; one row of its database was changed"
+    )
     assert change == Step(
         "record",
         "Change one row of tbl_WLC_VObject in VMM vmm: the host is hv06, the state 0",
-        Updates("vmm", "vmm", (Update("tbl_WLC_VObject", key, was, becomes),)),
+        RowTransaction("vmm", "vmm", (Update("tbl_WLC_VObject", key, was, becomes),)),
         guard=(row_is(HV04, 220), runs()),
         done=(row_is(HV06, 0),),
         deadline=20,
         before=ROW,
-        undo=Updates("vmm", "vmm", (Update("tbl_WLC_VObject", key, becomes, was),)),
+        undo=RowTransaction("vmm", "vmm", (Update("tbl_WLC_VObject", key, becomes, was),)),
         undone=(row_is(HV04, 220),),
         repeatable=True,
         undo_says="Give that row of tbl_WLC_VObject in VMM vmm the host and the state that it had",
     )
-    assert start.done == (Check(ROW, MENDED, every=15).that(SHOWN),)
+    assert start.done == (Check(ROW, MENDED, every=15).described_as(SHOWN),)
     assert stays == refresh("stays")
 
 
@@ -201,10 +210,10 @@ async def test_a_service_whose_host_is_known_is_stopped_and_started_as_steps(pla
     stop, change, start, stays = plan.steps
     assert stop == stop_step("vmm01", "VMMService")
     assert change.guard[0].question.on == "vmm01"
-    assert change.guard[0].holds == (Expect((Term("State", "=", "Stopped"),)),)
+    assert change.guard[0].holds == (Expect((Predicate("State", "=", "Stopped"),)),)
     assert start == start_step("vmm01", "VMMService", can_stop_again=True)
     assert start.undo == stop.act
-    assert isinstance(stays.act, ByHand)
+    assert isinstance(stays.act, ManualStep)
     assert plan.gates[-1] == Gate("The service VMMService runs on vmm01", passed=True, measured="Running")
     assert len(plan.evidence) == 1
 
@@ -212,7 +221,7 @@ async def test_a_service_whose_host_is_known_is_stopped_and_started_as_steps(pla
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (Unanswered("vmm01", "login refused", "vmm01 refused the login."), "vmm01 refused the login."),
+        (QueryFailure("vmm01", "login refused", "vmm01 refused the login."), "vmm01 refused the login."),
         ([], "there is no such service on its host."),
     ],
 )
@@ -225,7 +234,7 @@ async def test_a_service_that_cannot_be_seen_is_left_to_a_person(planned, answer
 async def test_a_service_that_does_not_run_is_not_stopped(planned):
     plan = await planned(script(vmm01={"Win32_Service": [SERVICE | {"State": "Stopped"}]}), "database", servers=(OWN,))
     assert plan.groups == ()
-    assert [gate.measured for gate in plan.held_by] == ["Stopped"]
+    assert [gate.measured for gate in plan.blocking_gates] == ["Stopped"]
 
 
 @pytest.mark.parametrize(("power", "code", "states"), [(3, 1, (3,)), (6, 3, (6, 32769)), (9, 6, (9, 32768))])
@@ -247,12 +256,12 @@ GATES = {
         "2026-11-23 22:41 server time",
     ),
     "backups that may not be read": (
-        {"vmm": {"vmm last full backup": Unanswered("vmm", "refused", "no right.")}},
+        {"vmm": {"vmm last full backup": QueryFailure("vmm", "refused", "no right.")}},
         "not known: no right",
     ),
     "a job of VMM's": ({"vmm": {"vmm running jobs": [{"TaskID": OBJECT, "TaskState": "Running"}]}}, "1 running"),
     "a silent node": (
-        {"hv05": {"Msvm_ComputerSystem": Unanswered("hv05", "timed out", "no answer.")}},
+        {"hv05": {"Msvm_ComputerSystem": QueryFailure("hv05", "timed out", "no answer.")}},
         "silent: hv05",
     ),
 }
@@ -263,8 +272,8 @@ async def test_gates_of_the_database(planned, case):
     over, measured = GATES[case]
     plan = await planned(script(**over), "database")
     assert plan.groups == ()
-    assert [gate.measured for gate in plan.held_by] == [measured]
-    assert measured in plan.because
+    assert [gate.measured for gate in plan.blocking_gates] == [measured]
+    assert measured in plan.reason
 
 
 async def test_a_backup_that_is_just_young_enough(planned):
@@ -288,7 +297,7 @@ REFUSED = {
     "it is nowhere": ([record()], {"hv06": {"Msvm_ComputerSystem": []}}, "none of them has it"),
     "it may be on a silent node": (
         [record()],
-        {"hv06": {"Msvm_ComputerSystem": Unanswered("hv06", "timed out", "no answer.")}},
+        {"hv06": {"Msvm_ComputerSystem": QueryFailure("hv06", "timed out", "no answer.")}},
         "where it is is not known",
     ),
     "it is starting": ([record()], {"hv06": {"Msvm_ComputerSystem": [there(10)]}}, "Look again when that has ended."),
@@ -304,12 +313,12 @@ REFUSED = {
     ),
     "the database is silent": (
         [record()],
-        {"vmm": {"vmm columns": Unanswered("vmm", "timed out", "no answer.")}},
+        {"vmm": {"vmm columns": QueryFailure("vmm", "timed out", "no answer.")}},
         "No plan: vmm: no answer.",
     ),
     "its rows are silent": (
         [record()],
-        {"vmm": {"vmm virtual machines": Unanswered("vmm", "timed out", "no answer.")}},
+        {"vmm": {"vmm virtual machines": QueryFailure("vmm", "timed out", "no answer.")}},
         "No plan: vmm: no answer.",
     ),
 }
@@ -321,46 +330,46 @@ async def test_whatever_is_not_certain_is_no_plan(planned, case, by):
     records, over, says = REFUSED[case]
     plan = await planned(script(*records, **over), by)
     assert plan.groups == ()
-    assert says in plan.because
+    assert says in plan.reason
 
 
 async def test_an_unknown_schema_gets_a_draft_and_no_action(planned):
     plan = await planned(script(vmm={"vmm columns": columns("ObjectState")}), "database")
     assert (plan.groups, plan.locks) == ((), ())
-    assert "of a version that hvops does not know" in plan.because
+    assert "of a version that hvops does not know" in plan.reason
     assert plan.evidence[0].startswith("Draft, not run")
 
 
 async def test_what_each_way_cannot_do(planned):
     stale = [record("hv06", 220)]
-    assert "is where VMM believes it to be" in (await planned(script(*stale), "migration")).because
-    assert "Refresh it in VMM." in (await planned(script(*stale), "database")).because
+    assert "is where VMM believes it to be" in (await planned(script(*stale), "migration")).reason
+    assert "Refresh it in VMM." in (await planned(script(*stale), "database")).reason
     assert (await planned(script(*stale))).groups
-    assert "it does not run" in (await planned(script(power=3), "migration")).because
+    assert "it does not run" in (await planned(script(power=3), "migration")).reason
     wrong = await planned(script(record("hv04", 0)), "database")
-    assert (wrong.groups, "on another host" in wrong.because) == ((), True)
-    silent = {"hv04": {"Msvm_ComputerSystem": Unanswered("hv04", "timed out", "no answer.")}}
-    assert "hv04 did not answer" in (await planned(script(**silent), "migration")).because
+    assert (wrong.groups, "on another host" in wrong.reason) == ((), True)
+    silent = {"hv04": {"Msvm_ComputerSystem": QueryFailure("hv04", "timed out", "no answer.")}}
+    assert "hv04 did not answer" in (await planned(script(**silent), "migration")).reason
     old = {"vmm": {"vmm columns": columns("CloudId")}}
-    assert "2008 R2" in (await planned(script(power=3, **old), "database")).because
+    assert "2008 R2" in (await planned(script(power=3, **old), "database")).reason
     assert (await planned(script(**old), "database")).groups
 
 
 @pytest.mark.parametrize("vm", [OBJECT, f"{{{VM.lower()}}}", "CRM-01"])
 async def test_it_is_named_by_name_or_id(planned, vm):
-    assert (await planned(script(), vm=vm)).because == BECAUSE
+    assert (await planned(script(), vm=vm)).reason == BECAUSE
 
 
 @pytest.mark.parametrize("vm", ["x'; DROP TABLE tbl_WLC_VObject--", "nobody", "%"])
 async def test_a_name_that_nobody_has(planned, vm):
     plan = await planned(script(), vm=vm)
-    assert plan.because == f"No plan for “{vm}”: VMM vmm has no virtual machine of that name or id on a host."
+    assert plan.reason == f"No plan for “{vm}”: VMM vmm has no virtual machine of that name or id on a host."
 
 
 async def test_a_hostile_name_in_the_database_is_part_of_no_action(planned):
     name = "x'; Remove-Item C:\\ #"
     plan = await planned(script(record(name=name)), "database", vm=OBJECT)
-    assert name in plan.because
+    assert name in plan.reason
     assert not any(name in repr(step) for step in plan.steps)
 
 
@@ -374,9 +383,9 @@ def two(**answers):
 
 async def test_it_is_looked_for_on_every_server(planned):
     plan = await planned(two(), "database", servers=(OTHER, VMM))
-    assert (plan.because.startswith(BECAUSE), plan.locks) == (True, (f"vmm:vmm:{OBJECT}",))
+    assert (plan.reason.startswith(BECAUSE), plan.locks) == (True, (f"vmm:vmm:{OBJECT}",))
     nobody = await planned(two(), vm="nobody", servers=(OTHER, VMM))
-    assert nobody.because == (
+    assert nobody.reason == (
         "No plan for “nobody”: VMM vmm-old, VMM vmm have no virtual machine of that name or id on a host."
     )
 
@@ -385,17 +394,17 @@ async def test_one_name_on_two_servers_is_refused_with_what_to_write(planned):
     other = record(key=guid("object", "y"), vm=guid("vm", "y"))
     plan = await planned(two(**{"vmm virtual machines": [other]}), servers=(VMM, OTHER))
     assert plan.groups == ()
-    assert plan.because.startswith("No plan for “crm-01”: 2 records could be meant. None is changed: ")
-    assert f"as in {MENDS}" in plan.because
+    assert plan.reason.startswith("No plan for “crm-01”: 2 records could be meant. None is changed: ")
+    assert f"as in {MENDS}" in plan.reason
     assert [one.line for one in plan.remedies] == [MENDS, f"/fix-missing-vm {guid('object', 'y')} --vmm vmm-old"]
 
 
 async def test_a_silent_server_could_have_one_of_that_name_too(planned):
-    silent = Unanswered("vmm-old", "timed out", "no answer.")
+    silent = QueryFailure("vmm-old", "timed out", "no answer.")
     plan = await planned(two(**{"vmm columns": silent}), servers=(VMM, OTHER))
     assert plan.groups == ()
-    assert "vmm has it, and vmm-old could have one too. vmm-old: no answer." in plan.because
-    assert plan.because.endswith(f"write {MENDS}")
+    assert "vmm has it, and vmm-old could have one too. vmm-old: no answer." in plan.reason
+    assert plan.reason.endswith(f"write {MENDS}")
     strange = await planned(two(**{"vmm columns": columns("HostId")}), servers=(VMM, OTHER))
     assert strange.evidence[0].startswith("Draft, not run")
     assert (await planned(two(**{"vmm columns": silent}), servers=(VMM,))).groups

@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.api.actions import ByHand, Change
-from bot.api.plan import Check, Expect, Gate, Group, Plan, Step, Versus
-from bot.api.queries import Read, Term
-from bot.api.query_client import Unanswered
-from bot.tickets.conditions import misses
+from bot.api.actions import ManualStep, RunProgram
+from bot.api.plan import Check, CompareToBefore, Expect, Gate, Group, Plan, Step
+from bot.api.queries import Predicate, RunReader
+from bot.api.query_client import QueryFailure
+from bot.tickets.conditions import unmet
 from commands.remediations.fix_remote_browsing import COMMAND
 from commands.sources.audit_policy import Audits, read_policy, toggle_steps
 
-GET = Read("hv03", "auditpol get object access")
+GET = RunReader("hv03", "auditpol get object access")
 WORDS = ("No Auditing", "Success", "Failure", "Success and Failure")
 IN_WORDS = {
     0: ("No Auditing", "Keine Überwachung", "Pas d’audit", "Pas d'audit"),
@@ -40,16 +40,16 @@ def script(values=None, build="9600", words=WORDS):
 
 
 def audits(number, value, within=0):
-    where, each = (Term("guid", "in", (guid(number),)),), (Term("setting", "in", IN_WORDS[value]),)
+    where, each = (Predicate("guid", "in", (guid(number),)),), (Predicate("setting", "in", IN_WORDS[value]),)
     words = {0: "nothing", 1: "success", 2: "failure", 3: "success and failure"}[value]
-    return Check(GET, (Expect(where, each),), within).that(f"1 subcategory of hv03 audits {words}")
+    return Check(GET, (Expect(where, each),), within).described_as(f"1 subcategory of hv03 audits {words}")
 
 
 def change(number, success, failure):
-    return Change("hv03", "auditpol set", (("failure", failure), ("guids", guid(number)), ("success", success)))
+    return RunProgram("hv03", "auditpol set", (("failure", failure), ("guids", guid(number)), ("success", success)))
 
 
-AS_BEFORE = Check(GET, (Versus("on-nothing", ("guid", "setting")),), within=30).that(
+AS_BEFORE = Check(GET, (CompareToBefore("on-nothing", ("guid", "setting")),), within=30).described_as(
     "hv03 audits exactly what it did before"
 )
 
@@ -57,9 +57,9 @@ AS_BEFORE = Check(GET, (Versus("on-nothing", ("guid", "setting")),), within=30).
 async def test_the_whole_plan(planned):
     plan = await planned(COMMAND, script())
     assert plan == Plan(
-        because="Remote browsing on hv03 is said to fail. It audits Sub 921E, Sub 921F, Sub 9224, Sub 9226 of Object Access.",
+        reason="Remote browsing on hv03 is said to fail. It audits Sub 921E, Sub 921F, Sub 9224, Sub 9226 of Object Access.",
         impact="For a minute hv03 audits every access to its objects: its Security log grows.",
-        way_back="Every subcategory is set back by its GUID; if a step fails, at once.",
+        rollback="Every subcategory is set back by its GUID; if a step fails, at once.",
         locks=("audit-policy:hv03",),
         gates=(
             Gate("hv03 runs Windows Server 2012 or 2012 R2", passed=True, measured="Windows Server 2012 R2"),
@@ -119,7 +119,7 @@ async def test_the_whole_plan(planned):
                     Step(
                         "browse",
                         "A person confirms that remote browsing works on hv03",
-                        ByHand(
+                        ManualStep(
                             "Close every open wizard and Hyper-V Manager, open them again, and browse for a file on hv03."
                             " Say done only if the files are listed. If they are not, stop here instead: then this was not the cause.",
                             "operator",
@@ -138,9 +138,9 @@ async def test_the_whole_plan(planned):
             f"Sub 9225 {{{guid('9225')}}}: No Auditing",
             f"Sub 9226 {{{guid('9226')}}}: Failure",
         ),
-        now="browsing is said to fail; it audits Sub 921E, Sub 921F, Sub 9224, Sub 9226 of Object Access",
-        then="a person has browsed again; every subcategory is as it was",
-        puts_back=True,
+        current_state="browsing is said to fail; it audits Sub 921E, Sub 921F, Sub 9224, Sub 9226 of Object Access",
+        expected_state="a person has browsed again; every subcategory is as it was",
+        self_reverting=True,
     )
     assert planned.ask.rounds == 1
 
@@ -164,13 +164,13 @@ def test_a_host_that_obeys_ends_exactly_as_it_began(values, words):
     images, all_on = {}, False
     for step in toggle_steps("hv03", sub):
         now = rows(policy, words)
-        assert not [why for check in step.guard for why in misses(check, now, images)]
+        assert not [why for check in step.guard for why in unmet(check, now, images)]
         images[step.key] = now
-        if isinstance(step.act, Change):
+        if isinstance(step.act, RunProgram):
             params = dict(step.act.params)
             for one in params["guids"].split(","):
                 policy[one[4:8]] = (params["success"] == "enable") + 2 * (params["failure"] == "enable")
-        assert not [why for check in step.done for why in misses(check, rows(policy, words), images)]
+        assert not [why for check in step.done for why in unmet(check, rows(policy, words), images)]
         all_on = all_on or all(policy[one] & 1 for one in NUMBERS[:4])
     assert policy == before
     assert all_on
@@ -188,7 +188,7 @@ def test_a_host_that_obeys_ends_exactly_as_it_began(values, words):
 async def test_other_versions_are_refused(planned, build, says):
     plan = await planned(COMMAND, script(build=build))
     assert plan.groups == ()
-    assert says in plan.because
+    assert says in plan.reason
 
 
 @pytest.mark.parametrize("build", ["9200", "9600"])
@@ -200,19 +200,19 @@ async def test_words_that_are_not_known_are_not_guessed(planned):
     words = ("Sin auditoría", "Aciertos", "Errores", "Aciertos y errores")
     plan = await planned(COMMAND, script(words=words))
     assert plan.groups == ()
-    assert "Sub 921D “Sin auditoría”" in plan.because
+    assert "Sub 921D “Sin auditoría”" in plan.reason
 
 
 async def test_where_all_is_on_there_is_nothing_to_toggle(planned):
     plan = await planned(COMMAND, script({"921D": 1, "9224": 3, "9225": 0, "9226": 2}))
-    assert plan.because == "Nothing to toggle on hv03: every subcategory of Object Access audits success already."
+    assert plan.reason == "Nothing to toggle on hv03: every subcategory of Object Access audits success already."
     assert plan.groups == ()
 
 
 async def test_a_silent_host_is_no_plan(planned):
-    denied = Unanswered("hv03", "login refused", "it may not read that.")
+    denied = QueryFailure("hv03", "login refused", "it may not read that.")
     plan = await planned(COMMAND, script() | {("hv03", "auditpol get object access"): denied})
     assert plan.groups == ()
-    assert plan.because.endswith("has to be set back exactly. it may not read that.")
+    assert plan.reason.endswith("has to be set back exactly. it may not read that.")
     plan = await planned(COMMAND, script(), silent={"hv03": "timed out"})
     assert plan.groups == ()

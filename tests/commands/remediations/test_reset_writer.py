@@ -2,21 +2,21 @@
 
 import pytest
 
-from bot.api.actions import Invoke
+from bot.api.actions import InvokeMethod
 from bot.api.command import Risk
-from bot.api.plan import Check, Expect, Gate, Group, Plan, Step, Versus
-from bot.api.queries import Read, Term, Wql
-from bot.api.query_client import Unanswered
+from bot.api.plan import Check, CompareToBefore, Expect, Gate, Group, Plan, Step
+from bot.api.queries import Predicate, RunReader, Wql
+from bot.api.query_client import QueryFailure
 from bot.api.report import Remedy
 from bot.tickets.plan_digest import digest
-from commands.drain.steps import drain_step, is_drained, nothing_holds, resume_step, return_step
+from commands.drain.steps import drain_step, failback_step, gate_no_locks, is_drained, resume_step
 from commands.remediations.reset_writer import COMMAND, Writer
 
 HYPER_V = "Microsoft Hyper-V VSS Writer"
 ID = "66841CD4-6DED-4F4B-8F17-FD23F8DDC3DE"
 SYSTEM_ID = "E8132975-6F93-4464-A53E-1050253AE220"
 EARLIER = "2026-11-22T22:30:00Z"
-WRITERS = Read("hv03", "vssadmin list writers")
+WRITERS = RunReader("hv03", "vssadmin list writers")
 
 
 def stuck(make, name=HYPER_V, error="Unexpected error", state=5, **over):
@@ -28,17 +28,19 @@ def stuck(make, name=HYPER_V, error="Unexpected error", state=5, **over):
 
 
 def restart(on, service, writer_id, name, guard=()):
-    question = Wql(on, "root/cimv2", "Win32_Service", ("Name", "State", "ProcessId"), (Term("Name", "=", service),))
+    question = Wql(
+        on, "root/cimv2", "Win32_Service", ("Name", "State", "ProcessId"), (Predicate("Name", "=", service),)
+    )
 
     def state(word, within=0):
-        found = Check(question, (Expect((Term("State", "=", word),)),), within=within, every=2)
-        return found.that(f"the service {service} is {word.lower()} on {on}")
+        found = Check(question, (Expect((Predicate("State", "=", word),)),), within=within, every=2)
+        return found.described_as(f"the service {service} is {word.lower()} on {on}")
 
     def method(name, other):
-        return Invoke(on, "root/cimv2", (("Name", service),), "Win32_Service", name, accept=(0, other))
+        return InvokeMethod(on, "root/cimv2", (("Name", service),), "Win32_Service", name, accept=(0, other))
 
     key = service.lower()
-    same = (Term("writer_id", "=", writer_id),)
+    same = (Predicate("writer_id", "=", writer_id),)
     return (
         Step(
             f"stop-{key}",
@@ -68,18 +70,18 @@ def restart(on, service, writer_id, name, guard=()):
                 Check(
                     WRITERS,
                     (
-                        Expect(same, (Term("state", "=", 1), Term("error_text", "=", "No error"))),
-                        Versus(f"stop-{key}", ("instance_id",), same=False, where=same),
+                        Expect(same, (Predicate("state", "=", 1), Predicate("error_text", "=", "No error"))),
+                        CompareToBefore(f"stop-{key}", ("instance_id",), same=False, where=same),
                     ),
                     within=300,
                     every=15,
-                ).that(f"a new instance of {name} is [1] Stable and without an error"),
+                ).described_as(f"a new instance of {name} is [1] Stable and without an error"),
             ),
         ),
     )
 
 
-EMPTY = (*is_drained("prod", "hv03"), *nothing_holds("prod", "hv03"))
+EMPTY = (*is_drained("prod", "hv03"), *gate_no_locks("prod", "hv03"))
 TWICE = f"{HYPER_V} is stuck: two looks, 2 minutes apart or more, saw the same instance wait"
 JOB_GATE = "No backup job of hv03, its cluster or its guests waits"
 
@@ -87,9 +89,9 @@ JOB_GATE = "No backup job of hv03, its cluster or its guests waits"
 async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make)))
     assert plan == Plan(
-        because="Microsoft Hyper-V VSS Writer on hv03 is STUCK: [5] Waiting for completion · Unexpected error, 2 samples of one instance. No backup runs.",
+        reason="Microsoft Hyper-V VSS Writer on hv03 is STUCK: [5] Waiting for completion · Unexpected error, 2 samples of one instance. No backup runs.",
         impact="3 guests live-migrate off hv03 and back. While vmms restarts nobody can manage Hyper-V on hv03.",
-        way_back="Start vmms if it is stopped, then resume hv03.",
+        rollback="Start vmms if it is stopped, then resume hv03.",
         locks=("cluster:prod",),
         gates=plan.gates,
         groups=(
@@ -99,15 +101,15 @@ async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
                     drain_step("prod", "hv03"),
                     *restart("hv03", "vmms", ID, HYPER_V, EMPTY),
                     resume_step("prod", "hv03"),
-                    return_step("prod", "hv03"),
+                    failback_step("prod", "hv03"),
                 ),
             ),
         ),
         remedies=(Remedy("Check Writers", "/check-writers hv03", primary=True),),
         samples=plan.samples,
-        now="[5] Waiting for completion · Unexpected error; hv03 is up with 3 guests",
-        then="[1] Stable · No error, in a new instance; hv03 is up and its guests are back",
-        puts_back=True,
+        current_state="[5] Waiting for completion · Unexpected error; hv03 is up with 3 guests",
+        expected_state="[1] Stable · No error, in a new instance; hv03 is up and its guests are back",
+        self_reverting=True,
     )
     assert [(one.on, one.what, dict(one.fields)["state"]) for one in plan.samples] == [("hv03", "writer", 5)]
     assert plan.gates[0] == Gate(TWICE, passed=True, measured="first seen 22:30 UTC")
@@ -145,13 +147,13 @@ async def test_the_job_still_waits(planned, make):
     )
     plan = await planned(COMMAND, script)
     assert plan.groups == ()
-    assert plan.because == (
+    assert plan.reason == (
         "No plan yet for hv03: 2 of 3 guests are locked, a drain would fail (5960); backup job 48211 has been Pending since"
         " 22:14 UTC [91:9]. First: free 1 GB or more on test-tfs-01 C:, then resume job 48211; the writer recovers by"
         " itself."
     )
     assert [remedy.line for remedy in plan.remedies] == ["/find-full-guests hv03", "/check-writers hv03"]
-    assert [gate.says for gate in plan.held_by] == [
+    assert [gate.description for gate in plan.blocking_gates] == [
         JOB_GATE,
         "No guest that answered is short of space",
         "No guest on hv03 is locked",
@@ -164,14 +166,14 @@ async def test_the_job_waits_and_its_guests_have_room_again(planned, make):
     }
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make), commvault=jobs))
     assert plan.groups == ()
-    assert plan.because.startswith("No plan yet for hv03: backup job 48211 has been Pending since 22:14 UTC [91:9]. ")
-    assert "Every guest that answered has room: resume job 48211; the writer recovers by itself." in plan.because
+    assert plan.reason.startswith("No plan yet for hv03: backup job 48211 has been Pending since 22:14 UTC [91:9]. ")
+    assert "Every guest that answered has room: resume job 48211; the writer recovers by itself." in plan.reason
     assert [(one.line, one.primary) for one in plan.remedies] == [
         ("/resume-backup 48211", True),
         ("/find-full-guests hv03", False),
         ("/check-writers hv03", False),
     ]
-    assert plan.held_by[0].measured == "job 48211 has been Pending since 22:14 UTC [91:9]"
+    assert plan.blocking_gates[0].measured == "job 48211 has been Pending since 22:14 UTC [91:9]"
 
 
 @pytest.mark.parametrize("client", ["HV03", "hv03.corp.example", "prod", "Sql-07"])
@@ -179,7 +181,7 @@ async def test_a_job_of_the_node_its_cluster_or_a_guest_counts(planned, make, cl
     jobs = {"commvault active jobs": [make.job(client=client)]}
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make), commvault=jobs))
     assert plan.groups == ()
-    assert "backup job 48211" in plan.because
+    assert "backup job 48211" in plan.reason
 
 
 async def test_a_job_that_has_ended_does_not_count(planned, make):
@@ -191,7 +193,7 @@ async def test_a_job_that_has_ended_does_not_count(planned, make):
 async def test_locked_without_a_job_says_what_holds_it(planned, make):
     plan = await planned(COMMAND, make.resettable(locked=("sql-07",), hv03=stuck(make)))
     assert plan.groups == ()
-    assert plan.because == (
+    assert plan.reason == (
         "No plan yet for hv03: 1 of 3 guests is locked, a drain would fail (5960). First: find the guest without room"
         " and free 1 GB or more on each of its full volumes, then let its backup job go on, or end it in the backup"
         " product."
@@ -201,15 +203,15 @@ async def test_locked_without_a_job_says_what_holds_it(planned, make):
 
 
 async def test_locks_that_are_not_known_are_no_locks_that_are_not_there(planned, make):
-    silent = Unanswered("prod", "timed out", "no answer in 20 s.")
+    silent = QueryFailure("prod", "timed out", "no answer in 20 s.")
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make), prod={"MSCluster_ResourceGroup": silent}))
     assert plan.groups == ()
-    assert plan.because.startswith("No plan yet for hv03: whether guests are locked is not known. ")
+    assert plan.reason.startswith("No plan yet for hv03: whether guests are locked is not known. ")
 
 
 GATES = {
     "the backup product is silent": (
-        lambda make: {"commvault": {"commvault active jobs": Unanswered("commvault", "timed out", "no answer.")}},
+        lambda make: {"commvault": {"commvault active jobs": QueryFailure("commvault", "timed out", "no answer.")}},
         JOB_GATE,
         "not known: no answer",
     ),
@@ -237,15 +239,15 @@ async def test_gates_that_hold_it(planned, make, case):
     over, says, measured = GATES[case]
     plan = await planned(COMMAND, make.resettable(**({"hv03": stuck(make)} | over(make))))
     assert plan.groups == ()
-    assert [(gate.says, gate.measured) for gate in plan.held_by][:1] == [(says, measured)]
-    assert says in plan.because
+    assert [(gate.description, gate.measured) for gate in plan.blocking_gates][:1] == [(says, measured)]
+    assert says in plan.reason
 
 
 async def test_without_a_backup_product_it_warns(planned, make):
-    none = Unanswered("commvault", "absent", "no backup product is in the settings.")
+    none = QueryFailure("commvault", "absent", "no backup product is in the settings.")
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make), commvault={"commvault active jobs": none}))
     gate = plan.gates[1]
-    assert (gate.says, gate.passed, gate.blocks) == (JOB_GATE, False, False)
+    assert (gate.description, gate.passed, gate.blocks) == (JOB_GATE, False, False)
     assert gate.measured == "not known: no backup product is in the settings"
     assert len(plan.groups) == 1
 
@@ -277,7 +279,7 @@ async def test_a_writer_that_no_reset_would_help(planned, make, writer, why):
     rows = make.writer_rows(make.writer_row(HYPER_V, *writer))
     plan = await planned(COMMAND, make.resettable(hv03={"vssadmin list writers": rows}))
     assert plan.groups == ()
-    assert why in plan.because
+    assert why in plan.reason
     assert plan.remedies[0].line == "/check-writers hv03"
 
 
@@ -292,10 +294,10 @@ async def test_a_writer_that_no_reset_would_help(planned, make, writer, why):
 async def test_one_sample_too_few_can_be_decided_and_not_begun(planned, make, earlier, measured, ripens_at):
     seen = [make.sample(HYPER_V, f"2026-11-22T22:{at}Z", 5, "Unexpected error") for at in earlier]
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make) | {"recall writer": seen}))
-    assert plan.gates[0] == Gate(TWICE, passed=False, measured=measured, ripens_at=ripens_at)
-    assert plan.ripening == plan.gates[:1]
-    assert not plan.held_by
-    assert plan.because.startswith(f"{HYPER_V} on hv03 LOOKS STUCK: [5] ")
+    assert plan.gates[0] == Gate(TWICE, passed=False, measured=measured, passes_at=ripens_at)
+    assert plan.pending_gates == plan.gates[:1]
+    assert not plan.blocking_gates
+    assert plan.reason.startswith(f"{HYPER_V} on hv03 LOOKS STUCK: [5] ")
     later = await planned(COMMAND, make.resettable(hv03=stuck(make)))
     assert digest(plan, Risk.HIGH, "") == digest(later, Risk.HIGH, "")
 
@@ -304,14 +306,14 @@ async def test_another_instance_in_between_begins_the_time_anew(planned, make):
     other = make.sample(HYPER_V, "2026-11-22T22:35:00Z", 5, "Unexpected error") | {"instance_id": "another"}
     old = make.sample(HYPER_V, EARLIER, 5, "Unexpected error")
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make) | {"recall writer": [old, other]}))
-    assert plan.gates[0].ripens_at == "2026-11-22T22:43:00+00:00"
+    assert plan.gates[0].passes_at == "2026-11-22T22:43:00+00:00"
 
 
 async def test_looks_stuck_is_no_plan_where_nobody_knows_of_backups(planned, make):
-    silent = {"MSCluster_ClusterSharedVolume": Unanswered("prod", "timed out", "no answer.")}
+    silent = {"MSCluster_ClusterSharedVolume": QueryFailure("prod", "timed out", "no answer.")}
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make), prod=silent))
     assert plan.groups == ()
-    assert "Whether a backup runs is not known" in plan.because
+    assert "Whether a backup runs is not known" in plan.reason
 
 
 async def test_a_refusal_is_a_sample_too(planned, make):
@@ -324,22 +326,22 @@ async def test_a_running_backup_is_let_end(planned, make):
     busy = stuck(make, Msvm_ComputerSystem=make.guest_rows(busy=("sql-07",)))
     plan = await planned(COMMAND, make.resettable(locked=("sql-07",), hv03=busy))
     assert plan.groups == ()
-    assert "Waiting is normal while a backup runs" in plan.because
+    assert "Waiting is normal while a backup runs" in plan.reason
 
 
 async def test_another_writer_that_is_not_well_is_named(planned, make):
     rows = make.writer_rows(make.writer_row("System Writer", 9, "Timed out"))
     plan = await planned(COMMAND, make.resettable(hv03={"vssadmin list writers": rows}))
-    assert plan.because.endswith(" Not well: System Writer [9] Failed at freeze · Timed out.")
+    assert plan.reason.endswith(" Not well: System Writer [9] Failed at freeze · Timed out.")
 
 
 async def test_the_service_of_another_writer(planned, make):
     script = make.resettable(hv03=stuck(make, "System Writer", "Timed out", 9))
     plan = await planned(COMMAND, script, writer=(Writer("system"), Writer("writer")))
     assert plan == Plan(
-        because="System Writer on hv03 is FAILED: [9] Failed at freeze · Timed out. No backup runs.",
+        reason="System Writer on hv03 is FAILED: [9] Failed at freeze · Timed out. No backup runs.",
         impact="The service CryptSvc of hv03 is away for a moment.",
-        way_back="Start CryptSvc if it is stopped.",
+        rollback="Start CryptSvc if it is stopped.",
         locks=("cluster:prod",),
         gates=(
             Gate("No backup runs on hv03", passed=True),
@@ -349,9 +351,9 @@ async def test_the_service_of_another_writer(planned, make):
         groups=(Group("reset", restart("hv03", "CryptSvc", SYSTEM_ID, "System Writer")),),
         remedies=(Remedy("Check Writers", "/check-writers hv03", primary=True),),
         samples=plan.samples,
-        now="[9] Failed at freeze · Timed out",
-        then="[1] Stable · No error, in a new instance",
-        puts_back=True,
+        current_state="[9] Failed at freeze · Timed out",
+        expected_state="[1] Stable · No error, in a new instance",
+        self_reverting=True,
     )
 
 
@@ -362,14 +364,14 @@ async def test_a_french_host_says_aucune_erreur(planned, make):
         COMMAND, make.resettable(hv03={"vssadmin list writers": rows}), writer=(Writer(SYSTEM_ID.lower()),)
     )
     check = plan.steps[2].done[0]
-    assert check.holds[0].each == (Term("state", "=", 1), Term("error_text", "=", "Aucune erreur"))
+    assert check.holds[0].each == (Predicate("state", "=", 1), Predicate("error_text", "=", "Aucune erreur"))
 
 
 async def test_an_unknown_language_is_no_plan(planned, make):
     rows = [row | {"error_text": f"Fehler {index}", "state": "9"} for index, row in enumerate(make.writer_rows())]
     plan = await planned(COMMAND, make.resettable(hv03={"vssadmin list writers": rows}))
     assert plan.groups == ()
-    assert "“The language in which hv03 tells of errors is known” is not so: not one known here" in plan.because
+    assert "“The language in which hv03 tells of errors is known” is not so: not one known here" in plan.reason
 
 
 NEVER = {
@@ -384,13 +386,13 @@ NEVER = {
 async def test_services_that_are_never_restarted(planned, make, name):
     script = make.resettable(hv03=stuck(make, name, "Timed out", 9))
     plan = await planned(COMMAND, script, writer=tuple(map(Writer, name.split())))
-    assert (plan.because, plan.groups) == (NEVER[name], ())
+    assert (plan.reason, plan.groups) == (NEVER[name], ())
 
 
 async def test_a_writer_that_nobody_knows(planned, make):
     rows = [*make.writer_rows(), make.writer_row(HYPER_V) | {"name": "Acme", "writer_id": "x", "state": "9"}]
     plan = await planned(COMMAND, make.resettable(hv03={"vssadmin list writers": rows}), writer=(Writer("Acme"),))
-    assert plan.because == (
+    assert plan.reason == (
         "No plan for Acme on hv03: which service to restart is not known. No source names its service."
     )
 
@@ -399,7 +401,7 @@ async def test_a_writer_that_nobody_knows(planned, make):
 async def test_a_name_that_no_writer_has(planned, make, name):
     plan = await planned(COMMAND, make.resettable(), writer=(Writer(name),))
     assert plan.groups == ()
-    assert plan.because.startswith(
+    assert plan.reason.startswith(
         f"No plan for hv03: it lists no writer “{name[:80]}”. It lists: Microsoft Hyper-V VSS Writer, "
     )
 
@@ -407,20 +409,20 @@ async def test_a_name_that_no_writer_has(planned, make, name):
 async def test_two_writers_of_one_name(planned, make):
     rows = [*make.writer_rows(), make.writer_row("NTDS") | {"writer_id": "x"}]
     plan = await planned(COMMAND, make.resettable(hv03={"vssadmin list writers": rows}), writer=(Writer("ntds"),))
-    assert plan.because == "No plan for hv03: it lists 2 writers called “ntds”. Name one by its writer id."
+    assert plan.reason == "No plan for hv03: it lists 2 writers called “ntds”. Name one by its writer id."
 
 
 async def test_refusals(planned, make, alone):
     silent = await planned(COMMAND, make.resettable(), silent={"hv03": "timed out"})
-    assert silent.because == "No plan for hv03: its writers are not known. no answer in 20 s."
+    assert silent.reason == "No plan for hv03: its writers are not known. no answer in 20 s."
     old = [make.node_row(one, build=7601) for one in ("hv01", "hv02", "hv03")]
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make), prod={"MSCluster_Node": old}))
     assert plan.groups == ()
-    assert "2008 R2 knows no drain" in plan.because
+    assert "2008 R2 knows no drain" in plan.reason
     script = make.resettable(backup01=stuck(make))
     plan = await planned(COMMAND, script, alone)
     assert plan.groups == ()
-    assert plan.because.startswith("No plan for backup01: it belongs to no cluster")
+    assert plan.reason.startswith("No plan for backup01: it belongs to no cluster")
     script = make.resettable(backup01=stuck(make, "System Writer", "Timed out", 9))
     plan = await planned(COMMAND, script, alone, writer=(Writer("System"), Writer("Writer")))
     assert plan.locks == ("host:backup01",)

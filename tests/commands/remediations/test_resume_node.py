@@ -2,15 +2,15 @@
 
 import pytest
 
-from bot.api.actions import Invoke
+from bot.api.actions import InvokeMethod
 from bot.api.command import Risk
 from bot.api.plan import Check, Expect, Gate, Group, Plan, Step
-from bot.api.queries import Term, Wql
-from bot.api.query_client import Unanswered
+from bot.api.queries import Predicate, Wql
+from bot.api.query_client import QueryFailure
 from commands.remediations.resume_node import COMMAND, Failback
 
 NODE = Wql(
-    "prod", "root/MSCluster", "MSCluster_Node", ("Name", "State", "NodeDrainStatus"), (Term("Name", "=", "hv03"),)
+    "prod", "root/MSCluster", "MSCluster_Node", ("Name", "State", "NodeDrainStatus"), (Predicate("Name", "=", "hv03"),)
 )
 
 
@@ -22,12 +22,12 @@ def script(make, state=2, drain=2, **over):
 def step(says, kind):
     return Step(
         key="resume",
-        says=says,
-        act=Invoke(
+        description=says,
+        act=InvokeMethod(
             "hv03", "root/MSCluster", (("Name", "hv03"),), "MSCluster_Node", "Resume", (("FailbackType", kind),)
         ),
-        guard=(Check(NODE, (Expect((Term("State", "=", 2),)),)).that("hv03 is paused"),),
-        done=(Check(NODE, (Expect((Term("State", "=", 0),)),), within=120).that("hv03 is up"),),
+        guard=(Check(NODE, (Expect((Predicate("State", "=", 2),)),)).described_as("hv03 is paused"),),
+        done=(Check(NODE, (Expect((Predicate("State", "=", 0),)),), within=120).described_as("hv03 is up"),),
         before=NODE,
         repeatable=True,
     )
@@ -36,17 +36,17 @@ def step(says, kind):
 async def test_the_whole_plan(planned, make):
     plan = await planned(COMMAND, script(make))
     assert plan == Plan(
-        because="hv03 is paused and drained.",
+        reason="hv03 is paused and drained.",
         impact="The guests that its drain moved away come back at once, live.",
-        way_back="Drain hv03 again.",
+        rollback="Drain hv03 again.",
         locks=("cluster:prod",),
         gates=(
             Gate("hv03 is paused", passed=True),
             Gate("No drain of hv03 is under way", passed=True, blocks=False),
         ),
         groups=(Group("resume", (step("Resume hv03: its guests come back", 1),)),),
-        now="hv03 is paused and drained",
-        then="hv03 is up and takes guests again",
+        current_state="hv03 is paused and drained",
+        expected_state="hv03 is up and takes guests again",
     )
     assert planned.ask.rounds == 1
     assert COMMAND.risk is Risk.LOW
@@ -77,7 +77,7 @@ def test_what_is_no_failback(word):
 )
 async def test_a_node_that_is_not_paused(planned, make, state, because):
     plan = await planned(COMMAND, script(make, state=state))
-    assert (plan.because, plan.groups) == (because, ())
+    assert (plan.reason, plan.groups) == (because, ())
 
 
 @pytest.mark.parametrize(
@@ -86,17 +86,17 @@ async def test_a_node_that_is_not_paused(planned, make, state, because):
 )
 async def test_how_its_drain_ended(planned, make, drain, because):
     plan = await planned(COMMAND, script(make, drain=drain))
-    assert plan.because == because
+    assert plan.reason == because
     warning = plan.gates[1]
     assert (warning.passed, warning.blocks) == (drain != 1, False)
     assert bool(warning.measured) is (drain == 1)
 
 
 async def test_refusals(planned, make, alone):
-    silent = {("prod", "MSCluster_Node"): Unanswered("prod", "timed out", "no answer in 20 s.")}
-    assert (await planned(COMMAND, silent)).because == "No plan for hv03: prod: no answer in 20 s."
+    silent = {("prod", "MSCluster_Node"): QueryFailure("prod", "timed out", "no answer in 20 s.")}
+    assert (await planned(COMMAND, silent)).reason == "No plan for hv03: prod: no answer in 20 s."
     nobody = {("prod", "MSCluster_Node"): [make.node_row("hv01")]}
-    assert (await planned(COMMAND, nobody)).because == "No plan for hv03: prod has no node of that name."
-    assert "belongs to no cluster" in (await planned(COMMAND, {}, alone)).because
+    assert (await planned(COMMAND, nobody)).reason == "No plan for hv03: prod has no node of that name."
+    assert "belongs to no cluster" in (await planned(COMMAND, {}, alone)).reason
     old = await planned(COMMAND, script(make, BuildNumber="7601"))
-    assert (old.groups, "2008 R2" in old.because) == ((), True)
+    assert (old.groups, "2008 R2" in old.reason) == ((), True)

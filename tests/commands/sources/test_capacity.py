@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.api.rows import Unreadable
+from bot.api.rows import CellError
 from commands.sources.capacity import Need, ask_memory_use, read_free_memory, read_memory_use, without_room
 from commands.sources.cluster import Node
 
@@ -17,7 +17,7 @@ def test_units():
     assert read_memory_use([{"Name": VM, "MemoryUsage": "1024"}, {"Name": "HV03", "MemoryUsage": "9"}]) == {VM: GIB}
     assert read_memory_use([{"Name": VM, "MemoryUsage": None}]) == {VM: 0}
     for rows in ([], [{"FreePhysicalMemory": None}]):
-        with pytest.raises(Unreadable):
+        with pytest.raises(CellError):
             read_free_memory(rows)
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from bot.api.arguments import Target
-from bot.api.query_client import Unanswered
-from bot.api.rows import Unreadable
+from bot.api.query_client import QueryFailure
+from bot.api.rows import CellError
 from commands.sources import cluster as know
 from commands.sources.cluster import Cluster, Node, with_vm_ids
 
@@ -27,7 +27,7 @@ def test_nodes_are_sorted_and_know_their_generation():
     )
     assert nodes == (Node("HV1", None), Node("hv2", 7601, down=True))
     assert [node.is_2008 for node in nodes] == [False, True]
-    with pytest.raises(Unreadable):
+    with pytest.raises(CellError):
         know.read_nodes([{"Name": None}])
     with pytest.raises(ValueError, match="names no node"):
         know.read_nodes([])
@@ -42,8 +42,8 @@ def test_nodes_are_sorted_and_know_their_generation():
     ],
 )
 def test_a_target_means_all_nodes_or_one_even_if_the_cluster_forgot_it(target, meant):
-    assert know.nodes_meant(target, (Node("HV1", 9600), Node("hv2", 7601))) == meant
-    assert know.nodes_meant(Target("prod", "cluster", "prod"), ()) == ()
+    assert know.target_nodes(target, (Node("HV1", 9600), Node("hv2", 7601))) == meant
+    assert know.target_nodes(Target("prod", "cluster", "prod"), ()) == ()
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ async def test_missing_ids_of_locked_resources_come_from_the_hive(scripted):
 async def test_nothing_is_asked_where_nothing_is_missing(scripted):
     ask = scripted({})
     known = Cluster("prod", (), resources=know.read_resources([resource(PrivateProperties={"VmID": VM})]))
-    silent = Cluster("prod", (), resources=Unanswered("prod", "timed out", "no answer."))
+    silent = Cluster("prod", (), resources=QueryFailure("prod", "timed out", "no answer."))
     assert await with_vm_ids(known, ask) is known
     assert await with_vm_ids(silent, ask) is silent
     assert ask.rounds == 0

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.api.rows import Unreadable
+from bot.api.rows import CellError
 from commands.sources.event_log import ask_events, named_guest, read_events, says
 
 VM = "9FC171E7-B2C6-4BD2-9FF0-253209B2A69D"
@@ -48,7 +48,7 @@ def test_repeated_values_are_all_read():
 
 @pytest.mark.parametrize("gap", [{"event_id": ""}, {"at": ""}, {"at": "yesterday"}, {"event_id": "x"}])
 def test_a_row_without_number_or_time_is_not_read(gap):
-    with pytest.raises(Unreadable):
+    with pytest.raises(CellError):
         read_events([row() | gap])
 
 

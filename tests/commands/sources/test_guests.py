@@ -2,8 +2,8 @@
 
 import pytest
 
-from bot.api.queries import Term
-from bot.api.query_client import Unanswered
+from bot.api.queries import Predicate
+from bot.api.query_client import QueryFailure
 from commands.sources.cluster import Node
 from commands.sources.guests import (
     Guest,
@@ -11,12 +11,12 @@ from commands.sources.guests import (
     HostGuests,
     Power,
     ask_guests,
-    is_itself,
     look_at_guests,
     newest,
     read_guests,
+    same_machine,
 )
-from commands.sources.kvp import Told
+from commands.sources.kvp import KvpInfo
 
 VM = "0000000A-0000-4000-8000-000000000000"
 BIOS = "01020304-0506-0708-090A-0B0C0D0E0F10"
@@ -85,11 +85,11 @@ async def test_2008_r2_names_its_settings_otherwise(scripted):
     (hosted,) = (await look_at_guests(Node("hv03", 7601), ask)).guests
     assert hosted.bios == BIOS
     assert {question.namespace for question in ask.asked} == {"root/virtualization"}
-    assert [question.where for question in ask.asked] == [(), (), (Term("SettingType", "=", 3),)]
+    assert [question.where for question in ask.asked] == [(), (), (Predicate("SettingType", "=", 3),)]
 
 
 async def test_half_an_answer_keeps_its_guests_and_says_why_their_names_are_unknown(scripted):
-    refused = Unanswered("hv03", "refused", "the provider failed.")
+    refused = QueryFailure("hv03", "refused", "the provider failed.")
     script = {
         ("hv03", "Msvm_ComputerSystem"): [row()],
         ("hv03", "Msvm_KvpExchangeComponent"): refused,
@@ -97,11 +97,11 @@ async def test_half_an_answer_keeps_its_guests_and_says_why_their_names_are_unkn
     }
     found = await look_at_guests(Node("hv03", 9600), scripted(script))
     assert found.failed == (refused,)
-    assert found.guests[0].told == Told(unread="the provider failed.")
+    assert found.guests[0].told == KvpInfo(unread="the provider failed.")
 
 
 def hosted(bios=BIOS, power=Power.RUNNING, host="hv03"):
-    return HostedGuest(Guest(VM, "crm-01", power), host, Told("crm-01.corp.example"), bios)
+    return HostedGuest(Guest(VM, "crm-01", power), host, KvpInfo("crm-01.corp.example"), bios)
 
 
 @pytest.mark.parametrize(
@@ -116,11 +116,11 @@ def hosted(bios=BIOS, power=Power.RUNNING, host="hv03"):
     ],
 )
 def test_a_machine_is_itself_by_vm_id_else_by_firmware(vm_id, firmware, itself):
-    assert is_itself(hosted(), vm_id, firmware) is itself
+    assert same_machine(hosted(), vm_id, firmware) is itself
 
 
 def test_without_a_firmware_id_on_the_host_nothing_is_proved():
-    assert is_itself(hosted(bios=""), "", BIOS) is None
+    assert same_machine(hosted(bios=""), "", BIOS) is None
 
 
 def test_during_a_move_the_running_one_counts():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commands.sources.kvp import LONGEST_ITEM, System, read_items, told
+from commands.sources.kvp import LONGEST_ITEM, System, kvp_info, read_items
 
 CAPTURE = (
     '<INSTANCE CLASSNAME="Msvm_KvpExchangeDataItem"><PROPERTY NAME="Caption" PROPAGATED="true" TYPE="string"></PROPERTY>'
@@ -66,7 +66,7 @@ def test_any_data_comes_back_as_it_was(data):
 @given(st.lists(st.text(max_size=80), max_size=5))
 @settings(max_examples=100)
 def test_nothing_that_a_guest_sends_breaks_the_reader(documents):
-    told(read_items(documents))
+    kvp_info(read_items(documents))
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_nothing_that_a_guest_sends_breaks_the_reader(documents):
     ],
 )
 def test_systems_are_told_apart(items, system):
-    assert told(items).system is system
+    assert kvp_info(items).system is system
 
 
 def test_a_name_loses_its_dot():
-    assert told({"FullyQualifiedDomainName": "a.corp.example. "}).fqdn == "a.corp.example"
+    assert kvp_info({"FullyQualifiedDomainName": "a.corp.example. "}).fqdn == "a.corp.example"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.api.rows import Unreadable
+from bot.api.rows import CellError
 from commands.sources.nodes import NodeState, Votes, read_node_states, read_witness, votes_without
 
 
@@ -21,7 +21,7 @@ def test_rows_become_nodes_in_order():
         NodeState("hv2", 2, 2, votes=False),
         NodeState("hv3", None, None, votes=True),
     )
-    with pytest.raises(Unreadable):
+    with pytest.raises(CellError):
         read_node_states([{"Name": ""}])
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.api.rows import Unreadable
+from bot.api.rows import CellError
 from commands.sources.updates import Build, read_build, read_listed, read_scsi_guests, read_subkeys
 
 VM = "0000000A-0000-4000-8000-000000000000"
@@ -22,7 +22,7 @@ def test_builds_are_shown_as_winver_does(row, shown):
 
 @pytest.mark.parametrize("rows", [[], [{}], [{"CurrentBuildNumber": None}], [{"CurrentBuildNumber": "ten"}]])
 def test_no_build_is_no_answer(rows):
-    with pytest.raises(Unreadable):
+    with pytest.raises(CellError):
         read_build(rows)
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.api.rows import Unreadable
+from bot.api.rows import CellError
 from commands.formatting import GIB, MIB
 from commands.sources.volumes import FREE_ON_LARGER, FREE_ON_SMALL, SMALL_VOLUME, Room, Volume, read_volumes
 
@@ -116,5 +116,5 @@ def test_volumes_without_a_size_are_named_if_they_have_a_name():
     ids=["none", "only raw ones", "more than there is", "less than nothing", "no figure", "words"],
 )
 def test_nonsense_is_not_read(rows):
-    with pytest.raises(Unreadable):
+    with pytest.raises(CellError):
         read_volumes(rows)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.api.rows import Unreadable
-from commands.sources.vss_writers import HYPER_V, Error, State, read_writers
+from bot.api.rows import CellError
+from commands.sources.vss_writers import HYPER_V, Error, VssState, read_writers
 
 
 def row(name="System Writer", state="1", error="No error", writer_id="{e8132975-6f93-4464-a53e-1050253ae220}"):
@@ -86,7 +86,7 @@ def test_an_empty_list_stays_empty():
 
 @pytest.mark.parametrize("state", [None, "", "five"])
 def test_a_row_without_a_state_is_not_read(state):
-    with pytest.raises(Unreadable):
+    with pytest.raises(CellError):
         read_writers([row() | {"state": state}])
 
 
@@ -108,5 +108,5 @@ def test_states_are_said_in_english(state, says):
 @settings(max_examples=60)
 def test_every_number_is_at_most_one_kind_and_unknown_ones_are_none(state):
     writer = read_writers([row(state=str(state))])[0]
-    kinds = [writer.state == State.STABLE, writer.waits, writer.failed]
+    kinds = [writer.state == VssState.STABLE, writer.waits, writer.failed]
     assert sum(kinds) == (1 if 1 <= state <= 15 else 0)

@@ -4,10 +4,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.api.rows import Unreadable
+from bot.api.rows import CellError
 from commands.sources.backup_state import Backup
 from commands.sources.vss_writers import Error, Writer
-from commands.vss.writer_verdict import Seen, Verdict, judge_writer, last_unwell, last_well, read_samples, sample
+from commands.vss.writer_verdict import (
+    WriterSample,
+    WriterStatus,
+    judge_writer,
+    last_unwell,
+    last_well,
+    read_samples,
+    sample,
+)
 
 NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
 CALM, BUSY, SILENT = Backup(runs=False), Backup(runs=True, guests=("a",)), Backup(runs=None)
@@ -18,7 +26,7 @@ def writer(state=5, error=Error.RETRYABLE, instance="I1"):
 
 
 def seen(ago, *, state=5, instance="I1", backup="no", writer_id="ID", error="Retryable error"):
-    return Seen(NOW - ago, writer_id, instance, state, error, backup)
+    return WriterSample(NOW - ago, writer_id, instance, state, error, backup)
 
 
 def verdict(one, backup=CALM, samples=(), build=9600):
@@ -28,10 +36,10 @@ def verdict(one, backup=CALM, samples=(), build=9600):
 @pytest.mark.parametrize(
     ("ago", "expected"),
     [
-        (timedelta(minutes=2), Verdict.STUCK),
-        (timedelta(minutes=1, seconds=59), Verdict.LOOKS_STUCK),
-        (timedelta(hours=20), Verdict.STUCK),
-        (timedelta(0), Verdict.LOOKS_STUCK),
+        (timedelta(minutes=2), WriterStatus.STUCK),
+        (timedelta(minutes=1, seconds=59), WriterStatus.LOOKS_STUCK),
+        (timedelta(hours=20), WriterStatus.STUCK),
+        (timedelta(0), WriterStatus.LOOKS_STUCK),
     ],
 )
 def test_two_minutes_make_the_difference(ago, expected):
@@ -66,13 +74,13 @@ def test_two_minutes_make_the_difference(ago, expected):
     ],
 )
 def test_a_sample_that_says_otherwise_proves_nothing(samples):
-    assert verdict(writer(), samples=samples) is Verdict.LOOKS_STUCK
+    assert verdict(writer(), samples=samples) is WriterStatus.LOOKS_STUCK
 
 
 def test_a_silent_host_is_never_stuck_and_a_running_backup_is_busy():
     old = [seen(timedelta(minutes=9))]
-    assert verdict(writer(), SILENT, old) is Verdict.LOOKS_STUCK
-    assert verdict(writer(), BUSY, old) is Verdict.BUSY
+    assert verdict(writer(), SILENT, old) is WriterStatus.LOOKS_STUCK
+    assert verdict(writer(), BUSY, old) is WriterStatus.BUSY
 
 
 def test_the_first_time_it_was_seen_is_the_start_of_the_unbroken_run():
@@ -89,25 +97,25 @@ def test_the_first_time_it_was_seen_is_the_start_of_the_unbroken_run():
 
 @pytest.mark.parametrize("state", [2, 3, 4, 5])
 def test_all_waiting_states_can_be_stuck_with_or_without_an_error(state):
-    assert verdict(writer(state, Error.NONE), samples=[seen(timedelta(minutes=2))]) is Verdict.STUCK
+    assert verdict(writer(state, Error.NONE), samples=[seen(timedelta(minutes=2))]) is WriterStatus.STUCK
 
 
 @pytest.mark.parametrize(
     ("one", "build", "expected"),
     [
-        (writer(1, Error.NONE), 9600, Verdict.STABLE),
-        (writer(1, Error.RETRYABLE), 9600, Verdict.ERROR),
-        (writer(1, Error.UNREAD), 9600, Verdict.UNREAD),
-        (writer(9, Error.NONE), 9600, Verdict.FAILED),
-        (writer(9, Error.NONE), 6002, Verdict.EXPECTED),
-        (writer(9, Error.NONE), 3790, Verdict.EXPECTED),
-        (writer(9, Error.NONE), None, Verdict.FAILED),
-        (writer(9, Error.TIMED_OUT), 3790, Verdict.FAILED),
-        (writer(8, Error.NONE), 3790, Verdict.FAILED),
-        (writer(6, Error.UNREAD), 9600, Verdict.FAILED),
-        (writer(15, Error.NONE), 9600, Verdict.FAILED),
-        (writer(0, Error.NONE), 9600, Verdict.ODD),
-        (writer(16, Error.NONE), 9600, Verdict.ODD),
+        (writer(1, Error.NONE), 9600, WriterStatus.STABLE),
+        (writer(1, Error.RETRYABLE), 9600, WriterStatus.ERROR),
+        (writer(1, Error.UNREAD), 9600, WriterStatus.UNREAD),
+        (writer(9, Error.NONE), 9600, WriterStatus.FAILED),
+        (writer(9, Error.NONE), 6002, WriterStatus.EXPECTED),
+        (writer(9, Error.NONE), 3790, WriterStatus.EXPECTED),
+        (writer(9, Error.NONE), None, WriterStatus.FAILED),
+        (writer(9, Error.TIMED_OUT), 3790, WriterStatus.FAILED),
+        (writer(8, Error.NONE), 3790, WriterStatus.FAILED),
+        (writer(6, Error.UNREAD), 9600, WriterStatus.FAILED),
+        (writer(15, Error.NONE), 9600, WriterStatus.FAILED),
+        (writer(0, Error.NONE), 9600, WriterStatus.ODD),
+        (writer(16, Error.NONE), 9600, WriterStatus.ODD),
     ],
 )
 def test_states_that_do_not_wait(one, build, expected):
@@ -119,15 +127,15 @@ def test_what_is_remembered_is_what_is_read_back():
     kept = sample("hv03", writer(), CALM)
     (back,) = read_samples([dict(kept.fields) | {"at": "2026-11-22T22:39:00+00:00"}])
     assert kept.what == "writer"
-    assert back == Seen(NOW - timedelta(minutes=2), "ID", "I1", 5, "Retryable error", "no")
-    assert judge_writer(writer(), CALM, [back], NOW, 9600).verdict is Verdict.STUCK
+    assert back == WriterSample(NOW - timedelta(minutes=2), "ID", "I1", 5, "Retryable error", "no")
+    assert judge_writer(writer(), CALM, [back], NOW, 9600).verdict is WriterStatus.STUCK
 
 
 def test_memory_is_sorted_by_time_and_nonsense_is_refused():
     fields = dict(sample("hv03", writer(), CALM).fields)
     late, early = (fields | {"at": f"2026-11-22T22:3{minute}:00+00:00"} for minute in (9, 1))
     assert [one.at.minute for one in read_samples([late, early])] == [31, 39]
-    with pytest.raises(Unreadable):
+    with pytest.raises(CellError):
         read_samples([fields])
 
 

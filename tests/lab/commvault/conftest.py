@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from lab import scenarios
-from lab.commvault import CommVaultStandIn
+from lab.commvault import FakeCommVault
 from lab.world.accounts import Account
 
 OPERATOR = Account("backup", "svc-backup", "a:pässword 1")
@@ -72,7 +72,7 @@ def world(clock):
 
 @pytest.fixture
 async def product(world):
-    async with CommVaultStandIn(world, (OPERATOR,), (VIEWER,)) as up:
+    async with FakeCommVault(world, (OPERATOR,), (VIEWER,)) as up:
         yield up
 
 

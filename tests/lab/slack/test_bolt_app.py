@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from lab.slack.server import SlackStandIn
+from lab.slack.server import FakeSlack
 from lab.slack.simulated_user import NotSeen
 
 
@@ -258,7 +258,7 @@ async def test_a_direct_message_is_an_event_too_and_a_channel_message_only_with_
 
 async def test_other_apps_are_heard_with_a_bot_id_and_ephemerals_are_not(connect, kit):
     events = {"event_subscriptions": {"bot_events": ["message.channels", "app_mention"]}}
-    async with SlackStandIn(manifest={**kit.manifest, "settings": events}) as slack:
+    async with FakeSlack(manifest={**kit.manifest, "settings": events}) as slack:
         app = await connect(slack)
         heard = []
 

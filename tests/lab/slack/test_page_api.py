@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from lab.slack.origin_check import refused
-from lab.slack.server import SlackStandIn
+from lab.slack.server import FakeSlack
 
 
 @pytest.fixture
@@ -242,7 +242,7 @@ async def test_static_files_and_nothing_beside_them(tmp_path):
     (tmp_path / "page").mkdir()
     (tmp_path / "page" / "index.html").write_text("<p>practice</p>")
     (tmp_path / "secret.txt").write_text("secret")
-    async with SlackStandIn(page=tmp_path / "page") as slack, aiohttp.ClientSession() as session:
+    async with FakeSlack(page=tmp_path / "page") as slack, aiohttp.ClientSession() as session:
         async with session.get(slack.address) as answer:
             assert (answer.status, await answer.text()) == (200, "<p>practice</p>")
         reader, writer = await asyncio.open_connection("127.0.0.1", int(slack.address.rpartition(":")[2]))

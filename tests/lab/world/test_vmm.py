@@ -97,7 +97,7 @@ def test_the_database_was_backed_up_last_night(world):
 
 
 def test_the_login_may_change_the_database_and_nothing_else(world):
-    world.vmm.let_in("hvops", "secret")
+    world.vmm.add_login("hvops", "secret")
     login = world.vmm.instance.logins["hvops"]
     assert login.rights[DATABASE] == READ_WRITE
     assert login.rights["msdb"] == {"SELECT"}

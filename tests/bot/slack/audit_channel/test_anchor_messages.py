@@ -3,16 +3,16 @@
 import pytest
 
 from bot.ledger.anchors import Anchor
-from bot.slack.audit_channel.anchor_messages import Own, sift
+from bot.slack.audit_channel.anchor_messages import BotIdentity, classify
 
-OURS = Own("U0BOT", "B0BOT")
+OURS = BotIdentity("U0BOT", "B0BOT")
 MAC = bytes(range(32))
 SAID = f"Ledger head: entry 1310, mac {MAC.hex()}, 2026-03-02 14:07 UTC"
 GENUINE = {"type": "message", "user": "U0BOT", "bot_id": "B0BOT", "ts": "1772460420.000100", "text": SAID}
 
 
 def sifted(*messages, ours=frozenset({OURS})):
-    return sift(messages, ours)
+    return classify(messages, ours)
 
 
 def test_the_bots_own_message_is_believed():

@@ -3,17 +3,17 @@
 import pytest
 
 from bot.slack.audit_channel import channel_history
-from bot.slack.audit_channel.anchor_messages import Own
-from bot.slack.audit_channel.channel_history import Channel
+from bot.slack.audit_channel.anchor_messages import BotIdentity
+from bot.slack.audit_channel.channel_history import ChannelReader
 from bot.slack.outbound.api_errors import NotSent, make_client
 from lab.slack.manifest import EVERYTHING
-from lab.slack.server import SlackStandIn
+from lab.slack.server import FakeSlack
 
 
 @pytest.fixture
 async def slack():
     scopes = [*EVERYTHING["oauth_config"]["scopes"]["bot"], "channels:history", "groups:history"]
-    async with SlackStandIn(manifest={**EVERYTHING, "oauth_config": {"scopes": {"bot": scopes}}}, rates="off") as made:
+    async with FakeSlack(manifest={**EVERYTHING, "oauth_config": {"scopes": {"bot": scopes}}}, rates="off") as made:
         yield made
 
 
@@ -21,7 +21,7 @@ def channel(slack, pauses=None, name="C0AUDIT"):
     async def sleep(seconds):
         (pauses if pauses is not None else []).append(seconds)
 
-    return Channel(slack.bot_token, slack.base_url, name, sleep)
+    return ChannelReader(slack.bot_token, slack.base_url, name, sleep)
 
 
 async def said(slack, count):
@@ -42,7 +42,7 @@ async def test_every_page_is_read_newest_first(slack, monkeypatch):
 
 
 async def test_who_the_bot_is_comes_from_slack(slack):
-    assert await channel(slack).own() == Own("U0BOT", "B0PRACTICE")
+    assert await channel(slack).own() == BotIdentity("U0BOT", "B0PRACTICE")
 
 
 async def test_a_rate_limit_is_waited_for_as_long_as_slack_asks(slack):

@@ -7,11 +7,11 @@ import pytest
 
 from bot.ledger import Ledger
 from bot.ledger.anchors import Anchor
-from bot.ledger.chain_heads import read_head
-from bot.slack.audit_channel.publisher import AuditChannel, Rhythm
+from bot.ledger.chain_heads import parse_anchor
+from bot.slack.audit_channel.publisher import AuditChannel, PostSchedule
 from bot.slack.outbound.api_errors import NotSent, make_client
-from bot.slack.outbound.outbox import Outbox, Tempo
-from lab.slack.server import SlackStandIn
+from bot.slack.outbound.outbox import Outbox, RateLimit
+from lab.slack.server import FakeSlack
 
 FAR = "2999-01-01T00:00:00Z"
 START = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
@@ -25,10 +25,10 @@ class Bench:
         self.now = START
         self.ledger = Ledger(folder / "ledger.db", folder / "key", folder / "anchors", clock=lambda: self.now)
         self.client = make_client(slack.bot_token, slack.base_url)
-        self.outbox = Outbox(self.client, Tempo(interval=0.0, give_up_after=0.2))
+        self.outbox = Outbox(self.client, RateLimit(interval=0.0, give_up_after=0.2))
 
     def life(self, channel="C0AUDIT", minutes=60, **options):
-        rhythm = Rhythm(glance=0.01, again=0.01, now=lambda: self.now)
+        rhythm = PostSchedule(glance=0.01, again=0.01, now=lambda: self.now)
         return AuditChannel(
             self.client, self.outbox, self.ledger, channel, link=self.link, minutes=minutes, rhythm=rhythm, **options
         )
@@ -51,16 +51,16 @@ class Bench:
         return [one.text for one in self.slack.person("viewer").messages("hv-audit")]
 
     def lines(self):
-        return [line for text in self.texts() if read_head(text) is None for line in text.splitlines()]
+        return [line for text in self.texts() if parse_anchor(text) is None for line in text.splitlines()]
 
     def heads(self):
-        return [found for text in self.texts() if (found := read_head(text))]
+        return [found for text in self.texts() if (found := parse_anchor(text))]
 
 
 @pytest.fixture
 async def fresh(tmp_path):
     """A ledger of which nothing was ever told."""
-    async with SlackStandIn(rates="off") as slack:
+    async with FakeSlack(rates="off") as slack:
         made = Bench(slack, tmp_path)
         with made.ledger:
             yield made
@@ -101,14 +101,14 @@ async def test_a_bot_that_was_away_tells_everything_once_and_in_order(bench):
     for number in range(13):
         bench.decided(line=f"/drain-node hv{number:02}")
     await bench.life().catch_up()
-    bench.decided("declined", line="/drain-node hv99")
+    bench.decided("rejected", line="/drain-node hv99")
     for _ in range(3):
         await bench.life().catch_up()  # another life each time
     told = [line.split(" · ")[0] for line in bench.lines()]
     twice = [
         f"T-{number + 1} {kind}: /drain-node hv{number:02}" for number in range(13) for kind in ("approved", "done")
     ]
-    assert told == [*twice, "T-14 declined: /drain-node hv99"]
+    assert told == [*twice, "T-14 rejected: /drain-node hv99"]
     assert len(bench.texts()) < len(told)  # whoever is behind tells several in one message
     assert bench.ledger.verify().holds
 
@@ -123,7 +123,7 @@ async def test_a_bot_that_is_killed_between_post_and_entry_repeats_that_one_mess
     monkeypatch.setattr(killed, "_write", gone)
     with pytest.raises(asyncio.CancelledError):
         await killed.catch_up()
-    bench.decided("declined")
+    bench.decided("rejected")
     await bench.life().catch_up()
     await bench.life().catch_up()
     numbers = [line.split("entry ")[1].split(" ")[0] for line in bench.lines()]
@@ -135,8 +135,8 @@ async def test_a_life_begins_where_the_newest_head_says_that_nothing_was_left(be
     for _ in range(5):
         bench.ledger.append("asked", "T0/U1", {"line": "/x", "target": "prod"})
     await bench.life().catch_up()
-    assert bench.ledger.last_told() == 10
-    bench.decided("declined")
+    assert bench.ledger.last_published() == 10
+    bench.decided("rejected")
     late = bench.life()
     await late.catch_up()
     assert [line.split(" ")[0] for line in bench.lines()] == ["T-1", "T-1", "T-2"]
@@ -149,14 +149,14 @@ async def test_what_was_decided_while_a_head_was_posted_is_still_told(bench, mon
 
     async def meanwhile(channel, message, thread_ts=""):
         monkeypatch.setattr(bench.outbox, "post", posts)
-        bench.decided("declined")
+        bench.decided("rejected")
         return await posts(channel, message, thread_ts)
 
     monkeypatch.setattr(bench.outbox, "post", meanwhile)
     await life.catch_up()
     assert bench.lines() == []
     await bench.life().catch_up()  # another life: the newest `anchor` entry stands behind the decision
-    assert [line.split(":")[0] for line in bench.lines()] == ["T-1 declined"]
+    assert [line.split(":")[0] for line in bench.lines()] == ["T-1 rejected"]
 
 
 BEGINS = "The audit channel begins here, at entry {}; earlier decisions are in the ledger and in /audit."
@@ -169,10 +169,10 @@ async def test_a_channel_begins_now_on_a_ledger_with_a_history(fresh):
     await fresh.life().catch_up()
     assert fresh.lines() == [BEGINS.format(head)]
     assert [found.seq for found in fresh.heads()] == [head + 2]  # what is told behind it hangs on the old history
-    fresh.decided("declined", line="/drain-node hv99")
+    fresh.decided("rejected", line="/drain-node hv99")
     for _ in range(3):
         await fresh.life().catch_up()  # another life each time
-    assert [line.split(" · ")[0] for line in fresh.lines()[1:]] == ["T-31 declined: /drain-node hv99"]
+    assert [line.split(" · ")[0] for line in fresh.lines()[1:]] == ["T-31 rejected: /drain-node hv99"]
     assert fresh.ledger.verify().holds
 
 
@@ -180,17 +180,17 @@ async def test_a_ledger_without_a_decision_has_nothing_to_begin_after(fresh):
     fresh.ledger.append("asked", "T0/U1", {"line": "/x", "target": "prod"})
     await fresh.life().catch_up()
     assert fresh.lines() == []
-    fresh.decided("declined")
+    fresh.decided("rejected")
     await fresh.life().catch_up()
-    assert [line.split(":")[0] for line in fresh.lines()] == ["T-1 declined"]
+    assert [line.split(":")[0] for line in fresh.lines()] == ["T-1 rejected"]
 
 
 async def test_who_is_there_from_the_first_entry_on_tells_everything(fresh):
     life = fresh.life()
     await life.catch_up()
-    fresh.decided("declined")
+    fresh.decided("rejected")
     await life.catch_up()
-    assert [line.split(":")[0] for line in fresh.lines()] == ["T-1 declined"]
+    assert [line.split(":")[0] for line in fresh.lines()] == ["T-1 rejected"]
 
 
 async def test_what_is_decided_after_a_beginning_that_slack_did_not_take_is_told(fresh):
@@ -199,11 +199,11 @@ async def test_what_is_decided_after_a_beginning_that_slack_did_not_take_is_told
     for _ in range(2):
         with pytest.raises(NotSent):
             await fresh.life().catch_up()
-    fresh.decided("declined")
+    fresh.decided("rejected")
     fresh.slack.workspace.joins("hvops", "hv-audit")
     for _ in range(2):
         await fresh.life().catch_up()
-    assert [line.split(":")[0] for line in fresh.lines()] == [BEGINS.format(4), "T-2 declined"]
+    assert [line.split(":")[0] for line in fresh.lines()] == [BEGINS.format(4), "T-2 rejected"]
 
 
 async def test_a_bot_that_is_killed_while_a_channel_begins_begins_it_once_more(fresh, monkeypatch):
@@ -218,10 +218,10 @@ async def test_a_bot_that_is_killed_while_a_channel_begins_begins_it_once_more(f
     monkeypatch.setattr(killed, "_write", gone)
     with pytest.raises(asyncio.CancelledError):
         await killed.catch_up()
-    fresh.decided("declined")
+    fresh.decided("rejected")
     for _ in range(2):
         await fresh.life().catch_up()
-    assert [line.split(":")[0] for line in fresh.lines()] == [BEGINS.format(4)] * 2 + ["T-2 declined"]
+    assert [line.split(":")[0] for line in fresh.lines()] == [BEGINS.format(4)] * 2 + ["T-2 rejected"]
 
 
 async def test_names_and_reasons_can_neither_ring_nor_pose_as_a_head(bench):
@@ -229,13 +229,13 @@ async def test_names_and_reasons_can_neither_ring_nor_pose_as_a_head(bench):
     data = {"digest": "d", "policy": "approval", "open_until": FAR, "target": "<!channel>", "line": f"x\n{said}"}
     ticket = bench.ledger.append("proposed", "T0/U1", {**data, "name": f"\n{said}"}).ticket
     why = f"<!here>\n{said}"
-    bench.ledger.append("declined", "T0/U2", {"by": "T0/U2", "name": "*<@U0VIEWER>*", "why": why}, ticket)
+    bench.ledger.append("rejected", "T0/U2", {"by": "T0/U2", "name": "*<@U0VIEWER>*", "why": why}, ticket)
     await bench.life().catch_up()
     assert [head.seq for head in bench.heads()] == [4]  # the real one: the line's own `shown` entry
     assert len(bench.texts()) == 2
     for ringing in ("<!channel>", "<@U0VIEWER>", "<!here>"):
         assert ringing not in bench.texts()[0]
-    assert all(read_head(line) is None for line in bench.texts()[0].splitlines())
+    assert all(parse_anchor(line) is None for line in bench.texts()[0].splitlines())
 
 
 async def test_a_head_is_posted_at_once_then_when_it_moved_and_its_time_has_come(bench):
@@ -269,7 +269,7 @@ async def test_the_end_of_a_ticket_is_anchored_at_once(bench):
     first, second = bench.heads()
     end = bench.ledger.entries(kind="done")[0]
     assert first.seq < end.seq <= second.seq
-    bench.decided("declined")
+    bench.decided("rejected")
     await bench.life().catch_up()  # also where another life finds it
     assert len(bench.heads()) == 3
 
@@ -278,7 +278,7 @@ async def test_another_channel_gets_a_head_at_once(bench):
     bench.decided()
     await bench.life().catch_up()
     await bench.life(channel="C0OPS").catch_up()
-    assert [read_head(one.text) is not None for one in bench.slack.person("viewer").messages("hv-ops")] == [True]
+    assert [parse_anchor(one.text) is not None for one in bench.slack.person("viewer").messages("hv-ops")] == [True]
 
 
 async def test_a_channel_that_cannot_be_told_holds_nothing_up_and_is_made_up_for(bench):
@@ -312,7 +312,7 @@ async def stopped_while_posting(bench, answers):
         await answers.wait()
         return await bench.outbox.post(channel, message)
 
-    life._rhythm = Rhythm(grace=0.05 if not answers.is_set() else 10)
+    life._rhythm = PostSchedule(grace=0.05 if not answers.is_set() else 10)
     life._outbox = type("Slow", (), {"post": staticmethod(post)})()
     living = asyncio.create_task(life.run(stop))
     await posting.wait()

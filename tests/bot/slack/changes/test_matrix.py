@@ -132,7 +132,7 @@ class Tickets:
         self.bench, self.line, self.open = bench, line, {}
         self.requester = Person(requester, "requester", {Role.OPERATOR: frozenset(["prod"])})
 
-    async def one(self, state):
+    async def query(self, state):
         if state not in self.open:
             proposals = self.bench.bot.desk.parts.changes.proposals
             made = await proposals.propose(Request(self.requester, self.line, "slack", "C0OPS"))
@@ -170,7 +170,7 @@ async def test_the_same_answer_on_every_way_in(slack, line):
             moved = (
                 slack.ledger.ticket(ticket) != before
                 or "proposed" in [one.kind for one in new]
-                or "hand" in [one.kind for one in new]
+                or "step-confirmed" in [one.kind for one in new]
             )
             assert new[0].kind == "clicked", (verb, way, name)
             assert new[0].actor == f"{team}/{user}"

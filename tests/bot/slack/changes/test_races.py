@@ -11,7 +11,7 @@ from bot.api.command import Role
 from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import Request
 from bot.errors import LedgerError
-from bot.executor.scheduler import unanswered_clicks
+from bot.executor.scheduler import missed_clicks
 from bot.slack.socket import ENVELOPE
 
 TEAM = "T0PRACTICE"
@@ -89,7 +89,7 @@ async def test_the_same_envelope_again_is_one_click(bench, two):
 
 @pytest.mark.parametrize(
     ("make", "verb", "kind"),
-    [(pressed, "t-approve", "approved"), (submitted, "t-reject", "declined")],
+    [(pressed, "t-approve", "approved"), (submitted, "t-reject", "rejected")],
 )
 async def test_the_same_envelope_at_another_process_decides_nothing_more(bench, two, make, verb, kind):
     """The one that acknowledged is gone, or its acknowledgement was lost on the way."""
@@ -120,8 +120,8 @@ async def test_everybody_at_once_at_two_processes_is_one_decision_and_an_answer_
     await settled(*two)
     story = bench.ledger.story(ticket)
     answers = [one for one in story if one.kind not in ("proposed", "clicked", "shown")]
-    assert sum(one.kind in ("approved", "declined") for one in answers) <= 1
-    assert sum(one.kind in ("declined", "withdrawn") for one in answers) <= 1
+    assert sum(one.kind in ("approved", "rejected") for one in answers) <= 1
+    assert sum(one.kind in ("rejected", "withdrawn") for one in answers) <= 1
     assert sorted(one.data["click"] for one in answers) == [one.seq for one in story if one.kind == "clicked"]
     assert len(answers) == len(bodies)
     assert all("Too late" in one.data["why"] for one in answers if one.kind == "refused")
@@ -134,13 +134,13 @@ async def test_a_click_in_hand_is_not_made_up_for_by_the_same_life(bench, two):
     ticket = await proposed(first)
     await delivered(first, pressed("t-approve", ticket, "U0APPROVER", "trigger.1"), "e1")
     (click,) = [one for one in bench.ledger.story(ticket) if one.kind == "clicked"]
-    await asyncio.gather(first.listener.make_up_for(click), settled(first))
+    await asyncio.gather(first.listener.replay_missed(click), settled(first))
     assert kinds(bench.ledger, ticket) == ["proposed", "clicked", "approved"]
     other = await proposed(first)
     lost = bench.ledger.append(
         "clicked", f"{TEAM}/U0APPROVER", {"button": "t-approve", "place": "C0OPS", "deliveries": ["envelope e9"]}, other
     )
-    await second.listener.make_up_for(lost)
+    await second.listener.replay_missed(lost)
     assert kinds(bench.ledger, other) == ["proposed", "clicked", "approved"]
 
 
@@ -156,7 +156,7 @@ async def test_a_late_click_lets_nothing_go_on_that_was_interrupted_since(bench,
     click = append("clicked", f"{TEAM}/U0APPROVER", data, ticket)
     append("resumed", "T1/U9", {"attempt": 2, "by": "T1/U9"}, ticket)
     append("interrupted", "bot", {"why": "again"}, ticket)
-    await life.listener.make_up_for(click)
+    await life.listener.replay_missed(click)
     assert bench.ledger.ticket(ticket).attempt == 2
     refused = bench.ledger.story(ticket)[-1]
     assert (refused.kind, refused.data["click"]) == ("refused", click.seq)
@@ -187,7 +187,7 @@ async def test_a_second_press_while_the_first_is_answered_is_answered_for_good(b
     answers = [one for one in story if one.kind in ("approved", "refused")]
     assert sorted(one.data["click"] for one in answers) == [one.seq for one in story if one.kind == "clicked"]
     assert "redelivered" in [one.data.get("kind") for one in answers]
-    assert unanswered_clicks(bench.ledger, datetime(2000, 1, 1, tzinfo=UTC)) == []
+    assert missed_clicks(bench.ledger, datetime(2000, 1, 1, tzinfo=UTC)) == []
 
 
 async def test_a_press_that_could_not_be_decided_is_not_called_undone(bench, two, monkeypatch):
@@ -203,7 +203,7 @@ async def test_a_press_that_could_not_be_decided_is_not_called_undone(bench, two
         await delivered(life, pressed("t-approve", ticket, "U0APPROVER", "trigger.1"), "e1")
         await settled(life)
     await bench.approver.sees("The disk is full. Press again. If hvops is restarted within the hour", "hv-ops")
-    (click,) = unanswered_clicks(bench.ledger, datetime(2000, 1, 1, tzinfo=UTC))
+    (click,) = missed_clicks(bench.ledger, datetime(2000, 1, 1, tzinfo=UTC))
     assert bench.ledger.ticket(ticket).state == "proposed"
-    await two[1].listener.make_up_for(click)
+    await two[1].listener.replay_missed(click)
     assert bench.ledger.ticket(ticket).state == "approved"

@@ -7,7 +7,7 @@ import pytest
 import slack_sdk.errors
 
 from bot.errors import HvopsError
-from bot.slack.outbound.api_errors import Again, FateUnknown, NotSent, judge, retry_after
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, Retry, classify_error, retry_after
 
 
 def everything_of(module, root):
@@ -23,24 +23,24 @@ def made(kind):
 
 @pytest.mark.parametrize("kind", everything_of(aiohttp, aiohttp.ClientError), ids=lambda kind: kind.__name__)
 def test_no_error_of_aiohttp_gets_through(kind):
-    once, twice = judge(made(kind), idempotent=False), judge(made(kind), idempotent=True)
-    assert isinstance(once, (Again, HvopsError))
-    assert not isinstance(twice, FateUnknown)
+    once, twice = classify_error(made(kind), idempotent=False), classify_error(made(kind), idempotent=True)
+    assert isinstance(once, (Retry, HvopsError))
+    assert not isinstance(twice, DeliveryUnknown)
 
 
 @pytest.mark.parametrize("kind", everything_of(slack_sdk.errors, Exception), ids=lambda kind: kind.__name__)
 def test_no_error_of_the_sdk_gets_through(kind):
     error = made(kind)
     error.response = None
-    assert isinstance(judge(error, idempotent=False), NotSent)
+    assert isinstance(classify_error(error, idempotent=False), NotSent)
 
 
 def test_only_what_was_never_sent_is_safe_to_post_again():
-    assert isinstance(judge(made(aiohttp.ClientConnectorError), idempotent=False), Again)
-    assert isinstance(judge(made(aiohttp.ConnectionTimeoutError), idempotent=False), Again)
-    assert isinstance(judge(made(aiohttp.SocketTimeoutError), idempotent=False), FateUnknown)
-    assert isinstance(judge(made(aiohttp.ServerDisconnectedError), idempotent=False), FateUnknown)
-    assert isinstance(judge(ValueError("half an answer"), idempotent=False), NotSent)
+    assert isinstance(classify_error(made(aiohttp.ClientConnectorError), idempotent=False), Retry)
+    assert isinstance(classify_error(made(aiohttp.ConnectionTimeoutError), idempotent=False), Retry)
+    assert isinstance(classify_error(made(aiohttp.SocketTimeoutError), idempotent=False), DeliveryUnknown)
+    assert isinstance(classify_error(made(aiohttp.ServerDisconnectedError), idempotent=False), DeliveryUnknown)
+    assert isinstance(classify_error(ValueError("half an answer"), idempotent=False), NotSent)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.slack.outbound.blockkit_fitting import as_text, fit, fit_view, preformatted, texts, weaker
+from bot.slack.outbound.blockkit_fitting import as_text, downgrade, fit, fit_view, preformatted, texts
 from bot.slack.outbound.blockkit_validation import problems
-from bot.slack.outbound.message import Message, clip, escape, split, unescape, units, visible
+from bot.slack.outbound.message import Message, escape, escape_control, split, truncate, unescape, utf16_length
 from bot.slack.render.blocks import actions, button, sections
 
 
@@ -25,19 +25,19 @@ def kinds(message):
 def test_a_data_table_steps_down_to_table_then_text_then_file_then_plain():
     message = fit(Message("the point", (table(20), *actions([button("Look Again", "look-again", "t")]))))
     assert kinds(message) == ["data_table", "actions"]
-    message = weaker(message)
+    message = downgrade(message)
     assert kinds(message) == ["table", "actions"]
     assert message.blocks[0]["column_settings"][1] == {"align": "right", "is_wrapped": False}
-    message = weaker(message)
+    message = downgrade(message)
     assert kinds(message) == ["rich_text", "actions"]
     assert "cell 19\t19" in next(texts(message.blocks[0]))
-    message = weaker(message)
+    message = downgrade(message)
     assert kinds(message) == ["context", "actions"]
     assert b"cell 19\t19" in message.files[0].content
-    message = weaker(message)
+    message = downgrade(message)
     assert kinds(message) == []
     assert message.text == "the point"
-    assert weaker(message) is None
+    assert downgrade(message) is None
 
 
 def test_a_table_too_long_for_a_table_becomes_text_or_a_file():
@@ -57,7 +57,7 @@ def test_too_many_blocks_keep_the_buttons_and_put_the_whole_into_a_file():
 
 
 def test_only_one_plain_table_per_message():
-    message = weaker(fit(Message("t", (table(2), table(3)))))
+    message = downgrade(fit(Message("t", (table(2), table(3)))))
     assert kinds(message) == ["table", "rich_text"]
 
 
@@ -77,19 +77,19 @@ anything = st.text(max_size=300) | st.sampled_from(["<!channel>&" * 400, "\U0001
 @given(anything, st.integers(8, 400))
 def test_split_loses_nothing_but_blanks_and_cuts_no_entity(text, most):
     pieces = split(escape(text, lines=True), most)
-    assert all(units(piece) <= most for piece in pieces)
+    assert all(utf16_length(piece) <= most for piece in pieces)
     kept = "".join("".join(unescape(piece).split()) for piece in pieces)
-    assert kept == "".join(visible(text, lines=True).split())
+    assert kept == "".join(escape_control(text, lines=True).split())
 
 
 @settings(max_examples=80, deadline=None)
 @given(anything, st.integers(2, 400))
 def test_clip_keeps_the_limit(text, most):
-    assert units(clip(text, most)) <= most
+    assert utf16_length(truncate(text, most)) <= most
 
 
 def test_what_cannot_be_seen_is_shown():
-    assert visible("safe\u202egpj.exe") == "safe\ufffdgpj.exe"
-    assert visible("a\nb\tc\r") == "a b c"
-    assert visible("a\nb", lines=True) == "a\nb"
+    assert escape_control("safe\u202egpj.exe") == "safe\ufffdgpj.exe"
+    assert escape_control("a\nb\tc\r") == "a b c"
+    assert escape_control("a\nb", lines=True) == "a\nb"
     assert escape("<!channel> & \x1b[31m") == "&lt;!channel&gt; &amp; \ufffd[31m"

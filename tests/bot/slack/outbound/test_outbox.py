@@ -6,11 +6,11 @@ import aiohttp
 import pytest
 from slack_sdk.errors import SlackApiError
 
-from bot.redaction import Mask
-from bot.slack.outbound.api_errors import FateUnknown, NotSent
+from bot.redaction import Redactor
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
 from bot.slack.outbound.blockkit_validation import problems
 from bot.slack.outbound.message import File, Message
-from bot.slack.outbound.outbox import Outbox, Tempo
+from bot.slack.outbound.outbox import Outbox, RateLimit
 from bot.slack.render.blocks import sections
 
 
@@ -91,7 +91,7 @@ def api(time):
 
 @pytest.fixture
 async def outbox(api, time):
-    made = Outbox(api, Tempo(clock=time.clock, sleep=time.sleep), lambda *told: made.lost.append(told))
+    made = Outbox(api, RateLimit(clock=time.clock, sleep=time.sleep), lambda *told: made.lost.append(told))
     made.lost = []
     yield made
     await made.close()
@@ -138,7 +138,7 @@ async def test_no_connection_is_tried_again(outbox, api):
 )
 async def test_a_post_whose_fate_is_unknown_is_not_sent_twice(outbox, api, error):
     api.fails = [error]
-    with pytest.raises(FateUnknown):
+    with pytest.raises(DeliveryUnknown):
         await outbox.post("C1", Message("perhaps"))
     await outbox.post("C1", Message("next"))
     assert [text for _, _, text, _ in api.taken] == ["perhaps", "next"]
@@ -198,7 +198,7 @@ async def test_files_of_an_ephemeral_go_to_the_person(outbox, api):
 
 
 async def test_secrets_do_not_leave(api, time):
-    outbox = Outbox(api, Tempo(clock=time.clock, sleep=time.sleep), mask=Mask(["hunter2hunter2"]))
+    outbox = Outbox(api, RateLimit(clock=time.clock, sleep=time.sleep), mask=Redactor(["hunter2hunter2"]))
     await outbox.post("C1", Message("it is hunter2hunter2", files=(File("a.txt", "A", b"hunter2hunter2"),)))
     await outbox.close()
     assert "hunter2" not in str(api.taken)

@@ -5,7 +5,7 @@ import pytest
 from bot.slack.outbound.api_errors import NotSent
 from bot.slack.outbound.message import Message
 from bot.slack.outbound.outbox import Outbox
-from bot.slack.outbound.responder import Reply, Where, is_slacks
+from bot.slack.outbound.responder import Reply, ReplyTarget, is_slack_url
 
 SLACK = "https://slack.com/api/"
 LAB = "http://127.0.0.1:9100/api/"
@@ -27,7 +27,7 @@ LAB = "http://127.0.0.1:9100/api/"
     ],
 )
 def test_a_response_url_leads_to_slack(url, base, counts):
-    assert is_slacks(url, base) is counts
+    assert is_slack_url(url, base) is counts
 
 
 class Spent(Reply):
@@ -36,7 +36,7 @@ class Spent(Reply):
     def __init__(self, clock=lambda: 0.0, where=None):
         self.posted, self.answers, self.elsewhere = [], [], []
         super().__init__(
-            Elsewhere(self.elsewhere), where or Where("U1", "C1", "", f"{LAB[:-5]}/commands/T1/1"), LAB, clock
+            Elsewhere(self.elsewhere), where or ReplyTarget("U1", "C1", "", f"{LAB[:-5]}/commands/T1/1"), LAB, clock
         )
 
     async def _use(self, message):
@@ -105,4 +105,4 @@ async def test_the_last_way_is_a_direct_message():
     reply.answers = [404]
     reply._outbox.in_channel = False
     assert await reply.result(Message("the answer")) == "direct"
-    assert await Spent(where=Where("U1")).result(Message("from Home")) == "direct"
+    assert await Spent(where=ReplyTarget("U1")).result(Message("from Home")) == "direct"

@@ -9,19 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.audit import filter_syntax
-from bot.audit.query import COUNTED, PAGE, Page
+from bot.audit.query import COUNTED, PAGE, AuditPage
 from bot.audit.rows import Row
 from bot.dispatch.help import Help, HelpLine, Status
-from bot.ledger import Checked, Entry
-from bot.slack.outbound.blockkit_fitting import as_text, fit, weaker, weaker_view
+from bot.ledger import ChainStatus, Entry
+from bot.slack.outbound.blockkit_fitting import as_text, downgrade, fit, weaker_view
 from bot.slack.outbound.blockkit_validation import problems
-from bot.slack.render.audit_results import Audited, audit_csv, audit_message, filter_view, headline, line_of
-from bot.slack.render.home import Lately, home_view
-from bot.slack.render.ticket_history import looking, sorry, story_file, story_view
+from bot.slack.render.audit_results import AuditAnswer, audit_csv, audit_message, filter_view, headline, line_of
+from bot.slack.render.home import RecentChanges, home_view
+from bot.slack.render.ticket_history import error_view, loading_view, story_file, story_view
 from lab.slack.limits import check_message, check_view
 
 AT = datetime(2026, 3, 2, 23, 30, tzinfo=UTC)
-HOLDS = Checked(1310, AT, 1310, AT, anchored=True)
+HOLDS = ChainStatus(1310, AT, 1310, AT, anchored=True)
 COUNTS = {"change": 2, "refusal": 1, "question": 7, "switch": 0}
 CHANGE = Row(
     *(1290, "2026-03-02T23:05:02.000Z", "change", "T-412", "reset-writer", "hv03"),
@@ -33,7 +33,7 @@ HOSTILE = "<!channel> *b* _i_ <https://evil.example|Approve> \u202e\x00 &amp; `x
 
 def audited(typed="prod", rows=(CHANGE, REFUSAL), chain=HOLDS, **more):
     told = {"number": 0, "older": False, "counts": COUNTS, "at_least": False, **more}
-    return Audited("t0ken", filter_syntax.read(typed), Page(tuple(rows), **told), chain)
+    return AuditAnswer("t0ken", filter_syntax.read(typed), AuditPage(tuple(rows), **told), chain)
 
 
 def buttons(view):
@@ -85,7 +85,7 @@ def test_a_broken_chain_comes_before_everything():
     assert "Entries 1 to 870 hold. What stands below is not proved." in told
     assert "verified" not in told.partition("Entry 871")[0]
     assert "T-412" in told
-    home = home_view(STATUS, HELP, [], (), Lately((CHANGE,), broken, "read-write"))
+    home = home_view(STATUS, HELP, [], (), RecentChanges((CHANGE,), broken, "read-write"))
     assert home["blocks"][0]["text"]["text"] == "AUDIT CHAIN BROKEN at entry 871"
 
 
@@ -105,7 +105,7 @@ def test_an_empty_page_says_what_to_do():
 
 def test_every_step_down_still_says_it():
     message = fit(audit_message(audited(rows=[CHANGE] * PAGE)))
-    while (lower := weaker(message)) is not None:
+    while (lower := downgrade(message)) is not None:
         message = lower
         everything = as_text(message) + "".join(file.content.decode() for file in message.files)
         assert "reset-writer" in everything
@@ -129,9 +129,9 @@ rows = st.builds(
 @given(st.lists(rows, max_size=5), text, text)
 def test_any_rows_are_within_the_limits_and_ring_for_nobody(found, about, says):
     chain = replace(HOLDS, broken_at=5, says=says) if says else HOLDS
-    wanted = filter_syntax.Wanted(about=about, who=says, what=about, outcome="done")
-    page = Page(tuple(found), 0, older=True, counts=COUNTS, at_least=False, hint=says)
-    message = fit(audit_message(Audited("t0ken", wanted, page, chain)))
+    wanted = filter_syntax.AuditQuery(about=about, who=says, what=about, outcome="done")
+    page = AuditPage(tuple(found), 0, older=True, counts=COUNTS, at_least=False, hint=says)
+    message = fit(audit_message(AuditAnswer("t0ken", wanted, page, chain)))
     assert not problems(message)
     check_message(json.loads(json.dumps(message.blocks)))
     mrkdwn = [one["text"] for one in texts_of(message.blocks) if one["type"] == "mrkdwn"]
@@ -251,7 +251,7 @@ def test_any_story_is_within_the_limits_and_escaped(entries, page):
 
 
 def test_windows_that_open_at_once():
-    for view in (looking(), sorry("x" * 9_000)):
+    for view in (loading_view(), error_view("x" * 9_000)):
         check_view(view, ("modal",))
 
 
@@ -260,7 +260,7 @@ HELP = Help("viewer", "viewer", (HelpLine("/check-writers <cluster>", "Say.", "v
 
 
 def test_home_shows_the_last_outcomes_and_how_the_ledger_is():
-    view = home_view(STATUS, HELP, [], (), Lately((CHANGE,) * 10, HOLDS, "read-write"))
+    view = home_view(STATUS, HELP, [], (), RecentChanges((CHANGE,) * 10, HOLDS, "read-write"))
     check_view(view, ("home",))
     assert not problems(view)
     table = next(block for block in view["blocks"] if block["type"] == "data_table")
@@ -278,7 +278,7 @@ def test_home_shows_the_last_outcomes_and_how_the_ledger_is():
 
 
 def test_a_table_is_for_home_and_never_for_a_window():
-    view = home_view(STATUS, HELP, [], (), Lately((CHANGE,), HOLDS))
+    view = home_view(STATUS, HELP, [], (), RecentChanges((CHANGE,), HOLDS))
     assert problems({**view, "type": "modal", "title": {"type": "plain_text", "text": "x"}})
 
 

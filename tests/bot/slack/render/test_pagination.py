@@ -3,15 +3,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.slack.render.pagination import Page, page_of, turning
+from bot.slack.render.pagination import Page, pager, paginate
 
 
 def page(items, number, **over):
-    return page_of(items, number, **({"weigh": len, "heaviest": 10} | over))
+    return paginate(items, number, **({"weigh": len, "heaviest": 10} | over))
 
 
 def indices(shown: Page) -> list[str]:
-    return [one["action_id"] for one in turning(shown, "turn", "token")]
+    return [one["action_id"] for one in pager(shown, "turn", "token")]
 
 
 @given(st.lists(st.text(max_size=15)), st.integers(1, 5))

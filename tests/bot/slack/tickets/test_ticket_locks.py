@@ -5,12 +5,12 @@ import asyncio
 import pytest
 
 from bot.errors import LedgerError
-from bot.slack.tickets.ticket_locks import Turns
+from bot.slack.tickets.ticket_locks import TicketLocks
 
 
 @pytest.fixture
 def pair(tmp_path):
-    made = [Turns(tmp_path / "ledger.db") for _ in range(2)]
+    made = [TicketLocks(tmp_path / "ledger.db") for _ in range(2)]
     yield made
     for one in made:
         one.close()
@@ -62,4 +62,4 @@ async def test_a_turn_that_is_given_up_is_not_kept(pair):
 
 def test_a_file_that_cannot_be_made_is_a_sentence(tmp_path):
     with pytest.raises(LedgerError, match="needs this file beside the ledger"):
-        Turns(tmp_path / "nowhere" / "ledger.db")
+        TicketLocks(tmp_path / "nowhere" / "ledger.db")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.api.queries import fields
+from bot.api.queries import make_params
 from bot.transport.allowlist import PROGRAMS, BadOutput
 from bot.transport.allowlist.auditpol import parse_done, parse_policy
 
@@ -58,7 +58,7 @@ def test_the_command_lines():
         "/r",
     )
     change = PROGRAMS["auditpol set"]
-    params = fields(guids=f"{ONE.lower()},{{{TWO}}}", success="enable", failure="disable")
+    params = make_params(guids=f"{ONE.lower()},{{{TWO}}}", success="enable", failure="disable")
     assert change.command_line(params) == (
         "auditpol",
         "/set",
@@ -73,15 +73,15 @@ def test_the_command_lines():
 @pytest.mark.parametrize(
     "params",
     [
-        fields(guids="", success="enable", failure="enable"),
-        fields(guids="File System", success="enable", failure="enable"),
-        fields(guids=f"{ONE} /user:everyone", success="enable", failure="enable"),
-        fields(guids=f"{ONE},", success="enable", failure="enable"),
-        fields(guids=",".join([ONE] * 65), success="enable", failure="enable"),
-        fields(guids=ONE, success="enable /failure:disable", failure="enable"),
-        fields(guids=ONE, success=True, failure="enable"),
-        fields(guids=ONE, success="enable"),
-        fields(guids=None, success="enable", failure="enable"),
+        make_params(guids="", success="enable", failure="enable"),
+        make_params(guids="File System", success="enable", failure="enable"),
+        make_params(guids=f"{ONE} /user:everyone", success="enable", failure="enable"),
+        make_params(guids=f"{ONE},", success="enable", failure="enable"),
+        make_params(guids=",".join([ONE] * 65), success="enable", failure="enable"),
+        make_params(guids=ONE, success="enable /failure:disable", failure="enable"),
+        make_params(guids=ONE, success=True, failure="enable"),
+        make_params(guids=ONE, success="enable"),
+        make_params(guids=None, success="enable", failure="enable"),
     ],
 )
 def test_what_cannot_be_an_argument(params):

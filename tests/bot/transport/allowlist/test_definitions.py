@@ -2,7 +2,7 @@ import subprocess
 
 import pytest
 
-from bot.api.queries import fields
+from bot.api.queries import make_params
 from bot.transport.allowlist import PROGRAMS, Parameter, Program
 
 EVENTS = PROGRAMS["wevtutil query events"]
@@ -19,7 +19,9 @@ def test_every_row_is_marked_and_named_as_it_is_found():
 
 
 def test_the_command_line_of_events():
-    line = EVENTS.command_line(fields(channel="System", ids="1137,1071", since="2026-11-21T22:00:00+01:00", most=50))
+    line = EVENTS.command_line(
+        make_params(channel="System", ids="1137,1071", since="2026-11-21T22:00:00+01:00", most=50)
+    )
     assert line == (
         "wevtutil",
         "qe",
@@ -30,7 +32,7 @@ def test_the_command_line_of_events():
         "/c:50",
         "/uni:true",
     )
-    line = EVENTS.command_line(fields(channel="System", ids="1", provider="Microsoft-Windows-FailoverClustering"))
+    line = EVENTS.command_line(make_params(channel="System", ids="1", provider="Microsoft-Windows-FailoverClustering"))
     assert line[3] == "/q:*[System[(EventID=1) and Provider[@Name='Microsoft-Windows-FailoverClustering']]]"
 
 
@@ -59,14 +61,14 @@ def test_the_command_line_of_events():
 )
 def test_values_that_do_not_fit_are_refused(params):
     with pytest.raises(ValueError, match="wevtutil query events"):
-        EVENTS.command_line(fields(**params))
+        EVENTS.command_line(make_params(**params))
 
 
 def test_a_value_with_braces_stays_a_value():
     row = Program("x", "reads", ("x", "{a}", "{b}"), lambda _: (), (Parameter("a", str), Parameter("b", str)))
-    assert row.command_line(fields(a="{b}", b="2")) == ("x", "{b}", "2")
+    assert row.command_line(make_params(a="{b}", b="2")) == ("x", "{b}", "2")
 
 
 def test_no_word_of_a_template_needs_quotes_to_stay_one_argument():
-    words = EVENTS.command_line(fields(channel="Windows PowerShell", ids="1,2"))
+    words = EVENTS.command_line(make_params(channel="Windows PowerShell", ids="1,2"))
     assert '"Windows PowerShell"' in subprocess.list2cmdline(words)

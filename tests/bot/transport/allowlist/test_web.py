@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.api.queries import fields
+from bot.api.queries import make_params
 from bot.transport.allowlist import BadOutput
-from bot.transport.allowlist.web import CALLS, Declined, parse_done, parse_jobs
+from bot.transport.allowlist.web import CALLS, JobRefused, parse_done, parse_jobs
 
 SUMMARY = {
     "jobId": 48211,
@@ -75,7 +75,7 @@ def test_anything_else_is_no_list(reply):
 )
 def test_errors_inside_of_a_good_status(reply, code, says):
     for parse in (parse_jobs, parse_done):
-        with pytest.raises(Declined, match=says) as declined:
+        with pytest.raises(JobRefused, match=says) as declined:
             parse(reply)
         assert declined.value.code == code
 
@@ -102,15 +102,15 @@ def test_nonsense_is_refused_or_read(reply):
     for parse in (parse_jobs, parse_done):
         try:
             parse(reply)
-        except (BadOutput, Declined):
+        except (BadOutput, JobRefused):
             continue
 
 
 def test_addresses():
-    assert CALLS["commvault job"].address(fields(job=7)) == "Job/7"
-    assert CALLS["commvault resume job"].address(fields(job=7)) == "Job/7/action/resume"
+    assert CALLS["commvault job"].address(make_params(job=7)) == "Job/7"
+    assert CALLS["commvault resume job"].address(make_params(job=7)) == "Job/7/action/resume"
     assert CALLS["commvault active jobs"].address(()) == "Job?jobCategory=Active"
     with pytest.raises(ValueError, match="needs job"):
         CALLS["commvault job"].address(())
     with pytest.raises(ValueError, match="takes no x"):
-        CALLS["commvault active jobs"].address(fields(x=1))
+        CALLS["commvault active jobs"].address(make_params(x=1))

@@ -10,36 +10,36 @@ import httpx
 import pytest
 from aiohttp import web
 
-from bot.api.actions import Change
-from bot.api.queries import Read, fields
-from bot.config.inventory_file import BackupService, Estate
+from bot.api.actions import RunProgram
+from bot.api.queries import RunReader, make_params
+from bot.config.inventory_file import BackupService, InventoryFile
 from bot.config.settings import Credentials, Settings
 from bot.errors import (
-    Absent,
-    BadReply,
-    LoginRefused,
-    OutOfBounds,
+    AuthenticationFailed,
+    ConnectionFailed,
+    MalformedResponse,
+    NotFound,
+    PolicyViolation,
     QuotaExceeded,
-    Refused,
     TargetError,
-    TimedOut,
-    Unreachable,
+    TargetFault,
+    TargetTimeout,
 )
 from bot.services import backup_service
 from bot.transport.allowlist.web import CALLS
-from bot.transport.client import Reach
+from bot.transport.client import TargetClient
 from bot.transport.http import commvault
 from bot.transport.http.commvault import BackupProduct, WebService, from_exception
-from bot.transport.routing import Ways
+from bot.transport.routing import Router
 from lab import scenarios
-from lab.commvault import CommVaultStandIn
+from lab.commvault import FakeCommVault
 from lab.world.accounts import Account
 
 JOB = 48211
 ACCOUNT, VIEWER = Account("backup", "svc-backup", "a:pässword 1"), Account("viewer", "svc-view", "pw")
-ONE = Read("commvault", "commvault job", fields(job=JOB))
-ACTIVE = Read("commvault", "commvault active jobs")
-RESUME = Change("commvault", "commvault resume job", fields(job=JOB))
+ONE = RunReader("commvault", "commvault job", make_params(job=JOB))
+ACTIVE = RunReader("commvault", "commvault active jobs")
+RESUME = RunProgram("commvault", "commvault resume job", make_params(job=JOB))
 SECONDS = 5.0
 
 
@@ -47,7 +47,7 @@ SECONDS = 5.0
 async def practice():
     at = datetime(2026, 3, 2, 22, 39, tzinfo=UTC)
     world = scenarios.begin("stuck-writer", clock=lambda: at)
-    async with CommVaultStandIn(world, (ACCOUNT,), (VIEWER,)) as running:
+    async with FakeCommVault(world, (ACCOUNT,), (VIEWER,)) as running:
         yield running
 
 
@@ -102,14 +102,14 @@ async def test_a_job_and_the_active_ones(product):
 async def test_resuming_a_job(product, practice):
     assert (await product.change(RESUME, SECONDS))[0] == ()
     assert practice.world.jobs[JOB].state == "running"
-    with pytest.raises(Refused, match="cannot resume while it is Running"):
+    with pytest.raises(TargetFault, match="cannot resume while it is Running"):
         await product.change(RESUME, SECONDS)
 
 
 async def test_an_account_that_may_only_look(practice):
     product = BackupProduct(WebService(practice.url, VIEWER.user, VIEWER.password))
     assert (await product.answer(ONE, SECONDS))[0]
-    with pytest.raises(LoginRefused, match="may not do this"):
+    with pytest.raises(AuthenticationFailed, match="may not do this"):
         await product.change(RESUME, SECONDS)
     assert practice.world.jobs[JOB].state == "pending"
 
@@ -134,7 +134,7 @@ async def test_many_at_once_log_in_once(product, practice):
 async def test_a_wrong_password_is_sent_once_so_that_nobody_is_locked_out(practice):
     product = BackupProduct(WebService(practice.url, ACCOUNT.user, "wrong"))
     for _ in range(20):
-        with pytest.raises(LoginRefused, match="user name or password is not correct"):
+        with pytest.raises(AuthenticationFailed, match="user name or password is not correct"):
             await product.answer(ONE, SECONDS)
     assert practice.tokens._wrong == {"svc-backup": 1}
 
@@ -142,7 +142,7 @@ async def test_a_wrong_password_is_sent_once_so_that_nobody_is_locked_out(practi
 async def test_a_locked_account_says_for_how_long(practice):
     for _ in range(5):
         practice.tokens.log_in(ACCOUNT.user, "wrong")
-    with pytest.raises(LoginRefused, match="locked for 300 s more"):
+    with pytest.raises(AuthenticationFailed, match="locked for 300 s more"):
         await BackupProduct(WebService(practice.url, ACCOUNT.user, ACCOUNT.password)).answer(ONE, SECONDS)
 
 
@@ -162,15 +162,15 @@ TOKEN = {"token": "QSDK 1"}
 @pytest.mark.parametrize(
     ("reply", "status", "error"),
     [
-        ("<html>Sign in</html>", 200, BadReply),
-        ("", 200, BadReply),
-        ("[]", 200, BadReply),
-        ("[" * 100_000, 200, BadReply),
-        ({"jobs": [{"jobSummary": {"jobId": 1}}]}, 200, BadReply),
-        ({"other": 1}, 200, BadReply),
-        ({"errorMessage": "Access denied", "errorCode": 5}, 200, LoginRefused),
-        ({"errorMessage": "x", "errorCode": 7}, 200, Refused),
-        ({"errList": [{"errorCode": 2, "errLogMessage": "x"}]}, 200, Refused),
+        ("<html>Sign in</html>", 200, MalformedResponse),
+        ("", 200, MalformedResponse),
+        ("[]", 200, MalformedResponse),
+        ("[" * 100_000, 200, MalformedResponse),
+        ({"jobs": [{"jobSummary": {"jobId": 1}}]}, 200, MalformedResponse),
+        ({"other": 1}, 200, MalformedResponse),
+        ({"errorMessage": "Access denied", "errorCode": 5}, 200, AuthenticationFailed),
+        ({"errorMessage": "x", "errorCode": 7}, 200, TargetFault),
+        ({"errList": [{"errorCode": 2, "errLogMessage": "x"}]}, 200, TargetFault),
     ],
 )
 async def test_replies_that_are_none(answering, reply, status, error):
@@ -182,12 +182,12 @@ async def test_replies_that_are_none(answering, reply, status, error):
 @pytest.mark.parametrize(
     ("status", "error"),
     [
-        (302, BadReply),
-        (401, LoginRefused),
-        (403, LoginRefused),
-        (404, Refused),
+        (302, MalformedResponse),
+        (401, AuthenticationFailed),
+        (403, AuthenticationFailed),
+        (404, TargetFault),
         (429, QuotaExceeded),
-        (500, Refused),
+        (500, TargetFault),
     ],
 )
 async def test_what_a_status_means(answering, status, error):
@@ -200,32 +200,32 @@ async def test_what_a_status_means(answering, status, error):
 
 async def test_a_service_that_is_silent_or_not_there(answering):
     product, _ = await answering(TOKEN, delay=30.0)
-    with pytest.raises(TimedOut, match="no answer in 1 s"):
+    with pytest.raises(TargetTimeout, match="no answer in 1 s"):
         await product.answer(ONE, 1.0)
     gone = BackupProduct(WebService("http://127.0.0.1:1/api", "u", "p"))
-    with pytest.raises(Unreachable, match="no connection"):
+    with pytest.raises(ConnectionFailed, match="no connection"):
         await gone.answer(ONE, SECONDS)
     plain, _ = await answering(TOKEN)
     port = plain._service.url.split(":")[2]
-    with pytest.raises(Unreachable):
+    with pytest.raises(ConnectionFailed):
         await BackupProduct(WebService(f"https://127.0.0.1:{port}", "u", "p")).answer(ONE, SECONDS)
 
 
 async def test_a_reply_without_an_end(answering, monkeypatch):
     monkeypatch.setattr(commvault, "_LONGEST", 1000)
     product, _ = await answering(TOKEN, "x" * 5000)
-    with pytest.raises(BadReply, match="honest"):
+    with pytest.raises(MalformedResponse, match="honest"):
         await product.answer(ONE, SECONDS)
 
 
 @pytest.mark.parametrize(
     ("service", "error", "says"),
     [
-        (None, Absent, "no backup product is in the estate"),
-        (WebService("https://b.corp.example"), OutOfBounds, "no login is set"),
-        (WebService("http://b.corp.example", "u", "p"), OutOfBounds, "never sent without TLS"),
-        (WebService("http://10.1.2.3", "u", "p"), OutOfBounds, "never sent without TLS"),
-        (WebService("ftp://127.0.0.1", "u", "p"), OutOfBounds, "its address in the estate is none"),
+        (None, NotFound, "no backup product is in the estate"),
+        (WebService("https://b.corp.example"), PolicyViolation, "no login is set"),
+        (WebService("http://b.corp.example", "u", "p"), PolicyViolation, "never sent without TLS"),
+        (WebService("http://10.1.2.3", "u", "p"), PolicyViolation, "never sent without TLS"),
+        (WebService("ftp://127.0.0.1", "u", "p"), PolicyViolation, "its address in the estate is none"),
     ],
 )
 async def test_what_never_goes_out(service, error, says):
@@ -235,15 +235,15 @@ async def test_what_never_goes_out(service, error, says):
 
 @pytest.mark.parametrize("job", [0, -1, "48211", "1/../../Login", True, None, 2**31])
 async def test_only_numbers_are_part_of_an_address(product, job):
-    with pytest.raises(OutOfBounds):
-        await product.answer(Read("commvault", "commvault job", fields(job=job)), SECONDS)
+    with pytest.raises(PolicyViolation):
+        await product.answer(RunReader("commvault", "commvault job", make_params(job=job)), SECONDS)
 
 
 async def test_a_question_cannot_act_and_an_action_is_no_question(product, practice):
-    with pytest.raises(OutOfBounds):
-        await product.answer(Read("commvault", "commvault resume job", fields(job=JOB)), SECONDS)
-    with pytest.raises(OutOfBounds):
-        await product.change(Change("commvault", "commvault job", fields(job=JOB)), SECONDS)
+    with pytest.raises(PolicyViolation):
+        await product.answer(RunReader("commvault", "commvault resume job", make_params(job=JOB)), SECONDS)
+    with pytest.raises(PolicyViolation):
+        await product.change(RunProgram("commvault", "commvault job", make_params(job=JOB)), SECONDS)
     assert practice.world.jobs[JOB].state == "pending"
     assert {row.marked for row in CALLS.values() if row.verb == "GET"} == {"reads"}
 
@@ -252,26 +252,26 @@ async def test_reach_hands_on_what_is_for_the_web_service(practice):
     """Nothing of it goes to a host, and what is read is not what changes."""
     told = backup_service(
         Settings.model_construct(credentials=Credentials.model_construct(commvault=None)),
-        Estate.model_construct(commvault=BackupService(url=practice.url)),
+        InventoryFile.model_construct(commvault=BackupService(url=practice.url)),
     )
     assert told == WebService(practice.url)
-    reach = Reach(Ways(Estate.model_construct(clusters={}, hosts={}), {}), backups=product_of(practice))
+    reach = TargetClient(Router(InventoryFile.model_construct(clusters={}, hosts={}), {}), backups=product_of(practice))
     try:
         answer = await reach.answer(ONE, SECONDS)
         assert (answer.by, answer.rows[0]["job"]) == ("commvault", str(JOB))
         assert (await reach.change(RESUME, SECONDS)).rows == ()
-        with pytest.raises(OutOfBounds):
-            await reach.answer(Read("commvault", "commvault resume job", fields(job=JOB)), SECONDS)
+        with pytest.raises(PolicyViolation):
+            await reach.answer(RunReader("commvault", "commvault resume job", make_params(job=JOB)), SECONDS)
     finally:
         reach.close()
     assert practice.world.jobs[JOB].state == "running"
 
 
 async def test_an_estate_without_a_backup_product_says_so():
-    assert backup_service(Settings.model_construct(), Estate.model_construct(commvault=None)) is None
-    reach = Reach(Ways(Estate.model_construct(clusters={}, hosts={}), {}))
+    assert backup_service(Settings.model_construct(), InventoryFile.model_construct(commvault=None)) is None
+    reach = TargetClient(Router(InventoryFile.model_construct(clusters={}, hosts={}), {}))
     try:
-        with pytest.raises(Absent, match="no backup product"):
+        with pytest.raises(NotFound, match="no backup product"):
             await reach.answer(ACTIVE, SECONDS)
     finally:
         reach.close()
@@ -307,5 +307,5 @@ def test_every_exception_of_httpx_is_translated():
         error = kind.__new__(kind)
         error.args = ("boom",)
         told = from_exception("commvault", error, 5)
-        assert (type(told) is BadReply) == (kind in REPLY or issubclass(kind, httpx.StreamError)), kind
+        assert (type(told) is MalformedResponse) == (kind in REPLY or issubclass(kind, httpx.StreamError)), kind
         assert "boom" not in str(told)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pyodbc
 import pytest
 
-from bot.api.actions import Update, Updates
-from bot.api.queries import fields
-from bot.config.inventory_file import Estate
+from bot.api.actions import RowTransaction, Update
+from bot.api.queries import make_params
+from bot.config.inventory_file import InventoryFile
 from bot.transport.sql.connection_string import DatabaseLogin, connection_string
 from bot.transport.sql.databases import Databases
 from lab.sqlserver import SqlServer
@@ -33,8 +33,10 @@ def microsoft_driver() -> str:
 DRIVERS = {"freetds": "FreeTDS", "microsoft": microsoft_driver()}
 
 
-def estate(**over) -> Estate:
-    return Estate.model_validate({"clusters": {"prod": {"domain": "corp.example", "entry_hosts": ["hv01"]}}} | over)
+def estate(**over) -> InventoryFile:
+    return InventoryFile.model_validate(
+        {"clusters": {"prod": {"domain": "corp.example", "entry_hosts": ["hv01"]}}} | over
+    )
 
 
 class Place:
@@ -83,17 +85,17 @@ class Place:
         """The guest's row as it is, committed or not."""
         return self.background.do(lambda: self.vmm.objects.read(self.vmm.record(self.guest)))
 
-    def fix(self, **over) -> Updates:
+    def fix(self, **over) -> RowTransaction:
         """What mends the guest's record."""
         was = {"HostId": str(host_id(self.world.node("hv04"))), "ObjectState": MISSING}
         becomes = {"HostId": str(host_id(self.guest.node)), "ObjectState": 0}
-        told = {"table": "tbl_WLC_VObject", "key": fields(ObjectId=str(object_id(self.guest)))}
-        told |= {"was": fields(**was), "becomes": fields(**becomes)} | over
-        return Updates("vmm", "vmm", (Update(**told),))
+        told = {"table": "tbl_WLC_VObject", "key": make_params(ObjectId=str(object_id(self.guest)))}
+        told |= {"was": make_params(**was), "becomes": make_params(**becomes)} | over
+        return RowTransaction("vmm", "vmm", (Update(**told),))
 
 
 @pytest.fixture
-def made_estate() -> Callable[..., Estate]:
+def made_estate() -> Callable[..., InventoryFile]:
     return estate
 
 
@@ -109,7 +111,7 @@ def place(request, certificate) -> Iterator[Place]:
     guest.node = world.node("hv06")
     world.vmm.refresh()
     world.vmm.lose(guest, world.node("hv04"), "test")
-    world.vmm.let_in("hvops", PASSWORD)
+    world.vmm.add_login("hvops", PASSWORD)
     with BackgroundSqlServer(SqlServer(world.vmm.instance, encryption="full", tls=certificate)) as background:
         made = Place(background, world, DRIVERS[request.param])
         yield made

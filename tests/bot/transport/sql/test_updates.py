@@ -8,14 +8,21 @@ from dataclasses import replace
 
 import pytest
 
-from bot.api.actions import Updates
-from bot.api.queries import Read, fields
-from bot.errors import LoginRefused, OutcomeUnknown, OutOfBounds, Refused, TimedOut, Unreachable
+from bot.api.actions import RowTransaction
+from bot.api.queries import RunReader, make_params
+from bot.errors import (
+    AuthenticationFailed,
+    ConnectionFailed,
+    OutcomeUnknown,
+    PolicyViolation,
+    TargetFault,
+    TargetTimeout,
+)
 from bot.transport.allowlist.sql import CHANGEABLE
-from bot.transport.client import Reach
-from bot.transport.routing import Ways
-from bot.transport.sql.odbc import Job
-from lab.sqlserver.fault_injection import Mishap
+from bot.transport.client import TargetClient
+from bot.transport.routing import Router
+from bot.transport.sql.odbc import DatabaseCall
+from lab.sqlserver.fault_injection import Fault
 from lab.sqlserver.store import READ_ONLY, Login
 from lab.world.vmm import DATABASE, MISSING, host_id, object_id
 
@@ -47,7 +54,7 @@ async def test_the_way_back_is_the_same_with_the_values_exchanged(place):
 
 
 async def test_through_reach(place, made_estate):
-    reach = Reach(Ways(made_estate(), {}), databases=place.databases())
+    reach = TargetClient(Router(made_estate(), {}), databases=place.databases())
     with closing(reach):
         answer = await reach.update(place.fix(), 20)
     assert (answer.by, answer.rows[0]["ObjectState"]) == ("vmm", str(MISSING))
@@ -55,32 +62,32 @@ async def test_through_reach(place, made_estate):
 
 async def test_a_value_that_is_no_longer_there_changes_nothing(place):
     place.background.do(lambda: place.vmm.objects.change(place.vmm.record(place.guest), ObjectState=200))
-    with pytest.raises(Refused, match="ObjectState is 200 now, and was 220"):
+    with pytest.raises(TargetFault, match="ObjectState is 200 now, and was 220"):
         await place.databases().update(place.fix(), 20)
     assert place.record()["ObjectState"] == 200
     assert not [one for one in place.server.statements if one.startswith("UPDATE")]
 
 
 async def test_a_row_that_is_gone_changes_nothing(place):
-    with pytest.raises(Refused, match="0 rows"):
-        await place.databases().update(place.fix(key=fields(ObjectId="9" * 8 + "-9999-9999-9999-" + "9" * 12)), 20)
+    with pytest.raises(TargetFault, match="0 rows"):
+        await place.databases().update(place.fix(key=make_params(ObjectId="9" * 8 + "-9999-9999-9999-" + "9" * 12)), 20)
 
 
 async def test_null_was_there_and_becomes(place):
-    action = place.fix(was=fields(HostId=str(host_id(place.world.node("hv04"))), ObjectState=MISSING))
-    to_null = replace(action.rows[0], becomes=fields(HostId=None))
-    await place.databases().update(Updates("vmm", "vmm", (to_null,)), 20)
+    action = place.fix(was=make_params(HostId=str(host_id(place.world.node("hv04"))), ObjectState=MISSING))
+    to_null = replace(action.rows[0], becomes=make_params(HostId=None))
+    await place.databases().update(RowTransaction("vmm", "vmm", (to_null,)), 20)
     assert place.record()["HostId"] is None
-    from_null = replace(to_null, was=fields(HostId=None), becomes=to_null.was)
-    await place.databases().update(Updates("vmm", "vmm", (from_null,)), 20)
+    from_null = replace(to_null, was=make_params(HostId=None), becomes=to_null.was)
+    await place.databases().update(RowTransaction("vmm", "vmm", (from_null,)), 20)
     assert place.record()["HostId"] == host_id(place.world.node("hv04"))
 
 
 async def test_when_the_second_row_cannot_be_changed_neither_is_the_first(place):
     fix = place.fix()
     other = place.world.guest("crm-02")
-    wrong = replace(fix.rows[0], key=fields(ObjectId=str(object_id(other))))
-    with pytest.raises(Refused, match="nothing was changed"):
+    wrong = replace(fix.rows[0], key=make_params(ObjectId=str(object_id(other))))
+    with pytest.raises(TargetFault, match="nothing was changed"):
         await place.databases().update(replace(fix, rows=(fix.rows[0], wrong)), 20)
     await place.settled()
     assert place.record()["ObjectState"] == MISSING
@@ -91,13 +98,13 @@ async def test_two_at_once_change_it_once(place):
         *(place.databases().update(place.fix(), 20) for _ in range(5)), return_exceptions=True
     )
     assert sum(isinstance(one, list) for one in results) == 1
-    assert sum(isinstance(one, Refused) for one in results) == 4
+    assert sum(isinstance(one, TargetFault) for one in results) == 4
 
 
 async def test_somebody_who_has_the_row_locked_is_waited_for_and_then_given_up(place):
     with place.somebody_else() as other:
         other.execute("UPDATE tbl_WLC_VObject SET Name = Name WHERE ObjectId = ?", object_id(place.guest))
-        with pytest.raises(TimedOut, match="has that row locked"):
+        with pytest.raises(TargetTimeout, match="has that row locked"):
             await place.databases().update(place.fix(), 1)
         other.rollback()
     assert place.record()["ObjectState"] == MISSING
@@ -105,35 +112,35 @@ async def test_somebody_who_has_the_row_locked_is_waited_for_and_then_given_up(p
 
 
 async def test_the_victim_of_a_deadlock_has_changed_nothing(place):
-    place.server.trouble.mishaps.append(Mishap("deadlock", "UPDATE"))
-    with pytest.raises(Refused, match="deadlock") as lost:
+    place.server.trouble.mishaps.append(Fault("deadlock", "UPDATE"))
+    with pytest.raises(TargetFault, match="deadlock") as lost:
         await place.databases().update(place.fix(), 20)
     assert lost.value.code == 1205
     assert place.record()["ObjectState"] == MISSING
 
 
 async def test_who_may_only_read_changes_nothing(place):
-    place.vmm.instance.let_in(Login("hvops", "p{w d=ü}", {DATABASE: READ_ONLY}))
-    with pytest.raises(LoginRefused, match="UPDATE permission was denied"):
+    place.vmm.instance.add_login(Login("hvops", "p{w d=ü}", {DATABASE: READ_ONLY}))
+    with pytest.raises(AuthenticationFailed, match="UPDATE permission was denied"):
         await place.databases().update(place.fix(), 20)
 
 
 LOST_BEFORE = [
-    Mishap("drop before", "SET XACT_ABORT"),
-    Mishap("drop after", "SET XACT_ABORT"),
-    Mishap("drop before", "BEGIN TRAN"),
-    Mishap("drop after", "BEGIN TRAN"),
-    Mishap("drop before", "UPDLOCK"),
-    Mishap("drop after", "UPDLOCK"),
-    Mishap("drop before", "UPDATE ["),
-    Mishap("drop after", "UPDATE ["),
+    Fault("drop before", "SET XACT_ABORT"),
+    Fault("drop after", "SET XACT_ABORT"),
+    Fault("drop before", "BEGIN TRAN"),
+    Fault("drop after", "BEGIN TRAN"),
+    Fault("drop before", "UPDLOCK"),
+    Fault("drop after", "UPDLOCK"),
+    Fault("drop before", "UPDATE ["),
+    Fault("drop after", "UPDATE ["),
 ]
 
 
 @pytest.mark.parametrize("mishap", LOST_BEFORE, ids=lambda one: f"{one.kind} {one.matching}")
 async def test_a_connection_lost_before_the_commit_has_changed_nothing(place, mishap):
     place.server.trouble.mishaps.append(mishap)
-    with pytest.raises(Unreachable):
+    with pytest.raises(ConnectionFailed):
         await place.databases().update(place.fix(), 10)
     await place.settled()
     assert place.record()["ObjectState"] == MISSING
@@ -141,18 +148,18 @@ async def test_a_connection_lost_before_the_commit_has_changed_nothing(place, mi
 
 @pytest.mark.parametrize(("kind", "stays"), [("drop before", MISSING), ("drop after", 0)])
 async def test_a_connection_lost_while_committing_is_unknown_until_looked_at(place, kind, stays):
-    place.server.trouble.mishaps.append(Mishap(kind, "COMMIT"))
+    place.server.trouble.mishaps.append(Fault(kind, "COMMIT"))
     with pytest.raises(OutcomeUnknown, match="made as a whole or not at all"):
         await place.databases().update(place.fix(), 10)
     await place.settled()
     assert place.record()["ObjectState"] == stays
-    question = Read("vmm", "vmm virtual machine", fields(object=str(object_id(place.guest))))
+    question = RunReader("vmm", "vmm virtual machine", make_params(object=str(object_id(place.guest))))
     rows, _ = await place.databases().answer(question, 20)
     assert rows[0]["ObjectState"] == str(stays)  # and that can be asked
 
 
 async def test_a_commit_that_never_answers_is_unknown(place):
-    place.server.trouble.mishaps.append(Mishap("hang", "COMMIT"))
+    place.server.trouble.mishaps.append(Fault("hang", "COMMIT"))
     began = time.monotonic()
     with pytest.raises(OutcomeUnknown):
         await place.databases().update(place.fix(), 1)
@@ -161,7 +168,7 @@ async def test_a_commit_that_never_answers_is_unknown(place):
 
 
 async def test_given_up_before_the_commit_nothing_is_committed_later(place):
-    place.server.trouble.mishaps.append(Mishap("hang", "UPDATE ["))
+    place.server.trouble.mishaps.append(Fault("hang", "UPDATE ["))
     task = asyncio.create_task(place.databases().update(place.fix(), 60))
     await place.asked("UPDATE [")
     task.cancel()
@@ -176,7 +183,7 @@ async def test_cancelled_at_any_moment_all_or_nothing_and_the_process_lives(plac
     databases = place.databases()
 
     async def give_up(number: int) -> None:
-        work = databases.update(place.fix(), 10) if number % 2 else databases.answer(Read("vmm", "vmm hosts"), 10)
+        work = databases.update(place.fix(), 10) if number % 2 else databases.answer(RunReader("vmm", "vmm hosts"), 10)
         task = asyncio.create_task(work)
         await asyncio.sleep(random.random() * 0.05)
         task.cancel()
@@ -195,24 +202,24 @@ async def test_cancelled_at_any_moment_all_or_nothing_and_the_process_lives(plac
         {"table": "tbl_ADHC_Host"},
         {"table": "tbl_WLC_VObject] SET Name = 'x' --"},
         {"key": ()},
-        {"key": fields(ObjectId=None)},
-        {"key": fields(Name="crm-01")},
-        {"key": fields(ObjectId="x' OR 1=1 --")},
-        {"key": fields(ObjectId="11111111-1111-1111-1111-111111111111", Name="crm-01")},
-        {"key": fields(ObjectId="11111111-1111-1111-1111-111111111111", Zone="x")},
-        {"key": fields(HostId="11111111-1111-1111-1111-111111111111")},
+        {"key": make_params(ObjectId=None)},
+        {"key": make_params(Name="crm-01")},
+        {"key": make_params(ObjectId="x' OR 1=1 --")},
+        {"key": make_params(ObjectId="11111111-1111-1111-1111-111111111111", Name="crm-01")},
+        {"key": make_params(ObjectId="11111111-1111-1111-1111-111111111111", Zone="x")},
+        {"key": make_params(HostId="11111111-1111-1111-1111-111111111111")},
         {"was": ()},
         {"becomes": ()},
-        {"becomes": fields(Name="other")},
-        {"becomes": fields(**{"HostId] = NULL --": None})},
-        {"becomes": fields(ObjectState="0; DROP TABLE tbl_WLC_VObject")},
-        {"becomes": fields(ObjectState=True)},
-        {"becomes": fields(ObjectState=2**31)},
-        {"becomes": fields(HostId="hv06")},
+        {"becomes": make_params(Name="other")},
+        {"becomes": make_params(**{"HostId] = NULL --": None})},
+        {"becomes": make_params(ObjectState="0; DROP TABLE tbl_WLC_VObject")},
+        {"becomes": make_params(ObjectState=True)},
+        {"becomes": make_params(ObjectState=2**31)},
+        {"becomes": make_params(HostId="hv06")},
     ],
 )
 async def test_anything_but_the_two_columns_of_one_row_is_never_sent(place, over):
-    with pytest.raises(OutOfBounds):
+    with pytest.raises(PolicyViolation):
         await place.databases().update(place.fix(**over), 20)
     assert place.server.statements == []
 
@@ -233,11 +240,11 @@ def test_a_driver_that_counts_anything_but_one_row_is_believed(place, count):
             was = dict(fix.was)
             return [(dict(fix.key)["ObjectId"], was["HostId"], was["ObjectState"])]
 
-    with pytest.raises(Refused, match=f"{count} rows would have been changed"):
-        Job("vmm", "", 5)._change(Cursor(), CHANGEABLE["tbl_WLC_VObject"], fix)
+    with pytest.raises(TargetFault, match=f"{count} rows would have been changed"):
+        DatabaseCall("vmm", "", 5)._change(Cursor(), CHANGEABLE["tbl_WLC_VObject"], fix)
 
 
 @pytest.mark.parametrize("database", ["msdb", "VirtualManagerDB", ""])
 async def test_no_other_database(place, database):
-    with pytest.raises(OutOfBounds):
+    with pytest.raises(PolicyViolation):
         await place.databases().update(replace(place.fix(), database=database), 20)

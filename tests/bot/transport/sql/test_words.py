@@ -7,7 +7,7 @@ import pytest
 
 import bot
 from bot.config.inventory_file import Vmm
-from bot.errors import OutOfBounds, TargetError
+from bot.errors import PolicyViolation, TargetError
 from bot.transport.sql.connection_string import DatabaseLogin, connection_string
 from bot.transport.sql.odbc import is_known
 from bot.transport.sql.sql_errors import from_database, read
@@ -47,17 +47,17 @@ def test_a_password_stays_one_value():
     assert "PWD={x}};SERVER={evil.example}};{};" in connection_string(
         vmm(), DatabaseLogin("sql", "u", hostile), INSTALLED
     )
-    with pytest.raises(OutOfBounds, match="};"):
+    with pytest.raises(PolicyViolation, match="};"):
         connection_string(vmm(trust_certificate=True), DatabaseLogin("sql", "u", hostile), ["FreeTDS"])
 
 
 def test_no_driver_at_all():
-    with pytest.raises(OutOfBounds, match="no ODBC driver"):
+    with pytest.raises(PolicyViolation, match="no ODBC driver"):
         connection_string(vmm(), SQL, ["PostgreSQL"])
 
 
 def test_freetds_is_not_trusted_with_a_certificate_it_does_not_verify():
-    with pytest.raises(OutOfBounds, match="does not verify"):
+    with pytest.raises(PolicyViolation, match="does not verify"):
         connection_string(vmm(), SQL, ["FreeTDS"])
 
 

@@ -14,11 +14,20 @@ import urllib3.exceptions
 import winrm.exceptions
 from winrm.vendor.requests_kerberos import exceptions as kerberos
 
-from bot.errors import Absent, BadReply, LoginRefused, QuotaExceeded, Refused, TargetError, TimedOut, Unreachable
+from bot.errors import (
+    AuthenticationFailed,
+    ConnectionFailed,
+    MalformedResponse,
+    NotFound,
+    QuotaExceeded,
+    TargetError,
+    TargetFault,
+    TargetTimeout,
+)
 from bot.transport.windows import fault_codes
-from bot.transport.windows.exception_mapping import Late, Stale, from_exception, is_known
+from bot.transport.windows.exception_mapping import DeadlineExceeded, StaleConnection, from_exception, is_known
 from bot.transport.windows.faults import from_code, from_fault
-from bot.transport.windows.wsman import Fault, Faulted, Unintelligible
+from bot.transport.windows.wsman import Fault, MalformedReply, WSManFaultReply
 
 LIBRARIES = (
     winrm.exceptions,
@@ -69,7 +78,7 @@ def test_every_foreign_exception_is_known(cls):
     translated = from_exception("hv01", error)
     assert isinstance(translated, TargetError)
     assert str(translated).startswith("hv01: ")
-    assert translated.says.endswith((".", ")", "…")) or "It says" in translated.says
+    assert translated.message.endswith((".", ")", "…")) or "It says" in translated.message
 
 
 def test_a_stranger_is_not_known_but_still_translated():
@@ -77,7 +86,7 @@ def test_a_stranger_is_not_known_but_still_translated():
         pass
 
     assert not is_known(Stranger("x"))
-    assert isinstance(from_exception("hv01", Stranger("x")), BadReply)
+    assert isinstance(from_exception("hv01", Stranger("x")), MalformedResponse)
 
 
 def wrapped(inner):
@@ -90,41 +99,41 @@ def wrapped(inner):
 @pytest.mark.parametrize(
     ("error", "kind", "says"),
     [
-        (wrapped(ConnectionRefusedError(111, "x")), Unreachable, "nothing listens"),
-        (wrapped(ConnectionResetError(104, "x")), Unreachable, "closed the connection"),
-        (wrapped(http.client.RemoteDisconnected("x")), Unreachable, "closed the connection"),
-        (wrapped(Stale("x")), Unreachable, "closed the connection"),
-        (wrapped(socket.gaierror(-2, "x")), Unreachable, "not known to DNS"),
-        (wrapped(OSError(113, "x")), Unreachable, "no way to it"),
-        (wrapped(TimeoutError("x")), TimedOut, "no answer in 20 s"),
-        (wrapped(http.client.BadStatusLine("SSH-2.0")), BadReply, "does not speak HTTP"),
-        (wrapped(http.client.IncompleteRead(b"")), BadReply, "broke its answer off"),
-        (Late(), TimedOut, "no answer in 20 s"),
-        (Unintelligible("the reply is empty"), BadReply, "the reply is empty."),
-        (requests.exceptions.TooManyRedirects("x"), BadReply, "elsewhere"),
-        (winrm.exceptions.InvalidCredentialsError("x"), LoginRefused, "login was refused"),
-        (PermissionError("no NTLM challenge"), LoginRefused, "does not offer"),
-        (kerberos.KerberosExchangeError("x"), LoginRefused, "Kerberos"),
-        (winrm.exceptions.WinRMTransportError("http", 404, ""), Refused, "no WinRM at this path"),
-        (winrm.exceptions.WinRMTransportError("http", 500, ""), Refused, "want encryption"),
-        (winrm.exceptions.WinRMTransportError("http", 503, "x"), Unreachable, "not available"),
-        (winrm.exceptions.WinRMTransportError("http", 502, "x"), BadReply, "HTTP 502"),
-        (winrm.exceptions.WinRMTransportError("http", 403, "x"), LoginRefused, "HTTP 403"),
-        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "x"), BadReply, "lacks"),
-        (KeyError("content-type"), BadReply, "lacks"),
+        (wrapped(ConnectionRefusedError(111, "x")), ConnectionFailed, "nothing listens"),
+        (wrapped(ConnectionResetError(104, "x")), ConnectionFailed, "closed the connection"),
+        (wrapped(http.client.RemoteDisconnected("x")), ConnectionFailed, "closed the connection"),
+        (wrapped(StaleConnection("x")), ConnectionFailed, "closed the connection"),
+        (wrapped(socket.gaierror(-2, "x")), ConnectionFailed, "not known to DNS"),
+        (wrapped(OSError(113, "x")), ConnectionFailed, "no way to it"),
+        (wrapped(TimeoutError("x")), TargetTimeout, "no answer in 20 s"),
+        (wrapped(http.client.BadStatusLine("SSH-2.0")), MalformedResponse, "does not speak HTTP"),
+        (wrapped(http.client.IncompleteRead(b"")), MalformedResponse, "broke its answer off"),
+        (DeadlineExceeded(), TargetTimeout, "no answer in 20 s"),
+        (MalformedReply("the reply is empty"), MalformedResponse, "the reply is empty."),
+        (requests.exceptions.TooManyRedirects("x"), MalformedResponse, "elsewhere"),
+        (winrm.exceptions.InvalidCredentialsError("x"), AuthenticationFailed, "login was refused"),
+        (PermissionError("no NTLM challenge"), AuthenticationFailed, "does not offer"),
+        (kerberos.KerberosExchangeError("x"), AuthenticationFailed, "Kerberos"),
+        (winrm.exceptions.WinRMTransportError("http", 404, ""), TargetFault, "no WinRM at this path"),
+        (winrm.exceptions.WinRMTransportError("http", 500, ""), TargetFault, "want encryption"),
+        (winrm.exceptions.WinRMTransportError("http", 503, "x"), ConnectionFailed, "not available"),
+        (winrm.exceptions.WinRMTransportError("http", 502, "x"), MalformedResponse, "HTTP 502"),
+        (winrm.exceptions.WinRMTransportError("http", 403, "x"), AuthenticationFailed, "HTTP 403"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "x"), MalformedResponse, "lacks"),
+        (KeyError("content-type"), MalformedResponse, "lacks"),
     ],
 )
 def test_what_happened_is_said(error, kind, says):
     translated = from_exception("hv01", error, 20.2)
     assert type(translated) is kind
-    assert says in translated.says
-    assert translated.do or kind is TimedOut
+    assert says in translated.message
+    assert translated.hint or kind is TargetTimeout
 
 
 def test_login_raised_while_handling_an_http_error_is_a_login():
     error = winrm.exceptions.InvalidCredentialsError("rejected")
     error.__context__ = requests.exceptions.HTTPError("401")
-    assert isinstance(from_exception("hv01", error), LoginRefused)
+    assert isinstance(from_exception("hv01", error), AuthenticationFailed)
 
 
 @pytest.mark.parametrize(
@@ -137,8 +146,8 @@ def test_certificates(code, says):
         urllib3.exceptions.MaxRetryError(None, "/", urllib3.exceptions.SSLError(inner))
     )
     translated = from_exception("hv01", outer)
-    assert isinstance(translated, Unreachable)
-    assert says in translated.says
+    assert isinstance(translated, ConnectionFailed)
+    assert says in translated.message
 
 
 @pytest.mark.parametrize("reason", ["SSLV3_ALERT_CERTIFICATE_EXPIRED", "TLSV1_ALERT_UNKNOWN_CA"])
@@ -146,22 +155,22 @@ def test_our_own_certificate_that_a_host_refuses_is_a_login(reason):
     inner = ssl.SSLError(1, "alert")
     inner.reason = reason
     translated = from_exception("hv01", requests.exceptions.SSLError(inner))
-    assert isinstance(translated, LoginRefused)
-    assert "certificate in the settings" in translated.do
+    assert isinstance(translated, AuthenticationFailed)
+    assert "certificate in the settings" in translated.hint
 
 
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        (Fault(5, "AccessDenied", ""), LoginRefused),
-        (Fault(2150858778, "CannotProcessFilter", "x"), Absent),
+        (Fault(5, "AccessDenied", ""), AuthenticationFailed),
+        (Fault(2150858778, "CannotProcessFilter", "x"), NotFound),
         (Fault(2150858778, "CannotProcessFilter", "x", 0x8004106C), QuotaExceeded),
         (Fault(2150859173, "QuotaLimit", ""), QuotaExceeded),
         (Fault(2150859174, "InternalError", ""), QuotaExceeded),
-        (Fault(2150858793, "TimedOut", ""), TimedOut),
-        (Fault(None, "AccessDenied", ""), LoginRefused),
-        (Fault(None, "Nonsense", "words"), Refused),
-        (Fault(2150850000, "InternalError", "words"), Refused),
+        (Fault(2150858793, "TimedOut", ""), TargetTimeout),
+        (Fault(None, "AccessDenied", ""), AuthenticationFailed),
+        (Fault(None, "Nonsense", "words"), TargetFault),
+        (Fault(2150850000, "InternalError", "words"), TargetFault),
     ],
 )
 def test_faults(fault, kind):
@@ -169,15 +178,15 @@ def test_faults(fault, kind):
 
 
 def test_unknown_code_is_shown_with_the_words_of_the_host():
-    error = from_exception("hv01", Faulted(Fault(0x80338999, "InternalError", "Da stimmt was nicht.")))
+    error = from_exception("hv01", WSManFaultReply(Fault(0x80338999, "InternalError", "Da stimmt was nicht.")))
     assert str(error) == "hv01: it answered with error 2150861209 (0x80338999): Da stimmt was nicht."
-    assert isinstance(error, Refused)
+    assert isinstance(error, TargetFault)
     assert error.code == 0x80338999
 
 
 def test_returned_codes():
-    assert isinstance(from_code("hv01", 5), LoginRefused)
-    assert isinstance(from_code("hv01", 32), Refused)
+    assert isinstance(from_code("hv01", 5), AuthenticationFailed)
+    assert isinstance(from_code("hv01", 32), TargetFault)
 
 
 def test_every_known_code_is_a_sentence():

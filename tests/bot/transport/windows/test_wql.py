@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.api.queries import Term
+from bot.api.queries import Predicate
 from bot.transport.windows.wql import like, name, namespace, quote, select
 
 LITERAL = re.compile(r"'((?:[^'\\]|\\\\|\\')*)'")
@@ -15,11 +15,11 @@ def test_queries():
     assert select("MSCluster_Node") == "SELECT * FROM MSCluster_Node"
     assert select("MSCluster_Node", ("Name", "State")) == "SELECT Name, State FROM MSCluster_Node"
     where = (
-        Term("Name", "=", "it's"),
-        Term("State", "in", (1, 2)),
-        Term("On", "!=", value=True),
-        Term("X", "is not null"),
-        Term("Id", "like", "Microsoft:%"),
+        Predicate("Name", "=", "it's"),
+        Predicate("State", "in", (1, 2)),
+        Predicate("On", "!=", value=True),
+        Predicate("X", "is not null"),
+        Predicate("Id", "like", "Microsoft:%"),
     )
     assert select("C", (), where) == (
         "SELECT * FROM C WHERE Name = 'it\\'s' AND (State = 1 OR State = 2) AND On != TRUE"
@@ -38,7 +38,7 @@ def test_a_quoted_value_is_one_literal_and_means_itself(value):
 @settings(max_examples=100)
 @given(SENDABLE)
 def test_no_value_escapes_from_its_place(value):
-    query = select("C", ("A",), (Term("B", "=", value), Term("D", "=", 1)))
+    query = select("C", ("A",), (Predicate("B", "=", value), Predicate("D", "=", 1)))
     assert LITERAL.sub("?", query) == "SELECT A FROM C WHERE B = ? AND D = 1"
 
 
@@ -70,7 +70,14 @@ def test_namespaces(bad):
 
 
 @pytest.mark.parametrize(
-    "term", [Term("A", "="), Term("A", "in", ()), Term("A", "in", "x"), Term("A", "=", ("x",)), Term("A", "or", 1)]
+    "term",
+    [
+        Predicate("A", "="),
+        Predicate("A", "in", ()),
+        Predicate("A", "in", "x"),
+        Predicate("A", "=", ("x",)),
+        Predicate("A", "or", 1),
+    ],
 )
 def test_terms_that_mean_nothing_are_refused(term):
     with pytest.raises(ValueError, match=r"NULL|nothing|one value|comparison"):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.transport.windows import wsman
-from bot.transport.windows.wsman import Faulted, Unintelligible, read_instance, read_page
+from bot.transport.windows.wsman import MalformedReply, WSManFaultReply, read_instance, read_page
 
 SOAP = "http://www.w3.org/2003/05/soap-envelope"
 HEAD = (
@@ -136,12 +136,12 @@ def test_method_without_output_is_an_empty_row():
     ],
 )
 def test_what_is_no_reply_is_said_to_be_none(reply, says):
-    with pytest.raises(Unintelligible, match=says):
+    with pytest.raises(MalformedReply, match=says):
         read_page(reply)
 
 
 def test_reply_to_another_request_is_refused():
-    with pytest.raises(Unintelligible, match="another request"):
+    with pytest.raises(MalformedReply, match="another request"):
         read_page(soap("<n:PullResponse/>", relates="uuid:AAAA"), "bbbb")
     assert read_page(soap("<n:PullResponse/>", relates="uuid:AAAA"), "aaaa") == ((), "")
 
@@ -157,7 +157,7 @@ F = 'xmlns:f="http://schemas.microsoft.com/wbem/wsman/1/wsmanfault"'
 
 
 def raised(reply):
-    with pytest.raises(Faulted) as caught:
+    with pytest.raises(WSManFaultReply) as caught:
         read_page(reply)
     return caught.value.fault
 
@@ -211,7 +211,7 @@ def test_any_text_survives_a_request(value, query):
 @settings(max_examples=80)
 @given(st.binary(max_size=200))
 def test_rubbish_never_raises_anything_else(reply):
-    with contextlib.suppress(Unintelligible, Faulted):
+    with contextlib.suppress(MalformedReply, WSManFaultReply):
         read_page(reply)
 
 
