@@ -2,14 +2,14 @@
 
     HvopsError
       UsageError                 they typed something else than the command takes
-      NotAllowed                 closed door: says who may
-      TicketError                Expired, AlreadyDecided, Stopped, Locked
-      TargetError(on)            Unreachable, LoginRefused, TimedOut, Refused (and Absent), BadReply,
-                                 QuotaExceeded, OutOfBounds, OutcomeUnknown
+      PermissionDenied           closed door: says who may
+      TicketError                Expired, AlreadyDecided, ChangesStopped, Locked
+      TargetError(target)        ConnectionFailed, AuthenticationFailed, TargetTimeout, TargetFault (and NotFound),
+                                 MalformedResponse, QuotaExceeded, PolicyViolation, OutcomeUnknown
       SettingsError              at start-up, naming file, key and what to write
       LedgerError                the ledger cannot be written or read: nothing is asked and nothing is done
 
-Anything else is our own bug (`OurBug`): the person gets a short id, the log the traceback under that id.
+Anything else is an internal error (`InternalError`): the person gets a short id, the log the traceback under that id.
 """
 
 from __future__ import annotations

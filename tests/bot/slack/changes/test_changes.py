@@ -213,8 +213,8 @@ async def test_a_card_that_a_killed_bot_had_not_written_down_is_known_by_its_cli
         )
         card = await bot.board.card(found.ticket)
         ts = await bot.outbox.post("C0OPS", ticket_message(card))
-        await bot.board.found(found.ticket, MessageRef("C0OPS", ts))
-        assert await bot.board.show(found.ticket) == MessageRef("C0OPS", ts)
+        await bot.board.reconcile_duplicate(found.ticket, MessageRef("C0OPS", ts))
+        assert await bot.board.refresh(found.ticket) == MessageRef("C0OPS", ts)
 
 
 async def test_a_click_that_a_dying_bot_wrote_down_is_made_up_for(bench):
@@ -385,7 +385,7 @@ async def test_a_ticket_that_ended_is_forgotten(bench):
             await bench.approver.submits(window, {"Why?": "no"})
             await bench.ended("rejected", f"T-{number}")
         await bench.until(lambda: len(bot.board._keeping) == 0)
-        assert await bot.board.show("T-1")
+        assert await bot.board.refresh("T-1")
         assert len(bot.board._keeping) == 0
 
 
@@ -395,7 +395,7 @@ async def test_what_somebody_decides_is_shown_at_once_while_progress_waits(bench
         plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
         await bench.approver.clicks(plan, "Approve")
         runs = await bench.viewer.sees("T-1 hv03: step 1 of 2", "hv-ops")
-        bench.bot.board.tell(TicketChange("T-1", "progress", 1, 2, "one"))
+        bench.bot.board.notify(TicketChange("T-1", "progress", 1, 2, "one"))
         await bench.operator.clicks(runs, "Stop After Step")
         await bench.viewer.sees("asked it to stop; it ends before its next act", "hv-ops")
 

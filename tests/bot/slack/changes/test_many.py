@@ -38,7 +38,7 @@ async def test_runs_says_how_many_there_are_and_shows_the_newest(bench):
         assert asked(bench, "chat.getPermalink") < MANY
         bot.board._links.clear()
         before = asked(bench, "chat.getPermalink")
-        assert await bot.board.link("T-1") == await bot.board.link("T-1") != ""
+        assert await bot.board.permalink("T-1") == await bot.board.permalink("T-1") != ""
         assert asked(bench, "chat.getPermalink") == before + 1
 
 

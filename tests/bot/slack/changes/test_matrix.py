@@ -132,7 +132,7 @@ class Tickets:
         self.bench, self.line, self.open = bench, line, {}
         self.requester = Person(requester, "requester", {Role.OPERATOR: frozenset(["prod"])})
 
-    async def query(self, state):
+    async def one(self, state):
         if state not in self.open:
             proposals = self.bench.bot.desk.parts.changes.proposals
             made = await proposals.propose(Request(self.requester, self.line, "slack", "C0OPS"))

@@ -1,6 +1,7 @@
 """Who comes first, and what comes twice: one decision, everybody told, and every click in the ledger before its reply."""
 
 import asyncio
+import threading
 from copy import deepcopy
 from datetime import UTC, datetime
 
@@ -176,12 +177,21 @@ async def test_a_plan_is_shown_in_its_channel_and_not_where_somebody_asks_for_it
     assert place == "C0OPS"
 
 
-async def test_a_second_press_while_the_first_is_answered_is_answered_for_good(bench, two):
+async def test_a_second_press_while_the_first_is_answered_is_answered_for_good(bench, two, monkeypatch):
     """Else a restart within the hour would take it for a click that a dying bot left, and decide about what is so then."""
     life, _ = two
     ticket = await proposed(life)
+    all_pressed = threading.Event()
+    approve = life.decisions.approve
+
+    def answer_after_all_presses(*arguments):
+        assert all_pressed.wait(30)
+        return approve(*arguments)
+
+    monkeypatch.setattr(life.decisions, "approve", answer_after_all_presses)
     for number in range(3):
         await delivered(life, pressed("t-approve", ticket, "U0APPROVER", f"trigger.{number}"), f"e{number}")
+    all_pressed.set()
     await settled(life)
     story = bench.ledger.story(ticket)
     answers = [one for one in story if one.kind in ("approved", "refused")]
