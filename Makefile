@@ -47,7 +47,7 @@ snapshots: $(READY)  ## write afresh what people see (tests/snapshots); read the
 	$(BIN)/pytest -q -p no:xdist tests/snapshots
 
 kill: $(READY)  ## kill the bot a thousand times at random moments: nothing is done twice, every ticket is true
-	KILL_ROUNDS=1000 $(PYTEST) tests/bot/run/test_kill.py
+	KILL_ROUNDS=1000 $(PYTEST) tests/bot/executor/test_kill.py
 
 check: $(READY)  ## style, types, import rules, generated docs
 	$(BIN)/ruff check

@@ -1,34 +1,26 @@
-"""hvops: the Hyper-V on-call runbook as Slack commands. This is the path of a command; each line is a file.
+"""hvops: the Hyper-V on-call runbook as Slack commands.
 
-    slack/listen    a slash command or a click arrives: ack at once, then hand over
-    terminal/       or a line is typed into a terminal: the same path from here on
-    parse, line     text -> the command and its arguments, or a usage line
-    authorize       may this person ask this here? one function for every way in; closed by default
-    discover        which host or cluster is meant; nodes come from the cluster itself
-    look            the command's questions, fanned out: facts, or who did not answer
-    reach/          how a question reaches Windows; catalogue/ names the executables that may run
-    (commands)      judge: facts -> Report. Pure, and found by registry, never imported
-    planner         plan: facts -> Plan; made once to be proposed, and afresh before each group of its steps
-    propose         a plan becomes a ticket with a digest; one that a gate holds is answered with why (plan_report)
-    decide          approve or confirm, decline, withdraw: one decision per ticket, and a sentence for everybody else
-    run/            guard, intent, act, done?: exactly what was approved, and honest after a crash
-    ledger          every line above leaves an entry; if it cannot be written, nothing is asked and nothing is done
-    slack/render/   Report -> Block Kit; terminal/ renders the same Report with rich
+The rooms, in the order in which a command passes them:
 
-`pipeline.py` is that path on one screen; read it second. `vocabulary/` holds the words that commands speak,
-`errors.py` the tree of what can go wrong. Beside the path:
+    slack/         a slash command or a click arrives: acknowledged at once, then handled (inbound/request_handler)
+    cli/           or a line is typed into a terminal: the same path from here on
+    dispatch/      the line is read, the person authorized, the target found, the queries sent (pipeline)
+    transport/     how a query reaches Windows, SQL Server or a web service; allowlist/ names what may run there
+    (commands)     evaluate: facts -> Report; plan: facts -> Plan. Pure, and found by the registry, never imported
+    tickets/       a plan becomes a ticket with a digest, which people approve or reject
+    executor/      guard, intent, act, done: exactly what was approved, and honest after a crash
+    ledger/        every line above leaves an entry; if it cannot be written, nothing is asked and nothing is done
+    slack/render/  Report, Plan, ticket -> Block Kit; cli/ renders the same Report with rich
 
-    engine          what both ways in share, made from the settings; app adds Slack to it
-    settings        settings.toml and its environment; estate: estate.toml; explain: what is wrong with either, in words
-    registry        which commands there are
-    review/         what /audit and `hvops audit` look for, and who may see it
-    about           what /hvops help and status say
-    proposal        what stands in a `proposed` entry; digest: what an approval signs; plan_lines: the same for people
-    expect          does an answer hold what a check expects?
-    version         which code makes these plans; words: times as people read them
-    keep            a report and its evidence as bytes, and back again
-    ticket          the states of a remediation, as a fold over ledger entries
-    mask, logs      no secret reaches Slack, the ledger or a log; escaped: nor a control character a terminal
-    prove           is the ledger whole? against its key, its anchor file and the audit channel
-    doctor/         looks at all that the bot depends on; anonymise: for captures by `hvops record`
+`dispatch/pipeline.py` is the path of a question on one screen; read it second. `api/` is all that a command may import,
+and `errors.py` the tree of what can go wrong. Beside the path:
+
+    app            the bot: services and Slack together; services: what both entry points share, made from the settings
+    config/        settings.toml and inventory.toml
+    audit/         what /audit and `hvops audit` look for, and who may see it
+    audit_verify   is the ledger whole? against its key, its anchor file and the audit channel
+    doctor/        checks all that the bot depends on
+    version        which code makes these plans; formatting: times and names as people read them
+    serialization  a report and its evidence as bytes, and back again
+    redaction, logging_setup  no secret reaches Slack, the ledger or a log; control_chars: nor does a control character
 """

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bot.cli.audit_commands import audit
 from bot.errors import HvopsError, UsageError
-from bot.terminal.audit_commands import audit
 
 if TYPE_CHECKING:
-    from bot.settings import Settings
+    from bot.config.settings import Settings
 
 app = typer.Typer(
     name="hvops",
@@ -59,16 +59,16 @@ def ask(
     Exit code: 0 all answered and well (or a plan is possible), 1 findings (or no plan), 2 refused or not understood,
     3 nothing found (or no plan) because something is unknown.
     """
-    from bot.terminal import practice
-    from bot.terminal.ask import Shape
-    from bot.terminal.ask import ask as answer
+    from bot.cli import lab_plugin
+    from bot.cli.ask import OutputOptions
+    from bot.cli.ask import ask as answer
 
-    shape, line = Shape(as_json, evidence, csv), list(words or ())
+    shape, line = OutputOptions(as_json, evidence, csv), list(words or ())
     if not lab:
         raise typer.Exit(answer(_ready(settings), " ".join(line), shape))
-    found = practice.find()
-    story, line = practice.split_story(found, line)
-    with practice.started(found, story) as file:
+    found = lab_plugin.find()
+    story, line = lab_plugin.split_story(found, line)
+    with lab_plugin.run_lab(found, story) as file:
         raise typer.Exit(answer(_ready(file), " ".join(line), shape))
 
 
@@ -102,7 +102,7 @@ def record(
     settings: SettingsFile = None,
 ) -> None:
     """Ask one line and keep what the hosts said, anonymised, as a file that tests can replay."""
-    from bot.terminal.record import record as capture
+    from bot.cli.record import record as capture
 
     raise typer.Exit(capture(_ready(settings), " ".join(words), output))
 
@@ -126,15 +126,15 @@ def verify(
     ] = False,
 ) -> None:
     """Prove the whole ledger. Exit code 1 where it does not hold, naming the entry."""
-    from bot.prove import prove
+    from bot.audit_verify import verify_audit_log
 
-    raise typer.Exit(prove(file, settings, key, anchors or (), channel=channel))
+    raise typer.Exit(verify_audit_log(file, settings, key, anchors or (), channel=channel))
 
 
 @app.command()
 def manifest() -> None:
     """Print the manifest of the Slack app, made from the commands there are."""
-    from bot.registry import Registry
+    from bot.dispatch.registry import Registry
     from bot.slack.manifest import manifest_yaml
 
     typer.echo(manifest_yaml(Registry.load()), nl=False)
@@ -143,19 +143,19 @@ def manifest() -> None:
 @app.command()
 def demo(port: Annotated[int, typer.Option(help="Of the page, on loopback; 0 for any that is free.")] = 8321) -> None:
     """Serve the practice Slack and the practice estate in a browser, on this machine only."""
-    from bot.terminal import practice
+    from bot.cli import lab_plugin
 
-    practice.find().demo(port)
+    lab_plugin.find().demo(port)
 
 
 def _ready(file: Path | None) -> Settings:
     """Read the settings, and from now on log to standard error without their secrets. Raises SettingsError."""
-    from bot.logs import configure
-    from bot.mask import Mask
-    from bot.settings import load
+    from bot.config.settings import load
+    from bot.logging_setup import configure
+    from bot.redaction import Redactor
 
     settings = load(file)
-    configure(Mask(settings.secrets()))
+    configure(Redactor(settings.secrets()))
     return settings
 
 
@@ -164,8 +164,8 @@ def main() -> None:
     try:
         app()
     except HvopsError as error:
-        from bot.terminal.ask import print_error
-        from bot.terminal.plain import console
+        from bot.cli.ask import print_error
+        from bot.cli.console import console
 
         near = error.suggestions if isinstance(error, UsageError) else ()
         print_error(console(errors=True), str(error), near=near)

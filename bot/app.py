@@ -13,25 +13,25 @@ from importlib.metadata import version
 
 import structlog
 
-from bot.about import Status, roles_of
-from bot.authorize import Person
-from bot.engine import Engine, engine, runner
+from bot.audit.query import Review
+from bot.config.inventory_file import InventoryFile
+from bot.config.settings import Settings
+from bot.dispatch.authorization import Person
+from bot.dispatch.help import Status, roles_of
 from bot.errors import LedgerError
-from bot.estate import Estate
 from bot.ledger import Entry, Ledger, Reader
-from bot.mask import Mask
-from bot.review.review import Review
-from bot.settings import Settings
-from bot.slack.audit import AuditChannel
-from bot.slack.board import Board
-from bot.slack.calls import make_client
-from bot.slack.changes import Changes
-from bot.slack.desk import Desk, Parts
-from bot.slack.listen import Listener, make_app
-from bot.slack.outbox import Outbox
-from bot.slack.people import People
-from bot.slack.reviews import Reviews
-from bot.slack.socket import Sockets
+from bot.redaction import Redactor
+from bot.services import Services, build_services, runner
+from bot.slack.audit_channel.publisher import AuditChannel
+from bot.slack.inbound.audit_command import AuditCommand
+from bot.slack.inbound.listeners import Listener, make_app
+from bot.slack.inbound.request_handler import HandlerDeps, RequestHandler
+from bot.slack.outbound.api_errors import make_client
+from bot.slack.outbound.outbox import Outbox
+from bot.slack.roles import RoleResolver
+from bot.slack.socket import SocketConnections
+from bot.slack.tickets.change_service import Changes
+from bot.slack.tickets.ticket_messages import TicketMessages
 
 log = structlog.get_logger()
 
@@ -54,7 +54,7 @@ async def _until_signal(settings: Settings) -> None:
     await serve(settings, stop)
 
 
-async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Engine], None] | None = None) -> None:
+async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Services], None] | None = None) -> None:
     """Be the bot until `stop` is set.
 
     Args:
@@ -63,42 +63,42 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Engine
         ready: is told the engine once it stands, before Slack is connected.
     """
     slack = settings.need_slack()
-    with engine(settings) as parts:
+    with build_services(settings) as parts:
         client = make_client(slack.bot_token.get_secret_value(), slack.base_url)
         async with AsyncExitStack() as closing:
-            people = People(client, settings.roles.rules())
+            people = RoleResolver(client, settings.roles.rules())
             closing.push_async_callback(people.close)
             outbox = Outbox(
                 client,
                 on_unknown=lambda channel, message: _lost(channel, message.text),
-                mask=Mask(settings.secrets()),
+                mask=Redactor(settings.secrets()),
             )
             closing.push_async_callback(outbox.close)
-            board = Board(client, outbox, people, parts.ledger, channel=partial(ops_channel, parts.estate))
+            board = TicketMessages(client, outbox, people, parts.ledger, channel=partial(ops_channel, parts.estate))
             closing.push_async_callback(board.close)
             reader = Reader(parts.ledger.path)  # of its own: nobody else waits for a long search
             closing.callback(reader.close)
-            reviews = Reviews(parts.pipeline, Review(reader, parts.directory.places))
+            reviews = AuditCommand(parts.pipeline, Review(reader, parts.directory.scopes))
             app = make_app(slack.bot_token.get_secret_value(), slack.base_url)
-            sockets = Sockets(app, slack.app_token.get_secret_value(), slack.base_url)
+            sockets = SocketConnections(app, slack.app_token.get_secret_value(), slack.base_url)
             listeners: list[Listener] = []
 
             async def missed(click: Entry) -> None:
-                await listeners[0].make_up_for(click)
+                await listeners[0].replay_missed(click)
 
-            running = runner(parts, board.tell, missed)
+            running = runner(parts, board.notify, missed)
             audit = AuditChannel(
                 client,
                 outbox,
                 parts.ledger,
                 slack.audit_channel,
-                link=board.link,
+                link=board.permalink,
                 minutes=settings.ledger.anchor_minutes,
-                may=lambda: running.is_the_one,
+                may=lambda: running.is_leader,
             )
             changes = Changes(parts.proposals, parts.decisions, board, outbox, running.parts, running.wake)
-            desk = Desk(
-                Parts(
+            desk = RequestHandler(
+                HandlerDeps(
                     client=client,
                     outbox=outbox,
                     people=people,
@@ -116,7 +116,10 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Engine
             listeners.append(Listener(app, desk))
             if ready is not None:
                 ready(parts)
-            for warming in (people.warm(), looked_over(parts.ledger)):  # the first person should wait for neither
+            for warming in (
+                people.prefetch(),
+                precheck_ledger(parts.ledger),
+            ):  # the first person should wait for neither
                 closing.push_async_callback(_gone, asyncio.create_task(warming))
             for work in (
                 board.run(stop),
@@ -130,15 +133,15 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Engine
     log.info("hvops stopped")
 
 
-async def looked_over(ledger: Ledger) -> None:
+async def precheck_ledger(ledger: Ledger) -> None:
     """Look over the whole chain once, part by part: later looks, such as that of Home, then only see what is new."""
     with contextlib.suppress(LedgerError):  # whoever asks for the chain is told what is wrong with it
-        seen = await asyncio.to_thread(ledger.look)
+        seen = await asyncio.to_thread(ledger.check_recent)
         while seen.holds and seen.to < seen.of:
-            seen = await asyncio.to_thread(ledger.look)
+            seen = await asyncio.to_thread(ledger.check_recent)
 
 
-def ops_channel(estate: Estate, places: Iterable[str]) -> str:
+def ops_channel(estate: InventoryFile, places: Iterable[str]) -> str:
     """The channel where changes to these clusters and hosts are decided: the first that is set, or ""."""
     known = [estate.hosts.get(place.lower()) or estate.clusters.get(place.lower()) for place in places]
     told = (one.ops_channel for one in known if one is not None)
@@ -146,26 +149,26 @@ def ops_channel(estate: Estate, places: Iterable[str]) -> str:
 
 
 def _status(
-    parts: Engine, connections: Callable[[], Awaitable[str]], audit: AuditChannel
+    parts: Services, connections: Callable[[], Awaitable[str]], audit: AuditChannel
 ) -> Callable[[Person], Awaitable[Status]]:
     """How the bot is, for whoever asks."""
 
     async def status(person: Person) -> Status:
-        may = tuple(command.usage for command in parts.registry if person.highest >= command.role)
+        may = tuple(command.usage for command in parts.registry if person.highest_role >= command.role)
         clusters = tuple((name, _entry(parts, name)) for name in parts.estate.clusters)
         return Status(
             name=person.name,
             roles=roles_of(person),
             may=may,
             connections=(("Slack", await connections()), ("Audit channel", audit.sentence()), *clusters),
-            ledger=ledger_sentence(parts),
+            ledger=ledger_status_text(parts),
             version=version("hvops"),
         )
 
     return status
 
 
-def ledger_sentence(parts: Engine) -> str:
+def ledger_status_text(parts: Services) -> str:
     """Where the ledger stands, and whether its newest head is anchored elsewhere."""
     head = parts.ledger.head()
     if head is None:
@@ -176,7 +179,7 @@ def ledger_sentence(parts: Engine) -> str:
     return f"entry {head.seq:,}, {at:%Y-%m-%d %H:%M} UTC, {anchored}"
 
 
-def _entry(parts: Engine, cluster: str) -> str:
+def _entry(parts: Services, cluster: str) -> str:
     return f"asked through {', '.join(parts.estate.clusters[cluster].entry_hosts)}"
 
 

@@ -2,14 +2,14 @@
 
     HvopsError
       UsageError                 they typed something else than the command takes
-      NotAllowed                 closed door: says who may
-      TicketError                Expired, AlreadyDecided, Stopped, Locked
-      TargetError(on)            Unreachable, LoginRefused, TimedOut, Refused (and Absent), BadReply,
-                                 QuotaExceeded, OutOfBounds, OutcomeUnknown
+      PermissionDenied           closed door: says who may
+      TicketError                Expired, AlreadyDecided, ChangesStopped, Locked
+      TargetError(target)        ConnectionFailed, AuthenticationFailed, TargetTimeout, TargetFault (and NotFound),
+                                 MalformedResponse, QuotaExceeded, PolicyViolation, OutcomeUnknown
       SettingsError              at start-up, naming file, key and what to write
       LedgerError                the ledger cannot be written or read: nothing is asked and nothing is done
 
-Anything else is our own bug (`OurBug`): the person gets a short id, the log the traceback under that id.
+Anything else is an internal error (`InternalError`): the person gets a short id, the log the traceback under that id.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class UsageError(HvopsError):
         self.suggestions = suggestions
 
 
-class NotAllowed(HvopsError):
+class PermissionDenied(HvopsError):
     """This person may not ask or decide this here. The text says who may."""
 
 
@@ -49,7 +49,7 @@ class AlreadyDecided(TicketError):
     """Somebody else decided first."""
 
 
-class Stopped(TicketError):
+class ChangesStopped(TicketError):
     """`/hvops stop` is in force."""
 
 
@@ -70,30 +70,30 @@ class TargetError(HvopsError):
 
     def __init__(self, on: str, says: str, do: str = "") -> None:
         super().__init__(f"{on}: {says}" + (f" {do}" if do else ""))
-        self.on = on
-        self.says = says
-        self.do = do
+        self.target = on
+        self.message = says
+        self.hint = do
 
 
-class Unreachable(TargetError):
+class ConnectionFailed(TargetError):
     """No connection: name not found, refused, reset, no route, bad certificate."""
 
     kind = "unreachable"
 
 
-class LoginRefused(TargetError):
+class AuthenticationFailed(TargetError):
     """The target does not accept the credentials, or the account may not do this."""
 
     kind = "login refused"
 
 
-class TimedOut(TargetError):
+class TargetTimeout(TargetError):
     """No answer within our own deadline."""
 
     kind = "timed out"
 
 
-class Refused(TargetError):
+class TargetFault(TargetError):
     """The target answered with an error of its own: unknown class, bad query, denied method.
 
     Attributes:
@@ -107,19 +107,19 @@ class Refused(TargetError):
         self.code = code
 
 
-class Absent(Refused):
+class NotFound(TargetFault):
     """The target has no such thing: a class, a namespace, an event channel that this Windows does not know."""
 
     kind = "absent"
 
 
-class OutOfBounds(TargetError):
+class PolicyViolation(TargetError):
     """Our own rules keep the question from going out: a guest outside of the allowed domains, a password in clear."""
 
     kind = "not allowed"
 
 
-class BadReply(TargetError):
+class MalformedResponse(TargetError):
     """The target answered something that is not what was asked for: HTML, half a document."""
 
     kind = "bad reply"
@@ -145,7 +145,7 @@ class LedgerError(HvopsError):
     """The ledger could not be written or read."""
 
 
-class OurBug(HvopsError):
+class InternalError(HvopsError):
     """Something that should not happen. Carries a short id; the traceback is in the log under it."""
 
     def __init__(self, bug: str) -> None:

@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import entry_points, version
 from pathlib import Path
 
-from bot.registry import ENTRY_POINTS
+from bot.dispatch.registry import ENTRY_POINTS
 
 _KINDS = frozenset({".py", ".toml"})
 

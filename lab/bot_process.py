@@ -20,7 +20,7 @@ PATIENCE = 8.0  # seconds between the request to stop and the end
 LAST_LINES = 12
 
 
-class Condition(StrEnum):
+class ProcessState(StrEnum):
     """How the process is."""
 
     STOPPED = "stopped"
@@ -39,7 +39,7 @@ class BotProcess:
     """
 
     def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
-        self.condition = Condition.STOPPED
+        self.condition = ProcessState.STOPPED
         self.ended = ""
         self.changed = changed
         self._process: asyncio.subprocess.Process | None = None
@@ -50,7 +50,7 @@ class BotProcess:
         """Start the program and keep it running; its output goes to the end of `log`."""
         self._log = log
         self.ended = ""
-        self._become(Condition.STARTING)
+        self._become(ProcessState.STARTING)
         self._watch = asyncio.create_task(self._keep(command))
 
     async def stop(self) -> None:
@@ -65,7 +65,7 @@ class BotProcess:
             self._process.terminate()
             await self._ended_or_killed(self._process)
         self._process = None
-        self._become(Condition.STOPPED)
+        self._become(ProcessState.STOPPED)
 
     def kill(self) -> bool:
         """End it at once, as a crash would; it comes again by itself. Answers whether there was anything to kill."""
@@ -74,7 +74,7 @@ class BotProcess:
         self._process.kill()
         return True
 
-    def last_lines(self) -> str:
+    def log_tail(self) -> str:
         """The last of what it said."""
         try:
             lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -91,11 +91,11 @@ class BotProcess:
             failures = 1 if loop.time() - started > STEADY else failures + 1
             self.ended = _ending(code)
             if failures > TOO_MANY:
-                self._become(Condition.FAILED)
+                self._become(ProcessState.FAILED)
                 return
-            self._become(Condition.AGAIN)
+            self._become(ProcessState.AGAIN)
             await asyncio.sleep(AGAIN_AFTER[failures - 1])
-            self._become(Condition.STARTING)
+            self._become(ProcessState.STARTING)
 
     async def _run(self, command: Sequence[str]) -> int:
         with self._log.open("ab") as log:
@@ -112,7 +112,7 @@ class BotProcess:
             process.kill()
             await process.wait()
 
-    def _become(self, condition: Condition) -> None:
+    def _become(self, condition: ProcessState) -> None:
         self.condition = condition
         self.changed()
 

@@ -13,11 +13,11 @@ import webbrowser
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
-from lab.bot_process import Condition
-from lab.manifest import ManifestUnreadable, bot_manifest
-from lab.slack.server import SlackStandIn
-from lab.stage import DEFAULT_STORY, Stage
-from lab.stage_api import StageApi
+from lab.app_manifest import ManifestUnreadable, bot_manifest
+from lab.bot_process import ProcessState
+from lab.demo_api import StageApi
+from lab.demo_session import DEFAULT_STORY, DemoSession
+from lab.slack.server import FakeSlack
 
 PORT = 8321
 CONNECTS_WITHIN = 45.0  # seconds; a bot that has not come by then is reported, and awaited all the same
@@ -62,7 +62,7 @@ async def _play(port: int, story: str, root: Path, *, open_browser: bool) -> int
     except ManifestUnreadable as error:
         _say(f"The bot cannot be run. {error}")
         return 1
-    async with _listening(port, lambda at: SlackStandIn(at, manifest=manifest), root) as stage:
+    async with _listening(port, lambda at: FakeSlack(at, manifest=manifest), root) as stage:
         await stage.begin(story)
         await _announce(stage, over)
         if open_browser:
@@ -74,12 +74,12 @@ async def _play(port: int, story: str, root: Path, *, open_browser: bool) -> int
 
 
 @contextlib.asynccontextmanager
-async def _listening(port: int, make: Callable[[int], SlackStandIn], root: Path) -> AsyncIterator[Stage]:
+async def _listening(port: int, make: Callable[[int], FakeSlack], root: Path) -> AsyncIterator[DemoSession]:
     """The stage with its Slack listening on that port, or on another one where it is taken."""
     async with contextlib.AsyncExitStack() as stack:
         for at in (port, 0):
             slack = make(at)
-            stage = Stage(slack, root, bot_command, verify_command)
+            stage = DemoSession(slack, root, bot_command, verify_command)
             StageApi(stage).add_to(slack.application.router)
             try:
                 await stack.enter_async_context(slack)
@@ -106,7 +106,7 @@ def verify_command(settings: Path) -> str:
     return f"HVOPS_SETTINGS={shlex.quote(str(settings))} {shlex.quote(str(hvops))} audit verify"
 
 
-async def _announce(stage: Stage, over: asyncio.Event) -> None:
+async def _announce(stage: DemoSession, over: asyncio.Event) -> None:
     """Wait until the bot is connected, and print the address; print what went wrong where it is not."""
     connected = asyncio.create_task(_connected(stage))
     ended = asyncio.create_task(over.wait())
@@ -116,16 +116,16 @@ async def _announce(stage: Stage, over: asyncio.Event) -> None:
     if over.is_set():
         return
     if not stage.slack.workspace.connections:
-        _say(f"The bot is not connected. {stage.bot_says()['says']}\n{stage.bot.last_lines()}")
+        _say(f"The bot is not connected. {stage.bot_says()['says']}\n{stage.bot.log_tail()}")
     _say(
         f"\n  {stage.slack.address}\n\n"
         "Open it and press Enter. Nothing there is real, and nothing leaves this machine. Ctrl-C ends it."
     )
 
 
-async def _connected(stage: Stage) -> None:
+async def _connected(stage: DemoSession) -> None:
     with stage.slack.workspace.stream.follow() as events:
-        while not stage.slack.workspace.connections and stage.bot.condition is not Condition.FAILED:
+        while not stage.slack.workspace.connections and stage.bot.condition is not ProcessState.FAILED:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.5):  # a bot that fails for good says so in no event
                     await events.get()

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.files import PATIENCE
+from lab.config_files import PATIENCE
 
 
 @dataclass(frozen=True)
-class Seen:
+class Observation:
     """What has happened so far.
 
     Attributes:
@@ -47,12 +47,12 @@ class Step:
     key: str
     title: str
     says: str
-    happened: Callable[[Seen], bool]
+    happened: Callable[[Observation], bool]
     line: str = ""
     shell: str = ""
 
 
-def _never(seen: Seen) -> bool:
+def _never(seen: Observation) -> bool:
     del seen
     return False
 
@@ -261,7 +261,7 @@ class Tour:
         self.skipped = False
         self.answered = False
 
-    def look(self, seen: Seen) -> None:
+    def look(self, seen: Observation) -> None:
         """Take in what has happened."""
         self.answered = self.answered or bool(seen.headers)
         self.done |= {step.key for step in self.steps if step.key not in self.done and step.happened(seen)}

@@ -1,17 +1,17 @@
 """`hvops doctor`: look at everything the bot depends on, changing nothing.
 
-here       settings, permissions, ledger, Kerberos, Slack
-audit_channel   can it be read, and is its newest head this ledger's?
-clusters   each cluster, and assumptions that can be probed harmlessly
-host       each host: login, clock, namespaces, quotas, code page, channels, writers
-vmm        each SCVMM server: its database, the columns hvops reads
-commvault  the backup product: its login, and whether it lists its jobs
-changes    the policy, what the operator's login may do, and what stays in people's hands
-approvers  in Slack: somebody to decide, and the channels to decide in
-examine    all of it, in order
-check      OK, WARN, FAIL, SKIP, and what to do
+local          settings, permissions, ledger, Kerberos, Slack
+audit_channel  can it be read, and is its newest head this ledger's?
+clusters       each cluster, and assumptions that can be probed harmlessly
+host           each host: login, clock, namespaces, quotas, code page, channels, writers
+vmm            each SCVMM server: its database, the columns hvops reads
+commvault      the backup product: its login, and whether it lists its jobs
+write_access   the policy, what the operator's login may do, and what stays in people's hands
+approvers      in Slack: somebody to decide, and the channels to decide in
+runner         all of it, in order
+check          OK, WARN, FAIL, SKIP, and what to do
 """
 
-from bot.doctor.examine import examine
+from bot.doctor.runner import examine
 
 __all__ = ["examine"]

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Iterable
 
-from bot.doctor.check import Check, fail, hinders_changes, ok, skip, warn
+from bot.api.command import Role
+from bot.config.inventory_file import Cluster, InventoryFile, StandaloneHost
+from bot.config.inventory_file import load as load_estate
+from bot.config.settings import Rule, Settings, Slack
+from bot.doctor.check import DoctorCheck, blocks_remediations, fail, ok, skip, warn
 from bot.errors import HvopsError
-from bot.estate import Cluster, Estate, StandaloneHost
-from bot.estate import load as load_estate
-from bot.settings import Rule, Settings, Slack
-from bot.slack.calls import FateUnknown, NotSent
-from bot.slack.history import Channel
-from bot.slack.scopes import members
-from bot.vocabulary.command import Role
+from bot.slack.audit_channel.channel_history import ChannelReader
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
+from bot.slack.token_info import members
 
 _ENOUGH = 2  # people: who asks does not decide
 
 
-async def deciders(settings: Settings) -> list[Check]:
+async def check_approvers(settings: Settings) -> list[DoctorCheck]:
     """The user groups of all roles, the approvers, and the channels where plans are decided."""
     slack = settings.slack
     if slack is None:
@@ -26,33 +26,33 @@ async def deciders(settings: Settings) -> list[Check]:
     rules = list(settings.roles.rules())
     groups = dict.fromkeys(group for _, rule in rules for group in rule.groups)
     told = dict(zip(groups, await asyncio.gather(*(_group(slack, one) for one in groups)), strict=True))
-    found = [check for check in told.values() if isinstance(check, Check)]
+    found = [check for check in told.values() if isinstance(check, DoctorCheck)]
     found += [_people(rule, told) for role, rule in rules if role is Role.APPROVER]
     try:
-        estate = load_estate(settings.estate)
+        estate = load_estate(settings.inventory)
     except HvopsError:
         return found  # said elsewhere
     return [*found, *await _ops_channels(slack, estate)]
 
 
-async def _group(slack: Slack, group: str) -> frozenset[str] | Check:
+async def _group(slack: Slack, group: str) -> frozenset[str] | DoctorCheck:
     try:
         people = await members(slack.bot_token.get_secret_value(), slack.base_url, group)
-    except (NotSent, FateUnknown) as error:
+    except (NotSent, DeliveryUnknown) as error:
         return fail("user group", f"{group}: {error}", "Write the id of a user group that exists into [roles].")
     return people or warn("user group", f"{group} has no members", "Add people to it in Slack.")
 
 
-def _people(rule: Rule, told: dict[str, frozenset[str] | Check]) -> Check:
+def _people(rule: Rule, told: dict[str, frozenset[str] | DoctorCheck]) -> DoctorCheck:
     """Counted are only those whom Slack names now."""
     what = "approvers"
     known = [told[group] for group in rule.groups]
     people = {one.rpartition("/")[2] for one in rule.users}
     people |= {one for group in known if isinstance(group, frozenset) for one in group}
-    if not people and any(isinstance(group, Check) and group.status == "FAIL" for group in known):
+    if not people and any(isinstance(group, DoctorCheck) and group.status == "FAIL" for group in known):
         return skip(what, "not known: their group cannot be read")
     if not people:
-        return hinders_changes(
+        return blocks_remediations(
             fail(what, "there is nobody, so no plan can be approved", "Add people to [roles.approver].")
         )
     if len(people) < _ENOUGH:
@@ -60,23 +60,23 @@ def _people(rule: Rule, told: dict[str, frozenset[str] | Check]) -> Check:
     return ok(what, f"{len(people)} people")
 
 
-async def _ops_channels(slack: Slack, estate: Estate) -> Iterable[Check]:
+async def _ops_channels(slack: Slack, estate: InventoryFile) -> Iterable[DoctorCheck]:
     channels: dict[str, list[str]] = {}
     places: list[Cluster | StandaloneHost] = [*estate.clusters.values(), *estate.hosts.values()]
     for place in places:
         if place.ops_channel:
             channels.setdefault(place.ops_channel, []).append(place.name)
-    looks: list[Awaitable[Check]] = [_ops_channel(slack, one, " ".join(names)) for one, names in channels.items()]
+    looks: list[Awaitable[DoctorCheck]] = [_ops_channel(slack, one, " ".join(names)) for one, names in channels.items()]
     return await asyncio.gather(*looks)
 
 
-async def _ops_channel(slack: Slack, channel: str, on: str) -> Check:
+async def _ops_channel(slack: Slack, channel: str, on: str) -> DoctorCheck:
     """Slack lets the bot read a channel that it is in; one message is asked for, and looked at by nobody."""
     what = "ops channel"
     try:
-        await Channel(slack.bot_token.get_secret_value(), slack.base_url, channel).newest(1)
+        await ChannelReader(slack.bot_token.get_secret_value(), slack.base_url, channel).newest(1)
     except NotSent as error:
-        return hinders_changes(fail(what, f"{channel}: {error}", "Plans are decided there.", on=on))
-    except FateUnknown as error:
+        return blocks_remediations(fail(what, f"{channel}: {error}", "Plans are decided there.", on=on))
+    except DeliveryUnknown as error:
         return warn(what, f"{channel}: {error}", on=on)
     return ok(what, f"the bot is in {channel}", on=on)

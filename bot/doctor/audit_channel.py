@@ -5,29 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from bot.doctor.check import Check, fail, ok, skip, warn
+from bot.config.settings import Settings, Slack
+from bot.doctor.check import DoctorCheck, fail, ok, skip, warn
 from bot.errors import LedgerError
+from bot.formatting import duration
 from bot.ledger import Entry, Filter, Reader
 from bot.ledger.anchors import Anchor
-from bot.settings import Settings, Slack
-from bot.slack.calls import FateUnknown, NotSent
-from bot.slack.heads import Sifted, sift
-from bot.slack.history import Channel
-from bot.words import duration
+from bot.slack.audit_channel.anchor_messages import ClassifiedAnchors, classify
+from bot.slack.audit_channel.channel_history import ChannelReader
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
 
 _CHANNEL, _HEADS = "slack audit channel", "heads in it"
 _RUNS = "Is the bot running? /hvops status says how the audit channel is."
 _VERIFY = "Run hvops audit verify --channel."
 
 
-async def audit_channel(settings: Settings, slack: Slack, now: datetime | None = None) -> list[Check]:
+async def audit_channel(settings: Settings, slack: Slack, now: datetime | None = None) -> list[DoctorCheck]:
     """Look at the newest page of the channel."""
     if not slack.audit_channel:
         return [warn(_CHANNEL, "none is set", "Set audit_channel: decisions and heads of the ledger are told there.")]
-    channel = Channel(slack.bot_token.get_secret_value(), slack.base_url, slack.audit_channel)
+    channel = ChannelReader(slack.bot_token.get_secret_value(), slack.base_url, slack.audit_channel)
     try:
-        sifted = sift(await channel.newest(), frozenset({await channel.own()}))
-    except (NotSent, FateUnknown) as error:
+        sifted = classify(await channel.newest(), frozenset({await channel.own()}))
+    except (NotSent, DeliveryUnknown) as error:
         return [fail(_CHANNEL, str(error))]
     found = [ok(_CHANNEL, f"{slack.audit_channel} can be read and told")]
     found += [warn("a head in it", doubt, _VERIFY) for doubt in sifted.doubts]
@@ -37,7 +37,7 @@ async def audit_channel(settings: Settings, slack: Slack, now: datetime | None =
         return found  # what is wrong with the ledger is said elsewhere
 
 
-def _heads(settings: Settings, sifted: Sifted, now: datetime) -> Iterator[Check]:
+def _heads(settings: Settings, sifted: ClassifiedAnchors, now: datetime) -> Iterator[DoctorCheck]:
     if not settings.ledger.path.exists():
         yield skip(_HEADS, "the ledger is not begun yet")
         return

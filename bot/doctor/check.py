@@ -17,7 +17,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class DoctorCheck:
     """One look.
 
     Attributes:
@@ -35,41 +35,41 @@ class Check:
     only_changes: bool = False
 
 
-def ok(what: str, says: str, on: str = "") -> Check:
+def ok(what: str, says: str, on: str = "") -> DoctorCheck:
     """It is well."""
-    return Check(Status.OK, what, says, on)
+    return DoctorCheck(Status.OK, what, says, on)
 
 
-def warn(what: str, says: str, do: str = "", on: str = "") -> Check:
+def warn(what: str, says: str, do: str = "", on: str = "") -> DoctorCheck:
     """It works, and somebody should know."""
-    return Check(Status.WARN, what, says, on, do)
+    return DoctorCheck(Status.WARN, what, says, on, do)
 
 
-def fail(what: str, says: str, do: str = "", on: str = "") -> Check:
+def fail(what: str, says: str, do: str = "", on: str = "") -> DoctorCheck:
     """It does not work."""
-    return Check(Status.FAIL, what, says, on, do)
+    return DoctorCheck(Status.FAIL, what, says, on, do)
 
 
-def skip(what: str, says: str, do: str = "", on: str = "") -> Check:
+def skip(what: str, says: str, do: str = "", on: str = "") -> DoctorCheck:
     """It was not looked at, and why."""
-    return Check(Status.SKIP, what, says, on, do)
+    return DoctorCheck(Status.SKIP, what, says, on, do)
 
 
-def hinders_changes(check: Check) -> Check:
+def blocks_remediations(check: DoctorCheck) -> DoctorCheck:
     """The same, for what diagnostics do without."""
     return replace(check, only_changes=True)
 
 
-def merged(checks: Iterable[Check]) -> Iterator[Check]:
+def merge_checks(checks: Iterable[DoctorCheck]) -> Iterator[DoctorCheck]:
     """The same words about several hosts as one line, in the order in which they first came."""
-    together: dict[Check, list[str]] = {}
+    together: dict[DoctorCheck, list[str]] = {}
     for check in checks:
         together.setdefault(replace(check, on=""), []).append(check.on)
     for check, names in together.items():
         yield replace(check, on=" ".join(name for name in names if name))
 
 
-def summary(checks: Iterable[Check]) -> str:
+def summary(checks: Iterable[DoctorCheck]) -> str:
     """One line that says it all."""
     counted = list(checks)
     counts = {status: sum(check.status is status for check in counted) for status in Status}

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import re
 
-from bot.doctor.check import Check, fail, ok, skip, warn
-from bot.doctor.host import look_at
-from bot.engine import Outside
+from bot.api.queries import Predicate, Wql
+from bot.doctor.check import DoctorCheck, fail, ok, skip, warn
+from bot.doctor.host import check_host
 from bot.errors import HvopsError, TargetError
-from bot.vocabulary.questions import Term, Wql
+from bot.services import Connections
 
 CLUSTER = "root/MSCluster"
 _RIGHTS = "See deploy/rights.md."
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
-async def estate(out: Outside) -> list[Check]:
+async def estate(out: Connections) -> list[DoctorCheck]:
     """Every cluster, every node that it names, every host that stands alone; all at once."""
-    found: list[Check] = []
+    found: list[DoctorCheck] = []
     hosts: dict[str, bool] = dict.fromkeys((host.name for host in out.estate.hosts.values()), False)
     for name, cluster in out.estate.clusters.items():
         try:
@@ -32,7 +32,7 @@ async def estate(out: Outside) -> list[Check]:
         hosts |= dict.fromkeys(nodes, True)
     managers = {vmm.host.lower() for vmm in out.estate.vmm.values()}
     looks = [
-        look_at(out, host, clustered=clustered, hypervisor=host.lower() not in managers)
+        check_host(out, host, clustered=clustered, hypervisor=host.lower() not in managers)
         for host, clustered in hosts.items()
     ]
     for checks in await asyncio.gather(*looks):
@@ -40,15 +40,15 @@ async def estate(out: Outside) -> list[Check]:
     return [*found, *_guests(out)]
 
 
-async def _private_properties(out: Outside, cluster: str) -> Check:
+async def _private_properties(out: Connections, cluster: str) -> DoctorCheck:
     """How WMI writes a resource's private properties was never captured; the bot reads the hive where it cannot."""
     what = "vm id of resources"
-    where = (Term("Type", "=", "Virtual Machine"),)
+    where = (Predicate("Type", "=", "Virtual Machine"),)
     question = Wql(cluster, CLUSTER, "MSCluster_Resource", ("Name", "PrivateProperties"), where)
     try:
         rows = (await out.reach.answer(question)).rows
     except TargetError as error:
-        return fail(what, error.says, error.do or _RIGHTS, on=cluster)
+        return fail(what, error.message, error.hint or _RIGHTS, on=cluster)
     if not rows:
         return skip(what, "the cluster has no virtual machines", on=cluster)
     readable = sum(bool(_GUID.search(repr(row.get("PrivateProperties")))) for row in rows)
@@ -62,7 +62,7 @@ async def _private_properties(out: Outside, cluster: str) -> Check:
     )
 
 
-def _guests(out: Outside) -> list[Check]:
+def _guests(out: Connections) -> list[DoctorCheck]:
     if out.settings.credentials.guest is None:
         return [skip("guests", "no [credentials.guest]; every guest will be unknown", "Set it to look inside guests.")]
     domains = out.estate.guest_domains

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from bot.doctor.check import Check, fail, ok, skip
-from bot.engine import Outside
+from bot.api.queries import RunReader
+from bot.config.inventory_file import COMMVAULT
+from bot.doctor.check import DoctorCheck, fail, ok, skip
 from bot.errors import TargetError
-from bot.estate import COMMVAULT
-from bot.vocabulary.questions import Read
+from bot.services import Connections
 
 _RIGHTS = "See deploy/rights.md#commvault."
 
 
-async def backup_product(out: Outside) -> list[Check]:
+async def backup_product(out: Connections) -> list[DoctorCheck]:
     """One look. Whether the account may also resume a job shows only when it does."""
     if out.estate.commvault is None:
         return [skip(COMMVAULT, "not in the estate", "Write a table [commvault] to see and resume its jobs.")]
     if out.settings.credentials.commvault is None:
         return [fail(COMMVAULT, "no login is set for it", "Write a table [credentials.commvault].")]
     try:
-        rows = (await out.reach.answer(Read(COMMVAULT, "commvault active jobs"))).rows
+        rows = (await out.reach.answer(RunReader(COMMVAULT, "commvault active jobs"))).rows
     except TargetError as error:
-        return [fail(COMMVAULT, f"{error.kind}: {error.says}", error.do or _RIGHTS)]
+        return [fail(COMMVAULT, f"{error.kind}: {error.message}", error.hint or _RIGHTS)]
     return [ok(COMMVAULT, f"the login holds, and {len(rows)} active jobs are listed")]

@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.doctor.check import Check, fail, ok, skip, warn
-from bot.engine import Outside
-from bot.errors import Absent, TargetError
-from bot.vocabulary.questions import Question, Read, Registry, Wql
-from bot.vocabulary.rows import Rows, Unreadable, moment, number, text
+from bot.api.queries import Query, Registry, RunReader, Wql
+from bot.api.rows import CellError, Rows, get_datetime, get_int, get_str
+from bot.doctor.check import DoctorCheck, fail, ok, skip, warn
+from bot.errors import NotFound, TargetError
+from bot.services import Connections
 
 _RIGHTS = "See deploy/rights.md."
 KERBEROS_SECONDS = 300  # the largest difference of clocks that a domain accepts by default [doc]
@@ -24,12 +24,12 @@ FEWEST_SHELLS = 6  # the bot opens up to four at once on a host, and others may 
 LEAST_MEMORY = 256  # MB per shell; WinRM 2.0 has 150 [doc], and programs then die in the middle
 
 
-async def look_at(out: Outside, host: str, *, clustered: bool, hypervisor: bool = True) -> list[Check]:
+async def check_host(out: Connections, host: str, *, clustered: bool, hypervisor: bool = True) -> list[DoctorCheck]:
     """Everything about one host. Where the login fails, nothing else is tried."""
     login, clock = await _login(out, host)
     if clock is None:
         return [login]
-    looks: list[Awaitable[Check]] = [_quotas(out, host), _code_page(out, host)]
+    looks: list[Awaitable[DoctorCheck]] = [_quotas(out, host), _code_page(out, host)]
     if hypervisor:
         looks += [_hyper_v(out, host), _channels(out, host), _writers(out, host)]
     if clustered:
@@ -37,23 +37,25 @@ async def look_at(out: Outside, host: str, *, clustered: bool, hypervisor: bool 
     return [login, clock, *await asyncio.gather(*looks)]
 
 
-async def _login(out: Outside, host: str) -> tuple[Check, Check | None]:
+async def _login(out: Connections, host: str) -> tuple[DoctorCheck, DoctorCheck | None]:
     question = Wql(host, "root/cimv2", "Win32_OperatingSystem", ("Caption", "Version", "LocalDateTime"))
     before = datetime.now(UTC)
     try:
         rows = (await out.reach.answer(question, out.settings.limits.per_host_seconds)).rows
     except TargetError as error:
-        return fail("login", f"{error.kind}: {error.says}", error.do, on=host), None
+        return fail("login", f"{error.kind}: {error.message}", error.hint, on=host), None
     halfway = before + (datetime.now(UTC) - before) / 2
     row: Mapping[str, Any] = rows[0] if rows else {}
-    system = f"{text(row, 'Caption').strip()} {text(row, 'Version')}".strip() or "no answer to Win32_OperatingSystem"
+    system = (
+        f"{get_str(row, 'Caption').strip()} {get_str(row, 'Version')}".strip() or "no answer to Win32_OperatingSystem"
+    )
     return ok("login", system, on=host), _clock(host, row, halfway)
 
 
-def _clock(host: str, row: Mapping[str, Any], here: datetime) -> Check:
+def _clock(host: str, row: Mapping[str, Any], here: datetime) -> DoctorCheck:
     try:
-        there = moment(row, "LocalDateTime")
-    except Unreadable as error:
+        there = get_datetime(row, "LocalDateTime")
+    except CellError as error:
         return warn("time", f"its clock cannot be read: {error}", on=host)
     if there is None:
         return warn("time", "it does not say its time", on=host)
@@ -65,15 +67,15 @@ def _clock(host: str, row: Mapping[str, Any], here: datetime) -> Check:
     return ok("time", "within a minute of ours", on=host)
 
 
-async def _hyper_v(out: Outside, host: str) -> Check:
+async def _hyper_v(out: Connections, host: str) -> DoctorCheck:
     """An account without the right sees an empty namespace rather than an error [mem], so rows are counted."""
     for namespace in HYPER_V:
         try:
             rows = await _rows(out, Wql(host, namespace, "Msvm_ComputerSystem", ("Name",)))
-        except Absent:
+        except NotFound:
             continue
         except TargetError as error:
-            return fail("hyper-v", f"{namespace}: {error.says}", error.do or _RIGHTS, on=host)
+            return fail("hyper-v", f"{namespace}: {error.message}", error.hint or _RIGHTS, on=host)
         if rows:
             return ok("hyper-v", f"{namespace} answers", on=host)
         return fail(
@@ -82,53 +84,53 @@ async def _hyper_v(out: Outside, host: str) -> Check:
     return fail("hyper-v", "no Hyper-V namespace", "Is the Hyper-V role installed there?", on=host)
 
 
-async def _cluster(out: Outside, host: str) -> Check:
+async def _cluster(out: Connections, host: str) -> DoctorCheck:
     try:
         rows = await _rows(out, Wql(host, "root/MSCluster", "MSCluster_Cluster", ("Name",)))
     except TargetError as error:
-        return fail("cluster wmi", error.says, error.do or _RIGHTS, on=host)
+        return fail("cluster wmi", error.message, error.hint or _RIGHTS, on=host)
     return ok("cluster wmi", "root/MSCluster answers", on=host) if rows else warn("cluster wmi", "no cluster", on=host)
 
 
-async def _quotas(out: Outside, host: str) -> Check:
+async def _quotas(out: Connections, host: str) -> DoctorCheck:
     """WinRM 2.0 allows 5 shells and 150 MB for each [doc]: enough to ask, little for others beside."""
     try:
         told = await out.reach.configuration(host, out.settings.limits.per_host_seconds)
     except TargetError as error:
-        return skip("quotas", f"winrm/config: {error.says}", on=host)
+        return skip("quotas", f"winrm/config: {error.message}", on=host)
     winrs, service = told.get("Winrs") or {}, told.get("Service") or {}
     try:
-        shells, memory = number(winrs, "MaxShellsPerUser"), number(winrs, "MaxMemoryPerShellMB")
-    except Unreadable as error:
+        shells, memory = get_int(winrs, "MaxShellsPerUser"), get_int(winrs, "MaxMemoryPerShellMB")
+    except CellError as error:
         return warn("quotas", f"winrm/config cannot be read: {error}", on=host)
     low = [f"MaxShellsPerUser is {shells}"] if shells is not None and shells < FEWEST_SHELLS else []
     low += [f"MaxMemoryPerShellMB is {memory}"] if memory is not None and memory < LEAST_MEMORY else []
     if low:
         return warn("quotas", ", ".join(low), "Raise it with winrm set winrm/config/winrs there.", on=host)
-    if text(service, "AllowUnencrypted").lower() == "true":
+    if get_str(service, "AllowUnencrypted").lower() == "true":
         return warn("quotas", "AllowUnencrypted is on", "Turn it off; the bot never needs it.", on=host)
     return ok("quotas", f"{shells} shells, {memory} MB each", on=host)
 
 
-async def _code_page(out: Outside, host: str) -> Check:
+async def _code_page(out: Connections, host: str) -> DoctorCheck:
     """Programs print in the OEM code page of the host's language."""
     key = r"SYSTEM\CurrentControlSet\Control\Nls\CodePage"
     try:
-        page = text((await _rows(out, Registry(host, key, ("OEMCP",))))[0], "OEMCP")
+        page = get_str((await _rows(out, Registry(host, key, ("OEMCP",))))[0], "OEMCP")
         codecs.lookup(f"cp{page}")
     except TargetError as error:
-        return fail("code page", error.says, error.do or _RIGHTS, on=host)
-    except (LookupError, Unreadable):
+        return fail("code page", error.message, error.hint or _RIGHTS, on=host)
+    except (LookupError, CellError):
         return warn("code page", "its OEM code page is not known here", "Texts of programs may be garbled.", on=host)
     return ok("code page", f"OEM {page}", on=host)
 
 
-async def _channels(out: Outside, host: str) -> Check:
+async def _channels(out: Connections, host: str) -> DoctorCheck:
     try:
-        rows = await _rows(out, Read(host, "wevtutil enumerate channels"))
+        rows = await _rows(out, RunReader(host, "wevtutil enumerate channels"))
     except TargetError as error:
-        return fail("event channels", error.says, error.do or _RIGHTS, on=host)
-    names = {text(row, "name").lower() for row in rows}
+        return fail("event channels", error.message, error.hint or _RIGHTS, on=host)
+    names = {get_str(row, "name").lower() for row in rows}
     if VMMS_LOG.lower() not in names:
         return warn("event channels", f"no {VMMS_LOG}", "Event 10102 cannot be looked for there.", on=host)
     if INTEGRATION_LOG.lower() not in names:  # perhaps gone from 2016 on [unconfirmed]: nothing depends on it
@@ -136,15 +138,15 @@ async def _channels(out: Outside, host: str) -> Check:
     return ok("event channels", f"{VMMS_LOG} is there", on=host)
 
 
-async def _writers(out: Outside, host: str) -> Check:
+async def _writers(out: Connections, host: str) -> DoctorCheck:
     try:
-        rows = await _rows(out, Read(host, "vssadmin list writers"))
+        rows = await _rows(out, RunReader(host, "vssadmin list writers"))
     except TargetError as error:
-        return fail("writers", error.says, error.do or _RIGHTS, on=host)
+        return fail("writers", error.message, error.hint or _RIGHTS, on=host)
     if not rows:
         return warn("writers", "vssadmin lists none", "An empty list is not a healthy one: see KB2009550.", on=host)
     return ok("writers", "vssadmin lists them", on=host)
 
 
-async def _rows(out: Outside, question: Question) -> Rows:
+async def _rows(out: Connections, question: Query) -> Rows:
     return (await out.reach.answer(question, out.settings.limits.per_host_seconds)).rows

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from bot.doctor.check import Check, fail, ok, skip, warn
-from bot.engine import Outside
+from bot.api.queries import Predicate, RunReader, Wql
+from bot.api.rows import get_str
+from bot.config.inventory_file import Vmm
+from bot.doctor.check import DoctorCheck, fail, ok, skip, warn
 from bot.errors import TargetError
-from bot.estate import Vmm
-from bot.vocabulary.questions import Read, Term, Wql
-from bot.vocabulary.rows import text
+from bot.services import Connections
 
 SERVICE = "VMMService"
 _RIGHTS = "Give the login the rights in deploy/rights.md#vmm, or name another database below [vmm] in the estate."
@@ -17,37 +17,37 @@ _RIGHTS = "Give the login the rights in deploy/rights.md#vmm, or name another da
 _TABLES = ("tbl_ADHC_Host", "tbl_TR_TaskTrail", "tbl_WLC_VMInstance", "tbl_WLC_VObject")
 
 
-async def databases(out: Outside) -> list[Check]:
+async def databases(out: Connections) -> list[DoctorCheck]:
     """Every VMM server of the estate, all at once."""
     servers = out.estate.vmm.values()
     looks = [look(out, vmm.name) for vmm in servers for look in (_schema, _backup)]
     return list(await asyncio.gather(*looks, *(_service(out, vmm) for vmm in servers)))
 
 
-async def _service(out: Outside, vmm: Vmm) -> Check:
+async def _service(out: Connections, vmm: Vmm) -> DoctorCheck:
     """Whether the bot could stop VMM's service, where it changes the database."""
     what = "vmm service"
     if not vmm.host:
         return skip(what, "the estate names no host for it, so a person stops and starts it", on=vmm.name)
     try:
-        question = Wql(vmm.host, "root/cimv2", "Win32_Service", ("State",), (Term("Name", "=", SERVICE),))
+        question = Wql(vmm.host, "root/cimv2", "Win32_Service", ("State",), (Predicate("Name", "=", SERVICE),))
         rows = (await out.reach.answer(question, out.settings.limits.per_host_seconds)).rows
     except TargetError as error:
-        return warn(what, error.says, error.do, on=vmm.host)
+        return warn(what, error.message, error.hint, on=vmm.host)
     if not rows:
         return fail(
             what, f"there is no service {SERVICE}", "Name the right host below [vmm] in the estate.", on=vmm.host
         )
-    return ok(what, f"{SERVICE} is {text(rows[0], 'State').lower()}", on=vmm.host)
+    return ok(what, f"{SERVICE} is {get_str(rows[0], 'State').lower()}", on=vmm.host)
 
 
-async def _schema(out: Outside, name: str) -> Check:
+async def _schema(out: Connections, name: str) -> DoctorCheck:
     what = "vmm database"
     try:
-        rows = (await out.reach.answer(Read(name, "vmm columns"))).rows
+        rows = (await out.reach.answer(RunReader(name, "vmm columns"))).rows
     except TargetError as error:
-        return fail(what, error.says, error.do, on=name)
-    tables = sorted({text(row, "TABLE_NAME") for row in rows})
+        return fail(what, error.message, error.hint, on=name)
+    tables = sorted({get_str(row, "TABLE_NAME") for row in rows})
     if not tables:
         return fail(what, "it answers, and shows none of VMM's tables", _RIGHTS, on=name)
     if hidden := sorted(set(_TABLES) - set(tables)):
@@ -57,12 +57,12 @@ async def _schema(out: Outside, name: str) -> Check:
     return ok(what, f"{', '.join(tables)} can be read", on=name)
 
 
-async def _backup(out: Outside, name: str) -> Check:
+async def _backup(out: Connections, name: str) -> DoctorCheck:
     what = "vmm backup"
     try:
-        rows = (await out.reach.answer(Read(name, "vmm last full backup"))).rows
+        rows = (await out.reach.answer(RunReader(name, "vmm last full backup"))).rows
     except TargetError as error:
-        return warn(what, error.says, error.do, on=name)
+        return warn(what, error.message, error.hint, on=name)
     if not rows:
         return warn(what, "no full backup of it was ever made", "Without one nothing will be changed in it.", on=name)
-    return ok(what, f"last full backup {text(rows[0], 'backup_finish_date')[:16]}, the server's time", on=name)
+    return ok(what, f"last full backup {get_str(rows[0], 'backup_finish_date')[:16]}, the server's time", on=name)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bot.ledger.entry import stamp
-from bot.ticket import ENDS
+from bot.ledger.entries import to_timestamp
+from bot.ledger.ticket_state import ENDS
 
 FOREVER = "9999"  # sorts behind every time
 _OPEN = ("proposed", "approved", "running", "interrupted")  # states of a ticket
@@ -65,7 +65,7 @@ _MENTIONS = r"""(body LIKE ? ESCAPE '\' OR EXISTS (SELECT 1 FROM blob
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Visibility:
     """What somebody may see who may not see everything.
 
     Attributes:
@@ -112,7 +112,7 @@ class Filter:
     command: str | None = None
     outcome: str | None = None
     who: str | None = None
-    sight: Sight | None = None
+    sight: Visibility | None = None
 
     def condition(self) -> tuple[str, list[Any]]:
         """The WHERE of it and the values for its question marks."""
@@ -163,7 +163,7 @@ class Filter:
     @property
     def bounds(self) -> tuple[str, str]:
         """From when, and until before when, as entries write their times."""
-        return stamp(self.since) if self.since else "", stamp(self.until) if self.until else FOREVER
+        return to_timestamp(self.since) if self.since else "", to_timestamp(self.until) if self.until else FOREVER
 
 
 def _lower(names: Iterable[str]) -> str:

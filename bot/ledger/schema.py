@@ -13,7 +13,7 @@ from bot.ledger import views
 
 VERSION = 4  # PRAGMA user_version
 
-_ENDS = "'declined', 'withdrawn', 'expired', 'lapsed', 'voided', 'done', 'failed', 'cancelled', 'closed'"
+_ENDS = "'rejected', 'withdrawn', 'expired', 'lapsed', 'voided', 'done', 'failed', 'cancelled', 'closed'"
 
 ENTRY = """
 CREATE TABLE entry (
@@ -68,7 +68,7 @@ INDEXES = {
     "entry_answer": "CREATE UNIQUE INDEX entry_answer ON entry (answer) WHERE kind = 'answered'",
     "one_proposal": "CREATE UNIQUE INDEX one_proposal ON entry (ticket) WHERE kind = 'proposed'",
     "one_decision": """CREATE UNIQUE INDEX one_decision ON entry (ticket)
-    WHERE kind IN ('approved', 'declined', 'expired')""",
+    WHERE kind IN ('approved', 'rejected', 'expired')""",
     "one_end": f"CREATE UNIQUE INDEX one_end ON entry (ticket) WHERE kind IN ({_ENDS})",
     "one_attempt": """CREATE UNIQUE INDEX one_attempt ON entry (ticket, json_extract(body, '$.data.attempt'))
     WHERE kind IN ('started', 'resumed')""",

@@ -21,7 +21,7 @@ import sqlite_utils.db
 
 from bot.errors import LedgerError
 from bot.ledger import schema
-from bot.ledger.entry import FIRST, Entry, decoded
+from bot.ledger.entries import FIRST, Entry, decode
 
 BUSY_SECONDS = 10.0  # how long to wait for another process's transaction, which lasts milliseconds
 _AGAIN_SECONDS = 0.02
@@ -108,7 +108,7 @@ class Store:
         """Entries that match a condition of ours; values only through parameters."""
         order = "DESC" if newest_first else "ASC"
         sql = f"SELECT body, mac FROM entry WHERE {where} ORDER BY seq {order} LIMIT ?"  # noqa: S608 - our conditions
-        return [decoded(body, mac) for body, mac in self.rows(sql, (*parameters, limit))]
+        return [decode(body, mac) for body, mac in self.rows(sql, (*parameters, limit))]
 
     def next_ticket(self) -> str:
         """The id of the next ticket. Only sure inside a transaction."""
@@ -143,7 +143,7 @@ class Store:
         sql = f"SELECT {_LISTED} FROM ticket WHERE line = ? ORDER BY number DESC"  # noqa: S608 - our columns
         return self.rows(sql, (line,))
 
-    def giving_way(self) -> list[str]:
+    def yielding_tickets(self) -> list[str]:
         """The ids of the interrupted tickets that only wait, and gave their locks away for that."""
         sql = """SELECT ticket.id FROM ticket JOIN entry ON entry.seq = ticket.last_entry
             WHERE ticket.state = 'interrupted' AND json_extract(entry.body, '$.data.gives_way') ORDER BY ticket.number"""
@@ -153,7 +153,7 @@ class Store:
         """The ids of the proposals that nobody decided in time."""
         return self._late("ticket_late", "proposed", "open_until", now)
 
-    def lapsing(self, now: str) -> list[str]:
+    def expiring_approvals(self, now: str) -> list[str]:
         """The ids of the approvals that did not start in time."""
         return self._late("ticket_lapsing", "approved", "start_by", now)
 
@@ -170,7 +170,7 @@ class Store:
     def of_all_tickets(self) -> Iterator[Entry]:
         """All entries of all tickets, oldest first."""
         for body, mac in self.stream("SELECT body, mac FROM entry WHERE ticket IS NOT NULL ORDER BY seq"):
-            yield decoded(body, mac)
+            yield decode(body, mac)
 
     def last_switch(self) -> str:
         """The newest of the entries stop and go, by its kind; empty before the first."""
@@ -185,9 +185,9 @@ class Store:
         marks = ", ".join("?" * len(kinds))
         sql = f"""SELECT body, mac FROM entry NOT INDEXED WHERE seq > ? AND kind IN ({marks})
             ORDER BY seq LIMIT ?"""  # noqa: S608 - question marks
-        return [decoded(body, mac) for body, mac in self.rows(sql, (after, *kinds, limit))]
+        return [decode(body, mac) for body, mac in self.rows(sql, (after, *kinds, limit))]
 
-    def last_told(self) -> int:
+    def last_published(self) -> int:
         """The newest entry up to which the audit channel has been told all; 0 before the first."""
         sql = """SELECT coalesce(json_extract(body, '$.data.audited'), json_extract(body, '$.data.told')) AS told
             FROM entry NOT INDEXED WHERE kind IN ('shown', 'anchor') AND told IS NOT NULL ORDER BY seq DESC LIMIT 1"""

@@ -16,9 +16,9 @@ from pathlib import Path
 from bot.errors import LedgerError
 from bot.ledger import schema
 from bot.ledger.anchors import Anchor, anchors_in
-from bot.ledger.entry import FIRST, chained, decoded
+from bot.ledger.entries import FIRST, decode, entry_mac
 from bot.ledger.store import Store
-from bot.ledger.tickets import Derived
+from bot.ledger.ticket_table import Derived
 
 _WALK = "SELECT seq, CAST(body AS BLOB), previous, mac FROM entry ORDER BY seq"
 _AT = b'","at":"'  # and the actor before it can hold no quotation mark that is not escaped
@@ -31,7 +31,7 @@ _BLOB_OF = """SELECT seq FROM entry WHERE ? IN (json_extract(body, '$.data.repor
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Verification:
     """Whether a ledger holds.
 
     Attributes:
@@ -56,7 +56,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class AnchorSet:
     """Anchors that are kept in a place beside the anchor file.
 
     Attributes:
@@ -67,7 +67,7 @@ class Kept:
     anchors: tuple[Anchor, ...]
 
 
-class Broken(Exception):
+class ChainBroken(Exception):
     """Something does not hold. Only inside this file."""
 
     def __init__(self, seq: int | None, says: str) -> None:
@@ -76,7 +76,7 @@ class Broken(Exception):
         self.says = says
 
 
-def verify(path: Path, key: bytes, anchor_file: Path | None = None, kept: Sequence[Kept] = ()) -> Verdict:
+def verify(path: Path, key: bytes, anchor_file: Path | None = None, kept: Sequence[AnchorSet] = ()) -> Verification:
     """Prove a ledger, or a copy of one.
 
     Args:
@@ -98,7 +98,7 @@ def verify(path: Path, key: bytes, anchor_file: Path | None = None, kept: Sequen
     except LedgerError as error:
         if error.__cause__ is None:
             raise
-        return Verdict(holds=False, entries=0, says=f"The file is damaged: {error.__cause__}.")
+        return Verification(holds=False, entries=0, says=f"The file is damaged: {error.__cause__}.")
     finally:
         store.close()
 
@@ -125,7 +125,7 @@ class _Proof:
         self._at = b""
         self._set_back, self._first_back = 0, 0  # entries that claim an earlier time than the one before
 
-    def run(self) -> Verdict:
+    def run(self) -> Verification:
         """The entries first, whatever else was altered: whoever edits one removes the triggers that are in the way."""
         schema_says = self._altered_schema()
         try:
@@ -134,7 +134,7 @@ class _Proof:
             self._tables(schema_says)
             dropped = self._blobs()
             self._sound()
-        except Broken as broken:
+        except ChainBroken as broken:
             beside = [schema_says] if schema_says and broken.says != schema_says else []
             return self._verdict(broken.says, broken.seq, beside, holds=False)
         except LedgerError:
@@ -159,11 +159,11 @@ class _Proof:
             notes.append("No anchors: whether newer entries were cut off cannot be known.")
         return self._verdict(f"Holds: {self._last.seq} entries, unaltered and complete.", None, notes, holds=True)
 
-    def _verdict(self, says: str, at: int | None, notes: list[str] | None = None, *, holds: bool) -> Verdict:
+    def _verdict(self, says: str, at: int | None, notes: list[str] | None = None, *, holds: bool) -> Verification:
         head = self._last if self._last.seq else None
         matched = sum(one.matched for one in self._expected)
         anchored = max((one.newest for one in self._expected), default=0)
-        return Verdict(holds, self._last.seq, says, at, head, matched, tuple(notes or ()), anchored)
+        return Verification(holds, self._last.seq, says, at, head, matched, tuple(notes or ()), anchored)
 
     def _altered_schema(self) -> str:
         """Someone who replaced a trigger or a generated column would show other things than were hashed."""
@@ -180,12 +180,12 @@ class _Proof:
         for seq, body, before, mac in self._store.stream(_WALK):
             if seq != expected:
                 raise self._gap(expected, seq)
-            if before != previous or chained(key, before, body) != mac:
+            if before != previous or entry_mac(key, before, body) != mac:
                 raise self._broken_link(seq, body, before, mac)
             for one in self._expected:
                 one.meet(seq, mac)
             if not body.endswith(_TICKETLESS):
-                self._derived.add(decoded(body, mac))
+                self._derived.add(decode(body, mac))
             begins = body.find(_AT) + len(_AT)
             at = body[begins : body.index(b'"', begins)]
             if at < self._at:
@@ -193,29 +193,33 @@ class _Proof:
             expected, previous, self._at = seq + 1, mac, at
             self._last = Anchor(seq, mac)
 
-    def _gap(self, expected: int, found: int) -> Broken:
+    def _gap(self, expected: int, found: int) -> ChainBroken:
         missing = f"entry {expected} is" if found == expected + 1 else f"entries {expected} to {found - 1} are"
-        return Broken(expected, f"{missing} missing: deleted, while entry {found} stands.")
+        return ChainBroken(expected, f"{missing} missing: deleted, while entry {found} stands.")
 
-    def _broken_link(self, seq: int, body: bytes, before: bytes, mac: bytes) -> Broken:
+    def _broken_link(self, seq: int, body: bytes, before: bytes, mac: bytes) -> ChainBroken:
         """Say what happened to an entry whose link does not hold."""
-        if chained(self._key, before, body) == mac:
+        if entry_mac(self._key, before, body) == mac:
             said = _number_in(body)
             if said != seq:
-                return Broken(seq, f"entry {said} stands in its place: entries were reordered.")
-            return Broken(
+                return ChainBroken(seq, f"entry {said} stands in its place: entries were reordered.")
+            return ChainBroken(
                 seq, f"it does not follow entry {seq - 1}: the ledger forks here, or that entry was replaced."
             )
         if seq == 1 and not self._is_right_key():
-            return Broken(seq, "not even the newest entry matches this key: it is the wrong key, or all was rewritten.")
+            return ChainBroken(
+                seq, "not even the newest entry matches this key: it is the wrong key, or all was rewritten."
+            )
         if before != self._last.mac:
-            return Broken(seq, f"neither its link to entry {seq - 1} nor its mac match: it was put in or replaced.")
-        return Broken(seq, f"bytes do not match their mac: it was edited. It claims the time {_time_in(body)}.")
+            return ChainBroken(
+                seq, f"neither its link to entry {seq - 1} nor its mac match: it was put in or replaced."
+            )
+        return ChainBroken(seq, f"bytes do not match their mac: it was edited. It claims the time {_time_in(body)}.")
 
     def _is_right_key(self) -> bool:
         """Whether at least the newest entry was written with this key."""
         head = self._store.head()
-        return head is not None and head[2] == chained(self._key, head[1], head[0])
+        return head is not None and head[2] == entry_mac(self._key, head[1], head[0])
 
     def _ends(self) -> None:
         """Compare what is left of the anchors: those beyond the end, and those out of order."""
@@ -223,7 +227,7 @@ class _Proof:
             for anchor in one.rest():
                 if anchor.seq > self._last.seq:
                     gone = anchor.seq - self._last.seq
-                    raise Broken(
+                    raise ChainBroken(
                         self._last.seq + 1,
                         f"cut off: {one.name} knows entry {anchor.seq}, so the newest {gone} or more entries are gone.",
                     )
@@ -233,7 +237,7 @@ class _Proof:
     def _tables(self, schema_says: str) -> None:
         """The definitions are those of a ledger, and the derived tables show what the entries say."""
         if schema_says:
-            raise Broken(None, schema_says)
+            raise ChainBroken(None, schema_says)
         names = list(next(iter(self._derived.rows.values()), {"id": None}))
         shown = {row[names.index("id")]: row for row in self._store.rows(f"SELECT {', '.join(names)} FROM ticket")}  # noqa: S608
         told = {ticket: tuple(row[name] for name in names) for ticket, row in self._derived.rows.items()}
@@ -241,12 +245,12 @@ class _Proof:
         if self._derived.notes or (not wrong and self._store.locks() == self._derived.locks):
             return
         what = f"the ticket table shows {wrong[0][0]} otherwise" if wrong else "the lock table shows other locks"
-        raise Broken(None, f"All entries hold, but {what} than they say. Run hvops audit rebuild.")
+        raise ChainBroken(None, f"All entries hold, but {what} than they say. Run hvops audit rebuild.")
 
     def _sound(self) -> None:
         says = self._integrity.result()
         if says != "ok":
-            raise Broken(None, f"All entries hold, but the file is damaged or was altered beside them: {says}.")
+            raise ChainBroken(None, f"All entries hold, but the file is damaged or was altered beside them: {says}.")
 
     def _blobs(self) -> int:
         """Raw answers still have their digest. Returns how many entries name one that was dropped."""
@@ -254,7 +258,7 @@ class _Proof:
         for sha256, data in self._store.stream("SELECT sha256, bytes FROM blob"):
             if hashlib.sha256(data).hexdigest() != sha256:
                 seq = next((row[0] for row in self._store.rows(_BLOB_OF, (sha256,))), None)
-                raise Broken(seq, f"the raw answer {sha256[:12]}… that belongs to it was altered.")
+                raise ChainBroken(seq, f"the raw answer {sha256[:12]}… that belongs to it was altered.")
             kept.add(sha256)
         named = self._store.stream("""SELECT json_extract(body, '$.data.report'), json_extract(body, '$.data.evidence')
             FROM entry WHERE kind IN ('answered', 'outcome')""")
@@ -283,7 +287,7 @@ class _Expected:
     def compare(self, anchor: Anchor, mac: bytes) -> None:
         """Count a match, or raise Broken."""
         if anchor.mac != mac:
-            raise Broken(
+            raise ChainBroken(
                 anchor.seq,
                 f"it is not the entry that {self.name} remembers: somebody with the key rewrote the ledger.",
             )

@@ -58,7 +58,7 @@ SELECT ticket.id AS ticket,
     json_extract(proposed.body, '$.data.risk') AS risk,
     coalesce(json_extract(proposed.body, '$.data.name'), ticket.requester) AS asked_by,
     (SELECT coalesce(json_extract(entry.body, '$.data.name'), entry.actor) FROM entry
-        WHERE entry.ticket = ticket.id AND entry.kind IN ('approved', 'declined', 'expired')) AS decided_by,
+        WHERE entry.ticket = ticket.id AND entry.kind IN ('approved', 'rejected', 'expired')) AS decided_by,
     proposed.at AS proposed_at,
     (SELECT entry.at FROM entry WHERE entry.ticket = ticket.id AND entry.kind = 'started') AS started_at,
     CASE ticket.state WHEN 'ended' THEN newest.at END AS ended_at,
@@ -81,7 +81,7 @@ SELECT entry.seq, entry.at, entry.ticket, entry.kind AS decision,
     json_extract(entry.body, '$.data.why') AS says,
     substr(json_extract(proposed.body, '$.data.digest'), 1, 8) AS plan
 FROM entry NOT INDEXED LEFT JOIN entry AS proposed ON {_OF_A_TICKET}
-WHERE entry.kind IN ('approved', 'declined', 'withdrawn', 'expired', 'lapsed', 'voided', 'hand', 'cancel-asked',
+WHERE entry.kind IN ('approved', 'rejected', 'withdrawn', 'expired', 'lapsed', 'voided', 'step-confirmed', 'cancel-asked',
     'resumed', 'closed', 'stop', 'go')
 ORDER BY entry.seq DESC""",  # noqa: S608 - a constant of this file
     "steps": f"""

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
+from bot.audit import filter_syntax
 from bot.errors import SettingsError
-from bot.review import words
-from bot.slack import limits
-from bot.slack.message import clip
+from bot.slack.outbound import limits
+from bot.slack.outbound.message import truncate
 
 BOT_SCOPES = (
     "app_mentions:read",
@@ -57,7 +57,7 @@ def manifest(commands: Iterable[Listed]) -> dict[str, Any]:
             "help | status | runs | audit | stop <why> | go | <command> …",
         )
     ]
-    slash.append(_command(words.NAME, words.HELP, words.HINT))
+    slash.append(_command(filter_syntax.NAME, filter_syntax.HELP, filter_syntax.HINT))
     slash += [_command(command.name, command.help, command.hint) for command in commands]
     made: dict[str, Any] = {
         "display_information": {
@@ -118,7 +118,7 @@ def manifest_yaml(commands: Iterable[Listed]) -> str:
 
 
 def _command(name: str, says: str, hint: str) -> dict[str, Any]:
-    made: dict[str, Any] = {"command": f"/{name}", "description": clip(says, limits.COMMAND_DESCRIPTION)}
+    made: dict[str, Any] = {"command": f"/{name}", "description": truncate(says, limits.COMMAND_DESCRIPTION)}
     if hint:
         made["usage_hint"] = hint
     # escaped: Slack then sends users and channels as ids, which cannot be mistaken for names of hosts

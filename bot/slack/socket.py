@@ -22,7 +22,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 
-from bot.slack.calls import Again, judge, make_client
+from bot.slack.outbound.api_errors import Retry, classify_error, make_client
 
 log = structlog.get_logger()
 
@@ -85,8 +85,8 @@ class Connection(AsyncSocketModeHandler):
             try:
                 return str((await self.client.web_client.apps_connections_open(app_token=self.client.app_token))["url"])
             except SlackApiError as error:
-                verdict = judge(error, idempotent=True)
-                if not isinstance(verdict, Again) or verdict.after is None:
+                verdict = classify_error(error, idempotent=True)
+                if not isinstance(verdict, Retry) or verdict.after is None:
                     raise
             log.warning("slack lets no connection open yet", seconds=verdict.after)
             self.may = self.clock() + verdict.after
@@ -96,7 +96,7 @@ class Connection(AsyncSocketModeHandler):
         self.heard = self.clock()
 
 
-class Sockets:
+class SocketConnections:
     """Both connections, and the watchdog over them."""
 
     def __init__(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from lab.commvault.replies import Reply, Value
+from lab.commvault.responses import Reply, Value
 from lab.world.model import BackupJob
 from lab.world.world import World
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from lab.commvault import jobs, replies
+from lab.commvault import jobs, responses
 from lab.commvault.tokens import Tokens
 from lab.world import backup
 from lab.world.accounts import Account
@@ -26,7 +26,7 @@ NOT_ALLOWED, FAILED = 5, 2
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class CommVaultStandIn:
+class FakeCommVault:
     """The practice backup product, on loopback; an async context manager in the loop that the world lives in.
 
     Args:
@@ -82,7 +82,7 @@ class CommVaultStandIn:
         self.world.settle()
         free = {self._log_in, self._renew}
         if handler not in free and self._account(request) is None:
-            return replies.answer(request, replies.GENERIC, replies.refused(NOT_ALLOWED, "Access denied"), 401)
+            return responses.answer(request, responses.GENERIC, responses.refused(NOT_ALLOWED, "Access denied"), 401)
         return await handler(request)
 
     def _account(self, request: web.Request) -> Account | None:
@@ -91,44 +91,44 @@ class CommVaultStandIn:
     async def _log_in(self, request: web.Request) -> web.Response:
         told = await _body(request)
         reply = self.tokens.log_in(str(told.get("username", "")), str(told.get("password", "")))
-        return replies.answer(request, replies.LOGIN, reply)
+        return responses.answer(request, responses.LOGIN, reply)
 
     async def _renew(self, request: web.Request) -> web.Response:
         told = await _body(request)
         token = self.tokens.renew(str(told.get("sessionId", "")))
         if token is None:
-            return replies.answer(request, replies.GENERIC, replies.refused(NOT_ALLOWED, "Access denied"), 401)
-        return replies.answer(request, replies.LOGIN, {"token": token, "error": {"errorCode": 0}})
+            return responses.answer(request, responses.GENERIC, responses.refused(NOT_ALLOWED, "Access denied"), 401)
+        return responses.answer(request, responses.LOGIN, {"token": token, "error": {"errorCode": 0}})
 
     async def _log_out(self, request: web.Request) -> web.Response:
         self.tokens.end(request.headers.get("Authtoken", ""))
-        return replies.answer(request, replies.GENERIC, {"errorCode": 0})
+        return responses.answer(request, responses.GENERIC, {"errorCode": 0})
 
     async def _jobs(self, request: web.Request) -> web.Response:
         seconds = request.query.get("completedJobLookupTime", "")
         look_back = timedelta(seconds=int(seconds)) if seconds.isdecimal() else jobs.LOOK_BACK
         reply = jobs.listed(self.world, request.query.get("jobCategory", "All"), look_back)
-        return replies.answer(request, replies.JOBS, reply)
+        return responses.answer(request, responses.JOBS, reply)
 
     async def _job(self, request: web.Request) -> web.Response:
         reply = jobs.found(self.world, int(request.match_info["id"]))
         if reply is None:
-            return replies.answer(request, replies.GENERIC, replies.refused(FAILED, "There is no such job."), 404)
-        return replies.answer(request, replies.JOBS, reply)
+            return responses.answer(request, responses.GENERIC, responses.refused(FAILED, "There is no such job."), 404)
+        return responses.answer(request, responses.JOBS, reply)
 
     async def _act(self, request: web.Request) -> web.Response:
         verb = request.match_info["verb"].casefold()
         act = _ACTIONS.get(verb)
         job = self.world.jobs.get(int(request.match_info["id"]))
         if act is None or job is None:
-            return replies.answer(request, replies.GENERIC, replies.refused(FAILED, "Not found."), 404)
+            return responses.answer(request, responses.GENERIC, responses.refused(FAILED, "Not found."), 404)
         if self._account(request) not in self._operators:
-            return replies.answer(request, replies.GENERIC, replies.refused(NOT_ALLOWED, "Access denied"))
+            return responses.answer(request, responses.GENERIC, responses.refused(NOT_ALLOWED, "Access denied"))
         self.world.is_asked("commvault", f"{verb} job {job.id}")
         done = act(self.world, job)
         self.world.changes += 1
-        failed = replies.outcome(FAILED, f"The job cannot {verb} while it is {jobs.STATUSES[job.state]}.")
-        return replies.answer(request, replies.ERRORS, replies.outcome() if done else failed)
+        failed = responses.outcome(FAILED, f"The job cannot {verb} while it is {jobs.STATUSES[job.state]}.")
+        return responses.answer(request, responses.ERRORS, responses.outcome() if done else failed)
 
 
 def _kill(world: World, job: BackupJob) -> bool:

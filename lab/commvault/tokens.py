@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from lab.commvault.replies import Reply
+from lab.commvault.responses import Reply
 from lab.world.accounts import Account
 
 LIFETIME, LOCKED_FOR, TRIES = timedelta(minutes=30), timedelta(minutes=5), 5

@@ -3,9 +3,9 @@
 It follows Slack's documents and never what one client happens to send, so any app made with a Slack SDK runs
 against it. Nothing here has been compared with Slack's own servers.
 
-    from lab.slack.server import SlackStandIn
+    from lab.slack.server import FakeSlack
 
-    async with SlackStandIn(manifest=…) as slack:    # port 0: any free port of 127.0.0.1
+    async with FakeSlack(manifest=…) as slack:    # port 0: any free port of 127.0.0.1
         slack.base_url                               # "http://127.0.0.1:PORT/api/"   for WebClient(base_url=…)
         slack.bot_token, slack.app_token             # "xoxb-practice-…", "xapp-practice-…"
         await slack.connected(2)                     # wait until the app holds two sockets
@@ -16,18 +16,18 @@ against it. Nothing here has been compared with Slack's own servers.
 
 The rooms, from the port inwards:
 
-    server        all of it on a port; guard: who may talk to it; core: what all parts share
-    api           the Web API's front door: who calls, how often (rates); arguments: however the client sent them
-    methods/      the Web API's methods
-    hooks         response URLs; grants: all that is handed out to be used within a time
-    socket        Socket Mode; delivery: the payloads; events: what the app hears of what is said
-    manifest      the app's manifest, and its limits
-    limits        would Slack take these blocks?
-    blockkit/     what Block Kit allows; blocks: walking them
-    workspace     the state, and every way it changes; model: what it consists of; wire: as the Web API writes it
-    acts, person  people type (typed: what Slack makes of a line), click, choose, see (plain: blocks as text)
-    practice      the page's API; picture: the state as the page sees it; stream: its events; page/: the page
-    clock         time, the wall's or a test's
+    server                        all of it on a port; origin_check: who may talk to it; context: what all parts share
+    web_api                       the Web API's front door: who calls, how often (rate_limits); arguments: however the client sent them
+    methods/                      the Web API's methods
+    response_urls                 response URLs; ephemeral_tokens: all that is handed out to be used within a time
+    socket                        Socket Mode; payloads: what it sends; events: what the app hears of what is said
+    manifest                      the app's manifest, and its limits
+    limits                        would Slack take these blocks?
+    blockkit/                     what Block Kit allows; blockkit_walk: walking them
+    workspace                     the state, and every way it changes; model: what it consists of; api_json: as the Web API writes it
+    user_actions, simulated_user  people type (message_parsing: what Slack makes of a line), click, choose, see (plain_text: blocks as text)
+    page_api                      the page's API; page_state: the state as the page sees it; event_stream: its events; page/: the page
+    clock                         time, the wall's or a test's
 
 The page's API
 ==============
@@ -39,7 +39,7 @@ Origin that is not this very server are answered 403. Static files of lab/slack/
 
 GET /practice/state?as=operator   -> 200 State: everything this person sees
 
-    State   {"version": 41,                     number of the latest event that is in this state
+    State                         {"version": 41,                     number of the latest event that is in this state
              "now": 1767222000.5,               the workspace's clock, epoch seconds
              "me": Person, "people": [Person],  people: everybody who can be acted as, in order
              "groups": [Group],
@@ -49,9 +49,9 @@ GET /practice/state?as=operator   -> 200 State: everything this person sees
              "views": [View],                   this person's open modals, bottom of the stack first
              "home": View or null,              what views.publish put there for this person
              "commands": [{"command": "/check-writers", "description": "…", "usage_hint": "<cluster|host>"}]}
-    Person  {"id": "U0OPERATOR", "name": "operator", "real_name": "Operator", "groups": ["operators"],
+    Person                        {"id": "U0OPERATOR", "name": "operator", "real_name": "Operator", "groups": ["operators"],
              "unread": 2}                       messages and ephemerals newer than this person's marks
-    Group   {"id": "S0OPERATORS", "handle": "operators", "name": "Operators", "users": ["U0OPERATOR"]}
+    Group                         {"id": "S0OPERATORS", "handle": "operators", "name": "Operators", "users": ["U0OPERATOR"]}
     Channel {"id": "C0OPS", "name": "hv-ops", "kind": "channel" or "dm", "with": null or user id (dm: the other side),
              "members": ["U0…"], "bot_is_member": true, "unread": 1, "topic": "…"}
     Message {"channel": "C0OPS", "ts": "1767222000.000100", "user": "U0BOT", "username": "hvops", "bot": true,
@@ -60,9 +60,9 @@ GET /practice/state?as=operator   -> 200 State: everything this person sees
              "thread_ts": null or ts, "reply_count": 0, "edited": false, "ephemeral": false,
              "files": [File], "pings": ["channel", "U0OPERATOR", "S0APPROVERS"],
              "trouble": ""}                     a sentence Slack shows at the message: a click nobody acknowledged
-    File    {"id": "F…", "name": "guests.csv", "title": "…", "size": 812, "mimetype": "text/csv",
+    File                          {"id": "F…", "name": "guests.csv", "title": "…", "size": 812, "mimetype": "text/csv",
              "url": "/practice/file?as=operator&id=F…"}           relative; Content-Disposition: attachment
-    View    {"id": "V…", "type": "modal" or "home", "callback_id": "…", "title": text object or null,
+    View                          {"id": "V…", "type": "modal" or "home", "callback_id": "…", "title": text object or null,
              "submit": text object or null, "close": text object or null, "blocks": [blocks],
              "state": {block_id: {action_id: element value}}, "errors": {block_id: sentence}, "trouble": "", "hash": "…"}
 

@@ -1,7 +1,7 @@
 """Time for the practice Slack: the wall's, or one that a test moves by hand.
 
 Trigger ids live three seconds, response URLs half an hour, retries of events come after five minutes. A test that
-had to wait for them would sleep; with `HandClock` it says `await clock.advance(3.1)`.
+had to wait for them would sleep; with `ManualClock` it says `await clock.advance(3.1)`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class WallClock:
         await asyncio.sleep(seconds)
 
 
-class HandClock:
+class ManualClock:
     """Stands still until somebody advances it."""
 
     def __init__(self, start: float = 1_767_222_000.0) -> None:

@@ -6,12 +6,12 @@ Nobody hears of ephemerals.
 
 from __future__ import annotations
 
-from lab.slack.core import Core
-from lab.slack.delivery import event_payload
+from lab.slack.api_json import message_json
+from lab.slack.context import Core
+from lab.slack.event_stream import Event
 from lab.slack.model import BOT_USER, JSON, TEAM, Message
+from lab.slack.payloads import event_payload
 from lab.slack.socket import SocketMode
-from lab.slack.stream import Event
-from lab.slack.wire import message_json
 
 
 class Events:

@@ -7,25 +7,25 @@ from typing import Literal, Self
 
 from aiohttp import web
 
-from lab.slack import api, hooks
-from lab.slack.acts import Acts
+from lab.slack import response_urls, web_api
 from lab.slack.clock import Clock
-from lab.slack.core import Called, Core, Faults
+from lab.slack.context import CallRecord, Core, Faults
+from lab.slack.ephemeral_tokens import TokenStore
 from lab.slack.events import Events
-from lab.slack.grants import Grants
-from lab.slack.guard import guard
 from lab.slack.model import JSON, Message
-from lab.slack.person import Person
-from lab.slack.practice import Practice
-from lab.slack.rates import Rates
+from lab.slack.origin_check import guard
+from lab.slack.page_api import Practice
+from lab.slack.rate_limits import Rates
+from lab.slack.simulated_user import Person
 from lab.slack.socket import SocketMode
+from lab.slack.user_actions import UserActions
 from lab.slack.workspace import Workspace, practice_workspace
 
 PAGE = Path(__file__).parent / "page"
 LARGEST_BODY = 64 * 1024 * 1024
 
 
-class SlackStandIn:
+class FakeSlack:
     """One workspace with one app, served from `async with` to its end.
 
     Attributes:
@@ -59,9 +59,9 @@ class SlackStandIn:
         if manifest is not None:
             self.workspace.install(manifest)
         clock = self.workspace.clock
-        self.core = Core(self.workspace, Grants(clock), Rates(clock, strict=rates == "strict"), Faults())
+        self.core = Core(self.workspace, TokenStore(clock), Rates(clock, strict=rates == "strict"), Faults())
         self.socket = SocketMode(self.core)
-        self.acts = Acts(self.core, self.socket, Events(self.core, self.socket))
+        self.acts = UserActions(self.core, self.socket, Events(self.core, self.socket))
         self.application = web.Application(middlewares=[guard], client_max_size=LARGEST_BODY)
         self._practice = Practice(self.acts, self.socket)
         self._port = port
@@ -136,7 +136,7 @@ class SlackStandIn:
             while self.workspace.connections != connections:
                 await events.get()
 
-    def calls(self, method: str) -> list[Called]:
+    def calls(self, method: str) -> list[CallRecord]:
         """What the app called of one method, oldest first; response URLs are the method "response_url"."""
         return [called for called in self.core.calls if called.method == method]
 
@@ -162,13 +162,13 @@ class SlackStandIn:
         router.add_get("/{path:.+}", self._static)
 
     async def _api(self, request: web.Request) -> web.StreamResponse:
-        return await api.answer(self.core, request)
+        return await web_api.answer(self.core, request)
 
     async def _hook(self, request: web.Request) -> web.StreamResponse:
-        return await hooks.respond(self.core, request)
+        return await response_urls.respond(self.core, request)
 
     async def _upload(self, request: web.Request) -> web.Response:
-        return await api.receive_upload(self.core, request)
+        return await web_api.receive_upload(self.core, request)
 
     async def _index(self, request: web.Request) -> web.StreamResponse:
         del request

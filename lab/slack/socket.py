@@ -19,7 +19,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from lab.slack.core import Core
+from lab.slack.context import Core
 from lab.slack.model import APP, JSON
 
 ACK_SECONDS = 3.0

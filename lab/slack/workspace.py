@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from lab.slack.clock import Clock, WallClock
+from lab.slack.event_stream import Stream
 from lab.slack.manifest import EVERYTHING, Manifest, read_manifest
 from lab.slack.model import (
     BOT_USER,
@@ -23,7 +24,6 @@ from lab.slack.model import (
     StoredFile,
     View,
 )
-from lab.slack.stream import Stream
 
 MOST_VIEWS = 3
 """Modals in one stack (docs.slack.dev/surfaces/modals)."""

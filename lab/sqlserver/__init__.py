@@ -1,8 +1,8 @@
 """SQL Server as a driver sees it: TDS 7.4 on loopback, a typed database in memory, a closed list of statements.
 
     server      listens (background: on a thread of its own)
-    reply       outcomes -> tokens          connection  one client: login, requests, attention
-    trouble     what goes wrong, on demand  procedures  sp_executesql, sp_prepexec and their like
+    response_tokens       outcomes -> tokens          connection  one client: login, requests, attention
+    fault_injection     what goes wrong, on demand  procedures  sp_executesql, sp_prepexec and their like
     session     options, transaction        catalog     what drivers ask about types and parameters
     locks       who waits for which row     store       logins, databases, tables, rows
     types       values and conversions      errors      what it says when it refuses

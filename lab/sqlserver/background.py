@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from lab.background import BackgroundLoop
+from lab.loop_thread import BackgroundLoop
 from lab.sqlserver.server import SqlServer
 
 T = TypeVar("T")

@@ -9,13 +9,13 @@ from typing import Protocol
 
 from lab.sqlserver import errors
 from lab.sqlserver.errors import SqlError
+from lab.sqlserver.fault_injection import Kind as Mishaps
+from lab.sqlserver.fault_injection import Trouble
 from lab.sqlserver.locks import Locks
 from lab.sqlserver.procedures import Procedures, Returned
-from lab.sqlserver.reply import Reply
+from lab.sqlserver.response_tokens import Reply
 from lab.sqlserver.session import Done, Outcome, Session
 from lab.sqlserver.store import Instance, Login
-from lab.sqlserver.trouble import Kind as Mishaps
-from lab.sqlserver.trouble import Trouble
 from lab.sqlserver.wire import login, requests, tokens
 from lab.sqlserver.wire.login import Encryption, Login7, Policy
 from lab.sqlserver.wire.packets import Kind, Message, packets, read_message
@@ -234,7 +234,7 @@ class Connection:
         if trouble.latency:
             await asyncio.sleep(trouble.latency)
         self._server.settle()
-        struck = trouble.strike(statement)
+        struck = trouble.inject(statement)
         if struck == "drop before":
             raise Cut
         if struck == "hang":

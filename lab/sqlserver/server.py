@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Self
 
 from lab.sqlserver.connection import Connection
+from lab.sqlserver.fault_injection import Trouble
 from lab.sqlserver.locks import Locks
 from lab.sqlserver.store import Instance
-from lab.sqlserver.trouble import Trouble
 from lab.sqlserver.wire.login import Policy
 from lab.sqlserver.wire.tls import Wire
 

@@ -121,7 +121,7 @@ class Instance:
         self.databases[database.name.casefold()] = database
         return database
 
-    def let_in(self, login: Login) -> None:
+    def add_login(self, login: Login) -> None:
         """Add a login, or replace it."""
         self.logins[login.name.casefold()] = login
 

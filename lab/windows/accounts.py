@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.windows.machine import Machine
+from lab.windows.machine_protocol import Machine
 
 
 def split_name(name: str) -> tuple[str, str]:

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 import spnego
 from spnego.exceptions import SpnegoError
 
-from lab.windows import names, ntlm_store
+from lab.windows import ntlm_credentials, wsman_constants
 from lab.windows.accounts import find_account
-from lab.windows.machine import Machine
+from lab.windows.machine_protocol import Machine
 
 _NTLM_SIGNATURE = b"NTLMSSP\x00"
 
@@ -58,7 +58,7 @@ class Connection:
                 return self._basic(credentials)
             case "negotiate" | "kerberos" | "ntlm":
                 return self._negotiate(scheme, credentials)
-            case names.MUTUAL_TLS:
+            case wsman_constants.MUTUAL_TLS:
                 return self._certificate()
             case _:
                 return _REFUSED
@@ -118,11 +118,11 @@ class Connection:
         """Feed a token to the handshake; a first message starts a new one."""
         if self.context is None or self.context.complete:
             self._forget()
-        names_sent = ntlm_store.names_in(token)
+        names_sent = ntlm_credentials.names_in(token)
         domain, user = names_sent or ("", "")
         account = find_account(self.machine, domain, user) if names_sent else None
         password = None if account is None else self.machine.access.accounts[account]
-        with ntlm_store.holding(domain, user, password):
+        with ntlm_credentials.holding(domain, user, password):
             if self.context is None:
                 self.context = self._new_context(token)
             return self.context.step(token) or b""

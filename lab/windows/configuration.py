@@ -5,10 +5,10 @@ Elements and their order as captured on 2012 R2 and later hosts [cap].
 
 from __future__ import annotations
 
-from lab.windows import names
+from lab.windows import wsman_constants
 from lab.windows.envelope import Request, answer
 from lab.windows.faults import NOT_FOUND, Fault
-from lab.windows.machine import Machine
+from lab.windows.machine_protocol import Machine
 
 _ROOT_SDDL = "O:NSG:BAD:P(A;;GA;;;BA)(A;;GR;;;IU)S:P(AU;FA;GA;;;WD)(AU;SA;GXGW;;;WD)"
 _LARGEST = 4_294_967_295
@@ -24,14 +24,14 @@ def get(machine: Machine, request: Request) -> str:
         Fault: there is no such part.
     """
     everything = _settings(machine)
-    part = request.resource_uri[len(names.CONFIG) :].strip("/").lower()
+    part = request.resource_uri[len(wsman_constants.CONFIG) :].strip("/").lower()
     parts = {"": ("Config", everything), "service": ("Service", _service(machine)), "winrs": ("Winrs", _winrs(machine))}
     if part not in parts:
         raise Fault(NOT_FOUND)
     name, settings = parts[part]
-    uri = names.CONFIG + (f"/{part}" if part else "")
+    uri = wsman_constants.CONFIG + (f"/{part}" if part else "")
     body = f'<cfg:{name} xmlns:cfg="{uri}">{_xml(settings)}</cfg:{name}>'
-    return answer(request, names.GET + "Response", body, language=machine.language, prefixes="s a x w p")
+    return answer(request, wsman_constants.GET + "Response", body, language=machine.language, prefixes="s a x w p")
 
 
 def _settings(machine: Machine) -> Settings:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from lab.windows import names, query
+from lab.windows import query, wsman_constants
 from lab.windows.envelope import Request, answer, reference_text
 from lab.windows.faults import (
     CANNOT_PROCESS_FILTER,
@@ -22,7 +22,7 @@ from lab.windows.faults import (
     Fault,
     wmi_fault,
 )
-from lab.windows.machine import Machine, Reference, WmiFailure
+from lab.windows.machine_protocol import Machine, Reference, WmiFailure
 from lab.windows.query import Row
 
 LIFETIME = 240.0  # seconds; EnumerationTimeoutms of captured hosts [cap]
@@ -30,9 +30,9 @@ _HEAD = 1_200  # characters that an envelope needs around its items
 _OLD = 153_600  # bytes asked for when a request names no MaxEnvelopeSize [doc]
 _PREFIXES = "s a n w"
 
-_N = f"{{{names.ENUMERATION}}}"
-_W = f"{{{names.WSMAN}}}"
-_B = f"{{{names.CIM_BINDING}}}"
+_N = f"{{{wsman_constants.ENUMERATION}}}"
+_W = f"{{{wsman_constants.WSMAN}}}"
+_B = f"{{{wsman_constants.CIM_BINDING}}}"
 
 
 @dataclass(slots=True)
@@ -105,7 +105,9 @@ class Enumerations:
         if request.body is None or request.body.tag != f"{_N}Release":
             raise Fault(2150858791)
         self._take(request.body, user)
-        return answer(request, names.RELEASE + "Response", "", language=self._machine.language, prefixes=_PREFIXES)
+        return answer(
+            request, wsman_constants.RELEASE + "Response", "", language=self._machine.language, prefixes=_PREFIXES
+        )
 
     def __len__(self) -> int:
         return len(self._contexts)
@@ -131,7 +133,7 @@ class Enumerations:
             del self._contexts[name]
 
     def _answer(self, request: Request, operation: str, inner: str) -> str:
-        action = f"{names.ENUMERATION}/{operation}Response"
+        action = f"{wsman_constants.ENUMERATION}/{operation}Response"
         body = f"<n:{operation}Response>{inner}</n:{operation}Response>"
         return answer(request, action, body, language=self._machine.language, prefixes=_PREFIXES)
 
@@ -160,11 +162,11 @@ class Enumerations:
         dialect = "" if found is None else found.get("Dialect", "")
         if found is None or not dialect:
             return self._class_rows(namespace, cls)
-        if dialect.lower() == names.WQL_DIALECT.lower():
+        if dialect.lower() == wsman_constants.WQL_DIALECT.lower():
             return self._wql_rows(namespace, cls, found.text or "")
-        if dialect == names.SELECTOR_DIALECT:
+        if dialect == wsman_constants.SELECTOR_DIALECT:
             return self._selected_rows(namespace, cls, found)
-        if dialect == names.ASSOCIATION_DIALECT:
+        if dialect == wsman_constants.ASSOCIATION_DIALECT:
             return self._associated_rows(namespace, cls, found)
         raise Fault(CANNOT_PROCESS_FILTER)
 
@@ -235,10 +237,10 @@ class Enumerations:
 
 def read_reference(element: Element) -> Reference | None:
     """A reference out of an element that holds a:ReferenceParameters, or None if it names no WMI class."""
-    parameters = element.find(f".//{{{names.ADDRESSING}}}ReferenceParameters")
+    parameters = element.find(f".//{{{wsman_constants.ADDRESSING}}}ReferenceParameters")
     if parameters is None:
         return None
-    path = names.wmi_path((parameters.findtext(f"{_W}ResourceURI") or "").strip())
+    path = wsman_constants.wmi_path((parameters.findtext(f"{_W}ResourceURI") or "").strip())
     if path is None:
         return None
     keys: dict[str, object] = {

@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from lab.windows import names
+from lab.windows import wsman_constants
 from lab.windows.faults import Fault
 
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
@@ -25,19 +25,19 @@ _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?
 _SMALLEST_ENVELOPE = 8_192  # bytes; a smaller MaxEnvelopeSize is refused [doc, MS-WSMV 2.2.4.10]
 
 _UNDERSTOOD = frozenset(
-    [f"{{{names.ADDRESSING}}}{name}" for name in ("To", "Action", "ReplyTo", "MessageID", "FaultTo", "From")]
+    [f"{{{wsman_constants.ADDRESSING}}}{name}" for name in ("To", "Action", "ReplyTo", "MessageID", "FaultTo", "From")]
     + [
-        f"{{{names.WSMAN}}}{name}"
+        f"{{{wsman_constants.WSMAN}}}{name}"
         for name in (
             *("ResourceURI", "SelectorSet", "OptionSet", "OperationTimeout", "MaxEnvelopeSize", "Locale"),
             *("FragmentTransfer", "RequestEPR", "RequestTotalItemsCountEstimate"),
         )
     ]
     + [
-        f"{{{names.MICROSOFT}}}{name}"
+        f"{{{wsman_constants.MICROSOFT}}}{name}"
         for name in ("DataLocale", "SessionId", "OperationID", "SequenceId", "ActivityId")
     ]
-    + [f"{{{names.MICROSOFT}}}CompressionType"]
+    + [f"{{{wsman_constants.MICROSOFT}}}CompressionType"]
 )
 
 
@@ -80,14 +80,14 @@ def parse(data: bytes) -> Request:
         envelope = fromstring(data, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise Fault(2150858819) from error
-    if envelope.tag != f"{{{names.SOAP}}}Envelope":
+    if envelope.tag != f"{{{wsman_constants.SOAP}}}Envelope":
         raise Fault(2150858765)
-    header = envelope.find(f"{{{names.SOAP}}}Header")
-    body = envelope.find(f"{{{names.SOAP}}}Body")
+    header = envelope.find(f"{{{wsman_constants.SOAP}}}Header")
+    body = envelope.find(f"{{{wsman_constants.SOAP}}}Body")
     if body is None:
         raise Fault(2150858791)
     first = next(iter(body), None)
-    if first is not None and first.tag == f"{{{names.IDENTITY}}}Identify":
+    if first is not None and first.tag == f"{{{wsman_constants.IDENTITY}}}Identify":
         return Request("", "", "", body=first, identify=True)
     if header is None:
         raise Fault(2150858767)
@@ -95,14 +95,14 @@ def parse(data: bytes) -> Request:
 
 
 def _read_header(header: Element, body: Element | None) -> Request:
-    message_id = (header.findtext(f"{{{names.ADDRESSING}}}MessageID") or "").strip()
+    message_id = (header.findtext(f"{{{wsman_constants.ADDRESSING}}}MessageID") or "").strip()
     try:
         _check_understood(header)
-        action = (header.findtext(f"{{{names.ADDRESSING}}}Action") or "").strip()
+        action = (header.findtext(f"{{{wsman_constants.ADDRESSING}}}Action") or "").strip()
         _check_addressed(header, action, message_id)
         return Request(
             action=action,
-            resource_uri=(header.findtext(f"{{{names.WSMAN}}}ResourceURI") or "").strip(),
+            resource_uri=(header.findtext(f"{{{wsman_constants.WSMAN}}}ResourceURI") or "").strip(),
             message_id=message_id,
             selectors=_pairs(header, "SelectorSet", "Selector"),
             options=_pairs(header, "OptionSet", "Option"),
@@ -116,15 +116,15 @@ def _read_header(header: Element, body: Element | None) -> Request:
 
 
 def _check_addressed(header: Element, action: str, message_id: str) -> None:
-    if not action or not message_id or header.find(f"{{{names.ADDRESSING}}}To") is None:
+    if not action or not message_id or header.find(f"{{{wsman_constants.ADDRESSING}}}To") is None:
         raise Fault(2150858767)
 
 
 def _check_understood(header: Element) -> None:
     for block in header:
-        if block.get(f"{{{names.SOAP}}}mustUnderstand", "").strip().lower() not in {"true", "1"}:
+        if block.get(f"{{{wsman_constants.SOAP}}}mustUnderstand", "").strip().lower() not in {"true", "1"}:
             continue
-        if block.tag in (f"{{{names.WSMAN}}}Locale", f"{{{names.MICROSOFT}}}DataLocale"):
+        if block.tag in (f"{{{wsman_constants.WSMAN}}}Locale", f"{{{wsman_constants.MICROSOFT}}}DataLocale"):
             raise Fault(2150858887)
         if block.tag not in _UNDERSTOOD:
             raise Fault(2150858767, value="s:MustUnderstand", subcode="")
@@ -132,7 +132,7 @@ def _check_understood(header: Element) -> None:
 
 def _pairs(header: Element, outer: str, inner: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    for pair in header.iterfind(f"{{{names.WSMAN}}}{outer}/{{{names.WSMAN}}}{inner}"):
+    for pair in header.iterfind(f"{{{wsman_constants.WSMAN}}}{outer}/{{{wsman_constants.WSMAN}}}{inner}"):
         found[pair.get("Name", "")] = reference_text(pair)
     return found
 
@@ -143,7 +143,7 @@ def reference_text(element: Element) -> str:
 
 
 def _max_envelope_size(header: Element) -> int | None:
-    text = header.findtext(f"{{{names.WSMAN}}}MaxEnvelopeSize")
+    text = header.findtext(f"{{{wsman_constants.WSMAN}}}MaxEnvelopeSize")
     if text is None:
         return None
     try:
@@ -156,7 +156,7 @@ def _max_envelope_size(header: Element) -> int | None:
 
 
 def _timeout(header: Element) -> float:
-    text = header.findtext(f"{{{names.WSMAN}}}OperationTimeout")
+    text = header.findtext(f"{{{wsman_constants.WSMAN}}}OperationTimeout")
     if text is None:
         return 60.0
     duration = parse_duration(text.strip())
@@ -185,12 +185,12 @@ def answer(request: Asked, action: str, body: str, *, language: str, prefixes: s
         prefixes: which prefixes the root declares, in this order, e.g. "s a n w".
         activity: whether to add p:ActivityId, which newer hosts put on some faults [cap].
     """
-    declared = " ".join(f'xmlns:{prefix}="{names.PREFIXES[prefix]}"' for prefix in prefixes.split())
+    declared = " ".join(f'xmlns:{prefix}="{wsman_constants.PREFIXES[prefix]}"' for prefix in prefixes.split())
     message_id = str(uuid.uuid4()).upper()
     activity_id = f"<p:ActivityId>{str(uuid.uuid4()).upper()}</p:ActivityId>" if activity else ""
     relates = f"<a:RelatesTo>{escape(request.message_id)}</a:RelatesTo>" if request.message_id else ""
     return (
         f'<s:Envelope xml:lang="{language}" {declared}><s:Header><a:Action>{escape(action)}</a:Action>'
-        f"<a:MessageID>uuid:{message_id}</a:MessageID>{activity_id}<a:To>{names.ANONYMOUS}</a:To>{relates}"
+        f"<a:MessageID>uuid:{message_id}</a:MessageID>{activity_id}<a:To>{wsman_constants.ANONYMOUS}</a:To>{relates}"
         f"</s:Header><s:Body>{body}</s:Body></s:Envelope>"
     )

@@ -6,12 +6,12 @@ for the shell quota.
 
 from __future__ import annotations
 
-from lab.windows import names, texts
+from lab.windows import fault_messages, wsman_constants
 from lab.windows.envelope import Asked, answer, escape
 from lab.windows.faults import TIMED_OUT, TOO_MANY_SHELLS, UNEXPECTED_SELECTORS, Fault
 
 _PREFIXES = "s a x e n w p"
-_WMI_ERROR = names.DMTF_CLASSES + "MSFT_WmiError"
+_WMI_ERROR = wsman_constants.DMTF_CLASSES + "MSFT_WmiError"
 # Newer hosts put p:ActivityId on these [cap].
 _WITH_ACTIVITY = frozenset({TIMED_OUT, UNEXPECTED_SELECTORS})
 
@@ -29,7 +29,7 @@ def render(fault: Fault, request: Asked, *, host: str, machine: str, language: s
     handed_on = (
         fault.text if fault.wbem == fault.code else ""
     )  # an HRESULT is its own code, and its sentence its reason
-    reason = handed_on or texts.sentence(fault.code, language)
+    reason = handed_on or fault_messages.sentence(fault.code, language)
     subcode = f"<s:Subcode><s:Value>{fault.subcode}</s:Value></s:Subcode>" if fault.subcode else ""
     body = (
         f"<s:Fault><s:Code><s:Value>{fault.value}</s:Value>{subcode}</s:Code>"
@@ -41,12 +41,12 @@ def render(fault: Fault, request: Asked, *, host: str, machine: str, language: s
 
 
 def _detail(fault: Fault, host: str, machine: str, language: str) -> str:
-    message = fault.text or texts.sentence(fault.wbem or fault.code, language)
+    message = fault.text or fault_messages.sentence(fault.wbem or fault.code, language)
     if fault.about:
         message = f"{message.rstrip()} {fault.about} "
     if fault.code == TOO_MANY_SHELLS:
         return _wmi_error(fault.code, message)
-    detail = f"<w:FaultDetail>{names.FAULT_DETAIL}{fault.detail}</w:FaultDetail>" if fault.detail else ""
+    detail = f"<w:FaultDetail>{wsman_constants.FAULT_DETAIL}{fault.detail}</w:FaultDetail>" if fault.detail else ""
     inner = escape(message)
     if fault.provider is not None:
         inner = _provider_fault(fault, inner, machine)
@@ -55,7 +55,7 @@ def _detail(fault: Fault, host: str, machine: str, language: str) -> str:
 
 def _wsman_fault(code: int, machine: str, message: str) -> str:
     return (
-        f'<f:WSManFault xmlns:f="{names.FAULT}" Code="{code}" Machine="{escape(machine)}">'
+        f'<f:WSManFault xmlns:f="{wsman_constants.FAULT}" Code="{code}" Machine="{escape(machine)}">'
         f"<f:Message>{message}</f:Message></f:WSManFault>"
     )
 
@@ -70,10 +70,10 @@ def _provider_fault(fault: Fault, message: str, machine: str) -> str:
 
 
 def _extended_error(namespace: str, operation: str, parameter: str) -> str:
-    uri = names.class_uri(namespace, "__ExtendedStatus")
+    uri = wsman_constants.class_uri(namespace, "__ExtendedStatus")
     return (
-        f'<f:ExtendedError><p:__ExtendedStatus xmlns:xsi="{names.SCHEMA_INSTANCE}" xmlns:p="{uri}" '
-        f'xmlns:cim="{names.CIM}" xsi:type="p:__ExtendedStatus_Type"><p:Description xsi:nil="true"/>'
+        f'<f:ExtendedError><p:__ExtendedStatus xmlns:xsi="{wsman_constants.SCHEMA_INSTANCE}" xmlns:p="{uri}" '
+        f'xmlns:cim="{wsman_constants.CIM}" xsi:type="p:__ExtendedStatus_Type"><p:Description xsi:nil="true"/>'
         f"<p:Operation>{operation}</p:Operation><p:ParameterInfo>{escape(parameter)}</p:ParameterInfo>"
         '<p:ProviderName>WinMgmt</p:ProviderName><p:StatusCode xsi:nil="true"/></p:__ExtendedStatus></f:ExtendedError>'
     )
@@ -102,8 +102,8 @@ def _wmi_error(code: int, message: str) -> str:
     ]
     properties = "".join(_typed(name, kind, value) for name, kind, value in values)
     return (
-        f'<p:MSFT_WmiError xmlns:b="{names.CIM_BINDING}" xmlns:cim="{names.CIM}" xmlns:p="{_WMI_ERROR}" '
-        f'xmlns:xsi="{names.SCHEMA_INSTANCE}" b:IsCIM_Error="true" xsi:type="p:MSFT_WmiError_Type">'
+        f'<p:MSFT_WmiError xmlns:b="{wsman_constants.CIM_BINDING}" xmlns:cim="{wsman_constants.CIM}" xmlns:p="{_WMI_ERROR}" '
+        f'xmlns:xsi="{wsman_constants.SCHEMA_INSTANCE}" b:IsCIM_Error="true" xsi:type="p:MSFT_WmiError_Type">'
         f"{properties}</p:MSFT_WmiError>"
     )
 

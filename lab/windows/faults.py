@@ -1,6 +1,6 @@
 """WS-Management faults: which code goes with which SOAP code, subcode, action and fault detail.
 
-Source: MS-WSMV, wsmerror.h of the Windows SDK [doc]; the captured ones are marked. Sentences: `lab.windows.texts`.
+Source: MS-WSMV, wsmerror.h of the Windows SDK [doc]; the captured ones are marked. Sentences: `lab.windows.fault_messages`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from lab.windows import names
+from lab.windows import wsman_constants
 
 ACCESS_DENIED = 5
 NOT_FOUND = 2150858752
@@ -38,7 +38,7 @@ class Kind:
 
     value: str = "s:Sender"
     subcode: str = "w:InternalError"
-    action: str = names.WSMAN_FAULT
+    action: str = wsman_constants.WSMAN_FAULT
     detail: str = ""  # the last part of w:FaultDetail
 
 
@@ -47,18 +47,22 @@ KINDS = {
     87: Kind(subcode="w:InvalidParameter", detail="InvalidValue"),  # [cap]
     2147942402: Kind(value="s:Receiver"),  # [cap] file not found, from the shell
     NOT_FOUND: Kind(
-        subcode="a:DestinationUnreachable", action=names.ADDRESSING_FAULT, detail="InvalidResourceURI"
+        subcode="a:DestinationUnreachable", action=wsman_constants.ADDRESSING_FAULT, detail="InvalidResourceURI"
     ),  # [cap]
-    2150858753: Kind(subcode="a:ActionNotSupported", action=names.ADDRESSING_FAULT),
+    2150858753: Kind(subcode="a:ActionNotSupported", action=wsman_constants.ADDRESSING_FAULT),
     2150858758: Kind(subcode="w:Concurrency"),
-    2150858765: Kind(value="s:VersionMismatch", subcode="", action=names.ADDRESSING_FAULT),
-    2150858767: Kind(subcode="a:InvalidMessageInformationHeader", action=names.ADDRESSING_FAULT),  # [cap]
-    CANNOT_PROCESS_FILTER: Kind(subcode="n:CannotProcessFilter", action=names.ENUMERATION_FAULT),  # [cap]
-    STALE_CONTEXT: Kind(value="s:Receiver", subcode="n:InvalidEnumerationContext", action=names.ENUMERATION_FAULT),
+    2150858765: Kind(value="s:VersionMismatch", subcode="", action=wsman_constants.ADDRESSING_FAULT),
+    2150858767: Kind(subcode="a:InvalidMessageInformationHeader", action=wsman_constants.ADDRESSING_FAULT),  # [cap]
+    CANNOT_PROCESS_FILTER: Kind(subcode="n:CannotProcessFilter", action=wsman_constants.ENUMERATION_FAULT),  # [cap]
+    STALE_CONTEXT: Kind(
+        value="s:Receiver", subcode="n:InvalidEnumerationContext", action=wsman_constants.ENUMERATION_FAULT
+    ),
     2150858791: Kind(subcode="w:SchemaValidationError"),
     TIMED_OUT: Kind(value="s:Receiver", subcode="w:TimedOut"),  # [cap]
     2150858809: Kind(subcode="w:InvalidOptions", detail="NotSupported"),
-    2150858811: Kind(subcode="a:DestinationUnreachable", action=names.ADDRESSING_FAULT, detail="InvalidResourceURI"),
+    2150858811: Kind(
+        subcode="a:DestinationUnreachable", action=wsman_constants.ADDRESSING_FAULT, detail="InvalidResourceURI"
+    ),
     2150858815: Kind(subcode="w:QuotaLimit"),
     2150858818: Kind(subcode="w:UnsupportedFeature"),
     2150858819: Kind(subcode="w:SchemaValidationError"),
@@ -71,10 +75,10 @@ KINDS = {
     2150858886: Kind(subcode="w:UnsupportedFeature", detail="EnumerationMode"),
     2150858887: Kind(subcode="w:UnsupportedFeature", detail="Locale"),
     2150859002: Kind(subcode="w:InvalidSelectors", detail="InsufficientSelectors"),
-    2150859003: Kind(subcode="n:CannotProcessFilter", action=names.ENUMERATION_FAULT),
+    2150859003: Kind(subcode="n:CannotProcessFilter", action=wsman_constants.ENUMERATION_FAULT),
     2150859010: Kind(value="s:Receiver"),
     2150859013: Kind(subcode="w:AccessDenied"),
-    2150859015: Kind(subcode="n:CannotProcessFilter", action=names.ENUMERATION_FAULT),
+    2150859015: Kind(subcode="n:CannotProcessFilter", action=wsman_constants.ENUMERATION_FAULT),
     2150859038: Kind(subcode="w:InvalidParameter", detail="InvalidValue"),
     TOO_MANY_SHELLS: Kind(subcode="w:QuotaLimit"),  # [cap]
     TOO_MANY_OPERATIONS: Kind(value="s:Receiver"),  # [cap] an InternalError, although it is a quota

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lab.windows import instances, schema, wql
+from lab.windows import cim_xml, schema, wql
 from lab.windows.faults import WBEM_INVALID_CLASS, WBEM_INVALID_NAMESPACE, WBEM_INVALID_QUERY
-from lab.windows.machine import Aged, Instance, Machine, Reference, WmiFailure
+from lab.windows.machine_protocol import HasMissingClasses, Instance, Machine, Reference, WmiFailure
 from lab.windows.schema import ClassDefinition
 from lab.windows.wql_relations import Related, invalid
 from lab.windows.wql_values import compile_condition
@@ -24,12 +24,12 @@ class Row:
     def xml(self) -> str:
         """The instance, or the fragment of the chosen columns."""
         if self.columns is None:
-            return instances.instance_xml(self.definition, self.instance)
-        return instances.fragment_xml(self.definition, self.instance, self.columns)
+            return cim_xml.instance_xml(self.definition, self.instance)
+        return cim_xml.fragment_xml(self.definition, self.instance, self.columns)
 
     def endpoint(self) -> str:
         """The endpoint reference of the instance."""
-        return instances.endpoint_xml(self.definition, self.instance)
+        return cim_xml.endpoint_xml(self.definition, self.instance)
 
 
 def check_namespace(machine: Machine, namespace: str) -> None:
@@ -65,7 +65,7 @@ def class_of(machine: Machine, namespace: str, cls: str) -> ClassDefinition:
 
 def _as_old_as(machine: Machine, definition: ClassDefinition) -> ClassDefinition:
     """The class as this machine has it: an older Windows lacks properties, and naming one is an invalid query there."""
-    absent = machine.absent(definition.name) if isinstance(machine, Aged) else frozenset()
+    absent = machine.absent(definition.name) if isinstance(machine, HasMissingClasses) else frozenset()
     return definition.without(absent) if absent else definition
 
 
@@ -147,7 +147,7 @@ def find_instance(machine: Machine, namespace: str, definition: ClassDefinition,
 def _key_text(row: Row, name: str) -> str | None:
     found = row.definition.properties.get(name)
     value = row.instance.get(found.name) if found else None
-    return None if value is None else instances.scalar_text(value).lower()
+    return None if value is None else cim_xml.scalar_text(value).lower()
 
 
 def selector_rows(
@@ -214,7 +214,7 @@ def _points_at(reference: Reference, row: Row) -> bool:
     if reference.namespace.lower() != row.definition.namespace.lower() or not row.definition.is_a(reference.cls):
         return False
     return all(
-        _key_text(row, name.lower()) == instances.scalar_text(value).lower() for name, value in reference.keys.items()
+        _key_text(row, name.lower()) == cim_xml.scalar_text(value).lower() for name, value in reference.keys.items()
     )
 
 
@@ -222,5 +222,5 @@ def _follow(machine: Machine, reference: Reference) -> Row | None:
     definition = schema.find(reference.namespace, reference.cls)
     if definition is None:
         return None
-    keys = {name: instances.scalar_text(value) for name, value in reference.keys.items()}
+    keys = {name: cim_xml.scalar_text(value) for name, value in reference.keys.items()}
     return find_instance(machine, reference.namespace, definition, keys)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lab.windows.machine import Wmi
+from lab.windows.machine_protocol import Wmi
 
 _LOCAL_MACHINE = 0x80000002
 _HIVES = range(0x80000000, 0x80000007)

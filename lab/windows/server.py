@@ -13,9 +13,9 @@ from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from lab.background import BackgroundLoop
-from lab.windows.host import Host
-from lab.windows.machine import Machine
+from lab.loop_thread import BackgroundLoop
+from lab.windows.listener_http import Host
+from lab.windows.machine_protocol import Machine
 
 _LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 _BELOW_EPHEMERAL = range(20_000, 32_000)  # Linux gives clients ports from 32768 on

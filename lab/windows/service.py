@@ -9,11 +9,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from lab.windows import configuration, envelope, fault_xml, identity, names, wmi
+from lab.windows import configuration, envelope, fault_xml, identify, wmi, wsman_constants
 from lab.windows.enumeration import Enumerations
 from lab.windows.envelope import Request
 from lab.windows.faults import ACCESS_DENIED, TOO_MANY_OPERATIONS, Fault, Provider
-from lab.windows.machine import Machine, as_found_by
+from lab.windows.machine_protocol import Machine, impersonate
 from lab.windows.shells import Shells
 
 OK, FAULTED = 200, 500
@@ -63,7 +63,7 @@ class Service:
 
     async def _operate(self, request: Request, user: str, to: str) -> str:
         if request.identify:
-            return identity.answer(self.machine)
+            return identify.answer(self.machine)
         allowed = self.machine.quotas.max_concurrent_operations_per_user
         if self._under_way[user] >= allowed:
             raise Fault(TOO_MANY_OPERATIONS)
@@ -78,13 +78,13 @@ class Service:
         if not uri:
             raise Fault(2150858811)
         lower = uri.lower()
-        if lower.startswith(names.POWERSHELL):
+        if lower.startswith(wsman_constants.POWERSHELL):
             # Where no PowerShell remoting is set up, its configuration cannot be found.
             raise Fault(2150858752)
-        if lower in (names.CMD_SHELL, names.SHELL):
+        if lower in (wsman_constants.CMD_SHELL, wsman_constants.SHELL):
             return await self._shell(request, user, to)
-        if lower == names.CONFIG or lower.startswith(names.CONFIG + "/"):
-            if request.action != names.GET:
+        if lower == wsman_constants.CONFIG or lower.startswith(wsman_constants.CONFIG + "/"):
+            if request.action != wsman_constants.GET:
                 raise Fault(ACCESS_DENIED)
             return configuration.get(self.machine, request)
         path = _wmi_path(request)
@@ -96,32 +96,32 @@ class Service:
         readers = self.machine.access.readers
         if readers is not None and user.lower() not in {reader.lower() for reader in readers}:
             raise Fault(_WMI_DENIED, provider=Provider("WMI Provider"))
-        if request.action == names.ENUMERATE:
+        if request.action == wsman_constants.ENUMERATE:
             return self.enumerations.enumerate(request, user, path)
-        if request.action == names.PULL:
+        if request.action == wsman_constants.PULL:
             return self.enumerations.pull(request, user)
-        if request.action == names.RELEASE:
+        if request.action == wsman_constants.RELEASE:
             return self.enumerations.release(request, user)
-        if request.action == names.GET:
+        if request.action == wsman_constants.GET:
             return wmi.get(self.machine, request, path)
         if request.action.lower().startswith(request.resource_uri.lower() + "/"):
-            return wmi.invoke(as_found_by(user, self.machine), request, path)
+            return wmi.invoke(impersonate(user, self.machine), request, path)
         raise Fault(2150858753)
 
     async def _shell(self, request: Request, user: str, to: str) -> str:
         shells = self.shells
         match request.action:
-            case names.CREATE:
+            case wsman_constants.CREATE:
                 return shells.create(request, user, to)
-            case names.COMMAND:
+            case wsman_constants.COMMAND:
                 return shells.command(request, user)
-            case names.SEND:
+            case wsman_constants.SEND:
                 return shells.send(request, user)
-            case names.RECEIVE:
+            case wsman_constants.RECEIVE:
                 return await shells.receive(request, user)
-            case names.SIGNAL:
+            case wsman_constants.SIGNAL:
                 return shells.signal(request, user)
-            case names.DELETE:
+            case wsman_constants.DELETE:
                 return shells.delete(request, user)
             case _:
                 raise Fault(2150858753)
@@ -130,7 +130,7 @@ class Service:
 def _wmi_path(request: Request) -> tuple[str, str] | None:
     """Namespace and class; those of a DMTF URI stand in its last part and in the selector __cimnamespace."""
     uri = request.resource_uri
-    if uri.lower().startswith(names.DMTF_CLASSES):
+    if uri.lower().startswith(wsman_constants.DMTF_CLASSES):
         chosen = {name.lower(): value for name, value in request.selectors.items()}
         return chosen.get("__cimnamespace", "root/cimv2").replace("\\", "/").lower(), uri.rpartition("/")[2]
-    return names.wmi_path(uri)
+    return wsman_constants.wmi_path(uri)

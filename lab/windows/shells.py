@@ -11,15 +11,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
-from lab.windows import names
+from lab.windows import wsman_constants
 from lab.windows.command_line import split_command_line
-from lab.windows.console import Stream, encode
+from lab.windows.console_output import Stream, encode
 from lab.windows.envelope import Request, answer, escape, parse_duration
 from lab.windows.faults import TIMED_OUT, TOO_MANY_SHELLS, UNEXPECTED_SELECTORS, Fault, Provider
-from lab.windows.machine import Machine, Output, as_found_by
+from lab.windows.machine_protocol import Machine, Output, impersonate
 
-_R = f"{{{names.SHELL}}}"
-_STATE = names.SHELL + "/CommandState/"
+_R = f"{{{wsman_constants.SHELL}}}"
+_STATE = wsman_constants.SHELL + "/CommandState/"
 _SIGNALS = ("terminate", "ctrl_c", "ctrl_break", "exit")
 _UNKNOWN_PROGRAM = 9009  # what cmd.exe exits with when it knows no such program
 _PREFIXES = "s a x w rsp p"
@@ -75,16 +75,16 @@ class Shells:
         self._shells[name] = _Shell(user, code_page, idle, self._clock() + idle)
         created = (
             f"<x:ResourceCreated><a:Address>{escape(to)}</a:Address><a:ReferenceParameters>"
-            f"<w:ResourceURI>{names.CMD_SHELL}</w:ResourceURI><w:SelectorSet>"
+            f"<w:ResourceURI>{wsman_constants.CMD_SHELL}</w:ResourceURI><w:SelectorSet>"
             f'<w:Selector Name="ShellId">{name}</w:Selector></w:SelectorSet></a:ReferenceParameters></x:ResourceCreated>'
         )
         described = (
-            f"<rsp:Shell><rsp:ShellId>{name}</rsp:ShellId><rsp:ResourceUri>{names.CMD_SHELL}</rsp:ResourceUri>"
+            f"<rsp:Shell><rsp:ShellId>{name}</rsp:ShellId><rsp:ResourceUri>{wsman_constants.CMD_SHELL}</rsp:ResourceUri>"
             f"<rsp:Owner>{escape(user)}</rsp:Owner><rsp:ClientIP>127.0.0.1</rsp:ClientIP>"
             f"<rsp:IdleTimeOut>PT{idle:.3f}S</rsp:IdleTimeOut><rsp:InputStreams>stdin</rsp:InputStreams>"
             "<rsp:OutputStreams>stdout stderr</rsp:OutputStreams></rsp:Shell>"
         )
-        return self._answer(request, names.CREATE + "Response", created + described)
+        return self._answer(request, wsman_constants.CREATE + "Response", created + described)
 
     def command(self, request: Request, user: str) -> str:
         """Start a program.
@@ -99,13 +99,13 @@ class Shells:
         words = _command_line(line, skip_shell=_flag(request.options, "WINRS_SKIP_CMD_SHELL", default=False))
         if not words:
             raise Fault(87, provider=Provider("Shell cmd plugin", nested=False))
-        output = as_found_by(user, self._machine).run(words)
+        output = impersonate(user, self._machine).run(words)
         if output.exit_code == _UNKNOWN_PROGRAM and _flag(request.options, "WINRS_SKIP_CMD_SHELL", default=False):
             raise Fault(2147942402, provider=Provider("Shell cmd plugin", nested=False))
         name = (line.get("CommandId") or str(uuid.uuid4())).upper()
         shell.commands[name] = _start(output, shell.code_page)
         body = f"<rsp:CommandResponse><rsp:CommandId>{name}</rsp:CommandId></rsp:CommandResponse>"
-        return self._answer(request, names.COMMAND + "Response", body)
+        return self._answer(request, wsman_constants.COMMAND + "Response", body)
 
     def send(self, request: Request, user: str) -> str:
         """Take input for a program; the practice world's programs read none.
@@ -119,7 +119,7 @@ class Shells:
             raise Fault(2150858791)
         _command(shell, stream.get("CommandId", ""))
         body = "<rsp:SendResponse></rsp:SendResponse>"
-        return self._answer(request, names.SEND + "Response", body)
+        return self._answer(request, wsman_constants.SEND + "Response", body)
 
     async def receive(self, request: Request, user: str) -> str:
         """Wait for a program's output, at most for the operation timeout.
@@ -139,7 +139,7 @@ class Shells:
         finally:
             shell.busy -= 1
             shell.deadline = self._clock() + shell.idle
-        return self._answer(request, names.RECEIVE + "Response", self._output(command, name, request))
+        return self._answer(request, wsman_constants.RECEIVE + "Response", self._output(command, name, request))
 
     async def _until_ready(self, command: _Command, seconds: float) -> None:
         longest = self._machine.quotas.max_timeout_ms / 1_000
@@ -188,7 +188,7 @@ class Shells:
         _stop(command)
         if code in {"terminate", "exit"}:
             del shell.commands[name]
-        return self._answer(request, names.SIGNAL + "Response", "<rsp:SignalResponse></rsp:SignalResponse>")
+        return self._answer(request, wsman_constants.SIGNAL + "Response", "<rsp:SignalResponse></rsp:SignalResponse>")
 
     def delete(self, request: Request, user: str) -> str:
         """Close a shell with its programs.
@@ -198,7 +198,7 @@ class Shells:
         """
         shell = self._shell(request, user)
         self._close(request.selectors["ShellId"].upper(), shell)
-        return self._answer(request, names.DELETE + "Response", "")
+        return self._answer(request, wsman_constants.DELETE + "Response", "")
 
     def close_all(self) -> None:
         """Close every shell, as a restarted service does."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from xml.etree.ElementTree import Element
 
-from lab.windows import instances, names, query, registry
+from lab.windows import cim_xml, query, registry, wsman_constants
 from lab.windows.enumeration import read_reference
 from lab.windows.envelope import Request, answer
 from lab.windows.faults import (
@@ -16,12 +16,12 @@ from lab.windows.faults import (
     Provider,
     wmi_fault,
 )
-from lab.windows.machine import Machine, Wmi, WmiFailure
+from lab.windows.machine_protocol import Machine, Wmi, WmiFailure
 from lab.windows.query import Row
 from lab.windows.schema import ClassDefinition
 
 _PREFIXES = "s a x w p"
-_NIL = f"{{{names.SCHEMA_INSTANCE}}}nil"
+_NIL = f"{{{wsman_constants.SCHEMA_INSTANCE}}}nil"
 _NAMESPACE_SELECTOR = "__cimnamespace"
 
 
@@ -34,7 +34,7 @@ def get(machine: Machine, request: Request, path: tuple[str, str]) -> str:
     namespace, cls = path
     definition = _class(machine, namespace, cls, "GetObject")
     row = _instance(machine, namespace, definition, request)
-    return answer(request, names.GET + "Response", row.xml(), language=machine.language, prefixes=_PREFIXES)
+    return answer(request, wsman_constants.GET + "Response", row.xml(), language=machine.language, prefixes=_PREFIXES)
 
 
 def invoke(machine: Machine, request: Request, path: tuple[str, str]) -> str:
@@ -50,7 +50,7 @@ def invoke(machine: Machine, request: Request, path: tuple[str, str]) -> str:
     if method is None:
         raise _failed(WmiFailure(WBEM_INVALID_METHOD, ""), f"{definition.name}::{asked}", namespace)
     params = _params(request.body)
-    uri = names.class_uri(definition.namespace, definition.name)
+    uri = wsman_constants.class_uri(definition.namespace, definition.name)
     try:
         if definition.name == "StdRegProv":
             lower = {name.lower(): value for name, value in params.items()}
@@ -60,7 +60,7 @@ def invoke(machine: Machine, request: Request, path: tuple[str, str]) -> str:
             values = machine.invoke(namespace, definition.name, keys, method, params)
     except WmiFailure as failure:
         raise _failed(failure, f"{definition.name}::{method}", namespace) from failure
-    body = instances.output_xml(uri, method, values)
+    body = cim_xml.output_xml(uri, method, values)
     return answer(request, f"{uri}/{method}Response", body, language=machine.language, prefixes=_PREFIXES)
 
 
@@ -127,8 +127,8 @@ def _keys_to_call(machine: Machine, namespace: str, definition: ClassDefinition,
     if not _selectors(request):
         return {}
     row = _instance(machine, namespace, definition, request)
-    reference = instances.reference_to(row.definition, row.instance)
-    return {name: instances.scalar_text(value) for name, value in reference.keys.items()}
+    reference = cim_xml.reference_to(row.definition, row.instance)
+    return {name: cim_xml.scalar_text(value) for name, value in reference.keys.items()}
 
 
 def _params(body: Element | None) -> dict[str, Wmi]:
@@ -146,6 +146,6 @@ def _param(element: Element) -> Wmi:
     if reference is not None:
         return reference
     child = next(iter(element), None)
-    if child is not None and child.tag.startswith(f"{{{names.CIM}}}"):
+    if child is not None and child.tag.startswith(f"{{{wsman_constants.CIM}}}"):
         return child.text or ""
     return element.text or ""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lab.windows.faults import WBEM_QUOTA_VIOLATION
-from lab.windows.machine import WmiFailure
+from lab.windows.machine_protocol import WmiFailure
 from lab.windows.wql_relations import Related, invalid, parse_related, unquote
 
 MAX_TERMS = 500

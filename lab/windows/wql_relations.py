@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lab.windows.faults import WBEM_INVALID_QUERY
-from lab.windows.machine import WmiFailure
+from lab.windows.machine_protocol import WmiFailure
 
 _RELATED = re.compile(r"\s*(associators|references)\s+of\s*\{(.*)\}\s*(?:where\s+(.*))?", re.IGNORECASE | re.DOTALL)
 _KEY = re.compile(r"""\s*(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([^,"'\s]+))\s*(,|$)""")

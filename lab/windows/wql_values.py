@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 
 from lab.windows import schema
-from lab.windows.machine import Embedded, Instance, Reference, Wmi
+from lab.windows.machine_protocol import Embedded, Instance, Reference, Wmi
 from lab.windows.schema import ClassDefinition, Property
 from lab.windows.wql import Both, Compare, Condition, Constant, Either, Isa, IsNull, Not
 from lab.windows.wql_relations import invalid, namespace_of, parse_path

@@ -1,13 +1,13 @@
 """The practice estate: clusters, nodes and guests as a small model, and what Windows would say about them.
 
-model       what there is: clusters, nodes, guests, volumes, writers, events
-world       keeps the time and lets things happen; backup: what a host backup does to a node
-make        draws an estate; names: its guests; furniture: what stands in every Windows; releases: which Windows
-machine     one Windows as the WS-Management server sees it; accounts: who may log in
-views/      the model as WMI instances; classes: which properties exist since when; roles: a cluster's groups
-kvp         what a guest tells its host; registry: its HKEY_LOCAL_MACHINE; events: what it writes; languages
-methods     what providers do when a method is called; cluster_methods; call: who calls, and with which rights
-drain       a node pauses and its guests leave; migration: how one guest moves; win32: the errors of it
-services    stop, start and hang; audit: the audit policy; vmm: what SCVMM believes
-programs/   the model as the output of programs
+model           what there is: clusters, nodes, guests, volumes, writers, events
+world           keeps the time and lets things happen; backup: what a host backup does to a node
+factory         draws an estate; naming: its guests; defaults: what stands in every Windows; os_releases: which Windows
+machine         one Windows as the WS-Management server sees it; accounts: who may log in
+wmi_providers/  the model as WMI instances; class_availability: which properties exist since when; roles: a cluster's groups
+kvp             what a guest tells its host; registry: its HKEY_LOCAL_MACHINE; events: what it writes; locales
+methods         what providers do when a method is called; cluster_methods; method_call: who calls, and with which rights
+drain           a node pauses and its guests leave; migration: how one guest moves; win32_errors: the errors of it
+services        stop, start and hang; audit_policy: the audit policy; vmm: what SCVMM believes
+executables/    the model as the output of programs
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from lab.windows.machine import Access
+from lab.windows.machine_protocol import Access
 
 PROFILES = ("reader", "operator", "guest")
 DOMAIN = "CORP"

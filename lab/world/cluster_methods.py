@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lab.windows.machine import Wmi, WmiFailure
+from lab.windows.machine_protocol import Wmi, WmiFailure
 from lab.world import drain, events, migration
-from lab.world.call import INVALID_PARAMETER, Call
+from lab.world.method_call import INVALID_PARAMETER, Call
 from lab.world.model import Cluster, Guest, Node
 from lab.world.roles import guest_resources, roles
-from lab.world.win32 import CANCELLED, GROUP_MOVING, LOCKED_STATUS, NODE_NOT_FOUND, failure
+from lab.world.win32_errors import CANCELLED, GROUP_MOVING, LOCKED_STATUS, NODE_NOT_FOUND, failure
 
 NOT_FOUND, NOT_SUPPORTED = 0x80041002, 0x8004100C
 Out = Mapping[str, Wmi]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from lab.world import events, migration
 from lab.world.model import Guest, Node
-from lab.world.win32 import DRAIN_IN_PROGRESS, LOCKED_STATUS, NODE_DOWN, NODE_NOT_FOUND, NODE_NOT_PAUSED, failure
+from lab.world.win32_errors import DRAIN_IN_PROGRESS, LOCKED_STATUS, NODE_DOWN, NODE_NOT_FOUND, NODE_NOT_PAUSED, failure
 
 if TYPE_CHECKING:
     from lab.world.world import World

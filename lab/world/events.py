@@ -10,7 +10,7 @@ from datetime import datetime
 
 from lab.world.model import Event, Guest, Windows, Writer
 from lab.world.roles import guest_resources
-from lab.world.win32 import LOCKED_STATUS
+from lab.world.win32_errors import LOCKED_STATUS
 
 VMMS_ADMIN = "Microsoft-Windows-Hyper-V-VMMS-Admin"
 VMMS = "Microsoft-Windows-Hyper-V-VMMS"

@@ -1,4 +1,4 @@
-"""One Windows of the world as the WS-Management server sees it (`lab.windows.machine.Machine`)."""
+"""One Windows of the world as the WS-Management server sees it (`lab.windows.machine_protocol.Machine`)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from lab.windows.machine import Access, Instance, Output, Quotas, Trouble, Wmi, WmiFailure
-from lab.world import classes, methods, programs, registry
-from lab.world.call import Call
-from lab.world.languages import LANGUAGES
+from lab.windows.machine_protocol import Access, Instance, Output, Quotas, Trouble, Wmi, WmiFailure
+from lab.world import class_availability, executables, methods, registry
+from lab.world.locales import LANGUAGES
+from lab.world.method_call import Call
 from lab.world.model import Guest, Node, Windows
-from lab.world.views import (
+from lab.world.wmi_providers import (
     Scene,
     View,
     cluster,
@@ -101,7 +101,7 @@ class WorldMachine:
 
     def absent(self, cls: str) -> frozenset[str]:
         """Documented properties that the class does not yet have on this Windows."""
-        return classes.absent(cls, self.windows.release.key)
+        return class_availability.absent(cls, self.windows.release.key)
 
     def instances(self, namespace: str, cls: str) -> Iterable[Instance]:
         """The instances of exactly this class.
@@ -142,7 +142,7 @@ class WorldMachine:
 
     def run(self, command_line: Sequence[str]) -> Output:
         """Run an executable."""
-        return programs.run(self._call(), command_line)
+        return executables.run(self._call(), command_line)
 
     @property
     def answers(self) -> bool:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from lab.windows.machine import Wmi, WmiFailure
+from lab.windows.machine_protocol import Wmi, WmiFailure
 from lab.world import cluster_methods, services
-from lab.world.call import Call
-from lab.world.views.cluster_links import NAMESPACE as CLUSTER
-from lab.world.win32 import ACCESS_DENIED, failure
+from lab.world.method_call import Call
+from lab.world.win32_errors import ACCESS_DENIED, failure
+from lab.world.wmi_providers.cluster_links import NAMESPACE as CLUSTER
 
 NOT_FOUND, INVALID_METHOD, NOT_SUPPORTED = 0x80041002, 0x8004102E, 0x8004100C
 HYPER_V_ACCESS_DENIED, HYPER_V_NOT_SUPPORTED = 32769, 32770

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 from lab.world import events
 from lab.world.model import Guest, Move, Node
-from lab.world.win32 import HOST_NODE_NOT_AVAILABLE, LOCKED_STATUS, NODE_DOWN, NOT_ENOUGH_ON_DESTINATION, SHARING_PAUSED
+from lab.world.win32_errors import (
+    HOST_NODE_NOT_AVAILABLE,
+    LOCKED_STATUS,
+    NODE_DOWN,
+    NOT_ENOUGH_ON_DESTINATION,
+    SHARING_PAUSED,
+)
 
 if TYPE_CHECKING:
     from lab.world.world import World

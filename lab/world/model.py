@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Literal
 
-from lab.world.releases import Release
+from lab.world.os_releases import Release
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 
@@ -140,7 +140,7 @@ class Windows:
     records: dict[str, int] = field(default_factory=dict)  # log -> number of its latest record
     audit: dict[str, int] = field(
         default_factory=dict
-    )  # audit subcategory -> 1 success + 2 failure; see lab.world.audit
+    )  # audit subcategory -> 1 success + 2 failure; see lab.world.audit_policy
 
     @property
     def fqdn(self) -> str:
@@ -201,7 +201,7 @@ class Node(Windows):
     drain: int = 0  # 0 not initiated, 1 in progress, 2 completed, 3 failed
     drain_target: str = ""
     draining: object | None = None  # what the drain under way knows; see lab.world.drain
-    browsing: Literal["works", "fails", "toggled"] = "works"  # remote file browsing; see lab.world.audit
+    browsing: Literal["works", "fails", "toggled"] = "works"  # remote file browsing; see lab.world.audit_policy
 
     @property
     def guests(self) -> list[Guest]:

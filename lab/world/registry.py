@@ -7,7 +7,7 @@ keeps private properties, used where WMI's PrivateProperties cannot be read [mem
 
 from __future__ import annotations
 
-from lab.world.languages import LANGUAGES
+from lab.world.locales import LANGUAGES
 from lab.world.model import Guest, Node, Windows
 from lab.world.roles import roles
 

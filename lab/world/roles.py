@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lab.windows.machine import Wmi
+from lab.windows.machine_protocol import Wmi
 from lab.world.model import Cluster, Guest, Node, identity
 
 GROUP_ONLINE, GROUP_OFFLINE, GROUP_PENDING = 0, 1, 4

@@ -98,9 +98,9 @@ class VirtualMachineManager:
         """tbl_TR_TaskTrail."""
         return self._table("tbl_TR_TaskTrail")
 
-    def let_in(self, user: str, password: str) -> None:
+    def add_login(self, user: str, password: str) -> None:
         """A login that may look everywhere, and change the VMM database."""
-        self.instance.let_in(Login(user, password, {DATABASE: READ_WRITE, "msdb": READ_ONLY}))
+        self.instance.add_login(Login(user, password, {DATABASE: READ_WRITE, "msdb": READ_ONLY}))
 
     def record(self, guest: Guest) -> Row:
         """A guest's row in tbl_WLC_VObject; StopIteration where there is none."""

@@ -9,18 +9,18 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Literal, Protocol
 
-from lab.windows.machine import Machine
+from lab.windows.machine_protocol import Machine
 from lab.world.accounts import Account
 from lab.world.model import BackupJob, Cluster, Event, Guest, Node, Windows
 from lab.world.vmm import VirtualMachineManager
 
 Clock = Callable[[], datetime]
-Happening = Callable[[], None]
+Callback = Callable[[], None]
 TroubleName = Literal["hang", "refuse", "reset", "html", "cut", "deny"]
 KEPT_EVENTS = 2_000  # per machine
 
 
-class Inhabitant(Machine, Protocol):
+class MachineLike(Machine, Protocol):
     """A machine of the world, as the world itself knows it."""
 
     windows: Windows
@@ -37,7 +37,7 @@ class Action:
 
     id: str
     label: str
-    act: Happening
+    act: Callback
     offered: Callable[[], bool] = lambda: True
 
 
@@ -53,7 +53,7 @@ class World:
     clusters: dict[str, Cluster]
     accounts: dict[str, Account]
     clock: Clock = utc_now
-    machines: dict[str, Inhabitant] = field(default_factory=dict)
+    machines: dict[str, MachineLike] = field(default_factory=dict)
     jobs: dict[int, BackupJob] = field(default_factory=dict)
     vmm: VirtualMachineManager | None = None
     story: str = ""
@@ -61,15 +61,15 @@ class World:
     prefilled: str = "/check-writers prod"
     changes: int = 0  # grows whenever something happened: the demo page redraws on it
     asked: list[str] = field(default_factory=list)  # every change that somebody asked a machine for, as it came
-    when_asked: Happening | None = None  # called once, when the next one has come and before it is done
+    when_asked: Callback | None = None  # called once, when the next one has come and before it is done
     _alert: str = ""
     _offers: list[Action] = field(default_factory=list)
     _facts: Callable[[], list[tuple[str, str]]] = list
-    _agenda: list[tuple[datetime, int, Happening]] = field(default_factory=list)
+    _agenda: list[tuple[datetime, int, Callback]] = field(default_factory=list)
     _order: count[int] = field(default_factory=count)
     _skipped: timedelta = timedelta()
     _moment: datetime | None = None  # the time of what is happening just now
-    _names: dict[str, Inhabitant] = field(default_factory=dict)
+    _names: dict[str, MachineLike] = field(default_factory=dict)
 
     # time ---------------------------------------------------------------------------------------------------------
 
@@ -78,7 +78,7 @@ class World:
         """The world's time, UTC: the clock's, and ahead of it by what was skipped."""
         return self._moment or self.clock() + self._skipped
 
-    def after(self, seconds: float, happening: Happening) -> None:
+    def after(self, seconds: float, happening: Callback) -> None:
         """Let something happen in that many seconds of the world's time."""
         heapq.heappush(self._agenda, (self.now + timedelta(seconds=seconds), next(self._order), happening))
 
@@ -106,13 +106,13 @@ class World:
 
     # names --------------------------------------------------------------------------------------------------------
 
-    def add(self, machine: Inhabitant) -> None:
+    def add(self, machine: MachineLike) -> None:
         """Take a machine in. One where WinRM does not listen refuses connections."""
         self.machines[machine.windows.address] = machine
         self._names[machine.windows.name.casefold()] = machine
         machine.trouble.refuse = not machine.answers
 
-    def machine(self, name: str) -> Inhabitant:
+    def machine(self, name: str) -> MachineLike:
         """The machine of that name; KeyError where there is none."""
         return self._names[name.casefold()]
 
@@ -130,7 +130,7 @@ class World:
 
     # what people see and do ---------------------------------------------------------------------------------------
 
-    def tell(self, alert: str, facts: Callable[[], list[tuple[str, str]]], offers: list[Action]) -> None:
+    def set_alert(self, alert: str, facts: Callable[[], list[tuple[str, str]]], offers: list[Action]) -> None:
         """What the story has to say: the alert in the channel, the facts worth showing, what a person can do."""
         self._alert, self._facts, self._offers = alert, facts, offers
 

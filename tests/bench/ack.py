@@ -26,9 +26,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot.registry import Registry
+from bot.dispatch.registry import Registry
 from bot.slack.manifest import manifest
-from lab.slack.server import SlackStandIn
+from lab.slack.server import FakeSlack
 from lab.slack.socket import Acknowledged, SocketMode
 from tests.bench.process import ROOT
 from tests.bench.table import Aim, Table, show, times
@@ -58,7 +58,7 @@ class Stopwatch:
 class Bot:
     """One bot and its practice Slack."""
 
-    def __init__(self, name: str, slack: SlackStandIn, *, answers: bool) -> None:
+    def __init__(self, name: str, slack: FakeSlack, *, answers: bool) -> None:
         self.name = name
         self._slack = slack
         self._answers = answers
@@ -96,7 +96,7 @@ class Bot:
 
 
 @contextmanager
-def estate(directory: Path, slack: SlackStandIn, story: str = STORY) -> Iterator[Path]:
+def estate(directory: Path, slack: FakeSlack, story: str = STORY) -> Iterator[Path]:
     """The practice estate in its own process; gives the settings file of a bot that asks it."""
     command = _module("practice_estate", story, str(directory), *access(slack))
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
@@ -111,7 +111,7 @@ def estate(directory: Path, slack: SlackStandIn, story: str = STORY) -> Iterator
 
 
 @asynccontextmanager
-async def running(name: str, command: Sequence[str], slack: SlackStandIn, connections: int) -> AsyncIterator[Bot]:
+async def running(name: str, command: Sequence[str], slack: FakeSlack, connections: int) -> AsyncIterator[Bot]:
     """A bot in its own process, from its connection to the end of the block."""
     with tempfile.TemporaryFile("w+") as log:
         nothing = asyncio.subprocess.DEVNULL
@@ -129,7 +129,7 @@ async def running(name: str, command: Sequence[str], slack: SlackStandIn, connec
             await process.wait()
 
 
-def access(slack: SlackStandIn) -> tuple[str, str, str]:
+def access(slack: FakeSlack) -> tuple[str, str, str]:
     """What a bot needs to reach a practice Slack."""
     return slack.base_url, slack.bot_token, slack.app_token
 
@@ -152,7 +152,7 @@ async def measure(commands: int, asks: int, rounds: int) -> Took:
     """Seconds to each acknowledgement, by line, commands in flight, and bot."""
     app = manifest(Registry.load())
     with tempfile.TemporaryDirectory(prefix="hvops-bench-") as directory:
-        async with SlackStandIn(manifest=app, rates="off") as ours, SlackStandIn(manifest=app, rates="off") as theirs:
+        async with FakeSlack(manifest=app, rates="off") as ours, FakeSlack(manifest=app, rates="off") as theirs:
             with estate(Path(directory), ours) as settings:
                 async with (
                     running(HVOPS, hvops(settings), ours, 2) as ours_running,
@@ -217,7 +217,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     told = parser.parse_args(argv)
-    show([table(asyncio.run(measure(told.commands, told.asks, told.rounds)))], as_json=told.json)
+    show([table(asyncio.run(measure(told.commands, told.query, told.rounds)))], as_json=told.json)
 
 
 if __name__ == "__main__":

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.engine import Engine, engine
-from bot.line import read_line, resolve
-from bot.settings import load
+from bot.config.settings import load
+from bot.dispatch.command_line import read_line, resolve
+from bot.services import Services, build_services
 from tests.bench.cluster_server import FIRST, served
 from tests.bench.table import Aim, Table, show, times
 
@@ -42,7 +42,7 @@ class Look:
     again: float
 
 
-async def looks(made: Engine, rounds: int) -> tuple[int, list[float]]:
+async def looks(made: Services, rounds: int) -> tuple[int, list[float]]:
     """Make the plan that often; how many questions it takes, and the seconds of each time."""
     took, questions = [], 0
     for _ in range(rounds + 1):
@@ -53,7 +53,7 @@ async def looks(made: Engine, rounds: int) -> tuple[int, list[float]]:
         took.append(time.perf_counter() - began)
         questions = len(look.evidence)
         if not plan.gates:
-            raise SystemExit(f"there is no plan: {plan.because}")
+            raise SystemExit(f"there is no plan: {plan.reason}")
     return questions, took
 
 
@@ -64,7 +64,7 @@ def measured(nodes: int, latency: float, rounds: int, at_once: int = AT_ONCE) ->
         limits = told.limits.model_copy(
             update={"at_once": at_once, "per_host_seconds": PATIENT, "overall_seconds": PATIENT}
         )
-        with engine(told.model_copy(update={"limits": limits})) as made:
+        with build_services(told.model_copy(update={"limits": limits})) as made:
             questions, took = asyncio.run(looks(made, rounds))
     who = f"{nodes} nodes, {'one after the other' if at_once == 1 else 'all at once'}"
     return Look(who, nodes, questions, took[0], statistics.median(took[1:]))

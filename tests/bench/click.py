@@ -23,14 +23,14 @@ from pathlib import Path
 import winrm
 import xmltodict
 
-from bot.engine import engine
-from bot.estate import load as load_estate
+from bot.config.inventory_file import load as load_estate
+from bot.config.settings import Settings, load
+from bot.dispatch.command_line import read_line, resolve
+from bot.dispatch.registry import Registry
 from bot.ledger import Entry, Reader
-from bot.line import read_line, resolve
-from bot.registry import Registry
-from bot.settings import Settings, load
+from bot.services import build_services
 from bot.slack.manifest import manifest
-from lab.slack.server import SlackStandIn
+from lab.slack.server import FakeSlack
 from tests.bench.ack import HVOPS, estate, hvops, running
 from tests.bench.table import Aim, Table, show, times
 
@@ -48,7 +48,7 @@ ENDS_WITHIN = 300.0
 Took = dict[str, list[float]]
 
 
-async def clicks(settings: Path, slack: SlackStandIn, rounds: int) -> Took:
+async def clicks(settings: Path, slack: FakeSlack, rounds: int) -> Took:
     """Seconds from each deciding click to the first intent of its ticket."""
     took: Took = {DRAIN: [], RESUME: []}
     for number in range(rounds * len(LINES)):
@@ -83,7 +83,7 @@ async def looks(settings: Settings, rounds: int) -> list[float]:
         files = {"path": "ledger.db", "key_file": "ledger.key", "anchor_file": "anchors.txt"}
         own = settings.ledger.model_copy(update={key: Path(folder) / name for key, name in files.items()})
         took = []
-        with engine(settings.model_copy(update={"ledger": own})) as made:
+        with build_services(settings.model_copy(update={"ledger": own})) as made:
             for _ in range(rounds + 1):
                 began = time.perf_counter()
                 line = await resolve(made.directory, read_line(made.registry, LINES[0]), None)
@@ -94,7 +94,7 @@ async def looks(settings: Settings, rounds: int) -> list[float]:
 
 def bare(settings: Settings, rounds: int) -> Took:
     """Plain pywinrm, written as its users do: one WQL to the node."""
-    reader, url = settings.credentials.reader, load_estate(settings.estate).endpoints[NODE]
+    reader, url = settings.credentials.reader, load_estate(settings.inventory).endpoints[NODE]
     told: Took = {BARE: [], LOGIN: []}
     for _ in range(rounds):
         protocol = winrm.Protocol(
@@ -128,7 +128,7 @@ def _envelope(protocol: winrm.Protocol) -> dict[str, object]:
 async def measure(rounds: int) -> Took:
     """Everything, in one run on one estate."""
     with tempfile.TemporaryDirectory(prefix="hvops-bench-") as directory:
-        async with SlackStandIn(manifest=manifest(Registry.load()), rates="off") as slack:
+        async with FakeSlack(manifest=manifest(Registry.load()), rates="off") as slack:
             with estate(Path(directory), slack, "healthy") as file:
                 settings = load(file)
                 took: Took = {LOOK: await looks(settings, rounds), **bare(settings, rounds)}

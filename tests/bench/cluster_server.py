@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab.windows import BackgroundServer
-from lab.world.make import make
+from lab.world.factory import make
 from lab.world.world import World
 from tests.bench.process import ROOT
 
@@ -53,7 +53,7 @@ def write(directory: Path, world: World, endpoints: Mapping[str, str]) -> None:
     reader = world.accounts["reader"]
     login = {"transport": "ntlm", "username": reader.user, "password": reader.password}
     tables = {
-        "settings": {"": {"estate": "estate.toml"}, "credentials.reader": login},
+        "settings": {"": {"estate": "inventory.toml"}, "credentials.reader": login},
         "estate": {
             f"clusters.{CLUSTER}": {"domain": "corp.example", "entry_hosts": list(endpoints)[:2]},
             "endpoints": dict(endpoints),

@@ -66,13 +66,13 @@ def measured(client: str, hosts: int, work: Callable[[], int], rounds: int = 1) 
 
 
 def ask_hvops(hosts: int, port: int, at_once: int) -> list[Run]:
-    from bot.estate import Estate
-    from bot.reach.reach import Reach
-    from bot.reach.ways import Credentials, Ways
-    from bot.vocabulary.questions import Wql
+    from bot.api.queries import Wql
+    from bot.config.inventory_file import InventoryFile
+    from bot.transport.client import TargetClient
+    from bot.transport.routing import Credentials, Router
 
     names = [f"h{number:04}" for number in range(hosts)]
-    estate = Estate.model_validate(
+    estate = InventoryFile.model_validate(
         {
             "hosts": {name: {"domain": "corp.example"} for name in names},
             "endpoints": {name: f"http://{address(number)}:{port}/wsman" for number, name in enumerate(names)},
@@ -80,7 +80,7 @@ def ask_hvops(hosts: int, port: int, at_once: int) -> list[Run]:
     )
 
     async def main() -> list[Run]:
-        reach = Reach(Ways(estate, {"reader": Credentials("ntlm", USER, PASSWORD)}), at_once=at_once)
+        reach = TargetClient(Router(estate, {"reader": Credentials("ntlm", USER, PASSWORD)}), at_once=at_once)
 
         async def ask_all() -> int:
             questions = [Wql(name, NAMESPACE, CLASS, COLUMNS) for name in names]

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lab.windows import WinRMServer
-from lab.windows.machine import Access, Output, Quotas, Trouble
+from lab.windows.machine_protocol import Access, Output, Quotas, Trouble
 from tests.bench.hosts import CLASS, NAMESPACE, PASSWORD, USER, address
 
 

@@ -21,10 +21,10 @@ from pathlib import Path
 
 from bot.ledger import Ledger
 from bot.ledger.anchors import Anchor
-from bot.ledger.entry import FIRST, chained
+from bot.ledger.entries import FIRST, entry_mac
 from bot.ledger.key import read_key
 from bot.ledger.schema import INDEXES, TRIGGERS
-from bot.mask import Mask
+from bot.redaction import Redactor
 from tests.bench.table import Table, show, times
 
 OURS, RAW = "hvops", "raw sqlite3"
@@ -51,7 +51,7 @@ def timed(count: int, work: Callable[[int], object]) -> tuple[float, float, floa
 
 
 def appends_of_hvops(folder: Path, count: int) -> tuple[float, float, float]:
-    secrets = Mask(["a password of the settings", "xoxb-and-a-token"])
+    secrets = Redactor(["a password of the settings", "xoxb-and-a-token"])
     with Ledger(folder / "h.db", folder / "h.key", folder / "anchors.txt", secrets) as ledger:
         return timed(count, lambda _number: ledger.append("asked", "T01/U02", DATA))
 
@@ -103,7 +103,7 @@ def chain(key: bytes, count: int, anchored: Callable[[Anchor], object]) -> Itera
     previous = FIRST
     for seq in range(1, count + 1):
         body = f'{{"actor":"T01/U02","at":"2026-03-02T14:00:00.000Z","data":{data},"kind":"asked","seq":{seq},"ticket":null}}'
-        mac = chained(key, previous, body.encode())
+        mac = entry_mac(key, previous, body.encode())
         yield seq, body, previous, mac
         anchored(Anchor(seq, mac))
         previous = mac

@@ -15,22 +15,22 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bot.ledger import Draft, Ledger
-from bot.ledger.entry import FIRST, chained, encoded, stamp
+from bot.api.actions import InvokeMethod
+from bot.api.command import Risk
+from bot.api.plan import Gate, Group, Plan, Step, exists
+from bot.api.queries import Predicate, Wql, make_params
+from bot.config.settings import Policy
+from bot.ledger import EntryDraft, Ledger
+from bot.ledger.entries import FIRST, encode, entry_mac, to_timestamp
 from bot.ledger.key import read_key
-from bot.mask import Mask
-from bot.proposal import Made, draft_proposal
-from bot.settings import Policy
-from bot.vocabulary.actions import Invoke
-from bot.vocabulary.command import Risk
-from bot.vocabulary.plan import Gate, Group, Plan, Step, there_is
-from bot.vocabulary.questions import Term, Wql, fields
+from bot.redaction import Redactor
+from bot.tickets.proposal import PlannedChange, draft_proposal
 
 CHANNEL, REQUESTER, APPROVER = "C0OPS", "T0PRACTICE/U0OPERATOR", "T0PRACTICE/U0APPROVER"
 POLICY = Policy(low="approval", high="approval", open_minutes=1440, start_minutes=1440)
 OPEN = ("locked", "interrupted", *["waiting"] * 8)
 BEGAN = datetime.now(UTC)
-AT = stamp(BEGAN)
+AT = to_timestamp(BEGAN)
 
 
 @dataclass(frozen=True)
@@ -78,19 +78,19 @@ class _Chain:
     def __init__(self, key: bytes) -> None:
         self._key, self._seq, self._previous = key, 0, FIRST
 
-    def rows(self, drafts: Iterator[Draft]) -> Iterator[tuple[int, str, bytes, bytes]]:
+    def rows(self, drafts: Iterator[EntryDraft]) -> Iterator[tuple[int, str, bytes, bytes]]:
         for draft in drafts:
             self._seq += 1
             data = (
                 {**draft.data, "entry": self._seq + int(draft.data["entry"])} if "entry" in draft.data else draft.data
             )
             body = _proposal(draft, self._seq) if draft.kind == "proposed" else _plain(draft, data, self._seq)
-            mac = chained(self._key, self._previous, body)
+            mac = entry_mac(self._key, self._previous, body)
             yield self._seq, body.decode(), self._previous, mac
             self._previous = mac
 
 
-def _plain(draft: Draft, data: Mapping[str, Any], seq: int) -> bytes:
+def _plain(draft: EntryDraft, data: Mapping[str, Any], seq: int) -> bytes:
     """Of plain texts and small numbers this is the canonical JSON, and made much faster."""
     told = {"seq": seq, "at": AT, "kind": draft.kind, "actor": draft.actor, "ticket": draft.ticket, "data": data}
     return json.dumps(told, sort_keys=True, separators=(",", ":")).encode()
@@ -99,56 +99,56 @@ def _plain(draft: Draft, data: Mapping[str, Any], seq: int) -> bytes:
 _plans: dict[str, bytes] = {}
 
 
-def _proposal(draft: Draft, seq: int) -> bytes:
+def _proposal(draft: EntryDraft, seq: int) -> bytes:
     """Those of one digest differ in their numbers only, which stand last."""
     signed = str(draft.data["digest"])
     if signed not in _plans:
-        _plans[signed] = encoded(0, AT, draft, draft.ticket).partition(b'"seq":0,')[0]
+        _plans[signed] = encode(0, AT, draft, draft.ticket).partition(b'"seq":0,')[0]
     return _plans[signed] + f'"seq":{seq},"ticket":"{draft.ticket}"}}'.encode()
 
 
-def _story(ticket: str, kind: str, pair: int, place: str) -> Iterator[Draft]:
+def _story(ticket: str, kind: str, pair: int, place: str) -> Iterator[EntryDraft]:
     number, lock = int(ticket.removeprefix("T-")), f"cluster:{place}-{pair}"
     proposed = _proposed(f"hv{number % 64 + 1:02}", lock, place)
     shown = {"ticket": ticket, "channel": CHANNEL, "place": CHANNEL}
-    yield Draft("proposed", proposed.actor, proposed.data, ticket)
-    yield Draft("shown", "bot", {**shown, "card": True, "ts": f"{1_600_000_000 + number}.000100"}, ticket)
-    yield Draft("shown", "bot", {**shown, "entry": -2}, ticket)  # so many entries before
+    yield EntryDraft("proposed", proposed.actor, proposed.data, ticket)
+    yield EntryDraft("shown", "bot", {**shown, "card": True, "ts": f"{1_600_000_000 + number}.000100"}, ticket)
+    yield EntryDraft("shown", "bot", {**shown, "entry": -2}, ticket)  # so many entries before
     by = {"by": APPROVER, "name": "approver", "via": "button", "place": CHANNEL}
     if kind == "ended":
-        yield Draft("declined", APPROVER, {**by, "why": "not tonight"}, ticket)
-        yield Draft("shown", "bot", {**shown, "entry": -1}, ticket)
+        yield EntryDraft("rejected", APPROVER, {**by, "why": "not tonight"}, ticket)
+        yield EntryDraft("shown", "bot", {**shown, "entry": -1}, ticket)
     if kind in ("locked", "interrupted"):
-        start_by = stamp(BEGAN + timedelta(minutes=POLICY.start_minutes))
-        yield Draft("approved", APPROVER, {**by, "start_by": start_by, "digest": proposed.data["digest"]}, ticket)
+        start_by = to_timestamp(BEGAN + timedelta(minutes=POLICY.start_minutes))
+        yield EntryDraft("approved", APPROVER, {**by, "start_by": start_by, "digest": proposed.data["digest"]}, ticket)
     if kind == "interrupted":
-        yield Draft("started", "bot", {"attempt": 1, "locks": [lock]}, ticket)
-        yield Draft("interrupted", "bot", {"step": "pause", "known": "", "why": "the node is silent"}, ticket)
+        yield EntryDraft("started", "bot", {"attempt": 1, "locks": [lock]}, ticket)
+        yield EntryDraft("interrupted", "bot", {"step": "pause", "known": "", "why": "the node is silent"}, ticket)
 
 
 @cache
-def _proposed(node: str, lock: str, place: str) -> Draft:
+def _proposed(node: str, lock: str, place: str) -> EntryDraft:
     """A plan of one step that pauses a node: about as long as a real one."""
     states = Wql(place, "root/MSCluster", "MSCluster_Node", ("Name", "State", "NodeDrainStatus"))
-    named = Term("Name", "=", node)
+    named = Predicate("Name", "=", node)
     steps = tuple(
         Step(
             key=key,
-            says=f"{key.capitalize()} {node}",
-            act=Invoke(place, "root/MSCluster", fields(Name=node), "MSCluster_Node", key.capitalize()),
-            done=(there_is(states, named, Term("State", "=", state), within=1800),),
-            guard=(there_is(states, named, Term("State", "=", 2 - state)),),
+            description=f"{key.capitalize()} {node}",
+            act=InvokeMethod(place, "root/MSCluster", make_params(Name=node), "MSCluster_Node", key.capitalize()),
+            done=(exists(states, named, Predicate("State", "=", state), within=1800),),
+            guard=(exists(states, named, Predicate("State", "=", 2 - state)),),
             before=states,
         )
         for key, state in (("pause", 2), ("resume", 0))
     )
     plan = Plan(
-        because=f"Somebody wants {node} empty.",
+        reason=f"Somebody wants {node} empty.",
         impact="11 guests move live to other nodes.",
-        way_back=f"Resume {node}.",
+        rollback=f"Resume {node}.",
         locks=(lock,),
         gates=(Gate("No guest is locked", passed=True, measured="0 of 11"),),
         groups=tuple(Group(step.key, (step,)) for step in steps),
     )
-    made = Made(f"/drain-node {node}", "drain-node", node, (place,), Risk.HIGH, plan, "bench")
-    return draft_proposal(made, (REQUESTER, "operator"), POLICY, now=BEGAN, mask=Mask(), more={})
+    made = PlannedChange(f"/drain-node {node}", "drain-node", node, (place,), Risk.HIGH, plan, "bench")
+    return draft_proposal(made, (REQUESTER, "operator"), POLICY, now=BEGAN, mask=Redactor(), more={})

@@ -8,12 +8,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from lab.estate import PracticeEstate, SlackAccess
+from lab.environment import PracticeEnvironment, SlackAccess
 
 
 def serve(story: str, directory: str, *slack: str) -> None:
     """Serve; prints a line when the settings of its bot are written."""
-    with PracticeEstate(story, Path(directory), SlackAccess(*slack)):
+    with PracticeEnvironment(story, Path(directory), SlackAccess(*slack)):
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         sys.stdin.read()

@@ -17,14 +17,14 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from bot.engine import engine, runner
-from bot.registry import Registry
-from bot.settings import load
+from bot.config.settings import load
+from bot.dispatch.registry import Registry
+from bot.services import build_services, runner
 from bot.slack.manifest import manifest
-from lab.slack import person as practice
+from lab.slack import simulated_user as practice
 from lab.slack.model import Message
-from lab.slack.person import Person
-from lab.slack.server import SlackStandIn
+from lab.slack.server import FakeSlack
+from lab.slack.simulated_user import Person
 from tests.bench.ack import HVOPS, estate, hvops, running
 from tests.bench.many_tickets import filled
 from tests.bench.table import Aim, Table, show, times
@@ -47,12 +47,12 @@ Took = dict[str, list[float]]
 async def sweeps(file: Path, rounds: int) -> list[float]:
     """Seconds of a sweep; the first one, which reads what approved tickets need, is not counted."""
     took = []
-    with engine(load(file)) as made:
+    with build_services(load(file)) as made:
         swept = runner(made, lambda _: None)
         try:
             for _ in range(rounds + 1):
                 began = time.perf_counter()
-                await swept.sweep()
+                await swept.tick()
                 took.append(time.perf_counter() - began)
         finally:
             await swept.close()
@@ -72,7 +72,7 @@ async def timed(rounds: int, act: Callable[[], Awaitable[object]]) -> list[float
 class People:
     """What somebody does, each time until they see what comes of it."""
 
-    def __init__(self, slack: SlackStandIn) -> None:
+    def __init__(self, slack: FakeSlack) -> None:
         self.slack = slack
         self.operator: Person = slack.person("operator")
 
@@ -113,7 +113,7 @@ class People:
 async def measure(tickets: int, are_open: int, rounds: int) -> Took:
     """Everything on one ledger."""
     with tempfile.TemporaryDirectory(prefix="hvops-bench-") as folder:
-        async with SlackStandIn(manifest=manifest(Registry.load()), rates="off") as slack:
+        async with FakeSlack(manifest=manifest(Registry.load()), rates="off") as slack:
             with estate(Path(folder), slack, "healthy") as file:
                 filled(Path(folder), tickets, are_open)
                 file.write_text(

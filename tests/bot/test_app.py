@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from bot.app import looked_over
-from bot.ledger import Ledger, recent
+from bot.app import precheck_ledger
+from bot.ledger import Ledger, incremental
 
 
 @pytest.fixture
 def ledger(tmp_path, monkeypatch):
     """A ledger whose chain takes several looks."""
-    monkeypatch.setattr(recent, "SHORT", 0)
-    monkeypatch.setattr(recent, "AT_ONCE", 3)
+    monkeypatch.setattr(incremental, "SHORT", 0)
+    monkeypatch.setattr(incremental, "AT_ONCE", 3)
     with Ledger(tmp_path / "ledger.db", tmp_path / "ledger.key", tmp_path / "anchors.txt") as made:
         for number in range(10):
             made.append("refused", "U1", {"line": f"/x {number}", "why": "no", "kind": "usage"})
@@ -20,21 +20,21 @@ def ledger(tmp_path, monkeypatch):
 
 
 async def test_the_whole_chain_is_looked_over_when_the_bot_starts(ledger):
-    first = ledger.look()
+    first = ledger.check_recent()
     assert (first.to, first.of) == (3, 10)
-    await looked_over(ledger)
+    await precheck_ledger(ledger)
     ledger.append("refused", "U1", {"line": "/x", "why": "no", "kind": "usage"})
-    assert (ledger.look().to, ledger.look().of) == (11, 11)
+    assert (ledger.check_recent().to, ledger.check_recent().of) == (11, 11)
 
 
 async def test_a_chain_that_is_broken_does_not_keep_the_bot_from_starting(ledger, monkeypatch):
     looks = []
-    honest = ledger.look
+    honest = ledger.check_recent
 
     def broken():
         looks.append(1)
-        return recent.replace(honest(), broken_at=2, says="it was changed")
+        return incremental.replace(honest(), broken_at=2, says="it was changed")
 
-    monkeypatch.setattr(ledger, "look", broken)
-    await looked_over(ledger)
+    monkeypatch.setattr(ledger, "check_recent", broken)
+    await precheck_ledger(ledger)
     assert looks == [1]

@@ -12,27 +12,27 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.catalogue import PROGRAMS
-from bot.catalogue.sql import CHANGEABLE, QUERIES
-from bot.catalogue.web import CALLS
+from bot.api.actions import InvokeMethod, RowTransaction, RunProgram
+from bot.api.arguments import Target
+from bot.api.command import Remediation, Risk
+from bot.api.plan import Plan
+from bot.api.queries import GuestWql, RunReader, Wql
+from bot.api.query_client import QueryFailure
+from bot.api.report import Report
+from bot.dispatch.command_line import read_line, resolve
+from bot.dispatch.registry import Registry
 from bot.errors import UsageError
-from bot.line import read_line, resolve
-from bot.plan_lines import plan_lines
-from bot.plan_report import no_plan, would_be
-from bot.proposal import Made
-from bot.reach.wql import namespace, select
-from bot.registry import Registry
-from bot.slack.check import problems
-from bot.slack.message import visible
-from bot.slack.render.refusal import refusal
+from bot.slack.outbound.blockkit_validation import problems
+from bot.slack.outbound.message import escape_control
+from bot.slack.render.errors import refusal
 from bot.slack.render.report import report_message
-from bot.vocabulary.actions import Change, Invoke, Updates
-from bot.vocabulary.arguments import Target
-from bot.vocabulary.ask import Unanswered
-from bot.vocabulary.command import Remediation, Risk
-from bot.vocabulary.plan import Plan
-from bot.vocabulary.questions import GuestWql, Read, Wql
-from bot.vocabulary.report import Report
+from bot.tickets.plan_report import no_plan, would_be
+from bot.tickets.plan_text import plan_lines
+from bot.tickets.proposal import PlannedChange
+from bot.transport.allowlist import PROGRAMS
+from bot.transport.allowlist.sql import CHANGEABLE, QUERIES
+from bot.transport.allowlist.web import CALLS
+from bot.transport.windows.wql import namespace, select
 from lab.windows.command_line import split_command_line
 
 QUOTES = "'\"\u2018\u2019\u201a\u201b\u201c\u201d\u201e`"  # PowerShell takes five of them for the single one [doc]
@@ -107,17 +107,17 @@ class World:
     def __init__(self, word):
         self.word, self.asked = word, []
 
-    async def one(self, question, read):
+    async def query(self, question, read):
         self.asked.append(question)
         where = getattr(question, "where", ())
         try:
             known = NODE if getattr(question, "cls", "") == "MSCluster_Node" else {"OwnerNode": "hv03"}
             return read([Row(self.word, where, known), Row(self.word, where, known)])
         except ValueError as error:  # unreadable, as `Look` takes it
-            return Unanswered(question.on, "bad reply", f"its answer cannot be understood: {error}.")
+            return QueryFailure(question.on, "bad reply", f"its answer cannot be understood: {error}.")
 
-    async def each(self, questions, read):
-        return {key: await self.one(question, read) for key, question in questions.items()}
+    async def query_many(self, questions, read):
+        return {key: await self.query(question, read) for key, question in questions.items()}
 
 
 class Names:
@@ -160,18 +160,18 @@ def goes_out_safely(asked):
             assert re.fullmatch(r"[\w/?=&-]+", CALLS[asked.what].address(asked.params))
         else:
             query = QUERIES[asked.what]
-            is_one_statement(query.text, query.values(asked.params))
+            is_one_statement(query.text, query.bind(asked.params))
     except ValueError:
         return False
     return True
 
 
 def act_goes_out_safely(act):
-    if isinstance(act, Updates):
+    if isinstance(act, RowTransaction):
         for row in act.rows:
             is_one_statement(*CHANGEABLE[row.table].update(row))
             is_one_statement(*CHANGEABLE[row.table].select(row))
-    elif isinstance(act, Change):
+    elif isinstance(act, RunProgram):
         goes_out_safely(act)
 
 
@@ -202,25 +202,25 @@ async def outcome(line, word):
     world, spec = World(word), line.command.spec
     args = spec.args(**line.values)
     facts = await spec.collect(args, world)
-    made = spec.plan(args, facts) if isinstance(spec, Remediation) else spec.judge(args, facts)
+    made = spec.plan(args, facts) if isinstance(spec, Remediation) else spec.evaluate(args, facts)
     return world, made
 
 
 def check(world, made):
-    sent = [goes_out_safely(one) for one in world.asked if isinstance(one, (Wql, GuestWql, Read))]
+    sent = [goes_out_safely(one) for one in world.asked if isinstance(one, (Wql, GuestWql, RunReader))]
     assert sent
     if isinstance(made, Report):
         harms_nobody(report_message(made, "token", world.now))
         return
     assert isinstance(made, Plan)
-    whole = Made("/line", "line", "hv03", ("prod",), Risk.HIGH, made, "1")
+    whole = PlannedChange("/line", "line", "hv03", ("prod",), Risk.HIGH, made, "1")
     for said in (no_plan(whole), would_be(whole, "decides")):
         harms_nobody(report_message(said, "token", world.now))
     for step in made.steps:
         for act in (step.act, step.undo):
             act_goes_out_safely(act)
-            assert not isinstance(act, Invoke) or namespace(act.namespace)
-    lines = [visible(one) for one in plan_lines(made, Risk.HIGH, "1")]
+            assert not isinstance(act, InvokeMethod) or namespace(act.namespace)
+    lines = [escape_control(one) for one in plan_lines(made, Risk.HIGH, "1")]
     assert not any(CONTROL.search(one) for one in lines)
 
 

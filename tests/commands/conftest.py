@@ -9,22 +9,22 @@ from typing import Any, TypeVar
 
 import pytest
 
-from bot.vocabulary.ask import Unanswered
-from bot.vocabulary.questions import GuestRegistry, GuestWql, Question, Recall, Registry, Wql
-from bot.vocabulary.rows import Rows
+from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, SampleHistory, Wql
+from bot.api.query_client import QueryFailure
+from bot.api.rows import Rows
 
 NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 
 
-def subject(question: Question) -> str:
+def subject(question: Query) -> str:
     """What a question is about: the class, the last part of a key, the program and its channel, the memory."""
     if isinstance(question, Wql | GuestWql):
         return question.cls
     if isinstance(question, Registry | GuestRegistry):
         return question.key.rpartition("\\")[2]
-    if isinstance(question, Recall):
+    if isinstance(question, SampleHistory):
         return f"recall {question.what}"
     channel = dict(question.params).get("channel")
     return f"{question.what} {channel}" if channel else question.what
@@ -36,10 +36,10 @@ class ScriptedAsk:
     `silent` targets answer nothing at all. Questions of one round are those asked before any of them is answered.
     """
 
-    def __init__(self, script: Mapping[tuple[str, str], Rows | Unanswered], silent: Mapping[str, str] | None = None):
+    def __init__(self, script: Mapping[tuple[str, str], Rows | QueryFailure], silent: Mapping[str, str] | None = None):
         self.script = {(on.casefold(), what): rows for (on, what), rows in script.items()}
         self.silent = {on.casefold(): kind for on, kind in (silent or {}).items()}
-        self.asked: list[Question] = []
+        self.asked: list[Query] = []
         self.rounds = 0
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -47,27 +47,27 @@ class ScriptedAsk:
     def now(self) -> datetime:
         return NOW
 
-    async def one(self, question: Question, read: Callable[[Rows], T]) -> T | Unanswered:
-        return (await self.each({0: question}, read))[0]
+    async def query(self, question: Query, read: Callable[[Rows], T]) -> T | QueryFailure:
+        return (await self.query_many({0: question}, read))[0]
 
-    async def each(self, questions: Mapping[K, Question], read: Callable[[Rows], T]) -> dict[K, T | Unanswered]:
+    async def query_many(self, questions: Mapping[K, Query], read: Callable[[Rows], T]) -> dict[K, T | QueryFailure]:
         if questions:
             await self._round()
         return {key: self._answer(question, read) for key, question in questions.items()}
 
-    def _answer(self, question: Question, read: Callable[[Rows], T]) -> T | Unanswered:
+    def _answer(self, question: Query, read: Callable[[Rows], T]) -> T | QueryFailure:
         self.asked.append(question)
         on = question.on.casefold()
-        if on in self.silent and not isinstance(question, Recall):
-            return Unanswered(question.on, self.silent[on], "no answer in 20 s.")
+        if on in self.silent and not isinstance(question, SampleHistory):
+            return QueryFailure(question.on, self.silent[on], "no answer in 20 s.")
         rows: Any = self.script.get((on, subject(question)), self.script.get(("*", subject(question))))
         assert rows is not None, f"nobody scripted {subject(question)!r} on {question.on!r}"
-        if isinstance(rows, Unanswered):
+        if isinstance(rows, QueryFailure):
             return rows
         try:
             return read(rows)
         except ValueError as error:
-            return Unanswered(question.on, "bad reply", str(error))
+            return QueryFailure(question.on, "bad reply", str(error))
 
     async def _round(self) -> None:
         ours = asyncio.get_running_loop().create_future()

@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 import pytest
 import yaml
 
-from bot.estate import load as load_estate
-from bot.run.runner import LEAVING_SECONDS
-from bot.settings import load
+from bot.config.inventory_file import load as load_estate
+from bot.config.settings import load
+from bot.executor.scheduler import LEAVING_SECONDS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 STATE, ETC = PurePosixPath("/var/lib/hvops"), PurePosixPath("/etc/hvops")
@@ -87,7 +87,7 @@ def test_every_volume_is_there_and_what_is_written_lies_on_one(made, pod, contai
         assert not mount.get("readOnly")
     assert mounts[ETC]["readOnly"] is True
     assert settings.ledger.anchor_file.parent != settings.ledger.path.parent
-    assert settings.estate == Path(ETC / "estate.toml")
+    assert settings.inventory == Path(ETC / "inventory.toml")
 
 
 def test_settings_and_secrets_are_settings_of_ours(made, container, tmp_path, monkeypatch):
@@ -99,8 +99,8 @@ def test_settings_and_secrets_are_settings_of_ours(made, container, tmp_path, mo
     assert environment["HVOPS_SETTINGS"] == str(ETC / "settings.toml")
     files = made["ConfigMap", "hvops"]["data"]
     assert PurePosixPath(environment["KRB5_CONFIG"]).name in files
-    (tmp_path / "estate.toml").write_text(files["estate.toml"])
-    assert list(load_estate(tmp_path / "estate.toml").clusters) == ["prod"]
+    (tmp_path / "inventory.toml").write_text(files["inventory.toml"])
+    assert list(load_estate(tmp_path / "inventory.toml").clusters) == ["prod"]
 
 
 def loaded(made, folder, monkeypatch):

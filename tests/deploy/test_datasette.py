@@ -33,7 +33,7 @@ class Clock:
 
 
 def write_history(ledger):
-    """A question, a refusal, a ticket that was done, one that was declined, a stop, a head."""
+    """A question, a refusal, a ticket that was done, one that was rejected, a stop, a head."""
     asked = ledger.append("asked", "T0/U1", {"line": "/check-writers prod", "target": "prod"})
     answer = {
         "asked": asked.seq,
@@ -54,8 +54,8 @@ def write_history(ledger):
     ledger.append("intent", "bot", {**step, "says": "Drain hv03"}, done)
     ledger.append("outcome", "bot", {**step, "result": "failed", "says": "3 of 11 stayed"}, done)
     ledger.append("failed", "bot", {"why": "step 1: 3 of 11 stayed"}, done)
-    declined = ledger.append("proposed", "T0/U1", data).ticket
-    ledger.append("declined", "T0/U2", {**by, "why": "backup window"}, declined)
+    rejected = ledger.append("proposed", "T0/U1", data).ticket
+    ledger.append("rejected", "T0/U2", {**by, "why": "backup window"}, rejected)
     ledger.append("stop", "T0/U2", {"name": "approver", "why": "power work"})
     ledger.append("anchor", "bot", {"of": 12, "channel": "C0AUDIT", "ts": "1.5"})
     ledger.append("asked", "T0/U1", {"line": "/check-writers prod", "target": "prod"})
@@ -128,7 +128,7 @@ def test_every_table_and_view_opens_as_page_and_as_json(pages, name):
 
 
 def test_the_tickets_read_as_sentences(pages):
-    declined, failed = rows(pages, "tickets_readable")
+    rejected, failed = rows(pages, "tickets_readable")
     assert (failed["ticket"], failed["stands"], failed["asked_by"], failed["decided_by"], failed["plan"]) == (
         "T-1",
         "failed",
@@ -136,17 +136,17 @@ def test_the_tickets_read_as_sentences(pages):
         "approver",
         "9f3c41aa",
     )
-    assert (declined["stands"], declined["says"], declined["minutes"]) == ("declined", "backup window", 3.0)
+    assert (rejected["stands"], rejected["says"], rejected["minutes"]) == ("rejected", "backup window", 3.0)
     answer = pages.get("/ledger/tickets_readable.json", params={"_facet": "stands", "_sort": "minutes"}).json()
     counted = answer["facet_results"]["stands"]["results"]
-    assert {one["value"]: one["count"] for one in counted} == {"declined": 1, "failed": 1}
+    assert {one["value"]: one["count"] for one in counted} == {"rejected": 1, "failed": 1}
 
 
 ANSWERS = {
     "story_of_a_ticket": ({"ticket": "T-1"}, 6, {"kind": "outcome", "says": "3 of 11 stayed"}),
     "what_happened_to": ({"target": "HV03"}, 2, {"outcome": "failed", "who": "operator"}),
     "who_decided_for_whom": ({}, 2, {"decided_by": "approver", "asked_by": "operator", "times": 1}),
-    "waited_for_a_decision": ({}, 2, {"ticket": "T-2", "decision": "declined", "minutes": 3.0}),
+    "waited_for_a_decision": ({}, 2, {"ticket": "T-2", "decision": "rejected", "minutes": 3.0}),
     "needs_a_person": ({}, 1, {"ticket": "T-1", "stands": "failed"}),
     "stops": ({}, 1, {"decision": "stop", "says": "power work"}),
     "not_anchored_yet": ({}, 1, {"kind": "asked", "line": "/check-writers prod"}),

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.estate import BackupService, Cluster, Estate, StandaloneHost, Vmm
-from bot.estate import load as load_estate
-from bot.registry import Registry
-from bot.settings import Credentials, LedgerFiles, Limits, Policy, Settings, Slack, load
+from bot.config.inventory_file import BackupService, Cluster, InventoryFile, StandaloneHost, Vmm
+from bot.config.inventory_file import load as load_estate
+from bot.config.settings import Credentials, LedgerFiles, Limits, Policy, Settings, Slack, load
+from bot.dispatch.registry import Registry
 from bot.slack.manifest import manifest_yaml
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -26,7 +26,7 @@ def clean_environment(monkeypatch):
 
 def test_the_example_settings_load():
     settings = load(DEPLOY / "settings.toml")
-    assert settings.estate == DEPLOY / "estate.toml"
+    assert settings.inventory == DEPLOY / "inventory.toml"
     assert list(settings.credentials.profiles()) == ["reader", "guest"]
     assert [role.name for role, _ in settings.roles.rules()] == ["VIEWER", "OPERATOR", "APPROVER"]
 
@@ -42,25 +42,25 @@ def test_the_example_settings_show_every_key_and_the_defaults():
 
 
 def test_the_example_estate_loads():
-    estate = load_estate(DEPLOY / "estate.toml")
+    estate = load_estate(DEPLOY / "inventory.toml")
     assert list(estate.clusters) == ["prod", "branch"]
     assert list(estate.hosts) == ["backup01"]
 
 
 def test_the_example_estate_shows_every_key():
-    text = (DEPLOY / "estate.toml").read_text()
-    for model in (Estate, Cluster, StandaloneHost, Vmm, BackupService):
+    text = (DEPLOY / "inventory.toml").read_text()
+    for model in (InventoryFile, Cluster, StandaloneHost, Vmm, BackupService):
         for name in model.model_fields.keys() - {"name"}:
             assert re.search(rf"^#? ?\[?{name}\b", text, re.MULTILINE), name
 
 
 def test_what_is_commented_out_can_be_switched_on(tmp_path):
     """Every line that is a setting behind a # is one that loads."""
-    for name in ("settings", "estate"):
+    for name in ("settings", "inventory"):
         lines = (DEPLOY / f"{name}.toml").read_text().splitlines()
         on = [re.sub(r"^# (?=\[\w+(\.\w+)?\]|\w[\w.-]* = )", "", line) for line in lines]
         (tmp_path / f"{name}.toml").write_text("\n".join(without_doubles(on)))
-    settings, estate = load(tmp_path / "settings.toml"), load_estate(tmp_path / "estate.toml")
+    settings, estate = load(tmp_path / "settings.toml"), load_estate(tmp_path / "inventory.toml")
     assert settings.credentials.operator
     assert settings.credentials.commvault
     assert estate.commvault

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from lab import bot_process
-from lab.bot_process import BotProcess, Condition, environment
+from lab.bot_process import BotProcess, ProcessState, environment
 
 STAYS = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)")
 FAILS = (sys.executable, "-c", "import sys; sys.exit('no such thing as a bot')")
@@ -40,20 +40,20 @@ async def until(true):
 
 async def test_a_killed_bot_is_started_again(bot):
     bot.start(STAYS, bot.log)
-    await until(lambda: bot.last_lines() == "up")
+    await until(lambda: bot.log_tail() == "up")
     first = bot._process.pid
     assert bot.kill()
-    await until(lambda: bot.last_lines() == "up\nup")
+    await until(lambda: bot.log_tail() == "up\nup")
     assert bot._process.pid != first
     assert bot.ended == "was killed (SIGKILL)"
-    assert bot.condition is Condition.STARTING
+    assert bot.condition is ProcessState.STARTING
 
 
 async def test_a_bot_that_cannot_start_is_given_up_with_its_last_words(bot):
     bot.start(FAILS, bot.log)
-    await until(lambda: bot.condition is Condition.FAILED)
+    await until(lambda: bot.condition is ProcessState.FAILED)
     assert bot.ended == "ended with code 1"
-    assert bot.last_lines().splitlines() == ["no such thing as a bot"] * 5
+    assert bot.log_tail().splitlines() == ["no such thing as a bot"] * 5
     assert not bot.kill()
 
 
@@ -61,18 +61,18 @@ async def test_every_change_is_told(bot):
     seen = []
     bot.changed = lambda: seen.append(bot.condition)
     bot.start(FAILS, bot.log)
-    await until(lambda: bot.condition is Condition.FAILED)
-    assert seen == [*[Condition.STARTING, Condition.AGAIN] * 4, Condition.STARTING, Condition.FAILED]
+    await until(lambda: bot.condition is ProcessState.FAILED)
+    assert seen == [*[ProcessState.STARTING, ProcessState.AGAIN] * 4, ProcessState.STARTING, ProcessState.FAILED]
 
 
 @pytest.mark.parametrize("command", [STAYS, STUBBORN])
 async def test_stopping_ends_it_even_if_it_does_not_want_to(bot, command):
     bot.start(command, bot.log)
-    await until(lambda: bot.last_lines() == "up")
+    await until(lambda: bot.log_tail() == "up")
     process = bot._process
     await bot.stop()
     assert process.returncode is not None
-    assert bot.condition is Condition.STOPPED
+    assert bot.condition is ProcessState.STOPPED
     with pytest.raises(ProcessLookupError):
         os.kill(process.pid, 0)
 

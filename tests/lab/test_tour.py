@@ -2,8 +2,8 @@
 
 import pytest
 
-from lab.stories import stories
-from lab.tour import Seen, Tour
+from lab.scenarios import stories
+from lab.tour import Observation, Tour
 
 STUCK = "prod: Hyper-V writer LOOKS STUCK on hv03"
 FULL = "prod: test-tfs-01 has 0 MB free on C:"
@@ -23,14 +23,14 @@ def test_the_stuck_writer_step_by_step():
     after = {"hv03 writer": "[1] no error", "Backup job 48211": "completed"}
     assert not tour.answered
     for seen, then in (
-        (Seen((), before, OFFERS), "ask"),
-        (Seen((STUCK,), before, OFFERS), "find"),
-        (Seen((STUCK, FULL), before, OFFERS), "no-reset"),
-        (Seen((STUCK, FULL, HELD), before, OFFERS), "free"),
-        (Seen((STUCK, FULL, HELD), before, frozenset({"end-job"})), "resume"),
-        (Seen((STUCK, FULL, HELD, RESUMED), after, frozenset()), "again"),
-        (Seen((STUCK, FULL, HELD, RESUMED, OTHER), after, frozenset()), "review"),
-        (Seen((STUCK, FULL, HELD, RESUMED, OTHER, "Audit prod, 24 h"), after, frozenset()), "ledger"),
+        (Observation((), before, OFFERS), "ask"),
+        (Observation((STUCK,), before, OFFERS), "find"),
+        (Observation((STUCK, FULL), before, OFFERS), "no-reset"),
+        (Observation((STUCK, FULL, HELD), before, OFFERS), "free"),
+        (Observation((STUCK, FULL, HELD), before, frozenset({"end-job"})), "resume"),
+        (Observation((STUCK, FULL, HELD, RESUMED), after, frozenset()), "again"),
+        (Observation((STUCK, FULL, HELD, RESUMED, OTHER), after, frozenset()), "review"),
+        (Observation((STUCK, FULL, HELD, RESUMED, OTHER, "Audit prod, 24 h"), after, frozenset()), "ledger"),
     ):
         tour.look(seen)
         assert at(tour) == then
@@ -49,14 +49,14 @@ def test_the_stuck_writer_step_by_step():
 def test_looking_again_too_early_is_not_yet_recovery(early):
     tour = Tour("stuck-writer", "")
     facts = {"hv03 writer": "[1] no error", "Backup job 48211": "completed"}
-    tour.look(Seen((STUCK, FULL, HELD, RESUMED, early), facts, frozenset()))
+    tour.look(Observation((STUCK, FULL, HELD, RESUMED, early), facts, frozenset()))
     assert at(tour) == "again"
 
 
 def test_what_has_happened_once_stays_done():
     tour = Tour("stuck-writer", "")
-    tour.look(Seen((STUCK,), {}, OFFERS))
-    tour.look(Seen((), {}, OFFERS))
+    tour.look(Observation((STUCK,), {}, OFFERS))
+    tour.look(Observation((), {}, OFFERS))
     assert at(tour) == "find"
 
 
@@ -74,9 +74,9 @@ def test_steps_and_the_whole_tour_can_be_skipped():
 
 def test_a_silent_host_is_seen_by_the_word_unknown():
     tour = Tour("healthy", "")
-    tour.look(Seen(("prod: writers well on all 6 nodes",), {}, frozenset()))
+    tour.look(Observation(("prod: writers well on all 6 nodes",), {}, frozenset()))
     assert at(tour) == "silent"
-    tour.look(Seen(("prod: writers well on 5 of 6 nodes, hv05 unknown",), {}, frozenset(), unknown=True))
+    tour.look(Observation(("prod: writers well on 5 of 6 nodes, hv05 unknown",), {}, frozenset(), unknown=True))
     assert at(tour) == "ledger"
 
 
@@ -95,7 +95,7 @@ def test_the_killed_job_step_by_step():
         (("Done: Reset writer on hv03",), saved, "review"),
         (("Audit prod, 24 h: 1 change",), saved, "ledger"),
     ):
-        tour.look(Seen(headers, facts))
+        tour.look(Observation(headers, facts))
         assert at(tour) == step
 
 
@@ -112,7 +112,7 @@ def test_remote_browsing_step_by_step():
         (("Done: Fix remote browsing on hv02",), {**restored, "hv02 wizard": "files are listed"}, "review"),
         (("Audit, 24 h: 1 change",), restored, "ledger"),
     ):
-        tour.look(Seen(headers, facts))
+        tour.look(Observation(headers, facts))
         assert at(tour) == step
 
 
@@ -133,7 +133,7 @@ def test_a_missing_machine_step_by_step():
         (("Done: Take back T-1 on crm-01",), lost, "review"),
         (("Audit, 24 h: 2 changes",), lost, "ledger"),
     ):
-        tour.look(Seen(headers, facts))
+        tour.look(Observation(headers, facts))
         assert at(tour) == step
 
 

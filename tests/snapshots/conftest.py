@@ -28,11 +28,11 @@ import pytest
 import time_machine
 from inline_snapshot import external_file
 
-from lab.estate import PracticeEstate, SlackAccess
-from lab.manifest import bot_manifest
+from lab.app_manifest import bot_manifest
+from lab.environment import PracticeEnvironment, SlackAccess
 from lab.slack.model import Message, View
-from lab.slack.plain import plain_text
-from lab.slack.server import SlackStandIn
+from lab.slack.plain_text import plain_text
+from lab.slack.server import FakeSlack
 
 HERE = Path(__file__).parent
 SILENT = "sap-old-01"  # a guest that never answers
@@ -104,7 +104,7 @@ class Kept:
 class Scene:
     """A story, a bot, and the people between them."""
 
-    def __init__(self, estate: PracticeEstate, slack: SlackStandIn, kept: Kept, clock):
+    def __init__(self, estate: PracticeEnvironment, slack: FakeSlack, kept: Kept, clock):
         self.estate, self.slack, self.kept, self.clock = estate, slack, kept, clock
         self.newest = ""
 
@@ -288,12 +288,12 @@ def _filled_in(key: str, value) -> bool:
 @pytest.fixture
 def clock(monkeypatch):
     """A clock that stands still, and a practice world in which nothing takes time."""
-    monkeypatch.setattr("lab.slack.person.PATIENCE", float(PATIENCE))
+    monkeypatch.setattr("lab.slack.simulated_user.PATIENCE", float(PATIENCE))
     # TLS goes by the machine's own clock, whatever year that is.
     monkeypatch.setattr("lab.windows.certificates._DAY", timedelta(days=30))
     numbers = itertools.count(1)
     filled = SimpleNamespace(token_urlsafe=lambda _: f"filled-in-{next(numbers)}")
-    monkeypatch.setattr("lab.slack.blocks.secrets", filled)
+    monkeypatch.setattr("lab.slack.blockkit_walk.secrets", filled)
     for name, seconds in {
         "migration.SECONDS": dict.fromkeys(("live", "quick", "offline"), 0),
         "drain.BETWEEN": 0,
@@ -303,7 +303,7 @@ def clock(monkeypatch):
         "backup.RELEASE_SECONDS": 0,
     }.items():
         monkeypatch.setattr(f"lab.world.{name}", seconds)
-    monkeypatch.setattr("lab.files.PATIENCE", 30)  # seconds: who is silent here refuses, so nobody is waited for
+    monkeypatch.setattr("lab.config_files.PATIENCE", 30)  # seconds: who is silent here refuses, so nobody is waited for
     monkeypatch.setattr(asyncio.BaseEventLoop, "call_later", sleeps_little(asyncio.BaseEventLoop.call_later))
     monkeypatch.setattr(pwd, "getpwuid", lambda _: SimpleNamespace(pw_name="alex", pw_dir="/nowhere"))
     # The SDK tells by the time of day whether Slack still answers: it must not miss what a scene skips.
@@ -371,9 +371,9 @@ def play(tmp_path: Path, clock, kept):
     async def playing(story: str, folder: str = ""):
         files = kept(folder or story)
         async with AsyncExitStack() as ending:
-            slack = await ending.enter_async_context(SlackStandIn(manifest=await bot_manifest(), rates="off"))
+            slack = await ending.enter_async_context(FakeSlack(manifest=await bot_manifest(), rates="off"))
             access = SlackAccess(slack.base_url, slack.bot_token, slack.app_token)
-            estate = await asyncio.to_thread(PracticeEstate, story, tmp_path / story, access)
+            estate = await asyncio.to_thread(PracticeEnvironment, story, tmp_path / story, access)
             await asyncio.to_thread(estate.__enter__)
             ending.push_async_callback(asyncio.to_thread, estate.__exit__, None, None, None)
             for trouble, on in (("hang", False), ("refuse", True)):
@@ -392,7 +392,8 @@ def play(tmp_path: Path, clock, kept):
 
 def start_bot(settings_path: Path):
     """The bot in this process, where the clock stands still: the one place here that names modules of the bot."""
-    from bot import app, settings  # noqa: PLC0415
+    from bot import app  # noqa: PLC0415
+    from bot.config import settings  # noqa: PLC0415
 
     stop = asyncio.Event()
     return stop, asyncio.create_task(app.serve(settings.load(settings_path), stop))

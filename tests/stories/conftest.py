@@ -14,19 +14,20 @@ from pathlib import Path
 
 import pytest
 
-from bot import app, settings
+from bot import app
+from bot.config import settings
+from bot.dispatch.registry import Registry
 from bot.ledger import Ledger
-from bot.registry import Registry
+from bot.ledger.ticket_state import ENDS
 from bot.slack.manifest import manifest
-from bot.ticket import ENDS
-from lab.estate import PracticeEstate, SlackAccess
-from lab.slack.server import SlackStandIn
+from lab.environment import PracticeEnvironment, SlackAccess
+from lab.slack.server import FakeSlack
 
 
 class Incident:
     """One story, played."""
 
-    def __init__(self, estate: PracticeEstate, slack: SlackStandIn):
+    def __init__(self, estate: PracticeEnvironment, slack: FakeSlack):
         self.estate = estate
         self.slack = slack
         self.stop = asyncio.Event()
@@ -118,7 +119,7 @@ async def until(condition: Callable[[], bool]) -> None:
 @pytest.fixture(autouse=True)
 def patience(monkeypatch):
     """How long `sees` waits on a machine that is busy with other tests; nothing is asserted by the clock."""
-    monkeypatch.setattr("lab.slack.person.PATIENCE", 60.0)
+    monkeypatch.setattr("lab.slack.simulated_user.PATIENCE", 60.0)
 
 
 @pytest.fixture
@@ -141,9 +142,9 @@ def play(tmp_path: Path):
     @asynccontextmanager
     async def playing(story: str):
         async with AsyncExitStack() as ending:
-            slack = await ending.enter_async_context(SlackStandIn(manifest=app_manifest()))
+            slack = await ending.enter_async_context(FakeSlack(manifest=app_manifest()))
             access = SlackAccess(slack.base_url, slack.bot_token, slack.app_token)
-            estate = PracticeEstate(story, tmp_path / story, access)
+            estate = PracticeEnvironment(story, tmp_path / story, access)
             await asyncio.to_thread(estate.__enter__)
             ending.push_async_callback(asyncio.to_thread, estate.__exit__, None, None, None)
             ops = Incident(estate, slack)

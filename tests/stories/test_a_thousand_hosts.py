@@ -2,15 +2,15 @@
 
 from datetime import UTC, datetime
 
-from bot.estate import Estate
-from bot.look import Look
-from bot.reach.reach import Reach
-from bot.reach.ways import Credentials, Ways
-from bot.settings import Limits
-from bot.vocabulary.ask import Unanswered
-from bot.vocabulary.questions import Wql
+from bot.api.queries import Wql
+from bot.api.query_client import QueryFailure
+from bot.config.inventory_file import InventoryFile
+from bot.config.settings import Limits
+from bot.dispatch.query_session import QuerySession
+from bot.transport.client import TargetClient
+from bot.transport.routing import Credentials, Router
 from lab.windows import BackgroundServer
-from lab.world.make import make
+from lab.world.factory import make
 
 
 async def test_all_of_a_thousand_hosts_are_accounted_for():
@@ -21,25 +21,25 @@ async def test_all_of_a_thousand_hosts_are_accounted_for():
     reader = world.accounts["reader"]
     progress = []
     with BackgroundServer({node.address: world.machines[node.address] for node in nodes}) as up:
-        reach = Reach(Ways(_estate(world, up), {"reader": Credentials("ntlm", reader.user, reader.password)}))
+        reach = TargetClient(Router(_estate(world, up), {"reader": Credentials("ntlm", reader.user, reader.password)}))
         limits = Limits(per_host_seconds=15, overall_seconds=300)
-        look = Look(reach, lambda _: [], datetime.now(UTC), limits, progress.append)
+        look = QuerySession(reach, lambda _: [], datetime.now(UTC), limits, progress.append)
         try:
             questions = {n.name: Wql(n.name, "root/cimv2", "Win32_OperatingSystem", ("CSName",)) for n in nodes}
-            answers = await look.each(questions, lambda rows: str(rows[0]["CSName"]).casefold())
+            answers = await look.query_many(questions, lambda rows: str(rows[0]["CSName"]).casefold())
         finally:
             reach.close()
-    silent = {name: one.kind for name, one in answers.items() if isinstance(one, Unanswered)}
+    silent = {name: one.kind for name, one in answers.items() if isinstance(one, QueryFailure)}
     assert silent == {"farm07n07": "timed out", "farm13n13": "bad reply"}
     assert all(answers[name] == name for name in questions if name not in silent)
     assert len(look.evidence) == len(questions) == 1_000
     assert (progress[-1].done, progress[-1].total) == (1_000, 1_000)
 
 
-def _estate(world, up) -> Estate:
+def _estate(world, up) -> InventoryFile:
     clusters = {
         name: {"domain": cluster.domain, "entry_hosts": [node.name for node in cluster.nodes]}
         for name, cluster in world.clusters.items()
     }
     endpoints = {node.name: up.url(node.address) for cluster in world.clusters.values() for node in cluster.nodes}
-    return Estate.model_validate({"clusters": clusters, "endpoints": endpoints})
+    return InventoryFile.model_validate({"clusters": clusters, "endpoints": endpoints})

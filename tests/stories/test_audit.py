@@ -4,7 +4,7 @@ import csv
 import io
 import re
 
-from lab.slack.plain import plain_text
+from lab.slack.plain_text import plain_text
 
 
 async def test_a_day_is_reviewed_down_to_each_entry(play):

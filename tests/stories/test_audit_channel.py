@@ -3,9 +3,9 @@
 import asyncio
 import sqlite3
 
+from bot.audit_verify import verify_audit_log
 from bot.ledger import Ledger
-from bot.ledger.heads import read_head
-from bot.prove import prove
+from bot.ledger.chain_heads import parse_anchor
 
 
 async def test_a_drain_leaves_its_lines_and_a_head_by_which_a_cut_copy_is_found(play, capsys):
@@ -23,18 +23,18 @@ async def test_a_drain_leaves_its_lines_and_a_head_by_which_a_cut_copy_is_found(
         await ops.until_anchored()
         settings, folder = ops.estate.settings_path, ops.estate.directory
 
-        assert await asyncio.to_thread(prove, None, settings, None, (), channel=True) == 0
+        assert await asyncio.to_thread(verify_audit_log, None, settings, None, (), channel=True) == 0
         capsys.readouterr()
         entries = ops.ledger()
         end = next(entry.seq for entry in entries if entry.kind == "done")
         copy = cut_copy(folder, end - 1)
         kept = folder / "kept.txt"  # an anchor file that was cut to match
         kept.write_text("".join(f"{one.seq} {one.mac.hex()}\n" for one in entries[: end - 1]))
-        assert await asyncio.to_thread(prove, copy, settings, None, (kept,)) == 0
+        assert await asyncio.to_thread(verify_audit_log, copy, settings, None, (kept,)) == 0
         capsys.readouterr()
-        assert await asyncio.to_thread(prove, copy, settings, None, (kept,), channel=True) == 1
+        assert await asyncio.to_thread(verify_audit_log, copy, settings, None, (kept,), channel=True) == 1
         said = " ".join(capsys.readouterr().out.split())
-        newest = max(head.seq for message in viewer.messages("hv-audit") if (head := read_head(message.text)))
+        newest = max(head.seq for message in viewer.messages("hv-audit") if (head := parse_anchor(message.text)))
         assert f"BROKEN at entry {end}: cut off: an anchor in the audit channel C0AUDIT knows entry" in said
         assert newest >= end
 
@@ -51,7 +51,7 @@ async def test_what_was_decided_while_the_bot_was_away_is_told_once_it_is_back(p
             ledger.append("go", "T0PRACTICE/U0APPROVER", {"name": "approver"})
         await ops.starts()
         await viewer.sees("/hvops go", "hv-audit")
-        told = [one.text.split(" · ")[0] for one in viewer.messages("hv-audit") if read_head(one.text) is None]
+        told = [one.text.split(" · ")[0] for one in viewer.messages("hv-audit") if parse_anchor(one.text) is None]
         assert told == ["/hvops stop", "/hvops go"]
         await ops.says("/hvops status")
         await ops.sees("*Audit channel:* told up to entry")

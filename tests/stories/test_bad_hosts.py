@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from lab.slack.blocks import pings
-from lab.slack.plain import plain_text
-from lab.windows.machine import Access
-from lab.world.languages import LANGUAGES
+from lab.slack.blockkit_walk import pings
+from lab.slack.plain_text import plain_text
+from lab.windows.machine_protocol import Access
+from lab.world.locales import LANGUAGES
 
 HOSTILE = ["<!channel>", 'O\'Brien \\ "db" % -- ', "<https://evil.example|crm-02>", "' OR Name LIKE '%"]
 

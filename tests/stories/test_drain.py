@@ -2,7 +2,7 @@
 
 import re
 
-from lab.slack.plain import plain_text
+from lab.slack.plain_text import plain_text
 
 
 async def test_a_drain_is_proposed_approved_and_done(play):
@@ -51,7 +51,7 @@ async def test_a_bot_that_was_restarted_still_knows_its_proposal(play):
         rejected = await ops.slack.person("operator").sees(re.compile("^Rejected: Drain node hv04"), "hv-ops")
         assert rejected.ts == plan.ts
         assert "Not during the backup window." in plain_text(rejected)
-        await ops.recorded("declined", 1)
+        await ops.recorded("rejected", 1)
         assert "started" not in [entry.kind for entry in ops.ledger()]
 
 

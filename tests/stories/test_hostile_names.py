@@ -3,8 +3,8 @@
 import asyncio
 import re
 
-from lab.slack.blocks import pings
-from lab.slack.plain import plain_text
+from lab.slack.blockkit_walk import pings
+from lab.slack.plain_text import plain_text
 
 HOSTILE = [
     "<!channel>",

@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from bot.dispatch.registry import Registry
 from bot.ledger import Ledger
-from bot.registry import Registry
 from bot.slack.manifest import manifest
 from lab import bot_process
 from lab.demo import bot_command, verify_command
-from lab.slack.server import SlackStandIn
-from lab.stage import Stage
+from lab.demo_session import DemoSession
+from lab.slack.server import FakeSlack
 
 
 async def until(condition):
@@ -25,8 +25,8 @@ async def until(condition):
 @pytest.fixture
 async def stage(tmp_path, monkeypatch):
     monkeypatch.setattr(bot_process, "AGAIN_AFTER", (0.05,) * 4)
-    async with SlackStandIn(manifest=manifest(Registry.load())) as slack:
-        made = Stage(slack, tmp_path, bot_command, verify_command)
+    async with FakeSlack(manifest=manifest(Registry.load())) as slack:
+        made = DemoSession(slack, tmp_path, bot_command, verify_command)
         await made.begin("healthy")
         await slack.connected(2)
         yield made

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from lab.windows import BackgroundServer, CertificateAuthority
-from lab.windows.machine import Access
-from lab.world.make import make
+from lab.windows.machine_protocol import Access
+from lab.world.factory import make
 from lab.world.world import World
 
 ACCOUNT, PASSWORD = "hvops-reader@CORP.EXAMPLE", "Correct-Horse-8"
@@ -43,14 +43,14 @@ class Farm:
         entry = self.world.clusters["farm01"].nodes[0].name
         told = {"ca_file": "ca.pem"} | login if secure else login
         _write(
-            self.directory / "estate.toml",
+            self.directory / "inventory.toml",
             {"": {"guest_domains": ["corp.example"]}},
             {"clusters.farm01": {"domain": "corp.example", "entry_hosts": [entry], "ops_channel": "C0OPS"}},
             {"endpoints": urls},
         )
         _write(
             self.directory / "settings.toml",
-            {"": {"estate": "estate.toml"}},
+            {"": {"inventory": "inventory.toml"}},
             {"roles.viewer": {"system_users": [ME], "clusters": ["*"]}},
             {"credentials.reader": told, "credentials.guest": told},
         )
@@ -71,10 +71,10 @@ class Farm:
 
     def both(self, *, secure: bool, environment: dict[str, str] | None = None, **login: str) -> None:
         """Ask the hosts, then the guests through them."""
-        hosts = self.asks("/check-writers farm01", secure=secure, environment=environment, **login)
+        hosts = self.query("/check-writers farm01", secure=secure, environment=environment, **login)
         assert hosts["exit_code"] == 0, hosts
         assert hosts["report"]["title"] == "farm01: writers well on all 2 nodes"
-        guests = self.asks("/find-full-guests farm01", secure=secure, environment=environment, **login)
+        guests = self.query("/find-full-guests farm01", secure=secure, environment=environment, **login)
         assert guests["exit_code"] == 0, guests
         assert guests["report"]["answered"] == guests["report"]["asked"] == 4
 
@@ -117,7 +117,7 @@ def test_basic_over_tls(farm):
 
 def test_basic_in_clear_never_leaves(farm):
     farm.lets_in(basic=True, allow_unencrypted=True)
-    answer = farm.asks("/check-writers farm01", secure=False, transport="basic", username=ACCOUNT, password=PASSWORD)
+    answer = farm.query("/check-writers farm01", secure=False, transport="basic", username=ACCOUNT, password=PASSWORD)
     assert answer["exit_code"] == 3
     assert [one["kind"] for one in answer["report"]["unanswered"]] == ["not allowed"]
 
@@ -133,7 +133,7 @@ def test_a_client_certificate_that_has_expired(farm):
     issued = farm.authority.client(ACCOUNT, expired=True)
     farm.lets_in(certificates={issued.thumbprint: ACCOUNT})
     issued.write(farm.directory, "reader")
-    answer = farm.asks(
+    answer = farm.query(
         "/check-writers farm01", secure=True, transport="certificate", certificate="reader.pem", key="reader.key"
     )
     assert answer["exit_code"] == 3
@@ -145,7 +145,7 @@ def test_a_client_certificate_that_has_expired(farm):
 
 def test_ntlm_over_http_with_message_encryption(farm):
     farm.lets_in(ntlm=True)
-    answer = farm.asks("/check-writers farm01", secure=False, transport="ntlm", username=ACCOUNT, password=PASSWORD)
+    answer = farm.query("/check-writers farm01", secure=False, transport="ntlm", username=ACCOUNT, password=PASSWORD)
     assert answer["exit_code"] == 0
 
 
@@ -165,7 +165,7 @@ def realm(kdc, farm, monkeypatch, tmp_path):
 def test_kerberos_with_message_encryption(farm, realm):
     login = {"transport": "kerberos", "username": ACCOUNT}
     farm.both(secure=False, environment=realm, password=PASSWORD, **login)
-    answer = farm.asks("/check-writers farm01", secure=False, environment=realm, password="another", **login)
+    answer = farm.query("/check-writers farm01", secure=False, environment=realm, password="another", **login)
     assert answer["exit_code"] == 3
     (silent,) = answer["report"]["unanswered"]
     assert silent["kind"] == "login refused"

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from bot.vocabulary.actions import Update, Updates
-from bot.vocabulary.questions import fields
-from lab.slack.plain import plain_text
-from lab.sqlserver.trouble import Mishap, Trouble
+from bot.api.actions import RowTransaction, Update
+from bot.api.queries import make_params
+from lab.slack.plain_text import plain_text
+from lab.sqlserver.fault_injection import Fault, Trouble
 from lab.world import services
 from lab.world.vmm import MISSING, host_id, object_id
 
@@ -80,9 +80,11 @@ async def test_vmms_own_refresh_does_not_help_and_a_moved_record_does(play):
         await ops.sees("crm-01 is missing in VMM")
         world = ops.estate.world
         guest = world.guest("crm-01")
-        was = fields(HostId=str(host_id(world.node("hv04"))), ObjectState=MISSING)
-        becomes = fields(HostId=str(host_id(guest.node)), ObjectState=0)
-        fix = Updates("vmm", "vmm", (Update("tbl_WLC_VObject", fields(ObjectId=str(object_id(guest))), was, becomes),))
+        was = make_params(HostId=str(host_id(world.node("hv04"))), ObjectState=MISSING)
+        becomes = make_params(HostId=str(host_id(guest.node)), ObjectState=0)
+        fix = RowTransaction(
+            "vmm", "vmm", (Update("tbl_WLC_VObject", make_params(ObjectId=str(object_id(guest))), was, becomes),)
+        )
         before = await ops.engine.reach.update(fix)
         assert before.rows[0]["ObjectState"] == str(MISSING)
         await ops.guest_admin("Refresh in VMM")
@@ -101,7 +103,7 @@ async def test_a_machine_that_moves_to_where_vmm_believes_is_found_again(play):
 
 async def test_a_database_that_drops_the_connection_is_unknown(play):
     async with play("missing-vm") as ops:
-        ops.estate.database.trouble.mishaps.append(Mishap("drop after", "INFORMATION_SCHEMA"))
+        ops.estate.database.trouble.mishaps.append(Fault("drop after", "INFORMATION_SCHEMA"))
         await ops.says("/find-missing-vms vmm")
         told = plain_text(await ops.sees("vmm: VMM's database did not answer"))
         assert "UNKNOWN" in told
@@ -256,11 +258,11 @@ async def test_a_row_that_somebody_changed_meanwhile_changes_nothing_and_the_ser
 
 
 @pytest.mark.parametrize(
-    ("mishap", "ends"), [(Mishap("drop before", "COMMIT"), "hv04"), (Mishap("drop after", "COMMIT"), "hv06")]
+    ("mishap", "ends"), [(Fault("drop before", "COMMIT"), "hv04"), (Fault("drop after", "COMMIT"), "hv06")]
 )
 async def test_a_connection_lost_in_the_middle_is_looked_at_and_nothing_is_half_done(play, monkeypatch, mishap, ends):
     """Rolled back with its connection, it is begun again after its deadline; committed, it is found done."""
-    monkeypatch.setattr("commands.know.vmm_repair.TRANSACTION", 3)
+    monkeypatch.setattr("commands.vmm.repair.TRANSACTION", 3)
     async with play("missing-vm") as ops:
         ops.estate.database.trouble.mishaps.append(mishap)
         await approved(ops)
@@ -286,7 +288,7 @@ class Gone(Trouble):
 
 
 async def test_a_database_that_is_gone_in_the_middle_is_unknown_until_somebody_looks(play, monkeypatch):
-    monkeypatch.setattr("commands.know.vmm_repair.TRANSACTION", 2)
+    monkeypatch.setattr("commands.vmm.repair.TRANSACTION", 2)
     async with play("missing-vm") as ops:
         ops.estate.database.trouble = trouble = Gone()
         await approved(ops)
@@ -302,7 +304,7 @@ async def test_a_database_that_is_gone_in_the_middle_is_unknown_until_somebody_l
 
 
 async def test_a_row_that_somebody_else_has_locked_is_told_as_such(play, monkeypatch):
-    monkeypatch.setattr("commands.know.vmm_repair.TRANSACTION", 3)
+    monkeypatch.setattr("commands.vmm.repair.TRANSACTION", 3)
     async with play("missing-vm") as ops:
         row = ops.estate.world.vmm.record(ops.estate.world.guest("crm-01"))
         row.holder, row.mode = SimpleNamespace(process=99, lock_timeout=-1, waits_for=None), "U"

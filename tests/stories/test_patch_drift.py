@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from lab.slack.plain import plain_text
+from lab.slack.plain_text import plain_text
 
 
 async def test_the_trap_is_named_with_its_three_steps(play):

@@ -2,15 +2,15 @@
 
 import re
 
-from lab.slack.plain import plain_text
-from lab.world import audit
-from lab.world.programs import auditpol
+from lab.slack.plain_text import plain_text
+from lab.world import audit_policy
+from lab.world.executables import auditpol
 
-LOUD = {audit.guid_of(number) for number in audit.FILTERING_PLATFORM}
+LOUD = {audit_policy.guid_of(number) for number in audit_policy.FILTERING_PLATFORM}
 
 
 def policy(ops, name="hv02"):
-    return ops.estate.do(lambda: audit.policy(ops.estate.world.node(name)))
+    return ops.estate.do(lambda: audit_policy.policy(ops.estate.world.node(name)))
 
 
 def entries(ops, kind):
@@ -35,7 +35,7 @@ async def approved(ops, line="/fix-remote-browsing hv02"):
 async def test_the_audit_policy_is_toggled_and_set_back_and_a_person_confirms(play):
     async with play("remote-browsing") as ops:
         before = policy(ops)
-        assert {before[guid] for guid in LOUD} == {audit.FAILURE, audit.NONE}
+        assert {before[guid] for guid in LOUD} == {audit_policy.FAILURE, audit_policy.NONE}
         told = await approved(ops)
         for fact in (
             "hv02 runs Windows Server 2012 or 2012 R2 (Windows Server 2012 R2)",
@@ -67,10 +67,12 @@ async def test_the_audit_policy_is_toggled_and_set_back_and_a_person_confirms(pl
         assert settings_of(outcomes["back-failure"]["after"]) == first
         toggled = settings_of(outcomes["on-failure"]["after"])
         assert {guid for guid in first if toggled[guid] != first[guid]} == {
-            guid for guid, value in before.items() if guid not in LOUD and value in (audit.NONE, audit.FAILURE)
+            guid
+            for guid, value in before.items()
+            if guid not in LOUD and value in (audit_policy.NONE, audit_policy.FAILURE)
         }
         assert all(toggled[guid] == first[guid] for guid in LOUD)
-        assert [one["actor"] for one in map(vars_of, ops.ledger()) if one["kind"] == "hand"] == [
+        assert [one["actor"] for one in map(vars_of, ops.ledger()) if one["kind"] == "step-confirmed"] == [
             "T0PRACTICE/U0OPERATOR"
         ]
 

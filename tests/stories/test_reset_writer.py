@@ -5,9 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from commands.know import reset_gates, reset_steps, services, writer_state
-from lab.slack.blocks import placed
-from lab.slack.plain import plain_text
+from commands.sources import services
+from commands.vss import writer_verdict
+from commands.writer_reset import gates, steps
+from lab.slack.blockkit_walk import placed
+from lab.slack.plain_text import plain_text
 from lab.world import services as practice_services
 
 NODE = "hv03"
@@ -39,7 +41,7 @@ def notes(ops) -> list[str]:
 @pytest.fixture
 def soon(monkeypatch, hurried):
     """Two looks need not be two minutes apart here, nor is anything waited for long: that is proved where no clock runs."""
-    for module in (writer_state, reset_gates):
+    for module in (writer_verdict, gates):
         monkeypatch.setattr(module, "APART", timedelta(seconds=1))
 
 
@@ -129,7 +131,7 @@ async def test_a_question_was_the_first_look_and_two_minutes_are_two_minutes(pla
 
 
 def _moment(text):
-    return writer_state.datetime.fromisoformat(text)
+    return writer_verdict.datetime.fromisoformat(text)
 
 
 async def test_locked_guests_are_no_plan_and_what_holds_them_is_said(play):
@@ -229,7 +231,7 @@ async def test_vmms_that_hangs_is_interrupted_looked_at_and_gone_on_with(play, s
 
 
 async def test_a_writer_that_does_not_get_well_is_a_failure_that_says_so(play, soon, monkeypatch):
-    monkeypatch.setattr(reset_steps, "SETTLES", 2)
+    monkeypatch.setattr(steps, "SETTLES", 2)
 
     def stays_broken(windows, writer, service):
         writer.instance = practice_services.identity("writer", windows.fqdn, writer.name, str(service.pid))

@@ -2,8 +2,8 @@
 
 import re
 
-from lab.slack.blocks import placed
-from lab.slack.plain import plain_text
+from lab.slack.blockkit_walk import placed
+from lab.slack.plain_text import plain_text
 
 JOB = "48211"
 OPERATOR = "T0PRACTICE/U0OPERATOR"

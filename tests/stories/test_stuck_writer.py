@@ -1,7 +1,7 @@
 """A backup is pending and hv03 will not drain: from the alert to the writer that is well again."""
 
-from lab.slack.blocks import placed
-from lab.slack.plain import plain_text
+from lab.slack.blockkit_walk import placed
+from lab.slack.plain_text import plain_text
 from lab.world import backup
 
 

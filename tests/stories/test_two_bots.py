@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from bot.dispatch.registry import Registry
 from bot.ledger import Ledger
-from bot.registry import Registry
 from bot.slack.manifest import manifest
 from lab.bot_process import environment
+from lab.config_files import SlackAccess
 from lab.demo import bot_command
-from lab.estate import PracticeEstate
-from lab.files import SlackAccess
+from lab.environment import PracticeEnvironment
 from lab.slack.model import Member
-from lab.slack.server import SlackStandIn
+from lab.slack.server import FakeSlack
 
 
 class Pair:
@@ -75,12 +75,12 @@ async def until(condition):
 
 @pytest.fixture
 async def pair(tmp_path):
-    async with SlackStandIn(manifest=manifest(Registry.load()), rates="off") as slack:
+    async with FakeSlack(manifest=manifest(Registry.load()), rates="off") as slack:
         member = Member("U0SECOND", "second", "Second approver")
         slack.workspace.members[member.id] = member
         slack.workspace.groups["S0APPROVERS"].users.append(member.id)
         slack.workspace.channels["C0OPS"].members.append(member.id)
-        estate = PracticeEstate(
+        estate = PracticeEnvironment(
             "healthy", tmp_path / "healthy", SlackAccess(slack.base_url, slack.bot_token, slack.app_token)
         )
         await asyncio.to_thread(estate.__enter__)

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from bot.slack.fit import fit_view, preformatted
-from bot.slack.message import Block, File, View, clip, escape, visible
-from bot.slack.render.pages import page_of, turning
-from bot.slack.render.parts import EVIDENCE_FILE, EVIDENCE_PAGE, actions, button, contexts, sections
+from bot.slack.outbound.blockkit_fitting import fit_view, preformatted
+from bot.slack.outbound.message import Block, File, View, escape, escape_control, truncate
+from bot.slack.render.blocks import EVIDENCE_FILE, EVIDENCE_PAGE, actions, button, contexts, sections
+from bot.slack.render.pagination import pager, paginate
 
 CALLBACK = "hvops:evidence"
 _PAGE = 18_000  # characters of raw text on a page
@@ -19,7 +19,7 @@ _EMPTY = "(empty)"
 _FRAME = 600  # what every answer weighs beside its text, so that a page stays below 100 blocks
 
 
-class Answer(Protocol):
+class QueryView(Protocol):
     """One question and its raw answer (`keep.Evidence`)."""
 
     @property
@@ -28,7 +28,7 @@ class Answer(Protocol):
         ...
 
     @property
-    def asks(self) -> str:
+    def query(self) -> str:
         """The question, as an engineer would write it."""
         ...
 
@@ -43,22 +43,22 @@ class Answer(Protocol):
         ...
 
     @property
-    def shown(self) -> str:
+    def rendered(self) -> str:
         """The answer as people read it; "" where `raw` reads well by itself."""
         ...
 
 
-def looking() -> View:
+def loading_view() -> View:
     """What opens at once, because a trigger lives three seconds."""
     return _modal([*sections("Looking…")])
 
 
-def sorry(says: str) -> View:
+def error_view(says: str) -> View:
     """The same modal when nothing can be shown; `says` is plain text."""
     return _modal([*sections(escape(says))])
 
 
-def evidence_view(title: str, evidence: Sequence[Answer], token: str, page: int = 0) -> View:
+def evidence_view(title: str, evidence: Sequence[QueryView], token: str, page: int = 0) -> View:
     """One page of the answers: what failed, what programs printed, rows, and last what is empty or only remembered. The file has them raw.
 
     Args:
@@ -67,41 +67,41 @@ def evidence_view(title: str, evidence: Sequence[Answer], token: str, page: int 
         token: of the answer; all that the buttons carry.
         page: from 0; a page that does not exist shows the nearest one.
     """
-    one_page = page_of(sorted(evidence, key=_less_telling), page, weigh=_weight, heaviest=_PAGE)
+    one_page = paginate(sorted(evidence, key=_less_telling), page, weigh=_weight, heaviest=_PAGE)
     shown = [block for one in one_page.items for block in _blocks(one)]
-    where = f"{escape(clip(title, 200))} · {one_page.number} · {len(evidence):,} questions"
+    where = f"{escape(truncate(title, 200))} · {one_page.number} · {len(evidence):,} questions"
     body = shown or [*sections("Nothing was asked for this answer.")]
-    row = [*turning(one_page, EVIDENCE_PAGE, token), button("Send as File", EVIDENCE_FILE, token)]
+    row = [*pager(one_page, EVIDENCE_PAGE, token), button("Send as File", EVIDENCE_FILE, token)]
     return _modal([*contexts(where), *actions(row), *body])
 
 
-def evidence_file(title: str, evidence: Sequence[Answer]) -> File:
+def evidence_file(title: str, evidence: Sequence[QueryView]) -> File:
     """All of it, whole, as one text file."""
-    parts = [f"{visible(title)}\n"]
+    parts = [f"{escape_control(title)}\n"]
     for one in evidence:
-        says = visible(one.raw, lines=True) or ("(no answer)" if one.error else _EMPTY)
-        error = f"# {visible(one.error)}\n" if one.error else ""
-        parts.append(f"## {visible(one.on)}: {visible(one.asks)}\n{error}{says}\n")
+        says = escape_control(one.raw, lines=True) or ("(no answer)" if one.error else _EMPTY)
+        error = f"# {escape_control(one.error)}\n" if one.error else ""
+        parts.append(f"## {escape_control(one.on)}: {escape_control(one.query)}\n{error}{says}\n")
     return File("evidence.txt", "Evidence", "\n".join(parts).encode())
 
 
-def _less_telling(one: Answer) -> int:
+def _less_telling(one: QueryView) -> int:
     if one.error:
         return 0
-    if not one.raw or one.asks.startswith(_MEMORY):
+    if not one.raw or one.query.startswith(_MEMORY):
         return 3
-    return 2 if one.shown else 1
+    return 2 if one.rendered else 1
 
 
-def _weight(one: Answer) -> int:
+def _weight(one: QueryView) -> int:
     """What it takes in JSON, where a control or a wide character grows to six bytes or twelve, and its frame."""
-    return len(json.dumps((one.shown or one.raw)[:_ONE])) + _FRAME
+    return len(json.dumps((one.rendered or one.raw)[:_ONE])) + _FRAME
 
 
-def _blocks(one: Answer) -> Iterator[Block]:
-    error = f"\n{escape(clip(one.error, 500))}" if one.error else ""
-    yield from sections(f"*{escape(clip(one.on, 200))}:* {escape(clip(one.asks, 1_000))}{error}")
-    shown = one.shown or one.raw or ("" if one.error else _EMPTY)
+def _blocks(one: QueryView) -> Iterator[Block]:
+    error = f"\n{escape(truncate(one.error, 500))}" if one.error else ""
+    yield from sections(f"*{escape(truncate(one.on, 200))}:* {escape(truncate(one.query, 1_000))}{error}")
+    shown = one.rendered or one.raw or ("" if one.error else _EMPTY)
     yield from preformatted(shown[:_ONE])
     if len(shown) > _ONE:
         yield from contexts(f"{len(shown) - _ONE:,} more characters: press Send as File.")

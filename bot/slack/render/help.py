@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bot.about import Help, Status, roles_in_words
-from bot.review import words
-from bot.slack.message import Message, escape
-from bot.slack.render.parts import contexts, header, sections
+from bot.audit import filter_syntax
+from bot.dispatch.help import Help, Status, format_roles
+from bot.slack.outbound.message import Message, escape
+from bot.slack.render.blocks import contexts, header, sections
 
 
 def help_message(told: Help) -> Message:
@@ -13,7 +13,7 @@ def help_message(told: Help) -> Message:
     may = [f"{_code(line.usage)}\n{escape(line.says)}" for line in told.lines if line.allowed]
     other = [f"{_code(line.usage)} needs the role {escape(line.role)}" for line in told.lines if not line.allowed]
     ours = f"{_code('/hvops status')}\nConnections, the ledger, who you are and what you may do."
-    audit = f"{_code(words.USAGE)}\n{escape(words.HELP)}"
+    audit = f"{_code(filter_syntax.USAGE)}\n{escape(filter_syntax.HELP)}"
     halts = f"{_code('/hvops runs')} · {_code('/hvops stop <why>')} · {_code('/hvops go')}\nWhat is open; let nothing new begin; let things begin again."
     closing = "Every command also works as /hvops <command> …, and in threads as @hvops <command> …"
     blocks = (
@@ -28,7 +28,7 @@ def help_message(told: Help) -> Message:
 
 def status_message(status: Status) -> Message:
     """How the bot is, and who is asking."""
-    roles = roles_in_words(status.roles)
+    roles = format_roles(status.roles)
     lines = [
         *(f"*{escape(label)}:* {escape(says)}" for label, says in status.connections),
         f"*Ledger:* {escape(status.ledger)}",

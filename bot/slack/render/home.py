@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.about import Help, Status, roles_in_words
-from bot.ledger import Checked
-from bot.review.rows import Row
-from bot.slack import limits
-from bot.slack.fit import fit_view
-from bot.slack.message import Block, View, clip, escape
-from bot.slack.render.figures import table_blocks
-from bot.slack.render.parts import ASK_AGAIN, SHOW, TYPED, actions, button, contexts, header, moment, sections
-from bot.slack.render.review import OPEN as AUDIT
-from bot.slack.render.review import broken, chain_in_words, rows_table
+from bot.audit.rows import Row
+from bot.dispatch.help import Help, Status, format_roles
+from bot.formatting import command_title
+from bot.ledger import ChainStatus
+from bot.slack.outbound import limits
+from bot.slack.outbound.blockkit_fitting import fit_view
+from bot.slack.outbound.message import Block, View, escape, truncate
+from bot.slack.render.audit_results import OPEN as AUDIT
+from bot.slack.render.audit_results import broken, chain_status, rows_table
+from bot.slack.render.blocks import ASK_AGAIN, SHOW, TYPED, actions, button, contexts, header, moment, sections
+from bot.slack.render.tables_and_charts import table_blocks
 from bot.slack.render.ticket_buttons import open_button
-from bot.words import title
 
 CALLBACK = "hvops:ask"
 ARGUMENTS = "arguments"  # block_id and action_id of the modal's input
@@ -37,7 +37,7 @@ class LastAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class OpenTickets:
     """Open tickets of one kind.
 
     Attributes:
@@ -54,7 +54,7 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
-class Lately:
+class RecentChanges:
     """What the ledger says of the last changes, and of itself.
 
     Attributes:
@@ -64,7 +64,7 @@ class Lately:
     """
 
     ended: tuple[Row, ...] = ()
-    chain: Checked | None = None
+    chain: ChainStatus | None = None
     bot: str = ""
 
 
@@ -72,8 +72,8 @@ def home_view(
     status: Status,
     told: Help,
     last: Sequence[LastAnswer],
-    open_now: Sequence[Open] = (),
-    lately: Lately | None = None,
+    open_now: Sequence[OpenTickets] = (),
+    lately: RecentChanges | None = None,
 ) -> View:
     """What waits, what happened, who you are and what you may do, your last answers, and a button per command."""
     usable = [line for line in told.lines if line.allowed]
@@ -85,7 +85,7 @@ def home_view(
         *sections(" ".join(f"Nothing {_verb(one)}." for one in open_now if not (one.count or one.not_looked_at))),
         *_ended(lately),
         header("hvops"),
-        *sections(f"*You:* {escape(roles_in_words(status.roles))}{_bot(lately)}"),
+        *sections(f"*You:* {escape(format_roles(status.roles))}{_bot(lately)}"),
         *(
             actions([*starts, *audit])
             or sections("You have no role in hvops yet. /hvops status says who can give you one.")
@@ -104,7 +104,7 @@ def ask_view(command: str, usage: str, says: str) -> View:
     return {
         "type": "modal",
         "callback_id": f"{CALLBACK}:{command}",
-        "title": _plain(clip(_spoken(command), limits.VIEW_TITLE)),
+        "title": _plain(truncate(_spoken(command), limits.VIEW_TITLE)),
         "submit": _plain("Ask"),
         "close": _plain("Cancel"),
         "blocks": [
@@ -112,7 +112,7 @@ def ask_view(command: str, usage: str, says: str) -> View:
             {
                 "type": "input",
                 "block_id": ARGUMENTS,
-                "label": _plain(clip(usage, limits.INPUT_LABEL)),
+                "label": _plain(truncate(usage, limits.INPUT_LABEL)),
                 "element": {"type": "plain_text_input", "action_id": ARGUMENTS, "max_length": limits.COMMAND_USAGE},
                 "optional": True,
             },
@@ -120,29 +120,29 @@ def ask_view(command: str, usage: str, says: str) -> View:
     }
 
 
-def _broken(lately: Lately | None) -> tuple[Block, ...]:
+def _broken(lately: RecentChanges | None) -> tuple[Block, ...]:
     """Before everything else: what stands below may not be so."""
     if lately is None or lately.chain is None or lately.chain.holds:
         return ()
     return (header(f"AUDIT CHAIN BROKEN at entry {lately.chain.broken_at}"), *sections(broken(lately.chain)))
 
 
-def _ended(lately: Lately | None) -> tuple[Block, ...]:
+def _ended(lately: RecentChanges | None) -> tuple[Block, ...]:
     if lately is None or not lately.ended:
         return ()
     table = rows_table("The last changes that ended", lately.ended)
     return (header("What happened"), *table_blocks(table))
 
 
-def _bot(lately: Lately | None) -> str:
+def _bot(lately: RecentChanges | None) -> str:
     return f" · *Bot:* {lately.bot}" if lately is not None and lately.bot else ""
 
 
-def _chain(lately: Lately | None) -> str:
-    return f" · {chain_in_words(lately.chain)}" if lately is not None and lately.chain is not None else ""
+def _chain(lately: RecentChanges | None) -> str:
+    return f" · {chain_status(lately.chain)}" if lately is not None and lately.chain is not None else ""
 
 
-def _open(one: Open) -> tuple[Block, ...]:
+def _open(one: OpenTickets) -> tuple[Block, ...]:
     """Only a link to each: nothing is decided here, away from the whole plan."""
     shown = [block for ticket in one.tickets for block in _ticket(*ticket)]
     more = one.count - len(one.tickets)
@@ -151,25 +151,25 @@ def _open(one: Open) -> tuple[Block, ...]:
     return (header(f"{one.count:,} {_verb(one)}"), *shown, *(contexts(" ".join(says)) if says else ()))
 
 
-def _verb(one: Open) -> str:
+def _verb(one: OpenTickets) -> str:
     verb, _, rest = one.does.partition(" ")
     return f"{verb}s {rest}".rstrip() if one.count < 2 else one.does  # noqa: PLR2004 — plural from two on
 
 
 def _ticket(ticket: str, says: str, link: str) -> tuple[Block, ...]:
     row = actions([open_button(link, ticket)]) if link else ()
-    return (*sections(clip(says, _SAYS)), *row)
+    return (*sections(truncate(says, _SAYS)), *row)
 
 
 def _answer(one: LastAnswer) -> tuple[Block, ...]:
-    said = f"{escape(clip(one.verdict, 600))}\n{escape(clip(one.line, 200))} · {moment(one.at, '{date_short_pretty} {time}')}"
+    said = f"{escape(truncate(one.verdict, 600))}\n{escape(truncate(one.line, 200))} · {moment(one.at, '{date_short_pretty} {time}')}"
     pair = [button("Show Answer", SHOW, one.token), button("Look Again", ASK_AGAIN, one.token)]
     return (*sections(said), *actions(pair))
 
 
 def _spoken(usage: str) -> str:
     """The name of a command in words: `/check-writers <cluster>` is "Check Writers"."""
-    return title((usage.split() or [""])[0].lstrip("/"))
+    return command_title((usage.split() or [""])[0].lstrip("/"))
 
 
 def _plain(text: str) -> Block:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from bot.slack.message import Message, clip, escape
+from bot.slack.outbound.message import Message, escape, truncate
 
 _NAMES = 5
 _SHOWN = 200
 
 
-class HowFar(Protocol):
+class ProgressLike(Protocol):
     """How far a fan-out is (`look.Progress`)."""
 
     @property
@@ -29,15 +29,15 @@ class HowFar(Protocol):
         ...
 
 
-def asking(line: str, seconds: int) -> Message:
+def started_message(line: str, seconds: int) -> Message:
     """The acknowledgement: something was understood, and how long it may take."""
-    return Message(f"Asking: {escape(clip(line, _SHOWN))}, at most {seconds} s.")
+    return Message(f"Asking: {escape(truncate(line, _SHOWN))}, at most {seconds} s.")
 
 
-def ticking(progress: HowFar) -> Message:
+def progress_message(progress: ProgressLike) -> Message:
     """One progress line: "41 of 64 answered, waiting: crm-03, crm-04 and 21 more."."""
     if not progress.waiting:
         return Message(f"{progress.done:,} of {progress.total:,} answered.")
-    names = ", ".join(escape(clip(name, _SHOWN)) for name in progress.waiting[:_NAMES])
+    names = ", ".join(escape(truncate(name, _SHOWN)) for name in progress.waiting[:_NAMES])
     more = f" and {len(progress.waiting) - _NAMES:,} more" if len(progress.waiting) > _NAMES else ""
     return Message(f"{progress.done:,} of {progress.total:,} answered, waiting: {names}{more}.")

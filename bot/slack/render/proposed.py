@@ -8,23 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bot.decide import CONFIRM
-from bot.plan_lines import action_in_words, plan_lines, verdict_on
-from bot.proposal import Proposal
-from bot.slack import limits
-from bot.slack.message import Block, File, Message, clip, escape, units, visible
-from bot.slack.render.card import Card, at_time, deciders, longest_seconds, person, step_seconds, what, who
-from bot.slack.render.parts import actions, contexts, header, sections
+from bot.api.plan import Gate, Group
+from bot.formatting import duration, format_locks
+from bot.slack.outbound import limits
+from bot.slack.outbound.message import Block, File, Message, escape, escape_control, truncate, utf16_length
+from bot.slack.render.blocks import actions, contexts, header, sections
 from bot.slack.render.ticket_buttons import approve_button, reject_button, withdraw_button
-from bot.vocabulary.plan import Gate, Group
-from bot.words import duration, locks_in_words
+from bot.slack.render.ticket_view_model import (
+    TicketView,
+    at_time,
+    format_approvers,
+    longest_seconds,
+    person,
+    step_seconds,
+    what,
+    who,
+)
+from bot.tickets.decisions import CONFIRM
+from bot.tickets.plan_text import action_in_words, plan_lines, verdict_on
+from bot.tickets.proposal import Proposal
 
 _MOST_TEXT = 9_000  # of a plan in a message; beyond it nobody reads, and Slack's own limit is not documented
 _MOST_BLOCKS = 36
 _DATE = "{date_short_pretty} {time}"
 
 
-def proposed_message(card: Card) -> Message:
+def proposed_message(card: TicketView) -> Message:
     """The proposal, with its buttons."""
     title = f"{what(card)}?"
     body, files = _body(card)
@@ -33,22 +42,22 @@ def proposed_message(card: Card) -> Message:
     return Message(_text(text), blocks, files)
 
 
-def approved_message(card: Card) -> Message:
+def approved_message(card: TicketView) -> Message:
     """The same plan, with a record of the decision in place of the buttons."""
     approval = card.last("approved")
     says = card.happening.says if card.happening and card.happening.kind in ("locked", "stopped", "ripening") else ""
-    record = f"*{card.agreed.capitalize()}* by {who(approval)} {at_time(approval.at) if approval else ''}"
+    record = f"*{card.approved_by.capitalize()}* by {who(approval)} {at_time(approval.at) if approval else ''}"
     state = escape(says) or "looking again, then it starts…"
     asker = person(card.proposal.requester, card.proposal.requester_name)
     body, _ = _body(card)
     blocks = (
-        *_head(f"{card.agreed.capitalize()}: {what(card)}"),
+        *_head(f"{card.approved_by.capitalize()}: {what(card)}"),
         *sections(f"*{card.id}* · asked by {asker} · {record}\n*Now:* {state}"),
         *body,
         *_foot(card),
         *actions([withdraw_button(card.id)]),
     )
-    return Message(_text(f"{card.id}: {what(card)}: {card.agreed}. {says}".strip()), blocks)
+    return Message(_text(f"{card.id}: {what(card)}: {card.approved_by}. {says}".strip()), blocks)
 
 
 def plan_file(proposal: Proposal) -> File:
@@ -64,42 +73,40 @@ def plan_text(proposal: Proposal) -> str:
         f"Digest (SHA-256): {proposal.digest}",
         f"Asked by: {proposal.requester_name} ({proposal.requester})",
         f"Impact: {plan.impact}",
-        f"Because: {plan.because}",
-        *(f"Measured: {gate.says}: {gate.measured}" for gate in plan.gates if gate.measured),
+        f"Because: {plan.reason}",
+        *(f"Measured: {gate.description}: {gate.measured}" for gate in plan.gates if gate.measured),
         *(f"Evidence: {one}" for one in plan.evidence),
         "",
         *plan_lines(plan, made.risk, made.version),
     ]
-    return "\n".join(visible(line) for line in lines) + "\n"
+    return "\n".join(escape_control(line) for line in lines) + "\n"
 
 
 def _head(title: str) -> Iterator[Block]:
     yield header(title)
-    if units(title) > limits.HEADER_TEXT:
+    if utf16_length(title) > limits.HEADER_TEXT:
         yield from sections(f"*{escape(title)}*")
 
 
-def _asked(card: Card) -> str:
+def _asked(card: TicketView) -> str:
     proposal = card.proposal
     asker = person(proposal.requester, proposal.requester_name)
     until = f"open until {at_time(proposal.open_until, _DATE)}"
     if proposal.policy == CONFIRM:
         return f"*{card.id}* · asked by {asker}, who confirms it · {until}"
-    return (
-        f"*{card.id}* · asked by {asker} · {deciders(card.deciders)}, one of you decides (not the requester) · {until}"
-    )
+    return f"*{card.id}* · asked by {asker} · {format_approvers(card.approver_ids)}, one of you decides (not the requester) · {until}"
 
 
-def _decision(card: Card) -> str:
+def _decision(card: TicketView) -> str:
     return "the requester confirms it" if card.proposal.policy == CONFIRM else "an approver decides"
 
 
-def _nobody(card: Card) -> Iterator[Block]:
+def _nobody(card: TicketView) -> Iterator[Block]:
     if card.nobody:
         yield from sections(f"*Nobody can decide this now.* {escape(card.nobody)}")
 
 
-def _body(card: Card) -> tuple[tuple[Block, ...], tuple[File, ...]]:
+def _body(card: TicketView) -> tuple[tuple[Block, ...], tuple[File, ...]]:
     """The plan in blocks; or, where that would be too long, a pointer to the file, and the file."""
     whole = (*_sizes(card), *sections(_because(card)), *sections(_runs(card)))
     if len(whole) <= _MOST_BLOCKS and sum(_block_units(block) for block in whole) <= _MOST_TEXT:
@@ -114,24 +121,24 @@ def _body(card: Card) -> tuple[tuple[Block, ...], tuple[File, ...]]:
     return sections(says), (plan_file(card.proposal),)
 
 
-def _sizes(card: Card) -> Iterator[Block]:
+def _sizes(card: TicketView) -> Iterator[Block]:
     """Impact, way back, risk and time as fields; as sections of their own where one is long."""
     plan = card.plan
     told = [
         f"*Impact:* {escape(plan.impact) or 'none'}",
-        f"*Way back:* {escape(plan.way_back) or 'none'}",
+        f"*Way back:* {escape(plan.rollback) or 'none'}",
         f"*Risk:* {card.proposal.made.risk}",
         f"*At most:* {duration(longest_seconds(plan))}",
     ]
-    if any(units(one) > limits.FIELD_TEXT for one in told):
+    if any(utf16_length(one) > limits.FIELD_TEXT for one in told):
         yield from (block for one in told for block in sections(one))
     else:
         yield {"type": "section", "fields": [{"type": "mrkdwn", "text": one, "verbatim": True} for one in told]}
 
 
-def _because(card: Card) -> str:
+def _because(card: TicketView) -> str:
     plan = card.plan
-    lines = [f"*Why:* {escape(plan.because)}"]
+    lines = [f"*Why:* {escape(plan.reason)}"]
     lines += [_gate(gate) for gate in plan.gates if not gate.passed]  # what speaks against it comes first
     if passed := [gate for gate in plan.gates if gate.passed]:
         lines.append(f"*Checked {at_time(card.proposal.at)}, {len(passed):,} of {len(plan.gates):,} passed:*")
@@ -141,24 +148,24 @@ def _because(card: Card) -> str:
 
 
 def _gate(gate: Gate) -> str:
-    told = escape(gate.says) + (f" ({escape(gate.measured)})" if gate.measured else "")
+    told = escape(gate.description) + (f" ({escape(gate.measured)})" if gate.measured else "")
     if gate.passed:
         return f"• {told}"
     verdict = verdict_on(gate)
     return f"• *{verdict[:1].upper()}{verdict[1:]}*{'' if gate.blocks else ' (a warning)'}: {told}"
 
 
-def _runs(card: Card) -> str:
+def _runs(card: TicketView) -> str:
     plan, number = card.plan, 0
     lines = ["*Exactly this runs:*"]
     for group in plan.groups:
         lines += _about(group)
         for step in group.steps:
             number += 1
-            lines.append(f"*{number}* {escape(step.says)} (at most {duration(step_seconds(step))})")
+            lines.append(f"*{number}* {escape(step.description)} (at most {duration(step_seconds(step))})")
             if step.act is not None:
                 lines.append(f"→ {escape(action_in_words(step.act))}")
-    lines.append(f"*Locks:* {escape(locks_in_words(plan.locks))}; no other change there meanwhile")
+    lines.append(f"*Locks:* {escape(format_locks(plan.locks))}; no other change there meanwhile")
     return "\n".join(lines)
 
 
@@ -169,7 +176,7 @@ def _about(group: Group) -> Iterator[str]:
         yield "_If one of these fails, what they have done is taken back:_"
 
 
-def _foot(card: Card) -> tuple[Block, ...]:
+def _foot(card: TicketView) -> tuple[Block, ...]:
     proposal = card.proposal
     replaces = f" · replaces {proposal.replaces}" if proposal.replaces else ""
     return contexts(
@@ -177,18 +184,18 @@ def _foot(card: Card) -> tuple[Block, ...]:
     )
 
 
-def _buttons(card: Card) -> tuple[Block, ...]:
-    says = "; ".join(step.says for step in card.plan.steps)
+def _buttons(card: TicketView) -> tuple[Block, ...]:
+    says = "; ".join(step.description for step in card.plan.steps)
     confirm = card.proposal.policy == CONFIRM
-    waits = bool(card.plan.ripening)
-    pressed = approve_button(card.id, visible(says), len(card.plan.steps), is_confirm=confirm, waits=waits)
+    waits = bool(card.plan.pending_gates)
+    pressed = approve_button(card.id, escape_control(says), len(card.plan.steps), is_confirm=confirm, waits=waits)
     reject = () if confirm else (reject_button(card.id),)
     return actions([pressed, *reject, withdraw_button(card.id)])
 
 
 def _block_units(block: Block) -> int:
-    return sum(units(text["text"]) for text in (block.get("text"), *block.get("fields", ())) if text)
+    return sum(utf16_length(text["text"]) for text in (block.get("text"), *block.get("fields", ())) if text)
 
 
 def _text(says: str) -> str:
-    return clip(escape(says), limits.MESSAGE_TEXT)
+    return truncate(escape(says), limits.MESSAGE_TEXT)

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 
-from bot.slack import limits
-from bot.slack.message import Block, File, Message, escape, units, visible
-from bot.slack.render import figures
-from bot.slack.render.parts import (
+from bot.api.query_client import QueryFailure
+from bot.api.report import Finding, Healthy, Report, Severity, Table
+from bot.slack.outbound import limits
+from bot.slack.outbound.message import Block, File, Message, escape, escape_control, utf16_length
+from bot.slack.render import tables_and_charts
+from bot.slack.render.blocks import (
     ASK_AGAIN,
     CSV,
     EVIDENCE,
@@ -22,8 +24,38 @@ from bot.slack.render.parts import (
     moment,
     sections,
 )
-from bot.vocabulary.ask import Unanswered
-from bot.vocabulary.report import Finding, Fine, Report
+from bot.slack.render.tables_and_charts import csv_bytes
+
+_REPLIES = 20  # beyond this a thread is a burst of noise; the rest stands in one reply
+
+
+def shared_message(report: Report, token: str, at: datetime, user: str) -> Message:
+    """The answer for the channel. `user` is the id of who shared it, as Slack's own mention."""
+    return report_message(report, token, at, f"Shared by <@{user}>")
+
+
+def thread_messages(report: Report) -> tuple[Message, ...]:
+    """One reply per faulty or unknown host; what is beyond twenty comes together in the last one."""
+    wrong = [finding_text(one) for one in report.findings if one.severity is not Severity.NOTE]
+    texts = wrong + [text for one in report.unanswered for text in unknown_texts([one])]
+    alone, together = texts[: _REPLIES - 1], texts[_REPLIES - 1 :]
+    replies = [Message(text.replace("*", ""), sections(text)) for text in alone]
+    if together:
+        whole = "\n".join(together)
+        replies.append(Message(f"{len(together):,} more hosts.", sections(whole)))
+    return tuple(replies)
+
+
+def csv_file(table: Table, name: str) -> File:
+    """The report's table as a file."""
+    return File(f"{_file_name(name)}.csv", escape(table.caption) or "Table", csv_bytes(table))
+
+
+def _file_name(line: str) -> str:
+    """A line as a file name: `/find-full-guests prod` is "find-full-guests-prod"."""
+    kept = "".join(character if character.isascii() and character.isalnum() else "-" for character in line)
+    return "-".join(part for part in kept.split("-") if part)[:80] or "table"
+
 
 ONLY_YOU = "only you see this"
 _PARTS = 30  # sections before the rest goes into a file; the other blocks of a message need room too
@@ -42,8 +74,8 @@ def report_message(report: Report, token: str, at: datetime, audience: str = ONL
     blocks = (
         *_head(report, at, audience),
         *shown["found"],
-        *figures.chart_blocks(report.chart),
-        *figures.table_blocks(report.table),
+        *tables_and_charts.chart_blocks(report.chart),
+        *tables_and_charts.table_blocks(report.table),
         *shown["unknown"],
         *shown["foot"],
         *_left_out(left_out),
@@ -55,44 +87,44 @@ def report_message(report: Report, token: str, at: datetime, audience: str = ONL
 
 def finding_text(finding: Finding) -> str:
     """One finding: its state and target first, then its lines in reading order."""
-    first = f"*{escape(f'{finding.word} {finding.target}:')}* {escape(finding.says)}"
+    first = f"*{escape(f'{finding.status} {finding.target}:')}* {escape(finding.summary)}"
     return "\n".join([first, *(_labelled(label, says) for label, says in finding.lines)])
 
 
-def unknown_texts(unanswered: Sequence[Unanswered]) -> Iterator[str]:
+def unknown_texts(unanswered: Sequence[QueryFailure]) -> Iterator[str]:
     """Who did not answer: alone in full, several of one kind together, each with its reason."""
     ordered = sorted(unanswered, key=lambda one: one.kind)
     for kind, group in groupby(ordered, key=lambda one: one.kind):
         same = list(group)
         if len(same) == 1:
             one = same[0]
-            yield f"*UNKNOWN {escape(one.on)}:* {escape(_joined(one.says or one.kind, one.do))}"
+            yield f"*UNKNOWN {escape(one.target)}:* {escape(_joined(one.message or one.kind, one.hint))}"
             continue
-        advice = dict.fromkeys(one.do for one in same if one.do)
+        advice = dict.fromkeys(one.hint for one in same if one.hint)
         lines = [f"*UNKNOWN ({len(same)}), {escape(kind)}:*", *_reasons(same), *(escape(do) for do in advice)]
         yield "\n".join(lines)
 
 
 def report_title(report: Report) -> str:
     """The title, without what could hide or reorder it."""
-    return visible(report.title) or "Answer"
+    return escape_control(report.title) or "Answer"
 
 
 def report_text(report: Report) -> str:
     """The whole report as plain text, for a file: nothing is left out."""
-    parts = [report_title(report), visible(report.summary)]
+    parts = [report_title(report), escape_control(report.summary)]
     parts += [
-        "\n".join([f"{one.word} {one.target}: {one.says}", *(f"  {label}: {says}" for label, says in one.lines)])
+        "\n".join([f"{one.status} {one.target}: {one.summary}", *(f"  {label}: {says}" for label, says in one.lines)])
         for one in report.findings
     ]
-    parts += [f"UNKNOWN {one.on}: {_joined(one.kind, one.says, one.do)}" for one in report.unanswered]
-    parts += [f"{fine.word}: {' '.join(fine.targets)} {fine.says}".rstrip() for fine in report.fine]
-    return "\n\n".join(visible(part, lines=True) for part in (*parts, *report.notes)) + "\n"
+    parts += [f"UNKNOWN {one.target}: {_joined(one.kind, one.message, one.hint)}" for one in report.unanswered]
+    parts += [f"{fine.word}: {' '.join(fine.targets)} {fine.summary}".rstrip() for fine in report.fine]
+    return "\n\n".join(escape_control(part, lines=True) for part in (*parts, *report.notes)) + "\n"
 
 
 def _head(report: Report, at: datetime, audience: str) -> Iterator[Block]:
     yield header(report.title)
-    if units(report.title) > limits.HEADER_TEXT:
+    if utf16_length(report.title) > limits.HEADER_TEXT:
         yield from sections(f"*{escape(report.title)}*")
     yield from contexts(" · ".join([*_answered(report), moment(at), audience]))
 
@@ -123,10 +155,10 @@ def _within_reason(texts: Iterable[tuple[str, str]]) -> tuple[dict[str, list[Blo
     room, parts, left_out = limits.READABLE_TEXT, _PARTS, 0
     for kind, text in texts:
         made = contexts(text) if kind == "foot" else sections(text)
-        if left_out or len(made) > parts or units(text) > room:
+        if left_out or len(made) > parts or utf16_length(text) > room:
             left_out += 1
             continue
-        room, parts = room - units(text), parts - len(made)
+        room, parts = room - utf16_length(text), parts - len(made)
         shown[kind] += made
     return shown, left_out
 
@@ -135,12 +167,12 @@ def _left_out(count: int) -> tuple[Block, ...]:
     return contexts(f"*{count:,} more* in the file answer.txt, which holds the whole answer.") if count else ()
 
 
-def _fine(fine: Fine) -> str:
-    says = f" ({escape(fine.says)})" if fine.says else ""
+def _fine(fine: Healthy) -> str:
+    says = f" ({escape(fine.summary)})" if fine.summary else ""
     names = [escape(name) for name in fine.targets]
     shown: list[str] = []
     for name in names:
-        if units(" ".join(shown)) + units(name) > limits.CONTEXT_TEXT // 2:
+        if utf16_length(" ".join(shown)) + utf16_length(name) > limits.CONTEXT_TEXT // 2:
             break
         shown.append(name)
     more = f" and {len(names) - len(shown):,} more" if len(shown) < len(names) else ""
@@ -151,11 +183,11 @@ def _labelled(label: str, says: str) -> str:
     return f"*{escape(label)}:* {escape(says, lines=True)}" if label else escape(says, lines=True)
 
 
-def _reasons(same: Sequence[Unanswered]) -> Iterator[str]:
+def _reasons(same: Sequence[QueryFailure]) -> Iterator[str]:
     """The targets by what they said: in one line where they all said the same."""
     by_reason: dict[str, list[str]] = {}
     for one in same:
-        by_reason.setdefault(one.says, []).append(one.on)
+        by_reason.setdefault(one.message, []).append(one.target)
     yield from (f"{escape(', '.join(names))}: {escape(says)}" for says, names in by_reason.items())
 
 

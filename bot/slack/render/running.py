@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bot.run.story import DONE, FAILED, Position
-from bot.run.undo import left_to_undo
-from bot.slack import limits
-from bot.slack.message import Block, Message, clip, escape, visible
-from bot.slack.render.card import Card, at_time, person, what, who
-from bot.slack.render.parts import actions, contexts, header, moment, sections
+from bot.api.actions import ManualStep
+from bot.formatting import format_locks
+from bot.ledger.ticket_state import TicketState
+from bot.slack.outbound import limits
+from bot.slack.outbound.message import Block, Message, escape, escape_control, truncate
+from bot.slack.render.blocks import actions, contexts, header, moment, sections
 from bot.slack.render.ticket_buttons import interrupted_buttons, running_buttons
-from bot.ticket import State
-from bot.vocabulary.actions import ByHand
-from bot.words import locks_in_words
+from bot.slack.render.ticket_view_model import TicketView, at_time, person, what, who
+from bot.tickets.run_history import DONE, FAILED, StepInstance
+from bot.tickets.undo import remaining_undo
 
 _TITLE = 160  # of a step in the list of steps; the whole of it stands in the thread
 _SAYS = 1_500
 
 
-def running_message(card: Card) -> Message:
+def running_message(card: TicketView) -> Message:
     """How far it is."""
     at = card.now_at
     place = f"step {at.number} of {len(card.places)}" if at else "ending"
@@ -29,7 +29,7 @@ def running_message(card: Card) -> Message:
         header(title),
         *_by_hand(card, hand),
         plan_block(card),
-        *folded(card),
+        *collapsed(card),
         *contexts(_record(card)),
         *actions(
             running_buttons(
@@ -37,13 +37,13 @@ def running_message(card: Card) -> Message:
             )
         ),
     )
-    says = f"{card.id} runs, {place}: {what(card)}. {at.step.says if at else ''} {_progress(card)}"
+    says = f"{card.id} runs, {place}: {what(card)}. {at.step.description if at else ''} {_progress(card)}"
     if hand is not None:
-        says = f"{card.id} waits for a person: {hand.step.says}. Then press Done."
-    return Message(clip(escape(says.strip()), limits.MESSAGE_TEXT), blocks)
+        says = f"{card.id} waits for a person: {hand.step.description}. Then press Done."
+    return Message(truncate(escape(says.strip()), limits.MESSAGE_TEXT), blocks)
 
 
-def interrupted_message(card: Card) -> Message:
+def interrupted_message(card: TicketView) -> Message:
     """Where it stopped, what is known and what is not; nothing continues by itself."""
     entry, at = card.last("interrupted"), card.now_at
     number = at.number if at else len(card.places)
@@ -59,55 +59,55 @@ def interrupted_message(card: Card) -> Message:
         header(title),
         *sections("\n".join(lines)),
         plan_block(card),
-        *folded(card),
+        *collapsed(card),
         *contexts(_record(card)),
         *actions(interrupted_buttons(card.id, card.ticket.attempt, can_undo=can_undo(card))),
     )
     says = f"{card.id} INTERRUPTED at step {number}: {what(card)}. {data.get('why') or ''}"
-    return Message(clip(escape(says.strip()), limits.MESSAGE_TEXT), blocks)
+    return Message(truncate(escape(says.strip()), limits.MESSAGE_TEXT), blocks)
 
 
-def _known(card: Card) -> Iterator[str]:
+def _known(card: TicketView) -> Iterator[str]:
     """What is known since when, and what is not. mrkdwn."""
     entry, at = card.last("interrupted"), card.now_at
     data = entry.data if entry else {}
-    known = escape(clip(str(data.get("known") or data.get("why") or "nothing"), _SAYS))
-    yield f"*{card.id}: {escape(clip(what(card), _TITLE))}*"
+    known = escape(truncate(str(data.get("known") or data.get("why") or "nothing"), _SAYS))
+    yield f"*{card.id}: {escape(truncate(what(card), _TITLE))}*"
     yield f"*Known at {at_time(entry.at) if entry else ''}:* {known}"
     if card.story.in_flight is None or at is None or card.ticket.gives_way:
         return
     begun = card.story.intents[at.key].at
-    yield f"*Not known:* what became of step {at.number}, {escape(clip(at.step.says, _TITLE))}, begun {moment(begun)}."
+    yield f"*Not known:* what became of step {at.number}, {escape(truncate(at.step.description, _TITLE))}, begun {moment(begun)}."
 
 
-def half_done(card: Card) -> Iterator[str]:
+def half_done(card: TicketView) -> Iterator[str]:
     """Which steps are done, which one nobody knows of, and which were not begun. mrkdwn."""
     flying = [one for one in card.places if one.key == card.story.in_flight]
-    done = [one.step.says for one in card.places if card.story.result(one.key) == DONE]
-    untouched = [one.step.says for one in card.places if one.key not in card.story.intents]
+    done = [one.step.description for one in card.places if card.story.result(one.key) == DONE]
+    untouched = [one.step.description for one in card.places if one.key not in card.story.intents]
     if done:
-        yield f"*Done:* {escape(clip('; '.join(done), _SAYS))}"
-    if flying and card.ticket.state is State.ENDED:
-        yield f"*Not known:* what became of step {flying[0].number}, {escape(clip(flying[0].step.says, _TITLE))}."
+        yield f"*Done:* {escape(truncate('; '.join(done), _SAYS))}"
+    if flying and card.ticket.state is TicketState.ENDED:
+        yield f"*Not known:* what became of step {flying[0].number}, {escape(truncate(flying[0].step.description, _TITLE))}."
     if untouched:
-        yield f"*Not begun:* {escape(clip('; '.join(untouched), _SAYS))}"
+        yield f"*Not begun:* {escape(truncate('; '.join(untouched), _SAYS))}"
 
 
-def _held(card: Card) -> Iterator[str]:
+def _held(card: TicketView) -> Iterator[str]:
     if card.ticket.gives_way:
         return
-    if card.plan.way_back:
-        yield f"*Way back:* {escape(clip(card.plan.way_back, _SAYS))}"
+    if card.plan.rollback:
+        yield f"*Way back:* {escape(truncate(card.plan.rollback, _SAYS))}"
     if card.ticket.locks:
-        yield f"*Held until somebody decides:* {escape(clip(locks_in_words(card.ticket.locks), _SAYS))}"
+        yield f"*Held until somebody decides:* {escape(truncate(format_locks(card.ticket.locks), _SAYS))}"
 
 
-def can_undo(card: Card) -> bool:
+def can_undo(card: TicketView) -> bool:
     """Whether something of it was begun that the plan says how to take back."""
-    return bool(left_to_undo(card.plan, card.story))
+    return bool(remaining_undo(card.plan, card.story))
 
 
-def plan_block(card: Card) -> Block:
+def plan_block(card: TicketView) -> Block:
     """Every step and how it stands; the ones around the present where there are more than Slack shows."""
     shown = _window(card)
     return {
@@ -117,19 +117,19 @@ def plan_block(card: Card) -> Block:
     }
 
 
-def _done(card: Card) -> str:
+def _done(card: TicketView) -> str:
     done = sum(card.story.result(place.key) == DONE for place in card.places)
     return f"{done:,} of {len(card.places):,} {'step' if len(card.places) == 1 else 'steps'} done"
 
 
-def _window(card: Card) -> tuple[Position, ...]:
+def _window(card: TicketView) -> tuple[StepInstance, ...]:
     most = limits.PLAN_TASKS
     at = card.now_at.number if card.now_at else len(card.places)
     first = max(0, min(at - most // 2, len(card.places) - most))
     return card.places[first : first + most]
 
 
-def folded(card: Card) -> Iterator[Block]:
+def collapsed(card: TicketView) -> Iterator[Block]:
     """Where the steps are that `plan_block` does not show."""
     shown = _window(card)
     if len(shown) < len(card.places):
@@ -138,15 +138,15 @@ def folded(card: Card) -> Iterator[Block]:
         )
 
 
-def _task(card: Card, place: Position) -> Block:
+def _task(card: TicketView, place: StepInstance) -> Block:
     status, says = _standing(card, place)
     turn = f" (round {place.round} of {place.group.times})" if place.group.times > 1 else ""
-    title = f"{place.number} {clip(visible(place.step.says), _TITLE)}{turn}"
+    title = f"{place.number} {truncate(escape_control(place.step.description), _TITLE)}{turn}"
     shown = f"UNKNOWN: {title}" if says == "unknown" else f"{title}: {says}" if says else title
     return {"type": "task_card", "task_id": f"{card.id}-{place.number}", "title": shown, "status": status}
 
 
-def _standing(card: Card, place: Position) -> tuple[str, str]:
+def _standing(card: TicketView, place: StepInstance) -> tuple[str, str]:
     """Slack's word for the state of a step, and ours."""
     result = card.story.result(place.key)
     if result == DONE:
@@ -156,43 +156,43 @@ def _standing(card: Card, place: Position) -> tuple[str, str]:
     if result:
         return "error", "abandoned"
     if place.key != card.story.in_flight:
-        return "pending", "not begun" if card.ticket.state is State.ENDED else ""
-    if card.ticket.state is State.RUNNING:
-        return "in_progress", clip(visible(_progress(card)), _TITLE) or "now"
+        return "pending", "not begun" if card.ticket.state is TicketState.ENDED else ""
+    if card.ticket.state is TicketState.RUNNING:
+        return "in_progress", truncate(escape_control(_progress(card)), _TITLE) or "now"
     return "error", "unknown"
 
 
-def _progress(card: Card) -> str:
+def _progress(card: TicketView) -> str:
     """What the runner last said about the step; nothing that is not so any more."""
     told = card.happening
     return told.says if told is not None and told.kind in ("progress", "stopped") else ""
 
 
-def _by_hand(card: Card, place: Position | None) -> Iterator[Block]:
+def _by_hand(card: TicketView, place: StepInstance | None) -> Iterator[Block]:
     if place is None:
         return
     act = place.step.act
-    assert isinstance(act, ByHand)
+    assert isinstance(act, ManualStep)
     says = _progress(card)
-    told = f"\n*hvops looked:* {escape(clip(says, _SAYS))}" if says and says != "waiting for a person" else ""
+    told = f"\n*hvops looked:* {escape(truncate(says, _SAYS))}" if says and says != "waiting for a person" else ""
     yield from sections(
         f"*A person does this now ({escape(act.role)}):* {escape(act.instruction, lines=True)}\n"
         f"Then press Done: hvops looks for itself.{told}"
     )
 
 
-def _record(card: Card) -> str:
+def _record(card: TicketView) -> str:
     proposal, approval, asked = card.proposal, card.last("approved"), card.last("cancel-asked")
     parts = [
         f"asked by {person(proposal.requester, proposal.requester_name)}",
-        f"{card.agreed} by {who(approval)}" + (f" {at_time(approval.at)}" if approval else ""),
+        f"{card.approved_by} by {who(approval)}" + (f" {at_time(approval.at)}" if approval else ""),
         f"plan {proposal.digest[:8]}",
     ]
     if card.ticket.cancel_asked and asked is not None:
         parts.append(f"{who(asked)} asked it to stop; it ends before its next act")
     told = card.happening
     if told is not None and told.kind == "stopped":
-        parts.append(escape(clip(told.says, _TITLE)))
+        parts.append(escape(truncate(told.says, _TITLE)))
     if card.is_taking_back:
         parts.append("taking back what its group had done")
     return " · ".join(parts)

@@ -4,34 +4,34 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.slack.message import File, Message
-from bot.slack.render.card import Card
-from bot.slack.render.ended import ended_message
-from bot.slack.render.parts import sections
+from bot.ledger.ticket_state import TicketState
+from bot.slack.outbound.message import File, Message
+from bot.slack.render.blocks import sections
+from bot.slack.render.closed import ended_message
 from bot.slack.render.proposed import approved_message, plan_file, proposed_message
 from bot.slack.render.running import interrupted_message, running_message
-from bot.ticket import State
+from bot.slack.render.ticket_view_model import TicketView
 
 _BY_STATE = {
-    State.PROPOSED: proposed_message,
-    State.APPROVED: approved_message,
-    State.RUNNING: running_message,
-    State.INTERRUPTED: interrupted_message,
-    State.ENDED: ended_message,
+    TicketState.PROPOSED: proposed_message,
+    TicketState.APPROVED: approved_message,
+    TicketState.RUNNING: running_message,
+    TicketState.INTERRUPTED: interrupted_message,
+    TicketState.ENDED: ended_message,
 }
 
 
-def ticket_message(card: Card) -> Message:
+def ticket_message(card: TicketView) -> Message:
     """The message of a ticket as it stands now. Within Slack's limits whatever the plan holds, and never without its buttons."""
     message = _BY_STATE[card.ticket.state](card)
     return replace(message, instead=_plainest(card, message))
 
 
-def _plainest(card: Card, message: Message) -> Message:
+def _plainest(card: TicketView, message: Message) -> Message:
     """The same in nothing but sections and buttons, for a Slack that refuses the rest. A plan is whole in its file."""
     buttons = [block for block in message.blocks if block["type"] == "actions"]
     says, files = message.text, tuple[File, ...]()
-    if card.ticket.state is State.PROPOSED:
+    if card.ticket.state is TicketState.PROPOSED:
         digest = card.proposal.digest
         says += f"\nAll of the plan is in plan.txt in the thread, digest {digest}. Read it before you decide."
         files = (plan_file(card.proposal),)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.slack import limits
-from bot.slack.message import Block, clip, units
-from bot.slack.render.parts import button
-from bot.vocabulary.report import Remedy
+from bot.api.report import Remedy
+from bot.slack.outbound import limits
+from bot.slack.outbound.message import Block, truncate, utf16_length
+from bot.slack.render.blocks import button
 
 APPROVE, REJECT, WITHDRAW = "t-approve", "t-reject", "t-withdraw"
 STOP_STEP, HAND = "t-stop", "t-hand"
@@ -46,9 +46,9 @@ def approve_button(ticket: str, says: str, steps: int, *, is_confirm: bool, wait
     """Approve, or confirm: asks once more, and names what starts now, or once its time has come. `says` is plain text."""
     verb = "Confirm" if is_confirm else "Approve"
     starts = f"{'Starts by itself once every gate has passed' if waits else 'Starts now'}: {says}."
-    if units(starts) > limits.CONFIRM_TEXT:
+    if utf16_length(starts) > limits.CONFIRM_TEXT:
         tail = f" {steps} steps in all, as the plan says."
-        starts = clip(starts, limits.CONFIRM_TEXT - units(tail)) + tail
+        starts = truncate(starts, limits.CONFIRM_TEXT - utf16_length(tail)) + tail
     made = button(verb, APPROVE, ticket, primary=True)
     return {**made, "confirm": _confirm(f"{verb} {ticket}?", starts, f"{verb} and Start")}
 
@@ -113,9 +113,9 @@ def open_button(url: str, ticket: str) -> Block:
 
 def _confirm(title: str, text: str, yes: str) -> Block:
     return {
-        "title": _plain(clip(title, limits.CONFIRM_TITLE)),
-        "text": _plain(clip(text, limits.CONFIRM_TEXT)),
-        "confirm": _plain(clip(yes, limits.CONFIRM_BUTTON)),
+        "title": _plain(truncate(title, limits.CONFIRM_TITLE)),
+        "text": _plain(truncate(text, limits.CONFIRM_TEXT)),
+        "confirm": _plain(truncate(yes, limits.CONFIRM_BUTTON)),
         "deny": _plain("Back"),
     }
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bot.expect import matches
+from bot.api.plan import CompareToBefore
+from bot.api.rows import CellError
+from bot.formatting import duration, format_locks
 from bot.ledger import Entry
-from bot.run.story import DONE, Position
-from bot.slack import limits
-from bot.slack.fit import preformatted
-from bot.slack.message import File, Message, clip, escape, units, visible
-from bot.slack.render.card import Card, at_time, deciders, person, seconds_between, who
-from bot.slack.render.ended import difference_text, end_in_words
-from bot.slack.render.parts import sections
+from bot.ledger.ticket_state import ENDS
+from bot.slack.outbound import limits
+from bot.slack.outbound.blockkit_fitting import preformatted
+from bot.slack.outbound.message import File, Message, escape, escape_control, truncate, utf16_length
+from bot.slack.render.blocks import sections
+from bot.slack.render.closed import difference_text, end_in_words
 from bot.slack.render.proposed import plan_file, plan_text
-from bot.ticket import ENDS
-from bot.vocabulary.plan import Versus
-from bot.vocabulary.rows import Unreadable
-from bot.words import duration, locks_in_words
+from bot.slack.render.ticket_view_model import TicketView, at_time, format_approvers, person, seconds_between, who
+from bot.tickets.conditions import matches
+from bot.tickets.run_history import DONE, StepInstance
 
 _INLINE = 6_000  # characters of a plan or a difference that still go into the thread itself
 _ROWS = 5
@@ -32,17 +32,17 @@ def thread_kinds() -> frozenset[str]:
     return frozenset(_LINES) | ENDS | {"proposed"}
 
 
-def plan_message(card: Card) -> Message:
+def plan_message(card: TicketView) -> Message:
     """The whole plan and its digest: in the thread itself, or as a file where it is long."""
     proposal = card.proposal
     text = plan_text(proposal)
     says = f"The whole plan of {card.id}, digest {proposal.digest}"
-    if units(text) > _INLINE:
+    if utf16_length(text) > _INLINE:
         return Message(says, sections(f"*{says}*\nIt is in the file plan.txt."), (plan_file(proposal),))
     return Message(says, (*sections(f"*{says}*"), *preformatted(text)))
 
 
-def entry_message(card: Card, entry: Entry) -> Message | None:
+def entry_message(card: TicketView, entry: Entry) -> Message | None:
     """The line of one entry; None where it leaves none."""
     if entry.kind == "proposed":
         return plan_message(card)
@@ -53,76 +53,76 @@ def entry_message(card: Card, entry: Entry) -> Message | None:
     if not says:
         return None
     whole = f"{says} (entry {entry.seq:,})"
-    return Message(clip(whole.replace("*", ""), limits.MESSAGE_TEXT), sections(whole))
+    return Message(truncate(whole.replace("*", ""), limits.MESSAGE_TEXT), sections(whole))
 
 
-def reminder_message(card: Card) -> Message:
+def reminder_message(card: TicketView) -> Message:
     """Half of the time is over."""
     until = at_time(card.proposal.open_until, "{date_short_pretty} {time}")
-    whom = deciders(card.deciders)
+    whom = format_approvers(card.approver_ids)
     if not card.ticket.second_person:
         whom = person(card.proposal.requester, card.proposal.requester_name)
     says = f"{whom} {card.id} still waits for a decision; it expires at {until}."
     return Message(says, sections(says))
 
 
-def looked_message(card: Card, lines: Sequence[str], by: str) -> Message:
+def looked_message(card: TicketView, lines: Sequence[str], by: str) -> Message:
     """What a look at an interrupted step saw; `lines` are plain text, `by` is mrkdwn."""
-    told = "\n".join(f"• {escape(clip(line, _SAYS))}" for line in lines) or "• nothing could be asked"
+    told = "\n".join(f"• {escape(truncate(line, _SAYS))}" for line in lines) or "• nothing could be asked"
     says = f"*{card.id}, looked at by {by}:*\n{told}"
-    return Message(clip(says.replace("*", ""), limits.MESSAGE_TEXT), sections(says))
+    return Message(truncate(says.replace("*", ""), limits.MESSAGE_TEXT), sections(says))
 
 
-def _end(card: Card, entry: Entry) -> Message:
+def _end(card: TicketView, entry: Entry) -> Message:
     """The end, with both people named: an edited message rings for nobody."""
     proposal, approval = card.proposal, card.last("approved")
     people = [person(proposal.requester, proposal.requester_name)]
     if approval is not None and approval.actor != proposal.requester:
         people.append(who(approval))
     link = f" Now: <{card.successor_link}|{card.successor}>." if card.successor_link else ""
-    says = f"{' '.join(people)} *{card.id}* {escape(clip(end_in_words(card), _SAYS))}{link} (entry {entry.seq:,})"
+    says = f"{' '.join(people)} *{card.id}* {escape(truncate(end_in_words(card), _SAYS))}{link} (entry {entry.seq:,})"
     difference = difference_text(card)
     files = (
-        (File("difference.txt", "What is different", visible(difference, lines=True).encode()),)
-        if units(difference) > _INLINE
+        (File("difference.txt", "What is different", escape_control(difference, lines=True).encode()),)
+        if utf16_length(difference) > _INLINE
         else ()
     )
-    return Message(clip(says.replace("*", ""), limits.MESSAGE_TEXT), sections(says), files)
+    return Message(truncate(says.replace("*", ""), limits.MESSAGE_TEXT), sections(says), files)
 
 
-def _approved(card: Card, entry: Entry) -> str:
+def _approved(card: TicketView, entry: Entry) -> str:
     verb = "Approved" if card.ticket.second_person else "Confirmed"
     return f"{verb} by {who(entry)} {at_time(entry.at)}."
 
 
-def _started(card: Card, entry: Entry) -> str:
-    locks = locks_in_words(str(lock) for lock in entry.data.get("locks") or ())
+def _started(card: TicketView, entry: Entry) -> str:
+    locks = format_locks(str(lock) for lock in entry.data.get("locks") or ())
     return f"Looked again: the plan of {card.id} is unchanged. It starts, and locks {escape(locks)}."
 
 
-def _resumed(card: Card, entry: Entry) -> str:
-    why = f": {escape(clip(str(entry.data['why']), _SAYS))}" if entry.data.get("why") else ""
+def _resumed(card: TicketView, entry: Entry) -> str:
+    why = f": {escape(truncate(str(entry.data['why']), _SAYS))}" if entry.data.get("why") else ""
     return f"{who(entry)} lets {card.id} go on, attempt {entry.data.get('attempt')}{why}."
 
 
-def _hand(card: Card, entry: Entry) -> str:
+def _hand(card: TicketView, entry: Entry) -> str:
     return f"{who(entry)} says that step {_number(card, entry)} is done. hvops looks for itself."
 
 
-def _cancel(card: Card, entry: Entry) -> str:
+def _cancel(card: TicketView, entry: Entry) -> str:
     return f"{who(entry)} asked {card.id} to stop; it ends before its next act."
 
 
-def _interrupted(card: Card, entry: Entry) -> str:
+def _interrupted(card: TicketView, entry: Entry) -> str:
     proposal, approval = card.proposal, card.last("approved")
     people = dict.fromkeys([person(proposal.requester, proposal.requester_name), who(approval)])
-    why = escape(clip(str(entry.data.get("why") or ""), _SAYS))
+    why = escape(truncate(str(entry.data.get("why") or ""), _SAYS))
     if entry.data.get("gives_way"):
         return f"{card.id} gives way: {why}"
     return f"{' '.join(people)} *{card.id} is interrupted: a person must decide.* {why}"
 
 
-def _outcome(card: Card, entry: Entry) -> str:
+def _outcome(card: TicketView, entry: Entry) -> str:
     data = entry.data
     result = {DONE: "done"}.get(str(data.get("result")), str(data.get("result")).upper())
     begun = next(
@@ -130,19 +130,23 @@ def _outcome(card: Card, entry: Entry) -> str:
         None,
     )
     place = next((one for one in card.places if one.key == _key(data)), None)
-    name = f"Step {place.number} of {len(card.places)}, {place.step.says}" if place else f"Step {data.get('step')}"
-    lines = [f"*{escape(clip(name, _SAYS))}: {escape(result)}* in {duration(seconds_between(begun, entry))}."]
+    name = (
+        f"Step {place.number} of {len(card.places)}, {place.step.description}" if place else f"Step {data.get('step')}"
+    )
+    lines = [f"*{escape(truncate(name, _SAYS))}: {escape(result)}* in {duration(seconds_between(begun, entry))}."]
     if data.get("says"):
-        lines.append(escape(clip(str(data["says"]), _SAYS)))
+        lines.append(escape(truncate(str(data["says"]), _SAYS)))
     lines += _states(card, place, begun.data.get("before") if begun else None, data.get("after"))
     if data.get("noted"):
-        lines.append(escape(clip(str(data["noted"]), _SAYS)))
+        lines.append(escape(truncate(str(data["noted"]), _SAYS)))
     return "\n".join(lines)
 
 
-def _states(card: Card, place: Position | None, before: Any, after: Any) -> list[str]:
+def _states(card: TicketView, place: StepInstance | None, before: Any, after: Any) -> list[str]:
     """What was so before and is so now: rows that are in both are only counted."""
-    compared = [one for check in place.step.done for one in check.holds if isinstance(one, Versus)] if place else []
+    compared = (
+        [one for check in place.step.done for one in check.holds if isinstance(one, CompareToBefore)] if place else []
+    )
     if before is None and compared:
         before = card.story.images.get(compared[0].step)
         before, after = (_narrowed(rows, compared[0]) for rows in (before, after))
@@ -161,11 +165,11 @@ def _states(card: Card, place: Position | None, before: Any, after: Any) -> list
     )
 
 
-def _narrowed(rows: Any, compared: Versus) -> Any:
+def _narrowed(rows: Any, compared: CompareToBefore) -> Any:
     """The rows that a comparison is about; all of them where they cannot be told apart any more."""
     try:
         return None if rows is None else [row for row in rows if matches(row, compared.where)]
-    except Unreadable:
+    except CellError:
         return rows
 
 
@@ -193,10 +197,10 @@ def _image(rows: Any) -> str:
     )
     told = [_row(row, frozenset(shared)) for row in rows[:_ROWS]]
     more = f" and {len(rows) - _ROWS:,} more rows" if len(rows) > _ROWS else ""
-    return escape(clip("; ".join(told) or "no rows", _IMAGE)) + more
+    return escape(truncate("; ".join(told) or "no rows", _IMAGE)) + more
 
 
-def _number(card: Card, entry: Entry) -> str:
+def _number(card: TicketView, entry: Entry) -> str:
     found = next((one.number for one in card.places if one.key == _key(entry.data)), None)
     return str(found or entry.data.get("step"))
 
@@ -205,11 +209,11 @@ def _key(data: Mapping[str, Any]) -> tuple[str, int]:
     return str(data.get("step")), int(data.get("round") or 0)
 
 
-_LINES: Mapping[str, Callable[[Card, Entry], str]] = {
+_LINES: Mapping[str, Callable[[TicketView, Entry], str]] = {
     "approved": _approved,
     "started": _started,
     "resumed": _resumed,
-    "hand": _hand,
+    "step-confirmed": _hand,
     "cancel-asked": _cancel,
     "interrupted": _interrupted,
     "outcome": _outcome,

@@ -5,7 +5,7 @@ apps, chat, conversations, files, people (users.* and usergroups.*), views: as S
 
 from __future__ import annotations
 
-from lab.slack.core import Method
+from lab.slack.context import Method
 from lab.slack.methods import apps, chat, conversations, files, people, views
 
 METHODS: dict[str, Method] = {

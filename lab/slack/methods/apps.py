@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.slack.core import Call, Method
+from lab.slack.context import Call, Method
 from lab.slack.model import APP, BOT, BOT_USER, JSON, TEAM, TEAM_DOMAIN, Refusal
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from lab.slack.api_json import message_json
 from lab.slack.arguments import flag
-from lab.slack.blocks import numbered
-from lab.slack.core import Call, Method
+from lab.slack.blockkit_walk import numbered
+from lab.slack.context import Call, Method
 from lab.slack.limits import check_message
 from lab.slack.methods.conversations import known
 from lab.slack.model import BOT_USER, JSON, NO_FALLBACK, Channel, Message, Refusal
-from lab.slack.wire import message_json
 
 LONGEST_TEXT = 40_000
 """Characters of a posted `text`; Slack recommends 4,000."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lab.slack.core import Call, Method
+from lab.slack.api_json import channel_json, message_json
+from lab.slack.context import Call, Method
 from lab.slack.methods.people import paged
 from lab.slack.model import BOT_USER, JSON, Channel, Message, Refusal
-from lab.slack.wire import channel_json, message_json
 
 
 def open_direct(call: Call) -> JSON:

@@ -6,13 +6,13 @@ import mimetypes
 import secrets
 from typing import Any
 
-from lab.slack.blocks import numbered
-from lab.slack.core import Call, Method
-from lab.slack.grants import Upload
+from lab.slack.api_json import file_json
+from lab.slack.blockkit_walk import numbered
+from lab.slack.context import Call, Method
+from lab.slack.ephemeral_tokens import Upload
 from lab.slack.limits import check_message
 from lab.slack.methods.conversations import known
 from lab.slack.model import BOT_USER, JSON, Message, Refusal, StoredFile
-from lab.slack.wire import file_json
 from lab.slack.workspace import new_id
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.slack.arguments import flag
-from lab.slack.core import Call, Method
+from lab.slack.context import Call, Method
 from lab.slack.model import BOT_USER, JSON, TEAM, Group, Member, Refusal
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from lab.slack.blocks import numbered
-from lab.slack.core import Call, Method
+from lab.slack.api_json import view_json
+from lab.slack.blockkit_walk import numbered
+from lab.slack.context import Call, Method
 from lab.slack.limits import check_view
 from lab.slack.model import JSON, Refusal, View
-from lab.slack.wire import view_json
 from lab.slack.workspace import MOST_VIEWS
 
 LARGEST_VIEW = 250_000

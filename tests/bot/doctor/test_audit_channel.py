@@ -9,15 +9,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bot.config.settings import load
 from bot.doctor.audit_channel import audit_channel
 from bot.doctor.check import Status
 from bot.ledger import Ledger
-from bot.ledger.heads import head_text
+from bot.ledger.chain_heads import format_anchor
 from bot.ledger.schema import TRIGGERS
-from bot.settings import load
-from bot.slack.calls import make_client
 from bot.slack.manifest import manifest
-from lab.slack.server import SlackStandIn
+from bot.slack.outbound.api_errors import make_client
+from lab.slack.server import FakeSlack
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -30,7 +30,7 @@ def clean_environment(monkeypatch):
 
 @pytest.fixture
 async def slack():
-    async with SlackStandIn(manifest=manifest(()), rates="off") as made:
+    async with FakeSlack(manifest=manifest(()), rates="off") as made:
         yield made
 
 
@@ -48,7 +48,7 @@ def looked(slack, tmp_path):
         told = {"bot_token": slack.bot_token, "app_token": slack.app_token, "base_url": slack.base_url}
         rows = "".join(f"{key} = {json.dumps(value)}\n" for key, value in (told | {"audit_channel": channel}).items())
         file = tmp_path / "settings.toml"
-        file.write_text(f'estate = "e.toml"\n[credentials.reader]\ntransport = "kerberos"\n[slack]\n{rows}')
+        file.write_text(f'inventory = "e.toml"\n[credentials.reader]\ntransport = "kerberos"\n[slack]\n{rows}')
         settings = load(file)
         found = await audit_channel(settings, settings.slack, NOON + timedelta(minutes=minutes))
         return {check.what: check for check in found}
@@ -58,7 +58,7 @@ def looked(slack, tmp_path):
 
 async def anchored(slack, entry):
     client = make_client(slack.bot_token, slack.base_url)
-    await client.chat_postMessage(channel="C0AUDIT", text=head_text(entry))
+    await client.chat_postMessage(channel="C0AUDIT", text=format_anchor(entry))
 
 
 def asked(ledger):
@@ -101,7 +101,7 @@ async def test_a_ledger_that_was_cut_is_noticed(slack, ledger, looked, tmp_path)
 
 async def test_a_forged_head_is_named(slack, ledger, looked):
     entry = asked(ledger)
-    await slack.person("nobody").types(head_text(entry).replace("entry 1", "entry 1000"), "hv-audit")
+    await slack.person("nobody").types(format_anchor(entry).replace("entry 1", "entry 1000"), "hv-audit")
     found = await looked()
     assert found["heads in it"].status is Status.SKIP
     assert "of entry 1000: a person wrote it." in found["a head in it"].says

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bot.config.settings import load
 from bot.doctor import examine
-from bot.doctor.check import Status, fail, merged, ok, summary, warn
-from bot.doctor.here import _scopes, here
+from bot.doctor.check import Status, fail, merge_checks, ok, summary, warn
 from bot.doctor.host import _clock
-from bot.settings import load
+from bot.doctor.local import _scopes, check_local
 from bot.slack.manifest import BOT_SCOPES
-from lab.entry import PRACTICE
+from lab.plugin import PRACTICE
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +88,7 @@ def test_wrong_settings_are_one_failure_in_words(tmp_path, capsys):
 
 
 def test_a_wrong_estate_is_named_and_the_rest_is_still_looked_at(practice, capsys, tmp_path):
-    text = practice.settings_path.read_text().replace('"estate.toml"', '"nowhere.toml"')
+    text = practice.settings_path.read_text().replace('"inventory.toml"', '"nowhere.toml"')
     (tmp_path / "settings.toml").write_text(text)
     (tmp_path / "settings.toml").chmod(0o600)
     code, checks = examined(capsys, tmp_path / "settings.toml")
@@ -132,7 +132,7 @@ def test_readable_secrets_a_broken_ledger_and_nobody_with_a_role_are_named(pract
     file.chmod(0o644)
     (tmp_path / "ledger.db").write_text("no ledger at all")
     (tmp_path / "ledger.key").write_text("00" * 32)
-    found = {check.what: check for check in here(load(file))}
+    found = {check.what: check for check in check_local(load(file))}
     assert found["permissions"].status is Status.WARN
     assert found["permissions"].do.startswith("chmod 600")
     assert found["roles"].status is Status.FAIL
@@ -142,7 +142,7 @@ def test_readable_secrets_a_broken_ledger_and_nobody_with_a_role_are_named(pract
 def test_the_summary_counts_and_names_what_does_not_work():
     checks = [ok("settings", "x"), fail("login", "no", on="hv05"), warn("time", "late", on="hv05"), ok("time", "x")]
     assert summary(checks) == "2 ok, 1 fail, 1 warn, 0 skipped. Does not work: login hv05."
-    assert [check.on for check in merged([ok("time", "x", "a"), ok("time", "x", "b"), ok("time", "y", "c")])] == [
+    assert [check.on for check in merge_checks([ok("time", "x", "a"), ok("time", "x", "b"), ok("time", "y", "c")])] == [
         "a b",
         "c",
     ]

@@ -7,16 +7,16 @@ import os
 
 import pytest
 
-from bot.doctor.approvers import deciders
+from bot.config.settings import load
+from bot.dispatch.registry import Registry
+from bot.doctor.approvers import check_approvers
 from bot.doctor.check import Status
-from bot.doctor.here import slack
-from bot.registry import Registry
-from bot.settings import load
+from bot.doctor.local import slack
 from bot.slack.manifest import manifest
-from lab.slack.server import SlackStandIn
+from lab.slack.server import FakeSlack
 
 SETTINGS = """
-estate = "estate.toml"
+inventory = "inventory.toml"
 [credentials.reader]
 transport = "kerberos"
 """
@@ -49,7 +49,7 @@ async def told(made):
 
 
 async def test_an_app_made_from_the_manifest_is_well(settings):
-    async with SlackStandIn(manifest=manifest(Registry.load())) as stand_in:
+    async with FakeSlack(manifest=manifest(Registry.load())) as stand_in:
         found = await told(settings(**tokens(stand_in, audit_channel="C0AUDIT")))
     assert {what: check.status for what, check in found.items()} == {
         "slack bot token": Status.OK,
@@ -63,7 +63,7 @@ async def test_an_app_made_from_the_manifest_is_well(settings):
 async def test_a_missing_scope_is_named_with_what_to_do(settings):
     less = manifest(Registry.load())
     less["oauth_config"]["scopes"]["bot"].remove("files:write")
-    async with SlackStandIn(manifest=less) as stand_in:
+    async with FakeSlack(manifest=less) as stand_in:
         found = await told(settings(**tokens(stand_in)))
     assert found["slack scopes"].status is Status.FAIL
     assert "missing: files:write" in found["slack scopes"].says
@@ -72,14 +72,14 @@ async def test_a_missing_scope_is_named_with_what_to_do(settings):
 
 
 async def test_wrong_tokens_fail_each_by_itself(settings):
-    async with SlackStandIn(manifest=manifest(Registry.load())) as stand_in:
+    async with FakeSlack(manifest=manifest(Registry.load())) as stand_in:
         found = await told(settings(**tokens(stand_in) | {"bot_token": "xoxb-wrong", "app_token": "xapp-wrong"}))
     assert found["slack bot token"].status is found["slack app token"].status is Status.FAIL
     assert "slack scopes" not in found
 
 
 async def test_a_rate_limit_says_nothing_of_the_token(settings):
-    async with SlackStandIn(manifest=manifest(Registry.load())) as stand_in:
+    async with FakeSlack(manifest=manifest(Registry.load())) as stand_in:
         stand_in.core.faults.add("apps.connections.open", "ratelimited")
         found = await told(settings(**tokens(stand_in)))
     assert found["slack app token"].status is Status.WARN
@@ -113,12 +113,12 @@ ops_channel = "C0NOWHERE"
 async def decided(settings, stand_in, roles=ROLES):
     made = settings(**tokens(stand_in))
     made.file.write_text(made.file.read_text() + roles)
-    (made.file.parent / "estate.toml").write_text(ESTATE)
-    return [(check.what, check.status, check.says) for check in await deciders(load(made.file))]
+    (made.file.parent / "inventory.toml").write_text(ESTATE)
+    return [(check.what, check.status, check.says) for check in await check_approvers(load(made.file))]
 
 
 async def test_somebody_else_than_one_person_decides_in_a_channel_where_the_bot_is(settings):
-    async with SlackStandIn(manifest=manifest(Registry.load())) as stand_in:
+    async with FakeSlack(manifest=manifest(Registry.load())) as stand_in:
         one = await decided(settings, stand_in)
         assert ("approvers", Status.WARN, "there is one person, who cannot decide about their own plans") in one
         assert ("ops channel", Status.OK, "the bot is in C0OPS") in one
@@ -132,7 +132,7 @@ async def test_somebody_else_than_one_person_decides_in_a_channel_where_the_bot_
 
 
 async def test_a_group_that_does_not_exist_is_named(settings):
-    async with SlackStandIn(manifest=manifest(Registry.load())) as stand_in:
+    async with FakeSlack(manifest=manifest(Registry.load())) as stand_in:
         found = await decided(settings, stand_in, ROLES.replace("S0APPROVERS", "S0NOBODY"))
     assert [what for what, status, says in found if status is Status.FAIL and "S0NOBODY" in says] == ["user group"]
     assert ("approvers", Status.SKIP, "not known: their group cannot be read") in found

@@ -2,12 +2,12 @@
 
 import pytest
 
+from bot.config.settings import load
 from bot.doctor.vmm import databases
-from bot.engine import outside
-from bot.settings import load
-from lab.entry import PRACTICE
+from bot.services import open_connections
+from lab.plugin import PRACTICE
+from lab.sqlserver.fault_injection import Fault
 from lab.sqlserver.store import Login
-from lab.sqlserver.trouble import Mishap
 from lab.world.vmm import DATABASE
 
 
@@ -18,7 +18,7 @@ def practice(tmp_path):
 
 
 async def looked(practice) -> dict[str, tuple[str, str]]:
-    with outside(load(practice.settings_path)) as out:
+    with open_connections(load(practice.settings_path)) as out:
         return {check.what: (check.status, check.says) for check in await databases(out)}
 
 
@@ -31,7 +31,7 @@ async def test_a_practice_database_is_well(practice):
 
 async def test_without_rights_the_schema_is_not_there(practice):
     login = practice.database.instance.logins["hvops"]
-    practice.do(lambda: practice.database.instance.let_in(Login("hvops", login.password, {DATABASE: frozenset()})))
+    practice.do(lambda: practice.database.instance.add_login(Login("hvops", login.password, {DATABASE: frozenset()})))
     found = await looked(practice)
     assert found["vmm database"] == ("FAIL", "it answers, and shows none of VMM's tables")
     assert found["vmm backup"][0] == "WARN"
@@ -43,7 +43,7 @@ async def test_a_database_without_backup_is_warned_about(practice):
 
 
 async def test_a_database_that_drops_the_connection(practice):
-    practice.database.trouble.mishaps.append(Mishap("drop after", "INFORMATION_SCHEMA"))
+    practice.database.trouble.mishaps.append(Fault("drop after", "INFORMATION_SCHEMA"))
     assert (await looked(practice))["vmm database"][0] == "FAIL"
 
 
@@ -68,7 +68,7 @@ async def test_how_vmms_service_is(practice):
 
 
 async def test_a_service_whose_host_is_not_named_is_left_to_people(practice):
-    estate = practice.settings_path.with_name("estate.toml")
+    estate = practice.settings_path.with_name("inventory.toml")
     text = estate.read_text()
     assert 'host = "vmm01"' in text
     estate.write_text(text.replace('host = "vmm01"', ""))

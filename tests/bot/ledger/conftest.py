@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.ledger import Ledger
-from bot.mask import Mask
+from bot.redaction import Redactor
 
 
 class Clock:
@@ -42,7 +42,7 @@ def opened(tmp_path: Path, clock: Clock):
             folder / "ledger.db",
             folder / "ledger.key",
             folder / "anchors.txt",
-            options.pop("mask", Mask(["hunter2"])),
+            options.pop("mask", Redactor(["hunter2"])),
             options.pop("clock", clock),
         )
         ledgers.append(ledger)

@@ -51,7 +51,7 @@ def test_one_of_many_deciders_decides(ledger, clock):
 
     def decide(number):
         together.wait()
-        kind = "approved" if number % 2 else "declined"
+        kind = "approved" if number % 2 else "rejected"
         try:
             return ledger.append(kind, f"U{number}", {"by": f"U{number}", "start_by": clock.later(5)}, ticket)
         except AlreadyDecided:

@@ -13,7 +13,7 @@ import pytest
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from bot.ledger import Draft, Ledger
+from bot.ledger import EntryDraft, Ledger
 from bot.ledger.store import Store
 
 folder, when, doomed = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])

@@ -9,7 +9,7 @@ import sqlite3
 
 import pytest
 
-from bot.ledger import Heading
+from bot.ledger import TicketSummary
 
 STEP = 10  # instructions between two counts
 FEW, MANY = 5, 80
@@ -56,13 +56,13 @@ def approve(ledger, clock, tickets):
 
 def end(ledger, tickets):
     for ticket in tickets:
-        ledger.append("declined", "U2", {"why": "no"}, ticket)
+        ledger.append("rejected", "U2", {"why": "no"}, ticket)
 
 
 def test_it_costs_the_same(ledger, clock, instructions):
     works = {
         "overdue": lambda: ledger.overdue(clock()),
-        "lapsing": lambda: ledger.lapsing(clock()),
+        "lapsing": lambda: ledger.expiring_approvals(clock()),
         "is_stopped": ledger.is_stopped,
         "story": lambda: ledger.story("T-2"),
         "ticket": lambda: ledger.ticket("T-2"),
@@ -109,7 +109,7 @@ def test_headings_are_of_one_state_the_newest_first_and_without_plans(ledger, cl
     (bare,) = propose(ledger, clock, 1)
     approve(ledger, clock, propose(ledger, clock, 1))
     newest, first = ledger.headings("proposed", 5)
-    assert newest == Heading(bare, "proposed", "U1", "hv03", clock.later(30), "U1", "", "", "approval", ())
+    assert newest == TicketSummary(bare, "proposed", "U1", "hv03", clock.later(30), "U1", "", "", "approval", ())
     assert (first.ticket, first.requester_name, first.command, first.undoes) == ("T-1", "operator", "drain-node", "T-9")
     assert (first.policy, first.places) == ("approval", ("prod", "branch"))
     assert [one.ticket for one in ledger.headings("proposed", 1)] == [bare]
@@ -118,10 +118,10 @@ def test_headings_are_of_one_state_the_newest_first_and_without_plans(ledger, cl
 
 def test_an_approval_that_did_not_start_in_time_is_found(ledger, clock):
     (first,) = propose(ledger, clock, 1)
-    assert ledger.lapsing(clock()) == []
+    assert ledger.expiring_approvals(clock()) == []
     approve(ledger, clock, [first])
-    assert ledger.lapsing(clock()) == []
+    assert ledger.expiring_approvals(clock()) == []
     clock.forward(31)
-    assert ledger.lapsing(clock()) == [first]
+    assert ledger.expiring_approvals(clock()) == [first]
     ledger.append("lapsed", "bot", {"why": "late"}, first)
-    assert ledger.lapsing(clock()) == []
+    assert ledger.expiring_approvals(clock()) == []

@@ -11,7 +11,7 @@ import pytest
 
 from bot.errors import LedgerError
 from bot.ledger import Ledger
-from bot.ledger.entry import Draft, chained, encoded
+from bot.ledger.entries import EntryDraft, encode, entry_mac
 from bot.ledger.key import read_key
 from bot.ledger.schema import TRIGGERS
 from bot.ledger.verify import verify
@@ -127,8 +127,8 @@ def test_a_fork_written_with_the_key_is_found(book):
     database = sqlite3.connect(book / "ledger.db")
     fourth = database.execute("SELECT mac FROM entry WHERE seq = 4").fetchone()[0]
     database.close()
-    other = encoded(5, "2026-03-02T14:00:00.000Z", Draft("asked", "U9", {"line": "/other"}), None)
-    mac = chained(key, fourth, other)
+    other = encode(5, "2026-03-02T14:00:00.000Z", EntryDraft("asked", "U9", {"line": "/other"}), None)
+    mac = entry_mac(key, fourth, other)
     tamper(book, f"UPDATE entry SET body = '{other.decode()}', mac = x'{mac.hex()}' WHERE seq = 5")
     (book / "anchors.txt").unlink()
     verdict = proved(book)
@@ -410,7 +410,7 @@ def test_an_altered_answer_or_raw_answer_is_shown_to_nobody(book):
     tamper(book, raw, answer)
     with Ledger(book / "ledger.db", book / "ledger.key", book / "anchors.txt") as ledger:
         with pytest.raises(LedgerError, match="entry 11 was altered"):
-            ledger.answer("forged")
+            ledger.find_answer("forged")
         entry = ledger.entry(11)
         assert entry is not None
         with pytest.raises(LedgerError, match="was altered"):

@@ -15,20 +15,20 @@ from bot.ledger.views import FIRST, SINCE_TICKETS
 
 @pytest.fixture
 def history(ledger, clock):
-    """A ticket that was done, one that was declined, one in the middle of a step, a stop and a head."""
+    """A ticket that was done, one that was rejected, one in the middle of a step, a stop and a head."""
     until = clock.later(30)
 
     def propose(line, name="operator"):
         data = {"digest": "9f3c41aa00", "policy": "approval", "open_until": until, "target": "hv03", "line": line}
         return ledger.append("proposed", "T0/U1", {**data, "name": name, "risk": "high"}).ticket
 
-    done, declined, running = (propose(f"/drain-node hv0{number}") for number in (3, 4, 5))
+    done, rejected, running = (propose(f"/drain-node hv0{number}") for number in (3, 4, 5))
     clock.forward(2)
     for ticket in (done, running):
         by = {"by": "T0/U2", "name": "approver", "via": "button", "start_by": until}
         ledger.append("approved", "T0/U2", by, ticket)
         ledger.append("started", "bot", {"attempt": 1, "locks": [ticket]}, ticket)
-    ledger.append("declined", "T0/U2", {"by": "T0/U2", "name": "approver", "why": "backup window"}, declined)
+    ledger.append("rejected", "T0/U2", {"by": "T0/U2", "name": "approver", "why": "backup window"}, rejected)
     step = {"step": "drain", "round": 1, "attempt": 1}
     ledger.append("intent", "bot", {**step, "says": "Drain hv03"}, done)
     clock.forward(6)
@@ -49,7 +49,7 @@ def rows(history, tmp_path):
 
 
 def test_tickets_say_how_they_stand_and_who_it_was(rows):
-    newest, declined, done = rows("SELECT * FROM tickets_readable")
+    newest, rejected, done = rows("SELECT * FROM tickets_readable")
     assert [done["ticket"], done["stands"], done["asked_by"], done["decided_by"]] == [
         "T-1",
         "done",
@@ -57,7 +57,7 @@ def test_tickets_say_how_they_stand_and_who_it_was(rows):
         "approver",
     ]
     assert (done["minutes"], done["plan"], done["risk"], done["says"]) == (8.0, "9f3c41aa", "high", "the step is done")
-    assert (declined["stands"], declined["started_at"], declined["says"]) == ("declined", None, "backup window")
+    assert (rejected["stands"], rejected["started_at"], rejected["says"]) == ("rejected", None, "backup window")
     assert (newest["stands"], newest["ended_at"]) == ("running", None)
 
 
@@ -66,7 +66,7 @@ def test_decisions_are_those_of_people_and_clocks(rows):
     assert [(one["ticket"], one["decision"]) for one in told] == [
         ("T-1", "approved"),
         ("T-3", "approved"),
-        ("T-2", "declined"),
+        ("T-2", "rejected"),
         (None, "stop"),
     ]
     assert told[0] == {

@@ -4,27 +4,27 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.about import Status, roles_of
+from bot.api.arguments import Target
+from bot.api.command import Diagnostic, Role
+from bot.api.queries import Wql
+from bot.api.query_client import QueryFailure
+from bot.api.report import Bar, Chart, Column, Finding, Healthy, Remedy, Report, Severity, Table
+from bot.dispatch.argument_parser import parameters
+from bot.dispatch.help import Status, roles_of
+from bot.dispatch.pipeline import Pipeline
+from bot.dispatch.query_session import QuerySession
+from bot.dispatch.registry import Command, Registry
 from bot.errors import UsageError
 from bot.ledger import Ledger
-from bot.look import Look
-from bot.parse import parameters
-from bot.pipeline import Pipeline
-from bot.reach.reach import Answer
-from bot.registry import Command, Registry
-from bot.slack.calls import make_client
-from bot.slack.desk import Desk, Parts
-from bot.slack.listen import Listener, make_app
+from bot.slack.inbound.listeners import Listener, make_app
+from bot.slack.inbound.request_handler import HandlerDeps, RequestHandler
 from bot.slack.manifest import manifest
-from bot.slack.outbox import Outbox, Tempo
-from bot.slack.people import People
-from bot.slack.socket import Sockets
-from bot.vocabulary.arguments import Target
-from bot.vocabulary.ask import Unanswered
-from bot.vocabulary.command import Diagnostic, Role
-from bot.vocabulary.questions import Wql
-from bot.vocabulary.report import Bar, Chart, Column, Finding, Fine, Remedy, Report, Severity, Table
-from lab.slack.server import SlackStandIn
+from bot.slack.outbound.api_errors import make_client
+from bot.slack.outbound.outbox import Outbox, RateLimit
+from bot.slack.roles import RoleResolver
+from bot.slack.socket import SocketConnections
+from bot.transport.client import QueryResult
+from lab.slack.server import FakeSlack
 
 AT = datetime(2026, 3, 2, 22, 41, tzinfo=UTC)
 
@@ -56,8 +56,8 @@ def stuck_writer():
                 ),
             ),
         ),
-        unanswered=(Unanswered("hv05", "timed out", "No answer in 20 s.", "Not counted as healthy."),),
-        fine=(Fine("STABLE", ("hv01", "hv02", "hv04", "hv06"), "11 writers each"),),
+        unanswered=(QueryFailure("hv05", "timed out", "No answer in 20 s.", "Not counted as healthy."),),
+        fine=(Healthy("STABLE", ("hv01", "hv02", "hv04", "hv06"), "11 writers each"),),
         remedies=(Remedy("Find Full Guests", "/find-full-guests prod", primary=True),),
     )
 
@@ -81,9 +81,9 @@ def full_guests():
             Finding(Severity.WARNING, "LOW", "sql-stage-02", "L: 412 MB"),
         ),
         unanswered=(
-            Unanswered("crm-03", "login refused", "The guest refuses the login of the profile guest."),
-            Unanswered("sap-old-01", "timed out", "No answer in 20 s."),
-            Unanswered("sap-old-02", "timed out", "No answer in 20 s."),
+            QueryFailure("crm-03", "login refused", "The guest refuses the login of the profile guest."),
+            QueryFailure("sap-old-01", "timed out", "No answer in 20 s."),
+            QueryFailure("sap-old-02", "timed out", "No answer in 20 s."),
         ),
         notes=("Not asked: lin-01 Linux; vdi-07 off",),
         chart=Chart(
@@ -125,7 +125,7 @@ class FakeHosts:
         if self.fault:
             raise self.fault
         rows = ({"Name": question.on, "Caption": f"<{question.on}> & more"},)
-        return Answer(rows, f"<raw of {question.on}> & more", question.on)
+        return QueryResult(rows, f"<raw of {question.on}> & more", question.on)
 
 
 class FakeDirectory:
@@ -162,15 +162,15 @@ class Bench:
         self.registry = Registry({"check-writers": command})
         slack.install(manifest(self.registry))
         client = make_client(slack.bot_token, slack.base_url)
-        tempo = Tempo(interval=0.001)
+        tempo = RateLimit(interval=0.001)
         self.outbox = Outbox(client, tempo, lambda channel, message: self.unknown.append((channel, message)))
         rules = [
             (Role.VIEWER, Rule(groups=("S0VIEWERS",), clusters=("prod",))),
             (Role.OPERATOR, Rule(groups=("S0OPERATORS",), clusters=("*",))),
         ]
-        self.people = People(client, rules)
+        self.people = RoleResolver(client, rules)
         pipeline = Pipeline(self.registry, FakeDirectory(), ledger, self._look)
-        parts = Parts(
+        parts = HandlerDeps(
             client,
             self.outbox,
             self.people,
@@ -182,22 +182,22 @@ class Bench:
             60,
             (0.05, 0.1),
         )
-        self.desk = Desk(parts)
+        self.desk = RequestHandler(parts)
         self.app = make_app(slack.bot_token, slack.base_url)
         self.listener = Listener(self.app, self.desk)
-        self.sockets = Sockets(self.app, slack.app_token, slack.base_url, look_every=0.02)
+        self.sockets = SocketConnections(self.app, slack.app_token, slack.base_url, look_every=0.02)
 
     async def _collect(self, args, ask):
         names = ("hv01", "hv02", "hv03") if args.target.kind == "cluster" else (args.target.name,)
         questions = {name: Wql(name, "root/cimv2", "Win32_OperatingSystem") for name in names}
-        return await ask.each(questions, lambda rows: rows[0]["Name"])
+        return await ask.query_many(questions, lambda rows: rows[0]["Name"])
 
     def _look(self, now, progress):
-        return Look(self.hosts, lambda _: (), now, Deadlines(), progress)
+        return QuerySession(self.hosts, lambda _: (), now, Deadlines(), progress)
 
     async def _status(self, person):
         head = self.ledger.head()
-        may = tuple(command.usage for command in self.registry if person.highest >= command.role)
+        may = tuple(command.usage for command in self.registry if person.highest_role >= command.role)
         slack = await self.sockets.sentence()
         return Status(person.id, roles_of(person), may, (("Slack", slack),), f"entry {head.seq if head else 0}", "0.1")
 
@@ -213,7 +213,7 @@ class Bench:
 @pytest.fixture
 async def bench(tmp_path, stuck_writer):
     with Ledger(tmp_path / "ledger.db", tmp_path / "key", tmp_path / "anchors") as ledger:
-        async with SlackStandIn() as slack:
+        async with FakeSlack() as slack:
             made = Bench(slack, ledger, stuck_writer)
             stop = asyncio.Event()
             running = asyncio.create_task(made.sockets.run(stop))

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from slack_bolt.request.async_request import AsyncBoltRequest
 
-from bot.slack.payload import click_of, deliveries_of, field_of, person_of
+from bot.slack.inbound.payload import deliveries_of, parse_click, parse_field, parse_person
 
 SECRET = ("STUCK", "& more", "test-tfs-01", "hv05")
 VERBS = ("look-again", "evidence", "evidence-page:0", "evidence-file", "share", "csv", "run:0", "show")
@@ -90,10 +90,10 @@ FIELDS = (
 @given(st.dictionaries(st.sampled_from(FIELDS), NONSENSE))
 def test_ids_are_read_out_of_anything(fields):
     body = {**pressed("show", "t", "U1"), **fields}
-    click = click_of(body)
+    click = parse_click(body)
     assert all(isinstance(one, str) for one in (click.who.id, click.verb, click.argument, click.token, click.view))
     assert len(click.token) <= 80
-    assert person_of(body).id.count("/") >= 1
+    assert parse_person(body).id.count("/") >= 1
     assert all(isinstance(one, str) for one in deliveries_of(body, {}))
 
 
@@ -102,10 +102,10 @@ def test_a_window_that_was_sent_off_is_read_whatever_it_holds(odd, at):
     body = odd
     for part in ("element", "block", "values", "state", "view"):
         body = odd if part == at else {{"element": "value", "block": "x", "values": "x"}.get(part, part): body}
-    assert isinstance(field_of({"view": body}, "x"), str)
-    assert field_of({"view": {"state": {"values": {"x": {"x": {"value": "why"}}}}}}, "x") == "why"
+    assert isinstance(parse_field({"view": body}, "x"), str)
+    assert parse_field({"view": {"state": {"values": {"x": {"x": {"value": "why"}}}}}}, "x") == "why"
     chosen = {"selected_option": {"value": "day"}}
-    assert field_of({"view": {"state": {"values": {"x": {"x": chosen}}}}}, "x") == "day"
+    assert parse_field({"view": {"state": {"values": {"x": {"x": chosen}}}}}, "x") == "day"
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from bot.slack.listen import make_app
-from bot.slack.socket import Sockets
-from lab.slack.server import SlackStandIn
+from bot.slack.inbound.listeners import make_app
+from bot.slack.socket import SocketConnections
+from lab.slack.server import FakeSlack
 
 
 @pytest.fixture
 async def slack():
-    async with SlackStandIn() as made:
+    async with FakeSlack() as made:
         yield made
 
 
@@ -27,7 +27,7 @@ class Running:
     def __init__(self, slack, clock=None):
         app = make_app(slack.bot_token, slack.base_url)
         told = {} if clock is None else {"clock": clock}
-        self.sockets = Sockets(app, slack.app_token, slack.base_url, look_every=0.01, patience=30, **told)
+        self.sockets = SocketConnections(app, slack.app_token, slack.base_url, look_every=0.01, patience=30, **told)
         self.stop = asyncio.Event()
         self.task = asyncio.create_task(self.sockets.run(self.stop))
 

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from lab import stories
-from lab.commvault import CommVaultStandIn
+from lab import scenarios
+from lab.commvault import FakeCommVault
 from lab.world.accounts import Account
 
 OPERATOR = Account("backup", "svc-backup", "a:pässword 1")
@@ -67,12 +67,12 @@ def clock() -> Clock:
 
 @pytest.fixture
 def world(clock):
-    return stories.begin("stuck-writer", clock=clock)
+    return scenarios.begin("stuck-writer", clock=clock)
 
 
 @pytest.fixture
 async def product(world):
-    async with CommVaultStandIn(world, (OPERATOR,), (VIEWER,)) as up:
+    async with FakeCommVault(world, (OPERATOR,), (VIEWER,)) as up:
         yield up
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.commvault import replies, tokens
+from lab.commvault import responses, tokens
 from lab.world import backup
 from lab.world.accounts import Account
 
@@ -174,7 +174,7 @@ async def test_finished_jobs_are_listed_as_far_back_as_asked(client, world, cloc
 
 @given(st.text(max_size=30).filter(lambda text: text.isprintable()))
 def test_any_text_survives_the_xml(text):
-    assert fromstring(replies.xml("A", {"b": [{"c": text}]})).find("b").get("c") == text
+    assert fromstring(responses.xml("A", {"b": [{"c": text}]})).find("b").get("c") == text
 
 
 @given(st.text(max_size=20))

@@ -7,9 +7,10 @@ import sys
 from datetime import timedelta
 
 from bot.__main__ import main
-from commands.know import reset_gates, writer_state
+from commands.vss import writer_verdict
+from commands.writer_reset import gates
 
-for module in (writer_state, reset_gates):
+for module in (writer_verdict, gates):
     module.APART = timedelta(seconds=4)
 sys.argv = ["hvops", "run", "--settings", sys.argv[1]]
 main()

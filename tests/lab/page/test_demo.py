@@ -8,9 +8,9 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from lab.demo import verify_command
-from lab.slack.server import SlackStandIn
-from lab.stage import Stage
-from lab.stage_api import StageApi
+from lab.demo_api import StageApi
+from lab.demo_session import DemoSession
+from lab.slack.server import FakeSlack
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -34,8 +34,8 @@ MANIFEST = {
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def stage(tmp_path):
-    slack = SlackStandIn(manifest=MANIFEST)
-    stage = Stage(slack, tmp_path, lambda settings: (sys.executable, str(BOT), str(settings)), verify_command)
+    slack = FakeSlack(manifest=MANIFEST)
+    stage = DemoSession(slack, tmp_path, lambda settings: (sys.executable, str(BOT), str(settings)), verify_command)
     StageApi(stage).add_to(slack.application.router)
     async with slack:
         await stage.begin("stuck-writer")

@@ -8,11 +8,11 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
+from lab.app_manifest import bot_manifest
 from lab.demo import verify_command
-from lab.manifest import bot_manifest
-from lab.slack.server import SlackStandIn
-from lab.stage import Stage
-from lab.stage_api import StageApi
+from lab.demo_api import StageApi
+from lab.demo_session import DemoSession
+from lab.slack.server import FakeSlack
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -28,8 +28,8 @@ async def stage(tmp_path, monkeypatch):
         "drain.BETWEEN": 0.05,
     }.items():
         monkeypatch.setattr(f"lab.world.{name}", seconds)
-    slack = SlackStandIn(manifest=await bot_manifest())
-    stage = Stage(slack, tmp_path, lambda settings: (sys.executable, "-c", HASTY, str(settings)), verify_command)
+    slack = FakeSlack(manifest=await bot_manifest())
+    stage = DemoSession(slack, tmp_path, lambda settings: (sys.executable, "-c", HASTY, str(settings)), verify_command)
     StageApi(stage).add_to(slack.application.router)
     async with slack:
         await stage.begin("stuck-writer-job-dead")

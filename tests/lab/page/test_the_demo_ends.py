@@ -12,9 +12,9 @@ import pytest_asyncio
 from playwright.async_api import expect
 
 from lab.demo import verify_command
-from lab.slack.server import SlackStandIn
-from lab.stage import Stage
-from lab.stage_api import StageApi
+from lab.demo_api import StageApi
+from lab.demo_session import DemoSession
+from lab.slack.server import FakeSlack
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -32,8 +32,8 @@ class Demos:
         self.slack = self.stage = None
 
     async def begin(self, story):
-        self.slack = SlackStandIn(self.port)
-        self.stage = Stage(self.slack, self.root, lambda settings: WAITS, verify_command)
+        self.slack = FakeSlack(self.port)
+        self.stage = DemoSession(self.slack, self.root, lambda settings: WAITS, verify_command)
         StageApi(self.stage).add_to(self.slack.application.router)
         await self.slack.__aenter__()
         self.port = int(self.slack.address.rpartition(":")[2])

@@ -8,9 +8,9 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from lab.slack.clock import HandClock
+from lab.slack.clock import ManualClock
 from lab.slack.manifest import EVERYTHING
-from lab.slack.server import SlackStandIn
+from lab.slack.server import FakeSlack
 
 COMMANDS = ("/hello", "/fails", "/public", "/silent")
 MANIFEST = deepcopy(EVERYTHING)
@@ -22,19 +22,19 @@ MANIFEST["oauth_config"]["scopes"]["bot"] += ["channels:history", "channels:read
 
 @pytest.fixture
 async def slack():
-    async with SlackStandIn(manifest=MANIFEST) as stand_in:
+    async with FakeSlack(manifest=MANIFEST) as stand_in:
         yield stand_in
 
 
 @pytest.fixture
 def clock():
-    return HandClock()
+    return ManualClock()
 
 
 @pytest.fixture
 async def still_slack(clock):
     """The same, with time that moves only when a test says so."""
-    async with SlackStandIn(manifest=MANIFEST, clock=clock) as stand_in:
+    async with FakeSlack(manifest=MANIFEST, clock=clock) as stand_in:
         yield stand_in
 
 

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from lab.slack.person import NotSeen
-from lab.slack.server import SlackStandIn
+from lab.slack.server import FakeSlack
+from lab.slack.simulated_user import NotSeen
 
 
 async def test_a_command_is_acknowledged_with_an_answer_and_answered_again(slack, connect, kit):
@@ -258,7 +258,7 @@ async def test_a_direct_message_is_an_event_too_and_a_channel_message_only_with_
 
 async def test_other_apps_are_heard_with_a_bot_id_and_ephemerals_are_not(connect, kit):
     events = {"event_subscriptions": {"bot_events": ["message.channels", "app_mention"]}}
-    async with SlackStandIn(manifest={**kit.manifest, "settings": events}) as slack:
+    async with FakeSlack(manifest={**kit.manifest, "settings": events}) as slack:
         app = await connect(slack)
         heard = []
 
@@ -288,7 +288,7 @@ async def test_a_file_is_uploaded_to_a_person(slack, connect, client):
 
 
 async def test_what_is_not_there_is_not_seen(slack, monkeypatch):
-    monkeypatch.setattr("lab.slack.person.PATIENCE", 0.05)
+    monkeypatch.setattr("lab.slack.simulated_user.PATIENCE", 0.05)
     slack.alert("only this")
     with pytest.raises(NotSeen, match="only this"):
         await slack.person("operator").sees("something else")

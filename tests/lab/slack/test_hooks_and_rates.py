@@ -7,11 +7,11 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from lab.slack.clock import HandClock
-from lab.slack.delivery import hook_url
-from lab.slack.grants import Hook
+from lab.slack.clock import ManualClock
+from lab.slack.ephemeral_tokens import Hook
 from lab.slack.model import Refusal
-from lab.slack.rates import Rates
+from lab.slack.payloads import hook_url
+from lab.slack.rate_limits import Rates
 
 
 def hook(slack, **about):
@@ -91,7 +91,7 @@ async def test_posting_faster_than_one_a_second(still_slack, clock):
 
 @pytest.mark.parametrize(("tier", "at_once"), [(1, 10), (2, 20), (3, 50), (4, 100)])
 async def test_tiers(tier, at_once):
-    clock = HandClock()
+    clock = ManualClock()
     rates = Rates(clock)
     for _ in range(at_once):
         rates.count("method", tier)
@@ -103,7 +103,7 @@ async def test_tiers(tier, at_once):
 
 
 def test_rates_switched_off():
-    rates = Rates(HandClock(), strict=False)
+    rates = Rates(ManualClock(), strict=False)
     for _ in range(1_000):
         rates.count_post("C0OPS")
     assert rates.refused == 0

@@ -8,8 +8,8 @@ import json
 import aiohttp
 import pytest
 
-from lab.slack.guard import refused
-from lab.slack.server import SlackStandIn
+from lab.slack.origin_check import refused
+from lab.slack.server import FakeSlack
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ async def test_a_page_that_comes_back_gets_what_it_missed(slack, http):
 
 
 async def test_a_page_hears_of_the_end_and_is_cut_off_where_it_stays(slack, http, monkeypatch):
-    monkeypatch.setattr("lab.slack.practice.LETS_GO_WITHIN", 0.1)
+    monkeypatch.setattr("lab.slack.page_api.LETS_GO_WITHIN", 0.1)
     async with http.get("/practice/events", params={"as": "viewer"}) as answer:
         events = Events(answer)
         ending = asyncio.create_task(slack.farewell())
@@ -254,7 +254,7 @@ async def test_static_files_and_nothing_beside_them(tmp_path):
     (tmp_path / "page").mkdir()
     (tmp_path / "page" / "index.html").write_text("<p>practice</p>")
     (tmp_path / "secret.txt").write_text("secret")
-    async with SlackStandIn(page=tmp_path / "page") as slack, aiohttp.ClientSession() as session:
+    async with FakeSlack(page=tmp_path / "page") as slack, aiohttp.ClientSession() as session:
         async with session.get(slack.address) as answer:
             assert (answer.status, await answer.text()) == (200, "<p>practice</p>")
         reader, writer = await asyncio.open_connection("127.0.0.1", int(slack.address.rpartition(":")[2]))

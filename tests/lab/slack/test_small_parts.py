@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.slack.blocks import numbered, pings, placed, state_of, value_of
-from lab.slack.clock import HandClock
+from lab.slack.blockkit_walk import numbered, pings, placed, state_of, value_of
+from lab.slack.clock import ManualClock
 from lab.slack.manifest import read_manifest
+from lab.slack.message_parsing import as_sent, split_command
 from lab.slack.model import Message
-from lab.slack.plain import plain_text
-from lab.slack.typed import as_sent, split_command
+from lab.slack.plain_text import plain_text
 from lab.slack.workspace import practice_workspace
 
 
@@ -162,7 +162,7 @@ def test_plain_text_reads_every_block():
 
 
 async def test_the_clock_wakes_sleepers_in_order_and_at_their_own_time():
-    clock, woken = HandClock(start=100), []
+    clock, woken = ManualClock(start=100), []
 
     async def sleeper(name, seconds):
         await clock.sleep(seconds)
@@ -177,6 +177,6 @@ async def test_the_clock_wakes_sleepers_in_order_and_at_their_own_time():
 
 
 def test_two_messages_of_one_moment_have_different_time_stamps():
-    workspace = practice_workspace(HandClock())
+    workspace = practice_workspace(ManualClock())
     first, second = workspace.next_ts(), workspace.next_ts()
     assert first < second

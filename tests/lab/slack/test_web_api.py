@@ -10,7 +10,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_async_handlers import AsyncConnectionErrorRetryHandler
 from slack_sdk.web.async_client import AsyncWebClient
 
-from lab.slack.server import SlackStandIn
+from lab.slack.server import FakeSlack
 
 
 async def error_of(awaitable):
@@ -84,7 +84,7 @@ async def test_a_method_that_does_not_exist(slack):
 
 async def test_a_scope_that_the_manifest_does_not_have(kit):
     manifest = {**kit.manifest, "oauth_config": {"scopes": {"bot": ["commands", "users:read"]}}}
-    async with SlackStandIn(manifest=manifest) as slack:
+    async with FakeSlack(manifest=manifest) as slack:
         answer = await post(slack, "chat.postMessage", channel="C0OPS", text="x")
     assert (answer["error"], answer["needed"], answer["provided"]) == (
         "missing_scope",

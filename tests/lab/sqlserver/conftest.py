@@ -63,8 +63,8 @@ def instance() -> Instance:
     objects.insert(ObjectId=uuid.UUID(int=101), Name="template", HostId=None)
     backups = made.add(Database("msdb")).add(Table("backupset", (Column("database_name", nvarchar(128)),)))
     backups.insert(database_name=DATABASE)
-    made.let_in(Login("operator", "p{w d;=ü", {DATABASE: READ_WRITE, "msdb": READ_ONLY}))
-    made.let_in(Login("reader", "secret", {DATABASE: READ_ONLY}))
+    made.add_login(Login("operator", "p{w d;=ü", {DATABASE: READ_WRITE, "msdb": READ_ONLY}))
+    made.add_login(Login("reader", "secret", {DATABASE: READ_ONLY}))
     return made
 
 

@@ -7,7 +7,7 @@ from contextlib import closing
 import pyodbc
 import pytest
 
-from lab.sqlserver.trouble import Mishap
+from lab.sqlserver.fault_injection import Fault
 
 CHANGE = "UPDATE tbl_ADHC_Host SET HostState = ? WHERE HostID = ?"
 
@@ -130,7 +130,7 @@ def test_two_who_wait_for_each_other_are_a_deadlock(lab, driver, holder, ids):
 
 
 def test_a_deadlock_on_demand(lab, connection, ids):
-    lab.server.trouble.mishaps.append(Mishap("deadlock", matching="UPDATE", skip=1))
+    lab.server.trouble.mishaps.append(Fault("deadlock", matching="UPDATE", skip=1))
     connection.execute(CHANGE, 4, ids[1])
     with pytest.raises(pyodbc.Error, match="1205"):
         connection.execute(CHANGE, 4, ids[2])
@@ -141,10 +141,10 @@ def test_a_deadlock_on_demand(lab, connection, ids):
 @pytest.mark.parametrize(
     ("mishap", "stays"),
     [
-        (Mishap("drop before", "UPDATE"), 2),
-        (Mishap("drop after", "UPDATE"), 2),
-        (Mishap("drop before", "COMMIT"), 2),
-        (Mishap("drop after", "COMMIT"), 4),
+        (Fault("drop before", "UPDATE"), 2),
+        (Fault("drop after", "UPDATE"), 2),
+        (Fault("drop before", "COMMIT"), 2),
+        (Fault("drop after", "COMMIT"), 4),
     ],
 )
 def test_a_dropped_connection_leaves_all_or_nothing(lab, connection, ids, mishap, stays):

@@ -49,7 +49,7 @@ async def say(server: SqlServer, *messages: tuple[int, bytes]) -> bytes:
 @pytest.fixture
 async def server():
     instance = Instance("sql01")
-    instance.let_in(Login("operator", "ü$1", {}))
+    instance.add_login(Login("operator", "ü$1", {}))
     async with SqlServer(instance) as server:
         yield server
 
@@ -82,7 +82,7 @@ async def test_what_is_not_served_is_refused_and_the_connection_ends(server, kin
 def test_half_a_request_never_ends_the_server(data, kind):
     async def both() -> bytes:
         instance = Instance("sql01")
-        instance.let_in(Login("operator", "ü$1", {}))
+        instance.add_login(Login("operator", "ü$1", {}))
         async with SqlServer(instance) as server:
             hello = (Kind.PRELOGIN, HELLO), (Kind.LOGIN, login7("operator", "ü$1"))
             heard = await say(server, *hello, (kind, data))

@@ -10,25 +10,25 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from lab.windows import BackgroundServer, CertificateAuthority, names
-from lab.windows.machine import Access, Instance, Output, Quotas, Trouble, Wmi, WmiFailure
+from lab.windows import BackgroundServer, CertificateAuthority, wsman_constants
+from lab.windows.machine_protocol import Access, Instance, Output, Quotas, Trouble, Wmi, WmiFailure
 from lab.windows.service import Service
 
 PASSWORD = "Pa:ss-wörd 1"
 USER = "CORP\\reader"
 NAMESPACES = {
-    **names.PREFIXES,
-    "f": names.FAULT,
-    "b": names.CIM_BINDING,
-    "cim": names.CIM,
-    "cfg": names.CONFIG,
-    "xsi": names.SCHEMA_INSTANCE,
+    **wsman_constants.PREFIXES,
+    "f": wsman_constants.FAULT,
+    "b": wsman_constants.CIM_BINDING,
+    "cim": wsman_constants.CIM,
+    "cfg": wsman_constants.CONFIG,
+    "xsi": wsman_constants.SCHEMA_INSTANCE,
 }
 
 
 @dataclass
 class SmallMachine:
-    """Implements lab.windows.machine.Machine with plain dictionaries."""
+    """Implements lab.windows.machine_protocol.Machine with plain dictionaries."""
 
     name: str = "HV01"
     fqdn: str = "hv01.corp.example"
@@ -118,19 +118,19 @@ class Soap:
         )
 
     async def enumerate(self, uri, inner="<w:OptimizeEnumeration/><w:MaxElements>100</w:MaxElements>", **more):
-        return await self.ask(names.ENUMERATE, uri, f"<n:Enumerate>{inner}</n:Enumerate>", **more)
+        return await self.ask(wsman_constants.ENUMERATE, uri, f"<n:Enumerate>{inner}</n:Enumerate>", **more)
 
     async def wql(self, text, namespace="root/cimv2", cls="*", **more):
         inner = (
             "<w:OptimizeEnumeration/><w:MaxElements>1000</w:MaxElements>"
-            f'<w:Filter Dialect="{names.WQL_DIALECT}">{escape(text)}</w:Filter>'
+            f'<w:Filter Dialect="{wsman_constants.WQL_DIALECT}">{escape(text)}</w:Filter>'
         )
-        return await self.enumerate(names.class_uri(namespace, cls), inner, **more)
+        return await self.enumerate(wsman_constants.class_uri(namespace, cls), inner, **more)
 
-    async def pull(self, context, uri=names.WMI_ROOT + "root/cimv2/*", count=None, **more):
+    async def pull(self, context, uri=wsman_constants.WMI_ROOT + "root/cimv2/*", count=None, **more):
         maximum = "" if count is None else f"<n:MaxElements>{count}</n:MaxElements>"
         body = f"<n:Pull><n:EnumerationContext>{context}</n:EnumerationContext>{maximum}</n:Pull>"
-        return await self.ask(names.PULL, uri, body, **more)
+        return await self.ask(wsman_constants.PULL, uri, body, **more)
 
 
 def envelope(action, uri, body="", *, selectors=None, options=None, extra="", size=512_000, wait="PT60S") -> str:
@@ -140,7 +140,7 @@ def envelope(action, uri, body="", *, selectors=None, options=None, extra="", si
     return (
         f"<s:Envelope {declared}><s:Header><a:To>http://host:5985/wsman</a:To>"
         f'<w:ResourceURI s:mustUnderstand="true">{uri}</w:ResourceURI>'
-        f'<a:ReplyTo><a:Address s:mustUnderstand="true">{names.ANONYMOUS}</a:Address></a:ReplyTo>'
+        f'<a:ReplyTo><a:Address s:mustUnderstand="true">{wsman_constants.ANONYMOUS}</a:Address></a:ReplyTo>'
         f'<a:Action s:mustUnderstand="true">{action}</a:Action>'
         f'<w:MaxEnvelopeSize s:mustUnderstand="true">{size}</w:MaxEnvelopeSize>'
         f"<a:MessageID>uuid:{uuid.uuid4()}</a:MessageID><w:OperationTimeout>{wait}</w:OperationTimeout>"

@@ -17,14 +17,14 @@ from requests.exceptions import SSLError
 from winrm.exceptions import InvalidCredentialsError, WinRMTransportError
 from winrm.exceptions import WSManFaultError as WinrmFault
 
-from lab.windows import BackgroundServer, names
-from lab.windows.machine import Output, Reference
+from lab.windows import BackgroundServer, wsman_constants
+from lab.windows.machine_protocol import Output, Reference
 
 ADDRESS = "127.0.9.1"
 USER = "CORP\\reader"
-SERVICES = names.class_uri("root/cimv2", "Win32_Service")
+SERVICES = wsman_constants.class_uri("root/cimv2", "Win32_Service")
 OWNERS = ("root/MSCluster", "MSCluster_ResourceToPossibleOwner")
-IDENTIFY = f'<s:Envelope xmlns:s="{names.SOAP}" xmlns:i="{names.IDENTITY}"><s:Header/><s:Body><i:Identify/></s:Body></s:Envelope>'
+IDENTIFY = f'<s:Envelope xmlns:s="{wsman_constants.SOAP}" xmlns:i="{wsman_constants.IDENTITY}"><s:Header/><s:Body><i:Identify/></s:Body></s:Envelope>'
 
 
 def session(up, password, transport="ntlm", user=USER, *, secure=False, **more):
@@ -183,9 +183,11 @@ def test_pywinrm_compares_references_with_object_paths(up, machine, password, ma
 
     def nodes(condition):
         query = escape(f"SELECT PartComponent FROM {OWNERS[1]} WHERE {condition}")
-        inner = f'<w:OptimizeEnumeration/><w:MaxElements>9</w:MaxElements><w:Filter Dialect="{names.WQL_DIALECT}">{query}</w:Filter>'
+        inner = f'<w:OptimizeEnumeration/><w:MaxElements>9</w:MaxElements><w:Filter Dialect="{wsman_constants.WQL_DIALECT}">{query}</w:Filter>'
         body = f"<n:Enumerate>{inner}</n:Enumerate>"
-        answer = over.send_message(make_envelope(names.ENUMERATE, names.class_uri(OWNERS[0], "*"), body))
+        answer = over.send_message(
+            make_envelope(wsman_constants.ENUMERATE, wsman_constants.class_uri(OWNERS[0], "*"), body)
+        )
         return [each.text for each in fromstring(answer).iterfind(".//{*}PartComponent//{*}Selector[@Name='Name']")]
 
     assert nodes(r"""GroupComponent = "MSCluster_Resource.Name='it\\'s'" """) == ["HV01", "HV02"]
@@ -200,22 +202,24 @@ def test_pywinrm_compares_references_with_object_paths(up, machine, password, ma
 
 
 def enumerate_body(inner):
-    return fromstring(f'<n:Enumerate xmlns:n="{names.ENUMERATION}" xmlns:w="{names.WSMAN}">{inner}</n:Enumerate>')
+    return fromstring(
+        f'<n:Enumerate xmlns:n="{wsman_constants.ENUMERATION}" xmlns:w="{wsman_constants.WSMAN}">{inner}</n:Enumerate>'
+    )
 
 
 def test_pypsrp_enumerates_and_pulls(wsman):
     body = enumerate_body(
         "<w:OptimizeEnumeration/><w:MaxElements>50</w:MaxElements>"
-        f'<w:Filter Dialect="{names.WQL_DIALECT}">SELECT Name FROM Win32_BaseService</w:Filter>'
+        f'<w:Filter Dialect="{wsman_constants.WQL_DIALECT}">SELECT Name FROM Win32_BaseService</w:Filter>'
     )
-    everything = names.class_uri("root/cimv2", "*")
+    everything = wsman_constants.class_uri("root/cimv2", "*")
     found, answer = [], wsman.enumerate(everything, body)
     while True:
         found += [each.text for each in answer.iterfind(".//Name")]
-        context = answer.findtext(f".//{{{names.ENUMERATION}}}EnumerationContext")
+        context = answer.findtext(f".//{{{wsman_constants.ENUMERATION}}}EnumerationContext")
         if not context:
             break
-        pull = f'<n:Pull xmlns:n="{names.ENUMERATION}"><n:EnumerationContext>{context}</n:EnumerationContext></n:Pull>'
+        pull = f'<n:Pull xmlns:n="{wsman_constants.ENUMERATION}"><n:EnumerationContext>{context}</n:EnumerationContext></n:Pull>'
         answer = wsman.pull(everything, fromstring(pull))
     assert found == ["vmms", "VSS", "ClusSvc", "WinRM", "LanmanServer"]
 
@@ -257,9 +261,9 @@ def test_a_large_answer_is_sealed_whole(wsman, machine):
     wsman.max_envelope_size = 16_000_000
     body = enumerate_body(
         "<w:OptimizeEnumeration/><w:MaxElements>500</w:MaxElements>"
-        f'<w:Filter Dialect="{names.WQL_DIALECT}">SELECT Description FROM Win32_SystemDriver</w:Filter>'
+        f'<w:Filter Dialect="{wsman_constants.WQL_DIALECT}">SELECT Description FROM Win32_SystemDriver</w:Filter>'
     )
-    answer = wsman.enumerate(names.class_uri("root/cimv2", "*"), body)
+    answer = wsman.enumerate(wsman_constants.class_uri("root/cimv2", "*"), body)
     assert sum(len(each.text) for each in answer.iterfind(".//Description")) == 5_000_000
 
 

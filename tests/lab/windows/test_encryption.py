@@ -8,17 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pypsrp.encryption import WinRMEncryption
 
-from lab.windows import encryption, ntlm_store
+from lab.windows import encryption, ntlm_credentials
 from lab.windows.encryption import Garbled
 
 
 def handshake():
     """The two ends of an NTLM session."""
     client = spnego.client("CORP\\reader", "Secret:1", protocol="ntlm")
-    with ntlm_store.holding("CORP", "reader", "Secret:1"):
+    with ntlm_credentials.holding("CORP", "reader", "Secret:1"):
         server = spnego.server(protocol="ntlm")
         authenticate = client.step(server.step(client.step()))
-        assert ntlm_store.names_in(authenticate) == ("CORP", "reader")
+        assert ntlm_credentials.names_in(authenticate) == ("CORP", "reader")
         server.step(authenticate)
     return client, server
 
@@ -75,5 +75,5 @@ def test_content_types():
 
 
 def test_names_in_a_token_that_is_cut():
-    assert ntlm_store.names_in(b"NTLMSSP\x00\x03\x00\x00\x00 short") is None
-    assert ntlm_store.names_in(b"NTLMSSP\x00\x01\x00\x00\x00") is None
+    assert ntlm_credentials.names_in(b"NTLMSSP\x00\x03\x00\x00\x00 short") is None
+    assert ntlm_credentials.names_in(b"NTLMSSP\x00\x01\x00\x00\x00") is None

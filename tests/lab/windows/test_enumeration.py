@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lab.windows import names
-from lab.windows.machine import Reference
+from lab.windows import wsman_constants
+from lab.windows.machine_protocol import Reference
 
-SERVICES = names.class_uri("root/cimv2", "Win32_Service")
+SERVICES = wsman_constants.class_uri("root/cimv2", "Win32_Service")
 HYPERV = "root/virtualization/v2"
 
 
@@ -33,7 +33,7 @@ async def test_the_switch_for_newer_hosts_fills_the_first_answer(soap, machine):
 async def test_without_optimisation_there_is_only_a_context(soap):
     answer = await soap.enumerate(SERVICES, "")
     assert [child.tag for child in answer.find(".//n:EnumerateResponse")] == [
-        f"{{{names.ENUMERATION}}}EnumerationContext"
+        f"{{{wsman_constants.ENUMERATION}}}EnumerationContext"
     ]
 
 
@@ -73,9 +73,9 @@ async def test_contexts_belong_to_their_user(soap, machine):
 async def test_released_contexts_are_gone(soap):
     first = await soap.enumerate(SERVICES, "")
     body = f"<n:Release><n:EnumerationContext>{first.context}</n:EnumerationContext></n:Release>"
-    released = await soap.ask(names.RELEASE, SERVICES, body)
+    released = await soap.ask(wsman_constants.RELEASE, SERVICES, body)
     assert released.status == 200
-    assert released.said(".//a:Action") == names.RELEASE + "Response"
+    assert released.said(".//a:Action") == wsman_constants.RELEASE + "Response"
     assert len(soap.service.enumerations) == 0
     assert (await soap.pull(first.context)).code == 2150858779
 
@@ -104,9 +104,11 @@ async def test_an_item_larger_than_the_envelope_is_a_fault(soap, machine):
 async def test_base_classes_bring_derived_instances_by_their_own_names(soap, machine):
     machine.quotas.optimised_items = 0
     machine.put("root/cimv2", "Win32_SystemDriver", {"Name": "disk"})
-    answer = await soap.enumerate(names.class_uri("root/cimv2", "win32_baseservice"))
+    answer = await soap.enumerate(wsman_constants.class_uri("root/cimv2", "win32_baseservice"))
     tags = {each.tag for each in answer.all(".//w:Items/*")}
-    assert tags == {f"{{{names.class_uri('root/cimv2', cls)}}}{cls}" for cls in ("Win32_Service", "Win32_SystemDriver")}
+    assert tags == {
+        f"{{{wsman_constants.class_uri('root/cimv2', cls)}}}{cls}" for cls in ("Win32_Service", "Win32_SystemDriver")
+    }
 
 
 async def test_modes(soap, machine):
@@ -115,10 +117,12 @@ async def test_modes(soap, machine):
     both = await soap.enumerate(SERVICES, inner.format("EnumerateObjectAndEPR"))
     item = both.find(".//w:Items/w:Item")
     assert item[0].tag == f"{{{SERVICES}}}Win32_Service"
-    assert item.find("a:EndpointReference//w:ResourceURI", names.PREFIXES).text == SERVICES
+    assert item.find("a:EndpointReference//w:ResourceURI", wsman_constants.PREFIXES).text == SERVICES
     only = await soap.enumerate(SERVICES, inner.format("EnumerateEPR"))
     assert only.said(".//w:Items/a:EndpointReference//w:Selector[@Name='Name']") == "vmms"
-    single = await soap.enumerate(names.class_uri("root/cimv2", "Win32_OperatingSystem"), inner.format("EnumerateEPR"))
+    single = await soap.enumerate(
+        wsman_constants.class_uri("root/cimv2", "Win32_OperatingSystem"), inner.format("EnumerateEPR")
+    )
     assert single.find(".//a:EndpointReference") is not None
     assert single.find(".//w:Selector") is None
     wrong = await soap.enumerate(SERVICES, inner.format("EnumerateEverything"))
@@ -129,7 +133,7 @@ async def test_a_selector_filter(soap, machine):
     machine.quotas.optimised_items = 0
     inner = (
         "<w:OptimizeEnumeration/><w:MaxElements>9</w:MaxElements>"
-        f'<w:Filter Dialect="{names.SELECTOR_DIALECT}"><w:SelectorSet>'
+        f'<w:Filter Dialect="{wsman_constants.SELECTOR_DIALECT}"><w:SelectorSet>'
         '<w:Selector Name="{}">vss</w:Selector></w:SelectorSet></w:Filter>'
     )
     answer = await soap.enumerate(SERVICES, inner.format("name"))
@@ -162,31 +166,31 @@ def related(machine):
 def association(inner):
     return (
         "<w:OptimizeEnumeration/><w:MaxElements>9</w:MaxElements>"
-        f'<w:Filter Dialect="{names.ASSOCIATION_DIALECT}">{inner}</w:Filter>'
+        f'<w:Filter Dialect="{wsman_constants.ASSOCIATION_DIALECT}">{inner}</w:Filter>'
     )
 
 
 OBJECT = (
-    f"<b:Object><a:Address>{names.ANONYMOUS}</a:Address><a:ReferenceParameters>"
-    f"<w:ResourceURI>{names.class_uri(HYPERV, 'Msvm_ComputerSystem')}</w:ResourceURI><w:SelectorSet>"
+    f"<b:Object><a:Address>{wsman_constants.ANONYMOUS}</a:Address><a:ReferenceParameters>"
+    f"<w:ResourceURI>{wsman_constants.class_uri(HYPERV, 'Msvm_ComputerSystem')}</w:ResourceURI><w:SelectorSet>"
     '<w:Selector Name="CreationClassName">Msvm_ComputerSystem</w:Selector><w:Selector Name="Name">VM2</w:Selector>'
     "</w:SelectorSet></a:ReferenceParameters></b:Object>"
 )
 
 
 async def test_an_association_filter_follows_associations(soap, related):
-    everything = names.class_uri(HYPERV, "*")
+    everything = wsman_constants.class_uri(HYPERV, "*")
     result = "<b:ResultClassName>CIM_SettingData</b:ResultClassName>"
     inner = association(f"<b:AssociatedInstances>{OBJECT}{result}</b:AssociatedInstances>")
     answer = await soap.enumerate(everything, inner)
-    uri = names.class_uri(HYPERV, "Msvm_VirtualSystemSettingData")
+    uri = wsman_constants.class_uri(HYPERV, "Msvm_VirtualSystemSettingData")
     assert [each.text for each in answer.all(f".//w:Items//{{{uri}}}InstanceID")] == ["Microsoft:vm2"]
 
 
 async def test_an_association_filter_brings_the_associations_themselves(soap, related):
     inner = association(f"<b:AssociationInstances>{OBJECT}</b:AssociationInstances>")
-    answer = await soap.enumerate(names.class_uri(HYPERV, "*"), inner)
-    uri = names.class_uri(HYPERV, "Msvm_SettingsDefineState")
+    answer = await soap.enumerate(wsman_constants.class_uri(HYPERV, "*"), inner)
+    uri = wsman_constants.class_uri(HYPERV, "Msvm_SettingsDefineState")
     (tie,) = answer.all(".//w:Items/*")
     assert tie.tag == f"{{{uri}}}Msvm_SettingsDefineState"
     # A reference has no EndpointReference around it.

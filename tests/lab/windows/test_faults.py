@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lab.windows import names
-from lab.windows.machine import Reference, WmiFailure
+from lab.windows import wsman_constants
+from lab.windows.machine_protocol import Reference, WmiFailure
 
-SERVICES = names.class_uri("root/cimv2", "Win32_Service")
+SERVICES = wsman_constants.class_uri("root/cimv2", "Win32_Service")
 
 
 def shape(element):
@@ -34,11 +34,11 @@ async def test_a_missing_class_in_wql_is_a_filter_that_cannot_be_processed(soap)
     answer = await soap.wql(query)
     assert (answer.status, answer.code, answer.subcode) == (500, 2150858778, "n:CannotProcessFilter")
     assert answer.said(".//s:Code/s:Value") == "s:Sender"
-    assert answer.said(".//a:Action") == names.ENUMERATION_FAULT
+    assert answer.said(".//a:Action") == wsman_constants.ENUMERATION_FAULT
     assert detail(answer) == BY_PROVIDER
     outer, inner = answer.all(".//f:WSManFault")
     assert (outer.get("Machine"), inner.get("Machine")) == ("10.0.0.9", "hv01.corp.example")
-    status = names.class_uri("root/cimv2", "__ExtendedStatus")
+    status = wsman_constants.class_uri("root/cimv2", "__ExtendedStatus")
     assert answer.said(f".//{{{status}}}ParameterInfo") == query
     assert answer.said(f".//{{{status}}}Operation") == "ExecQuery"
 
@@ -83,10 +83,10 @@ async def test_too_many_terms(soap):
 
 
 async def test_a_missing_class_in_the_uri_is_unreachable(soap):
-    answer = await soap.enumerate(names.class_uri("root/cimv2", "Win32_Nothing"))
+    answer = await soap.enumerate(wsman_constants.class_uri("root/cimv2", "Win32_Nothing"))
     assert (answer.code, answer.subcode) == (2150858752, "a:DestinationUnreachable")
-    assert answer.said(".//a:Action") == names.ADDRESSING_FAULT
-    assert answer.said(".//w:FaultDetail") == names.FAULT_DETAIL + "InvalidResourceURI"
+    assert answer.said(".//a:Action") == wsman_constants.ADDRESSING_FAULT
+    assert answer.said(".//w:FaultDetail") == wsman_constants.FAULT_DETAIL + "InvalidResourceURI"
 
 
 @pytest.mark.parametrize("namespace", ["root/nothing", "root/microsoft/windows/storage"])
@@ -96,7 +96,7 @@ async def test_a_missing_namespace_is_unreachable(soap, namespace):
 
 
 async def test_a_missing_instance(soap):
-    answer = await soap.ask(names.GET, SERVICES, selectors={"Name": "nobody"})
+    answer = await soap.ask(wsman_constants.GET, SERVICES, selectors={"Name": "nobody"})
     assert (answer.code, answer.subcode) == (2150858752, "a:DestinationUnreachable")
     assert detail(answer) == ["FaultDetail", *BY_PROVIDER]
 
@@ -107,20 +107,20 @@ async def test_wql_with_a_class_uri(soap):
 
 
 async def test_a_get_without_keys(soap):
-    answer = await soap.ask(names.GET, SERVICES)
+    answer = await soap.ask(wsman_constants.GET, SERVICES)
     assert (answer.code, answer.subcode) == (2150859002, "w:InvalidSelectors")
 
 
 async def test_selectors_that_are_no_keys(soap):
-    answer = await soap.ask(names.GET, SERVICES, selectors={"State": "Running"})
+    answer = await soap.ask(wsman_constants.GET, SERVICES, selectors={"State": "Running"})
     assert (answer.code, answer.subcode) == (2150858843, "w:InvalidSelectors")
-    assert answer.said(".//w:FaultDetail") == names.FAULT_DETAIL + "UnexpectedSelectors"
+    assert answer.said(".//w:FaultDetail") == wsman_constants.FAULT_DETAIL + "UnexpectedSelectors"
 
 
 async def test_part_of_the_keys_finds_nothing(soap, machine):
     machine.put("root/virtualization/v2", "Msvm_ComputerSystem", {"Name": "vm1", "CreationClassName": "x"})
-    uri = names.class_uri("root/virtualization/v2", "Msvm_ComputerSystem")
-    answer = await soap.ask(names.GET, uri, selectors={"Name": "vm1"})
+    uri = wsman_constants.class_uri("root/virtualization/v2", "Msvm_ComputerSystem")
+    answer = await soap.ask(wsman_constants.GET, uri, selectors={"Name": "vm1"})
     assert answer.subcode == "a:DestinationUnreachable"
 
 
@@ -135,33 +135,33 @@ async def test_an_unknown_method(soap):
 
 
 async def test_unknown_resources(soap):
-    for uri in ("http://example.org/thing", names.POWERSHELL + "Microsoft.PowerShell"):
-        assert (await soap.ask(names.GET, uri)).subcode == "a:DestinationUnreachable"
-    assert (await soap.ask(names.GET, "")).code == 2150858811
+    for uri in ("http://example.org/thing", wsman_constants.POWERSHELL + "Microsoft.PowerShell"):
+        assert (await soap.ask(wsman_constants.GET, uri)).subcode == "a:DestinationUnreachable"
+    assert (await soap.ask(wsman_constants.GET, "")).code == 2150858811
 
 
 async def test_headers_that_must_be_understood(soap):
-    strange = await soap.ask(names.GET, SERVICES, extra='<x:Magic s:mustUnderstand="true"/>')
+    strange = await soap.ask(wsman_constants.GET, SERVICES, extra='<x:Magic s:mustUnderstand="true"/>')
     assert strange.said(".//s:Code/s:Value") == "s:MustUnderstand"
     assert strange.find(".//s:Subcode") is None
     optional = await soap.ask(
-        names.GET, SERVICES, extra='<x:Magic s:mustUnderstand="false"/>', selectors={"Name": "vmms"}
+        wsman_constants.GET, SERVICES, extra='<x:Magic s:mustUnderstand="false"/>', selectors={"Name": "vmms"}
     )
     assert optional.status == 200
-    locale = await soap.ask(names.GET, SERVICES, extra='<w:Locale xml:lang="de-DE" s:mustUnderstand="true"/>')
+    locale = await soap.ask(wsman_constants.GET, SERVICES, extra='<w:Locale xml:lang="de-DE" s:mustUnderstand="true"/>')
     assert (locale.code, locale.subcode) == (2150858887, "w:UnsupportedFeature")
 
 
 @pytest.mark.parametrize("wait", ["PT-1S", "soon", "P", "PT"])
 async def test_a_timeout_that_is_none(soap, wait):
-    answer = await soap.ask(names.GET, SERVICES, wait=wait)
+    answer = await soap.ask(wsman_constants.GET, SERVICES, wait=wait)
     assert (answer.code, answer.subcode) == (2150858767, "a:InvalidMessageInformationHeader")
     assert answer.said(".//f:Message").endswith(f"{wait} ")
     assert detail(answer) == PLAIN
 
 
 async def test_an_envelope_too_small(soap):
-    answer = await soap.ask(names.GET, SERVICES, size=8_000)
+    answer = await soap.ask(wsman_constants.GET, SERVICES, size=8_000)
     assert (answer.code, answer.subcode) == (2150858878, "w:EncodingLimit")
 
 
@@ -172,9 +172,9 @@ async def test_an_envelope_too_small(soap):
         (b"not XML", 2150858819),
         (b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", 2150858819),
         (b"<a/>", 2150858765),
-        (f"<s:Envelope xmlns:s='{names.SOAP}'><s:Header/></s:Envelope>".encode(), 2150858791),
-        (f"<s:Envelope xmlns:s='{names.SOAP}'><s:Header/><s:Body/></s:Envelope>".encode(), 2150858767),
-        (f"<s:Envelope xmlns:s='{names.SOAP}'><s:Body/></s:Envelope>".encode(), 2150858767),
+        (f"<s:Envelope xmlns:s='{wsman_constants.SOAP}'><s:Header/></s:Envelope>".encode(), 2150858791),
+        (f"<s:Envelope xmlns:s='{wsman_constants.SOAP}'><s:Header/><s:Body/></s:Envelope>".encode(), 2150858767),
+        (f"<s:Envelope xmlns:s='{wsman_constants.SOAP}'><s:Body/></s:Envelope>".encode(), 2150858767),
     ],
 )
 async def test_what_is_no_request(soap, data, code):
@@ -183,13 +183,13 @@ async def test_what_is_no_request(soap, data, code):
 
 
 async def test_a_request_in_utf_16(soap, make_envelope):
-    text = make_envelope(names.GET, SERVICES, selectors={"Name": "vmms"})
+    text = make_envelope(wsman_constants.GET, SERVICES, selectors={"Name": "vmms"})
     assert (await soap.raw(text.encode("utf-16"))).status == 200
 
 
 @pytest.mark.parametrize("body", ["", "<n:Pull/>", "<n:Nonsense/>"])
 async def test_the_wrong_body(soap, body):
-    assert (await soap.ask(names.ENUMERATE, SERVICES, body)).code == 2150858791
+    assert (await soap.ask(wsman_constants.ENUMERATE, SERVICES, body)).code == 2150858791
 
 
 async def test_provider_failures(soap, machine):
@@ -219,11 +219,11 @@ async def test_troubles_that_are_faults(soap, machine):
     assert (denied.code, denied.subcode) == (5, "w:AccessDenied")
     machine.trouble.deny = False
     machine.trouble.fault, machine.trouble.fault_times = 2150858815, 2
-    answers = [await soap.ask(names.GET, SERVICES, selectors={"Name": "vmms"}) for _each in range(3)]
+    answers = [await soap.ask(wsman_constants.GET, SERVICES, selectors={"Name": "vmms"}) for _each in range(3)]
     assert [each.status for each in answers] == [500, 500, 200]
     assert (answers[0].code, answers[0].subcode) == (2150858815, "w:QuotaLimit")
     machine.trouble.fault = 2150859173
-    codes = [await soap.ask(names.GET, SERVICES) for _each in range(3)]
+    codes = [await soap.ask(wsman_constants.GET, SERVICES) for _each in range(3)]
     assert [each.said(".//{*}error_Code") for each in codes] == ["2150859173"] * 3
 
 
@@ -246,7 +246,7 @@ async def test_faults_speak_the_machines_language(soap, machine, language, text)
 
 
 async def test_faults_name_the_request(soap, make_envelope):
-    text = make_envelope(names.GET, SERVICES)
+    text = make_envelope(wsman_constants.GET, SERVICES)
     answer = await soap.raw(text)
     sent = text.partition("<a:MessageID>")[2].partition("<")[0]
     assert answer.said(".//a:RelatesTo") == sent
@@ -261,5 +261,5 @@ async def test_a_reference_to_a_class_that_is_gone_is_no_fault(soap, machine):
         "Msvm_SettingsDefineState",
         {"ManagedElement": Reference("root/virtualization/v2", "Msvm_Unknown", {"Name": "x"})},
     )
-    answer = await soap.enumerate(names.class_uri("root/virtualization/v2", "Msvm_SettingsDefineState"))
+    answer = await soap.enumerate(wsman_constants.class_uri("root/virtualization/v2", "Msvm_SettingsDefineState"))
     assert answer.status == 200

@@ -7,7 +7,7 @@ import winrm
 from pypsrp.shell import Process, SignalCode, WinRS
 from pypsrp.wsman import WSMan
 
-from lab.windows.machine import Output
+from lab.windows.machine_protocol import Output
 
 pytestmark = pytest.mark.kerberos
 

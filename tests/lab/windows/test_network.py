@@ -19,12 +19,12 @@ import winrm
 from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import ReadTimeout
 
-from lab.windows import BackgroundServer, WinRMServer, free_port, names
-from lab.windows.machine import Access, Output
+from lab.windows import BackgroundServer, WinRMServer, free_port, wsman_constants
+from lab.windows.machine_protocol import Access, Output
 
 ADDRESS = "127.0.9.1"
 USER = "CORP\\reader"
-SERVICES = names.class_uri("root/cimv2", "Win32_Service")
+SERVICES = wsman_constants.class_uri("root/cimv2", "Win32_Service")
 
 
 def basic(password):
@@ -46,7 +46,7 @@ async def client(plain):
 
 @pytest.fixture
 def request_text(make_envelope):
-    return make_envelope(names.GET, SERVICES, selectors={"Name": "vmms"})
+    return make_envelope(wsman_constants.GET, SERVICES, selectors={"Name": "vmms"})
 
 
 async def post(client, up, text, seconds=20.0, address=ADDRESS):
@@ -208,8 +208,8 @@ async def test_a_thousand_machines(make_machine, make_envelope):
         machines[f"127.2.{number // 250}.{number % 250 + 1}"] = machine
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     text = make_envelope(
-        names.ENUMERATE,
-        names.class_uri("root/cimv2", "Win32_ComputerSystem"),
+        wsman_constants.ENUMERATE,
+        wsman_constants.class_uri("root/cimv2", "Win32_ComputerSystem"),
         "<n:Enumerate><w:OptimizeEnumeration/></n:Enumerate>",
     )
     with BackgroundServer(machines) as up:

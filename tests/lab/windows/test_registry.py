@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lab.windows import names
+from lab.windows import wsman_constants
 
-URI = names.class_uri("root/default", "StdRegProv")
+URI = wsman_constants.class_uri("root/default", "StdRegProv")
 CURRENT = "SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion"
 HKLM = 2147483650
 

@@ -7,9 +7,9 @@ import base64
 
 import pytest
 
-from lab.windows import names
+from lab.windows import wsman_constants
 from lab.windows.command_line import split_command_line
-from lab.windows.machine import Output
+from lab.windows.machine_protocol import Output
 
 SHELL_BODY = "<rsp:Shell><rsp:InputStreams>stdin</rsp:InputStreams><rsp:OutputStreams>stdout stderr</rsp:OutputStreams>{}</rsp:Shell>"
 
@@ -23,27 +23,29 @@ class Console:
         self.command = ""
 
     async def open(self, extra="", **options):
-        answer = await self.soap.ask(names.CREATE, names.CMD_SHELL, SHELL_BODY.format(extra), options=options)
+        answer = await self.soap.ask(
+            wsman_constants.CREATE, wsman_constants.CMD_SHELL, SHELL_BODY.format(extra), options=options
+        )
         self.shell = answer.said(".//w:Selector[@Name='ShellId']") or ""
         return answer
 
     async def ask(self, action, body="", **more):
-        return await self.soap.ask(action, names.CMD_SHELL, body, selectors={"ShellId": self.shell}, **more)
+        return await self.soap.ask(action, wsman_constants.CMD_SHELL, body, selectors={"ShellId": self.shell}, **more)
 
     async def start(self, line, *arguments, **options):
         words = "".join(f"<rsp:Arguments>{each}</rsp:Arguments>" for each in arguments)
         body = f"<rsp:CommandLine><rsp:Command>{line}</rsp:Command>{words}</rsp:CommandLine>"
-        answer = await self.ask(names.COMMAND, body, options=options)
+        answer = await self.ask(wsman_constants.COMMAND, body, options=options)
         self.command = answer.said(".//rsp:CommandId") or ""
         return answer
 
     async def receive(self, **more):
         desired = f'<rsp:DesiredStream CommandId="{self.command}">stdout stderr</rsp:DesiredStream>'
-        return await self.ask(names.RECEIVE, f"<rsp:Receive>{desired}</rsp:Receive>", **more)
+        return await self.ask(wsman_constants.RECEIVE, f"<rsp:Receive>{desired}</rsp:Receive>", **more)
 
     async def signal(self, code="terminate"):
-        body = f'<rsp:Signal CommandId="{self.command}"><rsp:Code>{names.SHELL}/signal/{code}</rsp:Code></rsp:Signal>'
-        return await self.ask(names.SIGNAL, body)
+        body = f'<rsp:Signal CommandId="{self.command}"><rsp:Code>{wsman_constants.SHELL}/signal/{code}</rsp:Code></rsp:Signal>'
+        return await self.ask(wsman_constants.SIGNAL, body)
 
 
 @pytest.fixture
@@ -63,9 +65,9 @@ def state(answer):
 
 async def test_create_describes_the_shell(soap):
     answer = await Console(soap).open("<rsp:IdleTimeOut>PT30S</rsp:IdleTimeOut>")
-    assert answer.said(".//a:Action") == names.CREATE + "Response"
+    assert answer.said(".//a:Action") == wsman_constants.CREATE + "Response"
     assert answer.said(".//x:ResourceCreated/a:Address") == "http://10.0.0.9:5985/wsman"
-    assert answer.said(".//x:ResourceCreated//w:ResourceURI") == names.CMD_SHELL
+    assert answer.said(".//x:ResourceCreated//w:ResourceURI") == wsman_constants.CMD_SHELL
     assert answer.said(".//rsp:IdleTimeOut") == "PT30.000S"
     assert answer.said(".//rsp:ShellId") == answer.said(".//w:Selector[@Name='ShellId']")
 
@@ -79,7 +81,7 @@ async def test_a_program_runs(console, machine):
     assert answer.said(".//rsp:ExitCode") == "2"
     assert [each.get("Name") for each in answer.all(".//rsp:Stream[@End='true']")] == ["stdout", "stderr"]
     assert (await console.signal()).status == 200
-    assert (await console.ask(names.DELETE)).status == 200
+    assert (await console.ask(wsman_constants.DELETE)).status == 200
     assert len(console.soap.service.shells) == 0
 
 
@@ -178,7 +180,7 @@ async def test_wrong_ids(console):
     wrong_command = await console.receive()
     assert (wrong_command.code, wrong_command.subcode) == (2150858843, "w:InvalidSelectors")
     assert wrong_command.find(".//f:ProviderFault") is None
-    await console.ask(names.DELETE)
+    await console.ask(wsman_constants.DELETE)
     wrong_shell = await console.start("vssadmin")
     assert (wrong_shell.code, wrong_shell.subcode) == (2150858843, "w:InvalidSelectors")
     assert wrong_shell.find(".//f:ProviderFault").get("provider") == "Shell provider"
@@ -192,7 +194,7 @@ async def test_an_unknown_signal(console):
 async def test_input_is_taken(console):
     await console.start("vssadmin")
     body = f'<rsp:Send><rsp:Stream Name="stdin" CommandId="{console.command}">eA==</rsp:Stream></rsp:Send>'
-    assert (await console.ask(names.SEND, body)).status == 200
+    assert (await console.ask(wsman_constants.SEND, body)).status == 200
 
 
 async def test_too_many_shells(soap, machine):

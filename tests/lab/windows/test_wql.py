@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.windows import schema, wql
-from lab.windows.machine import Embedded, Reference, WmiFailure
+from lab.windows.machine_protocol import Embedded, Reference, WmiFailure
 from lab.windows.wql_relations import parse_path
 from lab.windows.wql_values import compile_condition, like, parse_time
 

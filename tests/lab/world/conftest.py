@@ -4,9 +4,9 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
-from lab.windows.machine import WmiFailure
+from lab.windows.machine_protocol import WmiFailure
 from lab.windows.query import wql_rows
-from lab.world.make import make
+from lab.world.factory import make
 from lab.world.world import World
 
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.windows.query import wql_rows
-from lab.world import audit
-from lab.world.make import make
+from lab.world import audit_policy
+from lab.world.factory import make
 
 NS = "{http://schemas.microsoft.com/win/2004/08/events/event}"
 CATEGORY = "{6997984A-797A-11D9-BED3-505054503030}"
@@ -57,7 +57,7 @@ def test_the_report_has_six_columns_and_every_subcategory(world):
 
 def test_names_and_settings_follow_the_language_and_guids_do_not(world):
     for node in ("hv04", "hv06"):
-        world.node(node).audit[audit.guid_of("921D")] = audit.BOTH
+        world.node(node).audit[audit_policy.guid_of("921D")] = audit_policy.BOTH
     german, french = report(world, "hv04")[0], report(world, "hv06")[0]
     assert list(german.values())[1:5] == ["System", "Dateisystem", FILES, "Erfolg und Fehler"]
     assert list(french.values())[1:5] == ["Système", "Système de fichiers", FILES, "Succès et échec"]
@@ -82,7 +82,7 @@ def test_2008_r2_lacks_what_came_with_2012(clock):
     ],
 )
 def test_each_half_is_set_by_itself(world, before, words, after):
-    world.node("hv01").audit[audit.guid_of("921D")] = before
+    world.node("hv01").audit[audit_policy.guid_of("921D")] = before
     output = run(world, "/set", f"/subcategory:{FILES}", *words)
     assert (output.exit_code, output.stdout) == (0, "The command was successfully executed.\r\n")
     names = ("No Auditing", "Success", "Failure", "Success and Failure")
@@ -124,16 +124,16 @@ def test_nonsense_is_refused_and_changes_nothing(world, words):
     assert set(inclusion(world, "hv01").values()) == {"No Auditing"}
 
 
-def toggle(node, *, on: bool, but: frozenset[str] = audit.FILTERING_PLATFORM):
-    for each in audit.subcategories(node):
-        if each.guid not in {audit.guid_of(number) for number in but}:
-            audit.change(node, each.guid, success=on, failure=None)
+def toggle(node, *, on: bool, but: frozenset[str] = audit_policy.FILTERING_PLATFORM):
+    for each in audit_policy.subcategories(node):
+        if each.guid not in {audit_policy.guid_of(number) for number in but}:
+            audit_policy.change(node, each.guid, success=on, failure=None)
 
 
 def test_browsing_works_again_once_everything_was_on_and_off_again(world):
     node = world.node("hv02")
     node.browsing = "fails"
-    toggle(node, on=True, but=audit.FILTERING_PLATFORM | {"9244"})
+    toggle(node, on=True, but=audit_policy.FILTERING_PLATFORM | {"9244"})
     toggle(node, on=False)
     assert node.browsing == "fails", "one subcategory was left out"
     toggle(node, on=True)
@@ -148,11 +148,11 @@ def test_the_policy_is_always_what_was_set_last(deeds):
     node = make().node("hv01")
     expected = dict.fromkeys(("921D", "9226", "9244"), (False, False))
     for number, success, failure in deeds:
-        audit.change(node, audit.guid_of(number), success=success, failure=failure)
+        audit_policy.change(node, audit_policy.guid_of(number), success=success, failure=failure)
         old = expected[number]
         expected[number] = (old[0] if success is None else success, old[1] if failure is None else failure)
-    found = audit.policy(node)
-    assert {number: (bool(found[audit.guid_of(number)] & 1), bool(found[audit.guid_of(number)] & 2)) for number in expected} == expected  # fmt: skip
+    found = audit_policy.policy(node)
+    assert {number: (bool(found[audit_policy.guid_of(number)] & 1), bool(found[audit_policy.guid_of(number)] & 2)) for number in expected} == expected  # fmt: skip
 
 
 EVENT = ["/L", "APPLICATION", "/SO", "hvops", "/T", "INFORMATION", "/ID", "101", "/D", 'ticket 7: "a" & <b> by op, é']

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from lab.windows.machine import WmiFailure
-from lab.world.make import make
+from lab.windows.machine_protocol import WmiFailure
+from lab.world.factory import make
 from lab.world.model import GIB
 
 HYPER_V = "root/virtualization/v2"

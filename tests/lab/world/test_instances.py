@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from lab import stories
+from lab import scenarios
 from lab.windows import schema
-from lab.windows.machine import Embedded, Instance, Reference, WmiFailure
+from lab.windows.machine_protocol import Embedded, Instance, Reference, WmiFailure
 from lab.world.machine import VIEWS, WorldMachine
 
 BOUNDS = {
@@ -58,9 +58,9 @@ def faults(definition: schema.ClassDefinition, instance: Instance) -> Iterator[s
             yield f"{definition.name}.{name} is no {known.kind}: {value!r}"
 
 
-@pytest.mark.parametrize("story", sorted(stories.stories()))
+@pytest.mark.parametrize("story", sorted(scenarios.stories()))
 def test_instances_have_documented_properties_of_documented_types(story):
-    world = stories.begin(story)
+    world = scenarios.begin(story)
     asked = [machine for machine in world.machines.values() if machine.answers]
     seen = set()
     for machine in asked:
@@ -89,7 +89,7 @@ def test_keys_tell_the_instances_of_a_class_apart(world):
 
 
 def test_an_older_windows_lacks_what_came_later(world):
-    old = stories.begin("patch-drift")
+    old = scenarios.begin("patch-drift")
     (node, *_) = old.machine("hv01").instances("root/MSCluster", "MSCluster_Node")
     (newer, *_) = world.machine("hv01").instances("root/MSCluster", "MSCluster_Node")
     assert "NodeDrainStatus" in newer

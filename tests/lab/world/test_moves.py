@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.windows.machine import WmiFailure
+from lab.windows.machine_protocol import WmiFailure
 from lab.world.model import GIB
 
 HYPER_V = "root/virtualization/v2"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.windows.machine import WmiFailure
+from lab.windows.machine_protocol import WmiFailure
 from lab.windows.query import wql_rows
 from lab.world import services
 

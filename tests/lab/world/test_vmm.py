@@ -2,9 +2,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from lab.scenarios import begin
 from lab.sqlserver.store import READ_WRITE
-from lab.stories import begin
-from lab.world.make import make
+from lab.world.factory import make
 from lab.world.vmm import DATABASE, MISSING, REFRESH_SECONDS, VirtualMachineManager, host_id
 
 START = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
@@ -97,7 +97,7 @@ def test_the_database_was_backed_up_last_night(world):
 
 
 def test_the_login_may_change_the_database_and_nothing_else(world):
-    world.vmm.let_in("hvops", "secret")
+    world.vmm.add_login("hvops", "secret")
     login = world.vmm.instance.logins["hvops"]
     assert login.rights[DATABASE] == READ_WRITE
     assert login.rights["msdb"] == {"SELECT"}

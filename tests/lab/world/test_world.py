@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.windows.machine import WmiFailure
+from lab.windows.machine_protocol import WmiFailure
 from lab.world.registry import AUTO_UPDATE, CURRENT_VERSION, GUEST_PARAMETERS, SERVICING, SESSION_MANAGER
 from lab.world.world import Action
 

@@ -7,38 +7,38 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.about import Status, roles_of
-from bot.decide import Decisions
-from bot.errors import TimedOut, UsageError
+from bot.api.actions import ManualStep, RunProgram
+from bot.api.arguments import HostTarget, Target
+from bot.api.command import Remediation, Risk, Role
+from bot.api.plan import Expect, Gate, Group, Plan, Step, exists
+from bot.api.queries import Predicate, RunReader, make_params
+from bot.audit.query import Review
+from bot.config.settings import Policy
+from bot.dispatch.argument_parser import parameters
+from bot.dispatch.help import Status, roles_of
+from bot.dispatch.pipeline import Pipeline
+from bot.dispatch.query_session import QuerySession
+from bot.dispatch.registry import Command, Registry
+from bot.errors import TargetTimeout, UsageError
+from bot.executor import context as run
+from bot.executor.scheduler import Scheduler
 from bot.ledger import Ledger
-from bot.look import Look
-from bot.parse import parameters
-from bot.pipeline import Pipeline
-from bot.planner import Planner
-from bot.propose import Proposals
-from bot.reach.reach import Answer
-from bot.registry import Command, Registry
-from bot.review.review import Review
-from bot.run import parts as run
-from bot.run.runner import Runner
-from bot.settings import Policy
-from bot.slack.board import Board, Pace
-from bot.slack.calls import make_client
-from bot.slack.changes import Changes
-from bot.slack.desk import Desk, Parts
-from bot.slack.listen import Listener, make_app
+from bot.slack.inbound.audit_command import AuditCommand
+from bot.slack.inbound.listeners import Listener, make_app
+from bot.slack.inbound.request_handler import HandlerDeps, RequestHandler
 from bot.slack.manifest import manifest
-from bot.slack.outbox import Outbox, Tempo
-from bot.slack.people import People
-from bot.slack.reviews import Reviews
-from bot.slack.socket import Sockets
-from bot.vocabulary.actions import ByHand, Change
-from bot.vocabulary.arguments import HostTarget, Target
-from bot.vocabulary.command import Remediation, Risk, Role
-from bot.vocabulary.plan import Expect, Gate, Group, Plan, Step, there_is
-from bot.vocabulary.questions import Read, Term, fields
+from bot.slack.outbound.api_errors import make_client
+from bot.slack.outbound.outbox import Outbox, RateLimit
+from bot.slack.roles import RoleResolver
+from bot.slack.socket import SocketConnections
+from bot.slack.tickets.change_service import Changes
+from bot.slack.tickets.ticket_messages import ReminderSchedule, TicketMessages
+from bot.tickets.create import ProposalService
+from bot.tickets.decisions import ApprovalService
+from bot.tickets.planner import Planner
+from bot.transport.client import QueryResult
 from lab.slack.model import Member
-from lab.slack.server import SlackStandIn
+from lab.slack.server import FakeSlack
 
 
 @dataclass(frozen=True)
@@ -55,41 +55,43 @@ class World:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, question, seconds=20.0):
-        return Answer((dict(self.values),), "", question.on)
+        return QueryResult((dict(self.values),), "", question.on)
 
     async def change(self, action, seconds):
         if action.what == "set":
             self.acts.append(dict(action.params))
             if self.values.get("silent") == "yes":
-                raise TimedOut(action.on, "no answer.")
+                raise TargetTimeout(action.on, "no answer.")
             await self.gate.wait()
             self.values.update(dict(action.params))
-        return Answer((), "ok", action.on)
+        return QueryResult((), "ok", action.on)
 
 
 def is_now(on, within=30, **values):
-    terms = tuple(Term(name, "=", value) for name, value in sorted(values.items()))
-    return there_is(Read(on, "state"), *terms, within=within, every=1, give_up=Expect((Term("broken", "=", "yes"),)))
+    terms = tuple(Predicate(name, "=", value) for name, value in sorted(values.items()))
+    return exists(
+        RunReader(on, "state"), *terms, within=within, every=1, give_up=Expect((Predicate("broken", "=", "yes"),))
+    )
 
 
 def repair_plan(on, facts):
     pause = Step(
         "pause",
         f"Pause {on}",
-        Change(on, "set", fields(paused="yes")),
+        RunProgram(on, "set", make_params(paused="yes")),
         (is_now(on, paused="yes"),),
-        before=Read(on, "state"),
-        undo=Change(on, "set", fields(paused="no")),
+        before=RunReader(on, "state"),
+        undo=RunProgram(on, "set", make_params(paused="no")),
         undone=(is_now(on, paused="no"),),
     )
-    repair = Step("fix", f"Fix {on}", Change(on, "set", fields(fixed="yes")), (is_now(on, fixed="yes"),))
-    more = Step("more", f"More on {on}", Change(on, "set", fields(more="yes")), (is_now(on, more="yes"),))
+    repair = Step("fix", f"Fix {on}", RunProgram(on, "set", make_params(fixed="yes")), (is_now(on, fixed="yes"),))
+    more = Step("more", f"More on {on}", RunProgram(on, "set", make_params(more="yes")), (is_now(on, more="yes"),))
     repairs = (repair, more) if facts.get("changed") == "yes" else (repair,)
     gate = Gate("No guest is locked", facts.get("locked") == "no", f"locked: {facts.get('locked')}")
     return Plan(
-        because="It is broken.",
+        reason="It is broken.",
         impact="11 guests move",
-        way_back=f"Resume {on}",
+        rollback=f"Resume {on}",
         locks=(f"node:{on}",),
         gates=(gate,),
         groups=(Group("pause", (pause,)), Group("fix", repairs)),
@@ -100,7 +102,7 @@ def wizard_plan(on, facts):
     ask = Step(
         "wizard",
         "Reopen the wizard",
-        ByHand("Open the wizard.", "operator"),
+        ManualStep("Open the wizard.", "operator"),
         (is_now(on, 0, wizard="yes"),),
         deadline=600,
     )
@@ -110,13 +112,13 @@ def wizard_plan(on, facts):
 def brief_plan(on, facts):
     """One step that is waited for a second."""
     done = (is_now(on, 1, fixed="yes"),)
-    hasty = Step("fix", f"Fix {on}", Change(on, "set", fields(fixed="yes")), done, deadline=1)
+    hasty = Step("fix", f"Fix {on}", RunProgram(on, "set", make_params(fixed="yes")), done, deadline=1)
     return Plan("why", "none", "none", (f"node:{on}",), (), (Group("all", (hasty,)),))
 
 
 def command(name, plan, risk):
     async def collect(args, ask):
-        return await ask.one(Read(args.host.name, "state"), lambda rows: dict(rows[0]))
+        return await ask.query(RunReader(args.host.name, "state"), lambda rows: dict(rows[0]))
 
     spec = Remediation(Role.OPERATOR, risk, Args, collect, lambda args, facts: plan(args.host.name, facts))
     return Command(name, f"{name}.", spec, parameters(Args))
@@ -167,18 +169,18 @@ class Bot:
         slack.install(manifest(self.registry))
         client = make_client(slack.bot_token, slack.base_url)
         policy = Policy(low="confirm", high="approval")
-        self.outbox = Outbox(client, Tempo(interval=0.001, give_up_after=0.2))
-        self.people = People(client, RULES)
-        pace = Pace(progress=progress, again=0.05, glance=0.02, now=lambda: _now() + ahead)
-        self.board = Board(client, self.outbox, self.people, ledger, channel=lambda _: channel, pace=pace)
+        self.outbox = Outbox(client, RateLimit(interval=0.001, give_up_after=0.2))
+        self.people = RoleResolver(client, RULES)
+        pace = ReminderSchedule(progress=progress, again=0.05, glance=0.02, now=lambda: _now() + ahead)
+        self.board = TicketMessages(client, self.outbox, self.people, ledger, channel=lambda _: channel, pace=pace)
         pipeline = Pipeline(self.registry, Names(), ledger, self._look)
         planner = Planner(self.registry, Names(), ledger, look=self._look, version="test", clock=_now)
-        self.decisions = Decisions(ledger, policy, _now)
-        work = run.Parts(ledger, planner, policy, world, self._look, tell=self.board.tell, every=0.02)
-        self.runner = Runner(work, self._missed)
-        proposals = Proposals(pipeline, planner, policy, _now)
+        self.decisions = ApprovalService(ledger, policy, _now)
+        work = run.RunContext(ledger, planner, policy, world, self._look, tell=self.board.notify, every=0.02)
+        self.runner = Scheduler(work, self._missed)
+        proposals = ProposalService(pipeline, planner, policy, _now)
         self.changes = changes = Changes(proposals, self.decisions, self.board, self.outbox, work, self.runner.wake)
-        told = Parts(
+        told = HandlerDeps(
             client,
             self.outbox,
             self.people,
@@ -188,12 +190,12 @@ class Bot:
             self._status,
             slack.base_url,
             changes=changes,
-            reviews=Reviews(pipeline, Review(ledger, lambda: {"prod": ("prod",), "hv03": ("prod",)})),
+            reviews=AuditCommand(pipeline, Review(ledger, lambda: {"prod": ("prod",), "hv03": ("prod",)})),
         )
-        self.desk = Desk(told)
+        self.desk = RequestHandler(told)
         self.app = app = make_app(slack.bot_token, slack.base_url)
         self.listener = Listener(app, self.desk)
-        self.sockets = Sockets(app, slack.app_token, slack.base_url, look_every=0.02)
+        self.sockets = SocketConnections(app, slack.app_token, slack.base_url, look_every=0.02)
         self.stop = asyncio.Event()
 
     def hold_answers(self, method, until):
@@ -213,10 +215,10 @@ class Bot:
         until.close = closing
 
     async def _missed(self, entry):
-        await self.listener.make_up_for(entry)
+        await self.listener.replay_missed(entry)
 
     def _look(self, now, progress):
-        return Look(self.world, lambda _: (), now, Deadlines(), progress)
+        return QuerySession(self.world, lambda _: (), now, Deadlines(), progress)
 
     async def _status(self, person):
         return Status(person.id, roles_of(person), (), (), "entry 1", "0.1")
@@ -293,7 +295,7 @@ class Bench:
 @pytest.fixture
 async def bench(tmp_path):
     with Ledger(tmp_path / "ledger.db", tmp_path / "key", tmp_path / "anchors") as ledger:
-        async with SlackStandIn(rates="off") as slack:
+        async with FakeSlack(rates="off") as slack:
             yield Bench(slack, ledger)
 
 

@@ -8,9 +8,9 @@ import sqlite3
 
 import pytest
 
-from bot.authorize import Person
-from bot.vocabulary.command import Role
-from lab.slack.plain import plain_text
+from bot.api.command import Role
+from bot.dispatch.authorization import Person
+from lab.slack.plain_text import plain_text
 
 
 async def drained(bench):
@@ -231,7 +231,7 @@ async def test_home_shows_nothing_of_places_one_may_not_see(bench):
         changes = bot.desk.parts.changes
         assert await changes.open_tickets(elsewhere) == ([], 0)
         assert [list(one) for one in (await changes.waits_for(elsewhere))[:3]] == [[], [], []]
-        assert (await bot.desk.parts.reviews.lately(elsewhere, 10))[0] == ()
+        assert (await bot.desk.parts.reviews.recent(elsewhere, 10))[0] == ()
 
 
 async def test_a_home_whose_table_slack_rejects_is_shown_as_text(bench):

@@ -4,11 +4,11 @@ import asyncio
 import re
 from datetime import timedelta
 
-from bot.pipeline import Request
-from bot.run.parts import Happening
-from bot.slack.board_cards import Place
+from bot.dispatch.pipeline import Request
+from bot.executor.context import TicketChange
 from bot.slack.render.ticket import ticket_message
-from lab.slack.plain import plain_text
+from bot.slack.tickets.message_table import MessageRef
+from lab.slack.plain_text import plain_text
 
 DONE = re.compile("^Done: Repair on hv03")  # the card begins so; its thread names people first
 
@@ -179,7 +179,7 @@ async def test_a_stop_between_the_post_and_its_entry_posts_nothing_twice(bench):
         await bench.approver.clicks(plan, "Reject…")
         window = await bench.approver.sees_view("Reject T-1")
         await bench.approver.submits(window, {"Why?": "no"})
-        await bench.ended("declined")
+        await bench.ended("rejected")
         assert (await bench.viewer.sees(re.compile("^Rejected"), "hv-ops")).ts == plan.ts
         assert (
             len([one for one in bench.viewer.messages("hv-ops") if one.ts == one.thread_ts or not one.thread_ts]) == 1
@@ -213,8 +213,8 @@ async def test_a_card_that_a_killed_bot_had_not_written_down_is_known_by_its_cli
         )
         card = await bot.board.card(found.ticket)
         ts = await bot.outbox.post("C0OPS", ticket_message(card))
-        await bot.board.found(found.ticket, Place("C0OPS", ts))
-        assert await bot.board.show(found.ticket) == Place("C0OPS", ts)
+        await bot.board.reconcile_duplicate(found.ticket, MessageRef("C0OPS", ts))
+        assert await bot.board.refresh(found.ticket) == MessageRef("C0OPS", ts)
 
 
 async def test_a_click_that_a_dying_bot_wrote_down_is_made_up_for(bench):
@@ -383,9 +383,9 @@ async def test_a_ticket_that_ended_is_forgotten(bench):
             await bench.approver.clicks(plan, "Reject…")
             window = await bench.approver.sees_view(f"Reject T-{number}")
             await bench.approver.submits(window, {"Why?": "no"})
-            await bench.ended("declined", f"T-{number}")
+            await bench.ended("rejected", f"T-{number}")
         await bench.until(lambda: len(bot.board._keeping) == 0)
-        assert await bot.board.show("T-1")
+        assert await bot.board.refresh("T-1")
         assert len(bot.board._keeping) == 0
 
 
@@ -395,7 +395,7 @@ async def test_what_somebody_decides_is_shown_at_once_while_progress_waits(bench
         plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
         await bench.approver.clicks(plan, "Approve")
         runs = await bench.viewer.sees("T-1 hv03: step 1 of 2", "hv-ops")
-        bench.bot.board.tell(Happening("T-1", "progress", 1, 2, "one"))
+        bench.bot.board.notify(TicketChange("T-1", "progress", 1, 2, "one"))
         await bench.operator.clicks(runs, "Stop After Step")
         await bench.viewer.sees("asked it to stop; it ends before its next act", "hv-ops")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from bot.slack.front_door import open_tickets
-from lab.slack.plain import plain_text
+from bot.slack.inbound.builtin_commands import open_tickets
+from lab.slack.plain_text import plain_text
 
 MANY = 60
 
@@ -38,7 +38,7 @@ async def test_runs_says_how_many_there_are_and_shows_the_newest(bench):
         assert asked(bench, "chat.getPermalink") < MANY
         bot.board._links.clear()
         before = asked(bench, "chat.getPermalink")
-        assert await bot.board.link("T-1") == await bot.board.link("T-1") != ""
+        assert await bot.board.permalink("T-1") == await bot.board.permalink("T-1") != ""
         assert asked(bench, "chat.getPermalink") == before + 1
 
 
@@ -65,7 +65,10 @@ async def test_home_reads_no_plan_of_what_only_waits(bench, monkeypatch):
         await bench.approver.opens_home()
         await bench.approver.sees_home("50 wait for you")
         read = []
-        for module, name in (("bot.proposal", "plan_from_json"), ("bot.slack.board", "read_card")):
+        for module, name in (
+            ("bot.tickets.proposal", "plan_from_json"),
+            ("bot.slack.tickets.ticket_messages", "read_card"),
+        ):
             monkeypatch.setattr(f"{module}.{name}", lambda *_, name=name: read.append(name))
         links = asked(bench, "chat.getPermalink")
         person = await bot.people.person("T0PRACTICE", "U0APPROVER", "approver")

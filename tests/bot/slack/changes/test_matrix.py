@@ -10,11 +10,11 @@ from itertools import count, product
 import pytest
 from slack_bolt.request.async_request import AsyncBoltRequest
 
-from bot.authorize import Person
-from bot.pipeline import Request
+from bot.api.command import Role
+from bot.dispatch.authorization import Person
+from bot.dispatch.pipeline import Request
 from bot.slack.render.home import CALLBACK as ASK
-from bot.slack.render.ticket_modal import CALLBACK as WINDOW
-from bot.vocabulary.command import Role
+from bot.slack.render.reason_modal import CALLBACK as WINDOW
 from lab.slack.model import Member
 
 HOME, OTHER = "T0PRACTICE", "T0OTHER"
@@ -170,7 +170,7 @@ async def test_the_same_answer_on_every_way_in(slack, line):
             moved = (
                 slack.ledger.ticket(ticket) != before
                 or "proposed" in [one.kind for one in new]
-                or "hand" in [one.kind for one in new]
+                or "step-confirmed" in [one.kind for one in new]
             )
             assert new[0].kind == "clicked", (verb, way, name)
             assert new[0].actor == f"{team}/{user}"

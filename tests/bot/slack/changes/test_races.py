@@ -1,18 +1,19 @@
 """Who comes first, and what comes twice: one decision, everybody told, and every click in the ledger before its reply."""
 
 import asyncio
+import threading
 from copy import deepcopy
 from datetime import UTC, datetime
 
 import pytest
 from slack_bolt.request.async_request import AsyncBoltRequest
 
-from bot.authorize import Person
+from bot.api.command import Role
+from bot.dispatch.authorization import Person
+from bot.dispatch.pipeline import Request
 from bot.errors import LedgerError
-from bot.pipeline import Request
-from bot.run.runner import unanswered_clicks
+from bot.executor.scheduler import missed_clicks
 from bot.slack.socket import ENVELOPE
-from bot.vocabulary.command import Role
 
 TEAM = "T0PRACTICE"
 OPERATOR = Person(f"{TEAM}/U0OPERATOR", "operator", {Role.OPERATOR: frozenset(["prod"])})
@@ -89,7 +90,7 @@ async def test_the_same_envelope_again_is_one_click(bench, two):
 
 @pytest.mark.parametrize(
     ("make", "verb", "kind"),
-    [(pressed, "t-approve", "approved"), (submitted, "t-reject", "declined")],
+    [(pressed, "t-approve", "approved"), (submitted, "t-reject", "rejected")],
 )
 async def test_the_same_envelope_at_another_process_decides_nothing_more(bench, two, make, verb, kind):
     """The one that acknowledged is gone, or its acknowledgement was lost on the way."""
@@ -120,8 +121,8 @@ async def test_everybody_at_once_at_two_processes_is_one_decision_and_an_answer_
     await settled(*two)
     story = bench.ledger.story(ticket)
     answers = [one for one in story if one.kind not in ("proposed", "clicked", "shown")]
-    assert sum(one.kind in ("approved", "declined") for one in answers) <= 1
-    assert sum(one.kind in ("declined", "withdrawn") for one in answers) <= 1
+    assert sum(one.kind in ("approved", "rejected") for one in answers) <= 1
+    assert sum(one.kind in ("rejected", "withdrawn") for one in answers) <= 1
     assert sorted(one.data["click"] for one in answers) == [one.seq for one in story if one.kind == "clicked"]
     assert len(answers) == len(bodies)
     assert all("Too late" in one.data["why"] for one in answers if one.kind == "refused")
@@ -134,13 +135,13 @@ async def test_a_click_in_hand_is_not_made_up_for_by_the_same_life(bench, two):
     ticket = await proposed(first)
     await delivered(first, pressed("t-approve", ticket, "U0APPROVER", "trigger.1"), "e1")
     (click,) = [one for one in bench.ledger.story(ticket) if one.kind == "clicked"]
-    await asyncio.gather(first.listener.make_up_for(click), settled(first))
+    await asyncio.gather(first.listener.replay_missed(click), settled(first))
     assert kinds(bench.ledger, ticket) == ["proposed", "clicked", "approved"]
     other = await proposed(first)
     lost = bench.ledger.append(
         "clicked", f"{TEAM}/U0APPROVER", {"button": "t-approve", "place": "C0OPS", "deliveries": ["envelope e9"]}, other
     )
-    await second.listener.make_up_for(lost)
+    await second.listener.replay_missed(lost)
     assert kinds(bench.ledger, other) == ["proposed", "clicked", "approved"]
 
 
@@ -156,7 +157,7 @@ async def test_a_late_click_lets_nothing_go_on_that_was_interrupted_since(bench,
     click = append("clicked", f"{TEAM}/U0APPROVER", data, ticket)
     append("resumed", "T1/U9", {"attempt": 2, "by": "T1/U9"}, ticket)
     append("interrupted", "bot", {"why": "again"}, ticket)
-    await life.listener.make_up_for(click)
+    await life.listener.replay_missed(click)
     assert bench.ledger.ticket(ticket).attempt == 2
     refused = bench.ledger.story(ticket)[-1]
     assert (refused.kind, refused.data["click"]) == ("refused", click.seq)
@@ -176,18 +177,27 @@ async def test_a_plan_is_shown_in_its_channel_and_not_where_somebody_asks_for_it
     assert place == "C0OPS"
 
 
-async def test_a_second_press_while_the_first_is_answered_is_answered_for_good(bench, two):
+async def test_a_second_press_while_the_first_is_answered_is_answered_for_good(bench, two, monkeypatch):
     """Else a restart within the hour would take it for a click that a dying bot left, and decide about what is so then."""
     life, _ = two
     ticket = await proposed(life)
+    all_pressed = threading.Event()
+    approve = life.decisions.approve
+
+    def answer_after_all_presses(*arguments):
+        assert all_pressed.wait(30)
+        return approve(*arguments)
+
+    monkeypatch.setattr(life.decisions, "approve", answer_after_all_presses)
     for number in range(3):
         await delivered(life, pressed("t-approve", ticket, "U0APPROVER", f"trigger.{number}"), f"e{number}")
+    all_pressed.set()
     await settled(life)
     story = bench.ledger.story(ticket)
     answers = [one for one in story if one.kind in ("approved", "refused")]
     assert sorted(one.data["click"] for one in answers) == [one.seq for one in story if one.kind == "clicked"]
     assert "redelivered" in [one.data.get("kind") for one in answers]
-    assert unanswered_clicks(bench.ledger, datetime(2000, 1, 1, tzinfo=UTC)) == []
+    assert missed_clicks(bench.ledger, datetime(2000, 1, 1, tzinfo=UTC)) == []
 
 
 async def test_a_press_that_could_not_be_decided_is_not_called_undone(bench, two, monkeypatch):
@@ -203,7 +213,7 @@ async def test_a_press_that_could_not_be_decided_is_not_called_undone(bench, two
         await delivered(life, pressed("t-approve", ticket, "U0APPROVER", "trigger.1"), "e1")
         await settled(life)
     await bench.approver.sees("The disk is full. Press again. If hvops is restarted within the hour", "hv-ops")
-    (click,) = unanswered_clicks(bench.ledger, datetime(2000, 1, 1, tzinfo=UTC))
+    (click,) = missed_clicks(bench.ledger, datetime(2000, 1, 1, tzinfo=UTC))
     assert bench.ledger.ticket(ticket).state == "proposed"
-    await two[1].listener.make_up_for(click)
+    await two[1].listener.replay_missed(click)
     assert bench.ledger.ticket(ticket).state == "approved"

@@ -4,17 +4,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.digest import plan_to_json
+from bot.api.actions import InvokeMethod, ManualStep
+from bot.api.command import Risk
+from bot.api.plan import Gate, Group, Plan, Step, exists
+from bot.api.queries import Wql
 from bot.ledger import Entry
-from bot.ledger.entry import stamp
-from bot.proposal import Made, proposal_from
-from bot.slack.render.card import Card
-from bot.ticket import Step as Turn
-from bot.ticket import fold
-from bot.vocabulary.actions import ByHand, Invoke
-from bot.vocabulary.command import Risk
-from bot.vocabulary.plan import Gate, Group, Plan, Step, there_is
-from bot.vocabulary.questions import Wql
+from bot.ledger.entries import to_timestamp
+from bot.ledger.ticket_state import TicketEvent as Turn
+from bot.ledger.ticket_state import replay
+from bot.slack.render.ticket_view_model import TicketView
+from bot.tickets.plan_digest import plan_to_json
+from bot.tickets.proposal import PlannedChange, proposal_from
 
 START = datetime(2026, 3, 2, 23, 5, tzinfo=UTC)
 NODE = Wql("hv03", "root/MSCluster", "MSCluster_Node")
@@ -22,25 +22,28 @@ REQUESTER, APPROVER = "T0PRACTICE/U0OPERATOR", "T0PRACTICE/U0APPROVER"
 
 
 def step(key="drain", says="Pause and drain hv03", **more):
-    act = Invoke("hv03", "root/MSCluster", (("Name", "hv03"),), "MSCluster_Node", "Pause", (("DrainType", 1),))
-    told = {"act": act, "done": (there_is(NODE, within=1_800),), **more}
-    return Step(key=key, says=says, **told)
+    act = InvokeMethod("hv03", "root/MSCluster", (("Name", "hv03"),), "MSCluster_Node", "Pause", (("DrainType", 1),))
+    told = {"act": act, "done": (exists(NODE, within=1_800),), **more}
+    return Step(key=key, description=says, **told)
 
 
 def drain_plan(**more):
     told = {
-        "because": "[5] Unexpected error, no job.",
+        "reason": "[5] Unexpected error, no job.",
         "impact": "11 guests live-migrate off and back",
-        "way_back": "Resume hv03 at any step",
+        "rollback": "Resume hv03 at any step",
         "locks": ("cluster:prod",),
         "gates": (
             Gate("No guest on hv03 is locked", passed=True, measured="0 of 11 locked"),
             Gate("No other node is paused", passed=False, measured="hv05 is paused", blocks=False),
         ),
         "groups": (
-            Group("drain", (step(before=NODE, undo=Invoke("hv03", "root/MSCluster", (), "MSCluster_Node", "Resume")),)),
+            Group(
+                "drain",
+                (step(before=NODE, undo=InvokeMethod("hv03", "root/MSCluster", (), "MSCluster_Node", "Resume")),),
+            ),
             Group("restart", (step("restart", "Restart vmms on hv03"),)),
-            Group("look", (step("wizard", "Reopen the wizard", act=ByHand("Open the wizard again.", "operator")),)),
+            Group("look", (step("wizard", "Reopen the wizard", act=ManualStep("Open the wizard again.", "operator")),)),
         ),
         **more,
     }
@@ -51,7 +54,7 @@ class Told:
     """The entries of one ticket, told one after the other."""
 
     def __init__(self, plan=None, policy="approval", **more):
-        made = Made(
+        made = PlannedChange(
             line="/drain-node hv03",
             command="drain-node",
             target="hv03",
@@ -69,7 +72,7 @@ class Told:
             "name": "operator",
             "risk": "high",
             "policy": policy,
-            "open_until": stamp(START + timedelta(minutes=30)),
+            "open_until": to_timestamp(START + timedelta(minutes=30)),
             "start_minutes": 15,
             "version": made.version,
             "digest": made.digest,
@@ -82,11 +85,11 @@ class Told:
     def tells(self, kind, actor="bot", **data):
         self.now += timedelta(minutes=1)
         seq = 1_300 + len(self.entries)
-        self.entries.append(Entry(seq, stamp(self.now), kind, actor, "T-412", data, b""))
+        self.entries.append(Entry(seq, to_timestamp(self.now), kind, actor, "T-412", data, b""))
         return self
 
     def approved(self):
-        until = stamp(self.now + timedelta(minutes=15))
+        until = to_timestamp(self.now + timedelta(minutes=15))
         return self.tells("approved", APPROVER, by=APPROVER, name="approver", start_by=until, digest="")
 
     def started(self):
@@ -100,8 +103,10 @@ class Told:
 
     def card(self, **more):
         turns = [Turn(one.kind, one.actor, one.at, one.data) for one in self.entries if one.kind != "shown"]
-        ticket = fold("T-412", turns)
-        return Card(proposal_from(self.entries[0]), ticket, tuple(self.entries), deciders=("S0APPROVERS",), **more)
+        ticket = replay("T-412", turns)
+        return TicketView(
+            proposal_from(self.entries[0]), ticket, tuple(self.entries), approver_ids=("S0APPROVERS",), **more
+        )
 
 
 @pytest.fixture(scope="session")

@@ -7,19 +7,19 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.about import Help, HelpLine, Status
-from bot.errors import NotAllowed, OurBug, TimedOut, UsageError
-from bot.keep import Evidence
-from bot.slack.check import problems
-from bot.slack.fit import as_text
-from bot.slack.render.evidence import evidence_file, evidence_view, looking, sorry
+from bot.api.query_client import QueryFailure
+from bot.api.report import Finding, Report, Severity
+from bot.dispatch.help import Help, HelpLine, Status
+from bot.errors import InternalError, PermissionDenied, TargetTimeout, UsageError
+from bot.serialization import Evidence
+from bot.slack.outbound.blockkit_fitting import as_text
+from bot.slack.outbound.blockkit_validation import problems
+from bot.slack.render.errors import refusal
+from bot.slack.render.evidence import error_view, evidence_file, evidence_view, loading_view
 from bot.slack.render.help import help_message, status_message
 from bot.slack.render.home import LastAnswer, ask_view, home_view
-from bot.slack.render.progress import asking, ticking
-from bot.slack.render.refusal import refusal
-from bot.slack.render.shared import csv_file, shared_message, thread_messages
-from bot.vocabulary.ask import Unanswered
-from bot.vocabulary.report import Finding, Report, Severity
+from bot.slack.render.progress import progress_message, started_message
+from bot.slack.render.report import csv_file, shared_message, thread_messages
 from lab.slack.limits import check_view
 
 AT = datetime(2026, 3, 2, 22, 41, tzinfo=UTC)
@@ -48,20 +48,20 @@ def buttons(view):
 
 
 def test_progress_in_words():
-    assert asking("/check-writers prod", 20).text == "Asking: /check-writers prod, at most 20 s."
-    assert ticking(HowFar(41, 64, ("crm-03",))).text == "41 of 64 answered, waiting: crm-03."
+    assert started_message("/check-writers prod", 20).text == "Asking: /check-writers prod, at most 20 s."
+    assert progress_message(HowFar(41, 64, ("crm-03",))).text == "41 of 64 answered, waiting: crm-03."
     seven = tuple(f"hv0{at}" for at in range(7))
-    assert ticking(HowFar(0, 7, seven)).text.endswith("waiting: hv00, hv01, hv02, hv03, hv04 and 2 more.")
-    assert ticking(HowFar(7, 7)).text == "7 of 7 answered."
-    assert "&lt;!channel&gt;" in ticking(HowFar(0, 1, ("<!channel>",))).text
+    assert progress_message(HowFar(0, 7, seven)).text.endswith("waiting: hv00, hv01, hv02, hv03, hv04 and 2 more.")
+    assert progress_message(HowFar(7, 7)).text == "7 of 7 answered."
+    assert "&lt;!channel&gt;" in progress_message(HowFar(0, 1, ("<!channel>",))).text
 
 
 def test_refusals_in_words():
     told = refusal(UsageError("There is no prd.", "/check-writers <cluster|host>", ("prod",)))
     assert told.text == ("There is no prd. Did you mean: prod? Usage: /check-writers &lt;cluster|host&gt;")
-    assert refusal(NotAllowed("This needs the role viewer.")).text == "Not allowed. This needs the role viewer."
-    assert "0badcafe" in refusal(OurBug("0badcafe")).text
-    assert refusal(TimedOut("hv05", "no answer in 20 s.")).text == "hv05: no answer in 20 s."
+    assert refusal(PermissionDenied("This needs the role viewer.")).text == "Not allowed. This needs the role viewer."
+    assert "0badcafe" in refusal(InternalError("0badcafe")).text
+    assert refusal(TargetTimeout("hv05", "no answer in 20 s.")).text == "hv05: no answer in 20 s."
     assert "&lt;!channel&gt;" in refusal(UsageError("There is no <!channel>.")).text
 
 
@@ -92,7 +92,7 @@ def test_evidence_begins_with_what_failed_and_what_programs_printed():
     evidence = (
         Evidence("hv02", "ledger: writer of the last 72 hours", "0 samples in the ledger"),
         Evidence("hv03", "wevtutil qe System", ""),
-        Evidence("prod", "root/MSCluster: SELECT Name", "<s:Envelope/>", shown="Name: hv01"),
+        Evidence("prod", "root/MSCluster: SELECT Name", "<s:Envelope/>", rendered="Name: hv01"),
         Evidence("hv01", "vssadmin list writers", "Writer name"),
         Evidence("hv05", "vssadmin list writers", "", "no answer in 20 s."),
     )
@@ -116,8 +116,8 @@ def test_any_evidence_is_within_the_limits(evidence, page):
 
 
 def test_modals_that_open_at_once():
-    assert not problems(looking())
-    assert not problems(sorry("x" * 9_000))
+    assert not problems(loading_view())
+    assert not problems(error_view("x" * 9_000))
     check_view(ask_view("check-writers", "/check-writers <cluster|host>", "Say what is stuck."), ("modal",))
     assert not problems(ask_view("check-writers", "/check-writers <cluster|host>", "Say what is stuck."))
 
@@ -164,7 +164,7 @@ def test_a_shared_report_has_one_reply_per_faulty_or_unknown_host(full_guests):
 def test_a_thread_is_no_burst():
     findings = tuple(Finding(Severity.FAULT, "FULL", f"vm-{at}", "C: is full") for at in range(100))
     findings += (Finding(Severity.NOTE, "NOTE", "quiet", "nothing to do"),)
-    report = Report("t", "s", "guests", 101, 100, findings, (Unanswered("hv05", "timed out", "No answer."),))
+    report = Report("t", "s", "guests", 101, 100, findings, (QueryFailure("hv05", "timed out", "No answer."),))
     replies = thread_messages(report)
     assert len(replies) == 20
     whole = "".join(as_text(one) for one in replies)

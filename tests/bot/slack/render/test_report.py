@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.slack.check import problems
-from bot.slack.fit import as_text, fit, weaker
-from bot.slack.message import unescape, visible
-from bot.slack.render.figures import csv_bytes
+from bot.api.query_client import QueryFailure
+from bot.api.report import Bar, Chart, Column, Finding, Healthy, Remedy, Report, Severity, Table
+from bot.slack.outbound.blockkit_fitting import as_text, downgrade, fit
+from bot.slack.outbound.blockkit_validation import problems
+from bot.slack.outbound.message import escape_control, unescape
 from bot.slack.render.report import report_message, report_text
-from bot.vocabulary.ask import Unanswered
-from bot.vocabulary.report import Bar, Chart, Column, Finding, Fine, Remedy, Report, Severity, Table
+from bot.slack.render.tables_and_charts import csv_bytes
 from lab.slack.limits import check_message
 
 AT = datetime(2026, 3, 2, 22, 41, tzinfo=UTC)
@@ -41,7 +41,7 @@ nasty = st.sampled_from(
 words = st.one_of(nasty, st.text(max_size=200), st.from_regex(r"[a-z]{2,4}-[0-9]{2}", fullmatch=True))
 severities = st.sampled_from(list(Severity))
 findings = st.builds(Finding, severities, words, words, words, st.lists(st.tuples(words, words), max_size=4).map(tuple))
-unanswered = st.builds(Unanswered, words, words, words, words)
+unanswered = st.builds(QueryFailure, words, words, words, words)
 columns = st.builds(Column, words, st.sampled_from(["text", "number"]), words)
 cells = st.one_of(words, st.integers().map(str), st.just(""), st.just("nan"), st.just("१"))
 
@@ -78,7 +78,7 @@ reports = st.builds(
     answered=st.integers(0, 2_000),
     findings=_tuples(findings, 30),
     unanswered=_tuples(unanswered, 30),
-    fine=_tuples(st.builds(Fine, words, st.lists(words, max_size=3).map(tuple), words), 10),
+    fine=_tuples(st.builds(Healthy, words, st.lists(words, max_size=3).map(tuple), words), 10),
     notes=_tuples(words, 10),
     chart=st.none() | charts,
     table=st.none() | tables(),
@@ -219,8 +219,8 @@ def test_a_name_cannot_ring_a_channel():
         1,
         0,
         findings=(Finding(Severity.FAULT, "FULL", "<!channel>", "is full", (("Means", "<!here>"),)),),
-        unanswered=(Unanswered("<!everyone>", "timed out", "<@U0VICTIM>"),),
-        fine=(Fine("FINE", ("<!subteam^S1>",)),),
+        unanswered=(QueryFailure("<!everyone>", "timed out", "<@U0VICTIM>"),),
+        fine=(Healthy("FINE", ("<!subteam^S1>",)),),
     )
     message = report_message(report, "t", AT)
     in_mrkdwn = message.text + json.dumps(list(_all_mrkdwn(message.blocks)))
@@ -263,10 +263,10 @@ def test_any_report_is_within_the_limits_and_loses_no_finding(report):
     check_message(json.loads(json.dumps(message.blocks)))  # the practice Slack's own reading of the limits
     everything = re.sub(r"\s+", "", as_text(message) + "".join(file.content.decode() for file in message.files))
     for finding in report.findings:
-        assert re.sub(r"\s+", "", visible(finding.target)) in everything
-        assert re.sub(r"\s+", "", visible(finding.says)) in everything
+        assert re.sub(r"\s+", "", escape_control(finding.target)) in everything
+        assert re.sub(r"\s+", "", escape_control(finding.summary)) in everything
     for one in report.unanswered:
-        assert re.sub(r"\s+", "", visible(one.on)) in everything
+        assert re.sub(r"\s+", "", escape_control(one.target)) in everything
 
 
 @SLOW
@@ -282,7 +282,7 @@ def test_nothing_from_outside_becomes_a_mention_or_a_link(report):
 def test_every_step_down_is_taken_and_ends_in_plain_text(report):
     message = fit(report_message(report, "t0ken", AT))
     seen = 0
-    while (lower := weaker(message)) is not None:
+    while (lower := downgrade(message)) is not None:
         assert not problems(lower)
         check_message(json.loads(json.dumps(lower.blocks)))
         assert len(lower.blocks) < 60
@@ -298,7 +298,7 @@ def test_every_step_down_is_taken_and_ends_in_plain_text(report):
 def test_the_file_holds_every_word(report):
     whole = report_text(report)
     for finding in report.findings:
-        assert visible(finding.target, lines=True) in whole
+        assert escape_control(finding.target, lines=True) in whole
     whole.encode()
 
 

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from bot.run.parts import Happening
-from bot.slack.check import problems
+from bot.api.plan import Gate
+from bot.executor.context import TicketChange
+from bot.slack.outbound.blockkit_validation import problems
 from bot.slack.render.ticket import ticket_message
-from bot.vocabulary.plan import Gate
-from lab.slack.plain import plain_text
+from lab.slack.plain_text import plain_text
 
 WAITS = Gate(
-    "The writer is stuck", passed=False, measured="first seen 23:05 UTC", ripens_at="2026-03-02T23:07:00+00:00"
+    "The writer is stuck", passed=False, measured="first seen 23:05 UTC", passes_at="2026-03-02T23:07:00+00:00"
 )
 
 
@@ -32,7 +32,7 @@ def test_the_proposal_and_its_button_say_that_it_starts_later(ripening):
 
 def test_an_approved_one_says_what_it_waits_for(ripening):
     why = "not yet: The writer is stuck (first seen 23:05 UTC)"
-    card = ripening.approved().card(happening=Happening("T-412", "ripening", says=why))
+    card = ripening.approved().card(happening=TicketChange("T-412", "ripening", says=why))
     message = ticket_message(card)
     assert f"*Now:* {why}" in plain_text(list(message.blocks))
     assert "then it starts" not in plain_text(list(message.blocks))

@@ -6,18 +6,18 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from bot.run.parts import Happening
-from bot.slack.check import problems
-from bot.slack.fit import fit, weaker
+from bot.api.actions import InvokeMethod
+from bot.api.plan import Gate, Group, Plan, Step, exists
+from bot.api.queries import Wql
+from bot.api.report import Remedy
+from bot.executor.context import TicketChange
+from bot.slack.outbound.blockkit_fitting import downgrade, fit
+from bot.slack.outbound.blockkit_validation import problems
 from bot.slack.render.proposed import plan_text
 from bot.slack.render.ticket import copy_message, ticket_message
 from bot.slack.render.ticket_thread import entry_message, plan_message
-from bot.vocabulary.actions import Invoke
-from bot.vocabulary.plan import Gate, Group, Plan, Step, there_is
-from bot.vocabulary.questions import Wql
-from bot.vocabulary.report import Remedy
 from lab.slack import limits as practice
-from lab.slack.plain import plain_text
+from lab.slack.plain_text import plain_text
 
 
 def said(message):
@@ -80,7 +80,7 @@ def test_an_approval_takes_the_place_of_the_buttons(told):
 
 def test_a_run_shows_every_step(told):
     run = told().started().begins("drain").ends("drain").begins("restart")
-    message = ticket_message(run.card(happening=Happening("T-412", "progress", 2, 3, "vmms is Stopped")))
+    message = ticket_message(run.card(happening=TicketChange("T-412", "progress", 2, 3, "vmms is Stopped")))
     text = said(message)
     assert message.blocks[0]["text"]["text"] == "T-412 hv03: step 2 of 3"
     assert "1 Pause and drain hv03: done" in text
@@ -95,7 +95,7 @@ def test_a_run_shows_every_step(told):
 
 def test_a_step_by_hand_waits_for_its_button(told):
     run = told().started().begins("drain").ends("drain").begins("restart").ends("restart").begins("wizard")
-    message = ticket_message(run.card(happening=Happening("T-412", "progress", 3, 3, "not done yet: 0 rows")))
+    message = ticket_message(run.card(happening=TicketChange("T-412", "progress", 3, 3, "not done yet: 0 rows")))
     assert labels(message) == ["Done", "Stop After Step"]
     assert "A person does this now (operator):* Open the wizard again." in said(message)
     assert "hvops looked:* not done yet: 0 rows" in said(message)
@@ -124,7 +124,7 @@ def test_an_interrupted_run_says_what_is_not_known(told):
 @pytest.mark.parametrize(
     ("kind", "word", "buttons"),
     [
-        ("declined", "Rejected", []),
+        ("rejected", "Rejected", []),
         ("withdrawn", "Withdrawn", []),
         ("expired", "Expired", ["Plan Again"]),
     ],
@@ -152,7 +152,9 @@ def test_a_void_ticket_shows_the_difference_line_by_line(told):
 
 def test_done_says_before_and_after_and_what_can_be_done_now(told, drained):
     plan = drained(
-        now="[5] Unexpected error", then="[1] Stable", remedies=(Remedy("Check Writers", "/check-writers hv03"),)
+        current_state="[5] Unexpected error",
+        expected_state="[1] Stable",
+        remedies=(Remedy("Check Writers", "/check-writers hv03"),),
     )
     run = told(plan).started().begins("drain").ends("drain")
     done = ticket_message(run.tells("done", says="all steps are done").card())
@@ -165,7 +167,12 @@ def test_done_says_before_and_after_and_what_can_be_done_now(told, drained):
 
 
 def test_before_and_after_are_not_said_of_what_failed(told, drained):
-    run = told(drained(now="[5]", then="[1] Stable")).started().begins("drain").ends("drain", "failed")
+    run = (
+        told(drained(current_state="[5]", expected_state="[1] Stable"))
+        .started()
+        .begins("drain")
+        .ends("drain", "failed")
+    )
     assert "Stable" not in said(ticket_message(run.tells("failed", step="drain", number=1, why="no").card()))
 
 
@@ -221,7 +228,7 @@ def test_where_slack_refuses_blocks_the_buttons_stay_and_the_plan_is_a_file(told
     step = message
     while step is not None and {block["type"] for block in step.blocks} - {"section", "actions"}:
         assert labels(step) == labels(message)
-        step = weaker(step)
+        step = downgrade(step)
     assert step is not None
     assert labels(step) == labels(message)
     assert "T-412" in said(step)
@@ -267,17 +274,17 @@ def hostile_plans(draw):
     says, path = draw(HOSTILE), draw(HOSTILE)
     on = draw(HOSTILE)
     question = Wql(on, "root/cimv2", "Win32_Service")
-    act = Invoke(on, "root/cimv2", (("Name", path),), "Win32_Service", "StopService")
-    steps = tuple(Step(f"s{at}", f"{says}{at}", act, (there_is(question),)) for at in range(count))
+    act = InvokeMethod(on, "root/cimv2", (("Name", path),), "Win32_Service", "StopService")
+    steps = tuple(Step(f"s{at}", f"{says}{at}", act, (exists(question),)) for at in range(count))
     gates = tuple(
         Gate(draw(HOSTILE), draw(st.booleans()), draw(HOSTILE), blocks=False) for _ in range(draw(st.integers(0, 3)))
     )
     return Plan(
-        because=draw(HOSTILE),
-        now=draw(HOSTILE),
-        then=draw(HOSTILE),
+        reason=draw(HOSTILE),
+        current_state=draw(HOSTILE),
+        expected_state=draw(HOSTILE),
         impact=draw(HOSTILE),
-        way_back=draw(HOSTILE),
+        rollback=draw(HOSTILE),
         locks=(draw(HOSTILE) or "lock",),
         gates=gates,
         groups=(Group("g", steps, times=draw(st.integers(1, 3))),),
@@ -296,7 +303,7 @@ def test_whatever_a_plan_holds_it_is_shown_within_the_limits_and_never_cut(told,
     stages.append(told(plan).started().begins("s0").ends("s0").tells("done", says=why))
     stages.append(told(plan).approved().tells("voided", why=why, difference=[f"- {why}", f"+ {why}" * 5]))
     for stage in stages:
-        card = stage.card(happening=Happening("T-412", "progress", 1, 1, why))
+        card = stage.card(happening=TicketChange("T-412", "progress", 1, 1, why))
         message = ticket_message(card)
         assert not problems(message)
         assert not practice.message_problems(list(message.blocks))

@@ -1,0 +1,11 @@
+"""The words in which commands speak to the world. Standard library only.
+
+queries       what may be asked: WQL, the registry, a row of the catalogue marked *reads*, the ledger's memory
+rows          what comes back: mappings of column to cell, and how to read a cell
+query_client  the one thing a command's `collect` is given
+arguments     the types of a command's arguments
+report        what a diagnostic answers
+actions       what a plan may do
+plan          what a remediation answers, and its digest
+command       Diagnostic and Remediation: one value per command file
+"""

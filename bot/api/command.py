@@ -1,0 +1,57 @@
+"""One value per command file: `COMMAND = Diagnostic(...)` or `COMMAND = Remediation(...)`.
+
+The name of the file is the name of the command (`check_writers.py` -> `/check-writers`), the first line of its
+docstring is its help. Functions and one frozen value, not a base class: nothing to override, and mypy ties what
+`collect` finds to what `judge` or `plan` reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import Generic, TypeVar
+
+from bot.api.plan import Plan
+from bot.api.query_client import QueryClient
+from bot.api.report import Report
+
+A = TypeVar("A")
+F = TypeVar("F")
+
+
+class Role(IntEnum):
+    """What a person may do. A higher role may do what a lower one may, except decide for themselves."""
+
+    NOBODY = 0
+    VIEWER = 1  # asks
+    OPERATOR = 2  # proposes changes
+    APPROVER = 3  # decides
+
+
+class Risk(StrEnum):
+    """How much a remediation can hurt; the settings say which risk needs whose decision."""
+
+    LOW = "low"
+    HIGH = "high"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic(Generic[A, F]):
+    """A command that only looks."""
+
+    role: Role
+    args: type[A]
+    collect: Callable[[A, QueryClient], Awaitable[F]]
+    evaluate: Callable[[A, F], Report]
+
+
+@dataclass(frozen=True, slots=True)
+class Remediation(Generic[A, F]):
+    """A command that changes something, after a decision."""
+
+    role: Role
+    risk: Risk
+    args: type[A]
+    collect: Callable[[A, QueryClient], Awaitable[F]]
+    plan: Callable[[A, F], Plan]

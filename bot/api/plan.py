@@ -1,0 +1,290 @@
+"""What a remediation answers: exactly what will run, and the proof that it worked.
+
+The digest covers steps, targets, what the gates say and whether they passed, locks and the way back. Measurements
+(times, free bytes, counts, the order of guests) belong into `because`, `impact`, `evidence` and a gate's `measured`,
+which stand beside the digest: a plan whose digest holds a measurement is void the moment anything moves.
+
+A plan without groups does nothing, and `because` says why. A plan with a blocking gate that did not pass makes no
+ticket; `remedies` are then the buttons that help. A gate that only takes time may pass between decision and start.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from bot.api.actions import Action, ManualStep
+from bot.api.queries import Predicate, Query
+from bot.api.report import Remedy, Sample
+
+UNDO = "undo-"  # how the key of a step that takes another one back begins
+_KEY = re.compile(r"[a-z0-9][a-z0-9.-]{0,79}")
+
+
+@dataclass(frozen=True, slots=True)
+class FlagPredicate:
+    """Flags of a number: all of `mask` are set, or none of them is."""
+
+    column: str
+    mask: int
+    are_set: bool = True
+
+
+Terms = tuple[Predicate | FlagPredicate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """Rows that match all terms of `where`: between `at_least` and `at_most` of them, `each` true for every one."""
+
+    where: Terms = ()
+    each: Terms = ()
+    at_least: int = 1
+    at_most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CompareToBefore:
+    """Columns compared with the before-image of a step, which asked the same question.
+
+    Attributes:
+        step: the step whose `before` was asked.
+        columns: what is compared; () for all of them.
+        same: True: the same rows, in any order. False: there are rows, and none of them is as one was before.
+        where: which rows are compared, now and before.
+    """
+
+    step: str
+    columns: tuple[str, ...] = ()
+    same: bool = True
+    where: Terms = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A question with an expected answer; asked every `every` seconds until it holds or `within` has passed.
+
+    Attributes:
+        holds: all of them must hold for one and the same answer.
+        within: seconds; 0 looks once.
+        give_up: where this holds there is nothing to wait for any more: it has failed.
+        silence: "unknown": no answer at the end is not known. "wait": silence is expected (a reboot), and one that
+            lasts is a failure.
+        says: what it means that it holds, as people read it: "hv03 is paused and drained".
+        never: what it means that `give_up` holds: "the cluster has given up draining hv03".
+    """
+
+    question: Query
+    holds: tuple[Expect | CompareToBefore, ...]
+    within: int = 0
+    every: int = 5
+    give_up: Expect | None = None
+    silence: Literal["unknown", "wait"] = "unknown"
+    description: str = ""
+    never: str = ""
+
+    def described_as(self, says: str, never: str = "") -> Check:
+        """The same check, with what it means in words."""
+        return replace(self, description=says, never=never)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that is done, or waited for where `act` is None.
+
+    Attributes:
+        key: unique in the plan: lower-case letters, digits, hyphens, dots.
+        says: as people read it: "Pause and drain hv03".
+        done: must hold afterwards; how the step is judged, whatever the reply was.
+        guard: must hold just before; else the step is not begun.
+        deadline: seconds that the act itself may take; for a step by hand, how long a person has.
+        before: asked just before the act; its answer is the before-image, kept in the ledger.
+        undo: takes it back.
+        undone: must hold after the undo; where it is empty, `before` must answer as it did.
+        repeatable: after a crash it may be done again, if `before` shows that nothing has changed yet.
+        gives_way: while it waits, another ticket may have the locks. Steps by hand always give way.
+        undo_says: what taking it back does, as people read it; else it reads as taking back what `says` says.
+    """
+
+    key: str
+    description: str
+    act: Action | None
+    done: tuple[Check, ...]
+    guard: tuple[Check, ...] = ()
+    deadline: int = 60
+    before: Query | None = None
+    undo: Action | None = None
+    undone: tuple[Check, ...] = ()
+    repeatable: bool = False
+    preemptible: bool = False
+    undo_says: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a step that nobody could judge. Raises ValueError."""
+        if not _KEY.fullmatch(self.key):
+            raise ValueError(f"{self.key!r} is no key of a step: lower-case letters, digits, hyphens and dots")
+        if not self.done:
+            raise ValueError(f"step {self.key} does not say when it is done")
+        if self.undo is not None and self.before is None and not self.undone:
+            raise ValueError(f"step {self.key} can be undone, but nothing says when it is")
+        if self.repeatable and self.before is None:
+            raise ValueError(f"step {self.key} is repeatable, but nothing shows that it has not happened yet")
+        if self.deadline <= 0:
+            raise ValueError(f"step {self.key} has no time to happen in")
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether a person does it."""
+        return isinstance(self.act, ManualStep)
+
+    @property
+    def yields_locks(self) -> bool:
+        """Whether it gives its locks away while it waits: nothing of ours is under way then."""
+        return self.is_by_hand or (self.act is None and self.preemptible)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Steps between which the plan is not made afresh; before the first of them it is, where `afresh` says so.
+
+    Attributes:
+        times: how often the whole group is done, one round after the other.
+        on_failure: "undo": what the group has done is taken back in reverse, where its steps say how.
+        afresh: False: it finishes what the group before has begun, by which the facts of the plan are no longer so.
+    """
+
+    key: str
+    steps: tuple[Step, ...]
+    times: int = 1
+    on_failure: Literal["stop", "undo"] = "stop"
+    revalidate_before: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Something that had to be so before a plan could be made, and whether it was.
+
+    Attributes:
+        says: signed: "No guest on hv03 is locked".
+        measured: beside the digest: "9 of 11 locked".
+        blocks: False for a gate that only warns.
+        ripens_at: ISO 8601 with an offset, beside the digest: from when on it may have passed, where all it takes is time.
+            Such a plan can be proposed and decided, and nothing of it starts before the gate has passed.
+    """
+
+    description: str
+    passed: bool
+    measured: str = ""
+    blocks: bool = True
+    passes_at: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a gate that has passed and has not, or whose time nobody could read. Raises ValueError."""
+        if self.passes_at and (self.passed or datetime.fromisoformat(self.passes_at).tzinfo is None):
+            raise ValueError(f"{self.description}: it has passed already, or {self.passes_at!r} names no time zone")
+
+    @property
+    def blocks_plan(self) -> bool:
+        """Whether it keeps the plan from being proposed."""
+        return self.blocks and not self.passed and not self.passes_at
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What people read, what is signed, and what runs.
+
+    Attributes:
+        because: why, with what was measured; for a plan without groups, why there is none: "No plan for hv03: …" and
+            "Nothing to …" are shown as such.
+        impact: what it means for others while it runs, with its measurements.
+        way_back: how to get out of it half-way.
+        locks: names such as "cluster:prod"; no two running tickets hold the same one.
+        remedies: buttons beside the plan, or instead of it.
+        samples: what the next look will want to know about this one, as a report's.
+        touches: machines that it is about beside those that its actions name, where an action names a service: a role
+            must hold there too, and there it is shown.
+        now: how it stands, in a few words, as measured: "[5] Unexpected error, 11 guests".
+        then: how it stands once all is done; no more than what the last checks prove.
+        puts_back: once all is done, its own steps have put back what others of them changed on the way: nothing is left
+            that an undo could take back.
+    """
+
+    reason: str
+    impact: str
+    rollback: str
+    locks: tuple[str, ...]
+    gates: tuple[Gate, ...]
+    groups: tuple[Group, ...]
+    evidence: tuple[str, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    touches: tuple[str, ...] = ()
+    current_state: str = ""
+    expected_state: str = ""
+    self_reverting: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a plan that could not be run step by step. Raises ValueError."""
+        _refuse_doubles("group", [group.key for group in self.groups])
+        _refuse_doubles("step", [step.key for step in self.steps])
+        if any(not group.steps or group.times < 1 for group in self.groups):
+            raise ValueError("a group has no steps, or no rounds")
+        if self.groups and not self.locks:
+            raise ValueError("a plan that does something names its locks")
+        with_image = {step.key for step in self.steps if step.before is not None}
+        for step in self.steps:
+            unknown = {versus.step for versus in _comparisons(step)} - with_image
+            if unknown and not step.key.startswith(UNDO):  # an undo compares with the images of another ticket
+                raise ValueError(f"step {step.key} is compared with {', '.join(sorted(unknown))}, which has no before")
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps, in order, each once."""
+        return tuple(step for group in self.groups for step in group.steps)
+
+    @property
+    def blocking_gates(self) -> tuple[Gate, ...]:
+        """The gates that keep this plan from being proposed."""
+        return tuple(gate for gate in self.gates if gate.blocks_plan)
+
+    @property
+    def pending_gates(self) -> tuple[Gate, ...]:
+        """The gates that keep a plan that was approved from starting, for the time being; the last to ripen is last."""
+        found = (gate for gate in self.gates if gate.passes_at)
+        return tuple(sorted(found, key=lambda gate: datetime.fromisoformat(gate.passes_at)))
+
+
+def exists(
+    question: Query,
+    *where: Predicate | FlagPredicate,
+    within: int = 0,
+    every: int = 5,
+    at_least: int = 1,
+    give_up: Expect | None = None,
+    silence: Literal["unknown", "wait"] = "unknown",
+) -> Check:
+    """Rows that match all the terms are there."""
+    return Check(question, (Expect(where, at_least=at_least),), within, every, give_up, silence)
+
+
+def not_exists(question: Query, *where: Predicate | FlagPredicate, within: int = 0, every: int = 5) -> Check:
+    """Not one row matches all the terms."""
+    return Check(question, (Expect(where, at_least=0, at_most=0),), within, every)
+
+
+def unchanged(step: str, question: Query, *columns: str, within: int = 0) -> Check:
+    """The answer is what the before-image of that step was."""
+    return Check(question, (CompareToBefore(step, columns),), within)
+
+
+def _comparisons(step: Step) -> Iterator[CompareToBefore]:
+    for check in (*step.guard, *step.done, *step.undone):
+        yield from (one for one in check.holds if isinstance(one, CompareToBefore))
+
+
+def _refuse_doubles(what: str, keys: list[str]) -> None:
+    if double := next((key for key in keys if keys.count(key) > 1), None):
+        raise ValueError(f"two {what}s are called {double}")

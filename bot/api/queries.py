@@ -1,0 +1,121 @@
+"""What may be asked. A question cannot change anything.
+
+`on` is always a name: of a cluster or host of the estate, of a node discovered from a cluster, or of a guest
+discovered from a node. A question to a cluster goes to whichever of its entry hosts answers first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Value = str | int | bool | None  # integers beyond 2**53 as text; no floats
+Fields = tuple[tuple[str, Value], ...]  # sorted pairs: hashable and canonical
+
+Operator = Literal["=", "!=", "<", "<=", ">", ">=", "like", "in", "is null", "is not null"]
+
+
+def make_params(**values: Value) -> Fields:
+    """Make sorted pairs out of keyword arguments."""
+    return tuple(sorted(values.items()))
+
+
+def object_path(cls: str, key: str, value: str) -> str:
+    """The path of one instance, which is what a REF column is compared with: 'MSCluster_Node.Name="HV01"'.
+
+    Source: "WMI Object Path Requirements" [doc]: REF values are paths that compare as text without case; a quotation mark
+    in a key is escaped as in C. Relative to the namespace, in double quotes, because WMI writes it so itself.
+    """
+    return f'{cls}.{key}="' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """One comparison. A tuple of terms is read as AND; `in` takes a tuple of values."""
+
+    column: str
+    op: Operator
+    value: Value | tuple[Value, ...] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wql:
+    """One WQL query, one round trip where the answer fits a page.
+
+    Answers rows: one per instance, columns as asked (all of the class's when `columns` is empty).
+    """
+
+    on: str
+    namespace: str  # "root/MSCluster", "root/virtualization/v2", "root/cimv2"
+    cls: str
+    columns: tuple[str, ...] = ()
+    where: tuple[Predicate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Named values of one key under HKEY_LOCAL_MACHINE, read through StdRegProv.
+
+    Answers exactly one row: value name -> text, decimal text, tuple of texts, or None where there is no such value.
+    With no `names` the row is {"subkeys": (names of the subkeys, ...)} instead, or {"subkeys": None} where
+    there is no such key.
+    """
+
+    on: str
+    key: str  # "SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion"
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunReader:
+    """A row of the catalogue marked *reads*: an executable, one SQL select, one HTTP call.
+
+    Answers the rows its catalogue parser makes.
+    """
+
+    on: str
+    what: str  # "vssadmin list writers"
+    params: Fields = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GuestWql:
+    """A WQL query inside a guest, by the guest's own name, with the *guest* credential profile.
+
+    `vm_id` and `fqdn` come from the host that runs the guest. Allowed only when `fqdn` lies in one of the
+    estate's guest domains. The caller checks that the answer came from that very machine (BIOS GUID or VM id).
+    """
+
+    on: str  # the guest's name as the host knows it
+    fqdn: str
+    vm_id: str
+    namespace: str
+    cls: str
+    columns: tuple[str, ...] = ()
+    where: tuple[Predicate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GuestRegistry:
+    """Registry values inside a guest: `Registry` for the guest's own name and credentials."""
+
+    on: str
+    fqdn: str
+    vm_id: str
+    key: str
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SampleHistory:
+    """What earlier answers remembered about a target: the samples in the ledger, oldest first.
+
+    Answers rows: the sample's fields, and "at" (ISO 8601, UTC) of the answer that carried it.
+    """
+
+    on: str
+    what: str  # the name of the sample, "writer"
+    hours: int = 72
+
+
+Query = Wql | Registry | RunReader | GuestWql | GuestRegistry | SampleHistory

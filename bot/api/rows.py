@@ -1,0 +1,125 @@
+"""What comes back from a question, and how to read a cell.
+
+The wire carries no types (a column list answers an XmlFragment), so a cell is text, a tuple where the element
+was repeated, None for nil, or a nested row. An array of one cannot be told from a scalar, and a NULL array is
+absent: the readers below accept all of it. They raise `Unreadable` instead of guessing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+Cell = Any  # str | None | tuple[Cell, ...] | Row: recursive, and read only through the functions below
+Row = Mapping[str, Cell]
+Rows = Sequence[Row]
+
+_SMALLEST, _LARGEST = -(2**63), 2**64 - 1
+
+
+class CellError(ValueError):
+    """A cell holds something else than its column promises."""
+
+    def __init__(self, column: str, cell: object) -> None:
+        super().__init__(f"{column} holds {cell!r:.80}, which cannot be read")
+        self.column = column
+
+
+def get_str(row: Row, column: str) -> str:
+    """The cell as text; "" for NULL or an absent column."""
+    cell = row.get(column)
+    if cell is None:
+        return ""
+    if isinstance(cell, str):
+        return cell
+    raise CellError(column, cell)
+
+
+def get_int(row: Row, column: str) -> int | None:
+    """The cell as an integer; None for NULL or an absent column. CIM has none of more than 64 bits [doc] DSP0004."""
+    cell = row.get(column)
+    if cell is None or cell == "":
+        return None
+    try:
+        found = cell if isinstance(cell, int) else int(get_str(row, column))
+    except ValueError:
+        raise CellError(column, cell) from None
+    if not _SMALLEST <= found <= _LARGEST:  # sums and ratios of larger ones would not fit into any figure
+        raise CellError(column, cell)
+    return int(found)
+
+
+def get_bool(row: Row, column: str) -> bool | None:
+    """The cell as a boolean; None for NULL or an absent column."""
+    cell = row.get(column)
+    if cell is None or isinstance(cell, bool):
+        return cell
+    word = get_str(row, column).casefold()
+    if word in ("true", "false"):
+        return word == "true"
+    raise CellError(column, cell)
+
+
+def get_strs(row: Row, column: str) -> tuple[str, ...]:
+    """The cell as an array of text; () for NULL or an absent column."""
+    cell = row.get(column)
+    if cell is None:
+        return ()
+    if isinstance(cell, str):
+        return (cell,)
+    if isinstance(cell, (tuple, list)) and all(isinstance(one, str) for one in cell):
+        return tuple(cell)
+    raise CellError(column, cell)
+
+
+def get_ints(row: Row, column: str) -> tuple[int, ...]:
+    """The cell as an array of integers; () for NULL or an absent column."""
+    try:
+        found = tuple(int(one) for one in get_strs(row, column))
+    except ValueError:
+        raise CellError(column, row.get(column)) from None
+    if not all(_SMALLEST <= one <= _LARGEST for one in found):
+        raise CellError(column, row.get(column))
+    return found
+
+
+def get_datetime(row: Row, column: str) -> datetime | None:
+    """The cell as an aware datetime in UTC; None for NULL, absent, or Hyper-V's "never" (year 1601).
+
+    Reads ISO 8601 with any number of fraction digits. `vocabulary` knows no other format: a catalogue parser
+    or the transport has made ISO 8601 of it already.
+    """
+    word = get_str(row, column)
+    if not word:
+        return None
+    try:
+        at = datetime.fromisoformat(_six_digits(word))
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):  # the last hours of the year 9999 in some zones have no name in UTC
+        raise CellError(column, word) from None
+    return None if at.year <= 1601 else at  # noqa: PLR2004 - FILETIME's zero
+
+
+def format_rows(rows: Rows) -> str:
+    """The rows as people read them: one a line, `column: cell` in the order of the answer; "(no rows)" for none."""
+    return "\n".join("  ".join(f"{name}: {_shown(cell)}" for name, cell in row.items()) for row in rows) or "(no rows)"
+
+
+def _shown(cell: Cell) -> str:
+    if cell is None:
+        return "–"
+    if isinstance(cell, Mapping):
+        return "{" + ", ".join(f"{name}: {_shown(inner)}" for name, inner in cell.items()) + "}"
+    if isinstance(cell, (tuple, list)):
+        return "[" + ", ".join(_shown(inner) for inner in cell) + "]"
+    return str(cell)
+
+
+def _six_digits(word: str) -> str:
+    """Cut the fraction to what datetime can hold: Windows writes up to nine digits."""
+    head, dot, tail = word.partition(".")
+    if not dot:
+        return word
+    digits = len(tail) - len(tail.lstrip("0123456789"))
+    return f"{head}.{tail[:digits][:6]:0<6}{tail[digits:]}"

@@ -1,0 +1,203 @@
+"""The filters of a review as people type them: `/audit prod --what drain-node --outcome failed --when 7d`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from bot.dispatch import argument_parser
+from bot.dispatch.argument_parser import Parameter
+from bot.errors import UsageError
+from bot.formatting import duration
+from bot.ledger import OUTCOMES, Filter, Visibility
+
+NAME = "audit"
+HINT = (
+    "[cluster|host|T-412] [--who person] [--what command] [--outcome word] [--when 24h] [--since date] [--until date]"
+)
+USAGE = f"/{NAME} {HINT}"
+HELP = "What was asked, refused, decided and done, out of the ledger."
+DAY = timedelta(hours=24)
+_SPAN = re.compile(r"([0-9]{1,5})\s*(m|min|h|d|w)", re.IGNORECASE)
+_SECONDS = {"m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_ALL = "all"
+_MEMBER = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
+_TICKET = re.compile(r"t-[0-9]{1,15}", re.IGNORECASE)
+
+
+class Span(timedelta):
+    """How far back; longer than anything for "all"."""
+
+    wants = "a time such as 24h, 7d or all"
+
+    @classmethod
+    def parse(cls, word: str) -> timedelta:
+        """Read it. Raises ValueError."""
+        found = _SPAN.fullmatch(word.strip())
+        if word.casefold() == _ALL:
+            return cls.max
+        if not found or not int(found[1]):
+            raise ValueError(word)
+        return cls(seconds=int(found[1]) * _SECONDS[found[2].lower()])
+
+
+class Moment(datetime):
+    """A day or a time of it. UTC where it names no zone, as all times in answers."""
+
+    wants = "a date such as 2026-03-01, or a time such as 2026-03-01T23:05"
+
+    @classmethod
+    def parse(cls, word: str) -> datetime:
+        """Read it. Raises ValueError."""
+        found = datetime.fromisoformat(word)
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+class Outcome(str):
+    """A word of OUTCOMES."""
+
+    __slots__ = ()
+    wants = f"one of: {', '.join(OUTCOMES)}"
+
+    @classmethod
+    def parse(cls, word: str) -> Outcome:
+        """Read it. Raises ValueError."""
+        if word.casefold() not in OUTCOMES:
+            raise ValueError(word)
+        return cls(word.casefold())
+
+
+def _parameter(name: str, kind: Literal["option", "rest"], of: type) -> Parameter:
+    return Parameter(name, kind, of, f"[--{name}]")
+
+
+PARAMETERS = (
+    _parameter("about", "rest", str),
+    _parameter("who", "option", str),
+    _parameter("what", "option", str),
+    _parameter("outcome", "option", Outcome),
+    _parameter("when", "option", Span),
+    _parameter("since", "option", Moment),
+    _parameter("until", "option", Moment),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditQuery:
+    """What somebody wants to review. Texts are "" and times None where it makes no difference.
+
+    Attributes:
+        about: a cluster, a host, or a ticket.
+        who: a person: id, the last part of it, or name.
+        what: a command's name.
+        when: how far back from `until`, or from now.
+    """
+
+    about: str = ""
+    who: str = ""
+    what: str = ""
+    outcome: str = ""
+    when: timedelta | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def __str__(self) -> str:
+        """The line that asks for it, in its plain form."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        about = str(given.pop("about"))
+        options = [f"--{name} {_shown(value)}" for name, value in given.items() if value]
+        return " ".join([f"/{NAME}", *([about] if about else []), *options])
+
+    @property
+    def ticket(self) -> str:
+        """The ticket it is about, or ""."""
+        return self.about.upper() if _TICKET.fullmatch(self.about) else ""
+
+    @property
+    def place(self) -> str:
+        """The cluster or host it is about, or ""."""
+        return "" if self.ticket else self.about
+
+    def filter(self, now: datetime, names: Iterable[str] = (), sight: Visibility | None = None) -> Filter:
+        """The same for the ledger.
+
+        Args:
+            now: from when `when` counts back.
+            names: what else the place is known by: a cluster's nodes.
+            sight: what the person may see; None for all.
+        """
+        since, until = self.bounds(now)
+        return Filter(
+            ticket=self.ticket or None,
+            target={self.place, *names} if self.place else None,
+            since=since,
+            until=until,
+            command=self.what or None,
+            outcome=self.outcome or None,
+            who=self.who or None,
+            sight=sight,
+        )
+
+    def bounds(self, now: datetime) -> tuple[datetime | None, datetime | None]:
+        """From when, and until before when; the last day where nothing is said, and everything for a ticket."""
+        if self.since is not None or (self.when is None and (self.until is not None or self.ticket)):
+            return self.since, self.until
+        back = self.when or DAY
+        end = self.until or now
+        return (end - back if back < end - datetime.min.replace(tzinfo=UTC) else None), self.until
+
+    def time_in_words(self) -> str:
+        """The stretch of time: "24 h", "since 2026-03-01", "all"."""
+        until = f"until {_shown(self.until)}" if self.until else ""
+        if self.since is not None:
+            return f"since {_shown(self.since)} {until}".strip()
+        if self.when is None and (until or self.ticket):
+            return until or _ALL
+        back = self.when or DAY
+        if back == Span.max:
+            return f"{_ALL} {until}".strip()
+        return f"{'24 h' if back == DAY else duration(back.total_seconds())} {until}".strip()
+
+
+def read(text: str) -> AuditQuery:
+    """Read what was typed behind the command. Raises UsageError."""
+    typed = argument_parser.tokenize(_MEMBER.sub(r"\1", text))
+    values: dict[str, Any] = argument_parser.bind_arguments(USAGE, PARAMETERS, typed)
+    about = values.pop("about", ())
+    if len(about) > 1:
+        raise UsageError(
+            f"One cluster, host or ticket at a time, not {argument_parser.quoted(' '.join(about))}.", USAGE
+        )
+    if "when" in values and "since" in values:
+        raise UsageError("Say --when or --since, not both.", USAGE)
+    if "who" in values:
+        values["who"] = values["who"].removeprefix("@")
+    if "what" in values:
+        values["what"] = values["what"].removeprefix("/").casefold()
+    return AuditQuery(about="".join(about), **values)
+
+
+def outcome(word: str) -> str:
+    """A word of OUTCOMES. Raises UsageError with those that look like it."""
+    if word.casefold() not in OUTCOMES:
+        raise UsageError(
+            f"{argument_parser.quoted(word)} is not {Outcome.wants}.",
+            suggestions=argument_parser.suggest(word, OUTCOMES),
+        )
+    return word.casefold()
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, timedelta):
+        seconds = round(value.total_seconds())
+        size, unit = next(
+            ((size, unit) for unit, size in (("d", 86_400), ("h", 3_600)) if seconds % size == 0), (60, "m")
+        )
+        return _ALL if value == Span.max else f"{seconds // size}{unit}"
+    if isinstance(value, datetime):
+        told = value.astimezone(UTC)
+        return f"{told:%Y-%m-%d}" if told.time() == datetime.min.time() else f"{told:%Y-%m-%dT%H:%M}"
+    return str(value)

@@ -1,0 +1,134 @@
+"""A review of the ledger: finds rows, counts them, tells a ticket's story; and only to those who may see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from bot.audit.filter_syntax import NAME, AuditQuery
+from bot.audit.rows import CHANGE, KINDS, QUESTION, REFUSAL, SWITCH, TURNS, Row, row_of
+from bot.audit.visibility import can_view, require_viewer, visibility_of
+from bot.dispatch.argument_parser import quoted, suggest
+from bot.dispatch.authorization import Person
+from bot.errors import UsageError
+from bot.ledger import Entry, Filter, Reader
+
+PAGE = 20  # rows that somebody looks at at once
+COUNTED = 1_000  # rows that the headline counts; more are "more than"
+_ENDED = "ended"
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """A page of rows, the newest first.
+
+    Attributes:
+        number: from 0.
+        older: whether there are more behind it.
+        counts: of all pages: kind of row -> how many.
+        at_least: the counts stop there; there are more.
+        hint: names that look like one that nothing is known of, or "".
+    """
+
+    rows: tuple[Row, ...]
+    number: int
+    older: bool
+    counts: Mapping[str, int]
+    at_least: bool
+    hint: str = ""
+
+
+class Review:
+    """Reads the ledger for people. Blocking; on a connection of its own, so that nobody waits for a long search."""
+
+    def __init__(self, reader: Reader, places_of: Callable[[], Mapping[str, tuple[str, ...]]]) -> None:
+        """Take a reader of one's own, and what tells where each known name belongs."""
+        self._reader = reader
+        self._places_of = places_of
+
+    def page(
+        self, person: Person, wanted: AuditQuery, now: datetime, before: int | None = None, number: int = 0
+    ) -> AuditPage:
+        """One page.
+
+        Args:
+            person: who asks.
+            wanted: which rows.
+            now: from when a stretch of time counts back.
+            before: only what began before that entry: later pages must not move while one turns them.
+            number: of the page, from 0.
+
+        Raises:
+            NotAllowed: not there, or nowhere.
+        """
+        told = self._filter(person, wanted, now, before)
+        found = self._reader.begun(told, PAGE + 1, number * PAGE)
+        kinds = self._reader.count(told, COUNTED + 1)
+        counts = {kind: sum(kinds.get(one, 0) for one, of in KINDS.items() if of == kind) for kind in _IN_ORDER}
+        rows = tuple(self._row(entry) for entry in found[:PAGE])
+        more = sum(counts.values()) > COUNTED
+        hint = "" if rows or not wanted.place else self._hint(wanted.place)
+        return AuditPage(rows, number, len(found) > PAGE, counts, more, hint)
+
+    def iter_all(self, person: Person, wanted: AuditQuery, now: datetime, before: int | None = None) -> Iterator[Row]:
+        """All rows, the newest first. Raises NotAllowed."""
+        told = self._filter(person, wanted, now, before)
+        while found := self._reader.begun(told, _AT_ONCE):
+            yield from (self._row(entry) for entry in found)
+            told = replace(told, before=found[-1].seq)
+
+    def recently_ended(self, person: Person, most: int) -> tuple[Row, ...]:
+        """The tickets proposed last that have ended, of those that this person may see. Raises NotAllowed."""
+        visibility_of(person, {})
+        found: list[Row] = []
+        for one in self._reader.listed((_ENDED,), _AT_ONCE):
+            proposal = self._reader.entry(one.first_entry)
+            if proposal is not None and can_view(person, proposal.data.get("places") or ()):
+                found.append(self._row(proposal))
+            if len(found) == most:
+                break
+        return tuple(found)
+
+    def story(self, person: Person, ticket: str) -> tuple[Entry, ...]:
+        """All entries of a ticket, oldest first.
+
+        Raises:
+            UsageError: there is no such ticket.
+            NotAllowed: it works where this person may see nothing.
+        """
+        found = self._reader.entries(ticket=ticket, kind="proposed", limit=1)
+        if not found:
+            raise UsageError(f"There is no ticket {quoted(ticket)}.", f"/{NAME}")
+        require_viewer(person, found[0].data.get("places") or ())
+        return tuple(self._reader.story(ticket))
+
+    def places(self, wanted: AuditQuery) -> tuple[str, ...]:
+        """The clusters, and hosts that stand alone, that a review is about; () for all."""
+        return _where(wanted.place, self._places_of()) if wanted.place else ()
+
+    def _filter(self, person: Person, wanted: AuditQuery, now: datetime, before: int | None) -> Filter:
+        places = self._places_of()
+        sight = visibility_of(person, places)
+        if wanted.place:
+            require_viewer(person, _where(wanted.place, places))
+        names = [name for name, at in places.items() if wanted.place.casefold() in (one.casefold() for one in at)]
+        return replace(wanted.filter(now, names, sight), before=before)
+
+    def _row(self, entry: Entry) -> Row:
+        is_ticket = entry.kind == "proposed" and entry.ticket
+        turns = self._reader.entries(ticket=entry.ticket, kind=TURNS, newest_first=False) if is_ticket else ()
+        return row_of(entry, turns)
+
+    def _hint(self, place: str) -> str:
+        known = self._places_of()
+        return "" if place.casefold() in known else ", ".join(suggest(place, known))
+
+
+_IN_ORDER = (CHANGE, REFUSAL, QUESTION, SWITCH)
+
+
+def _where(place: str, places_of: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Where a role must hold for a name: its cluster; for a name that nobody knows, itself."""
+    return places_of.get(place.casefold()) or (place,)

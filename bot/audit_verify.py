@@ -1,0 +1,171 @@
+"""`hvops audit verify`: the ledger against its key, its anchor file, and what the audit channel remembers.
+
+Beside the rooms it takes from, as the examiner is: the ways in never import each other, and this needs both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bot.cli.audit import print_verdict
+from bot.config.settings import LedgerFiles, Settings, load
+from bot.errors import LedgerError, SettingsError, UsageError
+from bot.ledger import Entry, Reader
+from bot.ledger.anchors import anchors_in
+from bot.ledger.chain_heads import is_anchor_like, parse_anchors
+from bot.ledger.key import read_key
+from bot.ledger.verify import AnchorSet, verify
+from bot.slack.audit_channel.anchor_messages import BotIdentity, ClassifiedAnchors, classify
+from bot.slack.audit_channel.channel_history import ChannelReader
+from bot.slack.audit_channel.export import is_export, messages_in
+
+_SNIFFED = 200  # lines at the beginning of a file, by which it is known what it is
+
+
+@dataclass(slots=True)
+class AnchorMemory:
+    """What is remembered elsewhere: the first anchor file as such, for it may be long; the rest in memory."""
+
+    file: Path | None = None
+    kept: list[AnchorSet] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+
+    def add(self, where: str, sifted: ClassifiedAnchors) -> None:
+        """Take in what a channel remembers."""
+        self.kept.append(AnchorSet(where, sifted.anchors))
+        self.doubts += sifted.doubts
+        if not sifted.anchors:
+            self.doubts.append(f"There is no anchor {where} that can be believed.")
+
+
+def verify_audit_log(
+    file: Path | None,
+    settings: Path | None,
+    key: Path | None,
+    anchors: Iterable[Path] = (),
+    *,
+    channel: bool = False,
+) -> int:
+    """Verify, and say it in words.
+
+    Args:
+        file: a copy; None: the ledger of the settings.
+        settings: their file, or None for the usual one. Not read where file and key make it needless.
+        key: its file; None: the one of the settings.
+        anchors: anchor files, text copied from the audit channel, Slack exports; none: the file of the settings.
+        channel: also read the audit channel of the settings.
+
+    Returns:
+        The exit code: 0 where it holds, 1 where it does not.
+
+    Raises:
+        SettingsError: the settings lack what is needed.
+        LedgerError: there is no ledger, or no key.
+        UsageError: one of the files is no memory of a ledger.
+        NotSent: the channel cannot be read.
+    """
+    told = None if file and key and not settings and not channel else load(settings)
+    files = told.ledger if told else None
+    path = file or (files.path if files else Path())
+    memory = _memory(tuple(anchors), files, path)
+    if channel and told is not None:
+        posted = tuple(_heads_of(path))  # before the channel is read: the bot goes on posting meanwhile
+        where, messages, own = _read_channel(told)
+        memory.add(where, classify(messages, frozenset({own})))
+        memory.doubts += _gone(posted, told.need_slack().audit_channel, messages)
+    verdict = verify(path, read_key(key or (files.key_file if files else Path())), memory.file, memory.kept)
+    print_verdict(path, verdict, memory.doubts)
+    return 0 if verdict.holds else 1
+
+
+def _memory(given: tuple[Path, ...], files: LedgerFiles | None, ledger: Path) -> AnchorMemory:
+    """What the files remember."""
+    memory = AnchorMemory()
+    if not given:
+        memory.file = files.anchor_file if files else None
+    for path in given:
+        if not path.exists():
+            raise UsageError(
+                f"{path}: there is no such file. --anchors takes an anchor file, copied text or an export."
+            )
+        if is_export(path):
+            memory.add(f"in {path.name}", classify(messages_in(path), _known_by(ledger)))
+        elif _is_pasted(path):
+            memory.add(f"in {path.name}", ClassifiedAnchors(*parse_anchors(path.read_text("utf-8", "replace"))))
+        elif memory.file is None:
+            memory.file = path
+        else:
+            memory.kept.append(AnchorSet(f"in {path.name}", tuple(anchors_in(path))))
+    return memory
+
+
+def _is_pasted(path: Path) -> bool:
+    """Whether a file holds sentences rather than the lines of an anchor file."""
+    return any(is_anchor_like(line) for line in _first_lines(path))
+
+
+def _first_lines(path: Path) -> Iterator[str]:
+    with path.open("rb") as file:
+        for line, _ in zip(file, range(_SNIFFED), strict=False):
+            yield line.decode("utf-8", "replace")
+
+
+def _known_by(ledger: Path) -> frozenset[BotIdentity]:
+    """As whom the bot posted, by the ledger itself: an export does not say which of its apps is this one."""
+    told = (BotIdentity(str(one.data.get("user") or ""), str(one.data.get("bot") or "")) for one in _anchored(ledger))
+    return frozenset(one for one in told if one.user and one.bot)
+
+
+def _heads_of(ledger: Path) -> Iterator[tuple[str, str, int]]:
+    """Channel, time stamp and number of each head that was posted, by the ledger itself."""
+    for one in _anchored(ledger):
+        yield str(one.data.get("channel")), str(one.data.get("ts")), int(one.data.get("of") or 0)
+
+
+def _anchored(ledger: Path) -> list[Entry]:
+    try:
+        with Reader(ledger) as reader:
+            return reader.entries(kind="anchor", limit=-1)
+    except (LedgerError, ValueError, TypeError):
+        return []  # what is wrong with it is for the proof to say
+
+
+def _read_channel(settings: Settings) -> tuple[str, list[dict[str, Any]], BotIdentity]:
+    """All messages of the audit channel, asked of Slack with the bot's token, and who the bot is there."""
+    slack = settings.need_slack()
+    if not slack.audit_channel:
+        raise SettingsError(
+            f"{settings.file}: [slack] audit_channel is not set, so there is no channel to compare with."
+        )
+    channel = ChannelReader(slack.bot_token.get_secret_value(), slack.base_url, slack.audit_channel)
+    messages, own = asyncio.run(_everything(channel))
+    if sys.stderr.isatty():
+        print(file=sys.stderr)  # noqa: T201 - ends the line of the progress
+    return f"in the audit channel {slack.audit_channel}", messages, own
+
+
+async def _everything(channel: ChannelReader) -> tuple[list[dict[str, Any]], BotIdentity]:
+    own = await channel.own()
+    return await channel.everything(_progress), own
+
+
+def _gone(posted: Iterable[tuple[str, str, int]], channel: str, messages: list[dict[str, Any]]) -> list[str]:
+    """What the ledger says was posted there and is there no longer."""
+    there = {str(one.get("ts")) for one in messages}
+    gone = [of for where, ts, of in posted if where == channel and ts not in there]
+    if not gone:
+        return []
+    heads = "A head is" if len(gone) == 1 else f"{len(gone)} heads are"
+    return [
+        f"{heads} no longer in the channel, the newest of entry {max(gone)}: deleted, or older than the channel keeps."
+    ]
+
+
+def _progress(messages: int) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{messages:,} messages of the audit channel read", end="", file=sys.stderr, flush=True)  # noqa: T201 - progress

@@ -1,0 +1,217 @@
+"""`hvops ask`: one line, one report, and an exit code that a script can use."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from bot.api.report import Report
+from bot.cli.console import console, format_time, styled, visible
+from bot.cli.os_user import current_user
+from bot.cli.plan_preview import approver_names, as_json, print_preview, refuse_decision
+from bot.cli.render import head_as_json, print_evidence, print_report
+from bot.config.settings import Settings
+from bot.control_chars import escape_control_chars
+from bot.dispatch.authorization import Person
+from bot.dispatch.help import help_for, role_name, roles_of
+from bot.dispatch.pipeline import AnsweredRequest, Request
+from bot.dispatch.query_session import Progress as Step
+from bot.errors import HvopsError, TargetError, UsageError
+from bot.services import Services, build_services
+from bot.tickets.create import Preview
+
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four: the same, full width
+WELL, FINDINGS, REFUSED, UNKNOWN = 0, 1, 2, 3  # exit codes
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """How the answer is wanted."""
+
+    json: bool = False
+    evidence: bool = False
+    csv: Path | None = None
+
+
+def ask(settings: Settings, line: str, shape: OutputOptions) -> int:
+    """Ask one line and draw the answer. Returns the exit code."""
+    person = current_user(settings.roles)
+    with build_services(settings) as made:
+        own = _OWN.get(line.strip().removeprefix("/").removeprefix("hvops").strip())
+        if own is not None:
+            own(person, made)
+            return WELL
+        try:
+            answered = asyncio.run(_answer(made, Request(person, line, "terminal", socket.gethostname())))
+        except HvopsError as error:
+            _print_refusal(error, shape)
+            return UNKNOWN if isinstance(error, TargetError) else REFUSED
+    if isinstance(answered, Preview):
+        code = _print_preview(answered, person, shape, approver_names(settings.roles, answered))
+        report = answered.answered.report
+    else:
+        _print_answer(answered, person, shape)
+        code, report = exit_code(answered.report), answered.report
+    if shape.csv is not None:
+        _write_csv(report, shape.csv)
+    return code
+
+
+def exit_code(report: Report) -> int:
+    """1 for any finding; 3 for no finding but something unknown; 0 only if all answered and are well."""
+    if report.has_findings:
+        return FINDINGS
+    return UNKNOWN if report.has_unknowns else WELL
+
+
+async def _answer(made: Services, request: Request) -> AnsweredRequest | Preview:
+    refuse_decision(made.pipeline, request)
+    with _bar(request.line) as tell:
+        if made.pipeline.is_remediation(request.line):
+            return await made.proposals.preview(request, tell)
+        return await made.pipeline.answer(request, tell)
+
+
+@contextmanager
+def _bar(line: str) -> Iterator[Callable[[Step], None] | None]:
+    """Progress on standard error, where somebody is looking at it."""
+    errors = console(errors=True)
+    if not errors.is_terminal:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[waiting]}"),
+    )
+    with Progress(*columns, console=errors, transient=True) as drawn:
+        task = drawn.add_task(f"Asking {visible(' '.join(line.split()[1:2]))}", total=None, waiting="")
+
+        def tell(step: Step) -> None:
+            waiting = visible(", ".join(step.waiting))
+            short = waiting if len(waiting) <= 40 else f"{waiting[:39]}…"  # noqa: PLR2004 - half a line
+            drawn.update(task, total=step.total, completed=step.done, waiting=f"waiting: {short}" if short else "")
+
+        yield tell
+
+
+def _print_answer(answered: AnsweredRequest, person: Person, shape: OutputOptions) -> None:
+    out = console()
+    if shape.json:
+        print(escape_control_chars(json.dumps(_as_json(answered, person), ensure_ascii=False, indent=2)))  # noqa: T201 - the answer itself
+        return
+    role = role_name(person.highest_role)
+    print_report(out, answered.report, f"ledger {answered.seq} · as {person.name} ({role}) · {answered.seconds:.1f} s")
+    if shape.evidence:
+        print_evidence(out, answered.evidence)
+
+
+def _print_preview(shown: Preview, person: Person, shape: OutputOptions, named: str) -> int:
+    """What would be proposed, or why nothing. Returns the exit code: no plan is never 0, whatever the reason."""
+    report = shown.answered.report
+    code = WELL if shown.decides else exit_code(report) or FINDINGS
+    if shape.json:
+        print(escape_control_chars(as_json(shown, person, named, code)))  # noqa: T201 - the answer itself
+    elif shown.decides:
+        print_preview(console(), shown, named)
+        if shape.evidence:
+            print_evidence(console(), shown.answered.evidence)
+    else:
+        _print_answer(shown.answered, person, shape)
+    return code
+
+
+def _as_json(answered: AnsweredRequest, person: Person) -> dict[str, Any]:
+    return {**head_as_json(answered, person, exit_code(answered.report)), "report": asdict(answered.report)}
+
+
+def _write_csv(report: Report, path: Path) -> None:
+    """The table of the report as a file; cells that a spreadsheet would run as a formula are quoted as text."""
+    if report.table is None:
+        raise UsageError("This answer has no table, so there is no CSV to write.")
+    try:
+        file = path.open("w", newline="", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
+    with file:
+        writer = csv.writer(file)
+        writer.writerow([escape_csv_formula(visible(column.name)) for column in report.table.columns])
+        writer.writerows([escape_csv_formula(visible(cell)) for cell in row] for row in report.table.rows)
+
+
+def escape_csv_formula(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula. Negative numbers stay numbers."""
+    starts_a_formula = cell[:1] in ("\t", "\r", "\n") or cell.lstrip().startswith(_FORMULA)
+    return f"'{cell}" if starts_a_formula and not cell[1:].replace(".", "", 1).isdigit() else cell
+
+
+def _print_refusal(error: HvopsError, shape: OutputOptions) -> None:
+    near = error.suggestions if isinstance(error, UsageError) else ()
+    usage = error.usage if isinstance(error, UsageError) else ""
+    if shape.json:
+        told = {"error": {"kind": type(error).__name__, "says": str(error), "usage": usage, "suggestions": near}}
+        print(escape_control_chars(json.dumps(told, ensure_ascii=False, indent=2)))  # noqa: T201 - the answer itself
+        return
+    print_error(console(errors=True), str(error), usage, near)
+
+
+def print_error(errors: Console, says: str, usage: str = "", near: tuple[str, ...] = ()) -> None:
+    """A refusal on standard error: the sentence, what was probably meant, how it is written."""
+    for line in says.splitlines():
+        errors.print(styled(line))
+    if near:
+        errors.print(styled(f"Did you mean {', '.join(near)}?"))
+    if usage:
+        errors.print(styled(f"Usage: {usage}", "dim"))
+
+
+def _print_help(person: Person, made: Services) -> None:
+    out = console()
+    told = help_for(person, made.registry)
+    out.print(styled(f"You are {told.name} ({told.role}).", "bold"))
+    for line in told.lines:
+        out.print(styled(f'hvops ask "{line.usage}"', "" if line.allowed else "dim"))
+        needs = "" if line.allowed else f" Needs the role {line.role}."
+        out.print(styled(f"    {line.says}{needs}", "dim"))
+
+
+def _print_status(person: Person, made: Services) -> None:
+    """Who asks, what they may, where the ledger stands, through whom clusters are asked."""
+    out, head, trouble = console(), made.ledger.head(), made.ledger.trouble
+    roles = "; ".join(f"{role} ({', '.join(places)})" for role, places in roles_of(person)) or "no role"
+    may = [command.usage for command in made.registry if person.highest_role >= command.role]
+    rows = [
+        ("You", f"{person.name}, {roles}"),
+        ("You may", "\n".join(may) or "only read the help"),
+        ("Ledger", f"entry {head.seq}, {format_time(head.at)}" if head else "empty"),
+        ("Anchors", trouble or str(made.ledger.anchor_file)),
+        *(
+            (cluster.name, f"asked through {', '.join(cluster.entry_hosts)}")
+            for cluster in made.estate.clusters.values()
+        ),
+        *((host.name, "stands alone") for host in made.estate.hosts.values()),
+        ("Version", version("hvops")),
+    ]
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, says in rows:
+        for number, line in enumerate(says.splitlines()):
+            table.add_row(styled("" if number else name, "dim"), styled(line))
+    out.print(table)
+
+
+_OWN = {"": _print_help, "help": _print_help, "status": _print_status}

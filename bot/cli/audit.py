@@ -1,0 +1,220 @@
+"""The ledger in a terminal: lists, stories, exports, the proof."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, TypedDict
+
+from rich.console import Console
+from rich.table import Table
+
+from bot.audit import filter_syntax
+from bot.cli.ask import escape_csv_formula
+from bot.cli.console import console, format_short_time, format_time, styled, visible
+from bot.cli.render import print_evidence, print_report
+from bot.config.settings import load
+from bot.control_chars import escape_control_chars
+from bot.errors import HvopsError, UsageError
+from bot.ledger import Entry, Filter, Reader, Verification
+from bot.serialization import evidence_from_bytes, report_from_bytes
+
+_NUMBER = re.compile(r"[0-9]{1,18}")  # what SQLite can hold
+MOST_DOUBTS = 20
+COLUMNS = ("seq", "at", "kind", "actor", "ticket", "target", "line", "says")
+
+
+@contextmanager
+def open_reader(file: Path | None, settings: Path | None) -> Iterator[Reader]:
+    """A copy, or the ledger of the settings. Needs no key. Raises LedgerError, SettingsError."""
+    with Reader(file or load(settings).ledger.path) as reader:
+        yield reader
+
+
+def to_utc(moment: datetime | None) -> datetime | None:
+    """A time as typed, in the zone of this terminal."""
+    return moment.astimezone() if moment is not None else None
+
+
+class FilterKwargs(TypedDict):
+    """What `/audit` narrows by as well."""
+
+    who: str | None
+    command: str | None
+    outcome: str | None
+
+
+def build_filter(who: str | None, what: str | None, word: str | None) -> FilterKwargs:
+    """As typed. Raises UsageError for a word that is no outcome."""
+    command = what.removeprefix("/") if what else None
+    return {"who": who, "command": command, "outcome": filter_syntax.outcome(word) if word else None}
+
+
+def print_list(reader: Reader, wanted: Filter, limit: int) -> None:
+    """The newest matching entries, oldest of them first, one line each."""
+    found = list(reversed(reader.find(wanted, limit)))
+    out = console()
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
+    table.add_column("Entry", justify="right")
+    for name in ("When", "What", "Who"):
+        table.add_column(name, no_wrap=True, max_width=16)
+    table.add_column("Says", overflow="fold")
+    for entry in found:
+        who = entry.actor.rpartition("/")[2]  # the team stands in the entry itself: `audit show`
+        row = (str(entry.seq), format_short_time(entry.at), entry.kind, who, says(entry))
+        table.add_row(*map(styled, row))
+    out.print(table)
+    more = " Older ones: --limit, --until." if len(found) == limit else ""
+    out.print(styled(f"{len(found)} {'entry' if len(found) == 1 else 'entries'}.{more}", "dim"))
+
+
+def print_one(reader: Reader, what: str, *, evidence: bool) -> None:
+    """One entry by its number, or the story of a ticket. Raises UsageError where there is none."""
+    out = console()
+    if what.upper().startswith("T-"):
+        _print_ticket(out, reader, what.upper())
+        return
+    entry = reader.entry(int(what)) if _NUMBER.fullmatch(what) else None
+    if entry is None:
+        raise UsageError(f"There is no entry “{what}”. Write a number such as 1285, or a ticket such as T-412.")
+    out.print(styled(f"Entry {entry.seq}, {format_time(entry.at)}: {entry.kind} by {entry.actor}", "bold"))
+    for name, value in entry.data.items():
+        if name not in ("report", "evidence", "samples", "answer") and value not in (None, ""):
+            out.print(styled(f"  {name:<14} {_short(value)}"))
+    out.print(styled(f"  mac            {entry.mac.hex()}", "dim"), soft_wrap=True)
+    if entry.kind == "answered":
+        _print_answer(out, reader, entry, evidence=evidence)
+
+
+def export(reader: Reader, wanted: Filter, shape: str, output: Path | None) -> None:
+    """Write every matching entry, oldest first."""
+    if output is None:
+        _write(reader, wanted, shape, sys.stdout)
+        return
+    try:
+        file = output.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror}.") from None
+    with file:
+        _write(reader, wanted, shape, file)
+
+
+def says(entry: Entry) -> str:
+    """An entry in one line."""
+    data = entry.data
+    if entry.kind == "answered":
+        return str(data.get("verdict") or data.get("title") or "")
+    if entry.kind == "refused":
+        return f"{data.get('line', '')}: {data.get('why', '')}"
+    if entry.kind in ("intent", "outcome"):
+        known = f", {data['says']}" if data.get("says") else ""
+        return f"step {data.get('step')}{known}"
+    shown = [data.get("line"), data.get("why"), data.get("known"), data.get("says")]
+    digest = f"plan {data['digest'][:8]}" if data.get("digest") else ""
+    return "  ".join(str(one) for one in (*shown, digest) if one)
+
+
+def _print_ticket(out: Console, reader: Reader, ticket: str) -> None:
+    entries = list(reader.every(Filter(ticket=ticket)))
+    if not entries:
+        raise UsageError(f"There is no ticket {ticket}.")
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(justify="right")
+    for _ in range(3):
+        table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for entry in entries:
+        row = (str(entry.seq), format_time(entry.at), entry.kind, entry.actor, says(entry))
+        table.add_row(*map(styled, row))
+    state = reader.ticket(ticket)
+    now = (state.end or str(state.state)) if state else "unknown"
+    out.print(styled(f"{ticket}: {now}", "bold"))
+    out.print(table)
+
+
+def _print_answer(out: Console, reader: Reader, entry: Entry, *, evidence: bool) -> None:
+    kept = reader.blob(entry.data.get("report") or "")
+    if kept is None:
+        out.print(styled("The report itself has been dropped; the chain still proves what it was.", "dim"))
+    else:
+        print_report(out, report_from_bytes(kept), f"asked in entry {entry.data.get('asked')}")
+    raw = reader.blob(entry.data.get("evidence") or "") if evidence else None
+    if raw is not None:
+        print_evidence(out, evidence_from_bytes(raw))
+
+
+def print_verdict(path: Path, verdict: Verification, doubts: Sequence[str] = ()) -> None:
+    """Whether a ledger holds, what was found, and which anchors were not believed."""
+    out = console()
+    if verdict.holds:
+        out.print(styled(verdict.says, "green"))
+        if verdict.head is not None:
+            out.print(styled(f"{verdict.anchors} anchors match. Newest entry and its mac:", "dim"))
+            out.print(styled(str(verdict.head), "dim"), soft_wrap=True)
+    else:
+        at = f" at entry {verdict.broken_at}{_when(path, verdict.broken_at)}" if verdict.broken_at else ""
+        out.print(styled(f"BROKEN{at}: {verdict.says}", "bold red"))
+        if verdict.entries:
+            out.print(styled(f"1 to {verdict.entries} hold. {_compare(path, verdict)}", "dim"))
+    for note in (*verdict.notes, *doubts[:MOST_DOUBTS]):
+        out.print(styled(note, "yellow"))
+    if len(doubts) > MOST_DOUBTS:
+        out.print(styled(f"And {len(doubts) - MOST_DOUBTS} more that are not believed.", "yellow"))
+
+
+def _compare(path: Path, verdict: Verification) -> str:
+    """With what a person can compare the part that holds: its newest anchor, and where that stands."""
+    with contextlib.suppress(HvopsError), Reader(path) as reader:
+        heads = reader.entries(kind="anchor", before=verdict.entries + 1, limit=1)
+        if heads:
+            return f"Compare with anchor {heads[0].data.get('of')} in the audit channel {heads[0].data.get('channel')}."
+    return (
+        f"The newest anchor that matches is of entry {verdict.anchored}." if verdict.anchored else "No anchor matches."
+    )
+
+
+def _when(path: Path, seq: int) -> str:
+    """When the entry in question says that it was written; it may not be there, or not be readable."""
+    try:
+        with Reader(path) as reader:
+            entry = reader.entry(seq)
+        return f" ({format_time(entry.at)})" if entry else ""
+    except Exception:  # noqa: BLE001 - whatever was done to that entry, the verdict must be printed
+        return ""
+
+
+def _write(reader: Reader, wanted: Filter, shape: str, file: IO[str]) -> None:
+    if shape == "jsonl":
+        for entry in reader.every(wanted):
+            file.write(
+                escape_control_chars(json.dumps(_plain(entry), ensure_ascii=False, separators=(",", ":"))) + "\n"
+            )
+        return
+    writer = csv.writer(file)
+    writer.writerow((*COLUMNS, "mac"))
+    for entry in reader.every(wanted):
+        told = _plain(entry) | {"target": entry.data.get("target"), "line": entry.data.get("line"), "says": says(entry)}
+        writer.writerow([*(escape_csv_formula(visible(str(told[name] or ""))) for name in COLUMNS), entry.mac.hex()])
+
+
+def _plain(entry: Entry) -> dict[str, Any]:
+    return {
+        "seq": entry.seq,
+        "at": entry.at,
+        "kind": entry.kind,
+        "actor": entry.actor,
+        "ticket": entry.ticket,
+        "data": entry.data,
+        "mac": entry.mac.hex(),
+    }
+
+
+def _short(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

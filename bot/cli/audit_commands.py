@@ -1,0 +1,139 @@
+"""`hvops audit …`: the words on the command line. What they do is in `audit`."""
+
+# ruff: noqa: PLC0415 - each command imports what it needs when it runs, so that --help answers at once
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+audit = typer.Typer(
+    help="Read the ledger, and prove it.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option("--settings", help="Settings file; else $HVOPS_SETTINGS, ./settings.toml, /etc/hvops/settings.toml."),
+]
+File = Annotated[Path | None, typer.Option("--file", metavar="FILE", help="Read this copy, not the bot's own ledger.")]
+Kind = Annotated[list[str] | None, typer.Option("--kind", help="asked, answered, refused, approved … May be repeated.")]
+Actor = Annotated[str | None, typer.Option("--actor", help="Id of a person: T01/U02, or os:ops1.")]
+TicketId = Annotated[str | None, typer.Option("--ticket", help="T-412")]
+Target = Annotated[str | None, typer.Option("--target", help="Cluster or host.")]
+Command = Annotated[str | None, typer.Option("--what", help="A command, of the entry or of its ticket: drain-node.")]
+Outcome = Annotated[
+    str | None, typer.Option("--outcome", help="answered, unanswered, refused, open, done, failed, rejected, expired …")
+]
+Who = Annotated[str | None, typer.Option("--who", help="A person by name or id; of a proposal, also who decided.")]
+Since = Annotated[datetime | None, typer.Option("--since", help="Not before that local time.")]
+Until = Annotated[datetime | None, typer.Option("--until", help="Before that local time.")]
+
+
+class Format(StrEnum):
+    """Of an export."""
+
+    csv = "csv"
+    jsonl = "jsonl"
+
+
+@audit.command("list")
+def list_entries(
+    *,
+    file: File = None,
+    settings: SettingsFile = None,
+    kind: Kind = None,
+    actor: Actor = None,
+    ticket: TicketId = None,
+    target: Target = None,
+    who: Who = None,
+    what: Command = None,
+    outcome: Outcome = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The newest so many.")] = 20,
+) -> None:
+    """The newest entries, oldest of them first."""
+    from bot.cli import audit as work
+    from bot.ledger import Filter
+
+    wanted = Filter(
+        kind, actor, ticket, target, work.to_utc(since), work.to_utc(until), **work.build_filter(who, what, outcome)
+    )
+    with work.open_reader(file, settings) as reader:
+        work.print_list(reader, wanted, limit)
+
+
+@audit.command()
+def show(
+    what: Annotated[str, typer.Argument(help="An entry's number, or a ticket: 1285, T-412.")],
+    *,
+    file: File = None,
+    settings: SettingsFile = None,
+    evidence: Annotated[bool, typer.Option("--evidence", help="Also every question and its raw answer.")] = False,
+) -> None:
+    """One entry with all it says, or the story of a ticket."""
+    from bot.cli import audit as work
+
+    with work.open_reader(file, settings) as reader:
+        work.print_one(reader, what, evidence=evidence)
+
+
+@audit.command()
+def search(
+    words: Annotated[list[str], typer.Argument(help="All of them occur in the entry, its report or its evidence.")],
+    file: File = None,
+    settings: SettingsFile = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The newest so many.")] = 20,
+) -> None:
+    """Search everything that was asked, said and answered, raw answers included."""
+    from bot.cli import audit as work
+    from bot.ledger import Filter
+
+    with work.open_reader(file, settings) as reader:
+        work.print_list(reader, Filter(text=" ".join(words)), limit)
+
+
+@audit.command()
+def export(
+    *,
+    file: File = None,
+    settings: SettingsFile = None,
+    shape: Annotated[Format, typer.Option("--format", help="CSV for a spreadsheet, or JSON lines.")] = Format.csv,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file; else standard output.")] = None,
+    kind: Kind = None,
+    actor: Actor = None,
+    ticket: TicketId = None,
+    target: Target = None,
+    who: Who = None,
+    what: Command = None,
+    outcome: Outcome = None,
+    since: Since = None,
+    until: Until = None,
+) -> None:
+    """Every entry that matches, oldest first."""
+    from bot.cli import audit as work
+    from bot.ledger import Filter
+
+    wanted = Filter(
+        kind, actor, ticket, target, work.to_utc(since), work.to_utc(until), **work.build_filter(who, what, outcome)
+    )
+    with work.open_reader(file, settings) as reader:
+        work.export(reader, wanted, shape.value, output)
+
+
+@audit.command()
+def rebuild(settings: SettingsFile = None) -> None:
+    """Make the derived tables (tickets, locks) afresh from the entries; no entry changes."""
+    from bot.config.settings import load
+    from bot.services import open_ledger
+
+    with open_ledger(load(settings)) as ledger:
+        ledger.rebuild()
+    typer.echo("The tables of tickets and locks say what the entries say.")

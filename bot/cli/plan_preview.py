@@ -1,0 +1,94 @@
+"""A remediation typed at the terminal: the plan as it would be proposed now, or why there is none. Nothing comes of it.
+
+Plans are proposed and decided in Slack only. At a terminal a person is an operating-system user, in Slack a member of
+a workspace, and nothing ties the two together: the same human could ask as one and approve as the other. So there is
+no word here that proposes, approves, stops or lets anything go on; this only shows what a proposal would say.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+
+from bot.api.command import Role
+from bot.cli.console import styled
+from bot.cli.render import head_as_json
+from bot.config.settings import Roles
+from bot.dispatch.authorization import EVERYWHERE, Person
+from bot.dispatch.pipeline import Pipeline, Request
+from bot.errors import PermissionDenied
+from bot.tickets.create import Preview
+from bot.tickets.plan_digest import plan_to_json
+from bot.tickets.plan_text import plan_lines
+
+IN_SLACK = ("stop", "go", "runs", "approve", "confirm", "reject", "withdraw", "cancel", "undo", "close")
+
+
+def refuse_decision(pipeline: Pipeline, request: Request) -> None:
+    """Refuse a word that decides about something, with where it works; the ledger knows. Raises NotAllowed."""
+    words = request.line.casefold().removeprefix("/").removeprefix("hvops").split()
+    if not words or words[0].removeprefix("/") not in IN_SLACK:
+        return
+    with pipeline.recording_refusals(request):
+        where = f"type /hvops {words[0]}" if words[0] in IN_SLACK[:3] else "press the button beside the plan"
+        raise PermissionDenied(f"Nothing is decided at a terminal: {where} in Slack, where people are known by one id.")
+
+
+def print_preview(out: Console, shown: Preview, named: str) -> None:
+    """Draw a plan that is possible: why, what it means, every step, and who would decide."""
+    made, plan = shown.made, shown.made.plan
+    out.print(styled(shown.answered.report.title, "bold"))
+    for name, says in (("Because", plan.reason), ("Impact", plan.impact), ("Way back", plan.rollback)):
+        out.print(styled(f"{name}: {says}"))
+    for gate in plan.gates:
+        measured = f" ({gate.measured})" if gate.measured else ""
+        word, style = ("passed", "green") if gate.passed else ("not yet" if gate.passes_at else "WARNING", "yellow")
+        out.print(styled(f"{word}: {gate.description}{measured}", style))
+    for line in plan_lines(plan, made.risk, made.version):
+        if not line.startswith(("Gate: ", "Way back: ")):
+            out.print(styled(line), soft_wrap=True)
+    for says in (*plan.evidence, f"Digest (SHA-256): {made.digest}"):
+        out.print(styled(says, "dim"), soft_wrap=True)
+    out.print(styled(f"{shown.decides} {named}".strip()))
+    out.print(styled(not_proposed(shown), "bold"))
+
+
+def not_proposed(shown: Preview) -> str:
+    """That nothing happened, and where to type it."""
+    return f"Nothing is proposed and nothing will run. To propose it, type in Slack: {shown.answered.line}"
+
+
+def approver_names(roles: Roles, shown: Preview) -> str:
+    """Whom the settings name for the decision, by their ids in Slack; or that they name nobody."""
+    if not shown.decides:
+        return ""
+    role = Role.OPERATOR if "confirms" in shown.decides else Role.APPROVER
+    rule = dict(roles.rules()).get(role)
+    places = {place.casefold() for place in shown.made.places}
+    ids = (*rule.groups, *rule.users) if rule is not None and _covers(rule.clusters, places) else ()
+    who = ", ".join(ids) or "names nobody, so nobody could decide"
+    return f"[roles.{role.name.lower()}]: {who}."
+
+
+def as_json(shown: Preview, person: Person, named: str, exit_code: int) -> str:
+    """The whole of it as JSON."""
+    answered, made = shown.answered, shown.made
+    told: dict[str, Any] = {
+        **head_as_json(answered, person, exit_code),
+        "proposed": False,
+        "says": not_proposed(shown) if shown.decides else answered.report.summary,
+        "decides": f"{shown.decides} {named}".strip(),
+        "risk": str(made.risk),
+        "places": list(made.places),
+        "digest": made.digest if shown.decides else "",
+        "plan": plan_to_json(made.plan),
+    }
+    return json.dumps(told, ensure_ascii=False, indent=2)
+
+
+def _covers(clusters: Iterable[str], places: set[str]) -> bool:
+    held = {one.casefold() for one in clusters}
+    return EVERYWHERE in held or (bool(places) and places <= held)

@@ -1,0 +1,193 @@
+"""The estate: which clusters and hosts there are, and where they are reached when DNS does not say so.
+
+Nodes are not written here: they are discovered from their cluster at run time. Names are compared without case;
+the mappings are keyed by the lower-case name, and every entry keeps its name as it was written.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+
+from bot.config.validation_errors import explained, read_toml
+
+# A NetBIOS or DNS label: what Windows accepts as a computer name, and nothing that could be an option or a URL.
+_LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+Name = Annotated[str, StringConstraints(pattern=f"^{_LABEL}$")]
+NameIfAny = Annotated[str, StringConstraints(pattern=f"^({_LABEL})?$")]
+Domain = Annotated[
+    str, StringConstraints(pattern=r"^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9-]+$")
+]
+Channel = Annotated[str, StringConstraints(pattern=r"^([CG][A-Z0-9]+)?$")]
+
+# The name of an instance or a database of SQL Server, as far as it needs no quoting [doc: database identifiers].
+Instance = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_#$@.-]{0,128}$")]
+
+PLAIN_PORT, TLS_PORT = 5985, 5986  # [doc] WinRM 2.0 and later
+SQL_PORT = 1433  # [doc] the default instance's
+COMMVAULT = "commvault"  # the backup product, as questions and actions name it
+_NAME = "a computer name: letters, digits and hyphens, no domain"
+
+
+class Part(BaseModel):
+    """A table of the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class Cluster(Part):
+    """A failover cluster. Any entry host that answers names the nodes."""
+
+    name: str = Field(default="", exclude=True)
+    domain: Domain = Field(description='domain = "corp.example"')
+    entry_hosts: tuple[Name, ...] = Field(
+        min_length=1, description='entry_hosts = ["hv01", "hv02"], names without domain'
+    )
+    ops_channel: Channel = Field(default="", description='ops_channel = "C…", the id of a channel, not its name')
+
+
+class StandaloneHost(Part):
+    """A Windows host outside of any cluster: one with Hyper-V, or that of a VMM server."""
+
+    name: str = Field(default="", exclude=True)
+    domain: Domain = Field(description='domain = "corp.example"')
+    ops_channel: Channel = Field(default="", description='ops_channel = "C…", the id of a channel, not its name')
+
+
+class Vmm(Part):
+    """A VMM server (System Center Virtual Machine Manager), by its database. Everything sent there is encrypted."""
+
+    name: str = Field(default="", exclude=True)
+    server: Domain = Field(description='server = "sql01.corp.example", where SQL Server runs')
+    port: int = Field(default=SQL_PORT, ge=1, le=65_535, description="port = 1433")
+    instance: Instance = Field(
+        default="", description='instance = "MICROSOFT$VMM$", asked of the SQL Browser in place of the port'
+    )
+    database: Instance = Field(default="VirtualManagerDB", description='database = "VirtualManagerDB"')
+    driver: str = Field(default="", description='driver = "ODBC Driver 18 for SQL Server", or the path of one')
+    trust_certificate: bool = Field(
+        default=False, description="trust_certificate = true, where nobody signed the server's certificate"
+    )
+    clusters: tuple[Name, ...] = Field(default=(), description='clusters = ["prod"], those it manages; all where unset')
+    host: NameIfAny = Field(
+        default="", description='host = "vmm01", on which VMMService runs: a host that stands alone, below [hosts]'
+    )
+
+
+class BackupService(Part):
+    """The web service of CommVault, where the estate has one."""
+
+    url: str = Field(description='url = "https://backup.corp.example/webconsole/api"')
+
+    @field_validator("url")
+    @classmethod
+    def _an_address(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+            raise ValueError("it is no address of the form https://backup.corp.example/webconsole/api")
+        return url.rstrip("/")
+
+
+class InventoryFile(Part):
+    """What the bot may be asked about."""
+
+    clusters: dict[Name, Cluster] = Field(default={}, description=f"a table [clusters.NAME], NAME being {_NAME}")
+    hosts: dict[Name, StandaloneHost] = Field(default={}, description=f"a table [hosts.NAME], NAME being {_NAME}")
+    vmm: dict[Name, Vmm] = Field(default={}, description="a table [vmm.NAME], NAME being what people type")
+    commvault: BackupService | None = Field(default=None, description="a table [commvault] with url")
+    endpoints: dict[Name, str] = Field(default={}, description='hv01 = "http://10.1.2.3:5985/wsman" below [endpoints]')
+    guest_domains: tuple[Domain, ...] = Field(default=(), description='guest_domains = ["corp.example"]')
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_are_not_settings(cls, told: Any) -> Any:
+        """`name` inside of a table would be a second, perhaps different, name."""
+        for kind in ("clusters", "hosts", "vmm"):
+            for key, part in _tables(told, kind).items():
+                if isinstance(part, dict) and "name" in part:
+                    raise ValueError(f"[{kind}.{key}] name is not a setting; the table's own name is the name")
+        return told
+
+    @field_validator("clusters", "hosts", "vmm", "endpoints")
+    @classmethod
+    def _lower_case(cls, parts: dict[str, Any]) -> dict[str, Any]:
+        keyed: dict[str, Any] = {}
+        for name, part in parts.items():
+            if name.lower() in keyed:
+                raise ValueError(f"{name} is written twice; upper and lower case make no difference")
+            keyed[name.lower()] = part.model_copy(update={"name": name}) if isinstance(part, BaseModel) else part
+        return keyed
+
+    @field_validator("endpoints")
+    @classmethod
+    def _addresses(cls, endpoints: dict[str, str]) -> dict[str, str]:
+        for name, url in endpoints.items():
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+                raise ValueError(f"{name} is no address of the form http://host:5985/wsman")
+        return endpoints
+
+    @field_validator("guest_domains")
+    @classmethod
+    def _domains_lower_case(cls, domains: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(domain.lower() for domain in domains)
+
+    @model_validator(mode="after")
+    def _one_meaning_per_name(self) -> Self:
+        if not self.clusters and not self.hosts:
+            raise ValueError("there is no cluster and no host in it. Write a table [clusters.NAME] or [hosts.NAME]")
+        if {*self.clusters, *self.hosts, *self.vmm} & {COMMVAULT}:
+            raise ValueError(f"{COMMVAULT} is the name of the backup product; rename that cluster or host")
+        entries = {entry.lower(): cluster.name for cluster in self.clusters.values() for entry in cluster.entry_hosts}
+        for name, host in self.hosts.items():
+            if name in self.clusters:
+                raise ValueError(f"{host.name} is both a cluster and a host; rename one")
+            if name in entries:
+                raise ValueError(f"{host.name} is an entry host of {entries[name]} and a host that stands alone")
+        for name, vmm in self.vmm.items():
+            if name in self.clusters or name in self.hosts or name in entries:
+                raise ValueError(f"{vmm.name} is a VMM server and also a cluster or host; rename one")
+            if unknown := [one for one in vmm.clusters if one.lower() not in self.clusters]:
+                raise ValueError(f"{vmm.name} manages {', '.join(unknown)}, which is no cluster of the estate")
+            if vmm.host and vmm.host.lower() not in self.hosts:
+                raise ValueError(
+                    f"{vmm.name} runs on {vmm.host}, which is no host that stands alone: add [hosts.{vmm.host}]"
+                )
+        return self
+
+    def managed_by(self, vmm: Vmm) -> tuple[str, ...]:
+        """The clusters that a VMM server manages, in their own spelling."""
+        return tuple(self.clusters[name.lower()].name for name in vmm.clusters or self.clusters)
+
+    def managers(self, cluster: str) -> tuple[str, ...]:
+        """The VMM servers that manage a cluster, by name."""
+        return tuple(vmm.name for _, vmm in sorted(self.vmm.items()) if cluster in self.managed_by(vmm))
+
+    def endpoint(self, name: str, domain: str, *, tls: bool = False) -> str:
+        """Where to reach a machine: pinned under [endpoints], else by its DNS name on WinRM's own port."""
+        pinned = self.endpoints.get(name.lower())
+        if pinned:
+            return pinned
+        host = f"{name}.{domain}" if domain else name
+        return f"https://{host}:{TLS_PORT}/wsman" if tls else f"http://{host}:{PLAIN_PORT}/wsman"
+
+    def is_pinned(self, name: str) -> bool:
+        """Whether the estate itself says where this machine is."""
+        return name.lower() in self.endpoints
+
+
+def load(path: Path) -> InventoryFile:
+    """Read the estate. Raises SettingsError naming file, key and what to write, all mistakes at once."""
+    told = read_toml(path, "estate file", "Copy deploy/inventory.toml there, and write your clusters into it.")
+    try:
+        return InventoryFile.model_validate(told)
+    except ValidationError as error:
+        raise explained(path, InventoryFile, error) from None
+
+
+def _tables(told: Any, kind: str) -> dict[str, Any]:
+    found = told.get(kind) if isinstance(told, dict) else None
+    return found if isinstance(found, dict) else {}

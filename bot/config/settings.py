@@ -1,0 +1,348 @@
+"""The settings: a TOML file, and environment variables over it (`HVOPS_SECTION__KEY`).
+
+The file is `--settings FILE`, else $HVOPS_SETTINGS, else ./settings.toml, else /etc/hvops/settings.toml. Paths
+in it are relative to the file itself. Lists in environment variables are JSON: `HVOPS_ROLES__VIEWER__USERS='["U1"]'`.
+An unknown key is refused rather than ignored: a misspelt role would otherwise be a closed, or an open, door.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as EnvironmentUnreadable
+
+from bot.api.command import Risk, Role
+from bot.config.validation_errors import PREFIX, explained, near, read_toml
+from bot.errors import PermissionDenied, SettingsError
+
+PLACES = (Path("settings.toml"), Path("/etc/hvops/settings.toml"))
+Transport = Literal["kerberos", "ntlm", "certificate", "basic"]
+Seconds = Annotated[int, Field(ge=1, le=600)]
+Minutes = Annotated[int, Field(ge=1, le=1440)]
+RoleName = Literal["operator", "approver"]
+
+
+class Section(BaseModel):
+    """A table of the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class Slack(Section):
+    """The Slack app. Missing altogether where only the command line is used."""
+
+    bot_token: SecretStr = Field(description='bot_token = "xoxb-…" from OAuth & Permissions of the Slack app')
+    app_token: SecretStr = Field(
+        description='app_token = "xapp-…", an app-level token with the scope connections:write, from Basic Information'
+    )
+    base_url: str = Field(default="https://slack.com/api/", description='base_url = "https://slack.com/api/"')
+    audit_channel: str = Field(default="", description='audit_channel = "C…", the id of a channel, not its name')
+
+    @field_validator("bot_token", "app_token")
+    @classmethod
+    def _right_kind(cls, token: SecretStr, info: ValidationInfo) -> SecretStr:
+        kind = "xoxb-" if info.field_name == "bot_token" else "xapp-"
+        if not token.get_secret_value().startswith(kind):
+            raise ValueError(f"it does not begin with {kind}")
+        return token
+
+    @field_validator("base_url")
+    @classmethod
+    def _an_address(cls, url: str) -> str:
+        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+            raise ValueError("it is not an http or https address")
+        return url.rstrip("/") + "/"
+
+
+class LedgerFiles(Section):
+    """Where the ledger is, and the two things that prove it, which belong elsewhere."""
+
+    path: Path = Field(default=Path("ledger.db"), description='path = "ledger.db"')
+    key_file: Path = Field(default=Path("ledger.key"), description='key_file = "ledger.key", made at the first start')
+    anchor_file: Path = Field(
+        default=Path("anchors.txt"), description='anchor_file = "anchors.txt", best on another machine'
+    )
+    anchor_minutes: Minutes = Field(
+        default=60,
+        description="anchor_minutes = 60, how often the audit channel is told the head of a ledger that moves",
+    )
+
+
+class Rule(Section):
+    """Who holds a role, and on which clusters. Nobody, unless named here."""
+
+    groups: tuple[str, ...] = Field(default=(), description='groups = ["S…"], ids of Slack user groups')
+    users: tuple[str, ...] = Field(default=(), description='users = ["U…"], ids of Slack members')
+    system_users: tuple[str, ...] = Field(default=(), description='system_users = ["ops1"], accounts of this machine')
+    clusters: tuple[str, ...] = Field(description='clusters = ["prod"], or clusters = ["*"] for all of them')
+
+
+class Roles(Section):
+    """The three roles. An unset rule refuses."""
+
+    viewer: Rule | None = Field(default=None, description="a table [roles.viewer]")
+    operator: Rule | None = Field(default=None, description="a table [roles.operator]")
+    approver: Rule | None = Field(default=None, description="a table [roles.approver]")
+
+    def rules(self) -> Iterator[tuple[Role, Rule]]:
+        """The rules that are set, lowest role first."""
+        for role in (Role.VIEWER, Role.OPERATOR, Role.APPROVER):
+            rule: Rule | None = getattr(self, role.name.lower())
+            if rule is not None:
+                yield role, rule
+
+
+class Credential(Section):
+    """How to log in over WinRM. Chat never chooses any of it."""
+
+    transport: Transport = Field(description='transport = "kerberos", "ntlm", "certificate" or "basic"')
+    username: str = Field(default="", description='username = "hvops-reader@CORP.EXAMPLE"')
+    password: SecretStr = Field(default=SecretStr(""), description='password = "…"')
+    certificate: Path | None = Field(default=None, description='certificate = "reader.pem"')
+    key: Path | None = Field(default=None, description='key = "reader.key"')
+    ca_file: Path | None = Field(
+        default=None, description='ca_file = "ca.pem", the authority that signed the hosts\' certificates'
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        """Kerberos may use the account's own ticket cache; the others need what they present."""
+        if self.transport in ("ntlm", "basic") and not (self.username and self.password.get_secret_value()):
+            raise ValueError(f'transport "{self.transport}" needs username and password')
+        if self.transport == "certificate" and not (self.certificate and self.key):
+            raise ValueError('transport "certificate" needs certificate and key')
+        if self.transport == "kerberos" and self.password.get_secret_value() and not self.username:
+            raise ValueError('transport "kerberos" with a password needs username')
+        return self
+
+
+class DatabaseCredential(Section):
+    """How to log in to the databases of VMM servers."""
+
+    login: Literal["sql", "kerberos"] = Field(
+        description='login = "sql" for a login of SQL Server\'s own, or "kerberos" for the bot\'s own account'
+    )
+    username: str = Field(default="", description='username = "hvops"')
+    password: SecretStr = Field(default=SecretStr(""), description='password = "…"')
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        has_both = bool(self.username and self.password.get_secret_value())
+        if self.login == "sql" and not has_both:
+            raise ValueError('login "sql" needs username and password')
+        if self.login == "kerberos" and (self.username or self.password.get_secret_value()):
+            raise ValueError('login "kerberos" uses the ticket of the bot\'s own account, and takes no username')
+        return self
+
+
+class WebCredential(Section):
+    """How to log in to the web service of the backup product."""
+
+    username: str = Field(min_length=1, description='username = "svc-hvops"')
+    password: SecretStr = Field(min_length=1, description='password = "…"')
+    ca_file: Path | None = Field(
+        default=None, description='ca_file = "ca.pem", the authority that signed its certificate'
+    )
+
+
+class Credentials(Section):
+    """The profiles. Without `guest`, guests are not asked and stand as unknown; without `vmm`, no database is."""
+
+    reader: Credential = Field(
+        description='a table [credentials.reader] with transport = "kerberos" and username = "…"'
+    )
+    operator: Credential | None = Field(default=None, description="a table [credentials.operator]")
+    guest: Credential | None = Field(default=None, description="a table [credentials.guest]")
+    vmm: DatabaseCredential | None = Field(default=None, description='a table [credentials.vmm] with login = "sql"')
+    commvault: WebCredential | None = Field(
+        default=None, description="a table [credentials.commvault] with username and password"
+    )
+
+    def profiles(self) -> dict[str, Credential]:
+        """The profiles of WinRM that are set, by name."""
+        named = {"reader": self.reader, "operator": self.operator, "guest": self.guest}
+        return {name: credential for name, credential in named.items() if credential is not None}
+
+
+class Limits(Section):
+    """How long and how wide a question may go."""
+
+    per_host_seconds: Seconds = Field(default=20, description="per_host_seconds = 20")
+    overall_seconds: Seconds = Field(default=60, description="overall_seconds = 60")
+    at_once: int = Field(default=128, ge=1, le=1024, description="at_once = 128")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.overall_seconds < self.per_host_seconds:
+            raise ValueError("overall_seconds is less than per_host_seconds")
+        return self
+
+
+class Policy(Section):
+    """Whose decision a change needs, and how long it may take. A risk without a rule refuses every plan of that risk.
+
+    There is no way to let a requester decide about a high risk: that takes a second person.
+    """
+
+    low: Literal["confirm", "approval"] | None = Field(
+        default=None, description='low = "confirm" (the requester looks twice) or "approval" (somebody else decides)'
+    )
+    high: Literal["approval"] | None = Field(default=None, description='high = "approval", the only one there is')
+    open_minutes: Minutes = Field(default=30, description="open_minutes = 30, how long a proposal waits")
+    start_minutes: Minutes = Field(default=15, description="start_minutes = 15, how long an approval waits")
+    stop: RoleName = Field(default="operator", description='stop = "operator", who may use /hvops stop')
+    go: RoleName = Field(default="approver", description='go = "approver", who may use /hvops go')
+
+    def decision(self, risk: Risk) -> Literal["confirm", "approval"]:
+        """Whose decision that risk needs. Raises NotAllowed where no rule is set."""
+        found = self.low if risk is Risk.LOW else self.high
+        if found is None:
+            raise PermissionDenied(
+                f"Nothing of {risk} risk may be changed here: no rule says who decides. Whoever keeps settings.toml "
+                f"can write {risk} under [policy]."
+            )
+        return found
+
+
+class Settings(BaseSettings):
+    """Everything the bot is told about where it runs. Immutable; secrets print as asterisks."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix=PREFIX, env_nested_delimiter="__")
+
+    inventory: Path = Field(description='inventory = "inventory.toml"')
+    credentials: Credentials = Field(description='a table [credentials.reader] with transport = "kerberos"')
+    slack: Slack | None = Field(default=None, description="a table [slack] with bot_token and app_token")
+    ledger: LedgerFiles = Field(default=LedgerFiles(), description="a table [ledger]")
+    roles: Roles = Field(default=Roles(), description="a table [roles.viewer]")
+    limits: Limits = Field(default=Limits(), description="a table [limits]")
+    policy: Policy = Field(default=Policy(), description="a table [policy]")
+
+    _file: Path = Path()
+
+    @property
+    def file(self) -> Path:
+        """The file that was read, absolute."""
+        return self._file
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment over the file, and nothing else: no .env that happens to lie around."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+    def need_slack(self) -> Slack:
+        """The Slack section. Raises SettingsError where it is not set: `hvops run` cannot do without."""
+        if self.slack is None:
+            raise SettingsError(f"{self.file}: [slack] is missing. Write a table [slack] with bot_token and app_token.")
+        return self.slack
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value, for masking."""
+        found = [profile.password.get_secret_value() for profile in self.credentials.profiles().values()]
+        if self.credentials.vmm is not None:
+            found.append(self.credentials.vmm.password.get_secret_value())
+        if self.credentials.commvault is not None:
+            found.append(self.credentials.commvault.password.get_secret_value())
+        if self.slack is not None:
+            found += [self.slack.bot_token.get_secret_value(), self.slack.app_token.get_secret_value()]
+        return tuple(value for value in found if value)
+
+
+def load(path: Path | None = None) -> Settings:
+    """Read the settings. Raises SettingsError naming file, key and what to write, all mistakes at once."""
+    file = find(path).absolute()
+    told = read_toml(file, "settings file", "Copy deploy/settings.toml there, or name another with --settings FILE.")
+    _refuse_strangers(file, told)
+    try:
+        settings = Settings(**told)
+    except ValidationError as error:
+        raise explained(file, Settings, error) from None
+    except EnvironmentUnreadable as error:
+        raise SettingsError(
+            f"{_variables_like(str(error))}: not JSON. Lists are written as JSON: '[\"U1\"]'."
+        ) from None
+    settings = _absolute(settings, file.parent)
+    settings._file = file  # noqa: SLF001 - set once, here
+    return settings
+
+
+def find(path: Path | None = None) -> Path:
+    """Which file would be read."""
+    if path is not None:
+        return path
+    if told := os.environ.get(f"{PREFIX}SETTINGS"):
+        return Path(told)
+    return next((place for place in PLACES if place.exists()), PLACES[0])
+
+
+def permission_warnings(settings: Settings) -> tuple[str, ...]:
+    """Which secrets other accounts of this machine can read, as sentences with what to do."""
+    keys = [profile.key for profile in settings.credentials.profiles().values() if profile.key]
+    files = [settings.ledger.key_file, *keys]
+    if settings.secrets():
+        files.insert(0, settings.file)
+    return tuple(
+        f"{file}: other accounts of this machine can read it (mode {mode:04o}). Run: chmod 600 {file}"
+        for file in files
+        if file.exists() and (mode := stat.S_IMODE(file.stat().st_mode)) & 0o077
+    )
+
+
+def _refuse_strangers(file: Path, told: Mapping[str, Any]) -> None:
+    """Refuse what pydantic-settings would swallow: names with an underscore, variables of unknown sections.
+
+    Only variables with "__" count: Kubernetes puts HVOPS_SERVICE_HOST and its like into every container.
+    """
+    known = list(Settings.model_fields)
+    for key in told:
+        if key.startswith("_"):
+            raise SettingsError(f"{file}: {key} is not a setting.{near(key.strip('_'), known)}")
+    for variable in os.environ:
+        section, nested, _ = variable.removeprefix(PREFIX).partition("__")
+        if variable.startswith(PREFIX) and nested and section.lower() not in known:
+            raise SettingsError(f"{variable} is not a setting.{near(section, known)}")
+
+
+def _variables_like(error: str) -> str:
+    """The variables that may be meant: pydantic-settings names the section, not the variable."""
+    sections = [section for section in Settings.model_fields if f'"{section}"' in error]
+    return " or ".join(
+        name for name in sorted(os.environ) for one in sections if name.startswith(f"{PREFIX}{one.upper()}")
+    )
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def _absolute(model: M, folder: Path) -> M:
+    """The same settings with every relative path read from the folder of the settings file."""
+    return model.model_copy(update={name: _from(value, folder) for name, value in model})
+
+
+def _from(value: Any, folder: Path) -> Any:
+    if isinstance(value, Path):
+        return folder / value
+    return _absolute(value, folder) if isinstance(value, BaseModel) else value

@@ -1,0 +1,175 @@
+"""Text -> arguments, or a usage line.
+
+Chat clients change what people type: `--free` becomes a dash, quotes become curly, a host name becomes a link,
+`&` becomes `&amp;`. All of that is undone here, once. Names of hosts stay words: `discover` knows what they mean.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import typing
+from collections.abc import Iterable
+from dataclasses import MISSING, dataclass, fields
+from html import unescape
+from types import GenericAlias
+from typing import Any, Literal
+
+from bot.api.arguments import ClusterTarget, HostTarget, Target, VmmTarget, VmmTargets
+from bot.errors import UsageError
+
+LONGEST = 1_000  # characters of one command line; the longest sensible one is a fifth of that
+SHOWN = 60  # characters of somebody's words that an error repeats
+_DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
+_OPTION = re.compile(rf"[{_DASHES}]{{1,2}}(?=[A-Za-z])")
+_QUOTES = dict.fromkeys(map(ord, "\"'\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb`"))
+_LINK = re.compile(r"<(?:https?://|mailto:)?([^|<>]+?)/?(?:\|([^<>]*))?>", re.IGNORECASE)
+_INVISIBLE = dict.fromkeys([0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x00AD])
+
+_TARGETS: dict[type, tuple[str, tuple[str, ...]]] = {
+    Target: ("<cluster|host>", ("cluster", "host")),
+    ClusterTarget: ("<cluster>", ("cluster",)),
+    HostTarget: ("<host>", ("host",)),
+    VmmTarget: ("<vmm>", ("vmm",)),
+    VmmTargets: ("<vmm>", ("vmm",)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One field of a command's `Args`, as people type it.
+
+    Attributes:
+        kind: "word" (required, in order), "option" (`--free 1GB`) or "rest" (all words that remain).
+        type: the field's type, or the type of its items.
+        shown: its part of the usage line.
+        needs_one: of a "rest": it takes one word at least.
+    """
+
+    name: str
+    kind: Literal["word", "option", "rest"]
+    type: type
+    shown: str
+    needs_one: bool = False
+
+    @property
+    def takes_several(self) -> bool:
+        """Whether it is a target that may be several, or left to the estate."""
+        return self.type is VmmTargets
+
+    @property
+    def is_subject(self) -> bool:
+        """Whether it names what the command is about."""
+        return bool(getattr(self.type, "is_subject", False))
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Which kinds of target it takes; () where it is no target."""
+        return _TARGETS.get(self.type, ("", ()))[1]
+
+
+def parameters(args: type[Any]) -> tuple[Parameter, ...]:
+    """Read the fields of an `Args` dataclass."""
+    hints = typing.get_type_hints(args)
+    return tuple(_parameter(field.name, hints[field.name], field.default) for field in fields(args))
+
+
+def _parameter(name: str, hint: Any, default: object) -> Parameter:
+    if isinstance(hint, GenericAlias) or typing.get_origin(hint) is tuple:
+        item, needs_one = typing.get_args(hint)[0], default is MISSING
+        shown = f"<{name.replace('_', '-')}>" if needs_one else f"[{item.__name__.upper()}…]"
+        return Parameter(name, "rest", item, shown, needs_one)
+    if default is MISSING:
+        shown = _TARGETS[hint][0] if hint in _TARGETS else f"<{name.replace('_', '-')}>"
+        return Parameter(name, "word", hint, shown)
+    given = _TARGETS[hint][0] if hint in _TARGETS else default
+    return Parameter(name, "option", hint, f"[--{name.replace('_', '-')} {given}]")
+
+
+def tokenize(text: str) -> list[str]:
+    """Split what somebody typed into words, undoing what chat clients did to them.
+
+    Raises:
+        UsageError: the text is longer than any command line.
+    """
+    if len(text) > LONGEST:
+        raise UsageError(f"That line has {len(text):,} characters; hvops reads at most {LONGEST:,}. Nothing was asked.")
+    plain = unescape(_LINK.sub(lambda link: link[2] or link[1], text)).translate(_INVISIBLE)
+    return [cleaned for word in plain.split() if (cleaned := word.translate(_QUOTES))]
+
+
+def bind_arguments(usage: str, wanted: Iterable[Parameter], typed: list[str]) -> dict[str, Any]:
+    """Sort words into parameters. Targets stay names (str); everything else has its type.
+
+    Raises:
+        UsageError: a word is missing, left over, or not what its parameter takes.
+    """
+    options = {parameter.name.replace("_", "-"): parameter for parameter in wanted if parameter.kind == "option"}
+    values, plain = _take_options(usage, options, typed)
+    for parameter in wanted:
+        if parameter.kind == "word":
+            if not plain:
+                raise UsageError(f"{parameter.shown} is missing.", usage)
+            values[parameter.name] = _value(usage, parameter, plain.pop(0))
+        elif parameter.kind == "rest":
+            if parameter.needs_one and not plain:
+                raise UsageError(f"{parameter.shown} is missing.", usage)
+            values[parameter.name] = tuple(_value(usage, parameter, word) for word in plain)
+            plain = []
+    if plain:
+        raise UsageError(f"Too many words: {quoted(' '.join(plain))} is left over.", usage)
+    return values
+
+
+def _take_options(usage: str, options: dict[str, Parameter], typed: list[str]) -> tuple[dict[str, Any], list[str]]:
+    values: dict[str, Any] = {}
+    plain: list[str] = []
+    rest = iter(typed)
+    for word in rest:
+        dashes = _OPTION.match(word)
+        if not dashes:
+            plain.append(word)
+            continue
+        name, equals, value = word[dashes.end() :].partition("=")
+        parameter = options.get(name.casefold())
+        if parameter is None:
+            near = tuple(f"--{one}" for one in suggest(name, options))
+            raise UsageError(f"There is no option --{truncate(name)}.", usage, near)
+        given = value if equals else next(rest, "")
+        values[parameter.name] = _value(usage, parameter, given)
+    return values, plain
+
+
+def _value(usage: str, parameter: Parameter, word: str) -> Any:
+    try:
+        if parameter.targets:
+            return _name(word)
+        reader = getattr(parameter.type, "parse", parameter.type)
+        return reader(word)
+    except ValueError:
+        wants = getattr(parameter.type, "wants", f"a value for {parameter.shown}")
+        given = f"{quoted(word)} is not" if word else "Missing:"
+        raise UsageError(f"{given} {wants}.", usage) from None
+
+
+def _name(word: str) -> str:
+    """A target's name, as it was typed. Raises ValueError where nothing was."""
+    if not word.strip(","):
+        raise ValueError(word)
+    return word
+
+
+def suggest(name: str, among: Iterable[str]) -> tuple[str, ...]:
+    """The names that look most like this one, best first, three at most."""
+    folded = {one.casefold(): one for one in among}
+    return tuple(folded[one] for one in difflib.get_close_matches(name.casefold()[:SHOWN], folded, n=3, cutoff=0.6))
+
+
+def truncate(word: str) -> str:
+    """Somebody's words, no longer than an error should repeat."""
+    return word if len(word) <= SHOWN else f"{word[:SHOWN]}… ({len(word):,} characters)"
+
+
+def quoted(word: str) -> str:
+    """Somebody's words in quotes, shortened."""
+    return f"“{truncate(word)}”"

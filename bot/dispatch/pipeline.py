@@ -1,0 +1,299 @@
+"""The path of a question, on one screen: parse, authorize, look, judge, and a ledger entry for each.
+
+Slack and the terminal both come through here; what differs is only who asks and how the answer is drawn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from bot.api.command import Diagnostic, Remediation
+from bot.api.report import Report
+from bot.dispatch import argument_parser, authorization
+from bot.dispatch.authorization import Person
+from bot.dispatch.command_line import FRONT_DOOR, CommandLine, TargetFinder, read_line, resolve
+from bot.dispatch.query_session import Progress, QuerySession
+from bot.dispatch.registry import Registry
+from bot.errors import HvopsError, InternalError, LedgerError, PermissionDenied, UsageError
+from bot.ledger import Entry, Ledger
+from bot.redaction import Redactor
+from bot.serialization import (
+    Evidence,
+    evidence_from_bytes,
+    evidence_to_bytes,
+    report_from_bytes,
+    report_to_bytes,
+    samples_to_json,
+)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A line that somebody typed or pressed.
+
+    Attributes:
+        line: "/check-writers prod", as typed.
+        via: "slack", "button", "mention" or "terminal".
+        place: the channel, or the host of the terminal.
+        answers: the sequence number of the ledger entry (a click) that led here, or None.
+    """
+
+    person: Person
+    line: str
+    via: str
+    place: str
+    answers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredRequest:
+    """A report, and where the ledger keeps it.
+
+    Attributes:
+        token: opaque; all that a button carries.
+        seq: the number of the `answered` entry.
+        at: when, UTC.
+        line: the command line in its plain form, for *Look Again*.
+    """
+
+    token: str
+    seq: int
+    at: datetime
+    line: str
+    command: str
+    report: Report
+    evidence: tuple[Evidence, ...]
+    seconds: float
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """One line on its way: the command and the targets it names, once it was read, and its `asked` entry."""
+
+    command: str = ""
+    target: str = ""
+    entry: Entry | None = None
+
+    def reads(self, line: CommandLine) -> CommandLine:
+        """Remember what a line is about: a refusal is about the same."""
+        self.command, self.target = line.command.name, line.target
+        return line
+
+
+class Pipeline:
+    """Everything between a typed line and its report."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        directory: TargetFinder,
+        ledger: Ledger,
+        look: Callable[[datetime, Any], QuerySession],
+        mask: Redactor | None = None,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            registry: the commands.
+            directory: the names of clusters and hosts.
+            ledger: where every step is written before the next one is taken.
+            look: makes the `Ask` of one request, from its time and its progress callback.
+            mask: takes secrets out of what hosts and people say, before anybody is shown it.
+        """
+        self.registry = registry
+        self.directory = directory
+        self.ledger = ledger
+        self.look = look
+        self.mask = mask or Redactor()
+
+    async def answer(self, request: Request, progress: Callable[[Progress], None] | None = None) -> AnsweredRequest:
+        """Answer one line. Whatever happens stands in the ledger before the caller hears of it.
+
+        Raises:
+            HvopsError: refused, unreadable, or our own bug; its text is the sentence for the person.
+        """
+        began = time.monotonic()
+        with self.recording_refusals(request) as asking:
+            line = await self.begin(request, asking, Diagnostic)
+            look = self.look(datetime.now(UTC), progress)
+            look.places = frozenset(place.lower() for place in line.scopes)
+            report = await _judge(line, look)
+            seconds = time.monotonic() - began
+            # On a thread: megabytes of evidence are searched for secrets, and acknowledgements must not wait for it.
+            return await asyncio.to_thread(self.store_answer, asking, line, report, tuple(look.evidence), seconds)
+
+    @contextmanager
+    def recording_refusals(self, request: Request) -> Iterator[RequestContext]:
+        """Whatever goes wrong inside stands in the ledger, without secrets, before it is raised on."""
+        asking = RequestContext()
+        try:
+            yield asking
+        except LedgerError:
+            raise  # nothing can be written, so nothing is asked and nothing is claimed
+        except HvopsError as error:
+            error.args = (self.mask.redact_text(str(error)),)
+            self._refuse(request, asking, error)
+            raise
+        except Exception as error:
+            bug = secrets.token_hex(4)
+            log.exception("our bug", bug=bug, line=request.line)
+            self._refuse(request, asking, InternalError(bug))
+            raise InternalError(bug) from error
+
+    async def begin(
+        self, request: Request, asking: RequestContext, kind: type[Diagnostic[Any, Any] | Remediation[Any, Any]]
+    ) -> CommandLine:
+        """Read a line, write down that it was asked, and find its targets. Raises HvopsError."""
+        typed = asking.reads(read_line(self.registry, request.line))
+        if not isinstance(typed.command.spec, kind):
+            does = "changes things, and this way in only asks" if typed.command.changes else "changes nothing"
+            raise UsageError(f"/{typed.command.name} {does}.", typed.command.usage)
+        authorization.require_role(request.person, typed.command.role)
+        asking.entry = await asyncio.to_thread(self.ledger.append, "asked", request.person.id, _asked(request, typed))
+        return await resolve(self.directory, typed, request.person)
+
+    def can_parse(self, line: str) -> bool:
+        """Whether the line can be read at all. Whether its host exists, and who may ask, is found out later."""
+        try:
+            read_line(self.registry, line)
+        except UsageError:
+            return False
+        return True
+
+    def is_remediation(self, line: str) -> bool:
+        """Whether the line names a command that changes things."""
+        try:
+            return read_line(self.registry, line).command.changes
+        except UsageError:
+            return False
+
+    async def load_answer(self, request: Request, token: str) -> AnsweredRequest:
+        """The answer a button belongs to, for whoever pressed it now: they need the role that asking takes.
+
+        A shared message can be pressed by everybody in its channel. A refusal stands in the ledger.
+
+        Raises:
+            NotAllowed: this person may not ask that line.
+            UsageError: there is no such answer, or it has been dropped since.
+        """
+        asking = RequestContext()
+        try:
+            found = self.find(token)
+            if found is None:
+                raise UsageError("That answer is no longer kept. Type the command again.", f"/{FRONT_DOOR} help")
+            line = asking.reads(read_line(self.registry, found.line))
+            authorization.require_role(request.person, line.command.role)
+            await resolve(self.directory, line, request.person)
+        except LedgerError:
+            raise
+        except HvopsError as error:
+            await asyncio.to_thread(self._refuse, request, asking, error)
+            raise
+        return found
+
+    def find(self, token: str) -> AnsweredRequest | None:
+        """The answer a button belongs to; None where there is none, or its report has been dropped since."""
+        entry = self.ledger.find_answer(token)
+        report = self.ledger.blob(entry.data.get("report") or "") if entry else None
+        if entry is None or report is None:
+            return None
+        evidence = self.ledger.blob(entry.data["evidence"])
+        return AnsweredRequest(
+            token=token,
+            seq=entry.seq,
+            at=datetime.fromisoformat(entry.at),
+            line=entry.data["line"],
+            command=entry.data["command"],
+            report=report_from_bytes(report),
+            evidence=evidence_from_bytes(evidence) if evidence else (),
+            seconds=entry.data["seconds_tenths"] / 10,
+        )
+
+    def store_answer(
+        self, asking: RequestContext, line: CommandLine, report: Report, evidence: tuple[Evidence, ...], seconds: float
+    ) -> AnsweredRequest:
+        """Keep a report and its evidence, and write down that the line was answered."""
+        asked = asking.entry
+        assert asked is not None
+        token = secrets.token_urlsafe(12)
+        report_blob = self.ledger.put_blob(report_to_bytes(report))
+        evidence_blob = self.ledger.put_blob(evidence_to_bytes(evidence))
+        report = report_from_bytes(self._kept(report_blob))  # as the ledger has it: without secrets
+        evidence = evidence_from_bytes(self._kept(evidence_blob))
+        data = {
+            "asked": asked.seq,
+            "answer": token,
+            "name": asked.data.get("name"),
+            "line": str(line),
+            "command": line.command.name,
+            "target": line.target,
+            "places": sorted(line.scopes),
+            "title": report.title,
+            "verdict": report.summary,
+            "findings": len(report.findings),
+            "unknown": len(report.unanswered),
+            "report": report_blob,
+            "evidence": evidence_blob,
+            "samples": samples_to_json(report.samples),
+            "seconds_tenths": round(seconds * 10),
+        }
+        entry = self.ledger.append("answered", asked.actor, data)
+        at = datetime.fromisoformat(entry.at)
+        return AnsweredRequest(token, entry.seq, at, str(line), line.command.name, report, evidence, seconds)
+
+    def _kept(self, blob: str) -> bytes:
+        data = self.ledger.blob(blob)
+        if data is None:
+            raise LedgerError("The answer was written and cannot be read back. Run hvops audit verify.")
+        return data
+
+    def _refuse(self, request: Request, asking: RequestContext, error: HvopsError) -> None:
+        kind = {UsageError: "usage", PermissionDenied: "not allowed", InternalError: "our bug"}.get(
+            type(error), "not answered"
+        )
+        self.ledger.append(
+            "refused",
+            request.person.id,
+            {
+                "asked": asking.entry.seq if asking.entry else None,
+                "name": request.person.name,
+                "command": asking.command or None,
+                "target": asking.target or None,
+                "line": argument_parser.truncate(request.line),
+                "via": request.via,
+                "place": request.place,
+                "kind": kind,
+                "why": str(error),
+            },
+        )
+
+
+async def _judge(line: CommandLine, look: QuerySession) -> Report:
+    spec = line.command.spec
+    assert isinstance(spec, Diagnostic)
+    args = spec.args(**line.values)
+    facts = await spec.collect(args, look)
+    return spec.evaluate(args, facts)
+
+
+def _asked(request: Request, typed: CommandLine) -> dict[str, Any]:
+    return {
+        "name": request.person.name,
+        "line": str(typed),
+        "command": typed.command.name,
+        "target": typed.target,
+        "via": request.via,
+        "place": request.place,
+        "click": request.answers,
+    }

@@ -1,0 +1,262 @@
+"""Ask the world for ONE request: many questions at once, each answered or accounted for.
+
+A question that is asked twice in one request goes out once. Failures come back as `Unanswered`, so that one silent host
+spoils nothing; every question and its raw answer stand in `evidence`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, RunReader, SampleHistory, Wql
+from bot.api.query_client import K, QueryFailure
+from bot.api.rows import CellError, Rows, format_rows
+from bot.errors import NotFound, PolicyViolation, TargetError, TargetTimeout
+from bot.serialization import Evidence
+from bot.transport.allowlist import PROGRAMS
+from bot.transport.allowlist.sql import QUERIES
+from bot.transport.allowlist.web import CALLS
+from bot.transport.client import QueryResult
+from bot.transport.windows.wql import select
+
+T = TypeVar("T")
+
+
+class SessionLimits(Protocol):
+    """How long a question may take (`settings.Limits`)."""
+
+    @property
+    def per_host_seconds(self) -> float:
+        """How long one host may be silent."""
+        ...
+
+    @property
+    def overall_seconds(self) -> float:
+        """How long the whole request may look around."""
+        ...
+
+
+class QueryExecutor(Protocol):
+    """Who carries questions out (`reach.Reach`)."""
+
+    async def answer(self, question: Query, seconds: float = 20.0) -> QueryResult:
+        """Ask one question. Raises TargetError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a request has come: targets that have said all they were asked, of those asked so far.
+
+    Attributes:
+        waiting: the names of the others, in the order in which they were asked.
+    """
+
+    done: int
+    total: int
+    waiting: tuple[str, ...]
+
+
+class QuerySession:
+    """The `vocabulary.ask.Ask` of one request."""
+
+    def __init__(
+        self,
+        reach: QueryExecutor,
+        recall: Callable[[SampleHistory], Rows],
+        now: datetime,
+        deadlines: SessionLimits,
+        progress: Callable[[Progress], None] | None = None,
+        *,
+        place: Callable[[str], str] = lambda _: "",
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            reach: the way to the hosts.
+            recall: the memory of the ledger.
+            now: the time of this request, UTC.
+            deadlines: per host and overall, in seconds; the overall one begins with the first question.
+            progress: is told whenever a target begins or has finished; must not raise.
+            place: the cluster of a host (`Ways.place`); "" where nobody knows.
+        """
+        self.evidence: list[Evidence] = []
+        self.places: frozenset[str] = frozenset()  # set by the pipeline: where the person may ask; empty: not narrowed
+        self._place = place
+        self._reach = reach
+        self._recall = recall
+        self._now = now
+        self._deadlines = deadlines
+        self._progress = progress
+        self._ends = 0.0
+        self._answers: dict[Query, asyncio.Task[QueryResult]] = {}
+        self._open: dict[str, int] = {}  # target -> how many of its questions are under way
+        self._silent: set[str] = set()
+        self._unknown: dict[QueryFailure, None] = {}
+
+    @property
+    def now(self) -> datetime:
+        """The time of this request, UTC."""
+        return self._now
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The targets asked so far, in order."""
+        return tuple(self._open)
+
+    @property
+    def answered(self) -> tuple[str, ...]:
+        """Those of them that answered everything they were asked."""
+        return tuple(name for name, count in self._open.items() if not count and name not in self._silent)
+
+    @property
+    def unanswered(self) -> tuple[QueryFailure, ...]:
+        """What nobody knows now, each once. Something that is not there was answered: it is not there."""
+        return tuple(one for one in self._unknown if one.kind != NotFound.kind)
+
+    async def query(self, question: Query, read: Callable[[Rows], T]) -> T | QueryFailure:
+        """Ask one question."""
+        try:
+            answer = await self._answer(question)
+        except TargetError as error:
+            return self._unanswered(_unanswered(question.on, error))
+        try:
+            return read(answer.rows)
+        except (CellError, ValueError) as error:
+            self._silent.add(question.on)
+            self.evidence.append(Evidence(question.on, describe(question), "", f"not understood: {error}"))
+            says = f"its answer cannot be understood: {error}."
+            return self._unanswered(QueryFailure(question.on, "bad reply", says))
+
+    async def query_many(self, questions: Mapping[K, Query], read: Callable[[Rows], T]) -> dict[K, T | QueryFailure]:
+        """Ask many at once. The answers carry the keys of the questions, in the same order."""
+        asked: list[Awaitable[T | QueryFailure]] = [self.query(question, read) for question in questions.values()]
+        return dict(zip(questions, await asyncio.gather(*asked), strict=True))
+
+    def _unanswered(self, found: QueryFailure) -> QueryFailure:
+        self._unknown[found] = None
+        return found
+
+    async def _answer(self, question: Query) -> QueryResult:
+        task = self._answers.get(question)
+        if task is None:
+            task = self._answers[question] = asyncio.create_task(self._ask(question))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.cancel()  # the request is given up, so nobody waits for the others either
+            raise
+
+    async def _ask(self, question: Query) -> QueryResult:
+        if isinstance(question, SampleHistory):
+            self._check(question)
+            rows = self._recall(question)
+            self.evidence.append(Evidence(question.on, describe(question), f"{len(rows)} samples in the ledger"))
+            return QueryResult(rows, "", "")
+        self._begin(question.on)
+        try:
+            self._check(question)
+            answer = await self._in_time(question)
+        except TargetError as error:
+            self._silent.add(question.on)
+            self.evidence.append(Evidence(question.on, describe(question), getattr(error, "raw", ""), str(error)))
+            raise
+        finally:
+            self._end(question.on)
+        by = question.on if answer.by.casefold() == question.on.casefold() else f"{question.on} via {answer.by}"
+        shown = (
+            "" if isinstance(question, RunReader) else format_rows(answer.rows)
+        )  # a program's output reads well as it is
+        self.evidence.append(Evidence(by, describe(question), answer.raw, rendered=shown))
+        return answer
+
+    def _check(self, question: Query) -> None:
+        """A cluster may name hosts that are not its own; whoever asks about it has a role there, not with them."""
+        if not self.places or isinstance(question, (GuestWql, GuestRegistry)):
+            return  # guests are proved by their identity
+        place = self._place(question.on)
+        if place and place not in self.places:
+            asked = ", ".join(sorted(self.places))
+            raise PolicyViolation(question.on, f"it belongs to {place}, and this question is about {asked}.")
+
+    async def _in_time(self, question: Query) -> QueryResult:
+        """Ask within what is left of the whole request's time."""
+        loop = asyncio.get_running_loop()
+        self._ends = self._ends or loop.time() + self._deadlines.overall_seconds
+        try:
+            async with asyncio.timeout_at(self._ends):
+                return await self._reach.answer(question, self._deadlines.per_host_seconds)
+        except TimeoutError:
+            seconds = self._deadlines.overall_seconds
+            raise TargetTimeout(question.on, f"no answer within the {seconds:.0f} s of the whole question.") from None
+
+    def _begin(self, target: str) -> None:
+        self._open[target] = self._open.get(target, 0) + 1
+        self._tell()
+
+    def _end(self, target: str) -> None:
+        self._open[target] -= 1
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._progress is not None:
+            waiting = tuple(name for name, count in self._open.items() if count)
+            self._progress(Progress(len(self._open) - len(waiting), len(self._open), waiting))
+
+
+def describe(question: Query) -> str:
+    """The question as an engineer would write it: the WQL text, the registry key, the command line."""
+    if isinstance(question, (Wql, GuestWql)):
+        return f"{question.namespace}: {_query(question)}"
+    if isinstance(question, (Registry, GuestRegistry)):
+        return f"HKLM\\{question.key}: {', '.join(question.names) or 'subkeys'}"
+    if isinstance(question, SampleHistory):
+        return f"ledger: {question.what} of the last {question.hours} hours"
+    assert isinstance(question, RunReader)
+    if question.what in CALLS:
+        return _web_address(question)
+    return _statement(question) if question.what in QUERIES else _command_line(question)
+
+
+def _query(question: Wql | GuestWql) -> str:
+    """The query; the bare class where its words cannot be a query at all."""
+    try:
+        return select(question.cls, question.columns, question.where)
+    except ValueError:
+        return question.cls
+
+
+def _statement(question: RunReader) -> str:
+    """The select, and the values it is sent with."""
+    values = ", ".join(f"{name} = {value}" for name, value in question.params)
+    return QUERIES[question.what].text + (f" -- {values}" if values else "")
+
+
+def _web_address(question: RunReader) -> str:
+    """Verb and path below the service's address."""
+    call = CALLS[question.what]
+    try:
+        return f"{call.verb} {call.address(question.params)}"
+    except ValueError:
+        return question.what
+
+
+def _command_line(question: RunReader) -> str:
+    """As it is run; as it was named where it may not be run."""
+    program = PROGRAMS.get(question.what)
+    if program is None:
+        return question.what
+    try:
+        words = program.command_line(question.params)
+    except ValueError:
+        return question.what
+    return " ".join(f'"{word}"' if " " in word else word for word in words)
+
+
+def _unanswered(on: str, error: TargetError) -> QueryFailure:
+    says = error.message if error.target.casefold() == on.casefold() else f"{error.target}: {error.message}"
+    return QueryFailure(on, error.kind, says, error.hint)

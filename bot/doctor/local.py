@@ -1,0 +1,126 @@
+"""What can be seen on this machine: settings, file permissions, the ledger, Kerberos; and Slack."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from bot.config.settings import Settings, permission_warnings
+from bot.doctor.audit_channel import audit_channel
+from bot.doctor.check import DoctorCheck, fail, ok, skip, warn
+from bot.errors import HvopsError, LedgerError
+from bot.ledger.key import read_key
+from bot.ledger.verify import verify
+from bot.redaction import SHORTEST
+from bot.slack.manifest import BOT_SCOPES
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
+from bot.slack.token_info import RATE_LIMITED, account, can_connect
+
+_REINSTALL = "Add it under OAuth & Permissions (deploy/slack.yaml has them all) and reinstall the app."
+
+
+def check_local(settings: Settings) -> Iterator[DoctorCheck]:
+    """Everything that needs no network."""
+    yield ok("settings", str(settings.file))
+    exposed = permission_warnings(settings)
+    yield from (warn("permissions", *warning.split(" Run: ", 1)) for warning in exposed)
+    if not exposed:
+        yield ok("permissions", "secrets are readable by this account only")
+    if any(len(secret) < SHORTEST for secret in settings.secrets()):
+        yield warn("masking", f"a password shorter than {SHORTEST} characters cannot be masked", "Set a longer one.")
+    yield from _roles(settings)
+    yield _ledger(settings)
+    yield from _kerberos(settings)
+
+
+async def slack(settings: Settings) -> list[DoctorCheck]:
+    """Tokens, scopes, and the audit channel."""
+    if settings.slack is None:
+        return [skip("slack", "not in the settings", "Write a table [slack] to run the bot.")]
+    bot, app = settings.slack.bot_token.get_secret_value(), settings.slack.app_token.get_secret_value()
+    url = settings.slack.base_url
+    found: list[DoctorCheck] = []
+    try:
+        told = await account(bot, url)
+        found.append(ok("slack bot token", f"{told.user} in {told.team}"))
+        found.append(_scopes(told.scopes))
+    except (NotSent, DeliveryUnknown) as error:
+        found.append(fail("slack bot token", str(error), "Copy bot_token from OAuth & Permissions of the app."))
+    try:
+        await can_connect(app, url)
+        found.append(ok("slack app token", "Socket Mode may be opened"))
+    except (NotSent, DeliveryUnknown) as error:
+        found.append(_no_socket(error))
+    return [*found, *await audit_channel(settings, settings.slack)]
+
+
+def _no_socket(error: NotSent | DeliveryUnknown) -> DoctorCheck:
+    if isinstance(error, NotSent) and error.code == RATE_LIMITED:  # that says nothing of the token
+        return warn("slack app token", f"not known: {error}", "Look again in a minute.")
+    return fail("slack app token", str(error), "Make an app-level token with the scope connections:write.")
+
+
+def _scopes(scopes: frozenset[str] | None) -> DoctorCheck:
+    if scopes is None:
+        return skip("slack scopes", "Slack did not say which scopes the token has")
+    missing = sorted(set(BOT_SCOPES) - scopes)
+    if missing:
+        return fail("slack scopes", f"missing: {', '.join(missing)}", _REINSTALL)
+    extra = sorted(scopes - set(BOT_SCOPES))
+    if extra:
+        return warn("slack scopes", f"more than needed: {', '.join(extra)}", "Remove them; the bot uses none of them.")
+    return ok("slack scopes", f"all {len(BOT_SCOPES)}")
+
+
+def _roles(settings: Settings) -> Iterator[DoctorCheck]:
+    rules = list(settings.roles.rules())
+    if not rules:
+        yield fail("roles", "no role is set, so nobody may ask", "Write a table [roles.viewer].")
+        return
+    for role, rule in rules:
+        if not (rule.groups or rule.users or rule.system_users):
+            yield warn("roles", f"nobody holds {role.name.lower()}", "Name groups, users or system_users.")
+    yield ok("roles", ", ".join(role.name.lower() for role, _ in rules))
+
+
+def _ledger(settings: Settings) -> DoctorCheck:
+    files = settings.ledger
+    if not files.path.exists():
+        return skip("ledger", "not begun yet; the first question begins it")
+    try:
+        verdict = verify(files.path, read_key(files.key_file), files.anchor_file)
+    except LedgerError as error:
+        return fail("ledger", str(error))
+    if not verdict.holds:
+        return fail("ledger", f"entry {verdict.broken_at}: {verdict.says}", "Run hvops audit verify.")
+    if _same_disk(files.path, files.anchor_file):
+        return warn(
+            "ledger",
+            f"{verdict.entries} entries hold, but the anchors lie beside them",
+            "Set anchor_file to a place that others keep: who can cut the ledger must not reach it.",
+        )
+    return ok("ledger", f"{verdict.entries} entries hold, {verdict.anchors} anchors match")
+
+
+def _same_disk(ledger: Path, anchors: Path) -> bool:
+    try:
+        return ledger.parent.stat().st_dev == anchors.parent.stat().st_dev
+    except OSError:
+        return True
+
+
+def _kerberos(settings: Settings) -> Iterator[DoctorCheck]:
+    used = [name for name, one in settings.credentials.profiles().items() if one.transport == "kerberos"]
+    if not used:
+        return
+    file = Path(os.environ.get("KRB5_CONFIG", "/etc/krb5.conf").partition(":")[0])
+    if file.exists():
+        yield ok("kerberos", f"{file}, for {', '.join(used)}")
+    else:
+        yield warn("kerberos", f"there is no {file}", "Without it the realm and its KDC must be found through DNS.")
+
+
+def settings_unreadable(error: HvopsError) -> DoctorCheck:
+    """Settings or estate that cannot be used: nothing else can be looked at."""
+    return fail("settings", str(error))

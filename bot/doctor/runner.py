@@ -1,0 +1,72 @@
+"""All looks, in order, drawn as they are found. Nothing is asked through the pipeline: the ledger gets no entry."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.table import Table
+
+from bot.cli.console import console, styled
+from bot.config.settings import Settings, load
+from bot.control_chars import escape_control_chars
+from bot.doctor.approvers import check_approvers
+from bot.doctor.check import DoctorCheck, Status, merge_checks, summary
+from bot.doctor.clusters import estate
+from bot.doctor.commvault import backup_product
+from bot.doctor.local import check_local, settings_unreadable, slack
+from bot.doctor.vmm import databases
+from bot.doctor.write_access import changes
+from bot.errors import HvopsError
+from bot.services import open_connections
+
+STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red", Status.SKIP: "dim"}
+
+
+def examine(path: Path | None, *, as_json: bool = False) -> int:
+    """Look, and print what was found. Returns the exit code: 1 where something fails."""
+    try:
+        settings = load(path)
+    except HvopsError as error:
+        checks = [settings_unreadable(error)]
+    else:
+        checks = asyncio.run(_all(settings))
+    if as_json:
+        for check in checks:
+            print(escape_control_chars(json.dumps(asdict(check), ensure_ascii=False)))  # noqa: T201 - the answer itself
+    else:
+        _draw(checks)
+    return 1 if any(check.status is Status.FAIL for check in checks) else 0
+
+
+async def _all(settings: Settings) -> list[DoctorCheck]:
+    found = [*check_local(settings), *await slack(settings), *await check_approvers(settings)]
+    try:
+        with open_connections(settings) as out:
+            found += await estate(out)
+            found += await databases(out)
+            found += await backup_product(out)
+            found += await changes(out)
+    except HvopsError as error:
+        found.append(settings_unreadable(error))
+    return found
+
+
+def _draw(checks: Iterable[DoctorCheck]) -> None:
+    out, found = console(), list(merge_checks(checks))
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for check in found:
+        says = f"{check.on}: {check.says}" if check.on else check.says
+        table.add_row(
+            styled(check.status, STYLES[check.status]),
+            styled(check.what),
+            styled(says + (f" → {check.do}" if check.do else "")),
+        )
+    out.print(table)
+    out.print(styled(summary(found), "bold"))

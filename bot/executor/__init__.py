@@ -1,0 +1,12 @@
+"""Runs what was decided, exactly as it was decided, and says honestly what it does not know.
+
+scheduler   sweeps the ledger: starts, takes up, ends what is late; one per ledger (`leader_lock`)
+ticket_run  one ticket from its start, or from where it was left, to its end
+revalidate  the plan made afresh before each group: another one voids the ticket
+step        guard, before-image, intent, actions
+outcome     what became of the act: done?, outcome
+polling     asks whether a check holds, once or until it does
+actions     the one place where an action of a plan becomes a call
+run         one run in memory: nothing that the ledger does not know
+context     what a run works with, and what it tells
+"""

@@ -1,0 +1,75 @@
+"""What a run works with, and what it tells."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from bot.dispatch.query_session import QuerySession
+from bot.executor.actions import Actor
+from bot.ledger import Entry, EntryDraft, Ledger
+from bot.redaction import Redactor
+from bot.tickets.planner import Planner
+from bot.tickets.proposal import Policy
+
+BOT = "bot"
+
+
+@dataclass(frozen=True, slots=True)
+class TicketChange:
+    """Something happened to a ticket; its card says how it stands now.
+
+    Attributes:
+        kind: the kind of the entry that was just written, "progress" for a wait, "locked", "stopped" or "ripening" for a
+            start that has to wait.
+        step: the number of the step, from 1; 0 before the first.
+        of: how many steps there are.
+        says: a sentence, or "".
+    """
+
+    ticket: str
+    kind: str
+    step: int = 0
+    of: int = 0
+    says: str = ""
+
+
+async def _sleep(seconds: float) -> None:
+    await asyncio.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What a run works with.
+
+    Attributes:
+        look: makes a fresh look, from its time and None.
+        tell: hears of everything that happens; called in the loop, must not raise and not take long.
+        sleep: waits; a test makes time pass instead.
+        every: seconds between two glances at whether somebody asked to cancel.
+    """
+
+    ledger: Ledger
+    planner: Planner
+    policy: Policy
+    actor: Actor
+    look: Callable[[datetime, Any], QuerySession]
+    mask: Redactor = field(default_factory=Redactor)
+    tell: Callable[[TicketChange], None] = lambda _happening: None
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], Awaitable[None]] = _sleep
+    every: float = 1.0
+
+    async def write(self, kind: str, ticket: str, data: Mapping[str, Any]) -> Entry:
+        """Append about a ticket, as the bot. Raises LedgerError, TicketError."""
+        return (await self.write_together(EntryDraft(kind, BOT, data, ticket)))[0]
+
+    async def write_together(self, *drafts: EntryDraft) -> tuple[Entry, ...]:
+        """Append all or none, without holding up the loop.
+
+        Shielded: a run that is cancelled in the middle must not leave while its entry is being written.
+        """
+        return await asyncio.shield(asyncio.to_thread(self.ledger.append_together, *drafts))

@@ -1,0 +1,199 @@
+"""What became of an act: settled by how things are now, whatever the reply was.
+
+The reply only says how long it is worth waiting. A target that said no has not begun; one that did not answer, or
+that answered a bot that is no more, may have: until the deadline of its act it may even still be at it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Literal
+
+from bot.api.actions import RowTransaction
+from bot.api.plan import CompareToBefore, Step
+from bot.api.queries import Query
+from bot.executor.actions import write_event_log_note
+from bot.executor.polling import CheckResult, CheckState, before_image, look_at, max_wait, wait_for
+from bot.executor.run import Cancelled, Run
+from bot.serialization import evidence_to_bytes
+from bot.tickets.conditions import same_rows
+from bot.tickets.run_history import ABANDONED, DONE, FAILED, Intent, StepInstance
+
+MOST_TIMES = 3  # how often the bot itself begins one and the same step
+_SHOWN = 2_000  # characters of a reply that an entry repeats; the rest is in the evidence
+
+
+class StepStatus(StrEnum):
+    """How a step ended."""
+
+    DONE = "done"
+    FAILED = "failed"  # it says so itself, or nothing of it was begun
+    UNKNOWN = "unknown"  # a person must decide
+    CANCELLED = "cancelled"
+    GAVE_WAY = "gave way"
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """How a step ended, and why."""
+
+    verdict: StepStatus
+    says: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SendResult:
+    """What became of an act, as far as its reply tells.
+
+    Attributes:
+        kind: "accepted"; "refused": it has not begun; "unknown": no answer, or the bot was away.
+        fresh: this process has just acted; nothing was lost in between.
+    """
+
+    kind: Literal["accepted", "refused", "unknown"]
+    says: str = ""
+    raw: str = ""
+    fresh: bool = True
+
+
+async def reconcile(run: Run, at: StepInstance, fate: SendResult) -> StepResult | None:
+    """Find out what became of an act. None: it has not happened, and may be begun again."""
+    intent = run.story.intents[at.key]
+    seen = CheckResult(CheckState.UNKNOWN, fate.says, ())
+    try:
+        if at.step.is_by_hand:
+            return await _settle_by_hand(run, at, intent)
+        if fate.kind == "refused":
+            seen = await look_at(run.parts, at.step.done, run.images)
+            verdict = {CheckState.MET: StepStatus.DONE, CheckState.UNKNOWN: StepStatus.UNKNOWN}.get(
+                seen.is_, StepStatus.FAILED
+            )
+            return await _conclude(run, at, StepResult(verdict, _said(fate, seen)), fate, seen)
+        if fate.kind == "unknown":
+            seen = await _wait_out(run, at, intent)
+            if seen.is_ not in (CheckState.MET, CheckState.FAILED) and await _has_not_happened(run, at, intent):
+                return None
+        if seen.is_ not in (CheckState.MET, CheckState.FAILED):
+            seen = await wait_for(run.parts, at.step.done, run.images, _ends(run, at, intent, fate), run.pause)
+    except Cancelled:
+        return await abandon(run, at, fate)
+    return await _conclude(run, at, StepResult(_verdict(at, seen), _said(fate, seen)), fate, seen)
+
+
+def _ends(run: Run, at: StepInstance, intent: Intent, fate: SendResult) -> datetime:
+    """Until when it is worth waiting. After a crash the time counts from the intent, not from the restart."""
+    waits = timedelta(seconds=max_wait(at.step.done))
+    if fate.fresh:
+        return run.parts.clock() + waits
+    acts = timedelta(seconds=0 if at.step.act is None else at.step.deadline)
+    return intent.at + acts + waits
+
+
+async def _wait_out(run: Run, at: StepInstance, intent: Intent) -> CheckResult:
+    """Until its deadline an act may still be under way over there, whoever sent it."""
+    return await wait_for(
+        run.parts, at.step.done, run.images, intent.at + timedelta(seconds=at.step.deadline), run.pause
+    )
+
+
+async def _has_not_happened(run: Run, at: StepInstance, intent: Intent) -> bool:
+    """Whether the step may be begun again: marked so, and everything is as it was before."""
+    if not at.step.repeatable or at.step.before is None or intent.before is None or intent.times >= MOST_TIMES:
+        return False
+    now, _ = await before_image(run.parts, at.step.before)
+    return now is not None and same_rows(now, intent.before)
+
+
+def _verdict(at: StepInstance, seen: CheckResult) -> StepStatus:
+    """What a look means: an act that is not done, and does not say that it failed, may still become so."""
+    if seen.is_ is CheckState.MET:
+        return StepStatus.DONE
+    if seen.is_ is CheckState.FAILED or (seen.is_ is CheckState.UNMET and at.step.act is None):
+        return StepStatus.FAILED
+    return StepStatus.UNKNOWN
+
+
+async def _settle_by_hand(run: Run, at: StepInstance, intent: Intent) -> StepResult:
+    """Wait for a person, look, and say so where it is not done yet."""
+    heard, ends = 0, intent.at + timedelta(seconds=at.step.deadline)
+    says = "waiting for a person"
+    while True:
+        run.refresh()
+        hands = run.story.hands.get(at.key, 0)
+        if hands > heard:
+            heard = hands
+            patience = run.parts.clock() + timedelta(seconds=max_wait(at.step.done))
+            seen = await wait_for(run.parts, at.step.done, run.images, patience, run.pause)
+            if seen.is_ is CheckState.MET:
+                return await _conclude(run, at, StepResult(StepStatus.DONE, seen.says), SendResult("accepted"), seen)
+            says = f"not done yet: {seen.says}"
+        if run.parts.clock() >= ends:
+            result = StepResult(StepStatus.FAILED, f"nobody did it in time; {says}")
+            return await _conclude(run, at, result, SendResult("accepted"), CheckResult(CheckState.UNMET, says, ()))
+        await run.pause(run.parts.every, says)
+
+
+async def abandon(run: Run, at: StepInstance, fate: SendResult) -> StepResult:
+    """Cancelled while waiting. What is known now stands in the outcome; what nobody knows, a person must decide."""
+    seen = await look_at(run.parts, at.step.done, run.images)
+    run.refresh()
+    unheard = at.step.is_by_hand and not run.story.hands.get(at.key)  # whoever cancels says that it was not done
+    if seen.is_ is CheckState.MET and not unheard:
+        return await _conclude(run, at, StepResult(StepStatus.DONE), fate, seen)
+    if fate.kind == "unknown":
+        return StepResult(StepStatus.UNKNOWN, f"cancelled while nobody knows what became of it: {_said(fate, seen)}")
+    says = seen.says or "nobody said that it is done"
+    await run.write_step("outcome", at, result=ABANDONED, says=says, evidence=_kept(run, seen))
+    return StepResult(StepStatus.CANCELLED, f"while waiting: {at.step.description}: {says}")
+
+
+async def _conclude(run: Run, at: StepInstance, result: StepResult, fate: SendResult, seen: CheckResult) -> StepResult:
+    """Write the outcome, where there is one. What is unknown stays in flight."""
+    if result.verdict not in (StepStatus.DONE, StepStatus.FAILED):
+        return result
+    step = at.step
+    more: dict[str, Any] = {}
+    if step.act is not None and fate.fresh and fate.kind != "refused":
+        more["noted"] = await write_event_log_note(run.parts.actor, step.act, _note(run, at, result))
+    if result.verdict is StepStatus.FAILED and fate.kind == "refused" and isinstance(step.act, RowTransaction):
+        more["untouched"] = (
+            True  # a transaction that was not committed has changed nothing; a program may have, half-way
+        )
+    if (question := _shown_after(step)) is not None:
+        more["after"], _ = await before_image(run.parts, question)
+    await run.write_step(
+        "outcome",
+        at,
+        result=DONE if result.verdict is StepStatus.DONE else FAILED,
+        says=result.says,
+        reply=(fate.says or fate.raw)[:_SHOWN],
+        evidence=_kept(run, seen),
+        **more,
+    )
+    return result
+
+
+def _shown_after(step: Step) -> Query | None:
+    """What is asked once more for the record: the before-image's question, or that of a comparison with an older one."""
+    compared = (check.question for check in step.done for one in check.holds if isinstance(one, CompareToBefore))
+    return step.before or next(compared, None)
+
+
+def _note(run: Run, at: StepInstance, result: StepResult) -> str:
+    """What stands in the host's own event log, so that both logs can be matched."""
+    proposal = run.proposal
+    return (
+        f"hvops {run.ticket}: {at.step.description}: {result.verdict}. Asked for by {proposal.requester_name} "
+        f"({proposal.requester}), approved by {run.approver}. Plan {proposal.digest[:16]}."
+    )
+
+
+def _kept(run: Run, seen: CheckResult) -> str:
+    return run.parts.ledger.put_blob(evidence_to_bytes(seen.evidence))
+
+
+def _said(fate: SendResult, seen: CheckResult) -> str:
+    """The reply and the state, each where it says something."""
+    return "; ".join(part for part in dict.fromkeys((fate.says.rstrip("."), seen.says)) if part)

@@ -1,0 +1,120 @@
+"""Ask whether a check holds, once or until it does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+
+from bot.api.plan import Check
+from bot.api.queries import Query
+from bot.api.query_client import QueryFailure
+from bot.api.rows import Rows
+from bot.executor.context import RunContext
+from bot.serialization import Evidence
+from bot.tickets.conditions import Images, is_terminal_failure, progress_text, unmet
+
+
+class CheckState(IntEnum):
+    """How things are; of several checks, the highest counts."""
+
+    MET = 0
+    UNKNOWN = 1  # somebody is silent
+    UNMET = 2
+    FAILED = 3  # it says itself that it will not become so
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What a look saw.
+
+    Attributes:
+        says: why it is not so, with what the answers said; "" where it is.
+        until: what is still waited for, in a few words; "" where it is so.
+    """
+
+    is_: CheckState
+    says: str
+    evidence: tuple[Evidence, ...]
+    until: str = ""
+
+
+async def look_at(parts: RunContext, checks: Sequence[Check], images: Images) -> CheckResult:
+    """Ask all checks once, at the same time."""
+    await parts.planner.resolve_hosts(*(check.question.on for check in checks))
+    look = parts.look(parts.clock(), None)
+
+    async def one(check: Check) -> tuple[CheckState, str, str]:
+        found = await look.query(check.question, lambda rows: _judged(check, rows, images))
+        if not isinstance(found, QueryFailure):
+            return found
+        why = f"{found.target}: {found.message}"
+        return (CheckState.UNMET if check.silence == "wait" else CheckState.UNKNOWN), why, why
+
+    found = await asyncio.gather(*(one(check) for check in checks))
+    says = "; ".join(why for _, why, _ in found if why)
+    until = "; ".join(left for _, _, left in found if left)
+    state = max((one for one, _, _ in found), default=CheckState.MET)
+    return CheckResult(state, says, tuple(look.evidence), until)
+
+
+async def wait_for(
+    parts: RunContext,
+    checks: Sequence[Check],
+    images: Images,
+    ends: datetime,
+    pause: Callable[[float, str], Awaitable[None]],
+) -> CheckResult:
+    """Ask until it is so, until it never will be, or until the time is over.
+
+    Args:
+        parts: what a run works with.
+        checks: all of them must hold.
+        images: before-images.
+        ends: when to give up; looked at once more then.
+        pause: waits some seconds, and says what is waited for; may raise to abandon the wait.
+    """
+    every = min((check.every for check in checks), default=5)
+    while True:
+        seen = await look_at(parts, checks, images)
+        left = (ends - parts.clock()).total_seconds()
+        if seen.is_ in (CheckState.MET, CheckState.FAILED) or left <= 0:
+            return seen
+        await pause(min(float(every), left), seen.until)
+
+
+async def before_image(parts: RunContext, question: Query) -> tuple[Rows | None, str]:
+    """A before-image, or None and why there is none."""
+    await parts.planner.resolve_hosts(question.on)
+    found = await parts.look(parts.clock(), None).query(question, lambda rows: [dict(row) for row in rows])
+    return (None, f"{found.target}: {found.message}") if isinstance(found, QueryFailure) else (found, "")
+
+
+def max_wait(checks: Sequence[Check]) -> int:
+    """How many seconds the most patient of them waits."""
+    return max((check.within for check in checks), default=0)
+
+
+def _judged(check: Check, rows: Rows, images: Images) -> tuple[CheckState, str, str]:
+    why = unmet(check, rows, images)
+    if not why:
+        return CheckState.MET, "", ""
+    never = is_terminal_failure(check, rows)
+    whole = _in_words(check, "; ".join(why), never=never)
+    return (CheckState.FAILED if never else CheckState.UNMET), whole, _until(check, rows, images) or whole
+
+
+def _until(check: Check, rows: Rows, images: Images) -> str:
+    """For whoever watches: what it waits for, without the columns behind it."""
+    if not check.description:
+        return ""
+    far = progress_text(check, rows, images)
+    return f"until {check.description}{f' ({far})' if far else ''}"
+
+
+def _in_words(check: Check, why: str, *, never: bool) -> str:
+    """What it means first, then what the answer said."""
+    means = (never and check.never) or (f"expected that {check.description}" if check.description else "")
+    return f"{means} ({why})" if means else why

@@ -1,0 +1,121 @@
+"""Look again: the plan is made afresh, and must still be the one that was approved."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from bot.errors import HvopsError, LedgerError, PermissionDenied, TicketError
+from bot.executor.context import BOT
+from bot.executor.run import Run
+from bot.ledger import EntryDraft
+from bot.tickets.plan_digest import group_digest
+from bot.tickets.plan_text import difference
+from bot.tickets.proposal import PlannedChange, draft_proposal
+from bot.tickets.run_history import StepInstance
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class NotDue:
+    """The plan is the one that was approved, but one of its gates still takes time.
+
+    Attributes:
+        why: a sentence.
+        until: when it is worth looking again.
+    """
+
+    why: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PlanDrift:
+    """Why the plan does not hold any more.
+
+    Attributes:
+        why: a sentence.
+        lines: the difference, line by line; () where no plan could be made at all.
+        made: the plan as it would be now, or None.
+    """
+
+    why: str
+    lines: tuple[str, ...] = ()
+    made: PlannedChange | None = None
+
+
+async def revalidate(run: Run, at: StepInstance | None) -> PlanDrift | NotDue | None:
+    """Whether the plan is another one now, or not to be started yet; None where it is the same.
+
+    Args:
+        run: the ticket.
+        at: the step that begins the group to compare; None to compare the whole plan, before the first act.
+    """
+    try:
+        made = await run.parts.planner.rebuild(run.proposal)
+    except LedgerError:
+        raise
+    except HvopsError as error:
+        return PlanDrift(f"the plan could not be made afresh: {error}")
+    except Exception:
+        bug = secrets.token_hex(4)
+        log.exception("our bug while looking again", bug=bug, ticket=run.ticket)
+        return PlanDrift(f"the plan could not be made afresh: something went wrong inside hvops itself (id {bug})")
+    if _is_same(run, made, at):
+        return _not_yet(made) if at is None else None
+    lines = difference(run.proposal.plan, made.plan, made.risk, (run.proposal.made.version, made.version))
+    return PlanDrift(_why(made), lines, made)
+
+
+async def void_ticket(run: Run, change: PlanDrift) -> None:
+    """End the ticket, and propose what is so now in the same transaction, where something can be proposed."""
+    data = {
+        "why": run.parts.mask.redact_text(change.why),
+        "difference": [run.parts.mask.redact_text(one) for one in change.lines],
+    }
+    drafts = [EntryDraft("voided", BOT, data, run.ticket)]
+    if change.made is not None and change.made.can_run:
+        drafts += _replacement(run, change.made)
+    await run.parts.write_together(*drafts)
+    run.tell("voided", change.why)
+
+
+def _replacement(run: Run, made: PlannedChange) -> list[EntryDraft]:
+    proposal, parts = run.proposal, run.parts
+    by = (proposal.requester, proposal.requester_name)
+    more = {"replaces": run.ticket}
+    try:
+        return [draft_proposal(made, by, parts.policy, now=parts.clock(), mask=parts.mask, more=more)]
+    except (PermissionDenied, TicketError) as error:
+        log.warning("no replacement proposed", ticket=run.ticket, why=str(error))
+        return []
+
+
+def _is_same(run: Run, made: PlannedChange, at: StepInstance | None) -> bool:
+    if at is None:
+        return made.digest == run.proposal.digest
+    fresh = next((group for group in made.plan.groups if group.key == at.group.key), None)
+    if fresh is None or made.plan.blocking_gates:
+        return False
+    return group_digest(fresh, made.version) == group_digest(at.group, run.proposal.made.version)
+
+
+def _not_yet(made: PlannedChange) -> NotDue | None:
+    waits = made.plan.pending_gates
+    if not waits:
+        return None
+    last = waits[-1]
+    return NotDue(f"not yet: {last.description} ({last.measured})", datetime.fromisoformat(last.passes_at))
+
+
+def _why(made: PlannedChange) -> str:
+    if made.plan.blocking_gates:
+        gate = made.plan.blocking_gates[0]
+        return f"not so any more: {gate.description}" + (f" ({gate.measured})" if gate.measured else "")
+    if not made.plan.groups:
+        return f"there is nothing to do any more: {made.plan.reason}"
+    return "the plan made afresh is not the one that was approved"

@@ -1,0 +1,129 @@
+"""One run: which ticket, how far it is, and how it waits."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from bot.api.rows import Rows
+from bot.executor.context import BOT, RunContext, TicketChange
+from bot.ledger import Entry
+from bot.tickets.proposal import Proposal
+from bot.tickets.run_history import RunHistory, StepInstance, positions, story_of
+
+
+class Cancelled(Exception):
+    """Somebody wants the run to end. Only inside of `run`: waits are abandoned, acts never."""
+
+
+class Preempted(Exception):
+    """Somebody needs the locks while this run only waits. Only inside of `run`."""
+
+
+@dataclass(slots=True)
+class Run:
+    """A ticket that is being run.
+
+    Attributes:
+        attempt: which one this is; every entry carries it, and an older one is refused.
+        places: every step in every round.
+        idle: set while no act is under way, from the entry of its intent to its answer.
+        wanted: somebody needs its locks.
+        heeds_cancel: False while it takes back what failed.
+        not_before: when it is worth trying again to start it, where only time is missing.
+    """
+
+    parts: RunContext
+    ticket: str
+    proposal: Proposal
+    approver: str = ""
+    attempt: int = 1
+    places: tuple[StepInstance, ...] = ()
+    story: RunHistory = field(default_factory=RunHistory)
+    older: dict[str, Rows] = field(default_factory=dict)
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    preempt_requested: bool = False
+    heeds_cancel: bool = True
+    not_before: datetime | None = None
+    now_at: StepInstance | None = None
+    _said: str = ""
+
+    def __post_init__(self) -> None:
+        """Nothing is under way yet."""
+        self.idle.set()
+
+    @property
+    def images(self) -> dict[str, Rows]:
+        """The before-images, those of the ticket that is taken back among them."""
+        return {**self.older, **self.story.images}
+
+    @property
+    def is_taking_back(self) -> bool:
+        """Whether a group that failed is being taken back: something was begun that is no step of the plan."""
+        return not self.story.intents.keys() <= {place.key for place in self.places}
+
+    def refresh(self) -> list[Entry]:
+        """Read the ledger again: it is the only state."""
+        entries = self.parts.ledger.story(self.ticket)
+        self.story = story_of(entries)
+        self.places = positions(self.proposal.plan)
+        approvals = [entry for entry in entries if entry.kind == "approved"]
+        if approvals:
+            self.approver = f"{approvals[-1].data.get('name') or ''} ({approvals[-1].actor})".strip()
+        if self.proposal.made.undoes:
+            self.older = story_of(self.parts.ledger.story(self.proposal.made.undoes)).images
+        return entries
+
+    async def write(self, kind: str, **data: Any) -> None:
+        """Append about this ticket, read it back, and tell."""
+        await self.parts.write(kind, self.ticket, data)
+        self.refresh()
+        self.tell(kind, str(data.get("says") or data.get("why") or ""))
+
+    async def write_step(self, kind: str, at: StepInstance, **data: Any) -> None:
+        """Append an intent or an outcome."""
+        await self.write(kind, step=at.key[0], round=at.key[1], attempt=self.attempt, **data)
+
+    async def next_attempt(self, why: str, **data: Any) -> None:
+        """Begin the next attempt: whatever an older one still does is refused from now on."""
+        ticket = self.parts.ledger.ticket(self.ticket)
+        assert ticket is not None
+        await self.write("resumed", attempt=ticket.attempt + 1, by=BOT, why=why, **data)
+        self.attempt = ticket.attempt + 1
+
+    def tell(self, kind: str, says: str = "") -> None:
+        """Tell whoever shows this ticket."""
+        self.parts.tell(
+            TicketChange(self.ticket, kind, self.now_at.number if self.now_at else 0, len(self.places), says)
+        )
+
+    async def pause(self, seconds: float, says: str = "") -> None:
+        """Wait, in short pieces. Raises CancelAsked or GivesWay where the wait is to be abandoned."""
+        if says != self._said:
+            self._said = says
+            self.tell("progress", says)
+        left = seconds
+        while left > 0:
+            piece = min(left, self.parts.every)
+            await self.parts.sleep(piece)
+            left -= piece
+            self.raise_if_cancelled()
+
+    def raise_if_cancelled(self) -> None:
+        """Raise CancelAsked or GivesWay where somebody asked for it."""
+        ticket = self.parts.ledger.ticket(self.ticket)
+        if self.heeds_cancel and ticket is not None and ticket.cancel_asked:
+            raise Cancelled
+        if self.preempt_requested and self.now_at is not None and self.now_at.step.yields_locks:
+            raise Preempted
+
+    async def wait_while_stopped(self) -> None:
+        """Nothing begins while /hvops stop is in force. Raises CancelAsked."""
+        told = False
+        while self.parts.ledger.is_stopped():
+            if not told:
+                self.tell("stopped", "/hvops stop is in force; nothing begins until /hvops go.")
+                told = True
+            await self.pause(self.parts.every)

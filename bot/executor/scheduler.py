@@ -1,0 +1,309 @@
+"""The runner: sweeps the ledger every second, starts what is approved, takes up what was left, ends what is late.
+
+There is one per ledger, by a lock of the operating system. A second process stands by and becomes the one when the
+first is gone. Nothing is remembered here that is not in the ledger: a sweep after a crash is like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from bot.errors import HvopsError, LedgerError, TicketError
+from bot.executor.context import BOT, RunContext, TicketChange
+from bot.executor.leader_lock import LeaderLock
+from bot.executor.run import Run
+from bot.executor.ticket_run import run_ticket
+from bot.ledger import Entry, Reader, TicketRow
+from bot.ledger.ticket_state import TicketState
+from bot.tickets.proposal import proposal_of
+
+log = structlog.get_logger()
+
+TICK_SECONDS = 1.0
+LEAVING_SECONDS = 30.0  # how long an act under way may take to end when the bot is told to stop
+TROUBLE_SECONDS = 60.0  # after our own bug a ticket is left alone for so long
+CLICK_HOURS = 1  # an older click is not made up for: the person has long pressed again
+_OPEN = ("approved", "running")
+
+
+@dataclass(frozen=True, slots=True)
+class _Needs:
+    """What an approved ticket needs to start: locks, and the ticket that it takes back, or ""."""
+
+    locks: frozenset[str]
+    undoes: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """What one sweep goes by, read once however many tickets wait.
+
+    Attributes:
+        held: lock -> who has it, or is just about to take it.
+        giving_way: the interrupted tickets whose locks may be had.
+    """
+
+    is_stopped: bool
+    held: dict[str, str]
+    giving_way: frozenset[str]
+
+
+class Scheduler:
+    """Runs what was decided."""
+
+    def __init__(self, parts: RunContext, missed_click: Callable[[Entry], Awaitable[None]] | None = None) -> None:
+        """Take the parts.
+
+        Args:
+            parts: what runs work with.
+            missed_click: answers a click about a ticket that was written down and never answered; called once for
+                each of them, when this process becomes the one that runs.
+
+        Raises:
+            LedgerError: the file of the lock cannot be made.
+        """
+        self._parts = parts
+        self._missed_click = missed_click
+        self._only = LeaderLock(parts.ledger.path)
+        self._wake = asyncio.Event()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._runs: dict[str, Run] = {}
+        self._trouble: dict[str, float] = {}
+        self._waiting: dict[str, str] = {}  # what was last said about what a ticket waits for
+        self._needs: dict[str, _Needs] = {}  # of the tickets that are approved
+        self._not_before: dict[
+            str, datetime
+        ] = {}  # for tickets that only need time; forgotten, they are looked at again
+        self._has_begun = False
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this process runs what is decided; else another does."""
+        return self._only.is_held
+
+    @property
+    def parts(self) -> RunContext:
+        """What its runs work with."""
+        return self._parts
+
+    def wake(self) -> None:
+        """Something was decided just now: do not wait for the next second."""
+        self._wake.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Sweep until `stop` is set; then let acts under way end, and leave the rest to the next life."""
+        leaving = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                await self._guarded_sweep()
+                waking = asyncio.create_task(self._wake.wait())
+                await asyncio.wait({leaving, waking}, timeout=TICK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                waking.cancel()
+                self._wake.clear()
+        finally:
+            leaving.cancel()
+            await self.close()
+
+    async def _guarded_sweep(self) -> None:
+        """A sweep; what goes wrong in one must not end all: nothing would run, lapse or expire, and nobody would know."""
+        try:
+            await self.tick()
+        except Exception:
+            log.exception("our bug in a sweep; the next one follows", bug=secrets.token_hex(4))
+
+    async def tick(self) -> None:
+        """One look over all open tickets. Only in the process that is the one; never raises for one ticket's trouble."""
+        try:
+            if not self._only.acquire():
+                return
+            if not self._has_begun:
+                self._has_begun = True
+                await self._make_up_for_clicks()
+            await self._end_the_late()
+            listed = self._parts.ledger.listed(_OPEN, limit=-1, newest_first=False)
+            now = self._now(listed)
+            for one in listed:
+                self._look_after(one, now)
+            for ticket in sorted(now.giving_way):
+                await self._take_locks_back(ticket)
+        except LedgerError as error:
+            log.warning("the ledger cannot be used; nothing runs", why=str(error))
+
+    async def wait_idle(self) -> None:
+        """Wait until nothing is under way in this process. For tests and for the end."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def close(self) -> None:
+        """Leave: acts end if they do so soon, waits are left to the next life. Lets another process be the one."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEAVING_SECONDS):
+                await asyncio.gather(*(self._leave(ticket) for ticket in tuple(self._tasks)))
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        self._only.close()
+
+    async def _leave(self, ticket: str) -> None:
+        """End a run as soon as no act is under way, before it begins the next one."""
+        run, task = self._runs[ticket], self._tasks[ticket]
+        while not run.idle.is_set():
+            await run.idle.wait()
+        task.cancel()
+
+    async def _end_the_late(self) -> None:
+        """Proposals that nobody decided, approvals that nothing came of."""
+        now = self._parts.clock()
+        for ticket in self._parts.ledger.overdue(now):
+            await self._end(ticket, "expired", "nobody decided in time")
+        for ticket in self._parts.ledger.expiring_approvals(now):
+            if ticket not in self._tasks:
+                await self._end(ticket, "lapsed", "it could not start in time")
+
+    async def _end(self, ticket: str, kind: str, why: str) -> None:
+        try:
+            await self._parts.write(kind, ticket, {"why": why})
+        except TicketError as late:  # somebody decided between the look and the transaction
+            log.info("not ended", ticket=ticket, why=str(late))
+            return
+        self._parts.tell(TicketChange(ticket, kind, says=why))
+
+    def _now(self, listed: Iterable[TicketRow]) -> _Now:
+        """How everything stands. What was proposed never changes, so needs are read once, and forgotten afterwards."""
+        ledger = self._parts.ledger
+        waiting = [one for one in listed if one.state == TicketState.APPROVED]
+        self._needs = {one.id: self._needs.get(one.id) or self._read_needs(one) for one in waiting}
+        begun = {lock: ticket for ticket in self._tasks if ticket in self._needs for lock in self._needs[ticket].locks}
+        return _Now(ledger.is_stopped(), begun | ledger.locks(), frozenset(ledger.yielding_tickets()))
+
+    def _look_after(self, one: TicketRow, now: _Now) -> None:
+        """Start or take up one ticket, if it is its turn."""
+        if one.id in self._tasks or self._trouble.get(one.id, 0) > asyncio.get_running_loop().time():
+            return
+        try:
+            if one.state == TicketState.RUNNING or (not now.is_stopped and self._may_start(one, now)):
+                self._begin(one.id)
+                if needs := self._needs.get(one.id):
+                    now.held.update(dict.fromkeys(needs.locks, one.id))  # the next one that wants them waits at once
+        except HvopsError as error:  # one that cannot be read must not keep the others from running
+            self._in_trouble(one.id)
+            log.warning("a ticket cannot be read", ticket=one.id, why=str(error))
+
+    def _begin(self, ticket: str) -> None:
+        run = Run(self._parts, ticket, proposal_of(self._parts.ledger, ticket))
+        self._runs[ticket] = run
+        task = asyncio.create_task(self._guarded(run), name=ticket)
+        self._tasks[ticket] = task
+        task.add_done_callback(lambda _: self._forget(ticket))
+
+    def _forget(self, ticket: str) -> None:
+        self._tasks.pop(ticket, None)
+        run = self._runs.pop(ticket, None)
+        if run is not None and run.not_before is not None:
+            self._not_before[ticket] = run.not_before
+        else:
+            self._not_before.pop(ticket, None)
+        self._wake.set()  # its locks may be what another one waits for
+
+    async def _guarded(self, run: Run) -> None:
+        """Run a ticket; whatever is our own fault leaves it interrupted, never silently stuck or repeated."""
+        try:
+            await run_ticket(run)
+        except LedgerError as error:
+            self._in_trouble(run.ticket, TICK_SECONDS)
+            log.warning("the ledger cannot be used; the run stands still", ticket=run.ticket, why=str(error))
+        except Exception as error:
+            bug = secrets.token_hex(4)
+            log.exception("our bug in a run", bug=bug, ticket=run.ticket)
+            self._in_trouble(run.ticket)
+            why = str(error) if isinstance(error, HvopsError) else f"something went wrong inside hvops (id {bug})"
+            with contextlib.suppress(HvopsError):
+                await run.write("interrupted", step=run.now_at.step.key if run.now_at else "", known="", why=why)
+
+    def _in_trouble(self, ticket: str, seconds: float = TROUBLE_SECONDS) -> None:
+        self._trouble[ticket] = asyncio.get_running_loop().time() + seconds
+
+    def _may_start(self, one: TicketRow, now: _Now) -> bool:
+        """Whether its locks are free, or can be had. Whoever only waits for days is asked to give way."""
+        ripe = self._not_before.get(one.id)
+        if ripe is not None and self._parts.clock() < ripe:
+            return False
+        needs = self._needs[one.id]
+        holders = {now.held[lock] for lock in needs.locks if lock in now.held}
+        waits_for = [holder for holder in holders if not self._yields(holder, needs.undoes, now)]
+        ticket, others = one.id, " and ".join(sorted(waits_for))
+        says = f"{ticket} waits for {others}, which holds what it needs." if waits_for else ""
+        if says and self._waiting.get(ticket) != says:
+            self._parts.tell(TicketChange(ticket, "locked", says=says))
+        self._waiting[ticket] = says
+        return not waits_for
+
+    def _read_needs(self, one: TicketRow) -> _Needs:
+        """Out of the proposal; that it is the one that was signed is proved when it begins."""
+        entry = self._parts.ledger.entry(one.first_entry)
+        data: Mapping[str, Any] = entry.data if entry else {}
+        return _Needs(frozenset(data.get("plan", {}).get("locks", ())), str(data.get("undoes") or ""))
+
+    def _yields(self, holder: str, undoes: str, now: _Now) -> bool:
+        """Whether the holder's locks can be taken over now."""
+        if holder in now.giving_way:
+            return True
+        if holder == undoes:
+            ticket = self._parts.ledger.ticket(holder)
+            return ticket is not None and ticket.state is TicketState.INTERRUPTED
+        if holder in self._runs:
+            self._runs[holder].preempt_requested = True  # gives way at its next pause, if it only waits
+        return False
+
+    async def _take_locks_back(self, ticket: str) -> None:
+        """Who gave way goes on once its locks are free, and nobody waits for them."""
+        ledger = self._parts.ledger
+        now = ledger.ticket(ticket)
+        if now is None or not now.gives_way:
+            return
+        others = {holder for lock, holder in ledger.locks().items() if lock in now.locks and holder != ticket}
+        wanted = {lock for needs in self._needs.values() for lock in needs.locks}
+        if others or wanted & now.locks:
+            return
+        data = {"attempt": now.attempt + 1, "by": BOT, "locks": sorted(now.locks), "why": "its locks are free again"}
+        try:
+            await self._parts.write("resumed", ticket, data)
+        except TicketError as error:
+            log.info("not resumed", ticket=ticket, why=str(error))
+            return
+        self._parts.tell(TicketChange(ticket, "resumed"))
+
+    async def _make_up_for_clicks(self) -> None:
+        """Clicks that were written down and never answered, because the bot was gone: answered once, now."""
+        if self._missed_click is None:
+            return
+        since = self._parts.clock() - timedelta(hours=CLICK_HOURS)
+        for click in missed_clicks(self._parts.ledger, since):
+            try:
+                await self._missed_click(click)
+            except HvopsError as error:  # a refusal is an answer too, and stands in the ledger
+                log.info("late click refused", click=click.seq, why=str(error))
+
+
+def missed_clicks(ledger: Reader, since: datetime) -> list[Entry]:
+    """The `clicked` entries that name a ticket and that no later entry of it answers, oldest first."""
+    clicks = ledger.entries(kind="clicked", since=since, limit=1000)
+    answered: dict[str, set[int]] = {}
+    found = []
+    for click in reversed(clicks):
+        if click.ticket is None:
+            continue
+        if click.ticket not in answered:
+            story = ledger.story(click.ticket)
+            answered[click.ticket] = {int(one.data["click"]) for one in story if one.data.get("click")}
+        if click.seq not in answered[click.ticket]:
+            found.append(click)
+    return found

@@ -1,0 +1,141 @@
+"""One step: guard, before-image, intent, act; `settle` then finds out what became of it.
+
+The intent is in the ledger before anything happens, and an act is sent once per intent. So after a crash there is at
+most one step of which nobody knows, and it is asked about before anything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from bot.api.actions import ManualStep
+from bot.errors import ChangesStopped, TargetError, TargetTimeout
+from bot.executor.actions import definitely_not_executed, perform
+from bot.executor.outcome import SendResult, StepResult, StepStatus, abandon, reconcile
+from bot.executor.polling import CheckState, before_image, max_wait, wait_for
+from bot.executor.run import Cancelled, Preempted, Run
+from bot.tickets.plan_text import action_in_words
+from bot.tickets.run_history import StepInstance
+
+_GRACE = 5.0  # seconds beyond its deadline after which an actor that hangs is left alone
+
+
+async def do_step(run: Run, at: StepInstance) -> StepResult:
+    """Bring one step to its end, from wherever it stands."""
+    run.now_at = at
+    try:
+        while True:
+            if run.story.in_flight == at.key:
+                result = await reconcile(run, at, _away(at))
+            else:
+                result = await _begin_and_settle(run, at)
+            if result is not None:
+                return result
+            await run.next_attempt(f"step {at.step.key} has not happened; it is begun again")
+            result = await _act_again(run, at)
+            if result is not None:
+                return result
+    except Preempted:
+        return StepResult(StepStatus.GAVE_WAY, f"waiting: {at.step.description}")
+    except Cancelled:  # it has not happened, and is not begun again
+        return await abandon(run, at, SendResult("accepted"))
+
+
+async def _begin_and_settle(run: Run, at: StepInstance) -> StepResult | None:
+    """A step that has not begun. None: it turned out not to have happened, and may be begun again."""
+    while True:
+        try:
+            not_ready = await _not_ready(run, at)
+        except Cancelled:
+            return StepResult(StepStatus.CANCELLED, f"before: {at.step.description}")
+        if not_ready is not None:
+            return not_ready
+        before, why = run.images.get(at.step.key), ""
+        if at.step.before is not None and before is None:
+            before, why = await before_image(run.parts, at.step.before)
+            if before is None:
+                return StepResult(StepStatus.FAILED, f"not begun: the state before is not known: {why}")
+        try:
+            fate = await _intend_and_act(run, at, before)
+        except ChangesStopped:
+            continue  # between the glance and the transaction; wait for go, and look at the guards again
+        return await reconcile(run, at, fate)
+
+
+async def _act_again(run: Run, at: StepInstance) -> StepResult | None:
+    """Begin the step once more, after it was seen that it has not happened."""
+    await run.wait_while_stopped()
+    try:
+        fate = await _intend_and_act(run, at, run.story.images.get(at.step.key))
+    except ChangesStopped:
+        return None
+    return await reconcile(run, at, fate)
+
+
+async def _not_ready(run: Run, at: StepInstance) -> StepResult | None:
+    """Why the step may not begin now; None where it may. Raises CancelAsked."""
+    run.raise_if_cancelled()
+    await run.wait_while_stopped()
+    guard = at.step.guard
+    if not guard:
+        return None
+    seen = await wait_for(
+        run.parts, guard, run.images, run.parts.clock() + timedelta(seconds=max_wait(guard)), run.pause
+    )
+    if seen.is_ is CheckState.MET:
+        return None
+    return StepResult(StepStatus.FAILED, f"not begun: {seen.says}")
+
+
+async def _intend_and_act(run: Run, at: StepInstance, before: Any) -> SendResult:
+    """One piece, which the end of the bot waits for: torn apart it would leave a doubt that nobody needs.
+
+    Raises:
+        Stopped: nothing may begin now, and nothing was begun.
+    """
+    if at.step.act is not None and not isinstance(at.step.act, ManualStep):
+        await run.parts.planner.resolve_hosts(at.step.act.on)
+    run.idle.clear()
+    try:
+        await _intend(run, at, before)
+        return await _act(run, at)
+    finally:
+        run.idle.set()
+
+
+async def _intend(run: Run, at: StepInstance, before: Any) -> None:
+    """Write down what is about to be done, before it is done."""
+    step = at.step
+    await run.write_step(
+        "intent",
+        at,
+        says=step.description,
+        act=action_in_words(step.act) if step.act is not None else "",
+        before=before,
+        seconds=step.deadline,
+    )
+
+
+async def _act(run: Run, at: StepInstance) -> SendResult:
+    step = at.step
+    if step.act is None or step.is_by_hand:
+        return SendResult("accepted")
+    try:
+        async with asyncio.timeout(step.deadline + _GRACE):
+            answer = await perform(run.parts.actor, step.act, float(step.deadline))
+    except TimeoutError:
+        return SendResult("unknown", str(TargetTimeout(step.key, f"no answer in {step.deadline} s.")))
+    except TargetError as error:
+        return SendResult(
+            "refused" if definitely_not_executed(error, step.act) else "unknown", str(error), getattr(error, "raw", "")
+        )
+    return SendResult("accepted", raw=answer.raw)
+
+
+def _away(at: StepInstance) -> SendResult:
+    """The fate of a step that another life of the bot has begun."""
+    if at.step.act is None or at.step.is_by_hand:
+        return SendResult("accepted", fresh=False)  # nothing of ours was under way: simply wait on
+    return SendResult("unknown", "the bot was away while it was under way", fresh=False)

@@ -1,0 +1,44 @@
+"""Times, names of commands and locks as people read them in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+_ABBREVIATIONS = {"kb": "KB", "vm": "VM", "vms": "VMs"}
+
+
+def format_time(at: str) -> str:
+    """A time of an entry: "23:08 UTC on 2026-03-02"."""
+    moment = datetime.fromisoformat(at).astimezone(UTC)
+    return f"{moment:%H:%M} UTC on {moment:%Y-%m-%d}"
+
+
+def duration(seconds: float) -> str:
+    """A stretch of time, as its largest two units say it: "52 min", "1 h 5 min", "3 d 2 h"."""
+    whole = max(0, round(seconds))
+    for size, unit, part, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 0, "")):
+        if whole >= size:
+            rest = whole % size // part if part else 0
+            return f"{whole // size} {unit}" + (f" {rest} {smaller}" if rest else "")
+    return f"{whole} s" if whole else "less than 1 s"
+
+
+def command_title(command: str) -> str:
+    """A command on a button: `check-writers` is "Check Writers"."""
+    return _spoken(command, str.capitalize)
+
+
+def sentence(command: str) -> str:
+    """A command that begins a sentence: `fix-missing-vm` is "Fix missing VM"."""
+    told = _spoken(command, str)
+    return told[:1].upper() + told[1:]
+
+
+def _spoken(command: str, word: Callable[[str], str]) -> str:
+    return " ".join(_ABBREVIATIONS.get(part, word(part)) for part in command.split("-"))
+
+
+def format_locks(locks: Iterable[str]) -> str:
+    """What a change holds: "cluster:prod" is "cluster prod"."""
+    return ", ".join(lock.replace(":", " ", 1) for lock in sorted(locks)) or "none"

@@ -1,0 +1,63 @@
+"""A head of the ledger as a sentence, for a channel that others keep; and back, strictly.
+
+    Ledger head: entry 1310, mac 9f3c…(64 hexadecimal digits), 2026-03-02 14:07 UTC
+
+An anchor file stands on a disk that somebody with the ledger may reach as well; a message in a channel does not. The
+sentence is a message of its own, so that nothing said beside it can make another one out of it.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from bot.ledger.anchors import Anchor
+from bot.ledger.entries import Entry
+
+_BEGINS = "ledger head"
+_HEAD = re.compile(
+    r"Ledger head: entry ([1-9][0-9]{0,15}), mac ([0-9a-f]{64}), "
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}) UTC",
+    re.ASCII,
+)
+
+
+def format_anchor(entry: Entry) -> str:
+    """The sentence about an entry; its time is when the entry was written."""
+    at = datetime.fromisoformat(entry.at).astimezone(UTC)
+    return f"Ledger head: entry {entry.seq}, mac {entry.mac.hex()}, {at:%Y-%m-%d %H:%M} UTC"
+
+
+def parse_anchor(text: str) -> Anchor | None:
+    """The anchor that a text is; None for anything else, however little differs."""
+    found = _HEAD.fullmatch(text)
+    if found is None:
+        return None
+    try:
+        datetime.strptime(found[3], "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return Anchor(int(found[1]), bytes.fromhex(found[2]))
+
+
+def is_anchor_like(text: str) -> bool:
+    """Whether a person could take it for an anchor: then it is at least named where it is not believed."""
+    return _BEGINS in text.lower()
+
+
+def parse_anchors(text: str) -> tuple[tuple[Anchor, ...], tuple[str, ...]]:
+    """The anchors in text copied from a channel, and what looks like one and is none.
+
+    Whoever copies may have copied the name or the time before a message with it, never anything after it.
+    """
+    anchors: list[Anchor] = []
+    doubts: list[str] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not is_anchor_like(line):
+            continue
+        anchor = parse_anchor(line[max(0, line.find("Ledger head:")) :].strip())
+        if anchor is None:
+            doubts.append(f"Line {number} looks like an anchor and is none.")
+        else:
+            anchors.append(anchor)
+    return tuple(anchors), tuple(doubts)

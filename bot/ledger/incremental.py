@@ -1,0 +1,132 @@
+"""The chain, looked at so often that it has to be cheap: whole from time to time, and in between what is new.
+
+This is no `verify`: the ticket table, the raw answers, the schema and the older anchors are not looked at. What was
+looked at, and when, is said with it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from bot.errors import LedgerError
+from bot.ledger.anchors import Anchor, newest
+from bot.ledger.entries import FIRST, entry_mac
+from bot.ledger.store import Store
+
+SHORT = 20_000  # entries: a ledger that short is walked whole each time, in a tenth of a second
+AT_ONCE = 200_000  # entries of one look: about a second; the rest is left to the next ones, and that is said
+WHOLE_AGAIN = timedelta(hours=1)
+_WALK = "SELECT seq, CAST(body AS BLOB), previous, mac FROM entry WHERE seq > ? ORDER BY seq LIMIT ?"
+_HEAD = "SELECT coalesce(max(seq), 0) FROM entry"
+_ONE = "SELECT mac FROM entry WHERE seq = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class ChainStatus:
+    """How far the chain holds.
+
+    Attributes:
+        to: the number of the last entry that holds.
+        at: when that was looked at.
+        whole_to, whole_at: the last walk that began at entry 1: how far it went, and when.
+        anchored: whether the newest anchor names an entry that is there and the same; None where there is no anchor.
+        of: the number of the newest entry: more than `to` while not all has been walked yet.
+        broken_at: the number of the first entry that does not hold, or None.
+        says: what is wrong, or "".
+    """
+
+    to: int
+    at: datetime
+    whole_to: int
+    whole_at: datetime
+    of: int = 0
+    anchored: bool | None = None
+    broken_at: int | None = None
+    says: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing was found."""
+        return self.broken_at is None
+
+
+class IncrementalVerifier:
+    """Looks at the chain of one ledger. Safe between threads; blocking."""
+
+    def __init__(self, path: Path, key: bytes, anchor_file: Path, clock: Callable[[], datetime]) -> None:
+        """Take what `verify` takes. Opens nothing yet."""
+        self._path, self._key, self._anchor_file, self._clock = path, key, anchor_file, clock
+        self._one_at_a_time = threading.Lock()
+        self._last: ChainStatus | None = None
+        self._head = Anchor(0, FIRST)
+
+    def look(self) -> ChainStatus:
+        """Walk what is new, or all of it. Raises LedgerError where the ledger cannot be read."""
+        with self._one_at_a_time:
+            anchor = newest(self._anchor_file)  # before the entries: these are on the disk before their anchor is
+            store = Store(self._path, read_only=True)
+            try:
+                with store.snapshot():
+                    self._last = self._looked(store, anchor)
+            finally:
+                store.close()
+            return self._last
+
+    def since(self, seq: int) -> None:
+        """Prove the chain from an entry to the newest one. Raises LedgerError that names the first that does not hold."""
+        store = Store(self._path, read_only=True)
+        try:
+            with store.snapshot():
+                before = store.rows(_ONE, (seq - 1,))
+                start = Anchor(seq - 1, bytes(before[0][0]) if before else FIRST)
+                head, broken, says = self._walk(store, start, -1)
+        finally:
+            store.close()
+        if broken is None and head.seq < seq:
+            broken, says = seq, "it is missing"
+        if broken is not None:
+            raise LedgerError(f"{self._path}: entry {broken} does not hold: {says}. Run hvops audit verify.")
+
+    def _looked(self, store: Store, anchor: Anchor | None) -> ChainStatus:
+        now, last = self._clock(), self._last
+        again = last is None or not last.holds or last.to <= SHORT
+        again = again or (last is not None and last.to == last.of <= AT_ONCE and now - last.whole_at >= WHOLE_AGAIN)
+        start = Anchor(0, FIRST) if again else self._head
+        self._head, broken, says = self._walk(store, start, AT_ONCE)
+        of = int(store.rows(_HEAD)[0][0])
+        if broken is None and of < (last.to if last else 0):
+            broken, says = of + 1, f"entries up to {last.to if last else 0} were there before"
+        found = ChainStatus(self._head.seq, now, self._head.seq, now, of, broken_at=broken, says=says)
+        if last is not None and not again:
+            found = replace(found, whole_to=last.whole_to, whole_at=last.whole_at)
+        return found if broken else self._anchored(store, found, anchor)
+
+    def _walk(self, store: Store, start: Anchor, most: int) -> tuple[Anchor, int | None, str]:
+        """The last entry that holds, and the first that does not, with why."""
+        head = start
+        if start.seq and store.rows(_ONE, (start.seq,)) != [(start.mac,)]:
+            return head, start.seq, "it is not the entry that stood there before"
+        try:
+            for seq, body, previous, mac in store.stream(_WALK, (start.seq, most)):
+                if seq != head.seq + 1:
+                    return head, head.seq + 1, "it is missing"
+                if previous != head.mac or entry_mac(self._key, previous, body) != mac:
+                    return head, seq, "it does not match its mac, or does not follow the one before"
+                head = Anchor(seq, mac)
+        except (LedgerError, TypeError, ValueError) as error:
+            return head, head.seq + 1, f"it cannot be read: {error}"
+        return head, None, ""
+
+    def _anchored(self, store: Store, found: ChainStatus, anchor: Anchor | None) -> ChainStatus:
+        if anchor is None:
+            return found
+        if anchor.seq > found.of:
+            says = f"cut off: an anchor knows entry {anchor.seq}"
+            return replace(found, anchored=False, broken_at=found.of + 1, says=says)
+        if store.rows(_ONE, (anchor.seq,)) != [(anchor.mac,)]:
+            return replace(found, anchored=False, broken_at=anchor.seq, says="it is not the entry that was anchored")
+        return replace(found, anchored=True)

@@ -1,0 +1,274 @@
+"""Reading a ledger, or a copy of one: needs no key and can change nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+from bot.ledger import ticket_table
+from bot.ledger.entries import Entry, decode, to_timestamp
+from bot.ledger.filters import ROWS, Filter
+from bot.ledger.store import Store
+from bot.ledger.ticket_state import Ticket
+
+_SQL = """SELECT ticket.id, ticket.state, ticket.requester, ticket.target, ticket.open_until, json_extract(entry.body,
+        '$.data.name', '$.data.command', '$.data.undoes', '$.data.policy', '$.data.places')
+    FROM (SELECT * FROM ticket WHERE state = ? ORDER BY number DESC LIMIT ?) AS ticket
+    CROSS JOIN entry ON entry.seq = ticket.first_entry ORDER BY ticket.number DESC"""
+
+
+@dataclass(frozen=True, slots=True)
+class TicketSummary:
+    """The head of a proposal.
+
+    Attributes:
+        undoes: the ticket that it takes back, or "".
+        policy: "approval" by somebody else of the approvers, or "confirm" by the requester.
+        places: the clusters, or hosts that stand alone, where a role must hold.
+    """
+
+    ticket: str
+    state: str
+    requester: str
+    target: str
+    open_until: str
+    requester_name: str
+    command: str
+    undoes: str
+    policy: str
+    places: tuple[str, ...]
+
+
+def headings(store: Store, state: str, limit: int) -> list[TicketSummary]:
+    """The newest tickets of a state, the newest first, in one statement."""
+    found = []
+    for ticket, of_state, requester, target, open_until, told in store.rows(_SQL, (state, limit)):
+        name, command, undoes, policy, places = json.loads(told)
+        found.append(
+            TicketSummary(
+                ticket=ticket,
+                state=of_state,
+                requester=requester,
+                target=target,
+                open_until=open_until,
+                requester_name=name or requester,
+                command=command or "",
+                undoes=undoes or "",
+                policy=policy or "",
+                places=tuple(places or ()),
+            )
+        )
+    return found
+
+
+# By their time, and tickets by whether anything happened to them in that time.
+_BEGINNINGS = """SELECT seq AS number FROM entry INDEXED BY entry_kind
+        WHERE kind IN (SELECT value FROM json_each(?)) AND at >= ? AND at < ?
+    UNION ALL SELECT first_entry FROM ticket WHERE last_entry >= ? AND first_entry < ? AND {}"""
+
+
+def audit_rows(store: Store, wanted: Filter, limit: int, skip: int = 0) -> list[Entry]:
+    """Entries that begin a row of a review and match, the newest first."""
+    where, parameters = _begun(store, wanted)
+    sql = f"SELECT entry.body, entry.mac {where} LIMIT ? OFFSET ?"
+    found = [decode(body, mac) for body, mac in store.rows(sql, (*parameters, limit, skip))]
+    return sorted(found, key=lambda entry: -entry.seq)
+
+
+def count_audit_rows(store: Store, wanted: Filter, limit: int) -> dict[str, int]:
+    """How many of each kind there are among the newest so many of them."""
+    where, parameters = _begun(store, wanted)
+    sql = f"""SELECT kind, count(*) FROM (SELECT kind {where} LIMIT ?)
+        GROUP BY kind"""  # noqa: S608 - ours
+    return dict(store.rows(sql, (*parameters, limit)))
+
+
+def _begun(store: Store, wanted: Filter) -> tuple[str, list[Any]]:
+    where, parameters = replace(wanted, since=None, until=None).condition()
+    told: tuple[str | int, ...]
+    if wanted.ticket:
+        begins, told = "SELECT seq AS number FROM entry WHERE ticket = ?", (wanted.ticket,)
+    else:
+        kinds, tickets = wanted.begins
+        begins = _BEGINNINGS.format(tickets)
+        told = (json.dumps(kinds), *wanted.bounds, *(_first_since(store, at) for at in wanted.bounds))
+    # The limit keeps the order inside, so that the join stops at enough of them and sorts no entry.
+    sql = f"""FROM (SELECT number FROM ({begins}) ORDER BY number DESC LIMIT -1) CROSS JOIN entry ON entry.seq = number
+        WHERE {where} AND ({ROWS})"""  # noqa: S608 - our conditions
+    return sql, [*told, *parameters]
+
+
+def _first_since(store: Store, at: str) -> int:
+    """The number of the first entry of that time, or the one that comes next. Halves its way: numbers follow time."""
+    low, high = 1, store.rows("SELECT coalesce(max(seq), 0) + 1 FROM entry")[0][0]
+    while low < high:
+        middle = (low + high) // 2
+        found = store.rows("SELECT at FROM entry WHERE seq = ?", (middle,))
+        low, high = (middle + 1, high) if found and found[0][0] < at else (low, middle)
+    return int(low)
+
+
+PAGE = 1000  # entries read at once
+
+
+@dataclass(frozen=True, slots=True)
+class TicketRow:
+    """One ticket in a list. `ending` is the kind of the entry that ended it, or ""; the numbers are of entries."""
+
+    id: str
+    state: str
+    ending: str
+    requester: str
+    approver: str
+    digest: str
+    open_until: str
+    start_by: str
+    attempt: int
+    target: str
+    line: str
+    first_entry: int
+    last_entry: int
+
+
+class Reader:
+    """The reading side. Safe between threads; never waits for a writer."""
+
+    def __init__(self, path: Path) -> None:
+        """Open for reading only. Raises LedgerError where there is no ledger."""
+        self.path = path
+        self._reader = Store(path, read_only=True)
+
+    def __enter__(self) -> Self:
+        """Use as a context manager."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+
+    def entry(self, seq: int) -> Entry | None:
+        """The entry of that number."""
+        return next(iter(self._reader.select("seq = ?", (seq,), 1)), None)
+
+    def head(self) -> Entry | None:
+        """The newest entry."""
+        return next(iter(self._reader.select("1", (), 1)), None)
+
+    def find_answer(self, token: str) -> Entry | None:
+        """The `answered` entry of a button's token."""
+        return next(iter(self._reader.select("kind = 'answered' AND answer = ?", (token,), 1)), None)
+
+    def entries(
+        self,
+        *,
+        kind: str | Collection[str] | None = None,
+        actor: str | None = None,
+        ticket: str | None = None,
+        target: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        text: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+        newest_first: bool = True,
+    ) -> list[Entry]:
+        """At most `limit` entries that match all that is given (see `Filter`), the newest first unless told."""
+        wanted = Filter(kind, actor, ticket, target, since, until, text, before)
+        return self.find(wanted, limit, newest_first=newest_first)
+
+    def find(self, wanted: Filter, limit: int = 100, *, newest_first: bool = True) -> list[Entry]:
+        """At most `limit` entries that match, the newest first unless told."""
+        return self._reader.select(*wanted.condition(), limit, newest_first=newest_first)
+
+    def every(self, wanted: Filter | None = None) -> Iterator[Entry]:
+        """All entries that match, oldest first, page by page: a whole ledger fits into no memory."""
+        wanted = wanted or Filter()
+        while page := self._reader.select(*wanted.condition(), PAGE, newest_first=False):
+            yield from page
+            wanted = replace(wanted, after=page[-1].seq)
+
+    def begun(self, wanted: Filter, limit: int, skip: int = 0) -> list[Entry]:
+        """At most `limit` rows of a review that match, by the entry each begins with, the newest first.
+
+        A ticket counts for a time in which anything happened to it, and is one row: its proposal.
+        """
+        return audit_rows(self._reader, wanted, limit, skip)
+
+    def count(self, wanted: Filter, most: int) -> dict[str, int]:
+        """How many of the newest `most` rows of a review are of which kind."""
+        return count_audit_rows(self._reader, wanted, most)
+
+    def tickets(self, states: Collection[str] = ("proposed", "approved", "running", "interrupted")) -> list[str]:
+        """The ids of the tickets in those states, oldest first."""
+        return self._reader.tickets(states)
+
+    def listed(self, states: Collection[str], limit: int = 100, *, newest_first: bool = True) -> list[TicketRow]:
+        """The tickets in those states as the table of tickets shows them, the newest first unless told."""
+        return [TicketRow(*row) for row in self._reader.listed(states, limit, newest_first=newest_first)]
+
+    def headings(self, state: str, limit: int) -> list[TicketSummary]:
+        """The heads of the newest proposals whose tickets are in that state, without their plans, the newest first."""
+        return headings(self._reader, state, limit)
+
+    def with_line(self, line: str) -> list[TicketRow]:
+        """The tickets of that very line, the newest first."""
+        return [TicketRow(*row) for row in self._reader.with_line(line)]
+
+    def yielding_tickets(self) -> list[str]:
+        """The ids of the interrupted tickets that only wait, and gave their locks away for that, oldest first."""
+        return self._reader.yielding_tickets()
+
+    def overdue(self, now: datetime) -> list[str]:
+        """The ids of the proposals that nobody decided in time, oldest first."""
+        return self._reader.overdue(to_timestamp(now))
+
+    def expiring_approvals(self, now: datetime) -> list[str]:
+        """The ids of the approvals that did not start in time, oldest first."""
+        return self._reader.expiring_approvals(to_timestamp(now))
+
+    def counted(self) -> dict[str, int]:
+        """How many open tickets are in each state that any is in."""
+        return self._reader.counted()
+
+    def locks(self) -> dict[str, str]:
+        """Which ticket holds which lock."""
+        return self._reader.locks()
+
+    def last_published(self) -> int:
+        """The newest entry up to which the audit channel has been told all; 0 before the first."""
+        return self._reader.last_published()
+
+    def following(self, kinds: Collection[str], after: int, limit: int) -> list[Entry]:
+        """The next entries of some kinds, oldest first; cheap where few entries are newer than `after`."""
+        return self._reader.following(kinds, after, limit)
+
+    def is_stopped(self) -> bool:
+        """Whether `/hvops stop` is in force."""
+        return ticket_table.is_stopped(self._reader)
+
+    def story(self, ticket: str) -> list[Entry]:
+        """All entries of a ticket, oldest first."""
+        return self._reader.of_ticket(ticket)
+
+    def ticket(self, ticket: str) -> Ticket | None:
+        """A ticket as its entries say."""
+        return ticket_table.current(self._reader, ticket)
+
+    def blob(self, sha256: str) -> bytes | None:
+        """The bytes of that digest, or None where they have been dropped."""
+        return self._reader.blob(sha256)
+
+    def recall(self, on: str, what: str, since: datetime) -> list[dict[str, Any]]:
+        """The samples that earlier answers and proposals carried about a target: their fields and "at", oldest first."""
+        return [
+            {**json.loads(fields or "{}"), "at": at}
+            for at, fields in self._reader.samples(on, what, to_timestamp(since))
+        ]

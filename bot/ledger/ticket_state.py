@@ -1,0 +1,309 @@
+"""A ticket's state is the fold of its entries; this is the fold.
+
+    none --proposed--> PROPOSED
+    PROPOSED     approved -> APPROVED     rejected | withdrawn | expired -> ended
+    APPROVED     started -> RUNNING       withdrawn | lapsed | voided -> ended
+    RUNNING      intent | outcome | hand | cancel-asked    stay RUNNING
+                 resumed (after a restart: attempt + 1)    stays RUNNING
+                 done | failed | cancelled | voided -> ended    interrupted -> INTERRUPTED
+    INTERRUPTED  resumed (by a person) -> RUNNING          closed -> ended
+
+Pure: no clock, no database. The ledger folds inside the transaction of every append, so a transition that is
+refused here never becomes an entry. Times are compared as the entries state them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from bot.errors import AlreadyDecided, ChangesStopped, Expired, Locked, TicketError
+
+TICKETLESS = frozenset(
+    {"asked", "answered", "refused", "clicked", "shown", "stop", "go", "anchor"}
+    | {"watch-added", "watch-removed", "watch-ran"}
+)
+MAY_NAME_A_TICKET = frozenset({"refused", "clicked", "shown"})  # about a ticket, without moving it
+DECISIONS = frozenset({"approved", "rejected", "expired"})
+ENDS = frozenset({"rejected", "withdrawn", "expired", "lapsed", "voided", "done", "failed", "cancelled", "closed"})
+NOT_STARTED = frozenset({"rejected", "withdrawn", "expired", "lapsed"})  # it ended, and nothing of it was begun
+UNDO_FAILED_STATES = NOT_STARTED | {
+    "voided",
+    "failed",
+    "cancelled",
+}  # an undo that ended so leaves room for another one
+RUN = frozenset({"started", "intent", "outcome", "step-confirmed", "cancel-asked", "resumed", "interrupted"})
+TICKETED = frozenset({"proposed", "approved"}) | ENDS | RUN
+KINDS = TICKETLESS | TICKETED
+
+
+class TicketState(StrEnum):
+    """Where a ticket stands."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    ENDED = "ended"
+
+
+OPEN = tuple(state for state in TicketState if state is not TicketState.ENDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What the entries of one ticket come to.
+
+    Attributes:
+        end: the kind of the entry that ended it, "" while it is open.
+        second_person: whether somebody else than the requester has to approve.
+        intent: the step, round and attempt of an act in flight, None between acts.
+        intents: every (step, round, attempt) that was ever begun: none begins twice.
+        locks: what it works under; an interrupted ticket keeps its locks.
+        gives_way: it waits for something that takes days, and whoever needs its locks may have them meanwhile.
+    """
+
+    id: str
+    state: TicketState
+    requester: str
+    digest: str
+    open_until: str
+    second_person: bool
+    approver: str = ""
+    start_by: str = ""
+    attempt: int = 0
+    intent: tuple[str, int, int] | None = None
+    intents: frozenset[tuple[str, int, int]] = frozenset()
+    locks: frozenset[str] = frozenset()
+    gives_way: bool = False
+    cancel_asked: bool = False
+    end: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TicketEvent:
+    """One entry about to be folded. `at` is the entry's own time, ISO 8601 in UTC."""
+
+    kind: str
+    actor: str
+    at: str
+    data: Mapping[str, Any]
+
+
+def replay(ticket_id: str, steps: Iterable[TicketEvent]) -> Ticket | None:
+    """Fold all entries of one ticket; None where there are none. Raises TicketError."""
+    ticket: Ticket | None = None
+    for step in steps:
+        ticket = apply(ticket_id, ticket, step)
+    return ticket
+
+
+def apply(ticket_id: str, ticket: Ticket | None, step: TicketEvent) -> Ticket:
+    """The ticket after one more entry.
+
+    Raises:
+        AlreadyDecided: somebody decided, or ended it, before.
+        Expired: too late to approve or to start; or too early to call it expired.
+        TicketError: any other transition that does not exist.
+    """
+    if step.kind == "proposed":
+        if ticket is not None:
+            raise TicketError(f"{ticket_id} has been proposed already.")
+        return _proposed(ticket_id, step)
+    if ticket is None:
+        raise TicketError(f"There is no ticket {ticket_id}.")
+    move = _MOVES.get((ticket.state, step.kind))
+    if move is None:
+        raise _no_such_move(ticket, step.kind)
+    return move(ticket, step)
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether two ids may be the same human's: in an organisation of several workspaces a member has one id in all.
+
+    Which workspace's team stands before it depends on where they typed or pressed [mem] Slack, Enterprise Grid.
+    """
+    return one.rpartition("/")[2] == other.rpartition("/")[2]
+
+
+def check_locks(ticket: str, wanted: Iterable[str], held: Mapping[str, str], takes_over: str = "") -> None:
+    """Refuse to start while others hold what is needed. `held` is lock -> ticket. Raises Locked."""
+    for lock in sorted(wanted):
+        holder = held.get(lock, ticket)
+        if holder not in (ticket, takes_over):
+            raise Locked(f"{ticket} cannot start: {holder} holds {lock}. Wait until it ends, or close it.")
+
+
+def check_stop(ticket: str, kind: str, *, stopped: bool) -> None:
+    """Refuse to begin anything while `/hvops stop` is in force. What is under way may still be recorded."""
+    if stopped and kind in ("started", "intent"):
+        raise ChangesStopped(f"{ticket}: /hvops stop is in force; nothing begins until /hvops go.")
+
+
+def _proposed(ticket_id: str, step: TicketEvent) -> Ticket:
+    return Ticket(
+        id=ticket_id,
+        state=TicketState.PROPOSED,
+        requester=step.actor,
+        digest=_text(ticket_id, step, "digest"),
+        open_until=_time(ticket_id, step, "open_until"),
+        second_person=_text(ticket_id, step, "policy") != "confirm",
+    )
+
+
+def _approved(ticket: Ticket, step: TicketEvent) -> Ticket:
+    if _moment(step.at) > _moment(ticket.open_until):
+        raise Expired(f"{ticket.id} was open until {ticket.open_until}; propose it again.")
+    by = _text(ticket.id, step, "by")
+    if ticket.second_person and same_person(by, ticket.requester):
+        raise TicketError(f"{ticket.id}: you asked, so somebody else of the approvers decides.")
+    return replace(ticket, state=TicketState.APPROVED, approver=by, start_by=_time(ticket.id, step, "start_by"))
+
+
+def _ended(ticket: Ticket, step: TicketEvent) -> Ticket:
+    return replace(ticket, state=TicketState.ENDED, end=step.kind, locks=frozenset())
+
+
+def _expired(ticket: Ticket, step: TicketEvent) -> Ticket:
+    if _moment(step.at) < _moment(ticket.open_until):
+        raise TicketError(f"{ticket.id} is open until {ticket.open_until}; it has not expired.")
+    return _ended(ticket, step)
+
+
+def _lapsed(ticket: Ticket, step: TicketEvent) -> Ticket:
+    if _moment(step.at) < _moment(ticket.start_by):
+        raise TicketError(f"{ticket.id} may start until {ticket.start_by}; it has not lapsed.")
+    return _ended(ticket, step)
+
+
+def _started(ticket: Ticket, step: TicketEvent) -> Ticket:
+    if _moment(step.at) > _moment(ticket.start_by):
+        raise Expired(f"{ticket.id} had to start by {ticket.start_by}; the approval has lapsed.")
+    locks = step.data.get("locks")
+    if not isinstance(locks, (list, tuple)) or not all(isinstance(lock, str) and lock for lock in locks):
+        raise TicketError(f"{ticket.id}: a start names its locks.")
+    return _next_attempt(replace(ticket, locks=frozenset(locks)), step)
+
+
+def _next_attempt(ticket: Ticket, step: TicketEvent) -> Ticket:
+    """Start or resume. An act in flight stays in flight: it must be asked about before another begins."""
+    attempt = _whole(ticket.id, step, "attempt")
+    if attempt != ticket.attempt + 1:
+        raise TicketError(f"{ticket.id}: attempt {attempt} cannot follow attempt {ticket.attempt}.")
+    asked = ticket.cancel_asked and ticket.state is not TicketState.INTERRUPTED  # a person who lets it go on means it
+    return replace(ticket, state=TicketState.RUNNING, attempt=attempt, gives_way=False, cancel_asked=asked)
+
+
+def _intent(ticket: Ticket, step: TicketEvent) -> Ticket:
+    begins = _act(ticket, step)
+    if ticket.intent is not None and (ticket.intent[2] == ticket.attempt or ticket.intent[:2] != begins[:2]):
+        raise TicketError(f"{ticket.id}: step {ticket.intent[0]} is in flight; what became of it is not recorded yet.")
+    if begins in ticket.intents:
+        raise TicketError(f"{ticket.id}: step {begins[0]}, round {begins[1]}, has begun already in this attempt.")
+    return replace(ticket, intent=begins, intents=ticket.intents | {begins})
+
+
+def _outcome(ticket: Ticket, step: TicketEvent) -> Ticket:
+    told = _act(ticket, step)
+    if ticket.intent is None or ticket.intent[:2] != told[:2]:
+        raise TicketError(f"{ticket.id}: step {told[0]}, round {told[1]}, is not in flight.")
+    return replace(ticket, intent=None)
+
+
+def _settled(ticket: Ticket, step: TicketEvent) -> Ticket:
+    """An end that claims to know how things stand."""
+    if ticket.intent is not None:
+        raise TicketError(f"{ticket.id}: step {ticket.intent[0]} is in flight; nobody knows yet how it ended.")
+    return _ended(ticket, step)
+
+
+def _interrupted(ticket: Ticket, step: TicketEvent) -> Ticket:
+    return replace(ticket, state=TicketState.INTERRUPTED, gives_way=step.data.get("gives_way") is True)
+
+
+def _hand(ticket: Ticket, step: TicketEvent) -> Ticket:
+    _text(ticket.id, step, "by")
+    return ticket
+
+
+def _cancel_asked(ticket: Ticket, step: TicketEvent) -> Ticket:
+    _text(ticket.id, step, "by")
+    return replace(ticket, cancel_asked=True)
+
+
+def _closed(ticket: Ticket, step: TicketEvent) -> Ticket:
+    _text(ticket.id, step, "by")
+    _text(ticket.id, step, "why")
+    return _ended(ticket, step)
+
+
+_MOVES: Mapping[tuple[TicketState, str], Callable[[Ticket, TicketEvent], Ticket]] = {
+    (TicketState.PROPOSED, "approved"): _approved,
+    (TicketState.PROPOSED, "rejected"): _ended,
+    (TicketState.PROPOSED, "withdrawn"): _ended,
+    (TicketState.PROPOSED, "expired"): _expired,
+    (TicketState.APPROVED, "started"): _started,
+    (TicketState.APPROVED, "withdrawn"): _ended,
+    (TicketState.APPROVED, "lapsed"): _lapsed,
+    (TicketState.APPROVED, "voided"): _ended,
+    (TicketState.RUNNING, "intent"): _intent,
+    (TicketState.RUNNING, "outcome"): _outcome,
+    (TicketState.RUNNING, "step-confirmed"): _hand,
+    (TicketState.RUNNING, "cancel-asked"): _cancel_asked,
+    (TicketState.RUNNING, "resumed"): _next_attempt,
+    (TicketState.RUNNING, "done"): _settled,
+    (TicketState.RUNNING, "failed"): _settled,
+    (TicketState.RUNNING, "cancelled"): _settled,
+    (TicketState.RUNNING, "voided"): _settled,
+    (TicketState.RUNNING, "interrupted"): _interrupted,
+    (TicketState.INTERRUPTED, "resumed"): _next_attempt,
+    (TicketState.INTERRUPTED, "closed"): _closed,
+}
+
+
+def _no_such_move(ticket: Ticket, kind: str) -> TicketError:
+    if ticket.state is TicketState.ENDED:
+        return AlreadyDecided(f"{ticket.id} has ended: {ticket.end}.")
+    if kind in DECISIONS:
+        return AlreadyDecided(f"{ticket.id} is {ticket.state} already.")
+    return TicketError(f"{ticket.id} is {ticket.state}; it cannot become {kind} from there.")
+
+
+def _act(ticket: Ticket, step: TicketEvent) -> tuple[str, int, int]:
+    """Which act an entry speaks of. Refused when a newer attempt exists: that runner is a ghost."""
+    attempt = _whole(ticket.id, step, "attempt")
+    if attempt != ticket.attempt:
+        raise TicketError(f"{ticket.id}: attempt {attempt} is over; attempt {ticket.attempt} runs.")
+    return _text(ticket.id, step, "step"), _whole(ticket.id, step, "round"), attempt
+
+
+def _text(ticket_id: str, step: TicketEvent, name: str) -> str:
+    value = step.data.get(name)
+    if not isinstance(value, str) or not value:
+        raise TicketError(f"{ticket_id}: an entry {step.kind} must say {name}.")
+    return value
+
+
+def _whole(ticket_id: str, step: TicketEvent, name: str) -> int:
+    value = step.data.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise TicketError(f"{ticket_id}: an entry {step.kind} must say {name}, counted from 1.")
+    return value
+
+
+def _time(ticket_id: str, step: TicketEvent, name: str) -> str:
+    value = _text(ticket_id, step, name)
+    try:
+        aware = datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        aware = False
+    if not aware:
+        raise TicketError(f"{ticket_id}: {name} must be a time with its zone, such as 2026-03-02T14:07:00Z.")
+    return value
+
+
+def _moment(at: str) -> datetime:
+    return datetime.fromisoformat(at)

@@ -1,0 +1,208 @@
+"""The engine: everything between a typed line and its report, or its ticket, made from the settings. Slack and terminal share it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from bot.api.queries import SampleHistory
+from bot.api.rows import Rows
+from bot.config.inventory_file import InventoryFile
+from bot.config.inventory_file import load as load_estate
+from bot.config.settings import Credential, Settings
+from bot.dispatch.inventory import Inventory
+from bot.dispatch.pipeline import Pipeline
+from bot.dispatch.query_session import Progress, QuerySession
+from bot.dispatch.registry import Registry
+from bot.errors import SettingsError
+from bot.executor.context import RunContext, TicketChange
+from bot.executor.scheduler import Scheduler
+from bot.ledger import Entry, Ledger
+from bot.redaction import Redactor
+from bot.tickets.create import ProposalService
+from bot.tickets.decisions import ApprovalService
+from bot.tickets.planner import Planner
+from bot.transport.client import TargetClient
+from bot.transport.http.commvault import BackupProduct, WebService
+from bot.transport.routing import Credentials, Router
+from bot.transport.sql.connection_string import DatabaseLogin
+from bot.transport.sql.databases import Databases
+from bot.transport.windows.winrm import WireObserver
+from bot.version import code_version
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """The way to the outside: all that is needed to ask Windows, and nothing that writes."""
+
+    settings: Settings
+    estate: InventoryFile
+    ways: Router
+    reach: TargetClient
+    directory: Inventory
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts, wired."""
+
+    settings: Settings
+    estate: InventoryFile
+    registry: Registry
+    ledger: Ledger
+    ways: Router
+    reach: TargetClient
+    directory: Inventory
+    pipeline: Pipeline
+    planner: Planner
+    proposals: ProposalService
+    decisions: ApprovalService
+
+
+@contextmanager
+def open_connections(settings: Settings, tap: WireObserver | None = None) -> Iterator[Connections]:
+    """Make the way to the outside, and close it afterwards. Raises SettingsError for a wrong estate."""
+    estate = load_estate(settings.inventory)
+    ways = build_routes(settings, estate)
+    databases = Databases(estate.vmm, database_login(settings))
+    backups = BackupProduct(backup_service(settings, estate))
+    reach = TargetClient(ways, at_once=settings.limits.at_once, tap=tap, databases=databases, backups=backups)
+    try:
+        yield Connections(
+            settings, estate, ways, reach, Inventory(estate, reach, ways, settings.limits.per_host_seconds)
+        )
+    finally:
+        reach.close()
+
+
+def as_operator(out: Connections, nodes: Mapping[str, Iterable[str]]) -> TargetClient:
+    """A way on which the operator's login asks what the reader's would, to see what it may. To be closed.
+
+    Args:
+        out: the way to the outside.
+        nodes: of each cluster.
+
+    Raises:
+        SettingsError: there is no such login.
+    """
+    told = out.settings.credentials.operator
+    if told is None:
+        raise SettingsError("There is no [credentials.operator].")
+    ways = Router(out.estate, {"reader": _login(told)})
+    for cluster, names in nodes.items():
+        ways.add_nodes(cluster, names)
+    return TargetClient(ways, at_once=out.settings.limits.at_once)
+
+
+@contextmanager
+def build_services(settings: Settings, tap: WireObserver | None = None) -> Iterator[Services]:
+    """Make the engine, and close it afterwards.
+
+    Args:
+        settings: as read.
+        tap: is told every request and reply; for `hvops record`.
+
+    Raises:
+        SettingsError: the estate or a command is wrong.
+        LedgerError: the ledger cannot be opened.
+    """
+    registry = Registry.load()
+    with open_connections(settings, tap) as out, open_ledger(settings) as ledger:
+        look = partial(_look, out.reach, ledger, settings)
+        pipeline = Pipeline(registry, out.directory, ledger, look, Redactor(settings.secrets()))
+        planner = Planner(registry, out.directory, ledger, look=look, version=code_version(), clock=_now)
+        yield Services(
+            settings=settings,
+            estate=out.estate,
+            registry=registry,
+            ledger=ledger,
+            ways=out.ways,
+            reach=out.reach,
+            directory=out.directory,
+            pipeline=pipeline,
+            planner=planner,
+            proposals=ProposalService(pipeline, planner, settings.policy, _now),
+            decisions=ApprovalService(ledger, settings.policy, _now),
+        )
+
+
+def runner(
+    parts: Services,
+    tell: Callable[[TicketChange], None],
+    missed_click: Callable[[Entry], Awaitable[None]] | None = None,
+) -> Scheduler:
+    """The runner of an engine: `await runner.run(stop)` beside whatever shows its tickets.
+
+    Args:
+        parts: the engine.
+        tell: hears of everything that happens to tickets; must not raise and not take long.
+        missed_click: answers a click about a ticket that was written down and never answered.
+
+    Raises:
+        LedgerError: the file of its lock cannot be made.
+    """
+    look = partial(_look, parts.reach, parts.ledger, parts.settings)
+    work = RunContext(
+        parts.ledger,
+        parts.planner,
+        parts.settings.policy,
+        parts.reach,
+        look,
+        mask=Redactor(parts.settings.secrets()),
+        tell=tell,
+    )
+    return Scheduler(work, missed_click)
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """The ledger that the settings name, with their secrets masked. Raises LedgerError."""
+    files = settings.ledger
+    return Ledger(files.path, files.key_file, files.anchor_file, Redactor(settings.secrets()))
+
+
+def build_routes(settings: Settings, estate: InventoryFile) -> Router:
+    """Which name is reached where, by which login."""
+    return Router(estate, {name: _login(credential) for name, credential in settings.credentials.profiles().items()})
+
+
+def database_login(settings: Settings) -> DatabaseLogin | None:
+    """The login to the databases of VMM servers, where one is set."""
+    told = settings.credentials.vmm
+    return DatabaseLogin(told.login, told.username, told.password.get_secret_value()) if told else None
+
+
+def backup_service(settings: Settings, estate: InventoryFile) -> WebService | None:
+    """Where the backup product is, and who we are there; None where the estate names none."""
+    if estate.commvault is None:
+        return None
+    told = settings.credentials.commvault
+    if told is None:
+        return WebService(estate.commvault.url)
+    return WebService(estate.commvault.url, told.username, told.password.get_secret_value(), told.ca_file)
+
+
+def _look(
+    reach: TargetClient, ledger: Ledger, settings: Settings, now: datetime, progress: Callable[[Progress], None] | None
+) -> QuerySession:
+    def recall(question: SampleHistory) -> Rows:
+        return ledger.recall(question.on, question.what, now - timedelta(hours=question.hours))
+
+    return QuerySession(reach, recall, now, settings.limits, progress, place=reach.ways.scope_of)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _login(credential: Credential) -> Credentials:
+    return Credentials(
+        transport=credential.transport,
+        username=credential.username,
+        password=credential.password.get_secret_value(),
+        certificate=credential.certificate,
+        key=credential.key,
+        ca_file=credential.ca_file,
+    )

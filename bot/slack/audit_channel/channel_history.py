@@ -1,0 +1,90 @@
+"""Reading a channel back: for the anchors that stand in it, and for whether the bot is in there at all.
+
+`conversations.history` is Tier 3, about 50 calls a minute for an app of one's own [doc: docs.slack.dev/reference/methods/
+conversations.history]; a call too many is answered with the seconds to wait, and they are waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack.audit_channel.anchor_messages import BotIdentity
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, Retry, classify_error, make_client
+
+PAGE = 200  # messages in one call: Slack recommends no more [doc: docs.slack.dev/apis/web-api/pagination]
+_TRIES = 8
+_WHAT_TO_DO = {
+    "not_in_channel": "the bot is not in it. Type there: /invite @hvops",
+    "channel_not_found": "there is no such channel, or it is private and the bot is not in it. Type there: /invite @hvops",
+    "missing_scope": "the app lacks channels:history, or groups:history for a private channel. Install it anew from "
+    "deploy/slack.yaml",
+}
+_LONGEST_PAUSE = 60.0
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class ChannelReader:
+    """One channel, read with the bot's token."""
+
+    def __init__(self, token: str, base_url: str, channel: str, sleep: Sleep = asyncio.sleep) -> None:
+        """Name the channel by its id."""
+        self._client: AsyncWebClient = make_client(token, base_url)
+        self._channel, self._sleep = channel, sleep
+
+    async def own(self) -> BotIdentity:
+        """Who the bot is. Raises NotSent."""
+        told = await self._call("auth.test", {})
+        return BotIdentity(str(told.get("user_id") or ""), str(told.get("bot_id") or ""))
+
+    async def newest(self, most: int = PAGE) -> list[dict[str, Any]]:
+        """The newest messages, at most one page. Raises NotSent: the bot is not in there, or a scope is missing."""
+        told = await self._call("conversations.history", {"channel": self._channel, "limit": most})
+        return list(told.get("messages") or ())
+
+    async def everything(self, each_page: Callable[[int], None] = lambda _: None) -> list[dict[str, Any]]:
+        """All messages, newest first.
+
+        Args:
+            each_page: is told after each page how many there are by now.
+
+        Raises:
+            NotSent: Slack refuses, or does not answer for a long time.
+        """
+        found: list[dict[str, Any]] = []
+        seen, cursor = set[str](), ""
+        while True:
+            wanted = {"channel": self._channel, "limit": PAGE, **({"cursor": cursor} if cursor else {})}
+            told = await self._call("conversations.history", wanted)
+            found += told.get("messages") or ()
+            each_page(len(found))
+            cursor = str((told.get("response_metadata") or {}).get("next_cursor") or "")
+            if not cursor:
+                return found
+            if cursor in seen:
+                raise NotSent("invalid_cursor", "Slack sends the same page again and again; the channel was not read.")
+            seen.add(cursor)
+
+    async def _call(self, method: str, arguments: dict[str, Any]) -> Any:
+        """One call that changes nothing, tried until it is answered. Raises NotSent."""
+        for tries in range(1, _TRIES + 1):
+            try:
+                return await self._client.api_call(method, params=arguments, http_verb="GET")
+            except Exception as error:
+                fate = classify_error(error, idempotent=True)
+                if isinstance(fate, DeliveryUnknown):
+                    raise NotSent("unknown", str(fate)) from error
+                if not isinstance(fate, Retry):
+                    raise self._explained(fate) from error
+                if tries == _TRIES:
+                    raise NotSent("gave_up", f"Slack did not answer {method}: {fate.why}.") from error
+            await self._sleep(min(fate.after if fate.after is not None else 2.0**tries, _LONGEST_PAUSE))
+        raise AssertionError("unreachable")
+
+    def _explained(self, refused: NotSent) -> NotSent:
+        says = _WHAT_TO_DO.get(refused.code)
+        return NotSent(refused.code, f"The audit channel {self._channel} cannot be read: {says}.") if says else refused

@@ -1,0 +1,249 @@
+"""The audit channel: a line for each decision and each end, and heads of the ledger, in order, from the ledger alone.
+
+What has been told stands in the ledger: a `shown` entry names the newest entry that a message told of, an `anchor`
+entry the head that one carried, and up to where nothing else was left to tell. So a bot that was away, or had no
+channel, catches up and repeats nothing. On a ledger whose decisions were never told anywhere it begins with what comes next,
+and says so: years of them at one post a second would keep everything else waiting. Slack has no key that makes a second post harmless: a bot that is killed
+between a post and its entry, or an answer that is lost on the way, leaves that one message twice. Nothing waits for
+this channel, whatever is wrong with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.errors import HvopsError
+from bot.executor.context import BOT
+from bot.ledger import Entry, Filter, Ledger
+from bot.ledger.chain_heads import format_anchor
+from bot.ledger.ticket_state import ENDS
+from bot.slack.outbound.message import Message
+from bot.slack.outbound.outbox import Outbox
+from bot.slack.outbound.shielded_tasks import ShieldedTasks
+from bot.slack.render.audit_lines import TOLD, audit_message, beginning_line, decision_line
+
+log = structlog.get_logger()
+
+AT_ONCE = 10  # lines in one message, while there are more of them
+_LOOKED_AT = 100  # `shown` entries behind a beginning, one of which says that it was told
+_LONGEST = 3_500  # characters of a message of several lines
+
+
+@dataclass(frozen=True, slots=True)
+class PostSchedule:
+    """How often, in seconds.
+
+    Attributes:
+        glance: between two looks at the ledger.
+        again: after Slack could not be reached, or refused.
+        grace: for what is under way when the bot is stopped.
+    """
+
+    glance: float = 1.0
+    again: float = 30.0
+    grace: float = 5.0
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+class AuditChannel:
+    """Tells the audit channel.
+
+    Attributes:
+        trouble: why it cannot be told now, or "".
+    """
+
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        outbox: Outbox,
+        ledger: Ledger,
+        channel: str,
+        *,
+        link: Callable[[str], Awaitable[str]],
+        minutes: int,
+        may: Callable[[], bool] = lambda: True,
+        rhythm: PostSchedule | None = None,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            client: made by `calls.make_client`.
+            outbox: posts.
+            ledger: is told of, and remembers what was told.
+            channel: the id of the channel; "" where none is set: then nothing is told until one is.
+            link: leads to the message of a ticket, or is "".
+            minutes: between two heads, while the ledger moves; the end of a ticket is anchored at once.
+            may: whether this process is the one that tells; another one on the same ledger would tell it twice.
+            rhythm: how often.
+        """
+        self._client, self._outbox, self._ledger, self._channel = client, outbox, ledger, channel
+        self._link, self._every, self._may = link, timedelta(minutes=minutes), may
+        self._rhythm = rhythm or PostSchedule()
+        self._after: int | None = None  # every entry up to here is told, or is none to tell
+        self._head: Entry | None = None  # the newest `anchor` entry
+        self._ended = True  # whether a ticket ended since the newest head; True: look
+        self._user: tuple[str, str] = ("", "")
+        self._unbroken = ShieldedTasks()
+        self.trouble = "" if channel else "none is set"
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Catch up, and keep up until `stop` is set. Never raises: work does not wait for this."""
+        if not self._channel:
+            return
+        working = asyncio.create_task(self._keep_up(stop))
+        await stop.wait()
+        working.cancel()  # what it posts just now is written down as well, unless Slack does not answer
+        await asyncio.gather(working, return_exceptions=True)
+        await self._unbroken.close(self._rhythm.grace)
+
+    def sentence(self) -> str:
+        """How it is, for `/hvops status`."""
+        if self.trouble:
+            return f"not told: {self.trouble}"
+        head = f", knows the ledger's head of entry {self._head.data['of']:,}" if self._head else ""
+        return f"told up to entry {self._after:,}{head}" if self._after else "nothing to tell yet"
+
+    async def catch_up(self) -> None:
+        """Tell all that is not told, then the head if it is due.
+
+        Raises:
+            NotSent: Slack refuses.
+            FateUnknown: nobody can know whether the newest message arrived.
+            LedgerError: what was told cannot be written down.
+        """
+        head = await asyncio.to_thread(self._ledger.head)
+        if head is None:
+            self._after = self._after or 0  # whoever is there from the first entry on tells everything
+            return
+        if self._after is None:
+            self._head = await asyncio.to_thread(self._newest_head)
+            self._after = await self._begin(head)
+        while self._after < head.seq and (due := await asyncio.to_thread(self._due, self._after)):
+            self._after = await self._unbroken.do(self._tell(due))
+        self._after = max(self._after, head.seq)
+        if await asyncio.to_thread(self._is_head_due):
+            await self._unbroken.do(self._anchor())
+
+    async def _begin(self, head: Entry) -> int:
+        """After which entry this life begins to tell: where an earlier one left off; now, where none has told anything.
+
+        The beginning stands in the ledger before it is posted: what is decided while Slack is away is told afterwards.
+        """
+        after = await asyncio.to_thread(self._ledger.last_published)
+        if not after:
+            if self._head is not None or not await asyncio.to_thread(self._ledger.following, TOLD, 0, 1):
+                return 0
+            after = head.seq
+            await self._write("shown", {"audited": after, "begins": True, "channel": self._channel})
+        if await asyncio.to_thread(self._begins_untold, after):
+            await self._unbroken.do(self._tell_beginning(after))
+        return after
+
+    def _begins_untold(self, after: int) -> bool:
+        """Whether a channel begins after this entry, and nobody has told it that."""
+        about = [entry.data for entry in self._ledger.following(("shown",), after, _LOOKED_AT)]
+        own = [data for data in about if data.get("audited") == after]
+        return any(data.get("begins") for data in own) and not any("ts" in data for data in own)
+
+    async def _tell_beginning(self, after: int) -> None:
+        ts = await self._outbox.post(self._channel, audit_message([beginning_line(after)]))
+        await self._write("shown", {"audited": after, "channel": self._channel, "place": self._channel, "ts": ts})
+
+    async def _keep_up(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            well = not self._may() or await self._guarded()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), self._rhythm.glance if well else self._rhythm.again)
+
+    async def _guarded(self) -> bool:
+        """Whether it went well; what did not is logged once."""
+        try:
+            await self.catch_up()
+        except HvopsError as error:
+            trouble = str(error)
+        except Exception as error:
+            log.exception("our bug in the audit channel")
+            trouble = f"something went wrong inside hvops: {type(error).__name__}"
+        else:
+            trouble = ""
+        if trouble and trouble != self.trouble:
+            log.warning("the audit channel is not told", channel=self._channel, why=trouble)
+        self.trouble = trouble
+        return not trouble
+
+    def _due(self, after: int) -> list[Entry]:
+        return self._ledger.following(TOLD, after, AT_ONCE)
+
+    async def _tell(self, due: list[Entry]) -> int:
+        """Post one message about the first of these entries. Returns the number of the last one that it told."""
+        lines: list[str] = []
+        told = due[0].seq
+        for entry in due:
+            line = await self._line(entry)
+            if lines and sum(map(len, lines)) + len(line) > _LONGEST:
+                break
+            told = entry.seq
+            if line:
+                lines.append(line)
+        if lines:
+            ts = await self._outbox.post(self._channel, audit_message(lines))
+            await self._write("shown", {"audited": told, "channel": self._channel, "place": self._channel, "ts": ts})
+        self._ended = self._ended or any(entry.kind in ENDS for entry in due if entry.seq <= told)
+        return told
+
+    async def _line(self, entry: Entry) -> str:
+        if entry.ticket is None:
+            return decision_line(entry, None, "")
+        found = await asyncio.to_thread(self._ledger.entries, kind="proposed", ticket=entry.ticket, limit=1)
+        return decision_line(entry, found[0] if found else None, await self._link(entry.ticket))
+
+    async def _anchor(self) -> None:
+        """Post the head as it is now, and remember where."""
+        head = await asyncio.to_thread(self._ledger.head)
+        assert head is not None
+        user, bot = await self._own()
+        ts = await self._outbox.post(self._channel, Message(format_anchor(head)))
+        where = {"channel": self._channel, "ts": ts, "user": user, "bot": bot}
+        self._head = await self._write("anchor", {"of": head.seq, "told": self._after, **where})
+        self._ended = False
+
+    def _newest_head(self) -> Entry | None:
+        return next(iter(self._ledger.entries(kind="anchor", limit=1)), None)
+
+    def _is_head_due(self) -> bool:
+        """At the first sight of a channel, at each end of a ticket, else when the time has come and something is new."""
+        head = self._head
+        if head is None or head.data.get("channel") != self._channel:
+            return True
+        of = int(head.data["of"])
+        if self._ended and self._ledger.following(ENDS, of, 1):
+            return True
+        self._ended = False
+        if self._rhythm.now() - datetime.fromisoformat(head.at) < self._every:
+            return False
+        return any(not _is_about_this_channel(entry) for entry in self._ledger.every(Filter(after=of)))
+
+    async def _own(self) -> tuple[str, str]:
+        """The ids of the bot's own user and of the bot, by which its messages are known in an export; or ""."""
+        if not self._user[0]:
+            try:
+                told = await self._client.auth_test()
+                self._user = (str(told.get("user_id") or ""), str(told.get("bot_id") or ""))
+            except Exception as error:  # noqa: BLE001 - the anchor stands without it; an export is then asked who wrote it
+                log.info("who the bot is in Slack is not known", why=type(error).__name__)
+        return self._user
+
+    async def _write(self, kind: str, data: dict[str, object]) -> Entry:
+        return await asyncio.to_thread(self._ledger.append, kind, BOT, data)
+
+
+def _is_about_this_channel(entry: Entry) -> bool:
+    """Whether an entry is only there because something was told: else every head would be followed by one more."""
+    return entry.kind == "anchor" or (entry.kind == "shown" and "audited" in entry.data)

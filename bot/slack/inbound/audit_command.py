@@ -1,0 +1,165 @@
+"""`/audit`: asked and answered like any other question, and like those in the ledger before anybody sees the answer.
+
+What a button needs stands in the `answered` entry of its token: the line, and the entry from which it counts back, so
+that pages do not move under whoever turns them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.api.command import Role
+from bot.audit import filter_syntax
+from bot.audit.filter_syntax import AuditQuery
+from bot.audit.query import AuditPage, Review
+from bot.audit.rows import Row
+from bot.dispatch import authorization
+from bot.dispatch.authorization import Person
+from bot.dispatch.pipeline import Pipeline, Request
+from bot.errors import LedgerError, UsageError
+from bot.ledger import ChainStatus, Entry, Ledger
+from bot.slack.outbound.message import File, Message
+from bot.slack.render.audit_results import AuditAnswer, audit_csv, audit_message, headline
+
+FRONT_DOOR = "hvops"
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierAnswer:
+    """An earlier answer.
+
+    Attributes:
+        asked: the number of its `asked` entry: only what is older belongs to it.
+        at: when it was asked: "24 h" count back from there.
+        place: the channel it was asked in, or "".
+    """
+
+    token: str
+    wanted: AuditQuery
+    asked: int
+    at: datetime
+    place: str
+
+
+def audit_arguments(line: str) -> str | None:
+    """What was typed behind `/audit` or `/hvops audit`; None for another line."""
+    first, _, rest = line.strip().removeprefix("/").partition(" ")
+    if first.casefold() == FRONT_DOOR:
+        first, _, rest = rest.strip().removeprefix("/").partition(" ")
+    return rest.strip() if first.casefold() == filter_syntax.NAME else None
+
+
+class AuditCommand:
+    """Answers about the ledger, out of it."""
+
+    def __init__(self, pipeline: Pipeline, review: Review) -> None:
+        """Take what writes refusals, and the review with a reader of its own."""
+        self._pipeline = pipeline
+        self._ledger: Ledger = pipeline.ledger
+        self.review = review
+
+    async def answer(self, request: Request) -> Message:
+        """Answer a line. Raises NotAllowed, UsageError; both stand in the ledger."""
+        return await asyncio.to_thread(self._answer, request)
+
+    async def page(self, request: Request, token: str, number: int) -> Message:
+        """Another page of an answer. Raises NotAllowed, UsageError."""
+        return await asyncio.to_thread(self._turn, request, token, number)
+
+    async def csv(self, request: Request, token: str) -> tuple[File, int]:
+        """All rows of an answer as a file, and whether there are more than it takes. Raises NotAllowed, UsageError."""
+        return await asyncio.to_thread(self._csv, request, token)
+
+    async def story(self, request: Request, ticket: str) -> tuple[Entry, ...]:
+        """Every entry of a ticket. Raises NotAllowed, UsageError."""
+        return await asyncio.to_thread(self._story, request, ticket)
+
+    async def recent(self, person: Person, most: int) -> tuple[tuple[Row, ...], ChainStatus | None]:
+        """The changes that ended last, and how the chain is. Raises NotAllowed."""
+        return await asyncio.to_thread(lambda: (self.review.recently_ended(person, most), self._look()))
+
+    async def kept(self, token: str) -> EarlierAnswer:
+        """The answer behind a button. Raises UsageError where there is none."""
+        return await asyncio.to_thread(self._kept, token)
+
+    def _answer(self, request: Request) -> Message:
+        with self._pipeline.recording_refusals(request) as asking:
+            asking.command = filter_syntax.NAME
+            wanted = filter_syntax.read(audit_arguments(request.line) or "")
+            asking.target = wanted.place
+            authorization.require_role(request.person, Role.VIEWER)
+            asking.entry = asked = self._ledger.append("asked", request.person.id, _asked(request, wanted))
+            at = datetime.fromisoformat(asked.at)
+            page = self.review.page(request.person, wanted, at, asked.seq)
+            answer = AuditAnswer(secrets.token_urlsafe(12), wanted, page, self._look())
+            self._ledger.append("answered", request.person.id, _answered(asked, answer, self.review.places(wanted)))
+            return audit_message(answer)
+
+    def _turn(self, request: Request, token: str, number: int) -> Message:
+        with self._pipeline.recording_refusals(request):
+            kept = self._kept(token)
+            page = self._page(request.person, kept, max(number, 0))
+            return audit_message(AuditAnswer(token, kept.wanted, page, self._look()))
+
+    def _csv(self, request: Request, token: str) -> tuple[File, int]:
+        with self._pipeline.recording_refusals(request):
+            kept = self._kept(token)
+            return audit_csv(kept.wanted, self.review.iter_all(request.person, kept.wanted, kept.at, kept.asked))
+
+    def _story(self, request: Request, ticket: str) -> tuple[Entry, ...]:
+        with self._pipeline.recording_refusals(request):
+            return self.review.story(request.person, ticket)
+
+    def _page(self, person: Person, kept: EarlierAnswer, number: int) -> AuditPage:
+        return self.review.page(person, kept.wanted, kept.at, kept.asked, number)
+
+    def _kept(self, token: str) -> EarlierAnswer:
+        entry = self._ledger.find_answer(token)
+        asked = (
+            self._ledger.entry(int(entry.data["asked"]))
+            if entry and entry.data.get("command") == filter_syntax.NAME
+            else None
+        )
+        if asked is None:
+            raise UsageError("That answer is no longer known. Type the command again.", filter_syntax.USAGE)
+        behind = audit_arguments(str(asked.data["line"])) or ""
+        place = str(asked.data.get("place") or "")
+        return EarlierAnswer(token, filter_syntax.read(behind), asked.seq, datetime.fromisoformat(asked.at), place)
+
+    def _look(self) -> ChainStatus | None:
+        """How the chain is; None where nobody can look: the answer says so, and is given all the same."""
+        try:
+            return self._ledger.check_recent()
+        except LedgerError:
+            return None
+
+
+def _asked(request: Request, wanted: AuditQuery) -> dict[str, object]:
+    return {
+        "name": request.person.name,
+        "line": str(wanted),
+        "command": filter_syntax.NAME,
+        "target": wanted.place,
+        "via": request.via,
+        "place": request.place,
+        "click": request.answers,
+    }
+
+
+def _answered(asked: Entry, answer: AuditAnswer, places: tuple[str, ...]) -> dict[str, object]:
+    chain = answer.chain
+    return {
+        "asked": asked.seq,
+        "answer": answer.token,
+        "name": asked.data["name"],
+        "line": asked.data["line"],
+        "command": filter_syntax.NAME,
+        "target": answer.wanted.place,
+        "places": sorted(places),
+        "verdict": headline(answer),
+        "rows": len(answer.page.rows),
+        "chain_holds_to": chain.to if chain else None,
+    }

@@ -1,0 +1,187 @@
+"""What each button does. Every one is found by its verb; a verb that nobody knows is answered as well."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import structlog
+
+from bot.dispatch.pipeline import AnsweredRequest, Request
+from bot.errors import HvopsError, TicketError, UsageError
+from bot.ledger import Entry
+from bot.slack.inbound.audit_buttons import ReviewClicks
+from bot.slack.inbound.request_handler import RequestHandler
+from bot.slack.inbound.ticket_buttons import Click, TicketClicks
+from bot.slack.outbound.api_errors import NotSent, classify_error
+from bot.slack.outbound.message import File, Message, View
+from bot.slack.render import blocks, errors
+from bot.slack.render.evidence import error_view, evidence_file, evidence_view, loading_view
+from bot.slack.render.home import ask_view
+from bot.slack.render.report import csv_file, shared_message, thread_messages
+from bot.slack.render.ticket_buttons import OPEN, REASONED, TICKET_VERBS
+
+log = structlog.get_logger()
+
+
+class Clicks:
+    """Does what buttons say."""
+
+    def __init__(self, desk: RequestHandler) -> None:
+        """Take the desk that answers."""
+        self._desk = desk
+        self._busy: set[tuple[str, ...]] = set()
+        self._verbs: dict[str, Callable[[Click], Awaitable[None]]] = {
+            blocks.ASK_AGAIN: self._ask_again,
+            blocks.RUN: self._run,
+            blocks.SHOW: self._show,
+            blocks.EVIDENCE: self._evidence,
+            blocks.EVIDENCE_PAGE: self._evidence_page,
+            blocks.EVIDENCE_FILE: self._evidence_file,
+            blocks.SHARE: self._share,
+            blocks.CSV: self._csv,
+            blocks.TYPED: self._typed,
+        }
+        changes = desk.parts.changes
+        reviews = desk.parts.reviews
+        self.reviews = ReviewClicks(desk, reviews, self._open, self._update) if reviews else None
+        if self.reviews:
+            self._verbs |= self.reviews.verbs
+        self.tickets = TicketClicks(desk, changes, self._open) if changes else None
+        if self.tickets:
+            self._verbs |= self.tickets.verbs
+
+    async def replay_missed(self, entry: Entry) -> None:
+        """A click about a ticket that an earlier life of the bot wrote down and never answered."""
+        if self.tickets:
+            await self.tickets.replay_missed(entry)
+
+    async def dispatch(self, click: Click) -> None:
+        """Do it, once at a time per person and button, and say so when it cannot be done."""
+        reply = self._desk.reply(click.where)
+        if click.verb == OPEN:
+            return  # a link, which Slack has opened by itself
+        if click.key in self._busy:
+            await self._desk.report_errors(reply, lambda: self._pressed_twice(click), "double click")
+            return
+        self._busy.add(click.key)
+        try:
+            verb = self._verbs.get(click.verb)
+            work = (lambda: verb(click)) if verb else (lambda: self._say(click, errors.expired_button()))
+            await self._desk.report_errors(reply, work, f"button {click.verb}")
+        finally:
+            self._busy.discard(click.key)
+
+    async def _pressed_twice(self, click: Click) -> None:
+        """Answered by an entry of its own, so that no later life of the bot takes it for one that nobody answered."""
+        why = "Pressed again while the first press was being answered."
+        data = {"line": f"button {click.verb}", "why": why, "kind": "redelivered", "click": click.seq}
+        ticket = click.token if click.verb.removesuffix(REASONED) in TICKET_VERBS else None
+        with contextlib.suppress(TicketError):  # there is no such ticket
+            await self._desk.write("refused", click.who.id, data, ticket)
+        await self._say(click, errors.already_done("This button"))
+
+    async def _say(self, click: Click, message: Message) -> None:
+        await self._desk.reply(click.where).result(message)
+
+    async def _reopen(self, click: Click) -> AnsweredRequest:
+        """The answer behind the button. Raises NotAllowed, or UsageError where it is gone."""
+        person = await self._desk.person(click.who, click.where, f"button {click.verb}")
+        request = Request(person, f"button {click.verb}", "button", click.where.channel or "home", click.seq)
+        return await self._desk.parts.pipeline.load_answer(request, click.token)
+
+    async def _ask_again(self, click: Click) -> None:
+        answered = await self._reopen(click)
+        await self._desk.handle_line(click.who, click.where, answered.line, "button", click.seq)
+
+    async def _run(self, click: Click) -> None:
+        answered = await self._reopen(click)
+        if not 0 <= click.index < len(answered.report.remedies):
+            await self._say(click, errors.expired_button(answered.line))
+            return
+        line = answered.report.remedies[click.index].line
+        await self._desk.handle_line(click.who, click.where, line, "button", click.seq)
+
+    async def _show(self, click: Click) -> None:
+        await self._desk.deliver(await self._reopen(click), self._desk.reply(click.where))
+
+    async def _csv(self, click: Click) -> None:
+        answered = await self._reopen(click)
+        if answered.report.table is None:
+            await self._say(click, errors.expired_button(answered.line))
+            return
+        await self._send_file(click, csv_file(answered.report.table, answered.line))
+
+    async def _send_file(self, click: Click, file: File) -> None:
+        """Files go to the person directly: an ephemeral cannot carry one."""
+        outbox = self._desk.parts.outbox
+        await outbox.files(await outbox.conversation(click.where.user), [file])
+        await self._say(click, Message(f"{file.name} is in your messages from hvops."))
+
+    async def _share(self, click: Click) -> None:
+        answered = await self._reopen(click)
+        outbox, where = self._desk.parts.outbox, click.where
+        try:
+            ts = await outbox.post(
+                where.channel, shared_message(answered.report, answered.token, answered.at, where.user), where.thread_ts
+            )
+        except NotSent as refused:
+            log.info("not shared", channel=where.channel, code=refused.code)
+            await self._say(click, errors.cannot_share())
+            return
+        data = {"answer": answered.token, "way": "shared", "place": where.channel, "ts": ts, "to": where.channel}
+        await self._desk.write("shown", click.who.id, data)
+        for message in thread_messages(answered.report):
+            await outbox.post(where.channel, message, where.thread_ts or ts)
+        if answered.report.table is not None:
+            await outbox.files(where.channel, [csv_file(answered.report.table, answered.line)], where.thread_ts or ts)
+
+    async def _evidence(self, click: Click) -> None:
+        """Open at once, fill afterwards: a trigger lives three seconds, a look into the ledger may take longer."""
+        view = await self._open(click, loading_view())
+        await self._fill(replace(click, view=view), 0)
+
+    async def _evidence_page(self, click: Click) -> None:
+        await self._fill(click, click.index)
+
+    async def _fill(self, click: Click, page: int) -> None:
+        try:
+            answered = await self._reopen(click)
+            shown = evidence_view(answered.report.title, answered.evidence, answered.token, page)
+        except HvopsError as error:
+            shown = error_view(str(error))
+        await self._update(click, shown)
+
+    async def _evidence_file(self, click: Click) -> None:
+        answered = await self._reopen(click)
+        await self._send_file(click, evidence_file(answered.report.title, answered.evidence))
+
+    async def _typed(self, click: Click) -> None:
+        command = self._desk.parts.registry.get(click.argument)
+        if command is None:
+            await self._say(click, errors.expired_button())
+            return
+        await self._open(click, ask_view(command.name, command.usage, command.help))
+
+    async def _update(self, click: Click, view: View) -> None:
+        """Fill a window that is open. Raises NotSent."""
+        try:
+            await self._desk.parts.client.views_update(view_id=click.view, view=view)
+        except Exception as error:
+            raise _translated(error) from error
+
+    async def _open(self, click: Click, view: View) -> str:
+        """Open a modal. Returns its id. Raises UsageError where Slack came too late for it."""
+        try:
+            answer = await self._desk.parts.client.views_open(trigger_id=click.trigger, view=view)
+        except Exception as error:
+            raise _translated(error) from error
+        return str(answer["view"]["id"])
+
+
+def _translated(error: Exception) -> HvopsError:
+    fate = classify_error(error, idempotent=True)
+    if isinstance(fate, NotSent) and fate.code in ("trigger_expired", "trigger_exchanged", "expired_trigger_id"):
+        return UsageError("Slack was too slow to open a window here. Press the button again.")
+    return fate if isinstance(fate, HvopsError) else NotSent("later", f"The window could not be filled: {fate.why}.")

@@ -1,0 +1,272 @@
+"""Everything that arrives from Slack arrives here: acknowledged at once, then handed over. Nothing is ignored.
+
+The listeners are catch-alls, because bolt leaves unacknowledged what no listener matches, and the person then sees
+an error. Before the acknowledgement only ids are read and one ledger entry is written; all else comes after.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.response import BoltResponse
+
+from bot.errors import LedgerError, TicketError
+from bot.ledger import Entry
+from bot.slack.inbound.buttons import Clicks
+from bot.slack.inbound.payload import deliveries_of, get_str, parse_click, parse_field, parse_person
+from bot.slack.inbound.request_handler import RequestHandler, SlackUser
+from bot.slack.inbound.ticket_buttons import Click
+from bot.slack.outbound.api_errors import make_client
+from bot.slack.outbound.responder import ReplyTarget
+from bot.slack.render import errors
+from bot.slack.render.audit_results import CALLBACK as AUDIT_CALLBACK
+from bot.slack.render.audit_results import FIELDS, line_of
+from bot.slack.render.home import ARGUMENTS, CALLBACK
+from bot.slack.render.reason_modal import CALLBACK as TICKET_CALLBACK
+from bot.slack.render.reason_modal import REASON
+from bot.slack.render.ticket_buttons import REASONED, TICKET_VERBS
+from bot.slack.socket import ACKNOWLEDGED
+
+log = structlog.get_logger()
+
+ANYTHING = re.compile(r".*", re.DOTALL)
+_MENTION = re.compile(r"^\s*(?:<@[UW][A-Z0-9]*(?:\|[^>]*)?>\s*)+")
+_REMEMBERED = 4_096
+_FOR_SECONDS = 3_600.0  # Slack redelivers within minutes; how late is documented for HTTP only
+
+
+class DeliveryDeduplicator:
+    """Which deliveries came before. Slack sends again what it did not hear an acknowledgement of."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take a clock, in seconds."""
+        self._clock = clock
+        self._ids: OrderedDict[str, float] = OrderedDict()
+
+    def check_and_add(self, ids: Iterable[str]) -> bool:
+        """Whether any of these ids came before. Remembers all of them."""
+        now = self._clock()
+        while self._ids and (len(self._ids) > _REMEMBERED or next(iter(self._ids.values())) < now - _FOR_SECONDS):
+            self._ids.popitem(last=False)
+        known = [one for one in ids if one]
+        found = any(one in self._ids for one in known)
+        for one in known:
+            self._ids.setdefault(one, now)
+        return found
+
+    def knows(self, ids: Iterable[str]) -> bool:
+        """Whether any of these ids came to this process. Remembers nothing."""
+        return any(one in self._ids for one in ids)
+
+
+def make_app(bot_token: str, base_url: str) -> AsyncApp:
+    """The app. It asks Slack nothing before an acknowledgement: whose token this is, is not looked up."""
+
+    async def authorize(**_: Any) -> AuthorizeResult:
+        return AuthorizeResult(enterprise_id=None, team_id=None, bot_token=bot_token)
+
+    client = make_client(None, base_url)  # the token comes with each request, from `authorize`
+    return AsyncApp(
+        client=client, authorize=authorize, request_verification_enabled=False, ignoring_self_events_enabled=False
+    )
+
+
+class Listener:
+    """Turns payloads into lines and clicks."""
+
+    def __init__(self, app: AsyncApp, desk: RequestHandler, seen: DeliveryDeduplicator | None = None) -> None:
+        """Register every listener at the app."""
+        self._desk = desk
+        self._clicks = Clicks(desk)
+        self._seen = seen or DeliveryDeduplicator()
+        app.command(ANYTHING)(self.command)
+        app.action(ANYTHING)(self.action)
+        app.view(ANYTHING)(self.submission)
+        app.view_closed(ANYTHING)(self.ack_only)
+        app.options(ANYTHING)(self.ack_only)
+        app.shortcut(ANYTHING)(self.ack_only)
+        app.event("app_home_opened")(self.home_opened)
+        app.event("app_mention")(self.mention)
+        app.event(ANYTHING)(self.other_event)
+        app.error(self.on_error)
+
+    async def replay_missed(self, click: Entry) -> None:
+        """A click that was written down and never answered. One that came to this very process is in hand here."""
+        if not self._seen.knows(click.data.get("deliveries") or ()):
+            await self._clicks.replay_missed(click)
+
+    async def command(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
+        """A slash command."""
+        who = SlackUser(get_str(body, "team_id"), get_str(body, "user_id"), get_str(body, "user_name"))
+        where = ReplyTarget(who.user, get_str(body, "channel_id"), response_url=get_str(body, "response_url"))
+        line = f"{get_str(body, 'command')} {get_str(body, 'text')}".strip()
+        if await self._came_before(body, context, who, line):
+            await ack()
+            return
+        said = self._desk.ack_message(line)
+        await (ack(text=said.text, response_type="ephemeral") if said else ack())
+        self._start(context, lambda: self._desk.handle_line(who, where, line, "slack"))
+
+    async def action(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
+        """A button, in a message, a modal or Home."""
+        click = parse_click(body)
+        noted = await self._taken(ack, body, context, click, f"button {click.verb} {click.argument}".strip())
+        if noted is not None:
+            self._start(context, lambda: self._clicks.dispatch(noted))
+
+    async def submission(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
+        """A modal that was sent off: a command and its arguments."""
+        who, view = parse_person(body), body.get("view") or {}
+        callback = get_str(view, "callback_id")
+        if callback.startswith(f"{TICKET_CALLBACK}:"):
+            await self._reasoned(ack, body, context)
+            return
+        if callback == AUDIT_CALLBACK:
+            await self._filtered(ack, body, context)
+            return
+        command = callback.removeprefix(f"{CALLBACK}:")
+        line = f"/{command} {parse_field(body, ARGUMENTS)}".strip()
+        click = Click(who, ReplyTarget(who.user), "submit", command, "")
+        noted = await self._taken(ack, body, context, click, line)
+        if noted is None:
+            return
+        if callback.startswith(f"{CALLBACK}:"):
+            self._start(context, lambda: self._desk.handle_line(who, click.where, line, "slack", noted.seq))
+        else:  # no verb is called "submit": it is answered as an old one
+            self._start(context, lambda: self._clicks.dispatch(noted))
+
+    async def _filtered(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
+        """The window of the filters of `/audit`: its fields are read like any other line."""
+        who = parse_person(body)
+        line = line_of((name, parse_field(body, name)) for name in FIELDS)
+        token = get_str(body.get("view"), "private_metadata")[:80]
+        click = Click(who, ReplyTarget(who.user), "submit", "audit", token)
+        noted = await self._taken(ack, body, context, click, line)
+        reviews = self._clicks.reviews
+        if noted is not None and reviews is not None:
+            self._start(context, lambda: reviews.filtered(noted, line))
+
+    async def _reasoned(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
+        """The window that asked for a reason. The reason stands in the entry of the click, so a crash loses nothing."""
+        who, view = parse_person(body), body.get("view") or {}
+        verb = get_str(view, "callback_id").removeprefix(f"{TICKET_CALLBACK}:")
+        ticket = get_str(view, "private_metadata")[:80]
+        click = Click(who, ReplyTarget(who.user), f"{verb}{REASONED}", "", ticket, why=parse_field(body, REASON))
+        noted = await self._taken(ack, body, context, click, f"button {click.verb} {ticket}")
+        if noted is not None:
+            self._start(context, lambda: self._clicks.dispatch(noted))
+
+    async def _taken(
+        self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any, click: Click, line: str
+    ) -> Click | None:
+        """Write a click down, then acknowledge it. None where it came before, or could not be written down."""
+        noted = None
+        if not await self._came_before(body, context, click.who, line):
+            noted = await self._note(click, deliveries_of(body, context))
+        await ack()
+        return noted
+
+    async def home_opened(self, body: dict[str, Any]) -> None:
+        """Somebody opened Home (or the messages tab, where nothing is to be drawn)."""
+        event = body.get("event") or {}
+        if event.get("tab", "home") == "home" and get_str(event, "user"):
+            who = SlackUser(get_str(body, "team_id"), get_str(event, "user"))
+            reply = self._desk.reply(ReplyTarget(who.user))
+            self._desk.start(self._desk.report_errors(reply, lambda: self._desk.home(who), "home"))
+
+    async def mention(self, body: dict[str, Any], context: Any) -> None:
+        """`@hvops check-writers prod`: the only way to type a command in a thread."""
+        event = body.get("event") or {}
+        if event.get("bot_id") or event.get("subtype") or event.get("edited") or not get_str(event, "user"):
+            return  # bots, edits and the like: only what a person typed counts
+        home = "" if body.get("is_ext_shared_channel") else get_str(body, "team_id")  # there it may be anybody's
+        team = get_str(event, "user_team") or get_str(event, "team") or home
+        who = SlackUser(team, get_str(event, "user"))
+        where = ReplyTarget(who.user, get_str(event, "channel"), thread_ts=get_str(event, "thread_ts"))
+        typed = _MENTION.sub("", get_str(event, "text")).strip().removeprefix("/")
+        line = f"/{typed or 'hvops help'}"
+        if not await self._came_before(body, context, who, line):
+            self._desk.start(self._desk.handle_line(who, where, line, "mention"))
+
+    async def other_event(self, body: dict[str, Any]) -> None:
+        """Events the manifest does not ask for. Acknowledged by bolt; noted, so that one can wonder why."""
+        log.debug("event not asked for", type=get_str(body.get("event") or {}, "type"))
+
+    async def ack_only(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any]) -> None:
+        """A closed modal, a menu or shortcut of an older manifest: acknowledged, so that nobody sees an error."""
+        log.debug("nothing to do", type=get_str(body, "type"))
+        await ack()
+
+    async def on_error(self, error: Exception, body: dict[str, Any]) -> BoltResponse:
+        """A bug before the acknowledgement. Acknowledged all the same, and the person is told."""
+        log.error("our bug in a listener", error=repr(error), type=get_str(body, "type"), exc_info=error)
+        who = parse_person(body) if "user" in body else SlackUser(get_str(body, "team_id"), get_str(body, "user_id"))
+        where = ReplyTarget(who.user, response_url=get_str(body, "response_url"))
+
+        async def again() -> None:
+            raise error
+
+        if who.user:
+            self._desk.start(self._desk.report_errors(self._desk.reply(where), again, "listener"))
+        return BoltResponse(status=200)
+
+    def _start(self, context: Any, work: Callable[[], Awaitable[None]]) -> None:
+        """Begin once the acknowledgement has left: a quick answer must not overtake "Asking …"."""
+
+        async def after() -> None:
+            acknowledged = context.get(ACKNOWLEDGED)
+            if acknowledged is not None:  # over HTTP nobody tells us
+                await acknowledged.wait()
+            await work()
+
+        self._desk.start(after())
+
+    async def _came_before(self, body: dict[str, Any], context: Any, who: SlackUser, line: str) -> bool:
+        """Whether this very delivery came before. A second one is not asked again, and the ledger says so."""
+        ids = deliveries_of(body, context)
+        if not self._seen.check_and_add(ids):
+            return False
+        why = "Slack delivered this twice; the first one is being answered."
+        data = {"line": line[:200], "why": why, "kind": "redelivered", "deliveries": list(ids)}
+        try:
+            await self._desk.write("refused", who.id, data)
+        except LedgerError as error:
+            log.warning("redelivery not written down", why=str(error))
+        return True
+
+    async def _note(self, click: Click, ids: tuple[str, ...]) -> Click | None:
+        """Write the click down before Slack hears that we have it: a crash in between must not lose it.
+
+        Returns None where it cannot be written; the person is told, and nothing is done.
+        """
+        data = {"button": f"{click.verb} {click.argument}".strip(), "answer": click.token, "place": click.where.channel}
+        if click.why:
+            data["why"] = click.why
+        try:
+            entry = await self._write_click(click, {**data, "deliveries": list(ids)})
+        except LedgerError as error:
+            told = errors.no_ledger(error)
+            reply = self._desk.reply(click.where)
+
+            async def tell() -> None:
+                await reply.result(told)
+
+            self._desk.start(self._desk.report_errors(reply, tell, "no ledger"))
+            return None
+        return replace(click, seq=int(entry.seq))
+
+    async def _write_click(self, click: Click, data: dict[str, Any]) -> Entry:
+        """About its ticket, where it is one of a ticket's buttons and there is such a ticket."""
+        if click.verb.removesuffix(REASONED) in TICKET_VERBS:
+            with contextlib.suppress(TicketError):
+                return await self._desk.write("clicked", click.who.id, data, click.token)
+        return await self._desk.write("clicked", click.who.id, data)

@@ -1,0 +1,78 @@
+"""What a payload of Slack's says, read without trusting any of it: a field that is missing or odd is "".
+
+Much of it is what somebody's client sent. What comes out of here are ids and words; those that are kept are cut to a length.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bot.slack.inbound.request_handler import SlackUser
+from bot.slack.inbound.ticket_buttons import Click
+from bot.slack.outbound.responder import ReplyTarget
+from bot.slack.render.blocks import PREFIX
+from bot.slack.socket import ENVELOPE
+
+
+def parse_click(body: dict[str, Any]) -> Click:
+    """Ids out of a block_actions payload, and nothing else."""
+    who = parse_person(body)
+    actions = body.get("actions")
+    action = next((one for one in actions if isinstance(one, dict)), {}) if isinstance(actions, list) else {}
+    prefix, _, rest = get_str(action, "action_id").partition(":")
+    verb, _, argument = rest.partition(":")
+    told = body.get("container")
+    container = told if isinstance(told, dict) else {}
+    where = ReplyTarget(
+        who.user,
+        get_str(body.get("channel") or {}, "id") or get_str(container, "channel_id"),
+        get_str(container, "thread_ts"),
+        get_str(body, "response_url"),
+    )
+    return Click(
+        who,
+        where,
+        verb if prefix == PREFIX else "",
+        argument[:80],
+        get_str(action, "value")[:80],
+        get_str(body, "trigger_id"),
+        get_str(body.get("view") or {}, "id"),
+        message="" if container.get("is_ephemeral") else get_str(container, "message_ts"),
+    )
+
+
+def parse_field(body: dict[str, Any], name: str) -> str:
+    """What a field of the window that was sent off holds, typed or chosen; a block has one element, named as the block."""
+    view = body.get("view")
+    state = view.get("state") if isinstance(view, dict) else None
+    values = state.get("values") if isinstance(state, dict) else None
+    block = values.get(name) if isinstance(values, dict) else None
+    element = next(iter(block.values()), None) if isinstance(block, dict) else None
+    chosen = element.get("selected_option") if isinstance(element, dict) else None
+    return get_str(element, "value") or get_str(chosen, "value")
+
+
+def parse_person(body: dict[str, Any]) -> SlackUser:
+    """The person behind an interaction: their own team, which need not be the one the app lives in."""
+    user = body.get("user") or {}
+    team = get_str(user, "team_id") or get_str(body.get("team") or {}, "id")
+    return SlackUser(team, get_str(user, "id"), get_str(user, "username") or get_str(user, "name"))
+
+
+def deliveries_of(body: dict[str, Any], context: Any) -> tuple[str, ...]:
+    """What names a delivery: the envelope, the event, or the trigger, whichever there are."""
+    return tuple(
+        f"{kind} {found}"
+        for kind, found in (
+            ("envelope", context.get(ENVELOPE)),
+            ("event", body.get("event_id")),
+            ("trigger", body.get("trigger_id")),
+        )
+        if isinstance(found, str) and found
+    )
+
+
+def get_str(of: Any, name: str) -> str:
+    """A text field of a payload; "" where there is none, or something else."""
+    found = of.get(name) if isinstance(of, dict) else None
+    return found if isinstance(found, str) else ""

@@ -1,0 +1,284 @@
+"""What is done about a line or a click, once Slack has its acknowledgement: person, pipeline, renderer, reply.
+
+Nothing here trusts what came back from Slack except ids. A button names an answer by its token; the ledger says
+what that answer was, and the pipeline asks again whether this person may see it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.api.command import Role
+from bot.dispatch.authorization import EVERYWHERE, Person
+from bot.dispatch.help import Status, help_for
+from bot.dispatch.pipeline import AnsweredRequest, Pipeline, Request
+from bot.dispatch.query_session import Progress
+from bot.dispatch.registry import Command, Registry
+from bot.errors import HvopsError, InternalError, LedgerError
+from bot.ledger import Entry, Ledger
+from bot.slack.inbound.audit_command import AuditCommand, audit_arguments
+from bot.slack.inbound.builtin_commands import SWITCHES, open_tickets, switch
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
+from bot.slack.outbound.message import Message
+from bot.slack.outbound.outbox import Outbox
+from bot.slack.outbound.responder import Reply, ReplyTarget
+from bot.slack.render import errors, progress
+from bot.slack.render import help as help_renderer
+from bot.slack.render.home import LastAnswer, RecentChanges, home_view
+from bot.slack.render.report import report_message
+from bot.slack.roles import RoleResolver
+from bot.slack.tickets.change_service import Changes
+
+log = structlog.get_logger()
+
+FRONT_DOOR = "hvops"
+BOT = "bot"  # the actor of entries that nobody asked for
+_LAST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SlackUser:
+    """Somebody, by Slack's ids. The name is only for showing."""
+
+    team: str
+    user: str
+    name: str = ""
+
+    @property
+    def id(self) -> str:
+        """As the ledger writes it."""
+        return f"{self.team}/{self.user}"
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerDeps:
+    """What a desk works with.
+
+    Attributes:
+        status: how the bot is, for the person who asks.
+        base_url: of the Web API; says whose response URLs count.
+        seconds: the longest an answer may take.
+        ticks: seconds after which progress is said.
+        changes: what it takes to change something; None where this bot only asks.
+        reviews: what answers /audit; None where nobody asks that.
+    """
+
+    client: AsyncWebClient
+    outbox: Outbox
+    people: RoleResolver
+    pipeline: Pipeline
+    registry: Registry
+    ledger: Ledger
+    status: Callable[[Person], Awaitable[Status]]
+    base_url: str
+    seconds: int = 60
+    ticks: tuple[float, ...] = (5.0, 15.0)
+    changes: Changes | None = None
+    reviews: AuditCommand | None = None
+
+
+class RequestHandler:
+    """Answers people. Every method may be called at once for many."""
+
+    def __init__(self, parts: HandlerDeps) -> None:
+        """Take the parts."""
+        self.parts = parts
+        self._running: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something after the acknowledgement, and keep it from being collected."""
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def close(self) -> None:
+        """Abandon what is being asked. The ledger shows it as asked and not answered."""
+        tasks = tuple(self._running)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def reply(self, where: ReplyTarget) -> Reply:
+        """How this person is answered."""
+        return Reply(self.parts.outbox, where, self.parts.base_url)
+
+    async def write(self, kind: str, actor: str, data: Mapping[str, Any], ticket: str | None = None) -> Entry:
+        """Append to the ledger without holding up the loop. Raises LedgerError, TicketError."""
+        return await asyncio.to_thread(self.parts.ledger.append, kind, actor, data, ticket)
+
+    def ack_message(self, line: str) -> Message | None:
+        """What to say at once about a typed line: nothing where the answer itself comes at once."""
+        asks = not _front_door(line) and self.parts.pipeline.can_parse(line)
+        return progress.started_message(line, self.parts.seconds) if asks else None
+
+    def _command(self, line: str) -> Command | None:
+        """The command that a line names, itself or through the front door."""
+        words = line.removeprefix("/").split()
+        if words and words[0].casefold() == FRONT_DOOR:
+            words = words[1:]
+        return self.parts.registry.get(words[0]) if words else None
+
+    async def handle_line(
+        self, who: SlackUser, where: ReplyTarget, line: str, via: str, answers: int | None = None
+    ) -> None:
+        """Answer a line that somebody typed or pressed."""
+        reply = self.reply(where)
+
+        async def work() -> None:
+            person = await self.person(who, where, line)
+            if self.parts.reviews is not None and audit_arguments(line) is not None:
+                asked = Request(person, line, via, where.channel or "home", answers)
+                await reply.result(await self.parts.reviews.answer(asked))
+                return
+            if front := _front_door(line):
+                await self._front_door(front, person, reply, line, via)
+                return
+            request = Request(person, line, via, where.channel or "home", answers)
+            answered = await self._answer(request, reply)
+            if isinstance(answered, Message):
+                await reply.result(answered)
+            else:
+                await self.deliver(answered, reply)
+
+        await self.report_errors(reply, work, line)
+
+    async def person(self, who: SlackUser, where: ReplyTarget, line: str) -> Person:
+        """Who this is. A person who cannot be looked up is refused, and the ledger says so.
+
+        Raises:
+            NotAllowed: user groups cannot be read.
+        """
+        try:
+            return await self.parts.people.person(who.team, who.user, who.name)
+        except HvopsError as error:
+            data = {
+                "line": line[:200],
+                "why": str(error),
+                "kind": "not allowed",
+                "via": "slack",
+                "place": where.channel,
+            }
+            await self.write("refused", who.id, data)
+            raise
+
+    async def report_errors(self, reply: Reply, work: Callable[[], Awaitable[None]], what: str) -> None:
+        """Do it, and whatever goes wrong say so: nothing that somebody typed or pressed stays without an answer."""
+        try:
+            await work()
+        except LedgerError as error:
+            await self._say(reply, errors.no_ledger(error))
+        except (NotSent, DeliveryUnknown) as error:
+            log.warning("answer not delivered", what=what[:80], user=reply.where.user, why=str(error))
+            await self._say(reply, errors.refusal(error))
+        except HvopsError as error:
+            await self._say(reply, errors.refusal(error))
+        except Exception:
+            bug = InternalError(secrets.token_hex(4))
+            log.exception("our bug", bug=bug.bug, what=what[:80])
+            await self._say(reply, errors.refusal(bug))
+
+    async def deliver(self, answered: AnsweredRequest, reply: Reply) -> None:
+        """Bring an answer to the person, and write down how it went. Raises NotSent where no way was open."""
+        way = "not sent"
+        try:
+            way = await reply.result(report_message(answered.report, answered.token, answered.at))
+        except DeliveryUnknown:
+            way = "unknown"
+            notice = errors.delivery_unknown(answered.token)
+            where = reply.where
+            await self.reply(ReplyTarget(where.user, where.channel, where.thread_ts)).result(notice)
+        finally:
+            data = {"answer": answered.token, "way": way, "place": reply.where.channel, "to": reply.where.user}
+            await self.write("shown", BOT, data)
+
+    async def home(self, who: SlackUser) -> None:
+        """Show somebody their Home tab."""
+        person = await self.parts.people.person(who.team, who.user, who.name)
+        entries = await asyncio.to_thread(self.parts.ledger.entries, kind="answered", actor=who.id, limit=_LAST)
+        last = [
+            LastAnswer(one.data["answer"], datetime.fromisoformat(one.at), one.data["line"], one.data["verdict"])
+            for one in sorted(entries, key=lambda one: -int(one.seq))
+            if one.data.get("report") and _may_still_see(person, one)
+        ]
+        changes = self.parts.changes
+        open_now = await open_tickets(changes, person) if changes else ()
+        lately = await self._lately(person)
+        told = help_for(person, self.parts.registry)
+        view = home_view(await self.parts.status(person), told, last, open_now, lately)
+        await self.parts.outbox.publish_home(who.user, view)
+
+    async def _lately(self, person: Person) -> RecentChanges | None:
+        """The last changes that ended, as far as this person may see them, and how the chain is."""
+        if self.parts.reviews is None or person.highest_role is Role.NOBODY:
+            return None
+        ended, chain = await self.parts.reviews.recent(person, _LAST)
+        stopped = await asyncio.to_thread(self.parts.ledger.is_stopped)
+        bot = "read-only" if self.parts.changes is None else "STOPPED until /hvops go" if stopped else "read-write"
+        return RecentChanges(ended, chain, bot)
+
+    async def _answer(self, request: Request, reply: Reply) -> AnsweredRequest | Message:
+        """Ask, or propose, and say how far it is when it takes long. A message where a plan is shown elsewhere."""
+        command, changes = self._command(request.line), self.parts.changes
+        latest: list[Progress] = []
+        ticker = asyncio.create_task(self._tick(reply, latest))
+        try:
+            if command is not None and command.changes and changes is not None:
+                return await changes.propose(request, latest.append)
+            return await self.parts.pipeline.answer(request, latest.append)
+        finally:
+            ticker.cancel()
+            await asyncio.gather(ticker, return_exceptions=True)
+
+    async def _tick(self, reply: Reply, latest: list[Progress]) -> None:
+        began, said = 0.0, None
+        for at in self.parts.ticks:
+            await asyncio.sleep(at - began)
+            began = at
+            now = progress.progress_message(latest[-1]) if latest else None
+            if now and now != said:
+                # shielded: a post that is half sent must count against the budget, and be told before the result
+                await asyncio.shield(reply.progress(now))
+                said = now
+            del latest[:-1]
+
+    async def _front_door(self, topic: str, person: Person, reply: Reply, line: str, via: str) -> None:
+        """Answer /hvops itself. Questions about the bot are questions: they stand in the ledger too."""
+        data = {"line": line[:200], "command": FRONT_DOOR, "target": "", "via": via, "place": reply.where.channel}
+        await self.write("asked", person.id, data)
+        if topic in SWITCHES and self.parts.changes is not None:
+            message = await switch(self.parts.changes, topic, person, line)
+        elif topic == "status":
+            message = help_renderer.status_message(await self.parts.status(person))
+        else:
+            message = help_renderer.help_message(help_for(person, self.parts.registry))
+        await reply.result(message)
+
+    async def _say(self, reply: Reply, message: Message) -> None:
+        """The last thing that can be done for somebody."""
+        try:
+            await reply.result(message)
+        except (NotSent, DeliveryUnknown) as error:
+            log.warning("nobody could be told", user=reply.where.user, text=message.text[:200], why=str(error))
+
+
+def _may_still_see(person: Person, answered: Entry) -> bool:
+    """Whether they would get that answer today: roles are taken away, and Home shows the newest verdicts."""
+    return all(person.role_on(place) is not Role.NOBODY for place in answered.data.get("places") or (EVERYWHERE,))
+
+
+def _front_door(line: str) -> str:
+    """What the line asks the bot about itself: "help", "status", or "" where it is about something else."""
+    words = line.removeprefix("/").casefold().split()
+    if not words or words[0] != FRONT_DOOR:
+        return ""
+    if len(words) == 1:
+        return "help"
+    return words[1] if words[1] in ("help", "status", *SWITCHES) else ""

@@ -1,0 +1,222 @@
+"""What the buttons of a ticket do. Each click is answered; who may and who came first is for `Decisions` to say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+import structlog
+
+from bot.dispatch.authorization import Person
+from bot.dispatch.pipeline import Request
+from bot.errors import HvopsError, LedgerError, TicketError
+from bot.ledger import Entry
+from bot.slack.inbound.request_handler import RequestHandler, SlackUser
+from bot.slack.outbound.message import Message, View
+from bot.slack.outbound.responder import ReplyTarget
+from bot.slack.render import errors
+from bot.slack.render.reason_modal import reason_view
+from bot.slack.render.ticket_buttons import (
+    AGAIN,
+    APPROVE,
+    CLOSE,
+    GO_ON,
+    HAND,
+    LOOK,
+    REASONED,
+    REJECT,
+    REMEDY,
+    SHOW,
+    STOP_STEP,
+    UNDO,
+    WITHDRAW,
+)
+from bot.slack.render.ticket_list import decision_message
+from bot.slack.render.ticket_view_model import person as mention
+from bot.slack.tickets.change_service import Changes
+from bot.slack.tickets.message_table import MessageRef, message_ref
+from bot.tickets.decisions import UserAction
+
+log = structlog.get_logger()
+
+# Said once it is in the ledger. What follows is shown by the ticket itself.
+_SAYS = {
+    APPROVE: "approved. It looks again, then it starts.",
+    WITHDRAW: "withdrawn. Nothing is done.",
+    STOP_STEP: "asked to stop. What is being done is finished; nothing else begins.",
+    HAND: "noted. hvops looks for itself now.",
+    GO_ON: "goes on. The step in flight is asked about first.",
+    REJECT: "rejected, and your reason stands in the thread.",
+    CLOSE: "closed as it is.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Click:
+    """A button that somebody pressed. Ids, and what our own action_id said.
+
+    Attributes:
+        verb: of the action_id "hvops:<verb>[:<argument>]"; "" for a button that is not ours.
+        argument: the index, the name of a command, or the step or attempt that a button of a ticket was shown for.
+        token: the value: an answer's token, or the number of a ticket.
+        view: the id of the view it was in; "" in messages.
+        why: what was written into a window.
+        seq: of the `clicked` entry.
+        message: the ts of the message it was in; "" in views, in Home, and in what only one person sees.
+    """
+
+    who: SlackUser
+    where: ReplyTarget
+    verb: str
+    argument: str
+    token: str
+    trigger: str = ""
+    view: str = ""
+    why: str = ""
+    seq: int = 0
+    message: str = ""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The same click by the same person."""
+        return (self.who.id, self.verb, self.argument, self.token, self.view)
+
+    @property
+    def index(self) -> int:
+        """The argument as a number; -1 where it is none."""
+        return int(self.argument) if self.argument.isascii() and self.argument.isdecimal() else -1
+
+
+class TicketClicks:
+    """Does what the buttons of tickets say."""
+
+    def __init__(self, desk: RequestHandler, changes: Changes, window: Callable[[Click, View], Awaitable[str]]) -> None:
+        """Take the desk that answers, what changes things, and what opens a window."""
+        self._desk = desk
+        self._changes = changes
+        self._window = window
+        decisions = changes.decisions
+        self._decides: Mapping[str, Callable[[UserAction, str], Entry]] = {
+            APPROVE: lambda press, _: decisions.approve(press),
+            WITHDRAW: lambda press, _: decisions.withdraw(press),
+            STOP_STEP: lambda press, _: decisions.cancel(press),
+            HAND: lambda press, _: decisions.confirm_manual_step(press),
+            GO_ON: lambda press, _: decisions.resume(press),
+            REJECT + REASONED: decisions.reject,
+            CLOSE + REASONED: decisions.close,
+        }
+        verbs: Mapping[str, Callable[[Click], Awaitable[None]]] = {
+            **dict.fromkeys(self._decides, self._decide),
+            REJECT: self._ask_why,
+            CLOSE: self._ask_why,
+            LOOK: self._look,
+            UNDO: self._undo,
+            AGAIN: self._again,
+            REMEDY: self._remedy,
+            SHOW: self._show,
+        }
+        self.verbs = {verb: partial(self._do, does) for verb, does in verbs.items()}
+
+    async def replay_missed(self, entry: Entry) -> None:
+        """A click that was written down and never answered, because the bot was gone. Only decisions are made up for."""
+        verb, _, argument = str(entry.data.get("button", "")).partition(" ")
+        if verb not in self._decides or entry.ticket is None:
+            return
+        team, _, user = entry.actor.partition("/")
+        where = ReplyTarget(user, str(entry.data.get("place") or ""))
+        why = str(entry.data.get("why") or "")
+        click = Click(SlackUser(team, user), where, verb, argument, entry.ticket, why=why, seq=entry.seq)
+        await self._desk.report_errors(self._desk.reply(where), lambda: self._decide(click), f"late button {verb}")
+
+    async def _do(self, does: Callable[[Click], Awaitable[None]], click: Click) -> None:
+        """Do what the button says, whichever message it is in: a copy of the real one works too, once."""
+        is_reply = click.where.thread_ts not in ("", click.message)
+        if click.message and not is_reply and click.verb != SHOW:  # that one stands where the ticket is not shown
+            self._desk.start(self._met(click))
+        await does(click)
+
+    async def _met(self, click: Click) -> None:
+        try:
+            await self._changes.board.reconcile_duplicate(click.token, MessageRef(click.where.channel, click.message))
+        except HvopsError as error:  # a copy stays what it was: its buttons work
+            log.info("copy not told", ticket=click.token, why=str(error))
+
+    async def _decide(self, click: Click) -> None:
+        person = await self._person(click)
+        where = await self._where(click)
+        via = "modal" if click.verb.endswith(REASONED) else "button"
+        press = UserAction(person, click.token, via, where.channel, click.seq, click.index)
+        try:
+            entry = await asyncio.to_thread(self._decides[click.verb], press, click.why)
+        except TicketError as late:
+            await self._desk.reply(where).result(errors.not_executed(late))
+            return
+        except LedgerError as error:
+            await self._desk.reply(where).result(errors.not_decided(error))
+            return
+        self._changes.decided(entry)
+        await self._desk.reply(where).result(decision_message(click.token, _SAYS[click.verb.removesuffix(REASONED)]))
+
+    async def _ask_why(self, click: Click) -> None:
+        await self._window(click, reason_view(click.verb, click.token))
+
+    async def _look(self, click: Click) -> None:
+        person = await self._who_may_look(click, "look at")
+        by = mention(click.who.id, click.who.name)
+        await self._say(click, await self._changes.look(person, click.token, by))
+
+    async def _who_may_look(self, click: Click, wanted: str) -> Person:
+        """Who this is, where they may look at all that the ticket is about; a refusal stands in the ledger."""
+        request = await self._request(click, f"{wanted} {click.token}")
+        with self._desk.parts.pipeline.recording_refusals(request):
+            await self._changes.seen_by(request.person, click.token)
+        return request.person
+
+    async def _undo(self, click: Click) -> None:
+        request = await self._request(click, f"undo {click.token}")
+        await self._say(click, await self._changes.undo(request, click.token))
+
+    async def _again(self, click: Click) -> None:
+        made = (await self._changes.board.card(click.token)).proposal.made
+        if made.undoes:
+            await self._undo(replace(click, token=made.undoes))
+            return
+        await self._desk.handle_line(click.who, click.where, made.line, "button", click.seq)
+
+    async def _remedy(self, click: Click) -> None:
+        remedies = (await self._changes.board.card(click.token)).plan.remedies
+        if not 0 <= click.index < len(remedies):
+            await self._say(click, errors.expired_button())
+            return
+        await self._desk.handle_line(click.who, click.where, remedies[click.index].line, "button", click.seq)
+
+    async def _show(self, click: Click) -> None:
+        await self._who_may_look(click, "show")
+        await self._say(click, await self._changes.put_up(click.token))
+
+    async def _request(self, click: Click, line: str) -> Request:
+        person = await self._person(click)
+        return Request(person, line, "button", click.where.channel or "home", click.seq)
+
+    async def _person(self, click: Click) -> Person:
+        """Who this is. A refusal names the click, so that no later life of the bot makes up for it."""
+        try:
+            return await self._desk.parts.people.person(click.who.team, click.who.user, click.who.name)
+        except HvopsError as error:
+            data = {"line": click.verb, "why": str(error), "kind": "not allowed", "via": "button", "click": click.seq}
+            ledger = self._desk.parts.ledger
+            known = await asyncio.to_thread(ledger.ticket, click.token)
+            await asyncio.to_thread(ledger.append, "refused", click.who.id, data, click.token if known else None)
+            raise
+
+    async def _where(self, click: Click) -> ReplyTarget:
+        """Where to answer: a window knows no channel, the ticket does."""
+        if click.where.channel:
+            return click.where
+        place = message_ref(await asyncio.to_thread(self._desk.parts.ledger.story, click.token))
+        return replace(click.where, channel=place.channel) if place else click.where
+
+    async def _say(self, click: Click, message: Message) -> None:
+        await self._desk.reply(click.where).result(message)

@@ -1,0 +1,9 @@
+"""How anything reaches Slack.
+
+outbox          in order per channel, one a second, never blindly twice
+responder       how one person is answered: response_url, then an ephemeral, then a direct message
+message         a message, a file, and text from outside made harmless
+limits          Slack's numbers; blockkit_validation finds what breaks them, blockkit_fitting makes everything keep them
+api_errors      what became of one call to Slack; foreign errors end here
+shielded_tasks  what is posted is also written down, even when the bot stops in between
+"""

@@ -1,0 +1,98 @@
+"""What became of one call to Slack: sent, to be sent again, refused, or not known. Foreign errors end here.
+
+The SDK's own retries are off everywhere (`retry_handlers=[]`): they repeat a post whose answer was lost, and
+Slack has no key that would make the second one harmless [m: one server saw the message twice].
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.errors import HvopsError
+
+# Slack warns that with these a part of the call may have been done already
+_HALF_DONE = ("internal_error", "fatal_error")
+_LATER = ("ratelimited", "rate_limited", "service_unavailable", "team_added_to_org")
+_TOO_MANY, _SERVER = 429, 500
+
+
+class NotSent(HvopsError):
+    """Slack refuses, or cannot be reached. The person has certainly not seen it.
+
+    Attributes:
+        code: Slack's own word for it: "channel_not_found".
+    """
+
+    def __init__(self, code: str, says: str = "") -> None:
+        super().__init__(says or f"Slack did not take it: {code}.")
+        self.code = code
+
+
+class DeliveryUnknown(HvopsError):
+    """The connection died after sending: perhaps the person sees it, perhaps not. It is not sent again blindly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """It was not taken now; trying again is safe.
+
+    Attributes:
+        after: seconds that Slack asks for; None where it does not say.
+    """
+
+    after: float | None
+    why: str
+
+
+def make_client(token: str | None, base_url: str, timeout: int = 15) -> AsyncWebClient:
+    """A Web API client that never repeats a call by itself."""
+    return AsyncWebClient(token=token, base_url=base_url, timeout=timeout, retry_handlers=[])
+
+
+def classify_error(error: BaseException, *, idempotent: bool) -> Retry | NotSent | DeliveryUnknown:
+    """What an error of the SDK means.
+
+    Args:
+        error: what the SDK raised.
+        idempotent: whether doing it twice is the same as once (an update; not a post).
+    """
+    if isinstance(error, SlackApiError):
+        return _answered(error, idempotent=idempotent)
+    if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
+        return Retry(None, "Slack cannot be reached")  # no connection, so nothing was sent
+    if isinstance(error, (aiohttp.InvalidURL, SlackClientError)):
+        return NotSent(type(error).__name__)
+    if isinstance(error, (aiohttp.ClientError, OSError, asyncio.TimeoutError)):
+        return _lost(f"the connection died: {type(error).__name__}", idempotent=idempotent)
+    return NotSent(type(error).__name__, f"Slack's answer cannot be read: {type(error).__name__}.")
+
+
+def _answered(error: SlackApiError, *, idempotent: bool) -> Retry | NotSent | DeliveryUnknown:
+    response: Any = error.response
+    status = getattr(response, "status_code", None) or getattr(response, "status", None) or 0
+    data = getattr(response, "data", None)
+    code = str(data.get("error", "")) if isinstance(data, Mapping) else ""
+    if status == _TOO_MANY or code in _LATER or status >= _SERVER:
+        return Retry(retry_after(getattr(response, "headers", {})), code or f"HTTP {status}")
+    if code in _HALF_DONE:
+        return _lost(f"Slack answered {code}", idempotent=idempotent)
+    return NotSent(code or f"HTTP {status}")
+
+
+def retry_after(headers: Mapping[str, Any]) -> float | None:
+    """The seconds of a Retry-After header; None where there is none that can be read."""
+    try:
+        return max(0.0, float(headers.get("Retry-After") or headers.get("retry-after") or ""))
+    except ValueError:
+        return None
+
+
+def _lost(why: str, *, idempotent: bool) -> Retry | DeliveryUnknown:
+    return Retry(None, why) if idempotent else DeliveryUnknown(f"It may or may not have reached Slack: {why}.")

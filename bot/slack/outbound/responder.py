@@ -1,0 +1,155 @@
+"""How one person is answered about one request: response_url, then an ephemeral, then a direct message.
+
+A response URL takes five messages within 30 minutes. Progress spends two of them at most, so that the answer
+always has one; where the URL is spent, expired or broken the answer still arrives another way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import aiohttp
+import structlog
+from slack_sdk.webhook.async_client import AsyncWebhookClient
+
+from bot.slack.outbound import limits
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, retry_after
+from bot.slack.outbound.blockkit_fitting import downgrade
+from bot.slack.outbound.message import Message
+from bot.slack.outbound.outbox import Outbox
+
+log = structlog.get_logger()
+
+PROGRESS = 2  # uses of the response_url that progress may spend
+_SPARE_SECONDS = 30  # a URL this close to its end is not trusted any more
+_PATIENCE = 20.0  # longest Retry-After that a response_url is waited for
+_SLACK_HOOKS = "hooks.slack.com"
+_OK, _BAD, _TOO_MANY = 200, 400, 429
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyTarget:
+    """Where somebody asked. Ids only, and a URL that counts only on Slack's own host.
+
+    Attributes:
+        channel: "" in Home and in modals: then answers go directly to the person.
+        thread_ts: the thread of a mention.
+    """
+
+    user: str
+    channel: str = ""
+    thread_ts: str = ""
+    response_url: str = ""
+
+
+class Reply:
+    """Answers one person about one request."""
+
+    def __init__(
+        self, outbox: Outbox, where: ReplyTarget, base_url: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Take the place of the request; `base_url` is the Web API's, and says whose response URLs count."""
+        self.where = where
+        self._outbox = outbox
+        self._url = where.response_url if is_slack_url(where.response_url, base_url) else ""
+        self._uses = limits.URL_USES
+        self._progress = PROGRESS
+        self._clock = clock
+        self._until = clock() + limits.URL_SECONDS - _SPARE_SECONDS
+        self._one_at_a_time = asyncio.Lock()
+        self._replaces = False  # what is said now takes the place of the message whose button was pressed
+
+    async def progress(self, message: Message) -> bool:
+        """Say how far it is, if the budget allows. Never raises: progress is not worth an answer."""
+        async with self._one_at_a_time:
+            if not self._url or not self._progress:
+                return False
+            self._progress -= 1
+            try:
+                return await self._post(message)
+            except DeliveryUnknown:
+                return False
+
+    async def result(self, message: Message, *, replaces: bool = False) -> str:
+        """Deliver an answer, in the place of the message whose button was pressed where it replaces that. Returns the way it went: "response_url", "ephemeral" or "direct".
+
+        Raises:
+            NotSent: no way was open.
+            FateUnknown: it was sent, and the connection died before Slack confirmed it.
+        """
+        async with self._one_at_a_time:
+            self._replaces = replaces
+            fitting = self._outbox.prepared(message)
+            if self._url and await self._post(fitting):
+                await self._files(fitting)
+                return "response_url"
+        if self.where.channel:
+            try:
+                await self._outbox.ephemeral(self.where.channel, self.where.user, message, self.where.thread_ts)
+            except NotSent as refused:
+                log.info("no ephemeral", channel=self.where.channel, code=refused.code)
+            else:
+                return "ephemeral"
+        await self._outbox.direct(self.where.user, message)
+        return "direct"
+
+    async def _post(self, message: Message) -> bool:
+        """Use the URL once, or once more per step down where Slack refuses the blocks."""
+        fitting: Message | None = self._outbox.prepared(message)
+        while fitting is not None and self._uses and self._clock() < self._until:
+            self._uses -= 1
+            status, after = await self._use(fitting)
+            if status == _OK:
+                return True
+            if status == _TOO_MANY and after <= _PATIENCE:
+                await asyncio.sleep(after)
+            elif status == _BAD:  # the blocks were refused; one more step down costs one more use
+                fitting = downgrade(fitting)
+            else:
+                self._url = ""
+                return False
+        return False
+
+    async def _use(self, message: Message) -> tuple[int, float]:
+        """One POST to the URL: its HTTP status, and how long Slack asks to wait. 0 where nothing was sent."""
+        client = AsyncWebhookClient(self._url, timeout=15, retry_handlers=[])
+        try:
+            answer = await client.send(
+                text=message.text,
+                blocks=list(message.blocks) or None,
+                response_type="ephemeral",
+                replace_original=self._replaces,
+                unfurl_links=False,
+                unfurl_media=False,
+            )
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+            return 0, 0.0
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise DeliveryUnknown(f"It may or may not have arrived: {type(error).__name__}.") from error
+        log.debug("response_url", status=answer.status_code)
+        return answer.status_code, retry_after(answer.headers) or 1.0
+
+    async def _files(self, message: Message) -> None:
+        """An ephemeral carries no files: they go to the person directly."""
+        if message.files:
+            await self._outbox.files(await self._outbox.conversation(self.where.user), message.files)
+
+
+def is_slack_url(url: str, base_url: str) -> bool:
+    """Whether a response URL leads to Slack: its hooks, or the very server that the settings name.
+
+    The URL comes out of a payload. Whoever could forge one would otherwise have answers sent to themselves.
+    """
+    if not url:
+        return False
+    try:
+        told, ours = urlsplit(url), urlsplit(base_url)
+    except ValueError:
+        return False
+    if told.scheme == "https" and told.netloc == _SLACK_HOOKS:
+        return True
+    return (told.scheme, told.netloc) == (ours.scheme, ours.netloc)

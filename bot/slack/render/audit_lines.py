@@ -1,0 +1,74 @@
+"""One line in the audit channel for each decision, and for each end of a ticket. Pure.
+
+People are named and not mentioned: this channel is read, it does not ring. Each line gives the id that the ledger
+has beside the name, for a name is whatever its owner chose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.executor.context import BOT
+from bot.ledger import Entry
+from bot.ledger.ticket_state import ENDS
+from bot.slack.outbound.message import Message, escape, truncate
+from bot.slack.render.blocks import sections
+from bot.tickets.decisions import CONFIRM
+
+TOLD = ENDS | {"approved", "interrupted", "resumed", "stop", "go"}
+_NAME, _LINE, _WHY = 60, 150, 300
+
+
+def decision_line(entry: Entry, proposed: Entry | None, link: str) -> str:
+    """What was decided, or how it ended; "" for what nobody decided. mrkdwn.
+
+    Args:
+        entry: of a kind in TOLD.
+        proposed: the proposal of its ticket; None for what has no ticket.
+        link: to the ticket's message, or "".
+    """
+    if entry.kind == "resumed" and entry.actor == BOT:
+        return ""  # after a restart: nobody decided anything
+    known = proposed.data if proposed is not None else {}
+    told = [
+        f"*{_what(entry, known)}*" + (f": {escape(truncate(str(known['line']), _LINE))}" if known.get("line") else ""),
+        f"on {escape(truncate(str(known['target']), _NAME))}" if known.get("target") else "",
+        f"by {_person(entry)}",
+        f"asked by {_person(proposed)}" if proposed is not None else "",
+        f"“{escape(truncate(str(entry.data['why']), _WHY))}”" if entry.data.get("why") else "",
+        f"plan {str(known['digest'])[:8]}" if known.get("digest") else "",
+        f"entry {entry.seq:,}",
+        f"<{link}|message>" if link else "",
+    ]
+    return " · ".join(part for part in told if part)
+
+
+def beginning_line(after: int) -> str:
+    """What a channel is told first where decisions were made before anybody told one. mrkdwn."""
+    return f"*The audit channel begins here*, at entry {after:,}; earlier decisions are in the ledger and in /audit."
+
+
+def audit_message(lines: Sequence[str]) -> Message:
+    """Some lines, in one message."""
+    whole = "\n".join(lines)
+    return Message(whole.replace("*", ""), sections(whole))
+
+
+def _what(entry: Entry, known: dict[str, object]) -> str:
+    if entry.ticket is None:
+        return f"/hvops {entry.kind}"
+    verb = entry.kind
+    if verb == "approved" and known.get("policy") == CONFIRM:
+        verb = "confirmed"
+    if verb == "interrupted":
+        verb = "waits, and gave its locks away" if entry.data.get("gives_way") else "interrupted, a person must decide"
+    return f"{entry.ticket} {verb}"
+
+
+def _person(entry: Entry) -> str:
+    """By name and id. Whatever the bot wrote by itself, the bot did."""
+    if entry.actor == BOT:
+        return "hvops"
+    name = escape(truncate(str(entry.data.get("name") or ""), _NAME)).replace("*", "")
+    actor = escape(entry.actor)
+    return f"{name} ({actor})" if name and name != actor else actor

@@ -1,0 +1,236 @@
+"""What `/audit` answers: the headline, how the chain is, a page of rows; and the window of its filters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bot.api.report import Column, Table
+from bot.audit.filter_syntax import AuditQuery
+from bot.audit.query import COUNTED, AuditPage
+from bot.audit.rows import CHANGE, QUESTION, REFUSAL, SWITCH, Row
+from bot.ledger import OUTCOMES, ChainStatus
+from bot.slack.outbound import limits
+from bot.slack.outbound.message import Block, File, Message, View, escape, truncate
+from bot.slack.render.blocks import actions, button, contexts, header, moment, sections
+from bot.slack.render.tables_and_charts import csv_bytes, table_blocks
+from bot.slack.render.ticket_buttons import STORY
+
+PAGE, FILTER, CSV, OPEN = "audit-page", "audit-filter", "audit-csv", "audit"
+CALLBACK = "hvops:audit"
+MOST_IN_CSV = 50_000
+_WORDS = {
+    CHANGE: ("change", "changes"),
+    REFUSAL: ("refusal", "refusals"),
+    QUESTION: ("question", "questions"),
+    SWITCH: ("stop or go", "stops and goes"),
+}
+_COLUMNS = ("When", "What", "Target", "Outcome", "Ticket", "Asked by", "Decided by")  # a phone shows four
+_IN_CSV = (
+    *("Entry", "When (UTC)", "Ticket", "What", "Target", "Asked by", "Asked by (id)"),
+    *("Decided by", "Decided by (id)", "Outcome", "Says"),
+)
+FIELDS = ("about", "who", "what", "outcome", "when", "since", "until")  # of the window, as block_id and action_id
+_DAY = "24h"
+_SPANS = {_DAY: "The last 24 hours", "7d": "The last 7 days", "30d": "The last 30 days", "all": "All there is"}
+
+
+@dataclass(frozen=True, slots=True)
+class AuditAnswer:
+    """An answer to `/audit`.
+
+    Attributes:
+        token: of the answer; all that its buttons carry.
+        chain: how far the chain holds; None where it could not be looked at.
+    """
+
+    token: str
+    wanted: AuditQuery
+    page: AuditPage
+    chain: ChainStatus | None
+
+
+def headline(one: AuditAnswer) -> str:
+    """In plain text: Audit prod, 24 h: 2 changes, 1 refusal, 7 questions."""
+    if one.chain is not None and not one.chain.holds:
+        return f"AUDIT CHAIN BROKEN at entry {one.chain.broken_at}"
+    about = f" {one.wanted.about}" if one.wanted.about else ""
+    told = ", ".join(_counted(one.page)) or "nothing"
+    most = f"more than {COUNTED:,}, the newest of them " if one.page.at_least else ""
+    return f"Audit{about}, {one.wanted.time_in_words()}: {most}{told}"
+
+
+def audit_message(one: AuditAnswer) -> Message:
+    """A page, with what the ledger says of itself above it."""
+    title, page = headline(one), one.page
+    caption = f"Audit {one.wanted.about}, {one.wanted.time_in_words()}"
+    blocks = (
+        header(title),
+        *contexts(" · ".join(escape(part) if plain else part for part, plain in _above(one))),
+        *(sections(broken(one.chain)) if one.chain and not one.chain.holds else ()),
+        *(table_blocks(rows_table(caption, page.rows), page=len(page.rows)) if page.rows else sections(_nothing(page))),
+        *actions(_stories(page.rows)),
+        *actions(_buttons(one)),
+    )
+    return Message(truncate(escape(title), limits.MESSAGE_TEXT), blocks)
+
+
+def audit_csv(wanted: AuditQuery, rows: Iterable[Row]) -> tuple[File, int]:
+    """All rows as a file, with the whole of what each says, and how many were beyond what one file takes: 1 for "more"."""
+    kept: list[tuple[str, ...]] = []
+    more = 0
+    for row in rows:
+        if len(kept) == MOST_IN_CSV:
+            more = 1
+            break
+        kept.append((str(row.seq), row.at, row.ticket, row.what, row.target, *_people(row), row.outcome, row.says))
+    name = "-".join(["audit", *(part for part in (wanted.about, wanted.what, wanted.outcome) if part)])
+    safe = "".join(character if character.isascii() and character.isalnum() else "-" for character in name)
+    table = Table("Audit", tuple(Column(one) for one in _IN_CSV), tuple(kept))
+    return File(f"{safe[:80]}.csv", "Audit", csv_bytes(table)), more
+
+
+def filter_view(token: str, wanted: AuditQuery) -> View:
+    """The window of the filters. It opens at once: it needs nothing but what was asked."""
+    spans = dict(_SPANS)
+    when = "" if wanted.when is None else str(AuditQuery(when=wanted.when)).rpartition(" ")[2]
+    if not (when or wanted.since or wanted.until or wanted.ticket):
+        when = _DAY
+    if when:
+        spans.setdefault(when, f"The last {when}")
+    words = {word: word for word in OUTCOMES}
+    return {
+        "type": "modal",
+        "callback_id": CALLBACK,
+        "private_metadata": token,
+        "title": _plain("Audit"),
+        "submit": _plain("Show"),
+        "close": _plain("Cancel"),
+        "blocks": [
+            _typed("about", "Cluster, host or ticket", wanted.about),
+            _typed("who", "Who: name or id, as requester or approver", wanted.who),
+            _typed("what", "What: a command, such as drain-node", wanted.what),
+            _chosen("outcome", "Outcome", words, wanted.outcome),
+            _chosen("when", "How far back", spans, when),
+            _typed("since", "Or since (UTC): 2026-03-01 or 2026-03-01T23:05", _date(wanted.since)),
+            _typed("until", "Until (UTC)", _date(wanted.until)),
+        ],
+    }
+
+
+def line_of(values: Iterable[tuple[str, str]]) -> str:
+    """The line that the window's fields ask for. What somebody typed stays one word of it."""
+    given = {name: "".join(value.split()) if name != "who" else value.strip() for name, value in values}
+    about = given.pop("about", "")
+    if given.get("since"):
+        given.pop("when", None)  # the window has a stretch of time chosen already; a date that was typed is meant
+    options = [f"--{name}={value}" for name, value in given.items() if value]
+    return " ".join(["/audit", *([about] if about else []), *options])
+
+
+def _counted(page: AuditPage) -> Iterator[str]:
+    for kind, (one, many) in _WORDS.items():
+        count = page.counts.get(kind, 0)
+        if count or kind == QUESTION:
+            yield f"{count:,} {one if count == 1 else many}"
+
+
+def _above(one: AuditAnswer) -> Iterator[tuple[str, bool]]:
+    """Parts of the small line, and whether they still have to be escaped."""
+    yield chain_status(one.chain), False
+    for label, value in (("where", one.wanted.about), ("who", one.wanted.who), ("what", one.wanted.what)):
+        if value:
+            yield f"{label}: {truncate(value, 60)}", True
+    if one.wanted.outcome:
+        yield f"outcome: {one.wanted.outcome}", True
+    if one.page.number or one.page.older:
+        yield f"page {one.page.number + 1}", True
+    yield "only you see this", False
+
+
+def chain_status(chain: ChainStatus | None) -> str:
+    """How far the chain holds, and when that was looked at; for a broken one, that only. mrkdwn."""
+    if chain is None:
+        return "The chain could not be looked at now"
+    if not chain.holds:
+        return f"Looked at {moment(chain.at)}"
+    anchor = {True: "newest anchor matches", None: "no anchor to compare with"}.get(chain.anchored, "anchor differs")
+    of = f" of {chain.of}, more with the next look" if chain.of > chain.to else ""
+    if chain.whole_at == chain.at:
+        return f"Chain verified {moment(chain.at)} to entry {chain.to}{of}, {anchor}"
+    rest = f", to {chain.whole_to} {moment(chain.whole_at)}" if chain.to > chain.whole_to else ""
+    return f"Chain verified {moment(chain.at)} to entry {chain.to}{of}{rest}, {anchor}"
+
+
+def broken(chain: ChainStatus | None) -> str:
+    """What does not hold, and what to do. mrkdwn."""
+    assert chain is not None
+    holds = f"Entries 1 to {chain.to} hold. " if chain.to else ""
+    return (
+        f"*Entry {chain.broken_at}: {escape(truncate(chain.says, 300))}.* {holds}What stands below is not proved. "
+        "Keep the file as it is, and run hvops audit verify."
+    )
+
+
+def _nothing(page: AuditPage) -> str:
+    hint = f" Did you mean {escape(page.hint)}?" if page.hint else ""
+    return f"Nothing on this page.{hint} Press Filter… to look elsewhere, or further back."
+
+
+def rows_table(caption: str, rows: Iterable[Row]) -> Table:
+    """Rows as a table: whoever reads it sees who asked, who decided, and how it ended."""
+    told = tuple(
+        (
+            f"{datetime.fromisoformat(row.at).astimezone(UTC):%m-%d %H:%M}",
+            *(row.what, row.target, row.outcome.partition(":")[0], row.ticket, row.asked_by[1], row.decided_by[1]),
+        )
+        for row in rows
+    )
+    return Table(f"{caption} · times in UTC", tuple(Column(name) for name in _COLUMNS), told)
+
+
+def _people(row: Row) -> tuple[str, ...]:
+    return (row.asked_by[1], row.asked_by[0], row.decided_by[1], row.decided_by[0])
+
+
+def _stories(rows: Iterable[Row]) -> list[Block]:
+    """One for each ticket of this page: a cell of a table can hold no button that is documented."""
+    tickets = dict.fromkeys(row.ticket for row in rows if row.ticket)
+    return [button(f"Story {ticket}", STORY, ticket, index=at) for at, ticket in enumerate(tickets)]
+
+
+def _buttons(one: AuditAnswer) -> list[Block]:
+    number = one.page.number
+    made = [button("Newer", PAGE, one.token, index=number - 1)] if number else []
+    made += [button("Older", PAGE, one.token, index=number + 1)] if one.page.older else []
+    made.append(button("Filter…", FILTER, one.token))
+    return [*made, button("Send CSV", CSV, one.token)] if one.page.rows else made
+
+
+def _typed(name: str, label: str, value: str) -> Block:
+    element: Block = {"type": "plain_text_input", "action_id": name, "max_length": 100}
+    if value:
+        element["initial_value"] = truncate(value, 100)
+    return {"type": "input", "block_id": name, "label": _plain(label), "element": element, "optional": True}
+
+
+def _chosen(name: str, label: str, options: dict[str, str], value: str) -> Block:
+    made = {word: {"text": _plain(says), "value": word} for word, says in options.items()}
+    element: Block = {
+        "type": "static_select",
+        "action_id": name,
+        "placeholder": _plain("Any"),
+        "options": list(made.values()),
+    }
+    if value in made:
+        element["initial_option"] = made[value]
+    return {"type": "input", "block_id": name, "label": _plain(label), "element": element, "optional": True}
+
+
+def _date(at: datetime | None) -> str:
+    return str(AuditQuery(since=at)).rpartition(" ")[2] if at else ""
+
+
+def _plain(text: str) -> Block:
+    return {"type": "plain_text", "text": text, "emoji": False}

@@ -1,0 +1,164 @@
+"""A ticket that has ended: how, who decided, what was done, and what can be done now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bot.api.plan import Plan
+from bot.formatting import duration
+from bot.slack.outbound import limits
+from bot.slack.outbound.blockkit_fitting import preformatted
+from bot.slack.outbound.message import Block, Message, escape, truncate, utf16_length
+from bot.slack.render.blocks import actions, contexts, header, sections
+from bot.slack.render.running import can_undo, collapsed, half_done, plan_block
+from bot.slack.render.ticket_buttons import again_button, look_button, remedy_buttons, story_button, undo_button
+from bot.slack.render.ticket_view_model import TicketView, at_time, person, seconds_between, what, who
+from bot.tickets.decisions import describe_status
+
+WORDS = {
+    "done": "Done",
+    "failed": "Failed",
+    "cancelled": "Stopped",
+    "closed": "Closed by a person",
+    "rejected": "Rejected",
+    "withdrawn": "Withdrawn",
+    "expired": "Expired, nobody decided",
+    "lapsed": "Lapsed, it could not start in time",
+    "voided": "Void, the plan changed",
+}
+_SAYS = 2_000
+_FEW = 300  # of a state before or after, in a field: escaped it may be five times as long
+_DIFFERENCE = 6_000  # characters of a difference before it goes into a file in the thread
+_BY = {"rejected": "rejected"}
+_AGAIN = ("failed", "cancelled", "closed", "expired", "lapsed", "voided")
+
+
+def ended_message(card: TicketView) -> Message:
+    """How it ended."""
+    word = _word(card)
+    title = f"{word}: {what(card)}"
+    ran = card.last("started") is not None
+    blocks = (
+        header(title),
+        *sections("\n".join(_lines(card))),
+        *_fields(card),
+        *((plan_block(card), *collapsed(card)) if ran else ()),
+        *_difference(card),
+        *contexts(" · ".join(_record(card))),
+        *actions(_buttons(card)),
+    )
+    says = f"{card.id} {word.upper()}: {what(card)}. {_why(card)}"
+    return Message(truncate(escape(says.strip()), limits.MESSAGE_TEXT), blocks)
+
+
+def end_in_words(card: TicketView) -> str:
+    """The end in one sentence, for the thread. Plain text."""
+    why = _why(card) or describe_status(card.id, list(card.entries))
+    return f"{_word(card)}: {what(card)}. {why[:1].upper()}{why[1:]}"
+
+
+def difference_text(card: TicketView) -> str:
+    """What is different now, line by line; "" where nothing is told."""
+    end = card.last("voided")
+    return "\n".join(str(line) for line in (end.data.get("difference") or ())) if end else ""
+
+
+def _word(card: TicketView) -> str:
+    word = WORDS.get(card.ticket.end, card.ticket.end)
+    end = card.last(card.ticket.end)
+    number = end.data.get("number") if end else None
+    return f"{word} at step {number}" if number else word
+
+
+def _why(card: TicketView) -> str:
+    """Plain text, without what the title says already."""
+    end = card.last(card.ticket.end)
+    if end is None:
+        return ""
+    told = str(end.data.get("why") or end.data.get("says") or "")
+    return told.removeprefix(f"cancelled at step {end.data.get('number')}, ")
+
+
+def _lines(card: TicketView) -> Iterator[str]:
+    """How it stands now, most urgent first. mrkdwn."""
+    end = card.last(card.ticket.end)
+    why = escape(truncate(_why(card), _SAYS))
+    at = at_time(end.at) if end else ""
+    if card.ticket.end in ("done", "expired", "lapsed"):
+        yield f"*{card.id}:* {why or 'done'}, at {at}."
+    elif card.ticket.end == "failed":
+        yield f"*{card.id}, true at {at}:* {why}"
+    elif card.ticket.end == "cancelled":
+        yield f"*{card.id}* was stopped at {at}, as {who(card.last('cancel-asked'))} asked; {why}."
+    elif card.ticket.end == "voided":
+        yield f"*{card.id}* is void since {at}: {why}."
+    else:
+        yield f"*{card.id}* was {_BY.get(card.ticket.end, card.ticket.end)} by {who(end)} at {at}" + (
+            f": {why}" if why else "."
+        )
+    yield from _left(card)
+    if card.successor:
+        link = f"<{card.successor_link}|{card.successor}>" if card.successor_link else card.successor
+        yield f"*The plan as it is now is {link}.* It needs its own decision."
+
+
+def _left(card: TicketView) -> Iterator[str]:
+    """What was done and what not, and the way back from there. mrkdwn."""
+    end = card.last(card.ticket.end)
+    if card.ticket.end == "done":
+        return
+    if not card.story.intents:
+        yield "Nothing was done."
+        return
+    if end is not None and end.data.get("undone"):
+        yield "What its group had done was taken back."
+        return
+    yield from half_done(card)
+    if card.plan.rollback:
+        yield f"*Way back:* {escape(truncate(card.plan.rollback, _SAYS))}"
+
+
+def _fields(card: TicketView) -> Iterator[Block]:
+    """Before and after, and how long it took."""
+    started, end = card.last("started"), card.last(card.ticket.end)
+    if started is None:
+        return
+    told = []
+    if card.ticket.end == "done":
+        told += [f"*{name}:* {escape(truncate(says, _FEW))}" for name, says in _turn(card.plan) if says]
+    told.append(f"*Took:* {duration(seconds_between(started, end))}")
+    yield {"type": "section", "fields": [{"type": "mrkdwn", "text": one, "verbatim": True} for one in told]}
+
+
+def _turn(plan: Plan) -> tuple[tuple[str, str], ...]:
+    return ("Before", plan.current_state), ("After", plan.expected_state)
+
+
+def _record(card: TicketView) -> Iterator[str]:
+    proposal = card.proposal
+    yield f"asked by {person(proposal.requester, proposal.requester_name)}"
+    if (approval := card.last("approved")) is not None:
+        yield f"{card.approved_by} by {who(approval)} {at_time(approval.at)}"
+    yield f"plan {proposal.digest[:8]}"
+    yield "the whole story is in the thread"
+
+
+def _difference(card: TicketView) -> Iterator[Block]:
+    text = difference_text(card)
+    if not text:
+        return
+    yield from sections("*What is different* (- was approved, + is so now):")
+    if utf16_length(text) > _DIFFERENCE:
+        yield from sections("It is long: all of it is in difference.txt in the thread.")
+    else:
+        yield from preformatted(text)
+
+
+def _buttons(card: TicketView) -> list[Block]:
+    made = [look_button(card.id)] if card.ticket.end in ("failed", "cancelled") else []
+    made += remedy_buttons(card.id, card.plan.remedies) if card.ticket.end in ("done", "failed") else []
+    if card.ticket.end in _AGAIN and not card.successor:
+        made.append(again_button(card.id))
+    if card.story.intents and can_undo(card):
+        made.append(undo_button(card.id))
+    return [*made, story_button(card.id)]

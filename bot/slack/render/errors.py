@@ -1,0 +1,77 @@
+"""What could not be answered, as a message: what happened, where, and what to do."""
+
+from __future__ import annotations
+
+from bot.errors import HvopsError, InternalError, PermissionDenied, TicketError, UsageError
+from bot.slack.outbound.message import Message, escape
+from bot.slack.render.blocks import ASK_AGAIN, SHOW, actions, button, sections
+
+
+def refusal(error: HvopsError) -> Message:
+    """The sentence of the error, and what helps: suggestions, usage, who may, the id of a bug."""
+    says = escape(str(error), lines=True)
+    if isinstance(error, UsageError):
+        return _usage(error, says)
+    if isinstance(error, PermissionDenied):
+        return Message(f"Not allowed. {says}", sections(f"*Not allowed.* {says}"))
+    if isinstance(error, InternalError):
+        return Message(says, sections(f"*{escape(f'Bug {error.bug}')}.* {says}"))
+    if isinstance(error, TicketError):
+        return not_executed(error)
+    return Message(says, sections(f"*Not answered.* {says}"))
+
+
+def not_executed(error: HvopsError) -> Message:
+    """A decision that came too late, or that cannot be made."""
+    says = escape(str(error), lines=True)
+    return Message(says, sections(f"*Not done.* {says}"))
+
+
+def no_ledger(error: HvopsError) -> Message:
+    """Nothing can be written down, so nothing is done."""
+    says = f"{escape(str(error))} hvops asks and does nothing that it cannot write into its ledger."
+    return Message(says, sections(f"*Nothing was done.* {says}"))
+
+
+def not_decided(error: HvopsError) -> Message:
+    """A press was written down, and what it decides could not be: the next life of the bot takes it up."""
+    says = f"{escape(str(error))} Press again. If hvops is restarted within the hour, it takes this press up by itself."
+    return Message(says, sections(f"*Not decided yet.* {says}"))
+
+
+def expired_button(line: str = "") -> Message:
+    """A button that this version does not know, or whose answer is gone."""
+    type_it = f"type {line}" if line else "type the command again, or /hvops help"
+    says = f"This button is from an older version, or its answer is no longer kept; {escape(type_it)}."
+    return Message(says, sections(says))
+
+
+def already_done(what: str) -> Message:
+    """The same thing came twice."""
+    return Message(f"{escape(what)} is already being answered.")
+
+
+def delivery_unknown(token: str) -> Message:
+    """An answer was sent, and nobody can know whether it arrived."""
+    says = "The answer was sent, and the connection to Slack died before it was confirmed. If you do not see it:"
+    return Message(says, (*sections(says), *actions([button("Show Answer", SHOW, token), _again(token)])))
+
+
+def cannot_share() -> Message:
+    """The bot is not in that conversation."""
+    says = "hvops cannot post here. Invite it with /invite @hvops, then press Share again."
+    return Message(says, sections(says))
+
+
+def _again(token: str) -> dict[str, object]:
+    return button("Look Again", ASK_AGAIN, token)
+
+
+def _usage(error: UsageError, says: str) -> Message:
+    lines = [says]
+    if error.suggestions:
+        lines.append(f"*Did you mean:* {escape(', '.join(error.suggestions))}?")
+    if error.usage:
+        lines.append(f"*Usage:* {escape(error.usage)}")
+    text = " ".join(line.replace("*", "") for line in lines)
+    return Message(text, sections("\n".join(lines)))

@@ -1,0 +1,46 @@
+"""The window that asks for a reason. It opens at once: a trigger lives three seconds."""
+
+from __future__ import annotations
+
+from bot.slack.outbound.message import Block, View
+from bot.slack.render.blocks import sections
+from bot.slack.render.ticket_buttons import CLOSE, REJECT
+from bot.tickets.decisions import LONGEST_REASON
+
+CALLBACK = "hvops:ticket"  # then ":<verb>"; the ticket is the private metadata
+REASON = "reason"  # block_id and action_id of the input
+_ASKS = {
+    REJECT: ("Reject", "Nothing is done then. The reason stands in the thread and in the ledger."),
+    CLOSE: ("Close", "It stays as it is, half done or not; its locks are released. Nothing is taken back."),
+}
+
+
+def reason_view(verb: str, ticket: str) -> View:
+    """The window for *Reject…* and *Close…*."""
+    label, says = _ASKS[verb]
+    return {
+        "type": "modal",
+        "callback_id": f"{CALLBACK}:{verb}",
+        "private_metadata": ticket,
+        "title": _plain(f"{label} {ticket}"[:24]),
+        "submit": _plain(label),
+        "close": _plain("Back"),
+        "blocks": [
+            *sections(says),
+            {
+                "type": "input",
+                "block_id": REASON,
+                "label": _plain("Why?"),
+                "element": {
+                    "type": "plain_text_input",
+                    "action_id": REASON,
+                    "multiline": True,
+                    "max_length": LONGEST_REASON,
+                },
+            },
+        ],
+    }
+
+
+def _plain(text: str) -> Block:
+    return {"type": "plain_text", "text": text, "emoji": False}

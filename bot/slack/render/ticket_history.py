@@ -1,0 +1,87 @@
+"""A ticket's whole story in a window: every entry with its number, time and author, what was so before and after."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from bot.audit.ticket_history import HistoryLine, story_of, story_text
+from bot.ledger import Entry
+from bot.slack.outbound.blockkit_fitting import fit_view
+from bot.slack.outbound.message import Block, File, View, escape, escape_control, truncate, utf16_length
+from bot.slack.render.blocks import actions, button, contexts, sections
+from bot.slack.render.pagination import pager, paginate
+from bot.slack.render.ticket_buttons import STORY_FILE, STORY_PAGE
+from bot.slack.render.ticket_view_model import at_time, person
+
+CALLBACK = "hvops:story"
+_PAGE = 24_000  # characters of JSON on a page: what somebody still scrolls through, and far below a view's 250 kB
+_ENTRIES = 40  # on a page, so that a page stays below 100 blocks
+_PART = 1_200  # characters of one part of an entry before the window points to the file
+_SAYS = 600
+
+
+def loading_view() -> View:
+    """What opens at once, because a trigger lives three seconds."""
+    return _modal([*sections("Looking…")])
+
+
+def error_view(says: str) -> View:
+    """The same window when nothing can be shown; `says` is plain text."""
+    return _modal([*sections(escape(says))])
+
+
+def story_view(ticket: str, entries: Sequence[Entry], page: int = 0) -> View:
+    """One page of a story.
+
+    Args:
+        ticket: its number; all that the buttons carry.
+        entries: all of them, oldest first.
+        page: from 0; a page that does not exist shows the nearest one.
+    """
+    one_page = paginate(story_of(entries), page, weigh=_weight, heaviest=_PAGE, most=_ENTRIES)
+    where = f"*{escape(ticket)}* · {len(entries):,} entries · {one_page.number}"
+    shown = [block for one in one_page.items for block in _blocks(one)]
+    row = [*pager(one_page, STORY_PAGE, ticket), button("Send as File", STORY_FILE, ticket)]
+    return _modal([*contexts(where), *actions(row), *shown], ticket)
+
+
+def story_file(ticket: str, entries: Sequence[Entry]) -> File:
+    """All of it, whole: in words, and each entry as it stands in the ledger."""
+    text = escape_control(story_text(ticket, entries), lines=True)
+    return File(f"story-{ticket}.txt", f"Story of {ticket}", text.encode())
+
+
+def _weight(one: HistoryLine) -> int:
+    return len(json.dumps(_text(one)))
+
+
+def _blocks(one: HistoryLine) -> tuple[Block, ...]:
+    return sections(_text(one))
+
+
+def _text(one: HistoryLine) -> str:
+    """An entry as a section: its number first, as it is in the ledger."""
+    when = at_time(one.at, "{date_short_pretty} {time_secs}")
+    first = f"*{one.seq}* · {when} · *{escape(one.kind)}* · {person(*one.by)}\n{escape(_cut(one.says, _SAYS))}"
+    parts = [f"*{escape(label)}:* {escape(_cut(text, _PART), lines=True)}" for label, text in one.lines if text]
+    return "\n".join([first, *parts])
+
+
+def _cut(text: str, most: int) -> str:
+    """What is cut says so, and where the rest is."""
+    if utf16_length(text) <= most:
+        return text
+    return f"{truncate(text, most)} ({utf16_length(text) - most:,} more characters: Send as File)"
+
+
+def _modal(blocks: list[Block], ticket: str = "") -> View:
+    return fit_view(
+        {
+            "type": "modal",
+            "callback_id": CALLBACK,
+            "title": {"type": "plain_text", "text": f"Story {ticket}".strip()[:24], "emoji": False},
+            "close": {"type": "plain_text", "text": "Close", "emoji": False},
+            "blocks": blocks,
+        }
+    )

@@ -1,0 +1,76 @@
+"""Tickets in lists and short answers: `/hvops runs`, stop and go, where a plan is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from bot.formatting import duration
+from bot.ledger import Entry, TicketRow, TicketSummary
+from bot.slack.outbound.message import Message, escape, truncate
+from bot.slack.render.blocks import actions, button, contexts, header, sections
+from bot.slack.render.ticket_buttons import SHOW
+from bot.slack.render.ticket_view_model import at_time, person, what_of
+
+_LINE = 300
+_WORDS = {"proposed": "waits for a decision", "approved": "approved, starts", "running": "runs"}
+
+
+def runs_message(tickets: Sequence[tuple[TicketRow, str]], count: int, *, stopped: bool) -> Message:
+    """The open tickets, newest first; `count` is how many there are in all."""
+    title = f"{f'{count:,}' if count else 'No'} open {'ticket' if count == 1 else 'tickets'}"
+    lines = [_listed(one, link) for one, link in tickets]
+    halt = sections("*/hvops stop is in force: nothing begins until /hvops go.*") if stopped else ()
+    older = count - len(tickets)
+    rest = contexts(f"The newest {len(tickets)} are shown; {older:,} are older.") if older > 0 else ()
+    text = f"{title}: {', '.join(f'{one.id} {one.state}' for one, _ in tickets)}" if tickets else f"{title}."
+    return Message(truncate(escape(text), 3_000), (header(title), *halt, *sections("\n".join(lines)), *rest))
+
+
+def waiting_line(one: TicketSummary, now: datetime) -> str:
+    """A proposal in a line: what, who asked, and how long it stays open. mrkdwn."""
+    left = (datetime.fromisoformat(one.open_until) - now).total_seconds()
+    open_for = f"{duration(left)} left" if left > 0 else "its time is over"
+    asked, does = person(one.requester, one.requester_name), what_of(one.command, one.target, one.undoes)
+    return f"*{one.ticket}* {escape(truncate(does, _LINE))} · asked by {asked} · *{open_for}*"
+
+
+def proposed_for(ticket: str, channel: str, link: str) -> Message:
+    """Where the plan is: it is decided there, beside the whole of it."""
+    where = f"in <#{channel}>: <{link}|open the plan>" if link else f"in <#{channel}>"
+    says = f"*{ticket}* is proposed {where}."
+    return Message(f"{ticket} is proposed {where}.", sections(says))
+
+
+def not_shown(ticket: str, channel: str, code: str, says: str) -> Message:
+    """The plan could not be put where it is decided, and what to do about it."""
+    if code in ("not_in_channel", "channel_not_found", "no_permission"):
+        do = f"hvops is not in <#{channel}>. Type /invite @hvops there, then press Show Plan."
+    elif code == "no_channel":
+        do = f"{escape(says)} Whoever keeps inventory.toml can set it; then press Show Plan."
+    else:
+        do = f"{escape(says)} Press Show Plan to try again."
+    text = f"{ticket} is proposed, but its plan is shown nowhere yet. {do}"
+    blocks = (*sections(f"*{ticket}* is proposed, but its plan is shown nowhere yet. {do}"),)
+    return Message(text, (*blocks, *actions([button("Show Plan", SHOW, ticket, primary=True)])))
+
+
+def stop_message(entry: Entry) -> Message:
+    """The answer to stop and go."""
+    if entry.kind == "stop":
+        says = "Stopped. What is being done is finished; nothing else begins, anywhere, until /hvops go."
+    else:
+        says = "Things may begin again."
+    return Message(f"{says} (entry {entry.seq:,})", sections(f"*{says}* (entry {entry.seq:,})"))
+
+
+def decision_message(ticket: str, says: str) -> Message:
+    """The answer to whoever pressed a button of a ticket. `says` is plain text."""
+    return Message(f"{ticket}: {escape(says)}", sections(f"*{ticket}:* {escape(says)}"))
+
+
+def _listed(one: TicketRow, link: str) -> str:
+    name = f"<{link}|{one.id}>" if link else one.id
+    state = _WORDS.get(one.state, "INTERRUPTED: a person must decide")
+    until = f" until {at_time(one.open_until)}" if one.state == "proposed" else ""
+    return f"*{name}* {state}{until}: {escape(truncate(one.line, _LINE))} · asked by {person(one.requester, '')}"

@@ -1,0 +1,181 @@
+"""One ticket as its message shows it: what the ledger says about it, and what is derived from that in words. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+
+from bot.api.command import Role
+from bot.api.plan import Check, Plan, Step
+from bot.executor.context import TicketChange
+from bot.formatting import sentence
+from bot.ledger import Entry
+from bot.ledger.ticket_state import Ticket, TicketState
+from bot.slack.outbound.message import escape
+from bot.slack.render.blocks import moment
+from bot.tickets.decisions import CONFIRM
+from bot.tickets.proposal import Proposal
+from bot.tickets.run_history import DONE, RunHistory, StepInstance, positions, story_of
+
+_SLACK_ID = re.compile(r"(?:[TE][A-Z0-9]+/)?([UW][A-Z0-9]+)")
+_KINDS = (" node", " VM", " backup")  # ends of a command's name that say what its target is
+_GROUP_ID = re.compile(r"S[A-Z0-9]+")
+
+
+@dataclass(frozen=True)
+class TicketView:
+    """A ticket to be shown.
+
+    Attributes:
+        entries: all of its entries, oldest first.
+        happening: the newest thing that the runner told, for what stands in no entry.
+        deciders: ids of the user groups and members who may decide, as Slack names them.
+        nobody: why nobody can decide now, or "".
+        successor: the ticket whose plan replaces this one, or "".
+        successor_link: where that one is shown, or "".
+    """
+
+    proposal: Proposal
+    ticket: Ticket
+    entries: tuple[Entry, ...]
+    happening: TicketChange | None = None
+    approver_ids: tuple[str, ...] = ()
+    nobody: str = ""
+    successor: str = ""
+    successor_link: str = ""
+
+    @cached_property
+    def story(self) -> RunHistory:
+        """What has been done."""
+        return story_of(self.entries)
+
+    @cached_property
+    def places(self) -> tuple[StepInstance, ...]:
+        """Every step in every round."""
+        return positions(self.proposal.plan)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan."""
+        return self.proposal.plan
+
+    @property
+    def id(self) -> str:
+        """The number of the ticket."""
+        return self.ticket.id
+
+    @property
+    def now_at(self) -> StepInstance | None:
+        """The step in flight, else the first one that has no outcome; None at the end."""
+        flying = self.story.in_flight
+        return next(
+            (one for one in self.places if one.key == flying or (flying is None and not self.story.result(one.key))),
+            None,
+        )
+
+    @property
+    def stopped_at(self) -> StepInstance | None:
+        """The step that a look is about: the one that failed, else the one in flight or next."""
+        own = {place.key: place for place in self.places}
+        bad = [key for key, told in self.story.outcomes.items() if told.get("result") != DONE and key in own]
+        return own[bad[-1]] if bad else self.now_at
+
+    @property
+    def waits_for_a_person(self) -> StepInstance | None:
+        """The step by hand that the run waits for."""
+        at = self.now_at
+        in_flight = at is not None and at.key == self.story.in_flight
+        is_so = at is not None and in_flight and at.step.is_by_hand and self.ticket.state is TicketState.RUNNING
+        return at if is_so else None
+
+    @property
+    def approved_by(self) -> str:
+        """What the decision is called: a requester confirms, an approver approves."""
+        return "confirmed" if self.proposal.policy == CONFIRM else "approved"
+
+    @property
+    def is_taking_back(self) -> bool:
+        """Whether a group that failed is being taken back: steps run that are none of the plan's own."""
+        own = {place.key for place in self.places}
+        return any(key not in own for key in self.story.intents)
+
+    @property
+    def role(self) -> Role:
+        """Who decides: the approvers, or for a low risk whoever may propose."""
+        return Role.APPROVER if self.ticket.second_person else Role.OPERATOR
+
+    def decided_by(self, named: Callable[[Role, Iterable[str]], tuple[str, ...]]) -> tuple[str, ...]:
+        """The ids of those who may decide, as `named` gives them for a role and places."""
+        return named(self.role, self.proposal.made.places)
+
+    def with_names(self, ids: tuple[str, ...], nobody: str, successor_link: str) -> TicketView:
+        """The same card, with who may decide and where its successor is."""
+        return replace(self, approver_ids=ids, nobody=nobody, successor_link=successor_link)
+
+    def last(self, *kinds: str) -> Entry | None:
+        """The newest entry of one of these kinds."""
+        return next((entry for entry in reversed(self.entries) if entry.kind in kinds), None)
+
+
+def what(card: TicketView) -> str:
+    """What the ticket does, and to what: "Drain node hv03". Plain text from outside: escape it."""
+    made = card.proposal.made
+    return what_of(made.command, made.target, made.undoes)
+
+
+def what_of(command: str, target: str, undoes: str) -> str:
+    """What a ticket does, out of its proposal. Plain text from outside: escape it."""
+    doing = f"Take back {undoes}" if undoes else sentence(command)
+    if not target:
+        return doing
+    names_its_target = doing.endswith(_KINDS) and not undoes
+    return f"{doing} {target}" if names_its_target else f"{doing} on {target}"
+
+
+def who(entry: Entry | None) -> str:
+    """Who wrote an entry, as Slack's mention where there is one. mrkdwn."""
+    return person(entry.actor, str(entry.data.get("name") or "")) if entry else "nobody"
+
+
+def person(actor: str, name: str) -> str:
+    """Somebody, as Slack's mention, or by name. mrkdwn."""
+    found = _SLACK_ID.fullmatch(actor)
+    if found:
+        return f"<@{found[1]}>"
+    return "hvops" if actor == "bot" else escape(name or actor)
+
+
+def format_approvers(ids: Sequence[str]) -> str:
+    """Who may decide, as mentions. mrkdwn."""
+    told = [f"<!subteam^{one}>" if _GROUP_ID.fullmatch(one) else person(one, "") for one in ids]
+    return ", ".join(told) or "the approvers"
+
+
+def at_time(stamp: str, form: str = "{time}") -> str:
+    """A time of an entry, in each reader's own time zone. mrkdwn."""
+    return moment(datetime.fromisoformat(stamp), form)
+
+
+def longest_seconds(plan: Plan) -> int:
+    """How long the whole of it may take, everything waiting as long as it may."""
+    return sum(group.times * sum(step_seconds(step) for step in group.steps) for group in plan.groups)
+
+
+def step_seconds(step: Step) -> int:
+    """How long a step may take: its guard, the act, and the wait until it is done."""
+    acts = 0 if step.act is None else step.deadline
+    return _patience(step.guard) + acts + _patience(step.done)
+
+
+def seconds_between(first: Entry | None, last: Entry | None) -> float:
+    """How long something took; 0 where it never began or has not ended."""
+    if first is None or last is None:
+        return 0.0
+    return (datetime.fromisoformat(last.at) - datetime.fromisoformat(first.at)).total_seconds()
+
+
+def _patience(checks: Iterable[Check]) -> int:
+    return max((check.within for check in checks), default=0)

@@ -1,0 +1,160 @@
+"""What it takes to change something through Slack: proposals, decisions, the board, and the runner to wake."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bot.api.command import Role
+from bot.audit.visibility import can_view, visibility_of
+from bot.dispatch import authorization
+from bot.dispatch.authorization import Person
+from bot.dispatch.pipeline import AnsweredRequest, Request
+from bot.dispatch.query_session import Progress
+from bot.errors import HvopsError, TicketError
+from bot.executor.context import RunContext, TicketChange
+from bot.executor.polling import CheckState, look_at
+from bot.ledger import Entry, Filter, TicketRow, TicketSummary
+from bot.ledger.ticket_state import OPEN, TicketState
+from bot.slack.outbound.api_errors import NotSent
+from bot.slack.outbound.message import Message
+from bot.slack.outbound.outbox import Outbox
+from bot.slack.render.ticket_list import not_shown, proposed_for
+from bot.slack.render.ticket_thread import looked_message
+from bot.slack.render.ticket_view_model import TicketView
+from bot.slack.tickets.ticket_messages import TicketMessages
+from bot.tickets.create import ProposalService
+from bot.tickets.decisions import ApprovalService
+from bot.tickets.run_history import story_of
+
+_LISTED, _LINKED = 50, 20  # tickets that /hvops runs shows, and how many of them with a link
+_COUNTED = 10_000  # at most so many for somebody who may not see everything
+_LOOKED_AT = 50  # open tickets of a kind that are looked at for Home
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The parts, and what is done with them after a line or a click.
+
+    Attributes:
+        run: what runs work with; to look at a step that is interrupted.
+        wake: tells the runner that something was decided.
+    """
+
+    proposals: ProposalService
+    decisions: ApprovalService
+    board: TicketMessages
+    outbox: Outbox
+    run: RunContext
+    wake: Callable[[], None]
+
+    async def propose(self, request: Request, progress: Callable[[Progress], None] | None) -> Message | AnsweredRequest:
+        """Answer the line of a remediation: a report, or what tells the requester where the plan is."""
+        found = await self.proposals.propose(request, progress)
+        return found if isinstance(found, AnsweredRequest) else await self.put_up(found.ticket)
+
+    async def undo(self, request: Request, ticket: str) -> Message:
+        """Propose to take a ticket back. Raises NotAllowed, TicketError."""
+        found = await asyncio.to_thread(self.proposals.undo, request, ticket)
+        return await self.put_up(found.ticket)
+
+    async def put_up(self, ticket: str) -> Message:
+        """Show a ticket in its channel, and say where that is, or what is missing."""
+        try:
+            place = await self.board.refresh(ticket)
+        except NotSent as refused:
+            card = await self.board.card(ticket)
+            return not_shown(ticket, self.board.channel_of(card), refused.code, str(refused))
+        return proposed_for(ticket, place.channel, await self.board.permalink(ticket))
+
+    def decided(self, entry: Entry) -> None:
+        """Something was decided: show it, and let the runner know."""
+        if entry.ticket:
+            self.board.notify(TicketChange(entry.ticket, entry.kind))
+        self.wake()
+
+    async def look(self, person: Person, ticket: str, by: str) -> Message:
+        """Ask how the step in flight stands now, and tell the thread. Raises NotAllowed, TicketError."""
+        card = await self.seen_by(person, ticket)
+        message = looked_message(card, await self._seen(card), by)
+        await self.board.post_in_thread(ticket, message)
+        return message
+
+    async def seen_by(self, person: Person, ticket: str) -> TicketView:
+        """The card, for whoever may look at all that it is about. Raises NotAllowed, TicketError."""
+        card = await self.board.card(ticket)
+        for place in card.proposal.made.places or (authorization.EVERYWHERE,):
+            authorization.require_role(person, Role.VIEWER, place)
+        return card
+
+    async def _seen(self, card: TicketView) -> list[str]:
+        at = card.stopped_at
+        if at is None:
+            raise TicketError(f"{card.id} has no step that could be looked at.")
+        images = dict(card.story.images)
+        if undoes := card.proposal.made.undoes:
+            older = await asyncio.to_thread(self.run.ledger.story, undoes)
+            images = {**story_of(older).images, **images}
+        seen = await look_at(self.run, at.step.done, images)
+        words = {
+            CheckState.MET: "it is done",
+            CheckState.UNKNOWN: "not known",
+            CheckState.UNMET: "not done",
+            CheckState.FAILED: "failed",
+        }
+        return [f"Step {at.number}, {at.step.description}: {words[seen.is_]}" + (f": {seen.says}" if seen.says else "")]
+
+    async def open_tickets(self, person: Person) -> tuple[list[tuple[TicketRow, str]], int]:
+        """The newest open tickets that this person may see, each with where it is shown; and how many there are.
+
+        Who may not see everything is shown those among the newest only.
+        """
+        ledger = self.run.ledger
+        newest = await asyncio.to_thread(ledger.listed, OPEN, _LISTED)
+        listed = await asyncio.to_thread(lambda: [one for one in newest if self._may_see(person, one)])
+        count = await asyncio.to_thread(self._how_many_open, person)
+        links = await asyncio.gather(*(self.board.permalink(one.id) for one in listed[:_LINKED]))
+        return [(one, links[at] if at < len(links) else "") for at, one in enumerate(listed)], count
+
+    def _how_many_open(self, person: Person) -> int:
+        sight = visibility_of(person, {})
+        if sight is None:
+            return sum(self.run.ledger.counted().values())
+        seen = Filter(kind="proposed", outcome="open", sight=sight)
+        return sum(self.run.ledger.count(seen, _COUNTED).values())
+
+    def _may_see(self, person: Person, one: TicketRow) -> bool:
+        proposal = self.run.ledger.entry(one.first_entry)
+        return proposal is not None and can_view(person, proposal.data.get("places") or ())
+
+    async def waits_for(
+        self, person: Person
+    ) -> tuple[list[TicketSummary], list[TicketSummary], list[TicketSummary], dict[TicketState, int]]:
+        """The open tickets that wait for this person's decision, that need somebody, and that run.
+
+        Of each state only the newest are looked at, so that none hides behind another one; the last is how many of
+        each were not. Their plans are read only where a run may wait for a person's hand.
+        """
+        ledger = self.run.ledger
+        newest = await asyncio.to_thread(lambda: [one for state in OPEN for one in ledger.headings(state, _LOOKED_AT)])
+        counted = await asyncio.to_thread(ledger.counted)
+        left = {TicketState(state): count - _LOOKED_AT for state, count in counted.items() if count > _LOOKED_AT}
+        seen = [one for one in newest if can_view(person, one.places)]
+        by_hand = {
+            one.ticket for one in seen if one.state == TicketState.RUNNING and await self._waits_for_a_hand(one.ticket)
+        }
+        waiting = [one for one in seen if one.state == TicketState.PROPOSED and self.decisions.may_approve(person, one)]
+        needing = [one for one in seen if one.state == TicketState.INTERRUPTED or one.ticket in by_hand]
+        moving = [
+            one
+            for one in seen
+            if one.state in (TicketState.APPROVED, TicketState.RUNNING) and one.ticket not in by_hand
+        ]
+        return waiting, needing, moving, left
+
+    async def _waits_for_a_hand(self, ticket: str) -> bool:
+        try:
+            return (await self.board.card(ticket)).waits_for_a_person is not None
+        except HvopsError:
+            return False  # it ended just now, or cannot be read; the list is only a list

@@ -1,0 +1,12 @@
+"""A plan becomes a ticket: made, described, proposed and decided.
+
+planner      facts -> Plan; made once to be proposed, and again before each group of its steps
+plan_digest  what an approval signs: a plan as canonical JSON
+conditions   does an answer hold what a check expects?
+proposal     what a `proposed` entry holds
+create       create a plan, or say why there is none (plan_report)
+plan_text    a plan in lines that people read and compare
+decisions    approve or confirm, reject, withdraw: one decision per ticket
+run_history  what the ledger says of a ticket's steps
+undo         which steps are taken back, and how
+"""

@@ -1,0 +1,210 @@
+"""Does an answer hold what a check expects? Pure: rows and before-images in, a verdict and its reason out.
+
+A cell that cannot be read as what it is compared with is no answer: `Unreadable` is raised, and the caller treats the
+target as silent. Texts are compared without case, as WQL does [doc] "WHERE clause"; NULL matches nothing but "is null".
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate, Terms
+from bot.api.queries import Predicate, Value
+from bot.api.rows import Cell, CellError, Row, Rows, get_bool, get_int
+
+Images = Mapping[str, Rows]  # step -> its before-image
+
+_COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_WHOLE = re.compile(r"[+-]?\d+")
+_FEW = 5  # rows that a reason names
+_SHOWN = 80  # characters of a cell that a reason repeats
+
+
+def unmet(check: Check, rows: Rows, images: Images) -> tuple[str, ...]:
+    """Why an answer does not hold what is expected; () where it does. Raises Unreadable."""
+    return tuple(why for expected in check.holds if (why := _miss(expected, rows, images)))
+
+
+def progress_text(check: Check, rows: Rows, images: Images) -> str:
+    """How far it is on the way there: "9 left", "5 of 11"; "" where no count tells. Raises Unreadable."""
+    expected = check.holds[0]
+    found = [row for row in rows if matches(row, expected.where)]
+    if isinstance(expected, Expect):
+        return f"{len(found)} left" if expected.at_most == 0 else ""
+    before = [row for row in images.get(expected.step, ()) if matches(row, expected.where)]
+    if not expected.same or not before:
+        return ""
+    now = set(_sorted(found, expected.columns))
+    return f"{sum(row in now for row in _sorted(before, expected.columns))} of {len(before)}"
+
+
+def is_terminal_failure(check: Check, rows: Rows) -> bool:
+    """Whether the answer says that there is nothing to wait for any more. Raises Unreadable."""
+    return check.give_up is not None and not _miss(check.give_up, rows, {})
+
+
+def matches(row: Row, terms: Terms) -> bool:
+    """Whether a row fulfils all terms. Raises Unreadable."""
+    return all(_bits(row, term) if isinstance(term, FlagPredicate) else _term(row, term) for term in terms)
+
+
+def same_rows(now: Rows, before: Rows) -> bool:
+    """Whether two answers say the same, in whatever order."""
+    return _sorted(now, ()) == _sorted(before, ())
+
+
+def _miss(expected: Expect | CompareToBefore, rows: Rows, images: Images) -> str:
+    return _versus(expected, rows, images) if isinstance(expected, CompareToBefore) else _expect(expected, rows)
+
+
+def _expect(expected: Expect, rows: Rows) -> str:
+    found = [row for row in rows if matches(row, expected.where)]
+    which = f" with {describe_terms(expected.where)}" if expected.where else ""
+    if len(rows) == expected.at_least == 1 and not found:
+        return _instead(rows[0], expected.where)
+    if len(found) < expected.at_least:
+        return f"{_count(len(found))}{which}, at least {expected.at_least} expected"
+    if expected.at_most == 0 and found:
+        return f"{_count(len(found))}{which}{_named(found)}, none expected"
+    if expected.at_most is not None and len(found) > expected.at_most:
+        return f"{_count(len(found))}{which}, at most {expected.at_most} expected"
+    wrong = [row for row in found if not matches(row, expected.each)]
+    if len(wrong) == 1:
+        return _instead(wrong[0], expected.each)
+    return f"{_count(len(wrong))}{which} without {describe_terms(expected.each)}" if wrong else ""
+
+
+def _instead(row: Row, terms: Terms) -> str:
+    """What one row says instead of what was expected: "NodeDrainStatus is 3, not 2"."""
+    return ", ".join(_is_not(row, term) for term in terms if not matches(row, (term,)))
+
+
+def _named(rows: Rows) -> str:
+    """Some of the rows by name, where they have one: ": crm-02, crm-03 and 4 more"."""
+    names = [shown for row in rows if (shown := _cell(row.get("Name")))]
+    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+    return f": {', '.join(names[:_FEW])}{more}" if names else ""
+
+
+def _cell(cell: Cell) -> str:
+    return "" if cell is None or isinstance(cell, (tuple, list, Mapping)) else " ".join(str(cell).split())[:_SHOWN]
+
+
+def _is_not(row: Row, term: Predicate | FlagPredicate) -> str:
+    cell = row.get(term.column)
+    if isinstance(term, FlagPredicate) or term.op not in ("=", "in") or isinstance(cell, (tuple, list, Mapping)):
+        return f"it is not so that {_term_in_words(term)}"
+    wanted = " or ".join(map(str, term.value)) if isinstance(term.value, tuple) else term.value
+    return f"{term.column} is {_cell(cell) or 'empty'}, not {wanted}"
+
+
+def _versus(expected: CompareToBefore, rows: Rows, images: Images) -> str:
+    if expected.step not in images:
+        return f"there is no before-image of {expected.step}"
+    now = _sorted([row for row in rows if matches(row, expected.where)], expected.columns)
+    before = _sorted([row for row in images[expected.step] if matches(row, expected.where)], expected.columns)
+    what = ", ".join(expected.columns) or "the answer"
+    if expected.same:
+        return "" if now == before else f"{what} differs from before {expected.step}"
+    if not now:
+        return f"nothing to compare with before {expected.step}"
+    return f"{what} is still as before {expected.step}" if set(now) & set(before) else ""
+
+
+def _sorted(rows: Rows, columns: tuple[str, ...]) -> list[str]:
+    """The rows as texts that compare: the same whether they come from the wire or out of JSON."""
+    return sorted(repr([(name, _plain(row.get(name))) for name in columns or sorted(row)]) for row in rows)
+
+
+def _plain(cell: Cell) -> Any:
+    if isinstance(cell, Mapping):
+        return {name: _plain(cell[name]) for name in sorted(cell)}
+    if isinstance(cell, (tuple, list)):
+        return [_plain(one) for one in cell]
+    return cell if cell is None else str(cell)  # the wire carries no types: 1 and "1" are one answer
+
+
+def _bits(row: Row, term: FlagPredicate) -> bool:
+    value = get_int(row, term.column)
+    if value is None:
+        return False
+    return value & term.mask == (term.mask if term.are_set else 0)
+
+
+def _term(row: Row, term: Predicate) -> bool:
+    if term.op == "is null":
+        return row.get(term.column) is None
+    if term.op == "is not null":
+        return row.get(term.column) is not None
+    if isinstance(term.value, tuple):
+        if term.op != "in":
+            raise ValueError(f"{term.column} {term.op} takes one value")
+        return any(_compare(row, term.column, operator.eq, one) for one in term.value)
+    if term.op == "like":
+        return _like(row, term.column, str(term.value))
+    return _compare(row, term.column, _COMPARE[term.op], term.value)
+
+
+def _compare(row: Row, column: str, how: Callable[[Any, Any], bool], value: Value) -> bool:
+    """Compare a cell as what the value is. NULL compares with nothing, as in WQL."""
+    if value is None or row.get(column) is None:
+        return False
+    if isinstance(value, bool):
+        return how(get_bool(row, column), value)
+    if isinstance(value, int):
+        return how(get_int(row, column), value)
+    cell = row[column]
+    if isinstance(cell, (tuple, list, Mapping)):
+        raise CellError(column, cell)
+    if how not in (operator.eq, operator.ne) and _WHOLE.fullmatch(value) and _WHOLE.fullmatch(str(cell)):
+        return how(int(str(cell)), int(value))  # numbers beyond 2**53 are written as text
+    return how(str(cell).casefold(), value.casefold())
+
+
+def _like(row: Row, column: str, pattern: str) -> bool:
+    cell = row.get(column)
+    if cell is None:
+        return False
+    if not isinstance(cell, str):
+        raise CellError(column, cell)
+    return re.fullmatch(_regular(pattern), cell, re.IGNORECASE | re.DOTALL) is not None
+
+
+def _regular(pattern: str) -> str:
+    """A LIKE pattern as a regular expression: % any text, _ one character, [a-f] [^a-f] one of a set [doc]."""
+    parts = re.findall(r"\[\^?[^\]]+\]|.", pattern, re.DOTALL)
+    return "".join(_part(part) for part in parts)
+
+
+def _part(part: str) -> str:
+    if len(part) > 1:
+        return part[0] + part[1:-1].replace("\\", "\\\\").replace("[", "\\[") + part[-1]
+    return {"%": ".*", "_": "."}.get(part, re.escape(part))
+
+
+def describe_terms(terms: Terms) -> str:
+    """Terms as people read them: "State = 2, OwnerNode like hv%"."""
+    return ", ".join(_term_in_words(term) for term in terms)
+
+
+def _term_in_words(term: Predicate | FlagPredicate) -> str:
+    if isinstance(term, FlagPredicate):
+        return f"{term.column} {'has' if term.are_set else 'lacks'} flag {term.mask}"
+    if term.op in ("is null", "is not null"):
+        return f"{term.column} {term.op}"
+    shown = ", ".join(map(str, term.value)) if isinstance(term.value, tuple) else str(term.value)
+    return f"{term.column} {term.op} {shown}"
+
+
+def _count(number_of: int) -> str:
+    return {0: "no row", 1: "1 row"}.get(number_of, f"{number_of} rows")

@@ -1,0 +1,155 @@
+"""From a line to a proposal: look, plan, and write it down; or say why there is no plan.
+
+A plan without groups, or one that a gate holds, makes no ticket. It is answered with a report, which says why and
+carries *Look Again*, exactly as a question is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bot.api.command import Remediation, Role
+from bot.dispatch import authorization
+from bot.dispatch.pipeline import AnsweredRequest, Pipeline, Request, RequestContext
+from bot.dispatch.query_session import Progress
+from bot.errors import TicketError
+from bot.ledger import Entry, EntryDraft
+from bot.ledger.ticket_state import NOT_STARTED, TicketState
+from bot.tickets.plan_report import no_plan, would_be
+from bot.tickets.planner import Planner
+from bot.tickets.proposal import PlannedChange, Policy, Proposal, draft_proposal, identity, proposal_from
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A ticket that waits for its decision. `seq` is its entry."""
+
+    ticket: str
+    seq: int
+    proposal: Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would be proposed now, or why nothing. There is no ticket, and nobody can decide about it.
+
+    Attributes:
+        decides: who would decide, as a sentence; "" where there is no plan.
+    """
+
+    answered: AnsweredRequest
+    made: PlannedChange
+    decides: str = ""
+
+
+class ProposalService:
+    """Makes proposals."""
+
+    def __init__(self, pipeline: Pipeline, planner: Planner, policy: Policy, clock: Callable[[], datetime]) -> None:
+        """Take the parts; the ledger and the mask are the pipeline's."""
+        self._pipeline = pipeline
+        self._ledger = pipeline.ledger
+        self._planner = planner
+        self._policy = policy
+        self._clock = clock
+
+    async def propose(
+        self, request: Request, progress: Callable[[Progress], None] | None = None
+    ) -> Proposed | AnsweredRequest:
+        """Answer the line of a remediation. Whatever happens stands in the ledger.
+
+        Raises:
+            HvopsError: refused, unreadable, no rule for such a risk, or our own bug.
+        """
+        began = time.monotonic()
+        with self._pipeline.recording_refusals(request) as asking:
+            line = await self._pipeline.begin(request, asking, Remediation)
+            look = self._pipeline.look(self._clock(), progress)
+            made = await self._planner.make(line, look)
+            if made.can_run:
+                return self._write(request, asking, made)
+            report = no_plan(made, look.unanswered)
+        return self._pipeline.store_answer(asking, line, report, tuple(look.evidence), time.monotonic() - began)
+
+    async def preview(self, request: Request, progress: Callable[[Progress], None] | None = None) -> Preview:
+        """Answer the line of a remediation without proposing it: what a proposal would be, by the very same rules.
+
+        For the terminal, which proposes and decides nothing: there a person is an operating-system user, in Slack
+        somebody else, so the same human could approve what they asked for themselves.
+
+        Raises:
+            HvopsError: whatever would refuse the proposal.
+        """
+        began, decides = time.monotonic(), ""
+        with self._pipeline.recording_refusals(request) as asking:
+            line = await self._pipeline.begin(request, asking, Remediation)
+            look = self._pipeline.look(self._clock(), progress)
+            made = await self._planner.make(line, look)
+            if made.can_run:
+                self._draft(request, made, {})
+                decides = _decides(self._policy, made)
+            report = would_be(made, decides) if made.can_run else no_plan(made, look.unanswered)
+        seconds = time.monotonic() - began
+        return Preview(self._pipeline.store_answer(asking, line, report, tuple(look.evidence), seconds), made, decides)
+
+    def undo(self, request: Request, ticket: str) -> Proposed:
+        """Propose to take a ticket back. An interrupted one hands its locks over.
+
+        Raises:
+            NotAllowed: that takes the role operator where the ticket works.
+            TicketError: it still runs, it never began, or nothing of it can be taken back.
+        """
+        with self._pipeline.recording_refusals(request) as asking:
+            made = self._planner.undo(ticket)
+            _allow_all(request, made, Role.OPERATOR)
+            self._refuse_undo(ticket, made)
+            return self._write(request, asking, made)
+
+    def _refuse_undo(self, ticket: str, made: PlannedChange) -> None:
+        now = self._ledger.ticket(ticket)
+        assert now is not None
+        if now.state not in (TicketState.INTERRUPTED, TicketState.ENDED):
+            raise TicketError(f"{ticket} is {now.state}; it can be taken back once it has ended, or is interrupted.")
+        if now.end in NOT_STARTED or not made.plan.groups:
+            raise TicketError(made.plan.reason)
+
+    def _write(self, request: Request, asking: RequestContext, made: PlannedChange) -> Proposed:
+        more = {
+            "asked": asking.entry.seq if asking.entry else None,
+            "via": request.via,
+            "place": request.place,
+            "click": request.answers,
+        }
+        draft = self._draft(request, made, more)
+        return _proposed(self._ledger.append(draft.kind, draft.actor, draft.data))
+
+    def _draft(self, request: Request, made: PlannedChange, more: Mapping[str, Any]) -> EntryDraft:
+        """The entry of a proposal, or what refuses it. Writes nothing."""
+        _allow_all(request, made, Role.OPERATOR)
+        mask = self._pipeline.mask
+        return draft_proposal(made, identity(request.person), self._policy, now=self._clock(), mask=mask, more=more)
+
+
+def _allow_all(request: Request, made: PlannedChange, role: Role) -> None:
+    """Everywhere that the plan reaches, not only where the line says."""
+    for place in made.places:
+        authorization.require_role(request.person, role, place)
+
+
+def _proposed(entry: Entry) -> Proposed:
+    assert entry.ticket is not None
+    return Proposed(entry.ticket, entry.seq, proposal_from(entry))
+
+
+def _decides(policy: Policy, made: PlannedChange) -> str:
+    """Who would decide, and until when. Raises NotAllowed where no rule is set."""
+    where = ", ".join(made.places) or "everything"
+    if policy.decision(made.risk) == "confirm":
+        who = "whoever asks confirms it"
+    else:
+        who = f"somebody else than who asks, of the role approver on {where}, approves it"
+    return f"Decision: risk {made.risk}: {who}, within {policy.open_minutes} min."

@@ -1,0 +1,293 @@
+"""Decide about a ticket: approve or confirm, reject, withdraw, cancel, go on, close; stop and go for everything.
+
+The ledger is the only state, and its transaction the only judge of who came first. Here is only who may, and the
+sentence for everybody who may not, or came too late. Every way in (button, modal, Home, terminal) comes through here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from bot.api.actions import ManualStep
+from bot.api.command import Role
+from bot.dispatch import authorization
+from bot.dispatch.authorization import Person
+from bot.errors import AlreadyDecided, HvopsError, LedgerError, PermissionDenied, TicketError
+from bot.formatting import format_time
+from bot.ledger import Entry, Ledger
+from bot.ledger.entries import to_timestamp
+from bot.ledger.ticket_state import ENDS, Ticket, TicketState, same_person
+from bot.tickets.proposal import Policy, proposal_of
+from bot.tickets.run_history import positions, story_of
+
+CONFIRM = "confirm"
+LONGEST_REASON = 500
+WAYPOINTS = ENDS | {"proposed", "approved", "started", "resumed", "interrupted"}  # what a ticket's state hangs on
+
+
+@dataclass(frozen=True, slots=True)
+class UserAction:
+    """Somebody wants something done about a ticket.
+
+    Attributes:
+        via: "button", "modal" or "terminal".
+        place: the channel, or the host of the terminal.
+        click: the number of the `clicked` entry, or None.
+        shown: what its button was about: the number of the step that a person does, or the attempt that is
+            interrupted. None where nothing was shown.
+    """
+
+    person: Person
+    ticket: str
+    via: str = ""
+    place: str = ""
+    click: int | None = None
+    shown: int | None = None
+
+
+class ApprovalSubject(Protocol):
+    """What says who may decide: a proposal, or its heading in a list."""
+
+    @property
+    def ticket(self) -> str:
+        """Its number."""
+        ...
+
+    @property
+    def requester(self) -> str:
+        """Who asked, by id."""
+        ...
+
+    @property
+    def requester_name(self) -> str:
+        """The same by name."""
+        ...
+
+    @property
+    def policy(self) -> str:
+        """Whose decision it needs."""
+        ...
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where a role must hold."""
+        ...
+
+
+class ApprovalService:
+    """Every decision about tickets. Blocking: each call is one or two short transactions."""
+
+    def __init__(self, ledger: Ledger, policy: Policy, clock: Callable[[], datetime]) -> None:
+        """Take the ledger, the rules, and the clock (the same as the ledger's)."""
+        self._ledger = ledger
+        self._policy = policy
+        self._clock = clock
+
+    def approve(self, press: UserAction) -> Entry:
+        """Approve, or confirm one's own plan of low risk. The runner starts it.
+
+        Raises:
+            NotAllowed: this person may not decide about it.
+            AlreadyDecided: somebody else did, and the sentence says who.
+            Expired: too late.
+        """
+        with self._refusals(press, "approve"):
+            proposal = proposal_of(self._ledger, press.ticket)
+            self._may_approve(press.person, proposal)
+            until = to_timestamp(self._clock() + timedelta(minutes=self._policy.start_minutes))
+            return self._write("approved", press, {"start_by": until, "digest": proposal.digest})
+
+    def reject(self, press: UserAction, why: str) -> Entry:
+        """Decline, with a reason. Raises NotAllowed, AlreadyDecided, TicketError without a reason."""
+        with self._refusals(press, "reject"):
+            proposal = proposal_of(self._ledger, press.ticket)
+            _allow(press.person, Role.APPROVER, proposal)
+            return self._write("rejected", press, {"why": _reason(why)})
+
+    def withdraw(self, press: UserAction) -> Entry:
+        """Take back a proposal, or an approval that has not started. Raises NotAllowed, AlreadyDecided."""
+        with self._refusals(press, "withdraw"):
+            proposal = proposal_of(self._ledger, press.ticket)
+            if press.person.id != proposal.requester:
+                ticket = self._ticket(press.ticket)
+                if ticket.state is TicketState.PROPOSED:
+                    raise PermissionDenied(
+                        f"{proposal.requester_name} asked for {press.ticket} and can withdraw it; others can reject it."
+                    )
+                _allow(press.person, Role.APPROVER, proposal)
+            return self._write("withdrawn", press, {})
+
+    def cancel(self, press: UserAction) -> Entry:
+        """Ask a run to end before its next act. What is being done is finished first. Raises NotAllowed, TicketError."""
+        with self._refusals(press, "cancel"):
+            proposal = proposal_of(self._ledger, press.ticket)
+            _allow(press.person, Role.OPERATOR, proposal)
+            if self._ticket(press.ticket).cancel_asked:
+                raise TicketError(f"{press.ticket} has been asked to stop already; it ends before its next act.")
+            return self._write("cancel-asked", press, {})
+
+    def confirm_manual_step(self, press: UserAction) -> Entry:
+        """Say that the step by hand, for which the run waits, is done. The bot looks for itself then.
+
+        Raises:
+            NotAllowed: the step asks for a higher role.
+            TicketError: nothing waits for anybody, or what waits is not what was shown.
+        """
+        with self._refusals(press, "confirm_manual_step"):
+            proposal = proposal_of(self._ledger, press.ticket)
+            story = story_of(self._ledger.story(press.ticket))
+            waiting = next((one for one in positions(proposal.plan) if one.key == story.in_flight), None)
+            if waiting is None or not isinstance(waiting.step.act, ManualStep):
+                raise TicketError(f"{press.ticket} does not wait for anything to be done by hand now.")
+            _allow(press.person, Role[waiting.step.act.role.upper()], proposal)
+            _must_be_shown(press, waiting.number, f"it waits for step {waiting.number} now, {waiting.step.description}")
+            return self._write("step-confirmed", press, {"step": waiting.key[0], "round": waiting.key[1]})
+
+    def resume(self, press: UserAction) -> Entry:
+        """Let an interrupted run go on: the step in flight is asked about first, and never blindly repeated.
+
+        Raises:
+            NotAllowed: whoever may approve may let it go on.
+            TicketError: it is not interrupted, or again since that was shown, or another ticket took over.
+        """
+        with self._refusals(press, "go on"):
+            proposal = proposal_of(self._ledger, press.ticket)
+            self._may_approve(press.person, proposal)
+            ticket = self._ticket(press.ticket)
+            if ticket.state is not TicketState.INTERRUPTED:
+                raise TicketError(f"It is not interrupted: {self.describe_status(press.ticket)}")
+            _must_be_shown(press, ticket.attempt, "it went on, and was interrupted once more")
+            more = {"locks": sorted(ticket.locks)} if ticket.gives_way else {}
+            return self._write("resumed", press, {"attempt": ticket.attempt + 1, **more})
+
+    def close(self, press: UserAction, why: str) -> Entry:
+        """Close an interrupted ticket as it is, and release its locks. Raises NotAllowed, TicketError."""
+        with self._refusals(press, "close"):
+            proposal = proposal_of(self._ledger, press.ticket)
+            _allow(press.person, Role.OPERATOR, proposal)
+            return self._write("closed", press, {"why": _reason(why)})
+
+    def stop_changes(self, person: Person, why: str, click: int | None = None) -> Entry:
+        """Nothing begins any more, anywhere, until `go`. Raises NotAllowed."""
+        return self._switch("stop", self._policy.stop, person, {"why": why[:LONGEST_REASON], "click": click})
+
+    def allow_changes(self, person: Person, click: int | None = None) -> Entry:
+        """Things may begin again. Raises NotAllowed."""
+        return self._switch("go", self._policy.go, person, {"click": click})
+
+    def may_approve(self, person: Person, proposal: ApprovalSubject) -> bool:
+        """Whether this person could approve, or confirm. For saying at once that nobody can; writes nothing."""
+        try:
+            self._may_approve(person, proposal)
+        except PermissionDenied:
+            return False
+        return True
+
+    def describe_status(self, ticket: str) -> str:
+        """How a ticket stands, in a sentence: "T-7 was approved by approver at 23:08 UTC." Raises TicketError."""
+        return describe_status(ticket, self._ledger.story(ticket))
+
+    def _switch(self, kind: str, role: str, person: Person, data: Mapping[str, Any]) -> Entry:
+        with self._refusals(UserAction(person, ""), f"/hvops {kind}"):
+            authorization.require_role(person, Role[role.upper()])
+            return self._ledger.append(kind, person.id, {"name": person.name, **data})
+
+    def _may_approve(self, person: Person, proposal: ApprovalSubject) -> None:
+        if proposal.policy == CONFIRM:
+            if person.id != proposal.requester:
+                raise PermissionDenied(
+                    f"{proposal.ticket} is of low risk: {proposal.requester_name}, who asked for it, confirms it."
+                )
+            _allow(person, Role.OPERATOR, proposal)
+            return
+        if same_person(person.id, proposal.requester):
+            raise PermissionDenied(f"{proposal.ticket}: you asked, so somebody else of the approvers decides.")
+        _allow(person, Role.APPROVER, proposal)
+
+    def _ticket(self, ticket: str) -> Ticket:
+        found = self._ledger.ticket(ticket)
+        if found is None:
+            raise TicketError(f"There is no ticket {ticket}.")
+        return found
+
+    def _write(self, kind: str, press: UserAction, data: Mapping[str, Any]) -> Entry:
+        whole = {
+            **data,
+            "by": press.person.id,
+            "name": press.person.name,
+            "via": press.via,
+            "place": press.place,
+            "click": press.click,
+        }
+        return self._ledger.append(kind, press.person.id, whole, press.ticket)
+
+    @contextmanager
+    def _refusals(self, press: UserAction, wanted: str) -> Iterator[None]:
+        """Say who came first where somebody did, and write every refusal down before it is raised on."""
+        try:
+            yield
+        except LedgerError:
+            raise
+        except HvopsError as error:
+            told = self._explained(error, press.ticket)
+            self._write_refusal(press, wanted, told)
+            raise told from error
+
+    def _explained(self, error: HvopsError, ticket: str) -> HvopsError:
+        """Who comes too late is told who decided, and when."""
+        if not isinstance(error, AlreadyDecided):
+            return error
+        return AlreadyDecided(f"Too late: {self.describe_status(ticket)}")
+
+    def _write_refusal(self, press: UserAction, wanted: str, error: HvopsError) -> None:
+        known = press.ticket and self._ledger.ticket(press.ticket) is not None
+        data = {
+            "name": press.person.name,
+            "line": f"{wanted} {press.ticket}".strip(),
+            "why": str(error),
+            "kind": "not allowed" if isinstance(error, PermissionDenied) else "too late",
+            "via": press.via,
+            "place": press.place,
+            "click": press.click,
+        }
+        self._ledger.append("refused", press.person.id, data, press.ticket if known else None)
+
+
+def describe_status(ticket: str, entries: list[Entry]) -> str:
+    """How a ticket stands, in a sentence, by its entries, oldest first."""
+    telling = [entry for entry in entries if entry.kind in WAYPOINTS]
+    if not telling:
+        raise TicketError(f"There is no ticket {ticket}.")
+    last = telling[-1]
+    by = last.data.get("name") or last.data.get("by") or last.actor
+    why = f": {last.data['why']}" if last.data.get("why") else ""
+    if last.kind == "proposed":
+        return f"{ticket} is open until {format_time(last.data['open_until'])}."
+    if last.kind in ("started", "resumed", "interrupted"):
+        verb = "is interrupted since" if last.kind == "interrupted" else "runs since"
+        return f"{ticket} {verb} {format_time(last.at)}."
+    sentence = f"{ticket} was {last.kind} by {by} at {format_time(last.at)}{why}".rstrip(".")
+    return f"{sentence}."
+
+
+def _allow(person: Person, role: Role, proposal: ApprovalSubject) -> None:
+    """On every cluster that the plan reaches; a plan that names none asks for the role everywhere."""
+    for place in proposal.places or (authorization.EVERYWHERE,):
+        authorization.require_role(person, role, place)
+
+
+def _must_be_shown(press: UserAction, now: int, so: str) -> None:
+    """A card may be old, a click may come late or twice: it counts for what its person saw, and for nothing after it."""
+    if press.shown is not None and press.shown != now:
+        raise TicketError(f"{press.ticket} has moved on since that button was shown: {so}. Look at its message again.")
+
+
+def _reason(why: str) -> str:
+    said = " ".join(why.split())
+    if not said:
+        raise TicketError("Say why, in a few words: the reason stands in the ledger.")
+    return said[:LONGEST_REASON]

@@ -1,0 +1,104 @@
+"""A plan as JSON, and the digest that an approval signs: SHA-256 over RFC 8785 JSON of what will run.
+
+Every value carries the name of its type, so that a question and an action with the same fields are not the same
+bytes, and what is read back is exactly what was written. Nothing of the signed part may be left out by a default:
+every field is written; only those that came later are left out while empty, so that older plans keep their digest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+import rfc8785
+
+from bot.api import actions, plan, queries, report
+from bot.api.command import Risk
+from bot.api.plan import Gate, Group, Plan
+from bot.errors import LedgerError
+
+KIND = "is"  # the key that carries the type
+_CAME_LATER = {"Step": ("undo_says",), "Check": ("description", "never")}
+FORMAT = 1
+_TYPES: Mapping[str, type[Any]] = {
+    one.__name__: one
+    for module in (actions, plan, queries, report)
+    for one in vars(module).values()
+    if isinstance(one, type) and dataclasses.is_dataclass(one)
+}
+
+
+def plan_to_json(whole: Plan) -> dict[str, Any]:
+    """The whole plan, with what stands beside the digest."""
+    return dict(_written(whole))
+
+
+def plan_from_json(told: Any) -> Plan:
+    """The plan that `plan_to_json` wrote. Raises LedgerError for anything else."""
+    try:
+        found = _read(told)
+    except (TypeError, ValueError, KeyError) as error:
+        raise LedgerError(f"A plan in the ledger cannot be read: {error}.") from error
+    if not isinstance(found, Plan):
+        raise LedgerError("What stands in the ledger is no plan.")
+    return found
+
+
+def signed_payload(whole: Plan, risk: Risk, version: str) -> dict[str, Any]:
+    """What an approval signs. Measurements stand outside."""
+    return {
+        "format": FORMAT,
+        "version": version,
+        "risk": str(risk),
+        "locks": sorted(whole.locks),
+        "rollback": whole.rollback,
+        "gates": [_gate(gate) for gate in whole.gates],
+        "groups": [_written(group) for group in whole.groups],
+        **({"touches": list(whole.touches)} if whole.touches else {}),
+    }
+
+
+def digest(whole: Plan, risk: Risk, version: str) -> str:
+    """The digest of a plan, in hexadecimal."""
+    return _sha256(signed_payload(whole, risk, version))
+
+
+def group_digest(group: Group, version: str) -> str:
+    """The digest of one group: what is compared when the plan is made afresh half-way."""
+    return _sha256({"format": FORMAT, "version": version, "group": _written(group)})
+
+
+def _gate(gate: Gate) -> dict[str, Any]:
+    """A gate that only takes time is signed as passed: nothing starts before it is."""
+    return {"description": gate.description, "passed": gate.passed or bool(gate.passes_at), "blocks": gate.blocks}
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(rfc8785.dumps(value)).hexdigest()
+
+
+def _written(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        kind = type(value).__name__
+        told = {part.name: _written(getattr(value, part.name)) for part in dataclasses.fields(value)}
+        empty = [name for name in _CAME_LATER.get(kind, ()) if not told[name]]
+        return {KIND: kind, **{name: part for name, part in told.items() if name not in empty}}
+    if isinstance(value, (tuple, list)):
+        return [_written(one) for one in value]
+    if isinstance(value, StrEnum):
+        return str(value)
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    raise TypeError(f"a plan cannot hold {value!r:.60}: texts, whole numbers, booleans and tuples of them only")
+
+
+def _read(told: Any) -> Any:
+    if isinstance(told, Mapping):
+        parts = {name: _read(part) for name, part in told.items() if name != KIND}
+        return _TYPES[told[KIND]](**parts)
+    if isinstance(told, list):
+        return tuple(_read(one) for one in told)
+    return told

@@ -1,0 +1,118 @@
+"""A plan that is not proposed, as a report: why there is none, or what it would be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.api.plan import Gate, Plan
+from bot.api.query_client import QueryFailure
+from bot.api.report import Finding, Healthy, Report, Severity
+from bot.tickets.plan_text import plan_lines
+from bot.tickets.proposal import PlannedChange
+
+_TITLE = 150
+_NOTHING = "Nothing to "  # how a plan says that there is no need of one
+
+
+def no_plan(made: PlannedChange, unanswered: Sequence[QueryFailure] = ()) -> Report:
+    """Why there is no plan: what holds it, what is not known, or that there is nothing to do."""
+    held = made.plan.blocking_gates
+    where = made.target or made.line
+    said, first = _said(made.plan)
+    if said:
+        title = said
+        lead = (_first(first, where, held=bool(held)),) if first else ()
+        findings = (*lead, *(_holds(where, gate) for gate in held))
+    elif held:
+        title = f"No plan yet for {where}: {held[0].measured or f'needed: {held[0].description}'}"
+        findings = tuple(_holds(where, gate) for gate in held)
+    elif made.plan.reason.startswith(_NOTHING):  # only said where it is known, whoever else was silent
+        title, _, rest = made.plan.reason.partition(". ")
+        title, findings = title.rstrip("."), (Finding(Severity.NOTE, "ALSO", where, rest),) if rest else ()
+    elif unanswered:
+        title = f"No plan for {where}: not everything is known"
+        findings = (Finding(Severity.NOTE, "NO PLAN", where, made.plan.reason),)
+    else:  # a refusal; the sentence may be long
+        title = f"No plan for {where}"
+        findings = (Finding(Severity.NOTE, "NO PLAN", where, made.plan.reason),)
+    return Report(
+        title=title[:_TITLE],
+        summary=made.plan.reason if said else f"{title}. {made.plan.reason}",
+        of="checks",
+        asked=len(made.plan.gates),
+        answered=sum(gate.passed for gate in made.plan.gates),
+        findings=findings,
+        unanswered=tuple(unanswered),
+        notes=(*_told(made.plan.gates), *made.plan.evidence),
+        remedies=made.plan.remedies,
+        samples=made.plan.samples,
+        did="passed",
+    )
+
+
+def would_be(made: PlannedChange, decides: str) -> Report:
+    """The plan as it would be proposed. Nothing waits for anybody.
+
+    Args:
+        made: a plan that can run.
+        decides: who would decide about it, as a sentence.
+    """
+    plan, where = made.plan, made.target or made.line
+    title = f"A plan for {where} is possible; nothing is proposed"
+    waits = tuple(Finding(Severity.NOTE, "NOT YET", where, _gate(gate)) for gate in plan.pending_gates)
+    warnings = tuple(gate for gate in plan.gates if not gate.passed and not gate.passes_at)
+    return Report(
+        title=title[:_TITLE],
+        summary=f"{title}. {plan.reason} {decides}",
+        of="checks",
+        asked=len(plan.gates),
+        answered=sum(gate.passed for gate in plan.gates),
+        findings=(*waits, *(Finding(Severity.NOTE, "WARNING", where, _gate(gate)) for gate in warnings)),
+        fine=tuple(Healthy("PASSED", (gate.description,), gate.measured) for gate in plan.gates if gate.passed),
+        notes=(
+            f"Because: {plan.reason}",
+            f"Impact: {plan.impact}",
+            decides,
+            f"Digest (SHA-256): {made.digest}",
+            *plan_lines(plan, made.risk, made.version),
+            *plan.evidence,
+        ),
+        remedies=plan.remedies,
+        samples=plan.samples,
+        did="passed",
+    )
+
+
+def _said(plan: Plan) -> tuple[str, str]:
+    """What the command itself says why there is no plan, as a title, and what it says beside that; "" where it only lists gates.
+
+    `because` is shown by its beginning: "No plan…: why. What to do first.", "Nothing to …", or any other refusal.
+    """
+    title, _, first = plan.reason.partition(". ")
+    return (title.rstrip("."), first) if title.startswith("No plan") and ": " in title else ("", "")
+
+
+def _told(gates: Sequence[Gate]) -> tuple[str, ...]:
+    good = [_gate(gate) for gate in gates if gate.passed]
+    passed = (f"Passed ({len(good):,}): {' · '.join(good)}",) if good else ()
+    waits = (f"Not yet: {_gate(gate)}" for gate in gates if gate.passes_at)
+    warned = (f"Warning: {_gate(gate)}" for gate in gates if not (gate.passed or gate.blocks or gate.passes_at))
+    return (*passed, *waits, *warned)
+
+
+def _first(says: str, where: str, *, held: bool) -> Finding:
+    """What to do first, or what else there is to say."""
+    does = says.removeprefix("First: ")
+    word = "DO FIRST" if does != says else "NO PLAN"
+    return Finding(Severity.FAULT if held else Severity.NOTE, word, where, f"{does[:1].upper()}{does[1:]}")
+
+
+def _holds(where: str, gate: Gate) -> Finding:
+    """What was found comes first: what is needed reads, by itself, as if it were so."""
+    if not gate.measured:
+        return Finding(Severity.FAULT, "HELD", where, f"Needed: {gate.description}")
+    return Finding(Severity.FAULT, "HELD", where, gate.measured, (("Needed", gate.description),))
+
+
+def _gate(gate: Gate) -> str:
+    return f"{gate.description} ({gate.measured})" if gate.measured else gate.description

@@ -1,0 +1,150 @@
+"""A plan as lines of text: for the file beside the message, and for the difference between two plans.
+
+Every signed field stands in some line, so that two plans with different digests never read the same.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from typing import Any
+
+from bot.api.actions import Action, InvokeMethod, ManualStep, RowTransaction, RunProgram, Update
+from bot.api.command import Risk
+from bot.api.plan import Check, CompareToBefore, Expect, Gate, Group, Plan, Step
+from bot.api.queries import Fields, Query
+from bot.dispatch.query_session import describe
+from bot.tickets.conditions import describe_terms
+from bot.tickets.plan_digest import signed_payload
+
+
+def plan_lines(plan: Plan, risk: Risk, version: str) -> tuple[str, ...]:
+    """The whole signed part, as people read it."""
+    steps = [(group, step) for group in plan.groups for step in group.steps]
+    return (
+        f"Risk: {risk}",
+        f"Locks: {', '.join(sorted(plan.locks)) or 'none'}",
+        *((f"Touches: {', '.join(plan.touches)}",) if plan.touches else ()),
+        f"Way back: {plan.rollback}",
+        f"Code: {version}",
+        *(f"Gate: {_gate(gate)}" for gate in plan.gates),
+        *(line for group in plan.groups for line in _group(group, steps)),
+    )
+
+
+def difference(old: Plan, new: Plan, risk: Risk, versions: tuple[str, str]) -> tuple[str, ...]:
+    """What is different, line by line: "- " was approved, "+ " is so now; () where the signed parts are the same."""
+    if signed_payload(old, risk, versions[0]) == signed_payload(new, risk, versions[1]):
+        return ()
+    if not new.groups:
+        return tuple(_no_longer(old, new))
+    before, after = plan_lines(old, risk, versions[0]), plan_lines(new, risk, versions[1])
+    if before == after:  # told apart by something that the lines do not show: show the bytes
+        before = tuple(_flat("", signed_payload(old, risk, versions[0])))
+        after = tuple(_flat("", signed_payload(new, risk, versions[1])))
+    return tuple(line for line in difflib.ndiff(before, after) if line.startswith(("- ", "+ ")))
+
+
+def _no_longer(old: Plan, new: Plan) -> Iterator[str]:
+    """Where nothing would be done any more, every step is gone; what counts is which gate turned, and why."""
+    before = {gate.description: gate for gate in old.gates}
+    for gate in new.gates:
+        was = before.get(gate.description)
+        if was is not None and verdict_on(was) != verdict_on(gate):
+            yield f"- Gate: {_gate(was)}"
+            yield f"+ Gate: {_gate(gate)}{f' ({gate.measured})' if gate.measured else ''}"
+    yield f"- {len(old.steps)} steps"
+    yield f"+ no plan: {new.reason}"
+
+
+def action_in_words(action: Action) -> str:
+    """An action as an engineer would write it."""
+    if isinstance(action, InvokeMethod):
+        path = f"[{_fields(action.path)}]" if action.path else ""
+        accepted = f", success: {', '.join(map(str, action.accept))}" if action.accept != (0,) else ""
+        return f"{action.on}: {action.namespace} {action.cls}{path}.{action.method}({_fields(action.params)}){accepted}"
+    if isinstance(action, RunProgram):
+        return f"{action.on}: {action.what}({_fields(action.params)})"
+    if isinstance(action, RowTransaction):
+        return f"{action.on}, database {action.database}: {'; '.join(_row(row) for row in action.rows)}"
+    assert isinstance(action, ManualStep)
+    return f"by hand ({action.role}): {action.instruction}"
+
+
+def check_in_words(check: Check) -> str:
+    """A check: what is asked, what is expected, and for how long."""
+    expected = " and ".join(_holds(one) for one in check.holds)
+    wait = f" within {check.within} s, every {check.every} s" if check.within else ""
+    never = f" ({check.never})" if check.never else ""
+    until = f", unless {_holds(check.give_up)}{never}" if check.give_up else never
+    silent = ", silence is expected" if check.silence == "wait" else ""
+    says = f"{check.description}: " if check.description else ""
+    return f"{says}{_question(check.question)} → {expected}{wait}{until}{silent}"
+
+
+def verdict_on(gate: Gate) -> str:
+    """Whether a gate has passed, in words."""
+    waits = "not yet, and nothing starts before it has passed"
+    return "passed" if gate.passed else waits if gate.passes_at else "NOT passed"
+
+
+def _gate(gate: Gate) -> str:
+    return f"{gate.description}: {verdict_on(gate)}{'' if gate.blocks else ' (a warning)'}"
+
+
+def _group(group: Group, steps: list[tuple[Group, Step]]) -> Iterator[str]:
+    rounds = f", {group.times} times" if group.times > 1 else ""
+    finishes = "" if group.revalidate_before else ", goes on without the plan being made afresh"
+    yield f"Group {group.key}{rounds}, on failure: {group.on_failure}{finishes}"
+    for step in group.steps:
+        yield from _step(steps.index((group, step)) + 1, step)
+
+
+def _step(number: int, step: Step) -> Iterator[str]:
+    marks = [name for name in ("repeatable", "preemptible") if getattr(step, name)]
+    yield f"{number} {step.description} [{step.key}], at most {step.deadline} s{''.join(f', {mark}' for mark in marks)}"
+    for check in step.guard:
+        yield f"   only if: {check_in_words(check)}"
+    if step.before is not None:
+        yield f"   noted before: {_question(step.before)}"
+    yield f"   does: {action_in_words(step.act)}" if step.act is not None else "   waits"
+    for check in step.done:
+        yield f"   done when: {check_in_words(check)}"
+    if step.undo is not None:
+        says = f"{step.undo_says}: " if step.undo_says else ""
+        yield f"   undo: {says}{action_in_words(step.undo)}"
+    for check in step.undone:
+        yield f"   undone when: {check_in_words(check)}"
+
+
+def _question(question: Query) -> str:
+    return f"{question.on}: {describe(question)}"
+
+
+def _holds(expected: Expect | CompareToBefore) -> str:
+    where = f" with {describe_terms(expected.where)}" if expected.where else ""
+    if isinstance(expected, CompareToBefore):
+        like = "the same as" if expected.same else "other than"
+        return f"{', '.join(expected.columns) or 'all'}{where} {like} before {expected.step}"
+    most = "" if expected.at_most is None else f" to {expected.at_most}"
+    each = f", each {describe_terms(expected.each)}" if expected.each else ""
+    return f"{expected.at_least}{most or ' or more'} rows{where}{each}"
+
+
+def _row(row: Update) -> str:
+    return f"{row.table}[{_fields(row.key)}]: {_fields(row.was)} → {_fields(row.becomes)}"
+
+
+def _fields(pairs: Fields) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in pairs)
+
+
+def _flat(path: str, value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _flat(f"{path}.{name}", part)
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from _flat(f"{path}[{index}]", part)
+    else:
+        yield f"{path.lstrip('.')} = {value!r}"

@@ -1,0 +1,96 @@
+"""Make a plan: look, then think. The same way for a proposal and for looking again before each group of its steps."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from bot.api.actions import ManualStep
+from bot.api.command import Remediation
+from bot.api.plan import Plan
+from bot.dispatch.command_line import CommandLine, TargetFinder, read_line, resolve, scopes_of
+from bot.dispatch.query_session import QuerySession
+from bot.dispatch.registry import Registry
+from bot.errors import TargetError, TicketError, UsageError
+from bot.ledger import Reader
+from bot.tickets.proposal import PlannedChange, Proposal, proposal_of
+from bot.tickets.run_history import story_of
+from bot.tickets.undo import build_undo
+
+
+class Planner:
+    """Turns a command line into a plan."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        directory: TargetFinder,
+        ledger: Reader,
+        *,
+        look: Callable[[datetime, Any], QuerySession],
+        version: str,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            registry: the commands.
+            directory: the names of clusters and hosts.
+            ledger: where an undo finds what it takes back.
+            look: makes the `Ask` of one look, from its time and its progress callback.
+            version: which code makes these plans.
+            clock: the time, UTC.
+        """
+        self._registry = registry
+        self._directory = directory
+        self._ledger = ledger
+        self._look = look
+        self._clock = clock
+        self.version = version
+
+    async def make(self, line: CommandLine, look: QuerySession) -> PlannedChange:
+        """The plan of a line whose targets are resolved. Raises HvopsError."""
+        spec = line.command.spec
+        assert isinstance(spec, Remediation)
+        args = spec.args(**line.values)
+        plan = spec.plan(args, await spec.collect(args, look))
+        places = tuple(
+            dict.fromkeys([*line.scopes, *[place for on in _targets(plan) for place in await self._places(on)]])
+        )
+        return PlannedChange(str(line), line.command.name, line.target, places, spec.risk, plan, self.version)
+
+    async def rebuild(self, proposal: Proposal) -> PlannedChange:
+        """The same plan, from new facts. Raises HvopsError."""
+        if proposal.made.undoes:
+            return self.undo(proposal.made.undoes)
+        line = await resolve(self._directory, read_line(self._registry, proposal.made.line), None)
+        if not isinstance(line.command.spec, Remediation):
+            raise TicketError(f"{proposal.ticket}: {proposal.made.line} changes nothing any more.")
+        return await self.make(line, self._look(self._clock(), None))
+
+    def undo(self, ticket: str) -> PlannedChange:
+        """What takes a ticket back. Raises TicketError where there is no such ticket."""
+        return build_undo(proposal_of(self._ledger, ticket), story_of(self._ledger.story(ticket)), self.version)
+
+    async def resolve_hosts(self, *names: str) -> None:
+        """Find out where these are: after a restart nobody has asked the clusters for their nodes yet.
+
+        A name that nobody knows stays a stranger, and whoever is asked about it says so.
+        """
+        for name in dict.fromkeys(names):
+            with contextlib.suppress(UsageError, TargetError):
+                await self._directory.find(name)
+
+    async def _places(self, name: str) -> tuple[str, ...]:
+        """Where a role must hold for a target of an action; a name that nobody knows stands for itself."""
+        try:
+            return scopes_of(await self._directory.find(name))
+        except UsageError:
+            return (name,)
+
+
+def _targets(plan: Plan) -> tuple[str, ...]:
+    acts = [act for step in plan.steps for act in (step.act, step.undo) if act and not isinstance(act, ManualStep)]
+    return tuple(dict.fromkeys([*(act.on for act in acts), *plan.touches]))

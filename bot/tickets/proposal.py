@@ -1,0 +1,184 @@
+"""A proposal: the plan, whose decision it needs, and until when. Written into the ledger whole, and read back from it.
+
+The plan stands in the entry itself, not beside it: what was approved cannot be dropped, and what runs is read from
+there and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol
+
+from bot.api.command import Risk
+from bot.api.plan import Plan
+from bot.dispatch.authorization import Person
+from bot.errors import LedgerError, TicketError
+from bot.ledger import Entry, EntryDraft, Reader
+from bot.ledger.entries import to_timestamp
+from bot.redaction import Redactor
+from bot.serialization import samples_to_json
+from bot.tickets.plan_digest import digest, plan_from_json, plan_to_json
+
+
+class Policy(Protocol):
+    """Whose decision a change needs (`settings.Policy`)."""
+
+    @property
+    def open_minutes(self) -> int:
+        """How long a proposal waits."""
+        ...
+
+    @property
+    def start_minutes(self) -> int:
+        """How long an approval waits."""
+        ...
+
+    @property
+    def stop(self) -> str:
+        """The role that may stop everything."""
+        ...
+
+    @property
+    def go(self) -> str:
+        """The role that may let everything go on."""
+        ...
+
+    def decision(self, risk: Risk) -> Literal["confirm", "approval"]:
+        """Whose decision that risk needs. Raises NotAllowed where no rule is set."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedChange:
+    """A plan, made from facts a moment ago.
+
+    Attributes:
+        line: the command line in its plain form.
+        places: the clusters, or hosts that stand alone, where a role must hold.
+        undoes: the ticket that it takes back, or "".
+    """
+
+    line: str
+    command: str
+    target: str
+    places: tuple[str, ...]
+    risk: Risk
+    plan: Plan
+    version: str
+    undoes: str = ""
+
+    @property
+    def digest(self) -> str:
+        """What an approval signs."""
+        return digest(self.plan, self.risk, self.version)
+
+    @property
+    def can_run(self) -> bool:
+        """Whether there is something to do, and nothing that holds it."""
+        return bool(self.plan.groups) and not self.plan.blocking_gates
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What stands in a `proposed` entry.
+
+    Attributes:
+        policy: "approval" by somebody else of the approvers, or "confirm" by the requester.
+        open_until: ISO 8601, UTC.
+        replaces: the ticket whose plan changed, or "".
+    """
+
+    ticket: str
+    at: str
+    requester: str
+    requester_name: str
+    made: PlannedChange
+    digest: str
+    policy: str
+    open_until: str
+    replaces: str = ""
+
+    @property
+    def plan(self) -> Plan:
+        """The plan."""
+        return self.made.plan
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where a role must hold."""
+        return self.made.places
+
+
+def draft_proposal(
+    made: PlannedChange, by: tuple[str, str], policy: Policy, *, now: datetime, mask: Redactor, more: Mapping[str, Any]
+) -> EntryDraft:
+    """The entry of a proposal; `by` is the id and the name of who asks.
+
+    Raises:
+        NotAllowed: no rule says who decides about such a risk.
+        TicketError: the plan holds a secret, or what the ledger cannot hold exactly.
+    """
+    decision = policy.decision(made.risk)
+    written = mask.redact_data(plan_to_json(replace(made.plan, samples=())))
+    if digest(plan_from_json(written), made.risk, made.version) != made.digest:
+        raise TicketError("The plan holds something that looks like a secret, so it cannot be shown or written down.")
+    data = {
+        "line": made.line,
+        "command": made.command,
+        "target": made.target,
+        "places": list(made.places),
+        "name": by[1],
+        "risk": str(made.risk),
+        "policy": decision,
+        "open_until": to_timestamp(now + timedelta(minutes=policy.open_minutes)),
+        "start_minutes": policy.start_minutes,
+        "version": made.version,
+        "digest": made.digest,
+        "undoes": made.undoes,
+        "plan": written,
+        "samples": mask.redact_data(samples_to_json(made.plan.samples)),
+    }
+    return EntryDraft("proposed", by[0], data | dict(more))
+
+
+def identity(person: Person) -> tuple[str, str]:
+    """The id and the name of somebody, as entries carry them."""
+    return person.id, person.name
+
+
+def proposal_from(entry: Entry) -> Proposal:
+    """The proposal of an entry. Raises LedgerError where its plan is not what its digest says."""
+    data = entry.data
+    made = PlannedChange(
+        line=data["line"],
+        command=data["command"],
+        target=data["target"],
+        places=tuple(data["places"]),
+        risk=Risk(data["risk"]),
+        plan=plan_from_json(data["plan"]),
+        version=data["version"],
+        undoes=data.get("undoes", ""),
+    )
+    if made.digest != data["digest"]:
+        raise LedgerError(f"{entry.ticket}: the plan is not the one that its digest {data['digest'][:8]} signs.")
+    return Proposal(
+        ticket=entry.ticket or "",
+        at=entry.at,
+        requester=entry.actor,
+        requester_name=data.get("name") or entry.actor,
+        made=made,
+        digest=data["digest"],
+        policy=data["policy"],
+        open_until=data["open_until"],
+        replaces=data.get("replaces", ""),
+    )
+
+
+def proposal_of(ledger: Reader, ticket: str) -> Proposal:
+    """The proposal of a ticket. Raises TicketError where there is no such ticket."""
+    entries = ledger.entries(ticket=ticket, kind="proposed", limit=1)
+    if not entries:
+        raise TicketError(f"There is no ticket {ticket}.")
+    return proposal_from(entries[0])

@@ -1,0 +1,11 @@
+"""From a query to the byte, and back; nobody else imports these libraries.
+
+client           all hosts at once: slots, deadlines, back-off
+connection_pool  connection_pool kept open between queries
+routing          which name is reached where, by which login               pure
+capture          every request and reply into a file; replay: answer from one
+allowlist/       the closed rows of programs, SQL and HTTP calls
+windows/         WinRM and WS-Management
+sql/             VMM's database over ODBC
+http/            CommVault's web service
+"""

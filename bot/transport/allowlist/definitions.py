@@ -1,0 +1,85 @@
+"""What a row of the catalogue is. A row says all there is to say about a program: nothing of it comes from chat.
+
+The argument list is a template whose words stay words: a value fills a place inside of one word, is checked by its
+type before, and no command interpreter stands between, so that it cannot become an option or a second command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from bot.api.queries import Fields, Value
+from bot.api.rows import Rows
+
+
+class BadOutput(ValueError):
+    """A program printed something else than its parser knows, or stopped in the middle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One value of a row's template.
+
+    Attributes:
+        read: checks the value and makes text of it; raises ValueError saying what it takes.
+        default: the value where none is given; a parameter without default must be given.
+    """
+
+    name: str
+    read: Callable[[Value], str]
+    default: Value | Literal["required"] = "required"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One thing that may be done with one program.
+
+    Attributes:
+        what: its name in a question: "vssadmin list writers".
+        marked: "reads" or "changes". A question may only name a row that reads.
+        argv: program and arguments; "{name}" stands for a parameter.
+        parse: makes rows of what it printed; raises BadOutput.
+        profile: the login it needs.
+        seconds: how long it may take on a host that answers meanwhile.
+        success: the exit codes that mean success.
+        absent: the exit codes that mean that there is no such thing, with the sentence to say.
+    """
+
+    what: str
+    marked: Literal["reads", "changes"]
+    argv: tuple[str, ...]
+    parse: Callable[[str], Rows]
+    parameters: tuple[Parameter, ...] = ()
+    profile: Literal["reader", "operator"] = "reader"
+    seconds: int = 60
+    success: tuple[int, ...] = (0,)
+    absent: Mapping[int, str] | None = None
+
+    def bind(self, params: Fields) -> dict[str, str]:
+        """The values as text, by name. Raises ValueError for one that is unknown, missing or of another kind."""
+        return bind_parameters(self.what, self.parameters, params)
+
+    def command_line(self, params: Fields) -> tuple[str, ...]:
+        """Program and arguments. Raises ValueError as `values` does."""
+        values = self.bind(params)
+        return tuple(word.format_map(values) if "{" in word else word for word in self.argv)
+
+
+def bind_parameters(what: str, parameters: tuple[Parameter, ...], params: Fields) -> dict[str, str]:
+    """The values of any row as text, by name. Raises ValueError for one that is unknown, missing or of another kind."""
+    given = dict(params)
+    if strangers := given.keys() - {parameter.name for parameter in parameters}:
+        raise ValueError(f"{what} takes no {', '.join(sorted(strangers))}")
+    return {parameter.name: _read(what, parameter, given) for parameter in parameters}
+
+
+def _read(what: str, parameter: Parameter, given: Mapping[str, Value]) -> str:
+    value = given.get(parameter.name, parameter.default)
+    if value == "required" and parameter.name not in given:
+        raise ValueError(f"{what} needs {parameter.name}")
+    try:
+        return parameter.read(value)
+    except ValueError as error:
+        raise ValueError(f"{what}: {parameter.name} {error}") from None

@@ -1,0 +1,78 @@
+"""The rows. Read this file to know every program that hvops can run, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from bot.transport.allowlist import auditpol, eventcreate, vssadmin, wevtutil
+from bot.transport.allowlist.definitions import Parameter, Program
+
+_ROWS = (
+    Program(
+        what="vssadmin list writers",
+        marked="reads",
+        argv=("vssadmin", "list", "writers"),
+        parse=vssadmin.parse_writers,
+        seconds=60,  # it waits for every writer, longer while a snapshot is being prepared [cap]
+    ),
+    Program(
+        what="wevtutil query events",
+        marked="reads",
+        argv=(
+            "wevtutil",
+            "qe",
+            "{channel}",
+            "/q:*[System[{ids}{since}{provider}]]",
+            "/f:xml",
+            "/rd:true",
+            "/c:{most}",
+            "/uni:true",  # else names in other alphabets become question marks
+        ),
+        parse=wevtutil.parse_events,
+        parameters=(
+            Parameter("channel", wevtutil.channel),
+            Parameter("ids", wevtutil.event_ids),
+            Parameter("since", wevtutil.since, None),
+            Parameter("provider", wevtutil.provider, None),
+            Parameter("most", wevtutil.parse_limit, 200),
+        ),
+        absent=MappingProxyType({15007: "it has no event channel {channel}."}),  # ERROR_EVT_CHANNEL_NOT_FOUND [doc]
+    ),
+    Program(
+        what="wevtutil enumerate channels",
+        marked="reads",
+        argv=("wevtutil", "el", "/uni:true"),
+        parse=wevtutil.parse_channels,
+    ),
+    Program(
+        what="auditpol get object access",
+        marked="reads",
+        # The category by its GUID; braces are doubled, since a single one would be the place of a value.
+        argv=("auditpol", "/get", "/category:{{6997984A-797A-11D9-BED3-505054503030}}", "/r"),
+        parse=auditpol.parse_policy,
+    ),
+    Program(
+        what="auditpol set",
+        marked="changes",
+        argv=("auditpol", "/set", "/subcategory:{guids}", "/success:{success}", "/failure:{failure}"),
+        parse=auditpol.parse_done,
+        parameters=(
+            Parameter("guids", auditpol.guids),
+            Parameter("success", auditpol.parse_switch),
+            Parameter("failure", auditpol.parse_switch),
+        ),
+        profile="operator",
+    ),
+    Program(
+        what="eventcreate",
+        marked="changes",
+        argv=("eventcreate", "/t", "INFORMATION", "/id", "1", "/l", "APPLICATION", "/so", "hvops", "/d", "{says}"),
+        parse=eventcreate.ignore_output,
+        parameters=(Parameter("says", eventcreate.parse_message),),
+        profile="operator",
+        seconds=20,
+    ),
+)
+
+PROGRAMS: Mapping[str, Program] = MappingProxyType({row.what: row for row in _ROWS})

@@ -1,0 +1,80 @@
+"""What `vssadmin list writers` prints, in any language of Windows.
+
+Five lines per writer: name, writer id, instance id, state, last error, in this order in every language seen (English,
+French [cap]; German, Danish labels [fixtures of others]). Labels, words, quotes, indent and blank lines vary; what
+does not vary is two lines with GUIDs, one with a number in brackets, and the order. A header, and at times two lines
+about waiting for responses (microsoft/CSS-Exchange #2093 [cap]), stand before the first writer.
+"""
+
+from __future__ import annotations
+
+import re
+
+from bot.api.rows import Row
+from bot.transport.allowlist.definitions import BadOutput
+
+_GUID_LINE = re.compile(r":\s*\{?([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})\}?$", re.IGNORECASE)
+_STATE_LINE = re.compile(r":\s*\[(\d+)\]\s*(.*)$")
+_QUOTED = re.compile(r"""["'\u2018\u201a\u201c\u201e\u00ab]\s?(.*?)\s?["'\u2019\u2018\u201d\u201c\u00bb]$""")
+_BANNER = re.compile(r"^vssadmin\s+\d|\(C\)\s*Copyright|\u00a9", re.IGNORECASE)
+_WAITING = ("waiting for responses", "these may be delayed")  # the only known wording; others are reported
+_LINES = 5
+
+
+def parse_writers(output: str) -> tuple[Row, ...]:
+    """Rows {name, writer_id, instance_id, state, state_text, error_text}; GUIDs in lower case, without braces.
+
+    No writer at all is an empty answer, which is a finding of its own (KB2009550 [doc]). A list that was cut is no
+    answer: what came before the cut would look like all there is.
+
+    Raises:
+        BadOutput: the program failed and said so, the output was cut, or it is no list of writers.
+    """
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    if lines and not output.endswith(("\n", "\r")):
+        raise BadOutput("the list of writers breaks off in the middle of a line")
+    first = next((index for index, line in enumerate(lines) if _GUID_LINE.search(line)), None)
+    if first is None:
+        return _no_writers(lines)
+    if first == 0:
+        raise BadOutput("the list of writers begins in the middle")
+    blocks = lines[first - 1 :]
+    if len(blocks) % _LINES:
+        raise BadOutput(f"the list of writers breaks off after {len(blocks) // _LINES} writers")
+    return tuple(_writer(blocks[start : start + _LINES]) for start in range(0, len(blocks), _LINES))
+
+
+def _writer(block: list[str]) -> Row:
+    name, writer, instance, state, error = block
+    writer_id, instance_id, bracketed = (
+        _GUID_LINE.search(writer),
+        _GUID_LINE.search(instance),
+        _STATE_LINE.search(state),
+    )
+    if not (writer_id and instance_id and bracketed and ":" in error):
+        raise BadOutput(f"the list of writers cannot be read at {name!r:.60}")
+    return {
+        "name": _name(name),
+        "writer_id": writer_id[1].lower(),
+        "instance_id": instance_id[1].lower(),
+        "state": bracketed[1],
+        "state_text": bracketed[2].strip(),
+        "error_text": error.partition(":")[2].strip(),
+    }
+
+
+def _name(line: str) -> str:
+    """The name between quotes, straight or typographic, else all behind the colon."""
+    value = line.partition(":")[2].strip()
+    quoted = _QUOTED.fullmatch(value)
+    return quoted[1] if quoted else value
+
+
+def _no_writers(lines: list[str]) -> tuple[Row, ...]:
+    """Nothing but the header is an empty list; any other word is a failure that speaks."""
+    said = [line for line in lines if not _BANNER.search(line) and not line.casefold().startswith(_WAITING)]
+    if said:
+        raise BadOutput(f"vssadmin listed no writers and said: {' '.join(said)[:300]}")
+    if not lines:
+        raise BadOutput("vssadmin printed nothing at all")
+    return ()

@@ -1,0 +1,186 @@
+"""What may be asked of CommVault's web service, and what may be done there: closed rows, like the programs.
+
+Paths, fields and error codes: the vendor's own Python client (cvpysdk) and its documentation [src, doc]. Replies are JSON
+where the request asks for it; versions before 11 wrap the same in the name of the XML element, with @ before attributes [src].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Literal
+
+from bot.api.queries import Fields, Value
+from bot.api.rows import Cell, Row, Rows
+from bot.transport.allowlist.definitions import BadOutput, Parameter, bind_parameters
+
+_WRAPPER = "JobManager_JobListResponse"
+_JOB_END = 2**31
+_REASON = 500  # characters of a reason that are kept
+ACCESS_DENIED = 5  # in a reply's errorCode [cap]
+
+
+class JobRefused(ValueError):
+    """The service answered that it does not do that.
+
+    Attributes:
+        code: its own number; 0 means success.
+    """
+
+    def __init__(self, says: str, code: int) -> None:
+        super().__init__(says)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class WebCall:
+    """One thing that may be asked or done there.
+
+    Attributes:
+        what: its name in a question or an action: "commvault job".
+        path: below the service's address; "{name}" stands for a parameter.
+        parse: makes rows of the reply's JSON; raises BadOutput or Declined.
+    """
+
+    what: str
+    marked: Literal["reads", "changes"]
+    verb: Literal["GET", "POST"]
+    path: str
+    parse: Callable[[Any], Rows]
+    parameters: tuple[Parameter, ...] = ()
+    profile: Literal["commvault"] = "commvault"
+
+    def address(self, params: Fields) -> str:
+        """The path with its values. Raises ValueError for one that is unknown, missing or of another kind."""
+        return self.path.format_map(bind_parameters(self.what, self.parameters, params))
+
+
+def job_number(value: Value) -> str:
+    """The number of a job."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < _JOB_END:
+        raise ValueError("takes the number of a job")
+    return str(value)
+
+
+def parse_jobs(reply: Any) -> tuple[Row, ...]:
+    """Rows {job, status, kind, percent, client, subclient, reason, reason_code, started, changed}; times ISO 8601 or None.
+
+    A job that has only just begun is an empty answer [src].
+
+    Raises:
+        BadOutput: it is no list of jobs.
+        Declined: the service says why there is none.
+    """
+    told = _unwrapped(reply)
+    raise_for_error(told)
+    if "jobs" not in told and "totalRecordsWithoutPaging" not in told:
+        raise BadOutput(f"the reply is no list of jobs: it has {', '.join(map(str, told)) or 'nothing'}"[:200])
+    return tuple(_job(summary) for summary in _summaries(told.get("jobs")))
+
+
+def parse_done(reply: Any) -> tuple[Row, ...]:
+    """Nothing: an action is judged by the job afterwards. Raises Declined, or BadOutput."""
+    told = _unwrapped(reply)
+    raise_for_error(told)
+    if not told:
+        raise BadOutput("the reply to an action is empty")
+    return ()
+
+
+def raise_for_error(told: Mapping[str, Any]) -> None:
+    """Raise Declined for any error that a reply carries: in errors, in errList, or by itself."""
+    for error in (told, *_errors(told)):
+        code = _integer(error.get("errorCode"))
+        if code:
+            says = str(error.get("errorMessage") or error.get("errLogMessage") or "it did not say why")
+            raise JobRefused(says[:300], code)
+
+
+def _errors(told: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for one in (told, *_objects(told.get("errors"))):
+        yield from _objects(one.get("errList"))
+
+
+def _unwrapped(reply: Any) -> Mapping[str, Any]:
+    """The object of a reply, in the form of version 11. Raises BadOutput."""
+    told = _plain(reply)
+    if isinstance(told, dict) and isinstance(told.get(_WRAPPER), dict):
+        told = told[_WRAPPER]
+    if not isinstance(told, dict):
+        raise BadOutput("the reply is JSON, but no object")
+    return told
+
+
+def _plain(value: Any) -> Any:
+    """Without the @ that older versions write before names that were attributes."""
+    if isinstance(value, dict):
+        return {str(name).removeprefix("@"): _plain(inner) for name, inner in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list) else value
+
+
+def _summaries(jobs: Any) -> Iterator[Mapping[str, Any]]:
+    """Each job's summary: in an object of its own in each item [src], or all of them in one [src, old versions]."""
+    for item in _objects(jobs):
+        inner = _objects(item.get("jobSummary"))
+        yield from inner or (item,)
+
+
+def _objects(value: Any) -> tuple[Mapping[str, Any], ...]:
+    """A list of objects, or a single one; anything else is none."""
+    items = value if isinstance(value, list) else [value]
+    return tuple(item for item in items if isinstance(item, dict))
+
+
+def _job(summary: Mapping[str, Any]) -> Row:
+    subclient = next(iter(_objects(summary.get("subclient"))), {})
+    number, status = _integer(summary.get("jobId")), summary.get("status")
+    if not number or not isinstance(status, str):
+        raise BadOutput(f"there is a job without a number or a state: {dict(summary)!r:.120}")
+    percent = _integer(summary.get("percentComplete"))
+    row: dict[str, Cell] = {
+        "job": str(number),
+        "status": status,
+        "kind": _text(summary, "jobType"),
+        "percent": None if percent is None else str(percent),
+        "client": _text(subclient, "clientName") or _text(summary, "destClientName"),
+        "subclient": _text(subclient, "subclientName") or _text(summary, "subclientName"),
+        "reason": _text(summary, "pendingReason")[:_REASON],
+        "reason_code": _text(summary, "pendingReasonErrorCode"),
+        "started": _time(summary.get("jobStartTime")),
+        "changed": _time(summary.get("lastUpdateTime")),
+    }
+    return row
+
+
+def _text(of: Mapping[str, Any], name: str) -> str:
+    value = of.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _integer(value: Any) -> int | None:
+    """Numbers come as numbers or as text, with a fraction or without [cap]."""
+    try:
+        return int(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _time(value: Any) -> str | None:
+    """Seconds since 1970 as ISO 8601; None for 0 and for nonsense."""
+    seconds = _integer(value)
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat() if seconds else None
+    except (OverflowError, OSError, ValueError):
+        return None
+
+
+_JOB = (Parameter("job", job_number),)
+_ROWS = (
+    WebCall("commvault job", "reads", "GET", "Job/{job}", parse_jobs, _JOB),
+    WebCall("commvault active jobs", "reads", "GET", "Job?jobCategory=Active", parse_jobs),
+    WebCall("commvault resume job", "changes", "POST", "Job/{job}/action/resume", parse_done, _JOB),
+)
+
+CALLS: Mapping[str, WebCall] = MappingProxyType({row.what: row for row in _ROWS})

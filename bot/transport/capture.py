@@ -1,0 +1,133 @@
+"""A capture: every request to live hosts and every reply, as a file that `replay` can answer from.
+
+Taken by `hvops record`, anonymised, and meant to replace an assumption by what a real host said.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bot.errors import UsageError
+
+VERSION = 1
+
+# rsp:Stream of a ReceiveResponse [cap]; the prefix is the host's choice
+_STREAM = re.compile(
+    r'(<(?:\w+:)?Stream\b[^>]*?\bName="(\w+)"[^>]*?\bCommandId="([^"]+)"[^>]*?>)([A-Za-z0-9+/=\s]*)(</(?:\w+:)?Stream>)'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and its reply, in clear."""
+
+    host: str
+    request: str
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """Everything one line asked.
+
+    Attributes:
+        line: the command line.
+        at: when, ISO 8601 in UTC: the clock that a replay must show.
+        estate: as in inventory.toml.
+        title: what the answer said then.
+    """
+
+    line: str
+    at: str
+    estate: dict[str, Any]
+    title: str
+    exchanges: tuple[Exchange, ...]
+
+    def save(self, path: Path) -> None:
+        """Write the file. Raises UsageError where it cannot be written."""
+        told = {"version": VERSION} | asdict(self)
+        try:
+            path.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
+
+    @classmethod
+    def load(cls, path: Path) -> Capture:
+        """Read a file. Raises UsageError for anything else than a capture of this version."""
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))
+            if told.pop("version") != VERSION:
+                raise UsageError(f"{path}: a capture of another version; record it again.")
+            told["exchanges"] = tuple(Exchange(**one) for one in told["exchanges"])
+            return cls(**told)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UsageError(f"{path}: this is no capture ({error}).") from None
+
+    def texts(self) -> Iterator[str]:
+        """Every text of it, what programs printed included."""
+        for one in whole_output(self.exchanges):
+            yield one.request
+            yield one.reply
+            for found in _STREAM.finditer(one.reply):
+                yield _text(base64.b64decode(found[4]))[0]
+
+    def changed(self, change: Callable[[str], str]) -> Capture:
+        """The same capture with every text changed, what programs printed included."""
+        printed = whole_output(self.exchanges)
+        exchanges = tuple(
+            Exchange(change(one.host), _inside(one.request, change), _inside(one.reply, change)) for one in printed
+        )
+        estate = json.loads(change(json.dumps(self.estate)))
+        return replace(self, line=change(self.line), estate=estate, title=change(self.title), exchanges=exchanges)
+
+
+def whole_output(exchanges: Iterable[Exchange]) -> tuple[Exchange, ...]:
+    """Put what a program printed in pieces into the first piece, so that no name is cut in two."""
+    exchanges = tuple(exchanges)
+    pieces: dict[tuple[str, str, str], list[bytes]] = {}
+    for one in exchanges:
+        for found in _STREAM.finditer(one.reply):
+            pieces.setdefault((one.host, found[3], found[2]), []).append(base64.b64decode(found[4]))
+    told: set[tuple[str, str, str]] = set()
+
+    def joined(host: str, found: re.Match[str]) -> str:
+        key = (host, found[3], found[2])
+        data = b"" if key in told else b"".join(pieces[key])
+        told.add(key)
+        return f"{found[1]}{base64.b64encode(data).decode()}{found[5]}"
+
+    return tuple(replace(one, reply=_STREAM.sub(partial(joined, one.host), one.reply)) for one in exchanges)
+
+
+def _inside(envelope: str, change: Callable[[str], str]) -> str:
+    """Change the envelope, and within it what programs printed."""
+    kept: list[str] = []
+
+    def set_aside(found: re.Match[str]) -> str:
+        kept.append(base64.b64encode(_bytes_changed(base64.b64decode(found[4]), change)).decode())
+        return f"{found[1]}\x00{len(kept) - 1}\x00{found[5]}"
+
+    changed = change(_STREAM.sub(set_aside, envelope))
+    return re.sub("\x00(\\d+)\x00", lambda found: kept[int(found[1])], changed)
+
+
+def _bytes_changed(data: bytes, change: Callable[[str], str]) -> bytes:
+    """Change text in whatever encoding a program used."""
+    text, code = _text(data)
+    return change(text).encode(code)
+
+
+def _text(data: bytes) -> tuple[str, str]:
+    """The text and its encoding: UTF-16, UTF-8, or one byte for each character, which reads everything."""
+    for code in ("utf-16-le", "utf-8") if b"\x00" in data else ("utf-8",):
+        with suppress(UnicodeError):
+            return data.decode(code), code
+    return data.decode("latin-1"), "latin-1"

@@ -1,0 +1,316 @@
+"""All hosts at once: a slot for each question, a deadline for each host, back-off when a host is too busy.
+
+Questions wait as coroutines and go out on threads, because the login libraries block. A host that hangs costs one slot
+until its deadline and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from bot.api.actions import InvokeMethod, RowTransaction, RunProgram
+from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, RunReader, SampleHistory, Wql
+from bot.api.rows import Row, Rows
+from bot.errors import (
+    AuthenticationFailed,
+    ConnectionFailed,
+    PolicyViolation,
+    QuotaExceeded,
+    TargetError,
+    TargetTimeout,
+)
+from bot.transport.allowlist import PROGRAMS, Program
+from bot.transport.connection_pool import ConnectionPool, PooledCall
+from bot.transport.http.commvault import BackupProduct, is_web
+from bot.transport.routing import Profile, Route, Router
+from bot.transport.sql.databases import Databases, is_sql
+from bot.transport.windows import host_operations, winrm_config, wql
+from bot.transport.windows.program_output import rows_of
+from bot.transport.windows.winrm import Connection, Deadline, WireObserver
+from bot.transport.windows.wsman import check_xml_text
+
+T = TypeVar("T")
+Work = Callable[[Connection, Deadline], T]
+
+PER_HOST = 4  # questions to one host at a time: WinRM 2.0 allows five shells per user [doc]
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 4.0  # seconds of back-off
+_NODES = "mscluster_node"
+_LATE = 0.25  # seconds that a thread gets to notice its own deadline
+_GRACE = 2.5  # seconds in which a thread past its deadline may still close what it opened
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """What came back.
+
+    Attributes:
+        raw: the replies as they came, decoded: SOAP, or what a program printed.
+        by: the host that answered; for a question to a cluster, the entry host.
+    """
+
+    rows: Rows
+    raw: str
+    by: str
+
+
+class TargetClient:
+    """The way to Windows. Lives as long as the bot, in one event loop."""
+
+    def __init__(
+        self,
+        ways: Router,
+        *,
+        at_once: int = 128,
+        programs: Mapping[str, Program] = PROGRAMS,
+        tap: WireObserver | None = None,
+        databases: Databases | None = None,
+        backups: BackupProduct | None = None,
+    ) -> None:
+        """Take the ways.
+
+        Args:
+            ways: which name is reached where.
+            at_once: how many questions are under way at a time.
+            programs: the catalogue.
+            tap: is told every request and reply in clear, on worker threads; for `hvops record`.
+            databases: the way to VMM servers' databases; None where there are none.
+            backups: the way to the backup product; None where there is none.
+        """
+        self.ways = ways
+        self._databases = databases or Databases({}, None)
+        self._backups = backups or BackupProduct(None)
+        self._programs = programs
+        self._kept = ConnectionPool(tap)
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="reach")
+        self._slots = asyncio.Semaphore(at_once)
+        self._per_host: dict[str, asyncio.Semaphore] = {}
+        self._code_pages: dict[str, int] = {}
+        self._running: set[PooledCall[Any]] = set()
+        self._fell_silent: dict[str, float] = {}  # host -> when a question to it last ran out of time
+        self._heard: dict[str, float] = {}  # host -> when it last answered anything
+
+    async def answer(self, question: Query, seconds: float = 20.0) -> QueryResult:
+        """Ask. `seconds` is how long one host may be silent, and all it has for anything but a program.
+
+        Raises:
+            TargetError: the target did not answer, or our own rules keep the question back.
+        """
+        if isinstance(question, SampleHistory):
+            raise TypeError("the ledger remembers, not a host")
+        if isinstance(question, (GuestWql, GuestRegistry)):
+            return await self._ask(self.ways.guest(question.on, question.fqdn), question, seconds)
+        if isinstance(question, RunReader) and is_sql(question):
+            rows, raw = await self._databases.answer(question, seconds)
+            return QueryResult(rows, raw, question.on)
+        if isinstance(question, RunReader) and is_web(question.what):
+            found, told = await self._backups.answer(question, seconds)
+            return QueryResult(found, told, question.on)
+        entries = self.ways.entries(question.on)
+        failures: list[TargetError] = []
+        for entry in entries:
+            try:
+                answer = await self._ask(self.ways.host(entry, self._profile(question)), question, seconds)
+            except (AuthenticationFailed, PolicyViolation):
+                raise  # the same on every host, and each wrong password brings the account nearer to its lockout
+            except TargetError as failure:  # also a refusal: the cluster service may be down on this node only
+                failures.append(failure)
+                continue
+            if len(entries) > 1:
+                self.ways.mark_preferred(question.on, entry)
+            self._learn(question, answer)
+            return answer
+        raise _nobody(question.on, failures)
+
+    def _learn(self, question: Query, answer: QueryResult) -> None:
+        """Whenever a cluster names all its nodes they can be reached, even one that joined a minute ago."""
+        if not isinstance(question, Wql) or question.where:
+            return  # some of them are not all of them
+        if question.cls.casefold() == _NODES and self.ways.is_cluster(question.on):
+            self.ways.add_nodes(question.on, (name for row in answer.rows if (name := str(row.get("Name") or ""))))
+
+    async def invoke(self, action: InvokeMethod, seconds: float = 60.0) -> QueryResult:
+        """Call a method with the operator's login: over a fresh connection, and never twice.
+
+        Raises:
+            TargetError: it was refused, or nobody knows: `TimedOut` does not mean that nothing happened.
+        """
+        way = self.ways.host(action.on, "operator")
+        row, raw = await self._once(
+            way, lambda over, until: host_operations.call(over, action, until), seconds, reads=False
+        )
+        return QueryResult((row,), raw, way.name)
+
+    async def update(self, action: RowTransaction, seconds: float = 60.0) -> QueryResult:
+        """Change rows of a VMM server's database, all or none. The answer is every row as it was before.
+
+        Raises:
+            OutcomeUnknown: it was cut off while it was committed.
+            TargetError: it was not done, and nothing is half done.
+        """
+        rows = await self._databases.update(action, seconds)
+        return QueryResult(rows, "", action.on)
+
+    async def change(self, action: RunProgram, seconds: float = 60.0) -> QueryResult:
+        """Run a row of the catalogue that changes something, with its own login: over a fresh connection, never twice.
+
+        Raises:
+            OutOfBounds: there is no such row, or it only reads.
+            TargetError: it was refused, or nobody knows: `TimedOut` does not mean that nothing happened.
+        """
+        if is_web(action.what):
+            rows, raw = await self._backups.change(action, seconds)
+            return QueryResult(rows, raw, action.on)
+        program = self._program(action)
+        way = self.ways.host(action.on, "operator")
+        work = self._running_of(way, program, action)
+        output, _ = await self._once(way, work, max(seconds, program.seconds), silence=seconds, reads=False)
+        return QueryResult(rows_of(way.name, program, action, output), output.stdout + output.stderr, way.name)
+
+    async def get(self, question: Wql, seconds: float = 20.0) -> QueryResult:
+        """One instance by its keys (the `=` terms of `where`), or a singleton without any. Raises TargetError."""
+        keys = tuple(sorted((term.column, term.value) for term in question.where if not isinstance(term.value, tuple)))
+        way = self.ways.host(question.on)
+
+        def work(over: Connection, until: Deadline) -> Row:
+            return host_operations.instance(over, question.namespace, question.cls, keys, until)
+
+        row, raw = await self._patiently(way, work, seconds)
+        return QueryResult((row,), raw, way.name)
+
+    async def configuration(self, name: str, seconds: float = 20.0) -> Row:
+        """winrm/config of a host: quotas, and which logins it takes. Raises TargetError."""
+        row, _ = await self._patiently(self.ways.host(name), winrm_config.read, seconds)
+        return row
+
+    def close(self) -> None:
+        """Give up what is under way, and close every connection."""
+        for job in list(self._running):
+            job.abort()
+        self._kept.close()
+        self._databases.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _profile(self, question: Query) -> Profile:
+        return self._program(question).profile if isinstance(question, RunReader) else "reader"
+
+    def _program(self, question: RunReader | RunProgram) -> Program:
+        """The row. Raises OutOfBounds for one that is not there, or that is marked otherwise."""
+        program = self._programs.get(question.what)
+        if program is None:
+            raise PolicyViolation(question.on, f"there is no {question.what!r:.60} in the catalogue.")
+        if isinstance(question, RunReader) and program.marked != "reads":
+            raise PolicyViolation(question.on, f"{question.what!r} changes things, so no question may run it.")
+        if isinstance(question, RunProgram) and program.marked != "changes":
+            raise PolicyViolation(question.on, f"{question.what!r} only reads, so no step may stand on it.")
+        return program
+
+    async def _ask(self, way: Route, question: Query, seconds: float) -> QueryResult:
+        if isinstance(question, RunReader):
+            return await self._run(way, question, seconds)
+        try:
+            work = _work(question)
+        except ValueError as error:
+            raise PolicyViolation(question.on, f"the question cannot be asked: {error}.") from None
+        rows, raw = await self._patiently(way, work, seconds)
+        return QueryResult(rows, raw, way.name)
+
+    async def _run(self, way: Route, question: RunReader, seconds: float) -> QueryResult:
+        program = self._program(question)
+        work = self._running_of(way, program, question)
+        output, _ = await self._patiently(way, work, max(seconds, program.seconds), silence=seconds)
+        return QueryResult(rows_of(way.name, program, question, output), output.stdout + output.stderr, way.name)
+
+    def _running_of(self, way: Route, program: Program, asked: RunReader | RunProgram) -> Work[host_operations.Output]:
+        """What a worker does to run a row. Raises OutOfBounds for values that it does not take."""
+        try:
+            argv = program.command_line(asked.params)
+        except ValueError as error:
+            raise PolicyViolation(asked.on, f"{error}.") from None
+
+        def work(over: Connection, until: Deadline) -> host_operations.Output:
+            if way.name not in self._code_pages:
+                self._code_pages[way.name] = host_operations.oem_code_page(over, until)
+            return host_operations.run(over, argv, self._code_pages[way.name], until)
+
+        return work
+
+    async def _patiently(self, way: Route, work: Work[T], seconds: float, silence: float = 0) -> tuple[T, str]:
+        """Ask, and ask again after a pause while the host says that it is too busy."""
+        ends, pause = time.monotonic() + seconds, _FIRST_PAUSE
+        while True:
+            try:
+                return await self._once(way, work, seconds, silence=silence, reads=True)
+            except QuotaExceeded:
+                wait = pause * random.uniform(0.5, 1.5)  # noqa: S311 - spreads retries, hides nothing
+                if time.monotonic() + wait >= ends:
+                    raise
+                await asyncio.sleep(wait)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _once(
+        self, way: Route, work: Work[T], seconds: float, *, silence: float = 0, reads: bool
+    ) -> tuple[T, str]:
+        """One attempt on a thread. Its slots are free again when the thread is, not when the caller has left."""
+        job = PooledCall(self._kept, way, work, lambda: Deadline.of(seconds, silence), reads=reads)
+        ours = self._per_host.setdefault(way.name, asyncio.Semaphore(PER_HOST))
+        began = time.monotonic()
+        with ExitStack() as slots:
+            for slot in (ours, self._slots):
+                await slot.acquire()
+                slots.callback(slot.release)
+            if self._fell_silent.get(way.name, 0) > max(began, self._heard.get(way.name, 0)):
+                raise TargetTimeout(way.name, f"no answer in {silence or seconds:.0f} s.")  # to those it queued behind
+            future = asyncio.get_running_loop().run_in_executor(self._threads, job.run)
+            self._running.add(job)
+            future.add_done_callback(partial(self._ended, job, way.name, slots.pop_all()))
+        return await _until(future, job, way.name, seconds)
+
+    def _ended(self, job: PooledCall[Any], name: str, slots: ExitStack, future: asyncio.Future[Any]) -> None:
+        # looked at even if the caller has left; noted before the slots go to those that would ask a silent host next
+        silent = not future.cancelled() and isinstance(future.exception(), TargetTimeout)
+        (self._fell_silent if silent else self._heard)[name] = time.monotonic()
+        slots.close()
+        self._running.discard(job)
+
+
+def _work(question: Query) -> Work[Rows]:
+    """What a worker does for a question. Raises ValueError for names and values that cannot be sent."""
+    if isinstance(question, (Wql, GuestWql)):
+        namespace = wql.namespace(question.namespace)
+        query = wql.select(question.cls, question.columns, question.where)
+        return lambda over, until: host_operations.rows(over, namespace, query, until)
+    assert isinstance(question, (Registry, GuestRegistry))
+    key, names = question.key, question.names
+    for word in (key, *names):
+        check_xml_text(word)
+    return lambda over, until: (host_operations.registry(over, key, names, until),)
+
+
+async def _until(future: asyncio.Future[tuple[T, str]], job: PooledCall[T], on: str, seconds: float) -> tuple[T, str]:
+    """Wait, but no longer than the deadline: a thread may hang where no socket deadline reaches, as in DNS."""
+    try:
+        done, _ = await asyncio.wait({future}, timeout=seconds + _LATE)
+    except asyncio.CancelledError:
+        asyncio.get_running_loop().call_later(_GRACE, job.abort)
+        raise
+    if not done:
+        asyncio.get_running_loop().call_later(_GRACE, job.abort)
+        raise TargetTimeout(on, f"no answer in {seconds:.0f} s.")
+    return future.result()
+
+
+def _nobody(on: str, failures: list[TargetError]) -> TargetError:
+    """No entry host of a cluster answered, or the one host did not."""
+    if len(failures) == 1:
+        return failures[0]
+    kinds = {type(failure) for failure in failures}
+    says = "none of its entry hosts answered: " + " ".join(str(failure) for failure in failures)
+    return (kinds.pop() if len(kinds) == 1 else ConnectionFailed)(on, says)

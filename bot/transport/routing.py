@@ -1,0 +1,166 @@
+"""Which name is reached where, by which login, and what may not be reached at all. Pure.
+
+Chat never chooses credentials, endpoint or transport: they come from the settings and the estate, and the rules about
+guests are here, in one place. What a guest says of itself is hostile input: it may only pick a name inside of the
+domains that the estate allows, and the login that is used there cannot be replayed elsewhere (Kerberos), unless the
+estate itself says where that guest is and how its certificate is verified.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from bot.config.inventory_file import InventoryFile
+from bot.errors import PolicyViolation
+
+Profile = Literal["reader", "operator", "guest"]
+Transport = Literal["kerberos", "ntlm", "certificate", "basic"]
+
+_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")  # a computer name, never a URL or an option
+_TLS_ONLY = ("basic", "certificate")
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """One login. Kerberos takes the ticket cache or keytab of the bot's own account where no password is set."""
+
+    transport: Transport
+    username: str = ""
+    password: str = field(default="", repr=False)
+    certificate: Path | None = None
+    key: Path | None = None
+    ca_file: Path | None = None  # None: the system's own authorities
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How to reach one machine.
+
+    Attributes:
+        name: the machine, as people write it.
+        service_name: the host part of its Kerberos service name HTTP/<service_name>.
+    """
+
+    name: str
+    url: str
+    service_name: str
+    credentials: Credentials
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether TLS protects the messages; else the login itself must encrypt them."""
+        return self.url.lower().startswith("https:")
+
+
+class Router:
+    """The ways to all machines that the estate names, that were discovered from it, or that run as guests there."""
+
+    def __init__(self, estate: InventoryFile, credentials: Mapping[str, Credentials]) -> None:
+        self._estate = estate
+        self._credentials = dict(credentials)
+        self._preferred: dict[str, str] = {}
+        self._homes = dict.fromkeys(estate.hosts, "")  # what the estate itself says: name -> cluster, "" alone
+        self._learnt: dict[str, frozenset[str]] = {}  # what the clusters say: cluster -> its nodes
+        for key, cluster in estate.clusters.items():
+            self._homes |= {entry.lower(): key for entry in cluster.entry_hosts}
+
+    def add_nodes(self, cluster: str, nodes: Iterable[str]) -> tuple[str, ...]:
+        """Take the nodes that a cluster named. Answers those whose names can be names of computers, and its own.
+
+        A cluster cannot take a host over that the estate gives to another one: with the host would go who may ask it.
+        """
+        key = cluster.lower()
+        sound = tuple(node for node in nodes if _LABEL.fullmatch(node) and self._homes.get(node.lower(), key) == key)
+        self._learnt[key] = frozenset(node.lower() for node in sound)
+        return sound
+
+    def clusters_of(self, name: str) -> tuple[str, ...]:
+        """The clusters, in lower case, that this host belongs to ("" where it stands alone); () for a stranger.
+
+        More than one: two clusters claim it, and nobody but the estate can say which one lies.
+        """
+        if name.lower() in self._homes:
+            return (self._homes[name.lower()],)
+        return tuple(sorted(key for key, nodes in self._learnt.items() if name.lower() in nodes))
+
+    def scope_of(self, name: str) -> str:
+        """Where the role to ask this host must be held: a cluster, or the host itself; "" for a stranger."""
+        if self.is_cluster(name):
+            return name.lower()
+        homes = self.clusters_of(name)
+        return (homes[0] or name.lower()) if len(homes) == 1 else ""
+
+    def is_cluster(self, name: str) -> bool:
+        """Whether that is a cluster of the estate."""
+        return name.lower() in self._estate.clusters
+
+    def entries(self, name: str) -> tuple[str, ...]:
+        """The hosts to ask in turn: a cluster's entry hosts, the one that answered last first; else the host."""
+        cluster = self._estate.clusters.get(name.lower())
+        if cluster is None:
+            return (name,)
+        first = self._preferred.get(name.lower())
+        return tuple(sorted(cluster.entry_hosts, key=lambda entry: entry != first))
+
+    def mark_preferred(self, cluster: str, entry: str) -> None:
+        """Ask this entry host first from now on."""
+        self._preferred[cluster.lower()] = entry
+
+    def host(self, name: str, profile: Profile = "reader") -> Route:
+        """The way to a host or node. Raises OutOfBounds."""
+        domain = self._domain(name)
+        credentials = self._login(name, profile)
+        url = self._estate.endpoint(name, domain, tls=credentials.transport in _TLS_ONLY)
+        return _safe(Route(name, url, f"{name}.{domain}".lower(), credentials))
+
+    def guest(self, name: str, fqdn: str) -> Route:
+        """The way to a guest, whose `fqdn` is only what it says of itself. Raises OutOfBounds."""
+        domains = self._estate.guest_domains
+        labels = fqdn.lower().rstrip(".").split(".")
+        if not all(_LABEL.fullmatch(label) for label in labels) or ".".join(labels[1:]) not in domains:
+            allowed = ", ".join(domains) or "none is set"
+            raise PolicyViolation(name, f"it calls itself {fqdn!r:.80}, outside of guest_domains ({allowed}).")
+        credentials = self._login(name, "guest")
+        pinned = self._estate.is_pinned(name)
+        tls = credentials.transport in _TLS_ONLY
+        url = self._estate.endpoint(name if pinned else labels[0], ".".join(labels[1:]), tls=tls)
+        way = _safe(Route(name, url, ".".join(labels), credentials))
+        if credentials.transport != "kerberos" and not (pinned and way.is_tls):
+            raise PolicyViolation(
+                name,
+                f"guests are asked over Kerberos only, and the login for guests is {credentials.transport}.",
+                'Set transport = "kerberos" for guests, or pin this one below [endpoints] with an https address.',
+            )
+        return way
+
+    def _domain(self, name: str) -> str:
+        homes = self.clusters_of(name)
+        if not homes:
+            raise PolicyViolation(name, "it is not in the estate.", "Add it to the estate, or to its cluster.")
+        if len(homes) > 1:
+            both = " and ".join(self._estate.clusters[key].name for key in homes)
+            raise PolicyViolation(
+                name, f"{both} both call it their node.", "Write it into entry_hosts of the right one."
+            )
+        alone = self._estate.hosts.get(name.lower())
+        return alone.domain if alone else self._estate.clusters[homes[0]].domain
+
+    def _login(self, name: str, profile: Profile) -> Credentials:
+        credentials = self._credentials.get(profile)
+        if credentials is None:
+            raise PolicyViolation(name, f"no login is set for it ([credentials.{profile}]).")
+        return credentials
+
+
+def _safe(way: Route) -> Route:
+    if way.credentials.transport in _TLS_ONLY and not way.is_tls:
+        raise PolicyViolation(
+            way.name,
+            f"a {way.credentials.transport} login is never sent without TLS, and its address is {way.url}.",
+            "Write an https address below [endpoints].",
+        )
+    return way

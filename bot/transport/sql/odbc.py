@@ -1,0 +1,168 @@
+"""One connection to SCVMM's database, and what is done over it. The only module that imports pyodbc.
+
+Blocking: it runs on worker threads. A connection serves one question or one transaction and is closed: a pool would hand
+a connection on that somebody else's cancel may still reach. Never `fast_executemany`: with FreeTDS it ends the process.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+import pyodbc
+
+from bot.api.actions import Update
+from bot.api.rows import Row
+from bot.errors import OutcomeUnknown, TargetError, TargetFault
+from bot.transport.allowlist.sql import Sent, UpdatableTable
+from bot.transport.sql.sql_errors import from_database
+
+pyodbc.pooling = False  # unixODBC would keep connections open behind our back
+_LEAST = 1  # seconds; 0 would mean "for ever" to a driver
+_CALMER = 0.8  # of the time that is left, a lock may take: so that the database says what it was that took so long
+
+
+def drivers() -> list[str]:
+    """The drivers that are registered on this machine."""
+    return list(pyodbc.drivers())
+
+
+class DatabaseCall:
+    """One question or one transaction. `abort` may be called from any thread."""
+
+    def __init__(self, on: str, connection_string: str, seconds: float) -> None:
+        self._on = on
+        self._string = connection_string
+        self._seconds = seconds
+        self._ends = 0.0
+        self._cursor: Any = None
+        self._decision = threading.Lock()
+        self._cancelling = threading.Lock()  # a statement that is freed while it is cancelled ends the process [cap]
+        self._is_aborted = False
+        self.is_committing = False
+
+    def select(self, text: str, values: Sequence[Sent]) -> list[Row]:
+        """The rows of one select. Raises TargetError."""
+        return self._over(lambda cursor: self._rows(cursor, text, values))
+
+    def update(self, changes: Sequence[tuple[UpdatableTable, Update]]) -> list[Row]:
+        """Change all of them, or none; answers each row as it was. Raises TargetError, OutcomeUnknown."""
+        return self._over(lambda cursor: self._transaction(cursor, changes))
+
+    def abort(self) -> bool:
+        """Cancel what runs. False where it is too late: it is being committed."""
+        with self._decision:
+            if self.is_committing:
+                return False
+            self._is_aborted = True
+        with self._cancelling, suppress(pyodbc.Error):
+            if self._cursor is not None:
+                self._cursor.cancel()
+        return True
+
+    def _over(self, work: Callable[[Any], list[Row]]) -> list[Row]:
+        """Connect, do it, disconnect. What was not committed is gone with the connection."""
+        began = time.monotonic()
+        self._ends = began + self._seconds
+        connection = None
+        try:
+            self._go_on()
+            connection = pyodbc.connect(self._string, timeout=self._left(), autocommit=True)
+            connection.timeout = self._left()
+            self._cursor = connection.cursor()
+            self._cursor.execute(f"SET LOCK_TIMEOUT {int(self._left() * 1000 * _CALMER)}")
+            self._go_on()
+            found = work(self._cursor)
+        except (pyodbc.Error, pyodbc.Warning) as error:
+            if self.is_committing:
+                raise _unknown(self._on) from error
+            raise from_database(self._on, error.args, time.monotonic() - began) from error
+        else:
+            return found
+        finally:
+            with self._cancelling:
+                cursor, self._cursor = self._cursor, None
+            del cursor  # freed here, where nobody can cancel it any more
+            if connection is not None:
+                with suppress(pyodbc.Error):
+                    connection.close()
+
+    def _go_on(self) -> None:
+        """Raises Refused where nobody waits for the answer any more."""
+        if self._is_aborted:
+            raise TargetFault(self._on, "it was cancelled. Nothing was changed.")
+
+    def _left(self) -> int:
+        return max(_LEAST, round(self._ends - time.monotonic()))
+
+    def _rows(self, cursor: Any, text: str, values: Sequence[Sent]) -> list[Row]:
+        cursor.execute(text, *values)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, map(_cell, row), strict=True)) for row in cursor.fetchall()]
+
+    def _transaction(self, cursor: Any, changes: Sequence[tuple[UpdatableTable, Update]]) -> list[Row]:
+        """As statements of our own: the driver's commit knows no deadline, with FreeTDS it waits for ever [cap]."""
+        cursor.execute("SET XACT_ABORT ON")  # any error takes everything back, whatever the driver does next
+        cursor.execute("BEGIN TRANSACTION")
+        before = [self._change(cursor, table, update) for table, update in changes]
+        with self._decision:
+            self._go_on()
+            self.is_committing = True
+        cursor.execute("COMMIT TRANSACTION")
+        return before
+
+    def _change(self, cursor: Any, table: UpdatableTable, update: Update) -> Row:
+        """Change one row that is still as it was seen. Raises Refused."""
+        text, values = table.select(update)
+        cursor.execute(text, *values)
+        names = [column[0] for column in cursor.description]
+        found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        if len(found) != 1:
+            raise _changed(self._on, f"{len(found)} rows of {update.table} have that {table.key} in place of one")
+        for name, expected in table.expected(update).items():
+            if not _same(found[0][name], expected):
+                raise _changed(self._on, f"{name} is {_cell(found[0][name])} now, and was {_cell(expected)}")
+        text, values = table.update(update)
+        cursor.execute(text, *values)
+        if cursor.rowcount != 1:
+            raise _changed(self._on, f"{cursor.rowcount} rows would have been changed in place of one")
+        return {name: _cell(value) for name, value in found[0].items()}
+
+
+def is_known(error: BaseException) -> bool:
+    """Whether this exception of pyodbc's would be translated."""
+    return isinstance(error, (pyodbc.Error, pyodbc.Warning, TargetError))
+
+
+def _changed(on: str, says: str) -> TargetFault:
+    return TargetFault(on, f"{says}. Everything was rolled back, nothing was changed.", "Look again.")
+
+
+def _unknown(on: str) -> OutcomeUnknown:
+    says = "the connection was lost while the change was being committed. It was made as a whole or not at all."
+    return OutcomeUnknown(on, says, "Look at the rows before anything else is done.")
+
+
+def _same(found: Any, expected: Sent) -> bool:
+    """Whether a value is the one that was seen; drivers give GUIDs as text."""
+    if isinstance(expected, uuid.UUID):
+        return found is not None and uuid.UUID(str(found)) == expected
+    return bool(found == expected)
+
+
+def _cell(value: Any) -> str | None:
+    """A value as rows carry it. GUIDs in upper case, times in ISO 8601 without a zone, as they are kept."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, uuid.UUID):
+        return str(value).upper()
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value.hex().upper() if isinstance(value, (bytes, bytearray)) else str(value)

@@ -1,0 +1,97 @@
+"""What a database, or the driver on the way to it, says went wrong -> the error tree. Pure.
+
+The server's own number tells most; where there is none, the SQLSTATE does [doc: ODBC appendix A, sys.messages]. Drivers
+differ: a refused connection is 08001 in one and HYT00 in the other, a refused login 28000 or 42000 with number 18456 [cap].
+"""
+
+from __future__ import annotations
+
+import re
+
+from bot.errors import (
+    AuthenticationFailed,
+    ConnectionFailed,
+    MalformedResponse,
+    NotFound,
+    PolicyViolation,
+    TargetError,
+    TargetFault,
+    TargetTimeout,
+)
+
+_NATIVE = re.compile(r"\((-?\d+)\) \(SQL\w+\)|\((-?\d+)\);? \[")
+_PREFIX = re.compile(r"^(?:\[[^\]]*\]\s*)+")
+_TAIL = re.compile(r"\s*\(-?\d+\)\s*\(SQL\w+\).*$|\s*\(-?\d+\);? \[.*$", re.DOTALL)
+
+_LOGIN = "Check [credentials.vmm] in the settings, and that the server accepts this kind of login."
+_RIGHTS = "Give the login the rights in deploy/rights.md."
+_SERVER = "Check server, port and instance below [vmm] in the estate, and that no firewall is between."
+_SCHEMA = "This VMM may be of a version that hvops does not know."
+_DRIVER = "Install msodbcsql18 or tdsodbc, or name another driver below [vmm] in the estate."
+_TRUST = "Let an authority that this machine trusts sign it, or write trust_certificate = true below [vmm]."
+
+LOCK_TIMEOUT, DEADLOCK = 1222, 1205
+_LOGINS = {4060, 4062, 4064, 18450, 18451, 18452, 18456, 18461, 18470, 18486, 18487, 18488}
+_DENIED = {229, 230, 262, 297, 300, 916}
+_ABSENT = {207, 208, 911, 2812, 4104}
+_OTHER_TYPE = {206, 241, 245, 257, 8114, 8169}
+_LATE = {"HYT00", "HYT01", "HY008", "S1T00"}
+_GONE = {"08001", "08S01", "08004", "08007", "08003", "01002", "01000"}
+_NO_LOGIN = "28000"
+_NO_DRIVER = {"IM002", "IM003", "IM004"}
+_NOT_LOADED = "can't open lib"  # the driver manager's own, with state 01000 [cap]
+_FREETDS_OWN = range(20_000, 21_000)  # FreeTDS's client library: 20009 unreachable, 20017 end of stream [cap]
+
+
+def read(args: tuple[object, ...]) -> tuple[str, int, str]:
+    """SQLSTATE, the server's number (0 for none) and the sentence, out of what pyodbc raises."""
+    state = str(args[0])[:5] if args else ""
+    text = str(args[1]) if len(args) > 1 else state
+    found = _NATIVE.search(text)
+    number = int(found[1] or found[2]) if found else 0
+    if "[SQL Server]" not in text or number in _FREETDS_OWN:
+        number = 0  # the driver's own, which says nothing in the server's terms
+    return state, number, _TAIL.sub("", _PREFIX.sub("", text)).strip()
+
+
+def from_database(on: str, args: tuple[object, ...], seconds: float = 0) -> TargetError:
+    """The error of ours. `args` are those of pyodbc's exception, `seconds` how long was waited."""
+    state, number, says = read(args)
+    if number == LOCK_TIMEOUT:
+        return TargetTimeout(on, "somebody else has that row locked, and did not let go in time.", "Ask again.")
+    if number == DEADLOCK:
+        met = "its transaction met another one's, and the database rolled ours back (deadlock)."
+        return TargetFault(on, met, "Ask again.", code=number)
+    if number in _LOGINS or state == _NO_LOGIN:
+        return AuthenticationFailed(on, f"the database refused the login{f' ({number})' if number else ''}.", _LOGIN)
+    return _by_number(on, number, says) or _by_state(on, state, says, seconds)
+
+
+def _by_number(on: str, number: int, says: str) -> TargetError | None:
+    if number in _DENIED:
+        return AuthenticationFailed(on, f"the login may not do that: {_short(says)}", _RIGHTS)
+    if number in _ABSENT:
+        return NotFound(on, f"the database does not have that: {_short(says)}", _SCHEMA, code=number)
+    if number in _OTHER_TYPE:
+        return TargetFault(on, f"a column is of another type than known: {_short(says)}", _SCHEMA, code=number)
+    return TargetFault(on, f"the database refused: {_short(says)}", code=number) if number > 0 else None
+
+
+def _by_state(on: str, state: str, says: str, seconds: float) -> TargetError:
+    if "certificate" in says.lower():
+        return ConnectionFailed(on, f"its certificate is not trusted: {_short(says)}", _TRUST)
+    if state in _NO_DRIVER or _NOT_LOADED in says.lower():
+        return PolicyViolation(on, f"the ODBC driver cannot be used: {_short(says)}", _DRIVER)
+    if "login timeout" in says.lower():
+        return TargetTimeout(on, f"no connection to its database in {seconds:.0f} s.", _SERVER)
+    if state in _LATE:
+        return TargetTimeout(on, f"no answer in {seconds:.0f} s." if seconds >= 1 else "no answer in time.")
+    if state in _GONE:
+        return ConnectionFailed(on, f"no connection to its database: {_short(says)}", _SERVER)
+    return MalformedResponse(on, f"the driver failed: {_short(says) or state or 'without a word'}")
+
+
+def _short(says: str) -> str:
+    """A sentence of somebody else's, not too long, with its full stop."""
+    text = " ".join(says.split())[:200].rstrip(". ")
+    return f"{text}." if text else ""

@@ -1,0 +1,134 @@
+"""The WS-Management, Win32 and WMI codes that hosts answer with, and what each means to an operator.
+
+Sources: wsmerror.h of the Windows SDK (numbers and names), MS-WSMV, "WMI Error Constants" of the WMI SDK [doc]. The
+sentences are ours. A code that is not here is shown as a number with the host's own words.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from bot.errors import (
+    AuthenticationFailed,
+    ConnectionFailed,
+    MalformedResponse,
+    NotFound,
+    QuotaExceeded,
+    TargetError,
+    TargetFault,
+    TargetTimeout,
+)
+
+
+class Known(NamedTuple):
+    """A code we know: which error it is, the sentence, and what to do about it."""
+
+    error: type[TargetError]
+    says: str
+    do: str = ""
+
+
+_RIGHTS = "Add the account to Remote Management Users (or Administrators) there, and give it Remote Enable on the WMI namespace."
+_SHELLS = "Look with `winrm enumerate shell` there for shells that somebody forgot, or raise MaxShellsPerUser."
+_SLOWER = "Ask again in a minute, or raise the quota in winrm/config there."
+_OURS = "This is a fault of hvops: please report it."
+
+OPERATION_TIMED_OUT = 2150858793  # a Receive that had nothing to deliver yet
+PULL_TIMED_OUT = 2150858780  # the enumeration is still valid
+STALE_CONTEXT = 2150858779
+UNKNOWN_SHELL = 2150858843
+
+KNOWN: dict[int, Known] = {
+    # Win32
+    5: Known(AuthenticationFailed, "the login is good, but the account may not do this there.", _RIGHTS),
+    87: Known(TargetFault, "it calls a parameter of the request wrong."),
+    995: Known(TargetTimeout, "it broke the operation off."),
+    1326: Known(AuthenticationFailed, "user name or password is wrong.", "Check the credentials in the settings."),
+    1331: Known(AuthenticationFailed, "the account is disabled.", "Enable it, or set another in the settings."),
+    1909: Known(AuthenticationFailed, "the account is locked out.", "Unlock it before asking again."),
+    2147942402: Known(NotFound, "it has no such program or file."),
+    2147942405: Known(AuthenticationFailed, "the login is good, but the account may not do this there.", _RIGHTS),
+    # WS-Management
+    2150858752: Known(NotFound, "it has no such object, class or namespace."),
+    2150858770: Known(
+        ConnectionFailed, "the WinRM service cannot be reached behind its listener.", "Check the service there."
+    ),
+    2150858771: Known(TargetFault, "it does not know this operation."),
+    2150858778: Known(NotFound, "it does not know this class, or one of the columns asked for."),
+    STALE_CONTEXT: Known(MalformedResponse, "it has forgotten the enumeration half-way.", "Ask again."),
+    PULL_TIMED_OUT: Known(TargetTimeout, "it found no more rows in time."),
+    OPERATION_TIMED_OUT: Known(TargetTimeout, "it could not complete the operation in time."),
+    2150858806: Known(
+        AuthenticationFailed, "it could not verify the login.", "Check the credentials and the host's clock."
+    ),
+    2150858815: Known(QuotaExceeded, "WinRM there is busy with other requests.", _SLOWER),
+    2150858823: Known(
+        TargetFault, "it does not allow answers of 150 KB.", "Set MaxEnvelopeSizekb to 150 or more there."
+    ),
+    2150858824: Known(TargetFault, "one single row is larger than 150 KB."),
+    2150858825: Known(
+        TargetFault, "one single row is larger than the host's own limit.", "Raise MaxEnvelopeSizekb there."
+    ),
+    2150858842: Known(TargetFault, "the keys asked for do not name one object.", _OURS),
+    UNKNOWN_SHELL: Known(NotFound, "it does not know the object named in the request any more."),
+    2150858844: Known(TargetFault, "a key has the wrong type.", _OURS),
+    2150858845: Known(TargetFault, "a key has a value it cannot have.", _OURS),
+    2150858878: Known(TargetFault, "it calls the answer size asked for too small.", _OURS),
+    2150859002: Known(TargetFault, "objects of this class need a key.", _OURS),
+    2150859003: Known(TargetFault, "the query was sent to a class instead of the namespace.", _OURS),
+    2150859009: Known(TargetFault, "the object refers to one on another machine, which WinRM does not hand out."),
+    2150859010: Known(TargetFault, "the WMI provider there cannot do this."),
+    2150859012: Known(AuthenticationFailed, "WMI there denies access to the account.", _RIGHTS),
+    2150859013: Known(AuthenticationFailed, "the WMI provider there denies access to the account.", _RIGHTS),
+    2150859014: Known(AuthenticationFailed, "the account may not connect to WMI there.", _RIGHTS),
+    2150859038: Known(TargetFault, "the WMI provider there calls a parameter wrong."),
+    2150859173: Known(QuotaExceeded, "the account has too many shells open there.", _SHELLS),
+    2150859174: Known(QuotaExceeded, "the account has too many operations running there.", _SLOWER),
+    2150859175: Known(QuotaExceeded, "the account has used up its load quota there.", _SLOWER),
+    2150859176: Known(QuotaExceeded, "the load quota of the whole host is used up.", _SLOWER),
+    2150859177: Known(AuthenticationFailed, "the rights of the account changed since its last login.", "Ask again."),
+    2150859179: Known(QuotaExceeded, "too many users have shells open there.", _SLOWER),
+    2150859180: Known(
+        TargetFault, "remote shells are switched off there.", "Set AllowRemoteShellAccess to true there."
+    ),
+    2150859236: Known(QuotaExceeded, "the account has too many shells open there.", _SHELLS),
+    2150859237: Known(QuotaExceeded, "too many users run remote operations there.", _SLOWER),
+    2150859238: Known(QuotaExceeded, "too many shells of this kind are open there.", _SHELLS),
+    2150859239: Known(QuotaExceeded, "too many operations of this kind are running there.", _SLOWER),
+    2150859240: Known(QuotaExceeded, "the account has too many operations running there.", _SLOWER),
+    2150859241: Known(QuotaExceeded, "too many programs are running in one shell there.", _SLOWER),
+    2150859242: Known(QuotaExceeded, "it has too few resources left for the request.", _SLOWER),
+    # WMI
+    0x80041001: Known(TargetFault, "WMI there failed without saying why."),
+    0x80041002: Known(NotFound, "it has no such object."),
+    0x80041003: Known(AuthenticationFailed, "WMI there denies access to the account.", _RIGHTS),
+    0x80041004: Known(TargetFault, "the WMI provider there failed."),
+    0x80041008: Known(TargetFault, "WMI there calls a parameter wrong."),
+    0x8004100C: Known(TargetFault, "WMI there does not support this."),
+    0x8004100E: Known(NotFound, "it has no such WMI namespace: the role or feature is not installed."),
+    0x80041010: Known(NotFound, "it has no such WMI class: an older Windows, or the role is not installed."),
+    0x80041013: Known(
+        TargetFault, "WMI there could not load the provider.", "Restart the service Winmgmt in a quiet hour."
+    ),
+    0x80041017: Known(NotFound, "it does not know one of the columns asked for."),
+    0x8004102E: Known(NotFound, "the class there has no such method."),
+    0x8004102F: Known(TargetFault, "the method there takes other parameters."),
+    0x80041032: Known(TargetFault, "WMI there broke the call off."),
+    0x80041033: Known(ConnectionFailed, "WMI there is shutting down.", "Ask again in a minute."),
+    0x80041062: Known(AuthenticationFailed, "the account lacks a privilege that this needs.", _RIGHTS),
+    0x80041069: Known(TargetTimeout, "WMI there did not finish in time."),
+    0x8004106C: Known(QuotaExceeded, "WMI there has run out of its own quotas.", _SLOWER),
+    0x80041087: Known(
+        AuthenticationFailed, "this WMI namespace takes only encrypted connections.", "Use Kerberos, NTLM or TLS."
+    ),
+}
+
+SUBCODES: dict[str, Known] = {  # WinRM 1.1 gives nothing else
+    "AccessDenied": KNOWN[5],
+    "QuotaLimit": KNOWN[2150858815],
+    "TimedOut": KNOWN[OPERATION_TIMED_OUT],
+    "CannotProcessFilter": KNOWN[2150858778],
+    "InvalidEnumerationContext": KNOWN[STALE_CONTEXT],
+    "DestinationUnreachable": KNOWN[2150858752],
+    "FailedAuthentication": KNOWN[2150858806],
+}

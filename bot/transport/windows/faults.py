@@ -1,0 +1,36 @@
+"""Faults that a host answers with -> the error tree. Numbers decide; the host's own words are quoted, never matched."""
+
+from __future__ import annotations
+
+from bot.errors import TargetError, TargetFault
+from bot.transport.windows.fault_codes import KNOWN, SUBCODES
+from bot.transport.windows.wsman import Fault
+
+_LONGEST = 300  # characters of the host's own words
+
+
+def from_fault(on: str, fault: Fault) -> TargetError:
+    """A fault as an error: by the HRESULT of WMI, else by the code, else by the SOAP subcode."""
+    for code in (fault.hresult, fault.code):
+        if code is not None and code in KNOWN:
+            return _known(on, code, fault.text)
+    if fault.code is None and fault.subcode in SUBCODES:
+        error, says, do = SUBCODES[fault.subcode]
+        return error(on, says, do)
+    code = fault.code if fault.code is not None else fault.hresult
+    number = f"error {code} (0x{code & 0xFFFFFFFF:08X})" if code is not None else f"a fault {fault.subcode}".rstrip()
+    words = f": {fault.text[:_LONGEST]}" if fault.text else "."
+    return TargetFault(on, f"it answered with {number}{words}", code=code)
+
+
+def from_code(on: str, code: int, text: str = "") -> TargetError:
+    """A Win32 code or HRESULT that a program or a method returned."""
+    return from_fault(on, Fault(code, "", " ".join(text.split())))
+
+
+def _known(on: str, code: int, text: str) -> TargetError:
+    error, says, do = KNOWN[code]
+    if issubclass(error, TargetFault):
+        words = f" It says: {text[:_LONGEST]}" if text else ""
+        return error(on, says + words, do, code=code)
+    return error(on, says, do)

@@ -1,0 +1,170 @@
+"""The one TCP connection under a login: one host, one deadline, one TLS context, and no second connection in silence."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from cryptography.x509 import load_pem_x509_certificate
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from bot.errors import AuthenticationFailed, PolicyViolation
+from bot.transport.routing import Route
+from bot.transport.windows.exception_mapping import DeadlineExceeded, ResponseTooLarge, StaleConnection
+
+LONGEST_REPLY = 2 * 2**20  # bytes; we ask for 150 KB at most, and XML takes fifty times its length in memory
+BOUND = ("ntlm", "kerberos")  # logins that belong to one TCP connection
+
+
+class Adapter(HTTPAdapter):
+    """What requests sends through. `until` is when the next reply is due; `is_established` once a login has served."""
+
+    def __init__(self, way: Route) -> None:
+        super().__init__(max_retries=0)
+        self.until = 0.0
+        self.is_established = False
+        self._is_bound = way.credentials.transport in BOUND
+        self._live: HTTPConnection | None = None
+        self._pool = _pool(way, self)
+
+    def opening(self, connection: HTTPConnection) -> None:
+        """A TCP connection is about to be opened. Raises Stale when the login belongs to the one before."""
+        if self.is_established and self._is_bound:
+            raise StaleConnection("the connection was closed, and the login with it")
+        self._live = connection
+
+    def get_connection_with_tls_context(self, *_args: Any, **_named: Any) -> HTTPConnectionPool:
+        """The one pool there is."""
+        return self._pool
+
+    def cert_verify(self, *_args: Any, **_named: Any) -> None:
+        """The TLS context verifies already."""
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **named: Any) -> requests.Response:
+        """Every leg of a login comes through here as well, and shares the one deadline."""
+        del args
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise DeadlineExceeded
+        named["timeout"] = left
+        response = super().send(request, **named)
+        if int(response.headers.get("Content-Length") or 0) > LONGEST_REPLY:
+            raise ResponseTooLarge
+        if self.is_established:  # the login handlers look at the open socket of the first replies
+            _read(response)
+        return response
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """Bound what the login handlers read: they ask for all there is, before anybody has proved who talks."""
+        resp.stream = partial(_bounded, resp.stream)
+        return super().build_response(req, resp)
+
+    def abort(self) -> None:
+        """Shut the socket down under the thread that waits on it."""
+        self.until = 0.0
+        live = self._live.sock if self._live is not None else None
+        if live is not None:
+            with suppress(OSError):
+                live.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the socket, also one that an unfinished reply has taken out of its pool."""
+        self._pool.close()
+        if self._live is not None:
+            self._live.close()
+        super().close()
+
+
+def _bounded(stream: Callable[..., Iterator[bytes]], *args: Any, **named: Any) -> Iterator[bytes]:
+    """The pieces of a body. Raises TooLong."""
+    length = 0
+    for piece in stream(*args, **named):
+        length += len(piece)
+        if length > LONGEST_REPLY:
+            raise ResponseTooLarge
+        yield piece
+
+
+def _read(response: requests.Response) -> None:
+    """Read the body, but not for ever: a reply without a length could go on."""
+    body = response.raw.read(LONGEST_REPLY + 1, decode_content=True)
+    if len(body) > LONGEST_REPLY:
+        raise ResponseTooLarge
+    response._content = body  # noqa: SLF001 - what `Response.content` would have set
+    response._content_consumed = True  # type: ignore[attr-defined] # noqa: SLF001
+
+
+class _PlainConnection(HTTPConnection):
+    """Tells its adapter before it opens."""
+
+    def __init__(self, *args: Any, adapter: Adapter, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._adapter = adapter
+
+    def _new_conn(self) -> socket.socket:
+        self._adapter.opening(self)
+        return super()._new_conn()
+
+
+class _TlsConnection(_PlainConnection, HTTPSConnection):
+    """Likewise, and what it opens is TLS: urllib3's HTTPSConnection is the next in line after the class above."""
+
+
+def _pool(way: Route, adapter: Adapter) -> HTTPConnectionPool:
+    address = urlsplit(way.url)
+    host = address.hostname or ""
+    pool: HTTPConnectionPool
+    if way.is_tls:
+        login = way.credentials
+        try:
+            context = tls_context(login.ca_file, login.certificate, login.key)
+        except OSError as error:
+            raise PolicyViolation(
+                way.name, f"the certificates in the settings cannot be used ({error!s:.80})."
+            ) from None
+        _refuse_expired(way)
+        pool = HTTPSConnectionPool(host, address.port or 443, maxsize=1, ssl_context=context)
+        pool.ConnectionCls = partial(_TlsConnection, adapter=adapter)  # type: ignore[assignment]
+    else:
+        pool = HTTPConnectionPool(host, address.port or 80, maxsize=1)
+        pool.ConnectionCls = partial(_PlainConnection, adapter=adapter)  # type: ignore[assignment]
+    return pool
+
+
+def _refuse_expired(way: Route) -> None:
+    """Hosts break the connection off without a word, at a moment of their own, where our certificate has run out."""
+    certificate = way.credentials.certificate
+    ends = _end_of(certificate) if certificate else None
+    if ends and ends < datetime.now(UTC):
+        says = f"the certificate in the settings expired on {ends:%Y-%m-%d}."
+        raise AuthenticationFailed(
+            way.name, says, f"Renew {certificate}, and map the new one to the account on every host."
+        )
+
+
+@lru_cache(maxsize=64)
+def _end_of(certificate: Path) -> datetime | None:
+    """When a certificate runs out; None where that cannot be read from it."""
+    with suppress(OSError, ValueError):
+        return load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+    return None
+
+
+@lru_cache(maxsize=64)
+def tls_context(ca_file: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
+    """One context for all hosts of a login: reading the authorities costs more than a whole question."""
+    context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    if certificate and key:
+        context.load_cert_chain(certificate, key)
+    return context

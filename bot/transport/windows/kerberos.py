@@ -1,0 +1,91 @@
+"""Kerberos tickets for a login that has a password. Without one, the bot's own ticket cache or keytab is used.
+
+pywinrm's Kerberos takes tickets only, and finds those of a principal in the process's collection of caches. Of the
+kinds of collection that MIT krb5 has, only a directory shows more than one cache to such a search [doc] "ccache types";
+so the tickets lie in a directory of our own, readable by nobody else, and are fetched again before they end. From the
+first password on, the process looks there and no longer into another ticket cache; a client keytab still serves.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+import shutil
+import tempfile
+import threading
+import time
+from functools import cache
+from typing import Any
+
+from bot.errors import AuthenticationFailed, PolicyViolation
+from bot.transport.routing import Credentials
+
+_REFUSED_FOR = 60.0  # seconds: five hundred hosts must not carry one wrong password to the KDC five hundred times
+_RENEW_AFTER = 3600.0  # seconds; tickets live ten hours by default, and one exchange an hour costs nothing
+
+_lock = threading.Lock()
+_fetched: dict[tuple[str, str], float] = {}  # principal and password -> when
+_refused: dict[tuple[str, str], tuple[float, str]] = {}  # likewise, and what the KDC said
+
+
+def ticket_for(login: Credentials) -> str:
+    """Make sure that there is a ticket. Answers the principal to log in as, "" for the default one.
+
+    Raises:
+        OutOfBounds: a password is set, and the library that turns it into a ticket is not installed.
+        LoginRefused: the KDC cannot be asked, or refuses.
+    """
+    if not login.password:
+        return login.username
+    who = (login.username, login.password)
+    with _lock:
+        if who not in _fetched or time.monotonic() - _fetched[who] >= _RENEW_AFTER:
+            at, says = _refused.get(who, (float("-inf"), ""))
+            if time.monotonic() - at >= _REFUSED_FOR:
+                says = _fetch(login)
+                _refused[who] = (time.monotonic(), says)
+            if says:
+                raise AuthenticationFailed(login.username, says, "Check password, realm and krb5.conf.")
+            _fetched[who] = time.monotonic()
+    return login.username
+
+
+def _fetch(login: Credentials) -> str:
+    """Ask the KDC. Answers what it said where it refused, else ""."""
+    krb5 = _library(login.username)
+    folder = _folder()
+    name = hashlib.sha256(login.username.encode()).hexdigest()[:16]
+    try:
+        context = krb5.init_context()
+        principal = krb5.parse_name_flags(context, login.username.encode())
+        options = krb5.get_init_creds_opt_alloc(context)
+        ticket = krb5.get_init_creds_password(context, principal, options, password=login.password.encode())
+        tickets = krb5.cc_resolve(context, f"DIR::{folder}/tkt{name}".encode())
+        krb5.cc_initialize(context, tickets, principal)
+        krb5.cc_store_cred(context, tickets, ticket)
+    except krb5.Krb5Error as error:
+        return f"the KDC gives no ticket ({error!s:.120})."
+    os.environ["KRB5CCNAME"] = f"DIR:{folder}"
+    return ""
+
+
+def _library(on: str) -> Any:
+    """The bindings of libkrb5: only this one login needs them."""
+    try:
+        import krb5  # noqa: PLC0415 - see above
+    except ImportError:
+        raise PolicyViolation(
+            on,
+            "a Kerberos password is set, and the Python package krb5 is not installed.",
+            "Install krb5, or leave the password out and set KRB5_CLIENT_KTNAME to a keytab.",
+        ) from None
+    return krb5
+
+
+@cache
+def _folder() -> str:
+    """Made once, for the owner only, and gone with the process."""
+    folder = tempfile.mkdtemp(prefix="hvops-tickets-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

@@ -1,0 +1,42 @@
+"""What a program of the catalogue printed, judged by its exit code and read by its parser."""
+
+from __future__ import annotations
+
+from bot.api.actions import RunProgram
+from bot.api.queries import RunReader
+from bot.api.rows import Rows
+from bot.errors import MalformedResponse, NotFound, TargetFault
+from bot.transport.allowlist import Program
+from bot.transport.windows.fault_codes import KNOWN
+from bot.transport.windows.faults import from_code
+from bot.transport.windows.host_operations import Output
+
+
+class OutputNotParsed(MalformedResponse):
+    """A program's output that its parser does not accept, with that output."""
+
+    def __init__(self, on: str, says: str, raw: str) -> None:
+        super().__init__(on, says)
+        self.raw = raw
+
+
+def rows_of(on: str, program: Program, asked: RunReader | RunProgram, output: Output) -> Rows:
+    """What it printed, as rows. Raises TargetError."""
+    _judge_exit(on, program, asked, output)
+    try:
+        return program.parse(output.stdout)
+    except ValueError as error:
+        raise OutputNotParsed(on, f"{error}.", output.stdout + output.stderr) from error
+
+
+def _judge_exit(on: str, program: Program, asked: RunReader | RunProgram, output: Output) -> None:
+    """Raise what an exit code means, unless it is one of success. 5 is Windows' own "access denied" [doc]."""
+    code = output.exit_code
+    if code in program.success:
+        return
+    if program.absent and code in program.absent:
+        raise NotFound(on, program.absent[code].format_map(program.bind(asked.params)), code=code)
+    said = " ".join((output.stderr + " " + output.stdout).split())[:300]
+    if code in KNOWN:
+        raise from_code(on, code, said)
+    raise TargetFault(on, f"{program.argv[0]} ended with exit code {code}{': ' + said if said else '.'}", code=code)

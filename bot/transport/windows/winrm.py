@@ -1,0 +1,248 @@
+"""One connection to one host: pywinrm's Protocol, with a deadline of ours around every byte.
+
+pywinrm logs in and encrypts; what it lacks is added here. Facts about it (0.5.0, read in source):
+
+* It retries operation time-outs for ever, and its read time-out counts from byte to byte: here every exchange has an
+  end, and `abort` wakes a thread that a dripping host would hold.
+* A login belongs to one TCP connection. When that drops, urllib3 opens another one in silence, and requests_ntlm logs
+  in again but resends the message sealed with the old key. Here a login never moves to another connection (`Stale`).
+* When its first, blank message fails, the next one would go out in clear: a failed Connection is never used again.
+* It believes a reply in clear over a connection whose messages are sealed. Here only what was sealed is believed.
+* It reads proxies and certificate bundles from the environment, and follows redirects. Here it does neither.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from winrm.encryption import Encryption
+from winrm.exceptions import WinRMTransportError
+from winrm.protocol import Protocol
+from winrm.transport import Transport
+
+from bot.transport.routing import Route
+from bot.transport.windows.exception_mapping import DeadlineExceeded, ResponseTooLarge
+from bot.transport.windows.http_adapter import BOUND, Adapter
+from bot.transport.windows.kerberos import ticket_for
+from bot.transport.windows.wsman import MalformedReply, Message, body_of
+
+LONGEST_ANSWER = 48 * 2**20  # bytes of all replies to one question: 32 MB that a program printed, as base64
+
+_LONGEST_OPERATION = 60.0  # seconds: MaxTimeoutms of WinRM [doc]
+
+WireObserver = Callable[[str, str, str], None]  # host, request, reply: everything that goes over the wire, in clear
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When a question must be answered, and how long the host may be silent meanwhile. Monotonic seconds."""
+
+    ends: float
+    silence: float
+
+    @classmethod
+    def of(cls, seconds: float, silence: float = 0) -> Deadline:
+        """From now on."""
+        return cls(time.monotonic() + seconds, silence or seconds)
+
+    def next(self) -> float:
+        """When the next message must be answered."""
+        return min(self.ends, time.monotonic() + self.silence)
+
+    @property
+    def left(self) -> float:
+        """Seconds until the end, 0 at least."""
+        return max(0.0, self.ends - time.monotonic())
+
+
+class Connection:
+    """One login over one TCP connection. Used by one thread at a time; `abort` may be called from any.
+
+    Whatever `exchange` raises, other than a SOAP fault, leaves it broken: close it and take a fresh one.
+    """
+
+    def __init__(self, way: Route, tap: WireObserver | None = None) -> None:
+        self.way = way
+        self.is_broken = False
+        self.idle_since = time.monotonic()
+        self.transcript: list[bytes] = []
+        self._heard = 0  # bytes of the transcript
+        self._tap = tap
+        self._adapter = Adapter(way)
+        self.protocol = _Protocol(way, self._adapter, self.exchange)
+
+    def ask(self, message: Message, deadline: Deadline) -> tuple[bytes, str]:
+        """Send one message. Answers the reply, and the id it must relate to."""
+        self.expect(deadline)
+        message_id = str(uuid.uuid4())
+        seconds = min(_LONGEST_OPERATION, max(1.0, deadline.left))
+        return self.exchange(message.envelope(self.way.url, message_id, seconds)), message_id
+
+    def expect(self, deadline: Deadline) -> None:
+        """Set the deadline of what pywinrm's own methods (`protocol.open_shell` …) send next. Raises Late once aborted."""
+        if self.is_broken:
+            raise DeadlineExceeded
+        self._adapter.until = deadline.next()
+
+    def exchange(self, envelope: str) -> bytes:
+        """Send an envelope, answer the reply.
+
+        Raises:
+            Faulted: the host answered with a fault; the connection is still good.
+            TooLong: all replies to this question together are longer than any honest answer.
+            Exception: anything that the libraries raise, for `foreign.from_exception`.
+        """
+        try:
+            reply = self._send(envelope)
+        except BaseException:
+            self.is_broken = True
+            raise
+        self._adapter.is_established = True
+        self.idle_since = time.monotonic()
+        self._keep(reply.content)
+        if self._tap:
+            self._tap(self.way.name, envelope, reply.content.decode("utf-8", "replace"))
+        if reply.error is not None:
+            _raise_fault(reply.content, reply.error)
+        return reply.content
+
+    def forget(self) -> None:
+        """Begin the transcript of another question."""
+        self.transcript.clear()
+        self._heard = 0
+
+    def _keep(self, reply: bytes) -> None:
+        self._heard += len(reply)
+        if self._heard > LONGEST_ANSWER:  # an enumeration without end stays within every deadline of a single reply
+            self.is_broken = True
+            raise ResponseTooLarge
+        self.transcript.append(reply)
+
+    def _send(self, envelope: str) -> _Reply:
+        try:
+            return _Reply(self.protocol.transport.send_message(envelope))
+        except WinRMTransportError as error:
+            if not error.response_text:
+                raise
+            return _Reply(error.response_text.encode(), error)
+
+    def abort(self) -> None:
+        """Make the thread that waits on this connection fail at once."""
+        self.is_broken = True
+        self._adapter.abort()
+
+    def close(self) -> None:
+        """Give the socket back."""
+        self.is_broken = True
+        with suppress(Exception):
+            self.protocol.transport.close_session()
+        self._adapter.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    content: bytes
+    error: WinRMTransportError | None = None
+
+
+def _raise_fault(content: bytes, error: WinRMTransportError) -> None:
+    """An HTTP error that carries a SOAP fault is that fault; any other stays what it is."""
+    with suppress(MalformedReply):
+        body_of(content)
+    raise error
+
+
+class _Protocol(Protocol):
+    """pywinrm's Protocol over our transport. Its shell methods send through `exchange` like all else."""
+
+    def __init__(self, way: Route, adapter: Adapter, exchange: Callable[[str], bytes]) -> None:
+        login = way.credentials
+        super().__init__(endpoint=way.url, transport=login.transport, **_login(way))
+        self.transport = _Transport(
+            adapter,
+            endpoint=way.url,
+            auth_method=login.transport,
+            service="HTTP",
+            ca_trust_path=None,
+            proxy=None,
+            read_timeout_sec=self.read_timeout_sec,
+            **_login(way),
+        )
+        self._exchange = exchange
+
+    def send_message(self, message: str) -> bytes:
+        """What pywinrm's own methods call. They parse the reply themselves, document types and all: not before us."""
+        reply = self._exchange(message)
+        body_of(reply, may_be_empty=True)
+        return reply
+
+
+def _is_sealed(response: requests.Response, encryption: Encryption) -> bool:
+    """Whether pywinrm will unseal it: by the very words that it looks for itself."""
+    return f'protocol="{encryption.protocol_string.decode()}"' in response.headers.get("Content-Type", "")
+
+
+def _login(way: Route) -> dict[str, Any]:
+    login = way.credentials
+    sealed = login.transport in BOUND and not way.is_tls
+    return {
+        "username": ticket_for(login) if login.transport == "kerberos" else login.username,
+        "password": login.password,
+        "cert_pem": str(login.certificate) if login.certificate else None,
+        "cert_key_pem": str(login.key) if login.key else None,
+        "kerberos_hostname_override": way.service_name,
+        "message_encryption": "always" if sealed else "auto",
+    }
+
+
+class _Transport(Transport):
+    """pywinrm's Transport with our adapter under its session, in place before the very first byte."""
+
+    def __init__(self, adapter: Adapter, **login: Any) -> None:
+        super().__init__(**login)
+        self._adapter = adapter
+
+    def build_session(self) -> requests.Session:
+        """The session, made at the first call; logs in where messages are encrypted."""
+        if self.session:
+            return self.session
+        return self._bare(super().build_session())
+
+    def setup_encryption(self, session: requests.Session) -> None:
+        """Log in with a blank message."""
+        super().setup_encryption(self._bare(session))
+
+    def _send_message_request(
+        self, session: requests.Session, prepared_request: requests.PreparedRequest
+    ) -> requests.Response:
+        """What every message goes through. A sign-in page answers 200, even to the blank message of a login."""
+        response = super()._send_message_request(session, prepared_request)
+        if response.headers.get("Content-Type", "").startswith("text/html"):
+            raise MalformedReply("the reply is a web page, so a proxy or another web server answers in place of WinRM")
+        return response
+
+    def _get_message_response_text(self, response: requests.Response) -> bytes:
+        """The reply, unsealed. pywinrm takes one that was never sealed as well; anybody on the way could write that.
+
+        Raises:
+            Unintelligible: it came in clear over a connection whose messages are sealed.
+        """
+        if self.encryption is None or _is_sealed(response, self.encryption):
+            return super()._get_message_response_text(response)
+        if response.ok:
+            raise MalformedReply("the reply is not encrypted, so nobody knows who wrote it")
+        return b""  # its status is believed, as that of a dropped connection would be; its words are not
+
+    def _bare(self, session: requests.Session) -> requests.Session:
+        session.trust_env = False
+        session.proxies.clear()
+        session.max_redirects = 0
+        session.adapters.clear()
+        session.mount("http", self._adapter)
+        return session

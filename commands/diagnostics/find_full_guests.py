@@ -1,0 +1,181 @@
+"""Find the guests without room for a shadow copy: one full volume fails the backup of a whole host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.api.arguments import Percent, Size, Target
+from bot.api.command import Diagnostic, Role
+from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.report import Healthy, Remedy, Report
+from commands.formatting import GIB, format_size, join_names, pluralize, summarize_failures
+from commands.guest_space.facts import GuestSpaceFacts, find_guest_space, is_askable
+from commands.guest_space.findings import Judged, chart, full_findings, short_finding, table
+from commands.sources.guests import HostedGuest, Power
+from commands.sources.kvp import System
+from commands.sources.volumes import Room, Volumes
+
+_TEN_PERCENT = 10
+_NOT_WINDOWS = (System.LINUX, System.OTHER)
+
+
+@dataclass(frozen=True, slots=True)
+class Args:
+    """What people type."""
+
+    target: Target
+    free: Size = Size(GIB)
+    percent: Percent = Percent(_TEN_PERCENT)
+
+
+async def collect(args: Args, ask: QueryClient) -> GuestSpaceFacts:
+    """Ask the cluster, every node, then every guest at once."""
+    return await find_guest_space(args.target, ask)
+
+
+def evaluate(args: Args, facts: GuestSpaceFacts) -> Report:
+    """Full guests first, then those with little room, then who is not known."""
+    judged = sorted(_volumes(args, facts), key=lambda one: one.worst_first)
+    unknown = _unknown(facts)
+    silent = (*facts.silent_hosts, *(why for _, why in unknown))
+    answered = _answered(facts)
+    least = int(args.free)
+    return Report(
+        title=_title(args, facts, judged, len(unknown)),
+        summary=_summary(args, facts, judged, len(unknown)),
+        of="guests",
+        asked=answered + len(unknown) + len(facts.unseen),
+        answered=answered,
+        findings=(
+            *full_findings(judged, facts.named, least, facts.now),
+            *short_finding(judged, Room.LOW, "LOW"),
+            *short_finding(judged, Room.LITTLE_HEADROOM, "LITTLE HEADROOM"),
+        ),
+        unanswered=summarize_failures(silent, "target"),
+        fine=_fine(args, facts, judged),
+        notes=_notes(facts, answered, len(unknown), judged),
+        chart=chart(judged, least),
+        table=table(judged, [(one.guest.name, why.kind, one.host) for one, why in unknown if one]),
+        remedies=(Remedy("Check Writers", f"/check-writers {args.target}"),),
+    )
+
+
+def _volumes(args: Args, facts: GuestSpaceFacts) -> list[Judged]:
+    return [
+        Judged(hosted, volume, volume.room(int(args.free), int(args.percent)))
+        for hosted in facts.guests
+        for part in (facts.space.get(hosted.guest.vm_id),)
+        if isinstance(part, Volumes)
+        for volume in part.judged
+    ]
+
+
+def _answered(facts: GuestSpaceFacts) -> int:
+    """Guests of which every volume is known."""
+    return sum(isinstance(part, Volumes) and not part.unread for part in facts.space.values())
+
+
+def _unknown(facts: GuestSpaceFacts) -> list[tuple[HostedGuest, QueryFailure]]:
+    """Guests that run, are no Linux, and did not say how full they are; each with its reason."""
+    found = []
+    for hosted in facts.guests:
+        part = facts.space.get(hosted.guest.vm_id)
+        name = hosted.guest.name
+        if isinstance(part, QueryFailure):
+            found.append((hosted, part))
+        elif isinstance(part, Volumes) and part.unread:
+            says = f"{join_names(part.unread, 4)} {'reports' if len(part.unread) == 1 else 'report'} no size: locked or unformatted."
+            found.append((hosted, QueryFailure(name, "no size reported", says)))
+        elif part is None and _should_answer(hosted):
+            found.append((hosted, _nameless(hosted)))
+    return found
+
+
+def _nameless(hosted: HostedGuest) -> QueryFailure:
+    name, unread = hosted.guest.name, hosted.told.unread
+    if unread:
+        return QueryFailure(name, "no name known", f"{hosted.host} did not say what it reports of itself: {unread}")
+    says = "Its data exchange reports no name, so it cannot be asked."
+    return QueryFailure(name, "no name reported", says, "See to its integration services.")
+
+
+def _should_answer(hosted: HostedGuest) -> bool:
+    return hosted.guest.power is Power.RUNNING and hosted.told.system not in _NOT_WINDOWS and not is_askable(hosted)
+
+
+def _title(args: Args, facts: GuestSpaceFacts, judged: Sequence[Judged], unknown: int) -> str:
+    """The worst volume, by name; without one, how many guests were asked."""
+    said = _worst(judged)
+    if said:
+        return f"{args.target}: {said}"[:150]
+    answered = _answered(facts)
+    silent = unknown + len(facts.unseen)
+    if not answered and (facts.silent_hosts or silent):
+        return f"{args.target}: no guest said how full it is"
+    rest = f", {silent} unknown" if silent else ", not all hosts answered" if facts.silent_hosts else ""
+    return f"{args.target}: no full guest among {answered}{rest}"
+
+
+def _worst(judged: Sequence[Judged]) -> str:
+    if not judged or judged[0].room is Room.ENOUGH:
+        return ""
+    first = judged[0]
+    if first.room is Room.LITTLE_HEADROOM:
+        return f"{first.guest} has {first.volume.percent} % free on {first.volume.name}"
+    more = len({one.hosted.guest.vm_id for one in judged if one.room is first.room}) - 1
+    word = "full" if first.room is Room.FULL else "low"
+    others = f", {pluralize(more, 'more guest')} {word}" if more else ""
+    return f"{first.guest} has {format_size(first.volume.free)} free on {first.volume.name}{others}"
+
+
+def _summary(args: Args, facts: GuestSpaceFacts, judged: Sequence[Judged], unknown: int) -> str:
+    """All of it in one line, for a notification."""
+    counted = {room: sum(one.room is room for one in judged) for room in Room}
+    full = [one for one in judged if one.room is Room.FULL]
+    parts = []
+    if full:
+        more = f" and {len(full) - 1} more full" if len(full) > 1 else ""
+        parts.append(f"{full[0].guest} {full[0].volume.name} {format_size(full[0].volume.free)} free{more}")
+    if counted[Room.LOW]:
+        parts.append(f"{counted[Room.LOW]} under {format_size(int(args.free))}")
+    if counted[Room.LITTLE_HEADROOM]:
+        parts.append(f"{counted[Room.LITTLE_HEADROOM]} under {int(args.percent)} %")
+    silent = unknown + len(facts.unseen)
+    if silent:
+        parts.append(f"{silent} UNKNOWN of {len(facts.guests) + len(facts.unseen)}")
+    if not parts or not (full or counted[Room.LOW] or counted[Room.LITTLE_HEADROOM]):
+        return _title(args, facts, judged, unknown)
+    return f"{args.target}: {'; '.join(parts)}"
+
+
+def _fine(args: Args, facts: GuestSpaceFacts, judged: Sequence[Judged]) -> tuple[Healthy, ...]:
+    short = {one.hosted.guest.vm_id for one in judged if one.room is not Room.ENOUGH}
+    well = sum(isinstance(part, Volumes) and not part.unread and key not in short for key, part in facts.space.items())
+    if not well:
+        return ()
+    enough = f"{format_size(int(args.free))} and {int(args.percent)} % or more free on every volume"
+    return (Healthy("ENOUGH", (pluralize(well, "guest"),), enough),)
+
+
+def _notes(facts: GuestSpaceFacts, answered: int, unknown: int, judged: Sequence[Judged]) -> tuple[str, ...]:
+    by_name = sorted(facts.guests, key=lambda one: one.guest.name.casefold())
+    running = [one for one in by_name if one.guest.power is Power.RUNNING]
+    others = {system: [one.guest.name for one in running if one.told.system is system] for system in _NOT_WINDOWS}
+    rest = [one for one in by_name if one.guest.power is not Power.RUNNING]
+    idle = {power: [one.guest.name for one in rest if one.guest.power is power] for power in Power}
+    skipped = {word.value: names for word, names in (*others.items(), *idle.items()) if names}
+    total, silent = len(facts.guests) + len(facts.unseen), unknown + len(facts.unseen)
+    parts = [f"{answered} answered", f"{silent} unknown", *(f"{len(names)} {word}" for word, names in skipped.items())]
+    counts = f"{pluralize(total, 'guest')}: {', '.join(parts)}."
+    notes = [counts]
+    if skipped:
+        notes.append(f"Not asked: {'; '.join(f'{join_names(names)} {word}' for word, names in skipped.items())}.")
+    if any(one.volume.reserved for one in judged):
+        notes.append(
+            "System, EFI and recovery partitions are judged apart: 320 MB free is enough, 32 MB for one below 500 MB."
+        )
+    return tuple(notes)
+
+
+COMMAND = Diagnostic(Role.VIEWER, Args, collect, evaluate)

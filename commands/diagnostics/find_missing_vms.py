@@ -1,0 +1,209 @@
+"""Find virtual machines that SCVMM shows as Missing, or on another host than where they are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bot.api.arguments import Target, VmmTarget
+from bot.api.command import Diagnostic, Role
+from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.report import Finding, Healthy, Remedy, Report, Severity
+from commands.formatting import join_names, pluralize, summarize_failures
+from commands.sources import vmm
+from commands.sources.cluster import Node, ask_nodes, read_nodes
+from commands.sources.guests import Guest, ask_guests, read_guests
+from commands.sources.vmm import Layout, Machine, VmmJob
+from commands.vmm.compare import Compared, RecordStatus, compare, unrecorded
+from commands.vmm.findings import findings, names, table
+from commands.vmm.resolve_record import Resolved, repair_options
+
+_DIFFERS = (RecordStatus.LOST, RecordStatus.STALE, RecordStatus.GONE, RecordStatus.WRONG_HOST, RecordStatus.DUPLICATE)
+
+
+@dataclass(frozen=True, slots=True)
+class Args:
+    """What people type."""
+
+    vmm: VmmTarget
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was found out; what depends on an unknown schema is empty.
+
+    Attributes:
+        seen: host -> its virtual machines, or why they are not known.
+        clusters: clusters that did not name their nodes, and why.
+        failed: VMM's id of a machine -> the job that failed over it; Unanswered, or None where the schema has no jobs.
+    """
+
+    layout: Layout | QueryFailure
+    hosts: Mapping[str, str] | QueryFailure = field(default_factory=dict)
+    machines: tuple[Machine, ...] | QueryFailure = ()
+    seen: Mapping[str, tuple[Guest, ...] | QueryFailure] = field(default_factory=dict)
+    clusters: tuple[QueryFailure, ...] = ()
+    failed: Mapping[str, VmmJob] | QueryFailure | None = None
+    running_jobs: int | QueryFailure | None = None
+
+
+async def collect(args: Args, ask: QueryClient) -> Facts:
+    """What one VMM server believes, and what is so."""
+    return await look_at(args.vmm, ask)
+
+
+async def look_at(server: Target, ask: QueryClient) -> Facts:
+    """Look at the schema first; then at VMM's records and at every node, at once."""
+    on = server.name
+    layout = await ask.query(vmm.ask_layout(on), vmm.read_layout)
+    if isinstance(layout, QueryFailure) or not layout.is_known:
+        return Facts(layout)
+    hosts, machines, failed, running, (seen, silent) = await asyncio.gather(
+        ask.query(vmm.ask_hosts(on), vmm.read_hosts),
+        ask.query(vmm.ask_machines(on), vmm.read_machines),
+        _failed_jobs(on, layout, ask),
+        _running_jobs(on, layout, ask),
+        _look_at_clusters(server.clusters, ask),
+    )
+    return Facts(layout, hosts, machines, seen, silent, failed, running)
+
+
+async def _failed_jobs(on: str, layout: Layout, ask: QueryClient) -> Mapping[str, VmmJob] | QueryFailure | None:
+    return await ask.query(vmm.ask_failed_jobs(on), vmm.read_failed_jobs) if layout.has_failed_jobs else None
+
+
+async def _running_jobs(on: str, layout: Layout, ask: QueryClient) -> int | QueryFailure | None:
+    return await ask.query(vmm.ask_running_jobs(on), vmm.read_running_jobs) if layout.has_jobs else None
+
+
+async def _look_at_clusters(
+    clusters: Sequence[str], ask: QueryClient
+) -> tuple[dict[str, tuple[Guest, ...] | QueryFailure], tuple[QueryFailure, ...]]:
+    """Every node of every cluster: its virtual machines."""
+    found = await ask.query_many({name: ask_nodes(name) for name in clusters}, read_nodes)
+    nodes: list[Node] = [node for part in found.values() if not isinstance(part, QueryFailure) for node in part]
+    seen = await ask.query_many({node.name: ask_guests(node) for node in nodes}, read_guests)
+    return seen, tuple(part for part in found.values() if isinstance(part, QueryFailure))
+
+
+def evaluate(args: Args, facts: Facts) -> Report:
+    """Who is missing and where they really are; what was not seen is unknown, never gone."""
+    if isinstance(facts.layout, QueryFailure):
+        return _nothing(args, facts.layout)
+    if not facts.layout.is_known:
+        return _unknown_schema(args, facts.layout)
+    for part in (facts.hosts, facts.machines):
+        if isinstance(part, QueryFailure):
+            return _nothing(args, part)
+    assert not isinstance(facts.hosts, QueryFailure)
+    assert not isinstance(facts.machines, QueryFailure)
+    seen = {host: part for host, part in facts.seen.items() if not isinstance(part, QueryFailure)}
+    silent = [*facts.clusters, *(part for part in facts.seen.values() if isinstance(part, QueryFailure))]
+    compared = compare(facts.machines, facts.hosts, seen, [one.target for one in silent])
+    jobs = facts.failed if isinstance(facts.failed, Mapping) else {}
+    title = _title(args, compared, len(silent))
+    return Report(
+        title=title,
+        summary=_summary(title, compared),
+        of="nodes",
+        asked=len(facts.seen),
+        answered=len(seen),
+        findings=findings(compared, jobs),
+        unanswered=summarize_failures((*silent, *_jobs_unanswered(facts), *_not_known(compared)), "target"),
+        fine=_fine(compared),
+        notes=_notes(facts, facts.layout, compared, seen),
+        table=table(compared),
+        remedies=_remedies(args, compared),
+    )
+
+
+def _title(args: Args, compared: Sequence[Compared], silent: int) -> str:
+    missing = [one for one in compared if one.verdict in (RecordStatus.LOST, RecordStatus.STALE, RecordStatus.GONE)]
+    others = len(
+        {one.machine.vm_id for one in compared if one.verdict in (RecordStatus.WRONG_HOST, RecordStatus.DUPLICATE)}
+    )
+    unknown = sum(one.verdict is RecordStatus.UNKNOWN for one in compared)
+    tail = f", {unknown} unknown" if unknown else ", not all hosts answered" if silent else ""
+    if len(missing) == 1 and missing[0].real and missing[0].verdict is RecordStatus.LOST:
+        first = f"{missing[0].machine.name} is missing in VMM, and {missing[0].real.guest.power.value} on {missing[0].real.host}"
+    elif missing:
+        first = f"{pluralize(len(missing), 'virtual machine')} missing"
+    elif others:
+        return f"{args.vmm}: VMM is wrong about {pluralize(others, 'virtual machine')}{tail}"
+    else:
+        agree = sum(one.verdict is RecordStatus.AGREES for one in compared)
+        return f"{args.vmm}: VMM and hosts agree about {pluralize(agree, 'virtual machine')}{tail}"
+    more = f", {others} more differ" if others else ""
+    return f"{args.vmm}: {first}{more}{tail}"[:150]
+
+
+def _summary(title: str, compared: Sequence[Compared]) -> str:
+    differing = names(compared, *_DIFFERS)
+    return f"{title} ({differing})" if differing and differing not in title else title
+
+
+def _not_known(compared: Sequence[Compared]) -> tuple[QueryFailure, ...]:
+    return tuple(
+        QueryFailure(one.machine.name, "not known", one.why) for one in compared if one.verdict is RecordStatus.UNKNOWN
+    )
+
+
+def _jobs_unanswered(facts: Facts) -> tuple[QueryFailure, ...]:
+    return tuple(part for part in (facts.failed, facts.running_jobs) if isinstance(part, QueryFailure))
+
+
+def _fine(compared: Sequence[Compared]) -> tuple[Healthy, ...]:
+    agree = sum(one.verdict is RecordStatus.AGREES for one in compared)
+    return (Healthy("AGREE", (pluralize(agree, "virtual machine"),), "on the host that VMM names"),) if agree else ()
+
+
+def _notes(
+    facts: Facts, layout: Layout, compared: Sequence[Compared], seen: Mapping[str, Sequence[Guest]]
+) -> tuple[str, ...]:
+    assert not isinstance(facts.machines, QueryFailure)
+    notes = [
+        f"The schema is that of VMM {layout.release}, told by its columns. Matched by virtual-machine id, never by name."
+    ]
+    if layout.release == vmm.OLDEST:
+        notes.append("For 2008 R2 only the states Running and Missing are known by number.")
+    if isinstance(facts.running_jobs, int) and facts.running_jobs:
+        notes.append(f"{pluralize(facts.running_jobs, 'VMM job')} running: some of the differences may be their work.")
+    if facts.failed is None:
+        notes.append("Failed jobs are not shown: this schema has no column for them that is known.")
+    if skipped := names(compared, RecordStatus.NOT_COMPARED):
+        notes.append(f"Not compared, since their hosts were not asked or did not answer: {skipped}.")
+    if strangers := unrecorded(facts.machines, seen):
+        notes.append(f"VMM has no record of {join_names(strangers)}.")
+    return tuple(notes)
+
+
+def _remedies(args: Args, compared: Sequence[Compared]) -> tuple[Remedy, ...]:
+    """For the first that can be mended."""
+    mendable = (one for one in compared if one.verdict in (RecordStatus.LOST, RecordStatus.STALE))
+    first = next(mendable, None)
+    return repair_options(Resolved(args.vmm.name, first), compared) if first else ()
+
+
+def _nothing(args: Args, why: QueryFailure) -> Report:
+    title = f"{args.vmm}: VMM's database did not answer"
+    return Report(title, f"{title}: {why.message}", "databases", 1, 0, unanswered=(why,))
+
+
+def _unknown_schema(args: Args, layout: Layout) -> Report:
+    title = f"{args.vmm}: the schema of VMM's database is unknown"
+    lines = (
+        ("Means", "Nothing was read from it, and nothing will be changed in it."),
+        ("Because", f"Not there, or of another type: {join_names(layout.lacks)}."),
+        (
+            "By hand",
+            "Compare Get-SCVirtualMachine with Get-ClusterGroup, and refresh what differs with Read-SCVirtualMachine.",
+        ),
+    )
+    finding = Finding(
+        Severity.WARNING, "UNKNOWN", str(args.vmm), "This VMM is of a version that hvops does not know.", lines
+    )
+    return Report(title, title, "databases", 1, 1, findings=(finding,))
+
+
+COMMAND = Diagnostic(Role.VIEWER, Args, collect, evaluate)

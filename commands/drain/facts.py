@@ -1,0 +1,172 @@
+"""Everything that is asked before a node is drained: one round to the cluster, one to the nodes and about the node's resources.
+
+VMM's jobs are asked for where the estate names a VMM server that manages the cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bot.api.arguments import Target
+from bot.api.queries import Wql
+from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.rows import Rows, get_int, get_str
+from commands.sources import placement
+from commands.sources.capacity import ask_free_memory, ask_memory_use, read_free_memory, read_memory_use
+from commands.sources.cluster import (
+    BUILD_2012,
+    Cluster,
+    Node,
+    Resource,
+    ask_updating,
+    look_at_cluster,
+    read_updating,
+    with_vm_ids,
+)
+from commands.sources.guests import Guest, ask_guests, read_guests
+from commands.sources.nodes import NodeState, ask_node_states, ask_witness, read_node_states, read_witness
+from commands.sources.vmm import find_running_jobs
+
+_UNDER_WAY = (2, 3, 4, 5, 6)  # JobState: new, starting, running, suspended, shutting down [doc]
+_STORAGE = "root/Microsoft/Windows/Storage"
+
+
+@dataclass(frozen=True, slots=True)
+class DrainFacts:
+    """What was found out about one node and its cluster.
+
+    Attributes:
+        node: as the cluster writes it.
+        build: of its Windows, None where it was not told.
+        cluster: roles, resources, shared volumes.
+        threshold: from which priority on guests move live; None where nobody told.
+        owners: resource of the node -> nodes where it may be, in lower case.
+        guests: on the node, clustered or not.
+        memory: VM id -> bytes that it holds.
+        free: other node that is up -> free bytes.
+        repairs: storage jobs under way, by name.
+        updating: node that is up -> whether it tells of a run of Cluster-Aware Updating.
+        vmm_jobs: VMM server that manages the cluster -> how many of its jobs run, None where it does not tell.
+        unfound: why nothing else is known; None where it is.
+    """
+
+    node: str
+    build: int | None
+    cluster: Cluster
+    nodes: tuple[NodeState, ...] | QueryFailure = ()
+    witness: bool | QueryFailure = False
+    threshold: int | QueryFailure | None = None
+    owners: Mapping[str, frozenset[str]] | QueryFailure = field(default_factory=dict)
+    guests: tuple[Guest, ...] | QueryFailure = ()
+    memory: Mapping[str, int] | QueryFailure = field(default_factory=dict)
+    free: Mapping[str, int | QueryFailure] = field(default_factory=dict)
+    repairs: tuple[str, ...] | QueryFailure = ()
+    updating: Mapping[str, bool | QueryFailure] = field(default_factory=dict)
+    vmm_jobs: Mapping[str, int | QueryFailure | None] = field(default_factory=dict)
+    unfound: QueryFailure | None = None
+
+    @property
+    def is_2008(self) -> bool:
+        """Whether it is of the generation that knows no drain."""
+        return self.build is not None and self.build < BUILD_2012
+
+    @property
+    def state(self) -> NodeState | None:
+        """The node itself; None where the cluster did not tell of it."""
+        return next((one for one in self.states if one.name.casefold() == self.node.casefold()), None)
+
+    @property
+    def states(self) -> tuple[NodeState, ...]:
+        """The nodes that the cluster told of."""
+        return () if isinstance(self.nodes, QueryFailure) else self.nodes
+
+    @property
+    def others(self) -> tuple[NodeState, ...]:
+        """All of them but the node."""
+        return tuple(one for one in self.states if one.name.casefold() != self.node.casefold())
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """The resources of virtual machines that the node owns."""
+        every = () if isinstance(self.cluster.resources, QueryFailure) else self.cluster.resources
+        return tuple(one for one in every if one.owner.casefold() == self.node.casefold())
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The virtual machines' roles that the node owns."""
+        every = () if isinstance(self.cluster.groups, QueryFailure) else self.cluster.groups
+        return tuple(one.name for one in every if one.is_guest and one.owner.casefold() == self.node.casefold())
+
+
+async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
+    """Ask everything, in two rounds. The target is a node of a cluster."""
+    on = target.cluster
+    cluster, (nodes, witness), threshold = await asyncio.gather(
+        look_at_cluster(on, ask),
+        asyncio.gather(ask.query(ask_node_states(on), read_node_states), ask.query(ask_witness(on), read_witness)),
+        ask.query(placement.ask_threshold(on), placement.read_threshold),
+    )
+    if isinstance(cluster.nodes, QueryFailure):
+        return DrainFacts(target.name, None, cluster, unfound=cluster.nodes)
+    node = next((one for one in cluster.nodes if one.name.casefold() == target.name.casefold()), None)
+    if node is None:
+        gone = QueryFailure(target.name, "absent", f"{on} has no node of that name.")
+        return DrainFacts(target.name, None, cluster, unfound=gone)
+    if node.is_2008:
+        return DrainFacts(node.name, node.build, cluster)
+    up = [] if isinstance(nodes, QueryFailure) else [one.name for one in nodes if one.is_up and one.name != node.name]
+    (known, owners), (guests, memory), free, repairs, hive, (updating, jobs) = await asyncio.gather(
+        asyncio.gather(with_vm_ids(cluster, ask, node.name), _owners(cluster, node, ask)),
+        asyncio.gather(ask.query(ask_guests(node), read_guests), ask.query(ask_memory_use(node), read_memory_use)),
+        ask.query_many({name: ask_free_memory(name) for name in up}, read_free_memory),
+        ask.query(_ask_storage_jobs(node), read_storage_jobs),
+        _threshold_of_hive(node, threshold, ask),
+        asyncio.gather(
+            ask.query_many({name: ask_updating(name) for name in (*up, node.name)}, read_updating),
+            asyncio.gather(*(find_running_jobs(server, ask) for server in target.managers)),
+        ),
+    )
+    return DrainFacts(
+        node=node.name,
+        build=node.build,
+        cluster=known,
+        nodes=nodes,
+        witness=witness,
+        threshold=hive,
+        owners=owners,
+        guests=guests,
+        memory=memory,
+        free=free,
+        repairs=repairs,
+        updating=updating,
+        vmm_jobs=dict(zip(target.managers, jobs, strict=True)),
+    )
+
+
+async def _owners(cluster: Cluster, node: Node, ask: QueryClient) -> placement.Owners | QueryFailure:
+    """Where the node's resources may be."""
+    if isinstance(cluster.resources, QueryFailure):
+        return cluster.resources
+    own = [one.name for one in cluster.resources if one.owner.casefold() == node.name.casefold()]
+    return await placement.find_possible_owners(cluster.name, own, ask)
+
+
+def _ask_storage_jobs(node: Node) -> Wql:
+    """The question: which jobs work on the storage? The storage provider came with 2012 [doc]."""
+    return Wql(node.name, _STORAGE, "MSFT_StorageJob", ("Name", "JobState"))
+
+
+def read_storage_jobs(rows: Rows) -> tuple[str, ...]:
+    """The names of the jobs that have not ended. Raises Unreadable."""
+    return tuple(get_str(row, "Name") for row in rows if get_int(row, "JobState") in _UNDER_WAY)
+
+
+async def _threshold_of_hive(
+    node: Node, told: int | QueryFailure | None, ask: QueryClient
+) -> int | QueryFailure | None:
+    """Where the private properties did not tell it."""
+    if isinstance(told, int):
+        return told
+    return await ask.query(placement.ask_threshold_of_hive(node.name), placement.read_threshold_of_hive)

@@ -1,0 +1,141 @@
+"""Draining a node and bringing it back, as steps. Shared by every plan that needs an empty node.
+
+`MSCluster_Node.Pause(DrainType 1)` asks the cluster to move the roles away and returns at once; NodeDrainStatus says how
+far that has come, and 3 that a role would not leave [doc]. Over WS-Management none of it was ever captured, so a step is
+judged by the state alone. Questions go to the cluster, since a drained node may be about to restart; the acts go to the
+node itself.
+"""
+
+from __future__ import annotations
+
+from bot.api.actions import InvokeMethod
+from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate, Step, exists, not_exists
+from bot.api.queries import Predicate, Wql, make_params
+from commands.sources.cluster import GUEST_GROUP, LOCKED, NAMESPACE
+from commands.sources.nodes import COLUMNS, ClusterNodeState, Drain, ask_node
+
+DRAIN, RESUME = "drain", "resume"
+DRAIN_MINUTES, RETURN_MINUTES = 30, 20
+AT_ONCE = 1  # FailbackType [doc]
+_DRAIN_ROLES = 1  # DrainType [doc]; 2, force drain, would stop guests that cannot move
+_RESUMED = 120
+_IN_BACKUP = 1
+
+
+def drain_step(cluster: str, node: str) -> Step:
+    """Pause a node and wait until its guests have left.
+
+    The before-image is which guests were there. Untouched after a crash, it may be tried again: a guest that has left
+    changes the image, and the guard refuses a node that is paused already.
+    """
+    state = ask_node(cluster, node)
+    wait = DRAIN_MINUTES * 60
+    return Step(
+        key=DRAIN,
+        description=f"Pause {node} and drain it",
+        act=_method(node, "Pause", DrainType=_DRAIN_ROLES),
+        guard=(
+            _is_up(cluster, node),
+            others_are_up(cluster, node),
+            *gate_no_locks(cluster, node),
+        ),
+        done=(
+            exists(
+                state,
+                Predicate("State", "=", ClusterNodeState.PAUSED),
+                Predicate("NodeDrainStatus", "=", Drain.DONE),
+                within=wait,
+                give_up=Expect((Predicate("NodeDrainStatus", "=", Drain.FAILED),)),
+            ).described_as(f"{node} is paused and drained", never=f"the drain of {node} has failed"),
+            _has_no_guest(cluster, node, within=60),
+        ),
+        before=ask_roles(cluster, node),
+        undo=_method(node, "Resume", FailbackType=AT_ONCE),
+        undone=(_is_up(cluster, node, within=_RESUMED),),
+        repeatable=True,
+        undo_says=f"Resume {node}, its guests come back",
+    )
+
+
+def resume_step(cluster: str, node: str, failback: int = AT_ONCE) -> Step:
+    """Let a paused node take roles again. It has no undo: pausing it again would not take the guests away."""
+    how = {0: "its guests stay where they are", 1: "its guests come back", 2: "its guests come back as their roles say"}
+    state = ask_node(cluster, node)
+    return Step(
+        key=RESUME,
+        description=f"Resume {node}: {how[failback]}",
+        act=_method(node, "Resume", FailbackType=failback),
+        guard=(_is_paused(cluster, node),),
+        done=(_is_up(cluster, node, within=_RESUMED),),
+        before=state,
+        repeatable=True,
+    )
+
+
+def failback_step(cluster: str, node: str) -> Step:
+    """Wait until the guests are back that were there before the drain."""
+    return Step(
+        key="return",
+        description=f"Wait until the guests of {node} are back",
+        act=None,
+        done=(
+            Check(
+                ask_roles(cluster, node), (CompareToBefore(DRAIN, ("Name",)),), within=RETURN_MINUTES * 60
+            ).described_as(f"the guests of {node} are those from before the drain"),
+        ),
+    )
+
+
+def is_drained(cluster: str, node: str) -> tuple[Check, ...]:
+    """The node is paused, and no guest is left there."""
+    return _is_paused(cluster, node), _has_no_guest(cluster, node)
+
+
+def gate_no_locks(cluster: str, node: str) -> tuple[Check, ...]:
+    """No role and no resource of the node is in locked mode, and no shared volume in backup."""
+    owned = (Predicate("OwnerNode", "=", node),)
+    groups = Wql(cluster, NAMESPACE, "MSCluster_ResourceGroup", ("Name", "OwnerNode", "StatusInformation"), owned)
+    resources = Wql(cluster, NAMESPACE, "MSCluster_Resource", ("Name", "OwnerNode", "StatusInformation"), owned)
+    volumes = Wql(cluster, NAMESPACE, "MSCluster_ClusterSharedVolume", ("Name", "BackupState"))
+    locked = FlagPredicate("StatusInformation", LOCKED)
+    return (
+        not_exists(groups, locked).described_as(f"no guest on {node} is locked"),
+        not_exists(resources, locked).described_as(f"no resource on {node} is locked"),
+        not_exists(volumes, Predicate("BackupState", "=", _IN_BACKUP)).described_as(
+            f"no shared volume of {cluster} is in backup"
+        ),
+    )
+
+
+def others_are_up(cluster: str, node: str) -> Check:
+    """No other node is paused."""
+    others = Wql(cluster, NAMESPACE, "MSCluster_Node", COLUMNS, (Predicate("Name", "!=", node),))
+    return not_exists(others, Predicate("State", "=", ClusterNodeState.PAUSED)).described_as(
+        f"no other node of {cluster} is paused"
+    )
+
+
+def _is_up(cluster: str, node: str, within: int = 0) -> Check:
+    return exists(ask_node(cluster, node), Predicate("State", "=", ClusterNodeState.UP), within=within).described_as(
+        f"{node} is up"
+    )
+
+
+def _is_paused(cluster: str, node: str) -> Check:
+    return exists(ask_node(cluster, node), Predicate("State", "=", ClusterNodeState.PAUSED)).described_as(
+        f"{node} is paused"
+    )
+
+
+def _has_no_guest(cluster: str, node: str, within: int = 0) -> Check:
+    return not_exists(ask_roles(cluster, node), within=within).described_as(f"no guest is left on {node}")
+
+
+def ask_roles(cluster: str, node: str) -> Wql:
+    """The question: which virtual machines' roles does the node own?"""
+    own = (Predicate("OwnerNode", "=", node), Predicate("GroupType", "=", GUEST_GROUP))
+    return Wql(cluster, NAMESPACE, "MSCluster_ResourceGroup", ("Name", "OwnerNode"), own)
+
+
+def _method(node: str, method: str, **params: int) -> InvokeMethod:
+    return InvokeMethod(node, NAMESPACE, make_params(Name=node), "MSCluster_Node", method, make_params(**params))

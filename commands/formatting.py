@@ -1,0 +1,74 @@
+"""Sizes, times, counts and lists in words, the same in every report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from bot.api.query_client import QueryFailure
+
+ALONE = 12  # of one kind that are named with their reason
+
+
+def summarize_failures(silent: Sequence[QueryFailure], noun: str) -> tuple[QueryFailure, ...]:
+    """The first of each kind with their reasons; the rest of a kind in one line."""
+    kept: list[QueryFailure] = []
+    for kind in dict.fromkeys(one.kind for one in silent):
+        same = [one for one in silent if one.kind == kind]
+        kept += same[:ALONE]
+        rest = same[ALONE:]
+        if rest:
+            names = join_names([one.target for one in rest], 20)
+            kept.append(QueryFailure(f"{pluralize(len(rest), f'more {noun}')}", kind, f"{names}.", rest[0].hint))
+    return tuple(kept)
+
+
+MIB, GIB, TIB = 2**20, 2**30, 2**40
+_FRACTIONS_END = 100  # tenths: from ten units on a fraction says nothing more
+
+
+def format_size(count: int) -> str:
+    """A number of bytes as people read it: "0 MB", "412 MB", "1.3 GB", "80 GB", "2.4 TB".
+
+    Rounded down, so that nobody is told of more free space than there is.
+    """
+    if count < GIB:
+        return f"{count // MIB} MB"
+    unit, name = (TIB, "TB") if count >= TIB else (GIB, "GB")
+    tenths = count * 10 // unit
+    if tenths >= _FRACTIONS_END or tenths % 10 == 0:
+        return f"{tenths // 10} {name}"
+    return f"{tenths / 10:.1f} {name}"
+
+
+def format_time(moment: datetime, now: datetime) -> str:
+    """A time of day in UTC, with its date where that is not today: "22:41 UTC", "19 Sep 22:14 UTC"."""
+    if moment.date() == now.date():
+        return f"{moment:%H:%M} UTC"
+    year = f" {moment:%Y}" if moment.year != now.year else ""
+    return f"{moment.day} {moment:%b}{year} {moment:%H:%M} UTC"
+
+
+def pluralize(number: int, noun: str, plural: str = "") -> str:
+    """A number and its noun: "1 node", "6 nodes"."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def truncate_list(names: Iterable[str], most: int = 8) -> tuple[str, ...]:
+    """The first names, and how many more there are: a list that stays readable for a thousand hosts."""
+    every = tuple(names)
+    if len(every) <= most:
+        return every
+    return (*every[: most - 1], f"{len(every) - most + 1} more")
+
+
+def join_names(names: Iterable[str], most: int = 8) -> str:
+    """Names in one line: "hv01, hv02, hv03", or "hv01, …, and 40 more"."""
+    every = tuple(names)
+    few = truncate_list(every, most)
+    return ", ".join(few) if len(few) == len(every) else f"{', '.join(few[:-1])} and {few[-1]}"
+
+
+def sentences(parts: Sequence[str]) -> str:
+    """Sentences in one line; empty ones are left out."""
+    return " ".join(part for part in parts if part)

@@ -1,0 +1,188 @@
+"""Everything that `/find-full-guests` asks, as facts: which guests there are, and what each says of its volumes.
+
+Three rounds: the cluster, every node at once, every guest at once; a fourth for guests whose integration services
+write no VM id. An answer counts only from the very machine that was meant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bot.api.arguments import Target
+from bot.api.query_client import QueryClient, QueryFailure
+from commands.formatting import GIB, join_names, pluralize
+from commands.sources.cluster import (
+    Group,
+    Node,
+    ask_groups,
+    ask_nodes,
+    look_at_host,
+    read_groups,
+    read_nodes,
+    target_nodes,
+)
+from commands.sources.event_log import ask_snapshot_failures, read_events
+from commands.sources.guests import (
+    HostedGuest,
+    HostGuests,
+    Power,
+    ask_firmware,
+    ask_identity,
+    look_at_guests,
+    newest,
+    read_firmware,
+    read_identity,
+    same_machine,
+)
+from commands.sources.kvp import System
+from commands.sources.volumes import Room, Volumes, ask_volumes, read_volumes
+from commands.vss.suspects import Suspect, find_suspects
+
+LOOK_BACK = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class GuestSpaceFacts:
+    """What was found out.
+
+    Attributes:
+        guests: every virtual machine that a host told of.
+        space: VM id -> volumes, of those that were asked.
+        silent_hosts: hosts whose guests are not known, or not wholly.
+        unseen: roles of guests on hosts that did not answer, by the cluster's word.
+        named: guests that event 10102 names.
+    """
+
+    now: datetime
+    guests: tuple[HostedGuest, ...]
+    space: Mapping[str, Volumes | QueryFailure]
+    silent_hosts: tuple[QueryFailure, ...] = ()
+    unseen: tuple[str, ...] = ()
+    named: tuple[Suspect, ...] = ()
+
+
+def is_askable(hosted: HostedGuest) -> bool:
+    """Whether a guest can be asked at all: running, not known to be something else than Windows, and with a name."""
+    known = hosted.told.system not in (System.LINUX, System.OTHER)
+    return hosted.guest.power is Power.RUNNING and known and bool(hosted.told.fqdn)
+
+
+def short_of_space(facts: GuestSpaceFacts) -> tuple[str, ...]:
+    """Volumes that are full, or have less free than what helped once [1 note: 1 GB]: "test-tfs-01 C:"."""
+    return tuple(
+        f"{hosted.guest.name} {volume.name}"
+        for hosted in facts.guests
+        for part in (facts.space.get(hosted.guest.vm_id),)
+        if isinstance(part, Volumes)
+        for volume in part.judged
+        if volume.room(GIB, percent=0) in (Room.FULL, Room.LOW)
+    )
+
+
+async def find_guest_space(target: Target, ask: QueryClient) -> GuestSpaceFacts:
+    """Ask everything."""
+    nodes, groups = await _find_nodes(target, ask)
+    if isinstance(nodes, QueryFailure):
+        return GuestSpaceFacts(ask.now, (), {}, (nodes,))
+    hosts, logs = await asyncio.gather(
+        asyncio.gather(*(look_at_guests(node, ask) for node in nodes)),
+        ask.query_many(
+            {node.name: ask_snapshot_failures(node.name, ask.now - LOOK_BACK) for node in nodes}, read_events
+        ),
+    )
+    told = {node.name: part for node, part in zip(nodes, hosts, strict=True) if isinstance(part, HostGuests)}
+    guests = tuple(newest(told.values()).values())
+    known_logs = {on: events for on, events in logs.items() if not isinstance(events, QueryFailure)}
+    by_host = {on: [hosted.guest for hosted in part.guests] for on, part in told.items()}
+    return GuestSpaceFacts(
+        now=ask.now,
+        guests=guests,
+        space=await _ask_guests([hosted for hosted in guests if is_askable(hosted)], ask),
+        silent_hosts=_silent_hosts(nodes, hosts, groups),
+        unseen=_unseen(told, nodes, groups),
+        named=find_suspects(known_logs, by_host, dict.fromkeys(known_logs, ask.now - LOOK_BACK)),
+    )
+
+
+async def _find_nodes(target: Target, ask: QueryClient) -> tuple[tuple[Node, ...] | QueryFailure, tuple[Group, ...]]:
+    """The nodes to ask, and the cluster's roles: they name the guests of a silent node."""
+    if not target.cluster:
+        return (await look_at_host(target.name, ask),), ()
+    nodes, groups = await asyncio.gather(
+        ask.query(ask_nodes(target.cluster), read_nodes), ask.query(ask_groups(target.cluster), read_groups)
+    )
+    known = () if isinstance(groups, QueryFailure) else groups
+    if isinstance(nodes, QueryFailure):
+        return (nodes if target.kind == "cluster" else target_nodes(target, ())), known
+    return target_nodes(target, nodes), known
+
+
+async def _ask_guests(guests: Sequence[HostedGuest], ask: QueryClient) -> dict[str, Volumes | QueryFailure]:
+    volumes, identities = await asyncio.gather(
+        ask.query_many({one.guest.vm_id: ask_volumes(one) for one in guests}, read_volumes),
+        ask.query_many({one.guest.vm_id: ask_identity(one) for one in guests}, read_identity),
+    )
+    unproven = [
+        one
+        for one in guests
+        if not isinstance(volumes[one.guest.vm_id], QueryFailure) and not _said(identities[one.guest.vm_id])
+    ]
+    questions = {one.guest.vm_id: ask_firmware(one) for one in unproven}
+    firmware = await ask.query_many(questions, read_firmware) if questions else {}
+    return {
+        key: _proven(one, volumes[key], _said(identities[key]), _said(firmware.get(key, "")))
+        for one in guests
+        for key in (one.guest.vm_id,)
+    }
+
+
+def _said(answer: str | QueryFailure) -> str:
+    return "" if isinstance(answer, QueryFailure) else answer
+
+
+def _proven(one: HostedGuest, volumes: Volumes | QueryFailure, vm_id: str, firmware: str) -> Volumes | QueryFailure:
+    """The volumes, if they are those of the machine that was meant."""
+    if isinstance(volumes, QueryFailure):
+        return volumes
+    itself = same_machine(one, vm_id, firmware)
+    if itself:
+        return volumes
+    if itself is None:
+        says = f"{one.told.fqdn} answered, and neither a VM id nor a BIOS GUID proves that it is this guest."
+        return QueryFailure(one.guest.name, "not proven", says, "Update its integration services.")
+    says = f"{one.told.fqdn} answered, and it is another machine (VM id {vm_id or 'unknown'})."
+    return QueryFailure(
+        one.guest.name, "wrong machine", says, "Check its name in DNS, and whether two machines bear it."
+    )
+
+
+def _silent_hosts(
+    nodes: Sequence[Node], hosts: Sequence[HostGuests | QueryFailure], groups: Sequence[Group]
+) -> tuple[QueryFailure, ...]:
+    """Hosts whose guests are not known, and hosts that told only half."""
+    found = []
+    for node, part in zip(nodes, hosts, strict=True):
+        if isinstance(part, QueryFailure):
+            roles = _roles_on(node, groups)
+            whose = f"its {pluralize(len(roles), 'guest')}: {join_names(roles)}" if roles else "its guests"
+            found.append(QueryFailure(node.name, part.kind, f"{part.message} Not known: {whose}.", part.hint))
+        elif part.failed:
+            first = part.failed[0]
+            says = f"{first.message} What its guests say of themselves is not known."
+            found.append(QueryFailure(node.name, first.kind, says, first.hint))
+    return tuple(found)
+
+
+def _unseen(told: Mapping[str, HostGuests], nodes: Sequence[Node], groups: Sequence[Group]) -> tuple[str, ...]:
+    return tuple(name for node in nodes if node.name not in told for name in _roles_on(node, groups))
+
+
+def _roles_on(node: Node, groups: Sequence[Group]) -> list[str]:
+    return [group.name for group in groups if group.is_guest and _same(group.owner, node.name)]
+
+
+def _same(one: str, other: str) -> bool:
+    return one.casefold() == other.casefold()

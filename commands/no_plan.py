@@ -1,0 +1,45 @@
+"""Plans that do nothing, and say why: a refusal is an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.api.arguments import Target
+from bot.api.plan import Gate, Plan
+from bot.api.report import Remedy
+
+
+def no_plan(
+    because: str, gates: Sequence[Gate] = (), remedies: Sequence[Remedy] = (), evidence: Sequence[str] = ()
+) -> Plan:
+    """Nothing will run.
+
+    Args:
+        because: its beginning decides how it is shown. "No plan for hv03: it is down. …", "No plan yet for …": its first
+            sentence is the title. "Nothing to …": there is nothing to do. Anything else stands below the title "No plan".
+        gates: those that were judged; the ones that hold are shown first.
+        remedies: buttons that help.
+        evidence: notes below.
+    """
+    return Plan(because, "", "", (), tuple(gates), (), tuple(evidence), tuple(remedies))
+
+
+def held(gates: Sequence[Gate]) -> tuple[Gate, ...]:
+    """The gates that keep a plan from being proposed."""
+    return tuple(gate for gate in gates if gate.blocks_plan)
+
+
+def blocking_reason(target: str, gates: Sequence[Gate]) -> str:
+    """Which gates did not pass, with what they measured."""
+    said = "; ".join(f"“{gate.description}” is not so: {gate.measured}" for gate in held(gates))
+    return f"No plan yet for {target}. {said}."
+
+
+def or_no_plan(target: str, whole: Plan) -> Plan:
+    """The plan; or none, where a gate holds it. Its buttons help either way."""
+    return no_plan(blocking_reason(target, whole.gates), whole.gates, whole.remedies) if whole.blocking_gates else whole
+
+
+def cluster_lock(target: Target) -> str:
+    """What a change there holds: its whole cluster, since nodes lean on each other; else the host."""
+    return f"cluster:{target.cluster.lower()}" if target.cluster else f"host:{target.name.lower()}"

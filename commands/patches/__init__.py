@@ -1,0 +1,4 @@
+"""Updates across the nodes of a cluster.
+
+drift   which updates some nodes have and others lack
+"""

@@ -1,0 +1,307 @@
+"""Mend a virtual machine that SCVMM shows as Missing: VMM's own refresh, then a live migration, its database last."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from bot.api.arguments import VmmTargets
+from bot.api.command import Remediation, Risk, Role
+from bot.api.plan import Gate, Group, Plan
+from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.report import Remedy
+from commands.diagnostics import find_missing_vms
+from commands.formatting import join_names, pluralize
+from commands.no_plan import no_plan, or_no_plan
+from commands.sources.cluster import Node, ask_nodes, read_nodes
+from commands.sources.guests import Guest, Power
+from commands.sources.services import ask_service, read_state
+from commands.sources.vmm import CODES, OLDEST
+from commands.vmm.compare import Compared, RecordStatus, compare
+from commands.vmm.findings import because, refusal, shown
+from commands.vmm.gates import all_answered, backed_up, no_job, service_runs
+from commands.vmm.repair import (
+    DRAFT,
+    SERVICE,
+    FullBackup,
+    Repair,
+    ask_last_backup,
+    database_groups,
+    move_steps,
+    read_last_backup,
+    refresh_step,
+)
+from commands.vmm.resolve_record import CHANGE, MOVE, Ambiguous, Resolved, choose, repair_applies
+
+_WAYS = ("refresh", "migration", "database")
+
+
+class Vm(str):
+    """A word of a virtual machine's name, or one of its ids."""
+
+    __slots__ = ()
+    is_subject = True
+
+
+class Way(str):
+    """How it is mended."""
+
+    __slots__ = ()
+    wants = "refresh, migration or database"
+
+    @classmethod
+    def parse(cls, word: str) -> Self:
+        """Read it. Raises ValueError."""
+        if word.casefold() not in _WAYS:
+            raise ValueError(word)
+        return cls(word.casefold())
+
+
+_FIRST, _EVERY = Way("refresh"), VmmTargets()
+
+
+@dataclass(frozen=True, slots=True)
+class Args:
+    """What people type. Where no VMM server is named, the machine is looked for on all of them."""
+
+    vm: tuple[Vm, ...]
+    vmm: VmmTargets = _EVERY
+    by: Way = _FIRST
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What `/find-missing-vms` finds, the nodes with their Windows, and what a change of the database takes.
+
+    Attributes:
+        found: VMM server -> what it believes, and what is so.
+        nodes: the nodes of all clusters that they manage.
+        backups: VMM server -> the newest full backup of its database, None where there is none.
+        services: VMM server whose host the estate names -> the state of its service there, "" where there is none.
+    """
+
+    found: Mapping[str, find_missing_vms.Facts]
+    nodes: Mapping[str, Node]
+    backups: Mapping[str, FullBackup | QueryFailure | None]
+    services: Mapping[str, str | QueryFailure]
+
+
+async def collect(args: Args, ask: QueryClient) -> Facts:
+    """As many rounds as `/find-missing-vms` takes."""
+    clusters = dict.fromkeys(cluster for server in args.vmm for cluster in server.clusters)
+    found, nodes, backups, services = await asyncio.gather(
+        asyncio.gather(*(find_missing_vms.look_at(server, ask) for server in args.vmm)),
+        ask.query_many({name: ask_nodes(name) for name in clusters}, read_nodes),
+        ask.query_many({server.name: ask_last_backup(server.name) for server in args.vmm}, read_last_backup),
+        ask.query_many(
+            {server.name: ask_service(server.host, SERVICE) for server in args.vmm if server.host}, read_state
+        ),
+    )
+    known = {one.name: one for part in nodes.values() if not isinstance(part, QueryFailure) for one in part}
+    names = [server.name for server in args.vmm]
+    return Facts(dict(zip(names, found, strict=True)), known, backups, services)
+
+
+def plan(args: Args, facts: Facts) -> Plan:
+    """Find the record, and mend it in the way that was asked for."""
+    compared: dict[str, Sequence[Compared]] = {}
+    silent: dict[str, str] = {}
+    for server, found in facts.found.items():
+        records = _records(server, found)
+        if isinstance(records, str):
+            silent[server] = records
+        else:
+            compared[server] = records
+    chosen = choose(" ".join(args.vm), compared, silent)
+    if isinstance(chosen, Ambiguous):
+        draft = DRAFT if any(_is_strange(found) for found in facts.found.values()) else ()
+        look = [Remedy("Find Missing VMs", f"/find-missing-vms {server}") for server in facts.found]
+        return no_plan(chosen.says, remedies=chosen.remedies or look, evidence=draft)
+    return _mend(args, facts, chosen)
+
+
+def _records(server: str, found: find_missing_vms.Facts) -> tuple[Compared, ...] | str:
+    """A server's records, compared with the hosts; else why they are not known."""
+    if isinstance(found.layout, QueryFailure):
+        return f"{found.layout.target}: {found.layout.message}"
+    if not found.layout.is_known:
+        lacks = f"Its schema lacks {join_names(found.layout.lacks, 4)}"
+        return f"VMM {server} is of a version that hvops does not know. {lacks}. By hand: Read-SCVirtualMachine."
+    for part in (found.hosts, found.machines):
+        if isinstance(part, QueryFailure):
+            return f"{part.target}: {part.message}"
+    assert not isinstance(found.hosts, QueryFailure)
+    assert not isinstance(found.machines, QueryFailure)
+    return compare(found.machines, found.hosts, _seen(found), [one.target for one in _silent(found)])
+
+
+def _is_strange(found: find_missing_vms.Facts) -> bool:
+    """Whether the schema was read, and is an unknown one."""
+    return not isinstance(found.layout, QueryFailure) and not found.layout.is_known
+
+
+def _seen(found: find_missing_vms.Facts) -> dict[str, Sequence[Guest]]:
+    return {host: part for host, part in found.seen.items() if not isinstance(part, QueryFailure)}
+
+
+def _silent(found: find_missing_vms.Facts) -> tuple[QueryFailure, ...]:
+    return (*found.clusters, *(part for part in found.seen.values() if isinstance(part, QueryFailure)))
+
+
+def _mend(args: Args, facts: Facts, chosen: Resolved) -> Plan:
+    look = (Remedy("Find Missing VMs", f"/find-missing-vms {chosen.server}"),)
+    if why := refusal(chosen.record):
+        return no_plan(why, remedies=look)
+    repair = _repair(args, facts, chosen)
+    if isinstance(repair, str):
+        return no_plan(repair, remedies=look)
+    if args.by == "migration":
+        return _by_migration(facts, chosen, repair)
+    return _by_database(facts, chosen, repair) if args.by == "database" else _by_refresh(chosen, repair)
+
+
+def _repair(args: Args, facts: Facts, chosen: Resolved) -> Repair | str:
+    """Everything that a step needs; else why there can be none."""
+    one, hosts = chosen.record, facts.found[chosen.server].hosts
+    assert isinstance(hosts, Mapping)
+    assert one.real is not None  # else it was refused
+    name, real = one.machine.name, one.real
+    ids = [host for host, called in hosts.items() if called == real.host.casefold()]
+    node = facts.nodes.get(real.host)
+    if len(ids) != 1 or node is None:
+        return f"No plan for {name}: VMM lists {pluralize(len(ids), 'host')} called {real.host}, where it really is."
+    becomes = CODES.get(real.guest.power)
+    if becomes is None:
+        return f"No plan for {name}: it is {real.guest.power} on {real.host}. Look again when that has ended."
+    machine = one.machine
+    return Repair(
+        on=chosen.server,
+        machine=machine.object_id,
+        vm_id=machine.vm_id,
+        believed=machine.host_id,
+        real=ids[0],
+        node=node,
+        power=real.guest.power,
+        state=machine.state,
+        becomes=becomes,
+        host=_service_host(args, facts, chosen.server),
+    )
+
+
+def _service_host(args: Args, facts: Facts, server: str) -> str:
+    """The host whose service we stop and start: named by the estate, and it told how that service is."""
+    state = facts.services.get(server)
+    host = next(one.host for one in args.vmm if one.name == server)
+    return host if state and isinstance(state, str) else ""
+
+
+def _lock(repair: Repair) -> tuple[str, ...]:
+    return (f"vmm:{repair.on.lower()}:{repair.machine}",)
+
+
+def _next(chosen: Resolved, *ways: tuple[str, str]) -> tuple[Remedy, ...]:
+    """What to try when it did not help: a look first, then the ways that are left."""
+    look = Remedy("Find Missing VMs", f"/find-missing-vms {chosen.server}", primary=True)
+    return (look, *(Remedy(f"{label}…", repair_applies(chosen, way)) for label, way in ways))
+
+
+def _by_refresh(chosen: Resolved, repair: Repair) -> Plan:
+    """What Microsoft documents, and always the first to try."""
+    others = (MOVE, CHANGE) if chosen.record.verdict is RecordStatus.LOST else ()
+    return Plan(
+        reason=because(chosen.record),
+        impact="VMM looks at one virtual machine anew; the machine itself is not touched.",
+        rollback="None is needed: a refresh only reads the host.",
+        locks=_lock(repair),
+        gates=(),
+        groups=(Group("refresh", (refresh_step(repair),)),),
+        remedies=_next(chosen, *others),
+        current_state=_now(chosen),
+        expected_state=_mended(chosen, repair),
+    )
+
+
+def _by_migration(facts: Facts, chosen: Resolved, repair: Repair) -> Plan:
+    """To the host that VMM believes in, so that its next look finds it there."""
+    one = chosen.record
+    believed = next((host for host in _seen(facts.found[chosen.server]) if host.casefold() == one.believed), "")
+    node = facts.nodes.get(believed)
+    if one.verdict is RecordStatus.STALE or node is None or repair.power is not Power.RUNNING:
+        why = "it is where VMM believes it to be" if one.verdict is RecordStatus.STALE else "it does not run"
+        why = why if node else f"{one.believed or 'the host that VMM names'} did not answer"
+        return no_plan(f"No plan for a live migration of {one.machine.name}: {why}.")
+    return Plan(
+        reason=because(one),
+        impact=f"{one.machine.name} moves live to {node.name}.",
+        rollback="Move it back in the same way.",
+        locks=_lock(repair),
+        gates=(),
+        groups=(Group("migration", move_steps(repair, node)),),
+        remedies=_next(chosen, CHANGE),
+        current_state=_now(chosen),
+        expected_state=f"{one.machine.name} runs on {node.name}, and VMM {chosen.server} does not show it as Missing",
+    )
+
+
+def _by_database(facts: Facts, chosen: Resolved, repair: Repair) -> Plan:
+    """Last, and at one's own risk."""
+    one, name = chosen.record, chosen.record.machine.name
+    found = facts.found[chosen.server]
+    assert not isinstance(found.layout, QueryFailure)
+    release = found.layout.release
+    if one.verdict is not RecordStatus.LOST:
+        return no_plan(f"No plan for {name} in the database: it is {one.verdict}. Refresh it in VMM.")
+    if release == OLDEST and repair.power is not Power.RUNNING:
+        return no_plan(f"No plan for {name} in the database: of VMM 2008 R2 only the state of a running one is known.")
+    gates = _gates(facts, chosen, repair, release)
+    whole = Plan(
+        reason=f"{because(one)} Microsoft documents no such change: try the refresh and the live migration first.",
+        impact="VMM manages nothing while its service is stopped; every virtual machine goes on running.",
+        rollback="Undo: the service is stopped again, the row gets its earlier values back, the service is started.",
+        locks=_lock(repair),
+        gates=gates,
+        groups=database_groups(repair),
+        evidence=(f"ObjectId {repair.machine}, VM id {repair.vm_id}.", *_by_hand(facts, chosen, repair)),
+        remedies=_next(chosen),
+        current_state=_now(chosen),
+        expected_state=f"{_mended(chosen, repair)}; one row of its database was changed",
+    )
+    return or_no_plan(name, whole)
+
+
+def _now(chosen: Resolved) -> str:
+    return f"VMM {chosen.server} shows {shown(chosen.record)}"
+
+
+def _mended(chosen: Resolved, repair: Repair) -> str:
+    return f"VMM {chosen.server} shows {chosen.record.machine.name} on {repair.node.name}, and not as Missing"
+
+
+def _gates(facts: Facts, chosen: Resolved, repair: Repair, release: str) -> tuple[Gate, ...]:
+    found, service = facts.found[chosen.server], facts.services.get(chosen.server)
+    return (
+        Gate(f"The schema of {chosen.server} is known", passed=True, measured=f"VMM {release}"),
+        all_answered(len(found.seen), _silent(found)),
+        no_job(chosen.server, found.running_jobs),
+        backed_up(chosen.server, facts.backups[chosen.server]),
+        *((service_runs(repair.host, service),) if repair.host and isinstance(service, str) else ()),
+    )
+
+
+def _by_hand(facts: Facts, chosen: Resolved, repair: Repair) -> tuple[str, ...]:
+    """Why a person stops and starts the service."""
+    service = facts.services.get(chosen.server)
+    if repair.host:
+        return ()
+    if service is None:
+        why = f"the estate names no host for VMM {chosen.server}"
+    else:
+        why = (
+            service.message.rstrip(".") if isinstance(service, QueryFailure) else "there is no such service on its host"
+        )
+    return (f"A person stops and starts {SERVICE}: {why}.",)
+
+
+COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan)

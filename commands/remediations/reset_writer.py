@@ -1,0 +1,241 @@
+"""Reset a VSS writer that is stuck: free its node first, restart the service behind it, prove that it is well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bot.api.arguments import HostTarget
+from bot.api.command import Remediation, Risk, Role
+from bot.api.plan import Group, Plan
+from bot.api.query_client import QueryClient
+from bot.api.report import Remedy
+from commands.drain.blockers import locked_words, reasons, release_remedies
+from commands.drain.facts import DrainFacts
+from commands.drain.gates import drain_gates, locks, no_backup
+from commands.formatting import join_names, pluralize, sentences
+from commands.no_plan import cluster_lock, no_plan, or_no_plan
+from commands.sources.event_log import LOCKED_ERROR
+from commands.sources.rules import WriterService, service_of
+from commands.sources.vss_writers import no_error_text
+from commands.vss.evidence import log_line
+from commands.vss.node_verdict import NodeVerdict
+from commands.vss.writer_verdict import WriterStatus, WriterVerdict
+from commands.writer_reset.facts import ResetFacts, find_reset_facts
+from commands.writer_reset.gates import backup_ended, gate_stuck_twice, has_room, no_job, readable
+from commands.writer_reset.steps import hyper_v_steps, reset_steps
+
+_RESETTABLE = (WriterStatus.STUCK, WriterStatus.FAILED)
+_WELL = "[1] Stable · No error, in a new instance"  # what the last check of a reset proves
+_OURS = {"winmgmt": "WMI", "winrm": "WinRM"}  # services that carry our own questions
+
+
+class Writer(str):
+    """A word of a writer's name."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Args:
+    """What people type. Without a name it is the Hyper-V writer."""
+
+    node: HostTarget
+    writer: tuple[Writer, ...] = ()
+
+
+async def collect(args: Args, ask: QueryClient) -> ResetFacts:
+    """Ask the cluster, the nodes, the guests' volumes and the backup product."""
+    return await find_reset_facts(args.node, ask)
+
+
+def plan(args: Args, facts: ResetFacts) -> Plan:
+    """Find the writer; the Hyper-V writer needs a drained node, the others only their service."""
+    node = facts.node
+    if node is None:
+        why = facts.silence
+        return no_plan(f"No plan for {args.node}: its writers are not known. {why.message if why else ''}".rstrip())
+    return replace(_plan(args, facts, node), samples=node.samples())
+
+
+def _plan(args: Args, facts: ResetFacts, node: NodeVerdict) -> Plan:
+    """The plan for a node whose writers are known."""
+    wanted = " ".join(args.writer)
+    found = [one for one in node.writers if _is_meant(one, wanted)]
+    if len(found) != 1:
+        return no_plan(_which(node, wanted, found))
+    one = found[0]
+    if one.verdict is WriterStatus.STABLE:
+        return no_plan(_well(node, one), remedies=(Remedy("Check Writers", f"/check-writers {node.name}"),))
+    return _hyper_v(args, facts, node, one) if one.writer.is_hyper_v else _other(args, facts, node, one)
+
+
+def _is_meant(one: WriterVerdict, wanted: str) -> bool:
+    if not wanted:
+        return one.writer.is_hyper_v
+    return wanted.casefold() in (one.writer.name.casefold(), one.writer.writer_id.casefold())
+
+
+def _which(node: NodeVerdict, wanted: str, found: Sequence[WriterVerdict]) -> str:
+    names = join_names([one.writer.name for one in node.writers], 20)
+    if found:
+        return f"No plan for {node.name}: it lists {pluralize(len(found), 'writer')} called “{wanted}”. Name one by its writer id."
+    asked = f"no writer “{wanted[:80]}”" if wanted else "no Hyper-V writer"
+    return f"No plan for {node.name}: it lists {asked}. It lists: {names or 'none at all'}."
+
+
+def _well(node: NodeVerdict, one: WriterVerdict) -> str:
+    odd = [other for other in node.writers if other.verdict in _RESETTABLE]
+    rest = f" Not well: {join_names([f'{other.writer.name} {other.writer.says}' for other in odd], 4)}." if odd else ""
+    return f"Nothing to reset on {node.name}: {one.writer.name} is {one.writer.says}.{rest}"
+
+
+def _too_early(node: NodeVerdict, one: WriterVerdict) -> Plan | None:
+    """A writer that no reset would help, or not yet. One that looks stuck may be: `seen_twice` holds the start."""
+    if one.verdict in _RESETTABLE or (one.verdict is WriterStatus.LOOKS_STUCK and node.backup.runs is False):
+        return None
+    why = {
+        WriterStatus.BUSY: "Waiting is normal while a backup runs: let it end, then look again.",
+        WriterStatus.LOOKS_STUCK: "Whether a backup runs is not known: see in the backup product, then look again.",
+        WriterStatus.ERROR: "It is stable again; the error is that of its last backup. Retry the backup job: a reset would only hide it.",
+        WriterStatus.EXPECTED: "That is expected on this Windows.",
+        WriterStatus.UNREAD: "Its last error is in a language not known here: read it on the host.",
+    }.get(one.verdict, "No source describes this state, so nothing says that a restart would help.")
+    says = f"No plan for {node.name}: {one.writer.name} is {one.writer.says}. {why}"
+    return no_plan(says, remedies=(Remedy("Check Writers", f"/check-writers {node.name}", primary=True),))
+
+
+def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdict) -> Plan:
+    """The branches of the field notes: a job that waits, guests that are locked, and neither."""
+    drain = facts.drain
+    if drain is None or drain.unfound or drain.is_2008:
+        return no_plan(_no_drain(node, drain))
+    if one.verdict is not WriterStatus.BUSY and (facts.own_jobs(args.node) or not node.locks.none):
+        return _free_the_guest(args, facts, node, drain)
+    if refusal := _too_early(node, one):
+        return refusal
+    drained = drain.state is not None and drain.state.is_drained and not drain.roles
+    before = (locks(drain), no_backup(drain)) if drained else drain_gates(drain)
+    steps = hyper_v_steps(drain.cluster.name, node.name, one.writer, _no_error(node), drain=not drained)
+    moves = f"{_guests(drain)} live-migrate off {node.name} and back."
+    stays = f"{node.name} is drained already; it takes guests again afterwards."
+    whole = Plan(
+        reason=_seen(node, one),
+        impact=f"{stays if drained else moves} While vmms restarts nobody can manage Hyper-V on {node.name}.",
+        rollback=f"Start vmms if it is stopped, then resume {node.name}.",
+        locks=(cluster_lock(args.node),),
+        gates=(
+            *gate_stuck_twice(one, facts.writers.now),
+            no_job(args.node, facts),
+            readable(node),
+            has_room(facts),
+            *before,
+        ),
+        groups=(Group("reset", steps),),
+        evidence=tuple(said for said in (log_line(node, facts.writers.now),) if said),
+        remedies=_afterwards(node),
+        current_state=f"{one.writer.says}; {node.name} is {'drained' if drained else f'up with {_guests(drain)}'}",
+        expected_state=f"{_WELL}; {node.name} is up{'' if drained else ' and its guests are back'}",
+        self_reverting=True,
+    )
+    return or_no_plan(args.node.name, whole)
+
+
+def _guests(drain: DrainFacts) -> str:
+    return pluralize(len(drain.roles), "guest")
+
+
+def _no_drain(node: NodeVerdict, drain: DrainFacts | None) -> str:
+    by_hand = "By hand: see that no backup runs, empty the host of its guests, restart the service vmms."
+    if drain is None:
+        return f"No plan for {node.name}: it belongs to no cluster, so its guests cannot leave it. {by_hand}"
+    if drain.unfound:
+        return f"No plan for {node.name}: {drain.unfound.target}: {drain.unfound.message}"
+    return f"No plan for {node.name}: Windows Server 2008 R2 knows no drain. {by_hand}"
+
+
+def _free_the_guest(args: Args, facts: ResetFacts, node: NodeVerdict, drain: DrainFacts) -> Plan:
+    """While a job waits or a guest is locked, room in the guest is the cure, and a reset the harm."""
+    jobs = facts.own_jobs(args.node)
+    locked = locked_words(drain)
+    unknown = "" if node.locks.roles is not None else "whether guests are locked is not known"
+    why = f"{locked}, a drain would fail ({LOCKED_ERROR})" if locked else unknown
+    waiting = "; ".join(f"backup job {job.says(facts.writers.now)}" for job in jobs)
+    full = facts.full()
+    resumable = [job for job in jobs if job.waits and not full]
+    first = (
+        f"First: free 1 GB or more on {join_names(full, 4)}, then"
+        if full
+        else "Every guest that answered has room:"
+        if resumable and facts.asked_guests()[0]
+        else "First: find the guest without room and free 1 GB or more on each of its full volumes, then"
+    )
+    then = (
+        f"resume job {jobs[0].number}; the writer recovers by itself"
+        if jobs
+        else "let its backup job go on, or end it in the backup product"
+    )
+    gates = (no_job(args.node, facts), has_room(facts), locks(drain))
+    resumes = [Remedy("Resume Backup…", f"/resume-backup {job.number}", primary=True) for job in resumable[:1]]
+    finds = [replace(one, primary=one.primary and not resumes) for one in release_remedies(node.name)]
+    remedies = [*resumes, *finds]
+    says = f"No plan yet for {node.name}: {'; '.join(part for part in (why, waiting) if part)}. {first} {then}."
+    return no_plan(says, gates, remedies, tuple(reasons(node, facts.writers)))
+
+
+def _other(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdict) -> Plan:
+    """Any other writer: by the rules which service may be restarted, and which never."""
+    rule = service_of(one.writer.writer_id, one.writer.name)
+    if refusal := _never(node, one, rule):
+        return no_plan(refusal)
+    if early := _too_early(node, one):
+        return early
+    assert rule is not None  # else it was refused
+    steps = reset_steps(node.name, rule.service, one.writer, _no_error(node))
+    whole = Plan(
+        reason=_seen(node, one),
+        impact=sentences((f"The service {rule.service} of {node.name} is away for a moment.", rule.why)),
+        rollback=f"Start {rule.service} if it is stopped.",
+        locks=(cluster_lock(args.node),),
+        gates=(*gate_stuck_twice(one, facts.writers.now), backup_ended(node), no_job(args.node, facts), readable(node)),
+        groups=(Group("reset", steps),),
+        remedies=_afterwards(node),
+        current_state=one.writer.says,
+        expected_state=_WELL,
+        self_reverting=True,
+    )
+    return or_no_plan(args.node.name, whole)
+
+
+def _never(node: NodeVerdict, one: WriterVerdict, rule: WriterService | None) -> str:
+    """Why its service is not restarted; "" where it may be."""
+    name = one.writer.name
+    if rule is None or rule.restart == "unknown" or not rule.service:
+        why = rule.why if rule else "No source names its service."
+        return f"No plan for {name} on {node.name}: which service to restart is not known. {why}"
+    if rule.restart == "never":
+        return f"{name} on {node.name} is never reset: its service is {rule.service}. {rule.why}"
+    if carries := _OURS.get(rule.service.casefold()):
+        return (
+            f"No plan for {name} on {node.name}: its service {rule.service} is {carries}, through which hvops itself asks"
+            f" and acts. By hand: restart {rule.service} on {node.name}. {rule.why}".rstrip()
+        )
+    return ""
+
+
+def _afterwards(node: NodeVerdict) -> tuple[Remedy, ...]:
+    """What helps once it has ended, however it did."""
+    return (Remedy("Check Writers", f"/check-writers {node.name}", primary=True),)
+
+
+def _seen(node: NodeVerdict, one: WriterVerdict) -> str:
+    stuck = f", {pluralize(len(one.seen) + 1, 'sample')} of one instance" if one.seen else ""
+    verb = "" if one.verdict is WriterStatus.LOOKS_STUCK else "is "
+    return f"{one.writer.name} on {node.name} {verb}{one.verdict}: {one.writer.says}{stuck}. {node.backup.says}"
+
+
+def _no_error(node: NodeVerdict) -> str:
+    return no_error_text([one.writer for one in node.writers])
+
+
+COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan)

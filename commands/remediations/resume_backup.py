@@ -1,0 +1,157 @@
+"""Resume a backup job that waits, once the guests that made it wait have room again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from bot.api.arguments import Target
+from bot.api.command import Remediation, Risk, Role
+from bot.api.plan import Check, Expect, Gate, Group, Plan, Step
+from bot.api.queries import Predicate
+from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.report import Remedy
+from commands.formatting import join_names, pluralize
+from commands.guest_space import facts as space_facts
+from commands.no_plan import blocking_reason, held, no_plan
+from commands.sources import commvault
+from commands.sources.commvault import BackupJob, ask_job, read_jobs, resume_job
+from commands.sources.volumes import Volumes
+
+_LARGEST = 2**31
+_GOES_ON = 120  # seconds until a resumed job says that it runs
+
+
+class JobNumber(int):
+    """The number of a job."""
+
+    wants = "the number of a backup job such as 48211"
+    is_subject = True
+
+    @classmethod
+    def parse(cls, word: str) -> Self:
+        """Read it. Raises ValueError."""
+        number = cls(word.strip().removeprefix("#"))
+        if not 0 < number < _LARGEST:
+            raise ValueError(word)
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class Args:
+    """What people type."""
+
+    job: JobNumber
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was found out.
+
+    Attributes:
+        jobs: the job, or nothing where the product lists none of that number.
+        space: of the guests of the machine that it saves; None where there was no job to ask about.
+    """
+
+    now: datetime
+    jobs: tuple[BackupJob, ...] | QueryFailure
+    space: space_facts.GuestSpaceFacts | None = None
+
+
+async def collect(args: Args, ask: QueryClient) -> Facts:
+    """Ask for the job, then for the space in the guests of the machine that it saves."""
+    jobs = await ask.query(ask_job(args.job), read_jobs)
+    if isinstance(jobs, QueryFailure) or not jobs or not jobs[0].machine or jobs[0].has_ended:
+        return Facts(ask.now, jobs)
+    return Facts(ask.now, jobs, await space_facts.find_guest_space(Target(jobs[0].machine, "host"), ask))
+
+
+def plan(args: Args, facts: Facts) -> Plan:
+    """One step, for a job that waits."""
+    if isinstance(facts.jobs, QueryFailure):
+        return no_plan(f"No plan for job {args.job}: the backup product told nothing of it")
+    job = next((one for one in facts.jobs if one.number == args.job), None)
+    if job is None:
+        return no_plan(f"The backup product lists no job {args.job}. One that has just begun is listed a little later.")
+    if not job.waits:
+        return no_plan(f"Nothing to resume: job {job.says(facts.now)}.")
+    gates = (Gate(f"Job {job.number} waits", passed=True, measured=job.stands(facts.now)), _has_room(job, facts.space))
+    remedies = (Remedy("Find Full Guests", f"/find-full-guests {job.machine}", primary=True),)
+    if held(gates):
+        return no_plan(_held(job, facts.space, gates), gates, remedies)
+    return Plan(
+        reason=f"Job {job.says(facts.now)}{_of(job)}.{_reason(job)}",
+        impact=f"The backup of {job.client or 'its client'} goes on: its guests are locked while it runs.",
+        rollback="Suspend or kill the job in the backup product.",
+        locks=(f"job:{job.number}",),
+        gates=gates,
+        groups=(Group("resume", (_resume(job.number),)),),
+        remedies=(Remedy("Check Writers", f"/check-writers {job.machine}", primary=True),) if job.machine else (),
+        touches=(job.machine,) if job.machine else (),
+        current_state=f"job {job.says(facts.now)}",
+        expected_state=f"job {job.number} runs, or has completed",
+    )
+
+
+def _held(job: BackupJob, space: space_facts.GuestSpaceFacts | None, gates: tuple[Gate, ...]) -> str:
+    """Why not yet, and what to do first."""
+    if space and (full := space_facts.short_of_space(space)):
+        few = join_names(full, 4)
+        return (
+            f"No plan yet for job {job.number}: {few} {'is' if len(full) == 1 else 'are'} full or low, so it would only wait"
+            " again. First: free 1 GB or more there, then look again."
+        )
+    return blocking_reason(f"job {job.number}", gates)
+
+
+def _has_room(job: BackupJob, space: space_facts.GuestSpaceFacts | None) -> Gate:
+    """A guest that is still full makes the job wait again; one that nobody can ask only warns."""
+    says = f"No guest that job {job.number} saves is short of space"
+    volumes = [part for part in space.space.values() if isinstance(part, Volumes)] if space else []
+    full = space_facts.short_of_space(space) if space else ()
+    if full:
+        return Gate(says, passed=False, measured=f"full or low: {join_names(full, 4)}")
+    silent = len(space.space) - len(volumes) if space else 0
+    why = f": {space.silent_hosts[0].message.partition('. ')[0]}" if space and space.silent_hosts else ""
+    if not volumes or why:
+        return Gate(says, passed=False, measured=f"not known{why}", blocks=False)
+    rest = f", {silent} not known" if silent else ""
+    return Gate(says, passed=not silent, measured=f"{pluralize(len(volumes), 'guest')} answered{rest}", blocks=False)
+
+
+def _resume(number: int) -> Step:
+    """Judged by the job afterwards; a job that fails again at once has waited before the first look, so look often."""
+    job = ask_job(number)
+    this = (Predicate("job", "=", number),)
+    return Step(
+        key="resume-job",
+        description=f"Resume backup job {number}",
+        act=resume_job(number),
+        guard=(
+            Check(job, (Expect(this, (Predicate("status", "in", commvault.WAITS),)),)).described_as(
+                f"job {number} waits"
+            ),
+        ),
+        done=(
+            Check(
+                job,
+                (Expect(this, (Predicate("status", "in", (commvault.RUNNING, *commvault.COMPLETED)),)),),
+                within=_GOES_ON,
+                every=2,
+                give_up=Expect((*this, Predicate("status", "in", commvault.LOST))),
+            ).described_as(f"job {number} runs, or has completed", never=f"job {number} has ended without a backup"),
+        ),
+        before=job,
+    )
+
+
+def _of(job: BackupJob) -> str:
+    return f", of {job.client}" if job.client else ""
+
+
+def _reason(job: BackupJob) -> str:
+    return f" It says: {job.reason.rstrip('.')}." if job.reason else ""
+
+
+COMMAND = Remediation(Role.OPERATOR, Risk.LOW, Args, collect, plan)

@@ -1,0 +1,14 @@
+"""What is asked of Windows, SQL Server and web services: one file per subject, query and reader side by side.
+
+cluster         nodes, locks, shared volumes, hosts without a cluster, runs of Cluster-Aware Updating
+nodes           the state of each node, and of its drain
+placement       how a guest would leave its node: live or saved and moved, and where to
+capacity        memory: what guests use, what nodes have free
+guests          virtual machines of a host          kvp             what a guest says of itself
+volumes         volumes inside a guest              snapshots       snapshot volumes mounted on a host
+vss_writers     VSS writers of a host               backup_state    does a backup run, by the guests' own status
+event_log       what the logs name                  services        Windows services, and restarting one with waits
+updates         builds, updates, pending reboots    audit_policy    what Object Access audits
+commvault       backup jobs                         vmm             what SCVMM's database believes
+identity        is this the machine we meant?       rules           the rule files, read and checked
+"""

@@ -1,0 +1,73 @@
+"""Memory: what the guests of one node use, what the other nodes have free, and whether the one fits into the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bot.api.queries import Wql
+from bot.api.rows import CellError, Rows, get_int, get_str
+from commands.formatting import MIB
+from commands.sources.cluster import Node
+from commands.sources.guests import namespace
+from commands.sources.identity import guid
+
+_KIB = 2**10
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What one guest needs elsewhere.
+
+    Attributes:
+        memory: bytes.
+        owners: the nodes where it may run, in lower case; None for all.
+    """
+
+    name: str
+    memory: int
+    owners: frozenset[str] | None = None
+
+
+def ask_memory_use(node: Node) -> Wql:
+    """The question: how much memory does each running guest of a node hold? 0 for those that do not run [doc]."""
+    return Wql(node.name, namespace(node), "Msvm_SummaryInformation", ("Name", "MemoryUsage"))
+
+
+def ask_free_memory(on: str) -> Wql:
+    """The question: how much physical memory of a host is free?"""
+    return Wql(on, "root/cimv2", "Win32_OperatingSystem", ("FreePhysicalMemory",))
+
+
+def read_memory_use(rows: Rows) -> dict[str, int]:
+    """VM id -> bytes; MemoryUsage is in MB [doc]. Raises Unreadable."""
+    return {
+        guid(get_str(row, "Name")): (get_int(row, "MemoryUsage") or 0) * MIB
+        for row in rows
+        if guid(get_str(row, "Name"))
+    }
+
+
+def read_free_memory(rows: Rows) -> int:
+    """Bytes; FreePhysicalMemory is in KB [doc]. Raises Unreadable where it was not told."""
+    free = get_int(rows[0], "FreePhysicalMemory") if rows else None
+    if free is None:
+        raise CellError("FreePhysicalMemory", None)
+    return free * _KIB
+
+
+def without_room(needs: Sequence[Need], free: Mapping[str, int]) -> tuple[str, ...]:
+    """The guests that would fit nowhere, when the largest is placed first, each where most is free.
+
+    The cluster places them in its own order, so this shows that there is a way, not which one it takes.
+    """
+    left = {name.casefold(): room for name, room in free.items()}
+    homeless = []
+    for need in sorted(needs, key=lambda one: (-one.memory, one.name.casefold())):
+        may = [name for name in left if need.owners is None or name in need.owners]
+        best = max(may, key=lambda name: (left[name], name), default=None)
+        if best is None or left[best] < need.memory:
+            homeless.append(need.name)
+        else:
+            left[best] -= need.memory
+    return tuple(homeless)

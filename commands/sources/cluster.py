@@ -1,0 +1,258 @@
+"""A failover cluster as its WMI provider tells it: nodes, roles, locks, shared volumes. One round of questions.
+
+Sources: ClusWmi class pages and clusapi status flags [doc]; no capture of root/MSCluster exists, so everything is
+read tolerantly. Locks are flag 1 of StatusInformation (2012 and later); there is no LockedMode property.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bot.api.arguments import Target
+from bot.api.queries import Predicate, Registry, Wql
+from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.rows import Cell, CellError, Row, Rows, get_int, get_str
+from commands.sources.identity import guid
+
+
+async def look_at_host(on: str, ask: QueryClient) -> Node:
+    """The host as a node; its build decides where Hyper-V's classes are. Unknown where it does not answer."""
+    build = await ask.query(Wql(on, "root/cimv2", "Win32_OperatingSystem", ("BuildNumber",)), read_build)
+    return Node(on, None if isinstance(build, QueryFailure) else build)
+
+
+def read_build(rows: Rows) -> int | None:
+    """The build number; None where it was not told. Raises Unreadable."""
+    return get_int(rows[0], "BuildNumber") if rows else None
+
+
+_NAMESPACE, _CLASS = "root/Microsoft/Windows/ClusterUpdate", "MSFT_CAURun"
+
+
+def ask_updating(node: str) -> Wql:
+    """The question: does this node tell of a run?"""
+    return Wql(node, _NAMESPACE, _CLASS, ("OrchestratorGuid",))
+
+
+def read_updating(rows: Rows) -> bool:
+    """Whether one works: its instance is there."""
+    return bool(rows)
+
+
+NAMESPACE = "root/MSCluster"
+BUILD_2012 = 9200
+LOCKED = 1  # CLUSGRP_STATUS_LOCKED_MODE and CLUSRES_STATUS_LOCKED_MODE [doc]
+GUEST_GROUP = 111
+_DOWN = 1
+_VM_TYPES = ("Virtual Machine", "Virtual Machine Configuration")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node. `build` is None where it was not told; `down` is the cluster's view, not ours."""
+
+    name: str
+    build: int | None
+    down: bool = False
+
+    @property
+    def is_2008(self) -> bool:
+        """Whether it is of the 2008 R2 generation: other Hyper-V namespace, no locks in WMI."""
+        return self.build is not None and self.build < BUILD_2012
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A role. Its name is that of its virtual machine by default, and can be anything.
+
+    Attributes:
+        priority: 0 to 4999 (2012 and later); None where it was not told.
+    """
+
+    name: str
+    owner: str
+    locked: bool
+    is_guest: bool
+    priority: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A virtual machine's resource. `vm_id` is "" where it could not be read."""
+
+    name: str
+    key: str
+    group: str
+    owner: str
+    locked: bool
+    vm_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SharedVolume:
+    """A cluster shared volume."""
+
+    name: str
+    backing_up: bool
+    fault: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What a cluster says of itself; each part stands alone, since each can fail alone.
+
+    Attributes:
+        backup_hint: MSCluster_Cluster.BackupInProgress: a hint, it can be stale.
+    """
+
+    name: str
+    nodes: tuple[Node, ...] | QueryFailure
+    groups: tuple[Group, ...] | QueryFailure = ()
+    resources: tuple[Resource, ...] | QueryFailure = ()
+    volumes: tuple[SharedVolume, ...] | QueryFailure = ()
+    backup_hint: bool | QueryFailure = False
+
+
+def target_nodes(target: Target, nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """The nodes of a cluster that a target means: all of them, or one.
+
+    A host that the cluster does not name any more is asked all the same; its build is not known then.
+    """
+    if target.kind == "cluster":
+        return tuple(nodes)
+    own = tuple(node for node in nodes if node.name.casefold() == target.name.casefold())
+    return own or (Node(target.name, None),)
+
+
+def ask_nodes(on: str) -> Wql:
+    """The nodes, with columns that exist since 2008."""
+    return Wql(on, NAMESPACE, "MSCluster_Node", ("Name", "State", "BuildNumber"))
+
+
+def ask_groups(on: str) -> Wql:
+    """The roles and whether they are locked (2012 and later)."""
+    columns = ("Name", "OwnerNode", "GroupType", "StatusInformation", "Priority")
+    return Wql(on, NAMESPACE, "MSCluster_ResourceGroup", columns)
+
+
+def ask_resources(on: str) -> Wql:
+    """The resources of virtual machines and whether they are locked (2012 and later)."""
+    columns = ("Name", "Id", "OwnerGroup", "OwnerNode", "StatusInformation", "PrivateProperties")
+    return Wql(on, NAMESPACE, "MSCluster_Resource", columns, (Predicate("Type", "in", _VM_TYPES),))
+
+
+async def look_at_cluster(on: str, ask: QueryClient) -> Cluster:
+    """Ask a cluster everything about locks and backups, in one round."""
+    shared = Wql(on, NAMESPACE, "MSCluster_ClusterSharedVolume", ("Name", "BackupState", "FaultState"))
+    hint = Wql(on, NAMESPACE, "MSCluster_Cluster", ("Name", "BackupInProgress"))
+    nodes, groups, resources, volumes, backup = await asyncio.gather(
+        ask.query(ask_nodes(on), read_nodes),
+        ask.query(ask_groups(on), read_groups),
+        ask.query(ask_resources(on), read_resources),
+        ask.query(shared, read_volumes),
+        ask.query(hint, read_backup_hint),
+    )
+    return Cluster(on, nodes, groups, resources, volumes, backup)
+
+
+async def with_vm_ids(cluster: Cluster, ask: QueryClient, of_node: str = "") -> Cluster:
+    """Read the VM ids of locked resources from the registry where the private properties did not tell them.
+
+    How WinRM serialises PrivateProperties was never captured; the cluster hive is the second way.
+
+    Args:
+        cluster: as it was asked.
+        ask: for the registry.
+        of_node: the ids of every resource that this node owns are wanted too.
+    """
+    if isinstance(cluster.resources, QueryFailure):
+        return cluster
+    wanted = [one for one in cluster.resources if one.locked or one.owner.casefold() == of_node.casefold()]
+    missing = [resource for resource in wanted if not resource.vm_id and resource.key]
+    if not missing:
+        return cluster
+    keys = {one.key: Registry(cluster.name, rf"Cluster\Resources\{one.key}\Parameters", ("VmID",)) for one in missing}
+    found = await ask.query_many(keys, read_vm_id)
+    known = {key: vm_id for key, vm_id in found.items() if isinstance(vm_id, str)}
+    resources = tuple(replace(one, vm_id=one.vm_id or known.get(one.key, "")) for one in cluster.resources)
+    return replace(cluster, resources=resources)
+
+
+def read_nodes(rows: Rows) -> tuple[Node, ...]:
+    """Nodes in the order of their names.
+
+    Raises:
+        Unreadable: a row has no name.
+        ValueError: there is no row; nodes that are not named are unknown, not well.
+    """
+    if not rows:
+        raise ValueError("MSCluster_Node names no node, which no cluster can be without")
+    nodes = [Node(_name(row), get_int(row, "BuildNumber"), get_int(row, "State") == _DOWN) for row in rows]
+    return tuple(sorted(nodes, key=lambda node: node.name.casefold()))
+
+
+def read_groups(rows: Rows) -> tuple[Group, ...]:
+    """Roles. Raises Unreadable."""
+    return tuple(
+        Group(
+            name=_name(row),
+            owner=get_str(row, "OwnerNode"),
+            locked=_locked(row),
+            is_guest=get_int(row, "GroupType") == GUEST_GROUP,
+            priority=get_int(row, "Priority"),
+        )
+        for row in rows
+    )
+
+
+def read_resources(rows: Rows) -> tuple[Resource, ...]:
+    """Resources of virtual machines. Raises Unreadable."""
+    return tuple(
+        Resource(
+            name=_name(row),
+            key=get_str(row, "Id"),
+            group=get_str(row, "OwnerGroup"),
+            owner=get_str(row, "OwnerNode"),
+            locked=_locked(row),
+            vm_id=_private_vm_id(row.get("PrivateProperties")),
+        )
+        for row in rows
+    )
+
+
+def read_volumes(rows: Rows) -> tuple[SharedVolume, ...]:
+    """Cluster shared volumes: BackupState 1 is "in progress" [doc]. Raises Unreadable."""
+    return tuple(
+        SharedVolume(_name(row), get_int(row, "BackupState") == 1, get_int(row, "FaultState") or 0) for row in rows
+    )
+
+
+def read_backup_hint(rows: Rows) -> bool:
+    """MSCluster_Cluster.BackupInProgress. Raises Unreadable."""
+    return any(get_int(row, "BackupInProgress") for row in rows)
+
+
+def read_vm_id(rows: Rows) -> str:
+    """The VM id out of one registry row; "" where there is none."""
+    return guid(get_str(rows[0], "VmID")) if rows else ""
+
+
+def _locked(row: Row) -> bool:
+    return bool((get_int(row, "StatusInformation") or 0) & LOCKED)
+
+
+def _name(row: Row) -> str:
+    name = get_str(row, "Name")
+    if not name:
+        raise CellError("Name", row.get("Name"))
+    return name
+
+
+def _private_vm_id(cell: Cell) -> str:
+    if not isinstance(cell, Mapping):
+        return ""
+    named = {name.casefold(): value for name, value in cell.items()}
+    value = named.get("vmid")
+    return guid(value) if isinstance(value, str) else ""

@@ -1,0 +1,121 @@
+"""Backup jobs as CommVault's web service tells them: which wait, since when and why, and how one is resumed.
+
+Fields and words: the vendor's own Python client and its documentation [src, doc]; `status` is English whatever the
+locale. The field notes' case ran a version of 2012, where nobody has checked that this interface exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.api.actions import RunProgram
+from bot.api.queries import RunReader, make_params
+from bot.api.rows import CellError, Row, Rows, get_datetime, get_int, get_str
+from commands.formatting import format_time, join_names
+
+ON = "commvault"  # the one backup product of an estate
+JOB, ACTIVE_JOBS, RESUME = "commvault job", "commvault active jobs", "commvault resume job"
+WRITERS_BAD = "91:9"  # a VSS writer is in a bad state [1 note]
+RUNNING, WAITING, PENDING, SUSPENDED = "Running", "Waiting", "Pending", "Suspended"
+# A person can resume these: documented for suspended jobs, and what the field notes did with pending ones.
+WAITS = (PENDING, SUSPENDED, WAITING)
+# Those that have ended [doc: qlist job]; a word that nobody knows counts as one that has not.
+COMPLETED = ("Completed", "Completed w/ one or more errors", "Completed w/ one or more warnings", "Committed")
+LOST = ("Killed", "Failed", "Failed to Start")
+
+
+@dataclass(frozen=True, slots=True)
+class BackupJob:
+    """One job.
+
+    Attributes:
+        status: the product's own English word.
+        client: the machine that it saves.
+        reason: why it waits; "" where it does not say.
+        reason_code: such as "91:9".
+    """
+
+    number: int
+    status: str
+    kind: str
+    client: str
+    reason: str
+    reason_code: str
+    started: datetime | None
+    changed: datetime | None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it will do nothing any more."""
+        return self.status.casefold() in {word.casefold() for word in (*COMPLETED, *LOST)}
+
+    @property
+    def waits(self) -> bool:
+        """Whether a person can resume it."""
+        return self.status.casefold() in {word.casefold() for word in WAITS}
+
+    @property
+    def machine(self) -> str:
+        """Its client without a domain."""
+        return self.client.partition(".")[0]
+
+    def says(self, now: datetime) -> str:
+        """In one line: "48211 has been Pending since 22:14 UTC [91:9]"."""
+        verb = "is" if self.has_ended or not (self.changed or self.started) else "has been"
+        return f"{self.number} {verb} {self.stands(now)}"
+
+    def stands(self, now: datetime) -> str:
+        """Its state, since when and why: "Pending since 22:14 UTC [91:9]"."""
+        at = self.changed or self.started
+        since = f" since {format_time(at, now)}" if at else ""
+        code = f" [{self.reason_code}]" if self.reason_code else ""
+        return f"{self.status}{since}{code}"
+
+
+def ask_job(job: int) -> RunReader:
+    """The question: how is one job?"""
+    return RunReader(ON, JOB, make_params(job=job))
+
+
+def ask_active_jobs() -> RunReader:
+    """The question: which jobs have not ended?"""
+    return RunReader(ON, ACTIVE_JOBS)
+
+
+def resume_job(job: int) -> RunProgram:
+    """The action: let a job that waits go on."""
+    return RunProgram(ON, RESUME, make_params(job=job))
+
+
+def read_jobs(rows: Rows) -> tuple[BackupJob, ...]:
+    """Jobs by number. Raises Unreadable for a row without a number or a state."""
+    return tuple(sorted(map(_job, rows), key=lambda job: job.number))
+
+
+def _job(row: Row) -> BackupJob:
+    job, status = get_int(row, "job"), get_str(row, "status")
+    if job is None or not status:
+        raise CellError("job" if job is None else "status", None)
+    return BackupJob(
+        number=job,
+        status=status,
+        kind=get_str(row, "kind"),
+        client=get_str(row, "client"),
+        reason=get_str(row, "reason"),
+        reason_code=get_str(row, "reason_code"),
+        started=get_datetime(row, "started"),
+        changed=get_datetime(row, "changed"),
+    )
+
+
+def jobs_of(names: Collection[str], jobs: Sequence[BackupJob]) -> tuple[BackupJob, ...]:
+    """The jobs of machines, by name, with or without a domain behind it, that have not ended."""
+    wanted = {name.casefold() for name in names}
+    return tuple(job for job in jobs if not job.has_ended and job.machine.casefold() in wanted)
+
+
+def jobs_in_words(jobs: Sequence[BackupJob], now: datetime) -> str:
+    """Several jobs in one line."""
+    return join_names([f"job {job.says(now)}" for job in jobs], 4)

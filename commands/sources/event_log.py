@@ -1,0 +1,114 @@
+"""What a host's event logs name: guests whose snapshot failed, roles that would not drain, VSS access errors.
+
+Read as XML data, never as message text, which is localised. Numbers and GUIDs decide.
+
+| Event | Log | Evidence |
+|---|---|---|
+| VMMS 10102 shadow copy inside a guest failed | Microsoft-Windows-Hyper-V-VMMS-Admin | one field note; its GUID there is none |
+| FailoverClustering 1137 drain move failed, 1071 locked status | System | Microsoft event list [doc] |
+| VSS 8194 IVssWriterCallback | Application | captures in English and German [cap] |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.api.queries import RunReader, make_params
+from bot.api.rows import Cell, CellError, Row, Rows, get_datetime, get_int
+from commands.sources.identity import guid
+
+VMMS_LOG = "Microsoft-Windows-Hyper-V-VMMS-Admin"
+GUEST_SNAPSHOT_FAILED = 10102
+DRAIN_MOVE_FAILED = 1137
+LOCKED_STATUS = 1071
+VSS_CALLBACK = 8194
+CLUSTERING = "Microsoft-Windows-FailoverClustering"
+VSS = "VSS"
+MOST = 200  # of one log: what is older says nothing new
+LOCKED_ERROR = "5960"  # ERROR_CLUSTER_RESOURCE_LOCKED_STATUS [doc]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event.
+
+    Attributes:
+        data: its own values in the order of the log, each with its name.
+    """
+
+    event_id: int
+    at: datetime
+    data: tuple[tuple[str, str], ...]
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The values alone."""
+        return tuple(value for _, value in self.data)
+
+
+def ask_events(on: str, channel: str, ids: tuple[int, ...], since: datetime, provider: str | None = None) -> RunReader:
+    """The question: the newest events of these ids since then. Other providers use the same numbers in System."""
+    return RunReader(
+        on,
+        "wevtutil query events",
+        make_params(
+            channel=channel,
+            ids=",".join(map(str, ids)),
+            most=MOST,
+            provider=provider,
+            since=since.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        ),
+    )
+
+
+def ask_snapshot_failures(on: str, since: datetime) -> RunReader:
+    """The question: for which guests did the shadow copy inside fail since then?"""
+    return ask_events(on, VMMS_LOG, (GUEST_SNAPSHOT_FAILED,), since)
+
+
+def read_events(rows: Rows) -> tuple[Event, ...]:
+    """Make events of rows {event_id, at, data, …}, newest first.
+
+    Raises:
+        Unreadable: a row without an id or a time.
+    """
+    return tuple(sorted(map(_event, rows), key=lambda event: event.at, reverse=True))
+
+
+def _event(row: Row) -> Event:
+    event_id, at = get_int(row, "event_id"), get_datetime(row, "at")
+    if event_id is None or at is None:
+        raise CellError("event_id" if event_id is None else "at", None)
+    return Event(event_id, at, tuple(_flat("", row.get("data"))))
+
+
+def _flat(name: str, cell: Cell) -> Iterator[tuple[str, str]]:
+    """The values of a nested row: a value that is repeated comes as a tuple."""
+    if isinstance(cell, str):
+        yield name, cell.strip()
+    elif isinstance(cell, tuple | list):
+        for one in cell:
+            yield from _flat(name, one)
+    elif isinstance(cell, Mapping):
+        for inner, one in cell.items():
+            yield from _flat(inner, one)
+
+
+def named_guest(event: Event) -> tuple[str, str]:
+    """The virtual machine that a VMMS event names: its id ("" where that is no GUID) and its name.
+
+    Older systems call the two Parameter1 and Parameter0, newer ones VmId and VmName [cap].
+    """
+    named = dict(event.data)
+    vm_id = guid(named.get("VmId") or named.get("Parameter1") or "")
+    name = named.get("VmName") or named.get("Parameter0") or ""
+    if not name:
+        name = next((value for value in event.texts if value and not guid(value)), "")
+    return vm_id or next(filter(None, map(guid, event.texts)), ""), name
+
+
+def says(event: Event, words: str) -> bool:
+    """Whether any value of the event contains these words."""
+    return any(words.casefold() in value.casefold() for value in event.texts)

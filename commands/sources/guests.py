@@ -1,0 +1,197 @@
+"""Virtual machines of a host: which run, which a backup holds, what they say of themselves, and which firmware id.
+
+Hyper-V has two namespaces: root/virtualization (2008 R2, 2012) and root/virtualization/v2 (2012 and later). The
+saved and paused states have other numbers in the first one [doc].
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bot.api.queries import GuestRegistry, GuestWql, Predicate, Wql
+from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.rows import Rows, get_int, get_ints, get_str, get_strs
+from commands.sources.cluster import Node
+from commands.sources.identity import guid, identifies, same_bios
+from commands.sources.kvp import KvpInfo, kvp_info, read_items
+
+BACKING_UP = 32776  # OperationalStatus[1] in Microsoft's own listing, in no document [src]
+_CURRENT_SETTINGS = 3  # v1 SettingType: current, not a snapshot [doc]
+_REALIZED = "Microsoft:Hyper-V:System:Realized"  # v2 VirtualSystemType [src]
+_VM_PARAMETERS = r"SOFTWARE\Microsoft\Virtual Machine\Guest\Parameters"
+
+
+class Power(StrEnum):
+    """What a virtual machine does, in words."""
+
+    RUNNING = "running"
+    OFF = "off"
+    SAVED = "saved"
+    PAUSED = "paused"
+    CHANGING = "starting or stopping"
+    UNKNOWN = "in an unknown state"
+
+
+_POWER = {
+    2: Power.RUNNING,
+    3: Power.OFF,
+    6: Power.SAVED,
+    7: Power.SAVED,  # v1: "in test", which its page reads as saved
+    9: Power.PAUSED,
+    32768: Power.PAUSED,  # v1
+    32769: Power.SAVED,  # v1
+} | dict.fromkeys((4, 10, 32770, 32771, 32773, 32774, 32776, 32777), Power.CHANGING)
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A virtual machine as its host sees it.
+
+    Attributes:
+        vm_id: plain GUID, its identity.
+        backing_up: whether a backup holds it now.
+    """
+
+    vm_id: str
+    name: str
+    power: Power
+    backing_up: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HostedGuest:
+    """A virtual machine with everything that is needed to ask it by its own name."""
+
+    guest: Guest
+    host: str
+    told: KvpInfo
+    bios: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostGuests:
+    """The virtual machines of one host, and what could not be read of them."""
+
+    guests: tuple[HostedGuest, ...]
+    failed: tuple[QueryFailure, ...] = ()
+
+
+def namespace(node: Node) -> str:
+    """Hyper-V's namespace on that node."""
+    return "root/virtualization" if node.is_2008 else "root/virtualization/v2"
+
+
+def ask_guests(node: Node) -> Wql:
+    """The question: every virtual machine of a node. The host itself is a row of that class too."""
+    columns = ("Name", "ElementName", "EnabledState", "OperationalStatus")
+    return Wql(node.name, namespace(node), "Msvm_ComputerSystem", columns)
+
+
+def read_guests(rows: Rows) -> tuple[Guest, ...]:
+    """Virtual machines by name; the host's own row is left out: its Name is no GUID [cap]. Raises Unreadable."""
+    guests = [
+        Guest(
+            vm_id=guid(get_str(row, "Name")),
+            name=get_str(row, "ElementName") or get_str(row, "Name"),
+            power=_POWER.get(get_int(row, "EnabledState") or 0, Power.UNKNOWN),
+            backing_up=BACKING_UP in get_ints(row, "OperationalStatus"),
+        )
+        for row in rows
+        if guid(get_str(row, "Name"))
+    ]
+    return tuple(sorted(guests, key=lambda guest: guest.name.casefold()))
+
+
+async def look_at_guests(node: Node, ask: QueryClient) -> HostGuests | QueryFailure:
+    """Ask one host for its virtual machines, their data exchange and their firmware ids, in one round."""
+    where = namespace(node)
+    exchange = Wql(node.name, where, "Msvm_KvpExchangeComponent", ("SystemName", "GuestIntrinsicExchangeItems"))
+    guests, items, bios = await asyncio.gather(
+        ask.query(ask_guests(node), read_guests),
+        ask.query(exchange, read_exchange),
+        ask.query(_ask_bios(node), read_bios),
+    )
+    if isinstance(guests, QueryFailure):
+        return guests
+    silent = KvpInfo(unread=items.message) if isinstance(items, QueryFailure) else KvpInfo()
+    by_exchange = {} if isinstance(items, QueryFailure) else items
+    by_bios = {} if isinstance(bios, QueryFailure) else bios
+    hosted = tuple(
+        HostedGuest(guest, node.name, by_exchange.get(guest.vm_id, silent), by_bios.get(guest.vm_id, ""))
+        for guest in guests
+    )
+    return HostGuests(hosted, tuple(part for part in (items, bios) if isinstance(part, QueryFailure)))
+
+
+def _ask_bios(node: Node) -> Wql:
+    """The firmware id of every virtual machine; its own settings, not those of its snapshots."""
+    if node.is_2008:
+        current = (Predicate("SettingType", "=", _CURRENT_SETTINGS),)
+        return Wql(node.name, namespace(node), "Msvm_VirtualSystemSettingData", ("SystemName", "BIOSGUID"), current)
+    realized = (Predicate("VirtualSystemType", "=", _REALIZED),)
+    columns = ("VirtualSystemIdentifier", "BIOSGUID")
+    return Wql(node.name, namespace(node), "Msvm_VirtualSystemSettingData", columns, realized)
+
+
+def read_exchange(rows: Rows) -> dict[str, KvpInfo]:
+    """VM id -> what the guest told. Raises Unreadable."""
+    return {
+        guid(get_str(row, "SystemName")): kvp_info(read_items(get_strs(row, "GuestIntrinsicExchangeItems")))
+        for row in rows
+    }
+
+
+def read_bios(rows: Rows) -> dict[str, str]:
+    """VM id -> BIOS GUID. Raises Unreadable."""
+    found = {}
+    for row in rows:
+        vm_id = guid(get_str(row, "VirtualSystemIdentifier") or get_str(row, "SystemName"))
+        found[vm_id] = guid(get_str(row, "BIOSGUID"))
+    return found
+
+
+def ask_identity(hosted: HostedGuest) -> GuestRegistry:
+    """Which virtual machine does the guest believe to be? Written by integration services (2012 R2 and later [mem])."""
+    guest = hosted.guest
+    return GuestRegistry(guest.name, hosted.told.fqdn, guest.vm_id, _VM_PARAMETERS, ("VirtualMachineId",))
+
+
+def ask_firmware(hosted: HostedGuest) -> GuestWql:
+    """The firmware id as the guest sees it: for guests whose integration services write no id."""
+    guest = hosted.guest
+    return GuestWql(
+        guest.name, hosted.told.fqdn, guest.vm_id, "root/cimv2", "Win32_ComputerSystemProduct", ("Name", "UUID")
+    )
+
+
+def read_identity(rows: Rows) -> str:
+    """The VM id, or "". Raises Unreadable."""
+    return guid(get_str(rows[0], "VirtualMachineId")) if rows else ""
+
+
+def read_firmware(rows: Rows) -> str:
+    """The firmware id, or "". Raises Unreadable."""
+    return guid(get_str(rows[0], "UUID")) if rows else ""
+
+
+def same_machine(hosted: HostedGuest, vm_id: str, firmware: str) -> bool | None:
+    """Whether the machine that answered is the one that was meant; None where nothing proves it either way."""
+    if vm_id:
+        return vm_id == hosted.guest.vm_id
+    if identifies(firmware) and identifies(hosted.bios):
+        return same_bios(firmware, hosted.bios)
+    return None
+
+
+def newest(parts: Iterable[HostGuests]) -> Mapping[str, HostedGuest]:
+    """The virtual machines of many hosts by VM id; during a move one is seen twice, and the running one counts."""
+    found: dict[str, HostedGuest] = {}
+    for part in parts:
+        for hosted in part.guests:
+            seen = found.get(hosted.guest.vm_id)
+            if seen is None or (hosted.guest.power is Power.RUNNING and seen.guest.power is not Power.RUNNING):
+                found[hosted.guest.vm_id] = hosted
+    return found

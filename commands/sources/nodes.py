@@ -1,0 +1,135 @@
+"""Nodes of a cluster as somebody who pauses one needs them: state, drain, votes, and the witness.
+
+Sources: ClusWmi's MSCluster_Node and MSCluster_Cluster pages [doc]; 2012 and later, since drains and dynamic votes came
+with it. No capture of root/MSCluster exists: an unknown number stays visible as such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from bot.api.queries import Predicate, Wql
+from bot.api.rows import CellError, Rows, get_int, get_str
+from commands.sources.cluster import NAMESPACE
+
+COLUMNS = ("Name", "State", "NodeDrainStatus")
+_WITNESSES = (2, 3)  # QuorumTypeValue: a file share, a disk
+
+
+class ClusterNodeState(IntEnum):
+    """MSCluster_Node.State [doc]; 4294967295 is its -1, unknown."""
+
+    UP = 0
+    DOWN = 1
+    PAUSED = 2
+    JOINING = 3
+
+
+class Drain(IntEnum):
+    """MSCluster_Node.NodeDrainStatus [doc]."""
+
+    NOT_BEGUN = 0
+    UNDER_WAY = 1
+    DONE = 2
+    FAILED = 3
+
+
+_WORDS = {
+    ClusterNodeState.UP: "up",
+    ClusterNodeState.DOWN: "down",
+    ClusterNodeState.PAUSED: "paused",
+    ClusterNodeState.JOINING: "joining",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """One node.
+
+    Attributes:
+        state: as told, known to `State` or not; None where it was not told.
+        votes: whether it has a vote now: its dynamic one, else its own.
+    """
+
+    name: str
+    state: int | None
+    drain: int | None
+    votes: bool
+
+    @property
+    def is_up(self) -> bool:
+        """Whether roles may move there."""
+        return self.state == ClusterNodeState.UP
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether it is paused and its drain has ended well."""
+        return self.state == ClusterNodeState.PAUSED and self.drain == Drain.DONE
+
+    @property
+    def word(self) -> str:
+        """Its state in one word."""
+        return (
+            _WORDS.get(ClusterNodeState(self.state), "")
+            if self.state in list(ClusterNodeState)
+            else f"in the unknown state {self.state}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """The votes of a cluster when one node has gone."""
+
+    left: int
+    of: int
+
+    @property
+    def suffice(self) -> bool:
+        """Whether they are a majority."""
+        return self.left * 2 > self.of
+
+
+def ask_node_states(on: str) -> Wql:
+    """The question: every node (2012 and later)."""
+    return Wql(on, NAMESPACE, "MSCluster_Node", (*COLUMNS, "NodeWeight", "DynamicWeight"))
+
+
+def ask_node(on: str, node: str) -> Wql:
+    """The question of a check: one node's state and drain."""
+    return Wql(on, NAMESPACE, "MSCluster_Node", COLUMNS, (Predicate("Name", "=", node),))
+
+
+def ask_witness(on: str) -> Wql:
+    """The question: is there a witness?"""
+    return Wql(on, NAMESPACE, "MSCluster_Cluster", ("Name", "QuorumTypeValue"))
+
+
+def read_node_states(rows: Rows) -> tuple[NodeState, ...]:
+    """Nodes in the order of their names. Raises Unreadable for a row without a name."""
+    found = []
+    for row in rows:
+        name = get_str(row, "Name")
+        if not name:
+            raise CellError("Name", row.get("Name"))
+        dynamic, own = get_int(row, "DynamicWeight"), get_int(row, "NodeWeight")
+        votes = own if dynamic is None else dynamic
+        found.append(NodeState(name, get_int(row, "State"), get_int(row, "NodeDrainStatus"), votes != 0))
+    return tuple(sorted(found, key=lambda one: one.name.casefold()))
+
+
+def read_witness(rows: Rows) -> bool:
+    """Whether a disk or a file share votes too. Raises Unreadable."""
+    return any(get_int(row, "QuorumTypeValue") in _WITNESSES for row in rows)
+
+
+def votes_without(nodes: Sequence[NodeState], node: str, *, witness: bool) -> Votes:
+    """Count what would be left. A paused node votes like any other, so a pause alone takes nothing away [doc]."""
+    holders = [one for one in nodes if one.votes]
+    left = [
+        one
+        for one in holders
+        if one.name.casefold() != node.casefold() and one.state in (ClusterNodeState.UP, ClusterNodeState.PAUSED)
+    ]
+    return Votes(len(left) + witness, len(holders) + witness)

@@ -1,0 +1,95 @@
+"""How a guest would leave its node: live or saved and moved, and where to.
+
+A guest whose role has a priority below MoveTypeThreshold is moved quickly: saved, moved, resumed, which is downtime [doc:
+Microsoft's articles on updating clusters]. The threshold is a private property of the resource type, whose form over
+WS-Management was never captured; the cluster's hive is the second way [mem].
+
+Which resource may be on which node has a row for each pair: a cluster of 64 nodes has tens of thousands. So only the
+resources of one node are asked for, by comparing the REF with their paths, as public scripts do with this provider's other
+associations and with Win32_GroupUser [src]; it was never captured [mem]. Where that is refused, or a resource is missing in
+the answer, the whole table is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bot.api.queries import Predicate, Registry, Wql, object_path
+from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.rows import Cell, Rows, get_int
+from commands.sources.cluster import NAMESPACE
+
+_MACHINES = "Virtual Machine"
+_THRESHOLD = "MoveTypeThreshold"
+_AT_ONCE = 40  # resources in one question: WQL limits the terms of one, and does not say how many it takes [doc]
+_SILENT = ("timed out", "unreachable", "login refused", "too busy")  # asking for more would not help
+
+Owners = dict[str, frozenset[str]]
+
+
+def ask_threshold(on: str) -> Wql:
+    """The question: from which priority on do guests move live?"""
+    named = (Predicate("Name", "=", _MACHINES),)
+    return Wql(on, NAMESPACE, "MSCluster_ResourceType", ("Name", "PrivateProperties"), named)
+
+
+def ask_threshold_of_hive(on: str) -> Registry:
+    """The same, from the cluster's hive on one node."""
+    return Registry(on, rf"Cluster\ResourceTypes\{_MACHINES}\Parameters", (_THRESHOLD,))
+
+
+def ask_possible_owners(on: str, resources: Sequence[str] = ()) -> Wql:
+    """The question: which node may each of these resources be on? One row for each pair; all resources where none is named."""
+    paths = tuple(object_path("MSCluster_Resource", "Name", name) for name in resources)
+    where = (Predicate("GroupComponent", "in", paths),) if paths else ()
+    return Wql(on, NAMESPACE, "MSCluster_ResourceToPossibleOwner", ("GroupComponent", "PartComponent"), where)
+
+
+async def find_possible_owners(on: str, resources: Sequence[str], ask: QueryClient) -> Owners | QueryFailure:
+    """Resource -> nodes where it may be, in lower case, for at least these resources of a cluster."""
+    slices = [resources[at : at + _AT_ONCE] for at in range(0, len(resources), _AT_ONCE)]
+    questions = {at: ask_possible_owners(on, some) for at, some in enumerate(slices)}
+    told = await ask.query_many(questions, read_possible_owners)
+    silent = [part for part in told.values() if isinstance(part, QueryFailure)]
+    if away := next((part for part in silent if part.kind in _SILENT), None):
+        return away
+    found = {
+        name: nodes for part in told.values() if not isinstance(part, QueryFailure) for name, nodes in part.items()
+    }
+    if not silent and all(name.casefold() in found for name in resources):
+        return found
+    return await ask.query(ask_possible_owners(on), read_possible_owners)
+
+
+def read_threshold(rows: Rows) -> int | None:
+    """The priority from the private properties; None where they do not tell. Raises Unreadable."""
+    for row in rows:
+        private = row.get("PrivateProperties")
+        if isinstance(private, Mapping):
+            plain = {name.casefold(): value for name, value in private.items()}
+            if (found := get_int(plain, _THRESHOLD.casefold())) is not None:
+                return found
+    return None
+
+
+def read_threshold_of_hive(rows: Rows) -> int | None:
+    """The priority from the registry; None where there is no such value. Raises Unreadable."""
+    return get_int(rows[0], _THRESHOLD) if rows else None
+
+
+def read_possible_owners(rows: Rows) -> Owners:
+    """Resource -> nodes, all in lower case."""
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        resource, node = _named(row.get("GroupComponent")), _named(row.get("PartComponent"))
+        if resource and node:
+            found.setdefault(resource, set()).add(node)
+    return {resource: frozenset(nodes) for resource, nodes in found.items()}
+
+
+def _named(reference: Cell) -> str:
+    """The key `Name` of a REF; "" where it is none."""
+    if not isinstance(reference, Mapping):
+        return ""
+    name = next((value for key, value in reference.items() if key.casefold() == "name"), "")
+    return name.casefold() if isinstance(name, str) else ""

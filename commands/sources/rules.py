@@ -1,0 +1,102 @@
+"""The rule files: data that people maintain, read once and checked when it is read."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+from commands.sources.identity import guid
+
+
+@dataclass(frozen=True, slots=True)
+class KnownIssue:
+    """A known trap about updates.
+
+    Attributes:
+        builds: the Windows builds it can happen on; it fires nowhere else.
+        listed: fires only where this update is listed ("" = always).
+        missing: fires only where this update is not listed.
+        unless: never fires where one of these is listed.
+        needs: an extra condition that the command must look up ("" or "scsi disks").
+        by_hand: the steps per node, in order.
+    """
+
+    key: str
+    says: str
+    means: str
+    builds: tuple[int, ...]
+    listed: str
+    missing: str
+    unless: tuple[str, ...]
+    needs: Literal["", "scsi disks"]
+    by_hand: tuple[str, ...]
+    source: str
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriterService:
+    """Which service hosts a VSS writer, and whether a person may restart it."""
+
+    name: str
+    writer_id: str
+    service: str
+    restart: Literal["by hand", "never", "unknown"]
+    why: str
+
+
+@cache
+def traps() -> tuple[KnownIssue, ...]:
+    """The known traps about updates, in the order of the file. Raises ValueError for a bad rule."""
+    return tuple(_trap(key, rule) for key, rule in _load("superseded_kbs").items())
+
+
+@cache
+def writer_services() -> tuple[WriterService, ...]:
+    """Writers and their services, in the order of the file. Raises ValueError for a bad rule."""
+    return tuple(_service(rule) for rule in _load("writer_services")["writer"])
+
+
+def service_of(writer_id: str, name: str) -> WriterService | None:
+    """The service of a writer: by its GUID, else by its name; None where no source names one."""
+    rules = writer_services()
+    by_id = next((rule for rule in rules if rule.writer_id and rule.writer_id == guid(writer_id)), None)
+    return by_id or next((rule for rule in rules if rule.name.casefold() == name.casefold()), None)
+
+
+def _load(name: str) -> dict[str, Any]:
+    return tomllib.loads(files("commands.rules").joinpath(f"{name}.toml").read_text("utf-8"))
+
+
+def _trap(key: str, rule: dict[str, Any]) -> KnownIssue:
+    if not (rule.get("source") and rule.get("date") and rule.get("builds") and rule.get("missing")):
+        raise ValueError(f"superseded_kbs.toml: {key} needs source, date, builds and missing.")
+    needs = rule.get("needs", "")
+    if needs not in ("", "scsi disks"):
+        raise ValueError(f"superseded_kbs.toml: {key} needs {needs!r}, which nothing looks up.")
+    return KnownIssue(
+        key=key,
+        says=rule["says"],
+        means=rule["means"],
+        builds=tuple(rule["builds"]),
+        listed=rule.get("listed", ""),
+        missing=rule["missing"],
+        unless=tuple(rule.get("unless", ())),
+        needs=needs,
+        by_hand=tuple(rule["by_hand"]),
+        source=rule["source"],
+        date=str(rule["date"]),
+    )
+
+
+def _service(rule: dict[str, Any]) -> WriterService:
+    if rule["restart"] not in ("by hand", "never", "unknown"):
+        raise ValueError(f"writer_services.toml: {rule['name']}: restart is by hand, never or unknown.")
+    if not (rule.get("source") and rule.get("date")):
+        raise ValueError(f"writer_services.toml: {rule['name']} needs source and date.")
+    return WriterService(
+        rule["name"], guid(rule.get("id", "")), rule.get("service", ""), rule["restart"], rule.get("why", "")
+    )

@@ -1,0 +1,72 @@
+"""Snapshot volumes that are mounted on a host: a backup that reads them, or one that did not clean up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.api.queries import Wql
+from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.rows import Rows, get_bool, get_datetime, get_str
+
+_COLUMNS = ("ID", "InstallDate", "DeviceObject", "ExposedName", "ExposedLocally", "ExposedRemotely")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A shadow copy. `exposed` says where it is mounted; "" where it is not."""
+
+    key: str
+    made: datetime | None
+    device: str
+    exposed: str
+
+
+async def look_at_snapshots(hosts: Iterable[str], ask: QueryClient) -> dict[str, tuple[Snapshot, ...] | QueryFailure]:
+    """Ask hosts for their mounted shadow copies, in one round.
+
+    Win32_ShadowCopy says when it is exposed; a hardware provider's copy is a volume of its own, which the device
+    name ties to it [mem].
+    """
+    names = list(hosts)
+    copies, volumes = await asyncio.gather(
+        ask.query_many({on: Wql(on, "root/cimv2", "Win32_ShadowCopy", _COLUMNS) for on in names}, read_snapshots),
+        ask.query_many({on: Wql(on, "root/cimv2", "Win32_Volume", ("DeviceID", "Name")) for on in names}, read_mounts),
+    )
+    return {on: _mounted(copies[on], volumes[on]) for on in names}
+
+
+def read_snapshots(rows: Rows) -> tuple[Snapshot, ...]:
+    """Shadow copies. Raises Unreadable."""
+    return tuple(
+        Snapshot(
+            key=get_str(row, "ID"),
+            made=get_datetime(row, "InstallDate"),
+            device=_device(get_str(row, "DeviceObject")),
+            exposed=get_str(row, "ExposedName")
+            or ("locally" if get_bool(row, "ExposedLocally") else "")
+            or ("as a share" if get_bool(row, "ExposedRemotely") else ""),
+        )
+        for row in rows
+    )
+
+
+def read_mounts(rows: Rows) -> dict[str, str]:
+    """Device name -> where the volume is mounted. Raises Unreadable."""
+    return {_device(get_str(row, "DeviceID")): get_str(row, "Name") for row in rows}
+
+
+def _mounted(
+    copies: tuple[Snapshot, ...] | QueryFailure, mounts: Mapping[str, str] | QueryFailure
+) -> tuple[Snapshot, ...] | QueryFailure:
+    if isinstance(copies, QueryFailure):
+        return copies
+    if isinstance(mounts, QueryFailure):
+        return mounts
+    return tuple(copy for copy in copies if copy.exposed or copy.device in mounts)
+
+
+def _device(path: str) -> str:
+    return path.rstrip("\\").casefold()

@@ -1,0 +1,149 @@
+"""Builds, updates and pending reboots of a Windows host.
+
+Win32_QuickFixEngineering lists updates of Component Based Servicing only [doc]: an update that is not listed may be
+there all the same, so "not listed" is never "not installed". The update revision (UBR) of cumulative systems stands
+in the registry [mem]; 2008 R2 has none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bot.api.queries import Predicate, Registry, Wql
+from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.rows import CellError, Rows, get_int, get_str, get_strs
+from commands.sources.cluster import Node
+from commands.sources.identity import guid
+
+_KB = re.compile(r"KB\d{5,8}(-v\d+)?", re.IGNORECASE)
+_CURRENT_VERSION = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion"
+_SERVICING = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing"
+_AUTO_UPDATE = r"SOFTWARE\Microsoft\Windows\CurrentVersion\WindowsUpdate\Auto Update"
+_DISK_TYPES = ("Microsoft Synthetic SCSI Controller", "Microsoft Synthetic Disk Drive", "Microsoft Virtual Hard Disk")
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """Which Windows a node runs.
+
+    Attributes:
+        number: 7601 for 2008 R2 SP1, 14393 for 2016.
+        revision: the UBR; None where the system has none.
+    """
+
+    number: int
+    revision: int | None
+
+    def __str__(self) -> str:
+        """As `winver` shows it: "14393.6897"; a system without revisions shows its build alone."""
+        return str(self.number) if self.revision is None else f"{self.number}.{self.revision}"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeUpdates:
+    """What one node says of its updates.
+
+    Attributes:
+        listed: the updates it lists, "KB2616676" or "KB2616676-v2".
+        reboot_for: why Windows wants a restart; () for none.
+        failed: what could not be read beside it.
+    """
+
+    build: Build
+    listed: frozenset[str]
+    reboot_for: tuple[str, ...]
+    failed: tuple[QueryFailure, ...] = ()
+
+
+async def look_at_updates(nodes: Iterable[Node], ask: QueryClient) -> dict[str, NodeUpdates | QueryFailure]:
+    """Ask every node for build, updates and pending reboots, in one round."""
+    names = [node.name for node in nodes]
+    builds, listed, servicing, automatic = await asyncio.gather(
+        ask.query_many({on: Registry(on, _CURRENT_VERSION, ("CurrentBuildNumber", "UBR")) for on in names}, read_build),
+        ask.query_many(
+            {on: Wql(on, "root/cimv2", "Win32_QuickFixEngineering", ("HotFixID",)) for on in names}, read_listed
+        ),
+        ask.query_many({on: Registry(on, _SERVICING) for on in names}, read_subkeys),
+        ask.query_many({on: Registry(on, _AUTO_UPDATE) for on in names}, read_subkeys),
+    )
+    return {on: _node(builds[on], listed[on], servicing[on], automatic[on]) for on in names}
+
+
+def _node(
+    build: Build | QueryFailure,
+    listed: frozenset[str] | QueryFailure,
+    servicing: frozenset[str] | QueryFailure,
+    automatic: frozenset[str] | QueryFailure,
+) -> NodeUpdates | QueryFailure:
+    """A node without its build or its list cannot be compared; the reboot keys may be missing alone."""
+    if isinstance(build, QueryFailure):
+        return build
+    if isinstance(listed, QueryFailure):
+        return listed
+    wants = (
+        ("servicing", servicing, "rebootpending"),
+        ("Windows Update", automatic, "rebootrequired"),
+    )
+    failed = tuple(part for part in (servicing, automatic) if isinstance(part, QueryFailure))
+    reboot_for = tuple(why for why, keys, key in wants if not isinstance(keys, QueryFailure) and key in keys)
+    return NodeUpdates(build, listed, reboot_for, failed)
+
+
+def read_build(rows: Rows) -> Build:
+    """The build out of one registry row. Raises Unreadable where there is no build number."""
+    row: Mapping[str, object] = rows[0] if rows else {}
+    build = get_int(row, "CurrentBuildNumber")
+    if build is None:
+        raise CellError("CurrentBuildNumber", None)
+    return Build(build, get_int(row, "UBR"))
+
+
+def read_listed(rows: Rows) -> frozenset[str]:
+    """The update numbers; other rows ("File 1", service packs) are left out. Raises Unreadable."""
+    ids = (get_str(row, "HotFixID").strip() for row in rows)
+    return frozenset(_plain(one) for one in ids if _KB.fullmatch(one))
+
+
+def read_subkeys(rows: Rows) -> frozenset[str]:
+    """The names of a key's subkeys in lower case; none where there is no such key. Raises Unreadable."""
+    return frozenset(name.casefold() for name in get_strs(rows[0], "subkeys")) if rows else frozenset()
+
+
+def _plain(kb: str) -> str:
+    head, dash, tail = kb.partition("-")
+    return f"{head.upper()}{dash}{tail.lower()}"
+
+
+def ask_disks(node: Node) -> Wql:
+    """The question: controllers, drives and disks of a 2008 R2 node's guests (v1 namespace)."""
+    columns = ("InstanceID", "ResourceSubType", "Parent")
+    kinds = (Predicate("ResourceSubType", "in", _DISK_TYPES),)
+    return Wql(node.name, "root/virtualization", "Msvm_ResourceAllocationSettingData", columns, kinds)
+
+
+def read_scsi_guests(rows: Rows) -> frozenset[str]:
+    """The ids of virtual machines with a virtual disk on a SCSI controller.
+
+    A disk names its drive as parent, a drive its controller; the ids inside those paths decide [src]. Whether a
+    disk is dynamic is not in these settings.
+
+    Raises:
+        Unreadable: a column holds something else than text.
+    """
+    kinds = {_instance(get_str(row, "InstanceID")): get_str(row, "ResourceSubType") for row in rows}
+    parents = {_instance(get_str(row, "InstanceID")): _instance(get_str(row, "Parent")) for row in rows}
+    found = set()
+    for disk, kind in kinds.items():
+        controller = parents.get(parents.get(disk, ""), "")
+        if kind == _DISK_TYPES[2] and kinds.get(controller) == _DISK_TYPES[0]:
+            found.add(guid(disk.removeprefix("MICROSOFT:").partition("\\")[0]))
+    return frozenset(found - {""})
+
+
+def _instance(path: str) -> str:
+    """The InstanceID out of a WMI path, where backslashes are doubled, or out of a plain column."""
+    tail = path.rpartition('InstanceID="')[2]
+    return tail.rstrip('"').replace("\\\\", "\\").upper()

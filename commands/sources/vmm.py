@@ -1,0 +1,206 @@
+"""What System Center Virtual Machine Manager believes: hosts, virtual machines and jobs, read from its database.
+
+The schema was never published. Tables and columns are those of Microsoft's own scripts (KB3102955, KB2756886, the Site
+Recovery clean-up script) [doc], two columns are from one real database [cap]; so the columns are looked at first, and a
+schema that lacks one is unknown. Codes of ObjectState: three independent lists agree for 2012 and later [src]; for 2008 R2
+only 0 and 220 were seen [src].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from bot.api.queries import RunReader, make_params
+from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.rows import CellError, Row, Rows, get_int, get_str
+from commands.sources.guests import Power
+from commands.sources.identity import guid
+
+MISSING, MOVING = 220, 200
+STATES: Mapping[int, str] = MappingProxyType(
+    {
+        0: "Running", 1: "PowerOff", 2: "PoweringOff", 3: "Saved", 4: "Saving", 5: "Restoring", 6: "Paused",
+        10: "DiscardSavedState", 11: "Starting", 12: "MergingDrives", 13: "Deleting", 14: "Reset",
+        80: "DiscardingDrives", 81: "Pausing", 100: "UnderCreation", 101: "CreationFailed", 102: "Stored",
+        103: "UnderTemplateCreation", 104: "TemplateCreationFailed", 105: "CustomizationFailed", 106: "UnderUpdate",
+        107: "UpdateFailed", 108: "ReplacementFailed", 109: "UnderReplacement", 200: "UnderMigration",
+        201: "MigrationFailed", 210: "CreatingCheckpoint", 211: "DeletingCheckpoint", 212: "RecoveringCheckpoint",
+        213: "CheckpointFailed", 214: "InitializingCheckpointOperation", 215: "FinishingCheckpointOperation",
+        220: "Missing", 221: "HostNotResponding", 222: "Unsupported", 223: "IncompleteVMConfig",
+        224: "UnsupportedSharedFiles", 225: "UnsupportedCluster", 226: "UnderLiveCloning", 227: "DbOnly",
+        240: "P2VCreationFailed", 250: "V2VCreationFailed",
+    }
+)  # fmt: skip
+# States that a job of VMM's leaves behind when it is done: until then its record is nobody else's business.
+BUSY = frozenset({2, 4, 5, 10, 11, 12, 13, 14, 80, 81, 100, 103, 106, 109, MOVING, 210, 211, 212, 214, 215, 226})
+CODES: Mapping[Power, int] = MappingProxyType({Power.RUNNING: 0, Power.OFF: 1, Power.SAVED: 3, Power.PAUSED: 6})
+
+_IDS, _TEXTS = {"uniqueidentifier"}, {"nvarchar", "varchar", "nchar", "char"}
+_REQUIRED: Mapping[tuple[str, str], set[str]] = MappingProxyType(
+    {
+        ("tbl_adhc_host", "hostid"): _IDS,
+        ("tbl_adhc_host", "computername"): _TEXTS,
+        ("tbl_wlc_vobject", "objectid"): _IDS,
+        ("tbl_wlc_vobject", "objectstate"): {"int"},
+        ("tbl_wlc_vobject", "name"): _TEXTS,
+        ("tbl_wlc_vobject", "hostid"): _IDS,
+        ("tbl_wlc_vminstance", "vminstanceid"): _IDS,
+        ("tbl_wlc_vminstance", "vmid"): _IDS | _TEXTS,
+    }
+)
+_JOBS = {("tbl_tr_tasktrail", "taskid"), ("tbl_tr_tasktrail", "taskstate")}
+_FAILED_JOB = ("tbl_wlc_vobject", "failedjobid")
+# A column that a release brought, newest first. Clouds came with 2012 [doc]; Microsoft's script takes ProtectionUnitId
+# for 2012 R2 [doc]; shielded machines came with 2016 [inf].
+_RELEASES = (
+    (("tbl_wlc_vminstance", "securitysummary"), "2016 or later"),
+    (("tbl_wlc_vminstance", "protectionunitid"), "2012 R2"),
+    (("tbl_wlc_vobject", "cloudid"), "2012"),
+)
+OLDEST = "2008 R2"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The database's schema, as far as it is needed.
+
+    Attributes:
+        release: "2016 or later", "2012 R2", "2012", "2008 R2"; "" where the schema is unknown.
+        lacks: what it lacks, or has of another type: "tbl_WLC_VObject.HostId".
+    """
+
+    release: str
+    lacks: tuple[str, ...] = ()
+    has_jobs: bool = False
+    has_failed_jobs: bool = False
+
+    @property
+    def is_known(self) -> bool:
+        """Whether its rows can be read."""
+        return not self.lacks
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A virtual machine as VMM has it. `vm_id` is Hyper-V's id, "" where VMM has none; ids are plain GUIDs."""
+
+    object_id: str
+    name: str
+    state: int
+    host_id: str
+    vm_id: str
+
+    @property
+    def state_name(self) -> str:
+        """The state in VMM's word."""
+        return STATES.get(self.state, "an unknown state")
+
+
+@dataclass(frozen=True, slots=True)
+class VmmJob:
+    """A job of VMM's that failed over a virtual machine; `state` is "" where its history is gone."""
+
+    id: str
+    state: str
+
+
+def ask_layout(on: str) -> RunReader:
+    """Which columns there are."""
+    return RunReader(on, "vmm columns")
+
+
+def ask_hosts(on: str) -> RunReader:
+    """The hosts that VMM manages."""
+    return RunReader(on, "vmm hosts")
+
+
+def ask_machines(on: str) -> RunReader:
+    """All virtual machines that VMM believes to be on a host."""
+    return RunReader(on, "vmm virtual machines")
+
+
+def ask_machine(on: str, object_id: str) -> RunReader:
+    """One virtual machine by VMM's own id; the same columns."""
+    return RunReader(on, "vmm virtual machine", make_params(object=object_id))
+
+
+def ask_failed_jobs(on: str) -> RunReader:
+    """The failed job that each virtual machine carries. Only where the layout has them."""
+    return RunReader(on, "vmm failed jobs")
+
+
+def ask_running_jobs(on: str) -> RunReader:
+    """The jobs that run. Only where the layout has them."""
+    return RunReader(on, "vmm running jobs")
+
+
+def read_layout(rows: Rows) -> Layout:
+    """The layout out of INFORMATION_SCHEMA.COLUMNS. No row at all is an unknown schema too. Raises Unreadable."""
+    found = {
+        (get_str(row, "TABLE_NAME").casefold(), get_str(row, "COLUMN_NAME").casefold()): get_str(
+            row, "DATA_TYPE"
+        ).casefold()
+        for row in rows
+    }
+    lacks = tuple(
+        f"{table}.{column}" for (table, column), kinds in _REQUIRED.items() if found.get((table, column)) not in kinds
+    )
+    if lacks:
+        return Layout("", lacks)
+    release = next((name for column, name in _RELEASES if column in found), OLDEST)
+    has_jobs = found.keys() >= _JOBS
+    return Layout(release, (), has_jobs, has_jobs and _FAILED_JOB in found)
+
+
+def read_hosts(rows: Rows) -> dict[str, str]:
+    """Host id -> name without its domain, in lower case. Raises Unreadable."""
+    return {_id(row, "HostID"): get_str(row, "ComputerName").partition(".")[0].casefold() for row in rows}
+
+
+def read_machines(rows: Rows) -> tuple[Machine, ...]:
+    """Virtual machines by name. Raises Unreadable for one without id or state."""
+    found = [
+        Machine(
+            _id(row, "ObjectId"),
+            get_str(row, "Name"),
+            _state(row),
+            guid(get_str(row, "HostId")),
+            guid(get_str(row, "VMId")),
+        )
+        for row in rows
+    ]
+    return tuple(sorted(found, key=lambda one: (one.name.casefold(), one.object_id)))
+
+
+def read_failed_jobs(rows: Rows) -> dict[str, VmmJob]:
+    """VMM's id of a virtual machine -> the job that failed over it. Raises Unreadable."""
+    return {_id(row, "ObjectId"): VmmJob(_id(row, "FailedJobID"), get_str(row, "TaskState")) for row in rows}
+
+
+def read_running_jobs(rows: Rows) -> int:
+    """How many jobs run."""
+    return len(rows)
+
+
+async def find_running_jobs(on: str, ask: QueryClient) -> int | QueryFailure | None:
+    """How many jobs run; None where the schema does not tell."""
+    layout = await ask.query(ask_layout(on), read_layout)
+    if isinstance(layout, QueryFailure):
+        return layout
+    return await ask.query(ask_running_jobs(on), read_running_jobs) if layout.has_jobs else None
+
+
+def _id(row: Row, column: str) -> str:
+    found = guid(get_str(row, column))
+    if not found:
+        raise CellError(column, row.get(column))
+    return found
+
+
+def _state(row: Row) -> int:
+    state = get_int(row, "ObjectState")
+    if state is None:
+        raise CellError("ObjectState", None)
+    return state

@@ -1,0 +1,189 @@
+"""VSS writers of a host, as `vssadmin list writers` prints them in any Windows language.
+
+Decided by number and GUID, never by word: the state is the number in brackets, the writer its GUID. Only "Last
+error" has no number; it is read from tables for English and French, and is otherwise unknown.
+
+Sources: learn.microsoft.com VSS_WRITER_STATE and "Writer Errors and Vetoes" [doc]; the French texts from a dumped
+vssadmin.exe.mui [cap]; German and other languages: no trustworthy source, hence the hint of `read_writers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum, StrEnum
+
+from bot.api.queries import RunReader
+from bot.api.rows import CellError, Row, Rows, get_int, get_str
+from commands.sources.identity import guid
+
+HYPER_V = "66841CD4-6DED-4F4B-8F17-FD23F8DDC3DE"  # win32: backing-up-and-restoring-virtual-machines [doc]
+
+
+class VssState(IntEnum):
+    """VSS_WRITER_STATE [doc]. 2 to 5 wait for the requestor, 6 to 15 have failed at that event."""
+
+    UNKNOWN = 0
+    STABLE = 1
+    WAITING_FOR_FREEZE = 2
+    WAITING_FOR_THAW = 3
+    WAITING_FOR_POST_SNAPSHOT = 4
+    WAITING_FOR_BACKUP_COMPLETE = 5
+    FAILED_AT_IDENTIFY = 6
+    FAILED_AT_PREPARE_BACKUP = 7
+    FAILED_AT_PREPARE_SNAPSHOT = 8
+    FAILED_AT_FREEZE = 9
+    FAILED_AT_THAW = 10
+    FAILED_AT_POST_SNAPSHOT = 11
+    FAILED_AT_BACKUP_COMPLETE = 12
+    FAILED_AT_PRE_RESTORE = 13
+    FAILED_AT_POST_RESTORE = 14
+    FAILED_AT_BACKUP_SHUTDOWN = 15
+
+
+_WORDS = {0: "Unknown", 1: "Stable", 2: "Waiting for freeze", 3: "Frozen"} | dict.fromkeys(
+    (4, 5), "Waiting for completion"
+)
+_EVENTS = "identify, prepare backup, prepare snapshot, freeze, thaw, post snapshot, backup complete, pre restore, post restore, backup shutdown"
+_FAILED_AT = dict(enumerate(_EVENTS.split(", "), start=VssState.FAILED_AT_IDENTIFY))
+
+
+class Error(StrEnum):
+    """A writer's last error, by meaning."""
+
+    NONE = "No error"
+    INCONSISTENT = "Inconsistent shadow copy"
+    OUT_OF_RESOURCES = "Out of resources"
+    TIMED_OUT = "Timed out"
+    RETRYABLE = "Retryable error"
+    NON_RETRYABLE = "Non-retryable error"
+    UNEXPECTED = "Unexpected error"
+    NOT_RESPONDING = "Not responding"
+    UNREAD = "unread"  # in a language that is not known here
+
+
+# "Unexpected error" stands in one field note only [note]; the others in published captures [cap].
+_ENGLISH = {error.value.casefold(): error for error in Error if error is not Error.UNREAD}
+_FRENCH = {
+    "aucune erreur": Error.NONE,
+    "cliché instantané incohérent": Error.INCONSISTENT,
+    "ressources insuffisantes": Error.OUT_OF_RESOURCES,
+    "délai dépassé": Error.TIMED_OUT,
+    "erreur récupérable": Error.RETRYABLE,
+    "erreur non récupérable": Error.NON_RETRYABLE,
+    "erreur inattendue": Error.UNEXPECTED,
+    "pas de réponse": Error.NOT_RESPONDING,
+}
+_TEXTS = _ENGLISH | _FRENCH
+
+# What Microsoft says to do (win32: writer-errors-and-vetoes [doc]); "Unexpected error" is not in that list.
+ADVICE = {
+    Error.INCONSISTENT: "Add the volumes that are missing to the backup job, then retry it.",
+    Error.OUT_OF_RESOURCES: "Reduce the load and retry the backup job.",
+    Error.TIMED_OUT: "Reduce the load and retry the backup job; on-access virus scans are a common cause.",
+    Error.RETRYABLE: "Retry the backup job.",
+    Error.NON_RETRYABLE: "Do not back up with VSS until the writer's own error is solved; its application's log names it.",
+    Error.NOT_RESPONDING: "Do not back up with VSS until the writer answers again.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """One VSS writer of one host, at one moment.
+
+    Attributes:
+        state: the number in brackets; one that no `State` has stays as it is.
+        error: the last error by meaning; `Error.UNREAD` where the language is not known.
+        error_text: the last error as printed.
+        by_hint: whether `error` is "none" only because every stable writer of the host prints the same text.
+    """
+
+    name: str
+    writer_id: str
+    instance_id: str
+    state: int
+    error: Error
+    error_text: str
+    by_hint: bool = False
+
+    @property
+    def is_hyper_v(self) -> bool:
+        """Whether this is the writer that backs up virtual machines; by GUID."""
+        return self.writer_id == HYPER_V
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for a backup to go on (2 to 5)."""
+        return VssState.WAITING_FOR_FREEZE <= self.state <= VssState.WAITING_FOR_BACKUP_COMPLETE
+
+    @property
+    def failed(self) -> bool:
+        """Whether it failed at some event (6 to 15)."""
+        return VssState.FAILED_AT_IDENTIFY <= self.state <= VssState.FAILED_AT_BACKUP_SHUTDOWN
+
+    @property
+    def says(self) -> str:
+        """State and error in English, whatever the host speaks: "[5] Waiting for completion · Retryable error"."""
+        word = _WORDS.get(self.state) or (f"Failed at {_FAILED_AT[self.state]}" if self.failed else "not a known state")
+        error = f"last error “{self.error_text}”" if self.error is Error.UNREAD else self.error.value
+        return f"[{self.state}] {word} · {error}"
+
+
+def ask_writers(on: str) -> RunReader:
+    """The question: every writer of a host. Needs an elevated account [note]."""
+    return RunReader(on, "vssadmin list writers")
+
+
+def read_writers(rows: Rows) -> tuple[Writer, ...]:
+    """Make writers of rows {name, writer_id, instance_id, state, state_text, error_text}.
+
+    An empty list is returned as it is: it is a finding, not a healthy host (Microsoft KB2009550 [doc]).
+    In an unknown language the text that all stable writers share means "no error"; it takes two of them.
+
+    Raises:
+        Unreadable: a row without a state, as where the output was cut in the middle.
+    """
+    plain = [_writer(row) for row in rows]
+    stable = [writer.error_text for writer in plain if writer.state == VssState.STABLE]
+    shared = stable[0] if len(stable) > 1 and len(set(stable)) == 1 else ""
+    return tuple(_hinted(writer) if shared and writer.error_text == shared else writer for writer in plain)
+
+
+def _writer(row: Row) -> Writer:
+    state = get_int(row, "state")
+    if state is None:
+        raise CellError("state", row.get("state"))
+    error_text = get_str(row, "error_text").strip()
+    return Writer(
+        name=get_str(row, "name").strip(),
+        writer_id=guid(get_str(row, "writer_id")) or get_str(row, "writer_id"),
+        instance_id=guid(get_str(row, "instance_id")) or get_str(row, "instance_id"),
+        state=state,
+        error=_TEXTS.get(_plain(error_text), Error.UNREAD),
+        error_text=error_text,
+    )
+
+
+def no_error_text(writers: Sequence[Writer]) -> str:
+    """The host's own words for "no error": what a check can wait for; "" where its language is not known.
+
+    Taken from a writer that has no error, else from the known language of any other one.
+    """
+    said = next((one.error_text for one in writers if one.error is Error.NONE), "")
+    if said:
+        return said
+    spoken = {_plain(one.error_text) for one in writers}
+    if spoken & _ENGLISH.keys():
+        return "No error"
+    return "Aucune erreur" if spoken & _FRENCH.keys() else ""
+
+
+def _plain(words: str) -> str:
+    """Case and typographic apostrophes do not matter."""
+    return words.casefold().replace("\u2019", "'")
+
+
+def _hinted(writer: Writer) -> Writer:
+    if writer.error is not Error.UNREAD:
+        return writer
+    return replace(writer, error=Error.NONE, by_hint=True)

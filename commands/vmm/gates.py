@@ -1,0 +1,40 @@
+"""What has to be so before a record of VMM's is changed in its database. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.api.plan import Gate
+from bot.api.query_client import QueryFailure
+from commands.formatting import join_names, pluralize
+from commands.sources.services import RUNNING
+from commands.vmm.repair import SERVICE, FullBackup
+
+
+def all_answered(nodes: int, silent: Sequence[QueryFailure]) -> Gate:
+    """A silent node could have a second machine of that id."""
+    told = f"silent: {join_names([one.target for one in silent], 4)}" if silent else pluralize(nodes, "node")
+    return Gate("Every node said which virtual machines it has", passed=not silent, measured=told)
+
+
+def no_job(server: str, jobs: int | QueryFailure | None) -> Gate:
+    """None: this schema does not tell, which only warns."""
+    says = f"No job runs in VMM {server}"
+    if isinstance(jobs, int):
+        return Gate(says, passed=jobs == 0, measured=f"{jobs} running")
+    why = f": {jobs.message.rstrip('.')}" if isinstance(jobs, QueryFailure) else ": this schema does not tell"
+    return Gate(says, passed=False, measured=f"not known{why}", blocks=isinstance(jobs, QueryFailure))
+
+
+def backed_up(server: str, backup: FullBackup | QueryFailure | None) -> Gate:
+    """None: there was never one."""
+    says = f"The database of {server} has a full backup less than 24 hours old"
+    if isinstance(backup, QueryFailure):
+        return Gate(says, passed=False, measured=f"not known: {backup.message.rstrip('.')}")
+    told = f"{backup.finished:%Y-%m-%d %H:%M} server time" if backup else "none at all"
+    return Gate(says, passed=backup is not None and backup.is_recent, measured=told)
+
+
+def service_runs(host: str, state: str) -> Gate:
+    """Only one that runs is stopped, and so started again."""
+    return Gate(f"The service {SERVICE} runs on {host}", passed=state == RUNNING, measured=state)

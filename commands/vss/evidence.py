@@ -1,0 +1,85 @@
+"""The evidence beside a verdict on writers, in words: suspects, locks, drains, mounted snapshots, event 8194."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from commands.formatting import format_time, join_names, pluralize, sentences
+from commands.sources.event_log import DRAIN_MOVE_FAILED, LOCKED_ERROR, says
+from commands.vss.event_8194 import Cause
+from commands.vss.node_verdict import NodeVerdict
+
+
+def suspect_line(node: NodeVerdict, now: datetime) -> str:
+    """Which guests the logs name, and that silence clears nobody."""
+    if not node.suspects:
+        return f"No event 10102 names a guest since {format_time(node.logs_since, now)}. That clears nobody."
+    said = []
+    for one in node.suspects:
+        moved = (
+            ""
+            if one.runs_on == node.name
+            else f", now on {one.runs_on}"
+            if one.runs_on
+            else ", on no node that answered"
+        )
+        times = f", {one.times} times" if one.times > 1 else ""
+        said.append(f"{one.name} (event 10102, {format_time(one.newest, now)}{times}{moved})")
+    return join_names(said, 5)
+
+
+def locked_line(node: NodeVerdict) -> str:
+    """Which guests are locked; "" for none or unknown. All but the suspects are victims."""
+    if not node.locks.roles:
+        return ""
+    of = f" of {node.guests}" if node.guests else ""
+    suspects = {one.name for one in node.suspects}
+    among = [name for name in node.locks.roles if name in suspects]
+    victims = [name for name in node.locks.roles if name not in suspects]
+    suspected = f"{join_names(among, 4)}, suspect" if among else ""
+    hit = f"victims: {join_names(victims, 12)}" if victims else ""
+    return f"{len(node.locks.roles)}{of}: {'; '.join(part for part in (suspected, hit) if part)}"
+
+
+def log_line(node: NodeVerdict, now: datetime) -> str:
+    """What logs and volumes of the node add: failed drains, blocked moves, mounted snapshots, event 8194."""
+    return sentences((_drains(node, now), _mounted(node, now), _callbacks(node, now)))
+
+
+def _drains(node: NodeVerdict, now: datetime) -> str:
+    if not isinstance(node.facts.clustering, tuple):
+        return ""
+    own = node.facts.clustering
+    drains = [event for event in own if event.event_id == DRAIN_MOVE_FAILED]
+    locked = f" with error {LOCKED_ERROR}" if any(says(event, LOCKED_ERROR) for event in drains) else ""
+    moves = (
+        f"A drain failed{locked} ({pluralize(len(drains), 'event')} 1137, last {format_time(drains[0].at, now)})."
+        if drains
+        else ""
+    )
+    blocked = [event for event in own if event not in drains]
+    denied = (
+        f"The lock blocked {pluralize(len(blocked), 'operation')} (event 1071, last {format_time(blocked[0].at, now)})."
+        if blocked
+        else ""
+    )
+    return sentences((moves, denied))
+
+
+def _mounted(node: NodeVerdict, now: datetime) -> str:
+    snapshots = node.facts.snapshots
+    if not isinstance(snapshots, tuple) or not snapshots:
+        return ""
+    made = [one.made for one in snapshots if one.made]
+    since = f", the oldest since {format_time(min(made), now)}" if made else ""
+    return f"{pluralize(len(snapshots), 'snapshot volume')} mounted{since}."
+
+
+def _callbacks(node: NodeVerdict, now: datetime) -> str:
+    error = node.callback
+    if error is None or error.cause is not Cause.STUCK_WRITER:
+        return ""
+    return (
+        f"Event 8194 (access denied, {pluralize(error.times, 'time')}, last {format_time(error.newest, now)}) comes with a stuck"
+        " writer too: mend the writer before any permission."
+    )

@@ -1,0 +1,123 @@
+"""Everything that `/check-writers` asks, as facts: one round to the cluster, one to every node at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bot.api.arguments import Target
+from bot.api.queries import SampleHistory
+from bot.api.query_client import QueryClient, QueryFailure
+from commands.sources import event_log as logs
+from commands.sources.cluster import Cluster, Node, look_at_cluster, look_at_host, target_nodes, with_vm_ids
+from commands.sources.event_log import Event, ask_events, ask_snapshot_failures, read_events
+from commands.sources.guests import Guest, ask_guests, read_guests
+from commands.sources.snapshots import Snapshot, look_at_snapshots
+from commands.sources.vss_writers import Writer, ask_writers, read_writers
+from commands.vss.writer_verdict import SAMPLE, WriterSample, read_samples
+
+LOOK_BACK = timedelta(hours=24)  # a night's backup, seen the next morning
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """What one node said; each part stands alone, since each can fail alone."""
+
+    node: Node
+    writers: tuple[Writer, ...] | QueryFailure
+    guests: tuple[Guest, ...] | QueryFailure = ()
+    vmms: tuple[Event, ...] | QueryFailure = ()
+    clustering: tuple[Event, ...] | QueryFailure = ()
+    callbacks: tuple[Event, ...] | QueryFailure = ()
+    snapshots: tuple[Snapshot, ...] | QueryFailure = ()
+    samples: tuple[WriterSample, ...] | QueryFailure = ()
+
+    @property
+    def runs_hyper_v(self) -> bool:
+        """Whether it has Hyper-V at all; a host that did not answer is taken to."""
+        return not (isinstance(self.guests, QueryFailure) and self.guests.kind == "absent")
+
+
+@dataclass(frozen=True, slots=True)
+class LogFacts:
+    """What a node beside the target said: only its log and its guests count, since guests move."""
+
+    node: Node
+    guests: tuple[Guest, ...] | QueryFailure
+    vmms: tuple[Event, ...] | QueryFailure
+
+
+@dataclass(frozen=True, slots=True)
+class WriterFacts:
+    """What was found out.
+
+    Attributes:
+        cluster: None for a host that stands alone.
+        unfound: why there are no nodes; None where there are.
+    """
+
+    now: datetime
+    cluster: Cluster | None
+    nodes: tuple[NodeFacts, ...]
+    beside: tuple[LogFacts, ...] = ()
+    unfound: QueryFailure | None = None
+
+
+async def find_writer_facts(target: Target, ask: QueryClient) -> WriterFacts:
+    """Ask everything: two rounds, and a third where a locked resource did not tell its virtual machine."""
+    if not target.cluster:
+        return WriterFacts(ask.now, None, await _ask_nodes((await look_at_host(target.name, ask),), ask))
+    cluster = await look_at_cluster(target.cluster, ask)
+    if isinstance(cluster.nodes, QueryFailure):
+        if target.kind == "cluster":
+            return WriterFacts(ask.now, cluster, (), unfound=cluster.nodes)
+        return WriterFacts(ask.now, cluster, await _ask_nodes((Node(target.name, None),), ask), unfound=cluster.nodes)
+    wanted = target_nodes(target, cluster.nodes)
+    others = tuple(node for node in cluster.nodes if node not in wanted)
+    nodes, beside, known = await asyncio.gather(
+        _ask_nodes(wanted, ask), _ask_beside(others, ask), with_vm_ids(cluster, ask)
+    )
+    return WriterFacts(ask.now, known, nodes, beside)
+
+
+async def _ask_nodes(nodes: Sequence[Node], ask: QueryClient) -> tuple[NodeFacts, ...]:
+    names = [node.name for node in nodes]
+    since = ask.now - LOOK_BACK
+    drains, callback = (logs.DRAIN_MOVE_FAILED, logs.LOCKED_STATUS), (logs.VSS_CALLBACK,)
+    (writers, guests, samples), (vmms, clustering, callbacks), snapshots = await asyncio.gather(
+        asyncio.gather(
+            ask.query_many({on: ask_writers(on) for on in names}, read_writers),
+            ask.query_many({node.name: ask_guests(node) for node in nodes}, read_guests),
+            ask.query_many({on: SampleHistory(on, SAMPLE) for on in names}, read_samples),
+        ),
+        asyncio.gather(
+            ask.query_many({on: ask_snapshot_failures(on, since) for on in names}, read_events),
+            ask.query_many({on: ask_events(on, "System", drains, since, logs.CLUSTERING) for on in names}, read_events),
+            ask.query_many({on: ask_events(on, "Application", callback, since, logs.VSS) for on in names}, read_events),
+        ),
+        look_at_snapshots(names, ask),
+    )
+    return tuple(
+        NodeFacts(
+            node,
+            writers=writers[node.name],
+            guests=guests[node.name],
+            vmms=vmms[node.name],
+            clustering=clustering[node.name],
+            callbacks=callbacks[node.name],
+            snapshots=snapshots[node.name],
+            samples=samples[node.name],
+        )
+        for node in nodes
+    )
+
+
+async def _ask_beside(nodes: Sequence[Node], ask: QueryClient) -> tuple[LogFacts, ...]:
+    names = [node.name for node in nodes]
+    guests, vmms = await asyncio.gather(
+        ask.query_many({node.name: ask_guests(node) for node in nodes}, read_guests),
+        ask.query_many({on: ask_snapshot_failures(on, ask.now - LOOK_BACK) for on in names}, read_events),
+    )
+    return tuple(LogFacts(node, guests[node.name], vmms[node.name]) for node in nodes)

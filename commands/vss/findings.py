@@ -1,0 +1,267 @@
+"""Findings about writers, in words: verdict, what it means, do now, do not do now, then the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from bot.api.report import Finding, Severity
+from commands.formatting import format_time, join_names, pluralize, sentences
+from commands.sources.event_log import LOCKED_ERROR
+from commands.sources.rules import service_of
+from commands.sources.vss_writers import ADVICE, HYPER_V, Error
+from commands.vss.event_8194 import Cause
+from commands.vss.evidence import locked_line, log_line, suspect_line
+from commands.vss.node_verdict import TROUBLED, NodeVerdict
+from commands.vss.writer_verdict import APART, WriterSample, WriterStatus, WriterVerdict
+
+Line = tuple[str, str]
+
+SEVERITY = {
+    WriterStatus.STUCK: Severity.FAULT,
+    WriterStatus.LOOKS_STUCK: Severity.WARNING,
+    WriterStatus.FAILED: Severity.FAULT,
+    WriterStatus.ERROR: Severity.WARNING,
+    WriterStatus.ODD: Severity.WARNING,
+    WriterStatus.BUSY: Severity.NOTE,
+    WriterStatus.EXPECTED: Severity.NOTE,
+}
+RECOVERED = "RECOVERED"
+_WAITS = (WriterStatus.STUCK, WriterStatus.LOOKS_STUCK)
+_UNRELIABLE = (
+    "Windows keeps a writer's last state: outside of a backup it can be an old one, even of a job that worked."
+)
+
+
+def node_findings(node: NodeVerdict, now: datetime) -> Iterator[Finding]:
+    """Everything that is to say about one node, worst first."""
+    if not node.writers:
+        yield _no_writers(node)
+        return
+    if node.lacks_hyper_v_writer:
+        yield _no_hyper_v(node)
+    for verdict in SEVERITY:
+        for found in _alike(node.has(verdict), verdict):
+            yield _finding(node, verdict, found, now)
+    if node.locks.roles and not node.backup.runs and not any(node.has(verdict) for verdict in _WAITS):
+        yield _locked(node)
+    if node.callback and node.callback.cause is Cause.PERMISSION:
+        yield _permission(node, now)
+    for one in node.has(WriterStatus.STABLE):
+        if one.was is not None:
+            yield _recovered(node, one, one.was, now)
+
+
+def silent_findings(node: NodeVerdict, now: datetime) -> Iterator[Finding]:
+    """What is to say about a node whose writers are not known: its cluster may know that guests are locked."""
+    if node.locks.roles and not node.backup.runs:
+        found = _locked(node)
+        says = f"{found.summary} How its writers are is not known."
+        suspects = ("Suspect", suspect_line(node, now) if node.suspects else "")
+        because = ("Because", log_line(node, now))
+        yield replace(found, summary=says, lines=(*found.lines, *(line for line in (suspects, because) if line[1])))
+
+
+def _finding(node: NodeVerdict, verdict: WriterStatus, found: tuple[WriterVerdict, ...], now: datetime) -> Finding:
+    first = found[0]
+    error = verdict is WriterStatus.BUSY and first.writer.error not in (Error.NONE, Error.UNREAD)
+    names = join_names([one.writer.name for one in found], 4)
+    state = first.writer.says if len({one.writer.says for one in found}) == 1 else _each(found)
+    lines = _waiting(node, verdict, first, now) if verdict in _WAITS else _other(node, verdict, found)
+    return Finding(
+        Severity.WARNING if error else SEVERITY[verdict],
+        verdict.value,
+        node.name,
+        sentences((f"{names}: {state}.", node.backup.says if first.writer.waits else "", _seen(verdict, first, now))),
+        tuple((label, text) for label, text in (*lines, *_evidence(node, verdict, found, now)) if text),
+    )
+
+
+def _alike(found: tuple[WriterVerdict, ...], verdict: WriterStatus) -> Iterator[tuple[WriterVerdict, ...]]:
+    """Writers that share a finding: all that wait, since they wait for one job; others by state and error."""
+    keys = dict.fromkeys("" if verdict in _WAITS or verdict is WriterStatus.BUSY else one.writer.says for one in found)
+    for key in keys:
+        yield tuple(one for one in found if key in ("", one.writer.says))
+
+
+def _each(found: tuple[WriterVerdict, ...]) -> str:
+    return "; ".join(f"{one.writer.name} {one.writer.says}" for one in found[:4])
+
+
+def _seen(verdict: WriterStatus, one: WriterVerdict, now: datetime) -> str:
+    if verdict is WriterStatus.STUCK:
+        earlier = max(at for at in one.seen if now - at >= APART)
+        return f"Same instance at {format_time(earlier, now)} and {format_time(now, now)}."
+    return "Seen once so far." if verdict is WriterStatus.LOOKS_STUCK and not one.seen else ""
+
+
+def _waiting(node: NodeVerdict, verdict: WriterStatus, one: WriterVerdict, now: datetime) -> Iterator[Line]:
+    """A writer that waits for nobody."""
+    again = _look_again(node, one, now) if verdict is WriterStatus.LOOKS_STUCK else ""
+    room = _free_space(node)
+    if one.writer.is_hyper_v:
+        yield "Means", _means(node)
+        yield "Do now", sentences((again, room) if node.backup.runs is None else (room, again))
+        yield "Do not do now", _leave_alone(node)
+        yield "By hand", _restart_vmms(node) if verdict is WriterStatus.STUCK else ""
+    else:
+        yield "Means", "Backups that use this writer are expected to fail until it is stable again."
+        yield "Do now", again or "Ask the backup product whether a job of its own still holds this writer."
+        yield from _restart(node, (one,))
+    if one.seen:
+        yield (
+            "First seen",
+            f"{format_time(one.seen[0], now)}, {pluralize(len(one.seen) + 1, 'sample')} of one instance.",
+        )
+
+
+def _look_again(node: NodeVerdict, one: WriterVerdict, now: datetime) -> str:
+    if node.backup.runs is None:
+        return "See in the backup product whether a job runs."
+    due = (one.seen or (now,))[0] + APART
+    return f"Look again at {format_time(due, now)} or later: a second sample tells stuck from slow."
+
+
+def _means(node: NodeVerdict) -> str:
+    guests = "all its guests" if node.guests is None else f"all {pluralize(node.guests, 'guest')}"
+    locked = node.locks.roles
+    if locked is None:
+        drain = "whether any is locked is not known"
+    elif locked:
+        drain = f"{len(locked)} {'is' if len(locked) == 1 else 'are'} locked, so {node.name} cannot drain (error {LOCKED_ERROR})"
+    else:
+        drain = "none is locked"
+    return f"The next backup of {node.name} is expected to fail for {guests}; {drain}."
+
+
+def _free_space(node: NodeVerdict) -> str:
+    if node.suspects:
+        names = join_names([suspect.name for suspect in node.suspects], 4)
+        return f"Free 1 GB or more on every full volume of {names}, then resume the backup job."
+    return "Find the guest without room (Find Full Guests) and free 1 GB or more on each of its full volumes. Then resume the backup job."
+
+
+def _leave_alone(node: NodeVerdict) -> str:
+    if node.locks.none:
+        return f"Do not restart vmms on {node.name} before it is drained."
+    state = f"{pluralize(len(node.locks.roles), 'guest')} locked" if node.locks.roles else "locks not known"
+    return f"Do not drain, pause or reboot {node.name}, do not restart vmms, do not move guests past the lock: {state}."
+
+
+def _restart_vmms(node: NodeVerdict) -> str:
+    if not node.locks.none:
+        return ""
+    return f"If it stays so once there is room: drain {node.name}, restart the service vmms, resume with failback."
+
+
+def _restart(node: NodeVerdict, found: tuple[WriterVerdict, ...]) -> Iterator[Line]:
+    """The services of writers: by hand, never, or not known. The Hyper-V writer's needs a drain first."""
+    rules = [rule for one in found if (rule := service_of(one.writer.writer_id, one.writer.name))]
+    never = dict.fromkeys(f"{rule.service} ({rule.why})" for rule in rules if rule.restart == "never")
+    leave = f"Do not restart {join_names(never)} on {node.name}." if never else ""
+    hyper_v = _leave_alone(node) if any(one.writer.is_hyper_v for one in found) else ""
+    yield "Do not do now", sentences((hyper_v, leave))
+    may = [rule for rule in rules if rule.restart == "by hand" and rule.writer_id != HYPER_V]
+    if may and node.backup.runs is False:
+        services = join_names(dict.fromkeys(rule.service for rule in may))
+        why = dict.fromkeys(rule.why for rule in may)
+        yield "By hand", sentences((f"If a retry does not help: restart {services} on {node.name}.", *why))
+
+
+def _other(node: NodeVerdict, verdict: WriterStatus, found: tuple[WriterVerdict, ...]) -> Iterator[Line]:
+    first = found[0]
+    advice = ADVICE.get(first.writer.error, "")
+    if verdict is WriterStatus.BUSY:
+        failing = first.writer.error not in (Error.NONE, Error.UNREAD)
+        means = "Waiting is normal while a backup runs."
+        yield "Means", f"{means} Its error says that this backup is likely to fail." if failing else means
+        yield "Do now", "Let the backup end, then look again."
+        yield "Do not do now", f"Do not drain or reboot {node.name}, and do not restart vmms, while a backup runs."
+    elif verdict is WriterStatus.FAILED:
+        yield "Means", "The last backup failed there."
+        yield "Do now", advice or "Retry the backup job, and look again while no backup runs."
+        yield from _restart(node, found)
+    elif verdict is WriterStatus.EXPECTED:
+        yield (
+            "Means",
+            "Expected on Windows Server 2003 and 2008: their writers show it after backups that worked (KB2952783).",
+        )
+    elif verdict is WriterStatus.ERROR:
+        yield "Means", "It is ready again; the error is that of its last backup."
+        yield "Do now", advice or "Retry the backup job, and look again."
+    else:
+        yield "Means", "No source describes this state. It is not counted as healthy."
+        yield "Do now", "Look again while no backup runs."
+
+
+def _evidence(
+    node: NodeVerdict, verdict: WriterStatus, found: tuple[WriterVerdict, ...], now: datetime
+) -> Iterator[Line]:
+    """Suspects, locks and logs: only beside a verdict that they explain."""
+    hyper_v = any(one.writer.is_hyper_v for one in found)
+    if hyper_v and (verdict in _WAITS or verdict is WriterStatus.FAILED):
+        yield "Suspect", suspect_line(node, now)
+    if verdict in (*_WAITS, WriterStatus.BUSY):
+        yield "Locked", locked_line(node)
+    if verdict in TROUBLED:
+        old = _UNRELIABLE if verdict is WriterStatus.FAILED else ""
+        yield "Because", sentences((old, log_line(node, now)))
+
+
+def _no_writers(node: NodeVerdict) -> Finding:
+    lines = (
+        ("Means", "An empty list is not a healthy one: nothing here can be backed up through VSS."),
+        (
+            "Do now",
+            "Look in its Application log for VSS 22, 8193 or 12302: a broken EventSystem registration is known.",
+        ),
+    )
+    return Finding(Severity.FAULT, "NO WRITERS", node.name, "vssadmin answered and lists no writer at all.", lines)
+
+
+def _no_hyper_v(node: NodeVerdict) -> Finding:
+    lines = (
+        ("Means", f"No backup through VSS can hold the guests of {node.name}."),
+        ("Do now", "See whether the service vmms runs, then look again."),
+    )
+    listed_ = f"{pluralize(len(node.writers), 'writer')} listed, and not that of Hyper-V."
+    return Finding(Severity.FAULT, "MISSING", node.name, listed_, lines)
+
+
+def _locked(node: NodeVerdict) -> Finding:
+    lines = (
+        ("Means", f"{node.name} cannot drain (error {LOCKED_ERROR}) while they are locked."),
+        ("Do now", "Ask the backup product whether a job of its own still holds them."),
+        ("Do not do now", _leave_alone(node)),
+        ("Locked", locked_line(node)),
+    )
+    return Finding(Severity.WARNING, "LOCKED", node.name, f"Guests are locked. {node.backup.says}", lines)
+
+
+def _permission(node: NodeVerdict, now: datetime) -> Finding:
+    assert node.callback is not None  # asked by the only caller
+    error = node.callback
+    named = f" The events name {join_names(error.writers, 4)}." if error.writers else ""
+    lines = (
+        (
+            "Means",
+            "The writers are stable, and the event repeats: an account is denied the call back from writer to backup.",
+        ),
+        (
+            "By hand",
+            "Give the service account concerned local access: Component Services, COM Security, Access Permissions.",
+        ),
+    )
+    what = f"Event 8194, access denied, {pluralize(error.times, 'time')}, last {format_time(error.newest, now)}.{named}"
+    return Finding(Severity.WARNING, Cause.PERMISSION.value, node.name, what, lines)
+
+
+def _recovered(node: NodeVerdict, one: WriterVerdict, was: WriterSample, now: datetime) -> Finding:
+    """A writer that an earlier answer saw stuck or failed, and that is well now."""
+    error = f" · {was.error}" if was.error else ""
+    lines = [("Because", f"At {format_time(was.at, now)} it was [{was.state}]{error}.")]
+    if one.writer.is_hyper_v:
+        locks = f"No guest of {node.name} is locked any more." if node.locks.none else ""
+        lines.append(("Next", sentences((locks, "Resume the backup job if it still waits."))))
+    return Finding(Severity.NOTE, RECOVERED, node.name, f"{one.writer.name}: {one.writer.says}.", tuple(lines))

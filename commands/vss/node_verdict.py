@@ -1,0 +1,137 @@
+"""One node's verdict: its writers judged beside what else the node and its cluster say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bot.api.query_client import QueryFailure
+from bot.api.report import Sample
+from commands.sources.backup_state import Backup, backup_state
+from commands.sources.event_log import Event
+from commands.sources.guests import Guest
+from commands.sources.vss_writers import HYPER_V
+from commands.vss.event_8194 import CallbackError, Cause, judge_callbacks
+from commands.vss.facts import LOOK_BACK, LogFacts, NodeFacts, WriterFacts
+from commands.vss.suspects import Locks, Suspect, find_suspects, locks_on, suspects_of
+from commands.vss.writer_verdict import (
+    WriterSample,
+    WriterStatus,
+    WriterVerdict,
+    judge_writer,
+    last_unwell,
+    last_well,
+    sample,
+)
+
+_SKEW = timedelta(minutes=5)  # Kerberos allows the host's clock this much, so the ledger and its log may differ by it
+WELL = (WriterStatus.STABLE, WriterStatus.EXPECTED)
+TROUBLED = (WriterStatus.STUCK, WriterStatus.LOOKS_STUCK, WriterStatus.FAILED, WriterStatus.ERROR, WriterStatus.ODD)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeVerdict:
+    """A node, what is known of it, and what that means. Without an answer about its writers there are none."""
+
+    facts: NodeFacts
+    writers: tuple[WriterVerdict, ...]
+    backup: Backup
+    locks: Locks
+    suspects: tuple[Suspect, ...]
+    callback: CallbackError | None
+    logs_since: datetime
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        return self.facts.node.name
+
+    @property
+    def guests(self) -> int | None:
+        """How many virtual machines it has; None where unknown."""
+        return None if isinstance(self.facts.guests, QueryFailure) else len(self.facts.guests)
+
+    @property
+    def lacks_hyper_v_writer(self) -> bool:
+        """Whether a Hyper-V host lists writers, and not that of Hyper-V."""
+        listed = any(one.writer.is_hyper_v for one in self.writers)
+        return bool(self.writers) and self.facts.runs_hyper_v and not listed
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing about it needs saying."""
+        calm = self.callback is None or self.callback.cause is Cause.UNCLEAR
+        quiet = self.backup.runs or not self.locks.roles
+        well = all(one.verdict in WELL for one in self.writers)
+        return bool(self.writers) and well and not self.lacks_hyper_v_writer and calm and bool(quiet)
+
+    def has(self, verdict: WriterStatus) -> tuple[WriterVerdict, ...]:
+        """Its writers of that verdict, the Hyper-V writer first."""
+        found = (one for one in self.writers if one.verdict is verdict)
+        return tuple(sorted(found, key=lambda one: (not one.writer.is_hyper_v, one.writer.name.casefold())))
+
+    def samples(self) -> tuple[Sample, ...]:
+        """What the next answer will want to know: the Hyper-V writer, writers that are not well or only just are."""
+        kept = (one for one in self.writers if one.writer.is_hyper_v or one.verdict not in WELL or one.was)
+        return tuple(sample(self.name, one.writer, self.backup) for one in kept)
+
+
+def judge_nodes(facts: WriterFacts) -> tuple[tuple[NodeVerdict, ...], tuple[NodeVerdict, ...]]:
+    """Judge the nodes: first those that answered about their writers, then those that did not.
+
+    Of the latter the cluster and the other logs may still know something.
+    """
+    every: tuple[NodeFacts | LogFacts, ...] = (*facts.nodes, *facts.beside)
+    guests = {one.node.name: _known(one.guests) for one in every}
+    logs = {one.node.name: _known_events(one.vmms) for one in every}
+    samples = {one.node.name: _samples(one) for one in facts.nodes}
+    since = {name: _job_began(samples.get(name, ()), facts.now) for name in logs}
+    suspects = find_suspects(logs, guests, since)
+    judged = [_judge(one, facts, suspects_of(one.node.name, suspects), since[one.node.name]) for one in facts.nodes]
+    return (
+        tuple(node for node in judged if not isinstance(node.facts.writers, QueryFailure)),
+        tuple(node for node in judged if isinstance(node.facts.writers, QueryFailure)),
+    )
+
+
+def _judge(one: NodeFacts, facts: WriterFacts, suspects: tuple[Suspect, ...], since: datetime) -> NodeVerdict:
+    backup = backup_state(() if not one.runs_hyper_v else one.guests, facts.cluster)
+    listed = () if isinstance(one.writers, QueryFailure) else one.writers
+    writers = tuple(judge_writer(writer, backup, _samples(one), facts.now, one.node.build) for writer in listed)
+    return NodeVerdict(
+        facts=one,
+        writers=writers,
+        backup=backup,
+        locks=locks_on(one.node.name, one.guests, facts.cluster),
+        suspects=suspects,
+        callback=_callback(one, writers),
+        logs_since=since,
+    )
+
+
+def _callback(one: NodeFacts, writers: Sequence[WriterVerdict]) -> CallbackError | None:
+    """What its events 8194 mean, which only its writers can tell."""
+    if isinstance(one.writers, QueryFailure):
+        return None
+    well = all(judged.verdict not in TROUBLED for judged in writers)
+    return judge_callbacks(_known_events(one.callbacks), writers_are_well=well, unwell_at=last_unwell(_samples(one)))
+
+
+def _job_began(samples: Sequence[WriterSample], now: datetime) -> datetime:
+    """When the job can have begun at the earliest: after the Hyper-V writer was last well, or a day ago."""
+    earliest = now - LOOK_BACK
+    well = last_well(HYPER_V, samples)
+    return max(earliest, well - _SKEW) if well else earliest
+
+
+def _samples(one: NodeFacts) -> tuple[WriterSample, ...]:
+    return () if isinstance(one.samples, QueryFailure) else one.samples
+
+
+def _known(guests: tuple[Guest, ...] | QueryFailure) -> tuple[Guest, ...]:
+    return () if isinstance(guests, QueryFailure) else guests
+
+
+def _known_events(events: tuple[Event, ...] | QueryFailure) -> tuple[Event, ...]:
+    return () if isinstance(events, QueryFailure) else events

@@ -1,0 +1,163 @@
+"""What one writer's state means on its host, now.
+
+Microsoft: a status read outside of a backup sequence "does not provide a reliable picture" [doc]. So a waiting writer
+is *stuck* only when no backup runs and two samples of one instance, two minutes apart, say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from bot.api.queries import make_params
+from bot.api.report import Sample
+from bot.api.rows import CellError, Row, Rows, get_datetime, get_int, get_str
+from commands.sources.backup_state import Backup
+from commands.sources.vss_writers import Error, VssState, Writer
+
+SAMPLE = "writer"
+APART = timedelta(minutes=2)
+# Windows Server 2003, 2008, 2008 SP2: [9] with "No error" is expected there (KB2952783 [doc]).
+_OLD_BUILDS = (3790, 6001, 6002, 6003)
+_RUNS = {True: "yes", False: "no", None: "unknown"}
+
+
+class WriterStatus(StrEnum):
+    """What one writer is, in the words of the report."""
+
+    STUCK = "STUCK"
+    LOOKS_STUCK = "LOOKS STUCK"
+    FAILED = "FAILED"
+    ERROR = "ERROR"  # stable, with the error of an earlier backup
+    ODD = "ODD"  # a state that nobody has documented
+    BUSY = "BUSY"
+    EXPECTED = "EXPECTED"  # failed on paper, harmless on this Windows
+    UNREAD = "UNREAD"  # stable, with an error text in an unknown language
+    STABLE = "STABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class WriterSample:
+    """One writer as an earlier answer saw it."""
+
+    at: datetime
+    writer_id: str
+    instance_id: str
+    state: int
+    error: str
+    backup: str  # "yes", "no", "unknown"
+
+    @property
+    def was_well(self) -> bool:
+        """Whether it was stable without an error."""
+        return self.state == VssState.STABLE and self.error == Error.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class WriterVerdict:
+    """One writer, what it is, and how long it has been so.
+
+    Attributes:
+        seen: when earlier answers saw the same instance waiting with no backup, oldest first, without a break.
+        was: how the newest earlier answer saw it, where that was not well and it is now.
+    """
+
+    writer: Writer
+    verdict: WriterStatus
+    seen: tuple[datetime, ...] = ()
+    was: WriterSample | None = None
+
+
+def read_samples(rows: Rows) -> tuple[WriterSample, ...]:
+    """Samples of earlier answers, oldest first. Raises Unreadable."""
+    return tuple(sorted(map(_seen, rows), key=lambda seen: seen.at))
+
+
+def _seen(row: Row) -> WriterSample:
+    at, state = get_datetime(row, "at"), get_int(row, "state")
+    if at is None or state is None:
+        raise CellError("at" if at is None else "state", None)
+    keys = ("writer_id", "instance_id")
+    writer_id, instance_id = (get_str(row, key) for key in keys)
+    return WriterSample(at, writer_id, instance_id, state, get_str(row, "error"), get_str(row, "backup"))
+
+
+def sample(on: str, writer: Writer, backup: Backup) -> Sample:
+    """What the next answer will want to know of this one."""
+    return Sample(
+        on,
+        SAMPLE,
+        make_params(
+            backup=_RUNS[backup.runs],
+            error=writer.error.value,
+            instance_id=writer.instance_id,
+            state=writer.state,
+            writer_id=writer.writer_id,
+        ),
+    )
+
+
+def judge_writer(
+    writer: Writer, backup: Backup, samples: Sequence[WriterSample], now: datetime, build: int | None
+) -> WriterVerdict:
+    """Say what a writer is.
+
+    Args:
+        writer: as it is now.
+        backup: whether a backup runs now.
+        samples: of its host, any writer.
+        now: the time of `writer`.
+        build: of its host's Windows, None where unknown.
+    """
+    if writer.waits:
+        return _judge_waiting(writer, backup, samples, now)
+    if writer.failed:
+        expected = writer.state == VssState.FAILED_AT_FREEZE and writer.error is Error.NONE and build in _OLD_BUILDS
+        return WriterVerdict(writer, WriterStatus.EXPECTED if expected else WriterStatus.FAILED)
+    if writer.state != VssState.STABLE:
+        return WriterVerdict(writer, WriterStatus.ODD)
+    if writer.error is Error.NONE:
+        return WriterVerdict(writer, WriterStatus.STABLE, was=_was_unwell(writer, samples))
+    return WriterVerdict(writer, WriterStatus.UNREAD if writer.error is Error.UNREAD else WriterStatus.ERROR)
+
+
+def _was_unwell(writer: Writer, samples: Sequence[WriterSample]) -> WriterSample | None:
+    """How the newest answer saw it, where that was a failure, or waiting for nobody."""
+    newest = max(
+        (seen for seen in samples if seen.writer_id == writer.writer_id), key=lambda seen: seen.at, default=None
+    )
+    return newest if newest and newest.state != VssState.STABLE and newest.backup != "yes" else None
+
+
+def _judge_waiting(writer: Writer, backup: Backup, samples: Sequence[WriterSample], now: datetime) -> WriterVerdict:
+    if backup.runs:
+        return WriterVerdict(writer, WriterStatus.BUSY)
+    seen = _unbroken(writer, samples)
+    stuck = backup.runs is False and bool(seen) and now - seen[0] >= APART
+    return WriterVerdict(writer, WriterStatus.STUCK if stuck else WriterStatus.LOOKS_STUCK, seen)
+
+
+def _unbroken(writer: Writer, samples: Sequence[WriterSample]) -> tuple[datetime, ...]:
+    """When the same instance was seen waiting with no backup, back to the first sample that says otherwise."""
+    run: list[datetime] = []
+    for seen in reversed(samples):
+        if seen.writer_id != writer.writer_id:
+            continue
+        waits = VssState.WAITING_FOR_FREEZE <= seen.state <= VssState.WAITING_FOR_BACKUP_COMPLETE
+        if seen.instance_id != writer.instance_id or not waits or seen.backup != "no":
+            break
+        run.append(seen.at)
+    return tuple(reversed(run))
+
+
+def last_well(writer_id: str, samples: Sequence[WriterSample]) -> datetime | None:
+    """When a writer was last seen stable without an error."""
+    return max((seen.at for seen in samples if seen.writer_id == writer_id and seen.was_well), default=None)
+
+
+def last_unwell(samples: Sequence[WriterSample]) -> datetime | None:
+    """When any writer of the host was last seen otherwise, and not merely waiting for a backup that ran."""
+    busy = (Error.NONE, "yes")
+    return max((seen.at for seen in samples if not seen.was_well and (seen.error, seen.backup) != busy), default=None)

@@ -1,0 +1,73 @@
+"""Everything that is asked before a writer is reset: its writers, its cluster, its guests' space, and the backup product."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from bot.api.arguments import Target
+from bot.api.query_client import QueryClient, QueryFailure
+from commands.drain.facts import DrainFacts, find_drain_facts
+from commands.guest_space import facts as space_facts
+from commands.sources.commvault import BackupJob, ask_active_jobs, jobs_of, read_jobs
+from commands.sources.volumes import Volumes
+from commands.vss import facts as writer_facts
+from commands.vss.node_verdict import NodeVerdict, judge_nodes
+
+
+@dataclass(frozen=True, slots=True)
+class ResetFacts:
+    """What was found out.
+
+    Attributes:
+        writers: of the node, and what its logs say.
+        drain: None for a host that stands alone.
+        space: of the node's guests.
+        jobs: of the backup product that have not ended; unanswered with the kind "absent" where none is set up.
+    """
+
+    writers: writer_facts.WriterFacts
+    drain: DrainFacts | None
+    space: space_facts.GuestSpaceFacts
+    jobs: tuple[BackupJob, ...] | QueryFailure
+
+    @property
+    def node(self) -> NodeVerdict | None:
+        """The node with its writers judged; None where it did not tell of them."""
+        return next(iter(judge_nodes(self.writers)[0]), None)
+
+    @property
+    def silence(self) -> QueryFailure | None:
+        """Why the writers are not known."""
+        found = (one.writers for one in self.writers.nodes)
+        return next((one for one in found if isinstance(one, QueryFailure)), self.writers.unfound)
+
+    def own_jobs(self, target: Target) -> tuple[BackupJob, ...]:
+        """The jobs that save this node, its cluster, or a guest that runs on it."""
+        guests = [hosted.guest.name for hosted in self.space.guests]
+        known = () if isinstance(self.jobs, QueryFailure) else self.jobs
+        return jobs_of({target.name, target.cluster, *guests} - {""}, known)
+
+    def full(self) -> tuple[str, ...]:
+        """Volumes of the node's guests without room for a snapshot: "test-tfs-01 C:"."""
+        return space_facts.short_of_space(self.space)
+
+    def asked_guests(self) -> tuple[int, int]:
+        """How many guests told their volumes, and how many were asked and did not."""
+        told = sum(isinstance(part, Volumes) for part in self.space.space.values())
+        return told, len(self.space.space) - told
+
+
+async def find_reset_facts(target: Target, ask: QueryClient) -> ResetFacts:
+    """Ask everything at once: as many rounds as the guests' volumes take."""
+    writers, drain, space, jobs = await asyncio.gather(
+        writer_facts.find_writer_facts(target, ask),
+        _drain(target, ask),
+        space_facts.find_guest_space(target, ask),
+        ask.query(ask_active_jobs(), read_jobs),
+    )
+    return ResetFacts(writers, drain, space, jobs)
+
+
+async def _drain(target: Target, ask: QueryClient) -> DrainFacts | None:
+    return await find_drain_facts(target, ask) if target.cluster else None

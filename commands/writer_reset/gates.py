@@ -1,0 +1,62 @@
+"""What must be so before the service of a writer is restarted: nothing may lean on that writer."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bot.api.arguments import Target
+from bot.api.plan import Gate
+from bot.api.query_client import QueryFailure
+from commands.formatting import format_time, join_names, pluralize
+from commands.sources.commvault import jobs_in_words
+from commands.sources.vss_writers import no_error_text
+from commands.vss.node_verdict import NodeVerdict
+from commands.vss.writer_verdict import APART, WriterStatus, WriterVerdict
+from commands.writer_reset.facts import ResetFacts
+
+
+def backup_ended(node: NodeVerdict) -> Gate:
+    """No backup holds the writer."""
+    return Gate(f"No backup runs on {node.name}", node.backup.runs is False, node.backup.detail)
+
+
+def no_job(target: Target, facts: ResetFacts) -> Gate:
+    """Where there is no backup product to ask this only warns: locks and mounted volumes are then all there is."""
+    says = f"No backup job of {target.name}, its cluster or its guests waits"
+    if isinstance(facts.jobs, QueryFailure):
+        absent = facts.jobs.kind == "absent"
+        return Gate(says, passed=False, measured=f"not known: {facts.jobs.message.rstrip('.')}", blocks=not absent)
+    own = facts.own_jobs(target)
+    return Gate(says, not own, jobs_in_words(own, facts.writers.now) or "none among its active jobs")
+
+
+def has_room(facts: ResetFacts) -> Gate:
+    """A guest that is still full would hold the writer again at the next backup."""
+    full = facts.full()
+    told, silent = facts.asked_guests()
+    unknown = f", {silent} not known" if silent else ""
+    measured = f"full or low: {join_names(full, 4)}" if full else f"{pluralize(told, 'guest')} answered{unknown}"
+    return Gate("No guest that answered is short of space", passed=not full, measured=measured)
+
+
+def readable(node: NodeVerdict) -> Gate:
+    """The check afterwards waits for the host's own words for "no error"."""
+    words = no_error_text([one.writer for one in node.writers])
+    return Gate(
+        f"The language in which {node.name} tells of errors is known",
+        bool(words),
+        f"“{words}”" if words else "not one known here",
+    )
+
+
+def gate_stuck_twice(one: WriterVerdict, now: datetime) -> tuple[Gate, ...]:
+    """A writer that waits may only be slow. One sample too few is a matter of time: people can decide meanwhile."""
+    says = f"{one.writer.name} is stuck: two looks, {APART.seconds // 60} minutes apart or more, saw the same instance wait"
+    if one.verdict is WriterStatus.STUCK:
+        return (Gate(says, passed=True, measured=f"first seen {format_time(one.seen[0], now)}"),)
+    if one.verdict is not WriterStatus.LOOKS_STUCK:
+        return ()
+    first = one.seen[0] if one.seen else now
+    ripe = first + APART
+    measured = f"first seen {format_time(first, now)}; looked at again from {ripe:%H:%M:%S} UTC on"
+    return (Gate(says, passed=False, measured=measured, passes_at=ripe.isoformat()),)

@@ -1,0 +1,73 @@
+"""The backup job of hv03 was killed: nothing is locked any more, but its Hyper-V writer stays broken until vmms restarts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from lab.scenarios.stuck_writer import FREED, FULL_GUEST, JOB, NODE, facts, failed_backup, failed_drain
+from lab.world import backup, events, services
+from lab.world.model import BackupJob, Service
+from lab.world.world import Action, World
+
+KILLED = timedelta(minutes=9)  # ago
+
+
+def begin(world: World) -> None:
+    """Let the backup fail, the drain after it too, and then somebody free the guest and kill the job."""
+    job = failed_backup(world)
+    failed_drain(world, timedelta(minutes=18))
+    _killed(world, job)
+    vmms = world.node(NODE).service("vmms")
+    world.prefilled = f"/check-writers {NODE}"
+    world.set_alert(
+        f"Backup: job {JOB} (hv03, 11 guests) was killed at {world.now - KILLED:%H:%M}. New jobs on hv03 do not get on.",
+        lambda: facts(world, world.jobs[max(world.jobs)]),
+        [
+            Action(
+                "back-up-again",
+                f"Back up {NODE} again",
+                lambda: _again(world),
+                lambda: world.jobs[max(world.jobs)].state in {"killed", "completed"},
+            ),
+            Action("resume-job", "Resume the waiting job", lambda: _resume(world), lambda: _waits(world)),
+            Action(
+                "hang-vmms",
+                f"Let vmms of {NODE} hang when it is stopped",
+                lambda: setattr(vmms, "hangs", True),
+                lambda: not vmms.hangs and vmms.state == "Running",
+            ),
+            Action(
+                "end-vmms",
+                f"End the process of vmms on {NODE}",
+                lambda: services.end_process(world, world.node(NODE), vmms),
+                lambda: _hangs(vmms),
+            ),
+        ],
+    )
+
+
+def _killed(world: World, job: BackupJob) -> None:
+    """What is left nine minutes after somebody freed the guest and killed the job."""
+    node = world.node(NODE)
+    world.guest(FULL_GUEST).volume("C").free += FREED
+    backup.release(node)
+    job.state, job.reason, job.changed = "killed", "", world.now - KILLED
+    writer = node.writer(services.HYPER_V_WRITER)
+    writer.error = "unexpected"
+    world.log(node, events.callback_refused(writer, world.now - KILLED))
+
+
+def _again(world: World) -> None:
+    backup.begin(world, world.node(NODE))
+
+
+def _resume(world: World) -> None:
+    backup.resume(world, world.jobs[max(world.jobs)])
+
+
+def _waits(world: World) -> bool:
+    return world.jobs[max(world.jobs)].state in {"pending", "suspended"}
+
+
+def _hangs(vmms: Service) -> bool:
+    return vmms.hangs and vmms.state == "Stop Pending"

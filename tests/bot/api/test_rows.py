@@ -1,0 +1,25 @@
+"""Cells that a host, or a guest, can make up."""
+
+import pytest
+
+from bot.api.rows import CellError, get_datetime, get_int, get_ints
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "2026-13-01", "now"])
+def test_a_time_that_has_no_name_in_utc_is_unreadable_and_nothing_worse(at):
+    with pytest.raises(CellError):
+        get_datetime({"At": at}, "At")
+
+
+@pytest.mark.parametrize("cell", ["9" * 400, str(2**64), str(-(2**63) - 1), 2**64, "1" * 5000])
+def test_a_number_that_cim_cannot_hold_is_unreadable(cell):
+    """A guest with a volume of 10**400 bytes would otherwise end in an OverflowError of the whole request."""
+    with pytest.raises(CellError):
+        get_int({"Capacity": cell}, "Capacity")
+    with pytest.raises(CellError):
+        get_ints({"Capacity": (str(cell), "1")}, "Capacity")
+
+
+def test_the_largest_and_the_smallest_number_of_cim():
+    assert get_int({"a": str(2**64 - 1)}, "a") == 2**64 - 1
+    assert get_ints({"a": (str(-(2**63)), "0")}, "a") == (-(2**63), 0)

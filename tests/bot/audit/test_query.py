@@ -1,0 +1,211 @@
+"""What a review finds, for whom, and what it never shows."""
+
+import pytest
+
+from bot.audit import filter_syntax
+from bot.dispatch.authorization import Person
+from bot.errors import PermissionDenied, UsageError
+from bot.ledger import Filter, queries
+
+
+def page(review, person, typed, clock, **more):
+    return review.page(person, filter_syntax.read(typed), clock.now, **more)
+
+
+def told_of(found):
+    return [(row.ticket, row.what, row.target, row.asked_by[1], row.decided_by[1], row.outcome) for row in found.rows]
+
+
+def test_a_question_a_refusal_and_a_change_are_one_row_each(told, review, everybody, clock):
+    told.answers("check-writers", "prod", ["prod"])
+    told.refuses("drain-node", "hv03")
+    told.runs(told.proposes("drain-node", "hv03", ["prod"]), says="hv03 is drained")
+    found = page(review, everybody, "prod", clock)
+    assert told_of(found) == [
+        ("T-1", "drain-node", "hv03", "operator", "approver", "done"),
+        ("", "drain-node", "hv03", "nobody", "", "refused: not allowed"),
+        ("", "check-writers", "prod", "operator", "", "answered"),
+    ]
+    assert found.counts == {"change": 1, "refusal": 1, "question": 1, "switch": 0}
+    assert not found.older
+
+
+@pytest.mark.parametrize(
+    ("typed", "rows"),
+    [
+        ("prod", ["too late", "T-2", "T-1", "usage", "answered"]),
+        ("hv03", ["too late", "T-1"]),
+        ("HV01", ["T-2", "usage"]),
+        ("branch", ["T-3", "answered"]),
+        ("T-1", ["too late", "T-1"]),
+        ("--what drain-node", ["too late", "T-3", "T-2", "T-1"]),
+        ("--who approver", ["T-2", "T-1"]),
+        ("--who <@U2>", ["T-2", "T-1"]),
+        ("--who U3", ["too late", "usage"]),
+        ("--who T1/U1 --outcome open", ["T-3"]),
+        ("--outcome done", ["T-1"]),
+        ("--outcome rejected", ["T-2"]),
+        ("--outcome ended", ["T-2", "T-1"]),
+        ("--outcome refused", ["too late", "usage"]),
+        ("--outcome answered", ["answered", "answered"]),
+        ("--outcome unanswered", ["unanswered"]),
+        ("--until 2026-03-01", []),
+    ],
+)
+def test_rows_are_narrowed(told, review, everybody, typed, rows):
+    ledger, clock = told.ledger, told.clock
+    told.answers("check-writers", "prod", ["prod"])
+    told.answers("check-writers", "branch", ["branch"])
+    told.refuses("check-writers", "hv01", kind="usage")
+    told.asks("check-writers", "nowhere")
+    told.asks("hvops", "")  # about the bot itself: never answered in the ledger
+    told.runs(told.proposes("drain-node", "hv03", ["prod"]))
+    told.decides("rejected", told.proposes("drain-node", "hv01", ["prod"]), why="Not now.")
+    told.proposes("drain-node", "br01", ["branch"])
+    ledger.append("refused", "T1/U3", {"line": "approve T-1", "kind": "too late", "why": "Too late."}, "T-1")
+    ledger.append("stop", "T1/U1", {"name": "operator", "why": "storm"})
+    found = page(review, everybody, typed, clock).rows
+    assert [row.ticket if row.kind == "change" else row.outcome.removeprefix("refused: ") for row in found] == rows
+
+
+def test_a_switch_and_a_question_without_an_answer_are_shown(told, review, everybody, clock, ledger):
+    ledger.append("stop", "T1/U1", {"name": "operator", "why": "storm"})
+    told.asks("check-writers", "prod")
+    assert [(row.what, row.outcome, row.says) for row in page(review, everybody, "", clock).rows] == [
+        ("check-writers", "unanswered", ""),
+        ("hvops stop", "stop", "storm"),
+    ]
+
+
+def test_an_old_ticket_to_which_something_happened_today_is_of_today(told, review, everybody, clock, ledger):
+    ticket = told.proposes("drain-node", "hv03", ["prod"])
+    told.answers("check-writers", "prod", ["prod"])
+    clock.now = clock.now.replace(day=4)
+    told.decides("rejected", ticket, why="Not now.")
+    assert [row.ticket for row in page(review, everybody, "", clock).rows] == ["T-1"]
+    assert page(review, everybody, "--until 2026-03-02T11:00 --when 2h", clock).rows == ()
+
+
+def test_pages_do_not_move_while_one_turns_them(told, review, everybody, clock):
+    for number in range(45):
+        told.answers("check-writers", f"hv{number}", ["prod"])
+    before = told.asks("audit", "")
+    told.answers("check-writers", "newer", ["prod"])
+    pages = [page(review, everybody, "", clock, before=before, number=number) for number in range(3)]
+    targets = [row.target for one in pages for row in one.rows]
+    assert targets == [f"hv{number}" for number in reversed(range(45))]
+    assert [one.older for one in pages] == [True, True, False]
+    assert {one.counts["question"] for one in pages} == {45}
+
+
+def test_counting_ends_somewhere_and_says_so(told, review, everybody, clock, monkeypatch):
+    monkeypatch.setattr("bot.audit.query.COUNTED", 3)
+    for _ in range(3):
+        told.refuses("x", "prod")
+    assert not page(review, everybody, "", clock).at_least
+    told.refuses("x", "prod")
+    assert page(review, everybody, "", clock).at_least
+
+
+def test_who_may_see_one_cluster_sees_nothing_of_another(told, review, of_prod, clock, ledger):
+    told.answers("check-writers", "prod", ["prod"])
+    told.answers("check-writers", "branch", ["branch"])
+    told.answers("find-missing-vms", "vmm01", ["prod", "branch"])
+    told.answers("audit", "", [])
+    told.refuses("drain-node", "hv03")
+    told.refuses("drain-node", "br01")
+    told.refuses("drain-node", "no-such-host")
+    told.refuses("drain-node", "br01", by=of_prod.id, name="viewer")
+    told.runs(told.proposes("drain-node", "hv03", ["prod"]))
+    branch = told.proposes("drain-node", "br01", ["branch"])
+    both = told.proposes("fix-missing-vm", "vmm01", ["prod", "branch"])
+    told.refuses("approve", "T-2", ticket=branch)
+    told.refuses("approve", "hv03", ticket=both)  # what it is about is the ticket's, whatever it says
+    found = page(review, of_prod, "", clock)
+    assert [(row.what, row.target, row.asked_by[1]) for row in found.rows] == [
+        ("drain-node", "hv03", "operator"),
+        ("drain-node", "br01", "viewer"),  # refused to themselves
+        ("drain-node", "hv03", "nobody"),
+        ("check-writers", "prod", "operator"),
+    ]
+    assert sum(found.counts.values()) == 4
+    assert [row.target for row in review.iter_all(of_prod, filter_syntax.read(""), clock.now)] == [
+        "hv03",
+        "br01",
+        "hv03",
+        "prod",
+    ]
+
+
+def test_a_name_that_only_looks_like_one_of_ours_is_not_seen(told, review, of_prod, clock):
+    told.answers("check-writers", "x", ["prod2"])
+    told.answers("check-writers", "x", ["%"])
+    told.refuses("drain-node", "hv03 br01")
+    told.refuses("drain-node", "")
+    assert page(review, of_prod, "", clock).rows == ()
+
+
+@pytest.mark.parametrize("typed", ["branch", "br01", "vmm01", "--who x branch", "somewhere"])
+def test_whoever_asks_for_another_place_is_refused(review, of_prod, clock, typed):
+    with pytest.raises(PermissionDenied):
+        page(review, of_prod, typed, clock)
+
+
+def test_nobody_sees_nothing(review, clock):
+    nobody = Person("T1/U8", "nobody", {})
+    for ask in (lambda: page(review, nobody, "", clock), lambda: review.recently_ended(nobody, 10)):
+        with pytest.raises(PermissionDenied):
+            ask()
+
+
+def test_a_story_is_for_those_who_may_see_all_of_its_places(told, review, everybody, of_prod):
+    told.runs(told.proposes("drain-node", "hv03", ["prod"]))
+    told.proposes("fix-missing-vm", "vmm01", ["prod", "branch"])
+    assert [one.kind for one in review.story(of_prod, "T-1")] == [
+        *("proposed", "approved", "started", "intent", "outcome", "done")
+    ]
+    with pytest.raises(PermissionDenied):
+        review.story(of_prod, "T-2")
+    assert review.story(everybody, "T-2")
+    with pytest.raises(UsageError, match="no ticket"):
+        review.story(everybody, "T-99")
+
+
+def test_the_last_outcomes_are_those_one_may_see(told, review, everybody, of_prod):
+    told.runs(told.proposes("drain-node", "hv03", ["prod"]))
+    told.runs(told.proposes("drain-node", "br01", ["branch"]), "failed", why="hv03 is still paused")
+    told.proposes("drain-node", "hv01", ["prod"])
+    assert [(row.ticket, row.outcome) for row in review.recently_ended(everybody, 10)] == [
+        ("T-2", "failed"),
+        ("T-1", "done"),
+    ]
+    assert [row.ticket for row in review.recently_ended(of_prod, 10)] == ["T-1"]
+    assert [row.ticket for row in review.recently_ended(everybody, 1)] == ["T-2"]
+
+
+def test_an_unknown_place_gets_names_that_look_like_it(told, review, everybody, clock):
+    told.answers("check-writers", "prod", ["prod"])
+    assert "prod" in page(review, everybody, "prd", clock).hint
+    assert page(review, everybody, "br01", clock).hint == ""
+
+
+def test_hostile_words_are_values_and_nothing_else(told, review, everybody, clock, ledger):
+    told.answers("check-writers", "prod", ["prod"])
+    for word in ("' OR 1=1 --", "%", "_", '"]', "\\", "prod'); DROP TABLE entry; --"):
+        wanted = filter_syntax.AuditQuery(about=word, who=word, what=word)
+        assert review.page(everybody, wanted, clock.now).rows == ()
+        assert ledger.find(Filter(target=word, who=word, command=word)) == []
+    assert ledger.verify().holds
+
+
+def test_lists_find_their_tickets_by_index(told, review, everybody, clock, ledger):
+    """Neither a list of open tickets nor a day reads every entry: SQLite's own plan says how it looks."""
+    plans = []
+    for wanted in (filter_syntax.read("--outcome open --when all"), filter_syntax.read("")):
+        sql, values = queries._begun(ledger._reader, wanted.filter(clock.now))
+        rows = ledger._reader.rows(f"EXPLAIN QUERY PLAN SELECT 1 {sql} ORDER BY number DESC LIMIT 20", values)
+        plans.append([row[3] for row in rows])
+    for plan in plans:
+        assert not [step for step in plan if step == "SCAN entry" or step.startswith("SCAN entry ")]
+    assert any("USING INDEX ticket_state" in step for step in plans[0])
+    assert any("entry_kind (kind=? AND at>?" in step for step in plans[1])

@@ -1,0 +1,222 @@
+"""The ledger in a terminal: readable at 80 columns, exported whole, and proved."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import sqlite3
+from datetime import UTC, datetime
+
+import pytest
+
+from bot.api.report import Finding, Report, Severity
+from bot.ledger import Ledger
+from bot.serialization import Evidence, evidence_to_bytes, report_to_bytes
+
+FAR = "2999-01-01T00:00:00Z"
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+REPORT = Report(
+    "prod: writer STUCK on hv03", "stuck", "nodes", 6, 6, (Finding(Severity.FAULT, "STUCK", "hv03", "[5] Retryable"),)
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A ledger with a question, its answer, a refusal, a hostile name and a ticket; and a copy of its files."""
+    ledger = Ledger(tmp_path / "ledger.db", tmp_path / "ledger.key", tmp_path / "anchors.txt", clock=lambda: NOON)
+    with ledger:
+        ledger.append("asked", "os:ops1", {"line": "/check-writers prod", "target": "prod", "via": "terminal"})
+        kept = {
+            "report": ledger.put_blob(report_to_bytes(REPORT)),
+            "evidence": ledger.put_blob(evidence_to_bytes((Evidence("hv03", "vssadmin list writers", "0x800423f4"),))),
+        }
+        answer = {"asked": 1, "answer": "token-1", "line": "/check-writers prod", "target": "prod", "verdict": "stuck"}
+        ledger.append("answered", "os:ops1", answer | kept)
+        ledger.append("refused", "T1/U2", {"line": "/x \x1b[31m=1+1", "kind": "usage", "why": "There is no command.\n"})
+        proposal = {"digest": "9f3c41aa00", "policy": "approval", "open_until": FAR, "line": "/reset-writer hv03"}
+        ledger.append("proposed", "T1/U1", proposal)
+        ledger.append("approved", "T1/U3", {"by": "T1/U3", "start_by": FAR}, "T-1")
+        ledger.append("started", "bot", {"attempt": 1, "locks": []}, "T-1")
+        ledger.append("intent", "bot", {"step": "drain", "round": 1, "attempt": 1}, "T-1")
+        ledger.append("outcome", "bot", {"step": "drain", "round": 1, "attempt": 1, "says": "11 moved"}, "T-1")
+    return tmp_path
+
+
+@pytest.fixture
+def audit(hvops, folder):
+    def run(command, *words):
+        return hvops("audit", command, *words, "--file", folder / "ledger.db")
+
+    return run
+
+
+def words_of(text):
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+def test_list_is_one_line_for_each_entry_oldest_first(audit):
+    ended = audit("list")
+    assert ended.code == 0
+    lines = words_of(ended.out)
+    assert [line.split()[0] for line in lines[1:9]] == list("12345678")
+    assert lines[2].endswith("answered os:ops1 stuck")
+    assert "\x1b" not in ended.out
+    assert all(len(line) <= 80 for line in ended.out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("words", "numbers"),
+    [
+        (("--kind", "asked"), ["1"]),
+        (("--kind", "asked", "--kind", "refused"), ["1", "3"]),
+        (("--actor", "bot"), ["6", "7", "8"]),
+        (("--target", "PROD"), ["1", "2"]),
+        (("--ticket", "T-1", "-n", "2"), ["7", "8"]),
+        (("--outcome", "refused"), ["3"]),
+        (("--outcome", "Running"), ["4", "5", "6", "7", "8"]),
+        (("--outcome", "failed"), []),
+        (("--what", "/reset-writer", "--kind", "approved"), ["5"]),
+        (("--what", "check-writers"), ["1", "2"]),
+        (("--who", "U3"), ["4", "5"]),
+        (("--since", "2030-01-01"), []),
+        (("--until", "2030-01-01", "--kind", "approved"), ["5"]),
+    ],
+)
+def test_list_is_narrowed(audit, words, numbers):
+    lines = words_of(audit("list", *words).out)
+    assert [line.split()[0] for line in lines[1:-1]] == numbers
+
+
+def test_a_word_that_is_no_outcome_is_refused_with_those_that_are(audit):
+    ended = audit("list", "--outcome", "faild")
+    assert ended.code == 2
+    assert "unanswered" in ended.err
+    assert "failed" in ended.err.rpartition("Did you mean")[2]
+
+
+def test_search_finds_what_only_the_raw_answer_says(audit):
+    lines = words_of(audit("search", "0X800423f4").out)
+    assert lines[1].startswith("2 ")
+    assert lines[-1] == "1 entry."
+    assert words_of(audit("search", "nowhere").out)[-1] == "0 entries."
+
+
+def test_an_answer_is_shown_as_it_was_seen(audit):
+    ended = audit("show", "2", "--evidence")
+    assert ended.code == 0
+    lines = words_of(ended.out)
+    assert lines[0].startswith("Entry 2, 2026-03-02 ")
+    assert "STUCK hv03 [5] Retryable" in lines
+    assert "── hv03: vssadmin list writers" in lines
+    assert "token-1" not in ended.out
+
+
+def test_a_report_that_was_dropped_is_said_to_be(audit, folder):
+    database = sqlite3.connect(folder / "ledger.db")
+    database.execute("DELETE FROM blob")
+    database.commit()
+    database.close()
+    assert "has been dropped" in audit("show", "2", "--evidence").out
+
+
+def test_a_ticket_is_shown_as_its_story(audit):
+    lines = words_of(audit("show", "t-1").out)
+    assert lines[0] == "T-1: running"
+    assert [line.split()[3] for line in lines[1:]] == ["proposed", "approved", "started", "intent", "outcome"]
+    assert lines[1].endswith("/reset-writer hv03 plan 9f3c41aa")
+    assert lines[-1].endswith("step drain, 11 moved")
+
+
+@pytest.mark.parametrize("what", ["99", "T-9", "nonsense", "0", "²", "9" * 30])
+def test_what_is_not_there_is_refused(audit, what):
+    ended = audit("show", what)
+    assert ended.code == 2
+    assert "There is no" in ended.err
+
+
+def test_export_as_csv_opens_in_a_spreadsheet_and_runs_nothing(audit, folder):
+    ended = audit("export", "--output", folder / "all.csv")
+    assert ended.code == 0
+    with (folder / "all.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["seq"] for row in rows] == list("12345678")
+    assert rows[2]["line"] == "/x ?[31m=1+1"
+    assert all(row[column][:1] not in ("=", "+", "@") for row in rows for column in row)
+    assert len(rows[0]["mac"]) == 64
+
+
+def test_export_as_json_lines_is_every_entry_whole(audit, folder):
+    ended = audit("export", "--format", "jsonl", "--kind", "refused")
+    told = [json.loads(line) for line in ended.out.splitlines()]
+    assert [entry["seq"] for entry in told] == [3]
+    assert told[0]["data"]["line"] == "/x \x1b[31m=1+1"
+    whole = io.StringIO(audit("export", "--format", "jsonl").out)
+    assert len(whole.readlines()) == 8
+
+
+def verify(hvops, folder, file="ledger.db"):
+    keys = ("--key", folder / "ledger.key", "--anchors", folder / "anchors.txt")
+    return hvops("audit", "verify", folder / file, *keys)
+
+
+def test_verify_holds_and_says_what_it_proved(hvops, folder):
+    ended = verify(hvops, folder)
+    assert ended.code == 0
+    assert "Holds: 8 entries, unaltered and complete." in ended.out
+    assert "8 anchors match" in ended.out
+
+
+def test_verify_of_a_tampered_copy_names_the_entry_and_ends_with_1(hvops, folder):
+    shutil.copy(folder / "ledger.db", folder / "copy.db")
+    database = sqlite3.connect(folder / "copy.db")
+    trigger = database.execute("SELECT sql FROM sqlite_schema WHERE name = 'entry_stays'").fetchone()[0]
+    database.execute("DROP TRIGGER entry_stays")
+    database.execute("UPDATE entry SET body = replace(body, 'usage', 'other') WHERE seq = 3")
+    database.execute(trigger)
+    database.commit()
+    database.close()
+    ended = verify(hvops, folder, "copy.db")
+    assert ended.code == 1
+    told = " ".join(ended.out.split())
+    assert told.startswith("BROKEN at entry 3 (2026-03-02 ")
+    assert "bytes do not match their mac" in told
+    assert "1 to 2 hold." in told
+
+
+def test_verify_says_so_when_the_entry_is_not_even_readable(hvops, folder):
+    database = sqlite3.connect(folder / "ledger.db")
+    database.execute("PRAGMA ignore_check_constraints=on")
+    triggers = database.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+    for name, _ in triggers:
+        database.execute(f"DROP TRIGGER {name}")
+    database.execute("DELETE FROM entry WHERE seq = 3")
+    for _, sql in triggers:
+        database.execute(sql)
+    database.commit()
+    database.close()
+    ended = verify(hvops, folder)
+    assert ended.code == 1
+    assert "BROKEN at entry 3: entry 3 is missing" in " ".join(ended.out.split())
+
+
+def test_a_copy_is_verified_by_its_key_alone_where_there_are_no_settings(hvops, folder):
+    ended = hvops("audit", "verify", folder / "ledger.db", "--key", folder / "ledger.key")
+    assert ended.code == 0, ended.err
+    assert "No anchors: whether newer entries were cut off cannot be known." in " ".join(ended.out.split())
+
+
+def test_verify_without_a_ledger_is_refused_and_not_a_verdict(hvops, folder):
+    ended = verify(hvops, folder, "none.db")
+    assert ended.code == 2
+    assert "there is no such ledger" in " ".join(ended.err.split())
+
+
+def test_the_ledger_of_the_settings_is_read_verified_and_rebuilt(hvops, healthy):
+    assert hvops("ask", "--settings", healthy, "/nonsense").code == 2
+    assert "refused" in hvops("audit", "list", "--settings", healthy).out
+    assert hvops("audit", "verify", "--settings", healthy).code == 0
+    ended = hvops("audit", "rebuild", "--settings", healthy)
+    assert ended.code == 0
+    assert "say what the entries say" in ended.out

@@ -1,0 +1,88 @@
+"""The command line itself: help, refusals, and what it does not import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from bot.dispatch.registry import Registry
+from bot.slack.manifest import manifest_yaml
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["-h"]])
+def test_alone_it_shows_its_help(hvops, words):
+    ended = hvops(*words)
+    assert ended.code == 0
+    for command in ("ask", "audit", "run", "doctor", "record", "manifest", "demo"):
+        assert f"\n  {command} " in ended.out
+    assert all(len(line) <= 80 for line in ended.out.splitlines())
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom bot.__main__ import main\nsys.argv = ['hvops', '--help']\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(eval(ran.stderr))  # a list of names that we printed ourselves
+    assert not loaded & {
+        "pydantic",
+        "slack_sdk",
+        "slack_bolt",
+        "winrm",
+        "requests",
+        "rich",
+        "sqlite_utils",
+        "structlog",
+    }
+
+
+def test_a_word_that_is_no_command_is_refused(hvops):
+    ended = hvops("aks")
+    assert ended.code == 2
+    assert "aks" in ended.err
+
+
+@pytest.mark.parametrize(
+    "words", [["ask", "/x"], ["audit", "list"], ["audit", "verify"], ["run"], ["record", "/x", "-o", "f"]]
+)
+def test_without_settings_it_says_what_to_write(hvops, words):
+    ended = hvops(*words)
+    assert ended.code == 2
+    assert "there is no such settings file. Copy deploy/settings.toml there" in " ".join(ended.err.split())
+    assert ended.out == ""
+
+
+def test_the_manifest_is_that_of_the_commands_there_are(hvops):
+    ended = hvops("manifest")
+    assert ended.code == 0
+    assert ended.out == manifest_yaml(Registry.load())
+
+
+def test_the_demo_comes_through_the_entry_point(hvops, monkeypatch):
+    asked = []
+
+    class Practice:
+        def demo(self, port):
+            asked.append(port)
+
+    monkeypatch.setattr("bot.cli.lab_plugin.find", Practice)
+    assert hvops("demo", "--port", "0").code == 0
+    assert asked == [0]
+
+
+def test_without_a_practice_estate_it_says_how_to_install_one(hvops, monkeypatch):
+    monkeypatch.setattr("bot.cli.lab_plugin.entry_points", lambda group: [])
+    ended = hvops("ask", "--lab", "/check-writers prod")
+    assert ended.code == 2
+    assert "pip install 'hvops[lab]'" in ended.err
+
+
+def test_the_bot_is_run_with_the_settings(hvops, monkeypatch, stuck):
+    ran = []
+    monkeypatch.setattr("bot.app.run", ran.append)
+    assert hvops("run", "--settings", stuck).code == 0
+    assert [settings.file for settings in ran] == [stuck]

@@ -1,0 +1,161 @@
+"""A capture of a practice host answers the same questions, and names nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+
+import pytest
+
+from bot.config.settings import Limits, load
+from bot.dispatch import argument_parser
+from bot.dispatch.inventory import Inventory
+from bot.dispatch.query_session import QuerySession
+from bot.dispatch.registry import Registry
+from bot.errors import UsageError
+from bot.ledger import Reader
+from bot.ledger.ticket_state import TicketState
+from bot.transport.capture import Capture, Exchange, whole_output
+from bot.transport.replay import Replay
+from lab.plugin import PRACTICE
+
+COMMANDS = Registry.load()
+
+
+def replayed(capture):
+    """The report that the same command makes of a capture."""
+    return asyncio.run(_replayed(capture))
+
+
+async def _replayed(capture):
+    reach = Replay(capture)
+    try:
+        directory = Inventory(reach.estate, reach, reach.ways)
+        typed = argument_parser.tokenize(capture.line)
+        command = COMMANDS.get(typed[0])
+        values = argument_parser.bind_arguments(command.usage, command.parameters, typed[1:])
+        for parameter in command.parameters:
+            if parameter.targets:
+                values[parameter.name] = await directory.find(values[parameter.name])
+        look = QuerySession(reach, lambda _question: [], reach.now, Limits())
+        args = command.spec.args(**values)
+        facts = await command.spec.collect(args, look)
+        return command.spec.plan(args, facts) if command.changes else command.spec.evaluate(args, facts)
+    finally:
+        reach.close()
+
+
+@pytest.fixture(scope="module")
+def recorded(stuck, tmp_path_factory):
+    """A function: the settings file and a capture of one line."""
+    folder = tmp_path_factory.mktemp("captures")
+    made = {}
+
+    def capture(hvops, line):
+        if line not in made:
+            ended = hvops("record", "--settings", stuck, "-o", folder / f"{len(made)}.json", line)
+            assert ended.code == 0, ended.err
+            made[line] = folder / f"{len(made)}.json"
+        return made[line]
+
+    return capture
+
+
+def test_a_replay_finds_what_the_live_hosts_showed(hvops, recorded):
+    capture = Capture.load(recorded(hvops, "/check-writers prod"))
+    report = replayed(capture)
+    assert report.title == capture.title
+    assert (report.answered, report.asked, report.unanswered) == (6, 6, ())
+    assert report.findings[0].status == "LOOKS STUCK"
+    suspects = [says for finding in report.findings for label, says in finding.lines if label == "Suspect"]
+    assert re.match(r"vm\d{4} \(event 10102", suspects[0])
+
+
+def test_a_remediation_is_asked_about_and_neither_proposed_nor_done(hvops, recorded, stuck):
+    capture = Capture.load(recorded(hvops, "/drain-node hv01"))
+    plan = replayed(capture)
+    assert {gate.description.split()[0] for gate in plan.gates}
+    assert [type(step.act).__name__ for step in plan.steps] == ["InvokeMethod"]
+    assert "hv01" not in repr(plan)
+    asked = " ".join(exchange.request for exchange in capture.exchanges)
+    assert "MSCluster_Node" in asked
+    assert "/Pause" not in asked
+    with Reader(load(stuck).ledger.path) as ledger:
+        assert ledger.tickets(list(TicketState)) == []
+
+
+def test_one_host_alone_is_enough(hvops, recorded):
+    capture = Capture.load(recorded(hvops, "/check-writers hv03"))
+    report = replayed(capture)
+    assert "LOOKS STUCK" in report.title
+
+
+def test_a_capture_names_nobody_and_holds_no_secret(hvops, recorded, stuck):
+    capture = Capture.load(recorded(hvops, "/check-writers prod"))
+    everything = "\n".join([json.dumps(capture.estate), capture.line, capture.title, *capture.texts()])
+    for name in ("hv01", "hv06", "test-tfs-01", "sql-07", "corp", "prod"):
+        assert not re.search(rf"(?<![A-Za-z0-9]){name}(?![A-Za-z0-9])", everything, re.IGNORECASE), name
+    secrets = load(stuck).secrets()
+    assert secrets
+    assert not any(secret in everything for secret in secrets)
+    assert "66841cd4-6ded-4f4b-8f17-fd23f8ddc3de" in everything  # the writer's class is the same everywhere
+
+
+def test_hosts_that_answer_with_faults_are_not_named_by_them(hvops, tmp_path):
+    with PRACTICE.start("patch-drift", tmp_path / "old") as running:  # 2008 R2 lacks much of what is asked for
+        ended = hvops("record", "--settings", running.settings_path, "/check-writers hv01")
+    assert ended.code == 0, ended.err
+    everything = (tmp_path / "capture.json").read_text()
+    assert "WSManFault" in everything
+    assert not re.search(r"\bhv0\d\b|corp\.example", everything, re.IGNORECASE)
+    assert "stayed" not in ended.out
+
+
+def test_a_question_that_was_not_recorded_is_unknown_and_not_answered(hvops, recorded):
+    capture = Capture.load(recorded(hvops, "/check-writers prod"))
+    kept = tuple(one for one in capture.exchanges if "vssadmin" not in one.request)
+    report = replayed(Capture(capture.line, capture.at, capture.estate, capture.title, kept))
+    assert report.answered < 6
+    assert any("Record it again" in one.message for one in report.unanswered)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"version": 9, "exchanges": []}', '{"version": 1, "exchanges": [{}]}']
+)
+def test_anything_else_is_no_capture(tmp_path, text):
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(UsageError, match=r"x\.json"):
+        Capture.load(tmp_path / "x.json")
+
+
+def piece(text, command="C1", name="stdout"):
+    data = base64.b64encode(text.encode()).decode()
+    return f'<rsp:Stream Name="{name}" CommandId="{command}">{data}</rsp:Stream>'
+
+
+def test_a_name_that_was_cut_in_two_is_put_together_before_it_is_replaced():
+    exchanges = [Exchange("hv01", "q", piece(text)) for text in ("on test-", "tfs-01", " ends")]
+    joined = [one.reply for one in whole_output(exchanges)]
+    assert joined == [piece("on test-tfs-01 ends"), piece(""), piece("")]
+    capture = Capture("/x", "2026-03-02T12:00:00+00:00", {}, "t", tuple(exchanges))
+    changed = capture.changed(lambda text: text.replace("test-tfs-01", "vm0001"))
+    assert changed.exchanges[0].reply == piece("on vm0001 ends")
+
+
+def test_output_in_utf_16_stays_utf_16():
+    data = base64.b64encode("guest test-tfs-01 é".encode("utf-16-le")).decode()
+    reply = f'<rsp:Stream Name="stdout" CommandId="C1">{data}</rsp:Stream>'
+    capture = Capture("/x", "2026-03-02T12:00:00+00:00", {}, "t", (Exchange("h", "q", reply),))
+    changed = capture.changed(lambda text: text.replace("test-tfs-01", "vm0001")).exchanges[0].reply
+    kept = re.search(">([^<]+)<", changed)[1]
+    assert base64.b64decode(kept).decode("utf-16-le") == "guest vm0001 é"
+
+
+def test_without_a_file_it_takes_a_name_that_is_free(hvops, healthy, tmp_path):
+    for name in ("capture.json", "capture-2.json"):
+        ended = hvops("record", "--settings", healthy, "/check-writers hv01")
+        assert ended.code == 0, ended.err
+        assert f"are in {name}." in ended.out
+        assert Capture.load(tmp_path / name).line.startswith("/check-writers host")

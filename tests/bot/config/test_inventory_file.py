@@ -1,0 +1,125 @@
+"""The estate: names, addresses, and what may not be written."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.config.inventory_file import load
+from bot.errors import SettingsError
+
+GOOD = """
+guest_domains = ["Corp.Example"]
+[clusters.Prod]
+domain = "corp.example"
+entry_hosts = ["hv01", "HV02"]
+ops_channel = "C0OPS"
+[hosts.backup01]
+domain = "corp.example"
+[endpoints]
+HV01 = "http://127.0.1.1:5985/wsman"
+"""
+
+
+def read(folder, text):
+    file = folder / "inventory.toml"
+    file.write_text(text)
+    return load(file)
+
+
+def test_an_estate_is_read_and_names_have_no_case(tmp_path):
+    estate = read(tmp_path, GOOD)
+    assert list(estate.clusters) == ["prod"]
+    assert estate.clusters["prod"].name == "Prod"
+    assert estate.clusters["prod"].entry_hosts == ("hv01", "HV02")
+    assert estate.hosts["backup01"].ops_channel == ""
+    assert estate.guest_domains == ("corp.example",)
+
+
+def test_addresses_are_pinned_or_follow_from_the_name(tmp_path):
+    estate = read(tmp_path, GOOD)
+    assert estate.endpoint("hv01", "corp.example") == "http://127.0.1.1:5985/wsman"
+    assert estate.endpoint("hv02", "corp.example") == "http://hv02.corp.example:5985/wsman"
+    assert estate.endpoint("hv02", "corp.example", tls=True) == "https://hv02.corp.example:5986/wsman"
+    assert estate.is_pinned("Hv01")
+    assert not estate.is_pinned("hv02")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("[hosts.backup01]", "[hosts.prod]"), "prod is both a cluster and a host"),
+        (("[hosts.backup01]", "[hosts.hv01]"), "hv01 is an entry host of Prod and a host that stands alone"),
+        (('["hv01", "HV02"]', "[]"), 'Write entry_hosts = ["hv01", "hv02"]'),
+        (('["hv01", "HV02"]', '["hv01.corp.example"]'), "[clusters.Prod] entry_hosts (item 1) is wrong"),
+        (("entry_hosts", "entry_host"), 'entry_host is not a setting. Did you mean "entry_hosts"?'),
+        (("[clusters.Prod]", "[cluster.Prod]"), 'cluster is not a setting. Did you mean "clusters"?'),
+        (("[clusters.Prod]", '[clusters."-rf prod"]'), "Write a table [clusters.NAME]"),
+        (('"C0OPS"', '"#hv-ops"'), "the id of a channel, not its name"),
+        (('"http://127.0.1.1:5985/wsman"', '"127.0.1.1"'), "hv01 is no address of the form http://host:5985/wsman"),
+        (("[hosts.backup01]", '[clusters.PROD]\nentry_hosts=["x1"]'), "PROD is written twice"),
+        (
+            ('domain = "corp.example"\nentry', 'name = "p"\ndomain = "c"\nentry'),
+            "[clusters.Prod] name is not a setting",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named_with_what_to_write(tmp_path, change, says):
+    with pytest.raises(SettingsError) as raised:
+        read(tmp_path, GOOD.replace(*change))
+    assert says in str(raised.value)
+    assert "inventory.toml" in str(raised.value)
+
+
+def test_an_empty_estate_is_refused(tmp_path):
+    with pytest.raises(SettingsError, match="there is no cluster and no host"):
+        read(tmp_path, "")
+
+
+def test_a_missing_estate_says_what_to_copy(tmp_path):
+    with pytest.raises(SettingsError, match=r"Copy deploy/inventory\.toml"):
+        load(tmp_path / "inventory.toml")
+
+
+def test_the_backup_product_has_an_address_and_a_name_of_its_own(tmp_path):
+    assert read(tmp_path, GOOD).commvault is None
+    told = read(tmp_path, GOOD + '[commvault]\nurl = "https://backup.corp.example/webconsole/api/"\n')
+    assert told.commvault.url == "https://backup.corp.example/webconsole/api"
+    for url in ("backup.corp.example", "ftp://b", "https://u:p@b/api", "https://b/api?x=1"):
+        with pytest.raises(SettingsError, match="commvault"):
+            read(tmp_path, GOOD + f'[commvault]\nurl = "{url}"\n')
+    with pytest.raises(SettingsError, match="rename that cluster or host"):
+        read(tmp_path, GOOD.replace("[hosts.backup01]", "[hosts.CommVault]"))
+
+
+def test_a_vmm_server_manages_all_clusters_unless_it_says_which(tmp_path):
+    assert read(tmp_path, GOOD).vmm == {}
+    text = GOOD + '[vmm.VMM]\nserver = "sql01.corp.example"\n'
+    estate = read(tmp_path, text)
+    found = estate.vmm["vmm"]
+    assert (found.name, found.port, found.database, found.trust_certificate) == ("VMM", 1433, "VirtualManagerDB", False)
+    assert estate.managed_by(found) == tuple(cluster.name for cluster in estate.clusters.values())
+    one = read(tmp_path, text + 'clusters = ["prod"]\n')
+    assert one.managed_by(one.vmm["vmm"]) == ("Prod",)
+    assert (one.managers("Prod"), one.managers("")) == (("VMM",), ())
+    assert (found.host, read(tmp_path, text + 'host = "BACKUP01"\n').vmm["vmm"].host) == ("", "BACKUP01")
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ("[vmm.vmm]\nport = 1433\n", "[vmm.vmm] server is missing"),
+        ('[vmm.vmm]\nserver = "sql01;UID=sa"\n', "server is wrong"),
+        ('[vmm.vmm]\nserver = "sql01"\ninstance = "X;UID=sa"\n', "instance is wrong"),
+        ('[vmm.vmm]\nserver = "sql01"\ndatabase = "VMM]; DROP"\n', "database is wrong"),
+        ('[vmm.vmm]\nserver = "sql01"\npassword = "x"\n', "password is not a setting"),
+        ('[vmm.vmm]\nserver = "sql01"\nclusters = ["other"]\n', "which is no cluster"),
+        ('[vmm.vmm]\nserver = "sql01"\nhost = "hv01"\n', "hv01, which is no host that stands alone"),
+        ('[vmm.vmm]\nserver = "sql01"\nhost = "a b"\n', "host is wrong"),
+        ('[vmm.prod]\nserver = "sql01"\n', "is a VMM server and also a cluster or host"),
+        ('[vmm.hv01]\nserver = "sql01"\n', "is a VMM server and also a cluster or host"),
+    ],
+)
+def test_what_is_wrong_with_a_vmm_server_is_named(tmp_path, table, says):
+    with pytest.raises(SettingsError) as raised:
+        read(tmp_path, GOOD + table)
+    assert says in str(raised.value)

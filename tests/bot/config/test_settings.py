@@ -1,0 +1,228 @@
+"""The settings: read, overridden, and refused with a sentence that says what to write."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bot.api.command import Risk, Role
+from bot.config.settings import Settings, find, load, permission_warnings
+from bot.errors import PermissionDenied, SettingsError
+
+GOOD = """
+inventory = "inventory.toml"
+[slack]
+bot_token = "xoxb-1"
+app_token = "xapp-1"
+audit_channel = "C9"
+[ledger]
+path = "data/ledger.db"
+[roles.viewer]
+groups = ["S0VIEW"]
+system_users = ["ops1"]
+clusters = ["*"]
+[roles.approver]
+users = ["U7"]
+clusters = ["prod"]
+[credentials.reader]
+transport = "ntlm"
+username = "CORP\\\\reader"
+password = "s3cret"
+[limits]
+at_once = 12
+"""
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch, tmp_path):
+    for variable in [name for name in os.environ if name.startswith("HVOPS_")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_risk_without_a_rule_is_refused_and_high_risk_always_takes_somebody_else(tmp_path):
+    policy = load(written(tmp_path, GOOD)).policy
+    for risk in Risk:
+        with pytest.raises(PermissionDenied, match=f"write {risk} under"):
+            policy.decision(risk)
+    assert (policy.open_minutes, policy.start_minutes, policy.stop, policy.go) == (30, 15, "operator", "approver")
+    policy = load(written(tmp_path, GOOD + '[policy]\nlow = "confirm"\nhigh = "approval"\n')).policy
+    assert [policy.decision(risk) for risk in Risk] == ["confirm", "approval"]
+    assert 'high = "approval"' in refusal(tmp_path, GOOD + '[policy]\nhigh = "confirm"\n')
+    assert "stop" in refusal(tmp_path, GOOD + '[policy]\nstop = "viewer"\n')
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "settings.toml"
+    file.write_text(text)
+    file.chmod(0o600)
+    return file
+
+
+def refusal(folder: Path, text: str) -> str:
+    with pytest.raises(SettingsError) as raised:
+        load(written(folder, text))
+    return str(raised.value)
+
+
+def test_a_whole_file_is_read_and_paths_are_relative_to_it(tmp_path):
+    settings = load(written(tmp_path, GOOD))
+    assert settings.file == tmp_path / "settings.toml"
+    assert settings.inventory == tmp_path / "inventory.toml"
+    assert settings.ledger.path == tmp_path / "data/ledger.db"
+    assert settings.ledger.key_file == tmp_path / "ledger.key"
+    assert settings.need_slack().base_url == "https://slack.com/api/"
+    assert settings.limits.at_once == 12
+    assert settings.limits.per_host_seconds == 20
+    assert [role for role, _ in settings.roles.rules()] == [Role.VIEWER, Role.APPROVER]
+    assert list(settings.credentials.profiles()) == ["reader"]
+
+
+def test_the_environment_wins_over_the_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("HVOPS_SLACK__BOT_TOKEN", "xoxb-from-env")
+    monkeypatch.setenv("HVOPS_ROLES__VIEWER__SYSTEM_USERS", '["ops2"]')
+    monkeypatch.setenv("HVOPS_CREDENTIALS__READER__PASSWORD", "other")
+    settings = load(written(tmp_path, GOOD))
+    assert settings.need_slack().bot_token.get_secret_value() == "xoxb-from-env"
+    assert settings.need_slack().app_token.get_secret_value() == "xapp-1"
+    assert settings.roles.viewer is not None
+    assert settings.roles.viewer.system_users == ("ops2",)
+    assert set(settings.secrets()) == {"xoxb-from-env", "xapp-1", "other"}
+
+
+def test_secrets_are_never_printed(tmp_path):
+    settings = load(written(tmp_path, GOOD))
+    assert not any(secret in f"{settings} {settings!r}" for secret in settings.secrets())
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            ('inventory = "inventory.toml"\n', ""),
+            ['settings.toml: inventory is missing. Write inventory = "inventory.toml".'],
+        ),
+        (('bot_token = "xoxb-1"\n', ""), ["[slack] bot_token is missing", "OAuth & Permissions"]),
+        (("bot_token", "bot_tokn"), ['[slack] bot_tokn is not a setting. Did you mean "bot_token"?', "is missing"]),
+        (('"xoxb-1"', '"xoxp-1"'), ["[slack] bot_token is wrong: it does not begin with xoxb-", "Write bot_token"]),
+        (("[limits]", "[limit]"), ['settings.toml: limit is not a setting. Did you mean "limits"?']),
+        (("at_once = 12", "at_once = 0"), ["[limits] at_once is wrong", "Write at_once = 128"]),
+        (("at_once = 12", "overall_seconds = 5"), ["limits is wrong: overall_seconds is less than per_host_seconds"]),
+        (('"ntlm"', '"telnet"'), ["[credentials.reader] transport is wrong", '"kerberos"']),
+        (('password = "s3cret"', ""), ['transport "ntlm" needs username and password']),
+        (('"ntlm"', '"certificate"'), ['transport "certificate" needs certificate and key']),
+        (('["U7"]', '"U7"'), ["[roles.approver] users is wrong", 'Write users = ["U…"]']),
+        (('["U7"]', "[7]"), ["[roles.approver] users (item 1) is wrong", 'Write users = ["U…"]']),
+        (('clusters = ["prod"]', ""), ["[roles.approver] clusters is missing", 'clusters = ["*"]']),
+        (("[roles.viewer]", "[roles.viewr]"), ['[roles] viewr is not a setting. Did you mean "viewer"?']),
+        (("inventory =", "_env_file = 3\ninventory ="), ["_env_file is not a setting"]),
+    ],
+)
+def test_what_is_missing_or_wrong_is_named_with_what_to_write(tmp_path, change, says):
+    refused = refusal(tmp_path, GOOD.replace(*change))
+    assert all(part in refused for part in says), refused
+
+
+def test_all_mistakes_are_named_at_once_and_no_secret_is(tmp_path):
+    refused = refusal(tmp_path, GOOD.replace("xoxb-1", "hunter2").replace("at_once = 12", "at_once = 9999"))
+    assert len(refused.splitlines()) == 2
+    assert "hunter2" not in refused
+
+
+def test_a_wrong_variable_is_named_by_its_own_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("HVOPS_LIMITS__AT_ONCE", "many")
+    refused = refusal(tmp_path, GOOD)
+    assert refused.startswith("HVOPS_LIMITS__AT_ONCE is wrong")
+
+
+def test_a_variable_of_no_section_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("HVOPS_SLAKC__BOT_TOKEN", "xoxb-2")
+    assert 'HVOPS_SLAKC__BOT_TOKEN is not a setting. Did you mean "slack"?' in refusal(tmp_path, GOOD)
+
+
+def test_a_list_in_the_environment_must_be_json(tmp_path, monkeypatch):
+    monkeypatch.setenv("HVOPS_ROLES__VIEWER__USERS", "U1,U2")
+    assert "HVOPS_ROLES__VIEWER__USERS" in refusal(tmp_path, GOOD)
+
+
+def test_what_kubernetes_puts_into_every_container_is_ignored(tmp_path, monkeypatch):
+    monkeypatch.setenv("HVOPS_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("HVOPS_PORT", "tcp://10.0.0.1:80")
+    assert load(written(tmp_path, GOOD)).inventory == tmp_path / "inventory.toml"
+
+
+def test_no_file_half_a_file_and_no_text(tmp_path):
+    with pytest.raises(SettingsError, match=r"there is no such settings file. Copy deploy/settings.toml"):
+        load(tmp_path / "none.toml")
+    with pytest.raises(SettingsError, match="directory"):
+        load(tmp_path)
+    assert "not valid TOML" in refusal(tmp_path, GOOD + "\n[roles")
+    (tmp_path / "settings.toml").write_bytes(b'inventory = "\xff"')
+    with pytest.raises(SettingsError, match="not UTF-8"):
+        load(tmp_path / "settings.toml")
+
+
+def test_which_file_is_read(tmp_path, monkeypatch):
+    assert find() == Path("settings.toml")
+    monkeypatch.setenv("HVOPS_SETTINGS", "/elsewhere.toml")
+    assert find() == Path("/elsewhere.toml")
+    assert find(Path("told.toml")) == Path("told.toml")
+
+
+def test_without_slack_only_slack_is_refused(tmp_path):
+    text = GOOD.replace(GOOD[GOOD.index("[slack]") : GOOD.index("[ledger]")], "")
+    settings = load(written(tmp_path, text))
+    with pytest.raises(SettingsError, match=r"\[slack\] is missing"):
+        settings.need_slack()
+
+
+def test_secrets_that_others_can_read_are_warned_about(tmp_path):
+    file = written(tmp_path, GOOD)
+    assert permission_warnings(load(file)) == ()
+    file.chmod(0o644)
+    (tmp_path / "ledger.key").write_text("k")
+    (tmp_path / "ledger.key").chmod(0o640)
+    warnings = permission_warnings(load(file))
+    assert [warning.split(":")[0] for warning in warnings] == [str(file), str(tmp_path / "ledger.key")]
+    assert "chmod 600" in warnings[0]
+
+
+def test_settings_cannot_be_changed_afterwards(tmp_path):
+    settings: Settings = load(written(tmp_path, GOOD))
+    with pytest.raises(ValueError, match="frozen"):
+        settings.inventory = tmp_path
+
+
+def test_the_login_to_the_backup_product(tmp_path):
+    login = '[credentials.commvault]\nusername = "svc-hvops"\npassword = "pässword 1"\nca_file = "ca.pem"\n'
+    settings = load(written(tmp_path, GOOD + login))
+    told = settings.credentials.commvault
+    assert (told.username, told.password.get_secret_value(), told.ca_file) == (
+        "svc-hvops",
+        "pässword 1",
+        tmp_path / "ca.pem",
+    )
+    assert "pässword 1" in settings.secrets()
+    assert "pässword 1" not in repr(settings)
+    assert "credentials.commvault" in refusal(tmp_path, GOOD + '[credentials.commvault]\nusername = "u"\n')
+    assert "commvault" not in settings.credentials.profiles()
+
+
+def test_the_login_to_vmms_database(tmp_path):
+    file = tmp_path / "settings.toml"
+    file.write_text(GOOD + '[credentials.vmm]\nlogin = "sql"\nusername = "hvops"\npassword = "of the database"\n')
+    settings = load(file)
+    assert settings.credentials.vmm.username == "hvops"
+    assert "of the database" in settings.secrets()
+    assert "of the database" not in repr(settings)
+    assert "vmm" not in settings.credentials.profiles()  # it is no login to WinRM
+    for table, says in (
+        ('login = "sql"', "needs username and password"),
+        ('login = "kerberos"\nusername = "x"', "takes no username"),
+        ('login = "ntlm"', "login is wrong"),
+    ):
+        file.write_text(GOOD + f"[credentials.vmm]\n{table}\n")
+        with pytest.raises(SettingsError, match=says):
+            load(file)

@@ -1,0 +1,212 @@
+"""Every way a line can end, and what the ledger then says."""
+
+import sqlite3
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bot.api.arguments import Size, Target
+from bot.api.command import Diagnostic, Role
+from bot.api.queries import make_params
+from bot.api.report import Finding, Report, Sample, Severity
+from bot.dispatch import argument_parser
+from bot.dispatch.authorization import Person
+from bot.dispatch.pipeline import Pipeline, Request
+from bot.dispatch.registry import Command, Registry
+from bot.errors import InternalError, LedgerError, PermissionDenied, UsageError
+from bot.ledger import Ledger
+from bot.redaction import Redactor
+from bot.serialization import Evidence
+
+MASK = Redactor(["Wolf-2026!"])
+VIEWER = Person("T1/U1", "viewer", {Role.VIEWER: frozenset(["prod"])})
+STRANGER = Person("T1/U9", "stranger")
+REPORT = Report(
+    title="prod: one sheep is black",
+    summary="prod: one sheep is black of 3",
+    of="sheep",
+    asked=3,
+    answered=3,
+    findings=(Finding(Severity.FAULT, "BLACK", "dolly", "wool 000000"),),
+    samples=(Sample("dolly", "wool", make_params(colour="000000")),),
+)
+
+
+@dataclass(frozen=True)
+class Args:
+    target: Target
+    free: Size = Size(2**30)
+
+
+class Names:
+    """A directory of two clusters."""
+
+    def __init__(self):
+        self.asked: list[str] = []
+
+    async def find(self, name):
+        self.asked.append(name)
+        if name.casefold() in ("prod", "branch"):
+            return Target(name.casefold(), "cluster", name.casefold())
+        raise UsageError(f"Nothing is known about {name}.", suggestions=("prod",))
+
+
+@dataclass
+class Looking:
+    evidence: list[Evidence] = field(default_factory=list)
+    now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def shepherd(tmp_path: Path):
+    """A pipeline with one command, `/count-sheep`, whose collect can be told to fail."""
+    with Ledger(tmp_path / "ledger.db", tmp_path / "ledger.key", tmp_path / "anchors.txt", MASK) as ledger:
+        yield Shepherd(ledger)
+
+
+class Shepherd:
+    def __init__(self, ledger: Ledger):
+        self.ledger = ledger
+        self.names = Names()
+        self.fails: Exception | None = None
+        self.collected = 0
+        self.wool = "white"
+
+        async def collect(args, ask):
+            self.collected += 1
+            if self.fails:
+                raise self.fails
+            ask.evidence.append(Evidence("dolly", "SELECT * FROM Sheep", f"<sheep>{self.wool}</sheep>"))
+
+        spec = Diagnostic(Role.VIEWER, Args, collect, lambda args, facts: REPORT)
+        command = Command("count-sheep", "Count sheep.", spec, argument_parser.parameters(Args))
+        registry = Registry({"count-sheep": command})
+        self.pipeline = Pipeline(registry, self.names, ledger, self.looks, MASK)
+        self.look = Looking()
+
+    def looks(self, now, progress):
+        self.look = Looking()
+        return self.look
+
+    async def says(self, line: str, person: Person = VIEWER):
+        return await self.pipeline.answer(Request(person, line, "slack", "C0OPS"))
+
+    def story(self):
+        return [(entry.kind, entry.actor) for entry in self.ledger.every()]
+
+    def last(self):
+        return self.ledger.head().data
+
+
+async def test_an_answer_is_asked_then_answered(shepherd):
+    answered = await shepherd.says("/count-sheep PROD —free 2GB")
+    assert answered.report == REPORT
+    assert answered.line == "/count-sheep prod --free 2GB"
+    assert shepherd.story() == [("asked", "T1/U1"), ("answered", "T1/U1")]
+    assert shepherd.last()["asked"] == 1
+    assert shepherd.last()["target"] == "prod"
+    assert shepherd.ledger.verify().holds
+
+
+async def test_a_button_finds_its_answer_again(shepherd):
+    answered = await shepherd.says("/hvops count-sheep prod")
+    found = shepherd.pipeline.find(answered.token)
+    assert found is not None
+    assert (found.report, found.line, found.evidence) == (answered.report, answered.line, answered.evidence)
+    assert shepherd.pipeline.find("guessed") is None
+
+
+async def test_samples_are_remembered(shepherd):
+    answered = await shepherd.says("/count-sheep prod")
+    (sample,) = shepherd.ledger.recall("dolly", "wool", datetime(2020, 1, 1, tzinfo=UTC))
+    assert sample["colour"] == "000000"
+    assert datetime.fromisoformat(sample["at"]) == answered.at
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("/count-sheeps prod", "There is no command “/count-sheeps”."),
+        ("/hvops", "Type a command"),
+        ("/count-sheep", "<cluster|host> is missing."),
+        ("/count-sheep nowhere", "Nothing is known about nowhere."),
+        ("/count-sheep " + "x" * 4_000, "4,0"),
+    ],
+)
+async def test_what_cannot_be_read_is_refused_and_stands_in_the_ledger(shepherd, line, says):
+    with pytest.raises(UsageError, match=says):
+        await shepherd.says(line)
+    assert shepherd.ledger.head().kind == "refused"
+    assert shepherd.last()["kind"] == "usage"
+    assert len(shepherd.last()["line"]) < 120
+    assert shepherd.collected == 0
+
+
+async def test_a_near_miss_is_suggested(shepherd):
+    with pytest.raises(UsageError) as refused:
+        await shepherd.says("/count-sheeps prod")
+    assert refused.value.suggestions == ("/count-sheep",)
+
+
+async def test_a_stranger_learns_nothing_and_asks_nothing(shepherd):
+    with pytest.raises(PermissionDenied, match="you have no role in hvops"):
+        await shepherd.says("/count-sheep prod", STRANGER)
+    assert shepherd.story() == [("refused", "T1/U9")]
+    assert shepherd.names.asked == []
+
+
+async def test_a_role_elsewhere_is_no_role_here(shepherd):
+    with pytest.raises(PermissionDenied, match="role viewer on branch"):
+        await shepherd.says("/count-sheep branch")
+    assert shepherd.story() == [("asked", "T1/U1"), ("refused", "T1/U1")]
+    assert shepherd.collected == 0
+
+
+async def test_our_bug_gets_an_id_and_an_entry(shepherd):
+    shepherd.fails = ZeroDivisionError("sheep")
+    with pytest.raises(InternalError) as bug:
+        await shepherd.says("/count-sheep prod")
+    assert bug.value.bug in str(bug.value)
+    assert bug.value.bug in shepherd.last()["why"]
+    assert "sheep" not in str(bug.value)
+    assert shepherd.story() == [("asked", "T1/U1"), ("refused", "T1/U1")]
+
+
+async def test_when_the_ledger_cannot_be_written_nothing_is_asked(shepherd):
+    with sqlite3.connect(shepherd.ledger.path) as breaker:
+        breaker.execute("CREATE TRIGGER full BEFORE INSERT ON entry BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+    breaker.close()
+    with pytest.raises(LedgerError):
+        await shepherd.says("/count-sheep prod")
+    assert shepherd.collected == 0
+    assert shepherd.names.asked == []
+
+
+async def test_a_secret_that_a_host_prints_is_shown_to_nobody(shepherd):
+    shepherd.wool = "Wolf-2026!"
+    answered = await shepherd.says("/count-sheep prod")
+    assert answered.evidence[0].raw == "<sheep>[masked]</sheep>"
+    with pytest.raises(UsageError) as refused:
+        await shepherd.says("/count-sheep prod Wolf-2026!")
+    assert "Wolf" not in str(refused.value) + str(shepherd.last())
+
+
+async def test_a_report_that_cannot_be_kept_is_our_bug_and_not_a_silence(shepherd, monkeypatch):
+    monkeypatch.setattr("bot.dispatch.pipeline.report_to_bytes", lambda report: "\ud800".encode())
+    with pytest.raises(InternalError):
+        await shepherd.says("/count-sheep prod")
+    assert shepherd.story() == [("asked", "T1/U1"), ("refused", "T1/U1")]
+
+
+async def test_hosts_may_be_asked_only_where_the_role_was_checked(shepherd):
+    await shepherd.says("/count-sheep PROD")
+    assert shepherd.look.places == frozenset({"prod"})
+
+
+def test_a_line_is_read_before_anything_is_promised(shepherd):
+    assert shepherd.pipeline.can_parse("/count-sheep prod")
+    assert shepherd.pipeline.can_parse("/hvops count-sheep nowhere")  # names are looked up later
+    assert not shepherd.pipeline.can_parse("/count-sheep")
+    assert not shepherd.pipeline.can_parse("/count-sheeps prod")

@@ -1,0 +1,217 @@
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+
+from bot.api.queries import GuestRegistry, GuestWql, Predicate, Registry, RunReader, SampleHistory, Wql, make_params
+from bot.api.query_client import QueryFailure
+from bot.api.rows import CellError, get_int, get_str
+from bot.dispatch.query_session import Progress, QuerySession, describe
+from bot.errors import AuthenticationFailed, ConnectionFailed, TargetTimeout
+from bot.transport.client import QueryResult
+from bot.transport.windows.program_output import OutputNotParsed
+
+NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
+
+
+@dataclass
+class Limits:
+    per_host_seconds: float = 20
+    overall_seconds: float = 60
+
+
+@dataclass
+class World:
+    """Answers what it was told; a name without an answer hangs."""
+
+    rows: dict[str, list[dict[str, object]]] = field(default_factory=dict)
+    errors: dict[str, Exception] = field(default_factory=dict)
+    by: dict[str, str] = field(default_factory=dict)
+    asked: list[object] = field(default_factory=list)
+    cancelled: int = 0
+    gates: dict[str, asyncio.Event] = field(default_factory=dict)
+
+    async def answer(self, question, seconds=20.0):
+        self.asked.append((question, seconds))
+        await asyncio.sleep(0)
+        if gate := self.gates.get(question.on):
+            await gate.wait()
+        if error := self.errors.get(question.on):
+            raise error
+        if question.on not in self.rows:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                self.cancelled += 1
+                raise
+        return QueryResult(self.rows[question.on], f"raw {question.on}", self.by.get(question.on, question.on))
+
+
+def nodes(on):
+    return Wql(on, "root/MSCluster", "MSCluster_Node", ("Name",))
+
+
+def looking(world, progress=None, recall=lambda _: (), **limits):
+    return QuerySession(world, recall, NOW, Limits(**limits), progress)
+
+
+async def until(condition):
+    while not condition():  # noqa: ASYNC110 - the loop itself makes it true
+        await asyncio.sleep(0)
+
+
+def first(rows):
+    return get_str(rows[0], "Name")
+
+
+async def test_each_answers_under_its_key_in_order_and_one_failure_spoils_nothing():
+    world = World(
+        {"hv01": [{"Name": "a"}], "hv03": [{"Name": "c"}]},
+        {"hv02": AuthenticationFailed("hv02", "the login was refused.", "Check it.")},
+    )
+    look = looking(world)
+    found = await look.query_many({n: nodes(n) for n in ("hv03", "hv02", "hv01")}, first)
+    assert list(found.items()) == [
+        ("hv03", "c"),
+        ("hv02", QueryFailure("hv02", "login refused", "the login was refused.", "Check it.")),
+        ("hv01", "a"),
+    ]
+    assert look.now == NOW
+    assert look.asked == ("hv03", "hv02", "hv01")
+    assert look.answered == ("hv03", "hv01")
+    assert {(one.on, one.query, one.raw, one.error) for one in look.evidence} == {
+        ("hv01", "root/MSCluster: SELECT Name FROM MSCluster_Node", "raw hv01", ""),
+        ("hv03", "root/MSCluster: SELECT Name FROM MSCluster_Node", "raw hv03", ""),
+        ("hv02", "root/MSCluster: SELECT Name FROM MSCluster_Node", "", "hv02: the login was refused. Check it."),
+    }
+
+
+async def test_the_same_question_goes_out_once_but_is_read_by_each():
+    world = World({"hv01": [{"Name": "7"}]})
+    look = looking(world)
+    results = await asyncio.gather(
+        look.query(nodes("hv01"), first), look.query(nodes("hv01"), lambda rows: get_int(rows[0], "Name"))
+    )
+    assert results == ["7", 7]
+    assert await look.query(nodes("hv01"), first) == "7"
+    assert len(world.asked) == 1
+    assert len(look.evidence) == 1
+    await look.query(Wql("hv01", "root/MSCluster", "MSCluster_Node", ("State",)), len)
+    assert len(world.asked) == 2
+
+
+@pytest.mark.parametrize("error", [CellError("Name", 3), ValueError("odd")])
+async def test_an_answer_that_cannot_be_read_is_unanswered(error):
+    def read(_):
+        raise error
+
+    look = looking(World({"hv01": [{}]}))
+    found = await look.query(nodes("hv01"), read)
+    assert (found.target, found.kind) == ("hv01", "bad reply")
+    assert look.answered == ()
+    assert look.evidence[-1].error
+
+
+async def test_our_own_bugs_are_not_hidden():
+    with pytest.raises(ZeroDivisionError):
+        await looking(World({"hv01": [{}]})).query(nodes("hv01"), lambda _: 1 // 0)
+
+
+async def test_the_whole_request_has_an_end_and_the_answers_so_far_stand():
+    world = World({"hv01": [{"Name": "a"}]})
+    look = looking(world, overall_seconds=0.05)
+    found = await look.query_many({n: nodes(n) for n in ("hv01", "hv02")}, first)
+    assert found["hv01"] == "a"
+    assert found["hv02"].kind == "timed out"
+    assert world.cancelled == 1
+
+
+async def test_the_deadline_of_one_host_is_passed_on():
+    world = World({"hv01": [{"Name": "a"}]})
+    await looking(world, per_host_seconds=7).query(nodes("hv01"), first)
+    assert world.asked[0][1] == 7
+
+
+async def test_a_request_that_is_given_up_asks_no_more():
+    world = World()
+    task = asyncio.create_task(looking(world).query_many({n: nodes(n) for n in ("hv01", "hv02")}, first))
+    await until(lambda: len(world.asked) == 2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await until(lambda: world.cancelled == 2)
+
+
+async def test_evidence_and_failures_name_the_entry_host_of_a_cluster():
+    world = World({"prod": [{"Name": "a"}]}, {"branch": TargetTimeout("br01", "no answer in 20 s.")}, {"prod": "hv02"})
+    look = looking(world)
+    await look.query(nodes("prod"), first)
+    found = await look.query(nodes("branch"), first)
+    assert look.evidence[0].on == "prod via hv02"
+    assert found == QueryFailure("branch", "timed out", "br01: no answer in 20 s.")
+
+
+async def test_output_that_was_not_understood_is_kept():
+    look = looking(World(errors={"hv01": OutputNotParsed("hv01", "it breaks off.", "Writer na")}))
+    await look.query(RunReader("hv01", "vssadmin list writers"), len)
+    assert (look.evidence[0].query, look.evidence[0].raw) == ("vssadmin list writers", "Writer na")
+
+
+async def test_memory_comes_from_the_ledger():
+    world = World()
+    look = looking(world, recall=lambda question: [{"at": "x", "state": question.what}])
+    assert await look.query(SampleHistory("hv01", "writer"), lambda rows: rows[0]["state"]) == "writer"
+    assert world.asked == []
+    assert look.asked == ()
+
+
+async def test_progress_counts_targets_and_names_who_is_waited_for():
+    world = World({n: [{"Name": n}] for n in ("hv01", "hv02")}, gates={"hv02": asyncio.Event()})
+    told = []
+    look = looking(world, told.append)
+    task = asyncio.create_task(look.query_many({n: nodes(n) for n in ("hv01", "hv02")}, first))
+    await until(lambda: Progress(1, 2, ("hv02",)) in told)
+    world.gates["hv02"].set()
+    await task
+    assert told[-1] == Progress(2, 2, ())
+    assert Progress(0, 2, ("hv01", "hv02")) in told
+
+
+async def test_unreachable_guests_are_named_by_their_own_name():
+    world = World(errors={"sql-01": ConnectionFailed("sql-01", "no.")})
+    question = GuestWql("sql-01", "sql-01.corp.example", "id", "root/cimv2", "Win32_Volume")
+    assert (await looking(world).query(question, len)).target == "sql-01"
+
+
+def test_questions_as_an_engineer_writes_them():
+    where = (Predicate("Name", "=", "it's"),)
+    assert describe(Wql("a", "root/cimv2", "C", (), where)) == "root/cimv2: SELECT * FROM C WHERE Name = 'it\\'s'"
+    assert describe(Registry("a", "SOFTWARE\\X", ("v", "w"))) == "HKLM\\SOFTWARE\\X: v, w"
+    assert describe(GuestRegistry("a", "a.b", "i", "SOFTWARE\\X")) == "HKLM\\SOFTWARE\\X: subkeys"
+    assert describe(SampleHistory("a", "writer", 24)) == "ledger: writer of the last 24 hours"
+    assert describe(Wql("a", "root/cimv2", "no class")) == "root/cimv2: no class"
+    assert describe(RunReader("a", "unknown")) == "unknown"
+    assert describe(RunReader("commvault", "commvault job", make_params(job=7))) == "GET Job/7"
+    assert describe(RunReader("commvault", "commvault job", make_params(job="x"))) == "commvault job"
+    assert (
+        describe(RunReader("a", "wevtutil query events", make_params(channel="/x", ids="1"))) == "wevtutil query events"
+    )
+    assert describe(RunReader("a", "wevtutil query events", make_params(channel="System", ids="1", most=3))) == (
+        "wevtutil qe System /q:*[System[(EventID=1)]] /f:xml /rd:true /c:3 /uni:true"
+    )
+
+
+async def test_a_cluster_that_names_a_foreign_host_brings_nobody_there():
+    """Whoever may ask about branch alone must not see hv01 of prod because branch calls it a node."""
+    world = World({"hv01": [{"Name": "hv01"}], "br01": [{"Name": "br01"}], "guest": [{"Name": "guest"}]})
+    homes = {"hv01": "prod", "br01": "branch"}
+    look = QuerySession(world, lambda _: ({"at": NOW},), NOW, Limits(), place=lambda name: homes.get(name, ""))
+    look.places = frozenset({"branch"})
+    refused = await look.query(nodes("hv01"), tuple)
+    assert isinstance(refused, QueryFailure)
+    assert (refused.kind, refused.message) == ("not allowed", "it belongs to prod, and this question is about branch.")
+    assert isinstance(await look.query(SampleHistory("hv01", "writers"), tuple), QueryFailure)
+    assert await look.query(nodes("br01"), len) == 1
+    assert await look.query(GuestWql("guest", "guest.corp.example", "id", "root/cimv2", "X", ("Name",)), len) == 1
+    assert [question.on for question, _ in world.asked] == ["br01", "guest"]

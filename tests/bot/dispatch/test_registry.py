@@ -1,0 +1,90 @@
+"""A command is a file; a bad file is refused by name."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.api.command import Role
+from bot.dispatch.registry import Registry, commands_of
+from bot.errors import SettingsError
+
+COMMANDS = Path(__file__).parents[3] / "commands"
+GOOD = '''"""Count sheep."""
+from dataclasses import dataclass
+from bot.api.arguments import Target
+from bot.api.command import Diagnostic, Role
+
+@dataclass(frozen=True)
+class Args:
+    target: Target
+
+async def collect(args, ask): ...
+def judge(args, facts): ...
+
+COMMAND = Diagnostic(Role.VIEWER, Args, collect, judge)
+'''
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch):
+    """A package of commands; write files into its rooms, then load it."""
+
+    def load(files: dict[str, str]):
+        root = tmp_path / "flock"
+        for name, text in {"__init__.py": "", "diagnostics/__init__.py": "", **files}.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(text)
+        for name in [name for name in sys.modules if name.split(".")[0] == "flock"]:
+            del sys.modules[name]
+        return list(commands_of(__import__("flock")))
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return load
+
+
+def test_a_file_is_a_command(package):
+    (command,) = package({"diagnostics/count_sheep.py": GOOD})
+    assert command.name == "count-sheep"
+    assert command.help == "Count sheep."
+    assert command.usage == "/count-sheep <cluster|host>"
+    assert command.role is Role.VIEWER
+    assert not command.changes
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "says"),
+    [
+        (GOOD.replace("COMMAND =", "OTHER ="), r"flock\.diagnostics\.count_sheep must end with COMMAND = Diagnostic"),
+        (GOOD.replace("Count sheep.", "Count sheep"), "one sentence with a full stop"),
+        (GOOD.replace("@dataclass(frozen=True)", ""), "Args must be a frozen dataclass"),
+        (GOOD.replace("@dataclass(frozen=True)", "@dataclass"), "Args must be a frozen dataclass"),
+        (GOOD.replace("Role.VIEWER", "'viewer'"), "'viewer' is no role; write Role.VIEWER"),
+        (
+            GOOD.replace("target: Target", "target: Target; deep: bool = False"),
+            r"Args\.deep is .*bool.*nobody can type",
+        ),
+        (GOOD.replace("target: Target", "target: Target; size: int | None = None"), r"Args\.size is int \| None"),
+        (GOOD.replace("def judge", "def judge("), r"cannot be imported: SyntaxError: .*count_sheep\.py, line 11"),
+        (GOOD.replace("Target\n", "Tarjet\n"), r"cannot be imported: ImportError: .*Tarjet.*python -c 'import flock"),
+    ],
+)
+def test_a_bad_file_is_refused_by_name(package, spoilt, says):
+    with pytest.raises(SettingsError, match=says):
+        package({"diagnostics/count_sheep.py": spoilt})
+
+
+def test_a_diagnostic_in_the_room_of_remediations_is_refused(package):
+    with pytest.raises(SettingsError, match="must end with COMMAND = Remediation"):
+        package({"remediations/__init__.py": "", "remediations/count_sheep.py": GOOD})
+
+
+def test_the_product_offers_every_file_of_its_folders():
+    registry = Registry.load()
+    files = [
+        sorted(path.stem.replace("_", "-") for path in (COMMANDS / folder).glob("[!_]*.py"))
+        for folder in ("diagnostics", "remediations")
+    ]
+    assert [command.name for command in registry] == [*files[0], *files[1]]
+    assert registry.get("/Check-Writers") is registry.commands["check-writers"]
+    assert registry.get("format-disk") is None

@@ -1,0 +1,48 @@
+"""Plans of every shape there is, for a bot that is killed while it runs them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from scripted_world import by_hand, is_now, set_to, simple, step
+
+from bot.api.actions import RowTransaction, Update
+from bot.api.plan import Expect, Group, Plan, Step
+from bot.api.queries import make_params
+
+LOCKS = ("node:hv03",)
+
+
+def rounds(on, _facts):
+    """Two rounds of two steps, and a step by hand."""
+    up, down = (step(key, on, deadline=5, within=5, a=value) for key, value in (("up", "1"), ("down", "0")))
+    groups = (Group("rounds", (up, down), times=2), Group("hand", (by_hand(on, deadline=900),)))
+    return Plan("why", "none", "none", LOCKS, (), groups)
+
+
+def rows(on, _facts):
+    """A transaction, and a wait that lets others pass."""
+    row = RowTransaction(on, "db", (Update("t", make_params(id="1"), make_params(row="old"), make_params(row="new")),))
+    wait = Step("wait", "Wait", None, (is_now(on, 60, row="new"),), preemptible=True)
+    return simple(on, Step("rows", "Rows", row, (is_now(on, 5, row="new"),), deadline=5), wait)
+
+
+def taking_back(on, _facts):
+    """The last step says itself that it failed: what its group has done is taken back."""
+    last = Step("c", "c", set_to(on, c="1"), (is_now(on, c="2", give_up=Expect()),), deadline=5)
+    steps = (*(_undoable(on, key) for key in "ab"), last)
+    return Plan("why", "none", "none", LOCKS, (), (Group("all", steps, on_failure="undo"),))
+
+
+def waiting(on, _facts):
+    """Acts, and then waits long for what never comes: to be cancelled."""
+    long = Step("long", "Long", set_to(on, a="1"), (is_now(on, within=1200, b="1"),), deadline=5)
+    return simple(on, long, step("never", on, z="1"))
+
+
+def _undoable(on, key):
+    made = step(key, on, deadline=5, within=5, **{key: "1"})
+    return replace(made, undo=set_to(on, **{key: "0"}), undone=(is_now(on, 5, **{key: "0"}),))
+
+
+PLANS = {"rounds": rounds, "rows": rows, "back": taking_back, "waiting": waiting}

@@ -1,0 +1,462 @@
+"""Who may decide what, who came first, and the sentence for everybody else."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+
+import pytest
+from scripted_world import (
+    APPROVER,
+    BOTH,
+    ELSEWHERE,
+    OPERATOR,
+    OTHER,
+    POLICY,
+    STRANGER,
+    VIEWER,
+    Plan,
+    by_hand,
+    person,
+    simple,
+    step,
+)
+
+from bot.api.command import Role
+from bot.api.plan import Gate
+from bot.api.report import Remedy
+from bot.config.settings import Policy
+from bot.dispatch.authorization import Person
+from bot.dispatch.pipeline import AnsweredRequest, Request
+from bot.errors import AlreadyDecided, Expired, HvopsError, InternalError, PermissionDenied, TicketError, UsageError
+from bot.executor.leader_lock import LeaderLock
+from bot.tickets.create import Proposed
+from bot.tickets.decisions import describe_status
+
+
+async def test_a_proposal_is_written_whole(bench):
+    proposed = await bench.propose()
+    assert isinstance(proposed, Proposed)
+    entry = bench.ledger.entry(proposed.seq)
+    assert entry.data["digest"] == proposed.proposal.made.digest == bench.ledger.ticket("T-1").digest
+    assert (entry.data["places"], entry.data["risk"], entry.data["policy"]) == (["prod"], "high", "approval")
+    assert entry.data["open_until"] == "2026-03-02T14:30:00.000Z"
+    assert proposed.proposal.plan == bench.plans["reset"]("hv03", bench.world.hosts["hv03"])
+    assert bench.kinds("T-1") == ["proposed"]
+    assert [one.kind for one in bench.ledger.every()] == ["asked", "proposed"]
+
+
+async def test_a_plan_that_a_gate_holds_makes_no_ticket_and_says_what_holds_it(bench, world):
+    world.hosts["hv03"] |= {"locked": "yes", "count": "9 of 11 locked"}
+    answered = await bench.propose()
+    assert isinstance(answered, AnsweredRequest)
+    assert answered.report.title == "No plan yet for hv03: 9 of 11 locked"
+    held = answered.report.findings[0]
+    assert (held.status, held.summary, held.lines) == ("HELD", "9 of 11 locked", (("Needed", "No guest is locked"),))
+    assert (answered.report.answered, answered.report.did) == (answered.report.asked - 1, "passed")
+    assert bench.ledger.tickets() == []
+    assert bench.pipeline.find(answered.token).report == answered.report
+    again = await bench.pipeline.load_answer(Request(OPERATOR, "x", "button", "C"), answered.token)
+    assert again.line == "/reset hv03"
+
+
+@pytest.mark.parametrize(
+    ("because", "title", "found"),
+    [
+        ("Nothing to reset: it is well.", "Nothing to reset: it is well", []),
+        ("Nothing to reset. One more looks odd.", "Nothing to reset", [("ALSO", "One more looks odd.")]),
+        ("hv03 knows no reset. By hand: …", "No plan for hv03", [("NO PLAN", "hv03 knows no reset. By hand: …")]),
+        ("", "No plan for hv03", [("NO PLAN", "")]),
+    ],
+)
+async def test_a_plan_without_steps_says_why_and_a_refusal_is_never_called_nothing_to_do(bench, because, title, found):
+    bench.plans["reset"] = lambda _on, _facts: Plan(because, "", "", (), (), ())
+    answered = await bench.propose()
+    assert answered.report.title == title
+    assert [(finding.status, finding.summary) for finding in answered.report.findings] == found
+    assert bench.ledger.tickets() == []
+
+
+async def test_a_gate_that_only_warns_and_buttons_beside_the_plan(bench):
+    gates = (Gate("Quorum holds", passed=False, blocks=False), Gate("Memory", passed=True))
+    bench.plans["reset"] = lambda on, _facts: Plan("w", "", "", ("l",), gates, simple(on, step("a", on, a="1")).groups)
+    assert isinstance(await bench.propose(), Proposed)
+    remedy = Remedy("Find Full Guests", "/find-full-guests prod")
+    bench.plans["reset"] = lambda _on, _facts: Plan("why", "", "", (), gates, (), remedies=(remedy,))
+    answered = await bench.propose()
+    assert answered.report.remedies == (remedy,)
+    assert answered.report.notes == ("Passed (1): Memory", "Warning: Quorum holds")
+
+
+@pytest.mark.parametrize(
+    ("who", "line", "error"),
+    [
+        (VIEWER, "/reset hv03", PermissionDenied),
+        (STRANGER, "/reset hv03", PermissionDenied),
+        (ELSEWHERE, "/reset hv03", PermissionDenied),
+        (OPERATOR, "/reset br01", PermissionDenied),
+        (OPERATOR, "/reset nowhere", UsageError),
+        (OPERATOR, "/reset", UsageError),
+    ],
+)
+async def test_who_may_not_propose_is_refused_and_nothing_is_asked(bench, world, who, line, error):
+    with pytest.raises(error):
+        await bench.propose(line, who)
+    assert bench.ledger.head().kind == "refused"
+    assert bench.ledger.tickets() == []
+
+
+async def test_a_plan_that_reaches_further_than_its_line_needs_the_role_there_too(bench):
+    bench.plans["reset"] = lambda on, _facts: simple(on, step("a", "br01", a="1"))
+    with pytest.raises(PermissionDenied, match="on branch"):
+        await bench.propose()
+    bench.plans["reset"] = lambda on, _facts: simple(on, step("a", "sql01", a="1"))
+    with pytest.raises(PermissionDenied, match="on sql01"):
+        await bench.propose()
+    proposed = await bench.propose(by=BOTH)
+    assert proposed.proposal.made.places == ("prod", "sql01")
+    with pytest.raises(PermissionDenied, match="on sql01"):
+        bench.decisions.approve(bench.press(APPROVER, proposed.ticket))
+
+
+async def test_a_plan_that_holds_a_secret_is_not_proposed(bench):
+    bench.plans["reset"] = lambda on, _facts: simple(on, step("a", on, a="password=hunter22"))
+    with pytest.raises(TicketError, match="looks like a secret"):
+        await bench.propose()
+    bench.plans["reset"] = lambda _on, _facts: 1 / 0
+    with pytest.raises(InternalError):
+        await bench.propose()
+    assert bench.ledger.tickets() == []
+
+
+PLACES = ((), ("branch",), ("prod",), ("prod", "branch"), ("*",))
+
+
+@pytest.mark.parametrize(
+    ("role", "places", "own", "line"),
+    list(itertools.product(Role, PLACES, (False, True), ("/reset hv03", "/tweak hv03"))),
+)
+async def test_the_whole_matrix_of_who_may_approve(bench, role, places, own, line):
+    """Roles × places × self-approval × risks: closed unless the rules say so, word for word."""
+    # A second, lower rule everywhere must not open what the higher one does not.
+    roles = {Role.OPERATOR: frozenset(["*"])} if own else {Role.VIEWER: frozenset(["*"])}
+    roles[role] = roles.get(role, frozenset()) | frozenset(places)
+    who = Person("T1/U9", "somebody", roles)
+    ticket = (await bench.propose(line, who if own else OPERATOR)).ticket
+    there = bool({"prod", "*"} & set(places))
+    allowed = own if line == "/tweak hv03" else (not own and role is Role.APPROVER and there)
+    if allowed:
+        bench.decisions.approve(bench.press(who, ticket))
+        assert bench.ledger.ticket(ticket).approver == who.id
+    else:
+        with pytest.raises(PermissionDenied):
+            bench.decisions.approve(bench.press(who, ticket))
+        assert bench.last(ticket).kind == "refused"
+        assert bench.ledger.ticket(ticket).state == "proposed"
+
+
+@pytest.mark.parametrize("policy", [Policy(), Policy(low="confirm"), Policy(high="approval")])
+async def test_a_risk_without_a_rule_is_refused_for_everybody(benches, policy):
+    bench = benches(policy=policy)
+    for line, rule in (("/tweak hv03", policy.low), ("/reset hv03", policy.high)):
+        if rule is None:
+            with pytest.raises(PermissionDenied, match="no rule says who decides"):
+                await bench.propose(line, BOTH)
+        else:
+            assert isinstance(await bench.propose(line, BOTH), Proposed)
+
+
+async def test_low_risk_may_be_set_to_need_somebody_else(benches):
+    bench = benches(policy=Policy(low="approval", high="approval"))
+    ticket = (await bench.propose("/tweak hv03", BOTH)).ticket
+    with pytest.raises(PermissionDenied, match="you asked"):
+        bench.decisions.approve(bench.press(BOTH, ticket))
+    bench.decisions.approve(bench.press(APPROVER, ticket))
+
+
+async def test_a_confirmation_is_the_requesters_own(bench):
+    ticket = (await bench.propose("/tweak hv03")).ticket
+    with pytest.raises(PermissionDenied, match="person 1, who asked for it, confirms it"):
+        bench.decisions.approve(bench.press(APPROVER, ticket))
+    bench.decisions.approve(bench.press(OPERATOR, ticket))
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+
+
+async def test_who_is_eligible_is_said_without_an_entry(bench):
+    low, high = (await bench.propose("/tweak hv03")).proposal, (await bench.propose()).proposal
+    persons = (OPERATOR, APPROVER, OTHER, VIEWER, ELSEWHERE)
+    assert [bench.decisions.may_approve(one, low) for one in persons] == [True, False, False, False, False]
+    assert [bench.decisions.may_approve(one, high) for one in persons] == [False, True, True, False, False]
+    assert bench.ledger.head().kind == "proposed"
+
+
+async def test_a_role_that_was_taken_away_meanwhile_decides_nothing(bench):
+    ticket = (await bench.propose("/tweak hv03")).ticket
+    with pytest.raises(PermissionDenied):
+        bench.decisions.approve(bench.press(Person(OPERATOR.id, OPERATOR.name), ticket))
+
+
+async def test_every_click_that_comes_too_late_is_told_who_decided(bench, clock):
+    ticket = (await bench.propose()).ticket
+    bench.decisions.approve(bench.press(APPROVER, ticket, click=7))
+    says = "Too late: T-1 was approved by person 2 at 14:00 UTC on 2026-03-02."
+    for act in (bench.decisions.approve, partial(bench.decisions.reject, why="no")):
+        with pytest.raises(AlreadyDecided) as late:
+            act(bench.press(OTHER, ticket, click=9))
+        assert str(late.value) == says
+        assert bench.last(ticket).data["why"] == says
+        assert bench.last(ticket).data["click"] == 9
+    bench.decisions.withdraw(bench.press(OPERATOR, ticket))
+    with pytest.raises(AlreadyDecided, match="was withdrawn by person 1"):
+        bench.decisions.approve(bench.press(OTHER, ticket))
+    ticket = (await bench.propose()).ticket
+    bench.decisions.reject(bench.press(APPROVER, ticket), "  not   tonight ")
+    with pytest.raises(AlreadyDecided, match=r"was rejected by person 2 at .*: not tonight\."):
+        bench.decisions.approve(bench.press(OTHER, ticket))
+    ticket = (await bench.propose()).ticket
+    clock.forward(minutes=31)
+    with pytest.raises(Expired, match="was open until"):
+        bench.decisions.approve(bench.press(APPROVER, ticket))
+    assert bench.kinds(ticket) == ["proposed", "refused"]
+
+
+async def test_declining_takes_an_approver_and_a_reason(bench):
+    ticket = (await bench.propose()).ticket
+    for who, why in ((OPERATOR, "no"), (ELSEWHERE, "no"), (VIEWER, "no")):
+        with pytest.raises(PermissionDenied):
+            bench.decisions.reject(bench.press(who, ticket), why)
+    with pytest.raises(TicketError, match="Say why"):
+        bench.decisions.reject(bench.press(APPROVER, ticket), "  ")
+    assert bench.ledger.ticket(ticket).state == "proposed"
+
+
+async def test_withdrawing(bench):
+    ticket = (await bench.propose()).ticket
+    with pytest.raises(PermissionDenied, match="person 1 asked for T-1"):
+        bench.decisions.withdraw(bench.press(APPROVER, ticket))
+    bench.decisions.withdraw(bench.press(OPERATOR, ticket))
+    ticket = await bench.approved()
+    with pytest.raises(PermissionDenied):
+        bench.decisions.withdraw(bench.press(VIEWER, ticket))
+    bench.decisions.withdraw(bench.press(OTHER, ticket))
+    await bench.runs()
+    assert bench.world.order == []
+
+
+async def test_stop_and_go_and_cancel_and_close_need_their_roles(bench):
+    with pytest.raises(PermissionDenied):
+        bench.decisions.stop_changes(VIEWER, "x")
+    bench.decisions.stop_changes(OPERATOR, "x")
+    with pytest.raises(PermissionDenied):
+        bench.decisions.allow_changes(OPERATOR)
+    bench.decisions.allow_changes(APPROVER)
+    ticket = (await bench.propose()).ticket
+    for act in (bench.decisions.cancel, bench.decisions.confirm_manual_step, bench.decisions.resume):
+        with pytest.raises(HvopsError):
+            act(bench.press(APPROVER, ticket))
+    with pytest.raises(TicketError):
+        bench.decisions.close(bench.press(APPROVER, ticket), "why")
+    assert bench.ledger.ticket(ticket).state == "proposed"
+
+
+async def test_an_unknown_ticket_resolves_nothing(bench):
+    for act in (bench.decisions.approve, bench.decisions.withdraw, bench.decisions.resume):
+        with pytest.raises(TicketError, match="There is no ticket T-99"):
+            act(bench.press(APPROVER, "T-99"))
+    with pytest.raises(TicketError):
+        bench.proposals.undo(Request(OPERATOR, "undo", "button", "C"), "T-99")
+    assert bench.ledger.head().kind == "refused"
+    assert bench.ledger.head().ticket is None
+
+
+async def test_undo_is_proposed_once_and_only_of_what_has_happened(bench, world):
+    ask = Request(OPERATOR, "undo T-1", "button", "C")
+    ticket = (await bench.propose()).ticket
+    with pytest.raises(TicketError, match="is proposed; it can be taken back once"):
+        bench.proposals.undo(ask, ticket)
+    bench.decisions.reject(bench.press(APPROVER, ticket), "no")
+    with pytest.raises(TicketError, match="Nothing that T-1 has done"):
+        bench.proposals.undo(ask, ticket)
+    ticket = await bench.approved()
+    await bench.runs()
+    with pytest.raises(PermissionDenied):
+        bench.proposals.undo(Request(VIEWER, "undo", "button", "C"), ticket)
+    undo = bench.proposals.undo(ask, ticket)
+    with pytest.raises(TicketError, match=f"{undo.ticket} is already there"):
+        bench.proposals.undo(ask, ticket)
+
+
+async def test_two_undos_at_once_are_one(benches, world):
+    """Two people press Undo in two processes: each would take back the whole of it."""
+    bench, other = benches(), benches()
+    ticket = await bench.approved()
+    await bench.runs()
+
+    def undo(one):
+        try:
+            return one.proposals.undo(Request(OPERATOR, f"undo {ticket}", "button", "C"), ticket).ticket
+        except TicketError as late:
+            return str(late)
+
+    with ThreadPoolExecutor(16) as pool:
+        said = list(pool.map(undo, [bench, other] * 12))
+    assert sorted(set(said)) == ["T-2", "T-2 is already there to take T-1 back: proposed."]
+    assert said.count("T-2") == 1
+    assert bench.ledger.tickets() == ["T-2"]
+    assert len(bench.ledger.entries(kind="refused")) == 23
+
+
+async def test_fifty_at_once_make_one_decision_and_one_run(bench, world):
+    ticket = (await bench.propose()).ticket
+    crowd = [person(100 + number, Role.APPROVER) for number in range(50)]
+
+    def press(who):
+        try:
+            return bench.decisions.approve(bench.press(who, ticket))
+        except AlreadyDecided as late:
+            return str(late)
+
+    with ThreadPoolExecutor(16) as pool:
+        said = list(pool.map(press, crowd))
+    (winner,) = [one for one in said if not isinstance(one, str)]
+    assert {one for one in said if isinstance(one, str)} == {f"Too late: {bench.decisions.describe_status(ticket)}"}
+    assert winner.data["name"] in bench.decisions.describe_status(ticket)
+    await bench.runs(3)
+    assert len(world.order) == 3
+    assert bench.kinds(ticket).count("started") == 1
+    assert bench.kinds(ticket).count("refused") == 49
+
+
+@pytest.mark.parametrize("round_", range(6))
+async def test_approve_against_reject_withdraw_expire_and_plan_change(benches, clock, world, round_):
+    """All at once, from two processes: one decision stands, and what runs is what was decided."""
+    bench, other = benches(), benches()
+    ticket = (await bench.propose()).ticket
+    clock.forward(minutes=30)  # the last moment: now it may be approved, and be called expired
+    if round_ % 2:
+        bench.plans["reset"] = lambda on, _facts: simple(on, step("x", on, x="1"))
+    acts = [
+        partial(bench.decisions.approve, bench.press(APPROVER, ticket)),
+        partial(other.decisions.approve, other.press(OTHER, ticket)),
+        partial(bench.decisions.reject, bench.press(OTHER, ticket), "no"),
+        partial(other.decisions.withdraw, other.press(OPERATOR, ticket)),
+        partial(bench.ledger.append, "expired", "bot", {}, ticket),
+    ]
+    acts = acts[round_ % 5 :] + acts[: round_ % 5]
+    results = await asyncio.gather(
+        *(asyncio.to_thread(act) for act in acts), bench.runner.tick(), other.runner.tick(), return_exceptions=True
+    )
+    assert not [one for one in results if isinstance(one, Exception) and not isinstance(one, HvopsError)]
+    await bench.runs(2)
+    await other.runs(2)
+    kinds = bench.kinds(ticket)
+    assert sum(kinds.count(kind) for kind in ("approved", "rejected", "expired")) <= 1
+    ends = [kind for kind in kinds if kind in ("rejected", "withdrawn", "expired", "voided", "done")]
+    assert len(ends) == 1
+    assert len(world.order) == (3 if ends == ["done"] else 0)
+    assert bench.ledger.verify().holds
+
+
+async def test_two_processes_on_one_store_run_a_ticket_once_and_one_takes_over_from_the_other(benches, world):
+    first, second = benches(), benches()
+    ticket = await first.approved()
+    await asyncio.gather(first.runner.tick(), second.runner.tick())
+    assert (first.runner.is_leader, second.runner.is_leader) in ((True, False), (False, True))
+    await asyncio.gather(first.runner.wait_idle(), second.runner.wait_idle())
+    assert first.last(ticket).kind == "done"
+    assert len(world.order) == 3
+    one, standby = (first, second) if first.runner.is_leader else (second, first)
+    ticket = await one.approved()
+    await one.runner.close()
+    await standby.runs()
+    assert standby.last(ticket).kind == "done"
+
+
+async def test_a_click_that_nobody_answered_is_made_up_for_once(bench):
+    ticket = (await bench.propose()).ticket
+    answered = bench.ledger.append("clicked", APPROVER.id, {"button": "approve"}, ticket)
+    bench.decisions.approve(bench.press(APPROVER, ticket, click=answered.seq))
+    lost = bench.ledger.append("clicked", OTHER.id, {"button": "approve"}, ticket)
+    bench.ledger.append("clicked", OTHER.id, {"button": "evidence"})
+    await bench.runs(2)
+    assert bench.missed == [lost.seq]
+
+
+def test_a_standing_of_nothing_is_refused():
+    with pytest.raises(TicketError):
+        describe_status("T-1", [])
+
+
+def test_the_practice_policy_is_the_strict_one():
+    assert (POLICY.low, POLICY.high) == ("confirm", "approval")
+
+
+async def test_done_counts_for_the_step_it_was_shown_for_and_for_no_later_one(bench, world):
+    """Two people press Done for the same step, and the next one is by hand too: nobody has done that."""
+    world.hosts["hv03"]["seen"] = "yes"  # as where only a person can see whether something is done
+    looks = [replace(by_hand("hv03"), key=f"look-{number}") for number in (1, 2)]
+    bench.plans["reset"] = lambda on, _facts: simple(on, *looks)
+    ticket = await bench.approved()
+    waited = Counter()
+    sleep = bench.clock.sleep
+
+    async def sleep_and_press(seconds):
+        await sleep(seconds)
+        step = (bench.ledger.ticket(ticket).intent or ("",))[0]
+        waited[step] += 1
+        if (step, waited[step]) == ("look-1", 1):
+            bench.decisions.confirm_manual_step(replace(bench.press(OPERATOR, ticket), shown=1))
+        elif (step, waited[step]) == ("look-2", 1):
+            with pytest.raises(TicketError, match=r"moved on.*it waits for step 2 now, A person looks"):
+                bench.decisions.confirm_manual_step(replace(bench.press(APPROVER, ticket), shown=1))
+        elif (step, waited[step]) == ("look-2", 3):
+            bench.decisions.confirm_manual_step(replace(bench.press(APPROVER, ticket), shown=2))
+
+    object.__setattr__(bench.parts, "sleep", sleep_and_press)
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert [
+        (one.data["step"], one.actor) for one in bench.ledger.entries(kind="step-confirmed", newest_first=False)
+    ] == [
+        ("look-1", OPERATOR.id),
+        ("look-2", APPROVER.id),
+    ]
+
+
+async def test_going_on_counts_for_the_interruption_it_was_shown_for(bench, world):
+    world.faults += ["never"] * 9
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "interrupted"
+    seen = replace(bench.press(APPROVER, ticket), shown=bench.ledger.ticket(ticket).attempt)
+    bench.decisions.resume(seen)
+    await bench.runs()
+    assert bench.last(ticket).kind == "interrupted"
+    with pytest.raises(TicketError, match="it went on, and was interrupted once more"):
+        bench.decisions.resume(seen)
+    assert bench.last(ticket).kind == "refused"
+
+
+async def test_one_human_in_two_workspaces_of_an_organisation_is_no_second_person(bench):
+    ticket = (await bench.propose()).ticket
+    elsewhere = Person(OPERATOR.id.replace("T1/", "T2/"), "the same", {Role.APPROVER: frozenset(["*"])})
+    assert elsewhere.id != OPERATOR.id
+    with pytest.raises(PermissionDenied, match="somebody else of the approvers"):
+        bench.decisions.approve(bench.press(elsewhere, ticket))
+    with pytest.raises(TicketError, match="somebody else of the approvers"):
+        bench.ledger.append("approved", elsewhere.id, {"by": elsewhere.id, "start_by": "2100-01-01T00:00:00Z"}, ticket)
+
+
+def test_one_lock_by_whatever_link_a_process_knows_the_ledger(tmp_path):
+    (tmp_path / "ledger.db").touch()
+    (tmp_path / "link.db").symlink_to(tmp_path / "ledger.db")
+    first, second = LeaderLock(tmp_path / "ledger.db"), LeaderLock(tmp_path / "link.db")
+    assert (first.acquire(), second.acquire()) == (True, False)
+    first.close()
+    assert second.acquire()
+    second.close()

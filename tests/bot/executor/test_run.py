@@ -1,0 +1,656 @@
+"""What is approved runs exactly so, once, and what is not known is said."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+import pytest
+from scripted_world import (
+    APPROVER,
+    BOTH,
+    OPERATOR,
+    Group,
+    Plan,
+    Step,
+    by_hand,
+    command,
+    is_now,
+    reset_plan,
+    set_to,
+    simple,
+    state,
+    step,
+)
+
+from bot.api.actions import RowTransaction, Update
+from bot.api.command import Risk
+from bot.api.plan import Check, CompareToBefore, Expect
+from bot.api.queries import Predicate, make_params
+from bot.dispatch.pipeline import Request
+from bot.errors import LedgerError
+from bot.executor import scheduler
+from bot.ledger import Entry
+from bot.tickets.plan_text import plan_lines
+from bot.tickets.proposal import proposal_from
+from bot.tickets.undo import undo_step
+
+REACHED = [("hv03", "set", "yes"), ("hv03", "restart"), ("hv03", "set", "no")]
+
+
+async def test_from_proposal_to_proof(bench, world):
+    ticket = await bench.approved()
+    await bench.runs()
+    pair = ["intent", "outcome"]
+    assert bench.kinds(ticket) == ["proposed", "approved", "started", *pair * 3, "done"]
+    assert world.order == REACHED
+    assert world.hosts["hv03"]["paused"] == "no"
+    outcome = bench.ledger.entries(ticket=ticket, kind="outcome", newest_first=False)[1].data
+    assert outcome["after"][0]["instance"] == "2"
+    assert bench.ledger.blob(outcome["evidence"])
+    intent = bench.ledger.entries(ticket=ticket, kind="intent", newest_first=False)[1].data
+    assert intent["before"][0]["instance"] == "1"
+    assert bench.ledger.locks() == {}
+    assert bench.ledger.verify().holds
+    steps = [(one.kind, one.step, one.of) for one in bench.told if one.kind in ("intent", "done")]
+    assert steps == [("intent", 1, 3), ("intent", 2, 3), ("intent", 3, 3), ("done", 3, 3)]
+
+
+async def test_each_act_is_noted_in_the_hosts_own_log_and_a_refusal_is_only_noted(bench, world):
+    ticket = await bench.approved()
+    world.hooks[1] = lambda: world.silent.add("no-notes")
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    noted = [entry.data["noted"] for entry in bench.ledger.entries(ticket=ticket, kind="outcome")]
+    assert all("not noted in its event log: hv03: access denied" in one for one in noted)
+    world.silent.clear()
+    await bench.approved()
+    await bench.runs()
+    assert len(world.notes) == 3
+    for word in ("T-2: Pause hv03: done", "person 1 (T1/U1)", "person 2 (T1/U2)"):
+        assert word in world.notes[0][1]
+
+
+async def test_what_was_approved_is_what_runs_even_if_the_file_says_otherwise_later(bench, world):
+    """The plan is read from the ledger: a later definition can only void it."""
+    ticket = await bench.approved()
+    bench.plans["reset"] = lambda on, _facts: simple(on, step("format", on, disk="gone"))
+    await bench.runs()
+    assert bench.kinds(ticket) == ["proposed", "approved", "voided"]
+    assert world.order == []
+
+
+async def test_a_changed_plan_is_void_with_its_difference_and_its_replacement(bench, world):
+    ticket = await bench.approved()
+    bench.plans["reset"] = lambda on, facts: reset_plan(on, {**facts, "since": "later"})  # measured: not signed
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    again = await bench.approved()
+    bench.plans["reset"] = lambda on, facts: Plan(**{**vars_of(reset_plan(on, facts)), "rollback": "none at all"})
+    await bench.runs()
+    voided, proposed = bench.last(again), bench.ledger.head()
+    assert voided.data["difference"] == ["- Way back: Resume hv03", "+ Way back: none at all"]
+    assert (proposed.kind, proposed.actor, proposed.data["replaces"]) == ("proposed", OPERATOR.id, again)
+    assert proposed.seq == voided.seq + 1
+    assert len(world.order) == 3
+
+
+def vars_of(plan):
+    return {name: getattr(plan, name) for name in plan.__slots__}
+
+
+async def test_a_plan_that_a_gate_holds_now_is_void_without_a_replacement(bench, world):
+    ticket = await bench.approved()
+    world.hosts["hv03"]["locked"] = "yes"
+    await bench.runs()
+    assert "No guest is locked" in bench.last(ticket).data["why"]
+    assert bench.ledger.head() == bench.last(ticket)
+    assert world.order == []
+
+
+@pytest.mark.parametrize("name", ["nowhere", "error", "bug"])
+async def test_a_plan_that_cannot_be_made_afresh_is_void(bench, world, name):
+    ticket = await bench.approved()
+    if name == "bug":
+        bench.plans["reset"] = lambda _on, _facts: 1 / 0
+    elif name == "error":
+        world.silent.add("hv03")
+    else:
+        bench.planner._registry.commands.pop("reset")
+    await bench.runs()
+    assert bench.kinds(ticket)[-1] == "voided"
+    assert world.order == []
+
+
+async def test_half_way_the_plan_is_made_afresh_before_each_group(bench, world):
+    ticket = await bench.approved()
+    world.hooks[1] = lambda: world.hosts["hv03"].update(locked="yes")
+    await bench.runs()
+    assert bench.kinds(ticket) == ["proposed", "approved", "started", "intent", "outcome", "voided"]
+    assert world.order == REACHED[:1]
+    assert bench.ledger.locks() == {}
+
+
+async def test_another_code_version_voids_what_was_approved_before(benches, world):
+    old = benches(version="1")
+    ticket = await old.approved()
+    new = benches(version="2")
+    await new.runs()
+    assert new.last(ticket).data["difference"] == ["- Code: 1", "+ Code: 2"]
+    assert new.ledger.head().kind == "proposed"
+    assert world.order == []
+
+
+async def test_a_guard_is_asked_just_before_the_act(bench, world):
+    guarded = Step("b", "B", set_to("hv03", b="1"), (is_now("hv03", b="1"),), guard=(is_now("hv03", locked="no"),))
+    bench.plans["reset"] = lambda on, _facts: simple(on, step("a", on, a="1"), guarded)
+    world.hooks[1] = lambda: world.hosts["hv03"].update(locked="yes")
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "failed"
+    assert "not begun: locked is yes, not no" in bench.last(ticket).data["why"]
+    assert [one[-1] for one in world.order] == ["1"]
+
+
+async def test_a_silent_guard_or_before_image_does_not_begin(bench, world):
+    for change in ({"guard": (is_now("hv04"),)}, {"before": state("hv04")}):
+        one = Step("a", "A", set_to("hv03", a="1"), (is_now("hv03", a="1"),), **change)
+        bench.plans["reset"] = lambda on, _facts, one=one: simple(on, one)
+        ticket = await bench.approved()
+        world.silent.add("hv04")
+        await bench.runs()
+        assert bench.kinds(ticket)[-2:] == ["started", "failed"]
+        assert "no answer in 20 s" in bench.last(ticket).data["why"]
+        world.silent.clear()
+    assert world.order == []
+
+
+async def test_a_refusal_is_judged_by_the_state(bench, world):
+    world.faults = ["refused"]
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "failed"
+    assert "5960" in bench.last(ticket).data["why"]
+    world.faults = ["refused"]
+    world.hosts["hv03"]["paused"] = "yes"  # said no, and yet it is so
+    bench.plans["reset"] = lambda on, _facts: simple(on, step("pause", on, paused="yes"))
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+
+
+async def test_an_act_whose_answer_is_lost_is_not_sent_again(bench, world):
+    world.faults = [None, "unanswered"]
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert world.order == REACHED
+
+
+async def test_an_act_that_may_or_may_not_come_leaves_it_to_a_person(bench, world):
+    world.faults = [None, "never"]
+    ticket = await bench.approved()
+    await bench.runs()
+    last = bench.last(ticket)
+    assert last.kind == "interrupted"
+    assert last.data["step"] == "restart"
+    assert "no answer in time; instance is still as before restart" in last.data["known"]
+    assert bench.ledger.locks() == {"node:hv03": ticket}
+    await bench.runs(3)
+    assert bench.last(ticket) == last  # nothing goes on by itself
+    world.hosts["hv03"]["instance"] = "9"  # somebody restarted it by hand
+    bench.decisions.resume(bench.press(APPROVER, ticket))
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert world.order == REACHED
+
+
+async def test_untouched_and_repeatable_is_done_again_a_few_times(bench, world):
+    world.faults = ["lost"]
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.kinds(ticket)[2:7] == ["started", "intent", "resumed", "intent", "outcome"]
+    assert bench.last(ticket).kind == "done"
+    world.faults = ["lost"] * 9
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "interrupted"
+    assert bench.kinds(ticket).count("intent") == 3
+
+
+async def test_what_says_itself_that_it_failed_has_failed(bench, world):
+    world.faults = [("late", 10_000)]
+    ticket = await bench.approved()
+    world.hosts["hv03"]["drain"] = "failed"
+    await bench.runs()
+    assert bench.kinds(ticket)[-2:] == ["outcome", "failed"]
+
+
+async def test_late_but_within_its_time_is_done(bench, world, clock):
+    world.faults = [("slow", 500)]
+    before = clock()
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert 500 <= (clock() - before).total_seconds() < 700
+    assert any(one.kind == "progress" and "paused is no, not yes" in one.says for one in bench.told)
+
+
+async def test_a_failed_group_is_taken_back_where_the_plan_says_so(bench, world):
+    last = Step("c", "c", set_to("hv03", c="1"), (is_now("hv03", c="2", give_up=Expect()),))
+    steps = (taken_back("a"), taken_back("b"), last)
+    plan = Plan("why", "", "", ("node:hv03",), (), (Group("all", steps, on_failure="undo"),))
+    bench.plans["reset"] = lambda _on, _facts: plan
+    ticket = await bench.approved()
+    await bench.runs()
+    assert [value for *_, value in world.order] == ["1", "1", "1", "0", "0"]
+    assert {name: world.hosts["hv03"][name] for name in "abc"} == {"a": "0", "b": "0", "c": "1"}
+    assert bench.last(ticket).data["undone"] is True
+    steps = [entry.data["step"] for entry in bench.ledger.entries(ticket=ticket, kind="intent", newest_first=False)]
+    assert steps == ["a", "b", "c", "undo-b", "undo-a"]
+
+
+def taken_back(key, act=None):
+    return Step(
+        key, key, act or set_to("hv03", **{key: "1"}), (is_now("hv03", **{key: "1"}),),
+        undo=set_to("hv03", **{key: "0"}), undone=(is_now("hv03", **{key: "0"}),),
+    )  # fmt: skip
+
+
+async def test_a_transaction_that_was_refused_has_nothing_to_take_back(bench, world):
+    row = RowTransaction("hv03", "db", (Update("t", make_params(id="1"), make_params(b="0"), make_params(b="1")),))
+    steps = (taken_back("a"), taken_back("b", row))
+    plan = Plan("why", "", "", ("node:hv03",), (), (Group("all", steps, on_failure="undo"),))
+    bench.plans["reset"] = lambda _on, _facts: plan
+    world.faults = [None, "refused"]
+    ticket = await bench.approved()
+    await bench.runs()
+    outcomes = [entry.data for entry in bench.ledger.entries(ticket=ticket, kind="outcome", newest_first=False)]
+    assert [(one["step"], one["result"], one.get("untouched")) for one in outcomes] == [
+        ("a", "done", None), ("b", "failed", True), ("undo-a", "done", None),
+    ]  # fmt: skip
+    assert bench.last(ticket).kind == "failed"
+    assert world.hosts["hv03"]["a"] == "0"
+
+
+async def test_what_was_taken_back_is_not_offered_to_be_undone(bench, world):
+    last = Step("c", "c", set_to("hv03", c="1"), (is_now("hv03", c="2", give_up=Expect()),))
+    plan = Plan("why", "", "", ("node:hv03",), (), (Group("all", (taken_back("a"), last), on_failure="undo"),))
+    bench.plans["reset"] = lambda _on, _facts: plan
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).data["undone"] is True
+    assert bench.planner.undo(ticket).plan.groups == ()
+
+
+async def test_a_group_that_finishes_another_is_not_planned_afresh(bench, world):
+    """The first group has ended what the plan was made from: made afresh, there would be nothing to do."""
+    groups = (
+        Group("one", (step("a", "hv03", broken="no"),)),
+        Group("two", (step("b", "hv03", b="1"),), revalidate_before=False),
+    )
+    plan = Plan("why", "", "", ("node:hv03",), (), groups)
+    gone = Plan("nothing to mend", "", "", (), (), ())
+    bench.plans["reset"] = lambda _on, facts: plan if facts.get("broken") == "yes" else gone
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    world.hosts["hv03"]["broken"] = "yes"
+    told = [line for line in plan_lines(plan, Risk.HIGH, "x") if line.startswith("Group")]
+    assert told == [
+        "Group one, on failure: stop",
+        "Group two, on failure: stop, goes on without the plan being made afresh",
+    ]
+    again = replace(plan, groups=(groups[0], replace(groups[1], revalidate_before=True)))
+    bench.plans["reset"] = lambda _on, facts: again if facts.get("broken") == "yes" else gone
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "voided"
+
+
+async def test_a_group_runs_as_often_as_it_says(bench, world):
+    plan = Plan("", "", "", ("l",), (), (Group("all", (step("a", "hv03", a="1"), step("b", "hv03", a="0")), times=3),))
+    bench.plans["reset"] = lambda _on, _facts: plan
+    ticket = await bench.approved()
+    await bench.runs()
+    assert [value for *_, value in world.order] == ["1", "0"] * 3
+    assert bench.last(ticket).data["says"] == "all 6 steps are done"
+
+
+async def test_cancel_ends_before_the_next_act_and_abandons_a_wait(bench, world):
+    ticket = await bench.approved()
+    world.hooks[1] = lambda: bench.decisions.cancel(bench.press(OPERATOR, ticket))
+    await bench.runs()
+    assert bench.kinds(ticket)[-2:] == ["outcome", "cancelled"]
+    assert world.order == REACHED[:1]
+    assert bench.ledger.locks() == {}
+    waiting = Step("a", "A", set_to("hv03", a="1"), (is_now("hv03", within=3600, b="1"),))
+    bench.plans["reset"] = lambda on, _facts: simple(on, waiting)
+    ticket = await bench.approved()
+    world.hooks[2] = lambda: bench.decisions.cancel(bench.press(OPERATOR, ticket))
+    await bench.runs()
+    assert bench.ledger.entries(ticket=ticket, kind="outcome")[0].data["result"] == "abandoned"
+    assert "b is empty, not 1" in bench.last(ticket).data["why"]
+
+
+async def test_cancelled_while_nobody_knows_is_interrupted(bench, world):
+    world.faults = [None, ("late", 10_000)]
+    ticket = await bench.approved()
+    sleep = bench.clock.sleep
+
+    async def sleep_and_cancel(seconds):
+        await sleep(seconds)
+        if bench.kinds(ticket).count("intent") == 2 and not bench.ledger.ticket(ticket).cancel_asked:
+            bench.decisions.cancel(bench.press(OPERATOR, ticket))
+
+    object.__setattr__(bench.parts, "sleep", sleep_and_cancel)
+    await bench.runs()
+    assert bench.last(ticket).kind == "interrupted"
+    assert "cancelled while nobody knows" in bench.last(ticket).data["known"]
+    world.hosts["hv03"]["instance"] = "2"
+    bench.decisions.resume(bench.press(APPROVER, ticket))  # who lets it go on means it
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+
+
+async def test_stop_begins_nothing_and_go_goes_on(bench, world):
+    ticket = await bench.approved()
+    bench.decisions.stop_changes(OPERATOR, "power work")
+    await bench.runs(2)
+    assert bench.kinds(ticket) == ["proposed", "approved"]
+    bench.decisions.allow_changes(APPROVER)
+    world.hooks[1] = lambda: bench.decisions.stop_changes(OPERATOR, "again")
+    sleeps = 0
+    sleep = bench.clock.sleep
+
+    async def sleep_and_go(seconds):
+        nonlocal sleeps
+        sleeps += 1
+        await sleep(seconds)
+        if sleeps == 5:
+            assert bench.kinds(ticket).count("intent") == 1
+            bench.decisions.allow_changes(APPROVER)
+
+    object.__setattr__(bench.parts, "sleep", sleep_and_go)
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert any(one.kind == "stopped" for one in bench.told)
+
+
+async def test_two_tickets_that_need_one_lock_run_one_after_the_other(bench, world):
+    first, second = await bench.approved(), await bench.approved()
+    await bench.runner.tick()
+    await bench.runner.tick()
+    await bench.runner.wait_idle()
+    assert "voided" not in bench.kinds(second)
+    await bench.runs()
+    assert [bench.last(one).kind for one in (first, second)] == ["done", "done"]
+    assert bench.last(first).seq < bench.ledger.entries(ticket=second, kind="started")[0].seq
+    assert world.order == REACHED * 2
+
+
+async def test_tickets_with_other_locks_run_at_once(bench, world):
+    tickets = [await bench.approved(), await bench.approved("/reset hv04")]
+    await bench.runs()
+    assert [bench.last(one).kind for one in tickets] == ["done", "done"]
+    first, second = (bench.ledger.entries(ticket=one, kind="started")[0].seq for one in tickets)
+    assert second < bench.last(tickets[0]).seq
+    assert first < bench.last(tickets[1]).seq
+
+
+async def test_the_two_clocks(bench, clock, world):
+    ticket = (await bench.propose()).ticket
+    clock.forward(minutes=31)
+    await bench.runs()
+    assert bench.last(ticket).kind == "expired"
+    ticket = await bench.approved()
+    clock.forward(minutes=16)
+    await bench.runs()
+    assert bench.last(ticket).kind == "lapsed"
+    assert world.order == []
+    assert {"expired", "lapsed"} <= {one.kind for one in bench.told}
+
+
+async def test_a_step_by_hand_waits_for_a_person_and_looks_for_itself(bench, world, clock):
+    bench.plans["reset"] = lambda on, _facts: simple(on, by_hand(on), step("after", on, after="1"))
+    ticket = await bench.approved()
+    presses = []
+    sleep = clock.sleep
+
+    async def person(seconds):
+        await sleep(seconds)
+        if len(presses) < 2 and bench.ledger.ticket(ticket).intent and clock().second % 20 == 0:
+            world.hosts["hv03"]["seen"] = "yes" if presses else "no"
+            presses.append(bench.decisions.confirm_manual_step(bench.press(OPERATOR, ticket)))
+
+    object.__setattr__(bench.parts, "sleep", person)
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert any("not done yet: seen is no, not yes" in one.says for one in bench.told)
+    assert bench.kinds(ticket).count("step-confirmed") == 2
+
+
+@pytest.mark.parametrize(("said", "ends"), [(False, "cancelled"), (True, "done")])
+async def test_who_cancels_a_step_by_hand_says_that_it_was_not_done(bench, world, said, ends):
+    """Its check holds from the start, as where only a person can see whether something helped."""
+    world.hosts["hv03"]["seen"] = "yes"
+    bench.plans["reset"] = lambda on, _facts: simple(on, by_hand(on))
+    ticket = await bench.approved()
+    sleep = bench.clock.sleep
+
+    async def sleep_and_cancel(seconds):
+        await sleep(seconds)
+        if bench.kinds(ticket)[-1] == "intent":
+            if said:
+                bench.decisions.confirm_manual_step(bench.press(OPERATOR, ticket))
+            bench.decisions.cancel(bench.press(OPERATOR, ticket))
+
+    object.__setattr__(bench.parts, "sleep", sleep_and_cancel)
+    await bench.runs()
+    assert bench.last(ticket).kind == ends
+    (outcome,) = bench.ledger.entries(ticket=ticket, kind="outcome")
+    assert outcome.data["result"] == ("done" if said else "abandoned")
+
+
+async def test_nobody_does_it_by_hand_in_time(bench):
+    bench.plans["reset"] = lambda on, _facts: simple(on, by_hand(on, deadline=60))
+    ticket = await bench.approved()
+    await bench.runs()
+    assert "nobody did it in time" in bench.last(ticket).data["why"]
+
+
+async def test_a_wait_of_days_gives_its_locks_to_who_needs_them_and_takes_them_back(bench, world, clock):
+    soak = Step("soak", "Soak", None, (is_now("hv03", 5 * 86400, broken="no"),), preemptible=True)
+    bench.plans["soak"] = lambda on, _facts: simple(on, soak)
+    bench.planner._registry.commands["soak"] = command("soak", partial(bench._plan, "soak"))
+    waiting = await bench.approved("/soak hv03")
+    await bench.runner.tick()
+    while "intent" not in bench.kinds(waiting):  # noqa: ASYNC110 - another task writes it
+        await asyncio.sleep(0.001)
+    urgent = await bench.approved()
+    while bench.ledger.ticket(urgent).state != "ended":
+        await bench.runner.tick()
+        await asyncio.sleep(0.001)
+    assert bench.last(urgent).kind == "done"
+    assert "interrupted" in bench.kinds(waiting)
+    world.hosts["hv03"]["broken"] = "no"
+    await bench.runs(2)
+    assert bench.kinds(waiting)[-3:] == ["resumed", "outcome", "done"]
+    assert bench.kinds(waiting).count("intent") == 1
+    assert bench.ledger.verify().holds
+
+
+async def test_undo_of_an_interrupted_ticket_takes_over_its_locks_and_closes_it(bench, world):
+    world.faults = [None, "never"]
+    ticket = await bench.approved()
+    await bench.runs()
+    undo = bench.proposals.undo(Request(BOTH, f"undo {ticket}", "button", "C0OPS"), ticket)
+    assert undo.proposal.made.line == f"undo {ticket}"
+    assert "Stays as it is: Restart vmms on hv03" in undo.proposal.plan.reason
+    bench.decisions.approve(bench.press(APPROVER, undo.ticket))
+    await bench.runs()
+    assert bench.last(undo.ticket).kind == "done"
+    assert bench.last(ticket).kind == "closed"
+    assert bench.last(ticket).data["why"] == f"taken back by {undo.ticket}"
+    assert world.hosts["hv03"]["paused"] == "no"
+    assert bench.ledger.locks() == {}
+
+
+async def test_undo_of_what_is_done_compares_with_the_image_from_before(bench, world):
+    def changed(on, _facts):
+        one = Step(
+            "set",
+            "Set",
+            set_to(on, instance="7"),
+            (is_now(on, instance="7"),),
+            before=state(on),
+            undo=set_to(on, instance="1"),
+        )
+        return simple(on, one)
+
+    bench.plans["reset"] = changed
+    ticket = await bench.approved()
+    await bench.runs()
+    undo = bench.proposals.undo(Request(OPERATOR, f"undo {ticket}", "button", "C0OPS"), ticket)
+    assert undo.proposal.plan.steps[0].done[0].holds == (CompareToBefore("set"),)
+    bench.decisions.approve(bench.press(APPROVER, undo.ticket))
+    await bench.runs()
+    assert bench.last(undo.ticket).kind == "done"
+    assert world.hosts["hv03"]["instance"] == "1"
+
+
+async def test_a_bug_in_a_run_leaves_it_interrupted(bench, world, monkeypatch):
+    async def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("bot.executor.ticket_run.do_step", broken)
+    ticket = await bench.approved()
+    await bench.runs(2)
+    assert bench.kinds(ticket) == ["proposed", "approved", "started", "interrupted"]
+    assert "something went wrong inside hvops" in bench.last(ticket).data["why"]
+
+
+async def test_an_expected_silence_is_waited_out_and_an_unexpected_one_is_unknown(bench, world, clock):
+    def rebooting(silence):
+        done = Check(state("hv04"), (Expect((Predicate("up", "=", "1"),)),), within=300, silence=silence)
+        return Step("boot", "Boot", set_to("hv03", a="1"), (done,))
+
+    for silence, kind in (("wait", "interrupted"), ("unknown", "interrupted")):
+        bench.plans["reset"] = lambda on, _facts, silence=silence: simple(on, rebooting(silence))
+        ticket = await bench.approved()
+        world.silent.add("hv04")
+        await bench.runs()
+        assert bench.last(ticket).kind == kind
+        bench.decisions.close(bench.press(OPERATOR, ticket), "seen to")
+        world.silent.clear()
+    bench.plans["reset"] = lambda on, _facts: simple(on, rebooting("wait"))
+    ticket = await bench.approved()
+    world.silent.add("hv04")
+    world.hosts["hv04"]["up"] = "1"
+    sleep = clock.sleep
+
+    async def wakes(seconds):
+        await sleep(seconds)
+        world.silent.clear()
+
+    object.__setattr__(bench.parts, "sleep", wakes)
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+
+
+async def test_a_ticket_that_cannot_be_read_does_not_keep_others_from_running(bench, monkeypatch):
+    broken, sound = await bench.approved(), await bench.approved("/reset hv04")
+    read = scheduler.proposal_of
+
+    def unreadable(ledger, ticket):
+        if ticket == broken:
+            raise LedgerError("not the plan that its digest signs")
+        return read(ledger, ticket)
+
+    monkeypatch.setattr(scheduler, "proposal_of", unreadable)
+    await bench.runs()
+    assert bench.last(sound).kind == "done"
+    assert bench.kinds(broken) == ["proposed", "approved"]
+
+
+async def test_a_plan_that_is_not_what_its_digest_signs_is_never_run(bench, world):
+    ticket = await bench.approved()
+    entry = bench.ledger.story(ticket)[0]
+    forged = {**entry.data, "plan": {**entry.data["plan"], "rollback": "forged"}}
+    with pytest.raises(LedgerError, match="is not the one that its digest"):
+        proposal_from(Entry(entry.seq, entry.at, entry.kind, entry.actor, ticket, forged, entry.mac))
+
+
+async def test_tickets_that_want_the_same_begin_one_after_the_other(bench):
+    first, second, third = [await bench.approved() for _ in range(3)]
+    await bench.runner.tick()
+    assert list(bench.runner._runs) == [first]
+    await bench.runner.tick()
+    assert {one.ticket for one in bench.told if one.kind == "locked"} == {second, third}
+    await bench.runner.wait_idle()
+    assert bench.last(first).kind == "done"
+
+
+async def test_a_sweep_asks_the_ledger_as_little_however_many_wait_for_a_lock(bench, world, monkeypatch):
+    world.faults = [None, "never"]
+    holder = await bench.approved()
+    await bench.runs()
+    assert bench.ledger.locks() == {"node:hv03": holder}  # it is interrupted
+
+    statements = []
+    for store in (bench.ledger._reader, bench.ledger._store):
+        rows = store.rows
+        monkeypatch.setattr(store, "rows", lambda sql, told=(), rows=rows: statements.append(sql) or rows(sql, told))
+
+    async def asked(more):
+        for _ in range(more):
+            waiting = bench.ledger.append("proposed", "T1/U1", bench.ledger.story(holder)[0].data).ticket
+            start_by = (bench.clock() + timedelta(minutes=15)).isoformat()
+            bench.ledger.append("approved", "T1/U2", {"by": "T1/U2", "start_by": start_by}, waiting)
+        await bench.runner.tick()  # reads once what each new one needs
+        statements.clear()
+        await bench.runner.tick()
+        assert not bench.runner._tasks
+        return len(statements)
+
+    few = await asked(1)
+    assert await asked(20) == few
+
+
+async def test_what_a_check_means_is_said_first_and_its_undo_in_its_own_words(bench, world):
+    stop = set_to("hv03", a="1")
+    drained = replace(is_now("hv03", within=30, a="2"), give_up=Expect((Predicate("a", "=", "1"),)))
+    step_ = replace(
+        Step("a", "Start it", stop, (drained.described_as("it has started", never="it will not start"),)),
+        undo=set_to("hv03", a="0"),
+        undone=(is_now("hv03", a="0"),),
+        undo_says="Stop it again",
+    )
+    bench.plans["reset"] = lambda on, _facts: simple(on, step_)
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).data["why"] == "step 1, Start it: it will not start (a is 1, not 2)"
+    assert undo_step(step_).description == "Take back: Stop it again"
+
+
+async def test_a_bug_in_one_sweep_does_not_end_all_of_them(bench, monkeypatch):
+    monkeypatch.setattr("bot.executor.scheduler.TICK_SECONDS", 0.01)
+    overdue, failed = bench.ledger.overdue, []
+
+    def once(now):
+        if not failed:
+            failed.append(now)
+            raise KeyError("a damaged entry")
+        return overdue(now)
+
+    monkeypatch.setattr(bench.ledger, "overdue", once)
+    ticket, stop = await bench.approved(), asyncio.Event()
+    running = asyncio.create_task(bench.runner.run(stop))
+    async with asyncio.timeout(20):
+        while bench.last(ticket).kind != "done" and not running.done():  # noqa: ASYNC110 - nothing tells of an entry
+            await asyncio.sleep(0.01)
+    stop.set()
+    await running
+    assert (len(failed), bench.last(ticket).kind) == (1, "done")

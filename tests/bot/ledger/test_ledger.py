@@ -1,0 +1,252 @@
+"""Appending to the ledger and reading it back."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import stat
+from datetime import timedelta
+
+import pytest
+import sqlite_utils.db
+
+from bot.errors import LedgerError, TicketError
+from bot.ledger import EntryDraft, Filter
+from bot.ledger.store import _translated
+
+
+def asked(ledger, target="prod", actor="T1/U1"):
+    return ledger.append("asked", actor, {"line": f"/check-writers {target}", "target": target, "via": "slack"})
+
+
+def answered(ledger, question, token="a1", **more):
+    return ledger.append("answered", "T1/U1", {"asked": question.seq, "answer": token, "target": "prod", **more})
+
+
+def test_an_entry_comes_back_as_it_was_appended(ledger):
+    entry = ledger.append("asked", "T1/U1", {"line": "/check-writers prød", "n": 3, "none": None, "list": ("a", True)})
+    assert ledger.entry(1) == entry == ledger.head()
+    assert (entry.seq, entry.kind, entry.actor, entry.ticket) == (1, "asked", "T1/U1", None)
+    assert entry.at == "2026-03-02T14:00:00.000Z"
+    assert entry.data == {"line": "/check-writers prød", "n": 3, "none": None, "list": ["a", True]}
+    assert ledger.entry(2) is None
+
+
+def test_an_empty_ledger_has_no_head_and_holds(ledger):
+    assert ledger.head() is None
+    assert ledger.entries() == []
+    assert ledger.verify().holds
+
+
+def test_the_stored_bytes_are_canonical_json(ledger, tmp_path):
+    ledger.append("asked", "U", {"z": 1, "a": "é"})
+    with sqlite3.connect(tmp_path / "ledger.db") as database:
+        body = database.execute("SELECT body FROM entry").fetchone()[0]
+    database.close()
+    assert body == (
+        '{"actor":"U","at":"2026-03-02T14:00:00.000Z","data":{"a":"é","z":1},"kind":"asked","seq":1,"ticket":null}'
+    )
+
+
+def test_secrets_never_enter(ledger, tmp_path):
+    ledger.append("refused", "U", {"line": "/x hunter2", "why": "password=abcdef", "admin_password": "z"})
+    digest = ledger.put_blob(b'{"raw": "xoxb-1-secret and hunter2"}')
+    assert json.loads(ledger.blob(digest)) == {"raw": "[masked] and [masked]"}
+    ledger.close()
+    everything = b"".join(file.read_bytes() for file in tmp_path.glob("ledger.db*"))
+    assert b"masked" in everything
+    assert not any(secret in everything for secret in (b"hunter2", b"abcdef", b"xoxb-1-secret"))
+
+
+def test_hostile_values_do_not_stop_the_ledger(ledger):
+    entry = ledger.append("asked", "U", {"name": "half \ud800 of one", "big": 2**64, "nul": "a\x00b", "q": '"); --'})
+    assert entry.data == {"name": "half ? of one", "big": str(2**64), "nul": "a\x00b", "q": '"); --'}
+    assert ledger.entry(1).data == entry.data
+    assert ledger.verify().holds
+
+
+def test_fractions_and_unknown_kinds_are_refused(ledger):
+    with pytest.raises(LedgerError, match="whole tenths"):
+        ledger.append("asked", "U", {"seconds": 1.5})
+    with pytest.raises(LedgerError, match="no kind of entry named 'aksed'"):
+        ledger.append("aksed", "U", {})
+    with pytest.raises(TicketError, match="belongs to no ticket"):
+        ledger.append("asked", "U", {}, "T-1")
+    assert ledger.head() is None
+
+
+def test_several_entries_are_all_or_none(ledger):
+    with pytest.raises(LedgerError):
+        ledger.append_together(EntryDraft("asked", "U", {}), EntryDraft("nonsense", "U", {}))
+    assert ledger.head() is None
+    both = ledger.append_together(EntryDraft("asked", "U", {}), EntryDraft("refused", "U", {}))
+    assert [entry.seq for entry in both] == [1, 2]
+    assert ledger.verify().holds
+
+
+def test_entries_are_found_by_each_of_their_sides(ledger, clock):
+    first = asked(ledger)
+    clock.forward(10)
+    asked(ledger, "branch", "T1/U2")
+    asked(ledger, "prod KB2607712")
+    answered(ledger, first)
+    numbers = lambda **wanted: [entry.seq for entry in ledger.entries(**wanted)]  # noqa: E731
+    assert numbers() == [4, 3, 2, 1]
+    assert numbers(newest_first=False, limit=2) == [1, 2]
+    assert numbers(kind="asked") == [3, 2, 1]
+    assert numbers(kind=("answered", "refused")) == [4]
+    assert numbers(kind=()) == []
+    assert numbers(actor="T1/U2") == [2]
+    assert numbers(target="PROD") == [4, 3, 1]
+    assert numbers(since=clock.now) == [4, 3, 2]
+    assert numbers(until=clock.now) == [1]
+    assert numbers(since=clock.now - timedelta(minutes=10), until=clock.now) == [1]
+    assert numbers(before=3, limit=1) == [2]
+
+
+def test_text_is_found_in_entries_reports_and_evidence(ledger):
+    raw = ledger.put_blob(json.dumps(["State: [5] error 0x800423F4, 100%_done\\"]).encode())
+    asked(ledger)
+    answered(ledger, ledger.head(), report=raw, evidence=None)
+    numbers = lambda text: [entry.seq for entry in ledger.entries(text=text)]  # noqa: E731
+    assert numbers("check-WRITERS") == [1]
+    assert numbers("0x800423f4") == [2]
+    assert numbers("0x800423f4 prod") == [2]
+    assert numbers("0x800423f4 branch") == []
+    assert numbers("100%_done") == [2]
+    assert numbers("1%0") == numbers("_rod") == []
+    assert numbers('"prod"') == []
+
+
+def test_every_entry_of_a_long_ledger_is_walked(ledger, monkeypatch):
+    monkeypatch.setattr("bot.ledger.queries.PAGE", 2)
+    for _ in range(5):
+        asked(ledger)
+    ledger.append("refused", "U", {})
+    assert [entry.seq for entry in ledger.every()] == [1, 2, 3, 4, 5, 6]
+    assert [entry.seq for entry in ledger.every(Filter(kind="asked", after=2))] == [3, 4, 5]
+
+
+def test_an_answer_is_found_by_its_token_and_a_token_is_given_once(ledger):
+    question = asked(ledger)
+    entry = answered(ledger, question, "token-1")
+    assert ledger.find_answer("token-1") == entry
+    assert ledger.find_answer("token-2") is None
+    with pytest.raises(LedgerError):
+        answered(ledger, question, "token-1")
+
+
+def test_samples_are_recalled_oldest_first(ledger, clock):
+    question = asked(ledger)
+    samples = [
+        {"on": "hv03", "what": "writer", "fields": {"instance": "{a}", "state": 5}},
+        {"on": "hv01", "what": "writer", "fields": {"state": 1}},
+        {"on": "hv03", "what": "patch", "fields": {}},
+    ]
+    answered(ledger, question, "t1", samples=samples)
+    clock.forward(2)
+    answered(ledger, question, "t2", samples=[{"on": "HV03", "what": "writer", "fields": {"state": 1}}])
+    began = clock.now - timedelta(minutes=2)
+    assert ledger.recall("hv03", "writer", began) == [
+        {"instance": "{a}", "state": 5, "at": "2026-03-02T14:00:00.000Z"},
+        {"state": 1, "at": "2026-03-02T14:02:00.000Z"},
+    ]
+    assert ledger.recall("hv03", "writer", clock.now) == [{"state": 1, "at": "2026-03-02T14:02:00.000Z"}]
+    assert ledger.recall("hv09", "writer", began) == []
+
+
+def test_the_same_bytes_are_kept_once_and_may_be_dropped(ledger, tmp_path):
+    digest = ledger.put_blob(b"raw")
+    assert ledger.put_blob(b"raw") == digest
+    answered(ledger, asked(ledger), report=digest, evidence=digest)
+    with sqlite3.connect(tmp_path / "ledger.db") as database:
+        assert database.execute("SELECT count(*) FROM blob").fetchone() == (1,)
+        database.execute("DELETE FROM blob")
+    database.close()
+    assert ledger.blob(digest) is None
+    verdict = ledger.verify()
+    assert verdict.holds
+    assert verdict.notes == ("1 entry names raw answers that were dropped.",)
+
+
+def test_files_are_readable_by_their_account_only(ledger, tmp_path):
+    asked(ledger)
+    for name in ("ledger.db", "ledger.db-wal", "ledger.key"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600, name
+
+
+def test_a_closed_ledger_refuses_in_words(ledger):
+    ledger.close()
+    with pytest.raises(LedgerError, match="Nothing was written"):
+        asked(ledger)
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(ledger):
+    asked(ledger)
+    pages = ledger._store.rows("PRAGMA page_count")[0][0]
+    ledger._store.write(f"PRAGMA max_page_count={pages + 1}")
+    with pytest.raises(LedgerError, match=r"full\. Nothing was written"):
+        ledger.append("asked", "U", {"line": "x" * 100_000})
+    ledger._store.write("PRAGMA max_page_count=1000000")
+    assert asked(ledger).seq == 2
+    assert ledger.verify().holds
+
+
+def test_the_views_read_as_they_promise(ledger, tmp_path):
+    question = asked(ledger)
+    answered(ledger, question, verdict="prod: all well", seconds_tenths=12)
+    ledger.append("refused", "U", {"line": "/x", "kind": "usage", "why": "no such command"})
+    database = sqlite3.connect(tmp_path / "ledger.db")
+    assert database.execute("SELECT line, outcome, says, seconds FROM questions").fetchall() == [
+        ("/check-writers prod", "answered", "prod: all well", 1.2)
+    ]
+    assert database.execute("SELECT because, says FROM refusals").fetchall() == [("usage", "no such command")]
+    assert [row[0] for row in database.execute("SELECT seq FROM timeline")] == [3, 2, 1]
+    database.close()
+
+
+def test_a_file_that_is_no_ledger_is_refused(tmp_path, opened):
+    (tmp_path / "ledger.db").write_text("this is no database, and long enough to be looked at" * 50)
+    with pytest.raises(LedgerError, match=r"ledger\.db"):
+        opened()
+    (tmp_path / "other").mkdir()
+    database = sqlite3.connect(tmp_path / "other" / "ledger.db")
+    database.execute("PRAGMA user_version=99")
+    database.close()
+    with pytest.raises(LedgerError, match="not a ledger of this version"):
+        opened(tmp_path / "other")
+
+
+def test_a_directory_that_is_missing_is_named(tmp_path, opened):
+    with pytest.raises(LedgerError, match="no such directory"):
+        opened(tmp_path / "nowhere")
+
+
+def exceptions_of(module):
+    found = [one for one in vars(module).values() if isinstance(one, type) and issubclass(one, Exception)]
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("foreign", [*exceptions_of(sqlite3), *exceptions_of(sqlite_utils.db), OverflowError, OSError])
+def test_whatever_the_libraries_raise_becomes_a_sentence(tmp_path, foreign):
+    with pytest.raises(LedgerError, match=r"ledger\.db"), _translated(tmp_path / "ledger.db"):
+        raise foreign.__new__(foreign)  # some want arguments that do not matter here
+
+
+def test_our_own_errors_pass_as_they_are(tmp_path):
+    with pytest.raises(TicketError, match="as it is"), _translated(tmp_path / "ledger.db"):
+        raise TicketError("as it is")
+
+
+def test_what_follows_is_found_from_there_on_and_not_among_all_there_ever_were(ledger):
+    for _ in range(5):
+        asked(ledger)
+        ledger.append("stop", "U2", {"why": "power work"})
+    assert [(one.kind, one.seq) for one in ledger.following(("stop", "go"), 4, 2)] == [("stop", 6), ("stop", 8)]
+    plans = []
+    rows = ledger._reader.rows
+    ledger._reader.rows = lambda sql, values=(): plans.extend(rows(f"EXPLAIN QUERY PLAN {sql}", values)) or []
+    ledger.following(("stop", "go"), 4, 2)
+    ledger.last_published()
+    assert [plan[3] for plan in plans] == ["SEARCH entry USING INTEGER PRIMARY KEY (rowid>?)", "SCAN entry"]

@@ -1,0 +1,191 @@
+"""The fold of a ticket: every transition of the design, and no other."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from bot.errors import AlreadyDecided, ChangesStopped, Expired, Locked, TicketError
+from bot.ledger.schema import _ENDS
+from bot.ledger.ticket_state import (
+    DECISIONS,
+    ENDS,
+    TICKETED,
+    Ticket,
+    TicketEvent,
+    TicketState,
+    apply,
+    check_locks,
+    check_stop,
+    replay,
+)
+
+NOW, SOON, LATE = "2026-03-02T14:00:00Z", "2026-03-02T14:30:00Z", "2026-03-02T15:00:01Z"
+PROPOSED = TicketEvent("proposed", "U1", NOW, {"digest": "d", "open_until": SOON, "policy": "approval"})
+APPROVED = TicketEvent("approved", "U2", NOW, {"by": "U2", "start_by": SOON})
+STARTED = TicketEvent("started", "bot", NOW, {"attempt": 1, "locks": ["cluster:prod"]})
+INTERRUPTED = TicketEvent("interrupted", "bot", NOW, {"step": "drain", "known": "paused"})
+WAY_TO = {
+    None: (),
+    TicketState.PROPOSED: (PROPOSED,),
+    TicketState.APPROVED: (PROPOSED, APPROVED),
+    TicketState.RUNNING: (PROPOSED, APPROVED, STARTED),
+    TicketState.INTERRUPTED: (PROPOSED, APPROVED, STARTED, INTERRUPTED),
+    TicketState.ENDED: (PROPOSED, TicketEvent("rejected", "U2", NOW, {"by": "U2"})),
+}
+# The picture in the design, once more, as data: state -> kind -> state.
+PICTURE = {
+    None: {"proposed": TicketState.PROPOSED},
+    TicketState.PROPOSED: {"approved": TicketState.APPROVED}
+    | dict.fromkeys(("rejected", "withdrawn", "expired"), TicketState.ENDED),
+    TicketState.APPROVED: {"started": TicketState.RUNNING}
+    | dict.fromkeys(("withdrawn", "lapsed", "voided"), TicketState.ENDED),
+    TicketState.RUNNING: {
+        **dict.fromkeys(("intent", "step-confirmed", "cancel-asked", "resumed"), TicketState.RUNNING),
+        **dict.fromkeys(("done", "failed", "cancelled", "voided"), TicketState.ENDED),
+        "interrupted": TicketState.INTERRUPTED,
+    },
+    TicketState.INTERRUPTED: {"resumed": TicketState.RUNNING, "closed": TicketState.ENDED},
+    TicketState.ENDED: {},
+}
+DATA = {
+    "digest": "d", "open_until": SOON, "policy": "approval", "by": "U2", "start_by": SOON, "locks": ["cluster:prod"],
+    "attempt": 1, "step": "drain", "round": 1, "known": "", "why": "because",
+}  # fmt: skip
+
+
+def act(kind, step="drain", attempt=1, turn=1):
+    return TicketEvent(kind, "bot", NOW, {"step": step, "round": turn, "attempt": attempt})
+
+
+def ticket(*steps) -> Ticket:
+    found = replay("T-1", steps)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(("state", "kind"), list(itertools.product(PICTURE, sorted(TICKETED))))
+def test_the_picture_and_nothing_else(state, kind):
+    before = replay("T-1", WAY_TO[state])
+    data = DATA | ({"attempt": 2} if kind == "resumed" else {})
+    step = TicketEvent(kind, "U2", LATE if kind in ("expired", "lapsed") else NOW, data)
+    becomes = PICTURE[state].get(kind)
+    if becomes is None:
+        with pytest.raises(TicketError):
+            apply("T-1", before, step)
+    else:
+        assert apply("T-1", before, step).state is becomes
+
+
+def test_the_database_and_the_fold_agree_on_what_ends_a_ticket():
+    assert {kind.strip(" '") for kind in _ENDS.split(",")} == ENDS
+
+
+def test_the_requester_does_not_approve_unless_it_is_a_confirmation():
+    own = TicketEvent("approved", "U1", NOW, {"by": "U1", "start_by": SOON})
+    with pytest.raises(TicketError, match="somebody else"):
+        ticket(PROPOSED, own)
+    confirm = TicketEvent("proposed", "U1", NOW, {"digest": "d", "open_until": SOON, "policy": "confirm"})
+    assert ticket(confirm, own).state is TicketState.APPROVED
+
+
+def test_an_unknown_policy_is_the_strict_one():
+    strict = TicketEvent("proposed", "U1", NOW, {"digest": "d", "open_until": SOON, "policy": "whatever"})
+    assert ticket(strict).second_person
+
+
+@pytest.mark.parametrize("kind", sorted(DECISIONS))
+def test_the_second_decision_comes_too_late(kind):
+    with pytest.raises(AlreadyDecided):
+        ticket(PROPOSED, APPROVED, TicketEvent(kind, "U3", LATE, DATA))
+    with pytest.raises(AlreadyDecided, match="has ended: rejected"):
+        ticket(*WAY_TO[TicketState.ENDED], TicketEvent(kind, "U3", LATE, DATA))
+
+
+def test_both_clocks_are_kept():
+    with pytest.raises(Expired):
+        ticket(PROPOSED, TicketEvent("approved", "U2", LATE, DATA))
+    with pytest.raises(Expired):
+        ticket(PROPOSED, APPROVED, TicketEvent("started", "bot", LATE, DATA))
+    with pytest.raises(TicketError, match="has not expired"):
+        ticket(PROPOSED, TicketEvent("expired", "bot", NOW, {}))
+    with pytest.raises(TicketError, match="has not lapsed"):
+        ticket(PROPOSED, APPROVED, TicketEvent("lapsed", "bot", NOW, {}))
+
+
+def test_times_are_compared_as_moments_not_as_text():
+    same_moment_elsewhere = TicketEvent("approved", "U2", "2026-03-02T15:29:59+01:00", {"by": "U2", "start_by": SOON})
+    assert ticket(PROPOSED, same_moment_elsewhere).state is TicketState.APPROVED
+
+
+@pytest.mark.parametrize("bad", ["", "soon", "2026-03-02T14:00:00", None, 5])
+def test_a_clock_without_a_zone_is_no_clock(bad):
+    with pytest.raises(TicketError, match="open_until"):
+        ticket(TicketEvent("proposed", "U1", NOW, {"digest": "d", "open_until": bad, "policy": "approval"}))
+
+
+def test_an_act_is_begun_once_and_ended_once():
+    running = WAY_TO[TicketState.RUNNING]
+    assert ticket(*running, act("intent")).intent == ("drain", 1, 1)
+    assert ticket(*running, act("intent"), act("outcome")).intent is None
+    for wrong in (
+        (act("intent"), act("intent")),
+        (act("intent"), act("intent", "other")),
+        (act("intent"), act("outcome"), act("intent")),
+        (act("outcome"),),
+        (act("intent"), act("outcome", turn=2)),
+        (act("intent"), act("outcome"), act("outcome")),
+    ):
+        with pytest.raises(TicketError):
+            ticket(*running, *wrong)
+    assert ticket(*running, act("intent"), act("outcome"), act("intent", turn=2)).intent == ("drain", 2, 1)
+
+
+@pytest.mark.parametrize("end", ["done", "failed", "cancelled"])
+def test_no_end_is_claimed_while_an_act_is_in_flight(end):
+    with pytest.raises(TicketError, match="in flight"):
+        ticket(*WAY_TO[TicketState.RUNNING], act("intent"), TicketEvent(end, "bot", NOW, {}))
+
+
+def test_a_ghost_of_an_older_attempt_can_do_nothing():
+    resumed = TicketEvent("resumed", "bot", NOW, {"attempt": 2, "by": "bot"})
+    way = (*WAY_TO[TicketState.RUNNING], act("intent"), resumed)
+    for ghost in (act("intent", "next"), act("outcome")):
+        with pytest.raises(TicketError, match="attempt 1 is over"):
+            ticket(*way, ghost)
+    with pytest.raises(TicketError, match="in flight"):
+        ticket(*way, act("intent", "next", attempt=2))
+    assert ticket(*way, act("outcome", attempt=2)).intent is None
+    assert ticket(*way, act("intent", attempt=2)).intent == ("drain", 1, 2)
+
+
+@pytest.mark.parametrize("attempt", [1, 3, 0, True, "2"])
+def test_attempts_are_counted_without_gaps(attempt):
+    with pytest.raises(TicketError):
+        ticket(*WAY_TO[TicketState.RUNNING], TicketEvent("resumed", "bot", NOW, {"attempt": attempt}))
+
+
+def test_an_interrupted_ticket_keeps_its_locks_and_an_end_releases_them():
+    assert ticket(*WAY_TO[TicketState.INTERRUPTED]).locks == {"cluster:prod"}
+    closed = TicketEvent("closed", "U2", NOW, {"by": "U2", "why": "looked at it"})
+    assert ticket(*WAY_TO[TicketState.INTERRUPTED], closed).locks == frozenset()
+
+
+def test_cancel_is_asked_for_and_remembered():
+    assert ticket(*WAY_TO[TicketState.RUNNING], TicketEvent("cancel-asked", "U1", NOW, {"by": "U1"})).cancel_asked
+
+
+def test_locks_of_others_refuse_and_name_their_holder():
+    check_locks("T-2", ["a", "b"], {"a": "T-2", "c": "T-1"})
+    check_locks("T-2", ["a"], {"a": "T-1"}, takes_over="T-1")
+    with pytest.raises(Locked, match="T-2 cannot start: T-1 holds b"):
+        check_locks("T-2", ["a", "b"], {"b": "T-1"})
+
+
+def test_stop_lets_nothing_begin_and_everything_be_recorded():
+    for kind in ("started", "intent"):
+        with pytest.raises(ChangesStopped):
+            check_stop("T-1", kind, stopped=True)
+        check_stop("T-1", kind, stopped=False)
+    check_stop("T-1", "outcome", stopped=True)

@@ -1,0 +1,366 @@
+"""Tickets in the ledger: a plain model and the real thing do the same, whatever is tried in whatever order."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from bot.errors import ChangesStopped, LedgerError, Locked, TicketError
+from bot.ledger import EntryDraft, Ledger
+from bot.ledger.ticket_state import TicketState
+from bot.ledger.views import SINCE_TICKETS
+
+PROPOSAL = {"digest": "d", "policy": "approval", "target": "hv03", "line": "/reset-writer hv03"}
+
+
+def propose(ledger, clock):
+    return ledger.append("proposed", "U1", PROPOSAL | {"open_until": clock.later(30)}).ticket
+
+
+def approve(ledger, clock, ticket):
+    ledger.append("approved", "U2", {"by": "U2", "start_by": clock.later(30)}, ticket)
+
+
+def start(ledger, ticket, *locks, **more):
+    return ledger.append("started", "bot", {"attempt": 1, "locks": list(locks), **more}, ticket)
+
+
+def running(ledger, clock, *locks, **more):
+    ticket = propose(ledger, clock)
+    approve(ledger, clock, ticket)
+    start(ledger, ticket, *locks, **more)
+    return ticket
+
+
+def test_tickets_are_numbered_by_the_ledger(ledger, clock):
+    assert [propose(ledger, clock) for _ in range(3)] == ["T-1", "T-2", "T-3"]
+    assert ledger.tickets() == ["T-1", "T-2", "T-3"]
+    with pytest.raises(TicketError, match="does not choose its number"):
+        ledger.append("proposed", "U1", PROPOSAL | {"open_until": clock.later(30)}, "T-9")
+
+
+def test_a_refused_transition_leaves_no_entry(ledger, clock):
+    ticket = propose(ledger, clock)
+    with pytest.raises(TicketError):
+        ledger.append("done", "bot", {}, ticket)
+    with pytest.raises(TicketError, match="There is no ticket T-7"):
+        ledger.append("approved", "U2", {}, "T-7")
+    with pytest.raises(TicketError, match="belongs to a ticket"):
+        ledger.append("approved", "U2", {})
+    assert ledger.head().seq == 1
+
+
+def test_the_ledgers_own_clock_decides_what_is_late(ledger, clock):
+    ticket = propose(ledger, clock)
+    with pytest.raises(TicketError, match="has not expired"):
+        ledger.append("expired", "bot", {}, ticket)
+    clock.forward(31)
+    with pytest.raises(TicketError, match="was open until"):
+        approve(ledger, clock, ticket)
+    ledger.append("expired", "bot", {}, ticket)
+    assert ledger.ticket(ticket).end == "expired"
+    assert ledger.tickets() == []
+
+
+def test_voided_and_proposed_afresh_are_one_transaction(ledger, clock):
+    ticket = propose(ledger, clock)
+    approve(ledger, clock, ticket)
+    again = PROPOSAL | {"open_until": clock.later(30), "replaces": ticket}
+    with pytest.raises(TicketError):
+        ledger.append_together(
+            EntryDraft("voided", "bot", {}, ticket), EntryDraft("proposed", "U1", {"digest": "other"})
+        )
+    assert ledger.ticket(ticket).state is TicketState.APPROVED
+    _, fresh = ledger.append_together(EntryDraft("voided", "bot", {}, ticket), EntryDraft("proposed", "U1", again))
+    assert ledger.tickets() == [fresh.ticket] == ["T-2"]
+
+
+def test_a_lock_is_held_by_one_ticket(ledger, clock):
+    first = running(ledger, clock, "cluster:prod", "job:7")
+    second = propose(ledger, clock)
+    approve(ledger, clock, second)
+    with pytest.raises(Locked, match="T-1 holds cluster:prod"):
+        start(ledger, second, "cluster:prod")
+    ledger.append("done", "bot", {}, first)
+    start(ledger, second, "cluster:prod")
+    assert ledger.ticket(second).locks == {"cluster:prod"}
+
+
+def test_an_undo_takes_over_the_locks_of_an_interrupted_ticket_only(ledger, clock):
+    first = running(ledger, clock, "cluster:prod")
+    undo = propose(ledger, clock)
+    approve(ledger, clock, undo)
+    with pytest.raises(TicketError, match="is not interrupted"):
+        start(ledger, undo, "cluster:prod", takes_over=first)
+    ledger.append("interrupted", "bot", {"step": "drain", "known": "paused"}, first)
+    start(ledger, undo, "cluster:prod", takes_over=first)
+    with pytest.raises(TicketError, match="taken over its locks"):
+        ledger.append("resumed", "U2", {"attempt": 2, "by": "U2"}, first)
+    ledger.append("closed", "U2", {"by": "U2", "why": "undone"}, first)
+    third = propose(ledger, clock)
+    approve(ledger, clock, third)
+    with pytest.raises(Locked, match=f"{undo} holds cluster:prod"):
+        start(ledger, third, "cluster:prod")
+    assert ledger.verify().holds
+
+
+def test_who_gave_way_takes_its_locks_back_once_they_are_free(ledger, clock):
+    first = running(ledger, clock, "cluster:prod")
+    ledger.append("interrupted", "bot", {"step": "soak", "known": "", "gives_way": True}, first)
+    second = propose(ledger, clock)
+    approve(ledger, clock, second)
+    start(ledger, second, "cluster:prod", takes_over=first)
+    again = {"attempt": 2, "by": "bot", "locks": ["cluster:prod"]}
+    with pytest.raises(Locked, match=f"{second} holds"):
+        ledger.append("resumed", "bot", again, first)
+    ledger.append("done", "bot", {}, second)
+    with pytest.raises(TicketError, match="names them"):
+        ledger.append("resumed", "bot", {"attempt": 2, "by": "bot"}, first)
+    ledger.append("resumed", "bot", again, first)
+    assert ledger.locks() == {"cluster:prod": first}
+    assert ledger.verify().holds
+    ledger.rebuild()
+    assert ledger.verify().holds
+    assert ledger.locks() == {"cluster:prod": first}
+
+
+def test_a_ledger_of_the_first_version_is_taken_along(ledger, opened, clock, tmp_path):
+    ticket = running(ledger, clock, "cluster:prod")
+    ledger.close()
+    database = sqlite3.connect(tmp_path / "ledger.db")
+    database.executescript("".join(f"DROP VIEW {name};" for name in SINCE_TICKETS))
+    database.executescript(
+        "DROP INDEX ticket_line; DROP INDEX ticket_late; DROP INDEX ticket_lapsing; DROP TRIGGER locks_taken; CREATE TRIGGER locks_taken AFTER INSERT ON entry BEGIN SELECT 1; END;"
+    )
+    database.execute("PRAGMA user_version=1")
+    database.close()
+    ledger = opened()
+    assert ledger.verify().holds
+    assert ledger.locks() == {"cluster:prod": ticket}
+
+
+def test_lists_read_the_table_and_know_what_is_overdue(ledger, clock):
+    first, second = propose(ledger, clock), propose(ledger, clock)
+    approve(ledger, clock, second)
+    assert [(one.id, one.state, one.target) for one in ledger.listed(("proposed", "approved"))] == [
+        (second, "approved", "hv03"),
+        (first, "proposed", "hv03"),
+    ]
+    assert ledger.overdue(clock()) == []
+    clock.forward(31)
+    assert ledger.overdue(clock()) == [first]
+    assert [entry.kind for entry in ledger.story(second)] == ["proposed", "approved"]
+
+
+def test_stop_and_go(ledger, clock):
+    ticket = running(ledger, clock)
+    ledger.append("stop", "U2", {"why": "power work"})
+    act = {"step": "drain", "round": 1, "attempt": 1}
+    with pytest.raises(ChangesStopped):
+        ledger.append("intent", "bot", act, ticket)
+    ledger.append("go", "U2", {})
+    ledger.append("intent", "bot", act, ticket)
+    ledger.append("stop", "U2", {})
+    ledger.append("outcome", "bot", act, ticket)
+
+
+def test_what_is_said_about_a_ticket_moves_nothing(ledger, clock):
+    ticket = propose(ledger, clock)
+    ledger.append("shown", "bot", {"channel": "C1", "ts": "1.2"}, ticket)
+    ledger.append("clicked", "U2", {"action": "approve"}, ticket)
+    assert ledger.ticket(ticket).state is TicketState.PROPOSED
+    assert [entry.kind for entry in ledger.entries(ticket=ticket)] == ["clicked", "shown", "proposed"]
+    with pytest.raises(TicketError, match="There is no ticket T-2"):
+        ledger.append("shown", "bot", {"channel": "C1"}, "T-2")
+    assert ledger.verify().holds
+
+
+def test_the_unique_indexes_are_a_second_lock(ledger, clock, monkeypatch):
+    """With the fold switched off, the database still refuses a second decision and a second end."""
+    ticket = propose(ledger, clock)
+    approve(ledger, clock, ticket)
+    monkeypatch.setattr("bot.ledger.ticket_table.check", lambda _store, draft, _at: draft.ticket)
+    for kind, data in (("approved", {"by": "U3", "start_by": clock.later(1)}), ("rejected", {"by": "U3"})):
+        with pytest.raises(LedgerError, match="refuses this"):
+            ledger.append(kind, "U3", data, ticket)
+    start(ledger, ticket, "cluster:prod")
+    intent = {"step": "drain", "round": 1, "attempt": 1}
+    ledger.append("intent", "bot", intent, ticket)
+    for kind, data in (("started", {"attempt": 1, "locks": []}), ("intent", intent)):
+        with pytest.raises(LedgerError, match="refuses this"):
+            ledger.append(kind, "bot", data, ticket)
+    ledger.append("done", "bot", {}, ticket)
+    with pytest.raises(LedgerError, match="refuses this"):
+        ledger.append("failed", "bot", {}, ticket)
+
+
+def test_a_thousand_open_tickets_among_ten_thousand_entries_are_listed_at_once(ledger, clock):
+    drafts = [EntryDraft("proposed", "U1", PROPOSAL | {"open_until": clock.later(30)}) for _ in range(1000)]
+    ledger.append_together(*drafts)
+    ledger.append_together(*(EntryDraft("rejected", "U2", {"by": "U2"}, f"T-{n}") for n in range(1, 1001, 2)))
+    assert len(ledger.tickets()) == 500
+    plan = ledger._reader.rows("EXPLAIN QUERY PLAN SELECT id FROM ticket WHERE state IN ('proposed') ORDER BY number")
+    assert "ticket_state" in plan[0][3]
+
+
+class Model:
+    """What a ticket should be, said as plainly as possible."""
+
+    def __init__(self) -> None:
+        self.state, self.attempt, self.act, self.done_acts = "proposed", 0, None, set()
+        self.locks: set[str] = set()
+
+
+LOCKS = ("cluster:prod", "cluster:branch")
+ENDS = {
+    "proposed": ("rejected", "withdrawn"),
+    "approved": ("withdrawn", "voided"),
+    "running": ("done", "failed", "cancelled", "voided"),
+    "interrupted": ("closed",),
+}
+ALL_ENDS = sorted({end for ends in ENDS.values() for end in ends})
+
+
+class Machine(RuleBasedStateMachine):
+    """Any operation at any time: it succeeds exactly when the model says so, and the ledger always holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.now = datetime(2026, 3, 2, tzinfo=UTC)
+        self.ledger = self.opened()
+        self.tickets: dict[str, Model] = {}
+        self.length, self.stopped = 0, False
+
+    def opened(self) -> Ledger:
+        folder = Path(self.folder.name)
+        return Ledger(folder / "l.db", folder / "l.key", folder / "anchors", clock=lambda: self.now)
+
+    def teardown(self) -> None:
+        assert self.ledger.verify().holds
+        self.ledger.rebuild()
+        assert self.ledger.verify().holds
+        self.ledger.close()
+        self.folder.cleanup()
+
+    def attempt(self, allowed, kind, ticket=None, **data) -> bool:
+        before = self.ledger.head()
+        try:
+            entry = self.ledger.append(kind, "U2", data, ticket)
+        except TicketError:
+            assert not allowed, f"{kind} was refused"
+            assert self.ledger.head() == before
+            return False
+        assert allowed, f"{kind} was accepted"
+        self.length += 1
+        assert entry.seq == self.length
+        return True
+
+    def pick(self, number) -> tuple[str, Model]:
+        name = sorted(self.tickets)[number % len(self.tickets)]
+        return name, self.tickets[name]
+
+    @rule()
+    def propose(self):
+        data = PROPOSAL | {"open_until": (self.now + timedelta(minutes=1)).isoformat()}
+        entry = self.ledger.append("proposed", "U1", data)
+        self.length += 1
+        self.tickets[entry.ticket] = Model()
+
+    @rule()
+    def ask(self):
+        self.attempt(True, "asked", line="/x")
+
+    @rule(stop=st.booleans())
+    def switch(self, stop):
+        self.attempt(True, "stop" if stop else "go")
+        self.stopped = stop
+
+    @rule()
+    def restart(self):
+        self.ledger.close()
+        self.ledger = self.opened()
+
+    @precondition(lambda self: self.tickets)
+    @rule(number=st.integers(0, 9))
+    def approve(self, number):
+        name, model = self.pick(number)
+        start_by = (self.now + timedelta(minutes=1)).isoformat()
+        if self.attempt(model.state == "proposed", "approved", name, by="U2", start_by=start_by):
+            model.state = "approved"
+
+    @precondition(lambda self: self.tickets)
+    @rule(number=st.integers(0, 9), locks=st.sets(st.sampled_from(LOCKS)))
+    def start(self, number, locks):
+        name, model = self.pick(number)
+        free = not any(locks & other.locks for other in self.tickets.values())
+        allowed = model.state == "approved" and free and not self.stopped
+        if self.attempt(allowed, "started", name, attempt=1, locks=sorted(locks)):
+            model.state, model.attempt, model.locks = "running", 1, locks
+
+    @precondition(lambda self: self.tickets)
+    @rule(number=st.integers(0, 9), step=st.sampled_from("ab"), behind=st.integers(0, 1))
+    def intend(self, number, step, behind):
+        name, model = self.pick(number)
+        act = (step, model.attempt - behind)
+        free = model.act is None or (model.act[0] == step and model.act[1] < model.attempt)
+        allowed = model.state == "running" and not behind and free and act not in model.done_acts and not self.stopped
+        if self.attempt(allowed, "intent", name, step=step, round=1, attempt=act[1]):
+            model.act = act
+            model.done_acts.add(act)
+
+    @precondition(lambda self: self.tickets)
+    @rule(number=st.integers(0, 9), step=st.sampled_from("ab"))
+    def outcome(self, number, step):
+        name, model = self.pick(number)
+        allowed = model.state == "running" and model.act is not None and model.act[0] == step
+        if self.attempt(allowed, "outcome", name, step=step, round=1, attempt=model.attempt):
+            model.act = None
+
+    @precondition(lambda self: self.tickets)
+    @rule(number=st.integers(0, 9))
+    def interrupt(self, number):
+        name, model = self.pick(number)
+        if self.attempt(model.state == "running", "interrupted", name, step="a", known=""):
+            model.state = "interrupted"
+
+    @precondition(lambda self: self.tickets)
+    @rule(number=st.integers(0, 9), ahead=st.integers(0, 2))
+    def resume(self, number, ahead):
+        name, model = self.pick(number)
+        allowed = model.state in ("running", "interrupted") and ahead == 1
+        if self.attempt(allowed, "resumed", name, attempt=model.attempt + ahead, by="bot"):
+            model.state, model.attempt = "running", model.attempt + 1
+
+    @precondition(lambda self: self.tickets)
+    @rule(number=st.integers(0, 9), end=st.sampled_from(ALL_ENDS))
+    def end(self, number, end):
+        name, model = self.pick(number)
+        allowed = end in ENDS.get(model.state, ()) and (model.state != "running" or model.act is None)
+        if self.attempt(allowed, end, name, by="U2", why="because"):
+            model.state, model.locks = "ended", set()
+
+    @invariant()
+    def tables_say_what_the_model_says(self):
+        shown = dict(self.ledger._reader.rows("SELECT id, state FROM ticket"))
+        assert shown == {name: model.state for name, model in self.tickets.items()}
+        held = {(lock, name) for name, model in self.tickets.items() for lock in model.locks}
+        assert set(self.ledger._reader.rows("SELECT name, ticket FROM lock")) == held
+
+
+Machine.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+TestMachine = Machine.TestCase
+
+
+def test_the_file_opens_read_only_for_others_meanwhile(ledger, clock, tmp_path):
+    propose(ledger, clock)
+    database = sqlite3.connect(f"{(tmp_path / 'ledger.db').as_uri()}?mode=ro", uri=True)
+    assert database.execute("SELECT id, state, target FROM ticket").fetchall() == [("T-1", "proposed", "hv03")]
+    database.close()

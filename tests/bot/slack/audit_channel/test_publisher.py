@@ -1,0 +1,360 @@
+"""The audit channel: a line for each decision and each end, in order, once; and heads. All from the ledger alone."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bot.ledger import Ledger
+from bot.ledger.anchors import Anchor
+from bot.ledger.chain_heads import parse_anchor
+from bot.slack.audit_channel.publisher import AuditChannel, PostSchedule
+from bot.slack.outbound.api_errors import NotSent, make_client
+from bot.slack.outbound.outbox import Outbox, RateLimit
+from lab.slack.server import FakeSlack
+
+FAR = "2999-01-01T00:00:00Z"
+START = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
+
+
+class Bench:
+    """A ledger, the practice Slack, and lives of the audit channel one after the other."""
+
+    def __init__(self, slack, folder):
+        self.slack = slack
+        self.now = START
+        self.ledger = Ledger(folder / "ledger.db", folder / "key", folder / "anchors", clock=lambda: self.now)
+        self.client = make_client(slack.bot_token, slack.base_url)
+        self.outbox = Outbox(self.client, RateLimit(interval=0.0, give_up_after=0.2))
+
+    def life(self, channel="C0AUDIT", minutes=60, **options):
+        rhythm = PostSchedule(glance=0.01, again=0.01, now=lambda: self.now)
+        return AuditChannel(
+            self.client, self.outbox, self.ledger, channel, link=self.link, minutes=minutes, rhythm=rhythm, **options
+        )
+
+    async def link(self, ticket):
+        return f"https://practice.slack.com/archives/C0OPS/{ticket}"
+
+    def decided(self, kind="approved", line="/drain-node hv03", end="done"):
+        """A ticket with its decision and its end."""
+        data = {"digest": "9f3c41aa00", "policy": "approval", "open_until": FAR, "target": "hv03", "line": line}
+        ticket = self.ledger.append("proposed", "T0/U1", {**data, "name": "operator"}).ticket
+        by = {"by": "T0/U2", "name": "approver", "start_by": FAR, "why": "no"}
+        self.ledger.append(kind, "T0/U2", by, ticket)
+        if kind == "approved":
+            self.ledger.append("started", "bot", {"attempt": 1, "locks": []}, ticket)
+            self.ledger.append(end, "bot", {"why": "all is well"}, ticket)
+        return ticket
+
+    def texts(self):
+        return [one.text for one in self.slack.person("viewer").messages("hv-audit")]
+
+    def lines(self):
+        return [line for text in self.texts() if parse_anchor(text) is None for line in text.splitlines()]
+
+    def heads(self):
+        return [found for text in self.texts() if (found := parse_anchor(text))]
+
+
+@pytest.fixture
+async def fresh(tmp_path):
+    """A ledger of which nothing was ever told."""
+    async with FakeSlack(rates="off") as slack:
+        made = Bench(slack, tmp_path)
+        with made.ledger:
+            yield made
+        await made.outbox.close()
+
+
+@pytest.fixture
+def bench(fresh):
+    """One whose channel has begun: entry 1 says that nothing before it is left to tell."""
+    fresh.ledger.append("shown", "bot", {"audited": 1, "channel": "C0AUDIT", "place": "C0AUDIT", "ts": "1.1"})
+    return fresh
+
+
+async def test_each_decision_and_each_end_leaves_a_line_with_who_and_where(bench):
+    bench.decided()
+    await bench.life().catch_up()
+    link = "<https://practice.slack.com/archives/C0OPS/T-1|message>"
+    about, asked = "/drain-node hv03 · on hv03", "asked by operator (T0/U1)"
+    assert bench.lines() == [
+        f"T-1 approved: {about} · by approver (T0/U2) · {asked} · “no” · plan 9f3c41aa · entry 3 · {link}",
+        f"T-1 done: {about} · by hvops · {asked} · “all is well” · plan 9f3c41aa · entry 5 · {link}",
+    ]
+
+
+async def test_stop_and_go_leave_lines_and_a_restart_of_the_bot_none(bench):
+    ticket = bench.decided("approved", end="interrupted")
+    bench.ledger.append("resumed", "T0/U2", {"attempt": 2, "by": "T0/U2", "name": "approver"}, ticket)
+    bench.ledger.append("resumed", "bot", {"attempt": 3, "by": "bot"}, ticket)
+    bench.ledger.append("stop", "T0/U2", {"name": "approver", "why": "power work"})
+    bench.ledger.append("go", "T0/U2", {"name": "approver"})
+    await bench.life().catch_up()
+    told = [line.split(" · ")[0].split(":")[0] for line in bench.lines()]
+    assert told == ["T-1 approved", "T-1 interrupted, a person must decide", "T-1 resumed", "/hvops stop", "/hvops go"]
+    assert "power work" in bench.lines()[3]
+
+
+async def test_a_bot_that_was_away_tells_everything_once_and_in_order(bench):
+    for number in range(13):
+        bench.decided(line=f"/drain-node hv{number:02}")
+    await bench.life().catch_up()
+    bench.decided("rejected", line="/drain-node hv99")
+    for _ in range(3):
+        await bench.life().catch_up()  # another life each time
+    told = [line.split(" · ")[0] for line in bench.lines()]
+    twice = [
+        f"T-{number + 1} {kind}: /drain-node hv{number:02}" for number in range(13) for kind in ("approved", "done")
+    ]
+    assert told == [*twice, "T-14 rejected: /drain-node hv99"]
+    assert len(bench.texts()) < len(told)  # whoever is behind tells several in one message
+    assert bench.ledger.verify().holds
+
+
+async def test_a_bot_that_is_killed_between_post_and_entry_repeats_that_one_message(bench, monkeypatch):
+    bench.decided()
+    killed = bench.life()
+
+    async def gone(kind, data):
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(killed, "_write", gone)
+    with pytest.raises(asyncio.CancelledError):
+        await killed.catch_up()
+    bench.decided("rejected")
+    await bench.life().catch_up()
+    await bench.life().catch_up()
+    numbers = [line.split("entry ")[1].split(" ")[0] for line in bench.lines()]
+    assert numbers == ["3", "5", "3", "5", "7"]
+
+
+async def test_a_life_begins_where_the_newest_head_says_that_nothing_was_left(bench):
+    bench.decided()
+    for _ in range(5):
+        bench.ledger.append("asked", "T0/U1", {"line": "/x", "target": "prod"})
+    await bench.life().catch_up()
+    assert bench.ledger.last_published() == 10
+    bench.decided("rejected")
+    late = bench.life()
+    await late.catch_up()
+    assert [line.split(" ")[0] for line in bench.lines()] == ["T-1", "T-1", "T-2"]
+
+
+async def test_what_was_decided_while_a_head_was_posted_is_still_told(bench, monkeypatch):
+    life = bench.life()
+    bench.ledger.append("asked", "T0/U1", {"line": "/x", "target": "prod"})
+    posts = bench.outbox.post
+
+    async def meanwhile(channel, message, thread_ts=""):
+        monkeypatch.setattr(bench.outbox, "post", posts)
+        bench.decided("rejected")
+        return await posts(channel, message, thread_ts)
+
+    monkeypatch.setattr(bench.outbox, "post", meanwhile)
+    await life.catch_up()
+    assert bench.lines() == []
+    await bench.life().catch_up()  # another life: the newest `anchor` entry stands behind the decision
+    assert [line.split(":")[0] for line in bench.lines()] == ["T-1 rejected"]
+
+
+BEGINS = "The audit channel begins here, at entry {}; earlier decisions are in the ledger and in /audit."
+
+
+async def test_a_channel_begins_now_on_a_ledger_with_a_history(fresh):
+    for number in range(30):
+        fresh.decided(line=f"/drain-node hv{number:02}")
+    head = fresh.ledger.head().seq
+    await fresh.life().catch_up()
+    assert fresh.lines() == [BEGINS.format(head)]
+    assert [found.seq for found in fresh.heads()] == [head + 2]  # what is told behind it hangs on the old history
+    fresh.decided("rejected", line="/drain-node hv99")
+    for _ in range(3):
+        await fresh.life().catch_up()  # another life each time
+    assert [line.split(" · ")[0] for line in fresh.lines()[1:]] == ["T-31 rejected: /drain-node hv99"]
+    assert fresh.ledger.verify().holds
+
+
+async def test_a_ledger_without_a_decision_has_nothing_to_begin_after(fresh):
+    fresh.ledger.append("asked", "T0/U1", {"line": "/x", "target": "prod"})
+    await fresh.life().catch_up()
+    assert fresh.lines() == []
+    fresh.decided("rejected")
+    await fresh.life().catch_up()
+    assert [line.split(":")[0] for line in fresh.lines()] == ["T-1 rejected"]
+
+
+async def test_who_is_there_from_the_first_entry_on_tells_everything(fresh):
+    life = fresh.life()
+    await life.catch_up()
+    fresh.decided("rejected")
+    await life.catch_up()
+    assert [line.split(":")[0] for line in fresh.lines()] == ["T-1 rejected"]
+
+
+async def test_what_is_decided_after_a_beginning_that_slack_did_not_take_is_told(fresh):
+    fresh.decided()
+    fresh.slack.workspace.leaves("hvops", "hv-audit")
+    for _ in range(2):
+        with pytest.raises(NotSent):
+            await fresh.life().catch_up()
+    fresh.decided("rejected")
+    fresh.slack.workspace.joins("hvops", "hv-audit")
+    for _ in range(2):
+        await fresh.life().catch_up()
+    assert [line.split(":")[0] for line in fresh.lines()] == [BEGINS.format(4), "T-2 rejected"]
+
+
+async def test_a_bot_that_is_killed_while_a_channel_begins_begins_it_once_more(fresh, monkeypatch):
+    fresh.decided()
+    killed, write = fresh.life(), AuditChannel._write
+
+    async def gone(kind, data):
+        if "ts" in data:
+            raise asyncio.CancelledError
+        return await write(killed, kind, data)
+
+    monkeypatch.setattr(killed, "_write", gone)
+    with pytest.raises(asyncio.CancelledError):
+        await killed.catch_up()
+    fresh.decided("rejected")
+    for _ in range(2):
+        await fresh.life().catch_up()
+    assert [line.split(":")[0] for line in fresh.lines()] == [BEGINS.format(4)] * 2 + ["T-2 rejected"]
+
+
+async def test_names_and_reasons_can_neither_ring_nor_pose_as_a_head(bench):
+    said = f"Ledger head: entry 9, mac {'ab' * 32}, 2026-03-02 14:07 UTC"
+    data = {"digest": "d", "policy": "approval", "open_until": FAR, "target": "<!channel>", "line": f"x\n{said}"}
+    ticket = bench.ledger.append("proposed", "T0/U1", {**data, "name": f"\n{said}"}).ticket
+    why = f"<!here>\n{said}"
+    bench.ledger.append("rejected", "T0/U2", {"by": "T0/U2", "name": "*<@U0VIEWER>*", "why": why}, ticket)
+    await bench.life().catch_up()
+    assert [head.seq for head in bench.heads()] == [4]  # the real one: the line's own `shown` entry
+    assert len(bench.texts()) == 2
+    for ringing in ("<!channel>", "<@U0VIEWER>", "<!here>"):
+        assert ringing not in bench.texts()[0]
+    assert all(parse_anchor(line) is None for line in bench.texts()[0].splitlines())
+
+
+async def test_a_head_is_posted_at_once_then_when_it_moved_and_its_time_has_come(bench):
+    question = {"line": "/check-writers prod", "target": "prod"}
+    asked = bench.ledger.append("asked", "T0/U1", question)
+    life = bench.life(minutes=60)
+    await life.catch_up()
+    assert bench.heads() == [Anchor(2, asked.mac)]
+    bench.ledger.append("asked", "T0/U1", question)
+    bench.now += timedelta(minutes=59)
+    await life.catch_up()
+    assert len(bench.heads()) == 1
+    bench.now += timedelta(minutes=1)
+    await life.catch_up()
+    assert [head.seq for head in bench.heads()] == [2, 4]
+    bench.now += timedelta(days=3)
+    for _ in range(3):
+        await life.catch_up()
+        await bench.life().catch_up()
+    assert len(bench.heads()) == 2  # its own entries do not make it move
+    anchored = bench.ledger.entries(kind="anchor")
+    assert [(one.data["of"], one.data["user"]) for one in anchored] == [(4, "U0BOT"), (2, "U0BOT")]
+
+
+async def test_the_end_of_a_ticket_is_anchored_at_once(bench):
+    life = bench.life()
+    bench.ledger.append("asked", "T0/U1", {"line": "/x", "target": "prod"})
+    await life.catch_up()
+    bench.decided()
+    await life.catch_up()
+    first, second = bench.heads()
+    end = bench.ledger.entries(kind="done")[0]
+    assert first.seq < end.seq <= second.seq
+    bench.decided("rejected")
+    await bench.life().catch_up()  # also where another life finds it
+    assert len(bench.heads()) == 3
+
+
+async def test_another_channel_gets_a_head_at_once(bench):
+    bench.decided()
+    await bench.life().catch_up()
+    await bench.life(channel="C0OPS").catch_up()
+    assert [parse_anchor(one.text) is not None for one in bench.slack.person("viewer").messages("hv-ops")] == [True]
+
+
+async def test_a_channel_that_cannot_be_told_holds_nothing_up_and_is_made_up_for(bench):
+    bench.slack.workspace.leaves("hvops", "hv-audit")
+    bench.decided()
+    life, stop = bench.life(), asyncio.Event()
+    with pytest.raises(NotSent, match="not_in_channel"):
+        await life.catch_up()
+    living = asyncio.create_task(life.run(stop))
+    await until(lambda: "not_in_channel" in life.trouble)
+    assert "not told" in life.sentence()
+    bench.slack.workspace.joins("hvops", "hv-audit")
+    await until(lambda: len(bench.heads()) == 1 and not life.trouble)
+    stop.set()
+    await living
+    assert [line.split(" · ")[0] for line in bench.lines()] == [
+        "T-1 approved: /drain-node hv03",
+        "T-1 done: /drain-node hv03",
+    ]
+    assert "told up to entry" in life.sentence()
+
+
+async def stopped_while_posting(bench, answers):
+    """One life that is stopped while its first post is on the way."""
+    posting, life, stop = asyncio.Event(), bench.life(), asyncio.Event()
+
+    async def post(channel, message, thread_ts=""):
+        posting.set()
+        await stop.wait()
+        await asyncio.sleep(0)
+        await answers.wait()
+        return await bench.outbox.post(channel, message)
+
+    life._rhythm = PostSchedule(grace=0.05 if not answers.is_set() else 10)
+    life._outbox = type("Slow", (), {"post": staticmethod(post)})()
+    living = asyncio.create_task(life.run(stop))
+    await posting.wait()
+    stop.set()
+    await asyncio.wait_for(living, 10)
+
+
+async def test_what_is_posted_when_the_bot_is_stopped_is_written_down_too(bench):
+    bench.decided()
+    answers = asyncio.Event()
+    answers.set()
+    await stopped_while_posting(bench, answers)
+    assert [entry.data["audited"] for entry in bench.ledger.entries(kind="shown")] == [5, 1]
+    await bench.life().catch_up()
+    assert len(bench.lines()) == 2
+
+
+async def test_a_slack_that_does_not_answer_does_not_hold_up_the_end(bench):
+    bench.decided()
+    await stopped_while_posting(bench, asyncio.Event())
+    assert len(bench.ledger.entries(kind="shown")) == 1
+
+
+async def test_without_a_channel_nothing_is_told_and_one_process_tells(bench):
+    bench.decided()
+    stop = asyncio.Event()
+    await bench.life(channel="").run(stop)
+    assert "none is set" in bench.life(channel="").sentence()
+    looked = asyncio.Event()
+
+    def may():
+        looked.set()
+        return False
+
+    living = asyncio.create_task(bench.life(may=may).run(stop))
+    await asyncio.wait_for(looked.wait(), 20)
+    stop.set()
+    await living
+    assert bench.texts() == []
+
+
+async def until(condition):
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - the ledger and the practice Slack cannot tell
+            await asyncio.sleep(0.01)

@@ -1,0 +1,350 @@
+"""People type and click in the practice Slack; real listeners, pipeline and ledger answer."""
+
+import re
+from dataclasses import replace
+
+from slack_bolt.request.async_request import AsyncBoltRequest
+
+from bot.api.report import Remedy
+from bot.errors import LedgerError
+from bot.slack.outbound.message import Message
+from bot.slack.render.blocks import actions, button
+from lab.slack.plain_text import plain_text
+
+
+async def test_a_command_is_answered_to_the_one_who_typed_it(bench):
+    done = await bench.operator.types("/check-writers prod")
+    assert done.ok
+    answer = await bench.operator.sees("STUCK hv03")
+    assert answer.only_for == bench.operator.id
+    assert bench.operator.messages()[0].text == "Asking: /check-writers prod, at most 60 s."
+    assert [one.data["line"] for one in bench.entries("asked")] == ["/check-writers prod"]
+    assert not bench.viewer.ephemerals()
+
+
+async def test_look_again_asks_the_same_line(bench):
+    await bench.operator.types("/check-writers prod")
+    first = await bench.operator.sees("STUCK hv03")
+    await bench.operator.clicks(first, "Look Again")
+    second = await bench.operator.sees("STUCK hv03", after=first.ts)
+    assert second.ts != first.ts
+    clicked, asked = bench.entries("clicked"), bench.entries("asked")
+    assert asked[1].data["click"] == clicked[0].seq
+    assert asked[1].data["via"] == "button"
+
+
+async def test_a_remedy_runs_its_own_line(bench):
+    bench.report = replace(bench.report, remedies=(Remedy("Check hv03", "/check-writers hv03"),))
+    await bench.operator.types("/check-writers prod")
+    answer = await bench.operator.sees("STUCK hv03")
+    await bench.operator.clicks(answer, "Check hv03")
+    await bench.operator.sees("STUCK hv03", after=answer.ts)
+    assert [one.data["line"] for one in bench.entries("asked")] == ["/check-writers prod", "/check-writers hv03"]
+
+
+async def test_buttons_carry_the_token_and_nothing_else(bench):
+    await bench.operator.types("/check-writers prod")
+    answer = await bench.operator.sees("STUCK hv03")
+    token = bench.entries("answered")[0].data["answer"]
+    values = {one["value"] for block in answer.blocks if block["type"] == "actions" for one in block["elements"]}
+    assert values == {token}
+
+
+async def test_a_click_is_in_the_ledger_before_anything_else_happens(bench):
+    await bench.operator.types("/check-writers prod")
+    answer = await bench.operator.sees("STUCK hv03")
+    bench.hosts.gate.clear()
+    done = await bench.operator.clicks(answer, "Look Again")
+    assert done.ok
+    (clicked,) = bench.entries("clicked")
+    assert clicked.data["button"] == "look-again"
+    assert clicked.actor == "T0PRACTICE/U0OPERATOR"
+    assert any(one.startswith("envelope ") for one in clicked.data["deliveries"])
+    bench.hosts.gate.set()
+    await bench.operator.sees("STUCK hv03", after=answer.ts)
+
+
+async def test_the_click_is_written_before_slack_hears_that_we_have_it(bench):
+    written = []
+
+    async def ack():
+        written.append(len(bench.entries("clicked")))
+
+    body = {
+        "user": {"id": "U0OPERATOR", "team_id": "T0PRACTICE"},
+        "actions": [{"action_id": "hvops:share", "value": "t"}],
+        "trigger_id": "1.2",
+    }
+    await bench.listener.action(ack, body, {})
+    assert written == [1]
+    await bench.idle()
+
+
+async def test_a_ledger_that_cannot_be_written_stops_everything(bench, monkeypatch):
+    await bench.operator.types("/check-writers prod")
+    answer = await bench.operator.sees("STUCK hv03")
+    asked = len(bench.hosts.asked)
+
+    def broken(*_, **__):
+        raise LedgerError("The disk of the ledger is full.")
+
+    monkeypatch.setattr(bench.ledger, "append", broken)
+    done = await bench.operator.clicks(answer, "Look Again")
+    assert done.ok
+    await bench.operator.sees("*Nothing was done.* The disk of the ledger is full.")
+    before = bench.operator.messages()[-1].ts
+    await bench.operator.types("/check-writers prod")
+    await bench.operator.sees("Nothing was done", after=before)
+    assert len(bench.hosts.asked) == asked
+
+
+async def test_evidence_opens_in_a_modal_and_goes_as_a_file(bench):
+    await bench.operator.types("/check-writers prod")
+    answer = await bench.operator.sees("STUCK hv03")
+    await bench.operator.clicks(answer, "Evidence")
+    view = await bench.operator.sees_view("<hv02> & more")
+    await bench.operator.clicks(view, "Send as File")
+    await bench.idle()
+    direct = next(one for one in bench.operator.messages("dm") if one.files)
+    assert b"<raw of hv01> & more" in bench.operator.file(direct, "evidence")
+
+
+async def test_share_posts_for_all_with_a_thread(bench):
+    await bench.operator.types("/check-writers prod")
+    answer = await bench.operator.sees("STUCK hv03")
+    await bench.operator.clicks(answer, "Share")
+    shared = await bench.viewer.sees("Shared by")
+    await bench.idle()
+    assert [one.text.splitlines()[0] for one in bench.viewer.thread(shared)] == [
+        "STUCK hv03: Microsoft Hyper-V VSS Writer",
+        "UNKNOWN hv05: No answer in 20 s. Not counted as healthy.",
+    ]
+    assert [one.data["way"] for one in bench.entries("shown")] == ["response_url", "shared"]
+
+
+async def test_somebody_without_a_role_is_refused_on_every_way_in(bench):
+    await bench.nobody.types("/check-writers prod")
+    await bench.nobody.sees("Not allowed. This needs the role viewer")
+    await bench.operator.types("/check-writers prod")
+    answer = await bench.operator.sees("STUCK hv03")
+    await bench.operator.clicks(answer, "Share")
+    shared = await bench.nobody.sees("Shared by")
+    for name in ("Look Again", "Share", "Find Full Guests"):
+        before = bench.nobody.messages()[-1].ts
+        await bench.nobody.clicks(shared, name)
+        await bench.nobody.sees("Not allowed", after=before)
+    await bench.nobody.clicks(shared, "Evidence")
+    view = await bench.nobody.sees_view("This needs the role viewer")
+    assert "& more" not in str(view.blocks)
+    before = bench.nobody.messages()[-1].ts
+    await bench.nobody.mentions("check-writers prod")
+    await bench.nobody.sees("Not allowed", after=before)
+    kinds = [one.data["kind"] for one in bench.entries("refused") if one.actor.endswith("U0NOBODY")]
+    assert set(kinds) == {"not allowed"}
+    assert len(kinds) >= 5
+
+
+async def test_the_role_must_hold_for_that_cluster(bench):
+    await bench.viewer.types("/check-writers branch")
+    await bench.viewer.sees("This needs the role viewer on branch")
+    await bench.operator.types("/check-writers branch")
+    await bench.operator.sees("STUCK hv03")
+
+
+async def test_a_near_miss_is_suggested(bench):
+    await bench.operator.types("/check-writers prd")
+    refusal = await bench.operator.sees("There is no prd.")
+    assert "*Did you mean:* prod?" in plain_text(refusal)
+    await bench.operator.types("/hvops chek-writers prod")
+    await bench.operator.sees("*Did you mean:* /check-writers?")
+
+
+async def test_every_command_also_works_through_hvops_and_in_a_thread(bench):
+    await bench.operator.types("/hvops check-writers prod")
+    first = await bench.operator.sees("STUCK hv03")
+    alert = bench.slack.alert("Backup job 48211 is pending")
+    await bench.operator.mentions("check-writers prod", thread=alert)
+    answer = await bench.operator.sees("STUCK hv03", after=first.ts)
+    assert answer.thread_ts == alert.ts
+    assert answer.only_for == bench.operator.id
+    assert [one.data["via"] for one in bench.entries("asked")] == ["slack", "mention"]
+
+
+async def test_what_bots_say_is_not_a_command(bench):
+    event = {"type": "app_mention", "user": "U0OPERATOR", "text": "<@U0BOT> check-writers prod", "channel": "C0OPS"}
+    for mark in ({"bot_id": "B1"}, {"subtype": "message_changed"}, {"edited": {"user": "U0OPERATOR"}}):
+        await bench.listener.mention({"team_id": "T0PRACTICE", "event": {**event, **mark}}, {})
+    assert not bench.entries("asked")
+    assert not bench.entries("refused")
+    await bench.listener.mention({"team_id": "T0PRACTICE", "event": event}, {})
+    await bench.operator.sees("STUCK hv03")
+
+
+async def test_somebody_of_another_workspace_is_a_stranger(bench):
+    event = {"type": "app_mention", "user": "U0OPERATOR", "user_team": "T0OTHER", "text": "<@U0BOT> check-writers prod"}
+    await bench.listener.mention({"team_id": "T0PRACTICE", "event": {**event, "channel": "C0OPS"}}, {})
+    await bench.operator.sees("Not allowed")
+    assert bench.entries("refused")[0].actor == "T0OTHER/U0OPERATOR"
+
+
+async def test_help_and_status(bench):
+    await bench.nobody.types("/hvops")
+    told = plain_text(await bench.nobody.sees("What you can ask"))
+    assert "Not for you now" in told
+    await bench.operator.types("/hvops status")
+    told = plain_text(await bench.operator.sees("2 of 2 connections open"))
+    assert "operator everywhere; viewer on prod" in told
+    assert [one.data["line"] for one in bench.entries("asked")] == ["/hvops", "/hvops status"]
+
+
+async def test_home_shows_who_you_are_and_asks(bench):
+    await bench.operator.types("/check-writers prod")
+    await bench.operator.sees("STUCK hv03")
+    await bench.operator.opens_home()
+    home = await bench.operator.sees_home("Your last answers")
+    await bench.operator.sees_home("/check-writers prod")
+    await bench.operator.clicks(home, "Check Writers…")
+    view = await bench.operator.sees_view("/check-writers <cluster|host>")
+    await bench.operator.submits(view, {"arguments": "hv03"})
+    await bench.operator.sees("STUCK hv03", "dm")
+    assert bench.entries("asked")[-1].data["line"] == "/check-writers hv03"
+
+
+async def test_an_unknown_button_says_what_to_type(bench):
+    blocks = [{"type": "actions", "elements": [button("Approve", "approve-v0", "T-1")]}]
+    await bench.outbox.post("C0OPS", Message("an old message", tuple(blocks)))
+    old = await bench.operator.sees("Approve")
+    done = await bench.operator.clicks(old, "Approve")
+    assert done.ok
+    await bench.operator.sees("This button is from an older version")
+    assert bench.entries("clicked")[0].data["button"] == "approve-v0"
+
+
+async def test_a_token_that_nobody_gave_out_opens_nothing(bench):
+    await bench.outbox.post("C0OPS", Message("forged", actions([button("Evidence", "evidence", "guessed")])))
+    forged = await bench.operator.sees("Evidence")
+    await bench.operator.clicks(forged, "Evidence")
+    await bench.operator.sees_view("That answer is no longer kept")
+
+
+async def test_unknown_views_events_and_shortcuts_are_acknowledged(bench):
+    for body in (
+        {
+            "type": "view_submission",
+            "view": {"type": "modal", "callback_id": "old", "state": {"values": {}}},
+            "user": {"id": "U0OPERATOR"},
+        },
+        {"type": "view_closed", "view": {"type": "modal", "callback_id": "old"}, "user": {"id": "U0OPERATOR"}},
+        {"type": "shortcut", "callback_id": "old", "user": {"id": "U0OPERATOR"}},
+        {"type": "event_callback", "event": {"type": "reaction_added"}},
+        {"type": "block_actions", "actions": [{"action_id": "x", "type": "button"}], "user": {"id": "U0OPERATOR"}},
+    ):
+        request = AsyncBoltRequest(mode="socket_mode", body={"team": {"id": "T0PRACTICE"}, **body})
+        assert (await bench.app.async_dispatch(request)).status == 200
+
+
+async def test_a_delivery_that_comes_twice_is_asked_once(bench):
+    body = {
+        "command": "/check-writers",
+        "text": "prod",
+        "team_id": "T0PRACTICE",
+        "user_id": "U0OPERATOR",
+        "channel_id": "C0OPS",
+        "trigger_id": "1.2.3",
+        "response_url": "",
+    }
+    for _ in range(2):
+        request = AsyncBoltRequest(mode="socket_mode", body=body, context={"envelope_id": "e1"})
+        assert (await bench.app.async_dispatch(request)).status == 200
+    await bench.operator.sees("STUCK hv03")
+    assert len(bench.entries("asked")) == 1
+    (twice,) = bench.entries("refused")
+    assert twice.data["kind"] == "redelivered"
+    assert twice.data["deliveries"] == ["envelope e1", "trigger 1.2.3"]
+
+
+async def test_the_same_button_twice_at_once_asks_once(bench):
+    await bench.operator.types("/check-writers prod")
+    answer = await bench.operator.sees("STUCK hv03")
+    bench.hosts.gate.clear()
+    await bench.operator.clicks(answer, "Look Again")
+    await bench.operator.clicks(answer, "Look Again")
+    await bench.operator.sees("This button is already being answered.")
+    bench.hosts.gate.set()
+    await bench.operator.sees("STUCK hv03", after=answer.ts)
+    assert len(bench.entries("asked")) == 2
+    assert len(bench.entries("clicked")) == 2
+
+
+async def test_progress_is_said_at_most_twice(bench):
+    bench.hosts.gate.clear()
+    await bench.operator.types("/check-writers prod")
+    await bench.operator.sees("0 of 3 answered, waiting: hv01, hv02, hv03.")
+    second = len(bench.slack.calls("response_url"))
+    bench.hosts.gate.set()
+    await bench.operator.sees("STUCK hv03")
+    assert 1 <= second <= 2
+    assert len(bench.slack.calls("response_url")) <= 3
+
+
+async def test_an_answer_that_the_response_url_refuses_arrives_otherwise(bench):
+    bench.slack.faults.add("response_url", "expired_url", 5)
+    await bench.operator.types("/check-writers prod")
+    answer = await bench.operator.sees("STUCK hv03")
+    assert answer.only_for == bench.operator.id
+    await bench.idle()
+    assert bench.entries("shown")[0].data["way"] == "ephemeral"
+
+
+async def test_an_answer_goes_by_direct_message_where_nothing_else_works(bench):
+    bench.slack.faults.add("response_url", "expired_url", 5)
+    bench.slack.faults.add("chat.postEphemeral", "user_not_in_channel", 5)
+    await bench.operator.types("/check-writers prod")
+    await bench.operator.sees("STUCK hv03", "dm")
+    await bench.idle()
+    assert bench.entries("shown")[0].data["way"] == "direct"
+
+
+async def test_an_answer_that_is_perhaps_lost_can_be_shown_again_without_asking(bench):
+    bench.slack.faults.add("response_url", "drop", 1)
+    await bench.operator.types("/check-writers prod")
+    notice = await bench.operator.sees("the connection to Slack died before it was confirmed")
+    await bench.idle()
+    assert bench.entries("shown")[0].data["way"] == "unknown"
+    await bench.operator.clicks(notice, "Show Answer")
+    await bench.operator.sees("STUCK hv03", after=notice.ts)
+    assert len(bench.entries("asked")) == 1
+
+
+async def test_blocks_that_slack_refuses_step_down_to_plain_text(bench):
+    bench.slack.faults.add("response_url", "invalid_blocks", 5)
+    bench.slack.faults.add("chat.postEphemeral", "invalid_blocks", 1)
+    await bench.operator.types("/check-writers prod")
+    answer = await bench.operator.sees("prod: Hyper-V writer STUCK on hv03, 9 of 11 guests locked")
+    assert not answer.blocks
+    await bench.idle()
+    (direct,) = bench.operator.messages("dm")
+    assert "Retryable error" in bench.operator.file(direct).decode()
+
+
+async def test_our_own_bug_is_said_with_an_id(bench, monkeypatch):
+    monkeypatch.setattr(bench.desk.parts.people, "person", None)
+    await bench.operator.types("/check-writers prod")
+    told = plain_text(await bench.operator.sees("Something went wrong inside hvops itself"))
+    assert re.search(r"\*Bug [0-9a-f]{8}\.\*", told)
+
+
+async def test_a_dropped_connection_comes_back_and_the_other_one_answers(bench):
+    bench.slack.socket.drop()
+    await bench.slack.connected(2)
+    await bench.operator.types("/check-writers prod")
+    await bench.operator.sees("STUCK hv03")
+
+
+async def test_a_quick_refusal_does_not_overtake_the_acknowledgement(bench):
+    await bench.people.person("T0PRACTICE", bench.nobody.id)  # known from now on, so that the refusal is quick
+    await bench.nobody.types("/check-writers prod")
+    await bench.nobody.sees("Not allowed")
+    first, second = bench.nobody.messages()
+    assert first.text.startswith("Asking: ")
+    assert second.text.startswith("Not allowed")

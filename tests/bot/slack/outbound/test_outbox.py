@@ -1,0 +1,221 @@
+"""The outbox against a Web API that misbehaves on purpose; time is ours, so nothing here waits."""
+
+import asyncio
+
+import aiohttp
+import pytest
+from slack_sdk.errors import SlackApiError
+
+from bot.redaction import Redactor
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
+from bot.slack.outbound.blockkit_validation import problems
+from bot.slack.outbound.message import File, Message
+from bot.slack.outbound.outbox import Outbox, RateLimit
+from bot.slack.render.blocks import sections
+
+
+class Time:
+    """A clock that only sleeping moves."""
+
+    def __init__(self):
+        self.now = 1_000.0
+        self.slept = []
+
+    def clock(self):
+        return self.now
+
+    async def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.now += seconds
+        await asyncio.sleep(0)
+
+
+class Response:
+    def __init__(self, code, status=200, after=None):
+        self.data = {"ok": False, "error": code}
+        self.status_code = status
+        self.headers = {} if after is None else {"Retry-After": after}
+
+
+def refused(code, status=200, after=None):
+    return SlackApiError(code, Response(code, status, after))
+
+
+class WebApi:
+    """Takes calls down, and fails as told: one error per call, None for success."""
+
+    def __init__(self, time):
+        self.time = time
+        self.taken = []  # (at, method, text)
+        self.fails = []
+        self.hold = None
+
+    async def _call(self, method, text):
+        if self.hold:
+            await self.hold.wait()
+        error = self.fails.pop(0) if self.fails else None
+        self.taken.append((self.time.now, method, text, error is None))
+        if error is not None:
+            raise error
+        return {"ok": True, "ts": f"{len(self.taken)}.0", "channel": {"id": "D1"}}
+
+    async def chat_postMessage(self, **told):  # noqa: N802 - the SDK's name
+        return await self._call("post", told["text"])
+
+    async def chat_update(self, **told):
+        return await self._call("update", told["text"])
+
+    async def chat_postEphemeral(self, **told):  # noqa: N802 - the SDK's name
+        return await self._call("ephemeral", told["text"])
+
+    async def conversations_open(self, users):
+        return await self._call("open", users)
+
+    async def files_upload_v2(self, **told):
+        return await self._call("file", f"{told['filename']} {told['content']!r}")
+
+    @property
+    def done(self):
+        return [text for _, _, text, well in self.taken if well]
+
+
+@pytest.fixture
+def time():
+    return Time()
+
+
+@pytest.fixture
+def api(time):
+    return WebApi(time)
+
+
+@pytest.fixture
+async def outbox(api, time):
+    made = Outbox(api, RateLimit(clock=time.clock, sleep=time.sleep), lambda *told: made.lost.append(told))
+    made.lost = []
+    yield made
+    await made.close()
+
+
+def numbered(many):
+    return [Message(f"message {at}") for at in range(many)]
+
+
+async def test_one_channel_in_order_one_a_second_after_a_burst(outbox, api):
+    await asyncio.gather(*(outbox.post("C1", message) for message in numbered(6)))
+    assert api.done == [f"message {at}" for at in range(6)]
+    assert [at - 1_000 for at, *_ in api.taken] == [0, 0, 0, 1, 2, 3]
+
+
+async def test_channels_do_not_wait_for_each_other(outbox, api):
+    await asyncio.gather(*(outbox.post(f"C{at}", message) for at, message in enumerate(numbered(10))))
+    assert {at for at, *_ in api.taken} == {1_000}
+
+
+async def test_a_rate_limit_delays_and_does_not_reorder(outbox, api, time):
+    api.fails = [None, refused("ratelimited", 429, "7")]
+    await asyncio.gather(*(outbox.post("C1", message) for message in numbered(4)))
+    assert api.done == ["message 0", "message 1", "message 2", "message 3"]
+    assert 7.0 in time.slept
+
+
+@pytest.mark.parametrize("error", [refused("", 503), refused("service_unavailable"), refused("", 500, "1")])
+async def test_what_was_surely_not_taken_is_sent_again(outbox, api, error):
+    api.fails = [error]
+    await outbox.post("C1", Message("once"))
+    assert api.done == ["once"]
+
+
+async def test_no_connection_is_tried_again(outbox, api):
+    api.fails = [aiohttp.ClientConnectorError(None, OSError("refused"))]
+    await outbox.post("C1", Message("once"))
+    assert api.done == ["once"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [aiohttp.ServerDisconnectedError(), aiohttp.ClientOSError("reset"), TimeoutError(), refused("internal_error")],
+)
+async def test_a_post_whose_fate_is_unknown_is_not_sent_twice(outbox, api, error):
+    api.fails = [error]
+    with pytest.raises(DeliveryUnknown):
+        await outbox.post("C1", Message("perhaps"))
+    await outbox.post("C1", Message("next"))
+    assert [text for _, _, text, _ in api.taken] == ["perhaps", "next"]
+    assert [(channel, message.text) for channel, message in outbox.lost] == [("C1", "perhaps")]
+
+
+async def test_an_update_is_repeated_since_twice_is_the_same_as_once(outbox, api):
+    api.fails = [aiohttp.ServerDisconnectedError()]
+    await outbox.update("C1", "1.0", Message("state"))
+    assert api.done == ["state"]
+    assert not outbox.lost
+
+
+async def test_updates_of_one_message_that_wait_are_folded_into_the_latest(outbox, api):
+    api.hold = asyncio.Event()
+    first = asyncio.create_task(outbox.update("C1", "1.0", Message("10 %")))
+    await asyncio.sleep(0)
+    waiting = [asyncio.create_task(outbox.update("C1", "1.0", Message(f"{at} %"))) for at in (20, 30, 40)]
+    other = asyncio.create_task(outbox.update("C1", "2.0", Message("another")))
+    await asyncio.sleep(0)
+    api.hold.set()
+    await asyncio.gather(first, *waiting, other)
+    assert api.done == ["10 %", "40 %", "another"]
+
+
+async def test_a_refusal_is_told_and_the_next_one_goes_on(outbox, api):
+    api.fails = [refused("channel_not_found")]
+    with pytest.raises(NotSent, match="channel_not_found"):
+        await outbox.post("C1", Message("nowhere"))
+    await outbox.post("C1", Message("next"))
+    assert api.done == ["next"]
+
+
+async def test_it_gives_up_in_the_end(outbox, api, time):
+    api.fails = [refused("ratelimited", 429, "50")] * 20
+    with pytest.raises(NotSent, match="in time"):
+        await outbox.post("C1", Message("never"))
+    assert time.now - 1_000 <= 300
+
+
+async def test_refused_blocks_step_down_until_they_are_taken(outbox, api):
+    api.fails = [refused("invalid_blocks"), None]
+    await outbox.post("C1", Message("the point", sections("more of it")))
+    assert [text for _, method, text, _ in api.taken if method == "post"] == ["the point", "the point"]
+    (file,) = [text for _, method, text, _ in api.taken if method == "file"]
+    assert "more of it" in file
+
+
+async def test_files_of_an_ephemeral_go_to_the_person(outbox, api):
+    await outbox.ephemeral("C1", "U1", Message("see", files=(File("a.txt", "A", b"1"), File("b.txt", "B", b"2"))))
+    assert [(method, text) for _, method, text, _ in api.taken] == [
+        ("ephemeral", "see"),
+        ("open", "U1"),
+        ("file", "a.txt b'1'"),
+        ("file", "b.txt b'2'"),
+    ]
+
+
+async def test_secrets_do_not_leave(api, time):
+    outbox = Outbox(api, RateLimit(clock=time.clock, sleep=time.sleep), mask=Redactor(["hunter2hunter2"]))
+    await outbox.post("C1", Message("it is hunter2hunter2", files=(File("a.txt", "A", b"hunter2hunter2"),)))
+    await outbox.close()
+    assert "hunter2" not in str(api.taken)
+    assert "[masked]" in api.taken[0][2]
+
+
+async def test_what_is_sent_is_within_the_limits(outbox):
+    whole = outbox.prepared(Message("x" * 50_000, sections("y" * 400_000)))
+    assert not problems(whole)
+    assert "y" * 400_000 in "".join(file.content.decode() for file in whole.files).replace("\n", "")
+
+
+async def test_closing_tells_whoever_waits(outbox, api):
+    api.hold = asyncio.Event()
+    tasks = [asyncio.create_task(outbox.post("C1", message)) for message in numbered(3)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await outbox.close()
+    told = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(one, NotSent) for one in told)

@@ -1,0 +1,271 @@
+"""The ledger against what others remember: files, copied text, exports, and the channel itself."""
+
+import asyncio
+import json
+import shutil
+import sqlite3
+import zipfile
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bot.audit_verify import verify_audit_log
+from bot.errors import SettingsError, UsageError
+from bot.ledger import Ledger
+from bot.ledger.chain_heads import format_anchor
+from bot.ledger.schema import TRIGGERS
+from bot.slack.audit_channel.publisher import AuditChannel
+from bot.slack.manifest import manifest
+from bot.slack.outbound.api_errors import NotSent, make_client
+from bot.slack.outbound.outbox import Outbox, RateLimit
+from lab.slack.server import FakeSlack
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+class Clock:
+    now = NOON
+
+    def __call__(self):
+        self.now += timedelta(minutes=1)
+        return self.now
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with Ledger(tmp_path / "ledger.db", tmp_path / "key", tmp_path / "anchors.txt", clock=Clock()) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+def asked(ledger, times=1):
+    return [ledger.append("asked", "T0/U1", {"line": "/check-writers prod", "target": "prod"}) for _ in range(times)]
+
+
+def cut(folder, last, name="ledger.db"):
+    """Delete the newest entries, and what the anchor file knows of them."""
+    database = sqlite3.connect(folder / name)
+    for trigger in TRIGGERS:
+        database.execute(f"DROP TRIGGER {trigger}")
+    database.execute("DELETE FROM entry WHERE seq > ?", (last,))
+    for sql in TRIGGERS.values():
+        database.execute(sql.strip())
+    database.commit()
+    database.close()
+    lines = (folder / "anchors.txt").read_text().splitlines(keepends=True)
+    (folder / "anchors.txt").write_text("".join(lines[:last]))
+
+
+@pytest.fixture
+def proved(tmp_path, capsys):
+    def run(*anchors, **options):
+        code = verify_audit_log(
+            tmp_path / "ledger.db", None, tmp_path / "key", anchors or (tmp_path / "anchors.txt",), **options
+        )
+        return code, capsys.readouterr().out
+
+    return run
+
+
+def test_copied_text_finds_what_was_cut_off(ledger, proved, tmp_path):
+    entries = asked(ledger, 9)
+    pasted = tmp_path / "copied.txt"
+    pasted.write_text(f"hvops\nAPP  2:07 PM\n{format_anchor(entries[3])}\n[2:08 PM] {format_anchor(entries[7])}\n")
+    assert proved(pasted)[0] == 0
+    ledger.close()
+    cut(tmp_path, 5)
+    assert proved()[0] == 0
+    code, said = proved(pasted, tmp_path / "anchors.txt")
+    assert code == 1
+    assert "BROKEN at entry 6: cut off: an anchor in copied.txt knows entry 8" in said
+    assert "1 to 5 hold. The newest anchor that matches is of entry 5." in said
+
+
+def message(entry, **changes):
+    return {"type": "message", "user": "U0BOT", "bot_id": "B0BOT", "ts": "1.5", "text": format_anchor(entry), **changes}
+
+
+@pytest.mark.parametrize("shape", ["folder", "zip", "day", "answer"])
+def test_an_export_believes_this_bot_alone_as_the_ledger_knows_it(ledger, proved, tmp_path, shape):
+    first, _, third = asked(ledger, 3)
+    ledger.append("anchor", "bot", {"of": 1, "channel": "C0AUDIT", "ts": "1.5", "user": "U0BOT", "bot": "B0BOT"})
+    forged = message(third, text=format_anchor(third).replace("entry 3", "entry 2000"), ts="1772460420.000100")
+    told = [message(first), {**forged, "bot_id": "B0OTHER"}, {**forged, "user": "U0NOBODY", "bot_id": None}]
+    where = tmp_path / "export"
+    if shape == "folder":
+        (where / "hv-audit").mkdir(parents=True)
+        (where / "hv-audit" / "2026-03-02.json").write_text(json.dumps(told))
+        (where / "users.json").write_text(json.dumps([{"id": "U0BOT"}]))
+    elif shape == "zip":
+        with zipfile.ZipFile(where, "w") as packed:
+            packed.writestr("channels.json", json.dumps([{"id": "C0AUDIT"}]))
+            packed.writestr("hv-audit/2026-03-02.json", json.dumps(told))
+            packed.writestr("hv-audit/picture.png", b"\x89")
+    else:
+        where.write_text(json.dumps(told if shape == "day" else {"ok": True, "messages": told}))
+    code, said = proved(where)
+    assert code == 0
+    assert "1 anchors match" in said
+    assert said.count("Not believed: the message of 2026-03-02 14:07 UTC (ts 1772460420.000100)") == 2
+    assert "by U0NOBODY of entry 2000: a person wrote it." in said
+
+
+def test_files_that_are_no_memory_are_refused(ledger, proved, tmp_path):
+    asked(ledger)
+    with pytest.raises(UsageError, match="no such file"):
+        proved(tmp_path / "none.txt")
+    (tmp_path / "broken.json").write_text("[{")
+    with pytest.raises(UsageError, match=r"cannot be read as a Slack export, at broken\.json"):
+        proved(tmp_path / "broken.json")
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(UsageError, match="cannot be read as a Slack export"):
+        proved(tmp_path / "deep.json")
+    with zipfile.ZipFile(tmp_path / "broken.zip", "w") as packed:
+        packed.writestr("hv-audit/2026-03-02.json", "[{")
+    with pytest.raises(UsageError, match=r"at hv-audit/2026-03-02\.json"):
+        proved(tmp_path / "broken.zip")
+
+
+def test_a_file_without_any_anchor_says_that_nothing_is_known_of_the_end(ledger, proved, tmp_path):
+    asked(ledger)
+    (tmp_path / "empty.txt").write_text("")
+    code, said = proved(tmp_path / "empty.txt")
+    assert code == 0
+    assert "whether newer entries were cut off cannot be known" in said
+
+
+def test_a_broken_ledger_names_the_head_to_compare_with(ledger, proved, tmp_path):
+    asked(ledger, 3)
+    ledger.append("anchor", "bot", {"of": 3, "channel": "C0AUDIT", "ts": "1.5", "user": "U0BOT", "bot": "B0BOT"})
+    asked(ledger, 3)
+    ledger.close()
+    database = sqlite3.connect(tmp_path / "ledger.db")
+    database.execute("DROP TRIGGER entry_stays")
+    database.execute("UPDATE entry SET body = replace(body, 'prod', 'test') WHERE seq = 6")
+    database.execute(TRIGGERS["entry_stays"].strip())
+    database.commit()
+    database.close()
+    code, said = proved()
+    assert code == 1
+    assert "1 to 5 hold. Compare with anchor 3 in the audit channel C0AUDIT." in said
+
+
+@pytest.fixture
+async def slack():
+    async with FakeSlack(manifest=manifest(()), rates="off") as made:
+        yield made
+
+
+@pytest.fixture
+def settings(slack, tmp_path):
+    def made(**more):
+        told = {"bot_token": slack.bot_token, "app_token": slack.app_token, "base_url": slack.base_url, **more}
+        rows = "".join(f"{name} = {json.dumps(value)}\n" for name, value in told.items())
+        file = tmp_path / "settings.toml"
+        file.write_text(
+            f'inventory = "inventory.toml"\n[credentials.reader]\ntransport = "kerberos"\n[slack]\n{rows}'
+            '[ledger]\npath = "ledger.db"\nkey_file = "key"\nanchor_file = "anchors.txt"\n'
+        )
+        return file
+
+    return made
+
+
+async def told_the_channel(slack, ledger):
+    """Tell the audit channel what is to be told."""
+    client = make_client(slack.bot_token, slack.base_url)
+    outbox = Outbox(client, RateLimit(interval=0.0))
+
+    async def link(ticket):
+        return ""
+
+    await AuditChannel(client, outbox, ledger, "C0AUDIT", link=link, minutes=1).catch_up()
+    await outbox.close()
+
+
+async def by_channel(file, capsys, ledger=None):
+    code = await asyncio.to_thread(verify_audit_log, ledger, file, None, (), channel=True)
+    return code, capsys.readouterr().out
+
+
+async def test_the_channel_finds_what_was_cut_off_the_ledger_and_its_anchor_file(
+    ledger, slack, settings, tmp_path, capsys
+):
+    asked(ledger, 3)
+    await told_the_channel(slack, ledger)
+    file = settings(audit_channel="C0AUDIT")
+    code, said = await by_channel(file, capsys)
+    assert code == 0
+    assert "5 anchors match" in said  # four of the file, one of the channel
+    ledger.close()
+    cut(tmp_path, 2)
+    assert verify_audit_log(None, file, None) == 0  # without the channel nothing is missing
+    code, said = await by_channel(file, capsys)
+    assert code == 1
+    assert "BROKEN at entry 3: cut off: an anchor in the audit channel C0AUDIT knows entry 3" in said
+
+
+async def test_a_forged_anchor_is_neither_believed_nor_hidden(ledger, slack, settings, capsys):
+    entries = asked(ledger, 3)
+    await told_the_channel(slack, ledger)
+    forged = format_anchor(entries[0]).replace("entry 1", "entry 1000")
+    await slack.person("nobody").types(forged, "hv-audit")
+    slack.workspace.post_as("mallory", "C0AUDIT", forged.replace("1000", "2000"))
+    client = make_client(slack.bot_token, slack.base_url)
+    ts = (await client.chat_postMessage(channel="C0AUDIT", text="good morning"))["ts"]
+    await client.chat_update(channel="C0AUDIT", ts=ts, text=forged.replace("1000", "3000"))
+    code, said = await by_channel(settings(audit_channel="C0AUDIT"), capsys)
+    assert code == 0
+    lines = [line for line in said.splitlines() if line.startswith("Not believed")]
+    assert ["of entry 3000: it was edited." in lines[0], "of entry 2000: another app" in lines[1]] == [True, True]
+    assert "by U0NOBODY of entry 1000: a person wrote it." in lines[2]
+
+
+async def test_an_own_anchor_that_somebody_edited_is_missed_and_named(ledger, slack, settings, capsys):
+    asked(ledger)
+    await told_the_channel(slack, ledger)
+    message = slack.person("viewer").messages("hv-audit")[-1]
+    message.edited = True
+    code, said = await by_channel(settings(audit_channel="C0AUDIT"), capsys)
+    assert code == 0
+    assert "it was edited" in said
+    assert "There is no anchor in the audit channel C0AUDIT that can be believed." in said
+
+
+async def test_an_own_anchor_that_was_deleted_is_missed(ledger, slack, settings, capsys):
+    asked(ledger)
+    await told_the_channel(slack, ledger)
+    file = settings(audit_channel="C0AUDIT")
+    assert "no longer" not in (await by_channel(file, capsys))[1]
+    slack.workspace.delete(slack.person("viewer").messages("hv-audit")[-1])
+    code, said = await by_channel(file, capsys)
+    assert code == 0
+    assert (
+        "A head is no longer in the channel, the newest of entry 1: deleted, or older than the channel keeps." in said
+    )
+
+
+async def test_a_copy_is_compared_with_the_channel_too(ledger, slack, settings, tmp_path, capsys):
+    asked(ledger, 3)
+    await told_the_channel(slack, ledger)
+    shutil.copy(tmp_path / "anchors.txt", tmp_path / "kept.txt")
+    ledger.close()
+    shutil.copy(tmp_path / "ledger.db", tmp_path / "copy.db")
+    cut(tmp_path, 1, "copy.db")
+    code, said = await by_channel(settings(audit_channel="C0AUDIT"), capsys, tmp_path / "copy.db")
+    assert code == 1
+    assert "BROKEN at entry 2" in said
+
+
+async def test_without_a_channel_or_its_scope_it_says_what_to_do(ledger, slack, settings, capsys):
+    asked(ledger)
+    with pytest.raises(SettingsError, match="audit_channel is not set"):
+        await by_channel(settings(), capsys)
+    slack.workspace.leaves("hvops", "hv-audit")
+    with pytest.raises(NotSent, match="/invite"):
+        await by_channel(settings(audit_channel="C0AUDIT"), capsys)

@@ -1,0 +1,145 @@
+"""What an answer must say for a check to hold."""
+
+import pytest
+
+from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate
+from bot.api.queries import Predicate, RunReader
+from bot.api.rows import CellError
+from bot.tickets.conditions import is_terminal_failure, matches, progress_text, same_rows, unmet
+
+ASK = RunReader("hv03", "vssadmin list writers")
+NODE = {"Name": "hv03", "State": "2", "Draining": "TRUE", "Flags": "5", "Owner": None, "Big": "18446744073709551615"}
+
+
+@pytest.mark.parametrize(
+    ("term", "holds"),
+    [
+        (Predicate("Name", "=", "HV03"), True),
+        (Predicate("Name", "!=", "hv04"), True),
+        (Predicate("Name", "=", "hv04"), False),
+        (Predicate("State", "=", 2), True),
+        (Predicate("State", ">=", 3), False),
+        (Predicate("State", "<", 3), True),
+        (Predicate("Big", ">", "9007199254740993"), True),
+        (Predicate("Draining", "=", True), True),
+        (Predicate("Draining", "=", False), False),
+        (Predicate("Name", "in", ("hv01", "hv03")), True),
+        (Predicate("State", "in", (1, 4)), False),
+        (Predicate("Name", "like", "hv%"), True),
+        (Predicate("Name", "like", "hv_[0-2]"), False),
+        (Predicate("Name", "like", "hv[^1-2]_"), True),
+        (Predicate("Name", "like", "h.0_"), False),
+        (Predicate("Owner", "is null"), True),
+        (Predicate("Owner", "is not null"), False),
+        (Predicate("Owner", "=", "x"), False),
+        (Predicate("Owner", "!=", "x"), False),
+        (Predicate("Absent", "is null"), True),
+        (FlagPredicate("Flags", 1), True),
+        (FlagPredicate("Flags", 2), False),
+        (FlagPredicate("Flags", 2, are_set=False), True),
+        (FlagPredicate("Flags", 5), True),
+        (FlagPredicate("Flags", 7), False),
+        (FlagPredicate("Owner", 1, are_set=False), False),
+    ],
+)
+def test_a_term(term, holds):
+    assert matches(NODE, (term,)) is holds
+
+
+@pytest.mark.parametrize("term", [Predicate("Name", "=", 3), Predicate("Name", "=", True), FlagPredicate("Name", 1)])
+def test_a_cell_of_another_kind_is_no_answer(term):
+    with pytest.raises(CellError):
+        matches(NODE, (term,))
+    with pytest.raises(CellError):
+        matches({"Name": ("a", "b")}, (Predicate("Name", "=", "a"),))
+
+
+ROWS = ({"n": "a", "s": "1"}, {"n": "b", "s": "1"}, {"n": "c", "s": "5"})
+
+
+@pytest.mark.parametrize(
+    ("expected", "says"),
+    [
+        (Expect(), ""),
+        (Expect((Predicate("n", "=", "a"),), (Predicate("s", "=", 1),), 1, 1), ""),
+        (Expect((Predicate("n", "=", "z"),)), "no row with n = z, at least 1 expected"),
+        (Expect((Predicate("s", "=", 1),), at_most=1), "2 rows with s = 1, at most 1 expected"),
+        (Expect((), (Predicate("s", "=", 1),)), "s is 5, not 1"),
+        (Expect((), (Predicate("s", "in", (2, 5)),)), "2 rows without s in 2, 5"),
+        (Expect((), (Predicate("n", "<", "c"), FlagPredicate("s", 8))), "3 rows without n < c, s has flag 8"),
+        (
+            Expect((Predicate("n", "=", "c"),), (Predicate("x", "=", 1), FlagPredicate("s", 2))),
+            "x is empty, not 1, it is not so that s has flag 2",
+        ),
+        (Expect(at_least=0, at_most=0), "3 rows, none expected"),
+        (Expect((FlagPredicate("s", 4),), at_least=2), "1 row with s has flag 4, at least 2 expected"),
+    ],
+)
+def test_counts_and_each(expected, says):
+    assert unmet(Check(ASK, (expected,)), ROWS, {}) == ((says,) if says else ())
+
+
+BEFORE = {"restart": [{"n": "a", "id": "1"}, {"n": "b", "id": "2"}]}  # as JSON brings it back
+
+
+@pytest.mark.parametrize(
+    ("versus", "now", "holds"),
+    [
+        (CompareToBefore("restart"), ({"id": "2", "n": "b"}, {"n": "a", "id": 1}), True),
+        (CompareToBefore("restart"), ({"n": "a", "id": "1"},), False),
+        (CompareToBefore("restart", ("n",)), ({"n": "b", "id": "8"}, {"n": "a", "id": "9"}), True),
+        (CompareToBefore("restart", ("id",), same=False), ({"n": "a", "id": "9"},), True),
+        (CompareToBefore("restart", ("id",), same=False), ({"n": "a", "id": "9"}, {"n": "b", "id": "2"}), False),
+        (CompareToBefore("restart", ("id",), same=False), (), False),
+        (
+            CompareToBefore("restart", ("id",), False, (Predicate("n", "=", "a"),)),
+            ({"n": "a", "id": "2"}, {"n": "b", "id": "2"}),
+            True,
+        ),
+        (CompareToBefore("never"), ({"n": "a"},), False),
+    ],
+)
+def test_compared_with_a_before_image(versus, now, holds):
+    assert (not unmet(Check(ASK, (versus,)), now, BEFORE)) is holds
+
+
+def test_giving_up_is_its_own_expectation():
+    check = Check(ASK, (Expect((Predicate("s", "=", 7),)),), give_up=Expect((Predicate("s", "=", 5),)))
+    assert is_terminal_failure(check, ROWS)
+    assert not is_terminal_failure(check, ROWS[:2])
+    assert not is_terminal_failure(Check(ASK, (Expect(),)), ROWS)
+
+
+def test_rows_out_of_json_are_the_same_rows():
+    assert same_rows(({"a": ("1", "2"), "b": {"c": None}},), [{"b": {"c": None}, "a": ["1", "2"]}])
+    assert not same_rows(({"a": None},), ({"a": ""},))
+
+
+def test_one_row_says_what_it_says_instead():
+    drained = Check(ASK, (Expect((Predicate("State", "=", 2), Predicate("NodeDrainStatus", "=", 2))),))
+    assert unmet(drained, ({"State": "2", "NodeDrainStatus": "3"},), {}) == ("NodeDrainStatus is 3, not 2",)
+    either = Check(ASK, (Expect((Predicate("status", "in", ("Running", "Completed")),)),))
+    assert unmet(either, ({"status": " Pending\n"},), {}) == ("status is Pending, not Running or Completed",)
+
+
+def test_rows_that_should_not_be_there_are_named():
+    none = Check(ASK, (Expect(at_least=0, at_most=0),))
+    rows = tuple({"Name": f"crm-0{one}"} for one in range(7))
+    assert unmet(none, rows, {}) == ("7 rows: crm-00, crm-01, crm-02, crm-03, crm-04 and 2 more, none expected",)
+    assert unmet(none, ({"Name": ("a",)},), {}) == ("1 row, none expected",)
+
+
+@pytest.mark.parametrize(
+    ("expected", "says"),
+    [
+        (Expect(at_least=0, at_most=0), "2 left"),
+        (Expect(), ""),
+        (CompareToBefore("drain", ("Name",)), "1 of 3"),
+        (CompareToBefore("drain", ("Name",), same=False), ""),
+        (CompareToBefore("another"), ""),
+    ],
+)
+def test_how_far_it_is_is_told_where_a_count_tells(expected, says):
+    before = [{"Name": name, "Since": "1"} for name in ("crm-02", "crm-03", "sql-07")]
+    now = [{"Name": "crm-02", "Since": "2"}, {"Name": "new-01", "Since": "2"}]
+    assert progress_text(Check(ASK, (expected,)), now, {"drain": before}) == says

@@ -1,0 +1,242 @@
+"""The digest covers everything that runs and nothing that is only measured; a plan comes back as it was written."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+
+from bot.api.actions import InvokeMethod, ManualStep, RowTransaction, RunProgram, Update
+from bot.api.command import Risk
+from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate, Gate, Group, Plan, Step, exists, not_exists
+from bot.api.queries import GuestRegistry, GuestWql, Predicate, Registry, RunReader, SampleHistory, Wql, make_params
+from bot.api.report import Remedy, Sample
+from bot.errors import LedgerError
+from bot.tickets.plan_digest import digest, group_digest, plan_from_json, plan_to_json, signed_payload
+from bot.tickets.plan_text import difference, plan_lines
+
+NODES = Wql("prod", "root/MSCluster", "MSCluster_Node", ("Name", "State"), (Predicate("Name", "in", ("hv03", "hv04")),))
+WRITERS = RunReader("hv03", "vssadmin list writers")
+DRAIN = Step(
+    "drain",
+    "Pause and drain hv03",
+    InvokeMethod(
+        "hv03",
+        "root/MSCluster",
+        make_params(Name="hv03"),
+        "MSCluster_Node",
+        "Pause",
+        make_params(DrainType=1),
+        (0, 997),
+    ),
+    done=(
+        Check(
+            NODES,
+            (Expect((Predicate("Name", "=", "hv03"),), (Predicate("NodeDrainStatus", "=", 2),), 1, 1),),
+            within=1800,
+            every=10,
+            give_up=Expect((FlagPredicate("StatusInformation", 4), Predicate("NodeDrainStatus", "=", 3))),
+        ).described_as("hv03 is drained", never="its drain failed"),
+    ),
+    guard=(not_exists(NODES, FlagPredicate("StatusInformation", 1)),),
+    before=NODES,
+    undo=InvokeMethod("hv03", "root/MSCluster", make_params(Name="hv03"), "MSCluster_Node", "Resume"),
+    undone=(exists(NODES, Predicate("State", "=", 0), silence="wait"),),
+    repeatable=True,
+    undo_says="Resume hv03",
+)
+SAMPLE = Step(
+    "sample",
+    "Wait for a new writer",
+    None,
+    done=(
+        Check(
+            WRITERS,
+            (CompareToBefore("restart", ("instance_id",), same=False, where=(Predicate("state", "=", "1"),)),),
+            within=60,
+        ),
+    ),
+    preemptible=True,
+)
+RESTART = Step(
+    "restart", "Restart vmms", RunProgram("hv03", "restart", make_params(name="vmms")), (exists(NODES),), before=WRITERS
+)
+ROWS = RowTransaction(
+    "vmm01", "VirtualManagerDB", (Update("tbl", make_params(Id="a"), make_params(State=1), make_params(State=None)),)
+)
+OTHERS = (
+    Step("update", "Set one row", ROWS, (exists(Registry("vmm01", r"SOFTWARE\X", ("Version",))),)),
+    Step(
+        "look", "A person looks", ManualStep("Open the wizard", "operator"), (exists(SampleHistory("hv03", "writer")),)
+    ),
+    Step("guest", "Ask the guest", None, (exists(GuestWql("g", "g.corp.example", "id", "root/cimv2", "C")),)),
+    Step("key", "Ask its registry", None, (exists(GuestRegistry("g", "g.corp.example", "id", "K")),)),
+)
+PLAN = Plan(
+    reason="[5] since 22:58",
+    impact="11 guests move",
+    rollback="Resume hv03",
+    locks=("node:hv03", "cluster:prod"),
+    gates=(Gate("No guest is locked", passed=True, measured="0 of 11"), Gate("Quorum", passed=False, blocks=False)),
+    groups=(Group("drain", (DRAIN,), on_failure="undo"), Group("rest", (RESTART, SAMPLE, *OTHERS), times=2)),
+    evidence=("raw",),
+    remedies=(Remedy("Look Again", "/reset-writer hv03"),),
+    samples=(Sample("hv03", "writer", make_params(state=5)),),
+    touches=("hv03",),
+)
+
+
+def test_a_plan_comes_back_as_it_was_written():
+    again = plan_from_json(plan_to_json(PLAN))
+    assert again == PLAN
+    assert digest(again, Risk.HIGH, "1") == digest(PLAN, Risk.HIGH, "1")
+
+
+def leaves(value, path=()):
+    if isinstance(value, dict):
+        for name, part in value.items():
+            if name != "is":
+                yield from leaves(part, (*path, name))
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from leaves(part, (*path, index))
+    elif not (value is None and path[-1] in ("act", "before", "undo", "give_up")):  # not a leaf: a value left out
+        yield path
+
+
+UNSIGNED = {
+    "reason",
+    "impact",
+    "evidence",
+    "remedies",
+    "measured",
+    "samples",
+    "current_state",
+    "self_reverting",
+    "expected_state",
+}
+
+
+def altered(value, path):
+    """The JSON with one leaf changed to another value of its type."""
+    told = copy.deepcopy(value)
+    inner = told
+    for part in path[:-1]:
+        inner = inner[part]
+    old = inner[path[-1]]
+    inner[path[-1]] = (not old) if isinstance(old, bool) else old + 1 if isinstance(old, int) else f"{old or ''}x"
+    return told
+
+
+@pytest.mark.parametrize("path", list(leaves(plan_to_json(PLAN))), ids=lambda path: ".".join(map(str, path)))
+def test_every_leaf_is_either_signed_and_shown_or_measured(path):
+    told = altered(plan_to_json(PLAN), path)
+    try:
+        other = plan_from_json(told)
+    except LedgerError:
+        return  # such a plan cannot even be written down
+    changed = digest(other, Risk.HIGH, "1") != digest(PLAN, Risk.HIGH, "1")
+    assert changed == (not UNSIGNED & set(map(str, path)))
+    assert bool(difference(PLAN, other, Risk.HIGH, ("1", "1"))) == changed
+
+
+def test_words_that_came_later_change_no_older_plan():
+    plain = replace(PLAN, groups=(Group("rest", (RESTART, SAMPLE, *OTHERS)),))
+    written = str(signed_payload(plain, Risk.HIGH, "1"))
+    assert not any(f"'{name}'" in written for name in ("undo_says", "never"))
+    assert (
+        digest(plain, Risk.HIGH, "1") == "66a653297af63a421b10c598defe023302a3c9e2506b9e6edef3f89fcdef1596"
+    )  # as it was before there were such words
+
+
+def test_risk_and_code_version_are_signed():
+    both = {digest(PLAN, risk, version) for risk in Risk for version in ("1", "2")}
+    assert len(both) == 4
+    assert difference(PLAN, PLAN, Risk.LOW, ("1", "2")) == ("- Code: 1", "+ Code: 2")
+
+
+def test_the_order_of_locks_is_not_signed_and_that_of_steps_is():
+    assert digest(replace(PLAN, locks=PLAN.locks[::-1]), Risk.LOW, "1") == digest(PLAN, Risk.LOW, "1")
+    first, second = PLAN.groups
+    turned = replace(PLAN, groups=(first, replace(second, steps=second.steps[:1] + second.steps[:0:-1])))
+    assert digest(turned, Risk.LOW, "1") != digest(PLAN, Risk.LOW, "1")
+
+
+def test_a_question_and_an_action_with_the_same_fields_are_not_the_same_bytes():
+    reads = Group("g", (Step("s", "s", None, (exists(RunReader("a", "b")),)),))
+    written = str(signed_payload(replace(PLAN, groups=(reads,)), Risk.LOW, "1"))
+    assert "'is': 'RunReader'" in written
+    assert group_digest(reads, "1") != group_digest(replace(reads, key="h"), "1")
+
+
+def test_what_a_person_reads_names_every_target_and_wait():
+    text = "\n".join(plan_lines(PLAN, Risk.HIGH, "1"))
+    for word in ("hv03", "Pause(DrainType=1)", "1800 s", "vmm01", "State=1 → State=None", "by hand (operator)", "NOT"):
+        assert word in text
+    other = replace(PLAN, locks=("cluster:branch",))
+    assert difference(PLAN, other, Risk.HIGH, ("1", "1")) == (
+        "- Locks: cluster:prod, node:hv03",
+        "+ Locks: cluster:branch",
+    )
+
+
+@pytest.mark.parametrize(
+    "told", [None, [], {"is": "Plan"}, {"is": "nothing"}, {"is": "Gate", "says": "", "passed": True}]
+)
+def test_what_is_no_plan_is_refused(told):
+    with pytest.raises(LedgerError):
+        plan_from_json(told)
+
+
+@pytest.mark.parametrize(
+    ("step", "why"),
+    [
+        ({"key": "Drain!"}, "no key"),
+        ({"done": ()}, "when it is done"),
+        ({"undo": ManualStep("x", "operator")}, "nothing says when"),
+        ({"repeatable": True}, "has not happened"),
+        ({"deadline": 0}, "no time"),
+    ],
+)
+def test_a_step_that_nobody_could_judge_is_refused(step, why):
+    good = Step("a", "a", None, (exists(NODES),))
+    with pytest.raises(ValueError, match=why):
+        replace(good, **step)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"groups": (PLAN.groups[0], PLAN.groups[0])}, "two groups"),
+        ({"groups": (Group("a", (DRAIN,)), Group("b", (DRAIN,)))}, "two steps"),
+        ({"groups": (Group("a", ()),)}, "no steps"),
+        ({"locks": ()}, "locks"),
+        ({"groups": (Group("a", (SAMPLE,)),)}, "compared with restart"),
+    ],
+)
+def test_a_plan_that_could_not_be_run_is_refused(change, why):
+    with pytest.raises(ValueError, match=why):
+        replace(PLAN, **change)
+
+
+SOON = "2026-03-02T14:02:00+00:00"
+
+
+def test_a_gate_that_only_takes_time_is_signed_as_one_that_has_passed():
+    waits = Gate("Seen twice", passed=False, measured="once", passes_at=SOON)
+    passed = Gate("Seen twice", passed=True, measured="twice")
+    before, after = (replace(PLAN, gates=(gate,)) for gate in (waits, passed))
+    assert digest(before, Risk.HIGH, "1") == digest(after, Risk.HIGH, "1")
+    assert difference(before, after, Risk.HIGH, ("1", "1")) == ()
+    assert digest(replace(PLAN, gates=(Gate("Seen twice", passed=False),)), Risk.HIGH, "1") != digest(
+        before, Risk.HIGH, "1"
+    )
+    assert "Gate: Seen twice: not yet, and nothing starts before it has passed" in plan_lines(before, Risk.HIGH, "1")
+    assert before.pending_gates == (waits,)
+    assert (before.blocking_gates, after.pending_gates) == ((), ())
+    assert plan_from_json(plan_to_json(before)) == before
+
+
+@pytest.mark.parametrize(("passed", "ripens_at"), [(True, SOON), (False, "soon"), (False, "2026-03-02T14:02:00")])
+def test_a_gate_nobody_could_wait_for(passed, ripens_at):
+    with pytest.raises(ValueError):  # noqa: PT011 - Python's own words for the second one
+        Gate("Seen twice", passed=passed, passes_at=ripens_at)

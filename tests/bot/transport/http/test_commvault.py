@@ -1,0 +1,311 @@
+"""The backup product over httpx: against the practice one, and against services that are none."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from aiohttp import web
+
+from bot.api.actions import RunProgram
+from bot.api.queries import RunReader, make_params
+from bot.config.inventory_file import BackupService, InventoryFile
+from bot.config.settings import Credentials, Settings
+from bot.errors import (
+    AuthenticationFailed,
+    ConnectionFailed,
+    MalformedResponse,
+    NotFound,
+    PolicyViolation,
+    QuotaExceeded,
+    TargetError,
+    TargetFault,
+    TargetTimeout,
+)
+from bot.services import backup_service
+from bot.transport.allowlist.web import CALLS
+from bot.transport.client import TargetClient
+from bot.transport.http import commvault
+from bot.transport.http.commvault import BackupProduct, WebService, from_exception
+from bot.transport.routing import Router
+from lab import scenarios
+from lab.commvault import FakeCommVault
+from lab.world.accounts import Account
+
+JOB = 48211
+ACCOUNT, VIEWER = Account("backup", "svc-backup", "a:pässword 1"), Account("viewer", "svc-view", "pw")
+ONE = RunReader("commvault", "commvault job", make_params(job=JOB))
+ACTIVE = RunReader("commvault", "commvault active jobs")
+RESUME = RunProgram("commvault", "commvault resume job", make_params(job=JOB))
+SECONDS = 5.0
+
+
+@pytest.fixture
+async def practice():
+    at = datetime(2026, 3, 2, 22, 39, tzinfo=UTC)
+    world = scenarios.begin("stuck-writer", clock=lambda: at)
+    async with FakeCommVault(world, (ACCOUNT,), (VIEWER,)) as running:
+        yield running
+
+
+def product_of(practice):
+    return BackupProduct(WebService(practice.url, ACCOUNT.user, ACCOUNT.password))
+
+
+@pytest.fixture
+def product(practice):
+    return product_of(practice)
+
+
+@pytest.fixture
+async def answering():
+    """A service on loopback that answers everything with what it is given; `seen` are its requests."""
+    runners = []
+
+    async def start(*replies, status=200, delay=0.0):
+        seen = []
+
+        async def handle(request):
+            seen.append((request.method, request.path_qs, request.headers.get("Authtoken", ""), await request.text()))
+            if delay and "Login" not in request.path:
+                await asyncio.sleep(delay)
+            reply = replies[min(len(seen), len(replies)) - 1]
+            text = reply if isinstance(reply, str) else json.dumps(reply)
+            return web.Response(text=text, status=status, headers={"Location": "http://127.0.0.1:1/"})
+
+        application = web.Application()
+        application.router.add_route("*", "/{all:.*}", handle)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        runners.append(runner)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/api"
+        return BackupProduct(WebService(url, "u", "secret-word")), seen
+
+    yield start
+    for runner in runners:
+        await runner.cleanup()
+
+
+async def test_a_job_and_the_active_ones(product):
+    rows, raw = await product.answer(ONE, SECONDS)
+    (row,) = rows
+    assert (row["job"], row["status"], row["client"], row["reason_code"]) == (str(JOB), "Pending", "hv03", "91:9")
+    assert row["started"].endswith("+00:00")
+    assert '"jobId": 48211' in raw
+    assert (await product.answer(ACTIVE, SECONDS))[0] == rows
+
+
+async def test_resuming_a_job(product, practice):
+    assert (await product.change(RESUME, SECONDS))[0] == ()
+    assert practice.world.jobs[JOB].state == "running"
+    with pytest.raises(TargetFault, match="cannot resume while it is Running"):
+        await product.change(RESUME, SECONDS)
+
+
+async def test_an_account_that_may_only_look(practice):
+    product = BackupProduct(WebService(practice.url, VIEWER.user, VIEWER.password))
+    assert (await product.answer(ONE, SECONDS))[0]
+    with pytest.raises(AuthenticationFailed, match="may not do this"):
+        await product.change(RESUME, SECONDS)
+    assert practice.world.jobs[JOB].state == "pending"
+
+
+async def test_a_token_that_has_run_out_is_renewed_and_one_that_is_forgotten_is_fetched_anew(product, practice):
+    await product.answer(ONE, SECONDS)
+    for spoil in (practice.tokens.expire, practice.tokens.forget):
+        before = product._token
+        spoil()
+        assert (await product.answer(ONE, SECONDS))[0]
+        assert product._token not in ("", before)
+
+
+async def test_many_at_once_log_in_once(product, practice):
+    await asyncio.gather(*(product.answer(ONE, SECONDS) for _ in range(20)))
+    assert list(practice.tokens._sessions) == [product._token]
+    practice.tokens.expire()
+    await asyncio.gather(*(product.answer(ONE, SECONDS) for _ in range(20)))
+    assert list(practice.tokens._sessions) == [product._token]
+
+
+async def test_a_wrong_password_is_sent_once_so_that_nobody_is_locked_out(practice):
+    product = BackupProduct(WebService(practice.url, ACCOUNT.user, "wrong"))
+    for _ in range(20):
+        with pytest.raises(AuthenticationFailed, match="user name or password is not correct"):
+            await product.answer(ONE, SECONDS)
+    assert practice.tokens._wrong == {"svc-backup": 1}
+
+
+async def test_a_locked_account_says_for_how_long(practice):
+    for _ in range(5):
+        practice.tokens.log_in(ACCOUNT.user, "wrong")
+    with pytest.raises(AuthenticationFailed, match="locked for 300 s more"):
+        await BackupProduct(WebService(practice.url, ACCOUNT.user, ACCOUNT.password)).answer(ONE, SECONDS)
+
+
+async def test_the_token_is_shown_nowhere(product, answering):
+    rows, raw = await product.answer(ONE, SECONDS)
+    assert product._token not in raw + repr(rows) + repr(product._service)
+    echo = {"token": "QSDK 3abc", "totalRecordsWithoutPaging": 0, "echo": "QSDK 3abc"}
+    hostile, seen = await answering(echo)
+    assert "QSDK 3abc" not in (await hostile.answer(ONE, SECONDS))[1]
+    assert [token for _, _, token, _ in seen] == ["", "QSDK 3abc"]
+    assert "secret-word" not in repr(hostile._service)
+
+
+TOKEN = {"token": "QSDK 1"}
+
+
+@pytest.mark.parametrize(
+    ("reply", "status", "error"),
+    [
+        ("<html>Sign in</html>", 200, MalformedResponse),
+        ("", 200, MalformedResponse),
+        ("[]", 200, MalformedResponse),
+        ("[" * 100_000, 200, MalformedResponse),
+        ({"jobs": [{"jobSummary": {"jobId": 1}}]}, 200, MalformedResponse),
+        ({"other": 1}, 200, MalformedResponse),
+        ({"errorMessage": "Access denied", "errorCode": 5}, 200, AuthenticationFailed),
+        ({"errorMessage": "x", "errorCode": 7}, 200, TargetFault),
+        ({"errList": [{"errorCode": 2, "errLogMessage": "x"}]}, 200, TargetFault),
+    ],
+)
+async def test_replies_that_are_none(answering, reply, status, error):
+    product, _ = await answering(TOKEN, reply, status=status)
+    with pytest.raises(error):
+        await product.answer(ONE, SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (302, MalformedResponse),
+        (401, AuthenticationFailed),
+        (403, AuthenticationFailed),
+        (404, TargetFault),
+        (429, QuotaExceeded),
+        (500, TargetFault),
+    ],
+)
+async def test_what_a_status_means(answering, status, error):
+    product, seen = await answering({"totalRecordsWithoutPaging": 0}, status=status)
+    product._token = "alive"
+    with pytest.raises(error if status != 302 else TargetError):
+        await product.answer(ONE, SECONDS)
+    assert all("127.0.0.1:1" not in path for _, path, _, _ in seen)
+
+
+async def test_a_service_that_is_silent_or_not_there(answering):
+    product, _ = await answering(TOKEN, delay=30.0)
+    with pytest.raises(TargetTimeout, match="no answer in 1 s"):
+        await product.answer(ONE, 1.0)
+    gone = BackupProduct(WebService("http://127.0.0.1:1/api", "u", "p"))
+    with pytest.raises(ConnectionFailed, match="no connection"):
+        await gone.answer(ONE, SECONDS)
+    plain, _ = await answering(TOKEN)
+    port = plain._service.url.split(":")[2]
+    with pytest.raises(ConnectionFailed):
+        await BackupProduct(WebService(f"https://127.0.0.1:{port}", "u", "p")).answer(ONE, SECONDS)
+
+
+async def test_a_reply_without_an_end(answering, monkeypatch):
+    monkeypatch.setattr(commvault, "_LONGEST", 1000)
+    product, _ = await answering(TOKEN, "x" * 5000)
+    with pytest.raises(MalformedResponse, match="honest"):
+        await product.answer(ONE, SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("service", "error", "says"),
+    [
+        (None, NotFound, "no backup product is in the estate"),
+        (WebService("https://b.corp.example"), PolicyViolation, "no login is set"),
+        (WebService("http://b.corp.example", "u", "p"), PolicyViolation, "never sent without TLS"),
+        (WebService("http://10.1.2.3", "u", "p"), PolicyViolation, "never sent without TLS"),
+        (WebService("ftp://127.0.0.1", "u", "p"), PolicyViolation, "its address in the estate is none"),
+    ],
+)
+async def test_what_never_goes_out(service, error, says):
+    with pytest.raises(error, match=says):
+        await BackupProduct(service).answer(ONE, SECONDS)
+
+
+@pytest.mark.parametrize("job", [0, -1, "48211", "1/../../Login", True, None, 2**31])
+async def test_only_numbers_are_part_of_an_address(product, job):
+    with pytest.raises(PolicyViolation):
+        await product.answer(RunReader("commvault", "commvault job", make_params(job=job)), SECONDS)
+
+
+async def test_a_question_cannot_act_and_an_action_is_no_question(product, practice):
+    with pytest.raises(PolicyViolation):
+        await product.answer(RunReader("commvault", "commvault resume job", make_params(job=JOB)), SECONDS)
+    with pytest.raises(PolicyViolation):
+        await product.change(RunProgram("commvault", "commvault job", make_params(job=JOB)), SECONDS)
+    assert practice.world.jobs[JOB].state == "pending"
+    assert {row.marked for row in CALLS.values() if row.verb == "GET"} == {"reads"}
+
+
+async def test_reach_hands_on_what_is_for_the_web_service(practice):
+    """Nothing of it goes to a host, and what is read is not what changes."""
+    told = backup_service(
+        Settings.model_construct(credentials=Credentials.model_construct(commvault=None)),
+        InventoryFile.model_construct(commvault=BackupService(url=practice.url)),
+    )
+    assert told == WebService(practice.url)
+    reach = TargetClient(Router(InventoryFile.model_construct(clusters={}, hosts={}), {}), backups=product_of(practice))
+    try:
+        answer = await reach.answer(ONE, SECONDS)
+        assert (answer.by, answer.rows[0]["job"]) == ("commvault", str(JOB))
+        assert (await reach.change(RESUME, SECONDS)).rows == ()
+        with pytest.raises(PolicyViolation):
+            await reach.answer(RunReader("commvault", "commvault resume job", make_params(job=JOB)), SECONDS)
+    finally:
+        reach.close()
+    assert practice.world.jobs[JOB].state == "running"
+
+
+async def test_an_estate_without_a_backup_product_says_so():
+    assert backup_service(Settings.model_construct(), InventoryFile.model_construct(commvault=None)) is None
+    reach = TargetClient(Router(InventoryFile.model_construct(clusters={}, hosts={}), {}))
+    try:
+        with pytest.raises(NotFound, match="no backup product"):
+            await reach.answer(ACTIVE, SECONDS)
+    finally:
+        reach.close()
+
+
+def exceptions(root):
+    yield root
+    for one in root.__subclasses__():
+        yield from exceptions(one)
+
+
+REPLY = {
+    httpx.HTTPError,
+    httpx.RequestError,
+    httpx.TransportError,
+    httpx.ProtocolError,
+    httpx.LocalProtocolError,
+    httpx.RemoteProtocolError,
+    httpx.DecodingError,
+    httpx.TooManyRedirects,
+    httpx.HTTPStatusError,
+    httpx.CookieConflict,
+}
+
+
+def test_every_exception_of_httpx_is_translated():
+    """A new one is noticed here: it must be decided what it means."""
+    roots = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError)
+    found = {one for root in roots for one in exceptions(root)}
+    public = {one for one in vars(httpx).values() if isinstance(one, type) and issubclass(one, Exception)}
+    assert public <= found
+    for kind in found:
+        error = kind.__new__(kind)
+        error.args = ("boom",)
+        told = from_exception("commvault", error, 5)
+        assert (type(told) is MalformedResponse) == (kind in REPLY or issubclass(kind, httpx.StreamError)), kind
+        assert "boom" not in str(told)

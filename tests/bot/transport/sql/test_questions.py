@@ -1,0 +1,173 @@
+"""Questions to SCVMM's database, and everything that can go wrong with them."""
+
+import asyncio
+import time
+from contextlib import closing
+
+import pytest
+
+from bot.api.queries import RunReader, make_params
+from bot.errors import AuthenticationFailed, ConnectionFailed, NotFound, PolicyViolation, TargetTimeout
+from bot.transport.allowlist.sql import QUERIES
+from bot.transport.client import TargetClient
+from bot.transport.routing import Router
+from bot.transport.sql.databases import Databases
+from lab.sqlserver.fault_injection import Fault
+from lab.sqlserver.store import READ_ONLY, Login
+from lab.world.vmm import DATABASE, MISSING, host_id, object_id
+
+
+@pytest.mark.parametrize("what", [name for name, query in QUERIES.items() if not query.parameters])
+async def test_every_question_of_the_catalogue_is_understood(place, what):
+    rows, raw = await place.databases().answer(RunReader("vmm", what), 20)
+    assert rows or what == "vmm running jobs"
+    assert raw
+
+
+async def test_rows_carry_text_and_keep_null(place):
+    rows, _ = await place.databases().answer(RunReader("VMM", "vmm virtual machines"), 20)
+    row = next(row for row in rows if row["Name"] == "crm-01")
+    assert row == {
+        "ObjectId": str(object_id(place.guest)).upper(),
+        "Name": "crm-01",
+        "ObjectState": str(MISSING),
+        "HostId": str(host_id(place.world.node("hv04"))).upper(),
+        "VMId": place.guest.vm_id.upper(),
+    }
+    assert not [row for row in rows if "template" in row["Name"]]
+    hosts, _ = await place.databases().answer(RunReader("vmm", "vmm hosts"), 20)
+    assert len(hosts) == 10
+
+
+async def test_a_parameter_is_a_value(place):
+    question = RunReader("vmm", "vmm virtual machine", make_params(object=f"{{{object_id(place.guest)}}}"))
+    rows, _ = await place.databases().answer(question, 20)
+    assert [row["Name"] for row in rows] == ["crm-01"]
+    assert place.server.statements[-1].count("@P1") == 1
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        make_params(),
+        make_params(object="x' OR '1'='1"),
+        make_params(object=5),
+        make_params(object=None),
+        make_params(object="1", name="x"),
+    ],
+)
+async def test_what_is_no_guid_is_never_sent(place, params):
+    with pytest.raises(PolicyViolation):
+        await place.databases().answer(RunReader("vmm", "vmm virtual machine", params), 20)
+    assert place.server.statements == []
+
+
+async def test_through_reach_the_answer_names_the_vmm_server(place, made_estate):
+    reach = TargetClient(Router(made_estate(), {}), databases=place.databases())
+    with closing(reach):
+        answer = await reach.answer(RunReader("vmm", "vmm hosts"))
+    assert (len(answer.rows), answer.by) == (10, "vmm")
+    assert "hv01.corp.example" in answer.raw
+
+
+async def test_wrong_password(place):
+    with pytest.raises(AuthenticationFailed, match=r"refused the login .*credentials\.vmm"):
+        await place.databases(password="wrong").answer(RunReader("vmm", "vmm hosts"), 20)
+
+
+async def test_no_right_on_the_table(place):
+    place.vmm.instance.add_login(Login("hvops", "p{w d=ü}", {DATABASE: frozenset()}))
+    with pytest.raises(AuthenticationFailed, match="may not do that: The SELECT permission was denied"):
+        await place.databases().answer(RunReader("vmm", "vmm hosts"), 20)
+
+
+async def test_no_right_on_the_backups(place):
+    place.vmm.instance.add_login(Login("hvops", "p{w d=ü}", {DATABASE: READ_ONLY}))
+    with pytest.raises(AuthenticationFailed, match="msdb"):
+        await place.databases().answer(RunReader("vmm", "vmm last full backup"), 20)
+
+
+async def test_no_such_database(place):
+    with pytest.raises(AuthenticationFailed):
+        await place.databases(database="VMM").answer(RunReader("vmm", "vmm hosts"), 20)
+
+
+async def test_an_unknown_table_is_absent(place):
+    database = place.vmm.instance.databases[DATABASE.lower()]
+    place.background.do(lambda: database.tables.pop("dbo.tbl_tr_tasktrail"))
+    with pytest.raises(NotFound, match="version that hvops does not know") as absent:
+        await place.databases().answer(RunReader("vmm", "vmm running jobs"), 20)
+    assert absent.value.code == 208
+
+
+async def test_an_unknown_column_is_absent(place):
+    table = place.vmm.objects
+    place.background.do(lambda: setattr(table, "columns", table.columns[:-1]))
+    with pytest.raises(NotFound) as absent:
+        await place.databases().answer(RunReader("vmm", "vmm failed jobs"), 20)
+    assert absent.value.code == 207
+
+
+async def test_nobody_listens(place):
+    port = place.server.port
+    place.background.call(place.server.stop())
+    with pytest.raises((ConnectionFailed, TargetTimeout)):
+        await place.databases(port=port).answer(RunReader("vmm", "vmm hosts"), 2)
+
+
+async def test_a_server_that_takes_the_connection_and_says_nothing(place):
+    place.server.trouble.mute = True
+    began = time.monotonic()
+    with pytest.raises((TargetTimeout, ConnectionFailed)):
+        await place.databases().answer(RunReader("vmm", "vmm hosts"), 1)
+    assert time.monotonic() - began < 8
+
+
+async def test_a_query_that_never_ends_is_cancelled(place):
+    place.server.trouble.mishaps.append(Fault("hang", "tbl_ADHC_Host"))
+    with pytest.raises(TargetTimeout):
+        await place.databases().answer(RunReader("vmm", "vmm hosts"), 1)
+
+
+async def test_a_dropped_connection(place):
+    place.server.trouble.mishaps.append(Fault("drop after", "tbl_ADHC_Host"))
+    with pytest.raises(ConnectionFailed, match="no connection to its database"):
+        await place.databases().answer(RunReader("vmm", "vmm hosts"), 5)
+    rows, _ = await place.databases().answer(RunReader("vmm", "vmm hosts"), 20)
+    assert len(rows) == 10
+
+
+async def test_a_row_that_somebody_changes_just_now_says_who_keeps_it_waiting(place):
+    with place.somebody_else() as other:
+        other.execute("UPDATE tbl_WLC_VObject SET ObjectState = 1 WHERE ObjectId = ?", object_id(place.guest))
+        with pytest.raises(TargetTimeout, match="has that row locked"):
+            await place.databases().answer(RunReader("vmm", "vmm virtual machines"), 1)
+
+
+async def test_a_request_that_is_given_up_leaves_no_query_behind(place):
+    place.server.trouble.mishaps.append(Fault("hang", "tbl_ADHC_Host"))
+    task = asyncio.create_task(place.databases().answer(RunReader("vmm", "vmm hosts"), 60))
+    await place.asked("tbl_ADHC_Host")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await place.settled()
+
+
+async def test_who_is_not_in_the_estate_or_has_no_login(place, made_estate):
+    with pytest.raises(PolicyViolation, match=r"no VMM server of the estate"):
+        await place.databases().answer(RunReader("other", "vmm hosts"), 20)
+    estate = made_estate(vmm={"vmm": {"server": "sql01.corp.example"}})
+    with pytest.raises(PolicyViolation, match=r"\[credentials\.vmm\]"):
+        await Databases(estate.vmm, None).answer(RunReader("vmm", "vmm hosts"), 20)
+
+
+async def test_a_certificate_that_nobody_vouches_for(place):
+    with pytest.raises((PolicyViolation, ConnectionFailed), match="certificate") as refused:
+        await place.databases(trust_certificate=False).answer(RunReader("vmm", "vmm hosts"), 5)
+    assert "trust_certificate = true" in refused.value.hint
+
+
+async def test_a_driver_that_is_not_there(place):
+    with pytest.raises(PolicyViolation, match="driver cannot be used"):
+        await place.databases(driver="No Such Driver").answer(RunReader("vmm", "vmm hosts"), 5)

@@ -1,0 +1,250 @@
+"""One transaction, exactly one row each, or nothing; and what is said when nobody can know."""
+
+import asyncio
+import random
+import time
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from bot.api.actions import RowTransaction
+from bot.api.queries import RunReader, make_params
+from bot.errors import (
+    AuthenticationFailed,
+    ConnectionFailed,
+    OutcomeUnknown,
+    PolicyViolation,
+    TargetFault,
+    TargetTimeout,
+)
+from bot.transport.allowlist.sql import CHANGEABLE
+from bot.transport.client import TargetClient
+from bot.transport.routing import Router
+from bot.transport.sql.odbc import DatabaseCall
+from lab.sqlserver.fault_injection import Fault
+from lab.sqlserver.store import READ_ONLY, Login
+from lab.world.vmm import DATABASE, MISSING, host_id, object_id
+
+
+async def test_the_row_is_changed_and_comes_back_as_it_was(place):
+    before = await place.databases().update(place.fix(), 20)
+    assert before == [
+        {
+            "ObjectId": str(object_id(place.guest)).upper(),
+            "HostId": str(host_id(place.world.node("hv04"))).upper(),
+            "ObjectState": str(MISSING),
+        }
+    ]
+    assert (place.record()["HostId"], place.record()["ObjectState"]) == (host_id(place.world.node("hv06")), 0)
+    sent = [one for one in place.server.statements if one.startswith("UPDATE")]
+    assert len(sent) == 1
+    assert sent[0] == (
+        "UPDATE [dbo].[tbl_WLC_VObject] SET [HostId] = @P1, [ObjectState] = @P2 "
+        "WHERE [ObjectId] = @P3 AND [HostId] = @P4 AND [ObjectState] = @P5"
+    )
+
+
+async def test_the_way_back_is_the_same_with_the_values_exchanged(place):
+    fix = place.fix()
+    await place.databases().update(fix, 20)
+    back = replace(fix, rows=tuple(replace(row, was=row.becomes, becomes=row.was) for row in fix.rows))
+    await place.databases().update(back, 20)
+    assert place.record()["ObjectState"] == MISSING
+
+
+async def test_through_reach(place, made_estate):
+    reach = TargetClient(Router(made_estate(), {}), databases=place.databases())
+    with closing(reach):
+        answer = await reach.update(place.fix(), 20)
+    assert (answer.by, answer.rows[0]["ObjectState"]) == ("vmm", str(MISSING))
+
+
+async def test_a_value_that_is_no_longer_there_changes_nothing(place):
+    place.background.do(lambda: place.vmm.objects.change(place.vmm.record(place.guest), ObjectState=200))
+    with pytest.raises(TargetFault, match="ObjectState is 200 now, and was 220"):
+        await place.databases().update(place.fix(), 20)
+    assert place.record()["ObjectState"] == 200
+    assert not [one for one in place.server.statements if one.startswith("UPDATE")]
+
+
+async def test_a_row_that_is_gone_changes_nothing(place):
+    with pytest.raises(TargetFault, match="0 rows"):
+        await place.databases().update(place.fix(key=make_params(ObjectId="9" * 8 + "-9999-9999-9999-" + "9" * 12)), 20)
+
+
+async def test_null_was_there_and_becomes(place):
+    action = place.fix(was=make_params(HostId=str(host_id(place.world.node("hv04"))), ObjectState=MISSING))
+    to_null = replace(action.rows[0], becomes=make_params(HostId=None))
+    await place.databases().update(RowTransaction("vmm", "vmm", (to_null,)), 20)
+    assert place.record()["HostId"] is None
+    from_null = replace(to_null, was=make_params(HostId=None), becomes=to_null.was)
+    await place.databases().update(RowTransaction("vmm", "vmm", (from_null,)), 20)
+    assert place.record()["HostId"] == host_id(place.world.node("hv04"))
+
+
+async def test_when_the_second_row_cannot_be_changed_neither_is_the_first(place):
+    fix = place.fix()
+    other = place.world.guest("crm-02")
+    wrong = replace(fix.rows[0], key=make_params(ObjectId=str(object_id(other))))
+    with pytest.raises(TargetFault, match="nothing was changed"):
+        await place.databases().update(replace(fix, rows=(fix.rows[0], wrong)), 20)
+    await place.settled()
+    assert place.record()["ObjectState"] == MISSING
+
+
+async def test_two_at_once_change_it_once(place):
+    results = await asyncio.gather(
+        *(place.databases().update(place.fix(), 20) for _ in range(5)), return_exceptions=True
+    )
+    assert sum(isinstance(one, list) for one in results) == 1
+    assert sum(isinstance(one, TargetFault) for one in results) == 4
+
+
+async def test_somebody_who_has_the_row_locked_is_waited_for_and_then_given_up(place):
+    with place.somebody_else() as other:
+        other.execute("UPDATE tbl_WLC_VObject SET Name = Name WHERE ObjectId = ?", object_id(place.guest))
+        with pytest.raises(TargetTimeout, match="has that row locked"):
+            await place.databases().update(place.fix(), 1)
+        other.rollback()
+    assert place.record()["ObjectState"] == MISSING
+    await place.databases().update(place.fix(), 20)
+
+
+async def test_the_victim_of_a_deadlock_has_changed_nothing(place):
+    place.server.trouble.mishaps.append(Fault("deadlock", "UPDATE"))
+    with pytest.raises(TargetFault, match="deadlock") as lost:
+        await place.databases().update(place.fix(), 20)
+    assert lost.value.code == 1205
+    assert place.record()["ObjectState"] == MISSING
+
+
+async def test_who_may_only_read_changes_nothing(place):
+    place.vmm.instance.add_login(Login("hvops", "p{w d=ü}", {DATABASE: READ_ONLY}))
+    with pytest.raises(AuthenticationFailed, match="UPDATE permission was denied"):
+        await place.databases().update(place.fix(), 20)
+
+
+LOST_BEFORE = [
+    Fault("drop before", "SET XACT_ABORT"),
+    Fault("drop after", "SET XACT_ABORT"),
+    Fault("drop before", "BEGIN TRAN"),
+    Fault("drop after", "BEGIN TRAN"),
+    Fault("drop before", "UPDLOCK"),
+    Fault("drop after", "UPDLOCK"),
+    Fault("drop before", "UPDATE ["),
+    Fault("drop after", "UPDATE ["),
+]
+
+
+@pytest.mark.parametrize("mishap", LOST_BEFORE, ids=lambda one: f"{one.kind} {one.matching}")
+async def test_a_connection_lost_before_the_commit_has_changed_nothing(place, mishap):
+    place.server.trouble.mishaps.append(mishap)
+    with pytest.raises(ConnectionFailed):
+        await place.databases().update(place.fix(), 10)
+    await place.settled()
+    assert place.record()["ObjectState"] == MISSING
+
+
+@pytest.mark.parametrize(("kind", "stays"), [("drop before", MISSING), ("drop after", 0)])
+async def test_a_connection_lost_while_committing_is_unknown_until_looked_at(place, kind, stays):
+    place.server.trouble.mishaps.append(Fault(kind, "COMMIT"))
+    with pytest.raises(OutcomeUnknown, match="made as a whole or not at all"):
+        await place.databases().update(place.fix(), 10)
+    await place.settled()
+    assert place.record()["ObjectState"] == stays
+    question = RunReader("vmm", "vmm virtual machine", make_params(object=str(object_id(place.guest))))
+    rows, _ = await place.databases().answer(question, 20)
+    assert rows[0]["ObjectState"] == str(stays)  # and that can be asked
+
+
+async def test_a_commit_that_never_answers_is_unknown(place):
+    place.server.trouble.mishaps.append(Fault("hang", "COMMIT"))
+    began = time.monotonic()
+    with pytest.raises(OutcomeUnknown):
+        await place.databases().update(place.fix(), 1)
+    assert time.monotonic() - began < 10
+    await place.settled()  # and no thread waits for it for ever
+
+
+async def test_given_up_before_the_commit_nothing_is_committed_later(place):
+    place.server.trouble.mishaps.append(Fault("hang", "UPDATE ["))
+    task = asyncio.create_task(place.databases().update(place.fix(), 60))
+    await place.asked("UPDATE [")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await place.settled()
+    assert place.record()["ObjectState"] == MISSING
+
+
+async def test_cancelled_at_any_moment_all_or_nothing_and_the_process_lives(place):
+    place.server.trouble.latency = 0.002
+    databases = place.databases()
+
+    async def give_up(number: int) -> None:
+        work = databases.update(place.fix(), 10) if number % 2 else databases.answer(RunReader("vmm", "vmm hosts"), 10)
+        task = asyncio.create_task(work)
+        await asyncio.sleep(random.random() * 0.05)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    for _ in range(12):
+        await asyncio.gather(*map(give_up, range(8)))
+    await place.settled()
+    record = place.record()
+    assert (record["ObjectState"] == 0) == (record["HostId"] == host_id(place.guest.node))
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        {"table": "tbl_ADHC_Host"},
+        {"table": "tbl_WLC_VObject] SET Name = 'x' --"},
+        {"key": ()},
+        {"key": make_params(ObjectId=None)},
+        {"key": make_params(Name="crm-01")},
+        {"key": make_params(ObjectId="x' OR 1=1 --")},
+        {"key": make_params(ObjectId="11111111-1111-1111-1111-111111111111", Name="crm-01")},
+        {"key": make_params(ObjectId="11111111-1111-1111-1111-111111111111", Zone="x")},
+        {"key": make_params(HostId="11111111-1111-1111-1111-111111111111")},
+        {"was": ()},
+        {"becomes": ()},
+        {"becomes": make_params(Name="other")},
+        {"becomes": make_params(**{"HostId] = NULL --": None})},
+        {"becomes": make_params(ObjectState="0; DROP TABLE tbl_WLC_VObject")},
+        {"becomes": make_params(ObjectState=True)},
+        {"becomes": make_params(ObjectState=2**31)},
+        {"becomes": make_params(HostId="hv06")},
+    ],
+)
+async def test_anything_but_the_two_columns_of_one_row_is_never_sent(place, over):
+    with pytest.raises(PolicyViolation):
+        await place.databases().update(place.fix(**over), 20)
+    assert place.server.statements == []
+
+
+@pytest.mark.parametrize("count", [0, 2, -1])
+def test_a_driver_that_counts_anything_but_one_row_is_believed(place, count):
+    """A trigger could change more; a driver may not know. Neither is committed."""
+    fix = place.fix().rows[0]
+
+    class Cursor:
+        description = (("ObjectId",), ("HostId",), ("ObjectState",))
+        rowcount = count
+
+        def execute(self, text, *values):
+            pass
+
+        def fetchall(self):
+            was = dict(fix.was)
+            return [(dict(fix.key)["ObjectId"], was["HostId"], was["ObjectState"])]
+
+    with pytest.raises(TargetFault, match=f"{count} rows would have been changed"):
+        DatabaseCall("vmm", "", 5)._change(Cursor(), CHANGEABLE["tbl_WLC_VObject"], fix)
+
+
+@pytest.mark.parametrize("database", ["msdb", "VirtualManagerDB", ""])
+async def test_no_other_database(place, database):
+    with pytest.raises(PolicyViolation):
+        await place.databases().update(replace(place.fix(), database=database), 20)

@@ -1,0 +1,116 @@
+"""What drivers are told, and what they say: without a wire."""
+
+from pathlib import Path
+
+import pyodbc
+import pytest
+
+import bot
+from bot.config.inventory_file import Vmm
+from bot.errors import PolicyViolation, TargetError
+from bot.transport.sql.connection_string import DatabaseLogin, connection_string
+from bot.transport.sql.odbc import is_known
+from bot.transport.sql.sql_errors import from_database, read
+
+SQL = DatabaseLogin("sql", "hvops", "secret")
+INSTALLED = ["FreeTDS", "ODBC Driver 18 for SQL Server", "PostgreSQL"]
+
+
+def vmm(**over) -> Vmm:
+    return Vmm.model_validate({"name": "vmm", "server": "sql01.corp.example"} | over)
+
+
+def test_microsofts_driver_is_preferred_and_verifies_the_certificate():
+    assert connection_string(vmm(), SQL, INSTALLED) == (
+        "DRIVER={ODBC Driver 18 for SQL Server};SERVER={tcp:sql01.corp.example,1433};Encrypt={yes};"
+        "TrustServerCertificate={no};DATABASE={VirtualManagerDB};APP={hvops};UID={hvops};PWD={secret};"
+    )
+
+
+def test_freetds_is_told_everything_in_its_own_words():
+    told = vmm(trust_certificate=True, instance="MICROSOFT$VMM$", database="VMM")
+    assert connection_string(told, SQL, ["FreeTDS"]) == (
+        "DRIVER={FreeTDS};SERVER={sql01.corp.example\\MICROSOFT$VMM$};TDS_Version={7.4};Encryption={require};"
+        "ClientCharset={UTF-8};DATABASE={VMM};APP={hvops};UID={hvops};PWD={secret};"
+    )
+
+
+def test_the_bots_own_ticket_needs_no_password():
+    text = connection_string(vmm(), DatabaseLogin("kerberos"), INSTALLED)
+    assert "Trusted_Connection={Yes}" in text
+    assert "UID" not in text
+    assert "PWD" not in text
+
+
+def test_a_password_stays_one_value():
+    hostile = "x};SERVER={evil.example};{"
+    assert "PWD={x}};SERVER={evil.example}};{};" in connection_string(
+        vmm(), DatabaseLogin("sql", "u", hostile), INSTALLED
+    )
+    with pytest.raises(PolicyViolation, match="};"):
+        connection_string(vmm(trust_certificate=True), DatabaseLogin("sql", "u", hostile), ["FreeTDS"])
+
+
+def test_no_driver_at_all():
+    with pytest.raises(PolicyViolation, match="no ODBC driver"):
+        connection_string(vmm(), SQL, ["PostgreSQL"])
+
+
+def test_freetds_is_not_trusted_with_a_certificate_it_does_not_verify():
+    with pytest.raises(PolicyViolation, match="does not verify"):
+        connection_string(vmm(), SQL, ["FreeTDS"])
+
+
+def test_the_password_is_in_no_repr():
+    assert "secret" not in repr(SQL)
+
+
+@pytest.mark.parametrize(
+    ("args", "kind", "says"),
+    [
+        (("42000", "[42000] [FreeTDS][SQL Server]Login failed for user 'x'. (18456) (SQLDriverConnect)"), "login refused", "18456"),
+        (("28000", "[28000] [Microsoft][ODBC Driver 18 for SQL Server]Cannot generate SSPI context (0) (SQLDriverConnect)"), "login refused", "refused the login"),
+        (("42S02", "[42S02] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]Invalid object name 'x'. (208) (SQLExecDirectW)"), "absent", "Invalid object name 'x'."),
+        (("42000", "[42000] [FreeTDS][SQL Server]Lock request time out period exceeded. (1222) (SQLExecDirectW)"), "timed out", "row locked"),
+        (("40001", "[40001] [Microsoft][x][SQL Server]Transaction (Process ID 52) was deadlocked (1205) (SQLExecDirectW)"), "refused", "deadlock"),
+        (("42000", "[42000] [x][SQL Server]The UPDATE permission was denied (229) (SQLExecute)"), "login refused", "may not"),
+        (("22018", "[22018] [x][SQL Server]Operand type clash: int is incompatible (206) (SQLExecute)"), "refused", "another type"),
+        (("HYT00", "[HYT00] [x]Login timeout expired (0) (SQLDriverConnect)"), "timed out", "no connection"),
+        (("HYT00", "[HYT00] [x]Query timeout expired (0) (SQLExecDirectW)"), "timed out", "no answer in 7 s"),
+        (("HY008", "[HY008] [x]Operation canceled (0) (SQLExecDirectW)"), "timed out", ""),
+        (("08001", "[08001] [x]SSL Provider: [error:0A000086:SSL routines::certificate verify failed] (-1) (SQLDriverConnect)"), "unreachable", "certificate"),
+        (("01000", "[01000] [FreeTDS][SQL Server]Unexpected EOF from the server (20017) (SQLExecDirectW)"), "unreachable", "no connection"),
+        (("08S01", "[08S01] [Microsoft][x]TCP Provider: Error code 0x2746 (10054) (SQLExecDirectW)"), "unreachable", "no connection"),
+        (("01000", "[01000] [unixODBC][Driver Manager]Can't open lib 'nope' : file not found (0) (SQLDriverConnect)"), "not allowed", "driver"),
+        (("IM002", "[IM002] [unixODBC][Driver Manager]Data source name not found (0) (SQLDriverConnect)"), "not allowed", "driver"),
+        (("42000", "[42000] [x][SQL Server]Incorrect syntax near 'x'. (102) (SQLExecDirectW)"), "refused", "Incorrect syntax near 'x'."),
+        (("HY000", "The driver did not supply an error!"), "bad reply", "did not supply"),
+        (("HY000",), "bad reply", "HY000"),
+        ((), "bad reply", "without a word"),
+    ],
+)  # fmt: skip
+def test_what_a_driver_says_in_our_words(args, kind, says):
+    error = from_database("vmm", args, 7)
+    assert error.kind == kind
+    assert says in str(error)
+
+
+def test_the_servers_number_is_kept_and_the_drivers_is_not():
+    assert read(("42S02", "[42S02] [x][SQL Server]No. (208) (SQLExecDirectW)")) == ("42S02", 208, "No.")
+    assert read(("08S01", "[08S01] [x]TCP. (10054) (SQLExecDirectW)")) == ("08S01", 0, "TCP.")
+
+
+def test_every_exception_of_pyodbc_is_known():
+    found = [one for one in vars(pyodbc).values() if isinstance(one, type) and issubclass(one, Exception)]
+    assert len(found) >= 10
+    for kind in found:
+        error = kind("HY000", "[HY000] something (0) (SQLExecDirectW)")
+        assert is_known(error)
+        assert isinstance(from_database("vmm", error.args), TargetError)
+
+
+def test_only_one_module_knows_pyodbc():
+    folder = Path(bot.__file__).parent
+    users = {path.name for path in folder.rglob("*.py") if "import pyodbc" in path.read_text()}
+    assert users == {"odbc.py"}
+    assert not [path for path in folder.rglob("*.py") if "fast_executemany =" in path.read_text()]

@@ -1,0 +1,76 @@
+"""Programs that change something: with the operator's login, never sent twice, and only rows marked so."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.api.actions import RunProgram
+from bot.api.queries import make_params
+from bot.errors import ConnectionFailed, PolicyViolation, QuotaExceeded, TargetFault
+from bot.transport.allowlist import PROGRAMS, Program
+from bot.transport.allowlist.eventcreate import LONGEST, parse_message
+from bot.transport.client import TargetClient
+from bot.transport.routing import Credentials, Router
+from lab.windows.machine_protocol import Output
+
+TOO_MANY_SHELLS = 2150859173
+NOTE = RunProgram("hv01", "eventcreate", make_params(says="hvops T-7: Pause hv01: done."))
+
+
+@pytest.fixture
+def reach(site):
+    login = Credentials("ntlm", "CORP\\reader", "Correct-Horse-7")
+    only_reads = Program("list", "reads", ("list",), lambda _: ())
+    made = TargetClient(Router(site.estate(), {"operator": login}), programs={**PROGRAMS, "list": only_reads})
+    yield made
+    made.close()
+
+
+async def test_a_row_that_changes_is_run_as_the_operator(site, reach):
+    answer = await reach.change(NOTE)
+    assert answer.rows == ()
+    assert site.boxes["hv01"].ran == [
+        [
+            *("eventcreate", "/t", "INFORMATION", "/id", "1", "/l", "APPLICATION", "/so", "hvops"),
+            *("/d", "hvops T-7: Pause hv01: done."),
+        ]
+    ]
+
+
+async def test_it_is_refused_where_the_host_says_so(site, reach):
+    site.boxes["hv01"].output = Output("", "ERROR: Access is denied.\r\n", exit_code=1)
+    with pytest.raises(TargetFault, match="Access is denied"):
+        await reach.change(NOTE)
+
+
+async def test_it_is_never_sent_twice(site, reach):
+    site.boxes["hv01"].trouble.fault = TOO_MANY_SHELLS
+    with pytest.raises(QuotaExceeded):
+        await reach.change(NOTE)
+    site.boxes["hv01"].trouble.fault = 0
+    site.boxes["hv01"].trouble.reset = True
+    with pytest.raises(ConnectionFailed):
+        await reach.change(NOTE)
+    assert site.boxes["hv01"].ran == []
+
+
+@pytest.mark.parametrize(
+    "change", [RunProgram("hv01", "list"), RunProgram("hv01", "format"), RunProgram("nowhere", "eventcreate")]
+)
+async def test_nothing_else_is_run(site, reach, change):
+    with pytest.raises(PolicyViolation):
+        await reach.change(change)
+    with pytest.raises(PolicyViolation, match="says takes a sentence"):
+        await reach.change(RunProgram("hv01", "eventcreate", make_params(says="  ")))
+    assert site.boxes["hv01"].ran == []
+
+
+@settings(max_examples=50)
+@given(st.text(min_size=1))
+def test_whatever_a_plan_is_called_the_note_is_plain(text):
+    if text.strip():
+        told = parse_message(text)
+        assert len(told) <= LONGEST
+        assert not set(told) & set("\"'\\%&|<>^`\n\r\0")

@@ -1,0 +1,468 @@
+"""Reach against the practice WS-Management server: real pywinrm, real NTLM, real encryption."""
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+import requests.exceptions
+
+from bot.api.actions import InvokeMethod
+from bot.api.queries import GuestWql, Predicate, Registry, RunReader, SampleHistory, Wql, make_params
+from bot.errors import (
+    AuthenticationFailed,
+    ConnectionFailed,
+    MalformedResponse,
+    NotFound,
+    PolicyViolation,
+    QuotaExceeded,
+    TargetError,
+    TargetFault,
+    TargetTimeout,
+)
+from bot.transport.allowlist import PROGRAMS, Program
+from bot.transport.client import TargetClient
+from bot.transport.routing import Credentials, Router
+from bot.transport.windows.exception_mapping import StaleConnection, _chain
+from bot.transport.windows.winrm import Deadline
+from bot.transport.windows.wsman import get
+from lab.windows.machine_protocol import Output
+
+NODES = Wql("hv01", "root/MSCluster", "MSCluster_Node", ("Name", "State"))
+TOO_MANY_SHELLS = 2150859173
+STALE = 2150858779
+WRITERS = (
+    "vssadmin 1.1 - Verwaltungswerkzeug\r\n(C) Copyright 2001-2013 Microsoft Corp.\r\n\r\n"
+    'Verfassername: "Müller\'s Verfasser"\r\n   Verfasserkennung: {66841cd4-6ded-4f4b-8f17-fd23f8ddc3de}\r\n'
+    "   Verfasserinstanzkennung: {0aa11bb2-0cc3-4dd4-8ee5-0ff667788990}\r\n   Status: [5] Warten auf Abschluss\r\n"
+    "   Letzter Fehler: Zeitüberschreitung\r\n\r\n"
+)
+
+
+@asynccontextmanager
+async def reaching(site, *args, **named):
+    reach = site.reach(*args, **named)
+    try:
+        yield reach
+    finally:
+        reach.close()
+
+
+def drop(site, name):
+    """Close every connection that the host has, as a firewall would between two questions."""
+
+    async def now():
+        site.up.server.host(site.addresses[name])._abort_connections()
+
+    site.up.call(now())
+
+
+async def eventually(condition):
+    while not condition():  # noqa: ASYNC110 - it becomes true on a thread
+        await asyncio.sleep(0.005)
+
+
+def under_way(reach):
+    """A thread waits on an open socket."""
+    return any(
+        job._connection and job._connection._adapter._live and job._connection._adapter._live.sock
+        for job in list(reach._running)
+    )
+
+
+def requests_to(tap):
+    return [request for _, request, _ in tap]
+
+
+async def test_rows_and_where(site):
+    async with reaching(site) as reach:
+        answer = await reach.answer(NODES)
+        assert answer.rows == ({"Name": "HV01", "State": "0"}, {"Name": "HV02", "State": "0"})
+        assert answer.by == "hv01"
+        assert "<Name>HV01</Name>" in answer.raw
+        none = Wql("hv01", "root/MSCluster", "MSCluster_Node", ("Name",), (Predicate("Name", "=", "it's \\ not"),))
+        assert (await reach.answer(none)).rows == ()
+
+
+async def test_many_rows_come_in_pages(site):
+    site.boxes["hv01"].quotas.max_envelope_kb = 150
+    site.boxes["hv01"].classes["root/cimv2", "win32_service"] = [
+        {"Name": f"service-{n:04}", "Description": "x" * 300} for n in range(1200)
+    ]
+    tap = []
+    async with reaching(site, tap=lambda *told: tap.append(told)) as reach:
+        answer = await reach.answer(Wql("hv01", "root/cimv2", "Win32_Service", ("Name", "Description")))
+    assert [row["Name"] for row in answer.rows] == [f"service-{n:04}" for n in range(1200)]
+    assert sum("enumeration/Pull<" in request for request in requests_to(tap)) >= 2
+
+
+async def test_a_kept_connection_logs_in_once(site):
+    async with reaching(site) as reach:
+        await reach.answer(NODES)
+        job = next(iter(reach._kept._idle.values()))[0]
+        for _ in range(5):
+            await reach.answer(NODES)
+        assert [one for many in reach._kept._idle.values() for one in many] == [job]
+
+
+async def test_a_connection_that_died_between_two_questions_is_replaced_once(site):
+    async with reaching(site) as reach:
+        await reach.answer(NODES)
+        first = next(iter(reach._kept._idle.values()))[0]
+        drop(site, "hv01")
+        assert len((await reach.answer(NODES)).rows) == 2
+        assert next(iter(reach._kept._idle.values()))[0] is not first
+        assert first.is_broken
+        drop(site, "hv01")
+        site.boxes["hv01"].trouble.reset = True
+        with pytest.raises(ConnectionFailed):
+            await reach.answer(NODES)
+
+
+async def test_a_login_never_moves_to_another_connection(site):
+    async with reaching(site) as reach:
+        await reach.answer(NODES)
+        kept = reach._kept.take(reach.ways.host("hv01"))
+        drop(site, "hv01")
+        with pytest.raises(requests.exceptions.ConnectionError) as caught:
+            await asyncio.to_thread(kept.ask, get("root/cimv2", "Win32_OperatingSystem"), Deadline.of(5))
+        assert any(isinstance(cause, StaleConnection) for cause in _chain(caught.value))
+        kept.close()
+
+
+async def test_a_connection_idle_for_too_long_is_not_tried(site, monkeypatch):
+    async with reaching(site) as reach:
+        await reach.answer(NODES)
+        first = next(iter(reach._kept._idle.values()))[0]
+        monkeypatch.setattr("bot.transport.connection_pool.IDLE_SECONDS", 0.0)
+        await reach.answer(NODES)
+        assert first.is_broken
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind", "says"),
+    [
+        ("refuse", ConnectionFailed, "nothing listens"),
+        ("reset", ConnectionFailed, "closed the connection"),
+        ("html", MalformedResponse, "web page"),
+        ("cut", MalformedResponse, "."),
+        ("deny", AuthenticationFailed, "may not do this"),
+        ("hang", TargetTimeout, "no answer in 1 s"),
+    ],
+)
+async def test_troubles_are_said_and_leave_the_other_host_alone(site, trouble, kind, says):
+    async with reaching(site) as reach:
+        await reach.answer(NODES)
+        setattr(site.boxes["hv01"].trouble, trouble, True)
+        bad, good = await asyncio.gather(
+            reach.answer(NODES, 1.0),
+            reach.answer(Wql("hv02", "root/MSCluster", "MSCluster_Node", ("Name",))),
+            return_exceptions=True,
+        )
+        assert type(bad) is kind
+        assert says in bad.message
+        assert len(good.rows) == 2
+        setattr(site.boxes["hv01"].trouble, trouble, False)
+        assert len((await reach.answer(NODES)).rows) == 2
+
+
+async def test_hosts_that_hang_give_their_slots_back(site):
+    site.boxes["hv01"].trouble.hang = True
+    async with reaching(site, at_once=2) as reach:
+        hung = [
+            asyncio.create_task(reach.answer(Wql("hv01", "root/MSCluster", "MSCluster_Node", (column,)), 0.5))
+            for column in ("Name", "State")
+        ]
+        other = Wql("hv02", "root/MSCluster", "MSCluster_Node", ("Name",))
+        assert len((await reach.answer(other, 5.0)).rows) == 2
+        for result in await asyncio.gather(*hung, return_exceptions=True):
+            assert isinstance(result, TargetTimeout)
+
+
+async def test_a_silent_host_costs_one_patience_however_many_questions_wait_for_it(site):
+    site.boxes["hv01"].trouble.hang = True
+    columns = ("Name", "State", "BuildNumber", "NodeWeight", "DynamicWeight", "NodeHighestVersion", "Status", "Flags")
+    questions = [Wql("hv01", "root/MSCluster", "MSCluster_Node", (column,)) for column in columns]
+    async with reaching(site) as reach:
+        began = time.monotonic()
+        for result in await asyncio.gather(*(reach.answer(one, 1.0) for one in questions), return_exceptions=True):
+            assert isinstance(result, TargetTimeout)
+            assert result.message == "no answer in 1 s."
+        assert time.monotonic() - began < 1.9
+        site.boxes["hv01"].trouble.hang = False
+        assert len((await reach.answer(NODES)).rows) == 2  # what is asked later is asked
+
+
+async def test_a_cancelled_question_frees_its_slot(site, monkeypatch):
+    monkeypatch.setattr("bot.transport.client._GRACE", 0.0)
+    site.boxes["hv01"].trouble.hang = True
+    async with reaching(site, at_once=1) as reach:
+        task = asyncio.create_task(reach.answer(NODES, 60.0))
+        await eventually(lambda: under_way(reach))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        other = Wql("hv02", "root/MSCluster", "MSCluster_Node", ("Name",))
+        assert len((await asyncio.wait_for(reach.answer(other), 5)).rows) == 2
+
+
+async def test_wrong_password(site):
+    async with reaching(site, Credentials("ntlm", "CORP\\reader", "wrong")) as reach:
+        with pytest.raises(AuthenticationFailed) as caught:
+            await reach.answer(NODES)
+    assert caught.value.kind == "login refused"
+    assert "wrong" not in str(caught.value)
+
+
+async def test_quota_is_waited_out(site, monkeypatch):
+    monkeypatch.setattr("bot.transport.client._FIRST_PAUSE", 0.01)
+    site.boxes["hv01"].trouble.fault = TOO_MANY_SHELLS
+    site.boxes["hv01"].trouble.fault_times = 3
+    async with reaching(site) as reach:
+        assert len((await reach.answer(NODES)).rows) == 2
+
+
+async def test_quota_that_stays_is_said_within_the_deadline(site):
+    site.boxes["hv01"].trouble.fault = TOO_MANY_SHELLS
+    async with reaching(site) as reach:
+        began = time.monotonic()
+        with pytest.raises(QuotaExceeded, match="too many shells"):
+            await reach.answer(NODES, 1.0)
+        assert time.monotonic() - began < 2
+
+
+async def test_a_forgotten_enumeration_is_begun_once_more(site):
+    site.boxes["hv01"].trouble.fault = STALE
+    site.boxes["hv01"].trouble.fault_times = 1
+    async with reaching(site) as reach:
+        assert len((await reach.answer(NODES)).rows) == 2
+        site.boxes["hv01"].trouble.fault = STALE
+        site.boxes["hv01"].trouble.fault_times = 0
+        with pytest.raises(MalformedResponse, match="forgotten"):
+            await reach.answer(NODES)
+
+
+async def test_unknown_classes_columns_and_namespaces_are_absent(site):
+    async with reaching(site) as reach:
+        for question in (
+            Wql("hv01", "root/cimv2", "Win32_Nonsense"),
+            Wql("hv01", "root/nonsense", "Win32_Service"),
+            Wql("hv01", "root/MSCluster", "MSCluster_Node", ("Nonsense",)),
+        ):
+            with pytest.raises(NotFound):
+                await reach.answer(question)
+        assert len((await reach.answer(NODES)).rows) == 2
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        Wql("hv01", "root/cimv2", "Win32_Service; DROP"),
+        Wql("hv01", "root/cimv2", "Win32_Service", ("a b",)),
+        Wql("hv01", "root/../x", "Win32_Service"),
+        Wql("hv01", "root/cimv2", "Win32_Service", (), (Predicate("Name", "=", "a\x00b"),)),
+        Registry("hv01", "SOFT\x00WARE", ("x",)),
+        RunReader("hv01", "format c:"),
+        RunReader("hv01", "wevtutil query events", make_params(channel="/q:x", ids="1")),
+        Wql("elsewhere", "root/cimv2", "Win32_Service"),
+        GuestWql("vm", "vm.evil.example", "id", "root/cimv2", "Win32_Volume"),
+    ],
+)
+async def test_what_may_not_go_out_does_not(site, question):
+    tap = []
+    async with reaching(site, tap=lambda *told: tap.append(told)) as reach:
+        with pytest.raises(PolicyViolation):
+            await reach.answer(question)
+    assert not tap
+
+
+async def test_memory_is_not_asked_of_hosts(site):
+    async with reaching(site) as reach:
+        with pytest.raises(TypeError):
+            await reach.answer(SampleHistory("hv01", "writer"))
+
+
+async def test_registry_values_of_every_type(site):
+    site.boxes["hv01"].keys["SOFTWARE\\Thing"] = {"Text": "a b", "Number": 7, "Many": ["x", "y"], "One": ["z"], "": "d"}
+    async with reaching(site) as reach:
+        wanted = ("text", "Number", "Many", "One", "Missing")
+        assert (await reach.answer(Registry("hv01", "SOFTWARE\\Thing", wanted))).rows == (
+            {"text": "a b", "Number": "7", "Many": ("x", "y"), "One": ("z",), "Missing": None},
+        )
+        assert (await reach.answer(Registry("hv01", "SOFTWARE\\Nothing", ("a",)))).rows == ({"a": None},)
+        assert (await reach.answer(Registry("hv01", "SOFTWARE"))).rows == ({"subkeys": ("Thing",)},)
+        assert (await reach.answer(Registry("hv01", "SOFTWARE\\Nothing"))).rows == ({"subkeys": None},)
+
+
+async def test_a_program_in_the_code_page_of_the_host(site):
+    site.boxes["hv01"].output = Output(WRITERS)
+    tap = []
+    async with reaching(site, tap=lambda *told: tap.append(told)) as reach:
+        answer = await reach.answer(RunReader("hv01", "vssadmin list writers"))
+        assert answer.rows[0]["name"] == "Müller's Verfasser"
+        assert answer.rows[0]["error_text"] == "Zeitüberschreitung"
+        assert answer.raw == WRITERS
+        await reach.answer(RunReader("hv01", "vssadmin list writers"))
+    assert site.boxes["hv01"].ran == [["vssadmin", "list", "writers"]] * 2
+    sent = requests_to(tap)
+    assert sum("OEMCP" in request for request in sent) == 1
+    assert sum(">850<" in request for request in sent) == 2
+    assert sum("transfer/Create<" in request for request in sent) == 2
+    assert sum("transfer/Delete<" in request for request in sent) == 2
+    assert all('"WINRS_SKIP_CMD_SHELL">TRUE<' in request for request in sent if "shell/Command<" in request)
+
+
+async def test_a_slow_program_is_waited_for_while_its_host_answers(site):
+    site.boxes["hv01"].output = Output(WRITERS, after=2.2)
+    async with reaching(site) as reach:
+        assert len((await reach.answer(RunReader("hv01", "vssadmin list writers"), 1.5)).rows) == 1
+
+
+async def test_a_program_that_never_ends_is_ended_and_its_shell_closed(site, monkeypatch):
+    site.boxes["hv01"].output = Output(WRITERS, after=60)
+    quick = {**PROGRAMS, "slow": Program("slow", "reads", ("slow",), lambda _: (), seconds=2)}
+    tap = []
+    reach = TargetClient(Router(site.estate(), {"reader": Credentials("ntlm", "CORP\\reader", "Correct-Horse-7")}), programs=quick,
+                  tap=lambda *told: tap.append(told))  # fmt: skip
+    try:
+        with pytest.raises(TargetTimeout):
+            await reach.answer(RunReader("hv01", "slow"), 1.0)
+        await eventually(lambda: not reach._running)
+    finally:
+        reach.close()
+    assert "transfer/Delete<" in requests_to(tap)[-1]
+
+
+async def test_output_that_was_cut_keeps_its_text_as_evidence(site):
+    site.boxes["hv01"].output = Output(WRITERS[:-60])
+    async with reaching(site) as reach:
+        with pytest.raises(MalformedResponse, match="breaks off") as caught:
+            await reach.answer(RunReader("hv01", "vssadmin list writers"))
+    assert caught.value.raw == WRITERS[:-60]
+
+
+@pytest.mark.parametrize(
+    ("output", "kind", "says"),
+    [
+        (Output("", "Der Kanal wurde nicht gefunden.\r\n", 15007), NotFound, "no event channel Foo/Bar"),
+        (Output("", "Zugriff verweigert\r\n", 5), AuthenticationFailed, "may not do this"),
+        (Output("", "Kaputt.\r\n", 77), TargetFault, "exit code 77: Kaputt."),
+        (Output("<Event", "", 0), MalformedResponse, "no XML"),
+    ],
+)
+async def test_exit_codes(site, output, kind, says):
+    site.boxes["hv01"].output = output
+    async with reaching(site) as reach:
+        with pytest.raises(kind, match=says) as caught:
+            await reach.answer(RunReader("hv01", "wevtutil query events", make_params(channel="Foo/Bar", ids="1")))
+    assert type(caught.value) is kind or kind is MalformedResponse
+
+
+async def test_events_in_utf_16(site):
+    event = (
+        "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System><EventID>1</EventID>"
+        "</System><UserData><V xmlns='urn:v'><VmName>Žluťoučký 猫</VmName></V></UserData></Event>\r\n"
+    )
+    site.boxes["hv01"].output = Output(event, utf16=True)
+    async with reaching(site) as reach:
+        answer = await reach.answer(
+            RunReader("hv01", "wevtutil query events", make_params(channel="System", ids="1", most=5))
+        )
+    assert answer.rows[0]["data"] == {"VmName": "Žluťoučký 猫"}
+    assert site.boxes["hv01"].ran == [
+        ["wevtutil", "qe", "System", "/q:*[System[(EventID=1)]]", "/f:xml", "/rd:true", "/c:5", "/uni:true"]
+    ]
+
+
+async def test_no_question_runs_a_row_that_changes(site):
+    changing = {"wipe": Program("wipe", "changes", ("wipe",), lambda _: (), profile="operator")}
+    login = Credentials("ntlm", "CORP\\reader", "Correct-Horse-7")
+    reach = TargetClient(Router(site.estate(), {"reader": login, "operator": login}), programs=changing)
+    try:
+        with pytest.raises(PolicyViolation, match="changes things"):
+            await reach.answer(RunReader("hv01", "wipe"))
+    finally:
+        reach.close()
+    assert site.boxes["hv01"].ran == []
+
+
+STOP = InvokeMethod("hv01", "root/cimv2", (("Name", "vmms"),), "Win32_Service", "StopService")
+
+
+async def test_a_method_is_called_and_its_return_value_judged(site):
+    site.boxes["hv01"].classes["root/cimv2", "win32_service"] = [{"Name": "vmms"}]
+    async with reaching(site) as reach:
+        assert (await reach.invoke(STOP)).rows[0]["ReturnValue"] == "0"
+        site.boxes["hv01"].returns = 5
+        with pytest.raises(TargetFault, match="StopService returned 5") as caught:
+            await reach.invoke(STOP)
+        assert caught.value.code == 5
+    assert site.boxes["hv01"].called[0] == ("Win32_Service", "StopService", {"Name": "vmms"})
+
+
+async def test_a_method_is_never_sent_twice_and_never_over_an_old_connection(site):
+    site.boxes["hv01"].classes["root/cimv2", "win32_service"] = [{"Name": "vmms"}]
+    tap = []
+    async with reaching(site, tap=lambda *told: tap.append(told)) as reach:
+        await reach.answer(NODES)
+        kept = next(iter(reach._kept._idle.values()))[0]
+        await reach.invoke(STOP)
+        idle = next(iter(reach._kept._idle.values()))
+        assert len(idle) == 2
+        assert kept in idle
+        site.boxes["hv01"].trouble.fault = TOO_MANY_SHELLS
+        with pytest.raises(QuotaExceeded):
+            await reach.invoke(STOP)
+        site.boxes["hv01"].trouble.fault = 0
+        site.boxes["hv01"].trouble.reset = True
+        with pytest.raises(ConnectionFailed):
+            await reach.invoke(STOP)
+    assert sum("StopService_INPUT" in request for request in requests_to(tap)) == 2
+    assert len(site.boxes["hv01"].called) == 1
+
+
+async def test_one_instance_by_its_keys(site):
+    site.boxes["hv01"].classes["root/cimv2", "win32_service"] = [{"Name": "vmms", "State": "Running"}]
+    async with reaching(site) as reach:
+        row = (await reach.get(Wql("hv01", "root/cimv2", "Win32_Service", (), (Predicate("Name", "=", "vmms"),)))).rows[
+            0
+        ]
+        assert row["State"] == "Running"
+        with pytest.raises(NotFound):
+            await reach.get(Wql("hv01", "root/cimv2", "Win32_Service", (), (Predicate("Name", "=", "none"),)))
+
+
+async def test_a_cluster_is_asked_through_the_entry_host_that_answers(site):
+    question = Wql("prod", "root/MSCluster", "MSCluster_Node", ("Name",))
+    async with reaching(site) as reach:
+        assert (await reach.answer(question)).by == "hv01"
+        site.boxes["hv01"].trouble.refuse = True
+        assert (await reach.answer(question)).by == "hv02"
+        site.boxes["hv01"].trouble.refuse = False
+        assert (await reach.answer(question)).by == "hv02"
+        site.boxes["hv01"].trouble.refuse = site.boxes["hv02"].trouble.hang = True
+        with pytest.raises(ConnectionFailed, match=r"none of its entry hosts answered: hv02: .* hv01: "):
+            await reach.answer(question, 0.5)
+        site.boxes["hv01"].trouble.refuse = False
+        site.boxes["hv01"].trouble.hang = True
+        with pytest.raises(TargetTimeout):
+            await reach.answer(question, 0.5)
+
+
+async def test_a_refused_login_is_not_tried_on_the_next_entry_host(site):
+    site.boxes["hv01"].trouble.deny = True
+    async with reaching(site) as reach:
+        with pytest.raises(AuthenticationFailed):
+            await reach.answer(Wql("prod", "root/MSCluster", "MSCluster_Node", ("Name",)))
+
+
+async def test_closing_gives_up_what_is_under_way(site):
+    site.boxes["hv01"].trouble.hang = True
+    reach = site.reach()
+    task = asyncio.create_task(reach.answer(NODES, 30.0))
+    await eventually(lambda: under_way(reach))
+    began = time.monotonic()
+    reach.close()
+    with pytest.raises(TargetError):
+        await task
+    assert time.monotonic() - began < 5

@@ -1,0 +1,194 @@
+"""A host that is not a host any more: replies made to fill memory, to burn time, or to be believed unproved."""
+
+import asyncio
+import re
+import socket
+from urllib.parse import urlsplit
+
+import pytest
+
+from bot.api.queries import RunReader, Wql
+from bot.api.rows import get_strs
+from bot.config.inventory_file import InventoryFile
+from bot.errors import MalformedResponse, TargetError
+from bot.transport.client import TargetClient
+from bot.transport.routing import Credentials, Router
+from bot.transport.windows import http_adapter, winrm
+
+from .conftest import READER, RawServer
+
+QUESTION = Wql("hv01", "root/MSCluster", "MSCluster_Node", ("Name",))
+SOAP = (
+    '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"'
+    ' xmlns:n="http://schemas.xmlsoap.org/ws/2004/09/enumeration"><s:Body>{}</s:Body></s:Envelope>'
+)
+ROWS = "<n:{kind}Response><n:EnumerationContext>more</n:EnumerationContext><n:Items>{rows}</n:Items>{end}</n:{kind}Response>"
+END = "<n:EndOfSequence/>"
+OPEN = Credentials("basic", "CORP\\reader", "Correct-Horse-7")  # no handshake: what the host says comes at once
+
+
+def page(rows: str, kind: str = "Enumerate", end: str = END) -> bytes:
+    return SOAP.format(ROWS.format(kind=kind, rows=rows, end=end)).encode()
+
+
+def whole(body: bytes, status: str = "200 OK", kind: str = "application/soap+xml") -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+class Impostor(RawServer):
+    """Answers each request with what `act` makes of it; never checks a login."""
+
+    address = "127.0.93.1"
+    patience = 2
+
+    def __init__(self, act):
+        super().__init__()
+        self.act = act
+        self.sent = 0
+
+    def talk(self, client):
+        while (request := self._request(client)) is not None:
+            for piece in self.act(request):
+                if self.leaving.is_set():
+                    return
+                client.sendall(piece)
+                self.sent += len(piece)
+
+    def _request(self, client) -> bytes | None:
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += self._more(client)
+            if not data:
+                return None
+        head, _, body = data.partition(b"\r\n\r\n")
+        due = int(re.search(rb"(?i)content-length: (\d+)", head)[1])
+        while len(body) < due:
+            body += self._more(client)
+        return head + b"\r\n\r\n" + body
+
+    @staticmethod
+    def _more(client) -> bytes:
+        return client.recv(65536)
+
+
+def reach_to(url: str, login: Credentials) -> TargetClient:
+    estate = InventoryFile.model_validate({"hosts": {"hv01": {"domain": "corp.example"}}, "endpoints": {"hv01": url}})
+    return TargetClient(Router(estate, {"reader": login}))
+
+
+async def asked(url, question=QUESTION, login=OPEN, seconds=5.0):
+    reach = reach_to(url, login)
+    try:
+        return await reach.answer(question, seconds)
+    finally:
+        reach.close()
+        await asyncio.to_thread(reach._threads.shutdown)
+
+
+@pytest.fixture(autouse=True)
+def _basic_in_clear(monkeypatch):
+    """Basic needs TLS, and these tests are about what comes back: the rule is lifted, in a test only."""
+    monkeypatch.setattr("bot.transport.routing._safe", lambda way: way)
+
+
+async def test_an_instance_with_a_million_values_takes_no_longer_than_its_length():
+    """Adding to a tuple one by one is quadratic, and holds the whole interpreter meanwhile."""
+    reply = page("<r>" + "<a/>" * 300_000 + "</r>")
+    with Impostor(lambda _: [whole(reply)]) as url:
+        answer = await asked(url, seconds=60)  # the deadline is the judge: quadratic, it took minutes
+    assert len(get_strs(answer.rows[0], "a")) == 300_000
+
+
+async def test_an_instance_nested_without_end_is_a_bad_reply():
+    reply = page("<r>" + "<a>" * 300 + "<b/><b/>" + "</a>" * 300 + "</r>")
+    with Impostor(lambda _: [whole(reply)]) as url, pytest.raises(MalformedResponse):
+        await asked(url)
+
+
+async def test_an_enumeration_without_end_is_given_up_by_its_size(monkeypatch):
+    monkeypatch.setattr(winrm, "LONGEST_ANSWER", 200_000)
+    rows = "<r><Name>x</Name></r>" * 1_000
+    rude = Impostor(lambda request: [whole(page(rows, "Pull" if b"/Pull<" in request else "Enumerate", end=""))])
+    with rude as url, pytest.raises(MalformedResponse, match="longer than any"):
+        await asked(url, seconds=20)
+    assert rude.sent < 2_000_000
+
+
+def _endless(_):
+    yield b"HTTP/1.1 401 No\r\nWWW-Authenticate: Negotiate\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunk = b"100000\r\n" + b"x" * 2**20 + b"\r\n"
+    for _ in range(400):
+        yield chunk
+
+
+async def test_a_reply_before_the_login_is_not_read_for_ever(monkeypatch):
+    monkeypatch.setattr(http_adapter, "LONGEST_REPLY", 2**20)
+    rude = Impostor(_endless)
+    with rude as url, pytest.raises(TargetError):
+        await asked(url, login=Credentials("ntlm", "CORP\\reader", "x"))
+    assert rude.sent < 60 * 2**20  # what the sockets hold, not what the host would like to say
+
+
+async def test_a_program_whose_reply_carries_entities_is_refused():
+    bomb = '<!DOCTYPE x [<!ENTITY a "' + "b" * 50 + '">]>'
+    shell = SOAP.format("<r><x>&a;</x></r>")
+    no_key = SOAP.format("<r><ReturnValue>2</ReturnValue></r>")
+
+    def act(request):
+        return [whole((no_key if b"StdRegProv" in request else bomb + shell).encode())]
+
+    with Impostor(act) as url, pytest.raises(MalformedResponse, match="document type"):
+        await asked(url, RunReader("hv01", "wevtutil enumerate channels"))
+
+
+def relay(upstream: str, forged: bytes):
+    """Somebody on the way: lets the login pass, then answers in the host's place, in clear."""
+    address = urlsplit(upstream)
+
+    def act(request):
+        if b"multipart/encrypted" in request.partition(b"\r\n\r\n")[0]:
+            return [forged]
+        if act.host is None:
+            act.host = socket.create_connection((address.hostname, address.port))
+            act.host.settimeout(5)
+        act.host.sendall(request)
+        return [_response(act.host)]
+
+    act.host = None
+    return act
+
+
+def _response(host) -> bytes:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += host.recv(65536)
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)content-length: (\d+)", head)
+    while length and len(body) < int(length[1]):
+        body += host.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+@pytest.mark.parametrize(
+    ("forged", "words"),
+    [
+        (whole(page("<r><Name>forged</Name></r>")), "not encrypted"),
+        (whole(page("<r><Name>forged</Name></r>"), kind="application/HTTP-Other-session-encrypted"), "not encrypted"),
+        (
+            whole(
+                SOAP.format("<s:Fault><s:Reason><s:Text>all is well</s:Text></s:Reason></s:Fault>").encode(), "500 No"
+            ),
+            "without a word",
+        ),
+    ],
+)
+async def test_a_reply_in_clear_over_a_sealed_connection_is_not_believed(site, forged, words):
+    """pywinrm reads it as if it had been sealed: whoever sits on the way could call a stuck writer healthy."""
+    act = relay(site.up.url("127.0.91.1"), forged)
+    try:
+        with Impostor(act) as url, pytest.raises(TargetError, match=words) as caught:
+            await asked(url, login=READER)
+    finally:
+        act.host.close()
+    assert "all is well" not in str(caught.value)

@@ -1,0 +1,89 @@
+"""Kerberos against a real KDC: by ticket, by password, and what is said when there is neither."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.api.queries import GuestWql, Wql
+from bot.errors import AuthenticationFailed, PolicyViolation
+from bot.transport.client import TargetClient
+from bot.transport.routing import Credentials, Router
+from bot.transport.windows import kerberos
+
+pytestmark = pytest.mark.kerberos
+
+HOST = "hv02.corp.example"
+QUESTION = Wql("hv02", "root/MSCluster", "MSCluster_Node", ("Name",))
+TICKET = Credentials("kerberos", "asker@CORP.EXAMPLE")
+
+
+@pytest.fixture(scope="session")
+def people(kdc):
+    kdc.add_service("HTTP", HOST)
+    kdc.add_user("asker", "Ticket-3")
+    kdc.add_user("other", "Ticket-4")
+
+
+@pytest.fixture
+def realm(kdc, people, monkeypatch, site, tmp_path):
+    for name, value in kdc.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("KRB5CCNAME", f"FILE:{tmp_path / 'tickets'}")
+    monkeypatch.setitem(kdc.environment, "KRB5CCNAME", f"FILE:{tmp_path / 'tickets'}")
+    monkeypatch.setattr(kerberos, "_fetched", {})
+    monkeypatch.setattr(kerberos, "_refused", {})
+    box = site.boxes["hv02"]
+    box.access.kerberos, box.access.ntlm = True, False
+    box.access.accounts = {"asker@CORP.EXAMPLE": ""}
+    return kdc
+
+
+async def ask(site, login, question=QUESTION):
+    reach = TargetClient(Router(site.estate(), {"reader": login, "guest": login}))
+    try:
+        return [await reach.answer(question, 5.0) for _ in range(3)][-1]
+    finally:
+        reach.close()
+
+
+async def test_with_a_ticket_by_the_name_of_the_host_not_its_address(realm, site):
+    realm.log_in("asker", "Ticket-3")
+    assert len((await ask(site, TICKET)).rows) == 2
+
+
+async def test_with_a_password_and_no_ticket(realm, site):
+    login = Credentials("kerberos", "asker@CORP.EXAMPLE", "Ticket-3")
+    assert len((await ask(site, login)).rows) == 2
+    assert len(kerberos._fetched) == 1
+
+
+async def test_a_wrong_password_is_carried_to_the_kdc_once(realm, site, monkeypatch):
+    with pytest.raises(AuthenticationFailed, match="KDC gives no ticket") as caught:
+        await ask(site, Credentials("kerberos", "asker@CORP.EXAMPLE", "nonsense-9"))
+    monkeypatch.setenv("KRB5_CONFIG", "/nonexistent")  # whoever asked the KDC again would fail in another way
+    with pytest.raises(AuthenticationFailed) as again:
+        await ask(site, Credentials("kerberos", "asker@CORP.EXAMPLE", "nonsense-9"))
+    assert again.value.message == caught.value.message
+    assert "nonsense-9" not in str(caught.value)
+
+
+async def test_without_any_ticket(realm, site):
+    with pytest.raises(AuthenticationFailed, match="Kerberos did not succeed") as caught:
+        await ask(site, TICKET)
+    assert "SPN" in caught.value.hint
+
+
+async def test_somebody_else_of_the_realm(realm, site):
+    realm.log_in("other", "Ticket-4")
+    with pytest.raises(AuthenticationFailed):
+        await ask(site, Credentials("kerberos", "other@CORP.EXAMPLE"))
+
+
+async def test_a_guest_by_its_own_name_inside_of_the_domains(realm, site):
+    realm.log_in("asker", "Ticket-3")
+    guest = GuestWql("hv02", HOST, "id", "root/MSCluster", "MSCluster_Node", ("Name",))
+    assert len((await ask(site, TICKET, guest)).rows) == 2
+    with pytest.raises(AuthenticationFailed):  # what answers there cannot prove that it is this guest
+        await ask(site, TICKET, GuestWql("hv02", "hv09.corp.example", "id", "root/MSCluster", "MSCluster_Node"))
+    with pytest.raises(PolicyViolation):
+        await ask(site, TICKET, GuestWql("hv02", "hv02.evil.example", "id", "root/MSCluster", "MSCluster_Node"))

@@ -1,0 +1,118 @@
+import pytest
+
+from bot.api.queries import Predicate, Wql
+from bot.config.inventory_file import InventoryFile
+from bot.errors import PolicyViolation
+from bot.transport.client import QueryResult, TargetClient
+from bot.transport.routing import Credentials, Router
+
+KERBEROS = Credentials("kerberos", "reader@CORP.EXAMPLE")
+NTLM = Credentials("ntlm", "CORP\\reader", "secret")
+BASIC = Credentials("basic", "reader", "secret")
+ESTATE = InventoryFile.model_validate({
+    "guest_domains": ["corp.example", "dmz.corp.example"],
+    "clusters": {"prod": {"domain": "corp.example", "entry_hosts": ["hv01", "hv02"]}},
+    "hosts": {"backup01": {"domain": "other.example"}},
+    "endpoints": {"hv02": "http://10.0.0.2:5985/wsman", "app-01": "https://10.0.1.1:5986/wsman", "app-02": "http://10.0.1.2:5985/wsman"},
+})  # fmt: skip
+
+
+def ways(**credentials):
+    return Router(ESTATE, credentials)
+
+
+def test_hosts_by_dns_or_by_endpoint_and_their_service_name():
+    plain = ways(reader=KERBEROS)
+    assert plain.host("HV01").url == "http://HV01.corp.example:5985/wsman"
+    assert plain.host("hv01").service_name == "hv01.corp.example"
+    assert plain.host("hv02").url == "http://10.0.0.2:5985/wsman"
+    assert plain.host("hv02").service_name == "hv02.corp.example"
+    assert plain.host("backup01").url == "http://backup01.other.example:5985/wsman"
+
+
+def test_strangers_are_not_reached_until_their_cluster_names_them():
+    plain = ways(reader=NTLM)
+    with pytest.raises(PolicyViolation, match="not in the estate"):
+        plain.host("hv03")
+    assert plain.add_nodes("PROD", ("HV03", "evil.example:80/x", "-o", "")) == ("HV03",)
+    assert plain.host("hv03").url == "http://hv03.corp.example:5985/wsman"
+
+
+def test_basic_and_certificates_go_over_tls_or_not_at_all():
+    assert ways(reader=BASIC).host("hv01").url == "https://hv01.corp.example:5986/wsman"
+    with pytest.raises(PolicyViolation, match="never sent without TLS"):
+        ways(reader=BASIC).host("hv02")
+    with pytest.raises(PolicyViolation, match="never sent without TLS"):
+        ways(reader=Credentials("certificate")).host("hv02")
+
+
+def test_a_missing_login_is_named():
+    with pytest.raises(PolicyViolation, match=r"\[credentials.operator\]"):
+        ways(reader=NTLM).host("hv01", "operator")
+
+
+def test_entry_hosts_in_turn_the_last_good_one_first():
+    plain = ways(reader=NTLM)
+    assert plain.entries("Prod") == ("hv01", "hv02")
+    plain.mark_preferred("prod", "hv02")
+    assert plain.entries("prod") == ("hv02", "hv01")
+    assert plain.entries("hv09") == ("hv09",)
+
+
+def test_guests_over_kerberos_by_their_own_name():
+    way = ways(guest=KERBEROS).guest("SQL Stage", "SQL-02.corp.example.")
+    assert way.url == "http://sql-02.corp.example:5985/wsman"
+    assert way.service_name == "sql-02.corp.example"
+    assert ways(guest=KERBEROS).guest("x", "web.dmz.corp.example").service_name == "web.dmz.corp.example"
+
+
+@pytest.mark.parametrize(
+    "fqdn",
+    [
+        "",
+        "sql-02",
+        "sql-02.evil.example",
+        "sql-02.corp.example.evil.example",
+        "evilcorp.example",
+        "corp.example",
+        "a.b.corp.example",
+        "x@evil.example/.corp.example",
+        "evil.example:5985/.corp.example",
+        "-o.corp.example",
+        "sql 02.corp.example",
+        "sql\n.corp.example",
+    ],
+)
+def test_a_guest_cannot_name_itself_out_of_its_domains(fqdn):
+    with pytest.raises(PolicyViolation, match="outside of guest_domains"):
+        ways(guest=KERBEROS).guest("app-01", fqdn)
+
+
+def test_other_logins_only_where_the_estate_pins_the_guest_with_tls():
+    with pytest.raises(PolicyViolation, match="Kerberos only"):
+        ways(guest=NTLM).guest("sql-02", "sql-02.corp.example")
+    with pytest.raises(PolicyViolation, match="Kerberos only"):
+        ways(guest=NTLM).guest("app-02", "app-02.corp.example")
+    assert ways(guest=NTLM).guest("app-01", "app-01.corp.example").url == "https://10.0.1.1:5986/wsman"
+
+
+def test_a_password_does_not_show():
+    assert "secret" not in repr(ways(reader=NTLM).host("hv01"))
+
+
+def test_the_place_of_a_host_is_where_its_role_is_held():
+    plain = ways(reader=NTLM)
+    assert [plain.scope_of(name) for name in ("PROD", "HV01", "Backup01", "hv03")] == ["prod", "prod", "backup01", ""]
+    plain.add_nodes("prod", ("hv03",))
+    assert plain.scope_of("HV03") == "prod"
+
+
+def test_an_answer_about_some_nodes_does_not_forget_the_others():
+    plain = ways(reader=KERBEROS)
+    reach = TargetClient(plain)
+    every = Wql("prod", "root/MSCluster", "MSCluster_Node", ("Name",))
+    paused = Wql("prod", "root/MSCluster", "MSCluster_Node", ("Name",), (Predicate("State", "=", 2),))
+    reach._learn(every, QueryResult(({"Name": "hv03"},), "", "hv01"))
+    reach._learn(paused, QueryResult((), "", "hv01"))
+    assert plain.host("hv03").name == "hv03"
+    reach.close()

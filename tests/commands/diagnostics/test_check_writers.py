@@ -1,0 +1,590 @@
+"""`/check-writers` from scripted replies to the whole report."""
+
+from datetime import timedelta
+
+import pytest
+
+from bot.api.arguments import Target
+from bot.api.query_client import QueryFailure
+from bot.api.report import Finding, Healthy, Remedy, Report, Sample, Severity
+from commands.diagnostics.check_writers import COMMAND, Args
+
+PROD = Target("prod", "cluster", "prod")
+HV03 = Target("hv03", "host", "prod")
+ALONE = Target("backup01", "host")
+HYPER_V = "66841CD4-6DED-4F4B-8F17-FD23F8DDC3DE"
+INSTANCE = "2FA6F9BA-B613-4740-9BF3-E01EB4320A01"
+WRITERS = "vssadmin list writers"
+VMMS = "wevtutil query events Microsoft-Windows-Hyper-V-VMMS-Admin"
+SYSTEM = "wevtutil query events System"
+APPLICATION = "wevtutil query events Application"
+
+
+@pytest.fixture
+def check(scripted):
+    async def run(script, silent=None, target=PROD):
+        run.ask = scripted(script, silent)
+        facts = await COMMAND.collect(Args(target), run.ask)
+        return COMMAND.evaluate(Args(target), facts)
+
+    return run
+
+
+@pytest.fixture
+def waiting(make):
+    return make.writers(make.writer("Microsoft Hyper-V VSS Writer", 5, "Retryable error"))
+
+
+@pytest.fixture
+def named(make):
+    return [make.event(10102, "2026-11-22T22:14:37Z", VmName="test-tfs-01", VmId=make.vm_id(300))]
+
+
+def seen(at="2026-11-22T22:39:00+00:00", **over):
+    row = {
+        "at": at,
+        "writer_id": HYPER_V,
+        "instance_id": INSTANCE,
+        "state": 5,
+        "error": "Retryable error",
+        "backup": "no",
+    }
+    return row | over
+
+
+def line(report, label, word=None):
+    """All lines of that label, in the findings of that word."""
+    return [text for one in report.findings if word in (None, one.status) for name, text in one.lines if name == label]
+
+
+def sample(on, state=1, error="No error"):
+    fields = (("backup", "no"), ("error", error), ("instance_id", INSTANCE), ("state", state), ("writer_id", HYPER_V))
+    return Sample(on, "writer", fields)
+
+
+async def test_a_healthy_cluster(check, make):
+    nodes = ("hv01", "hv02", "hv03", "hv04", "hv05", "hv06")
+    assert await check(make.cluster()) == Report(
+        title="prod: writers well on all 6 nodes",
+        summary="prod: writers well on all 6 nodes",
+        of="nodes",
+        asked=6,
+        answered=6,
+        fine=(Healthy("STABLE", nodes, "5 writers each"),),
+        notes=("Logs were read since 21 Nov 22:41 UTC.",),
+        samples=tuple(sample(node) for node in nodes),
+    )
+    assert check.ask.rounds == 2
+
+
+async def test_the_stuck_writer_whole(check, make, waiting, named):
+    drain = [
+        make.event(1137, "2026-11-22T22:30:00Z", Group="test-tfs-01", Status="5960"),
+        make.event(1071, "2026-11-22T22:31:00Z"),
+    ]
+    hv03 = {WRITERS: waiting, VMMS: named, SYSTEM: drain, "recall writer": [seen()]}
+    report = await check(make.cluster(9, hv03=hv03), {"hv05": "timed out"})
+    assert report == Report(
+        title="prod: Hyper-V writer STUCK on hv03",
+        summary="prod: Hyper-V writer STUCK on hv03, 9 of 11 guests locked; suspect test-tfs-01; hv05 UNKNOWN; 4 stable",
+        of="nodes",
+        asked=6,
+        answered=5,
+        findings=(
+            Finding(
+                Severity.FAULT,
+                "STUCK",
+                "hv03",
+                "Microsoft Hyper-V VSS Writer: [5] Waiting for completion · Retryable error. No backup runs."
+                " Same instance at 22:39 UTC and 22:41 UTC.",
+                (
+                    (
+                        "Means",
+                        "The next backup of hv03 is expected to fail for all 11 guests; 9 are locked, so hv03 cannot drain (error 5960).",
+                    ),
+                    (
+                        "Do now",
+                        "Free 1 GB or more on every full volume of test-tfs-01, then resume the backup job.",
+                    ),
+                    (
+                        "Do not do now",
+                        "Do not drain, pause or reboot hv03, do not restart vmms, do not move guests past the lock: 9 guests locked.",
+                    ),
+                    ("First seen", "22:39 UTC, 2 samples of one instance."),
+                    ("Suspect", "test-tfs-01 (event 10102, 22:14 UTC)"),
+                    (
+                        "Locked",
+                        "9 of 11: test-tfs-01, suspect; victims: vm-301, vm-302, vm-303, vm-304, vm-305, vm-306, vm-307, vm-308",
+                    ),
+                    (
+                        "Because",
+                        "A drain failed with error 5960 (1 event 1137, last 22:30 UTC). The lock blocked 1 operation (event 1071, last 22:31 UTC).",
+                    ),
+                ),
+            ),
+        ),
+        unanswered=(QueryFailure("hv05", "timed out", "no answer in 20 s. Not counted as healthy."),),
+        fine=(Healthy("STABLE", ("hv01", "hv02", "hv04", "hv06"), "5 writers each"),),
+        notes=("Logs were read since 21 Nov 22:41 UTC.",),
+        remedies=(Remedy("Find Full Guests", "/find-full-guests prod", primary=True),),
+        samples=(sample("hv01"), sample("hv02"), sample("hv03", 5, "Retryable error"), sample("hv04"), sample("hv06")),
+    )
+
+
+async def test_the_first_answer_says_looks_stuck_and_when_to_look_again(check, make, waiting):
+    report = await check(make.cluster(9, hv03={WRITERS: waiting}))
+    assert report.title == "prod: Hyper-V writer LOOKS STUCK on hv03"
+    assert report.findings[0].severity is Severity.WARNING
+    assert "Look again at 22:43 UTC or later" in line(report, "Do now")[0]
+    assert line(report, "First seen") == []
+
+
+@pytest.mark.parametrize(("at", "word"), [("22:39:00", "STUCK"), ("22:39:01", "LOOKS STUCK")])
+async def test_the_sample_must_be_two_minutes_old(check, make, waiting, at, word):
+    report = await check(make.cluster(hv03={WRITERS: waiting, "recall writer": [seen(f"2026-11-22T{at}+00:00")]}))
+    assert report.findings[0].status == word
+
+
+async def test_a_second_answer_makes_the_first_ones_sample_a_proof(check, make, waiting, now):
+    first = await check(make.cluster(hv03={WRITERS: waiting}))
+    kept = next(one for one in first.samples if one.on == "hv03")
+    memory = dict(kept.fields) | {"at": (now - timedelta(minutes=3)).isoformat()}
+    again = await check(make.cluster(hv03={WRITERS: waiting, "recall writer": [memory]}))
+    assert again.findings[0].status == "STUCK"
+
+
+@pytest.mark.parametrize("where", ["guest", "volume"])
+async def test_a_running_backup_makes_it_busy(check, make, waiting, where):
+    script = make.cluster(3, hv03={WRITERS: waiting, "recall writer": [seen()]})
+    if where == "guest":
+        script[("hv03", "Msvm_ComputerSystem")] = make.guests("hv03", 3)
+    else:
+        script[("prod", "MSCluster_ClusterSharedVolume")] = [{"Name": "Volume1", "BackupState": "1", "FaultState": "0"}]
+    report = await check(script)
+    (finding,) = report.findings
+    assert (finding.status, finding.severity) == ("BUSY", Severity.WARNING)
+    assert "likely to fail" in line(report, "Means")[0]
+    assert "Do not drain or reboot hv03" in line(report, "Do not do now")[0]
+    assert line(report, "Locked") == ["3 of 11: victims: test-tfs-01, vm-301, vm-302"]
+    assert report.remedies == ()
+
+
+async def test_busy_without_an_error_is_no_finding_for_the_exit_code(check, make):
+    busy = make.writers(make.writer("Microsoft Hyper-V VSS Writer", 5))
+    report = await check(make.cluster(hv03={WRITERS: busy, "Msvm_ComputerSystem": make.guests("hv03", 11)}))
+    assert report.title == "prod: writers well on all 6 nodes, a backup runs"
+    assert [one.severity for one in report.findings] == [Severity.NOTE]
+    assert not report.has_findings
+
+
+async def test_a_hint_alone_does_not_make_it_busy(check, make, waiting):
+    script = make.cluster(hv03={WRITERS: waiting, "recall writer": [seen()]})
+    script[("prod", "MSCluster_Cluster")] = [{"Name": "prod", "BackupInProgress": "1"}]
+    (finding,) = (await check(script)).findings
+    assert finding.status == "STUCK"
+    assert "BackupInProgress is set, which can be stale." in finding.summary
+
+
+async def test_unknown_backups_keep_it_from_being_stuck(check, make, waiting):
+    script = make.cluster(hv03={WRITERS: waiting, "recall writer": [seen()]})
+    script[("prod", "MSCluster_ClusterSharedVolume")] = QueryFailure("prod", "timed out", "no answer in 20 s.")
+    report = await check(script)
+    assert report.findings[0].status == "LOOKS STUCK"
+    assert "Whether a backup runs is not known." in report.findings[0].summary
+    assert line(report, "Do now")[0].startswith("See in the backup product whether a job runs.")
+    assert report.unanswered == (
+        QueryFailure("prod", "timed out", "backups of shared volumes not known: no answer in 20 s."),
+    )
+
+
+async def test_without_locks_the_way_by_hand_is_a_drain_first(check, make, waiting):
+    report = await check(make.cluster(hv03={WRITERS: waiting, "recall writer": [seen()]}))
+    assert line(report, "Do not do now") == ["Do not restart vmms on hv03 before it is drained."]
+    assert line(report, "By hand") == [
+        "If it stays so once there is room: drain hv03, restart the service vmms, resume with failback."
+    ]
+    assert line(report, "Means")[0].endswith("none is locked.")
+
+
+async def test_unknown_locks_forbid_a_drain(check, make, waiting):
+    script = make.cluster(hv03={WRITERS: waiting, "recall writer": [seen()]})
+    script[("prod", "MSCluster_ResourceGroup")] = QueryFailure("prod", "refused", "access is denied.")
+    report = await check(script)
+    assert "Do not drain" in line(report, "Do not do now")[0]
+    assert "locks not known" in line(report, "Do not do now")[0]
+    assert line(report, "By hand") == []
+
+
+async def test_ids_of_locked_guests_come_from_the_hive_in_a_third_round(check, make, waiting, named):
+    script = make.cluster(2, hv03={WRITERS: waiting, VMMS: named})
+    script[("prod", "MSCluster_Resource")] = make.resources(2, private=False)
+    script[("prod", "Parameters")] = [{"VmID": make.vm_id(301)}]
+    report = await check(script)
+    assert "vm-301" in line(report, "Locked")[0]
+    assert check.ask.rounds == 2  # beside the nodes, not after them
+
+
+async def test_a_suspect_that_moved_is_named_where_it_was_and_is(check, make, waiting):
+    moved = [make.event(10102, "2026-11-22T22:14:37Z", VmName="old-name", VmId=make.vm_id(401))]
+    report = await check(make.cluster(hv03={WRITERS: waiting, VMMS: moved}))
+    assert line(report, "Suspect") == ["vm-401 (event 10102, 22:14 UTC, now on hv04)"]
+    unknown = [make.event(10102, "2026-11-22T22:14:37Z", VmName="gone", VmId="84521EG0G-8B7A-54ED-2F24-392A1761ED11")]
+    report = await check(make.cluster(hv03={WRITERS: waiting, VMMS: unknown}))
+    assert line(report, "Suspect") == ["gone (event 10102, 22:14 UTC, on no node that answered)"]
+
+
+async def test_events_from_before_the_writer_was_last_well_name_nobody(check, make, waiting, named):
+    well = seen("2026-11-22T22:20:00+00:00", state=1, error="No error")
+    report = await check(make.cluster(hv03={WRITERS: waiting, VMMS: named, "recall writer": [well]}))
+    assert line(report, "Suspect") == ["No event 10102 names a guest since 22:15 UTC. That clears nobody."]
+
+
+async def test_failed_writers_with_what_to_do_and_never_a_restart_of_the_cluster_service(check, make):
+    failed = make.writers(
+        make.writer("Cluster Database", 8, "Non-retryable error"),
+        make.writer("SqlServerWriter", 10, "Timed out"),
+        make.writer("System Writer", 10, "Timed out"),
+    )
+    report = await check(make.cluster(hv02={WRITERS: failed}))
+    assert [(one.status, one.severity) for one in report.findings] == [("FAILED", Severity.FAULT)] * 2
+    assert line(report, "Do not do now") == [
+        "Do not restart ClusSvc (A restart takes the node out of the cluster.) on hv02."
+    ]
+    assert line(report, "By hand") == [
+        "If a retry does not help: restart SQLWriter, CryptSvc on hv02. The databases stay online."
+    ]
+    assert line(report, "Do now")[1].startswith("Reduce the load and retry")
+    assert report.remedies == ()
+
+
+async def test_a_failed_hyper_v_writer_names_suspects_and_offers_to_look_for_them(check, make, named):
+    failed = make.writers(make.writer("Microsoft Hyper-V VSS Writer", 8, "Inconsistent shadow copy"))
+    report = await check(make.cluster(hv03={WRITERS: failed, VMMS: named}))
+    assert report.summary == "prod: Hyper-V writer FAILED on hv03; suspect test-tfs-01; 5 stable"
+    assert line(report, "Suspect") == ["test-tfs-01 (event 10102, 22:14 UTC)"]
+    assert line(report, "Do not do now") == ["Do not restart vmms on hv03 before it is drained."]
+    assert [one.label for one in report.remedies] == ["Find Full Guests", "Reset Writer…"]
+
+
+async def test_stable_with_an_error_is_a_warning(check, make):
+    error = make.writers(make.writer("System Writer", 1, "Retryable error"))
+    report = await check(make.cluster(hv02={WRITERS: error}))
+    assert report.title == "prod: System Writer ERROR on hv02"
+    assert line(report, "Do now") == ["Retry the backup job."]
+
+
+async def test_nine_without_an_error_is_expected_on_windows_2008(check, make):
+    nine = {WRITERS: make.writers(make.writer("System Writer", 9))}
+    script = make.cluster(hv01=nine, hv02=nine)
+    for row in script[("prod", "MSCluster_Node")]:
+        if row["Name"] == "hv02":
+            row["BuildNumber"] = "6002"
+    report = await check(script)
+    assert [(one.target, one.status, one.severity) for one in report.findings] == [
+        ("hv01", "FAILED", Severity.FAULT),
+        ("hv02", "EXPECTED", Severity.NOTE),
+    ]
+    assert any("2008" in note for note in report.notes)
+
+
+async def test_an_expected_failure_is_no_backup(check, make):
+    script = make.cluster(hv02={WRITERS: make.writers(make.writer("System Writer", 9))})
+    script[("prod", "MSCluster_Node")][1]["BuildNumber"] = "6002"
+    assert (await check(script)).title == "prod: writers well on all 6 nodes"
+
+
+async def test_any_writer_recovers_once(check, make):
+    ill = seen(writer_id="A65FAA63-5EA8-4EBC-9DBD-A0C4DB26912A", state=8)
+    report = await check(make.cluster(hv02={"recall writer": [ill]}))
+    assert [(one.status, one.target) for one in report.findings] == [("RECOVERED", "hv02")]
+    kept = next(one for one in report.samples if dict(one.fields)["writer_id"].startswith("A65FAA63"))
+    later = dict(kept.fields) | {"at": "2026-11-22T22:40:00+00:00"}
+    again = await check(make.cluster(hv02={"recall writer": [ill, later]}))
+    assert again.findings == ()
+
+
+async def test_an_empty_list_is_not_a_healthy_one(check, make):
+    report = await check(make.cluster(hv04={WRITERS: []}))
+    assert report.title == "prod: NO WRITERS on hv04"
+    assert report.findings[0].severity is Severity.FAULT
+    assert "hv04" not in report.fine[0].targets
+    assert report.answered == 6
+
+
+async def test_a_host_without_its_hyper_v_writer(check, make):
+    report = await check(make.cluster(hv04={WRITERS: make.writers()[1:]}))
+    assert report.title == "prod: Hyper-V writer MISSING on hv04"
+    assert "hv04" not in report.fine[0].targets
+
+
+async def test_a_state_that_nobody_knows_is_odd(check, make):
+    report = await check(make.cluster(hv04={WRITERS: make.writers(make.writer("System Writer", 42))}))
+    assert report.title == "prod: System Writer ODD on hv04"
+    assert "[42] not a known state" in report.findings[0].summary
+
+
+async def test_locks_with_stable_writers_are_said(check, make):
+    report = await check(make.cluster(2))
+    assert report.title == "prod: guests LOCKED on hv03"
+    assert "hv03" not in report.fine[0].targets
+    assert line(report, "Locked") == ["2 of 11: victims: test-tfs-01, vm-301"]
+    assert report.summary == "prod: guests LOCKED on hv03, 2 of 11 guests locked; 5 stable"
+
+
+async def test_locks_on_a_node_that_does_not_answer_are_said(check, make):
+    report = await check(make.cluster(9), {"hv03": "timed out"})
+    assert report.title == "prod: guests LOCKED on hv03"
+    assert report.summary == "prod: guests LOCKED on hv03, 9 guests locked; hv03 UNKNOWN; 5 stable"
+    assert report.findings[0].summary.endswith("How its writers are is not known.")
+    assert line(report, "Do not do now")[0].startswith("Do not drain, pause or reboot hv03")
+    assert [one.target for one in report.unanswered] == ["hv03"]
+    assert (report.asked, report.answered) == (6, 5)
+
+
+async def test_what_else_a_node_said_stands_beside_a_list_that_cannot_be_read(check, make, named):
+    report = await check(make.cluster(9, hv03={WRITERS: [{"name": "cut", "state": ""}], VMMS: named}))
+    assert report.title == "prod: guests LOCKED on hv03"
+    assert line(report, "Suspect")[0].startswith("test-tfs-01 (event 10102")
+    assert line(report, "Locked")[0].startswith("9 of 11: test-tfs-01, suspect; victims: ")
+
+
+@pytest.mark.parametrize(
+    ("language", "stuck"), [("Aucune erreur", "Erreur récupérable"), ("Kein Fehler", "Wiederholbarer Fehler")]
+)
+async def test_other_languages(check, make, language, stuck):
+    foreign = make.writers(make.writer("Microsoft Hyper-V VSS Writer", 5, stuck), error=language)
+    script = make.cluster(
+        hv03={WRITERS: foreign},
+        hv04={WRITERS: make.writers(make.writer("Microsoft Hyper-V VSS Writer", error=language), error=language)},
+    )
+    report = await check(script)
+    assert report.title == "prod: Hyper-V writer LOOKS STUCK on hv03"
+    assert "hv04" in report.fine[0].targets
+    known = stuck.startswith("Erreur")
+    assert ("Retryable error" if known else "last error “Wiederholbarer Fehler”") in report.findings[0].summary
+    assert any("language" in note for note in report.notes) is not known
+
+
+async def test_an_unread_error_on_a_stable_writer_is_unknown_not_fine(check, make):
+    mixed = make.writers(make.writer("System Writer", error="Wiederholbarer Fehler"), error="Kein Fehler")
+    report = await check(make.cluster(hv04={WRITERS: mixed}))
+    assert report.title == "prod: writers well on 5 of 6 nodes, hv04 unknown"
+    assert report.findings == ()
+    assert "hv04" not in report.fine[0].targets
+    (unknown,) = report.unanswered
+    assert (unknown.target, unknown.kind) == ("hv04", "not understood")
+    assert "Wiederholbarer Fehler" in unknown.message
+
+
+async def test_nonsense_from_one_host_leaves_the_others_intact(check, make):
+    report = await check(make.cluster(hv02={WRITERS: [{"name": "cut", "state": ""}]}))
+    assert [(one.target, one.kind) for one in report.unanswered] == [("hv02", "bad reply")]
+    assert report.title == "prod: writers well on 5 of 6 nodes, hv02 unknown"
+    assert report.answered == 5
+
+
+async def test_a_half_silent_node_says_what_is_missing(check, make, waiting):
+    gone = QueryFailure("hv03", "absent", "it has no such event channel.")
+    report = await check(make.cluster(hv03={WRITERS: waiting, VMMS: gone, "Win32_ShadowCopy": gone}))
+    assert report.unanswered == (
+        QueryFailure("hv03", "absent", "events 10102, snapshot volumes not known: it has no such event channel."),
+    )
+    assert report.has_unknowns
+
+
+async def test_a_node_that_the_cluster_calls_down_says_so(check, make):
+    script = make.cluster()
+    script[("prod", "MSCluster_Node")][4]["State"] = "1"
+    report = await check(script, {"hv05": "unreachable"})
+    assert report.unanswered[0].message == "no answer in 20 s. The cluster calls it down."
+
+
+async def test_a_cluster_that_does_not_answer(check, make):
+    report = await check(make.cluster(), {"prod": "login refused"})
+    assert report.title == "prod: its nodes are not known"
+    assert (report.asked, report.answered) == (0, 0)
+    assert [one.kind for one in report.unanswered] == ["login refused"]
+
+
+async def test_no_node_answers(check, make):
+    report = await check(make.cluster(), dict.fromkeys(("hv01", "hv02", "hv03", "hv04", "hv05", "hv06"), "timed out"))
+    assert report.title == "prod: no node said how its writers are"
+    assert report.fine == ()
+    assert len(report.unanswered) == 6
+
+
+async def test_one_node_of_a_cluster_reads_every_log(check, make, waiting, named):
+    report = await check(make.cluster(9, hv03={WRITERS: waiting}, hv06={VMMS: named}), {"hv05": "timed out"}, HV03)
+    assert report.title == "hv03: Hyper-V writer LOOKS STUCK on hv03"
+    assert line(report, "Suspect") == ["test-tfs-01 (event 10102, 22:14 UTC)"]
+    assert (report.asked, report.answered) == (1, 1)
+    assert report.unanswered == (
+        QueryFailure("hv05", "timed out", "no answer in 20 s. Guests that its log names are not known."),
+    )
+    assert [one.on for one in check.ask.asked if getattr(one, "what", "") == WRITERS] == ["hv03"]
+    assert report.remedies[0].line == "/find-full-guests hv03"
+
+
+async def test_a_host_that_stands_alone(check, make, waiting):
+    script = make.cluster()
+    script |= {
+        ("backup01", "Win32_OperatingSystem"): [{"BuildNumber": "7601"}],
+        ("backup01", WRITERS): waiting,
+        ("backup01", "Msvm_ComputerSystem"): make.guests("hv03"),
+    }
+    report = await check(script, target=ALONE)
+    assert report.title == "backup01: Hyper-V writer LOOKS STUCK on backup01"
+    assert {one.on for one in check.ask.asked} == {"backup01"}
+    assert check.ask.rounds == 2
+
+
+async def test_a_host_without_hyper_v_is_not_missing_its_writer(check, make):
+    absent = QueryFailure("backup01", "absent", "there is no namespace root/virtualization/v2.")
+    script = make.cluster() | {
+        ("backup01", "Win32_OperatingSystem"): [{"BuildNumber": "20348"}],
+        ("backup01", WRITERS): make.writers()[1:],
+        ("backup01", "Msvm_ComputerSystem"): absent,
+        ("backup01", VMMS): absent,
+    }
+    report = await check(script, target=ALONE)
+    assert report.title == "backup01: writers well on 1 node"
+    assert report.unanswered == ()
+
+
+async def test_a_2008_r2_cluster_says_that_locks_are_not_known(check, make):
+    script = make.cluster()
+    for row in script[("prod", "MSCluster_Node")]:
+        row["BuildNumber"] = "7601"
+    for what in ("MSCluster_ResourceGroup", "MSCluster_Resource"):
+        script[("prod", what)] = QueryFailure("prod", "absent", "there is no property StatusInformation.")
+    report = await check(script)
+    assert report.unanswered == ()
+    assert report.notes[0].startswith("2008 R2 publishes no locked status")
+
+
+async def test_event_8194_as_a_missing_permission(check, make):
+    denied = [
+        make.event(8194, f"2026-11-22T0{hour}:00:00Z", Data0="hr = 0x80070005, Access is denied.") for hour in (1, 2)
+    ]
+    report = await check(make.cluster(hv02={APPLICATION: denied}))
+    assert report.title == "prod: event 8194 PERMISSION on hv02"
+    assert report.findings[0].summary == "Event 8194, access denied, 2 times, last 02:00 UTC."
+
+
+async def test_event_8194_beside_a_stuck_writer_is_its_echo(check, make, waiting):
+    denied = [
+        make.event(8194, f"2026-11-22T0{hour}:00:00Z", Data0="hr = 0x80070005, Access is denied.") for hour in (1, 2)
+    ]
+    report = await check(make.cluster(hv03={WRITERS: waiting, APPLICATION: denied}))
+    assert [one.status for one in report.findings] == ["LOOKS STUCK"]
+    assert "mend the writer before any permission" in line(report, "Because")[0]
+
+
+async def test_one_event_8194_is_left_open(check, make):
+    denied = [make.event(8194, "2026-11-22T01:00:00Z", Data0="hr = 0x80070005")]
+    report = await check(make.cluster(hv02={APPLICATION: denied}))
+    assert report.findings == ()
+    assert report.notes[0].startswith("Event 8194 (access denied) on hv02: too few")
+
+
+async def test_mounted_snapshots_are_evidence(check, make, waiting):
+    copies = [{"ID": "1", "InstallDate": "2026-11-22T22:01:00Z", "DeviceObject": "x", "ExposedLocally": "true"}]
+    report = await check(make.cluster(hv03={WRITERS: waiting, "Win32_ShadowCopy": copies}))
+    assert line(report, "Because") == ["1 snapshot volume mounted, the oldest since 22:01 UTC."]
+
+
+async def test_a_fleet_of_stuck_writers_stays_readable(scripted, make, waiting):
+    names = [f"h{number:04}" for number in range(1000)]
+    script = make.cluster()
+    script[("prod", "MSCluster_Node")] = [{"Name": one, "State": "0", "BuildNumber": "9600"} for one in names]
+    script |= {(one, "Msvm_ComputerSystem"): [] for one in names}
+    script |= {(one, WRITERS): waiting for one in names[:500]}
+    ask = scripted(script, dict.fromkeys(names[900:], "timed out"))
+    report = COMMAND.evaluate(Args(PROD), await COMMAND.collect(Args(PROD), ask))
+    assert report.title == "prod: Hyper-V writer LOOKS STUCK on 500 nodes"
+    assert len(report.findings) == 9
+    assert report.findings[-1].target == "492 more nodes"
+    assert len(report.unanswered) == 13
+    assert report.fine[0].targets[-1] == "389 more"
+    assert (report.asked, report.answered) == (1000, 900)
+    assert ask.rounds == 2
+
+
+async def test_a_guest_may_bear_any_name(check, make, waiting):
+    script = make.cluster(1, hv03={WRITERS: waiting})
+    script[("hv03", "Msvm_ComputerSystem")][1]["ElementName"] = "<!channel> o'Neil & *bold*"
+    report = await check(script)
+    assert "<!channel> o'Neil & *bold*" in line(report, "Locked")[0]
+
+
+async def test_it_only_names_commands_that_exist(check, make, waiting):
+    report = await check(make.cluster(9, hv03={WRITERS: waiting}))
+    assert {one.line.split()[0] for one in report.remedies} <= {
+        "/check-writers",
+        "/find-full-guests",
+        "/verify-kb-drift",
+    }
+    assert "Reset" not in str(report)
+
+
+async def test_a_writer_that_was_stuck_and_is_well_has_recovered(check, make):
+    report = await check(make.cluster(hv03={"recall writer": [seen()]}))
+    assert report.title == "prod: Hyper-V writer RECOVERED on hv03; writers well on all 6 nodes"
+    (finding,) = report.findings
+    assert (finding.severity, finding.status, finding.target) == (Severity.NOTE, "RECOVERED", "hv03")
+    assert line(report, "Because") == ["At 22:39 UTC it was [5] · Retryable error."]
+    assert line(report, "Next") == ["No guest of hv03 is locked any more. Resume the backup job if it still waits."]
+    assert "hv03" in report.fine[0].targets
+    assert not report.has_findings
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        [seen(backup="yes")],  # it waited for a backup that ran: nothing to recover from
+        [seen(), seen("2026-11-22T22:40:00+00:00", state=1, error="No error")],  # an answer has said so already
+        [seen(writer_id="another")],
+    ],
+)
+async def test_what_was_not_stuck_just_now_has_not_recovered(check, make, earlier):
+    report = await check(make.cluster(hv03={"recall writer": earlier}))
+    assert report.title == "prod: writers well on all 6 nodes"
+    assert report.findings == ()
+
+
+async def test_who_recovered_stands_before_what_is_still_wrong(check, make, waiting):
+    report = await check(make.cluster(hv03={"recall writer": [seen()]}, hv04={WRITERS: waiting}))
+    assert report.title == "prod: Hyper-V writer RECOVERED on hv03; Hyper-V writer LOOKS STUCK on hv04"
+    assert [finding.status for finding in report.findings] == ["LOOKS STUCK", "RECOVERED"]
+
+
+STUCK = {"state": 5, "error": "Unexpected error", "backup": "no"}
+LONG_AGO, JUST_NOW = "2026-11-22T22:30:00Z", "2026-11-22T22:40:00Z"
+SILENT = QueryFailure("prod", "timed out", "silent.")
+
+
+@pytest.mark.parametrize(
+    ("case", "offered"),
+    [
+        ({}, True),
+        ({"locked": 1}, False),
+        ({"at": JUST_NOW}, True),
+        ({"MSCluster_ResourceGroup": SILENT}, False),
+        ({"MSCluster_ClusterSharedVolume": SILENT}, False),
+        ({"MSCluster_Node": [{"Name": "hv03", "State": "0", "BuildNumber": "7601"}]}, False),
+    ],
+)
+async def test_a_reset_is_offered_only_where_nothing_leans_on_a_stuck_writer(check, make, case, offered):
+    over = {name: rows for name, rows in case.items() if name.startswith("MSCluster")}
+    rows = make.writers(make.writer("Microsoft Hyper-V VSS Writer", 5, "Unexpected error"))
+    seen = STUCK | {"at": case.get("at", LONG_AGO), "writer_id": HYPER_V, "instance_id": INSTANCE}
+    script = make.cluster(case.get("locked", 0), hv03={WRITERS: rows, "recall writer": [seen]}, prod=over)
+    report = await check(script)
+    assert (Remedy("Reset Writer…", "/reset-writer hv03") in report.remedies) is offered
+
+
+async def test_a_host_that_stands_alone_cannot_be_drained_so_no_reset_is_offered(check, make):
+    rows = make.writers(make.writer("Microsoft Hyper-V VSS Writer", 8, "Unexpected error"))
+    script = make.cluster(backup01={WRITERS: rows, "Msvm_ComputerSystem": [], "Win32_OperatingSystem": []})
+    report = await check(script, target=ALONE)
+    assert [one.label for one in report.remedies] == ["Find Full Guests"]

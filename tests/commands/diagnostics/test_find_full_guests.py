@@ -1,0 +1,330 @@
+"""`/find-full-guests` from scripted replies to the whole report."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.api.arguments import Percent, Size, Target
+from bot.api.query_client import QueryFailure
+from bot.api.report import Bar, Chart, Finding, Healthy, Remedy, Severity
+from commands.diagnostics.find_full_guests import COMMAND, Args
+from commands.guest_space.facts import GuestSpaceFacts
+from commands.sources.guests import Guest, HostedGuest, Power
+from commands.sources.kvp import KvpInfo
+from commands.sources.volumes import Room, Volume, Volumes
+
+GIB, MIB = 2**30, 2**20
+NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
+PROD = Target("prod", "cluster", "prod")
+VOLUMES, VM_ID, FIRMWARE = "Win32_Volume", "Parameters", "Win32_ComputerSystemProduct"
+HOST, KVP, BIOS = "Msvm_ComputerSystem", "Msvm_KvpExchangeComponent", "Msvm_VirtualSystemSettingData"
+VMMS = "wevtutil query events Microsoft-Windows-Hyper-V-VMMS-Admin"
+
+
+@pytest.fixture
+def find(scripted):
+    async def run(script, silent=None, target=PROD, **options):
+        run.ask = scripted(script, silent)
+        args = Args(target, **options)
+        return COMMAND.evaluate(args, await COMMAND.collect(args, run.ask))
+
+    return run
+
+
+def reasons(report):
+    return {one.target: one.kind for one in report.unanswered}
+
+
+async def test_enough_room_everywhere(find, make):
+    report = await find(make.space(2))
+    assert report.title == report.summary == "prod: no full guest among 12"
+    assert (report.of, report.asked, report.answered) == ("guests", 12, 12)
+    assert report.findings == report.unanswered == ()
+    assert report.fine == (Healthy("ENOUGH", ("12 guests",), "1 GB and 10 % or more free on every volume"),)
+    assert report.notes == ("12 guests: 12 answered, 0 unknown.",)
+    assert report.remedies == (Remedy("Check Writers", "/check-writers prod"),)
+    assert find.ask.rounds == 3
+
+
+async def test_the_full_guest_whole(find, make):
+    named = [make.event(10102, "2026-11-22T22:14:37Z", VmName="test-tfs-01", VmId=make.vm_id(300))]
+    report = await find(
+        make.space(
+            2,
+            test_tfs_01={VOLUMES: [make.volume("C:", 0)]},
+            vm_200={VOLUMES: [make.volume("C:", 40 * GIB), make.volume("L:", 412 * MIB)]},
+            vm_400={VOLUMES: [make.volume("C:", 820 * MIB)]},
+            vm_101={VOLUMES: [make.volume("C:", 40 * GIB), make.volume("D:", 21 * GIB, 350 * GIB)]},
+            hv03={VMMS: named},
+        )
+    )
+    assert report.title == "prod: test-tfs-01 has 0 MB free on C:"
+    assert report.summary == "prod: test-tfs-01 C: 0 MB free; 2 under 1 GB; 1 under 10 %"
+    assert report.findings == (
+        Finding(
+            Severity.FAULT,
+            "FULL",
+            "test-tfs-01",
+            "on hv03 · C: 0 MB of 80 GB",
+            (
+                ("Because", "Event 10102 names it, 22:14 UTC on hv03."),
+                ("By hand", "Free 1 GB or more on C:, then Look Again."),
+            ),
+        ),
+        Finding(Severity.WARNING, "LOW", "2 volumes", "vm-200 L: 412 MB · vm-400 C: 820 MB"),
+        Finding(Severity.WARNING, "LITTLE HEADROOM", "1 volume", "vm-101 D: 21 GB (6 %)"),
+    )
+    assert report.chart == Chart(
+        "Free GB, worst 10 volumes",
+        "GB",
+        (
+            Bar("test-tfs-01 C:", 0),
+            Bar("vm-200 L:", 4),
+            Bar("vm-400 C:", 8),
+            Bar("vm-101 D:", 210),
+            Bar("vm-100 C:", 400),
+            Bar("vm-101 C:", 400),
+            Bar("vm-200 C:", 400),
+            Bar("vm-201 C:", 400),
+            Bar("vm-301 C:", 400),
+            Bar("vm-401 C:", 400),
+        ),
+        (("wanted", 10),),
+    )
+    assert [one.name for one in report.table.columns] == ["Guest", "Volume", "Free GB", "Free %", "Node"]
+    assert report.table.rows[:4] == (
+        ("test-tfs-01", "C:", "0.0", "0", "hv03"),
+        ("vm-200", "L:", "0.4", "0", "hv02"),
+        ("vm-400", "C:", "0.8", "1", "hv04"),
+        ("vm-101", "D:", "21.0", "6", "hv01"),
+    )
+    assert report.fine[0].targets == ("8 guests",)
+
+
+async def test_once_there_is_room_it_says_so(find, make):
+    report = await find(make.space(1, test_tfs_01={VOLUMES: [make.volume("C:", 8 * GIB)]}))
+    assert report.title == "prod: no full guest among 6"
+
+
+@pytest.mark.parametrize(
+    ("free", "words"),
+    [
+        (320 * MIB - 1, ["FULL"]),
+        (320 * MIB, ["LOW"]),
+        (GIB - 1, ["LOW"]),
+        (GIB, ["LITTLE HEADROOM"]),
+        (8 * GIB - 1, ["LITTLE HEADROOM"]),
+        (8 * GIB, []),
+    ],
+)
+async def test_thresholds(find, make, free, words):
+    report = await find(make.space(1, vm_100={VOLUMES: [make.volume("C:", free)]}))
+    assert [one.status for one in report.findings] == words
+
+
+async def test_thresholds_can_be_chosen(find, make):
+    report = await find(make.space(1), free=Size.parse("50GB"), percent=Percent.parse("60"))
+    assert report.title == "prod: test-tfs-01 has 40 GB free on C:, 5 more guests low"
+    assert report.chart.thresholds == (("wanted", 500),)
+    strict = await find(make.space(1), percent=Percent.parse("60"))
+    assert strict.title == "prod: test-tfs-01 has 50 % free on C:"
+    assert strict.summary == "prod: 6 under 60 %"
+
+
+async def test_reserved_partitions_are_judged_apart(find, make):
+    def reserved(free):
+        return [make.volume("C:", 40 * GIB), make.volume("", free, 350 * MIB, Label="System Reserved")]
+
+    report = await find(make.space(1, vm_100={VOLUMES: reserved(20 * MIB)}, vm_200={VOLUMES: reserved(40 * MIB)}))
+    (finding,) = report.findings
+    assert finding.target == "vm-100"
+    assert finding.summary == "on hv01 · System Reserved partition (350 MB) 20 MB of 350 MB"
+    assert finding.lines == (("By hand", "Free 32 MB or more on System Reserved partition (350 MB), then Look Again."),)
+    assert any("judged apart" in note for note in report.notes)
+    assert [bar.label for bar in report.chart.bars][:2] == ["vm-100 System Re", "test-tfs-01 C:"]
+    assert [row[1] for row in report.table.rows][-1] == "System Reserved partition (350 MB)"
+
+
+async def test_who_was_not_asked_and_why(find, make):
+    script = make.space(2)
+    script[("hv01", HOST)][1]["EnabledState"] = "3"
+    script[("hv01", HOST)][2]["EnabledState"] = "6"
+    script[("hv02", HOST)][1]["EnabledState"] = "9"
+    script[("hv02", KVP)] = [
+        {"SystemName": make.vm_id(201), "GuestIntrinsicExchangeItems": make.kvp("vm-201", "Ubuntu 22.04")}
+    ]
+    script[("hv04", KVP)][0]["GuestIntrinsicExchangeItems"] = make.kvp("vm-400", "FreeBSD")
+    report = await find(script)
+    assert report.notes[:2] == (
+        "12 guests: 7 answered, 0 unknown, 1 Linux, 1 another system, 1 off, 1 saved, 1 paused.",
+        "Not asked: vm-201 Linux; vm-400 another system; vm-100 off; vm-101 saved; vm-200 paused.",
+    )
+    asked = {one.on for one in find.ask.asked if getattr(one, "cls", "") == VOLUMES}
+    assert asked.isdisjoint({"vm-100", "vm-101", "vm-200", "vm-201", "vm-400"})
+
+
+async def test_unknown_guests_with_their_reasons(find, make):
+    script = make.space(2, vm_401={VM_ID: [{"VirtualMachineId": make.vm_id(999)}]})
+    script[("hv01", KVP)] = [
+        {"SystemName": make.vm_id(101), "GuestIntrinsicExchangeItems": make.kvp("vm-101", fqdn="")}
+    ]
+    script[("vm-201", VOLUMES)] = [make.volume("C:", GIB, 1)]
+    script[("vm-200", VOLUMES)] = QueryFailure("vm-200", "not allowed", "vm-200.evil.example is in no guest domain.")
+    silent = {"vm-400": "login refused", "vm-500": "timed out"}
+    report = await find(script, silent)
+    assert reasons(report) == {
+        "vm-100": "no name reported",
+        "vm-101": "no name reported",
+        "vm-200": "not allowed",
+        "vm-201": "bad reply",
+        "vm-400": "login refused",
+        "vm-401": "wrong machine",
+        "vm-500": "timed out",
+    }
+    assert report.title == "prod: no full guest among 5, 7 unknown"
+    assert (report.asked, report.answered) == (12, 5)
+    assert ("vm-400", "unknown: login refused", "", "", "hv04") in report.table.rows
+    assert report.has_unknowns
+    assert not report.has_findings
+
+
+async def test_another_machine_under_that_name_does_not_count_even_when_full(find, make):
+    other = {VM_ID: [{"VirtualMachineId": make.vm_id(999)}], VOLUMES: [make.volume("C:", 0)]}
+    report = await find(make.space(1, vm_100=other))
+    assert report.findings == ()
+    assert reasons(report) == {"vm-100": "wrong machine"}
+
+
+@pytest.mark.parametrize(
+    ("uuid", "kind"),
+    [
+        ("00000064-0000-4000-8000-000000000000", None),
+        ("64000000-0000-0040-8000-000000000000", None),
+        ("00000065-0000-4000-8000-000000000000", "wrong machine"),
+        ("", "not proven"),
+        ("00000000-0000-0000-0000-000000000000", "not proven"),
+    ],
+    ids=["same", "other byte order", "another", "none", "blank"],
+)
+async def test_guests_without_a_vm_id_are_known_by_their_firmware(find, make, uuid, kind):
+    old = {VM_ID: [{"VirtualMachineId": None}], FIRMWARE: [{"Name": "Virtual Machine", "UUID": uuid}]}
+    report = await find(make.space(1, vm_100=old))
+    assert reasons(report).get("vm-100") == kind
+    assert find.ask.rounds == 4
+
+
+async def test_a_volume_that_reports_no_size_makes_its_guest_unknown(find, make):
+    locked = make.volume("E:", 0, Capacity=None, FreeSpace=None)
+    report = await find(make.space(1, vm_100={VOLUMES: [make.volume("C:", 0), locked]}))
+    assert report.findings[0].target == "vm-100"
+    assert reasons(report) == {"vm-100": "no size reported"}
+    assert (report.asked, report.answered) == (6, 5)
+
+
+async def test_a_silent_host_leaves_its_guests_unknown_by_name(find, make):
+    report = await find(make.space(2), {"hv05": "timed out"})
+    (silent,) = report.unanswered
+    assert silent.target == "hv05"
+    assert silent.message.startswith("no answer in 20 s. Not known: its 11 guests: vm-500, vm-501")
+    assert report.title == "prod: no full guest among 10, 11 unknown"
+    assert (report.asked, report.answered) == (21, 10)
+
+
+async def test_a_host_that_tells_half_gives_the_reason_to_each_guest(find, make):
+    script = make.space(2)
+    script[("hv02", KVP)] = QueryFailure("hv02", "refused", "the provider failed.")
+    report = await find(script)
+    assert reasons(report) == {"hv02": "refused", "vm-200": "no name known", "vm-201": "no name known"}
+    assert "the provider failed." in report.unanswered[1].message
+
+
+async def test_a_cluster_that_does_not_answer(find, make):
+    report = await find(make.space(1), {"prod": "timed out"})
+    assert report.title == "prod: no guest said how full it is"
+    assert reasons(report) == {"prod": "timed out"}
+    assert (report.chart, report.table) == (None, None)
+
+
+async def test_one_node_of_a_cluster(find, make):
+    report = await find(
+        make.space(2, test_tfs_01={VOLUMES: [make.volume("C:", 0)]}), target=Target("HV03", "host", "prod")
+    )
+    assert report.title == "HV03: test-tfs-01 has 0 MB free on C:"
+    assert report.notes[0] == "2 guests: 2 answered, 0 unknown."
+
+
+async def test_a_2008_r2_host_that_stands_alone(find, make):
+    script = make.space(1) | {
+        ("old01", "Win32_OperatingSystem"): [{"BuildNumber": "7601"}],
+        ("old01", HOST): make.guests("hv03", count=1),
+        ("old01", KVP): [{"SystemName": make.vm_id(300), "GuestIntrinsicExchangeItems": make.kvp("test-tfs-01")}],
+        ("old01", BIOS): [{"SystemName": make.vm_id(300), "BIOSGUID": make.vm_id(300)}],
+    }
+    report = await find(script, target=Target("old01", "host"))
+    assert report.title == "old01: no full guest among 1"
+    namespaces = {one.namespace for one in find.ask.asked if getattr(one, "cls", "").startswith("Msvm")}
+    assert namespaces == {"root/virtualization"}
+
+
+async def test_many_full_guests_share_a_finding_and_a_chart_of_ten(find, make):
+    full = {
+        f"vm_{node}{number:02}": {VOLUMES: [make.volume("C:", number * MIB)]}
+        for node in (1, 2, 4)
+        for number in range(11)
+    }
+    report = await find(make.space(11, **full))
+    assert report.title == "prod: vm-100 has 0 MB free on C:, 32 more guests full"
+    assert len(report.findings) == 9
+    assert report.findings[-1].target == "25 more guests"
+    assert len(report.chart.bars) == 10
+    assert len(report.table.rows) == 66
+
+
+async def test_an_event_that_names_another_guest_is_not_pinned_on_this_one(find, make):
+    named = [make.event(10102, "2026-11-22T22:14:37Z", VmName="vm-301", VmId=make.vm_id(301))]
+    report = await find(make.space(2, test_tfs_01={VOLUMES: [make.volume("C:", 0)]}, hv03={VMMS: named}))
+    assert [name for name, _ in report.findings[0].lines] == ["By hand"]
+
+
+async def test_long_and_equal_names_keep_their_own_bars(find, make):
+    script = make.space(2)
+    for row in script[("hv01", HOST)][1:]:
+        row["ElementName"] = "a-very-long-guest-name-of-a-team"
+        script[("a-very-long-guest-name-of-a-team", VM_ID)] = [{"VirtualMachineId": row["Name"]}]
+    script[("a-very-long-guest-name-of-a-team", VOLUMES)] = [make.volume("C:", 0)]
+    script[("a-very-long-guest-name-of-a-team", FIRMWARE)] = [{"UUID": ""}]
+    report = await find(script)
+    labels = [bar.label for bar in report.chart.bars]
+    assert all(len(label) <= 20 for label in labels)
+    assert len(labels) == len(set(labels))
+
+
+NAMES = st.text(min_size=1, max_size=60)
+SIZES = st.tuples(st.integers(1, 4 * 2**40), st.integers(0, 1000))
+
+
+@given(
+    guests=st.lists(st.tuples(NAMES, st.lists(SIZES, min_size=1, max_size=4)), max_size=15),
+    least=st.integers(0, 2**40),
+    percent=st.integers(0, 100),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_estate_makes_a_lawful_report(guests, least, percent):
+    hosted, space = [], {}
+    for number, (name, sizes) in enumerate(guests):
+        key = f"{number:08X}-0000-4000-8000-000000000000"
+        hosted.append(HostedGuest(Guest(key, name, Power.RUNNING), "hv01", KvpInfo(f"g{number}.corp.example"), ""))
+        volumes = (Volume("C:", reserved=False, capacity=one, free=one * share // 1000) for one, share in sizes)
+        space[key] = Volumes(tuple(volumes))
+    report = COMMAND.evaluate(Args(PROD, Size(least), Percent(percent)), GuestSpaceFacts(NOW, tuple(hosted), space))
+    labels = [bar.label for bar in report.chart.bars] if report.chart else []
+    every = [one for part in space.values() for one in part.judged]
+    short = [one for one in every if one.room(least, percent) is not Room.ENOUGH]
+    assert len(report.title) <= 150
+    assert len(labels) == len(set(labels)) == min(10, len(every))
+    assert all(0 < len(label) <= 20 for label in labels)
+    assert len(report.table.rows if report.table else ()) == len(every)
+    assert report.has_findings == bool(short)
+    assert (report.answered, report.asked) == (len(guests), len(guests))

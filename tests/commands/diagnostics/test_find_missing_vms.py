@@ -1,0 +1,311 @@
+import uuid
+from typing import Any
+
+import pytest
+
+from bot.api.arguments import Target
+from bot.api.query_client import QueryFailure
+from bot.api.report import Severity
+from commands.diagnostics.find_missing_vms import Args, collect, evaluate
+from commands.sources import vmm
+
+ARGS = Args(Target("vmm", "vmm", clusters=("prod",)))
+COLUMNS = [
+    ("tbl_ADHC_Host", "HostID", "uniqueidentifier"),
+    ("tbl_ADHC_Host", "ComputerName", "nvarchar"),
+    ("tbl_WLC_VObject", "ObjectId", "uniqueidentifier"),
+    ("tbl_WLC_VObject", "ObjectState", "int"),
+    ("tbl_WLC_VObject", "Name", "nvarchar"),
+    ("tbl_WLC_VObject", "HostId", "uniqueidentifier"),
+    ("tbl_WLC_VObject", "CloudId", "uniqueidentifier"),
+    ("tbl_WLC_VObject", "FailedJobID", "uniqueidentifier"),
+    ("tbl_WLC_VMInstance", "VMInstanceId", "uniqueidentifier"),
+    ("tbl_WLC_VMInstance", "VMId", "nvarchar"),
+    ("tbl_WLC_VMInstance", "ProtectionUnitId", "uniqueidentifier"),
+    ("tbl_WLC_VMInstance", "SecuritySummary", "int"),
+    ("tbl_TR_TaskTrail", "TaskID", "uniqueidentifier"),
+    ("tbl_TR_TaskTrail", "TaskState", "nvarchar"),
+]
+NODES = ("hv01", "hv02", "hv03", "hv04", "hv05", "hv06")
+
+
+def columns(*without: str) -> list[dict[str, str]]:
+    return [
+        {"TABLE_NAME": table, "COLUMN_NAME": column, "DATA_TYPE": kind}
+        for table, column, kind in COLUMNS
+        if column not in without
+    ]
+
+
+def guid(kind: str, name: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{kind} {name}")).upper()
+
+
+def record(name: str, host: str, state: int = 0, vm_id: str | None = None, number: int = 0) -> dict[str, Any]:
+    return {
+        "ObjectId": guid("object", f"{name} {number}"),
+        "Name": name,
+        "ObjectState": str(state),
+        "HostId": guid("host", host),
+        "VMId": guid("vm", name) if vm_id is None else vm_id,
+    }
+
+
+def there(*names: str, state: str = "2") -> list[dict[str, Any]]:
+    return [{"Name": guid("vm", name).lower(), "ElementName": name, "EnabledState": state} for name in names]
+
+
+def world(records: list[dict[str, Any]], **over: Any) -> dict[tuple[str, str], Any]:
+    """A VMM and six nodes, each with one virtual machine `vm-<node>`; keyword arguments replace what a target says."""
+    usual = [record(f"vm-{node}", node) for node in NODES]
+    hosts = [{"HostID": guid("host", node), "ComputerName": f"{node.upper()}.corp.example"} for node in NODES]
+    script: dict[tuple[str, str], Any] = {
+        ("vmm", "vmm columns"): columns(),
+        ("vmm", "vmm hosts"): hosts,
+        ("vmm", "vmm virtual machines"): [*usual, *records],
+        ("vmm", "vmm failed jobs"): [],
+        ("vmm", "vmm running jobs"): [],
+        ("prod", "MSCluster_Node"): [{"Name": node, "State": "0", "BuildNumber": "9600"} for node in NODES],
+    }
+    script |= {(node, "Msvm_ComputerSystem"): there(f"vm-{node}") for node in NODES}
+    for target, answers in over.items():
+        script |= {(target, what): rows for what, rows in answers.items()}
+    return script
+
+
+@pytest.fixture
+def answer(scripted):
+    async def asked(records, silent=None, **over):
+        ask = scripted(world(records, **over), silent)
+        return evaluate(ARGS, await collect(ARGS, ask))
+
+    return asked
+
+
+def on(*names: str, **guests: Any) -> dict[str, Any]:
+    return {"Msvm_ComputerSystem": [*there(*names), *guests.get("more", [])]}
+
+
+async def test_where_all_agrees_nothing_is_found(answer):
+    report = await answer([])
+    assert report.title == "vmm: VMM and hosts agree about 6 virtual machines"
+    assert (report.asked, report.answered, report.findings, report.unanswered) == (6, 6, (), ())
+    assert report.fine[0].targets == ("6 virtual machines",)
+    assert "VMM 2016 or later" in report.notes[0]
+    assert report.table is None
+
+
+async def test_missing_on_one_host_and_running_on_another(answer):
+    failed = [{"ObjectId": guid("object", "crm-01 0"), "FailedJobID": guid("job", "move"), "TaskState": "Failed"}]
+    report = await answer(
+        [record("crm-01", "hv04", 220)], hv06=on("vm-hv06", "crm-01"), vmm={"vmm failed jobs": failed}
+    )
+    assert report.title == "vmm: crm-01 is missing in VMM, and running on hv06"
+    (finding,) = report.findings
+    assert (finding.severity, finding.status, finding.target) == (Severity.FAULT, "MISSING", "crm-01")
+    assert finding.summary == "VMM says Missing (220) on hv04; it is running on hv06."
+    lines = dict(finding.lines)
+    by_hand = lines["By hand"]
+    assert by_hand.index("Read-SCVirtualMachine") < by_hand.index("live-migrate it to hv04") < by_hand.index("database")
+    assert guid("object", "crm-01 0") in by_hand
+    assert "deletes its files" in lines["Do not do now"]
+    assert guid("job", "move") in lines["Because"]
+    assert report.table.rows == (
+        ("crm-01", "hv04", "220 Missing", "hv06", "running", "missing, on another host", guid("vm", "crm-01"), guid("object", "crm-01 0")),
+    )  # fmt: skip
+
+
+async def test_the_name_decides_nothing(answer):
+    """A machine of the same name on another host is another machine."""
+    other = [{"Name": guid("vm", "somebody else"), "ElementName": "crm-01", "EnabledState": "2"}]
+    report = await answer([record("crm-01", "hv04", 220)], hv06=on("vm-hv06", more=other))
+    assert [finding.status for finding in report.findings] == ["NOT FOUND"]
+    assert "VMM has no record of crm-01" in report.notes[-1]
+
+
+async def test_missing_where_it_is(answer):
+    report = await answer([record("crm-01", "hv04", 220)], hv04=on("vm-hv04", "crm-01"))
+    (finding,) = report.findings
+    assert (finding.severity, finding.status) == (Severity.WARNING, "MISSING")
+    assert "live-migrate" not in dict(finding.lines)["By hand"]
+
+
+async def test_moved_without_vmm(answer):
+    report = await answer([record("crm-01", "hv04")], hv06=on("vm-hv06", "crm-01"))
+    assert report.title == "vmm: VMM is wrong about 1 virtual machine"
+    assert [finding.status for finding in report.findings] == ["WRONG HOST"]
+
+
+async def test_two_records_of_one_machine_are_refused(answer):
+    records = [record("crm-01", "hv04", 220), record("crm-01", "hv06", number=2)]
+    report = await answer(records, hv06=on("vm-hv06", "crm-01"))
+    (finding,) = report.findings
+    assert (finding.status, finding.summary) == ("DUPLICATE", "VMM has 2 records of this one virtual machine.")
+    lines = dict(finding.lines)
+    assert "hvops changes neither" in lines["By hand"]
+    assert all(guid("object", f"crm-01 {number}") in lines["Means"] for number in (0, 2))
+
+
+async def test_a_job_of_vmms_is_left_in_peace(answer):
+    report = await answer(
+        [record("crm-01", "hv04", 200)],
+        hv06=on("vm-hv06", "crm-01"),
+        vmm={"vmm running jobs": [{"TaskID": guid("job", "1"), "TaskState": "Running"}]},
+    )
+    assert [(finding.severity, finding.status) for finding in report.findings] == [(Severity.NOTE, "BUSY")]
+    assert any("1 VMM job running" in note for note in report.notes)
+
+
+async def test_a_node_that_is_silent_makes_nothing_missing(answer):
+    records = [record("crm-01", "hv04", 220), record("crm-02", "hv05"), record("crm-03", "hv04")]
+    report = await answer(records, silent={"hv05": "timed out"})
+    assert report.findings == ()
+    assert (report.asked, report.answered) == (6, 5)
+    assert {one.target: one.kind for one in report.unanswered} == {
+        "hv05": "timed out",
+        "crm-01": "not known",
+        "crm-03": "not known",
+    }
+    assert any("Not compared" in note and "crm-02" in note and "vm-hv05" in note for note in report.notes)
+    assert report.title == "vmm: VMM and hosts agree about 5 virtual machines, 2 unknown"
+
+
+async def test_a_cluster_that_is_silent_makes_nothing_missing(answer):
+    silent = QueryFailure("prod", "timed out", "no answer in 20 s.")
+    report = await answer([record("crm-01", "hv04", 220)], prod={"MSCluster_Node": silent})
+    assert report.findings == ()
+    assert {one.target for one in report.unanswered} == {"prod", "crm-01"}
+
+
+async def test_on_no_host_although_all_answered(answer):
+    report = await answer([record("crm-01", "hv04", 220)])
+    (finding,) = report.findings
+    assert (finding.severity, finding.status) == (Severity.FAULT, "NOT FOUND")
+    assert "Remove-SCVirtualMachine -Force, the record alone" in dict(finding.lines)["By hand"]
+
+
+async def test_seen_twice_counts_where_it_runs(answer):
+    moving = on("vm-hv04", more=there("crm-01", state="3"))
+    report = await answer([record("crm-01", "hv04", 220)], hv04=moving, hv06=on("vm-hv06", "crm-01"))
+    assert "it is running on hv06" in report.findings[0].summary
+
+
+async def test_running_twice_is_not_known(answer):
+    report = await answer([record("crm-01", "hv04", 220)], hv04=on("vm-hv04", "crm-01"), hv06=on("vm-hv06", "crm-01"))
+    assert report.findings == ()
+    assert "hv04 and hv06 at once" in report.unanswered[0].message
+
+
+async def test_a_record_without_id_is_never_matched_by_name(answer):
+    report = await answer([record("crm-01", "hv04", 220, vm_id="")], hv06=on("vm-hv06", "crm-01"))
+    assert report.findings == ()
+    assert "no virtual-machine id" in report.unanswered[0].message
+
+
+async def test_an_id_in_braces_and_small_letters_is_the_same(answer):
+    braced = f"{{{guid('vm', 'crm-01').lower()}}}"
+    report = await answer([record("crm-01", "hv06", vm_id=braced)], hv06=on("vm-hv06", "crm-01"))
+    assert report.findings == ()
+
+
+@pytest.mark.parametrize("column", ["HostID", "ObjectState", "VMId", "VMInstanceId"])
+async def test_an_unknown_schema_is_said_and_nothing_of_it_is_read(scripted, column):
+    ask = scripted(world([], vmm={"vmm columns": columns(column)}))
+    report = evaluate(ARGS, await collect(ARGS, ask))
+    assert report.title == "vmm: the schema of VMM's database is unknown"
+    (finding,) = report.findings
+    assert finding.severity is Severity.WARNING
+    assert column.casefold() in dict(finding.lines)["Because"]
+    assert [question.what for question in ask.asked] == ["vmm columns"]
+
+
+async def test_a_column_of_another_type_is_unknown_too(answer):
+    wrong = [row | {"DATA_TYPE": "xml"} if row["COLUMN_NAME"] == "ObjectState" else row for row in columns()]
+    assert "unknown" in (await answer([], vmm={"vmm columns": wrong})).title
+
+
+async def test_no_columns_at_all_are_unknown(answer):
+    assert "unknown" in (await answer([], vmm={"vmm columns": []})).title
+
+
+@pytest.mark.parametrize(
+    ("without", "release"),
+    [
+        ((), "2016 or later"),
+        (("SecuritySummary",), "2012 R2"),
+        (("SecuritySummary", "ProtectionUnitId"), "2012"),
+        (("SecuritySummary", "ProtectionUnitId", "CloudId"), "2008 R2"),
+    ],
+)
+async def test_the_release_is_told_by_its_columns(answer, without, release):
+    report = await answer([], vmm={"vmm columns": columns(*without)})
+    assert f"VMM {release}," in report.notes[0]
+    assert any("only the states" in note for note in report.notes) == (release == vmm.OLDEST)
+
+
+async def test_jobs_are_asked_for_only_where_the_schema_has_them(scripted):
+    ask = scripted(world([], vmm={"vmm columns": columns("TaskID")}))
+    report = evaluate(ARGS, await collect(ARGS, ask))
+    assert not [question for question in ask.asked if "jobs" in getattr(question, "what", "")]
+    assert any("Failed jobs are not shown" in note for note in report.notes)
+
+
+async def test_jobs_that_do_not_answer_spoil_nothing(answer):
+    denied = QueryFailure("vmm", "login refused", "the login may not do that.")
+    report = await answer([], vmm={"vmm failed jobs": denied, "vmm running jobs": denied})
+    assert report.title == "vmm: VMM and hosts agree about 6 virtual machines"
+    assert denied in report.unanswered
+
+
+@pytest.mark.parametrize("what", ["vmm columns", "vmm hosts", "vmm virtual machines"])
+async def test_a_database_that_does_not_answer_is_unknown(answer, what):
+    why = QueryFailure("vmm", "unreachable", "no connection to its database.")
+    report = await answer([], vmm={what: why})
+    assert report.title == "vmm: VMM's database did not answer"
+    assert (report.findings, report.unanswered, report.answered) == ((), (why,), 0)
+
+
+async def test_the_schema_first_and_then_all_at_once(scripted):
+    ask = scripted(world([]))
+    await collect(ARGS, ask)
+    assert ask.rounds == 3  # columns; records and nodes; virtual machines of every node
+
+
+async def test_hostile_names_are_only_text(answer):
+    name = "`; Remove-VM *; <@U1> \" '"
+    report = await answer([record(name, "hv04", 220)], hv06=on("vm-hv06", name))
+    (finding,) = report.findings
+    assert finding.target == name
+    assert name not in dict(finding.lines)["By hand"]  # commands are given by id
+
+
+def test_every_code_of_the_state_has_its_word():
+    assert [vmm.STATES[code] for code in (0, 1, 220)] == ["Running", "PowerOff", "Missing"]
+    assert vmm.STATES.keys() >= vmm.BUSY
+    assert vmm.MISSING not in vmm.BUSY
+    assert set(vmm.CODES.values()) <= vmm.STATES.keys()
+
+
+@pytest.mark.parametrize(
+    ("host", "state", "where", "ways"),
+    [
+        ("hv04", 220, "hv06", ["", " --by migration", " --by database"]),
+        ("hv06", 220, "hv06", [""]),
+        ("hv04", 0, "hv06", []),
+        ("hv06", 0, "hv06", []),
+    ],
+)
+async def test_mending_is_offered_for_what_is_missing_and_was_found(answer, host, state, where, ways):
+    report = await answer([record("crm-01", host, state)], **{where: on(f"vm-{where}", "crm-01")})
+    lines = [one.line for one in report.remedies]
+    assert lines == [f"/fix-missing-vm crm-01 --vmm vmm{way}" for way in ways]
+    assert [one.primary for one in report.remedies] == [not way for way in ways]
+
+
+@pytest.mark.parametrize("name", ["crm 01", "--by", "x'; DROP", guid("vm", "other"), "twice"])
+async def test_a_name_that_could_be_misread_is_named_by_its_id(answer, name):
+    others = [record("twice", "hv01", vm_id=guid("vm", "vm-hv01"), number=1)] if name == "twice" else []
+    report = await answer(
+        [record(name, "hv04", 220, vm_id=guid("vm", "crm-01")), *others], hv06=on("vm-hv06", "crm-01")
+    )
+    assert report.remedies[0].line == f"/fix-missing-vm {guid('object', f'{name} 0')} --vmm vmm"

@@ -1,0 +1,450 @@
+"""`/drain-node`: one step when every gate has passed, and every gate both ways."""
+
+import pytest
+
+from bot.api.actions import InvokeMethod
+from bot.api.arguments import Target
+from bot.api.command import Risk, Role
+from bot.api.plan import Check, Expect, FlagPredicate, Gate, Group, Plan, Step
+from bot.api.queries import Predicate, Wql
+from bot.api.query_client import QueryFailure
+from bot.api.report import Remedy
+from commands.remediations.drain_node import COMMAND
+
+CLUSTER = "root/MSCluster"
+NODE = Wql("prod", CLUSTER, "MSCluster_Node", ("Name", "State", "NodeDrainStatus"), (Predicate("Name", "=", "hv03"),))
+ROLES = Wql(
+    "prod",
+    CLUSTER,
+    "MSCluster_ResourceGroup",
+    ("Name", "OwnerNode"),
+    (Predicate("OwnerNode", "=", "hv03"), Predicate("GroupType", "=", 111)),
+)
+OWNED = (Predicate("OwnerNode", "=", "hv03"),)
+COLUMNS = ("Name", "OwnerNode", "StatusInformation")
+LOCKED = Expect((FlagPredicate("StatusInformation", 1),), at_least=0, at_most=0)
+DRAIN = Step(
+    key="drain",
+    description="Pause hv03 and drain it",
+    act=InvokeMethod("hv03", CLUSTER, (("Name", "hv03"),), "MSCluster_Node", "Pause", (("DrainType", 1),)),
+    guard=(
+        Check(NODE, (Expect((Predicate("State", "=", 0),)),)).described_as("hv03 is up"),
+        Check(
+            Wql("prod", CLUSTER, "MSCluster_Node", NODE.columns, (Predicate("Name", "!=", "hv03"),)),
+            (Expect((Predicate("State", "=", 2),), at_least=0, at_most=0),),
+        ).described_as("no other node of prod is paused"),
+        Check(Wql("prod", CLUSTER, "MSCluster_ResourceGroup", COLUMNS, OWNED), (LOCKED,)).described_as(
+            "no guest on hv03 is locked"
+        ),
+        Check(Wql("prod", CLUSTER, "MSCluster_Resource", COLUMNS, OWNED), (LOCKED,)).described_as(
+            "no resource on hv03 is locked"
+        ),
+        Check(
+            Wql("prod", CLUSTER, "MSCluster_ClusterSharedVolume", ("Name", "BackupState")),
+            (Expect((Predicate("BackupState", "=", 1),), at_least=0, at_most=0),),
+        ).described_as("no shared volume of prod is in backup"),
+    ),
+    done=(
+        Check(
+            NODE,
+            (Expect((Predicate("State", "=", 2), Predicate("NodeDrainStatus", "=", 2))),),
+            within=1800,
+            give_up=Expect((Predicate("NodeDrainStatus", "=", 3),)),
+        ).described_as("hv03 is paused and drained", never="the drain of hv03 has failed"),
+        Check(ROLES, (Expect(at_least=0, at_most=0),), within=60).described_as("no guest is left on hv03"),
+    ),
+    before=ROLES,
+    undo=InvokeMethod("hv03", CLUSTER, (("Name", "hv03"),), "MSCluster_Node", "Resume", (("FailbackType", 1),)),
+    undone=(Check(NODE, (Expect((Predicate("State", "=", 0),)),), within=120).described_as("hv03 is up"),),
+    repeatable=True,
+    undo_says="Resume hv03, its guests come back",
+)
+GATES = (
+    Gate("hv03 is up", passed=True),
+    Gate("No other node of prod is paused or leaves the cluster", passed=True, measured="2 other nodes up"),
+    Gate("The quorum would hold if hv03 went down", passed=True, measured="3 of 4 votes left", blocks=False),
+    Gate(
+        "The guests of hv03 fit into the memory of the other nodes",
+        passed=True,
+        measured="needs 24 GB, 32 GB free on 2 nodes",
+    ),
+    Gate("No guest on hv03 is locked", passed=True, measured="0 of 3 locked"),
+    Gate("No backup runs on hv03 or on a shared volume", passed=True),
+    Gate("Every shared volume of prod is without a fault", passed=True, measured="1 volume"),
+    Gate("No storage repair is under way", passed=True),
+    Gate("Every guest of hv03 may run on another node that is up", passed=True, measured="3 guests"),
+    Gate("Every running guest of hv03 moves live", passed=True, measured="MoveTypeThreshold 2000", blocks=False),
+    Gate("Every guest of hv03 is clustered", passed=True, measured="3 guests", blocks=False),
+    Gate("No run of Cluster-Aware Updating works on prod", passed=True, measured="3 nodes asked"),
+)
+
+
+async def test_the_whole_plan(planned, make):
+    plan = await planned(COMMAND, make.cluster())
+    assert plan == Plan(
+        reason="hv03 is up and holds 3 guests; every gate that could keep it has passed.",
+        impact="3 guests leave hv03.",
+        rollback="Resume hv03 at any time: its guests come back.",
+        locks=("cluster:prod",),
+        gates=GATES,
+        groups=(Group("drain", (DRAIN,)),),
+        evidence=("Guests on hv03: test-tfs-01, SCVMM crm-02 Resources, sql-07.",),
+        remedies=(Remedy("Resume Node…", "/resume-node hv03"),),
+        current_state="hv03 is up with 3 guests",
+        expected_state="hv03 is paused and drained, no guest is left",
+    )
+    assert planned.ask.rounds == 2
+    assert (COMMAND.role, COMMAND.risk) == (Role.OPERATOR, Risk.HIGH)
+
+
+async def test_what_is_measured_stands_beside_what_is_signed(planned, make):
+    """Guests that come and go, and memory that is used, void no approval."""
+    one = await planned(COMMAND, make.cluster())
+    other = await planned(
+        COMMAND,
+        make.cluster(
+            prod={
+                "MSCluster_ResourceGroup": make.role_rows()[:3],
+                "MSCluster_Resource": make.resource_rows()[:2],
+            },
+            hv03={"Msvm_ComputerSystem": make.guest_rows()[:3], "Msvm_SummaryInformation": []},
+        ),
+    )
+    assert other.groups == one.groups
+    assert [(gate.description, gate.passed, gate.blocks) for gate in other.gates] == [
+        (gate.description, gate.passed, gate.blocks) for gate in one.gates
+    ]
+    assert other.impact == "2 guests leave hv03."
+
+
+def up(make, **odd):
+    return [odd.get(one) or make.node_row(one) for one in ("hv01", "hv02", "hv03")]
+
+
+SILENT = QueryFailure("prod", "timed out", "no answer in 20 s.")
+CASES = {
+    "another node is paused": (
+        lambda make: {"prod": {"MSCluster_Node": up(make, hv01=make.node_row("hv01", state=2))}},
+        "No other node of prod is paused or leaves the cluster",
+        "hv01 is paused",
+    ),
+    "another node is joining": (
+        lambda make: {"prod": {"MSCluster_Node": up(make, hv01=make.node_row("hv01", state=3))}},
+        "No other node of prod is paused or leaves the cluster",
+        "hv01 is joining",
+    ),
+    "another node is in a state that nobody knows": (
+        lambda make: {"prod": {"MSCluster_Node": up(make, hv01=make.node_row("hv01", state=4294967295))}},
+        "No other node of prod is paused or leaves the cluster",
+        "hv01 is in the unknown state 4294967295",
+    ),
+    "the node itself is down": (
+        lambda make: {"prod": {"MSCluster_Node": up(make, hv03=make.node_row("hv03", state=1))}},
+        "hv03 is up",
+        "hv03 is down",
+    ),
+    "the node is paused and not drained": (
+        lambda make: {"prod": {"MSCluster_Node": up(make, hv03=make.node_row("hv03", state=2))}},
+        "hv03 is up",
+        "hv03 is paused",
+    ),
+    "too little memory": (
+        lambda make: {"hv01": {"Win32_OperatingSystem": [{"FreePhysicalMemory": str(7 * 2**20)}]}},
+        "The guests of hv03 fit into the memory of the other nodes",
+        "needs 24 GB, 23 GB free on 2 nodes; no room for test-tfs-01",
+    ),
+    "a node that may have the memory is silent": (
+        lambda make: {"hv01": {"Win32_OperatingSystem": QueryFailure("hv01", "timed out", "no answer in 20 s.")}},
+        "The guests of hv03 fit into the memory of the other nodes",
+        "needs 24 GB, 16 GB free on 1 node; hv01 did not tell; no room for test-tfs-01",
+    ),
+    "nobody tells how much memory the guests hold": (
+        lambda make: {"hv03": {"Msvm_SummaryInformation": QueryFailure("hv03", "refused", "no right.")}},
+        "The guests of hv03 fit into the memory of the other nodes",
+        "not known: hv03: no right",
+    ),
+    "a guest is backing up": (
+        lambda make: {"hv03": {"Msvm_ComputerSystem": make.guest_rows(busy=("sql-07",))}},
+        "No backup runs on hv03 or on a shared volume",
+        "A backup runs: 1 guest backing up (sql-07)",
+    ),
+    "a shared volume is in backup": (
+        lambda make: {
+            "prod": {"MSCluster_ClusterSharedVolume": [{"Name": "V", "BackupState": "1", "FaultState": "0"}]}
+        },
+        "No backup runs on hv03 or on a shared volume",
+        "A backup runs: shared volume V in backup",
+    ),
+    "a shared volume has no access": (
+        lambda make: {
+            "prod": {"MSCluster_ClusterSharedVolume": [{"Name": "V", "BackupState": "0", "FaultState": "2"}]}
+        },
+        "Every shared volume of prod is without a fault",
+        "V no access",
+    ),
+    "shared volumes are not known": (
+        lambda make: {"prod": {"MSCluster_ClusterSharedVolume": SILENT}},
+        "Every shared volume of prod is without a fault",
+        "not known: prod: no answer in 20 s",
+    ),
+    "a storage job runs": (
+        lambda make: {"hv03": {"MSFT_StorageJob": [{"Name": "Repair", "JobState": "4"}]}},
+        "No storage repair is under way",
+        "Repair",
+    ),
+    "storage jobs are not known": (
+        lambda make: {"hv03": {"MSFT_StorageJob": QueryFailure("hv03", "timed out", "no answer in 20 s.")}},
+        "No storage repair is under way",
+        "not known: hv03: no answer in 20 s",
+    ),
+    "Cluster-Aware Updating works on another node": (
+        lambda make: {"hv02": {"MSFT_CAURun": [{"OrchestratorGuid": "5b1c"}]}},
+        "No run of Cluster-Aware Updating works on prod",
+        "hv02 tells of one",
+    ),
+    "a node does not tell of Cluster-Aware Updating": (
+        lambda make: {"hv01": {"MSFT_CAURun": QueryFailure("hv01", "timed out", "no answer in 20 s.")}},
+        "No run of Cluster-Aware Updating works on prod",
+        "not known: hv01: no answer in 20 s",
+    ),
+    "a guest may be nowhere else": (
+        lambda make: {"prod": {"MSCluster_ResourceToPossibleOwner": make.owner_rows(crm_02=("hv03",))}},
+        "Every guest of hv03 may run on another node that is up",
+        "cannot: SCVMM crm-02 Resources",
+    ),
+    "possible owners are not known": (
+        lambda make: {"prod": {"MSCluster_ResourceToPossibleOwner": SILENT}},
+        "Every guest of hv03 may run on another node that is up",
+        "not known: prod: no answer in 20 s",
+    ),
+    "locks are not known": (
+        lambda make: {"prod": {"MSCluster_Resource": SILENT}},
+        "No guest on hv03 is locked",
+        "not known: prod: no answer in 20 s",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_a_gate_that_does_not_pass_holds_the_plan(planned, make, case):
+    over, says, measured = CASES[case]
+    plan = await planned(COMMAND, make.cluster(**over(make)))
+    assert plan.groups == ()
+    gate = next(gate for gate in plan.gates if gate.description == says)
+    assert (gate.passed, gate.blocks, gate.measured) == (False, True, measured)
+    assert gate in plan.blocking_gates
+    assert f"“{says}” is not so: {measured}" in plan.reason or "locked" in says
+
+
+WARNINGS = {
+    "the quorum would be lost": (
+        lambda make: {
+            "prod": {
+                "MSCluster_Node": up(make, hv01=make.node_row("hv01", state=1)),
+                "MSCluster_Cluster": [{"Name": "prod", "QuorumTypeValue": "1"}],
+            },
+            "hv02": {"Win32_OperatingSystem": [{"FreePhysicalMemory": str(64 * 2**20)}]},
+        },
+        "The quorum would hold if hv03 went down",
+        "1 of 3 votes left",
+    ),
+    "the witness is not known": (
+        lambda make: {"prod": {"MSCluster_Cluster": SILENT}},
+        "The quorum would hold if hv03 went down",
+        "not known: prod: no answer in 20 s",
+    ),
+    "guests of a low priority are saved and moved": (
+        lambda make: {"prod": {"MSCluster_ResourceGroup": make.role_rows(priority=1000)}},
+        "Every running guest of hv03 moves live",
+        "saved and moved, so down for a while: test-tfs-01, SCVMM crm-02 Resources, sql-07",
+    ),
+    "the threshold is nowhere": (
+        lambda make: {"prod": {"MSCluster_ResourceType": []}, "hv03": {"Parameters": [{"MoveTypeThreshold": None}]}},
+        "Every running guest of hv03 moves live",
+        "not known",
+    ),
+    "a guest is not clustered": (
+        lambda make: {"hv03": {"Msvm_ComputerSystem": make.guest_rows(extra=("lonely",))}},
+        "Every guest of hv03 is clustered",
+        "stays on hv03: lonely",
+    ),
+    "a shared volume is redirected": (
+        lambda make: {
+            "prod": {"MSCluster_ClusterSharedVolume": [{"Name": "V", "BackupState": "0", "FaultState": "1"}]}
+        },
+        "Every shared volume of prod is without a fault",
+        "V redirected access",
+    ),
+    "this Windows knows no Cluster-Aware Updating": (
+        lambda make: {"hv02": {"MSFT_CAURun": QueryFailure("hv02", "absent", "it has no such class.")}},
+        "No run of Cluster-Aware Updating works on prod",
+        "not known: hv02: it has no such class",
+    ),
+    "this Windows tells no storage jobs": (
+        lambda make: {"hv03": {"MSFT_StorageJob": QueryFailure("hv03", "absent", "it has no such class.")}},
+        "No storage repair is under way",
+        "not known: hv03: it has no such class",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WARNINGS)
+async def test_a_warning_is_shown_and_the_plan_goes_on(planned, make, case):
+    over, says, measured = WARNINGS[case]
+    plan = await planned(COMMAND, make.cluster(**over(make)))
+    gate = next(gate for gate in plan.gates if gate.description == says)
+    assert (gate.passed, gate.blocks, gate.measured) == (False, False, measured)
+    assert plan.groups == (Group("drain", (DRAIN,)),)
+
+
+async def test_the_threshold_may_come_from_the_hive(planned, make):
+    script = make.cluster(
+        prod={"MSCluster_ResourceType": [{"Name": "Virtual Machine", "PrivateProperties": None}]},
+        hv03={"Parameters": [{"MoveTypeThreshold": "3000"}]},
+    )
+    plan = await planned(COMMAND, script)
+    gate = next(gate for gate in plan.gates if "moves live" in gate.description)
+    assert (gate.passed, gate.measured[:15]) == (False, "saved and moved")
+
+
+async def test_locked_guests_are_explained_with_the_writer_and_the_guests_behind_them(planned, make):
+    script = make.cluster(
+        locked=("crm-02", "sql-07"),
+        hv03={
+            "vssadmin list writers": make.writer_rows(
+                make.writer_row("Microsoft Hyper-V VSS Writer", 5, "Retryable error")
+            ),
+            "wevtutil query events Microsoft-Windows-Hyper-V-VMMS-Admin": [
+                make.event(10102, "2026-11-22T22:14:37Z", VmName="test-tfs-01", VmId=make.vm_id("test-tfs-01"))
+            ],
+            "wevtutil query events System": [
+                make.event(1137, "2026-11-22T22:20:00Z", ResourceGroup="sql-07", ErrorCode="5960")
+            ],
+        },
+    )
+    plan = await planned(COMMAND, script)
+    assert plan.reason == "No plan yet for hv03: 2 of 3 guests are locked, a drain would fail (5960)."
+    assert plan.evidence == (
+        "A locked guest does not move: a drain fails with error 5960 and event 1137.",
+        "Microsoft Hyper-V VSS Writer LOOKS STUCK: [5] Waiting for completion · Retryable error.",
+        "No backup runs.",
+        "Locked: 2 of 3: victims: crm-02, sql-07.",
+        "Suspect: test-tfs-01 (event 10102, 22:14 UTC).",
+        "A drain failed with error 5960 (1 event 1137, last 22:20 UTC).",
+    )
+    assert [remedy.line for remedy in plan.remedies] == ["/find-full-guests hv03", "/check-writers hv03"]
+    assert next(gate for gate in plan.gates if "locked" in gate.description).measured == "2 of 3 locked: crm-02, sql-07"
+
+
+async def test_a_drain_that_failed_is_explained_and_can_be_resumed(planned, make):
+    script = make.cluster(
+        locked=("sql-07",),
+        prod={
+            "MSCluster_Node": up(make, hv03=make.node_row("hv03", state=2, drain=3)),
+        },
+    )
+    plan = await planned(COMMAND, script)
+    assert plan.reason.startswith("No plan yet for hv03: 1 of 3 guests is locked, a drain would fail (5960). ")
+    assert "“hv03 is up” is not so: hv03 is paused, its last drain failed" in plan.reason
+    assert plan.remedies[-1] == Remedy("Resume Node…", "/resume-node hv03")
+
+
+@pytest.mark.parametrize(
+    ("drain", "roles", "because"),
+    [
+        (2, False, "Nothing to do: hv03 is paused and drained."),
+        (1, True, "Nothing to do: hv03 is being drained already, 3 guests left."),
+    ],
+)
+async def test_nothing_to_do(planned, make, drain, roles, because):
+    script = make.cluster(
+        prod={
+            "MSCluster_Node": up(make, hv03=make.node_row("hv03", state=2, drain=drain)),
+            "MSCluster_ResourceGroup": make.role_rows(owner="hv03" if roles else "hv01"),
+            "MSCluster_Resource": make.resource_rows(owner="hv03" if roles else "hv01"),
+        }
+    )
+    plan = await planned(COMMAND, script)
+    assert (plan.reason, plan.groups, plan.gates) == (because, (), ())
+    assert plan.remedies == (Remedy("Resume Node…", "/resume-node hv03"),)
+
+
+async def test_a_host_that_stands_alone_is_refused_without_a_question(planned, alone):
+    plan = await planned(COMMAND, {}, alone)
+    assert (plan.reason, plan.groups) == (
+        "backup01 belongs to no cluster, so its guests have nowhere to go.",
+        (),
+    )
+    assert planned.ask.asked == []
+
+
+async def test_2008_knows_no_drain(planned, make):
+    rows = [make.node_row(one, build=7601) for one in ("hv01", "hv02", "hv03")]
+    plan = await planned(COMMAND, make.cluster(prod={"MSCluster_Node": rows}))
+    assert plan.groups == ()
+    assert plan.reason.startswith("hv03 runs Windows Server 2008 R2")
+    assert planned.ask.rounds == 1
+
+
+async def test_a_cluster_that_does_not_answer_is_no_plan(planned, make):
+    plan = await planned(COMMAND, make.cluster(), silent={"prod": "timed out"})
+    assert (plan.reason, plan.groups) == ("No plan for hv03: prod: no answer in 20 s.", ())
+
+
+async def test_a_node_that_the_cluster_does_not_know(planned, make):
+    plan = await planned(COMMAND, make.cluster(), Target("hv99", "host", "prod"))
+    assert (plan.reason, plan.groups) == ("No plan for hv99: hv99: prod has no node of that name.", ())
+
+
+async def test_hostile_names_stay_names(planned, make):
+    """A role whose name tries to be a query is measured, not signed, and never part of an action."""
+    name = "x' OR Name != '"
+    rows = make.role_rows()
+    rows[1]["Name"] = name
+    plan = await planned(COMMAND, make.cluster(prod={"MSCluster_ResourceGroup": rows}))
+    assert plan.groups == (Group("drain", (DRAIN,)),)
+    assert name in plan.evidence[0]
+
+
+COLUMNS = {
+    "tbl_ADHC_Host": {"HostID": "uniqueidentifier", "ComputerName": "nvarchar"},
+    "tbl_WLC_VObject": {
+        "ObjectId": "uniqueidentifier",
+        "ObjectState": "int",
+        "Name": "nvarchar",
+        "HostId": "uniqueidentifier",
+        "CloudId": "uniqueidentifier",
+    },
+    "tbl_WLC_VMInstance": {"VMInstanceId": "uniqueidentifier", "VMId": "nvarchar"},
+    "tbl_TR_TaskTrail": {"TaskID": "uniqueidentifier", "TaskState": "nvarchar"},
+}
+JOB_COLUMNS = [
+    {"TABLE_NAME": table, "COLUMN_NAME": column, "DATA_TYPE": kind}
+    for table, columns in COLUMNS.items()
+    for column, kind in columns.items()
+]
+
+
+@pytest.mark.parametrize(
+    ("answers", "passed", "measured"),
+    [
+        ({"vmm columns": JOB_COLUMNS, "vmm running jobs": []}, True, "0 running"),
+        (
+            {"vmm columns": JOB_COLUMNS, "vmm running jobs": [{"TaskID": "a", "TaskState": "Running"}]},
+            False,
+            "1 running",
+        ),
+        ({"vmm columns": []}, False, "not known: this schema does not tell"),
+        (
+            {"vmm columns": QueryFailure("vmm", "timed out", "no answer in 20 s.")},
+            False,
+            "not known: no answer in 20 s",
+        ),
+    ],
+)
+async def test_jobs_of_the_vmm_server_that_manages_the_cluster_are_a_warning(planned, make, answers, passed, measured):
+    script = make.cluster(vmm=answers)
+    plan = await planned(COMMAND, script, Target("hv03", "host", "prod", managers=("vmm",)))
+    gate = next(gate for gate in plan.gates if gate.description == "No job runs in VMM vmm")
+    assert (gate.passed, gate.blocks, gate.measured) == (passed, False, measured)
+    assert plan.groups == (Group("drain", (DRAIN,)),)

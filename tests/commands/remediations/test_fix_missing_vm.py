@@ -1,0 +1,417 @@
+"""`/fix-missing-vm`: three ways, each a whole plan; whatever is not certain is no plan."""
+
+import uuid
+
+import pytest
+
+from bot.api.actions import ManualStep, RowTransaction, Update
+from bot.api.arguments import Target, VmmTargets
+from bot.api.plan import Check, Expect, Gate, Group, Plan, Step
+from bot.api.queries import Predicate, RunReader, Wql, make_params
+from bot.api.query_client import QueryFailure
+from bot.api.report import Remedy
+from commands.remediations.fix_missing_vm import COMMAND, Vm, Way
+from commands.sources.services import start_step, stop_step
+
+VMM = Target("vmm", "vmm", clusters=("prod",))
+OWN = Target("vmm", "vmm", clusters=("prod",), host="vmm01")
+OTHER = Target("vmm-old", "vmm", clusters=("prod",))
+NODES = ("hv04", "hv05", "hv06")
+
+
+def guid(kind, name):
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{kind} {name}")).upper()
+
+
+OBJECT, VM, HV04, HV06 = guid("object", "crm-01"), guid("vm", "crm-01"), guid("host", "hv04"), guid("host", "hv06")
+COLUMNS = (
+    ("tbl_ADHC_Host", "HostID", "uniqueidentifier"),
+    ("tbl_ADHC_Host", "ComputerName", "nvarchar"),
+    ("tbl_WLC_VObject", "ObjectId", "uniqueidentifier"),
+    ("tbl_WLC_VObject", "ObjectState", "int"),
+    ("tbl_WLC_VObject", "Name", "nvarchar"),
+    ("tbl_WLC_VObject", "HostId", "uniqueidentifier"),
+    ("tbl_WLC_VMInstance", "VMInstanceId", "uniqueidentifier"),
+    ("tbl_WLC_VMInstance", "VMId", "nvarchar"),
+    ("tbl_WLC_VObject", "CloudId", "uniqueidentifier"),
+    ("tbl_TR_TaskTrail", "TaskID", "uniqueidentifier"),
+    ("tbl_TR_TaskTrail", "TaskState", "nvarchar"),
+)
+
+
+def columns(*without):
+    names = ("TABLE_NAME", "COLUMN_NAME", "DATA_TYPE")
+    return [dict(zip(names, one, strict=True)) for one in COLUMNS if one[1] not in without]
+
+
+def record(host="hv04", state=220, name="crm-01", key=OBJECT, vm=VM):
+    return {"ObjectId": key, "Name": name, "ObjectState": state, "HostId": guid("host", host), "VMId": vm}
+
+
+def backup(finished="2026-11-22T05:53:00", now="2026-11-22T22:41:00"):
+    return [{"backup_finish_date": finished, "server_now": now}]
+
+
+def there(power=2):
+    return {"Name": VM.lower(), "ElementName": "crm-01", "EnabledState": str(power)}
+
+
+def script(*records, power=2, **over):
+    found = {
+        ("vmm", "vmm columns"): columns(),
+        ("vmm", "vmm hosts"): [
+            {"HostID": guid("host", node), "ComputerName": f"{node}.corp.example"} for node in NODES
+        ],
+        ("vmm", "vmm virtual machines"): list(records or [record()]),
+        ("vmm", "vmm running jobs"): [],
+        ("vmm", "vmm last full backup"): backup(),
+        ("prod", "MSCluster_Node"): [{"Name": one, "State": "0", "BuildNumber": "9600"} for one in NODES],
+        ("*", "Msvm_ComputerSystem"): [],
+        ("hv06", "Msvm_ComputerSystem"): [there(power)],
+    }
+    for target, answers in over.items():
+        found |= {(target, what): rows for what, rows in answers.items()}
+    return found
+
+
+@pytest.fixture
+def planned(scripted):
+    async def run(told, by="refresh", vm="crm-01", servers=(VMM,)):
+        args = COMMAND.args(tuple(map(Vm, vm.split())), VmmTargets(servers), Way(by))
+        run.ask = scripted(told)
+        return COMMAND.plan(args, await COMMAND.collect(args, run.ask))
+
+    return run
+
+
+ROW = RunReader("vmm", "vmm virtual machine", make_params(object=OBJECT))
+MACHINE = Wql(
+    "hv06", "root/virtualization/v2", "Msvm_ComputerSystem", ("Name", "EnabledState"), (Predicate("Name", "=", VM),)
+)
+SERVICE = {"Name": "VMMService", "State": "Running", "ProcessId": "2112"}
+BECAUSE = "VMM has crm-01 as Missing (220) on hv04; it is running on hv06."
+MENDED = (Expect((Predicate("HostId", "=", HV06), Predicate("ObjectState", "!=", 220))),)
+SHOWN = "VMM vmm shows the virtual machine on hv06, and not as Missing"
+HAND = 4 * 3600
+MENDS = f"/fix-missing-vm {OBJECT} --vmm vmm"
+LOOK = Remedy("Find Missing VMs", "/find-missing-vms vmm", primary=True)
+
+
+def row_is(host, state):
+    which = "it had before" if host == HV04 else "where it really is"
+    says = f"VMM vmm records the host {which}, and the state {state}"
+    return Check(ROW, (Expect((Predicate("HostId", "=", host), Predicate("ObjectState", "=", state))),)).described_as(
+        says
+    )
+
+
+def runs(power=(2,), word="running", **over):
+    found = Check(MACHINE, (Expect((Predicate("EnabledState", "in", power),)),), **over)
+    return found.described_as(f"the virtual machine is on hv06 and {word}")
+
+
+def refresh(key):
+    return Step(
+        key,
+        "Refresh the virtual machine in VMM vmm",
+        ManualStep(f"On the VMM server: Get-SCVirtualMachine -ID {OBJECT} | Read-SCVirtualMachine -Force", "operator"),
+        done=(Check(ROW, MENDED, within=600, every=15).described_as(SHOWN),),
+        before=ROW,
+        deadline=HAND,
+    )
+
+
+async def test_the_refresh_comes_first(planned):
+    assert await planned(script()) == Plan(
+        reason=BECAUSE,
+        impact="VMM looks at one virtual machine anew; the machine itself is not touched.",
+        rollback="None is needed: a refresh only reads the host.",
+        locks=(f"vmm:vmm:{OBJECT}",),
+        gates=(),
+        groups=(Group("refresh", (refresh("refresh"),)),),
+        remedies=(
+            LOOK,
+            Remedy("Live-Migrate…", f"{MENDS} --by migration"),
+            Remedy("Change the Database…", f"{MENDS} --by database"),
+        ),
+        current_state="VMM vmm shows crm-01 on hv04, Missing (220); it is running on hv06",
+        expected_state="VMM vmm shows crm-01 on hv06, and not as Missing",
+    )
+
+
+async def test_the_live_migration_is_by_hand(planned):
+    plan = await planned(script(), "migration")
+    move, look = plan.steps
+    assert isinstance(move.act, ManualStep)
+    assert f"live-migrate the virtual machine {VM} from hv06 to hv04" in move.act.instruction
+    assert move.guard == (runs(),)
+    assert plan.expected_state == "crm-01 runs on hv04, and VMM vmm does not show it as Missing"
+    assert move.done[0].question.on == "hv04"
+    assert look.act is None
+    assert look.done == (
+        Check(ROW, (Expect((Predicate("ObjectState", "!=", 220),)),), within=1800, every=30).described_as(
+            "VMM vmm does not show the virtual machine as Missing"
+        ),
+    )
+
+
+async def test_the_database_comes_last(planned):
+    was, becomes = make_params(HostId=HV04, ObjectState=220), make_params(HostId=HV06, ObjectState=0)
+    key = make_params(ObjectId=OBJECT)
+    plan = await planned(script(), "database")
+    assert plan.gates == (
+        Gate("The schema of vmm is known", passed=True, measured="VMM 2012"),
+        Gate("Every node said which virtual machines it has", passed=True, measured="3 nodes"),
+        Gate("No job runs in VMM vmm", passed=True, measured="0 running"),
+        Gate(
+            "The database of vmm has a full backup less than 24 hours old",
+            passed=True,
+            measured="2026-11-22 05:53 server time",
+        ),
+    )
+    record, finish = plan.groups
+    assert (record.on_failure, record.revalidate_before, finish.on_failure, finish.revalidate_before) == (
+        "undo",
+        True,
+        "stop",
+        False,
+    )
+    assert plan.remedies == (LOOK,)
+    assert plan.evidence[1] == "A person stops and starts VMMService: the estate names no host for VMM vmm."
+    stop, change, start, stays = plan.steps
+    assert isinstance(stop.act, ManualStep)
+    assert "VMMService" in stop.act.instruction
+    assert stop.done == (row_is(HV04, 220),)
+    assert (stop.undo, start.undo) == (start.act, stop.act)
+    assert start.undo_says == "Stop the service VMMService on the VMM server again"
+    assert (
+        plan.expected_state == "VMM vmm shows crm-01 on hv06, and not as Missing; one row of its database was changed"
+    )
+    assert change == Step(
+        "record",
+        "Change one row of tbl_WLC_VObject in VMM vmm: the host is hv06, the state 0",
+        RowTransaction("vmm", "vmm", (Update("tbl_WLC_VObject", key, was, becomes),)),
+        guard=(row_is(HV04, 220), runs()),
+        done=(row_is(HV06, 0),),
+        deadline=20,
+        before=ROW,
+        undo=RowTransaction("vmm", "vmm", (Update("tbl_WLC_VObject", key, becomes, was),)),
+        undone=(row_is(HV04, 220),),
+        repeatable=True,
+        undo_says="Give that row of tbl_WLC_VObject in VMM vmm the host and the state that it had",
+    )
+    assert start.done == (Check(ROW, MENDED, every=15).described_as(SHOWN),)
+    assert stays == refresh("stays")
+
+
+async def test_a_service_whose_host_is_known_is_stopped_and_started_as_steps(planned):
+    told = script(vmm01={"Win32_Service": [SERVICE]})
+    plan = await planned(told, "database", servers=(OWN,))
+    stop, change, start, stays = plan.steps
+    assert stop == stop_step("vmm01", "VMMService")
+    assert change.guard[0].question.on == "vmm01"
+    assert change.guard[0].holds == (Expect((Predicate("State", "=", "Stopped"),)),)
+    assert start == start_step("vmm01", "VMMService", can_stop_again=True)
+    assert start.undo == stop.act
+    assert isinstance(stays.act, ManualStep)
+    assert plan.gates[-1] == Gate("The service VMMService runs on vmm01", passed=True, measured="Running")
+    assert len(plan.evidence) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (QueryFailure("vmm01", "login refused", "vmm01 refused the login."), "vmm01 refused the login."),
+        ([], "there is no such service on its host."),
+    ],
+)
+async def test_a_service_that_cannot_be_seen_is_left_to_a_person(planned, answer, why):
+    plan = await planned(script(vmm01={"Win32_Service": answer}), "database", servers=(OWN,))
+    assert [step.key for step in plan.steps] == ["stop-vmm", "record", "start-vmm", "stays"]
+    assert plan.evidence[1] == f"A person stops and starts VMMService: {why}"
+
+
+async def test_a_service_that_does_not_run_is_not_stopped(planned):
+    plan = await planned(script(vmm01={"Win32_Service": [SERVICE | {"State": "Stopped"}]}), "database", servers=(OWN,))
+    assert plan.groups == ()
+    assert [gate.measured for gate in plan.blocking_gates] == ["Stopped"]
+
+
+@pytest.mark.parametrize(("power", "code", "states"), [(3, 1, (3,)), (6, 3, (6, 32769)), (9, 6, (9, 32768))])
+async def test_a_machine_that_does_not_run_is_not_called_running(planned, power, code, states):
+    plan = await planned(script(power=power), "database")
+    change = plan.steps[1]
+    assert dict(change.act.rows[0].becomes)["ObjectState"] == code
+    assert change.guard[1] == runs(states, {1: "off", 3: "saved", 6: "paused"}[code])
+
+
+GATES = {
+    "no backup": ({"vmm": {"vmm last full backup": []}}, "none at all"),
+    "an old backup": (
+        {"vmm": {"vmm last full backup": backup("2026-11-21T22:41:00")}},
+        "2026-11-21 22:41 server time",
+    ),
+    "a backup of tomorrow": (
+        {"vmm": {"vmm last full backup": backup("2026-11-23T22:41:00")}},
+        "2026-11-23 22:41 server time",
+    ),
+    "backups that may not be read": (
+        {"vmm": {"vmm last full backup": QueryFailure("vmm", "refused", "no right.")}},
+        "not known: no right",
+    ),
+    "a job of VMM's": ({"vmm": {"vmm running jobs": [{"TaskID": OBJECT, "TaskState": "Running"}]}}, "1 running"),
+    "a silent node": (
+        {"hv05": {"Msvm_ComputerSystem": QueryFailure("hv05", "timed out", "no answer.")}},
+        "silent: hv05",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", GATES)
+async def test_gates_of_the_database(planned, case):
+    over, measured = GATES[case]
+    plan = await planned(script(**over), "database")
+    assert plan.groups == ()
+    assert [gate.measured for gate in plan.blocking_gates] == [measured]
+    assert measured in plan.reason
+
+
+async def test_a_backup_that_is_just_young_enough(planned):
+    over = {"vmm": {"vmm last full backup": backup("2026-11-21T22:41:01")}}
+    assert (await planned(script(**over), "database")).groups
+
+
+REFUSED = {
+    "all is well": ([record("hv06", 0)], {}, "Nothing to mend: VMM and hv06 agree about crm-01."),
+    "two records of one machine": (
+        [record(), record(key=guid("object", "x"), name="other")],
+        {},
+        "VMM has more than one record of this machine",
+    ),
+    "two machines of one name": (
+        [record(), record(key=guid("object", "x"), vm=guid("vm", "x"))],
+        {},
+        "No plan for “crm-01”: 2 records could be meant. None is changed: ",
+    ),
+    "a job is at work": ([record(state=200)], {}, "a job of VMM's is at work on it (UnderMigration)"),
+    "it is nowhere": ([record()], {"hv06": {"Msvm_ComputerSystem": []}}, "none of them has it"),
+    "it may be on a silent node": (
+        [record()],
+        {"hv06": {"Msvm_ComputerSystem": QueryFailure("hv06", "timed out", "no answer.")}},
+        "where it is is not known",
+    ),
+    "it is starting": ([record()], {"hv06": {"Msvm_ComputerSystem": [there(10)]}}, "Look again when that has ended."),
+    "VMM does not list its host": (
+        [record()],
+        {"vmm": {"vmm hosts": [{"HostID": HV04, "ComputerName": "hv04"}]}},
+        "VMM lists 0 hosts called hv06",
+    ),
+    "VMM lists its host twice": (
+        [record()],
+        {"vmm": {"vmm hosts": [{"HostID": guid("host", one), "ComputerName": "hv06.a"} for one in "ab"]}},
+        "VMM lists 2 hosts called hv06",
+    ),
+    "the database is silent": (
+        [record()],
+        {"vmm": {"vmm columns": QueryFailure("vmm", "timed out", "no answer.")}},
+        "No plan: vmm: no answer.",
+    ),
+    "its rows are silent": (
+        [record()],
+        {"vmm": {"vmm virtual machines": QueryFailure("vmm", "timed out", "no answer.")}},
+        "No plan: vmm: no answer.",
+    ),
+}
+
+
+@pytest.mark.parametrize("by", ["refresh", "migration", "database"])
+@pytest.mark.parametrize("case", REFUSED)
+async def test_whatever_is_not_certain_is_no_plan(planned, case, by):
+    records, over, says = REFUSED[case]
+    plan = await planned(script(*records, **over), by)
+    assert plan.groups == ()
+    assert says in plan.reason
+
+
+async def test_an_unknown_schema_gets_a_draft_and_no_action(planned):
+    plan = await planned(script(vmm={"vmm columns": columns("ObjectState")}), "database")
+    assert (plan.groups, plan.locks) == ((), ())
+    assert "of a version that hvops does not know" in plan.reason
+    assert plan.evidence[0].startswith("Draft, not run")
+
+
+async def test_what_each_way_cannot_do(planned):
+    stale = [record("hv06", 220)]
+    assert "is where VMM believes it to be" in (await planned(script(*stale), "migration")).reason
+    assert "Refresh it in VMM." in (await planned(script(*stale), "database")).reason
+    assert (await planned(script(*stale))).groups
+    assert "it does not run" in (await planned(script(power=3), "migration")).reason
+    wrong = await planned(script(record("hv04", 0)), "database")
+    assert (wrong.groups, "on another host" in wrong.reason) == ((), True)
+    silent = {"hv04": {"Msvm_ComputerSystem": QueryFailure("hv04", "timed out", "no answer.")}}
+    assert "hv04 did not answer" in (await planned(script(**silent), "migration")).reason
+    old = {"vmm": {"vmm columns": columns("CloudId")}}
+    assert "2008 R2" in (await planned(script(power=3, **old), "database")).reason
+    assert (await planned(script(**old), "database")).groups
+
+
+@pytest.mark.parametrize("vm", [OBJECT, f"{{{VM.lower()}}}", "CRM-01"])
+async def test_it_is_named_by_name_or_id(planned, vm):
+    assert (await planned(script(), vm=vm)).reason == BECAUSE
+
+
+@pytest.mark.parametrize("vm", ["x'; DROP TABLE tbl_WLC_VObject--", "nobody", "%"])
+async def test_a_name_that_nobody_has(planned, vm):
+    plan = await planned(script(), vm=vm)
+    assert plan.reason == f"No plan for “{vm}”: VMM vmm has no virtual machine of that name or id on a host."
+
+
+async def test_a_hostile_name_in_the_database_is_part_of_no_action(planned):
+    name = "x'; Remove-Item C:\\ #"
+    plan = await planned(script(record(name=name)), "database", vm=OBJECT)
+    assert name in plan.reason
+    assert not any(name in repr(step) for step in plan.steps)
+
+
+ABSENT = {"vmm-old": {"vmm virtual machines": [], "vmm hosts": [], "vmm running jobs": [], "vmm columns": columns()}}
+BACKED_UP = {"vmm last full backup": backup()}
+
+
+def two(**answers):
+    return script(**{"vmm-old": ABSENT["vmm-old"] | BACKED_UP | answers})
+
+
+async def test_it_is_looked_for_on_every_server(planned):
+    plan = await planned(two(), "database", servers=(OTHER, VMM))
+    assert (plan.reason.startswith(BECAUSE), plan.locks) == (True, (f"vmm:vmm:{OBJECT}",))
+    nobody = await planned(two(), vm="nobody", servers=(OTHER, VMM))
+    assert nobody.reason == (
+        "No plan for “nobody”: VMM vmm-old, VMM vmm have no virtual machine of that name or id on a host."
+    )
+
+
+async def test_one_name_on_two_servers_is_refused_with_what_to_write(planned):
+    other = record(key=guid("object", "y"), vm=guid("vm", "y"))
+    plan = await planned(two(**{"vmm virtual machines": [other]}), servers=(VMM, OTHER))
+    assert plan.groups == ()
+    assert plan.reason.startswith("No plan for “crm-01”: 2 records could be meant. None is changed: ")
+    assert f"as in {MENDS}" in plan.reason
+    assert [one.line for one in plan.remedies] == [MENDS, f"/fix-missing-vm {guid('object', 'y')} --vmm vmm-old"]
+
+
+async def test_a_silent_server_could_have_one_of_that_name_too(planned):
+    silent = QueryFailure("vmm-old", "timed out", "no answer.")
+    plan = await planned(two(**{"vmm columns": silent}), servers=(VMM, OTHER))
+    assert plan.groups == ()
+    assert "vmm has it, and vmm-old could have one too. vmm-old: no answer." in plan.reason
+    assert plan.reason.endswith(f"write {MENDS}")
+    strange = await planned(two(**{"vmm columns": columns("HostId")}), servers=(VMM, OTHER))
+    assert strange.evidence[0].startswith("Draft, not run")
+    assert (await planned(two(**{"vmm columns": silent}), servers=(VMM,))).groups
+
+
+def test_ways():
+    assert Way.parse("DataBase") == "database"
+    for word in ("", "sql", "migrate"):
+        with pytest.raises(ValueError, match=f"^{word}$"):
+            Way.parse(word)

@@ -1,0 +1,218 @@
+"""`/fix-remote-browsing`: whatever was audited before is audited afterwards, and a person has the last word."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.api.actions import ManualStep, RunProgram
+from bot.api.plan import Check, CompareToBefore, Expect, Gate, Group, Plan, Step
+from bot.api.queries import Predicate, RunReader
+from bot.api.query_client import QueryFailure
+from bot.tickets.conditions import unmet
+from commands.remediations.fix_remote_browsing import COMMAND
+from commands.sources.audit_policy import Audits, read_policy, toggle_steps
+
+GET = RunReader("hv03", "auditpol get object access")
+WORDS = ("No Auditing", "Success", "Failure", "Success and Failure")
+IN_WORDS = {
+    0: ("No Auditing", "Keine Überwachung", "Pas d’audit", "Pas d'audit"),
+    1: ("Success", "Erfolg", "Succès"),
+    2: ("Failure", "Fehler", "Échec"),
+    3: ("Success and Failure", "Erfolg und Fehler", "Succès et échec"),
+}
+NUMBERS = ("921D", "921E", "921F", "9224", "9225", "9226")
+
+
+def guid(number):
+    return f"0CCE{number}-69AE-11D9-BED3-505054503030"
+
+
+def rows(values, words=WORDS):
+    return [{"guid": guid(one), "name": f"Sub {one}", "setting": words[value]} for one, value in values.items()]
+
+
+def script(values=None, build="9600", words=WORDS):
+    told = {"921D": 0, "921E": 2, "921F": 1, "9224": 3, "9225": 0, "9226": 2} if values is None else values
+    return {
+        ("hv03", "Win32_OperatingSystem"): [{"BuildNumber": build}],
+        ("hv03", "auditpol get object access"): rows(told, words),
+    }
+
+
+def audits(number, value, within=0):
+    where, each = (Predicate("guid", "in", (guid(number),)),), (Predicate("setting", "in", IN_WORDS[value]),)
+    words = {0: "nothing", 1: "success", 2: "failure", 3: "success and failure"}[value]
+    return Check(GET, (Expect(where, each),), within).described_as(f"1 subcategory of hv03 audits {words}")
+
+
+def change(number, success, failure):
+    return RunProgram("hv03", "auditpol set", (("failure", failure), ("guids", guid(number)), ("success", success)))
+
+
+AS_BEFORE = Check(GET, (CompareToBefore("on-nothing", ("guid", "setting")),), within=30).described_as(
+    "hv03 audits exactly what it did before"
+)
+
+
+async def test_the_whole_plan(planned):
+    plan = await planned(COMMAND, script())
+    assert plan == Plan(
+        reason="Remote browsing on hv03 is said to fail. It audits Sub 921E, Sub 921F, Sub 9224, Sub 9226 of Object Access.",
+        impact="For a minute hv03 audits every access to its objects: its Security log grows.",
+        rollback="Every subcategory is set back by its GUID; if a step fails, at once.",
+        locks=("audit-policy:hv03",),
+        gates=(
+            Gate("hv03 runs Windows Server 2012 or 2012 R2", passed=True, measured="Windows Server 2012 R2"),
+            Gate("What hv03 audits is known", passed=True, measured="6 subcategories"),
+        ),
+        groups=(
+            Group(
+                "toggle",
+                (
+                    Step(
+                        "on-nothing",
+                        "On hv03: audit success too for 1 subcategory with nothing now",
+                        change("921D", "enable", "disable"),
+                        guard=(audits("921D", 0),),
+                        done=(audits("921D", 1, 30),),
+                        before=GET,
+                        undo=change("921D", "disable", "disable"),
+                        undone=(audits("921D", 0, 30),),
+                        repeatable=True,
+                        undo_says="On hv03: set 1 subcategory back to nothing",
+                    ),
+                    Step(
+                        "on-failure",
+                        "On hv03: audit success too for 1 subcategory with failure now",
+                        change("921E", "enable", "enable"),
+                        guard=(audits("921E", 2),),
+                        done=(audits("921E", 3, 30),),
+                        before=GET,
+                        undo=change("921E", "disable", "enable"),
+                        undone=(audits("921E", 2, 30),),
+                        repeatable=True,
+                        undo_says="On hv03: set 1 subcategory back to failure",
+                    ),
+                    Step(
+                        "back-nothing",
+                        "On hv03: set 1 subcategory back to nothing",
+                        change("921D", "disable", "disable"),
+                        done=(audits("921D", 0, 30),),
+                        before=GET,
+                        repeatable=True,
+                    ),
+                    Step(
+                        "back-failure",
+                        "On hv03: set 1 subcategory back to failure",
+                        change("921E", "disable", "enable"),
+                        done=(audits("921E", 2, 30),),
+                        before=GET,
+                        repeatable=True,
+                    ),
+                    Step("compare", "Compare the audit policy of hv03 with what it was", None, done=(AS_BEFORE,)),
+                ),
+                on_failure="undo",
+            ),
+            Group(
+                "confirm",
+                (
+                    Step(
+                        "browse",
+                        "A person confirms that remote browsing works on hv03",
+                        ManualStep(
+                            "Close every open wizard and Hyper-V Manager, open them again, and browse for a file on hv03."
+                            " Say done only if the files are listed. If they are not, stop here instead: then this was not the cause.",
+                            "operator",
+                        ),
+                        done=(AS_BEFORE,),
+                        deadline=8 * 3600,
+                    ),
+                ),
+            ),
+        ),
+        evidence=(
+            f"Sub 921D {{{guid('921D')}}}: No Auditing",
+            f"Sub 921E {{{guid('921E')}}}: Failure",
+            f"Sub 921F {{{guid('921F')}}}: Success",
+            f"Sub 9224 {{{guid('9224')}}}: Success and Failure",
+            f"Sub 9225 {{{guid('9225')}}}: No Auditing",
+            f"Sub 9226 {{{guid('9226')}}}: Failure",
+        ),
+        current_state="browsing is said to fail; it audits Sub 921E, Sub 921F, Sub 9224, Sub 9226 of Object Access",
+        expected_state="a person has browsed again; every subcategory is as it was",
+        self_reverting=True,
+    )
+    assert planned.ask.rounds == 1
+
+
+LANGUAGES = (
+    WORDS,
+    ("Keine Überwachung", "Erfolg", "Fehler", "Erfolg und Fehler"),
+    ("Pas d’audit", "Succès", "Échec", "Succès et échec"),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 3), min_size=6, max_size=6), st.sampled_from(LANGUAGES))
+def test_a_host_that_obeys_ends_exactly_as_it_began(values, words):
+    """The steps are run against a policy in memory, in every language that is known."""
+    before = dict(zip(NUMBERS, values, strict=True))
+    policy = dict(before)
+    sub = read_policy(rows(policy, words))
+    if not any(one.audits in (Audits.NOTHING, Audits.FAILURE) and not one.is_too_loud for one in sub):
+        return
+    images, all_on = {}, False
+    for step in toggle_steps("hv03", sub):
+        now = rows(policy, words)
+        assert not [why for check in step.guard for why in unmet(check, now, images)]
+        images[step.key] = now
+        if isinstance(step.act, RunProgram):
+            params = dict(step.act.params)
+            for one in params["guids"].split(","):
+                policy[one[4:8]] = (params["success"] == "enable") + 2 * (params["failure"] == "enable")
+        assert not [why for check in step.done for why in unmet(check, rows(policy, words), images)]
+        all_on = all_on or all(policy[one] & 1 for one in NUMBERS[:4])
+    assert policy == before
+    assert all_on
+
+
+@pytest.mark.parametrize(
+    ("build", "says"),
+    [
+        ("7601", "it runs build 7601"),
+        ("14393", "it runs build 14393"),
+        ("9201", "it runs build 9201"),
+        (None, "it did not tell which Windows"),
+    ],
+)
+async def test_other_versions_are_refused(planned, build, says):
+    plan = await planned(COMMAND, script(build=build))
+    assert plan.groups == ()
+    assert says in plan.reason
+
+
+@pytest.mark.parametrize("build", ["9200", "9600"])
+async def test_the_family(planned, build):
+    assert len((await planned(COMMAND, script(build=build))).groups) == 2
+
+
+async def test_words_that_are_not_known_are_not_guessed(planned):
+    words = ("Sin auditoría", "Aciertos", "Errores", "Aciertos y errores")
+    plan = await planned(COMMAND, script(words=words))
+    assert plan.groups == ()
+    assert "Sub 921D “Sin auditoría”" in plan.reason
+
+
+async def test_where_all_is_on_there_is_nothing_to_toggle(planned):
+    plan = await planned(COMMAND, script({"921D": 1, "9224": 3, "9225": 0, "9226": 2}))
+    assert plan.reason == "Nothing to toggle on hv03: every subcategory of Object Access audits success already."
+    assert plan.groups == ()
+
+
+async def test_a_silent_host_is_no_plan(planned):
+    denied = QueryFailure("hv03", "login refused", "it may not read that.")
+    plan = await planned(COMMAND, script() | {("hv03", "auditpol get object access"): denied})
+    assert plan.groups == ()
+    assert plan.reason.endswith("has to be set back exactly. it may not read that.")
+    plan = await planned(COMMAND, script(), silent={"hv03": "timed out"})
+    assert plan.groups == ()

@@ -1,0 +1,428 @@
+"""`/reset-writer`: every branch of the field notes as a whole plan, and every refusal with its reason."""
+
+import pytest
+
+from bot.api.actions import InvokeMethod
+from bot.api.command import Risk
+from bot.api.plan import Check, CompareToBefore, Expect, Gate, Group, Plan, Step
+from bot.api.queries import Predicate, RunReader, Wql
+from bot.api.query_client import QueryFailure
+from bot.api.report import Remedy
+from bot.tickets.plan_digest import digest
+from commands.drain.steps import drain_step, failback_step, gate_no_locks, is_drained, resume_step
+from commands.remediations.reset_writer import COMMAND, Writer
+
+HYPER_V = "Microsoft Hyper-V VSS Writer"
+ID = "66841CD4-6DED-4F4B-8F17-FD23F8DDC3DE"
+SYSTEM_ID = "E8132975-6F93-4464-A53E-1050253AE220"
+EARLIER = "2026-11-22T22:30:00Z"
+WRITERS = RunReader("hv03", "vssadmin list writers")
+
+
+def stuck(make, name=HYPER_V, error="Unexpected error", state=5, **over):
+    """A writer that was seen so before: stuck, not slow."""
+    return {
+        "vssadmin list writers": make.writer_rows(make.writer_row(name, state, error)),
+        "recall writer": [make.sample(name, EARLIER, state, error)],
+    } | over
+
+
+def restart(on, service, writer_id, name, guard=()):
+    question = Wql(
+        on, "root/cimv2", "Win32_Service", ("Name", "State", "ProcessId"), (Predicate("Name", "=", service),)
+    )
+
+    def state(word, within=0):
+        found = Check(question, (Expect((Predicate("State", "=", word),)),), within=within, every=2)
+        return found.described_as(f"the service {service} is {word.lower()} on {on}")
+
+    def method(name, other):
+        return InvokeMethod(on, "root/cimv2", (("Name", service),), "Win32_Service", name, accept=(0, other))
+
+    key = service.lower()
+    same = (Predicate("writer_id", "=", writer_id),)
+    return (
+        Step(
+            f"stop-{key}",
+            f"Stop the service {service} on {on}",
+            method("StopService", 6),
+            guard=(state("Running"), *guard),
+            done=(state("Stopped", 120),),
+            before=WRITERS,
+            undo=method("StartService", 10),
+            undone=(state("Running", 120),),
+            undo_says=f"Start the service {service} on {on} again",
+        ),
+        Step(
+            f"start-{key}",
+            f"Start the service {service} on {on}",
+            method("StartService", 10),
+            guard=(state("Stopped"),),
+            done=(state("Running", 120),),
+            before=question,
+            repeatable=True,
+        ),
+        Step(
+            "writer",
+            f"Wait for a new instance of {name}, [1] Stable and without an error",
+            None,
+            done=(
+                Check(
+                    WRITERS,
+                    (
+                        Expect(same, (Predicate("state", "=", 1), Predicate("error_text", "=", "No error"))),
+                        CompareToBefore(f"stop-{key}", ("instance_id",), same=False, where=same),
+                    ),
+                    within=300,
+                    every=15,
+                ).described_as(f"a new instance of {name} is [1] Stable and without an error"),
+            ),
+        ),
+    )
+
+
+EMPTY = (*is_drained("prod", "hv03"), *gate_no_locks("prod", "hv03"))
+TWICE = f"{HYPER_V} is stuck: two looks, 2 minutes apart or more, saw the same instance wait"
+JOB_GATE = "No backup job of hv03, its cluster or its guests waits"
+
+
+async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
+    plan = await planned(COMMAND, make.resettable(hv03=stuck(make)))
+    assert plan == Plan(
+        reason="Microsoft Hyper-V VSS Writer on hv03 is STUCK: [5] Waiting for completion · Unexpected error, 2 samples of one instance. No backup runs.",
+        impact="3 guests live-migrate off hv03 and back. While vmms restarts nobody can manage Hyper-V on hv03.",
+        rollback="Start vmms if it is stopped, then resume hv03.",
+        locks=("cluster:prod",),
+        gates=plan.gates,
+        groups=(
+            Group(
+                "reset",
+                (
+                    drain_step("prod", "hv03"),
+                    *restart("hv03", "vmms", ID, HYPER_V, EMPTY),
+                    resume_step("prod", "hv03"),
+                    failback_step("prod", "hv03"),
+                ),
+            ),
+        ),
+        remedies=(Remedy("Check Writers", "/check-writers hv03", primary=True),),
+        samples=plan.samples,
+        current_state="[5] Waiting for completion · Unexpected error; hv03 is up with 3 guests",
+        expected_state="[1] Stable · No error, in a new instance; hv03 is up and its guests are back",
+        self_reverting=True,
+    )
+    assert [(one.on, one.what, dict(one.fields)["state"]) for one in plan.samples] == [("hv03", "writer", 5)]
+    assert plan.gates[0] == Gate(TWICE, passed=True, measured="first seen 22:30 UTC")
+    assert plan.gates[1:4] == (
+        Gate(JOB_GATE, passed=True, measured="none among its active jobs"),
+        Gate("The language in which hv03 tells of errors is known", passed=True, measured="“No error”"),
+        Gate("No guest that answered is short of space", passed=True, measured="3 guests answered"),
+    )
+    assert len(plan.gates) == 4 + 12
+    assert [gate.says for gate in plan.gates if not gate.passed] == []
+    assert planned.ask.rounds <= 4
+    assert COMMAND.risk is Risk.HIGH
+
+
+async def test_a_failed_writer_needs_no_second_sample(planned, make):
+    failed = {"vssadmin list writers": make.writer_rows(make.writer_row(HYPER_V, 8, "Non-retryable error"))}
+    plan = await planned(COMMAND, make.resettable(hv03=failed))
+    assert [step.key for step in plan.steps] == [
+        "drain",
+        "stop-vmms",
+        "start-vmms",
+        "writer",
+        "resume",
+        "return",
+    ]
+
+
+async def test_the_job_still_waits(planned, make):
+    """Room in the guest, then the job: never a reset."""
+    script = make.resettable(
+        locked=("crm-02", "sql-07"),
+        full=("test-tfs-01",),
+        hv03=stuck(make, error="Retryable error"),
+        commvault={"commvault active jobs": [make.job()]},
+    )
+    plan = await planned(COMMAND, script)
+    assert plan.groups == ()
+    assert plan.reason == (
+        "No plan yet for hv03: 2 of 3 guests are locked, a drain would fail (5960); backup job 48211 has been Pending since"
+        " 22:14 UTC [91:9]. First: free 1 GB or more on test-tfs-01 C:, then resume job 48211; the writer recovers by"
+        " itself."
+    )
+    assert [remedy.line for remedy in plan.remedies] == ["/find-full-guests hv03", "/check-writers hv03"]
+    assert [gate.description for gate in plan.blocking_gates] == [
+        JOB_GATE,
+        "No guest that answered is short of space",
+        "No guest on hv03 is locked",
+    ]
+
+
+async def test_the_job_waits_and_its_guests_have_room_again(planned, make):
+    jobs = {
+        "commvault active jobs": [make.job(), make.job(7, client="hv02"), make.job(8, status="Running", client="x")]
+    }
+    plan = await planned(COMMAND, make.resettable(hv03=stuck(make), commvault=jobs))
+    assert plan.groups == ()
+    assert plan.reason.startswith("No plan yet for hv03: backup job 48211 has been Pending since 22:14 UTC [91:9]. ")
+    assert "Every guest that answered has room: resume job 48211; the writer recovers by itself." in plan.reason
+    assert [(one.line, one.primary) for one in plan.remedies] == [
+        ("/resume-backup 48211", True),
+        ("/find-full-guests hv03", False),
+        ("/check-writers hv03", False),
+    ]
+    assert plan.blocking_gates[0].measured == "job 48211 has been Pending since 22:14 UTC [91:9]"
+
+
+@pytest.mark.parametrize("client", ["HV03", "hv03.corp.example", "prod", "Sql-07"])
+async def test_a_job_of_the_node_its_cluster_or_a_guest_counts(planned, make, client):
+    jobs = {"commvault active jobs": [make.job(client=client)]}
+    plan = await planned(COMMAND, make.resettable(hv03=stuck(make), commvault=jobs))
+    assert plan.groups == ()
+    assert "backup job 48211" in plan.reason
+
+
+async def test_a_job_that_has_ended_does_not_count(planned, make):
+    jobs = {"commvault active jobs": [make.job(status="Killed"), make.job(2, status="Completed w/ one or more errors")]}
+    plan = await planned(COMMAND, make.resettable(hv03=stuck(make), commvault=jobs))
+    assert len(plan.groups) == 1
+
+
+async def test_locked_without_a_job_says_what_holds_it(planned, make):
+    plan = await planned(COMMAND, make.resettable(locked=("sql-07",), hv03=stuck(make)))
+    assert plan.groups == ()
+    assert plan.reason == (
+        "No plan yet for hv03: 1 of 3 guests is locked, a drain would fail (5960). First: find the guest without room"
+        " and free 1 GB or more on each of its full volumes, then let its backup job go on, or end it in the backup"
+        " product."
+    )
+    assert "Locked: 1 of 3: victims: sql-07." in plan.evidence
+    assert any(line.startswith("Suspect: ") for line in plan.evidence)
+
+
+async def test_locks_that_are_not_known_are_no_locks_that_are_not_there(planned, make):
+    silent = QueryFailure("prod", "timed out", "no answer in 20 s.")
+    plan = await planned(COMMAND, make.resettable(hv03=stuck(make), prod={"MSCluster_ResourceGroup": silent}))
+    assert plan.groups == ()
+    assert plan.reason.startswith("No plan yet for hv03: whether guests are locked is not known. ")
+
+
+GATES = {
+    "the backup product is silent": (
+        lambda make: {"commvault": {"commvault active jobs": QueryFailure("commvault", "timed out", "no answer.")}},
+        JOB_GATE,
+        "not known: no answer",
+    ),
+    "a guest is still full": (
+        lambda make: {
+            "sql-07": {
+                "Win32_Volume": [{"Name": "D:\\", "DriveLetter": "D:", "Capacity": str(2**36), "FreeSpace": "4096"}]
+            }
+        },
+        "No guest that answered is short of space",
+        "full or low: sql-07 D:",
+    ),
+    "another node is paused": (
+        lambda make: {
+            "prod": {"MSCluster_Node": [make.node_row("hv01", state=2), make.node_row("hv02"), make.node_row("hv03")]}
+        },
+        "No other node of prod is paused or leaves the cluster",
+        "hv01 is paused",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", GATES)
+async def test_gates_that_hold_it(planned, make, case):
+    over, says, measured = GATES[case]
+    plan = await planned(COMMAND, make.resettable(**({"hv03": stuck(make)} | over(make))))
+    assert plan.groups == ()
+    assert [(gate.description, gate.measured) for gate in plan.blocking_gates][:1] == [(says, measured)]
+    assert says in plan.reason
+
+
+async def test_without_a_backup_product_it_warns(planned, make):
+    none = QueryFailure("commvault", "absent", "no backup product is in the settings.")
+    plan = await planned(COMMAND, make.resettable(hv03=stuck(make), commvault={"commvault active jobs": none}))
+    gate = plan.gates[1]
+    assert (gate.description, gate.passed, gate.blocks) == (JOB_GATE, False, False)
+    assert gate.measured == "not known: no backup product is in the settings"
+    assert len(plan.groups) == 1
+
+
+async def test_a_node_that_is_drained_already_is_not_drained_again(planned, make):
+    script = make.resettable(
+        hv03=stuck(make, Msvm_ComputerSystem=make.guest_rows()[:1]),
+        prod={
+            "MSCluster_Node": [make.node_row("hv01"), make.node_row("hv02"), make.node_row("hv03", state=2, drain=2)],
+            "MSCluster_ResourceGroup": make.role_rows(owner="hv01"),
+            "MSCluster_Resource": make.resource_rows(owner="hv01"),
+        },
+    )
+    plan = await planned(COMMAND, script)
+    assert plan.groups == (Group("reset", (*restart("hv03", "vmms", ID, HYPER_V, EMPTY), resume_step("prod", "hv03"))),)
+    assert plan.impact.startswith("hv03 is drained already; it takes guests again afterwards.")
+
+
+@pytest.mark.parametrize(
+    ("writer", "why"),
+    [
+        ((1, "No error"), "Nothing to reset on hv03: Microsoft Hyper-V VSS Writer is [1] Stable · No error."),
+        ((1, "Retryable error"), "It is stable again; the error is that of its last backup."),
+        ((1, "Kein Fehler"), "Its last error is in a language not known here"),
+        ((99, "No error"), "No source describes this state"),
+    ],
+)
+async def test_a_writer_that_no_reset_would_help(planned, make, writer, why):
+    rows = make.writer_rows(make.writer_row(HYPER_V, *writer))
+    plan = await planned(COMMAND, make.resettable(hv03={"vssadmin list writers": rows}))
+    assert plan.groups == ()
+    assert why in plan.reason
+    assert plan.remedies[0].line == "/check-writers hv03"
+
+
+@pytest.mark.parametrize(
+    ("earlier", "measured", "ripens_at"),
+    [
+        ([], "first seen 22:41 UTC; looked at again from 22:43:00 UTC on", "2026-11-22T22:43:00+00:00"),
+        (["39:30"], "first seen 22:39 UTC; looked at again from 22:41:30 UTC on", "2026-11-22T22:41:30+00:00"),
+        (["39:30", "40:30"], "first seen 22:39 UTC; looked at again from 22:41:30 UTC on", "2026-11-22T22:41:30+00:00"),
+    ],
+)
+async def test_one_sample_too_few_can_be_decided_and_not_begun(planned, make, earlier, measured, ripens_at):
+    seen = [make.sample(HYPER_V, f"2026-11-22T22:{at}Z", 5, "Unexpected error") for at in earlier]
+    plan = await planned(COMMAND, make.resettable(hv03=stuck(make) | {"recall writer": seen}))
+    assert plan.gates[0] == Gate(TWICE, passed=False, measured=measured, passes_at=ripens_at)
+    assert plan.pending_gates == plan.gates[:1]
+    assert not plan.blocking_gates
+    assert plan.reason.startswith(f"{HYPER_V} on hv03 LOOKS STUCK: [5] ")
+    later = await planned(COMMAND, make.resettable(hv03=stuck(make)))
+    assert digest(plan, Risk.HIGH, "") == digest(later, Risk.HIGH, "")
+
+
+async def test_another_instance_in_between_begins_the_time_anew(planned, make):
+    other = make.sample(HYPER_V, "2026-11-22T22:35:00Z", 5, "Unexpected error") | {"instance_id": "another"}
+    old = make.sample(HYPER_V, EARLIER, 5, "Unexpected error")
+    plan = await planned(COMMAND, make.resettable(hv03=stuck(make) | {"recall writer": [old, other]}))
+    assert plan.gates[0].passes_at == "2026-11-22T22:43:00+00:00"
+
+
+async def test_looks_stuck_is_no_plan_where_nobody_knows_of_backups(planned, make):
+    silent = {"MSCluster_ClusterSharedVolume": QueryFailure("prod", "timed out", "no answer.")}
+    plan = await planned(COMMAND, make.resettable(hv03=stuck(make), prod=silent))
+    assert plan.groups == ()
+    assert "Whether a backup runs is not known" in plan.reason
+
+
+async def test_a_refusal_is_a_sample_too(planned, make):
+    plan = await planned(COMMAND, make.resettable(locked=("sql-07",), hv03=stuck(make)))
+    assert plan.groups == ()
+    assert [dict(one.fields)["backup"] for one in plan.samples] == ["no"]
+
+
+async def test_a_running_backup_is_let_end(planned, make):
+    busy = stuck(make, Msvm_ComputerSystem=make.guest_rows(busy=("sql-07",)))
+    plan = await planned(COMMAND, make.resettable(locked=("sql-07",), hv03=busy))
+    assert plan.groups == ()
+    assert "Waiting is normal while a backup runs" in plan.reason
+
+
+async def test_another_writer_that_is_not_well_is_named(planned, make):
+    rows = make.writer_rows(make.writer_row("System Writer", 9, "Timed out"))
+    plan = await planned(COMMAND, make.resettable(hv03={"vssadmin list writers": rows}))
+    assert plan.reason.endswith(" Not well: System Writer [9] Failed at freeze · Timed out.")
+
+
+async def test_the_service_of_another_writer(planned, make):
+    script = make.resettable(hv03=stuck(make, "System Writer", "Timed out", 9))
+    plan = await planned(COMMAND, script, writer=(Writer("system"), Writer("writer")))
+    assert plan == Plan(
+        reason="System Writer on hv03 is FAILED: [9] Failed at freeze · Timed out. No backup runs.",
+        impact="The service CryptSvc of hv03 is away for a moment.",
+        rollback="Start CryptSvc if it is stopped.",
+        locks=("cluster:prod",),
+        gates=(
+            Gate("No backup runs on hv03", passed=True),
+            Gate(JOB_GATE, passed=True, measured="none among its active jobs"),
+            Gate("The language in which hv03 tells of errors is known", passed=True, measured="“No error”"),
+        ),
+        groups=(Group("reset", restart("hv03", "CryptSvc", SYSTEM_ID, "System Writer")),),
+        remedies=(Remedy("Check Writers", "/check-writers hv03", primary=True),),
+        samples=plan.samples,
+        current_state="[9] Failed at freeze · Timed out",
+        expected_state="[1] Stable · No error, in a new instance",
+        self_reverting=True,
+    )
+
+
+async def test_a_french_host_says_aucune_erreur(planned, make):
+    rows = [row | {"error_text": "Aucune erreur"} for row in make.writer_rows()]
+    rows[1] |= {"state": "9", "error_text": "Délai dépassé"}
+    plan = await planned(
+        COMMAND, make.resettable(hv03={"vssadmin list writers": rows}), writer=(Writer(SYSTEM_ID.lower()),)
+    )
+    check = plan.steps[2].done[0]
+    assert check.holds[0].each == (Predicate("state", "=", 1), Predicate("error_text", "=", "Aucune erreur"))
+
+
+async def test_an_unknown_language_is_no_plan(planned, make):
+    rows = [row | {"error_text": f"Fehler {index}", "state": "9"} for index, row in enumerate(make.writer_rows())]
+    plan = await planned(COMMAND, make.resettable(hv03={"vssadmin list writers": rows}))
+    assert plan.groups == ()
+    assert "“The language in which hv03 tells of errors is known” is not so: not one known here" in plan.reason
+
+
+NEVER = {
+    "Cluster Database": "Cluster Database on hv03 is never reset: its service is ClusSvc. A restart takes the node out of the cluster.",
+    "NTDS": "NTDS on hv03 is never reset: its service is NTDS. This is a domain controller's directory.",
+    "Task Scheduler Writer": "No plan for Task Scheduler Writer on hv03: which service to restart is not known. No source names its service.",
+    "WMI Writer": "No plan for WMI Writer on hv03: its service Winmgmt is WMI, through which hvops itself asks and acts. By hand: restart Winmgmt on hv03. Remote questions over WMI stop while it restarts.",
+}
+
+
+@pytest.mark.parametrize("name", NEVER)
+async def test_services_that_are_never_restarted(planned, make, name):
+    script = make.resettable(hv03=stuck(make, name, "Timed out", 9))
+    plan = await planned(COMMAND, script, writer=tuple(map(Writer, name.split())))
+    assert (plan.reason, plan.groups) == (NEVER[name], ())
+
+
+async def test_a_writer_that_nobody_knows(planned, make):
+    rows = [*make.writer_rows(), make.writer_row(HYPER_V) | {"name": "Acme", "writer_id": "x", "state": "9"}]
+    plan = await planned(COMMAND, make.resettable(hv03={"vssadmin list writers": rows}), writer=(Writer("Acme"),))
+    assert plan.reason == (
+        "No plan for Acme on hv03: which service to restart is not known. No source names its service."
+    )
+
+
+@pytest.mark.parametrize("name", ["'; Restart-Computer", "vmms & shutdown", "x" * 500])
+async def test_a_name_that_no_writer_has(planned, make, name):
+    plan = await planned(COMMAND, make.resettable(), writer=(Writer(name),))
+    assert plan.groups == ()
+    assert plan.reason.startswith(
+        f"No plan for hv03: it lists no writer “{name[:80]}”. It lists: Microsoft Hyper-V VSS Writer, "
+    )
+
+
+async def test_two_writers_of_one_name(planned, make):
+    rows = [*make.writer_rows(), make.writer_row("NTDS") | {"writer_id": "x"}]
+    plan = await planned(COMMAND, make.resettable(hv03={"vssadmin list writers": rows}), writer=(Writer("ntds"),))
+    assert plan.reason == "No plan for hv03: it lists 2 writers called “ntds”. Name one by its writer id."
+
+
+async def test_refusals(planned, make, alone):
+    silent = await planned(COMMAND, make.resettable(), silent={"hv03": "timed out"})
+    assert silent.reason == "No plan for hv03: its writers are not known. no answer in 20 s."
+    old = [make.node_row(one, build=7601) for one in ("hv01", "hv02", "hv03")]
+    plan = await planned(COMMAND, make.resettable(hv03=stuck(make), prod={"MSCluster_Node": old}))
+    assert plan.groups == ()
+    assert "2008 R2 knows no drain" in plan.reason
+    script = make.resettable(backup01=stuck(make))
+    plan = await planned(COMMAND, script, alone)
+    assert plan.groups == ()
+    assert plan.reason.startswith("No plan for backup01: it belongs to no cluster")
+    script = make.resettable(backup01=stuck(make, "System Writer", "Timed out", 9))
+    plan = await planned(COMMAND, script, alone, writer=(Writer("System"), Writer("Writer")))
+    assert plan.locks == ("host:backup01",)

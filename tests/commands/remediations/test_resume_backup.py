@@ -1,0 +1,134 @@
+"""`/resume-backup`: a job that waits goes on, unless a guest would make it wait again."""
+
+import pytest
+
+from bot.api.actions import RunProgram
+from bot.api.command import Risk
+from bot.api.plan import Check, Expect, Gate, Group, Plan, Step
+from bot.api.queries import Predicate, RunReader
+from bot.api.query_client import QueryFailure
+from bot.api.report import Remedy
+from commands.remediations.resume_backup import COMMAND, Args, JobNumber
+
+JOB = RunReader("commvault", "commvault job", (("job", 48211),))
+THIS = (Predicate("job", "=", 48211),)
+DONE = ("Running", "Completed", "Completed w/ one or more errors", "Completed w/ one or more warnings", "Committed")
+STEP = Step(
+    key="resume-job",
+    description="Resume backup job 48211",
+    act=RunProgram("commvault", "commvault resume job", (("job", 48211),)),
+    guard=(
+        Check(JOB, (Expect(THIS, (Predicate("status", "in", ("Pending", "Suspended", "Waiting")),)),)).described_as(
+            "job 48211 waits"
+        ),
+    ),
+    done=(
+        Check(
+            JOB,
+            (Expect(THIS, (Predicate("status", "in", DONE),)),),
+            within=120,
+            every=2,
+            give_up=Expect((*THIS, Predicate("status", "in", ("Killed", "Failed", "Failed to Start")))),
+        ).described_as("job 48211 runs, or has completed", never="job 48211 has ended without a backup"),
+    ),
+    before=JOB,
+)
+ROOM = "No guest that job 48211 saves is short of space"
+
+
+@pytest.fixture
+def planned(scripted):
+    async def run(script):
+        args = Args(JobNumber.parse("48211"))
+        run.ask = scripted(script)
+        return COMMAND.plan(args, await COMMAND.collect(args, run.ask))
+
+    return run
+
+
+def script(make, *jobs, full=(), **over):
+    return make.resettable(full=full, commvault={"commvault job": list(jobs)}, **over)
+
+
+async def test_the_whole_plan(planned, make):
+    plan = await planned(script(make, make.job(client="hv03.corp.example")))
+    assert plan == Plan(
+        reason="Job 48211 has been Pending since 22:14 UTC [91:9], of hv03.corp.example. It says: Volume Shadow Copy Service (VSS) error.",
+        impact="The backup of hv03.corp.example goes on: its guests are locked while it runs.",
+        rollback="Suspend or kill the job in the backup product.",
+        locks=("job:48211",),
+        gates=(
+            Gate("Job 48211 waits", passed=True, measured="Pending since 22:14 UTC [91:9]"),
+            Gate(ROOM, passed=True, measured="3 guests answered", blocks=False),
+        ),
+        groups=(Group("resume", (STEP,)),),
+        remedies=(Remedy("Check Writers", "/check-writers hv03", primary=True),),
+        touches=("hv03",),
+        current_state="job 48211 has been Pending since 22:14 UTC [91:9]",
+        expected_state="job 48211 runs, or has completed",
+    )
+    assert COMMAND.risk is Risk.LOW
+
+
+async def test_a_guest_that_is_still_full_holds_it(planned, make):
+    plan = await planned(script(make, make.job(), full=("test-tfs-01",)))
+    assert plan.groups == ()
+    assert plan.reason == (
+        "No plan yet for job 48211: test-tfs-01 C: is full or low, so it would only wait again."
+        " First: free 1 GB or more there, then look again."
+    )
+    assert [(gate.description, gate.measured) for gate in plan.blocking_gates] == [
+        (ROOM, "full or low: test-tfs-01 C:")
+    ]
+    assert plan.remedies[0].line == "/find-full-guests hv03"
+
+
+@pytest.mark.parametrize("status", ["Suspended", "Waiting"])
+async def test_others_that_wait(planned, make, status):
+    assert (await planned(script(make, make.job(status=status)))).groups == (Group("resume", (STEP,)),)
+
+
+@pytest.mark.parametrize("status", ["Running", "Completed", "Killed", "Queued", "Kill Pending", "Verwirrt"])
+async def test_a_job_that_does_not_wait(planned, make, status):
+    plan = await planned(script(make, make.job(status=status)))
+    verb = "is" if status in ("Completed", "Killed") else "has been"
+    assert (plan.reason, plan.groups) == (f"Nothing to resume: job 48211 {verb} {status} since 22:14 UTC [91:9].", ())
+
+
+async def test_guests_that_nobody_can_ask_only_warn(planned, make):
+    outside = QueryFailure("fs01", "not allowed", "it is not in the estate.")
+    over = {"fs01": {"Win32_OperatingSystem": outside, "Msvm_ComputerSystem": outside}}
+    plan = await planned(script(make, make.job(client="fs01"), **over))
+    assert plan.groups == (Group("resume", (STEP,)),)
+    assert (plan.gates[1].passed, plan.gates[1].blocks) == (False, False)
+    assert plan.gates[1].measured == "not known: it is not in the estate"
+    silent = {"sql-07": {"Win32_Volume": QueryFailure("sql-07", "timed out", "no answer.")}}
+    plan = await planned(script(make, make.job(), **silent))
+    assert (plan.gates[1].passed, plan.gates[1].measured) == (False, "2 guests answered, 1 not known")
+
+
+async def test_no_such_job_and_no_answer(planned, make):
+    plan = await planned(script(make))
+    assert plan.reason.startswith("The backup product lists no job 48211.")
+    assert planned.ask.rounds == 1
+    other = await planned(script(make, make.job(number=7)))
+    assert (other.groups, "lists no job 48211" in other.reason) == ((), True)
+    silent = QueryFailure("commvault", "absent", "no backup product is in the estate.")
+    plan = await planned(make.resettable(commvault={"commvault job": silent}))
+    assert plan.reason == "No plan for job 48211: the backup product told nothing of it"
+
+
+async def test_a_client_without_a_name(planned, make):
+    plan = await planned(script(make, make.job(client="")))
+    assert plan.groups == (Group("resume", (STEP,)),)
+    assert plan.gates[1].measured == "not known"
+
+
+@pytest.mark.parametrize("word", ["", "0", "-1", "1.5", "48211;", "2147483648", "４８２１１x", "1e3"])
+def test_what_is_no_number_of_a_job(word):
+    with pytest.raises(ValueError, match=r".*"):
+        JobNumber.parse(word)
+
+
+def test_numbers_of_jobs():
+    assert (JobNumber.parse("#48211"), JobNumber.parse("2147483647")) == (48211, 2147483647)

@@ -1,0 +1,101 @@
+"""A cluster's rows are read tolerantly, and its VM ids in two ways."""
+
+import pytest
+
+from bot.api.arguments import Target
+from bot.api.query_client import QueryFailure
+from bot.api.rows import CellError
+from commands.sources import cluster as know
+from commands.sources.cluster import Cluster, Node, with_vm_ids
+
+VM = "0000000A-0000-4000-8000-000000000000"
+
+
+def resource(**over):
+    return {
+        "Name": "Virtual Machine a",
+        "Id": "k1",
+        "OwnerGroup": "a",
+        "OwnerNode": "hv03",
+        "StatusInformation": "1",
+    } | over
+
+
+def test_nodes_are_sorted_and_know_their_generation():
+    nodes = know.read_nodes(
+        [{"Name": "hv2", "State": "1", "BuildNumber": "7601"}, {"Name": "HV1", "State": "4294967295"}]
+    )
+    assert nodes == (Node("HV1", None), Node("hv2", 7601, down=True))
+    assert [node.is_2008 for node in nodes] == [False, True]
+    with pytest.raises(CellError):
+        know.read_nodes([{"Name": None}])
+    with pytest.raises(ValueError, match="names no node"):
+        know.read_nodes([])
+
+
+@pytest.mark.parametrize(
+    ("target", "meant"),
+    [
+        (Target("prod", "cluster", "prod"), (Node("HV1", 9600), Node("hv2", 7601))),
+        (Target("hv1", "host", "prod"), (Node("HV1", 9600),)),
+        (Target("hv9", "host", "prod"), (Node("hv9", None),)),
+    ],
+)
+def test_a_target_means_all_nodes_or_one_even_if_the_cluster_forgot_it(target, meant):
+    assert know.target_nodes(target, (Node("HV1", 9600), Node("hv2", 7601))) == meant
+    assert know.target_nodes(Target("prod", "cluster", "prod"), ()) == ()
+
+
+@pytest.mark.parametrize(
+    ("bits", "locked"), [("0", False), ("1", True), ("3", True), ("2", False), (None, False), ("257", True)]
+)
+def test_the_lock_is_one_bit(bits, locked):
+    assert know.read_groups([{"Name": "a", "StatusInformation": bits}])[0].locked is locked
+
+
+@pytest.mark.parametrize(
+    ("private", "vm_id"),
+    [
+        ({"VmID": VM}, VM),
+        ({"vmid": f"{{{VM.lower()}}}"}, VM),
+        ({"VmState": "2"}, ""),
+        ({"VmID": ("a", "b")}, ""),
+        (None, ""),
+        ("text", ""),
+    ],
+)
+def test_private_properties_were_never_captured_so_anything_may_come(private, vm_id):
+    assert know.read_resources([resource(PrivateProperties=private)])[0].vm_id == vm_id
+
+
+async def test_missing_ids_of_locked_resources_come_from_the_hive(scripted):
+    resources = know.read_resources(
+        [resource(), resource(Id="k2", StatusInformation="0"), resource(Id="", OwnerGroup="c")]
+    )
+    ask = scripted({("prod", "Parameters"): [{"VmID": f"{{{VM}}}"}]})
+    found = await with_vm_ids(Cluster("prod", (), resources=resources), ask)
+    assert [one.vm_id for one in found.resources] == [VM, "", ""]
+    assert [question.key for question in ask.asked] == [r"Cluster\Resources\k1\Parameters"]
+
+
+async def test_nothing_is_asked_where_nothing_is_missing(scripted):
+    ask = scripted({})
+    known = Cluster("prod", (), resources=know.read_resources([resource(PrivateProperties={"VmID": VM})]))
+    silent = Cluster("prod", (), resources=QueryFailure("prod", "timed out", "no answer."))
+    assert await with_vm_ids(known, ask) is known
+    assert await with_vm_ids(silent, ask) is silent
+    assert ask.rounds == 0
+
+
+async def test_a_hive_that_does_not_answer_leaves_the_id_unknown(scripted):
+    ask = scripted({}, {"prod": "timed out"})
+    found = await with_vm_ids(Cluster("prod", (), resources=know.read_resources([resource()])), ask)
+    assert found.resources[0].vm_id == ""
+
+
+def test_shared_volumes_and_the_hint():
+    (volume,) = know.read_volumes([{"Name": "V1", "BackupState": "1", "FaultState": None}])
+    assert (volume.backing_up, volume.fault) == (True, 0)
+    assert know.read_backup_hint([{"BackupInProgress": "1"}])
+    assert not know.read_backup_hint([{"BackupInProgress": "0"}])
+    assert not know.read_backup_hint([])

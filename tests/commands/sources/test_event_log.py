@@ -1,0 +1,63 @@
+"""What logs name, however they wrap it."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from bot.api.rows import CellError
+from commands.sources.event_log import ask_events, named_guest, read_events, says
+
+VM = "9FC171E7-B2C6-4BD2-9FF0-253209B2A69D"
+
+
+def row(at="2026-11-22T22:14:37.5538748Z", **data):
+    return {"event_id": "10102", "record_id": "7", "at": at, "provider": "p", "data": data}
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        ({"VmName": "crm-01", "VmId": VM}, (VM, "crm-01")),
+        ({"Parameter0": "crm-01", "Parameter1": VM.lower()}, (VM, "crm-01")),
+        ({"VmId": f"{{{VM}}}", "VmName": "crm-01", "ErrorCode": "0x80042301"}, (VM, "crm-01")),
+        ({"Data0": "crm-01", "Data1": VM}, (VM, "crm-01")),
+        # the id of the only known capture is no GUID: then the name is all there is
+        ({"VmName": "undisclosed", "VmId": "84521EG0G-8B7A-54ED-2F24-392A1761ED11"}, ("", "undisclosed")),
+        ({"VmName": VM}, (VM, VM)),
+        ({}, ("", "")),
+        ({"VmName": "<!channel>", "VmId": ""}, ("", "<!channel>")),
+    ],
+)
+def test_a_vmms_event_names_a_guest_by_id_else_by_name(data, found):
+    (event,) = read_events([row(**data)])
+    assert named_guest(event) == found
+
+
+def test_events_come_newest_first_with_times_in_utc():
+    newer, older = read_events([row("2026-11-22T01:00:00+02:00"), row("2026-11-22T00:00:00Z")])
+    assert newer.at == datetime(2026, 11, 22, tzinfo=UTC)
+    assert older.at == datetime(2026, 11, 21, 23, tzinfo=UTC)
+
+
+def test_repeated_values_are_all_read():
+    (event,) = read_events([row(Data=("one", "hr = 0x80070005, Zugriff verweigert"))])
+    assert event.texts == ("one", "hr = 0x80070005, Zugriff verweigert")
+    assert says(event, "0X80070005")
+    assert not says(event, "0x80042301")
+
+
+@pytest.mark.parametrize("gap", [{"event_id": ""}, {"at": ""}, {"at": "yesterday"}, {"event_id": "x"}])
+def test_a_row_without_number_or_time_is_not_read(gap):
+    with pytest.raises(CellError):
+        read_events([row() | gap])
+
+
+def test_the_question_is_bounded_in_time_and_number():
+    question = ask_events("hv03", "System", (1137, 1071), datetime(2026, 11, 22, tzinfo=UTC), "X")
+    assert dict(question.params) == {
+        "channel": "System",
+        "ids": "1137,1071",
+        "most": 200,
+        "provider": "X",
+        "since": "2026-11-22T00:00:00Z",
+    }

@@ -1,0 +1,113 @@
+"""Which guests move live, and where they may go, out of rows that nobody has captured."""
+
+import pytest
+
+from bot.api.query_client import QueryFailure
+from commands.sources.placement import (
+    find_possible_owners,
+    read_possible_owners,
+    read_threshold,
+    read_threshold_of_hive,
+)
+
+
+@pytest.mark.parametrize(
+    ("rows", "threshold"),
+    [
+        ([{"PrivateProperties": {"MoveTypeThreshold": "2000"}}], 2000),
+        ([{"PrivateProperties": {"movetypethreshold": "0"}}], 0),
+        ([{"PrivateProperties": {"Other": "1"}}], None),
+        ([{"PrivateProperties": None}], None),
+        ([{"PrivateProperties": "text"}], None),
+        ([], None),
+    ],
+)
+def test_the_threshold(rows, threshold):
+    assert read_threshold(rows) == threshold
+
+
+def test_the_threshold_of_the_hive():
+    assert read_threshold_of_hive([{"MoveTypeThreshold": "1000"}]) == 1000
+    assert read_threshold_of_hive([{"MoveTypeThreshold": None}]) is None
+    assert read_threshold_of_hive([]) is None
+
+
+def test_possible_owners_by_lower_case_names():
+    rows = [
+        {"GroupComponent": {"__CLASS": "MSCluster_Resource", "Name": "VM A"}, "PartComponent": {"Name": "HV1"}},
+        {"GroupComponent": {"name": "vm a"}, "PartComponent": {"name": "hv2"}},
+        {"GroupComponent": None, "PartComponent": {"Name": "hv2"}},
+        {"GroupComponent": {"Id": "x"}, "PartComponent": {"Name": "hv2"}},
+        {"GroupComponent": {"Name": ("a", "b")}, "PartComponent": {"Name": "hv2"}},
+    ]
+    assert read_possible_owners(rows) == {"vm a": frozenset({"hv1", "hv2"})}
+
+
+OWNERS = ("prod", "MSCluster_ResourceToPossibleOwner")
+EVERY = [
+    {"GroupComponent": {"Name": f"VM {number}"}, "PartComponent": {"Name": node}}
+    for number in range(100)
+    for node in ("HV1", "HV2")
+]
+
+
+def asking(scripted, narrow, whole=EVERY):
+    """Answers a question without a condition with the whole table, others with what `narrow` makes of their paths."""
+
+    class Asking(scripted):
+        def _answer(self, question, read):
+            (term,) = question.where or (None,)
+            self.script[OWNERS] = whole if term is None else narrow(term.value)
+            return super()._answer(question, read)
+
+    return Asking({})
+
+
+def as_asked(paths):
+    return [row for row in EVERY if f'MSCluster_Resource.Name="{row["GroupComponent"]["Name"]}"' in paths]
+
+
+async def test_only_the_resources_that_matter_are_asked_for_in_slices(scripted):
+    ask = asking(scripted, as_asked)
+    names = [f"VM {number}" for number in range(90)]
+    found = await find_possible_owners("prod", names, ask)
+    assert found == {name.casefold(): frozenset({"hv1", "hv2"}) for name in names}
+    assert [len(question.where[0].value) for question in ask.asked] == [40, 40, 10]
+    assert ask.rounds == 1
+
+
+async def test_nothing_is_asked_where_nothing_moves(scripted):
+    ask = asking(scripted, as_asked)
+    assert (await find_possible_owners("prod", [], ask), ask.asked) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    "narrow",
+    [
+        lambda _: QueryFailure("prod", "absent", "it does not know one of the columns asked for."),
+        lambda _: QueryFailure("prod", "refused", "the WMI provider there failed."),
+        lambda _: [{"GroupComponent": 5}],
+        lambda _: [],
+        lambda paths: as_asked(paths)[:4],
+        lambda paths: as_asked(paths) if len(paths) == 40 else QueryFailure("prod", "refused", "too many."),
+    ],
+)
+async def test_the_whole_table_is_read_where_the_condition_does_not_do(scripted, narrow):
+    ask = asking(scripted, narrow)
+    found = await find_possible_owners("prod", [f"VM {number}" for number in range(50)], ask)
+    assert found == read_possible_owners(EVERY)
+    assert [len(question.where) for question in ask.asked] == [1, 1, 0]
+
+
+@pytest.mark.parametrize("kind", ["timed out", "unreachable", "login refused", "too busy"])
+async def test_who_is_silent_is_not_asked_for_more(scripted, kind):
+    silent = QueryFailure("prod", kind, "no answer.")
+    ask = asking(scripted, lambda _: silent)
+    assert await find_possible_owners("prod", ["VM 1"], ask) is silent
+    assert len(ask.asked) == 1
+
+
+async def test_unknown_stays_unknown_where_the_whole_table_is_refused_as_well(scripted):
+    refused = QueryFailure("prod", "refused", "the WMI provider there failed.")
+    ask = asking(scripted, lambda _: refused, whole=refused)
+    assert await find_possible_owners("prod", ["VM 1"], ask) is refused

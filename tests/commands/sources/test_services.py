@@ -1,0 +1,57 @@
+"""A service is stopped and started as two steps, each judged by its state."""
+
+import pytest
+
+from bot.api.actions import InvokeMethod
+from bot.api.plan import Check, Expect, Step
+from bot.api.queries import Predicate, RunReader, Wql
+from commands.sources.services import ask_service, is_in_state, restart_steps
+
+VMMS = Wql("hv03", "root/cimv2", "Win32_Service", ("Name", "State", "ProcessId"), (Predicate("Name", "=", "vmms"),))
+START = InvokeMethod("hv03", "root/cimv2", (("Name", "vmms"),), "Win32_Service", "StartService", accept=(0, 10))
+
+
+def state(word, within=0):
+    found = Check(VMMS, (Expect((Predicate("State", "=", word),)),), within=within, every=2)
+    return found.described_as(f"the service vmms is {word.lower()} on hv03")
+
+
+def test_both_steps():
+    extra, image = is_in_state("hv03", "vss", "Stopped"), RunReader("hv03", "vssadmin list writers")
+    assert restart_steps("hv03", "vmms", (extra,), image) == (
+        Step(
+            key="stop-vmms",
+            description="Stop the service vmms on hv03",
+            act=InvokeMethod("hv03", "root/cimv2", (("Name", "vmms"),), "Win32_Service", "StopService", accept=(0, 6)),
+            guard=(state("Running"), extra),
+            done=(state("Stopped", 120),),
+            before=image,
+            undo=START,
+            undone=(state("Running", 120),),
+            undo_says="Start the service vmms on hv03 again",
+        ),
+        Step(
+            key="start-vmms",
+            description="Start the service vmms on hv03",
+            act=START,
+            guard=(state("Stopped"),),
+            done=(state("Running", 120),),
+            before=VMMS,
+            repeatable=True,
+        ),
+    )
+
+
+def test_stopping_is_never_repeated_and_a_hang_is_no_failure():
+    """Nothing says that a stop has failed: when time runs out, what becomes of it is not known."""
+    stop, _ = restart_steps("hv03", "vmms")
+    assert not stop.repeatable
+    assert [check.give_up for check in stop.done] == [None]
+    assert stop.before == ask_service("hv03", "vmms")
+
+
+@pytest.mark.parametrize("service", ["MSMQ$web 1", "SMS_SITE_VSS_WRITER", "a' OR Name != '", "ÄÖ"])
+def test_any_name_makes_a_key(service):
+    stop, start = restart_steps("hv03", service)
+    assert (stop.key[:5], start.key[:6]) == ("stop-", "start-")
+    assert ask_service("hv03", service).where == (Predicate("Name", "=", service),)

@@ -1,0 +1,76 @@
+"""Builds, listed updates, pending reboots, disks on SCSI controllers."""
+
+import pytest
+
+from bot.api.rows import CellError
+from commands.sources.updates import Build, read_build, read_listed, read_scsi_guests, read_subkeys
+
+VM = "0000000A-0000-4000-8000-000000000000"
+
+
+@pytest.mark.parametrize(
+    ("row", "shown"),
+    [
+        ({"CurrentBuildNumber": "7601", "UBR": None}, "7601"),
+        ({"CurrentBuildNumber": "14393", "UBR": "6897"}, "14393.6897"),
+        ({"CurrentBuildNumber": "20348"}, "20348"),
+    ],
+)
+def test_builds_are_shown_as_winver_does(row, shown):
+    assert str(read_build([row])) == shown
+
+
+@pytest.mark.parametrize("rows", [[], [{}], [{"CurrentBuildNumber": None}], [{"CurrentBuildNumber": "ten"}]])
+def test_no_build_is_no_answer(rows):
+    with pytest.raises(CellError):
+        read_build(rows)
+
+
+def test_builds_compare_by_value():
+    assert Build(7601, None) == read_build([{"CurrentBuildNumber": "7601"}])
+    assert Build(14393, 1) != Build(14393, 2)
+
+
+def test_only_kb_numbers_count_and_each_once():
+    ids = [
+        "KB2616676",
+        "kb2616676",
+        "KB2616676-v2",
+        "KB2616676-V2",
+        "File 1",
+        "",
+        " KB976902 ",
+        "KB1",
+        "Service Pack 1",
+    ]
+    assert read_listed([{"HotFixID": one} for one in ids]) == {"KB2616676", "KB2616676-v2", "KB976902"}
+    assert read_listed([]) == frozenset()
+
+
+def test_subkeys_in_lower_case_and_none_where_there_is_no_key():
+    assert read_subkeys([{"subkeys": ("RebootPending", "Packages")}]) == {"rebootpending", "packages"}
+    assert read_subkeys([{"subkeys": "RebootPending"}]) == {"rebootpending"}
+    assert read_subkeys([{"subkeys": None}]) == frozenset()
+
+
+def setting(key, kind, parent=None):
+    path = (
+        f'\\\\HV03\\root\\virtualization:Msvm_ResourceAllocationSettingData.InstanceID="{parent}"' if parent else None
+    )
+    return {
+        "InstanceID": f"Microsoft:{VM}\\{key}",
+        "ResourceSubType": f"Microsoft {kind}",
+        "Parent": path and path.replace("Microsoft:", f"Microsoft:{VM}\\").replace(f"{VM}\\", f"{VM}\\\\"),
+    }
+
+
+def test_a_disk_is_followed_to_its_controller():
+    rows = [
+        setting("scsi", "Synthetic SCSI Controller"),
+        setting("drive", "Synthetic Disk Drive", "Microsoft:scsi"),
+        setting("disk", "Virtual Hard Disk", "Microsoft:drive"),
+    ]
+    assert read_scsi_guests(rows) == {VM}
+    assert read_scsi_guests(rows[1:]) == frozenset()  # an IDE controller is not among the rows
+    assert read_scsi_guests(rows[:2]) == frozenset()  # a drive without a disk
+    assert read_scsi_guests([]) == frozenset()

@@ -1,0 +1,84 @@
+"""Locked guests are victims; guests that logs name are suspects, wherever they run now."""
+
+from datetime import UTC, datetime, timedelta
+
+from bot.api.query_client import QueryFailure
+from commands.sources.cluster import Cluster, Group, Resource
+from commands.sources.event_log import Event
+from commands.sources.guests import Guest, Power
+from commands.vss.suspects import Locks, find_suspects, locks_on, suspects_of
+
+NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
+A, B = "0000000A-0000-4000-8000-000000000000", "0000000B-0000-4000-8000-000000000000"
+LONG_AGO = {"hv03": NOW - timedelta(days=1), "hv04": NOW - timedelta(days=1)}
+SILENT = QueryFailure("prod", "timed out", "no answer in 20 s.")
+
+
+def guest(vm_id, name):
+    return Guest(vm_id, name, Power.RUNNING)
+
+
+def event(minutes, name, vm_id=""):
+    return Event(10102, NOW - timedelta(minutes=minutes), (("VmName", name), ("VmId", vm_id)))
+
+
+def test_a_guest_that_moved_is_found_by_its_id():
+    guests = {"hv03": [], "hv04": [guest(A, "renamed")]}
+    (one,) = find_suspects({"hv03": [event(9, "old-name", A), event(5, "old-name", A)], "hv04": []}, guests, LONG_AGO)
+    assert (one.name, one.vm_id, one.times, one.logged_on, one.runs_on) == ("renamed", A, 2, ("hv03",), "hv04")
+    assert one.newest == NOW - timedelta(minutes=5)
+    assert suspects_of("hv03", [one]) == suspects_of("hv04", [one]) == (one,)
+    assert suspects_of("hv05", [one]) == ()
+
+
+def test_without_a_valid_id_the_name_decides_in_any_case():
+    guests = {"hv03": [guest(A, "TEST-TFS-01")], "hv04": []}
+    (one,) = find_suspects(
+        {"hv03": [event(9, "test-tfs-01", "84521EG0G-8B7A-54ED-2F24-392A1761ED11")]}, guests, LONG_AGO
+    )
+    assert (one.vm_id, one.runs_on) == (A, "hv03")
+
+
+def test_two_guests_of_one_name_are_told_apart_by_the_log_that_names_them():
+    guests = {"hv03": [guest(A, "twin")], "hv04": [guest(B, "twin")]}
+    (one,) = find_suspects({"hv04": [event(9, "twin")]}, guests, LONG_AGO)
+    assert one.vm_id == B
+    elsewhere = {"hv05": [event(9, "twin")]}
+    (unknown,) = find_suspects(elsewhere, guests, {"hv05": LONG_AGO["hv03"]})
+    assert (unknown.vm_id, unknown.runs_on) == ("", "")
+
+
+def test_events_of_an_earlier_job_name_nobody():
+    since = {"hv03": NOW - timedelta(minutes=9)}
+    logs = {"hv03": [event(10, "before"), event(9, "at once"), event(8, "")]}
+    assert [one.name for one in find_suspects(logs, {}, since)] == ["at once"]
+
+
+def cluster(groups=(), resources=()):
+    return Cluster("prod", (), groups, resources)
+
+
+def resource(group, vm_id, *, locked=False, owner="HV03"):
+    return Resource(f"Virtual Machine {group}", f"key-{group}", group, owner, locked, vm_id)
+
+
+def test_locks_carry_the_guests_name_by_vm_id_and_count_once():
+    groups = (
+        Group("SCVMM a Resources", "HV03", locked=True, is_guest=True),
+        Group("b", "hv03", locked=False, is_guest=True),
+        Group("elsewhere", "hv04", locked=True, is_guest=True),
+    )
+    resources = (
+        resource("SCVMM a Resources", A, locked=True),
+        resource("b", "", locked=True),
+        resource("elsewhere", B, locked=True, owner="hv04"),
+    )
+    assert locks_on("hv03", (guest(A, "app-01"),), cluster(groups, resources)) == Locks(("app-01", "b"))
+
+
+def test_silence_is_no_lock_free_node():
+    assert locks_on("hv03", (), cluster(groups=SILENT)) == Locks(None)
+    assert locks_on("hv03", (), cluster(resources=SILENT)) == Locks(None)
+    assert not Locks(None).none
+    assert locks_on("hv03", SILENT, cluster()).none
+    assert locks_on("backup01", (), None).none

@@ -1,0 +1,153 @@
+"""Stuck needs two samples of one instance, two minutes apart, with no backup between."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bot.api.rows import CellError
+from commands.sources.backup_state import Backup
+from commands.sources.vss_writers import Error, Writer
+from commands.vss.writer_verdict import (
+    WriterSample,
+    WriterStatus,
+    judge_writer,
+    last_unwell,
+    last_well,
+    read_samples,
+    sample,
+)
+
+NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
+CALM, BUSY, SILENT = Backup(runs=False), Backup(runs=True, guests=("a",)), Backup(runs=None)
+
+
+def writer(state=5, error=Error.RETRYABLE, instance="I1"):
+    return Writer("W", "ID", instance, state, error, error.value)
+
+
+def seen(ago, *, state=5, instance="I1", backup="no", writer_id="ID", error="Retryable error"):
+    return WriterSample(NOW - ago, writer_id, instance, state, error, backup)
+
+
+def verdict(one, backup=CALM, samples=(), build=9600):
+    return judge_writer(one, backup, samples, NOW, build).verdict
+
+
+@pytest.mark.parametrize(
+    ("ago", "expected"),
+    [
+        (timedelta(minutes=2), WriterStatus.STUCK),
+        (timedelta(minutes=1, seconds=59), WriterStatus.LOOKS_STUCK),
+        (timedelta(hours=20), WriterStatus.STUCK),
+        (timedelta(0), WriterStatus.LOOKS_STUCK),
+    ],
+)
+def test_two_minutes_make_the_difference(ago, expected):
+    assert verdict(writer(), samples=[seen(ago)]) is expected
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        [],
+        [seen(timedelta(minutes=9), instance="I2")],
+        [seen(timedelta(minutes=9), writer_id="OTHER")],
+        [seen(timedelta(minutes=9), state=1)],
+        [seen(timedelta(minutes=9), state=8)],
+        [seen(timedelta(minutes=9), backup="yes")],
+        [seen(timedelta(minutes=9), backup="unknown")],
+        [seen(timedelta(minutes=9)), seen(timedelta(minutes=5), state=1)],
+        [seen(timedelta(minutes=9)), seen(timedelta(minutes=5), backup="yes")],
+        [seen(timedelta(minutes=9)), seen(timedelta(minutes=1), instance="I2")],
+    ],
+    ids=[
+        "none",
+        "instance",
+        "writer",
+        "stable",
+        "failed",
+        "backup",
+        "unknown",
+        "well since",
+        "backup since",
+        "restarted since",
+    ],
+)
+def test_a_sample_that_says_otherwise_proves_nothing(samples):
+    assert verdict(writer(), samples=samples) is WriterStatus.LOOKS_STUCK
+
+
+def test_a_silent_host_is_never_stuck_and_a_running_backup_is_busy():
+    old = [seen(timedelta(minutes=9))]
+    assert verdict(writer(), SILENT, old) is WriterStatus.LOOKS_STUCK
+    assert verdict(writer(), BUSY, old) is WriterStatus.BUSY
+
+
+def test_the_first_time_it_was_seen_is_the_start_of_the_unbroken_run():
+    samples = [
+        seen(timedelta(hours=9)),
+        seen(timedelta(hours=8), state=1),
+        seen(timedelta(minutes=30)),
+        seen(timedelta(minutes=3), writer_id="OTHER", state=1),
+        seen(timedelta(minutes=1)),
+    ]
+    judged = judge_writer(writer(), CALM, samples, NOW, 9600)
+    assert judged.seen == (NOW - timedelta(minutes=30), NOW - timedelta(minutes=1))
+
+
+@pytest.mark.parametrize("state", [2, 3, 4, 5])
+def test_all_waiting_states_can_be_stuck_with_or_without_an_error(state):
+    assert verdict(writer(state, Error.NONE), samples=[seen(timedelta(minutes=2))]) is WriterStatus.STUCK
+
+
+@pytest.mark.parametrize(
+    ("one", "build", "expected"),
+    [
+        (writer(1, Error.NONE), 9600, WriterStatus.STABLE),
+        (writer(1, Error.RETRYABLE), 9600, WriterStatus.ERROR),
+        (writer(1, Error.UNREAD), 9600, WriterStatus.UNREAD),
+        (writer(9, Error.NONE), 9600, WriterStatus.FAILED),
+        (writer(9, Error.NONE), 6002, WriterStatus.EXPECTED),
+        (writer(9, Error.NONE), 3790, WriterStatus.EXPECTED),
+        (writer(9, Error.NONE), None, WriterStatus.FAILED),
+        (writer(9, Error.TIMED_OUT), 3790, WriterStatus.FAILED),
+        (writer(8, Error.NONE), 3790, WriterStatus.FAILED),
+        (writer(6, Error.UNREAD), 9600, WriterStatus.FAILED),
+        (writer(15, Error.NONE), 9600, WriterStatus.FAILED),
+        (writer(0, Error.NONE), 9600, WriterStatus.ODD),
+        (writer(16, Error.NONE), 9600, WriterStatus.ODD),
+    ],
+)
+def test_states_that_do_not_wait(one, build, expected):
+    assert verdict(one, BUSY, build=build) is expected
+    assert verdict(one, CALM, build=build) is expected
+
+
+def test_what_is_remembered_is_what_is_read_back():
+    kept = sample("hv03", writer(), CALM)
+    (back,) = read_samples([dict(kept.fields) | {"at": "2026-11-22T22:39:00+00:00"}])
+    assert kept.what == "writer"
+    assert back == WriterSample(NOW - timedelta(minutes=2), "ID", "I1", 5, "Retryable error", "no")
+    assert judge_writer(writer(), CALM, [back], NOW, 9600).verdict is WriterStatus.STUCK
+
+
+def test_memory_is_sorted_by_time_and_nonsense_is_refused():
+    fields = dict(sample("hv03", writer(), CALM).fields)
+    late, early = (fields | {"at": f"2026-11-22T22:3{minute}:00+00:00"} for minute in (9, 1))
+    assert [one.at.minute for one in read_samples([late, early])] == [31, 39]
+    with pytest.raises(CellError):
+        read_samples([fields])
+
+
+def test_when_a_writer_was_last_well():
+    samples = [
+        seen(timedelta(hours=3), state=1, error="No error"),
+        seen(timedelta(hours=2)),
+        seen(timedelta(hours=1), state=1, error="Retryable error"),
+    ]
+    assert last_well("ID", samples) == NOW - timedelta(hours=3)
+    assert last_unwell(samples) == NOW - timedelta(hours=1)
+    assert last_well("OTHER", samples) is None
+    assert last_unwell([]) is None
+    assert last_unwell([seen(timedelta(hours=1), backup="yes", error="No error")]) is None
+    assert last_unwell([seen(timedelta(hours=1), backup="yes")]) == NOW - timedelta(hours=1)
