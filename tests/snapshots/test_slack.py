@@ -17,13 +17,13 @@ REFUSALS = {
     "audit-two-places": ("/audit prod branch", "One cluster, host or ticket at a time"),
 }
 
-ENDS = [f"--kind={kind}" for kind in ("proposed", "approved", "declined", "withdrawn", "failed", "done", "expired")]
+ENDS = [f"--kind={kind}" for kind in ("proposed", "approved", "rejected", "withdrawn", "failed", "done", "expired")]
 LEDGER = {
     "terminal-doctor": ["doctor"],
     "terminal-audit-list": ["audit", "list", *ENDS],
     "terminal-audit-show": ["audit", "show", "T-5"],
     "terminal-audit-search": ["audit", "search", "Not during the backup window", "--limit", "1"],
-    "terminal-audit-export": ["audit", "export", "--kind", "declined"],
+    "terminal-audit-export": ["audit", "export", "--kind", "rejected"],
     "terminal-audit-verify": ["audit", "verify"],
     "terminal-audit-none": ["audit", "show", "T-99"],
 }
@@ -318,7 +318,7 @@ async def test_stuck_writer_job_dead(play):
         await scene.slack.person("viewer").sees("*T-1 is interrupted: a person must decide.*", "hv-ops")
         scene.keeps("interrupted", stopped)
         scene.keeps_thread("interrupted-thread", stopped)
-        await scene.asks("runs-interrupted", "/hvops runs", "T-1")
+        await scene.asks("runs-interrupted", "/hvops runs", "1 open ticket")
         scene.keeps("home-approver-interrupted", await scene.home("approver", "needs a person"))
         await scene.clicks(stopped, "Look Again", "approver")
         await scene.sees("Step 2, Stop the service vmms on hv03: not done", "approver", "hv-ops")
