@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 WORKERS ?= $(shell n=$$(nproc); [ $$n -gt 4 ] && n=4; echo $$n)
 SPREAD = -n $(WORKERS) --dist load --maxschedchunk 1
 
-.PHONY: help setup demo test test-lab bare snapshots kill check fix docs bench bench-long clean
+.PHONY: help setup demo test test-lab bare snapshots rooms kill check fix docs bench bench-long clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -33,7 +33,7 @@ test: $(READY)  ## hvops itself, whole incidents among it, over real protocols
 	@sh deploy/system-packages.sh test $(PYTHON)
 	$(PYTEST) $(SPREAD) --ignore tests/lab
 
-test-lab: $(READY)  ## what it is tested against: the practice estate, the practice Slack, the page
+test-lab: $(READY)  ## what it is tested against: the practice environment, the practice Slack, the page
 	@sh deploy/system-packages.sh test $(PYTHON)
 	$(PYTEST) $(SPREAD) tests/lab
 
@@ -45,6 +45,9 @@ snapshots: $(READY)  ## write afresh what people see (tests/snapshots); read the
 	rm -rf tests/snapshots/*/
 	-$(BIN)/pytest -q -p no:xdist --inline-snapshot=create,fix --tb=no tests/snapshots > /dev/null
 	$(BIN)/pytest -q -p no:xdist tests/snapshots
+
+rooms: $(READY)  ## count rooms, arrows and floors of the code
+	@$(BIN)/python -m tests.structure.rooms
 
 kill: $(READY)  ## kill the bot a thousand times at random moments: nothing is done twice, every ticket is true
 	KILL_ROUNDS=1000 $(PYTEST) tests/bot/executor/test_kill.py
