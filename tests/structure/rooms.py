@@ -112,9 +112,9 @@ def main() -> None:
     wanted = typed.parse_args()
     for folder in wanted.folder or folders(ROOT):
         found = measure(ROOT, folder)
-        print(found)
+        print(found)  # noqa: T201 - a script
         for start, to in sorted(found.arrows) if wanted.arrows else ():
-            print(f"    {start} -> {to}{'   in a circle' if (start, to) in found.circles else ''}")
+            print(f"    {start} -> {to}{'   in a circle' if (start, to) in found.circles else ''}")  # noqa: T201
 
 
 if __name__ == "__main__":
