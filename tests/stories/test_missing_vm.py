@@ -282,7 +282,7 @@ class Gone(Trouble):
         super().__init__()
         self.has_met_a_commit = self.is_back = False
 
-    def strike(self, statement):
+    def inject(self, statement):
         self.has_met_a_commit = self.has_met_a_commit or "COMMIT" in statement
         return "drop before" if self.has_met_a_commit and not self.is_back else None
 

@@ -121,9 +121,9 @@ async def test_a_question_was_the_first_look_and_two_minutes_are_two_minutes(pla
         waits = await ops.slack.person("viewer").sees(re.compile("(?s)Approved.*not yet: Microsoft Hyper-V VSS Writer"))
         assert waits.ts == plan.ts
         asked = next(entry for entry in ops.ledger() if entry.kind == "answered")
-        gate = next(gate for gate in last(ops, "proposed").data["plan"]["gates"] if gate["ripens_at"])
+        gate = next(gate for gate in last(ops, "proposed").data["plan"]["gates"] if gate["passes_at"])
         assert not gate["passed"]
-        assert gate["ripens_at"][11:16] == f"{_moment(asked.at) + timedelta(minutes=2):%H:%M}"
+        assert gate["passes_at"][11:16] == f"{_moment(asked.at) + timedelta(minutes=2):%H:%M}"
         await ops.clicks(waits, "Withdraw")
         await reaches(ops, "Withdrawn: Reset writer on hv03")
         assert turns(ops) == ["proposed", "approved", "withdrawn"]
