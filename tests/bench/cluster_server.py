@@ -53,8 +53,8 @@ def write(directory: Path, world: World, endpoints: Mapping[str, str]) -> None:
     reader = world.accounts["reader"]
     login = {"transport": "ntlm", "username": reader.user, "password": reader.password}
     tables = {
-        "settings": {"": {"estate": "inventory.toml"}, "credentials.reader": login},
-        "estate": {
+        "settings": {"": {"inventory": "inventory.toml"}, "credentials.reader": login},
+        "inventory": {
             f"clusters.{CLUSTER}": {"domain": "corp.example", "entry_hosts": list(endpoints)[:2]},
             "endpoints": dict(endpoints),
         },

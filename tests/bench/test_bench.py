@@ -31,7 +31,7 @@ def test_the_ledger_is_beside_raw_sqlite(tmp_path):
 
 
 async def test_acknowledgements_are_beside_a_bare_bolt_app():
-    took = await ack.measure(commands=3, query=2, rounds=1)
+    took = await ack.measure(commands=3, asks=2, rounds=1)
     assert {(line, width, bot): len(seconds) for (line, width, bot), seconds in took.items()} == {
         (line, width, bot): count
         for line, count in (("/hvops help", 3), ("/check-writers hv01", 2))

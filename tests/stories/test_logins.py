@@ -71,10 +71,10 @@ class Farm:
 
     def both(self, *, secure: bool, environment: dict[str, str] | None = None, **login: str) -> None:
         """Ask the hosts, then the guests through them."""
-        hosts = self.query("/check-writers farm01", secure=secure, environment=environment, **login)
+        hosts = self.asks("/check-writers farm01", secure=secure, environment=environment, **login)
         assert hosts["exit_code"] == 0, hosts
         assert hosts["report"]["title"] == "farm01: writers well on all 2 nodes"
-        guests = self.query("/find-full-guests farm01", secure=secure, environment=environment, **login)
+        guests = self.asks("/find-full-guests farm01", secure=secure, environment=environment, **login)
         assert guests["exit_code"] == 0, guests
         assert guests["report"]["answered"] == guests["report"]["asked"] == 4
 
@@ -117,7 +117,7 @@ def test_basic_over_tls(farm):
 
 def test_basic_in_clear_never_leaves(farm):
     farm.lets_in(basic=True, allow_unencrypted=True)
-    answer = farm.query("/check-writers farm01", secure=False, transport="basic", username=ACCOUNT, password=PASSWORD)
+    answer = farm.asks("/check-writers farm01", secure=False, transport="basic", username=ACCOUNT, password=PASSWORD)
     assert answer["exit_code"] == 3
     assert [one["kind"] for one in answer["report"]["unanswered"]] == ["not allowed"]
 
@@ -133,19 +133,19 @@ def test_a_client_certificate_that_has_expired(farm):
     issued = farm.authority.client(ACCOUNT, expired=True)
     farm.lets_in(certificates={issued.thumbprint: ACCOUNT})
     issued.write(farm.directory, "reader")
-    answer = farm.query(
+    answer = farm.asks(
         "/check-writers farm01", secure=True, transport="certificate", certificate="reader.pem", key="reader.key"
     )
     assert answer["exit_code"] == 3
     (silent,) = answer["report"]["unanswered"]
-    assert silent["on"] == "farm01"
+    assert silent["target"] == "farm01"
     assert silent["kind"] == "login refused"
-    assert "the certificate in the settings expired on 2" in silent["says"]
+    assert "the certificate in the settings expired on 2" in silent["message"]
 
 
 def test_ntlm_over_http_with_message_encryption(farm):
     farm.lets_in(ntlm=True)
-    answer = farm.query("/check-writers farm01", secure=False, transport="ntlm", username=ACCOUNT, password=PASSWORD)
+    answer = farm.asks("/check-writers farm01", secure=False, transport="ntlm", username=ACCOUNT, password=PASSWORD)
     assert answer["exit_code"] == 0
 
 
@@ -165,8 +165,8 @@ def realm(kdc, farm, monkeypatch, tmp_path):
 def test_kerberos_with_message_encryption(farm, realm):
     login = {"transport": "kerberos", "username": ACCOUNT}
     farm.both(secure=False, environment=realm, password=PASSWORD, **login)
-    answer = farm.query("/check-writers farm01", secure=False, environment=realm, password="another", **login)
+    answer = farm.asks("/check-writers farm01", secure=False, environment=realm, password="another", **login)
     assert answer["exit_code"] == 3
     (silent,) = answer["report"]["unanswered"]
     assert silent["kind"] == "login refused"
-    assert "KDC" in silent["says"]
+    assert "KDC" in silent["message"]
