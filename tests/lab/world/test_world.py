@@ -57,7 +57,7 @@ def test_only_offered_actions_can_be_done(world):
         Action("yes", "Do", lambda: done.append(1)),
         Action("no", "Do not", lambda: done.append(2), lambda: False),
     ]
-    world.tell("", list, offers)
+    world.set_alert("", list, offers)
     assert world.actions() == [("yes", "Do")]
     world.act("yes")
     with pytest.raises(KeyError):
