@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 WORKERS ?= $(shell n=$$(nproc); [ $$n -gt 4 ] && n=4; echo $$n)
 SPREAD = -n $(WORKERS) --dist load --maxschedchunk 1
 
-.PHONY: help setup demo test test-lab bare snapshots rooms kill check fix docs bench bench-long clean
+.PHONY: help setup demo test test-lab bare snapshots rooms walk kill check fix docs bench bench-long clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -48,6 +48,9 @@ snapshots: $(READY)  ## write afresh what people see (tests/snapshots); read the
 
 rooms: $(READY)  ## count rooms, arrows and floors of the code
 	@$(BIN)/python -m tests.structure.rooms
+
+walk: $(READY)  ## count through how many files one command goes
+	@$(BIN)/python -m tests.structure.walk
 
 kill: $(READY)  ## kill the bot a thousand times at random moments: nothing is done twice, every ticket is true
 	KILL_ROUNDS=1000 $(PYTEST) tests/bot/executor/test_kill.py
