@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, RunReader, SampleHistory, Wql
 from bot.api.query_client import K, QueryFailure
 from bot.api.rows import CellError, Rows, format_rows
+from bot.config.settings import Limits
 from bot.errors import NotFound, PolicyViolation, TargetError, TargetTimeout
 from bot.serialization import Evidence
 from bot.transport.allowlist import PROGRAMS
@@ -24,20 +25,6 @@ from bot.transport.client import QueryResult
 from bot.transport.windows.wql import select
 
 T = TypeVar("T")
-
-
-class SessionLimits(Protocol):
-    """How long a question may take (`settings.Limits`)."""
-
-    @property
-    def per_host_seconds(self) -> float:
-        """How long one host may be silent."""
-        ...
-
-    @property
-    def overall_seconds(self) -> float:
-        """How long the whole request may look around."""
-        ...
 
 
 class QueryExecutor(Protocol):
@@ -69,7 +56,7 @@ class QuerySession:
         reach: QueryExecutor,
         recall: Callable[[SampleHistory], Rows],
         now: datetime,
-        deadlines: SessionLimits,
+        deadlines: Limits,
         progress: Callable[[Progress], None] | None = None,
         *,
         place: Callable[[str], str] = lambda _: "",

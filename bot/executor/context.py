@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from bot.config.settings import Policy
 from bot.dispatch.query_session import QuerySession
 from bot.executor.actions import Actor
 from bot.ledger import Entry, EntryDraft, Ledger
 from bot.redaction import Redactor
 from bot.tickets.planner import Planner
-from bot.tickets.proposal import Policy
 
 BOT = "bot"
 

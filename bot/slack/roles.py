@@ -11,12 +11,13 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.api.command import Role
+from bot.config.settings import Rule
 from bot.dispatch.authorization import EVERYWHERE, Person
 from bot.errors import PermissionDenied
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, classify_error
@@ -27,25 +28,6 @@ FRESH = 60.0  # usergroups.users.list is Tier 2: 20 calls a minute
 STALE = 600.0  # after this an old membership counts no more
 _PATIENCE = 10.0
 _BRIEFLY = 3.0  # how long a refresh is waited for while the last answer may still count
-
-
-class GroupRule(Protocol):
-    """Who holds a role, and where (`settings.Rule`)."""
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """Ids of Slack user groups."""
-        ...
-
-    @property
-    def users(self) -> tuple[str, ...]:
-        """Ids of members, or TEAM/USER."""
-        ...
-
-    @property
-    def clusters(self) -> tuple[str, ...]:
-        """Clusters it holds for; "*" for all."""
-        ...
 
 
 @dataclass(slots=True)
@@ -72,7 +54,7 @@ class RoleResolver:
     def __init__(
         self,
         client: AsyncWebClient,
-        rules: Iterable[tuple[Role, GroupRule]],
+        rules: Iterable[tuple[Role, Rule]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take a client made by `calls.make_client`, and the rules of the settings."""
@@ -171,7 +153,7 @@ class RoleResolver:
 
 
 def _held(
-    rules: Iterable[tuple[Role, GroupRule]], ids: AbstractSet[str], groups: AbstractSet[str]
+    rules: Iterable[tuple[Role, Rule]], ids: AbstractSet[str], groups: AbstractSet[str]
 ) -> dict[Role, frozenset[str]]:
     """The roles of somebody who has these ids and is in these groups, with the clusters each holds for."""
     held: dict[Role, frozenset[str]] = {}
@@ -181,7 +163,7 @@ def _held(
     return held
 
 
-def _covers(rule: GroupRule, places: Iterable[str]) -> bool:
+def _covers(rule: Rule, places: Iterable[str]) -> bool:
     held = {place.casefold() for place in rule.clusters}
     return EVERYWHERE in held or {place.casefold() for place in places} <= held
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from bot.api.command import Remediation, Role
+from bot.config.settings import Policy
 from bot.dispatch import authorization
 from bot.dispatch.pipeline import AnsweredRequest, Pipeline, Request, RequestContext
 from bot.dispatch.query_session import Progress
@@ -21,7 +22,7 @@ from bot.ledger import Entry, EntryDraft
 from bot.ledger.ticket_state import NOT_STARTED, TicketState
 from bot.tickets.plan_report import no_plan, would_be
 from bot.tickets.planner import Planner
-from bot.tickets.proposal import PlannedChange, Policy, Proposal, draft_proposal, identity, proposal_from
+from bot.tickets.proposal import PlannedChange, Proposal, draft_proposal, identity, proposal_from
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from bot.api.actions import ManualStep
 from bot.api.command import Role
+from bot.config.settings import Policy
 from bot.dispatch import authorization
 from bot.dispatch.authorization import Person
 from bot.errors import AlreadyDecided, HvopsError, LedgerError, PermissionDenied, TicketError
@@ -21,7 +22,7 @@ from bot.formatting import format_time
 from bot.ledger import Entry, Ledger
 from bot.ledger.entries import to_timestamp
 from bot.ledger.ticket_state import ENDS, Ticket, TicketState, same_person
-from bot.tickets.proposal import Policy, proposal_of
+from bot.tickets.proposal import proposal_of
 from bot.tickets.run_history import positions, story_of
 
 CONFIRM = "confirm"

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
+from typing import Any
 
 from bot.api.command import Risk
 from bot.api.plan import Plan
+from bot.config.settings import Policy
 from bot.dispatch.authorization import Person
 from bot.errors import LedgerError, TicketError
 from bot.ledger import Entry, EntryDraft, Reader
@@ -20,34 +21,6 @@ from bot.ledger.entries import to_timestamp
 from bot.redaction import Redactor
 from bot.serialization import samples_to_json
 from bot.tickets.plan_digest import digest, plan_from_json, plan_to_json
-
-
-class Policy(Protocol):
-    """Whose decision a change needs (`settings.Policy`)."""
-
-    @property
-    def open_minutes(self) -> int:
-        """How long a proposal waits."""
-        ...
-
-    @property
-    def start_minutes(self) -> int:
-        """How long an approval waits."""
-        ...
-
-    @property
-    def stop(self) -> str:
-        """The role that may stop everything."""
-        ...
-
-    @property
-    def go(self) -> str:
-        """The role that may let everything go on."""
-        ...
-
-    def decision(self, risk: Risk) -> Literal["confirm", "approval"]:
-        """Whose decision that risk needs. Raises NotAllowed where no rule is set."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
+from bot.serialization import Evidence
 from bot.slack.outbound.blockkit_fitting import fit_view, preformatted
 from bot.slack.outbound.message import Block, File, View, escape, escape_control, truncate
 from bot.slack.render.blocks import EVIDENCE_FILE, EVIDENCE_PAGE, actions, button, contexts, sections
@@ -19,35 +19,6 @@ _EMPTY = "(empty)"
 _FRAME = 600  # what every answer weighs beside its text, so that a page stays below 100 blocks
 
 
-class QueryView(Protocol):
-    """One question and its raw answer (`keep.Evidence`)."""
-
-    @property
-    def on(self) -> str:
-        """The target."""
-        ...
-
-    @property
-    def query(self) -> str:
-        """The question, as an engineer would write it."""
-        ...
-
-    @property
-    def raw(self) -> str:
-        """The answer as it came."""
-        ...
-
-    @property
-    def error(self) -> str:
-        """The sentence of the error, or ""."""
-        ...
-
-    @property
-    def rendered(self) -> str:
-        """The answer as people read it; "" where `raw` reads well by itself."""
-        ...
-
-
 def loading_view() -> View:
     """What opens at once, because a trigger lives three seconds."""
     return _modal([*sections("Looking…")])
@@ -58,7 +29,7 @@ def error_view(says: str) -> View:
     return _modal([*sections(escape(says))])
 
 
-def evidence_view(title: str, evidence: Sequence[QueryView], token: str, page: int = 0) -> View:
+def evidence_view(title: str, evidence: Sequence[Evidence], token: str, page: int = 0) -> View:
     """One page of the answers: what failed, what programs printed, rows, and last what is empty or only remembered. The file has them raw.
 
     Args:
@@ -75,7 +46,7 @@ def evidence_view(title: str, evidence: Sequence[QueryView], token: str, page: i
     return _modal([*contexts(where), *actions(row), *body])
 
 
-def evidence_file(title: str, evidence: Sequence[QueryView]) -> File:
+def evidence_file(title: str, evidence: Sequence[Evidence]) -> File:
     """All of it, whole, as one text file."""
     parts = [f"{escape_control(title)}\n"]
     for one in evidence:
@@ -85,7 +56,7 @@ def evidence_file(title: str, evidence: Sequence[QueryView]) -> File:
     return File("evidence.txt", "Evidence", "\n".join(parts).encode())
 
 
-def _less_telling(one: QueryView) -> int:
+def _less_telling(one: Evidence) -> int:
     if one.error:
         return 0
     if not one.raw or one.query.startswith(_MEMORY):
@@ -93,12 +64,12 @@ def _less_telling(one: QueryView) -> int:
     return 2 if one.rendered else 1
 
 
-def _weight(one: QueryView) -> int:
+def _weight(one: Evidence) -> int:
     """What it takes in JSON, where a control or a wide character grows to six bytes or twelve, and its frame."""
     return len(json.dumps((one.rendered or one.raw)[:_ONE])) + _FRAME
 
 
-def _blocks(one: QueryView) -> Iterator[Block]:
+def _blocks(one: Evidence) -> Iterator[Block]:
     error = f"\n{escape(truncate(one.error, 500))}" if one.error else ""
     yield from sections(f"*{escape(truncate(one.on, 200))}:* {escape(truncate(one.query, 1_000))}{error}")
     shown = one.rendered or one.raw or ("" if one.error else _EMPTY)

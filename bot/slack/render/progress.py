@@ -2,31 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
+from bot.dispatch.query_session import Progress
 from bot.slack.outbound.message import Message, escape, truncate
 
 _NAMES = 5
 _SHOWN = 200
-
-
-class ProgressLike(Protocol):
-    """How far a fan-out is (`look.Progress`)."""
-
-    @property
-    def done(self) -> int:
-        """How many answered, or never will."""
-        ...
-
-    @property
-    def total(self) -> int:
-        """How many were asked."""
-        ...
-
-    @property
-    def waiting(self) -> tuple[str, ...]:
-        """Who has not answered yet."""
-        ...
 
 
 def started_message(line: str, seconds: int) -> Message:
@@ -34,7 +14,7 @@ def started_message(line: str, seconds: int) -> Message:
     return Message(f"Asking: {escape(truncate(line, _SHOWN))}, at most {seconds} s.")
 
 
-def progress_message(progress: ProgressLike) -> Message:
+def progress_message(progress: Progress) -> Message:
     """One progress line: "41 of 64 answered, waiting: crm-03, crm-04 and 21 more."."""
     if not progress.waiting:
         return Message(f"{progress.done:,} of {progress.total:,} answered.")
