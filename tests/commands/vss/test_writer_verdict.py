@@ -95,6 +95,19 @@ def test_the_first_time_it_was_seen_is_the_start_of_the_unbroken_run():
     assert judged.seen == (NOW - timedelta(minutes=30), NOW - timedelta(minutes=1))
 
 
+@pytest.mark.parametrize(
+    ("oldest", "expected"),
+    [
+        (timedelta(minutes=2), WriterStatus.STUCK),
+        (timedelta(minutes=1, seconds=59), WriterStatus.LOOKS_STUCK),
+    ],
+)
+def test_the_two_minutes_count_from_the_oldest_sample_of_the_run_not_from_the_newest(oldest, expected):
+    """Whoever asks every few seconds must not put off the verdict with each answer."""
+    samples = [seen(timedelta(hours=9), state=1), seen(oldest), seen(timedelta(minutes=1)), seen(timedelta(seconds=5))]
+    assert verdict(writer(), samples=samples) is expected
+
+
 @pytest.mark.parametrize("state", [2, 3, 4, 5])
 def test_all_waiting_states_can_be_stuck_with_or_without_an_error(state):
     assert verdict(writer(state, Error.NONE), samples=[seen(timedelta(minutes=2))]) is WriterStatus.STUCK
