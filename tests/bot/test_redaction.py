@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import math
 import time
 
 import pytest
@@ -92,9 +94,41 @@ def test_a_known_value_never_passes_as_text_json_or_data(secret, before, after):
     assert secret not in masked.replace(MASKED, "")
 
 
+@pytest.mark.parametrize("code", ["utf-8", "utf-16-le"])
+@pytest.mark.parametrize("ahead", range(6))
+@pytest.mark.parametrize("behind", range(4))
+@pytest.mark.parametrize("secret", ["hunt", "hunter2", "hünter-22", "Tr0ub4dor&3 ☕"])
+def test_a_known_value_is_masked_in_base64_wherever_it_stands(code, ahead, behind, secret):
+    """PowerShell's -EncodedCommand is base64 of UTF-16LE, and the password stands somewhere inside the script."""
+    whole = ("x" * ahead + secret + "y" * behind).encode(code)
+    said = base64.b64encode(whole).decode()
+    masked = Redactor([secret, "other"]).redact_text(f"powershell -EncodedCommand {said}.")
+    before, found, after = masked.removeprefix("powershell -EncodedCommand ").partition(MASKED)
+    assert found
+    assert after.endswith(".")
+    # Nothing of the secret is left: what still stands says no more than what stood around it.
+    length = 2 if code == "utf-16-le" else 1
+    assert len(before) * 6 <= ahead * length * 8
+    assert len(after.rstrip("=.")) <= math.ceil(behind * length * 8 / 6)
+    assert said.startswith(before)
+    assert said.endswith(after.rstrip("."))
+
+
+def test_a_longer_known_value_is_masked_whole_where_a_shorter_one_begins_it():
+    said = base64.b64encode("hunter22-and-more".encode("utf-16-le")).decode()
+    for known in (["hunter22", "hunter22-and-more"], ["hunter22-and-more", "hunter22"]):
+        assert Redactor(known).redact_text(said) == f"{MASKED}=="
+    assert Redactor(["hunter22", "hunter22-and-more"]).redact_text("hunter22-and-more") == MASKED
+
+
+def test_base64_of_something_else_stays():
+    said = base64.b64encode("hunter1 is not it, hunter3 neither".encode("utf-16-le")).decode()
+    assert Redactor(["hunter2"]).redact_text(said) == said
+
+
 @pytest.mark.parametrize("word", ["-eyJ", "eyJ-", "-eyJaaaaaaaa", "eyJaaaaaaaa."])
 def test_nobody_can_write_what_takes_longer_than_its_length(word):
     """Masking runs between a host's words and Slack: quadratic time there would hold the whole bot."""
     began = time.perf_counter()
-    Redactor().redact_text(word * (800_000 // len(word)))
+    Redactor(["hunter2", "Tr0ub4dor"]).redact_text(word * (800_000 // len(word)))
     assert time.perf_counter() - began < 3
