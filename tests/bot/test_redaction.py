@@ -94,6 +94,19 @@ def test_a_known_value_never_passes_as_text_json_or_data(secret, before, after):
     assert secret not in masked.replace(MASKED, "")
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        'the "hün\\"ter&22" it is',  # JSON as a person writes it
+        'the "h\\u00fcn\\"ter&22" it is',  # JSON in ASCII
+        'the "hün"ter&amp;22" it is',  # XML
+        'the "h%C3%BCn%22ter%2622" it is',  # a URL
+    ],
+)
+def test_a_known_value_is_masked_as_others_write_it(said):
+    assert Redactor(['hün"ter&22']).redact_text(said) == f'the "{MASKED}" it is'
+
+
 @pytest.mark.parametrize("code", ["utf-8", "utf-16-le"])
 @pytest.mark.parametrize("ahead", range(6))
 @pytest.mark.parametrize("behind", range(4))
