@@ -96,7 +96,7 @@ def test_every_kind_of_entry_is_named_once():
     assert not TICKETLESS & TICKETED
     assert MAY_NAME_A_TICKET < TICKETLESS
     assert set(OPEN) == set(TicketState) - {TicketState.ENDED}
-    assert UNDO_FAILED_STATES == {"rejected", "withdrawn", "expired", "lapsed", "voided", "failed", "cancelled"}
+    assert {"rejected", "withdrawn", "expired", "lapsed", "voided", "failed", "cancelled"} == UNDO_FAILED_STATES
 
 
 def test_the_database_and_the_fold_agree_on_what_ends_a_ticket():
