@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 WORKERS ?= $(shell n=$$(nproc); [ $$n -gt 4 ] && n=4; echo $$n)
 SPREAD = -n $(WORKERS) --dist load --maxschedchunk 1
 
-.PHONY: help setup demo test test-lab bare snapshots rooms walk kill check fix docs bench bench-long clean
+.PHONY: help setup demo test test-lab bare snapshots rooms walk kill mutants check fix docs bench bench-long clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -54,6 +54,11 @@ walk: $(READY)  ## count through how many files one command goes
 
 kill: $(READY)  ## kill the bot a thousand times at random moments: nothing is done twice, every ticket is true
 	KILL_ROUNDS=1000 $(PYTEST) tests/bot/executor/test_kill.py
+
+# Takes half an hour. One module: make mutants MODULES=bot/redaction.py
+mutants: $(READY)  ## break the core's code in small ways: the tests must notice, but for what tests/mutants.md accepts
+	@$(BIN)/python -m pip install --quiet --group mutants
+	$(BIN)/python -m tests.mutants $(MODULES)
 
 check: $(READY)  ## style, types, import rules, generated docs
 	$(BIN)/ruff check

@@ -10,12 +10,13 @@ import base64
 import contextlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
 MASKED = "[masked]"
 SHORTEST = 4  # a known value shorter than this would blot out ordinary words
+_BASE64 = 64  # its letters: one that may be any of them tells nothing
 
 _NAMES = r"(?:password|passwd|passphrase|pwd|secret|api[_-]?key|access[_-]?key|client[_-]?secret|private[_-]?key)"
 _SECRET_KEY = re.compile(rf"(?i)(?:.*[_-])?{_NAMES}")
@@ -60,15 +61,23 @@ class Redactor:
     """Replaces secrets in texts, in JSON-like data and in bytes. Immutable, and so safe between threads."""
 
     def __init__(self, known: Iterable[str] = ()) -> None:
-        """Take the known secret values; each is also found as JSON, as a URL part and as base64."""
-        spellings = {spelling for value in known if len(value) >= SHORTEST for spelling in _spellings(value)}
+        """Take the known secret values; each is also found as JSON, as a URL part, and in base64 of anything around."""
+        values = [value for value in known if len(value) >= SHORTEST]
+        spellings = {spelling for value in values for spelling in _spellings(value)}
         longest_first = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))
         self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        encoded = {one for value in values for code in ("utf-8", "utf-16-le") for one in _in_base64(value.encode(code))}
+        self._encoded = [
+            (needle, re.compile(pattern)) for needle, pattern in sorted(encoded, key=lambda one: (-len(one[0]), one))
+        ]
 
     def redact_text(self, text: str) -> str:
         """The text without its secrets."""
         if self._known is not None:
             text = self._known.sub(MASKED, text)
+        for needle, pattern in self._encoded:
+            if needle in text:
+                text = pattern.sub(MASKED, text)
         lower = text.lower()
         for needles, pattern in _PATTERNS:
             if any(needle in lower for needle in needles):
@@ -100,8 +109,21 @@ class Redactor:
 
 
 def _spellings(value: str) -> set[str]:
-    """How a secret looks on the wire: as it is, inside JSON, inside a URL, in base64 of UTF-8 and of UTF-16."""
-    encoded = {base64.b64encode(value.encode(code)).decode().rstrip("=") for code in ("utf-8", "utf-16-le")}
+    """How a secret looks on the wire: as it is, inside JSON, inside a URL, inside XML."""
     inside_json = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
     inside_xml = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return {value, quote(value, safe=""), inside_xml, *inside_json, *encoded}
+    return {value, quote(value, safe=""), inside_xml, *inside_json}
+
+
+def _in_base64(data: bytes) -> Iterator[tuple[str, str]]:
+    """How bytes look in base64, wherever they stand in what was encoded: PowerShell's -EncodedCommand is a whole script.
+
+    Three bytes are four letters, so that there are three ways; a letter that they share with a neighbour is one of a
+    few. Of each way: what must occur, and the pattern.
+    """
+    for ahead in range(3):
+        behind = -(ahead + len(data)) % 3
+        around = [bytes([filler]) * ahead + data + bytes([filler]) * behind for filler in range(256)]
+        letters = map(set, zip(*(base64.b64encode(one).decode() for one in around), strict=True))
+        theirs = [sorted(one) for one in letters if len(one) < _BASE64]
+        yield "".join(one[0] for one in theirs if len(one) == 1), "".join(f"[{''.join(one)}]" for one in theirs)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import math
 import time
 
 import pytest
@@ -79,6 +81,11 @@ def test_json_stays_json(said):
     assert json.loads(masked)["n"] == [1, None]
 
 
+def test_json_keeps_its_letters_as_they_were_written():
+    said = '{"n":"Müller ☕","password":"hunter2"}'
+    assert Redactor().redact_bytes(said.encode()) == said.replace("hunter2", MASKED).encode()
+
+
 @settings(max_examples=60, deadline=None)
 @given(secret=st.text(min_size=SHORTEST, max_size=20), before=st.text(max_size=10), after=st.text(max_size=10))
 def test_a_known_value_never_passes_as_text_json_or_data(secret, before, after):
@@ -92,9 +99,58 @@ def test_a_known_value_never_passes_as_text_json_or_data(secret, before, after):
     assert secret not in masked.replace(MASKED, "")
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        'the "hün\\"ter&22" it is',  # JSON as a person writes it
+        'the "h\\u00fcn\\"ter&22" it is',  # JSON in ASCII
+        'the "hün"ter&amp;22" it is',  # XML
+        'the "h%C3%BCn%22ter%2622" it is',  # a URL
+    ],
+)
+def test_a_known_value_is_masked_as_others_write_it(said):
+    assert Redactor(['hün"ter&22']).redact_text(said) == f'the "{MASKED}" it is'
+
+
+@pytest.mark.parametrize("code", ["utf-8", "utf-16-le"])
+@pytest.mark.parametrize("ahead", range(6))
+@pytest.mark.parametrize("behind", range(4))
+@pytest.mark.parametrize("secret", ["hunt", "hunter2", "hünter-22", "Tr0ub4dor&3 ☕"])
+def test_a_known_value_is_masked_in_base64_wherever_it_stands(code, ahead, behind, secret):
+    """PowerShell's -EncodedCommand is base64 of UTF-16LE, and the password stands somewhere inside the script."""
+    whole = ("x" * ahead + secret + "y" * behind).encode(code)
+    said = base64.b64encode(whole).decode()
+    masked = Redactor([secret, "other"]).redact_text(f"powershell -EncodedCommand {said}.")
+    before, found, after = masked.removeprefix("powershell -EncodedCommand ").partition(MASKED)
+    assert found
+    assert after.endswith(".")
+    # Nothing of the secret is left: what still stands says no more than what stood around it.
+    length = 2 if code == "utf-16-le" else 1
+    assert len(before) * 6 <= ahead * length * 8
+    assert len(after.rstrip("=.")) <= math.ceil(behind * length * 8 / 6)
+    assert said.startswith(before)
+    assert said.endswith(after.rstrip("."))
+
+
+@pytest.mark.parametrize("code", ["utf-8", "utf-16-le"])
+@pytest.mark.parametrize("length", range(SHORTEST, SHORTEST + 6))
+def test_a_longer_known_value_is_masked_whole_where_a_shorter_one_begins_it(code, length):
+    longer = "hunter22-and-more"[: length + 1]
+    for known in ([longer[:-1], longer], [longer, longer[:-1]]):
+        assert Redactor(known).redact_text(longer) == MASKED
+        for ahead in range(3):
+            said = base64.b64encode(("x" * ahead + longer + "yyy").encode(code)).decode()
+            assert Redactor(known).redact_text(said) == Redactor([longer]).redact_text(said)
+
+
+def test_base64_of_something_else_stays():
+    said = base64.b64encode("hunter1 is not it, hunter3 neither".encode("utf-16-le")).decode()
+    assert Redactor(["hunter2"]).redact_text(said) == said
+
+
 @pytest.mark.parametrize("word", ["-eyJ", "eyJ-", "-eyJaaaaaaaa", "eyJaaaaaaaa."])
 def test_nobody_can_write_what_takes_longer_than_its_length(word):
     """Masking runs between a host's words and Slack: quadratic time there would hold the whole bot."""
     began = time.perf_counter()
-    Redactor().redact_text(word * (800_000 // len(word)))
+    Redactor(["hunter2", "Tr0ub4dor"]).redact_text(word * (800_000 // len(word)))
     assert time.perf_counter() - began < 3

@@ -248,20 +248,54 @@ async def test_withdrawing(bench):
     assert bench.world.order == []
 
 
-async def test_stop_and_go_and_cancel_and_close_need_their_roles(bench):
+async def test_stop_and_go_need_their_roles(bench):
     with pytest.raises(PermissionDenied):
         bench.decisions.stop_changes(VIEWER, "x")
     bench.decisions.stop_changes(OPERATOR, "x")
     with pytest.raises(PermissionDenied):
         bench.decisions.allow_changes(OPERATOR)
     bench.decisions.allow_changes(APPROVER)
+
+
+async def test_what_a_proposal_is_not_ready_for_is_refused_to_everybody(bench):
     ticket = (await bench.propose()).ticket
-    for act in (bench.decisions.cancel, bench.decisions.confirm_manual_step, bench.decisions.resume):
-        with pytest.raises(HvopsError):
+    close = partial(bench.decisions.close, why="why")
+    for act in (bench.decisions.cancel, bench.decisions.confirm_manual_step, bench.decisions.resume, close):
+        with pytest.raises(TicketError):
             act(bench.press(APPROVER, ticket))
-    with pytest.raises(TicketError):
-        bench.decisions.close(bench.press(APPROVER, ticket), "why")
     assert bench.ledger.ticket(ticket).state == "proposed"
+
+
+def under_way(bench, ticket, *more):
+    """As the runner would have left it: begun, with a step by hand in flight."""
+    bench.ledger.append("started", "bot", {"locks": ["node:hv03"], "attempt": 1}, ticket)
+    bench.ledger.append("intent", "bot", {"step": "look", "round": 1, "attempt": 1, "says": ""}, ticket)
+    for kind in more:
+        bench.ledger.append(kind, "bot", {"step": "look", "why": "why"}, ticket)
+
+
+@pytest.mark.parametrize("who", [VIEWER, STRANGER, ELSEWHERE])
+@pytest.mark.parametrize(
+    ("verb", "state", "least"),
+    [
+        ("cancel", (), OPERATOR),
+        ("confirm_manual_step", (), OPERATOR),
+        ("close", ("interrupted",), OPERATOR),
+        ("resume", ("interrupted",), APPROVER),
+    ],
+)
+async def test_what_runs_is_moved_only_by_who_has_the_role_there(bench, who, verb, state, least):
+    """In the state in which the verb works, so that only the role can be what refuses: the least role then passes."""
+    bench.plans["reset"] = lambda on, _facts: simple(on, by_hand(on))
+    ticket = await bench.approved()
+    under_way(bench, ticket, *state)
+    before, more = bench.ledger.ticket(ticket), ("why",) if verb == "close" else ()
+    press = getattr(bench.decisions, verb)
+    with pytest.raises(PermissionDenied, match="This needs the role"):
+        press(bench.press(who, ticket), *more)
+    assert (bench.ledger.ticket(ticket), bench.last(ticket).data["kind"]) == (before, "not allowed")
+    press(bench.press(least, ticket), *more)
+    assert bench.last(ticket).actor == least.id
 
 
 async def test_an_unknown_ticket_resolves_nothing(bench):

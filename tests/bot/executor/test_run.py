@@ -521,6 +521,30 @@ async def test_undo_of_what_is_done_compares_with_the_image_from_before(bench, w
     assert world.hosts["hv03"]["instance"] == "1"
 
 
+BOUNDED = {  # what a killed bot had begun, and what its ticket ends as when it never becomes so
+    "an act": (Step("it", "It", set_to("hv03", a="1"), (is_now("hv03", 120, b="1"),), deadline=30), 150, "interrupted"),
+    "a wait": (Step("it", "It", None, (is_now("hv03", 120, b="1"),)), 120, "failed"),
+    "a hand": (replace(by_hand("hv03", deadline=140), key="it"), 140, "failed"),
+}
+
+
+@pytest.mark.parametrize("away", [100, 1000])
+@pytest.mark.parametrize("shape", BOUNDED)
+async def test_after_a_crash_a_wait_counts_from_its_intent_not_from_the_restart(bench, world, clock, shape, away):
+    """A bot that is restarted again and again would otherwise wait for ever."""
+    one, patience, end = BOUNDED[shape]
+    bench.plans["reset"] = lambda on, _facts: simple(on, one)
+    ticket = await bench.approved()
+    bench.ledger.append("started", "bot", {"locks": ["node:hv03"], "attempt": 1}, ticket)
+    begun = clock()
+    bench.ledger.append("intent", "bot", {"step": "it", "round": 1, "attempt": 1, "says": ""}, ticket)
+    clock.forward(seconds=away)
+    await bench.runs()
+    assert bench.last(ticket).kind == end
+    assert (clock() - begun).total_seconds() == max(away, patience)
+    assert world.order == []
+
+
 async def test_a_bug_in_a_run_leaves_it_interrupted(bench, world, monkeypatch):
     async def broken(*_):
         raise ZeroDivisionError

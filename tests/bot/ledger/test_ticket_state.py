@@ -11,7 +11,12 @@ from bot.ledger.schema import _ENDS
 from bot.ledger.ticket_state import (
     DECISIONS,
     ENDS,
+    KINDS,
+    MAY_NAME_A_TICKET,
+    OPEN,
     TICKETED,
+    TICKETLESS,
+    UNDO_FAILED_STATES,
     Ticket,
     TicketEvent,
     TicketState,
@@ -19,6 +24,7 @@ from bot.ledger.ticket_state import (
     check_locks,
     check_stop,
     replay,
+    same_person,
 )
 
 NOW, SOON, LATE = "2026-03-02T14:00:00Z", "2026-03-02T14:30:00Z", "2026-03-02T15:00:01Z"
@@ -78,6 +84,21 @@ def test_the_picture_and_nothing_else(state, kind):
         assert apply("T-1", before, step).state is becomes
 
 
+def test_every_kind_of_entry_is_named_once():
+    about_none = "asked answered refused clicked shown stop go anchor watch-added watch-removed watch-ran"
+    about_one = (
+        "proposed approved rejected withdrawn expired lapsed voided done failed cancelled closed started intent outcome "
+        "step-confirmed cancel-asked resumed interrupted"
+    )
+    assert frozenset(about_none.split()) == TICKETLESS
+    assert frozenset(about_one.split()) == TICKETED
+    assert KINDS == TICKETLESS | TICKETED
+    assert not TICKETLESS & TICKETED
+    assert MAY_NAME_A_TICKET < TICKETLESS
+    assert set(OPEN) == set(TicketState) - {TicketState.ENDED}
+    assert {"rejected", "withdrawn", "expired", "lapsed", "voided", "failed", "cancelled"} == UNDO_FAILED_STATES
+
+
 def test_the_database_and_the_fold_agree_on_what_ends_a_ticket():
     assert {kind.strip(" '") for kind in _ENDS.split(",")} == ENDS
 
@@ -114,6 +135,14 @@ def test_both_clocks_are_kept():
         ticket(PROPOSED, APPROVED, TicketEvent("lapsed", "bot", NOW, {}))
 
 
+def test_the_last_moment_of_each_clock_belongs_to_both_sides():
+    """Nobody is refused as late and as early in the same moment."""
+    for kind in ("approved", "expired"):
+        assert apply("T-1", ticket(PROPOSED), TicketEvent(kind, "U2", SOON, DATA | {"start_by": LATE}))
+    for kind in ("started", "lapsed"):
+        assert apply("T-1", ticket(PROPOSED, APPROVED), TicketEvent(kind, "bot", SOON, DATA))
+
+
 def test_times_are_compared_as_moments_not_as_text():
     same_moment_elsewhere = TicketEvent("approved", "U2", "2026-03-02T15:29:59+01:00", {"by": "U2", "start_by": SOON})
     assert ticket(PROPOSED, same_moment_elsewhere).state is TicketState.APPROVED
@@ -140,6 +169,29 @@ def test_an_act_is_begun_once_and_ended_once():
         with pytest.raises(TicketError):
             ticket(*running, *wrong)
     assert ticket(*running, act("intent"), act("outcome"), act("intent", turn=2)).intent == ("drain", 2, 1)
+
+
+def test_a_step_of_any_round_is_begun_again_in_a_new_attempt_only():
+    resumed = TicketEvent("resumed", "bot", NOW, {"attempt": 2, "by": "bot"})
+    begun = (*WAY_TO[TicketState.RUNNING], act("intent", turn=2))
+    assert ticket(*begun, resumed, act("intent", turn=2, attempt=2)).intent == ("drain", 2, 2)
+    with pytest.raises(TicketError, match="step drain is in flight"):
+        ticket(*begun, act("intent", turn=2))
+    with pytest.raises(TicketError, match="step drain is in flight"):
+        ticket(*begun, resumed, act("intent", turn=1, attempt=2))
+    again = (*begun, act("outcome", turn=2), act("intent", turn=1), act("outcome", turn=1))
+    with pytest.raises(TicketError, match="step drain, round 2, has begun already in this attempt"):
+        ticket(*again, act("intent", turn=2))
+    with pytest.raises(TicketError, match="step other, round 2, is not in flight"):
+        ticket(*begun, act("outcome", "other", turn=2))
+
+
+def test_what_is_in_flight_or_over_is_told_by_its_name():
+    begun = (*WAY_TO[TicketState.RUNNING], act("intent"))
+    with pytest.raises(TicketError, match="step drain is in flight; nobody knows yet"):
+        ticket(*begun, TicketEvent("done", "bot", NOW, {}))
+    with pytest.raises(TicketError, match="step drain, round 3, is not in flight"):
+        ticket(*begun, act("outcome", turn=3))
 
 
 @pytest.mark.parametrize("end", ["done", "failed", "cancelled"])
@@ -174,6 +226,74 @@ def test_an_interrupted_ticket_keeps_its_locks_and_an_end_releases_them():
 
 def test_cancel_is_asked_for_and_remembered():
     assert ticket(*WAY_TO[TicketState.RUNNING], TicketEvent("cancel-asked", "U1", NOW, {"by": "U1"})).cancel_asked
+
+
+def test_a_cancel_outlives_a_restart_and_not_a_person_who_lets_it_go_on():
+    asked = (*WAY_TO[TicketState.RUNNING], TicketEvent("cancel-asked", "U1", NOW, {"by": "U1"}))
+    resumed = TicketEvent("resumed", "bot", NOW, {"attempt": 2, "by": "bot"})
+    assert ticket(*asked, resumed).cancel_asked
+    assert not ticket(*asked, INTERRUPTED, resumed).cancel_asked
+    assert not ticket(*WAY_TO[TicketState.RUNNING], resumed).cancel_asked
+
+
+def test_who_gives_way_says_so_until_it_goes_on():
+    for said, gives in ((True, True), (False, False), ("yes", False), (None, False)):
+        way = (*WAY_TO[TicketState.RUNNING], TicketEvent("interrupted", "bot", NOW, {"gives_way": said}))
+        assert ticket(*way).gives_way is gives
+        assert not ticket(*way, TicketEvent("resumed", "bot", NOW, {"attempt": 2})).gives_way
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "needs"),
+    [
+        (None, "proposed", "digest"),
+        (None, "proposed", "open_until"),
+        (None, "proposed", "policy"),
+        (TicketState.PROPOSED, "approved", "by"),
+        (TicketState.PROPOSED, "approved", "start_by"),
+        (TicketState.APPROVED, "started", "attempt"),
+        (TicketState.RUNNING, "intent", "step"),
+        (TicketState.RUNNING, "intent", "round"),
+        (TicketState.RUNNING, "intent", "attempt"),
+        (TicketState.RUNNING, "step-confirmed", "by"),
+        (TicketState.RUNNING, "cancel-asked", "by"),
+        (TicketState.INTERRUPTED, "closed", "by"),
+        (TicketState.INTERRUPTED, "closed", "why"),
+    ],
+)
+def test_an_entry_that_leaves_out_what_it_must_say_is_refused(state, kind, needs):
+    before = replay("T-1", WAY_TO[state])
+    assert apply("T-1", before, TicketEvent(kind, "U2", NOW, DATA))
+    for wrong in ({}, {needs: ""}, {needs: 0}, {needs: []}):
+        data = {name: value for name, value in DATA.items() if name != needs} | wrong
+        with pytest.raises(TicketError, match=f"an entry {kind} must say {needs}"):
+            apply("T-1", before, TicketEvent(kind, "U2", NOW, data))
+
+
+@pytest.mark.parametrize("locks", [None, "node:hv03", ["node:hv03", ""], ["node:hv03", 3], {"node:hv03"}])
+def test_a_start_names_its_locks(locks):
+    with pytest.raises(TicketError, match="a start names its locks"):
+        ticket(PROPOSED, APPROVED, TicketEvent("started", "bot", NOW, {"attempt": 1, "locks": locks}))
+    for good in ((), ("a", "b"), ["a"]):
+        begun = ticket(PROPOSED, APPROVED, TicketEvent("started", "bot", NOW, {"attempt": 1, "locks": good}))
+        assert begun.locks == set(good)
+
+
+def test_one_person_has_one_id_in_all_teams_of_an_organisation():
+    assert same_person("T1/U1", "T2/U1")
+    assert same_person("U1", "T2/U1")
+    assert not same_person("T1/U1", "T1/U2")
+    assert not same_person("T1/U1", "T1")
+
+
+def test_a_ticket_is_proposed_once_and_first():
+    with pytest.raises(TicketError, match="T-1 has been proposed already"):
+        ticket(PROPOSED, PROPOSED)
+    with pytest.raises(TicketError, match="There is no ticket T-1"):
+        ticket(APPROVED)
+    with pytest.raises(TicketError, match="T-1 is proposed; it cannot become started"):
+        ticket(PROPOSED, STARTED)
+    assert replay("T-1", ()) is None
 
 
 def test_locks_of_others_refuse_and_name_their_holder():

@@ -9,6 +9,7 @@ from bot.tickets.conditions import is_terminal_failure, matches, progress_text, 
 
 ASK = RunReader("hv03", "vssadmin list writers")
 NODE = {"Name": "hv03", "State": "2", "Draining": "TRUE", "Flags": "5", "Owner": None, "Big": "18446744073709551615"}
+NODE |= {"Lines": "one\ntwo", "Path": r"C:\x[y]", "Ten": "10"}
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,27 @@ NODE = {"Name": "hv03", "State": "2", "Draining": "TRUE", "Flags": "5", "Owner":
         (Predicate("Name", "like", "hv_[0-2]"), False),
         (Predicate("Name", "like", "hv[^1-2]_"), True),
         (Predicate("Name", "like", "h.0_"), False),
+        (Predicate("Name", "like", "HV0_"), True),
+        (Predicate("Name", "like", "hv"), False),
+        (Predicate("Name", "like", "%3"), True),
+        (Predicate("Lines", "like", "one%two"), True),
+        (Predicate("Lines", "like", "one_two"), True),
+        (Predicate("Path", "like", r"c:[\]x[[]y]"), True),
+        (Predicate("Path", "like", r"c:[^\]x%"), False),
+        (Predicate("Owner", "like", "%"), False),
+        (Predicate("State", "<=", 2), True),
+        (Predicate("State", ">", 2), False),
+        (Predicate("State", "<", 2), False),
+        (Predicate("State", ">=", 2), True),
+        (Predicate("Ten", ">", "9"), True),  # as numbers
+        (Predicate("Ten", ">", "9x"), False),  # as texts
+        (Predicate("Name", ">", "9"), True),
+        (Predicate("Ten", "=", "010"), False),  # a text is itself
+        (Predicate("Ten", "=", "10"), True),
+        (Predicate("Name", "=", None), False),
+        (Predicate("Draining", "!=", False), True),
+        (Predicate("Name", "is null"), False),
+        (Predicate("Name", "is not null"), True),
         (Predicate("Owner", "is null"), True),
         (Predicate("Owner", "is not null"), False),
         (Predicate("Owner", "=", "x"), False),
@@ -54,6 +76,25 @@ def test_a_cell_of_another_kind_is_no_answer(term):
         matches({"Name": ("a", "b")}, (Predicate("Name", "=", "a"),))
 
 
+@pytest.mark.parametrize("cell", [("a", "b"), ["a"], {"a": 1}])
+def test_a_cell_of_many_parts_is_compared_with_no_text(cell):
+    for term in (Predicate("n", "=", "a"), Predicate("n", "like", "a%"), Predicate("n", "in", ("a", "b"))):
+        with pytest.raises(CellError):
+            matches({"n": cell}, (term,))
+
+
+def test_a_comparison_takes_one_value():
+    with pytest.raises(ValueError, match="Name > takes one value"):
+        matches(NODE, (Predicate("Name", ">", ("a", "b")),))
+
+
+def test_all_terms_must_hold():
+    assert matches(NODE, (Predicate("State", "=", 2), FlagPredicate("Flags", 1)))
+    assert not matches(NODE, (Predicate("State", "=", 2), FlagPredicate("Flags", 2)))
+    assert not matches(NODE, (Predicate("State", "=", 3), FlagPredicate("Flags", 1)))
+    assert matches(NODE, ())
+
+
 ROWS = ({"n": "a", "s": "1"}, {"n": "b", "s": "1"}, {"n": "c", "s": "5"})
 
 
@@ -72,6 +113,15 @@ ROWS = ({"n": "a", "s": "1"}, {"n": "b", "s": "1"}, {"n": "c", "s": "5"})
             "x is empty, not 1, it is not so that s has flag 2",
         ),
         (Expect(at_least=0, at_most=0), "3 rows, none expected"),
+        (Expect((Predicate("n", "=", "z"),), at_least=0, at_most=0), ""),
+        (Expect(at_least=3, at_most=3), ""),
+        (Expect(at_least=4), "3 rows, at least 4 expected"),
+        (Expect((Predicate("s", "=", 5),), at_least=0, at_most=0), "1 row with s = 5, none expected"),
+        (Expect((Predicate("s", "=", 1),), (Predicate("n", "is null"),)), "2 rows with s = 1 without n is null"),
+        (Expect((Predicate("n", "in", ("y", "z")),), at_least=2), "no row with n in y, z, at least 2 expected"),
+        (Expect((FlagPredicate("s", 8, are_set=False),), at_most=1), "3 rows with s lacks flag 8, at most 1 expected"),
+        (Expect((Predicate("s", "=", 5),), (Predicate("n", "is null"),)), "it is not so that n is null"),
+        (Expect((Predicate("s", "=", 5),), (Predicate("n", "like", "z%"),)), "it is not so that n like z%"),
         (Expect((FlagPredicate("s", 4),), at_least=2), "1 row with s has flag 4, at least 2 expected"),
     ],
 )
@@ -103,6 +153,34 @@ def test_compared_with_a_before_image(versus, now, holds):
     assert (not unmet(Check(ASK, (versus,)), now, BEFORE)) is holds
 
 
+@pytest.mark.parametrize(
+    ("versus", "now", "says"),
+    [
+        (CompareToBefore("never"), ({"n": "a"},), "there is no before-image of never"),
+        (CompareToBefore("restart"), ({"n": "a"},), "the answer differs from before restart"),
+        (CompareToBefore("restart", ("n", "id")), ({"n": "a"},), "n, id differs from before restart"),
+        (CompareToBefore("restart", ("id",), same=False), (), "nothing to compare with before restart"),
+        (CompareToBefore("restart", ("id",), same=False), ({"id": "2"},), "id is still as before restart"),
+    ],
+)
+def test_how_it_differs_from_a_before_image_is_said(versus, now, says):
+    assert unmet(Check(ASK, (versus,)), now, BEFORE) == (says,)
+
+
+def test_of_several_expectations_each_says_why():
+    check = Check(ASK, (Expect(at_least=4), Expect(), CompareToBefore("never")))
+    assert unmet(check, ROWS, BEFORE) == ("3 rows, at least 4 expected", "there is no before-image of never")
+
+
+def test_the_only_row_says_what_it_says_instead_only_where_one_was_expected():
+    one, two = ({"s": "5"},), ({"s": "5"}, {"s": "6"})
+    where = (Predicate("s", "=", 1),)
+    assert unmet(Check(ASK, (Expect(where),)), one, {}) == ("s is 5, not 1",)
+    assert unmet(Check(ASK, (Expect(where),)), two, {}) == ("no row with s = 1, at least 1 expected",)
+    assert unmet(Check(ASK, (Expect(where, at_least=2),)), two, {}) == ("no row with s = 1, at least 2 expected",)
+    assert unmet(Check(ASK, (Expect(where, at_least=2),)), one, {}) == ("no row with s = 1, at least 2 expected",)
+
+
 def test_giving_up_is_its_own_expectation():
     check = Check(ASK, (Expect((Predicate("s", "=", 7),)),), give_up=Expect((Predicate("s", "=", 5),)))
     assert is_terminal_failure(check, ROWS)
@@ -113,6 +191,9 @@ def test_giving_up_is_its_own_expectation():
 def test_rows_out_of_json_are_the_same_rows():
     assert same_rows(({"a": ("1", "2"), "b": {"c": None}},), [{"b": {"c": None}, "a": ["1", "2"]}])
     assert not same_rows(({"a": None},), ({"a": ""},))
+    assert not same_rows(({"a": {"b": "1"}},), ({"a": {"b": "2"}},))
+    assert not same_rows(({"a": ("1", "2")},), ({"a": ("2", "1")},))
+    assert same_rows(({"a": {"b": 1, "c": 2}},), ({"a": {"c": "2", "b": "1"}},))
 
 
 def test_one_row_says_what_it_says_instead():
@@ -126,6 +207,10 @@ def test_rows_that_should_not_be_there_are_named():
     none = Check(ASK, (Expect(at_least=0, at_most=0),))
     rows = tuple({"Name": f"crm-0{one}"} for one in range(7))
     assert unmet(none, rows, {}) == ("7 rows: crm-00, crm-01, crm-02, crm-03, crm-04 and 2 more, none expected",)
+    assert unmet(none, rows[:6], {}) == ("6 rows: crm-00, crm-01, crm-02, crm-03, crm-04 and 1 more, none expected",)
+    assert unmet(none, rows[:5], {}) == ("5 rows: crm-00, crm-01, crm-02, crm-03, crm-04, none expected",)
+    assert unmet(none, ({"Name": "x" * 99},), {}) == (f"1 row: {'x' * 80}, none expected",)
+    assert unmet(none, ({"Name": None}, {"Name": "a\n b"}), {}) == ("2 rows: a b, none expected",)
     assert unmet(none, ({"Name": ("a",)},), {}) == ("1 row, none expected",)
 
 

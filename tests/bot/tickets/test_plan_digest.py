@@ -187,6 +187,19 @@ def test_what_is_no_plan_is_refused(told):
         plan_from_json(told)
 
 
+@pytest.mark.parametrize("other", ["Severity", "datetime", "StrEnum"])
+def test_only_the_parts_of_a_plan_are_read_back_and_no_other_class_that_stands_beside_them(other):
+    with pytest.raises(LedgerError, match=other):
+        plan_from_json(plan_to_json(PLAN) | {"reason": {"is": other, "year": 2026, "month": 3, "day": 2, "value": ""}})
+
+
+@pytest.mark.parametrize("value", [1.5, {"a": 1}, {"a"}, object(), b"a"])
+def test_what_a_plan_cannot_hold_is_never_signed_as_something_else(value):
+    step = Step("a", "A", RunProgram("hv03", "x", (("value", value),)), (exists(WRITERS),))
+    with pytest.raises(TypeError, match="a plan cannot hold"):
+        digest(replace(PLAN, groups=(Group("g", (step,)),)), Risk.HIGH, "1")
+
+
 @pytest.mark.parametrize(
     ("step", "why"),
     [

@@ -95,9 +95,23 @@ def test_the_first_time_it_was_seen_is_the_start_of_the_unbroken_run():
     assert judged.seen == (NOW - timedelta(minutes=30), NOW - timedelta(minutes=1))
 
 
+@pytest.mark.parametrize(
+    ("oldest", "expected"),
+    [
+        (timedelta(minutes=2), WriterStatus.STUCK),
+        (timedelta(minutes=1, seconds=59), WriterStatus.LOOKS_STUCK),
+    ],
+)
+def test_the_two_minutes_count_from_the_oldest_sample_of_the_run_not_from_the_newest(oldest, expected):
+    """Whoever asks every few seconds must not put off the verdict with each answer."""
+    samples = [seen(timedelta(hours=9), state=1), seen(oldest), seen(timedelta(minutes=1)), seen(timedelta(seconds=5))]
+    assert verdict(writer(), samples=samples) is expected
+
+
 @pytest.mark.parametrize("state", [2, 3, 4, 5])
 def test_all_waiting_states_can_be_stuck_with_or_without_an_error(state):
     assert verdict(writer(state, Error.NONE), samples=[seen(timedelta(minutes=2))]) is WriterStatus.STUCK
+    assert verdict(writer(), samples=[seen(timedelta(minutes=2), state=state)]) is WriterStatus.STUCK
 
 
 @pytest.mark.parametrize(
@@ -107,8 +121,11 @@ def test_all_waiting_states_can_be_stuck_with_or_without_an_error(state):
         (writer(1, Error.RETRYABLE), 9600, WriterStatus.ERROR),
         (writer(1, Error.UNREAD), 9600, WriterStatus.UNREAD),
         (writer(9, Error.NONE), 9600, WriterStatus.FAILED),
-        (writer(9, Error.NONE), 6002, WriterStatus.EXPECTED),
         (writer(9, Error.NONE), 3790, WriterStatus.EXPECTED),
+        (writer(9, Error.NONE), 6001, WriterStatus.EXPECTED),
+        (writer(9, Error.NONE), 6002, WriterStatus.EXPECTED),
+        (writer(9, Error.NONE), 6003, WriterStatus.EXPECTED),
+        (writer(9, Error.NONE), 6000, WriterStatus.FAILED),
         (writer(9, Error.NONE), None, WriterStatus.FAILED),
         (writer(9, Error.TIMED_OUT), 3790, WriterStatus.FAILED),
         (writer(8, Error.NONE), 3790, WriterStatus.FAILED),
@@ -131,12 +148,36 @@ def test_what_is_remembered_is_what_is_read_back():
     assert judge_writer(writer(), CALM, [back], NOW, 9600).verdict is WriterStatus.STUCK
 
 
+@pytest.mark.parametrize(("backup", "kept"), [(CALM, "no"), (BUSY, "yes"), (SILENT, "unknown")])
+def test_whether_a_backup_ran_is_remembered(backup, kept):
+    assert dict(sample("hv03", writer(), backup).fields)["backup"] == kept
+
+
 def test_memory_is_sorted_by_time_and_nonsense_is_refused():
     fields = dict(sample("hv03", writer(), CALM).fields)
     late, early = (fields | {"at": f"2026-11-22T22:3{minute}:00+00:00"} for minute in (9, 1))
     assert [one.at.minute for one in read_samples([late, early])] == [31, 39]
-    with pytest.raises(CellError):
-        read_samples([fields])
+    for without in ("at", "state"):
+        with pytest.raises(CellError, match=f"^{without} "):
+            read_samples([{name: value for name, value in late.items() if name != without}])
+
+
+@pytest.mark.parametrize(
+    ("samples", "was"),
+    [
+        ([seen(timedelta(hours=2)), seen(timedelta(hours=1), state=8)], 1),
+        ([seen(timedelta(hours=1), state=8), seen(timedelta(hours=2))], 0),  # in whatever order they come
+        ([seen(timedelta(hours=1), backup="unknown")], 0),
+        ([seen(timedelta(hours=1), backup="yes")], None),  # it waited for a backup that ran
+        ([seen(timedelta(hours=2)), seen(timedelta(hours=1), state=1)], None),
+        ([seen(timedelta(hours=1), writer_id="OTHER")], None),
+        ([], None),
+    ],
+)
+def test_a_writer_that_is_well_now_says_how_the_newest_answer_saw_it_unwell(samples, was):
+    expected = None if was is None else samples[was]
+    assert judge_writer(writer(1, Error.NONE), CALM, samples, NOW, 9600).was == expected
+    assert judge_writer(writer(1, Error.RETRYABLE), CALM, samples, NOW, 9600).was is None
 
 
 def test_when_a_writer_was_last_well():
