@@ -1,4 +1,5 @@
-"""Web services.
+"""Web services over httpx.
 
-commvault   CommVault's web service: tokens, and what its replies mean
+client      one bounded client: TLS, deadlines, size of replies, errors
+commvault   CommVault's web service: login, tokens, and what its replies mean
 """

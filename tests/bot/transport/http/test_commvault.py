@@ -28,8 +28,8 @@ from bot.errors import (
 from bot.services import backup_service
 from bot.transport.allowlist.web import CALLS
 from bot.transport.client import TargetClient
-from bot.transport.http import commvault
-from bot.transport.http.commvault import BackupProduct, WebService, from_exception
+from bot.transport.http import client, commvault
+from bot.transport.http.commvault import BackupProduct, WebService
 from bot.transport.routing import Router
 from lab import scenarios
 from lab.commvault import FakeCommVault
@@ -306,6 +306,6 @@ def test_every_exception_of_httpx_is_translated():
     for kind in found:
         error = kind.__new__(kind)
         error.args = ("boom",)
-        told = from_exception("commvault", error, 5)
+        told = client.from_exception("commvault", error, "commvault", 5)
         assert (type(told) is MalformedResponse) == (kind in REPLY or issubclass(kind, httpx.StreamError)), kind
         assert "boom" not in str(told)

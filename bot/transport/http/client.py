@@ -1,0 +1,125 @@
+"""One bounded HTTP client: no proxies, no redirects, nothing from the environment, replies of a limited size.
+
+httpx is spoken here only; its exceptions become the error tree here, once. What a product's replies mean stands in a file
+of its own beside this one.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from bot.errors import ConnectionFailed, MalformedResponse, PolicyViolation, TargetError, TargetTimeout
+
+Client = httpx.AsyncClient
+MAX_REPLY_BYTES = 16 * 2**20  # ten thousand active jobs take about eight million
+UNAUTHORIZED = 401
+FORBIDDEN = 403
+TOO_MANY_REQUESTS = 429
+MULTIPLE_CHOICES = 300
+SERVER_ERROR = 500
+OK = 200
+# All that httpx raises, and what the operating system raises through it.
+ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One reply: its status, and its body as text."""
+
+    status: int
+    text: str
+
+    def json(self) -> Any:
+        """Parse the body; None where it is no JSON."""
+        try:
+            return json.loads(self.text)
+        except (ValueError, RecursionError):
+            return None
+
+
+def open_client(url: str, ca_file: Path | None, seconds: float) -> httpx.AsyncClient:
+    """Open a client for one call.
+
+    Args:
+        url: below which every address of a call lies.
+        ca_file: the authority that signed the certificate; None for the system's own.
+        seconds: how long each part of the call may take.
+    """
+    url = url.rstrip("/") + "/"
+    verify: ssl.SSLContext | bool = True
+    if urlsplit(url).scheme == "https":
+        verify = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    return httpx.AsyncClient(
+        base_url=url,
+        verify=verify,
+        timeout=seconds,
+        trust_env=False,
+        follow_redirects=False,
+        headers={"Accept": "application/json"},
+    )
+
+
+async def send(
+    client: httpx.AsyncClient,
+    verb: str,
+    address: str,
+    headers: Mapping[str, str] | None = None,
+    body: Mapping[str, Any] | None = None,
+) -> Reply:
+    """Send one request, its body as JSON. Raises httpx's errors; `from_exception` translates them."""
+    received = bytearray()
+    async with client.stream(verb, address, headers=dict(headers or {}), json=body) as response:
+        async for chunk in response.aiter_bytes():
+            received += chunk
+            if len(received) > MAX_REPLY_BYTES:
+                raise httpx.DecodingError("the reply is longer than any honest one")
+    return Reply(response.status_code, received.decode("utf-8", "replace"))
+
+
+def from_exception(target: str, error: BaseException, section: str, seconds: float = 0) -> TargetError:
+    """Translate whatever httpx raised.
+
+    Args:
+        target: who was called.
+        error: what was raised.
+        section: the table of inventory and credentials that says where it is: "commvault".
+        seconds: the deadline that was given.
+    """
+    if isinstance(error, httpx.TimeoutException):
+        return TargetTimeout(target, f"no answer in {seconds:.0f} s.")
+    if isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL)):
+        hint = f'Write url = "https://…" below [{section}].'
+        return PolicyViolation(target, "its address in the estate is none.", hint)
+    if isinstance(error, httpx.NetworkError | httpx.ProxyError):
+        if "CERTIFICATE" in str(error).upper() or isinstance(error.__cause__, ssl.SSLError):
+            hint = f"Set ca_file below [credentials.{section}] to the authority that signed its certificate."
+            return ConnectionFailed(target, "its certificate cannot be verified.", hint)
+        hint = "Check its address, and that no firewall is between."
+        return ConnectionFailed(target, "there is no connection to it.", hint)
+    if isinstance(error, OSError):
+        return ConnectionFailed(target, f"no connection can be made: {error.strerror or type(error).__name__}.")
+    return MalformedResponse(target, f"its reply is no honest one ({type(error).__name__}).")
+
+
+def check_tls(target: str, url: str, section: str) -> None:
+    """Check that a password goes out over TLS only, or to this very machine. Raises PolicyViolation."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+        hint = f"Write an https address below [{section}]."
+        raise PolicyViolation(target, "a password is never sent without TLS.", hint)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
