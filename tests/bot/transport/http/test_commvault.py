@@ -212,7 +212,7 @@ async def test_a_service_that_is_silent_or_not_there(answering):
 
 
 async def test_a_reply_without_an_end(answering, monkeypatch):
-    monkeypatch.setattr(commvault, "_LONGEST", 1000)
+    monkeypatch.setattr(client, "MAX_REPLY_BYTES", 1000)
     product, _ = await answering(TOKEN, "x" * 5000)
     with pytest.raises(MalformedResponse, match="honest"):
         await product.answer(ONE, SECONDS)
