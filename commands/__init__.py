@@ -1,6 +1,6 @@
 """The commands of hvops: one file each. Adding a command is adding a file (with its tests and a scenario).
 
-    diagnostics/     only look                     COMMAND = Diagnostic(role, args, collect, judge)
+    diagnostics/     only look                     COMMAND = Diagnostic(role, args, collect, evaluate)
     remediations/    change things, once decided   COMMAND = Remediation(role, risk, args, collect, plan)
     sources/         what is asked of Windows, SQL Server or a web service: query + rows -> fact, shared by commands
     rules/           *.toml: what people maintain, each row with its source and date; sources/rules reads and checks them
@@ -16,7 +16,7 @@ the help, and `COMMAND = ...` ends it:
 
     Args             a frozen dataclass: its fields are the usage line and the parser
     collect(args, ask)       the only contact with the world: sends queries, returns facts
-    judge(args, facts)       pure: facts -> Report. It says what is not known, and never more than the facts
+    evaluate(args, facts)    pure: facts -> Report. It says what is not known, and never more than the facts
     plan(args, facts)        pure: facts -> Plan: gates, steps, locks, way back; or `no_plan`, and why
 
 Nothing has to be registered: the bot finds the file, `make docs` writes README.md here and the Slack manifest.
@@ -27,9 +27,9 @@ practice environment shows nothing (lab/world/wmi_providers) answers no rows, li
 What there is to build on, and to test with:
 
     bot/api/         queries, rows, arguments, the report; for changes actions and the plan
-    sources/cluster  which nodes a target means (`nodes_meant`), which Windows a host runs
+    sources/cluster  which nodes a target means (`target_nodes`), which Windows a host runs
     formatting       sizes, times and lists in words; who did not answer, in few lines
-    no_plan          `no_plan`, `unless_held`, `lock_of`
+    no_plan          `no_plan`, `or_no_plan`, `cluster_lock`
     tests/commands/conftest.py   `scripted`: an Ask that answers from a script and fails on what nobody scripted
     tests/commands/remediations/conftest.py    `make`: a cluster in rows; `planned(COMMAND, script)`: ask and plan
     lab/scenarios/   a scenario is a file with a sentence and `begin(world)`; its tour stands in lab/tour.py

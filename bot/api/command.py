@@ -2,7 +2,7 @@
 
 The name of the file is the name of the command (`check_writers.py` -> `/check-writers`), the first line of its
 docstring is its help. Functions and one frozen value, not a base class: nothing to override, and mypy ties what
-`collect` finds to what `judge` or `plan` reads.
+`collect` finds to what `evaluate` or `plan` reads.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class QueryFailure:
 class QueryClient(Protocol):
     """Asks questions. Failures come back as values, so that one silent host spoils nothing.
 
-    `read` turns rows into a fact inside the same guard: rows that it cannot read (`Unreadable`, or any
+    `read` turns rows into a fact inside the same guard: rows that it cannot read (`CellError`, or any
     ValueError) make that one target unanswered with the kind "bad reply".
     """
 

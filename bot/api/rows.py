@@ -2,7 +2,7 @@
 
 The wire carries no types (a column list answers an XmlFragment), so a cell is text, a tuple where the element
 was repeated, None for nil, or a nested row. An array of one cannot be told from a scalar, and a NULL array is
-absent: the readers below accept all of it. They raise `Unreadable` instead of guessing.
+absent: the readers below accept all of it. They raise `CellError` instead of guessing.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class Review:
             number: of the page, from 0.
 
         Raises:
-            NotAllowed: not there, or nowhere.
+            PermissionDenied: not there, or nowhere.
         """
         told = self._filter(person, wanted, now, before)
         found = self._reader.begun(told, PAGE + 1, number * PAGE)
@@ -73,14 +73,14 @@ class Review:
         return AuditPage(rows, number, len(found) > PAGE, counts, more, hint)
 
     def iter_all(self, person: Person, wanted: AuditQuery, now: datetime, before: int | None = None) -> Iterator[Row]:
-        """All rows, the newest first. Raises NotAllowed."""
+        """All rows, the newest first. Raises PermissionDenied."""
         told = self._filter(person, wanted, now, before)
         while found := self._reader.begun(told, _AT_ONCE):
             yield from (self._row(entry) for entry in found)
             told = replace(told, before=found[-1].seq)
 
     def recently_ended(self, person: Person, most: int) -> tuple[Row, ...]:
-        """The tickets proposed last that have ended, of those that this person may see. Raises NotAllowed."""
+        """The tickets proposed last that have ended, of those that this person may see. Raises PermissionDenied."""
         visibility_of(person, {})
         found: list[Row] = []
         for one in self._reader.listed((_ENDED,), _AT_ONCE):
@@ -96,7 +96,7 @@ class Review:
 
         Raises:
             UsageError: there is no such ticket.
-            NotAllowed: it works where this person may see nothing.
+            PermissionDenied: it works where this person may see nothing.
         """
         found = self._reader.entries(ticket=ticket, kind="proposed", limit=1)
         if not found:

@@ -19,7 +19,7 @@ def visibility_of(person: Person, places_of: Mapping[str, tuple[str, ...]]) -> V
         places_of: each known name of a cluster or host, and where a role must hold for it.
 
     Raises:
-        NotAllowed: nothing at all.
+        PermissionDenied: nothing at all.
     """
     authorization.require_role(person, Role.VIEWER)
     if can_view(person, (EVERYWHERE,)):
@@ -43,7 +43,7 @@ def require_viewer(person: Person, places: Iterable[str]) -> None:
     """Let a viewer of all of these places pass; what names no place is for those who may see everything.
 
     Raises:
-        NotAllowed: not there.
+        PermissionDenied: not there.
     """
     for place in tuple(places) or (EVERYWHERE,):
         authorization.require_role(person, Role.VIEWER, place)

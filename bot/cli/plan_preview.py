@@ -28,7 +28,7 @@ IN_SLACK = ("stop", "go", "runs", "approve", "confirm", "reject", "withdraw", "c
 
 
 def refuse_decision(pipeline: Pipeline, request: Request) -> None:
-    """Refuse a word that decides about something, with where it works; the ledger knows. Raises NotAllowed."""
+    """Refuse a word that decides about something, with where it works; the ledger knows. Raises PermissionDenied."""
     words = request.line.casefold().removeprefix("/").removeprefix("hvops").split()
     if not words or words[0].removeprefix("/") not in IN_SLACK:
         return

@@ -210,7 +210,7 @@ class Policy(Section):
     go: RoleName = Field(default="approver", description='go = "approver", who may use /hvops go')
 
     def decision(self, risk: Risk) -> Literal["confirm", "approval"]:
-        """Whose decision that risk needs. Raises NotAllowed where no rule is set."""
+        """Whose decision that risk needs. Raises PermissionDenied where no rule is set."""
         found = self.low if risk is Risk.LOW else self.high
         if found is None:
             raise PermissionDenied(

@@ -52,7 +52,7 @@ def require_role(person: Person, role: Role, place: str | None = None) -> None:
             the person has the role anywhere.
 
     Raises:
-        NotAllowed: the door is closed.
+        PermissionDenied: the door is closed.
     """
     held = person.highest_role if place is None else person.role_on(place)
     if role is not Role.NOBODY and held >= role:

@@ -97,7 +97,7 @@ async def resolve(directory: TargetFinder, typed: CommandLine, person: Person | 
 
     Raises:
         UsageError: there is no such name, or it is of the wrong kind.
-        NotAllowed: not there.
+        PermissionDenied: not there.
     """
     command, values = typed.command, dict(typed.values)
     for parameter in command.parameters:
@@ -116,7 +116,7 @@ async def resolve(directory: TargetFinder, typed: CommandLine, person: Person | 
 async def _found(
     directory: TargetFinder, typed: CommandLine, parameter: argument_parser.Parameter, name: str, person: Person | None
 ) -> Target:
-    """The target of that name, of the right kind, where this person may. Raises UsageError, NotAllowed."""
+    """The target of that name, of the right kind, where this person may. Raises UsageError, PermissionDenied."""
     target = await directory.find(name)
     if target.kind not in parameter.targets:
         wants = " or a ".join(parameter.targets)
@@ -127,7 +127,7 @@ async def _found(
 
 
 def _every(directory: TargetFinder, command: Command, person: Person | None) -> VmmTargets:
-    """The VMM servers where this person may, when none is named. Raises UsageError, NotAllowed where there is none."""
+    """The VMM servers where this person may, when none is named. Raises UsageError, PermissionDenied where there is none."""
     servers = directory.vmm_servers()
     if not servers:
         raise UsageError("There is no VMM server in the estate. Add a table [vmm.NAME] to it.", command.usage)

@@ -22,7 +22,7 @@ FRESH_SECONDS = 600.0  # how long a cluster's list of nodes is believed
 
 
 class NodeCache(Protocol):
-    """Who must know of nodes to reach them (`reach.Ways`)."""
+    """Who must know of nodes to reach them (`transport.Router`)."""
 
     def add_nodes(self, cluster: str, nodes: tuple[str, ...]) -> tuple[str, ...]:
         """Take the nodes of a cluster; answer those that can be reached at all."""

@@ -108,7 +108,7 @@ class Pipeline:
             registry: the commands.
             directory: the names of clusters and hosts.
             ledger: where every step is written before the next one is taken.
-            look: makes the `Ask` of one request, from its time and its progress callback.
+            look: makes the `QueryClient` of one request, from its time and its progress callback.
             mask: takes secrets out of what hosts and people say, before anybody is shown it.
         """
         self.registry = registry
@@ -184,7 +184,7 @@ class Pipeline:
         A shared message can be pressed by everybody in its channel. A refusal stands in the ledger.
 
         Raises:
-            NotAllowed: this person may not ask that line.
+            PermissionDenied: this person may not ask that line.
             UsageError: there is no such answer, or it has been dropped since.
         """
         asking = RequestContext()

@@ -1,6 +1,6 @@
 """Ask the world for ONE request: many questions at once, each answered or accounted for.
 
-A question that is asked twice in one request goes out once. Failures come back as `Unanswered`, so that one silent host
+A question that is asked twice in one request goes out once. Failures come back as `QueryFailure`, so that one silent host
 spoils nothing; every question and its raw answer stand in `evidence`.
 """
 
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class QueryExecutor(Protocol):
-    """Who carries questions out (`reach.Reach`)."""
+    """Who carries questions out (`transport.TargetClient`)."""
 
     async def answer(self, question: Query, seconds: float = 20.0) -> QueryResult:
         """Ask one question. Raises TargetError."""
@@ -69,7 +69,7 @@ class QuerySession:
             now: the time of this request, UTC.
             deadlines: per host and overall, in seconds; the overall one begins with the first question.
             progress: is told whenever a target begins or has finished; must not raise.
-            place: the cluster of a host (`Ways.place`); "" where nobody knows.
+            place: the cluster of a host (`Router.scope_of`); "" where nobody knows.
         """
         self.evidence: list[Evidence] = []
         self.places: frozenset[str] = frozenset()  # set by the pipeline: where the person may ask; empty: not narrowed

@@ -22,7 +22,7 @@ NOTE_SECONDS = 20.0
 
 
 class Actor(Protocol):
-    """Who carries actions out (`reach.Reach` for all but rows of a database)."""
+    """Who carries actions out (`transport.TargetClient` for all but rows of a database)."""
 
     async def invoke(self, action: InvokeMethod, seconds: float) -> QueryResult:
         """Call a method. Raises TargetError."""
@@ -38,7 +38,7 @@ class Actor(Protocol):
 
 
 async def perform(actor: Actor, action: Action, seconds: float) -> QueryResult:
-    """Carry one action out, exactly as it was approved: nothing in it is filled in. Raises TargetError; `is_definite` says which of them mean that nothing was begun."""
+    """Carry one action out, exactly as it was approved: nothing in it is filled in. Raises TargetError; `definitely_not_executed` says which of them mean that nothing was begun."""
     if isinstance(action, InvokeMethod):
         return await actor.invoke(action, seconds)
     if isinstance(action, RunProgram):

@@ -100,7 +100,7 @@ class Run:
         )
 
     async def pause(self, seconds: float, says: str = "") -> None:
-        """Wait, in short pieces. Raises CancelAsked or GivesWay where the wait is to be abandoned."""
+        """Wait, in short pieces. Raises Cancelled or Preempted where the wait is to be abandoned."""
         if says != self._said:
             self._said = says
             self.tell("progress", says)
@@ -120,7 +120,7 @@ class Run:
             raise Preempted
 
     async def wait_while_stopped(self) -> None:
-        """Nothing begins while /hvops stop is in force. Raises CancelAsked."""
+        """Nothing begins while /hvops stop is in force. Raises Cancelled."""
         told = False
         while self.parts.ledger.is_stopped():
             if not told:

@@ -75,7 +75,7 @@ async def _act_again(run: Run, at: StepInstance) -> StepResult | None:
 
 
 async def _not_ready(run: Run, at: StepInstance) -> StepResult | None:
-    """Why the step may not begin now; None where it may. Raises CancelAsked."""
+    """Why the step may not begin now; None where it may. Raises Cancelled."""
     run.raise_if_cancelled()
     await run.wait_while_stopped()
     guard = at.step.guard
@@ -93,7 +93,7 @@ async def _intend_and_act(run: Run, at: StepInstance, before: Any) -> SendResult
     """One piece, which the end of the bot waits for: torn apart it would leave a doubt that nobody needs.
 
     Raises:
-        Stopped: nothing may begin now, and nothing was begun.
+        ChangesStopped: nothing may begin now, and nothing was begun.
     """
     if at.step.act is not None and not isinstance(at.step.act, ManualStep):
         await run.parts.planner.resolve_hosts(at.step.act.on)

@@ -68,7 +68,7 @@ class RoleResolver:
         """Who this is, with the roles they hold now.
 
         Raises:
-            NotAllowed: memberships cannot be read, and without them this person holds no role.
+            PermissionDenied: memberships cannot be read, and without them this person holds no role.
         """
         home = await self._team()
         members = await asyncio.gather(*(self._members(group) for _, rule in self._rules for group in rule.groups))

@@ -24,7 +24,7 @@ class Account:
 
 
 async def account(token: str, base_url: str) -> Account:
-    """Ask `auth.test`. Raises NotSent or FateUnknown."""
+    """Ask `auth.test`. Raises NotSent or DeliveryUnknown."""
     answer = await _call(make_client(token, base_url), "auth.test")
     header = answer.headers.get("x-oauth-scopes") or answer.headers.get("X-OAuth-Scopes")
     scopes = frozenset(scope.strip() for scope in header.split(",")) if header else None
@@ -40,7 +40,7 @@ async def can_connect(app_token: str, base_url: str) -> None:
 
 
 async def members(token: str, base_url: str, group: str) -> frozenset[str]:
-    """The ids of the members of a user group. Raises NotSent or FateUnknown."""
+    """The ids of the members of a user group. Raises NotSent or DeliveryUnknown."""
     answer = await _call(make_client(token, base_url), "usergroups.users.list", {"usergroup": group})
     return frozenset(str(one) for one in answer.get("users") or ())
 

@@ -1,6 +1,6 @@
 """Does an answer hold what a check expects? Pure: rows and before-images in, a verdict and its reason out.
 
-A cell that cannot be read as what it is compared with is no answer: `Unreadable` is raised, and the caller treats the
+A cell that cannot be read as what it is compared with is no answer: `CellError` is raised, and the caller treats the
 target as silent. Texts are compared without case, as WQL does [doc] "WHERE clause"; NULL matches nothing but "is null".
 """
 
@@ -31,12 +31,12 @@ _SHOWN = 80  # characters of a cell that a reason repeats
 
 
 def unmet(check: Check, rows: Rows, images: Images) -> tuple[str, ...]:
-    """Why an answer does not hold what is expected; () where it does. Raises Unreadable."""
+    """Why an answer does not hold what is expected; () where it does. Raises CellError."""
     return tuple(why for expected in check.holds if (why := _miss(expected, rows, images)))
 
 
 def progress_text(check: Check, rows: Rows, images: Images) -> str:
-    """How far it is on the way there: "9 left", "5 of 11"; "" where no count tells. Raises Unreadable."""
+    """How far it is on the way there: "9 left", "5 of 11"; "" where no count tells. Raises CellError."""
     expected = check.holds[0]
     found = [row for row in rows if matches(row, expected.where)]
     if isinstance(expected, Expect):
@@ -49,12 +49,12 @@ def progress_text(check: Check, rows: Rows, images: Images) -> str:
 
 
 def is_terminal_failure(check: Check, rows: Rows) -> bool:
-    """Whether the answer says that there is nothing to wait for any more. Raises Unreadable."""
+    """Whether the answer says that there is nothing to wait for any more. Raises CellError."""
     return check.give_up is not None and not _miss(check.give_up, rows, {})
 
 
 def matches(row: Row, terms: Terms) -> bool:
-    """Whether a row fulfils all terms. Raises Unreadable."""
+    """Whether a row fulfils all terms. Raises CellError."""
     return all(_bits(row, term) if isinstance(term, FlagPredicate) else _term(row, term) for term in terms)
 
 

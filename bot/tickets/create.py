@@ -101,7 +101,7 @@ class ProposalService:
         """Propose to take a ticket back. An interrupted one hands its locks over.
 
         Raises:
-            NotAllowed: that takes the role operator where the ticket works.
+            PermissionDenied: that takes the role operator where the ticket works.
             TicketError: it still runs, it never began, or nothing of it can be taken back.
         """
         with self._pipeline.recording_refusals(request) as asking:
@@ -147,7 +147,7 @@ def _proposed(entry: Entry) -> Proposed:
 
 
 def _decides(policy: Policy, made: PlannedChange) -> str:
-    """Who would decide, and until when. Raises NotAllowed where no rule is set."""
+    """Who would decide, and until when. Raises PermissionDenied where no rule is set."""
     where = ", ".join(made.places) or "everything"
     if policy.decision(made.risk) == "confirm":
         who = "whoever asks confirms it"

@@ -92,7 +92,7 @@ class ApprovalService:
         """Approve, or confirm one's own plan of low risk. The runner starts it.
 
         Raises:
-            NotAllowed: this person may not decide about it.
+            PermissionDenied: this person may not decide about it.
             AlreadyDecided: somebody else did, and the sentence says who.
             Expired: too late.
         """
@@ -103,14 +103,14 @@ class ApprovalService:
             return self._write("approved", press, {"start_by": until, "digest": proposal.digest})
 
     def reject(self, press: UserAction, why: str) -> Entry:
-        """Decline, with a reason. Raises NotAllowed, AlreadyDecided, TicketError without a reason."""
+        """Decline, with a reason. Raises PermissionDenied, AlreadyDecided, TicketError without a reason."""
         with self._refusals(press, "reject"):
             proposal = proposal_of(self._ledger, press.ticket)
             _allow(press.person, Role.APPROVER, proposal)
             return self._write("rejected", press, {"why": _reason(why)})
 
     def withdraw(self, press: UserAction) -> Entry:
-        """Take back a proposal, or an approval that has not started. Raises NotAllowed, AlreadyDecided."""
+        """Take back a proposal, or an approval that has not started. Raises PermissionDenied, AlreadyDecided."""
         with self._refusals(press, "withdraw"):
             proposal = proposal_of(self._ledger, press.ticket)
             if press.person.id != proposal.requester:
@@ -123,7 +123,7 @@ class ApprovalService:
             return self._write("withdrawn", press, {})
 
     def cancel(self, press: UserAction) -> Entry:
-        """Ask a run to end before its next act. What is being done is finished first. Raises NotAllowed, TicketError."""
+        """Ask a run to end before its next act. What is being done is finished first. Raises PermissionDenied, TicketError."""
         with self._refusals(press, "cancel"):
             proposal = proposal_of(self._ledger, press.ticket)
             _allow(press.person, Role.OPERATOR, proposal)
@@ -135,7 +135,7 @@ class ApprovalService:
         """Say that the step by hand, for which the run waits, is done. The bot looks for itself then.
 
         Raises:
-            NotAllowed: the step asks for a higher role.
+            PermissionDenied: the step asks for a higher role.
             TicketError: nothing waits for anybody, or what waits is not what was shown.
         """
         with self._refusals(press, "confirm_manual_step"):
@@ -152,7 +152,7 @@ class ApprovalService:
         """Let an interrupted run go on: the step in flight is asked about first, and never blindly repeated.
 
         Raises:
-            NotAllowed: whoever may approve may let it go on.
+            PermissionDenied: whoever may approve may let it go on.
             TicketError: it is not interrupted, or again since that was shown, or another ticket took over.
         """
         with self._refusals(press, "go on"):
@@ -166,18 +166,18 @@ class ApprovalService:
             return self._write("resumed", press, {"attempt": ticket.attempt + 1, **more})
 
     def close(self, press: UserAction, why: str) -> Entry:
-        """Close an interrupted ticket as it is, and release its locks. Raises NotAllowed, TicketError."""
+        """Close an interrupted ticket as it is, and release its locks. Raises PermissionDenied, TicketError."""
         with self._refusals(press, "close"):
             proposal = proposal_of(self._ledger, press.ticket)
             _allow(press.person, Role.OPERATOR, proposal)
             return self._write("closed", press, {"why": _reason(why)})
 
     def stop_changes(self, person: Person, why: str, click: int | None = None) -> Entry:
-        """Nothing begins any more, anywhere, until `go`. Raises NotAllowed."""
+        """Nothing begins any more, anywhere, until `go`. Raises PermissionDenied."""
         return self._switch("stop", self._policy.stop, person, {"why": why[:LONGEST_REASON], "click": click})
 
     def allow_changes(self, person: Person, click: int | None = None) -> Entry:
-        """Things may begin again. Raises NotAllowed."""
+        """Things may begin again. Raises PermissionDenied."""
         return self._switch("go", self._policy.go, person, {"click": click})
 
     def may_approve(self, person: Person, proposal: ApprovalSubject) -> bool:

@@ -39,7 +39,7 @@ class Planner:
             registry: the commands.
             directory: the names of clusters and hosts.
             ledger: where an undo finds what it takes back.
-            look: makes the `Ask` of one look, from its time and its progress callback.
+            look: makes the `QueryClient` of one look, from its time and its progress callback.
             version: which code makes these plans.
             clock: the time, UTC.
         """

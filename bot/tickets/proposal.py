@@ -90,7 +90,7 @@ def draft_proposal(
     """The entry of a proposal; `by` is the id and the name of who asks.
 
     Raises:
-        NotAllowed: no rule says who decides about such a risk.
+        PermissionDenied: no rule says who decides about such a risk.
         TicketError: the plan holds a secret, or what the ledger cannot hold exactly.
     """
     decision = policy.decision(made.risk)

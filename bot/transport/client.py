@@ -140,7 +140,7 @@ class TargetClient:
         """Call a method with the operator's login: over a fresh connection, and never twice.
 
         Raises:
-            TargetError: it was refused, or nobody knows: `TimedOut` does not mean that nothing happened.
+            TargetError: it was refused, or nobody knows: `TargetTimeout` does not mean that nothing happened.
         """
         way = self.ways.host(action.on, "operator")
         row, raw = await self._once(
@@ -162,8 +162,8 @@ class TargetClient:
         """Run a row of the catalogue that changes something, with its own login: over a fresh connection, never twice.
 
         Raises:
-            OutOfBounds: there is no such row, or it only reads.
-            TargetError: it was refused, or nobody knows: `TimedOut` does not mean that nothing happened.
+            PolicyViolation: there is no such row, or it only reads.
+            TargetError: it was refused, or nobody knows: `TargetTimeout` does not mean that nothing happened.
         """
         if is_web(action.what):
             rows, raw = await self._backups.change(action, seconds)
@@ -202,7 +202,7 @@ class TargetClient:
         return self._program(question).profile if isinstance(question, RunReader) else "reader"
 
     def _program(self, question: RunReader | RunProgram) -> Program:
-        """The row. Raises OutOfBounds for one that is not there, or that is marked otherwise."""
+        """The row. Raises PolicyViolation for one that is not there, or that is marked otherwise."""
         program = self._programs.get(question.what)
         if program is None:
             raise PolicyViolation(question.on, f"there is no {question.what!r:.60} in the catalogue.")
@@ -229,7 +229,7 @@ class TargetClient:
         return QueryResult(rows_of(way.name, program, question, output), output.stdout + output.stderr, way.name)
 
     def _running_of(self, way: Route, program: Program, asked: RunReader | RunProgram) -> Work[host_operations.Output]:
-        """What a worker does to run a row. Raises OutOfBounds for values that it does not take."""
+        """What a worker does to run a row. Raises PolicyViolation for values that it does not take."""
         try:
             argv = program.command_line(asked.params)
         except ValueError as error:

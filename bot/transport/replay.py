@@ -32,7 +32,7 @@ _LOGIN = Credentials("ntlm", "replay", "replay")
 
 
 class Replay(TargetClient):
-    """A `Reach` that answers from a capture. Needs no network and no credentials."""
+    """A `TargetClient` that answers from a capture. Needs no network and no credentials."""
 
     def __init__(self, capture: Capture) -> None:
         """Take a capture."""

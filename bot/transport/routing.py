@@ -111,14 +111,14 @@ class Router:
         self._preferred[cluster.lower()] = entry
 
     def host(self, name: str, profile: Profile = "reader") -> Route:
-        """The way to a host or node. Raises OutOfBounds."""
+        """The way to a host or node. Raises PolicyViolation."""
         domain = self._domain(name)
         credentials = self._login(name, profile)
         url = self._estate.endpoint(name, domain, tls=credentials.transport in _TLS_ONLY)
         return _safe(Route(name, url, f"{name}.{domain}".lower(), credentials))
 
     def guest(self, name: str, fqdn: str) -> Route:
-        """The way to a guest, whose `fqdn` is only what it says of itself. Raises OutOfBounds."""
+        """The way to a guest, whose `fqdn` is only what it says of itself. Raises PolicyViolation."""
         domains = self._estate.guest_domains
         labels = fqdn.lower().rstrip(".").split(".")
         if not all(_LABEL.fullmatch(label) for label in labels) or ".".join(labels[1:]) not in domains:

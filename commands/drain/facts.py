@@ -159,7 +159,7 @@ def _ask_storage_jobs(node: Node) -> Wql:
 
 
 def read_storage_jobs(rows: Rows) -> tuple[str, ...]:
-    """The names of the jobs that have not ended. Raises Unreadable."""
+    """The names of the jobs that have not ended. Raises CellError."""
     return tuple(get_str(row, "Name") for row in rows if get_int(row, "JobState") in _UNDER_WAY)
 
 

@@ -91,7 +91,7 @@ def _well(node: NodeVerdict, one: WriterVerdict) -> str:
 
 
 def _too_early(node: NodeVerdict, one: WriterVerdict) -> Plan | None:
-    """A writer that no reset would help, or not yet. One that looks stuck may be: `seen_twice` holds the start."""
+    """A writer that no reset would help, or not yet. One that looks stuck may be: `gate_stuck_twice` holds the start."""
     if one.verdict in _RESETTABLE or (one.verdict is WriterStatus.LOOKS_STUCK and node.backup.runs is False):
         return None
     why = {

@@ -40,7 +40,7 @@ def ask_free_memory(on: str) -> Wql:
 
 
 def read_memory_use(rows: Rows) -> dict[str, int]:
-    """VM id -> bytes; MemoryUsage is in MB [doc]. Raises Unreadable."""
+    """VM id -> bytes; MemoryUsage is in MB [doc]. Raises CellError."""
     return {
         guid(get_str(row, "Name")): (get_int(row, "MemoryUsage") or 0) * MIB
         for row in rows
@@ -49,7 +49,7 @@ def read_memory_use(rows: Rows) -> dict[str, int]:
 
 
 def read_free_memory(rows: Rows) -> int:
-    """Bytes; FreePhysicalMemory is in KB [doc]. Raises Unreadable where it was not told."""
+    """Bytes; FreePhysicalMemory is in KB [doc]. Raises CellError where it was not told."""
     free = get_int(rows[0], "FreePhysicalMemory") if rows else None
     if free is None:
         raise CellError("FreePhysicalMemory", None)

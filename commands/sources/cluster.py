@@ -24,7 +24,7 @@ async def look_at_host(on: str, ask: QueryClient) -> Node:
 
 
 def read_build(rows: Rows) -> int | None:
-    """The build number; None where it was not told. Raises Unreadable."""
+    """The build number; None where it was not told. Raises CellError."""
     return get_int(rows[0], "BuildNumber") if rows else None
 
 
@@ -184,7 +184,7 @@ def read_nodes(rows: Rows) -> tuple[Node, ...]:
     """Nodes in the order of their names.
 
     Raises:
-        Unreadable: a row has no name.
+        CellError: a row has no name.
         ValueError: there is no row; nodes that are not named are unknown, not well.
     """
     if not rows:
@@ -194,7 +194,7 @@ def read_nodes(rows: Rows) -> tuple[Node, ...]:
 
 
 def read_groups(rows: Rows) -> tuple[Group, ...]:
-    """Roles. Raises Unreadable."""
+    """Roles. Raises CellError."""
     return tuple(
         Group(
             name=_name(row),
@@ -208,7 +208,7 @@ def read_groups(rows: Rows) -> tuple[Group, ...]:
 
 
 def read_resources(rows: Rows) -> tuple[Resource, ...]:
-    """Resources of virtual machines. Raises Unreadable."""
+    """Resources of virtual machines. Raises CellError."""
     return tuple(
         Resource(
             name=_name(row),
@@ -223,14 +223,14 @@ def read_resources(rows: Rows) -> tuple[Resource, ...]:
 
 
 def read_volumes(rows: Rows) -> tuple[SharedVolume, ...]:
-    """Cluster shared volumes: BackupState 1 is "in progress" [doc]. Raises Unreadable."""
+    """Cluster shared volumes: BackupState 1 is "in progress" [doc]. Raises CellError."""
     return tuple(
         SharedVolume(_name(row), get_int(row, "BackupState") == 1, get_int(row, "FaultState") or 0) for row in rows
     )
 
 
 def read_backup_hint(rows: Rows) -> bool:
-    """MSCluster_Cluster.BackupInProgress. Raises Unreadable."""
+    """MSCluster_Cluster.BackupInProgress. Raises CellError."""
     return any(get_int(row, "BackupInProgress") for row in rows)
 
 

@@ -72,7 +72,7 @@ def read_events(rows: Rows) -> tuple[Event, ...]:
     """Make events of rows {event_id, at, data, …}, newest first.
 
     Raises:
-        Unreadable: a row without an id or a time.
+        CellError: a row without an id or a time.
     """
     return tuple(sorted(map(_event, rows), key=lambda event: event.at, reverse=True))
 

@@ -91,7 +91,7 @@ def ask_guests(node: Node) -> Wql:
 
 
 def read_guests(rows: Rows) -> tuple[Guest, ...]:
-    """Virtual machines by name; the host's own row is left out: its Name is no GUID [cap]. Raises Unreadable."""
+    """Virtual machines by name; the host's own row is left out: its Name is no GUID [cap]. Raises CellError."""
     guests = [
         Guest(
             vm_id=guid(get_str(row, "Name")),
@@ -137,7 +137,7 @@ def _ask_bios(node: Node) -> Wql:
 
 
 def read_exchange(rows: Rows) -> dict[str, KvpInfo]:
-    """VM id -> what the guest told. Raises Unreadable."""
+    """VM id -> what the guest told. Raises CellError."""
     return {
         guid(get_str(row, "SystemName")): kvp_info(read_items(get_strs(row, "GuestIntrinsicExchangeItems")))
         for row in rows
@@ -145,7 +145,7 @@ def read_exchange(rows: Rows) -> dict[str, KvpInfo]:
 
 
 def read_bios(rows: Rows) -> dict[str, str]:
-    """VM id -> BIOS GUID. Raises Unreadable."""
+    """VM id -> BIOS GUID. Raises CellError."""
     found = {}
     for row in rows:
         vm_id = guid(get_str(row, "VirtualSystemIdentifier") or get_str(row, "SystemName"))
@@ -168,12 +168,12 @@ def ask_firmware(hosted: HostedGuest) -> GuestWql:
 
 
 def read_identity(rows: Rows) -> str:
-    """The VM id, or "". Raises Unreadable."""
+    """The VM id, or "". Raises CellError."""
     return guid(get_str(rows[0], "VirtualMachineId")) if rows else ""
 
 
 def read_firmware(rows: Rows) -> str:
-    """The firmware id, or "". Raises Unreadable."""
+    """The firmware id, or "". Raises CellError."""
     return guid(get_str(rows[0], "UUID")) if rows else ""
 
 

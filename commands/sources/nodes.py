@@ -107,7 +107,7 @@ def ask_witness(on: str) -> Wql:
 
 
 def read_node_states(rows: Rows) -> tuple[NodeState, ...]:
-    """Nodes in the order of their names. Raises Unreadable for a row without a name."""
+    """Nodes in the order of their names. Raises CellError for a row without a name."""
     found = []
     for row in rows:
         name = get_str(row, "Name")
@@ -120,7 +120,7 @@ def read_node_states(rows: Rows) -> tuple[NodeState, ...]:
 
 
 def read_witness(rows: Rows) -> bool:
-    """Whether a disk or a file share votes too. Raises Unreadable."""
+    """Whether a disk or a file share votes too. Raises CellError."""
     return any(get_int(row, "QuorumTypeValue") in _WITNESSES for row in rows)
 
 

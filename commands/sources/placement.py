@@ -62,7 +62,7 @@ async def find_possible_owners(on: str, resources: Sequence[str], ask: QueryClie
 
 
 def read_threshold(rows: Rows) -> int | None:
-    """The priority from the private properties; None where they do not tell. Raises Unreadable."""
+    """The priority from the private properties; None where they do not tell. Raises CellError."""
     for row in rows:
         private = row.get("PrivateProperties")
         if isinstance(private, Mapping):
@@ -73,7 +73,7 @@ def read_threshold(rows: Rows) -> int | None:
 
 
 def read_threshold_of_hive(rows: Rows) -> int | None:
-    """The priority from the registry; None where there is no such value. Raises Unreadable."""
+    """The priority from the registry; None where there is no such value. Raises CellError."""
     return get_int(rows[0], _THRESHOLD) if rows else None
 
 

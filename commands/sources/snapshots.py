@@ -39,7 +39,7 @@ async def look_at_snapshots(hosts: Iterable[str], ask: QueryClient) -> dict[str,
 
 
 def read_snapshots(rows: Rows) -> tuple[Snapshot, ...]:
-    """Shadow copies. Raises Unreadable."""
+    """Shadow copies. Raises CellError."""
     return tuple(
         Snapshot(
             key=get_str(row, "ID"),
@@ -54,7 +54,7 @@ def read_snapshots(rows: Rows) -> tuple[Snapshot, ...]:
 
 
 def read_mounts(rows: Rows) -> dict[str, str]:
-    """Device name -> where the volume is mounted. Raises Unreadable."""
+    """Device name -> where the volume is mounted. Raises CellError."""
     return {_device(get_str(row, "DeviceID")): get_str(row, "Name") for row in rows}
 
 

@@ -93,7 +93,7 @@ def _node(
 
 
 def read_build(rows: Rows) -> Build:
-    """The build out of one registry row. Raises Unreadable where there is no build number."""
+    """The build out of one registry row. Raises CellError where there is no build number."""
     row: Mapping[str, object] = rows[0] if rows else {}
     build = get_int(row, "CurrentBuildNumber")
     if build is None:
@@ -102,13 +102,13 @@ def read_build(rows: Rows) -> Build:
 
 
 def read_listed(rows: Rows) -> frozenset[str]:
-    """The update numbers; other rows ("File 1", service packs) are left out. Raises Unreadable."""
+    """The update numbers; other rows ("File 1", service packs) are left out. Raises CellError."""
     ids = (get_str(row, "HotFixID").strip() for row in rows)
     return frozenset(_plain(one) for one in ids if _KB.fullmatch(one))
 
 
 def read_subkeys(rows: Rows) -> frozenset[str]:
-    """The names of a key's subkeys in lower case; none where there is no such key. Raises Unreadable."""
+    """The names of a key's subkeys in lower case; none where there is no such key. Raises CellError."""
     return frozenset(name.casefold() for name in get_strs(rows[0], "subkeys")) if rows else frozenset()
 
 
@@ -131,7 +131,7 @@ def read_scsi_guests(rows: Rows) -> frozenset[str]:
     disk is dynamic is not in these settings.
 
     Raises:
-        Unreadable: a column holds something else than text.
+        CellError: a column holds something else than text.
     """
     kinds = {_instance(get_str(row, "InstanceID")): get_str(row, "ResourceSubType") for row in rows}
     parents = {_instance(get_str(row, "InstanceID")): _instance(get_str(row, "Parent")) for row in rows}

@@ -137,7 +137,7 @@ def ask_running_jobs(on: str) -> RunReader:
 
 
 def read_layout(rows: Rows) -> Layout:
-    """The layout out of INFORMATION_SCHEMA.COLUMNS. No row at all is an unknown schema too. Raises Unreadable."""
+    """The layout out of INFORMATION_SCHEMA.COLUMNS. No row at all is an unknown schema too. Raises CellError."""
     found = {
         (get_str(row, "TABLE_NAME").casefold(), get_str(row, "COLUMN_NAME").casefold()): get_str(
             row, "DATA_TYPE"
@@ -155,12 +155,12 @@ def read_layout(rows: Rows) -> Layout:
 
 
 def read_hosts(rows: Rows) -> dict[str, str]:
-    """Host id -> name without its domain, in lower case. Raises Unreadable."""
+    """Host id -> name without its domain, in lower case. Raises CellError."""
     return {_id(row, "HostID"): get_str(row, "ComputerName").partition(".")[0].casefold() for row in rows}
 
 
 def read_machines(rows: Rows) -> tuple[Machine, ...]:
-    """Virtual machines by name. Raises Unreadable for one without id or state."""
+    """Virtual machines by name. Raises CellError for one without id or state."""
     found = [
         Machine(
             _id(row, "ObjectId"),
@@ -175,7 +175,7 @@ def read_machines(rows: Rows) -> tuple[Machine, ...]:
 
 
 def read_failed_jobs(rows: Rows) -> dict[str, VmmJob]:
-    """VMM's id of a virtual machine -> the job that failed over it. Raises Unreadable."""
+    """VMM's id of a virtual machine -> the job that failed over it. Raises CellError."""
     return {_id(row, "ObjectId"): VmmJob(_id(row, "FailedJobID"), get_str(row, "TaskState")) for row in rows}
 
 

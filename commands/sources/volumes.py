@@ -82,7 +82,7 @@ def read_volumes(rows: Rows) -> Volumes:
     """Read the volumes of one guest.
 
     Raises:
-        Unreadable: more free than there is room, or no fixed volume at all: no Windows runs without one.
+        CellError: more free than there is room, or no fixed volume at all: no Windows runs without one.
     """
     judged, unread = [], []
     for row in rows:

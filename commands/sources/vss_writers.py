@@ -141,7 +141,7 @@ def read_writers(rows: Rows) -> tuple[Writer, ...]:
     In an unknown language the text that all stable writers share means "no error"; it takes two of them.
 
     Raises:
-        Unreadable: a row without a state, as where the output was cut in the middle.
+        CellError: a row without a state, as where the output was cut in the middle.
     """
     plain = [_writer(row) for row in rows]
     stable = [writer.error_text for writer in plain if writer.state == VssState.STABLE]

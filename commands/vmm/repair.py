@@ -87,7 +87,7 @@ def ask_last_backup(on: str) -> RunReader:
 
 
 def read_last_backup(rows: Rows) -> FullBackup | None:
-    """The newest full backup; None where there is none. Raises Unreadable."""
+    """The newest full backup; None where there is none. Raises CellError."""
     if not rows:
         return None
     finished, now = get_datetime(rows[0], "backup_finish_date"), get_datetime(rows[0], "server_now")

@@ -71,7 +71,7 @@ class WriterVerdict:
 
 
 def read_samples(rows: Rows) -> tuple[WriterSample, ...]:
-    """Samples of earlier answers, oldest first. Raises Unreadable."""
+    """Samples of earlier answers, oldest first. Raises CellError."""
     return tuple(sorted(map(_seen, rows), key=lambda seen: seen.at))
 
 

@@ -1,4 +1,4 @@
-"""A scripted `Ask`: answers by target and subject, refuses questions that nobody scripted, and counts rounds."""
+"""A scripted `QueryClient`: answers by target and subject, refuses questions that nobody scripted, and counts rounds."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class AuditChannel:
 
         Raises:
             NotSent: Slack refuses.
-            FateUnknown: nobody can know whether the newest message arrived.
+            DeliveryUnknown: nobody can know whether the newest message arrived.
             LedgerError: what was told cannot be written down.
         """
         head = await asyncio.to_thread(self._ledger.head)

@@ -62,23 +62,23 @@ class AuditCommand:
         self.review = review
 
     async def answer(self, request: Request) -> Message:
-        """Answer a line. Raises NotAllowed, UsageError; both stand in the ledger."""
+        """Answer a line. Raises PermissionDenied, UsageError; both stand in the ledger."""
         return await asyncio.to_thread(self._answer, request)
 
     async def page(self, request: Request, token: str, number: int) -> Message:
-        """Another page of an answer. Raises NotAllowed, UsageError."""
+        """Another page of an answer. Raises PermissionDenied, UsageError."""
         return await asyncio.to_thread(self._turn, request, token, number)
 
     async def csv(self, request: Request, token: str) -> tuple[File, int]:
-        """All rows of an answer as a file, and whether there are more than it takes. Raises NotAllowed, UsageError."""
+        """All rows of an answer as a file, and whether there are more than it takes. Raises PermissionDenied, UsageError."""
         return await asyncio.to_thread(self._csv, request, token)
 
     async def story(self, request: Request, ticket: str) -> tuple[Entry, ...]:
-        """Every entry of a ticket. Raises NotAllowed, UsageError."""
+        """Every entry of a ticket. Raises PermissionDenied, UsageError."""
         return await asyncio.to_thread(self._story, request, ticket)
 
     async def recent(self, person: Person, most: int) -> tuple[tuple[Row, ...], ChainStatus | None]:
-        """The changes that ended last, and how the chain is. Raises NotAllowed."""
+        """The changes that ended last, and how the chain is. Raises PermissionDenied."""
         return await asyncio.to_thread(lambda: (self.review.recently_ended(person, most), self._look()))
 
     async def kept(self, token: str) -> EarlierAnswer:

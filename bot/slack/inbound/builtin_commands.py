@@ -21,7 +21,7 @@ SWITCHES = ("stop", "go", "runs")
 
 
 async def switch(changes: Changes, topic: str, person: Person, line: str) -> Message:
-    """Stop everything, let it go on, or list what is open. Raises NotAllowed."""
+    """Stop everything, let it go on, or list what is open. Raises PermissionDenied."""
     if topic == "stop":
         why = " ".join(line.split()[2:])
         entry = await asyncio.to_thread(changes.decisions.stop_changes, person, why)

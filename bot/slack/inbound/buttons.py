@@ -86,7 +86,7 @@ class Clicks:
         await self._desk.reply(click.where).result(message)
 
     async def _reopen(self, click: Click) -> AnsweredRequest:
-        """The answer behind the button. Raises NotAllowed, or UsageError where it is gone."""
+        """The answer behind the button. Raises PermissionDenied, or UsageError where it is gone."""
         person = await self._desk.person(click.who, click.where, f"button {click.verb}")
         request = Request(person, f"button {click.verb}", "button", click.where.channel or "home", click.seq)
         return await self._desk.parts.pipeline.load_answer(request, click.token)

@@ -154,7 +154,7 @@ class RequestHandler:
         """Who this is. A person who cannot be looked up is refused, and the ledger says so.
 
         Raises:
-            NotAllowed: user groups cannot be read.
+            PermissionDenied: user groups cannot be read.
         """
         try:
             return await self.parts.people.person(who.team, who.user, who.name)

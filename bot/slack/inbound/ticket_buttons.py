@@ -1,4 +1,4 @@
-"""What the buttons of a ticket do. Each click is answered; who may and who came first is for `Decisions` to say."""
+"""What the buttons of a ticket do. Each click is answered; who may and who came first is for `ApprovalService` to say."""
 
 from __future__ import annotations
 

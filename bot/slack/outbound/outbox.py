@@ -104,7 +104,7 @@ class Outbox:
 
         Raises:
             NotSent: Slack refuses or cannot be reached.
-            FateUnknown: nobody can know whether it arrived.
+            DeliveryUnknown: nobody can know whether it arrived.
         """
 
         async def send(fitting: Message) -> Any:
@@ -141,7 +141,7 @@ class Outbox:
 
         Raises:
             NotSent: Slack refuses: the bot, or the person, is not in the channel.
-            FateUnknown: nobody can know whether it arrived.
+            DeliveryUnknown: nobody can know whether it arrived.
         """
 
         async def send(fitting: Message) -> Any:
@@ -158,7 +158,7 @@ class Outbox:
             await self.files(await self.conversation(user), sent.files)
 
     async def direct(self, user: str, message: Message) -> str:
-        """Post a message to one person. Returns its ts. Raises NotSent or FateUnknown."""
+        """Post a message to one person. Returns its ts. Raises NotSent or DeliveryUnknown."""
         return await self.post(await self.conversation(user), message)
 
     async def conversation(self, user: str) -> str:
@@ -171,7 +171,7 @@ class Outbox:
         return str(answer["channel"]["id"])
 
     async def files(self, channel: str, files: Sequence[File], thread_ts: str = "") -> None:
-        """Upload files, in order. Raises NotSent or FateUnknown."""
+        """Upload files, in order. Raises NotSent or DeliveryUnknown."""
         for file in files:
 
             async def send(_: Message, file: File = file) -> Any:

@@ -79,7 +79,7 @@ class Reply:
 
         Raises:
             NotSent: no way was open.
-            FateUnknown: it was sent, and the connection died before Slack confirmed it.
+            DeliveryUnknown: it was sent, and the connection died before Slack confirmed it.
         """
         async with self._one_at_a_time:
             self._replaces = replaces

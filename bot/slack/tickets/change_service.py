@@ -55,7 +55,7 @@ class Changes:
         return found if isinstance(found, AnsweredRequest) else await self.put_up(found.ticket)
 
     async def undo(self, request: Request, ticket: str) -> Message:
-        """Propose to take a ticket back. Raises NotAllowed, TicketError."""
+        """Propose to take a ticket back. Raises PermissionDenied, TicketError."""
         found = await asyncio.to_thread(self.proposals.undo, request, ticket)
         return await self.put_up(found.ticket)
 
@@ -75,14 +75,14 @@ class Changes:
         self.wake()
 
     async def look(self, person: Person, ticket: str, by: str) -> Message:
-        """Ask how the step in flight stands now, and tell the thread. Raises NotAllowed, TicketError."""
+        """Ask how the step in flight stands now, and tell the thread. Raises PermissionDenied, TicketError."""
         card = await self.seen_by(person, ticket)
         message = looked_message(card, await self._seen(card), by)
         await self.board.post_in_thread(ticket, message)
         return message
 
     async def seen_by(self, person: Person, ticket: str) -> TicketView:
-        """The card, for whoever may look at all that it is about. Raises NotAllowed, TicketError."""
+        """The card, for whoever may look at all that it is about. Raises PermissionDenied, TicketError."""
         card = await self.board.card(ticket)
         for place in card.proposal.made.places or (authorization.EVERYWHERE,):
             authorization.require_role(person, Role.VIEWER, place)

@@ -118,7 +118,7 @@ class TicketMessages:
 
         Raises:
             NotSent: Slack refuses, or no channel is set; the sentence says what to do.
-            FateUnknown: nobody can know whether it arrived.
+            DeliveryUnknown: nobody can know whether it arrived.
         """
         return await self._unbroken.do(self._show(ticket))
 
@@ -190,7 +190,7 @@ class TicketMessages:
         return self._links[place]
 
     async def post_in_thread(self, ticket: str, message: Message) -> None:
-        """Say something in the thread of a ticket. Raises NotSent or FateUnknown."""
+        """Say something in the thread of a ticket. Raises NotSent or DeliveryUnknown."""
         place = message_ref(await asyncio.to_thread(self._ledger.story, ticket))
         if place is not None:
             await self._outbox.post(place.channel, message, place.ts)

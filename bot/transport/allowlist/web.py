@@ -71,7 +71,7 @@ def parse_jobs(reply: Any) -> tuple[Row, ...]:
 
     Raises:
         BadOutput: it is no list of jobs.
-        Declined: the service says why there is none.
+        JobRefused: the service says why there is none.
     """
     told = _unwrapped(reply)
     raise_for_error(told)
@@ -81,7 +81,7 @@ def parse_jobs(reply: Any) -> tuple[Row, ...]:
 
 
 def parse_done(reply: Any) -> tuple[Row, ...]:
-    """Nothing: an action is judged by the job afterwards. Raises Declined, or BadOutput."""
+    """Nothing: an action is judged by the job afterwards. Raises JobRefused, or BadOutput."""
     told = _unwrapped(reply)
     raise_for_error(told)
     if not told:

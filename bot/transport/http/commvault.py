@@ -69,7 +69,7 @@ class BackupProduct:
         return await self._call(question.on, question.what, question.params, seconds, marked="reads")
 
     async def change(self, action: RunProgram, seconds: float) -> tuple[Rows, str]:
-        """Act, once. Raises TargetError; `TimedOut` does not mean that nothing happened."""
+        """Act, once. Raises TargetError; `TargetTimeout` does not mean that nothing happened."""
         return await self._call(action.on, action.what, action.params, seconds, marked="changes")
 
     async def _call(self, on: str, what: str, params: Fields, seconds: float, *, marked: str) -> tuple[Rows, str]:

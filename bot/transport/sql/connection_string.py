@@ -29,7 +29,7 @@ class DatabaseLogin:
 
 
 def connection_string(vmm: Vmm, login: DatabaseLogin, installed: list[str]) -> str:
-    """The string. Raises OutOfBounds: no driver, or one that cannot do what the estate asks for."""
+    """The string. Raises PolicyViolation: no driver, or one that cannot do what the estate asks for."""
     driver = vmm.driver or next((name for name in PREFERRED if name in installed), "")
     if not driver:
         raise PolicyViolation(
@@ -67,7 +67,7 @@ def _freetds(vmm: Vmm) -> dict[str, str]:
 
 
 def _quoted(on: str, value: str, *, is_free: bool) -> str:
-    """A value in braces. Raises OutOfBounds for what the driver could not be told."""
+    """A value in braces. Raises PolicyViolation for what the driver could not be told."""
     if not is_free:
         return "{" + value.replace("}", "}}") + "}"
     if "};" in value:

@@ -110,7 +110,7 @@ def _query(question: RunReader) -> Query:
 
 
 def _changes(action: RowTransaction) -> list[tuple[UpdatableTable, Update]]:
-    """Every change with the table it is allowed in. Raises OutOfBounds for any other."""
+    """Every change with the table it is allowed in. Raises PolicyViolation for any other."""
     if action.database != VMM or not action.rows:
         raise PolicyViolation(action.on, "a change names rows of the VMM database, and no other.")
     changes = []

@@ -93,7 +93,7 @@ class DatabaseCall:
                     connection.close()
 
     def _go_on(self) -> None:
-        """Raises Refused where nobody waits for the answer any more."""
+        """Raises TargetFault where nobody waits for the answer any more."""
         if self._is_aborted:
             raise TargetFault(self._on, "it was cancelled. Nothing was changed.")
 
@@ -117,7 +117,7 @@ class DatabaseCall:
         return before
 
     def _change(self, cursor: Any, table: UpdatableTable, update: Update) -> Row:
-        """Change one row that is still as it was seen. Raises Refused."""
+        """Change one row that is still as it was seen. Raises TargetFault."""
         text, values = table.select(update)
         cursor.execute(text, *values)
         names = [column[0] for column in cursor.description]

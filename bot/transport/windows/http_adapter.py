@@ -39,7 +39,7 @@ class Adapter(HTTPAdapter):
         self._pool = _pool(way, self)
 
     def opening(self, connection: HTTPConnection) -> None:
-        """A TCP connection is about to be opened. Raises Stale when the login belongs to the one before."""
+        """A TCP connection is about to be opened. Raises StaleConnection when the login belongs to the one before."""
         if self.is_established and self._is_bound:
             raise StaleConnection("the connection was closed, and the login with it")
         self._live = connection
@@ -87,7 +87,7 @@ class Adapter(HTTPAdapter):
 
 
 def _bounded(stream: Callable[..., Iterator[bytes]], *args: Any, **named: Any) -> Iterator[bytes]:
-    """The pieces of a body. Raises TooLong."""
+    """The pieces of a body. Raises ResponseTooLarge."""
     length = 0
     for piece in stream(*args, **named):
         length += len(piece)

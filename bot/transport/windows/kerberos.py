@@ -33,8 +33,8 @@ def ticket_for(login: Credentials) -> str:
     """Make sure that there is a ticket. Answers the principal to log in as, "" for the default one.
 
     Raises:
-        OutOfBounds: a password is set, and the library that turns it into a ticket is not installed.
-        LoginRefused: the KDC cannot be asked, or refuses.
+        PolicyViolation: a password is set, and the library that turns it into a ticket is not installed.
+        AuthenticationFailed: the KDC cannot be asked, or refuses.
     """
     if not login.password:
         return login.username

@@ -5,7 +5,7 @@ pywinrm logs in and encrypts; what it lacks is added here. Facts about it (0.5.0
 * It retries operation time-outs for ever, and its read time-out counts from byte to byte: here every exchange has an
   end, and `abort` wakes a thread that a dripping host would hold.
 * A login belongs to one TCP connection. When that drops, urllib3 opens another one in silence, and requests_ntlm logs
-  in again but resends the message sealed with the old key. Here a login never moves to another connection (`Stale`).
+  in again but resends the message sealed with the old key. Here a login never moves to another connection (`StaleConnection`).
 * When its first, blank message fails, the next one would go out in clear: a failed Connection is never used again.
 * It believes a reply in clear over a connection whose messages are sealed. Here only what was sealed is believed.
 * It reads proxies and certificate bundles from the environment, and follows redirects. Here it does neither.
@@ -85,7 +85,7 @@ class Connection:
         return self.exchange(message.envelope(self.way.url, message_id, seconds)), message_id
 
     def expect(self, deadline: Deadline) -> None:
-        """Set the deadline of what pywinrm's own methods (`protocol.open_shell` …) send next. Raises Late once aborted."""
+        """Set the deadline of what pywinrm's own methods (`protocol.open_shell` …) send next. Raises DeadlineExceeded once aborted."""
         if self.is_broken:
             raise DeadlineExceeded
         self._adapter.until = deadline.next()
@@ -94,8 +94,8 @@ class Connection:
         """Send an envelope, answer the reply.
 
         Raises:
-            Faulted: the host answered with a fault; the connection is still good.
-            TooLong: all replies to this question together are longer than any honest answer.
+            WSManFaultReply: the host answered with a fault; the connection is still good.
+            ResponseTooLarge: all replies to this question together are longer than any honest answer.
             Exception: anything that the libraries raise, for `foreign.from_exception`.
         """
         try:
@@ -231,7 +231,7 @@ class _Transport(Transport):
         """The reply, unsealed. pywinrm takes one that was never sealed as well; anybody on the way could write that.
 
         Raises:
-            Unintelligible: it came in clear over a connection whose messages are sealed.
+            MalformedReply: it came in clear over a connection whose messages are sealed.
         """
         if self.encryption is None or _is_sealed(response, self.encryption):
             return super()._get_message_response_text(response)

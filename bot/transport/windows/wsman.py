@@ -165,8 +165,8 @@ def read_page(reply: bytes | str, message_id: str = "") -> EnumerationPage:
     may stand empty or be left out when all is told, and OMI leaves it beside EndOfSequence [cap].
 
     Raises:
-        Faulted: the reply is a fault.
-        Unintelligible: it is no such reply.
+        WSManFaultReply: the reply is a fault.
+        MalformedReply: it is no such reply.
     """
     answer = body_of(reply, message_id)
     if local(answer.tag) not in ("EnumerateResponse", "PullResponse"):
@@ -187,8 +187,8 @@ def read_instance(reply: bytes | str, message_id: str = "") -> dict[str, Cell]:
     """The row of a GetResponse, or the out-parameters of a method, `ReturnValue` among them unless it is void.
 
     Raises:
-        Faulted: the reply is a fault.
-        Unintelligible: it is no such reply.
+        WSManFaultReply: the reply is a fault.
+        MalformedReply: it is no such reply.
     """
     return row_of(body_of(reply, message_id, may_be_empty=True))
 
@@ -197,8 +197,8 @@ def body_of(reply: bytes | str, message_id: str = "", *, may_be_empty: bool = Fa
     """The element inside of the SOAP body, checked to answer this very message.
 
     Raises:
-        Faulted: it is a fault.
-        Unintelligible: not XML, not SOAP, empty, or an answer to another message.
+        WSManFaultReply: it is a fault.
+        MalformedReply: not XML, not SOAP, empty, or an answer to another message.
     """
     try:
         root: Element = fromstring(reply, forbid_dtd=True)  # SOAP 1.2 allows no DTD

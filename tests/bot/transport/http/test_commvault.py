@@ -28,7 +28,7 @@ from bot.errors import (
 from bot.services import backup_service
 from bot.transport.allowlist.web import CALLS
 from bot.transport.client import TargetClient
-from bot.transport.http import client, commvault
+from bot.transport.http import client
 from bot.transport.http.commvault import BackupProduct, WebService
 from bot.transport.routing import Router
 from lab import scenarios
