@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from bot.api.facts import Unknown
 from bot.api.queries import Query
 from bot.api.rows import Rows
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
-
-
-@dataclass(frozen=True, slots=True)
-class QueryFailure:
-    """A target that did not answer a question. It is unknown: never fine, never different."""
-
-    target: str
-    kind: str  # "timed out", "login refused", "unreachable", "refused", "absent", "bad reply", "too busy",
-    # or "not allowed"
-    message: str  # a sentence
-    hint: str = ""  # what a person can do about it
 
 
 class QueryClient(Protocol):
@@ -37,10 +26,10 @@ class QueryClient(Protocol):
         """The time of this request, UTC. The only clock a command may know."""
         ...
 
-    async def query(self, question: Query, read: Callable[[Rows], T]) -> T | QueryFailure:
+    async def query(self, question: Query, read: Callable[[Rows], T]) -> T | Unknown:
         """Ask one question."""
         ...
 
-    async def query_many(self, questions: Mapping[K, Query], read: Callable[[Rows], T]) -> dict[K, T | QueryFailure]:
+    async def query_many(self, questions: Mapping[K, Query], read: Callable[[Rows], T]) -> dict[K, T | Unknown]:
         """Ask many at once. The answers carry the keys of the questions, in the same order."""
         ...

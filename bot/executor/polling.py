@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
+from bot.api.facts import Unknown
 from bot.api.plan import Check
 from bot.api.queries import Query
-from bot.api.query_client import QueryFailure
 from bot.api.rows import Rows
 from bot.executor.context import RunContext
 from bot.serialization import Evidence
@@ -48,9 +48,9 @@ async def look_at(parts: RunContext, checks: Sequence[Check], images: Images) ->
 
     async def one(check: Check) -> tuple[CheckState, str, str]:
         found = await look.query(check.question, lambda rows: _judged(check, rows, images))
-        if not isinstance(found, QueryFailure):
+        if not isinstance(found, Unknown):
             return found
-        why = f"{found.target}: {found.message}"
+        why = f"{found.target}: {found.why}"
         return (CheckState.UNMET if check.silence == "wait" else CheckState.UNKNOWN), why, why
 
     found = await asyncio.gather(*(one(check) for check in checks))
@@ -89,7 +89,7 @@ async def before_image(parts: RunContext, question: Query) -> tuple[Rows | None,
     """A before-image, or None and why there is none."""
     await parts.planner.resolve_hosts(question.on)
     found = await parts.look(parts.clock(), None).query(question, lambda rows: [dict(row) for row in rows])
-    return (None, f"{found.target}: {found.message}") if isinstance(found, QueryFailure) else (found, "")
+    return (None, f"{found.target}: {found.why}") if isinstance(found, Unknown) else (found, "")
 
 
 def max_wait(checks: Sequence[Check]) -> int:

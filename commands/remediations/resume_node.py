@@ -8,8 +8,9 @@ from typing import Self
 
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
+from bot.api.facts import Unknown
 from bot.api.plan import Gate, Group, Plan
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.query_client import QueryClient
 from commands.drain.steps import resume_step
 from commands.no_plan import cluster_lock, no_plan
 from commands.sources.cluster import Node, ask_nodes, read_nodes
@@ -52,8 +53,8 @@ class Args:
 class Facts:
     """What the cluster says of its nodes; `nodes` tells which Windows they run."""
 
-    states: tuple[NodeState, ...] | QueryFailure
-    nodes: tuple[Node, ...] | QueryFailure
+    states: tuple[NodeState, ...] | Unknown
+    nodes: tuple[Node, ...] | Unknown
 
 
 async def collect(args: Args, ask: QueryClient) -> Facts:
@@ -77,8 +78,8 @@ def plan(args: Args, facts: Facts) -> Plan:
             f"{name} runs Windows Server 2008 R2, where nothing tells whether guests come back. By hand: resume it in"
             " Failover Cluster Manager, then move its guests back."
         )
-    if isinstance(facts.states, QueryFailure):
-        return no_plan(f"No plan for {name}: {facts.states.target}: {facts.states.message}")
+    if isinstance(facts.states, Unknown):
+        return no_plan(f"No plan for {name}: {facts.states.target}: {facts.states.why}")
     state = next((one for one in facts.states if _same(one.name, name)), None)
     if state is None:
         return no_plan(f"No plan for {name}: {cluster} has no node of that name.")

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.api.arguments import Target
+from bot.api.facts import Unknown
 from bot.api.queries import Predicate, Registry, Wql
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.query_client import QueryClient
 from bot.api.rows import Cell, CellError, Row, Rows, get_int, get_str
 from commands.sources.identity import guid
 
@@ -20,7 +21,7 @@ from commands.sources.identity import guid
 async def look_at_host(on: str, ask: QueryClient) -> Node:
     """The host as a node; its build decides where Hyper-V's classes are. Unknown where it does not answer."""
     build = await ask.query(Wql(on, "root/cimv2", "Win32_OperatingSystem", ("BuildNumber",)), read_build)
-    return Node(on, None if isinstance(build, QueryFailure) else build)
+    return Node(on, None if isinstance(build, Unknown) else build)
 
 
 def read_build(rows: Rows) -> int | None:
@@ -108,11 +109,11 @@ class Cluster:
     """
 
     name: str
-    nodes: tuple[Node, ...] | QueryFailure
-    groups: tuple[Group, ...] | QueryFailure = ()
-    resources: tuple[Resource, ...] | QueryFailure = ()
-    volumes: tuple[SharedVolume, ...] | QueryFailure = ()
-    backup_hint: bool | QueryFailure = False
+    nodes: tuple[Node, ...] | Unknown
+    groups: tuple[Group, ...] | Unknown = ()
+    resources: tuple[Resource, ...] | Unknown = ()
+    volumes: tuple[SharedVolume, ...] | Unknown = ()
+    backup_hint: bool | Unknown = False
 
 
 def target_nodes(target: Target, nodes: Sequence[Node]) -> tuple[Node, ...]:
@@ -167,7 +168,7 @@ async def with_vm_ids(cluster: Cluster, ask: QueryClient, of_node: str = "") -> 
         ask: for the registry.
         of_node: the ids of every resource that this node owns are wanted too.
     """
-    if isinstance(cluster.resources, QueryFailure):
+    if isinstance(cluster.resources, Unknown):
         return cluster
     wanted = [one for one in cluster.resources if one.locked or one.owner.casefold() == of_node.casefold()]
     missing = [resource for resource in wanted if not resource.vm_id and resource.key]

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bot.api.facts import Unknown
 from bot.api.queries import GuestRegistry, GuestWql, Predicate, Wql
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.query_client import QueryClient
 from bot.api.rows import Rows, get_int, get_ints, get_str, get_strs
 from commands.sources.cluster import Node
 from commands.sources.identity import guid, identifies, same_bios
@@ -76,7 +77,7 @@ class HostGuests:
     """The virtual machines of one host, and what could not be read of them."""
 
     guests: tuple[HostedGuest, ...]
-    failed: tuple[QueryFailure, ...] = ()
+    failed: tuple[Unknown, ...] = ()
 
 
 def namespace(node: Node) -> str:
@@ -105,7 +106,7 @@ def read_guests(rows: Rows) -> tuple[Guest, ...]:
     return tuple(sorted(guests, key=lambda guest: guest.name.casefold()))
 
 
-async def look_at_guests(node: Node, ask: QueryClient) -> HostGuests | QueryFailure:
+async def look_at_guests(node: Node, ask: QueryClient) -> HostGuests | Unknown:
     """Ask one host for its virtual machines, their data exchange and their firmware ids, in one round."""
     where = namespace(node)
     exchange = Wql(node.name, where, "Msvm_KvpExchangeComponent", ("SystemName", "GuestIntrinsicExchangeItems"))
@@ -114,16 +115,16 @@ async def look_at_guests(node: Node, ask: QueryClient) -> HostGuests | QueryFail
         ask.query(exchange, read_exchange),
         ask.query(_ask_bios(node), read_bios),
     )
-    if isinstance(guests, QueryFailure):
+    if isinstance(guests, Unknown):
         return guests
-    silent = KvpInfo(unread=items.message) if isinstance(items, QueryFailure) else KvpInfo()
-    by_exchange = {} if isinstance(items, QueryFailure) else items
-    by_bios = {} if isinstance(bios, QueryFailure) else bios
+    silent = KvpInfo(unread=items.why) if isinstance(items, Unknown) else KvpInfo()
+    by_exchange = {} if isinstance(items, Unknown) else items
+    by_bios = {} if isinstance(bios, Unknown) else bios
     hosted = tuple(
         HostedGuest(guest, node.name, by_exchange.get(guest.vm_id, silent), by_bios.get(guest.vm_id, ""))
         for guest in guests
     )
-    return HostGuests(hosted, tuple(part for part in (items, bios) if isinstance(part, QueryFailure)))
+    return HostGuests(hosted, tuple(part for part in (items, bios) if isinstance(part, Unknown)))
 
 
 def _ask_bios(node: Node) -> Wql:

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bot.api.facts import Unknown
 from bot.api.queries import Predicate, Registry, Wql, object_path
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.query_client import QueryClient
 from bot.api.rows import Cell, Rows, get_int
 from commands.sources.cluster import NAMESPACE
 
@@ -45,17 +46,15 @@ def ask_possible_owners(on: str, resources: Sequence[str] = ()) -> Wql:
     return Wql(on, NAMESPACE, "MSCluster_ResourceToPossibleOwner", ("GroupComponent", "PartComponent"), where)
 
 
-async def find_possible_owners(on: str, resources: Sequence[str], ask: QueryClient) -> Owners | QueryFailure:
+async def find_possible_owners(on: str, resources: Sequence[str], ask: QueryClient) -> Owners | Unknown:
     """Resource -> nodes where it may be, in lower case, for at least these resources of a cluster."""
     slices = [resources[at : at + _AT_ONCE] for at in range(0, len(resources), _AT_ONCE)]
     questions = {at: ask_possible_owners(on, some) for at, some in enumerate(slices)}
     told = await ask.query_many(questions, read_possible_owners)
-    silent = [part for part in told.values() if isinstance(part, QueryFailure)]
+    silent = [part for part in told.values() if isinstance(part, Unknown)]
     if away := next((part for part in silent if part.kind in _SILENT), None):
         return away
-    found = {
-        name: nodes for part in told.values() if not isinstance(part, QueryFailure) for name, nodes in part.items()
-    }
+    found = {name: nodes for part in told.values() if not isinstance(part, Unknown) for name, nodes in part.items()}
     if not silent and all(name.casefold() in found for name in resources):
         return found
     return await ask.query(ask_possible_owners(on), read_possible_owners)

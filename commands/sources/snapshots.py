@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from bot.api.facts import Unknown
 from bot.api.queries import Wql
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.query_client import QueryClient
 from bot.api.rows import Rows, get_bool, get_datetime, get_str
 
 _COLUMNS = ("ID", "InstallDate", "DeviceObject", "ExposedName", "ExposedLocally", "ExposedRemotely")
@@ -24,7 +25,7 @@ class Snapshot:
     exposed: str
 
 
-async def look_at_snapshots(hosts: Iterable[str], ask: QueryClient) -> dict[str, tuple[Snapshot, ...] | QueryFailure]:
+async def look_at_snapshots(hosts: Iterable[str], ask: QueryClient) -> dict[str, tuple[Snapshot, ...] | Unknown]:
     """Ask hosts for their mounted shadow copies, in one round.
 
     Win32_ShadowCopy says when it is exposed; a hardware provider's copy is a volume of its own, which the device
@@ -59,11 +60,11 @@ def read_mounts(rows: Rows) -> dict[str, str]:
 
 
 def _mounted(
-    copies: tuple[Snapshot, ...] | QueryFailure, mounts: Mapping[str, str] | QueryFailure
-) -> tuple[Snapshot, ...] | QueryFailure:
-    if isinstance(copies, QueryFailure):
+    copies: tuple[Snapshot, ...] | Unknown, mounts: Mapping[str, str] | Unknown
+) -> tuple[Snapshot, ...] | Unknown:
+    if isinstance(copies, Unknown):
         return copies
-    if isinstance(mounts, QueryFailure):
+    if isinstance(mounts, Unknown):
         return mounts
     return tuple(copy for copy in copies if copy.exposed or copy.device in mounts)
 

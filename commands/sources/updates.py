@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from bot.api.facts import Unknown
 from bot.api.queries import Predicate, Registry, Wql
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.query_client import QueryClient
 from bot.api.rows import CellError, Rows, get_int, get_str, get_strs
 from commands.sources.cluster import Node
 from commands.sources.identity import guid
@@ -55,10 +56,10 @@ class NodeUpdates:
     build: Build
     listed: frozenset[str]
     reboot_for: tuple[str, ...]
-    failed: tuple[QueryFailure, ...] = ()
+    failed: tuple[Unknown, ...] = ()
 
 
-async def look_at_updates(nodes: Iterable[Node], ask: QueryClient) -> dict[str, NodeUpdates | QueryFailure]:
+async def look_at_updates(nodes: Iterable[Node], ask: QueryClient) -> dict[str, NodeUpdates | Unknown]:
     """Ask every node for build, updates and pending reboots, in one round."""
     names = [node.name for node in nodes]
     builds, listed, servicing, automatic = await asyncio.gather(
@@ -73,22 +74,22 @@ async def look_at_updates(nodes: Iterable[Node], ask: QueryClient) -> dict[str, 
 
 
 def _node(
-    build: Build | QueryFailure,
-    listed: frozenset[str] | QueryFailure,
-    servicing: frozenset[str] | QueryFailure,
-    automatic: frozenset[str] | QueryFailure,
-) -> NodeUpdates | QueryFailure:
+    build: Build | Unknown,
+    listed: frozenset[str] | Unknown,
+    servicing: frozenset[str] | Unknown,
+    automatic: frozenset[str] | Unknown,
+) -> NodeUpdates | Unknown:
     """A node without its build or its list cannot be compared; the reboot keys may be missing alone."""
-    if isinstance(build, QueryFailure):
+    if isinstance(build, Unknown):
         return build
-    if isinstance(listed, QueryFailure):
+    if isinstance(listed, Unknown):
         return listed
     wants = (
         ("servicing", servicing, "rebootpending"),
         ("Windows Update", automatic, "rebootrequired"),
     )
-    failed = tuple(part for part in (servicing, automatic) if isinstance(part, QueryFailure))
-    reboot_for = tuple(why for why, keys, key in wants if not isinstance(keys, QueryFailure) and key in keys)
+    failed = tuple(part for part in (servicing, automatic) if isinstance(part, Unknown))
+    reboot_for = tuple(why for why, keys, key in wants if not isinstance(keys, Unknown) and key in keys)
     return NodeUpdates(build, listed, reboot_for, failed)
 
 

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from bot.api.facts import Unknown
 from bot.api.queries import RunReader, make_params
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.query_client import QueryClient
 from bot.api.rows import CellError, Row, Rows, get_int, get_str
 from commands.sources.guests import Power
 from commands.sources.identity import guid
@@ -184,10 +185,10 @@ def read_running_jobs(rows: Rows) -> int:
     return len(rows)
 
 
-async def find_running_jobs(on: str, ask: QueryClient) -> int | QueryFailure | None:
+async def find_running_jobs(on: str, ask: QueryClient) -> int | Unknown | None:
     """How many jobs run; None where the schema does not tell."""
     layout = await ask.query(ask_layout(on), read_layout)
-    if isinstance(layout, QueryFailure):
+    if isinstance(layout, Unknown):
         return layout
     return await ask.query(ask_running_jobs(on), read_running_jobs) if layout.has_jobs else None
 

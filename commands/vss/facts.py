@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.api.arguments import Target
+from bot.api.facts import Unknown
 from bot.api.queries import SampleHistory
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.query_client import QueryClient
 from commands.sources import event_log as logs
 from commands.sources.cluster import Cluster, Node, look_at_cluster, look_at_host, target_nodes, with_vm_ids
 from commands.sources.event_log import Event, ask_events, ask_snapshot_failures, read_events
@@ -26,18 +27,18 @@ class NodeFacts:
     """What one node said; each part stands alone, since each can fail alone."""
 
     node: Node
-    writers: tuple[Writer, ...] | QueryFailure
-    guests: tuple[Guest, ...] | QueryFailure = ()
-    vmms: tuple[Event, ...] | QueryFailure = ()
-    clustering: tuple[Event, ...] | QueryFailure = ()
-    callbacks: tuple[Event, ...] | QueryFailure = ()
-    snapshots: tuple[Snapshot, ...] | QueryFailure = ()
-    samples: tuple[WriterSample, ...] | QueryFailure = ()
+    writers: tuple[Writer, ...] | Unknown
+    guests: tuple[Guest, ...] | Unknown = ()
+    vmms: tuple[Event, ...] | Unknown = ()
+    clustering: tuple[Event, ...] | Unknown = ()
+    callbacks: tuple[Event, ...] | Unknown = ()
+    snapshots: tuple[Snapshot, ...] | Unknown = ()
+    samples: tuple[WriterSample, ...] | Unknown = ()
 
     @property
     def runs_hyper_v(self) -> bool:
         """Whether it has Hyper-V at all; a host that did not answer is taken to."""
-        return not (isinstance(self.guests, QueryFailure) and self.guests.kind == "absent")
+        return not (isinstance(self.guests, Unknown) and self.guests.kind == "absent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ class LogFacts:
     """What a node beside the target said: only its log and its guests count, since guests move."""
 
     node: Node
-    guests: tuple[Guest, ...] | QueryFailure
-    vmms: tuple[Event, ...] | QueryFailure
+    guests: tuple[Guest, ...] | Unknown
+    vmms: tuple[Event, ...] | Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class WriterFacts:
     cluster: Cluster | None
     nodes: tuple[NodeFacts, ...]
     beside: tuple[LogFacts, ...] = ()
-    unfound: QueryFailure | None = None
+    unfound: Unknown | None = None
 
 
 async def find_writer_facts(target: Target, ask: QueryClient) -> WriterFacts:
@@ -70,7 +71,7 @@ async def find_writer_facts(target: Target, ask: QueryClient) -> WriterFacts:
     if not target.cluster:
         return WriterFacts(ask.now, None, await _ask_nodes((await look_at_host(target.name, ask),), ask))
     cluster = await look_at_cluster(target.cluster, ask)
-    if isinstance(cluster.nodes, QueryFailure):
+    if isinstance(cluster.nodes, Unknown):
         if target.kind == "cluster":
             return WriterFacts(ask.now, cluster, (), unfound=cluster.nodes)
         return WriterFacts(ask.now, cluster, await _ask_nodes((Node(target.name, None),), ask), unfound=cluster.nodes)

@@ -15,9 +15,9 @@ import pytest
 from bot.api.actions import InvokeMethod, RowTransaction, RunProgram
 from bot.api.arguments import Target
 from bot.api.command import Remediation, Risk
+from bot.api.facts import Unknown
 from bot.api.plan import Plan
 from bot.api.queries import GuestWql, RunReader, Wql
-from bot.api.query_client import QueryFailure
 from bot.api.report import Report
 from bot.dispatch.command_line import read_line, resolve
 from bot.dispatch.registry import Registry
@@ -114,7 +114,7 @@ class World:
             known = NODE if getattr(question, "cls", "") == "MSCluster_Node" else {"OwnerNode": "hv03"}
             return read([Row(self.word, where, known), Row(self.word, where, known)])
         except ValueError as error:  # unreadable, as `Look` takes it
-            return QueryFailure(question.on, "bad reply", f"its answer cannot be understood: {error}.")
+            return Unknown(question.on, "bad reply", f"its answer cannot be understood: {error}.")
 
     async def query_many(self, questions, read):
         return {key: await self.query(question, read) for key, question in questions.items()}

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from bot.api.command import Role
+from bot.api.facts import Unknown
 from bot.api.queries import Wql
-from bot.api.query_client import QueryFailure
 from bot.config import settings
 from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import Request
@@ -48,5 +48,5 @@ async def test_a_look_of_the_engine_knows_whose_a_host_is(tmp_path):
         look = _look(made.reach, made.ledger, made.settings, datetime.now(UTC), None)
         look.places = frozenset({"branch"})
         told = await look.query(Wql("hv01", "root/cimv2", "Win32_OperatingSystem"), tuple)
-    assert isinstance(told, QueryFailure)
+    assert isinstance(told, Unknown)
     assert told.message == "it belongs to prod, and this question is about branch."

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from bot.api.facts import Unknown
 from bot.api.queries import GuestRegistry, GuestWql, Predicate, Registry, RunReader, SampleHistory, Wql, make_params
-from bot.api.query_client import QueryFailure
 from bot.api.rows import CellError, get_int, get_str
 from bot.dispatch.query_session import Progress, QuerySession, describe
 from bot.errors import AuthenticationFailed, ConnectionFailed, TargetTimeout
@@ -74,7 +74,7 @@ async def test_each_answers_under_its_key_in_order_and_one_failure_spoils_nothin
     found = await look.query_many({n: nodes(n) for n in ("hv03", "hv02", "hv01")}, first)
     assert list(found.items()) == [
         ("hv03", "c"),
-        ("hv02", QueryFailure("hv02", "login refused", "the login was refused.", "Check it.")),
+        ("hv02", Unknown("hv02", "login refused", "the login was refused.", "Check it.")),
         ("hv01", "a"),
     ]
     assert look.now == NOW
@@ -149,7 +149,7 @@ async def test_evidence_and_failures_name_the_entry_host_of_a_cluster():
     await look.query(nodes("prod"), first)
     found = await look.query(nodes("branch"), first)
     assert look.evidence[0].on == "prod via hv02"
-    assert found == QueryFailure("branch", "timed out", "br01: no answer in 20 s.")
+    assert found == Unknown("branch", "timed out", "br01: no answer in 20 s.")
 
 
 async def test_output_that_was_not_understood_is_kept():
@@ -209,9 +209,9 @@ async def test_a_cluster_that_names_a_foreign_host_brings_nobody_there():
     look = QuerySession(world, lambda _: ({"at": NOW},), NOW, Limits(), place=lambda name: homes.get(name, ""))
     look.places = frozenset({"branch"})
     refused = await look.query(nodes("hv01"), tuple)
-    assert isinstance(refused, QueryFailure)
-    assert (refused.kind, refused.message) == ("not allowed", "it belongs to prod, and this question is about branch.")
-    assert isinstance(await look.query(SampleHistory("hv01", "writers"), tuple), QueryFailure)
+    assert isinstance(refused, Unknown)
+    assert (refused.kind, refused.why) == ("not allowed", "it belongs to prod, and this question is about branch.")
+    assert isinstance(await look.query(SampleHistory("hv01", "writers"), tuple), Unknown)
     assert await look.query(nodes("br01"), len) == 1
     assert await look.query(GuestWql("guest", "guest.corp.example", "id", "root/cimv2", "X", ("Name",)), len) == 1
     assert [question.on for question, _ in world.asked] == ["br01", "guest"]

@@ -6,8 +6,8 @@ import pytest
 
 from bot.api.arguments import Target
 from bot.api.command import Diagnostic, Role
+from bot.api.facts import Unknown
 from bot.api.queries import Wql
-from bot.api.query_client import QueryFailure
 from bot.api.report import Bar, Chart, Column, Finding, Healthy, Remedy, Report, Severity, Table
 from bot.dispatch.argument_parser import parameters
 from bot.dispatch.help import Status, roles_of
@@ -56,7 +56,7 @@ def stuck_writer():
                 ),
             ),
         ),
-        unanswered=(QueryFailure("hv05", "timed out", "No answer in 20 s.", "Not counted as healthy."),),
+        unanswered=(Unknown("hv05", "timed out", "No answer in 20 s.", "Not counted as healthy."),),
         fine=(Healthy("STABLE", ("hv01", "hv02", "hv04", "hv06"), "11 writers each"),),
         remedies=(Remedy("Find Full Guests", "/find-full-guests prod", primary=True),),
     )
@@ -81,9 +81,9 @@ def full_guests():
             Finding(Severity.WARNING, "LOW", "sql-stage-02", "L: 412 MB"),
         ),
         unanswered=(
-            QueryFailure("crm-03", "login refused", "The guest refuses the login of the profile guest."),
-            QueryFailure("sap-old-01", "timed out", "No answer in 20 s."),
-            QueryFailure("sap-old-02", "timed out", "No answer in 20 s."),
+            Unknown("crm-03", "login refused", "The guest refuses the login of the profile guest."),
+            Unknown("sap-old-01", "timed out", "No answer in 20 s."),
+            Unknown("sap-old-02", "timed out", "No answer in 20 s."),
         ),
         notes=("Not asked: lin-01 Linux; vdi-07 off",),
         chart=Chart(

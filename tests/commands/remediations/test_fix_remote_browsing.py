@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.api.actions import ManualStep, RunProgram
+from bot.api.facts import Unknown
 from bot.api.plan import Check, CompareToBefore, Expect, Gate, Group, Plan, Step
 from bot.api.queries import Predicate, RunReader
-from bot.api.query_client import QueryFailure
 from bot.tickets.conditions import unmet
 from commands.remediations.fix_remote_browsing import COMMAND
 from commands.sources.audit_policy import Audits, read_policy, toggle_steps
@@ -210,7 +210,7 @@ async def test_where_all_is_on_there_is_nothing_to_toggle(planned):
 
 
 async def test_a_silent_host_is_no_plan(planned):
-    denied = QueryFailure("hv03", "login refused", "it may not read that.")
+    denied = Unknown("hv03", "login refused", "it may not read that.")
     plan = await planned(COMMAND, script() | {("hv03", "auditpol get object access"): denied})
     assert plan.groups == ()
     assert plan.reason.endswith("has to be set back exactly. it may not read that.")

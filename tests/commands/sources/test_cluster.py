@@ -3,7 +3,7 @@
 import pytest
 
 from bot.api.arguments import Target
-from bot.api.query_client import QueryFailure
+from bot.api.facts import Unknown
 from bot.api.rows import CellError
 from commands.sources import cluster as know
 from commands.sources.cluster import Cluster, Node, with_vm_ids
@@ -81,7 +81,7 @@ async def test_missing_ids_of_locked_resources_come_from_the_hive(scripted):
 async def test_nothing_is_asked_where_nothing_is_missing(scripted):
     ask = scripted({})
     known = Cluster("prod", (), resources=know.read_resources([resource(PrivateProperties={"VmID": VM})]))
-    silent = Cluster("prod", (), resources=QueryFailure("prod", "timed out", "no answer."))
+    silent = Cluster("prod", (), resources=Unknown("prod", "timed out", "no answer."))
     assert await with_vm_ids(known, ask) is known
     assert await with_vm_ids(silent, ask) is silent
     assert ask.rounds == 0

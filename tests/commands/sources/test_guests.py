@@ -2,8 +2,8 @@
 
 import pytest
 
+from bot.api.facts import Unknown
 from bot.api.queries import Predicate
-from bot.api.query_client import QueryFailure
 from commands.sources.cluster import Node
 from commands.sources.guests import (
     Guest,
@@ -89,7 +89,7 @@ async def test_2008_r2_names_its_settings_otherwise(scripted):
 
 
 async def test_half_an_answer_keeps_its_guests_and_says_why_their_names_are_unknown(scripted):
-    refused = QueryFailure("hv03", "refused", "the provider failed.")
+    refused = Unknown("hv03", "refused", "the provider failed.")
     script = {
         ("hv03", "Msvm_ComputerSystem"): [row()],
         ("hv03", "Msvm_KvpExchangeComponent"): refused,

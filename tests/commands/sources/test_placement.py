@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.api.query_client import QueryFailure
+from bot.api.facts import Unknown
 from commands.sources.placement import (
     find_possible_owners,
     read_possible_owners,
@@ -84,12 +84,12 @@ async def test_nothing_is_asked_where_nothing_moves(scripted):
 @pytest.mark.parametrize(
     "narrow",
     [
-        lambda _: QueryFailure("prod", "absent", "it does not know one of the columns asked for."),
-        lambda _: QueryFailure("prod", "refused", "the WMI provider there failed."),
+        lambda _: Unknown("prod", "absent", "it does not know one of the columns asked for."),
+        lambda _: Unknown("prod", "refused", "the WMI provider there failed."),
         lambda _: [{"GroupComponent": 5}],
         lambda _: [],
         lambda paths: as_asked(paths)[:4],
-        lambda paths: as_asked(paths) if len(paths) == 40 else QueryFailure("prod", "refused", "too many."),
+        lambda paths: as_asked(paths) if len(paths) == 40 else Unknown("prod", "refused", "too many."),
     ],
 )
 async def test_the_whole_table_is_read_where_the_condition_does_not_do(scripted, narrow):
@@ -101,13 +101,13 @@ async def test_the_whole_table_is_read_where_the_condition_does_not_do(scripted,
 
 @pytest.mark.parametrize("kind", ["timed out", "unreachable", "login refused", "too busy"])
 async def test_who_is_silent_is_not_asked_for_more(scripted, kind):
-    silent = QueryFailure("prod", kind, "no answer.")
+    silent = Unknown("prod", kind, "no answer.")
     ask = asking(scripted, lambda _: silent)
     assert await find_possible_owners("prod", ["VM 1"], ask) is silent
     assert len(ask.asked) == 1
 
 
 async def test_unknown_stays_unknown_where_the_whole_table_is_refused_as_well(scripted):
-    refused = QueryFailure("prod", "refused", "the WMI provider there failed.")
+    refused = Unknown("prod", "refused", "the WMI provider there failed.")
     ask = asking(scripted, lambda _: refused, whole=refused)
     assert await find_possible_owners("prod", ["VM 1"], ask) is refused
