@@ -12,6 +12,7 @@ from bot.api.facts import Unknown
 from bot.api.plan import Check
 from bot.api.queries import Query
 from bot.api.rows import Rows
+from bot.api.sources import Source
 from bot.executor.context import RunContext
 from bot.serialization import Evidence
 from bot.tickets.conditions import Images, is_terminal_failure, progress_text, unmet
@@ -47,7 +48,7 @@ async def look_at(parts: RunContext, checks: Sequence[Check], images: Images) ->
     look = parts.look(parts.clock(), None)
 
     async def one(check: Check) -> tuple[CheckState, str, str]:
-        found = await look.query(check.question, lambda rows: _judged(check, rows, images))
+        found = await look.query(Source(check.question, lambda rows: _judged(check, rows, images)))
         if not isinstance(found, Unknown):
             return found
         why = f"{found.target}: {found.why}"
@@ -88,7 +89,7 @@ async def wait_for(
 async def before_image(parts: RunContext, question: Query) -> tuple[Rows | None, str]:
     """A before-image, or None and why there is none."""
     await parts.planner.resolve_hosts(question.on)
-    found = await parts.look(parts.clock(), None).query(question, lambda rows: [dict(row) for row in rows])
+    found = await parts.look(parts.clock(), None).query(Source(question, lambda rows: [dict(row) for row in rows]))
     return (None, f"{found.target}: {found.why}") if isinstance(found, Unknown) else (found, "")
 
 

@@ -13,8 +13,8 @@ from bot.api.query_client import QueryClient
 from bot.api.report import Finding, Healthy, Remedy, Report, Severity
 from commands.formatting import join_names, pluralize, summarize_failures
 from commands.sources import vmm
-from commands.sources.cluster import Node, ask_nodes, read_nodes
-from commands.sources.guests import Guest, ask_guests, read_guests
+from commands.sources.cluster import Node, cluster_nodes
+from commands.sources.guests import Guest, virtual_machines
 from commands.sources.vmm import Layout, Machine, VmmJob
 from commands.vmm.compare import Compared, RecordStatus, compare, unrecorded
 from commands.vmm.findings import findings, names, table
@@ -57,12 +57,12 @@ async def collect(args: Args, ask: QueryClient) -> Facts:
 async def look_at(server: Target, ask: QueryClient) -> Facts:
     """Look at the schema first; then at VMM's records and at every node, at once."""
     on = server.name
-    layout = await ask.query(vmm.ask_layout(on), vmm.read_layout)
+    layout = await ask.query(vmm.database_layout(on))
     if isinstance(layout, Unknown) or not layout.is_known:
         return Facts(layout)
     hosts, machines, failed, running, (seen, silent) = await asyncio.gather(
-        ask.query(vmm.ask_hosts(on), vmm.read_hosts),
-        ask.query(vmm.ask_machines(on), vmm.read_machines),
+        ask.query(vmm.recorded_hosts(on)),
+        ask.query(vmm.recorded_machines(on)),
         _failed_jobs(on, layout, ask),
         _running_jobs(on, layout, ask),
         _look_at_clusters(server.clusters, ask),
@@ -71,20 +71,20 @@ async def look_at(server: Target, ask: QueryClient) -> Facts:
 
 
 async def _failed_jobs(on: str, layout: Layout, ask: QueryClient) -> Mapping[str, VmmJob] | Unknown | None:
-    return await ask.query(vmm.ask_failed_jobs(on), vmm.read_failed_jobs) if layout.has_failed_jobs else None
+    return await ask.query(vmm.failed_jobs(on)) if layout.has_failed_jobs else None
 
 
 async def _running_jobs(on: str, layout: Layout, ask: QueryClient) -> int | Unknown | None:
-    return await ask.query(vmm.ask_running_jobs(on), vmm.read_running_jobs) if layout.has_jobs else None
+    return await ask.query(vmm.running_jobs(on)) if layout.has_jobs else None
 
 
 async def _look_at_clusters(
     clusters: Sequence[str], ask: QueryClient
 ) -> tuple[dict[str, tuple[Guest, ...] | Unknown], tuple[Unknown, ...]]:
     """Every node of every cluster: its virtual machines."""
-    found = await ask.query_many({name: ask_nodes(name) for name in clusters}, read_nodes)
+    found = await ask.query_many({name: cluster_nodes(name) for name in clusters})
     nodes: list[Node] = [node for part in found.values() if not isinstance(part, Unknown) for node in part]
-    seen = await ask.query_many({node.name: ask_guests(node) for node in nodes}, read_guests)
+    seen = await ask.query_many({node.name: virtual_machines(node) for node in nodes})
     return seen, tuple(part for part in found.values() if isinstance(part, Unknown))
 
 

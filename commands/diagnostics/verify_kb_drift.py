@@ -13,9 +13,9 @@ from bot.api.query_client import QueryClient
 from bot.api.report import Column, Finding, Healthy, Report, Severity, Table
 from commands.formatting import join_names, pluralize, summarize_failures, truncate_list
 from commands.patches.drift import Drift, TriggeredIssue, drifts, needing_disks, triggered_issues, usual_build
-from commands.sources.cluster import Node, ask_nodes, read_nodes
-from commands.sources.guests import ask_guests, read_guests
-from commands.sources.updates import NodeUpdates, ask_disks, look_at_updates, read_scsi_guests
+from commands.sources.cluster import Node, cluster_nodes
+from commands.sources.guests import virtual_machines
+from commands.sources.updates import NodeUpdates, look_at_updates, scsi_guests
 
 _SHOWN = 6  # updates that a finding names; the table has all
 
@@ -45,7 +45,7 @@ class Facts:
 
 async def collect(args: Args, ask: QueryClient) -> Facts:
     """Ask for the nodes, then every node at once; then for disks, where a trap depends on them."""
-    nodes = await ask.query(ask_nodes(args.target.name), read_nodes)
+    nodes = await ask.query(cluster_nodes(args.target.name))
     if isinstance(nodes, Unknown):
         return Facts({}, {}, nodes)
     updates = await look_at_updates(nodes, ask)
@@ -58,8 +58,8 @@ async def _ask_disks(nodes: Sequence[Node], ask: QueryClient) -> dict[str, tuple
     if not nodes:
         return {}
     scsi, guests = await asyncio.gather(
-        ask.query_many({node.name: ask_disks(node) for node in nodes}, read_scsi_guests),
-        ask.query_many({node.name: ask_guests(node) for node in nodes}, read_guests),
+        ask.query_many({node.name: scsi_guests(node) for node in nodes}),
+        ask.query_many({node.name: virtual_machines(node) for node in nodes}),
     )
     found: dict[str, tuple[str, ...] | Unknown] = {}
     for on, ids in scsi.items():

@@ -14,20 +14,20 @@ from bot.api.facts import Unknown
 from bot.api.queries import Wql
 from bot.api.query_client import QueryClient
 from bot.api.rows import Rows, get_int, get_str
+from bot.api.sources import Source
 from commands.sources import placement
-from commands.sources.capacity import ask_free_memory, ask_memory_use, read_free_memory, read_memory_use
+from commands.sources.capacity import free_memory, memory_use
 from commands.sources.cluster import (
     BUILD_2012,
     Cluster,
     Node,
     Resource,
-    ask_updating,
     look_at_cluster,
-    read_updating,
+    update_run,
     with_vm_ids,
 )
-from commands.sources.guests import Guest, ask_guests, read_guests
-from commands.sources.nodes import NodeState, ask_node_states, ask_witness, read_node_states, read_witness
+from commands.sources.guests import Guest, virtual_machines
+from commands.sources.nodes import NodeState, node_states, quorum_witness
 from commands.sources.vmm import find_running_jobs
 
 _UNDER_WAY = (2, 3, 4, 5, 6)  # JobState: new, starting, running, suspended, shutting down [doc]
@@ -106,8 +106,8 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
     on = target.cluster
     cluster, (nodes, witness), threshold = await asyncio.gather(
         look_at_cluster(on, ask),
-        asyncio.gather(ask.query(ask_node_states(on), read_node_states), ask.query(ask_witness(on), read_witness)),
-        ask.query(placement.ask_threshold(on), placement.read_threshold),
+        asyncio.gather(ask.query(node_states(on)), ask.query(quorum_witness(on))),
+        ask.query(placement.move_threshold(on)),
     )
     if isinstance(cluster.nodes, Unknown):
         return DrainFacts(target.name, None, cluster, unfound=cluster.nodes)
@@ -120,12 +120,12 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
     up = [] if isinstance(nodes, Unknown) else [one.name for one in nodes if one.is_up and one.name != node.name]
     (known, owners), (guests, memory), free, repairs, hive, (updating, jobs) = await asyncio.gather(
         asyncio.gather(with_vm_ids(cluster, ask, node.name), _owners(cluster, node, ask)),
-        asyncio.gather(ask.query(ask_guests(node), read_guests), ask.query(ask_memory_use(node), read_memory_use)),
-        ask.query_many({name: ask_free_memory(name) for name in up}, read_free_memory),
-        ask.query(_ask_storage_jobs(node), read_storage_jobs),
+        asyncio.gather(ask.query(virtual_machines(node)), ask.query(memory_use(node))),
+        ask.query_many({name: free_memory(name) for name in up}),
+        ask.query(storage_jobs(node)),
         _threshold_of_hive(node, threshold, ask),
         asyncio.gather(
-            ask.query_many({name: ask_updating(name) for name in (*up, node.name)}, read_updating),
+            ask.query_many({name: update_run(name) for name in (*up, node.name)}),
             asyncio.gather(*(find_running_jobs(server, ask) for server in target.managers)),
         ),
     )
@@ -154,12 +154,12 @@ async def _owners(cluster: Cluster, node: Node, ask: QueryClient) -> placement.O
     return await placement.find_possible_owners(cluster.name, own, ask)
 
 
-def _ask_storage_jobs(node: Node) -> Wql:
+def storage_jobs(node: Node) -> Source[tuple[str, ...]]:
     """The question: which jobs work on the storage? The storage provider came with 2012 [doc]."""
-    return Wql(node.name, _STORAGE, "MSFT_StorageJob", ("Name", "JobState"))
+    return Source(Wql(node.name, _STORAGE, "MSFT_StorageJob", ("Name", "JobState")), _read_storage_jobs)
 
 
-def read_storage_jobs(rows: Rows) -> tuple[str, ...]:
+def _read_storage_jobs(rows: Rows) -> tuple[str, ...]:
     """The names of the jobs that have not ended. Raises Unreadable."""
     return tuple(get_str(row, "Name") for row in rows if get_int(row, "JobState") in _UNDER_WAY)
 
@@ -168,4 +168,4 @@ async def _threshold_of_hive(node: Node, told: int | Unknown | None, ask: QueryC
     """Where the private properties did not tell it."""
     if isinstance(told, int):
         return told
-    return await ask.query(placement.ask_threshold_of_hive(node.name), placement.read_threshold_of_hive)
+    return await ask.query(placement.move_threshold_of_hive(node.name))

@@ -18,28 +18,24 @@ from commands.formatting import GIB, join_names, pluralize
 from commands.sources.cluster import (
     Group,
     Node,
-    ask_groups,
-    ask_nodes,
+    cluster_groups,
+    cluster_nodes,
     look_at_host,
-    read_groups,
-    read_nodes,
     target_nodes,
 )
-from commands.sources.event_log import ask_snapshot_failures, read_events
+from commands.sources.event_log import snapshot_failures
 from commands.sources.guests import (
     HostedGuest,
     HostGuests,
     Power,
-    ask_firmware,
-    ask_identity,
+    guest_firmware,
+    guest_identity,
     look_at_guests,
     newest,
-    read_firmware,
-    read_identity,
     same_machine,
 )
 from commands.sources.kvp import System
-from commands.sources.volumes import Room, Volumes, ask_volumes, read_volumes
+from commands.sources.volumes import Room, Volumes, guest_volumes
 from commands.vss.suspects import Suspect, find_suspects
 
 LOOK_BACK = timedelta(hours=24)
@@ -90,9 +86,7 @@ async def find_guest_space(target: Target, ask: QueryClient) -> GuestSpaceFacts:
         return GuestSpaceFacts(ask.now, (), {}, (nodes,))
     hosts, logs = await asyncio.gather(
         asyncio.gather(*(look_at_guests(node, ask) for node in nodes)),
-        ask.query_many(
-            {node.name: ask_snapshot_failures(node.name, ask.now - LOOK_BACK) for node in nodes}, read_events
-        ),
+        ask.query_many({node.name: snapshot_failures(node.name, ask.now - LOOK_BACK) for node in nodes}),
     )
     told = {node.name: part for node, part in zip(nodes, hosts, strict=True) if isinstance(part, HostGuests)}
     guests = tuple(newest(told.values()).values())
@@ -113,7 +107,7 @@ async def _find_nodes(target: Target, ask: QueryClient) -> tuple[tuple[Node, ...
     if not target.cluster:
         return (await look_at_host(target.name, ask),), ()
     nodes, groups = await asyncio.gather(
-        ask.query(ask_nodes(target.cluster), read_nodes), ask.query(ask_groups(target.cluster), read_groups)
+        ask.query(cluster_nodes(target.cluster)), ask.query(cluster_groups(target.cluster))
     )
     known = () if isinstance(groups, Unknown) else groups
     if isinstance(nodes, Unknown):
@@ -123,16 +117,16 @@ async def _find_nodes(target: Target, ask: QueryClient) -> tuple[tuple[Node, ...
 
 async def _ask_guests(guests: Sequence[HostedGuest], ask: QueryClient) -> dict[str, Volumes | Unknown]:
     volumes, identities = await asyncio.gather(
-        ask.query_many({one.guest.vm_id: ask_volumes(one) for one in guests}, read_volumes),
-        ask.query_many({one.guest.vm_id: ask_identity(one) for one in guests}, read_identity),
+        ask.query_many({one.guest.vm_id: guest_volumes(one) for one in guests}),
+        ask.query_many({one.guest.vm_id: guest_identity(one) for one in guests}),
     )
     unproven = [
         one
         for one in guests
         if not isinstance(volumes[one.guest.vm_id], Unknown) and not _said(identities[one.guest.vm_id])
     ]
-    questions = {one.guest.vm_id: ask_firmware(one) for one in unproven}
-    firmware = await ask.query_many(questions, read_firmware) if questions else {}
+    questions = {one.guest.vm_id: guest_firmware(one) for one in unproven}
+    firmware = await ask.query_many(questions) if questions else {}
     return {
         key: _proven(one, volumes[key], _said(identities[key]), _said(firmware.get(key, "")))
         for one in guests

@@ -16,9 +16,9 @@ from bot.api.report import Remedy
 from commands.diagnostics import find_missing_vms
 from commands.formatting import join_names, pluralize
 from commands.no_plan import no_plan, or_no_plan
-from commands.sources.cluster import Node, ask_nodes, read_nodes
+from commands.sources.cluster import Node, cluster_nodes
 from commands.sources.guests import Guest, Power
-from commands.sources.services import ask_service, read_state
+from commands.sources.services import service_state
 from commands.sources.vmm import CODES, OLDEST
 from commands.vmm.compare import Compared, RecordStatus, compare
 from commands.vmm.findings import because, refusal, shown
@@ -28,10 +28,9 @@ from commands.vmm.repair import (
     SERVICE,
     FullBackup,
     Repair,
-    ask_last_backup,
     database_groups,
+    last_full_backup,
     move_steps,
-    read_last_backup,
     refresh_step,
 )
 from commands.vmm.resolve_record import CHANGE, MOVE, Ambiguous, Resolved, choose, repair_applies
@@ -94,11 +93,9 @@ async def collect(args: Args, ask: QueryClient) -> Facts:
     clusters = dict.fromkeys(cluster for server in args.vmm for cluster in server.clusters)
     found, nodes, backups, services = await asyncio.gather(
         asyncio.gather(*(find_missing_vms.look_at(server, ask) for server in args.vmm)),
-        ask.query_many({name: ask_nodes(name) for name in clusters}, read_nodes),
-        ask.query_many({server.name: ask_last_backup(server.name) for server in args.vmm}, read_last_backup),
-        ask.query_many(
-            {server.name: ask_service(server.host, SERVICE) for server in args.vmm if server.host}, read_state
-        ),
+        ask.query_many({name: cluster_nodes(name) for name in clusters}),
+        ask.query_many({server.name: last_full_backup(server.name) for server in args.vmm}),
+        ask.query_many({server.name: service_state(server.host, SERVICE) for server in args.vmm if server.host}),
     )
     known = {one.name: one for part in nodes.values() if not isinstance(part, Unknown) for one in part}
     names = [server.name for server in args.vmm]

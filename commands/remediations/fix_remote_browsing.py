@@ -13,7 +13,7 @@ from bot.api.plan import Gate, Group, Plan, Step
 from bot.api.query_client import QueryClient
 from commands.formatting import join_names, pluralize
 from commands.no_plan import no_plan
-from commands.sources.audit_policy import Audits, Subcategory, as_it_was, ask_policy, read_policy, toggle_steps
+from commands.sources.audit_policy import Audits, Subcategory, as_it_was, object_access_policy, toggle_steps
 from commands.sources.cluster import Node, look_at_host
 
 _FAMILY = {9200: "Windows Server 2012", 9600: "Windows Server 2012 R2"}
@@ -38,7 +38,7 @@ class Facts:
 async def collect(args: Args, ask: QueryClient) -> Facts:
     """One round."""
     host, policy = await asyncio.gather(
-        look_at_host(args.node.name, ask), ask.query(ask_policy(args.node.name), read_policy)
+        look_at_host(args.node.name, ask), ask.query(object_access_policy(args.node.name))
     )
     return Facts(host, policy)
 

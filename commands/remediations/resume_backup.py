@@ -17,7 +17,7 @@ from commands.formatting import join_names, pluralize
 from commands.guest_space import facts as space_facts
 from commands.no_plan import blocking_reason, held, no_plan
 from commands.sources import commvault
-from commands.sources.commvault import BackupJob, ask_job, read_jobs, resume_job
+from commands.sources.commvault import BackupJob, backup_job, resume_job
 from commands.sources.volumes import Volumes
 
 _LARGEST = 2**31
@@ -62,7 +62,7 @@ class Facts:
 
 async def collect(args: Args, ask: QueryClient) -> Facts:
     """Ask for the job, then for the space in the guests of the machine that it saves."""
-    jobs = await ask.query(ask_job(args.job), read_jobs)
+    jobs = await ask.query(backup_job(args.job))
     if isinstance(jobs, Unknown) or not jobs or not jobs[0].machine or jobs[0].has_ended:
         return Facts(ask.now, jobs)
     return Facts(ask.now, jobs, await space_facts.find_guest_space(Target(jobs[0].machine, "host"), ask))
@@ -123,7 +123,7 @@ def _has_room(job: BackupJob, space: space_facts.GuestSpaceFacts | None) -> Gate
 
 def _resume(number: int) -> Step:
     """Judged by the job afterwards; a job that fails again at once has waited before the first look, so look often."""
-    job = ask_job(number)
+    job = backup_job(number).query
     this = (Predicate("job", "=", number),)
     return Step(
         key="resume-job",

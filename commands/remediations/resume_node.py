@@ -13,8 +13,8 @@ from bot.api.plan import Gate, Group, Plan
 from bot.api.query_client import QueryClient
 from commands.drain.steps import resume_step
 from commands.no_plan import cluster_lock, no_plan
-from commands.sources.cluster import Node, ask_nodes, read_nodes
-from commands.sources.nodes import ClusterNodeState, Drain, NodeState, ask_node_states, read_node_states
+from commands.sources.cluster import Node, cluster_nodes
+from commands.sources.nodes import ClusterNodeState, Drain, NodeState, node_states
 
 _TYPES = {"no": 0, "immediate": 1, "policy": 2}  # FailbackType [doc]
 _IMPACT = {
@@ -62,9 +62,7 @@ async def collect(args: Args, ask: QueryClient) -> Facts:
     on = args.node.cluster
     if not on:
         return Facts((), ())
-    states, nodes = await asyncio.gather(
-        ask.query(ask_node_states(on), read_node_states), ask.query(ask_nodes(on), read_nodes)
-    )
+    states, nodes = await asyncio.gather(ask.query(node_states(on)), ask.query(cluster_nodes(on)))
     return Facts(states, nodes)
 
 

@@ -11,6 +11,7 @@ from bot.api.facts import Unknown
 from bot.api.queries import Wql
 from bot.api.query_client import QueryClient
 from bot.api.rows import Rows, get_bool, get_datetime, get_str
+from bot.api.sources import Source
 
 _COLUMNS = ("ID", "InstallDate", "DeviceObject", "ExposedName", "ExposedLocally", "ExposedRemotely")
 
@@ -25,6 +26,16 @@ class Snapshot:
     exposed: str
 
 
+def shadow_copies(on: str) -> Source[tuple[Snapshot, ...]]:
+    """The question: every shadow copy of a host."""
+    return Source(Wql(on, "root/cimv2", "Win32_ShadowCopy", _COLUMNS), _read_snapshots)
+
+
+def volume_mounts(on: str) -> Source[dict[str, str]]:
+    """The question: where is each volume of a host mounted?"""
+    return Source(Wql(on, "root/cimv2", "Win32_Volume", ("DeviceID", "Name")), _read_mounts)
+
+
 async def look_at_snapshots(hosts: Iterable[str], ask: QueryClient) -> dict[str, tuple[Snapshot, ...] | Unknown]:
     """Ask hosts for their mounted shadow copies, in one round.
 
@@ -33,13 +44,13 @@ async def look_at_snapshots(hosts: Iterable[str], ask: QueryClient) -> dict[str,
     """
     names = list(hosts)
     copies, volumes = await asyncio.gather(
-        ask.query_many({on: Wql(on, "root/cimv2", "Win32_ShadowCopy", _COLUMNS) for on in names}, read_snapshots),
-        ask.query_many({on: Wql(on, "root/cimv2", "Win32_Volume", ("DeviceID", "Name")) for on in names}, read_mounts),
+        ask.query_many({on: shadow_copies(on) for on in names}),
+        ask.query_many({on: volume_mounts(on) for on in names}),
     )
     return {on: _mounted(copies[on], volumes[on]) for on in names}
 
 
-def read_snapshots(rows: Rows) -> tuple[Snapshot, ...]:
+def _read_snapshots(rows: Rows) -> tuple[Snapshot, ...]:
     """Shadow copies. Raises Unreadable."""
     return tuple(
         Snapshot(
@@ -54,7 +65,7 @@ def read_snapshots(rows: Rows) -> tuple[Snapshot, ...]:
     )
 
 
-def read_mounts(rows: Rows) -> dict[str, str]:
+def _read_mounts(rows: Rows) -> dict[str, str]:
     """Device name -> where the volume is mounted. Raises Unreadable."""
     return {_device(get_str(row, "DeviceID")): get_str(row, "Name") for row in rows}
 

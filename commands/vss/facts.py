@@ -9,15 +9,14 @@ from datetime import datetime, timedelta
 
 from bot.api.arguments import Target
 from bot.api.facts import Unknown
-from bot.api.queries import SampleHistory
 from bot.api.query_client import QueryClient
 from commands.sources import event_log as logs
 from commands.sources.cluster import Cluster, Node, look_at_cluster, look_at_host, target_nodes, with_vm_ids
-from commands.sources.event_log import Event, ask_events, ask_snapshot_failures, read_events
-from commands.sources.guests import Guest, ask_guests, read_guests
+from commands.sources.event_log import Event, logged_events, snapshot_failures
+from commands.sources.guests import Guest, virtual_machines
 from commands.sources.snapshots import Snapshot, look_at_snapshots
-from commands.sources.vss_writers import Writer, ask_writers, read_writers
-from commands.vss.writer_verdict import SAMPLE, WriterSample, read_samples
+from commands.sources.vss_writers import Writer, host_writers
+from commands.vss.writer_verdict import WriterSample, writer_samples
 
 LOOK_BACK = timedelta(hours=24)  # a night's backup, seen the next morning
 
@@ -89,14 +88,14 @@ async def _ask_nodes(nodes: Sequence[Node], ask: QueryClient) -> tuple[NodeFacts
     drains, callback = (logs.DRAIN_MOVE_FAILED, logs.LOCKED_STATUS), (logs.VSS_CALLBACK,)
     (writers, guests, samples), (vmms, clustering, callbacks), snapshots = await asyncio.gather(
         asyncio.gather(
-            ask.query_many({on: ask_writers(on) for on in names}, read_writers),
-            ask.query_many({node.name: ask_guests(node) for node in nodes}, read_guests),
-            ask.query_many({on: SampleHistory(on, SAMPLE) for on in names}, read_samples),
+            ask.query_many({on: host_writers(on) for on in names}),
+            ask.query_many({node.name: virtual_machines(node) for node in nodes}),
+            ask.query_many({on: writer_samples(on) for on in names}),
         ),
         asyncio.gather(
-            ask.query_many({on: ask_snapshot_failures(on, since) for on in names}, read_events),
-            ask.query_many({on: ask_events(on, "System", drains, since, logs.CLUSTERING) for on in names}, read_events),
-            ask.query_many({on: ask_events(on, "Application", callback, since, logs.VSS) for on in names}, read_events),
+            ask.query_many({on: snapshot_failures(on, since) for on in names}),
+            ask.query_many({on: logged_events(on, "System", drains, since, logs.CLUSTERING) for on in names}),
+            ask.query_many({on: logged_events(on, "Application", callback, since, logs.VSS) for on in names}),
         ),
         look_at_snapshots(names, ask),
     )
@@ -118,7 +117,7 @@ async def _ask_nodes(nodes: Sequence[Node], ask: QueryClient) -> tuple[NodeFacts
 async def _ask_beside(nodes: Sequence[Node], ask: QueryClient) -> tuple[LogFacts, ...]:
     names = [node.name for node in nodes]
     guests, vmms = await asyncio.gather(
-        ask.query_many({node.name: ask_guests(node) for node in nodes}, read_guests),
-        ask.query_many({on: ask_snapshot_failures(on, ask.now - LOOK_BACK) for on in names}, read_events),
+        ask.query_many({node.name: virtual_machines(node) for node in nodes}),
+        ask.query_many({on: snapshot_failures(on, ask.now - LOOK_BACK) for on in names}),
     )
     return tuple(LogFacts(node, guests[node.name], vmms[node.name]) for node in nodes)

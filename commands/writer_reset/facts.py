@@ -10,7 +10,7 @@ from bot.api.facts import Unknown
 from bot.api.query_client import QueryClient
 from commands.drain.facts import DrainFacts, find_drain_facts
 from commands.guest_space import facts as space_facts
-from commands.sources.commvault import BackupJob, ask_active_jobs, jobs_of, read_jobs
+from commands.sources.commvault import BackupJob, active_jobs, jobs_of
 from commands.sources.volumes import Volumes
 from commands.vss import facts as writer_facts
 from commands.vss.node_verdict import NodeVerdict, judge_nodes
@@ -65,7 +65,7 @@ async def find_reset_facts(target: Target, ask: QueryClient) -> ResetFacts:
         writer_facts.find_writer_facts(target, ask),
         _drain(target, ask),
         space_facts.find_guest_space(target, ask),
-        ask.query(ask_active_jobs(), read_jobs),
+        ask.query(active_jobs()),
     )
     return ResetFacts(writers, drain, space, jobs)
 

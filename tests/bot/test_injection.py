@@ -107,7 +107,8 @@ class World:
     def __init__(self, word):
         self.word, self.asked = word, []
 
-    async def query(self, question, read):
+    async def query(self, source):
+        question, read = source.query, source.read
         self.asked.append(question)
         where = getattr(question, "where", ())
         try:
@@ -116,8 +117,8 @@ class World:
         except ValueError as error:  # unreadable, as `Look` takes it
             return Unknown(question.on, "bad reply", f"its answer cannot be understood: {error}.")
 
-    async def query_many(self, questions, read):
-        return {key: await self.query(question, read) for key, question in questions.items()}
+    async def query_many(self, sources):
+        return {key: await self.query(source) for key, source in sources.items()}
 
 
 class Names:

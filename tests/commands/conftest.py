@@ -12,6 +12,7 @@ import pytest
 from bot.api.facts import Unknown
 from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, SampleHistory, Wql
 from bot.api.rows import Rows
+from bot.api.sources import Source
 
 NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
 T = TypeVar("T")
@@ -47,13 +48,13 @@ class ScriptedAsk:
     def now(self) -> datetime:
         return NOW
 
-    async def query(self, question: Query, read: Callable[[Rows], T]) -> T | Unknown:
-        return (await self.query_many({0: question}, read))[0]
+    async def query(self, source: Source[T]) -> T | Unknown:
+        return (await self.query_many({0: source}))[0]
 
-    async def query_many(self, questions: Mapping[K, Query], read: Callable[[Rows], T]) -> dict[K, T | Unknown]:
-        if questions:
+    async def query_many(self, sources: Mapping[K, Source[T]]) -> dict[K, T | Unknown]:
+        if sources:
             await self._round()
-        return {key: self._answer(question, read) for key, question in questions.items()}
+        return {key: self._answer(source.query, source.read) for key, source in sources.items()}
 
     def _answer(self, question: Query, read: Callable[[Rows], T]) -> T | Unknown:
         self.asked.append(question)

@@ -9,6 +9,7 @@ from bot.api.command import Diagnostic, Role
 from bot.api.facts import Unknown
 from bot.api.queries import Wql
 from bot.api.report import Bar, Chart, Column, Finding, Healthy, Remedy, Report, Severity, Table
+from bot.api.sources import Source
 from bot.dispatch.argument_parser import parameters
 from bot.dispatch.help import Status, roles_of
 from bot.dispatch.pipeline import Pipeline
@@ -190,7 +191,9 @@ class Bench:
     async def _collect(self, args, ask):
         names = ("hv01", "hv02", "hv03") if args.target.kind == "cluster" else (args.target.name,)
         questions = {name: Wql(name, "root/cimv2", "Win32_OperatingSystem") for name in names}
-        return await ask.query_many(questions, lambda rows: rows[0]["Name"])
+        return await ask.query_many(
+            {key: Source(question, lambda rows: rows[0]["Name"]) for key, question in questions.items()}
+        )
 
     def _look(self, now, progress):
         return QuerySession(self.hosts, lambda _: (), now, Deadlines(), progress)

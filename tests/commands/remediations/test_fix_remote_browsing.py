@@ -10,7 +10,7 @@ from bot.api.plan import Check, CompareToBefore, Expect, Gate, Group, Plan, Step
 from bot.api.queries import Predicate, RunReader
 from bot.tickets.conditions import unmet
 from commands.remediations.fix_remote_browsing import COMMAND
-from commands.sources.audit_policy import Audits, read_policy, toggle_steps
+from commands.sources.audit_policy import Audits, object_access_policy, toggle_steps
 
 GET = RunReader("hv03", "auditpol get object access")
 WORDS = ("No Auditing", "Success", "Failure", "Success and Failure")
@@ -158,7 +158,7 @@ def test_a_host_that_obeys_ends_exactly_as_it_began(values, words):
     """The steps are run against a policy in memory, in every language that is known."""
     before = dict(zip(NUMBERS, values, strict=True))
     policy = dict(before)
-    sub = read_policy(rows(policy, words))
+    sub = object_access_policy("hv03").read(rows(policy, words))
     if not any(one.audits in (Audits.NOTHING, Audits.FAILURE) and not one.is_too_loud for one in sub):
         return
     images, all_on = {}, False

@@ -13,8 +13,8 @@ from commands.vss.writer_verdict import (
     judge_writer,
     last_unwell,
     last_well,
-    read_samples,
     sample,
+    writer_samples,
 )
 
 NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
@@ -125,7 +125,7 @@ def test_states_that_do_not_wait(one, build, expected):
 
 def test_what_is_remembered_is_what_is_read_back():
     kept = sample("hv03", writer(), CALM)
-    (back,) = read_samples([dict(kept.fields) | {"at": "2026-11-22T22:39:00+00:00"}])
+    (back,) = writer_samples("hv03").read([dict(kept.fields) | {"at": "2026-11-22T22:39:00+00:00"}])
     assert kept.what == "writer"
     assert back == WriterSample(NOW - timedelta(minutes=2), "ID", "I1", 5, "Retryable error", "no")
     assert judge_writer(writer(), CALM, [back], NOW, 9600).verdict is WriterStatus.STUCK
@@ -134,9 +134,9 @@ def test_what_is_remembered_is_what_is_read_back():
 def test_memory_is_sorted_by_time_and_nonsense_is_refused():
     fields = dict(sample("hv03", writer(), CALM).fields)
     late, early = (fields | {"at": f"2026-11-22T22:3{minute}:00+00:00"} for minute in (9, 1))
-    assert [one.at.minute for one in read_samples([late, early])] == [31, 39]
+    assert [one.at.minute for one in writer_samples("hv03").read([late, early])] == [31, 39]
     with pytest.raises(CellError):
-        read_samples([fields])
+        writer_samples("hv03").read([fields])
 
 
 def test_when_a_writer_was_last_well():
