@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from bot.api.query_client import QueryFailure
+from bot.api.facts import Unknown
 
 ALONE = 12  # of one kind that are named with their reason
 
 
-def summarize_failures(silent: Sequence[QueryFailure], noun: str) -> tuple[QueryFailure, ...]:
+def summarize_failures(silent: Sequence[Unknown], noun: str) -> tuple[Unknown, ...]:
     """The first of each kind with their reasons; the rest of a kind in one line."""
-    kept: list[QueryFailure] = []
+    kept: list[Unknown] = []
     for kind in dict.fromkeys(one.kind for one in silent):
         same = [one for one in silent if one.kind == kind]
         kept += same[:ALONE]
         rest = same[ALONE:]
         if rest:
             names = join_names([one.target for one in rest], 20)
-            kept.append(QueryFailure(f"{pluralize(len(rest), f'more {noun}')}", kind, f"{names}.", rest[0].hint))
+            kept.append(Unknown(f"{pluralize(len(rest), f'more {noun}')}", kind, f"{names}.", rest[0].remedy))
     return tuple(kept)
 
 

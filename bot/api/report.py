@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from bot.api.facts import Unknown
 from bot.api.queries import Fields
-from bot.api.query_client import QueryFailure
 
 
 class Severity(StrEnum):
@@ -116,7 +116,7 @@ class Report:
     asked: int
     answered: int
     findings: tuple[Finding, ...] = ()
-    unanswered: tuple[QueryFailure, ...] = ()
+    unanswered: tuple[Unknown, ...] = ()
     fine: tuple[Healthy, ...] = ()
     notes: tuple[str, ...] = ()  # "Not asked: lin-01 Linux; vdi-07 off", sources and limits of what was asked
     chart: Chart | None = None

@@ -62,8 +62,8 @@ def _rows(report: Report) -> Iterator[Row]:
     for finding in report.findings:
         yield from _finding(finding)
     for one in report.unanswered:
-        kind = "" if one.kind in one.message.lower() else f"{one.kind}: "
-        yield UNKNOWN, "UNKNOWN", one.target, f"{kind}{one.message}" + (f" {one.hint}" if one.hint else "")
+        kind = "" if one.kind in one.why.lower() else f"{one.kind}: "
+        yield UNKNOWN, "UNKNOWN", one.target, f"{kind}{one.why}" + (f" {one.remedy}" if one.remedy else "")
     for fine in report.fine:
         yield FINE, fine.word, *_well(fine, report.of)
     for remedy in report.remedies:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from bot.api.facts import Unknown
 from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, RunReader, SampleHistory, Wql
-from bot.api.query_client import K, QueryFailure
+from bot.api.query_client import K
 from bot.api.rows import CellError, Rows, format_rows
-from bot.config.settings import Limits
+from bot.api.sources import Source
 from bot.errors import NotFound, PolicyViolation, TargetError, TargetTimeout
 from bot.serialization import Evidence
 from bot.transport.allowlist import PROGRAMS
@@ -83,7 +84,7 @@ class QuerySession:
         self._answers: dict[Query, asyncio.Task[QueryResult]] = {}
         self._open: dict[str, int] = {}  # target -> how many of its questions are under way
         self._silent: set[str] = set()
-        self._unknown: dict[QueryFailure, None] = {}
+        self._unknown: dict[Unknown, None] = {}
 
     @property
     def now(self) -> datetime:
@@ -101,30 +102,31 @@ class QuerySession:
         return tuple(name for name, count in self._open.items() if not count and name not in self._silent)
 
     @property
-    def unanswered(self) -> tuple[QueryFailure, ...]:
+    def unanswered(self) -> tuple[Unknown, ...]:
         """What nobody knows now, each once. Something that is not there was answered: it is not there."""
         return tuple(one for one in self._unknown if one.kind != NotFound.kind)
 
-    async def query(self, question: Query, read: Callable[[Rows], T]) -> T | QueryFailure:
-        """Ask one question."""
+    async def query(self, source: Source[T]) -> T | Unknown:
+        """Ask one source."""
+        question = source.query
         try:
             answer = await self._answer(question)
         except TargetError as error:
             return self._unanswered(_unanswered(question.on, error))
         try:
-            return read(answer.rows)
+            return source.read(answer.rows)
         except (CellError, ValueError) as error:
             self._silent.add(question.on)
             self.evidence.append(Evidence(question.on, describe(question), "", f"not understood: {error}"))
             says = f"its answer cannot be understood: {error}."
-            return self._unanswered(QueryFailure(question.on, "bad reply", says))
+            return self._unanswered(Unknown(question.on, "bad reply", says))
 
-    async def query_many(self, questions: Mapping[K, Query], read: Callable[[Rows], T]) -> dict[K, T | QueryFailure]:
-        """Ask many at once. The answers carry the keys of the questions, in the same order."""
-        asked: list[Awaitable[T | QueryFailure]] = [self.query(question, read) for question in questions.values()]
-        return dict(zip(questions, await asyncio.gather(*asked), strict=True))
+    async def query_many(self, sources: Mapping[K, Source[T]]) -> dict[K, T | Unknown]:
+        """Ask many at once. The answers carry the keys of the sources, in the same order."""
+        asked: list[Awaitable[T | Unknown]] = [self.query(source) for source in sources.values()]
+        return dict(zip(sources, await asyncio.gather(*asked), strict=True))
 
-    def _unanswered(self, found: QueryFailure) -> QueryFailure:
+    def _unanswered(self, found: Unknown) -> Unknown:
         self._unknown[found] = None
         return found
 
@@ -244,6 +246,6 @@ def _command_line(question: RunReader) -> str:
     return " ".join(f'"{word}"' if " " in word else word for word in words)
 
 
-def _unanswered(on: str, error: TargetError) -> QueryFailure:
+def _unanswered(on: str, error: TargetError) -> Unknown:
     says = error.message if error.target.casefold() == on.casefold() else f"{error.target}: {error.message}"
-    return QueryFailure(on, error.kind, says, error.hint)
+    return Unknown(on, error.kind, says, error.hint)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
+from bot.api.facts import Unknown
 from bot.api.plan import Check
 from bot.api.queries import Query
-from bot.api.query_client import QueryFailure
 from bot.api.rows import Rows
+from bot.api.sources import Source
 from bot.executor.context import RunContext
 from bot.serialization import Evidence
 from bot.tickets.conditions import Images, is_terminal_failure, progress_text, unmet
@@ -47,10 +48,10 @@ async def look_at(parts: RunContext, checks: Sequence[Check], images: Images) ->
     look = parts.look(parts.clock(), None)
 
     async def one(check: Check) -> tuple[CheckState, str, str]:
-        found = await look.query(check.question, lambda rows: _judged(check, rows, images))
-        if not isinstance(found, QueryFailure):
+        found = await look.query(Source(check.question, lambda rows: _judged(check, rows, images)))
+        if not isinstance(found, Unknown):
             return found
-        why = f"{found.target}: {found.message}"
+        why = f"{found.target}: {found.why}"
         return (CheckState.UNMET if check.silence == "wait" else CheckState.UNKNOWN), why, why
 
     found = await asyncio.gather(*(one(check) for check in checks))
@@ -88,8 +89,8 @@ async def wait_for(
 async def before_image(parts: RunContext, question: Query) -> tuple[Rows | None, str]:
     """A before-image, or None and why there is none."""
     await parts.planner.resolve_hosts(question.on)
-    found = await parts.look(parts.clock(), None).query(question, lambda rows: [dict(row) for row in rows])
-    return (None, f"{found.target}: {found.message}") if isinstance(found, QueryFailure) else (found, "")
+    found = await parts.look(parts.clock(), None).query(Source(question, lambda rows: [dict(row) for row in rows]))
+    return (None, f"{found.target}: {found.why}") if isinstance(found, Unknown) else (found, "")
 
 
 def max_wait(checks: Sequence[Check]) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bot.api.facts import Unknown
 from bot.api.plan import Gate, Plan
-from bot.api.query_client import QueryFailure
 from bot.api.report import Finding, Healthy, Report, Severity
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.proposal import PlannedChange
@@ -14,7 +14,7 @@ _TITLE = 150
 _NOTHING = "Nothing to "  # how a plan says that there is no need of one
 
 
-def no_plan(made: PlannedChange, unanswered: Sequence[QueryFailure] = ()) -> Report:
+def no_plan(made: PlannedChange, unanswered: Sequence[Unknown] = ()) -> Report:
     """Why there is no plan: what holds it, what is not known, or that there is nothing to do."""
     held = made.plan.blocking_gates
     where = made.target or made.line

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from bot.api.arguments import Target
 from bot.api.command import Diagnostic, Role
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.facts import Unknown
+from bot.api.query_client import QueryClient
 from bot.api.report import Finding, Healthy, Remedy, Report, Severity
 from commands.formatting import format_time, join_names, pluralize, summarize_failures, truncate_list
 from commands.sources.vss_writers import HYPER_V
@@ -87,7 +88,7 @@ def _rank(word: str) -> int:
 
 
 def _title(
-    args: Args, facts: WriterFacts, every: Sequence[tuple[NodeVerdict, Finding]], silent: Sequence[QueryFailure]
+    args: Args, facts: WriterFacts, every: Sequence[tuple[NodeVerdict, Finding]], silent: Sequence[Unknown]
 ) -> str:
     """Who recovered since the last answer, then the worst verdict, by name."""
     recovered = [pair for pair in every if pair[1].status == RECOVERED]
@@ -96,7 +97,7 @@ def _title(
     return f"{args.target}: {'; '.join([*verdicts, _verdict(facts, others, silent)])}"[:150]
 
 
-def _verdict(facts: WriterFacts, every: Sequence[tuple[NodeVerdict, Finding]], silent: Sequence[QueryFailure]) -> str:
+def _verdict(facts: WriterFacts, every: Sequence[tuple[NodeVerdict, Finding]], silent: Sequence[Unknown]) -> str:
     if every and every[0][1].severity is not Severity.NOTE:
         return _worst(every)
     unknown = _unknown_nodes(facts, silent)
@@ -135,7 +136,7 @@ def _subject(node: NodeVerdict, word: str) -> str:
 
 
 def _summary(
-    args: Args, facts: WriterFacts, every: Sequence[tuple[NodeVerdict, Finding]], silent: Sequence[QueryFailure]
+    args: Args, facts: WriterFacts, every: Sequence[tuple[NodeVerdict, Finding]], silent: Sequence[Unknown]
 ) -> str:
     """All of it in one line, for a notification."""
     unknown = _unknown_nodes(facts, silent)
@@ -154,10 +155,10 @@ def _summary(
     return "; ".join(parts)
 
 
-def _unknown_nodes(facts: WriterFacts, silent: Sequence[QueryFailure]) -> list[str]:
+def _unknown_nodes(facts: WriterFacts, silent: Sequence[Unknown]) -> list[str]:
     """Nodes whose writers are not known: silent ones, and ones whose language is not."""
     names = {one.target for one in silent if one.kind == "not understood"}
-    return [one.node.name for one in facts.nodes if isinstance(one.writers, QueryFailure) or one.node.name in names]
+    return [one.node.name for one in facts.nodes if isinstance(one.writers, Unknown) or one.node.name in names]
 
 
 def _collapsed(findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -195,11 +196,7 @@ def _notes(facts: WriterFacts, nodes: Sequence[NodeVerdict]) -> tuple[str, ...]:
         notes.append(
             f"Event 8194 (access denied) on {join_names(unclear)}: too few to tell a missing permission from the echo of a stuck writer."
         )
-    if (
-        facts.cluster
-        and not isinstance(facts.cluster.nodes, QueryFailure)
-        and any(n.is_2008 for n in facts.cluster.nodes)
-    ):
+    if facts.cluster and not isinstance(facts.cluster.nodes, Unknown) and any(n.is_2008 for n in facts.cluster.nodes):
         notes.append("2008 R2 publishes no locked status: whether guests are locked is not known there.")
     if nodes:
         notes.append(f"Logs were read since {format_time(facts.now - LOOK_BACK, facts.now)}.")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from bot.api.arguments import Percent, Size, Target
 from bot.api.command import Diagnostic, Role
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.facts import Unknown
+from bot.api.query_client import QueryClient
 from bot.api.report import Healthy, Remedy, Report
 from commands.formatting import GIB, format_size, join_names, pluralize, summarize_failures
 from commands.guest_space.facts import GuestSpaceFacts, find_guest_space, is_askable
@@ -76,28 +77,28 @@ def _answered(facts: GuestSpaceFacts) -> int:
     return sum(isinstance(part, Volumes) and not part.unread for part in facts.space.values())
 
 
-def _unknown(facts: GuestSpaceFacts) -> list[tuple[HostedGuest, QueryFailure]]:
+def _unknown(facts: GuestSpaceFacts) -> list[tuple[HostedGuest, Unknown]]:
     """Guests that run, are no Linux, and did not say how full they are; each with its reason."""
     found = []
     for hosted in facts.guests:
         part = facts.space.get(hosted.guest.vm_id)
         name = hosted.guest.name
-        if isinstance(part, QueryFailure):
+        if isinstance(part, Unknown):
             found.append((hosted, part))
         elif isinstance(part, Volumes) and part.unread:
             says = f"{join_names(part.unread, 4)} {'reports' if len(part.unread) == 1 else 'report'} no size: locked or unformatted."
-            found.append((hosted, QueryFailure(name, "no size reported", says)))
+            found.append((hosted, Unknown(name, "no size reported", says)))
         elif part is None and _should_answer(hosted):
             found.append((hosted, _nameless(hosted)))
     return found
 
 
-def _nameless(hosted: HostedGuest) -> QueryFailure:
+def _nameless(hosted: HostedGuest) -> Unknown:
     name, unread = hosted.guest.name, hosted.told.unread
     if unread:
-        return QueryFailure(name, "no name known", f"{hosted.host} did not say what it reports of itself: {unread}")
+        return Unknown(name, "no name known", f"{hosted.host} did not say what it reports of itself: {unread}")
     says = "Its data exchange reports no name, so it cannot be asked."
-    return QueryFailure(name, "no name reported", says, "See to its integration services.")
+    return Unknown(name, "no name reported", says, "See to its integration services.")
 
 
 def _should_answer(hosted: HostedGuest) -> bool:

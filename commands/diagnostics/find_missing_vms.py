@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 from bot.api.arguments import Target, VmmTarget
 from bot.api.command import Diagnostic, Role
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.facts import Unknown
+from bot.api.query_client import QueryClient
 from bot.api.report import Finding, Healthy, Remedy, Report, Severity
 from commands.formatting import join_names, pluralize, summarize_failures
 from commands.sources import vmm
-from commands.sources.cluster import Node, ask_nodes, read_nodes
-from commands.sources.guests import Guest, ask_guests, read_guests
+from commands.sources.cluster import Node, cluster_nodes
+from commands.sources.guests import Guest, virtual_machines
 from commands.sources.vmm import Layout, Machine, VmmJob
 from commands.vmm.compare import Compared, RecordStatus, compare, unrecorded
 from commands.vmm.findings import findings, names, table
@@ -39,13 +40,13 @@ class Facts:
         failed: VMM's id of a machine -> the job that failed over it; QueryFailure, or None where the schema has no jobs.
     """
 
-    layout: Layout | QueryFailure
-    hosts: Mapping[str, str] | QueryFailure = field(default_factory=dict)
-    machines: tuple[Machine, ...] | QueryFailure = ()
-    seen: Mapping[str, tuple[Guest, ...] | QueryFailure] = field(default_factory=dict)
-    clusters: tuple[QueryFailure, ...] = ()
-    failed: Mapping[str, VmmJob] | QueryFailure | None = None
-    running_jobs: int | QueryFailure | None = None
+    layout: Layout | Unknown
+    hosts: Mapping[str, str] | Unknown = field(default_factory=dict)
+    machines: tuple[Machine, ...] | Unknown = ()
+    seen: Mapping[str, tuple[Guest, ...] | Unknown] = field(default_factory=dict)
+    clusters: tuple[Unknown, ...] = ()
+    failed: Mapping[str, VmmJob] | Unknown | None = None
+    running_jobs: int | Unknown | None = None
 
 
 async def collect(args: Args, ask: QueryClient) -> Facts:
@@ -56,12 +57,12 @@ async def collect(args: Args, ask: QueryClient) -> Facts:
 async def look_at(server: Target, ask: QueryClient) -> Facts:
     """Look at the schema first; then at VMM's records and at every node, at once."""
     on = server.name
-    layout = await ask.query(vmm.ask_layout(on), vmm.read_layout)
-    if isinstance(layout, QueryFailure) or not layout.is_known:
+    layout = await ask.query(vmm.database_layout(on))
+    if isinstance(layout, Unknown) or not layout.is_known:
         return Facts(layout)
     hosts, machines, failed, running, (seen, silent) = await asyncio.gather(
-        ask.query(vmm.ask_hosts(on), vmm.read_hosts),
-        ask.query(vmm.ask_machines(on), vmm.read_machines),
+        ask.query(vmm.recorded_hosts(on)),
+        ask.query(vmm.recorded_machines(on)),
         _failed_jobs(on, layout, ask),
         _running_jobs(on, layout, ask),
         _look_at_clusters(server.clusters, ask),
@@ -69,37 +70,37 @@ async def look_at(server: Target, ask: QueryClient) -> Facts:
     return Facts(layout, hosts, machines, seen, silent, failed, running)
 
 
-async def _failed_jobs(on: str, layout: Layout, ask: QueryClient) -> Mapping[str, VmmJob] | QueryFailure | None:
-    return await ask.query(vmm.ask_failed_jobs(on), vmm.read_failed_jobs) if layout.has_failed_jobs else None
+async def _failed_jobs(on: str, layout: Layout, ask: QueryClient) -> Mapping[str, VmmJob] | Unknown | None:
+    return await ask.query(vmm.failed_jobs(on)) if layout.has_failed_jobs else None
 
 
-async def _running_jobs(on: str, layout: Layout, ask: QueryClient) -> int | QueryFailure | None:
-    return await ask.query(vmm.ask_running_jobs(on), vmm.read_running_jobs) if layout.has_jobs else None
+async def _running_jobs(on: str, layout: Layout, ask: QueryClient) -> int | Unknown | None:
+    return await ask.query(vmm.running_jobs(on)) if layout.has_jobs else None
 
 
 async def _look_at_clusters(
     clusters: Sequence[str], ask: QueryClient
-) -> tuple[dict[str, tuple[Guest, ...] | QueryFailure], tuple[QueryFailure, ...]]:
+) -> tuple[dict[str, tuple[Guest, ...] | Unknown], tuple[Unknown, ...]]:
     """Every node of every cluster: its virtual machines."""
-    found = await ask.query_many({name: ask_nodes(name) for name in clusters}, read_nodes)
-    nodes: list[Node] = [node for part in found.values() if not isinstance(part, QueryFailure) for node in part]
-    seen = await ask.query_many({node.name: ask_guests(node) for node in nodes}, read_guests)
-    return seen, tuple(part for part in found.values() if isinstance(part, QueryFailure))
+    found = await ask.query_many({name: cluster_nodes(name) for name in clusters})
+    nodes: list[Node] = [node for part in found.values() if not isinstance(part, Unknown) for node in part]
+    seen = await ask.query_many({node.name: virtual_machines(node) for node in nodes})
+    return seen, tuple(part for part in found.values() if isinstance(part, Unknown))
 
 
 def evaluate(args: Args, facts: Facts) -> Report:
     """Who is missing and where they really are; what was not seen is unknown, never gone."""
-    if isinstance(facts.layout, QueryFailure):
+    if isinstance(facts.layout, Unknown):
         return _nothing(args, facts.layout)
     if not facts.layout.is_known:
         return _unknown_schema(args, facts.layout)
     for part in (facts.hosts, facts.machines):
-        if isinstance(part, QueryFailure):
+        if isinstance(part, Unknown):
             return _nothing(args, part)
-    assert not isinstance(facts.hosts, QueryFailure)
-    assert not isinstance(facts.machines, QueryFailure)
-    seen = {host: part for host, part in facts.seen.items() if not isinstance(part, QueryFailure)}
-    silent = [*facts.clusters, *(part for part in facts.seen.values() if isinstance(part, QueryFailure))]
+    assert not isinstance(facts.hosts, Unknown)
+    assert not isinstance(facts.machines, Unknown)
+    seen = {host: part for host, part in facts.seen.items() if not isinstance(part, Unknown)}
+    silent = [*facts.clusters, *(part for part in facts.seen.values() if isinstance(part, Unknown))]
     compared = compare(facts.machines, facts.hosts, seen, [one.target for one in silent])
     jobs = facts.failed if isinstance(facts.failed, Mapping) else {}
     title = _title(args, compared, len(silent))
@@ -143,14 +144,14 @@ def _summary(title: str, compared: Sequence[Compared]) -> str:
     return f"{title} ({differing})" if differing and differing not in title else title
 
 
-def _not_known(compared: Sequence[Compared]) -> tuple[QueryFailure, ...]:
+def _not_known(compared: Sequence[Compared]) -> tuple[Unknown, ...]:
     return tuple(
-        QueryFailure(one.machine.name, "not known", one.why) for one in compared if one.verdict is RecordStatus.UNKNOWN
+        Unknown(one.machine.name, "not known", one.why) for one in compared if one.verdict is RecordStatus.UNKNOWN
     )
 
 
-def _jobs_unanswered(facts: Facts) -> tuple[QueryFailure, ...]:
-    return tuple(part for part in (facts.failed, facts.running_jobs) if isinstance(part, QueryFailure))
+def _jobs_unanswered(facts: Facts) -> tuple[Unknown, ...]:
+    return tuple(part for part in (facts.failed, facts.running_jobs) if isinstance(part, Unknown))
 
 
 def _fine(compared: Sequence[Compared]) -> tuple[Healthy, ...]:
@@ -161,7 +162,7 @@ def _fine(compared: Sequence[Compared]) -> tuple[Healthy, ...]:
 def _notes(
     facts: Facts, layout: Layout, compared: Sequence[Compared], seen: Mapping[str, Sequence[Guest]]
 ) -> tuple[str, ...]:
-    assert not isinstance(facts.machines, QueryFailure)
+    assert not isinstance(facts.machines, Unknown)
     notes = [
         f"The schema is that of VMM {layout.release}, told by its columns. Matched by virtual-machine id, never by name."
     ]
@@ -185,9 +186,9 @@ def _remedies(args: Args, compared: Sequence[Compared]) -> tuple[Remedy, ...]:
     return repair_options(Resolved(args.vmm.name, first), compared) if first else ()
 
 
-def _nothing(args: Args, why: QueryFailure) -> Report:
+def _nothing(args: Args, why: Unknown) -> Report:
     title = f"{args.vmm}: VMM's database did not answer"
-    return Report(title, f"{title}: {why.message}", "databases", 1, 0, unanswered=(why,))
+    return Report(title, f"{title}: {why.why}", "databases", 1, 0, unanswered=(why,))
 
 
 def _unknown_schema(args: Args, layout: Layout) -> Report:

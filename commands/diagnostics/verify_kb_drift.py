@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from bot.api.arguments import ClusterTarget, Kb
 from bot.api.command import Diagnostic, Role
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.facts import Unknown
+from bot.api.query_client import QueryClient
 from bot.api.report import Column, Finding, Healthy, Report, Severity, Table
 from commands.formatting import join_names, pluralize, summarize_failures, truncate_list
 from commands.patches.drift import Drift, TriggeredIssue, drifts, needing_disks, triggered_issues, usual_build
-from commands.sources.cluster import Node, ask_nodes, read_nodes
-from commands.sources.guests import ask_guests, read_guests
-from commands.sources.updates import NodeUpdates, ask_disks, look_at_updates, read_scsi_guests
+from commands.sources.cluster import Node, cluster_nodes
+from commands.sources.guests import virtual_machines
+from commands.sources.updates import NodeUpdates, look_at_updates, scsi_guests
 
 _SHOWN = 6  # updates that a finding names; the table has all
 
@@ -37,15 +38,15 @@ class Facts:
         unfound: why the nodes themselves are not known; None where they are.
     """
 
-    nodes: Mapping[str, NodeUpdates | QueryFailure]
-    scsi_guests: Mapping[str, tuple[str, ...] | QueryFailure]
-    unfound: QueryFailure | None = None
+    nodes: Mapping[str, NodeUpdates | Unknown]
+    scsi_guests: Mapping[str, tuple[str, ...] | Unknown]
+    unfound: Unknown | None = None
 
 
 async def collect(args: Args, ask: QueryClient) -> Facts:
     """Ask for the nodes, then every node at once; then for disks, where a trap depends on them."""
-    nodes = await ask.query(ask_nodes(args.target.name), read_nodes)
-    if isinstance(nodes, QueryFailure):
+    nodes = await ask.query(cluster_nodes(args.target.name))
+    if isinstance(nodes, Unknown):
         return Facts({}, {}, nodes)
     updates = await look_at_updates(nodes, ask)
     suspected = set(needing_disks(_answered(updates)))
@@ -53,18 +54,18 @@ async def collect(args: Args, ask: QueryClient) -> Facts:
     return Facts(updates, disks)
 
 
-async def _ask_disks(nodes: Sequence[Node], ask: QueryClient) -> dict[str, tuple[str, ...] | QueryFailure]:
+async def _ask_disks(nodes: Sequence[Node], ask: QueryClient) -> dict[str, tuple[str, ...] | Unknown]:
     if not nodes:
         return {}
     scsi, guests = await asyncio.gather(
-        ask.query_many({node.name: ask_disks(node) for node in nodes}, read_scsi_guests),
-        ask.query_many({node.name: ask_guests(node) for node in nodes}, read_guests),
+        ask.query_many({node.name: scsi_guests(node) for node in nodes}),
+        ask.query_many({node.name: virtual_machines(node) for node in nodes}),
     )
-    found: dict[str, tuple[str, ...] | QueryFailure] = {}
+    found: dict[str, tuple[str, ...] | Unknown] = {}
     for on, ids in scsi.items():
         own = guests[on]
-        names = {} if isinstance(own, QueryFailure) else {guest.vm_id: guest.name for guest in own}
-        found[on] = ids if isinstance(ids, QueryFailure) else tuple(sorted(names.get(one, one) for one in ids))
+        names = {} if isinstance(own, Unknown) else {guest.vm_id: guest.name for guest in own}
+        found[on] = ids if isinstance(ids, Unknown) else tuple(sorted(names.get(one, one) for one in ids))
     return found
 
 
@@ -96,8 +97,8 @@ def evaluate(args: Args, facts: Facts) -> Report:
     )
 
 
-def _answered(updates: Mapping[str, NodeUpdates | QueryFailure]) -> dict[str, NodeUpdates]:
-    return {name: node for name, node in updates.items() if not isinstance(node, QueryFailure)}
+def _answered(updates: Mapping[str, NodeUpdates | Unknown]) -> dict[str, NodeUpdates]:
+    return {name: node for name, node in updates.items() if not isinstance(node, Unknown)}
 
 
 def _odd_builds(nodes: Mapping[str, NodeUpdates]) -> dict[str, NodeUpdates]:
@@ -199,19 +200,19 @@ def _reboot_findings(nodes: Mapping[str, NodeUpdates]) -> list[Finding]:
     return [Finding(Severity.WARNING, "REBOOT PENDING", join_names(waiting), f"Wanted by {why}.", lines)]
 
 
-def _silent(facts: Facts) -> list[QueryFailure]:
+def _silent(facts: Facts) -> list[Unknown]:
     found = [facts.unfound] if facts.unfound else []
     for node in facts.nodes.values():
-        if isinstance(node, QueryFailure):
+        if isinstance(node, Unknown):
             found.append(node)
         elif node.failed:
             first = node.failed[0]
-            says = f"{first.message} Whether a reboot is pending is not known."
-            found.append(QueryFailure(first.target, first.kind, says, first.hint))
+            says = f"{first.why} Whether a reboot is pending is not known."
+            found.append(Unknown(first.target, first.kind, says, first.remedy))
     for part in facts.scsi_guests.values():
-        if isinstance(part, QueryFailure):
-            says = f"{part.message} Whether its guests have disks on SCSI controllers is not known (KB2636573)."
-            found.append(QueryFailure(part.target, part.kind, says, part.hint))
+        if isinstance(part, Unknown):
+            says = f"{part.why} Whether its guests have disks on SCSI controllers is not known (KB2636573)."
+            found.append(Unknown(part.target, part.kind, says, part.remedy))
     return found
 
 

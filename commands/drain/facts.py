@@ -10,23 +10,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bot.api.arguments import Target
+from bot.api.facts import Unknown
 from bot.api.queries import Wql
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.query_client import QueryClient
 from bot.api.rows import Rows, get_int, get_str
+from bot.api.sources import Source
 from commands.sources import placement
-from commands.sources.capacity import ask_free_memory, ask_memory_use, read_free_memory, read_memory_use
+from commands.sources.capacity import free_memory, memory_use
 from commands.sources.cluster import (
     BUILD_2012,
     Cluster,
     Node,
     Resource,
-    ask_updating,
     look_at_cluster,
-    read_updating,
+    update_run,
     with_vm_ids,
 )
-from commands.sources.guests import Guest, ask_guests, read_guests
-from commands.sources.nodes import NodeState, ask_node_states, ask_witness, read_node_states, read_witness
+from commands.sources.guests import Guest, virtual_machines
+from commands.sources.nodes import NodeState, node_states, quorum_witness
 from commands.sources.vmm import find_running_jobs
 
 _UNDER_WAY = (2, 3, 4, 5, 6)  # JobState: new, starting, running, suspended, shutting down [doc]
@@ -55,17 +56,17 @@ class DrainFacts:
     node: str
     build: int | None
     cluster: Cluster
-    nodes: tuple[NodeState, ...] | QueryFailure = ()
-    witness: bool | QueryFailure = False
-    threshold: int | QueryFailure | None = None
-    owners: Mapping[str, frozenset[str]] | QueryFailure = field(default_factory=dict)
-    guests: tuple[Guest, ...] | QueryFailure = ()
-    memory: Mapping[str, int] | QueryFailure = field(default_factory=dict)
-    free: Mapping[str, int | QueryFailure] = field(default_factory=dict)
-    repairs: tuple[str, ...] | QueryFailure = ()
-    updating: Mapping[str, bool | QueryFailure] = field(default_factory=dict)
-    vmm_jobs: Mapping[str, int | QueryFailure | None] = field(default_factory=dict)
-    unfound: QueryFailure | None = None
+    nodes: tuple[NodeState, ...] | Unknown = ()
+    witness: bool | Unknown = False
+    threshold: int | Unknown | None = None
+    owners: Mapping[str, frozenset[str]] | Unknown = field(default_factory=dict)
+    guests: tuple[Guest, ...] | Unknown = ()
+    memory: Mapping[str, int] | Unknown = field(default_factory=dict)
+    free: Mapping[str, int | Unknown] = field(default_factory=dict)
+    repairs: tuple[str, ...] | Unknown = ()
+    updating: Mapping[str, bool | Unknown] = field(default_factory=dict)
+    vmm_jobs: Mapping[str, int | Unknown | None] = field(default_factory=dict)
+    unfound: Unknown | None = None
 
     @property
     def is_2008(self) -> bool:
@@ -80,7 +81,7 @@ class DrainFacts:
     @property
     def states(self) -> tuple[NodeState, ...]:
         """The nodes that the cluster told of."""
-        return () if isinstance(self.nodes, QueryFailure) else self.nodes
+        return () if isinstance(self.nodes, Unknown) else self.nodes
 
     @property
     def others(self) -> tuple[NodeState, ...]:
@@ -90,13 +91,13 @@ class DrainFacts:
     @property
     def resources(self) -> tuple[Resource, ...]:
         """The resources of virtual machines that the node owns."""
-        every = () if isinstance(self.cluster.resources, QueryFailure) else self.cluster.resources
+        every = () if isinstance(self.cluster.resources, Unknown) else self.cluster.resources
         return tuple(one for one in every if one.owner.casefold() == self.node.casefold())
 
     @property
     def roles(self) -> tuple[str, ...]:
         """The virtual machines' roles that the node owns."""
-        every = () if isinstance(self.cluster.groups, QueryFailure) else self.cluster.groups
+        every = () if isinstance(self.cluster.groups, Unknown) else self.cluster.groups
         return tuple(one.name for one in every if one.is_guest and one.owner.casefold() == self.node.casefold())
 
 
@@ -105,26 +106,26 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
     on = target.cluster
     cluster, (nodes, witness), threshold = await asyncio.gather(
         look_at_cluster(on, ask),
-        asyncio.gather(ask.query(ask_node_states(on), read_node_states), ask.query(ask_witness(on), read_witness)),
-        ask.query(placement.ask_threshold(on), placement.read_threshold),
+        asyncio.gather(ask.query(node_states(on)), ask.query(quorum_witness(on))),
+        ask.query(placement.move_threshold(on)),
     )
-    if isinstance(cluster.nodes, QueryFailure):
+    if isinstance(cluster.nodes, Unknown):
         return DrainFacts(target.name, None, cluster, unfound=cluster.nodes)
     node = next((one for one in cluster.nodes if one.name.casefold() == target.name.casefold()), None)
     if node is None:
-        gone = QueryFailure(target.name, "absent", f"{on} has no node of that name.")
+        gone = Unknown(target.name, "absent", f"{on} has no node of that name.")
         return DrainFacts(target.name, None, cluster, unfound=gone)
     if node.is_2008:
         return DrainFacts(node.name, node.build, cluster)
-    up = [] if isinstance(nodes, QueryFailure) else [one.name for one in nodes if one.is_up and one.name != node.name]
+    up = [] if isinstance(nodes, Unknown) else [one.name for one in nodes if one.is_up and one.name != node.name]
     (known, owners), (guests, memory), free, repairs, hive, (updating, jobs) = await asyncio.gather(
         asyncio.gather(with_vm_ids(cluster, ask, node.name), _owners(cluster, node, ask)),
-        asyncio.gather(ask.query(ask_guests(node), read_guests), ask.query(ask_memory_use(node), read_memory_use)),
-        ask.query_many({name: ask_free_memory(name) for name in up}, read_free_memory),
-        ask.query(_ask_storage_jobs(node), read_storage_jobs),
+        asyncio.gather(ask.query(virtual_machines(node)), ask.query(memory_use(node))),
+        ask.query_many({name: free_memory(name) for name in up}),
+        ask.query(storage_jobs(node)),
         _threshold_of_hive(node, threshold, ask),
         asyncio.gather(
-            ask.query_many({name: ask_updating(name) for name in (*up, node.name)}, read_updating),
+            ask.query_many({name: update_run(name) for name in (*up, node.name)}),
             asyncio.gather(*(find_running_jobs(server, ask) for server in target.managers)),
         ),
     )
@@ -145,28 +146,26 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
     )
 
 
-async def _owners(cluster: Cluster, node: Node, ask: QueryClient) -> placement.Owners | QueryFailure:
+async def _owners(cluster: Cluster, node: Node, ask: QueryClient) -> placement.Owners | Unknown:
     """Where the node's resources may be."""
-    if isinstance(cluster.resources, QueryFailure):
+    if isinstance(cluster.resources, Unknown):
         return cluster.resources
     own = [one.name for one in cluster.resources if one.owner.casefold() == node.name.casefold()]
     return await placement.find_possible_owners(cluster.name, own, ask)
 
 
-def _ask_storage_jobs(node: Node) -> Wql:
+def storage_jobs(node: Node) -> Source[tuple[str, ...]]:
     """The question: which jobs work on the storage? The storage provider came with 2012 [doc]."""
-    return Wql(node.name, _STORAGE, "MSFT_StorageJob", ("Name", "JobState"))
+    return Source(Wql(node.name, _STORAGE, "MSFT_StorageJob", ("Name", "JobState")), _read_storage_jobs)
 
 
-def read_storage_jobs(rows: Rows) -> tuple[str, ...]:
-    """The names of the jobs that have not ended. Raises CellError."""
+def _read_storage_jobs(rows: Rows) -> tuple[str, ...]:
+    """The names of the jobs that have not ended. Raises Unreadable."""
     return tuple(get_str(row, "Name") for row in rows if get_int(row, "JobState") in _UNDER_WAY)
 
 
-async def _threshold_of_hive(
-    node: Node, told: int | QueryFailure | None, ask: QueryClient
-) -> int | QueryFailure | None:
+async def _threshold_of_hive(node: Node, told: int | Unknown | None, ask: QueryClient) -> int | Unknown | None:
     """Where the private properties did not tell it."""
     if isinstance(told, int):
         return told
-    return await ask.query(placement.ask_threshold_of_hive(node.name), placement.read_threshold_of_hive)
+    return await ask.query(placement.move_threshold_of_hive(node.name))

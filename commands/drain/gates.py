@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from bot.api.facts import Unknown
 from bot.api.plan import Gate
-from bot.api.query_client import QueryFailure
 from commands.drain.facts import DrainFacts
 from commands.formatting import format_size, join_names, pluralize
 from commands.sources.backup_state import backup_state
@@ -53,7 +53,7 @@ def locks(facts: DrainFacts) -> Gate:
     found = locks_on(facts.node, facts.guests, facts.cluster)
     if found.roles is None:
         return _unknown(says, facts.cluster.groups, facts.cluster.resources)
-    of = "" if isinstance(facts.guests, QueryFailure) else f" of {len(facts.guests)}"
+    of = "" if isinstance(facts.guests, Unknown) else f" of {len(facts.guests)}"
     held = f": {join_names(found.roles, 6)}" if found.roles else ""
     return Gate(says, passed=found.none, measured=f"{len(found.roles)}{of} locked{held}")
 
@@ -67,8 +67,8 @@ def no_backup(facts: DrainFacts) -> Gate:
 
 def _unknown(says: str, *parts: object, blocks: bool = True) -> Gate:
     """A gate whose facts are missing, with the reason of the first that is."""
-    why = next((part for part in parts if isinstance(part, QueryFailure)), None)
-    measured = f"not known: {why.target}: {why.message.rstrip('.')}" if why else "not known"
+    why = next((part for part in parts if isinstance(part, Unknown)), None)
+    measured = f"not known: {why.target}: {why.why.rstrip('.')}" if why else "not known"
     return Gate(says, passed=False, measured=measured, blocks=blocks)
 
 
@@ -83,7 +83,7 @@ def _is_up(facts: DrainFacts) -> Gate:
 
 def _others_work(facts: DrainFacts) -> Gate:
     says = f"No other node of {facts.cluster.name} is paused or leaves the cluster"
-    if isinstance(facts.nodes, QueryFailure):
+    if isinstance(facts.nodes, Unknown):
         return _unknown(says, facts.nodes)
     away = [
         f"{one.name} is {one.word}"
@@ -97,7 +97,7 @@ def _others_work(facts: DrainFacts) -> Gate:
 def _quorum(facts: DrainFacts) -> Gate:
     """A paused node still votes, so this only warns: it says what a reboot would do."""
     says = f"The quorum would hold if {facts.node} went down"
-    if isinstance(facts.nodes, QueryFailure) or isinstance(facts.witness, QueryFailure):
+    if isinstance(facts.nodes, Unknown) or isinstance(facts.witness, Unknown):
         return _unknown(says, facts.nodes, facts.witness, blocks=False)
     votes = votes_without(facts.nodes, facts.node, witness=facts.witness)
     return Gate(says, passed=votes.suffice, measured=f"{votes.left} of {votes.of} votes left", blocks=False)
@@ -105,8 +105,8 @@ def _quorum(facts: DrainFacts) -> Gate:
 
 def _memory(facts: DrainFacts) -> Gate:
     says = f"The guests of {facts.node} fit into the memory of the other nodes"
-    silent = [part for part in facts.free.values() if isinstance(part, QueryFailure)]
-    if isinstance(facts.guests, QueryFailure) or isinstance(facts.memory, QueryFailure) or not facts.states:
+    silent = [part for part in facts.free.values() if isinstance(part, Unknown)]
+    if isinstance(facts.guests, Unknown) or isinstance(facts.memory, Unknown) or not facts.states:
         return _unknown(says, facts.nodes, facts.guests, facts.memory)
     free = {name: room for name, room in facts.free.items() if isinstance(room, int)}
     needs = [Need(one.name, facts.memory.get(one.vm_id, 0), _owners(facts, one)) for one in _clustered_guests(facts)]
@@ -122,7 +122,7 @@ def _volumes(facts: DrainFacts) -> Gate:
     """Redirected access is slow but works, and for some file systems it is the rule: it only warns."""
     says = f"Every shared volume of {facts.cluster.name} is without a fault"
     volumes = facts.cluster.volumes
-    if isinstance(volumes, QueryFailure):
+    if isinstance(volumes, Unknown):
         return _unknown(says, volumes)
     faulty = [one for one in volumes if one.fault]
     told = [f"{one.name} {_FAULTS.get(one.fault, f'fault {one.fault}')}" for one in faulty]
@@ -133,7 +133,7 @@ def _volumes(facts: DrainFacts) -> Gate:
 def _repairs(facts: DrainFacts) -> Gate:
     """Not every Windows tells its storage jobs; where it does not, this only warns."""
     says = "No storage repair is under way"
-    if isinstance(facts.repairs, QueryFailure):
+    if isinstance(facts.repairs, Unknown):
         return _unknown(says, facts.repairs, blocks=facts.repairs.kind not in ("absent", "refused"))
     return Gate(says, not facts.repairs, join_names(facts.repairs, 4))
 
@@ -148,7 +148,7 @@ def _updating(facts: DrainFacts) -> Gate:
             passed=False,
             measured=f"{join_names(sorted(runs, key=str.casefold), 4)} {'tells' if len(runs) == 1 else 'tell'} of one",
         )
-    silent = [told for told in facts.updating.values() if isinstance(told, QueryFailure)]
+    silent = [told for told in facts.updating.values() if isinstance(told, Unknown)]
     if silent or not facts.updating:
         return _unknown(says, *silent, blocks=any(one.kind not in ("absent", "refused") for one in silent))
     return Gate(says, passed=True, measured=f"{pluralize(len(facts.updating), 'node')} asked")
@@ -162,7 +162,7 @@ def _vmm_jobs(facts: DrainFacts) -> Iterator[Gate]:
 
 def _movable(facts: DrainFacts) -> Gate:
     says = f"Every guest of {facts.node} may run on another node that is up"
-    if isinstance(facts.owners, QueryFailure) or isinstance(facts.cluster.resources, QueryFailure) or not facts.states:
+    if isinstance(facts.owners, Unknown) or isinstance(facts.cluster.resources, Unknown) or not facts.states:
         return _unknown(says, facts.owners, facts.cluster.resources, facts.nodes)
     up = {one.name.casefold() for one in facts.others if one.is_up}
     bound = {
@@ -180,11 +180,7 @@ def _live(facts: DrainFacts) -> Gate:
     """Those below the threshold are saved and moved: downtime, which is no reason to refuse."""
     says = f"Every running guest of {facts.node} moves live"
     groups = facts.cluster.groups
-    if (
-        isinstance(groups, QueryFailure)
-        or not isinstance(facts.threshold, int)
-        or isinstance(facts.guests, QueryFailure)
-    ):
+    if isinstance(groups, Unknown) or not isinstance(facts.threshold, int) or isinstance(facts.guests, Unknown):
         return _unknown(says, groups, facts.threshold, facts.guests, blocks=False)
     own = [one for one in groups if one.is_guest and one.owner.casefold() == facts.node.casefold()]
     resting = {one.name.casefold() for one in facts.guests if one.power is not Power.RUNNING}
@@ -204,7 +200,7 @@ def _live(facts: DrainFacts) -> Gate:
 def _clustered(facts: DrainFacts) -> Gate:
     """A guest outside of the cluster stays where it is: a warning, since a pause alone does it no harm."""
     says = f"Every guest of {facts.node} is clustered"
-    if isinstance(facts.guests, QueryFailure) or isinstance(facts.cluster.resources, QueryFailure):
+    if isinstance(facts.guests, Unknown) or isinstance(facts.cluster.resources, Unknown):
         return _unknown(says, facts.guests, facts.cluster.resources, blocks=False)
     clustered = {one.vm_id for one in _clustered_guests(facts)}
     alone = [one.name for one in facts.guests if one.vm_id not in clustered]
@@ -214,17 +210,17 @@ def _clustered(facts: DrainFacts) -> Gate:
 
 def _clustered_guests(facts: DrainFacts) -> Iterator[Guest]:
     """The node's guests that a role of the cluster holds: by VM id, else by the role's name."""
-    every = () if isinstance(facts.cluster.resources, QueryFailure) else facts.cluster.resources
+    every = () if isinstance(facts.cluster.resources, Unknown) else facts.cluster.resources
     ids = {one.vm_id for one in every if one.vm_id}
     names = {one.group.casefold() for one in every if not one.vm_id}
-    for guest in () if isinstance(facts.guests, QueryFailure) else facts.guests:
+    for guest in () if isinstance(facts.guests, Unknown) else facts.guests:
         if guest.vm_id in ids or guest.name.casefold() in names:
             yield guest
 
 
 def _owners(facts: DrainFacts, guest: Guest) -> frozenset[str] | None:
     """Where a guest may run: where all of its resources may be."""
-    if isinstance(facts.owners, QueryFailure):
+    if isinstance(facts.owners, Unknown):
         return None
     own = [facts.owners.get(one.name.casefold()) for one in facts.resources if one.vm_id == guest.vm_id]
     told = [one for one in own if one is not None]

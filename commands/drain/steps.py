@@ -12,7 +12,7 @@ from bot.api.actions import InvokeMethod
 from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate, Step, exists, not_exists
 from bot.api.queries import Predicate, Wql, make_params
 from commands.sources.cluster import GUEST_GROUP, LOCKED, NAMESPACE
-from commands.sources.nodes import COLUMNS, ClusterNodeState, Drain, ask_node
+from commands.sources.nodes import COLUMNS, ClusterNodeState, Drain, node_query
 
 DRAIN, RESUME = "drain", "resume"
 DRAIN_MINUTES, RETURN_MINUTES = 30, 20
@@ -28,7 +28,7 @@ def drain_step(cluster: str, node: str) -> Step:
     The before-image is which guests were there. Untouched after a crash, it may be tried again: a guest that has left
     changes the image, and the guard refuses a node that is paused already.
     """
-    state = ask_node(cluster, node)
+    state = node_query(cluster, node)
     wait = DRAIN_MINUTES * 60
     return Step(
         key=DRAIN,
@@ -49,7 +49,7 @@ def drain_step(cluster: str, node: str) -> Step:
             ).described_as(f"{node} is paused and drained", never=f"the drain of {node} has failed"),
             _has_no_guest(cluster, node, within=60),
         ),
-        before=ask_roles(cluster, node),
+        before=roles_query(cluster, node),
         undo=_method(node, "Resume", FailbackType=AT_ONCE),
         undone=(_is_up(cluster, node, within=_RESUMED),),
         repeatable=True,
@@ -60,7 +60,7 @@ def drain_step(cluster: str, node: str) -> Step:
 def resume_step(cluster: str, node: str, failback: int = AT_ONCE) -> Step:
     """Let a paused node take roles again. It has no undo: pausing it again would not take the guests away."""
     how = {0: "its guests stay where they are", 1: "its guests come back", 2: "its guests come back as their roles say"}
-    state = ask_node(cluster, node)
+    state = node_query(cluster, node)
     return Step(
         key=RESUME,
         description=f"Resume {node}: {how[failback]}",
@@ -80,7 +80,7 @@ def failback_step(cluster: str, node: str) -> Step:
         act=None,
         done=(
             Check(
-                ask_roles(cluster, node), (CompareToBefore(DRAIN, ("Name",)),), within=RETURN_MINUTES * 60
+                roles_query(cluster, node), (CompareToBefore(DRAIN, ("Name",)),), within=RETURN_MINUTES * 60
             ).described_as(f"the guests of {node} are those from before the drain"),
         ),
     )
@@ -116,22 +116,22 @@ def others_are_up(cluster: str, node: str) -> Check:
 
 
 def _is_up(cluster: str, node: str, within: int = 0) -> Check:
-    return exists(ask_node(cluster, node), Predicate("State", "=", ClusterNodeState.UP), within=within).described_as(
+    return exists(node_query(cluster, node), Predicate("State", "=", ClusterNodeState.UP), within=within).described_as(
         f"{node} is up"
     )
 
 
 def _is_paused(cluster: str, node: str) -> Check:
-    return exists(ask_node(cluster, node), Predicate("State", "=", ClusterNodeState.PAUSED)).described_as(
+    return exists(node_query(cluster, node), Predicate("State", "=", ClusterNodeState.PAUSED)).described_as(
         f"{node} is paused"
     )
 
 
 def _has_no_guest(cluster: str, node: str, within: int = 0) -> Check:
-    return not_exists(ask_roles(cluster, node), within=within).described_as(f"no guest is left on {node}")
+    return not_exists(roles_query(cluster, node), within=within).described_as(f"no guest is left on {node}")
 
 
-def ask_roles(cluster: str, node: str) -> Wql:
+def roles_query(cluster: str, node: str) -> Wql:
     """The question: which virtual machines' roles does the node own?"""
     own = (Predicate("OwnerNode", "=", node), Predicate("GroupType", "=", GUEST_GROUP))
     return Wql(cluster, NAMESPACE, "MSCluster_ResourceGroup", ("Name", "OwnerNode"), own)

@@ -12,33 +12,30 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.api.arguments import Target
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.facts import Unknown
+from bot.api.query_client import QueryClient
 from commands.formatting import GIB, join_names, pluralize
 from commands.sources.cluster import (
     Group,
     Node,
-    ask_groups,
-    ask_nodes,
+    cluster_groups,
+    cluster_nodes,
     look_at_host,
-    read_groups,
-    read_nodes,
     target_nodes,
 )
-from commands.sources.event_log import ask_snapshot_failures, read_events
+from commands.sources.event_log import snapshot_failures
 from commands.sources.guests import (
     HostedGuest,
     HostGuests,
     Power,
-    ask_firmware,
-    ask_identity,
+    guest_firmware,
+    guest_identity,
     look_at_guests,
     newest,
-    read_firmware,
-    read_identity,
     same_machine,
 )
 from commands.sources.kvp import System
-from commands.sources.volumes import Room, Volumes, ask_volumes, read_volumes
+from commands.sources.volumes import Room, Volumes, guest_volumes
 from commands.vss.suspects import Suspect, find_suspects
 
 LOOK_BACK = timedelta(hours=24)
@@ -58,8 +55,8 @@ class GuestSpaceFacts:
 
     now: datetime
     guests: tuple[HostedGuest, ...]
-    space: Mapping[str, Volumes | QueryFailure]
-    silent_hosts: tuple[QueryFailure, ...] = ()
+    space: Mapping[str, Volumes | Unknown]
+    silent_hosts: tuple[Unknown, ...] = ()
     unseen: tuple[str, ...] = ()
     named: tuple[Suspect, ...] = ()
 
@@ -85,17 +82,15 @@ def short_of_space(facts: GuestSpaceFacts) -> tuple[str, ...]:
 async def find_guest_space(target: Target, ask: QueryClient) -> GuestSpaceFacts:
     """Ask everything."""
     nodes, groups = await _find_nodes(target, ask)
-    if isinstance(nodes, QueryFailure):
+    if isinstance(nodes, Unknown):
         return GuestSpaceFacts(ask.now, (), {}, (nodes,))
     hosts, logs = await asyncio.gather(
         asyncio.gather(*(look_at_guests(node, ask) for node in nodes)),
-        ask.query_many(
-            {node.name: ask_snapshot_failures(node.name, ask.now - LOOK_BACK) for node in nodes}, read_events
-        ),
+        ask.query_many({node.name: snapshot_failures(node.name, ask.now - LOOK_BACK) for node in nodes}),
     )
     told = {node.name: part for node, part in zip(nodes, hosts, strict=True) if isinstance(part, HostGuests)}
     guests = tuple(newest(told.values()).values())
-    known_logs = {on: events for on, events in logs.items() if not isinstance(events, QueryFailure)}
+    known_logs = {on: events for on, events in logs.items() if not isinstance(events, Unknown)}
     by_host = {on: [hosted.guest for hosted in part.guests] for on, part in told.items()}
     return GuestSpaceFacts(
         now=ask.now,
@@ -107,31 +102,31 @@ async def find_guest_space(target: Target, ask: QueryClient) -> GuestSpaceFacts:
     )
 
 
-async def _find_nodes(target: Target, ask: QueryClient) -> tuple[tuple[Node, ...] | QueryFailure, tuple[Group, ...]]:
+async def _find_nodes(target: Target, ask: QueryClient) -> tuple[tuple[Node, ...] | Unknown, tuple[Group, ...]]:
     """The nodes to ask, and the cluster's roles: they name the guests of a silent node."""
     if not target.cluster:
         return (await look_at_host(target.name, ask),), ()
     nodes, groups = await asyncio.gather(
-        ask.query(ask_nodes(target.cluster), read_nodes), ask.query(ask_groups(target.cluster), read_groups)
+        ask.query(cluster_nodes(target.cluster)), ask.query(cluster_groups(target.cluster))
     )
-    known = () if isinstance(groups, QueryFailure) else groups
-    if isinstance(nodes, QueryFailure):
+    known = () if isinstance(groups, Unknown) else groups
+    if isinstance(nodes, Unknown):
         return (nodes if target.kind == "cluster" else target_nodes(target, ())), known
     return target_nodes(target, nodes), known
 
 
-async def _ask_guests(guests: Sequence[HostedGuest], ask: QueryClient) -> dict[str, Volumes | QueryFailure]:
+async def _ask_guests(guests: Sequence[HostedGuest], ask: QueryClient) -> dict[str, Volumes | Unknown]:
     volumes, identities = await asyncio.gather(
-        ask.query_many({one.guest.vm_id: ask_volumes(one) for one in guests}, read_volumes),
-        ask.query_many({one.guest.vm_id: ask_identity(one) for one in guests}, read_identity),
+        ask.query_many({one.guest.vm_id: guest_volumes(one) for one in guests}),
+        ask.query_many({one.guest.vm_id: guest_identity(one) for one in guests}),
     )
     unproven = [
         one
         for one in guests
-        if not isinstance(volumes[one.guest.vm_id], QueryFailure) and not _said(identities[one.guest.vm_id])
+        if not isinstance(volumes[one.guest.vm_id], Unknown) and not _said(identities[one.guest.vm_id])
     ]
-    questions = {one.guest.vm_id: ask_firmware(one) for one in unproven}
-    firmware = await ask.query_many(questions, read_firmware) if questions else {}
+    questions = {one.guest.vm_id: guest_firmware(one) for one in unproven}
+    firmware = await ask.query_many(questions) if questions else {}
     return {
         key: _proven(one, volumes[key], _said(identities[key]), _said(firmware.get(key, "")))
         for one in guests
@@ -139,40 +134,38 @@ async def _ask_guests(guests: Sequence[HostedGuest], ask: QueryClient) -> dict[s
     }
 
 
-def _said(answer: str | QueryFailure) -> str:
-    return "" if isinstance(answer, QueryFailure) else answer
+def _said(answer: str | Unknown) -> str:
+    return "" if isinstance(answer, Unknown) else answer
 
 
-def _proven(one: HostedGuest, volumes: Volumes | QueryFailure, vm_id: str, firmware: str) -> Volumes | QueryFailure:
+def _proven(one: HostedGuest, volumes: Volumes | Unknown, vm_id: str, firmware: str) -> Volumes | Unknown:
     """The volumes, if they are those of the machine that was meant."""
-    if isinstance(volumes, QueryFailure):
+    if isinstance(volumes, Unknown):
         return volumes
     itself = same_machine(one, vm_id, firmware)
     if itself:
         return volumes
     if itself is None:
         says = f"{one.told.fqdn} answered, and neither a VM id nor a BIOS GUID proves that it is this guest."
-        return QueryFailure(one.guest.name, "not proven", says, "Update its integration services.")
+        return Unknown(one.guest.name, "not proven", says, "Update its integration services.")
     says = f"{one.told.fqdn} answered, and it is another machine (VM id {vm_id or 'unknown'})."
-    return QueryFailure(
-        one.guest.name, "wrong machine", says, "Check its name in DNS, and whether two machines bear it."
-    )
+    return Unknown(one.guest.name, "wrong machine", says, "Check its name in DNS, and whether two machines bear it.")
 
 
 def _silent_hosts(
-    nodes: Sequence[Node], hosts: Sequence[HostGuests | QueryFailure], groups: Sequence[Group]
-) -> tuple[QueryFailure, ...]:
+    nodes: Sequence[Node], hosts: Sequence[HostGuests | Unknown], groups: Sequence[Group]
+) -> tuple[Unknown, ...]:
     """Hosts whose guests are not known, and hosts that told only half."""
     found = []
     for node, part in zip(nodes, hosts, strict=True):
-        if isinstance(part, QueryFailure):
+        if isinstance(part, Unknown):
             roles = _roles_on(node, groups)
             whose = f"its {pluralize(len(roles), 'guest')}: {join_names(roles)}" if roles else "its guests"
-            found.append(QueryFailure(node.name, part.kind, f"{part.message} Not known: {whose}.", part.hint))
+            found.append(Unknown(node.name, part.kind, f"{part.why} Not known: {whose}.", part.remedy))
         elif part.failed:
             first = part.failed[0]
-            says = f"{first.message} What its guests say of themselves is not known."
-            found.append(QueryFailure(node.name, first.kind, says, first.hint))
+            says = f"{first.why} What its guests say of themselves is not known."
+            found.append(Unknown(node.name, first.kind, says, first.remedy))
     return tuple(found)
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bot.api.query_client import QueryFailure
+from bot.api.facts import Unknown
 from commands.sources.rules import KnownIssue, traps
 from commands.sources.updates import Build, NodeUpdates
 
@@ -77,7 +77,7 @@ def usual_build(nodes: Mapping[str, NodeUpdates]) -> Build | None:
 
 
 def triggered_issues(
-    nodes: Mapping[str, NodeUpdates], scsi_guests: Mapping[str, Sequence[str] | QueryFailure]
+    nodes: Mapping[str, NodeUpdates], scsi_guests: Mapping[str, Sequence[str] | Unknown]
 ) -> tuple[TriggeredIssue, ...]:
     """The known traps whose conditions hold somewhere.
 
@@ -90,7 +90,7 @@ def triggered_issues(
         names = [name for name, node in nodes.items() if could_trigger(trap, node)]
         guests: dict[str, Sequence[str]] = {}
         if trap.needs:
-            guests = {name: own for name in names if not isinstance(own := scsi_guests.get(name, ()), QueryFailure)}
+            guests = {name: own for name in names if not isinstance(own := scsi_guests.get(name, ()), Unknown)}
             names = [name for name in names if guests.get(name)]
         if names:
             who = tuple(dict.fromkeys(guest for name in names for guest in guests.get(name, ())))

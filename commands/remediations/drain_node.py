@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
+from bot.api.facts import Unknown
 from bot.api.plan import Group, Plan
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.drain.blockers import locked_words, look_behind, node_behind, reasons, release_remedies
 from commands.drain.facts import DrainFacts, find_drain_facts
@@ -79,14 +80,14 @@ def refused(drain: DrainFacts) -> str:
     """Why there can be no drain at all; "" where there can."""
     node, cluster = drain.node, drain.cluster.name
     if drain.unfound is not None:
-        return f"No plan for {node}: {drain.unfound.target}: {drain.unfound.message}"
+        return f"No plan for {node}: {drain.unfound.target}: {drain.unfound.why}"
     if drain.is_2008:
         return (
             f"{node} runs Windows Server 2008 R2, which can pause a node but knows no drain. By hand: live-migrate its"
             f" guests one after another in Failover Cluster Manager, then pause {node}."
         )
-    if isinstance(drain.nodes, QueryFailure):
-        return f"No plan for {node}: {cluster} did not tell the states of its nodes: {drain.nodes.message}"
+    if isinstance(drain.nodes, Unknown):
+        return f"No plan for {node}: {cluster} did not tell the states of its nodes: {drain.nodes.why}"
     return ""
 
 

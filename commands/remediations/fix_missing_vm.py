@@ -9,15 +9,16 @@ from typing import Self
 
 from bot.api.arguments import VmmTargets
 from bot.api.command import Remediation, Risk, Role
+from bot.api.facts import Unknown
 from bot.api.plan import Gate, Group, Plan
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.diagnostics import find_missing_vms
 from commands.formatting import join_names, pluralize
 from commands.no_plan import no_plan, or_no_plan
-from commands.sources.cluster import Node, ask_nodes, read_nodes
+from commands.sources.cluster import Node, cluster_nodes
 from commands.sources.guests import Guest, Power
-from commands.sources.services import ask_service, read_state
+from commands.sources.services import service_state
 from commands.sources.vmm import CODES, OLDEST
 from commands.vmm.compare import Compared, RecordStatus, compare
 from commands.vmm.findings import because, refusal, shown
@@ -27,10 +28,9 @@ from commands.vmm.repair import (
     SERVICE,
     FullBackup,
     Repair,
-    ask_last_backup,
     database_groups,
+    last_full_backup,
     move_steps,
-    read_last_backup,
     refresh_step,
 )
 from commands.vmm.resolve_record import CHANGE, MOVE, Ambiguous, Resolved, choose, repair_applies
@@ -84,8 +84,8 @@ class Facts:
 
     found: Mapping[str, find_missing_vms.Facts]
     nodes: Mapping[str, Node]
-    backups: Mapping[str, FullBackup | QueryFailure | None]
-    services: Mapping[str, str | QueryFailure]
+    backups: Mapping[str, FullBackup | Unknown | None]
+    services: Mapping[str, str | Unknown]
 
 
 async def collect(args: Args, ask: QueryClient) -> Facts:
@@ -93,13 +93,11 @@ async def collect(args: Args, ask: QueryClient) -> Facts:
     clusters = dict.fromkeys(cluster for server in args.vmm for cluster in server.clusters)
     found, nodes, backups, services = await asyncio.gather(
         asyncio.gather(*(find_missing_vms.look_at(server, ask) for server in args.vmm)),
-        ask.query_many({name: ask_nodes(name) for name in clusters}, read_nodes),
-        ask.query_many({server.name: ask_last_backup(server.name) for server in args.vmm}, read_last_backup),
-        ask.query_many(
-            {server.name: ask_service(server.host, SERVICE) for server in args.vmm if server.host}, read_state
-        ),
+        ask.query_many({name: cluster_nodes(name) for name in clusters}),
+        ask.query_many({server.name: last_full_backup(server.name) for server in args.vmm}),
+        ask.query_many({server.name: service_state(server.host, SERVICE) for server in args.vmm if server.host}),
     )
-    known = {one.name: one for part in nodes.values() if not isinstance(part, QueryFailure) for one in part}
+    known = {one.name: one for part in nodes.values() if not isinstance(part, Unknown) for one in part}
     names = [server.name for server in args.vmm]
     return Facts(dict(zip(names, found, strict=True)), known, backups, services)
 
@@ -124,30 +122,30 @@ def plan(args: Args, facts: Facts) -> Plan:
 
 def _records(server: str, found: find_missing_vms.Facts) -> tuple[Compared, ...] | str:
     """A server's records, compared with the hosts; else why they are not known."""
-    if isinstance(found.layout, QueryFailure):
-        return f"{found.layout.target}: {found.layout.message}"
+    if isinstance(found.layout, Unknown):
+        return f"{found.layout.target}: {found.layout.why}"
     if not found.layout.is_known:
         lacks = f"Its schema lacks {join_names(found.layout.lacks, 4)}"
         return f"VMM {server} is of a version that hvops does not know. {lacks}. By hand: Read-SCVirtualMachine."
     for part in (found.hosts, found.machines):
-        if isinstance(part, QueryFailure):
-            return f"{part.target}: {part.message}"
-    assert not isinstance(found.hosts, QueryFailure)
-    assert not isinstance(found.machines, QueryFailure)
+        if isinstance(part, Unknown):
+            return f"{part.target}: {part.why}"
+    assert not isinstance(found.hosts, Unknown)
+    assert not isinstance(found.machines, Unknown)
     return compare(found.machines, found.hosts, _seen(found), [one.target for one in _silent(found)])
 
 
 def _is_strange(found: find_missing_vms.Facts) -> bool:
     """Whether the schema was read, and is an unknown one."""
-    return not isinstance(found.layout, QueryFailure) and not found.layout.is_known
+    return not isinstance(found.layout, Unknown) and not found.layout.is_known
 
 
 def _seen(found: find_missing_vms.Facts) -> dict[str, Sequence[Guest]]:
-    return {host: part for host, part in found.seen.items() if not isinstance(part, QueryFailure)}
+    return {host: part for host, part in found.seen.items() if not isinstance(part, Unknown)}
 
 
-def _silent(found: find_missing_vms.Facts) -> tuple[QueryFailure, ...]:
-    return (*found.clusters, *(part for part in found.seen.values() if isinstance(part, QueryFailure)))
+def _silent(found: find_missing_vms.Facts) -> tuple[Unknown, ...]:
+    return (*found.clusters, *(part for part in found.seen.values() if isinstance(part, Unknown)))
 
 
 def _mend(args: Args, facts: Facts, chosen: Resolved) -> Plan:
@@ -249,7 +247,7 @@ def _by_database(facts: Facts, chosen: Resolved, repair: Repair) -> Plan:
     """Last, and at one's own risk."""
     one, name = chosen.record, chosen.record.machine.name
     found = facts.found[chosen.server]
-    assert not isinstance(found.layout, QueryFailure)
+    assert not isinstance(found.layout, Unknown)
     release = found.layout.release
     if one.verdict is not RecordStatus.LOST:
         return no_plan(f"No plan for {name} in the database: it is {one.verdict}. Refresh it in VMM.")
@@ -298,9 +296,7 @@ def _by_hand(facts: Facts, chosen: Resolved, repair: Repair) -> tuple[str, ...]:
     if service is None:
         why = f"the estate names no host for VMM {chosen.server}"
     else:
-        why = (
-            service.message.rstrip(".") if isinstance(service, QueryFailure) else "there is no such service on its host"
-        )
+        why = service.why.rstrip(".") if isinstance(service, Unknown) else "there is no such service on its host"
     return (f"A person stops and starts {SERVICE}: {why}.",)
 
 

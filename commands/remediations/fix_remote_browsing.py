@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from bot.api.actions import ManualStep
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
+from bot.api.facts import Unknown
 from bot.api.plan import Gate, Group, Plan, Step
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.query_client import QueryClient
 from commands.formatting import join_names, pluralize
 from commands.no_plan import no_plan
-from commands.sources.audit_policy import Audits, Subcategory, as_it_was, ask_policy, read_policy, toggle_steps
+from commands.sources.audit_policy import Audits, Subcategory, as_it_was, object_access_policy, toggle_steps
 from commands.sources.cluster import Node, look_at_host
 
 _FAMILY = {9200: "Windows Server 2012", 9600: "Windows Server 2012 R2"}
@@ -31,13 +32,13 @@ class Facts:
     """Which Windows it is, and what it audits."""
 
     host: Node
-    policy: tuple[Subcategory, ...] | QueryFailure
+    policy: tuple[Subcategory, ...] | Unknown
 
 
 async def collect(args: Args, ask: QueryClient) -> Facts:
     """One round."""
     host, policy = await asyncio.gather(
-        look_at_host(args.node.name, ask), ask.query(ask_policy(args.node.name), read_policy)
+        look_at_host(args.node.name, ask), ask.query(object_access_policy(args.node.name))
     )
     return Facts(host, policy)
 
@@ -82,10 +83,8 @@ def _refused(on: str, facts: Facts) -> str:
             f"No plan for {on}: it runs build {facts.host.build}. This workaround is known for Windows Server 2012 and"
             " 2012 R2 only, between machines of that family."
         )
-    if isinstance(facts.policy, QueryFailure):
-        return (
-            f"No plan for {on}: its audit policy is not known, and has to be set back exactly. {facts.policy.message}"
-        )
+    if isinstance(facts.policy, Unknown):
+        return f"No plan for {on}: its audit policy is not known, and has to be set back exactly. {facts.policy.why}"
     if unknown := [f"{one.name} “{one.word}”" for one in facts.policy if one.audits is None]:
         return (
             f"No plan for {on}: its audit policy is in words that are not known here: {join_names(unknown, 3)}. By hand: note"

@@ -54,7 +54,7 @@ def plan(args: Args, facts: ResetFacts) -> Plan:
     node = facts.node
     if node is None:
         why = facts.silence
-        return no_plan(f"No plan for {args.node}: its writers are not known. {why.message if why else ''}".rstrip())
+        return no_plan(f"No plan for {args.node}: its writers are not known. {why.why if why else ''}".rstrip())
     return replace(_plan(args, facts, node), samples=node.samples())
 
 
@@ -150,7 +150,7 @@ def _no_drain(node: NodeVerdict, drain: DrainFacts | None) -> str:
     if drain is None:
         return f"No plan for {node.name}: it belongs to no cluster, so its guests cannot leave it. {by_hand}"
     if drain.unfound:
-        return f"No plan for {node.name}: {drain.unfound.target}: {drain.unfound.message}"
+        return f"No plan for {node.name}: {drain.unfound.target}: {drain.unfound.why}"
     return f"No plan for {node.name}: Windows Server 2008 R2 knows no drain. {by_hand}"
 
 

@@ -8,15 +8,16 @@ from typing import Self
 
 from bot.api.arguments import Target
 from bot.api.command import Remediation, Risk, Role
+from bot.api.facts import Unknown
 from bot.api.plan import Check, Expect, Gate, Group, Plan, Step
 from bot.api.queries import Predicate
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.formatting import join_names, pluralize
 from commands.guest_space import facts as space_facts
 from commands.no_plan import blocking_reason, held, no_plan
 from commands.sources import commvault
-from commands.sources.commvault import BackupJob, ask_job, read_jobs, resume_job
+from commands.sources.commvault import BackupJob, backup_job, resume_job
 from commands.sources.volumes import Volumes
 
 _LARGEST = 2**31
@@ -55,21 +56,21 @@ class Facts:
     """
 
     now: datetime
-    jobs: tuple[BackupJob, ...] | QueryFailure
+    jobs: tuple[BackupJob, ...] | Unknown
     space: space_facts.GuestSpaceFacts | None = None
 
 
 async def collect(args: Args, ask: QueryClient) -> Facts:
     """Ask for the job, then for the space in the guests of the machine that it saves."""
-    jobs = await ask.query(ask_job(args.job), read_jobs)
-    if isinstance(jobs, QueryFailure) or not jobs or not jobs[0].machine or jobs[0].has_ended:
+    jobs = await ask.query(backup_job(args.job))
+    if isinstance(jobs, Unknown) or not jobs or not jobs[0].machine or jobs[0].has_ended:
         return Facts(ask.now, jobs)
     return Facts(ask.now, jobs, await space_facts.find_guest_space(Target(jobs[0].machine, "host"), ask))
 
 
 def plan(args: Args, facts: Facts) -> Plan:
     """One step, for a job that waits."""
-    if isinstance(facts.jobs, QueryFailure):
+    if isinstance(facts.jobs, Unknown):
         return no_plan(f"No plan for job {args.job}: the backup product told nothing of it")
     job = next((one for one in facts.jobs if one.number == args.job), None)
     if job is None:
@@ -113,7 +114,7 @@ def _has_room(job: BackupJob, space: space_facts.GuestSpaceFacts | None) -> Gate
     if full:
         return Gate(says, passed=False, measured=f"full or low: {join_names(full, 4)}")
     silent = len(space.space) - len(volumes) if space else 0
-    why = f": {space.silent_hosts[0].message.partition('. ')[0]}" if space and space.silent_hosts else ""
+    why = f": {space.silent_hosts[0].why.partition('. ')[0]}" if space and space.silent_hosts else ""
     if not volumes or why:
         return Gate(says, passed=False, measured=f"not known{why}", blocks=False)
     rest = f", {silent} not known" if silent else ""
@@ -122,7 +123,7 @@ def _has_room(job: BackupJob, space: space_facts.GuestSpaceFacts | None) -> Gate
 
 def _resume(number: int) -> Step:
     """Judged by the job afterwards; a job that fails again at once has waited before the first look, so look often."""
-    job = ask_job(number)
+    job = backup_job(number).query
     this = (Predicate("job", "=", number),)
     return Step(
         key="resume-job",

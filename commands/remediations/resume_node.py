@@ -8,12 +8,13 @@ from typing import Self
 
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
+from bot.api.facts import Unknown
 from bot.api.plan import Gate, Group, Plan
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.query_client import QueryClient
 from commands.drain.steps import resume_step
 from commands.no_plan import cluster_lock, no_plan
-from commands.sources.cluster import Node, ask_nodes, read_nodes
-from commands.sources.nodes import ClusterNodeState, Drain, NodeState, ask_node_states, read_node_states
+from commands.sources.cluster import Node, cluster_nodes
+from commands.sources.nodes import ClusterNodeState, Drain, NodeState, node_states
 
 _TYPES = {"no": 0, "immediate": 1, "policy": 2}  # FailbackType [doc]
 _IMPACT = {
@@ -52,8 +53,8 @@ class Args:
 class Facts:
     """What the cluster says of its nodes; `nodes` tells which Windows they run."""
 
-    states: tuple[NodeState, ...] | QueryFailure
-    nodes: tuple[Node, ...] | QueryFailure
+    states: tuple[NodeState, ...] | Unknown
+    nodes: tuple[Node, ...] | Unknown
 
 
 async def collect(args: Args, ask: QueryClient) -> Facts:
@@ -61,9 +62,7 @@ async def collect(args: Args, ask: QueryClient) -> Facts:
     on = args.node.cluster
     if not on:
         return Facts((), ())
-    states, nodes = await asyncio.gather(
-        ask.query(ask_node_states(on), read_node_states), ask.query(ask_nodes(on), read_nodes)
-    )
+    states, nodes = await asyncio.gather(ask.query(node_states(on)), ask.query(cluster_nodes(on)))
     return Facts(states, nodes)
 
 
@@ -77,8 +76,8 @@ def plan(args: Args, facts: Facts) -> Plan:
             f"{name} runs Windows Server 2008 R2, where nothing tells whether guests come back. By hand: resume it in"
             " Failover Cluster Manager, then move its guests back."
         )
-    if isinstance(facts.states, QueryFailure):
-        return no_plan(f"No plan for {name}: {facts.states.target}: {facts.states.message}")
+    if isinstance(facts.states, Unknown):
+        return no_plan(f"No plan for {name}: {facts.states.target}: {facts.states.why}")
     state = next((one for one in facts.states if _same(one.name, name)), None)
     if state is None:
         return no_plan(f"No plan for {name}: {cluster} has no node of that name.")

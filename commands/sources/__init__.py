@@ -1,4 +1,4 @@
-"""What is asked of Windows, SQL Server and web services: one file per subject, query and reader side by side.
+"""What is asked of Windows, SQL Server and web services: one file per subject, query and reader as one value.
 
 cluster         nodes, locks, shared volumes, hosts without a cluster, runs of Cluster-Aware Updating
 nodes           the state of each node, and of its drain

@@ -18,6 +18,7 @@ from bot.api.actions import RunProgram
 from bot.api.plan import Check, Expect, Step, unchanged
 from bot.api.queries import Predicate, RunReader, make_params
 from bot.api.rows import CellError, Rows, get_str
+from bot.api.sources import Source
 from commands.formatting import pluralize
 
 GET, SET = "auditpol get object access", "auditpol set"
@@ -62,13 +63,13 @@ class Subcategory:
         return self.guid in _TOO_LOUD
 
 
-def ask_policy(on: str) -> RunReader:
+def object_access_policy(on: str) -> Source[tuple[Subcategory, ...]]:
     """The question: every subcategory of Object Access."""
-    return RunReader(on, GET)
+    return Source(RunReader(on, GET), _read_policy)
 
 
-def read_policy(rows: Rows) -> tuple[Subcategory, ...]:
-    """Subcategories in the order of their GUIDs. Raises CellError for a row without one."""
+def _read_policy(rows: Rows) -> tuple[Subcategory, ...]:
+    """Subcategories in the order of their GUIDs. Raises Unreadable for a row without one."""
     found = []
     for row in rows:
         guid, word = get_str(row, "guid"), get_str(row, "setting")
@@ -98,7 +99,7 @@ def toggle_steps(on: str, policy: Sequence[Subcategory]) -> tuple[Step, ...]:
 
 def as_it_was(on: str, first: str) -> Check:
     """Every subcategory audits what it did before that step, the first of all."""
-    found = unchanged(first, ask_policy(on), "guid", "setting", within=TAKES_EFFECT)
+    found = unchanged(first, object_access_policy(on).query, "guid", "setting", within=TAKES_EFFECT)
     return found.described_as(f"{on} audits exactly what it did before")
 
 
@@ -109,7 +110,7 @@ def _switch_on(on: str, guids: tuple[str, ...], now: Audits) -> Step:
         act=_set(on, guids, _TOGGLED[now]),
         guard=(_audits(on, guids, now),),
         done=(_audits(on, guids, _TOGGLED[now], TAKES_EFFECT),),
-        before=ask_policy(on),
+        before=object_access_policy(on).query,
         undo=_set(on, guids, now),
         undone=(_audits(on, guids, now, TAKES_EFFECT),),
         repeatable=True,
@@ -123,7 +124,7 @@ def _set_back(on: str, guids: tuple[str, ...], was: Audits) -> Step:
         description=f"On {on}: set {_count(guids)} back to {_KEYS[was]}",
         act=_set(on, guids, was),
         done=(_audits(on, guids, was, TAKES_EFFECT),),
-        before=ask_policy(on),
+        before=object_access_policy(on).query,
         repeatable=True,
     )
 
@@ -151,5 +152,5 @@ def _audits(on: str, guids: tuple[str, ...], audits: Audits, within: int = 0) ->
     """All of these subcategories are there, and audit that."""
     where, each = (Predicate("guid", "in", guids),), (Predicate("setting", "in", _WORDS[audits]),)
     verb = "audits" if len(guids) == 1 else "audit"
-    found = Check(ask_policy(on), (Expect(where, each, at_least=len(guids)),), within)
+    found = Check(object_access_policy(on).query, (Expect(where, each, at_least=len(guids)),), within)
     return found.described_as(f"{_count(guids)} of {on} {verb} {_AUDITED[audits]}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.api.query_client import QueryFailure
+from bot.api.facts import Unknown
 from commands.formatting import join_names, pluralize
 from commands.sources.cluster import Cluster
 from commands.sources.guests import Guest
@@ -48,13 +48,13 @@ class Backup:
         return self.says.removeprefix("No backup runs.").strip().rstrip(".")
 
 
-def backup_state(guests: Sequence[Guest] | QueryFailure, cluster: Cluster | None) -> Backup:
+def backup_state(guests: Sequence[Guest] | Unknown, cluster: Cluster | None) -> Backup:
     """Judge whether a backup runs that may hold this node's writers."""
-    held = () if isinstance(guests, QueryFailure) else tuple(guest.name for guest in guests if guest.backing_up)
+    held = () if isinstance(guests, Unknown) else tuple(guest.name for guest in guests if guest.backing_up)
     shared = cluster.volumes if cluster else ()
-    volumes = () if isinstance(shared, QueryFailure) else tuple(volume.name for volume in shared if volume.backing_up)
+    volumes = () if isinstance(shared, Unknown) else tuple(volume.name for volume in shared if volume.backing_up)
     hint = cluster.backup_hint is True if cluster else False
     if held or volumes:
         return Backup(runs=True, guests=held, volumes=volumes, hint=hint)
-    silent = isinstance(guests, QueryFailure) or isinstance(shared, QueryFailure)
+    silent = isinstance(guests, Unknown) or isinstance(shared, Unknown)
     return Backup(runs=None if silent else False, hint=hint)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bot.api.queries import Wql
 from bot.api.rows import CellError, Rows, get_int, get_str
+from bot.api.sources import Source
 from commands.formatting import MIB
 from commands.sources.cluster import Node
 from commands.sources.guests import namespace
@@ -29,18 +30,18 @@ class Need:
     owners: frozenset[str] | None = None
 
 
-def ask_memory_use(node: Node) -> Wql:
+def memory_use(node: Node) -> Source[dict[str, int]]:
     """The question: how much memory does each running guest of a node hold? 0 for those that do not run [doc]."""
-    return Wql(node.name, namespace(node), "Msvm_SummaryInformation", ("Name", "MemoryUsage"))
+    return Source(Wql(node.name, namespace(node), "Msvm_SummaryInformation", ("Name", "MemoryUsage")), _read_memory_use)
 
 
-def ask_free_memory(on: str) -> Wql:
+def free_memory(on: str) -> Source[int]:
     """The question: how much physical memory of a host is free?"""
-    return Wql(on, "root/cimv2", "Win32_OperatingSystem", ("FreePhysicalMemory",))
+    return Source(Wql(on, "root/cimv2", "Win32_OperatingSystem", ("FreePhysicalMemory",)), _read_free_memory)
 
 
-def read_memory_use(rows: Rows) -> dict[str, int]:
-    """VM id -> bytes; MemoryUsage is in MB [doc]. Raises CellError."""
+def _read_memory_use(rows: Rows) -> dict[str, int]:
+    """VM id -> bytes; MemoryUsage is in MB [doc]. Raises Unreadable."""
     return {
         guid(get_str(row, "Name")): (get_int(row, "MemoryUsage") or 0) * MIB
         for row in rows
@@ -48,8 +49,8 @@ def read_memory_use(rows: Rows) -> dict[str, int]:
     }
 
 
-def read_free_memory(rows: Rows) -> int:
-    """Bytes; FreePhysicalMemory is in KB [doc]. Raises CellError where it was not told."""
+def _read_free_memory(rows: Rows) -> int:
+    """Bytes; FreePhysicalMemory is in KB [doc]. Raises Unreadable where it was not told."""
     free = get_int(rows[0], "FreePhysicalMemory") if rows else None
     if free is None:
         raise CellError("FreePhysicalMemory", None)

@@ -11,32 +11,39 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.api.arguments import Target
+from bot.api.facts import Unknown
 from bot.api.queries import Predicate, Registry, Wql
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.query_client import QueryClient
 from bot.api.rows import Cell, CellError, Row, Rows, get_int, get_str
+from bot.api.sources import Source
 from commands.sources.identity import guid
 
 
 async def look_at_host(on: str, ask: QueryClient) -> Node:
     """The host as a node; its build decides where Hyper-V's classes are. Unknown where it does not answer."""
-    build = await ask.query(Wql(on, "root/cimv2", "Win32_OperatingSystem", ("BuildNumber",)), read_build)
-    return Node(on, None if isinstance(build, QueryFailure) else build)
+    build = await ask.query(host_build(on))
+    return Node(on, None if isinstance(build, Unknown) else build)
 
 
-def read_build(rows: Rows) -> int | None:
-    """The build number; None where it was not told. Raises CellError."""
+def host_build(on: str) -> Source[int | None]:
+    """The question: which build of Windows does it run?"""
+    return Source(Wql(on, "root/cimv2", "Win32_OperatingSystem", ("BuildNumber",)), _read_build)
+
+
+def _read_build(rows: Rows) -> int | None:
+    """The build number; None where it was not told. Raises Unreadable."""
     return get_int(rows[0], "BuildNumber") if rows else None
 
 
 _NAMESPACE, _CLASS = "root/Microsoft/Windows/ClusterUpdate", "MSFT_CAURun"
 
 
-def ask_updating(node: str) -> Wql:
+def update_run(node: str) -> Source[bool]:
     """The question: does this node tell of a run?"""
-    return Wql(node, _NAMESPACE, _CLASS, ("OrchestratorGuid",))
+    return Source(Wql(node, _NAMESPACE, _CLASS, ("OrchestratorGuid",)), _read_updating)
 
 
-def read_updating(rows: Rows) -> bool:
+def _read_updating(rows: Rows) -> bool:
     """Whether one works: its instance is there."""
     return bool(rows)
 
@@ -108,11 +115,11 @@ class Cluster:
     """
 
     name: str
-    nodes: tuple[Node, ...] | QueryFailure
-    groups: tuple[Group, ...] | QueryFailure = ()
-    resources: tuple[Resource, ...] | QueryFailure = ()
-    volumes: tuple[SharedVolume, ...] | QueryFailure = ()
-    backup_hint: bool | QueryFailure = False
+    nodes: tuple[Node, ...] | Unknown
+    groups: tuple[Group, ...] | Unknown = ()
+    resources: tuple[Resource, ...] | Unknown = ()
+    volumes: tuple[SharedVolume, ...] | Unknown = ()
+    backup_hint: bool | Unknown = False
 
 
 def target_nodes(target: Target, nodes: Sequence[Node]) -> tuple[Node, ...]:
@@ -126,33 +133,49 @@ def target_nodes(target: Target, nodes: Sequence[Node]) -> tuple[Node, ...]:
     return own or (Node(target.name, None),)
 
 
-def ask_nodes(on: str) -> Wql:
+def cluster_nodes(on: str) -> Source[tuple[Node, ...]]:
     """The nodes, with columns that exist since 2008."""
-    return Wql(on, NAMESPACE, "MSCluster_Node", ("Name", "State", "BuildNumber"))
+    return Source(Wql(on, NAMESPACE, "MSCluster_Node", ("Name", "State", "BuildNumber")), _read_nodes)
 
 
-def ask_groups(on: str) -> Wql:
+def cluster_groups(on: str) -> Source[tuple[Group, ...]]:
     """The roles and whether they are locked (2012 and later)."""
     columns = ("Name", "OwnerNode", "GroupType", "StatusInformation", "Priority")
-    return Wql(on, NAMESPACE, "MSCluster_ResourceGroup", columns)
+    return Source(Wql(on, NAMESPACE, "MSCluster_ResourceGroup", columns), _read_groups)
 
 
-def ask_resources(on: str) -> Wql:
+def cluster_resources(on: str) -> Source[tuple[Resource, ...]]:
     """The resources of virtual machines and whether they are locked (2012 and later)."""
     columns = ("Name", "Id", "OwnerGroup", "OwnerNode", "StatusInformation", "PrivateProperties")
-    return Wql(on, NAMESPACE, "MSCluster_Resource", columns, (Predicate("Type", "in", _VM_TYPES),))
+    return Source(
+        Wql(on, NAMESPACE, "MSCluster_Resource", columns, (Predicate("Type", "in", _VM_TYPES),)), _read_resources
+    )
+
+
+def shared_volumes(on: str) -> Source[tuple[SharedVolume, ...]]:
+    """The cluster shared volumes and whether one is in backup."""
+    columns = ("Name", "BackupState", "FaultState")
+    return Source(Wql(on, NAMESPACE, "MSCluster_ClusterSharedVolume", columns), _read_volumes)
+
+
+def backup_hint(on: str) -> Source[bool]:
+    """Does the cluster believe that a backup runs? It can be stale."""
+    return Source(Wql(on, NAMESPACE, "MSCluster_Cluster", ("Name", "BackupInProgress")), _read_backup_hint)
+
+
+def resource_vm_id(on: str, resource: str) -> Source[str]:
+    """Which virtual machine is that resource's, by the cluster's hive?"""
+    return Source(Registry(on, rf"Cluster\Resources\{resource}\Parameters", ("VmID",)), _read_vm_id)
 
 
 async def look_at_cluster(on: str, ask: QueryClient) -> Cluster:
     """Ask a cluster everything about locks and backups, in one round."""
-    shared = Wql(on, NAMESPACE, "MSCluster_ClusterSharedVolume", ("Name", "BackupState", "FaultState"))
-    hint = Wql(on, NAMESPACE, "MSCluster_Cluster", ("Name", "BackupInProgress"))
     nodes, groups, resources, volumes, backup = await asyncio.gather(
-        ask.query(ask_nodes(on), read_nodes),
-        ask.query(ask_groups(on), read_groups),
-        ask.query(ask_resources(on), read_resources),
-        ask.query(shared, read_volumes),
-        ask.query(hint, read_backup_hint),
+        ask.query(cluster_nodes(on)),
+        ask.query(cluster_groups(on)),
+        ask.query(cluster_resources(on)),
+        ask.query(shared_volumes(on)),
+        ask.query(backup_hint(on)),
     )
     return Cluster(on, nodes, groups, resources, volumes, backup)
 
@@ -167,20 +190,19 @@ async def with_vm_ids(cluster: Cluster, ask: QueryClient, of_node: str = "") -> 
         ask: for the registry.
         of_node: the ids of every resource that this node owns are wanted too.
     """
-    if isinstance(cluster.resources, QueryFailure):
+    if isinstance(cluster.resources, Unknown):
         return cluster
     wanted = [one for one in cluster.resources if one.locked or one.owner.casefold() == of_node.casefold()]
     missing = [resource for resource in wanted if not resource.vm_id and resource.key]
     if not missing:
         return cluster
-    keys = {one.key: Registry(cluster.name, rf"Cluster\Resources\{one.key}\Parameters", ("VmID",)) for one in missing}
-    found = await ask.query_many(keys, read_vm_id)
+    found = await ask.query_many({one.key: resource_vm_id(cluster.name, one.key) for one in missing})
     known = {key: vm_id for key, vm_id in found.items() if isinstance(vm_id, str)}
     resources = tuple(replace(one, vm_id=one.vm_id or known.get(one.key, "")) for one in cluster.resources)
     return replace(cluster, resources=resources)
 
 
-def read_nodes(rows: Rows) -> tuple[Node, ...]:
+def _read_nodes(rows: Rows) -> tuple[Node, ...]:
     """Nodes in the order of their names.
 
     Raises:
@@ -193,8 +215,8 @@ def read_nodes(rows: Rows) -> tuple[Node, ...]:
     return tuple(sorted(nodes, key=lambda node: node.name.casefold()))
 
 
-def read_groups(rows: Rows) -> tuple[Group, ...]:
-    """Roles. Raises CellError."""
+def _read_groups(rows: Rows) -> tuple[Group, ...]:
+    """Roles. Raises Unreadable."""
     return tuple(
         Group(
             name=_name(row),
@@ -207,8 +229,8 @@ def read_groups(rows: Rows) -> tuple[Group, ...]:
     )
 
 
-def read_resources(rows: Rows) -> tuple[Resource, ...]:
-    """Resources of virtual machines. Raises CellError."""
+def _read_resources(rows: Rows) -> tuple[Resource, ...]:
+    """Resources of virtual machines. Raises Unreadable."""
     return tuple(
         Resource(
             name=_name(row),
@@ -222,19 +244,19 @@ def read_resources(rows: Rows) -> tuple[Resource, ...]:
     )
 
 
-def read_volumes(rows: Rows) -> tuple[SharedVolume, ...]:
-    """Cluster shared volumes: BackupState 1 is "in progress" [doc]. Raises CellError."""
+def _read_volumes(rows: Rows) -> tuple[SharedVolume, ...]:
+    """Cluster shared volumes: BackupState 1 is "in progress" [doc]. Raises Unreadable."""
     return tuple(
         SharedVolume(_name(row), get_int(row, "BackupState") == 1, get_int(row, "FaultState") or 0) for row in rows
     )
 
 
-def read_backup_hint(rows: Rows) -> bool:
-    """MSCluster_Cluster.BackupInProgress. Raises CellError."""
+def _read_backup_hint(rows: Rows) -> bool:
+    """MSCluster_Cluster.BackupInProgress. Raises Unreadable."""
     return any(get_int(row, "BackupInProgress") for row in rows)
 
 
-def read_vm_id(rows: Rows) -> str:
+def _read_vm_id(rows: Rows) -> str:
     """The VM id out of one registry row; "" where there is none."""
     return guid(get_str(rows[0], "VmID")) if rows else ""
 

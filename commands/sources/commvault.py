@@ -13,6 +13,7 @@ from datetime import datetime
 from bot.api.actions import RunProgram
 from bot.api.queries import RunReader, make_params
 from bot.api.rows import CellError, Row, Rows, get_datetime, get_int, get_str
+from bot.api.sources import Source
 from commands.formatting import format_time, join_names
 
 ON = "commvault"  # the one backup product of an estate
@@ -74,14 +75,14 @@ class BackupJob:
         return f"{self.status}{since}{code}"
 
 
-def ask_job(job: int) -> RunReader:
+def backup_job(job: int) -> Source[tuple[BackupJob, ...]]:
     """The question: how is one job?"""
-    return RunReader(ON, JOB, make_params(job=job))
+    return Source(RunReader(ON, JOB, make_params(job=job)), _read_jobs)
 
 
-def ask_active_jobs() -> RunReader:
+def active_jobs() -> Source[tuple[BackupJob, ...]]:
     """The question: which jobs have not ended?"""
-    return RunReader(ON, ACTIVE_JOBS)
+    return Source(RunReader(ON, ACTIVE_JOBS), _read_jobs)
 
 
 def resume_job(job: int) -> RunProgram:
@@ -89,8 +90,8 @@ def resume_job(job: int) -> RunProgram:
     return RunProgram(ON, RESUME, make_params(job=job))
 
 
-def read_jobs(rows: Rows) -> tuple[BackupJob, ...]:
-    """Jobs by number. Raises CellError for a row without a number or a state."""
+def _read_jobs(rows: Rows) -> tuple[BackupJob, ...]:
+    """Jobs by number. Raises Unreadable for a row without a number or a state."""
     return tuple(sorted(map(_job, rows), key=lambda job: job.number))
 
 

@@ -17,6 +17,7 @@ from datetime import datetime
 
 from bot.api.queries import RunReader, make_params
 from bot.api.rows import Cell, CellError, Row, Rows, get_datetime, get_int
+from bot.api.sources import Source
 from commands.sources.identity import guid
 
 VMMS_LOG = "Microsoft-Windows-Hyper-V-VMMS-Admin"
@@ -48,27 +49,32 @@ class Event:
         return tuple(value for _, value in self.data)
 
 
-def ask_events(on: str, channel: str, ids: tuple[int, ...], since: datetime, provider: str | None = None) -> RunReader:
+def logged_events(
+    on: str, channel: str, ids: tuple[int, ...], since: datetime, provider: str | None = None
+) -> Source[tuple[Event, ...]]:
     """The question: the newest events of these ids since then. Other providers use the same numbers in System."""
-    return RunReader(
-        on,
-        "wevtutil query events",
-        make_params(
-            channel=channel,
-            ids=",".join(map(str, ids)),
-            most=MOST,
-            provider=provider,
-            since=since.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    return Source(
+        RunReader(
+            on,
+            "wevtutil query events",
+            make_params(
+                channel=channel,
+                ids=",".join(map(str, ids)),
+                most=MOST,
+                provider=provider,
+                since=since.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            ),
         ),
+        _read_events,
     )
 
 
-def ask_snapshot_failures(on: str, since: datetime) -> RunReader:
+def snapshot_failures(on: str, since: datetime) -> Source[tuple[Event, ...]]:
     """The question: for which guests did the shadow copy inside fail since then?"""
-    return ask_events(on, VMMS_LOG, (GUEST_SNAPSHOT_FAILED,), since)
+    return logged_events(on, VMMS_LOG, (GUEST_SNAPSHOT_FAILED,), since)
 
 
-def read_events(rows: Rows) -> tuple[Event, ...]:
+def _read_events(rows: Rows) -> tuple[Event, ...]:
     """Make events of rows {event_id, at, data, …}, newest first.
 
     Raises:

@@ -11,9 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bot.api.facts import Unknown
 from bot.api.queries import GuestRegistry, GuestWql, Predicate, Wql
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.query_client import QueryClient
 from bot.api.rows import Rows, get_int, get_ints, get_str, get_strs
+from bot.api.sources import Source
 from commands.sources.cluster import Node
 from commands.sources.identity import guid, identifies, same_bios
 from commands.sources.kvp import KvpInfo, kvp_info, read_items
@@ -76,7 +78,7 @@ class HostGuests:
     """The virtual machines of one host, and what could not be read of them."""
 
     guests: tuple[HostedGuest, ...]
-    failed: tuple[QueryFailure, ...] = ()
+    failed: tuple[Unknown, ...] = ()
 
 
 def namespace(node: Node) -> str:
@@ -84,14 +86,14 @@ def namespace(node: Node) -> str:
     return "root/virtualization" if node.is_2008 else "root/virtualization/v2"
 
 
-def ask_guests(node: Node) -> Wql:
+def virtual_machines(node: Node) -> Source[tuple[Guest, ...]]:
     """The question: every virtual machine of a node. The host itself is a row of that class too."""
     columns = ("Name", "ElementName", "EnabledState", "OperationalStatus")
-    return Wql(node.name, namespace(node), "Msvm_ComputerSystem", columns)
+    return Source(Wql(node.name, namespace(node), "Msvm_ComputerSystem", columns), _read_guests)
 
 
-def read_guests(rows: Rows) -> tuple[Guest, ...]:
-    """Virtual machines by name; the host's own row is left out: its Name is no GUID [cap]. Raises CellError."""
+def _read_guests(rows: Rows) -> tuple[Guest, ...]:
+    """Virtual machines by name; the host's own row is left out: its Name is no GUID [cap]. Raises Unreadable."""
     guests = [
         Guest(
             vm_id=guid(get_str(row, "Name")),
@@ -105,47 +107,54 @@ def read_guests(rows: Rows) -> tuple[Guest, ...]:
     return tuple(sorted(guests, key=lambda guest: guest.name.casefold()))
 
 
-async def look_at_guests(node: Node, ask: QueryClient) -> HostGuests | QueryFailure:
+def kvp_exchange(node: Node) -> Source[dict[str, KvpInfo]]:
+    """The question: what did each guest of a node say of itself?"""
+    columns = ("SystemName", "GuestIntrinsicExchangeItems")
+    return Source(Wql(node.name, namespace(node), "Msvm_KvpExchangeComponent", columns), _read_exchange)
+
+
+async def look_at_guests(node: Node, ask: QueryClient) -> HostGuests | Unknown:
     """Ask one host for its virtual machines, their data exchange and their firmware ids, in one round."""
-    where = namespace(node)
-    exchange = Wql(node.name, where, "Msvm_KvpExchangeComponent", ("SystemName", "GuestIntrinsicExchangeItems"))
     guests, items, bios = await asyncio.gather(
-        ask.query(ask_guests(node), read_guests),
-        ask.query(exchange, read_exchange),
-        ask.query(_ask_bios(node), read_bios),
+        ask.query(virtual_machines(node)),
+        ask.query(kvp_exchange(node)),
+        ask.query(firmware_ids(node)),
     )
-    if isinstance(guests, QueryFailure):
+    if isinstance(guests, Unknown):
         return guests
-    silent = KvpInfo(unread=items.message) if isinstance(items, QueryFailure) else KvpInfo()
-    by_exchange = {} if isinstance(items, QueryFailure) else items
-    by_bios = {} if isinstance(bios, QueryFailure) else bios
+    silent = KvpInfo(unread=items.why) if isinstance(items, Unknown) else KvpInfo()
+    by_exchange = {} if isinstance(items, Unknown) else items
+    by_bios = {} if isinstance(bios, Unknown) else bios
     hosted = tuple(
         HostedGuest(guest, node.name, by_exchange.get(guest.vm_id, silent), by_bios.get(guest.vm_id, ""))
         for guest in guests
     )
-    return HostGuests(hosted, tuple(part for part in (items, bios) if isinstance(part, QueryFailure)))
+    return HostGuests(hosted, tuple(part for part in (items, bios) if isinstance(part, Unknown)))
 
 
-def _ask_bios(node: Node) -> Wql:
+def firmware_ids(node: Node) -> Source[dict[str, str]]:
     """The firmware id of every virtual machine; its own settings, not those of its snapshots."""
     if node.is_2008:
         current = (Predicate("SettingType", "=", _CURRENT_SETTINGS),)
-        return Wql(node.name, namespace(node), "Msvm_VirtualSystemSettingData", ("SystemName", "BIOSGUID"), current)
+        return Source(
+            Wql(node.name, namespace(node), "Msvm_VirtualSystemSettingData", ("SystemName", "BIOSGUID"), current),
+            _read_bios,
+        )
     realized = (Predicate("VirtualSystemType", "=", _REALIZED),)
     columns = ("VirtualSystemIdentifier", "BIOSGUID")
-    return Wql(node.name, namespace(node), "Msvm_VirtualSystemSettingData", columns, realized)
+    return Source(Wql(node.name, namespace(node), "Msvm_VirtualSystemSettingData", columns, realized), _read_bios)
 
 
-def read_exchange(rows: Rows) -> dict[str, KvpInfo]:
-    """VM id -> what the guest told. Raises CellError."""
+def _read_exchange(rows: Rows) -> dict[str, KvpInfo]:
+    """VM id -> what the guest told. Raises Unreadable."""
     return {
         guid(get_str(row, "SystemName")): kvp_info(read_items(get_strs(row, "GuestIntrinsicExchangeItems")))
         for row in rows
     }
 
 
-def read_bios(rows: Rows) -> dict[str, str]:
-    """VM id -> BIOS GUID. Raises CellError."""
+def _read_bios(rows: Rows) -> dict[str, str]:
+    """VM id -> BIOS GUID. Raises Unreadable."""
     found = {}
     for row in rows:
         vm_id = guid(get_str(row, "VirtualSystemIdentifier") or get_str(row, "SystemName"))
@@ -153,27 +162,32 @@ def read_bios(rows: Rows) -> dict[str, str]:
     return found
 
 
-def ask_identity(hosted: HostedGuest) -> GuestRegistry:
+def guest_identity(hosted: HostedGuest) -> Source[str]:
     """Which virtual machine does the guest believe to be? Written by integration services (2012 R2 and later [mem])."""
     guest = hosted.guest
-    return GuestRegistry(guest.name, hosted.told.fqdn, guest.vm_id, _VM_PARAMETERS, ("VirtualMachineId",))
-
-
-def ask_firmware(hosted: HostedGuest) -> GuestWql:
-    """The firmware id as the guest sees it: for guests whose integration services write no id."""
-    guest = hosted.guest
-    return GuestWql(
-        guest.name, hosted.told.fqdn, guest.vm_id, "root/cimv2", "Win32_ComputerSystemProduct", ("Name", "UUID")
+    return Source(
+        GuestRegistry(guest.name, hosted.told.fqdn, guest.vm_id, _VM_PARAMETERS, ("VirtualMachineId",)), _read_identity
     )
 
 
-def read_identity(rows: Rows) -> str:
-    """The VM id, or "". Raises CellError."""
+def guest_firmware(hosted: HostedGuest) -> Source[str]:
+    """The firmware id as the guest sees it: for guests whose integration services write no id."""
+    guest = hosted.guest
+    return Source(
+        GuestWql(
+            guest.name, hosted.told.fqdn, guest.vm_id, "root/cimv2", "Win32_ComputerSystemProduct", ("Name", "UUID")
+        ),
+        _read_firmware,
+    )
+
+
+def _read_identity(rows: Rows) -> str:
+    """The VM id, or "". Raises Unreadable."""
     return guid(get_str(rows[0], "VirtualMachineId")) if rows else ""
 
 
-def read_firmware(rows: Rows) -> str:
-    """The firmware id, or "". Raises CellError."""
+def _read_firmware(rows: Rows) -> str:
+    """The firmware id, or "". Raises Unreadable."""
     return guid(get_str(rows[0], "UUID")) if rows else ""
 
 

@@ -12,6 +12,7 @@ from enum import IntEnum
 
 from bot.api.queries import Predicate, Wql
 from bot.api.rows import CellError, Rows, get_int, get_str
+from bot.api.sources import Source
 from commands.sources.cluster import NAMESPACE
 
 COLUMNS = ("Name", "State", "NodeDrainStatus")
@@ -91,23 +92,23 @@ class Votes:
         return self.left * 2 > self.of
 
 
-def ask_node_states(on: str) -> Wql:
+def node_states(on: str) -> Source[tuple[NodeState, ...]]:
     """The question: every node (2012 and later)."""
-    return Wql(on, NAMESPACE, "MSCluster_Node", (*COLUMNS, "NodeWeight", "DynamicWeight"))
+    return Source(Wql(on, NAMESPACE, "MSCluster_Node", (*COLUMNS, "NodeWeight", "DynamicWeight")), _read_node_states)
 
 
-def ask_node(on: str, node: str) -> Wql:
+def node_query(on: str, node: str) -> Wql:
     """The question of a check: one node's state and drain."""
     return Wql(on, NAMESPACE, "MSCluster_Node", COLUMNS, (Predicate("Name", "=", node),))
 
 
-def ask_witness(on: str) -> Wql:
+def quorum_witness(on: str) -> Source[bool]:
     """The question: is there a witness?"""
-    return Wql(on, NAMESPACE, "MSCluster_Cluster", ("Name", "QuorumTypeValue"))
+    return Source(Wql(on, NAMESPACE, "MSCluster_Cluster", ("Name", "QuorumTypeValue")), _read_witness)
 
 
-def read_node_states(rows: Rows) -> tuple[NodeState, ...]:
-    """Nodes in the order of their names. Raises CellError for a row without a name."""
+def _read_node_states(rows: Rows) -> tuple[NodeState, ...]:
+    """Nodes in the order of their names. Raises Unreadable for a row without a name."""
     found = []
     for row in rows:
         name = get_str(row, "Name")
@@ -119,8 +120,8 @@ def read_node_states(rows: Rows) -> tuple[NodeState, ...]:
     return tuple(sorted(found, key=lambda one: one.name.casefold()))
 
 
-def read_witness(rows: Rows) -> bool:
-    """Whether a disk or a file share votes too. Raises CellError."""
+def _read_witness(rows: Rows) -> bool:
+    """Whether a disk or a file share votes too. Raises Unreadable."""
     return any(get_int(row, "QuorumTypeValue") in _WITNESSES for row in rows)
 
 

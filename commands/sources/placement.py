@@ -14,9 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bot.api.facts import Unknown
 from bot.api.queries import Predicate, Registry, Wql, object_path
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.query_client import QueryClient
 from bot.api.rows import Cell, Rows, get_int
+from bot.api.sources import Source
 from commands.sources.cluster import NAMESPACE
 
 _MACHINES = "Virtual Machine"
@@ -27,42 +29,45 @@ _SILENT = ("timed out", "unreachable", "login refused", "too busy")  # asking fo
 Owners = dict[str, frozenset[str]]
 
 
-def ask_threshold(on: str) -> Wql:
+def move_threshold(on: str) -> Source[int | None]:
     """The question: from which priority on do guests move live?"""
     named = (Predicate("Name", "=", _MACHINES),)
-    return Wql(on, NAMESPACE, "MSCluster_ResourceType", ("Name", "PrivateProperties"), named)
+    return Source(Wql(on, NAMESPACE, "MSCluster_ResourceType", ("Name", "PrivateProperties"), named), _read_threshold)
 
 
-def ask_threshold_of_hive(on: str) -> Registry:
+def move_threshold_of_hive(on: str) -> Source[int | None]:
     """The same, from the cluster's hive on one node."""
-    return Registry(on, rf"Cluster\ResourceTypes\{_MACHINES}\Parameters", (_THRESHOLD,))
+    return Source(
+        Registry(on, rf"Cluster\ResourceTypes\{_MACHINES}\Parameters", (_THRESHOLD,)), _read_threshold_of_hive
+    )
 
 
-def ask_possible_owners(on: str, resources: Sequence[str] = ()) -> Wql:
+def possible_owners(on: str, resources: Sequence[str] = ()) -> Source[Owners]:
     """The question: which node may each of these resources be on? One row for each pair; all resources where none is named."""
     paths = tuple(object_path("MSCluster_Resource", "Name", name) for name in resources)
     where = (Predicate("GroupComponent", "in", paths),) if paths else ()
-    return Wql(on, NAMESPACE, "MSCluster_ResourceToPossibleOwner", ("GroupComponent", "PartComponent"), where)
+    return Source(
+        Wql(on, NAMESPACE, "MSCluster_ResourceToPossibleOwner", ("GroupComponent", "PartComponent"), where),
+        _read_possible_owners,
+    )
 
 
-async def find_possible_owners(on: str, resources: Sequence[str], ask: QueryClient) -> Owners | QueryFailure:
+async def find_possible_owners(on: str, resources: Sequence[str], ask: QueryClient) -> Owners | Unknown:
     """Resource -> nodes where it may be, in lower case, for at least these resources of a cluster."""
     slices = [resources[at : at + _AT_ONCE] for at in range(0, len(resources), _AT_ONCE)]
-    questions = {at: ask_possible_owners(on, some) for at, some in enumerate(slices)}
-    told = await ask.query_many(questions, read_possible_owners)
-    silent = [part for part in told.values() if isinstance(part, QueryFailure)]
+    questions = {at: possible_owners(on, some) for at, some in enumerate(slices)}
+    told = await ask.query_many(questions)
+    silent = [part for part in told.values() if isinstance(part, Unknown)]
     if away := next((part for part in silent if part.kind in _SILENT), None):
         return away
-    found = {
-        name: nodes for part in told.values() if not isinstance(part, QueryFailure) for name, nodes in part.items()
-    }
+    found = {name: nodes for part in told.values() if not isinstance(part, Unknown) for name, nodes in part.items()}
     if not silent and all(name.casefold() in found for name in resources):
         return found
-    return await ask.query(ask_possible_owners(on), read_possible_owners)
+    return await ask.query(possible_owners(on))
 
 
-def read_threshold(rows: Rows) -> int | None:
-    """The priority from the private properties; None where they do not tell. Raises CellError."""
+def _read_threshold(rows: Rows) -> int | None:
+    """The priority from the private properties; None where they do not tell. Raises Unreadable."""
     for row in rows:
         private = row.get("PrivateProperties")
         if isinstance(private, Mapping):
@@ -72,12 +77,12 @@ def read_threshold(rows: Rows) -> int | None:
     return None
 
 
-def read_threshold_of_hive(rows: Rows) -> int | None:
-    """The priority from the registry; None where there is no such value. Raises CellError."""
+def _read_threshold_of_hive(rows: Rows) -> int | None:
+    """The priority from the registry; None where there is no such value. Raises Unreadable."""
     return get_int(rows[0], _THRESHOLD) if rows else None
 
 
-def read_possible_owners(rows: Rows) -> Owners:
+def _read_possible_owners(rows: Rows) -> Owners:
     """Resource -> nodes, all in lower case."""
     found: dict[str, set[str]] = {}
     for row in rows:

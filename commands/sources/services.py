@@ -10,6 +10,7 @@ from bot.api.actions import InvokeMethod
 from bot.api.plan import Check, Step, exists
 from bot.api.queries import Predicate, Query, Wql, make_params
 from bot.api.rows import Rows, get_str
+from bot.api.sources import Source
 
 RUNNING, STOPPED = "Running", "Stopped"
 _NAMESPACE, _CLASS = "root/cimv2", "Win32_Service"
@@ -17,19 +18,21 @@ _NOT_RUNNING, _RUNS_ALREADY = 6, 10  # return values [doc]
 WAIT = 120  # seconds for each of both ways; the service manager itself gives up on most after 30 [mem]
 
 
-def ask_service(on: str, service: str) -> Wql:
+def service_state(on: str, service: str) -> Source[str]:
     """The question: how is this service? The process id shows whether it is still the same process."""
-    return Wql(on, _NAMESPACE, _CLASS, ("Name", "State", "ProcessId"), (Predicate("Name", "=", service),))
+    return Source(
+        Wql(on, _NAMESPACE, _CLASS, ("Name", "State", "ProcessId"), (Predicate("Name", "=", service),)), _read_state
+    )
 
 
 def is_in_state(on: str, service: str, state: str, within: int = 0) -> Check:
     """It is there, and in that state."""
-    found = exists(ask_service(on, service), Predicate("State", "=", state), within=within, every=2)
+    found = exists(service_state(on, service).query, Predicate("State", "=", state), within=within, every=2)
     return found.described_as(f"the service {service} is {state.lower()} on {on}")
 
 
-def read_state(rows: Rows) -> str:
-    """Its state in Windows' own English word, "" where there is no such service. Raises CellError."""
+def _read_state(rows: Rows) -> str:
+    """Its state in Windows' own English word, "" where there is no such service. Raises Unreadable."""
     return get_str(rows[0], "State") if rows else ""
 
 
@@ -55,7 +58,7 @@ def stop_step(on: str, service: str, guard: tuple[Check, ...] = (), before: Quer
         act=_stop(on, service),
         guard=(is_in_state(on, service, RUNNING), *guard),
         done=(is_in_state(on, service, STOPPED, WAIT),),
-        before=before or ask_service(on, service),
+        before=before or service_state(on, service).query,
         undo=_start(on, service),
         undone=(is_in_state(on, service, RUNNING, WAIT),),
         undo_says=f"Start the service {service} on {on} again",
@@ -70,7 +73,7 @@ def start_step(on: str, service: str, *, can_stop_again: bool = False) -> Step:
         act=_start(on, service),
         guard=(is_in_state(on, service, STOPPED),),
         done=(is_in_state(on, service, RUNNING, WAIT),),
-        before=ask_service(on, service),
+        before=service_state(on, service).query,
         undo=_stop(on, service) if can_stop_again else None,
         undone=(is_in_state(on, service, STOPPED, WAIT),) if can_stop_again else (),
         repeatable=True,

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from bot.api.facts import Unknown
 from bot.api.queries import Wql
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.query_client import QueryClient
 from bot.api.rows import Rows, get_bool, get_datetime, get_str
+from bot.api.sources import Source
 
 _COLUMNS = ("ID", "InstallDate", "DeviceObject", "ExposedName", "ExposedLocally", "ExposedRemotely")
 
@@ -24,7 +26,17 @@ class Snapshot:
     exposed: str
 
 
-async def look_at_snapshots(hosts: Iterable[str], ask: QueryClient) -> dict[str, tuple[Snapshot, ...] | QueryFailure]:
+def shadow_copies(on: str) -> Source[tuple[Snapshot, ...]]:
+    """The question: every shadow copy of a host."""
+    return Source(Wql(on, "root/cimv2", "Win32_ShadowCopy", _COLUMNS), _read_snapshots)
+
+
+def volume_mounts(on: str) -> Source[dict[str, str]]:
+    """The question: where is each volume of a host mounted?"""
+    return Source(Wql(on, "root/cimv2", "Win32_Volume", ("DeviceID", "Name")), _read_mounts)
+
+
+async def look_at_snapshots(hosts: Iterable[str], ask: QueryClient) -> dict[str, tuple[Snapshot, ...] | Unknown]:
     """Ask hosts for their mounted shadow copies, in one round.
 
     Win32_ShadowCopy says when it is exposed; a hardware provider's copy is a volume of its own, which the device
@@ -32,14 +44,14 @@ async def look_at_snapshots(hosts: Iterable[str], ask: QueryClient) -> dict[str,
     """
     names = list(hosts)
     copies, volumes = await asyncio.gather(
-        ask.query_many({on: Wql(on, "root/cimv2", "Win32_ShadowCopy", _COLUMNS) for on in names}, read_snapshots),
-        ask.query_many({on: Wql(on, "root/cimv2", "Win32_Volume", ("DeviceID", "Name")) for on in names}, read_mounts),
+        ask.query_many({on: shadow_copies(on) for on in names}),
+        ask.query_many({on: volume_mounts(on) for on in names}),
     )
     return {on: _mounted(copies[on], volumes[on]) for on in names}
 
 
-def read_snapshots(rows: Rows) -> tuple[Snapshot, ...]:
-    """Shadow copies. Raises CellError."""
+def _read_snapshots(rows: Rows) -> tuple[Snapshot, ...]:
+    """Shadow copies. Raises Unreadable."""
     return tuple(
         Snapshot(
             key=get_str(row, "ID"),
@@ -53,17 +65,17 @@ def read_snapshots(rows: Rows) -> tuple[Snapshot, ...]:
     )
 
 
-def read_mounts(rows: Rows) -> dict[str, str]:
-    """Device name -> where the volume is mounted. Raises CellError."""
+def _read_mounts(rows: Rows) -> dict[str, str]:
+    """Device name -> where the volume is mounted. Raises Unreadable."""
     return {_device(get_str(row, "DeviceID")): get_str(row, "Name") for row in rows}
 
 
 def _mounted(
-    copies: tuple[Snapshot, ...] | QueryFailure, mounts: Mapping[str, str] | QueryFailure
-) -> tuple[Snapshot, ...] | QueryFailure:
-    if isinstance(copies, QueryFailure):
+    copies: tuple[Snapshot, ...] | Unknown, mounts: Mapping[str, str] | Unknown
+) -> tuple[Snapshot, ...] | Unknown:
+    if isinstance(copies, Unknown):
         return copies
-    if isinstance(mounts, QueryFailure):
+    if isinstance(mounts, Unknown):
         return mounts
     return tuple(copy for copy in copies if copy.exposed or copy.device in mounts)
 

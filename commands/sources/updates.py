@@ -12,9 +12,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from bot.api.facts import Unknown
 from bot.api.queries import Predicate, Registry, Wql
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.query_client import QueryClient
 from bot.api.rows import CellError, Rows, get_int, get_str, get_strs
+from bot.api.sources import Source
 from commands.sources.cluster import Node
 from commands.sources.identity import guid
 
@@ -55,45 +57,58 @@ class NodeUpdates:
     build: Build
     listed: frozenset[str]
     reboot_for: tuple[str, ...]
-    failed: tuple[QueryFailure, ...] = ()
+    failed: tuple[Unknown, ...] = ()
 
 
-async def look_at_updates(nodes: Iterable[Node], ask: QueryClient) -> dict[str, NodeUpdates | QueryFailure]:
+def windows_build(on: str) -> Source[Build]:
+    """The question: which build and update revision does a host run?"""
+    return Source(Registry(on, _CURRENT_VERSION, ("CurrentBuildNumber", "UBR")), _read_build)
+
+
+def listed_updates(on: str) -> Source[frozenset[str]]:
+    """The question: which updates does a host list?"""
+    return Source(Wql(on, "root/cimv2", "Win32_QuickFixEngineering", ("HotFixID",)), _read_listed)
+
+
+def registry_subkeys(on: str, key: str) -> Source[frozenset[str]]:
+    """The question: which subkeys has a key?"""
+    return Source(Registry(on, key), _read_subkeys)
+
+
+async def look_at_updates(nodes: Iterable[Node], ask: QueryClient) -> dict[str, NodeUpdates | Unknown]:
     """Ask every node for build, updates and pending reboots, in one round."""
     names = [node.name for node in nodes]
     builds, listed, servicing, automatic = await asyncio.gather(
-        ask.query_many({on: Registry(on, _CURRENT_VERSION, ("CurrentBuildNumber", "UBR")) for on in names}, read_build),
-        ask.query_many(
-            {on: Wql(on, "root/cimv2", "Win32_QuickFixEngineering", ("HotFixID",)) for on in names}, read_listed
-        ),
-        ask.query_many({on: Registry(on, _SERVICING) for on in names}, read_subkeys),
-        ask.query_many({on: Registry(on, _AUTO_UPDATE) for on in names}, read_subkeys),
+        ask.query_many({on: windows_build(on) for on in names}),
+        ask.query_many({on: listed_updates(on) for on in names}),
+        ask.query_many({on: registry_subkeys(on, _SERVICING) for on in names}),
+        ask.query_many({on: registry_subkeys(on, _AUTO_UPDATE) for on in names}),
     )
     return {on: _node(builds[on], listed[on], servicing[on], automatic[on]) for on in names}
 
 
 def _node(
-    build: Build | QueryFailure,
-    listed: frozenset[str] | QueryFailure,
-    servicing: frozenset[str] | QueryFailure,
-    automatic: frozenset[str] | QueryFailure,
-) -> NodeUpdates | QueryFailure:
+    build: Build | Unknown,
+    listed: frozenset[str] | Unknown,
+    servicing: frozenset[str] | Unknown,
+    automatic: frozenset[str] | Unknown,
+) -> NodeUpdates | Unknown:
     """A node without its build or its list cannot be compared; the reboot keys may be missing alone."""
-    if isinstance(build, QueryFailure):
+    if isinstance(build, Unknown):
         return build
-    if isinstance(listed, QueryFailure):
+    if isinstance(listed, Unknown):
         return listed
     wants = (
         ("servicing", servicing, "rebootpending"),
         ("Windows Update", automatic, "rebootrequired"),
     )
-    failed = tuple(part for part in (servicing, automatic) if isinstance(part, QueryFailure))
-    reboot_for = tuple(why for why, keys, key in wants if not isinstance(keys, QueryFailure) and key in keys)
+    failed = tuple(part for part in (servicing, automatic) if isinstance(part, Unknown))
+    reboot_for = tuple(why for why, keys, key in wants if not isinstance(keys, Unknown) and key in keys)
     return NodeUpdates(build, listed, reboot_for, failed)
 
 
-def read_build(rows: Rows) -> Build:
-    """The build out of one registry row. Raises CellError where there is no build number."""
+def _read_build(rows: Rows) -> Build:
+    """The build out of one registry row. Raises Unreadable where there is no build number."""
     row: Mapping[str, object] = rows[0] if rows else {}
     build = get_int(row, "CurrentBuildNumber")
     if build is None:
@@ -101,14 +116,14 @@ def read_build(rows: Rows) -> Build:
     return Build(build, get_int(row, "UBR"))
 
 
-def read_listed(rows: Rows) -> frozenset[str]:
-    """The update numbers; other rows ("File 1", service packs) are left out. Raises CellError."""
+def _read_listed(rows: Rows) -> frozenset[str]:
+    """The update numbers; other rows ("File 1", service packs) are left out. Raises Unreadable."""
     ids = (get_str(row, "HotFixID").strip() for row in rows)
     return frozenset(_plain(one) for one in ids if _KB.fullmatch(one))
 
 
-def read_subkeys(rows: Rows) -> frozenset[str]:
-    """The names of a key's subkeys in lower case; none where there is no such key. Raises CellError."""
+def _read_subkeys(rows: Rows) -> frozenset[str]:
+    """The names of a key's subkeys in lower case; none where there is no such key. Raises Unreadable."""
     return frozenset(name.casefold() for name in get_strs(rows[0], "subkeys")) if rows else frozenset()
 
 
@@ -117,14 +132,16 @@ def _plain(kb: str) -> str:
     return f"{head.upper()}{dash}{tail.lower()}"
 
 
-def ask_disks(node: Node) -> Wql:
+def scsi_guests(node: Node) -> Source[frozenset[str]]:
     """The question: controllers, drives and disks of a 2008 R2 node's guests (v1 namespace)."""
     columns = ("InstanceID", "ResourceSubType", "Parent")
     kinds = (Predicate("ResourceSubType", "in", _DISK_TYPES),)
-    return Wql(node.name, "root/virtualization", "Msvm_ResourceAllocationSettingData", columns, kinds)
+    return Source(
+        Wql(node.name, "root/virtualization", "Msvm_ResourceAllocationSettingData", columns, kinds), _read_scsi_guests
+    )
 
 
-def read_scsi_guests(rows: Rows) -> frozenset[str]:
+def _read_scsi_guests(rows: Rows) -> frozenset[str]:
     """The ids of virtual machines with a virtual disk on a SCSI controller.
 
     A disk names its drive as parent, a drive its controller; the ids inside those paths decide [src]. Whether a

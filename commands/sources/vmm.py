@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from bot.api.facts import Unknown
 from bot.api.queries import RunReader, make_params
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.query_client import QueryClient
 from bot.api.rows import CellError, Row, Rows, get_int, get_str
+from bot.api.sources import Source
 from commands.sources.guests import Power
 from commands.sources.identity import guid
 
@@ -106,38 +108,38 @@ class VmmJob:
     state: str
 
 
-def ask_layout(on: str) -> RunReader:
+def database_layout(on: str) -> Source[Layout]:
     """Which columns there are."""
-    return RunReader(on, "vmm columns")
+    return Source(RunReader(on, "vmm columns"), _read_layout)
 
 
-def ask_hosts(on: str) -> RunReader:
+def recorded_hosts(on: str) -> Source[dict[str, str]]:
     """The hosts that VMM manages."""
-    return RunReader(on, "vmm hosts")
+    return Source(RunReader(on, "vmm hosts"), _read_hosts)
 
 
-def ask_machines(on: str) -> RunReader:
+def recorded_machines(on: str) -> Source[tuple[Machine, ...]]:
     """All virtual machines that VMM believes to be on a host."""
-    return RunReader(on, "vmm virtual machines")
+    return Source(RunReader(on, "vmm virtual machines"), _read_machines)
 
 
-def ask_machine(on: str, object_id: str) -> RunReader:
+def recorded_machine(on: str, object_id: str) -> Source[tuple[Machine, ...]]:
     """One virtual machine by VMM's own id; the same columns."""
-    return RunReader(on, "vmm virtual machine", make_params(object=object_id))
+    return Source(RunReader(on, "vmm virtual machine", make_params(object=object_id)), _read_machines)
 
 
-def ask_failed_jobs(on: str) -> RunReader:
+def failed_jobs(on: str) -> Source[dict[str, VmmJob]]:
     """The failed job that each virtual machine carries. Only where the layout has them."""
-    return RunReader(on, "vmm failed jobs")
+    return Source(RunReader(on, "vmm failed jobs"), _read_failed_jobs)
 
 
-def ask_running_jobs(on: str) -> RunReader:
+def running_jobs(on: str) -> Source[int]:
     """The jobs that run. Only where the layout has them."""
-    return RunReader(on, "vmm running jobs")
+    return Source(RunReader(on, "vmm running jobs"), _read_running_jobs)
 
 
-def read_layout(rows: Rows) -> Layout:
-    """The layout out of INFORMATION_SCHEMA.COLUMNS. No row at all is an unknown schema too. Raises CellError."""
+def _read_layout(rows: Rows) -> Layout:
+    """The layout out of INFORMATION_SCHEMA.COLUMNS. No row at all is an unknown schema too. Raises Unreadable."""
     found = {
         (get_str(row, "TABLE_NAME").casefold(), get_str(row, "COLUMN_NAME").casefold()): get_str(
             row, "DATA_TYPE"
@@ -154,13 +156,13 @@ def read_layout(rows: Rows) -> Layout:
     return Layout(release, (), has_jobs, has_jobs and _FAILED_JOB in found)
 
 
-def read_hosts(rows: Rows) -> dict[str, str]:
-    """Host id -> name without its domain, in lower case. Raises CellError."""
+def _read_hosts(rows: Rows) -> dict[str, str]:
+    """Host id -> name without its domain, in lower case. Raises Unreadable."""
     return {_id(row, "HostID"): get_str(row, "ComputerName").partition(".")[0].casefold() for row in rows}
 
 
-def read_machines(rows: Rows) -> tuple[Machine, ...]:
-    """Virtual machines by name. Raises CellError for one without id or state."""
+def _read_machines(rows: Rows) -> tuple[Machine, ...]:
+    """Virtual machines by name. Raises Unreadable for one without id or state."""
     found = [
         Machine(
             _id(row, "ObjectId"),
@@ -174,22 +176,22 @@ def read_machines(rows: Rows) -> tuple[Machine, ...]:
     return tuple(sorted(found, key=lambda one: (one.name.casefold(), one.object_id)))
 
 
-def read_failed_jobs(rows: Rows) -> dict[str, VmmJob]:
-    """VMM's id of a virtual machine -> the job that failed over it. Raises CellError."""
+def _read_failed_jobs(rows: Rows) -> dict[str, VmmJob]:
+    """VMM's id of a virtual machine -> the job that failed over it. Raises Unreadable."""
     return {_id(row, "ObjectId"): VmmJob(_id(row, "FailedJobID"), get_str(row, "TaskState")) for row in rows}
 
 
-def read_running_jobs(rows: Rows) -> int:
+def _read_running_jobs(rows: Rows) -> int:
     """How many jobs run."""
     return len(rows)
 
 
-async def find_running_jobs(on: str, ask: QueryClient) -> int | QueryFailure | None:
+async def find_running_jobs(on: str, ask: QueryClient) -> int | Unknown | None:
     """How many jobs run; None where the schema does not tell."""
-    layout = await ask.query(ask_layout(on), read_layout)
-    if isinstance(layout, QueryFailure):
+    layout = await ask.query(database_layout(on))
+    if isinstance(layout, Unknown):
         return layout
-    return await ask.query(ask_running_jobs(on), read_running_jobs) if layout.has_jobs else None
+    return await ask.query(running_jobs(on)) if layout.has_jobs else None
 
 
 def _id(row: Row, column: str) -> str:

@@ -11,6 +11,7 @@ from enum import IntEnum
 
 from bot.api.queries import GuestWql, Predicate
 from bot.api.rows import CellError, Row, Rows, get_int, get_str
+from bot.api.sources import Source
 from commands.formatting import GIB, MIB, format_size
 from commands.sources.guests import HostedGuest
 
@@ -71,14 +72,17 @@ class Volumes:
     unread: tuple[str, ...] = ()
 
 
-def ask_volumes(hosted: HostedGuest) -> GuestWql:
+def guest_volumes(hosted: HostedGuest) -> Source[Volumes]:
     """The question: every fixed volume, mount points too (Win32_LogicalDisk shows lettered ones only)."""
     guest = hosted.guest
     fixed = (Predicate("DriveType", "=", _FIXED),)
-    return GuestWql(guest.name, hosted.told.fqdn, guest.vm_id, "root/cimv2", "Win32_Volume", _COLUMNS, fixed)
+    return Source(
+        GuestWql(guest.name, hosted.told.fqdn, guest.vm_id, "root/cimv2", "Win32_Volume", _COLUMNS, fixed),
+        _read_volumes,
+    )
 
 
-def read_volumes(rows: Rows) -> Volumes:
+def _read_volumes(rows: Rows) -> Volumes:
     """Read the volumes of one guest.
 
     Raises:

@@ -15,6 +15,7 @@ from enum import IntEnum, StrEnum
 
 from bot.api.queries import RunReader
 from bot.api.rows import CellError, Row, Rows, get_int, get_str
+from bot.api.sources import Source
 from commands.sources.identity import guid
 
 HYPER_V = "66841CD4-6DED-4F4B-8F17-FD23F8DDC3DE"  # win32: backing-up-and-restoring-virtual-machines [doc]
@@ -129,12 +130,12 @@ class Writer:
         return f"[{self.state}] {word} · {error}"
 
 
-def ask_writers(on: str) -> RunReader:
+def host_writers(on: str) -> Source[tuple[Writer, ...]]:
     """The question: every writer of a host. Needs an elevated account [note]."""
-    return RunReader(on, "vssadmin list writers")
+    return Source(RunReader(on, "vssadmin list writers"), _read_writers)
 
 
-def read_writers(rows: Rows) -> tuple[Writer, ...]:
+def _read_writers(rows: Rows) -> tuple[Writer, ...]:
     """Make writers of rows {name, writer_id, instance_id, state, state_text, error_text}.
 
     An empty list is returned as it is: it is a finding, not a healthy host (Microsoft KB2009550 [doc]).

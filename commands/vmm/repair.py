@@ -13,10 +13,11 @@ from bot.api.actions import ManualStep, RowTransaction, Update
 from bot.api.plan import Check, Group, Step, exists
 from bot.api.queries import Predicate, RunReader, Wql, make_params
 from bot.api.rows import Rows, get_datetime
+from bot.api.sources import Source
 from commands.sources.cluster import Node
 from commands.sources.guests import Power, namespace
 from commands.sources.services import STOPPED, is_in_state, start_step, stop_step
-from commands.sources.vmm import MISSING, ask_machine
+from commands.sources.vmm import MISSING, recorded_machine
 
 DATABASE, TABLE, KEY = "vmm", "tbl_WLC_VObject", "ObjectId"
 SERVICE = "VMMService"  # KB3102955 stops it before the database is changed [doc]
@@ -81,13 +82,13 @@ class FullBackup:
         return timedelta() <= self.now - self.finished < OLDEST_BACKUP
 
 
-def ask_last_backup(on: str) -> RunReader:
+def last_full_backup(on: str) -> Source[FullBackup | None]:
     """The question: when was the newest full backup?"""
-    return RunReader(on, "vmm last full backup")
+    return Source(RunReader(on, "vmm last full backup"), _read_last_backup)
 
 
-def read_last_backup(rows: Rows) -> FullBackup | None:
-    """The newest full backup; None where there is none. Raises CellError."""
+def _read_last_backup(rows: Rows) -> FullBackup | None:
+    """The newest full backup; None where there is none. Raises Unreadable."""
     if not rows:
         return None
     finished, now = get_datetime(rows[0], "backup_finish_date"), get_datetime(rows[0], "server_now")
@@ -103,7 +104,7 @@ def refresh_step(one: Repair, key: str = "refresh") -> Step:
             f"On the VMM server: Get-SCVirtualMachine -ID {one.machine} | Read-SCVirtualMachine -Force", _ROLE
         ),
         done=(_is_mended(one, _REFRESH),),
-        before=ask_machine(one.on, one.machine),
+        before=recorded_machine(one.on, one.machine).query,
         deadline=_HAND,
     )
 
@@ -129,7 +130,10 @@ def move_steps(one: Repair, believed: Node) -> tuple[Step, ...]:
             act=None,
             done=(
                 exists(
-                    ask_machine(one.on, one.machine), Predicate("ObjectState", "!=", MISSING), within=_LOOKS, every=30
+                    recorded_machine(one.on, one.machine).query,
+                    Predicate("ObjectState", "!=", MISSING),
+                    within=_LOOKS,
+                    every=30,
                 ).described_as(f"VMM {one.on} does not show the virtual machine as Missing"),
             ),
         ),
@@ -164,7 +168,7 @@ def _record_step(one: Repair) -> Step:
         guard=(*stopped, record_is(one, one.believed, one.state), is_there(one)),
         done=(record_is(one, one.real, one.becomes),),
         deadline=TRANSACTION,
-        before=ask_machine(one.on, one.machine),
+        before=recorded_machine(one.on, one.machine).query,
         undo=RowTransaction(one.on, DATABASE, (Update(TABLE, key, becomes, was),)),
         undone=(record_is(one, one.believed, one.state),),
         repeatable=True,
@@ -178,7 +182,7 @@ def _service_steps(one: Repair) -> tuple[Step, Step]:
         return stop_step(one.host, SERVICE), start_step(one.host, SERVICE, can_stop_again=True)
     stop = ManualStep(f"Close every VMM console, then stop the service {SERVICE} on the VMM server. Say done.", _ROLE)
     start = ManualStep(f"Start the service {SERVICE} on the VMM server. Say done when its console opens.", _ROLE)
-    is_recorded = exists(ask_machine(one.on, one.machine)).described_as(
+    is_recorded = exists(recorded_machine(one.on, one.machine).query).described_as(
         f"VMM {one.on} has a record of the virtual machine"
     )
     return (
@@ -210,7 +214,7 @@ def record_is(one: Repair, host: str, state: int) -> Check:
     terms = (Predicate("HostId", "=", host), Predicate("ObjectState", "=", state))
     which = "it had before" if host == one.believed else "where it really is"
     says = f"VMM {one.on} records the host {which}, and the state {state}"
-    return exists(ask_machine(one.on, one.machine), *terms).described_as(says)
+    return exists(recorded_machine(one.on, one.machine).query, *terms).described_as(says)
 
 
 def is_there(one: Repair) -> Check:
@@ -234,4 +238,4 @@ def _is_mended(one: Repair, within: int) -> Check:
     """The record names the real host, and is not Missing."""
     terms = (Predicate("HostId", "=", one.real), Predicate("ObjectState", "!=", MISSING))
     says = f"VMM {one.on} shows the virtual machine on {one.node.name}, and not as Missing"
-    return exists(ask_machine(one.on, one.machine), *terms, within=within, every=15).described_as(says)
+    return exists(recorded_machine(one.on, one.machine).query, *terms, within=within, every=15).described_as(says)

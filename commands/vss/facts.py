@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.api.arguments import Target
-from bot.api.queries import SampleHistory
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.facts import Unknown
+from bot.api.query_client import QueryClient
 from commands.sources import event_log as logs
 from commands.sources.cluster import Cluster, Node, look_at_cluster, look_at_host, target_nodes, with_vm_ids
-from commands.sources.event_log import Event, ask_events, ask_snapshot_failures, read_events
-from commands.sources.guests import Guest, ask_guests, read_guests
+from commands.sources.event_log import Event, logged_events, snapshot_failures
+from commands.sources.guests import Guest, virtual_machines
 from commands.sources.snapshots import Snapshot, look_at_snapshots
-from commands.sources.vss_writers import Writer, ask_writers, read_writers
-from commands.vss.writer_verdict import SAMPLE, WriterSample, read_samples
+from commands.sources.vss_writers import Writer, host_writers
+from commands.vss.writer_verdict import WriterSample, writer_samples
 
 LOOK_BACK = timedelta(hours=24)  # a night's backup, seen the next morning
 
@@ -26,18 +26,18 @@ class NodeFacts:
     """What one node said; each part stands alone, since each can fail alone."""
 
     node: Node
-    writers: tuple[Writer, ...] | QueryFailure
-    guests: tuple[Guest, ...] | QueryFailure = ()
-    vmms: tuple[Event, ...] | QueryFailure = ()
-    clustering: tuple[Event, ...] | QueryFailure = ()
-    callbacks: tuple[Event, ...] | QueryFailure = ()
-    snapshots: tuple[Snapshot, ...] | QueryFailure = ()
-    samples: tuple[WriterSample, ...] | QueryFailure = ()
+    writers: tuple[Writer, ...] | Unknown
+    guests: tuple[Guest, ...] | Unknown = ()
+    vmms: tuple[Event, ...] | Unknown = ()
+    clustering: tuple[Event, ...] | Unknown = ()
+    callbacks: tuple[Event, ...] | Unknown = ()
+    snapshots: tuple[Snapshot, ...] | Unknown = ()
+    samples: tuple[WriterSample, ...] | Unknown = ()
 
     @property
     def runs_hyper_v(self) -> bool:
         """Whether it has Hyper-V at all; a host that did not answer is taken to."""
-        return not (isinstance(self.guests, QueryFailure) and self.guests.kind == "absent")
+        return not (isinstance(self.guests, Unknown) and self.guests.kind == "absent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class LogFacts:
     """What a node beside the target said: only its log and its guests count, since guests move."""
 
     node: Node
-    guests: tuple[Guest, ...] | QueryFailure
-    vmms: tuple[Event, ...] | QueryFailure
+    guests: tuple[Guest, ...] | Unknown
+    vmms: tuple[Event, ...] | Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class WriterFacts:
     cluster: Cluster | None
     nodes: tuple[NodeFacts, ...]
     beside: tuple[LogFacts, ...] = ()
-    unfound: QueryFailure | None = None
+    unfound: Unknown | None = None
 
 
 async def find_writer_facts(target: Target, ask: QueryClient) -> WriterFacts:
@@ -70,7 +70,7 @@ async def find_writer_facts(target: Target, ask: QueryClient) -> WriterFacts:
     if not target.cluster:
         return WriterFacts(ask.now, None, await _ask_nodes((await look_at_host(target.name, ask),), ask))
     cluster = await look_at_cluster(target.cluster, ask)
-    if isinstance(cluster.nodes, QueryFailure):
+    if isinstance(cluster.nodes, Unknown):
         if target.kind == "cluster":
             return WriterFacts(ask.now, cluster, (), unfound=cluster.nodes)
         return WriterFacts(ask.now, cluster, await _ask_nodes((Node(target.name, None),), ask), unfound=cluster.nodes)
@@ -88,14 +88,14 @@ async def _ask_nodes(nodes: Sequence[Node], ask: QueryClient) -> tuple[NodeFacts
     drains, callback = (logs.DRAIN_MOVE_FAILED, logs.LOCKED_STATUS), (logs.VSS_CALLBACK,)
     (writers, guests, samples), (vmms, clustering, callbacks), snapshots = await asyncio.gather(
         asyncio.gather(
-            ask.query_many({on: ask_writers(on) for on in names}, read_writers),
-            ask.query_many({node.name: ask_guests(node) for node in nodes}, read_guests),
-            ask.query_many({on: SampleHistory(on, SAMPLE) for on in names}, read_samples),
+            ask.query_many({on: host_writers(on) for on in names}),
+            ask.query_many({node.name: virtual_machines(node) for node in nodes}),
+            ask.query_many({on: writer_samples(on) for on in names}),
         ),
         asyncio.gather(
-            ask.query_many({on: ask_snapshot_failures(on, since) for on in names}, read_events),
-            ask.query_many({on: ask_events(on, "System", drains, since, logs.CLUSTERING) for on in names}, read_events),
-            ask.query_many({on: ask_events(on, "Application", callback, since, logs.VSS) for on in names}, read_events),
+            ask.query_many({on: snapshot_failures(on, since) for on in names}),
+            ask.query_many({on: logged_events(on, "System", drains, since, logs.CLUSTERING) for on in names}),
+            ask.query_many({on: logged_events(on, "Application", callback, since, logs.VSS) for on in names}),
         ),
         look_at_snapshots(names, ask),
     )
@@ -117,7 +117,7 @@ async def _ask_nodes(nodes: Sequence[Node], ask: QueryClient) -> tuple[NodeFacts
 async def _ask_beside(nodes: Sequence[Node], ask: QueryClient) -> tuple[LogFacts, ...]:
     names = [node.name for node in nodes]
     guests, vmms = await asyncio.gather(
-        ask.query_many({node.name: ask_guests(node) for node in nodes}, read_guests),
-        ask.query_many({on: ask_snapshot_failures(on, ask.now - LOOK_BACK) for on in names}, read_events),
+        ask.query_many({node.name: virtual_machines(node) for node in nodes}),
+        ask.query_many({on: snapshot_failures(on, ask.now - LOOK_BACK) for on in names}),
     )
     return tuple(LogFacts(node, guests[node.name], vmms[node.name]) for node in nodes)

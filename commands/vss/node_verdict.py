@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.api.query_client import QueryFailure
+from bot.api.facts import Unknown
 from bot.api.report import Sample
 from commands.sources.backup_state import Backup, backup_state
 from commands.sources.event_log import Event
@@ -50,7 +50,7 @@ class NodeVerdict:
     @property
     def guests(self) -> int | None:
         """How many virtual machines it has; None where unknown."""
-        return None if isinstance(self.facts.guests, QueryFailure) else len(self.facts.guests)
+        return None if isinstance(self.facts.guests, Unknown) else len(self.facts.guests)
 
     @property
     def lacks_hyper_v_writer(self) -> bool:
@@ -90,14 +90,14 @@ def judge_nodes(facts: WriterFacts) -> tuple[tuple[NodeVerdict, ...], tuple[Node
     suspects = find_suspects(logs, guests, since)
     judged = [_judge(one, facts, suspects_of(one.node.name, suspects), since[one.node.name]) for one in facts.nodes]
     return (
-        tuple(node for node in judged if not isinstance(node.facts.writers, QueryFailure)),
-        tuple(node for node in judged if isinstance(node.facts.writers, QueryFailure)),
+        tuple(node for node in judged if not isinstance(node.facts.writers, Unknown)),
+        tuple(node for node in judged if isinstance(node.facts.writers, Unknown)),
     )
 
 
 def _judge(one: NodeFacts, facts: WriterFacts, suspects: tuple[Suspect, ...], since: datetime) -> NodeVerdict:
     backup = backup_state(() if not one.runs_hyper_v else one.guests, facts.cluster)
-    listed = () if isinstance(one.writers, QueryFailure) else one.writers
+    listed = () if isinstance(one.writers, Unknown) else one.writers
     writers = tuple(judge_writer(writer, backup, _samples(one), facts.now, one.node.build) for writer in listed)
     return NodeVerdict(
         facts=one,
@@ -112,7 +112,7 @@ def _judge(one: NodeFacts, facts: WriterFacts, suspects: tuple[Suspect, ...], si
 
 def _callback(one: NodeFacts, writers: Sequence[WriterVerdict]) -> CallbackError | None:
     """What its events 8194 mean, which only its writers can tell."""
-    if isinstance(one.writers, QueryFailure):
+    if isinstance(one.writers, Unknown):
         return None
     well = all(judged.verdict not in TROUBLED for judged in writers)
     return judge_callbacks(_known_events(one.callbacks), writers_are_well=well, unwell_at=last_unwell(_samples(one)))
@@ -126,12 +126,12 @@ def _job_began(samples: Sequence[WriterSample], now: datetime) -> datetime:
 
 
 def _samples(one: NodeFacts) -> tuple[WriterSample, ...]:
-    return () if isinstance(one.samples, QueryFailure) else one.samples
+    return () if isinstance(one.samples, Unknown) else one.samples
 
 
-def _known(guests: tuple[Guest, ...] | QueryFailure) -> tuple[Guest, ...]:
-    return () if isinstance(guests, QueryFailure) else guests
+def _known(guests: tuple[Guest, ...] | Unknown) -> tuple[Guest, ...]:
+    return () if isinstance(guests, Unknown) else guests
 
 
-def _known_events(events: tuple[Event, ...] | QueryFailure) -> tuple[Event, ...]:
-    return () if isinstance(events, QueryFailure) else events
+def _known_events(events: tuple[Event, ...] | Unknown) -> tuple[Event, ...]:
+    return () if isinstance(events, Unknown) else events

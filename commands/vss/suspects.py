@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.api.query_client import QueryFailure
+from bot.api.facts import Unknown
 from commands.sources.cluster import Cluster
 from commands.sources.event_log import Event, named_guest
 from commands.sources.guests import Guest
@@ -47,16 +47,16 @@ class Locks:
         return self.roles == ()
 
 
-def locks_on(node: str, guests: Sequence[Guest] | QueryFailure, cluster: Cluster | None) -> Locks:
+def locks_on(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster | None) -> Locks:
     """The locked roles and resources of a node, by the name of their guest where it is known.
 
     A resource may be locked while its role is not, and a role's name is free text: the VM id ties them together.
     """
     if cluster is None:
         return Locks(())
-    if isinstance(cluster.groups, QueryFailure) or isinstance(cluster.resources, QueryFailure):
+    if isinstance(cluster.groups, Unknown) or isinstance(cluster.resources, Unknown):
         return Locks(None)
-    names = {} if isinstance(guests, QueryFailure) else {guest.vm_id: guest.name for guest in guests}
+    names = {} if isinstance(guests, Unknown) else {guest.vm_id: guest.name for guest in guests}
     own_vm = {one.group.casefold(): one.vm_id for one in cluster.resources if one.vm_id}
     here = node.casefold()
     locked = [group.name for group in cluster.groups if group.locked and group.owner.casefold() == here]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bot.api.query_client import QueryFailure
+from bot.api.facts import Unknown
 from commands.formatting import join_names
 from commands.vss.facts import LogFacts, NodeFacts, WriterFacts
 from commands.vss.node_verdict import NodeVerdict
 from commands.vss.writer_verdict import WriterStatus
 
 
-def silences(facts: WriterFacts, nodes: Sequence[NodeVerdict]) -> tuple[QueryFailure, ...]:
+def silences(facts: WriterFacts, nodes: Sequence[NodeVerdict]) -> tuple[Unknown, ...]:
     """The cluster's gaps, then the nodes'."""
     return (*_cluster(facts), *_nodes(facts.nodes), *_unread(nodes), *_beside(facts.beside))
 
 
-def _cluster(facts: WriterFacts) -> Iterator[QueryFailure]:
+def _cluster(facts: WriterFacts) -> Iterator[Unknown]:
     if facts.unfound:
         yield facts.unfound
     cluster = facts.cluster
@@ -28,17 +28,17 @@ def _cluster(facts: WriterFacts) -> Iterator[QueryFailure]:
         "backups of shared volumes": cluster.volumes,
         "the backup hint": cluster.backup_hint,
     }
-    old = not isinstance(cluster.nodes, QueryFailure) and any(node.is_2008 for node in cluster.nodes)
-    silent = {what: one for what, one in parts.items() if isinstance(one, QueryFailure)}
+    old = not isinstance(cluster.nodes, Unknown) and any(node.is_2008 for node in cluster.nodes)
+    silent = {what: one for what, one in parts.items() if isinstance(one, Unknown)}
     if old:  # a note says that 2008 R2 has no such thing; that is no missing answer
         silent = {what: one for what, one in silent.items() if one.kind not in ("absent", "refused")}
     if silent:
         yield _together(cluster.name, silent)
 
 
-def _nodes(nodes: Sequence[NodeFacts]) -> Iterator[QueryFailure]:
+def _nodes(nodes: Sequence[NodeFacts]) -> Iterator[Unknown]:
     for one in nodes:
-        if isinstance(one.writers, QueryFailure):
+        if isinstance(one.writers, Unknown):
             yield _silent(one, one.writers)
             continue
         parts = {
@@ -49,33 +49,33 @@ def _nodes(nodes: Sequence[NodeFacts]) -> Iterator[QueryFailure]:
             "snapshot volumes": one.snapshots,
             "earlier answers": one.samples,
         }
-        silent = {what: part for what, part in parts.items() if isinstance(part, QueryFailure)}
+        silent = {what: part for what, part in parts.items() if isinstance(part, Unknown)}
         if silent:
             yield _together(one.node.name, silent)
 
 
-def _silent(one: NodeFacts, why: QueryFailure) -> QueryFailure:
-    says = f"{why.message} The cluster calls it down." if one.node.down else f"{why.message} Not counted as healthy."
-    return QueryFailure(one.node.name, why.kind, says, why.hint)
+def _silent(one: NodeFacts, why: Unknown) -> Unknown:
+    says = f"{why.why} The cluster calls it down." if one.node.down else f"{why.why} Not counted as healthy."
+    return Unknown(one.node.name, why.kind, says, why.remedy)
 
 
-def _unread(nodes: Sequence[NodeVerdict]) -> Iterator[QueryFailure]:
+def _unread(nodes: Sequence[NodeVerdict]) -> Iterator[Unknown]:
     for node in nodes:
         found = node.has(WriterStatus.UNREAD)
         if found:
             texts = join_names(dict.fromkeys(f"“{one.writer.error_text}”" for one in found), 3)
             says = f"The last error of {join_names([one.writer.name for one in found], 3)} is {texts}, in a language not known here."
-            yield QueryFailure(node.name, "not understood", says, "Read it on the host.")
+            yield Unknown(node.name, "not understood", says, "Read it on the host.")
 
 
-def _beside(beside: Sequence[LogFacts]) -> Iterator[QueryFailure]:
+def _beside(beside: Sequence[LogFacts]) -> Iterator[Unknown]:
     for one in beside:
-        if isinstance(one.vmms, QueryFailure):
-            says = f"{one.vmms.message} Guests that its log names are not known."
-            yield QueryFailure(one.node.name, one.vmms.kind, says, one.vmms.hint)
+        if isinstance(one.vmms, Unknown):
+            says = f"{one.vmms.why} Guests that its log names are not known."
+            yield Unknown(one.node.name, one.vmms.kind, says, one.vmms.remedy)
 
 
-def _together(on: str, silent: dict[str, QueryFailure]) -> QueryFailure:
+def _together(on: str, silent: dict[str, Unknown]) -> Unknown:
     """Several gaps of one target in one line; the first reason stands for all."""
     first = next(iter(silent.values()))
-    return QueryFailure(on, first.kind, f"{join_names(silent)} not known: {first.message}", first.hint)
+    return Unknown(on, first.kind, f"{join_names(silent)} not known: {first.why}", first.remedy)

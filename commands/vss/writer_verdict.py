@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from bot.api.queries import make_params
+from bot.api.queries import SampleHistory, make_params
 from bot.api.report import Sample
 from bot.api.rows import CellError, Row, Rows, get_datetime, get_int, get_str
+from bot.api.sources import Source
 from commands.sources.backup_state import Backup
 from commands.sources.vss_writers import Error, VssState, Writer
 
@@ -70,8 +71,13 @@ class WriterVerdict:
     was: WriterSample | None = None
 
 
-def read_samples(rows: Rows) -> tuple[WriterSample, ...]:
-    """Samples of earlier answers, oldest first. Raises CellError."""
+def writer_samples(on: str) -> Source[tuple[WriterSample, ...]]:
+    """The question: what did earlier answers say of a host's writers?"""
+    return Source(SampleHistory(on, SAMPLE), _read_samples)
+
+
+def _read_samples(rows: Rows) -> tuple[WriterSample, ...]:
+    """Samples of earlier answers, oldest first. Raises Unreadable."""
     return tuple(sorted(map(_seen, rows), key=lambda seen: seen.at))
 
 

@@ -6,10 +6,11 @@ import asyncio
 from dataclasses import dataclass
 
 from bot.api.arguments import Target
-from bot.api.query_client import QueryClient, QueryFailure
+from bot.api.facts import Unknown
+from bot.api.query_client import QueryClient
 from commands.drain.facts import DrainFacts, find_drain_facts
 from commands.guest_space import facts as space_facts
-from commands.sources.commvault import BackupJob, ask_active_jobs, jobs_of, read_jobs
+from commands.sources.commvault import BackupJob, active_jobs, jobs_of
 from commands.sources.volumes import Volumes
 from commands.vss import facts as writer_facts
 from commands.vss.node_verdict import NodeVerdict, judge_nodes
@@ -29,7 +30,7 @@ class ResetFacts:
     writers: writer_facts.WriterFacts
     drain: DrainFacts | None
     space: space_facts.GuestSpaceFacts
-    jobs: tuple[BackupJob, ...] | QueryFailure
+    jobs: tuple[BackupJob, ...] | Unknown
 
     @property
     def node(self) -> NodeVerdict | None:
@@ -37,15 +38,15 @@ class ResetFacts:
         return next(iter(judge_nodes(self.writers)[0]), None)
 
     @property
-    def silence(self) -> QueryFailure | None:
+    def silence(self) -> Unknown | None:
         """Why the writers are not known."""
         found = (one.writers for one in self.writers.nodes)
-        return next((one for one in found if isinstance(one, QueryFailure)), self.writers.unfound)
+        return next((one for one in found if isinstance(one, Unknown)), self.writers.unfound)
 
     def own_jobs(self, target: Target) -> tuple[BackupJob, ...]:
         """The jobs that save this node, its cluster, or a guest that runs on it."""
         guests = [hosted.guest.name for hosted in self.space.guests]
-        known = () if isinstance(self.jobs, QueryFailure) else self.jobs
+        known = () if isinstance(self.jobs, Unknown) else self.jobs
         return jobs_of({target.name, target.cluster, *guests} - {""}, known)
 
     def full(self) -> tuple[str, ...]:
@@ -64,7 +65,7 @@ async def find_reset_facts(target: Target, ask: QueryClient) -> ResetFacts:
         writer_facts.find_writer_facts(target, ask),
         _drain(target, ask),
         space_facts.find_guest_space(target, ask),
-        ask.query(ask_active_jobs(), read_jobs),
+        ask.query(active_jobs()),
     )
     return ResetFacts(writers, drain, space, jobs)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from bot.api.arguments import Target
+from bot.api.facts import Unknown
 from bot.api.plan import Gate
-from bot.api.query_client import QueryFailure
 from commands.formatting import format_time, join_names, pluralize
 from commands.sources.commvault import jobs_in_words
 from commands.sources.vss_writers import no_error_text
@@ -23,9 +23,9 @@ def backup_ended(node: NodeVerdict) -> Gate:
 def no_job(target: Target, facts: ResetFacts) -> Gate:
     """Where there is no backup product to ask this only warns: locks and mounted volumes are then all there is."""
     says = f"No backup job of {target.name}, its cluster or its guests waits"
-    if isinstance(facts.jobs, QueryFailure):
+    if isinstance(facts.jobs, Unknown):
         absent = facts.jobs.kind == "absent"
-        return Gate(says, passed=False, measured=f"not known: {facts.jobs.message.rstrip('.')}", blocks=not absent)
+        return Gate(says, passed=False, measured=f"not known: {facts.jobs.why.rstrip('.')}", blocks=not absent)
     own = facts.own_jobs(target)
     return Gate(says, not own, jobs_in_words(own, facts.writers.now) or "none among its active jobs")
 

@@ -6,7 +6,7 @@ from bot.api.plan import Check, CompareToBefore, Expect, Step
 from bot.api.queries import Predicate
 from commands.drain.steps import drain_step, failback_step, gate_no_locks, is_drained, resume_step
 from commands.sources.services import restart_steps
-from commands.sources.vss_writers import VssState, Writer, ask_writers
+from commands.sources.vss_writers import VssState, Writer, host_writers
 
 VMMS = "vmms"
 SETTLES = 300  # seconds for a writer to register again [1 note: a minute or two]
@@ -24,7 +24,7 @@ def reset_steps(
         no_error: what this host prints for "no error".
         guard: what else must hold just before the service is stopped.
     """
-    stop, start = restart_steps(on, service, guard, before=ask_writers(on))
+    stop, start = restart_steps(on, service, guard, before=host_writers(on).query)
     same = (Predicate("writer_id", "=", writer.writer_id),)
     well = (Predicate("state", "=", int(VssState.STABLE)), Predicate("error_text", "=", no_error))
     stable = Step(
@@ -33,7 +33,7 @@ def reset_steps(
         act=None,
         done=(
             Check(
-                ask_writers(on),
+                host_writers(on).query,
                 (Expect(same, well), CompareToBefore(stop.key, ("instance_id",), same=False, where=same)),
                 within=SETTLES,
                 every=15,

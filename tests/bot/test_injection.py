@@ -15,9 +15,9 @@ import pytest
 from bot.api.actions import InvokeMethod, RowTransaction, RunProgram
 from bot.api.arguments import Target
 from bot.api.command import Remediation, Risk
+from bot.api.facts import Unknown
 from bot.api.plan import Plan
 from bot.api.queries import GuestWql, RunReader, Wql
-from bot.api.query_client import QueryFailure
 from bot.api.report import Report
 from bot.dispatch.command_line import read_line, resolve
 from bot.dispatch.registry import Registry
@@ -107,17 +107,18 @@ class World:
     def __init__(self, word):
         self.word, self.asked = word, []
 
-    async def query(self, question, read):
+    async def query(self, source):
+        question, read = source.query, source.read
         self.asked.append(question)
         where = getattr(question, "where", ())
         try:
             known = NODE if getattr(question, "cls", "") == "MSCluster_Node" else {"OwnerNode": "hv03"}
             return read([Row(self.word, where, known), Row(self.word, where, known)])
-        except ValueError as error:  # unreadable, as `QuerySession` takes it
-            return QueryFailure(question.on, "bad reply", f"its answer cannot be understood: {error}.")
+        except ValueError as error:  # unreadable, as `Look` takes it
+            return Unknown(question.on, "bad reply", f"its answer cannot be understood: {error}.")
 
-    async def query_many(self, questions, read):
-        return {key: await self.query(question, read) for key, question in questions.items()}
+    async def query_many(self, sources):
+        return {key: await self.query(source) for key, source in sources.items()}
 
 
 class Names:

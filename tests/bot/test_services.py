@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from bot.api.command import Role
+from bot.api.facts import Unknown
 from bot.api.queries import Wql
-from bot.api.query_client import QueryFailure
+from bot.api.sources import Source
 from bot.config import settings
 from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import Request
@@ -47,6 +48,6 @@ async def test_a_look_of_the_engine_knows_whose_a_host_is(tmp_path):
     with build_services(settings.load(tmp_path / "settings.toml")) as made:
         look = _look(made.reach, made.ledger, made.settings, datetime.now(UTC), None)
         look.places = frozenset({"branch"})
-        told = await look.query(Wql("hv01", "root/cimv2", "Win32_OperatingSystem"), tuple)
-    assert isinstance(told, QueryFailure)
-    assert told.message == "it belongs to prod, and this question is about branch."
+        told = await look.query(Source(Wql("hv01", "root/cimv2", "Win32_OperatingSystem"), tuple))
+    assert isinstance(told, Unknown)
+    assert told.why == "it belongs to prod, and this question is about branch."

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 import pytest
 
+from bot.api.facts import Unknown
 from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, SampleHistory, Wql
-from bot.api.query_client import QueryFailure
 from bot.api.rows import Rows
+from bot.api.sources import Source
 
 NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
 T = TypeVar("T")
@@ -36,7 +37,7 @@ class ScriptedAsk:
     `silent` targets answer nothing at all. Questions of one round are those asked before any of them is answered.
     """
 
-    def __init__(self, script: Mapping[tuple[str, str], Rows | QueryFailure], silent: Mapping[str, str] | None = None):
+    def __init__(self, script: Mapping[tuple[str, str], Rows | Unknown], silent: Mapping[str, str] | None = None):
         self.script = {(on.casefold(), what): rows for (on, what), rows in script.items()}
         self.silent = {on.casefold(): kind for on, kind in (silent or {}).items()}
         self.asked: list[Query] = []
@@ -47,27 +48,27 @@ class ScriptedAsk:
     def now(self) -> datetime:
         return NOW
 
-    async def query(self, question: Query, read: Callable[[Rows], T]) -> T | QueryFailure:
-        return (await self.query_many({0: question}, read))[0]
+    async def query(self, source: Source[T]) -> T | Unknown:
+        return (await self.query_many({0: source}))[0]
 
-    async def query_many(self, questions: Mapping[K, Query], read: Callable[[Rows], T]) -> dict[K, T | QueryFailure]:
-        if questions:
+    async def query_many(self, sources: Mapping[K, Source[T]]) -> dict[K, T | Unknown]:
+        if sources:
             await self._round()
-        return {key: self._answer(question, read) for key, question in questions.items()}
+        return {key: self._answer(source.query, source.read) for key, source in sources.items()}
 
-    def _answer(self, question: Query, read: Callable[[Rows], T]) -> T | QueryFailure:
+    def _answer(self, question: Query, read: Callable[[Rows], T]) -> T | Unknown:
         self.asked.append(question)
         on = question.on.casefold()
         if on in self.silent and not isinstance(question, SampleHistory):
-            return QueryFailure(question.on, self.silent[on], "no answer in 20 s.")
+            return Unknown(question.on, self.silent[on], "no answer in 20 s.")
         rows: Any = self.script.get((on, subject(question)), self.script.get(("*", subject(question))))
         assert rows is not None, f"nobody scripted {subject(question)!r} on {question.on!r}"
-        if isinstance(rows, QueryFailure):
+        if isinstance(rows, Unknown):
             return rows
         try:
             return read(rows)
         except ValueError as error:
-            return QueryFailure(question.on, "bad reply", str(error))
+            return Unknown(question.on, "bad reply", str(error))
 
     async def _round(self) -> None:
         ours = asyncio.get_running_loop().create_future()

@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime
 
+from bot.api.facts import Unknown
 from bot.api.queries import Wql
-from bot.api.query_client import QueryFailure
+from bot.api.sources import Source
 from bot.config.inventory_file import InventoryFile
 from bot.config.settings import Limits
 from bot.dispatch.query_session import QuerySession
@@ -26,10 +27,15 @@ async def test_all_of_a_thousand_hosts_are_accounted_for():
         look = QuerySession(reach, lambda _: [], datetime.now(UTC), limits, progress.append)
         try:
             questions = {n.name: Wql(n.name, "root/cimv2", "Win32_OperatingSystem", ("CSName",)) for n in nodes}
-            answers = await look.query_many(questions, lambda rows: str(rows[0]["CSName"]).casefold())
+            answers = await look.query_many(
+                {
+                    key: Source(question, lambda rows: str(rows[0]["CSName"]).casefold())
+                    for key, question in questions.items()
+                }
+            )
         finally:
             reach.close()
-    silent = {name: one.kind for name, one in answers.items() if isinstance(one, QueryFailure)}
+    silent = {name: one.kind for name, one in answers.items() if isinstance(one, Unknown)}
     assert silent == {"farm07n07": "timed out", "farm13n13": "bad reply"}
     assert all(answers[name] == name for name in questions if name not in silent)
     assert len(look.evidence) == len(questions) == 1_000

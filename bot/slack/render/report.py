@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 
-from bot.api.query_client import QueryFailure
+from bot.api.facts import Unknown
 from bot.api.report import Finding, Healthy, Report, Severity, Table
 from bot.slack.outbound import limits
 from bot.slack.outbound.message import Block, File, Message, escape, escape_control, utf16_length
@@ -91,16 +91,16 @@ def finding_text(finding: Finding) -> str:
     return "\n".join([first, *(_labelled(label, says) for label, says in finding.lines)])
 
 
-def unknown_texts(unanswered: Sequence[QueryFailure]) -> Iterator[str]:
+def unknown_texts(unanswered: Sequence[Unknown]) -> Iterator[str]:
     """Who did not answer: alone in full, several of one kind together, each with its reason."""
     ordered = sorted(unanswered, key=lambda one: one.kind)
     for kind, group in groupby(ordered, key=lambda one: one.kind):
         same = list(group)
         if len(same) == 1:
             one = same[0]
-            yield f"*UNKNOWN {escape(one.target)}:* {escape(_joined(one.message or one.kind, one.hint))}"
+            yield f"*UNKNOWN {escape(one.target)}:* {escape(_joined(one.why or one.kind, one.remedy))}"
             continue
-        advice = dict.fromkeys(one.hint for one in same if one.hint)
+        advice = dict.fromkeys(one.remedy for one in same if one.remedy)
         lines = [f"*UNKNOWN ({len(same)}), {escape(kind)}:*", *_reasons(same), *(escape(do) for do in advice)]
         yield "\n".join(lines)
 
@@ -117,7 +117,7 @@ def report_text(report: Report) -> str:
         "\n".join([f"{one.status} {one.target}: {one.summary}", *(f"  {label}: {says}" for label, says in one.lines)])
         for one in report.findings
     ]
-    parts += [f"UNKNOWN {one.target}: {_joined(one.kind, one.message, one.hint)}" for one in report.unanswered]
+    parts += [f"UNKNOWN {one.target}: {_joined(one.kind, one.why, one.remedy)}" for one in report.unanswered]
     parts += [f"{fine.word}: {' '.join(fine.targets)} {fine.summary}".rstrip() for fine in report.fine]
     return "\n\n".join(escape_control(part, lines=True) for part in (*parts, *report.notes)) + "\n"
 
@@ -183,11 +183,11 @@ def _labelled(label: str, says: str) -> str:
     return f"*{escape(label)}:* {escape(says, lines=True)}" if label else escape(says, lines=True)
 
 
-def _reasons(same: Sequence[QueryFailure]) -> Iterator[str]:
+def _reasons(same: Sequence[Unknown]) -> Iterator[str]:
     """The targets by what they said: in one line where they all said the same."""
     by_reason: dict[str, list[str]] = {}
     for one in same:
-        by_reason.setdefault(one.message, []).append(one.target)
+        by_reason.setdefault(one.why, []).append(one.target)
     yield from (f"{escape(', '.join(names))}: {escape(says)}" for says, names in by_reason.items())
 
 

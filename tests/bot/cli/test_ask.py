@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from bot.api.command import Role
-from bot.api.query_client import QueryFailure
+from bot.api.facts import Unknown
 from bot.api.report import Column, Finding, Report, Severity, Table
 from bot.cli.ask import _bar, _write_csv, escape_csv_formula, exit_code
 from bot.cli.os_user import current_user
@@ -162,7 +162,7 @@ def report(*severities, unanswered=()):
 
 
 def test_exit_codes():
-    silent = (QueryFailure("hv05", "timed out", "no answer in 20 s."),)
+    silent = (Unknown("hv05", "timed out", "no answer in 20 s."),)
     assert exit_code(report()) == 0
     assert exit_code(report(Severity.NOTE)) == 0
     assert exit_code(report(Severity.WARNING)) == exit_code(report(Severity.FAULT, unanswered=silent)) == 1

@@ -118,7 +118,7 @@ def test_a_question_that_was_not_recorded_is_unknown_and_not_answered(hvops, rec
     kept = tuple(one for one in capture.exchanges if "vssadmin" not in one.request)
     report = replayed(Capture(capture.line, capture.at, capture.estate, capture.title, kept))
     assert report.answered < 6
-    assert any("Record it again" in one.message for one in report.unanswered)
+    assert any("Record it again" in one.why for one in report.unanswered)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from bot.api.query_client import QueryFailure
+from bot.api.facts import Unknown
 from bot.api.report import Bar, Chart, Column, Finding, Healthy, Remedy, Report, Severity, Table
 from bot.cli.console import visible
 from bot.cli.render import print_report
@@ -33,7 +33,7 @@ EXAMPLE = Report(
             (("Means", "next backup of 11 guests expected to fail"), ("Suspect", "test-tfs-01")),
         ),
     ),
-    unanswered=(QueryFailure("hv05", "timed out", "no answer in 20 s."),),
+    unanswered=(Unknown("hv05", "timed out", "no answer in 20 s."),),
     fine=(Healthy("STABLE", ("hv01", "hv02"), "11 writers each"), Healthy("ENOUGH", ("48 guests",), "1 GB free")),
     remedies=(Remedy("Find Full Guests", "/find-full-guests prod"),),
     notes=("Logs were read since 21:14.",),
@@ -60,9 +60,9 @@ def test_the_whole_of_it():
 
 
 def test_a_kind_that_the_sentence_says_already_is_not_said_twice():
-    silent = QueryFailure("hv05", "login refused", "the login was refused.")
+    silent = Unknown("hv05", "login refused", "the login was refused.")
     assert "login refused: " in drawn(Report("t", "s", "nodes", 1, 0, unanswered=(silent,)))
-    silent = QueryFailure("hv05", "refused", "it refused the question.")
+    silent = Unknown("hv05", "refused", "it refused the question.")
     assert "refused: it" not in drawn(Report("t", "s", "nodes", 1, 0, unanswered=(silent,)))
 
 

@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from bot.api.facts import Unknown
 from bot.api.queries import GuestRegistry, GuestWql, Predicate, Registry, RunReader, SampleHistory, Wql, make_params
-from bot.api.query_client import QueryFailure
 from bot.api.rows import CellError, get_int, get_str
+from bot.api.sources import Source
 from bot.dispatch.query_session import Progress, QuerySession, describe
 from bot.errors import AuthenticationFailed, ConnectionFailed, TargetTimeout
 from bot.transport.client import QueryResult
@@ -71,10 +72,10 @@ async def test_each_answers_under_its_key_in_order_and_one_failure_spoils_nothin
         {"hv02": AuthenticationFailed("hv02", "the login was refused.", "Check it.")},
     )
     look = looking(world)
-    found = await look.query_many({n: nodes(n) for n in ("hv03", "hv02", "hv01")}, first)
+    found = await look.query_many({n: Source(nodes(n), first) for n in ("hv03", "hv02", "hv01")})
     assert list(found.items()) == [
         ("hv03", "c"),
-        ("hv02", QueryFailure("hv02", "login refused", "the login was refused.", "Check it.")),
+        ("hv02", Unknown("hv02", "login refused", "the login was refused.", "Check it.")),
         ("hv01", "a"),
     ]
     assert look.now == NOW
@@ -91,13 +92,14 @@ async def test_the_same_question_goes_out_once_but_is_read_by_each():
     world = World({"hv01": [{"Name": "7"}]})
     look = looking(world)
     results = await asyncio.gather(
-        look.query(nodes("hv01"), first), look.query(nodes("hv01"), lambda rows: get_int(rows[0], "Name"))
+        look.query(Source(nodes("hv01"), first)),
+        look.query(Source(nodes("hv01"), lambda rows: get_int(rows[0], "Name"))),
     )
     assert results == ["7", 7]
-    assert await look.query(nodes("hv01"), first) == "7"
+    assert await look.query(Source(nodes("hv01"), first)) == "7"
     assert len(world.asked) == 1
     assert len(look.evidence) == 1
-    await look.query(Wql("hv01", "root/MSCluster", "MSCluster_Node", ("State",)), len)
+    await look.query(Source(Wql("hv01", "root/MSCluster", "MSCluster_Node", ("State",)), len))
     assert len(world.asked) == 2
 
 
@@ -107,7 +109,7 @@ async def test_an_answer_that_cannot_be_read_is_unanswered(error):
         raise error
 
     look = looking(World({"hv01": [{}]}))
-    found = await look.query(nodes("hv01"), read)
+    found = await look.query(Source(nodes("hv01"), read))
     assert (found.target, found.kind) == ("hv01", "bad reply")
     assert look.answered == ()
     assert look.evidence[-1].error
@@ -115,13 +117,13 @@ async def test_an_answer_that_cannot_be_read_is_unanswered(error):
 
 async def test_our_own_bugs_are_not_hidden():
     with pytest.raises(ZeroDivisionError):
-        await looking(World({"hv01": [{}]})).query(nodes("hv01"), lambda _: 1 // 0)
+        await looking(World({"hv01": [{}]})).query(Source(nodes("hv01"), lambda _: 1 // 0))
 
 
 async def test_the_whole_request_has_an_end_and_the_answers_so_far_stand():
     world = World({"hv01": [{"Name": "a"}]})
     look = looking(world, overall_seconds=0.05)
-    found = await look.query_many({n: nodes(n) for n in ("hv01", "hv02")}, first)
+    found = await look.query_many({n: Source(nodes(n), first) for n in ("hv01", "hv02")})
     assert found["hv01"] == "a"
     assert found["hv02"].kind == "timed out"
     assert world.cancelled == 1
@@ -129,13 +131,13 @@ async def test_the_whole_request_has_an_end_and_the_answers_so_far_stand():
 
 async def test_the_deadline_of_one_host_is_passed_on():
     world = World({"hv01": [{"Name": "a"}]})
-    await looking(world, per_host_seconds=7).query(nodes("hv01"), first)
+    await looking(world, per_host_seconds=7).query(Source(nodes("hv01"), first))
     assert world.asked[0][1] == 7
 
 
 async def test_a_request_that_is_given_up_asks_no_more():
     world = World()
-    task = asyncio.create_task(looking(world).query_many({n: nodes(n) for n in ("hv01", "hv02")}, first))
+    task = asyncio.create_task(looking(world).query_many({n: Source(nodes(n), first) for n in ("hv01", "hv02")}))
     await until(lambda: len(world.asked) == 2)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -146,22 +148,22 @@ async def test_a_request_that_is_given_up_asks_no_more():
 async def test_evidence_and_failures_name_the_entry_host_of_a_cluster():
     world = World({"prod": [{"Name": "a"}]}, {"branch": TargetTimeout("br01", "no answer in 20 s.")}, {"prod": "hv02"})
     look = looking(world)
-    await look.query(nodes("prod"), first)
-    found = await look.query(nodes("branch"), first)
+    await look.query(Source(nodes("prod"), first))
+    found = await look.query(Source(nodes("branch"), first))
     assert look.evidence[0].on == "prod via hv02"
-    assert found == QueryFailure("branch", "timed out", "br01: no answer in 20 s.")
+    assert found == Unknown("branch", "timed out", "br01: no answer in 20 s.")
 
 
 async def test_output_that_was_not_understood_is_kept():
     look = looking(World(errors={"hv01": OutputNotParsed("hv01", "it breaks off.", "Writer na")}))
-    await look.query(RunReader("hv01", "vssadmin list writers"), len)
+    await look.query(Source(RunReader("hv01", "vssadmin list writers"), len))
     assert (look.evidence[0].query, look.evidence[0].raw) == ("vssadmin list writers", "Writer na")
 
 
 async def test_memory_comes_from_the_ledger():
     world = World()
     look = looking(world, recall=lambda question: [{"at": "x", "state": question.what}])
-    assert await look.query(SampleHistory("hv01", "writer"), lambda rows: rows[0]["state"]) == "writer"
+    assert await look.query(Source(SampleHistory("hv01", "writer"), lambda rows: rows[0]["state"])) == "writer"
     assert world.asked == []
     assert look.asked == ()
 
@@ -170,7 +172,7 @@ async def test_progress_counts_targets_and_names_who_is_waited_for():
     world = World({n: [{"Name": n}] for n in ("hv01", "hv02")}, gates={"hv02": asyncio.Event()})
     told = []
     look = looking(world, told.append)
-    task = asyncio.create_task(look.query_many({n: nodes(n) for n in ("hv01", "hv02")}, first))
+    task = asyncio.create_task(look.query_many({n: Source(nodes(n), first) for n in ("hv01", "hv02")}))
     await until(lambda: Progress(1, 2, ("hv02",)) in told)
     world.gates["hv02"].set()
     await task
@@ -181,7 +183,7 @@ async def test_progress_counts_targets_and_names_who_is_waited_for():
 async def test_unreachable_guests_are_named_by_their_own_name():
     world = World(errors={"sql-01": ConnectionFailed("sql-01", "no.")})
     question = GuestWql("sql-01", "sql-01.corp.example", "id", "root/cimv2", "Win32_Volume")
-    assert (await looking(world).query(question, len)).target == "sql-01"
+    assert (await looking(world).query(Source(question, len))).target == "sql-01"
 
 
 def test_questions_as_an_engineer_writes_them():
@@ -208,10 +210,12 @@ async def test_a_cluster_that_names_a_foreign_host_brings_nobody_there():
     homes = {"hv01": "prod", "br01": "branch"}
     look = QuerySession(world, lambda _: ({"at": NOW},), NOW, Limits(), place=lambda name: homes.get(name, ""))
     look.places = frozenset({"branch"})
-    refused = await look.query(nodes("hv01"), tuple)
-    assert isinstance(refused, QueryFailure)
-    assert (refused.kind, refused.message) == ("not allowed", "it belongs to prod, and this question is about branch.")
-    assert isinstance(await look.query(SampleHistory("hv01", "writers"), tuple), QueryFailure)
-    assert await look.query(nodes("br01"), len) == 1
-    assert await look.query(GuestWql("guest", "guest.corp.example", "id", "root/cimv2", "X", ("Name",)), len) == 1
+    refused = await look.query(Source(nodes("hv01"), tuple))
+    assert isinstance(refused, Unknown)
+    assert (refused.kind, refused.why) == ("not allowed", "it belongs to prod, and this question is about branch.")
+    assert isinstance(await look.query(Source(SampleHistory("hv01", "writers"), tuple)), Unknown)
+    assert await look.query(Source(nodes("br01"), len)) == 1
+    assert (
+        await look.query(Source(GuestWql("guest", "guest.corp.example", "id", "root/cimv2", "X", ("Name",)), len)) == 1
+    )
     assert [question.on for question, _ in world.asked] == ["br01", "guest"]

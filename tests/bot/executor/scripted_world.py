@@ -17,6 +17,7 @@ from bot.api.arguments import HostTarget, Target
 from bot.api.command import Remediation, Risk, Role
 from bot.api.plan import Check, CompareToBefore, Expect, Gate, Group, Plan, Step, exists
 from bot.api.queries import Predicate, RunReader, make_params
+from bot.api.sources import Source
 from bot.config.settings import Policy
 from bot.dispatch.argument_parser import parameters
 from bot.dispatch.authorization import Person
@@ -202,7 +203,7 @@ POLICY = Policy(low="confirm", high="approval", open_minutes=30, start_minutes=1
 
 def command(name, plan, risk=Risk.HIGH):
     async def collect(args, ask):
-        return await ask.query(state(args.host.name), lambda rows: dict(rows[0]))
+        return await ask.query(Source(state(args.host.name), lambda rows: dict(rows[0])))
 
     def make(args, facts):
         return plan(args.host.name, facts if isinstance(facts, dict) else {})

@@ -6,9 +6,10 @@ import pytest
 
 from bot.api.arguments import Target
 from bot.api.command import Diagnostic, Role
+from bot.api.facts import Unknown
 from bot.api.queries import Wql
-from bot.api.query_client import QueryFailure
 from bot.api.report import Bar, Chart, Column, Finding, Healthy, Remedy, Report, Severity, Table
+from bot.api.sources import Source
 from bot.dispatch.argument_parser import parameters
 from bot.dispatch.help import Status, roles_of
 from bot.dispatch.pipeline import Pipeline
@@ -56,7 +57,7 @@ def stuck_writer():
                 ),
             ),
         ),
-        unanswered=(QueryFailure("hv05", "timed out", "No answer in 20 s.", "Not counted as healthy."),),
+        unanswered=(Unknown("hv05", "timed out", "No answer in 20 s.", "Not counted as healthy."),),
         fine=(Healthy("STABLE", ("hv01", "hv02", "hv04", "hv06"), "11 writers each"),),
         remedies=(Remedy("Find Full Guests", "/find-full-guests prod", primary=True),),
     )
@@ -81,9 +82,9 @@ def full_guests():
             Finding(Severity.WARNING, "LOW", "sql-stage-02", "L: 412 MB"),
         ),
         unanswered=(
-            QueryFailure("crm-03", "login refused", "The guest refuses the login of the profile guest."),
-            QueryFailure("sap-old-01", "timed out", "No answer in 20 s."),
-            QueryFailure("sap-old-02", "timed out", "No answer in 20 s."),
+            Unknown("crm-03", "login refused", "The guest refuses the login of the profile guest."),
+            Unknown("sap-old-01", "timed out", "No answer in 20 s."),
+            Unknown("sap-old-02", "timed out", "No answer in 20 s."),
         ),
         notes=("Not asked: lin-01 Linux; vdi-07 off",),
         chart=Chart(
@@ -190,7 +191,9 @@ class Bench:
     async def _collect(self, args, ask):
         names = ("hv01", "hv02", "hv03") if args.target.kind == "cluster" else (args.target.name,)
         questions = {name: Wql(name, "root/cimv2", "Win32_OperatingSystem") for name in names}
-        return await ask.query_many(questions, lambda rows: rows[0]["Name"])
+        return await ask.query_many(
+            {key: Source(question, lambda rows: rows[0]["Name"]) for key, question in questions.items()}
+        )
 
     def _look(self, now, progress):
         return QuerySession(self.hosts, lambda _: (), now, Deadlines(), progress)

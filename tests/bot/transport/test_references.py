@@ -3,7 +3,7 @@
 import pytest
 
 from bot.api.queries import object_path
-from commands.sources.placement import ask_possible_owners
+from commands.sources.placement import possible_owners
 from lab.windows.machine_protocol import Reference
 
 CLASS = "MSCluster_ResourceToPossibleOwner"
@@ -54,7 +54,7 @@ def test_paths():
 
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_a_hostile_name_finds_its_own_rows_and_no_others(rows, reach, name):
-    answer = await reach.answer(ask_possible_owners("hv01", [name]))
+    answer = await reach.answer(possible_owners("hv01", [name]).query)
     assert {row["GroupComponent"]["Name"] for row in answer.rows} == {name}
     assert len(answer.rows) == len(NODES)
 
@@ -62,6 +62,6 @@ async def test_a_hostile_name_finds_its_own_rows_and_no_others(rows, reach, name
 async def test_the_rows_read_are_those_of_the_resources_asked_for(rows, reach):
     """Rows, not seconds: 30 resources among 213 of a cluster of 64 nodes."""
     names = [*HOSTILE, *(f"Virtual Machine {number}" for number in range(17))]
-    questions = [ask_possible_owners("hv01", names), ask_possible_owners("hv01")]
+    questions = [possible_owners("hv01", names).query, possible_owners("hv01").query]
     told = [len((await reach.answer(question)).rows) for question in questions]
     assert told == [30 * 64, 213 * 64]

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bot.api.arguments import Target
-from bot.api.query_client import QueryFailure
+from bot.api.facts import Unknown
 from bot.api.report import Finding, Healthy, Remedy, Report, Sample, Severity
 from commands.diagnostics.check_writers import COMMAND, Args
 
@@ -123,7 +123,7 @@ async def test_the_stuck_writer_whole(check, make, waiting, named):
                 ),
             ),
         ),
-        unanswered=(QueryFailure("hv05", "timed out", "no answer in 20 s. Not counted as healthy."),),
+        unanswered=(Unknown("hv05", "timed out", "no answer in 20 s. Not counted as healthy."),),
         fine=(Healthy("STABLE", ("hv01", "hv02", "hv04", "hv06"), "5 writers each"),),
         notes=("Logs were read since 21 Nov 22:41 UTC.",),
         remedies=(Remedy("Find Full Guests", "/find-full-guests prod", primary=True),),
@@ -187,13 +187,13 @@ async def test_a_hint_alone_does_not_make_it_busy(check, make, waiting):
 
 async def test_unknown_backups_keep_it_from_being_stuck(check, make, waiting):
     script = make.cluster(hv03={WRITERS: waiting, "recall writer": [seen()]})
-    script[("prod", "MSCluster_ClusterSharedVolume")] = QueryFailure("prod", "timed out", "no answer in 20 s.")
+    script[("prod", "MSCluster_ClusterSharedVolume")] = Unknown("prod", "timed out", "no answer in 20 s.")
     report = await check(script)
     assert report.findings[0].status == "LOOKS STUCK"
     assert "Whether a backup runs is not known." in report.findings[0].summary
     assert line(report, "Do now")[0].startswith("See in the backup product whether a job runs.")
     assert report.unanswered == (
-        QueryFailure("prod", "timed out", "backups of shared volumes not known: no answer in 20 s."),
+        Unknown("prod", "timed out", "backups of shared volumes not known: no answer in 20 s."),
     )
 
 
@@ -208,7 +208,7 @@ async def test_without_locks_the_way_by_hand_is_a_drain_first(check, make, waiti
 
 async def test_unknown_locks_forbid_a_drain(check, make, waiting):
     script = make.cluster(hv03={WRITERS: waiting, "recall writer": [seen()]})
-    script[("prod", "MSCluster_ResourceGroup")] = QueryFailure("prod", "refused", "access is denied.")
+    script[("prod", "MSCluster_ResourceGroup")] = Unknown("prod", "refused", "access is denied.")
     report = await check(script)
     assert "Do not drain" in line(report, "Do not do now")[0]
     assert "locks not known" in line(report, "Do not do now")[0]
@@ -373,7 +373,7 @@ async def test_an_unread_error_on_a_stable_writer_is_unknown_not_fine(check, mak
     assert "hv04" not in report.fine[0].targets
     (unknown,) = report.unanswered
     assert (unknown.target, unknown.kind) == ("hv04", "not understood")
-    assert "Wiederholbarer Fehler" in unknown.message
+    assert "Wiederholbarer Fehler" in unknown.why
 
 
 async def test_nonsense_from_one_host_leaves_the_others_intact(check, make):
@@ -384,10 +384,10 @@ async def test_nonsense_from_one_host_leaves_the_others_intact(check, make):
 
 
 async def test_a_half_silent_node_says_what_is_missing(check, make, waiting):
-    gone = QueryFailure("hv03", "absent", "it has no such event channel.")
+    gone = Unknown("hv03", "absent", "it has no such event channel.")
     report = await check(make.cluster(hv03={WRITERS: waiting, VMMS: gone, "Win32_ShadowCopy": gone}))
     assert report.unanswered == (
-        QueryFailure("hv03", "absent", "events 10102, snapshot volumes not known: it has no such event channel."),
+        Unknown("hv03", "absent", "events 10102, snapshot volumes not known: it has no such event channel."),
     )
     assert report.has_unknowns
 
@@ -396,7 +396,7 @@ async def test_a_node_that_the_cluster_calls_down_says_so(check, make):
     script = make.cluster()
     script[("prod", "MSCluster_Node")][4]["State"] = "1"
     report = await check(script, {"hv05": "unreachable"})
-    assert report.unanswered[0].message == "no answer in 20 s. The cluster calls it down."
+    assert report.unanswered[0].why == "no answer in 20 s. The cluster calls it down."
 
 
 async def test_a_cluster_that_does_not_answer(check, make):
@@ -419,7 +419,7 @@ async def test_one_node_of_a_cluster_reads_every_log(check, make, waiting, named
     assert line(report, "Suspect") == ["test-tfs-01 (event 10102, 22:14 UTC)"]
     assert (report.asked, report.answered) == (1, 1)
     assert report.unanswered == (
-        QueryFailure("hv05", "timed out", "no answer in 20 s. Guests that its log names are not known."),
+        Unknown("hv05", "timed out", "no answer in 20 s. Guests that its log names are not known."),
     )
     assert [one.on for one in check.ask.asked if getattr(one, "what", "") == WRITERS] == ["hv03"]
     assert report.remedies[0].line == "/find-full-guests hv03"
@@ -439,7 +439,7 @@ async def test_a_host_that_stands_alone(check, make, waiting):
 
 
 async def test_a_host_without_hyper_v_is_not_missing_its_writer(check, make):
-    absent = QueryFailure("backup01", "absent", "there is no namespace root/virtualization/v2.")
+    absent = Unknown("backup01", "absent", "there is no namespace root/virtualization/v2.")
     script = make.cluster() | {
         ("backup01", "Win32_OperatingSystem"): [{"BuildNumber": "20348"}],
         ("backup01", WRITERS): make.writers()[1:],
@@ -456,7 +456,7 @@ async def test_a_2008_r2_cluster_says_that_locks_are_not_known(check, make):
     for row in script[("prod", "MSCluster_Node")]:
         row["BuildNumber"] = "7601"
     for what in ("MSCluster_ResourceGroup", "MSCluster_Resource"):
-        script[("prod", what)] = QueryFailure("prod", "absent", "there is no property StatusInformation.")
+        script[("prod", what)] = Unknown("prod", "absent", "there is no property StatusInformation.")
     report = await check(script)
     assert report.unanswered == ()
     assert report.notes[0].startswith("2008 R2 publishes no locked status")
@@ -560,7 +560,7 @@ async def test_who_recovered_stands_before_what_is_still_wrong(check, make, wait
 
 STUCK = {"state": 5, "error": "Unexpected error", "backup": "no"}
 LONG_AGO, JUST_NOW = "2026-11-22T22:30:00Z", "2026-11-22T22:40:00Z"
-SILENT = QueryFailure("prod", "timed out", "silent.")
+SILENT = Unknown("prod", "timed out", "silent.")
 
 
 @pytest.mark.parametrize(

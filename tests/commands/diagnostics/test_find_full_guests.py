@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.api.arguments import Percent, Size, Target
-from bot.api.query_client import QueryFailure
+from bot.api.facts import Unknown
 from bot.api.report import Bar, Chart, Finding, Healthy, Remedy, Severity
 from commands.diagnostics.find_full_guests import COMMAND, Args
 from commands.guest_space.facts import GuestSpaceFacts
@@ -171,7 +171,7 @@ async def test_unknown_guests_with_their_reasons(find, make):
         {"SystemName": make.vm_id(101), "GuestIntrinsicExchangeItems": make.kvp("vm-101", fqdn="")}
     ]
     script[("vm-201", VOLUMES)] = [make.volume("C:", GIB, 1)]
-    script[("vm-200", VOLUMES)] = QueryFailure("vm-200", "not allowed", "vm-200.evil.example is in no guest domain.")
+    script[("vm-200", VOLUMES)] = Unknown("vm-200", "not allowed", "vm-200.evil.example is in no guest domain.")
     silent = {"vm-400": "login refused", "vm-500": "timed out"}
     report = await find(script, silent)
     assert reasons(report) == {
@@ -227,17 +227,17 @@ async def test_a_silent_host_leaves_its_guests_unknown_by_name(find, make):
     report = await find(make.space(2), {"hv05": "timed out"})
     (silent,) = report.unanswered
     assert silent.target == "hv05"
-    assert silent.message.startswith("no answer in 20 s. Not known: its 11 guests: vm-500, vm-501")
+    assert silent.why.startswith("no answer in 20 s. Not known: its 11 guests: vm-500, vm-501")
     assert report.title == "prod: no full guest among 10, 11 unknown"
     assert (report.asked, report.answered) == (21, 10)
 
 
 async def test_a_host_that_tells_half_gives_the_reason_to_each_guest(find, make):
     script = make.space(2)
-    script[("hv02", KVP)] = QueryFailure("hv02", "refused", "the provider failed.")
+    script[("hv02", KVP)] = Unknown("hv02", "refused", "the provider failed.")
     report = await find(script)
     assert reasons(report) == {"hv02": "refused", "vm-200": "no name known", "vm-201": "no name known"}
-    assert "the provider failed." in report.unanswered[1].message
+    assert "the provider failed." in report.unanswered[1].why
 
 
 async def test_a_cluster_that_does_not_answer(find, make):

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from bot.api.arguments import Target
-from bot.api.query_client import QueryFailure
+from bot.api.facts import Unknown
 from bot.api.report import Severity
 from commands.diagnostics.find_missing_vms import Args, collect, evaluate
 from commands.sources import vmm
@@ -171,7 +171,7 @@ async def test_a_node_that_is_silent_makes_nothing_missing(answer):
 
 
 async def test_a_cluster_that_is_silent_makes_nothing_missing(answer):
-    silent = QueryFailure("prod", "timed out", "no answer in 20 s.")
+    silent = Unknown("prod", "timed out", "no answer in 20 s.")
     report = await answer([record("crm-01", "hv04", 220)], prod={"MSCluster_Node": silent})
     assert report.findings == ()
     assert {one.target for one in report.unanswered} == {"prod", "crm-01"}
@@ -193,13 +193,13 @@ async def test_seen_twice_counts_where_it_runs(answer):
 async def test_running_twice_is_not_known(answer):
     report = await answer([record("crm-01", "hv04", 220)], hv04=on("vm-hv04", "crm-01"), hv06=on("vm-hv06", "crm-01"))
     assert report.findings == ()
-    assert "hv04 and hv06 at once" in report.unanswered[0].message
+    assert "hv04 and hv06 at once" in report.unanswered[0].why
 
 
 async def test_a_record_without_id_is_never_matched_by_name(answer):
     report = await answer([record("crm-01", "hv04", 220, vm_id="")], hv06=on("vm-hv06", "crm-01"))
     assert report.findings == ()
-    assert "no virtual-machine id" in report.unanswered[0].message
+    assert "no virtual-machine id" in report.unanswered[0].why
 
 
 async def test_an_id_in_braces_and_small_letters_is_the_same(answer):
@@ -251,7 +251,7 @@ async def test_jobs_are_asked_for_only_where_the_schema_has_them(scripted):
 
 
 async def test_jobs_that_do_not_answer_spoil_nothing(answer):
-    denied = QueryFailure("vmm", "login refused", "the login may not do that.")
+    denied = Unknown("vmm", "login refused", "the login may not do that.")
     report = await answer([], vmm={"vmm failed jobs": denied, "vmm running jobs": denied})
     assert report.title == "vmm: VMM and hosts agree about 6 virtual machines"
     assert denied in report.unanswered
@@ -259,7 +259,7 @@ async def test_jobs_that_do_not_answer_spoil_nothing(answer):
 
 @pytest.mark.parametrize("what", ["vmm columns", "vmm hosts", "vmm virtual machines"])
 async def test_a_database_that_does_not_answer_is_unknown(answer, what):
-    why = QueryFailure("vmm", "unreachable", "no connection to its database.")
+    why = Unknown("vmm", "unreachable", "no connection to its database.")
     report = await answer([], vmm={what: why})
     assert report.title == "vmm: VMM's database did not answer"
     assert (report.findings, report.unanswered, report.answered) == ((), (why,), 0)

@@ -3,7 +3,7 @@
 import pytest
 
 from bot.api.arguments import Kb, Target
-from bot.api.query_client import QueryFailure
+from bot.api.facts import Unknown
 from bot.api.report import Column, Finding, Healthy, Report, Severity, Table
 from commands.diagnostics.verify_kb_drift import COMMAND, Args
 
@@ -118,13 +118,13 @@ async def test_a_silent_node_is_unknown_never_different(verify):
     assert report.summary == "prod: 5 nodes agree, 1 unknown; hv05 UNKNOWN"
     assert report.findings == ()
     assert report.table is None
-    assert report.unanswered == (QueryFailure("hv05", "timed out", "no answer in 20 s."),)
+    assert report.unanswered == (Unknown("hv05", "timed out", "no answer in 20 s."),)
     assert (report.asked, report.answered) == (6, 5)
 
 
 @pytest.mark.parametrize("part", [BUILD, QFE])
 async def test_half_a_node_is_unknown_too(verify, part):
-    refused = QueryFailure("hv05", "refused", "access is denied.")
+    refused = Unknown("hv05", "refused", "access is denied.")
     report = await verify(nodes(hv05={part: refused}))
     assert report.title == "prod: 5 nodes agree, 1 unknown"
     assert report.unanswered == (refused,)
@@ -156,10 +156,10 @@ async def test_pending_reboots(verify):
 
 
 async def test_unread_reboot_keys_are_said(verify):
-    report = await verify(nodes(hv02={SERVICING: QueryFailure("hv02", "refused", "access is denied.")}))
+    report = await verify(nodes(hv02={SERVICING: Unknown("hv02", "refused", "access is denied.")}))
     assert report.answered == 6
     assert report.unanswered == (
-        QueryFailure("hv02", "refused", "access is denied. Whether a reboot is pending is not known."),
+        Unknown("hv02", "refused", "access is denied. Whether a reboot is pending is not known."),
     )
 
 
@@ -212,10 +212,10 @@ async def test_the_storvsc_trap_names_guests_with_scsi_disks(verify, make):
 
 
 async def test_unknown_disks_are_said_and_spring_nothing(verify, make):
-    gone = QueryFailure("hv03", "timed out", "no answer in 20 s.")
+    gone = Unknown("hv03", "timed out", "no answer in 20 s.")
     report = await verify(nodes(hv03={QFE: qfe("KB2636573"), DISKS: gone, "Msvm_ComputerSystem": []}))
     assert [one.status for one in report.findings] == ["DIFFERS"]
-    assert "KB2636573" in report.unanswered[0].message
+    assert "KB2636573" in report.unanswered[0].why
 
 
 async def test_a_cluster_that_does_not_answer(verify):

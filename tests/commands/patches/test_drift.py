@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.api.query_client import QueryFailure
+from bot.api.facts import Unknown
 from commands.patches.drift import drifts, needing_disks, triggered_issues, usual_build
 from commands.sources.updates import Build, NodeUpdates
 
@@ -71,5 +71,5 @@ def test_the_storvsc_trap_needs_guests_with_scsi_disks():
     assert list(needing_disks(nodes)) == ["hv02", "hv03"]
     (trap,) = triggered_issues(nodes, {"hv02": ("sql-01",), "hv03": ()})
     assert (trap.trap.key, trap.nodes, trap.guests) == ("KB2636573", ("hv02",), ("sql-01",))
-    silent = QueryFailure("hv02", "timed out", "no answer.")
+    silent = Unknown("hv02", "timed out", "no answer.")
     assert triggered_issues(nodes, {"hv02": silent, "hv03": ()}) == ()

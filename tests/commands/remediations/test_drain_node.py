@@ -5,9 +5,9 @@ import pytest
 from bot.api.actions import InvokeMethod
 from bot.api.arguments import Target
 from bot.api.command import Risk, Role
+from bot.api.facts import Unknown
 from bot.api.plan import Check, Expect, FlagPredicate, Gate, Group, Plan, Step
 from bot.api.queries import Predicate, Wql
-from bot.api.query_client import QueryFailure
 from bot.api.report import Remedy
 from commands.remediations.drain_node import COMMAND
 
@@ -121,7 +121,7 @@ def up(make, **odd):
     return [odd.get(one) or make.node_row(one) for one in ("hv01", "hv02", "hv03")]
 
 
-SILENT = QueryFailure("prod", "timed out", "no answer in 20 s.")
+SILENT = Unknown("prod", "timed out", "no answer in 20 s.")
 CASES = {
     "another node is paused": (
         lambda make: {"prod": {"MSCluster_Node": up(make, hv01=make.node_row("hv01", state=2))}},
@@ -154,12 +154,12 @@ CASES = {
         "needs 24 GB, 23 GB free on 2 nodes; no room for test-tfs-01",
     ),
     "a node that may have the memory is silent": (
-        lambda make: {"hv01": {"Win32_OperatingSystem": QueryFailure("hv01", "timed out", "no answer in 20 s.")}},
+        lambda make: {"hv01": {"Win32_OperatingSystem": Unknown("hv01", "timed out", "no answer in 20 s.")}},
         "The guests of hv03 fit into the memory of the other nodes",
         "needs 24 GB, 16 GB free on 1 node; hv01 did not tell; no room for test-tfs-01",
     ),
     "nobody tells how much memory the guests hold": (
-        lambda make: {"hv03": {"Msvm_SummaryInformation": QueryFailure("hv03", "refused", "no right.")}},
+        lambda make: {"hv03": {"Msvm_SummaryInformation": Unknown("hv03", "refused", "no right.")}},
         "The guests of hv03 fit into the memory of the other nodes",
         "not known: hv03: no right",
     ),
@@ -193,7 +193,7 @@ CASES = {
         "Repair",
     ),
     "storage jobs are not known": (
-        lambda make: {"hv03": {"MSFT_StorageJob": QueryFailure("hv03", "timed out", "no answer in 20 s.")}},
+        lambda make: {"hv03": {"MSFT_StorageJob": Unknown("hv03", "timed out", "no answer in 20 s.")}},
         "No storage repair is under way",
         "not known: hv03: no answer in 20 s",
     ),
@@ -203,7 +203,7 @@ CASES = {
         "hv02 tells of one",
     ),
     "a node does not tell of Cluster-Aware Updating": (
-        lambda make: {"hv01": {"MSFT_CAURun": QueryFailure("hv01", "timed out", "no answer in 20 s.")}},
+        lambda make: {"hv01": {"MSFT_CAURun": Unknown("hv01", "timed out", "no answer in 20 s.")}},
         "No run of Cluster-Aware Updating works on prod",
         "not known: hv01: no answer in 20 s",
     ),
@@ -276,12 +276,12 @@ WARNINGS = {
         "V redirected access",
     ),
     "this Windows knows no Cluster-Aware Updating": (
-        lambda make: {"hv02": {"MSFT_CAURun": QueryFailure("hv02", "absent", "it has no such class.")}},
+        lambda make: {"hv02": {"MSFT_CAURun": Unknown("hv02", "absent", "it has no such class.")}},
         "No run of Cluster-Aware Updating works on prod",
         "not known: hv02: it has no such class",
     ),
     "this Windows tells no storage jobs": (
-        lambda make: {"hv03": {"MSFT_StorageJob": QueryFailure("hv03", "absent", "it has no such class.")}},
+        lambda make: {"hv03": {"MSFT_StorageJob": Unknown("hv03", "absent", "it has no such class.")}},
         "No storage repair is under way",
         "not known: hv03: it has no such class",
     ),
@@ -436,7 +436,7 @@ JOB_COLUMNS = [
         ),
         ({"vmm columns": []}, False, "not known: this schema does not tell"),
         (
-            {"vmm columns": QueryFailure("vmm", "timed out", "no answer in 20 s.")},
+            {"vmm columns": Unknown("vmm", "timed out", "no answer in 20 s.")},
             False,
             "not known: no answer in 20 s",
         ),

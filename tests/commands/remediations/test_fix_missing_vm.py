@@ -6,9 +6,9 @@ import pytest
 
 from bot.api.actions import ManualStep, RowTransaction, Update
 from bot.api.arguments import Target, VmmTargets
+from bot.api.facts import Unknown
 from bot.api.plan import Check, Expect, Gate, Group, Plan, Step
 from bot.api.queries import Predicate, RunReader, Wql, make_params
-from bot.api.query_client import QueryFailure
 from bot.api.report import Remedy
 from commands.remediations.fix_missing_vm import COMMAND, Vm, Way
 from commands.sources.services import start_step, stop_step
@@ -221,7 +221,7 @@ async def test_a_service_whose_host_is_known_is_stopped_and_started_as_steps(pla
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (QueryFailure("vmm01", "login refused", "vmm01 refused the login."), "vmm01 refused the login."),
+        (Unknown("vmm01", "login refused", "vmm01 refused the login."), "vmm01 refused the login."),
         ([], "there is no such service on its host."),
     ],
 )
@@ -256,12 +256,12 @@ GATES = {
         "2026-11-23 22:41 server time",
     ),
     "backups that may not be read": (
-        {"vmm": {"vmm last full backup": QueryFailure("vmm", "refused", "no right.")}},
+        {"vmm": {"vmm last full backup": Unknown("vmm", "refused", "no right.")}},
         "not known: no right",
     ),
     "a job of VMM's": ({"vmm": {"vmm running jobs": [{"TaskID": OBJECT, "TaskState": "Running"}]}}, "1 running"),
     "a silent node": (
-        {"hv05": {"Msvm_ComputerSystem": QueryFailure("hv05", "timed out", "no answer.")}},
+        {"hv05": {"Msvm_ComputerSystem": Unknown("hv05", "timed out", "no answer.")}},
         "silent: hv05",
     ),
 }
@@ -297,7 +297,7 @@ REFUSED = {
     "it is nowhere": ([record()], {"hv06": {"Msvm_ComputerSystem": []}}, "none of them has it"),
     "it may be on a silent node": (
         [record()],
-        {"hv06": {"Msvm_ComputerSystem": QueryFailure("hv06", "timed out", "no answer.")}},
+        {"hv06": {"Msvm_ComputerSystem": Unknown("hv06", "timed out", "no answer.")}},
         "where it is is not known",
     ),
     "it is starting": ([record()], {"hv06": {"Msvm_ComputerSystem": [there(10)]}}, "Look again when that has ended."),
@@ -313,12 +313,12 @@ REFUSED = {
     ),
     "the database is silent": (
         [record()],
-        {"vmm": {"vmm columns": QueryFailure("vmm", "timed out", "no answer.")}},
+        {"vmm": {"vmm columns": Unknown("vmm", "timed out", "no answer.")}},
         "No plan: vmm: no answer.",
     ),
     "its rows are silent": (
         [record()],
-        {"vmm": {"vmm virtual machines": QueryFailure("vmm", "timed out", "no answer.")}},
+        {"vmm": {"vmm virtual machines": Unknown("vmm", "timed out", "no answer.")}},
         "No plan: vmm: no answer.",
     ),
 }
@@ -348,7 +348,7 @@ async def test_what_each_way_cannot_do(planned):
     assert "it does not run" in (await planned(script(power=3), "migration")).reason
     wrong = await planned(script(record("hv04", 0)), "database")
     assert (wrong.groups, "on another host" in wrong.reason) == ((), True)
-    silent = {"hv04": {"Msvm_ComputerSystem": QueryFailure("hv04", "timed out", "no answer.")}}
+    silent = {"hv04": {"Msvm_ComputerSystem": Unknown("hv04", "timed out", "no answer.")}}
     assert "hv04 did not answer" in (await planned(script(**silent), "migration")).reason
     old = {"vmm": {"vmm columns": columns("CloudId")}}
     assert "2008 R2" in (await planned(script(power=3, **old), "database")).reason
@@ -400,7 +400,7 @@ async def test_one_name_on_two_servers_is_refused_with_what_to_write(planned):
 
 
 async def test_a_silent_server_could_have_one_of_that_name_too(planned):
-    silent = QueryFailure("vmm-old", "timed out", "no answer.")
+    silent = Unknown("vmm-old", "timed out", "no answer.")
     plan = await planned(two(**{"vmm columns": silent}), servers=(VMM, OTHER))
     assert plan.groups == ()
     assert "vmm has it, and vmm-old could have one too. vmm-old: no answer." in plan.reason

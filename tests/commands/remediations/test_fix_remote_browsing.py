@@ -5,12 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.api.actions import ManualStep, RunProgram
+from bot.api.facts import Unknown
 from bot.api.plan import Check, CompareToBefore, Expect, Gate, Group, Plan, Step
 from bot.api.queries import Predicate, RunReader
-from bot.api.query_client import QueryFailure
 from bot.tickets.conditions import unmet
 from commands.remediations.fix_remote_browsing import COMMAND
-from commands.sources.audit_policy import Audits, read_policy, toggle_steps
+from commands.sources.audit_policy import Audits, object_access_policy, toggle_steps
 
 GET = RunReader("hv03", "auditpol get object access")
 WORDS = ("No Auditing", "Success", "Failure", "Success and Failure")
@@ -158,7 +158,7 @@ def test_a_host_that_obeys_ends_exactly_as_it_began(values, words):
     """The steps are run against a policy in memory, in every language that is known."""
     before = dict(zip(NUMBERS, values, strict=True))
     policy = dict(before)
-    sub = read_policy(rows(policy, words))
+    sub = object_access_policy("hv03").read(rows(policy, words))
     if not any(one.audits in (Audits.NOTHING, Audits.FAILURE) and not one.is_too_loud for one in sub):
         return
     images, all_on = {}, False
@@ -210,7 +210,7 @@ async def test_where_all_is_on_there_is_nothing_to_toggle(planned):
 
 
 async def test_a_silent_host_is_no_plan(planned):
-    denied = QueryFailure("hv03", "login refused", "it may not read that.")
+    denied = Unknown("hv03", "login refused", "it may not read that.")
     plan = await planned(COMMAND, script() | {("hv03", "auditpol get object access"): denied})
     assert plan.groups == ()
     assert plan.reason.endswith("has to be set back exactly. it may not read that.")

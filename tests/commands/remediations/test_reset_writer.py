@@ -4,9 +4,9 @@ import pytest
 
 from bot.api.actions import InvokeMethod
 from bot.api.command import Risk
+from bot.api.facts import Unknown
 from bot.api.plan import Check, CompareToBefore, Expect, Gate, Group, Plan, Step
 from bot.api.queries import Predicate, RunReader, Wql
-from bot.api.query_client import QueryFailure
 from bot.api.report import Remedy
 from bot.tickets.plan_digest import digest
 from commands.drain.steps import drain_step, failback_step, gate_no_locks, is_drained, resume_step
@@ -203,7 +203,7 @@ async def test_locked_without_a_job_says_what_holds_it(planned, make):
 
 
 async def test_locks_that_are_not_known_are_no_locks_that_are_not_there(planned, make):
-    silent = QueryFailure("prod", "timed out", "no answer in 20 s.")
+    silent = Unknown("prod", "timed out", "no answer in 20 s.")
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make), prod={"MSCluster_ResourceGroup": silent}))
     assert plan.groups == ()
     assert plan.reason.startswith("No plan yet for hv03: whether guests are locked is not known. ")
@@ -211,7 +211,7 @@ async def test_locks_that_are_not_known_are_no_locks_that_are_not_there(planned,
 
 GATES = {
     "the backup product is silent": (
-        lambda make: {"commvault": {"commvault active jobs": QueryFailure("commvault", "timed out", "no answer.")}},
+        lambda make: {"commvault": {"commvault active jobs": Unknown("commvault", "timed out", "no answer.")}},
         JOB_GATE,
         "not known: no answer",
     ),
@@ -244,7 +244,7 @@ async def test_gates_that_hold_it(planned, make, case):
 
 
 async def test_without_a_backup_product_it_warns(planned, make):
-    none = QueryFailure("commvault", "absent", "no backup product is in the settings.")
+    none = Unknown("commvault", "absent", "no backup product is in the settings.")
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make), commvault={"commvault active jobs": none}))
     gate = plan.gates[1]
     assert (gate.description, gate.passed, gate.blocks) == (JOB_GATE, False, False)
@@ -310,7 +310,7 @@ async def test_another_instance_in_between_begins_the_time_anew(planned, make):
 
 
 async def test_looks_stuck_is_no_plan_where_nobody_knows_of_backups(planned, make):
-    silent = {"MSCluster_ClusterSharedVolume": QueryFailure("prod", "timed out", "no answer.")}
+    silent = {"MSCluster_ClusterSharedVolume": Unknown("prod", "timed out", "no answer.")}
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make), prod=silent))
     assert plan.groups == ()
     assert "Whether a backup runs is not known" in plan.reason

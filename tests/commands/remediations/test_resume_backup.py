@@ -4,9 +4,9 @@ import pytest
 
 from bot.api.actions import RunProgram
 from bot.api.command import Risk
+from bot.api.facts import Unknown
 from bot.api.plan import Check, Expect, Gate, Group, Plan, Step
 from bot.api.queries import Predicate, RunReader
-from bot.api.query_client import QueryFailure
 from bot.api.report import Remedy
 from commands.remediations.resume_backup import COMMAND, Args, JobNumber
 
@@ -96,13 +96,13 @@ async def test_a_job_that_does_not_wait(planned, make, status):
 
 
 async def test_guests_that_nobody_can_ask_only_warn(planned, make):
-    outside = QueryFailure("fs01", "not allowed", "it is not in the estate.")
+    outside = Unknown("fs01", "not allowed", "it is not in the estate.")
     over = {"fs01": {"Win32_OperatingSystem": outside, "Msvm_ComputerSystem": outside}}
     plan = await planned(script(make, make.job(client="fs01"), **over))
     assert plan.groups == (Group("resume", (STEP,)),)
     assert (plan.gates[1].passed, plan.gates[1].blocks) == (False, False)
     assert plan.gates[1].measured == "not known: it is not in the estate"
-    silent = {"sql-07": {"Win32_Volume": QueryFailure("sql-07", "timed out", "no answer.")}}
+    silent = {"sql-07": {"Win32_Volume": Unknown("sql-07", "timed out", "no answer.")}}
     plan = await planned(script(make, make.job(), **silent))
     assert (plan.gates[1].passed, plan.gates[1].measured) == (False, "2 guests answered, 1 not known")
 
@@ -113,7 +113,7 @@ async def test_no_such_job_and_no_answer(planned, make):
     assert planned.ask.rounds == 1
     other = await planned(script(make, make.job(number=7)))
     assert (other.groups, "lists no job 48211" in other.reason) == ((), True)
-    silent = QueryFailure("commvault", "absent", "no backup product is in the estate.")
+    silent = Unknown("commvault", "absent", "no backup product is in the estate.")
     plan = await planned(make.resettable(commvault={"commvault job": silent}))
     assert plan.reason == "No plan for job 48211: the backup product told nothing of it"
 

@@ -4,9 +4,9 @@ import pytest
 
 from bot.api.actions import InvokeMethod
 from bot.api.command import Risk
+from bot.api.facts import Unknown
 from bot.api.plan import Check, Expect, Gate, Group, Plan, Step
 from bot.api.queries import Predicate, Wql
-from bot.api.query_client import QueryFailure
 from commands.remediations.resume_node import COMMAND, Failback
 
 NODE = Wql(
@@ -93,7 +93,7 @@ async def test_how_its_drain_ended(planned, make, drain, because):
 
 
 async def test_refusals(planned, make, alone):
-    silent = {("prod", "MSCluster_Node"): QueryFailure("prod", "timed out", "no answer in 20 s.")}
+    silent = {("prod", "MSCluster_Node"): Unknown("prod", "timed out", "no answer in 20 s.")}
     assert (await planned(COMMAND, silent)).reason == "No plan for hv03: prod: no answer in 20 s."
     nobody = {("prod", "MSCluster_Node"): [make.node_row("hv01")]}
     assert (await planned(COMMAND, nobody)).reason == "No plan for hv03: prod has no node of that name."

@@ -2,12 +2,12 @@
 
 import pytest
 
-from bot.api.query_client import QueryFailure
+from bot.api.facts import Unknown
 from commands.sources.backup_state import Backup, backup_state
 from commands.sources.cluster import Cluster, SharedVolume
 from commands.sources.guests import Guest, Power
 
-SILENT = QueryFailure("hv03", "timed out", "no answer in 20 s.")
+SILENT = Unknown("hv03", "timed out", "no answer in 20 s.")
 IDLE = (Guest("1", "crm-01", Power.RUNNING),)
 HELD = (Guest("1", "crm-01", Power.RUNNING, backing_up=True),)
 

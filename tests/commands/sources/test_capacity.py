@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.api.rows import CellError
-from commands.sources.capacity import Need, ask_memory_use, read_free_memory, read_memory_use, without_room
+from commands.sources.capacity import Need, free_memory, memory_use, without_room
 from commands.sources.cluster import Node
 
 GIB = 2**30
@@ -13,17 +13,19 @@ VM = "0000000A-0000-4000-8000-000000000000"
 
 
 def test_units():
-    assert read_free_memory([{"FreePhysicalMemory": "1048576"}]) == GIB
-    assert read_memory_use([{"Name": VM, "MemoryUsage": "1024"}, {"Name": "HV03", "MemoryUsage": "9"}]) == {VM: GIB}
-    assert read_memory_use([{"Name": VM, "MemoryUsage": None}]) == {VM: 0}
+    assert free_memory("hv03").read([{"FreePhysicalMemory": "1048576"}]) == GIB
+    assert memory_use(Node("hv03", 9600)).read(
+        [{"Name": VM, "MemoryUsage": "1024"}, {"Name": "HV03", "MemoryUsage": "9"}]
+    ) == {VM: GIB}
+    assert memory_use(Node("hv03", 9600)).read([{"Name": VM, "MemoryUsage": None}]) == {VM: 0}
     for rows in ([], [{"FreePhysicalMemory": None}]):
         with pytest.raises(CellError):
-            read_free_memory(rows)
+            free_memory("hv03").read(rows)
 
 
 def test_the_namespace_is_that_of_the_node():
-    assert ask_memory_use(Node("hv03", 9600)).namespace == "root/virtualization/v2"
-    assert ask_memory_use(Node("hv03", 7601)).namespace == "root/virtualization"
+    assert memory_use(Node("hv03", 9600)).query.namespace == "root/virtualization/v2"
+    assert memory_use(Node("hv03", 7601)).query.namespace == "root/virtualization"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from bot.api.arguments import Target
-from bot.api.query_client import QueryFailure
+from bot.api.facts import Unknown
 from bot.api.rows import CellError
 from commands.sources import cluster as know
 from commands.sources.cluster import Cluster, Node, with_vm_ids
@@ -22,15 +22,15 @@ def resource(**over):
 
 
 def test_nodes_are_sorted_and_know_their_generation():
-    nodes = know.read_nodes(
+    nodes = know.cluster_nodes("prod").read(
         [{"Name": "hv2", "State": "1", "BuildNumber": "7601"}, {"Name": "HV1", "State": "4294967295"}]
     )
     assert nodes == (Node("HV1", None), Node("hv2", 7601, down=True))
     assert [node.is_2008 for node in nodes] == [False, True]
     with pytest.raises(CellError):
-        know.read_nodes([{"Name": None}])
+        know.cluster_nodes("prod").read([{"Name": None}])
     with pytest.raises(ValueError, match="names no node"):
-        know.read_nodes([])
+        know.cluster_nodes("prod").read([])
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_target_means_all_nodes_or_one_even_if_the_cluster_forgot_it(target, m
     ("bits", "locked"), [("0", False), ("1", True), ("3", True), ("2", False), (None, False), ("257", True)]
 )
 def test_the_lock_is_one_bit(bits, locked):
-    assert know.read_groups([{"Name": "a", "StatusInformation": bits}])[0].locked is locked
+    assert know.cluster_groups("prod").read([{"Name": "a", "StatusInformation": bits}])[0].locked is locked
 
 
 @pytest.mark.parametrize(
@@ -65,11 +65,11 @@ def test_the_lock_is_one_bit(bits, locked):
     ],
 )
 def test_private_properties_were_never_captured_so_anything_may_come(private, vm_id):
-    assert know.read_resources([resource(PrivateProperties=private)])[0].vm_id == vm_id
+    assert know.cluster_resources("prod").read([resource(PrivateProperties=private)])[0].vm_id == vm_id
 
 
 async def test_missing_ids_of_locked_resources_come_from_the_hive(scripted):
-    resources = know.read_resources(
+    resources = know.cluster_resources("prod").read(
         [resource(), resource(Id="k2", StatusInformation="0"), resource(Id="", OwnerGroup="c")]
     )
     ask = scripted({("prod", "Parameters"): [{"VmID": f"{{{VM}}}"}]})
@@ -80,8 +80,10 @@ async def test_missing_ids_of_locked_resources_come_from_the_hive(scripted):
 
 async def test_nothing_is_asked_where_nothing_is_missing(scripted):
     ask = scripted({})
-    known = Cluster("prod", (), resources=know.read_resources([resource(PrivateProperties={"VmID": VM})]))
-    silent = Cluster("prod", (), resources=QueryFailure("prod", "timed out", "no answer."))
+    known = Cluster(
+        "prod", (), resources=know.cluster_resources("prod").read([resource(PrivateProperties={"VmID": VM})])
+    )
+    silent = Cluster("prod", (), resources=Unknown("prod", "timed out", "no answer."))
     assert await with_vm_ids(known, ask) is known
     assert await with_vm_ids(silent, ask) is silent
     assert ask.rounds == 0
@@ -89,13 +91,13 @@ async def test_nothing_is_asked_where_nothing_is_missing(scripted):
 
 async def test_a_hive_that_does_not_answer_leaves_the_id_unknown(scripted):
     ask = scripted({}, {"prod": "timed out"})
-    found = await with_vm_ids(Cluster("prod", (), resources=know.read_resources([resource()])), ask)
+    found = await with_vm_ids(Cluster("prod", (), resources=know.cluster_resources("prod").read([resource()])), ask)
     assert found.resources[0].vm_id == ""
 
 
 def test_shared_volumes_and_the_hint():
-    (volume,) = know.read_volumes([{"Name": "V1", "BackupState": "1", "FaultState": None}])
+    (volume,) = know.shared_volumes("prod").read([{"Name": "V1", "BackupState": "1", "FaultState": None}])
     assert (volume.backing_up, volume.fault) == (True, 0)
-    assert know.read_backup_hint([{"BackupInProgress": "1"}])
-    assert not know.read_backup_hint([{"BackupInProgress": "0"}])
-    assert not know.read_backup_hint([])
+    assert know.backup_hint("prod").read([{"BackupInProgress": "1"}])
+    assert not know.backup_hint("prod").read([{"BackupInProgress": "0"}])
+    assert not know.backup_hint("prod").read([])

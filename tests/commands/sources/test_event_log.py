@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bot.api.rows import CellError
-from commands.sources.event_log import ask_events, named_guest, read_events, says
+from commands.sources.event_log import logged_events, named_guest, says, snapshot_failures
 
 VM = "9FC171E7-B2C6-4BD2-9FF0-253209B2A69D"
 
@@ -29,18 +29,22 @@ def row(at="2026-11-22T22:14:37.5538748Z", **data):
     ],
 )
 def test_a_vmms_event_names_a_guest_by_id_else_by_name(data, found):
-    (event,) = read_events([row(**data)])
+    (event,) = snapshot_failures("hv03", datetime(2026, 11, 22, tzinfo=UTC)).read([row(**data)])
     assert named_guest(event) == found
 
 
 def test_events_come_newest_first_with_times_in_utc():
-    newer, older = read_events([row("2026-11-22T01:00:00+02:00"), row("2026-11-22T00:00:00Z")])
+    newer, older = snapshot_failures("hv03", datetime(2026, 11, 22, tzinfo=UTC)).read(
+        [row("2026-11-22T01:00:00+02:00"), row("2026-11-22T00:00:00Z")]
+    )
     assert newer.at == datetime(2026, 11, 22, tzinfo=UTC)
     assert older.at == datetime(2026, 11, 21, 23, tzinfo=UTC)
 
 
 def test_repeated_values_are_all_read():
-    (event,) = read_events([row(Data=("one", "hr = 0x80070005, Zugriff verweigert"))])
+    (event,) = snapshot_failures("hv03", datetime(2026, 11, 22, tzinfo=UTC)).read(
+        [row(Data=("one", "hr = 0x80070005, Zugriff verweigert"))]
+    )
     assert event.texts == ("one", "hr = 0x80070005, Zugriff verweigert")
     assert says(event, "0X80070005")
     assert not says(event, "0x80042301")
@@ -49,11 +53,11 @@ def test_repeated_values_are_all_read():
 @pytest.mark.parametrize("gap", [{"event_id": ""}, {"at": ""}, {"at": "yesterday"}, {"event_id": "x"}])
 def test_a_row_without_number_or_time_is_not_read(gap):
     with pytest.raises(CellError):
-        read_events([row() | gap])
+        snapshot_failures("hv03", datetime(2026, 11, 22, tzinfo=UTC)).read([row() | gap])
 
 
 def test_the_question_is_bounded_in_time_and_number():
-    question = ask_events("hv03", "System", (1137, 1071), datetime(2026, 11, 22, tzinfo=UTC), "X")
+    question = logged_events("hv03", "System", (1137, 1071), datetime(2026, 11, 22, tzinfo=UTC), "X").query
     assert dict(question.params) == {
         "channel": "System",
         "ids": "1137,1071",

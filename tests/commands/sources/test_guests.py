@@ -2,19 +2,18 @@
 
 import pytest
 
+from bot.api.facts import Unknown
 from bot.api.queries import Predicate
-from bot.api.query_client import QueryFailure
 from commands.sources.cluster import Node
 from commands.sources.guests import (
     Guest,
     HostedGuest,
     HostGuests,
     Power,
-    ask_guests,
     look_at_guests,
     newest,
-    read_guests,
     same_machine,
+    virtual_machines,
 )
 from commands.sources.kvp import KvpInfo
 
@@ -47,11 +46,13 @@ def row(name=VM, state="2", status="2", label="crm-01"):
     ],
 )
 def test_power_in_both_numberings(state, power):
-    assert read_guests([row(state=state)])[0].power is power
+    assert virtual_machines(Node("hv03", 9600)).read([row(state=state)])[0].power is power
 
 
 def test_the_host_itself_is_no_guest_and_a_backup_shows_in_the_second_status():
-    guests = read_guests([row("HV03"), row(status=("2", "32776")), row(VM.replace("A", "B"), status="32772", label="")])
+    guests = virtual_machines(Node("hv03", 9600)).read(
+        [row("HV03"), row(status=("2", "32776")), row(VM.replace("A", "B"), status="32772", label="")]
+    )
     assert [(one.name, one.backing_up) for one in guests] == [(VM.replace("A", "B"), False), ("crm-01", True)]
 
 
@@ -60,7 +61,7 @@ def test_the_host_itself_is_no_guest_and_a_backup_shows_in_the_second_status():
     [(7601, "root/virtualization"), (9200, "root/virtualization/v2"), (None, "root/virtualization/v2")],
 )
 def test_2008_r2_has_another_namespace(build, namespace):
-    assert ask_guests(Node("hv03", build)).namespace == namespace
+    assert virtual_machines(Node("hv03", build)).query.namespace == namespace
 
 
 async def test_one_round_tells_everything_of_a_host(scripted):
@@ -89,7 +90,7 @@ async def test_2008_r2_names_its_settings_otherwise(scripted):
 
 
 async def test_half_an_answer_keeps_its_guests_and_says_why_their_names_are_unknown(scripted):
-    refused = QueryFailure("hv03", "refused", "the provider failed.")
+    refused = Unknown("hv03", "refused", "the provider failed.")
     script = {
         ("hv03", "Msvm_ComputerSystem"): [row()],
         ("hv03", "Msvm_KvpExchangeComponent"): refused,

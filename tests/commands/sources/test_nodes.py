@@ -3,7 +3,7 @@
 import pytest
 
 from bot.api.rows import CellError
-from commands.sources.nodes import NodeState, Votes, read_node_states, read_witness, votes_without
+from commands.sources.nodes import NodeState, Votes, node_states, quorum_witness, votes_without
 
 
 def node(name, state=0, *, votes=True):
@@ -16,13 +16,13 @@ def test_rows_become_nodes_in_order():
         {"Name": "HV1", "State": "4294967295", "NodeWeight": "0"},
         {"Name": "hv3"},
     ]
-    assert read_node_states(rows) == (
+    assert node_states("prod").read(rows) == (
         NodeState("HV1", 4294967295, None, votes=False),
         NodeState("hv2", 2, 2, votes=False),
         NodeState("hv3", None, None, votes=True),
     )
     with pytest.raises(CellError):
-        read_node_states([{"Name": ""}])
+        node_states("prod").read([{"Name": ""}])
 
 
 @pytest.mark.parametrize(
@@ -66,4 +66,4 @@ def test_half_of_the_votes_is_no_majority(nodes, witness, left, suffice):
     ("kind", "votes"), [("1", False), ("2", True), ("3", True), ("4", False), (None, False), ("4294967295", False)]
 )
 def test_the_witness(kind, votes):
-    assert read_witness([{"QuorumTypeValue": kind}]) is votes
+    assert quorum_witness("prod").read([{"QuorumTypeValue": kind}]) is votes

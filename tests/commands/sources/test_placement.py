@@ -2,12 +2,12 @@
 
 import pytest
 
-from bot.api.query_client import QueryFailure
+from bot.api.facts import Unknown
 from commands.sources.placement import (
     find_possible_owners,
-    read_possible_owners,
-    read_threshold,
-    read_threshold_of_hive,
+    move_threshold,
+    move_threshold_of_hive,
+    possible_owners,
 )
 
 
@@ -23,13 +23,13 @@ from commands.sources.placement import (
     ],
 )
 def test_the_threshold(rows, threshold):
-    assert read_threshold(rows) == threshold
+    assert move_threshold("prod").read(rows) == threshold
 
 
 def test_the_threshold_of_the_hive():
-    assert read_threshold_of_hive([{"MoveTypeThreshold": "1000"}]) == 1000
-    assert read_threshold_of_hive([{"MoveTypeThreshold": None}]) is None
-    assert read_threshold_of_hive([]) is None
+    assert move_threshold_of_hive("hv03").read([{"MoveTypeThreshold": "1000"}]) == 1000
+    assert move_threshold_of_hive("hv03").read([{"MoveTypeThreshold": None}]) is None
+    assert move_threshold_of_hive("hv03").read([]) is None
 
 
 def test_possible_owners_by_lower_case_names():
@@ -40,7 +40,7 @@ def test_possible_owners_by_lower_case_names():
         {"GroupComponent": {"Id": "x"}, "PartComponent": {"Name": "hv2"}},
         {"GroupComponent": {"Name": ("a", "b")}, "PartComponent": {"Name": "hv2"}},
     ]
-    assert read_possible_owners(rows) == {"vm a": frozenset({"hv1", "hv2"})}
+    assert possible_owners("prod").read(rows) == {"vm a": frozenset({"hv1", "hv2"})}
 
 
 OWNERS = ("prod", "MSCluster_ResourceToPossibleOwner")
@@ -84,30 +84,30 @@ async def test_nothing_is_asked_where_nothing_moves(scripted):
 @pytest.mark.parametrize(
     "narrow",
     [
-        lambda _: QueryFailure("prod", "absent", "it does not know one of the columns asked for."),
-        lambda _: QueryFailure("prod", "refused", "the WMI provider there failed."),
+        lambda _: Unknown("prod", "absent", "it does not know one of the columns asked for."),
+        lambda _: Unknown("prod", "refused", "the WMI provider there failed."),
         lambda _: [{"GroupComponent": 5}],
         lambda _: [],
         lambda paths: as_asked(paths)[:4],
-        lambda paths: as_asked(paths) if len(paths) == 40 else QueryFailure("prod", "refused", "too many."),
+        lambda paths: as_asked(paths) if len(paths) == 40 else Unknown("prod", "refused", "too many."),
     ],
 )
 async def test_the_whole_table_is_read_where_the_condition_does_not_do(scripted, narrow):
     ask = asking(scripted, narrow)
     found = await find_possible_owners("prod", [f"VM {number}" for number in range(50)], ask)
-    assert found == read_possible_owners(EVERY)
+    assert found == possible_owners("prod").read(EVERY)
     assert [len(question.where) for question in ask.asked] == [1, 1, 0]
 
 
 @pytest.mark.parametrize("kind", ["timed out", "unreachable", "login refused", "too busy"])
 async def test_who_is_silent_is_not_asked_for_more(scripted, kind):
-    silent = QueryFailure("prod", kind, "no answer.")
+    silent = Unknown("prod", kind, "no answer.")
     ask = asking(scripted, lambda _: silent)
     assert await find_possible_owners("prod", ["VM 1"], ask) is silent
     assert len(ask.asked) == 1
 
 
 async def test_unknown_stays_unknown_where_the_whole_table_is_refused_as_well(scripted):
-    refused = QueryFailure("prod", "refused", "the WMI provider there failed.")
+    refused = Unknown("prod", "refused", "the WMI provider there failed.")
     ask = asking(scripted, lambda _: refused, whole=refused)
     assert await find_possible_owners("prod", ["VM 1"], ask) is refused

@@ -5,7 +5,7 @@ import pytest
 from bot.api.actions import InvokeMethod
 from bot.api.plan import Check, Expect, Step
 from bot.api.queries import Predicate, RunReader, Wql
-from commands.sources.services import ask_service, is_in_state, restart_steps
+from commands.sources.services import is_in_state, restart_steps, service_state
 
 VMMS = Wql("hv03", "root/cimv2", "Win32_Service", ("Name", "State", "ProcessId"), (Predicate("Name", "=", "vmms"),))
 START = InvokeMethod("hv03", "root/cimv2", (("Name", "vmms"),), "Win32_Service", "StartService", accept=(0, 10))
@@ -47,11 +47,11 @@ def test_stopping_is_never_repeated_and_a_hang_is_no_failure():
     stop, _ = restart_steps("hv03", "vmms")
     assert not stop.repeatable
     assert [check.give_up for check in stop.done] == [None]
-    assert stop.before == ask_service("hv03", "vmms")
+    assert stop.before == service_state("hv03", "vmms").query
 
 
 @pytest.mark.parametrize("service", ["MSMQ$web 1", "SMS_SITE_VSS_WRITER", "a' OR Name != '", "ÄÖ"])
 def test_any_name_makes_a_key(service):
     stop, start = restart_steps("hv03", service)
     assert (stop.key[:5], start.key[:6]) == ("stop-", "start-")
-    assert ask_service("hv03", service).where == (Predicate("Name", "=", service),)
+    assert service_state("hv03", service).query.where == (Predicate("Name", "=", service),)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from bot.api.query_client import QueryFailure
+from bot.api.facts import Unknown
 from commands.sources.snapshots import look_at_snapshots
 
 OWN = "\\\\?\\Volume{aaaa}"
@@ -38,6 +38,6 @@ async def test_only_mounted_ones_count(scripted):
 
 
 async def test_half_an_answer_is_none(scripted):
-    silent = QueryFailure("hv03", "timed out", "no answer.")
+    silent = Unknown("hv03", "timed out", "no answer.")
     for half in (script([copy("a")], silent), script(silent, [])):
         assert await look_at_snapshots(["hv03"], scripted(half)) == {"hv03": silent}

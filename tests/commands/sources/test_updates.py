@@ -3,7 +3,8 @@
 import pytest
 
 from bot.api.rows import CellError
-from commands.sources.updates import Build, read_build, read_listed, read_scsi_guests, read_subkeys
+from commands.sources.cluster import Node
+from commands.sources.updates import Build, listed_updates, registry_subkeys, scsi_guests, windows_build
 
 VM = "0000000A-0000-4000-8000-000000000000"
 
@@ -17,17 +18,17 @@ VM = "0000000A-0000-4000-8000-000000000000"
     ],
 )
 def test_builds_are_shown_as_winver_does(row, shown):
-    assert str(read_build([row])) == shown
+    assert str(windows_build("hv03").read([row])) == shown
 
 
 @pytest.mark.parametrize("rows", [[], [{}], [{"CurrentBuildNumber": None}], [{"CurrentBuildNumber": "ten"}]])
 def test_no_build_is_no_answer(rows):
     with pytest.raises(CellError):
-        read_build(rows)
+        windows_build("hv03").read(rows)
 
 
 def test_builds_compare_by_value():
-    assert Build(7601, None) == read_build([{"CurrentBuildNumber": "7601"}])
+    assert Build(7601, None) == windows_build("hv03").read([{"CurrentBuildNumber": "7601"}])
     assert Build(14393, 1) != Build(14393, 2)
 
 
@@ -43,14 +44,17 @@ def test_only_kb_numbers_count_and_each_once():
         "KB1",
         "Service Pack 1",
     ]
-    assert read_listed([{"HotFixID": one} for one in ids]) == {"KB2616676", "KB2616676-v2", "KB976902"}
-    assert read_listed([]) == frozenset()
+    assert listed_updates("hv03").read([{"HotFixID": one} for one in ids]) == {"KB2616676", "KB2616676-v2", "KB976902"}
+    assert listed_updates("hv03").read([]) == frozenset()
 
 
 def test_subkeys_in_lower_case_and_none_where_there_is_no_key():
-    assert read_subkeys([{"subkeys": ("RebootPending", "Packages")}]) == {"rebootpending", "packages"}
-    assert read_subkeys([{"subkeys": "RebootPending"}]) == {"rebootpending"}
-    assert read_subkeys([{"subkeys": None}]) == frozenset()
+    assert registry_subkeys("hv03", "KEY").read([{"subkeys": ("RebootPending", "Packages")}]) == {
+        "rebootpending",
+        "packages",
+    }
+    assert registry_subkeys("hv03", "KEY").read([{"subkeys": "RebootPending"}]) == {"rebootpending"}
+    assert registry_subkeys("hv03", "KEY").read([{"subkeys": None}]) == frozenset()
 
 
 def setting(key, kind, parent=None):
@@ -70,7 +74,7 @@ def test_a_disk_is_followed_to_its_controller():
         setting("drive", "Synthetic Disk Drive", "Microsoft:scsi"),
         setting("disk", "Virtual Hard Disk", "Microsoft:drive"),
     ]
-    assert read_scsi_guests(rows) == {VM}
-    assert read_scsi_guests(rows[1:]) == frozenset()  # an IDE controller is not among the rows
-    assert read_scsi_guests(rows[:2]) == frozenset()  # a drive without a disk
-    assert read_scsi_guests([]) == frozenset()
+    assert scsi_guests(Node("hv03", 7601)).read(rows) == {VM}
+    assert scsi_guests(Node("hv03", 7601)).read(rows[1:]) == frozenset()  # an IDE controller is not among the rows
+    assert scsi_guests(Node("hv03", 7601)).read(rows[:2]) == frozenset()  # a drive without a disk
+    assert scsi_guests(Node("hv03", 7601)).read([]) == frozenset()

@@ -6,7 +6,11 @@ from hypothesis import strategies as st
 
 from bot.api.rows import CellError
 from commands.formatting import GIB, MIB
-from commands.sources.volumes import FREE_ON_LARGER, FREE_ON_SMALL, SMALL_VOLUME, Room, Volume, read_volumes
+from commands.sources.guests import Guest, HostedGuest, Power
+from commands.sources.kvp import KvpInfo
+from commands.sources.volumes import FREE_ON_LARGER, FREE_ON_SMALL, SMALL_VOLUME, Room, Volume, guest_volumes
+
+GUEST = HostedGuest(Guest("V", "sql-07", Power.RUNNING), "hv03", KvpInfo("sql-07.corp.example"), "")
 
 
 def row(**over):
@@ -77,7 +81,7 @@ def test_more_free_space_is_never_worse(capacity, share, reserved, least, percen
 
 
 def test_letters_mount_points_and_hidden_partitions():
-    volumes = read_volumes(
+    volumes = guest_volumes(GUEST).read(
         [
             row(),
             row(Name="C:\\Data\\", DriveLetter=None),
@@ -96,7 +100,7 @@ def test_letters_mount_points_and_hidden_partitions():
 
 
 def test_volumes_without_a_size_are_named_if_they_have_a_name():
-    volumes = read_volumes(
+    volumes = guest_volumes(GUEST).read(
         [row(), row(Name="E:\\", DriveLetter="E:", Capacity=None, FreeSpace=None), row(**HIDDEN, Capacity=None)]
     )
     assert [one.name for one in volumes.judged] == ["C:"]
@@ -117,4 +121,4 @@ def test_volumes_without_a_size_are_named_if_they_have_a_name():
 )
 def test_nonsense_is_not_read(rows):
     with pytest.raises(CellError):
-        read_volumes(rows)
+        guest_volumes(GUEST).read(rows)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.api.rows import CellError
-from commands.sources.vss_writers import HYPER_V, Error, VssState, read_writers
+from commands.sources.vss_writers import HYPER_V, Error, VssState, host_writers
 
 
 def row(name="System Writer", state="1", error="No error", writer_id="{e8132975-6f93-4464-a53e-1050253ae220}"):
@@ -19,7 +19,7 @@ def row(name="System Writer", state="1", error="No error", writer_id="{e8132975-
 
 
 def test_the_hyper_v_writer_is_found_by_guid_whatever_it_is_called():
-    (writer,) = read_writers([row("Hyper-V-Verfasser", writer_id="66841cd4-6ded-4f4b-8f17-fd23f8ddc3de")])
+    (writer,) = host_writers("hv03").read([row("Hyper-V-Verfasser", writer_id="66841cd4-6ded-4f4b-8f17-fd23f8ddc3de")])
     assert writer.is_hyper_v
     assert writer.writer_id == HYPER_V
     assert writer.instance_id == "2FA6F9BA-B613-4740-9BF3-E01EB4320A01"
@@ -44,12 +44,12 @@ def test_the_hyper_v_writer_is_found_by_guid_whatever_it_is_called():
     ],
 )
 def test_errors_are_known_in_english_and_french_only(text, error):
-    (writer,) = read_writers([row(error=text)])
+    (writer,) = host_writers("hv03").read([row(error=text)])
     assert writer.error is error
 
 
 def test_in_an_unknown_language_the_text_that_all_stable_writers_share_is_no_error():
-    writers = read_writers(
+    writers = host_writers("hv03").read(
         [
             row(error="Kein Fehler"),
             row(error="Kein Fehler"),
@@ -72,22 +72,22 @@ def test_in_an_unknown_language_the_text_that_all_stable_writers_share_is_no_err
     ids=["one stable writer", "two texts", "none stable", "no text"],
 )
 def test_the_hint_needs_two_stable_writers_that_agree(rows):
-    assert {one.error for one in read_writers(rows)} == {Error.UNREAD}
+    assert {one.error for one in host_writers("hv03").read(rows)} == {Error.UNREAD}
 
 
 def test_the_hint_never_overrules_a_known_error():
-    writers = read_writers([row(error="Retryable error"), row(error="Retryable error")])
+    writers = host_writers("hv03").read([row(error="Retryable error"), row(error="Retryable error")])
     assert {one.error for one in writers} == {Error.RETRYABLE}
 
 
 def test_an_empty_list_stays_empty():
-    assert read_writers([]) == ()
+    assert host_writers("hv03").read([]) == ()
 
 
 @pytest.mark.parametrize("state", [None, "", "five"])
 def test_a_row_without_a_state_is_not_read(state):
     with pytest.raises(CellError):
-        read_writers([row() | {"state": state}])
+        host_writers("hv03").read([row() | {"state": state}])
 
 
 @pytest.mark.parametrize(
@@ -101,12 +101,12 @@ def test_a_row_without_a_state_is_not_read(state):
     ],
 )
 def test_states_are_said_in_english(state, says):
-    assert read_writers([row(state=state)])[0].says == says
+    assert host_writers("hv03").read([row(state=state)])[0].says == says
 
 
 @given(state=st.integers(-5, 40))
 @settings(max_examples=60)
 def test_every_number_is_at_most_one_kind_and_unknown_ones_are_none(state):
-    writer = read_writers([row(state=str(state))])[0]
+    writer = host_writers("hv03").read([row(state=str(state))])[0]
     kinds = [writer.state == VssState.STABLE, writer.waits, writer.failed]
     assert sum(kinds) == (1 if 1 <= state <= 15 else 0)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from bot.api.query_client import QueryFailure
+from bot.api.facts import Unknown
 from commands.sources.cluster import Cluster, Group, Resource
 from commands.sources.event_log import Event
 from commands.sources.guests import Guest, Power
@@ -11,7 +11,7 @@ from commands.vss.suspects import Locks, find_suspects, locks_on, suspects_of
 NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
 A, B = "0000000A-0000-4000-8000-000000000000", "0000000B-0000-4000-8000-000000000000"
 LONG_AGO = {"hv03": NOW - timedelta(days=1), "hv04": NOW - timedelta(days=1)}
-SILENT = QueryFailure("prod", "timed out", "no answer in 20 s.")
+SILENT = Unknown("prod", "timed out", "no answer in 20 s.")
 
 
 def guest(vm_id, name):

@@ -13,8 +13,8 @@ from commands.vss.writer_verdict import (
     judge_writer,
     last_unwell,
     last_well,
-    read_samples,
     sample,
+    writer_samples,
 )
 
 NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
@@ -142,7 +142,7 @@ def test_states_that_do_not_wait(one, build, expected):
 
 def test_what_is_remembered_is_what_is_read_back():
     kept = sample("hv03", writer(), CALM)
-    (back,) = read_samples([dict(kept.fields) | {"at": "2026-11-22T22:39:00+00:00"}])
+    (back,) = writer_samples("hv03").read([dict(kept.fields) | {"at": "2026-11-22T22:39:00+00:00"}])
     assert kept.what == "writer"
     assert back == WriterSample(NOW - timedelta(minutes=2), "ID", "I1", 5, "Retryable error", "no")
     assert judge_writer(writer(), CALM, [back], NOW, 9600).verdict is WriterStatus.STUCK
@@ -156,28 +156,9 @@ def test_whether_a_backup_ran_is_remembered(backup, kept):
 def test_memory_is_sorted_by_time_and_nonsense_is_refused():
     fields = dict(sample("hv03", writer(), CALM).fields)
     late, early = (fields | {"at": f"2026-11-22T22:3{minute}:00+00:00"} for minute in (9, 1))
-    assert [one.at.minute for one in read_samples([late, early])] == [31, 39]
-    for without in ("at", "state"):
-        with pytest.raises(CellError, match=f"^{without} "):
-            read_samples([{name: value for name, value in late.items() if name != without}])
-
-
-@pytest.mark.parametrize(
-    ("samples", "was"),
-    [
-        ([seen(timedelta(hours=2)), seen(timedelta(hours=1), state=8)], 1),
-        ([seen(timedelta(hours=1), state=8), seen(timedelta(hours=2))], 0),  # in whatever order they come
-        ([seen(timedelta(hours=1), backup="unknown")], 0),
-        ([seen(timedelta(hours=1), backup="yes")], None),  # it waited for a backup that ran
-        ([seen(timedelta(hours=2)), seen(timedelta(hours=1), state=1)], None),
-        ([seen(timedelta(hours=1), writer_id="OTHER")], None),
-        ([], None),
-    ],
-)
-def test_a_writer_that_is_well_now_says_how_the_newest_answer_saw_it_unwell(samples, was):
-    expected = None if was is None else samples[was]
-    assert judge_writer(writer(1, Error.NONE), CALM, samples, NOW, 9600).was == expected
-    assert judge_writer(writer(1, Error.RETRYABLE), CALM, samples, NOW, 9600).was is None
+    assert [one.at.minute for one in writer_samples("hv03").read([late, early])] == [31, 39]
+    with pytest.raises(CellError):
+        writer_samples("hv03").read([fields])
 
 
 def test_when_a_writer_was_last_well():

@@ -12,6 +12,7 @@ from bot.api.arguments import HostTarget, Target
 from bot.api.command import Remediation, Risk, Role
 from bot.api.plan import Expect, Gate, Group, Plan, Step, exists
 from bot.api.queries import Predicate, RunReader, make_params
+from bot.api.sources import Source
 from bot.audit.query import Review
 from bot.config.settings import Policy
 from bot.dispatch.argument_parser import parameters
@@ -118,7 +119,7 @@ def brief_plan(on, facts):
 
 def command(name, plan, risk):
     async def collect(args, ask):
-        return await ask.query(RunReader(args.host.name, "state"), lambda rows: dict(rows[0]))
+        return await ask.query(Source(RunReader(args.host.name, "state"), lambda rows: dict(rows[0])))
 
     spec = Remediation(Role.OPERATOR, risk, Args, collect, lambda args, facts: plan(args.host.name, facts))
     return Command(name, f"{name}.", spec, parameters(Args))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.api.query_client import QueryFailure
+from bot.api.facts import Unknown
 from bot.api.report import Finding, Report, Severity
 from bot.dispatch.help import Help, HelpLine, Status
 from bot.errors import InternalError, PermissionDenied, TargetTimeout, UsageError
@@ -164,7 +164,7 @@ def test_a_shared_report_has_one_reply_per_faulty_or_unknown_host(full_guests):
 def test_a_thread_is_no_burst():
     findings = tuple(Finding(Severity.FAULT, "FULL", f"vm-{at}", "C: is full") for at in range(100))
     findings += (Finding(Severity.NOTE, "NOTE", "quiet", "nothing to do"),)
-    report = Report("t", "s", "guests", 101, 100, findings, (QueryFailure("hv05", "timed out", "No answer."),))
+    report = Report("t", "s", "guests", 101, 100, findings, (Unknown("hv05", "timed out", "No answer."),))
     replies = thread_messages(report)
     assert len(replies) == 20
     whole = "".join(as_text(one) for one in replies)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.api.query_client import QueryFailure
+from bot.api.facts import Unknown
 from bot.api.report import Bar, Chart, Column, Finding, Healthy, Remedy, Report, Severity, Table
 from bot.slack.outbound.blockkit_fitting import as_text, downgrade, fit
 from bot.slack.outbound.blockkit_validation import problems
@@ -41,7 +41,7 @@ nasty = st.sampled_from(
 words = st.one_of(nasty, st.text(max_size=200), st.from_regex(r"[a-z]{2,4}-[0-9]{2}", fullmatch=True))
 severities = st.sampled_from(list(Severity))
 findings = st.builds(Finding, severities, words, words, words, st.lists(st.tuples(words, words), max_size=4).map(tuple))
-unanswered = st.builds(QueryFailure, words, words, words, words)
+unanswered = st.builds(Unknown, words, words, words, words)
 columns = st.builds(Column, words, st.sampled_from(["text", "number"]), words)
 cells = st.one_of(words, st.integers().map(str), st.just(""), st.just("nan"), st.just("१"))
 
@@ -219,7 +219,7 @@ def test_a_name_cannot_ring_a_channel():
         1,
         0,
         findings=(Finding(Severity.FAULT, "FULL", "<!channel>", "is full", (("Means", "<!here>"),)),),
-        unanswered=(QueryFailure("<!everyone>", "timed out", "<@U0VICTIM>"),),
+        unanswered=(Unknown("<!everyone>", "timed out", "<@U0VICTIM>"),),
         fine=(Healthy("FINE", ("<!subteam^S1>",)),),
     )
     message = report_message(report, "t", AT)

@@ -1,0 +1,20 @@
+"""One thing that can be asked: the query, and how its answer is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from bot.api.queries import Query
+from bot.api.rows import Rows
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Source(Generic[T_co]):
+    """A query and its reader as one value. `read` raises `CellError`, or any ValueError, for rows it cannot read."""
+
+    query: Query
+    read: Callable[[Rows], T_co]
