@@ -17,6 +17,7 @@ from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, RunReader,
 from bot.api.query_client import K
 from bot.api.rows import CellError, Rows, format_rows
 from bot.api.sources import Source
+from bot.config.settings import Limits
 from bot.errors import NotFound, PolicyViolation, TargetError, TargetTimeout
 from bot.serialization import Evidence
 from bot.transport.allowlist import PROGRAMS

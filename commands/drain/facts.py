@@ -160,7 +160,7 @@ def storage_jobs(node: Node) -> Source[tuple[str, ...]]:
 
 
 def _read_storage_jobs(rows: Rows) -> tuple[str, ...]:
-    """The names of the jobs that have not ended. Raises Unreadable."""
+    """The names of the jobs that have not ended. Raises CellError."""
     return tuple(get_str(row, "Name") for row in rows if get_int(row, "JobState") in _UNDER_WAY)
 
 

@@ -69,7 +69,7 @@ def object_access_policy(on: str) -> Source[tuple[Subcategory, ...]]:
 
 
 def _read_policy(rows: Rows) -> tuple[Subcategory, ...]:
-    """Subcategories in the order of their GUIDs. Raises Unreadable for a row without one."""
+    """Subcategories in the order of their GUIDs. Raises CellError for a row without one."""
     found = []
     for row in rows:
         guid, word = get_str(row, "guid"), get_str(row, "setting")

@@ -41,7 +41,7 @@ def free_memory(on: str) -> Source[int]:
 
 
 def _read_memory_use(rows: Rows) -> dict[str, int]:
-    """VM id -> bytes; MemoryUsage is in MB [doc]. Raises Unreadable."""
+    """VM id -> bytes; MemoryUsage is in MB [doc]. Raises CellError."""
     return {
         guid(get_str(row, "Name")): (get_int(row, "MemoryUsage") or 0) * MIB
         for row in rows
@@ -50,7 +50,7 @@ def _read_memory_use(rows: Rows) -> dict[str, int]:
 
 
 def _read_free_memory(rows: Rows) -> int:
-    """Bytes; FreePhysicalMemory is in KB [doc]. Raises Unreadable where it was not told."""
+    """Bytes; FreePhysicalMemory is in KB [doc]. Raises CellError where it was not told."""
     free = get_int(rows[0], "FreePhysicalMemory") if rows else None
     if free is None:
         raise CellError("FreePhysicalMemory", None)

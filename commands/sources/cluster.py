@@ -31,7 +31,7 @@ def host_build(on: str) -> Source[int | None]:
 
 
 def _read_build(rows: Rows) -> int | None:
-    """The build number; None where it was not told. Raises Unreadable."""
+    """The build number; None where it was not told. Raises CellError."""
     return get_int(rows[0], "BuildNumber") if rows else None
 
 
@@ -216,7 +216,7 @@ def _read_nodes(rows: Rows) -> tuple[Node, ...]:
 
 
 def _read_groups(rows: Rows) -> tuple[Group, ...]:
-    """Roles. Raises Unreadable."""
+    """Roles. Raises CellError."""
     return tuple(
         Group(
             name=_name(row),
@@ -230,7 +230,7 @@ def _read_groups(rows: Rows) -> tuple[Group, ...]:
 
 
 def _read_resources(rows: Rows) -> tuple[Resource, ...]:
-    """Resources of virtual machines. Raises Unreadable."""
+    """Resources of virtual machines. Raises CellError."""
     return tuple(
         Resource(
             name=_name(row),
@@ -245,14 +245,14 @@ def _read_resources(rows: Rows) -> tuple[Resource, ...]:
 
 
 def _read_volumes(rows: Rows) -> tuple[SharedVolume, ...]:
-    """Cluster shared volumes: BackupState 1 is "in progress" [doc]. Raises Unreadable."""
+    """Cluster shared volumes: BackupState 1 is "in progress" [doc]. Raises CellError."""
     return tuple(
         SharedVolume(_name(row), get_int(row, "BackupState") == 1, get_int(row, "FaultState") or 0) for row in rows
     )
 
 
 def _read_backup_hint(rows: Rows) -> bool:
-    """MSCluster_Cluster.BackupInProgress. Raises Unreadable."""
+    """MSCluster_Cluster.BackupInProgress. Raises CellError."""
     return any(get_int(row, "BackupInProgress") for row in rows)
 
 

@@ -91,7 +91,7 @@ def resume_job(job: int) -> RunProgram:
 
 
 def _read_jobs(rows: Rows) -> tuple[BackupJob, ...]:
-    """Jobs by number. Raises Unreadable for a row without a number or a state."""
+    """Jobs by number. Raises CellError for a row without a number or a state."""
     return tuple(sorted(map(_job, rows), key=lambda job: job.number))
 
 

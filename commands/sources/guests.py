@@ -93,7 +93,7 @@ def virtual_machines(node: Node) -> Source[tuple[Guest, ...]]:
 
 
 def _read_guests(rows: Rows) -> tuple[Guest, ...]:
-    """Virtual machines by name; the host's own row is left out: its Name is no GUID [cap]. Raises Unreadable."""
+    """Virtual machines by name; the host's own row is left out: its Name is no GUID [cap]. Raises CellError."""
     guests = [
         Guest(
             vm_id=guid(get_str(row, "Name")),
@@ -146,7 +146,7 @@ def firmware_ids(node: Node) -> Source[dict[str, str]]:
 
 
 def _read_exchange(rows: Rows) -> dict[str, KvpInfo]:
-    """VM id -> what the guest told. Raises Unreadable."""
+    """VM id -> what the guest told. Raises CellError."""
     return {
         guid(get_str(row, "SystemName")): kvp_info(read_items(get_strs(row, "GuestIntrinsicExchangeItems")))
         for row in rows
@@ -154,7 +154,7 @@ def _read_exchange(rows: Rows) -> dict[str, KvpInfo]:
 
 
 def _read_bios(rows: Rows) -> dict[str, str]:
-    """VM id -> BIOS GUID. Raises Unreadable."""
+    """VM id -> BIOS GUID. Raises CellError."""
     found = {}
     for row in rows:
         vm_id = guid(get_str(row, "VirtualSystemIdentifier") or get_str(row, "SystemName"))
@@ -182,12 +182,12 @@ def guest_firmware(hosted: HostedGuest) -> Source[str]:
 
 
 def _read_identity(rows: Rows) -> str:
-    """The VM id, or "". Raises Unreadable."""
+    """The VM id, or "". Raises CellError."""
     return guid(get_str(rows[0], "VirtualMachineId")) if rows else ""
 
 
 def _read_firmware(rows: Rows) -> str:
-    """The firmware id, or "". Raises Unreadable."""
+    """The firmware id, or "". Raises CellError."""
     return guid(get_str(rows[0], "UUID")) if rows else ""
 
 

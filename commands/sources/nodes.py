@@ -108,7 +108,7 @@ def quorum_witness(on: str) -> Source[bool]:
 
 
 def _read_node_states(rows: Rows) -> tuple[NodeState, ...]:
-    """Nodes in the order of their names. Raises Unreadable for a row without a name."""
+    """Nodes in the order of their names. Raises CellError for a row without a name."""
     found = []
     for row in rows:
         name = get_str(row, "Name")
@@ -121,7 +121,7 @@ def _read_node_states(rows: Rows) -> tuple[NodeState, ...]:
 
 
 def _read_witness(rows: Rows) -> bool:
-    """Whether a disk or a file share votes too. Raises Unreadable."""
+    """Whether a disk or a file share votes too. Raises CellError."""
     return any(get_int(row, "QuorumTypeValue") in _WITNESSES for row in rows)
 
 

@@ -67,7 +67,7 @@ async def find_possible_owners(on: str, resources: Sequence[str], ask: QueryClie
 
 
 def _read_threshold(rows: Rows) -> int | None:
-    """The priority from the private properties; None where they do not tell. Raises Unreadable."""
+    """The priority from the private properties; None where they do not tell. Raises CellError."""
     for row in rows:
         private = row.get("PrivateProperties")
         if isinstance(private, Mapping):
@@ -78,7 +78,7 @@ def _read_threshold(rows: Rows) -> int | None:
 
 
 def _read_threshold_of_hive(rows: Rows) -> int | None:
-    """The priority from the registry; None where there is no such value. Raises Unreadable."""
+    """The priority from the registry; None where there is no such value. Raises CellError."""
     return get_int(rows[0], _THRESHOLD) if rows else None
 
 

@@ -32,7 +32,7 @@ def is_in_state(on: str, service: str, state: str, within: int = 0) -> Check:
 
 
 def _read_state(rows: Rows) -> str:
-    """Its state in Windows' own English word, "" where there is no such service. Raises Unreadable."""
+    """Its state in Windows' own English word, "" where there is no such service. Raises CellError."""
     return get_str(rows[0], "State") if rows else ""
 
 

@@ -51,7 +51,7 @@ async def look_at_snapshots(hosts: Iterable[str], ask: QueryClient) -> dict[str,
 
 
 def _read_snapshots(rows: Rows) -> tuple[Snapshot, ...]:
-    """Shadow copies. Raises Unreadable."""
+    """Shadow copies. Raises CellError."""
     return tuple(
         Snapshot(
             key=get_str(row, "ID"),
@@ -66,7 +66,7 @@ def _read_snapshots(rows: Rows) -> tuple[Snapshot, ...]:
 
 
 def _read_mounts(rows: Rows) -> dict[str, str]:
-    """Device name -> where the volume is mounted. Raises Unreadable."""
+    """Device name -> where the volume is mounted. Raises CellError."""
     return {_device(get_str(row, "DeviceID")): get_str(row, "Name") for row in rows}
 
 

@@ -108,7 +108,7 @@ def _node(
 
 
 def _read_build(rows: Rows) -> Build:
-    """The build out of one registry row. Raises Unreadable where there is no build number."""
+    """The build out of one registry row. Raises CellError where there is no build number."""
     row: Mapping[str, object] = rows[0] if rows else {}
     build = get_int(row, "CurrentBuildNumber")
     if build is None:
@@ -117,13 +117,13 @@ def _read_build(rows: Rows) -> Build:
 
 
 def _read_listed(rows: Rows) -> frozenset[str]:
-    """The update numbers; other rows ("File 1", service packs) are left out. Raises Unreadable."""
+    """The update numbers; other rows ("File 1", service packs) are left out. Raises CellError."""
     ids = (get_str(row, "HotFixID").strip() for row in rows)
     return frozenset(_plain(one) for one in ids if _KB.fullmatch(one))
 
 
 def _read_subkeys(rows: Rows) -> frozenset[str]:
-    """The names of a key's subkeys in lower case; none where there is no such key. Raises Unreadable."""
+    """The names of a key's subkeys in lower case; none where there is no such key. Raises CellError."""
     return frozenset(name.casefold() for name in get_strs(rows[0], "subkeys")) if rows else frozenset()
 
 

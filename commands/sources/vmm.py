@@ -139,7 +139,7 @@ def running_jobs(on: str) -> Source[int]:
 
 
 def _read_layout(rows: Rows) -> Layout:
-    """The layout out of INFORMATION_SCHEMA.COLUMNS. No row at all is an unknown schema too. Raises Unreadable."""
+    """The layout out of INFORMATION_SCHEMA.COLUMNS. No row at all is an unknown schema too. Raises CellError."""
     found = {
         (get_str(row, "TABLE_NAME").casefold(), get_str(row, "COLUMN_NAME").casefold()): get_str(
             row, "DATA_TYPE"
@@ -157,12 +157,12 @@ def _read_layout(rows: Rows) -> Layout:
 
 
 def _read_hosts(rows: Rows) -> dict[str, str]:
-    """Host id -> name without its domain, in lower case. Raises Unreadable."""
+    """Host id -> name without its domain, in lower case. Raises CellError."""
     return {_id(row, "HostID"): get_str(row, "ComputerName").partition(".")[0].casefold() for row in rows}
 
 
 def _read_machines(rows: Rows) -> tuple[Machine, ...]:
-    """Virtual machines by name. Raises Unreadable for one without id or state."""
+    """Virtual machines by name. Raises CellError for one without id or state."""
     found = [
         Machine(
             _id(row, "ObjectId"),
@@ -177,7 +177,7 @@ def _read_machines(rows: Rows) -> tuple[Machine, ...]:
 
 
 def _read_failed_jobs(rows: Rows) -> dict[str, VmmJob]:
-    """VMM's id of a virtual machine -> the job that failed over it. Raises Unreadable."""
+    """VMM's id of a virtual machine -> the job that failed over it. Raises CellError."""
     return {_id(row, "ObjectId"): VmmJob(_id(row, "FailedJobID"), get_str(row, "TaskState")) for row in rows}
 
 

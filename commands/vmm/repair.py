@@ -88,7 +88,7 @@ def last_full_backup(on: str) -> Source[FullBackup | None]:
 
 
 def _read_last_backup(rows: Rows) -> FullBackup | None:
-    """The newest full backup; None where there is none. Raises Unreadable."""
+    """The newest full backup; None where there is none. Raises CellError."""
     if not rows:
         return None
     finished, now = get_datetime(rows[0], "backup_finish_date"), get_datetime(rows[0], "server_now")

@@ -77,7 +77,7 @@ def writer_samples(on: str) -> Source[tuple[WriterSample, ...]]:
 
 
 def _read_samples(rows: Rows) -> tuple[WriterSample, ...]:
-    """Samples of earlier answers, oldest first. Raises Unreadable."""
+    """Samples of earlier answers, oldest first. Raises CellError."""
     return tuple(sorted(map(_seen, rows), key=lambda seen: seen.at))
 
 

@@ -114,7 +114,7 @@ class World:
         try:
             known = NODE if getattr(question, "cls", "") == "MSCluster_Node" else {"OwnerNode": "hv03"}
             return read([Row(self.word, where, known), Row(self.word, where, known)])
-        except ValueError as error:  # unreadable, as `Look` takes it
+        except ValueError as error:  # unreadable, as `QuerySession` takes it
             return Unknown(question.on, "bad reply", f"its answer cannot be understood: {error}.")
 
     async def query_many(self, sources):
