@@ -521,6 +521,106 @@ async def test_undo_of_what_is_done_compares_with_the_image_from_before(bench, w
     assert world.hosts["hv03"]["instance"] == "1"
 
 
+def sleeping(bench, do):
+    """Call something after each piece of waiting."""
+    sleep = bench.clock.sleep
+
+    async def sleep_and_do(seconds):
+        await sleep(seconds)
+        do()
+
+    object.__setattr__(bench.parts, "sleep", sleep_and_do)
+
+
+@pytest.mark.parametrize("seen_late", [False, True])
+async def test_what_is_begun_again_waits_for_go_and_is_begun_once(bench, world, monkeypatch, seen_late):
+    """Stop comes while it is found out that a step has not happened; or between the last glance and the intent."""
+    ticket = await bench.approved()
+    change, stopped, waited = world.change, bench.ledger.is_stopped, []
+
+    async def lost_and_stopped(action, seconds):
+        if not world.order and not waited and not stopped():
+            bench.decisions.stop_changes(OPERATOR, "power work")
+            world.faults = ["lost"]
+        return await change(action, seconds)
+
+    def glance():
+        if seen_late and bench.kinds(ticket).count("resumed") == 1:
+            return False
+        return stopped()
+
+    def go_after_a_while():
+        if stopped() and bench.kinds(ticket)[-1] == "resumed":
+            waited.append(bench.kinds(ticket).count("resumed"))
+            if len(waited) == 3:
+                bench.decisions.allow_changes(APPROVER)
+
+    monkeypatch.setattr(world, "change", lost_and_stopped)
+    monkeypatch.setattr(bench.ledger, "is_stopped", glance)
+    sleeping(bench, go_after_a_while)
+    async with asyncio.timeout(20):
+        await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert waited == [1 + seen_late] * 3
+    assert bench.kinds(ticket).count("resumed") == 1 + seen_late
+    assert world.order == REACHED
+
+
+@pytest.mark.parametrize("comes", [40, 200])
+async def test_a_guard_is_waited_for_as_long_as_it_says(bench, world, clock, comes):
+    guarded = replace(step("a", "hv03", a="1"), guard=(is_now("hv03", 100, locked="no"),))
+    bench.plans["reset"] = lambda on, _facts: simple(on, guarded)
+    ticket, began = await bench.approved(), clock()
+    world.hosts["hv03"]["locked"] = "yes"
+    world.later = [(began + timedelta(seconds=comes), "hv03", {"locked": "no"})]
+    await bench.runs()
+    assert bench.last(ticket).kind == ("done" if comes < 100 else "failed")
+    assert (clock() - began).total_seconds() == min(comes, 100)
+    assert len(world.order) == (comes < 100)
+
+
+async def test_cancelled_between_two_steps_of_a_group_writes_nothing_of_the_second(bench, world):
+    bench.plans["reset"] = lambda on, _facts: simple(on, step("a", on, a="1"), step("b", on, b="1"))
+    ticket = await bench.approved()
+    world.hooks[1] = lambda: bench.decisions.cancel(bench.press(OPERATOR, ticket))
+    await bench.runs()
+    assert bench.kinds(ticket)[-4:] == ["intent", "cancel-asked", "outcome", "cancelled"]
+    assert bench.last(ticket).data["why"] == "cancelled at step 2, before: b hv03"
+    assert bench.last(ticket).data["number"] == 2
+
+
+@pytest.mark.parametrize("end", ["done", "interrupted"])
+async def test_an_actor_has_its_deadline_and_a_little_more(bench, world, monkeypatch, end):
+    change = world.change
+    hangs, grace = {"done": (0.1, 5), "interrupted": (30, 0.1)}[end]
+
+    async def slow(action, seconds):
+        if action.what == "set":
+            await asyncio.sleep(hangs)
+        return await change(action, seconds)
+
+    monkeypatch.setattr(world, "change", slow)
+    monkeypatch.setattr("bot.executor.step._GRACE", grace)
+    bench.plans["reset"] = lambda on, _facts: simple(on, step("a", on, deadline=1, within=0, a="1"))
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == end
+    if end == "interrupted":
+        assert "no answer in 1 s" in bench.last(ticket).data["why"]
+
+
+async def test_a_bot_that_leaves_waits_for_an_act_and_for_nothing_else(bench, world):
+    bench.plans["reset"] = lambda on, _facts: simple(on, step("a", on, within=3600, b="1"))
+    world.faults = [("slow", 60)]
+    ticket, idle = await bench.approved(), []
+    world.hooks[1] = lambda: idle.append(("acts", bench.runner._runs[ticket].idle.is_set()))
+    sleeping(bench, lambda: idle.append(("waits", bench.runner._runs[ticket].idle.is_set())))
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert idle[0] == ("acts", False)
+    assert set(idle[1:]) == {("waits", True)}
+
+
 BOUNDED = {  # what a killed bot had begun, and what its ticket ends as when it never becomes so
     "an act": (Step("it", "It", set_to("hv03", a="1"), (is_now("hv03", 120, b="1"),), deadline=30), 150, "interrupted"),
     "a wait": (Step("it", "It", None, (is_now("hv03", 120, b="1"),)), 120, "failed"),
