@@ -621,6 +621,94 @@ async def test_a_bot_that_leaves_waits_for_an_act_and_for_nothing_else(bench, wo
     assert set(idle[1:]) == {("waits", True)}
 
 
+ROW = RowTransaction("hv03", "db", (Update("t", make_params(id="1"), make_params(a="0"), make_params(a="1")),))
+HELD = (is_now("hv03", a="1"),)
+NEVER = (is_now("hv03", b="1", give_up=Expect()),)
+
+
+@pytest.mark.parametrize(
+    ("one", "fault", "result", "more"),
+    [
+        (Step("it", "It", set_to("hv03", a="1"), HELD), None, "done", {"noted"}),
+        (Step("it", "It", set_to("hv03", a="1"), HELD, before=state("hv03")), None, "done", {"noted", "after"}),
+        (Step("it", "It", set_to("hv03", a="1"), NEVER), None, "failed", {"noted"}),
+        (Step("it", "It", set_to("hv03", a="1"), HELD), "refused", "failed", set()),
+        (Step("it", "It", None, (is_now("hv03", a=""),)), None, "failed", set()),
+        (Step("it", "It", None, (is_now("hv03", locked="no"),)), None, "done", set()),
+        (Step("it", "It", ROW, HELD), None, "done", {"noted"}),
+        (Step("it", "It", ROW, NEVER), None, "failed", {"noted"}),
+        (Step("it", "It", ROW, HELD), "refused", "failed", {"untouched"}),
+    ],
+)
+async def test_what_an_outcome_says_beside_its_result(bench, world, one, fault, result, more):  # noqa: PLR0917
+    """Only what was sent is noted over there, and only a refused transaction has surely touched nothing."""
+    bench.plans["reset"] = lambda on, _facts: simple(on, one)
+    world.faults = [fault]
+    ticket = await bench.approved()
+    await bench.runs()
+    (outcome,) = bench.ledger.entries(ticket=ticket, kind="outcome")
+    always = {"step", "round", "attempt", "result", "says", "reply", "evidence"}
+    assert outcome.data["result"] == result
+    assert outcome.data.keys() - always == more
+    assert outcome.data.get("untouched", True) is True
+
+
+async def test_a_reply_is_repeated_up_to_a_length(bench, world, monkeypatch):
+    change = world.change
+
+    async def talkative(action, seconds):
+        return replace(await change(action, seconds), raw="x" * 3_000)
+
+    monkeypatch.setattr(world, "change", talkative)
+    bench.plans["reset"] = lambda on, _facts: simple(on, step("a", on, a="1"))
+    ticket = await bench.approved()
+    await bench.runs()
+    (outcome,) = bench.ledger.entries(ticket=ticket, kind="outcome")
+    assert outcome.data["reply"] == "x" * 2_000
+
+
+def repeatable(**values):
+    return replace(step("it", "hv03", **values), before=state("hv03"), repeatable=True)
+
+
+async def test_what_a_life_before_has_done_is_neither_noted_nor_begun_again(bench, world):
+    bench.plans["reset"] = lambda on, _facts: simple(on, repeatable(a="1"))
+    ticket = await bench.approved()
+    bench.ledger.append("started", "bot", {"locks": ["node:hv03"], "attempt": 1}, ticket)
+    before = [dict(world.hosts["hv03"])]
+    bench.ledger.append("intent", "bot", {"step": "it", "round": 1, "attempt": 1, "before": before}, ticket)
+    world.hosts["hv03"]["a"] = "1"
+    await bench.runs()
+    (outcome,) = bench.ledger.entries(ticket=ticket, kind="outcome")
+    assert (bench.last(ticket).kind, outcome.data["result"]) == ("done", "done")
+    assert "noted" not in outcome.data
+    assert (world.order, world.notes) == ([], [])
+
+
+async def test_what_holds_is_not_begun_again_though_all_is_as_it_was_before(bench, world):
+    world.hosts["hv03"]["a"] = "1"
+    world.faults = ["lost"]
+    bench.plans["reset"] = lambda on, _facts: simple(on, repeatable(a="1"))
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert bench.kinds(ticket).count("intent") == 1
+
+
+async def test_what_has_no_before_image_in_the_ledger_is_not_begun_again(bench, world):
+    bench.plans["reset"] = lambda on, _facts: simple(on, repeatable(a="1"))
+    ticket = await bench.approved()
+    bench.ledger.append("started", "bot", {"locks": ["node:hv03"], "attempt": 1}, ticket)
+    bench.ledger.append("intent", "bot", {"step": "it", "round": 1, "attempt": 1, "says": ""}, ticket)
+    await bench.runs()
+    last = bench.last(ticket)
+    assert (last.kind, last.data["known"]) == (
+        "interrupted",
+        "the bot was away while it was under way; a is empty, not 1",
+    )
+    assert world.order == []
+
+
 BOUNDED = {  # what a killed bot had begun, and what its ticket ends as when it never becomes so
     "an act": (Step("it", "It", set_to("hv03", a="1"), (is_now("hv03", 120, b="1"),), deadline=30), 150, "interrupted"),
     "a wait": (Step("it", "It", None, (is_now("hv03", 120, b="1"),)), 120, "failed"),
