@@ -709,6 +709,147 @@ async def test_what_has_no_before_image_in_the_ledger_is_not_begun_again(bench, 
     assert world.order == []
 
 
+def left(bench, ticket, *moves):
+    """As a killed bot left it: ("intent", step), ("outcome", step, result) and so on, in its first attempt."""
+    bench.ledger.append("started", "bot", {"locks": ["node:hv03"], "attempt": 1}, ticket)
+    for kind, key, *result in moves:
+        more = {"result": result[0], "says": "it said so"} if result else {}
+        bench.ledger.append(kind, "bot", {"step": key, "round": 1, "attempt": 1, **more}, ticket)
+
+
+async def killed(bench, *moves, on_failure="stop"):
+    """A ticket of three steps, each with a way back, left so; and then taken up."""
+    steps = tuple(taken_back(key) for key in "abc")
+    plan = Plan("why", "", "", ("node:hv03",), (), (Group("all", steps, on_failure=on_failure),))
+    bench.plans["reset"] = lambda _on, _facts: plan
+    ticket = await bench.approved()
+    left(bench, ticket, *moves)
+    await bench.runs()
+    return bench.last(ticket)
+
+
+A_DONE = (("intent", "a"), ("outcome", "a", "done"))
+
+
+@pytest.mark.parametrize(
+    ("result", "kind", "why"),
+    [
+        ("failed", "failed", "step 2, b: it said so"),
+        ("abandoned", "cancelled", "cancelled at step 2, it said so"),
+    ],
+)
+async def test_what_had_ended_before_a_crash_ends_the_ticket_after_it(bench, world, result, kind, why):
+    last = await killed(bench, *A_DONE, ("intent", "b"), ("outcome", "b", result))
+    assert (last.kind, last.data["why"], last.data["step"], last.data["number"]) == (kind, why, "b", 2)
+    assert world.order == []
+
+
+async def test_what_was_done_before_a_crash_is_not_done_again(bench, world):
+    last = await killed(bench, *A_DONE)
+    assert (last.kind, last.data["says"]) == ("done", "all 3 steps are done")
+    assert [value for *_, value in world.order] == ["1", "1"]
+    kinds = bench.kinds("T-1")
+    assert kinds[3:6] == ["intent", "outcome", "resumed"]
+    (resumed,) = bench.ledger.entries(ticket="T-1", kind="resumed")
+    assert (resumed.data["attempt"], resumed.data["why"]) == (2, "the bot was away")
+
+
+async def test_what_a_person_lets_go_on_is_that_attempt_and_no_other(bench, world):
+    steps = tuple(taken_back(key) for key in "ab")
+    bench.plans["reset"] = lambda _on, _facts: Plan("why", "", "", ("node:hv03",), (), (Group("all", steps),))
+    ticket = await bench.approved()
+    left(bench, ticket, *A_DONE)
+    bench.ledger.append("interrupted", "bot", {"step": "b", "why": "why"}, ticket)
+    bench.decisions.resume(bench.press(APPROVER, ticket))
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert bench.kinds(ticket).count("resumed") == 1
+    assert {one.data["attempt"] for one in bench.ledger.entries(ticket=ticket, kind="intent")} == {1, 2}
+
+
+TAKING_BACK = (*A_DONE, ("intent", "b"), ("outcome", "b", "failed"))
+BACK = "step 2, b: it said so. What its group had done was taken back"
+
+
+@pytest.mark.parametrize(
+    ("more", "undone"),
+    [
+        ((), ["b", "a"]),
+        ((("intent", "undo-b"), ("outcome", "undo-b", "done")), ["a"]),
+        (
+            (("intent", "undo-b"), ("outcome", "undo-b", "done"), ("intent", "undo-a"), ("outcome", "undo-a", "done")),
+            [],
+        ),
+    ],
+)
+async def test_what_was_being_taken_back_at_a_crash_is_taken_back_to_its_end(bench, world, more, undone):
+    world.hosts["hv03"] |= {"a": "1", "b": "1"}
+    last = await killed(bench, *TAKING_BACK, *more, on_failure="undo")
+    assert (last.kind, last.data["why"], last.data["number"], last.data["undone"]) == ("failed", BACK, 2, True)
+    assert [dict(one[2]) for one in world.acts] == [{key: "0"} for key in undone]
+    assert bench.ledger.locks() == {}
+
+
+async def test_what_cannot_be_taken_back_is_left_to_a_person_with_its_locks(bench, world):
+    world.hosts["hv03"] |= {"a": "1", "b": "1"}
+    world.faults = ["refused"]
+    last = await killed(bench, *TAKING_BACK, on_failure="undo")
+    assert (last.kind, last.data["gives_way"]) == ("interrupted", False)
+    assert last.data["why"].startswith("taking back Take back: b: ")
+    assert bench.ledger.locks() == {"node:hv03": "T-1"}
+    assert world.order == []
+
+
+async def test_a_cancel_does_not_end_what_is_being_taken_back(bench, world):
+    world.hosts["hv03"] |= {"a": "1", "b": "1"}
+    bench.plans["reset"] = lambda _on, _facts: Plan(
+        "why", "", "", ("node:hv03",), (), (Group("all", (taken_back("a"), taken_back("b")), on_failure="undo"),)
+    )
+    ticket = await bench.approved()
+    left(bench, ticket, *TAKING_BACK)
+    bench.decisions.cancel(bench.press(OPERATOR, ticket))
+    await bench.runs()
+    assert (bench.last(ticket).kind, bench.last(ticket).data["why"]) == ("failed", BACK)
+
+
+async def test_a_plan_is_made_afresh_once_for_each_group(bench, world):
+    made = []
+    bench.plans["reset"] = lambda on, facts: made.append(len(world.order)) or reset_plan(on, facts)
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert made == [0, 0, 1, 2]  # to propose it, to start it, and before each group but the first
+
+
+@pytest.mark.parametrize("how", ["cancel", "stop"])
+async def test_between_two_groups_it_heeds_cancel_and_stop_before_it_looks_again(bench, world, how):
+    ticket, made = await bench.approved(), []
+    bench.plans["reset"] = lambda on, facts: made.append(bench.ledger.is_stopped()) or reset_plan(on, facts)
+
+    def intervene():
+        if how == "cancel":
+            bench.decisions.cancel(bench.press(OPERATOR, ticket))
+        else:
+            bench.decisions.stop_changes(OPERATOR, "power work")
+
+    world.hooks[1] = intervene
+    waits = []
+    sleeping(bench, lambda: waits.append(1) or (len(waits) == 3 and bench.decisions.allow_changes(APPROVER)))
+    await bench.runs()
+    if how == "cancel":
+        assert bench.last(ticket).data["why"] == "cancelled at step 2, before anything of it was begun"
+        assert made == [False]
+    else:
+        assert bench.last(ticket).kind == "done"
+        assert made == [False] * 3
+
+
+async def test_the_only_step_is_called_so(bench):
+    ticket = await bench.approved("/tweak hv03", approver=OPERATOR)
+    await bench.runs()
+    assert bench.last(ticket).data["says"] == "the step is done"
+
+
 BOUNDED = {  # what a killed bot had begun, and what its ticket ends as when it never becomes so
     "an act": (Step("it", "It", set_to("hv03", a="1"), (is_now("hv03", 120, b="1"),), deadline=30), 150, "interrupted"),
     "a wait": (Step("it", "It", None, (is_now("hv03", 120, b="1"),)), 120, "failed"),
