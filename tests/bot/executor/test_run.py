@@ -566,6 +566,27 @@ async def test_what_is_begun_again_waits_for_go_and_is_begun_once(bench, world, 
     assert world.order == REACHED
 
 
+async def test_a_stop_between_the_last_glance_and_the_intent_begins_nothing_and_go_goes_on(bench, world, monkeypatch):
+    ticket, answer, waits = await bench.approved(), world.answer, []
+
+    async def answer_and_stop(*told):
+        if bench.kinds(ticket)[-1] == "started" and not waits and not bench.ledger.is_stopped():
+            bench.decisions.stop_changes(OPERATOR, "power work")  # while the guard is asked
+        return await answer(*told)
+
+    def go_after_a_while():
+        waits.append(bench.kinds(ticket)[-1])
+        if len(waits) == 3:
+            bench.decisions.allow_changes(APPROVER)
+
+    monkeypatch.setattr(world, "answer", answer_and_stop)
+    sleeping(bench, go_after_a_while)
+    await bench.runs()
+    assert waits[:3] == ["started"] * 3
+    assert bench.last(ticket).kind == "done"
+    assert world.order == REACHED
+
+
 @pytest.mark.parametrize("comes", [40, 200])
 async def test_a_guard_is_waited_for_as_long_as_it_says(bench, world, clock, comes):
     guarded = replace(step("a", "hv03", a="1"), guard=(is_now("hv03", 100, locked="no"),))
