@@ -587,6 +587,23 @@ async def test_a_stop_between_the_last_glance_and_the_intent_begins_nothing_and_
     assert world.order == REACHED
 
 
+async def test_the_host_of_an_act_is_found_before_it_is_acted_on(bench, world, monkeypatch):
+    """After a restart nobody has asked the cluster yet which nodes it has, and the plan is not made afresh."""
+    found = []
+
+    async def resolve(*hosts):
+        found.extend((host, len(world.order)) for host in hosts)
+
+    far = Step("it", "It", set_to("hv04", a="1"), (is_now("hv03", locked="no"),))
+    bench.plans["reset"] = lambda on, _facts: simple(on, far)
+    ticket = await bench.approved()
+    monkeypatch.setattr(bench.planner, "resolve_hosts", resolve)
+    left(bench, ticket)
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert ("hv04", 0) in found
+
+
 @pytest.mark.parametrize("comes", [40, 200])
 async def test_a_guard_is_waited_for_as_long_as_it_says(bench, world, clock, comes):
     guarded = replace(step("a", "hv03", a="1"), guard=(is_now("hv03", 100, locked="no"),))
