@@ -134,8 +134,8 @@ def described(module: str, code: str, broken: str, tree: ast.Module) -> Mutant:
         one for one in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes() if one[0] != "equal"
     ]
     first, last = changed[0], changed[-1]
-    old = " ".join(line.strip() for line in before[first[1] : last[2]])
-    new = " ".join(line.strip() for line in after[first[3] : last[4]])
+    old = " ".join(line.strip() for line in before[first[1] : last[2]]).strip()
+    new = " ".join(line.strip() for line in after[first[3] : last[4]]).strip()
     return Mutant(module, place(tree, first[1] + 1), old, new, broken)
 
 
@@ -254,7 +254,7 @@ def examine(module: str, many: int, copies: queue.Queue[Copy]) -> Outcome:
 
     reasons = accepted()
     with ThreadPoolExecutor(WORKERS) as pool:
-        for mutant, survives, hung in pool.map(one, drawn):
+        for number, (mutant, survives, hung) in enumerate(pool.map(one, drawn), 1):
             outcome.hung += hung
             key = (module, mutant.line)
             if survives:
@@ -263,6 +263,8 @@ def examine(module: str, many: int, copies: queue.Queue[Copy]) -> Outcome:
             else:
                 outcome.killed += 1
                 outcome.stale += [mutant.line] if key in reasons else []
+            if not number % 10:
+                print(f"  {number} of {len(drawn)}", file=sys.stderr, flush=True)
     outcome.seconds = time.monotonic() - began
     return outcome
 

@@ -426,6 +426,109 @@ def test_a_standing_of_nothing_is_refused():
         describe_status("T-1", [])
 
 
+async def test_how_a_ticket_stands_is_said_by_the_last_thing_that_moved_it(bench, clock):
+    bench.plans["reset"] = lambda on, _facts: simple(on, by_hand(on))
+    ticket, says = (await bench.propose()).ticket, bench.decisions.describe_status
+    assert says(ticket) == "T-1 is open until 14:30 UTC on 2026-03-02."
+    bench.decisions.approve(bench.press(APPROVER, ticket))
+    clock.forward(minutes=1)
+    assert says(ticket) == "T-1 was approved by person 2 at 14:00 UTC on 2026-03-02."
+    under_way(bench, ticket)
+    clock.forward(minutes=1)
+    assert says(ticket) == "T-1 runs since 14:01 UTC on 2026-03-02."
+    bench.ledger.append("interrupted", "bot", {"step": "look", "why": "why"}, ticket)
+    clock.forward(minutes=1)
+    assert says(ticket) == "T-1 is interrupted since 14:02 UTC on 2026-03-02."
+    bench.decisions.resume(bench.press(APPROVER, ticket))
+    assert says(ticket) == "T-1 runs since 14:03 UTC on 2026-03-02."
+    bench.decisions.cancel(bench.press(OPERATOR, ticket))
+    assert says(ticket) == "T-1 runs since 14:03 UTC on 2026-03-02."
+    bench.ledger.append("interrupted", "bot", {"step": "look", "why": "why"}, ticket)
+    bench.decisions.close(bench.press(OPERATOR, ticket), "seen to.")
+    assert says(ticket) == "T-1 was closed by person 1 at 14:03 UTC on 2026-03-02: seen to."
+    with pytest.raises(TicketError, match="There is no ticket T-9"):
+        says("T-9")
+    for data, by in (({"by": "T1/U8"}, "T1/U8"), ({}, "bot"), ({"name": "Ann", "by": "T1/U8"}, "Ann")):
+        told = replace(bench.last(ticket), kind="expired", actor="bot", data=data)
+        assert describe_status("T-1", [told]) == f"T-1 was expired by {by} at 14:03 UTC on 2026-03-02."
+
+
+async def test_what_a_decision_writes(bench):
+    ticket = (await bench.propose()).ticket
+    entry = bench.decisions.approve(replace(bench.press(APPROVER, ticket, click=7), place="C0OPS"))
+    assert entry.data == {
+        "start_by": "2026-03-02T14:15:00.000Z",
+        "digest": bench.ledger.ticket(ticket).digest,
+        "by": APPROVER.id,
+        "name": APPROVER.name,
+        "via": "button",
+        "place": "C0OPS",
+        "click": 7,
+    }
+    ticket = (await bench.propose()).ticket
+    assert bench.decisions.reject(bench.press(APPROVER, ticket), "x" * 600).data["why"] == "x" * 500
+    assert bench.decisions.stop_changes(OPERATOR, "y" * 600, 3).data == {
+        "name": "person 1",
+        "why": "y" * 500,
+        "click": 3,
+    }
+    assert bench.decisions.allow_changes(APPROVER, 4).data == {"name": "person 2", "click": 4}
+
+
+async def test_what_a_refusal_writes(bench):
+    ticket = (await bench.propose()).ticket
+    told = {"name": "person 4", "via": "button", "place": "C0OPS", "click": 7}
+    with pytest.raises(PermissionDenied) as refused:
+        bench.decisions.approve(bench.press(VIEWER, ticket, click=7))
+    assert (bench.ledger.head().actor, bench.ledger.head().ticket) == (VIEWER.id, ticket)
+    assert bench.ledger.head().data == told | {
+        "line": f"approve {ticket}", "why": str(refused.value), "kind": "not allowed"
+    }  # fmt: skip
+    with pytest.raises(TicketError) as refused:
+        bench.decisions.close(bench.press(OPERATOR, ticket), "because")
+    assert (bench.last(ticket).kind, bench.last(ticket).data["kind"]) == ("refused", "too late")
+    with pytest.raises(PermissionDenied) as refused:
+        bench.decisions.stop_changes(VIEWER, "x")
+    head = bench.ledger.head()
+    assert (head.ticket, head.data["line"], head.data["kind"]) == (None, "/hvops stop", "not allowed")
+
+
+async def test_a_second_cancel_is_told_that_the_first_one_counts(bench):
+    bench.plans["reset"] = lambda on, _facts: simple(on, by_hand(on))
+    ticket = await bench.approved()
+    under_way(bench, ticket)
+    bench.decisions.cancel(bench.press(OPERATOR, ticket))
+    with pytest.raises(TicketError, match="has been asked to stop already"):
+        bench.decisions.cancel(bench.press(APPROVER, ticket))
+    assert bench.kinds(ticket).count("cancel-asked") == 1
+
+
+@pytest.mark.parametrize("gives_way", [True, False])
+async def test_who_lets_a_wait_go_on_that_gave_way_takes_its_locks_again(bench, gives_way):
+    bench.plans["reset"] = lambda on, _facts: simple(on, by_hand(on))
+    ticket = await bench.approved()
+    under_way(bench, ticket)
+    bench.ledger.append("interrupted", "bot", {"step": "look", "why": "why", "gives_way": gives_way}, ticket)
+    entry = bench.decisions.resume(bench.press(APPROVER, ticket))
+    assert entry.data["attempt"] == 2
+    assert entry.data.get("locks") == (["node:hv03"] if gives_way else None)
+    with pytest.raises(TicketError, match="It is not interrupted: T-1 runs since"):
+        bench.decisions.resume(bench.press(APPROVER, ticket))
+
+
+async def test_a_step_by_hand_asks_for_the_role_that_it_names(bench):
+    careful = replace(by_hand("hv03"), act=replace(by_hand("hv03").act, role="approver"))
+    bench.plans["reset"] = lambda on, _facts: simple(on, careful)
+    ticket = await bench.approved()
+    with pytest.raises(TicketError, match="does not wait for anything to be done by hand"):
+        bench.decisions.confirm_manual_step(bench.press(APPROVER, ticket))
+    under_way(bench, ticket)
+    with pytest.raises(PermissionDenied, match="role approver"):
+        bench.decisions.confirm_manual_step(bench.press(OPERATOR, ticket))
+    said = bench.decisions.confirm_manual_step(bench.press(APPROVER, ticket)).data
+    assert (said["step"], said["round"]) == ("look", 1)
+
+
 def test_the_practice_policy_is_the_strict_one():
     assert (POLICY.low, POLICY.high) == ("confirm", "approval")
 

@@ -521,6 +521,373 @@ async def test_undo_of_what_is_done_compares_with_the_image_from_before(bench, w
     assert world.hosts["hv03"]["instance"] == "1"
 
 
+def sleeping(bench, do):
+    """Call something after each piece of waiting."""
+    sleep = bench.clock.sleep
+
+    async def sleep_and_do(seconds):
+        await sleep(seconds)
+        do()
+
+    object.__setattr__(bench.parts, "sleep", sleep_and_do)
+
+
+@pytest.mark.parametrize("seen_late", [False, True])
+async def test_what_is_begun_again_waits_for_go_and_is_begun_once(bench, world, monkeypatch, seen_late):
+    """Stop comes while it is found out that a step has not happened; or between the last glance and the intent."""
+    ticket = await bench.approved()
+    change, stopped, waited = world.change, bench.ledger.is_stopped, []
+
+    async def lost_and_stopped(action, seconds):
+        if not world.order and not waited and not stopped():
+            bench.decisions.stop_changes(OPERATOR, "power work")
+            world.faults = ["lost"]
+        return await change(action, seconds)
+
+    def glance():
+        if seen_late and bench.kinds(ticket).count("resumed") == 1:
+            return False
+        return stopped()
+
+    def go_after_a_while():
+        if stopped() and bench.kinds(ticket)[-1] == "resumed":
+            waited.append(bench.kinds(ticket).count("resumed"))
+            if len(waited) == 3:
+                bench.decisions.allow_changes(APPROVER)
+
+    monkeypatch.setattr(world, "change", lost_and_stopped)
+    monkeypatch.setattr(bench.ledger, "is_stopped", glance)
+    sleeping(bench, go_after_a_while)
+    async with asyncio.timeout(20):
+        await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert waited == [1 + seen_late] * 3
+    assert bench.kinds(ticket).count("resumed") == 1 + seen_late
+    assert world.order == REACHED
+
+
+async def test_a_stop_between_the_last_glance_and_the_intent_begins_nothing_and_go_goes_on(bench, world, monkeypatch):
+    ticket, answer, waits = await bench.approved(), world.answer, []
+
+    async def answer_and_stop(*told):
+        if bench.kinds(ticket)[-1] == "started" and not waits and not bench.ledger.is_stopped():
+            bench.decisions.stop_changes(OPERATOR, "power work")  # while the guard is asked
+        return await answer(*told)
+
+    def go_after_a_while():
+        waits.append(bench.kinds(ticket)[-1])
+        if len(waits) == 3:
+            bench.decisions.allow_changes(APPROVER)
+
+    monkeypatch.setattr(world, "answer", answer_and_stop)
+    sleeping(bench, go_after_a_while)
+    await bench.runs()
+    assert waits[:3] == ["started"] * 3
+    assert bench.last(ticket).kind == "done"
+    assert world.order == REACHED
+
+
+async def test_the_host_of_an_act_is_found_before_it_is_acted_on(bench, world, monkeypatch):
+    """After a restart nobody has asked the cluster yet which nodes it has, and the plan is not made afresh."""
+    found = []
+
+    async def resolve(*hosts):
+        found.extend((host, len(world.order)) for host in hosts)
+
+    far = Step("it", "It", set_to("hv04", a="1"), (is_now("hv03", locked="no"),))
+    bench.plans["reset"] = lambda on, _facts: simple(on, far)
+    ticket = await bench.approved()
+    monkeypatch.setattr(bench.planner, "resolve_hosts", resolve)
+    left(bench, ticket)
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert ("hv04", 0) in found
+
+
+@pytest.mark.parametrize("comes", [40, 200])
+async def test_a_guard_is_waited_for_as_long_as_it_says(bench, world, clock, comes):
+    guarded = replace(step("a", "hv03", a="1"), guard=(is_now("hv03", 100, locked="no"),))
+    bench.plans["reset"] = lambda on, _facts: simple(on, guarded)
+    ticket, began = await bench.approved(), clock()
+    world.hosts["hv03"]["locked"] = "yes"
+    world.later = [(began + timedelta(seconds=comes), "hv03", {"locked": "no"})]
+    await bench.runs()
+    assert bench.last(ticket).kind == ("done" if comes < 100 else "failed")
+    assert (clock() - began).total_seconds() == min(comes, 100)
+    assert len(world.order) == (comes < 100)
+
+
+async def test_cancelled_between_two_steps_of_a_group_writes_nothing_of_the_second(bench, world):
+    bench.plans["reset"] = lambda on, _facts: simple(on, step("a", on, a="1"), step("b", on, b="1"))
+    ticket = await bench.approved()
+    world.hooks[1] = lambda: bench.decisions.cancel(bench.press(OPERATOR, ticket))
+    await bench.runs()
+    assert bench.kinds(ticket)[-4:] == ["intent", "cancel-asked", "outcome", "cancelled"]
+    assert bench.last(ticket).data["why"] == "cancelled at step 2, before: b hv03"
+    assert bench.last(ticket).data["number"] == 2
+
+
+@pytest.mark.parametrize("end", ["done", "interrupted"])
+async def test_an_actor_has_its_deadline_and_a_little_more(bench, world, monkeypatch, end):
+    change = world.change
+    hangs, grace = {"done": (0.1, 5), "interrupted": (30, 0.1)}[end]
+
+    async def slow(action, seconds):
+        if action.what == "set":
+            await asyncio.sleep(hangs)
+        return await change(action, seconds)
+
+    monkeypatch.setattr(world, "change", slow)
+    monkeypatch.setattr("bot.executor.step._GRACE", grace)
+    bench.plans["reset"] = lambda on, _facts: simple(on, step("a", on, deadline=1, within=0, a="1"))
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == end
+    if end == "interrupted":
+        assert "no answer in 1 s" in bench.last(ticket).data["why"]
+
+
+async def test_a_bot_that_leaves_waits_for_an_act_and_for_nothing_else(bench, world):
+    bench.plans["reset"] = lambda on, _facts: simple(on, step("a", on, within=3600, b="1"))
+    world.faults = [("slow", 60)]
+    ticket, idle = await bench.approved(), []
+    world.hooks[1] = lambda: idle.append(("acts", bench.runner._runs[ticket].idle.is_set()))
+    sleeping(bench, lambda: idle.append(("waits", bench.runner._runs[ticket].idle.is_set())))
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert idle[0] == ("acts", False)
+    assert set(idle[1:]) == {("waits", True)}
+
+
+ROW = RowTransaction("hv03", "db", (Update("t", make_params(id="1"), make_params(a="0"), make_params(a="1")),))
+HELD = (is_now("hv03", a="1"),)
+NEVER = (is_now("hv03", b="1", give_up=Expect()),)
+
+
+@pytest.mark.parametrize(
+    ("one", "fault", "result", "more"),
+    [
+        (Step("it", "It", set_to("hv03", a="1"), HELD), None, "done", {"noted"}),
+        (Step("it", "It", set_to("hv03", a="1"), HELD, before=state("hv03")), None, "done", {"noted", "after"}),
+        (Step("it", "It", set_to("hv03", a="1"), NEVER), None, "failed", {"noted"}),
+        (Step("it", "It", set_to("hv03", a="1"), HELD), "refused", "failed", set()),
+        (Step("it", "It", None, (is_now("hv03", a=""),)), None, "failed", set()),
+        (Step("it", "It", None, (is_now("hv03", locked="no"),)), None, "done", set()),
+        (Step("it", "It", ROW, HELD), None, "done", {"noted"}),
+        (Step("it", "It", ROW, NEVER), None, "failed", {"noted"}),
+        (Step("it", "It", ROW, HELD), "refused", "failed", {"untouched"}),
+    ],
+)
+async def test_what_an_outcome_says_beside_its_result(bench, world, one, fault, result, more):  # noqa: PLR0917
+    """Only what was sent is noted over there, and only a refused transaction has surely touched nothing."""
+    bench.plans["reset"] = lambda on, _facts: simple(on, one)
+    world.faults = [fault]
+    ticket = await bench.approved()
+    await bench.runs()
+    (outcome,) = bench.ledger.entries(ticket=ticket, kind="outcome")
+    always = {"step", "round", "attempt", "result", "says", "reply", "evidence"}
+    assert outcome.data["result"] == result
+    assert outcome.data.keys() - always == more
+    assert outcome.data.get("untouched", True) is True
+
+
+async def test_a_reply_is_repeated_up_to_a_length(bench, world, monkeypatch):
+    change = world.change
+
+    async def talkative(action, seconds):
+        return replace(await change(action, seconds), raw="x" * 3_000)
+
+    monkeypatch.setattr(world, "change", talkative)
+    bench.plans["reset"] = lambda on, _facts: simple(on, step("a", on, a="1"))
+    ticket = await bench.approved()
+    await bench.runs()
+    (outcome,) = bench.ledger.entries(ticket=ticket, kind="outcome")
+    assert outcome.data["reply"] == "x" * 2_000
+
+
+def repeatable(**values):
+    return replace(step("it", "hv03", **values), before=state("hv03"), repeatable=True)
+
+
+async def test_what_a_life_before_has_done_is_neither_noted_nor_begun_again(bench, world):
+    bench.plans["reset"] = lambda on, _facts: simple(on, repeatable(a="1"))
+    ticket = await bench.approved()
+    bench.ledger.append("started", "bot", {"locks": ["node:hv03"], "attempt": 1}, ticket)
+    before = [dict(world.hosts["hv03"])]
+    bench.ledger.append("intent", "bot", {"step": "it", "round": 1, "attempt": 1, "before": before}, ticket)
+    world.hosts["hv03"]["a"] = "1"
+    await bench.runs()
+    (outcome,) = bench.ledger.entries(ticket=ticket, kind="outcome")
+    assert (bench.last(ticket).kind, outcome.data["result"]) == ("done", "done")
+    assert "noted" not in outcome.data
+    assert (world.order, world.notes) == ([], [])
+
+
+async def test_what_holds_is_not_begun_again_though_all_is_as_it_was_before(bench, world):
+    world.hosts["hv03"]["a"] = "1"
+    world.faults = ["lost"]
+    bench.plans["reset"] = lambda on, _facts: simple(on, repeatable(a="1"))
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert bench.kinds(ticket).count("intent") == 1
+
+
+async def test_what_has_no_before_image_in_the_ledger_is_not_begun_again(bench, world):
+    bench.plans["reset"] = lambda on, _facts: simple(on, repeatable(a="1"))
+    ticket = await bench.approved()
+    bench.ledger.append("started", "bot", {"locks": ["node:hv03"], "attempt": 1}, ticket)
+    bench.ledger.append("intent", "bot", {"step": "it", "round": 1, "attempt": 1, "says": ""}, ticket)
+    await bench.runs()
+    last = bench.last(ticket)
+    assert (last.kind, last.data["known"]) == (
+        "interrupted",
+        "the bot was away while it was under way; a is empty, not 1",
+    )
+    assert world.order == []
+
+
+def left(bench, ticket, *moves):
+    """As a killed bot left it: ("intent", step), ("outcome", step, result) and so on, in its first attempt."""
+    bench.ledger.append("started", "bot", {"locks": ["node:hv03"], "attempt": 1}, ticket)
+    for kind, key, *result in moves:
+        more = {"result": result[0], "says": "it said so"} if result else {}
+        bench.ledger.append(kind, "bot", {"step": key, "round": 1, "attempt": 1, **more}, ticket)
+
+
+async def killed(bench, *moves, on_failure="stop"):
+    """A ticket of three steps, each with a way back, left so; and then taken up."""
+    steps = tuple(taken_back(key) for key in "abc")
+    plan = Plan("why", "", "", ("node:hv03",), (), (Group("all", steps, on_failure=on_failure),))
+    bench.plans["reset"] = lambda _on, _facts: plan
+    ticket = await bench.approved()
+    left(bench, ticket, *moves)
+    await bench.runs()
+    return bench.last(ticket)
+
+
+A_DONE = (("intent", "a"), ("outcome", "a", "done"))
+
+
+@pytest.mark.parametrize(
+    ("result", "kind", "why"),
+    [
+        ("failed", "failed", "step 2, b: it said so"),
+        ("abandoned", "cancelled", "cancelled at step 2, it said so"),
+    ],
+)
+async def test_what_had_ended_before_a_crash_ends_the_ticket_after_it(bench, world, result, kind, why):
+    last = await killed(bench, *A_DONE, ("intent", "b"), ("outcome", "b", result))
+    assert (last.kind, last.data["why"], last.data["step"], last.data["number"]) == (kind, why, "b", 2)
+    assert world.order == []
+
+
+async def test_what_was_done_before_a_crash_is_not_done_again(bench, world):
+    last = await killed(bench, *A_DONE)
+    assert (last.kind, last.data["says"]) == ("done", "all 3 steps are done")
+    assert [value for *_, value in world.order] == ["1", "1"]
+    kinds = bench.kinds("T-1")
+    assert kinds[3:6] == ["intent", "outcome", "resumed"]
+    (resumed,) = bench.ledger.entries(ticket="T-1", kind="resumed")
+    assert (resumed.data["attempt"], resumed.data["why"]) == (2, "the bot was away")
+
+
+async def test_what_a_person_lets_go_on_is_that_attempt_and_no_other(bench, world):
+    steps = tuple(taken_back(key) for key in "ab")
+    bench.plans["reset"] = lambda _on, _facts: Plan("why", "", "", ("node:hv03",), (), (Group("all", steps),))
+    ticket = await bench.approved()
+    left(bench, ticket, *A_DONE)
+    bench.ledger.append("interrupted", "bot", {"step": "b", "why": "why"}, ticket)
+    bench.decisions.resume(bench.press(APPROVER, ticket))
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert bench.kinds(ticket).count("resumed") == 1
+    assert {one.data["attempt"] for one in bench.ledger.entries(ticket=ticket, kind="intent")} == {1, 2}
+
+
+TAKING_BACK = (*A_DONE, ("intent", "b"), ("outcome", "b", "failed"))
+BACK = "step 2, b: it said so. What its group had done was taken back"
+
+
+@pytest.mark.parametrize(
+    ("more", "undone"),
+    [
+        ((), ["b", "a"]),
+        ((("intent", "undo-b"), ("outcome", "undo-b", "done")), ["a"]),
+        (
+            (("intent", "undo-b"), ("outcome", "undo-b", "done"), ("intent", "undo-a"), ("outcome", "undo-a", "done")),
+            [],
+        ),
+    ],
+)
+async def test_what_was_being_taken_back_at_a_crash_is_taken_back_to_its_end(bench, world, more, undone):
+    world.hosts["hv03"] |= {"a": "1", "b": "1"}
+    last = await killed(bench, *TAKING_BACK, *more, on_failure="undo")
+    assert (last.kind, last.data["why"], last.data["number"], last.data["undone"]) == ("failed", BACK, 2, True)
+    assert [dict(one[2]) for one in world.acts] == [{key: "0"} for key in undone]
+    assert bench.ledger.locks() == {}
+
+
+async def test_what_cannot_be_taken_back_is_left_to_a_person_with_its_locks(bench, world):
+    world.hosts["hv03"] |= {"a": "1", "b": "1"}
+    world.faults = ["refused"]
+    last = await killed(bench, *TAKING_BACK, on_failure="undo")
+    assert (last.kind, last.data["gives_way"]) == ("interrupted", False)
+    assert last.data["why"].startswith("taking back Take back: b: ")
+    assert bench.ledger.locks() == {"node:hv03": "T-1"}
+    assert world.order == []
+
+
+async def test_a_cancel_does_not_end_what_is_being_taken_back(bench, world):
+    world.hosts["hv03"] |= {"a": "1", "b": "1"}
+    bench.plans["reset"] = lambda _on, _facts: Plan(
+        "why", "", "", ("node:hv03",), (), (Group("all", (taken_back("a"), taken_back("b")), on_failure="undo"),)
+    )
+    ticket = await bench.approved()
+    left(bench, ticket, *TAKING_BACK)
+    bench.decisions.cancel(bench.press(OPERATOR, ticket))
+    await bench.runs()
+    assert (bench.last(ticket).kind, bench.last(ticket).data["why"]) == ("failed", BACK)
+
+
+async def test_a_plan_is_made_afresh_once_for_each_group(bench, world):
+    made = []
+    bench.plans["reset"] = lambda on, facts: made.append(len(world.order)) or reset_plan(on, facts)
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert made == [0, 0, 1, 2]  # to propose it, to start it, and before each group but the first
+
+
+@pytest.mark.parametrize("how", ["cancel", "stop"])
+async def test_between_two_groups_it_heeds_cancel_and_stop_before_it_looks_again(bench, world, how):
+    ticket, made = await bench.approved(), []
+    bench.plans["reset"] = lambda on, facts: made.append(bench.ledger.is_stopped()) or reset_plan(on, facts)
+
+    def intervene():
+        if how == "cancel":
+            bench.decisions.cancel(bench.press(OPERATOR, ticket))
+        else:
+            bench.decisions.stop_changes(OPERATOR, "power work")
+
+    world.hooks[1] = intervene
+    waits = []
+    sleeping(bench, lambda: waits.append(1) or (len(waits) == 3 and bench.decisions.allow_changes(APPROVER)))
+    await bench.runs()
+    if how == "cancel":
+        assert bench.last(ticket).data["why"] == "cancelled at step 2, before anything of it was begun"
+        assert made == [False]
+    else:
+        assert bench.last(ticket).kind == "done"
+        assert made == [False] * 3
+
+
+async def test_the_only_step_is_called_so(bench):
+    ticket = await bench.approved("/tweak hv03", approver=OPERATOR)
+    await bench.runs()
+    assert bench.last(ticket).data["says"] == "the step is done"
+
+
 BOUNDED = {  # what a killed bot had begun, and what its ticket ends as when it never becomes so
     "an act": (Step("it", "It", set_to("hv03", a="1"), (is_now("hv03", 120, b="1"),), deadline=30), 150, "interrupted"),
     "a wait": (Step("it", "It", None, (is_now("hv03", 120, b="1"),)), 120, "failed"),
