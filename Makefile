@@ -46,10 +46,10 @@ snapshots: $(READY)  ## write afresh what people see (tests/snapshots); read the
 	-$(BIN)/pytest -q -p no:xdist --inline-snapshot=create,fix --tb=no tests/snapshots > /dev/null
 	$(BIN)/pytest -q -p no:xdist tests/snapshots
 
-rooms: $(READY)  ## count rooms, arrows and floors of the code
+rooms: $(READY)  ## count the imports between the rooms of bot/ and commands/, and their floors
 	@$(BIN)/python -m tests.structure.rooms
 
-walk: $(READY)  ## count through how many files one command goes
+walk: $(READY)  ## count the files on the way of /drain-node from Slack to its plan in Slack
 	@$(BIN)/python -m tests.structure.walk
 
 kill: $(READY)  ## kill the bot a thousand times at random moments: nothing is done twice, every ticket is true
