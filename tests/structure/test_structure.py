@@ -226,4 +226,4 @@ def test_there_is_a_story_to_play():
 
 
 def test_no_arrow_of_the_product_runs_in_a_circle():
-    assert not any(rooms.knots(rooms.count(rooms.ROOT, folder).arrows) for folder in rooms.usual(rooms.ROOT))
+    assert not any(rooms.count(rooms.ROOT, folder).circles for folder in rooms.usual(rooms.ROOT))
