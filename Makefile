@@ -18,12 +18,12 @@ help:  ## this list
 
 setup: $(READY)  ## only the set-up; afterwards .venv/bin/hvops works
 
-$(READY): pyproject.toml deploy/system-packages.sh
+$(READY): pyproject.toml lab/pyproject.toml deploy/system-packages.sh
 	@sh deploy/system-packages.sh run $(PYTHON)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing hvops and its Python packages into $(VENV) (a few minutes the first time) ..."
 	@$(BIN)/python -m pip install --quiet --upgrade pip
-	@$(BIN)/python -m pip install --quiet --editable '.[lab]' --group dev
+	@$(BIN)/python -m pip install --quiet --editable . --editable ./lab --group dev
 	@touch $@
 
 demo: $(READY)  ## the practice Slack and estate on loopback: open the address, press Enter

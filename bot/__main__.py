@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,9 @@ from bot.errors import HvopsError, UsageError
 
 if TYPE_CHECKING:
     from bot.config.settings import Settings
+
+# Production installs no practice environment, and is offered none. The group is that of `bot.cli.lab_plugin`.
+HAS_LAB = bool(entry_points(group="hvops.practice"))
 
 app = typer.Typer(
     name="hvops",
@@ -46,7 +50,12 @@ def ask(
     *,
     settings: SettingsFile = None,
     lab: Annotated[
-        bool, typer.Option("--lab", help='Ask the practice estate: --lab [STORY] "LINE". Nothing real is in reach.')
+        bool,
+        typer.Option(
+            "--lab",
+            hidden=not HAS_LAB,
+            help='Ask the practice estate: --lab [STORY] "LINE". Nothing real is in reach.',
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The whole report as JSON.")] = False,
     evidence: Annotated[bool, typer.Option("--evidence", help="Also every question and its raw answer.")] = False,
@@ -140,7 +149,7 @@ def manifest() -> None:
     typer.echo(manifest_yaml(Registry.load()), nl=False)
 
 
-@app.command()
+@app.command(hidden=not HAS_LAB)
 def demo(port: Annotated[int, typer.Option(help="Of the page, on loopback; 0 for any that is free.")] = 8321) -> None:
     """Serve the practice Slack and the practice estate in a browser, on this machine only."""
     from bot.cli import lab_plugin

@@ -47,9 +47,9 @@ def find() -> PracticePlugin:
         try:
             practice: PracticePlugin = entry.load()
         except ModuleNotFoundError as missing:
-            raise UsageError(f"The practice estate needs {missing.name}. Run: pip install 'hvops[lab]'") from None
+            raise UsageError(f"The practice estate needs {missing.name}. Run: pip install hvops-lab") from None
         return practice
-    raise UsageError("No practice estate is installed. Run: pip install 'hvops[lab]'")
+    raise UsageError("No practice estate is installed. Run: pip install hvops-lab")
 
 
 def split_story(practice: PracticePlugin, words: list[str]) -> tuple[str, list[str]]:

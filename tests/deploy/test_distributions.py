@@ -1,0 +1,106 @@
+"""Production installs hvops alone; hvops-lab brings the practice environment. Both as built, with the checkout out of sight."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+class Installed:
+    """An environment of its own, whose libraries are those of this one, but for hvops itself."""
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+        venv.create(directory / "venv", with_pip=False)
+        self.python = directory / "venv" / "bin" / "python"
+        here = Path(sysconfig.get_path("purelib"))
+        shared = {path for line in here.glob("*.pth") for path in _folders(line)} | {here}
+        (libraries := directory / "libraries").mkdir()
+        for path in sorted(one for folder in shared for one in folder.iterdir()):
+            if not path.name.startswith(("hvops", "_editable_impl_hvops")) and not (libraries / path.name).exists():
+                (libraries / path.name).symlink_to(path)
+        site = next((directory / "venv" / "lib").glob("python3*/site-packages"))
+        (site / "libraries.pth").write_text(f"{libraries}\n")
+
+    def install(self, wheel: Path) -> None:
+        pip = [sys.executable, "-m", "pip", "--quiet", "--python", self.python]
+        subprocess.run([*pip, "install", "--no-deps", "--no-index", wheel], check=True, capture_output=True)
+
+    def hvops(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        away = self.directory / "elsewhere"
+        away.mkdir(exist_ok=True)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("HVOPS_", "PYTHON"))}
+        return subprocess.run(
+            [self.python.with_name("hvops"), *arguments],
+            cwd=away,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def finds(self, module: str) -> bool:
+        done = subprocess.run(
+            [self.python, "-c", f"import {module}"], cwd=self.directory, capture_output=True, check=False
+        )
+        return done.returncode == 0
+
+
+def _folders(pth: Path) -> list[Path]:
+    """The folders of libraries that a .pth file adds; never a checkout."""
+    lines = [Path(line) for line in pth.read_text().splitlines() if line and not line.startswith("import")]
+    return [line for line in lines if line.is_dir() and not (line / "bot").is_dir()]
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory):
+    """Both wheels, by the name of their distribution."""
+    built = tmp_path_factory.mktemp("wheels")
+    for folder in (ROOT, ROOT / "lab"):
+        build = [sys.executable, "-m", "pip", "--quiet", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir"]
+        done = subprocess.run([*build, built, folder], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    return {wheel.name.partition("-")[0]: wheel for wheel in built.glob("*.whl")}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory, wheels):
+    made = Installed(tmp_path_factory.mktemp("production"))
+    made.install(wheels["hvops"])
+    return made
+
+
+def test_production_shows_no_demo_and_works(installed, wheels, tmp_path):
+    assert installed.finds("bot")
+    assert installed.finds("commands.rules")
+    assert not installed.finds("lab")
+    helped = installed.hvops("--help")
+    assert helped.returncode == 0, helped.stderr
+    assert "doctor" in helped.stdout
+    assert "demo" not in helped.stdout
+    assert "--lab" not in installed.hvops("ask", "--help").stdout
+
+    manifest = installed.hvops("manifest")
+    assert manifest.stdout == (ROOT / "deploy" / "slack.yaml").read_text()
+
+    settings = tmp_path / "settings.toml"
+    settings.write_text('inventory = "inventory.toml"\n[credentials.reader]\ntransport = "kerberos"\n')
+    (tmp_path / "inventory.toml").write_text('[hosts.hv01]\ndomain = "nowhere.invalid"\n')
+    doctor = installed.hvops("doctor", "--settings", str(settings))
+    assert doctor.returncode == 1, doctor.stderr
+    assert "FAIL" in doctor.stdout
+    assert "Traceback" not in doctor.stdout + doctor.stderr
+
+    # The order is the point: the second distribution is added to the first.
+    installed.install(wheels["hvops_lab"])
+    assert "demo" in installed.hvops("--help").stdout
+    asked = installed.hvops("ask", "--lab", "/check-writers prod")
+    assert asked.returncode == 1, asked.stderr  # findings
+    assert "LOOKS STUCK on hv03" in asked.stdout
