@@ -25,6 +25,7 @@ from bot.cli.render import head_as_json, print_evidence, print_report
 from bot.config.settings import Settings
 from bot.control_chars import escape_control_chars
 from bot.dispatch.authorization import Person
+from bot.dispatch.command_line import FRONT_DOOR, read_typed
 from bot.dispatch.help import help_for, role_name, roles_of
 from bot.dispatch.pipeline import AnsweredRequest, Request
 from bot.dispatch.query_session import Progress as Step
@@ -49,7 +50,8 @@ def ask(settings: Settings, line: str, shape: OutputOptions) -> int:
     """Ask one line and draw the answer. Returns the exit code."""
     person = current_user(settings.roles)
     with build_services(settings) as made:
-        own = _OWN.get(line.strip().removeprefix("/").removeprefix("hvops").strip())
+        typed = read_typed(f"/{FRONT_DOOR} {line}")
+        own = _OWN.get(typed.builtin) if not typed.rest else None
         if own is not None:
             own(person, made)
             return WELL
@@ -214,4 +216,4 @@ def _print_status(person: Person, made: Services) -> None:
     out.print(table)
 
 
-_OWN = {"": _print_help, "help": _print_help, "status": _print_status}
+_OWN = {"help": _print_help, "status": _print_status}

@@ -21,6 +21,7 @@ from bot.errors import UsageError
 LONGEST = 1_000  # characters of one command line; the longest sensible one is a fifth of that
 SHOWN = 60  # characters of somebody's words that an error repeats
 _DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
+_TO_HYPHEN = dict.fromkeys(map(ord, _DASHES), "-")
 _OPTION = re.compile(rf"[{_DASHES}]{{1,2}}(?=[A-Za-z])")
 _QUOTES = dict.fromkeys(map(ord, "\"'\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb`"))
 _LINK = re.compile(r"<(?:https?://|mailto:)?([^|<>]+?)/?(?:\|([^<>]*))?>", re.IGNORECASE)
@@ -94,8 +95,22 @@ def tokenize(text: str) -> list[str]:
     """
     if len(text) > LONGEST:
         raise UsageError(f"That line has {len(text):,} characters; hvops reads at most {LONGEST:,}. Nothing was asked.")
-    plain = unescape(_LINK.sub(lambda link: link[2] or link[1], text)).translate(_INVISIBLE)
-    return [cleaned for word in plain.split() if (cleaned := word.translate(_QUOTES))]
+    return [cleaned for word in plain_text(text).split() if (cleaned := without_quotes(word))]
+
+
+def plain_text(text: str) -> str:
+    """What somebody typed, without what a chat client made of it: links, entities, characters that nobody sees."""
+    return unescape(_LINK.sub(lambda link: link[2] or link[1], text)).translate(_INVISIBLE)
+
+
+def without_quotes(word: str) -> str:
+    """A word without quotes and backticks, straight or curly: people copy commands out of them."""
+    return word.translate(_QUOTES)
+
+
+def with_plain_dashes(word: str) -> str:
+    """A name with the hyphens it is written with, whichever dash a client put in their place."""
+    return word.translate(_TO_HYPHEN)
 
 
 def bind_arguments(usage: str, wanted: Iterable[Parameter], typed: list[str]) -> dict[str, Any]:

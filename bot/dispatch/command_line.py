@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,6 +15,8 @@ from bot.dispatch.registry import Command, Registry
 from bot.errors import PermissionDenied, UsageError
 
 FRONT_DOOR = "hvops"  # `/hvops check-writers prod` reaches every command by name
+BUILTINS = frozenset({"stop", "go", "runs", "help", "status", "audit"})  # behind the front door
+BUILTINS_OF_THEIR_OWN = frozenset({"audit"})  # slash commands beside the front door
 
 
 class TargetFinder(Protocol):
@@ -26,6 +29,47 @@ class TargetFinder(Protocol):
     def vmm_servers(self) -> tuple[Target, ...]:
         """Every VMM server of the estate."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class TypedLine:
+    """What somebody typed, as every entry point reads it: which command or builtin is meant, and what follows.
+
+    Attributes:
+        name: "stop", "check-writers": in lower case, without slash, quotes and `hvops`; "" where there is none.
+        by_front_door: whether it was reached as `/hvops <name>`.
+        rest: what follows the name, as it was typed.
+    """
+
+    name: str
+    by_front_door: bool
+    rest: str
+
+    @property
+    def builtin(self) -> str:
+        """The builtin that is meant: `/hvops stop`, `/audit`; "" where it is a command. `/hvops` alone is its help."""
+        if self.by_front_door and not self.name:
+            return "help"
+        known = BUILTINS if self.by_front_door else BUILTINS_OF_THEIR_OWN
+        return self.name if self.name in known else ""
+
+
+def read_typed(text: str) -> TypedLine:
+    """Read which command a line means. Never raises: what is wrong with it is said by `read_line`.
+
+    `text` is a slash command with its text, a mention without the bot's name, a line of a button, a modal or a terminal.
+    Quotes, backticks, entities, invisible characters and the kind of dash do not matter.
+    """
+    plain = argument_parser.plain_text(text)
+    words = [(word.end(), argument_parser.without_quotes(word[0])) for word in re.finditer(r"\S+", plain)]
+    words = [(end, word.removeprefix("/").casefold()) for end, word in words if word.removeprefix("/")]
+    by_front_door = bool(words) and words[0][1] == FRONT_DOOR
+    while words and words[0][1] == FRONT_DOOR:
+        words = words[1:]
+    if not words:
+        return TypedLine("", by_front_door, "")
+    end, name = words[0]
+    return TypedLine(argument_parser.with_plain_dashes(name), by_front_door, plain[end:].strip())
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +119,17 @@ def scopes_of(target: Target) -> tuple[str, ...]:
 
 def read_line(registry: Registry, text: str) -> CommandLine:
     """Read what somebody typed; its targets are names as yet. Raises UsageError."""
-    typed = argument_parser.tokenize(text)
-    if typed and typed[0].removeprefix("/").casefold() == FRONT_DOOR:
-        typed = typed[1:]
-    if not typed:
+    words = argument_parser.tokenize(text)
+    typed = read_typed(text)
+    while words and words[0].removeprefix("/").casefold() in (FRONT_DOOR, ""):
+        words = words[1:]
+    if not words:
         raise UsageError("Type a command, for example /hvops help.", f"/{FRONT_DOOR} <command> …")
-    command = registry.get(typed[0])
+    command = registry.get(typed.name)
     if command is None:
-        near = tuple(f"/{name}" for name in argument_parser.suggest(typed[0].removeprefix("/"), registry.commands))
-        raise UsageError(f"There is no command {argument_parser.quoted(typed[0])}.", f"/{FRONT_DOOR} help", near)
-    return CommandLine(command, argument_parser.bind_arguments(command.usage, command.parameters, typed[1:]))
+        near = tuple(f"/{name}" for name in argument_parser.suggest(typed.name, registry.commands))
+        raise UsageError(f"There is no command {argument_parser.quoted(words[0])}.", f"/{FRONT_DOOR} help", near)
+    return CommandLine(command, argument_parser.bind_arguments(command.usage, command.parameters, words[1:]))
 
 
 async def resolve(directory: TargetFinder, typed: CommandLine, person: Person | None) -> CommandLine:

@@ -18,13 +18,12 @@ from bot.audit.query import AuditPage, Review
 from bot.audit.rows import Row
 from bot.dispatch import authorization
 from bot.dispatch.authorization import Person
+from bot.dispatch.command_line import read_typed
 from bot.dispatch.pipeline import Pipeline, Request
 from bot.errors import LedgerError, UsageError
 from bot.ledger import ChainStatus, Entry, Ledger
 from bot.slack.outbound.message import File, Message
 from bot.slack.render.audit_results import AuditAnswer, audit_csv, audit_message, headline
-
-FRONT_DOOR = "hvops"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +45,8 @@ class EarlierAnswer:
 
 def audit_arguments(line: str) -> str | None:
     """What was typed behind `/audit` or `/hvops audit`; None for another line."""
-    first, _, rest = line.strip().removeprefix("/").partition(" ")
-    if first.casefold() == FRONT_DOOR:
-        first, _, rest = rest.strip().removeprefix("/").partition(" ")
-    return rest.strip() if first.casefold() == filter_syntax.NAME else None
+    typed = read_typed(line)
+    return typed.rest if typed.builtin == filter_syntax.NAME else None
 
 
 class AuditCommand:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from bot.api.command import Role
 from bot.dispatch import authorization
 from bot.dispatch.authorization import Person
+from bot.dispatch.command_line import TypedLine
 from bot.errors import HvopsError
 from bot.ledger import TicketSummary
 from bot.ledger.ticket_state import TicketState
@@ -20,12 +21,11 @@ from bot.slack.tickets.change_service import Changes
 SWITCHES = ("stop", "go", "runs")
 
 
-async def switch(changes: Changes, topic: str, person: Person, line: str) -> Message:
+async def switch(changes: Changes, typed: TypedLine, person: Person) -> Message:
     """Stop everything, let it go on, or list what is open. Raises PermissionDenied."""
-    if topic == "stop":
-        why = " ".join(line.split()[2:])
-        entry = await asyncio.to_thread(changes.decisions.stop_changes, person, why)
-    elif topic == "go":
+    if typed.builtin == "stop":
+        entry = await asyncio.to_thread(changes.decisions.stop_changes, person, " ".join(typed.rest.split()))
+    elif typed.builtin == "go":
         entry = await asyncio.to_thread(changes.decisions.allow_changes, person)
     else:
         authorization.require_role(person, Role.VIEWER)

@@ -19,6 +19,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
 
+from bot.dispatch.command_line import FRONT_DOOR, read_typed
 from bot.errors import LedgerError, TicketError
 from bot.ledger import Entry
 from bot.slack.inbound.buttons import Clicks
@@ -192,8 +193,9 @@ class Listener:
         team = get_str(event, "user_team") or get_str(event, "team") or home
         who = SlackUser(team, get_str(event, "user"))
         where = ReplyTarget(who.user, get_str(event, "channel"), thread_ts=get_str(event, "thread_ts"))
-        typed = _MENTION.sub("", get_str(event, "text")).strip().removeprefix("/")
-        line = f"/{typed or 'hvops help'}"
+        text = _MENTION.sub("", get_str(event, "text")).strip().removeprefix("/")
+        typed = read_typed(f"/{FRONT_DOOR} {text}")
+        line = f"/{FRONT_DOOR} {text or 'help'}" if typed.builtin else f"/{text}"  # a mention is a front door, too
         if not await self._came_before(body, context, who, line):
             self._desk.start(self._desk.handle_line(who, where, line, "mention"))
 

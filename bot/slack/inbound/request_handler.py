@@ -18,6 +18,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.api.command import Role
 from bot.dispatch.authorization import EVERYWHERE, Person
+from bot.dispatch.command_line import FRONT_DOOR, TypedLine, read_typed
 from bot.dispatch.help import Status, help_for
 from bot.dispatch.pipeline import AnsweredRequest, Pipeline, Request
 from bot.dispatch.query_session import Progress
@@ -39,7 +40,6 @@ from bot.slack.tickets.change_service import Changes
 
 log = structlog.get_logger()
 
-FRONT_DOOR = "hvops"
 BOT = "bot"  # the actor of entries that nobody asked for
 _LAST = 10
 
@@ -116,15 +116,12 @@ class RequestHandler:
 
     def ack_message(self, line: str) -> Message | None:
         """What to say at once about a typed line: nothing where the answer itself comes at once."""
-        asks = not _front_door(line) and self.parts.pipeline.can_parse(line)
+        asks = not read_typed(line).builtin and self.parts.pipeline.can_parse(line)
         return progress.started_message(line, self.parts.seconds) if asks else None
 
     def _command(self, line: str) -> Command | None:
         """The command that a line names, itself or through the front door."""
-        words = line.removeprefix("/").split()
-        if words and words[0].casefold() == FRONT_DOOR:
-            words = words[1:]
-        return self.parts.registry.get(words[0]) if words else None
+        return self.parts.registry.get(read_typed(line).name)
 
     async def handle_line(
         self, who: SlackUser, where: ReplyTarget, line: str, via: str, answers: int | None = None
@@ -138,8 +135,8 @@ class RequestHandler:
                 asked = Request(person, line, via, where.channel or "home", answers)
                 await reply.result(await self.parts.reviews.answer(asked))
                 return
-            if front := _front_door(line):
-                await self._front_door(front, person, reply, line, via)
+            if (typed := read_typed(line)).builtin and typed.by_front_door:
+                await self._front_door(typed, person, reply, line, via)
                 return
             request = Request(person, line, via, where.channel or "home", answers)
             answered = await self._answer(request, reply)
@@ -249,13 +246,13 @@ class RequestHandler:
                 said = now
             del latest[:-1]
 
-    async def _front_door(self, topic: str, person: Person, reply: Reply, line: str, via: str) -> None:
+    async def _front_door(self, typed: TypedLine, person: Person, reply: Reply, line: str, via: str) -> None:
         """Answer /hvops itself. Questions about the bot are questions: they stand in the ledger too."""
         data = {"line": line[:200], "command": FRONT_DOOR, "target": "", "via": via, "place": reply.where.channel}
         await self.write("asked", person.id, data)
-        if topic in SWITCHES and self.parts.changes is not None:
-            message = await switch(self.parts.changes, topic, person, line)
-        elif topic == "status":
+        if typed.builtin in SWITCHES and self.parts.changes is not None:
+            message = await switch(self.parts.changes, typed, person)
+        elif typed.builtin == "status":
             message = help_renderer.status_message(await self.parts.status(person))
         else:
             message = help_renderer.help_message(help_for(person, self.parts.registry))
@@ -272,13 +269,3 @@ class RequestHandler:
 def _may_still_see(person: Person, answered: Entry) -> bool:
     """Whether they would get that answer today: roles are taken away, and Home shows the newest verdicts."""
     return all(person.role_on(place) is not Role.NOBODY for place in answered.data.get("places") or (EVERYWHERE,))
-
-
-def _front_door(line: str) -> str:
-    """What the line asks the bot about itself: "help", "status", or "" where it is about something else."""
-    words = line.removeprefix("/").casefold().split()
-    if not words or words[0] != FRONT_DOOR:
-        return ""
-    if len(words) == 1:
-        return "help"
-    return words[1] if words[1] in ("help", "status", *SWITCHES) else ""
