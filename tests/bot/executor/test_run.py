@@ -733,6 +733,19 @@ async def test_what_holds_is_not_begun_again_though_all_is_as_it_was_before(benc
     assert bench.kinds(ticket).count("intent") == 1
 
 
+async def test_what_is_neither_done_nor_as_it_was_before_is_not_begun_again(bench, world):
+    """It may be half done: only what was surely not touched is begun again."""
+    bench.plans["reset"] = lambda on, _facts: simple(on, repeatable(a="1"))
+    ticket = await bench.approved()
+    before = [dict(world.hosts["hv03"])]
+    bench.ledger.append("started", "bot", {"locks": ["node:hv03"], "attempt": 1}, ticket)
+    bench.ledger.append("intent", "bot", {"step": "it", "round": 1, "attempt": 1, "before": before}, ticket)
+    world.hosts["hv03"]["a"] = "half"
+    await bench.runs()
+    assert (bench.last(ticket).kind, world.order) == ("interrupted", [])
+    assert bench.kinds(ticket).count("intent") == 1
+
+
 async def test_what_has_no_before_image_in_the_ledger_is_not_begun_again(bench, world):
     bench.plans["reset"] = lambda on, _facts: simple(on, repeatable(a="1"))
     ticket = await bench.approved()
