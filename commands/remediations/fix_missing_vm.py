@@ -9,7 +9,7 @@ from typing import Self
 
 from bot.api.arguments import VmmTargets
 from bot.api.command import Remediation, Risk, Role
-from bot.api.facts import Unknown
+from bot.api.facts import Unknown, values_of
 from bot.api.plan import Gate, Group, Plan
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
@@ -97,9 +97,9 @@ async def collect(args: Args, ask: QueryClient) -> Facts:
         ask.query_many({server.name: last_full_backup(server.name) for server in args.vmm}),
         ask.query_many({server.name: service_state(server.host, SERVICE) for server in args.vmm if server.host}),
     )
-    known = {one.name: one for part in nodes.values() if not isinstance(part, Unknown) for one in part}
+    known = {one.name: one for part in nodes.values() if not isinstance(part, Unknown) for one in part.value}
     names = [server.name for server in args.vmm]
-    return Facts(dict(zip(names, found, strict=True)), known, backups, services)
+    return Facts(dict(zip(names, found, strict=True)), known, values_of(backups), values_of(services))
 
 
 def plan(args: Args, facts: Facts) -> Plan:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bot.api.actions import ManualStep
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
-from bot.api.facts import Unknown
+from bot.api.facts import Unknown, value_of
 from bot.api.plan import Gate, Group, Plan, Step
 from bot.api.query_client import QueryClient
 from commands.formatting import join_names, pluralize
@@ -40,7 +40,7 @@ async def collect(args: Args, ask: QueryClient) -> Facts:
     host, policy = await asyncio.gather(
         look_at_host(args.node.name, ask), ask.query(object_access_policy(args.node.name))
     )
-    return Facts(host, policy)
+    return Facts(host, value_of(policy))
 
 
 def plan(args: Args, facts: Facts) -> Plan:

@@ -8,7 +8,7 @@ from typing import Self
 
 from bot.api.arguments import Target
 from bot.api.command import Remediation, Risk, Role
-from bot.api.facts import Unknown
+from bot.api.facts import Unknown, value_of
 from bot.api.plan import Check, Expect, Gate, Group, Plan, Step
 from bot.api.queries import Predicate
 from bot.api.query_client import QueryClient
@@ -62,7 +62,7 @@ class Facts:
 
 async def collect(args: Args, ask: QueryClient) -> Facts:
     """Ask for the job, then for the space in the guests of the machine that it saves."""
-    jobs = await ask.query(backup_job(args.job))
+    jobs = value_of(await ask.query(backup_job(args.job)))
     if isinstance(jobs, Unknown) or not jobs or not jobs[0].machine or jobs[0].has_ended:
         return Facts(ask.now, jobs)
     return Facts(ask.now, jobs, await space_facts.find_guest_space(Target(jobs[0].machine, "host"), ask))

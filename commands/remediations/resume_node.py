@@ -8,7 +8,7 @@ from typing import Self
 
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
-from bot.api.facts import Unknown
+from bot.api.facts import Unknown, value_of
 from bot.api.plan import Gate, Group, Plan
 from bot.api.query_client import QueryClient
 from commands.drain.steps import resume_step
@@ -63,7 +63,7 @@ async def collect(args: Args, ask: QueryClient) -> Facts:
     if not on:
         return Facts((), ())
     states, nodes = await asyncio.gather(ask.query(node_states(on)), ask.query(cluster_nodes(on)))
-    return Facts(states, nodes)
+    return Facts(value_of(states), value_of(nodes))
 
 
 def plan(args: Args, facts: Facts) -> Plan:

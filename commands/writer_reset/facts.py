@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from bot.api.arguments import Target
-from bot.api.facts import Unknown
+from bot.api.facts import Unknown, value_of
 from bot.api.query_client import QueryClient
 from commands.drain.facts import DrainFacts, find_drain_facts
 from commands.guest_space import facts as space_facts
@@ -67,7 +67,7 @@ async def find_reset_facts(target: Target, ask: QueryClient) -> ResetFacts:
         space_facts.find_guest_space(target, ask),
         ask.query(active_jobs()),
     )
-    return ResetFacts(writers, drain, space, jobs)
+    return ResetFacts(writers, drain, space, value_of(jobs))
 
 
 async def _drain(target: Target, ask: QueryClient) -> DrainFacts | None:

@@ -10,6 +10,7 @@ import pytest
 from bot.api.actions import ManualStep, RunProgram
 from bot.api.arguments import HostTarget, Target
 from bot.api.command import Remediation, Risk, Role
+from bot.api.facts import value_of
 from bot.api.plan import Expect, Gate, Group, Plan, Step, exists
 from bot.api.queries import Predicate, RunReader, make_params
 from bot.api.sources import Source
@@ -119,7 +120,7 @@ def brief_plan(on, facts):
 
 def command(name, plan, risk):
     async def collect(args, ask):
-        return await ask.query(Source(RunReader(args.host.name, "state"), lambda rows: dict(rows[0])))
+        return value_of(await ask.query(Source(RunReader(args.host.name, "state"), lambda rows: dict(rows[0]))))
 
     spec = Remediation(Role.OPERATOR, risk, Args, collect, lambda args, facts: plan(args.host.name, facts))
     return Command(name, f"{name}.", spec, parameters(Args))
