@@ -10,7 +10,7 @@ from typing import Self
 from bot.api.arguments import VmmTargets
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown, values_of
-from bot.api.plan import Gate, Group, Plan
+from bot.api.plan import Gate, GateOutcome, Group, Plan
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.diagnostics import find_missing_vms
@@ -280,7 +280,7 @@ def _mended(chosen: Resolved, repair: Repair) -> str:
 def _gates(facts: Facts, chosen: Resolved, repair: Repair, release: str) -> tuple[Gate, ...]:
     found, service = facts.found[chosen.server], facts.services.get(chosen.server)
     return (
-        Gate(f"The schema of {chosen.server} is known", passed=True, measured=f"VMM {release}"),
+        Gate(f"The schema of {chosen.server} is known", outcome=GateOutcome.PASSED, measured=f"VMM {release}"),
         all_answered(len(found.seen), _silent(found)),
         no_job(chosen.server, found.running_jobs),
         backed_up(chosen.server, facts.backups[chosen.server]),

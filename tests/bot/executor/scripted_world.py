@@ -16,7 +16,7 @@ from bot.api.actions import ManualStep, RunProgram
 from bot.api.arguments import HostTarget, Target
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import value_of
-from bot.api.plan import Check, CompareToBefore, Expect, Gate, Group, Plan, Step, exists
+from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, Group, Plan, Step, exists
 from bot.api.queries import Predicate, RunReader, make_params
 from bot.api.sources import Source
 from bot.config.settings import Policy
@@ -83,7 +83,7 @@ def reset_plan(on, facts):
         impact="11 guests move",
         rollback=f"Resume {on}",
         locks=(f"node:{on}",),
-        gates=(Gate("No guest is locked", facts.get("locked") == "no", facts.get("count", "")),),
+        gates=(Gate("No guest is locked", GateOutcome.of(facts.get("locked") == "no"), facts.get("count", "")),),
         groups=groups if facts.get("broken") == "yes" else (),
     )
 
