@@ -5,7 +5,7 @@ What a gate says is signed by the approval; what it measured stands beside. A ga
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from bot.api.facts import Unknown
@@ -14,9 +14,10 @@ from commands.drain.facts import DrainFacts
 from commands.formatting import format_size, join_names, pluralize
 from commands.sources.backup_state import backup_state
 from commands.sources.capacity import Need, without_room
+from commands.sources.cluster import Cluster
 from commands.sources.guests import Guest, Power
 from commands.sources.nodes import ClusterNodeState, Drain, votes_without
-from commands.vmm.gates import no_job
+from commands.vmm.gates import no_vmm_job
 from commands.vss.suspects import locks_on
 
 _REDIRECTED = 1  # FaultState of a shared volume: slower, but it works [doc]
@@ -35,8 +36,8 @@ def drain_gates(facts: DrainFacts, *, is_up: bool = True) -> tuple[Gate, ...]:
         _others_work(facts),
         _quorum(facts),
         _memory(facts),
-        locks(facts),
-        no_backup(facts),
+        no_locks(facts.node, facts.guests, facts.cluster),
+        no_backup(facts.node, facts.guests, facts.cluster),
         _volumes(facts),
         _repairs(facts),
         _movable(facts),
@@ -47,21 +48,21 @@ def drain_gates(facts: DrainFacts, *, is_up: bool = True) -> tuple[Gate, ...]:
     )
 
 
-def locks(facts: DrainFacts) -> Gate:
+def no_locks(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster) -> Gate:
     """Nothing on the node is in locked mode."""
-    says = f"No guest on {facts.node} is locked"
-    found = locks_on(facts.node, facts.guests, facts.cluster)
+    says = f"No guest on {node} is locked"
+    found = locks_on(node, guests, cluster)
     if found.roles is None:
-        return _unknown(says, facts.cluster.groups, facts.cluster.resources)
-    of = "" if isinstance(facts.guests, Unknown) else f" of {len(facts.guests)}"
+        return _unknown(says, cluster.groups, cluster.resources)
+    of = "" if isinstance(guests, Unknown) else f" of {len(guests)}"
     held = f": {join_names(found.roles, 6)}" if found.roles else ""
     return Gate(says, outcome=GateOutcome.of(found.none), measured=f"{len(found.roles)}{of} locked{held}")
 
 
-def no_backup(facts: DrainFacts) -> Gate:
+def no_backup(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster) -> Gate:
     """No backup holds a guest of the node or a shared volume."""
-    says = f"No backup runs on {facts.node} or on a shared volume"
-    backup = backup_state(facts.guests, facts.cluster)
+    says = f"No backup runs on {node} or on a shared volume"
+    backup = backup_state(guests, cluster)
     return Gate(says, outcome=GateOutcome.of(None if backup.runs is None else not backup.runs), measured=backup.detail)
 
 
@@ -169,7 +170,7 @@ def _updating(facts: DrainFacts) -> Gate:
 def _vmm_jobs(facts: DrainFacts) -> Iterator[Gate]:
     """What a job of VMM's works on is not told, so it may have nothing to do with this cluster: a person has to see."""
     for server, jobs in facts.vmm_jobs.items():
-        yield replace(no_job(server, jobs), blocks=False)
+        yield replace(no_vmm_job(server, jobs), blocks=False)
 
 
 def _movable(facts: DrainFacts) -> Gate:

@@ -79,6 +79,12 @@ def short_of_space(facts: GuestSpaceFacts) -> tuple[str, ...]:
     )
 
 
+def answered_guests(facts: GuestSpaceFacts) -> tuple[int, int]:
+    """How many guests told their volumes, and how many were asked and did not."""
+    told = sum(isinstance(part, Volumes) for part in facts.space.values())
+    return told, len(facts.space) - told
+
+
 async def find_guest_space(target: Target, ask: QueryClient) -> GuestSpaceFacts:
     """Ask everything."""
     nodes, groups = await _find_nodes(target, ask)

@@ -22,7 +22,7 @@ from commands.sources.services import service_state
 from commands.sources.vmm import CODES, OLDEST
 from commands.vmm.compare import Compared, RecordStatus, compare
 from commands.vmm.findings import because, refusal, shown
-from commands.vmm.gates import all_answered, backed_up, no_job, service_runs
+from commands.vmm.gates import all_answered, backed_up, no_vmm_job, service_runs
 from commands.vmm.repair import (
     DRAFT,
     SERVICE,
@@ -282,7 +282,7 @@ def _gates(facts: Facts, chosen: Resolved, repair: Repair, release: str) -> tupl
     return (
         Gate(f"The schema of {chosen.server} is known", outcome=GateOutcome.PASSED, measured=f"VMM {release}"),
         all_answered(len(found.seen), _silent(found)),
-        no_job(chosen.server, found.running_jobs),
+        no_vmm_job(chosen.server, found.running_jobs),
         backed_up(chosen.server, facts.backups[chosen.server]),
         *((service_runs(repair.host, service),) if repair.host and isinstance(service, str) else ()),
     )

@@ -17,7 +17,7 @@ def all_answered(nodes: int, silent: Sequence[Unknown]) -> Gate:
     return Gate("Every node said which virtual machines it has", outcome=GateOutcome.of(not silent), measured=told)
 
 
-def no_job(server: str, jobs: int | Unknown | None) -> Gate:
+def no_vmm_job(server: str, jobs: int | Unknown | None) -> Gate:
     """None: this schema does not tell, which only warns."""
     says = f"No job runs in VMM {server}"
     if isinstance(jobs, int):

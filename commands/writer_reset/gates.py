@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from bot.api.arguments import Target
 from bot.api.facts import Unknown
 from bot.api.plan import Gate, GateOutcome
 from commands.formatting import format_time, join_names, pluralize
-from commands.sources.commvault import jobs_in_words
+from commands.guest_space.facts import GuestSpaceFacts, answered_guests, short_of_space
+from commands.sources.commvault import BackupJob, jobs_in_words
 from commands.sources.vss_writers import no_error_text
 from commands.vss.node_verdict import NodeVerdict
 from commands.vss.writer_verdict import APART, WriterStatus, WriterVerdict
-from commands.writer_reset.facts import ResetFacts
 
 
 def backup_ended(node: NodeVerdict) -> Gate:
@@ -24,22 +24,21 @@ def backup_ended(node: NodeVerdict) -> Gate:
     )
 
 
-def no_job(target: Target, facts: ResetFacts) -> Gate:
+def no_backup_job(target: str, own: Sequence[BackupJob] | Unknown, now: datetime) -> Gate:
     """Where there is no backup product to ask this only warns: locks and mounted volumes are then all there is."""
-    says = f"No backup job of {target.name}, its cluster or its guests waits"
-    if isinstance(facts.jobs, Unknown):
-        absent = facts.jobs.kind == "absent"
+    says = f"No backup job of {target}, its cluster or its guests waits"
+    if isinstance(own, Unknown):
+        absent = own.kind == "absent"
         return Gate(
-            says, outcome=GateOutcome.NOT_KNOWN, measured=f"not known: {facts.jobs.why.rstrip('.')}", blocks=not absent
+            says, outcome=GateOutcome.NOT_KNOWN, measured=f"not known: {own.why.rstrip('.')}", blocks=not absent
         )
-    own = facts.own_jobs(target)
-    return Gate(says, GateOutcome.of(not own), jobs_in_words(own, facts.writers.now) or "none among its active jobs")
+    return Gate(says, GateOutcome.of(not own), jobs_in_words(own, now) or "none among its active jobs")
 
 
-def has_room(facts: ResetFacts) -> Gate:
+def has_room(space: GuestSpaceFacts) -> Gate:
     """A guest that is still full would hold the writer again at the next backup."""
-    full = facts.full()
-    told, silent = facts.asked_guests()
+    full = short_of_space(space)
+    told, silent = answered_guests(space)
     unknown = f", {silent} not known" if silent else ""
     measured = f"full or low: {join_names(full, 4)}" if full else f"{pluralize(told, 'guest')} answered{unknown}"
     return Gate("No guest that answered is short of space", outcome=GateOutcome.of(not full), measured=measured)

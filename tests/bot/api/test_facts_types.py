@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from bot.api.facts import Guess, Known, Unknown, value_of
 from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate, Gate, GateOutcome, exists
 from bot.api.queries import Predicate, Wql
-from commands.vmm.gates import no_job
+from commands.vmm.gates import no_vmm_job
 
 ASKED = Wql("hv03", "root/MSCluster", "MSCluster_Node")
 NOW = datetime.now(UTC)
@@ -26,14 +26,14 @@ silent = Unknown("hv03", "timed out", "no answer.")
 
 Gate("three", GateOutcome.of(holds.value))
 Predicate("State", "=", known.value)
-no_job("vmm", value_of(known))
-no_job("vmm", silent)
+no_vmm_job("vmm", value_of(known))
+no_vmm_job("vmm", silent)
 """
 
 REFUSED = {
     "gate": ('Gate("three", guess)', "arg-type"),
     "outcome": ("GateOutcome.of(guess)", "arg-type"),
-    "a gate's own fact": ('no_job("vmm", guess)', "arg-type"),
+    "a gate's own fact": ('no_vmm_job("vmm", guess)', "arg-type"),
     "term": ('Predicate("State", "=", guess)', "arg-type"),
     "terms of flags": ('FlagPredicate("Status", guess)', "arg-type"),
     "check": ("Check(ASKED, (guess,))", "arg-type"),
