@@ -1,6 +1,6 @@
 """Ask the world for ONE request: many questions at once, each answered or accounted for.
 
-A question that is asked twice in one request goes out once. Failures come back as `Unanswered`, so that one silent host
+A question that is asked twice in one request goes out once. Failures come back as `Unknown`, so that one silent host
 spoils nothing; every question and its raw answer stand in `evidence`.
 """
 

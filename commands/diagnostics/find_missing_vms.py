@@ -37,7 +37,7 @@ class Facts:
     Attributes:
         seen: host -> its virtual machines, or why they are not known.
         clusters: clusters that did not name their nodes, and why.
-        failed: VMM's id of a machine -> the job that failed over it; Unanswered, or None where the schema has no jobs.
+        failed: VMM's id of a machine -> the job that failed over it; Unknown, or None where the schema has no jobs.
     """
 
     layout: Layout | Unknown
