@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal
 
 from bot.api.actions import Action, ManualStep
@@ -163,20 +164,36 @@ class Group:
     revalidate_before: bool = True
 
 
+class GateOutcome(StrEnum):
+    """What became of a gate. Only what is known passes, and what is not known holds a plan as what is not so does."""
+
+    PASSED = "passed"
+    BLOCKED = "blocked"
+    NOT_KNOWN = "not known"
+
+    @classmethod
+    def of(cls, passed: bool | None) -> GateOutcome:  # noqa: FBT001 - the one thing it is about
+        """The outcome of a condition; None where nobody knows whether it holds."""
+        if passed is None:
+            return cls.NOT_KNOWN
+        return cls.PASSED if passed else cls.BLOCKED
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """Something that had to be so before a plan could be made, and whether it was.
 
     Attributes:
-        says: signed: "No guest on hv03 is locked".
+        description: signed: "No guest on hv03 is locked".
+        outcome: signed as whether it passed.
         measured: beside the digest: "9 of 11 locked".
         blocks: False for a gate that only warns.
-        ripens_at: ISO 8601 with an offset, beside the digest: from when on it may have passed, where all it takes is time.
+        passes_at: ISO 8601 with an offset, beside the digest: from when on it may have passed, where all it takes is time.
             Such a plan can be proposed and decided, and nothing of it starts before the gate has passed.
     """
 
     description: str
-    passed: bool
+    outcome: GateOutcome
     measured: str = ""
     blocks: bool = True
     passes_at: str = ""
@@ -185,6 +202,11 @@ class Gate:
         """Refuse a gate that has passed and has not, or whose time nobody could read. Raises ValueError."""
         if self.passes_at and (self.passed or datetime.fromisoformat(self.passes_at).tzinfo is None):
             raise ValueError(f"{self.description}: it has passed already, or {self.passes_at!r} names no time zone")
+
+    @property
+    def passed(self) -> bool:
+        """Whether it was so, and known to be."""
+        return self.outcome is GateOutcome.PASSED
 
     @property
     def blocks_plan(self) -> bool:

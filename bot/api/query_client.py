@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from bot.api.facts import Unknown
+from bot.api.facts import Known, Unknown
 from bot.api.sources import Source
 
 T = TypeVar("T")
@@ -25,10 +25,10 @@ class QueryClient(Protocol):
         """The time of this request, UTC. The only clock a command may know."""
         ...
 
-    async def query(self, source: Source[T]) -> T | Unknown:
+    async def query(self, source: Source[T]) -> Known[T] | Unknown:
         """Ask one source."""
         ...
 
-    async def query_many(self, sources: Mapping[K, Source[T]]) -> dict[K, T | Unknown]:
+    async def query_many(self, sources: Mapping[K, Source[T]]) -> dict[K, Known[T] | Unknown]:
         """Ask many at once. The answers carry the keys of the sources, in the same order."""
         ...

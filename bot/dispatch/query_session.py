@@ -1,6 +1,6 @@
 """Ask the world for ONE request: many questions at once, each answered or accounted for.
 
-A question that is asked twice in one request goes out once. Failures come back as `QueryFailure`, so that one silent host
+A question that is asked twice in one request goes out once. Failures come back as `Unknown`, so that one silent host
 spoils nothing; every question and its raw answer stand in `evidence`.
 """
 
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
-from bot.api.facts import Unknown
+from bot.api.facts import Known, Unknown
 from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, RunReader, SampleHistory, Wql
 from bot.api.query_client import K
 from bot.api.rows import CellError, Rows, format_rows
@@ -107,7 +107,7 @@ class QuerySession:
         """What nobody knows now, each once. Something that is not there was answered: it is not there."""
         return tuple(one for one in self._unknown if one.kind != NotFound.kind)
 
-    async def query(self, source: Source[T]) -> T | Unknown:
+    async def query(self, source: Source[T]) -> Known[T] | Unknown:
         """Ask one source."""
         question = source.query
         try:
@@ -115,16 +115,19 @@ class QuerySession:
         except TargetError as error:
             return self._unanswered(_unanswered(question.on, error))
         try:
-            return source.read(answer.rows)
+            value = source.read(answer.rows)
         except (CellError, ValueError) as error:
             self._silent.add(question.on)
             self.evidence.append(Evidence(question.on, describe(question), "", f"not understood: {error}"))
             says = f"its answer cannot be understood: {error}."
             return self._unanswered(Unknown(question.on, "bad reply", says))
+        assert answer.asked is not None
+        assert answer.answered is not None
+        return Known(value, answer.asked, answer.answered)
 
-    async def query_many(self, sources: Mapping[K, Source[T]]) -> dict[K, T | Unknown]:
+    async def query_many(self, sources: Mapping[K, Source[T]]) -> dict[K, Known[T] | Unknown]:
         """Ask many at once. The answers carry the keys of the sources, in the same order."""
-        asked: list[Awaitable[T | Unknown]] = [self.query(source) for source in sources.values()]
+        asked: list[Awaitable[Known[T] | Unknown]] = [self.query(source) for source in sources.values()]
         return dict(zip(sources, await asyncio.gather(*asked), strict=True))
 
     def _unanswered(self, found: Unknown) -> Unknown:
@@ -144,10 +147,12 @@ class QuerySession:
     async def _ask(self, question: Query) -> QueryResult:
         if isinstance(question, SampleHistory):
             self._check(question)
+            asked = datetime.now(UTC)
             rows = self._recall(question)
             self.evidence.append(Evidence(question.on, describe(question), f"{len(rows)} samples in the ledger"))
-            return QueryResult(rows, "", "")
+            return QueryResult(rows, "", "", asked, datetime.now(UTC))
         self._begin(question.on)
+        asked = datetime.now(UTC)
         try:
             self._check(question)
             answer = await self._in_time(question)
@@ -162,7 +167,7 @@ class QuerySession:
             "" if isinstance(question, RunReader) else format_rows(answer.rows)
         )  # a program's output reads well as it is
         self.evidence.append(Evidence(by, describe(question), answer.raw, rendered=shown))
-        return answer
+        return replace(answer, asked=answer.asked or asked, answered=answer.answered or datetime.now(UTC))
 
     def _check(self, question: Query) -> None:
         """A cluster may name hosts that are not its own; whoever asks about it has a role there, not with them."""

@@ -50,7 +50,7 @@ async def look_at(parts: RunContext, checks: Sequence[Check], images: Images) ->
     async def one(check: Check) -> tuple[CheckState, str, str]:
         found = await look.query(Source(check.question, lambda rows: _judged(check, rows, images)))
         if not isinstance(found, Unknown):
-            return found
+            return found.value
         why = f"{found.target}: {found.why}"
         return (CheckState.UNMET if check.silence == "wait" else CheckState.UNKNOWN), why, why
 
@@ -90,7 +90,7 @@ async def before_image(parts: RunContext, question: Query) -> tuple[Rows | None,
     """A before-image, or None and why there is none."""
     await parts.planner.resolve_hosts(question.on)
     found = await parts.look(parts.clock(), None).query(Source(question, lambda rows: [dict(row) for row in rows]))
-    return (None, f"{found.target}: {found.why}") if isinstance(found, Unknown) else (found, "")
+    return (None, f"{found.target}: {found.why}") if isinstance(found, Unknown) else (found.value, "")
 
 
 def max_wait(checks: Sequence[Check]) -> int:

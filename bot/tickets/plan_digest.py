@@ -17,7 +17,7 @@ import rfc8785
 
 from bot.api import actions, plan, queries, report
 from bot.api.command import Risk
-from bot.api.plan import Gate, Group, Plan
+from bot.api.plan import Gate, GateOutcome, Group, Plan
 from bot.errors import LedgerError
 
 KIND = "is"  # the key that carries the type
@@ -98,7 +98,10 @@ def _written(value: Any) -> Any:
 def _read(told: Any) -> Any:
     if isinstance(told, Mapping):
         parts = {name: _read(part) for name, part in told.items() if name != KIND}
-        return _TYPES[told[KIND]](**parts)
+        kind = _TYPES[told[KIND]]
+        if kind is Gate:
+            parts["outcome"] = GateOutcome(parts["outcome"])
+        return kind(**parts)
     if isinstance(told, list):
         return tuple(_read(one) for one in told)
     return told

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -54,11 +55,15 @@ class QueryResult:
     Attributes:
         raw: the replies as they came, decoded: SOAP, or what a program printed.
         by: the host that answered; for a question to a cluster, the entry host.
+        asked: when a worker began to ask, UTC; None where the way does not tell.
+        answered: when it had the whole answer.
     """
 
     rows: Rows
     raw: str
     by: str
+    asked: datetime | None = None
+    answered: datetime | None = None
 
 
 class TargetClient:
@@ -219,14 +224,16 @@ class TargetClient:
             work = _work(question)
         except ValueError as error:
             raise PolicyViolation(question.on, f"the question cannot be asked: {error}.") from None
-        rows, raw = await self._patiently(way, work, seconds)
-        return QueryResult(rows, raw, way.name)
+        (rows, asked, answered), raw = await self._patiently(way, _timed(work), seconds)
+        return QueryResult(rows, raw, way.name, asked, answered)
 
     async def _run(self, way: Route, question: RunReader, seconds: float) -> QueryResult:
         program = self._program(question)
         work = self._running_of(way, program, question)
-        output, _ = await self._patiently(way, work, max(seconds, program.seconds), silence=seconds)
-        return QueryResult(rows_of(way.name, program, question, output), output.stdout + output.stderr, way.name)
+        longest = max(seconds, program.seconds)
+        (output, asked, answered), _ = await self._patiently(way, _timed(work), longest, silence=seconds)
+        rows = rows_of(way.name, program, question, output)
+        return QueryResult(rows, output.stdout + output.stderr, way.name, asked, answered)
 
     def _running_of(self, way: Route, program: Program, asked: RunReader | RunProgram) -> Work[host_operations.Output]:
         """What a worker does to run a row. Raises PolicyViolation for values that it does not take."""
@@ -279,6 +286,16 @@ class TargetClient:
         (self._fell_silent if silent else self._heard)[name] = time.monotonic()
         slots.close()
         self._running.discard(job)
+
+
+def _timed(work: Work[T]) -> Work[tuple[T, datetime, datetime]]:
+    """The work, and when a worker began and ended it: waiting for a slot does not count."""
+
+    def timed(over: Connection, until: Deadline) -> tuple[T, datetime, datetime]:
+        asked = datetime.now(UTC)
+        return work(over, until), asked, datetime.now(UTC)
+
+    return timed
 
 
 def _work(question: Query) -> Work[Rows]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from bot.api.arguments import Target, VmmTarget
 from bot.api.command import Diagnostic, Role
-from bot.api.facts import Unknown
+from bot.api.facts import Unknown, value_of, values_of
 from bot.api.query_client import QueryClient
 from bot.api.report import Finding, Healthy, Remedy, Report, Severity
 from commands.formatting import join_names, pluralize, summarize_failures
@@ -37,7 +37,7 @@ class Facts:
     Attributes:
         seen: host -> its virtual machines, or why they are not known.
         clusters: clusters that did not name their nodes, and why.
-        failed: VMM's id of a machine -> the job that failed over it; QueryFailure, or None where the schema has no jobs.
+        failed: VMM's id of a machine -> the job that failed over it; Unknown, or None where the schema has no jobs.
     """
 
     layout: Layout | Unknown
@@ -57,7 +57,7 @@ async def collect(args: Args, ask: QueryClient) -> Facts:
 async def look_at(server: Target, ask: QueryClient) -> Facts:
     """Look at the schema first; then at VMM's records and at every node, at once."""
     on = server.name
-    layout = await ask.query(vmm.database_layout(on))
+    layout = value_of(await ask.query(vmm.database_layout(on)))
     if isinstance(layout, Unknown) or not layout.is_known:
         return Facts(layout)
     hosts, machines, failed, running, (seen, silent) = await asyncio.gather(
@@ -67,15 +67,15 @@ async def look_at(server: Target, ask: QueryClient) -> Facts:
         _running_jobs(on, layout, ask),
         _look_at_clusters(server.clusters, ask),
     )
-    return Facts(layout, hosts, machines, seen, silent, failed, running)
+    return Facts(layout, value_of(hosts), value_of(machines), seen, silent, failed, running)
 
 
 async def _failed_jobs(on: str, layout: Layout, ask: QueryClient) -> Mapping[str, VmmJob] | Unknown | None:
-    return await ask.query(vmm.failed_jobs(on)) if layout.has_failed_jobs else None
+    return value_of(await ask.query(vmm.failed_jobs(on))) if layout.has_failed_jobs else None
 
 
 async def _running_jobs(on: str, layout: Layout, ask: QueryClient) -> int | Unknown | None:
-    return await ask.query(vmm.running_jobs(on)) if layout.has_jobs else None
+    return value_of(await ask.query(vmm.running_jobs(on))) if layout.has_jobs else None
 
 
 async def _look_at_clusters(
@@ -83,9 +83,9 @@ async def _look_at_clusters(
 ) -> tuple[dict[str, tuple[Guest, ...] | Unknown], tuple[Unknown, ...]]:
     """Every node of every cluster: its virtual machines."""
     found = await ask.query_many({name: cluster_nodes(name) for name in clusters})
-    nodes: list[Node] = [node for part in found.values() if not isinstance(part, Unknown) for node in part]
+    nodes: list[Node] = [node for part in found.values() if not isinstance(part, Unknown) for node in part.value]
     seen = await ask.query_many({node.name: virtual_machines(node) for node in nodes})
-    return seen, tuple(part for part in found.values() if isinstance(part, Unknown))
+    return values_of(seen), tuple(part for part in found.values() if isinstance(part, Unknown))
 
 
 def evaluate(args: Args, facts: Facts) -> Report:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bot.api.arguments import ClusterTarget, Kb
 from bot.api.command import Diagnostic, Role
-from bot.api.facts import Unknown
+from bot.api.facts import Unknown, value_of
 from bot.api.query_client import QueryClient
 from bot.api.report import Column, Finding, Healthy, Report, Severity, Table
 from commands.formatting import join_names, pluralize, summarize_failures, truncate_list
@@ -45,7 +45,7 @@ class Facts:
 
 async def collect(args: Args, ask: QueryClient) -> Facts:
     """Ask for the nodes, then every node at once; then for disks, where a trap depends on them."""
-    nodes = await ask.query(cluster_nodes(args.target.name))
+    nodes = value_of(await ask.query(cluster_nodes(args.target.name)))
     if isinstance(nodes, Unknown):
         return Facts({}, {}, nodes)
     updates = await look_at_updates(nodes, ask)
@@ -64,8 +64,8 @@ async def _ask_disks(nodes: Sequence[Node], ask: QueryClient) -> dict[str, tuple
     found: dict[str, tuple[str, ...] | Unknown] = {}
     for on, ids in scsi.items():
         own = guests[on]
-        names = {} if isinstance(own, Unknown) else {guest.vm_id: guest.name for guest in own}
-        found[on] = ids if isinstance(ids, Unknown) else tuple(sorted(names.get(one, one) for one in ids))
+        names = {} if isinstance(own, Unknown) else {guest.vm_id: guest.name for guest in own.value}
+        found[on] = ids if isinstance(ids, Unknown) else tuple(sorted(names.get(one, one) for one in ids.value))
     return found
 
 

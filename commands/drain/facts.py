@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bot.api.arguments import Target
-from bot.api.facts import Unknown
+from bot.api.facts import Unknown, value_of, values_of
 from bot.api.queries import Wql
 from bot.api.query_client import QueryClient
 from bot.api.rows import Rows, get_int, get_str
@@ -117,13 +117,13 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
         return DrainFacts(target.name, None, cluster, unfound=gone)
     if node.is_2008:
         return DrainFacts(node.name, node.build, cluster)
-    up = [] if isinstance(nodes, Unknown) else [one.name for one in nodes if one.is_up and one.name != node.name]
+    up = [] if isinstance(nodes, Unknown) else [one.name for one in nodes.value if one.is_up and one.name != node.name]
     (known, owners), (guests, memory), free, repairs, hive, (updating, jobs) = await asyncio.gather(
         asyncio.gather(with_vm_ids(cluster, ask, node.name), _owners(cluster, node, ask)),
         asyncio.gather(ask.query(virtual_machines(node)), ask.query(memory_use(node))),
         ask.query_many({name: free_memory(name) for name in up}),
         ask.query(storage_jobs(node)),
-        _threshold_of_hive(node, threshold, ask),
+        _threshold_of_hive(node, value_of(threshold), ask),
         asyncio.gather(
             ask.query_many({name: update_run(name) for name in (*up, node.name)}),
             asyncio.gather(*(find_running_jobs(server, ask) for server in target.managers)),
@@ -133,15 +133,15 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
         node=node.name,
         build=node.build,
         cluster=known,
-        nodes=nodes,
-        witness=witness,
+        nodes=value_of(nodes),
+        witness=value_of(witness),
         threshold=hive,
         owners=owners,
-        guests=guests,
-        memory=memory,
-        free=free,
-        repairs=repairs,
-        updating=updating,
+        guests=value_of(guests),
+        memory=value_of(memory),
+        free=values_of(free),
+        repairs=value_of(repairs),
+        updating=values_of(updating),
         vmm_jobs=dict(zip(target.managers, jobs, strict=True)),
     )
 
@@ -168,4 +168,4 @@ async def _threshold_of_hive(node: Node, told: int | Unknown | None, ask: QueryC
     """Where the private properties did not tell it."""
     if isinstance(told, int):
         return told
-    return await ask.query(placement.move_threshold_of_hive(node.name))
+    return value_of(await ask.query(placement.move_threshold_of_hive(node.name)))

@@ -5,18 +5,19 @@ What a gate says is signed by the approval; what it measured stands beside. A ga
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from bot.api.facts import Unknown
-from bot.api.plan import Gate
+from bot.api.plan import Gate, GateOutcome
 from commands.drain.facts import DrainFacts
 from commands.formatting import format_size, join_names, pluralize
 from commands.sources.backup_state import backup_state
 from commands.sources.capacity import Need, without_room
+from commands.sources.cluster import Cluster
 from commands.sources.guests import Guest, Power
 from commands.sources.nodes import ClusterNodeState, Drain, votes_without
-from commands.vmm.gates import no_job
+from commands.vmm.gates import no_vmm_job
 from commands.vss.suspects import locks_on
 
 _REDIRECTED = 1  # FaultState of a shared volume: slower, but it works [doc]
@@ -35,8 +36,8 @@ def drain_gates(facts: DrainFacts, *, is_up: bool = True) -> tuple[Gate, ...]:
         _others_work(facts),
         _quorum(facts),
         _memory(facts),
-        locks(facts),
-        no_backup(facts),
+        no_locks(facts.node, facts.guests, facts.cluster),
+        no_backup(facts.node, facts.guests, facts.cluster),
         _volumes(facts),
         _repairs(facts),
         _movable(facts),
@@ -47,29 +48,29 @@ def drain_gates(facts: DrainFacts, *, is_up: bool = True) -> tuple[Gate, ...]:
     )
 
 
-def locks(facts: DrainFacts) -> Gate:
+def no_locks(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster) -> Gate:
     """Nothing on the node is in locked mode."""
-    says = f"No guest on {facts.node} is locked"
-    found = locks_on(facts.node, facts.guests, facts.cluster)
+    says = f"No guest on {node} is locked"
+    found = locks_on(node, guests, cluster)
     if found.roles is None:
-        return _unknown(says, facts.cluster.groups, facts.cluster.resources)
-    of = "" if isinstance(facts.guests, Unknown) else f" of {len(facts.guests)}"
+        return _unknown(says, cluster.groups, cluster.resources)
+    of = "" if isinstance(guests, Unknown) else f" of {len(guests)}"
     held = f": {join_names(found.roles, 6)}" if found.roles else ""
-    return Gate(says, passed=found.none, measured=f"{len(found.roles)}{of} locked{held}")
+    return Gate(says, outcome=GateOutcome.of(found.none), measured=f"{len(found.roles)}{of} locked{held}")
 
 
-def no_backup(facts: DrainFacts) -> Gate:
+def no_backup(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster) -> Gate:
     """No backup holds a guest of the node or a shared volume."""
-    says = f"No backup runs on {facts.node} or on a shared volume"
-    backup = backup_state(facts.guests, facts.cluster)
-    return Gate(says, passed=backup.runs is False, measured=backup.detail)
+    says = f"No backup runs on {node} or on a shared volume"
+    backup = backup_state(guests, cluster)
+    return Gate(says, outcome=GateOutcome.of(None if backup.runs is None else not backup.runs), measured=backup.detail)
 
 
 def _unknown(says: str, *parts: object, blocks: bool = True) -> Gate:
     """A gate whose facts are missing, with the reason of the first that is."""
     why = next((part for part in parts if isinstance(part, Unknown)), None)
     measured = f"not known: {why.target}: {why.why.rstrip('.')}" if why else "not known"
-    return Gate(says, passed=False, measured=measured, blocks=blocks)
+    return Gate(says, GateOutcome.NOT_KNOWN, measured, blocks)
 
 
 def _is_up(facts: DrainFacts) -> Gate:
@@ -78,7 +79,7 @@ def _is_up(facts: DrainFacts) -> Gate:
         return _unknown(says, facts.nodes)
     failed = ", its last drain failed" if facts.state.drain == Drain.FAILED and not facts.state.is_up else ""
     told = "" if facts.state.is_up else f"{facts.node} is {facts.state.word}{failed}"
-    return Gate(says, passed=facts.state.is_up, measured=told)
+    return Gate(says, outcome=GateOutcome.of(facts.state.is_up), measured=told)
 
 
 def _others_work(facts: DrainFacts) -> Gate:
@@ -91,7 +92,11 @@ def _others_work(facts: DrainFacts) -> Gate:
         if one.state not in (ClusterNodeState.UP, ClusterNodeState.DOWN)
     ]
     up = [one.name for one in facts.others if one.is_up]
-    return Gate(says, passed=not away, measured=join_names(away) if away else f"{pluralize(len(up), 'other node')} up")
+    return Gate(
+        says,
+        outcome=GateOutcome.of(not away),
+        measured=join_names(away) if away else f"{pluralize(len(up), 'other node')} up",
+    )
 
 
 def _quorum(facts: DrainFacts) -> Gate:
@@ -100,7 +105,9 @@ def _quorum(facts: DrainFacts) -> Gate:
     if isinstance(facts.nodes, Unknown) or isinstance(facts.witness, Unknown):
         return _unknown(says, facts.nodes, facts.witness, blocks=False)
     votes = votes_without(facts.nodes, facts.node, witness=facts.witness)
-    return Gate(says, passed=votes.suffice, measured=f"{votes.left} of {votes.of} votes left", blocks=False)
+    return Gate(
+        says, outcome=GateOutcome.of(votes.suffice), measured=f"{votes.left} of {votes.of} votes left", blocks=False
+    )
 
 
 def _memory(facts: DrainFacts) -> Gate:
@@ -115,7 +122,11 @@ def _memory(facts: DrainFacts) -> Gate:
     left = f"; no room for {join_names(homeless, 4)}" if homeless else ""
     total = format_size(sum(need.memory for need in needs))
     room = f"{format_size(sum(free.values()))} free on {pluralize(len(free), 'node')}"
-    return Gate(says, passed=not homeless, measured=f"needs {total}, {room}{gap}{left}")
+    return Gate(
+        says,
+        outcome=GateOutcome.of(None if homeless and silent else not homeless),
+        measured=f"needs {total}, {room}{gap}{left}",
+    )
 
 
 def _volumes(facts: DrainFacts) -> Gate:
@@ -127,7 +138,9 @@ def _volumes(facts: DrainFacts) -> Gate:
     faulty = [one for one in volumes if one.fault]
     told = [f"{one.name} {_FAULTS.get(one.fault, f'fault {one.fault}')}" for one in faulty]
     blocks = not faulty or any(one.fault != _REDIRECTED for one in faulty)
-    return Gate(says, not faulty, join_names(told, 4) if told else pluralize(len(volumes), "volume"), blocks)
+    return Gate(
+        says, GateOutcome.of(not faulty), join_names(told, 4) if told else pluralize(len(volumes), "volume"), blocks
+    )
 
 
 def _repairs(facts: DrainFacts) -> Gate:
@@ -135,7 +148,7 @@ def _repairs(facts: DrainFacts) -> Gate:
     says = "No storage repair is under way"
     if isinstance(facts.repairs, Unknown):
         return _unknown(says, facts.repairs, blocks=facts.repairs.kind not in ("absent", "refused"))
-    return Gate(says, not facts.repairs, join_names(facts.repairs, 4))
+    return Gate(says, GateOutcome.of(not facts.repairs), join_names(facts.repairs, 4))
 
 
 def _updating(facts: DrainFacts) -> Gate:
@@ -145,19 +158,19 @@ def _updating(facts: DrainFacts) -> Gate:
     if runs:
         return Gate(
             says,
-            passed=False,
+            outcome=GateOutcome.BLOCKED,
             measured=f"{join_names(sorted(runs, key=str.casefold), 4)} {'tells' if len(runs) == 1 else 'tell'} of one",
         )
     silent = [told for told in facts.updating.values() if isinstance(told, Unknown)]
     if silent or not facts.updating:
         return _unknown(says, *silent, blocks=any(one.kind not in ("absent", "refused") for one in silent))
-    return Gate(says, passed=True, measured=f"{pluralize(len(facts.updating), 'node')} asked")
+    return Gate(says, outcome=GateOutcome.PASSED, measured=f"{pluralize(len(facts.updating), 'node')} asked")
 
 
 def _vmm_jobs(facts: DrainFacts) -> Iterator[Gate]:
     """What a job of VMM's works on is not told, so it may have nothing to do with this cluster: a person has to see."""
     for server, jobs in facts.vmm_jobs.items():
-        yield replace(no_job(server, jobs), blocks=False)
+        yield replace(no_vmm_job(server, jobs), blocks=False)
 
 
 def _movable(facts: DrainFacts) -> Gate:
@@ -173,7 +186,7 @@ def _movable(facts: DrainFacts) -> Gate:
     told = (
         f"cannot: {join_names(sorted(bound, key=str.casefold), 6)}" if bound else pluralize(len(facts.roles), "guest")
     )
-    return Gate(says, passed=not bound, measured=told)
+    return Gate(says, outcome=GateOutcome.of(not bound), measured=told)
 
 
 def _live(facts: DrainFacts) -> Gate:
@@ -194,7 +207,7 @@ def _live(facts: DrainFacts) -> Gate:
         if quick
         else f"MoveTypeThreshold {facts.threshold}"
     )
-    return Gate(says, passed=not quick, measured=told, blocks=False)
+    return Gate(says, outcome=GateOutcome.of(not quick), measured=told, blocks=False)
 
 
 def _clustered(facts: DrainFacts) -> Gate:
@@ -205,7 +218,7 @@ def _clustered(facts: DrainFacts) -> Gate:
     clustered = {one.vm_id for one in _clustered_guests(facts)}
     alone = [one.name for one in facts.guests if one.vm_id not in clustered]
     told = f"stays on {facts.node}: {join_names(alone, 6)}" if alone else pluralize(len(facts.guests), "guest")
-    return Gate(says, passed=not alone, measured=told, blocks=False)
+    return Gate(says, outcome=GateOutcome.of(not alone), measured=told, blocks=False)
 
 
 def _clustered_guests(facts: DrainFacts) -> Iterator[Guest]:

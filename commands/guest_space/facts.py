@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.api.arguments import Target
-from bot.api.facts import Unknown
+from bot.api.facts import Known, Unknown, value_of
 from bot.api.query_client import QueryClient
 from commands.formatting import GIB, join_names, pluralize
 from commands.sources.cluster import (
@@ -79,6 +79,12 @@ def short_of_space(facts: GuestSpaceFacts) -> tuple[str, ...]:
     )
 
 
+def answered_guests(facts: GuestSpaceFacts) -> tuple[int, int]:
+    """How many guests told their volumes, and how many were asked and did not."""
+    told = sum(isinstance(part, Volumes) for part in facts.space.values())
+    return told, len(facts.space) - told
+
+
 async def find_guest_space(target: Target, ask: QueryClient) -> GuestSpaceFacts:
     """Ask everything."""
     nodes, groups = await _find_nodes(target, ask)
@@ -90,7 +96,7 @@ async def find_guest_space(target: Target, ask: QueryClient) -> GuestSpaceFacts:
     )
     told = {node.name: part for node, part in zip(nodes, hosts, strict=True) if isinstance(part, HostGuests)}
     guests = tuple(newest(told.values()).values())
-    known_logs = {on: events for on, events in logs.items() if not isinstance(events, Unknown)}
+    known_logs = {on: events.value for on, events in logs.items() if not isinstance(events, Unknown)}
     by_host = {on: [hosted.guest for hosted in part.guests] for on, part in told.items()}
     return GuestSpaceFacts(
         now=ask.now,
@@ -109,10 +115,10 @@ async def _find_nodes(target: Target, ask: QueryClient) -> tuple[tuple[Node, ...
     nodes, groups = await asyncio.gather(
         ask.query(cluster_nodes(target.cluster)), ask.query(cluster_groups(target.cluster))
     )
-    known = () if isinstance(groups, Unknown) else groups
+    known = () if isinstance(groups, Unknown) else groups.value
     if isinstance(nodes, Unknown):
         return (nodes if target.kind == "cluster" else target_nodes(target, ())), known
-    return target_nodes(target, nodes), known
+    return target_nodes(target, nodes.value), known
 
 
 async def _ask_guests(guests: Sequence[HostedGuest], ask: QueryClient) -> dict[str, Volumes | Unknown]:
@@ -128,14 +134,14 @@ async def _ask_guests(guests: Sequence[HostedGuest], ask: QueryClient) -> dict[s
     questions = {one.guest.vm_id: guest_firmware(one) for one in unproven}
     firmware = await ask.query_many(questions) if questions else {}
     return {
-        key: _proven(one, volumes[key], _said(identities[key]), _said(firmware.get(key, "")))
+        key: _proven(one, value_of(volumes[key]), _said(identities[key]), _said(firmware.get(key)))
         for one in guests
         for key in (one.guest.vm_id,)
     }
 
 
-def _said(answer: str | Unknown) -> str:
-    return "" if isinstance(answer, Unknown) else answer
+def _said(answer: Known[str] | Unknown | None) -> str:
+    return answer.value if isinstance(answer, Known) else ""
 
 
 def _proven(one: HostedGuest, volumes: Volumes | Unknown, vm_id: str, firmware: str) -> Volumes | Unknown:

@@ -9,8 +9,8 @@ from typing import Self
 
 from bot.api.arguments import VmmTargets
 from bot.api.command import Remediation, Risk, Role
-from bot.api.facts import Unknown
-from bot.api.plan import Gate, Group, Plan
+from bot.api.facts import Unknown, values_of
+from bot.api.plan import Gate, GateOutcome, Group, Plan
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.diagnostics import find_missing_vms
@@ -22,7 +22,7 @@ from commands.sources.services import service_state
 from commands.sources.vmm import CODES, OLDEST
 from commands.vmm.compare import Compared, RecordStatus, compare
 from commands.vmm.findings import because, refusal, shown
-from commands.vmm.gates import all_answered, backed_up, no_job, service_runs
+from commands.vmm.gates import all_answered, backed_up, no_vmm_job, service_runs
 from commands.vmm.repair import (
     DRAFT,
     SERVICE,
@@ -97,9 +97,9 @@ async def collect(args: Args, ask: QueryClient) -> Facts:
         ask.query_many({server.name: last_full_backup(server.name) for server in args.vmm}),
         ask.query_many({server.name: service_state(server.host, SERVICE) for server in args.vmm if server.host}),
     )
-    known = {one.name: one for part in nodes.values() if not isinstance(part, Unknown) for one in part}
+    known = {one.name: one for part in nodes.values() if not isinstance(part, Unknown) for one in part.value}
     names = [server.name for server in args.vmm]
-    return Facts(dict(zip(names, found, strict=True)), known, backups, services)
+    return Facts(dict(zip(names, found, strict=True)), known, values_of(backups), values_of(services))
 
 
 def plan(args: Args, facts: Facts) -> Plan:
@@ -280,9 +280,9 @@ def _mended(chosen: Resolved, repair: Repair) -> str:
 def _gates(facts: Facts, chosen: Resolved, repair: Repair, release: str) -> tuple[Gate, ...]:
     found, service = facts.found[chosen.server], facts.services.get(chosen.server)
     return (
-        Gate(f"The schema of {chosen.server} is known", passed=True, measured=f"VMM {release}"),
+        Gate(f"The schema of {chosen.server} is known", outcome=GateOutcome.PASSED, measured=f"VMM {release}"),
         all_answered(len(found.seen), _silent(found)),
-        no_job(chosen.server, found.running_jobs),
+        no_vmm_job(chosen.server, found.running_jobs),
         backed_up(chosen.server, facts.backups[chosen.server]),
         *((service_runs(repair.host, service),) if repair.host and isinstance(service, str) else ()),
     )

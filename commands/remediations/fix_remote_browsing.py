@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from bot.api.actions import ManualStep
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
-from bot.api.facts import Unknown
-from bot.api.plan import Gate, Group, Plan, Step
+from bot.api.facts import Unknown, value_of
+from bot.api.plan import Gate, GateOutcome, Group, Plan, Step
 from bot.api.query_client import QueryClient
 from commands.formatting import join_names, pluralize
 from commands.no_plan import no_plan
@@ -40,7 +40,7 @@ async def collect(args: Args, ask: QueryClient) -> Facts:
     host, policy = await asyncio.gather(
         look_at_host(args.node.name, ask), ask.query(object_access_policy(args.node.name))
     )
-    return Facts(host, policy)
+    return Facts(host, value_of(policy))
 
 
 def plan(args: Args, facts: Facts) -> Plan:
@@ -56,10 +56,10 @@ def plan(args: Args, facts: Facts) -> Plan:
         rollback="Every subcategory is set back by its GUID; if a step fails, at once.",
         locks=(f"audit-policy:{on.lower()}",),
         gates=(
-            Gate(f"{on} runs Windows Server 2012 or 2012 R2", True, _FAMILY[facts.host.build or 0]),
+            Gate(f"{on} runs Windows Server 2012 or 2012 R2", GateOutcome.PASSED, _FAMILY[facts.host.build or 0]),
             Gate(
                 f"What {on} audits is known",
-                passed=True,
+                outcome=GateOutcome.PASSED,
                 measured=pluralize(len(facts.policy), "subcategory", "subcategories"),
             ),
         ),

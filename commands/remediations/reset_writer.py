@@ -7,14 +7,17 @@ from dataclasses import dataclass, replace
 
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
-from bot.api.plan import Group, Plan
+from bot.api.facts import Unknown
+from bot.api.plan import Gate, Group, Plan
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.drain.blockers import locked_words, reasons, release_remedies
 from commands.drain.facts import DrainFacts
-from commands.drain.gates import drain_gates, locks, no_backup
+from commands.drain.gates import drain_gates, no_backup, no_locks
 from commands.formatting import join_names, pluralize, sentences
+from commands.guest_space.facts import answered_guests, short_of_space
 from commands.no_plan import cluster_lock, no_plan, or_no_plan
+from commands.sources.commvault import BackupJob
 from commands.sources.event_log import LOCKED_ERROR
 from commands.sources.rules import WriterService, service_of
 from commands.sources.vss_writers import no_error_text
@@ -22,7 +25,7 @@ from commands.vss.evidence import log_line
 from commands.vss.node_verdict import NodeVerdict
 from commands.vss.writer_verdict import WriterStatus, WriterVerdict
 from commands.writer_reset.facts import ResetFacts, find_reset_facts
-from commands.writer_reset.gates import backup_ended, gate_stuck_twice, has_room, no_job, readable
+from commands.writer_reset.gates import backup_ended, gate_stuck_twice, has_room, no_backup_job, readable
 from commands.writer_reset.steps import hyper_v_steps, reset_steps
 
 _RESETTABLE = (WriterStatus.STUCK, WriterStatus.FAILED)
@@ -110,12 +113,12 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
     drain = facts.drain
     if drain is None or drain.unfound or drain.is_2008:
         return no_plan(_no_drain(node, drain))
-    if one.verdict is not WriterStatus.BUSY and (facts.own_jobs(args.node) or not node.locks.none):
+    if one.verdict is not WriterStatus.BUSY and (_jobs(args, facts) or not node.locks.none):
         return _free_the_guest(args, facts, node, drain)
     if refusal := _too_early(node, one):
         return refusal
     drained = drain.state is not None and drain.state.is_drained and not drain.roles
-    before = (locks(drain), no_backup(drain)) if drained else drain_gates(drain)
+    before = _is_free(drain) if drained else drain_gates(drain)
     steps = hyper_v_steps(drain.cluster.name, node.name, one.writer, _no_error(node), drain=not drained)
     moves = f"{_guests(drain)} live-migrate off {node.name} and back."
     stays = f"{node.name} is drained already; it takes guests again afterwards."
@@ -126,9 +129,9 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
         locks=(cluster_lock(args.node),),
         gates=(
             *gate_stuck_twice(one, facts.writers.now),
-            no_job(args.node, facts),
+            _no_job(args, facts),
             readable(node),
-            has_room(facts),
+            has_room(facts.space),
             *before,
         ),
         groups=(Group("reset", steps),),
@@ -139,6 +142,22 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
         self_reverting=True,
     )
     return or_no_plan(args.node.name, whole)
+
+
+def _is_free(drain: DrainFacts) -> tuple[Gate, ...]:
+    """What still has to be so on a node that is drained already."""
+    of = (drain.node, drain.guests, drain.cluster)
+    return no_locks(*of), no_backup(*of)
+
+
+def _jobs(args: Args, facts: ResetFacts) -> tuple[BackupJob, ...]:
+    """The backup jobs known to lean on the node."""
+    found = facts.own_jobs(args.node)
+    return () if isinstance(found, Unknown) else found
+
+
+def _no_job(args: Args, facts: ResetFacts) -> Gate:
+    return no_backup_job(args.node.name, facts.own_jobs(args.node), facts.writers.now)
 
 
 def _guests(drain: DrainFacts) -> str:
@@ -156,18 +175,18 @@ def _no_drain(node: NodeVerdict, drain: DrainFacts | None) -> str:
 
 def _free_the_guest(args: Args, facts: ResetFacts, node: NodeVerdict, drain: DrainFacts) -> Plan:
     """While a job waits or a guest is locked, room in the guest is the cure, and a reset the harm."""
-    jobs = facts.own_jobs(args.node)
+    jobs = _jobs(args, facts)
     locked = locked_words(drain)
     unknown = "" if node.locks.roles is not None else "whether guests are locked is not known"
     why = f"{locked}, a drain would fail ({LOCKED_ERROR})" if locked else unknown
     waiting = "; ".join(f"backup job {job.says(facts.writers.now)}" for job in jobs)
-    full = facts.full()
+    full = short_of_space(facts.space)
     resumable = [job for job in jobs if job.waits and not full]
     first = (
         f"First: free 1 GB or more on {join_names(full, 4)}, then"
         if full
         else "Every guest that answered has room:"
-        if resumable and facts.asked_guests()[0]
+        if resumable and answered_guests(facts.space)[0]
         else "First: find the guest without room and free 1 GB or more on each of its full volumes, then"
     )
     then = (
@@ -175,7 +194,7 @@ def _free_the_guest(args: Args, facts: ResetFacts, node: NodeVerdict, drain: Dra
         if jobs
         else "let its backup job go on, or end it in the backup product"
     )
-    gates = (no_job(args.node, facts), has_room(facts), locks(drain))
+    gates = (_no_job(args, facts), has_room(facts.space), no_locks(drain.node, drain.guests, drain.cluster))
     resumes = [Remedy("Resume Backup…", f"/resume-backup {job.number}", primary=True) for job in resumable[:1]]
     finds = [replace(one, primary=one.primary and not resumes) for one in release_remedies(node.name)]
     remedies = [*resumes, *finds]
@@ -197,7 +216,7 @@ def _other(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdict)
         impact=sentences((f"The service {rule.service} of {node.name} is away for a moment.", rule.why)),
         rollback=f"Start {rule.service} if it is stopped.",
         locks=(cluster_lock(args.node),),
-        gates=(*gate_stuck_twice(one, facts.writers.now), backup_ended(node), no_job(args.node, facts), readable(node)),
+        gates=(*gate_stuck_twice(one, facts.writers.now), backup_ended(node), _no_job(args, facts), readable(node)),
         groups=(Group("reset", steps),),
         remedies=_afterwards(node),
         current_state=one.writer.says,

@@ -8,8 +8,8 @@ from typing import Self
 
 from bot.api.arguments import Target
 from bot.api.command import Remediation, Risk, Role
-from bot.api.facts import Unknown
-from bot.api.plan import Check, Expect, Gate, Group, Plan, Step
+from bot.api.facts import Unknown, value_of
+from bot.api.plan import Check, Expect, Gate, GateOutcome, Group, Plan, Step
 from bot.api.queries import Predicate
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
@@ -62,7 +62,7 @@ class Facts:
 
 async def collect(args: Args, ask: QueryClient) -> Facts:
     """Ask for the job, then for the space in the guests of the machine that it saves."""
-    jobs = await ask.query(backup_job(args.job))
+    jobs = value_of(await ask.query(backup_job(args.job)))
     if isinstance(jobs, Unknown) or not jobs or not jobs[0].machine or jobs[0].has_ended:
         return Facts(ask.now, jobs)
     return Facts(ask.now, jobs, await space_facts.find_guest_space(Target(jobs[0].machine, "host"), ask))
@@ -77,7 +77,10 @@ def plan(args: Args, facts: Facts) -> Plan:
         return no_plan(f"The backup product lists no job {args.job}. One that has just begun is listed a little later.")
     if not job.waits:
         return no_plan(f"Nothing to resume: job {job.says(facts.now)}.")
-    gates = (Gate(f"Job {job.number} waits", passed=True, measured=job.stands(facts.now)), _has_room(job, facts.space))
+    gates = (
+        Gate(f"Job {job.number} waits", outcome=GateOutcome.PASSED, measured=job.stands(facts.now)),
+        _has_room(job, facts.space),
+    )
     remedies = (Remedy("Find Full Guests", f"/find-full-guests {job.machine}", primary=True),)
     if held(gates):
         return no_plan(_held(job, facts.space, gates), gates, remedies)
@@ -112,13 +115,18 @@ def _has_room(job: BackupJob, space: space_facts.GuestSpaceFacts | None) -> Gate
     volumes = [part for part in space.space.values() if isinstance(part, Volumes)] if space else []
     full = space_facts.short_of_space(space) if space else ()
     if full:
-        return Gate(says, passed=False, measured=f"full or low: {join_names(full, 4)}")
+        return Gate(says, outcome=GateOutcome.BLOCKED, measured=f"full or low: {join_names(full, 4)}")
     silent = len(space.space) - len(volumes) if space else 0
     why = f": {space.silent_hosts[0].why.partition('. ')[0]}" if space and space.silent_hosts else ""
     if not volumes or why:
-        return Gate(says, passed=False, measured=f"not known{why}", blocks=False)
+        return Gate(says, outcome=GateOutcome.NOT_KNOWN, measured=f"not known{why}", blocks=False)
     rest = f", {silent} not known" if silent else ""
-    return Gate(says, passed=not silent, measured=f"{pluralize(len(volumes), 'guest')} answered{rest}", blocks=False)
+    return Gate(
+        says,
+        outcome=GateOutcome.NOT_KNOWN if silent else GateOutcome.PASSED,
+        measured=f"{pluralize(len(volumes), 'guest')} answered{rest}",
+        blocks=False,
+    )
 
 
 def _resume(number: int) -> Step:

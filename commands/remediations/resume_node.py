@@ -8,8 +8,8 @@ from typing import Self
 
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
-from bot.api.facts import Unknown
-from bot.api.plan import Gate, Group, Plan
+from bot.api.facts import Unknown, value_of
+from bot.api.plan import Gate, GateOutcome, Group, Plan
 from bot.api.query_client import QueryClient
 from commands.drain.steps import resume_step
 from commands.no_plan import cluster_lock, no_plan
@@ -63,7 +63,7 @@ async def collect(args: Args, ask: QueryClient) -> Facts:
     if not on:
         return Facts((), ())
     states, nodes = await asyncio.gather(ask.query(node_states(on)), ask.query(cluster_nodes(on)))
-    return Facts(states, nodes)
+    return Facts(value_of(states), value_of(nodes))
 
 
 def plan(args: Args, facts: Facts) -> Plan:
@@ -89,8 +89,13 @@ def plan(args: Args, facts: Facts) -> Plan:
         rollback=f"Drain {state.name} again.",
         locks=(cluster_lock(args.node),),
         gates=(
-            Gate(f"{state.name} is paused", passed=True),
-            Gate(f"No drain of {state.name} is under way", state.drain != Drain.UNDER_WAY, _under_way(state), False),
+            Gate(f"{state.name} is paused", outcome=GateOutcome.PASSED),
+            Gate(
+                f"No drain of {state.name} is under way",
+                GateOutcome.of(state.drain != Drain.UNDER_WAY),
+                _under_way(state),
+                False,
+            ),
         ),
         groups=(Group("resume", (resume_step(cluster, state.name, _TYPES[args.failback]),)),),
         current_state=f"{state.name} is paused{_drain(state)}",

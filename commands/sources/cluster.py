@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.api.arguments import Target
-from bot.api.facts import Unknown
+from bot.api.facts import Unknown, value_of
 from bot.api.queries import Predicate, Registry, Wql
 from bot.api.query_client import QueryClient
 from bot.api.rows import Cell, CellError, Row, Rows, get_int, get_str
@@ -22,7 +22,7 @@ from commands.sources.identity import guid
 async def look_at_host(on: str, ask: QueryClient) -> Node:
     """The host as a node; its build decides where Hyper-V's classes are. Unknown where it does not answer."""
     build = await ask.query(host_build(on))
-    return Node(on, None if isinstance(build, Unknown) else build)
+    return Node(on, None if isinstance(build, Unknown) else build.value)
 
 
 def host_build(on: str) -> Source[int | None]:
@@ -177,7 +177,7 @@ async def look_at_cluster(on: str, ask: QueryClient) -> Cluster:
         ask.query(shared_volumes(on)),
         ask.query(backup_hint(on)),
     )
-    return Cluster(on, nodes, groups, resources, volumes, backup)
+    return Cluster(on, value_of(nodes), value_of(groups), value_of(resources), value_of(volumes), value_of(backup))
 
 
 async def with_vm_ids(cluster: Cluster, ask: QueryClient, of_node: str = "") -> Cluster:
@@ -197,7 +197,7 @@ async def with_vm_ids(cluster: Cluster, ask: QueryClient, of_node: str = "") -> 
     if not missing:
         return cluster
     found = await ask.query_many({one.key: resource_vm_id(cluster.name, one.key) for one in missing})
-    known = {key: vm_id for key, vm_id in found.items() if isinstance(vm_id, str)}
+    known = {key: vm_id.value for key, vm_id in found.items() if not isinstance(vm_id, Unknown)}
     resources = tuple(replace(one, vm_id=one.vm_id or known.get(one.key, "")) for one in cluster.resources)
     return replace(cluster, resources=resources)
 

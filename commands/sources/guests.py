@@ -123,11 +123,11 @@ async def look_at_guests(node: Node, ask: QueryClient) -> HostGuests | Unknown:
     if isinstance(guests, Unknown):
         return guests
     silent = KvpInfo(unread=items.why) if isinstance(items, Unknown) else KvpInfo()
-    by_exchange = {} if isinstance(items, Unknown) else items
-    by_bios = {} if isinstance(bios, Unknown) else bios
+    by_exchange = {} if isinstance(items, Unknown) else items.value
+    by_bios = {} if isinstance(bios, Unknown) else bios.value
     hosted = tuple(
         HostedGuest(guest, node.name, by_exchange.get(guest.vm_id, silent), by_bios.get(guest.vm_id, ""))
-        for guest in guests
+        for guest in guests.value
     )
     return HostGuests(hosted, tuple(part for part in (items, bios) if isinstance(part, Unknown)))
 

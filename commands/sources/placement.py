@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bot.api.facts import Unknown
+from bot.api.facts import Unknown, value_of
 from bot.api.queries import Predicate, Registry, Wql, object_path
 from bot.api.query_client import QueryClient
 from bot.api.rows import Cell, Rows, get_int
@@ -60,10 +60,12 @@ async def find_possible_owners(on: str, resources: Sequence[str], ask: QueryClie
     silent = [part for part in told.values() if isinstance(part, Unknown)]
     if away := next((part for part in silent if part.kind in _SILENT), None):
         return away
-    found = {name: nodes for part in told.values() if not isinstance(part, Unknown) for name, nodes in part.items()}
+    found = {
+        name: nodes for part in told.values() if not isinstance(part, Unknown) for name, nodes in part.value.items()
+    }
     if not silent and all(name.casefold() in found for name in resources):
         return found
-    return await ask.query(possible_owners(on))
+    return value_of(await ask.query(possible_owners(on)))
 
 
 def _read_threshold(rows: Rows) -> int | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.api.facts import Unknown
+from bot.api.facts import Unknown, value_of
 from bot.api.queries import Wql
 from bot.api.query_client import QueryClient
 from bot.api.rows import Rows, get_bool, get_datetime, get_str
@@ -47,7 +47,7 @@ async def look_at_snapshots(hosts: Iterable[str], ask: QueryClient) -> dict[str,
         ask.query_many({on: shadow_copies(on) for on in names}),
         ask.query_many({on: volume_mounts(on) for on in names}),
     )
-    return {on: _mounted(copies[on], volumes[on]) for on in names}
+    return {on: _mounted(value_of(copies[on]), value_of(volumes[on])) for on in names}
 
 
 def _read_snapshots(rows: Rows) -> tuple[Snapshot, ...]:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from bot.api.facts import Unknown
+from bot.api.facts import Unknown, value_of
 from bot.api.queries import Predicate, Registry, Wql
 from bot.api.query_client import QueryClient
 from bot.api.rows import CellError, Rows, get_int, get_str, get_strs
@@ -84,7 +84,10 @@ async def look_at_updates(nodes: Iterable[Node], ask: QueryClient) -> dict[str, 
         ask.query_many({on: registry_subkeys(on, _SERVICING) for on in names}),
         ask.query_many({on: registry_subkeys(on, _AUTO_UPDATE) for on in names}),
     )
-    return {on: _node(builds[on], listed[on], servicing[on], automatic[on]) for on in names}
+    return {
+        on: _node(value_of(builds[on]), value_of(listed[on]), value_of(servicing[on]), value_of(automatic[on]))
+        for on in names
+    }
 
 
 def _node(

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from bot.api.facts import Unknown
+from bot.api.facts import Unknown, value_of
 from bot.api.queries import RunReader, make_params
 from bot.api.query_client import QueryClient
 from bot.api.rows import CellError, Row, Rows, get_int, get_str
@@ -191,7 +191,7 @@ async def find_running_jobs(on: str, ask: QueryClient) -> int | Unknown | None:
     layout = await ask.query(database_layout(on))
     if isinstance(layout, Unknown):
         return layout
-    return await ask.query(running_jobs(on)) if layout.has_jobs else None
+    return value_of(await ask.query(running_jobs(on))) if layout.value.has_jobs else None
 
 
 def _id(row: Row, column: str) -> str:

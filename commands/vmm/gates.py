@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.api.facts import Unknown
-from bot.api.plan import Gate
+from bot.api.plan import Gate, GateOutcome
 from commands.formatting import join_names, pluralize
 from commands.sources.services import RUNNING
 from commands.vmm.repair import SERVICE, FullBackup
@@ -14,27 +14,27 @@ from commands.vmm.repair import SERVICE, FullBackup
 def all_answered(nodes: int, silent: Sequence[Unknown]) -> Gate:
     """A silent node could have a second machine of that id."""
     told = f"silent: {join_names([one.target for one in silent], 4)}" if silent else pluralize(nodes, "node")
-    return Gate("Every node said which virtual machines it has", passed=not silent, measured=told)
+    return Gate("Every node said which virtual machines it has", outcome=GateOutcome.of(not silent), measured=told)
 
 
-def no_job(server: str, jobs: int | Unknown | None) -> Gate:
+def no_vmm_job(server: str, jobs: int | Unknown | None) -> Gate:
     """None: this schema does not tell, which only warns."""
     says = f"No job runs in VMM {server}"
     if isinstance(jobs, int):
-        return Gate(says, passed=jobs == 0, measured=f"{jobs} running")
+        return Gate(says, outcome=GateOutcome.of(jobs == 0), measured=f"{jobs} running")
     why = f": {jobs.why.rstrip('.')}" if isinstance(jobs, Unknown) else ": this schema does not tell"
-    return Gate(says, passed=False, measured=f"not known{why}", blocks=isinstance(jobs, Unknown))
+    return Gate(says, outcome=GateOutcome.NOT_KNOWN, measured=f"not known{why}", blocks=isinstance(jobs, Unknown))
 
 
 def backed_up(server: str, backup: FullBackup | Unknown | None) -> Gate:
     """None: there was never one."""
     says = f"The database of {server} has a full backup less than 24 hours old"
     if isinstance(backup, Unknown):
-        return Gate(says, passed=False, measured=f"not known: {backup.why.rstrip('.')}")
+        return Gate(says, outcome=GateOutcome.NOT_KNOWN, measured=f"not known: {backup.why.rstrip('.')}")
     told = f"{backup.finished:%Y-%m-%d %H:%M} server time" if backup else "none at all"
-    return Gate(says, passed=backup is not None and backup.is_recent, measured=told)
+    return Gate(says, outcome=GateOutcome.of(backup is not None and backup.is_recent), measured=told)
 
 
 def service_runs(host: str, state: str) -> Gate:
     """Only one that runs is stopped, and so started again."""
-    return Gate(f"The service {SERVICE} runs on {host}", passed=state == RUNNING, measured=state)
+    return Gate(f"The service {SERVICE} runs on {host}", outcome=GateOutcome.of(state == RUNNING), measured=state)

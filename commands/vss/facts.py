@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.api.arguments import Target
-from bot.api.facts import Unknown
+from bot.api.facts import Unknown, value_of
 from bot.api.query_client import QueryClient
 from commands.sources import event_log as logs
 from commands.sources.cluster import Cluster, Node, look_at_cluster, look_at_host, target_nodes, with_vm_ids
@@ -102,13 +102,13 @@ async def _ask_nodes(nodes: Sequence[Node], ask: QueryClient) -> tuple[NodeFacts
     return tuple(
         NodeFacts(
             node,
-            writers=writers[node.name],
-            guests=guests[node.name],
-            vmms=vmms[node.name],
-            clustering=clustering[node.name],
-            callbacks=callbacks[node.name],
+            writers=value_of(writers[node.name]),
+            guests=value_of(guests[node.name]),
+            vmms=value_of(vmms[node.name]),
+            clustering=value_of(clustering[node.name]),
+            callbacks=value_of(callbacks[node.name]),
             snapshots=snapshots[node.name],
-            samples=samples[node.name],
+            samples=value_of(samples[node.name]),
         )
         for node in nodes
     )
@@ -120,4 +120,4 @@ async def _ask_beside(nodes: Sequence[Node], ask: QueryClient) -> tuple[LogFacts
         ask.query_many({node.name: virtual_machines(node) for node in nodes}),
         ask.query_many({on: snapshot_failures(on, ask.now - LOOK_BACK) for on in names}),
     )
-    return tuple(LogFacts(node, guests[node.name], vmms[node.name]) for node in nodes)
+    return tuple(LogFacts(node, value_of(guests[node.name]), value_of(vmms[node.name])) for node in nodes)

@@ -6,12 +6,11 @@ import asyncio
 from dataclasses import dataclass
 
 from bot.api.arguments import Target
-from bot.api.facts import Unknown
+from bot.api.facts import Unknown, value_of
 from bot.api.query_client import QueryClient
 from commands.drain.facts import DrainFacts, find_drain_facts
 from commands.guest_space import facts as space_facts
 from commands.sources.commvault import BackupJob, active_jobs, jobs_of
-from commands.sources.volumes import Volumes
 from commands.vss import facts as writer_facts
 from commands.vss.node_verdict import NodeVerdict, judge_nodes
 
@@ -43,20 +42,12 @@ class ResetFacts:
         found = (one.writers for one in self.writers.nodes)
         return next((one for one in found if isinstance(one, Unknown)), self.writers.unfound)
 
-    def own_jobs(self, target: Target) -> tuple[BackupJob, ...]:
+    def own_jobs(self, target: Target) -> tuple[BackupJob, ...] | Unknown:
         """The jobs that save this node, its cluster, or a guest that runs on it."""
+        if isinstance(self.jobs, Unknown):
+            return self.jobs
         guests = [hosted.guest.name for hosted in self.space.guests]
-        known = () if isinstance(self.jobs, Unknown) else self.jobs
-        return jobs_of({target.name, target.cluster, *guests} - {""}, known)
-
-    def full(self) -> tuple[str, ...]:
-        """Volumes of the node's guests without room for a snapshot: "test-tfs-01 C:"."""
-        return space_facts.short_of_space(self.space)
-
-    def asked_guests(self) -> tuple[int, int]:
-        """How many guests told their volumes, and how many were asked and did not."""
-        told = sum(isinstance(part, Volumes) for part in self.space.space.values())
-        return told, len(self.space.space) - told
+        return jobs_of({target.name, target.cluster, *guests} - {""}, self.jobs)
 
 
 async def find_reset_facts(target: Target, ask: QueryClient) -> ResetFacts:
@@ -67,7 +58,7 @@ async def find_reset_facts(target: Target, ask: QueryClient) -> ResetFacts:
         space_facts.find_guest_space(target, ask),
         ask.query(active_jobs()),
     )
-    return ResetFacts(writers, drain, space, jobs)
+    return ResetFacts(writers, drain, space, value_of(jobs))
 
 
 async def _drain(target: Target, ask: QueryClient) -> DrainFacts | None:

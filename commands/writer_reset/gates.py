@@ -2,41 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from bot.api.arguments import Target
 from bot.api.facts import Unknown
-from bot.api.plan import Gate
+from bot.api.plan import Gate, GateOutcome
 from commands.formatting import format_time, join_names, pluralize
-from commands.sources.commvault import jobs_in_words
+from commands.guest_space.facts import GuestSpaceFacts, answered_guests, short_of_space
+from commands.sources.commvault import BackupJob, jobs_in_words
 from commands.sources.vss_writers import no_error_text
 from commands.vss.node_verdict import NodeVerdict
 from commands.vss.writer_verdict import APART, WriterStatus, WriterVerdict
-from commands.writer_reset.facts import ResetFacts
 
 
 def backup_ended(node: NodeVerdict) -> Gate:
     """No backup holds the writer."""
-    return Gate(f"No backup runs on {node.name}", node.backup.runs is False, node.backup.detail)
+    return Gate(
+        f"No backup runs on {node.name}",
+        GateOutcome.of(None if node.backup.runs is None else not node.backup.runs),
+        node.backup.detail,
+    )
 
 
-def no_job(target: Target, facts: ResetFacts) -> Gate:
+def no_backup_job(target: str, own: Sequence[BackupJob] | Unknown, now: datetime) -> Gate:
     """Where there is no backup product to ask this only warns: locks and mounted volumes are then all there is."""
-    says = f"No backup job of {target.name}, its cluster or its guests waits"
-    if isinstance(facts.jobs, Unknown):
-        absent = facts.jobs.kind == "absent"
-        return Gate(says, passed=False, measured=f"not known: {facts.jobs.why.rstrip('.')}", blocks=not absent)
-    own = facts.own_jobs(target)
-    return Gate(says, not own, jobs_in_words(own, facts.writers.now) or "none among its active jobs")
+    says = f"No backup job of {target}, its cluster or its guests waits"
+    if isinstance(own, Unknown):
+        absent = own.kind == "absent"
+        return Gate(
+            says, outcome=GateOutcome.NOT_KNOWN, measured=f"not known: {own.why.rstrip('.')}", blocks=not absent
+        )
+    return Gate(says, GateOutcome.of(not own), jobs_in_words(own, now) or "none among its active jobs")
 
 
-def has_room(facts: ResetFacts) -> Gate:
+def has_room(space: GuestSpaceFacts) -> Gate:
     """A guest that is still full would hold the writer again at the next backup."""
-    full = facts.full()
-    told, silent = facts.asked_guests()
+    full = short_of_space(space)
+    told, silent = answered_guests(space)
     unknown = f", {silent} not known" if silent else ""
     measured = f"full or low: {join_names(full, 4)}" if full else f"{pluralize(told, 'guest')} answered{unknown}"
-    return Gate("No guest that answered is short of space", passed=not full, measured=measured)
+    return Gate("No guest that answered is short of space", outcome=GateOutcome.of(not full), measured=measured)
 
 
 def readable(node: NodeVerdict) -> Gate:
@@ -44,7 +49,7 @@ def readable(node: NodeVerdict) -> Gate:
     words = no_error_text([one.writer for one in node.writers])
     return Gate(
         f"The language in which {node.name} tells of errors is known",
-        bool(words),
+        GateOutcome.of(bool(words)),
         f"“{words}”" if words else "not one known here",
     )
 
@@ -53,10 +58,10 @@ def gate_stuck_twice(one: WriterVerdict, now: datetime) -> tuple[Gate, ...]:
     """A writer that waits may only be slow. One sample too few is a matter of time: people can decide meanwhile."""
     says = f"{one.writer.name} is stuck: two looks, {APART.seconds // 60} minutes apart or more, saw the same instance wait"
     if one.verdict is WriterStatus.STUCK:
-        return (Gate(says, passed=True, measured=f"first seen {format_time(one.seen[0], now)}"),)
+        return (Gate(says, outcome=GateOutcome.PASSED, measured=f"first seen {format_time(one.seen[0], now)}"),)
     if one.verdict is not WriterStatus.LOOKS_STUCK:
         return ()
     first = one.seen[0] if one.seen else now
     ripe = first + APART
     measured = f"first seen {format_time(first, now)}; looked at again from {ripe:%H:%M:%S} UTC on"
-    return (Gate(says, passed=False, measured=measured, passes_at=ripe.isoformat()),)
+    return (Gate(says, outcome=GateOutcome.BLOCKED, measured=measured, passes_at=ripe.isoformat()),)

@@ -17,7 +17,7 @@ from typing import Any
 
 from bot.api.actions import InvokeMethod
 from bot.api.command import Risk
-from bot.api.plan import Gate, Group, Plan, Step, exists
+from bot.api.plan import Gate, GateOutcome, Group, Plan, Step, exists
 from bot.api.queries import Predicate, Wql, make_params
 from bot.config.settings import Policy
 from bot.ledger import EntryDraft, Ledger
@@ -147,7 +147,7 @@ def _proposed(node: str, lock: str, place: str) -> EntryDraft:
         impact="11 guests move live to other nodes.",
         rollback=f"Resume {node}.",
         locks=(lock,),
-        gates=(Gate("No guest is locked", passed=True, measured="0 of 11"),),
+        gates=(Gate("No guest is locked", outcome=GateOutcome.PASSED, measured="0 of 11"),),
         groups=tuple(Group(step.key, (step,)) for step in steps),
     )
     made = PlannedChange(f"/drain-node {node}", "drain-node", node, (place,), Risk.HIGH, plan, "bench")

@@ -15,7 +15,7 @@ import pytest
 from bot.api.actions import InvokeMethod, RowTransaction, RunProgram
 from bot.api.arguments import Target
 from bot.api.command import Remediation, Risk
-from bot.api.facts import Unknown
+from bot.api.facts import Known, Unknown
 from bot.api.plan import Plan
 from bot.api.queries import GuestWql, RunReader, Wql
 from bot.api.report import Report
@@ -113,7 +113,8 @@ class World:
         where = getattr(question, "where", ())
         try:
             known = NODE if getattr(question, "cls", "") == "MSCluster_Node" else {"OwnerNode": "hv03"}
-            return read([Row(self.word, where, known), Row(self.word, where, known)])
+            rows = [Row(self.word, where, known), Row(self.word, where, known)]
+            return Known(read(rows), self.now, self.now)
         except ValueError as error:  # unreadable, as `QuerySession` takes it
             return Unknown(question.on, "bad reply", f"its answer cannot be understood: {error}.")
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from bot.api.facts import Unknown
+from bot.api.facts import Known, Unknown
 from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, SampleHistory, Wql
 from bot.api.rows import Rows
 from bot.api.sources import Source
@@ -48,15 +48,15 @@ class ScriptedAsk:
     def now(self) -> datetime:
         return NOW
 
-    async def query(self, source: Source[T]) -> T | Unknown:
+    async def query(self, source: Source[T]) -> Known[T] | Unknown:
         return (await self.query_many({0: source}))[0]
 
-    async def query_many(self, sources: Mapping[K, Source[T]]) -> dict[K, T | Unknown]:
+    async def query_many(self, sources: Mapping[K, Source[T]]) -> dict[K, Known[T] | Unknown]:
         if sources:
             await self._round()
         return {key: self._answer(source.query, source.read) for key, source in sources.items()}
 
-    def _answer(self, question: Query, read: Callable[[Rows], T]) -> T | Unknown:
+    def _answer(self, question: Query, read: Callable[[Rows], T]) -> Known[T] | Unknown:
         self.asked.append(question)
         on = question.on.casefold()
         if on in self.silent and not isinstance(question, SampleHistory):
@@ -66,7 +66,7 @@ class ScriptedAsk:
         if isinstance(rows, Unknown):
             return rows
         try:
-            return read(rows)
+            return Known(read(rows), NOW, NOW)
         except ValueError as error:
             return Unknown(question.on, "bad reply", str(error))
 

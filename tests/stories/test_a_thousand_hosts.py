@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from bot.api.facts import Unknown
+from bot.api.facts import Unknown, values_of
 from bot.api.queries import Wql
 from bot.api.sources import Source
 from bot.config.inventory_file import InventoryFile
@@ -27,11 +27,13 @@ async def test_all_of_a_thousand_hosts_are_accounted_for():
         look = QuerySession(reach, lambda _: [], datetime.now(UTC), limits, progress.append)
         try:
             questions = {n.name: Wql(n.name, "root/cimv2", "Win32_OperatingSystem", ("CSName",)) for n in nodes}
-            answers = await look.query_many(
-                {
-                    key: Source(question, lambda rows: str(rows[0]["CSName"]).casefold())
-                    for key, question in questions.items()
-                }
+            answers = values_of(
+                await look.query_many(
+                    {
+                        key: Source(question, lambda rows: str(rows[0]["CSName"]).casefold())
+                        for key, question in questions.items()
+                    }
+                )
             )
         finally:
             reach.close()

@@ -1,10 +1,10 @@
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pytest
 
-from bot.api.facts import Unknown
+from bot.api.facts import Known, Unknown, value_of, values_of
 from bot.api.queries import GuestRegistry, GuestWql, Predicate, Registry, RunReader, SampleHistory, Wql, make_params
 from bot.api.rows import CellError, get_int, get_str
 from bot.api.sources import Source
@@ -73,7 +73,7 @@ async def test_each_answers_under_its_key_in_order_and_one_failure_spoils_nothin
     )
     look = looking(world)
     found = await look.query_many({n: Source(nodes(n), first) for n in ("hv03", "hv02", "hv01")})
-    assert list(found.items()) == [
+    assert list(values_of(found).items()) == [
         ("hv03", "c"),
         ("hv02", Unknown("hv02", "login refused", "the login was refused.", "Check it.")),
         ("hv01", "a"),
@@ -95,12 +95,30 @@ async def test_the_same_question_goes_out_once_but_is_read_by_each():
         look.query(Source(nodes("hv01"), first)),
         look.query(Source(nodes("hv01"), lambda rows: get_int(rows[0], "Name"))),
     )
-    assert results == ["7", 7]
-    assert await look.query(Source(nodes("hv01"), first)) == "7"
+    again = await look.query(Source(nodes("hv01"), first))
+    assert [one.value for one in (*results, again)] == ["7", 7, "7"]
+    assert {(one.asked, one.answered) for one in results} == {(again.asked, again.answered)}
     assert len(world.asked) == 1
     assert len(look.evidence) == 1
     await look.query(Source(Wql("hv01", "root/MSCluster", "MSCluster_Node", ("State",)), len))
     assert len(world.asked) == 2
+
+
+async def test_an_answer_carries_its_times():
+    before = datetime.now(UTC)
+    found = await looking(World({"hv01": [{"Name": "a"}]})).query(Source(nodes("hv01"), first))
+    assert isinstance(found, Known)
+    assert before <= found.asked <= found.answered <= datetime.now(UTC)
+    assert found.asked.tzinfo is UTC
+
+
+async def test_the_times_of_whoever_carried_it_out_count():
+    class Timed(World):
+        async def answer(self, question, seconds=20.0):
+            return replace(await super().answer(question, seconds), asked=NOW, answered=NOW)
+
+    found = await looking(Timed({"hv01": [{"Name": "a"}]})).query(Source(nodes("hv01"), first))
+    assert found == Known("a", NOW, NOW)
 
 
 @pytest.mark.parametrize("error", [CellError("Name", 3), ValueError("odd")])
@@ -124,7 +142,7 @@ async def test_the_whole_request_has_an_end_and_the_answers_so_far_stand():
     world = World({"hv01": [{"Name": "a"}]})
     look = looking(world, overall_seconds=0.05)
     found = await look.query_many({n: Source(nodes(n), first) for n in ("hv01", "hv02")})
-    assert found["hv01"] == "a"
+    assert value_of(found["hv01"]) == "a"
     assert found["hv02"].kind == "timed out"
     assert world.cancelled == 1
 
@@ -163,7 +181,8 @@ async def test_output_that_was_not_understood_is_kept():
 async def test_memory_comes_from_the_ledger():
     world = World()
     look = looking(world, recall=lambda question: [{"at": "x", "state": question.what}])
-    assert await look.query(Source(SampleHistory("hv01", "writer"), lambda rows: rows[0]["state"])) == "writer"
+    found = await look.query(Source(SampleHistory("hv01", "writer"), lambda rows: rows[0]["state"]))
+    assert value_of(found) == "writer"
     assert world.asked == []
     assert look.asked == ()
 
@@ -214,8 +233,7 @@ async def test_a_cluster_that_names_a_foreign_host_brings_nobody_there():
     assert isinstance(refused, Unknown)
     assert (refused.kind, refused.why) == ("not allowed", "it belongs to prod, and this question is about branch.")
     assert isinstance(await look.query(Source(SampleHistory("hv01", "writers"), tuple)), Unknown)
-    assert await look.query(Source(nodes("br01"), len)) == 1
-    assert (
-        await look.query(Source(GuestWql("guest", "guest.corp.example", "id", "root/cimv2", "X", ("Name",)), len)) == 1
-    )
+    assert value_of(await look.query(Source(nodes("br01"), len))) == 1
+    guest = GuestWql("guest", "guest.corp.example", "id", "root/cimv2", "X", ("Name",))
+    assert value_of(await look.query(Source(guest, len))) == 1
     assert [question.on for question, _ in world.asked] == ["br01", "guest"]

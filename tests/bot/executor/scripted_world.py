@@ -15,7 +15,8 @@ from functools import partial
 from bot.api.actions import ManualStep, RunProgram
 from bot.api.arguments import HostTarget, Target
 from bot.api.command import Remediation, Risk, Role
-from bot.api.plan import Check, CompareToBefore, Expect, Gate, Group, Plan, Step, exists
+from bot.api.facts import value_of
+from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, Group, Plan, Step, exists
 from bot.api.queries import Predicate, RunReader, make_params
 from bot.api.sources import Source
 from bot.config.settings import Policy
@@ -82,7 +83,7 @@ def reset_plan(on, facts):
         impact="11 guests move",
         rollback=f"Resume {on}",
         locks=(f"node:{on}",),
-        gates=(Gate("No guest is locked", facts.get("locked") == "no", facts.get("count", "")),),
+        gates=(Gate("No guest is locked", GateOutcome.of(facts.get("locked") == "no"), facts.get("count", "")),),
         groups=groups if facts.get("broken") == "yes" else (),
     )
 
@@ -203,7 +204,7 @@ POLICY = Policy(low="confirm", high="approval", open_minutes=30, start_minutes=1
 
 def command(name, plan, risk=Risk.HIGH):
     async def collect(args, ask):
-        return await ask.query(Source(state(args.host.name), lambda rows: dict(rows[0])))
+        return value_of(await ask.query(Source(state(args.host.name), lambda rows: dict(rows[0]))))
 
     def make(args, facts):
         return plan(args.host.name, facts if isinstance(facts, dict) else {})

@@ -27,7 +27,7 @@ from scripted_world import (
 )
 
 from bot.api.command import Role
-from bot.api.plan import Gate
+from bot.api.plan import Gate, GateOutcome
 from bot.api.report import Remedy
 from bot.config.settings import Policy
 from bot.dispatch.authorization import Person
@@ -82,7 +82,10 @@ async def test_a_plan_without_steps_says_why_and_a_refusal_is_never_called_nothi
 
 
 async def test_a_gate_that_only_warns_and_buttons_beside_the_plan(bench):
-    gates = (Gate("Quorum holds", passed=False, blocks=False), Gate("Memory", passed=True))
+    gates = (
+        Gate("Quorum holds", outcome=GateOutcome.BLOCKED, blocks=False),
+        Gate("Memory", outcome=GateOutcome.PASSED),
+    )
     bench.plans["reset"] = lambda on, _facts: Plan("w", "", "", ("l",), gates, simple(on, step("a", on, a="1")).groups)
     assert isinstance(await bench.propose(), Proposed)
     remedy = Remedy("Find Full Guests", "/find-full-guests prod")

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from scripted_world import Clock, reset_plan
 
-from bot.api.plan import Gate
+from bot.api.plan import Gate, GateOutcome
 from bot.api.queries import make_params
 from bot.api.report import Sample
 
@@ -38,8 +38,8 @@ def patient(clock, ready):
     """A plan whose one gate takes time until `ready`."""
 
     def plan(on, _facts):
-        waits = Gate("Seen twice", passed=False, measured="once", passes_at=ready.isoformat())
-        gate = waits if clock() < ready else Gate("Seen twice", passed=True)
+        waits = Gate("Seen twice", outcome=GateOutcome.BLOCKED, measured="once", passes_at=ready.isoformat())
+        gate = waits if clock() < ready else Gate("Seen twice", outcome=GateOutcome.PASSED)
         return replace(reset_plan(on, {"broken": "yes", "locked": "no"}), gates=(gate,))
 
     return plan

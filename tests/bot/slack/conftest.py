@@ -6,7 +6,7 @@ import pytest
 
 from bot.api.arguments import Target
 from bot.api.command import Diagnostic, Role
-from bot.api.facts import Unknown
+from bot.api.facts import Unknown, values_of
 from bot.api.queries import Wql
 from bot.api.report import Bar, Chart, Column, Finding, Healthy, Remedy, Report, Severity, Table
 from bot.api.sources import Source
@@ -191,9 +191,8 @@ class Bench:
     async def _collect(self, args, ask):
         names = ("hv01", "hv02", "hv03") if args.target.kind == "cluster" else (args.target.name,)
         questions = {name: Wql(name, "root/cimv2", "Win32_OperatingSystem") for name in names}
-        return await ask.query_many(
-            {key: Source(question, lambda rows: rows[0]["Name"]) for key, question in questions.items()}
-        )
+        sources = {key: Source(question, lambda rows: rows[0]["Name"]) for key, question in questions.items()}
+        return values_of(await ask.query_many(sources))
 
     def _look(self, now, progress):
         return QuerySession(self.hosts, lambda _: (), now, Deadlines(), progress)

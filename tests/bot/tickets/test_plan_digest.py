@@ -7,7 +7,19 @@ import pytest
 
 from bot.api.actions import InvokeMethod, ManualStep, RowTransaction, RunProgram, Update
 from bot.api.command import Risk
-from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate, Gate, Group, Plan, Step, exists, not_exists
+from bot.api.plan import (
+    Check,
+    CompareToBefore,
+    Expect,
+    FlagPredicate,
+    Gate,
+    GateOutcome,
+    Group,
+    Plan,
+    Step,
+    exists,
+    not_exists,
+)
 from bot.api.queries import GuestRegistry, GuestWql, Predicate, Registry, RunReader, SampleHistory, Wql, make_params
 from bot.api.report import Remedy, Sample
 from bot.errors import LedgerError
@@ -76,7 +88,10 @@ PLAN = Plan(
     impact="11 guests move",
     rollback="Resume hv03",
     locks=("node:hv03", "cluster:prod"),
-    gates=(Gate("No guest is locked", passed=True, measured="0 of 11"), Gate("Quorum", passed=False, blocks=False)),
+    gates=(
+        Gate("No guest is locked", outcome=GateOutcome.PASSED, measured="0 of 11"),
+        Gate("Quorum", outcome=GateOutcome.BLOCKED, blocks=False),
+    ),
     groups=(Group("drain", (DRAIN,), on_failure="undo"), Group("rest", (RESTART, SAMPLE, *OTHERS), times=2)),
     evidence=("raw",),
     remedies=(Remedy("Look Again", "/reset-writer hv03"),),
@@ -139,6 +154,13 @@ def test_every_leaf_is_either_signed_and_shown_or_measured(path):
     assert bool(difference(PLAN, other, Risk.HIGH, ("1", "1"))) == changed
 
 
+def test_whether_a_gate_passed_is_signed_and_why_it_did_not_is_not():
+    gates = [replace(PLAN, gates=(Gate("Quorum", outcome),)) for outcome in GateOutcome]
+    assert [plan_from_json(plan_to_json(one)) for one in gates] == gates
+    passed, blocked, not_known = (digest(one, Risk.HIGH, "1") for one in gates)
+    assert blocked == not_known != passed
+
+
 def test_words_that_came_later_change_no_older_plan():
     plain = replace(PLAN, groups=(Group("rest", (RESTART, SAMPLE, *OTHERS)),))
     written = str(signed_payload(plain, Risk.HIGH, "1"))
@@ -180,7 +202,7 @@ def test_what_a_person_reads_names_every_target_and_wait():
 
 
 @pytest.mark.parametrize(
-    "told", [None, [], {"is": "Plan"}, {"is": "nothing"}, {"is": "Gate", "says": "", "passed": True}]
+    "told", [None, [], {"is": "Plan"}, {"is": "nothing"}, {"is": "Gate", "description": "", "outcome": "passed"}]
 )
 def test_what_is_no_plan_is_refused(told):
     with pytest.raises(LedgerError):
@@ -235,12 +257,12 @@ SOON = "2026-03-02T14:02:00+00:00"
 
 
 def test_a_gate_that_only_takes_time_is_signed_as_one_that_has_passed():
-    waits = Gate("Seen twice", passed=False, measured="once", passes_at=SOON)
-    passed = Gate("Seen twice", passed=True, measured="twice")
+    waits = Gate("Seen twice", outcome=GateOutcome.BLOCKED, measured="once", passes_at=SOON)
+    passed = Gate("Seen twice", outcome=GateOutcome.PASSED, measured="twice")
     before, after = (replace(PLAN, gates=(gate,)) for gate in (waits, passed))
     assert digest(before, Risk.HIGH, "1") == digest(after, Risk.HIGH, "1")
     assert difference(before, after, Risk.HIGH, ("1", "1")) == ()
-    assert digest(replace(PLAN, gates=(Gate("Seen twice", passed=False),)), Risk.HIGH, "1") != digest(
+    assert digest(replace(PLAN, gates=(Gate("Seen twice", outcome=GateOutcome.BLOCKED),)), Risk.HIGH, "1") != digest(
         before, Risk.HIGH, "1"
     )
     assert "Gate: Seen twice: not yet, and nothing starts before it has passed" in plan_lines(before, Risk.HIGH, "1")
@@ -252,4 +274,4 @@ def test_a_gate_that_only_takes_time_is_signed_as_one_that_has_passed():
 @pytest.mark.parametrize(("passed", "ripens_at"), [(True, SOON), (False, "soon"), (False, "2026-03-02T14:02:00")])
 def test_a_gate_nobody_could_wait_for(passed, ripens_at):
     with pytest.raises(ValueError):  # noqa: PT011 - Python's own words for the second one
-        Gate("Seen twice", passed=passed, passes_at=ripens_at)
+        Gate("Seen twice", outcome=GateOutcome.of(passed), passes_at=ripens_at)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import pytest
 import requests.exceptions
@@ -55,6 +56,13 @@ def drop(site, name):
         site.up.server.host(site.addresses[name])._abort_connections()
 
     site.up.call(now())
+
+
+async def test_an_answer_says_when_it_was_asked_and_when_it_came(site):
+    async with reaching(site) as reach:
+        before = datetime.now(UTC)
+        found = await reach.answer(NODES)
+    assert before <= found.asked < found.answered <= datetime.now(UTC)
 
 
 async def eventually(condition):

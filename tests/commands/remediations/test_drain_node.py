@@ -6,7 +6,7 @@ from bot.api.actions import InvokeMethod
 from bot.api.arguments import Target
 from bot.api.command import Risk, Role
 from bot.api.facts import Unknown
-from bot.api.plan import Check, Expect, FlagPredicate, Gate, Group, Plan, Step
+from bot.api.plan import Check, Expect, FlagPredicate, Gate, GateOutcome, Group, Plan, Step
 from bot.api.queries import Predicate, Wql
 from bot.api.report import Remedy
 from commands.remediations.drain_node import COMMAND
@@ -60,22 +60,34 @@ DRAIN = Step(
     undo_says="Resume hv03, its guests come back",
 )
 GATES = (
-    Gate("hv03 is up", passed=True),
-    Gate("No other node of prod is paused or leaves the cluster", passed=True, measured="2 other nodes up"),
-    Gate("The quorum would hold if hv03 went down", passed=True, measured="3 of 4 votes left", blocks=False),
+    Gate("hv03 is up", outcome=GateOutcome.PASSED),
+    Gate(
+        "No other node of prod is paused or leaves the cluster", outcome=GateOutcome.PASSED, measured="2 other nodes up"
+    ),
+    Gate(
+        "The quorum would hold if hv03 went down",
+        outcome=GateOutcome.PASSED,
+        measured="3 of 4 votes left",
+        blocks=False,
+    ),
     Gate(
         "The guests of hv03 fit into the memory of the other nodes",
-        passed=True,
+        outcome=GateOutcome.PASSED,
         measured="needs 24 GB, 32 GB free on 2 nodes",
     ),
-    Gate("No guest on hv03 is locked", passed=True, measured="0 of 3 locked"),
-    Gate("No backup runs on hv03 or on a shared volume", passed=True),
-    Gate("Every shared volume of prod is without a fault", passed=True, measured="1 volume"),
-    Gate("No storage repair is under way", passed=True),
-    Gate("Every guest of hv03 may run on another node that is up", passed=True, measured="3 guests"),
-    Gate("Every running guest of hv03 moves live", passed=True, measured="MoveTypeThreshold 2000", blocks=False),
-    Gate("Every guest of hv03 is clustered", passed=True, measured="3 guests", blocks=False),
-    Gate("No run of Cluster-Aware Updating works on prod", passed=True, measured="3 nodes asked"),
+    Gate("No guest on hv03 is locked", outcome=GateOutcome.PASSED, measured="0 of 3 locked"),
+    Gate("No backup runs on hv03 or on a shared volume", outcome=GateOutcome.PASSED),
+    Gate("Every shared volume of prod is without a fault", outcome=GateOutcome.PASSED, measured="1 volume"),
+    Gate("No storage repair is under way", outcome=GateOutcome.PASSED),
+    Gate("Every guest of hv03 may run on another node that is up", outcome=GateOutcome.PASSED, measured="3 guests"),
+    Gate(
+        "Every running guest of hv03 moves live",
+        outcome=GateOutcome.PASSED,
+        measured="MoveTypeThreshold 2000",
+        blocks=False,
+    ),
+    Gate("Every guest of hv03 is clustered", outcome=GateOutcome.PASSED, measured="3 guests", blocks=False),
+    Gate("No run of Cluster-Aware Updating works on prod", outcome=GateOutcome.PASSED, measured="3 nodes asked"),
 )
 
 

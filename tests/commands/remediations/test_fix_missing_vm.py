@@ -7,7 +7,7 @@ import pytest
 from bot.api.actions import ManualStep, RowTransaction, Update
 from bot.api.arguments import Target, VmmTargets
 from bot.api.facts import Unknown
-from bot.api.plan import Check, Expect, Gate, Group, Plan, Step
+from bot.api.plan import Check, Expect, Gate, GateOutcome, Group, Plan, Step
 from bot.api.queries import Predicate, RunReader, Wql, make_params
 from bot.api.report import Remedy
 from commands.remediations.fix_missing_vm import COMMAND, Vm, Way
@@ -160,12 +160,12 @@ async def test_the_database_comes_last(planned):
     key = make_params(ObjectId=OBJECT)
     plan = await planned(script(), "database")
     assert plan.gates == (
-        Gate("The schema of vmm is known", passed=True, measured="VMM 2012"),
-        Gate("Every node said which virtual machines it has", passed=True, measured="3 nodes"),
-        Gate("No job runs in VMM vmm", passed=True, measured="0 running"),
+        Gate("The schema of vmm is known", outcome=GateOutcome.PASSED, measured="VMM 2012"),
+        Gate("Every node said which virtual machines it has", outcome=GateOutcome.PASSED, measured="3 nodes"),
+        Gate("No job runs in VMM vmm", outcome=GateOutcome.PASSED, measured="0 running"),
         Gate(
             "The database of vmm has a full backup less than 24 hours old",
-            passed=True,
+            outcome=GateOutcome.PASSED,
             measured="2026-11-22 05:53 server time",
         ),
     )
@@ -214,7 +214,9 @@ async def test_a_service_whose_host_is_known_is_stopped_and_started_as_steps(pla
     assert start == start_step("vmm01", "VMMService", can_stop_again=True)
     assert start.undo == stop.act
     assert isinstance(stays.act, ManualStep)
-    assert plan.gates[-1] == Gate("The service VMMService runs on vmm01", passed=True, measured="Running")
+    assert plan.gates[-1] == Gate(
+        "The service VMMService runs on vmm01", outcome=GateOutcome.PASSED, measured="Running"
+    )
     assert len(plan.evidence) == 1
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bot.api.actions import ManualStep, RunProgram
 from bot.api.facts import Unknown
-from bot.api.plan import Check, CompareToBefore, Expect, Gate, Group, Plan, Step
+from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, Group, Plan, Step
 from bot.api.queries import Predicate, RunReader
 from bot.tickets.conditions import unmet
 from commands.remediations.fix_remote_browsing import COMMAND
@@ -62,8 +62,12 @@ async def test_the_whole_plan(planned):
         rollback="Every subcategory is set back by its GUID; if a step fails, at once.",
         locks=("audit-policy:hv03",),
         gates=(
-            Gate("hv03 runs Windows Server 2012 or 2012 R2", passed=True, measured="Windows Server 2012 R2"),
-            Gate("What hv03 audits is known", passed=True, measured="6 subcategories"),
+            Gate(
+                "hv03 runs Windows Server 2012 or 2012 R2",
+                outcome=GateOutcome.PASSED,
+                measured="Windows Server 2012 R2",
+            ),
+            Gate("What hv03 audits is known", outcome=GateOutcome.PASSED, measured="6 subcategories"),
         ),
         groups=(
             Group(

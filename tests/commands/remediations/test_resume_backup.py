@@ -5,7 +5,7 @@ import pytest
 from bot.api.actions import RunProgram
 from bot.api.command import Risk
 from bot.api.facts import Unknown
-from bot.api.plan import Check, Expect, Gate, Group, Plan, Step
+from bot.api.plan import Check, Expect, Gate, GateOutcome, Group, Plan, Step
 from bot.api.queries import Predicate, RunReader
 from bot.api.report import Remedy
 from commands.remediations.resume_backup import COMMAND, Args, JobNumber
@@ -58,8 +58,8 @@ async def test_the_whole_plan(planned, make):
         rollback="Suspend or kill the job in the backup product.",
         locks=("job:48211",),
         gates=(
-            Gate("Job 48211 waits", passed=True, measured="Pending since 22:14 UTC [91:9]"),
-            Gate(ROOM, passed=True, measured="3 guests answered", blocks=False),
+            Gate("Job 48211 waits", outcome=GateOutcome.PASSED, measured="Pending since 22:14 UTC [91:9]"),
+            Gate(ROOM, outcome=GateOutcome.PASSED, measured="3 guests answered", blocks=False),
         ),
         groups=(Group("resume", (STEP,)),),
         remedies=(Remedy("Check Writers", "/check-writers hv03", primary=True),),

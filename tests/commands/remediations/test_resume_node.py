@@ -5,7 +5,7 @@ import pytest
 from bot.api.actions import InvokeMethod
 from bot.api.command import Risk
 from bot.api.facts import Unknown
-from bot.api.plan import Check, Expect, Gate, Group, Plan, Step
+from bot.api.plan import Check, Expect, Gate, GateOutcome, Group, Plan, Step
 from bot.api.queries import Predicate, Wql
 from commands.remediations.resume_node import COMMAND, Failback
 
@@ -41,8 +41,8 @@ async def test_the_whole_plan(planned, make):
         rollback="Drain hv03 again.",
         locks=("cluster:prod",),
         gates=(
-            Gate("hv03 is paused", passed=True),
-            Gate("No drain of hv03 is under way", passed=True, blocks=False),
+            Gate("hv03 is paused", outcome=GateOutcome.PASSED),
+            Gate("No drain of hv03 is under way", outcome=GateOutcome.PASSED, blocks=False),
         ),
         groups=(Group("resume", (step("Resume hv03: its guests come back", 1),)),),
         current_state="hv03 is paused and drained",

@@ -10,7 +10,8 @@ import pytest
 from bot.api.actions import ManualStep, RunProgram
 from bot.api.arguments import HostTarget, Target
 from bot.api.command import Remediation, Risk, Role
-from bot.api.plan import Expect, Gate, Group, Plan, Step, exists
+from bot.api.facts import value_of
+from bot.api.plan import Expect, Gate, GateOutcome, Group, Plan, Step, exists
 from bot.api.queries import Predicate, RunReader, make_params
 from bot.api.sources import Source
 from bot.audit.query import Review
@@ -88,7 +89,7 @@ def repair_plan(on, facts):
     repair = Step("fix", f"Fix {on}", RunProgram(on, "set", make_params(fixed="yes")), (is_now(on, fixed="yes"),))
     more = Step("more", f"More on {on}", RunProgram(on, "set", make_params(more="yes")), (is_now(on, more="yes"),))
     repairs = (repair, more) if facts.get("changed") == "yes" else (repair,)
-    gate = Gate("No guest is locked", facts.get("locked") == "no", f"locked: {facts.get('locked')}")
+    gate = Gate("No guest is locked", GateOutcome.of(facts.get("locked") == "no"), f"locked: {facts.get('locked')}")
     return Plan(
         reason="It is broken.",
         impact="11 guests move",
@@ -119,7 +120,7 @@ def brief_plan(on, facts):
 
 def command(name, plan, risk):
     async def collect(args, ask):
-        return await ask.query(Source(RunReader(args.host.name, "state"), lambda rows: dict(rows[0])))
+        return value_of(await ask.query(Source(RunReader(args.host.name, "state"), lambda rows: dict(rows[0]))))
 
     spec = Remediation(Role.OPERATOR, risk, Args, collect, lambda args, facts: plan(args.host.name, facts))
     return Command(name, f"{name}.", spec, parameters(Args))

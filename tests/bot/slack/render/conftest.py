@@ -6,7 +6,7 @@ import pytest
 
 from bot.api.actions import InvokeMethod, ManualStep
 from bot.api.command import Risk
-from bot.api.plan import Gate, Group, Plan, Step, exists
+from bot.api.plan import Gate, GateOutcome, Group, Plan, Step, exists
 from bot.api.queries import Wql
 from bot.ledger import Entry
 from bot.ledger.entries import to_timestamp
@@ -34,8 +34,8 @@ def drain_plan(**more):
         "rollback": "Resume hv03 at any step",
         "locks": ("cluster:prod",),
         "gates": (
-            Gate("No guest on hv03 is locked", passed=True, measured="0 of 11 locked"),
-            Gate("No other node is paused", passed=False, measured="hv05 is paused", blocks=False),
+            Gate("No guest on hv03 is locked", outcome=GateOutcome.PASSED, measured="0 of 11 locked"),
+            Gate("No other node is paused", outcome=GateOutcome.BLOCKED, measured="hv05 is paused", blocks=False),
         ),
         "groups": (
             Group(

@@ -4,14 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from bot.api.plan import Gate
+from bot.api.plan import Gate, GateOutcome
 from bot.executor.context import TicketChange
 from bot.slack.outbound.blockkit_validation import problems
 from bot.slack.render.ticket import ticket_message
 from lab.slack.plain_text import plain_text
 
 WAITS = Gate(
-    "The writer is stuck", passed=False, measured="first seen 23:05 UTC", passes_at="2026-03-02T23:07:00+00:00"
+    "The writer is stuck",
+    outcome=GateOutcome.BLOCKED,
+    measured="first seen 23:05 UTC",
+    passes_at="2026-03-02T23:07:00+00:00",
 )
 
 

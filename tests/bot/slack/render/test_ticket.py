@@ -7,7 +7,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from bot.api.actions import InvokeMethod
-from bot.api.plan import Gate, Group, Plan, Step, exists
+from bot.api.plan import Gate, GateOutcome, Group, Plan, Step, exists
 from bot.api.queries import Wql
 from bot.api.report import Remedy
 from bot.executor.context import TicketChange
@@ -277,7 +277,8 @@ def hostile_plans(draw):
     act = InvokeMethod(on, "root/cimv2", (("Name", path),), "Win32_Service", "StopService")
     steps = tuple(Step(f"s{at}", f"{says}{at}", act, (exists(question),)) for at in range(count))
     gates = tuple(
-        Gate(draw(HOSTILE), draw(st.booleans()), draw(HOSTILE), blocks=False) for _ in range(draw(st.integers(0, 3)))
+        Gate(draw(HOSTILE), GateOutcome.of(draw(st.booleans())), draw(HOSTILE), blocks=False)
+        for _ in range(draw(st.integers(0, 3)))
     )
     return Plan(
         reason=draw(HOSTILE),
