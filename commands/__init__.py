@@ -32,6 +32,6 @@ What there is to build on, and to test with:
     no_plan          `no_plan`, `or_no_plan`, `cluster_lock`
     tests/commands/conftest.py   `scripted`: an Ask that answers from a script and fails on what nobody scripted
     tests/commands/remediations/conftest.py    `make`: a cluster in rows; `planned(COMMAND, script)`: ask and plan
-    lab/scenarios/   a scenario is a file with a sentence and `begin(world)`; its tour stands in lab/tour.py
+    lab/scenarios/   a scenario is a file with a sentence, `begin(world)` and `TOUR`, the steps of its demo
     tests/stories/conftest.py    `play("a-story")`: type a line, see the answer, click; with `hurried` time runs fast
 """

@@ -11,7 +11,7 @@ from typing import Any
 from lab.bot_process import BotProcess, ProcessState
 from lab.config_files import SlackAccess
 from lab.environment import PracticeEnvironment
-from lab.scenarios import stories
+from lab.scenarios import stories, tour
 from lab.slack.model import BOT_USER, Message
 from lab.slack.server import FakeSlack
 from lab.tour import Observation, Tour
@@ -39,7 +39,7 @@ class DemoSession:
         self.slack = slack
         self.bot = BotProcess(self._bot_changed)
         self.estate: PracticeEnvironment | None = None
-        self.tour = Tour("", "")
+        self.tour = Tour((), "")
         self._root = root
         self._command = bot
         self._verify = verify
@@ -61,7 +61,7 @@ class DemoSession:
             estate = await asyncio.to_thread(PracticeEnvironment, story, self._directory(story), access)
             await asyncio.to_thread(estate.__enter__)
             self.estate = estate
-            self.tour = Tour(story, self._verify(estate.settings_path))
+            self.tour = Tour(tour(story), self._verify(estate.settings_path))
             self._clear()
             alert = estate.do(estate.world.alert)
             if alert:

@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
+from lab.config_files import PATIENCE
+from lab.tour import Step
 from lab.world.world import World
+
+TOUR = (
+    Step(
+        "ask",
+        "All is well here.",
+        "See what that looks like: the line stands ready below, press Enter.",
+        lambda seen: seen.answered("writer"),
+        "/check-writers prod",
+    ),
+    Step(
+        "silent",
+        "A silent host is not a healthy one.",
+        f"Open Trouble, press Hang hv05, then ask again. The answer comes after {PATIENCE} seconds, without hv05.",
+        lambda seen: seen.unknown,
+        "/check-writers prod",
+    ),
+)
 
 
 def begin(world: World) -> None:

@@ -2,11 +2,51 @@
 
 from __future__ import annotations
 
+from lab.tour import REVIEW, Step
 from lab.world.vmm import SERVICE, VirtualMachineManager
 from lab.world.world import Action, World
 
 GUEST, BELIEVED, OWNER = "crm-01", "hv04", "hv06"
 _STATES = {0: "Running", 1: "PowerOff", 3: "Saved", 6: "Paused", 220: "Missing"}
+
+TOUR = (
+    Step(
+        "find",
+        "VMM has lost a machine that runs.",
+        "Ask where it really is: the line stands ready below, press Enter.",
+        lambda seen: seen.answered("missing in VMM"),
+        "/find-missing-vms vmm",
+    ),
+    Step(
+        "plan",
+        "Three ways, the last at your own risk.",
+        "Open World and press Refresh in VMM: here it does not help. So press Change the Database… in the answer. That only "
+        "makes a plan.",
+        lambda seen: seen.answered("Fix missing"),
+        "/fix-missing-vm crm-01 --by database",
+    ),
+    Step(
+        "approve",
+        "Nothing happens before somebody else agrees.",
+        "Become Approver, read the plan, approve it. VMM's service is stopped, one row is changed, the service is started.",
+        lambda seen: (
+            seen.facts.get("VMM believes") == "on hv06, Running" and seen.facts.get("VMMService on vmm01") == "running"
+        ),
+    ),
+    Step(
+        "refresh",
+        "Does it stay so?",
+        "Open World and press Refresh in VMM. Then, as Operator, press Done in the plan's message: the bot looks for itself.",
+        lambda seen: seen.answered("^Done: Fix missing"),
+    ),
+    Step(
+        "undo",
+        "What was done can be taken back.",
+        "Press Undo… there, then become Approver again for the plan that it makes. The row gets its earlier values back.",
+        lambda seen: seen.answered("^Done: Take back") and seen.facts.get("VMM believes") == "on hv04, Missing",
+    ),
+    REVIEW,
+)
 
 
 def begin(world: World) -> None:

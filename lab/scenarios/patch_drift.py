@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from lab.tour import Step
 from lab.world.model import Node
 from lab.world.world import World
 
 RELEASES = {"prod": "2008R2"}
 BLOCKED, BLOCKER, MISSED = "KB2607712", "KB2616676", "KB2570791"
+
+TOUR = (
+    Step(
+        "ask",
+        "An update is missing on some nodes.",
+        "Ask which: the line stands ready below, press Enter.",
+        lambda seen: seen.answered(r"differ|trap|agree|alike|KB\d|update"),
+        "/verify-kb-drift prod",
+    ),
+)
 
 
 def begin(world: World) -> None:

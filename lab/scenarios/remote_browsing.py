@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lab.tour import REVIEW, Step
 from lab.world import audit_policy
 from lab.world.model import Node
 from lab.world.world import Action, World
@@ -20,6 +21,31 @@ _LEFT_BEHIND = {
     "hv05": {"921E": audit_policy.FAILURE, "9225": audit_policy.SUCCESS, "9244": audit_policy.SUCCESS},
 }
 _SAYS = {"works": "works", "fails": "fails", "toggled": "fails; auditing is on as a whole"}
+
+TOUR = (
+    Step(
+        "plan",
+        "Browsing for files on hv02 fails.",
+        "Ask for a plan that mends it: the line stands ready below, press Enter.",
+        lambda seen: seen.answered("remote browsing"),
+        "/fix-remote-browsing hv02",
+    ),
+    Step(
+        "approve",
+        "The audit policy is switched on and put back exactly.",
+        "Become Approver, read the plan, approve it. Watch the audit policy of hv02 in World: each setting comes back.",
+        lambda seen: seen.facts.get("hv02 browsing") == "works" and seen.facts.get("hv02 audit policy") == "as it was",
+    ),
+    Step(
+        "browse",
+        "Only a person can see whether it helped.",
+        "Open World and press Reopen the Wizard and Browse hv02. Then, as Operator, press Done in the plan's message.",
+        lambda seen: (
+            seen.facts.get("hv02 wizard") == "files are listed" and seen.answered("^Done: Fix remote browsing")
+        ),
+    ),
+    REVIEW,
+)
 
 
 def begin(world: World) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
+from lab.config_files import PATIENCE
+from lab.tour import AUDITED, REVIEW, Step
 from lab.world import backup, events, services
 from lab.world.backup import WRITERS_BAD
 from lab.world.model import GIB, MIB, BackupJob, ShadowCopy, identity
@@ -18,6 +21,62 @@ BEGAN, FAILED = timedelta(minutes=31), timedelta(minutes=25)  # ago
 _LOW = (("sql-stage-02", "L", 412 * MIB), ("web-dev-04", "C", 820 * MIB), ("file-01", "D", 21 * GIB))
 _NODE_STATES = {0: "up", 1: "down", 2: "paused"}
 _DRAINS = {0: "", 1: ", is being drained", 2: ", drained", 3: ", its drain failed"}
+
+_SPACE = r"\bfree\b|\bfull\b"  # in the headers of /find-full-guests, and in no other about a whole cluster
+_ELSE = rf"{_SPACE}|^No plan|{AUDITED}|{JOB}"  # headers that are no verdict on writers
+
+
+def _is_over(header: str) -> bool:
+    """Whether a verdict on writers says nothing of what was wrong, nor of the backup that tries again."""
+    return bool(header) and not re.search("STUCK|BUSY|a backup runs", header)
+
+
+TOUR = (
+    Step(
+        "ask",
+        "A backup of prod failed.",
+        "Ask the bot why: the line stands ready below, press Enter.",
+        lambda seen: seen.answered("writer"),
+        "/check-writers prod",
+    ),
+    Step(
+        "find",
+        "One guest stopped the backup of all.",
+        f"The answer names a suspect. Press Find Full Guests in it, or type the line. It takes {PATIENCE} seconds: one guest of "
+        "prod never answers, and the bot does not pretend it did.",
+        lambda seen: seen.answered(_SPACE),
+        "/find-full-guests prod",
+    ),
+    Step(
+        "no-reset",
+        "Why not simply reset the writer?",
+        "Because guests are locked: draining hv03 would fail. Ask for a plan, and see what the bot says instead of making one.",
+        lambda seen: seen.answered(r"^No plan yet for hv03"),
+        "/reset-writer hv03",
+    ),
+    Step(
+        "free",
+        "No command frees space in a guest.",
+        "A person has to. Open World and be that person: press Free 2 GB.",
+        lambda seen: "free-2gb" not in seen.offers,
+    ),
+    Step(
+        "resume",
+        "The job still waits.",
+        "It would try again by itself in a while. Do not wait: ask for a plan, read it, press Confirm. The risk is low, so whoever "
+        "asked decides. Time is short in here: a try that takes minutes elsewhere takes seconds.",
+        lambda seen: seen.facts.get(f"Backup job {JOB}") in {"running", "completed"},
+        f"/resume-backup {JOB}",
+    ),
+    Step(
+        "again",
+        "Look again.",
+        "Press Look Again in the first answer, or type the line.",
+        lambda seen: _is_over(seen.last_but(_ELSE)) and seen.facts.get("hv03 writer", "").startswith("[1]"),
+        "/check-writers prod",
+    ),
+    REVIEW,
+)
 
 
 def begin(world: World) -> None:

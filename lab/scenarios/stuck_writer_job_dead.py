@@ -5,11 +5,51 @@ from __future__ import annotations
 from datetime import timedelta
 
 from lab.scenarios.stuck_writer import FREED, FULL_GUEST, JOB, NODE, facts, failed_backup, failed_drain
+from lab.tour import REVIEW, Step
 from lab.world import backup, events, services
 from lab.world.model import BackupJob, Service
 from lab.world.world import Action, World
 
 KILLED = timedelta(minutes=9)  # ago
+
+_RESET, _RUNS = f"^Reset writer on {NODE}", rf"^T-\d+ {NODE}: |^Done: Reset writer on {NODE}"
+TOUR = (
+    Step(
+        "ask",
+        "The job is dead, and new ones fail.",
+        "Ask about hv03: the line stands ready below, press Enter. Seen once, its writer only looks stuck: it might be slow. A "
+        "second look counts from two minutes later on, and nothing shortens them here.",
+        lambda seen: seen.answered("writer.* on hv03"),
+        "/check-writers hv03",
+    ),
+    Step(
+        "plan",
+        "Nothing is locked any more, so it can be reset.",
+        "Press Reset Writer… in the answer, or type the line; deciding needs no waiting.",
+        lambda seen: seen.answered(_RESET),
+        "/reset-writer hv03",
+    ),
+    Step(
+        "approve",
+        "Nothing happens before somebody else agrees.",
+        "Become Approver, read the plan, press Approve. (As Operator you would be refused: try it.)",
+        lambda seen: seen.answered(rf"{_RESET}$|{_RUNS}"),
+    ),
+    Step(
+        "watch",
+        "Two looks, then it runs by itself.",
+        "The message says what it waits for. Once the two minutes are over it begins: hv03 is drained, vmms restarted, hv03 resumed. "
+        "Meanwhile read the whole plan in its thread. A live migration takes seconds in here, instead of minutes.",
+        lambda seen: seen.answered("^Done: Reset writer on hv03"),
+    ),
+    Step(
+        "back-up",
+        "Does it last?",
+        "Open World and press Back up hv03 again.",
+        lambda seen: any(name.startswith("Backup job") and says == "completed" for name, says in seen.facts.items()),
+    ),
+    REVIEW,
+)
 
 
 def begin(world: World) -> None:

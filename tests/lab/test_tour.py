@@ -2,7 +2,7 @@
 
 import pytest
 
-from lab.scenarios import stories
+from lab.scenarios import stories, tour
 from lab.tour import Observation, Tour
 
 STUCK = "prod: Hyper-V writer LOOKS STUCK on hv03"
@@ -13,12 +13,16 @@ OTHER = "prod: event 8194 PERMISSION on hv06"
 OFFERS = frozenset({"free-2gb", "end-job"})
 
 
+def start(story: str, verify: str = "") -> Tour:
+    return Tour(tour(story), verify)
+
+
 def at(tour: Tour) -> str:
     return next((step.key for step in tour.steps if step.key not in tour.done), "")
 
 
 def test_the_stuck_writer_step_by_step():
-    tour = Tour("stuck-writer", "verify")
+    tour = start("stuck-writer", "verify")
     before = {"hv03 writer": "[5] retryable error"}
     after = {"hv03 writer": "[1] no error", "Backup job 48211": "completed"}
     assert not tour.answered
@@ -47,21 +51,21 @@ def test_the_stuck_writer_step_by_step():
 
 @pytest.mark.parametrize("early", [STUCK, "prod: writers well on all 6 nodes, a backup runs", "prod: BUSY on hv03"])
 def test_looking_again_too_early_is_not_yet_recovery(early):
-    tour = Tour("stuck-writer", "")
+    tour = start("stuck-writer")
     facts = {"hv03 writer": "[1] no error", "Backup job 48211": "completed"}
     tour.look(Observation((STUCK, FULL, HELD, RESUMED, early), facts, frozenset()))
     assert at(tour) == "again"
 
 
 def test_what_has_happened_once_stays_done():
-    tour = Tour("stuck-writer", "")
+    tour = start("stuck-writer")
     tour.look(Observation((STUCK,), {}, OFFERS))
     tour.look(Observation((), {}, OFFERS))
     assert at(tour) == "find"
 
 
 def test_steps_and_the_whole_tour_can_be_skipped():
-    tour = Tour("healthy", "")
+    tour = start("healthy")
     tour.change("next")
     assert at(tour) == "silent"
     tour.change("skip")
@@ -73,7 +77,7 @@ def test_steps_and_the_whole_tour_can_be_skipped():
 
 
 def test_a_silent_host_is_seen_by_the_word_unknown():
-    tour = Tour("healthy", "")
+    tour = start("healthy")
     tour.look(Observation(("prod: writers well on all 6 nodes",), {}, frozenset()))
     assert at(tour) == "silent"
     tour.look(Observation(("prod: writers well on 5 of 6 nodes, hv05 unknown",), {}, frozenset(), unknown=True))
@@ -81,7 +85,7 @@ def test_a_silent_host_is_seen_by_the_word_unknown():
 
 
 def test_the_killed_job_step_by_step():
-    tour = Tour("stuck-writer-job-dead", "")
+    tour = start("stuck-writer-job-dead")
     drained = {"hv03 writer": "[1] no error", "hv03": "paused, drained, 0 guests", "Backup job 48211": "killed"}
     resumed = {**drained, "hv03": "up, 11 guests"}
     saved = {**resumed, "Backup job 48212": "completed"}
@@ -100,7 +104,7 @@ def test_the_killed_job_step_by_step():
 
 
 def test_remote_browsing_step_by_step():
-    tour = Tour("remote-browsing", "")
+    tour = start("remote-browsing")
     changed = {"hv02 browsing": "works", "hv02 audit policy": "2 settings differ"}
     restored = {**changed, "hv02 audit policy": "as it was"}
     for headers, facts, step in (
@@ -117,7 +121,7 @@ def test_remote_browsing_step_by_step():
 
 
 def test_a_missing_machine_step_by_step():
-    tour = Tour("missing-vm", "")
+    tour = start("missing-vm")
     lost = {"VMM believes": "on hv04, Missing", "VMMService on vmm01": "running"}
     changed = {"VMM believes": "on hv06, Running", "VMMService on vmm01": "stopped"}
     mended = {**changed, "VMMService on vmm01": "running"}
@@ -139,7 +143,7 @@ def test_a_missing_machine_step_by_step():
 
 def test_every_story_has_a_tour_that_ends_at_the_ledger():
     for story in stories():
-        steps = Tour(story, "verify").steps
-        assert len(steps) > 1, f"lab/tour.py does not say in steps() where {story} leads"
+        steps = start(story, "verify").steps
+        assert len(steps) > 1, f"the TOUR of {story} leads nowhere"
         assert steps[-1].shell == "verify"
         assert len({step.key for step in steps}) == len(steps)
