@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import cogapp
 import pytest
@@ -151,25 +152,37 @@ def test_no_tracked_file_knows_the_machine_it_was_written_on():
     assert not told
 
 
-def test_every_library_that_is_imported_is_declared_or_comes_with_one_that_is():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = {re.split(r"[\[>=]", each)[0] for each in project["dependencies"]}
+def project(folder: Path) -> dict[str, Any]:
+    return tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+
+
+@pytest.mark.parametrize(("folder", "rooms"), [(".", ("bot", "commands")), ("lab", ("lab",))])
+def test_every_library_that_is_imported_is_declared_or_comes_with_one_that_is(folder, rooms):
+    declared = {re.split(r"[\[>=]", each)[0] for each in project(ROOT / folder)["dependencies"]}
     # Distribution -> what it brings that we import by name: its own module, and the errors it lets through.
     brings = {
         "pywinrm": {"winrm", "requests", "requests_ntlm", "urllib3", "spnego", "kerberos", "cryptography"},
         "pydantic-settings": {"pydantic_settings", "pydantic", "pydantic_core"},
+        "pyspnego": {"spnego"},
     }
     known = {module for name in declared for module in brings.get(name, {name.replace("-", "_")})}
-    for path in modules("bot", "commands"):
+    for path in modules(*rooms):
         foreign = {name.partition(".")[0] for name in imports(path)} - sys.stdlib_module_names - set(ROOMS)
         assert foreign <= known, path
+
+
+def test_the_two_distributions_are_of_one_version():
+    production, lab = project(ROOT), project(ROOT / "lab")
+    assert lab["version"] == production["version"]
+    assert f"hvops=={production['version']}" in lab["dependencies"]
+    assert lab["requires-python"] == production["requires-python"]
 
 
 def test_a_wheel_would_carry_what_the_code_reads_beside_itself():
     packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert packages == {"packages": ["bot", "commands"]}, "a filter here could leave rules out"
     lab = tomllib.loads((ROOT / "lab" / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert (lab["only-include"], lab["exclude"]) == (["."], ["pyproject.toml"]), "nor pages or schemas"
+    assert (lab["include"], lab["exclude"]) == (["*"], ["/pyproject.toml"]), "nor pages or schemas"
     ignored = (ROOT / ".gitignore").read_text().split()
     kinds = {path.suffix for room in ROOMS for path in (ROOT / room).rglob("*") if path.is_file()} - {".py", ".pyc"}
     assert not {f"*{kind}" for kind in kinds} & set(ignored), "hatchling leaves out what git ignores"

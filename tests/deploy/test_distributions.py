@@ -6,10 +6,12 @@ import sys
 import sysconfig
 import venv
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+NOBODY = "http://127.0.0.1:9/api/"  # the discard port: no Slack answers there
 
 
 class Installed:
@@ -47,9 +49,8 @@ class Installed:
         )
 
     def finds(self, module: str) -> bool:
-        done = subprocess.run(
-            [self.python, "-c", f"import {module}"], cwd=self.directory, capture_output=True, check=False
-        )
+        # -I: neither PYTHONPATH nor the working directory
+        done = subprocess.run([self.python, "-I", "-c", f"import {module}"], capture_output=True, check=False)
         return done.returncode == 0
 
 
@@ -77,6 +78,14 @@ def installed(tmp_path_factory, wheels):
     return made
 
 
+@pytest.mark.parametrize(("distribution", "rooms"), [("hvops", ("bot", "commands")), ("hvops_lab", ("lab",))])
+def test_a_wheel_carries_every_file_of_its_rooms_and_no_other(wheels, distribution, rooms):
+    with ZipFile(wheels[distribution]) as wheel:
+        carried = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    files = {path for room in rooms for path in (ROOT / room).rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    assert carried == {path.relative_to(ROOT).as_posix() for path in files} - {"lab/pyproject.toml"}
+
+
 def test_production_shows_no_demo_and_works(installed, wheels, tmp_path):
     assert installed.finds("bot")
     assert installed.finds("commands.rules")
@@ -91,10 +100,12 @@ def test_production_shows_no_demo_and_works(installed, wheels, tmp_path):
     assert manifest.stdout == (ROOT / "deploy" / "slack.yaml").read_text()
 
     settings = tmp_path / "settings.toml"
-    settings.write_text('inventory = "inventory.toml"\n[credentials.reader]\ntransport = "kerberos"\n')
-    (tmp_path / "inventory.toml").write_text('[hosts.hv01]\ndomain = "nowhere.invalid"\n')
+    example = (ROOT / "deploy" / "settings.toml").read_text()
+    settings.write_text(example.replace("[slack]", f'[slack]\nbase_url = "{NOBODY}"', 1))
+    (tmp_path / "inventory.toml").write_text((ROOT / "deploy" / "inventory.toml").read_text())
     doctor = installed.hvops("doctor", "--settings", str(settings))
     assert doctor.returncode == 1, doctor.stderr
+    assert "viewer, operator, approver" in doctor.stdout
     assert "FAIL" in doctor.stdout
     assert "Traceback" not in doctor.stdout + doctor.stderr
 
