@@ -73,7 +73,7 @@ def _block(lines: list[Line]) -> tuple[Any, list[Line]]:
 def _item(lines: list[Line]) -> tuple[Any, list[Line]]:
     """An item of a list: a scalar, or a mapping whose first key stands behind the hyphen."""
     depth, first = lines[0]
-    told = first.removeprefix("- ")
-    if told[:1] in '"[' or ":" not in told:
-        return json.loads(told), lines[1:]
-    return _block([(depth + 2, told), *lines[1:]])
+    item = first.removeprefix("- ")
+    if item[:1] in '"[' or ":" not in item:
+        return json.loads(item), lines[1:]
+    return _block([(depth + 2, item), *lines[1:]])

@@ -25,7 +25,7 @@ class ProcessState(StrEnum):
 
     STOPPED = "stopped"
     STARTING = "starting"  # started, and nothing known against it
-    AGAIN = "restarting"  # died, and comes again
+    RESTARTING = "restarting"  # died, and comes again
     FAILED = "failed"  # died too often
 
 
@@ -33,13 +33,13 @@ class BotProcess:
     """One child process at a time.
 
     Attributes:
-        condition: how it is.
+        state: how it is.
         ended: how the last one ended, as words: "was killed (SIGKILL)", "ended with code 2"; "" while none has.
-        changed: called after every change of `condition`.
+        changed: called after every change of `state`.
     """
 
     def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
-        self.condition = ProcessState.STOPPED
+        self.state = ProcessState.STOPPED
         self.ended = ""
         self.changed = changed
         self._process: asyncio.subprocess.Process | None = None
@@ -93,7 +93,7 @@ class BotProcess:
             if failures > TOO_MANY:
                 self._become(ProcessState.FAILED)
                 return
-            self._become(ProcessState.AGAIN)
+            self._become(ProcessState.RESTARTING)
             await asyncio.sleep(AGAIN_AFTER[failures - 1])
             self._become(ProcessState.STARTING)
 
@@ -112,8 +112,8 @@ class BotProcess:
             process.kill()
             await process.wait()
 
-    def _become(self, condition: ProcessState) -> None:
-        self.condition = condition
+    def _become(self, state: ProcessState) -> None:
+        self.state = state
         self.changed()
 
 

@@ -1,4 +1,4 @@
-"""The files a bot is told about the practice estate in: settings.toml and inventory.toml.
+"""The files that describe the practice environment to a bot: settings.toml and inventory.toml.
 
 Text in TOML's basic strings is escaped as in JSON [doc: toml.io/en/v1.0.0#string].
 """
@@ -79,12 +79,12 @@ def estate(
     tables: list[tuple[str, Mapping[str, Value]]] = [("", {"guest_domains": domains})]
     for name, cluster in clusters.items():
         entries = [node.name for node in cluster.nodes[:ENTRY_HOSTS]]
-        told: Mapping[str, Value] = {
+        table: Mapping[str, Value] = {
             "domain": cluster.domain,
             "entry_hosts": entries,
             "ops_channel": OPS_CHANNEL,
         }
-        tables.append((f"clusters.{name}", told))
+        tables.append((f"clusters.{name}", table))
     server, port = database
     tables.append((f"hosts.{vmm_host.name}", {"domain": vmm_host.domain, "ops_channel": OPS_CHANNEL}))
     vmm: Mapping[str, Value] = {
@@ -115,8 +115,8 @@ def _rule(role: str, group: str) -> dict[str, Value]:
 
 
 def _login(account: Account, ca_file: str) -> dict[str, Value]:
-    told: dict[str, Value] = {"transport": "ntlm", "username": account.user, "password": account.password}
-    return told | ({"ca_file": ca_file} if account.profile == "guest" else {})
+    login: dict[str, Value] = {"transport": "ntlm", "username": account.user, "password": account.password}
+    return login | ({"ca_file": ca_file} if account.profile == "guest" else {})
 
 
 def _table(name: str, values: Mapping[str, Value]) -> str:
@@ -127,5 +127,5 @@ def _lines(name: str, values: Mapping[str, Value]) -> Iterator[str]:
     if name:
         yield f"[{name}]"
     for key, value in values.items():
-        told = value if isinstance(value, (str, int)) else list(value)
-        yield f"{key} = {json.dumps(told, ensure_ascii=False)}"
+        shown = value if isinstance(value, (str, int)) else list(value)
+        yield f"{key} = {json.dumps(shown, ensure_ascii=False)}"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lab.app_manifest import ManifestUnreadable, bot_manifest
 from lab.bot_process import ProcessState
-from lab.demo_api import StageApi
+from lab.demo_api import DemoApi
 from lab.demo_session import DEFAULT_STORY, DemoSession
 from lab.slack.server import FakeSlack
 
@@ -62,25 +62,25 @@ async def _play(port: int, story: str, root: Path, *, open_browser: bool) -> int
     except ManifestUnreadable as error:
         _say(f"The bot cannot be run. {error}")
         return 1
-    async with _listening(port, lambda at: FakeSlack(at, manifest=manifest), root) as stage:
-        await stage.begin(story)
-        await _announce(stage, over)
+    async with _listening(port, lambda at: FakeSlack(at, manifest=manifest), root) as session:
+        await session.begin(story)
+        await _announce(session, over)
         if open_browser:
-            await asyncio.to_thread(webbrowser.open, stage.slack.address)
+            await asyncio.to_thread(webbrowser.open, session.slack.address)
         await over.wait()
         _say("Stopping.")
-        await stage.slack.farewell()
+        await session.slack.farewell()
     return 0
 
 
 @contextlib.asynccontextmanager
 async def _listening(port: int, make: Callable[[int], FakeSlack], root: Path) -> AsyncIterator[DemoSession]:
-    """The stage with its Slack listening on that port, or on another one where it is taken."""
+    """The session with its Slack listening on that port, or on another one where it is taken."""
     async with contextlib.AsyncExitStack() as stack:
         for at in (port, 0):
             slack = make(at)
-            stage = DemoSession(slack, root, bot_command, verify_command)
-            StageApi(stage).add_to(slack.application.router)
+            session = DemoSession(slack, root, bot_command, verify_command)
+            DemoApi(session).add_to(slack.application.router)
             try:
                 await stack.enter_async_context(slack)
             except OSError as error:
@@ -89,8 +89,8 @@ async def _listening(port: int, make: Callable[[int], FakeSlack], root: Path) ->
                 _say(f"Port {port} is in use; another one is taken.")
             else:
                 break
-        stack.push_async_callback(stage.end)
-        yield stage
+        stack.push_async_callback(session.end)
+        yield session
 
 
 def bot_command(settings: Path) -> Sequence[str]:
@@ -106,26 +106,26 @@ def verify_command(settings: Path) -> str:
     return f"HVOPS_SETTINGS={shlex.quote(str(settings))} {shlex.quote(str(hvops))} audit verify"
 
 
-async def _announce(stage: DemoSession, over: asyncio.Event) -> None:
+async def _announce(session: DemoSession, over: asyncio.Event) -> None:
     """Wait until the bot is connected, and print the address; print what went wrong where it is not."""
-    connected = asyncio.create_task(_connected(stage))
+    connected = asyncio.create_task(_connected(session))
     ended = asyncio.create_task(over.wait())
     await asyncio.wait((connected, ended), timeout=CONNECTS_WITHIN, return_when=asyncio.FIRST_COMPLETED)
     for task in (connected, ended):
         task.cancel()
     if over.is_set():
         return
-    if not stage.slack.workspace.connections:
-        _say(f"The bot is not connected. {stage.bot_says()['says']}\n{stage.bot.log_tail()}")
+    if not session.slack.workspace.connections:
+        _say(f"The bot is not connected. {session.bot_says()['says']}\n{session.bot.log_tail()}")
     _say(
-        f"\n  {stage.slack.address}\n\n"
+        f"\n  {session.slack.address}\n\n"
         "Open it and press Enter. Nothing there is real, and nothing leaves this machine. Ctrl-C ends it."
     )
 
 
-async def _connected(stage: DemoSession) -> None:
-    with stage.slack.workspace.stream.follow() as events:
-        while not stage.slack.workspace.connections and stage.bot.condition is not ProcessState.FAILED:
+async def _connected(session: DemoSession) -> None:
+    with session.slack.workspace.stream.follow() as events:
+        while not session.slack.workspace.connections and session.bot.state is not ProcessState.FAILED:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.5):  # a bot that fails for good says so in no event
                     await events.get()

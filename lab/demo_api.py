@@ -1,4 +1,4 @@
-"""The page's API of the stage, beside that of the practice Slack and behind the same guard.
+"""The page's API of the demo session, beside that of the practice Slack and behind the same guard.
 
 GET  /practice/world                          -> {"story": {"name", "title", "says", "prefilled"}, "stories": [{"name",
         "title", "says"}], "estate": "prod: 6 nodes, …", "facts": [{"about", "says"}], "actions": [{"key", "label"}],
@@ -20,11 +20,11 @@ from aiohttp import web
 from lab.demo_session import DemoSession
 
 
-class StageApi:
+class DemoApi:
     """Request handlers under /practice/world."""
 
-    def __init__(self, stage: DemoSession) -> None:
-        self._stage = stage
+    def __init__(self, session: DemoSession) -> None:
+        self._session = session
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Put the routes in; before the server listens."""
@@ -34,7 +34,7 @@ class StageApi:
     async def world(self, request: web.Request) -> web.Response:
         """What there is to see."""
         del request
-        return web.json_response(await self._stage.as_json(), headers={"Cache-Control": "no-store"})
+        return web.json_response(await self._session.as_json(), headers={"Cache-Control": "no-store"})
 
     async def change(self, request: web.Request) -> web.Response:
         """Change something."""
@@ -55,8 +55,8 @@ class StageApi:
         return web.json_response({"ok": True})
 
     def _changes(self) -> dict[str, Callable[[str], Awaitable[None]]]:
-        stage = self._stage
-        return {"act": stage.act, "trouble": stage.trouble, "story": stage.begin, "tour": self._tour}
+        session = self._session
+        return {"act": session.act, "trouble": session.trouble, "story": session.begin, "tour": self._tour}
 
     async def _tour(self, how: str) -> None:
-        self._stage.tour.change(how)
+        self._session.tour.change(how)

@@ -1,4 +1,4 @@
-"""The demo's stage: one story at a time, played by the practice estate, the practice Slack and the real bot."""
+"""The demo: one story at a time, played by the practice estate, the practice Slack and the real bot."""
 
 from __future__ import annotations
 
@@ -103,13 +103,13 @@ class DemoSession:
 
     def bot_says(self) -> JSON:
         """How the bot is: {"state": "running" or else, "says": a sentence}."""
-        if self.slack.workspace.connections and self.bot.condition is not ProcessState.STOPPED:
+        if self.slack.workspace.connections and self.bot.state is not ProcessState.STOPPED:
             self._met = True
             return {"state": "running", "says": ""}
-        condition, ended = self.bot.condition, self.bot.ended
-        if condition is ProcessState.STOPPED:
-            return {"state": "starting", "says": "The stage is being set for the story."}
-        if condition is ProcessState.FAILED:
+        state, ended = self.bot.state, self.bot.ended
+        if state is ProcessState.STOPPED:
+            return {"state": "starting", "says": "The story is being set up."}
+        if state is ProcessState.FAILED:
             said = self.bot.log_tail().rpartition("\n")[2]
             return {"state": "failed", "says": f"The bot {ended}, again and again. Its last words: {said or 'none'}"}
         if self._met:
@@ -166,7 +166,7 @@ class DemoSession:
         return self.estate
 
     def _bot_changed(self) -> None:
-        if self.bot.condition is ProcessState.AGAIN:
+        if self.bot.state is ProcessState.RESTARTING:
             self._met = False
 
     async def _end(self) -> None:

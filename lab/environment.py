@@ -123,8 +123,8 @@ class PracticeEnvironment:
         self._authority.write(self.directory / "ca.pem")
         config_files.write_private(self.directory / "ledger.key", secrets.token_hex(32) + "\n")
         logins = (self._database_account, self.backup_account)
-        told = config_files.settings(self.world.accounts, self._slack, "ca.pem", *logins)
-        config_files.write_private(self.settings_path, told)
+        text = config_files.settings(self.world.accounts, self._slack, "ca.pem", *logins)
+        config_files.write_private(self.settings_path, text)
         place = (self.database.address, self.database.port)
         assert self.world.vmm is not None
         estate = config_files.estate(

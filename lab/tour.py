@@ -108,7 +108,7 @@ class Tour:
 
     def as_json(self) -> dict[str, Any]:
         """What the page draws."""
-        told = [
+        steps = [
             {
                 "key": step.key,
                 "title": step.title,
@@ -119,7 +119,7 @@ class Tour:
             }
             for step in self.steps
         ]
-        return {"answered": self.answered, "skipped": self.skipped, "steps": told}
+        return {"answered": self.answered, "skipped": self.skipped, "steps": steps}
 
     def _next(self) -> None:
         waiting = [step.key for step in self.steps if step.key not in self.done]

@@ -30,7 +30,7 @@ class FakeCommVault:
     """The practice backup product, on loopback; an async context manager in the loop that the world lives in.
 
     Args:
-        world: whose jobs are told and acted on.
+        world: whose jobs are reported and acted on.
         operators: the accounts that may act on jobs.
         viewers: the accounts that may only look.
         address: in 127.0.0.0/8.
@@ -89,13 +89,13 @@ class FakeCommVault:
         return self.tokens.account(request.headers.get("Authtoken", ""))
 
     async def _log_in(self, request: web.Request) -> web.Response:
-        told = await _body(request)
-        reply = self.tokens.log_in(str(told.get("username", "")), str(told.get("password", "")))
+        body = await _body(request)
+        reply = self.tokens.log_in(str(body.get("username", "")), str(body.get("password", "")))
         return responses.answer(request, responses.LOGIN, reply)
 
     async def _renew(self, request: web.Request) -> web.Response:
-        told = await _body(request)
-        token = self.tokens.renew(str(told.get("sessionId", "")))
+        body = await _body(request)
+        token = self.tokens.renew(str(body.get("sessionId", "")))
         if token is None:
             return responses.answer(request, responses.GENERIC, responses.refused(NOT_ALLOWED, "Access denied"), 401)
         return responses.answer(request, responses.LOGIN, {"token": token, "error": {"errorCode": 0}})
@@ -149,7 +149,7 @@ _ACTIONS: dict[str, Callable[[World, BackupJob], bool]] = {
 async def _body(request: web.Request) -> dict[str, Any]:
     """The JSON object of a request; empty where there is none."""
     try:
-        told = json.loads(await request.text())
+        body = json.loads(await request.text())
     except ValueError:
         return {}
-    return told if isinstance(told, dict) else {}
+    return body if isinstance(body, dict) else {}

@@ -14,7 +14,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the stand-in asks about time."""
+    """What the fake Slack asks about time."""
 
     def now(self) -> float:
         """Epoch seconds."""

@@ -1,4 +1,4 @@
-"""What every part of the stand-in shares: the workspace, what was handed out, the rates, the faults, the call log."""
+"""What every part of the fake Slack shares: the workspace, what was handed out, the rates, the faults, the call log."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Core:
     """
 
     workspace: Workspace
-    grants: TokenStore
+    tokens: TokenStore
     rates: Rates
     faults: Faults
     address: str = ""

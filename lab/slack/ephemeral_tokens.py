@@ -131,7 +131,7 @@ class TokenStore:
         self.tickets[token] = self.clock.now()
         return token
 
-    def punch(self, token: str) -> bool:
+    def revoke(self, token: str) -> bool:
         """Use a ticket up; False when it is unknown, used or stale."""
         issued = self.tickets.pop(token, None)
         return issued is not None and self.clock.now() - issued <= TICKET_SECONDS

@@ -40,17 +40,17 @@ class Events:
 
     def _said(self, message: Message) -> None:
         channel = self._core.workspace.channels[message.channel]
-        told: JSON = {**message_json(self._core.workspace, message), "channel": channel.id, "event_ts": message.ts}
+        event: JSON = {**message_json(self._core.workspace, message), "channel": channel.id, "event_ts": message.ts}
         if not self._core.workspace.members[message.user].is_bot:
-            told |= {"client_msg_id": f"practice-{message.ts}", "team": TEAM}
+            event |= {"client_msg_id": f"practice-{message.ts}", "team": TEAM}
         if message.files:
-            told["subtype"] = "file_share"
+            event["subtype"] = "file_share"
         if BOT_USER in channel.members:
             kind = "im" if channel.kind == "dm" else "channel"
             subscription = "message.im" if kind == "im" else "message.channels"
-            self._tell(subscription, {**told, "type": "message", "channel_type": kind})
+            self._tell(subscription, {**event, "type": "message", "channel_type": kind})
         if f"<@{BOT_USER}>" in message.text and channel.kind == "channel" and message.user != BOT_USER:
-            self._tell("app_mention", {**told, "type": "app_mention"})
+            self._tell("app_mention", {**event, "type": "app_mention"})
 
     def _tell(self, subscription: str, event: JSON) -> None:
         if subscription in self._core.workspace.manifest.events:

@@ -1,4 +1,4 @@
-"""Who may talk to the stand-in: this machine, by a loopback name, from no foreign page.
+"""Who may talk to the fake Slack: this machine, by a loopback name, from no foreign page.
 
 A page on the internet can make a browser send requests to loopback, and a name that the page's owner turns over to
 127.0.0.1 (DNS rebinding) makes such a request look like its own. So the peer, the Host and the Origin all have to be ours.

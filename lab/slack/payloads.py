@@ -29,7 +29,7 @@ def command_payload(core: Core, who: Member, channel: Channel, command: str, tex
         "api_app_id": APP,
         "is_enterprise_install": "false",
         "response_url": hook_url(core, "commands", hook),
-        "trigger_id": core.grants.trigger(who.id),
+        "trigger_id": core.tokens.trigger(who.id),
     }
 
 
@@ -51,7 +51,7 @@ def message_action(core: Core, who: Member, message: Message, place: Placed, val
         "channel": {"id": channel.id, "name": "directmessage" if channel.kind == "dm" else channel.name},
         "state": {"values": state_of(message.blocks, message.state)},
         "response_url": hook_url(core, "actions", hook),
-        "trigger_id": core.grants.trigger(who.id),
+        "trigger_id": core.tokens.trigger(who.id),
         "actions": [_action(core, place, value)],
     }
     if message.only_for is None:
@@ -65,7 +65,7 @@ def view_action(core: Core, who: Member, view: View, place: Placed, value: JSON)
         **_interaction(who, "block_actions"),
         "container": {"type": "view", "view_id": view.id},
         "view": view_json(view),
-        "trigger_id": core.grants.trigger(who.id, view.id),
+        "trigger_id": core.tokens.trigger(who.id, view.id),
         "actions": [_action(core, place, value)],
     }
 
@@ -74,7 +74,7 @@ def submission(core: Core, who: Member, view: View) -> JSON:
     """A modal's submit button."""
     return {
         **_interaction(who, "view_submission"),
-        "trigger_id": core.grants.trigger(who.id, view.id),
+        "trigger_id": core.tokens.trigger(who.id, view.id),
         "view": view_json(view),
         "response_urls": [],
     }
@@ -110,7 +110,7 @@ def event_payload(core: Core, event: JSON) -> JSON:
 
 def hook_url(core: Core, kind: str, hook: Hook) -> str:
     """A response URL."""
-    return f"{core.address}/{kind}/{TEAM}/{core.grants.hook(hook)}"
+    return f"{core.address}/{kind}/{TEAM}/{core.tokens.hook(hook)}"
 
 
 def _interaction(who: Member, kind: str) -> JSON:

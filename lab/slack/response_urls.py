@@ -32,7 +32,7 @@ async def respond(core: Core, request: web.Request) -> web.StreamResponse:
             return web.Response(status=500, text="internal error")
         if fault not in ("", "drop"):
             raise ratelimited(1) if fault == "ratelimited" else Refusal(fault, status=400)
-        speak(core, core.grants.use_hook(request.match_info["token"]), body)
+        speak(core, core.tokens.use_hook(request.match_info["token"]), body)
     except Refusal as refusal:
         status, answer = (400 if refusal.status == 200 else refusal.status), refusal.answer()  # noqa: PLR2004 - HTTP
     core.calls.append(CallRecord("response_url", body, answer, core.clock.now()))

@@ -6,7 +6,7 @@
     await operator.clicks(answer, "Evidence")
     await operator.sees_view("vssadmin")
 
-Everything is awaited on the stand-in's own event loop. `sees` waits for a condition and never for a time.
+Everything is awaited on the fake Slack's own event loop. `sees` waits for a condition and never for a time.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Connection:
 
     Attributes:
         waiting: envelope id -> the acknowledgement, or None when the socket was lost.
-        leaving: told to go; gets no new envelopes.
+        leaving: asked to leave; gets no new envelopes.
     """
 
     socket: web.WebSocketResponse
@@ -77,7 +77,7 @@ class SocketMode:
 
     async def accept(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection until it ends."""
-        if not self.core.grants.punch(request.query.get("ticket", "")):
+        if not self.core.tokens.revoke(request.query.get("ticket", "")):
             return web.Response(status=401, text="this ticket is used, too old, or was never issued")
         socket = web.WebSocketResponse(heartbeat=None)
         await socket.prepare(request)

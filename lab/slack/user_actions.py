@@ -61,7 +61,7 @@ class UserActions:
         return self._says(who, channel_id, text, thread_ts)
 
     async def clicks(self, who: Member, where: Message | View, place: Placed, chosen: Any = None) -> Done:
-        """A click on an element, told to the app at once."""
+        """A click on an element, sent to the app at once."""
         value = value_of(place.element, chosen)
         if place.element["type"] not in ("button", "overflow"):
             where.state.setdefault(place.block_id, {})[place.action_id] = value

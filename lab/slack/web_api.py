@@ -81,7 +81,7 @@ async def cut(request: web.Request) -> web.StreamResponse:
 
 async def receive_upload(core: Core, request: web.Request) -> web.Response:
     """Take the bytes of an announced file, raw or as a form's `file`; the length has to be the one announced."""
-    upload = core.grants.uploads.get(request.match_info["token"])
+    upload = core.tokens.uploads.get(request.match_info["token"])
     if upload is None:
         return web.Response(status=404, text="no such upload")
     if request.content_type == "multipart/form-data":

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from lab.sqlserver import errors
 from lab.sqlserver.errors import SqlError
-from lab.sqlserver.fault_injection import Kind as Mishaps
+from lab.sqlserver.fault_injection import Kind as FaultKind
 from lab.sqlserver.fault_injection import Trouble
 from lab.sqlserver.locks import Locks
 from lab.sqlserver.procedures import Procedures, Returned
@@ -182,35 +182,35 @@ class Connection:
 
     async def _batch(self, text: str, session: Session, procedures: Procedures, reply: Reply) -> None:
         out: list[Outcome] = []
-        struck = await self._strike(text)
+        fault = await self._inject_fault(text)
         call = session.as_call(text)
-        if struck == "deadlock":
+        if fault == "deadlock":
             session.lose(out)
         elif call is not None:
             await procedures.call(call, out)
         else:
             await session.run(text, {}, out)
-        self._cut_if(struck)
+        self._drop_after(fault)
         reply.batch(out)
 
     async def _call(self, call: Call, session: Session, procedures: Procedures, reply: Reply) -> None:
         out: list[Outcome] = []
         returned: Returned = ()
         text = procedures.text_of(call)
-        struck = await self._strike(text) if text else None
-        if struck == "deadlock":
+        fault = await self._inject_fault(text) if text else None
+        if fault == "deadlock":
             session.lose(out)
         else:
             returned = await procedures.call(call, out)
-        self._cut_if(struck)
+        self._drop_after(fault)
         reply.procedure(out, returned)
 
     async def _transaction(self, data: bytes, session: Session, reply: Reply) -> None:
         out: list[Outcome] = []
         request = requests.read_transaction(data)
-        struck = await self._strike(_VERBS[request.what])
+        fault = await self._inject_fault(_VERBS[request.what])
         try:
-            if struck == "deadlock":
+            if fault == "deadlock":
                 session.lose(out)
             elif request.what == "begin":
                 session.begin(out)
@@ -224,25 +224,25 @@ class Connection:
                 session.begin(out)
         except SqlError as error:
             out.append(error)
-        self._cut_if(struck)
+        self._drop_after(fault)
         reply.batch([*out, Done("OTHER")])
 
-    async def _strike(self, statement: str) -> Mishaps | None:
+    async def _inject_fault(self, statement: str) -> FaultKind | None:
         """Let happen to a statement what was planned for it; what happens afterwards is for the caller."""
         trouble = self._server.trouble
         self._server.statements.append(statement)
         if trouble.latency:
             await asyncio.sleep(trouble.latency)
         self._server.settle()
-        struck = trouble.inject(statement)
-        if struck == "drop before":
+        fault = trouble.inject(statement)
+        if fault == "drop before":
             raise Cut
-        if struck == "hang":
+        if fault == "hang":
             await asyncio.get_running_loop().create_future()
-        return struck
+        return fault
 
-    def _cut_if(self, struck: Mishaps | None) -> None:
-        if struck == "drop after":
+    def _drop_after(self, fault: FaultKind | None) -> None:
+        if fault == "drop after":
             raise Cut
 
 

@@ -30,17 +30,17 @@ class Trouble:
 
     latency: float = 0.0
     mute: bool = False
-    mishaps: list[Fault] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
     _seen: dict[int, int] = field(default_factory=dict)
 
     def inject(self, statement: str) -> Kind | None:
-        """What happens to this statement; the mishap is over with that."""
-        for mishap in self.mishaps:
-            if mishap.matching.casefold() not in statement.casefold():
+        """What happens to this statement; the fault is over with that."""
+        for fault in self.faults:
+            if fault.matching.casefold() not in statement.casefold():
                 continue
-            seen = self._seen[id(mishap)] = self._seen.get(id(mishap), 0) + 1
-            if seen > mishap.skip:
-                self.mishaps.remove(mishap)
-                self._seen.pop(id(mishap))
-                return mishap.kind
+            seen = self._seen[id(fault)] = self._seen.get(id(fault), 0) + 1
+            if seen > fault.skip:
+                self.faults.remove(fault)
+                self._seen.pop(id(fault))
+                return fault.kind
         return None

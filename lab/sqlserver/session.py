@@ -32,7 +32,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """Something about the session changed that the client is told: its transaction, or its database."""
+    """Something about the session changed that is reported to the client: its transaction, or its database."""
 
     what: Literal["begun", "committed", "rolled back", "database"]
     new: str | int = ""

@@ -58,13 +58,13 @@ def items(guest: Guest) -> tuple[str, ...] | None:
     """One CIM-XML instance per item; None for a guest that does not run and so exchanges nothing."""
     if guest.state not in {"running", "paused"}:
         return None
-    told = _windows(guest) if guest.release.family == "windows" else _linux(guest)
+    values = _windows(guest) if guest.release.family == "windows" else _linux(guest)
     if guest.reports_address:
-        told |= {
+        values |= {
             "FullyQualifiedDomainName": guest.fqdn if guest.release.family == "windows" else guest.name,
             "NetworkAddressIPv4": guest.address,
             "NetworkAddressIPv6": "",
             "RDPAddressIPv4": guest.address if guest.release.family == "windows" else "",
             "RDPAddressIPv6": "",
         }
-    return tuple(_ITEM.format(name=name, data=escape(data)) for name, data in sorted(told.items()))
+    return tuple(_ITEM.format(name=name, data=escape(data)) for name, data in sorted(values.items()))

@@ -108,9 +108,9 @@ class VirtualMachineManager:
 
     def believes(self, guest: Guest) -> tuple[str, int]:
         """On which host VMM believes a guest to be, and in which state."""
-        told = self.objects.read(self.record(guest))
-        host = self.hosts.read(next(self.hosts.find(HostID=told["HostId"])))
-        return str(host["ComputerName"]).partition(".")[0], int(told["ObjectState"])
+        record = self.objects.read(self.record(guest))
+        host = self.hosts.read(next(self.hosts.find(HostID=record["HostId"])))
+        return str(host["ComputerName"]).partition(".")[0], int(record["ObjectState"])
 
     def lose(self, guest: Guest, believed: Node, job: str) -> None:
         """A migration failed half-way: the record stays on a host where the guest is not."""

@@ -169,11 +169,11 @@ class World:
         self.changes += 1
 
     def is_asked(self, on: str, what: str) -> None:
-        """A machine was asked for a change by somebody who may. Whoever waited for that is told first."""
+        """A machine was asked for a change by somebody who may. Whoever waited for that is called first."""
         self.asked.append(f"{on}: {what}")
-        told, self.when_asked = self.when_asked, None
-        if told is not None:
-            told()
+        callback, self.when_asked = self.when_asked, None
+        if callback is not None:
+            callback()
 
     # logs ---------------------------------------------------------------------------------------------------------
 

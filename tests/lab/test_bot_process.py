@@ -34,7 +34,7 @@ async def bot(tmp_path, quick):
 
 async def until(true):
     async with asyncio.timeout(10):
-        while not true():  # noqa: ASYNC110 - the condition is what another process wrote into a file
+        while not true():  # noqa: ASYNC110 - the state is what another process wrote into a file
             await asyncio.sleep(0.01)
 
 
@@ -46,12 +46,12 @@ async def test_a_killed_bot_is_started_again(bot):
     await until(lambda: bot.log_tail() == "up\nup")
     assert bot._process.pid != first
     assert bot.ended == "was killed (SIGKILL)"
-    assert bot.condition is ProcessState.STARTING
+    assert bot.state is ProcessState.STARTING
 
 
 async def test_a_bot_that_cannot_start_is_given_up_with_its_last_words(bot):
     bot.start(FAILS, bot.log)
-    await until(lambda: bot.condition is ProcessState.FAILED)
+    await until(lambda: bot.state is ProcessState.FAILED)
     assert bot.ended == "ended with code 1"
     assert bot.log_tail().splitlines() == ["no such thing as a bot"] * 5
     assert not bot.kill()
@@ -59,10 +59,10 @@ async def test_a_bot_that_cannot_start_is_given_up_with_its_last_words(bot):
 
 async def test_every_change_is_told(bot):
     seen = []
-    bot.changed = lambda: seen.append(bot.condition)
+    bot.changed = lambda: seen.append(bot.state)
     bot.start(FAILS, bot.log)
-    await until(lambda: bot.condition is ProcessState.FAILED)
-    assert seen == [*[ProcessState.STARTING, ProcessState.AGAIN] * 4, ProcessState.STARTING, ProcessState.FAILED]
+    await until(lambda: bot.state is ProcessState.FAILED)
+    assert seen == [*[ProcessState.STARTING, ProcessState.RESTARTING] * 4, ProcessState.STARTING, ProcessState.FAILED]
 
 
 @pytest.mark.parametrize("command", [STAYS, STUBBORN])
@@ -72,7 +72,7 @@ async def test_stopping_ends_it_even_if_it_does_not_want_to(bot, command):
     process = bot._process
     await bot.stop()
     assert process.returncode is not None
-    assert bot.condition is ProcessState.STOPPED
+    assert bot.state is ProcessState.STOPPED
     with pytest.raises(ProcessLookupError):
         os.kill(process.pid, 0)
 

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import ClientSession
 
 from lab.demo import verify_command
-from lab.demo_api import StageApi
+from lab.demo_api import DemoApi
 from lab.demo_session import DemoSession
 from lab.slack.server import FakeSlack
 
@@ -19,7 +19,7 @@ WAITS = (sys.executable, "-c", "import time; time.sleep(60)")
 async def stage(tmp_path):
     slack = FakeSlack()
     stage = DemoSession(slack, tmp_path, lambda settings: WAITS, verify_command)
-    StageApi(stage).add_to(slack.application.router)
+    DemoApi(stage).add_to(slack.application.router)
     async with slack:
         await stage.begin("stuck-writer")
         yield stage

@@ -103,7 +103,7 @@ async def test_a_machine_that_moves_to_where_vmm_believes_is_found_again(play):
 
 async def test_a_database_that_drops_the_connection_is_unknown(play):
     async with play("missing-vm") as ops:
-        ops.estate.database.trouble.mishaps.append(Fault("drop after", "INFORMATION_SCHEMA"))
+        ops.estate.database.trouble.faults.append(Fault("drop after", "INFORMATION_SCHEMA"))
         await ops.says("/find-missing-vms vmm")
         told = plain_text(await ops.sees("vmm: VMM's database did not answer"))
         assert "UNKNOWN" in told
@@ -258,13 +258,13 @@ async def test_a_row_that_somebody_changed_meanwhile_changes_nothing_and_the_ser
 
 
 @pytest.mark.parametrize(
-    ("mishap", "ends"), [(Fault("drop before", "COMMIT"), "hv04"), (Fault("drop after", "COMMIT"), "hv06")]
+    ("fault", "ends"), [(Fault("drop before", "COMMIT"), "hv04"), (Fault("drop after", "COMMIT"), "hv06")]
 )
-async def test_a_connection_lost_in_the_middle_is_looked_at_and_nothing_is_half_done(play, monkeypatch, mishap, ends):
+async def test_a_connection_lost_in_the_middle_is_looked_at_and_nothing_is_half_done(play, monkeypatch, fault, ends):
     """Rolled back with its connection, it is begun again after its deadline; committed, it is found done."""
     monkeypatch.setattr("commands.vmm.repair.TRANSACTION", 3)
     async with play("missing-vm") as ops:
-        ops.estate.database.trouble.mishaps.append(mishap)
+        ops.estate.database.trouble.faults.append(fault)
         await approved(ops)
         await refreshes(ops, "T-1")
         await shown(ops, DONE)

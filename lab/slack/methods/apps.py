@@ -31,7 +31,7 @@ def open_connection(call: Call) -> JSON:
     if call.core.clock.now() < call.core.refuse_sockets_until:
         raise Refusal("internal_error")
     address = call.core.address.replace("http://", "ws://", 1)
-    return {"url": f"{address}/link?ticket={call.core.grants.ticket()}&app_id={APP}"}
+    return {"url": f"{address}/link?ticket={call.core.tokens.ticket()}&app_id={APP}"}
 
 
 def bot_info(call: Call) -> JSON:

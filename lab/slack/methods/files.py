@@ -25,7 +25,7 @@ def upload_url(call: Call) -> JSON:
         raise _missing("length")
     token = secrets.token_urlsafe(12)
     upload = Upload(new_id("F"), name, int(length))
-    call.core.grants.uploads[token] = upload
+    call.core.tokens.uploads[token] = upload
     return {"upload_url": f"{call.core.address}/upload/v1/{token}", "file_id": upload.file_id}
 
 
@@ -35,7 +35,7 @@ def complete(call: Call) -> JSON:
     if not isinstance(wanted, list) or not wanted:
         raise _missing("files")
     channels = _channels(call)
-    uploads = {upload.file_id: (token, upload) for token, upload in call.core.grants.uploads.items()}
+    uploads = {upload.file_id: (token, upload) for token, upload in call.core.tokens.uploads.items()}
     if any(entry.get("id") not in uploads or uploads[entry["id"]][1].data is None for entry in wanted):
         raise Refusal("file_not_found")
     stored = [_store(call, entry, *uploads[entry["id"]]) for entry in wanted]
@@ -80,7 +80,7 @@ def _store(call: Call, entry: JSON, token: str, upload: Upload) -> StoredFile:
     title: Any = entry.get("title") or upload.name
     file = StoredFile(upload.file_id, upload.name, str(title), upload.data, mimetype, BOT_USER)
     call.workspace.files[file.id] = file
-    del call.core.grants.uploads[token]
+    del call.core.tokens.uploads[token]
     return file
 
 

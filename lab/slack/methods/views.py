@@ -18,7 +18,7 @@ LARGEST_VIEW = 250_000
 def open_view(call: Call) -> JSON:
     """views.open."""
     payload = checked(call, call.arguments.get("view"), ("modal",))
-    trigger = call.core.grants.exchange(_trigger(call))
+    trigger = call.core.tokens.exchange(_trigger(call))
     _room(call, trigger.user)
     return {"view": view_json(call.workspace.open_view(trigger.user, payload, on_top=False))}
 
@@ -26,7 +26,7 @@ def open_view(call: Call) -> JSON:
 def push(call: Call) -> JSON:
     """views.push: onto the modal in which the trigger was pulled."""
     payload = checked(call, call.arguments.get("view"), ("modal",))
-    trigger = call.core.grants.exchange(_trigger(call))
+    trigger = call.core.tokens.exchange(_trigger(call))
     _room(call, trigger.user)
     if not call.workspace.modals.get(trigger.user):
         raise Refusal("not_found")

@@ -91,19 +91,19 @@ def read_login(data: bytes) -> Login7:
     fixed.take(13)  # program version, process, connection, OptionFlags1
     integrated = bool(fixed.byte() & _INTEGRATED)
     fixed.take(10)  # TypeFlags, OptionFlags3, time zone, locale
-    told = {}
+    fields = {}
     for name in _TEXTS:
         offset, length = fixed.ushort(), fixed.ushort()
         if name == "password":
-            told[name] = _revealed(Reader(data, offset).take(length * 2))
+            fields[name] = _revealed(Reader(data, offset).take(length * 2))
         elif name != "extension":
-            told[name] = Reader(data, offset).text(length) if length else ""
+            fields[name] = Reader(data, offset).text(length) if length else ""
     return Login7(
-        user=told["user"],
-        password=told["password"],
-        database=told["database"],
-        application=told["application"],
-        host=told["host"],
+        user=fields["user"],
+        password=fields["password"],
+        database=fields["database"],
+        application=fields["application"],
+        host=fields["host"],
         packet_size=_sensible(packet_size),
         version=version,
         integrated=integrated,

@@ -43,7 +43,7 @@ async def test_a_database_without_backup_is_warned_about(practice):
 
 
 async def test_a_database_that_drops_the_connection(practice):
-    practice.database.trouble.mishaps.append(Fault("drop after", "INFORMATION_SCHEMA"))
+    practice.database.trouble.faults.append(Fault("drop after", "INFORMATION_SCHEMA"))
     assert (await looked(practice))["vmm database"][0] == "FAIL"
 
 

@@ -8,7 +8,7 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from lab.demo import verify_command
-from lab.demo_api import StageApi
+from lab.demo_api import DemoApi
 from lab.demo_session import DemoSession
 from lab.slack.server import FakeSlack
 
@@ -36,7 +36,7 @@ MANIFEST = {
 async def stage(tmp_path):
     slack = FakeSlack(manifest=MANIFEST)
     stage = DemoSession(slack, tmp_path, lambda settings: (sys.executable, str(BOT), str(settings)), verify_command)
-    StageApi(stage).add_to(slack.application.router)
+    DemoApi(stage).add_to(slack.application.router)
     async with slack:
         await stage.begin("stuck-writer")
         await slack.connected()

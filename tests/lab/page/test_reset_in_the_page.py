@@ -10,7 +10,7 @@ from playwright.async_api import Page, expect
 
 from lab.app_manifest import bot_manifest
 from lab.demo import verify_command
-from lab.demo_api import StageApi
+from lab.demo_api import DemoApi
 from lab.demo_session import DemoSession
 from lab.slack.server import FakeSlack
 
@@ -30,7 +30,7 @@ async def stage(tmp_path, monkeypatch):
         monkeypatch.setattr(f"lab.world.{name}", seconds)
     slack = FakeSlack(manifest=await bot_manifest())
     stage = DemoSession(slack, tmp_path, lambda settings: (sys.executable, "-c", HASTY, str(settings)), verify_command)
-    StageApi(stage).add_to(slack.application.router)
+    DemoApi(stage).add_to(slack.application.router)
     async with slack:
         await stage.begin("stuck-writer-job-dead")
         await slack.connected(2)

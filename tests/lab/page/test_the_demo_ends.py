@@ -12,7 +12,7 @@ import pytest_asyncio
 from playwright.async_api import expect
 
 from lab.demo import verify_command
-from lab.demo_api import StageApi
+from lab.demo_api import DemoApi
 from lab.demo_session import DemoSession
 from lab.slack.server import FakeSlack
 
@@ -34,7 +34,7 @@ class Demos:
     async def begin(self, story):
         self.slack = FakeSlack(self.port)
         self.stage = DemoSession(self.slack, self.root, lambda settings: WAITS, verify_command)
-        StageApi(self.stage).add_to(self.slack.application.router)
+        DemoApi(self.stage).add_to(self.slack.application.router)
         await self.slack.__aenter__()
         self.port = int(self.slack.address.rpartition(":")[2])
         await self.stage.begin(story)

@@ -67,7 +67,7 @@ async def test_a_url_that_was_never_given_out(slack):
 
 
 async def test_what_nobody_can_use_is_forgotten(still_slack, clock):
-    grants = still_slack.core.grants
+    grants = still_slack.core.tokens
     hook(still_slack)
     grants.trigger("U0OPERATOR")
     await clock.advance(3 * 60 * 60)

@@ -19,7 +19,7 @@ async def error_of(awaitable):
 
 
 async def test_a_trigger_id_lives_three_seconds(still_slack, still_client, clock, kit):
-    late, early = (still_slack.core.grants.trigger("U0OPERATOR") for _ in range(2))
+    late, early = (still_slack.core.tokens.trigger("U0OPERATOR") for _ in range(2))
     await clock.advance(2.9)
     await still_client.views_open(trigger_id=early, view=kit.modal())
     await clock.advance(0.2)
@@ -28,14 +28,14 @@ async def test_a_trigger_id_lives_three_seconds(still_slack, still_client, clock
 
 
 async def test_a_trigger_id_is_good_once(slack, client, kit):
-    trigger = slack.core.grants.trigger("U0OPERATOR")
+    trigger = slack.core.tokens.trigger("U0OPERATOR")
     await client.views_open(trigger_id=trigger, view=kit.modal())
     assert await error_of(client.views_open(trigger_id=trigger, view=kit.modal())) == "exchanged_trigger_id"
     assert await error_of(client.views_open(trigger_id="1.2.nonsense", view=kit.modal())) == "invalid_trigger_id"
 
 
 async def test_a_refused_view_does_not_use_the_trigger_up(slack, client, kit):
-    trigger = slack.core.grants.trigger("U0OPERATOR")
+    trigger = slack.core.tokens.trigger("U0OPERATOR")
     with pytest.raises(SlackApiError) as refused:
         await client.views_open(trigger_id=trigger, view=kit.modal(kit.section("")))
     assert refused.value.response["error"] == "invalid_arguments"
@@ -45,7 +45,7 @@ async def test_a_refused_view_does_not_use_the_trigger_up(slack, client, kit):
 
 
 async def test_an_update_with_an_old_hash_is_a_conflict(slack, client, kit):
-    opened = await client.views_open(trigger_id=slack.core.grants.trigger("U0OPERATOR"), view=kit.modal())
+    opened = await client.views_open(trigger_id=slack.core.tokens.trigger("U0OPERATOR"), view=kit.modal())
     view_id, old = opened["view"]["id"], opened["view"]["hash"]
     await client.views_update(view_id=view_id, hash=old, view=kit.modal(kit.section("newer")))
     late = client.views_update(view_id=view_id, hash=old, view=kit.modal(kit.section("late")))
@@ -55,7 +55,7 @@ async def test_an_update_with_an_old_hash_is_a_conflict(slack, client, kit):
 
 async def test_three_modals_are_the_most(slack, client, kit):
     def trigger():
-        return slack.core.grants.trigger("U0OPERATOR")
+        return slack.core.tokens.trigger("U0OPERATOR")
 
     first = await client.views_open(trigger_id=trigger(), view=kit.modal())
     second = await client.views_push(trigger_id=trigger(), view=kit.modal())
@@ -66,13 +66,13 @@ async def test_three_modals_are_the_most(slack, client, kit):
 
 async def test_a_view_of_more_than_250_kilobytes(slack, client, kit):
     blocks = [kit.section("x" * 2_900) for _ in range(90)]
-    opening = client.views_open(trigger_id=slack.core.grants.trigger("U0OPERATOR"), view=kit.modal(*blocks))
+    opening = client.views_open(trigger_id=slack.core.tokens.trigger("U0OPERATOR"), view=kit.modal(*blocks))
     assert await error_of(opening) == "view_too_large"
 
 
 async def test_an_external_id_stands_for_one_view(slack, client, kit):
     def trigger():
-        return slack.core.grants.trigger("U0OPERATOR")
+        return slack.core.tokens.trigger("U0OPERATOR")
 
     await client.views_open(trigger_id=trigger(), view=kit.modal(external_id="t-412"))
     again = client.views_push(trigger_id=trigger(), view=kit.modal(external_id="t-412"))

@@ -130,7 +130,7 @@ def test_two_who_wait_for_each_other_are_a_deadlock(lab, driver, holder, ids):
 
 
 def test_a_deadlock_on_demand(lab, connection, ids):
-    lab.server.trouble.mishaps.append(Fault("deadlock", matching="UPDATE", skip=1))
+    lab.server.trouble.faults.append(Fault("deadlock", matching="UPDATE", skip=1))
     connection.execute(CHANGE, 4, ids[1])
     with pytest.raises(pyodbc.Error, match="1205"):
         connection.execute(CHANGE, 4, ids[2])
@@ -139,7 +139,7 @@ def test_a_deadlock_on_demand(lab, connection, ids):
 
 
 @pytest.mark.parametrize(
-    ("mishap", "stays"),
+    ("fault", "stays"),
     [
         (Fault("drop before", "UPDATE"), 2),
         (Fault("drop after", "UPDATE"), 2),
@@ -147,8 +147,8 @@ def test_a_deadlock_on_demand(lab, connection, ids):
         (Fault("drop after", "COMMIT"), 4),
     ],
 )
-def test_a_dropped_connection_leaves_all_or_nothing(lab, connection, ids, mishap, stays):
-    lab.server.trouble.mishaps.append(mishap)
+def test_a_dropped_connection_leaves_all_or_nothing(lab, connection, ids, fault, stays):
+    lab.server.trouble.faults.append(fault)
     with pytest.raises(pyodbc.Error):
         _change_and_commit(connection, ids)
     until(lambda: lab.server.connections == 0)

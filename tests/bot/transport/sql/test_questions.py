@@ -124,13 +124,13 @@ async def test_a_server_that_takes_the_connection_and_says_nothing(place):
 
 
 async def test_a_query_that_never_ends_is_cancelled(place):
-    place.server.trouble.mishaps.append(Fault("hang", "tbl_ADHC_Host"))
+    place.server.trouble.faults.append(Fault("hang", "tbl_ADHC_Host"))
     with pytest.raises(TargetTimeout):
         await place.databases().answer(RunReader("vmm", "vmm hosts"), 1)
 
 
 async def test_a_dropped_connection(place):
-    place.server.trouble.mishaps.append(Fault("drop after", "tbl_ADHC_Host"))
+    place.server.trouble.faults.append(Fault("drop after", "tbl_ADHC_Host"))
     with pytest.raises(ConnectionFailed, match="no connection to its database"):
         await place.databases().answer(RunReader("vmm", "vmm hosts"), 5)
     rows, _ = await place.databases().answer(RunReader("vmm", "vmm hosts"), 20)
@@ -145,7 +145,7 @@ async def test_a_row_that_somebody_changes_just_now_says_who_keeps_it_waiting(pl
 
 
 async def test_a_request_that_is_given_up_leaves_no_query_behind(place):
-    place.server.trouble.mishaps.append(Fault("hang", "tbl_ADHC_Host"))
+    place.server.trouble.faults.append(Fault("hang", "tbl_ADHC_Host"))
     task = asyncio.create_task(place.databases().answer(RunReader("vmm", "vmm hosts"), 60))
     await place.asked("tbl_ADHC_Host")
     task.cancel()

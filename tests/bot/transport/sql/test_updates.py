@@ -112,7 +112,7 @@ async def test_somebody_who_has_the_row_locked_is_waited_for_and_then_given_up(p
 
 
 async def test_the_victim_of_a_deadlock_has_changed_nothing(place):
-    place.server.trouble.mishaps.append(Fault("deadlock", "UPDATE"))
+    place.server.trouble.faults.append(Fault("deadlock", "UPDATE"))
     with pytest.raises(TargetFault, match="deadlock") as lost:
         await place.databases().update(place.fix(), 20)
     assert lost.value.code == 1205
@@ -137,9 +137,9 @@ LOST_BEFORE = [
 ]
 
 
-@pytest.mark.parametrize("mishap", LOST_BEFORE, ids=lambda one: f"{one.kind} {one.matching}")
-async def test_a_connection_lost_before_the_commit_has_changed_nothing(place, mishap):
-    place.server.trouble.mishaps.append(mishap)
+@pytest.mark.parametrize("fault", LOST_BEFORE, ids=lambda one: f"{one.kind} {one.matching}")
+async def test_a_connection_lost_before_the_commit_has_changed_nothing(place, fault):
+    place.server.trouble.faults.append(fault)
     with pytest.raises(ConnectionFailed):
         await place.databases().update(place.fix(), 10)
     await place.settled()
@@ -148,7 +148,7 @@ async def test_a_connection_lost_before_the_commit_has_changed_nothing(place, mi
 
 @pytest.mark.parametrize(("kind", "stays"), [("drop before", MISSING), ("drop after", 0)])
 async def test_a_connection_lost_while_committing_is_unknown_until_looked_at(place, kind, stays):
-    place.server.trouble.mishaps.append(Fault(kind, "COMMIT"))
+    place.server.trouble.faults.append(Fault(kind, "COMMIT"))
     with pytest.raises(OutcomeUnknown, match="made as a whole or not at all"):
         await place.databases().update(place.fix(), 10)
     await place.settled()
@@ -159,7 +159,7 @@ async def test_a_connection_lost_while_committing_is_unknown_until_looked_at(pla
 
 
 async def test_a_commit_that_never_answers_is_unknown(place):
-    place.server.trouble.mishaps.append(Fault("hang", "COMMIT"))
+    place.server.trouble.faults.append(Fault("hang", "COMMIT"))
     began = time.monotonic()
     with pytest.raises(OutcomeUnknown):
         await place.databases().update(place.fix(), 1)
@@ -168,7 +168,7 @@ async def test_a_commit_that_never_answers_is_unknown(place):
 
 
 async def test_given_up_before_the_commit_nothing_is_committed_later(place):
-    place.server.trouble.mishaps.append(Fault("hang", "UPDATE ["))
+    place.server.trouble.faults.append(Fault("hang", "UPDATE ["))
     task = asyncio.create_task(place.databases().update(place.fix(), 60))
     await place.asked("UPDATE [")
     task.cancel()
