@@ -238,6 +238,38 @@ async def test_stop_and_go_take_their_roles_on_every_way_in(slack):
     assert not wrong
 
 
+DECORATIONS = (
+    "`{}`",
+    "\u201c{}\u201d",
+    "\u2018{}\u2019",
+    '"{}"',
+    "'{}'",
+    "\u200b{}\u200b",
+    "\u200b`{}`",
+    "\u2060{}\ufeff",
+    "\u00a0{}",
+)
+
+
+@pytest.mark.parametrize("way", SWITCH_WAYS)
+async def test_stop_stops_however_it_is_decorated_on_every_way_in(slack, way):
+    """People copy commands out of documents and chats, at three in the morning."""
+    for decoration in DECORATIONS:
+        head = slack.ledger.head().seq if slack.ledger.head() else 0
+        await sent(slack, SWITCH_WAYS[way](HOME, "U0APPROVER", decoration.format("stop")))
+        kinds = [one.kind for one in slack.ledger.every() if one.seq > head and one.kind not in ("clicked", "asked")]
+        assert kinds == ["stop"], decoration
+        assert slack.ledger.is_stopped()
+        await sent(slack, SWITCH_WAYS[way](HOME, "U0APPROVER", "go"))
+        assert not slack.ledger.is_stopped()
+
+
+async def test_a_mention_is_a_front_door(slack):
+    await sent(slack, mentioned(HOME, "U0APPROVER", "<@U0BOT> stop the storage is on fire"))
+    (stop,) = slack.ledger.entries(kind="stop")
+    assert stop.data["why"] == "the storage is on fire"
+
+
 NOT_TYPED = {
     "a bot": {"bot_id": "B0EVIL"},
     "an app in somebody's name": {"bot_id": "B0EVIL", "app_id": "A0EVIL"},
