@@ -140,7 +140,7 @@ def test_a_client_certificate_that_has_expired(farm):
     (silent,) = answer["report"]["unanswered"]
     assert silent["target"] == "farm01"
     assert silent["kind"] == "login refused"
-    assert "the certificate in the settings expired on 2" in silent["message"]
+    assert "the certificate in the settings expired on 2" in silent["why"]
 
 
 def test_ntlm_over_http_with_message_encryption(farm):
@@ -169,4 +169,4 @@ def test_kerberos_with_message_encryption(farm, realm):
     assert answer["exit_code"] == 3
     (silent,) = answer["report"]["unanswered"]
     assert silent["kind"] == "login refused"
-    assert "KDC" in silent["message"]
+    assert "KDC" in silent["why"]
