@@ -185,5 +185,8 @@ class Expressions:
         if not self.take("LIKE"):
             raise self.unexpected()
         pattern = self.expression()
-        escape = self.next().text if self.take("ESCAPE") else ""
-        return syntax.Like(left, pattern, escape)
+        if not self.take("ESCAPE"):
+            return syntax.Like(left, pattern, "")
+        if self.at.kind != "string":
+            raise self.unexpected()
+        return syntax.Like(left, pattern, self.next().text)

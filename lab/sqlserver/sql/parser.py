@@ -156,11 +156,12 @@ class _Parser(Expressions):
         return frozenset(hints)
 
     def _hint(self) -> str:
-        shown = self.at.shown
-        name = self.identifier().upper()
-        if name not in _HINTS:
-            raise errors.no_hint(shown)
-        return name
+        hint = self.at
+        if hint.kind not in ("word", "name"):
+            raise self.unexpected()
+        if self.next().text.upper() not in _HINTS:
+            raise errors.no_hint(hint.shown)
+        return hint.text.upper()
 
     def _update(self) -> Update:
         self.expect("UPDATE")

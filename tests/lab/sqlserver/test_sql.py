@@ -122,6 +122,80 @@ def test_refusals(session, text, number):
     assert rows(session, "SELECT Name, State FROM Vm") == before
 
 
+UNPLAYED = [
+    ("SELECT DISTINCT Name FROM Vm", 156),
+    ("SELECT ALL Name FROM Vm", 156),
+    ("SELECT TOP 1 PERCENT Name FROM Vm", 156),
+    ("SELECT TOP 1 WITH TIES Name FROM Vm", 156),
+    ("SELECT Name INTO x FROM Vm", 156),
+    ("SELECT Name FROM Vm LIMIT 1", 102),
+    ("SELECT Name FROM Vm HAVING 1 = 1", 156),
+    ("SELECT Name FROM Vm EXCEPT SELECT Name FROM Host", 156),
+    ("SELECT Name FROM Vm ORDER BY Name OFFSET 1 ROWS", 102),
+    ("SELECT Name FROM Vm ORDER BY Name NULLS FIRST", 102),
+    ("SELECT Name FROM Vm ORDER BY Name ASC DESC", 156),
+    ("SELECT Name FROM Vm ORDER BY Name COLLATE Latin1_General_BIN", 156),
+    ("SELECT Name FROM Vm OPTION (RECOMPILE)", 156),
+    ("SELECT Name FROM Vm FOR XML AUTO", 156),
+    ("SELECT Name FROM Vm WITH (PAGLOCK)", 321),
+    ("SELECT Name FROM Vm WITH (UPDLOCK, HOLDLOCK)", 321),
+    ("SELECT Name FROM Vm (NOLOCK)", 102),
+    ("SELECT Name FROM Vm TABLESAMPLE (10 PERCENT)", 156),
+    ("SELECT Name FROM (SELECT 1 AS Name) x", 102),
+    ("SELECT v.Name FROM Vm v RIGHT JOIN Host h ON h.Id = v.HostId", 156),
+    ("SELECT v.Name FROM Vm v CROSS JOIN Host h", 156),
+    ("SELECT v.Name FROM Vm v JOIN Host h", 102),
+    ("SELECT v.Name FROM Vm v INNER JOIN Host h", 102),
+    ("SELECT v.Name FROM Vm v JOIN Host h USING (Name)", 102),
+    ("SELECT Name FROM Vm WHERE State BETWEEN 1 AND 2", 156),
+    ("SELECT Name FROM Vm WHERE EXISTS (SELECT 1)", 156),
+    ("SELECT Name FROM Vm WHERE State IN (SELECT 1)", 156),
+    ("SELECT Name FROM Vm WHERE State IN ()", 102),
+    ("SELECT Name FROM Vm WHERE State == 0", 102),
+    ("SELECT Name FROM Vm WHERE State ISNULL", 102),
+    ("SELECT Name FROM Vm WHERE State NOT IS NULL", 156),
+    ("SELECT Name FROM Vm WHERE Name ILIKE 'a'", 102),
+    ("SELECT Name FROM Vm WHERE Name LIKE 'a' ESCAPE Name", 102),
+    ("SELECT Name + 'x' FROM Vm", 102),
+    ("SELECT Name, FROM Vm", 156),
+    ("SELECT AS Name FROM Vm", 156),
+    ("SELECT FROM Vm", 156),
+    ("FROM Vm", 156),
+    ("SELECT 1e3", 102),
+    ("SELECT 'a' 'b'", 102),
+    ("SELECT @ P1", 102),
+    ("SELECT {# x #} 1", 102),
+    ("SELECT 1 /* open", 102),
+    ("SELECT CASE WHEN 1 = 1 THEN 1 END", 156),
+    ("SELECT CURRENT_TIMESTAMP", 156),
+    ("SELECT COALESCE(State, 0) FROM Vm", 195),
+    ("SELECT COUNT(DISTINCT State) FROM Vm", 156),
+    ("SELECT MAX(State, 1) FROM Vm", 102),
+    ("SELECT DB_NAME(1)", 102),
+    ("UPDATE Vm SET State = 1 FROM Vm v", 156),
+    ("UPDATE TOP (1) Vm SET State = 1", 156),
+    ("UPDATE Vm SET", 102),
+    ("UPDATE Vm v SET State = 1", 102),
+    ("UPDATE Vm SET State > 1", 102),
+    ("UPDATE Vm SET State = State + 1", 102),
+    ("UPDATE Vm SET State = 1 OUTPUT deleted.Name INTO x", 156),
+    ("UPDATE Vm SET State = 1 ORDER BY Name", 156),
+    ("MERGE Vm USING Host ON 1 = 1 WHEN MATCHED THEN DELETE", 156),
+    ("IF 1 = 1 SELECT 1", 102),
+    ("BEGIN DISTRIBUTED TRAN", 156),
+    ("EXEC sp_datatype_info Name = 1", 102),
+]
+
+
+@pytest.mark.parametrize(("text", "number"), UNPLAYED)
+def test_a_clause_that_is_not_played_is_refused_and_never_passed_over(session, text, number):
+    before = rows(session, "SELECT Name, State FROM Vm")
+    out = run(session, text)
+    assert [type(one) for one in out] == [SqlError]
+    assert out[0].number == number
+    assert rows(session, "SELECT Name, State FROM Vm") == before
+
+
 def test_nothing_of_a_batch_runs_when_a_part_of_it_cannot_be_read(session):
     out = run(session, "UPDATE Vm SET State = 5; SELEC Name FROM Vm")
     assert [type(one) for one in out] == [SqlError]
