@@ -10,21 +10,16 @@ from typing import Any, Literal
 
 from bot.dispatch import argument_parser
 from bot.dispatch.argument_parser import Parameter
+from bot.dispatch.builtins import AUDIT
 from bot.errors import UsageError
 from bot.formatting import duration
 from bot.ledger import OUTCOMES, Filter, Visibility
 
-NAME = "audit"
-HINT = (
-    "[cluster|host|T-412] [--who person] [--what command] [--outcome word] [--when 24h] [--since date] [--until date]"
-)
-USAGE = f"/{NAME} {HINT}"
-HELP = "What was asked, refused, decided and done, out of the ledger."
+NAME, HINT, USAGE, HELP = AUDIT.name, AUDIT.hint, AUDIT.usage, AUDIT.help
 DAY = timedelta(hours=24)
 _SPAN = re.compile(r"([0-9]{1,5})\s*(m|min|h|d|w)", re.IGNORECASE)
 _SECONDS = {"m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _ALL = "all"
-_MEMBER = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
 _TICKET = re.compile(r"t-[0-9]{1,15}", re.IGNORECASE)
 
 
@@ -164,7 +159,7 @@ class AuditQuery:
 
 def read(text: str) -> AuditQuery:
     """Read what was typed behind the command. Raises UsageError."""
-    typed = argument_parser.tokenize(_MEMBER.sub(r"\1", text))
+    typed = argument_parser.tokenize(text)
     values: dict[str, Any] = argument_parser.bind_arguments(USAGE, PARAMETERS, typed)
     about = values.pop("about", ())
     if len(about) > 1:

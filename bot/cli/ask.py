@@ -25,7 +25,8 @@ from bot.cli.render import head_as_json, print_evidence, print_report
 from bot.config.settings import Settings
 from bot.control_chars import escape_control_chars
 from bot.dispatch.authorization import Person
-from bot.dispatch.command_line import FRONT_DOOR, read_typed
+from bot.dispatch.builtins import HELP, STATUS, Builtin
+from bot.dispatch.command_line import EntryPoint, TypedLine, read_typed
 from bot.dispatch.help import help_for, role_name, roles_of
 from bot.dispatch.pipeline import AnsweredRequest, Request
 from bot.dispatch.query_session import Progress as Step
@@ -50,13 +51,13 @@ def ask(settings: Settings, line: str, shape: OutputOptions) -> int:
     """Ask one line and draw the answer. Returns the exit code."""
     person = current_user(settings.roles)
     with build_services(settings) as made:
-        typed = read_typed(f"/{FRONT_DOOR} {line}")
-        own = _OWN.get(typed.builtin) if not typed.rest else None
+        typed = read_typed(line, EntryPoint.TERMINAL)
+        own = _OWN.get(typed.builtin) if typed.builtin and not typed.rest else None
         if own is not None:
             own(person, made)
             return WELL
         try:
-            answered = asyncio.run(_answer(made, Request(person, line, "terminal", socket.gethostname())))
+            answered = asyncio.run(_answer(made, Request.of(person, typed, "terminal", socket.gethostname())))
         except HvopsError as error:
             _print_refusal(error, shape)
             return UNKNOWN if isinstance(error, TargetError) else REFUSED
@@ -80,14 +81,14 @@ def exit_code(report: Report) -> int:
 
 async def _answer(made: Services, request: Request) -> AnsweredRequest | Preview:
     refuse_decision(made.pipeline, request)
-    with _bar(request.line) as tell:
-        if made.pipeline.is_remediation(request.line):
+    with _bar(request.reading) as tell:
+        if made.pipeline.is_remediation(request.reading):
             return await made.proposals.preview(request, tell)
         return await made.pipeline.answer(request, tell)
 
 
 @contextmanager
-def _bar(line: str) -> Iterator[Callable[[Step], None] | None]:
+def _bar(line: TypedLine) -> Iterator[Callable[[Step], None] | None]:
     """Progress on standard error, where somebody is looking at it."""
     errors = console(errors=True)
     if not errors.is_terminal:
@@ -100,7 +101,7 @@ def _bar(line: str) -> Iterator[Callable[[Step], None] | None]:
         TextColumn("{task.fields[waiting]}"),
     )
     with Progress(*columns, console=errors, transient=True) as drawn:
-        task = drawn.add_task(f"Asking {visible(' '.join(line.split()[1:2]))}", total=None, waiting="")
+        task = drawn.add_task(f"Asking {visible(' '.join(line.rest.split()[:1]))}", total=None, waiting="")
 
         def tell(step: Step) -> None:
             waiting = visible(", ".join(step.waiting))
@@ -216,4 +217,4 @@ def _print_status(person: Person, made: Services) -> None:
     out.print(table)
 
 
-_OWN = {"help": _print_help, "status": _print_status}
+_OWN: dict[Builtin, Callable[[Person, Services], None]] = {HELP: _print_help, STATUS: _print_status}

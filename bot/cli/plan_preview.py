@@ -18,22 +18,23 @@ from bot.cli.console import styled
 from bot.cli.render import head_as_json
 from bot.config.settings import Roles
 from bot.dispatch.authorization import EVERYWHERE, Person
+from bot.dispatch.builtins import BUILTINS, GO, RUNS, STOP
 from bot.dispatch.pipeline import Pipeline, Request
 from bot.errors import PermissionDenied
 from bot.tickets.create import Preview
 from bot.tickets.plan_digest import plan_to_json
 from bot.tickets.plan_text import plan_lines
 
-IN_SLACK = ("stop", "go", "runs", "approve", "confirm", "reject", "withdraw", "cancel", "undo", "close")
+IN_SLACK = (STOP.name, GO.name, RUNS.name, "approve", "confirm", "reject", "withdraw", "cancel", "undo", "close")
 
 
 def refuse_decision(pipeline: Pipeline, request: Request) -> None:
     """Refuse a word that decides about something, with where it works; the ledger knows. Raises PermissionDenied."""
-    words = request.line.casefold().removeprefix("/").removeprefix("hvops").split()
-    if not words or words[0].removeprefix("/") not in IN_SLACK:
+    word = request.reading.name
+    if word not in IN_SLACK:
         return
     with pipeline.recording_refusals(request):
-        where = f"type /hvops {words[0]}" if words[0] in IN_SLACK[:3] else "press the button beside the plan"
+        where = f"type /hvops {word}" if word in BUILTINS else "press the button beside the plan"
         raise PermissionDenied(f"Nothing is decided at a terminal: {where} in Slack, where people are known by one id.")
 
 

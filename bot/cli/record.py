@@ -20,6 +20,7 @@ from bot.cli.console import console, styled
 from bot.cli.os_user import current_user
 from bot.config.inventory_file import InventoryFile
 from bot.config.settings import Settings
+from bot.dispatch.command_line import EntryPoint, read_typed
 from bot.dispatch.pipeline import AnsweredRequest, Request
 from bot.redaction import Redactor
 from bot.services import Services, build_services
@@ -54,7 +55,9 @@ def record(settings: Settings, line: str, output: Path | None = None) -> int:
 
     person = current_user(settings.roles)
     with build_services(settings, tap) as made:
-        answered = asyncio.run(_ask(made, Request(person, line, "terminal", socket.gethostname())))
+        answered = asyncio.run(
+            _ask(made, Request.of(person, read_typed(line, EntryPoint.TERMINAL), "terminal", socket.gethostname()))
+        )
         names = names_in(made, settings, heard)
     capture, kept = anonymised(_capture(made, answered, heard), names, settings)
     output = output or _unused()
@@ -65,7 +68,7 @@ def record(settings: Settings, line: str, output: Path | None = None) -> int:
 
 async def _ask(made: Services, request: Request) -> AnsweredRequest:
     """The answer of a diagnostic, or what a remediation would propose. Raises HvopsError."""
-    if made.pipeline.is_remediation(request.line):
+    if made.pipeline.is_remediation(request.reading):
         return (await made.proposals.preview(request)).answered
     return await made.pipeline.answer(request)
 

@@ -1,9 +1,10 @@
 """From typed text to a question or a plan: what was typed, by whom, help what.
 
-command_line     which command a typed line means
+command_line     the one reader of typed text: the text and its entry point -> which command or builtin, and what follows
 argument_parser  words -> arguments, or a usage line
 authorization    may this person ask this here? one function for every entry point; closed by default
-registry         which commands there are
+registry         which commands and builtins there are
+builtins         what hvops itself answers: help, status, runs, stop, go, audit
 inventory        which host or cluster is meant; nodes come from the cluster itself
 query_session    a command's queries, fanned out: facts, or who did not answer
 pipeline         all of that, and a ledger entry for each line

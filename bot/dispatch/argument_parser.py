@@ -20,12 +20,30 @@ from bot.errors import UsageError
 
 LONGEST = 1_000  # characters of one command line; the longest sensible one is a fifth of that
 SHOWN = 60  # characters of somebody's words that an error repeats
-_DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
+# Every dash of Unicode (category Pd) that stands for a hyphen, and the minus signs and bullets that clients make of one.
+_DASHES = (
+    "-\u02d7\u058a\u1806\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u207b\u208b\u2212\u2e3a\u2e3b\u301c\u3030"
+    "\ufe31\ufe32\ufe58\ufe63\uff0d"
+)
 _TO_HYPHEN = dict.fromkeys(map(ord, _DASHES), "-")
 _OPTION = re.compile(rf"[{_DASHES}]{{1,2}}(?=[A-Za-z])")
-_QUOTES = dict.fromkeys(map(ord, "\"'\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb`"))
+# Straight, curly, low, angled, prime and full-width ones, accents that are typed for quotes, and the backtick.
+QUOTES = (
+    "\"'`\u00b4\u00ab\u00bb\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2032\u2033\u2035\u2036\u2039\u203a"
+    "\u275b\u275c\u275d\u275e\u300c\u300d\u300e\u300f\u301d\u301e\u301f\uff02\uff07\uff40"
+)
+_QUOTES = dict.fromkeys(map(ord, QUOTES))
 _LINK = re.compile(r"<(?:https?://|mailto:)?([^|<>]+?)/?(?:\|([^<>]*))?>", re.IGNORECASE)
-_INVISIBLE = dict.fromkeys([0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x00AD])
+# A member as Slack writes one: the id counts, never the handle beside it, which that member chose.
+_MEMBER = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^<>]*)?>")
+# Nothing of these is seen: zero-width characters, marks and overrides of direction, joiners, variation selectors.
+_INVISIBLE = dict.fromkeys(
+    (
+        *(0x00AD, 0x034F, 0x061C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFEFF, 0xFFA0),
+        *(*range(0x180B, 0x1810), *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070)),
+        *(*range(0xFE00, 0xFE10), *range(0xE0000, 0xE0080), *range(0xE0100, 0xE01F0)),
+    )
+)
 
 _TARGETS: dict[type, tuple[str, tuple[str, ...]]] = {
     Target: ("<cluster|host>", ("cluster", "host")),
@@ -93,14 +111,28 @@ def tokenize(text: str) -> list[str]:
     Raises:
         UsageError: the text is longer than any command line.
     """
+    refuse_too_long(text)
+    return split_words(plain_text(text))
+
+
+def refuse_too_long(text: str) -> None:
+    """Raise UsageError where a text is longer than any command line."""
     if len(text) > LONGEST:
         raise UsageError(f"That line has {len(text):,} characters; hvops reads at most {LONGEST:,}. Nothing was asked.")
-    return [cleaned for word in plain_text(text).split() if (cleaned := without_quotes(word))]
+
+
+def split_words(plain: str) -> list[str]:
+    """Split a plain text into words without quotes; a word of quotes alone is none."""
+    return [cleaned for word in plain.split() if (cleaned := without_quotes(word))]
 
 
 def plain_text(text: str) -> str:
-    """What somebody typed, without what a chat client made of it: links, entities, characters that nobody sees."""
-    return unescape(_LINK.sub(lambda link: link[2] or link[1], text)).translate(_INVISIBLE)
+    """What somebody typed, without what a chat client made of it: links, entities, characters that nobody sees.
+
+    A member becomes "@U0123"; what follows it is a word of its own, whatever invisible character parted the two.
+    """
+    named = _MEMBER.sub(r"@\1 ", text)
+    return unescape(_LINK.sub(lambda link: link[2] or link[1], named)).translate(_INVISIBLE)
 
 
 def without_quotes(word: str) -> str:
@@ -146,7 +178,7 @@ def _take_options(usage: str, options: dict[str, Parameter], typed: list[str]) -
             plain.append(word)
             continue
         name, equals, value = word[dashes.end() :].partition("=")
-        parameter = options.get(name.casefold())
+        parameter = options.get(with_plain_dashes(name).casefold())
         if parameter is None:
             near = tuple(f"--{one}" for one in suggest(name, options))
             raise UsageError(f"There is no option --{truncate(name)}.", usage, near)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
 
 from bot.api.arguments import Target, VmmTargets
 from bot.api.command import Role
 from bot.dispatch import argument_parser, authorization
 from bot.dispatch.authorization import Person
+from bot.dispatch.builtins import BUILTINS, FRONT_DOOR, Builtin
 from bot.dispatch.registry import Command, Registry
 from bot.errors import PermissionDenied, UsageError
 
-FRONT_DOOR = "hvops"  # `/hvops check-writers prod` reaches every command by name
-BUILTINS = frozenset({"stop", "go", "runs", "help", "status", "audit"})  # behind the front door
-BUILTINS_OF_THEIR_OWN = frozenset({"audit"})  # slash commands beside the front door
+_BOT_MENTION = re.compile(r"@(?:[UW][A-Z0-9]+|hvops)", re.IGNORECASE)  # the only `@` that a line may begin with
 
 
 class TargetFinder(Protocol):
@@ -31,45 +31,94 @@ class TargetFinder(Protocol):
         ...
 
 
+class EntryPoint(StrEnum):
+    """Where a line was typed."""
+
+    SLASH = "slash command"
+    MENTION = "mention"
+    BUTTON = "button"
+    MODAL = "modal"
+    TERMINAL = "terminal"
+
+    @property
+    def is_front_door(self) -> bool:
+        """Whether every line there is spoken to hvops itself, as one behind `/hvops` is."""
+        return self in (EntryPoint.MENTION, EntryPoint.TERMINAL)
+
+
 @dataclass(frozen=True, slots=True)
 class TypedLine:
-    """What somebody typed, as every entry point reads it: which command or builtin is meant, and what follows.
+    """What somebody typed, read once: which command or builtin is meant, and what follows.
 
     Attributes:
-        name: "stop", "check-writers": in lower case, without slash, quotes and `hvops`; "" where there is none.
-        by_front_door: whether it was reached as `/hvops <name>`.
-        rest: what follows the name, as it was typed.
+        text: the line in its plain form, for the ledger and for people: "/hvops stop the storage is on fire".
+        word: the name as it was typed, without decoration: "/Check-Writers".
+        name: "stop", "check-writers": in lower case, without slash and `hvops`; "" where there is none.
+        by_front_door: whether it was said to hvops itself: behind `/hvops`, to its name, at a terminal.
+        rest: what follows the name, in its plain form.
     """
 
+    text: str
+    word: str
     name: str
     by_front_door: bool
     rest: str
 
     @property
-    def builtin(self) -> str:
-        """The builtin that is meant: `/hvops stop`, `/audit`; "" where it is a command. `/hvops` alone is its help."""
-        if self.by_front_door and not self.name:
-            return "help"
-        known = BUILTINS if self.by_front_door else BUILTINS_OF_THEIR_OWN
-        return self.name if self.name in known else ""
+    def builtin(self) -> Builtin | None:
+        """The builtin that is meant: `/hvops stop`, `/audit`; None where it is a command. `/hvops` alone is its help."""
+        return _builtin(self.name, by_front_door=self.by_front_door)
 
 
-def read_typed(text: str) -> TypedLine:
+def read_typed(text: str, entry: EntryPoint = EntryPoint.SLASH) -> TypedLine:
     """Read which command a line means. Never raises: what is wrong with it is said by `read_line`.
 
-    `text` is a slash command with its text, a mention without the bot's name, a line of a button, a modal or a terminal.
-    Quotes, backticks, entities, invisible characters and the kind of dash do not matter.
+    Quotes and backticks around the line or a word, links, entities, invisible characters and the kind of dash do not
+    matter; nor do `/hvops`, `hvops` and a mention of the bot before it.
+
+    Args:
+        text: as it arrived: a slash command with its text, a mention, a line of a button, a modal or a terminal.
+        entry: where it was typed.
     """
     plain = argument_parser.plain_text(text)
-    words = [(word.end(), argument_parser.without_quotes(word[0])) for word in re.finditer(r"\S+", plain)]
-    words = [(end, word.removeprefix("/").casefold()) for end, word in words if word.removeprefix("/")]
-    by_front_door = bool(words) and words[0][1] == FRONT_DOOR
-    while words and words[0][1] == FRONT_DOOR:
-        words = words[1:]
-    if not words:
-        return TypedLine("", by_front_door, "")
-    end, name = words[0]
-    return TypedLine(argument_parser.with_plain_dashes(name), by_front_door, plain[end:].strip())
+    words = [(found.end(), found[0], argument_parser.without_quotes(found[0])) for found in re.finditer(r"\S+", plain)]
+    words = [(end, raw, clean) for end, raw, clean in words if clean.removeprefix("/")]
+    doors = 0
+    while doors < len(words) and _is_door(words[doors][2]):
+        doors += 1
+    behind = entry.is_front_door or doors > 0
+    if doors == len(words):
+        alone = f"/{FRONT_DOOR} help" if entry is EntryPoint.MENTION else f"/{FRONT_DOOR}" if behind else ""
+        return TypedLine(alone, "", "", behind, "")
+    end, _, word = words[doors]
+    rest = " ".join(plain[end:].split())
+    if any(_opens_a_quote(raw) for _, raw, _ in words[: doors + 1]):
+        rest = rest.rstrip(f"{argument_parser.QUOTES} ")  # the quote that closes the one before the name
+    if not rest.strip(f"{argument_parser.QUOTES} "):
+        rest = ""
+    name = argument_parser.with_plain_dashes(word.removeprefix("/").casefold())
+    builtin = _builtin(name, by_front_door=behind)
+    if entry is EntryPoint.MENTION:
+        word = f"/{word.removeprefix('/')}"
+    if builtin is not None:
+        said = f"/{FRONT_DOOR} {name}" if behind else f"/{name}"
+    else:
+        shown = argument_parser.with_plain_dashes(word)
+        said = f"/{FRONT_DOOR} {shown}" if doors and entry is not EntryPoint.MENTION else shown
+    return TypedLine(f"{said} {rest}".rstrip(), word, name, behind, rest)
+
+
+def _is_door(word: str) -> bool:
+    return word.removeprefix("/").casefold() == FRONT_DOOR or bool(_BOT_MENTION.fullmatch(word))
+
+
+def _opens_a_quote(word: str) -> bool:
+    return word[0] in argument_parser.QUOTES and word[-1] not in argument_parser.QUOTES
+
+
+def _builtin(name: str, *, by_front_door: bool) -> Builtin | None:
+    found = BUILTINS.get(name or "help") if by_front_door else BUILTINS.get(name)
+    return found if found and (by_front_door or found.is_slash_command) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +166,17 @@ def scopes_of(target: Target) -> tuple[str, ...]:
     return target.clusters or (target.cluster or target.name,)
 
 
-def read_line(registry: Registry, text: str) -> CommandLine:
-    """Read what somebody typed; its targets are names as yet. Raises UsageError."""
-    words = argument_parser.tokenize(text)
-    typed = read_typed(text)
-    while words and words[0].removeprefix("/").casefold() in (FRONT_DOOR, ""):
-        words = words[1:]
-    if not words:
+def read_line(registry: Registry, typed: TypedLine) -> CommandLine:
+    """Read a line into a command and its values; its targets are names as yet. Raises UsageError."""
+    argument_parser.refuse_too_long(typed.text)
+    if not typed.name:
         raise UsageError("Type a command, for example /hvops help.", f"/{FRONT_DOOR} <command> …")
     command = registry.get(typed.name)
     if command is None:
         near = tuple(f"/{name}" for name in argument_parser.suggest(typed.name, registry.commands))
-        raise UsageError(f"There is no command {argument_parser.quoted(words[0])}.", f"/{FRONT_DOOR} help", near)
-    return CommandLine(command, argument_parser.bind_arguments(command.usage, command.parameters, words[1:]))
+        raise UsageError(f"There is no command {argument_parser.quoted(typed.word)}.", f"/{FRONT_DOOR} help", near)
+    words = argument_parser.split_words(typed.rest)
+    return CommandLine(command, argument_parser.bind_arguments(command.usage, command.parameters, words))
 
 
 async def resolve(directory: TargetFinder, typed: CommandLine, person: Person | None) -> CommandLine:

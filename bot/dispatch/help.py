@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bot.api.command import Role
 from bot.dispatch.authorization import EVERYWHERE, Person
-from bot.dispatch.registry import Command
+from bot.dispatch.builtins import Builtin
+from bot.dispatch.registry import Command, Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,17 @@ class HelpLine:
 
 @dataclass(frozen=True, slots=True)
 class Help:
-    """What this person can type. `lines` holds what they may use first."""
+    """What this person can type.
+
+    Attributes:
+        lines: the commands, those that they may use first.
+        builtins: what `/hvops` itself answers, line by line; those of one line belong together.
+    """
 
     name: str
     role: str
     lines: tuple[HelpLine, ...]
+    builtins: tuple[tuple[HelpLine, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +53,27 @@ class Status:
     version: str
 
 
-def help_for(person: Person, commands: Iterable[Command]) -> Help:
-    """The help of this person: what they may use first, the rest with the role it takes."""
-    lines = [
-        HelpLine(command.usage, command.help, command.role.name.lower(), person.highest_role >= command.role)
-        for command in commands
-    ]
-    return Help(person.name, role_name(person.highest_role), tuple(sorted(lines, key=lambda line: not line.allowed)))
+def help_for(person: Person, registry: Registry) -> Help:
+    """The help of this person: what they may use first, the rest with the role it takes; then the builtins.
+
+    A builtin that is a slash command of its own is listed for those who may use it; what hangs on `/hvops`, for all.
+    """
+    lines = [_line(person, command) for command in registry]
+    sections: dict[str, list[HelpLine]] = {}
+    for builtin in registry.builtins.values():
+        line = _line(person, builtin)
+        if builtin.section and (line.allowed or not builtin.is_slash_command):
+            sections.setdefault(builtin.section, []).append(line)
+    return Help(
+        person.name,
+        role_name(person.highest_role),
+        tuple(sorted(lines, key=lambda line: not line.allowed)),
+        tuple(tuple(section) for section in sections.values()),
+    )
+
+
+def _line(person: Person, one: Command | Builtin) -> HelpLine:
+    return HelpLine(one.usage, one.help, one.role.name.lower(), person.highest_role >= one.role)
 
 
 def roles_of(person: Person) -> tuple[tuple[str, tuple[str, ...]], ...]:

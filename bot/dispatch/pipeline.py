@@ -20,7 +20,8 @@ from bot.api.command import Diagnostic, Remediation
 from bot.api.report import Report
 from bot.dispatch import argument_parser, authorization
 from bot.dispatch.authorization import Person
-from bot.dispatch.command_line import FRONT_DOOR, CommandLine, TargetFinder, read_line, resolve
+from bot.dispatch.builtins import FRONT_DOOR
+from bot.dispatch.command_line import CommandLine, TargetFinder, TypedLine, read_line, read_typed, resolve
 from bot.dispatch.query_session import Progress, QuerySession
 from bot.dispatch.registry import Registry
 from bot.errors import HvopsError, InternalError, LedgerError, PermissionDenied, UsageError
@@ -43,10 +44,11 @@ class Request:
     """A line that somebody typed or pressed.
 
     Attributes:
-        line: "/check-writers prod", as typed.
+        line: "/check-writers prod", or what a button does: what the ledger says of it.
         via: "slack", "button", "mention" or "terminal".
         place: the channel, or the host of the terminal.
         answers: the sequence number of the ledger entry (a click) that led here, or None.
+        typed: the line as the entry point read it; None where nothing was typed, as with most buttons.
     """
 
     person: Person
@@ -54,6 +56,17 @@ class Request:
     via: str
     place: str
     answers: int | None = None
+    typed: TypedLine | None = None
+
+    @classmethod
+    def of(cls, person: Person, typed: TypedLine, via: str, place: str, answers: int | None = None) -> Request:
+        """The request that a line makes, once it was read."""
+        return cls(person, typed.text, via, place, answers, typed)
+
+    @property
+    def reading(self) -> TypedLine:
+        """The line, read."""
+        return self.typed or read_typed(self.line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +168,7 @@ class Pipeline:
         self, request: Request, asking: RequestContext, kind: type[Diagnostic[Any, Any] | Remediation[Any, Any]]
     ) -> CommandLine:
         """Read a line, write down that it was asked, and find its targets. Raises HvopsError."""
-        typed = asking.reads(read_line(self.registry, request.line))
+        typed = asking.reads(read_line(self.registry, request.reading))
         if not isinstance(typed.command.spec, kind):
             does = "changes things, and this way in only asks" if typed.command.changes else "changes nothing"
             raise UsageError(f"/{typed.command.name} {does}.", typed.command.usage)
@@ -163,7 +176,7 @@ class Pipeline:
         asking.entry = await asyncio.to_thread(self.ledger.append, "asked", request.person.id, _asked(request, typed))
         return await resolve(self.directory, typed, request.person)
 
-    def can_parse(self, line: str) -> bool:
+    def can_parse(self, line: TypedLine) -> bool:
         """Whether the line can be read at all. Whether its host exists, and who may ask, is found out later."""
         try:
             read_line(self.registry, line)
@@ -171,7 +184,7 @@ class Pipeline:
             return False
         return True
 
-    def is_remediation(self, line: str) -> bool:
+    def is_remediation(self, line: TypedLine) -> bool:
         """Whether the line names a command that changes things."""
         try:
             return read_line(self.registry, line).command.changes
@@ -192,7 +205,7 @@ class Pipeline:
             found = self.find(token)
             if found is None:
                 raise UsageError("That answer is no longer kept. Type the command again.", f"/{FRONT_DOOR} help")
-            line = asking.reads(read_line(self.registry, found.line))
+            line = asking.reads(read_line(self.registry, read_typed(found.line)))
             authorization.require_role(request.person, line.command.role)
             await resolve(self.directory, line, request.person)
         except LedgerError:

@@ -1,4 +1,4 @@
-"""Which commands there are: one file each, found by walking the package that the entry point names.
+"""Which commands there are: one file each, found by walking the package that the entry point names; and the builtins.
 
     commands/diagnostics/check_writers.py   -> /check-writers, first docstring line = help, COMMAND = Diagnostic(...)
     commands/remediations/drain_node.py     -> /drain-node, COMMAND = Remediation(...)
@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from types import ModuleType
@@ -19,6 +19,7 @@ from typing import Any
 
 from bot.api.command import Diagnostic, Remediation, Role
 from bot.dispatch.argument_parser import Parameter, parameters
+from bot.dispatch.builtins import BUILTINS, FRONT_DOOR, Builtin
 from bot.errors import SettingsError
 
 ENTRY_POINTS = "hvops.commands"
@@ -61,11 +62,16 @@ class Command:
 
 
 class Registry:
-    """The commands, by name, in alphabetical order: diagnostics first."""
+    """The commands, by name, in alphabetical order: diagnostics first. And what `/hvops` answers itself.
+
+    Attributes:
+        builtins: by name, in the order of the help. A command never has the name of one.
+    """
 
     def __init__(self, commands: dict[str, Command]) -> None:
         ordered = sorted(commands.values(), key=lambda command: (command.changes, command.name))
         self.commands = {command.name: command for command in ordered}
+        self.builtins: Mapping[str, Builtin] = BUILTINS
 
     def __iter__(self) -> Iterator[Command]:
         """Every command, in the order of the help."""
@@ -80,11 +86,13 @@ class Registry:
         """Find the commands of every installed package that offers some.
 
         Raises:
-            SettingsError: a file is no command, or two have one name.
+            SettingsError: a file is no command, two have one name, or one has the name of a builtin.
         """
         found: dict[str, Command] = {}
         for entry in entry_points(group=ENTRY_POINTS):
             for command in commands_of(entry.load()):
+                if command.name in BUILTINS or command.name == FRONT_DOOR:
+                    raise SettingsError(f"/{command.name} is a word of hvops itself. Rename the file of that command.")
                 if command.name in found:
                     raise SettingsError(f"Two files define /{command.name}. Rename one of them.")
                 found[command.name] = command

@@ -10,7 +10,7 @@ from typing import Any
 from bot.api.actions import ManualStep
 from bot.api.command import Remediation
 from bot.api.plan import Plan
-from bot.dispatch.command_line import CommandLine, TargetFinder, read_line, resolve, scopes_of
+from bot.dispatch.command_line import CommandLine, TargetFinder, read_line, read_typed, resolve, scopes_of
 from bot.dispatch.query_session import QuerySession
 from bot.dispatch.registry import Registry
 from bot.errors import TargetError, TicketError, UsageError
@@ -65,7 +65,7 @@ class Planner:
         """The same plan, from new facts. Raises HvopsError."""
         if proposal.made.undoes:
             return self.undo(proposal.made.undoes)
-        line = await resolve(self._directory, read_line(self._registry, proposal.made.line), None)
+        line = await resolve(self._directory, read_line(self._registry, read_typed(proposal.made.line)), None)
         if not isinstance(line.command.spec, Remediation):
             raise TicketError(f"{proposal.ticket}: {proposal.made.line} changes nothing any more.")
         return await self.make(line, self._look(self._clock(), None))

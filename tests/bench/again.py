@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.config.settings import load
-from bot.dispatch.command_line import read_line, resolve
+from bot.dispatch.command_line import read_line, read_typed, resolve
 from bot.services import Services, build_services
 from tests.bench.cluster_server import FIRST, served
 from tests.bench.table import Aim, Table, show, times
@@ -48,7 +48,7 @@ async def looks(made: Services, rounds: int) -> tuple[int, list[float]]:
     for _ in range(rounds + 1):
         look = made.pipeline.look(datetime.now(UTC), None)
         began = time.perf_counter()
-        line = await resolve(made.directory, read_line(made.registry, LINE), None)
+        line = await resolve(made.directory, read_line(made.registry, read_typed(LINE)), None)
         plan = (await made.planner.make(line, look)).plan
         took.append(time.perf_counter() - began)
         questions = len(look.evidence)

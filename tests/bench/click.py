@@ -25,7 +25,7 @@ import xmltodict
 
 from bot.config.inventory_file import load as load_estate
 from bot.config.settings import Settings, load
-from bot.dispatch.command_line import read_line, resolve
+from bot.dispatch.command_line import read_line, read_typed, resolve
 from bot.dispatch.registry import Registry
 from bot.ledger import Entry, Reader
 from bot.services import build_services
@@ -86,7 +86,7 @@ async def looks(settings: Settings, rounds: int) -> list[float]:
         with build_services(settings.model_copy(update={"ledger": own})) as made:
             for _ in range(rounds + 1):
                 began = time.perf_counter()
-                line = await resolve(made.directory, read_line(made.registry, LINES[0]), None)
+                line = await resolve(made.directory, read_line(made.registry, read_typed(LINES[0])), None)
                 await made.planner.make(line, made.pipeline.look(datetime.now(UTC), None))
                 took.append(time.perf_counter() - began)
     return took[1:]

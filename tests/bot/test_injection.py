@@ -19,7 +19,7 @@ from bot.api.facts import Known, Unknown
 from bot.api.plan import Plan
 from bot.api.queries import GuestWql, RunReader, Wql
 from bot.api.report import Report
-from bot.dispatch.command_line import read_line, resolve
+from bot.dispatch.command_line import read_line, read_typed, resolve
 from bot.dispatch.registry import Registry
 from bot.errors import UsageError
 from bot.slack.outbound.blockkit_validation import problems
@@ -258,7 +258,7 @@ async def test_no_argument_gets_out_of_its_place(name, parameter):
     taken = set()
     for word in CORPUS:
         try:
-            line = await resolve(Names(), read_line(REGISTRY, typed(command, hostile, word)), None)
+            line = await resolve(Names(), read_line(REGISTRY, read_typed(typed(command, hostile, word))), None)
         except UsageError as refused:
             harms_nobody(refusal(refused))
             continue
@@ -272,7 +272,7 @@ async def test_no_argument_gets_out_of_its_place(name, parameter):
 async def test_no_answer_of_the_world_gets_out_of_its_place(name):
     """Names of guests, nodes and jobs, texts of events, rows of a database: whatever they say."""
     command = REGISTRY.get(name)
-    line = await resolve(Names(), read_line(REGISTRY, typed(command)), None)
+    line = await resolve(Names(), read_line(REGISTRY, read_typed(typed(command))), None)
     for word in CORPUS:
         check(*await outcome(line, word))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
+from bot.dispatch.command_line import EntryPoint, TypedLine, read_typed
 from bot.dispatch.pipeline import Request
 from bot.errors import HvopsError
 from bot.slack.inbound.audit_command import AuditCommand
@@ -43,7 +44,7 @@ class ReviewClicks:
             STORY_FILE: self._story_file,
         }
 
-    async def filtered(self, click: Click, line: str) -> None:
+    async def filtered(self, click: Click, line: TypedLine) -> None:
         """The window of the filters was sent off: answer where the first answer was asked for."""
         try:
             channel = (await self._reviews.kept(click.token)).place
@@ -53,7 +54,7 @@ class ReviewClicks:
         await self._desk.handle_line(click.who, where, line, "button", click.seq)
 
     async def _ask(self, click: Click) -> None:
-        await self._desk.handle_line(click.who, click.where, _LINE, "button", click.seq)
+        await self._desk.handle_line(click.who, click.where, read_typed(_LINE, EntryPoint.BUTTON), "button", click.seq)
 
     async def _turn(self, click: Click) -> None:
         request = await self._request(click, f"{_LINE} page")

@@ -43,12 +43,6 @@ class EarlierAnswer:
     place: str
 
 
-def audit_arguments(line: str) -> str | None:
-    """What was typed behind `/audit` or `/hvops audit`; None for another line."""
-    typed = read_typed(line)
-    return typed.rest if typed.builtin == filter_syntax.NAME else None
-
-
 class AuditCommand:
     """Answers about the ledger, out of it."""
 
@@ -85,7 +79,7 @@ class AuditCommand:
     def _answer(self, request: Request) -> Message:
         with self._pipeline.recording_refusals(request) as asking:
             asking.command = filter_syntax.NAME
-            wanted = filter_syntax.read(audit_arguments(request.line) or "")
+            wanted = filter_syntax.read(request.reading.rest)
             asking.target = wanted.place
             authorization.require_role(request.person, Role.VIEWER)
             asking.entry = asked = self._ledger.append("asked", request.person.id, _asked(request, wanted))
@@ -122,7 +116,7 @@ class AuditCommand:
         )
         if asked is None:
             raise UsageError("That answer is no longer known. Type the command again.", filter_syntax.USAGE)
-        behind = audit_arguments(str(asked.data["line"])) or ""
+        behind = read_typed(str(asked.data["line"])).rest
         place = str(asked.data.get("place") or "")
         return EarlierAnswer(token, filter_syntax.read(behind), asked.seq, datetime.fromisoformat(asked.at), place)
 

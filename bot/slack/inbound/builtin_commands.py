@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from bot.api.command import Role
 from bot.dispatch import authorization
 from bot.dispatch.authorization import Person
+from bot.dispatch.builtins import GO, RUNS, STOP
 from bot.dispatch.command_line import TypedLine
 from bot.errors import HvopsError
 from bot.ledger import TicketSummary
@@ -18,17 +19,17 @@ from bot.slack.render.ticket import ticket_message
 from bot.slack.render.ticket_list import runs_message, stop_message, waiting_line
 from bot.slack.tickets.change_service import Changes
 
-SWITCHES = ("stop", "go", "runs")
+SWITCHES = (STOP, GO, RUNS)
 
 
 async def switch(changes: Changes, typed: TypedLine, person: Person) -> Message:
     """Stop everything, let it go on, or list what is open. Raises PermissionDenied."""
-    if typed.builtin == "stop":
-        entry = await asyncio.to_thread(changes.decisions.stop_changes, person, " ".join(typed.rest.split()))
-    elif typed.builtin == "go":
+    if typed.builtin is STOP:
+        entry = await asyncio.to_thread(changes.decisions.stop_changes, person, typed.rest)
+    elif typed.builtin is GO:
         entry = await asyncio.to_thread(changes.decisions.allow_changes, person)
     else:
-        authorization.require_role(person, Role.VIEWER)
+        authorization.require_role(person, RUNS.role)
         stopped = await asyncio.to_thread(changes.run.ledger.is_stopped)
         listed, count = await changes.open_tickets(person)
         return runs_message(listed, count, stopped=stopped)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import structlog
 
+from bot.dispatch.command_line import EntryPoint, read_typed
 from bot.dispatch.pipeline import AnsweredRequest, Request
 from bot.errors import HvopsError, TicketError, UsageError
 from bot.ledger import Entry
@@ -93,14 +94,16 @@ class Clicks:
 
     async def _ask_again(self, click: Click) -> None:
         answered = await self._reopen(click)
-        await self._desk.handle_line(click.who, click.where, answered.line, "button", click.seq)
+        await self._desk.handle_line(
+            click.who, click.where, read_typed(answered.line, EntryPoint.BUTTON), "button", click.seq
+        )
 
     async def _run(self, click: Click) -> None:
         answered = await self._reopen(click)
         if not 0 <= click.index < len(answered.report.remedies):
             await self._say(click, errors.expired_button(answered.line))
             return
-        line = answered.report.remedies[click.index].line
+        line = read_typed(answered.report.remedies[click.index].line, EntryPoint.BUTTON)
         await self._desk.handle_line(click.who, click.where, line, "button", click.seq)
 
     async def _show(self, click: Click) -> None:

@@ -19,7 +19,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
 
-from bot.dispatch.command_line import FRONT_DOOR, read_typed
+from bot.dispatch.command_line import EntryPoint, read_typed
 from bot.errors import LedgerError, TicketError
 from bot.ledger import Entry
 from bot.slack.inbound.buttons import Clicks
@@ -40,7 +40,6 @@ from bot.slack.socket import ACKNOWLEDGED
 log = structlog.get_logger()
 
 ANYTHING = re.compile(r".*", re.DOTALL)
-_MENTION = re.compile(r"^\s*(?:<@[UW][A-Z0-9]*(?:\|[^>]*)?>\s*)+")
 _REMEMBERED = 4_096
 _FOR_SECONDS = 3_600.0  # Slack redelivers within minutes; how late is documented for HTTP only
 
@@ -109,8 +108,8 @@ class Listener:
         """A slash command."""
         who = SlackUser(get_str(body, "team_id"), get_str(body, "user_id"), get_str(body, "user_name"))
         where = ReplyTarget(who.user, get_str(body, "channel_id"), response_url=get_str(body, "response_url"))
-        line = f"{get_str(body, 'command')} {get_str(body, 'text')}".strip()
-        if await self._came_before(body, context, who, line):
+        line = read_typed(f"{get_str(body, 'command')} {get_str(body, 'text')}")
+        if await self._came_before(body, context, who, line.text):
             await ack()
             return
         said = self._desk.ack_message(line)
@@ -135,9 +134,9 @@ class Listener:
             await self._filtered(ack, body, context)
             return
         command = callback.removeprefix(f"{CALLBACK}:")
-        line = f"/{command} {parse_field(body, ARGUMENTS)}".strip()
+        line = read_typed(f"/{command} {parse_field(body, ARGUMENTS)}", EntryPoint.MODAL)
         click = Click(who, ReplyTarget(who.user), "submit", command, "")
-        noted = await self._taken(ack, body, context, click, line)
+        noted = await self._taken(ack, body, context, click, line.text)
         if noted is None:
             return
         if callback.startswith(f"{CALLBACK}:"):
@@ -148,10 +147,10 @@ class Listener:
     async def _filtered(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
         """The window of the filters of `/audit`: its fields are read like any other line."""
         who = parse_person(body)
-        line = line_of((name, parse_field(body, name)) for name in FIELDS)
+        line = read_typed(line_of((name, parse_field(body, name)) for name in FIELDS), EntryPoint.MODAL)
         token = get_str(body.get("view"), "private_metadata")[:80]
         click = Click(who, ReplyTarget(who.user), "submit", "audit", token)
-        noted = await self._taken(ack, body, context, click, line)
+        noted = await self._taken(ack, body, context, click, line.text)
         reviews = self._clicks.reviews
         if noted is not None and reviews is not None:
             self._start(context, lambda: reviews.filtered(noted, line))
@@ -193,10 +192,8 @@ class Listener:
         team = get_str(event, "user_team") or get_str(event, "team") or home
         who = SlackUser(team, get_str(event, "user"))
         where = ReplyTarget(who.user, get_str(event, "channel"), thread_ts=get_str(event, "thread_ts"))
-        text = _MENTION.sub("", get_str(event, "text")).strip().removeprefix("/")
-        typed = read_typed(f"/{FRONT_DOOR} {text}")
-        line = f"/{FRONT_DOOR} {text or 'help'}" if typed.builtin else f"/{text}"  # a mention is a front door, too
-        if not await self._came_before(body, context, who, line):
+        line = read_typed(get_str(event, "text"), EntryPoint.MENTION)
+        if not await self._came_before(body, context, who, line.text):
             self._desk.start(self._desk.handle_line(who, where, line, "mention"))
 
     async def other_event(self, body: dict[str, Any]) -> None:

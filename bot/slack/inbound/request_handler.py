@@ -18,14 +18,15 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.api.command import Role
 from bot.dispatch.authorization import EVERYWHERE, Person
-from bot.dispatch.command_line import FRONT_DOOR, TypedLine, read_typed
+from bot.dispatch.builtins import AUDIT, FRONT_DOOR, STATUS
+from bot.dispatch.command_line import TypedLine
 from bot.dispatch.help import Status, help_for
 from bot.dispatch.pipeline import AnsweredRequest, Pipeline, Request
 from bot.dispatch.query_session import Progress
-from bot.dispatch.registry import Command, Registry
+from bot.dispatch.registry import Registry
 from bot.errors import HvopsError, InternalError, LedgerError
 from bot.ledger import Entry, Ledger
-from bot.slack.inbound.audit_command import AuditCommand, audit_arguments
+from bot.slack.inbound.audit_command import AuditCommand
 from bot.slack.inbound.builtin_commands import SWITCHES, open_tickets, switch
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
 from bot.slack.outbound.message import Message
@@ -114,38 +115,34 @@ class RequestHandler:
         """Append to the ledger without holding up the loop. Raises LedgerError, TicketError."""
         return await asyncio.to_thread(self.parts.ledger.append, kind, actor, data, ticket)
 
-    def ack_message(self, line: str) -> Message | None:
+    def ack_message(self, line: TypedLine) -> Message | None:
         """What to say at once about a typed line: nothing where the answer itself comes at once."""
-        asks = not read_typed(line).builtin and self.parts.pipeline.can_parse(line)
-        return progress.started_message(line, self.parts.seconds) if asks else None
-
-    def _command(self, line: str) -> Command | None:
-        """The command that a line names, itself or through the front door."""
-        return self.parts.registry.get(read_typed(line).name)
+        asks = line.builtin is None and self.parts.pipeline.can_parse(line)
+        return progress.started_message(line.text, self.parts.seconds) if asks else None
 
     async def handle_line(
-        self, who: SlackUser, where: ReplyTarget, line: str, via: str, answers: int | None = None
+        self, who: SlackUser, where: ReplyTarget, line: TypedLine, via: str, answers: int | None = None
     ) -> None:
         """Answer a line that somebody typed or pressed."""
         reply = self.reply(where)
 
         async def work() -> None:
-            person = await self.person(who, where, line)
-            if self.parts.reviews is not None and audit_arguments(line) is not None:
-                asked = Request(person, line, via, where.channel or "home", answers)
+            person = await self.person(who, where, line.text)
+            if self.parts.reviews is not None and line.builtin is AUDIT:
+                asked = Request.of(person, line, via, where.channel or "home", answers)
                 await reply.result(await self.parts.reviews.answer(asked))
                 return
-            if (typed := read_typed(line)).builtin and typed.by_front_door:
-                await self._front_door(typed, person, reply, line, via)
+            if line.builtin is not None and line.by_front_door:
+                await self._front_door(line, person, reply, via)
                 return
-            request = Request(person, line, via, where.channel or "home", answers)
+            request = Request.of(person, line, via, where.channel or "home", answers)
             answered = await self._answer(request, reply)
             if isinstance(answered, Message):
                 await reply.result(answered)
             else:
                 await self.deliver(answered, reply)
 
-        await self.report_errors(reply, work, line)
+        await self.report_errors(reply, work, line.text)
 
     async def person(self, who: SlackUser, where: ReplyTarget, line: str) -> Person:
         """Who this is. A person who cannot be looked up is refused, and the ledger says so.
@@ -223,7 +220,7 @@ class RequestHandler:
 
     async def _answer(self, request: Request, reply: Reply) -> AnsweredRequest | Message:
         """Ask, or propose, and say how far it is when it takes long. A message where a plan is shown elsewhere."""
-        command, changes = self._command(request.line), self.parts.changes
+        command, changes = self.parts.registry.get(request.reading.name), self.parts.changes
         latest: list[Progress] = []
         ticker = asyncio.create_task(self._tick(reply, latest))
         try:
@@ -246,13 +243,13 @@ class RequestHandler:
                 said = now
             del latest[:-1]
 
-    async def _front_door(self, typed: TypedLine, person: Person, reply: Reply, line: str, via: str) -> None:
+    async def _front_door(self, line: TypedLine, person: Person, reply: Reply, via: str) -> None:
         """Answer /hvops itself. Questions about the bot are questions: they stand in the ledger too."""
-        data = {"line": line[:200], "command": FRONT_DOOR, "target": "", "via": via, "place": reply.where.channel}
+        data = {"line": line.text[:200], "command": FRONT_DOOR, "target": "", "via": via, "place": reply.where.channel}
         await self.write("asked", person.id, data)
-        if typed.builtin in SWITCHES and self.parts.changes is not None:
-            message = await switch(self.parts.changes, typed, person)
-        elif typed.builtin == "status":
+        if line.builtin in SWITCHES and self.parts.changes is not None:
+            message = await switch(self.parts.changes, line, person)
+        elif line.builtin is STATUS:
             message = help_renderer.status_message(await self.parts.status(person))
         else:
             message = help_renderer.help_message(help_for(person, self.parts.registry))

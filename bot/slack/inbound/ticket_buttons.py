@@ -10,6 +10,7 @@ from functools import partial
 import structlog
 
 from bot.dispatch.authorization import Person
+from bot.dispatch.command_line import EntryPoint, read_typed
 from bot.dispatch.pipeline import Request
 from bot.errors import HvopsError, LedgerError, TicketError
 from bot.ledger import Entry
@@ -183,14 +184,18 @@ class TicketClicks:
         if made.undoes:
             await self._undo(replace(click, token=made.undoes))
             return
-        await self._desk.handle_line(click.who, click.where, made.line, "button", click.seq)
+        await self._desk.handle_line(
+            click.who, click.where, read_typed(made.line, EntryPoint.BUTTON), "button", click.seq
+        )
 
     async def _remedy(self, click: Click) -> None:
         remedies = (await self._changes.board.card(click.token)).plan.remedies
         if not 0 <= click.index < len(remedies):
             await self._say(click, errors.expired_button())
             return
-        await self._desk.handle_line(click.who, click.where, remedies[click.index].line, "button", click.seq)
+        await self._desk.handle_line(
+            click.who, click.where, read_typed(remedies[click.index].line, EntryPoint.BUTTON), "button", click.seq
+        )
 
     async def _show(self, click: Click) -> None:
         await self._who_may_look(click, "show")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bot.audit import filter_syntax
-from bot.dispatch.help import Help, Status, format_roles
+from bot.dispatch.help import Help, HelpLine, Status, format_roles
 from bot.slack.outbound.message import Message, escape
 from bot.slack.render.blocks import contexts, header, sections
 
@@ -12,13 +11,10 @@ def help_message(told: Help) -> Message:
     """The commands, those that this person may use first, each with its usage line."""
     may = [f"{_code(line.usage)}\n{escape(line.says)}" for line in told.lines if line.allowed]
     other = [f"{_code(line.usage)} needs the role {escape(line.role)}" for line in told.lines if not line.allowed]
-    ours = f"{_code('/hvops status')}\nConnections, the ledger, who you are and what you may do."
-    audit = f"{_code(filter_syntax.USAGE)}\n{escape(filter_syntax.HELP)}"
-    halts = f"{_code('/hvops runs')} · {_code('/hvops stop <why>')} · {_code('/hvops go')}\nWhat is open; let nothing new begin; let things begin again."
     closing = "Every command also works as /hvops <command> …, and in threads as @hvops <command> …"
     blocks = (
         header("What you can ask"),
-        *sections("\n".join([*may, *([audit] if may else []), ours, halts])),
+        *sections("\n".join([*may, *(_together(lines) for lines in told.builtins)])),
         *(sections("*Not for you now:*\n" + "\n".join(other)) if other else ()),
         *contexts(f"You: {escape(told.role)}. {escape(closing)}"),
     )
@@ -38,6 +34,13 @@ def status_message(status: Status) -> Message:
     said = f"hvops {status.version}: ledger {status.ledger}; you are {roles}"
     blocks = (header("hvops"), *sections("\n".join(lines)), *contexts(f"Version {escape(status.version)}"))
     return Message(escape(said), blocks)
+
+
+def _together(lines: tuple[HelpLine, ...]) -> str:
+    """Builtins that share a line: every usage, then one sentence of what each does."""
+    first, *others = [line.says.removesuffix(".") for line in lines]
+    says = "; ".join([first, *(f"{one[:1].lower()}{one[1:]}" for one in others)])
+    return f"{' · '.join(_code(line.usage) for line in lines)}\n{escape(says)}."
 
 
 def _code(usage: str) -> str:

@@ -16,6 +16,7 @@ from bot.api.report import Column, Finding, Report, Severity, Table
 from bot.cli.ask import _bar, _write_csv, escape_csv_formula, exit_code
 from bot.cli.os_user import current_user
 from bot.config.settings import load
+from bot.dispatch.command_line import read_typed
 from bot.dispatch.query_session import Progress
 from bot.errors import UsageError
 from bot.ledger import Reader
@@ -142,6 +143,23 @@ def test_status_says_who_asks_and_where_the_ledger_stands(hvops, healthy):
     assert "prod asked through hv01, hv02" in lines
 
 
+@pytest.mark.parametrize(
+    "line", ["`status`", "\u201c/hvops status\u201d", "\u200bhvops\u00a0status", "@hvops \u2018status\u2019"]
+)
+def test_a_word_of_hvops_is_known_however_it_is_decorated(hvops, healthy, line):
+    ended = hvops("ask", "--settings", healthy, line)
+    assert ended.code == 0
+    assert ended.out.startswith("You ")
+
+
+@pytest.mark.parametrize(
+    "line", ["`check\u2011writers prod`", "\u201chvops /check-writers\u201d prod", "\u200b/check-writers\u00a0prod"]
+)
+def test_a_command_is_known_however_it_is_decorated(hvops, healthy, line):
+    assert hvops("ask", "--settings", healthy, line).code == 0
+    assert newest(healthy).data["line"] == "/check-writers prod"
+
+
 def test_the_practice_estate_is_asked_with_lab(hvops, monkeypatch):
     monkeypatch.setenv("HVOPS_CREDENTIALS__READER__PASSWORD", "a real one")
     ended = hvops("ask", "--lab", "healthy", "/check-writers branch")
@@ -189,7 +207,7 @@ def test_no_cell_becomes_a_formula(cell, written):
 def test_progress_is_drawn_on_standard_error_of_a_terminal(monkeypatch):
     drawn = Console(file=io.StringIO(), force_terminal=True, width=80)
     monkeypatch.setattr("bot.cli.ask.console", lambda *, errors: drawn)
-    with _bar("/check-writers prod") as tell:
+    with _bar(read_typed("/check-writers prod")) as tell:
         tell(Progress(5, 6, ("hv05", "\x1b[2J" * 30)))
     text = drawn.file.getvalue()
     assert "Asking prod" in text

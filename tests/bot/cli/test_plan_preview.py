@@ -143,7 +143,19 @@ def test_nobody_who_could_decide_is_said(hvops, changed):
 
 
 @pytest.mark.parametrize(
-    "word", ["stop", "go", "approve T-1", "undo T-1", "hvops go", "/hvops stop now", "/approve T-1"]
+    "word",
+    [
+        *("stop", "go", "approve T-1", "undo T-1", "hvops go", "/hvops stop now", "/approve T-1"),
+        *(
+            "`stop`",
+            "\u201cstop\u201d",
+            "\u2018/hvops go\u2019",
+            "\u200bstop",
+            "hvops\u00a0`stop`",
+            "@hvops stop",
+            "`approve T-1`",
+        ),
+    ],
 )
 def test_no_word_decides_anything(hvops, healthy, word):
     before = head(healthy)

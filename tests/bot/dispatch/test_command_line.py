@@ -1,6 +1,6 @@
 """Where a role must hold for a line."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from bot.api.arguments import Target, VmmTarget, VmmTargets
 from bot.api.command import Diagnostic, Role
+from bot.dispatch import argument_parser
 from bot.dispatch.argument_parser import parameters
 from bot.dispatch.authorization import Person
-from bot.dispatch.command_line import BUILTINS, CommandLine, read_typed, resolve, scopes_of
-from bot.dispatch.registry import Command
+from bot.dispatch.builtins import BUILTINS
+from bot.dispatch.command_line import CommandLine, EntryPoint, read_line, read_typed, resolve, scopes_of
+from bot.dispatch.registry import Command, Registry
 from bot.errors import PermissionDenied, UsageError
 
 VMM = Target("vmm01", "vmm", clusters=("prod", "branch"))
@@ -113,10 +115,19 @@ async def test_an_estate_without_a_server_says_so():
         await resolve(Without(), fixing(), None)
 
 
-INVISIBLE = st.sampled_from(["", "\u200b", "\u200d", "\u2060", "\ufeff"])
-QUOTE = st.sampled_from(["", "`", '"', "'", "\u201c", "\u201d", "\u2018", "\u2019"])
-DASH = st.sampled_from(list("-\u2010\u2011\u2013\u2014\u2212"))
-SPACE = st.sampled_from([" ", "  ", "\u00a0", "\t"])
+INVISIBLE = st.sampled_from(["", *"\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202e\u2060\u2066\u2069\ufeff\ufe0f"])
+QUOTE = st.sampled_from(["", "```", *"`\"'\u00ab\u00bb\u2018\u2019\u201a\u201c\u201d\u201e\u2039\u203a\uff02\uff07"])
+DASH = st.sampled_from(list("-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"))
+SPACE = st.sampled_from([" ", "  ", "\u00a0", "\u202f", "\u3000", "\t", "\n"])
+DOORS = ("/hvops", "hvops", "/HVOPS", "@hvops", "<@U0BOT>", "<@U0BOT|hvops>", "/hvops /hvops", "/hvops <@U0BOT>")
+WAYS = {  # what may stand before a builtin on each entry point; "" where the entry point itself is the front door
+    EntryPoint.SLASH: DOORS,
+    EntryPoint.MENTION: ("", *DOORS),
+    EntryPoint.BUTTON: DOORS,
+    EntryPoint.MODAL: DOORS,
+    EntryPoint.TERMINAL: ("", *DOORS),
+}
+FIRST = sorted(BUILTINS, key=lambda name: (name != "stop", name))
 
 
 @st.composite
@@ -127,31 +138,73 @@ def decorated(draw, words):
     return draw(QUOTE) + draw(SPACE).join(made) + draw(QUOTE)
 
 
-@pytest.mark.parametrize("name", sorted({"stop", *BUILTINS}, key=lambda name: (name != "stop", name)))
+@pytest.mark.parametrize("entry", EntryPoint)
+@pytest.mark.parametrize("name", FIRST)
 @given(data=st.data())
-def test_a_builtin_is_known_however_it_is_quoted(name, data):
-    line = f"{data.draw(st.sampled_from(['/hvops', 'hvops', '/HVOPS']))} {data.draw(decorated([name]))}"
-    typed = read_typed(line)
-    assert (typed.builtin, typed.name, typed.by_front_door, typed.rest) == (name, name, True, typed.rest)
-    assert not typed.rest.strip("`\"' \u201c\u201d\u2018\u2019\u200b\u200d\u2060\ufeff")
+def test_a_builtin_is_known_however_it_is_decorated_wherever_it_is_typed(name, entry, data):
+    door = data.draw(st.sampled_from(WAYS[entry]))
+    typed = read_typed(data.draw(decorated([*door.split(), name])), entry)
+    assert (typed.builtin, typed.name, typed.rest) == (BUILTINS[name], name, "")
+    assert typed.text == f"/hvops {name}"
 
 
-@given(text=decorated(["fix-vm", "crm-01"]), door=st.sampled_from(["", "/hvops ", "hvops ", "/hvops /"]))
-def test_a_command_is_known_however_it_is_quoted(text, door):
-    typed = read_typed(f"{door}{text}")
-    assert (typed.name, typed.builtin, typed.by_front_door) == ("fix-vm", "", bool(door))
+@pytest.mark.parametrize("entry", EntryPoint)
+@given(data=st.data())
+def test_a_command_and_its_words_are_known_however_they_are_decorated(entry, data):
+    door = data.draw(st.sampled_from(["", "hvops", "/hvops"]))
+    text = data.draw(
+        decorated([*door.split(), "/fix-vm", "crm-01", "--vmm", "vmm02"]).filter(lambda one: "<" not in one)
+    )
+    typed = read_typed(text, entry)
+    assert (typed.name, typed.builtin) == ("fix-vm", None)
+    line = read_line(Registry({"fix-vm": replace(fixing().command, name="fix-vm")}), typed)
+    assert argument_parser.with_plain_dashes(line.values["vm"][0]) == "crm-01"
+    assert line.values["vmm"] == "vmm02"
+
+
+@pytest.mark.parametrize("entry", EntryPoint)
+@given(text=st.text(max_size=200), door=st.sampled_from(["", "/hvops ", "`hvops "]))
+def test_what_was_read_reads_the_same_again(entry, text, door):
+    """Stored lines are read again for *Look Again* and for /audit's pages."""
+    typed = read_typed(f"{door}{text}", entry)
+    again = read_typed(typed.text)
+    assert (again.builtin, again.name) == (typed.builtin, typed.name) or entry.is_front_door
+
+
+@pytest.mark.parametrize(
+    ("text", "entry", "plain"),
+    [
+        ("/hvops", EntryPoint.SLASH, "/hvops"),
+        ("<@U0BOT>", EntryPoint.MENTION, "/hvops help"),
+        ("", EntryPoint.TERMINAL, "/hvops"),
+        ("<@U0BOT> `stop`", EntryPoint.MENTION, "/hvops stop"),
+        ("<@U0BOT> check\u2013writers prod", EntryPoint.MENTION, "/check-writers prod"),
+        ("/hvops `check-writers prod`", EntryPoint.SLASH, "/hvops check-writers prod"),
+        ("\u201c/check-writers\u00a0<http://hv03|hv03>\u201d", EntryPoint.SLASH, "/check-writers hv03"),
+        ("/hvops STOP  a &amp; b", EntryPoint.SLASH, "/hvops stop a & b"),
+    ],
+)
+def test_the_text_of_a_line_is_its_plain_form(text, entry, plain):
+    assert read_typed(text, entry).text == plain
 
 
 def test_why_everything_is_stopped_keeps_its_apostrophes():
     assert read_typed("/hvops stop we don't know hv03's state").rest == "we don't know hv03's state"
+    assert read_typed("/hvops \u201cstop the hosts' disks\u201d").rest == "the hosts' disks"
+
+
+def test_a_member_is_an_id_and_never_the_handle_that_they_chose():
+    assert read_typed("/audit --who <@U0OPERATOR|prod>").rest == "--who @U0OPERATOR"
+    assert read_typed("/check-writers <@U0EVIL|prod>").rest == "@U0EVIL"
 
 
 @pytest.mark.parametrize("line", ["/hvops", "hvops", "/hvops `", "/hvops \u200b", "hvops hvops"])
 def test_the_front_door_alone_is_help(line):
-    assert read_typed(line).builtin == "help"
+    assert read_typed(line).builtin is BUILTINS["help"]
 
 
-@pytest.mark.parametrize("line", ["", " ", "/", "`", "/stop", "stop", "help me"])
-def test_without_the_front_door_only_audit_is_a_builtin(line):
-    assert read_typed(line).builtin == ""
-    assert read_typed("/audit prod").builtin == "audit"
+@pytest.mark.parametrize("entry", [EntryPoint.SLASH, EntryPoint.BUTTON, EntryPoint.MODAL])
+@pytest.mark.parametrize("line", ["", " ", "/", "`", "/stop", "stop", "help me", "/stopp", "/hvops stopp"])
+def test_without_the_front_door_only_audit_is_a_builtin(line, entry):
+    assert read_typed(line, entry).builtin is None
+    assert read_typed("/audit prod", entry).builtin is BUILTINS["audit"]

@@ -13,6 +13,7 @@ from bot.api.queries import make_params
 from bot.api.report import Finding, Report, Sample, Severity
 from bot.dispatch import argument_parser
 from bot.dispatch.authorization import Person
+from bot.dispatch.command_line import read_typed
 from bot.dispatch.pipeline import Pipeline, Request
 from bot.dispatch.registry import Command, Registry
 from bot.errors import InternalError, LedgerError, PermissionDenied, UsageError
@@ -206,7 +207,7 @@ async def test_hosts_may_be_asked_only_where_the_role_was_checked(shepherd):
 
 
 def test_a_line_is_read_before_anything_is_promised(shepherd):
-    assert shepherd.pipeline.can_parse("/count-sheep prod")
-    assert shepherd.pipeline.can_parse("/hvops count-sheep nowhere")  # names are looked up later
-    assert not shepherd.pipeline.can_parse("/count-sheep")
-    assert not shepherd.pipeline.can_parse("/count-sheeps prod")
+    assert shepherd.pipeline.can_parse(read_typed("/count-sheep prod"))
+    assert shepherd.pipeline.can_parse(read_typed("/hvops count-sheep nowhere"))  # names are looked up later
+    assert not shepherd.pipeline.can_parse(read_typed("/count-sheep"))
+    assert not shepherd.pipeline.can_parse(read_typed("/count-sheeps prod"))

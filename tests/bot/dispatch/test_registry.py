@@ -2,11 +2,15 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from bot.api.command import Role
-from bot.dispatch.registry import Registry, commands_of
+from bot.dispatch.authorization import Person
+from bot.dispatch.builtins import BUILTINS
+from bot.dispatch.help import help_for
+from bot.dispatch.registry import Command, Registry, commands_of
 from bot.errors import SettingsError
 
 COMMANDS = Path(__file__).parents[3] / "commands"
@@ -88,3 +92,22 @@ def test_the_product_offers_every_file_of_its_folders():
     assert [command.name for command in registry] == [*files[0], *files[1]]
     assert registry.get("/Check-Writers") is registry.commands["check-writers"]
     assert registry.get("format-disk") is None
+
+
+@pytest.mark.parametrize("name", [*BUILTINS, "hvops"])
+def test_a_command_never_has_the_name_of_a_builtin(package, monkeypatch, name):
+    (command,) = package({f"diagnostics/{name}.py": GOOD})
+    entry = SimpleNamespace(load=lambda: "flock")
+    monkeypatch.setattr("bot.dispatch.registry.entry_points", lambda group: [entry])
+    monkeypatch.setattr("bot.dispatch.registry.commands_of", lambda _: [command])
+    with pytest.raises(SettingsError, match=f"^/{name} is a word of hvops itself"):
+        Registry.load()
+
+
+@pytest.mark.parametrize("role", [None, *Role])
+def test_help_lists_the_builtins_of_the_registry(role):
+    person = Person("U1", "somebody", {role: frozenset({"*"})} if role else {})
+    told = help_for(person, Registry(dict[str, Command]()))
+    usages = [[line.usage.split(" [")[0] for line in lines] for lines in told.builtins]
+    audit = [["/audit"]] if role else []
+    assert usages == [*audit, ["/hvops status"], ["/hvops runs", "/hvops stop <why>", "/hvops go"]]

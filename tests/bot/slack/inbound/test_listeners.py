@@ -197,6 +197,27 @@ async def test_help_and_status(bench):
     assert [one.data["line"] for one in bench.entries("asked")] == ["/hvops", "/hvops status"]
 
 
+async def test_the_ledger_has_a_line_in_its_plain_form(bench):
+    await bench.operator.types("/hvops `status`")
+    first = await bench.operator.sees("2 of 2 connections open")
+    await bench.operator.mentions("\u201cstatus\u201d")
+    await bench.operator.sees("2 of 2 connections open", after=first.ts)
+    await bench.operator.types("/hvops \u200b`check\u2011writers prod`")
+    await bench.operator.sees("STUCK hv03")
+    lines = [one.data["line"] for one in bench.entries("asked")]
+    assert lines == ["/hvops status", "/hvops status", "/check-writers prod"]
+    assert any(one.text == "Asking: /hvops check-writers prod, at most 60 s." for one in bench.operator.messages())
+
+
+async def test_a_button_reads_a_decorated_line_too(bench):
+    bench.report = replace(bench.report, remedies=(Remedy("Check hv03", "`/check\u2013writers\u00a0hv03`"),))
+    await bench.operator.types("/check-writers prod")
+    answer = await bench.operator.sees("STUCK hv03")
+    await bench.operator.clicks(answer, "Check hv03")
+    await bench.operator.sees("STUCK hv03", after=answer.ts)
+    assert [one.data["line"] for one in bench.entries("asked")] == ["/check-writers prod", "/check-writers hv03"]
+
+
 async def test_home_shows_who_you_are_and_asks(bench):
     await bench.operator.types("/check-writers prod")
     await bench.operator.sees("STUCK hv03")
