@@ -16,7 +16,7 @@ from bot.dispatch.builtins import BUILTINS, FRONT_DOOR, Builtin
 from bot.dispatch.registry import Command, Registry
 from bot.errors import PermissionDenied, UsageError
 
-_BOT_MENTION = re.compile(r"@(?:[UW][A-Z0-9]+|hvops)", re.IGNORECASE)  # the only `@` that a line may begin with
+_MEMBER = re.compile(r"@[UW][A-Z0-9]+", re.IGNORECASE)  # in a mention the first one is the bot
 
 
 class TargetFinder(Protocol):
@@ -74,7 +74,7 @@ def read_typed(text: str, entry: EntryPoint = EntryPoint.SLASH) -> TypedLine:
     """Read which command a line means. Never raises: what is wrong with it is said by `read_line`.
 
     Quotes and backticks around the line or a word, links, entities, invisible characters and the kind of dash do not
-    matter; nor do `/hvops`, `hvops` and a mention of the bot before it.
+    matter; nor do `/hvops` and `hvops` before it, and in a mention the name of who is mentioned.
 
     Args:
         text: as it arrived: a slash command with its text, a mention, a line of a button, a modal or a terminal.
@@ -84,7 +84,9 @@ def read_typed(text: str, entry: EntryPoint = EntryPoint.SLASH) -> TypedLine:
     words = [(found.end(), found[0], argument_parser.without_quotes(found[0])) for found in re.finditer(r"\S+", plain)]
     words = [(end, raw, clean) for end, raw, clean in words if clean.removeprefix("/")]
     doors = 0
-    while doors < len(words) and _is_door(words[doors][2]):
+    if entry is EntryPoint.MENTION and words and _MEMBER.fullmatch(words[0][2]):
+        doors = 1  # one, and only there: behind it, and in a slash command, a member is somebody else who is spoken to
+    while doors < len(words) and words[doors][2].lstrip("/@").casefold() == FRONT_DOOR:
         doors += 1
     behind = entry.is_front_door or doors > 0
     if doors == len(words):
@@ -106,10 +108,6 @@ def read_typed(text: str, entry: EntryPoint = EntryPoint.SLASH) -> TypedLine:
         shown = argument_parser.with_plain_dashes(word)
         said = f"/{FRONT_DOOR} {shown}" if doors and entry is not EntryPoint.MENTION else shown
     return TypedLine(f"{said} {rest}".rstrip(), word, name, behind, rest)
-
-
-def _is_door(word: str) -> bool:
-    return word.removeprefix("/").casefold() == FRONT_DOOR or bool(_BOT_MENTION.fullmatch(word))
 
 
 def _opens_a_quote(word: str) -> bool:

@@ -119,10 +119,11 @@ INVISIBLE = st.sampled_from(["", *"\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u2
 QUOTE = st.sampled_from(["", "```", *"`\"'\u00ab\u00bb\u2018\u2019\u201a\u201c\u201d\u201e\u2039\u203a\uff02\uff07"])
 DASH = st.sampled_from(list("-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"))
 SPACE = st.sampled_from([" ", "  ", "\u00a0", "\u202f", "\u3000", "\t", "\n"])
-DOORS = ("/hvops", "hvops", "/HVOPS", "@hvops", "<@U0BOT>", "<@U0BOT|hvops>", "/hvops /hvops", "/hvops <@U0BOT>")
+DOORS = ("/hvops", "hvops", "/HVOPS", "@hvops", "/hvops /hvops")
+MENTIONS = ("<@U0BOT>", "<@U0BOT|hvops>", "<@U0BOT> hvops")
 WAYS = {  # what may stand before a builtin on each entry point; "" where the entry point itself is the front door
     EntryPoint.SLASH: DOORS,
-    EntryPoint.MENTION: ("", *DOORS),
+    EntryPoint.MENTION: ("", *DOORS, *MENTIONS),
     EntryPoint.BUTTON: DOORS,
     EntryPoint.MODAL: DOORS,
     EntryPoint.TERMINAL: ("", *DOORS),
@@ -146,6 +147,12 @@ def test_a_builtin_is_known_however_it_is_decorated_wherever_it_is_typed(name, e
     typed = read_typed(data.draw(decorated([*door.split(), name])), entry)
     assert (typed.builtin, typed.name, typed.rest) == (BUILTINS[name], name, "")
     assert typed.text == f"/hvops {name}"
+
+
+@pytest.mark.parametrize("entry", EntryPoint)
+@pytest.mark.parametrize("text", ["/hvops <@U0BOB> go", "hvops <@U0BOB|hvops> stop", "<@U0BOT> <@U0BOB> go"])
+def test_what_is_said_to_somebody_else_decides_nothing(text, entry):
+    assert read_typed(text, entry).builtin is None
 
 
 @pytest.mark.parametrize("entry", EntryPoint)
