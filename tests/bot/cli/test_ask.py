@@ -98,7 +98,7 @@ def test_nobody_may_ask(hvops, healthy, tmp_path):
     ended = hvops("ask", "--settings", closed, "/check-writers prod")
     assert ended.code == 2
     assert "needs the role viewer" in " ".join(ended.err.split())
-    assert newest(healthy).data["kind"] == "not allowed"
+    assert newest(healthy).data.category == "not allowed"
 
 
 def test_json_carries_the_whole_report(hvops, stuck):

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from entry_samples import entry_data
 from scripted_world import (
     APPROVER,
     BOTH,
@@ -42,9 +43,9 @@ async def test_a_proposal_is_written_whole(bench):
     proposed = await bench.propose()
     assert isinstance(proposed, Proposed)
     entry = bench.ledger.entry(proposed.seq)
-    assert entry.data["digest"] == proposed.proposal.made.digest == bench.ledger.ticket("T-1").digest
-    assert (entry.data["places"], entry.data["risk"], entry.data["policy"]) == (["prod"], "high", "approval")
-    assert entry.data["open_until"] == "2026-03-02T14:30:00.000Z"
+    assert entry.data.digest == proposed.proposal.made.digest == bench.ledger.ticket("T-1").digest
+    assert (entry.data.places, entry.data.risk, entry.data.policy) == (("prod",), "high", "approval")
+    assert entry.data.open_until == "2026-03-02T14:30:00.000Z"
     assert proposed.proposal.plan == bench.plans["reset"]("hv03", bench.world.hosts["hv03"])
     assert bench.kinds("T-1") == ["proposed"]
     assert [one.kind for one in bench.ledger.every()] == ["asked", "proposed"]
@@ -209,8 +210,8 @@ async def test_every_click_that_comes_too_late_is_told_who_decided(bench, clock)
         with pytest.raises(AlreadyDecided) as late:
             act(bench.press(OTHER, ticket, click=9))
         assert str(late.value) == says
-        assert bench.last(ticket).data["why"] == says
-        assert bench.last(ticket).data["click"] == 9
+        assert bench.last(ticket).data.reason == says
+        assert bench.last(ticket).data.click == 9
     bench.decisions.withdraw(bench.press(OPERATOR, ticket))
     with pytest.raises(AlreadyDecided, match="was withdrawn by person 1"):
         bench.decisions.approve(bench.press(OTHER, ticket))
@@ -325,7 +326,7 @@ async def test_fifty_at_once_make_one_decision_and_one_run(bench, world):
         said = list(pool.map(press, crowd))
     (winner,) = [one for one in said if not isinstance(one, str)]
     assert {one for one in said if isinstance(one, str)} == {f"Too late: {bench.decisions.describe_status(ticket)}"}
-    assert winner.data["name"] in bench.decisions.describe_status(ticket)
+    assert winner.data.name in bench.decisions.describe_status(ticket)
     await bench.runs(3)
     assert len(world.order) == 3
     assert bench.kinds(ticket).count("started") == 1
@@ -345,7 +346,7 @@ async def test_approve_against_reject_withdraw_expire_and_plan_change(benches, c
         partial(other.decisions.approve, other.press(OTHER, ticket)),
         partial(bench.decisions.reject, bench.press(OTHER, ticket), "no"),
         partial(other.decisions.withdraw, other.press(OPERATOR, ticket)),
-        partial(bench.ledger.append, "expired", "bot", {}, ticket),
+        partial(bench.ledger.append, "bot", entry_data("expired"), ticket),
     ]
     acts = acts[round_ % 5 :] + acts[: round_ % 5]
     results = await asyncio.gather(
@@ -379,10 +380,10 @@ async def test_two_processes_on_one_store_run_a_ticket_once_and_one_takes_over_f
 
 async def test_a_click_that_nobody_answered_is_made_up_for_once(bench):
     ticket = (await bench.propose()).ticket
-    answered = bench.ledger.append("clicked", APPROVER.id, {"button": "approve"}, ticket)
+    answered = bench.ledger.append(APPROVER.id, entry_data("clicked", {"button": "approve"}), ticket)
     bench.decisions.approve(bench.press(APPROVER, ticket, click=answered.seq))
-    lost = bench.ledger.append("clicked", OTHER.id, {"button": "approve"}, ticket)
-    bench.ledger.append("clicked", OTHER.id, {"button": "evidence"})
+    lost = bench.ledger.append(OTHER.id, entry_data("clicked", {"button": "approve"}), ticket)
+    bench.ledger.append(OTHER.id, entry_data("clicked", {"button": "evidence"}))
     await bench.runs(2)
     assert bench.missed == [lost.seq]
 
@@ -420,9 +421,7 @@ async def test_done_counts_for_the_step_it_was_shown_for_and_for_no_later_one(be
     object.__setattr__(bench.parts, "sleep", sleep_and_press)
     await bench.runs()
     assert bench.last(ticket).kind == "done"
-    assert [
-        (one.data["step"], one.actor) for one in bench.ledger.entries(kind="step-confirmed", newest_first=False)
-    ] == [
+    assert [(one.data.step, one.actor) for one in bench.ledger.entries(kind="step-confirmed", newest_first=False)] == [
         ("look-1", OPERATOR.id),
         ("look-2", APPROVER.id),
     ]
@@ -449,7 +448,9 @@ async def test_one_human_in_two_workspaces_of_an_organisation_is_no_second_perso
     with pytest.raises(PermissionDenied, match="somebody else of the approvers"):
         bench.decisions.approve(bench.press(elsewhere, ticket))
     with pytest.raises(TicketError, match="somebody else of the approvers"):
-        bench.ledger.append("approved", elsewhere.id, {"by": elsewhere.id, "start_by": "2100-01-01T00:00:00Z"}, ticket)
+        bench.ledger.append(
+            elsewhere.id, entry_data("approved", {"by": elsewhere.id, "start_by": "2100-01-01T00:00:00Z"}), ticket
+        )
 
 
 def test_one_lock_by_whatever_link_a_process_knows_the_ledger(tmp_path):

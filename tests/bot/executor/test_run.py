@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
+from entry_samples import entry_data
 from scripted_world import (
     APPROVER,
     BOTH,
@@ -32,7 +33,6 @@ from bot.api.queries import Predicate, make_params
 from bot.dispatch.pipeline import Request
 from bot.errors import LedgerError
 from bot.executor import scheduler
-from bot.ledger import Entry
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.proposal import proposal_from
 from bot.tickets.undo import undo_step
@@ -48,10 +48,10 @@ async def test_from_proposal_to_proof(bench, world):
     assert world.order == REACHED
     assert world.hosts["hv03"]["paused"] == "no"
     outcome = bench.ledger.entries(ticket=ticket, kind="outcome", newest_first=False)[1].data
-    assert outcome["after"][0]["instance"] == "2"
-    assert bench.ledger.blob(outcome["evidence"])
+    assert outcome.after[0]["instance"] == "2"
+    assert bench.ledger.blob(outcome.evidence)
     intent = bench.ledger.entries(ticket=ticket, kind="intent", newest_first=False)[1].data
-    assert intent["before"][0]["instance"] == "1"
+    assert intent.before[0]["instance"] == "1"
     assert bench.ledger.locks() == {}
     assert bench.ledger.verify().holds
     steps = [(one.kind, one.step, one.of) for one in bench.told if one.kind in ("intent", "done")]
@@ -63,7 +63,7 @@ async def test_each_act_is_noted_in_the_hosts_own_log_and_a_refusal_is_only_note
     world.hooks[1] = lambda: world.silent.add("no-notes")
     await bench.runs()
     assert bench.last(ticket).kind == "done"
-    noted = [entry.data["noted"] for entry in bench.ledger.entries(ticket=ticket, kind="outcome")]
+    noted = [entry.data.event_log_note for entry in bench.ledger.entries(ticket=ticket, kind="outcome")]
     assert all("not noted in its event log: hv03: access denied" in one for one in noted)
     world.silent.clear()
     await bench.approved()
@@ -91,8 +91,8 @@ async def test_a_changed_plan_is_void_with_its_difference_and_its_replacement(be
     bench.plans["reset"] = lambda on, facts: Plan(**{**vars_of(reset_plan(on, facts)), "rollback": "none at all"})
     await bench.runs()
     voided, proposed = bench.last(again), bench.ledger.head()
-    assert voided.data["difference"] == ["- Way back: Resume hv03", "+ Way back: none at all"]
-    assert (proposed.kind, proposed.actor, proposed.data["replaces"]) == ("proposed", OPERATOR.id, again)
+    assert voided.data.difference == ("- Way back: Resume hv03", "+ Way back: none at all")
+    assert (proposed.kind, proposed.actor, proposed.data.replaces) == ("proposed", OPERATOR.id, again)
     assert proposed.seq == voided.seq + 1
     assert len(world.order) == 3
 
@@ -105,7 +105,7 @@ async def test_a_plan_that_a_gate_holds_now_is_void_without_a_replacement(bench,
     ticket = await bench.approved()
     world.hosts["hv03"]["locked"] = "yes"
     await bench.runs()
-    assert "No guest is locked" in bench.last(ticket).data["why"]
+    assert "No guest is locked" in bench.last(ticket).data.reason
     assert bench.ledger.head() == bench.last(ticket)
     assert world.order == []
 
@@ -138,7 +138,7 @@ async def test_another_code_version_voids_what_was_approved_before(benches, worl
     ticket = await old.approved()
     new = benches(version="2")
     await new.runs()
-    assert new.last(ticket).data["difference"] == ["- Code: 1", "+ Code: 2"]
+    assert new.last(ticket).data.difference == ("- Code: 1", "+ Code: 2")
     assert new.ledger.head().kind == "proposed"
     assert world.order == []
 
@@ -150,7 +150,7 @@ async def test_a_guard_is_asked_just_before_the_act(bench, world):
     ticket = await bench.approved()
     await bench.runs()
     assert bench.last(ticket).kind == "failed"
-    assert "not begun: locked is yes, not no" in bench.last(ticket).data["why"]
+    assert "not begun: locked is yes, not no" in bench.last(ticket).data.reason
     assert [one[-1] for one in world.order] == ["1"]
 
 
@@ -162,7 +162,7 @@ async def test_a_silent_guard_or_before_image_does_not_begin(bench, world):
         world.silent.add("hv04")
         await bench.runs()
         assert bench.kinds(ticket)[-2:] == ["started", "failed"]
-        assert "no answer in 20 s" in bench.last(ticket).data["why"]
+        assert "no answer in 20 s" in bench.last(ticket).data.reason
         world.silent.clear()
     assert world.order == []
 
@@ -172,7 +172,7 @@ async def test_a_refusal_is_judged_by_the_state(bench, world):
     ticket = await bench.approved()
     await bench.runs()
     assert bench.last(ticket).kind == "failed"
-    assert "5960" in bench.last(ticket).data["why"]
+    assert "5960" in bench.last(ticket).data.reason
     world.faults = ["refused"]
     world.hosts["hv03"]["paused"] = "yes"  # said no, and yet it is so
     bench.plans["reset"] = lambda on, _facts: simple(on, step("pause", on, paused="yes"))
@@ -195,8 +195,8 @@ async def test_an_act_that_may_or_may_not_come_leaves_it_to_a_person(bench, worl
     await bench.runs()
     last = bench.last(ticket)
     assert last.kind == "interrupted"
-    assert last.data["step"] == "restart"
-    assert "no answer in time; instance is still as before restart" in last.data["known"]
+    assert last.data.step == "restart"
+    assert "no answer in time; instance is still as before restart" in last.data.known
     assert bench.ledger.locks() == {"node:hv03": ticket}
     await bench.runs(3)
     assert bench.last(ticket) == last  # nothing goes on by itself
@@ -247,8 +247,8 @@ async def test_a_failed_group_is_taken_back_where_the_plan_says_so(bench, world)
     await bench.runs()
     assert [value for *_, value in world.order] == ["1", "1", "1", "0", "0"]
     assert {name: world.hosts["hv03"][name] for name in "abc"} == {"a": "0", "b": "0", "c": "1"}
-    assert bench.last(ticket).data["undone"] is True
-    steps = [entry.data["step"] for entry in bench.ledger.entries(ticket=ticket, kind="intent", newest_first=False)]
+    assert bench.last(ticket).data.rolled_back is True
+    steps = [entry.data.step for entry in bench.ledger.entries(ticket=ticket, kind="intent", newest_first=False)]
     assert steps == ["a", "b", "c", "undo-b", "undo-a"]
 
 
@@ -268,8 +268,8 @@ async def test_a_transaction_that_was_refused_has_nothing_to_take_back(bench, wo
     ticket = await bench.approved()
     await bench.runs()
     outcomes = [entry.data for entry in bench.ledger.entries(ticket=ticket, kind="outcome", newest_first=False)]
-    assert [(one["step"], one["result"], one.get("untouched")) for one in outcomes] == [
-        ("a", "done", None), ("b", "failed", True), ("undo-a", "done", None),
+    assert [(one.step, one.result, one.not_executed) for one in outcomes] == [
+        ("a", "done", False), ("b", "failed", True), ("undo-a", "done", False),
     ]  # fmt: skip
     assert bench.last(ticket).kind == "failed"
     assert world.hosts["hv03"]["a"] == "0"
@@ -281,7 +281,7 @@ async def test_what_was_taken_back_is_not_offered_to_be_undone(bench, world):
     bench.plans["reset"] = lambda _on, _facts: plan
     ticket = await bench.approved()
     await bench.runs()
-    assert bench.last(ticket).data["undone"] is True
+    assert bench.last(ticket).data.rolled_back is True
     assert bench.planner.undo(ticket).plan.groups == ()
 
 
@@ -316,7 +316,7 @@ async def test_a_group_runs_as_often_as_it_says(bench, world):
     ticket = await bench.approved()
     await bench.runs()
     assert [value for *_, value in world.order] == ["1", "0"] * 3
-    assert bench.last(ticket).data["says"] == "all 6 steps are done"
+    assert bench.last(ticket).data.message == "all 6 steps are done"
 
 
 async def test_cancel_ends_before_the_next_act_and_abandons_a_wait(bench, world):
@@ -331,8 +331,8 @@ async def test_cancel_ends_before_the_next_act_and_abandons_a_wait(bench, world)
     ticket = await bench.approved()
     world.hooks[2] = lambda: bench.decisions.cancel(bench.press(OPERATOR, ticket))
     await bench.runs()
-    assert bench.ledger.entries(ticket=ticket, kind="outcome")[0].data["result"] == "abandoned"
-    assert "b is empty, not 1" in bench.last(ticket).data["why"]
+    assert bench.ledger.entries(ticket=ticket, kind="outcome")[0].data.result == "abandoned"
+    assert "b is empty, not 1" in bench.last(ticket).data.reason
 
 
 async def test_cancelled_while_nobody_knows_is_interrupted(bench, world):
@@ -348,7 +348,7 @@ async def test_cancelled_while_nobody_knows_is_interrupted(bench, world):
     object.__setattr__(bench.parts, "sleep", sleep_and_cancel)
     await bench.runs()
     assert bench.last(ticket).kind == "interrupted"
-    assert "cancelled while nobody knows" in bench.last(ticket).data["known"]
+    assert "cancelled while nobody knows" in bench.last(ticket).data.known
     world.hosts["hv03"]["instance"] = "2"
     bench.decisions.resume(bench.press(APPROVER, ticket))  # who lets it go on means it
     await bench.runs()
@@ -451,14 +451,14 @@ async def test_who_cancels_a_step_by_hand_says_that_it_was_not_done(bench, world
     await bench.runs()
     assert bench.last(ticket).kind == ends
     (outcome,) = bench.ledger.entries(ticket=ticket, kind="outcome")
-    assert outcome.data["result"] == ("done" if said else "abandoned")
+    assert outcome.data.result == ("done" if said else "abandoned")
 
 
 async def test_nobody_does_it_by_hand_in_time(bench):
     bench.plans["reset"] = lambda on, _facts: simple(on, by_hand(on, deadline=60))
     ticket = await bench.approved()
     await bench.runs()
-    assert "nobody did it in time" in bench.last(ticket).data["why"]
+    assert "nobody did it in time" in bench.last(ticket).data.reason
 
 
 async def test_a_wait_of_days_gives_its_locks_to_who_needs_them_and_takes_them_back(bench, world, clock):
@@ -493,7 +493,7 @@ async def test_undo_of_an_interrupted_ticket_takes_over_its_locks_and_closes_it(
     await bench.runs()
     assert bench.last(undo.ticket).kind == "done"
     assert bench.last(ticket).kind == "closed"
-    assert bench.last(ticket).data["why"] == f"taken back by {undo.ticket}"
+    assert bench.last(ticket).data.reason == f"taken back by {undo.ticket}"
     assert world.hosts["hv03"]["paused"] == "no"
     assert bench.ledger.locks() == {}
 
@@ -529,7 +529,7 @@ async def test_a_bug_in_a_run_leaves_it_interrupted(bench, world, monkeypatch):
     ticket = await bench.approved()
     await bench.runs(2)
     assert bench.kinds(ticket) == ["proposed", "approved", "started", "interrupted"]
-    assert "something went wrong inside hvops" in bench.last(ticket).data["why"]
+    assert "something went wrong inside hvops" in bench.last(ticket).data.reason
 
 
 async def test_an_expected_silence_is_waited_out_and_an_unexpected_one_is_unknown(bench, world, clock):
@@ -578,9 +578,9 @@ async def test_a_ticket_that_cannot_be_read_does_not_keep_others_from_running(be
 async def test_a_plan_that_is_not_what_its_digest_signs_is_never_run(bench, world):
     ticket = await bench.approved()
     entry = bench.ledger.story(ticket)[0]
-    forged = {**entry.data, "plan": {**entry.data["plan"], "rollback": "forged"}}
+    forged = {**entry.fields, "plan": {**entry.data.plan, "rollback": "forged"}}
     with pytest.raises(LedgerError, match="is not the one that its digest"):
-        proposal_from(Entry(entry.seq, entry.at, entry.kind, entry.actor, ticket, forged, entry.mac))
+        proposal_from(replace(entry, fields=forged))
 
 
 async def test_tickets_that_want_the_same_begin_one_after_the_other(bench):
@@ -606,9 +606,9 @@ async def test_a_sweep_asks_the_ledger_as_little_however_many_wait_for_a_lock(be
 
     async def asked(more):
         for _ in range(more):
-            waiting = bench.ledger.append("proposed", "T1/U1", bench.ledger.story(holder)[0].data).ticket
+            waiting = bench.ledger.append("T1/U1", bench.ledger.story(holder)[0].data).ticket
             start_by = (bench.clock() + timedelta(minutes=15)).isoformat()
-            bench.ledger.append("approved", "T1/U2", {"by": "T1/U2", "start_by": start_by}, waiting)
+            bench.ledger.append("T1/U2", entry_data("approved", {"by": "T1/U2", "start_by": start_by}), waiting)
         await bench.runner.tick()  # reads once what each new one needs
         statements.clear()
         await bench.runner.tick()
@@ -631,7 +631,7 @@ async def test_what_a_check_means_is_said_first_and_its_undo_in_its_own_words(be
     bench.plans["reset"] = lambda on, _facts: simple(on, step_)
     ticket = await bench.approved()
     await bench.runs()
-    assert bench.last(ticket).data["why"] == "step 1, Start it: it will not start (a is 1, not 2)"
+    assert bench.last(ticket).data.reason == "step 1, Start it: it will not start (a is 1, not 2)"
     assert undo_step(step_).description == "Take back: Stop it again"
 
 

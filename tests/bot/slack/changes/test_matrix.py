@@ -144,7 +144,7 @@ class Tickets:
     def _move(self, ticket, state):
         append, low = self.bench.ledger.append, self.line == "/tweak hv03"
         decider = self.requester.id if low else f"{HOME}/U0OTHERS"
-        until = self.bench.ledger.story(ticket)[0].data["open_until"]
+        until = self.bench.ledger.story(ticket)[0].data.open_until
         append("approved", decider, {"by": decider, "start_by": until}, ticket)
         append("started", "bot", {"locks": [f"only:{ticket}"], "attempt": 1}, ticket)
         key = "wizard" if self.line == "/reopen hv03" else "pause"
@@ -180,7 +180,7 @@ async def test_the_same_answer_on_every_way_in(slack, line):
                 tickets.open.pop(STATE[verb])
             else:
                 assert [one.kind for one in new[1:]] == ["refused"], (verb, way, name)
-                assert new[1].data["why"]
+                assert new[1].data.reason
     assert not wrong
 
 
