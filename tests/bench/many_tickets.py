@@ -15,19 +15,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from entry_samples import entry_data
-
 from bot.api.actions import InvokeMethod
 from bot.api.command import Risk
 from bot.api.plan import Gate, Group, Plan, Step, exists
 from bot.api.queries import Predicate, Wql, make_params
 from bot.config.settings import Policy
 from bot.ledger import EntryDraft, Ledger
-from bot.ledger.entries import ThreadReplyShown, TicketMessageShown
+from bot.ledger.entries import Approved, Interrupted, Rejected, Started, ThreadReplyShown, TicketMessageShown
 from bot.ledger.envelope import FIRST, encode, entry_mac, to_timestamp
 from bot.ledger.key import read_key
 from bot.redaction import Redactor
-from bot.tickets.proposal import PlannedChange, draft_proposal
+from bot.tickets.proposal import Origin, PlannedChange, draft_proposal
 
 CHANNEL, REQUESTER, APPROVER = "C0OPS", "T0PRACTICE/U0OPERATOR", "T0PRACTICE/U0APPROVER"
 POLICY = Policy(low="approval", high="approval", open_minutes=1440, start_minutes=1440)
@@ -130,18 +128,14 @@ def _story(ticket: str, kind: str, pair: int, place: str) -> Iterator[EntryDraft
     yield EntryDraft("bot", ThreadReplyShown(channel=CHANNEL, entry=2), ticket)  # so many entries before
     by = {"by": APPROVER, "name": "approver", "via": "button", "place": CHANNEL}
     if kind == "ended":
-        yield EntryDraft(APPROVER, entry_data("rejected", {**by, "reason": "not tonight"}), ticket)
+        yield EntryDraft(APPROVER, Rejected(reason="not tonight", **by), ticket)
         yield EntryDraft("bot", ThreadReplyShown(channel=CHANNEL, entry=1), ticket)
     if kind in ("locked", "interrupted"):
         start_by = to_timestamp(BEGAN + timedelta(minutes=POLICY.start_minutes))
-        yield EntryDraft(
-            APPROVER, entry_data("approved", {**by, "start_by": start_by, "digest": proposed.data.digest}), ticket
-        )
+        yield EntryDraft(APPROVER, Approved(start_by=start_by, digest=proposed.data.digest, **by), ticket)
     if kind == "interrupted":
-        yield EntryDraft("bot", entry_data("started", {"attempt": 1, "locks": [lock]}), ticket)
-        yield EntryDraft(
-            "bot", entry_data("interrupted", {"step": "pause", "known": "", "reason": "the node is silent"}), ticket
-        )
+        yield EntryDraft("bot", Started(attempt=1, locks=(lock,)), ticket)
+        yield EntryDraft("bot", Interrupted(step="pause", known="", reason="the node is silent"), ticket)
 
 
 @cache
@@ -169,4 +163,4 @@ def _proposed(node: str, lock: str, place: str) -> EntryDraft:
         groups=tuple(Group(step.key, (step,)) for step in steps),
     )
     made = PlannedChange(f"/drain-node {node}", "drain-node", node, (place,), Risk.HIGH, plan, "bench")
-    return draft_proposal(made, (REQUESTER, "operator"), POLICY, now=BEGAN, mask=Redactor(), more={})
+    return draft_proposal(made, (REQUESTER, "operator"), POLICY, now=BEGAN, mask=Redactor(), origin=Origin())

@@ -23,6 +23,7 @@ _MADE_UP = {
     "digest": "d",
     "entry": 1,
     "head": 1,
+    "last_published": 1,
     "line": "",
     "locks": (),
     "message": "",
