@@ -68,7 +68,7 @@ def cut_copy(folder, last):
     for name, _ in triggers:
         copy.execute(f"DROP TRIGGER {name}")
     copy.execute("DELETE FROM entry WHERE seq > ?", (last,))
-    moves = "SELECT max(seq) FROM entry WHERE ticket = id AND kind NOT IN ('shown', 'clicked', 'refused')"
+    moves = "SELECT max(seq) FROM entry WHERE entry.ticket = ticket.id AND kind NOT IN ('shown', 'clicked', 'refused')"
     copy.execute(f"UPDATE ticket SET state = 'running', ending = '', last_entry = ({moves})")
     copy.execute("DELETE FROM lock")
     copy.execute(
