@@ -15,9 +15,10 @@ from typing import Any
 from bot.cli.audit import print_verdict
 from bot.config.settings import LedgerFiles, Settings, load
 from bot.errors import LedgerError, SettingsError, UsageError
-from bot.ledger import Entry, Reader
+from bot.ledger import Reader
 from bot.ledger.anchors import anchors_in
 from bot.ledger.chain_heads import is_anchor_like, parse_anchors
+from bot.ledger.entries import AnchorPosted
 from bot.ledger.key import read_key
 from bot.ledger.verify import AnchorSet, verify
 from bot.slack.audit_channel.anchor_messages import BotIdentity, ClassifiedAnchors, classify
@@ -117,20 +118,20 @@ def _first_lines(path: Path) -> Iterator[str]:
 
 def _known_by(ledger: Path) -> frozenset[BotIdentity]:
     """As whom the bot posted, by the ledger itself: an export does not say which of its apps is this one."""
-    told = (BotIdentity(str(one.data.get("user") or ""), str(one.data.get("bot") or "")) for one in _anchored(ledger))
+    told = (BotIdentity(one.user, one.bot) for one in _anchored(ledger))
     return frozenset(one for one in told if one.user and one.bot)
 
 
 def _heads_of(ledger: Path) -> Iterator[tuple[str, str, int]]:
     """Channel, time stamp and number of each head that was posted, by the ledger itself."""
     for one in _anchored(ledger):
-        yield str(one.data.get("channel")), str(one.data.get("ts")), int(one.data.get("of") or 0)
+        yield one.channel, one.ts, one.head
 
 
-def _anchored(ledger: Path) -> list[Entry]:
+def _anchored(ledger: Path) -> list[AnchorPosted]:
     try:
         with Reader(ledger) as reader:
-            return reader.entries(kind="anchor", limit=-1)
+            return [one.read(AnchorPosted) for one in reader.entries(kind="anchor", limit=-1)]
     except (LedgerError, ValueError, TypeError):
         return []  # what is wrong with it is for the proof to say
 

@@ -106,7 +106,7 @@ class Step:
         undo: takes it back.
         undone: must hold after the undo; where it is empty, `before` must answer as it did.
         repeatable: after a crash it may be done again, if `before` shows that nothing has changed yet.
-        gives_way: while it waits, another ticket may have the locks. Steps by hand always give way.
+        yields_locks: while it waits, another ticket may have the locks. Steps by hand always give way.
         undo_says: what taking it back does, as people read it; else it reads as taking back what `says` says.
     """
 

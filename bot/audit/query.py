@@ -85,7 +85,7 @@ class Review:
         found: list[Row] = []
         for one in self._reader.listed((_ENDED,), _AT_ONCE):
             proposal = self._reader.entry(one.first_entry)
-            if proposal is not None and can_view(person, proposal.data.get("places") or ()):
+            if proposal is not None and can_view(person, proposal.places):
                 found.append(self._row(proposal))
             if len(found) == most:
                 break
@@ -101,7 +101,7 @@ class Review:
         found = self._reader.entries(ticket=ticket, kind="proposed", limit=1)
         if not found:
             raise UsageError(f"There is no ticket {quoted(ticket)}.", f"/{NAME}")
-        require_viewer(person, found[0].data.get("places") or ())
+        require_viewer(person, found[0].places)
         return tuple(self._reader.story(ticket))
 
     def places(self, wanted: AuditQuery) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.ledger import Entry
+from bot.ledger.entries import Answered, Asked, Proposed, Refused
 from bot.ledger.ticket_state import ENDS
 
 CHANGE, REFUSAL, QUESTION, SWITCH = "change", "refusal", "question", "switch"
@@ -51,7 +52,6 @@ class Row:
 
 def row_of(entry: Entry, turns: Sequence[Entry] = ()) -> Row:
     """The row that begins with an entry; `turns` are those of its ticket, oldest first."""
-    data = entry.data
     outcome, says, decided = _plain(entry) if entry.kind != "proposed" else _ticket(turns or (entry,))
     return Row(
         seq=entry.seq,
@@ -59,7 +59,7 @@ def row_of(entry: Entry, turns: Sequence[Entry] = ()) -> Row:
         kind=KINDS[entry.kind],
         ticket=entry.ticket or "",
         what=_what(entry),
-        target=str(data.get("target") or ""),
+        target=entry.target,
         asked_by=named(entry),
         decided_by=decided,
         outcome=outcome,
@@ -69,31 +69,31 @@ def row_of(entry: Entry, turns: Sequence[Entry] = ()) -> Row:
 
 def named(entry: Entry) -> tuple[str, str]:
     """Who wrote an entry: the id, and the name they had; the end of the id where it tells no name."""
-    return entry.actor, str(entry.data.get("name") or entry.actor.rpartition("/")[2])
+    return entry.actor, entry.name or entry.actor.rpartition("/")[2]
 
 
 def _what(entry: Entry) -> str:
     if entry.kind in ("stop", "go"):
         return f"hvops {entry.kind}"
-    undoes = entry.data.get("undoes")
-    if undoes:
-        return f"take back {undoes}"
-    return str(entry.data.get("command") or entry.data.get("line") or "")
+    told = entry.data
+    if isinstance(told, Proposed) and told.undoes:
+        return f"take back {told.undoes}"
+    command = told.command if isinstance(told, (Asked, Answered, Refused, Proposed)) else ""
+    return command or entry.line
 
 
 def _plain(entry: Entry) -> tuple[str, str, tuple[str, str]]:
-    data, nobody = entry.data, ("", "")
-    why = str(data.get("why") or "")
-    if entry.kind == "answered":
-        return "answered", str(data.get("verdict") or data.get("title") or ""), nobody
-    if entry.kind == "refused":
-        return f"refused: {data.get('kind') or 'no'}", why, nobody
-    return ("unanswered", "", nobody) if entry.kind == "asked" else (entry.kind, why, nobody)
+    told, nobody = entry.data, ("", "")
+    if isinstance(told, Answered):
+        return "answered", told.verdict or told.title, nobody
+    if isinstance(told, Refused):
+        return f"refused: {told.category}", told.reason, nobody
+    return ("unanswered", "", nobody) if isinstance(told, Asked) else (entry.kind, entry.reason, nobody)
 
 
 def _ticket(turns: Sequence[Entry]) -> tuple[str, str, tuple[str, str]]:
     newest = turns[-1]
     decision = next((turn for turn in turns if turn.kind in _DECIDED), None)
-    says = str(newest.data.get("why") or newest.data.get("says") or "")
+    says = newest.reason or newest.message
     decided = named(decision) if decision and decision.kind != "expired" else ("", "nobody" if decision else "")
     return _NOW.get(newest.kind, newest.kind), says, decided

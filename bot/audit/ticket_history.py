@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bot.audit.rows import named
-from bot.errors import HvopsError
+from bot.errors import HvopsError, LedgerError
 from bot.formatting import format_time
 from bot.ledger import Entry
+from bot.ledger.entries import (
+    Approved,
+    Clicked,
+    EntryData,
+    Intent,
+    Interrupted,
+    Outcome,
+    Proposed,
+    Refused,
+    ReminderShown,
+    Resumed,
+    Started,
+    StepConfirmed,
+    ThreadReplyShown,
+    TicketMessageShown,
+    Voided,
+)
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.proposal import proposal_from
 
@@ -40,8 +57,11 @@ def story_of(entries: Iterable[Entry]) -> tuple[HistoryLine, ...]:
 
 def told(entry: Entry) -> HistoryLine:
     """One entry in words; one of a kind that this version does not know, with its data as it is."""
-    says = _SAYS.get(entry.kind, _unknown)(entry.data)
-    return HistoryLine(entry.seq, entry.at, entry.kind, named(entry), says, tuple(_lines(entry)))
+    try:
+        says, lines = _says(entry.data), tuple(_lines(entry))
+    except LedgerError:
+        says, lines = json.dumps(entry.fields, ensure_ascii=False, sort_keys=True), ()
+    return HistoryLine(entry.seq, entry.at, entry.kind, named(entry), says, lines)
 
 
 def story_text(ticket: str, entries: Iterable[Entry]) -> str:
@@ -60,18 +80,23 @@ def format_rows(rows: Any) -> str:
 
 
 def _lines(entry: Entry) -> Iterator[tuple[str, str]]:
-    data = entry.data
-    if entry.kind == "proposed":
+    said = entry.data
+    if isinstance(said, Proposed):
         yield from _proposal(entry)
-    if entry.kind == "intent" and data.get("before") is not None:
-        yield "Before", format_rows(data["before"])
-    if entry.kind == "outcome" and "after" in data:
-        yield "After", format_rows(data["after"])
-    for label, name in (("Why", "why"), ("Known", "known"), ("Says", "says"), ("In the host's own log", "noted")):
-        if data.get(name) and not (entry.kind == "intent" and name == "says"):
-            yield label, str(data[name])
-    if data.get("difference"):
-        yield "What is different", "\n".join(_each(data["difference"]))
+    if isinstance(said, Intent) and said.before is not None:
+        yield "Before", format_rows(said.before)
+    if isinstance(said, Outcome) and "after" in said.model_fields_set:
+        yield "After", format_rows(said.after)
+    if entry.reason:
+        yield "Why", entry.reason
+    if isinstance(said, Interrupted) and said.known:
+        yield "Known", said.known
+    if entry.message:
+        yield "Says", entry.message
+    if isinstance(said, Outcome) and said.event_log_note:
+        yield "In the host's own log", said.event_log_note
+    if isinstance(said, Voided) and said.difference:
+        yield "What is different", "\n".join(said.difference)
 
 
 def _proposal(entry: Entry) -> Iterator[tuple[str, str]]:
@@ -97,7 +122,7 @@ def _in_a_file(entry: Entry) -> str:
     lines += [f"  {label}: {text}".replace("\n", "\n    ") for label, text in one.lines if text]
     if entry.kind == "proposed":
         lines += [f"  {line}" for line in _whole_plan(entry)]
-    whole = json.dumps(entry.data, ensure_ascii=False, sort_keys=True)
+    whole = json.dumps(entry.fields, ensure_ascii=False, sort_keys=True)
     return "\n".join([*lines, f"  data: {whole}", f"  mac: {entry.mac.hex()}"])
 
 
@@ -109,70 +134,60 @@ def _whole_plan(entry: Entry) -> tuple[str, ...]:
     return ("Plan:", *plan_lines(proposal.plan, proposal.made.risk, proposal.made.version))
 
 
-def _step(data: Mapping[str, Any]) -> str:
-    again = f", round {data['round']}" if data.get("round", 1) != 1 else ""
-    return f"{data.get('step')}{again}"
-
-
-def _intent(data: Mapping[str, Any]) -> str:
-    says = f": {data['says']}" if data.get("says") else ""
-    return f"begins step {_step(data)}, attempt {data.get('attempt')}{says}"
-
-
-def _shown(data: Mapping[str, Any]) -> str:
-    where = data.get("place") or data.get("channel")
-    if data.get("card"):
-        return f"put its message into {where}"
-    return "reminded those who decide" if data.get("reminder") else f"told entry {data.get('entry')} in its thread"
-
-
-def _until(name: str, label: str) -> Callable[[Mapping[str, Any]], str]:
-    def says(data: Mapping[str, Any]) -> str:
-        try:
-            return f"{label} until {format_time(str(data[name]))}"
-        except (KeyError, ValueError):
-            return label
-
-    return says
-
-
-def _unknown(data: Mapping[str, Any]) -> str:
-    return json.dumps(data, ensure_ascii=False, sort_keys=True)
-
-
-def _each(value: Any) -> list[str]:
-    """The items of what should be a list."""
-    return [str(one) for one in value] if isinstance(value, list) else [] if value is None else [str(value)]
-
-
 def _pairs(row: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in row.items())
 
 
-def _just(says: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda _: says
+def _says(said: EntryData) -> str:
+    """An entry in a sentence."""
+    if isinstance(said, (Intent, Outcome, StepConfirmed)):
+        return _about_step(said)
+    if isinstance(said, Proposed):
+        return f"asked for {said.line}; open until {format_time(said.open_until)}"
+    if isinstance(said, Approved):
+        return f"approved; it may start until {format_time(said.start_by)}"
+    if isinstance(said, Started):
+        return f"looked again, unchanged; started with the locks {', '.join(said.locks)}"
+    if isinstance(said, Resumed):
+        return f"lets it go on, attempt {said.attempt}"
+    return _SENTENCES.get(said.kind) or _about(said)
 
 
-_SAYS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "proposed": lambda data: f"asked for {data.get('line')}; " + _until("open_until", "open")(data),
-    "approved": _until("start_by", "approved; it may start"),
-    "rejected": _just("rejected it"),
-    "withdrawn": _just("took it back"),
-    "expired": _just("nobody decided in time"),
-    "lapsed": _just("it could not start in time"),
-    "voided": _just("the plan was not the same any more"),
-    "started": lambda data: f"looked again, unchanged; started with the locks {', '.join(_each(data.get('locks')))}",
-    "intent": _intent,
-    "outcome": lambda data: f"step {_step(data)}: {data.get('result', 'ended')}",
-    "step-confirmed": lambda data: f"says that step {_step(data)} is done",
-    "cancel-asked": _just("asked it to stop after this step"),
-    "interrupted": _just("interrupted: a person must decide"),
-    "resumed": lambda data: f"lets it go on, attempt {data.get('attempt')}",
-    "done": _just("done"),
-    "failed": _just("failed"),
-    "cancelled": _just("stopped as asked"),
-    "closed": _just("closed it as it is"),
-    "clicked": lambda data: f"pressed {str(data.get('button')).removeprefix('t-').removesuffix('-why')}",
-    "refused": lambda data: f"was refused: {data.get('line')}",
-    "shown": _shown,
+def _about_step(said: Intent | Outcome | StepConfirmed) -> str:
+    step = said.step if said.round == 1 else f"{said.step}, round {said.round}"
+    if isinstance(said, Outcome):
+        return f"step {step}: {said.result}"
+    if isinstance(said, StepConfirmed):
+        return f"says that step {step} is done"
+    return f"begins step {step}, attempt {said.attempt}" + (f": {said.description}" if said.description else "")
+
+
+def _about(said: EntryData) -> str:
+    """What does not move a ticket."""
+    match said:
+        case Clicked():
+            return f"pressed {said.button.removeprefix('t-').removesuffix('-why')}"
+        case Refused():
+            return f"was refused: {said.line}"
+        case TicketMessageShown():
+            return f"put its message into {said.channel}"
+        case ThreadReplyShown():
+            return f"told entry {said.entry} in its thread"
+        case ReminderShown():
+            return "reminded those who decide"
+    return json.dumps(said.fields, ensure_ascii=False, sort_keys=True)
+
+
+_SENTENCES = {
+    "rejected": "rejected it",
+    "withdrawn": "took it back",
+    "expired": "nobody decided in time",
+    "lapsed": "it could not start in time",
+    "voided": "the plan was not the same any more",
+    "cancel-asked": "asked it to stop after this step",
+    "interrupted": "interrupted: a person must decide",
+    "done": "done",
+    "failed": "failed",
+    "cancelled": "stopped as asked",
+    "closed": "closed it as it is",
 }

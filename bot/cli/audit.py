@@ -22,8 +22,9 @@ from bot.cli.console import console, format_short_time, format_time, styled, vis
 from bot.cli.render import print_evidence, print_report
 from bot.config.settings import load
 from bot.control_chars import escape_control_chars
-from bot.errors import HvopsError, UsageError
+from bot.errors import HvopsError, LedgerError, UsageError
 from bot.ledger import Entry, Filter, Reader, Verification
+from bot.ledger.entries import AnchorPosted, Answered, Approved, Intent, Interrupted, Outcome, Proposed, Refused
 from bot.serialization import evidence_from_bytes, report_from_bytes
 
 _NUMBER = re.compile(r"[0-9]{1,18}")  # what SQLite can hold
@@ -85,7 +86,7 @@ def print_one(reader: Reader, what: str, *, evidence: bool) -> None:
     if entry is None:
         raise UsageError(f"There is no entry “{what}”. Write a number such as 1285, or a ticket such as T-412.")
     out.print(styled(f"Entry {entry.seq}, {format_time(entry.at)}: {entry.kind} by {entry.actor}", "bold"))
-    for name, value in entry.data.items():
+    for name, value in entry.fields.items():
         if name not in ("report", "evidence", "samples", "answer") and value not in (None, ""):
             out.print(styled(f"  {name:<14} {_short(value)}"))
     out.print(styled(f"  mac            {entry.mac.hex()}", "dim"), soft_wrap=True)
@@ -108,17 +109,21 @@ def export(reader: Reader, wanted: Filter, shape: str, output: Path | None) -> N
 
 def says(entry: Entry) -> str:
     """An entry in one line."""
-    data = entry.data
-    if entry.kind == "answered":
-        return str(data.get("verdict") or data.get("title") or "")
-    if entry.kind == "refused":
-        return f"{data.get('line', '')}: {data.get('why', '')}"
-    if entry.kind in ("intent", "outcome"):
-        known = f", {data['says']}" if data.get("says") else ""
-        return f"step {data.get('step')}{known}"
-    shown = [data.get("line"), data.get("why"), data.get("known"), data.get("says")]
-    digest = f"plan {data['digest'][:8]}" if data.get("digest") else ""
-    return "  ".join(str(one) for one in (*shown, digest) if one)
+    try:
+        said = entry.data
+    except LedgerError as error:
+        return str(error)
+    match said:
+        case Answered():
+            return said.verdict or said.title
+        case Refused():
+            return f"{said.line}: {said.reason}"
+        case Intent() | Outcome():
+            known = said.message if isinstance(said, Outcome) else said.description
+            return f"step {said.step}" + (f", {known}" if known else "")
+    known = said.known if isinstance(said, Interrupted) else ""
+    digest = f"plan {said.digest[:8]}" if isinstance(said, (Proposed, Approved)) else ""
+    return "  ".join(one for one in (entry.line, entry.reason, known, entry.message, digest) if one)
 
 
 def _print_ticket(out: Console, reader: Reader, ticket: str) -> None:
@@ -140,12 +145,13 @@ def _print_ticket(out: Console, reader: Reader, ticket: str) -> None:
 
 
 def _print_answer(out: Console, reader: Reader, entry: Entry, *, evidence: bool) -> None:
-    kept = reader.blob(entry.data.get("report") or "")
+    answered = entry.read(Answered)
+    kept = reader.blob(answered.report or "")
     if kept is None:
         out.print(styled("The report itself has been dropped; the chain still proves what it was.", "dim"))
     else:
-        print_report(out, report_from_bytes(kept), f"asked in entry {entry.data.get('asked')}")
-    raw = reader.blob(entry.data.get("evidence") or "") if evidence else None
+        print_report(out, report_from_bytes(kept), f"asked in entry {answered.asked}")
+    raw = reader.blob(answered.evidence or "") if evidence else None
     if raw is not None:
         print_evidence(out, evidence_from_bytes(raw))
 
@@ -174,7 +180,8 @@ def _compare(path: Path, verdict: Verification) -> str:
     with contextlib.suppress(HvopsError), Reader(path) as reader:
         heads = reader.entries(kind="anchor", before=verdict.entries + 1, limit=1)
         if heads:
-            return f"Compare with anchor {heads[0].data.get('of')} in the audit channel {heads[0].data.get('channel')}."
+            anchor = heads[0].read(AnchorPosted)
+            return f"Compare with anchor {anchor.head} in the audit channel {anchor.channel}."
     return (
         f"The newest anchor that matches is of entry {verdict.anchored}." if verdict.anchored else "No anchor matches."
     )
@@ -200,7 +207,7 @@ def _write(reader: Reader, wanted: Filter, shape: str, file: IO[str]) -> None:
     writer = csv.writer(file)
     writer.writerow((*COLUMNS, "mac"))
     for entry in reader.every(wanted):
-        told = _plain(entry) | {"target": entry.data.get("target"), "line": entry.data.get("line"), "says": says(entry)}
+        told = _plain(entry) | {"target": entry.target, "line": entry.line, "says": says(entry)}
         writer.writerow([*(escape_csv_formula(visible(str(told[name] or ""))) for name in COLUMNS), entry.mac.hex()])
 
 
@@ -211,7 +218,7 @@ def _plain(entry: Entry) -> dict[str, Any]:
         "kind": entry.kind,
         "actor": entry.actor,
         "ticket": entry.ticket,
-        "data": entry.data,
+        "data": entry.fields,
         "mac": entry.mac.hex(),
     }
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
@@ -26,6 +26,7 @@ from bot.dispatch.query_session import Progress, QuerySession
 from bot.dispatch.registry import Registry
 from bot.errors import HvopsError, InternalError, LedgerError, PermissionDenied, UsageError
 from bot.ledger import Entry, Ledger
+from bot.ledger.entries import Answered, Asked, Refused
 from bot.redaction import Redactor
 from bot.serialization import (
     Evidence,
@@ -173,7 +174,7 @@ class Pipeline:
             does = "changes things, and this way in only asks" if typed.command.changes else "changes nothing"
             raise UsageError(f"/{typed.command.name} {does}.", typed.command.usage)
         authorization.require_role(request.person, typed.command.role)
-        asking.entry = await asyncio.to_thread(self.ledger.append, "asked", request.person.id, _asked(request, typed))
+        asking.entry = await asyncio.to_thread(self.ledger.append, request.person.id, _asked(request, typed))
         return await resolve(self.directory, typed, request.person)
 
     def can_parse(self, line: TypedLine) -> bool:
@@ -218,19 +219,22 @@ class Pipeline:
     def find(self, token: str) -> AnsweredRequest | None:
         """The answer a button belongs to; None where there is none, or its report has been dropped since."""
         entry = self.ledger.find_answer(token)
-        report = self.ledger.blob(entry.data.get("report") or "") if entry else None
-        if entry is None or report is None:
+        if entry is None:
             return None
-        evidence = self.ledger.blob(entry.data["evidence"])
+        answered = entry.read(Answered)
+        report = self.ledger.blob(answered.report or "")
+        if report is None:
+            return None
+        evidence = self.ledger.blob(answered.evidence or "")
         return AnsweredRequest(
             token=token,
             seq=entry.seq,
             at=datetime.fromisoformat(entry.at),
-            line=entry.data["line"],
-            command=entry.data["command"],
+            line=answered.line,
+            command=answered.command,
             report=report_from_bytes(report),
             evidence=evidence_from_bytes(evidence) if evidence else (),
-            seconds=entry.data["seconds_tenths"] / 10,
+            seconds=answered.seconds_tenths / 10,
         )
 
     def store_answer(
@@ -244,24 +248,24 @@ class Pipeline:
         evidence_blob = self.ledger.put_blob(evidence_to_bytes(evidence))
         report = report_from_bytes(self._kept(report_blob))  # as the ledger has it: without secrets
         evidence = evidence_from_bytes(self._kept(evidence_blob))
-        data = {
-            "asked": asked.seq,
-            "answer": token,
-            "name": asked.data.get("name"),
-            "line": str(line),
-            "command": line.command.name,
-            "target": line.target,
-            "places": sorted(line.scopes),
-            "title": report.title,
-            "verdict": report.summary,
-            "findings": len(report.findings),
-            "unknown": len(report.unanswered),
-            "report": report_blob,
-            "evidence": evidence_blob,
-            "samples": samples_to_json(report.samples),
-            "seconds_tenths": round(seconds * 10),
-        }
-        entry = self.ledger.append("answered", asked.actor, data)
+        answered = Answered(
+            asked=asked.seq,
+            answer=token,
+            name=asked.name,
+            line=str(line),
+            command=line.command.name,
+            target=line.target,
+            places=tuple(sorted(line.scopes)),
+            title=report.title,
+            verdict=report.summary,
+            findings=len(report.findings),
+            unknown=len(report.unanswered),
+            report=report_blob,
+            evidence=evidence_blob,
+            samples=samples_to_json(report.samples),
+            seconds_tenths=round(seconds * 10),
+        )
+        entry = self.ledger.append(asked.actor, answered)
         at = datetime.fromisoformat(entry.at)
         return AnsweredRequest(token, entry.seq, at, str(line), line.command.name, report, evidence, seconds)
 
@@ -272,24 +276,26 @@ class Pipeline:
         return data
 
     def _refuse(self, request: Request, asking: RequestContext, error: HvopsError) -> None:
-        kind = {UsageError: "usage", PermissionDenied: "not allowed", InternalError: "our bug"}.get(
-            type(error), "not answered"
+        refused = Refused(
+            asked=asking.entry.seq if asking.entry else None,
+            name=request.person.name,
+            command=asking.command or None,
+            target=asking.target or None,
+            line=argument_parser.truncate(request.line),
+            via=request.via,
+            place=request.place,
+            category=_category(error),
+            reason=str(error),
         )
-        self.ledger.append(
-            "refused",
-            request.person.id,
-            {
-                "asked": asking.entry.seq if asking.entry else None,
-                "name": request.person.name,
-                "command": asking.command or None,
-                "target": asking.target or None,
-                "line": argument_parser.truncate(request.line),
-                "via": request.via,
-                "place": request.place,
-                "kind": kind,
-                "why": str(error),
-            },
-        )
+        self.ledger.append(request.person.id, refused)
+
+
+def _category(error: HvopsError) -> Literal["usage", "not allowed", "our bug", "not answered"]:
+    if type(error) is UsageError:
+        return "usage"
+    if type(error) is PermissionDenied:
+        return "not allowed"
+    return "our bug" if type(error) is InternalError else "not answered"
 
 
 async def _judge(line: CommandLine, look: QuerySession) -> Report:
@@ -300,13 +306,13 @@ async def _judge(line: CommandLine, look: QuerySession) -> Report:
     return spec.evaluate(args, facts)
 
 
-def _asked(request: Request, typed: CommandLine) -> dict[str, Any]:
-    return {
-        "name": request.person.name,
-        "line": str(typed),
-        "command": typed.command.name,
-        "target": typed.target,
-        "via": request.via,
-        "place": request.place,
-        "click": request.answers,
-    }
+def _asked(request: Request, typed: CommandLine) -> Asked:
+    return Asked(
+        name=request.person.name,
+        line=str(typed),
+        command=typed.command.name,
+        target=typed.target,
+        via=request.via,
+        place=request.place,
+        click=request.answers,
+    )

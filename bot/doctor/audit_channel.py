@@ -65,4 +65,4 @@ def _is_ours(reader: Reader, anchor: Anchor) -> bool:
 def _first_after(reader: Reader, newest: int) -> Entry | None:
     """The oldest entry that no head covers and that is worth one: what only tells the channel is not."""
     later = reader.find(Filter(after=newest), 20, newest_first=False)
-    return next((one for one in later if one.kind != "anchor" and "audited" not in one.data), None)
+    return next((one for one in later if not one.is_anchoring), None)

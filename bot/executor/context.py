@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +12,7 @@ from bot.config.settings import Policy
 from bot.dispatch.query_session import QuerySession
 from bot.executor.actions import Actor
 from bot.ledger import Entry, EntryDraft, Ledger
+from bot.ledger.entries import Transition
 from bot.redaction import Redactor
 from bot.tickets.planner import Planner
 
@@ -63,9 +64,9 @@ class RunContext:
     sleep: Callable[[float], Awaitable[None]] = _sleep
     every: float = 1.0
 
-    async def write(self, kind: str, ticket: str, data: Mapping[str, Any]) -> Entry:
+    async def write(self, ticket: str, transition: Transition) -> Entry:
         """Append about a ticket, as the bot. Raises LedgerError, TicketError."""
-        return (await self.write_together(EntryDraft(kind, BOT, data, ticket)))[0]
+        return (await self.write_together(EntryDraft(BOT, transition, ticket)))[0]
 
     async def write_together(self, *drafts: EntryDraft) -> tuple[Entry, ...]:
         """Append all or none, without holding up the loop.

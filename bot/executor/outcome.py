@@ -17,9 +17,10 @@ from bot.api.queries import Query
 from bot.executor.actions import write_event_log_note
 from bot.executor.polling import CheckResult, CheckState, before_image, look_at, max_wait, wait_for
 from bot.executor.run import Cancelled, Run
+from bot.ledger.entries import Outcome
 from bot.serialization import evidence_to_bytes
 from bot.tickets.conditions import same_rows
-from bot.tickets.run_history import ABANDONED, DONE, FAILED, Intent, StepInstance
+from bot.tickets.run_history import BegunStep, StepInstance
 
 MOST_TIMES = 3  # how often the bot itself begins one and the same step
 _SHOWN = 2_000  # characters of a reply that an entry repeats; the rest is in the evidence
@@ -82,7 +83,7 @@ async def reconcile(run: Run, at: StepInstance, fate: SendResult) -> StepResult 
     return await _conclude(run, at, StepResult(_verdict(at, seen), _said(fate, seen)), fate, seen)
 
 
-def _ends(run: Run, at: StepInstance, intent: Intent, fate: SendResult) -> datetime:
+def _ends(run: Run, at: StepInstance, intent: BegunStep, fate: SendResult) -> datetime:
     """Until when it is worth waiting. After a crash the time counts from the intent, not from the restart."""
     waits = timedelta(seconds=max_wait(at.step.done))
     if fate.fresh:
@@ -91,14 +92,14 @@ def _ends(run: Run, at: StepInstance, intent: Intent, fate: SendResult) -> datet
     return intent.at + acts + waits
 
 
-async def _wait_out(run: Run, at: StepInstance, intent: Intent) -> CheckResult:
+async def _wait_out(run: Run, at: StepInstance, intent: BegunStep) -> CheckResult:
     """Until its deadline an act may still be under way over there, whoever sent it."""
     return await wait_for(
         run.parts, at.step.done, run.images, intent.at + timedelta(seconds=at.step.deadline), run.pause
     )
 
 
-async def _has_not_happened(run: Run, at: StepInstance, intent: Intent) -> bool:
+async def _has_not_happened(run: Run, at: StepInstance, intent: BegunStep) -> bool:
     """Whether the step may be begun again: marked so, and everything is as it was before."""
     if not at.step.repeatable or at.step.before is None or intent.before is None or intent.times >= MOST_TIMES:
         return False
@@ -115,13 +116,13 @@ def _verdict(at: StepInstance, seen: CheckResult) -> StepStatus:
     return StepStatus.UNKNOWN
 
 
-async def _settle_by_hand(run: Run, at: StepInstance, intent: Intent) -> StepResult:
+async def _settle_by_hand(run: Run, at: StepInstance, intent: BegunStep) -> StepResult:
     """Wait for a person, look, and say so where it is not done yet."""
     heard, ends = 0, intent.at + timedelta(seconds=at.step.deadline)
     says = "waiting for a person"
     while True:
         run.refresh()
-        hands = run.story.hands.get(at.key, 0)
+        hands = run.story.confirmations.get(at.key, 0)
         if hands > heard:
             heard = hands
             patience = run.parts.clock() + timedelta(seconds=max_wait(at.step.done))
@@ -139,13 +140,16 @@ async def abandon(run: Run, at: StepInstance, fate: SendResult) -> StepResult:
     """Cancelled while waiting. What is known now stands in the outcome; what nobody knows, a person must decide."""
     seen = await look_at(run.parts, at.step.done, run.images)
     run.refresh()
-    unheard = at.step.is_by_hand and not run.story.hands.get(at.key)  # whoever cancels says that it was not done
+    unheard = at.step.is_by_hand and not run.story.confirmations.get(
+        at.key
+    )  # whoever cancels says that it was not done
     if seen.is_ is CheckState.MET and not unheard:
         return await _conclude(run, at, StepResult(StepStatus.DONE), fate, seen)
     if fate.kind == "unknown":
         return StepResult(StepStatus.UNKNOWN, f"cancelled while nobody knows what became of it: {_said(fate, seen)}")
     says = seen.says or "nobody said that it is done"
-    await run.write_step("outcome", at, result=ABANDONED, says=says, evidence=_kept(run, seen))
+    outcome = Outcome(result="abandoned", message=says, evidence=_kept(run, seen), **run.place_of(at))
+    await run.write(outcome)
     return StepResult(StepStatus.CANCELLED, f"while waiting: {at.step.description}: {says}")
 
 
@@ -154,24 +158,24 @@ async def _conclude(run: Run, at: StepInstance, result: StepResult, fate: SendRe
     if result.verdict not in (StepStatus.DONE, StepStatus.FAILED):
         return result
     step = at.step
-    more: dict[str, Any] = {}
+    more: dict[str, Any] = {}  # what is not known is not claimed
     if step.act is not None and fate.fresh and fate.kind != "refused":
-        more["noted"] = await write_event_log_note(run.parts.actor, step.act, _note(run, at, result))
+        more["event_log_note"] = await write_event_log_note(run.parts.actor, step.act, _note(run, at, result))
     if result.verdict is StepStatus.FAILED and fate.kind == "refused" and isinstance(step.act, RowTransaction):
-        more["untouched"] = (
+        more["not_executed"] = (
             True  # a transaction that was not committed has changed nothing; a program may have, half-way
         )
     if (question := _shown_after(step)) is not None:
         more["after"], _ = await before_image(run.parts, question)
-    await run.write_step(
-        "outcome",
-        at,
-        result=DONE if result.verdict is StepStatus.DONE else FAILED,
-        says=result.says,
+    outcome = Outcome(
+        result="done" if result.verdict is StepStatus.DONE else "failed",
+        message=result.says,
         reply=(fate.says or fate.raw)[:_SHOWN],
         evidence=_kept(run, seen),
+        **run.place_of(at),
         **more,
     )
+    await run.write(outcome)
     return result
 
 

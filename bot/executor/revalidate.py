@@ -12,9 +12,10 @@ from bot.errors import HvopsError, LedgerError, PermissionDenied, TicketError
 from bot.executor.context import BOT
 from bot.executor.run import Run
 from bot.ledger import EntryDraft
+from bot.ledger.entries import Voided
 from bot.tickets.plan_digest import group_digest
 from bot.tickets.plan_text import difference
-from bot.tickets.proposal import PlannedChange, draft_proposal
+from bot.tickets.proposal import Origin, PlannedChange, draft_proposal
 from bot.tickets.run_history import StepInstance
 
 log = structlog.get_logger()
@@ -73,11 +74,11 @@ async def revalidate(run: Run, at: StepInstance | None) -> PlanDrift | NotDue | 
 
 async def void_ticket(run: Run, change: PlanDrift) -> None:
     """End the ticket, and propose what is so now in the same transaction, where something can be proposed."""
-    data = {
-        "why": run.parts.mask.redact_text(change.why),
-        "difference": [run.parts.mask.redact_text(one) for one in change.lines],
-    }
-    drafts = [EntryDraft("voided", BOT, data, run.ticket)]
+    mask = run.parts.mask
+    voided = Voided(
+        reason=mask.redact_text(change.why), difference=tuple(mask.redact_text(one) for one in change.lines)
+    )
+    drafts = [EntryDraft(BOT, voided, run.ticket)]
     if change.made is not None and change.made.can_run:
         drafts += _replacement(run, change.made)
     await run.parts.write_together(*drafts)
@@ -87,9 +88,9 @@ async def void_ticket(run: Run, change: PlanDrift) -> None:
 def _replacement(run: Run, made: PlannedChange) -> list[EntryDraft]:
     proposal, parts = run.proposal, run.parts
     by = (proposal.requester, proposal.requester_name)
-    more = {"replaces": run.ticket}
+    origin = Origin(replaces=run.ticket)
     try:
-        return [draft_proposal(made, by, parts.policy, now=parts.clock(), mask=parts.mask, more=more)]
+        return [draft_proposal(made, by, parts.policy, now=parts.clock(), mask=parts.mask, origin=origin)]
     except (PermissionDenied, TicketError) as error:
         log.warning("no replacement proposed", ticket=run.ticket, why=str(error))
         return []

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TypedDict
 
 from bot.api.rows import Rows
 from bot.executor.context import BOT, RunContext, TicketChange
 from bot.ledger import Entry
+from bot.ledger.entries import Resumed, Transition
 from bot.tickets.proposal import Proposal
 from bot.tickets.run_history import RunHistory, StepInstance, positions, story_of
 
@@ -20,6 +21,14 @@ class Cancelled(Exception):
 
 class Preempted(Exception):
     """Somebody needs the locks while this run only waits. Only inside of `run`."""
+
+
+class StepPlace(TypedDict):
+    """A step, in a round, in an attempt."""
+
+    step: str
+    round: int
+    attempt: int
 
 
 @dataclass(slots=True)
@@ -71,26 +80,26 @@ class Run:
         self.places = positions(self.proposal.plan)
         approvals = [entry for entry in entries if entry.kind == "approved"]
         if approvals:
-            self.approver = f"{approvals[-1].data.get('name') or ''} ({approvals[-1].actor})".strip()
+            self.approver = f"{approvals[-1].name} ({approvals[-1].actor})".strip()
         if self.proposal.made.undoes:
             self.older = story_of(self.parts.ledger.story(self.proposal.made.undoes)).images
         return entries
 
-    async def write(self, kind: str, **data: Any) -> None:
+    async def write(self, transition: Transition) -> None:
         """Append about this ticket, read it back, and tell."""
-        await self.parts.write(kind, self.ticket, data)
+        entry = await self.parts.write(self.ticket, transition)
         self.refresh()
-        self.tell(kind, str(data.get("says") or data.get("why") or ""))
+        self.tell(entry.kind, entry.message or entry.description or entry.reason)
 
-    async def write_step(self, kind: str, at: StepInstance, **data: Any) -> None:
-        """Append an intent or an outcome."""
-        await self.write(kind, step=at.key[0], round=at.key[1], attempt=self.attempt, **data)
+    def place_of(self, at: StepInstance) -> StepPlace:
+        """Where a step stands, as its intent and its outcome say."""
+        return StepPlace(step=at.key[0], round=at.key[1], attempt=self.attempt)
 
-    async def next_attempt(self, why: str, **data: Any) -> None:
+    async def next_attempt(self, reason: str) -> None:
         """Begin the next attempt: whatever an older one still does is refused from now on."""
         ticket = self.parts.ledger.ticket(self.ticket)
         assert ticket is not None
-        await self.write("resumed", attempt=ticket.attempt + 1, by=BOT, why=why, **data)
+        await self.write(Resumed(attempt=ticket.attempt + 1, by=BOT, reason=reason))
         self.attempt = ticket.attempt + 1
 
     def tell(self, kind: str, says: str = "") -> None:

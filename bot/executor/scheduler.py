@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 
@@ -22,6 +21,7 @@ from bot.executor.leader_lock import LeaderLock
 from bot.executor.run import Run
 from bot.executor.ticket_run import run_ticket
 from bot.ledger import Entry, Reader, TicketRow
+from bot.ledger.entries import Expired, Interrupted, Lapsed, Proposed, Resumed
 from bot.ledger.ticket_state import TicketState
 from bot.tickets.proposal import proposal_of
 
@@ -163,18 +163,18 @@ class Scheduler:
         """Proposals that nobody decided, approvals that nothing came of."""
         now = self._parts.clock()
         for ticket in self._parts.ledger.overdue(now):
-            await self._end(ticket, "expired", "nobody decided in time")
+            await self._end(ticket, Expired(reason="nobody decided in time"))
         for ticket in self._parts.ledger.expiring_approvals(now):
             if ticket not in self._tasks:
-                await self._end(ticket, "lapsed", "it could not start in time")
+                await self._end(ticket, Lapsed(reason="it could not start in time"))
 
-    async def _end(self, ticket: str, kind: str, why: str) -> None:
+    async def _end(self, ticket: str, end: Expired | Lapsed) -> None:
         try:
-            await self._parts.write(kind, ticket, {"why": why})
+            await self._parts.write(ticket, end)
         except TicketError as late:  # somebody decided between the look and the transaction
             log.info("not ended", ticket=ticket, why=str(late))
             return
-        self._parts.tell(TicketChange(ticket, kind, says=why))
+        self._parts.tell(TicketChange(ticket, end.kind, says=end.reason))
 
     def _now(self, listed: Iterable[TicketRow]) -> _Now:
         """How everything stands. What was proposed never changes, so needs are read once, and forgotten afterwards."""
@@ -226,7 +226,7 @@ class Scheduler:
             self._in_trouble(run.ticket)
             why = str(error) if isinstance(error, HvopsError) else f"something went wrong inside hvops (id {bug})"
             with contextlib.suppress(HvopsError):
-                await run.write("interrupted", step=run.now_at.step.key if run.now_at else "", known="", why=why)
+                await run.write(Interrupted(step=run.now_at.step.key if run.now_at else "", known="", reason=why))
 
     def _in_trouble(self, ticket: str, seconds: float = TROUBLE_SECONDS) -> None:
         self._trouble[ticket] = asyncio.get_running_loop().time() + seconds
@@ -249,8 +249,10 @@ class Scheduler:
     def _read_needs(self, one: TicketRow) -> _Needs:
         """Out of the proposal; that it is the one that was signed is proved when it begins."""
         entry = self._parts.ledger.entry(one.first_entry)
-        data: Mapping[str, Any] = entry.data if entry else {}
-        return _Needs(frozenset(data.get("plan", {}).get("locks", ())), str(data.get("undoes") or ""))
+        if entry is None:
+            return _Needs(frozenset(), "")
+        proposed = entry.read(Proposed)
+        return _Needs(frozenset(proposed.plan["locks"]), proposed.undoes)
 
     def _yields(self, holder: str, undoes: str, now: _Now) -> bool:
         """Whether the holder's locks can be taken over now."""
@@ -267,15 +269,17 @@ class Scheduler:
         """Who gave way goes on once its locks are free, and nobody waits for them."""
         ledger = self._parts.ledger
         now = ledger.ticket(ticket)
-        if now is None or not now.gives_way:
+        if now is None or not now.yields_locks:
             return
         others = {holder for lock, holder in ledger.locks().items() if lock in now.locks and holder != ticket}
         wanted = {lock for needs in self._needs.values() for lock in needs.locks}
         if others or wanted & now.locks:
             return
-        data = {"attempt": now.attempt + 1, "by": BOT, "locks": sorted(now.locks), "why": "its locks are free again"}
+        resumed = Resumed(
+            attempt=now.attempt + 1, by=BOT, locks=tuple(sorted(now.locks)), reason="its locks are free again"
+        )
         try:
-            await self._parts.write("resumed", ticket, data)
+            await self._parts.write(ticket, resumed)
         except TicketError as error:
             log.info("not resumed", ticket=ticket, why=str(error))
             return
@@ -303,7 +307,7 @@ def missed_clicks(ledger: Reader, since: datetime) -> list[Entry]:
             continue
         if click.ticket not in answered:
             story = ledger.story(click.ticket)
-            answered[click.ticket] = {int(one.data["click"]) for one in story if one.data.get("click")}
+            answered[click.ticket] = {one.click for one in story if one.click}
         if click.seq not in answered[click.ticket]:
             found.append(click)
     return found

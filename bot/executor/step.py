@@ -16,6 +16,7 @@ from bot.executor.actions import definitely_not_executed, perform
 from bot.executor.outcome import SendResult, StepResult, StepStatus, abandon, reconcile
 from bot.executor.polling import CheckState, before_image, max_wait, wait_for
 from bot.executor.run import Cancelled, Preempted, Run
+from bot.ledger.entries import Intent
 from bot.tickets.plan_text import action_in_words
 from bot.tickets.run_history import StepInstance
 
@@ -108,14 +109,14 @@ async def _intend_and_act(run: Run, at: StepInstance, before: Any) -> SendResult
 async def _intend(run: Run, at: StepInstance, before: Any) -> None:
     """Write down what is about to be done, before it is done."""
     step = at.step
-    await run.write_step(
-        "intent",
-        at,
-        says=step.description,
-        act=action_in_words(step.act) if step.act is not None else "",
+    intent = Intent(
+        description=step.description,
+        action=action_in_words(step.act) if step.act is not None else "",
         before=before,
-        seconds=step.deadline,
+        deadline_seconds=step.deadline,
+        **run.place_of(at),
     )
+    await run.write(intent)
 
 
 async def _act(run: Run, at: StepInstance) -> SendResult:

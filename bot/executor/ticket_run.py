@@ -11,9 +11,11 @@ from bot.errors import AlreadyDecided, ChangesStopped, Expired, LedgerError, Loc
 from bot.executor.context import BOT
 from bot.executor.outcome import StepResult, StepStatus
 from bot.executor.revalidate import NotDue, PlanDrift, revalidate, void_ticket
-from bot.executor.run import Cancelled, Run
+from bot.executor.run import Cancelled as CancelledRun
+from bot.executor.run import Run
 from bot.executor.step import do_step
 from bot.ledger import EntryDraft
+from bot.ledger.entries import Cancelled, Closed, Done, Failed, Interrupted, Started
 from bot.ledger.ticket_state import Ticket, TicketState
 from bot.tickets.run_history import ABANDONED, DONE, FAILED, StepInstance
 from bot.tickets.undo import steps_to_undo
@@ -63,9 +65,9 @@ async def _start(run: Run, ticket: Ticket) -> bool:
     if change is not None:
         await void_ticket(run, change)
         return False
-    data = {"attempt": 1, "locks": sorted(run.proposal.plan.locks), "takes_over": _takes_over(run)}
+    started = Started(attempt=1, locks=tuple(sorted(run.proposal.plan.locks)), takes_over=_takes_over(run))
     try:
-        await run.write("started", **data)
+        await run.write(started)
     except Locked as locked:
         run.tell("locked", str(locked))
         return False
@@ -84,7 +86,7 @@ def _takes_over(run: Run) -> str:
         holder = ledger.ticket(held.get(lock, ""))
         if holder is None or holder.state is not TicketState.INTERRUPTED:
             continue
-        if holder.gives_way or holder.id == run.proposal.made.undoes:
+        if holder.yields_locks or holder.id == run.proposal.made.undoes:
             return holder.id
     return ""
 
@@ -108,10 +110,10 @@ async def _go_on(run: Run, *, looked: bool) -> None:
         if result == DONE:
             continue
         if result == FAILED:
-            await _fail(run, at, str(run.story.outcomes[at.key].get("says", "")))
+            await _fail(run, at, run.story.outcomes[at.key].message)
             return
         if result == ABANDONED:
-            await _end_cancelled(run, at, str(run.story.outcomes[at.key].get("says", "")))
+            await _end_cancelled(run, at, run.story.outcomes[at.key].message)
             return
         if at.begins_group and at.key not in run.story.intents and not looked and await _is_void(run, at):
             return
@@ -128,7 +130,7 @@ async def _is_void(run: Run, at: StepInstance) -> bool:
     try:
         run.raise_if_cancelled()
         await run.wait_while_stopped()
-    except Cancelled:
+    except CancelledRun:
         await _end_cancelled(run, at, "before anything of it was begun")
         return True
     change = await revalidate(run, at if run.story.intents else None)
@@ -156,9 +158,8 @@ async def _do(run: Run, at: StepInstance) -> bool:
 async def _fail(run: Run, at: StepInstance, says: str) -> None:
     """End as failed; take the group back first where the plan says so."""
     if at.group.on_failure == "stop":
-        await run.write(
-            "failed", step=at.step.key, number=at.number, why=f"step {at.number}, {at.step.description}: {says}"
-        )
+        reason = f"step {at.number}, {at.step.description}: {says}"
+        await run.write(Failed(step=at.step.key, number=at.number, reason=reason))
         return
     run.heeds_cancel = False
     taken = [place for place in run.places if place.group is at.group and place.number <= at.number]
@@ -172,9 +173,10 @@ async def _fail(run: Run, at: StepInstance, says: str) -> None:
                 run, place, StepResult(StepStatus.UNKNOWN, f"taking back {step.description}: {result.says}")
             )
             return
-    says = says or str(run.story.outcomes.get(at.key, {}).get("says", ""))
-    why = f"step {at.number}, {at.step.description}: {says}. What its group had done was taken back"
-    await run.write("failed", step=at.step.key, number=at.number, why=why, undone=True)
+    if not says and (outcome := run.story.outcomes.get(at.key)):
+        says = outcome.message
+    reason = f"step {at.number}, {at.step.description}: {says}. What its group had done was taken back"
+    await run.write(Failed(step=at.step.key, number=at.number, reason=reason, rolled_back=True))
 
 
 def _failed_place(run: Run) -> StepInstance:
@@ -185,24 +187,28 @@ def _failed_place(run: Run) -> StepInstance:
 
 
 async def _end_cancelled(run: Run, at: StepInstance, says: str) -> None:
-    await run.write("cancelled", step=at.step.key, number=at.number, why=f"cancelled at step {at.number}, {says}")
+    await run.write(Cancelled(step=at.step.key, number=at.number, reason=f"cancelled at step {at.number}, {says}"))
 
 
 async def _interrupt(run: Run, at: StepInstance, result: StepResult) -> None:
     """A person must decide; the locks stay, unless it only waits."""
-    gives_way = result.verdict is StepStatus.GAVE_WAY
-    await run.write(
-        "interrupted", step=at.step.key, number=at.number, known=result.says, why=result.says, gives_way=gives_way
+    interrupted = Interrupted(
+        step=at.step.key,
+        number=at.number,
+        known=result.says,
+        reason=result.says,
+        yields_locks=result.verdict is StepStatus.GAVE_WAY,
     )
+    await run.write(interrupted)
 
 
 async def _done(run: Run) -> None:
     """The end. Whoever was taken back is closed in the same transaction."""
     says = f"all {len(run.places)} steps are done" if len(run.places) > 1 else "the step is done"
-    drafts: Sequence[EntryDraft] = [EntryDraft("done", BOT, {"says": says}, run.ticket)]
+    drafts: Sequence[EntryDraft] = [EntryDraft(BOT, Done(message=says), run.ticket)]
     other = run.parts.ledger.ticket(run.proposal.made.undoes)
     if other is not None and other.state is TicketState.INTERRUPTED:
-        closed = {"by": BOT, "why": f"taken back by {run.ticket}"}
-        drafts = [*drafts, EntryDraft("closed", BOT, closed, other.id)]
+        closed = Closed(by=BOT, reason=f"taken back by {run.ticket}")
+        drafts = [*drafts, EntryDraft(BOT, closed, other.id)]
     await run.parts.write_together(*drafts)
     run.tell("done", says)

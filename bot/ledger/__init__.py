@@ -1,6 +1,7 @@
 """The ledger: one append-only, hash-chained table that is the state of everything.
 
-entries       canonical bytes, and the mac that chains them
+entries       what each kind of entry says, as one model per kind
+envelope      canonical bytes, and the mac that chains them
 schema        tables and triggers; views: for people who open the file
 store         the statements, one connection
 key           the key, outside the database
@@ -14,7 +15,7 @@ verify        prove it
 incremental   look at the chain so cheaply that every answer about it can say how it is
 """
 
-from bot.ledger.entries import Entry, EntryDraft
+from bot.ledger.envelope import Entry, EntryDraft
 from bot.ledger.filters import OUTCOMES, Filter, Visibility
 from bot.ledger.incremental import ChainStatus
 from bot.ledger.ledger import Ledger

@@ -12,7 +12,7 @@ import re
 from datetime import UTC, datetime
 
 from bot.ledger.anchors import Anchor
-from bot.ledger.entries import Entry
+from bot.ledger.envelope import Entry
 
 _BEGINS = "ledger head"
 _HEAD = re.compile(

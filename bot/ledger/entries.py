@@ -1,90 +1,542 @@
-"""One entry: its canonical bytes, and the mac that chains it to the one before.
+"""What each kind of entry says: one model per kind, which writers make and readers get back.
 
-The bytes are RFC 8785 JSON and hold everything: number, time, kind, actor, ticket and data. They are stored as
-they were hashed, so no reading and writing of numbers or times can ever make an entry look altered.
+Strict both ways: a field that a kind does not have, that is missing, or that is of another type is refused. Only what
+a writer gave is stored, so an entry never claims an empty answer to something that nobody asked.
+
+What a ticket goes through carries the number of the rules by which it was allowed to. Rules may become stricter; an
+entry is then judged by those of its own time.
 """
 
 from __future__ import annotations
 
-import hmac
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
 
-import rfc8785
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 from bot.errors import LedgerError
 
-FIRST = bytes(32)  # what stands before the first entry
-_WHOLE = 2**53 - 1  # the largest integer that every JSON reader keeps whole (RFC 8785, 3.2.2.3)
+RULES_VERSION = 1  # of the transitions in ticket_state
+
+_LARGEST = 2**53 - 1  # the largest integer that every JSON reader keeps whole (RFC 8785, 3.2.2.3)
+_STORED = "stored"  # validation context: the fields come from an entry, where they are exact already
 
 
-@dataclass(frozen=True, slots=True)
-class EntryDraft:
-    """What is about to be appended. A `proposed` without a ticket is given the next number."""
-
-    kind: str
-    actor: str
-    data: Mapping[str, Any]
-    ticket: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What stands in the ledger.
-
-    Attributes:
-        seq: its number, from 1, without gaps.
-        at: when it was appended, ISO 8601 in UTC with milliseconds.
-        mac: HMAC-SHA256 over the mac before it and its bytes.
-    """
-
-    seq: int
-    at: str
-    kind: str
-    actor: str
-    ticket: str | None
-    data: dict[str, Any]
-    mac: bytes
-
-
-def entry_mac(key: bytes, previous: bytes, body: bytes) -> bytes:
-    """The mac of an entry: HMAC-SHA256(key, previous mac followed by the bytes)."""
-    return hmac.digest(key, previous + body, "sha256")
-
-
-def to_timestamp(moment: datetime) -> str:
-    """A time as the ledger writes it: UTC, milliseconds, Z. Such texts sort as the times do."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def encode(seq: int, at: str, draft: EntryDraft, ticket: str | None) -> bytes:
-    """The canonical bytes of an entry. Raises LedgerError for what JSON cannot hold exactly."""
-    whole = {"seq": seq, "at": at, "kind": draft.kind, "actor": draft.actor, "ticket": ticket, "data": draft.data}
-    try:
-        return rfc8785.dumps(_exact(whole))
-    except rfc8785.CanonicalizationError as error:
-        raise LedgerError(f"This entry cannot be written down: {error}.") from None
-
-
-def decode(body: str | bytes, mac: bytes) -> Entry:
-    """The entry out of its bytes."""
-    told = json.loads(body)
-    return Entry(told["seq"], told["at"], told["kind"], told["actor"], told["ticket"], told["data"], mac)
-
-
-def _exact(value: Any) -> Any:
+def exact(value: Any) -> Any:
     """The value with big integers as text and half characters replaced; a hostile name must not stop the ledger."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, Mapping):
-        return {_exact(str(name)): _exact(one) for name, one in value.items()}
+        return {exact(str(name)): exact(one) for name, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_exact(one) for one in value]
+        return [exact(one) for one in value]
     if isinstance(value, float):
         raise LedgerError(f"An entry holds {value!r}; fractions are written as whole tenths or as text.")
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _WHOLE:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST:
         return str(value)
     return value
+
+
+def _with_zone(value: str) -> str:
+    if datetime.fromisoformat(value).tzinfo is None:
+        raise ValueError("must be a time with its zone, such as 2026-03-02T14:07:00Z")
+    return value
+
+
+Text = Annotated[str, Field(min_length=1)]
+Time = Annotated[str, AfterValidator(_with_zone)]
+Count = Annotated[int, Field(ge=1)]
+Texts = Annotated[tuple[str, ...], Field(strict=False)]
+Locks = Annotated[tuple[Text, ...], Field(strict=False)]
+Json = Any  # rows, plans and samples: their own modules know their shape
+
+
+class EntryData(BaseModel):
+    """What every kind has in common: nothing but that it is strict."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    kind: ClassVar[str]
+    always: ClassVar[frozenset[str]] = frozenset()  # fields that are stored even where a writer left them to us
+
+    @model_validator(mode="before")
+    @classmethod
+    def _exact_fields(cls, fields: Any, info: ValidationInfo) -> Any:
+        return fields if info.context == _STORED else exact(fields)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """As it is stored."""
+        given = self.model_fields_set | self.always
+        return {name: value for name, value in self if name in given}
+
+
+class _Addressed(EntryData):
+    """Something that came in: who by name, through what, and where.
+
+    Attributes:
+        via: "slack", "mention", "button", "modal" or "terminal".
+        place: the channel, or the host of the terminal.
+        click: the number of the `clicked` entry that it answers.
+    """
+
+    name: str = ""
+    via: str = ""
+    place: str = ""
+    click: int | None = None
+
+
+class Asked(_Addressed):
+    """A line that was understood, before anything is asked of any host."""
+
+    kind: ClassVar[str] = "asked"
+
+    line: str
+    command: str = ""
+    target: str = ""
+
+
+class Answered(EntryData):
+    """The answer to an `asked` entry.
+
+    Attributes:
+        asked: the number of that entry.
+        answer: the token of its buttons.
+        places: the clusters, and hosts that stand alone, that it is about.
+        report, evidence: SHA-256 of the blobs.
+        rows, chain_holds_to: of `/audit` only: how many rows were shown, and up to where the chain was seen to hold.
+    """
+
+    kind: ClassVar[str] = "answered"
+
+    asked: Count
+    answer: Text
+    line: str = ""
+    command: str = ""
+    target: str = ""
+    name: str = ""
+    places: Texts = ()
+    title: str = ""
+    verdict: str = ""
+    findings: int = 0
+    unknown: int = 0
+    report: str | None = None
+    evidence: str | None = None
+    samples: Json = None
+    seconds_tenths: int = 0
+    rows: int = 0
+    chain_holds_to: int | None = None
+
+
+class Refused(_Addressed):
+    """What was not done, and why.
+
+    Attributes:
+        category: "usage", "not allowed", "too late", "redelivered", "not answered" or "our bug".
+        asked: the number of the `asked` entry, where it came so far.
+        deliveries: the ids that Slack gave the delivery.
+    """
+
+    kind: ClassVar[str] = "refused"
+
+    line: str
+    category: Literal["usage", "not allowed", "too late", "redelivered", "not answered", "our bug"]
+    reason: str
+    asked: int | None = None
+    command: str | None = None
+    target: str | None = None
+    deliveries: Texts = ()
+
+
+class Clicked(EntryData):
+    """A button was pressed, or a window sent, before Slack hears that we have it.
+
+    Attributes:
+        button: what it does, and its argument.
+        answer: the token or the ticket that it belongs to.
+        reason: what was typed into the window.
+    """
+
+    kind: ClassVar[str] = "clicked"
+
+    button: str
+    answer: str = ""
+    place: str = ""
+    reason: str = ""
+    deliveries: Texts = ()
+
+
+class Shown(EntryData):
+    """Something stands in Slack now. `what` says what, and with it which of the kinds below it is."""
+
+    kind: ClassVar[str] = "shown"
+    always: ClassVar[frozenset[str]] = frozenset({"what"})
+
+
+class AnswerShown(Shown):
+    """An answer was brought to somebody, or shared.
+
+    Attributes:
+        delivery: the way that was open: "response_url", "ephemeral", "direct", "shared", "not sent" or "unknown".
+        to: the member or the channel.
+    """
+
+    what: Literal["answer"] = "answer"
+    answer: str
+    delivery: str
+    to: str
+    place: str = ""
+    ts: str = ""
+
+
+class TicketMessageShown(Shown):
+    """The message of a ticket."""
+
+    what: Literal["ticket-message"] = "ticket-message"
+    channel: Text
+    ts: Text
+
+
+class ThreadReplyShown(Shown):
+    """The thread of a ticket tells an entry now. `entry` is its number."""
+
+    what: Literal["thread-reply"] = "thread-reply"
+    entry: Count
+    channel: str
+
+
+class ReminderShown(Shown):
+    """Those who decide were reminded, in the thread of the ticket."""
+
+    what: Literal["reminder"] = "reminder"
+    channel: str
+
+
+class AuditPublished(Shown):
+    """The audit channel has been told everything up to an entry.
+
+    Attributes:
+        last_published: its number.
+        ts: of the message; "" for where a channel begins, before it is told so.
+    """
+
+    what: Literal["audit", "audit-begin"] = "audit"
+    last_published: int
+    channel: str
+    ts: str = ""
+
+
+class Stopped(_Addressed):
+    """Nothing begins any more, until `go`."""
+
+    kind: ClassVar[str] = "stop"
+
+    reason: str = ""
+
+
+class Released(_Addressed):
+    """Things may begin again."""
+
+    kind: ClassVar[str] = "go"
+
+
+class AnchorPosted(EntryData):
+    """A head of this ledger stands in the audit channel.
+
+    Attributes:
+        head: the number of the entry whose mac was posted.
+        ledger_id: which ledger it is of, where one channel serves several; "" where none is told.
+        last_published: up to which entry the channel had been told all.
+        user, bot: who posted it, by the ids that an export of the channel has.
+    """
+
+    kind: ClassVar[str] = "anchor"
+
+    head: Count
+    channel: str
+    ts: str
+    ledger_id: str = ""
+    last_published: int | None = None
+    user: str = ""
+    bot: str = ""
+
+
+class Transition(EntryData):
+    """What moves a ticket."""
+
+    always: ClassVar[frozenset[str]] = frozenset({"rules_version"})
+
+    rules_version: Count = RULES_VERSION
+
+
+class _ByPerson(Transition, _Addressed):
+    """A transition that somebody wanted. `by` is who, by id."""
+
+    by: Text
+
+
+class Proposed(Transition, _Addressed):
+    """A plan that waits for its decision, whole.
+
+    Attributes:
+        places: the clusters, or hosts that stand alone, where a role must hold.
+        policy: "approval" by somebody else of the approvers, or "confirm" by the requester.
+        open_until: until when it can be decided about.
+        start_minutes: how long an approval will wait.
+        run_until: after when nothing of it may begin any more; None where no such time was agreed.
+        version: of the command that made the plan.
+        digest: what an approval signs.
+        undoes: the ticket that it takes back, or "".
+        replaces: the ticket whose plan changed, or "".
+        asked: the number of the `asked` entry.
+    """
+
+    kind: ClassVar[str] = "proposed"
+
+    line: str
+    command: str
+    target: str
+    places: Texts
+    risk: str
+    policy: Literal["approval", "confirm"]
+    open_until: Time
+    start_minutes: int
+    version: str
+    digest: Text
+    plan: Json
+    samples: Json = None
+    run_until: Time | None = None
+    undoes: str = ""
+    replaces: str = ""
+    asked: int | None = None
+
+
+class Approved(_ByPerson):
+    """Somebody signed the plan.
+
+    Attributes:
+        digest: of the plan that they were shown.
+        start_by: until when it must have started.
+    """
+
+    kind: ClassVar[str] = "approved"
+
+    digest: Text
+    start_by: Time
+
+
+class Rejected(_ByPerson):
+    """Somebody who may decide said no."""
+
+    kind: ClassVar[str] = "rejected"
+
+    reason: str
+
+
+class Withdrawn(_ByPerson):
+    """Taken back before it started."""
+
+    kind: ClassVar[str] = "withdrawn"
+
+
+class Expired(Transition):
+    """Nobody decided in time."""
+
+    kind: ClassVar[str] = "expired"
+
+    reason: str
+
+
+class Lapsed(Transition):
+    """Approved, and not started in time."""
+
+    kind: ClassVar[str] = "lapsed"
+
+    reason: str
+
+
+class Voided(Transition):
+    """The plan made afresh was another one. `difference` is line by line."""
+
+    kind: ClassVar[str] = "voided"
+
+    reason: str
+    difference: Texts = ()
+
+
+class Started(Transition):
+    """Looked again, unchanged, and took its locks. `takes_over` is the interrupted ticket that had them, or ""."""
+
+    kind: ClassVar[str] = "started"
+
+    attempt: Count
+    locks: Locks
+    takes_over: str = ""
+
+
+class _OfStep(Transition):
+    """About one step, in one round, in one attempt."""
+
+    step: Text
+    round: Count
+    attempt: Count
+
+
+class Intent(_OfStep):
+    """What is about to be done, before it is.
+
+    Attributes:
+        description: what the plan calls the step.
+        action: what is called, with its parameters; "" where a person acts, or nobody does.
+        before: the rows as they were before.
+        deadline_seconds: how long the action may take.
+    """
+
+    kind: ClassVar[str] = "intent"
+
+    description: str
+    action: str = ""
+    before: Json = None
+    deadline_seconds: int = 0
+
+
+class Outcome(_OfStep):
+    """What became of an intent.
+
+    Attributes:
+        message: what was seen.
+        reply: what the target answered, shortened.
+        evidence: SHA-256 of the blob.
+        event_log_note: what was written into the host's own log, or why not.
+        not_executed: nothing of it has happened: there is nothing to take back.
+        after: the rows as they are now, None where they are not known; not set where nobody looked.
+    """
+
+    kind: ClassVar[str] = "outcome"
+
+    result: Literal["done", "failed", "abandoned"]
+    message: str
+    reply: str = ""
+    evidence: str = ""
+    event_log_note: str = ""
+    not_executed: bool = False
+    after: Json = None
+
+
+class StepConfirmed(_ByPerson):
+    """Somebody says that they did the step which the run waits for."""
+
+    kind: ClassVar[str] = "step-confirmed"
+
+    step: Text
+    round: Count
+
+
+class CancelAsked(_ByPerson):
+    """The run is to end before its next act."""
+
+    kind: ClassVar[str] = "cancel-asked"
+
+
+class Resumed(_ByPerson):
+    """The next attempt begins; after a restart by the bot itself.
+
+    Attributes:
+        locks: those that it gave away, and takes back.
+    """
+
+    kind: ClassVar[str] = "resumed"
+
+    attempt: Count
+    reason: str = ""
+    locks: Locks = ()
+
+
+class Interrupted(Transition):
+    """A person must decide.
+
+    Attributes:
+        step, number: where it stands, by key and counted from 1; "" and None before the first.
+        known: what is known about that step.
+        yields_locks: it only waits, and whoever needs its locks may have them meanwhile.
+    """
+
+    kind: ClassVar[str] = "interrupted"
+
+    reason: str
+    step: str = ""
+    number: int | None = None
+    known: str = ""
+    yields_locks: bool = False
+
+
+class Done(Transition):
+    """Every step is done."""
+
+    kind: ClassVar[str] = "done"
+
+    message: str
+
+
+class Failed(Transition):
+    """A step failed. `rolled_back`: what its group had done was taken back."""
+
+    kind: ClassVar[str] = "failed"
+
+    reason: str
+    step: str = ""
+    number: int | None = None
+    rolled_back: bool = False
+
+
+class Cancelled(Transition):
+    """Ended as somebody asked."""
+
+    kind: ClassVar[str] = "cancelled"
+
+    reason: str
+    step: str = ""
+    number: int | None = None
+
+
+class Closed(_ByPerson):
+    """An interrupted ticket was ended as it is."""
+
+    kind: ClassVar[str] = "closed"
+
+    reason: Text
+
+
+_ONE_EACH: tuple[type[EntryData], ...] = (
+    *(Asked, Answered, Refused, Clicked, Stopped, Released, AnchorPosted),
+    *(Proposed, Approved, Rejected, Withdrawn, Expired, Lapsed, Voided, Started, Intent, Outcome, StepConfirmed),
+    *(CancelAsked, Resumed, Interrupted, Done, Failed, Cancelled, Closed),
+)
+MODELS: Mapping[str, type[EntryData]] = {model.kind: model for model in _ONE_EACH}
+SHOWN: Mapping[str, type[Shown]] = {
+    "answer": AnswerShown,
+    "ticket-message": TicketMessageShown,
+    "thread-reply": ThreadReplyShown,
+    "reminder": ReminderShown,
+    "audit": AuditPublished,
+    "audit-begin": AuditPublished,
+}
+
+
+def model_of(kind: str, fields: Mapping[str, Any]) -> type[EntryData]:
+    """The model of a kind. Raises LedgerError where there is none."""
+    found = SHOWN.get(str(fields.get("what"))) if kind == Shown.kind else MODELS.get(kind)
+    if found is None:
+        raise LedgerError(f"There is no kind of entry named {kind!r}.")
+    return found
+
+
+def parse(kind: str, fields: Mapping[str, Any]) -> EntryData:
+    """What the fields of an entry say. Raises LedgerError where they are not those of its kind."""
+    model = model_of(kind, fields)
+    try:
+        return model.model_validate(dict(fields), context=_STORED)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise LedgerError(f"This is not what an entry {kind} says: {wrong}.") from None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bot.ledger.entries import to_timestamp
+from bot.ledger.envelope import to_timestamp
 from bot.ledger.ticket_state import ENDS
 
 FOREVER = "9999"  # sorts behind every time
@@ -36,7 +36,7 @@ OUTCOMES = {word: condition for word, (_, condition) in _OF_ENTRIES.items()} | {
 
 # One row of a review is a question, a refusal, a switch, or a ticket by its proposal: the entry that it begins with.
 ROWS = f"""kind IN ('answered', 'stop', 'go', 'proposed')
-    OR kind = 'refused' AND json_extract(body, '$.data.kind') IS NOT 'redelivered' OR {_UNANSWERED}"""
+    OR kind = 'refused' AND json_extract(body, '$.data.category') IS NOT 'redelivered' OR {_UNANSWERED}"""
 _ABOUT = """EXISTS (SELECT 1 FROM entry AS about
     WHERE about.seq IN (entry.seq, (SELECT first_entry FROM ticket WHERE ticket.id = entry.ticket)) AND ({}))"""
 _TARGET = _ABOUT.format(

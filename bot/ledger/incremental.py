@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bot.errors import LedgerError
 from bot.ledger.anchors import Anchor, newest
-from bot.ledger.entries import FIRST, entry_mac
+from bot.ledger.envelope import FIRST, entry_mac
 from bot.ledger.store import Store
 
 SHORT = 20_000  # entries: a ledger that short is walked whole each time, in a tenth of a second

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from bot.errors import LedgerError, TicketError
 from bot.ledger import ticket_table
 from bot.ledger.anchors import Anchor, Anchors, newest
-from bot.ledger.entries import Entry, EntryDraft, decode, encode, entry_mac, to_timestamp
+from bot.ledger.entries import EntryData, parse
+from bot.ledger.envelope import Entry, EntryDraft, decode, encode, entry_mac, to_timestamp
 from bot.ledger.incremental import ChainStatus, IncrementalVerifier
 from bot.ledger.key import make_key, read_key
 from bot.ledger.queries import Reader
 from bot.ledger.store import Store, previous_of
-from bot.ledger.ticket_state import KINDS, MAY_NAME_A_TICKET, TICKETED
+from bot.ledger.ticket_state import MAY_NAME_A_TICKET, TICKETED
 from bot.ledger.verify import Verification, verify
 from bot.redaction import Redactor
 
@@ -67,14 +68,14 @@ class Ledger(Reader):
         self._store.close()
         self._anchors.close()
 
-    def append(self, kind: str, actor: str, data: Mapping[str, Any], ticket: str | None = None) -> Entry:
+    def append(self, actor: str, data: EntryData, ticket: str | None = None) -> Entry:
         """Append one entry in one transaction, on the disk when this returns.
 
         Raises:
             LedgerError: nothing was written.
             TicketError: the ticket cannot make this transition; nothing was written.
         """
-        return self.append_together(EntryDraft(kind, actor, data, ticket))[0]
+        return self.append_together(EntryDraft(actor, data, ticket))[0]
 
     def append_together(self, *drafts: EntryDraft) -> tuple[Entry, ...]:
         """Append several entries, all or none: a voided plan and the proposal that replaces it."""
@@ -131,17 +132,16 @@ class Ledger(Reader):
         return self._anchors.trouble
 
     def _insert(self, seq: int, previous: bytes, draft: EntryDraft) -> Entry:
-        if draft.kind not in KINDS:
-            raise LedgerError(f"There is no kind of entry named {draft.kind!r}.")
         if draft.ticket is not None and draft.kind not in TICKETED | MAY_NAME_A_TICKET:
             raise TicketError(f"An entry {draft.kind} belongs to no ticket.")
-        draft = EntryDraft(draft.kind, draft.actor, self._mask.redact_data(draft.data), draft.ticket)
+        fields = self._mask.redact_data(draft.data.fields)
+        draft = replace(draft, data=parse(draft.kind, fields))
         at, ticket = to_timestamp(self._clock()), draft.ticket
         if draft.kind in TICKETED:
             ticket = ticket_table.check(self._store, draft, at)
         elif ticket is not None:
             ticket_table.must_exist(self._store, ticket)
-        body = encode(seq, at, draft, ticket)
+        body = encode(seq, at, draft, fields, ticket)
         mac = entry_mac(self._key, previous, body)
         self._store.insert(seq, body, previous, mac)
         return decode(body, mac)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bot.ledger import ticket_table
-from bot.ledger.entries import Entry, decode, to_timestamp
+from bot.ledger.envelope import Entry, decode, to_timestamp
 from bot.ledger.filters import ROWS, Filter
 from bot.ledger.store import Store
 from bot.ledger.ticket_state import Ticket

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bot.ledger import views
 
-VERSION = 4  # PRAGMA user_version
+VERSION = 1  # PRAGMA user_version
 
 _ENDS = "'rejected', 'withdrawn', 'expired', 'lapsed', 'voided', 'done', 'failed', 'cancelled', 'closed'"
 
@@ -21,6 +21,7 @@ CREATE TABLE entry (
     body TEXT NOT NULL,
     previous BLOB NOT NULL UNIQUE CHECK (length(previous) = 32),
     mac BLOB NOT NULL CHECK (length(mac) = 32),
+    id TEXT NOT NULL AS (json_extract(body, '$.id')),
     at TEXT NOT NULL AS (json_extract(body, '$.at')),
     kind TEXT NOT NULL AS (json_extract(body, '$.kind')),
     actor TEXT NOT NULL AS (json_extract(body, '$.actor')),
@@ -63,6 +64,7 @@ CREATE TABLE lock (
 }
 
 INDEXES = {
+    "entry_id": "CREATE UNIQUE INDEX entry_id ON entry (id)",
     "entry_kind": "CREATE INDEX entry_kind ON entry (kind, at)",
     "entry_ticket": "CREATE INDEX entry_ticket ON entry (ticket) WHERE ticket IS NOT NULL",
     "entry_answer": "CREATE UNIQUE INDEX entry_answer ON entry (answer) WHERE kind = 'answered'",
@@ -145,40 +147,5 @@ BEGIN
 END""",
 }
 
-VIEWS = views.NOW | views.SINCE_TICKETS
 
-# What makes a ledger of an older version one of the next: no entry is touched.
-UPGRADES: dict[int, tuple[str, ...]] = {
-    1: (
-        *("DROP TRIGGER locks_taken", TRIGGERS["locks_taken"].strip()),  # who resumes may take its locks back
-        INDEXES["ticket_line"],  # whether a ticket is being taken back is asked whenever it is shown
-    ),
-    2: (INDEXES["ticket_late"], INDEXES["ticket_lapsing"]),  # asked every second, of however many wait
-    3: (
-        "DROP VIEW questions",
-        *(sql.strip() for sql in ({"questions": views.NOW["questions"]} | views.SINCE_TICKETS).values()),
-    ),
-}
-
-EVERYTHING = {name: sql.strip() for name, sql in (TABLES | INDEXES | TRIGGERS | VIEWS).items()}
-
-
-# What each version has added, and how what it changed was written before.
-_ADDED = {3: ("ticket_late", "ticket_lapsing"), 4: tuple(views.SINCE_TICKETS)}
-_BEFORE = {4: {"questions": views.FIRST["questions"].strip()}}
-READABLE = (2, 3, VERSION)
-
-
-def definitions(version: int) -> dict[str, str]:
-    """What a ledger of a version that can still be read is made of, by name. Raises KeyError for any other.
-
-    A copy that an auditor kept must verify in later years, and may not be upgraded for it.
-    """
-    if version not in READABLE:
-        raise KeyError(version)
-    found = dict(EVERYTHING)
-    for since in range(VERSION, version, -1):
-        found |= _BEFORE.get(since, {})
-        for name in _ADDED.get(since, ()):
-            del found[name]
-    return found
+EVERYTHING = {name: sql.strip() for name, sql in (TABLES | INDEXES | TRIGGERS | views.VIEWS).items()}

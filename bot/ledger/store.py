@@ -21,7 +21,7 @@ import sqlite_utils.db
 
 from bot.errors import LedgerError
 from bot.ledger import schema
-from bot.ledger.entries import FIRST, Entry, decode
+from bot.ledger.envelope import FIRST, Entry, decode
 
 BUSY_SECONDS = 10.0  # how long to wait for another process's transaction, which lasts milliseconds
 _AGAIN_SECONDS = 0.02
@@ -45,7 +45,6 @@ class Store:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """Open, and make the tables in a new file. Raises LedgerError."""
         self.path = path
-        self.version = 0
         self._opened: tuple[int, int] | None = None
         self._lock = threading.RLock()
         with _translated(path):
@@ -146,7 +145,7 @@ class Store:
     def yielding_tickets(self) -> list[str]:
         """The ids of the interrupted tickets that only wait, and gave their locks away for that."""
         sql = """SELECT ticket.id FROM ticket JOIN entry ON entry.seq = ticket.last_entry
-            WHERE ticket.state = 'interrupted' AND json_extract(entry.body, '$.data.gives_way') ORDER BY ticket.number"""
+            WHERE ticket.state = 'interrupted' AND json_extract(entry.body, '$.data.yields_locks') ORDER BY ticket.number"""
         return [row[0] for row in self.rows(sql)]
 
     def overdue(self, now: str) -> list[str]:
@@ -189,8 +188,8 @@ class Store:
 
     def last_published(self) -> int:
         """The newest entry up to which the audit channel has been told all; 0 before the first."""
-        sql = """SELECT coalesce(json_extract(body, '$.data.audited'), json_extract(body, '$.data.told')) AS told
-            FROM entry NOT INDEXED WHERE kind IN ('shown', 'anchor') AND told IS NOT NULL ORDER BY seq DESC LIMIT 1"""
+        sql = """SELECT json_extract(body, '$.data.last_published') AS published
+            FROM entry NOT INDEXED WHERE kind IN ('shown', 'anchor') AND published IS NOT NULL ORDER BY seq DESC LIMIT 1"""
         found = self.rows(sql)
         return int(found[0][0]) if found else 0
 
@@ -253,15 +252,8 @@ class Store:
                     for statement in schema.EVERYTHING.values():
                         self._database.execute(statement)
                     self._database.execute(f"PRAGMA user_version={schema.VERSION}")
-                while (version := self._version()) in schema.UPGRADES:
-                    for statement in schema.UPGRADES[version]:
-                        self._database.execute(statement)
-                    self._database.execute(f"PRAGMA user_version={version + 1}")
-        self.version = self._version()
-        if self.version != schema.VERSION and not (read_only and self.version in schema.READABLE):
-            raise LedgerError(
-                f"{self.path}: not a ledger of this version (found {self.version}, know {schema.VERSION})."
-            )
+        if (version := self._version()) != schema.VERSION:
+            raise LedgerError(f"{self.path}: not a ledger of this version (found {version}, know {schema.VERSION}).")
 
     def _enable_wal(self) -> None:
         """Two bots may come to a new file at once: here SQLite does not wait for the other one, so this does."""

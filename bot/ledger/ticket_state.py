@@ -3,7 +3,7 @@
     none --proposed--> PROPOSED
     PROPOSED     approved -> APPROVED     rejected | withdrawn | expired -> ended
     APPROVED     started -> RUNNING       withdrawn | lapsed | voided -> ended
-    RUNNING      intent | outcome | hand | cancel-asked    stay RUNNING
+    RUNNING      intent | outcome | step-confirmed | cancel-asked    stay RUNNING
                  resumed (after a restart: attempt + 1)    stays RUNNING
                  done | failed | cancelled | voided -> ended    interrupted -> INTERRUPTED
     INTERRUPTED  resumed (by a person) -> RUNNING          closed -> ended
@@ -18,14 +18,23 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TypeVar
 
 from bot.errors import AlreadyDecided, ChangesStopped, Expired, Locked, TicketError
-
-TICKETLESS = frozenset(
-    {"asked", "answered", "refused", "clicked", "shown", "stop", "go", "anchor"}
-    | {"watch-added", "watch-removed", "watch-ran"}
+from bot.ledger.entries import (
+    Approved,
+    EntryData,
+    Intent,
+    Interrupted,
+    Outcome,
+    Proposed,
+    Resumed,
+    Started,
 )
+
+Data = TypeVar("Data", bound=EntryData)
+
+TICKETLESS = frozenset({"asked", "answered", "refused", "clicked", "shown", "stop", "go", "anchor"})
 MAY_NAME_A_TICKET = frozenset({"refused", "clicked", "shown"})  # about a ticket, without moving it
 DECISIONS = frozenset({"approved", "rejected", "expired"})
 ENDS = frozenset({"rejected", "withdrawn", "expired", "lapsed", "voided", "done", "failed", "cancelled", "closed"})
@@ -63,7 +72,7 @@ class Ticket:
         intent: the step, round and attempt of an act in flight, None between acts.
         intents: every (step, round, attempt) that was ever begun: none begins twice.
         locks: what it works under; an interrupted ticket keeps its locks.
-        gives_way: it waits for something that takes days, and whoever needs its locks may have them meanwhile.
+        yields_locks: it waits for something that takes days, and whoever needs its locks may have them meanwhile.
     """
 
     id: str
@@ -78,7 +87,7 @@ class Ticket:
     intent: tuple[str, int, int] | None = None
     intents: frozenset[tuple[str, int, int]] = frozenset()
     locks: frozenset[str] = frozenset()
-    gives_way: bool = False
+    yields_locks: bool = False
     cancel_asked: bool = False
     end: str = ""
 
@@ -87,10 +96,20 @@ class Ticket:
 class TicketEvent:
     """One entry about to be folded. `at` is the entry's own time, ISO 8601 in UTC."""
 
-    kind: str
     actor: str
     at: str
-    data: Mapping[str, Any]
+    data: EntryData
+
+    @property
+    def kind(self) -> str:
+        """What it says, by its kind."""
+        return self.data.kind
+
+    def read(self, model: type[Data]) -> Data:
+        """What it says, as that kind. Raises TicketError where it is of another one."""
+        if not isinstance(self.data, model):
+            raise TicketError(f"This is an entry {self.kind}, not {model.kind}.")
+        return self.data
 
 
 def replay(ticket_id: str, steps: Iterable[TicketEvent]) -> Ticket | None:
@@ -144,23 +163,24 @@ def check_stop(ticket: str, kind: str, *, stopped: bool) -> None:
 
 
 def _proposed(ticket_id: str, step: TicketEvent) -> Ticket:
+    proposal = step.read(Proposed)
     return Ticket(
         id=ticket_id,
         state=TicketState.PROPOSED,
         requester=step.actor,
-        digest=_text(ticket_id, step, "digest"),
-        open_until=_time(ticket_id, step, "open_until"),
-        second_person=_text(ticket_id, step, "policy") != "confirm",
+        digest=proposal.digest,
+        open_until=proposal.open_until,
+        second_person=proposal.policy != "confirm",
     )
 
 
 def _approved(ticket: Ticket, step: TicketEvent) -> Ticket:
     if _moment(step.at) > _moment(ticket.open_until):
         raise Expired(f"{ticket.id} was open until {ticket.open_until}; propose it again.")
-    by = _text(ticket.id, step, "by")
-    if ticket.second_person and same_person(by, ticket.requester):
+    approval = step.read(Approved)
+    if ticket.second_person and same_person(approval.by, ticket.requester):
         raise TicketError(f"{ticket.id}: you asked, so somebody else of the approvers decides.")
-    return replace(ticket, state=TicketState.APPROVED, approver=by, start_by=_time(ticket.id, step, "start_by"))
+    return replace(ticket, state=TicketState.APPROVED, approver=approval.by, start_by=approval.start_by)
 
 
 def _ended(ticket: Ticket, step: TicketEvent) -> Ticket:
@@ -182,23 +202,24 @@ def _lapsed(ticket: Ticket, step: TicketEvent) -> Ticket:
 def _started(ticket: Ticket, step: TicketEvent) -> Ticket:
     if _moment(step.at) > _moment(ticket.start_by):
         raise Expired(f"{ticket.id} had to start by {ticket.start_by}; the approval has lapsed.")
-    locks = step.data.get("locks")
-    if not isinstance(locks, (list, tuple)) or not all(isinstance(lock, str) and lock for lock in locks):
-        raise TicketError(f"{ticket.id}: a start names its locks.")
-    return _next_attempt(replace(ticket, locks=frozenset(locks)), step)
+    start = step.read(Started)
+    return _next_attempt(replace(ticket, locks=frozenset(start.locks)), start.attempt)
 
 
-def _next_attempt(ticket: Ticket, step: TicketEvent) -> Ticket:
+def _resumed(ticket: Ticket, step: TicketEvent) -> Ticket:
+    return _next_attempt(ticket, step.read(Resumed).attempt)
+
+
+def _next_attempt(ticket: Ticket, attempt: int) -> Ticket:
     """Start or resume. An act in flight stays in flight: it must be asked about before another begins."""
-    attempt = _whole(ticket.id, step, "attempt")
     if attempt != ticket.attempt + 1:
         raise TicketError(f"{ticket.id}: attempt {attempt} cannot follow attempt {ticket.attempt}.")
     asked = ticket.cancel_asked and ticket.state is not TicketState.INTERRUPTED  # a person who lets it go on means it
-    return replace(ticket, state=TicketState.RUNNING, attempt=attempt, gives_way=False, cancel_asked=asked)
+    return replace(ticket, state=TicketState.RUNNING, attempt=attempt, yields_locks=False, cancel_asked=asked)
 
 
 def _intent(ticket: Ticket, step: TicketEvent) -> Ticket:
-    begins = _act(ticket, step)
+    begins = _act(ticket, step.read(Intent))
     if ticket.intent is not None and (ticket.intent[2] == ticket.attempt or ticket.intent[:2] != begins[:2]):
         raise TicketError(f"{ticket.id}: step {ticket.intent[0]} is in flight; what became of it is not recorded yet.")
     if begins in ticket.intents:
@@ -207,7 +228,7 @@ def _intent(ticket: Ticket, step: TicketEvent) -> Ticket:
 
 
 def _outcome(ticket: Ticket, step: TicketEvent) -> Ticket:
-    told = _act(ticket, step)
+    told = _act(ticket, step.read(Outcome))
     if ticket.intent is None or ticket.intent[:2] != told[:2]:
         raise TicketError(f"{ticket.id}: step {told[0]}, round {told[1]}, is not in flight.")
     return replace(ticket, intent=None)
@@ -221,23 +242,15 @@ def _settled(ticket: Ticket, step: TicketEvent) -> Ticket:
 
 
 def _interrupted(ticket: Ticket, step: TicketEvent) -> Ticket:
-    return replace(ticket, state=TicketState.INTERRUPTED, gives_way=step.data.get("gives_way") is True)
+    return replace(ticket, state=TicketState.INTERRUPTED, yields_locks=step.read(Interrupted).yields_locks)
 
 
-def _hand(ticket: Ticket, step: TicketEvent) -> Ticket:
-    _text(ticket.id, step, "by")
+def _step_confirmed(ticket: Ticket, _step: TicketEvent) -> Ticket:
     return ticket
 
 
-def _cancel_asked(ticket: Ticket, step: TicketEvent) -> Ticket:
-    _text(ticket.id, step, "by")
+def _cancel_asked(ticket: Ticket, _step: TicketEvent) -> Ticket:
     return replace(ticket, cancel_asked=True)
-
-
-def _closed(ticket: Ticket, step: TicketEvent) -> Ticket:
-    _text(ticket.id, step, "by")
-    _text(ticket.id, step, "why")
-    return _ended(ticket, step)
 
 
 _MOVES: Mapping[tuple[TicketState, str], Callable[[Ticket, TicketEvent], Ticket]] = {
@@ -251,16 +264,16 @@ _MOVES: Mapping[tuple[TicketState, str], Callable[[Ticket, TicketEvent], Ticket]
     (TicketState.APPROVED, "voided"): _ended,
     (TicketState.RUNNING, "intent"): _intent,
     (TicketState.RUNNING, "outcome"): _outcome,
-    (TicketState.RUNNING, "step-confirmed"): _hand,
+    (TicketState.RUNNING, "step-confirmed"): _step_confirmed,
     (TicketState.RUNNING, "cancel-asked"): _cancel_asked,
-    (TicketState.RUNNING, "resumed"): _next_attempt,
+    (TicketState.RUNNING, "resumed"): _resumed,
     (TicketState.RUNNING, "done"): _settled,
     (TicketState.RUNNING, "failed"): _settled,
     (TicketState.RUNNING, "cancelled"): _settled,
     (TicketState.RUNNING, "voided"): _settled,
     (TicketState.RUNNING, "interrupted"): _interrupted,
-    (TicketState.INTERRUPTED, "resumed"): _next_attempt,
-    (TicketState.INTERRUPTED, "closed"): _closed,
+    (TicketState.INTERRUPTED, "resumed"): _resumed,
+    (TicketState.INTERRUPTED, "closed"): _ended,
 }
 
 
@@ -272,37 +285,11 @@ def _no_such_move(ticket: Ticket, kind: str) -> TicketError:
     return TicketError(f"{ticket.id} is {ticket.state}; it cannot become {kind} from there.")
 
 
-def _act(ticket: Ticket, step: TicketEvent) -> tuple[str, int, int]:
+def _act(ticket: Ticket, about: Intent | Outcome) -> tuple[str, int, int]:
     """Which act an entry speaks of. Refused when a newer attempt exists: that runner is a ghost."""
-    attempt = _whole(ticket.id, step, "attempt")
-    if attempt != ticket.attempt:
-        raise TicketError(f"{ticket.id}: attempt {attempt} is over; attempt {ticket.attempt} runs.")
-    return _text(ticket.id, step, "step"), _whole(ticket.id, step, "round"), attempt
-
-
-def _text(ticket_id: str, step: TicketEvent, name: str) -> str:
-    value = step.data.get(name)
-    if not isinstance(value, str) or not value:
-        raise TicketError(f"{ticket_id}: an entry {step.kind} must say {name}.")
-    return value
-
-
-def _whole(ticket_id: str, step: TicketEvent, name: str) -> int:
-    value = step.data.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise TicketError(f"{ticket_id}: an entry {step.kind} must say {name}, counted from 1.")
-    return value
-
-
-def _time(ticket_id: str, step: TicketEvent, name: str) -> str:
-    value = _text(ticket_id, step, name)
-    try:
-        aware = datetime.fromisoformat(value).tzinfo is not None
-    except ValueError:
-        aware = False
-    if not aware:
-        raise TicketError(f"{ticket_id}: {name} must be a time with its zone, such as 2026-03-02T14:07:00Z.")
-    return value
+    if about.attempt != ticket.attempt:
+        raise TicketError(f"{ticket.id}: attempt {about.attempt} is over; attempt {ticket.attempt} runs.")
+    return about.step, about.round, about.attempt
 
 
 def _moment(at: str) -> datetime:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
-from bot.errors import TicketError
-from bot.ledger.entries import Entry, EntryDraft
+from bot.errors import LedgerError, TicketError
+from bot.ledger.entries import Proposed, Resumed, Started
+from bot.ledger.envelope import Entry, EntryDraft
 from bot.ledger.store import Store
 from bot.ledger.ticket_state import (
     MAY_NAME_A_TICKET,
@@ -23,7 +24,7 @@ from bot.ledger.ticket_state import (
 
 def check(store: Store, draft: EntryDraft, at: str) -> str:
     """Let a transition pass. Returns the id of the ticket; a proposal without one gets the next. Raises TicketError."""
-    step = TicketEvent(draft.kind, draft.actor, at, draft.data)
+    step = TicketEvent(draft.actor, at, draft.data)
     if draft.kind == "proposed" and draft.ticket is None:
         ticket_id = store.next_ticket()
         apply(ticket_id, None, step)
@@ -58,7 +59,7 @@ def current(store: Store, ticket_id: str) -> Ticket | None:
 def replay_ticket(ticket_id: str, entries: Iterable[Entry]) -> Ticket | None:
     """Fold the entries of one ticket; those that only speak about it move nothing."""
     moves = (entry for entry in entries if entry.kind not in MAY_NAME_A_TICKET)
-    return replay(ticket_id, (TicketEvent(entry.kind, entry.actor, entry.at, entry.data) for entry in moves))
+    return replay(ticket_id, (TicketEvent(entry.actor, entry.at, entry.data) for entry in moves))
 
 
 def is_stopped(store: Store) -> bool:
@@ -68,13 +69,13 @@ def is_stopped(store: Store) -> bool:
 
 def _must_be_the_only_undo(store: Store, draft: EntryDraft) -> None:
     """What was done is taken back once: two undos of one ticket would each do the whole of it."""
-    undoes = draft.data.get("undoes")
-    if not isinstance(undoes, str) or not undoes:
+    proposal = draft.data
+    if not isinstance(proposal, Proposed) or not proposal.undoes:
         return
-    for row in store.with_line(str(draft.data.get("line") or "")):
+    for row in store.with_line(proposal.line):
         other, state, ending = row[:3]
         if ending not in UNDO_FAILED_STATES:
-            raise TicketError(f"{other} is already there to take {undoes} back: {ending or state}.")
+            raise TicketError(f"{other} is already there to take {proposal.undoes} back: {ending or state}.")
 
 
 def _must_have_its_locks(store: Store, ticket: Ticket, step: TicketEvent) -> None:
@@ -83,17 +84,17 @@ def _must_have_its_locks(store: Store, ticket: Ticket, step: TicketEvent) -> Non
     missing = {lock for lock in ticket.locks if held.get(lock) != ticket.id}
     if not missing:
         return
-    if not ticket.gives_way:
+    if not ticket.yields_locks:
         raise TicketError(f"{ticket.id} cannot resume: another ticket has taken over its locks. Close it.")
     check_locks(ticket.id, missing, held)
-    if not missing <= set(step.data.get("locks") or ()):
+    if not missing <= set(step.read(Resumed).locks):
         raise TicketError(f"{ticket.id}: whoever gave its locks away names them when it resumes.")
 
 
 def _taken_over(store: Store, step: TicketEvent) -> str:
     """The interrupted ticket whose locks an undo takes over, or ""."""
-    other = step.data.get("takes_over")
-    if not isinstance(other, str) or not other:
+    other = step.read(Started).takes_over
+    if not other:
         return ""
     ticket = current(store, other)
     if ticket is None or ticket.state is not TicketState.INTERRUPTED:
@@ -114,10 +115,10 @@ class Derived:
         """Take in the next entry of any ticket."""
         if entry.ticket is None or entry.kind in MAY_NAME_A_TICKET:
             return
-        step = TicketEvent(entry.kind, entry.actor, entry.at, entry.data)
         try:
+            step = TicketEvent(entry.actor, entry.at, entry.data)
             ticket = apply(entry.ticket, self._open.get(entry.ticket), step)
-        except TicketError as error:
+        except (TicketError, LedgerError) as error:
             # Rules may have become stricter since. The chain still holds, so this is worth a note and no more.
             self.notes.append(f"Entry {entry.seq} would be refused today: {error}")
             return
@@ -139,8 +140,8 @@ class Derived:
     def _move_locks(self, ticket: Ticket, entry: Entry) -> None:
         if ticket.state is TicketState.ENDED:
             self.locks = {lock: by for lock, by in self.locks.items() if by != ticket.id}
-        elif entry.kind in ("started", "resumed"):
-            self.locks |= dict.fromkeys(entry.data.get("locks") or (), ticket.id)
+        elif isinstance(entry.data, (Started, Resumed)):
+            self.locks |= dict.fromkeys(entry.data.locks, ticket.id)
 
 
 def derived(store: Store) -> Derived:
@@ -152,15 +153,15 @@ def derived(store: Store) -> Derived:
 
 
 def _first_row(entry: Entry) -> dict[str, Any]:
-    data: Mapping[str, Any] = entry.data
+    proposal = entry.read(Proposed)
     assert entry.ticket is not None
     return {
         "id": entry.ticket,
         "number": int(entry.ticket.removeprefix("T-")),
         "requester": entry.actor,
-        "digest": data["digest"],
-        "open_until": data["open_until"],
-        "target": data.get("target") or "",
-        "line": data.get("line") or "",
+        "digest": proposal.digest,
+        "open_until": proposal.open_until,
+        "target": proposal.target,
+        "line": proposal.line,
         "first_entry": entry.seq,
     }

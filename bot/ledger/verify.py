@@ -16,7 +16,7 @@ from pathlib import Path
 from bot.errors import LedgerError
 from bot.ledger import schema
 from bot.ledger.anchors import Anchor, anchors_in
-from bot.ledger.entries import FIRST, decode, entry_mac
+from bot.ledger.envelope import FIRST, decode, entry_mac
 from bot.ledger.store import Store
 from bot.ledger.ticket_table import Derived
 
@@ -168,10 +168,10 @@ class _Proof:
     def _altered_schema(self) -> str:
         """Someone who replaced a trigger or a generated column would show other things than were hashed."""
         found = dict(self._store.rows("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL"))
-        for name, sql in schema.definitions(self._store.version).items():
+        for name, sql in schema.EVERYTHING.items():
             if found.get(name) != sql:
                 return f"The definition of {name} was {'changed' if name in found else 'removed'}."
-        known = tuple(schema.definitions(self._store.version))
+        known = tuple(schema.EVERYTHING)
         strangers = self._store.rows(_STRANGERS.format(", ".join("?" * len(known))), known)
         return f"There is a {strangers[0][0]} {strangers[0][1]} that no ledger has." if strangers else ""
 

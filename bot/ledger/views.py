@@ -9,37 +9,22 @@ from __future__ import annotations
 
 _OF_A_TICKET = "proposed.ticket = entry.ticket AND proposed.kind = 'proposed'"
 
-_UNCHANGED = {
+VIEWS = {
     "timeline": """
 CREATE VIEW timeline AS
 SELECT seq, at, kind, actor, ticket, target, line,
-    coalesce(verdict, json_extract(body, '$.data.why'), json_extract(body, '$.data.says')) AS says
+    coalesce(verdict, json_extract(body, '$.data.reason'), json_extract(body, '$.data.message'),
+        json_extract(body, '$.data.description')) AS message
 FROM entry ORDER BY seq DESC""",
     "refusals": """
 CREATE VIEW refusals AS
-SELECT seq, at, actor, line, json_extract(body, '$.data.kind') AS because, json_extract(body, '$.data.why') AS says
+SELECT seq, at, actor, line, json_extract(body, '$.data.category') AS category,
+    json_extract(body, '$.data.reason') AS reason
 FROM entry WHERE kind = 'refused' ORDER BY seq DESC""",
-}
-
-# An answer names its question. Ledgers of the first versions look for it in a way that takes minutes where there are
-# many; it is kept for copies of them.
-FIRST = _UNCHANGED | {
     "questions": """
 CREATE VIEW questions AS
 SELECT asked.seq, asked.at, asked.actor, asked.line, asked.target, later.kind AS outcome,
-    coalesce(later.verdict, json_extract(later.body, '$.data.why')) AS says,
-    json_extract(later.body, '$.data.seconds_tenths') / 10.0 AS seconds
-FROM entry AS asked
-LEFT JOIN entry AS later ON later.seq > asked.seq AND later.seq < asked.seq + 1000
-    AND later.kind IN ('answered', 'refused') AND json_extract(later.body, '$.data.asked') = asked.seq
-WHERE asked.kind = 'asked' ORDER BY asked.seq DESC""",
-}
-
-NOW = _UNCHANGED | {
-    "questions": """
-CREATE VIEW questions AS
-SELECT asked.seq, asked.at, asked.actor, asked.line, asked.target, later.kind AS outcome,
-    coalesce(later.verdict, json_extract(later.body, '$.data.why')) AS says,
+    coalesce(later.verdict, json_extract(later.body, '$.data.reason')) AS message,
     json_extract(later.body, '$.data.seconds_tenths') / 10.0 AS seconds
 FROM entry AS asked NOT INDEXED
 LEFT JOIN entry AS later ON later.seq = (
@@ -47,13 +32,10 @@ LEFT JOIN entry AS later ON later.seq = (
     WHERE next.seq > asked.seq AND next.seq < asked.seq + 1000 AND next.kind IN ('answered', 'refused')
         AND json_extract(next.body, '$.data.asked') = asked.seq ORDER BY next.seq LIMIT 1)
 WHERE asked.kind = 'asked' ORDER BY asked.seq DESC""",
-}
-
-SINCE_TICKETS = {
     "tickets_readable": """
 CREATE VIEW tickets_readable AS
 SELECT ticket.id AS ticket,
-    CASE ticket.state WHEN 'ended' THEN ticket.ending ELSE ticket.state END AS stands,
+    CASE ticket.state WHEN 'ended' THEN ticket.ending ELSE ticket.state END AS status,
     ticket.line, ticket.target,
     json_extract(proposed.body, '$.data.risk') AS risk,
     coalesce(json_extract(proposed.body, '$.data.name'), ticket.requester) AS asked_by,
@@ -64,7 +46,7 @@ SELECT ticket.id AS ticket,
     CASE ticket.state WHEN 'ended' THEN newest.at END AS ended_at,
     CASE ticket.state WHEN 'ended' THEN
         round((julianday(newest.at) - julianday(proposed.at)) * 1440, 1) END AS minutes,
-    coalesce(json_extract(newest.body, '$.data.why'), json_extract(newest.body, '$.data.says')) AS says,
+    coalesce(json_extract(newest.body, '$.data.reason'), json_extract(newest.body, '$.data.message')) AS message,
     substr(ticket.digest, 1, 8) AS plan,
     ticket.first_entry, ticket.last_entry
 FROM ticket
@@ -78,7 +60,7 @@ SELECT entry.seq, entry.at, entry.ticket, entry.kind AS decision,
     json_extract(entry.body, '$.data.via') AS via,
     proposed.line, proposed.target,
     coalesce(json_extract(proposed.body, '$.data.name'), proposed.actor) AS asked_by,
-    json_extract(entry.body, '$.data.why') AS says,
+    json_extract(entry.body, '$.data.reason') AS reason,
     substr(json_extract(proposed.body, '$.data.digest'), 1, 8) AS plan
 FROM entry NOT INDEXED LEFT JOIN entry AS proposed ON {_OF_A_TICKET}
 WHERE entry.kind IN ('approved', 'rejected', 'withdrawn', 'expired', 'lapsed', 'voided', 'step-confirmed', 'cancel-asked',
@@ -89,11 +71,12 @@ CREATE VIEW steps AS
 SELECT entry.seq, entry.ticket, proposed.target,
     json_extract(entry.body, '$.data.step') AS step, json_extract(entry.body, '$.data.round') AS round,
     json_extract(entry.body, '$.data.attempt') AS attempt,
-    json_extract(entry.body, '$.data.says') AS says, json_extract(entry.body, '$.data.act') AS act,
+    json_extract(entry.body, '$.data.description') AS description,
+    json_extract(entry.body, '$.data.action') AS action,
     entry.at AS began, later.at AS ended,
     round((julianday(later.at) - julianday(entry.at)) * 86400, 1) AS seconds,
     coalesce(json_extract(later.body, '$.data.result'), 'not known') AS result,
-    json_extract(later.body, '$.data.says') AS seen
+    json_extract(later.body, '$.data.message') AS message
 FROM entry NOT INDEXED
 JOIN entry AS proposed ON {_OF_A_TICKET}
 LEFT JOIN entry AS later ON later.kind = 'outcome' AND later.seq = (
@@ -104,7 +87,7 @@ LEFT JOIN entry AS later ON later.kind = 'outcome' AND later.seq = (
 WHERE entry.kind = 'intent' ORDER BY entry.seq DESC""",  # noqa: S608 - likewise
     "heads": """
 CREATE VIEW heads AS
-SELECT seq, at, json_extract(body, '$.data.of') AS head,
+SELECT seq, at, json_extract(body, '$.data.head') AS head,
     json_extract(body, '$.data.channel') AS channel, json_extract(body, '$.data.ts') AS message
 FROM entry WHERE kind = 'anchor' ORDER BY seq DESC""",
 }

@@ -7,10 +7,9 @@ carries *Look Again*, exactly as a question is.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from bot.api.command import Remediation, Role
 from bot.config.settings import Policy
@@ -22,7 +21,7 @@ from bot.ledger import Entry, EntryDraft
 from bot.ledger.ticket_state import NOT_STARTED, TicketState
 from bot.tickets.plan_report import no_plan, would_be
 from bot.tickets.planner import Planner
-from bot.tickets.proposal import PlannedChange, Proposal, draft_proposal, identity, proposal_from
+from bot.tickets.proposal import Origin, PlannedChange, Proposal, draft_proposal, identity, proposal_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ class ProposalService:
             look = self._pipeline.look(self._clock(), progress)
             made = await self._planner.make(line, look)
             if made.can_run:
-                self._draft(request, made, {})
+                self._draft(request, made, Origin())
                 decides = _decides(self._policy, made)
             report = would_be(made, decides) if made.can_run else no_plan(made, look.unanswered)
         seconds = time.monotonic() - began
@@ -119,20 +118,20 @@ class ProposalService:
             raise TicketError(made.plan.reason)
 
     def _write(self, request: Request, asking: RequestContext, made: PlannedChange) -> Proposed:
-        more = {
-            "asked": asking.entry.seq if asking.entry else None,
-            "via": request.via,
-            "place": request.place,
-            "click": request.answers,
-        }
-        draft = self._draft(request, made, more)
-        return _proposed(self._ledger.append(draft.kind, draft.actor, draft.data))
+        origin = Origin(
+            asked=asking.entry.seq if asking.entry else None,
+            via=request.via,
+            place=request.place,
+            click=request.answers,
+        )
+        (entry,) = self._ledger.append_together(self._draft(request, made, origin))
+        return _proposed(entry)
 
-    def _draft(self, request: Request, made: PlannedChange, more: Mapping[str, Any]) -> EntryDraft:
+    def _draft(self, request: Request, made: PlannedChange, origin: Origin) -> EntryDraft:
         """The entry of a proposal, or what refuses it. Writes nothing."""
         _allow_all(request, made, Role.OPERATOR)
         mask = self._pipeline.mask
-        return draft_proposal(made, identity(request.person), self._policy, now=self._clock(), mask=mask, more=more)
+        return draft_proposal(made, identity(request.person), self._policy, now=self._clock(), mask=mask, origin=origin)
 
 
 def _allow_all(request: Request, made: PlannedChange, role: Role) -> None:

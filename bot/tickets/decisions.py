@@ -6,11 +6,11 @@ sentence for everybody who may not, or came too late. Every way in (button, moda
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol, TypedDict
 
 from bot.api.actions import ManualStep
 from bot.api.command import Role
@@ -20,7 +20,21 @@ from bot.dispatch.authorization import Person
 from bot.errors import AlreadyDecided, HvopsError, LedgerError, PermissionDenied, TicketError
 from bot.formatting import format_time
 from bot.ledger import Entry, Ledger
-from bot.ledger.entries import to_timestamp
+from bot.ledger.entries import (
+    Approved,
+    CancelAsked,
+    Closed,
+    Proposed,
+    Refused,
+    Rejected,
+    Released,
+    Resumed,
+    StepConfirmed,
+    Stopped,
+    Transition,
+    Withdrawn,
+)
+from bot.ledger.envelope import to_timestamp
 from bot.ledger.ticket_state import ENDS, Ticket, TicketState, same_person
 from bot.tickets.proposal import proposal_of
 from bot.tickets.run_history import positions, story_of
@@ -100,14 +114,14 @@ class ApprovalService:
             proposal = proposal_of(self._ledger, press.ticket)
             self._may_approve(press.person, proposal)
             until = to_timestamp(self._clock() + timedelta(minutes=self._policy.start_minutes))
-            return self._write("approved", press, {"start_by": until, "digest": proposal.digest})
+            return self._write(press, Approved(start_by=until, digest=proposal.digest, **_by(press)))
 
     def reject(self, press: UserAction, why: str) -> Entry:
         """Decline, with a reason. Raises PermissionDenied, AlreadyDecided, TicketError without a reason."""
         with self._refusals(press, "reject"):
             proposal = proposal_of(self._ledger, press.ticket)
             _allow(press.person, Role.APPROVER, proposal)
-            return self._write("rejected", press, {"why": _reason(why)})
+            return self._write(press, Rejected(reason=_reason(why), **_by(press)))
 
     def withdraw(self, press: UserAction) -> Entry:
         """Take back a proposal, or an approval that has not started. Raises PermissionDenied, AlreadyDecided."""
@@ -120,7 +134,7 @@ class ApprovalService:
                         f"{proposal.requester_name} asked for {press.ticket} and can withdraw it; others can reject it."
                     )
                 _allow(press.person, Role.APPROVER, proposal)
-            return self._write("withdrawn", press, {})
+            return self._write(press, Withdrawn(**_by(press)))
 
     def cancel(self, press: UserAction) -> Entry:
         """Ask a run to end before its next act. What is being done is finished first. Raises PermissionDenied, TicketError."""
@@ -129,7 +143,7 @@ class ApprovalService:
             _allow(press.person, Role.OPERATOR, proposal)
             if self._ticket(press.ticket).cancel_asked:
                 raise TicketError(f"{press.ticket} has been asked to stop already; it ends before its next act.")
-            return self._write("cancel-asked", press, {})
+            return self._write(press, CancelAsked(**_by(press)))
 
     def confirm_manual_step(self, press: UserAction) -> Entry:
         """Say that the step by hand, for which the run waits, is done. The bot looks for itself then.
@@ -146,7 +160,7 @@ class ApprovalService:
                 raise TicketError(f"{press.ticket} does not wait for anything to be done by hand now.")
             _allow(press.person, Role[waiting.step.act.role.upper()], proposal)
             _must_be_shown(press, waiting.number, f"it waits for step {waiting.number} now, {waiting.step.description}")
-            return self._write("step-confirmed", press, {"step": waiting.key[0], "round": waiting.key[1]})
+            return self._write(press, StepConfirmed(step=waiting.key[0], round=waiting.key[1], **_by(press)))
 
     def resume(self, press: UserAction) -> Entry:
         """Let an interrupted run go on: the step in flight is asked about first, and never blindly repeated.
@@ -162,23 +176,25 @@ class ApprovalService:
             if ticket.state is not TicketState.INTERRUPTED:
                 raise TicketError(f"It is not interrupted: {self.describe_status(press.ticket)}")
             _must_be_shown(press, ticket.attempt, "it went on, and was interrupted once more")
-            more = {"locks": sorted(ticket.locks)} if ticket.gives_way else {}
-            return self._write("resumed", press, {"attempt": ticket.attempt + 1, **more})
+            locks = tuple(sorted(ticket.locks)) if ticket.yields_locks else ()
+            return self._write(press, Resumed(attempt=ticket.attempt + 1, locks=locks, **_by(press)))
 
     def close(self, press: UserAction, why: str) -> Entry:
         """Close an interrupted ticket as it is, and release its locks. Raises PermissionDenied, TicketError."""
         with self._refusals(press, "close"):
             proposal = proposal_of(self._ledger, press.ticket)
             _allow(press.person, Role.OPERATOR, proposal)
-            return self._write("closed", press, {"why": _reason(why)})
+            return self._write(press, Closed(reason=_reason(why), **_by(press)))
 
     def stop_changes(self, person: Person, why: str, click: int | None = None) -> Entry:
         """Nothing begins any more, anywhere, until `go`. Raises PermissionDenied."""
-        return self._switch("stop", self._policy.stop, person, {"why": why[:LONGEST_REASON], "click": click})
+        return self._switch(
+            self._policy.stop, person, Stopped(name=person.name, reason=why[:LONGEST_REASON], click=click)
+        )
 
     def allow_changes(self, person: Person, click: int | None = None) -> Entry:
         """Things may begin again. Raises PermissionDenied."""
-        return self._switch("go", self._policy.go, person, {"click": click})
+        return self._switch(self._policy.go, person, Released(name=person.name, click=click))
 
     def may_approve(self, person: Person, proposal: ApprovalSubject) -> bool:
         """Whether this person could approve, or confirm. For saying at once that nobody can; writes nothing."""
@@ -192,10 +208,10 @@ class ApprovalService:
         """How a ticket stands, in a sentence: "T-7 was approved by approver at 23:08 UTC." Raises TicketError."""
         return describe_status(ticket, self._ledger.story(ticket))
 
-    def _switch(self, kind: str, role: str, person: Person, data: Mapping[str, Any]) -> Entry:
-        with self._refusals(UserAction(person, ""), f"/hvops {kind}"):
+    def _switch(self, role: str, person: Person, switch: Stopped | Released) -> Entry:
+        with self._refusals(UserAction(person, ""), f"/hvops {switch.kind}"):
             authorization.require_role(person, Role[role.upper()])
-            return self._ledger.append(kind, person.id, {"name": person.name, **data})
+            return self._ledger.append(person.id, switch)
 
     def _may_approve(self, person: Person, proposal: ApprovalSubject) -> None:
         if proposal.policy == CONFIRM:
@@ -215,16 +231,8 @@ class ApprovalService:
             raise TicketError(f"There is no ticket {ticket}.")
         return found
 
-    def _write(self, kind: str, press: UserAction, data: Mapping[str, Any]) -> Entry:
-        whole = {
-            **data,
-            "by": press.person.id,
-            "name": press.person.name,
-            "via": press.via,
-            "place": press.place,
-            "click": press.click,
-        }
-        return self._ledger.append(kind, press.person.id, whole, press.ticket)
+    def _write(self, press: UserAction, transition: Transition) -> Entry:
+        return self._ledger.append(press.person.id, transition, press.ticket)
 
     @contextmanager
     def _refusals(self, press: UserAction, wanted: str) -> Iterator[None]:
@@ -246,16 +254,16 @@ class ApprovalService:
 
     def _write_refusal(self, press: UserAction, wanted: str, error: HvopsError) -> None:
         known = press.ticket and self._ledger.ticket(press.ticket) is not None
-        data = {
-            "name": press.person.name,
-            "line": f"{wanted} {press.ticket}".strip(),
-            "why": str(error),
-            "kind": "not allowed" if isinstance(error, PermissionDenied) else "too late",
-            "via": press.via,
-            "place": press.place,
-            "click": press.click,
-        }
-        self._ledger.append("refused", press.person.id, data, press.ticket if known else None)
+        refused = Refused(
+            name=press.person.name,
+            line=f"{wanted} {press.ticket}".strip(),
+            reason=str(error),
+            category="not allowed" if isinstance(error, PermissionDenied) else "too late",
+            via=press.via,
+            place=press.place,
+            click=press.click,
+        )
+        self._ledger.append(press.person.id, refused, press.ticket if known else None)
 
 
 def describe_status(ticket: str, entries: list[Entry]) -> str:
@@ -264,15 +272,28 @@ def describe_status(ticket: str, entries: list[Entry]) -> str:
     if not telling:
         raise TicketError(f"There is no ticket {ticket}.")
     last = telling[-1]
-    by = last.data.get("name") or last.data.get("by") or last.actor
-    why = f": {last.data['why']}" if last.data.get("why") else ""
-    if last.kind == "proposed":
-        return f"{ticket} is open until {format_time(last.data['open_until'])}."
+    by = last.name or last.actor
+    why = f": {last.reason}" if last.reason else ""
+    if isinstance(last.data, Proposed):
+        return f"{ticket} is open until {format_time(last.data.open_until)}."
     if last.kind in ("started", "resumed", "interrupted"):
         verb = "is interrupted since" if last.kind == "interrupted" else "runs since"
         return f"{ticket} {verb} {format_time(last.at)}."
     sentence = f"{ticket} was {last.kind} by {by} at {format_time(last.at)}{why}".rstrip(".")
     return f"{sentence}."
+
+
+class _By(TypedDict):
+    by: str
+    name: str
+    via: str
+    place: str
+    click: int | None
+
+
+def _by(press: UserAction) -> _By:
+    """Who did it, and through what."""
+    return _By(by=press.person.id, name=press.person.name, via=press.via, place=press.place, click=press.click)
 
 
 def _allow(person: Person, role: Role, proposal: ApprovalSubject) -> None:

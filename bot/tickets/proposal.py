@@ -6,10 +6,8 @@ there and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from bot.api.command import Risk
 from bot.api.plan import Plan
@@ -17,7 +15,8 @@ from bot.config.settings import Policy
 from bot.dispatch.authorization import Person
 from bot.errors import LedgerError, TicketError
 from bot.ledger import Entry, EntryDraft, Reader
-from bot.ledger.entries import to_timestamp
+from bot.ledger.entries import Proposed
+from bot.ledger.envelope import to_timestamp
 from bot.redaction import Redactor
 from bot.serialization import samples_to_json
 from bot.tickets.plan_digest import digest, plan_from_json, plan_to_json
@@ -84,8 +83,25 @@ class Proposal:
         return self.made.places
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a proposal comes from: a line, a click, or the ticket that it replaces.
+
+    Attributes:
+        asked: the number of the `asked` entry.
+        click: the number of the `clicked` entry.
+        replaces: the ticket whose plan changed, or "".
+    """
+
+    asked: int | None = None
+    via: str = ""
+    place: str = ""
+    click: int | None = None
+    replaces: str = ""
+
+
 def draft_proposal(
-    made: PlannedChange, by: tuple[str, str], policy: Policy, *, now: datetime, mask: Redactor, more: Mapping[str, Any]
+    made: PlannedChange, by: tuple[str, str], policy: Policy, *, now: datetime, mask: Redactor, origin: Origin
 ) -> EntryDraft:
     """The entry of a proposal; `by` is the id and the name of who asks.
 
@@ -97,23 +113,28 @@ def draft_proposal(
     written = mask.redact_data(plan_to_json(replace(made.plan, samples=())))
     if digest(plan_from_json(written), made.risk, made.version) != made.digest:
         raise TicketError("The plan holds something that looks like a secret, so it cannot be shown or written down.")
-    data = {
-        "line": made.line,
-        "command": made.command,
-        "target": made.target,
-        "places": list(made.places),
-        "name": by[1],
-        "risk": str(made.risk),
-        "policy": decision,
-        "open_until": to_timestamp(now + timedelta(minutes=policy.open_minutes)),
-        "start_minutes": policy.start_minutes,
-        "version": made.version,
-        "digest": made.digest,
-        "undoes": made.undoes,
-        "plan": written,
-        "samples": mask.redact_data(samples_to_json(made.plan.samples)),
-    }
-    return EntryDraft("proposed", by[0], data | dict(more))
+    proposed = Proposed(
+        line=made.line,
+        command=made.command,
+        target=made.target,
+        places=made.places,
+        name=by[1],
+        risk=str(made.risk),
+        policy=decision,
+        open_until=to_timestamp(now + timedelta(minutes=policy.open_minutes)),
+        start_minutes=policy.start_minutes,
+        version=made.version,
+        digest=made.digest,
+        undoes=made.undoes,
+        plan=written,
+        samples=mask.redact_data(samples_to_json(made.plan.samples)),
+        replaces=origin.replaces,
+        asked=origin.asked,
+        via=origin.via,
+        place=origin.place,
+        click=origin.click,
+    )
+    return EntryDraft(by[0], proposed)
 
 
 def identity(person: Person) -> tuple[str, str]:
@@ -123,29 +144,29 @@ def identity(person: Person) -> tuple[str, str]:
 
 def proposal_from(entry: Entry) -> Proposal:
     """The proposal of an entry. Raises LedgerError where its plan is not what its digest says."""
-    data = entry.data
+    told = entry.read(Proposed)
     made = PlannedChange(
-        line=data["line"],
-        command=data["command"],
-        target=data["target"],
-        places=tuple(data["places"]),
-        risk=Risk(data["risk"]),
-        plan=plan_from_json(data["plan"]),
-        version=data["version"],
-        undoes=data.get("undoes", ""),
+        line=told.line,
+        command=told.command,
+        target=told.target,
+        places=told.places,
+        risk=Risk(told.risk),
+        plan=plan_from_json(told.plan),
+        version=told.version,
+        undoes=told.undoes,
     )
-    if made.digest != data["digest"]:
-        raise LedgerError(f"{entry.ticket}: the plan is not the one that its digest {data['digest'][:8]} signs.")
+    if made.digest != told.digest:
+        raise LedgerError(f"{entry.ticket}: the plan is not the one that its digest {told.digest[:8]} signs.")
     return Proposal(
         ticket=entry.ticket or "",
         at=entry.at,
         requester=entry.actor,
-        requester_name=data.get("name") or entry.actor,
+        requester_name=told.name or entry.actor,
         made=made,
-        digest=data["digest"],
-        policy=data["policy"],
-        open_until=data["open_until"],
-        replaces=data.get("replaces", ""),
+        digest=told.digest,
+        policy=told.policy,
+        open_until=told.open_until,
+        replaces=told.replaces,
     )
 
 

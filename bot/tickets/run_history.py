@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from bot.api.plan import Group, Plan, Step
 from bot.api.rows import Rows
 from bot.ledger import Entry
+from bot.ledger.entries import Intent, Outcome, StepConfirmed
 
 Key = tuple[str, int]  # step and round
 
@@ -37,7 +37,7 @@ class StepInstance:
 
 
 @dataclass(frozen=True, slots=True)
-class Intent:
+class BegunStep:
     """An act that was begun. `times` counts how often the bot has begun this one."""
 
     at: datetime
@@ -52,15 +52,15 @@ class RunHistory:
 
     Attributes:
         intents: the newest intent of each step.
-        outcomes: the data of each outcome.
+        outcomes: the outcome of each step.
         images: step -> its before-image, of the first time it was begun.
-        hands: how often a person has said that a step by hand is done.
+        confirmations: how often a person has said that a step by hand is done.
     """
 
-    intents: dict[Key, Intent] = field(default_factory=dict)
-    outcomes: dict[Key, Mapping[str, Any]] = field(default_factory=dict)
+    intents: dict[Key, BegunStep] = field(default_factory=dict)
+    outcomes: dict[Key, Outcome] = field(default_factory=dict)
     images: dict[str, Rows] = field(default_factory=dict)
-    hands: dict[Key, int] = field(default_factory=dict)
+    confirmations: dict[Key, int] = field(default_factory=dict)
 
     @property
     def in_flight(self) -> Key | None:
@@ -69,26 +69,25 @@ class RunHistory:
 
     def is_untouched(self, key: Key) -> bool:
         """Whether its outcome says that nothing of it has happened: there is nothing to take back."""
-        return bool(self.outcomes.get(key, {}).get("untouched"))
+        return key in self.outcomes and self.outcomes[key].not_executed
 
     def result(self, key: Key) -> str:
         """What the outcome of a step says; "" where there is none."""
-        return str(self.outcomes.get(key, {}).get("result", ""))
+        return self.outcomes[key].result if key in self.outcomes else ""
 
 
 def story_of(entries: Iterable[Entry]) -> RunHistory:
     """Read the entries of one ticket, oldest first."""
     story = RunHistory()
     for entry in entries:
-        if entry.kind not in ("intent", "outcome", "step-confirmed"):
-            continue
-        key = (str(entry.data["step"]), int(entry.data["round"]))
-        if entry.kind == "intent":
-            _begin(story, key, entry)
-        elif entry.kind == "outcome":
-            story.outcomes[key] = entry.data
-        else:
-            story.hands[key] = story.hands.get(key, 0) + 1
+        told = entry.data
+        if isinstance(told, Intent):
+            _begin(story, (told.step, told.round), entry.at, told)
+        elif isinstance(told, Outcome):
+            story.outcomes[told.step, told.round] = told
+        elif isinstance(told, StepConfirmed):
+            key = (told.step, told.round)
+            story.confirmations[key] = story.confirmations.get(key, 0) + 1
     return story
 
 
@@ -100,12 +99,12 @@ def positions(plan: Plan) -> tuple[StepInstance, ...]:
     return tuple(StepInstance(number, *place) for number, place in enumerate(places, 1))
 
 
-def _begin(story: RunHistory, key: Key, entry: Entry) -> None:
-    before = entry.data.get("before")
+def _begin(story: RunHistory, key: Key, at: str, told: Intent) -> None:
+    before: Rows | None = told.before
     earlier = story.intents.get(key)
-    story.intents[key] = Intent(
-        at=datetime.fromisoformat(entry.at),
-        attempt=int(entry.data["attempt"]),
+    story.intents[key] = BegunStep(
+        at=datetime.fromisoformat(at),
+        attempt=told.attempt,
         before=before,
         times=earlier.times + 1 if earlier else 1,
     )

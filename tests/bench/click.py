@@ -73,7 +73,7 @@ async def until(settings: Path, ticket: str, kind: str) -> Entry:
                 if found := next((one for one in entries if one.kind == kind), None):
                     return found
                 if kind == "intent" and entries[-1].kind in ("voided", "lapsed", "failed"):
-                    raise SystemExit(f"{ticket} was {entries[-1].kind}: {entries[-1].data.get('why')}")
+                    raise SystemExit(f"{ticket} was {entries[-1].kind}: {entries[-1].reason}")
                 await asyncio.sleep(0.02)
 
 

@@ -21,7 +21,8 @@ from pathlib import Path
 
 from bot.ledger import Ledger
 from bot.ledger.anchors import Anchor
-from bot.ledger.entries import FIRST, entry_mac
+from bot.ledger.entries import Asked
+from bot.ledger.envelope import FIRST, entry_mac
 from bot.ledger.key import read_key
 from bot.ledger.schema import INDEXES, TRIGGERS
 from bot.redaction import Redactor
@@ -53,7 +54,7 @@ def timed(count: int, work: Callable[[int], object]) -> tuple[float, float, floa
 def appends_of_hvops(folder: Path, count: int) -> tuple[float, float, float]:
     secrets = Redactor(["a password of the settings", "xoxb-and-a-token"])
     with Ledger(folder / "h.db", folder / "h.key", folder / "anchors.txt", secrets) as ledger:
-        return timed(count, lambda _number: ledger.append("asked", "T01/U02", DATA))
+        return timed(count, lambda _number: ledger.append("T01/U02", Asked(**DATA)))
 
 
 def appends_of_sqlite(folder: Path, count: int) -> tuple[float, float, float]:

@@ -21,10 +21,11 @@ from bot.api.plan import Gate, GateOutcome, Group, Plan, Step, exists
 from bot.api.queries import Predicate, Wql, make_params
 from bot.config.settings import Policy
 from bot.ledger import EntryDraft, Ledger
-from bot.ledger.entries import FIRST, encode, entry_mac, to_timestamp
+from bot.ledger.entries import Approved, Interrupted, Rejected, Started, ThreadReplyShown, TicketMessageShown
+from bot.ledger.envelope import FIRST, encode, entry_mac, to_timestamp
 from bot.ledger.key import read_key
 from bot.redaction import Redactor
-from bot.tickets.proposal import PlannedChange, draft_proposal
+from bot.tickets.proposal import Origin, PlannedChange, draft_proposal
 
 CHANNEL, REQUESTER, APPROVER = "C0OPS", "T0PRACTICE/U0OPERATOR", "T0PRACTICE/U0APPROVER"
 POLICY = Policy(low="approval", high="approval", open_minutes=1440, start_minutes=1440)
@@ -81,9 +82,9 @@ class _Chain:
     def rows(self, drafts: Iterator[EntryDraft]) -> Iterator[tuple[int, str, bytes, bytes]]:
         for draft in drafts:
             self._seq += 1
-            data = (
-                {**draft.data, "entry": self._seq + int(draft.data["entry"])} if "entry" in draft.data else draft.data
-            )
+            data = draft.data.fields
+            if isinstance(draft.data, ThreadReplyShown):
+                data |= {"entry": self._seq - draft.data.entry}
             body = _proposal(draft, self._seq) if draft.kind == "proposed" else _plain(draft, data, self._seq)
             mac = entry_mac(self._key, self._previous, body)
             yield self._seq, body.decode(), self._previous, mac
@@ -92,7 +93,15 @@ class _Chain:
 
 def _plain(draft: EntryDraft, data: Mapping[str, Any], seq: int) -> bytes:
     """Of plain texts and small numbers this is the canonical JSON, and made much faster."""
-    told = {"seq": seq, "at": AT, "kind": draft.kind, "actor": draft.actor, "ticket": draft.ticket, "data": data}
+    told = {
+        "seq": seq,
+        "id": draft.id,
+        "at": AT,
+        "kind": draft.kind,
+        "actor": draft.actor,
+        "ticket": draft.ticket,
+        "data": data,
+    }
     return json.dumps(told, sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -101,29 +110,32 @@ _plans: dict[str, bytes] = {}
 
 def _proposal(draft: EntryDraft, seq: int) -> bytes:
     """Those of one digest differ in their numbers only, which stand last."""
-    signed = str(draft.data["digest"])
+    signed = str(draft.data.digest)
     if signed not in _plans:
-        _plans[signed] = encode(0, AT, draft, draft.ticket).partition(b'"seq":0,')[0]
-    return _plans[signed] + f'"seq":{seq},"ticket":"{draft.ticket}"}}'.encode()
+        _plans[signed] = encode(0, AT, draft, draft.data.fields, draft.ticket).partition(b'"id":')[0]
+    return _plans[signed] + f'"id":"{draft.id}","kind":"proposed","seq":{seq},"ticket":"{draft.ticket}"}}'.encode()
 
 
 def _story(ticket: str, kind: str, pair: int, place: str) -> Iterator[EntryDraft]:
     number, lock = int(ticket.removeprefix("T-")), f"cluster:{place}-{pair}"
     proposed = _proposed(f"hv{number % 64 + 1:02}", lock, place)
-    shown = {"ticket": ticket, "channel": CHANNEL, "place": CHANNEL}
-    yield EntryDraft("proposed", proposed.actor, proposed.data, ticket)
-    yield EntryDraft("shown", "bot", {**shown, "card": True, "ts": f"{1_600_000_000 + number}.000100"}, ticket)
-    yield EntryDraft("shown", "bot", {**shown, "entry": -2}, ticket)  # so many entries before
+    yield EntryDraft(proposed.actor, proposed.data, ticket)
+    yield EntryDraft(
+        "bot",
+        TicketMessageShown(channel=CHANNEL, ts=f"{1_600_000_000 + number}.000100"),
+        ticket,
+    )
+    yield EntryDraft("bot", ThreadReplyShown(channel=CHANNEL, entry=2), ticket)  # so many entries before
     by = {"by": APPROVER, "name": "approver", "via": "button", "place": CHANNEL}
     if kind == "ended":
-        yield EntryDraft("rejected", APPROVER, {**by, "why": "not tonight"}, ticket)
-        yield EntryDraft("shown", "bot", {**shown, "entry": -1}, ticket)
+        yield EntryDraft(APPROVER, Rejected(reason="not tonight", **by), ticket)
+        yield EntryDraft("bot", ThreadReplyShown(channel=CHANNEL, entry=1), ticket)
     if kind in ("locked", "interrupted"):
         start_by = to_timestamp(BEGAN + timedelta(minutes=POLICY.start_minutes))
-        yield EntryDraft("approved", APPROVER, {**by, "start_by": start_by, "digest": proposed.data["digest"]}, ticket)
+        yield EntryDraft(APPROVER, Approved(start_by=start_by, digest=proposed.data.digest, **by), ticket)
     if kind == "interrupted":
-        yield EntryDraft("started", "bot", {"attempt": 1, "locks": [lock]}, ticket)
-        yield EntryDraft("interrupted", "bot", {"step": "pause", "known": "", "why": "the node is silent"}, ticket)
+        yield EntryDraft("bot", Started(attempt=1, locks=(lock,)), ticket)
+        yield EntryDraft("bot", Interrupted(step="pause", known="", reason="the node is silent"), ticket)
 
 
 @cache
@@ -151,4 +163,4 @@ def _proposed(node: str, lock: str, place: str) -> EntryDraft:
         groups=tuple(Group(step.key, (step,)) for step in steps),
     )
     made = PlannedChange(f"/drain-node {node}", "drain-node", node, (place,), Risk.HIGH, plan, "bench")
-    return draft_proposal(made, (REQUESTER, "operator"), POLICY, now=BEGAN, mask=Redactor(), more={})
+    return draft_proposal(made, (REQUESTER, "operator"), POLICY, now=BEGAN, mask=Redactor(), origin=Origin())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from entry_samples import entry_data
 
 from bot.app import precheck_ledger
 from bot.ledger import Ledger, incremental
@@ -15,7 +16,7 @@ def ledger(tmp_path, monkeypatch):
     monkeypatch.setattr(incremental, "AT_ONCE", 3)
     with Ledger(tmp_path / "ledger.db", tmp_path / "ledger.key", tmp_path / "anchors.txt") as made:
         for number in range(10):
-            made.append("refused", "U1", {"line": f"/x {number}", "why": "no", "kind": "usage"})
+            made.append("U1", entry_data("refused", {"line": f"/x {number}", "reason": "no", "category": "usage"}))
         yield made
 
 
@@ -23,7 +24,7 @@ async def test_the_whole_chain_is_looked_over_when_the_bot_starts(ledger):
     first = ledger.check_recent()
     assert (first.to, first.of) == (3, 10)
     await precheck_ledger(ledger)
-    ledger.append("refused", "U1", {"line": "/x", "why": "no", "kind": "usage"})
+    ledger.append("U1", entry_data("refused", {"line": "/x", "reason": "no", "category": "usage"}))
     assert (ledger.check_recent().to, ledger.check_recent().of) == (11, 11)
 
 

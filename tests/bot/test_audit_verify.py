@@ -8,6 +8,7 @@ import zipfile
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from entry_samples import entry_data
 
 from bot.audit_verify import verify_audit_log
 from bot.errors import SettingsError, UsageError
@@ -44,7 +45,10 @@ def plain(monkeypatch):
 
 
 def asked(ledger, times=1):
-    return [ledger.append("asked", "T0/U1", {"line": "/check-writers prod", "target": "prod"}) for _ in range(times)]
+    return [
+        ledger.append("T0/U1", entry_data("asked", {"line": "/check-writers prod", "target": "prod"}))
+        for _ in range(times)
+    ]
 
 
 def cut(folder, last, name="ledger.db"):
@@ -93,7 +97,9 @@ def message(entry, **changes):
 @pytest.mark.parametrize("shape", ["folder", "zip", "day", "answer"])
 def test_an_export_believes_this_bot_alone_as_the_ledger_knows_it(ledger, proved, tmp_path, shape):
     first, _, third = asked(ledger, 3)
-    ledger.append("anchor", "bot", {"of": 1, "channel": "C0AUDIT", "ts": "1.5", "user": "U0BOT", "bot": "B0BOT"})
+    ledger.append(
+        "bot", entry_data("anchor", {"head": 1, "channel": "C0AUDIT", "ts": "1.5", "user": "U0BOT", "bot": "B0BOT"})
+    )
     forged = message(third, text=format_anchor(third).replace("entry 3", "entry 2000"), ts="1772460420.000100")
     told = [message(first), {**forged, "bot_id": "B0OTHER"}, {**forged, "user": "U0NOBODY", "bot_id": None}]
     where = tmp_path / "export"
@@ -141,7 +147,9 @@ def test_a_file_without_any_anchor_says_that_nothing_is_known_of_the_end(ledger,
 
 def test_a_broken_ledger_names_the_head_to_compare_with(ledger, proved, tmp_path):
     asked(ledger, 3)
-    ledger.append("anchor", "bot", {"of": 3, "channel": "C0AUDIT", "ts": "1.5", "user": "U0BOT", "bot": "B0BOT"})
+    ledger.append(
+        "bot", entry_data("anchor", {"head": 3, "channel": "C0AUDIT", "ts": "1.5", "user": "U0BOT", "bot": "B0BOT"})
+    )
     asked(ledger, 3)
     ledger.close()
     database = sqlite3.connect(tmp_path / "ledger.db")

@@ -37,7 +37,7 @@ async def test_a_password_that_somebody_types_is_repeated_to_nobody(tmp_path):
     with build_services(settings.load(tmp_path / "settings.toml")) as made:
         with pytest.raises(UsageError) as refused:
             await made.pipeline.answer(Request(viewer, "/check-writers Sesame-7-Street", "terminal", "here"))
-        said = [entry.data for entry in made.ledger.every()]
+        said = [entry.fields for entry in made.ledger.every()]
     assert "[masked]" in str(refused.value)
     assert "Sesame" not in f"{refused.value} {said}"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
+from entry_samples import entry_data, entry_data_of
 
 from bot.ledger import Ledger
 from bot.ledger.key import read_key
@@ -34,7 +35,7 @@ class Clock:
 
 def write_history(ledger):
     """A question, a refusal, a ticket that was done, one that was rejected, a stop, a head."""
-    asked = ledger.append("asked", "T0/U1", {"line": "/check-writers prod", "target": "prod"})
+    asked = ledger.append("T0/U1", entry_data("asked", {"line": "/check-writers prod", "target": "prod"}))
     answer = {
         "asked": asked.seq,
         "answer": "token",
@@ -42,23 +43,26 @@ def write_history(ledger):
         "verdict": "prod: all well",
         "seconds_tenths": 12,
     }
-    ledger.append("answered", "T0/U1", answer)
-    ledger.append("refused", "T0/U4", {"line": "/drain-node hv03", "kind": "not allowed", "why": "You may not."})
+    ledger.append("T0/U1", entry_data("answered", answer))
+    ledger.append(
+        "T0/U4",
+        entry_data("refused", {"line": "/drain-node hv03", "category": "not allowed", "reason": "You may not."}),
+    )
     data = {"digest": "9f3c41aa00", "policy": "approval", "open_until": UNTIL, "target": "hv03", "risk": "high"}
     data |= {"line": "/drain-node hv03", "name": "operator"}
     by = {"by": "T0/U2", "name": "approver", "via": "button", "start_by": UNTIL}
-    done = ledger.append("proposed", "T0/U1", data).ticket
-    ledger.append("approved", "T0/U2", by, done)
-    ledger.append("started", "bot", {"attempt": 1, "locks": ["node:hv03"]}, done)
+    done = ledger.append("T0/U1", entry_data("proposed", data)).ticket
+    ledger.append("T0/U2", entry_data("approved", by), done)
+    ledger.append("bot", entry_data("started", {"attempt": 1, "locks": ["node:hv03"]}), done)
     step = {"step": "drain", "round": 1, "attempt": 1}
-    ledger.append("intent", "bot", {**step, "says": "Drain hv03"}, done)
-    ledger.append("outcome", "bot", {**step, "result": "failed", "says": "3 of 11 stayed"}, done)
-    ledger.append("failed", "bot", {"why": "step 1: 3 of 11 stayed"}, done)
-    rejected = ledger.append("proposed", "T0/U1", data).ticket
-    ledger.append("rejected", "T0/U2", {**by, "why": "backup window"}, rejected)
-    ledger.append("stop", "T0/U2", {"name": "approver", "why": "power work"})
-    ledger.append("anchor", "bot", {"of": 12, "channel": "C0AUDIT", "ts": "1.5"})
-    ledger.append("asked", "T0/U1", {"line": "/check-writers prod", "target": "prod"})
+    ledger.append("bot", entry_data("intent", {**step, "description": "Drain hv03"}), done)
+    ledger.append("bot", entry_data("outcome", {**step, "result": "failed", "message": "3 of 11 stayed"}), done)
+    ledger.append("bot", entry_data("failed", {"reason": "step 1: 3 of 11 stayed"}), done)
+    rejected = ledger.append("T0/U1", entry_data("proposed", data)).ticket
+    ledger.append("T0/U2", entry_data_of("rejected", {**by, "reason": "backup window"}), rejected)
+    ledger.append("T0/U2", entry_data("stop", {"name": "approver", "reason": "power work"}))
+    ledger.append("bot", entry_data("anchor", {"head": 12, "channel": "C0AUDIT", "ts": "1.5"}))
+    ledger.append("T0/U1", entry_data("asked", {"line": "/check-writers prod", "target": "prod"}))
 
 
 @pytest.fixture(scope="module")
@@ -129,26 +133,26 @@ def test_every_table_and_view_opens_as_page_and_as_json(pages, name):
 
 def test_the_tickets_read_as_sentences(pages):
     rejected, failed = rows(pages, "tickets_readable")
-    assert (failed["ticket"], failed["stands"], failed["asked_by"], failed["decided_by"], failed["plan"]) == (
+    assert (failed["ticket"], failed["status"], failed["asked_by"], failed["decided_by"], failed["plan"]) == (
         "T-1",
         "failed",
         "operator",
         "approver",
         "9f3c41aa",
     )
-    assert (rejected["stands"], rejected["says"], rejected["minutes"]) == ("rejected", "backup window", 3.0)
-    answer = pages.get("/ledger/tickets_readable.json", params={"_facet": "stands", "_sort": "minutes"}).json()
-    counted = answer["facet_results"]["stands"]["results"]
+    assert (rejected["status"], rejected["message"], rejected["minutes"]) == ("rejected", "backup window", 3.0)
+    answer = pages.get("/ledger/tickets_readable.json", params={"_facet": "status", "_sort": "minutes"}).json()
+    counted = answer["facet_results"]["status"]["results"]
     assert {one["value"]: one["count"] for one in counted} == {"rejected": 1, "failed": 1}
 
 
 ANSWERS = {
-    "story_of_a_ticket": ({"ticket": "T-1"}, 6, {"kind": "outcome", "says": "3 of 11 stayed"}),
+    "story_of_a_ticket": ({"ticket": "T-1"}, 6, {"kind": "outcome", "message": "3 of 11 stayed"}),
     "what_happened_to": ({"target": "HV03"}, 2, {"outcome": "failed", "who": "operator"}),
     "who_decided_for_whom": ({}, 2, {"decided_by": "approver", "asked_by": "operator", "times": 1}),
     "waited_for_a_decision": ({}, 2, {"ticket": "T-2", "decision": "rejected", "minutes": 3.0}),
-    "needs_a_person": ({}, 1, {"ticket": "T-1", "stands": "failed"}),
-    "stops": ({}, 1, {"decision": "stop", "says": "power work"}),
+    "needs_a_person": ({}, 1, {"ticket": "T-1", "status": "failed"}),
+    "stops": ({}, 1, {"decision": "stop", "reason": "power work"}),
     "not_anchored_yet": ({}, 1, {"kind": "asked", "line": "/check-writers prod"}),
 }
 
@@ -176,7 +180,7 @@ def test_a_ledger_that_is_written_to_can_be_read_too(copy, tmp_path):
     """Without -i, as for the bot's own file: the newest entries are still in the file beside it."""
     files = (tmp_path / "ledger.db", tmp_path / "key", tmp_path / "anchors.txt")
     with Ledger(*files) as ledger:
-        ledger.append("asked", "T0/U1", {"line": "/check-writers prod", "target": "prod"})
+        ledger.append("T0/U1", entry_data("asked", {"line": "/check-writers prod", "target": "prod"}))
         command = [sys.executable, "-m", "datasette", str(files[0]), "-m", str(METADATA)]
         done = subprocess.run([*command, "--get", "/ledger/timeline.json"], capture_output=True, text=True, check=True)
         assert '"/check-writers prod"' in done.stdout

@@ -94,7 +94,7 @@ class Incident:
         def is_anchored() -> bool:
             entries = self.ledger()
             ends = [entry.seq for entry in entries if entry.kind in ENDS]
-            return any(entry.kind == "anchor" and entry.data["of"] >= ends[-1] for entry in entries)
+            return any(entry.kind == "anchor" and entry.data.head >= ends[-1] for entry in entries)
 
         await until(is_anchored)
 

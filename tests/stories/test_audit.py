@@ -65,7 +65,7 @@ async def test_a_day_is_reviewed_down_to_each_entry(play):
         await viewer.opens_home()
         home = plain_text(await viewer.sees_home("What happened"))
         assert "drain-node" in home
-        kinds = [(entry.kind, entry.data.get("command")) for entry in ops.ledger()]
+        kinds = [(entry.kind, entry.fields.get("command")) for entry in ops.ledger()]
         assert kinds.count(("asked", "audit")) == kinds.count(("answered", "audit")) == 1
 
 

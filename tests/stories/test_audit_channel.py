@@ -3,6 +3,8 @@
 import asyncio
 import sqlite3
 
+from entry_samples import entry_data
+
 from bot.audit_verify import verify_audit_log
 from bot.ledger import Ledger
 from bot.ledger.chain_heads import parse_anchor
@@ -48,7 +50,7 @@ async def test_what_was_decided_while_the_bot_was_away_is_told_once_it_is_back(p
         await ops.ends()
         folder = ops.estate.directory
         with Ledger(folder / "ledger.db", folder / "ledger.key", folder / "anchors.txt") as ledger:
-            ledger.append("go", "T0PRACTICE/U0APPROVER", {"name": "approver"})
+            ledger.append("T0PRACTICE/U0APPROVER", entry_data("go", {"name": "approver"}))
         await ops.starts()
         await viewer.sees("/hvops go", "hv-audit")
         told = [one.text.split(" · ")[0] for one in viewer.messages("hv-audit") if parse_anchor(one.text) is None]
@@ -66,7 +68,7 @@ def cut_copy(folder, last):
     for name, _ in triggers:
         copy.execute(f"DROP TRIGGER {name}")
     copy.execute("DELETE FROM entry WHERE seq > ?", (last,))
-    moves = "SELECT max(seq) FROM entry WHERE ticket = id AND kind NOT IN ('shown', 'clicked', 'refused')"
+    moves = "SELECT max(seq) FROM entry WHERE entry.ticket = ticket.id AND kind NOT IN ('shown', 'clicked', 'refused')"
     copy.execute(f"UPDATE ticket SET state = 'running', ending = '', last_entry = ({moves})")
     copy.execute("DELETE FROM lock")
     copy.execute(

@@ -19,7 +19,7 @@ def unknown(message, name: str) -> str:
 
 def answered(ops) -> dict:
     """What the ledger says of the last answer."""
-    return [entry for entry in ops.ledger() if entry.kind == "answered"][-1].data
+    return [entry for entry in ops.ledger() if entry.kind == "answered"][-1].fields
 
 
 def rung(message) -> list[str]:

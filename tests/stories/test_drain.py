@@ -34,7 +34,7 @@ async def test_a_drain_is_proposed_approved_and_done(play):
             "hvops T-1: Pause hv03 and drain it: done",
             "U0OPERATOR",
             "U0APPROVER",
-            proposed.data["digest"][:16],
+            proposed.data.digest[:16],
         ):
             assert fact in note.message, "both logs can be matched"
 

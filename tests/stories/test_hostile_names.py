@@ -63,4 +63,4 @@ async def test_a_drain_of_hostile_names_shows_them_harmless_and_moves_them(play)
         left = [guest.name for guest in world.clusters["prod"].guests if guest.node.name == "hv03"]
         assert left == []
         entries = {entry.kind: entry for entry in ops.ledger()}
-        assert HOSTILE[0] in str(entries["proposed"].data["plan"])  # the ledger keeps what was really said
+        assert HOSTILE[0] in str(entries["proposed"].data.plan)  # the ledger keeps what was really said

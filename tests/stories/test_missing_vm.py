@@ -34,7 +34,7 @@ def story(ops, ticket="T-1"):
 
 
 def steps(ops, kind, ticket="T-1"):
-    return [entry.data for entry in story(ops, ticket) if entry.kind == kind]
+    return [entry.fields for entry in story(ops, ticket) if entry.kind == kind]
 
 
 async def shown(ops, text, who="operator"):
@@ -312,7 +312,7 @@ async def test_a_row_that_somebody_else_has_locked_is_told_as_such(play, monkeyp
         await shown(ops, "^Failed at step 2")
         outcome = next(one for one in steps(ops, "outcome") if one["step"] == "record")
         assert "somebody else has that row locked" in outcome["reply"]
-        assert outcome["untouched"] is True
+        assert outcome["not_executed"] is True
         assert (believed(ops), service(ops)) == (("hv04", MISSING), "Running")
 
 

@@ -59,13 +59,13 @@ async def test_the_audit_policy_is_toggled_and_set_back_and_a_person_confirms(pl
         assert done.ts == waits.ts
 
         intents = entries(ops, "intent")
-        assert [one["step"] for one in intents] == [
+        assert [one.step for one in intents] == [
             "on-nothing", "on-failure", "back-nothing", "back-failure", "compare", "browse"
         ]  # fmt: skip
-        outcomes = {one["step"]: one for one in entries(ops, "outcome")}
-        first = settings_of(intents[0]["before"])
-        assert settings_of(outcomes["back-failure"]["after"]) == first
-        toggled = settings_of(outcomes["on-failure"]["after"])
+        outcomes = {one.step: one for one in entries(ops, "outcome")}
+        first = settings_of(intents[0].before)
+        assert settings_of(outcomes["back-failure"].after) == first
+        toggled = settings_of(outcomes["on-failure"].after)
         assert {guid for guid in first if toggled[guid] != first[guid]} == {
             guid
             for guid, value in before.items()
@@ -108,10 +108,10 @@ async def test_a_failure_in_the_middle_takes_back_what_was_toggled(play, monkeyp
         failed = plain_text(await shown(ops, "^Failed at step 2: Fix remote browsing"))
         assert "What its group had done was taken back." in failed
         assert policy(ops) == before
-        assert [one["step"] for one in entries(ops, "intent")] == [
+        assert [one.step for one in entries(ops, "intent")] == [
             "on-nothing", "on-failure", "undo-on-failure", "undo-on-nothing"
         ]  # fmt: skip
-        outcomes = {one["step"]: one["result"] for one in entries(ops, "outcome")}
+        outcomes = {one.step: one.result for one in entries(ops, "outcome")}
         assert outcomes == {
             "on-nothing": "done", "on-failure": "failed", "undo-on-failure": "done", "undo-on-nothing": "done"
         }  # fmt: skip

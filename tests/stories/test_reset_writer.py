@@ -90,8 +90,8 @@ async def test_planned_by_one_approved_by_another_done_and_proved(play, soon):
         assert last(ops, "refused").actor == proposed.actor
         steps = ["drain", "stop-vmms", "start-vmms", "writer", "resume", "return"]
         story = [entry for entry in ops.ledger() if entry.kind in PAIR]
-        assert [(entry.data["step"], entry.kind) for entry in story] == [(key, kind) for key in steps for kind in PAIR]
-        assert {entry.data["result"] for entry in story[1::2]} == {"done"}
+        assert [(entry.data.step, entry.kind) for entry in story] == [(key, kind) for key in steps for kind in PAIR]
+        assert {entry.data.result for entry in story[1::2]} == {"done"}
 
         thread = "\n".join(plain_text(reply) for reply in ops.slack.person("viewer").thread(done))
         before, after = thread[thread.index("Step 4 of 6") :].split("\n")[1:3]
@@ -121,7 +121,7 @@ async def test_a_question_was_the_first_look_and_two_minutes_are_two_minutes(pla
         waits = await ops.slack.person("viewer").sees(re.compile("(?s)Approved.*not yet: Microsoft Hyper-V VSS Writer"))
         assert waits.ts == plan.ts
         asked = next(entry for entry in ops.ledger() if entry.kind == "answered")
-        gate = next(gate for gate in last(ops, "proposed").data["plan"]["gates"] if gate["passes_at"])
+        gate = next(gate for gate in last(ops, "proposed").data.plan["gates"] if gate["passes_at"])
         assert gate["outcome"] != "passed"
         assert gate["passes_at"][11:16] == f"{_moment(asked.at) + timedelta(minutes=2):%H:%M}"
         await ops.clicks(waits, "Withdraw")
@@ -154,7 +154,7 @@ async def test_locked_guests_are_no_plan_and_what_holds_them_is_said(play):
         assert refused in ops.slack.person("operator").ephemerals()
         kinds = [entry.kind for entry in ops.ledger()]
         assert "proposed" not in kinds
-        assert next(entry for entry in ops.ledger() if entry.kind == "answered").data["samples"]
+        assert next(entry for entry in ops.ledger() if entry.kind == "answered").data.samples
 
 
 async def test_a_backup_between_decision_and_start_voids_it_and_says_what_is_different(play, soon):

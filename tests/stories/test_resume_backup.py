@@ -72,13 +72,13 @@ async def test_no_reset_but_room_then_the_job_and_the_writer_recovers(play, hurr
         assert turns(ops) == ["proposed", "approved", "started", "intent", "outcome", "done"]
         entries = {entry.kind: entry for entry in ops.ledger() if entry.ticket == "T-1"}
         assert entries["proposed"].actor == entries["approved"].actor == OPERATOR
-        assert entries["proposed"].data["places"] == ["commvault", "prod"]
+        assert entries["proposed"].data.places == ("commvault", "prod")
         assert entries["refused"].actor == "T0PRACTICE/U0APPROVER"
-        assert [row["status"] for row in entries["intent"].data["before"]] == ["Pending"]
-        assert entries["outcome"].data["after"][0]["status"] in ("Running", "Completed")
-        assert not entries["outcome"].data["noted"], "a web service has no event log"
+        assert [row["status"] for row in entries["intent"].data.before] == ["Pending"]
+        assert entries["outcome"].data.after[0]["status"] in ("Running", "Completed")
+        assert not entries["outcome"].data.event_log_note, "a web service has no event log"
         secret = ops.estate.backup_account.password
-        assert not any(secret in str(entry.data) or "QSDK" in str(entry.data) for entry in ops.ledger())
+        assert not any(secret in str(entry.fields) or "QSDK" in str(entry.fields) for entry in ops.ledger())
 
 
 async def test_a_job_that_somebody_ended_meanwhile_is_not_resumed(play):

@@ -113,13 +113,13 @@ async def test_one_decision_one_start_one_holder_and_the_other_takes_over(pair):
 
     done = await operator.sees(re.compile("^Done: Drain node hv03"), "hv-ops")
     assert done.ts == plan.ts
-    await until(lambda: any(one.kind == "shown" and one.data.get("entry") for one in pair.story()[-1:]))
+    await until(lambda: any(one.kind == "shown" and one.fields.get("entry") for one in pair.story()[-1:]))
     story = pair.story()
     kinds = Counter(one.kind for one in story)
     assert [kinds[one] for one in ("approved", "started", "intent", "outcome", "done")] == [1] * 5
     assert world.asked == ["hv03: MSCluster_Node.Pause"]
     clicks = [one for one in story if one.kind == "clicked"]
-    answers = {one.data["click"]: one.kind for one in story if one.data.get("click")}
+    answers = {one.click: one.kind for one in story if one.click}
     assert sorted(answers) == [one.seq for one in clicks]
     assert Counter(answers.values()) == {"approved": 1, "refused": len(clicks) - 1}
 

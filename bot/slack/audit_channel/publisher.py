@@ -23,6 +23,7 @@ from bot.errors import HvopsError
 from bot.executor.context import BOT
 from bot.ledger import Entry, Filter, Ledger
 from bot.ledger.chain_heads import format_anchor
+from bot.ledger.entries import AnchorPosted, AuditPublished, EntryData
 from bot.ledger.ticket_state import ENDS
 from bot.slack.outbound.message import Message
 from bot.slack.outbound.outbox import Outbox
@@ -107,7 +108,7 @@ class AuditChannel:
         """How it is, for `/hvops status`."""
         if self.trouble:
             return f"not told: {self.trouble}"
-        head = f", knows the ledger's head of entry {self._head.data['of']:,}" if self._head else ""
+        head = f", knows the ledger's head of entry {self._head.read(AnchorPosted).head:,}" if self._head else ""
         return f"told up to entry {self._after:,}{head}" if self._after else "nothing to tell yet"
 
     async def catch_up(self) -> None:
@@ -141,7 +142,7 @@ class AuditChannel:
             if self._head is not None or not await asyncio.to_thread(self._ledger.following, TOLD, 0, 1):
                 return 0
             after = head.seq
-            await self._write("shown", {"audited": after, "begins": True, "channel": self._channel})
+            await self._write(AuditPublished(what="audit-begin", last_published=after, channel=self._channel))
         if await asyncio.to_thread(self._begins_untold, after):
             await self._unbroken.do(self._tell_beginning(after))
         return after
@@ -149,12 +150,12 @@ class AuditChannel:
     def _begins_untold(self, after: int) -> bool:
         """Whether a channel begins after this entry, and nobody has told it that."""
         about = [entry.data for entry in self._ledger.following(("shown",), after, _LOOKED_AT)]
-        own = [data for data in about if data.get("audited") == after]
-        return any(data.get("begins") for data in own) and not any("ts" in data for data in own)
+        own = [data for data in about if isinstance(data, AuditPublished) and data.last_published == after]
+        return any(data.what == "audit-begin" for data in own) and not any(data.ts for data in own)
 
     async def _tell_beginning(self, after: int) -> None:
         ts = await self._outbox.post(self._channel, audit_message([beginning_line(after)]))
-        await self._write("shown", {"audited": after, "channel": self._channel, "place": self._channel, "ts": ts})
+        await self._write(AuditPublished(last_published=after, channel=self._channel, ts=ts))
 
     async def _keep_up(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -194,7 +195,7 @@ class AuditChannel:
                 lines.append(line)
         if lines:
             ts = await self._outbox.post(self._channel, audit_message(lines))
-            await self._write("shown", {"audited": told, "channel": self._channel, "place": self._channel, "ts": ts})
+            await self._write(AuditPublished(last_published=told, channel=self._channel, ts=ts))
         self._ended = self._ended or any(entry.kind in ENDS for entry in due if entry.seq <= told)
         return told
 
@@ -210,8 +211,10 @@ class AuditChannel:
         assert head is not None
         user, bot = await self._own()
         ts = await self._outbox.post(self._channel, Message(format_anchor(head)))
-        where = {"channel": self._channel, "ts": ts, "user": user, "bot": bot}
-        self._head = await self._write("anchor", {"of": head.seq, "told": self._after, **where})
+        posted = AnchorPosted(
+            head=head.seq, last_published=self._after, channel=self._channel, ts=ts, user=user, bot=bot
+        )
+        self._head = await self._write(posted)
         self._ended = False
 
     def _newest_head(self) -> Entry | None:
@@ -220,15 +223,17 @@ class AuditChannel:
     def _is_head_due(self) -> bool:
         """At the first sight of a channel, at each end of a ticket, else when the time has come and something is new."""
         head = self._head
-        if head is None or head.data.get("channel") != self._channel:
+        if head is None:
             return True
-        of = int(head.data["of"])
-        if self._ended and self._ledger.following(ENDS, of, 1):
+        posted = head.read(AnchorPosted)
+        if posted.channel != self._channel:
+            return True
+        if self._ended and self._ledger.following(ENDS, posted.head, 1):
             return True
         self._ended = False
         if self._rhythm.now() - datetime.fromisoformat(head.at) < self._every:
             return False
-        return any(not _is_about_this_channel(entry) for entry in self._ledger.every(Filter(after=of)))
+        return any(not entry.is_anchoring for entry in self._ledger.every(Filter(after=posted.head)))
 
     async def _own(self) -> tuple[str, str]:
         """The ids of the bot's own user and of the bot, by which its messages are known in an export; or ""."""
@@ -240,10 +245,5 @@ class AuditChannel:
                 log.info("who the bot is in Slack is not known", why=type(error).__name__)
         return self._user
 
-    async def _write(self, kind: str, data: dict[str, object]) -> Entry:
-        return await asyncio.to_thread(self._ledger.append, kind, BOT, data)
-
-
-def _is_about_this_channel(entry: Entry) -> bool:
-    """Whether an entry is only there because something was told: else every head would be followed by one more."""
-    return entry.kind == "anchor" or (entry.kind == "shown" and "audited" in entry.data)
+    async def _write(self, data: EntryData) -> Entry:
+        return await asyncio.to_thread(self._ledger.append, BOT, data)

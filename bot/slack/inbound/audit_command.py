@@ -22,6 +22,7 @@ from bot.dispatch.command_line import read_typed
 from bot.dispatch.pipeline import Pipeline, Request
 from bot.errors import LedgerError, UsageError
 from bot.ledger import ChainStatus, Entry, Ledger
+from bot.ledger.entries import Answered, Asked
 from bot.slack.outbound.message import File, Message
 from bot.slack.render.audit_results import AuditAnswer, audit_csv, audit_message, headline
 
@@ -82,11 +83,11 @@ class AuditCommand:
             wanted = filter_syntax.read(request.reading.rest)
             asking.target = wanted.place
             authorization.require_role(request.person, Role.VIEWER)
-            asking.entry = asked = self._ledger.append("asked", request.person.id, _asked(request, wanted))
+            asking.entry = asked = self._ledger.append(request.person.id, _asked(request, wanted))
             at = datetime.fromisoformat(asked.at)
             page = self.review.page(request.person, wanted, at, asked.seq)
             answer = AuditAnswer(secrets.token_urlsafe(12), wanted, page, self._look())
-            self._ledger.append("answered", request.person.id, _answered(asked, answer, self.review.places(wanted)))
+            self._ledger.append(request.person.id, _answered(asked, answer, self.review.places(wanted)))
             return audit_message(answer)
 
     def _turn(self, request: Request, token: str, number: int) -> Message:
@@ -109,15 +110,12 @@ class AuditCommand:
 
     def _kept(self, token: str) -> EarlierAnswer:
         entry = self._ledger.find_answer(token)
-        asked = (
-            self._ledger.entry(int(entry.data["asked"]))
-            if entry and entry.data.get("command") == filter_syntax.NAME
-            else None
-        )
+        answered = entry.read(Answered) if entry else None
+        asked = self._ledger.entry(answered.asked) if answered and answered.command == filter_syntax.NAME else None
         if asked is None:
             raise UsageError("That answer is no longer known. Type the command again.", filter_syntax.USAGE)
-        behind = read_typed(str(asked.data["line"])).rest
-        place = str(asked.data.get("place") or "")
+        behind = read_typed(asked.line).rest
+        place = asked.read(Asked).place
         return EarlierAnswer(token, filter_syntax.read(behind), asked.seq, datetime.fromisoformat(asked.at), place)
 
     def _look(self) -> ChainStatus | None:
@@ -128,29 +126,29 @@ class AuditCommand:
             return None
 
 
-def _asked(request: Request, wanted: AuditQuery) -> dict[str, object]:
-    return {
-        "name": request.person.name,
-        "line": str(wanted),
-        "command": filter_syntax.NAME,
-        "target": wanted.place,
-        "via": request.via,
-        "place": request.place,
-        "click": request.answers,
-    }
+def _asked(request: Request, wanted: AuditQuery) -> Asked:
+    return Asked(
+        name=request.person.name,
+        line=str(wanted),
+        command=filter_syntax.NAME,
+        target=wanted.place,
+        via=request.via,
+        place=request.place,
+        click=request.answers,
+    )
 
 
-def _answered(asked: Entry, answer: AuditAnswer, places: tuple[str, ...]) -> dict[str, object]:
+def _answered(asked: Entry, answer: AuditAnswer, places: tuple[str, ...]) -> Answered:
     chain = answer.chain
-    return {
-        "asked": asked.seq,
-        "answer": answer.token,
-        "name": asked.data["name"],
-        "line": asked.data["line"],
-        "command": filter_syntax.NAME,
-        "target": answer.wanted.place,
-        "places": sorted(places),
-        "verdict": headline(answer),
-        "rows": len(answer.page.rows),
-        "chain_holds_to": chain.to if chain else None,
-    }
+    return Answered(
+        asked=asked.seq,
+        answer=answer.token,
+        name=asked.name,
+        line=asked.line,
+        command=filter_syntax.NAME,
+        target=answer.wanted.place,
+        places=tuple(sorted(places)),
+        verdict=headline(answer),
+        rows=len(answer.page.rows),
+        chain_holds_to=chain.to if chain else None,
+    )

@@ -12,6 +12,7 @@ from bot.dispatch.command_line import EntryPoint, read_typed
 from bot.dispatch.pipeline import AnsweredRequest, Request
 from bot.errors import HvopsError, TicketError, UsageError
 from bot.ledger import Entry
+from bot.ledger.entries import AnswerShown, Refused
 from bot.slack.inbound.audit_buttons import ReviewClicks
 from bot.slack.inbound.request_handler import RequestHandler
 from bot.slack.inbound.ticket_buttons import Click, TicketClicks
@@ -77,10 +78,10 @@ class Clicks:
     async def _pressed_twice(self, click: Click) -> None:
         """Answered by an entry of its own, so that no later life of the bot takes it for one that nobody answered."""
         why = "Pressed again while the first press was being answered."
-        data = {"line": f"button {click.verb}", "why": why, "kind": "redelivered", "click": click.seq}
+        refused = Refused(line=f"button {click.verb}", reason=why, category="redelivered", click=click.seq)
         ticket = click.token if click.verb.removesuffix(REASONED) in TICKET_VERBS else None
         with contextlib.suppress(TicketError):  # there is no such ticket
-            await self._desk.write("refused", click.who.id, data, ticket)
+            await self._desk.write(click.who.id, refused, ticket)
         await self._say(click, errors.already_done("This button"))
 
     async def _say(self, click: Click, message: Message) -> None:
@@ -133,8 +134,8 @@ class Clicks:
             log.info("not shared", channel=where.channel, code=refused.code)
             await self._say(click, errors.cannot_share())
             return
-        data = {"answer": answered.token, "way": "shared", "place": where.channel, "ts": ts, "to": where.channel}
-        await self._desk.write("shown", click.who.id, data)
+        shown = AnswerShown(answer=answered.token, delivery="shared", place=where.channel, ts=ts, to=where.channel)
+        await self._desk.write(click.who.id, shown)
         for message in thread_messages(answered.report):
             await outbox.post(where.channel, message, where.thread_ts or ts)
         if answered.report.table is not None:

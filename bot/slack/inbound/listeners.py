@@ -22,6 +22,7 @@ from slack_bolt.response import BoltResponse
 from bot.dispatch.command_line import EntryPoint, read_typed
 from bot.errors import LedgerError, TicketError
 from bot.ledger import Entry
+from bot.ledger.entries import Clicked, Refused
 from bot.slack.inbound.buttons import Clicks
 from bot.slack.inbound.payload import deliveries_of, get_str, parse_click, parse_field, parse_person
 from bot.slack.inbound.request_handler import RequestHandler, SlackUser
@@ -101,7 +102,7 @@ class Listener:
 
     async def replay_missed(self, click: Entry) -> None:
         """A click that was written down and never answered. One that came to this very process is in hand here."""
-        if not self._seen.knows(click.data.get("deliveries") or ()):
+        if not self._seen.knows(click.read(Clicked).deliveries):
             await self._clicks.replay_missed(click)
 
     async def command(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
@@ -235,9 +236,9 @@ class Listener:
         if not self._seen.check_and_add(ids):
             return False
         why = "Slack delivered this twice; the first one is being answered."
-        data = {"line": line[:200], "why": why, "kind": "redelivered", "deliveries": list(ids)}
+        refused = Refused(line=line[:200], reason=why, category="redelivered", deliveries=ids)
         try:
-            await self._desk.write("refused", who.id, data)
+            await self._desk.write(who.id, refused)
         except LedgerError as error:
             log.warning("redelivery not written down", why=str(error))
         return True
@@ -247,11 +248,15 @@ class Listener:
 
         Returns None where it cannot be written; the person is told, and nothing is done.
         """
-        data = {"button": f"{click.verb} {click.argument}".strip(), "answer": click.token, "place": click.where.channel}
-        if click.why:
-            data["why"] = click.why
+        clicked = Clicked(
+            button=f"{click.verb} {click.argument}".strip(),
+            answer=click.token,
+            place=click.where.channel,
+            reason=click.why,
+            deliveries=ids,
+        )
         try:
-            entry = await self._write_click(click, {**data, "deliveries": list(ids)})
+            entry = await self._write_click(click, clicked)
         except LedgerError as error:
             told = errors.no_ledger(error)
             reply = self._desk.reply(click.where)
@@ -263,9 +268,9 @@ class Listener:
             return None
         return replace(click, seq=int(entry.seq))
 
-    async def _write_click(self, click: Click, data: dict[str, Any]) -> Entry:
+    async def _write_click(self, click: Click, clicked: Clicked) -> Entry:
         """About its ticket, where it is one of a ticket's buttons and there is such a ticket."""
         if click.verb.removesuffix(REASONED) in TICKET_VERBS:
             with contextlib.suppress(TicketError):
-                return await self._desk.write("clicked", click.who.id, data, click.token)
-        return await self._desk.write("clicked", click.who.id, data)
+                return await self._desk.write(click.who.id, clicked, click.token)
+        return await self._desk.write(click.who.id, clicked)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,6 +26,7 @@ from bot.dispatch.query_session import Progress
 from bot.dispatch.registry import Registry
 from bot.errors import HvopsError, InternalError, LedgerError
 from bot.ledger import Entry, Ledger
+from bot.ledger.entries import Answered, AnswerShown, Asked, EntryData, Refused
 from bot.slack.inbound.audit_command import AuditCommand
 from bot.slack.inbound.builtin_commands import SWITCHES, open_tickets, switch
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
@@ -111,9 +112,9 @@ class RequestHandler:
         """How this person is answered."""
         return Reply(self.parts.outbox, where, self.parts.base_url)
 
-    async def write(self, kind: str, actor: str, data: Mapping[str, Any], ticket: str | None = None) -> Entry:
+    async def write(self, actor: str, data: EntryData, ticket: str | None = None) -> Entry:
         """Append to the ledger without holding up the loop. Raises LedgerError, TicketError."""
-        return await asyncio.to_thread(self.parts.ledger.append, kind, actor, data, ticket)
+        return await asyncio.to_thread(self.parts.ledger.append, actor, data, ticket)
 
     def ack_message(self, line: TypedLine) -> Message | None:
         """What to say at once about a typed line: nothing where the answer itself comes at once."""
@@ -153,14 +154,10 @@ class RequestHandler:
         try:
             return await self.parts.people.person(who.team, who.user, who.name)
         except HvopsError as error:
-            data = {
-                "line": line[:200],
-                "why": str(error),
-                "kind": "not allowed",
-                "via": "slack",
-                "place": where.channel,
-            }
-            await self.write("refused", who.id, data)
+            refused = Refused(
+                line=line[:200], reason=str(error), category="not allowed", via="slack", place=where.channel
+            )
+            await self.write(who.id, refused)
             raise
 
     async def report_errors(self, reply: Reply, work: Callable[[], Awaitable[None]], what: str) -> None:
@@ -190,23 +187,25 @@ class RequestHandler:
             where = reply.where
             await self.reply(ReplyTarget(where.user, where.channel, where.thread_ts)).result(notice)
         finally:
-            data = {"answer": answered.token, "way": way, "place": reply.where.channel, "to": reply.where.user}
-            await self.write("shown", BOT, data)
+            where = reply.where
+            shown = AnswerShown(answer=answered.token, delivery=way, place=where.channel, to=where.user)
+            await self.write(BOT, shown)
 
     async def home(self, who: SlackUser) -> None:
         """Show somebody their Home tab."""
         person = await self.parts.people.person(who.team, who.user, who.name)
         entries = await asyncio.to_thread(self.parts.ledger.entries, kind="answered", actor=who.id, limit=_LAST)
+        told = [(one, one.read(Answered)) for one in sorted(entries, key=lambda one: -int(one.seq))]
         last = [
-            LastAnswer(one.data["answer"], datetime.fromisoformat(one.at), one.data["line"], one.data["verdict"])
-            for one in sorted(entries, key=lambda one: -int(one.seq))
-            if one.data.get("report") and _may_still_see(person, one)
+            LastAnswer(answered.answer, datetime.fromisoformat(one.at), answered.line, answered.verdict)
+            for one, answered in told
+            if answered.report and _may_still_see(person, answered)
         ]
         changes = self.parts.changes
         open_now = await open_tickets(changes, person) if changes else ()
         lately = await self._lately(person)
-        told = help_for(person, self.parts.registry)
-        view = home_view(await self.parts.status(person), told, last, open_now, lately)
+        help_shown = help_for(person, self.parts.registry)
+        view = home_view(await self.parts.status(person), help_shown, last, open_now, lately)
         await self.parts.outbox.publish_home(who.user, view)
 
     async def _lately(self, person: Person) -> RecentChanges | None:
@@ -245,8 +244,8 @@ class RequestHandler:
 
     async def _front_door(self, line: TypedLine, person: Person, reply: Reply, via: str) -> None:
         """Answer /hvops itself. Questions about the bot are questions: they stand in the ledger too."""
-        data = {"line": line.text[:200], "command": FRONT_DOOR, "target": "", "via": via, "place": reply.where.channel}
-        await self.write("asked", person.id, data)
+        asked = Asked(line=line.text[:200], command=FRONT_DOOR, target="", via=via, place=reply.where.channel)
+        await self.write(person.id, asked)
         if line.builtin in SWITCHES and self.parts.changes is not None:
             message = await switch(self.parts.changes, line, person)
         elif line.builtin is STATUS:
@@ -263,6 +262,6 @@ class RequestHandler:
             log.warning("nobody could be told", user=reply.where.user, text=message.text[:200], why=str(error))
 
 
-def _may_still_see(person: Person, answered: Entry) -> bool:
+def _may_still_see(person: Person, answered: Answered) -> bool:
     """Whether they would get that answer today: roles are taken away, and Home shows the newest verdicts."""
-    return all(person.role_on(place) is not Role.NOBODY for place in answered.data.get("places") or (EVERYWHERE,))
+    return all(person.role_on(place) is not Role.NOBODY for place in answered.places or (EVERYWHERE,))

@@ -14,6 +14,7 @@ from bot.dispatch.command_line import EntryPoint, read_typed
 from bot.dispatch.pipeline import Request
 from bot.errors import HvopsError, LedgerError, TicketError
 from bot.ledger import Entry
+from bot.ledger.entries import Clicked, Refused
 from bot.slack.inbound.request_handler import RequestHandler, SlackUser
 from bot.slack.outbound.message import Message, View
 from bot.slack.outbound.responder import ReplyTarget
@@ -122,13 +123,13 @@ class TicketClicks:
 
     async def replay_missed(self, entry: Entry) -> None:
         """A click that was written down and never answered, because the bot was gone. Only decisions are made up for."""
-        verb, _, argument = str(entry.data.get("button", "")).partition(" ")
+        clicked = entry.read(Clicked)
+        verb, _, argument = clicked.button.partition(" ")
         if verb not in self._decides or entry.ticket is None:
             return
         team, _, user = entry.actor.partition("/")
-        where = ReplyTarget(user, str(entry.data.get("place") or ""))
-        why = str(entry.data.get("why") or "")
-        click = Click(SlackUser(team, user), where, verb, argument, entry.ticket, why=why, seq=entry.seq)
+        where = ReplyTarget(user, clicked.place)
+        click = Click(SlackUser(team, user), where, verb, argument, entry.ticket, why=clicked.reason, seq=entry.seq)
         await self._desk.report_errors(self._desk.reply(where), lambda: self._decide(click), f"late button {verb}")
 
     async def _do(self, does: Callable[[Click], Awaitable[None]], click: Click) -> None:
@@ -210,10 +211,10 @@ class TicketClicks:
         try:
             return await self._desk.parts.people.person(click.who.team, click.who.user, click.who.name)
         except HvopsError as error:
-            data = {"line": click.verb, "why": str(error), "kind": "not allowed", "via": "button", "click": click.seq}
+            refused = Refused(line=click.verb, reason=str(error), category="not allowed", via="button", click=click.seq)
             ledger = self._desk.parts.ledger
             known = await asyncio.to_thread(ledger.ticket, click.token)
-            await asyncio.to_thread(ledger.append, "refused", click.who.id, data, click.token if known else None)
+            await asyncio.to_thread(ledger.append, click.who.id, refused, click.token if known else None)
             raise
 
     async def _where(self, click: Click) -> ReplyTarget:

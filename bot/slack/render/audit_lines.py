@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from bot.executor.context import BOT
 from bot.ledger import Entry
+from bot.ledger.entries import Interrupted, Proposed
 from bot.ledger.ticket_state import ENDS
 from bot.slack.outbound.message import Message, escape, truncate
 from bot.slack.render.blocks import sections
@@ -29,14 +30,14 @@ def decision_line(entry: Entry, proposed: Entry | None, link: str) -> str:
     """
     if entry.kind == "resumed" and entry.actor == BOT:
         return ""  # after a restart: nobody decided anything
-    known = proposed.data if proposed is not None else {}
+    known = proposed.read(Proposed) if proposed is not None else None
     told = [
-        f"*{_what(entry, known)}*" + (f": {escape(truncate(str(known['line']), _LINE))}" if known.get("line") else ""),
-        f"on {escape(truncate(str(known['target']), _NAME))}" if known.get("target") else "",
+        f"*{_what(entry, known)}*" + (f": {escape(truncate(known.line, _LINE))}" if known and known.line else ""),
+        f"on {escape(truncate(known.target, _NAME))}" if known and known.target else "",
         f"by {_person(entry)}",
         f"asked by {_person(proposed)}" if proposed is not None else "",
-        f"“{escape(truncate(str(entry.data['why']), _WHY))}”" if entry.data.get("why") else "",
-        f"plan {str(known['digest'])[:8]}" if known.get("digest") else "",
+        f"“{escape(truncate(entry.reason, _WHY))}”" if entry.reason else "",
+        f"plan {known.digest[:8]}" if known else "",
         f"entry {entry.seq:,}",
         f"<{link}|message>" if link else "",
     ]
@@ -54,14 +55,14 @@ def audit_message(lines: Sequence[str]) -> Message:
     return Message(whole.replace("*", ""), sections(whole))
 
 
-def _what(entry: Entry, known: dict[str, object]) -> str:
+def _what(entry: Entry, known: Proposed | None) -> str:
     if entry.ticket is None:
         return f"/hvops {entry.kind}"
     verb = entry.kind
-    if verb == "approved" and known.get("policy") == CONFIRM:
+    if verb == "approved" and known and known.policy == CONFIRM:
         verb = "confirmed"
-    if verb == "interrupted":
-        verb = "waits, and gave its locks away" if entry.data.get("gives_way") else "interrupted, a person must decide"
+    if isinstance(entry.data, Interrupted):
+        verb = "waits, and gave its locks away" if entry.data.yields_locks else "interrupted, a person must decide"
     return f"{entry.ticket} {verb}"
 
 
@@ -69,6 +70,6 @@ def _person(entry: Entry) -> str:
     """By name and id. Whatever the bot wrote by itself, the bot did."""
     if entry.actor == BOT:
         return "hvops"
-    name = escape(truncate(str(entry.data.get("name") or ""), _NAME)).replace("*", "")
+    name = escape(truncate(entry.name, _NAME)).replace("*", "")
     actor = escape(entry.actor)
     return f"{name} ({actor})" if name and name != actor else actor

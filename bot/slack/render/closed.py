@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from bot.api.plan import Plan
 from bot.formatting import duration
+from bot.ledger import Entry
+from bot.ledger.entries import Cancelled, Failed, Voided
 from bot.slack.outbound import limits
 from bot.slack.outbound.blockkit_fitting import preformatted
 from bot.slack.outbound.message import Block, Message, escape, truncate, utf16_length
@@ -60,13 +62,13 @@ def end_in_words(card: TicketView) -> str:
 def difference_text(card: TicketView) -> str:
     """What is different now, line by line; "" where nothing is told."""
     end = card.last("voided")
-    return "\n".join(str(line) for line in (end.data.get("difference") or ())) if end else ""
+    return "\n".join(end.read(Voided).difference) if end else ""
 
 
 def _word(card: TicketView) -> str:
     word = WORDS.get(card.ticket.end, card.ticket.end)
     end = card.last(card.ticket.end)
-    number = end.data.get("number") if end else None
+    number = _number(end)
     return f"{word} at step {number}" if number else word
 
 
@@ -75,8 +77,13 @@ def _why(card: TicketView) -> str:
     end = card.last(card.ticket.end)
     if end is None:
         return ""
-    told = str(end.data.get("why") or end.data.get("says") or "")
-    return told.removeprefix(f"cancelled at step {end.data.get('number')}, ")
+    told = end.reason or end.message
+    return told.removeprefix(f"cancelled at step {_number(end)}, ")
+
+
+def _number(end: Entry | None) -> int | None:
+    """The step at which it ended."""
+    return end.data.number if end is not None and isinstance(end.data, (Failed, Cancelled)) else None
 
 
 def _lines(card: TicketView) -> Iterator[str]:
@@ -110,7 +117,7 @@ def _left(card: TicketView) -> Iterator[str]:
     if not card.story.intents:
         yield "Nothing was done."
         return
-    if end is not None and end.data.get("undone"):
+    if end is not None and isinstance(end.data, Failed) and end.data.rolled_back:
         yield "What its group had done was taken back."
         return
     yield from half_done(card)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from bot.api.actions import ManualStep
 from bot.formatting import format_locks
+from bot.ledger.entries import Interrupted
 from bot.ledger.ticket_state import TicketState
 from bot.slack.outbound import limits
 from bot.slack.outbound.message import Block, Message, escape, escape_control, truncate
@@ -47,13 +48,12 @@ def interrupted_message(card: TicketView) -> Message:
     """Where it stopped, what is known and what is not; nothing continues by itself."""
     entry, at = card.last("interrupted"), card.now_at
     number = at.number if at else len(card.places)
-    if card.ticket.gives_way:
+    if card.ticket.yields_locks:
         title = f"{card.id} waits at step {number}: it gave way to another ticket"
         closing = "It goes on by itself once what it needs is free again."
     else:
         title = f"Interrupted at step {number}: a person must decide"
         closing = "Nothing continues by itself."
-    data = entry.data if entry else {}
     lines = [*_known(card), *half_done(card), *_held(card), closing]
     blocks = (
         header(title),
@@ -63,18 +63,18 @@ def interrupted_message(card: TicketView) -> Message:
         *contexts(_record(card)),
         *actions(interrupted_buttons(card.id, card.ticket.attempt, can_undo=can_undo(card))),
     )
-    says = f"{card.id} INTERRUPTED at step {number}: {what(card)}. {data.get('why') or ''}"
+    says = f"{card.id} INTERRUPTED at step {number}: {what(card)}. {entry.reason if entry else ''}"
     return Message(truncate(escape(says.strip()), limits.MESSAGE_TEXT), blocks)
 
 
 def _known(card: TicketView) -> Iterator[str]:
     """What is known since when, and what is not. mrkdwn."""
     entry, at = card.last("interrupted"), card.now_at
-    data = entry.data if entry else {}
-    known = escape(truncate(str(data.get("known") or data.get("why") or "nothing"), _SAYS))
+    told = (entry.read(Interrupted).known or entry.reason) if entry else ""
+    known = escape(truncate(told or "nothing", _SAYS))
     yield f"*{card.id}: {escape(truncate(what(card), _TITLE))}*"
     yield f"*Known at {at_time(entry.at) if entry else ''}:* {known}"
-    if card.story.in_flight is None or at is None or card.ticket.gives_way:
+    if card.story.in_flight is None or at is None or card.ticket.yields_locks:
         return
     begun = card.story.intents[at.key].at
     yield f"*Not known:* what became of step {at.number}, {escape(truncate(at.step.description, _TITLE))}, begun {moment(begun)}."
@@ -94,7 +94,7 @@ def half_done(card: TicketView) -> Iterator[str]:
 
 
 def _held(card: TicketView) -> Iterator[str]:
-    if card.ticket.gives_way:
+    if card.ticket.yields_locks:
         return
     if card.plan.rollback:
         yield f"*Way back:* {escape(truncate(card.plan.rollback, _SAYS))}"

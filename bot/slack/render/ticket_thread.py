@@ -9,6 +9,7 @@ from bot.api.plan import CompareToBefore
 from bot.api.rows import CellError
 from bot.formatting import duration, format_locks
 from bot.ledger import Entry
+from bot.ledger.entries import Intent, Interrupted, Outcome, Resumed, Started, StepConfirmed
 from bot.ledger.ticket_state import ENDS
 from bot.slack.outbound import limits
 from bot.slack.outbound.blockkit_fitting import preformatted
@@ -18,7 +19,7 @@ from bot.slack.render.closed import difference_text, end_in_words
 from bot.slack.render.proposed import plan_file, plan_text
 from bot.slack.render.ticket_view_model import TicketView, at_time, format_approvers, person, seconds_between, who
 from bot.tickets.conditions import matches
-from bot.tickets.run_history import DONE, StepInstance
+from bot.tickets.run_history import DONE, Key, StepInstance
 
 _INLINE = 6_000  # characters of a plan or a difference that still go into the thread itself
 _ROWS = 5
@@ -96,13 +97,13 @@ def _approved(card: TicketView, entry: Entry) -> str:
 
 
 def _started(card: TicketView, entry: Entry) -> str:
-    locks = format_locks(str(lock) for lock in entry.data.get("locks") or ())
+    locks = format_locks(entry.read(Started).locks)
     return f"Looked again: the plan of {card.id} is unchanged. It starts, and locks {escape(locks)}."
 
 
 def _resumed(card: TicketView, entry: Entry) -> str:
-    why = f": {escape(truncate(str(entry.data['why']), _SAYS))}" if entry.data.get("why") else ""
-    return f"{who(entry)} lets {card.id} go on, attempt {entry.data.get('attempt')}{why}."
+    why = f": {escape(truncate(entry.reason, _SAYS))}" if entry.reason else ""
+    return f"{who(entry)} lets {card.id} go on, attempt {entry.read(Resumed).attempt}{why}."
 
 
 def _hand(card: TicketView, entry: Entry) -> str:
@@ -116,30 +117,34 @@ def _cancel(card: TicketView, entry: Entry) -> str:
 def _interrupted(card: TicketView, entry: Entry) -> str:
     proposal, approval = card.proposal, card.last("approved")
     people = dict.fromkeys([person(proposal.requester, proposal.requester_name), who(approval)])
-    why = escape(truncate(str(entry.data.get("why") or ""), _SAYS))
-    if entry.data.get("gives_way"):
+    why = escape(truncate(entry.reason, _SAYS))
+    if entry.read(Interrupted).yields_locks:
         return f"{card.id} gives way: {why}"
     return f"{' '.join(people)} *{card.id} is interrupted: a person must decide.* {why}"
 
 
 def _outcome(card: TicketView, entry: Entry) -> str:
-    data = entry.data
-    result = {DONE: "done"}.get(str(data.get("result")), str(data.get("result")).upper())
-    begun = next(
-        (one for one in card.entries if one.kind == "intent" and _key(one.data) == _key(data)),
-        None,
-    )
-    place = next((one for one in card.places if one.key == _key(data)), None)
-    name = (
-        f"Step {place.number} of {len(card.places)}, {place.step.description}" if place else f"Step {data.get('step')}"
-    )
+    outcome = entry.read(Outcome)
+    key = (outcome.step, outcome.round)
+    result = "done" if outcome.result == DONE else outcome.result.upper()
+    begun, before = _intent(card, key)
+    place = next((one for one in card.places if one.key == key), None)
+    name = f"Step {place.number} of {len(card.places)}, {place.step.description}" if place else f"Step {outcome.step}"
     lines = [f"*{escape(truncate(name, _SAYS))}: {escape(result)}* in {duration(seconds_between(begun, entry))}."]
-    if data.get("says"):
-        lines.append(escape(truncate(str(data["says"]), _SAYS)))
-    lines += _states(card, place, begun.data.get("before") if begun else None, data.get("after"))
-    if data.get("noted"):
-        lines.append(escape(truncate(str(data["noted"]), _SAYS)))
+    if outcome.message:
+        lines.append(escape(truncate(outcome.message, _SAYS)))
+    lines += _states(card, place, before, outcome.after)
+    if outcome.event_log_note:
+        lines.append(escape(truncate(outcome.event_log_note, _SAYS)))
     return "\n".join(lines)
+
+
+def _intent(card: TicketView, key: Key) -> tuple[Entry | None, Any]:
+    """The first entry that began a step, and the rows as they were before."""
+    for entry in card.entries:
+        if isinstance(entry.data, Intent) and (entry.data.step, entry.data.round) == key:
+            return entry, entry.data.before
+    return None, None
 
 
 def _states(card: TicketView, place: StepInstance | None, before: Any, after: Any) -> list[str]:
@@ -201,12 +206,9 @@ def _image(rows: Any) -> str:
 
 
 def _number(card: TicketView, entry: Entry) -> str:
-    found = next((one.number for one in card.places if one.key == _key(entry.data)), None)
-    return str(found or entry.data.get("step"))
-
-
-def _key(data: Mapping[str, Any]) -> tuple[str, int]:
-    return str(data.get("step")), int(data.get("round") or 0)
+    told = entry.read(StepConfirmed)
+    found = next((one.number for one in card.places if one.key == (told.step, told.round)), None)
+    return str(found or told.step)
 
 
 _LINES: Mapping[str, Callable[[TicketView, Entry], str]] = {

@@ -80,7 +80,7 @@ class TicketView:
     def stopped_at(self) -> StepInstance | None:
         """The step that a look is about: the one that failed, else the one in flight or next."""
         own = {place.key: place for place in self.places}
-        bad = [key for key, told in self.story.outcomes.items() if told.get("result") != DONE and key in own]
+        bad = [key for key, told in self.story.outcomes.items() if told.result != DONE and key in own]
         return own[bad[-1]] if bad else self.now_at
 
     @property
@@ -137,7 +137,7 @@ def what_of(command: str, target: str, undoes: str) -> str:
 
 def who(entry: Entry | None) -> str:
     """Who wrote an entry, as Slack's mention where there is one. mrkdwn."""
-    return person(entry.actor, str(entry.data.get("name") or "")) if entry else "nobody"
+    return person(entry.actor, entry.name) if entry else "nobody"
 
 
 def person(actor: str, name: str) -> str:

@@ -126,7 +126,7 @@ class Changes:
 
     def _may_see(self, person: Person, one: TicketRow) -> bool:
         proposal = self.run.ledger.entry(one.first_entry)
-        return proposal is not None and can_view(person, proposal.data.get("places") or ())
+        return proposal is not None and can_view(person, proposal.places)
 
     async def waits_for(
         self, person: Person

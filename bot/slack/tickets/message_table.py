@@ -9,6 +9,7 @@ from datetime import datetime
 from bot.errors import TicketError
 from bot.executor.context import TicketChange
 from bot.ledger import Entry, Reader
+from bot.ledger.entries import Proposed, ReminderShown, ThreadReplyShown, TicketMessageShown
 from bot.slack.render.ticket_view_model import TicketView
 from bot.tickets.proposal import proposal_from
 
@@ -23,22 +24,22 @@ class MessageRef:
 
 def message_ref(entries: Iterable[Entry]) -> MessageRef | None:
     """Where the message of a ticket is, by its newest `shown` entry; None where it was never posted."""
-    found = [entry.data for entry in entries if entry.kind == "shown" and entry.data.get("card")]
-    return MessageRef(str(found[-1]["channel"]), str(found[-1]["ts"])) if found else None
+    found = [entry.data for entry in entries if isinstance(entry.data, TicketMessageShown)]
+    return MessageRef(found[-1].channel, found[-1].ts) if found else None
 
 
 def told_entries(entries: Iterable[Entry]) -> frozenset[int]:
     """The numbers of the entries that the thread tells already."""
-    return frozenset(int(entry.data["entry"]) for entry in entries if entry.kind == "shown" and "entry" in entry.data)
+    return frozenset(entry.data.entry for entry in entries if isinstance(entry.data, ThreadReplyShown))
 
 
 def reminder_time(entries: Sequence[Entry], *, is_proposed: bool) -> datetime | None:
     """When half of its time is over; None where nobody is to be reminded, or has been."""
-    reminded = any(entry.kind == "shown" and entry.data.get("reminder") for entry in entries)
+    reminded = any(isinstance(entry.data, ReminderShown) for entry in entries)
     if not is_proposed or reminded:
         return None
     began = datetime.fromisoformat(entries[0].at)
-    return began + (datetime.fromisoformat(str(entries[0].data["open_until"])) - began) / 2
+    return began + (datetime.fromisoformat(entries[0].read(Proposed).open_until) - began) / 2
 
 
 def read_card(ledger: Reader, ticket: str, happening: TicketChange | None = None) -> TicketView:
@@ -53,6 +54,6 @@ def _successor(ledger: Reader, entries: list[Entry]) -> str:
     """The proposal that was written together with the end of a void ticket: the very next entry."""
     voided = next((entry for entry in entries if entry.kind == "voided"), None)
     following = ledger.entry(voided.seq + 1) if voided else None
-    if following is None or following.kind != "proposed" or following.data.get("replaces") != entries[0].ticket:
+    if following is None or not isinstance(following.data, Proposed) or following.data.replaces != entries[0].ticket:
         return ""
     return following.ticket or ""

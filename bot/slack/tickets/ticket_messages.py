@@ -19,6 +19,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.errors import HvopsError
 from bot.executor.context import BOT, TicketChange
 from bot.ledger import Ledger, TicketRow
+from bot.ledger.entries import Outcome, ReminderShown, Shown, ThreadReplyShown, TicketMessageShown
 from bot.ledger.ticket_state import ENDS, OPEN, TicketState
 from bot.serialization import Evidence, evidence_from_bytes
 from bot.slack.outbound.api_errors import NotSent
@@ -167,7 +168,7 @@ class TicketMessages:
         async with self._alone(ticket, self._keeping.get(ticket)):
             place = message_ref(await asyncio.to_thread(self._ledger.story, ticket))
             if place is None:
-                await self._write(ticket, {"card": True, "channel": at.channel, "place": at.channel, "ts": at.ts})
+                await self._write(ticket, TicketMessageShown(channel=at.channel, ts=at.ts))
             elif place != at:
                 log.info("a copy of a ticket's message becomes a pointer", ticket=ticket, channel=at.channel)
                 await self._outbox.update(at.channel, at.ts, copy_message(ticket, await self.permalink(ticket)))
@@ -258,7 +259,7 @@ class TicketMessages:
         message = ticket_message(card)
         ts = await self._outbox.post(channel, message)
         self._keeping.get(card.id).sent(message)
-        await self._write(card.id, {"card": True, "channel": channel, "place": channel, "ts": ts})
+        await self._write(card.id, TicketMessageShown(channel=channel, ts=ts))
         return MessageRef(channel, ts)
 
     async def _update(self, card: TicketView, place: MessageRef) -> MessageRef:
@@ -291,11 +292,13 @@ class TicketMessages:
                 await self._outbox.post(place.channel, message, place.ts)
             if entry.kind in ENDS and (evidence := await asyncio.to_thread(self._evidence, card)):
                 await self._outbox.files(place.channel, [evidence_file(card.id, evidence)], place.ts)
-            await self._write(card.id, {"entry": entry.seq, "channel": place.channel, "place": place.channel})
+            await self._write(card.id, ThreadReplyShown(entry=entry.seq, channel=place.channel))
 
     def _evidence(self, card: TicketView) -> tuple[Evidence, ...]:
         """The raw answers of every step."""
-        digests = [str(entry.data["evidence"]) for entry in card.entries if entry.data.get("evidence")]
+        digests = [
+            entry.data.evidence for entry in card.entries if isinstance(entry.data, Outcome) and entry.data.evidence
+        ]
         blobs = [self._ledger.blob(one) for one in dict.fromkeys(digests)]
         return tuple(one for blob in blobs if blob for one in evidence_from_bytes(blob))
 
@@ -303,10 +306,10 @@ class TicketMessages:
         async with self._alone(ticket, self._keeping.get(ticket)):
             card = await self._card(ticket)
             place = message_ref(card.entries)
-            told = any(entry.kind == "shown" and entry.data.get("reminder") for entry in card.entries)  # by another bot
+            told = any(isinstance(entry.data, ReminderShown) for entry in card.entries)  # by another bot
             if card.ticket.state is TicketState.PROPOSED and place is not None and not told:
                 await self._outbox.post(place.channel, reminder_message(card), place.ts)
-                await self._write(ticket, {"reminder": True, "channel": place.channel, "place": place.channel})
+                await self._write(ticket, ReminderShown(channel=place.channel))
 
     def _behind(self) -> list[str]:
         """The tickets whose message or thread does not tell all; Slack takes one post a second, so no others.
@@ -329,5 +332,5 @@ class TicketMessages:
             return not one.ending
         return one.state == TicketState.RUNNING or any(each.kind in kinds and each.seq not in told for each in entries)
 
-    async def _write(self, ticket: str, data: dict[str, object]) -> None:
-        await asyncio.to_thread(self._ledger.append, "shown", BOT, {"ticket": ticket, **data}, ticket)
+    async def _write(self, ticket: str, shown: Shown) -> None:
+        await asyncio.to_thread(self._ledger.append, BOT, shown, ticket)

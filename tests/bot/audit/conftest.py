@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from entry_samples import entry_data, entry_data_of
 
 from bot.api.command import Role
 from bot.audit.query import Review
@@ -42,33 +43,35 @@ class Told:
     def asks(self, command, target, *, by=OPERATOR, name="operator", **data):
         line = f"/{command} {target}".strip()
         told = {"name": name, "line": line, "command": command, "target": target, **data}
-        return self.ledger.append("asked", by, told).seq
+        return self.ledger.append(by, entry_data("asked", told)).seq
 
     def answers(self, command, target, places, *, by=OPERATOR, name="operator", verdict="2 stuck"):
         asked = self.asks(command, target, by=by, name=name)
         data = {"asked": asked, "name": name, "line": f"/{command} {target}", "command": command, "target": target}
-        return self.ledger.append("answered", by, {**data, "places": places, "verdict": verdict}).seq
+        return self.ledger.append(by, entry_data("answered", {**data, "places": places, "verdict": verdict})).seq
 
     def refuses(self, command, target, *, by="T1/U3", name="nobody", kind="not allowed", ticket=None, why="Not you."):
-        data = {"name": name, "line": f"/{command} {target}", "command": command, "target": target, "kind": kind}
-        return self.ledger.append("refused", by, {**data, "why": why}, ticket).seq
+        data = {"name": name, "line": f"/{command} {target}", "command": command, "target": target, "category": kind}
+        return self.ledger.append(by, entry_data("refused", {**data, "reason": why}), ticket).seq
 
     def proposes(self, command, target, places, *, by=OPERATOR, name="operator", **more):
         data = {"name": name, "line": f"/{command} {target}", "command": command, "target": target, "places": places}
         whole = {**data, "digest": "9f3c41aa00", "policy": "approval", "open_until": FAR, **more}
-        return self.ledger.append("proposed", by, whole).ticket
+        return self.ledger.append(by, entry_data("proposed", whole)).ticket
 
     def decides(self, kind, ticket, **data):
         told = {"by": APPROVER, "name": "approver", "start_by": FAR, **data}
-        return self.ledger.append(kind, APPROVER, told, ticket)
+        return self.ledger.append(APPROVER, entry_data_of(kind, told), ticket)
 
     def runs(self, ticket, end="done", **data):
         self.decides("approved", ticket)
-        self.ledger.append("started", "bot", {"attempt": 1, "locks": []}, ticket)
-        self.ledger.append("intent", "bot", {"step": "drain", "round": 1, "attempt": 1, "says": "Drain"}, ticket)
-        outcome = {"step": "drain", "round": 1, "attempt": 1, "result": "done", "says": "11 moved"}
-        self.ledger.append("outcome", "bot", outcome, ticket)
-        return self.ledger.append(end, "bot", data, ticket)
+        self.ledger.append("bot", entry_data("started", {"attempt": 1, "locks": []}), ticket)
+        self.ledger.append(
+            "bot", entry_data("intent", {"step": "drain", "round": 1, "attempt": 1, "description": "Drain"}), ticket
+        )
+        outcome = {"step": "drain", "round": 1, "attempt": 1, "result": "done", "message": "11 moved"}
+        self.ledger.append("bot", entry_data("outcome", outcome), ticket)
+        return self.ledger.append("bot", entry_data(end, data), ticket)
 
 
 @pytest.fixture

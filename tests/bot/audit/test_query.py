@@ -1,6 +1,7 @@
 """What a review finds, for whom, and what it never shows."""
 
 import pytest
+from entry_samples import entry_data
 
 from bot.audit import filter_syntax
 from bot.dispatch.authorization import Person
@@ -19,7 +20,7 @@ def told_of(found):
 def test_a_question_a_refusal_and_a_change_are_one_row_each(told, review, everybody, clock):
     told.answers("check-writers", "prod", ["prod"])
     told.refuses("drain-node", "hv03")
-    told.runs(told.proposes("drain-node", "hv03", ["prod"]), says="hv03 is drained")
+    told.runs(told.proposes("drain-node", "hv03", ["prod"]), message="hv03 is drained")
     found = page(review, everybody, "prod", clock)
     assert told_of(found) == [
         ("T-1", "drain-node", "hv03", "operator", "approver", "done"),
@@ -60,16 +61,18 @@ def test_rows_are_narrowed(told, review, everybody, typed, rows):
     told.asks("check-writers", "nowhere")
     told.asks("hvops", "")  # about the bot itself: never answered in the ledger
     told.runs(told.proposes("drain-node", "hv03", ["prod"]))
-    told.decides("rejected", told.proposes("drain-node", "hv01", ["prod"]), why="Not now.")
+    told.decides("rejected", told.proposes("drain-node", "hv01", ["prod"]), reason="Not now.")
     told.proposes("drain-node", "br01", ["branch"])
-    ledger.append("refused", "T1/U3", {"line": "approve T-1", "kind": "too late", "why": "Too late."}, "T-1")
-    ledger.append("stop", "T1/U1", {"name": "operator", "why": "storm"})
+    ledger.append(
+        "T1/U3", entry_data("refused", {"line": "approve T-1", "category": "too late", "reason": "Too late."}), "T-1"
+    )
+    ledger.append("T1/U1", entry_data("stop", {"name": "operator", "reason": "storm"}))
     found = page(review, everybody, typed, clock).rows
     assert [row.ticket if row.kind == "change" else row.outcome.removeprefix("refused: ") for row in found] == rows
 
 
 def test_a_switch_and_a_question_without_an_answer_are_shown(told, review, everybody, clock, ledger):
-    ledger.append("stop", "T1/U1", {"name": "operator", "why": "storm"})
+    ledger.append("T1/U1", entry_data("stop", {"name": "operator", "reason": "storm"}))
     told.asks("check-writers", "prod")
     assert [(row.what, row.outcome, row.says) for row in page(review, everybody, "", clock).rows] == [
         ("check-writers", "unanswered", ""),
@@ -81,7 +84,7 @@ def test_an_old_ticket_to_which_something_happened_today_is_of_today(told, revie
     ticket = told.proposes("drain-node", "hv03", ["prod"])
     told.answers("check-writers", "prod", ["prod"])
     clock.now = clock.now.replace(day=4)
-    told.decides("rejected", ticket, why="Not now.")
+    told.decides("rejected", ticket, reason="Not now.")
     assert [row.ticket for row in page(review, everybody, "", clock).rows] == ["T-1"]
     assert page(review, everybody, "--until 2026-03-02T11:00 --when 2h", clock).rows == ()
 
@@ -173,7 +176,7 @@ def test_a_story_is_for_those_who_may_see_all_of_its_places(told, review, everyb
 
 def test_the_last_outcomes_are_those_one_may_see(told, review, everybody, of_prod):
     told.runs(told.proposes("drain-node", "hv03", ["prod"]))
-    told.runs(told.proposes("drain-node", "br01", ["branch"]), "failed", why="hv03 is still paused")
+    told.runs(told.proposes("drain-node", "br01", ["branch"]), "failed", reason="hv03 is still paused")
     told.proposes("drain-node", "hv01", ["prod"])
     assert [(row.ticket, row.outcome) for row in review.recently_ended(everybody, 10)] == [
         ("T-2", "failed"),

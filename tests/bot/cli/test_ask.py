@@ -99,7 +99,7 @@ def test_nobody_may_ask(hvops, healthy, tmp_path):
     ended = hvops("ask", "--settings", closed, "/check-writers prod")
     assert ended.code == 2
     assert "needs the role viewer" in " ".join(ended.err.split())
-    assert newest(healthy).data["kind"] == "not allowed"
+    assert newest(healthy).data.category == "not allowed"
 
 
 def test_json_carries_the_whole_report(hvops, stuck):
@@ -157,7 +157,7 @@ def test_a_word_of_hvops_is_known_however_it_is_decorated(hvops, healthy, line):
 )
 def test_a_command_is_known_however_it_is_decorated(hvops, healthy, line):
     assert hvops("ask", "--settings", healthy, line).code == 0
-    assert newest(healthy).data["line"] == "/check-writers prod"
+    assert newest(healthy).fields["line"] == "/check-writers prod"
 
 
 def test_the_practice_estate_is_asked_with_lab(hvops, monkeypatch):

@@ -10,6 +10,7 @@ import sqlite3
 from datetime import UTC, datetime
 
 import pytest
+from entry_samples import entry_data
 
 from bot.api.report import Finding, Report, Severity
 from bot.ledger import Ledger
@@ -27,20 +28,33 @@ def folder(tmp_path):
     """A ledger with a question, its answer, a refusal, a hostile name and a ticket; and a copy of its files."""
     ledger = Ledger(tmp_path / "ledger.db", tmp_path / "ledger.key", tmp_path / "anchors.txt", clock=lambda: NOON)
     with ledger:
-        ledger.append("asked", "os:ops1", {"line": "/check-writers prod", "target": "prod", "via": "terminal"})
+        ledger.append(
+            "os:ops1", entry_data("asked", {"line": "/check-writers prod", "target": "prod", "via": "terminal"})
+        )
         kept = {
             "report": ledger.put_blob(report_to_bytes(REPORT)),
             "evidence": ledger.put_blob(evidence_to_bytes((Evidence("hv03", "vssadmin list writers", "0x800423f4"),))),
         }
         answer = {"asked": 1, "answer": "token-1", "line": "/check-writers prod", "target": "prod", "verdict": "stuck"}
-        ledger.append("answered", "os:ops1", answer | kept)
-        ledger.append("refused", "T1/U2", {"line": "/x \x1b[31m=1+1", "kind": "usage", "why": "There is no command.\n"})
-        proposal = {"digest": "9f3c41aa00", "policy": "approval", "open_until": FAR, "line": "/reset-writer hv03"}
-        ledger.append("proposed", "T1/U1", proposal)
-        ledger.append("approved", "T1/U3", {"by": "T1/U3", "start_by": FAR}, "T-1")
-        ledger.append("started", "bot", {"attempt": 1, "locks": []}, "T-1")
-        ledger.append("intent", "bot", {"step": "drain", "round": 1, "attempt": 1}, "T-1")
-        ledger.append("outcome", "bot", {"step": "drain", "round": 1, "attempt": 1, "says": "11 moved"}, "T-1")
+        ledger.append("os:ops1", entry_data("answered", answer | kept))
+        ledger.append(
+            "T1/U2",
+            entry_data("refused", {"line": "/x \x1b[31m=1+1", "category": "usage", "reason": "There is no command.\n"}),
+        )
+        proposal = {
+            "digest": "9f3c41aa00",
+            "policy": "approval",
+            "open_until": FAR,
+            "line": "/reset-writer hv03",
+            "command": "reset-writer",
+        }
+        ledger.append("T1/U1", entry_data("proposed", proposal))
+        ledger.append("T1/U3", entry_data("approved", {"by": "T1/U3", "start_by": FAR}), "T-1")
+        ledger.append("bot", entry_data("started", {"attempt": 1, "locks": []}), "T-1")
+        ledger.append("bot", entry_data("intent", {"step": "drain", "round": 1, "attempt": 1}), "T-1")
+        ledger.append(
+            "bot", entry_data("outcome", {"step": "drain", "round": 1, "attempt": 1, "message": "11 moved"}), "T-1"
+        )
     return tmp_path
 
 

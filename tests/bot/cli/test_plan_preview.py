@@ -68,8 +68,8 @@ def test_a_plan_that_is_possible_is_shown_whole_and_ends_with_0(hvops, healthy):
         assert fact in said
     new = entries(healthy, before)
     assert [one.kind for one in new] == ["asked", "answered"]
-    assert {one.data["line"] for one in new} == {"/drain-node hv03"}
-    assert new[0].data["via"] == "terminal"
+    assert {one.data.line for one in new} == {"/drain-node hv03"}
+    assert new[0].data.via == "terminal"
 
 
 def test_it_is_the_very_plan_that_a_proposal_would_sign(hvops, healthy):
@@ -80,7 +80,7 @@ def test_it_is_the_very_plan_that_a_proposal_would_sign(hvops, healthy):
         proposed = asyncio.run(made.proposals.propose(request))
         assert isinstance(proposed, Proposed)
         assert told["digest"] == proposed.proposal.digest
-        assert told["plan"] == made.ledger.entry(proposed.seq).data["plan"]
+        assert told["plan"] == made.ledger.entry(proposed.seq).data.plan
         made.decisions.withdraw(UserAction(OPERATOR, proposed.ticket))
 
 
@@ -163,7 +163,7 @@ def test_no_word_decides_anything(hvops, healthy, word):
     assert (ended.code, ended.out) == (2, "")
     assert "Nothing is decided at a terminal" in " ".join(ended.err.split())
     assert [one.kind for one in entries(healthy, before)] == ["refused"]
-    assert entries(healthy, before)[0].data["kind"] == "not allowed"
+    assert entries(healthy, before)[0].data.category == "not allowed"
 
 
 def test_the_practice_estate_shows_a_plan_too(hvops):

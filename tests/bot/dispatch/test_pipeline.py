@@ -106,8 +106,8 @@ async def test_an_answer_is_asked_then_answered(shepherd):
     assert answered.report == REPORT
     assert answered.line == "/count-sheep prod --free 2GB"
     assert shepherd.story() == [("asked", "T1/U1"), ("answered", "T1/U1")]
-    assert shepherd.last()["asked"] == 1
-    assert shepherd.last()["target"] == "prod"
+    assert shepherd.last().asked == 1
+    assert shepherd.last().target == "prod"
     assert shepherd.ledger.verify().holds
 
 
@@ -140,8 +140,8 @@ async def test_what_cannot_be_read_is_refused_and_stands_in_the_ledger(shepherd,
     with pytest.raises(UsageError, match=says):
         await shepherd.says(line)
     assert shepherd.ledger.head().kind == "refused"
-    assert shepherd.last()["kind"] == "usage"
-    assert len(shepherd.last()["line"]) < 120
+    assert shepherd.last().category == "usage"
+    assert len(shepherd.last().line) < 120
     assert shepherd.collected == 0
 
 
@@ -170,7 +170,7 @@ async def test_our_bug_gets_an_id_and_an_entry(shepherd):
     with pytest.raises(InternalError) as bug:
         await shepherd.says("/count-sheep prod")
     assert bug.value.bug in str(bug.value)
-    assert bug.value.bug in shepherd.last()["why"]
+    assert bug.value.bug in shepherd.last().reason
     assert "sheep" not in str(bug.value)
     assert shepherd.story() == [("asked", "T1/U1"), ("refused", "T1/U1")]
 

@@ -8,6 +8,7 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from entry_samples import entry_data
 
 from bot.config.settings import load
 from bot.doctor.audit_channel import audit_channel
@@ -62,13 +63,13 @@ async def anchored(slack, entry):
 
 
 def asked(ledger):
-    return ledger.append("asked", "T0/U1", {"line": "/x", "target": "prod"})
+    return ledger.append("T0/U1", entry_data("asked", {"line": "/x", "target": "prod"}))
 
 
 async def test_a_channel_that_knows_the_head_is_well(slack, ledger, looked):
     assert (await looked())["heads in it"].status is Status.SKIP
     await anchored(slack, asked(ledger))
-    ledger.append("shown", "bot", {"audited": 1, "channel": "C0AUDIT"})
+    ledger.append("bot", entry_data("shown", {"what": "audit", "last_published": 1, "channel": "C0AUDIT"}))
     found = await looked(minutes=600)
     assert [check.status for check in found.values()] == [Status.OK, Status.OK]
     assert found["heads in it"].says == "the newest is of entry 1, and this ledger's"

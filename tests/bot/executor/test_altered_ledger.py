@@ -7,6 +7,7 @@ import json
 import sqlite3
 from dataclasses import replace
 
+from entry_samples import entry_data
 from scripted_world import APPROVER, OPERATOR
 
 from bot.api.command import Risk
@@ -29,8 +30,15 @@ def tamper(ledger, change):
 
 def rewritten(entry, **data):
     """Another body for an entry; its mac stays what it was."""
-    whole = {"seq": entry.seq, "at": entry.at, "kind": entry.kind, "actor": entry.actor, "ticket": entry.ticket}
-    told = json.dumps({**whole, "data": {**entry.data, **data}}, sort_keys=True, separators=(",", ":"))
+    whole = {
+        "seq": entry.seq,
+        "id": entry.id,
+        "at": entry.at,
+        "kind": entry.kind,
+        "actor": entry.actor,
+        "ticket": entry.ticket,
+    }
+    told = json.dumps({**whole, "data": {**entry.fields, **data}}, sort_keys=True, separators=(",", ":"))
     return lambda database: database.execute("UPDATE entry SET body = ? WHERE seq = ?", (told, entry.seq))
 
 
@@ -58,7 +66,7 @@ async def test_a_step_whose_entries_were_taken_out_is_not_done_twice(bench, worl
     while "outcome" not in bench.kinds("T-1"):  # noqa: ASYNC110 - nothing tells when an entry is written
         await asyncio.sleep(0)
     await bench.dies()
-    bench.ledger.append("asked", "U1", {"line": "/hvops help"})
+    bench.ledger.append("U1", entry_data("asked", {"line": "/hvops help"}))
     done = list(world.order)
     seqs = [(one.seq,) for one in bench.ledger.story("T-1") if one.kind in ("intent", "outcome")]
     tamper(bench.ledger, lambda database: database.executemany("DELETE FROM entry WHERE seq = ?", seqs))
@@ -84,14 +92,14 @@ async def test_an_undo_proves_what_it_takes_back_too(bench, world):
     undo = bench.proposals.undo(Request(OPERATOR, "undo T-1", "button", "C0OPS"), "T-1")
     bench.decisions.approve(bench.press(APPROVER, undo.ticket))
     done = list(world.order)
-    tamper(bench.ledger, rewritten(outcome, says="nothing happened"))
+    tamper(bench.ledger, rewritten(outcome, message="nothing happened"))
     await bench.runs()
     assert world.order == done
 
 
 async def test_what_was_altered_before_the_proposal_keeps_nothing_from_running(bench):
     """An old damage is for `verify` to tell; it must not keep a repair from being done."""
-    asked = bench.ledger.append("asked", "U1", {"line": "/check-writers prod"})
+    asked = bench.ledger.append("U1", entry_data("asked", {"line": "/check-writers prod"}))
     await bench.approved()
     tamper(bench.ledger, rewritten(asked, line="/check-writers branch"))
     await bench.runs()

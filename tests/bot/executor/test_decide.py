@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from entry_samples import entry_data, entry_data_of
 from scripted_world import (
     APPROVER,
     BOTH,
@@ -42,9 +43,9 @@ async def test_a_proposal_is_written_whole(bench):
     proposed = await bench.propose()
     assert isinstance(proposed, Proposed)
     entry = bench.ledger.entry(proposed.seq)
-    assert entry.data["digest"] == proposed.proposal.made.digest == bench.ledger.ticket("T-1").digest
-    assert (entry.data["places"], entry.data["risk"], entry.data["policy"]) == (["prod"], "high", "approval")
-    assert entry.data["open_until"] == "2026-03-02T14:30:00.000Z"
+    assert entry.data.digest == proposed.proposal.made.digest == bench.ledger.ticket("T-1").digest
+    assert (entry.data.places, entry.data.risk, entry.data.policy) == (("prod",), "high", "approval")
+    assert entry.data.open_until == "2026-03-02T14:30:00.000Z"
     assert proposed.proposal.plan == bench.plans["reset"]("hv03", bench.world.hosts["hv03"])
     assert bench.kinds("T-1") == ["proposed"]
     assert [one.kind for one in bench.ledger.every()] == ["asked", "proposed"]
@@ -212,8 +213,8 @@ async def test_every_click_that_comes_too_late_is_told_who_decided(bench, clock)
         with pytest.raises(AlreadyDecided) as late:
             act(bench.press(OTHER, ticket, click=9))
         assert str(late.value) == says
-        assert bench.last(ticket).data["why"] == says
-        assert bench.last(ticket).data["click"] == 9
+        assert bench.last(ticket).data.reason == says
+        assert bench.last(ticket).data.click == 9
     bench.decisions.withdraw(bench.press(OPERATOR, ticket))
     with pytest.raises(AlreadyDecided, match="was withdrawn by person 1"):
         bench.decisions.approve(bench.press(OTHER, ticket))
@@ -271,10 +272,12 @@ async def test_what_a_proposal_is_not_ready_for_is_refused_to_everybody(bench):
 
 def under_way(bench, ticket, *more):
     """As the runner would have left it: begun, with a step by hand in flight."""
-    bench.ledger.append("started", "bot", {"locks": ["node:hv03"], "attempt": 1}, ticket)
-    bench.ledger.append("intent", "bot", {"step": "look", "round": 1, "attempt": 1, "says": ""}, ticket)
+    bench.ledger.append("bot", entry_data("started", {"locks": ["node:hv03"], "attempt": 1}), ticket)
+    bench.ledger.append(
+        "bot", entry_data("intent", {"step": "look", "round": 1, "attempt": 1, "description": ""}), ticket
+    )
     for kind in more:
-        bench.ledger.append(kind, "bot", {"step": "look", "why": "why"}, ticket)
+        bench.ledger.append("bot", entry_data_of(kind, {"step": "look", "reason": "reason"}), ticket)
 
 
 @pytest.mark.parametrize("who", [VIEWER, STRANGER, ELSEWHERE])
@@ -296,7 +299,7 @@ async def test_what_runs_is_moved_only_by_who_has_the_role_there(bench, who, ver
     press = getattr(bench.decisions, verb)
     with pytest.raises(PermissionDenied, match="This needs the role"):
         press(bench.press(who, ticket), *more)
-    assert (bench.ledger.ticket(ticket), bench.last(ticket).data["kind"]) == (before, "not allowed")
+    assert (bench.ledger.ticket(ticket), bench.last(ticket).fields["category"]) == (before, "not allowed")
     press(bench.press(least, ticket), *more)
     assert bench.last(ticket).actor == least.id
 
@@ -362,7 +365,7 @@ async def test_fifty_at_once_make_one_decision_and_one_run(bench, world):
         said = list(pool.map(press, crowd))
     (winner,) = [one for one in said if not isinstance(one, str)]
     assert {one for one in said if isinstance(one, str)} == {f"Too late: {bench.decisions.describe_status(ticket)}"}
-    assert winner.data["name"] in bench.decisions.describe_status(ticket)
+    assert winner.data.name in bench.decisions.describe_status(ticket)
     await bench.runs(3)
     assert len(world.order) == 3
     assert bench.kinds(ticket).count("started") == 1
@@ -382,7 +385,7 @@ async def test_approve_against_reject_withdraw_expire_and_plan_change(benches, c
         partial(other.decisions.approve, other.press(OTHER, ticket)),
         partial(bench.decisions.reject, bench.press(OTHER, ticket), "no"),
         partial(other.decisions.withdraw, other.press(OPERATOR, ticket)),
-        partial(bench.ledger.append, "expired", "bot", {}, ticket),
+        partial(bench.ledger.append, "bot", entry_data("expired"), ticket),
     ]
     acts = acts[round_ % 5 :] + acts[: round_ % 5]
     results = await asyncio.gather(
@@ -416,10 +419,10 @@ async def test_two_processes_on_one_store_run_a_ticket_once_and_one_takes_over_f
 
 async def test_a_click_that_nobody_answered_is_made_up_for_once(bench):
     ticket = (await bench.propose()).ticket
-    answered = bench.ledger.append("clicked", APPROVER.id, {"button": "approve"}, ticket)
+    answered = bench.ledger.append(APPROVER.id, entry_data("clicked", {"button": "approve"}), ticket)
     bench.decisions.approve(bench.press(APPROVER, ticket, click=answered.seq))
-    lost = bench.ledger.append("clicked", OTHER.id, {"button": "approve"}, ticket)
-    bench.ledger.append("clicked", OTHER.id, {"button": "evidence"})
+    lost = bench.ledger.append(OTHER.id, entry_data("clicked", {"button": "approve"}), ticket)
+    bench.ledger.append(OTHER.id, entry_data("clicked", {"button": "evidence"}))
     await bench.runs(2)
     assert bench.missed == [lost.seq]
 
@@ -439,27 +442,32 @@ async def test_how_a_ticket_stands_is_said_by_the_last_thing_that_moved_it(bench
     under_way(bench, ticket)
     clock.forward(minutes=1)
     assert says(ticket) == "T-1 runs since 14:01 UTC on 2026-03-02."
-    bench.ledger.append("interrupted", "bot", {"step": "look", "why": "why"}, ticket)
+    bench.ledger.append("bot", entry_data("interrupted", {"step": "look", "reason": "reason"}), ticket)
     clock.forward(minutes=1)
     assert says(ticket) == "T-1 is interrupted since 14:02 UTC on 2026-03-02."
     bench.decisions.resume(bench.press(APPROVER, ticket))
     assert says(ticket) == "T-1 runs since 14:03 UTC on 2026-03-02."
     bench.decisions.cancel(bench.press(OPERATOR, ticket))
     assert says(ticket) == "T-1 runs since 14:03 UTC on 2026-03-02."
-    bench.ledger.append("interrupted", "bot", {"step": "look", "why": "why"}, ticket)
+    bench.ledger.append("bot", entry_data("interrupted", {"step": "look", "reason": "reason"}), ticket)
     bench.decisions.close(bench.press(OPERATOR, ticket), "seen to.")
     assert says(ticket) == "T-1 was closed by person 1 at 14:03 UTC on 2026-03-02: seen to."
     with pytest.raises(TicketError, match="There is no ticket T-9"):
         says("T-9")
-    for data, by in (({"by": "T1/U8"}, "T1/U8"), ({}, "bot"), ({"name": "Ann", "by": "T1/U8"}, "Ann")):
-        told = replace(bench.last(ticket), kind="expired", actor="bot", data=data)
-        assert describe_status("T-1", [told]) == f"T-1 was expired by {by} at 14:03 UTC on 2026-03-02."
+    for data, by in (
+        (entry_data("expired", reason="late"), "bot"),
+        (entry_data("rejected", by="T1/U8", name="Ann", reason="late"), "Ann"),
+        (entry_data("rejected", by="T1/U8", reason="late"), "bot"),
+    ):
+        told = replace(bench.last(ticket), kind=data.kind, actor="bot", fields=data.fields)
+        assert describe_status("T-1", [told]) == f"T-1 was {data.kind} by {by} at 14:03 UTC on 2026-03-02: late."
 
 
 async def test_what_a_decision_writes(bench):
     ticket = (await bench.propose()).ticket
     entry = bench.decisions.approve(replace(bench.press(APPROVER, ticket, click=7), place="C0OPS"))
-    assert entry.data == {
+    assert entry.fields == {
+        "rules_version": 1,
         "start_by": "2026-03-02T14:15:00.000Z",
         "digest": bench.ledger.ticket(ticket).digest,
         "by": APPROVER.id,
@@ -469,13 +477,13 @@ async def test_what_a_decision_writes(bench):
         "click": 7,
     }
     ticket = (await bench.propose()).ticket
-    assert bench.decisions.reject(bench.press(APPROVER, ticket), "x" * 600).data["why"] == "x" * 500
-    assert bench.decisions.stop_changes(OPERATOR, "y" * 600, 3).data == {
+    assert bench.decisions.reject(bench.press(APPROVER, ticket), "x" * 600).fields["reason"] == "x" * 500
+    assert bench.decisions.stop_changes(OPERATOR, "y" * 600, 3).fields == {
         "name": "person 1",
-        "why": "y" * 500,
+        "reason": "y" * 500,
         "click": 3,
     }
-    assert bench.decisions.allow_changes(APPROVER, 4).data == {"name": "person 2", "click": 4}
+    assert bench.decisions.allow_changes(APPROVER, 4).fields == {"name": "person 2", "click": 4}
 
 
 async def test_what_a_refusal_writes(bench):
@@ -484,16 +492,16 @@ async def test_what_a_refusal_writes(bench):
     with pytest.raises(PermissionDenied) as refused:
         bench.decisions.approve(bench.press(VIEWER, ticket, click=7))
     assert (bench.ledger.head().actor, bench.ledger.head().ticket) == (VIEWER.id, ticket)
-    assert bench.ledger.head().data == told | {
-        "line": f"approve {ticket}", "why": str(refused.value), "kind": "not allowed"
+    assert bench.ledger.head().fields == told | {
+        "line": f"approve {ticket}", "reason": str(refused.value), "category": "not allowed"
     }  # fmt: skip
     with pytest.raises(TicketError) as refused:
         bench.decisions.close(bench.press(OPERATOR, ticket), "because")
-    assert (bench.last(ticket).kind, bench.last(ticket).data["kind"]) == ("refused", "too late")
+    assert (bench.last(ticket).kind, bench.last(ticket).fields["category"]) == ("refused", "too late")
     with pytest.raises(PermissionDenied) as refused:
         bench.decisions.stop_changes(VIEWER, "x")
     head = bench.ledger.head()
-    assert (head.ticket, head.data["line"], head.data["kind"]) == (None, "/hvops stop", "not allowed")
+    assert (head.ticket, head.fields["line"], head.fields["category"]) == (None, "/hvops stop", "not allowed")
 
 
 async def test_a_second_cancel_is_told_that_the_first_one_counts(bench):
@@ -511,10 +519,12 @@ async def test_who_lets_a_wait_go_on_that_gave_way_takes_its_locks_again(bench, 
     bench.plans["reset"] = lambda on, _facts: simple(on, by_hand(on))
     ticket = await bench.approved()
     under_way(bench, ticket)
-    bench.ledger.append("interrupted", "bot", {"step": "look", "why": "why", "gives_way": gives_way}, ticket)
+    bench.ledger.append(
+        "bot", entry_data("interrupted", {"step": "look", "reason": "reason", "yields_locks": gives_way}), ticket
+    )
     entry = bench.decisions.resume(bench.press(APPROVER, ticket))
-    assert entry.data["attempt"] == 2
-    assert entry.data.get("locks") == (["node:hv03"] if gives_way else None)
+    assert entry.fields["attempt"] == 2
+    assert entry.fields.get("locks") == (["node:hv03"] if gives_way else [])
     with pytest.raises(TicketError, match="It is not interrupted: T-1 runs since"):
         bench.decisions.resume(bench.press(APPROVER, ticket))
 
@@ -529,7 +539,7 @@ async def test_a_step_by_hand_asks_for_the_role_that_it_names(bench):
     with pytest.raises(PermissionDenied, match="role approver"):
         bench.decisions.confirm_manual_step(bench.press(OPERATOR, ticket))
     said = bench.decisions.confirm_manual_step(bench.press(APPROVER, ticket)).data
-    assert (said["step"], said["round"]) == ("look", 1)
+    assert (said.step, said.round) == ("look", 1)
 
 
 def test_the_practice_policy_is_the_strict_one():
@@ -560,9 +570,7 @@ async def test_done_counts_for_the_step_it_was_shown_for_and_for_no_later_one(be
     object.__setattr__(bench.parts, "sleep", sleep_and_press)
     await bench.runs()
     assert bench.last(ticket).kind == "done"
-    assert [
-        (one.data["step"], one.actor) for one in bench.ledger.entries(kind="step-confirmed", newest_first=False)
-    ] == [
+    assert [(one.data.step, one.actor) for one in bench.ledger.entries(kind="step-confirmed", newest_first=False)] == [
         ("look-1", OPERATOR.id),
         ("look-2", APPROVER.id),
     ]
@@ -589,7 +597,9 @@ async def test_one_human_in_two_workspaces_of_an_organisation_is_no_second_perso
     with pytest.raises(PermissionDenied, match="somebody else of the approvers"):
         bench.decisions.approve(bench.press(elsewhere, ticket))
     with pytest.raises(TicketError, match="somebody else of the approvers"):
-        bench.ledger.append("approved", elsewhere.id, {"by": elsewhere.id, "start_by": "2100-01-01T00:00:00Z"}, ticket)
+        bench.ledger.append(
+            elsewhere.id, entry_data("approved", {"by": elsewhere.id, "start_by": "2100-01-01T00:00:00Z"}), ticket
+        )
 
 
 def test_one_lock_by_whatever_link_a_process_knows_the_ledger(tmp_path):

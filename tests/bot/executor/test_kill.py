@@ -200,11 +200,11 @@ def check_ticket(ledger, remote, ticket, allowed):
     else:
         assert state.state == "interrupted", (ticket, state)  # honest: a person must decide, and the locks are kept
         assert ticket in ledger.locks().values()
-    if ticket == "T-1" and state.end == "failed" and any(one.data.get("undone") for one in ledger.story(ticket)):
+    if ticket == "T-1" and state.end == "failed" and any(one.fields.get("rolled_back") for one in ledger.story(ticket)):
         assert {remote.host.get(key, "0") for key in "ab"} == {"0"}  # nothing half done
-    if ticket == "T-1" and state.end == "done" and ledger.story(ticket)[0].data["command"] == "reset":
+    if ticket == "T-1" and state.end == "done" and ledger.story(ticket)[0].data.command == "reset":
         told = [entry.data for entry in ledger.entries(ticket=ticket, kind="outcome")]
-        assert {one["step"] for one in told if one["result"] == "done"} == {"pause", "restart", "resume"}
+        assert {one.step for one in told if one.result == "done"} == {"pause", "restart", "resume"}
         assert remote.host["paused"] == "no"
         assert remote.acts["restart"] == 1
         assert remote.host["instance"] == "2"

@@ -11,6 +11,7 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
+from entry_samples import entry_data, entry_data_of
 from scripted_world import by_hand, person, simple, step
 
 from bot.api.command import Role
@@ -106,23 +107,26 @@ class Table:
             return self.tickets[state]
         ticket = (await self.bench.propose(self.line, self.requester)).ticket
         self.tickets[state] = ticket
-        entries, until = self.bench.ledger, {"start_by": "2026-03-02T14:10:00Z", "digest": ""}
+        entries, until = (
+            self.bench.ledger,
+            {"start_by": "2026-03-02T14:10:00Z", "digest": self.bench.ledger.ticket(ticket).digest},
+        )
         decided = {"by": "T1/U90", "name": "decider"}
-        act = {"round": 1, "attempt": 1, "says": ""}
+        act = {"round": 1, "attempt": 1}
         if state == "rejected":
-            entries.append("rejected", "T1/U90", decided | {"why": "no"}, ticket)
+            entries.append("T1/U90", entry_data("rejected", decided | {"reason": "no"}), ticket)
         elif state != "proposed":
             by = "T1/U90" if self.bench.ledger.ticket(ticket).second_person else self.requester.id
-            entries.append("approved", by, decided | until | {"by": by}, ticket)
+            entries.append(by, entry_data("approved", decided | until | {"by": by}), ticket)
         if state in ("running", "waits for a hand", "interrupted", "done"):
-            entries.append("started", "bot", {"locks": [f"only:{ticket}"], "attempt": 1}, ticket)
-            entries.append("intent", "bot", act | {"step": "set"}, ticket)
+            entries.append("bot", entry_data("started", {"locks": [f"only:{ticket}"], "attempt": 1}), ticket)
+            entries.append("bot", entry_data("intent", act | {"step": "set"}), ticket)
         if state in ("waits for a hand", "done"):
-            entries.append("outcome", "bot", act | {"step": "set", "result": "done"}, ticket)
+            entries.append("bot", entry_data("outcome", act | {"step": "set", "result": "done"}), ticket)
         if state == "waits for a hand":
-            entries.append("intent", "bot", act | {"step": "look"}, ticket)
+            entries.append("bot", entry_data("intent", act | {"step": "look"}), ticket)
         if state in ("interrupted", "done"):
-            entries.append(state, "bot", {"step": "set", "why": "why", "says": "all"}, ticket)
+            entries.append("bot", entry_data_of(state, {"step": "set", "reason": "why", "message": "all"}), ticket)
         return ticket
 
     def press(self, verb, who, ticket):
@@ -160,7 +164,7 @@ async def test_who_may_do_what_when(benches, kind, where, low):
             except HvopsError as refused:
                 said, last = refused, bench.ledger.head()
                 assert last.kind == "refused", (name, verb, state)
-                assert last.data["why"] == str(said)
+                assert last.data.reason == str(said)
                 assert bench.ledger.ticket(ticket) == before
             else:
                 said = None
@@ -193,8 +197,8 @@ def test_who_may_stop_and_go(benches, stop, go):
 async def test_a_plan_that_names_no_place_takes_a_role_everywhere(bench):
     """Nothing to compare a cluster with: only who holds the role everywhere may decide."""
     ticket = (await bench.propose()).ticket
-    story = bench.ledger.story(ticket)[0].data
-    nowhere = bench.ledger.append("proposed", "T1/U1", story | {"places": []}).ticket
+    story = bench.ledger.story(ticket)[0].fields
+    nowhere = bench.ledger.append("T1/U1", entry_data("proposed", story | {"places": []})).ticket
     for holding, may in ((["prod"], False), (["prod", "branch"], False), (["*"], True)):
         who = Person("T1/U50", "x", {A: frozenset(holding)})
         if may:
@@ -208,4 +212,6 @@ async def test_the_ledger_itself_refuses_a_requester_who_approves(bench):
     """The second lock: even an entry written past `ApprovalService` cannot make one person both."""
     ticket = (await bench.propose()).ticket
     with pytest.raises(TicketError, match="you asked"):
-        bench.ledger.append("approved", "T1/U1", {"by": "T1/U1", "start_by": "2026-03-02T14:10:00Z"}, ticket)
+        bench.ledger.append(
+            "T1/U1", entry_data("approved", {"by": "T1/U1", "start_by": "2026-03-02T14:10:00Z"}), ticket
+        )

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from entry_samples import entry_data
 from scripted_world import Clock, reset_plan
 
 from bot.api.plan import Gate, GateOutcome
@@ -93,11 +94,11 @@ async def test_time_that_was_over_and_is_not_any_more_voids_what_has_begun(bench
     bench.plans["reset"] = patient(clock, ready)
     ticket = await bench.approved()
     clock.forward(seconds=90)
-    bench.ledger.append("started", "bot", {"attempt": 1, "locks": ["node:hv03"], "takes_over": ""}, ticket)
+    bench.ledger.append("bot", entry_data("started", {"attempt": 1, "locks": ["node:hv03"], "takes_over": ""}), ticket)
     bench.plans["reset"] = patient(clock, clock() + timedelta(seconds=90))
     await bench.runs()
     assert bench.last(ticket).kind == "voided"
-    assert bench.last(ticket).data["why"] == "not yet: Seen twice (once)"
+    assert bench.last(ticket).data.reason == "not yet: Seen twice (once)"
     assert world.order == []
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
+from entry_samples import entry_data, entry_data_of
 from scripted_world import (
     APPROVER,
     BOTH,
@@ -32,7 +33,6 @@ from bot.api.queries import Predicate, make_params
 from bot.dispatch.pipeline import Request
 from bot.errors import LedgerError
 from bot.executor import scheduler
-from bot.ledger import Entry
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.proposal import proposal_from
 from bot.tickets.undo import undo_step
@@ -48,10 +48,10 @@ async def test_from_proposal_to_proof(bench, world):
     assert world.order == REACHED
     assert world.hosts["hv03"]["paused"] == "no"
     outcome = bench.ledger.entries(ticket=ticket, kind="outcome", newest_first=False)[1].data
-    assert outcome["after"][0]["instance"] == "2"
-    assert bench.ledger.blob(outcome["evidence"])
+    assert outcome.after[0]["instance"] == "2"
+    assert bench.ledger.blob(outcome.evidence)
     intent = bench.ledger.entries(ticket=ticket, kind="intent", newest_first=False)[1].data
-    assert intent["before"][0]["instance"] == "1"
+    assert intent.before[0]["instance"] == "1"
     assert bench.ledger.locks() == {}
     assert bench.ledger.verify().holds
     steps = [(one.kind, one.step, one.of) for one in bench.told if one.kind in ("intent", "done")]
@@ -63,7 +63,7 @@ async def test_each_act_is_noted_in_the_hosts_own_log_and_a_refusal_is_only_note
     world.hooks[1] = lambda: world.silent.add("no-notes")
     await bench.runs()
     assert bench.last(ticket).kind == "done"
-    noted = [entry.data["noted"] for entry in bench.ledger.entries(ticket=ticket, kind="outcome")]
+    noted = [entry.data.event_log_note for entry in bench.ledger.entries(ticket=ticket, kind="outcome")]
     assert all("not noted in its event log: hv03: access denied" in one for one in noted)
     world.silent.clear()
     await bench.approved()
@@ -91,8 +91,8 @@ async def test_a_changed_plan_is_void_with_its_difference_and_its_replacement(be
     bench.plans["reset"] = lambda on, facts: Plan(**{**vars_of(reset_plan(on, facts)), "rollback": "none at all"})
     await bench.runs()
     voided, proposed = bench.last(again), bench.ledger.head()
-    assert voided.data["difference"] == ["- Way back: Resume hv03", "+ Way back: none at all"]
-    assert (proposed.kind, proposed.actor, proposed.data["replaces"]) == ("proposed", OPERATOR.id, again)
+    assert voided.data.difference == ("- Way back: Resume hv03", "+ Way back: none at all")
+    assert (proposed.kind, proposed.actor, proposed.data.replaces) == ("proposed", OPERATOR.id, again)
     assert proposed.seq == voided.seq + 1
     assert len(world.order) == 3
 
@@ -105,7 +105,7 @@ async def test_a_plan_that_a_gate_holds_now_is_void_without_a_replacement(bench,
     ticket = await bench.approved()
     world.hosts["hv03"]["locked"] = "yes"
     await bench.runs()
-    assert "No guest is locked" in bench.last(ticket).data["why"]
+    assert "No guest is locked" in bench.last(ticket).data.reason
     assert bench.ledger.head() == bench.last(ticket)
     assert world.order == []
 
@@ -138,7 +138,7 @@ async def test_another_code_version_voids_what_was_approved_before(benches, worl
     ticket = await old.approved()
     new = benches(version="2")
     await new.runs()
-    assert new.last(ticket).data["difference"] == ["- Code: 1", "+ Code: 2"]
+    assert new.last(ticket).data.difference == ("- Code: 1", "+ Code: 2")
     assert new.ledger.head().kind == "proposed"
     assert world.order == []
 
@@ -150,7 +150,7 @@ async def test_a_guard_is_asked_just_before_the_act(bench, world):
     ticket = await bench.approved()
     await bench.runs()
     assert bench.last(ticket).kind == "failed"
-    assert "not begun: locked is yes, not no" in bench.last(ticket).data["why"]
+    assert "not begun: locked is yes, not no" in bench.last(ticket).data.reason
     assert [one[-1] for one in world.order] == ["1"]
 
 
@@ -162,7 +162,7 @@ async def test_a_silent_guard_or_before_image_does_not_begin(bench, world):
         world.silent.add("hv04")
         await bench.runs()
         assert bench.kinds(ticket)[-2:] == ["started", "failed"]
-        assert "no answer in 20 s" in bench.last(ticket).data["why"]
+        assert "no answer in 20 s" in bench.last(ticket).data.reason
         world.silent.clear()
     assert world.order == []
 
@@ -172,7 +172,7 @@ async def test_a_refusal_is_judged_by_the_state(bench, world):
     ticket = await bench.approved()
     await bench.runs()
     assert bench.last(ticket).kind == "failed"
-    assert "5960" in bench.last(ticket).data["why"]
+    assert "5960" in bench.last(ticket).data.reason
     world.faults = ["refused"]
     world.hosts["hv03"]["paused"] = "yes"  # said no, and yet it is so
     bench.plans["reset"] = lambda on, _facts: simple(on, step("pause", on, paused="yes"))
@@ -195,8 +195,8 @@ async def test_an_act_that_may_or_may_not_come_leaves_it_to_a_person(bench, worl
     await bench.runs()
     last = bench.last(ticket)
     assert last.kind == "interrupted"
-    assert last.data["step"] == "restart"
-    assert "no answer in time; instance is still as before restart" in last.data["known"]
+    assert last.data.step == "restart"
+    assert "no answer in time; instance is still as before restart" in last.data.known
     assert bench.ledger.locks() == {"node:hv03": ticket}
     await bench.runs(3)
     assert bench.last(ticket) == last  # nothing goes on by itself
@@ -247,8 +247,8 @@ async def test_a_failed_group_is_taken_back_where_the_plan_says_so(bench, world)
     await bench.runs()
     assert [value for *_, value in world.order] == ["1", "1", "1", "0", "0"]
     assert {name: world.hosts["hv03"][name] for name in "abc"} == {"a": "0", "b": "0", "c": "1"}
-    assert bench.last(ticket).data["undone"] is True
-    steps = [entry.data["step"] for entry in bench.ledger.entries(ticket=ticket, kind="intent", newest_first=False)]
+    assert bench.last(ticket).data.rolled_back is True
+    steps = [entry.data.step for entry in bench.ledger.entries(ticket=ticket, kind="intent", newest_first=False)]
     assert steps == ["a", "b", "c", "undo-b", "undo-a"]
 
 
@@ -268,8 +268,8 @@ async def test_a_transaction_that_was_refused_has_nothing_to_take_back(bench, wo
     ticket = await bench.approved()
     await bench.runs()
     outcomes = [entry.data for entry in bench.ledger.entries(ticket=ticket, kind="outcome", newest_first=False)]
-    assert [(one["step"], one["result"], one.get("untouched")) for one in outcomes] == [
-        ("a", "done", None), ("b", "failed", True), ("undo-a", "done", None),
+    assert [(one.step, one.result, one.not_executed) for one in outcomes] == [
+        ("a", "done", False), ("b", "failed", True), ("undo-a", "done", False),
     ]  # fmt: skip
     assert bench.last(ticket).kind == "failed"
     assert world.hosts["hv03"]["a"] == "0"
@@ -281,7 +281,7 @@ async def test_what_was_taken_back_is_not_offered_to_be_undone(bench, world):
     bench.plans["reset"] = lambda _on, _facts: plan
     ticket = await bench.approved()
     await bench.runs()
-    assert bench.last(ticket).data["undone"] is True
+    assert bench.last(ticket).data.rolled_back is True
     assert bench.planner.undo(ticket).plan.groups == ()
 
 
@@ -316,7 +316,7 @@ async def test_a_group_runs_as_often_as_it_says(bench, world):
     ticket = await bench.approved()
     await bench.runs()
     assert [value for *_, value in world.order] == ["1", "0"] * 3
-    assert bench.last(ticket).data["says"] == "all 6 steps are done"
+    assert bench.last(ticket).data.message == "all 6 steps are done"
 
 
 async def test_cancel_ends_before_the_next_act_and_abandons_a_wait(bench, world):
@@ -331,8 +331,8 @@ async def test_cancel_ends_before_the_next_act_and_abandons_a_wait(bench, world)
     ticket = await bench.approved()
     world.hooks[2] = lambda: bench.decisions.cancel(bench.press(OPERATOR, ticket))
     await bench.runs()
-    assert bench.ledger.entries(ticket=ticket, kind="outcome")[0].data["result"] == "abandoned"
-    assert "b is empty, not 1" in bench.last(ticket).data["why"]
+    assert bench.ledger.entries(ticket=ticket, kind="outcome")[0].data.result == "abandoned"
+    assert "b is empty, not 1" in bench.last(ticket).data.reason
 
 
 async def test_cancelled_while_nobody_knows_is_interrupted(bench, world):
@@ -348,7 +348,7 @@ async def test_cancelled_while_nobody_knows_is_interrupted(bench, world):
     object.__setattr__(bench.parts, "sleep", sleep_and_cancel)
     await bench.runs()
     assert bench.last(ticket).kind == "interrupted"
-    assert "cancelled while nobody knows" in bench.last(ticket).data["known"]
+    assert "cancelled while nobody knows" in bench.last(ticket).data.known
     world.hosts["hv03"]["instance"] = "2"
     bench.decisions.resume(bench.press(APPROVER, ticket))  # who lets it go on means it
     await bench.runs()
@@ -451,14 +451,14 @@ async def test_who_cancels_a_step_by_hand_says_that_it_was_not_done(bench, world
     await bench.runs()
     assert bench.last(ticket).kind == ends
     (outcome,) = bench.ledger.entries(ticket=ticket, kind="outcome")
-    assert outcome.data["result"] == ("done" if said else "abandoned")
+    assert outcome.data.result == ("done" if said else "abandoned")
 
 
 async def test_nobody_does_it_by_hand_in_time(bench):
     bench.plans["reset"] = lambda on, _facts: simple(on, by_hand(on, deadline=60))
     ticket = await bench.approved()
     await bench.runs()
-    assert "nobody did it in time" in bench.last(ticket).data["why"]
+    assert "nobody did it in time" in bench.last(ticket).data.reason
 
 
 async def test_a_wait_of_days_gives_its_locks_to_who_needs_them_and_takes_them_back(bench, world, clock):
@@ -493,7 +493,7 @@ async def test_undo_of_an_interrupted_ticket_takes_over_its_locks_and_closes_it(
     await bench.runs()
     assert bench.last(undo.ticket).kind == "done"
     assert bench.last(ticket).kind == "closed"
-    assert bench.last(ticket).data["why"] == f"taken back by {undo.ticket}"
+    assert bench.last(ticket).data.reason == f"taken back by {undo.ticket}"
     assert world.hosts["hv03"]["paused"] == "no"
     assert bench.ledger.locks() == {}
 
@@ -623,8 +623,8 @@ async def test_cancelled_between_two_steps_of_a_group_writes_nothing_of_the_seco
     world.hooks[1] = lambda: bench.decisions.cancel(bench.press(OPERATOR, ticket))
     await bench.runs()
     assert bench.kinds(ticket)[-4:] == ["intent", "cancel-asked", "outcome", "cancelled"]
-    assert bench.last(ticket).data["why"] == "cancelled at step 2, before: b hv03"
-    assert bench.last(ticket).data["number"] == 2
+    assert bench.last(ticket).fields["reason"] == "cancelled at step 2, before: b hv03"
+    assert bench.last(ticket).fields["number"] == 2
 
 
 @pytest.mark.parametrize("end", ["done", "interrupted"])
@@ -644,7 +644,7 @@ async def test_an_actor_has_its_deadline_and_a_little_more(bench, world, monkeyp
     await bench.runs()
     assert bench.last(ticket).kind == end
     if end == "interrupted":
-        assert "no answer in 1 s" in bench.last(ticket).data["why"]
+        assert "no answer in 1 s" in bench.last(ticket).fields["reason"]
 
 
 async def test_a_bot_that_leaves_waits_for_an_act_and_for_nothing_else(bench, world):
@@ -667,15 +667,20 @@ NEVER = (is_now("hv03", b="1", give_up=Expect()),)
 @pytest.mark.parametrize(
     ("one", "fault", "result", "more"),
     [
-        (Step("it", "It", set_to("hv03", a="1"), HELD), None, "done", {"noted"}),
-        (Step("it", "It", set_to("hv03", a="1"), HELD, before=state("hv03")), None, "done", {"noted", "after"}),
-        (Step("it", "It", set_to("hv03", a="1"), NEVER), None, "failed", {"noted"}),
+        (Step("it", "It", set_to("hv03", a="1"), HELD), None, "done", {"event_log_note"}),
+        (
+            Step("it", "It", set_to("hv03", a="1"), HELD, before=state("hv03")),
+            None,
+            "done",
+            {"event_log_note", "after"},
+        ),
+        (Step("it", "It", set_to("hv03", a="1"), NEVER), None, "failed", {"event_log_note"}),
         (Step("it", "It", set_to("hv03", a="1"), HELD), "refused", "failed", set()),
         (Step("it", "It", None, (is_now("hv03", a=""),)), None, "failed", set()),
         (Step("it", "It", None, (is_now("hv03", locked="no"),)), None, "done", set()),
-        (Step("it", "It", ROW, HELD), None, "done", {"noted"}),
-        (Step("it", "It", ROW, NEVER), None, "failed", {"noted"}),
-        (Step("it", "It", ROW, HELD), "refused", "failed", {"untouched"}),
+        (Step("it", "It", ROW, HELD), None, "done", {"event_log_note"}),
+        (Step("it", "It", ROW, NEVER), None, "failed", {"event_log_note"}),
+        (Step("it", "It", ROW, HELD), "refused", "failed", {"not_executed"}),
     ],
 )
 async def test_what_an_outcome_says_beside_its_result(bench, world, one, fault, result, more):  # noqa: PLR0917
@@ -685,10 +690,10 @@ async def test_what_an_outcome_says_beside_its_result(bench, world, one, fault, 
     ticket = await bench.approved()
     await bench.runs()
     (outcome,) = bench.ledger.entries(ticket=ticket, kind="outcome")
-    always = {"step", "round", "attempt", "result", "says", "reply", "evidence"}
-    assert outcome.data["result"] == result
-    assert outcome.data.keys() - always == more
-    assert outcome.data.get("untouched", True) is True
+    always = {"rules_version", "step", "round", "attempt", "result", "message", "reply", "evidence"}
+    assert outcome.fields["result"] == result
+    assert outcome.fields.keys() - always == more
+    assert outcome.fields.get("not_executed", True) is True
 
 
 async def test_a_reply_is_repeated_up_to_a_length(bench, world, monkeypatch):
@@ -702,7 +707,7 @@ async def test_a_reply_is_repeated_up_to_a_length(bench, world, monkeypatch):
     ticket = await bench.approved()
     await bench.runs()
     (outcome,) = bench.ledger.entries(ticket=ticket, kind="outcome")
-    assert outcome.data["reply"] == "x" * 2_000
+    assert outcome.fields["reply"] == "x" * 2_000
 
 
 def repeatable(**values):
@@ -712,14 +717,14 @@ def repeatable(**values):
 async def test_what_a_life_before_has_done_is_neither_noted_nor_begun_again(bench, world):
     bench.plans["reset"] = lambda on, _facts: simple(on, repeatable(a="1"))
     ticket = await bench.approved()
-    bench.ledger.append("started", "bot", {"locks": ["node:hv03"], "attempt": 1}, ticket)
+    bench.ledger.append("bot", entry_data("started", {"locks": ["node:hv03"], "attempt": 1}), ticket)
     before = [dict(world.hosts["hv03"])]
-    bench.ledger.append("intent", "bot", {"step": "it", "round": 1, "attempt": 1, "before": before}, ticket)
+    bench.ledger.append("bot", entry_data("intent", {"step": "it", "round": 1, "attempt": 1, "before": before}), ticket)
     world.hosts["hv03"]["a"] = "1"
     await bench.runs()
     (outcome,) = bench.ledger.entries(ticket=ticket, kind="outcome")
-    assert (bench.last(ticket).kind, outcome.data["result"]) == ("done", "done")
-    assert "noted" not in outcome.data
+    assert (bench.last(ticket).kind, outcome.fields["result"]) == ("done", "done")
+    assert "event_log_note" not in outcome.fields
     assert (world.order, world.notes) == ([], [])
 
 
@@ -738,8 +743,8 @@ async def test_what_is_neither_done_nor_as_it_was_before_is_not_begun_again(benc
     bench.plans["reset"] = lambda on, _facts: simple(on, repeatable(a="1"))
     ticket = await bench.approved()
     before = [dict(world.hosts["hv03"])]
-    bench.ledger.append("started", "bot", {"locks": ["node:hv03"], "attempt": 1}, ticket)
-    bench.ledger.append("intent", "bot", {"step": "it", "round": 1, "attempt": 1, "before": before}, ticket)
+    bench.ledger.append("bot", entry_data("started", {"locks": ["node:hv03"], "attempt": 1}), ticket)
+    bench.ledger.append("bot", entry_data("intent", {"step": "it", "round": 1, "attempt": 1, "before": before}), ticket)
     world.hosts["hv03"]["a"] = "half"
     await bench.runs()
     assert (bench.last(ticket).kind, world.order) == ("interrupted", [])
@@ -749,11 +754,13 @@ async def test_what_is_neither_done_nor_as_it_was_before_is_not_begun_again(benc
 async def test_what_has_no_before_image_in_the_ledger_is_not_begun_again(bench, world):
     bench.plans["reset"] = lambda on, _facts: simple(on, repeatable(a="1"))
     ticket = await bench.approved()
-    bench.ledger.append("started", "bot", {"locks": ["node:hv03"], "attempt": 1}, ticket)
-    bench.ledger.append("intent", "bot", {"step": "it", "round": 1, "attempt": 1, "says": ""}, ticket)
+    bench.ledger.append("bot", entry_data("started", {"locks": ["node:hv03"], "attempt": 1}), ticket)
+    bench.ledger.append(
+        "bot", entry_data("intent", {"step": "it", "round": 1, "attempt": 1, "description": ""}), ticket
+    )
     await bench.runs()
     last = bench.last(ticket)
-    assert (last.kind, last.data["known"]) == (
+    assert (last.kind, last.fields["known"]) == (
         "interrupted",
         "the bot was away while it was under way; a is empty, not 1",
     )
@@ -762,10 +769,10 @@ async def test_what_has_no_before_image_in_the_ledger_is_not_begun_again(bench, 
 
 def left(bench, ticket, *moves):
     """As a killed bot left it: ("intent", step), ("outcome", step, result) and so on, in its first attempt."""
-    bench.ledger.append("started", "bot", {"locks": ["node:hv03"], "attempt": 1}, ticket)
+    bench.ledger.append("bot", entry_data("started", {"locks": ["node:hv03"], "attempt": 1}), ticket)
     for kind, key, *result in moves:
-        more = {"result": result[0], "says": "it said so"} if result else {}
-        bench.ledger.append(kind, "bot", {"step": key, "round": 1, "attempt": 1, **more}, ticket)
+        more = {"result": result[0], "message": "it said so"} if result else {}
+        bench.ledger.append("bot", entry_data_of(kind, {"step": key, "round": 1, "attempt": 1, **more}), ticket)
 
 
 async def killed(bench, *moves, on_failure="stop"):
@@ -791,18 +798,18 @@ A_DONE = (("intent", "a"), ("outcome", "a", "done"))
 )
 async def test_what_had_ended_before_a_crash_ends_the_ticket_after_it(bench, world, result, kind, why):
     last = await killed(bench, *A_DONE, ("intent", "b"), ("outcome", "b", result))
-    assert (last.kind, last.data["why"], last.data["step"], last.data["number"]) == (kind, why, "b", 2)
+    assert (last.kind, last.fields["reason"], last.fields["step"], last.fields["number"]) == (kind, why, "b", 2)
     assert world.order == []
 
 
 async def test_what_was_done_before_a_crash_is_not_done_again(bench, world):
     last = await killed(bench, *A_DONE)
-    assert (last.kind, last.data["says"]) == ("done", "all 3 steps are done")
+    assert (last.kind, last.fields["message"]) == ("done", "all 3 steps are done")
     assert [value for *_, value in world.order] == ["1", "1"]
     kinds = bench.kinds("T-1")
     assert kinds[3:6] == ["intent", "outcome", "resumed"]
     (resumed,) = bench.ledger.entries(ticket="T-1", kind="resumed")
-    assert (resumed.data["attempt"], resumed.data["why"]) == (2, "the bot was away")
+    assert (resumed.fields["attempt"], resumed.fields["reason"]) == (2, "the bot was away")
 
 
 async def test_what_a_person_lets_go_on_is_that_attempt_and_no_other(bench, world):
@@ -810,12 +817,12 @@ async def test_what_a_person_lets_go_on_is_that_attempt_and_no_other(bench, worl
     bench.plans["reset"] = lambda _on, _facts: Plan("why", "", "", ("node:hv03",), (), (Group("all", steps),))
     ticket = await bench.approved()
     left(bench, ticket, *A_DONE)
-    bench.ledger.append("interrupted", "bot", {"step": "b", "why": "why"}, ticket)
+    bench.ledger.append("bot", entry_data("interrupted", {"step": "b", "reason": "reason"}), ticket)
     bench.decisions.resume(bench.press(APPROVER, ticket))
     await bench.runs()
     assert bench.last(ticket).kind == "done"
     assert bench.kinds(ticket).count("resumed") == 1
-    assert {one.data["attempt"] for one in bench.ledger.entries(ticket=ticket, kind="intent")} == {1, 2}
+    assert {one.fields["attempt"] for one in bench.ledger.entries(ticket=ticket, kind="intent")} == {1, 2}
 
 
 TAKING_BACK = (*A_DONE, ("intent", "b"), ("outcome", "b", "failed"))
@@ -836,7 +843,12 @@ BACK = "step 2, b: it said so. What its group had done was taken back"
 async def test_what_was_being_taken_back_at_a_crash_is_taken_back_to_its_end(bench, world, more, undone):
     world.hosts["hv03"] |= {"a": "1", "b": "1"}
     last = await killed(bench, *TAKING_BACK, *more, on_failure="undo")
-    assert (last.kind, last.data["why"], last.data["number"], last.data["undone"]) == ("failed", BACK, 2, True)
+    assert (last.kind, last.fields["reason"], last.fields["number"], last.fields["rolled_back"]) == (
+        "failed",
+        BACK,
+        2,
+        True,
+    )
     assert [dict(one[2]) for one in world.acts] == [{key: "0"} for key in undone]
     assert bench.ledger.locks() == {}
 
@@ -845,8 +857,8 @@ async def test_what_cannot_be_taken_back_is_left_to_a_person_with_its_locks(benc
     world.hosts["hv03"] |= {"a": "1", "b": "1"}
     world.faults = ["refused"]
     last = await killed(bench, *TAKING_BACK, on_failure="undo")
-    assert (last.kind, last.data["gives_way"]) == ("interrupted", False)
-    assert last.data["why"].startswith("taking back Take back: b: ")
+    assert (last.kind, last.fields["yields_locks"]) == ("interrupted", False)
+    assert last.fields["reason"].startswith("taking back Take back: b: ")
     assert bench.ledger.locks() == {"node:hv03": "T-1"}
     assert world.order == []
 
@@ -860,7 +872,7 @@ async def test_a_cancel_does_not_end_what_is_being_taken_back(bench, world):
     left(bench, ticket, *TAKING_BACK)
     bench.decisions.cancel(bench.press(OPERATOR, ticket))
     await bench.runs()
-    assert (bench.last(ticket).kind, bench.last(ticket).data["why"]) == ("failed", BACK)
+    assert (bench.last(ticket).kind, bench.last(ticket).fields["reason"]) == ("failed", BACK)
 
 
 async def test_a_plan_is_made_afresh_once_for_each_group(bench, world):
@@ -888,7 +900,7 @@ async def test_between_two_groups_it_heeds_cancel_and_stop_before_it_looks_again
     sleeping(bench, lambda: waits.append(1) or (len(waits) == 3 and bench.decisions.allow_changes(APPROVER)))
     await bench.runs()
     if how == "cancel":
-        assert bench.last(ticket).data["why"] == "cancelled at step 2, before anything of it was begun"
+        assert bench.last(ticket).fields["reason"] == "cancelled at step 2, before anything of it was begun"
         assert made == [False]
     else:
         assert bench.last(ticket).kind == "done"
@@ -898,7 +910,7 @@ async def test_between_two_groups_it_heeds_cancel_and_stop_before_it_looks_again
 async def test_the_only_step_is_called_so(bench):
     ticket = await bench.approved("/tweak hv03", approver=OPERATOR)
     await bench.runs()
-    assert bench.last(ticket).data["says"] == "the step is done"
+    assert bench.last(ticket).fields["message"] == "the step is done"
 
 
 BOUNDED = {  # what a killed bot had begun, and what its ticket ends as when it never becomes so
@@ -915,9 +927,11 @@ async def test_after_a_crash_a_wait_counts_from_its_intent_not_from_the_restart(
     one, patience, end = BOUNDED[shape]
     bench.plans["reset"] = lambda on, _facts: simple(on, one)
     ticket = await bench.approved()
-    bench.ledger.append("started", "bot", {"locks": ["node:hv03"], "attempt": 1}, ticket)
+    bench.ledger.append("bot", entry_data("started", {"locks": ["node:hv03"], "attempt": 1}), ticket)
     begun = clock()
-    bench.ledger.append("intent", "bot", {"step": "it", "round": 1, "attempt": 1, "says": ""}, ticket)
+    bench.ledger.append(
+        "bot", entry_data("intent", {"step": "it", "round": 1, "attempt": 1, "description": ""}), ticket
+    )
     clock.forward(seconds=away)
     await bench.runs()
     assert bench.last(ticket).kind == end
@@ -933,7 +947,7 @@ async def test_a_bug_in_a_run_leaves_it_interrupted(bench, world, monkeypatch):
     ticket = await bench.approved()
     await bench.runs(2)
     assert bench.kinds(ticket) == ["proposed", "approved", "started", "interrupted"]
-    assert "something went wrong inside hvops" in bench.last(ticket).data["why"]
+    assert "something went wrong inside hvops" in bench.last(ticket).data.reason
 
 
 async def test_an_expected_silence_is_waited_out_and_an_unexpected_one_is_unknown(bench, world, clock):
@@ -982,9 +996,9 @@ async def test_a_ticket_that_cannot_be_read_does_not_keep_others_from_running(be
 async def test_a_plan_that_is_not_what_its_digest_signs_is_never_run(bench, world):
     ticket = await bench.approved()
     entry = bench.ledger.story(ticket)[0]
-    forged = {**entry.data, "plan": {**entry.data["plan"], "rollback": "forged"}}
+    forged = {**entry.fields, "plan": {**entry.data.plan, "rollback": "forged"}}
     with pytest.raises(LedgerError, match="is not the one that its digest"):
-        proposal_from(Entry(entry.seq, entry.at, entry.kind, entry.actor, ticket, forged, entry.mac))
+        proposal_from(replace(entry, fields=forged))
 
 
 async def test_tickets_that_want_the_same_begin_one_after_the_other(bench):
@@ -1010,9 +1024,9 @@ async def test_a_sweep_asks_the_ledger_as_little_however_many_wait_for_a_lock(be
 
     async def asked(more):
         for _ in range(more):
-            waiting = bench.ledger.append("proposed", "T1/U1", bench.ledger.story(holder)[0].data).ticket
+            waiting = bench.ledger.append("T1/U1", bench.ledger.story(holder)[0].data).ticket
             start_by = (bench.clock() + timedelta(minutes=15)).isoformat()
-            bench.ledger.append("approved", "T1/U2", {"by": "T1/U2", "start_by": start_by}, waiting)
+            bench.ledger.append("T1/U2", entry_data("approved", {"by": "T1/U2", "start_by": start_by}), waiting)
         await bench.runner.tick()  # reads once what each new one needs
         statements.clear()
         await bench.runner.tick()
@@ -1035,7 +1049,7 @@ async def test_what_a_check_means_is_said_first_and_its_undo_in_its_own_words(be
     bench.plans["reset"] = lambda on, _facts: simple(on, step_)
     ticket = await bench.approved()
     await bench.runs()
-    assert bench.last(ticket).data["why"] == "step 1, Start it: it will not start (a is 1, not 2)"
+    assert bench.last(ticket).data.reason == "step 1, Start it: it will not start (a is 1, not 2)"
     assert undo_step(step_).description == "Take back: Stop it again"
 
 

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 import scripted_world as scripted
+from entry_samples import entry_data
 
-from bot.tickets.run_history import DONE, FAILED, Intent, RunHistory, positions
+from bot.tickets.run_history import DONE, FAILED, BegunStep, RunHistory, positions
 from bot.tickets.undo import remaining_undo
 
 FACTS = {"broken": "yes", "locked": "no"}
@@ -16,8 +17,8 @@ def told(plan, *results):
     """A story in which so many steps were begun, each with its result."""
     story = RunHistory()
     for place, result in zip(positions(plan), results, strict=False):
-        story.intents[place.key] = Intent(datetime.now(UTC), 1, None, 1)
-        story.outcomes[place.key] = {"result": result}
+        story.intents[place.key] = BegunStep(datetime.now(UTC), 1, None, 1)
+        story.outcomes[place.key] = entry_data("outcome", {"result": result})
     return story
 
 

@@ -6,12 +6,13 @@ import sqlite3
 import string
 
 import pytest
+from entry_samples import entry_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.ledger.anchors import Anchor
 from bot.ledger.chain_heads import format_anchor, is_anchor_like, parse_anchor, parse_anchors
-from bot.ledger.entries import Entry
+from bot.ledger.envelope import Entry
 from bot.ledger.key import read_key
 from bot.ledger.schema import TRIGGERS
 from bot.ledger.verify import AnchorSet, verify
@@ -21,7 +22,7 @@ SAID = f"Ledger head: entry 1310, mac {MAC.hex()}, 2026-03-02 14:07 UTC"
 
 
 def entry(seq=1310, at="2026-03-02T14:07:33.120Z", mac=MAC):
-    return Entry(seq, at, "done", "bot", "T-1", {}, mac)
+    return Entry(seq, "id", at, "done", "bot", "T-1", {}, mac)
 
 
 def test_a_head_is_said_and_read_back():
@@ -102,7 +103,10 @@ def cut(folder, last):
 
 
 def asked(ledger, times):
-    return [ledger.append("asked", "U1", {"line": "/check-writers prod", "target": "prod"}) for _ in range(times)]
+    return [
+        ledger.append("U1", entry_data("asked", {"line": "/check-writers prod", "target": "prod"}))
+        for _ in range(times)
+    ]
 
 
 def test_what_the_anchor_file_no_longer_knows_the_channel_still_does(ledger, proved, tmp_path):

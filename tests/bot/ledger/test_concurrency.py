@@ -9,6 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import sqlite_utils
+from entry_samples import entry_data, entry_data_of
 
 from bot.errors import AlreadyDecided
 from bot.ledger import Ledger
@@ -17,19 +18,20 @@ CHILD = """
 import sys
 from pathlib import Path
 from bot.ledger import Ledger
+from bot.ledger.entries import Asked
 folder, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 with Ledger(folder / "ledger.db", folder / "ledger.key", folder / "anchors.txt") as ledger:
     print("ready", flush=True)
     sys.stdin.readline()
     for number in range(count):
-        ledger.append("asked", name, {"n": number})
+        ledger.append(name, Asked(line=str(number)))
 """
 
 
 def test_threads_share_one_ledger(ledger):
     def work(name):
         for number in range(40):
-            ledger.append("asked", name, {"n": number})
+            ledger.append(name, entry_data("asked", {"line": str(number)}))
             ledger.entries(limit=3)
         return name
 
@@ -38,7 +40,7 @@ def test_threads_share_one_ledger(ledger):
     entries = ledger.entries(limit=1000, newest_first=False)
     assert [entry.seq for entry in entries] == list(range(1, 241))
     for name in "abcdef":
-        assert [entry.data["n"] for entry in entries if entry.actor == name] == list(range(40))
+        assert [entry.line for entry in entries if entry.actor == name] == [str(one) for one in range(40)]
     verdict = ledger.verify()
     assert verdict.holds
     assert verdict.anchors == 240
@@ -46,14 +48,16 @@ def test_threads_share_one_ledger(ledger):
 
 def test_one_of_many_deciders_decides(ledger, clock):
     proposal = {"digest": "d", "policy": "approval", "open_until": clock.later(30)}
-    ticket = ledger.append("proposed", "U0", proposal).ticket
+    ticket = ledger.append("U0", entry_data("proposed", proposal)).ticket
     together = threading.Barrier(8)
 
     def decide(number):
         together.wait()
         kind = "approved" if number % 2 else "rejected"
         try:
-            return ledger.append(kind, f"U{number}", {"by": f"U{number}", "start_by": clock.later(5)}, ticket)
+            return ledger.append(
+                f"U{number}", entry_data_of(kind, {"by": f"U{number}", "start_by": clock.later(5)}), ticket
+            )
         except AlreadyDecided:
             return None
 
@@ -84,14 +88,14 @@ def test_two_processes_share_one_file_from_its_very_first_moment(tmp_path, opene
     entries = ledger.entries(limit=1000, newest_first=False)
     assert [entry.seq for entry in entries] == list(range(1, 301))
     for name in ("one", "two"):
-        assert [entry.data["n"] for entry in entries if entry.actor == name] == list(range(150))
+        assert [entry.line for entry in entries if entry.actor == name] == [str(one) for one in range(150)]
     verdict = ledger.verify()
     assert verdict.holds
     assert verdict.anchors == 300
 
 
 def test_reading_does_not_wait_for_a_writer_and_verifying_does_not_stop_one(ledger):
-    ledger.append("asked", "U", {})
+    ledger.append("U", entry_data("asked"))
     with ledger._store.transaction():
         assert len(ledger.entries()) == 1
         assert ledger.verify().holds
@@ -123,5 +127,5 @@ def test_a_journal_that_somebody_else_turns_over_is_waited_for(tmp_path, monkeyp
 
     monkeypatch.setattr(sqlite_utils.Database, "enable_wal", busy)
     with Ledger(tmp_path / "ledger.db", tmp_path / "ledger.key", tmp_path / "anchors.txt") as ledger:
-        assert ledger.append("asked", "a", {"n": 1}).seq == 1
+        assert ledger.append("a", entry_data("asked")).seq == 1
     assert refusals == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
+from entry_samples import entry_data
 
 from bot.ledger import incremental
 
@@ -22,7 +23,7 @@ def edit(ledger, sql):
 @pytest.fixture
 def ten(ledger):
     for _ in range(10):
-        ledger.append("asked", "os:ops1", {"line": "/check-writers prod"})
+        ledger.append("os:ops1", entry_data("asked", {"line": "/check-writers prod"}))
     return ledger
 
 
@@ -74,7 +75,7 @@ def test_of_a_long_ledger_only_what_is_new_is_walked_and_that_is_said(ten, clock
     monkeypatch.setattr(incremental, "SHORT", 5)
     first = ten.check_recent()
     clock.forward(10)
-    ten.append("asked", "os:ops1", {})
+    ten.append("os:ops1", entry_data("asked"))
     edit(ten, "UPDATE entry SET body = replace(body, 'prod', 'prud') WHERE seq = 4")
     found = ten.check_recent()
     assert (found.holds, found.to, found.at) == (True, 11, clock.now)

@@ -9,11 +9,13 @@ import subprocess
 import sys
 
 import pytest
+from entry_samples import entry_data
 
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from bot.ledger import EntryDraft, Ledger
+from bot.ledger import Ledger
+from bot.ledger.entries import parse
 from bot.ledger.store import Store
 
 folder, when, doomed = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
@@ -31,16 +33,19 @@ Store.insert = insert
 ledger = Ledger(folder / "ledger.db", folder / "ledger.key", folder / "anchors.txt")
 far = "2999-01-01T00:00:00Z"
 work = [
-    ("asked", None, {}),
-    ("proposed", None, {"digest": "d", "policy": "approval", "open_until": far}),
-    ("approved", "T-1", {"by": "U2", "start_by": far}),
+    ("asked", None, {"line": ""}),
+    ("proposed", None, {
+        "line": "", "command": "", "target": "", "places": [], "risk": "high", "policy": "approval", "open_until": far,
+        "start_minutes": 30, "version": "1", "digest": "d", "plan": {},
+    }),
+    ("approved", "T-1", {"by": "U2", "digest": "d", "start_by": far}),
     ("started", "T-1", {"attempt": 1, "locks": ["cluster:prod"]}),
-    ("intent", "T-1", {"step": "drain", "round": 1, "attempt": 1}),
-    ("outcome", "T-1", {"step": "drain", "round": 1, "attempt": 1}),
-    ("done", "T-1", {}),
+    ("intent", "T-1", {"step": "drain", "round": 1, "attempt": 1, "description": ""}),
+    ("outcome", "T-1", {"step": "drain", "round": 1, "attempt": 1, "result": "done", "message": ""}),
+    ("done", "T-1", {"message": ""}),
 ]
 for kind, ticket, data in work:
-    entry = ledger.append(kind, "U1", data, ticket)
+    entry = ledger.append("U1", parse(kind, data), ticket)
     print(entry.seq, flush=True)
     if when == "after" and entry.seq == doomed:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -67,7 +72,7 @@ def test_death_at_the_nth_append(tmp_path, opened, when, doomed):
     assert len(kept) == doomed - (when == "before")
     assert [entry.kind for entry in kept] == KINDS[: len(kept)]
     assert ledger.verify().holds
-    ledger.append("asked", "U1", {})
+    ledger.append("U1", entry_data("asked"))
     assert ledger.verify().holds
 
 
@@ -75,12 +80,13 @@ WRITER = """
 import sys
 from pathlib import Path
 from bot.ledger import Ledger
+from bot.ledger.entries import Asked
 folder = Path(sys.argv[1])
 ledger = Ledger(folder / "ledger.db", folder / "ledger.key", folder / "anchors.txt")
 number = 0
 while True:
     number += 1
-    sys.stdout.write(f"{ledger.append('asked', 'U1', {'n': number}).seq}\\n")
+    sys.stdout.write(f"{ledger.append('U1', Asked(line=str(number))).seq}\\n")
     sys.stdout.flush()
 """
 

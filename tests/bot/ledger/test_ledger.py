@@ -9,26 +9,33 @@ from datetime import timedelta
 
 import pytest
 import sqlite_utils.db
+from entry_samples import entry_data
 
 from bot.errors import LedgerError, TicketError
 from bot.ledger import EntryDraft, Filter
+from bot.ledger.entries import Asked, Intent
 from bot.ledger.store import _translated
 
 
 def asked(ledger, target="prod", actor="T1/U1"):
-    return ledger.append("asked", actor, {"line": f"/check-writers {target}", "target": target, "via": "slack"})
+    return ledger.append(
+        actor, entry_data("asked", {"line": f"/check-writers {target}", "target": target, "via": "slack"})
+    )
 
 
 def answered(ledger, question, token="a1", **more):
-    return ledger.append("answered", "T1/U1", {"asked": question.seq, "answer": token, "target": "prod", **more})
+    return ledger.append(
+        "T1/U1", entry_data("answered", {"asked": question.seq, "answer": token, "target": "prod", **more})
+    )
 
 
 def test_an_entry_comes_back_as_it_was_appended(ledger):
-    entry = ledger.append("asked", "T1/U1", {"line": "/check-writers prød", "n": 3, "none": None, "list": ("a", True)})
+    entry = ledger.append("T1/U1", entry_data("asked", {"line": "/check-writers prød", "click": 3, "target": ""}))
     assert ledger.entry(1) == entry == ledger.head()
     assert (entry.seq, entry.kind, entry.actor, entry.ticket) == (1, "asked", "T1/U1", None)
     assert entry.at == "2026-03-02T14:00:00.000Z"
-    assert entry.data == {"line": "/check-writers prød", "n": 3, "none": None, "list": ["a", True]}
+    assert entry.fields == {"line": "/check-writers prød", "click": 3, "target": ""}
+    assert entry.data == Asked(line="/check-writers prød", click=3, target="")
     assert ledger.entry(2) is None
 
 
@@ -39,17 +46,18 @@ def test_an_empty_ledger_has_no_head_and_holds(ledger):
 
 
 def test_the_stored_bytes_are_canonical_json(ledger, tmp_path):
-    ledger.append("asked", "U", {"z": 1, "a": "é"})
+    ledger.append("U", entry_data("asked", {"line": "/x", "click": 1, "name": "é"}))
     with sqlite3.connect(tmp_path / "ledger.db") as database:
         body = database.execute("SELECT body FROM entry").fetchone()[0]
     database.close()
     assert body == (
-        '{"actor":"U","at":"2026-03-02T14:00:00.000Z","data":{"a":"é","z":1},"kind":"asked","seq":1,"ticket":null}'
+        '{"actor":"U","at":"2026-03-02T14:00:00.000Z","data":{"click":1,"line":"/x","name":"é"},'
+        f'"id":"{ledger.head().id}","kind":"asked","seq":1,"ticket":null}}'
     )
 
 
 def test_secrets_never_enter(ledger, tmp_path):
-    ledger.append("refused", "U", {"line": "/x hunter2", "why": "password=abcdef", "admin_password": "z"})
+    ledger.append("U", entry_data("refused", {"line": "/x hunter2", "reason": "password=abcdef"}))
     digest = ledger.put_blob(b'{"raw": "xoxb-1-secret and hunter2"}')
     assert json.loads(ledger.blob(digest)) == {"raw": "[masked] and [masked]"}
     ledger.close()
@@ -59,27 +67,30 @@ def test_secrets_never_enter(ledger, tmp_path):
 
 
 def test_hostile_values_do_not_stop_the_ledger(ledger):
-    entry = ledger.append("asked", "U", {"name": "half \ud800 of one", "big": 2**64, "nul": "a\x00b", "q": '"); --'})
-    assert entry.data == {"name": "half ? of one", "big": str(2**64), "nul": "a\x00b", "q": '"); --'}
+    entry = ledger.append(
+        "U", entry_data("asked", {"name": "half \ud800 of one", "target": "a\x00b", "line": '"); --'})
+    )
+    assert entry.fields == {"name": "half ? of one", "target": "a\x00b", "line": '"); --'}
+    assert Intent(step="s", round=1, attempt=1, description="", before=[{"big": 2**64}]).before == [{"big": str(2**64)}]
     assert ledger.entry(1).data == entry.data
     assert ledger.verify().holds
 
 
 def test_fractions_and_unknown_kinds_are_refused(ledger):
     with pytest.raises(LedgerError, match="whole tenths"):
-        ledger.append("asked", "U", {"seconds": 1.5})
+        ledger.append("U", entry_data("answered", {"samples": [1.5]}))
     with pytest.raises(LedgerError, match="no kind of entry named 'aksed'"):
-        ledger.append("aksed", "U", {})
+        ledger.append("U", entry_data("aksed"))
     with pytest.raises(TicketError, match="belongs to no ticket"):
-        ledger.append("asked", "U", {}, "T-1")
+        ledger.append("U", entry_data("asked"), "T-1")
     assert ledger.head() is None
 
 
 def test_several_entries_are_all_or_none(ledger):
     with pytest.raises(LedgerError):
-        ledger.append_together(EntryDraft("asked", "U", {}), EntryDraft("nonsense", "U", {}))
+        ledger.append_together(EntryDraft("U", entry_data("asked")), EntryDraft("U", entry_data("nonsense")))
     assert ledger.head() is None
-    both = ledger.append_together(EntryDraft("asked", "U", {}), EntryDraft("refused", "U", {}))
+    both = ledger.append_together(EntryDraft("U", entry_data("asked")), EntryDraft("U", entry_data("refused")))
     assert [entry.seq for entry in both] == [1, 2]
     assert ledger.verify().holds
 
@@ -122,7 +133,7 @@ def test_every_entry_of_a_long_ledger_is_walked(ledger, monkeypatch):
     monkeypatch.setattr("bot.ledger.queries.PAGE", 2)
     for _ in range(5):
         asked(ledger)
-    ledger.append("refused", "U", {})
+    ledger.append("U", entry_data("refused"))
     assert [entry.seq for entry in ledger.every()] == [1, 2, 3, 4, 5, 6]
     assert [entry.seq for entry in ledger.every(Filter(kind="asked", after=2))] == [3, 4, 5]
 
@@ -186,7 +197,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(ledger):
     pages = ledger._store.rows("PRAGMA page_count")[0][0]
     ledger._store.write(f"PRAGMA max_page_count={pages + 1}")
     with pytest.raises(LedgerError, match=r"full\. Nothing was written"):
-        ledger.append("asked", "U", {"line": "x" * 100_000})
+        ledger.append("U", entry_data("asked", {"line": "x" * 100_000}))
     ledger._store.write("PRAGMA max_page_count=1000000")
     assert asked(ledger).seq == 2
     assert ledger.verify().holds
@@ -195,12 +206,12 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(ledger):
 def test_the_views_read_as_they_promise(ledger, tmp_path):
     question = asked(ledger)
     answered(ledger, question, verdict="prod: all well", seconds_tenths=12)
-    ledger.append("refused", "U", {"line": "/x", "kind": "usage", "why": "no such command"})
+    ledger.append("U", entry_data("refused", {"line": "/x", "category": "usage", "reason": "no such command"}))
     database = sqlite3.connect(tmp_path / "ledger.db")
-    assert database.execute("SELECT line, outcome, says, seconds FROM questions").fetchall() == [
+    assert database.execute("SELECT line, outcome, message, seconds FROM questions").fetchall() == [
         ("/check-writers prod", "answered", "prod: all well", 1.2)
     ]
-    assert database.execute("SELECT because, says FROM refusals").fetchall() == [("usage", "no such command")]
+    assert database.execute("SELECT category, reason FROM refusals").fetchall() == [("usage", "no such command")]
     assert [row[0] for row in database.execute("SELECT seq FROM timeline")] == [3, 2, 1]
     database.close()
 
@@ -242,7 +253,7 @@ def test_our_own_errors_pass_as_they_are(tmp_path):
 def test_what_follows_is_found_from_there_on_and_not_among_all_there_ever_were(ledger):
     for _ in range(5):
         asked(ledger)
-        ledger.append("stop", "U2", {"why": "power work"})
+        ledger.append("U2", entry_data("stop", {"reason": "power work"}))
     assert [(one.kind, one.seq) for one in ledger.following(("stop", "go"), 4, 2)] == [("stop", 6), ("stop", 8)]
     plans = []
     rows = ledger._reader.rows

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
+from entry_samples import entry_data
 
 from bot.ledger import TicketSummary
 
@@ -46,17 +47,17 @@ def propose(ledger, clock, times):
         "target": "hv03",
         "line": "/drain-node hv03",
     }
-    return [ledger.append("proposed", "U1", data).ticket for _ in range(times)]
+    return [ledger.append("U1", entry_data("proposed", data)).ticket for _ in range(times)]
 
 
 def approve(ledger, clock, tickets):
     for ticket in tickets:
-        ledger.append("approved", "U2", {"by": "U2", "start_by": clock.later(30)}, ticket)
+        ledger.append("U2", entry_data("approved", {"by": "U2", "start_by": clock.later(30)}), ticket)
 
 
 def end(ledger, tickets):
     for ticket in tickets:
-        ledger.append("rejected", "U2", {"why": "no"}, ticket)
+        ledger.append("U2", entry_data("rejected", {"reason": "no"}), ticket)
 
 
 def test_it_costs_the_same(ledger, clock, instructions):
@@ -105,7 +106,7 @@ def test_headings_are_of_one_state_the_newest_first_and_without_plans(ledger, cl
         "places": ["prod", "branch"],
         "plan": {"long": "x" * 10_000},
     }
-    ledger.append("proposed", "U1", data)
+    ledger.append("U1", entry_data("proposed", data))
     (bare,) = propose(ledger, clock, 1)
     approve(ledger, clock, propose(ledger, clock, 1))
     newest, first = ledger.headings("proposed", 5)
@@ -123,5 +124,5 @@ def test_an_approval_that_did_not_start_in_time_is_found(ledger, clock):
     assert ledger.expiring_approvals(clock()) == []
     clock.forward(31)
     assert ledger.expiring_approvals(clock()) == [first]
-    ledger.append("lapsed", "bot", {"why": "late"}, first)
+    ledger.append("bot", entry_data("lapsed", {"reason": "late"}), first)
     assert ledger.expiring_approvals(clock()) == []

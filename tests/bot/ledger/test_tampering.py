@@ -8,10 +8,11 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from entry_samples import entry_data
 
 from bot.errors import LedgerError
 from bot.ledger import Ledger
-from bot.ledger.entries import EntryDraft, encode, entry_mac
+from bot.ledger.envelope import EntryDraft, encode, entry_mac
 from bot.ledger.key import read_key
 from bot.ledger.schema import TRIGGERS
 from bot.ledger.verify import verify
@@ -22,13 +23,13 @@ def book(opened, tmp_path, clock) -> Path:
     """A folder with a ledger of ten questions, an answer with evidence and a running ticket, closed."""
     ledger: Ledger = opened()
     for number in range(10):
-        ledger.append("asked", "U1", {"line": f"/check-writers hv0{number}", "target": f"hv0{number}"})
+        ledger.append("U1", entry_data("asked", {"line": f"/check-writers hv0{number}", "target": f"hv0{number}"}))
     digest = ledger.put_blob(b"raw answer")
-    ledger.append("answered", "U1", {"asked": 10, "answer": "t", "report": digest, "evidence": None})
+    ledger.append("U1", entry_data("answered", {"asked": 10, "answer": "t", "report": digest, "evidence": None}))
     proposal = {"digest": "d", "policy": "approval", "open_until": clock.later(30), "target": "hv03"}
-    ledger.append("proposed", "U1", proposal)
-    ledger.append("approved", "U2", {"by": "U2", "start_by": clock.later(30)}, "T-1")
-    ledger.append("started", "bot", {"attempt": 1, "locks": ["cluster:prod"]}, "T-1")
+    ledger.append("U1", entry_data("proposed", proposal))
+    ledger.append("U2", entry_data("approved", {"by": "U2", "start_by": clock.later(30)}), "T-1")
+    ledger.append("bot", entry_data("started", {"attempt": 1, "locks": ["cluster:prod"]}), "T-1")
     ledger.close()
     return tmp_path
 
@@ -114,7 +115,7 @@ def test_a_reordering_is_found(book):
 
 
 def test_an_entry_put_in_without_the_key_is_found(book):
-    body = '{"actor":"U1","at":"2026-03-02T14:00:00.000Z","data":{},"kind":"asked","seq":15,"ticket":null}'
+    body = '{"actor":"U1","at":"2026-03-02T14:00:00.000Z","data":{},"id":"x","kind":"asked","seq":15,"ticket":null}'
     head = "(SELECT mac FROM entry WHERE seq = 14)"
     tamper(book, f"INSERT INTO entry (seq, body, previous, mac) VALUES (15, '{body}', {head}, zeroblob(32))")
     verdict = proved(book)
@@ -127,7 +128,8 @@ def test_a_fork_written_with_the_key_is_found(book):
     database = sqlite3.connect(book / "ledger.db")
     fourth = database.execute("SELECT mac FROM entry WHERE seq = 4").fetchone()[0]
     database.close()
-    other = encode(5, "2026-03-02T14:00:00.000Z", EntryDraft("asked", "U9", {"line": "/other"}), None)
+    draft = EntryDraft("U9", entry_data("asked", {"line": "/other"}))
+    other = encode(5, "2026-03-02T14:00:00.000Z", draft, draft.data.fields, None)
     mac = entry_mac(key, fourth, other)
     tamper(book, f"UPDATE entry SET body = '{other.decode()}', mac = x'{mac.hex()}' WHERE seq = 5")
     (book / "anchors.txt").unlink()
@@ -142,7 +144,7 @@ def test_a_rewrite_with_the_key_is_found_by_the_anchors(book, clock):
     shutil.copy(book / "ledger.key", copy)
     ledger = Ledger(copy / "ledger.db", copy / "ledger.key", copy / "anchors.txt", clock=clock)
     for number in range(14):
-        ledger.append("asked", "U1", {"line": f"/nothing-happened {number}"})
+        ledger.append("U1", entry_data("asked", {"line": f"/nothing-happened {number}"}))
     ledger.close()
     shutil.copy(copy / "ledger.db", book / "ledger.db")
     verdict = proved(book)
@@ -211,10 +213,10 @@ def test_an_edited_head_stops_the_bot(book):
 def test_entries_that_vanish_while_the_bot_runs_stop_it(opened, tmp_path):
     ledger = opened()
     for _ in range(3):
-        ledger.append("asked", "U1", {})
+        ledger.append("U1", entry_data("asked"))
     tamper(tmp_path, "DELETE FROM entry WHERE seq = 3")
     with pytest.raises(LedgerError, match="entries 3 to 3 have vanished"):
-        ledger.append("asked", "U1", {})
+        ledger.append("U1", entry_data("asked"))
 
 
 def test_a_missing_trigger_or_a_changed_column_is_found(book):
@@ -360,15 +362,15 @@ def test_no_ledger_at_all_is_an_error_and_not_a_verdict(tmp_path):
 
 def test_anchors_survive_a_torn_line_and_an_unwritable_moment(opened, tmp_path):
     ledger = opened()
-    ledger.append("asked", "U1", {})
+    ledger.append("U1", entry_data("asked"))
     ledger.close()
     with (tmp_path / "anchors.txt").open("a") as file:
         file.write("2 abcd")
     ledger = opened()
-    ledger.append("asked", "U1", {})
+    ledger.append("U1", entry_data("asked"))
     assert ledger.verify().anchors == 2
     ledger._anchors._file.close()
-    assert ledger.append("asked", "U1", {}).seq == 3
+    assert ledger.append("U1", entry_data("asked")).seq == 3
     assert "anchor of entry 3 was not written" in ledger.trouble
 
 
@@ -399,8 +401,11 @@ def test_a_trigger_that_drops_entries_in_silence_is_heard(book):
     )
     with Ledger(book / "ledger.db", book / "ledger.key", book / "anchors.txt") as ledger:
         with pytest.raises(LedgerError, match="not kept as it was written"):
-            ledger.append("refused", "U9", {"line": "/check-writers prod", "why": "no role", "kind": "not allowed"})
-        assert ledger.append("asked", "U1", {"line": "/x"}).seq == 15
+            ledger.append(
+                "U9",
+                entry_data("refused", {"line": "/check-writers prod", "reason": "no role", "category": "not allowed"}),
+            )
+        assert ledger.append("U1", entry_data("asked", {"line": "/x"})).seq == 15
 
 
 def test_an_altered_answer_or_raw_answer_is_shown_to_nobody(book):
@@ -414,7 +419,7 @@ def test_an_altered_answer_or_raw_answer_is_shown_to_nobody(book):
         entry = ledger.entry(11)
         assert entry is not None
         with pytest.raises(LedgerError, match="was altered"):
-            ledger.blob(entry.data["report"])
+            ledger.blob(entry.data.report)
         assert ledger.blob("0" * 64) is None
 
 
@@ -422,7 +427,7 @@ def test_a_clock_that_was_set_back_is_told_and_breaks_nothing(opened, clock, tmp
     ledger = opened()
     for minutes in (0, 5, -60, 1, -1, 0):
         clock.forward(minutes=minutes)
-        ledger.append("asked", 'U1","at":"', {"line": "/check-writers prod"})
+        ledger.append('U1","at":"', entry_data("asked", {"line": "/check-writers prod"}))
     ledger.close()
     verdict = proved(tmp_path)
     assert verdict.holds
@@ -434,15 +439,15 @@ def test_a_clock_that_was_set_back_is_told_and_breaks_nothing(opened, clock, tmp
 def test_a_file_that_was_put_in_place_of_an_open_one_is_not_written_past(opened, tmp_path, how):
     """Somebody restores a copy while the bot runs: what it wrote on would be in no file that anybody can open."""
     ledger = opened()
-    ledger.append("asked", "U1", {"line": "/check-writers prod"})
+    ledger.append("U1", entry_data("asked", {"line": "/check-writers prod"}))
     copy = tmp_path / "copy.db"
     shutil.copy(ledger.path, copy)
-    ledger.append("asked", "U1", {"line": "/check-writers branch"})
+    ledger.append("U1", entry_data("asked", {"line": "/check-writers branch"}))
     if how == "replaced":
         copy.replace(ledger.path)
     else:
         ledger.path.unlink()
     with pytest.raises(LedgerError, match=r"is not the file that was opened.*Nothing was written"):
-        ledger.append("asked", "U1", {"line": "/hvops help"})
+        ledger.append("U1", entry_data("asked", {"line": "/hvops help"}))
     with pytest.raises(LedgerError, match="is not the file that was opened"):
         ledger.put_blob(b"raw answer")

@@ -8,28 +8,29 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from entry_samples import entry_data
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from pydantic import ValidationError
 
 from bot.errors import ChangesStopped, LedgerError, Locked, TicketError
 from bot.ledger import EntryDraft, Ledger
 from bot.ledger.ticket_state import TicketState
-from bot.ledger.views import SINCE_TICKETS
 
 PROPOSAL = {"digest": "d", "policy": "approval", "target": "hv03", "line": "/reset-writer hv03"}
 
 
 def propose(ledger, clock):
-    return ledger.append("proposed", "U1", PROPOSAL | {"open_until": clock.later(30)}).ticket
+    return ledger.append("U1", entry_data("proposed", PROPOSAL | {"open_until": clock.later(30)})).ticket
 
 
 def approve(ledger, clock, ticket):
-    ledger.append("approved", "U2", {"by": "U2", "start_by": clock.later(30)}, ticket)
+    ledger.append("U2", entry_data("approved", {"by": "U2", "start_by": clock.later(30)}), ticket)
 
 
 def start(ledger, ticket, *locks, **more):
-    return ledger.append("started", "bot", {"attempt": 1, "locks": list(locks), **more}, ticket)
+    return ledger.append("bot", entry_data("started", {"attempt": 1, "locks": list(locks), **more}), ticket)
 
 
 def running(ledger, clock, *locks, **more):
@@ -43,28 +44,28 @@ def test_tickets_are_numbered_by_the_ledger(ledger, clock):
     assert [propose(ledger, clock) for _ in range(3)] == ["T-1", "T-2", "T-3"]
     assert ledger.tickets() == ["T-1", "T-2", "T-3"]
     with pytest.raises(TicketError, match="does not choose its number"):
-        ledger.append("proposed", "U1", PROPOSAL | {"open_until": clock.later(30)}, "T-9")
+        ledger.append("U1", entry_data("proposed", PROPOSAL | {"open_until": clock.later(30)}), "T-9")
 
 
 def test_a_refused_transition_leaves_no_entry(ledger, clock):
     ticket = propose(ledger, clock)
     with pytest.raises(TicketError):
-        ledger.append("done", "bot", {}, ticket)
+        ledger.append("bot", entry_data("done"), ticket)
     with pytest.raises(TicketError, match="There is no ticket T-7"):
-        ledger.append("approved", "U2", {}, "T-7")
+        ledger.append("U2", entry_data("approved"), "T-7")
     with pytest.raises(TicketError, match="belongs to a ticket"):
-        ledger.append("approved", "U2", {})
+        ledger.append("U2", entry_data("approved"))
     assert ledger.head().seq == 1
 
 
 def test_the_ledgers_own_clock_decides_what_is_late(ledger, clock):
     ticket = propose(ledger, clock)
     with pytest.raises(TicketError, match="has not expired"):
-        ledger.append("expired", "bot", {}, ticket)
+        ledger.append("bot", entry_data("expired"), ticket)
     clock.forward(31)
     with pytest.raises(TicketError, match="was open until"):
         approve(ledger, clock, ticket)
-    ledger.append("expired", "bot", {}, ticket)
+    ledger.append("bot", entry_data("expired"), ticket)
     assert ledger.ticket(ticket).end == "expired"
     assert ledger.tickets() == []
 
@@ -75,10 +76,13 @@ def test_voided_and_proposed_afresh_are_one_transaction(ledger, clock):
     again = PROPOSAL | {"open_until": clock.later(30), "replaces": ticket}
     with pytest.raises(TicketError):
         ledger.append_together(
-            EntryDraft("voided", "bot", {}, ticket), EntryDraft("proposed", "U1", {"digest": "other"})
+            EntryDraft("bot", entry_data("voided"), ticket),
+            EntryDraft("U1", entry_data("proposed", {"digest": "other"}), "T-9"),
         )
     assert ledger.ticket(ticket).state is TicketState.APPROVED
-    _, fresh = ledger.append_together(EntryDraft("voided", "bot", {}, ticket), EntryDraft("proposed", "U1", again))
+    _, fresh = ledger.append_together(
+        EntryDraft("bot", entry_data("voided"), ticket), EntryDraft("U1", entry_data("proposed", again))
+    )
     assert ledger.tickets() == [fresh.ticket] == ["T-2"]
 
 
@@ -88,7 +92,7 @@ def test_a_lock_is_held_by_one_ticket(ledger, clock):
     approve(ledger, clock, second)
     with pytest.raises(Locked, match="T-1 holds cluster:prod"):
         start(ledger, second, "cluster:prod")
-    ledger.append("done", "bot", {}, first)
+    ledger.append("bot", entry_data("done"), first)
     start(ledger, second, "cluster:prod")
     assert ledger.ticket(second).locks == {"cluster:prod"}
 
@@ -99,11 +103,11 @@ def test_an_undo_takes_over_the_locks_of_an_interrupted_ticket_only(ledger, cloc
     approve(ledger, clock, undo)
     with pytest.raises(TicketError, match="is not interrupted"):
         start(ledger, undo, "cluster:prod", takes_over=first)
-    ledger.append("interrupted", "bot", {"step": "drain", "known": "paused"}, first)
+    ledger.append("bot", entry_data("interrupted", {"step": "drain", "known": "paused"}), first)
     start(ledger, undo, "cluster:prod", takes_over=first)
     with pytest.raises(TicketError, match="taken over its locks"):
-        ledger.append("resumed", "U2", {"attempt": 2, "by": "U2"}, first)
-    ledger.append("closed", "U2", {"by": "U2", "why": "undone"}, first)
+        ledger.append("U2", entry_data("resumed", {"attempt": 2, "by": "U2"}), first)
+    ledger.append("U2", entry_data("closed", {"by": "U2", "reason": "undone"}), first)
     third = propose(ledger, clock)
     approve(ledger, clock, third)
     with pytest.raises(Locked, match=f"{undo} holds cluster:prod"):
@@ -113,17 +117,17 @@ def test_an_undo_takes_over_the_locks_of_an_interrupted_ticket_only(ledger, cloc
 
 def test_who_gave_way_takes_its_locks_back_once_they_are_free(ledger, clock):
     first = running(ledger, clock, "cluster:prod")
-    ledger.append("interrupted", "bot", {"step": "soak", "known": "", "gives_way": True}, first)
+    ledger.append("bot", entry_data("interrupted", {"step": "soak", "known": "", "yields_locks": True}), first)
     second = propose(ledger, clock)
     approve(ledger, clock, second)
     start(ledger, second, "cluster:prod", takes_over=first)
     again = {"attempt": 2, "by": "bot", "locks": ["cluster:prod"]}
     with pytest.raises(Locked, match=f"{second} holds"):
-        ledger.append("resumed", "bot", again, first)
-    ledger.append("done", "bot", {}, second)
+        ledger.append("bot", entry_data("resumed", again), first)
+    ledger.append("bot", entry_data("done"), second)
     with pytest.raises(TicketError, match="names them"):
-        ledger.append("resumed", "bot", {"attempt": 2, "by": "bot"}, first)
-    ledger.append("resumed", "bot", again, first)
+        ledger.append("bot", entry_data("resumed", {"attempt": 2, "by": "bot"}), first)
+    ledger.append("bot", entry_data("resumed", again), first)
     assert ledger.locks() == {"cluster:prod": first}
     assert ledger.verify().holds
     ledger.rebuild()
@@ -131,19 +135,13 @@ def test_who_gave_way_takes_its_locks_back_once_they_are_free(ledger, clock):
     assert ledger.locks() == {"cluster:prod": first}
 
 
-def test_a_ledger_of_the_first_version_is_taken_along(ledger, opened, clock, tmp_path):
-    ticket = running(ledger, clock, "cluster:prod")
-    ledger.close()
-    database = sqlite3.connect(tmp_path / "ledger.db")
-    database.executescript("".join(f"DROP VIEW {name};" for name in SINCE_TICKETS))
-    database.executescript(
-        "DROP INDEX ticket_line; DROP INDEX ticket_late; DROP INDEX ticket_lapsing; DROP TRIGGER locks_taken; CREATE TRIGGER locks_taken AFTER INSERT ON entry BEGIN SELECT 1; END;"
-    )
-    database.execute("PRAGMA user_version=1")
-    database.close()
-    ledger = opened()
-    assert ledger.verify().holds
-    assert ledger.locks() == {"cluster:prod": ticket}
+def test_an_entry_that_its_writer_tries_again_is_appended_once(ledger, clock):
+    draft = EntryDraft("U1", entry_data("proposed", PROPOSAL | {"open_until": clock.later(30)}))
+    (entry,) = ledger.append_together(draft)
+    assert entry.id == draft.id
+    with pytest.raises(LedgerError, match="refuses this"):
+        ledger.append_together(draft)
+    assert ledger.head() == entry
 
 
 def test_lists_read_the_table_and_know_what_is_overdue(ledger, clock):
@@ -161,24 +159,24 @@ def test_lists_read_the_table_and_know_what_is_overdue(ledger, clock):
 
 def test_stop_and_go(ledger, clock):
     ticket = running(ledger, clock)
-    ledger.append("stop", "U2", {"why": "power work"})
+    ledger.append("U2", entry_data("stop", {"reason": "power work"}))
     act = {"step": "drain", "round": 1, "attempt": 1}
     with pytest.raises(ChangesStopped):
-        ledger.append("intent", "bot", act, ticket)
-    ledger.append("go", "U2", {})
-    ledger.append("intent", "bot", act, ticket)
-    ledger.append("stop", "U2", {})
-    ledger.append("outcome", "bot", act, ticket)
+        ledger.append("bot", entry_data("intent", act), ticket)
+    ledger.append("U2", entry_data("go"))
+    ledger.append("bot", entry_data("intent", act), ticket)
+    ledger.append("U2", entry_data("stop"))
+    ledger.append("bot", entry_data("outcome", act), ticket)
 
 
 def test_what_is_said_about_a_ticket_moves_nothing(ledger, clock):
     ticket = propose(ledger, clock)
-    ledger.append("shown", "bot", {"channel": "C1", "ts": "1.2"}, ticket)
-    ledger.append("clicked", "U2", {"action": "approve"}, ticket)
+    ledger.append("bot", entry_data("shown", {"channel": "C1", "ts": "1.2"}), ticket)
+    ledger.append("U2", entry_data("clicked", {"button": "approve"}), ticket)
     assert ledger.ticket(ticket).state is TicketState.PROPOSED
     assert [entry.kind for entry in ledger.entries(ticket=ticket)] == ["clicked", "shown", "proposed"]
     with pytest.raises(TicketError, match="There is no ticket T-2"):
-        ledger.append("shown", "bot", {"channel": "C1"}, "T-2")
+        ledger.append("bot", entry_data("shown", {"channel": "C1"}), "T-2")
     assert ledger.verify().holds
 
 
@@ -189,22 +187,24 @@ def test_the_unique_indexes_are_a_second_lock(ledger, clock, monkeypatch):
     monkeypatch.setattr("bot.ledger.ticket_table.check", lambda _store, draft, _at: draft.ticket)
     for kind, data in (("approved", {"by": "U3", "start_by": clock.later(1)}), ("rejected", {"by": "U3"})):
         with pytest.raises(LedgerError, match="refuses this"):
-            ledger.append(kind, "U3", data, ticket)
+            ledger.append("U3", entry_data(kind, data), ticket)
     start(ledger, ticket, "cluster:prod")
     intent = {"step": "drain", "round": 1, "attempt": 1}
-    ledger.append("intent", "bot", intent, ticket)
+    ledger.append("bot", entry_data("intent", intent), ticket)
     for kind, data in (("started", {"attempt": 1, "locks": []}), ("intent", intent)):
         with pytest.raises(LedgerError, match="refuses this"):
-            ledger.append(kind, "bot", data, ticket)
-    ledger.append("done", "bot", {}, ticket)
+            ledger.append("bot", entry_data(kind, data), ticket)
+    ledger.append("bot", entry_data("done"), ticket)
     with pytest.raises(LedgerError, match="refuses this"):
-        ledger.append("failed", "bot", {}, ticket)
+        ledger.append("bot", entry_data("failed"), ticket)
 
 
 def test_a_thousand_open_tickets_among_ten_thousand_entries_are_listed_at_once(ledger, clock):
-    drafts = [EntryDraft("proposed", "U1", PROPOSAL | {"open_until": clock.later(30)}) for _ in range(1000)]
+    drafts = [EntryDraft("U1", entry_data("proposed", PROPOSAL | {"open_until": clock.later(30)})) for _ in range(1000)]
     ledger.append_together(*drafts)
-    ledger.append_together(*(EntryDraft("rejected", "U2", {"by": "U2"}, f"T-{n}") for n in range(1, 1001, 2)))
+    ledger.append_together(
+        *(EntryDraft("U2", entry_data("rejected", {"by": "U2"}), f"T-{n}") for n in range(1, 1001, 2))
+    )
     assert len(ledger.tickets()) == 500
     plan = ledger._reader.rows("EXPLAIN QUERY PLAN SELECT id FROM ticket WHERE state IN ('proposed') ORDER BY number")
     assert "ticket_state" in plan[0][3]
@@ -253,8 +253,8 @@ class Machine(RuleBasedStateMachine):
     def attempt(self, allowed, kind, ticket=None, **data) -> bool:
         before = self.ledger.head()
         try:
-            entry = self.ledger.append(kind, "U2", data, ticket)
-        except TicketError:
+            entry = self.ledger.append("U2", entry_data(kind, data), ticket)
+        except (TicketError, ValidationError):
             assert not allowed, f"{kind} was refused"
             assert self.ledger.head() == before
             return False
@@ -270,7 +270,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def propose(self):
         data = PROPOSAL | {"open_until": (self.now + timedelta(minutes=1)).isoformat()}
-        entry = self.ledger.append("proposed", "U1", data)
+        entry = self.ledger.append("U1", entry_data("proposed", data))
         self.length += 1
         self.tickets[entry.ticket] = Model()
 
@@ -344,7 +344,7 @@ class Machine(RuleBasedStateMachine):
     def end(self, number, end):
         name, model = self.pick(number)
         allowed = end in ENDS.get(model.state, ()) and (model.state != "running" or model.act is None)
-        if self.attempt(allowed, end, name, by="U2", why="because"):
+        if self.attempt(allowed, end, name):
             model.state, model.locks = "ended", set()
 
     @invariant()

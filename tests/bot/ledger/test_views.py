@@ -1,16 +1,14 @@
-"""The views that people read in Datasette: what they show, and that a ledger from before gets them."""
+"""The views that people read in Datasette: what they show."""
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 
 import pytest
+from entry_samples import entry_data
 
-from bot.ledger import Reader
 from bot.ledger.key import read_key
 from bot.ledger.verify import verify
-from bot.ledger.views import FIRST, SINCE_TICKETS
 
 
 @pytest.fixture
@@ -20,23 +18,25 @@ def history(ledger, clock):
 
     def propose(line, name="operator"):
         data = {"digest": "9f3c41aa00", "policy": "approval", "open_until": until, "target": "hv03", "line": line}
-        return ledger.append("proposed", "T0/U1", {**data, "name": name, "risk": "high"}).ticket
+        return ledger.append("T0/U1", entry_data("proposed", {**data, "name": name, "risk": "high"})).ticket
 
     done, rejected, running = (propose(f"/drain-node hv0{number}") for number in (3, 4, 5))
     clock.forward(2)
     for ticket in (done, running):
         by = {"by": "T0/U2", "name": "approver", "via": "button", "start_by": until}
-        ledger.append("approved", "T0/U2", by, ticket)
-        ledger.append("started", "bot", {"attempt": 1, "locks": [ticket]}, ticket)
-    ledger.append("rejected", "T0/U2", {"by": "T0/U2", "name": "approver", "why": "backup window"}, rejected)
+        ledger.append("T0/U2", entry_data("approved", by), ticket)
+        ledger.append("bot", entry_data("started", {"attempt": 1, "locks": [ticket]}), ticket)
+    ledger.append(
+        "T0/U2", entry_data("rejected", {"by": "T0/U2", "name": "approver", "reason": "backup window"}), rejected
+    )
     step = {"step": "drain", "round": 1, "attempt": 1}
-    ledger.append("intent", "bot", {**step, "says": "Drain hv03"}, done)
+    ledger.append("bot", entry_data("intent", {**step, "description": "Drain hv03"}), done)
     clock.forward(6)
-    ledger.append("outcome", "bot", {**step, "result": "done", "says": "11 moved"}, done)
-    ledger.append("done", "bot", {"says": "the step is done"}, done)
-    ledger.append("intent", "bot", {**step, "says": "Drain hv05"}, running)
-    ledger.append("stop", "T0/U2", {"name": "approver", "why": "power work"})
-    ledger.append("anchor", "bot", {"of": 12, "channel": "C0AUDIT", "ts": "1.5"})
+    ledger.append("bot", entry_data("outcome", {**step, "result": "done", "message": "11 moved"}), done)
+    ledger.append("bot", entry_data("done", {"message": "the step is done"}), done)
+    ledger.append("bot", entry_data("intent", {**step, "description": "Drain hv05"}), running)
+    ledger.append("T0/U2", entry_data("stop", {"name": "approver", "reason": "power work"}))
+    ledger.append("bot", entry_data("anchor", {"head": 12, "channel": "C0AUDIT", "ts": "1.5"}))
     return ledger
 
 
@@ -50,15 +50,20 @@ def rows(history, tmp_path):
 
 def test_tickets_say_how_they_stand_and_who_it_was(rows):
     newest, rejected, done = rows("SELECT * FROM tickets_readable")
-    assert [done["ticket"], done["stands"], done["asked_by"], done["decided_by"]] == [
+    assert [done["ticket"], done["status"], done["asked_by"], done["decided_by"]] == [
         "T-1",
         "done",
         "operator",
         "approver",
     ]
-    assert (done["minutes"], done["plan"], done["risk"], done["says"]) == (8.0, "9f3c41aa", "high", "the step is done")
-    assert (rejected["stands"], rejected["started_at"], rejected["says"]) == ("rejected", None, "backup window")
-    assert (newest["stands"], newest["ended_at"]) == ("running", None)
+    assert (done["minutes"], done["plan"], done["risk"], done["message"]) == (
+        8.0,
+        "9f3c41aa",
+        "high",
+        "the step is done",
+    )
+    assert (rejected["status"], rejected["started_at"], rejected["message"]) == ("rejected", None, "backup window")
+    assert (newest["status"], newest["ended_at"]) == ("running", None)
 
 
 def test_decisions_are_those_of_people_and_clocks(rows):
@@ -80,7 +85,12 @@ def test_decisions_are_those_of_people_and_clocks(rows):
 
 def test_a_step_without_its_outcome_is_not_known(rows):
     flying, done = rows("SELECT * FROM steps")
-    assert (done["says"], done["result"], done["seen"], done["seconds"]) == ("Drain hv03", "done", "11 moved", 360.0)
+    assert (done["description"], done["result"], done["message"], done["seconds"]) == (
+        "Drain hv03",
+        "done",
+        "11 moved",
+        360.0,
+    )
     assert (flying["ticket"], flying["result"], flying["ended"]) == ("T-3", "not known", None)
 
 
@@ -88,56 +98,19 @@ def test_heads_tell_where_they_were_posted(rows):
     assert rows("SELECT head, channel, message FROM heads") == [{"head": 12, "channel": "C0AUDIT", "message": "1.5"}]
 
 
-OLDER = {2: "DROP INDEX ticket_late; DROP INDEX ticket_lapsing;", 3: ""}
-
-
-def without_the_views(path, version=3):
-    database = sqlite3.connect(path)
-    without = "".join(f"DROP VIEW {name};" for name in (*SINCE_TICKETS, "questions")) + FIRST["questions"] + ";"
-    database.executescript(f"{without} {OLDER[version]} PRAGMA user_version={version};")
-    database.close()
-
-
-def test_a_ledger_from_before_the_views_gets_them(history, opened, tmp_path):
-    history.close()
-    without_the_views(tmp_path / "ledger.db")
-    ledger = opened()
-    assert ledger.verify().holds
-    database = sqlite3.connect(tmp_path / "ledger.db")
-    assert database.execute("SELECT count(*) FROM tickets_readable").fetchone() == (3,)
-    database.close()
-
-
-@pytest.mark.parametrize("version", OLDER)
-def test_a_copy_from_before_the_views_is_read_and_verified_as_it_is(history, tmp_path, version):
-    history.close()
-    copy = tmp_path / "copy.db"
-    shutil.copy(tmp_path / "ledger.db", copy)
-    without_the_views(copy, version)
-    before = copy.read_bytes()
-    key = read_key(tmp_path / "ledger.key")
-    assert verify(copy, key, tmp_path / "anchors.txt").holds
-    with Reader(copy) as reader:
-        assert reader.head().kind == "anchor"
-    assert copy.read_bytes() == before
-
-
-def test_a_view_that_shows_something_else_is_found_also_in_an_old_copy(history, tmp_path):
+def test_a_view_that_shows_something_else_is_found(history, tmp_path):
     history.close()
     key = read_key(tmp_path / "ledger.key")
-    copy = tmp_path / "copy.db"
-    shutil.copy(tmp_path / "ledger.db", copy)
-    without_the_views(copy)
-    database = sqlite3.connect(copy)
-    database.execute("CREATE VIEW decisions AS SELECT 'nobody' AS decided_by")
-    database.close()
-    assert verify(copy, key, tmp_path / "anchors.txt").says == "There is a view decisions that no ledger has."
     database = sqlite3.connect(tmp_path / "ledger.db")
     database.execute("DROP VIEW decisions")
     database.execute("CREATE VIEW decisions AS SELECT 'nobody' AS decided_by")
     database.close()
     verdict = verify(tmp_path / "ledger.db", key, tmp_path / "anchors.txt")
     assert verdict.says == "The definition of decisions was changed."
+    database = sqlite3.connect(tmp_path / "ledger.db")
+    database.execute("CREATE VIEW decided AS SELECT 'nobody' AS decided_by")
+    database.close()
+    assert not verify(tmp_path / "ledger.db", key, tmp_path / "anchors.txt").holds
 
 
 def test_the_first_page_of_many_is_there_at_once(ledger, tmp_path):
@@ -158,9 +131,9 @@ def test_the_first_page_of_many_is_there_at_once(ledger, tmp_path):
 
     def grow(times):
         for _ in range(times):
-            asked = ledger.append("asked", "T0/U1", {"line": "/x", "target": "prod"})
-            ledger.append("answered", "T0/U1", {"asked": asked.seq, "answer": f"t{asked.seq}"})
-            ledger.append("stop", "T0/U1", {"why": "x"})
+            asked = ledger.append("T0/U1", entry_data("asked", {"line": "/x", "target": "prod"}))
+            ledger.append("T0/U1", entry_data("answered", {"asked": asked.seq, "answer": f"t{asked.seq}"}))
+            ledger.append("T0/U1", entry_data("stop", {"reason": "x"}))
 
     grow(6)
     few = {view: cost(view) for view in ("questions", "decisions", "timeline")}

@@ -43,14 +43,14 @@ async def test_a_token_opens_no_button_for_who_may_not_ask_its_line(bench, who):
     person = getattr(bench, who)
     asked = len(bench.hosts.asked)
     for verb in VERBS:
-        assert (await dispatched(bench, pressed(verb, answered.data["answer"], person.id))).status == 200
+        assert (await dispatched(bench, pressed(verb, answered.data.answer, person.id))).status == 200
         await bench.idle()
     assert not any(word in said_to(person) for word in SECRET)
     assert len(bench.hosts.asked) == asked
     mine = [one for one in bench.entries("refused") if one.actor.endswith(person.id)]
-    assert {one.data["kind"] for one in mine} == {"not allowed"}
+    assert {one.data.category for one in mine} == {"not allowed"}
     assert len(mine) >= len(VERBS) - 1  # a window that does not open is not filled
-    assert [one.data["way"] for one in bench.entries("shown")] == ["response_url"]
+    assert [one.data.delivery for one in bench.entries("shown")] == ["response_url"]
 
 
 async def test_a_role_that_was_taken_away_takes_the_last_answers_from_home(bench):

@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from entry_samples import entry_data, entry_data_of
 
 from bot.ledger import Ledger
 from bot.ledger.anchors import Anchor
@@ -39,12 +40,12 @@ class Bench:
     def decided(self, kind="approved", line="/drain-node hv03", end="done"):
         """A ticket with its decision and its end."""
         data = {"digest": "9f3c41aa00", "policy": "approval", "open_until": FAR, "target": "hv03", "line": line}
-        ticket = self.ledger.append("proposed", "T0/U1", {**data, "name": "operator"}).ticket
-        by = {"by": "T0/U2", "name": "approver", "start_by": FAR, "why": "no"}
-        self.ledger.append(kind, "T0/U2", by, ticket)
+        ticket = self.ledger.append("T0/U1", entry_data("proposed", {**data, "name": "operator"})).ticket
+        by = {"by": "T0/U2", "name": "approver", "start_by": FAR, "reason": "no"}
+        self.ledger.append("T0/U2", entry_data_of(kind, by), ticket)
         if kind == "approved":
-            self.ledger.append("started", "bot", {"attempt": 1, "locks": []}, ticket)
-            self.ledger.append(end, "bot", {"why": "all is well"}, ticket)
+            self.ledger.append("bot", entry_data("started", {"attempt": 1, "locks": []}), ticket)
+            self.ledger.append("bot", entry_data_of(end, {"reason": "all is well", "message": "all is well"}), ticket)
         return ticket
 
     def texts(self):
@@ -70,7 +71,10 @@ async def fresh(tmp_path):
 @pytest.fixture
 def bench(fresh):
     """One whose channel has begun: entry 1 says that nothing before it is left to tell."""
-    fresh.ledger.append("shown", "bot", {"audited": 1, "channel": "C0AUDIT", "place": "C0AUDIT", "ts": "1.1"})
+    fresh.ledger.append(
+        "bot",
+        entry_data("shown", {"what": "audit", "last_published": 1, "channel": "C0AUDIT", "ts": "1.1"}),
+    )
     return fresh
 
 
@@ -80,17 +84,17 @@ async def test_each_decision_and_each_end_leaves_a_line_with_who_and_where(bench
     link = "<https://practice.slack.com/archives/C0OPS/T-1|message>"
     about, asked = "/drain-node hv03 · on hv03", "asked by operator (T0/U1)"
     assert bench.lines() == [
-        f"T-1 approved: {about} · by approver (T0/U2) · {asked} · “no” · plan 9f3c41aa · entry 3 · {link}",
-        f"T-1 done: {about} · by hvops · {asked} · “all is well” · plan 9f3c41aa · entry 5 · {link}",
+        f"T-1 approved: {about} · by approver (T0/U2) · {asked} · plan 9f3c41aa · entry 3 · {link}",
+        f"T-1 done: {about} · by hvops · {asked} · plan 9f3c41aa · entry 5 · {link}",
     ]
 
 
 async def test_stop_and_go_leave_lines_and_a_restart_of_the_bot_none(bench):
     ticket = bench.decided("approved", end="interrupted")
-    bench.ledger.append("resumed", "T0/U2", {"attempt": 2, "by": "T0/U2", "name": "approver"}, ticket)
-    bench.ledger.append("resumed", "bot", {"attempt": 3, "by": "bot"}, ticket)
-    bench.ledger.append("stop", "T0/U2", {"name": "approver", "why": "power work"})
-    bench.ledger.append("go", "T0/U2", {"name": "approver"})
+    bench.ledger.append("T0/U2", entry_data("resumed", {"attempt": 2, "by": "T0/U2", "name": "approver"}), ticket)
+    bench.ledger.append("bot", entry_data("resumed", {"attempt": 3, "by": "bot"}), ticket)
+    bench.ledger.append("T0/U2", entry_data("stop", {"name": "approver", "reason": "power work"}))
+    bench.ledger.append("T0/U2", entry_data("go", {"name": "approver"}))
     await bench.life().catch_up()
     told = [line.split(" · ")[0].split(":")[0] for line in bench.lines()]
     assert told == ["T-1 approved", "T-1 interrupted, a person must decide", "T-1 resumed", "/hvops stop", "/hvops go"]
@@ -117,7 +121,7 @@ async def test_a_bot_that_is_killed_between_post_and_entry_repeats_that_one_mess
     bench.decided()
     killed = bench.life()
 
-    async def gone(kind, data):
+    async def gone(data):
         raise asyncio.CancelledError
 
     monkeypatch.setattr(killed, "_write", gone)
@@ -133,7 +137,7 @@ async def test_a_bot_that_is_killed_between_post_and_entry_repeats_that_one_mess
 async def test_a_life_begins_where_the_newest_head_says_that_nothing_was_left(bench):
     bench.decided()
     for _ in range(5):
-        bench.ledger.append("asked", "T0/U1", {"line": "/x", "target": "prod"})
+        bench.ledger.append("T0/U1", entry_data("asked", {"line": "/x", "target": "prod"}))
     await bench.life().catch_up()
     assert bench.ledger.last_published() == 10
     bench.decided("rejected")
@@ -144,7 +148,7 @@ async def test_a_life_begins_where_the_newest_head_says_that_nothing_was_left(be
 
 async def test_what_was_decided_while_a_head_was_posted_is_still_told(bench, monkeypatch):
     life = bench.life()
-    bench.ledger.append("asked", "T0/U1", {"line": "/x", "target": "prod"})
+    bench.ledger.append("T0/U1", entry_data("asked", {"line": "/x", "target": "prod"}))
     posts = bench.outbox.post
 
     async def meanwhile(channel, message, thread_ts=""):
@@ -177,7 +181,7 @@ async def test_a_channel_begins_now_on_a_ledger_with_a_history(fresh):
 
 
 async def test_a_ledger_without_a_decision_has_nothing_to_begin_after(fresh):
-    fresh.ledger.append("asked", "T0/U1", {"line": "/x", "target": "prod"})
+    fresh.ledger.append("T0/U1", entry_data("asked", {"line": "/x", "target": "prod"}))
     await fresh.life().catch_up()
     assert fresh.lines() == []
     fresh.decided("rejected")
@@ -210,10 +214,10 @@ async def test_a_bot_that_is_killed_while_a_channel_begins_begins_it_once_more(f
     fresh.decided()
     killed, write = fresh.life(), AuditChannel._write
 
-    async def gone(kind, data):
-        if "ts" in data:
+    async def gone(data):
+        if data.ts:
             raise asyncio.CancelledError
-        return await write(killed, kind, data)
+        return await write(killed, data)
 
     monkeypatch.setattr(killed, "_write", gone)
     with pytest.raises(asyncio.CancelledError):
@@ -227,9 +231,11 @@ async def test_a_bot_that_is_killed_while_a_channel_begins_begins_it_once_more(f
 async def test_names_and_reasons_can_neither_ring_nor_pose_as_a_head(bench):
     said = f"Ledger head: entry 9, mac {'ab' * 32}, 2026-03-02 14:07 UTC"
     data = {"digest": "d", "policy": "approval", "open_until": FAR, "target": "<!channel>", "line": f"x\n{said}"}
-    ticket = bench.ledger.append("proposed", "T0/U1", {**data, "name": f"\n{said}"}).ticket
+    ticket = bench.ledger.append("T0/U1", entry_data("proposed", {**data, "name": f"\n{said}"})).ticket
     why = f"<!here>\n{said}"
-    bench.ledger.append("rejected", "T0/U2", {"by": "T0/U2", "name": "*<@U0VIEWER>*", "why": why}, ticket)
+    bench.ledger.append(
+        "T0/U2", entry_data("rejected", {"by": "T0/U2", "name": "*<@U0VIEWER>*", "reason": why}), ticket
+    )
     await bench.life().catch_up()
     assert [head.seq for head in bench.heads()] == [4]  # the real one: the line's own `shown` entry
     assert len(bench.texts()) == 2
@@ -240,11 +246,11 @@ async def test_names_and_reasons_can_neither_ring_nor_pose_as_a_head(bench):
 
 async def test_a_head_is_posted_at_once_then_when_it_moved_and_its_time_has_come(bench):
     question = {"line": "/check-writers prod", "target": "prod"}
-    asked = bench.ledger.append("asked", "T0/U1", question)
+    asked = bench.ledger.append("T0/U1", entry_data("asked", question))
     life = bench.life(minutes=60)
     await life.catch_up()
     assert bench.heads() == [Anchor(2, asked.mac)]
-    bench.ledger.append("asked", "T0/U1", question)
+    bench.ledger.append("T0/U1", entry_data("asked", question))
     bench.now += timedelta(minutes=59)
     await life.catch_up()
     assert len(bench.heads()) == 1
@@ -257,12 +263,12 @@ async def test_a_head_is_posted_at_once_then_when_it_moved_and_its_time_has_come
         await bench.life().catch_up()
     assert len(bench.heads()) == 2  # its own entries do not make it move
     anchored = bench.ledger.entries(kind="anchor")
-    assert [(one.data["of"], one.data["user"]) for one in anchored] == [(4, "U0BOT"), (2, "U0BOT")]
+    assert [(one.data.head, one.data.user) for one in anchored] == [(4, "U0BOT"), (2, "U0BOT")]
 
 
 async def test_the_end_of_a_ticket_is_anchored_at_once(bench):
     life = bench.life()
-    bench.ledger.append("asked", "T0/U1", {"line": "/x", "target": "prod"})
+    bench.ledger.append("T0/U1", entry_data("asked", {"line": "/x", "target": "prod"}))
     await life.catch_up()
     bench.decided()
     await life.catch_up()
@@ -325,7 +331,7 @@ async def test_what_is_posted_when_the_bot_is_stopped_is_written_down_too(bench)
     answers = asyncio.Event()
     answers.set()
     await stopped_while_posting(bench, answers)
-    assert [entry.data["audited"] for entry in bench.ledger.entries(kind="shown")] == [5, 1]
+    assert [entry.data.last_published for entry in bench.ledger.entries(kind="shown")] == [5, 1]
     await bench.life().catch_up()
     assert len(bench.lines()) == 2
 

@@ -291,7 +291,7 @@ class Bench:
     def _is_told(self, kind, ticket):
         story = self.ledger.story(ticket)
         seq = next(one.seq for one in story if one.kind == kind)
-        return any(one.kind == "shown" and one.data.get("entry") == seq for one in story)
+        return any(one.kind == "shown" and one.fields.get("entry") == seq for one in story)
 
 
 @pytest.fixture

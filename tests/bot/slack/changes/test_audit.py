@@ -7,6 +7,7 @@ import re
 import sqlite3
 
 import pytest
+from entry_samples import entry_data
 
 from bot.api.command import Role
 from bot.dispatch.authorization import Person
@@ -26,7 +27,7 @@ async def drained(bench):
 
 
 def entries(bench, kind):
-    return [one for one in bench.ledger.entries(kind=kind, newest_first=False) if one.data.get("command") == "audit"]
+    return [one for one in bench.ledger.entries(kind=kind, newest_first=False) if one.fields.get("command") == "audit"]
 
 
 async def test_a_change_is_found_with_who_asked_who_decided_and_how_it_ended(bench):
@@ -39,11 +40,11 @@ async def test_a_change_is_found_with_who_asked_who_decided_and_how_it_ended(ben
         for fact in ("T-1", "repair", "hv03", "operator", "approver", "done", "refused", "anchor matches"):
             assert fact in told
         asked, answered = entries(bench, "asked"), entries(bench, "answered")
-        assert [one.data["line"] for one in (*asked, *answered)] == ["/audit prod", "/audit prod"]
-        assert answered[0].data["asked"] == asked[0].seq
-        assert answered[0].data["verdict"] == "Audit prod, 24 h: 1 change, 1 refusal, 0 questions"
+        assert [one.data.line for one in (*asked, *answered)] == ["/audit prod", "/audit prod"]
+        assert answered[0].data.asked == asked[0].seq
+        assert answered[0].data.verdict == "Audit prod, 24 h: 1 change, 1 refusal, 0 questions"
         values = {one["value"] for block in answer.blocks if block["type"] == "actions" for one in block["elements"]}
-        assert values == {"T-1", answered[0].data["answer"]}
+        assert values == {"T-1", answered[0].data.answer}
         assert bench.ledger.verify().holds
 
 
@@ -64,7 +65,7 @@ async def test_who_may_see_nothing_is_refused_and_that_is_an_entry(bench):
         assert "T-1" not in plain_text(refused)
         await bench.viewer.types("/audit branch")
         await bench.viewer.sees("This needs the role viewer on branch")
-        told = [(one.data["target"], one.data["kind"]) for one in entries(bench, "refused")]
+        told = [(one.data.target, one.data.category) for one in entries(bench, "refused")]
         assert told == [("prod", "not allowed"), ("branch", "not allowed")]
         assert not entries(bench, "answered")
 
@@ -73,14 +74,14 @@ async def test_what_cannot_be_read_is_refused_with_the_usage(bench):
     async with bench.running():
         await bench.viewer.types("/audit prod --outcome faild")
         await bench.viewer.sees("is not one of: answered, unanswered, refused")
-        assert entries(bench, "refused")[0].data["kind"] == "usage"
+        assert entries(bench, "refused")[0].data.category == "usage"
 
 
 async def test_pages_turn_in_place_and_come_back(bench):
     async with bench.running():
         for number in range(45):
             told = {"line": "/check", "command": "check", "target": f"vm{number:02}", "places": ["prod"]}
-            bench.ledger.append("answered", "T0PRACTICE/U0OPERATOR", {**told, "answer": f"t{number}"})
+            bench.ledger.append("T0PRACTICE/U0OPERATOR", entry_data("answered", {**told, "answer": f"t{number}"}))
         await bench.viewer.types("/audit")
         first = await bench.viewer.sees("45 questions")
         assert "vm44" in plain_text(first)
@@ -112,7 +113,7 @@ async def test_a_page_is_for_whoever_turns_it_now(bench):
         await nobody.sees("Not allowed")
         await nobody.sees_view("This needs the role viewer")
         assert not [one for one in nobody.messages("dm") if one.files]
-        assert {one.data["line"] for one in bench.ledger.entries(kind="refused", actor=f"T0PRACTICE/{nobody.id}")} == {
+        assert {one.data.line for one in bench.ledger.entries(kind="refused", actor=f"T0PRACTICE/{nobody.id}")} == {
             "/audit csv",
             "story T-1",
         }
@@ -129,7 +130,7 @@ async def test_filters_are_chosen_in_a_window_that_opens_at_once(bench):
         assert (await bench.viewer.submits(window, values)).ok
         filtered = await bench.viewer.sees("Audit prod, 7 d: 1 refusal, 0 questions", "hv-ops")
         assert filtered.only_for == bench.viewer.id
-        assert entries(bench, "asked")[-1].data["line"] == "/audit prod --who viewer --outcome refused --when 7d"
+        assert entries(bench, "asked")[-1].data.line == "/audit prod --who viewer --outcome refused --when 7d"
 
 
 async def test_what_is_typed_into_the_window_is_read_like_a_line(bench):
@@ -143,8 +144,14 @@ async def test_what_is_typed_into_the_window_is_read_like_a_line(bench):
 
 async def test_a_csv_comes_by_direct_message_without_formulas(bench):
     async with bench.running():
-        told = {"line": "=1+1", "kind": "usage", "why": "=HYPERLINK(0)\n<!channel>", "name": "=cmd", "command": "@x"}
-        bench.ledger.append("refused", f"T0PRACTICE/{bench.viewer.id}", told)
+        told = {
+            "line": "=1+1",
+            "category": "usage",
+            "reason": "=HYPERLINK(0)\n<!channel>",
+            "name": "=cmd",
+            "command": "@x",
+        }
+        bench.ledger.append(f"T0PRACTICE/{bench.viewer.id}", entry_data("refused", told))
         await bench.viewer.types("/audit --outcome refused")
         await bench.viewer.clicks(await bench.viewer.sees("1 refusal"), "Send CSV")
         await bench.viewer.sees("audit-refused.csv is in your messages from hvops")

@@ -4,6 +4,8 @@ import asyncio
 import re
 from datetime import timedelta
 
+from entry_samples import entry_data
+
 from bot.dispatch.pipeline import Request
 from bot.executor.context import TicketChange
 from bot.slack.render.ticket import ticket_message
@@ -223,7 +225,7 @@ async def test_a_click_that_a_dying_bot_wrote_down_is_made_up_for(bench):
         await bench.operator.types("/repair hv03")
         await bench.viewer.sees("Repair on hv03?", "hv-ops")
     data = {"button": "t-approve", "answer": "T-1", "place": "C0OPS", "deliveries": []}
-    bench.ledger.append("clicked", "T0PRACTICE/U0APPROVER", data, "T-1")
+    bench.ledger.append("T0PRACTICE/U0APPROVER", entry_data("clicked", data), "T-1")
     async with bench.running():
         await bench.ended("done")
         await bench.approver.sees("T-1: approved")
@@ -288,7 +290,7 @@ async def test_stop_go_and_runs(bench):
         await bench.approver.types("/hvops go")
         await bench.ended("done")
         stop = next(one for one in bench.ledger.entries(kind="stop"))
-        assert stop.data["why"] == "the storage is on fire"
+        assert stop.data.reason == "the storage is on fire"
 
 
 async def test_home_says_what_waits_for_whom_with_a_link_and_no_decision(bench):
@@ -365,7 +367,7 @@ async def test_half_of_the_time_over_is_said_once(bench):
     async with bench.running(ahead=timedelta(minutes=16)):
         await bench.operator.types("/repair hv03")
         await bench.viewer.sees("T-1 still waits for a decision", "hv-ops")
-        await bench.until(lambda: any(one.data.get("reminder") for one in bench.ledger.story("T-1")))
+        await bench.until(lambda: any(one.fields.get("what") == "reminder" for one in bench.ledger.story("T-1")))
     async with bench.running(ahead=timedelta(minutes=16)):
         await bench.operator.types("/hvops runs")
         await bench.operator.sees("1 open ticket")
@@ -406,7 +408,7 @@ async def test_a_proposal_whose_blocks_slack_refuses_keeps_its_buttons_and_its_p
     async with bench.running():
         await bench.operator.types("/repair hv03")
         plan = await bench.viewer.sees("All of the plan is in plan.txt", "hv-ops")
-        digest = bench.ledger.story("T-1")[0].data["digest"]
+        digest = bench.ledger.story("T-1")[0].data.digest
         assert digest in plain_text(plan)
         file = await bench.until_file(plan, "plan.txt")
         assert digest.encode() in file

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from entry_samples import entry_data
+
 from bot.slack.inbound.builtin_commands import open_tickets
 from lab.slack.plain_text import plain_text
 
@@ -15,12 +17,16 @@ async def proposed(bench):
     await bench.operator.types("/repair hv03")
     await bench.viewer.sees("Repair on hv03?", "hv-ops")
     await bench.operator.sees("T-1 is proposed")
-    data = dict(bench.ledger.story("T-1")[0].data)
+    data = bench.ledger.story("T-1")[0].data
     for _ in range(MANY - 1):
-        entry = bench.ledger.append("proposed", "T0PRACTICE/U0OPERATOR", data)
-        shown = {"channel": "C0OPS", "place": "C0OPS"}
-        bench.ledger.append("shown", "bot", {"card": True, "ts": f"{entry.seq}.1", **shown}, entry.ticket)
-        bench.ledger.append("shown", "bot", {"entry": entry.seq, **shown}, entry.ticket)
+        entry = bench.ledger.append("T0PRACTICE/U0OPERATOR", data)
+        shown = {"channel": "C0OPS"}
+        bench.ledger.append(
+            "bot", entry_data("shown", {"what": "ticket-message", "ts": f"{entry.seq}.1", **shown}), entry.ticket
+        )
+        bench.ledger.append(
+            "bot", entry_data("shown", {"what": "thread-reply", "entry": entry.seq, **shown}), entry.ticket
+        )
 
 
 def asked(bench, *methods):
@@ -46,11 +52,11 @@ async def test_what_needs_a_person_is_not_hidden_behind_newer_proposals(bench):
     async with bench.running():
         await proposed(bench)
     for kind, data in (
-        ("approved", {"by": "T0PRACTICE/U0APPROVER", "start_by": bench.ledger.story("T-1")[0].data["open_until"]}),
+        ("approved", {"by": "T0PRACTICE/U0APPROVER", "start_by": bench.ledger.story("T-1")[0].data.open_until}),
         ("started", {"attempt": 1, "locks": ["node:hv03"]}),
-        ("interrupted", {"step": "", "known": "", "why": "nobody knows"}),
+        ("interrupted", {"step": "", "known": "", "reason": "nobody knows"}),
     ):
-        bench.ledger.append(kind, "bot", data, "T-1")
+        bench.ledger.append("bot", entry_data(kind, data), "T-1")
     async with bench.running():
         await bench.approver.opens_home()
         home = plain_text(await bench.approver.sees_home("1 needs a person"))
@@ -83,7 +89,7 @@ async def test_home_reads_no_plan_of_what_only_waits(bench, monkeypatch):
 async def test_a_restart_posts_only_what_is_not_told_and_reminds_of_the_rest(bench):
     async with bench.running():
         await proposed(bench)
-        bench.ledger.append("proposed", "T0PRACTICE/U0OPERATOR", dict(bench.ledger.story("T-1")[0].data))
+        bench.ledger.append("T0PRACTICE/U0OPERATOR", bench.ledger.story("T-1")[0].data)
     before = asked(bench, "chat.postMessage", "chat.update")
     async with bench.running() as bot:
         await bench.until(lambda: len(bench.kinds(f"T-{MANY + 1}")) == 3)  # posted, and its plan told

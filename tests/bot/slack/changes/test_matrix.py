@@ -8,6 +8,7 @@ import asyncio
 from itertools import count, product
 
 import pytest
+from entry_samples import entry_data
 from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot.api.command import Role
@@ -144,13 +145,13 @@ class Tickets:
     def _move(self, ticket, state):
         append, low = self.bench.ledger.append, self.line == "/tweak hv03"
         decider = self.requester.id if low else f"{HOME}/U0OTHERS"
-        until = self.bench.ledger.story(ticket)[0].data["open_until"]
-        append("approved", decider, {"by": decider, "start_by": until}, ticket)
-        append("started", "bot", {"locks": [f"only:{ticket}"], "attempt": 1}, ticket)
+        until = self.bench.ledger.story(ticket)[0].data.open_until
+        append(decider, entry_data("approved", {"by": decider, "start_by": until}), ticket)
+        append("bot", entry_data("started", {"locks": [f"only:{ticket}"], "attempt": 1}), ticket)
         key = "wizard" if self.line == "/reopen hv03" else "pause"
-        append("intent", "bot", {"step": key, "round": 1, "attempt": 1, "says": ""}, ticket)
+        append("bot", entry_data("intent", {"step": key, "round": 1, "attempt": 1, "description": ""}), ticket)
         if state == "interrupted":
-            append("interrupted", "bot", {"step": key, "known": "", "why": "why"}, ticket)
+            append("bot", entry_data("interrupted", {"step": key, "known": "", "reason": "reason"}), ticket)
 
 
 @pytest.mark.parametrize("line", ["/repair hv03", "/tweak hv03", "/reopen hv03"])
@@ -180,7 +181,7 @@ async def test_the_same_answer_on_every_way_in(slack, line):
                 tickets.open.pop(STATE[verb])
             else:
                 assert [one.kind for one in new[1:]] == ["refused"], (verb, way, name)
-                assert new[1].data["why"]
+                assert new[1].data.reason
     assert not wrong
 
 
@@ -267,7 +268,7 @@ async def test_stop_stops_however_it_is_decorated_on_every_way_in(slack, way):
 async def test_a_mention_is_a_front_door(slack):
     await sent(slack, mentioned(HOME, "U0APPROVER", "<@U0BOT> stop the storage is on fire"))
     (stop,) = slack.ledger.entries(kind="stop")
-    assert stop.data["why"] == "the storage is on fire"
+    assert stop.fields["reason"] == "the storage is on fire"
 
 
 NOT_TYPED = {

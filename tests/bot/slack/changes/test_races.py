@@ -6,6 +6,7 @@ from copy import deepcopy
 from datetime import UTC, datetime
 
 import pytest
+from entry_samples import entry_data
 from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot.api.command import Role
@@ -61,7 +62,9 @@ async def delivered(life, body, envelope):
     request = AsyncBoltRequest(mode="socket_mode", body=deepcopy(body), context={ENVELOPE: envelope})
     assert (await life.app.async_dispatch(request)).status == 200
     kinds = ("clicked", "refused")
-    known = [one.data["deliveries"] for one in life.ledger.every() if one.kind in kinds and "deliveries" in one.data]
+    known = [
+        list(one.data.deliveries) for one in life.ledger.every() if one.kind in kinds and "deliveries" in one.fields
+    ]
     assert any(f"envelope {envelope}" in one for one in known)
 
 
@@ -84,7 +87,7 @@ async def test_the_same_envelope_again_is_one_click(bench, two):
     await settled(life)
     assert kinds(bench.ledger, ticket) == ["proposed", "clicked", "approved"]
     again = bench.ledger.entries(kind="refused")
-    assert [one.data["kind"] for one in again] == ["redelivered"] * 3
+    assert [one.data.category for one in again] == ["redelivered"] * 3
     bench.ledger.verify()
 
 
@@ -102,11 +105,11 @@ async def test_the_same_envelope_at_another_process_decides_nothing_more(bench, 
     await settled(first, second)
     story = bench.ledger.story(ticket)
     assert sorted(kinds(bench.ledger, ticket)) == sorted(["proposed", "clicked", "clicked", kind, "refused"])
-    assert sorted(one.data["click"] for one in story if one.kind in (kind, "refused")) == [
+    assert sorted(one.data.click for one in story if one.kind in (kind, "refused")) == [
         one.seq for one in story if one.kind == "clicked"
     ]
     (late,) = [one for one in story if one.kind == "refused"]
-    assert late.data["why"].startswith(f"Too late: {ticket} was {kind} by")
+    assert late.data.reason.startswith(f"Too late: {ticket} was {kind} by")
 
 
 async def test_everybody_at_once_at_two_processes_is_one_decision_and_an_answer_for_each(bench, two):
@@ -123,9 +126,9 @@ async def test_everybody_at_once_at_two_processes_is_one_decision_and_an_answer_
     answers = [one for one in story if one.kind not in ("proposed", "clicked", "shown")]
     assert sum(one.kind in ("approved", "rejected") for one in answers) <= 1
     assert sum(one.kind in ("rejected", "withdrawn") for one in answers) <= 1
-    assert sorted(one.data["click"] for one in answers) == [one.seq for one in story if one.kind == "clicked"]
+    assert sorted(one.data.click for one in answers) == [one.seq for one in story if one.kind == "clicked"]
     assert len(answers) == len(bodies)
-    assert all("Too late" in one.data["why"] for one in answers if one.kind == "refused")
+    assert all("Too late" in one.data.reason for one in answers if one.kind == "refused")
     assert bench.ledger.verify().holds
 
 
@@ -139,7 +142,9 @@ async def test_a_click_in_hand_is_not_made_up_for_by_the_same_life(bench, two):
     assert kinds(bench.ledger, ticket) == ["proposed", "clicked", "approved"]
     other = await proposed(first)
     lost = bench.ledger.append(
-        "clicked", f"{TEAM}/U0APPROVER", {"button": "t-approve", "place": "C0OPS", "deliveries": ["envelope e9"]}, other
+        f"{TEAM}/U0APPROVER",
+        entry_data("clicked", {"button": "t-approve", "place": "C0OPS", "deliveries": ["envelope e9"]}),
+        other,
     )
     await second.listener.replay_missed(lost)
     assert kinds(bench.ledger, other) == ["proposed", "clicked", "approved"]
@@ -150,18 +155,18 @@ async def test_a_late_click_lets_nothing_go_on_that_was_interrupted_since(bench,
     """Pressed twice in a hurry: the first click let it go on. It stops again, and then the bot is restarted."""
     life, _ = two
     ticket, append = await proposed(life), bench.ledger.append
-    append("approved", "T1/U9", {"by": "T1/U9", "start_by": "2100-01-01T00:00:00Z"}, ticket)
-    append("started", "bot", {"locks": ["a"], "attempt": 1}, ticket)
-    append("interrupted", "bot", {"why": "first"}, ticket)
+    append("T1/U9", entry_data("approved", {"by": "T1/U9", "start_by": "2100-01-01T00:00:00Z"}), ticket)
+    append("bot", entry_data("started", {"locks": ["a"], "attempt": 1}), ticket)
+    append("bot", entry_data("interrupted", {"reason": "first"}), ticket)
     data = {"button": button, "answer": ticket, "place": "C0OPS", "deliveries": []}
-    click = append("clicked", f"{TEAM}/U0APPROVER", data, ticket)
-    append("resumed", "T1/U9", {"attempt": 2, "by": "T1/U9"}, ticket)
-    append("interrupted", "bot", {"why": "again"}, ticket)
+    click = append(f"{TEAM}/U0APPROVER", entry_data("clicked", data), ticket)
+    append("T1/U9", entry_data("resumed", {"attempt": 2, "by": "T1/U9"}), ticket)
+    append("bot", entry_data("interrupted", {"reason": "again"}), ticket)
     await life.listener.replay_missed(click)
     assert bench.ledger.ticket(ticket).attempt == 2
     refused = bench.ledger.story(ticket)[-1]
-    assert (refused.kind, refused.data["click"]) == ("refused", click.seq)
-    assert "moved on since that button was shown" in refused.data["why"]
+    assert (refused.kind, refused.data.click) == ("refused", click.seq)
+    assert "moved on since that button was shown" in refused.data.reason
 
 
 async def test_a_plan_is_shown_in_its_channel_and_not_where_somebody_asks_for_it(bench, two):
@@ -173,7 +178,7 @@ async def test_a_plan_is_shown_in_its_channel_and_not_where_somebody_asks_for_it
     body["container"]["message_ts"] = "1772460000.000100"
     await delivered(life, body, "e1")
     await settled(life)
-    (place,) = {one.data["channel"] for one in bench.ledger.story(ticket) if one.kind == "shown"}
+    (place,) = {one.data.channel for one in bench.ledger.story(ticket) if one.kind == "shown"}
     assert place == "C0OPS"
 
 
@@ -195,8 +200,8 @@ async def test_a_second_press_while_the_first_is_answered_is_answered_for_good(b
     await settled(life)
     story = bench.ledger.story(ticket)
     answers = [one for one in story if one.kind in ("approved", "refused")]
-    assert sorted(one.data["click"] for one in answers) == [one.seq for one in story if one.kind == "clicked"]
-    assert "redelivered" in [one.data.get("kind") for one in answers]
+    assert sorted(one.data.click for one in answers) == [one.seq for one in story if one.kind == "clicked"]
+    assert "redelivered" in [one.fields.get("category") for one in answers]
     assert missed_clicks(bench.ledger, datetime(2000, 1, 1, tzinfo=UTC)) == []
 
 

@@ -18,7 +18,7 @@ async def test_a_command_is_answered_to_the_one_who_typed_it(bench):
     answer = await bench.operator.sees("STUCK hv03")
     assert answer.only_for == bench.operator.id
     assert bench.operator.messages()[0].text == "Asking: /check-writers prod, at most 60 s."
-    assert [one.data["line"] for one in bench.entries("asked")] == ["/check-writers prod"]
+    assert [one.data.line for one in bench.entries("asked")] == ["/check-writers prod"]
     assert not bench.viewer.ephemerals()
 
 
@@ -29,8 +29,8 @@ async def test_look_again_asks_the_same_line(bench):
     second = await bench.operator.sees("STUCK hv03", after=first.ts)
     assert second.ts != first.ts
     clicked, asked = bench.entries("clicked"), bench.entries("asked")
-    assert asked[1].data["click"] == clicked[0].seq
-    assert asked[1].data["via"] == "button"
+    assert asked[1].data.click == clicked[0].seq
+    assert asked[1].data.via == "button"
 
 
 async def test_a_remedy_runs_its_own_line(bench):
@@ -39,13 +39,13 @@ async def test_a_remedy_runs_its_own_line(bench):
     answer = await bench.operator.sees("STUCK hv03")
     await bench.operator.clicks(answer, "Check hv03")
     await bench.operator.sees("STUCK hv03", after=answer.ts)
-    assert [one.data["line"] for one in bench.entries("asked")] == ["/check-writers prod", "/check-writers hv03"]
+    assert [one.data.line for one in bench.entries("asked")] == ["/check-writers prod", "/check-writers hv03"]
 
 
 async def test_buttons_carry_the_token_and_nothing_else(bench):
     await bench.operator.types("/check-writers prod")
     answer = await bench.operator.sees("STUCK hv03")
-    token = bench.entries("answered")[0].data["answer"]
+    token = bench.entries("answered")[0].data.answer
     values = {one["value"] for block in answer.blocks if block["type"] == "actions" for one in block["elements"]}
     assert values == {token}
 
@@ -57,9 +57,9 @@ async def test_a_click_is_in_the_ledger_before_anything_else_happens(bench):
     done = await bench.operator.clicks(answer, "Look Again")
     assert done.ok
     (clicked,) = bench.entries("clicked")
-    assert clicked.data["button"] == "look-again"
+    assert clicked.data.button == "look-again"
     assert clicked.actor == "T0PRACTICE/U0OPERATOR"
-    assert any(one.startswith("envelope ") for one in clicked.data["deliveries"])
+    assert any(one.startswith("envelope ") for one in clicked.data.deliveries)
     bench.hosts.gate.set()
     await bench.operator.sees("STUCK hv03", after=answer.ts)
 
@@ -119,7 +119,7 @@ async def test_share_posts_for_all_with_a_thread(bench):
         "STUCK hv03: Microsoft Hyper-V VSS Writer",
         "UNKNOWN hv05: No answer in 20 s. Not counted as healthy.",
     ]
-    assert [one.data["way"] for one in bench.entries("shown")] == ["response_url", "shared"]
+    assert [one.data.delivery for one in bench.entries("shown")] == ["response_url", "shared"]
 
 
 async def test_somebody_without_a_role_is_refused_on_every_way_in(bench):
@@ -139,7 +139,7 @@ async def test_somebody_without_a_role_is_refused_on_every_way_in(bench):
     before = bench.nobody.messages()[-1].ts
     await bench.nobody.mentions("check-writers prod")
     await bench.nobody.sees("Not allowed", after=before)
-    kinds = [one.data["kind"] for one in bench.entries("refused") if one.actor.endswith("U0NOBODY")]
+    kinds = [one.data.category for one in bench.entries("refused") if one.actor.endswith("U0NOBODY")]
     assert set(kinds) == {"not allowed"}
     assert len(kinds) >= 5
 
@@ -167,7 +167,7 @@ async def test_every_command_also_works_through_hvops_and_in_a_thread(bench):
     answer = await bench.operator.sees("STUCK hv03", after=first.ts)
     assert answer.thread_ts == alert.ts
     assert answer.only_for == bench.operator.id
-    assert [one.data["via"] for one in bench.entries("asked")] == ["slack", "mention"]
+    assert [one.data.via for one in bench.entries("asked")] == ["slack", "mention"]
 
 
 async def test_what_bots_say_is_not_a_command(bench):
@@ -194,7 +194,7 @@ async def test_help_and_status(bench):
     await bench.operator.types("/hvops status")
     told = plain_text(await bench.operator.sees("2 of 2 connections open"))
     assert "operator everywhere; viewer on prod" in told
-    assert [one.data["line"] for one in bench.entries("asked")] == ["/hvops", "/hvops status"]
+    assert [one.data.line for one in bench.entries("asked")] == ["/hvops", "/hvops status"]
 
 
 async def test_the_ledger_has_a_line_in_its_plain_form(bench):
@@ -204,7 +204,7 @@ async def test_the_ledger_has_a_line_in_its_plain_form(bench):
     await bench.operator.sees("2 of 2 connections open", after=first.ts)
     await bench.operator.types("/hvops \u200b`check\u2011writers prod`")
     await bench.operator.sees("STUCK hv03")
-    lines = [one.data["line"] for one in bench.entries("asked")]
+    lines = [one.fields["line"] for one in bench.entries("asked")]
     assert lines == ["/hvops status", "/hvops status", "/check-writers prod"]
     assert any(one.text == "Asking: /hvops check-writers prod, at most 60 s." for one in bench.operator.messages())
 
@@ -215,7 +215,7 @@ async def test_a_button_reads_a_decorated_line_too(bench):
     answer = await bench.operator.sees("STUCK hv03")
     await bench.operator.clicks(answer, "Check hv03")
     await bench.operator.sees("STUCK hv03", after=answer.ts)
-    assert [one.data["line"] for one in bench.entries("asked")] == ["/check-writers prod", "/check-writers hv03"]
+    assert [one.fields["line"] for one in bench.entries("asked")] == ["/check-writers prod", "/check-writers hv03"]
 
 
 async def test_home_shows_who_you_are_and_asks(bench):
@@ -228,7 +228,7 @@ async def test_home_shows_who_you_are_and_asks(bench):
     view = await bench.operator.sees_view("/check-writers <cluster|host>")
     await bench.operator.submits(view, {"arguments": "hv03"})
     await bench.operator.sees("STUCK hv03", "dm")
-    assert bench.entries("asked")[-1].data["line"] == "/check-writers hv03"
+    assert bench.entries("asked")[-1].data.line == "/check-writers hv03"
 
 
 async def test_an_unknown_button_says_what_to_type(bench):
@@ -238,7 +238,7 @@ async def test_an_unknown_button_says_what_to_type(bench):
     done = await bench.operator.clicks(old, "Approve")
     assert done.ok
     await bench.operator.sees("This button is from an older version")
-    assert bench.entries("clicked")[0].data["button"] == "approve-v0"
+    assert bench.entries("clicked")[0].data.button == "approve-v0"
 
 
 async def test_a_token_that_nobody_gave_out_opens_nothing(bench):
@@ -280,8 +280,8 @@ async def test_a_delivery_that_comes_twice_is_asked_once(bench):
     await bench.operator.sees("STUCK hv03")
     assert len(bench.entries("asked")) == 1
     (twice,) = bench.entries("refused")
-    assert twice.data["kind"] == "redelivered"
-    assert twice.data["deliveries"] == ["envelope e1", "trigger 1.2.3"]
+    assert twice.data.category == "redelivered"
+    assert twice.data.deliveries == ("envelope e1", "trigger 1.2.3")
 
 
 async def test_the_same_button_twice_at_once_asks_once(bench):
@@ -314,7 +314,7 @@ async def test_an_answer_that_the_response_url_refuses_arrives_otherwise(bench):
     answer = await bench.operator.sees("STUCK hv03")
     assert answer.only_for == bench.operator.id
     await bench.idle()
-    assert bench.entries("shown")[0].data["way"] == "ephemeral"
+    assert bench.entries("shown")[0].data.delivery == "ephemeral"
 
 
 async def test_an_answer_goes_by_direct_message_where_nothing_else_works(bench):
@@ -323,7 +323,7 @@ async def test_an_answer_goes_by_direct_message_where_nothing_else_works(bench):
     await bench.operator.types("/check-writers prod")
     await bench.operator.sees("STUCK hv03", "dm")
     await bench.idle()
-    assert bench.entries("shown")[0].data["way"] == "direct"
+    assert bench.entries("shown")[0].data.delivery == "direct"
 
 
 async def test_an_answer_that_is_perhaps_lost_can_be_shown_again_without_asking(bench):
@@ -331,7 +331,7 @@ async def test_an_answer_that_is_perhaps_lost_can_be_shown_again_without_asking(
     await bench.operator.types("/check-writers prod")
     notice = await bench.operator.sees("the connection to Slack died before it was confirmed")
     await bench.idle()
-    assert bench.entries("shown")[0].data["way"] == "unknown"
+    assert bench.entries("shown")[0].data.delivery == "unknown"
     await bench.operator.clicks(notice, "Show Answer")
     await bench.operator.sees("STUCK hv03", after=notice.ts)
     assert len(bench.entries("asked")) == 1

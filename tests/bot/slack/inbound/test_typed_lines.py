@@ -31,8 +31,8 @@ class Desk:
     async def handle_line(self, who, where, line, via, answers=None):
         self.lines.append(line)
 
-    async def write(self, kind, actor, data, ticket=None):
-        self.written.append(kind)
+    async def write(self, actor, data, ticket=None):
+        self.written.append(data.kind)
         return SimpleNamespace(seq=1)
 
     def start(self, work):

@@ -3,13 +3,15 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from entry_samples import entry_data
 
 from bot.api.actions import InvokeMethod, ManualStep
 from bot.api.command import Risk
 from bot.api.plan import Gate, GateOutcome, Group, Plan, Step, exists
 from bot.api.queries import Wql
 from bot.ledger import Entry
-from bot.ledger.entries import to_timestamp
+from bot.ledger.entries import model_of
+from bot.ledger.envelope import to_timestamp
 from bot.ledger.ticket_state import TicketEvent as Turn
 from bot.ledger.ticket_state import replay
 from bot.slack.render.ticket_view_model import TicketView
@@ -85,24 +87,29 @@ class Told:
     def tells(self, kind, actor="bot", **data):
         self.now += timedelta(minutes=1)
         seq = 1_300 + len(self.entries)
-        self.entries.append(Entry(seq, to_timestamp(self.now), kind, actor, "T-412", data, b""))
+        blank = {"reason": ""} if "reason" in model_of(kind, data).model_fields and kind != "closed" else {}
+        fields = entry_data(kind, blank | data).fields
+        self.entries.append(Entry(seq, f"id-{seq}", to_timestamp(self.now), kind, actor, "T-412", fields, b""))
         return self
+
+    def tells_of(self, kind, actor, **data):
+        return self.tells(kind, actor, **{name: data[name] for name in data.keys() & model_of(kind, data).model_fields})
 
     def approved(self):
         until = to_timestamp(self.now + timedelta(minutes=15))
-        return self.tells("approved", APPROVER, by=APPROVER, name="approver", start_by=until, digest="")
+        return self.tells("approved", APPROVER, by=APPROVER, name="approver", start_by=until)
 
     def started(self):
         return self.approved().tells("started", locks=["cluster:prod"], attempt=1)
 
     def begins(self, key, **more):
-        return self.tells("intent", step=key, round=1, attempt=1, says="", **more)
+        return self.tells("intent", step=key, round=1, attempt=1, **more)
 
     def ends(self, key, result="done", **more):
         return self.tells("outcome", step=key, round=1, attempt=1, result=result, **more)
 
     def card(self, **more):
-        turns = [Turn(one.kind, one.actor, one.at, one.data) for one in self.entries if one.kind != "shown"]
+        turns = [Turn(one.actor, one.at, one.data) for one in self.entries if one.kind != "shown"]
         ticket = replay("T-412", turns)
         return TicketView(
             proposal_from(self.entries[0]), ticket, tuple(self.entries), approver_ids=("S0APPROVERS",), **more

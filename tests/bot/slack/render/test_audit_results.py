@@ -182,7 +182,7 @@ def test_the_window_of_filters_shows_what_was_asked_and_asks_for_it_again():
 def test_a_story_has_every_entry_with_what_was_so_before_and_after(told):
     ticket = told().started().begins("drain", before=[{"Name": "hv03", "State": 0}])
     entries = ticket.ends(
-        "drain", after=[{"Name": "hv03", "State": 2}], says="11 of 11 moved", noted="event 412"
+        "drain", after=[{"Name": "hv03", "State": 2}], message="11 of 11 moved", event_log_note="event 412"
     ).entries
     view = story_view("T-412", entries)
     check_view(view, ("modal",))
@@ -203,7 +203,7 @@ def test_a_story_has_every_entry_with_what_was_so_before_and_after(told):
 def test_a_long_story_is_paged_and_a_long_text_points_to_the_file(told):
     ticket = told().started()
     for number in range(60):
-        ticket.tells("refused", line=f"approve {number}", why="z" * 3_000)
+        ticket.tells("refused", line=f"approve {number}", reason="z" * 3_000)
     pages, at = [], 0
     while not at or f"hvops:t-story-page:{at}" in {one["action_id"] for one in buttons(pages[-1]["blocks"])}:
         pages.append(story_view("T-412", ticket.entries, at))
@@ -220,8 +220,8 @@ def test_a_long_story_is_paged_and_a_long_text_points_to_the_file(told):
 KINDS = ["proposed", "approved", "started", "intent", "outcome", "voided", "interrupted", "clicked", "shown", "strange"]
 values = st.recursive(st.none() | st.integers() | text, lambda inner: st.lists(inner, max_size=3), max_leaves=5)
 NAMES = [
-    "why",
-    "says",
+    "reason",
+    "message",
     "before",
     "after",
     "known",
@@ -231,11 +231,11 @@ NAMES = [
     "name",
     "plan",
     "round",
-    "noted",
+    "event_log_note",
 ]
 data = st.dictionaries(st.sampled_from(NAMES), values, max_size=6)
 hostile_entries = st.builds(
-    lambda seq, kind, actor, told_data: Entry(seq, CHANGE.at, kind, actor, "T-412", told_data, bytes(32)),
+    lambda seq, kind, actor, told_data: Entry(seq, f"id-{seq}", CHANGE.at, kind, actor, "T-412", told_data, bytes(32)),
     *(st.integers(1, 10**9), st.sampled_from(KINDS), text, data),
 )
 

@@ -133,16 +133,18 @@ def test_a_proposal_that_came_to_nothing(told, kind, word, buttons):
     ticket = told()
     if kind == "expired":
         ticket.now = ticket.now.replace(hour=23, minute=58)
-    message = ticket_message(ticket.tells(kind, "T0PRACTICE/U0APPROVER", name="approver", why="not tonight").card())
+    message = ticket_message(
+        ticket.tells_of(kind, "T0PRACTICE/U0APPROVER", name="approver", reason="not tonight").card()
+    )
     assert message.blocks[0]["text"]["text"].startswith(word)
     assert "Nothing was done." in said(message)
-    assert "not tonight" in said(message)
+    assert ("not tonight" in said(message)) == (kind != "withdrawn")  # whoever takes back gives no reason
     assert labels(message) == [*buttons, "Story"]
 
 
 def test_a_void_ticket_shows_the_difference_line_by_line(told):
     lines = ["- 1 Pause and drain hv03", "+ 1 Pause and drain hv04"]
-    ticket = told().approved().tells("voided", why="the plan made afresh is not the one", difference=lines)
+    ticket = told().approved().tells("voided", reason="the plan made afresh is not the one", difference=lines)
     message = ticket_message(ticket.card(successor="T-413", successor_link="https://slack.test/p1"))
     for line in lines:
         assert line in said(message)
@@ -157,7 +159,7 @@ def test_done_says_before_and_after_and_what_can_be_done_now(told, drained):
         remedies=(Remedy("Check Writers", "/check-writers hv03"),),
     )
     run = told(plan).started().begins("drain").ends("drain")
-    done = ticket_message(run.tells("done", says="all steps are done").card())
+    done = ticket_message(run.tells("done", message="all steps are done").card())
     assert done.blocks[0]["text"]["text"] == "Done: Drain node hv03"
     fields = [field["text"] for block in done.blocks for field in block.get("fields", ())]
     assert fields == ["*Before:* [5] Unexpected error", "*After:* [1] Stable", "*Took:* 3 min"]
@@ -173,12 +175,12 @@ def test_before_and_after_are_not_said_of_what_failed(told, drained):
         .begins("drain")
         .ends("drain", "failed")
     )
-    assert "Stable" not in said(ticket_message(run.tells("failed", step="drain", number=1, why="no").card()))
+    assert "Stable" not in said(ticket_message(run.tells("failed", step="drain", number=1, reason="no").card()))
 
 
 def test_failed_says_what_is_true_now_what_is_half_done_and_the_way_back(told):
     run = told().started().begins("drain").ends("drain").begins("restart").ends("restart", "failed")
-    failed = ticket_message(run.tells("failed", step="restart", number=2, why="step 2: vmms hangs").card())
+    failed = ticket_message(run.tells("failed", step="restart", number=2, reason="step 2: vmms hangs").card())
     assert failed.text == "T-412 FAILED AT STEP 2: Drain node hv03. step 2: vmms hangs"
     text = said(failed)
     for fact in (
@@ -196,7 +198,7 @@ def test_failed_says_what_is_true_now_what_is_half_done_and_the_way_back(told):
 
 def test_what_was_taken_back_needs_no_way_back(told):
     run = told().started().begins("drain").ends("drain", "failed")
-    text = said(ticket_message(run.tells("failed", step="drain", number=1, why="no", undone=True).card()))
+    text = said(ticket_message(run.tells("failed", step="drain", number=1, reason="no", rolled_back=True).card()))
     assert "What its group had done was taken back." in text
     assert "Way back" not in text
 
@@ -204,10 +206,12 @@ def test_what_was_taken_back_needs_no_way_back(told):
 def test_stopped_and_closed_name_who_wanted_it(told):
     run = told().started().begins("drain").ends("drain")
     run.tells("cancel-asked", "T0PRACTICE/U0VIEWER", by="T0PRACTICE/U0VIEWER", name="viewer")
-    stopped = said(ticket_message(run.tells("cancelled", number=2, why="cancelled at step 2, before: Restart").card()))
+    stopped = said(
+        ticket_message(run.tells("cancelled", number=2, reason="cancelled at step 2, before: Restart").card())
+    )
     assert "as <@U0VIEWER> asked; before: Restart." in stopped
     other = told().started().begins("drain").tells("interrupted", step="drain", number=1, known="")
-    other.tells("closed", "T0PRACTICE/U0APPROVER", by="T0PRACTICE/U0APPROVER", name="approver", why="Done by hand.")
+    other.tells("closed", "T0PRACTICE/U0APPROVER", by="T0PRACTICE/U0APPROVER", name="approver", reason="Done by hand.")
     closed = said(ticket_message(other.card()))
     assert "was closed by <@U0APPROVER>" in closed
     assert "Not known:* what became of step 1, Pause and drain hv03." in closed
@@ -223,7 +227,7 @@ def test_where_slack_refuses_blocks_the_buttons_stay_and_the_plan_is_a_file(told
     if state == "interrupted":
         ticket.tells("interrupted", step="drain", number=1, known="nothing")
     if state == "done":
-        ticket.ends("drain").tells("done", says="done")
+        ticket.ends("drain").tells("done", message="done")
     message = ticket_message(ticket.card())
     step = message
     while step is not None and {block["type"] for block in step.blocks} - {"section", "actions"}:
@@ -248,8 +252,8 @@ def test_a_copy_points_to_the_real_one_and_decides_nothing(told):
 
 def test_the_thread_has_a_line_for_each_turn_with_its_entry(told):
     ticket = told().started().begins("drain", before=[{"State": "Up"}])
-    ticket.ends("drain", says="", after=[{"State": "Paused"}], noted="noted in the event log of hv03")
-    ticket.tells("done", says="all steps are done")
+    ticket.ends("drain", message="", after=[{"State": "Paused"}], event_log_note="noted in the event log of hv03")
+    ticket.tells("done", message="all steps are done")
     card = ticket.card()
     lines = [entry_message(card, entry) for entry in card.entries[1:]]
     told_ = [line.text for line in lines if line]
@@ -299,10 +303,12 @@ def test_whatever_a_plan_holds_it_is_shown_within_the_limits_and_never_cut(told,
     stages = [told(plan)]
     stages.append(told(plan).approved())
     stages.append(told(plan).started().begins("s0"))
-    stages.append(told(plan).started().begins("s0").tells("interrupted", step="s0", number=1, why=why, known=why))
-    stages.append(told(plan).started().begins("s0").ends("s0", "failed", says=why).tells("failed", number=1, why=why))
-    stages.append(told(plan).started().begins("s0").ends("s0").tells("done", says=why))
-    stages.append(told(plan).approved().tells("voided", why=why, difference=[f"- {why}", f"+ {why}" * 5]))
+    stages.append(told(plan).started().begins("s0").tells("interrupted", step="s0", number=1, reason=why, known=why))
+    stages.append(
+        told(plan).started().begins("s0").ends("s0", "failed", message=why).tells("failed", number=1, reason=why)
+    )
+    stages.append(told(plan).started().begins("s0").ends("s0").tells("done", message=why))
+    stages.append(told(plan).approved().tells("voided", reason=why, difference=[f"- {why}", f"+ {why}" * 5]))
     for stage in stages:
         card = stage.card(happening=TicketChange("T-412", "progress", 1, 1, why))
         message = ticket_message(card)

@@ -1,0 +1,161 @@
+"""One entry: its canonical bytes, and the mac that chains it to the one before.
+
+The bytes are RFC 8785 JSON and hold everything: number, id, time, kind, actor, ticket and data. They are stored as
+they were hashed, so no reading and writing of numbers or times can ever make an entry look altered.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, TypeVar
+
+import rfc8785
+
+from bot.errors import LedgerError
+from bot.ledger.entries import AnchorPosted, EntryData, Shown, exact, parse
+
+Data = TypeVar("Data", bound=EntryData)
+FIRST = bytes(32)  # what stands before the first entry
+
+
+@dataclass(frozen=True, slots=True)
+class EntryDraft:
+    """What is about to be appended. A proposal without a ticket is given the next number.
+
+    Attributes:
+        id: made here, before anything is written: who tries again with the same one cannot append it twice.
+    """
+
+    actor: str
+    data: EntryData
+    ticket: str | None = None
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    @property
+    def kind(self) -> str:
+        """What kind of entry it becomes."""
+        return self.data.kind
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What stands in the ledger.
+
+    Attributes:
+        seq: its number, from 1, without gaps.
+        id: what its writer called it, once and for all.
+        at: when it was appended, ISO 8601 in UTC with milliseconds.
+        fields: its data as it stands there, for whoever shows it as it is.
+        mac: HMAC-SHA256 over the mac before it and its bytes.
+    """
+
+    seq: int
+    id: str
+    at: str
+    kind: str
+    actor: str
+    ticket: str | None
+    fields: dict[str, Any]
+    mac: bytes
+
+    @cached_property
+    def data(self) -> EntryData:
+        """What it says. Raises LedgerError where that is nothing that its kind can say."""
+        try:
+            return parse(self.kind, self.fields)
+        except LedgerError as error:
+            raise LedgerError(f"Entry {self.seq} cannot be read: {error}") from None
+
+    def read(self, model: type[Data]) -> Data:
+        """The same, as a kind that the caller knows it to be. Raises LedgerError where it is of another one."""
+        if not isinstance(self.data, model):
+            raise LedgerError(f"Entry {self.seq} is of the kind {self.kind}, not {model.kind}.")
+        return self.data
+
+    @property
+    def name(self) -> str:
+        """The name that its actor had; "" where it tells none. This and what follows holds for entries of any kind."""
+        return self._text("name")
+
+    @property
+    def line(self) -> str:
+        """The line that it is about, or ""."""
+        return self._text("line")
+
+    @property
+    def target(self) -> str:
+        """The target that it is about, or ""."""
+        return self._text("target")
+
+    @property
+    def reason(self) -> str:
+        """Why, or ""."""
+        return self._text("reason")
+
+    @property
+    def message(self) -> str:
+        """What was seen, or ""."""
+        return self._text("message")
+
+    @property
+    def description(self) -> str:
+        """What the plan calls the step that it begins, or ""."""
+        return self._text("description")
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The clusters, and hosts that stand alone, that it is about."""
+        return tuple(map(str, self.fields.get("places") or ()))
+
+    @property
+    def click(self) -> int | None:
+        """The number of the `clicked` entry that it answers."""
+        found = self.fields.get("click")
+        return found if isinstance(found, int) else None
+
+    @property
+    def is_anchoring(self) -> bool:
+        """Whether it is there only because the audit channel was told something."""
+        return self.kind == AnchorPosted.kind or (self.kind == Shown.kind and "last_published" in self.fields)
+
+    def _text(self, name: str) -> str:
+        return str(self.fields.get(name) or "")
+
+
+def entry_mac(key: bytes, previous: bytes, body: bytes) -> bytes:
+    """The mac of an entry: HMAC-SHA256(key, previous mac followed by the bytes)."""
+    return hmac.digest(key, previous + body, "sha256")
+
+
+def to_timestamp(moment: datetime) -> str:
+    """A time as the ledger writes it: UTC, milliseconds, Z. Such texts sort as the times do."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def encode(seq: int, at: str, draft: EntryDraft, fields: Mapping[str, Any], ticket: str | None) -> bytes:
+    """The canonical bytes of an entry. Raises LedgerError for what JSON cannot hold exactly."""
+    whole = {
+        "seq": seq,
+        "id": draft.id,
+        "at": at,
+        "kind": draft.kind,
+        "actor": draft.actor,
+        "ticket": ticket,
+        "data": fields,
+    }
+    try:
+        return rfc8785.dumps(exact(whole))
+    except rfc8785.CanonicalizationError as error:
+        raise LedgerError(f"This entry cannot be written down: {error}.") from None
+
+
+def decode(body: str | bytes, mac: bytes) -> Entry:
+    """The entry out of its bytes."""
+    told = json.loads(body)
+    return Entry(told["seq"], told["id"], told["at"], told["kind"], told["actor"], told["ticket"], told["data"], mac)
