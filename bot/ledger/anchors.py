@@ -79,11 +79,30 @@ def newest(path: Path) -> Anchor | None:
     return max(known, key=lambda anchor: anchor.seq, default=None)
 
 
-def anchors_in(path: Path) -> Iterator[Anchor]:
-    """All anchors of a file, in its order; torn lines are passed over."""
+def length_of(path: Path) -> int:
+    """How many bytes of anchors there are now; 0 where there is no file. Raises LedgerError where it cannot be read."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise LedgerError(f"{path}: anchors cannot be read: {error.strerror}.") from error
+
+
+def anchors_in(path: Path, length: int | None = None) -> Iterator[Anchor]:
+    """All anchors of a file, in its order; torn lines are passed over.
+
+    Args:
+        path: the file.
+        length: read only so many bytes (see `length_of`), for one who proves an older moment than the file's.
+    """
+    read = 0
     try:
         with path.open("rb") as file:
             for line in file:
+                read += len(line)
+                if length is not None and read > length:
+                    return
                 anchor = _read(line)
                 if anchor is not None:
                     yield anchor

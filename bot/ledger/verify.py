@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bot.errors import LedgerError
 from bot.ledger import schema
-from bot.ledger.anchors import Anchor, anchors_in
+from bot.ledger.anchors import Anchor, anchors_in, length_of
 from bot.ledger.envelope import FIRST, decode, entry_mac
 from bot.ledger.store import Store
 from bot.ledger.ticket_table import Derived
@@ -88,11 +88,14 @@ def verify(path: Path, key: bytes, anchor_file: Path | None = None, kept: Sequen
     Raises:
         LedgerError: there is no such file, or no ledger in it.
     """
+    # Before the snapshot: an entry is on the disk before its anchor is, so whatever an anchor names by now is in it. The
+    # file goes on growing while the entries are read; what is appended to it then names entries of a later moment.
+    length = length_of(anchor_file) if anchor_file else 0
     store = Store(path, read_only=True)
     try:
         # SQLite lets go of Python while it works, so its own check costs no time where there is a second core.
         with ThreadPoolExecutor(1) as beside, store.snapshot():
-            expected = [_Expected("", anchors_in(anchor_file))] if anchor_file and anchor_file.exists() else []
+            expected = [_Expected("", anchors_in(anchor_file, length))] if anchor_file and length else []
             expected += [_Expected(one.where, iter(sorted(one.anchors, key=lambda anchor: anchor.seq))) for one in kept]
             return _Proof(store, key, expected, beside.submit(_integrity, path)).run()
     except LedgerError as error:

@@ -103,7 +103,8 @@ def chain(key: bytes, count: int, anchored: Callable[[Anchor], object]) -> Itera
     data = json.dumps(DATA, sort_keys=True, separators=(",", ":"))
     previous = FIRST
     for seq in range(1, count + 1):
-        body = f'{{"actor":"T01/U02","at":"2026-03-02T14:00:00.000Z","data":{data},"kind":"asked","seq":{seq},"ticket":null}}'
+        head = f'{{"actor":"T01/U02","at":"2026-03-02T14:00:00.000Z","data":{data},"id":"{seq:032x}"'
+        body = f'{head},"kind":"asked","seq":{seq},"ticket":null}}'
         mac = entry_mac(key, previous, body.encode())
         yield seq, body, previous, mac
         anchored(Anchor(seq, mac))

@@ -106,7 +106,7 @@ async def test_planned_by_one_approved_by_another_done_and_proved(play, soon):
         assert len(notes(ops)) == len(acts)
         for act, note in zip(acts, notes(ops), strict=True):
             assert note.startswith(f"hvops T-1: {act}")
-            assert f"{whole} {proposed.data['digest'][:16]}" in note
+            assert f"{whole} {proposed.data.digest[:16]}" in note
 
         assert {guest.name for guest in ops.estate.world.node(NODE).guests} == home
         await ops.clicks(done, "Check Writers")

@@ -8,11 +8,13 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 import sqlite_utils
 from entry_samples import entry_data, entry_data_of
 
 from bot.errors import AlreadyDecided
 from bot.ledger import Ledger
+from bot.ledger.store import Store
 
 CHILD = """
 import sys
@@ -99,6 +101,23 @@ def test_reading_does_not_wait_for_a_writer_and_verifying_does_not_stop_one(ledg
     with ledger._store.transaction():
         assert len(ledger.entries()) == 1
         assert ledger.verify().holds
+
+
+@pytest.mark.parametrize("entries", [3, 300], ids=["anchors in one read", "anchors in several"])
+def test_what_is_appended_while_the_proof_reads_is_not_taken_for_cut_off(ledger, opened, entries, monkeypatch):
+    for number in range(entries):
+        ledger.append("U1", entry_data("asked", {"line": str(number)}))
+    other, stream = opened(), Store.stream
+
+    def append_between_rows(store, sql, *parameters):
+        for row in stream(store, sql, *parameters):
+            other.append("U2", entry_data("asked", {"line": "meanwhile"}))
+            yield row
+
+    monkeypatch.setattr(Store, "stream", append_between_rows)
+    proof = ledger.verify()
+    assert (proof.holds, proof.entries, proof.anchored) == (True, entries, entries), proof.says
+    assert len(ledger.entries(limit=10_000)) > entries
 
 
 def test_processes_that_come_to_a_new_ledger_at_once_all_open_it(tmp_path):
