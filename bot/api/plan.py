@@ -198,11 +198,6 @@ class Gate:
     blocks: bool = True
     passes_at: str = ""
 
-    def __post_init__(self) -> None:
-        """Refuse a gate that has passed and has not, or whose time nobody could read. Raises ValueError."""
-        if self.passes_at and (self.passed or datetime.fromisoformat(self.passes_at).tzinfo is None):
-            raise ValueError(f"{self.description}: it has passed already, or {self.passes_at!r} names no time zone")
-
     @property
     def passed(self) -> bool:
         """Whether it was so, and known to be."""
@@ -256,6 +251,9 @@ class Plan:
             raise ValueError("a group has no steps, or no rounds")
         if self.groups and not self.locks:
             raise ValueError("a plan that does something names its locks")
+        for gate in self.gates:
+            if gate.passes_at and (gate.passed or datetime.fromisoformat(gate.passes_at).tzinfo is None):
+                raise ValueError(f"{gate.description}: it has passed already, or {gate.passes_at!r} names no time zone")
         with_image = {step.key for step in self.steps if step.before is not None}
         for step in self.steps:
             unknown = {versus.step for versus in _comparisons(step)} - with_image
@@ -266,6 +264,16 @@ class Plan:
     def steps(self) -> tuple[Step, ...]:
         """All steps, in order, each once."""
         return tuple(step for group in self.groups for step in group.steps)
+
+    @property
+    def passed_gates(self) -> tuple[Gate, ...]:
+        """The gates that have passed."""
+        return tuple(gate for gate in self.gates if gate.passed)
+
+    @property
+    def other_gates(self) -> tuple[Gate, ...]:
+        """The gates that have not passed: they block, they warn, or they take time."""
+        return tuple(gate for gate in self.gates if not gate.passed)
 
     @property
     def blocking_gates(self) -> tuple[Gate, ...]:

@@ -6,6 +6,7 @@ Slack and the terminal both come through here; what differs is only who asks and
 from __future__ import annotations
 
 import asyncio
+import functools
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -38,6 +39,8 @@ from bot.serialization import (
 )
 
 log = structlog.get_logger()
+
+_REMEMBERED = 64  # lines: those that are being answered at one time
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,8 @@ class Pipeline:
         self.ledger = ledger
         self.look = look
         self.mask = mask or Redactor()
+        # What is said at once, which way a line goes and what it asks: one line is looked at three times, and read once.
+        self._read = functools.lru_cache(_REMEMBERED)(functools.partial(read_line, registry))
 
     async def answer(self, request: Request, progress: Callable[[Progress], None] | None = None) -> AnsweredRequest:
         """Answer one line. Whatever happens stands in the ledger before the caller hears of it.
@@ -169,7 +174,7 @@ class Pipeline:
         self, request: Request, asking: RequestContext, kind: type[Diagnostic[Any, Any] | Remediation[Any, Any]]
     ) -> CommandLine:
         """Read a line, write down that it was asked, and find its targets. Raises HvopsError."""
-        typed = asking.reads(read_line(self.registry, request.reading))
+        typed = asking.reads(self._read(request.reading))
         if not isinstance(typed.command.spec, kind):
             does = "changes things, and this way in only asks" if typed.command.changes else "changes nothing"
             raise UsageError(f"/{typed.command.name} {does}.", typed.command.usage)
@@ -180,7 +185,7 @@ class Pipeline:
     def can_parse(self, line: TypedLine) -> bool:
         """Whether the line can be read at all. Whether its host exists, and who may ask, is found out later."""
         try:
-            read_line(self.registry, line)
+            self._read(line)
         except UsageError:
             return False
         return True
@@ -188,7 +193,7 @@ class Pipeline:
     def is_remediation(self, line: TypedLine) -> bool:
         """Whether the line names a command that changes things."""
         try:
-            return read_line(self.registry, line).command.changes
+            return self._read(line).command.changes
         except UsageError:
             return False
 
@@ -206,7 +211,7 @@ class Pipeline:
             found = self.find(token)
             if found is None:
                 raise UsageError("That answer is no longer kept. Type the command again.", f"/{FRONT_DOOR} help")
-            line = asking.reads(read_line(self.registry, read_typed(found.line)))
+            line = asking.reads(self._read(read_typed(found.line)))
             authorization.require_role(request.person, line.command.role)
             await resolve(self.directory, line, request.person)
         except LedgerError:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from bot.api.command import Remediation, Role
 from bot.config.settings import Policy
@@ -24,13 +25,27 @@ from bot.tickets.planner import Planner
 from bot.tickets.proposal import Origin, PlannedChange, Proposal, draft_proposal, identity, proposal_from
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Proposed:
-    """A ticket that waits for its decision. `seq` is its entry."""
+    """A ticket that waits for its decision."""
 
-    ticket: str
-    seq: int
-    proposal: Proposal
+    entry: Entry
+
+    @property
+    def ticket(self) -> str:
+        """Its number: "T-12"."""
+        assert self.entry.ticket is not None
+        return self.entry.ticket
+
+    @property
+    def seq(self) -> int:
+        """The number of its entry."""
+        return self.entry.seq
+
+    @cached_property
+    def proposal(self) -> Proposal:
+        """What stands in the entry."""
+        return proposal_from(self.entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +140,7 @@ class ProposalService:
             click=request.answers,
         )
         (entry,) = self._ledger.append_together(self._draft(request, made, origin))
-        return _proposed(entry)
+        return Proposed(entry)
 
     def _draft(self, request: Request, made: PlannedChange, origin: Origin) -> EntryDraft:
         """The entry of a proposal, or what refuses it. Writes nothing."""
@@ -138,11 +153,6 @@ def _allow_all(request: Request, made: PlannedChange, role: Role) -> None:
     """Everywhere that the plan reaches, not only where the line says."""
     for place in made.places:
         authorization.require_role(request.person, role, place)
-
-
-def _proposed(entry: Entry) -> Proposed:
-    assert entry.ticket is not None
-    return Proposed(entry.ticket, entry.seq, proposal_from(entry))
 
 
 def _decides(policy: Policy, made: PlannedChange) -> str:

@@ -73,7 +73,8 @@ def group_digest(group: Group, version: str) -> str:
 
 def _gate(gate: Gate) -> dict[str, Any]:
     """A gate that only takes time is signed as passed: nothing starts before it is."""
-    return {"description": gate.description, "passed": gate.passed or bool(gate.passes_at), "blocks": gate.blocks}
+    passed = gate.outcome is GateOutcome.PASSED or bool(gate.passes_at)
+    return {"description": gate.description, "passed": passed, "blocks": gate.blocks}
 
 
 def _sha256(value: Any) -> str:

@@ -40,7 +40,7 @@ def no_plan(made: PlannedChange, unanswered: Sequence[Unknown] = ()) -> Report:
         summary=made.plan.reason if said else f"{title}. {made.plan.reason}",
         of="checks",
         asked=len(made.plan.gates),
-        answered=sum(gate.passed for gate in made.plan.gates),
+        answered=len(made.plan.passed_gates),
         findings=findings,
         unanswered=tuple(unanswered),
         notes=(*_told(made.plan.gates), *made.plan.evidence),
@@ -60,15 +60,15 @@ def would_be(made: PlannedChange, decides: str) -> Report:
     plan, where = made.plan, made.target or made.line
     title = f"A plan for {where} is possible; nothing is proposed"
     waits = tuple(Finding(Severity.NOTE, "NOT YET", where, _gate(gate)) for gate in plan.pending_gates)
-    warnings = tuple(gate for gate in plan.gates if not gate.passed and not gate.passes_at)
+    warnings = tuple(gate for gate in plan.other_gates if not gate.passes_at)
     return Report(
         title=title[:_TITLE],
         summary=f"{title}. {plan.reason} {decides}",
         of="checks",
         asked=len(plan.gates),
-        answered=sum(gate.passed for gate in plan.gates),
+        answered=len(plan.passed_gates),
         findings=(*waits, *(Finding(Severity.NOTE, "WARNING", where, _gate(gate)) for gate in warnings)),
-        fine=tuple(Healthy("PASSED", (gate.description,), gate.measured) for gate in plan.gates if gate.passed),
+        fine=tuple(Healthy("PASSED", (gate.description,), gate.measured) for gate in plan.passed_gates),
         notes=(
             f"Because: {plan.reason}",
             f"Impact: {plan.impact}",

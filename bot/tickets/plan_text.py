@@ -11,7 +11,7 @@ from typing import Any
 
 from bot.api.actions import Action, InvokeMethod, ManualStep, RowTransaction, RunProgram, Update
 from bot.api.command import Risk
-from bot.api.plan import Check, CompareToBefore, Expect, Gate, Group, Plan, Step
+from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, Group, Plan, Step
 from bot.api.queries import Fields, Query
 from bot.dispatch.query_session import describe
 from bot.tickets.conditions import describe_terms
@@ -85,7 +85,7 @@ def check_in_words(check: Check) -> str:
 def verdict_on(gate: Gate) -> str:
     """Whether a gate has passed, in words."""
     waits = "not yet, and nothing starts before it has passed"
-    return "passed" if gate.passed else waits if gate.passes_at else "NOT passed"
+    return {GateOutcome.PASSED: "passed"}.get(gate.outcome, waits if gate.passes_at else "NOT passed")
 
 
 def _gate(gate: Gate) -> str:

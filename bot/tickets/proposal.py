@@ -109,9 +109,9 @@ def draft_proposal(
         PermissionDenied: no rule says who decides about such a risk.
         TicketError: the plan holds a secret, or what the ledger cannot hold exactly.
     """
-    decision = policy.decision(made.risk)
+    decision, signed = policy.decision(made.risk), made.digest
     written = mask.redact_data(plan_to_json(replace(made.plan, samples=())))
-    if digest(plan_from_json(written), made.risk, made.version) != made.digest:
+    if digest(plan_from_json(written), made.risk, made.version) != signed:
         raise TicketError("The plan holds something that looks like a secret, so it cannot be shown or written down.")
     proposed = Proposed(
         line=made.line,
@@ -124,7 +124,7 @@ def draft_proposal(
         open_until=to_timestamp(now + timedelta(minutes=policy.open_minutes)),
         start_minutes=policy.start_minutes,
         version=made.version,
-        digest=made.digest,
+        digest=signed,
         undoes=made.undoes,
         plan=written,
         samples=mask.redact_data(samples_to_json(made.plan.samples)),

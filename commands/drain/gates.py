@@ -1,11 +1,12 @@
 """What must be so before a node is drained, each shown as passed or not.
 
 What a gate says is signed by the approval; what it measured stands beside. A gate whose facts are missing has not passed.
+Each takes the facts that it judges and no more, so that another command can ask for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from bot.api.facts import Unknown
@@ -14,9 +15,9 @@ from commands.drain.facts import DrainFacts
 from commands.formatting import format_size, join_names, pluralize
 from commands.sources.backup_state import backup_state
 from commands.sources.capacity import Need, without_room
-from commands.sources.cluster import Cluster
+from commands.sources.cluster import Cluster, Group, Resource, SharedVolume
 from commands.sources.guests import Guest, Power
-from commands.sources.nodes import ClusterNodeState, Drain, votes_without
+from commands.sources.nodes import ClusterNodeState, Drain, NodeState, votes_without
 from commands.vmm.gates import no_vmm_job
 from commands.vss.suspects import locks_on
 
@@ -31,20 +32,25 @@ def drain_gates(facts: DrainFacts, *, is_up: bool = True) -> tuple[Gate, ...]:
         facts: of the node.
         is_up: False where the node is drained already, and only goes on from there.
     """
+    node, nodes, guests, cluster = facts.node, facts.nodes, facts.guests, facts.cluster
+    others = nodes if isinstance(nodes, Unknown) else facts.others
+    resources = cluster.resources if isinstance(cluster.resources, Unknown) else facts.resources
+    free = nodes if isinstance(nodes, Unknown) else facts.free  # of the nodes that are up, which nobody told then
+    clustered = _clustered_guests(guests, cluster.resources)
     return (
-        *((_is_up(facts),) if is_up else ()),
-        _others_work(facts),
-        _quorum(facts),
-        _memory(facts),
-        no_locks(facts.node, facts.guests, facts.cluster),
-        no_backup(facts.node, facts.guests, facts.cluster),
-        _volumes(facts),
-        _repairs(facts),
-        _movable(facts),
-        _live(facts),
-        _clustered(facts),
-        _updating(facts),
-        *_vmm_jobs(facts),
+        *((node_is_up(node, facts.state, nodes),) if is_up else ()),
+        other_nodes_work(cluster.name, others),
+        quorum_holds(node, nodes, facts.witness),
+        memory_suffices(node, clustered, facts.memory, free, _owners_of_guests(resources, facts.owners)),
+        no_locks(node, guests, cluster),
+        no_backup(node, guests, cluster),
+        volumes_are_sound(cluster.name, cluster.volumes),
+        no_storage_repair(facts.repairs),
+        guests_may_move(node, others, resources, facts.owners, facts.roles),
+        guests_move_live(node, cluster.groups, guests, facts.threshold),
+        guests_are_clustered(node, guests, clustered),
+        no_cluster_aware_updating(cluster.name, facts.updating),
+        *_vmm_jobs(facts.vmm_jobs),
     )
 
 
@@ -73,25 +79,25 @@ def _unknown(says: str, *parts: object, blocks: bool = True) -> Gate:
     return Gate(says, GateOutcome.NOT_KNOWN, measured, blocks)
 
 
-def _is_up(facts: DrainFacts) -> Gate:
-    says = f"{facts.node} is up"
-    if facts.state is None:
-        return _unknown(says, facts.nodes)
-    failed = ", its last drain failed" if facts.state.drain == Drain.FAILED and not facts.state.is_up else ""
-    told = "" if facts.state.is_up else f"{facts.node} is {facts.state.word}{failed}"
-    return Gate(says, outcome=GateOutcome.of(facts.state.is_up), measured=told)
+def node_is_up(node: str, state: NodeState | None, nodes: Sequence[NodeState] | Unknown) -> Gate:
+    """The node takes part in its cluster."""
+    says = f"{node} is up"
+    if state is None:
+        return _unknown(says, nodes)
+    failed = ", its last drain failed" if state.drain == Drain.FAILED and not state.is_up else ""
+    told = "" if state.is_up else f"{node} is {state.word}{failed}"
+    return Gate(says, outcome=GateOutcome.of(state.is_up), measured=told)
 
 
-def _others_work(facts: DrainFacts) -> Gate:
-    says = f"No other node of {facts.cluster.name} is paused or leaves the cluster"
-    if isinstance(facts.nodes, Unknown):
-        return _unknown(says, facts.nodes)
+def other_nodes_work(cluster: str, others: Sequence[NodeState] | Unknown) -> Gate:
+    """No other node is paused, joining or isolated; one that is down is the quorum's business."""
+    says = f"No other node of {cluster} is paused or leaves the cluster"
+    if isinstance(others, Unknown):
+        return _unknown(says, others)
     away = [
-        f"{one.name} is {one.word}"
-        for one in facts.others
-        if one.state not in (ClusterNodeState.UP, ClusterNodeState.DOWN)
+        f"{one.name} is {one.word}" for one in others if one.state not in (ClusterNodeState.UP, ClusterNodeState.DOWN)
     ]
-    up = [one.name for one in facts.others if one.is_up]
+    up = [one.name for one in others if one.is_up]
     return Gate(
         says,
         outcome=GateOutcome.of(not away),
@@ -99,29 +105,44 @@ def _others_work(facts: DrainFacts) -> Gate:
     )
 
 
-def _quorum(facts: DrainFacts) -> Gate:
+def quorum_holds(node: str, nodes: Sequence[NodeState] | Unknown, witness: bool | Unknown) -> Gate:  # noqa: FBT001 - a fact
     """A paused node still votes, so this only warns: it says what a reboot would do."""
-    says = f"The quorum would hold if {facts.node} went down"
-    if isinstance(facts.nodes, Unknown) or isinstance(facts.witness, Unknown):
-        return _unknown(says, facts.nodes, facts.witness, blocks=False)
-    votes = votes_without(facts.nodes, facts.node, witness=facts.witness)
+    says = f"The quorum would hold if {node} went down"
+    if isinstance(nodes, Unknown) or isinstance(witness, Unknown):
+        return _unknown(says, nodes, witness, blocks=False)
+    votes = votes_without(nodes, node, witness=witness)
     return Gate(
         says, outcome=GateOutcome.of(votes.suffice), measured=f"{votes.left} of {votes.of} votes left", blocks=False
     )
 
 
-def _memory(facts: DrainFacts) -> Gate:
-    says = f"The guests of {facts.node} fit into the memory of the other nodes"
-    silent = [part for part in facts.free.values() if isinstance(part, Unknown)]
-    if isinstance(facts.guests, Unknown) or isinstance(facts.memory, Unknown) or not facts.states:
-        return _unknown(says, facts.nodes, facts.guests, facts.memory)
-    free = {name: room for name, room in facts.free.items() if isinstance(room, int)}
-    needs = [Need(one.name, facts.memory.get(one.vm_id, 0), _owners(facts, one)) for one in _clustered_guests(facts)]
-    homeless = without_room([need for need in needs if need.memory], free)
+def memory_suffices(
+    node: str,
+    guests: Sequence[Guest] | Unknown,
+    memory: Mapping[str, int] | Unknown,
+    free: Mapping[str, int | Unknown] | Unknown,
+    owners: Mapping[str, frozenset[str]],
+) -> Gate:
+    """The other nodes have room for the guests.
+
+    Args:
+        node: that is emptied.
+        guests: of the node, those of the cluster.
+        memory: VM id -> bytes that it holds.
+        free: other node that is up -> free bytes.
+        owners: VM id -> nodes where it may be, in lower case; where it is missing, anywhere.
+    """
+    says = f"The guests of {node} fit into the memory of the other nodes"
+    if isinstance(guests, Unknown) or isinstance(memory, Unknown) or isinstance(free, Unknown):
+        return _unknown(says, free, guests, memory)
+    silent = [part for part in free.values() if isinstance(part, Unknown)]
+    known = {name: room for name, room in free.items() if isinstance(room, int)}
+    needs = [Need(one.name, memory.get(one.vm_id, 0), owners.get(one.vm_id)) for one in guests]
+    homeless = without_room([need for need in needs if need.memory], known)
     gap = f"; {join_names([one.target for one in silent])} did not tell" if silent else ""
     left = f"; no room for {join_names(homeless, 4)}" if homeless else ""
     total = format_size(sum(need.memory for need in needs))
-    room = f"{format_size(sum(free.values()))} free on {pluralize(len(free), 'node')}"
+    room = f"{format_size(sum(known.values()))} free on {pluralize(len(known), 'node')}"
     return Gate(
         says,
         outcome=GateOutcome.of(None if homeless and silent else not homeless),
@@ -129,10 +150,9 @@ def _memory(facts: DrainFacts) -> Gate:
     )
 
 
-def _volumes(facts: DrainFacts) -> Gate:
+def volumes_are_sound(cluster: str, volumes: Sequence[SharedVolume] | Unknown) -> Gate:
     """Redirected access is slow but works, and for some file systems it is the rule: it only warns."""
-    says = f"Every shared volume of {facts.cluster.name} is without a fault"
-    volumes = facts.cluster.volumes
+    says = f"Every shared volume of {cluster} is without a fault"
     if isinstance(volumes, Unknown):
         return _unknown(says, volumes)
     faulty = [one for one in volumes if one.fault]
@@ -143,98 +163,117 @@ def _volumes(facts: DrainFacts) -> Gate:
     )
 
 
-def _repairs(facts: DrainFacts) -> Gate:
+def no_storage_repair(repairs: Sequence[str] | Unknown) -> Gate:
     """Not every Windows tells its storage jobs; where it does not, this only warns."""
     says = "No storage repair is under way"
-    if isinstance(facts.repairs, Unknown):
-        return _unknown(says, facts.repairs, blocks=facts.repairs.kind not in ("absent", "refused"))
-    return Gate(says, GateOutcome.of(not facts.repairs), join_names(facts.repairs, 4))
+    if isinstance(repairs, Unknown):
+        return _unknown(says, repairs, blocks=repairs.kind not in ("absent", "refused"))
+    return Gate(says, GateOutcome.of(not repairs), join_names(repairs, 4))
 
 
-def _updating(facts: DrainFacts) -> Gate:
+def guests_may_move(
+    node: str,
+    others: Sequence[NodeState] | Unknown,
+    resources: Sequence[Resource] | Unknown,
+    owners: Mapping[str, frozenset[str]] | Unknown,
+    roles: Sequence[str],
+) -> Gate:
+    """Every guest may run on another node that is up.
+
+    Args:
+        node: that is emptied.
+        others: all nodes of the cluster but this one.
+        resources: of virtual machines, those that the node owns.
+        owners: resource -> nodes where it may be, in lower case; where it is missing, anywhere.
+        roles: of virtual machines on the node.
+    """
+    says = f"Every guest of {node} may run on another node that is up"
+    if isinstance(owners, Unknown) or isinstance(resources, Unknown) or isinstance(others, Unknown):
+        return _unknown(says, owners, resources, others)
+    up = {one.name.casefold() for one in others if one.is_up}
+    bound = {one.group or one.name for one in resources if not up & owners.get(one.name.casefold(), frozenset(up))}
+    told = f"cannot: {join_names(sorted(bound, key=str.casefold), 6)}" if bound else pluralize(len(roles), "guest")
+    return Gate(says, outcome=GateOutcome.of(not bound), measured=told)
+
+
+def guests_move_live(
+    node: str,
+    roles: Sequence[Group] | Unknown,
+    guests: Sequence[Guest] | Unknown,
+    threshold: int | Unknown | None,
+) -> Gate:
+    """Those below the threshold are saved and moved: downtime, which is no reason to refuse."""
+    says = f"Every running guest of {node} moves live"
+    if isinstance(roles, Unknown) or not isinstance(threshold, int) or isinstance(guests, Unknown):
+        return _unknown(says, roles, threshold, guests, blocks=False)
+    own = [one for one in roles if one.is_guest and one.owner.casefold() == node.casefold()]
+    resting = {one.name.casefold() for one in guests if one.power is not Power.RUNNING}
+    quick = [
+        one.name
+        for one in own
+        if one.priority is not None and one.priority < threshold and one.name.casefold() not in resting
+    ]
+    told = (
+        f"saved and moved, so down for a while: {join_names(quick, 6)}" if quick else f"MoveTypeThreshold {threshold}"
+    )
+    return Gate(says, outcome=GateOutcome.of(not quick), measured=told, blocks=False)
+
+
+def guests_are_clustered(node: str, guests: Sequence[Guest] | Unknown, clustered: Sequence[Guest] | Unknown) -> Gate:
+    """A guest outside of the cluster stays where it is: a warning, since a pause alone does it no harm."""
+    says = f"Every guest of {node} is clustered"
+    if isinstance(guests, Unknown) or isinstance(clustered, Unknown):
+        return _unknown(says, guests, clustered, blocks=False)
+    ids = {one.vm_id for one in clustered}
+    alone = [one.name for one in guests if one.vm_id not in ids]
+    told = f"stays on {node}: {join_names(alone, 6)}" if alone else pluralize(len(guests), "guest")
+    return Gate(says, outcome=GateOutcome.of(not alone), measured=told, blocks=False)
+
+
+def no_cluster_aware_updating(cluster: str, updating: Mapping[str, bool | Unknown]) -> Gate:
     """A run drains and restarts nodes by itself. One whose provider is missing tells nothing: that only warns."""
-    says = f"No run of Cluster-Aware Updating works on {facts.cluster.name}"
-    runs = [name for name, told in facts.updating.items() if told is True]
+    says = f"No run of Cluster-Aware Updating works on {cluster}"
+    runs = [name for name, told in updating.items() if told is True]
     if runs:
         return Gate(
             says,
             outcome=GateOutcome.BLOCKED,
             measured=f"{join_names(sorted(runs, key=str.casefold), 4)} {'tells' if len(runs) == 1 else 'tell'} of one",
         )
-    silent = [told for told in facts.updating.values() if isinstance(told, Unknown)]
-    if silent or not facts.updating:
+    silent = [told for told in updating.values() if isinstance(told, Unknown)]
+    if silent or not updating:
         return _unknown(says, *silent, blocks=any(one.kind not in ("absent", "refused") for one in silent))
-    return Gate(says, outcome=GateOutcome.PASSED, measured=f"{pluralize(len(facts.updating), 'node')} asked")
+    return Gate(says, outcome=GateOutcome.PASSED, measured=f"{pluralize(len(updating), 'node')} asked")
 
 
-def _vmm_jobs(facts: DrainFacts) -> Iterator[Gate]:
+def _vmm_jobs(vmm_jobs: Mapping[str, int | Unknown | None]) -> Iterator[Gate]:
     """What a job of VMM's works on is not told, so it may have nothing to do with this cluster: a person has to see."""
-    for server, jobs in facts.vmm_jobs.items():
+    for server, jobs in vmm_jobs.items():
         yield replace(no_vmm_job(server, jobs), blocks=False)
 
 
-def _movable(facts: DrainFacts) -> Gate:
-    says = f"Every guest of {facts.node} may run on another node that is up"
-    if isinstance(facts.owners, Unknown) or isinstance(facts.cluster.resources, Unknown) or not facts.states:
-        return _unknown(says, facts.owners, facts.cluster.resources, facts.nodes)
-    up = {one.name.casefold() for one in facts.others if one.is_up}
-    bound = {
-        one.group or one.name
-        for one in facts.resources
-        if not up & facts.owners.get(one.name.casefold(), frozenset(up))
-    }
-    told = (
-        f"cannot: {join_names(sorted(bound, key=str.casefold), 6)}" if bound else pluralize(len(facts.roles), "guest")
-    )
-    return Gate(says, outcome=GateOutcome.of(not bound), measured=told)
-
-
-def _live(facts: DrainFacts) -> Gate:
-    """Those below the threshold are saved and moved: downtime, which is no reason to refuse."""
-    says = f"Every running guest of {facts.node} moves live"
-    groups = facts.cluster.groups
-    if isinstance(groups, Unknown) or not isinstance(facts.threshold, int) or isinstance(facts.guests, Unknown):
-        return _unknown(says, groups, facts.threshold, facts.guests, blocks=False)
-    own = [one for one in groups if one.is_guest and one.owner.casefold() == facts.node.casefold()]
-    resting = {one.name.casefold() for one in facts.guests if one.power is not Power.RUNNING}
-    quick = [
-        one.name
-        for one in own
-        if one.priority is not None and one.priority < facts.threshold and one.name.casefold() not in resting
-    ]
-    told = (
-        f"saved and moved, so down for a while: {join_names(quick, 6)}"
-        if quick
-        else f"MoveTypeThreshold {facts.threshold}"
-    )
-    return Gate(says, outcome=GateOutcome.of(not quick), measured=told, blocks=False)
-
-
-def _clustered(facts: DrainFacts) -> Gate:
-    """A guest outside of the cluster stays where it is: a warning, since a pause alone does it no harm."""
-    says = f"Every guest of {facts.node} is clustered"
-    if isinstance(facts.guests, Unknown) or isinstance(facts.cluster.resources, Unknown):
-        return _unknown(says, facts.guests, facts.cluster.resources, blocks=False)
-    clustered = {one.vm_id for one in _clustered_guests(facts)}
-    alone = [one.name for one in facts.guests if one.vm_id not in clustered]
-    told = f"stays on {facts.node}: {join_names(alone, 6)}" if alone else pluralize(len(facts.guests), "guest")
-    return Gate(says, outcome=GateOutcome.of(not alone), measured=told, blocks=False)
-
-
-def _clustered_guests(facts: DrainFacts) -> Iterator[Guest]:
+def _clustered_guests(
+    guests: Sequence[Guest] | Unknown, resources: Sequence[Resource] | Unknown
+) -> tuple[Guest, ...] | Unknown:
     """The node's guests that a role of the cluster holds: by VM id, else by the role's name."""
-    every = () if isinstance(facts.cluster.resources, Unknown) else facts.cluster.resources
-    ids = {one.vm_id for one in every if one.vm_id}
-    names = {one.group.casefold() for one in every if not one.vm_id}
-    for guest in () if isinstance(facts.guests, Unknown) else facts.guests:
-        if guest.vm_id in ids or guest.name.casefold() in names:
-            yield guest
+    if isinstance(guests, Unknown):
+        return guests
+    if isinstance(resources, Unknown):
+        return resources
+    ids = {one.vm_id for one in resources if one.vm_id}
+    names = {one.group.casefold() for one in resources if not one.vm_id}
+    return tuple(one for one in guests if one.vm_id in ids or one.name.casefold() in names)
 
 
-def _owners(facts: DrainFacts, guest: Guest) -> frozenset[str] | None:
-    """Where a guest may run: where all of its resources may be."""
-    if isinstance(facts.owners, Unknown):
-        return None
-    own = [facts.owners.get(one.name.casefold()) for one in facts.resources if one.vm_id == guest.vm_id]
-    told = [one for one in own if one is not None]
-    return frozenset.intersection(*told) if told else None
+def _owners_of_guests(
+    resources: Sequence[Resource] | Unknown, owners: Mapping[str, frozenset[str]] | Unknown
+) -> dict[str, frozenset[str]]:
+    """VM id -> where a guest may run, which is where all of its resources may be; anywhere where it is missing."""
+    found: dict[str, frozenset[str]] = {}
+    if isinstance(resources, Unknown) or isinstance(owners, Unknown):
+        return found
+    for one in resources:
+        told = owners.get(one.name.casefold())
+        if told is not None:
+            found[one.vm_id] = found.get(one.vm_id, told) & told
+    return found

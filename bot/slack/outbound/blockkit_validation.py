@@ -264,6 +264,8 @@ def _text(text: Any, pointer: str, most: int, kinds: tuple[str, ...] = ("plain_t
 
 
 def _length(pointer: str, text: str, most: int, *, least: int = 0) -> Found:
+    if least <= len(text) <= most // 2:  # no character counts as more than two
+        return
     if not least <= utf16_length(text) <= most:
         yield Problem(pointer, f"{utf16_length(text)} characters; {least} to {most}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,11 @@ def escape_control(outside: str, *, lines: bool = False) -> str:
     Line breaks and tabs become blanks, or stay where `lines` is set.
     """
     return "".join(_visible(character, lines=lines) for character in outside)
+
+
+def escape_control_lines(outside: Iterable[str]) -> str:
+    """Many lines from outside as one text: none of them can break into two, or hide what it says."""
+    return "\n".join(escape_control(line) for line in outside)
 
 
 def _visible(character: str, *, lines: bool) -> str:

@@ -97,7 +97,8 @@ class Outbox:
             File(data(one.name), data(one.title), self._mask.redact_bytes(one.content)) for one in message.files
         )
         instead = self._masked(message.instead) if message.instead else None
-        return Message(data(message.text), tuple(data(block) for block in message.blocks), files, instead)
+        text, *blocks = data([message.text, *message.blocks])
+        return Message(text, tuple(blocks), files, instead)
 
     async def post(self, channel: str, message: Message, thread_ts: str = "") -> str:
         """Post a message, then its files into its thread. Returns its ts.

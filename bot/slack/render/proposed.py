@@ -11,7 +11,16 @@ from collections.abc import Iterator
 from bot.api.plan import Gate, Group
 from bot.formatting import duration, format_locks
 from bot.slack.outbound import limits
-from bot.slack.outbound.message import Block, File, Message, escape, escape_control, truncate, utf16_length
+from bot.slack.outbound.message import (
+    Block,
+    File,
+    Message,
+    escape,
+    escape_control,
+    escape_control_lines,
+    truncate,
+    utf16_length,
+)
 from bot.slack.render.blocks import actions, contexts, header, sections
 from bot.slack.render.ticket_buttons import approve_button, reject_button, withdraw_button
 from bot.slack.render.ticket_view_model import (
@@ -79,7 +88,7 @@ def plan_text(proposal: Proposal) -> str:
         "",
         *plan_lines(plan, made.risk, made.version),
     ]
-    return "\n".join(escape_control(line) for line in lines) + "\n"
+    return escape_control_lines(lines) + "\n"
 
 
 def _head(title: str) -> Iterator[Block]:
@@ -112,7 +121,7 @@ def _body(card: TicketView) -> tuple[tuple[Block, ...], tuple[File, ...]]:
     if len(whole) <= _MOST_BLOCKS and sum(_block_units(block) for block in whole) <= _MOST_TEXT:
         return whole, ()
     plan = card.plan
-    warnings = sum(not gate.passed for gate in plan.gates)
+    warnings = len(plan.other_gates)
     says = (
         f"*This plan is too long for a message, so no part of it is shown here.* It has {len(plan.steps):,} steps and "
         f"{len(plan.gates):,} gates, {warnings:,} of them NOT passed (warnings). All of it is in plan.txt in the "
@@ -139,20 +148,21 @@ def _sizes(card: TicketView) -> Iterator[Block]:
 def _because(card: TicketView) -> str:
     plan = card.plan
     lines = [f"*Why:* {escape(plan.reason)}"]
-    lines += [_gate(gate) for gate in plan.gates if not gate.passed]  # what speaks against it comes first
-    if passed := [gate for gate in plan.gates if gate.passed]:
+    lines += [_other_gate(gate) for gate in plan.other_gates]  # what speaks against it comes first
+    if passed := plan.passed_gates:
         lines.append(f"*Checked {at_time(card.proposal.at)}, {len(passed):,} of {len(plan.gates):,} passed:*")
-        lines += [_gate(gate) for gate in passed]
+        lines += [f"• {_measured(gate)}" for gate in passed]
     lines += [f"• {escape(one)}" for one in plan.evidence]
     return "\n".join(lines)
 
 
-def _gate(gate: Gate) -> str:
-    told = escape(gate.description) + (f" ({escape(gate.measured)})" if gate.measured else "")
-    if gate.passed:
-        return f"• {told}"
+def _other_gate(gate: Gate) -> str:
     verdict = verdict_on(gate)
-    return f"• *{verdict[:1].upper()}{verdict[1:]}*{'' if gate.blocks else ' (a warning)'}: {told}"
+    return f"• *{verdict[:1].upper()}{verdict[1:]}*{'' if gate.blocks else ' (a warning)'}: {_measured(gate)}"
+
+
+def _measured(gate: Gate) -> str:
+    return escape(f"{gate.description} ({gate.measured})" if gate.measured else gate.description)
 
 
 def _runs(card: TicketView) -> str:

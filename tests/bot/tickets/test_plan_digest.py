@@ -273,5 +273,6 @@ def test_a_gate_that_only_takes_time_is_signed_as_one_that_has_passed():
 
 @pytest.mark.parametrize(("passed", "ripens_at"), [(True, SOON), (False, "soon"), (False, "2026-03-02T14:02:00")])
 def test_a_gate_nobody_could_wait_for(passed, ripens_at):
+    gate = Gate("Seen twice", outcome=GateOutcome.of(passed), passes_at=ripens_at)
     with pytest.raises(ValueError):  # noqa: PT011 - Python's own words for the second one
-        Gate("Seen twice", outcome=GateOutcome.of(passed), passes_at=ripens_at)
+        replace(PLAN, gates=(gate,))

@@ -175,6 +175,11 @@ CASES = {
         "The guests of hv03 fit into the memory of the other nodes",
         "not known: hv03: no right",
     ),
+    "nobody tells which guests are clustered, so how much has to move": (
+        lambda make: {"prod": {"MSCluster_Resource": SILENT}},
+        "The guests of hv03 fit into the memory of the other nodes",
+        "not known: prod: no answer in 20 s",
+    ),
     "a guest is backing up": (
         lambda make: {"hv03": {"Msvm_ComputerSystem": make.guest_rows(busy=("sql-07",))}},
         "No backup runs on hv03 or on a shared volume",

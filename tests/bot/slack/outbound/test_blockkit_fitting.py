@@ -1,11 +1,22 @@
 """Whatever does not fit steps down, and its words stay."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.slack.outbound import limits
 from bot.slack.outbound.blockkit_fitting import as_text, downgrade, fit, fit_view, preformatted, texts
 from bot.slack.outbound.blockkit_validation import problems
-from bot.slack.outbound.message import Message, escape, escape_control, split, truncate, unescape, utf16_length
+from bot.slack.outbound.message import (
+    Message,
+    escape,
+    escape_control,
+    escape_control_lines,
+    split,
+    truncate,
+    unescape,
+    utf16_length,
+)
 from bot.slack.render.blocks import actions, button, sections
 
 
@@ -86,6 +97,18 @@ def test_split_loses_nothing_but_blanks_and_cuts_no_entity(text, most):
 @given(anything, st.integers(2, 400))
 def test_clip_keeps_the_limit(text, most):
     assert utf16_length(truncate(text, most)) <= most
+
+
+@pytest.mark.parametrize(("character", "units"), [("x", 1), ("\U0001f525", 2)])
+@pytest.mark.parametrize("over", [-1, 0, 1, 2])
+def test_a_header_holds_as_many_units_as_slack_says(character, units, over):
+    text = character * (limits.HEADER_TEXT // units + over)
+    found = problems([{"type": "header", "text": {"type": "plain_text", "text": text}}])
+    assert bool(found) == (over > 0)
+
+
+def test_a_line_of_many_stays_one_line():
+    assert escape_control_lines(["a\nGate: passed", "b\u202ec"]) == "a Gate: passed\nb\ufffdc"
 
 
 def test_what_cannot_be_seen_is_shown():
