@@ -1011,6 +1011,25 @@ async def test_tickets_that_want_the_same_begin_one_after_the_other(bench):
     assert bench.last(first).kind == "done"
 
 
+async def test_a_lock_that_another_one_takes_while_it_looks_again_keeps_a_ticket_from_beginning(
+    bench, world, monkeypatch
+):
+    ticket, other = await bench.approved(), await bench.approved()
+    answer = world.answer
+
+    async def while_it_looks(question, seconds=20.0):
+        if bench.ledger.ticket(other).state == "approved":
+            bench.ledger.append("bot", entry_data("started", {"locks": ["node:hv03"]}), other)
+        return await answer(question, seconds)
+
+    monkeypatch.setattr(world, "answer", while_it_looks)
+    await bench.runner.tick()
+    await bench.runner._tasks[ticket]  # which ends, and does not fail
+    assert (bench.kinds(ticket), world.order) == (["proposed", "approved"], [])
+    said = next(one.says for one in bench.told if (one.ticket, one.kind) == (ticket, "locked"))
+    assert other in said
+
+
 async def test_a_sweep_asks_the_ledger_as_little_however_many_wait_for_a_lock(bench, world, monkeypatch):
     world.faults = [None, "never"]
     holder = await bench.approved()
