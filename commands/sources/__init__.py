@@ -9,6 +9,7 @@ volumes         volumes inside a guest              snapshots       snapshot vol
 vss_writers     VSS writers of a host               backup_state    does a backup run, by the guests' own status
 event_log       what the logs name                  services        Windows services, and restarting one with waits
 updates         builds, updates, pending reboots    audit_policy    what Object Access audits
+clock           what time a machine believes it is
 commvault       backup jobs                         vmm             what SCVMM's database believes
 identity        is this the machine we meant?       rules           the rule files, read and checked
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Literal
 
@@ -126,6 +126,7 @@ class Windows:
     address: str
     release: Release
     booted: datetime
+    clock_ahead: timedelta = timedelta()  # of the true time; negative where its clock is behind
     language: str = "en-US"
     bios_guid: str = ""
     memory: int = 4 * GIB

@@ -60,6 +60,7 @@ async def test_healthy_answers_and_refusals(play):
         await scene.asks("find-full-guests-prod", "/find-full-guests prod", "guests")
         await scene.asks("find-full-guests-branch", "/find-full-guests branch", "guests")
         await scene.asks("find-missing-vms", "/find-missing-vms vmm", "VMM and hosts agree")
+        await scene.asks("check-time-skew-prod", "/check-time-skew prod", "6 nodes agree")
         await scene.asks("verify-kb-drift-prod", "/verify-kb-drift prod", "6 nodes")
         await scene.asks("verify-kb-drift-branch", "/verify-kb-drift branch", "4 nodes")
         await scene.asks("no-plan-nothing-missing", "/fix-missing-vm crm-01", "Nothing to mend")
@@ -342,3 +343,9 @@ async def test_stuck_writer_job_dead(play):
         await scene.slack.person("viewer").sees("T-1 done", "hv-audit")
         audit = [one for one in scene.slack.person("viewer").messages("hv-audit") if "Ledger head" not in one.text]
         scene.kept.text("audit-channel.txt", "\n".join(one.text for one in audit))
+
+
+async def test_clock_skew(play):
+    async with play("clock-skew") as scene:
+        await scene.asks("check-time-skew", "/check-time-skew prod", "ahead of")
+        await scene.asks("check-time-skew-one-host", "/check-time-skew hv04", "ahead of the bot")

@@ -51,7 +51,7 @@ def operating_systems(scene: Scene) -> Iterator[Instance]:
         TotalVisibleMemorySize=windows.memory // KIB,
         InstallDate=windows.booted - timedelta(days=400),
         LastBootUpTime=windows.booted,
-        LocalDateTime=scene.now,
+        LocalDateTime=scene.now + windows.clock_ahead,
         Locale=f"{language.id:04x}",
         Manufacturer="Microsoft Corporation",
         MUILanguages=(windows.language,),
