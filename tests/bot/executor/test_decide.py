@@ -308,6 +308,9 @@ async def test_an_unknown_ticket_resolves_nothing(bench):
     for act in (bench.decisions.approve, bench.decisions.withdraw, bench.decisions.resume):
         with pytest.raises(TicketError, match="There is no ticket T-99"):
             act(bench.press(APPROVER, "T-99"))
+        written = bench.ledger.head()
+        assert (written.kind, written.actor, written.ticket) == ("refused", APPROVER.id, None)
+        assert written.data.line.endswith(" T-99")
     with pytest.raises(TicketError):
         bench.proposals.undo(Request(OPERATOR, "undo", "button", "C"), "T-99")
     assert bench.ledger.head().kind == "refused"

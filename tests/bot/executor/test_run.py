@@ -25,6 +25,7 @@ from scripted_world import (
     state,
     step,
 )
+from structlog.testing import capture_logs
 
 from bot.api.actions import RowTransaction, Update
 from bot.api.command import Risk
@@ -257,6 +258,17 @@ def taken_back(key, act=None):
         key, key, act or set_to("hv03", **{key: "1"}), (is_now("hv03", **{key: "1"}),),
         undo=set_to("hv03", **{key: "0"}), undone=(is_now("hv03", **{key: "0"}),),
     )  # fmt: skip
+
+
+async def test_only_the_group_that_failed_is_taken_back(bench, world):
+    last = Step("b", "b", set_to("hv03", b="1"), (is_now("hv03", b="2", give_up=Expect()),))
+    groups = Group("one", (taken_back("a"),)), Group("two", (last, taken_back("c")), on_failure="undo")
+    bench.plans["reset"] = lambda _on, _facts: Plan("why", "", "", ("node:hv03",), (), groups)
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).data.rolled_back is True
+    assert [entry.data.step for entry in bench.ledger.entries(ticket=ticket, kind="intent")] == ["b", "a"]
+    assert world.hosts["hv03"]["a"] == "1"
 
 
 async def test_a_transaction_that_was_refused_has_nothing_to_take_back(bench, world):
@@ -1028,6 +1040,35 @@ async def test_a_lock_that_another_one_takes_while_it_looks_again_keeps_a_ticket
     assert (bench.kinds(ticket), world.order) == (["proposed", "approved"], [])
     said = next(one.says for one in bench.told if (one.ticket, one.kind) == (ticket, "locked"))
     assert other in said
+
+
+@pytest.mark.parametrize(("what", "ends"), [("stopped", "done"), ("lapses", "lapsed"), ("withdrawn", "withdrawn")])
+async def test_what_comes_in_between_while_a_ticket_looks_again_keeps_it_back(bench, world, monkeypatch, what, ends):
+    ticket = await bench.approved()
+    answer, happens = world.answer, {
+        "stopped": lambda: bench.decisions.stop_changes(OPERATOR, "wait"),
+        "lapses": lambda: bench.clock.forward(minutes=16),
+        "withdrawn": lambda: bench.decisions.withdraw(bench.press(OPERATOR, ticket)),
+    }  # fmt: skip
+
+    async def while_it_looks(question, seconds=20.0):
+        if happen := happens.pop(what, None):
+            happen()
+        return await answer(question, seconds)
+
+    monkeypatch.setattr(world, "answer", while_it_looks)
+    with capture_logs() as logs:
+        await bench.runner.tick()
+        await bench.runner._tasks[ticket]
+    assert [one["event"] for one in logs if one["log_level"] == "error"] == []  # it is nobody's fault
+    assert world.order == []
+    assert "started" not in bench.kinds(ticket)
+    first = bench.told[0]
+    assert (first.ticket, first.kind, first.of) == (ticket, "looking", 3)
+    if what == "stopped":
+        bench.decisions.allow_changes(APPROVER)
+    await bench.runs()  # at once: that it could not begin was no trouble
+    assert bench.last(ticket).kind == ends
 
 
 async def test_a_sweep_asks_the_ledger_as_little_however_many_wait_for_a_lock(bench, world, monkeypatch):
