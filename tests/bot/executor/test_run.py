@@ -578,6 +578,29 @@ async def test_what_is_begun_again_waits_for_go_and_is_begun_once(bench, world, 
     assert world.order == REACHED
 
 
+async def test_a_cancel_while_what_is_begun_again_waits_for_go_leaves_it_undone(bench, world, monkeypatch):
+    ticket, change = await bench.approved(), world.change
+
+    async def lost_and_stopped(action, seconds):
+        if action.what == "set" and not bench.ledger.is_stopped():
+            bench.decisions.stop_changes(OPERATOR, "power work")
+            world.faults = ["lost"]
+        return await change(action, seconds)
+
+    def cancel():
+        if bench.kinds(ticket)[-1] == "resumed":
+            bench.decisions.cancel(bench.press(OPERATOR, ticket))
+
+    monkeypatch.setattr(world, "change", lost_and_stopped)
+    sleeping(bench, cancel)
+    async with asyncio.timeout(20):
+        await bench.runs()
+    assert bench.kinds(ticket)[-2:] == ["outcome", "cancelled"]
+    (outcome,) = bench.ledger.entries(ticket=ticket, kind="outcome")
+    assert outcome.data.result == "abandoned"
+    assert world.order == []
+
+
 async def test_a_stop_between_the_last_glance_and_the_intent_begins_nothing_and_go_goes_on(bench, world, monkeypatch):
     ticket, answer, waits = await bench.approved(), world.answer, []
 
@@ -948,6 +971,7 @@ async def test_after_a_crash_a_wait_counts_from_its_intent_not_from_the_restart(
     await bench.runs()
     assert bench.last(ticket).kind == end
     assert (clock() - begun).total_seconds() == max(away, patience)
+    assert ("while it was under way" in str(bench.last(ticket).fields)) == (shape == "an act")  # nothing else was
     assert world.order == []
 
 
