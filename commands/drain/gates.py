@@ -43,7 +43,7 @@ def drain_gates(facts: DrainFacts, *, is_up: bool = True) -> tuple[Gate, ...]:
         _movable(facts),
         _live(facts),
         _clustered(facts),
-        _updating(facts),
+        no_update_run(facts),
         *_vmm_jobs(facts),
     )
 
@@ -151,7 +151,7 @@ def _repairs(facts: DrainFacts) -> Gate:
     return Gate(says, GateOutcome.of(not facts.repairs), join_names(facts.repairs, 4))
 
 
-def _updating(facts: DrainFacts) -> Gate:
+def no_update_run(facts: DrainFacts) -> Gate:
     """A run drains and restarts nodes by itself. One whose provider is missing tells nothing: that only warns."""
     says = f"No run of Cluster-Aware Updating works on {facts.cluster.name}"
     runs = [name for name, told in facts.updating.items() if told is True]
