@@ -20,6 +20,7 @@ from commands.no_plan import cluster_lock, no_plan, or_no_plan
 from commands.sources.commvault import BackupJob
 from commands.sources.event_log import LOCKED_ERROR
 from commands.sources.rules import WriterService, service_of
+from commands.sources.services import CARRIES_US
 from commands.sources.vss_writers import no_error_text
 from commands.vss.evidence import log_line
 from commands.vss.node_verdict import NodeVerdict
@@ -30,7 +31,6 @@ from commands.writer_reset.steps import hyper_v_steps, reset_steps
 
 _RESETTABLE = (WriterStatus.STUCK, WriterStatus.FAILED)
 _WELL = "[1] Stable · No error, in a new instance"  # what the last check of a reset proves
-_OURS = {"winmgmt": "WMI", "winrm": "WinRM"}  # services that carry our own questions
 
 
 class Writer(str):
@@ -234,7 +234,7 @@ def _never(node: NodeVerdict, one: WriterVerdict, rule: WriterService | None) ->
         return f"No plan for {name} on {node.name}: which service to restart is not known. {why}"
     if rule.restart == "never":
         return f"{name} on {node.name} is never reset: its service is {rule.service}. {rule.why}"
-    if carries := _OURS.get(rule.service.casefold()):
+    if carries := CARRIES_US.get(rule.service.casefold()):
         return (
             f"No plan for {name} on {node.name}: its service {rule.service} is {carries}, through which hvops itself asks"
             f" and acts. By hand: restart {rule.service} on {node.name}. {rule.why}".rstrip()

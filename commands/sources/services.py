@@ -1,21 +1,99 @@
-"""Windows services: how one is restarted, step by step, with waits.
+"""Windows services: how they are, what depends on them, and how one is restarted, step by step, with waits.
 
 StopService only asks: its return value says that the request was taken, and the state says whether the service has
 stopped [doc: Win32_Service]. One that hangs stays at "Stop Pending"; then nobody knows how it ends, and a person decides.
+While a service that depends on it runs, StopService refuses with 3 [doc: StopService].
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from bot.api.actions import InvokeMethod
-from bot.api.plan import Check, Step, exists
+from bot.api.plan import Check, CompareToBefore, Expect, Step, exists
 from bot.api.queries import Predicate, Query, Wql, make_params
-from bot.api.rows import Rows, get_str
+from bot.api.rows import Cell, CellError, Row, Rows, get_bool, get_int, get_str
 from bot.api.sources import Source
 
-RUNNING, STOPPED = "Running", "Stopped"
+RUNNING, STOPPED, DISABLED = "Running", "Stopped", "Disabled"
+CARRIES_US = {"winmgmt": "WMI", "winrm": "WinRM"}  # services that carry our own questions
 _NAMESPACE, _CLASS = "root/cimv2", "Win32_Service"
 _NOT_RUNNING, _RUNS_ALREADY = 6, 10  # return values [doc]
 WAIT = 120  # seconds for each of both ways; the service manager itself gives up on most after 30 [mem]
+_KEY_LENGTH = 64  # of a step's key at most 80 characters, of which "undo-start-" needs some
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service as its host lists it.
+
+    Attributes:
+        name: the short name, "Spooler".
+        display_name: "Print Spooler", in the host's language.
+        state: "Running", "Stopped", "Stop Pending" …: Windows' own English words [doc].
+        start_mode: "Auto", "Manual", "Disabled" …
+        process_id: 0 while no process is there; None where the host does not tell.
+        accepts_stop: whether it takes the stop control now; None where the host does not tell.
+    """
+
+    name: str
+    display_name: str
+    state: str
+    start_mode: str
+    process_id: int | None
+    accepts_stop: bool | None
+
+    @property
+    def label(self) -> str:
+        """Both names, as services.msc and people use them: "Print Spooler (Spooler)"."""
+        plain = self.display_name.casefold() in ("", self.name.casefold())
+        return self.name if plain else f"{self.display_name} ({self.name})"
+
+
+def host_services(on: str) -> Source[tuple[Service, ...]]:
+    """The question: which services has this host, and how are they?"""
+    columns = ("Name", "DisplayName", "State", "StartMode", "ProcessId", "AcceptStop")
+    return Source(Wql(on, _NAMESPACE, _CLASS, columns), _read_services)
+
+
+def service_dependents(on: str) -> Source[tuple[tuple[str, str], ...]]:
+    """The question: which service depends on which? Pairs: the one that is relied upon, and the one that relies on it.
+
+    Either can be a driver: both ends are any Win32_BaseService [doc: Win32_DependentService].
+    """
+    return Source(Wql(on, _NAMESPACE, "Win32_DependentService", ("Antecedent", "Dependent")), _read_dependents)
+
+
+def _read_services(rows: Rows) -> tuple[Service, ...]:
+    """One for each row. Raises CellError."""
+    return tuple(_service(row) for row in rows)
+
+
+def _service(row: Row) -> Service:
+    return Service(
+        get_str(row, "Name"),
+        get_str(row, "DisplayName"),
+        get_str(row, "State"),
+        get_str(row, "StartMode"),
+        get_int(row, "ProcessId"),
+        get_bool(row, "AcceptStop"),
+    )
+
+
+def _read_dependents(rows: Rows) -> tuple[tuple[str, str], ...]:
+    """The pairs, by name. Raises CellError: a pair that nobody can read could be the one that matters."""
+    return tuple((_named(row, "Antecedent"), _named(row, "Dependent")) for row in rows)
+
+
+def _named(row: Row, column: str) -> str:
+    """The name in a reference to a service."""
+    reference: Cell = row.get(column)
+    if isinstance(reference, Mapping):
+        name = next((value for key, value in reference.items() if key.casefold() == "name"), None)
+        if isinstance(name, str) and name:
+            return name
+    raise CellError(column, reference)
 
 
 def service_state(on: str, service: str) -> Source[str]:
@@ -53,7 +131,7 @@ def stop_step(on: str, service: str, guard: tuple[Check, ...] = (), before: Quer
         before: what is noted before it is stopped, where that is more than the service itself.
     """
     return Step(
-        key=f"stop-{_key(service)}",
+        key=f"stop-{step_name(service)}",
         description=f"Stop the service {service} on {on}",
         act=_stop(on, service),
         guard=(is_in_state(on, service, RUNNING), *guard),
@@ -68,7 +146,7 @@ def stop_step(on: str, service: str, guard: tuple[Check, ...] = (), before: Quer
 def start_step(on: str, service: str, *, can_stop_again: bool = False) -> Step:
     """Start a service. `can_stop_again`: taking that back stops it, for what was done while it was stopped."""
     return Step(
-        key=f"start-{_key(service)}",
+        key=f"start-{step_name(service)}",
         description=f"Start the service {service} on {on}",
         act=_start(on, service),
         guard=(is_in_state(on, service, STOPPED),),
@@ -78,6 +156,25 @@ def start_step(on: str, service: str, *, can_stop_again: bool = False) -> Step:
         undone=(is_in_state(on, service, STOPPED, WAIT),) if can_stop_again else (),
         repeatable=True,
         undo_says=f"Stop the service {service} on {on} again" if can_stop_again else "",
+    )
+
+
+def new_process_step(on: str, service: str) -> Step:
+    """See that a service that was stopped by `stop_step` runs, and that its process is not the one from before."""
+    runs = (Predicate("State", "=", RUNNING),)
+    question = service_state(on, service).query
+    runs_anew = Check(
+        question,
+        (Expect(runs), CompareToBefore(f"stop-{step_name(service)}", ("ProcessId",), same=False)),
+        within=WAIT,
+        every=2,
+    )
+    says = f"the service {service} is running on {on} in a new process"
+    return Step(
+        key=f"proof-{step_name(service)}",
+        description=f"See that the service {service} runs on {on} in a new process",
+        act=None,
+        done=(runs_anew.described_as(says),),
     )
 
 
@@ -93,6 +190,6 @@ def _method(on: str, service: str, method: str, *accepted: int) -> InvokeMethod:
     return InvokeMethod(on, _NAMESPACE, make_params(Name=service), _CLASS, method, accept=(0, *accepted))
 
 
-def _key(service: str) -> str:
-    """A service's name as part of a step's key."""
-    return "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in service.lower())
+def step_name(service: str) -> str:
+    """A service's name as part of a step's key. Names that differ only in odd letters, or late, share one."""
+    return "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in service.lower())[:_KEY_LENGTH]

@@ -32,6 +32,7 @@ _SERVICES = (
     ("Winmgmt", "Windows Management Instrumentation", f"{_SVCHOST} netsvcs", "Auto", "Running", "LocalSystem"),
     ("WinRM", "Windows Remote Management (WS-Management)", f"{_SVCHOST} NetworkService", "Auto", "Running", _NETWORK),
     ("wuauserv", "Windows Update", f"{_SVCHOST} netsvcs", "Manual", "Stopped", "LocalSystem"),
+    ("SENS", "System Event Notification Service", f"{_SVCHOST} netsvcs", "Auto", "Running", "LocalSystem"),
 )  # fmt: skip
 _NODE_SERVICES = (
     ("ClusSvc", "Cluster Service", "C:\\Windows\\Cluster\\clussvc.exe -s", "Auto", "Running", "LocalSystem"),
@@ -51,7 +52,7 @@ _GUEST_SERVICES = (
 # RPC takes no stop control in any Windows. The others do, but the practice world has nothing to say of a node without its
 # event log or its way in, nor of one that left its cluster: nobody may restart those for a backup's sake.
 _KEPT_RUNNING = frozenset({"ClusSvc", "EventLog", "RpcSs", "WinRM"})
-_NEEDED_BY = {"Winmgmt": ("vmms",), "RpcSs": ("WinRM", "Winmgmt", "vmms"), "EventSystem": ("VSS",)}  # [mem]
+_NEEDED_BY = {"Winmgmt": ("vmms",), "RpcSs": ("WinRM", "Winmgmt", "vmms"), "EventSystem": ("VSS", "SENS")}  # [mem]
 
 _COMMON_WRITERS = (
     ("Task Scheduler Writer", "d61d61c8-d73a-4eee-8cdd-f6f9786b7124"),

@@ -132,3 +132,28 @@ SUBCODES: dict[str, Known] = {  # WinRM 1.1 gives nothing else
     "DestinationUnreachable": KNOWN[2150858752],
     "FailedAuthentication": KNOWN[2150858806],
 }
+
+# What the methods of a class return, where that is no error code of Windows: 5 is no refused login there.
+RETURNS: dict[str, dict[int, str]] = {
+    "Win32_Service": {  # [doc] StopService, StartService
+        1: "the request is not supported",
+        2: "the account may not do this with the service",
+        3: "other services that run depend on it, and have to be stopped first",
+        4: "the service does not know this request, or does not accept it",
+        5: "the service accepts no such request in the state it is in",
+        6: "the service is not started",
+        7: "the service did not answer in time",
+        8: "unknown failure",
+        9: "the program of the service was not found",
+        10: "the service runs already",
+        11: "the database of services is locked",
+        12: "a service that it depends on is gone",
+        13: "a service that it depends on was not found or did not start",
+        14: "the service is disabled",
+        15: "the account of the service could not log on",
+        16: "the service is marked for deletion",
+        17: "the service has no thread",
+        18: "the services depend on each other in a circle",
+        22: "the account of the service is not valid, or may not run it",
+    },
+}

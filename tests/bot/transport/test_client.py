@@ -402,7 +402,7 @@ async def test_a_method_is_called_and_its_return_value_judged(site):
     async with reaching(site) as reach:
         assert (await reach.invoke(STOP)).rows[0]["ReturnValue"] == "0"
         site.boxes["hv01"].returns = 5
-        with pytest.raises(TargetFault, match="StopService returned 5") as caught:
+        with pytest.raises(TargetFault, match="StopService returned 5: the service accepts no such") as caught:
             await reach.invoke(STOP)
         assert caught.value.code == 5
     assert site.boxes["hv01"].called[0] == ("Win32_Service", "StopService", {"Name": "vmms"})

@@ -5,7 +5,16 @@ import pytest
 from bot.api.actions import InvokeMethod
 from bot.api.plan import Check, Expect, Step
 from bot.api.queries import Predicate, RunReader, Wql
-from commands.sources.services import is_in_state, restart_steps, service_state
+from bot.api.rows import CellError
+from commands.sources.services import (
+    Service,
+    host_services,
+    is_in_state,
+    new_process_step,
+    restart_steps,
+    service_dependents,
+    service_state,
+)
 
 VMMS = Wql("hv03", "root/cimv2", "Win32_Service", ("Name", "State", "ProcessId"), (Predicate("Name", "=", "vmms"),))
 START = InvokeMethod("hv03", "root/cimv2", (("Name", "vmms"),), "Win32_Service", "StartService", accept=(0, 10))
@@ -55,3 +64,41 @@ def test_any_name_makes_a_key(service):
     stop, start = restart_steps("hv03", service)
     assert (stop.key[:5], start.key[:6]) == ("stop-", "start-")
     assert service_state("hv03", service).query.where == (Predicate("Name", "=", service),)
+
+
+def test_a_name_too_long_for_a_key_makes_one_all_the_same():
+    stop, start = restart_steps("hv03", "x" * 256)
+    assert len(f"undo-{start.key}") <= 80
+    assert new_process_step("hv03", "x" * 256).done[0].holds[1].step == stop.key
+
+
+def test_services_are_read_as_their_host_lists_them():
+    row = {
+        "Name": "Spooler",
+        "DisplayName": "Druckwarteschlange",
+        "State": "Running",
+        "StartMode": "Auto",
+        "ProcessId": "4120",
+        "AcceptStop": "TRUE",
+    }
+    silent = {"Name": "Acme", "DisplayName": None, "State": "Running", "StartMode": None, "AcceptStop": None}
+    spooler, acme = host_services("hv03").read((row, silent))
+    assert spooler == Service("Spooler", "Druckwarteschlange", "Running", "Auto", 4120, accepts_stop=True)
+    assert spooler.label == "Druckwarteschlange (Spooler)"
+    assert acme == Service("Acme", "", "Running", "", None, accepts_stop=None)
+    assert acme.label == "Acme"
+
+
+def test_dependents_are_pairs_of_names():
+    def end(name, cls="Win32_Service"):
+        return {"__CLASS": cls, "Name": name}
+
+    read = service_dependents("hv03").read
+    rows = (
+        {"Antecedent": end("HTTP", "Win32_SystemDriver"), "Dependent": end("Spooler")},
+        {"Antecedent": {"name": "EventSystem"}, "Dependent": end("SENS")},
+    )
+    assert read(rows) == (("HTTP", "Spooler"), ("EventSystem", "SENS"))
+    for unreadable in (None, "SENS", {"__CLASS": "Win32_Service"}, {"Name": ""}):
+        with pytest.raises(CellError):
+            read((*rows, {"Antecedent": end("EventSystem"), "Dependent": unreadable}))

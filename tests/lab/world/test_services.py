@@ -122,6 +122,7 @@ def test_other_writers_are_renewed_by_their_own_service(world, clock):
     ("method", "service", "code"),
     [
         ("StopService", "Winmgmt", 3),
+        ("StopService", "EventSystem", 3),
         ("StopService", "RpcSs", 5),
         ("StopService", "Spooler", 6),
         ("StartService", "Spooler", 14),
@@ -183,5 +184,15 @@ def test_what_needs_a_service_can_be_asked_and_keeps_it_from_stopping(world):
 
     assert needing("Winmgmt") == ["vmms"]
     assert act(world, "StopService", "Winmgmt") == services.DEPENDENTS_RUN
+    assert needing("EventSystem") == ["VSS", "SENS"]
     assert needing("BITS") == []
     assert act(world, "StopService", "BITS") == services.ACCEPTED
+
+
+def test_once_nothing_that_runs_depends_on_it_any_more_it_stops(world, clock):
+    assert act(world, "StopService", "SENS") == services.ACCEPTED
+    assert act(world, "StopService", "EventSystem") == services.DEPENDENTS_RUN  # SENS is still at Stop Pending
+    clock.forward(3)
+    assert act(world, "StopService", "EventSystem") == services.ACCEPTED
+    clock.forward(3)
+    assert told(world, "hv01", "EventSystem")["State"] == "Stopped"

@@ -1,0 +1,443 @@
+"""Restart one Windows service of a host, with the services that depend on it, and prove that it runs in a new process."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from graphlib import CycleError, TopologicalSorter
+
+from bot.api.arguments import HostTarget
+from bot.api.command import Remediation, Risk, Role
+from bot.api.facts import Unknown, value_of
+from bot.api.plan import Check, Gate, GateOutcome, Group, Plan
+from bot.api.query_client import QueryClient
+from bot.api.report import Remedy
+from commands.drain.facts import DrainFacts
+from commands.drain.gates import no_backup, no_cluster_aware_updating, no_locks
+from commands.drain.steps import gate_no_locks, is_drained
+from commands.formatting import join_names, pluralize, sentences
+from commands.no_plan import cluster_lock, no_plan, or_no_plan
+from commands.sources.rules import writer_services
+from commands.sources.services import (
+    CARRIES_US,
+    DISABLED,
+    RUNNING,
+    STOPPED,
+    Service,
+    host_services,
+    new_process_step,
+    service_dependents,
+    start_step,
+    step_name,
+    stop_step,
+)
+from commands.vss.writer_verdict import WriterStatus
+from commands.writer_reset.facts import ResetFacts, find_reset_facts
+from commands.writer_reset.gates import no_backup_job
+
+_HYPER_V = ("vmms", "vmcompute")  # guests are run through them, so their node is emptied first
+_CORE = "Windows itself leans on it: it takes a restart of the host."
+_NETWORK = "The connection to the host can go with it, and nobody could start it again from here."
+_FILES = "Shares and cluster shared volumes are reached through it."
+_NEVER = {
+    "clussvc": "A stop takes the node out of its cluster.",
+    **dict.fromkeys(("rpcss", "dcomlaunch", "rpceptmapper", "lsm", "samss"), _CORE),  # [mem]
+    **dict.fromkeys(("bfe", "mpssvc", "dhcp", "nlasvc", "nsi", "kdc"), _NETWORK),  # [mem]
+    **dict.fromkeys(("lanmanserver", "lanmanworkstation"), _FILES),  # CSV needs SMB [doc]
+}
+
+
+class ServiceName(str):
+    """A word of a service's name."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Args:
+    """What people type: the short name, or the display name in full."""
+
+    host: HostTarget
+    service: tuple[ServiceName, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RestartFacts:
+    """What a restart of a service depends on.
+
+    Attributes:
+        services: of the host.
+        dependents: pairs of names: relied upon, relies on it.
+        now: when it was asked.
+        hyper_v: of the node, where one of Hyper-V's own services would be stopped; else None.
+    """
+
+    services: tuple[Service, ...] | Unknown
+    dependents: tuple[tuple[str, str], ...] | Unknown
+    now: datetime
+    hyper_v: ResetFacts | None = None
+
+
+class _Circle(Exception):
+    """Services that depend on each other in a circle: none of them could be stopped first."""
+
+
+async def collect(args: Args, ask: QueryClient) -> RestartFacts:
+    """Ask the host for its services and what depends on them; for Hyper-V's own, also what a reset of its writer asks."""
+    services, dependents = await asyncio.gather(
+        ask.query(host_services(args.host.name)), ask.query(service_dependents(args.host.name))
+    )
+    facts = RestartFacts(value_of(services), value_of(dependents), ask.now)
+    if args.host.cluster and not isinstance(facts.services, Unknown):
+        found = _find(facts.services, " ".join(args.service))
+        asked = len(found) == 1 and found[0].state == RUNNING and not _why_never(found[0].name)
+        if asked and _hyper_v_among(args.host.name, facts, found[0]):
+            return replace(facts, hyper_v=await find_reset_facts(args.host, ask))
+    return facts
+
+
+def plan(args: Args, facts: RestartFacts) -> Plan:
+    """Find the service; refuse what must not be restarted this way; stop what depends on it first."""
+    on, wanted = args.host.name, " ".join(args.service)
+    if isinstance(facts.services, Unknown):
+        return no_plan(f"No plan for {on}: its services are not known. {facts.services.why}".rstrip())
+    found = _find(facts.services, wanted)
+    if len(found) != 1:
+        return no_plan(_which(on, facts.services, wanted, found))
+    one = found[0]
+    if refusal := _never(on, one) or _not_running(on, one):
+        return refusal
+    try:
+        dependents = _dependents(on, facts, one)
+    except _Circle:
+        return no_plan(
+            f"No plan for {one.name} on {on}: the services that depend on it depend on each other in a circle."
+        )
+    if _hyper_v_among(on, facts, one) and (refusal := _hyper_v_refusal(args, facts, one)):
+        return refusal
+    return _restart(args, facts, one, dependents)
+
+
+def _restart(args: Args, facts: RestartFacts, one: Service, dependents: tuple[str, ...] | Unknown) -> Plan:
+    """The plan for a service that runs."""
+    on = args.host.name
+    also = [] if isinstance(dependents, Unknown) else [_listed(facts, name) or name for name in dependents]
+    running = [other for other in also if isinstance(other, Service) and other.state != STOPPED]
+    hyper_v = _hyper_v_gates(args, facts)
+    guard = _is_free(facts)
+    stays = _stays(facts, one, running)
+    proof = () if stays else (new_process_step(on, one.name),)
+    steps = (
+        *(stop_step(on, other.name, guard) for other in running),
+        stop_step(on, one.name, guard),
+        start_step(on, one.name),
+        *proof,
+        # one that has come back by itself meanwhile is as good as one that was started
+        *(replace(start_step(on, other.name), guard=()) for other in reversed(running)),
+    )
+    names = [step_name(other.name) for other in (*running, one)]
+    if len(set(names)) < len(names):
+        alike = join_names([other.name for other in (*running, one)])
+        return no_plan(
+            f"No plan for {one.name} on {on}: names among {alike} are too much alike to tell their steps apart."
+        )
+    back = join_names([one.name, *(other.name for other in reversed(running))], 40)
+    whole = Plan(
+        reason=f"{one.label} runs on {on}. A restart was asked for.",
+        impact=_impact(on, one, running, stays),
+        rollback=f"If a step fails, hvops starts again what it has stopped: {back}. Once it is done, there is nothing to undo.",
+        locks=(cluster_lock(args.host),),
+        gates=(
+            Gate(f"{one.name} runs on {on}", GateOutcome.PASSED, one.state),
+            _enabled(on, one),
+            _stoppable(on, one),
+            _process_known(on, one, stays),
+            *_dependents_gates(on, one, dependents, also),
+            *hyper_v,
+        ),
+        groups=(Group("restart", steps, on_failure="undo"),),
+        remedies=_drains(on, hyper_v) or _afterwards(on, (one, *running)),
+        current_state=f"{one.state}, process {one.process_id}",
+        expected_state=_then(running, stays),
+        self_reverting=True,
+    )
+    return or_no_plan(on, whole)
+
+
+def _find(services: Sequence[Service], wanted: str) -> list[Service]:
+    """By its short name; else by its whole display name."""
+    word = _folded(wanted)
+    return [one for one in services if _folded(one.name) == word] or [
+        one for one in services if word and _folded(one.display_name) == word
+    ]
+
+
+def _folded(name: str) -> str:
+    return " ".join(name.casefold().split())
+
+
+def _listed(facts: RestartFacts, name: str) -> Service | None:
+    """The service of that short name, as the host lists it."""
+    if isinstance(facts.services, Unknown):
+        return None
+    return next((one for one in facts.services if one.name.casefold() == name.casefold()), None)
+
+
+def _which(on: str, services: Sequence[Service], wanted: str, found: Sequence[Service]) -> str:
+    if found:
+        names = join_names([one.name for one in found])
+        return f"No plan for {on}: it lists {pluralize(len(found), 'service')} called “{wanted[:80]}”: {names}. Use the service name."
+    near = _near(services, _folded(wanted[:80]))
+    hint = f" Close to it: {join_names([one.label for one in near])}." if near else ""
+    return f"No plan for {on}: it lists no service “{wanted[:80]}”.{hint}"
+
+
+def _near(services: Sequence[Service], word: str) -> list[Service]:
+    """Services of a name like that one, at most five."""
+    by_name = {folded: one for one in services for folded in (_folded(one.display_name), _folded(one.name)) if folded}
+    inside = [name for name in by_name if word and word in name]
+    close = [*inside, *difflib.get_close_matches(word, by_name, n=5, cutoff=0.7)]
+    return list(dict.fromkeys(by_name[name] for name in close))[:5]
+
+
+def _never(on: str, one: Service) -> Plan | None:
+    """The refusal of a service that is not restarted this way at all."""
+    if why := _why_never(one.name):
+        drain = one.name.casefold() == "clussvc"
+        says = f"No plan for {one.label} on {on}: it is not restarted this way. {why}"
+        if drain:
+            says += f" Drain {on} first: its roles move in an orderly way."
+        return no_plan(says, remedies=(Remedy("Drain Node…", f"/drain-node {on}", primary=True),) if drain else ())
+    return None
+
+
+def _why_never(name: str) -> str:
+    """Why a service is not restarted this way; "" where it may be."""
+    word = name.casefold()
+    if carries := CARRIES_US.get(word):
+        return f"It is {carries}, through which hvops itself asks and acts: restart it on the host."
+    rules = (rule.why for rule in writer_services() if rule.restart == "never" and rule.service.casefold() == word)
+    return _NEVER.get(word) or next(rules, "")
+
+
+def _not_running(on: str, one: Service) -> Plan | None:
+    """What does not run cannot be restarted: whether it should run at all is another question."""
+    if one.state == RUNNING:
+        return None
+    if one.state == STOPPED:
+        off = " and Disabled: somebody has switched it off" if one.start_mode == DISABLED else ""
+        start = (
+            "" if off else " Start it on the host if it should run: /restart-service starts nothing that did not run."
+        )
+        return no_plan(f"Nothing to restart on {on}: {one.label} is Stopped{off}.{start}")
+    return no_plan(
+        f"No plan for {one.label} on {on}: it is “{one.state}”, not Running. Look again in a minute. If it stays so, it"
+        " hangs: see to its process on the host."
+    )
+
+
+def _dependents(on: str, facts: RestartFacts, one: Service) -> tuple[str, ...] | Unknown:
+    """Whatever depends on it, directly or not, in the order in which it has to stop. Raises _Circle."""
+    if isinstance(facts.dependents, Unknown):
+        return facts.dependents
+    if not facts.dependents:
+        return Unknown(on, "bad reply", f"{on} tells of no dependency at all, and every Windows has some.")
+    relies: dict[str, dict[str, str]] = {}
+    for needed, dependent in sorted(facts.dependents, key=lambda pair: (pair[1].casefold(), pair[1])):
+        relies.setdefault(needed.casefold(), {}).setdefault(dependent.casefold(), dependent)
+    first = one.name.casefold()
+    names, todo = {first: one.name}, [first]
+    order: TopologicalSorter[str] = TopologicalSorter()
+    while todo:
+        needed = todo.pop()
+        found = relies.get(needed, {})
+        order.add(needed, *found)  # what depends on it stops before it
+        todo += [name for name in found if name not in names]
+        names |= found
+    try:
+        return tuple(names[name] for name in order.static_order() if name != first)
+    except CycleError:
+        raise _Circle from None
+
+
+def _hyper_v_among(on: str, facts: RestartFacts, one: Service) -> bool:
+    """Whether one of Hyper-V's own services would be stopped."""
+    try:
+        dependents = _dependents(on, facts, one)
+    except _Circle:
+        return False
+    also = () if isinstance(dependents, Unknown) else dependents
+    running = [name for name in also if (other := _listed(facts, name)) and other.state != STOPPED]
+    return any(name.casefold() in _HYPER_V for name in (one.name, *running))
+
+
+def _hyper_v_refusal(args: Args, facts: RestartFacts, one: Service) -> Plan | None:
+    """Where the guests cannot leave, or where a reset of the writer is what helps."""
+    on, found = args.host.name, facts.hyper_v
+    says = f"No plan for {one.label} on {on}:"
+    if found is None or found.drain is None:
+        by_hand = "By hand: see that no backup runs, empty the host of its guests, restart the service."
+        return no_plan(f"{says} {on} belongs to no cluster, so its guests cannot leave it. {by_hand}")
+    if found.drain.unfound:
+        return no_plan(f"{says} {found.drain.unfound.target}: {found.drain.unfound.why}")
+    writers = () if found.node is None else found.node.writers
+    odd = next((it for it in writers if it.writer.is_hyper_v and it.verdict is not WriterStatus.STABLE), None)
+    if odd is None:
+        return None
+    return no_plan(
+        f"{says} {odd.writer.name} is {odd.writer.says}. /reset-writer {on} is the way: it empties the node, restarts"
+        " vmms and proves the writer.",
+        remedies=(Remedy("Reset Writer…", f"/reset-writer {on}", primary=True),),
+    )
+
+
+def _hyper_v_gates(args: Args, facts: RestartFacts) -> tuple[Gate, ...]:
+    """What must be so before one of Hyper-V's own services is stopped; none where it is another."""
+    found = facts.hyper_v
+    if found is None or found.drain is None:
+        return ()
+    drain = found.drain
+    of = (drain.node, drain.guests, drain.cluster)
+    return (
+        _is_empty(drain),
+        no_locks(*of),
+        no_backup(*of),
+        no_backup_job(args.host.name, found.own_jobs(args.host), facts.now),
+        no_cluster_aware_updating(drain.cluster.name, drain.updating),
+    )
+
+
+def _drains(on: str, hyper_v: Sequence[Gate]) -> tuple[Remedy, ...]:
+    """What empties the node, where it is not empty yet."""
+    full = any(gate.outcome is GateOutcome.BLOCKED for gate in hyper_v[:1])
+    return (Remedy("Drain Node…", f"/drain-node {on}", primary=True),) if full else ()
+
+
+def _is_empty(drain: DrainFacts) -> Gate:
+    says = f"{drain.node} is drained: no guest is on it, none is on its way"
+    if drain.state is None or isinstance(drain.cluster.groups, Unknown):
+        return Gate(says, GateOutcome.NOT_KNOWN, "not known")
+    state = "drained" if drain.state.is_drained else drain.state.word
+    measured = f"{drain.node} is {state}, with {pluralize(len(drain.roles), 'guest')}"
+    return Gate(says, GateOutcome.of(drain.state.is_drained and not drain.roles), measured)
+
+
+def _is_free(facts: RestartFacts) -> tuple[Check, ...]:
+    """What is looked at again just before one of Hyper-V's own services is stopped."""
+    if facts.hyper_v is None or facts.hyper_v.drain is None:
+        return ()
+    drain = facts.hyper_v.drain
+    return (*is_drained(drain.cluster.name, drain.node), *gate_no_locks(drain.cluster.name, drain.node))
+
+
+def _enabled(on: str, one: Service) -> Gate:
+    """A disabled service can be stopped, and not started again: StartService returns 14 [doc]."""
+    known = None if not one.start_mode else one.start_mode != DISABLED
+    return Gate(f"{one.name} is not disabled on {on}", GateOutcome.of(known), one.start_mode or "not known")
+
+
+def _stoppable(on: str, one: Service) -> Gate:
+    """One that takes no stop control refuses with 5 [doc]."""
+    told = {True: "", False: "it takes no stop control now", None: "not known"}[one.accepts_stop]
+    return Gate(f"{one.name} accepts to be stopped on {on}", GateOutcome.of(one.accepts_stop), told)
+
+
+def _stays(facts: RestartFacts, one: Service, running: Sequence[Service]) -> tuple[str, ...]:
+    """Services that go on in the same process: then the process stays, and its id proves nothing."""
+    if isinstance(facts.services, Unknown) or not one.process_id:
+        return ()
+    stopped = {one.name, *(other.name for other in running)}
+    return tuple(
+        other.name for other in facts.services if other.process_id == one.process_id and other.name not in stopped
+    )
+
+
+def _process_known(on: str, one: Service, stays: Sequence[str]) -> Gate:
+    shared = f", shared with {join_names(stays, 4)}" if stays else ""
+    return Gate(
+        f"The process of {one.name} on {on} is known",
+        GateOutcome.of(True if one.process_id else None),
+        f"process {one.process_id}{shared}" if one.process_id else "not known",
+    )
+
+
+def _dependents_gates(
+    on: str, one: Service, dependents: tuple[str, ...] | Unknown, also: Sequence[Service | str]
+) -> tuple[Gate, ...]:
+    """Whether it is known what depends on it, and whether that can be stopped and started again."""
+    says = f"What depends on {one.name} on {on} is known"
+    if isinstance(dependents, Unknown):
+        return (Gate(says, GateOutcome.NOT_KNOWN, f"not known: {dependents.why.rstrip('.')}"),)
+    unlisted = [other for other in also if isinstance(other, str)]
+    if unlisted:
+        missing = f"not known: the state of {join_names(unlisted, 4)}, not among the services of {on}"
+        return (Gate(says, GateOutcome.NOT_KNOWN, missing),)
+    running = [other for other in also if isinstance(other, Service) and other.state != STOPPED]
+    told = join_names([other.name for other in running], 40)
+    known = Gate(says, GateOutcome.PASSED, f"runs: {told}" if running else "nothing that runs")
+    if not running:
+        return (known,)
+    holds = [(other, why) for other in running for why in (_why_stays(other),) if why]
+    silent = [(other, "not known whether it can be stopped and started") for other in running if _is_silent(other)]
+    return (
+        known,
+        Gate(
+            f"All that depends on {one.name} on {on} can be stopped and started again",
+            GateOutcome.BLOCKED if holds else GateOutcome.of(None if silent else True),
+            join_names([f"{other.name}: {why}" for other, why in (*holds, *silent)], 4) if holds or silent else "",
+        ),
+    )
+
+
+def _is_silent(other: Service) -> bool:
+    return other.accepts_stop is None or not other.start_mode
+
+
+def _why_stays(other: Service) -> str:
+    """Why a service that depends on another cannot be stopped and started again; "" where it can, or nobody knows."""
+    if why := _why_never(other.name):
+        return why.rstrip(".")
+    if other.state != RUNNING:
+        return f"it is “{other.state}”"
+    if other.start_mode == DISABLED:
+        return "it is disabled, so it could not be started again"
+    return "it takes no stop control now" if other.accepts_stop is False else ""
+
+
+def _impact(on: str, one: Service, running: Sequence[Service], stays: Sequence[str]) -> str:
+    away = f"{one.label} of {on} is away for a moment"
+    others = f", and with it {join_names([other.label for other in running], 8)}" if running else ""
+    writers = _writers((one, *running))
+    backup = (
+        f"VSS writers can live in it ({join_names(writers, 4)}): a backup that runs now can fail." if writers else ""
+    )
+    shared = f"Its process stays, for {join_names(stays, 4)} runs in it too." if stays else ""
+    hyper_v = any(other.name.casefold() in _HYPER_V for other in (one, *running))
+    manage = f"Meanwhile nobody can manage Hyper-V on {on}." if hyper_v else ""
+    return sentences((f"{away}{others}.", backup, shared, manage))
+
+
+def _writers(services: Sequence[Service]) -> list[str]:
+    """The VSS writers that can live in these services: whether they do here was not asked."""
+    names = {one.name.casefold() for one in services}
+    return list(
+        dict.fromkeys(
+            rule.name for rule in writer_services() if rule.restart != "unknown" and rule.service.casefold() in names
+        )
+    )
+
+
+def _then(running: Sequence[Service], stays: Sequence[str]) -> str:
+    others = f"; {join_names([other.name for other in running], 8)} Running" if running else ""
+    return f"Running{'' if stays else ', in a new process'}{others}"
+
+
+def _afterwards(on: str, services: Sequence[Service]) -> tuple[Remedy, ...]:
+    """What helps once it has ended, however it did."""
+    return (Remedy("Check Writers", f"/check-writers {on}"),) if _writers(services) else ()
+
+
+COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan)

@@ -1,0 +1,593 @@
+"""`/restart-service`: the plan whole, with and without services that depend on it, and every refusal with its reason."""
+
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from bot.api.actions import InvokeMethod
+from bot.api.command import Risk, Role
+from bot.api.facts import Unknown
+from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, Group, Plan, Step
+from bot.api.queries import Predicate, Wql
+from bot.api.report import Remedy
+from bot.tickets.plan_digest import digest
+from commands.drain.steps import gate_no_locks, is_drained
+from commands.remediations.restart_service import COMMAND, ServiceName
+from commands.sources.rules import writer_services
+from commands.sources.services import CARRIES_US
+
+
+def service(name, display="", state="Running", start="Auto", *, pid=700, accepts="TRUE"):
+    return {
+        "Name": name,
+        "DisplayName": display or name,
+        "State": state,
+        "StartMode": start,
+        "ProcessId": str(pid if state != "Stopped" else 0),
+        "AcceptStop": accepts,
+    }
+
+
+SPOOLER = service("Spooler", "Print Spooler", pid=4120)
+SERVICES = (
+    SPOOLER,
+    service("Fax", "Fax", pid=900),
+    service("W32Time", "Windows Time", pid=1348),
+    service("EventSystem", "COM+ Event System", pid=804),
+    service("SENS", "System Event Notification Service", pid=812),
+    service("COMSysApp", "COM+ System Application", pid=816),
+    service("VSS", "Volume Shadow Copy", "Stopped", "Manual"),
+    service("wuauserv", "Windows Update", "Stopped", "Manual"),
+    service("RemoteRegistry", "Remote Registry", "Stopped", "Disabled"),
+    service("CryptSvc", "Cryptographic Services", pid=668),
+    service("vmms", "Hyper-V Virtual Machine Management", pid=1688),
+    service("WinRM", "Windows Remote Management (WS-Management)", pid=1484),
+    service("Winmgmt", "Windows Management Instrumentation", pid=1416),
+    service("ClusSvc", "Cluster Service", pid=1620),
+    service("RpcSs", "Remote Procedure Call (RPC)", pid=940, accepts="FALSE"),
+)
+PAIRS = (
+    ("RpcSs", "Spooler"),
+    ("http", "Spooler"),
+    ("EventSystem", "SENS"),
+    ("EVENTSYSTEM", "COMSysApp"),
+    ("EventSystem", "VSS"),
+    ("SENS", "ComSysApp"),
+    ("Winmgmt", "vmms"),
+)
+
+
+def pair(needed, dependent):
+    return {
+        "Antecedent": {"__CLASS": "Win32_Service", "Name": needed},
+        "Dependent": {"__CLASS": "Win32_Service", "Name": dependent},
+    }
+
+
+def script(make, *odd, pairs=PAIRS, host="hv03", **over):
+    """The services of a host, those in `odd` in place of the ones of their name."""
+    rows = {one["Name"]: one for one in (*SERVICES, *odd)}
+    answers = {
+        "Win32_Service": list(rows.values()),
+        "Win32_DependentService": [pair(*one) for one in pairs],
+    }
+    return make.resettable(**({host: answers} | over))
+
+
+def named(text):
+    return tuple(map(ServiceName, text.split(" ")))
+
+
+@pytest.fixture
+def restart(planned, make):
+    """The plan for a service of hv03: `await restart("Spooler", SERVICE_ROW, …)`."""
+
+    async def run(name, *odd, **over):
+        return await planned(COMMAND, script(make, *odd, **over), service=named(name))
+
+    run.planned = planned
+    return run
+
+
+def state(on, name, word, within=0):
+    found = Check(question(on, name), (Expect((Predicate("State", "=", word),)),), within=within, every=2)
+    return found.described_as(f"the service {name} is {word.lower()} on {on}")
+
+
+def question(on, name):
+    return Wql(on, "root/cimv2", "Win32_Service", ("Name", "State", "ProcessId"), (Predicate("Name", "=", name),))
+
+
+def method(on, name, called, other):
+    return InvokeMethod(on, "root/cimv2", (("Name", name),), "Win32_Service", called, accept=(0, other))
+
+
+def stop(name, guard=(), on="hv03"):
+    return Step(
+        f"stop-{name.lower()}",
+        f"Stop the service {name} on {on}",
+        method(on, name, "StopService", 6),
+        guard=(state(on, name, "Running"), *guard),
+        done=(state(on, name, "Stopped", 120),),
+        before=question(on, name),
+        undo=method(on, name, "StartService", 10),
+        undone=(state(on, name, "Running", 120),),
+        undo_says=f"Start the service {name} on {on} again",
+    )
+
+
+def start(name, on="hv03"):
+    return Step(
+        f"start-{name.lower()}",
+        f"Start the service {name} on {on}",
+        method(on, name, "StartService", 10),
+        guard=(state(on, name, "Stopped"),),
+        done=(state(on, name, "Running", 120),),
+        before=question(on, name),
+        repeatable=True,
+    )
+
+
+def back(name):
+    """A service that depends on the one that is restarted: it may have come back by itself."""
+    return replace(start(name), guard=())
+
+
+def proof(name, on="hv03"):
+    return Step(
+        f"proof-{name.lower()}",
+        f"See that the service {name} runs on {on} in a new process",
+        None,
+        done=(
+            Check(
+                question(on, name),
+                (
+                    Expect((Predicate("State", "=", "Running"),)),
+                    CompareToBefore(f"stop-{name.lower()}", ("ProcessId",), same=False),
+                ),
+                within=120,
+                every=2,
+            ).described_as(f"the service {name} is running on {on} in a new process"),
+        ),
+    )
+
+
+def passed(says, measured=""):
+    return Gate(says, GateOutcome.PASSED, measured)
+
+
+def held(plan):
+    return [(gate.description, gate.outcome.value, gate.measured) for gate in plan.blocking_gates]
+
+
+async def test_a_service_on_which_nothing_depends(restart):
+    plan = await restart("Spooler")
+    assert plan == Plan(
+        reason="Print Spooler (Spooler) runs on hv03. A restart was asked for.",
+        impact="Print Spooler (Spooler) of hv03 is away for a moment.",
+        rollback="If a step fails, hvops starts again what it has stopped: Spooler. Once it is done, there is nothing to undo.",
+        locks=("cluster:prod",),
+        gates=(
+            passed("Spooler runs on hv03", "Running"),
+            passed("Spooler is not disabled on hv03", "Auto"),
+            passed("Spooler accepts to be stopped on hv03"),
+            passed("The process of Spooler on hv03 is known", "process 4120"),
+            passed("What depends on Spooler on hv03 is known", "nothing that runs"),
+        ),
+        groups=(Group("restart", (stop("Spooler"), start("Spooler"), proof("Spooler")), on_failure="undo"),),
+        current_state="Running, process 4120",
+        expected_state="Running, in a new process",
+        self_reverting=True,
+    )
+    assert restart.planned.ask.rounds == 1
+    assert (COMMAND.risk, COMMAND.role) == (Risk.HIGH, Role.OPERATOR)
+
+
+async def test_what_depends_on_it_stops_first_and_starts_last(restart):
+    plan = await restart("EventSystem")
+    assert plan == Plan(
+        reason="COM+ Event System (EventSystem) runs on hv03. A restart was asked for.",
+        impact=(
+            "COM+ Event System (EventSystem) of hv03 is away for a moment, and with it COM+ System Application"
+            " (COMSysApp), System Event Notification Service (SENS)."
+        ),
+        rollback=(
+            "If a step fails, hvops starts again what it has stopped: EventSystem, SENS, COMSysApp. Once it is done, there is"
+            " nothing to undo."
+        ),
+        locks=("cluster:prod",),
+        gates=(
+            passed("EventSystem runs on hv03", "Running"),
+            passed("EventSystem is not disabled on hv03", "Auto"),
+            passed("EventSystem accepts to be stopped on hv03"),
+            passed("The process of EventSystem on hv03 is known", "process 804"),
+            passed("What depends on EventSystem on hv03 is known", "runs: COMSysApp, SENS"),
+            passed("All that depends on EventSystem on hv03 can be stopped and started again"),
+        ),
+        groups=(
+            Group(
+                "restart",
+                (
+                    stop("COMSysApp"),
+                    stop("SENS"),
+                    stop("EventSystem"),
+                    start("EventSystem"),
+                    proof("EventSystem"),
+                    back("SENS"),
+                    back("COMSysApp"),
+                ),
+                on_failure="undo",
+            ),
+        ),
+        current_state="Running, process 804",
+        expected_state="Running, in a new process; COMSysApp, SENS Running",
+        self_reverting=True,
+    )
+
+
+async def test_neither_process_ids_nor_the_order_of_rows_void_a_plan(planned, make, restart):
+    plan = await restart("EventSystem")
+    other = script(make, *(row | {"ProcessId": "7"} for row in SERVICES if row["Name"] == "EventSystem"))
+    other[("hv03", "Win32_Service")].reverse()
+    other[("hv03", "Win32_DependentService")].reverse()
+    again = await planned(COMMAND, other, service=named("eventsystem"))
+    assert digest(plan, Risk.HIGH, "") == digest(again, Risk.HIGH, "")
+
+
+@pytest.mark.parametrize("typed", ["spooler", "SPOOLER", "Print Spooler", "print  spooler"])
+async def test_both_names_are_taken_whole(restart, typed):
+    assert [step.key for step in (await restart(typed)).steps] == ["stop-spooler", "start-spooler", "proof-spooler"]
+
+
+async def test_a_service_name_goes_before_a_display_name(restart):
+    plan = await restart("Fax", service("Other", "Fax"))
+    assert plan.reason == "Fax runs on hv03. A restart was asked for."
+    plan = await restart("Twin", service("TwinA", "Twin"), service("TwinB", "Twin"))
+    assert plan.reason == "No plan for hv03: it lists 2 services called “Twin”: TwinA, TwinB. Use the service name."
+
+
+NOT_FOUND = {
+    "Spool": " Close to it: Print Spooler (Spooler).",
+    "Spoler": " Close to it: Print Spooler (Spooler).",
+    "windows tme": " Close to it: Windows Time (W32Time), Windows Update (wuauserv).",
+    "Acme": "",
+}
+
+
+@pytest.mark.parametrize("typed", NOT_FOUND)
+async def test_not_found_names_what_is_close(restart, typed):
+    plan = await restart(typed)
+    assert (plan.reason, plan.groups) == (
+        f"No plan for hv03: it lists no service “{typed}”.{NOT_FOUND[typed]}",
+        (),
+    )
+
+
+NOT_RUNNING = {
+    "RemoteRegistry": (
+        (),
+        "Nothing to restart on hv03: Remote Registry (RemoteRegistry) is Stopped and Disabled: somebody has switched it off.",
+    ),
+    "wuauserv": (
+        (),
+        (
+            "Nothing to restart on hv03: Windows Update (wuauserv) is Stopped. Start it on the host if it should run:"
+            " /restart-service starts nothing that did not run."
+        ),
+    ),
+    "Spooler": (
+        (SPOOLER | {"State": "Stop Pending"},),
+        (
+            "No plan for Print Spooler (Spooler) on hv03: it is “Stop Pending”, not Running. Look again in a minute. If it"
+            " stays so, it hangs: see to its process on the host."
+        ),
+    ),
+    "W32Time": (
+        (service("W32Time", state="Paused"),),
+        (
+            "No plan for W32Time on hv03: it is “Paused”, not Running. Look again in a minute. If it stays so, it hangs: see"
+            " to its process on the host."
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NOT_RUNNING)
+async def test_what_does_not_run_is_not_restarted(restart, name):
+    odd, reason = NOT_RUNNING[name]
+    plan = await restart(name, *odd)
+    assert (plan.reason, plan.groups, plan.remedies) == (reason, (), ())
+
+
+HELD = {
+    "disabled": (
+        (SPOOLER | {"StartMode": "Disabled"},),
+        ("Spooler is not disabled on hv03", "blocked", "Disabled"),
+    ),
+    "no start mode": ((SPOOLER | {"StartMode": None},), ("Spooler is not disabled on hv03", "not known", "not known")),
+    "accepts no stop": (
+        (SPOOLER | {"AcceptStop": "FALSE"},),
+        ("Spooler accepts to be stopped on hv03", "blocked", "it takes no stop control now"),
+    ),
+    "does not tell whether it stops": (
+        (SPOOLER | {"AcceptStop": None},),
+        ("Spooler accepts to be stopped on hv03", "not known", "not known"),
+    ),
+    "no process": (
+        (SPOOLER | {"ProcessId": None},),
+        ("The process of Spooler on hv03 is known", "not known", "not known"),
+    ),
+    "process 0": (
+        (SPOOLER | {"ProcessId": "0"},),
+        ("The process of Spooler on hv03 is known", "not known", "not known"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HELD)
+async def test_gates_that_hold_it(restart, case):
+    odd, gate = HELD[case]
+    plan = await restart("Spooler", *odd)
+    assert (plan.groups, held(plan)) == ((), [gate])
+
+
+ALL = "All that depends on Spooler on hv03 can be stopped and started again"
+DEPENDENT_HELD = {
+    "disabled": (
+        service("Fax", start="Disabled"),
+        ("blocked", "Fax: it is disabled, so it could not be started again"),
+    ),
+    "accepts no stop": (service("Fax", accepts="FALSE"), ("blocked", "Fax: it takes no stop control now")),
+    "hangs": (service("Fax", state="Stop Pending"), ("blocked", "Fax: it is “Stop Pending”")),
+    "does not tell": (
+        service("Fax", accepts=None),
+        ("not known", "Fax: not known whether it can be stopped and started"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DEPENDENT_HELD)
+async def test_a_dependent_that_could_not_be_brought_back_holds_it(restart, case):
+    odd, gate = DEPENDENT_HELD[case]
+    plan = await restart("Spooler", odd, pairs=[*PAIRS, ("Spooler", "Fax")])
+    assert (plan.groups, held(plan)) == ((), [(ALL, *gate)])
+
+
+@pytest.mark.parametrize("name", ["WinRM", "ClusSvc", "RpcSs"])
+async def test_a_dependent_that_is_never_stopped_holds_it(restart, name):
+    plan = await restart("Spooler", pairs=[("Spooler", "Fax"), ("Fax", name)])
+    assert plan.groups == ()
+    (gate,) = held(plan)
+    assert gate[:2] == (ALL, "blocked")
+    assert gate[2].startswith(f"{name}: ")
+
+
+async def test_what_depends_on_it_is_not_known(restart):
+    says = "What depends on Spooler on hv03 is known"
+    plan = await restart("Spooler", pairs=[("Spooler", "AcmeFilter")])
+    missing = "not known: the state of AcmeFilter, not among the services of hv03"
+    assert (plan.groups, held(plan)) == ((), [(says, "not known", missing)])
+    plan = await restart("Spooler", pairs=())
+    none = "not known: hv03 tells of no dependency at all, and every Windows has some"
+    assert (plan.groups, held(plan)) == ((), [(says, "not known", none)])
+
+
+async def test_a_circle_is_no_plan(restart):
+    plan = await restart("Spooler", pairs=[("Spooler", "Fax"), ("Fax", "W32Time"), ("W32Time", "Fax")])
+    assert (plan.reason, plan.groups) == (
+        "No plan for Spooler on hv03: the services that depend on it depend on each other in a circle.",
+        (),
+    )
+    plan = await restart("Spooler", pairs=[("Spooler", "Spooler")])
+    assert plan.groups == ()
+
+
+async def test_a_long_chain_is_followed_to_its_end(restart):
+    names = [f"S{number}" for number in range(2000)]
+    chain = [("Spooler", names[0]), *itertools.pairwise(names)]
+    plan = await restart("Spooler", *(service(name) for name in names), pairs=chain)
+    assert [step.key for step in plan.steps[:2000]] == [f"stop-s{number}" for number in reversed(range(2000))]
+
+
+async def test_a_shared_process_stays_and_proves_nothing(restart):
+    plan = await restart("Spooler", service("Fax", pid=4120))
+    assert plan.gates[3] == passed("The process of Spooler on hv03 is known", "process 4120, shared with Fax")
+    assert plan.groups == (Group("restart", (stop("Spooler"), start("Spooler")), on_failure="undo"),)
+    assert (
+        plan.impact
+        == "Print Spooler (Spooler) of hv03 is away for a moment. Its process stays, for Fax runs in it too."
+    )
+    assert plan.expected_state == "Running"
+
+
+async def test_a_process_shared_only_with_what_stops_too_ends(restart):
+    plan = await restart("Spooler", service("Fax", pid=4120), pairs=[("Spooler", "Fax")])
+    assert [step.key for step in plan.steps] == [
+        "stop-fax",
+        "stop-spooler",
+        "start-spooler",
+        "proof-spooler",
+        "start-fax",
+    ]
+
+
+async def test_a_service_in_which_a_writer_can_live_says_so(restart):
+    plan = await restart("CryptSvc")
+    assert plan.impact == (
+        "Cryptographic Services (CryptSvc) of hv03 is away for a moment. VSS writers can live in it (System Writer): a"
+        " backup that runs now can fail."
+    )
+    assert plan.remedies == (Remedy("Check Writers", "/check-writers hv03"),)
+
+
+NEVER = {
+    "ClusSvc": (
+        (
+            "No plan for Cluster Service (ClusSvc) on hv03: it is not restarted this way. A stop takes the node out of its"
+            " cluster. Drain hv03 first: its roles move in an orderly way."
+        ),
+        ["/drain-node hv03"],
+    ),
+    "WinRM": (
+        (
+            "No plan for Windows Remote Management (WS-Management) (WinRM) on hv03: it is not restarted this way. It is WinRM,"
+            " through which hvops itself asks and acts: restart it on the host."
+        ),
+        [],
+    ),
+    "RpcSs": (
+        (
+            "No plan for Remote Procedure Call (RPC) (RpcSs) on hv03: it is not restarted this way. Windows itself leans on"
+            " it: it takes a restart of the host."
+        ),
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NEVER)
+async def test_what_is_never_restarted_this_way(restart, name):
+    plan = await restart(name)
+    assert (plan.reason, [one.line for one in plan.remedies], plan.groups) == (*NEVER[name], ())
+
+
+async def test_every_service_that_the_rules_never_restart_is_refused(restart):
+    never = {rule.service for rule in writer_services() if rule.restart == "never"} | {"DcomLaunch", "LSM", "BFE"}
+    for name in (*never, *CARRIES_US):
+        listed = any(row["Name"].casefold() == name.casefold() for row in SERVICES)
+        plan = await restart(name, *(() if listed else (service(name),)))
+        assert plan.groups == ()
+        assert "it is not restarted this way" in plan.reason
+        assert restart.planned.ask.rounds == 1  # no guest is asked for a service that is refused anyway
+
+
+DRAINED = "hv03 is drained: no guest is on it, none is on its way"
+
+
+def emptied(make):
+    return {
+        "MSCluster_Node": [make.node_row("hv01"), make.node_row("hv02"), make.node_row("hv03", state=2, drain=2)],
+        "MSCluster_ResourceGroup": make.role_rows(owner="hv01"),
+        "MSCluster_Resource": make.resource_rows(owner="hv01"),
+    }
+
+
+async def test_vmms_waits_until_its_node_is_empty(restart):
+    plan = await restart("vmms")
+    assert (plan.groups, held(plan)) == ((), [(DRAINED, "blocked", "hv03 is up, with 3 guests")])
+    assert [one.line for one in plan.remedies] == ["/drain-node hv03"]
+
+
+async def test_vmms_of_a_drained_node(restart, make):
+    plan = await restart("vmms", prod=emptied(make))
+    guard = (*is_drained("prod", "hv03"), *gate_no_locks("prod", "hv03"))
+    assert plan.groups == (Group("restart", (stop("vmms", guard), start("vmms"), proof("vmms")), on_failure="undo"),)
+    assert [gate.description for gate in plan.gates[5:]] == [
+        DRAINED,
+        "No guest on hv03 is locked",
+        "No backup runs on hv03 or on a shared volume",
+        "No backup job of hv03, its cluster or its guests waits",
+        "No run of Cluster-Aware Updating works on prod",
+    ]
+    assert "Meanwhile nobody can manage Hyper-V on hv03." in plan.impact
+
+
+async def test_vmms_is_held_by_a_job_an_update_run_and_silence(restart, make):
+    plan = await restart("vmms", prod=emptied(make), commvault={"commvault active jobs": [make.job()]})
+    assert held(plan) == [
+        (
+            "No backup job of hv03, its cluster or its guests waits",
+            "blocked",
+            "job 48211 has been Pending since 22:14 UTC [91:9]",
+        )
+    ]
+    silent = Unknown("prod", "timed out", "no answer in 20 s.")
+    plan = await restart("vmms", prod=emptied(make) | {"MSCluster_ResourceGroup": silent})
+    assert (DRAINED, "not known", "not known") in held(plan)
+
+
+async def test_a_writer_that_is_stuck_is_reset_instead(planned, make):
+    answers = script(make)
+    answers["hv03", "vssadmin list writers"] = make.writer_rows(
+        make.writer_row("Microsoft Hyper-V VSS Writer", 5, "Unexpected error")
+    )
+    plan = await planned(COMMAND, answers, service=named("vmms"))
+    assert plan.groups == ()
+    assert plan.reason == (
+        "No plan for Hyper-V Virtual Machine Management (vmms) on hv03: Microsoft Hyper-V VSS Writer is [5] Waiting for"
+        " completion · Unexpected error. /reset-writer hv03 is the way: it empties the node, restarts vmms and proves the"
+        " writer."
+    )
+    assert [one.line for one in plan.remedies] == ["/reset-writer hv03"]
+
+
+async def test_a_service_on_which_vmms_depends_waits_for_an_empty_node_too(restart):
+    plan = await restart("Fax", pairs=[("Fax", "vmms")])
+    assert (plan.groups, held(plan)) == ((), [(DRAINED, "blocked", "hv03 is up, with 3 guests")])
+
+
+async def test_a_host_that_stands_alone(planned, make, alone):
+    answers = script(make, host="backup01")
+    plan = await planned(COMMAND, answers, alone, service=named("Spooler"))
+    assert plan.locks == ("host:backup01",)
+    assert plan.groups == (
+        Group(
+            "restart",
+            (stop("Spooler", on="backup01"), start("Spooler", on="backup01"), proof("Spooler", on="backup01")),
+            on_failure="undo",
+        ),
+    )
+    plan = await planned(COMMAND, answers, alone, service=named("vmms"))
+    assert plan.groups == ()
+    assert "backup01 belongs to no cluster, so its guests cannot leave it." in plan.reason
+
+
+@pytest.mark.parametrize("kind", ["timed out", "refused", "login refused"])
+async def test_silence_and_refusals_are_no_plan(planned, make, kind):
+    unknown = Unknown("hv03", kind, "access is denied." if kind == "refused" else "no answer in 20 s.")
+    plan = await planned(
+        COMMAND, script(make, hv03={"Win32_Service": unknown, "Win32_DependentService": []}), service=named("Spooler")
+    )
+    assert (plan.reason, plan.groups) == (f"No plan for hv03: its services are not known. {unknown.why}", ())
+    answers = script(make)
+    answers["hv03", "Win32_DependentService"] = unknown
+    plan = await planned(COMMAND, answers, service=named("Spooler"))
+    gate = ("What depends on Spooler on hv03 is known", "not known", f"not known: {unknown.why.rstrip('.')}")
+    assert (plan.groups, held(plan)) == ((), [gate])
+
+
+HOSTILE = [
+    "'; Restart-Computer",
+    "Spooler' OR Name LIKE '%",
+    "Spooler & shutdown /r",
+    "<!channel>",
+    "x" * 500,
+    "%",
+    '"',
+]
+
+
+@pytest.mark.parametrize("typed", HOSTILE)
+async def test_a_hostile_name_reaches_no_query(restart, typed):
+    plan = await restart(typed)
+    assert plan.groups == ()
+    assert plan.reason.startswith(f"No plan for hv03: it lists no service “{typed[:80]}”.")
+    assert all(not getattr(asked, "where", ()) for asked in restart.planned.ask.asked)
+
+
+async def test_a_service_that_calls_itself_something_hostile_is_only_a_name(restart):
+    name = "Acme'; DROP"
+    plan = await restart(name, service(name, "<!channel> *now*"))
+    assert plan.steps[0].act == method("hv03", name, "StopService", 6)
+    assert [step.key for step in plan.steps] == ["stop-acme---drop", "start-acme---drop", "proof-acme---drop"]
+    long = await restart("x" * 256, service("x" * 256))
+    assert len(long.steps) == 3
+
+
+async def test_names_that_give_the_same_steps_are_no_plan(restart):
+    plan = await restart("A$B", service("A$B", pid=1), service("A-B", pid=2), pairs=[("A$B", "A-B")])
+    assert (plan.reason, plan.groups) == (
+        "No plan for A$B on hv03: names among A-B, A$B are too much alike to tell their steps apart.",
+        (),
+    )

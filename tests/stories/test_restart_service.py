@@ -1,0 +1,119 @@
+"""A service of a node is restarted: asked for by one person, approved by another, done and proved, or taken back."""
+
+import re
+
+import pytest
+
+from commands.sources import services
+from lab.slack.plain_text import plain_text
+
+NODE = "hv03"
+STARTED = ["proposed", "approved", "started"]
+PAIR = ["intent", "outcome"]
+
+
+def told(ops, ticket="T-1") -> list[str]:
+    """What the ledger tells of a ticket's run, without clicks and posts."""
+    kinds = [entry.kind for entry in ops.ledger() if entry.ticket == ticket]
+    return [kind for kind in kinds if kind not in ("clicked", "shown", "refused")]
+
+
+def of(ops, name):
+    """State and process of a service of the node."""
+    service = ops.estate.world.node(NODE).service(name)
+    return ops.estate.do(lambda: (service.state, service.pid))
+
+
+async def reaches(ops, start: str):
+    """Wait until the ticket's message begins so."""
+    return await ops.slack.person("operator").sees(re.compile(f"^{start}"), "hv-ops")
+
+
+async def proposed(ops, name):
+    await ops.says(f"/restart-service {NODE} {name}")
+    return await ops.sees(f"Restart service on {NODE}?", channel="hv-ops")
+
+
+async def test_asked_by_one_approved_by_another_done_and_proved(play, hurried):
+    async with play("healthy") as ops:
+        before = of(ops, "EventSystem"), of(ops, "SENS")
+        plan = await proposed(ops, "COM+ Event System")
+        text = plain_text(plan)
+        for fact in (
+            "one of you decides (not the requester)",
+            "COM+ Event System (EventSystem) runs on hv03.",
+            "and with it System Event Notification Service (SENS)",
+            "What depends on EventSystem on hv03 is known (runs: SENS)",
+            "Win32_Service[Name='SENS'].StopService()",
+            "Win32_Service[Name='EventSystem'].StopService()",
+            "Once it is done, there is nothing to undo.",
+        ):
+            assert fact in text, fact
+        await ops.clicks(plan, "Approve")
+        await ops.sees("you asked, so somebody else of the approvers decides")
+        await ops.clicks(plan, "Approve", who="approver")
+        done = await reaches(ops, f"Done: Restart service on {NODE}")
+        assert done.ts == plan.ts
+
+        assert told(ops) == [*STARTED, *PAIR * 5, "done"]
+        steps = ["stop-sens", "stop-eventsystem", "start-eventsystem", "proof-eventsystem", "start-sens"]
+        run = [entry for entry in ops.ledger() if entry.kind in PAIR]
+        assert [(entry.data.step, entry.kind) for entry in run] == [(key, kind) for key in steps for kind in PAIR]
+        assert {entry.data.result for entry in run[1::2]} == {"done"}
+        for name, (state, pid) in zip(("EventSystem", "SENS"), before, strict=True):
+            now, anew = of(ops, name)
+            assert (state, now) == ("Running", "Running")
+            assert anew != pid
+        assert "Undo…" not in plain_text(done)
+
+
+async def test_one_that_depends_on_it_comes_up_again_and_what_was_stopped_is_started(play, hurried, monkeypatch):
+    """Windows refuses the stop with 3 then: nothing of it is left half done."""
+    async with play("healthy") as ops:
+        act = ops.engine.reach.invoke
+
+        async def wakes_another(action, seconds):
+            if action.method == "StopService" and ("Name", "EventSystem") in action.path:
+                ops.estate.do(lambda: setattr(ops.estate.world.node(NODE).service("VSS"), "state", "Running"))
+            return await act(action, seconds)
+
+        monkeypatch.setattr(ops.engine.reach, "invoke", wakes_another)
+        pid, sens = of(ops, "EventSystem")[1], of(ops, "SENS")[1]
+        plan = await proposed(ops, "EventSystem")
+        await ops.clicks(plan, "Approve", who="approver")
+        failed = await reaches(ops, "Failed at step 2")
+        text = plain_text(failed)
+        assert "Win32_Service.StopService returned 3: other services that run depend on it" in text
+        assert "What its group had done was taken back." in text
+        assert "Undo…" not in text
+        assert of(ops, "EventSystem") == ("Running", pid)
+        assert of(ops, "SENS") == ("Running", sens + 4096)  # stopped, and started again
+        assert told(ops) == [*STARTED, *PAIR * 4, "failed"]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("Spooler", "Nothing to restart on hv03: Print Spooler (Spooler) is Stopped and Disabled"),
+        ("ClusSvc", "No plan for Cluster Service (ClusSvc) on hv03: it is not restarted this way"),
+        ("vmms", "hv03 is drained: no guest is on it, none is on its way"),
+        ("EventSys", "No plan for hv03: it lists no service “EventSys”"),
+    ],
+)
+async def test_what_is_not_restarted_proposes_nothing(play, name, says):
+    async with play("healthy") as ops:
+        await ops.says(f"/restart-service {NODE} {name}")
+        await ops.sees(says)
+        assert "proposed" not in [entry.kind for entry in ops.ledger()]
+
+
+async def test_a_service_that_hangs_is_looked_at_by_a_person(play, hurried, monkeypatch):
+    monkeypatch.setattr(services, "WAIT", 3)
+    async with play("healthy") as ops:
+        hanging = ops.estate.world.node(NODE).service("W32Time")
+        ops.estate.do(lambda: setattr(hanging, "hangs", True))
+        plan = await proposed(ops, "W32Time")
+        await ops.clicks(plan, "Approve", who="approver")
+        stopped = await reaches(ops, "Interrupted at step 1: a person must decide")
+        assert "what became of step 1, Stop the service W32Time on hv03" in plain_text(stopped)
+        assert of(ops, "W32Time")[0] == "Stop Pending"
