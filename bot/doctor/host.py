@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.api.queries import Query, Registry, RunReader, Wql
+from bot.api.queries import Query, Registry, RunReader, WinRMConfig, Wql
 from bot.api.rows import CellError, Rows, get_datetime, get_int, get_str
 from bot.doctor.check import DoctorCheck, fail, ok, skip, warn
 from bot.errors import NotFound, TargetError
@@ -95,7 +95,7 @@ async def _cluster(out: Connections, host: str) -> DoctorCheck:
 async def _quotas(out: Connections, host: str) -> DoctorCheck:
     """WinRM 2.0 allows 5 shells and 150 MB for each [doc]: enough to ask, little for others beside."""
     try:
-        told = await out.reach.configuration(host, out.settings.limits.per_host_seconds)
+        told = (await _rows(out, WinRMConfig(host)))[0]
     except TargetError as error:
         return skip("quotas", f"winrm/config: {error.message}", on=host)
     winrs, service = told.get("Winrs") or {}, told.get("Service") or {}
