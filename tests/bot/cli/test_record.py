@@ -104,6 +104,14 @@ def test_a_capture_names_nobody_and_holds_no_secret(hvops, recorded, stuck):
     assert "66841cd4-6ded-4f4b-8f17-fd23f8ddc3de" in everything  # the writer's class is the same everywhere
 
 
+def test_what_a_host_grants_is_recorded_and_replayed(hvops, recorded):
+    capture = Capture.load(recorded(hvops, "/check-host-access hv01"))
+    assert any("wsman/1/config<" in exchange.request for exchange in capture.exchanges)
+    report = replayed(capture)
+    assert report.title == capture.title
+    assert "30 shells, 1024 MB each" in [one.summary for one in report.fine if one.word == "QUOTAS"]
+
+
 def test_trusted_hosts_are_machines_and_patterns_are_none():
     reply = "<cfg:TrustedHosts Source='GPO'>WSUS01, *.corp.example,10.0.0.7, jump.corp.example</cfg:TrustedHosts>"
     assert trusted_in(reply) == {"WSUS01", "jump.corp.example"}
