@@ -110,8 +110,19 @@ def test_the_vocabulary_needs_the_standard_library_only(path):
 
 @pytest.mark.parametrize("path", modules("commands"), ids=lambda path: path.stem)
 def test_commands_speak_the_vocabulary_and_do_nothing_else(path):
-    pure = {"__future__", "asyncio", "collections", "contextlib", "dataclasses", "datetime", "enum", "functools"}
-    pure |= {"difflib", "graphlib"}
+    pure = {
+        "__future__",
+        "asyncio",
+        "codecs",
+        "collections",
+        "contextlib",
+        "dataclasses",
+        "datetime",
+        "difflib",
+        "enum",
+        "functools",
+        "graphlib",
+    }
     pure |= {"importlib", "itertools", "re", "tomllib", "types", "typing", "uuid", "xml", "html", "unicodedata"}
     for name in imports(path):
         assert lies_in(name, "bot.api", "bot.errors", "commands") or name.partition(".")[0] in pure, name

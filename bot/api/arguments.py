@@ -27,6 +27,7 @@ class Target:
     clusters: tuple[str, ...] = ()  # of a VMM server: those it manages
     host: str = ""  # of a VMM server: the host of the estate on which its service runs; "" where none is named
     managers: tuple[str, ...] = ()  # of a cluster and its nodes: the VMM servers that manage it
+    services_of: tuple[str, ...] = ()  # of a host that stands alone: the VMM servers whose service runs there
 
     def __str__(self) -> str:
         """As people write it."""

@@ -38,12 +38,20 @@ class Risk(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic(Generic[A, F]):
-    """A command that only looks."""
+    """A command that only looks.
+
+    Attributes:
+        examines: whether `hvops doctor` runs it too: on every cluster of the inventory and every host outside of one,
+            without an entry in the ledger and without earlier answers. Its one required argument is a target. Doctor
+            calls a FAULT a failure and a WARNING a warning; a NOTE decides nothing, so it is skipped; who is `Unknown`
+            fails, and what is `Healthy` is well.
+    """
 
     role: Role
     args: type[A]
     collect: Callable[[A, QueryClient], Awaitable[F]]
     evaluate: Callable[[A, F], Report]
+    examines: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,17 @@ class RunReader:
 
 
 @dataclass(frozen=True, slots=True)
+class WinRMConfig:
+    """The settings of a host's WinRM, as `winrm get winrm/config` shows them: quotas, and which logins it takes.
+
+    Answers exactly one row, nested as the settings are: {"MaxEnvelopeSizekb": "500", "Service": {...}, "Winrs": {...}}.
+    Takes an administrator [mem]; another login is refused.
+    """
+
+    on: str
+
+
+@dataclass(frozen=True, slots=True)
 class GuestWql:
     """A WQL query inside a guest, by the guest's own name, with the *guest* credential profile.
 
@@ -118,4 +129,4 @@ class SampleHistory:
     hours: int = 72
 
 
-Query = Wql | Registry | RunReader | GuestWql | GuestRegistry | SampleHistory
+Query = Wql | Registry | RunReader | WinRMConfig | GuestWql | GuestRegistry | SampleHistory

@@ -30,6 +30,9 @@ from bot.transport.capture import Capture, Exchange
 _MACHINE = re.compile(
     r"<(?:\w+:)?(?:CSName|DNSHostName|Computer|OwnerNode|NodeName|HostingComputerSystem)\b[^>]*>([^<]{1,255})</"
 )
+# winrm/config [cap]: names of machines with commas between them, and the thumbprint of the listener's certificate.
+_TRUSTED = re.compile(r"<(?:\w+:)?TrustedHosts\b[^>]*>([^<]{1,4096})</")
+_THUMBPRINT = re.compile(r"(<(?:\w+:)?CertificateThumbprint\b[^>]*>)[^<]+")
 _GUEST = re.compile(r"<(?:\w+:)?ElementName\b[^>]*>([^<]{1,255})</")
 _EXCHANGED = re.compile(
     r'NAME="Data"[^>]*>\s*<VALUE>([^<]{1,255})</VALUE>(?:(?!</INSTANCE>).)*?<VALUE>(?:FullyQualifiedDomainName)</VALUE>'
@@ -87,7 +90,7 @@ def anonymised(capture: Capture, names: dict[str, str], settings: Settings) -> t
     common = {guid for text in capture.texts() for guid in common_in(text)}
     anonymiser = Anonymiser({name: new for name, new in names.items() if name not in kept}, common)
     mask = Redactor(settings.secrets())
-    return capture.changed(lambda text: anonymiser.text(mask.redact_text(text))), kept
+    return capture.changed(lambda text: anonymiser.text(mask.redact_text(_THUMBPRINT.sub(r"\g<1>", text)))), kept
 
 
 def names_in(made: Services, settings: Settings, heard: Iterable[Exchange]) -> dict[str, str]:
@@ -100,6 +103,7 @@ def names_in(made: Services, settings: Settings, heard: Iterable[Exchange]) -> d
     guests = {unescape(found).strip() for reply in systems for found in _GUEST.findall(reply)}
     machines = {found.strip() for reply in replies for found in _MACHINE.findall(reply)}
     exchanged = {name for reply in replies for found in _EXCHANGED.findall(unescape(reply)) for name in found if name}
+    machines |= {name for reply in replies for name in trusted_in(reply)}
     domains = _domains(made.estate, exchanged)
     hosts = {_label(host) for host in hosts}
     guests = {
@@ -112,6 +116,12 @@ def names_in(made: Services, settings: Settings, heard: Iterable[Exchange]) -> d
     found = {name: new if "." in name else new.partition(".")[0] for name, new in found.items()}
     found |= numbered(users, "user{0:02d}") | numbered({name.lower() for name in guests} - _lower(hosts), "vm{0:04d}")
     return found | numbered(hosts, "host{0:02d}") | numbered(made.estate.clusters, "cluster{0}")
+
+
+def trusted_in(reply: str) -> set[str]:
+    """The machines that TrustedHosts of winrm/config names; patterns such as "*.corp.example" are no machines."""
+    listed = (name.strip() for found in _TRUSTED.findall(reply) for name in found.split(","))
+    return {name for name in listed if name and "*" not in name and not name.replace(".", "").isdigit()}
 
 
 def _capture(made: Services, answered: AnsweredRequest, heard: list[Exchange]) -> Capture:

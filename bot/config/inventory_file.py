@@ -166,6 +166,10 @@ class InventoryFile(Part):
         """The VMM servers that manage a cluster, by name."""
         return tuple(vmm.name for _, vmm in sorted(self.vmm.items()) if cluster in self.managed_by(vmm))
 
+    def vmm_servers_on(self, host: str) -> tuple[str, ...]:
+        """The VMM servers whose service runs on that host, by name."""
+        return tuple(vmm.name for _, vmm in sorted(self.vmm.items()) if vmm.host and vmm.host.lower() == host.lower())
+
     def endpoint(self, name: str, domain: str, *, tls: bool = False) -> str:
         """Where to reach a machine: pinned under [endpoints], else by its DNS name on WinRM's own port."""
         pinned = self.endpoints.get(name.lower())

@@ -121,7 +121,9 @@ class Inventory:
         host = self._homes().get(label)
         if host is None or (domain and domain != host[1].lower()):
             return None
-        return Target(host[0], "host", host[2], managers=self._estate.managers(host[2]))
+        name, _, home = host
+        services_of = self._estate.vmm_servers_on(name)
+        return Target(name, "host", home, managers=self._estate.managers(home), services_of=services_of)
 
     def _homes(self) -> dict[str, tuple[str, str, str]]:
         """Lower-case name -> name, domain, and cluster ("" for a host that stands alone)."""

@@ -146,8 +146,7 @@ class Pipeline:
         with self.recording_refusals(request) as asking:
             line = await self.begin(request, asking, Diagnostic)
             look = self.look(datetime.now(UTC), progress)
-            look.places = frozenset(place.lower() for place in line.scopes)
-            report = await _judge(line, look)
+            report = await run_diagnostic(line, look)
             seconds = time.monotonic() - began
             # On a thread: megabytes of evidence are searched for secrets, and acknowledgements must not wait for it.
             return await asyncio.to_thread(self.store_answer, asking, line, report, tuple(look.evidence), seconds)
@@ -303,9 +302,14 @@ def _category(error: HvopsError) -> Literal["usage", "not allowed", "our bug", "
     return "our bug" if type(error) is InternalError else "not answered"
 
 
-async def _judge(line: CommandLine, look: QuerySession) -> Report:
+async def run_diagnostic(line: CommandLine, look: QuerySession) -> Report:
+    """The report of a diagnostic whose targets were found. It asks only where the line is about.
+
+    Raises whatever the command does wrong.
+    """
     spec = line.command.spec
     assert isinstance(spec, Diagnostic)
+    look.places = frozenset(place.lower() for place in line.scopes)
     args = spec.args(**line.values)
     facts = await spec.collect(args, look)
     return spec.evaluate(args, facts)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 from bot.api.facts import Known, Unknown
-from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, RunReader, SampleHistory, Wql
+from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, RunReader, SampleHistory, WinRMConfig, Wql
 from bot.api.query_client import K
 from bot.api.rows import CellError, Rows, format_rows
 from bot.api.sources import Source
@@ -209,6 +209,8 @@ def describe(question: Query) -> str:
         return f"{question.namespace}: {_query(question)}"
     if isinstance(question, (Registry, GuestRegistry)):
         return f"HKLM\\{question.key}: {', '.join(question.names) or 'subkeys'}"
+    if isinstance(question, WinRMConfig):
+        return "winrm/config"
     if isinstance(question, SampleHistory):
         return f"ledger: {question.what} of the last {question.hours} hours"
     assert isinstance(question, RunReader)

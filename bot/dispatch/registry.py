@@ -13,7 +13,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any
 
@@ -44,6 +44,17 @@ class Command:
     def changes(self) -> bool:
         """Whether it is a remediation."""
         return isinstance(self.spec, Remediation)
+
+    @property
+    def examines(self) -> bool:
+        """Whether doctor runs it."""
+        return isinstance(self.spec, Diagnostic) and self.spec.examines
+
+    @property
+    def examined(self) -> Parameter | None:
+        """Its target, where that is all it has to be told; else None."""
+        needed = [one for one in self.parameters if one.kind == "word" or one.needs_one]
+        return needed[0] if len(needed) == 1 and needed[0].kind == "word" and needed[0].targets else None
 
     @property
     def role(self) -> Role:
@@ -90,7 +101,7 @@ class Registry:
         """
         found: dict[str, Command] = {}
         for entry in entry_points(group=ENTRY_POINTS):
-            for command in commands_of(entry.load()):
+            for command in commands_of(_package(entry)):
                 if command.name in BUILTINS or command.name == FRONT_DOOR:
                     raise SettingsError(f"/{command.name} is a word of hvops itself. Rename the file of that command.")
                 if command.name in found:
@@ -99,6 +110,14 @@ class Registry:
         if len(found) > MOST_COMMANDS:
             raise SettingsError(f"{len(found)} commands; a Slack app takes {MOST_COMMANDS} beside /hvops and /audit.")
         return cls(found)
+
+
+def _package(entry: EntryPoint) -> ModuleType:
+    try:
+        return entry.load()  # type: ignore[no-any-return]
+    except Exception as error:  # whatever an installed package does wrong
+        says = f"{entry.value}, which offers commands, cannot be imported: {type(error).__name__}: {error}"
+        raise SettingsError(f"{says}. Install it again, or remove it.") from error
 
 
 def commands_of(package: ModuleType) -> Iterator[Command]:
@@ -133,7 +152,11 @@ def _command(module: ModuleType, kind: type[Diagnostic[Any, Any] | Remediation[A
     if not isinstance(spec.role, Role):
         raise SettingsError(f"{module.__name__}: {spec.role!r} is no role; write Role.VIEWER, or a higher one.")
     name = module.__name__.rpartition(".")[2].replace("_", "-")
-    return Command(name, sentence, spec, _parameters(module.__name__, spec.args))
+    command = Command(name, sentence, spec, _parameters(module.__name__, spec.args))
+    if command.examines and command.examined is None:
+        says = "what examines hosts takes one target, and nothing else that doctor would have to know"
+        raise SettingsError(f"{module.__name__}: {says}; its usage is {command.usage!r}.")
+    return command
 
 
 def _parameters(where: str, args: type[Any]) -> tuple[Parameter, ...]:

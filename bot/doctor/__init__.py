@@ -2,8 +2,8 @@
 
 local          settings, permissions, ledger, Kerberos, Slack
 audit_channel  can it be read, and is its newest head this ledger's?
-clusters       each cluster, and assumptions that can be probed harmlessly
-host           each host: login, clock, namespaces, quotas, code page, channels, writers
+clusters       each cluster, and how guests are asked
+hosts          each cluster and host, as every diagnostic with `examines` finds it
 vmm            each SCVMM server: its database, the columns hvops reads
 commvault      the backup product: its login, and whether it lists its jobs
 write_access   the policy, what the operator's login may do, and what stays in people's hands

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from bot.api.actions import InvokeMethod, RowTransaction, RunProgram
-from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, RunReader, SampleHistory, Wql
+from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, RunReader, SampleHistory, WinRMConfig, Wql
 from bot.api.rows import Row, Rows
 from bot.errors import (
     AuthenticationFailed,
@@ -190,11 +190,6 @@ class TargetClient:
         row, raw = await self._patiently(way, work, seconds)
         return QueryResult((row,), raw, way.name)
 
-    async def configuration(self, name: str, seconds: float = 20.0) -> Row:
-        """winrm/config of a host: quotas, and which logins it takes. Raises TargetError."""
-        row, _ = await self._patiently(self.ways.host(name), winrm_config.read, seconds)
-        return row
-
     def close(self) -> None:
         """Give up what is under way, and close every connection."""
         for job in list(self._running):
@@ -304,6 +299,8 @@ def _work(question: Query) -> Work[Rows]:
         namespace = wql.namespace(question.namespace)
         query = wql.select(question.cls, question.columns, question.where)
         return lambda over, until: host_operations.rows(over, namespace, query, until)
+    if isinstance(question, WinRMConfig):
+        return lambda over, until: (winrm_config.read(over, until),)
     assert isinstance(question, (Registry, GuestRegistry))
     key, names = question.key, question.names
     for word in (key, *names):

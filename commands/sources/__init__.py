@@ -1,5 +1,7 @@
 """What is asked of Windows, SQL Server and web services: one file per subject, query and reader as one value.
 
+operating_system  which Windows a host runs, its clock, the code page of its programs
+winrm           what a host's WinRM grants
 cluster         nodes, locks, shared volumes, hosts without a cluster, runs of Cluster-Aware Updating
 nodes           the state of each node, and of its drain
 placement       how a guest would leave its node: live or saved and moved, and where to

@@ -158,6 +158,20 @@ def shared_volumes(on: str) -> Source[tuple[SharedVolume, ...]]:
     return Source(Wql(on, NAMESPACE, "MSCluster_ClusterSharedVolume", columns), _read_volumes)
 
 
+def cluster_name(on: str) -> Source[str]:
+    """The name of the cluster that a host belongs to; "" where its cluster service knows none."""
+    return Source(Wql(on, NAMESPACE, "MSCluster_Cluster", ("Name",)), _read_cluster_name)
+
+
+def private_vm_ids(on: str) -> Source[tuple[str, ...]]:
+    """The VM id of each virtual machine's resource, as its private properties tell it; "" where they do not.
+
+    With columns that exist since 2008, where `cluster_resources` takes 2012.
+    """
+    machines = (Predicate("Type", "=", "Virtual Machine"),)
+    return Source(Wql(on, NAMESPACE, "MSCluster_Resource", ("Name", "PrivateProperties"), machines), _read_private_ids)
+
+
 def backup_hint(on: str) -> Source[bool]:
     """Does the cluster believe that a backup runs? It can be stale."""
     return Source(Wql(on, NAMESPACE, "MSCluster_Cluster", ("Name", "BackupInProgress")), _read_backup_hint)
@@ -249,6 +263,16 @@ def _read_volumes(rows: Rows) -> tuple[SharedVolume, ...]:
     return tuple(
         SharedVolume(_name(row), get_int(row, "BackupState") == 1, get_int(row, "FaultState") or 0) for row in rows
     )
+
+
+def _read_cluster_name(rows: Rows) -> str:
+    """The name, or "". Raises CellError."""
+    return get_str(rows[0], "Name") if rows else ""
+
+
+def _read_private_ids(rows: Rows) -> tuple[str, ...]:
+    """One id a row, or ""."""
+    return tuple(_private_vm_id(row.get("PrivateProperties")) for row in rows)
 
 
 def _read_backup_hint(rows: Rows) -> bool:

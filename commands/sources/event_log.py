@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.api.queries import RunReader, make_params
-from bot.api.rows import Cell, CellError, Row, Rows, get_datetime, get_int
+from bot.api.rows import Cell, CellError, Row, Rows, get_datetime, get_int, get_str
 from bot.api.sources import Source
 from commands.sources.identity import guid
 
 VMMS_LOG = "Microsoft-Windows-Hyper-V-VMMS-Admin"
+INTEGRATION_LOG = "Microsoft-Windows-Hyper-V-Integration-Admin"  # perhaps gone from 2016 on [unconfirmed]
 GUEST_SNAPSHOT_FAILED = 10102
 DRAIN_MOVE_FAILED = 1137
 LOCKED_STATUS = 1071
@@ -47,6 +48,16 @@ class Event:
     def texts(self) -> tuple[str, ...]:
         """The values alone."""
         return tuple(value for _, value in self.data)
+
+
+def event_channels(on: str) -> Source[frozenset[str]]:
+    """The question: which event channels are there? Answers their names in lower case."""
+    return Source(RunReader(on, "wevtutil enumerate channels"), _read_channels)
+
+
+def _read_channels(rows: Rows) -> frozenset[str]:
+    """The names. Raises CellError."""
+    return frozenset(get_str(row, "name").strip().lower() for row in rows) - {""}
 
 
 def logged_events(

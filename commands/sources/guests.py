@@ -107,6 +107,14 @@ def _read_guests(rows: Rows) -> tuple[Guest, ...]:
     return tuple(sorted(guests, key=lambda guest: guest.name.casefold()))
 
 
+def visible_systems(node: Node) -> Source[int]:
+    """The question: how many rows of Hyper-V does the account see? The host itself is one of them.
+
+    An account without the right sees an empty namespace rather than an error [mem], so rows are counted.
+    """
+    return Source(Wql(node.name, namespace(node), "Msvm_ComputerSystem", ("Name",)), len)
+
+
 def kvp_exchange(node: Node) -> Source[dict[str, KvpInfo]]:
     """The question: what did each guest of a node say of itself?"""
     columns = ("SystemName", "GuestIntrinsicExchangeItems")

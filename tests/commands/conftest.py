@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 
 from bot.api.facts import Known, Unknown
-from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, SampleHistory, Wql
+from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, SampleHistory, WinRMConfig, Wql
 from bot.api.rows import Rows
 from bot.api.sources import Source
 
@@ -27,6 +27,8 @@ def subject(question: Query) -> str:
         return question.key.rpartition("\\")[2]
     if isinstance(question, SampleHistory):
         return f"recall {question.what}"
+    if isinstance(question, WinRMConfig):
+        return "winrm/config"
     channel = dict(question.params).get("channel")
     return f"{question.what} {channel}" if channel else question.what
 

@@ -61,6 +61,8 @@ async def test_healthy_answers_and_refusals(play):
         await scene.asks("find-full-guests-branch", "/find-full-guests branch", "guests")
         await scene.asks("find-missing-vms", "/find-missing-vms vmm", "VMM and hosts agree")
         await scene.asks("check-time-skew-prod", "/check-time-skew prod", "6 nodes agree")
+        await scene.asks("check-host-access-prod", "/check-host-access prod", "of all 6 hosts")
+        await scene.asks("check-host-access-vmm01", "/check-host-access vmm01", "The service of vmm runs there")
         await scene.asks("verify-kb-drift-prod", "/verify-kb-drift prod", "6 nodes")
         await scene.asks("verify-kb-drift-branch", "/verify-kb-drift branch", "4 nodes")
         await scene.asks("no-plan-nothing-missing", "/fix-missing-vm crm-01", "Nothing to mend")
@@ -69,6 +71,7 @@ async def test_healthy_answers_and_refusals(play):
         await scene.asks("no-plan-node-is-up", "/resume-node hv01", "Nothing to resume")
         await scene.world(lambda: scene.estate.world.trouble("hv05", "refuse", on=True))
         await scene.asks("check-writers-one-silent", "/check-writers prod", "UNKNOWN")
+        await scene.asks("check-host-access-one-silent", "/check-host-access prod", "hv05 unknown")
         await scene.asks("verify-kb-drift-one-silent", "/verify-kb-drift prod", "UNKNOWN")
         await scene.asks("no-plan-one-silent", "/drain-node hv03", "o plan")
 

@@ -7,6 +7,7 @@ ASKED = {
     "status": ["ask", "--lab", "healthy", "/hvops status"],
     "check-writers": ["ask", "--lab", "/check-writers prod"],
     "check-writers-json": ["ask", "--lab", "--json", "/check-writers hv03"],
+    "check-host-access": ["ask", "--lab", "patch-drift", "/check-host-access prod"],
     "find-full-guests-silent": ["ask", "--lab", "/find-full-guests prod"],
     "verify-kb-drift": ["ask", "--lab", "patch-drift", "/verify-kb-drift prod"],
     "find-missing-vms": ["ask", "--lab", "missing-vm", "/find-missing-vms vmm"],

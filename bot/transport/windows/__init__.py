@@ -10,5 +10,5 @@ wsman              WS-Management envelopes as text, and replies as rows      pur
 cim_xml            one WMI instance as XML -> a row                          pure
 faults             what hosts answer with -> the error tree; fault_codes: the numbers, and what each means
 exception_mapping  exceptions of pywinrm, requests and others -> the error tree
-winrm_config       winrm/config of a host, for the doctor
+winrm_config       winrm/config of a host: its quotas, and which logins it takes
 """

@@ -1,4 +1,4 @@
-"""winrm/config of a host: its quotas, and which logins it takes. Read only, and only by `hvops doctor`.
+"""winrm/config of a host: its quotas, and which logins it takes. Read only.
 
 The resource URI and the shape are those of a captured Get of winrm/config [cap].
 """

@@ -60,7 +60,7 @@ def test_our_own_bug_is_a_short_id_for_the_person_and_a_traceback_in_the_log(hvo
     def broken(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("bot.dispatch.pipeline._judge", broken)
+    monkeypatch.setattr("bot.dispatch.pipeline.run_diagnostic", broken)
     ended = hvops("ask", "--settings", healthy, "--json", "/check-writers prod")
     assert ended.code == 2
     assert json.loads(ended.out)["error"]["kind"] == "InternalError"

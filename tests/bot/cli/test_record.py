@@ -9,6 +9,7 @@ import re
 
 import pytest
 
+from bot.cli.record import anonymised, trusted_in
 from bot.config.settings import Limits, load
 from bot.dispatch import argument_parser
 from bot.dispatch.inventory import Inventory
@@ -101,6 +102,28 @@ def test_a_capture_names_nobody_and_holds_no_secret(hvops, recorded, stuck):
     assert secrets
     assert not any(secret in everything for secret in secrets)
     assert "66841cd4-6ded-4f4b-8f17-fd23f8ddc3de" in everything  # the writer's class is the same everywhere
+
+
+def test_what_a_host_grants_is_recorded_and_replayed(hvops, recorded):
+    capture = Capture.load(recorded(hvops, "/check-host-access hv01"))
+    assert any("wsman/1/config<" in exchange.request for exchange in capture.exchanges)
+    report = replayed(capture)
+    assert report.title == capture.title
+    assert "30 shells, 1024 MB each" in [one.summary for one in report.fine if one.word == "QUOTAS"]
+
+
+def test_trusted_hosts_are_machines_and_patterns_are_none():
+    reply = "<cfg:TrustedHosts Source='GPO'>WSUS01, *.corp.example,10.0.0.7, jump.corp.example</cfg:TrustedHosts>"
+    assert trusted_in(reply) == {"WSUS01", "jump.corp.example"}
+    assert trusted_in("<cfg:TrustedHosts></cfg:TrustedHosts>") == set()
+
+
+def test_the_thumbprint_of_a_certificate_is_left_out(stuck):
+    thumbprint = "A909502DD82AE41433E6F83886B00D4277A32A7B"
+    reply = f"<cfg:CertificateThumbprint>{thumbprint}</cfg:CertificateThumbprint><cfg:IPv4Filter>*</cfg:IPv4Filter>"
+    capture = Capture("/x", "2026-03-02T12:00:00+00:00", {}, "t", (Exchange("h", "q", reply),))
+    told, _ = anonymised(capture, {}, load(stuck))
+    assert told.exchanges[0].reply == reply.replace(thumbprint, "")
 
 
 def test_hosts_that_answer_with_faults_are_not_named_by_them(hvops, tmp_path):

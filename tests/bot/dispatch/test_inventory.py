@@ -69,8 +69,8 @@ async def test_a_silent_cluster_is_asked_again_the_next_time():
         ("hv01", Target("hv01", "host", "Prod", managers=("VMM",))),
         ("HV03", Target("hv03", "host", "Prod", managers=("VMM",))),
         ("hv03.corp.example", Target("hv03", "host", "Prod", managers=("VMM",))),
-        ("BACKUP01", Target("Backup01", "host", "")),
-        ("backup01.other.example", Target("Backup01", "host", "")),
+        ("BACKUP01", Target("Backup01", "host", "", services_of=("vmm-branch",))),
+        ("backup01.other.example", Target("Backup01", "host", "", services_of=("vmm-branch",))),
         ("vmm", Target("VMM", "vmm", clusters=("Prod", "branch"))),
         ("VMM-Branch", Target("vmm-branch", "vmm", clusters=("branch",), host="backup01")),
     ],
@@ -131,7 +131,7 @@ async def test_a_cluster_cannot_take_over_the_host_of_another_one():
     assert await names.nodes("branch") == ("br01",)
     await names.nodes("prod")
     assert await names.find("hv01") == Target("hv01", "host", "Prod", managers=("VMM",))
-    assert await names.find("backup01") == Target("Backup01", "host", "")
+    assert await names.find("backup01") == Target("Backup01", "host", "", services_of=("vmm-branch",))
     assert ways.host("backup01").url == "http://backup01.other.example:5985/wsman"
 
 

@@ -5,7 +5,17 @@ from datetime import UTC, datetime
 import pytest
 
 from bot.api.facts import Known, Unknown, value_of, values_of
-from bot.api.queries import GuestRegistry, GuestWql, Predicate, Registry, RunReader, SampleHistory, Wql, make_params
+from bot.api.queries import (
+    GuestRegistry,
+    GuestWql,
+    Predicate,
+    Registry,
+    RunReader,
+    SampleHistory,
+    WinRMConfig,
+    Wql,
+    make_params,
+)
 from bot.api.rows import CellError, get_int, get_str
 from bot.api.sources import Source
 from bot.dispatch.query_session import Progress, QuerySession, describe
@@ -211,6 +221,7 @@ def test_questions_as_an_engineer_writes_them():
     assert describe(Registry("a", "SOFTWARE\\X", ("v", "w"))) == "HKLM\\SOFTWARE\\X: v, w"
     assert describe(GuestRegistry("a", "a.b", "i", "SOFTWARE\\X")) == "HKLM\\SOFTWARE\\X: subkeys"
     assert describe(SampleHistory("a", "writer", 24)) == "ledger: writer of the last 24 hours"
+    assert describe(WinRMConfig("a")) == "winrm/config"
     assert describe(Wql("a", "root/cimv2", "no class")) == "root/cimv2: no class"
     assert describe(RunReader("a", "unknown")) == "unknown"
     assert describe(RunReader("commvault", "commvault job", make_params(job=7))) == "GET Job/7"

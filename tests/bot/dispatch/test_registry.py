@@ -57,6 +57,31 @@ def test_a_file_is_a_command(package):
 
 
 @pytest.mark.parametrize(
+    ("args", "examined"),
+    [
+        ("target: Target", "target"),
+        ("target: Target; most: int = 3", "target"),
+        ("target: Target; words: tuple[str, ...] = ()", "target"),
+        ("target: Target; most: int", None),
+        ("target: Target; words: tuple[str, ...]", None),
+        ("words: tuple[str, ...]", None),
+        ("name: str", None),
+        ("most: int = 3", None),
+    ],
+)
+def test_what_examines_hosts_takes_one_target(package, args, examined):
+    (command,) = package({"diagnostics/count_sheep.py": GOOD.replace("target: Target", args)})
+    assert not command.examines
+    assert (command.examined and command.examined.name) == examined
+    text = GOOD.replace("target: Target", args).replace("judge)", "judge, examines=True)")
+    if examined is None:
+        with pytest.raises(SettingsError, match="takes one target, and nothing else that doctor would have to know"):
+            package({"diagnostics/count_sheep.py": text})
+        return
+    assert [command.examines for command in package({"diagnostics/count_sheep.py": text})] == [True]
+
+
+@pytest.mark.parametrize(
     ("spoilt", "says"),
     [
         (GOOD.replace("COMMAND =", "OTHER ="), r"flock\.diagnostics\.count_sheep must end with COMMAND = Diagnostic"),

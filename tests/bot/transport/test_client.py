@@ -9,7 +9,7 @@ import pytest
 import requests.exceptions
 
 from bot.api.actions import InvokeMethod
-from bot.api.queries import GuestWql, Predicate, Registry, RunReader, SampleHistory, Wql, make_params
+from bot.api.queries import GuestWql, Predicate, Registry, RunReader, SampleHistory, WinRMConfig, Wql, make_params
 from bot.errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -90,6 +90,23 @@ async def test_rows_and_where(site):
         assert "<Name>HV01</Name>" in answer.raw
         none = Wql("hv01", "root/MSCluster", "MSCluster_Node", ("Name",), (Predicate("Name", "=", "it's \\ not"),))
         assert (await reach.answer(none)).rows == ()
+
+
+async def test_the_configuration_of_winrm_is_one_nested_row(site):
+    site.boxes["hv01"].quotas.max_shells_per_user = 5
+    async with reaching(site) as reach:
+        answer = await reach.answer(WinRMConfig("hv01"))
+    (row,) = answer.rows
+    assert (row["Winrs"]["MaxShellsPerUser"], row["Service"]["AllowUnencrypted"]) == ("5", "false")
+    assert (answer.by, "<cfg:MaxShellsPerUser>5</cfg:MaxShellsPerUser>" in answer.raw) == ("hv01", True)
+    assert answer.asked <= answer.answered
+
+
+async def test_a_configuration_that_is_refused_says_so(site):
+    site.boxes["hv01"].trouble.deny = True
+    async with reaching(site) as reach:
+        with pytest.raises(TargetError):
+            await reach.answer(WinRMConfig("hv01"))
 
 
 async def test_many_rows_come_in_pages(site):

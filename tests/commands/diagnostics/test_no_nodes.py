@@ -1,12 +1,25 @@
-"""A cluster that names no node is unknown to every command: never well."""
+"""A cluster that names no node is unknown to every diagnostic: never well."""
+
+import importlib
+import pkgutil
 
 import pytest
 
+import commands.diagnostics
 from bot.api.arguments import Target
-from commands.diagnostics import check_time_skew, check_writers, find_full_guests, verify_kb_drift
+from bot.dispatch.registry import parameters
+
+EVERY = [
+    importlib.import_module(f"commands.diagnostics.{one.name}")
+    for one in pkgutil.iter_modules(commands.diagnostics.__path__)
+]
 
 
-@pytest.mark.parametrize("command", [check_time_skew, check_writers, find_full_guests, verify_kb_drift])
+def takes_a_cluster(command) -> bool:
+    return any("cluster" in one.targets for one in parameters(command.Args))
+
+
+@pytest.mark.parametrize("command", [one for one in EVERY if takes_a_cluster(one)], ids=lambda one: one.__name__)
 async def test_a_cluster_without_nodes_is_unknown(scripted, make, command):
     ask = scripted(make.cluster() | {("prod", "MSCluster_Node"): []})
     args = command.Args(Target("prod", "cluster", "prod"))
