@@ -23,6 +23,10 @@ OPEN = ("commands/diagnostics", "commands/remediations", "commands/rules", "lab/
 DRAWN_AT = 6  # columns: where the children of the root stand in the drawing of the errors
 PLACES = re.compile(r"(?<![\w/.~-])/(?:root|home|work|Users|tmp)/\w|https?://[\w.]*(?:pypi|npmjs|pythonhosted)\.\w")
 BINARY = {".png"}
+PATH = re.compile(r"(?<![\w/.-])((?:bot|commands|lab|tests|deploy|docs)/[\w./-]*\w)")
+# Files that people and shells read: nothing else notices a path in them that has moved. Of the changelog's some have.
+SAYS_PATHS = re.compile(r".*\.(md|sh|toml|yml)|(.*/)?(Makefile|run)")
+YOURS = {"tests/stories/test_your_command.py"}  # an example's
 
 
 def tracked() -> list[Path]:
@@ -152,6 +156,18 @@ def test_the_tree_of_errors_is_drawn_as_it_is():
 
 def test_the_list_of_commands_is_fresh():
     assert cogapp.Cog().main(["cog", "--check", str(ROOT / "commands" / "README.md")]) == 0, "run `make docs`"
+
+
+def test_a_path_that_is_named_is_there():
+    gone = {}
+    for path in tracked():
+        name = path.relative_to(ROOT).as_posix()
+        if not SAYS_PATHS.fullmatch(name) or name == "CHANGELOG.md" or name.startswith("tests/snapshots/"):
+            continue
+        named = set(PATH.findall(path.read_text(encoding="utf-8"))) - YOURS
+        if missing := [one for one in named if not (ROOT / one).exists() and not (ROOT / f"{one}.py").exists()]:
+            gone[name] = missing
+    assert not gone
 
 
 def test_no_tracked_file_knows_the_machine_it_was_written_on():

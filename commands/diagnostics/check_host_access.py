@@ -1,4 +1,4 @@
-"""Check that hvops can ask each host all that it needs: login, clock, Hyper-V, cluster, quotas, logs, writers."""
+"""Check that hvops can ask each host all that it needs: login, Hyper-V, cluster, quotas, logs, writers."""
 
 from __future__ import annotations
 

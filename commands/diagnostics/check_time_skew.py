@@ -181,4 +181,4 @@ def _remedies(target: Target) -> tuple[Remedy, ...]:
     return (Remedy("Compare All Nodes", f"/check-time-skew {target.cluster}"),)
 
 
-COMMAND = Diagnostic(Role.VIEWER, Args, collect, evaluate)
+COMMAND = Diagnostic(Role.VIEWER, Args, collect, evaluate, examines=True)

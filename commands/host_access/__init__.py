@@ -3,5 +3,4 @@
 facts    what is asked: each host its login first, then everything else at once; a cluster the ids in its resources
 verdict  what a check found: passed, a finding, or not known
 checks   one verdict for each check of a host, and of the cluster itself
-clock    how far the host's clock is from ours
 """

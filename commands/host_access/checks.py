@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from bot.api.facts import Unknown
 from bot.api.report import Finding, Severity
-from commands.host_access.clock import check_clock
 from commands.host_access.facts import HostFacts, HypervisorFacts
 from commands.host_access.verdict import RIGHTS, NotKnown, Passed, Verdict, finding, not_known, says_no
 from commands.sources.event_log import INTEGRATION_LOG, VMMS_LOG
@@ -29,7 +28,6 @@ def check_host(host: HostFacts) -> Iterator[Verdict]:
         yield check_login(name, login)
         return
     yield check_login(name, login.system)
-    yield check_clock(name, login.clock)
     yield check_quotas(name, login.quotas)
     yield check_code_page(name, login.code_page)
     if login.hypervisor is not None:

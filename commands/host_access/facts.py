@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime
 
 from bot.api.arguments import Target
-from bot.api.facts import Known, Unknown, value_of
+from bot.api.facts import Unknown, value_of
 from bot.api.query_client import QueryClient
 from commands.sources.cluster import Node, cluster_name, cluster_nodes, private_vm_ids
 from commands.sources.event_log import event_channels
 from commands.sources.guests import visible_systems
-from commands.sources.operating_system import OperatingSystem, host_clock, oem_code_page, operating_system
+from commands.sources.operating_system import OperatingSystem, oem_code_page, operating_system
 from commands.sources.vss_writers import Writer, host_writers
 from commands.sources.winrm import WinRMQuotas, winrm_quotas
 
@@ -45,7 +44,6 @@ class LoginFacts:
     """
 
     system: OperatingSystem
-    clock: Known[datetime | None] | Unknown
     quotas: WinRMQuotas | Unknown
     code_page: str | Unknown
     hypervisor: HypervisorFacts | None
@@ -95,8 +93,7 @@ async def _host(name: str, ask: QueryClient, *, clustered: bool, hypervisor: boo
     system = value_of(await ask.query(operating_system(name)))
     if isinstance(system, Unknown):
         return HostFacts(name, system)
-    clock, quotas, code_page, hyper_v, cluster = await asyncio.gather(
-        ask.query(host_clock(name)),
+    quotas, code_page, hyper_v, cluster = await asyncio.gather(
         ask.query(winrm_quotas(name)),
         ask.query(oem_code_page(name)),
         _hypervisor(Node(name, system.build), ask) if hypervisor else _nothing(),
@@ -106,7 +103,6 @@ async def _host(name: str, ask: QueryClient, *, clustered: bool, hypervisor: boo
         name,
         LoginFacts(
             system,
-            clock,
             value_of(quotas),
             value_of(code_page),
             hyper_v,

@@ -1,4 +1,4 @@
-r"""Which Windows a host runs, what time it has, and in which code page its programs print.
+r"""Which Windows a host runs, and in which code page its programs print.
 
 Sources: Win32_OperatingSystem [doc]; the value OEMCP below Control\Nls\CodePage [mem].
 """
@@ -6,10 +6,9 @@ Sources: Win32_OperatingSystem [doc]; the value OEMCP below Control\Nls\CodePage
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from bot.api.queries import Registry, Wql
-from bot.api.rows import Rows, get_datetime, get_int, get_str
+from bot.api.rows import Rows, get_int, get_str
 from bot.api.sources import Source
 
 _CODE_PAGES = r"SYSTEM\CurrentControlSet\Control\Nls\CodePage"
@@ -34,11 +33,6 @@ def operating_system(on: str) -> Source[OperatingSystem]:
     return Source(Wql(on, "root/cimv2", "Win32_OperatingSystem", columns), _read_system)
 
 
-def host_clock(on: str) -> Source[datetime | None]:
-    """The question: what time is it there? UTC; None where it does not say."""
-    return Source(Wql(on, "root/cimv2", "Win32_OperatingSystem", ("LocalDateTime",)), _read_clock)
-
-
 def oem_code_page(on: str) -> Source[str]:
     """The question: in which code page do its programs print? Its number as text, "" where there is none."""
     return Source(Registry(on, _CODE_PAGES, ("OEMCP",)), _read_code_page)
@@ -48,11 +42,6 @@ def _read_system(rows: Rows) -> OperatingSystem:
     """The one row; an empty system where there is none. Raises CellError."""
     row = rows[0] if rows else {}
     return OperatingSystem(get_str(row, "Caption").strip(), get_str(row, "Version"), get_int(row, "BuildNumber"))
-
-
-def _read_clock(rows: Rows) -> datetime | None:
-    """The time. Raises CellError."""
-    return get_datetime(rows[0], "LocalDateTime") if rows else None
 
 
 def _read_code_page(rows: Rows) -> str:

@@ -76,6 +76,6 @@ there 'cd /hvops && sh deploy/system-packages.sh test python3 && test -z "$(sh d
 
 say "tests"
 [ $# -gt 0 ] || set -- tests/deploy/test_system_packages.py \
-    "tests/lab/page/test_demo.py::test_half_a_minute_for_a_newcomer" tests/bot/reach/test_kerberos.py
+    "tests/lab/page/test_demo.py::test_half_a_minute_for_a_newcomer" tests/bot/transport/test_kerberos.py
 there 'cd /hvops && .venv/bin/pytest -q --no-skips -p no:cacheprovider "$@"' pytest "$@"
 say "That is all it needs."

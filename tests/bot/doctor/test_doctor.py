@@ -47,7 +47,7 @@ def test_a_practice_estate_is_well_and_nothing_was_written(practice, capsys):
     found = by_what(checks)
     for what in ("hyper-v", "event channels", "writers", "cluster wmi"):
         assert [check["status"] for check in found[what]] == ["OK"] * 10, found[what]
-    for what in ("login", "time", "quotas", "code page"):  # of the VMM server's own host too
+    for what in ("login", "in time", "quotas", "code page"):  # of the VMM server's own host too
         assert [check["status"] for check in found[what]] == ["OK"] * 11, found[what]
     assert [check["on"] for check in found["cluster"]] == ["prod", "branch"]
     for what in ("operator@prod", "operator@branch"):
@@ -64,7 +64,7 @@ def test_it_is_drawn_in_80_columns_with_one_line_for_hosts_that_say_the_same(pra
     examine(practice.settings_path)
     text = capsys.readouterr().out
     assert all(len(line) <= 80 for line in text.splitlines())
-    assert "vmm01 hv01 hv02 hv03 hv04 hv05 hv06 br01 br02 br03 br04: within a minute of ours" in " ".join(text.split())
+    assert "vmm01 hv01 hv02 hv03 hv04 hv05 hv06 br01 br02 br03 br04: 30 shells, 1024 MB each" in " ".join(text.split())
     assert text.splitlines()[-1].endswith("Nothing fails.")
 
 

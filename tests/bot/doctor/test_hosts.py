@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import EntryPoint
 
 import pytest
 
-from bot.api.facts import Unknown
+from bot.api.arguments import Target
+from bot.api.facts import Known, Unknown
 from bot.api.report import Finding, Healthy, Report, Severity
 from bot.config.settings import load
 from bot.dispatch import registry
@@ -17,7 +19,10 @@ from bot.doctor import examine
 from bot.doctor.check import DoctorCheck, Status
 from bot.doctor.hosts import checks_of, examine_hosts
 from bot.services import open_connections
+from commands.diagnostics import check_time_skew
 from lab.plugin import PRACTICE
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
 SHEPHERD = '''"""Count the sheep of a {kind}."""
 from dataclasses import dataclass
@@ -105,7 +110,7 @@ async def test_a_diagnostic_of_somebody_else_is_run_on_everything_and_writes_not
 async def test_it_stands_beside_those_of_hvops(practice, installed):
     installed({"diagnostics/count_sheep.py": shepherd()}, beside=["commands"])
     whats = {check.what for check in await examined(practice, "vmm01")}
-    assert {"sheep", "login", "time", "quotas", "code page"} <= whats
+    assert {"sheep", "login", "in time", "quotas", "code page"} <= whats
 
 
 async def test_one_that_does_not_examine_is_left_alone(practice, installed):
@@ -228,6 +233,30 @@ def test_a_report_as_checks():
     ]
 
 
+def clock_of(fact) -> list[DoctorCheck]:
+    """What doctor makes of one host's clock."""
+    args = check_time_skew.Args(Target("hv05", "host"))
+    return list(checks_of("check-time-skew", check_time_skew.evaluate(args, check_time_skew.Facts({"hv05": fact})), ()))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "status"),
+    [(0, Status.OK), (59, Status.OK), (-61, Status.WARN), (212, Status.WARN), (-301, Status.FAIL)],
+)
+def test_clocks_are_compared_with_what_kerberos_takes(seconds, status):
+    there = NOON + timedelta(seconds=seconds, microseconds=1)  # a time with its fraction
+    (check,) = clock_of(Known(there, NOON, NOON + timedelta(microseconds=2)))
+    assert (check.status, check.on) == (status, "hv05")
+    if status is not Status.OK:
+        assert f"{seconds:+d} s ± " in check.says
+
+
+def test_a_host_without_a_clock_is_no_pass():
+    for kind in ("bad reply", "timed out"):
+        (check,) = clock_of(Unknown("hv05", kind, "LocalDateTime holds 'noon', which cannot be read."))
+        assert (check.status, check.what, check.on) == (Status.FAIL, "check-time-skew", "hv05")
+
+
 def test_a_host_that_is_silent_fails_and_the_others_are_still_looked_at(own_practice, capsys):
     own_practice.do(lambda: own_practice.world.trouble("hv03", "refuse", on=True))
     assert examine(own_practice.settings_path, as_json=True) == 1
@@ -257,5 +286,5 @@ def test_of_a_cluster_that_does_not_answer_the_entry_hosts_are_examined(own_prac
 def test_a_vmm_host_fails_for_no_lack_of_hyper_v(practice, capsys):
     assert examine(practice.settings_path, as_json=True) == 0
     checks = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert {check["what"] for check in checks if check["on"] == "vmm01"} >= {"login", "time", "quotas", "code page"}
+    assert {check["what"] for check in checks if check["on"] == "vmm01"} >= {"login", "in time", "quotas", "code page"}
     assert not [check for check in checks if check["on"] == "vmm01" and check["what"] in ("hyper-v", "writers")]

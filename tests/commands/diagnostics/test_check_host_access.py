@@ -1,16 +1,12 @@
 """`/check-host-access` from scripted replies to the whole report."""
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 
 from bot.api.arguments import Target
-from bot.api.facts import Known, Unknown
+from bot.api.facts import Unknown
 from bot.api.queries import WinRMConfig, Wql
 from bot.api.report import Finding, Healthy, Remedy, Report, Severity
 from commands.diagnostics.check_host_access import COMMAND, Args
-from commands.host_access.clock import check_clock
-from commands.host_access.verdict import NotKnown, Passed
 
 PROD = Target("prod", "cluster", "prod")
 HV01 = Target("hv01", "host", "prod")
@@ -25,7 +21,6 @@ NOT_TRIED = "Whether the login holds is not known, and nothing else was tried."
 SERVER = "Microsoft Windows Server 2012 R2 Datacenter 6.3.9600"
 WELL = {
     "LOGIN": SERVER,
-    "TIME": "within a minute of ours",
     "QUOTAS": "30 shells, 1024 MB each",
     "CODE PAGE": "OEM 437",
     "HYPER-V": "root/virtualization/v2 answers",
@@ -112,7 +107,7 @@ async def test_a_host_that_stands_alone_is_not_asked_for_a_cluster(check, hosts)
 async def test_the_host_of_vmms_service_is_not_asked_for_hyper_v(check, hosts):
     report = await check(hosts(), VMM_HOST)
     assert not report.has_findings
-    assert [one.word for one in report.fine] == ["LOGIN", "TIME", "QUOTAS", "CODE PAGE"]
+    assert [one.word for one in report.fine] == ["LOGIN", "QUOTAS", "CODE PAGE"]
     assert report.notes == (
         "The service of vmm runs there, so Hyper-V, event channels and writers were not asked about.",
     )
@@ -174,7 +169,7 @@ async def test_a_host_that_falls_silent_after_its_login_names_each_check_once(ch
     report = await check(hosts(hv05=late))
     says = "Not known: quotas, code page, hyper-v, event channels, writers, cluster wmi."
     assert report.unanswered == (Unknown("hv05", "timed out", f"no answer in 20 s. {says}"),)
-    assert {word for word, names in fine(report).items() if "hv05" in names} == {"LOGIN", "TIME"}
+    assert {word for word, names in fine(report).items() if "hv05" in names} == {"LOGIN"}
     assert report.title.endswith("5 of 6 hosts, hv05 unknown")
 
 
@@ -303,7 +298,6 @@ async def test_a_login_that_is_told_nothing_is_not_well(check, hosts):
     says = "the login holds, and Win32_OperatingSystem tells it nothing"
     assert Finding(Severity.WARNING, "LOGIN", "hv03", says, (RIGHTS,)) in report.findings
     assert "hv03" not in fine(report)["LOGIN"]
-    assert "hv03" not in fine(report)["TIME"]
 
 
 async def test_a_node_that_knows_no_cluster(check, hosts):
@@ -369,52 +363,6 @@ async def test_hostile_text_stays_text(check, hosts):
     assert any(one.summary.startswith("<!here> \x1b[31m`rm -rf`") for one in report.fine)
 
 
-NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "severity"),
-    [
-        (0, None),
-        (59, None),
-        (-61, Severity.WARNING),
-        (212, Severity.WARNING),
-        (-300, Severity.FAULT),
-        (7200, Severity.FAULT),
-    ],
-)
-def test_clocks_are_compared_with_what_kerberos_takes(seconds, severity):
-    there = NOON + timedelta(seconds=seconds)
-    found = check_clock("hv05", Known(there, NOON, NOON))
-    if severity is None:
-        assert found == Passed("TIME", "hv05", "within a minute of ours")
-        return
-    says = f"{seconds:+d} s; Kerberos fails at 300 s"
-    assert found == Finding(severity, "TIME", "hv05", says, (("By hand", "w32tm /resync there."),))
-
-
-def test_a_clock_is_compared_with_the_middle_of_the_question():
-    asked, answered = NOON, NOON + timedelta(seconds=20)
-    assert isinstance(check_clock("hv05", Known(NOON - timedelta(seconds=49), asked, answered)), Passed)
-    assert isinstance(check_clock("hv05", Known(NOON - timedelta(seconds=50), asked, answered)), Finding)
-
-
-def test_a_host_without_a_clock_is_no_pass():
-    assert check_clock("hv05", Known(None, NOON, NOON)).severity is Severity.WARNING
-    unread = check_clock("hv05", Unknown("hv05", "bad reply", "LocalDateTime holds 'noon', which cannot be read"))
-    assert unread.severity is Severity.WARNING
-    silent = Unknown("hv05", "timed out", "no answer in 20 s.")
-    assert check_clock("hv05", silent) == NotKnown("TIME", silent)
-
-
-async def test_a_clock_that_says_noon(check, hosts):
-    report = await check(hosts(hv03={SYSTEM: system(at="noon")}))
-    (finding,) = report.findings
-    assert (finding.severity, finding.status, finding.target) == (Severity.WARNING, "TIME", "hv03")
-    assert finding.summary.startswith("its clock cannot be read: ")
-    assert "hv03" not in fine(report)["TIME"]
-
-
 async def test_a_thousand_hosts_stay_readable(check, hosts):
     names = [f"h{number:03}" for number in range(1000)]
     script = hosts(prod={"MSCluster_Node": [{"Name": one, "State": "0", "BuildNumber": "9600"} for one in names]})
@@ -423,4 +371,4 @@ async def test_a_thousand_hosts_stay_readable(check, hosts):
     assert report.title == "prod: hvops cannot ask all that it needs of h000, h002 and 498 more"
     (finding,) = report.findings
     assert finding.target.startswith("h000, h002, h004")
-    assert len(report.fine) == 9
+    assert len(report.fine) == 8
