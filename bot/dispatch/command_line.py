@@ -6,29 +6,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 
 from bot.api.arguments import Target, VmmTargets
 from bot.api.command import Role
 from bot.dispatch import argument_parser, authorization
 from bot.dispatch.authorization import Person
 from bot.dispatch.builtins import BUILTINS, FRONT_DOOR, Builtin
+from bot.dispatch.inventory import Inventory, scopes_of
 from bot.dispatch.registry import Command, Registry
 from bot.errors import PermissionDenied, UsageError
 
 _MEMBER = re.compile(r"@[UW][A-Z0-9]+", re.IGNORECASE)  # in a mention the first one is the bot
-
-
-class TargetFinder(Protocol):
-    """Which names there are (`discover.Directory`)."""
-
-    async def find(self, name: str) -> Target:
-        """The target of that name. Raises UsageError with suggestions."""
-        ...
-
-    def vmm_servers(self) -> tuple[Target, ...]:
-        """Every VMM server of the estate."""
-        ...
 
 
 class EntryPoint(StrEnum):
@@ -159,11 +148,6 @@ def _words(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
-def scopes_of(target: Target) -> tuple[str, ...]:
-    """Where a role must hold for this target: its cluster, or itself; for a VMM server, every cluster it manages."""
-    return target.clusters or (target.cluster or target.name,)
-
-
 def read_line(registry: Registry, typed: TypedLine) -> CommandLine:
     """Read a line into a command and its values; its targets are names as yet. Raises UsageError."""
     argument_parser.refuse_too_long(typed.text)
@@ -177,7 +161,7 @@ def read_line(registry: Registry, typed: TypedLine) -> CommandLine:
     return CommandLine(command, argument_parser.bind_arguments(command.usage, command.parameters, words))
 
 
-async def resolve(directory: TargetFinder, typed: CommandLine, person: Person | None) -> CommandLine:
+async def resolve(directory: Inventory, typed: CommandLine, person: Person | None) -> CommandLine:
     """Turn names into targets, and ask again whether this person may, there.
 
     Args:
@@ -204,7 +188,7 @@ async def resolve(directory: TargetFinder, typed: CommandLine, person: Person | 
 
 
 async def _found(
-    directory: TargetFinder, typed: CommandLine, parameter: argument_parser.Parameter, name: str, person: Person | None
+    directory: Inventory, typed: CommandLine, parameter: argument_parser.Parameter, name: str, person: Person | None
 ) -> Target:
     """The target of that name, of the right kind, where this person may. Raises UsageError, PermissionDenied."""
     target = await directory.find(name)
@@ -216,7 +200,7 @@ async def _found(
     return target
 
 
-def _every(directory: TargetFinder, command: Command, person: Person | None) -> VmmTargets:
+def _every(directory: Inventory, command: Command, person: Person | None) -> VmmTargets:
     """The VMM servers where this person may, when none is named. Raises UsageError, PermissionDenied where there is none."""
     servers = directory.vmm_servers()
     if not servers:

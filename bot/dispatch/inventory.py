@@ -14,7 +14,6 @@ from bot.api.queries import Wql
 from bot.api.rows import CellError, get_str
 from bot.config.inventory_file import InventoryFile, Vmm
 from bot.dispatch.argument_parser import quoted
-from bot.dispatch.command_line import scopes_of
 from bot.dispatch.query_session import QueryExecutor
 from bot.errors import TargetError, UsageError
 
@@ -149,3 +148,8 @@ class Inventory:
             elif isinstance(result, BaseException):
                 raise result
         return silent
+
+
+def scopes_of(target: Target) -> tuple[str, ...]:
+    """Where a role must hold for this target: its cluster, or itself; for a VMM server, every cluster it manages."""
+    return target.clusters or (target.cluster or target.name,)

@@ -22,7 +22,8 @@ from bot.api.report import Report
 from bot.dispatch import argument_parser, authorization
 from bot.dispatch.authorization import Person
 from bot.dispatch.builtins import FRONT_DOOR
-from bot.dispatch.command_line import CommandLine, TargetFinder, TypedLine, read_line, read_typed, resolve
+from bot.dispatch.command_line import CommandLine, TypedLine, read_line, read_typed, resolve
+from bot.dispatch.inventory import Inventory
 from bot.dispatch.query_session import Progress, QuerySession
 from bot.dispatch.registry import Registry
 from bot.errors import HvopsError, InternalError, LedgerError, PermissionDenied, UsageError
@@ -114,7 +115,7 @@ class Pipeline:
     def __init__(
         self,
         registry: Registry,
-        directory: TargetFinder,
+        directory: Inventory,
         ledger: Ledger,
         look: Callable[[datetime, Any], QuerySession],
         mask: Redactor | None = None,

@@ -10,7 +10,8 @@ from typing import Any
 from bot.api.actions import ManualStep
 from bot.api.command import Remediation
 from bot.api.plan import Plan
-from bot.dispatch.command_line import CommandLine, TargetFinder, read_line, read_typed, resolve, scopes_of
+from bot.dispatch.command_line import CommandLine, read_line, read_typed, resolve
+from bot.dispatch.inventory import Inventory, scopes_of
 from bot.dispatch.query_session import QuerySession
 from bot.dispatch.registry import Registry
 from bot.errors import TargetError, TicketError, UsageError
@@ -26,7 +27,7 @@ class Planner:
     def __init__(
         self,
         registry: Registry,
-        directory: TargetFinder,
+        directory: Inventory,
         ledger: Reader,
         *,
         look: Callable[[datetime, Any], QuerySession],

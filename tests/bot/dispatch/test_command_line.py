@@ -12,7 +12,8 @@ from bot.dispatch import argument_parser
 from bot.dispatch.argument_parser import parameters
 from bot.dispatch.authorization import Person
 from bot.dispatch.builtins import BUILTINS
-from bot.dispatch.command_line import CommandLine, EntryPoint, read_line, read_typed, resolve, scopes_of
+from bot.dispatch.command_line import CommandLine, EntryPoint, read_line, read_typed, resolve
+from bot.dispatch.inventory import scopes_of
 from bot.dispatch.registry import Command, Registry
 from bot.errors import PermissionDenied, UsageError
 
