@@ -151,7 +151,7 @@ def manifest() -> None:
 
 @app.command(hidden=not HAS_LAB)
 def demo(port: Annotated[int, typer.Option(help="Of the page, on loopback; 0 for any that is free.")] = 8321) -> None:
-    """Serve the practice Slack and the practice estate in a browser, on this machine only."""
+    """Serve the practice Slack and the practice environment in a browser, on this machine only."""
     from bot.cli import lab_plugin
 
     lab_plugin.find().demo(port)

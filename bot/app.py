@@ -40,7 +40,7 @@ def run(settings: Settings) -> None:
     """Be the bot until SIGTERM or SIGINT.
 
     Raises:
-        SettingsError: something is missing in the settings or the estate.
+        SettingsError: something is missing in the settings or the inventory.
         LedgerError: the ledger cannot be opened; nothing is answered without it.
     """
     asyncio.run(_until_signal(settings))
@@ -74,11 +74,13 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
                 mask=Redactor(settings.secrets()),
             )
             closing.push_async_callback(outbox.close)
-            board = TicketMessages(client, outbox, people, parts.ledger, channel=partial(ops_channel, parts.estate))
+            board = TicketMessages(
+                client, outbox, people, parts.ledger, channel=partial(ops_channel, parts.inventory_file)
+            )
             closing.push_async_callback(board.close)
             reader = Reader(parts.ledger.path)  # of its own: nobody else waits for a long search
             closing.callback(reader.close)
-            reviews = AuditCommand(parts.pipeline, Review(reader, parts.directory.scopes))
+            reviews = AuditCommand(parts.pipeline, Review(reader, parts.inventory.scopes))
             app = make_app(slack.bot_token.get_secret_value(), slack.base_url)
             sockets = SocketConnections(app, slack.app_token.get_secret_value(), slack.base_url)
             listeners: list[Listener] = []
@@ -128,7 +130,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
             ):  # whoever leaves stops by `stop`, and is waited for
                 closing.push_async_callback(_ended, asyncio.create_task(work))
             closing.callback(stop.set)
-            log.info("hvops runs", clusters=list(parts.estate.clusters), commands=list(parts.registry.commands))
+            log.info("hvops runs", clusters=list(parts.inventory_file.clusters), commands=list(parts.registry.commands))
             await sockets.run(stop)
     log.info("hvops stopped")
 
@@ -141,9 +143,9 @@ async def precheck_ledger(ledger: Ledger) -> None:
             seen = await asyncio.to_thread(ledger.check_recent)
 
 
-def ops_channel(estate: InventoryFile, places: Iterable[str]) -> str:
+def ops_channel(inventory_file: InventoryFile, places: Iterable[str]) -> str:
     """The channel where changes to these clusters and hosts are decided: the first that is set, or ""."""
-    known = [estate.hosts.get(place.lower()) or estate.clusters.get(place.lower()) for place in places]
+    known = [inventory_file.hosts.get(place.lower()) or inventory_file.clusters.get(place.lower()) for place in places]
     told = (one.ops_channel for one in known if one is not None)
     return next((channel for channel in told if channel), "")
 
@@ -155,7 +157,7 @@ def _status(
 
     async def status(person: Person) -> Status:
         may = tuple(command.usage for command in parts.registry if person.highest_role >= command.role)
-        clusters = tuple((name, _entry(parts, name)) for name in parts.estate.clusters)
+        clusters = tuple((name, _entry(parts, name)) for name in parts.inventory_file.clusters)
         return Status(
             name=person.name,
             roles=roles_of(person),
@@ -180,7 +182,7 @@ def ledger_status_text(parts: Services) -> str:
 
 
 def _entry(parts: Services, cluster: str) -> str:
-    return f"asked through {', '.join(parts.estate.clusters[cluster].entry_hosts)}"
+    return f"asked through {', '.join(parts.inventory_file.clusters[cluster].entry_hosts)}"
 
 
 def _lost(channel: str, text: str) -> None:

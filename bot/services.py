@@ -11,7 +11,7 @@ from functools import partial
 from bot.api.queries import SampleHistory
 from bot.api.rows import Rows
 from bot.config.inventory_file import InventoryFile
-from bot.config.inventory_file import load as load_estate
+from bot.config.inventory_file import load as load_inventory
 from bot.config.settings import Credential, Settings
 from bot.dispatch.inventory import Inventory
 from bot.dispatch.pipeline import Pipeline
@@ -39,10 +39,10 @@ class Connections:
     """The way to the outside: all that is needed to ask Windows, and nothing that writes."""
 
     settings: Settings
-    estate: InventoryFile
-    ways: Router
-    reach: TargetClient
-    directory: Inventory
+    inventory_file: InventoryFile
+    router: Router
+    target_client: TargetClient
+    inventory: Inventory
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,12 @@ class Services:
     """The parts, wired."""
 
     settings: Settings
-    estate: InventoryFile
+    inventory_file: InventoryFile
     registry: Registry
     ledger: Ledger
-    ways: Router
-    reach: TargetClient
-    directory: Inventory
+    router: Router
+    target_client: TargetClient
+    inventory: Inventory
     pipeline: Pipeline
     planner: Planner
     proposals: ProposalService
@@ -64,18 +64,22 @@ class Services:
 
 @contextmanager
 def open_connections(settings: Settings, tap: WireObserver | None = None) -> Iterator[Connections]:
-    """Make the way to the outside, and close it afterwards. Raises SettingsError for a wrong estate."""
-    estate = load_estate(settings.inventory)
-    ways = build_routes(settings, estate)
-    databases = Databases(estate.vmm, database_login(settings))
-    backups = BackupProduct(backup_service(settings, estate))
-    reach = TargetClient(ways, at_once=settings.limits.at_once, tap=tap, databases=databases, backups=backups)
+    """Make the way to the outside, and close it afterwards. Raises SettingsError for a wrong inventory."""
+    inventory_file = load_inventory(settings.inventory)
+    router = build_router(settings, inventory_file)
+    databases = Databases(inventory_file.vmm, database_login(settings))
+    backups = BackupProduct(backup_service(settings, inventory_file))
+    target_client = TargetClient(router, at_once=settings.limits.at_once, tap=tap, databases=databases, backups=backups)
     try:
         yield Connections(
-            settings, estate, ways, reach, Inventory(estate, reach, ways, settings.limits.per_host_seconds)
+            settings,
+            inventory_file,
+            router,
+            target_client,
+            Inventory(inventory_file, target_client, router, settings.limits.per_host_seconds),
         )
     finally:
-        reach.close()
+        target_client.close()
 
 
 def as_operator(out: Connections, nodes: Mapping[str, Iterable[str]]) -> TargetClient:
@@ -91,10 +95,10 @@ def as_operator(out: Connections, nodes: Mapping[str, Iterable[str]]) -> TargetC
     told = out.settings.credentials.operator
     if told is None:
         raise SettingsError("There is no [credentials.operator].")
-    ways = Router(out.estate, {"reader": _login(told)})
+    router = Router(out.inventory_file, {"reader": _login(told)})
     for cluster, names in nodes.items():
-        ways.add_nodes(cluster, names)
-    return TargetClient(ways, at_once=out.settings.limits.at_once)
+        router.add_nodes(cluster, names)
+    return TargetClient(router, at_once=out.settings.limits.at_once)
 
 
 @contextmanager
@@ -106,22 +110,22 @@ def build_services(settings: Settings, tap: WireObserver | None = None) -> Itera
         tap: is told every request and reply; for `hvops record`.
 
     Raises:
-        SettingsError: the estate or a command is wrong.
+        SettingsError: the inventory or a command is wrong.
         LedgerError: the ledger cannot be opened.
     """
     registry = Registry.load()
     with open_connections(settings, tap) as out, open_ledger(settings) as ledger:
-        look = partial(_look, out.reach, ledger, settings)
-        pipeline = Pipeline(registry, out.directory, ledger, look, Redactor(settings.secrets()))
-        planner = Planner(registry, out.directory, ledger, look=look, version=code_version(), clock=_now)
+        look = partial(_look, out.target_client, ledger, settings)
+        pipeline = Pipeline(registry, out.inventory, ledger, look, Redactor(settings.secrets()))
+        planner = Planner(registry, out.inventory, ledger, look=look, version=code_version(), clock=_now)
         yield Services(
             settings=settings,
-            estate=out.estate,
+            inventory_file=out.inventory_file,
             registry=registry,
             ledger=ledger,
-            ways=out.ways,
-            reach=out.reach,
-            directory=out.directory,
+            router=out.router,
+            target_client=out.target_client,
+            inventory=out.inventory,
             pipeline=pipeline,
             planner=planner,
             proposals=ProposalService(pipeline, planner, settings.policy, _now),
@@ -144,12 +148,12 @@ def runner(
     Raises:
         LedgerError: the file of its lock cannot be made.
     """
-    look = partial(_look, parts.reach, parts.ledger, parts.settings)
+    look = partial(_look, parts.target_client, parts.ledger, parts.settings)
     work = RunContext(
         parts.ledger,
         parts.planner,
         parts.settings.policy,
-        parts.reach,
+        parts.target_client,
         look,
         mask=Redactor(parts.settings.secrets()),
         tell=tell,
@@ -163,9 +167,11 @@ def open_ledger(settings: Settings) -> Ledger:
     return Ledger(files.path, files.key_file, files.anchor_file, Redactor(settings.secrets()))
 
 
-def build_routes(settings: Settings, estate: InventoryFile) -> Router:
+def build_router(settings: Settings, inventory_file: InventoryFile) -> Router:
     """Which name is reached where, by which login."""
-    return Router(estate, {name: _login(credential) for name, credential in settings.credentials.profiles().items()})
+    return Router(
+        inventory_file, {name: _login(credential) for name, credential in settings.credentials.profiles().items()}
+    )
 
 
 def database_login(settings: Settings) -> DatabaseLogin | None:
@@ -174,23 +180,27 @@ def database_login(settings: Settings) -> DatabaseLogin | None:
     return DatabaseLogin(told.login, told.username, told.password.get_secret_value()) if told else None
 
 
-def backup_service(settings: Settings, estate: InventoryFile) -> WebService | None:
-    """Where the backup product is, and who we are there; None where the estate names none."""
-    if estate.commvault is None:
+def backup_service(settings: Settings, inventory_file: InventoryFile) -> WebService | None:
+    """Where the backup product is, and who we are there; None where the inventory names none."""
+    if inventory_file.commvault is None:
         return None
     told = settings.credentials.commvault
     if told is None:
-        return WebService(estate.commvault.url)
-    return WebService(estate.commvault.url, told.username, told.password.get_secret_value(), told.ca_file)
+        return WebService(inventory_file.commvault.url)
+    return WebService(inventory_file.commvault.url, told.username, told.password.get_secret_value(), told.ca_file)
 
 
 def _look(
-    reach: TargetClient, ledger: Ledger, settings: Settings, now: datetime, progress: Callable[[Progress], None] | None
+    target_client: TargetClient,
+    ledger: Ledger,
+    settings: Settings,
+    now: datetime,
+    progress: Callable[[Progress], None] | None,
 ) -> QuerySession:
     def recall(question: SampleHistory) -> Rows:
         return ledger.recall(question.on, question.what, now - timedelta(hours=question.hours))
 
-    return QuerySession(reach, recall, now, settings.limits, progress, place=reach.ways.scope_of)
+    return QuerySession(target_client, recall, now, settings.limits, progress, place=target_client.router.scope_of)
 
 
 def _now() -> datetime:

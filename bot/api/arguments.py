@@ -25,7 +25,7 @@ class Target:
     kind: Literal["cluster", "host", "vmm"]
     cluster: str = ""  # the cluster it is or belongs to; "" for a host that stands alone, and for a VMM server
     clusters: tuple[str, ...] = ()  # of a VMM server: those it manages
-    host: str = ""  # of a VMM server: the host of the estate on which its service runs; "" where none is named
+    host: str = ""  # of a VMM server: the host of the inventory on which its service runs; "" where none is named
     managers: tuple[str, ...] = ()  # of a cluster and its nodes: the VMM servers that manage it
     services_of: tuple[str, ...] = ()  # of a host that stands alone: the VMM servers whose service runs there
 
@@ -47,7 +47,7 @@ class VmmTarget(Target):
 
 
 class VmmTargets(tuple[Target, ...]):
-    """VMM servers: "vmm", or "vmm-a,vmm-b"; where none is named, all of the estate. Only as an option."""
+    """VMM servers: "vmm", or "vmm-a,vmm-b"; where none is named, all of the inventory. Only as an option."""
 
     __slots__ = ()
     wants = "a VMM server, or several with commas"

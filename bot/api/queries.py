@@ -1,6 +1,6 @@
 """What may be asked. A question cannot change anything.
 
-`on` is always a name: of a cluster or host of the estate, of a node discovered from a cluster, or of a guest
+`on` is always a name: of a cluster or host of the inventory, of a node discovered from a cluster, or of a guest
 discovered from a node. A question to a cluster goes to whichever of its entry hosts answers first.
 """
 
@@ -94,7 +94,7 @@ class GuestWql:
     """A WQL query inside a guest, by the guest's own name, with the *guest* credential profile.
 
     `vm_id` and `fqdn` come from the host that runs the guest. Allowed only when `fqdn` lies in one of the
-    estate's guest domains. The caller checks that the answer came from that very machine (BIOS GUID or VM id).
+    inventory's guest domains. The caller checks that the answer came from that very machine (BIOS GUID or VM id).
     """
 
     on: str  # the guest's name as the host knows it

@@ -1,4 +1,4 @@
-"""Replace what names somebody's estate by names that say nothing, the same each time: for `hvops record`.
+"""Replace what names somebody's inventory by names that say nothing, the same each time: for `hvops record`.
 
 Names of machines, domains and accounts, GUIDs, addresses, hardware addresses, SIDs and serial numbers. The order of
 names is kept, and a GUID whose first half is written in the other byte order stays recognisable as the same machine

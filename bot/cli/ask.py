@@ -203,9 +203,9 @@ def _print_status(person: Person, made: Services) -> None:
         ("Anchors", trouble or str(made.ledger.anchor_file)),
         *(
             (cluster.name, f"asked through {', '.join(cluster.entry_hosts)}")
-            for cluster in made.estate.clusters.values()
+            for cluster in made.inventory_file.clusters.values()
         ),
-        *((host.name, "stands alone") for host in made.estate.hosts.values()),
+        *((host.name, "stands alone") for host in made.inventory_file.hosts.values()),
         ("Version", version("hvops")),
     ]
     table = Table.grid(padding=(0, 2, 0, 0))

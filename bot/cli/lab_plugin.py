@@ -1,4 +1,4 @@
-"""The practice estate, found through the entry point group "hvops.practice": the bot knows no lab by name."""
+"""The practice environment, found through the entry point group "hvops.practice": the bot knows no lab by name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GROUP = "hvops.practice"
 
 
 class Running(Protocol):
-    """A practice estate that answers."""
+    """A practice environment that answers."""
 
     @property
     def settings_path(self) -> Path:
@@ -42,7 +42,7 @@ class PracticePlugin(Protocol):
 
 
 def find() -> PracticePlugin:
-    """The practice estate. Raises UsageError where none is installed."""
+    """The practice environment. Raises UsageError where none is installed."""
     for entry in entry_points(group=GROUP):
         try:
             practice: PracticePlugin = entry.load()

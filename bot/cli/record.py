@@ -94,17 +94,17 @@ def anonymised(capture: Capture, names: dict[str, str], settings: Settings) -> t
 
 
 def names_in(made: Services, settings: Settings, heard: Iterable[Exchange]) -> dict[str, str]:
-    """Every name of a machine, a domain or an account in estate, settings and replies, with its replacement."""
+    """Every name of a machine, a domain or an account in inventory, settings and replies, with its replacement."""
     heard = list(heard)
     replies = [unescape(one.reply) for one in heard]
     systems = [one.reply for one in heard if "Msvm_ComputerSystem" in one.request or "enumeration/Pull" in one.request]
     hosts = {one.host for one in heard if any(word in one.request for word in _ONLY_OF_HOSTS)}
-    hosts |= set(made.directory.known()) - {*made.estate.clusters, *made.estate.vmm}
+    hosts |= set(made.inventory.known()) - {*made.inventory_file.clusters, *made.inventory_file.vmm}
     guests = {unescape(found).strip() for reply in systems for found in _GUEST.findall(reply)}
     machines = {found.strip() for reply in replies for found in _MACHINE.findall(reply)}
     exchanged = {name for reply in replies for found in _EXCHANGED.findall(unescape(reply)) for name in found if name}
     machines |= {name for reply in replies for name in trusted_in(reply)}
-    domains = _domains(made.estate, exchanged)
+    domains = _domains(made.inventory_file, exchanged)
     hosts = {_label(host) for host in hosts}
     guests = {
         name
@@ -115,7 +115,7 @@ def names_in(made: Services, settings: Settings, heard: Iterable[Exchange]) -> d
     found = numbered({label for domain in domains for label in (domain, domain.partition(".")[0])}, "d{0:02d}.example")
     found = {name: new if "." in name else new.partition(".")[0] for name, new in found.items()}
     found |= numbered(users, "user{0:02d}") | numbered({name.lower() for name in guests} - _lower(hosts), "vm{0:04d}")
-    return found | numbered(hosts, "host{0:02d}") | numbered(made.estate.clusters, "cluster{0}")
+    return found | numbered(hosts, "host{0:02d}") | numbered(made.inventory_file.clusters, "cluster{0}")
 
 
 def trusted_in(reply: str) -> set[str]:
@@ -125,15 +125,15 @@ def trusted_in(reply: str) -> set[str]:
 
 
 def _capture(made: Services, answered: AnsweredRequest, heard: list[Exchange]) -> Capture:
-    estate: dict[str, Any] = made.estate.model_dump(mode="json", exclude={"endpoints", "vmm"})
-    for part in (*estate["clusters"].values(), *estate["hosts"].values()):
+    inventory: dict[str, Any] = made.inventory_file.model_dump(mode="json", exclude={"endpoints", "vmm"})
+    for part in (*inventory["clusters"].values(), *inventory["hosts"].values()):
         part["ops_channel"] = ""
-    return Capture(answered.line, answered.at.isoformat(), estate, answered.report.title, tuple(heard))
+    return Capture(answered.line, answered.at.isoformat(), inventory, answered.report.title, tuple(heard))
 
 
-def _domains(estate: InventoryFile, exchanged: Iterable[str]) -> set[str]:
-    named = {*estate.guest_domains, *(cluster.domain for cluster in estate.clusters.values())}
-    named |= {host.domain for host in estate.hosts.values()}
+def _domains(inventory_file: InventoryFile, exchanged: Iterable[str]) -> set[str]:
+    named = {*inventory_file.guest_domains, *(cluster.domain for cluster in inventory_file.clusters.values())}
+    named |= {host.domain for host in inventory_file.hosts.values()}
     named |= {name.partition(".")[2] for name in exchanged}
     return {domain.lower() for domain in named if domain}
 

@@ -1,4 +1,4 @@
-"""The estate: which clusters and hosts there are, and where they are reached when DNS does not say so.
+"""The inventory: which clusters and hosts there are, and where they are reached when DNS does not say so.
 
 Nodes are not written here: they are discovered from their cluster at run time. Names are compared without case;
 the mappings are keyed by the lower-case name, and every entry keeps its name as it was written.
@@ -78,7 +78,7 @@ class Vmm(Part):
 
 
 class BackupService(Part):
-    """The web service of CommVault, where the estate has one."""
+    """The web service of CommVault, where the inventory has one."""
 
     url: str = Field(description='url = "https://backup.corp.example/webconsole/api"')
 
@@ -179,12 +179,12 @@ class InventoryFile(Part):
         return f"https://{host}:{TLS_PORT}/wsman" if tls else f"http://{host}:{PLAIN_PORT}/wsman"
 
     def is_pinned(self, name: str) -> bool:
-        """Whether the estate itself says where this machine is."""
+        """Whether the inventory itself says where this machine is."""
         return name.lower() in self.endpoints
 
 
 def load(path: Path) -> InventoryFile:
-    """Read the estate. Raises SettingsError naming file, key and what to write, all mistakes at once."""
+    """Read the inventory. Raises SettingsError naming file, key and what to write, all mistakes at once."""
     told = read_toml(path, "estate file", "Copy deploy/inventory.toml there, and write your clusters into it.")
     try:
         return InventoryFile.model_validate(told)

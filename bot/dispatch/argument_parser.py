@@ -73,7 +73,7 @@ class Parameter:
 
     @property
     def takes_several(self) -> bool:
-        """Whether it is a target that may be several, or left to the estate."""
+        """Whether it is a target that may be several, or left to the inventory."""
         return self.type is VmmTargets
 
     @property

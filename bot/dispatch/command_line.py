@@ -161,11 +161,11 @@ def read_line(registry: Registry, typed: TypedLine) -> CommandLine:
     return CommandLine(command, argument_parser.bind_arguments(command.usage, command.parameters, words))
 
 
-async def resolve(directory: Inventory, typed: CommandLine, person: Person | None) -> CommandLine:
+async def resolve(inventory: Inventory, typed: CommandLine, person: Person | None) -> CommandLine:
     """Turn names into targets, and ask again whether this person may, there.
 
     Args:
-        directory: the names.
+        inventory: the names.
         typed: as read.
         person: who asks; None where the bot itself looks again for somebody who was asked before.
 
@@ -178,20 +178,20 @@ async def resolve(directory: Inventory, typed: CommandLine, person: Person | Non
         if not parameter.targets:
             continue
         if not parameter.takes_several:
-            values[parameter.name] = await _found(directory, typed, parameter, values[parameter.name], person)
+            values[parameter.name] = await _found(inventory, typed, parameter, values[parameter.name], person)
         elif names := [name for name in values.get(parameter.name, "").split(",") if name]:
-            found = [await _found(directory, typed, parameter, name, person) for name in dict.fromkeys(names)]
+            found = [await _found(inventory, typed, parameter, name, person) for name in dict.fromkeys(names)]
             values[parameter.name] = VmmTargets(found)
         else:
-            values[parameter.name] = _every(directory, command, person)
+            values[parameter.name] = _every(inventory, command, person)
     return CommandLine(command, values)
 
 
 async def _found(
-    directory: Inventory, typed: CommandLine, parameter: argument_parser.Parameter, name: str, person: Person | None
+    inventory: Inventory, typed: CommandLine, parameter: argument_parser.Parameter, name: str, person: Person | None
 ) -> Target:
     """The target of that name, of the right kind, where this person may. Raises UsageError, PermissionDenied."""
-    target = await directory.find(name)
+    target = await inventory.find(name)
     if target.kind not in parameter.targets:
         wants = " or a ".join(parameter.targets)
         raise UsageError(f"{target.name} is a {target.kind}; this takes a {wants}.", typed.command.usage)
@@ -200,9 +200,9 @@ async def _found(
     return target
 
 
-def _every(directory: Inventory, command: Command, person: Person | None) -> VmmTargets:
+def _every(inventory: Inventory, command: Command, person: Person | None) -> VmmTargets:
     """The VMM servers where this person may, when none is named. Raises UsageError, PermissionDenied where there is none."""
-    servers = directory.vmm_servers()
+    servers = inventory.vmm_servers()
     if not servers:
         raise UsageError("There is no VMM server in the estate. Add a table [vmm.NAME] to it.", command.usage)
     if person is None:

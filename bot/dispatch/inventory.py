@@ -1,4 +1,4 @@
-"""Which names there are: clusters and hosts of the estate, and the nodes that the clusters themselves name."""
+"""Which names there are: clusters and hosts of the inventory, and the nodes that the clusters themselves name."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class Inventory:
 
     def __init__(
         self,
-        estate: InventoryFile,
-        reach: QueryExecutor,
-        ways: NodeCache,
+        inventory_file: InventoryFile,
+        target_client: QueryExecutor,
+        router: NodeCache,
         seconds: float = 20.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._estate = estate
-        self._reach = reach
-        self._ways = ways
+        self._inventory_file = inventory_file
+        self._target_client = target_client
+        self._router = router
         self._seconds = seconds
         self._clock = clock
         self._nodes: dict[str, tuple[float, tuple[str, ...]]] = {}
@@ -59,10 +59,10 @@ class Inventory:
             at, known = self._nodes.get(key, (float("-inf"), ()))
             if self._clock() - at < FRESH_SECONDS:
                 return known
-            question = Wql(self._estate.clusters[key].name, "root/MSCluster", "MSCluster_Node", ("Name",))
-            answer = await self._reach.answer(question, self._seconds)
+            question = Wql(self._inventory_file.clusters[key].name, "root/MSCluster", "MSCluster_Node", ("Name",))
+            answer = await self._target_client.answer(question, self._seconds)
             named = tuple(sorted({get_str(row, "Name").lower() for row in answer.rows} - {""}))
-            found = self._ways.add_nodes(key, named)
+            found = self._router.add_nodes(key, named)
             self._nodes[key] = (self._clock(), found)
             return found
 
@@ -82,13 +82,13 @@ class Inventory:
             return target
         near = difflib.get_close_matches(wanted.partition(".")[0], sorted(self.known()), n=3, cutoff=0.6)
         unknown = "".join(f" The nodes of {cluster} are not known: {why}" for cluster, why in silent.items())
-        there = "" if near else f" Clusters: {', '.join(sorted(self._estate.clusters)) or 'none'}."
+        there = "" if near else f" Clusters: {', '.join(sorted(self._inventory_file.clusters)) or 'none'}."
         says = f"There is no cluster or host {quoted(name)} in the estate.{there}{unknown}"
         raise UsageError(says, suggestions=tuple(near))
 
     def known(self) -> tuple[str, ...]:
         """All names known by now: clusters first, then VMM servers, then hosts and nodes."""
-        clusters = (*sorted(self._estate.clusters), *sorted(self._estate.vmm))
+        clusters = (*sorted(self._inventory_file.clusters), *sorted(self._inventory_file.vmm))
         return clusters + tuple(sorted(set(self._homes()) - set(clusters)))
 
     def scopes(self) -> dict[str, tuple[str, ...]]:
@@ -97,23 +97,23 @@ class Inventory:
         return {name: scopes_of(target) for name, target in found.items() if target is not None}
 
     def vmm_servers(self) -> tuple[Target, ...]:
-        """The VMM servers of the estate, by name."""
-        return tuple(self._server(vmm) for _, vmm in sorted(self._estate.vmm.items()))
+        """The VMM servers of the inventory, by name."""
+        return tuple(self._server(vmm) for _, vmm in sorted(self._inventory_file.vmm.items()))
 
     def _server(self, vmm: Vmm) -> Target:
-        return Target(vmm.name, "vmm", clusters=self._estate.managed_by(vmm), host=vmm.host)
+        return Target(vmm.name, "vmm", clusters=self._inventory_file.managed_by(vmm), host=vmm.host)
 
     def _is_written(self, wanted: str) -> bool:
-        """Whether the estate itself names it: of other names, no cluster is believed before the others were heard."""
+        """Whether the inventory itself names it: of other names, no cluster is believed before the others were heard."""
         label = wanted.partition(".")[0]
-        entries = (entry.lower() for cluster in self._estate.clusters.values() for entry in cluster.entry_hosts)
-        return wanted in self._estate.clusters or label in self._estate.hosts or label in entries
+        entries = (entry.lower() for cluster in self._inventory_file.clusters.values() for entry in cluster.entry_hosts)
+        return wanted in self._inventory_file.clusters or label in self._inventory_file.hosts or label in entries
 
     def _known(self, wanted: str) -> Target | None:
-        cluster = self._estate.clusters.get(wanted)
+        cluster = self._inventory_file.clusters.get(wanted)
         if cluster is not None:
-            return Target(cluster.name, "cluster", cluster.name, managers=self._estate.managers(cluster.name))
-        vmm = self._estate.vmm.get(wanted)
+            return Target(cluster.name, "cluster", cluster.name, managers=self._inventory_file.managers(cluster.name))
+        vmm = self._inventory_file.vmm.get(wanted)
         if vmm is not None:
             return self._server(vmm)
         label, _, domain = wanted.partition(".")
@@ -121,30 +121,32 @@ class Inventory:
         if host is None or (domain and domain != host[1].lower()):
             return None
         name, _, home = host
-        services_of = self._estate.vmm_servers_on(name)
-        return Target(name, "host", home, managers=self._estate.managers(home), services_of=services_of)
+        services_of = self._inventory_file.vmm_servers_on(name)
+        return Target(name, "host", home, managers=self._inventory_file.managers(home), services_of=services_of)
 
     def _homes(self) -> dict[str, tuple[str, str, str]]:
         """Lower-case name -> name, domain, and cluster ("" for a host that stands alone)."""
         homes: dict[str, tuple[str, str, str]] = {}
         claimed = Counter(node for _, nodes in self._nodes.values() for node in nodes)
-        for key, cluster in self._estate.clusters.items():
+        for key, cluster in self._inventory_file.clusters.items():
             nodes = [node for node in self._nodes.get(key, (0.0, ()))[1] if claimed[node] == 1]
             homes |= {name.lower(): (name.lower(), cluster.domain, cluster.name) for name in nodes}
-        for cluster in self._estate.clusters.values():  # what the estate says goes before what a cluster says
+        for (
+            cluster
+        ) in self._inventory_file.clusters.values():  # what the inventory says goes before what a cluster says
             names = cluster.entry_hosts
             homes |= {name.lower(): (name.lower(), cluster.domain, cluster.name) for name in names}
-        return homes | {key: (host.name, host.domain, "") for key, host in self._estate.hosts.items()}
+        return homes | {key: (host.name, host.domain, "") for key, host in self._inventory_file.hosts.items()}
 
     async def _discover(self) -> dict[str, str]:
         """Ask all clusters for their nodes. Answers those that did not say, and why."""
-        names = list(self._estate.clusters)
+        names = list(self._inventory_file.clusters)
         results = await asyncio.gather(*map(self.nodes, names), return_exceptions=True)
         self._has_asked_all = True  # once: a cluster that is down must not hold up questions about the others
         silent: dict[str, str] = {}
         for name, result in zip(names, results, strict=True):
             if isinstance(result, (TargetError, CellError)):
-                silent[self._estate.clusters[name].name] = str(result)
+                silent[self._inventory_file.clusters[name].name] = str(result)
             elif isinstance(result, BaseException):
                 raise result
         return silent

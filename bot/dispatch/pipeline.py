@@ -115,7 +115,7 @@ class Pipeline:
     def __init__(
         self,
         registry: Registry,
-        directory: Inventory,
+        inventory: Inventory,
         ledger: Ledger,
         look: Callable[[datetime, Any], QuerySession],
         mask: Redactor | None = None,
@@ -124,13 +124,13 @@ class Pipeline:
 
         Args:
             registry: the commands.
-            directory: the names of clusters and hosts.
+            inventory: the names of clusters and hosts.
             ledger: where every step is written before the next one is taken.
             look: makes the `QueryClient` of one request, from its time and its progress callback.
             mask: takes secrets out of what hosts and people say, before anybody is shown it.
         """
         self.registry = registry
-        self.directory = directory
+        self.inventory = inventory
         self.ledger = ledger
         self.look = look
         self.mask = mask or Redactor()
@@ -180,7 +180,7 @@ class Pipeline:
             raise UsageError(f"/{typed.command.name} {does}.", typed.command.usage)
         authorization.require_role(request.person, typed.command.role)
         asking.entry = await asyncio.to_thread(self.ledger.append, request.person.id, _asked(request, typed))
-        return await resolve(self.directory, typed, request.person)
+        return await resolve(self.inventory, typed, request.person)
 
     def can_parse(self, line: TypedLine) -> bool:
         """Whether the line can be read at all. Whether its host exists, and who may ask, is found out later."""
@@ -213,7 +213,7 @@ class Pipeline:
                 raise UsageError("That answer is no longer kept. Type the command again.", f"/{FRONT_DOOR} help")
             line = asking.reads(self._read(read_typed(found.line)))
             authorization.require_role(request.person, line.command.role)
-            await resolve(self.directory, line, request.person)
+            await resolve(self.inventory, line, request.person)
         except LedgerError:
             raise
         except HvopsError as error:

@@ -55,7 +55,7 @@ class QuerySession:
 
     def __init__(
         self,
-        reach: QueryExecutor,
+        target_client: QueryExecutor,
         recall: Callable[[SampleHistory], Rows],
         now: datetime,
         deadlines: Limits,
@@ -66,7 +66,7 @@ class QuerySession:
         """Take the parts.
 
         Args:
-            reach: the way to the hosts.
+            target_client: the way to the hosts.
             recall: the memory of the ledger.
             now: the time of this request, UTC.
             deadlines: per host and overall, in seconds; the overall one begins with the first question.
@@ -76,7 +76,7 @@ class QuerySession:
         self.evidence: list[Evidence] = []
         self.places: frozenset[str] = frozenset()  # set by the pipeline: where the person may ask; empty: not narrowed
         self._place = place
-        self._reach = reach
+        self._target_client = target_client
         self._recall = recall
         self._now = now
         self._deadlines = deadlines
@@ -184,7 +184,7 @@ class QuerySession:
         self._ends = self._ends or loop.time() + self._deadlines.overall_seconds
         try:
             async with asyncio.timeout_at(self._ends):
-                return await self._reach.answer(question, self._deadlines.per_host_seconds)
+                return await self._target_client.answer(question, self._deadlines.per_host_seconds)
         except TimeoutError:
             seconds = self._deadlines.overall_seconds
             raise TargetTimeout(question.on, f"no answer within the {seconds:.0f} s of the whole question.") from None

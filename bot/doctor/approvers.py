@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Iterable
 
 from bot.api.command import Role
 from bot.config.inventory_file import Cluster, InventoryFile, StandaloneHost
-from bot.config.inventory_file import load as load_estate
+from bot.config.inventory_file import load as load_inventory
 from bot.config.settings import Rule, Settings, Slack
 from bot.doctor.check import DoctorCheck, blocks_remediations, fail, ok, skip, warn
 from bot.errors import HvopsError
@@ -29,10 +29,10 @@ async def check_approvers(settings: Settings) -> list[DoctorCheck]:
     found = [check for check in told.values() if isinstance(check, DoctorCheck)]
     found += [_people(rule, told) for role, rule in rules if role is Role.APPROVER]
     try:
-        estate = load_estate(settings.inventory)
+        inventory_file = load_inventory(settings.inventory)
     except HvopsError:
         return found  # said elsewhere
-    return [*found, *await _ops_channels(slack, estate)]
+    return [*found, *await _ops_channels(slack, inventory_file)]
 
 
 async def _group(slack: Slack, group: str) -> frozenset[str] | DoctorCheck:
@@ -60,9 +60,9 @@ def _people(rule: Rule, told: dict[str, frozenset[str] | DoctorCheck]) -> Doctor
     return ok(what, f"{len(people)} people")
 
 
-async def _ops_channels(slack: Slack, estate: InventoryFile) -> Iterable[DoctorCheck]:
+async def _ops_channels(slack: Slack, inventory_file: InventoryFile) -> Iterable[DoctorCheck]:
     channels: dict[str, list[str]] = {}
-    places: list[Cluster | StandaloneHost] = [*estate.clusters.values(), *estate.hosts.values()]
+    places: list[Cluster | StandaloneHost] = [*inventory_file.clusters.values(), *inventory_file.hosts.values()]
     for place in places:
         if place.ops_channel:
             channels.setdefault(place.ops_channel, []).append(place.name)

@@ -8,13 +8,13 @@ from bot.errors import HvopsError
 from bot.services import Connections
 
 
-async def estate(out: Connections) -> list[DoctorCheck]:
+async def check_clusters(out: Connections) -> list[DoctorCheck]:
     """Every cluster, and what is said of every host: those of clusters, and those that stand alone."""
     found: list[DoctorCheck] = []
-    names = [host.name for host in out.estate.hosts.values()]
-    for name, cluster in out.estate.clusters.items():
+    names = [host.name for host in out.inventory_file.hosts.values()]
+    for name, cluster in out.inventory_file.clusters.items():
         try:
-            nodes = await out.directory.nodes(name)
+            nodes = await out.inventory.nodes(name)
         except HvopsError as error:
             found.append(fail("cluster", str(error), "Check entry_hosts in the estate.", on=cluster.name))
             names += cluster.entry_hosts
@@ -27,7 +27,7 @@ async def estate(out: Connections) -> list[DoctorCheck]:
 def _guests(out: Connections) -> list[DoctorCheck]:
     if out.settings.credentials.guest is None:
         return [skip("guests", "no [credentials.guest]; every guest will be unknown", "Set it to look inside guests.")]
-    domains = out.estate.guest_domains
+    domains = out.inventory_file.guest_domains
     if not domains:
         return [fail("guests", "guest_domains is empty, so no guest may be asked", "Name their domains in the estate.")]
     return [ok("guests", f"asked in {', '.join(domains)} over {out.settings.credentials.guest.transport}")]

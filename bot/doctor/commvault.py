@@ -13,12 +13,12 @@ _RIGHTS = "See deploy/rights.md#commvault."
 
 async def backup_product(out: Connections) -> list[DoctorCheck]:
     """One look. Whether the account may also resume a job shows only when it does."""
-    if out.estate.commvault is None:
+    if out.inventory_file.commvault is None:
         return [skip(COMMVAULT, "not in the estate", "Write a table [commvault] to see and resume its jobs.")]
     if out.settings.credentials.commvault is None:
         return [fail(COMMVAULT, "no login is set for it", "Write a table [credentials.commvault].")]
     try:
-        rows = (await out.reach.answer(RunReader(COMMVAULT, "commvault active jobs"))).rows
+        rows = (await out.target_client.answer(RunReader(COMMVAULT, "commvault active jobs"))).rows
     except TargetError as error:
         return [fail(COMMVAULT, f"{error.kind}: {error.message}", error.hint or _RIGHTS)]
     return [ok(COMMVAULT, f"the login holds, and {len(rows)} active jobs are listed")]

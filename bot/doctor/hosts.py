@@ -56,13 +56,13 @@ async def _targets(out: Connections, command: Command, names: Iterable[str]) -> 
     """Those that the command takes; of a cluster its nodes, where it takes only hosts."""
     assert command.examined is not None  # the registry takes no other
     kinds = command.examined.targets
-    found = [vmm.name for vmm in out.estate.vmm.values()] if "vmm" in kinds else []
+    found = [vmm.name for vmm in out.inventory_file.vmm.values()] if "vmm" in kinds else []
     for name in names:
-        target: Target = await out.directory.find(name)
+        target: Target = await out.inventory.find(name)
         if target.kind in kinds:
             found.append(name)
         elif target.kind == "cluster" and "host" in kinds:
-            found += await out.directory.nodes(name)
+            found += await out.inventory.nodes(name)
     return found
 
 
@@ -70,11 +70,11 @@ async def _examined(out: Connections, registry: Registry, command: Command, name
     """What one diagnostic says of one target. Whatever goes wrong inside of it is a check that failed."""
     # A person waits for an answer no longer than overall_seconds; doctor waits for each host as long as it may take.
     limits = out.settings.limits.model_copy(update={"overall_seconds": float("inf")})
-    look = QuerySession(out.reach, _no_history, datetime.now(UTC), limits, place=out.ways.scope_of)
+    look = QuerySession(out.target_client, _no_history, datetime.now(UTC), limits, place=out.router.scope_of)
     try:
-        line = await resolve(out.directory, read_line(registry, read_typed(f"/{command.name} {name}")), None)
+        line = await resolve(out.inventory, read_line(registry, read_typed(f"/{command.name} {name}")), None)
         report = await run_diagnostic(line, look)
-        return list(checks_of(command.name, report, out.directory.known()))
+        return list(checks_of(command.name, report, out.inventory.known()))
     except HvopsError as error:
         return [fail(command.name, str(error), on=name)]
     except Exception as error:  # noqa: BLE001 - a bug in one command spoils no other check

@@ -122,5 +122,5 @@ def _kerberos(settings: Settings) -> Iterator[DoctorCheck]:
 
 
 def settings_unreadable(error: HvopsError) -> DoctorCheck:
-    """Settings or estate that cannot be used: nothing else can be looked at."""
+    """Settings or inventory that cannot be used: nothing else can be looked at."""
     return fail("settings", str(error))

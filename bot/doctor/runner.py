@@ -15,7 +15,7 @@ from bot.config.settings import Settings, load
 from bot.control_chars import escape_control_chars
 from bot.doctor.approvers import check_approvers
 from bot.doctor.check import DoctorCheck, Status, merge_checks, summary
-from bot.doctor.clusters import estate
+from bot.doctor.clusters import check_clusters
 from bot.doctor.commvault import backup_product
 from bot.doctor.local import check_local, settings_unreadable, slack
 from bot.doctor.vmm import databases
@@ -46,7 +46,7 @@ async def _all(settings: Settings) -> list[DoctorCheck]:
     found = [*check_local(settings), *await slack(settings), *await check_approvers(settings)]
     try:
         with open_connections(settings) as out:
-            found += await estate(out)
+            found += await check_clusters(out)
             found += await databases(out)
             found += await backup_product(out)
             found += await changes(out)

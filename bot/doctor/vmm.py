@@ -18,8 +18,8 @@ _TABLES = ("tbl_ADHC_Host", "tbl_TR_TaskTrail", "tbl_WLC_VMInstance", "tbl_WLC_V
 
 
 async def databases(out: Connections) -> list[DoctorCheck]:
-    """Every VMM server of the estate, all at once."""
-    servers = out.estate.vmm.values()
+    """Every VMM server of the inventory, all at once."""
+    servers = out.inventory_file.vmm.values()
     looks = [look(out, vmm.name) for vmm in servers for look in (_schema, _backup)]
     return list(await asyncio.gather(*looks, *(_service(out, vmm) for vmm in servers)))
 
@@ -31,7 +31,7 @@ async def _service(out: Connections, vmm: Vmm) -> DoctorCheck:
         return skip(what, "the estate names no host for it, so a person stops and starts it", on=vmm.name)
     try:
         question = Wql(vmm.host, "root/cimv2", "Win32_Service", ("State",), (Predicate("Name", "=", SERVICE),))
-        rows = (await out.reach.answer(question, out.settings.limits.per_host_seconds)).rows
+        rows = (await out.target_client.answer(question, out.settings.limits.per_host_seconds)).rows
     except TargetError as error:
         return warn(what, error.message, error.hint, on=vmm.host)
     if not rows:
@@ -44,7 +44,7 @@ async def _service(out: Connections, vmm: Vmm) -> DoctorCheck:
 async def _schema(out: Connections, name: str) -> DoctorCheck:
     what = "vmm database"
     try:
-        rows = (await out.reach.answer(RunReader(name, "vmm columns"))).rows
+        rows = (await out.target_client.answer(RunReader(name, "vmm columns"))).rows
     except TargetError as error:
         return fail(what, error.message, error.hint, on=name)
     tables = sorted({get_str(row, "TABLE_NAME") for row in rows})
@@ -60,7 +60,7 @@ async def _schema(out: Connections, name: str) -> DoctorCheck:
 async def _backup(out: Connections, name: str) -> DoctorCheck:
     what = "vmm backup"
     try:
-        rows = (await out.reach.answer(RunReader(name, "vmm last full backup"))).rows
+        rows = (await out.target_client.answer(RunReader(name, "vmm last full backup"))).rows
     except TargetError as error:
         return warn(what, error.message, error.hint, on=name)
     if not rows:

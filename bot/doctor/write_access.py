@@ -34,16 +34,16 @@ async def changes(out: Connections) -> list[DoctorCheck]:
         says = "no [credentials.operator], so nothing can ever be changed"
         return [*found, skip("operator", says, "Set it to change things; deploy/rights.md says what it may be.")]
     places = await _nodes(out)
-    reach = as_operator(out, places)
+    target_client = as_operator(out, places)
     try:
         looks: list[Awaitable[DoctorCheck]] = [
             _methods(out, cluster, nodes[0]) for cluster, nodes in places.items() if nodes
         ]
-        looks += [check_admin(reach, node) for nodes in places.values() for node in nodes]
-        looks += [check_admin(reach, host.name) for host in out.estate.hosts.values()]
+        looks += [check_admin(target_client, node) for nodes in places.values() for node in nodes]
+        looks += [check_admin(target_client, host.name) for host in out.inventory_file.hosts.values()]
         found += await asyncio.gather(*looks)
     finally:
-        reach.close()
+        target_client.close()
     return [*found, *_channels(out), *await _vmm_services(out), *_by_hand(out)]
 
 
@@ -71,9 +71,9 @@ def policy(settings: Settings) -> Iterator[DoctorCheck]:
 async def _nodes(out: Connections) -> dict[str, tuple[str, ...]]:
     """The nodes of each cluster that names them; a cluster that does not was told of already."""
     found: dict[str, tuple[str, ...]] = {}
-    for cluster in out.estate.clusters.values():
+    for cluster in out.inventory_file.clusters.values():
         try:
-            found[cluster.name] = await out.directory.nodes(cluster.name)
+            found[cluster.name] = await out.inventory.nodes(cluster.name)
         except HvopsError:
             found[cluster.name] = ()
     return found
@@ -83,7 +83,7 @@ async def _methods(out: Connections, cluster: str, node: str) -> DoctorCheck:
     what = f"operator@{cluster}"
     question = InvokeMethod(node, CLUSTER, make_params(Name=node), "MSCluster_Node", "WillOfflineLoseQuorum")
     try:
-        answer = await out.reach.invoke(question)
+        answer = await out.target_client.invoke(question)
     except (AuthenticationFailed, TargetFault) as error:
         says = f"may not call methods of the cluster, so it can pause no node: {error.message}"
         return blocks_remediations(fail(what, says, error.hint or _DRAIN))
@@ -93,11 +93,11 @@ async def _methods(out: Connections, cluster: str, node: str) -> DoctorCheck:
     return ok(what, f"methods answer: WillOfflineLoseQuorum ({shape}); that it may pause shows only when it does")
 
 
-async def check_admin(reach: TargetClient, host: str) -> DoctorCheck:
+async def check_admin(target_client: TargetClient, host: str) -> DoctorCheck:
     """Whether the operator's login is an elevated administrator there."""
     what = "operator"
     try:
-        rows = (await reach.answer(RunReader(host, _AUDIT_POLICY))).rows
+        rows = (await target_client.answer(RunReader(host, _AUDIT_POLICY))).rows
     except AuthenticationFailed as error:
         return blocks_remediations(fail(what, f"{error.kind}: {error.message}", error.hint or _RESTART, on=host))
     except TargetFault as error:
@@ -110,7 +110,7 @@ async def check_admin(reach: TargetClient, host: str) -> DoctorCheck:
 
 def _channels(out: Connections) -> Iterator[DoctorCheck]:
     """A plan is decided in the ops channel of its cluster or host; without one nobody sees it."""
-    places: list[Cluster | StandaloneHost] = [*out.estate.clusters.values(), *out.estate.hosts.values()]
+    places: list[Cluster | StandaloneHost] = [*out.inventory_file.clusters.values(), *out.inventory_file.hosts.values()]
     for place in places:
         if not place.ops_channel:
             yield warn(
@@ -120,10 +120,10 @@ def _channels(out: Connections) -> Iterator[DoctorCheck]:
 
 def _by_hand(out: Connections) -> Iterator[DoctorCheck]:
     """What stays in people's hands, and why."""
-    if out.estate.vmm:
+    if out.inventory_file.vmm:
         says = "by hand: no transport for it was proved, and MoveToNewNode may save the guest instead"
         yield skip("live migration", says, "Nothing to do; a plan says what to type.")
-    for vmm in out.estate.vmm.values():
+    for vmm in out.inventory_file.vmm.values():
         if not vmm.host:
             says = "VMMService is stopped and started by hand"
             yield skip(
@@ -132,9 +132,11 @@ def _by_hand(out: Connections) -> Iterator[DoctorCheck]:
 
 
 async def _vmm_services(out: Connections) -> list[DoctorCheck]:
-    """VMMService, where the estate names its host."""
+    """VMMService, where the inventory names its host."""
     return list(
-        await asyncio.gather(*(_service(out, vmm.host, vmm.name) for vmm in out.estate.vmm.values() if vmm.host))
+        await asyncio.gather(
+            *(_service(out, vmm.host, vmm.name) for vmm in out.inventory_file.vmm.values() if vmm.host)
+        )
     )
 
 
@@ -142,7 +144,7 @@ async def _service(out: Connections, host: str, vmm: str) -> DoctorCheck:
     what = "vmm service"
     try:
         rows = (
-            await out.reach.answer(
+            await out.target_client.answer(
                 Wql(host, "root/cimv2", "Win32_Service", ("Name", "State"), (Predicate("Name", "=", VMM_SERVICE),))
             )
         ).rows

@@ -27,7 +27,7 @@ class Planner:
     def __init__(
         self,
         registry: Registry,
-        directory: Inventory,
+        inventory: Inventory,
         ledger: Reader,
         *,
         look: Callable[[datetime, Any], QuerySession],
@@ -38,14 +38,14 @@ class Planner:
 
         Args:
             registry: the commands.
-            directory: the names of clusters and hosts.
+            inventory: the names of clusters and hosts.
             ledger: where an undo finds what it takes back.
             look: makes the `QueryClient` of one look, from its time and its progress callback.
             version: which code makes these plans.
             clock: the time, UTC.
         """
         self._registry = registry
-        self._directory = directory
+        self._inventory = inventory
         self._ledger = ledger
         self._look = look
         self._clock = clock
@@ -66,7 +66,7 @@ class Planner:
         """The same plan, from new facts. Raises HvopsError."""
         if proposal.made.undoes:
             return self.undo(proposal.made.undoes)
-        line = await resolve(self._directory, read_line(self._registry, read_typed(proposal.made.line)), None)
+        line = await resolve(self._inventory, read_line(self._registry, read_typed(proposal.made.line)), None)
         if not isinstance(line.command.spec, Remediation):
             raise TicketError(f"{proposal.ticket}: {proposal.made.line} changes nothing any more.")
         return await self.make(line, self._look(self._clock(), None))
@@ -82,12 +82,12 @@ class Planner:
         """
         for name in dict.fromkeys(names):
             with contextlib.suppress(UsageError, TargetError):
-                await self._directory.find(name)
+                await self._inventory.find(name)
 
     async def _places(self, name: str) -> tuple[str, ...]:
         """Where a role must hold for a target of an action; a name that nobody knows stands for itself."""
         try:
-            return scopes_of(await self._directory.find(name))
+            return scopes_of(await self._inventory.find(name))
         except UsageError:
             return (name,)
 

@@ -41,13 +41,13 @@ class Capture:
     Attributes:
         line: the command line.
         at: when, ISO 8601 in UTC: the clock that a replay must show.
-        estate: as in inventory.toml.
+        inventory: as in inventory.toml.
         title: what the answer said then.
     """
 
     line: str
     at: str
-    estate: dict[str, Any]
+    inventory: dict[str, Any]
     title: str
     exchanges: tuple[Exchange, ...]
 
@@ -85,8 +85,8 @@ class Capture:
         exchanges = tuple(
             Exchange(change(one.host), _inside(one.request, change), _inside(one.reply, change)) for one in printed
         )
-        estate = json.loads(change(json.dumps(self.estate)))
-        return replace(self, line=change(self.line), estate=estate, title=change(self.title), exchanges=exchanges)
+        inventory = json.loads(change(json.dumps(self.inventory)))
+        return replace(self, line=change(self.line), inventory=inventory, title=change(self.title), exchanges=exchanges)
 
 
 def whole_output(exchanges: Iterable[Exchange]) -> tuple[Exchange, ...]:

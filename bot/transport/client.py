@@ -71,7 +71,7 @@ class TargetClient:
 
     def __init__(
         self,
-        ways: Router,
+        router: Router,
         *,
         at_once: int = 128,
         programs: Mapping[str, Program] = PROGRAMS,
@@ -82,14 +82,14 @@ class TargetClient:
         """Take the ways.
 
         Args:
-            ways: which name is reached where.
+            router: which name is reached where.
             at_once: how many questions are under way at a time.
             programs: the catalogue.
             tap: is told every request and reply in clear, on worker threads; for `hvops record`.
             databases: the way to VMM servers' databases; None where there are none.
             backups: the way to the backup product; None where there is none.
         """
-        self.ways = ways
+        self.router = router
         self._databases = databases or Databases({}, None)
         self._backups = backups or BackupProduct(None)
         self._programs = programs
@@ -111,25 +111,25 @@ class TargetClient:
         if isinstance(question, SampleHistory):
             raise TypeError("the ledger remembers, not a host")
         if isinstance(question, (GuestWql, GuestRegistry)):
-            return await self._ask(self.ways.guest(question.on, question.fqdn), question, seconds)
+            return await self._ask(self.router.guest(question.on, question.fqdn), question, seconds)
         if isinstance(question, RunReader) and is_sql(question):
             rows, raw = await self._databases.answer(question, seconds)
             return QueryResult(rows, raw, question.on)
         if isinstance(question, RunReader) and is_web(question.what):
             found, told = await self._backups.answer(question, seconds)
             return QueryResult(found, told, question.on)
-        entries = self.ways.entries(question.on)
+        entries = self.router.entries(question.on)
         failures: list[TargetError] = []
         for entry in entries:
             try:
-                answer = await self._ask(self.ways.host(entry, self._profile(question)), question, seconds)
+                answer = await self._ask(self.router.host(entry, self._profile(question)), question, seconds)
             except (AuthenticationFailed, PolicyViolation):
                 raise  # the same on every host, and each wrong password brings the account nearer to its lockout
             except TargetError as failure:  # also a refusal: the cluster service may be down on this node only
                 failures.append(failure)
                 continue
             if len(entries) > 1:
-                self.ways.mark_preferred(question.on, entry)
+                self.router.mark_preferred(question.on, entry)
             self._learn(question, answer)
             return answer
         raise _nobody(question.on, failures)
@@ -138,8 +138,8 @@ class TargetClient:
         """Whenever a cluster names all its nodes they can be reached, even one that joined a minute ago."""
         if not isinstance(question, Wql) or question.where:
             return  # some of them are not all of them
-        if question.cls.casefold() == _NODES and self.ways.is_cluster(question.on):
-            self.ways.add_nodes(question.on, (name for row in answer.rows if (name := str(row.get("Name") or ""))))
+        if question.cls.casefold() == _NODES and self.router.is_cluster(question.on):
+            self.router.add_nodes(question.on, (name for row in answer.rows if (name := str(row.get("Name") or ""))))
 
     async def invoke(self, action: InvokeMethod, seconds: float = 60.0) -> QueryResult:
         """Call a method with the operator's login: over a fresh connection, and never twice.
@@ -147,7 +147,7 @@ class TargetClient:
         Raises:
             TargetError: it was refused, or nobody knows: `TargetTimeout` does not mean that nothing happened.
         """
-        way = self.ways.host(action.on, "operator")
+        way = self.router.host(action.on, "operator")
         row, raw = await self._once(
             way, lambda over, until: host_operations.call(over, action, until), seconds, reads=False
         )
@@ -174,7 +174,7 @@ class TargetClient:
             rows, raw = await self._backups.change(action, seconds)
             return QueryResult(rows, raw, action.on)
         program = self._program(action)
-        way = self.ways.host(action.on, "operator")
+        way = self.router.host(action.on, "operator")
         work = self._running_of(way, program, action)
         output, _ = await self._once(way, work, max(seconds, program.seconds), silence=seconds, reads=False)
         return QueryResult(rows_of(way.name, program, action, output), output.stdout + output.stderr, way.name)
@@ -182,7 +182,7 @@ class TargetClient:
     async def get(self, question: Wql, seconds: float = 20.0) -> QueryResult:
         """One instance by its keys (the `=` terms of `where`), or a singleton without any. Raises TargetError."""
         keys = tuple(sorted((term.column, term.value) for term in question.where if not isinstance(term.value, tuple)))
-        way = self.ways.host(question.on)
+        way = self.router.host(question.on)
 
         def work(over: Connection, until: Deadline) -> Row:
             return host_operations.instance(over, question.namespace, question.cls, keys, until)

@@ -36,18 +36,18 @@ class Replay(TargetClient):
 
     def __init__(self, capture: Capture) -> None:
         """Take a capture."""
-        estate = estate_of(capture)
-        super().__init__(Router(estate, {"reader": _LOGIN, "operator": _LOGIN, "guest": _LOGIN}), at_once=8)
-        self.estate = estate
+        inventory_file = inventory_of(capture)
+        super().__init__(Router(inventory_file, {"reader": _LOGIN, "operator": _LOGIN, "guest": _LOGIN}), at_once=8)
+        self.inventory_file = inventory_file
         self.now = datetime.fromisoformat(capture.at)
         self._kept = _Recorded(capture)
 
 
-def estate_of(capture: Capture) -> InventoryFile:
-    """The estate of a capture, every machine pinned to an address that is never used."""
+def inventory_of(capture: Capture) -> InventoryFile:
+    """The inventory of a capture, every machine pinned to an address that is never used."""
     hosts = {one.host for one in capture.exchanges}
     endpoints = {host: f"https://{host}.replay.invalid:5986/wsman" for host in hosts}
-    return InventoryFile.model_validate(capture.estate | {"endpoints": endpoints})
+    return InventoryFile.model_validate(capture.inventory | {"endpoints": endpoints})
 
 
 class _Recorded(ConnectionPool):

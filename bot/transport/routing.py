@@ -1,9 +1,9 @@
 """Which name is reached where, by which login, and what may not be reached at all. Pure.
 
-Chat never chooses credentials, endpoint or transport: they come from the settings and the estate, and the rules about
+Chat never chooses credentials, endpoint or transport: they come from the settings and the inventory, and the rules about
 guests are here, in one place. What a guest says of itself is hostile input: it may only pick a name inside of the
-domains that the estate allows, and the login that is used there cannot be replayed elsewhere (Kerberos), unless the
-estate itself says where that guest is and how its certificate is verified.
+domains that the inventory allows, and the login that is used there cannot be replayed elsewhere (Kerberos), unless the
+inventory itself says where that guest is and how its certificate is verified.
 """
 
 from __future__ import annotations
@@ -57,21 +57,23 @@ class Route:
 
 
 class Router:
-    """The ways to all machines that the estate names, that were discovered from it, or that run as guests there."""
+    """The ways to all machines that the inventory names, that were discovered from it, or that run as guests there."""
 
-    def __init__(self, estate: InventoryFile, credentials: Mapping[str, Credentials]) -> None:
-        self._estate = estate
+    def __init__(self, inventory_file: InventoryFile, credentials: Mapping[str, Credentials]) -> None:
+        self._inventory_file = inventory_file
         self._credentials = dict(credentials)
         self._preferred: dict[str, str] = {}
-        self._homes = dict.fromkeys(estate.hosts, "")  # what the estate itself says: name -> cluster, "" alone
+        self._homes = dict.fromkeys(
+            inventory_file.hosts, ""
+        )  # what the inventory itself says: name -> cluster, "" alone
         self._learnt: dict[str, frozenset[str]] = {}  # what the clusters say: cluster -> its nodes
-        for key, cluster in estate.clusters.items():
+        for key, cluster in inventory_file.clusters.items():
             self._homes |= {entry.lower(): key for entry in cluster.entry_hosts}
 
     def add_nodes(self, cluster: str, nodes: Iterable[str]) -> tuple[str, ...]:
         """Take the nodes that a cluster named. Answers those whose names can be names of computers, and its own.
 
-        A cluster cannot take a host over that the estate gives to another one: with the host would go who may ask it.
+        A cluster cannot take a host over that the inventory gives to another one: with the host would go who may ask it.
         """
         key = cluster.lower()
         sound = tuple(node for node in nodes if _LABEL.fullmatch(node) and self._homes.get(node.lower(), key) == key)
@@ -81,7 +83,7 @@ class Router:
     def clusters_of(self, name: str) -> tuple[str, ...]:
         """The clusters, in lower case, that this host belongs to ("" where it stands alone); () for a stranger.
 
-        More than one: two clusters claim it, and nobody but the estate can say which one lies.
+        More than one: two clusters claim it, and nobody but the inventory can say which one lies.
         """
         if name.lower() in self._homes:
             return (self._homes[name.lower()],)
@@ -95,12 +97,12 @@ class Router:
         return (homes[0] or name.lower()) if len(homes) == 1 else ""
 
     def is_cluster(self, name: str) -> bool:
-        """Whether that is a cluster of the estate."""
-        return name.lower() in self._estate.clusters
+        """Whether that is a cluster of the inventory."""
+        return name.lower() in self._inventory_file.clusters
 
     def entries(self, name: str) -> tuple[str, ...]:
         """The hosts to ask in turn: a cluster's entry hosts, the one that answered last first; else the host."""
-        cluster = self._estate.clusters.get(name.lower())
+        cluster = self._inventory_file.clusters.get(name.lower())
         if cluster is None:
             return (name,)
         first = self._preferred.get(name.lower())
@@ -114,20 +116,20 @@ class Router:
         """The way to a host or node. Raises PolicyViolation."""
         domain = self._domain(name)
         credentials = self._login(name, profile)
-        url = self._estate.endpoint(name, domain, tls=credentials.transport in _TLS_ONLY)
+        url = self._inventory_file.endpoint(name, domain, tls=credentials.transport in _TLS_ONLY)
         return _safe(Route(name, url, f"{name}.{domain}".lower(), credentials))
 
     def guest(self, name: str, fqdn: str) -> Route:
         """The way to a guest, whose `fqdn` is only what it says of itself. Raises PolicyViolation."""
-        domains = self._estate.guest_domains
+        domains = self._inventory_file.guest_domains
         labels = fqdn.lower().rstrip(".").split(".")
         if not all(_LABEL.fullmatch(label) for label in labels) or ".".join(labels[1:]) not in domains:
             allowed = ", ".join(domains) or "none is set"
             raise PolicyViolation(name, f"it calls itself {fqdn!r:.80}, outside of guest_domains ({allowed}).")
         credentials = self._login(name, "guest")
-        pinned = self._estate.is_pinned(name)
+        pinned = self._inventory_file.is_pinned(name)
         tls = credentials.transport in _TLS_ONLY
-        url = self._estate.endpoint(name if pinned else labels[0], ".".join(labels[1:]), tls=tls)
+        url = self._inventory_file.endpoint(name if pinned else labels[0], ".".join(labels[1:]), tls=tls)
         way = _safe(Route(name, url, ".".join(labels), credentials))
         if credentials.transport != "kerberos" and not (pinned and way.is_tls):
             raise PolicyViolation(
@@ -142,12 +144,12 @@ class Router:
         if not homes:
             raise PolicyViolation(name, "it is not in the estate.", "Add it to the estate, or to its cluster.")
         if len(homes) > 1:
-            both = " and ".join(self._estate.clusters[key].name for key in homes)
+            both = " and ".join(self._inventory_file.clusters[key].name for key in homes)
             raise PolicyViolation(
                 name, f"{both} both call it their node.", "Write it into entry_hosts of the right one."
             )
-        alone = self._estate.hosts.get(name.lower())
-        return alone.domain if alone else self._estate.clusters[homes[0]].domain
+        alone = self._inventory_file.hosts.get(name.lower())
+        return alone.domain if alone else self._inventory_file.clusters[homes[0]].domain
 
     def _login(self, name: str, profile: Profile) -> Credentials:
         credentials = self._credentials.get(profile)

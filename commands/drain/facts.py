@@ -1,6 +1,6 @@
 """Everything that is asked before a node is drained: one round to the cluster, one to the nodes and about the node's resources.
 
-VMM's jobs are asked for where the estate names a VMM server that manages the cluster.
+VMM's jobs are asked for where the inventory names a VMM server that manages the cluster.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from bot.api.rows import CellError, Row, Rows, get_datetime, get_int, get_str
 from bot.api.sources import Source
 from commands.formatting import format_time, join_names
 
-ON = "commvault"  # the one backup product of an estate
+ON = "commvault"  # the one backup product of an inventory
 JOB, ACTIVE_JOBS, RESUME = "commvault job", "commvault active jobs", "commvault resume job"
 WRITERS_BAD = "91:9"  # a VSS writer is in a bad state [1 note]
 RUNNING, WAITING, PENDING, SUSPENDED = "Running", "Waiting", "Pending", "Suspended"

@@ -48,7 +48,7 @@ async def looks(made: Services, rounds: int) -> tuple[int, list[float]]:
     for _ in range(rounds + 1):
         look = made.pipeline.look(datetime.now(UTC), None)
         began = time.perf_counter()
-        line = await resolve(made.directory, read_line(made.registry, read_typed(LINE)), None)
+        line = await resolve(made.inventory, read_line(made.registry, read_typed(LINE)), None)
         plan = (await made.planner.make(line, look)).plan
         took.append(time.perf_counter() - began)
         questions = len(look.evidence)

@@ -23,7 +23,7 @@ from pathlib import Path
 import winrm
 import xmltodict
 
-from bot.config.inventory_file import load as load_estate
+from bot.config.inventory_file import load as load_inventory
 from bot.config.settings import Settings, load
 from bot.dispatch.command_line import read_line, read_typed, resolve
 from bot.dispatch.registry import Registry
@@ -86,7 +86,7 @@ async def looks(settings: Settings, rounds: int) -> list[float]:
         with build_services(settings.model_copy(update={"ledger": own})) as made:
             for _ in range(rounds + 1):
                 began = time.perf_counter()
-                line = await resolve(made.directory, read_line(made.registry, read_typed(LINES[0])), None)
+                line = await resolve(made.inventory, read_line(made.registry, read_typed(LINES[0])), None)
                 await made.planner.make(line, made.pipeline.look(datetime.now(UTC), None))
                 took.append(time.perf_counter() - began)
     return took[1:]
@@ -94,7 +94,7 @@ async def looks(settings: Settings, rounds: int) -> list[float]:
 
 def bare(settings: Settings, rounds: int) -> Took:
     """Plain pywinrm, written as its users do: one WQL to the node."""
-    reader, url = settings.credentials.reader, load_estate(settings.inventory).endpoints[NODE]
+    reader, url = settings.credentials.reader, load_inventory(settings.inventory).endpoints[NODE]
     told: Took = {BARE: [], LOGIN: []}
     for _ in range(rounds):
         protocol = winrm.Protocol(

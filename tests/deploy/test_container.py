@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 import yaml
 
-from bot.config.inventory_file import load as load_estate
+from bot.config.inventory_file import load as load_inventory
 from bot.config.settings import load
 from bot.executor.scheduler import LEAVING_SECONDS
 
@@ -100,7 +100,7 @@ def test_settings_and_secrets_are_settings_of_ours(made, container, tmp_path, mo
     files = made["ConfigMap", "hvops"]["data"]
     assert PurePosixPath(environment["KRB5_CONFIG"]).name in files
     (tmp_path / "inventory.toml").write_text(files["inventory.toml"])
-    assert list(load_estate(tmp_path / "inventory.toml").clusters) == ["prod"]
+    assert list(load_inventory(tmp_path / "inventory.toml").clusters) == ["prod"]
 
 
 def loaded(made, folder, monkeypatch):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.config.inventory_file import BackupService, Cluster, InventoryFile, StandaloneHost, Vmm
-from bot.config.inventory_file import load as load_estate
+from bot.config.inventory_file import load as load_inventory
 from bot.config.settings import Credentials, LedgerFiles, Limits, Policy, Settings, Slack, load
 from bot.dispatch.registry import Registry
 from bot.slack.manifest import manifest_yaml
@@ -42,7 +42,7 @@ def test_the_example_settings_show_every_key_and_the_defaults():
 
 
 def test_the_example_estate_loads():
-    estate = load_estate(DEPLOY / "inventory.toml")
+    estate = load_inventory(DEPLOY / "inventory.toml")
     assert list(estate.clusters) == ["prod", "branch"]
     assert list(estate.hosts) == ["backup01"]
 
@@ -60,7 +60,7 @@ def test_what_is_commented_out_can_be_switched_on(tmp_path):
         lines = (DEPLOY / f"{name}.toml").read_text().splitlines()
         on = [re.sub(r"^# (?=\[\w+(\.\w+)?\]|\w[\w.-]* = )", "", line) for line in lines]
         (tmp_path / f"{name}.toml").write_text("\n".join(without_doubles(on)))
-    settings, estate = load(tmp_path / "settings.toml"), load_estate(tmp_path / "inventory.toml")
+    settings, estate = load(tmp_path / "settings.toml"), load_inventory(tmp_path / "inventory.toml")
     assert settings.credentials.operator
     assert settings.credentials.commvault
     assert estate.commvault

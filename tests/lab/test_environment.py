@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from bot.api.command import Role
-from bot.config.inventory_file import load as load_estate
+from bot.config.inventory_file import load as load_inventory
 from bot.config.settings import load as load_settings
 from bot.config.settings import permission_warnings
 from lab.config_files import SlackAccess
@@ -39,7 +39,7 @@ def test_the_bot_reads_its_settings_and_nobody_else_can(estate):
 
 
 def test_the_estate_pins_every_machine_that_can_be_asked(estate):
-    told = load_estate(load_settings(estate.settings_path).inventory)
+    told = load_inventory(load_settings(estate.settings_path).inventory)
     assert set(told.clusters) == {"prod", "branch"}
     assert told.clusters["prod"].entry_hosts == ("hv01", "hv02")
     assert all(told.is_pinned(f"hv0{number}") for number in range(1, 7))
@@ -49,7 +49,7 @@ def test_the_estate_pins_every_machine_that_can_be_asked(estate):
 
 
 def test_the_machines_answer_at_these_addresses_with_certificates_of_their_own(estate):
-    told = load_estate(load_settings(estate.settings_path).inventory)
+    told = load_inventory(load_settings(estate.settings_path).inventory)
     trust = ssl.create_default_context(cafile=estate.directory / "ca.pem")
     with httpx.Client(verify=trust, timeout=5) as client:
         for name in ("hv03", "test-tfs-01"):

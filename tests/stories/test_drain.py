@@ -78,14 +78,14 @@ async def test_locked_guests_are_no_plan_and_what_is_behind_them_is_said(play):
 async def test_a_drain_that_a_lock_stops_half_way_names_who_is_left_and_the_node_is_resumed(play, hurried, monkeypatch):
     async with play("healthy") as ops:
         late = ops.estate.world.node("hv03").guests[-1]
-        act = ops.engine.reach.invoke
+        act = ops.engine.target_client.invoke
 
         async def locks_one_first(action, seconds):
             if action.method == "Pause":
                 ops.estate.do(lambda: setattr(late, "locked", True))
             return await act(action, seconds)
 
-        monkeypatch.setattr(ops.engine.reach, "invoke", locks_one_first)
+        monkeypatch.setattr(ops.engine.target_client, "invoke", locks_one_first)
         await ops.says("/drain-node hv03")
         await ops.clicks(await ops.sees("Drain node hv03?", channel="hv-ops"), "Approve", who="approver")
         failed = await ops.slack.person("operator").sees(re.compile("^Failed at step 1: Drain node hv03"), "hv-ops")

@@ -85,7 +85,7 @@ async def test_vmms_own_refresh_does_not_help_and_a_moved_record_does(play):
         fix = RowTransaction(
             "vmm", "vmm", (Update("tbl_WLC_VObject", make_params(ObjectId=str(object_id(guest))), was, becomes),)
         )
-        before = await ops.engine.reach.update(fix)
+        before = await ops.engine.target_client.update(fix)
         assert before.rows[0]["ObjectState"] == str(MISSING)
         await ops.guest_admin("Refresh in VMM")
         await ops.says("/find-missing-vms vmm")

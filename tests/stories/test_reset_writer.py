@@ -183,14 +183,14 @@ async def test_a_backup_between_decision_and_start_voids_it_and_says_what_is_dif
 async def test_a_lock_that_appears_during_the_drain_fails_it_and_the_node_is_resumed_by_a_plan(play, soon, monkeypatch):
     async with play("stuck-writer-job-dead") as ops:
         late = ops.estate.world.node(NODE).guests[-1]
-        act = ops.engine.reach.invoke
+        act = ops.engine.target_client.invoke
 
         async def locks_one_first(action, seconds):
             if action.method == "Pause":
                 ops.estate.do(lambda: setattr(late, "locked", True))
             return await act(action, seconds)
 
-        monkeypatch.setattr(ops.engine.reach, "invoke", locks_one_first)
+        monkeypatch.setattr(ops.engine.target_client, "invoke", locks_one_first)
         await proposes_and_approves(ops)
         failed = await reaches(ops, "Failed at step 1: Reset writer on hv03")
         told = plain_text(failed)

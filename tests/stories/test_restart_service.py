@@ -70,14 +70,14 @@ async def test_asked_by_one_approved_by_another_done_and_proved(play, hurried):
 async def test_one_that_depends_on_it_comes_up_again_and_what_was_stopped_is_started(play, hurried, monkeypatch):
     """Windows refuses the stop with 3 then: nothing of it is left half done."""
     async with play("healthy") as ops:
-        act = ops.engine.reach.invoke
+        act = ops.engine.target_client.invoke
 
         async def wakes_another(action, seconds):
             if action.method == "StopService" and ("Name", "EventSystem") in action.path:
                 ops.estate.do(lambda: setattr(ops.estate.world.node(NODE).service("VSS"), "state", "Running"))
             return await act(action, seconds)
 
-        monkeypatch.setattr(ops.engine.reach, "invoke", wakes_another)
+        monkeypatch.setattr(ops.engine.target_client, "invoke", wakes_another)
         pid, sens = of(ops, "EventSystem")[1], of(ops, "SENS")[1]
         plan = await proposed(ops, "EventSystem")
         await ops.clicks(plan, "Approve", who="approver")

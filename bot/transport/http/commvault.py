@@ -53,10 +53,10 @@ class WebService:
 
 
 class BackupProduct:
-    """The way to the estate's backup product."""
+    """The way to the inventory's backup product."""
 
     def __init__(self, service: WebService | None, calls: Mapping[str, WebCall] = CALLS) -> None:
-        """Take the service; None where the estate names none."""
+        """Take the service; None where the inventory names none."""
         self._service = service
         self._calls = calls
         self._token = ""

@@ -29,7 +29,7 @@ class DatabaseLogin:
 
 
 def connection_string(vmm: Vmm, login: DatabaseLogin, installed: list[str]) -> str:
-    """The string. Raises PolicyViolation: no driver, or one that cannot do what the estate asks for."""
+    """The string. Raises PolicyViolation: no driver, or one that cannot do what the inventory asks for."""
     driver = vmm.driver or next((name for name in PREFERRED if name in installed), "")
     if not driver:
         raise PolicyViolation(

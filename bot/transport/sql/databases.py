@@ -24,10 +24,10 @@ _GRACE = 2.5  # seconds in which a transaction past its deadline may still say h
 
 
 class Databases:
-    """The way to all VMM databases of the estate."""
+    """The way to all VMM databases of the inventory."""
 
     def __init__(self, servers: Mapping[str, Vmm], login: DatabaseLogin | None) -> None:
-        """Take the servers of the estate by lower-case name, and the login; None where the settings name none."""
+        """Take the servers of the inventory by lower-case name, and the login; None where the settings name none."""
         self._servers = servers
         self._login = login
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="odbc")

@@ -33,7 +33,7 @@ def replayed(capture):
 async def _replayed(capture):
     reach = Replay(capture)
     try:
-        directory = Inventory(reach.estate, reach, reach.ways)
+        directory = Inventory(reach.inventory_file, reach, reach.router)
         typed = argument_parser.tokenize(capture.line)
         command = COMMANDS.get(typed[0])
         values = argument_parser.bind_arguments(command.usage, command.parameters, typed[1:])
@@ -95,7 +95,7 @@ def test_one_host_alone_is_enough(hvops, recorded):
 
 def test_a_capture_names_nobody_and_holds_no_secret(hvops, recorded, stuck):
     capture = Capture.load(recorded(hvops, "/check-writers prod"))
-    everything = "\n".join([json.dumps(capture.estate), capture.line, capture.title, *capture.texts()])
+    everything = "\n".join([json.dumps(capture.inventory), capture.line, capture.title, *capture.texts()])
     for name in ("hv01", "hv06", "test-tfs-01", "sql-07", "corp", "prod"):
         assert not re.search(rf"(?<![A-Za-z0-9]){name}(?![A-Za-z0-9])", everything, re.IGNORECASE), name
     secrets = load(stuck).secrets()
@@ -139,7 +139,7 @@ def test_hosts_that_answer_with_faults_are_not_named_by_them(hvops, tmp_path):
 def test_a_question_that_was_not_recorded_is_unknown_and_not_answered(hvops, recorded):
     capture = Capture.load(recorded(hvops, "/check-writers prod"))
     kept = tuple(one for one in capture.exchanges if "vssadmin" not in one.request)
-    report = replayed(Capture(capture.line, capture.at, capture.estate, capture.title, kept))
+    report = replayed(Capture(capture.line, capture.at, capture.inventory, capture.title, kept))
     assert report.answered < 6
     assert any("Record it again" in one.why for one in report.unanswered)
 

@@ -94,8 +94,8 @@ def shepherd(collect="return 'all'", kind="Target", *, examines=True):
 
 async def examined(practice, *names):
     with open_connections(load(practice.settings_path)) as out:
-        for cluster in out.estate.clusters:
-            await out.directory.nodes(cluster)
+        for cluster in out.inventory_file.clusters:
+            await out.inventory.nodes(cluster)
         return await examine_hosts(out, names)
 
 

@@ -147,7 +147,7 @@ async def test_a_connection_that_died_between_two_questions_is_replaced_once(sit
 async def test_a_login_never_moves_to_another_connection(site):
     async with reaching(site) as reach:
         await reach.answer(NODES)
-        kept = reach._kept.take(reach.ways.host("hv01"))
+        kept = reach._kept.take(reach.router.host("hv01"))
         drop(site, "hv01")
         with pytest.raises(requests.exceptions.ConnectionError) as caught:
             await asyncio.to_thread(kept.ask, get("root/cimv2", "Win32_OperatingSystem"), Deadline.of(5))

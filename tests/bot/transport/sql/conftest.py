@@ -49,7 +49,7 @@ class Place:
         self.vmm = world.vmm
         self.driver = driver
         self.guest = world.guest("crm-01")
-        self.ways: list[Databases] = []
+        self.made: list[Databases] = []
 
     def databases(self, password: str = PASSWORD, **over) -> Databases:
         told = {
@@ -59,7 +59,7 @@ class Place:
             "trust_certificate": True,
         } | over
         made = Databases(estate(vmm={"VMM": told}).vmm, DatabaseLogin("sql", "hvops", password))
-        self.ways.append(made)
+        self.made.append(made)
         return made
 
     def somebody_else(self):
@@ -115,5 +115,5 @@ def place(request, certificate) -> Iterator[Place]:
     with BackgroundSqlServer(SqlServer(world.vmm.instance, encryption="full", tls=certificate)) as background:
         made = Place(background, world, DRIVERS[request.param])
         yield made
-        for databases in made.ways:
+        for databases in made.made:
             databases.close()
