@@ -7,17 +7,21 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from bot.api.arguments import Target
 from bot.api.facts import Known, Unknown
 from bot.dispatch.registry import Command, parameters
+from lab import scenarios
+from lab.tour import Step
+from lab.world.world import World
 from tests.commands.conftest import ScriptedAsk
 
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
-COMMAND, TEST, STORY = BLOCKS
+COMMAND, TEST, STORY, SCENARIO = BLOCKS
 
 
 @pytest.fixture
@@ -46,6 +50,16 @@ def test_its_test_can_fail(command):
 def test_the_bot_takes_it(command):
     made = Command("find-long-uptime", command.__doc__, command.COMMAND, parameters(command.Args))
     assert made.usage == "/find-long-uptime <cluster|host>"
+
+
+def test_the_scenario_begins():
+    said: dict[str, Any] = {"Step": Step, "World": World, "timedelta": timedelta}
+    exec(SCENARIO, said)
+    world = scenarios.begin("healthy")
+    booted = world.node("hv03").booted
+    said["begin"](world)
+    assert booted - world.node("hv03").booted == timedelta(days=180)
+    assert said["TOUR"][0].line == world.prefilled == "/find-long-uptime prod"
 
 
 def test_the_story_is_written_as_stories_are():
