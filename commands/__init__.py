@@ -33,7 +33,7 @@ What there is to build on, and to test with:
     formatting       sizes, times and lists in words; who did not answer, in few lines
     no_plan          `no_plan`, `or_no_plan`, `cluster_lock`
     tests/commands/conftest.py   `scripted`: an Ask that answers from a script and fails on what nobody scripted
-    tests/commands/remediations/conftest.py    `make`: a cluster in rows; `planned(COMMAND, script)`: ask and plan
+    tests/support/scripted_cluster.py   `make`: a healthy cluster in rows; `planned(COMMAND, script)`: ask and plan
     lab/scenarios/   a scenario is a file with a sentence, `begin(world)` and `TOUR`, the steps of its demo
     tests/stories/conftest.py    `play("a-story")`: type a line, see the answer, click; with `hurried` time runs fast
 """

@@ -306,7 +306,7 @@ async def test_a_node_that_knows_no_cluster(check, hosts):
 
 
 async def test_private_properties_that_do_not_tell_the_ids(check, hosts, make):
-    some = [*make.resources()[:3], *make.resources(private=False)[:2]]
+    some = [*make.resource_rows()[:3], *make.resource_rows(private=False)[:2]]
     report = await check(hosts(prod={"MSCluster_Resource": some}))
     says = "PrivateProperties carry them for 3 of 5 resources; the rest is read from the registry"
     lines = (("By hand", "Please record a capture: hvops record, and open an issue."),)

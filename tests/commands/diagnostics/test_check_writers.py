@@ -32,7 +32,7 @@ def check(scripted):
 
 @pytest.fixture
 def waiting(make):
-    return make.writers(make.writer("Microsoft Hyper-V VSS Writer", 5, "Retryable error"))
+    return make.writer_rows(make.writer_row("Microsoft Hyper-V VSS Writer", 5, "Retryable error"))
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ async def test_a_healthy_cluster(check, make):
         of="nodes",
         asked=6,
         answered=6,
-        fine=(Healthy("STABLE", nodes, "5 writers each"),),
+        fine=(Healthy("STABLE", nodes, "8 writers each"),),
         notes=("Logs were read since 21 Nov 22:41 UTC.",),
         samples=tuple(sample(node) for node in nodes),
     )
@@ -124,7 +124,7 @@ async def test_the_stuck_writer_whole(check, make, waiting, named):
             ),
         ),
         unanswered=(Unknown("hv05", "timed out", "no answer in 20 s. Not counted as healthy."),),
-        fine=(Healthy("STABLE", ("hv01", "hv02", "hv04", "hv06"), "5 writers each"),),
+        fine=(Healthy("STABLE", ("hv01", "hv02", "hv04", "hv06"), "8 writers each"),),
         notes=("Logs were read since 21 Nov 22:41 UTC.",),
         remedies=(Remedy("Find Full Guests", "/find-full-guests prod", primary=True),),
         samples=(sample("hv01"), sample("hv02"), sample("hv03", 5, "Retryable error"), sample("hv04"), sample("hv06")),
@@ -157,7 +157,7 @@ async def test_a_second_answer_makes_the_first_ones_sample_a_proof(check, make, 
 async def test_a_running_backup_makes_it_busy(check, make, waiting, where):
     script = make.cluster(3, hv03={WRITERS: waiting, "recall writer": [seen()]})
     if where == "guest":
-        script[("hv03", "Msvm_ComputerSystem")] = make.guests("hv03", 3)
+        script[("hv03", "Msvm_ComputerSystem")] = make.guest_rows("hv03", 3)
     else:
         script[("prod", "MSCluster_ClusterSharedVolume")] = [{"Name": "Volume1", "BackupState": "1", "FaultState": "0"}]
     report = await check(script)
@@ -170,8 +170,8 @@ async def test_a_running_backup_makes_it_busy(check, make, waiting, where):
 
 
 async def test_busy_without_an_error_is_no_finding_for_the_exit_code(check, make):
-    busy = make.writers(make.writer("Microsoft Hyper-V VSS Writer", 5))
-    report = await check(make.cluster(hv03={WRITERS: busy, "Msvm_ComputerSystem": make.guests("hv03", 11)}))
+    busy = make.writer_rows(make.writer_row("Microsoft Hyper-V VSS Writer", 5))
+    report = await check(make.cluster(hv03={WRITERS: busy, "Msvm_ComputerSystem": make.guest_rows("hv03", 11)}))
     assert report.title == "prod: writers well on all 6 nodes, a backup runs"
     assert [one.severity for one in report.findings] == [Severity.NOTE]
     assert not report.has_findings
@@ -217,7 +217,7 @@ async def test_unknown_locks_forbid_a_drain(check, make, waiting):
 
 async def test_ids_of_locked_guests_come_from_the_hive_in_a_third_round(check, make, waiting, named):
     script = make.cluster(2, hv03={WRITERS: waiting, VMMS: named})
-    script[("prod", "MSCluster_Resource")] = make.resources(2, private=False)
+    script[("prod", "MSCluster_Resource")] = make.resource_rows(locked=2, private=False)
     script[("prod", "Parameters")] = [{"VmID": make.vm_id(301)}]
     report = await check(script)
     assert "vm-301" in line(report, "Locked")[0]
@@ -240,10 +240,10 @@ async def test_events_from_before_the_writer_was_last_well_name_nobody(check, ma
 
 
 async def test_failed_writers_with_what_to_do_and_never_a_restart_of_the_cluster_service(check, make):
-    failed = make.writers(
-        make.writer("Cluster Database", 8, "Non-retryable error"),
-        make.writer("SqlServerWriter", 10, "Timed out"),
-        make.writer("System Writer", 10, "Timed out"),
+    failed = make.writer_rows(
+        make.writer_row("Cluster Database", 8, "Non-retryable error"),
+        make.writer_row("SqlServerWriter", 10, "Timed out"),
+        make.writer_row("System Writer", 10, "Timed out"),
     )
     report = await check(make.cluster(hv02={WRITERS: failed}))
     assert [(one.status, one.severity) for one in report.findings] == [("FAILED", Severity.FAULT)] * 2
@@ -258,7 +258,7 @@ async def test_failed_writers_with_what_to_do_and_never_a_restart_of_the_cluster
 
 
 async def test_a_failed_hyper_v_writer_names_suspects_and_offers_to_look_for_them(check, make, named):
-    failed = make.writers(make.writer("Microsoft Hyper-V VSS Writer", 8, "Inconsistent shadow copy"))
+    failed = make.writer_rows(make.writer_row("Microsoft Hyper-V VSS Writer", 8, "Inconsistent shadow copy"))
     report = await check(make.cluster(hv03={WRITERS: failed, VMMS: named}))
     assert report.summary == "prod: Hyper-V writer FAILED on hv03; suspect test-tfs-01; 5 stable"
     assert line(report, "Suspect") == ["test-tfs-01 (event 10102, 22:14 UTC)"]
@@ -267,14 +267,14 @@ async def test_a_failed_hyper_v_writer_names_suspects_and_offers_to_look_for_the
 
 
 async def test_stable_with_an_error_is_a_warning(check, make):
-    error = make.writers(make.writer("System Writer", 1, "Retryable error"))
+    error = make.writer_rows(make.writer_row("System Writer", 1, "Retryable error"))
     report = await check(make.cluster(hv02={WRITERS: error}))
     assert report.title == "prod: System Writer ERROR on hv02"
     assert line(report, "Do now") == ["Retry the backup job."]
 
 
 async def test_nine_without_an_error_is_expected_on_windows_2008(check, make):
-    nine = {WRITERS: make.writers(make.writer("System Writer", 9))}
+    nine = {WRITERS: make.writer_rows(make.writer_row("System Writer", 9))}
     script = make.cluster(hv01=nine, hv02=nine)
     for row in script[("prod", "MSCluster_Node")]:
         if row["Name"] == "hv02":
@@ -288,7 +288,7 @@ async def test_nine_without_an_error_is_expected_on_windows_2008(check, make):
 
 
 async def test_an_expected_failure_is_no_backup(check, make):
-    script = make.cluster(hv02={WRITERS: make.writers(make.writer("System Writer", 9))})
+    script = make.cluster(hv02={WRITERS: make.writer_rows(make.writer_row("System Writer", 9))})
     script[("prod", "MSCluster_Node")][1]["BuildNumber"] = "6002"
     assert (await check(script)).title == "prod: writers well on all 6 nodes"
 
@@ -312,13 +312,13 @@ async def test_an_empty_list_is_not_a_healthy_one(check, make):
 
 
 async def test_a_host_without_its_hyper_v_writer(check, make):
-    report = await check(make.cluster(hv04={WRITERS: make.writers()[1:]}))
+    report = await check(make.cluster(hv04={WRITERS: make.writer_rows()[1:]}))
     assert report.title == "prod: Hyper-V writer MISSING on hv04"
     assert "hv04" not in report.fine[0].targets
 
 
 async def test_a_state_that_nobody_knows_is_odd(check, make):
-    report = await check(make.cluster(hv04={WRITERS: make.writers(make.writer("System Writer", 42))}))
+    report = await check(make.cluster(hv04={WRITERS: make.writer_rows(make.writer_row("System Writer", 42))}))
     assert report.title == "prod: System Writer ODD on hv04"
     assert "[42] not a known state" in report.findings[0].summary
 
@@ -352,10 +352,12 @@ async def test_what_else_a_node_said_stands_beside_a_list_that_cannot_be_read(ch
     ("language", "stuck"), [("Aucune erreur", "Erreur récupérable"), ("Kein Fehler", "Wiederholbarer Fehler")]
 )
 async def test_other_languages(check, make, language, stuck):
-    foreign = make.writers(make.writer("Microsoft Hyper-V VSS Writer", 5, stuck), error=language)
+    foreign = make.writer_rows(make.writer_row("Microsoft Hyper-V VSS Writer", 5, stuck), error=language)
     script = make.cluster(
         hv03={WRITERS: foreign},
-        hv04={WRITERS: make.writers(make.writer("Microsoft Hyper-V VSS Writer", error=language), error=language)},
+        hv04={
+            WRITERS: make.writer_rows(make.writer_row("Microsoft Hyper-V VSS Writer", error=language), error=language)
+        },
     )
     report = await check(script)
     assert report.title == "prod: Hyper-V writer LOOKS STUCK on hv03"
@@ -366,7 +368,7 @@ async def test_other_languages(check, make, language, stuck):
 
 
 async def test_an_unread_error_on_a_stable_writer_is_unknown_not_fine(check, make):
-    mixed = make.writers(make.writer("System Writer", error="Wiederholbarer Fehler"), error="Kein Fehler")
+    mixed = make.writer_rows(make.writer_row("System Writer", error="Wiederholbarer Fehler"), error="Kein Fehler")
     report = await check(make.cluster(hv04={WRITERS: mixed}))
     assert report.title == "prod: writers well on 5 of 6 nodes, hv04 unknown"
     assert report.findings == ()
@@ -430,7 +432,7 @@ async def test_a_host_that_stands_alone(check, make, waiting):
     script |= {
         ("backup01", "Win32_OperatingSystem"): [{"BuildNumber": "7601"}],
         ("backup01", WRITERS): waiting,
-        ("backup01", "Msvm_ComputerSystem"): make.guests("hv03"),
+        ("backup01", "Msvm_ComputerSystem"): make.guest_rows("hv03"),
     }
     report = await check(script, target=ALONE)
     assert report.title == "backup01: Hyper-V writer LOOKS STUCK on backup01"
@@ -442,7 +444,7 @@ async def test_a_host_without_hyper_v_is_not_missing_its_writer(check, make):
     absent = Unknown("backup01", "absent", "there is no namespace root/virtualization/v2.")
     script = make.cluster() | {
         ("backup01", "Win32_OperatingSystem"): [{"BuildNumber": "20348"}],
-        ("backup01", WRITERS): make.writers()[1:],
+        ("backup01", WRITERS): make.writer_rows()[1:],
         ("backup01", "Msvm_ComputerSystem"): absent,
         ("backup01", VMMS): absent,
     }
@@ -576,7 +578,7 @@ SILENT = Unknown("prod", "timed out", "silent.")
 )
 async def test_a_reset_is_offered_only_where_nothing_leans_on_a_stuck_writer(check, make, case, offered):
     over = {name: rows for name, rows in case.items() if name.startswith("MSCluster")}
-    rows = make.writers(make.writer("Microsoft Hyper-V VSS Writer", 5, "Unexpected error"))
+    rows = make.writer_rows(make.writer_row("Microsoft Hyper-V VSS Writer", 5, "Unexpected error"))
     seen = STUCK | {"at": case.get("at", LONG_AGO), "writer_id": HYPER_V, "instance_id": INSTANCE}
     script = make.cluster(case.get("locked", 0), hv03={WRITERS: rows, "recall writer": [seen]}, prod=over)
     report = await check(script)
@@ -584,7 +586,7 @@ async def test_a_reset_is_offered_only_where_nothing_leans_on_a_stuck_writer(che
 
 
 async def test_a_host_that_stands_alone_cannot_be_drained_so_no_reset_is_offered(check, make):
-    rows = make.writers(make.writer("Microsoft Hyper-V VSS Writer", 8, "Unexpected error"))
+    rows = make.writer_rows(make.writer_row("Microsoft Hyper-V VSS Writer", 8, "Unexpected error"))
     script = make.cluster(backup01={WRITERS: rows, "Msvm_ComputerSystem": [], "Win32_OperatingSystem": []})
     report = await check(script, target=ALONE)
     assert [one.label for one in report.remedies] == ["Find Full Guests"]

@@ -258,7 +258,7 @@ async def test_one_node_of_a_cluster(find, make):
 async def test_a_2008_r2_host_that_stands_alone(find, make):
     script = make.space(1) | {
         ("old01", "Win32_OperatingSystem"): [{"BuildNumber": "7601"}],
-        ("old01", HOST): make.guests("hv03", count=1),
+        ("old01", HOST): make.guest_rows("hv03", count=1),
         ("old01", KVP): [{"SystemName": make.vm_id(300), "GuestIntrinsicExchangeItems": make.kvp("test-tfs-01")}],
         ("old01", BIOS): [{"SystemName": make.vm_id(300), "BIOSGUID": make.vm_id(300)}],
     }

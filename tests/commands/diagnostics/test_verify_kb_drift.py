@@ -200,8 +200,8 @@ async def test_the_storvsc_trap_names_guests_with_scsi_disks(verify, make):
         disk(make, "Synthetic Disk Drive", "d", "c"),
         disk(make, "Virtual Hard Disk", "v", "d"),
     ]
-    hv03 = {QFE: qfe("KB2636573"), DISKS: disks, "Msvm_ComputerSystem": make.guests("hv03")}
-    hv04 = {QFE: qfe("KB2636573"), DISKS: [], "Msvm_ComputerSystem": make.guests("hv04")}
+    hv03 = {QFE: qfe("KB2636573"), DISKS: disks, "Msvm_ComputerSystem": make.guest_rows("hv03")}
+    hv04 = {QFE: qfe("KB2636573"), DISKS: [], "Msvm_ComputerSystem": make.guest_rows("hv04")}
     report = await verify(nodes(hv03=hv03, hv04=hv04))
     trap = report.findings[0]
     assert (trap.status, trap.target) == ("TRAP", "hv03")
