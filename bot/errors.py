@@ -61,9 +61,9 @@ class TargetError(HvopsError):
     """A host, guest, database or service did not answer the question.
 
     Attributes:
-        on: the name of the target, as people write it.
+        target: its name, as people write it.
         kind: one or two words for a list ("timed out").
-        do: what a person can do about it, or "".
+        hint: what a person can do about it, or "".
     """
 
     kind = "did not answer"

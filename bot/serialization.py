@@ -21,10 +21,10 @@ class Evidence:
 
     Attributes:
         on: the target.
-        asks: the question as an engineer would write it: the WQL text, the command line.
+        query: the question as an engineer would write it: the WQL text, the command line.
         raw: the answer as it came, decoded; "" where there was none.
         error: the sentence of the error; "" where there was none.
-        shown: the same answer as people read it, one row a line; "" where `raw` reads well by itself.
+        rendered: the same answer as people read it, one row a line; "" where `raw` reads well by itself.
     """
 
     on: str

@@ -214,3 +214,49 @@ def test_a_wheel_would_carry_what_the_code_reads_beside_itself():
     ignored = (ROOT / ".gitignore").read_text().split()
     kinds = {path.suffix for room in ROOMS for path in (ROOT / room).rglob("*") if path.is_file()} - {".py", ".pyc"}
     assert not {f"*{kind}" for kind in kinds} & set(ignored), "hatchling leaves out what git ignores"
+
+
+def documented(doc: str | None, heading: str) -> list[str]:
+    """The names below a heading of a docstring: "name, other: what they are"."""
+    lines = (doc or "").splitlines()
+    if f"{heading}:" not in [line.strip() for line in lines]:
+        return []
+    at = [line.strip() for line in lines].index(f"{heading}:")
+    indent = len(lines[at]) - len(lines[at].lstrip())
+    names = []
+    for line in lines[at + 1 :]:
+        inside = len(line) - len(line.lstrip()) - indent
+        if line.strip() and inside <= 0:
+            break
+        if inside == 4 and (found := re.match(r"\*{0,2}([\w, *]+):", line.strip())):
+            names += [name.strip(" *") for name in found[1].split(",")]
+    return names
+
+
+@pytest.mark.parametrize("path", modules(*ROOMS), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_docstrings_name_what_is_there(path):
+    wrong = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ClassDef):
+            inside = [one for one in ast.walk(node) if one is not node]
+            have = {
+                one.target.id for one in inside if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)
+            }
+            have |= {one.attr for one in inside if isinstance(one, ast.Attribute)}
+            have |= {one.name for one in inside if isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef))}
+            have |= {
+                name.id
+                for one in inside
+                if isinstance(one, ast.Assign)
+                for name in one.targets
+                if isinstance(name, ast.Name)
+            }
+            wrong += [
+                f"{node.name}: {one}" for one in documented(ast.get_docstring(node), "Attributes") if one not in have
+            ]
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            every = node.args
+            has = {one.arg for one in (*every.posonlyargs, *every.args, *every.kwonlyargs)}
+            has |= {one.arg for one in (every.vararg, every.kwarg) if one}
+            wrong += [f"{node.name}: {one}" for one in documented(ast.get_docstring(node), "Args") if one not in has]
+    assert not wrong

@@ -1,10 +1,10 @@
 """What a remediation answers: exactly what will run, and the proof that it worked.
 
 The digest covers steps, targets, what the gates say and whether they passed, locks and the way back. Measurements
-(times, free bytes, counts, the order of guests) belong into `because`, `impact`, `evidence` and a gate's `measured`,
+(times, free bytes, counts, the order of guests) belong into `reason`, `impact`, `evidence` and a gate's `measured`,
 which stand beside the digest: a plan whose digest holds a measurement is void the moment anything moves.
 
-A plan without groups does nothing, and `because` says why. A plan with a blocking gate that did not pass makes no
+A plan without groups does nothing, and `reason` says why. A plan with a blocking gate that did not pass makes no
 ticket; `remedies` are then the buttons that help. A gate that only takes time may pass between decision and start.
 """
 
@@ -74,7 +74,7 @@ class Check:
         give_up: where this holds there is nothing to wait for any more: it has failed.
         silence: "unknown": no answer at the end is not known. "wait": silence is expected (a reboot), and one that
             lasts is a failure.
-        says: what it means that it holds, as people read it: "hv03 is paused and drained".
+        description: what it means that it holds, as people read it: "hv03 is paused and drained".
         never: what it means that `give_up` holds: "the cluster has given up draining hv03".
     """
 
@@ -98,7 +98,7 @@ class Step:
 
     Attributes:
         key: unique in the plan: lower-case letters, digits, hyphens, dots.
-        says: as people read it: "Pause and drain hv03".
+        description: as people read it: "Pause and drain hv03".
         done: must hold afterwards; how the step is judged, whatever the reply was.
         guard: must hold just before; else the step is not begun.
         deadline: seconds that the act itself may take; for a step by hand, how long a person has.
@@ -106,8 +106,8 @@ class Step:
         undo: takes it back.
         undone: must hold after the undo; where it is empty, `before` must answer as it did.
         repeatable: after a crash it may be done again, if `before` shows that nothing has changed yet.
-        yields_locks: while it waits, another ticket may have the locks. Steps by hand always give way.
-        undo_says: what taking it back does, as people read it; else it reads as taking back what `says` says.
+        preemptible: while it waits, another ticket may have the locks. Steps by hand always give way.
+        undo_says: what taking it back does, as people read it; else it reads as taking back what `description` says.
     """
 
     key: str
@@ -149,12 +149,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Steps between which the plan is not made afresh; before the first of them it is, where `afresh` says so.
+    """Steps between which the plan is not made again; where `revalidate_before` is set, it is before the first.
 
     Attributes:
         times: how often the whole group is done, one round after the other.
         on_failure: "undo": what the group has done is taken back in reverse, where its steps say how.
-        afresh: False: it finishes what the group before has begun, by which the facts of the plan are no longer so.
+        revalidate_before: False: it finishes what the group before has begun, by which the plan's facts no longer hold.
     """
 
     key: str
@@ -214,18 +214,18 @@ class Plan:
     """What people read, what is signed, and what runs.
 
     Attributes:
-        because: why, with what was measured; for a plan without groups, why there is none: "No plan for hv03: …" and
+        reason: why, with what was measured; for a plan without groups, why there is none: "No plan for hv03: …" and
             "Nothing to …" are shown as such.
         impact: what it means for others while it runs, with its measurements.
-        way_back: how to get out of it half-way.
+        rollback: how to get out of it half-way.
         locks: names such as "cluster:prod"; no two running tickets hold the same one.
         remedies: buttons beside the plan, or instead of it.
         samples: what the next look will want to know about this one, as a report's.
         touches: machines that it is about beside those that its actions name, where an action names a service: a role
             must hold there too, and there it is shown.
-        now: how it stands, in a few words, as measured: "[5] Unexpected error, 11 guests".
-        then: how it stands once all is done; no more than what the last checks prove.
-        puts_back: once all is done, its own steps have put back what others of them changed on the way: nothing is left
+        current_state: how it stands, in a few words, as measured: "[5] Unexpected error, 11 guests".
+        expected_state: how it stands once all is done; no more than what the last checks prove.
+        self_reverting: once all is done, its own steps have put back what others of them changed on the way: nothing is left
             that an undo could take back.
     """
 

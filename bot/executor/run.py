@@ -39,7 +39,7 @@ class Run:
         attempt: which one this is; every entry carries it, and an older one is refused.
         places: every step in every round.
         idle: set while no act is under way, from the entry of its intent to its answer.
-        wanted: somebody needs its locks.
+        preempt_requested: somebody needs its locks.
         heeds_cancel: False while it takes back what failed.
         not_before: when it is worth trying again to start it, where only time is missing.
     """

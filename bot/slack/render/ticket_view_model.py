@@ -32,7 +32,7 @@ class TicketView:
     Attributes:
         entries: all of its entries, oldest first.
         happening: the newest thing that the runner told, for what stands in no entry.
-        deciders: ids of the user groups and members who may decide, as Slack names them.
+        approver_ids: ids of the user groups and members who may decide, as Slack names them.
         nobody: why nobody can decide now, or "".
         successor: the ticket whose plan replaces this one, or "".
         successor_link: where that one is shown, or "".
