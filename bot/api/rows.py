@@ -101,6 +101,16 @@ def get_datetime(row: Row, column: str) -> datetime | None:
     return None if at.year <= 1601 else at  # noqa: PLR2004 - FILETIME's zero
 
 
+def get_reference_name(row: Row, column: str) -> str:
+    """The key `Name` of the instance that a REF names: an end of an association. Raises CellError where it has none."""
+    reference = row.get(column)
+    found = reference.items() if isinstance(reference, Mapping) else ()
+    name = next((value for key, value in found if key.casefold() == "name"), None)
+    if isinstance(name, str) and name:
+        return name
+    raise CellError(column, reference)
+
+
 def format_rows(rows: Rows) -> str:
     """The rows as people read them: one a line, `column: cell` in the order of the answer; "(no rows)" for none."""
     return "\n".join("  ".join(f"{name}: {_shown(cell)}" for name, cell in row.items()) for row in rows) or "(no rows)"

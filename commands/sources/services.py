@@ -7,13 +7,12 @@ While a service that depends on it runs, StopService refuses with 3 [doc: StopSe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bot.api.actions import InvokeMethod
 from bot.api.plan import Check, CompareToBefore, Expect, Step, exists
 from bot.api.queries import Predicate, Query, Wql, make_params
-from bot.api.rows import Cell, CellError, Row, Rows, get_bool, get_int, get_str
+from bot.api.rows import Row, Rows, get_bool, get_int, get_reference_name, get_str
 from bot.api.sources import Source
 
 RUNNING, STOPPED, DISABLED = "Running", "Stopped", "Disabled"
@@ -83,17 +82,7 @@ def _service(row: Row) -> Service:
 
 def _read_dependents(rows: Rows) -> tuple[tuple[str, str], ...]:
     """The pairs, by name. Raises CellError: a pair that nobody can read could be the one that matters."""
-    return tuple((_named(row, "Antecedent"), _named(row, "Dependent")) for row in rows)
-
-
-def _named(row: Row, column: str) -> str:
-    """The name in a reference to a service."""
-    reference: Cell = row.get(column)
-    if isinstance(reference, Mapping):
-        name = next((value for key, value in reference.items() if key.casefold() == "name"), None)
-        if isinstance(name, str) and name:
-            return name
-    raise CellError(column, reference)
+    return tuple((get_reference_name(row, "Antecedent"), get_reference_name(row, "Dependent")) for row in rows)
 
 
 def service_state(on: str, service: str) -> Source[str]:

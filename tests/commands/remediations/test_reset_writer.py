@@ -119,7 +119,7 @@ async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
         Gate("No guest that answered is short of space", outcome=GateOutcome.PASSED, measured="3 guests answered"),
     )
     assert len(plan.gates) == 4 + 12
-    assert [gate.says for gate in plan.gates if not gate.passed] == []
+    assert [gate.description for gate in plan.gates if not gate.passed] == []
     assert planned.ask.rounds <= 4
     assert COMMAND.risk is Risk.HIGH
 
