@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.api.rows import CellError, get_datetime, get_int, get_ints
+from bot.api.rows import CellError, get_datetime, get_int, get_ints, get_reference_name
 
 
 @pytest.mark.parametrize("at", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "2026-13-01", "now"])
@@ -23,3 +23,10 @@ def test_a_number_that_cim_cannot_hold_is_unreadable(cell):
 def test_the_largest_and_the_smallest_number_of_cim():
     assert get_int({"a": str(2**64 - 1)}, "a") == 2**64 - 1
     assert get_ints({"a": (str(-(2**63)), "0")}, "a") == (-(2**63), 0)
+
+
+@pytest.mark.parametrize("end", [None, "hv03", {}, {"Id": "x"}, {"Name": ("a", "b")}, {"Name": ""}, {"Name": None}])
+def test_an_end_of_an_association_without_a_name_is_unreadable(end):
+    with pytest.raises(CellError):
+        get_reference_name({"Antecedent": end}, "Antecedent")
+    assert get_reference_name({"Antecedent": {"__CLASS": "Win32_Service", "name": "RpcSs"}}, "Antecedent") == "RpcSs"
