@@ -242,7 +242,7 @@ class ScriptedCluster:
             script[node, "Msvm_SummaryInformation"] = [
                 {"Name": one.vm_id, "MemoryUsage": str(8 * GIB_IN_MB)} for one in guests
             ]
-        return _replaced(script, over)
+        return changed(script, over)
 
     def space(
         self,
@@ -267,7 +267,7 @@ class ScriptedCluster:
             for one in own:
                 script[one.name, "Win32_Volume"] = [volume("C:", 0 if one.name in without_room else 40 * GIB)]
                 script[one.name, "Parameters"] = [{"VirtualMachineId": one.vm_id}]
-        return _replaced(script, over)
+        return changed(script, over)
 
     def resettable(
         self, locked: int | Iterable[str] = (), full: Iterable[str] = (), **over: Mapping[str, Any]
@@ -275,7 +275,7 @@ class ScriptedCluster:
         """`space` of all guests, and a backup product without a job."""
         others = {("*", f"Msvm_{what}"): [] for what in _HYPER_V}
         script = self.space(None, locked, full) | others | {("commvault", "commvault active jobs"): []}
-        return _replaced(script, over)
+        return changed(script, over)
 
     def _everywhere(self) -> Iterable[tuple[str, Guest]]:
         return ((node, guest) for node, guests in self.guests.items() for guest in guests)
@@ -288,7 +288,8 @@ def _private(guest: Guest) -> Row:
     return {"__CLASS": "MSCluster_Property", "VmId": f"{{{guest.vm_id}}}"}
 
 
-def _replaced(script: Script, over: Mapping[str, Mapping[str, Any]]) -> Script:
+def changed(script: Script, over: Mapping[str, Mapping[str, Any]]) -> Script:
+    """The script with other answers of some targets: `{"hv03": {"Win32_Volume": rows}}`; `_` in a name is read as `-`."""
     for target, answers in over.items():
         script |= {(target.replace("_", "-"), what): rows for what, rows in answers.items()}
     return script

@@ -1,7 +1,5 @@
-import uuid
-from typing import Any
-
 import pytest
+from scripted_vmm import OF_2008_R2, OF_2012, OF_2012_R2, columns, guid, on, record, there, world
 
 from bot.api.arguments import Target
 from bot.api.facts import Unknown
@@ -10,67 +8,6 @@ from commands.diagnostics.find_missing_vms import Args, collect, evaluate
 from commands.sources import vmm
 
 ARGS = Args(Target("vmm", "vmm", clusters=("prod",)))
-COLUMNS = [
-    ("tbl_ADHC_Host", "HostID", "uniqueidentifier"),
-    ("tbl_ADHC_Host", "ComputerName", "nvarchar"),
-    ("tbl_WLC_VObject", "ObjectId", "uniqueidentifier"),
-    ("tbl_WLC_VObject", "ObjectState", "int"),
-    ("tbl_WLC_VObject", "Name", "nvarchar"),
-    ("tbl_WLC_VObject", "HostId", "uniqueidentifier"),
-    ("tbl_WLC_VObject", "CloudId", "uniqueidentifier"),
-    ("tbl_WLC_VObject", "FailedJobID", "uniqueidentifier"),
-    ("tbl_WLC_VMInstance", "VMInstanceId", "uniqueidentifier"),
-    ("tbl_WLC_VMInstance", "VMId", "nvarchar"),
-    ("tbl_WLC_VMInstance", "ProtectionUnitId", "uniqueidentifier"),
-    ("tbl_WLC_VMInstance", "SecuritySummary", "int"),
-    ("tbl_TR_TaskTrail", "TaskID", "uniqueidentifier"),
-    ("tbl_TR_TaskTrail", "TaskState", "nvarchar"),
-]
-NODES = ("hv01", "hv02", "hv03", "hv04", "hv05", "hv06")
-
-
-def columns(*without: str) -> list[dict[str, str]]:
-    return [
-        {"TABLE_NAME": table, "COLUMN_NAME": column, "DATA_TYPE": kind}
-        for table, column, kind in COLUMNS
-        if column not in without
-    ]
-
-
-def guid(kind: str, name: str) -> str:
-    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{kind} {name}")).upper()
-
-
-def record(name: str, host: str, state: int = 0, vm_id: str | None = None, number: int = 0) -> dict[str, Any]:
-    return {
-        "ObjectId": guid("object", f"{name} {number}"),
-        "Name": name,
-        "ObjectState": str(state),
-        "HostId": guid("host", host),
-        "VMId": guid("vm", name) if vm_id is None else vm_id,
-    }
-
-
-def there(*names: str, state: str = "2") -> list[dict[str, Any]]:
-    return [{"Name": guid("vm", name).lower(), "ElementName": name, "EnabledState": state} for name in names]
-
-
-def world(records: list[dict[str, Any]], **over: Any) -> dict[tuple[str, str], Any]:
-    """A VMM and six nodes, each with one virtual machine `vm-<node>`; keyword arguments replace what a target says."""
-    usual = [record(f"vm-{node}", node) for node in NODES]
-    hosts = [{"HostID": guid("host", node), "ComputerName": f"{node.upper()}.corp.example"} for node in NODES]
-    script: dict[tuple[str, str], Any] = {
-        ("vmm", "vmm columns"): columns(),
-        ("vmm", "vmm hosts"): hosts,
-        ("vmm", "vmm virtual machines"): [*usual, *records],
-        ("vmm", "vmm failed jobs"): [],
-        ("vmm", "vmm running jobs"): [],
-        ("prod", "MSCluster_Node"): [{"Name": node, "State": "0", "BuildNumber": "9600"} for node in NODES],
-    }
-    script |= {(node, "Msvm_ComputerSystem"): there(f"vm-{node}") for node in NODES}
-    for target, answers in over.items():
-        script |= {(target, what): rows for what, rows in answers.items()}
-    return script
 
 
 @pytest.fixture
@@ -80,10 +17,6 @@ def answer(scripted):
         return evaluate(ARGS, await collect(ARGS, ask))
 
     return asked
-
-
-def on(*names: str, **guests: Any) -> dict[str, Any]:
-    return {"Msvm_ComputerSystem": [*there(*names), *guests.get("more", [])]}
 
 
 async def test_where_all_agrees_nothing_is_found(answer):
@@ -185,7 +118,7 @@ async def test_on_no_host_although_all_answered(answer):
 
 
 async def test_seen_twice_counts_where_it_runs(answer):
-    moving = on("vm-hv04", more=there("crm-01", state="3"))
+    moving = on("vm-hv04", more=there("crm-01", state=3))
     report = await answer([record("crm-01", "hv04", 220)], hv04=moving, hv06=on("vm-hv06", "crm-01"))
     assert "it is running on hv06" in report.findings[0].summary
 
@@ -232,9 +165,9 @@ async def test_no_columns_at_all_are_unknown(answer):
     ("without", "release"),
     [
         ((), "2016 or later"),
-        (("SecuritySummary",), "2012 R2"),
-        (("SecuritySummary", "ProtectionUnitId"), "2012"),
-        (("SecuritySummary", "ProtectionUnitId", "CloudId"), "2008 R2"),
+        (OF_2012_R2, "2012 R2"),
+        (OF_2012, "2012"),
+        (OF_2008_R2, "2008 R2"),
     ],
 )
 async def test_the_release_is_told_by_its_columns(answer, without, release):

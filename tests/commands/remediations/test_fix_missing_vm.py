@@ -1,8 +1,8 @@
 """`/fix-missing-vm`: three ways, each a whole plan; whatever is not certain is no plan."""
 
-import uuid
-
 import pytest
+from scripted_cluster import changed
+from scripted_vmm import OF_2008_R2, columns, guid, on, record, there, world
 
 from bot.api.actions import ManualStep, RowTransaction, Update
 from bot.api.arguments import Target, VmmTargets
@@ -16,62 +16,21 @@ from commands.sources.services import start_step, stop_step
 VMM = Target("vmm", "vmm", clusters=("prod",))
 OWN = Target("vmm", "vmm", clusters=("prod",), host="vmm01")
 OTHER = Target("vmm-old", "vmm", clusters=("prod",))
-NODES = ("hv04", "hv05", "hv06")
-
-
-def guid(kind, name):
-    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{kind} {name}")).upper()
-
-
 OBJECT, VM, HV04, HV06 = guid("object", "crm-01"), guid("vm", "crm-01"), guid("host", "hv04"), guid("host", "hv06")
-COLUMNS = (
-    ("tbl_ADHC_Host", "HostID", "uniqueidentifier"),
-    ("tbl_ADHC_Host", "ComputerName", "nvarchar"),
-    ("tbl_WLC_VObject", "ObjectId", "uniqueidentifier"),
-    ("tbl_WLC_VObject", "ObjectState", "int"),
-    ("tbl_WLC_VObject", "Name", "nvarchar"),
-    ("tbl_WLC_VObject", "HostId", "uniqueidentifier"),
-    ("tbl_WLC_VMInstance", "VMInstanceId", "uniqueidentifier"),
-    ("tbl_WLC_VMInstance", "VMId", "nvarchar"),
-    ("tbl_WLC_VObject", "CloudId", "uniqueidentifier"),
-    ("tbl_TR_TaskTrail", "TaskID", "uniqueidentifier"),
-    ("tbl_TR_TaskTrail", "TaskState", "nvarchar"),
-)
 
 
-def columns(*without):
-    names = ("TABLE_NAME", "COLUMN_NAME", "DATA_TYPE")
-    return [dict(zip(names, one, strict=True)) for one in COLUMNS if one[1] not in without]
-
-
-def record(host="hv04", state=220, name="crm-01", key=OBJECT, vm=VM):
-    return {"ObjectId": key, "Name": name, "ObjectState": state, "HostId": guid("host", host), "VMId": vm}
+def missing(host="hv04", state=220, **over):
+    return record("crm-01", host, state) | {"ObjectId": OBJECT} | over
 
 
 def backup(finished="2026-11-22T05:53:00", now="2026-11-22T22:41:00"):
     return [{"backup_finish_date": finished, "server_now": now}]
 
 
-def there(power=2):
-    return {"Name": VM.lower(), "ElementName": "crm-01", "EnabledState": str(power)}
-
-
 def script(*records, power=2, **over):
-    found = {
-        ("vmm", "vmm columns"): columns(),
-        ("vmm", "vmm hosts"): [
-            {"HostID": guid("host", node), "ComputerName": f"{node}.corp.example"} for node in NODES
-        ],
-        ("vmm", "vmm virtual machines"): list(records or [record()]),
-        ("vmm", "vmm running jobs"): [],
-        ("vmm", "vmm last full backup"): backup(),
-        ("prod", "MSCluster_Node"): [{"Name": one, "State": "0", "BuildNumber": "9600"} for one in NODES],
-        ("*", "Msvm_ComputerSystem"): [],
-        ("hv06", "Msvm_ComputerSystem"): [there(power)],
-    }
-    for target, answers in over.items():
-        found |= {(target, what): rows for what, rows in answers.items()}
-    return found
+    """VMM believes crm-01 to be on hv04, and it is on hv06."""
+    told = world(list(records or [missing()]), hv06=on(more=there("crm-01", state=power)))
+    return changed(told | {("vmm", "vmm last full backup"): backup()}, over)
 
 
 @pytest.fixture
@@ -160,8 +119,8 @@ async def test_the_database_comes_last(planned):
     key = make_params(ObjectId=OBJECT)
     plan = await planned(script(), "database")
     assert plan.gates == (
-        Gate("The schema of vmm is known", outcome=GateOutcome.PASSED, measured="VMM 2012"),
-        Gate("Every node said which virtual machines it has", outcome=GateOutcome.PASSED, measured="3 nodes"),
+        Gate("The schema of vmm is known", outcome=GateOutcome.PASSED, measured="VMM 2016 or later"),
+        Gate("Every node said which virtual machines it has", outcome=GateOutcome.PASSED, measured="6 nodes"),
         Gate("No job runs in VMM vmm", outcome=GateOutcome.PASSED, measured="0 running"),
         Gate(
             "The database of vmm has a full backup less than 24 hours old",
@@ -284,42 +243,46 @@ async def test_a_backup_that_is_just_young_enough(planned):
 
 
 REFUSED = {
-    "all is well": ([record("hv06", 0)], {}, "Nothing to mend: VMM and hv06 agree about crm-01."),
+    "all is well": ([missing("hv06", 0)], {}, "Nothing to mend: VMM and hv06 agree about crm-01."),
     "two records of one machine": (
-        [record(), record(key=guid("object", "x"), name="other")],
+        [missing(), missing(ObjectId=guid("object", "x"), Name="other")],
         {},
         "VMM has more than one record of this machine",
     ),
     "two machines of one name": (
-        [record(), record(key=guid("object", "x"), vm=guid("vm", "x"))],
+        [missing(), missing(ObjectId=guid("object", "x"), VMId=guid("vm", "x"))],
         {},
         "No plan for “crm-01”: 2 records could be meant. None is changed: ",
     ),
-    "a job is at work": ([record(state=200)], {}, "a job of VMM's is at work on it (UnderMigration)"),
-    "it is nowhere": ([record()], {"hv06": {"Msvm_ComputerSystem": []}}, "none of them has it"),
+    "a job is at work": ([missing(state=200)], {}, "a job of VMM's is at work on it (UnderMigration)"),
+    "it is nowhere": ([missing()], {"hv06": {"Msvm_ComputerSystem": []}}, "none of them has it"),
     "it may be on a silent node": (
-        [record()],
+        [missing()],
         {"hv06": {"Msvm_ComputerSystem": Unknown("hv06", "timed out", "no answer.")}},
         "where it is is not known",
     ),
-    "it is starting": ([record()], {"hv06": {"Msvm_ComputerSystem": [there(10)]}}, "Look again when that has ended."),
+    "it is starting": (
+        [missing()],
+        {"hv06": {"Msvm_ComputerSystem": there("crm-01", state=10)}},
+        "Look again when that has ended.",
+    ),
     "VMM does not list its host": (
-        [record()],
+        [missing()],
         {"vmm": {"vmm hosts": [{"HostID": HV04, "ComputerName": "hv04"}]}},
         "VMM lists 0 hosts called hv06",
     ),
     "VMM lists its host twice": (
-        [record()],
+        [missing()],
         {"vmm": {"vmm hosts": [{"HostID": guid("host", one), "ComputerName": "hv06.a"} for one in "ab"]}},
         "VMM lists 2 hosts called hv06",
     ),
     "the database is silent": (
-        [record()],
+        [missing()],
         {"vmm": {"vmm columns": Unknown("vmm", "timed out", "no answer.")}},
         "No plan: vmm: no answer.",
     ),
     "its rows are silent": (
-        [record()],
+        [missing()],
         {"vmm": {"vmm virtual machines": Unknown("vmm", "timed out", "no answer.")}},
         "No plan: vmm: no answer.",
     ),
@@ -343,16 +306,16 @@ async def test_an_unknown_schema_gets_a_draft_and_no_action(planned):
 
 
 async def test_what_each_way_cannot_do(planned):
-    stale = [record("hv06", 220)]
+    stale = [missing("hv06", 220)]
     assert "is where VMM believes it to be" in (await planned(script(*stale), "migration")).reason
     assert "Refresh it in VMM." in (await planned(script(*stale), "database")).reason
     assert (await planned(script(*stale))).groups
     assert "it does not run" in (await planned(script(power=3), "migration")).reason
-    wrong = await planned(script(record("hv04", 0)), "database")
+    wrong = await planned(script(missing("hv04", 0)), "database")
     assert (wrong.groups, "on another host" in wrong.reason) == ((), True)
     silent = {"hv04": {"Msvm_ComputerSystem": Unknown("hv04", "timed out", "no answer.")}}
     assert "hv04 did not answer" in (await planned(script(**silent), "migration")).reason
-    old = {"vmm": {"vmm columns": columns("CloudId")}}
+    old = {"vmm": {"vmm columns": columns(*OF_2008_R2, "FailedJobID")}}
     assert "2008 R2" in (await planned(script(power=3, **old), "database")).reason
     assert (await planned(script(**old), "database")).groups
 
@@ -370,17 +333,23 @@ async def test_a_name_that_nobody_has(planned, vm):
 
 async def test_a_hostile_name_in_the_database_is_part_of_no_action(planned):
     name = "x'; Remove-Item C:\\ #"
-    plan = await planned(script(record(name=name)), "database", vm=OBJECT)
+    plan = await planned(script(missing(Name=name)), "database", vm=OBJECT)
     assert name in plan.reason
     assert not any(name in repr(step) for step in plan.steps)
 
 
-ABSENT = {"vmm-old": {"vmm virtual machines": [], "vmm hosts": [], "vmm running jobs": [], "vmm columns": columns()}}
+ABSENT = {
+    "vmm virtual machines": [],
+    "vmm hosts": [],
+    "vmm failed jobs": [],
+    "vmm running jobs": [],
+    "vmm columns": columns(),
+}
 BACKED_UP = {"vmm last full backup": backup()}
 
 
 def two(**answers):
-    return script(**{"vmm-old": ABSENT["vmm-old"] | BACKED_UP | answers})
+    return script(**{"vmm-old": ABSENT | BACKED_UP | answers})
 
 
 async def test_it_is_looked_for_on_every_server(planned):
@@ -393,7 +362,7 @@ async def test_it_is_looked_for_on_every_server(planned):
 
 
 async def test_one_name_on_two_servers_is_refused_with_what_to_write(planned):
-    other = record(key=guid("object", "y"), vm=guid("vm", "y"))
+    other = missing(ObjectId=guid("object", "y"), VMId=guid("vm", "y"))
     plan = await planned(two(**{"vmm virtual machines": [other]}), servers=(VMM, OTHER))
     assert plan.groups == ()
     assert plan.reason.startswith("No plan for “crm-01”: 2 records could be meant. None is changed: ")
