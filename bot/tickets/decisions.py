@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol, TypedDict
+from typing import TypedDict
 
 from bot.api.actions import ManualStep
 from bot.api.command import Role
@@ -19,7 +19,7 @@ from bot.dispatch import authorization
 from bot.dispatch.authorization import Person
 from bot.errors import AlreadyDecided, HvopsError, LedgerError, PermissionDenied, TicketError
 from bot.formatting import format_time
-from bot.ledger import Entry, Ledger
+from bot.ledger import Entry, Ledger, TicketSummary
 from bot.ledger.entries import (
     Approved,
     CancelAsked,
@@ -36,7 +36,7 @@ from bot.ledger.entries import (
 )
 from bot.ledger.envelope import to_timestamp
 from bot.ledger.ticket_state import ENDS, Ticket, TicketState, same_person
-from bot.tickets.proposal import proposal_of
+from bot.tickets.proposal import Proposal, proposal_of
 from bot.tickets.run_history import positions, story_of
 
 CONFIRM = "confirm"
@@ -62,35 +62,6 @@ class UserAction:
     place: str = ""
     click: int | None = None
     shown: int | None = None
-
-
-class ApprovalSubject(Protocol):
-    """What says who may decide: a proposal, or its heading in a list."""
-
-    @property
-    def ticket(self) -> str:
-        """Its number."""
-        ...
-
-    @property
-    def requester(self) -> str:
-        """Who asked, by id."""
-        ...
-
-    @property
-    def requester_name(self) -> str:
-        """The same by name."""
-        ...
-
-    @property
-    def policy(self) -> str:
-        """Whose decision it needs."""
-        ...
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        """Where a role must hold."""
-        ...
 
 
 class ApprovalService:
@@ -196,7 +167,7 @@ class ApprovalService:
         """Things may begin again. Raises PermissionDenied."""
         return self._switch(self._policy.go, person, Released(name=person.name, click=click))
 
-    def may_approve(self, person: Person, proposal: ApprovalSubject) -> bool:
+    def may_approve(self, person: Person, proposal: Proposal | TicketSummary) -> bool:
         """Whether this person could approve, or confirm. For saying at once that nobody can; writes nothing."""
         try:
             self._may_approve(person, proposal)
@@ -213,7 +184,7 @@ class ApprovalService:
             authorization.require_role(person, Role[role.upper()])
             return self._ledger.append(person.id, switch)
 
-    def _may_approve(self, person: Person, proposal: ApprovalSubject) -> None:
+    def _may_approve(self, person: Person, proposal: Proposal | TicketSummary) -> None:
         if proposal.policy == CONFIRM:
             if person.id != proposal.requester:
                 raise PermissionDenied(
@@ -296,7 +267,7 @@ def _by(press: UserAction) -> _By:
     return _By(by=press.person.id, name=press.person.name, via=press.via, place=press.place, click=press.click)
 
 
-def _allow(person: Person, role: Role, proposal: ApprovalSubject) -> None:
+def _allow(person: Person, role: Role, proposal: Proposal | TicketSummary) -> None:
     """On every cluster that the plan reaches; a plan that names none asks for the role everywhere."""
     for place in proposal.places or (authorization.EVERYWHERE,):
         authorization.require_role(person, role, place)

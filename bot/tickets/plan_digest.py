@@ -2,7 +2,7 @@
 
 Every value carries the name of its type, so that a question and an action with the same fields are not the same
 bytes, and what is read back is exactly what was written. Nothing of the signed part may be left out by a default:
-every field is written; only those that came later are left out while empty, so that older plans keep their digest.
+every field is written, empty ones too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from bot.api.plan import Gate, GateOutcome, Group, Plan
 from bot.errors import LedgerError
 
 KIND = "is"  # the key that carries the type
-_CAME_LATER = {"Step": ("undo_says",), "Check": ("description", "never")}
 FORMAT = 1
 _TYPES: Mapping[str, type[Any]] = {
     one.__name__: one
@@ -57,7 +56,7 @@ def signed_payload(whole: Plan, risk: Risk, version: str) -> dict[str, Any]:
         "rollback": whole.rollback,
         "gates": [_gate(gate) for gate in whole.gates],
         "groups": [_written(group) for group in whole.groups],
-        **({"touches": list(whole.touches)} if whole.touches else {}),
+        "touches": list(whole.touches),
     }
 
 
@@ -83,10 +82,8 @@ def _sha256(value: Any) -> str:
 
 def _written(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        kind = type(value).__name__
         told = {part.name: _written(getattr(value, part.name)) for part in dataclasses.fields(value)}
-        empty = [name for name in _CAME_LATER.get(kind, ()) if not told[name]]
-        return {KIND: kind, **{name: part for name, part in told.items() if name not in empty}}
+        return {KIND: type(value).__name__, **told}
     if isinstance(value, (tuple, list)):
         return [_written(one) for one in value]
     if isinstance(value, StrEnum):
