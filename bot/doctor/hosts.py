@@ -12,17 +12,18 @@ from datetime import UTC, datetime
 
 from bot.api.arguments import Target
 from bot.api.facts import Unknown
-from bot.api.queries import SampleHistory
+from bot.api.queries import Query, SampleHistory
 from bot.api.report import Finding, Report, Severity
 from bot.api.rows import Rows
 from bot.dispatch.command_line import read_line, read_typed, resolve
 from bot.dispatch.pipeline import run_diagnostic
-from bot.dispatch.query_session import QuerySession
+from bot.dispatch.query_session import QueryExecutor, QuerySession
 from bot.dispatch.registry import Command, Registry
 from bot.doctor.check import DoctorCheck, Status, fail, ok, warn
-from bot.errors import HvopsError, SettingsError
+from bot.errors import AuthenticationFailed, HvopsError, SettingsError
 from bot.redaction import Redactor
 from bot.services import Connections
+from bot.transport.client import QueryResult
 
 WHAT = "host checks"
 _STATUSES = {Severity.FAULT: Status.FAIL, Severity.WARNING: Status.WARN, Severity.NOTE: Status.SKIP}
@@ -44,12 +45,38 @@ async def examine_hosts(out: Connections, names: Iterable[str]) -> list[DoctorCh
     if not commands:
         says = "nothing examines hosts: no command that is installed has examines = True"
         return [warn(WHAT, says, "Install the commands of hvops.")]
-    names = list(names)
-    runs = [
-        _examined(out, registry, command, name) for command in commands for name in await _targets(out, command, names)
-    ]
+    names, found, client = list(names), list[DoctorCheck](), _OneLogin(out.target_client)
+    for command in commands:  # one after the other: what one was refused, the next one does not try again
+        runs = [_examined(out, client, registry, command, name) for name in await _targets(out, command, names)]
+        found += [check for checks in await asyncio.gather(*runs) for check in checks]
     mask = Redactor(out.settings.secrets())
-    return [_without_secrets(check, mask) for checks in await asyncio.gather(*runs) for check in checks]
+    return [_without_secrets(check, mask) for check in found]
+
+
+class _OneLogin:
+    """Asks no host again that refused the login: each refused password brings the account nearer to its lockout.
+
+    A host that has answered before refuses what was asked, not the login.
+    """
+
+    def __init__(self, target_client: QueryExecutor) -> None:
+        self._target_client = target_client
+        self._refused: dict[str, AuthenticationFailed] = {}
+        self._answered: set[str] = set()
+
+    async def answer(self, question: Query, seconds: float = 20.0) -> QueryResult:
+        """Ask one question. Raises TargetError."""
+        on = question.on.lower()
+        if on in self._refused:
+            raise self._refused[on]
+        try:
+            result = await self._target_client.answer(question, seconds)
+        except AuthenticationFailed as refused:
+            if on not in self._answered:
+                self._refused[on] = refused
+            raise
+        self._answered.add(on)
+        return result
 
 
 async def _targets(out: Connections, command: Command, names: Iterable[str]) -> list[str]:
@@ -66,11 +93,13 @@ async def _targets(out: Connections, command: Command, names: Iterable[str]) -> 
     return found
 
 
-async def _examined(out: Connections, registry: Registry, command: Command, name: str) -> list[DoctorCheck]:
+async def _examined(
+    out: Connections, client: QueryExecutor, registry: Registry, command: Command, name: str
+) -> list[DoctorCheck]:
     """What one diagnostic says of one target. Whatever goes wrong inside of it is a check that failed."""
     # A person waits for an answer no longer than overall_seconds; doctor waits for each host as long as it may take.
     limits = out.settings.limits.model_copy(update={"overall_seconds": float("inf")})
-    look = QuerySession(out.target_client, _no_history, datetime.now(UTC), limits, place=out.router.scope_of)
+    look = QuerySession(client, _no_history, datetime.now(UTC), limits, place=out.router.scope_of)
     try:
         line = await resolve(out.inventory, read_line(registry, read_typed(f"/{command.name} {name}")), None)
         report = await run_diagnostic(line, look)

@@ -127,8 +127,8 @@ def read_clock(name: str, told: Known[datetime]) -> Clock | Unknown:
     """
     trip = told.answered - told.asked
     if trip < timedelta():
-        says = "The bot's clock was set back while it asked."
-        return Unknown(name, "not measured", says, "Ask again.")
+        says = "The bot's clock was set back during the query."
+        return Unknown(name, "not measured", says, "Run the check again.")
     cut = timedelta() if told.value.microsecond else _SECOND
     return Clock(name, told.value - told.asked + (cut - trip) / 2, (trip + cut) / 2)
 

@@ -16,8 +16,9 @@ from commands.clocks.compare import BOT, KERBEROS, TENTH, WARNING, Clock, Compar
 from commands.formatting import join_names, pluralize
 
 DOMAIN_TIME = (
-    "The PDC emulator is the time source of its domain. The classic cause is a virtual domain controller that takes "
-    "its time from its Hyper-V host: switch off Time Synchronization in its integration services."
+    "If one node is off, check its time source first. If the whole domain is off, check the PDC emulator, the domain's "
+    "time source: if it is a VM, turn off Time Synchronization in that VM's integration services, so that it does not take "
+    "its time from its Hyper-V host."
 )
 _MOST = 6  # clocks with a finding of their own
 _HOUR = timedelta(hours=1)
@@ -37,14 +38,14 @@ def findings_of(compared: Comparison) -> tuple[Finding, ...]:
 def not_precise(pair: Pair) -> Unknown:
     """A clock of which it cannot be said whether it is in time."""
     clock = "The bot's clock" if pair.clock.is_bot else "Its clock"
-    says = f"{clock} is {format_difference(pair)}: too imprecise for the limit of {format_span(WARNING)}."
-    return Unknown(pair.clock.name, "not precise enough", says, "Ask again: a quicker answer is more precise.")
+    says = f"{clock} is {format_difference(pair)}: too imprecise to compare with the {format_span(WARNING)} limit."
+    return Unknown(pair.clock.name, "not precise enough", says, "Run the check again: a faster answer is more precise.")
 
 
 def format_difference(pair: Pair) -> str:
-    """How far, how surely, against whom: "+12 s ± 0.4 s against hv05"."""
-    sign = "-" if pair.difference < timedelta() else "+"
-    return f"{sign}{format_span(pair.difference)} ± {format_limit(pair.uncertainty)} against {pair.other.name}"
+    """How far, against whom, how surely: "12 s ahead of hv05 (± 0.4 s)"."""
+    way = "behind" if pair.difference < timedelta() else "ahead of"
+    return f"{format_span(pair.difference)} {way} {pair.other.name} (± {format_limit(pair.uncertainty)})"
 
 
 def format_span(span: timedelta) -> str:
@@ -63,7 +64,7 @@ def format_limit(span: timedelta) -> str:
 
 def _node_off(pair: Pair, compared: Comparison) -> Finding:
     name = pair.clock.name
-    by_hand = f"On {name}: w32tm /query /status names its time source, w32tm /resync sets its clock by it."
+    by_hand = f"On {name}, run w32tm /query /status. If the time source is right, run w32tm /resync."
     return Finding(
         _severity(pair),
         "SKEWED",
@@ -80,10 +81,16 @@ def _bot_off(pair: Pair, compared: Comparison) -> Finding:
         pair.clock.name,
         f"{format_difference(pair)}. {_who_agrees(compared.agreeing)}",
         (
-            ("Means", "The bot's own clock is off, unless the whole domain is. Times that it shows are off as well."),
+            (
+                "Means",
+                "Either the bot's clock or the whole domain's time is wrong. If it is the bot's clock, its times are wrong, too.",
+            ),
             *_whole_hours(pair),
-            ("By hand", "On the bot's machine: timedatectl, and chronyc tracking or what else sets its clock."),
-            ("Next", "If the bot's time is right, see to the PDC emulator of the domain: w32tm /query /status."),
+            (
+                "By hand",
+                "On the bot's machine, run timedatectl, and chronyc tracking or the equivalent for its time service.",
+            ),
+            ("Next", "If the bot's time is right, check the domain's PDC emulator: run w32tm /query /status there."),
         ),
     )
 
@@ -92,25 +99,43 @@ def _rest(pairs: Sequence[Pair]) -> tuple[Finding, ...]:
     """Those without a finding of their own, in one."""
     if not pairs:
         return ()
-    each = join_names(f"{pair.clock.name} {format_difference(pair)}" for pair in pairs)
+    each = join_names(f"{pair.clock.name} is {format_difference(pair)}" for pair in pairs)
     return (Finding(_severity(pairs[0]), "SKEWED", pluralize(len(pairs), "more clock"), f"{each}."),)
 
 
 def _apart(pair: Pair, compared: Comparison) -> Finding:
     """The worst pair: two clocks that both are off, or where it is not known which of them is."""
     names = [clock.name for clock in (pair.clock, pair.other) if not clock.is_bot]
-    says = format_difference(pair) if names == [pair.clock.name] else f"{pair.clock.name} {format_difference(pair)}"
+    says = format_difference(pair) if names == [pair.clock.name] else f"{pair.clock.name} is {format_difference(pair)}"
     lines: tuple[tuple[str, str], ...] = (("Means", _meaning(pair)), *_whole_hours(pair))
     if not compared.agreeing:
-        others = len(compared.apart) - 1
-        more = f" {pluralize(others, 'more pair')} of clocks {'is' if others == 1 else 'are'} apart." if others else ""
-        by_hand = f"On {' and '.join(names)}: w32tm /query /status. Then w32tm /resync on the one that is off."
         lines = (
             *lines,
-            ("Because", f"Not known which clock is off: too few agree.{more}"),
-            ("By hand", by_hand),
+            ("Because", _undecided(names, len(compared.apart) - 1)),
+            ("By hand", _find_the_wrong_one(names)),
         )
     return Finding(_severity(pair), "SKEWED", " and ".join(names), f"{says}.", lines)
+
+
+def _undecided(names: Sequence[str], others: int) -> str:
+    """Why it is not known which clock is wrong."""
+    if len(names) == 1:
+        return "Two clocks alone cannot show which one is wrong."
+    more = f" {pluralize(others, 'other pair')} {'differs' if others == 1 else 'differ'} by {format_span(WARNING)} or more."
+    return f"No majority of clocks agrees, so hvops cannot tell which ones are wrong.{more if others else ''}"
+
+
+def _find_the_wrong_one(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        name = names[0]
+        return (
+            f"Compare {name} and the bot with a clock you trust. If {name} is wrong, run w32tm /query /status there to see "
+            "its time source, then w32tm /resync."
+        )
+    return (
+        f"On {' and '.join(names)}, run w32tm /query /status to see the time source. On the one that is wrong, run w32tm "
+        "/resync."
+    )
 
 
 def _severity(pair: Pair) -> Severity:
@@ -121,11 +146,12 @@ def _meaning(pair: Pair) -> str:
     limit = format_span(KERBEROS)
     if pair.skew is Skew.TOO_FAR:
         return (
-            f"Kerberos refuses from {limit}, by default: logins, live migration and file shares between them can fail."
+            f"The difference is over the Kerberos limit ({limit} by default). Logins, live migration and file shares between "
+            "these machines can fail."
         )
     if pair.may_be_too_far:
-        return f"Not known whether Kerberos fails: its limit of {limit} lies within the uncertainty."
-    return f"Below Kerberos' default limit of {limit}. Times in the logs do not match, and the cluster can suffer."
+        return f"The difference may be over the Kerberos limit of {limit}: the reading is too imprecise to tell."
+    return f"Below the default Kerberos limit of {limit}: logins still work, but log times do not match."
 
 
 def _whole_hours(pair: Pair) -> tuple[tuple[str, str], ...]:
@@ -133,7 +159,12 @@ def _whole_hours(pair: Pair) -> tuple[tuple[str, str], ...]:
     hours = round(abs(pair.difference) / _HOUR)
     if not 1 <= hours <= 14 or abs(abs(pair.difference) - hours * _HOUR) > WARNING:  # noqa: PLR2004 - no zone is further
         return ()
-    return (("Suspect", "Whole hours: the clock was set by hand, and the time zone was wrong."),)
+    return (
+        (
+            "Suspect",
+            "The difference is whole hours. Most likely the clock was set by hand with the wrong time zone: check that.",
+        ),
+    )
 
 
 def _who_agrees(clocks: Sequence[Clock]) -> str:

@@ -1,4 +1,4 @@
-"""Check that hvops can ask each host all that it needs: login, Hyper-V, cluster, quotas, logs, writers."""
+"""Check that hvops can query each host: login, Hyper-V, cluster, WinRM quotas, event channels, VSS writers."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _unanswered(unknown: Sequence[NotKnown]) -> tuple[Unknown, ...]:
 
 def _left_open(words: Sequence[str]) -> str:
     if LOGIN in words:
-        return "Whether the login holds is not known, and nothing else was tried."
+        return "The login was not confirmed, so nothing else was checked."
     return f"Not known: {join_names(map(str.lower, words))}."
 
 
@@ -101,23 +101,23 @@ def _title(args: Args, facts: AccessFacts, findings: Sequence[Finding], unanswer
     total, well = len(facts.hosts), sum(host.name not in silent for host in facts.hosts)
     name = args.target.name
     if barred:
-        of = "" if barred == [name] else f" of {join_names(barred, _NAMED)}"
-        return f"{name}: hvops cannot ask all that it needs{of}{unknown}"[:150]
+        on = "" if barred == [name] else f" on {join_names(barred, _NAMED)}"
+        return f"{name}: hvops cannot query everything it needs{on}{unknown}"[:150]
     if silent and not well:
-        return f"{name}: whether hvops can ask all that it needs is not known"
+        return f"{name}: not known whether hvops can query everything it needs"
     warned = sum(one.severity is Severity.WARNING for one in _together(findings))
     warnings = f", with {pluralize(warned, 'warning')}" if warned else ""
     if silent:
-        return f"{name}: hvops can ask all that it needs of {well} of {total} hosts{unknown}{warnings}"[:150]
-    of = f" of all {total} hosts" if total > 1 else ""
-    return f"{name}: hvops can ask all that it needs{of}{warnings}"
+        return f"{name}: hvops can query everything it needs on {well} of {total} hosts{unknown}{warnings}"[:150]
+    on = f" on all {total} hosts" if total > 1 else ""
+    return f"{name}: hvops can query everything it needs{on}{warnings}"
 
 
 def _notes(args: Args, facts: AccessFacts) -> tuple[str, ...]:
     if not args.target.services_of or any(isinstance(host.login, Unknown) for host in facts.hosts):
         return ()
-    servers = join_names(args.target.services_of)
-    return (f"The service of {servers} runs there, so Hyper-V, event channels and writers were not asked about.",)
+    host, servers = args.target.name, join_names(args.target.services_of)
+    return (f"{host} runs the service of {servers}, so Hyper-V, event channels and VSS writers were not checked.",)
 
 
 def _remedies(findings: Sequence[Finding]) -> tuple[Remedy, ...]:

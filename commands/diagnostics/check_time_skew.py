@@ -1,4 +1,4 @@
-"""Compare the clocks of nodes with each other and with the bot's: Kerberos breaks at 5 minutes."""
+"""Compare the clocks of nodes with each other and with the bot's: above 5 minutes, Kerberos fails."""
 
 from __future__ import annotations
 
@@ -87,30 +87,30 @@ def _title(target: Target, compared: Comparison, clocks: Sequence[Clock], unknow
     """The worst pair by name; without one, who agrees. What is unknown is always said."""
     rest = f", {unknown} unknown" if unknown else ""
     if not clocks:
-        return f"{target}: no clock is known"
+        return f"{target}: no clock could be read"
     worst = compared.worst
     if worst:
         others = sum(pair.clock not in (worst.clock, worst.other) for pair in compared.off)
-        rest = f", {others} more off{rest}" if others else rest
+        rest = f", {pluralize(others, 'more clock')} off{rest}" if others else rest
         return f"{target}: {_verdict(target, worst, compared)}"[: 150 - len(rest)] + rest
     if not compared.fine:
         return f"{target}: not known whether the clocks agree{rest}"
     within = format_limit(spread(_with_bot(compared)))
     if target.kind != "cluster":
-        return f"{target}: in time with the bot within {within}{rest}"
+        return f"{target}: agrees with the bot within {within}{rest}"
     if len(compared.fine) == 1:
-        return f"{target}: one node is in time with the bot within {within}{rest}"
+        return f"{target}: one node agrees with the bot within {within}{rest}"
     return f"{target}: {len(compared.fine)} nodes agree within {within}{rest}"
 
 
 def _verdict(target: Target, worst: Pair, compared: Comparison) -> str:
     """The worst pair in a few words; Kerberos is named where it is known to fail, or may."""
-    kerberos = ", too far for Kerberos" if worst.skew is Skew.TOO_FAR else ""
-    kerberos = ", perhaps too far for Kerberos" if worst.may_be_too_far else kerberos
+    kerberos = ", over the Kerberos limit" if worst.skew is Skew.TOO_FAR else ""
+    kerberos = ", possibly over the Kerberos limit" if worst.may_be_too_far else kerberos
     is_behind = worst.difference < timedelta()
     span = format_span(worst.difference)
     if worst.clock.is_bot and compared.agreeing:
-        return f"the bot's own clock is {span} {'behind' if is_behind else 'ahead'}, {pluralize(len(compared.agreeing), 'node')} agree{kerberos}"
+        return f"the bot's own clock is {span} {'behind' if is_behind else 'ahead'}{kerberos}; {pluralize(len(compared.agreeing), 'node')} agree with each other"
     name = f"{worst.clock.name} is " if target.kind == "cluster" else ""
     return f"{name}{span} {'behind' if is_behind else 'ahead of'} {worst.other.name}{kerberos}"
 
@@ -119,10 +119,10 @@ def _fine(compared: Comparison) -> tuple[Healthy, ...]:
     if not compared.fine:
         return ()
     clocks = _with_bot(compared)
-    bot = "with the bot" if len(compared.fine) == 1 else "with each other and the bot"
-    whom = bot if BOT in clocks else "with each other"
+    bot = "the bot" if len(compared.fine) == 1 else "each other and the bot"
+    whom = bot if BOT in clocks else "each other"
     names = tuple(clock.name for clock in compared.fine)
-    return (Healthy("IN TIME", names, f"{whom}, within {format_limit(spread(clocks))}"),)
+    return (Healthy("IN SYNC", names, f"within {format_limit(spread(clocks))} of {whom}"),)
 
 
 def _with_bot(compared: Comparison) -> tuple[Clock, ...]:
@@ -134,12 +134,13 @@ def _notes(silent: Sequence[Unknown], *, found: bool) -> tuple[str, ...]:
     notes = [DOMAIN_TIME] if found else []
     if any(one.kind == "login refused" for one in silent):
         notes.append(
-            f"A clock {format_span(KERBEROS)} or more off can be why a login is refused: on its console, "
-            "w32tm /query /status."
+            f"A login can be refused because a clock is off by more than {format_span(KERBEROS)}. Run w32tm /query "
+            "/status on that host's console."
         )
     notes.append(
-        f"A warning from {format_span(WARNING)}; Kerberos breaks at {format_span(KERBEROS)} by default. "
-        "Each clock is taken as read halfway between question and answer, give or take half the round trip."
+        f"hvops warns from {format_span(WARNING)}. Kerberos fails above {format_span(KERBEROS)} by default. Each reading "
+        "is dated to the middle of its query; ± is half the round trip, plus half a second where the host reports whole "
+        "seconds."
     )
     return tuple(notes)
 
@@ -150,8 +151,8 @@ def _table(compared: Comparison, read: Mapping[str, Clock | Unknown]) -> Table:
     known.sort(key=lambda one: abs(round(one.offset / TENTH)), reverse=True)
     columns = (
         Column("Node"),
-        Column("Against bot", "number", "s"),
-        Column("Give or take", "number", "s"),
+        Column("Offset from bot", "number", "s"),
+        Column("Error ±", "number", "s"),
         Column("State"),
     )
     rows = [
@@ -159,7 +160,7 @@ def _table(compared: Comparison, read: Mapping[str, Clock | Unknown]) -> Table:
         for one in known
     ]
     silent = [(one.target, "", "", one.kind) for one in read.values() if isinstance(one, Unknown)]
-    return Table("Clocks against the bot's, furthest first", columns, (*rows, *silent))
+    return Table("Clock offsets from the bot, largest first", columns, (*rows, *silent))
 
 
 def _tenths(count: int) -> str:
@@ -168,10 +169,10 @@ def _tenths(count: int) -> str:
 
 def _state(clock: Clock, compared: Comparison) -> str:
     if clock in compared.fine:
-        return "in time"
+        return "in sync"
     if any(clock is pair.clock for pair in compared.not_known):
         return "not known"
-    return "skewed"
+    return "off"
 
 
 def _remedies(target: Target) -> tuple[Remedy, ...]:

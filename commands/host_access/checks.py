@@ -47,11 +47,11 @@ def check_login(host: str, system: OperatingSystem | Unknown) -> Verdict:
     if isinstance(system, Unknown):
         if not says_no(system):
             return NotKnown(LOGIN, system)
-        means = "Nothing else was tried there: what else hvops may ask is not known."
+        means = "The login failed, so nothing else was checked on this host."
         does = system.remedy or RIGHTS
         return finding(Severity.FAULT, LOGIN, host, f"{system.kind}: {system.why}", means=means, by_hand=does)
     if not str(system):
-        says = "the login holds, and Win32_OperatingSystem tells it nothing"
+        says = "login works, but Win32_OperatingSystem returned no data"
         return finding(Severity.WARNING, LOGIN, host, says, by_hand=RIGHTS)
     return Passed(LOGIN, host, str(system))
 
@@ -61,16 +61,20 @@ def check_quotas(host: str, quotas: WinRMQuotas | Unknown) -> Verdict:
     if isinstance(quotas, Unknown):
         if not says_no(quotas):
             return NotKnown(QUOTAS, quotas)
-        means = "Only an administrator is told; hvops does not need it."
-        return finding(Severity.NOTE, QUOTAS, host, f"not known: winrm/config: {quotas.why}", means=means)
-    low = [f"MaxShellsPerUser is {quotas.shells}"] if quotas.shells < FEWEST_SHELLS else []
-    low += [f"MaxMemoryPerShellMB is {quotas.memory}"] if quotas.memory < LEAST_MEMORY else []
-    if low:
-        does = "Raise it with winrm set winrm/config/winrs there."
-        return finding(Severity.WARNING, QUOTAS, host, ", ".join(low), by_hand=does)
+        means = "Only administrators can read them. hvops works without them."
+        return finding(Severity.NOTE, QUOTAS, host, f"WinRM quotas could not be read: {quotas.why}", means=means)
+    told, does = [], []
+    if quotas.shells < FEWEST_SHELLS:
+        told.append(f"MaxShellsPerUser is {quotas.shells} (at least {FEWEST_SHELLS})")
+        does.append('winrm set winrm/config/winrs @{MaxShellsPerUser="30"}')
+    if quotas.memory < LEAST_MEMORY:
+        told.append(f"MaxMemoryPerShellMB is {quotas.memory} (at least {LEAST_MEMORY})")
+        does.append('winrm set winrm/config/winrs @{MaxMemoryPerShellMB="1024"}')
     if quotas.allows_unencrypted:
-        does = "Turn it off; hvops never needs it."
-        return finding(Severity.WARNING, QUOTAS, host, "AllowUnencrypted is on", by_hand=does)
+        told.append("AllowUnencrypted is on, which hvops never needs")
+        does.append('winrm set winrm/config/service @{AllowUnencrypted="false"}')
+    if told:
+        return finding(Severity.WARNING, QUOTAS, host, ", ".join(told), by_hand="; ".join(does))
     return Passed(QUOTAS, host, f"{quotas.shells} shells, {quotas.memory} MB each")
 
 
@@ -78,12 +82,17 @@ def check_code_page(host: str, page: str | Unknown) -> Verdict:
     """Programs print in the OEM code page of the host's language: is it one that can be read here?"""
     if isinstance(page, Unknown):
         return not_known(CODE_PAGE, host, page)
-    try:
-        codecs.lookup(f"cp{int(page)}")
-    except (LookupError, ValueError):
-        says = "its OEM code page is not known here"
-        return finding(Severity.WARNING, CODE_PAGE, host, says, means="Texts of programs may be garbled.")
+    if not _can_decode(page):
+        says = f"hvops cannot decode OEM code page {page or '(not set)'}"
+        return finding(Severity.WARNING, CODE_PAGE, host, says, means="Output of command-line tools may be garbled.")
     return Passed(CODE_PAGE, host, f"OEM {page}")
+
+
+def _can_decode(page: str) -> bool:
+    try:
+        return page.isascii() and page.isdigit() and bool(codecs.lookup(f"cp{int(page)}"))
+    except LookupError:
+        return False
 
 
 def check_hyper_v(host: str, told: HypervisorFacts) -> Verdict:
@@ -91,11 +100,11 @@ def check_hyper_v(host: str, told: HypervisorFacts) -> Verdict:
     where = namespace(told.node)
     if isinstance(told.systems, Unknown):
         if told.systems.kind == "absent":
-            does = "Is the Hyper-V role installed there?"
+            does = "Check that the Hyper-V role is installed on the host."
             return finding(Severity.FAULT, HYPER_V, host, f"no Hyper-V namespace {where}", by_hand=does)
         return not_known(HYPER_V, host, told.systems, where)
     if not told.systems:
-        does = f"It needs the right to see it. {RIGHTS}"
+        does = f"Add the reader account to Hyper-V Administrators on the host. {RIGHTS}"
         return finding(Severity.FAULT, HYPER_V, host, f"{where} is empty for this account", by_hand=does)
     return Passed(HYPER_V, host, f"{where} answers")
 
@@ -105,11 +114,11 @@ def check_channels(host: str, channels: frozenset[str] | Unknown) -> Verdict:
     if isinstance(channels, Unknown):
         return not_known(CHANNELS, host, channels)
     if VMMS_LOG.lower() not in channels:
-        means = "Event 10102 cannot be looked for there."
+        means = "hvops cannot search this host for event 10102 (a guest's shadow copy failed)."
         return finding(Severity.WARNING, CHANNELS, host, f"no {VMMS_LOG}", means=means)
     if INTEGRATION_LOG.lower() not in channels:  # nothing depends on it
-        return Passed(CHANNELS, host, f"{VMMS_LOG} is there; {INTEGRATION_LOG} is not, which is no trouble")
-    return Passed(CHANNELS, host, f"{VMMS_LOG} is there")
+        return Passed(CHANNELS, host, f"{VMMS_LOG} exists; {INTEGRATION_LOG} is missing, which is fine")
+    return Passed(CHANNELS, host, f"{VMMS_LOG} exists")
 
 
 def check_writers(host: str, writers: tuple[Writer, ...] | Unknown) -> Verdict:
@@ -117,8 +126,8 @@ def check_writers(host: str, writers: tuple[Writer, ...] | Unknown) -> Verdict:
     if isinstance(writers, Unknown):
         return not_known(WRITERS, host, writers)
     if not writers:
-        means = "An empty list is not a healthy one: see KB2009550."
-        return finding(Severity.WARNING, WRITERS, host, "vssadmin lists none", means=means)
+        means = "Every Windows host has VSS writers, so an empty list means that VSS is broken: see KB2009550."
+        return finding(Severity.WARNING, WRITERS, host, "vssadmin lists no VSS writers", means=means)
     return Passed(WRITERS, host, "vssadmin lists them")
 
 
@@ -127,7 +136,8 @@ def check_cluster(host: str, cluster: str | Unknown) -> Verdict:
     if isinstance(cluster, Unknown):
         return not_known(CLUSTER, host, cluster)
     if not cluster:
-        return Finding(Severity.WARNING, CLUSTER, host, "no cluster")
+        does = f"Check that the Cluster service is running. If {host} left the cluster, correct inventory.toml."
+        return finding(Severity.WARNING, CLUSTER, host, "root/MSCluster names no cluster", by_hand=does)
     return Passed(CLUSTER, host, "root/MSCluster answers")
 
 
@@ -144,7 +154,7 @@ def check_vm_ids(cluster: str, vm_ids: tuple[str, ...] | Unknown) -> Verdict:
         return Finding(Severity.NOTE, VM_IDS, cluster, "the cluster has no virtual machines")
     readable = sum(map(bool, vm_ids))
     if readable == len(vm_ids):
-        return Passed(VM_IDS, cluster, "PrivateProperties carry them")
-    says = f"PrivateProperties carry them for {readable} of {len(vm_ids)} resources; the rest is read from the registry"
-    does = "Please record a capture: hvops record, and open an issue."
+        return Passed(VM_IDS, cluster, "read from PrivateProperties")
+    says = f"in PrivateProperties for {readable} of {len(vm_ids)} resources; the rest are read from the registry"
+    does = f'Nothing is broken. Please run hvops record "/check-host-access {cluster}" and open an issue.'
     return finding(Severity.WARNING, VM_IDS, cluster, says, by_hand=does)

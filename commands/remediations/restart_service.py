@@ -1,4 +1,4 @@
-"""Restart one Windows service of a host, with the services that depend on it, and prove that it runs in a new process."""
+"""Restart a Windows service on a host and the services that depend on it, and check that it is running again."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ from commands.sources.rules import writer_services
 from commands.sources.services import (
     CARRIES_US,
     DISABLED,
+    PAUSED,
     RUNNING,
     STOPPED,
+    WAIT,
     Service,
     host_services,
     new_process_step,
@@ -38,14 +40,21 @@ from commands.vss.writer_verdict import WriterStatus
 from commands.writer_reset.facts import ResetFacts, find_reset_facts
 from commands.writer_reset.gates import no_backup_job
 
-_HYPER_V = ("vmms", "vmcompute")  # guests are run through them, so their node is emptied first
-_CORE = "Windows itself leans on it: it takes a restart of the host."
-_NETWORK = "The connection to the host can go with it, and nobody could start it again from here."
-_FILES = "Shares and cluster shared volumes are reached through it."
+_HYPER_V = ("vmms", "vmcompute")  # a restart while guests move or are saved can fail both, so the node is drained first
+_CORE = "Windows depends on it. Reboot the host instead."
+_NETWORK = "Stopping it can cut hvops off from the host, and hvops could not start it again."
+_STORAGE = "Shared volumes and disks can be reached through it."
+_LOGINS = "Logins go through it, and without them hvops could not start it again."
+_FILES = "File shares and Cluster Shared Volumes depend on it."
 _NEVER = {
-    "clussvc": "A stop takes the node out of its cluster.",
-    **dict.fromkeys(("rpcss", "dcomlaunch", "rpceptmapper", "lsm", "samss"), _CORE),  # [mem]
-    **dict.fromkeys(("bfe", "mpssvc", "dhcp", "nlasvc", "nsi", "kdc"), _NETWORK),  # [mem]
+    "clussvc": "Stopping it takes the node out of its cluster.",
+    **dict.fromkeys(("rpcss", "dcomlaunch", "rpceptmapper", "lsm", "samss", "keyiso"), _CORE),  # [mem]
+    **dict.fromkeys(("eventlog", "plugplay", "power", "schedule", "trustedinstaller", "hvhost"), _CORE),  # [mem]
+    **dict.fromkeys(("bfe", "mpssvc", "dhcp", "dnscache", "nlasvc", "nsi", "policyagent", "ikeext"), _NETWORK),  # [mem]
+    "hns": "The network of guests and containers goes through it.",  # [mem]
+    **dict.fromkeys(("netlogon", "kdc", "ntds"), _LOGINS),  # [mem]
+    "msiscsi": _STORAGE,  # [mem]
+    **dict.fromkeys(("vmmservice", "scvmmservice"), "VMM's jobs run in it. See in VMM's console that none does."),
     **dict.fromkeys(("lanmanserver", "lanmanworkstation"), _FILES),  # CSV needs SMB [doc]
 }
 
@@ -114,7 +123,7 @@ def plan(args: Args, facts: RestartFacts) -> Plan:
         dependents = _dependents(on, facts, one)
     except _Circle:
         return no_plan(
-            f"No plan for {one.name} on {on}: the services that depend on it depend on each other in a circle."
+            f"No plan for {one.name} on {on}: its dependent services depend on each other, so there is no order to stop them in."
         )
     if _hyper_v_among(on, facts, one) and (refusal := _hyper_v_refusal(args, facts, one)):
         return refusal
@@ -133,22 +142,22 @@ def _restart(args: Args, facts: RestartFacts, one: Service, dependents: tuple[st
     steps = (
         *(stop_step(on, other.name, guard) for other in running),
         stop_step(on, one.name, guard),
-        start_step(on, one.name),
-        *proof,
         # one that has come back by itself meanwhile is as good as one that was started
+        replace(start_step(on, one.name), guard=()),
+        *proof,
         *(replace(start_step(on, other.name), guard=()) for other in reversed(running)),
     )
     names = [step_name(other.name) for other in (*running, one)]
     if len(set(names)) < len(names):
         alike = join_names([other.name for other in (*running, one)])
         return no_plan(
-            f"No plan for {one.name} on {on}: names among {alike} are too much alike to tell their steps apart."
+            f"No plan for {one.name} on {on}: some of these service names are too similar: {alike}. Restart the service on the host."
         )
     back = join_names([one.name, *(other.name for other in reversed(running))], 40)
     whole = Plan(
-        reason=f"{one.label} runs on {on}. A restart was asked for.",
+        reason=f"Someone asked for a restart of {one.label}, which is running on {on}.",
         impact=_impact(on, one, running, stays),
-        rollback=f"If a step fails, hvops starts again what it has stopped: {back}. Once it is done, there is nothing to undo.",
+        rollback=f"If a step fails, hvops tries to start every service it stopped: {back}. A cancel leaves them stopped: press Undo… then. After a successful restart there is nothing to undo.",
         locks=(cluster_lock(args.host),),
         gates=(
             Gate(f"{one.name} runs on {on}", GateOutcome.PASSED, one.state),
@@ -168,22 +177,25 @@ def _restart(args: Args, facts: RestartFacts, one: Service, dependents: tuple[st
 
 
 def _find(services: Sequence[Service], wanted: str) -> list[Service]:
-    """By its short name; else by its whole display name."""
+    """By its short name as it is written; else by that in any case; else by its whole display name."""
     word = _folded(wanted)
-    return [one for one in services if _folded(one.name) == word] or [
-        one for one in services if word and _folded(one.display_name) == word
-    ]
+    return (
+        [one for one in services if one.name == wanted]
+        or [one for one in services if _folded(one.name) == word]
+        or [one for one in services if word and _folded(one.display_name) == word]
+    )
 
 
 def _folded(name: str) -> str:
-    return " ".join(name.casefold().split())
+    """A name without its case and with single blanks. Not casefold(): Windows tells ß and ss apart."""
+    return " ".join(name.lower().split())
 
 
 def _listed(facts: RestartFacts, name: str) -> Service | None:
     """The service of that short name, as the host lists it."""
     if isinstance(facts.services, Unknown):
         return None
-    return next((one for one in facts.services if one.name.casefold() == name.casefold()), None)
+    return next((one for one in facts.services if one.name.lower() == name.lower()), None)
 
 
 def _which(on: str, services: Sequence[Service], wanted: str, found: Sequence[Service]) -> str:
@@ -191,8 +203,8 @@ def _which(on: str, services: Sequence[Service], wanted: str, found: Sequence[Se
         names = join_names([one.name for one in found])
         return f"No plan for {on}: it lists {pluralize(len(found), 'service')} called “{wanted[:80]}”: {names}. Use the service name."
     near = _near(services, _folded(wanted[:80]))
-    hint = f" Close to it: {join_names([one.label for one in near])}." if near else ""
-    return f"No plan for {on}: it lists no service “{wanted[:80]}”.{hint}"
+    hint = f" Similar names: {join_names([one.label for one in near])}." if near else ""
+    return f"No plan for {on}: there is no service called “{wanted[:80]}” on it.{hint}"
 
 
 def _near(services: Sequence[Service], word: str) -> list[Service]:
@@ -207,9 +219,9 @@ def _never(on: str, one: Service) -> Plan | None:
     """The refusal of a service that is not restarted this way at all."""
     if why := _why_never(one.name):
         drain = one.name.casefold() == "clussvc"
-        says = f"No plan for {one.label} on {on}: it is not restarted this way. {why}"
+        says = f"No plan for {one.label} on {on}: hvops never restarts it. {why}"
         if drain:
-            says += f" Drain {on} first: its roles move in an orderly way."
+            says += f" Drain {on} first, then restart the Cluster service on the host."
         return no_plan(says, remedies=(Remedy("Drain Node…", f"/drain-node {on}", primary=True),) if drain else ())
     return None
 
@@ -218,7 +230,7 @@ def _why_never(name: str) -> str:
     """Why a service is not restarted this way; "" where it may be."""
     word = name.casefold()
     if carries := CARRIES_US.get(word):
-        return f"It is {carries}, through which hvops itself asks and acts: restart it on the host."
+        return f"hvops itself works through {carries}. Restart it on the host."
     rules = (rule.why for rule in writer_services() if rule.restart == "never" and rule.service.casefold() == word)
     return _NEVER.get(word) or next(rules, "")
 
@@ -228,14 +240,22 @@ def _not_running(on: str, one: Service) -> Plan | None:
     if one.state == RUNNING:
         return None
     if one.state == STOPPED:
-        off = " and Disabled: somebody has switched it off" if one.start_mode == DISABLED else ""
-        start = (
-            "" if off else " Start it on the host if it should run: /restart-service starts nothing that did not run."
+        if one.start_mode == DISABLED:
+            return no_plan(
+                f"Nothing to restart on {on}: {one.label} is stopped and its startup type is Disabled. If it should run,"
+                " enable and start it on the host."
+            )
+        return no_plan(
+            f"Nothing to restart on {on}: {one.label} is stopped. /restart-service only restarts running services. If it"
+            " should run, start it on the host."
         )
-        return no_plan(f"Nothing to restart on {on}: {one.label} is Stopped{off}.{start}")
+    if one.state == PAUSED:
+        return no_plan(
+            f"No plan for {one.label} on {on}: it is paused. Resume it on the host, then run this command again."
+        )
     return no_plan(
-        f"No plan for {one.label} on {on}: it is “{one.state}”, not Running. Look again in a minute. If it stays so, it"
-        " hangs: see to its process on the host."
+        f"No plan for {one.label} on {on}: its state is “{one.state}”, not Running. Check again in a minute. If the state is"
+        " still the same, the service is hung: end its process on the host."
     )
 
 
@@ -244,11 +264,15 @@ def _dependents(on: str, facts: RestartFacts, one: Service) -> tuple[str, ...] |
     if isinstance(facts.dependents, Unknown):
         return facts.dependents
     if not facts.dependents:
-        return Unknown(on, "bad reply", f"{on} tells of no dependency at all, and every Windows has some.")
+        return Unknown(
+            on,
+            "bad reply",
+            f"{on} returned no service dependencies. Every Windows has some, so the answer is incomplete.",
+        )
     relies: dict[str, dict[str, str]] = {}
-    for needed, dependent in sorted(facts.dependents, key=lambda pair: (pair[1].casefold(), pair[1])):
-        relies.setdefault(needed.casefold(), {}).setdefault(dependent.casefold(), dependent)
-    first = one.name.casefold()
+    for needed, dependent in sorted(facts.dependents, key=lambda pair: (pair[1].lower(), pair[1])):
+        relies.setdefault(needed.lower(), {}).setdefault(dependent.lower(), dependent)
+    first = one.name.lower()
     names, todo = {first: one.name}, [first]
     order: TopologicalSorter[str] = TopologicalSorter()
     while todo:
@@ -279,8 +303,8 @@ def _hyper_v_refusal(args: Args, facts: RestartFacts, one: Service) -> Plan | No
     on, found = args.host.name, facts.hyper_v
     says = f"No plan for {one.label} on {on}:"
     if found is None or found.drain is None:
-        by_hand = "By hand: see that no backup runs, empty the host of its guests, restart the service."
-        return no_plan(f"{says} {on} belongs to no cluster, so its guests cannot leave it. {by_hand}")
+        by_hand = "On the host: make sure no backup is running, move or shut down the guests, then restart the service."
+        return no_plan(f"{says} hvops cannot move guests off {on}, because it is not in a cluster. {by_hand}")
     if found.drain.unfound:
         return no_plan(f"{says} {found.drain.unfound.target}: {found.drain.unfound.why}")
     writers = () if found.node is None else found.node.writers
@@ -288,8 +312,8 @@ def _hyper_v_refusal(args: Args, facts: RestartFacts, one: Service) -> Plan | No
     if odd is None:
         return None
     return no_plan(
-        f"{says} {odd.writer.name} is {odd.writer.says}. /reset-writer {on} is the way: it empties the node, restarts"
-        " vmms and proves the writer.",
+        f"{says} {odd.writer.name} is {odd.writer.says}. Use /reset-writer {on} instead: it drains the node, restarts"
+        " vmms and checks that the writer is healthy.",
         remedies=(Remedy("Reset Writer…", f"/reset-writer {on}", primary=True),),
     )
 
@@ -317,12 +341,15 @@ def _drains(on: str, hyper_v: Sequence[Gate]) -> tuple[Remedy, ...]:
 
 
 def _is_empty(drain: DrainFacts) -> Gate:
-    says = f"{drain.node} is drained: no guest is on it, none is on its way"
-    if drain.state is None or isinstance(drain.cluster.groups, Unknown):
+    says = f"{drain.node} is drained, with no guests on it or moving to it"
+    if drain.state is None or isinstance(drain.cluster.groups, Unknown) or isinstance(drain.guests, Unknown):
         return Gate(says, GateOutcome.NOT_KNOWN, "not known")
-    state = "drained" if drain.state.is_drained else drain.state.word
-    measured = f"{drain.node} is {state}, with {pluralize(len(drain.roles), 'guest')}"
-    return Gate(says, GateOutcome.of(drain.state.is_drained and not drain.roles), measured)
+    count = max(len(drain.guests), len(drain.roles))  # what the host itself has may be in no role of the cluster
+    there = f"{pluralize(count, 'guest')} on it"
+    measured = (
+        f"{drain.node} is drained, with {there}" if drain.state.is_drained else f"{drain.node} is not drained: {there}"
+    )
+    return Gate(says, GateOutcome.of(drain.state.is_drained and not count), measured)
 
 
 def _is_free(facts: RestartFacts) -> tuple[Check, ...]:
@@ -340,9 +367,9 @@ def _enabled(on: str, one: Service) -> Gate:
 
 
 def _stoppable(on: str, one: Service) -> Gate:
-    """One that takes no stop control refuses with 5 [doc]."""
-    told = {True: "", False: "it takes no stop control now", None: "not known"}[one.accepts_stop]
-    return Gate(f"{one.name} accepts to be stopped on {on}", GateOutcome.of(one.accepts_stop), told)
+    """One that does not accept a stop refuses with 4 [doc]."""
+    told = {True: "", False: "it does not accept a stop right now", None: "not known"}[one.accepts_stop]
+    return Gate(f"{one.name} on {on} can be stopped", GateOutcome.of(one.accepts_stop), told)
 
 
 def _stays(facts: RestartFacts, one: Service, running: Sequence[Service]) -> tuple[str, ...]:
@@ -358,7 +385,7 @@ def _stays(facts: RestartFacts, one: Service, running: Sequence[Service]) -> tup
 def _process_known(on: str, one: Service, stays: Sequence[str]) -> Gate:
     shared = f", shared with {join_names(stays, 4)}" if stays else ""
     return Gate(
-        f"The process of {one.name} on {on} is known",
+        f"The process ID of {one.name} on {on} is known",
         GateOutcome.of(True if one.process_id else None),
         f"process {one.process_id}{shared}" if one.process_id else "not known",
     )
@@ -368,16 +395,16 @@ def _dependents_gates(
     on: str, one: Service, dependents: tuple[str, ...] | Unknown, also: Sequence[Service | str]
 ) -> tuple[Gate, ...]:
     """Whether it is known what depends on it, and whether that can be stopped and started again."""
-    says = f"What depends on {one.name} on {on} is known"
+    says = f"The services that depend on {one.name} are known"
     if isinstance(dependents, Unknown):
         return (Gate(says, GateOutcome.NOT_KNOWN, f"not known: {dependents.why.rstrip('.')}"),)
     unlisted = [other for other in also if isinstance(other, str)]
     if unlisted:
-        missing = f"not known: the state of {join_names(unlisted, 4)}, not among the services of {on}"
+        missing = f"not known: {join_names(unlisted, 4)} depend on it, but {on} does not list them as services"
         return (Gate(says, GateOutcome.NOT_KNOWN, missing),)
     running = [other for other in also if isinstance(other, Service) and other.state != STOPPED]
     told = join_names([other.name for other in running], 40)
-    known = Gate(says, GateOutcome.PASSED, f"runs: {told}" if running else "nothing that runs")
+    known = Gate(says, GateOutcome.PASSED, f"running: {told}" if running else "none running")
     if not running:
         return (known,)
     holds = [(other, why) for other in running for why in (_why_stays(other),) if why]
@@ -385,7 +412,7 @@ def _dependents_gates(
     return (
         known,
         Gate(
-            f"All that depends on {one.name} on {on} can be stopped and started again",
+            f"Every service that depends on {one.name} can be stopped and started again",
             GateOutcome.BLOCKED if holds else GateOutcome.of(None if silent else True),
             join_names([f"{other.name}: {why}" for other, why in (*holds, *silent)], 4) if holds or silent else "",
         ),
@@ -404,24 +431,32 @@ def _why_stays(other: Service) -> str:
         return f"it is “{other.state}”"
     if other.start_mode == DISABLED:
         return "it is disabled, so it could not be started again"
-    return "it takes no stop control now" if other.accepts_stop is False else ""
+    return "it does not accept a stop right now" if other.accepts_stop is False else ""
 
 
 def _impact(on: str, one: Service, running: Sequence[Service], stays: Sequence[str]) -> str:
-    away = f"{one.label} of {on} is away for a moment"
-    others = f", and with it {join_names([other.label for other in running], 8)}" if running else ""
+    away = f"{one.label} on {on} stops and starts again"
+    others = f", together with {join_names([other.label for other in running], 8)}" if running else ""
+    takes = f"This usually takes seconds, at most {WAIT // 60} minutes for each stop and each start."
     writers = _writers((one, *running))
     backup = (
-        f"VSS writers can live in it ({join_names(writers, 4)}): a backup that runs now can fail." if writers else ""
+        f"These services can host VSS writers ({join_names(writers, 4)}): a backup in progress can fail."
+        if writers
+        else ""
     )
-    shared = f"Its process stays, for {join_names(stays, 4)} runs in it too." if stays else ""
+    shared = (
+        f"The process of {one.name} keeps running, because it also hosts {join_names(stays, 4)}. A new process ID cannot"
+        " confirm this restart."
+        if stays
+        else ""
+    )
     hyper_v = any(other.name.casefold() in _HYPER_V for other in (one, *running))
-    manage = f"Meanwhile nobody can manage Hyper-V on {on}." if hyper_v else ""
-    return sentences((f"{away}{others}.", backup, shared, manage))
+    manage = f"Hyper-V on {on} cannot be managed until the service is running again." if hyper_v else ""
+    return sentences((f"{away}{others}.", takes, backup, shared, manage))
 
 
 def _writers(services: Sequence[Service]) -> list[str]:
-    """The VSS writers that can live in these services: whether they do here was not asked."""
+    """The VSS writers that can run in these services: whether they do here was not asked."""
     names = {one.name.casefold() for one in services}
     return list(
         dict.fromkeys(

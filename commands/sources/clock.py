@@ -27,9 +27,9 @@ def _read_time(rows: Rows) -> datetime:
     """
     told = get_datetime(rows[0], "LocalDateTime") if rows else None
     if told is None:
-        raise ValueError("Win32_OperatingSystem tells no LocalDateTime")
+        raise ValueError("Win32_OperatingSystem returned no LocalDateTime")
     if datetime.fromisoformat(_whole_seconds(get_str(rows[0], "LocalDateTime"))).tzinfo is None:
-        raise ValueError("LocalDateTime comes without its distance from UTC")
+        raise ValueError("LocalDateTime has no UTC offset")
     return told
 
 

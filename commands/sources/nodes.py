@@ -108,7 +108,9 @@ def quorum_witness(on: str) -> Source[bool]:
 
 
 def _read_node_states(rows: Rows) -> tuple[NodeState, ...]:
-    """Nodes in the order of their names. Raises CellError for a row without a name."""
+    """Nodes in the order of their names. Raises CellError for a row without a name, ValueError where there is none."""
+    if not rows:
+        raise ValueError("the cluster names no node")
     found = []
     for row in rows:
         name = get_str(row, "Name")

@@ -15,7 +15,7 @@ from bot.api.queries import Predicate, Query, Wql, make_params
 from bot.api.rows import Row, Rows, get_bool, get_int, get_reference_name, get_str
 from bot.api.sources import Source
 
-RUNNING, STOPPED, DISABLED = "Running", "Stopped", "Disabled"
+RUNNING, STOPPED, PAUSED, DISABLED = "Running", "Stopped", "Paused", "Disabled"
 CARRIES_US = {"winmgmt": "WMI", "winrm": "WinRM"}  # services that carry our own questions
 _NAMESPACE, _CLASS = "root/cimv2", "Win32_Service"
 _NOT_RUNNING, _RUNS_ALREADY = 6, 10  # return values [doc]
@@ -161,7 +161,7 @@ def new_process_step(on: str, service: str) -> Step:
     says = f"the service {service} is running on {on} in a new process"
     return Step(
         key=f"proof-{step_name(service)}",
-        description=f"See that the service {service} runs on {on} in a new process",
+        description=f"Check that {service} is running on {on} in a new process",
         act=None,
         done=(runs_anew.described_as(says),),
     )

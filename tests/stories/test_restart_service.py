@@ -41,12 +41,12 @@ async def test_asked_by_one_approved_by_another_done_and_proved(play, hurried):
         text = plain_text(plan)
         for fact in (
             "one of you decides (not the requester)",
-            "COM+ Event System (EventSystem) runs on hv03.",
-            "and with it System Event Notification Service (SENS)",
-            "What depends on EventSystem on hv03 is known (runs: SENS)",
+            "Someone asked for a restart of COM+ Event System (EventSystem), which is running on hv03.",
+            "together with System Event Notification Service (SENS)",
+            "The services that depend on EventSystem are known (running: SENS)",
             "Win32_Service[Name='SENS'].StopService()",
             "Win32_Service[Name='EventSystem'].StopService()",
-            "Once it is done, there is nothing to undo.",
+            "After a successful restart there is nothing to undo.",
         ):
             assert fact in text, fact
         await ops.clicks(plan, "Approve")
@@ -94,10 +94,10 @@ async def test_one_that_depends_on_it_comes_up_again_and_what_was_stopped_is_sta
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("Spooler", "Nothing to restart on hv03: Print Spooler (Spooler) is Stopped and Disabled"),
-        ("ClusSvc", "No plan for Cluster Service (ClusSvc) on hv03: it is not restarted this way"),
-        ("vmms", "hv03 is drained: no guest is on it, none is on its way"),
-        ("EventSys", "No plan for hv03: it lists no service “EventSys”"),
+        ("Spooler", "Nothing to restart on hv03: Print Spooler (Spooler) is stopped and its startup type is Disabled"),
+        ("ClusSvc", "No plan for Cluster Service (ClusSvc) on hv03: hvops never restarts it"),
+        ("vmms", "hv03 is drained, with no guests on it or moving to it"),
+        ("EventSys", "No plan for hv03: there is no service called “EventSys” on it"),
     ],
 )
 async def test_what_is_not_restarted_proposes_nothing(play, name, says):

@@ -47,7 +47,7 @@ def test_a_practice_estate_is_well_and_nothing_was_written(practice, capsys):
     found = by_what(checks)
     for what in ("hyper-v", "event channels", "writers", "cluster wmi"):
         assert [check["status"] for check in found[what]] == ["OK"] * 10, found[what]
-    for what in ("login", "in time", "quotas", "code page"):  # of the VMM server's own host too
+    for what in ("login", "in sync", "quotas", "code page"):  # of the VMM server's own host too
         assert [check["status"] for check in found[what]] == ["OK"] * 11, found[what]
     assert [check["on"] for check in found["cluster"]] == ["prod", "branch"]
     for what in ("operator@prod", "operator@branch"):

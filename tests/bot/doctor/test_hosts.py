@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import EntryPoint
 
@@ -18,7 +19,9 @@ from bot.dispatch import registry
 from bot.doctor import examine
 from bot.doctor.check import DoctorCheck, Status
 from bot.doctor.hosts import checks_of, examine_hosts
+from bot.errors import AuthenticationFailed
 from bot.services import open_connections
+from bot.transport.client import TargetClient
 from commands.diagnostics import check_time_skew
 from lab.plugin import PRACTICE
 
@@ -110,7 +113,7 @@ async def test_a_diagnostic_of_somebody_else_is_run_on_everything_and_writes_not
 async def test_it_stands_beside_those_of_hvops(practice, installed):
     installed({"diagnostics/count_sheep.py": shepherd()}, beside=["commands"])
     whats = {check.what for check in await examined(practice, "vmm01")}
-    assert {"sheep", "login", "in time", "quotas", "code page"} <= whats
+    assert {"sheep", "login", "in sync", "quotas", "code page"} <= whats
 
 
 async def test_one_that_does_not_examine_is_left_alone(practice, installed):
@@ -248,13 +251,44 @@ def test_clocks_are_compared_with_what_kerberos_takes(seconds, status):
     (check,) = clock_of(Known(there, NOON, NOON + timedelta(microseconds=2)))
     assert (check.status, check.on) == (status, "hv05")
     if status is not Status.OK:
-        assert f"{seconds:+d} s ± " in check.says
+        assert f"{abs(seconds)} s {'ahead of' if seconds > 0 else 'behind'} the bot (± " in check.says
 
 
 def test_a_host_without_a_clock_is_no_pass():
     for kind in ("bad reply", "timed out"):
         (check,) = clock_of(Unknown("hv05", kind, "LocalDateTime holds 'noon', which cannot be read."))
         assert (check.status, check.what, check.on) == (Status.FAIL, "check-time-skew", "hv05")
+
+
+async def test_a_login_that_is_refused_is_tried_once_for_each_host(practice, monkeypatch):
+    """Each refused password brings the account nearer to its lockout."""
+    asked = Counter()
+
+    async def refuses(self, question, seconds=20.0):
+        asked[question.on.lower()] += 1
+        raise AuthenticationFailed(question.on, "the login was refused.")
+
+    with open_connections(load(practice.settings_path)) as out:
+        monkeypatch.setattr(TargetClient, "answer", refuses)
+        found = await examine_hosts(out, ["hv01", "vmm01"])
+    assert {check.status for check in found} == {Status.FAIL}
+    assert asked == {"hv01": 1, "vmm01": 1}
+
+
+async def test_a_host_that_has_answered_is_asked_on_though_it_refuses_something(practice, monkeypatch):
+    answer, asked = TargetClient.answer, Counter()
+
+    async def refuses_one(self, question, seconds=20.0):
+        asked[question.on.lower()] += 1
+        if getattr(question, "what", "") == "vssadmin list writers":
+            raise AuthenticationFailed(question.on, "access is denied.")
+        return await answer(self, question, seconds)
+
+    monkeypatch.setattr(TargetClient, "answer", refuses_one)
+    with open_connections(load(practice.settings_path)) as out:
+        found = await examine_hosts(out, ["hv01"])
+    assert [check.what for check in found if check.status is Status.FAIL] == ["writers"]
+    assert "in sync" in {check.what for check in found}
 
 
 def test_a_host_that_is_silent_fails_and_the_others_are_still_looked_at(own_practice, capsys):
@@ -286,5 +320,5 @@ def test_of_a_cluster_that_does_not_answer_the_entry_hosts_are_examined(own_prac
 def test_a_vmm_host_fails_for_no_lack_of_hyper_v(practice, capsys):
     assert examine(practice.settings_path, as_json=True) == 0
     checks = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert {check["what"] for check in checks if check["on"] == "vmm01"} >= {"login", "in time", "quotas", "code page"}
+    assert {check["what"] for check in checks if check["on"] == "vmm01"} >= {"login", "in sync", "quotas", "code page"}
     assert not [check for check in checks if check["on"] == "vmm01" and check["what"] in ("hyper-v", "writers")]

@@ -1,7 +1,6 @@
 """`/restart-service`: the plan whole, with and without services that depend on it, and every refusal with its reason."""
 
 import itertools
-from dataclasses import replace
 
 import pytest
 
@@ -72,7 +71,7 @@ def script(make, *odd, pairs=PAIRS, host="hv03", **over):
         "Win32_Service": list(rows.values()),
         "Win32_DependentService": [pair(*one) for one in pairs],
     }
-    return make.resettable(**({host: answers} | over))
+    return make.resettable(**(over | {host: answers | over.get(host, {})}))
 
 
 def named(text):
@@ -118,26 +117,21 @@ def stop(name, guard=(), on="hv03"):
 
 
 def start(name, on="hv03"):
+    """Without a guard: it may have come back by itself."""
     return Step(
         f"start-{name.lower()}",
         f"Start the service {name} on {on}",
         method(on, name, "StartService", 10),
-        guard=(state(on, name, "Stopped"),),
         done=(state(on, name, "Running", 120),),
         before=question(on, name),
         repeatable=True,
     )
 
 
-def back(name):
-    """A service that depends on the one that is restarted: it may have come back by itself."""
-    return replace(start(name), guard=())
-
-
 def proof(name, on="hv03"):
     return Step(
         f"proof-{name.lower()}",
-        f"See that the service {name} runs on {on} in a new process",
+        f"Check that {name} is running on {on} in a new process",
         None,
         done=(
             Check(
@@ -153,6 +147,16 @@ def proof(name, on="hv03"):
     )
 
 
+SECONDS = "This usually takes seconds, at most 2 minutes for each stop and each start."
+
+
+def rollback(names):
+    return (
+        f"If a step fails, hvops tries to start every service it stopped: {names}. A cancel leaves them stopped: press"
+        " Undo… then. After a successful restart there is nothing to undo."
+    )
+
+
 def passed(says, measured=""):
     return Gate(says, GateOutcome.PASSED, measured)
 
@@ -164,16 +168,16 @@ def held(plan):
 async def test_a_service_on_which_nothing_depends(restart):
     plan = await restart("Spooler")
     assert plan == Plan(
-        reason="Print Spooler (Spooler) runs on hv03. A restart was asked for.",
-        impact="Print Spooler (Spooler) of hv03 is away for a moment.",
-        rollback="If a step fails, hvops starts again what it has stopped: Spooler. Once it is done, there is nothing to undo.",
+        reason="Someone asked for a restart of Print Spooler (Spooler), which is running on hv03.",
+        impact=f"Print Spooler (Spooler) on hv03 stops and starts again. {SECONDS}",
+        rollback=rollback("Spooler"),
         locks=("cluster:prod",),
         gates=(
             passed("Spooler runs on hv03", "Running"),
             passed("Spooler is not disabled on hv03", "Auto"),
-            passed("Spooler accepts to be stopped on hv03"),
-            passed("The process of Spooler on hv03 is known", "process 4120"),
-            passed("What depends on Spooler on hv03 is known", "nothing that runs"),
+            passed("Spooler on hv03 can be stopped"),
+            passed("The process ID of Spooler on hv03 is known", "process 4120"),
+            passed("The services that depend on Spooler are known", "none running"),
         ),
         groups=(Group("restart", (stop("Spooler"), start("Spooler"), proof("Spooler")), on_failure="undo"),),
         current_state="Running, process 4120",
@@ -187,23 +191,20 @@ async def test_a_service_on_which_nothing_depends(restart):
 async def test_what_depends_on_it_stops_first_and_starts_last(restart):
     plan = await restart("EventSystem")
     assert plan == Plan(
-        reason="COM+ Event System (EventSystem) runs on hv03. A restart was asked for.",
+        reason="Someone asked for a restart of COM+ Event System (EventSystem), which is running on hv03.",
         impact=(
-            "COM+ Event System (EventSystem) of hv03 is away for a moment, and with it COM+ System Application"
-            " (COMSysApp), System Event Notification Service (SENS)."
+            "COM+ Event System (EventSystem) on hv03 stops and starts again, together with COM+ System Application"
+            f" (COMSysApp), System Event Notification Service (SENS). {SECONDS}"
         ),
-        rollback=(
-            "If a step fails, hvops starts again what it has stopped: EventSystem, SENS, COMSysApp. Once it is done, there is"
-            " nothing to undo."
-        ),
+        rollback=rollback("EventSystem, SENS, COMSysApp"),
         locks=("cluster:prod",),
         gates=(
             passed("EventSystem runs on hv03", "Running"),
             passed("EventSystem is not disabled on hv03", "Auto"),
-            passed("EventSystem accepts to be stopped on hv03"),
-            passed("The process of EventSystem on hv03 is known", "process 804"),
-            passed("What depends on EventSystem on hv03 is known", "runs: COMSysApp, SENS"),
-            passed("All that depends on EventSystem on hv03 can be stopped and started again"),
+            passed("EventSystem on hv03 can be stopped"),
+            passed("The process ID of EventSystem on hv03 is known", "process 804"),
+            passed("The services that depend on EventSystem are known", "running: COMSysApp, SENS"),
+            passed("Every service that depends on EventSystem can be stopped and started again"),
         ),
         groups=(
             Group(
@@ -214,8 +215,8 @@ async def test_what_depends_on_it_stops_first_and_starts_last(restart):
                     stop("EventSystem"),
                     start("EventSystem"),
                     proof("EventSystem"),
-                    back("SENS"),
-                    back("COMSysApp"),
+                    start("SENS"),
+                    start("COMSysApp"),
                 ),
                 on_failure="undo",
             ),
@@ -242,15 +243,15 @@ async def test_both_names_are_taken_whole(restart, typed):
 
 async def test_a_service_name_goes_before_a_display_name(restart):
     plan = await restart("Fax", service("Other", "Fax"))
-    assert plan.reason == "Fax runs on hv03. A restart was asked for."
+    assert plan.reason == "Someone asked for a restart of Fax, which is running on hv03."
     plan = await restart("Twin", service("TwinA", "Twin"), service("TwinB", "Twin"))
     assert plan.reason == "No plan for hv03: it lists 2 services called “Twin”: TwinA, TwinB. Use the service name."
 
 
 NOT_FOUND = {
-    "Spool": " Close to it: Print Spooler (Spooler).",
-    "Spoler": " Close to it: Print Spooler (Spooler).",
-    "windows tme": " Close to it: Windows Time (W32Time), Windows Update (wuauserv).",
+    "Spool": " Similar names: Print Spooler (Spooler).",
+    "Spoler": " Similar names: Print Spooler (Spooler).",
+    "windows tme": " Similar names: Windows Time (W32Time), Windows Update (wuauserv).",
     "Acme": "",
 }
 
@@ -259,7 +260,7 @@ NOT_FOUND = {
 async def test_not_found_names_what_is_close(restart, typed):
     plan = await restart(typed)
     assert (plan.reason, plan.groups) == (
-        f"No plan for hv03: it lists no service “{typed}”.{NOT_FOUND[typed]}",
+        f"No plan for hv03: there is no service called “{typed}” on it.{NOT_FOUND[typed]}",
         (),
     )
 
@@ -267,28 +268,28 @@ async def test_not_found_names_what_is_close(restart, typed):
 NOT_RUNNING = {
     "RemoteRegistry": (
         (),
-        "Nothing to restart on hv03: Remote Registry (RemoteRegistry) is Stopped and Disabled: somebody has switched it off.",
+        (
+            "Nothing to restart on hv03: Remote Registry (RemoteRegistry) is stopped and its startup type is Disabled. If it should"
+            " run, enable and start it on the host."
+        ),
     ),
     "wuauserv": (
         (),
         (
-            "Nothing to restart on hv03: Windows Update (wuauserv) is Stopped. Start it on the host if it should run:"
-            " /restart-service starts nothing that did not run."
+            "Nothing to restart on hv03: Windows Update (wuauserv) is stopped. /restart-service only restarts running services. If"
+            " it should run, start it on the host."
         ),
     ),
     "Spooler": (
         (SPOOLER | {"State": "Stop Pending"},),
         (
-            "No plan for Print Spooler (Spooler) on hv03: it is “Stop Pending”, not Running. Look again in a minute. If it"
-            " stays so, it hangs: see to its process on the host."
+            "No plan for Print Spooler (Spooler) on hv03: its state is “Stop Pending”, not Running. Check again in a minute. If the"
+            " state is still the same, the service is hung: end its process on the host."
         ),
     ),
     "W32Time": (
         (service("W32Time", state="Paused"),),
-        (
-            "No plan for W32Time on hv03: it is “Paused”, not Running. Look again in a minute. If it stays so, it hangs: see"
-            " to its process on the host."
-        ),
+        "No plan for W32Time on hv03: it is paused. Resume it on the host, then run this command again.",
     ),
 }
 
@@ -308,19 +309,19 @@ HELD = {
     "no start mode": ((SPOOLER | {"StartMode": None},), ("Spooler is not disabled on hv03", "not known", "not known")),
     "accepts no stop": (
         (SPOOLER | {"AcceptStop": "FALSE"},),
-        ("Spooler accepts to be stopped on hv03", "blocked", "it takes no stop control now"),
+        ("Spooler on hv03 can be stopped", "blocked", "it does not accept a stop right now"),
     ),
     "does not tell whether it stops": (
         (SPOOLER | {"AcceptStop": None},),
-        ("Spooler accepts to be stopped on hv03", "not known", "not known"),
+        ("Spooler on hv03 can be stopped", "not known", "not known"),
     ),
     "no process": (
         (SPOOLER | {"ProcessId": None},),
-        ("The process of Spooler on hv03 is known", "not known", "not known"),
+        ("The process ID of Spooler on hv03 is known", "not known", "not known"),
     ),
     "process 0": (
         (SPOOLER | {"ProcessId": "0"},),
-        ("The process of Spooler on hv03 is known", "not known", "not known"),
+        ("The process ID of Spooler on hv03 is known", "not known", "not known"),
     ),
 }
 
@@ -332,13 +333,13 @@ async def test_gates_that_hold_it(restart, case):
     assert (plan.groups, held(plan)) == ((), [gate])
 
 
-ALL = "All that depends on Spooler on hv03 can be stopped and started again"
+ALL = "Every service that depends on Spooler can be stopped and started again"
 DEPENDENT_HELD = {
     "disabled": (
         service("Fax", start="Disabled"),
         ("blocked", "Fax: it is disabled, so it could not be started again"),
     ),
-    "accepts no stop": (service("Fax", accepts="FALSE"), ("blocked", "Fax: it takes no stop control now")),
+    "accepts no stop": (service("Fax", accepts="FALSE"), ("blocked", "Fax: it does not accept a stop right now")),
     "hangs": (service("Fax", state="Stop Pending"), ("blocked", "Fax: it is “Stop Pending”")),
     "does not tell": (
         service("Fax", accepts=None),
@@ -364,19 +365,19 @@ async def test_a_dependent_that_is_never_stopped_holds_it(restart, name):
 
 
 async def test_what_depends_on_it_is_not_known(restart):
-    says = "What depends on Spooler on hv03 is known"
+    says = "The services that depend on Spooler are known"
     plan = await restart("Spooler", pairs=[("Spooler", "AcmeFilter")])
-    missing = "not known: the state of AcmeFilter, not among the services of hv03"
+    missing = "not known: AcmeFilter depend on it, but hv03 does not list them as services"
     assert (plan.groups, held(plan)) == ((), [(says, "not known", missing)])
     plan = await restart("Spooler", pairs=())
-    none = "not known: hv03 tells of no dependency at all, and every Windows has some"
+    none = "not known: hv03 returned no service dependencies. Every Windows has some, so the answer is incomplete"
     assert (plan.groups, held(plan)) == ((), [(says, "not known", none)])
 
 
 async def test_a_circle_is_no_plan(restart):
     plan = await restart("Spooler", pairs=[("Spooler", "Fax"), ("Fax", "W32Time"), ("W32Time", "Fax")])
     assert (plan.reason, plan.groups) == (
-        "No plan for Spooler on hv03: the services that depend on it depend on each other in a circle.",
+        "No plan for Spooler on hv03: its dependent services depend on each other, so there is no order to stop them in.",
         (),
     )
     plan = await restart("Spooler", pairs=[("Spooler", "Spooler")])
@@ -392,11 +393,12 @@ async def test_a_long_chain_is_followed_to_its_end(restart):
 
 async def test_a_shared_process_stays_and_proves_nothing(restart):
     plan = await restart("Spooler", service("Fax", pid=4120))
-    assert plan.gates[3] == passed("The process of Spooler on hv03 is known", "process 4120, shared with Fax")
+    assert plan.gates[3] == passed("The process ID of Spooler on hv03 is known", "process 4120, shared with Fax")
     assert plan.groups == (Group("restart", (stop("Spooler"), start("Spooler")), on_failure="undo"),)
     assert (
         plan.impact
-        == "Print Spooler (Spooler) of hv03 is away for a moment. Its process stays, for Fax runs in it too."
+        == f"Print Spooler (Spooler) on hv03 stops and starts again. {SECONDS} The process of Spooler keeps running, because it"
+        " also hosts Fax. A new process ID cannot confirm this restart."
     )
     assert plan.expected_state == "Running"
 
@@ -415,8 +417,8 @@ async def test_a_process_shared_only_with_what_stops_too_ends(restart):
 async def test_a_service_in_which_a_writer_can_live_says_so(restart):
     plan = await restart("CryptSvc")
     assert plan.impact == (
-        "Cryptographic Services (CryptSvc) of hv03 is away for a moment. VSS writers can live in it (System Writer): a"
-        " backup that runs now can fail."
+        f"Cryptographic Services (CryptSvc) on hv03 stops and starts again. {SECONDS} These services can host VSS writers"
+        " (System Writer): a backup in progress can fail."
     )
     assert plan.remedies == (Remedy("Check Writers", "/check-writers hv03"),)
 
@@ -424,22 +426,22 @@ async def test_a_service_in_which_a_writer_can_live_says_so(restart):
 NEVER = {
     "ClusSvc": (
         (
-            "No plan for Cluster Service (ClusSvc) on hv03: it is not restarted this way. A stop takes the node out of its"
-            " cluster. Drain hv03 first: its roles move in an orderly way."
+            "No plan for Cluster Service (ClusSvc) on hv03: hvops never restarts it. Stopping it takes the node out of its"
+            " cluster. Drain hv03 first, then restart the Cluster service on the host."
         ),
         ["/drain-node hv03"],
     ),
     "WinRM": (
         (
-            "No plan for Windows Remote Management (WS-Management) (WinRM) on hv03: it is not restarted this way. It is WinRM,"
-            " through which hvops itself asks and acts: restart it on the host."
+            "No plan for Windows Remote Management (WS-Management) (WinRM) on hv03: hvops never restarts it. hvops itself"
+            " works through WinRM. Restart it on the host."
         ),
         [],
     ),
     "RpcSs": (
         (
-            "No plan for Remote Procedure Call (RPC) (RpcSs) on hv03: it is not restarted this way. Windows itself leans on"
-            " it: it takes a restart of the host."
+            "No plan for Remote Procedure Call (RPC) (RpcSs) on hv03: hvops never restarts it. Windows depends on it."
+            " Reboot the host instead."
         ),
         [],
     ),
@@ -458,11 +460,14 @@ async def test_every_service_that_the_rules_never_restart_is_refused(restart):
         listed = any(row["Name"].casefold() == name.casefold() for row in SERVICES)
         plan = await restart(name, *(() if listed else (service(name),)))
         assert plan.groups == ()
-        assert "it is not restarted this way" in plan.reason
+        assert "hvops never restarts it." in plan.reason
         assert restart.planned.ask.rounds == 1  # no guest is asked for a service that is refused anyway
 
 
-DRAINED = "hv03 is drained: no guest is on it, none is on its way"
+DRAINED = "hv03 is drained, with no guests on it or moving to it"
+
+
+EMPTY = {"Msvm_ComputerSystem": [{"Name": "HV03", "ElementName": "HV03", "EnabledState": "2"}]}
 
 
 def emptied(make):
@@ -475,12 +480,12 @@ def emptied(make):
 
 async def test_vmms_waits_until_its_node_is_empty(restart):
     plan = await restart("vmms")
-    assert (plan.groups, held(plan)) == ((), [(DRAINED, "blocked", "hv03 is up, with 3 guests")])
+    assert (plan.groups, held(plan)) == ((), [(DRAINED, "blocked", "hv03 is not drained: 3 guests on it")])
     assert [one.line for one in plan.remedies] == ["/drain-node hv03"]
 
 
 async def test_vmms_of_a_drained_node(restart, make):
-    plan = await restart("vmms", prod=emptied(make))
+    plan = await restart("vmms", prod=emptied(make), hv03=EMPTY)
     guard = (*is_drained("prod", "hv03"), *gate_no_locks("prod", "hv03"))
     assert plan.groups == (Group("restart", (stop("vmms", guard), start("vmms"), proof("vmms")), on_failure="undo"),)
     assert [gate.description for gate in plan.gates[5:]] == [
@@ -490,11 +495,11 @@ async def test_vmms_of_a_drained_node(restart, make):
         "No backup job of hv03, its cluster or its guests waits",
         "No run of Cluster-Aware Updating works on prod",
     ]
-    assert "Meanwhile nobody can manage Hyper-V on hv03." in plan.impact
+    assert "Hyper-V on hv03 cannot be managed until the service is running again." in plan.impact
 
 
 async def test_vmms_is_held_by_a_job_an_update_run_and_silence(restart, make):
-    plan = await restart("vmms", prod=emptied(make), commvault={"commvault active jobs": [make.job()]})
+    plan = await restart("vmms", prod=emptied(make), hv03=EMPTY, commvault={"commvault active jobs": [make.job()]})
     assert held(plan) == [
         (
             "No backup job of hv03, its cluster or its guests waits",
@@ -503,8 +508,32 @@ async def test_vmms_is_held_by_a_job_an_update_run_and_silence(restart, make):
         )
     ]
     silent = Unknown("prod", "timed out", "no answer in 20 s.")
-    plan = await restart("vmms", prod=emptied(make) | {"MSCluster_ResourceGroup": silent})
+    plan = await restart("vmms", prod=emptied(make) | {"MSCluster_ResourceGroup": silent}, hv03=EMPTY)
     assert (DRAINED, "not known", "not known") in held(plan)
+
+
+async def test_vmms_waits_for_guests_that_are_in_no_role_and_for_a_host_that_does_not_tell(restart, make):
+    """What the cluster has drained is what the cluster knows; the host itself says what is left."""
+    there = {"Msvm_ComputerSystem": [*EMPTY["Msvm_ComputerSystem"], *make.guest_rows("hv03")[1:2]]}
+    plan = await restart("vmms", prod=emptied(make), hv03=there)
+    assert (plan.groups, held(plan)) == ((), [(DRAINED, "blocked", "hv03 is drained, with 1 guest on it")])
+    silent = {"Msvm_ComputerSystem": Unknown("hv03", "timed out", "no answer in 20 s.")}
+    plan = await restart("vmms", prod=emptied(make), hv03=silent)
+    assert (DRAINED, "not known", "not known") in held(plan)
+
+
+@pytest.mark.parametrize("name", ["MSiSCSI", "Netlogon", "PolicyAgent", "IKEEXT", "EventLog", "hns", "VMMService"])
+async def test_what_takes_storage_logins_network_or_vmms_jobs_away_is_refused(restart, name):
+    plan = await restart(name, service(name))
+    assert plan.groups == ()
+    assert "hvops never restarts it." in plan.reason
+
+
+async def test_names_that_differ_in_more_than_case_are_two_services(restart):
+    odd = [service(name) for name in ("Base", "Mass", "Maß")]
+    plan = await restart("Base", *odd, pairs=[("Base", "Maß")])
+    assert "Mass" not in str(plan.groups)
+    assert [step.act.path for step in plan.steps[:2]] == [(("Name", "Maß"),), (("Name", "Base"),)]
 
 
 async def test_a_writer_that_is_stuck_is_reset_instead(planned, make):
@@ -516,15 +545,15 @@ async def test_a_writer_that_is_stuck_is_reset_instead(planned, make):
     assert plan.groups == ()
     assert plan.reason == (
         "No plan for Hyper-V Virtual Machine Management (vmms) on hv03: Microsoft Hyper-V VSS Writer is [5] Waiting for"
-        " completion · Unexpected error. /reset-writer hv03 is the way: it empties the node, restarts vmms and proves the"
-        " writer."
+        " completion · Unexpected error. Use /reset-writer hv03 instead: it drains the node, restarts vmms and checks that the"
+        " writer is healthy."
     )
     assert [one.line for one in plan.remedies] == ["/reset-writer hv03"]
 
 
 async def test_a_service_on_which_vmms_depends_waits_for_an_empty_node_too(restart):
     plan = await restart("Fax", pairs=[("Fax", "vmms")])
-    assert (plan.groups, held(plan)) == ((), [(DRAINED, "blocked", "hv03 is up, with 3 guests")])
+    assert (plan.groups, held(plan)) == ((), [(DRAINED, "blocked", "hv03 is not drained: 3 guests on it")])
 
 
 async def test_a_host_that_stands_alone(planned, make, alone):
@@ -540,7 +569,7 @@ async def test_a_host_that_stands_alone(planned, make, alone):
     )
     plan = await planned(COMMAND, answers, alone, service=named("vmms"))
     assert plan.groups == ()
-    assert "backup01 belongs to no cluster, so its guests cannot leave it." in plan.reason
+    assert "hvops cannot move guests off backup01, because it is not in a cluster." in plan.reason
 
 
 @pytest.mark.parametrize("kind", ["timed out", "refused", "login refused"])
@@ -553,7 +582,7 @@ async def test_silence_and_refusals_are_no_plan(planned, make, kind):
     answers = script(make)
     answers["hv03", "Win32_DependentService"] = unknown
     plan = await planned(COMMAND, answers, service=named("Spooler"))
-    gate = ("What depends on Spooler on hv03 is known", "not known", f"not known: {unknown.why.rstrip('.')}")
+    gate = ("The services that depend on Spooler are known", "not known", f"not known: {unknown.why.rstrip('.')}")
     assert (plan.groups, held(plan)) == ((), [gate])
 
 
@@ -572,7 +601,7 @@ HOSTILE = [
 async def test_a_hostile_name_reaches_no_query(restart, typed):
     plan = await restart(typed)
     assert plan.groups == ()
-    assert plan.reason.startswith(f"No plan for hv03: it lists no service “{typed[:80]}”.")
+    assert plan.reason.startswith(f"No plan for hv03: there is no service called “{typed[:80]}” on it.")
     assert all(not getattr(asked, "where", ()) for asked in restart.planned.ask.asked)
 
 
@@ -588,6 +617,6 @@ async def test_a_service_that_calls_itself_something_hostile_is_only_a_name(rest
 async def test_names_that_give_the_same_steps_are_no_plan(restart):
     plan = await restart("A$B", service("A$B", pid=1), service("A-B", pid=2), pairs=[("A$B", "A-B")])
     assert (plan.reason, plan.groups) == (
-        "No plan for A$B on hv03: names among A-B, A$B are too much alike to tell their steps apart.",
+        "No plan for A$B on hv03: some of these service names are too similar: A-B, A$B. Restart the service on the host.",
         (),
     )

@@ -46,5 +46,5 @@ def test_what_is_no_time_in_a_zone_is_refused(told):
 
 
 def test_no_row_is_refused():
-    with pytest.raises(ValueError, match="tells no LocalDateTime"):
+    with pytest.raises(ValueError, match="returned no LocalDateTime"):
         _read()
