@@ -226,17 +226,18 @@ def test_a_broken_ledger_names_the_head_to_compare_with(ledger, proved, tmp_path
     ledger.append(
         "bot", entry_data("anchor", {"head": 3, "channel": "C0AUDIT", "ts": "1.5", "user": "U0BOT", "bot": "B0BOT"})
     )
+    newer_version.write(ledger, "anchor", {"head": 4, "channel": "C0AUDIT", "ts": "1.6", "novel": 1})
     asked(ledger, 3)
     ledger.close()
     database = sqlite3.connect(tmp_path / "ledger.db")
     database.execute("DROP TRIGGER entry_stays")
-    database.execute("UPDATE entry SET body = replace(body, 'prod', 'test') WHERE seq = 6")
+    database.execute("UPDATE entry SET body = replace(body, 'prod', 'test') WHERE seq = 7")
     database.execute(TRIGGERS["entry_stays"].strip())
     database.commit()
     database.close()
     code, said = proved()
     assert code == 1
-    assert "1 to 5 hold. Compare with anchor 3 in the audit channel C0AUDIT." in said
+    assert "1 to 6 hold. Compare with anchor 3 in the audit channel C0AUDIT." in said
 
 
 @pytest.fixture
