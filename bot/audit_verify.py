@@ -6,13 +6,15 @@ Beside the rooms it takes from, as the examiner is: the ways in never import eac
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot.cli.audit import print_verdict
+from bot.cli.audit import MOST_DOUBTS, print_verdict
 from bot.config.settings import LedgerFiles, Settings, load
 from bot.errors import LedgerError, SettingsError, UsageError
 from bot.ledger import Reader
@@ -58,7 +60,8 @@ def verify_audit_log(
         file: a copy; None: the ledger of the settings.
         settings: their file, or None for the usual one. Not read where file and key make it needless.
         key: its file; None: the one of the settings.
-        anchors: anchor files, text copied from the audit channel, Slack exports; none: the file of the settings.
+        anchors: anchor files, text copied from the audit channel, Slack exports, each also through a pipe; none: the
+            file of the settings.
         channel: also read the audit channel of the settings.
 
     Returns:
@@ -67,42 +70,74 @@ def verify_audit_log(
     Raises:
         SettingsError: the settings lack what is needed.
         LedgerError: there is no ledger, or no key.
-        UsageError: one of the files is no memory of a ledger.
+        UsageError: one of the files is no memory of a ledger, or holds not one anchor.
         NotSent: the channel cannot be read.
     """
     told = None if file and key and not settings and not channel else load(settings)
     files = told.ledger if told else None
     path = file or (files.path if files else Path())
-    memory = _memory(tuple(anchors), files, path)
-    if channel and told is not None:
-        posted = tuple(_heads_of(path))  # before the channel is read: the bot goes on posting meanwhile
-        where, messages, own = _read_channel(told)
-        memory.add(where, classify(messages, frozenset({own})))
-        memory.doubts += _gone(posted, told.need_slack().audit_channel, messages)
-    verdict = verify(path, read_key(key or (files.key_file if files else Path())), memory.file, memory.kept)
+    with tempfile.TemporaryDirectory(prefix="hvops-anchors-") as folder:
+        memory = _memory(tuple(anchors), files, path, Path(folder))
+        if channel and told is not None:
+            posted, doubts = _anchored(path)  # before the channel is read: the bot goes on posting meanwhile
+            where, messages, own = _read_channel(told)
+            memory.add(where, classify(messages, frozenset({own})))
+            memory.doubts += (*doubts, *_gone(posted, told.need_slack().audit_channel, messages))
+        verdict = verify(path, read_key(key or (files.key_file if files else Path())), memory.file, memory.kept)
     print_verdict(path, verdict, memory.doubts)
     return 0 if verdict.holds else 1
 
 
-def _memory(given: tuple[Path, ...], files: LedgerFiles | None, ledger: Path) -> AnchorMemory:
-    """What the files remember."""
+def _memory(given: tuple[Path, ...], files: LedgerFiles | None, ledger: Path, folder: Path) -> AnchorMemory:
+    """What the files remember; what comes through a pipe is put into the folder, for it can be read but once."""
     memory = AnchorMemory()
     if not given:
         memory.file = files.anchor_file if files else None
-    for path in given:
+    for number, path in enumerate(given):
         if not path.exists():
             raise UsageError(
                 f"{path}: there is no such file. --anchors takes an anchor file, copied text or an export."
             )
-        if is_export(path):
-            memory.add(f"in {path.name}", classify(messages_in(path), _known_by(ledger)))
-        elif _is_pasted(path):
-            memory.add(f"in {path.name}", ClassifiedAnchors(*parse_anchors(path.read_text("utf-8", "replace"))))
-        elif memory.file is None:
-            memory.file = path
-        else:
-            memory.kept.append(AnchorSet(f"in {path.name}", tuple(anchors_in(path))))
+        _remember(memory, path, _at_rest(path, folder / str(number)), ledger)
     return memory
+
+
+def _at_rest(path: Path, copy: Path) -> Path:
+    """The file, or a copy of what came through a pipe."""
+    if path.is_file() or path.is_dir():
+        return path
+    try:
+        with path.open("rb") as pipe, copy.open("wb") as file:
+            shutil.copyfileobj(pipe, file)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
+    return copy
+
+
+def _remember(memory: AnchorMemory, path: Path, at_rest: Path, ledger: Path) -> None:
+    """Take in one file. Raises UsageError where there is not one anchor in it that can be believed."""
+    where = f"in {path.name}"
+    if is_export(at_rest):
+        own, doubts = _known_by(ledger)
+        found = classify(messages_in(at_rest), own)
+        memory.doubts += doubts
+    elif _is_pasted(at_rest):
+        found = ClassifiedAnchors(*parse_anchors(at_rest.read_text("utf-8", "replace")))
+    elif next(anchors_in(at_rest), None) is None:
+        found = ClassifiedAnchors((), ())
+    elif memory.file is None:
+        memory.file = at_rest
+        return
+    else:
+        memory.kept.append(AnchorSet(where, tuple(anchors_in(at_rest))))
+        return
+    if not found.anchors:
+        why = " ".join((*memory.doubts, *found.doubts)[:MOST_DOUBTS])
+        raise UsageError(
+            f"{path}: there is not one anchor in it that can be believed, so it proves nothing. --anchors takes an"
+            f" anchor file, text copied from the audit channel or an export of it. {why}".rstrip()
+        )
+    memory.add(where, found)
 
 
 def _is_pasted(path: Path) -> bool:
@@ -116,24 +151,25 @@ def _first_lines(path: Path) -> Iterator[str]:
             yield line.decode("utf-8", "replace")
 
 
-def _known_by(ledger: Path) -> frozenset[BotIdentity]:
+def _known_by(ledger: Path) -> tuple[frozenset[BotIdentity], Sequence[str]]:
     """As whom the bot posted, by the ledger itself: an export does not say which of its apps is this one."""
-    told = (BotIdentity(one.user, one.bot) for one in _anchored(ledger))
-    return frozenset(one for one in told if one.user and one.bot)
+    posted, doubts = _anchored(ledger)
+    told = (BotIdentity(one.user, one.bot) for one in posted)
+    return frozenset(one for one in told if one.user and one.bot), doubts
 
 
-def _heads_of(ledger: Path) -> Iterator[tuple[str, str, int]]:
-    """Channel, time stamp and number of each head that was posted, by the ledger itself."""
-    for one in _anchored(ledger):
-        yield one.channel, one.ts, one.head
-
-
-def _anchored(ledger: Path) -> list[AnchorPosted]:
+def _anchored(ledger: Path) -> tuple[Sequence[AnchorPosted], Sequence[str]]:
+    """The heads that were posted, by the ledger itself; and a sentence for each of which it cannot be read."""
     try:
         with Reader(ledger) as reader:
-            return [one.read(AnchorPosted) for one in reader.entries(kind="anchor", limit=-1)]
+            entries = reader.entries(kind="anchor", limit=-1)
     except (LedgerError, ValueError, TypeError):
-        return []  # what is wrong with it is for the proof to say
+        return (), ()  # what is wrong with it is for the proof to say
+    posted = [told for one in entries if (told := one.read_if(AnchorPosted)) is not None]
+    doubts = [
+        f"Not compared: {one.doubt}, and it says where a head was posted, and as whom." for one in entries if one.doubt
+    ]
+    return posted, doubts
 
 
 def _read_channel(settings: Settings) -> tuple[str, list[dict[str, Any]], BotIdentity]:
@@ -155,10 +191,10 @@ async def _everything(channel: ChannelReader) -> tuple[list[dict[str, Any]], Bot
     return await channel.everything(_progress), own
 
 
-def _gone(posted: Iterable[tuple[str, str, int]], channel: str, messages: list[dict[str, Any]]) -> list[str]:
+def _gone(posted: Iterable[AnchorPosted], channel: str, messages: list[dict[str, Any]]) -> list[str]:
     """What the ledger says was posted there and is there no longer."""
     there = {str(one.get("ts")) for one in messages}
-    gone = [of for where, ts, of in posted if where == channel and ts not in there]
+    gone = [one.head for one in posted if one.channel == channel and one.ts not in there]
     if not gone:
         return []
     heads = "A head is" if len(gone) == 1 else f"{len(gone)} heads are"

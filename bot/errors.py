@@ -7,7 +7,8 @@
       TargetError(target)        ConnectionFailed, AuthenticationFailed, TargetTimeout, TargetFault (and NotFound),
                                  MalformedResponse, QuotaExceeded, PolicyViolation, OutcomeUnknown
       SettingsError              at start-up, naming file, key and what to write
-      LedgerError                the ledger cannot be written or read: nothing is asked and nothing is done
+      LedgerError                the ledger cannot be written or read: nothing is asked and nothing is done;
+                                 UnreadableEntry(seq): only one entry of it, and what hangs on that one
 
 Anything else is an internal error (`InternalError`): the person gets a short id, the log the traceback under that id.
 """
@@ -143,6 +144,18 @@ class SettingsError(HvopsError):
 
 class LedgerError(HvopsError):
     """The ledger could not be written or read."""
+
+
+class UnreadableEntry(LedgerError):
+    """One entry says what this version cannot read. What hangs on it stands still; the rest of the ledger is as it was.
+
+    Attributes:
+        seq: its number.
+    """
+
+    def __init__(self, says: str, seq: int) -> None:
+        super().__init__(says)
+        self.seq = seq
 
 
 class InternalError(HvopsError):

@@ -20,6 +20,8 @@ KINDS = {
 }
 TURNS = ENDS | {"proposed", "approved", "started", "resumed", "interrupted"}  # what a ticket's outcome hangs on
 _NOW = {"started": "running", "resumed": "running"}
+_SWITCHES = ("stop", "go")
+UNREADABLE = "unreadable"
 _DECIDED = ("approved", "rejected", "withdrawn", "expired")
 
 
@@ -32,9 +34,9 @@ class Row:
         at: when that was, ISO 8601 in UTC.
         kind: "change", "refusal", "question" or "switch".
         ticket: its id, or "".
-        what: the command, or what else was wanted.
+        what: the command, or what else was wanted; that the entry cannot be read, where that is so.
         asked_by, decided_by: id and name; ("", "") where nobody did.
-        outcome: a word of OUTCOMES; of a refusal also why, in a word or two.
+        outcome: a word of OUTCOMES; of a refusal also why, in a word or two. "unreadable" where nobody can know.
         says: the verdict, the reason, or how it ended, in its own words.
     """
 
@@ -73,8 +75,10 @@ def named(entry: Entry) -> tuple[str, str]:
 
 
 def _what(entry: Entry) -> str:
-    if entry.kind in ("stop", "go"):
+    if entry.kind in _SWITCHES:
         return f"hvops {entry.kind}"
+    if entry.doubt:
+        return "; ".join(part for part in (entry.line, entry.doubt) if part)
     told = entry.data
     if isinstance(told, Proposed) and told.undoes:
         return f"take back {told.undoes}"
@@ -83,7 +87,10 @@ def _what(entry: Entry) -> str:
 
 
 def _plain(entry: Entry) -> tuple[str, str, tuple[str, str]]:
-    told, nobody = entry.data, ("", "")
+    nobody = ("", "")
+    if entry.doubt:
+        return entry.kind if entry.kind in _SWITCHES else UNREADABLE, "", nobody
+    told = entry.data
     if isinstance(told, Answered):
         return "answered", told.verdict or told.title, nobody
     if isinstance(told, Refused):

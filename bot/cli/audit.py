@@ -29,6 +29,7 @@ from bot.serialization import evidence_from_bytes, report_from_bytes
 
 _NUMBER = re.compile(r"[0-9]{1,18}")  # what SQLite can hold
 MOST_DOUBTS = 20
+_HEADS = 100  # `anchor` entries, for the newest that can be read
 COLUMNS = ("seq", "at", "kind", "actor", "ticket", "target", "line", "says")
 
 
@@ -145,7 +146,10 @@ def _print_ticket(out: Console, reader: Reader, ticket: str) -> None:
 
 
 def _print_answer(out: Console, reader: Reader, entry: Entry, *, evidence: bool) -> None:
-    answered = entry.read(Answered)
+    answered = entry.read_if(Answered)
+    if answered is None:
+        out.print(styled(f"The report is not shown: {entry.doubt}.", "yellow"))
+        return
     kept = reader.blob(answered.report or "")
     if kept is None:
         out.print(styled("The report itself has been dropped; the chain still proves what it was.", "dim"))
@@ -178,9 +182,9 @@ def print_verdict(path: Path, verdict: Verification, doubts: Sequence[str] = ())
 def _compare(path: Path, verdict: Verification) -> str:
     """With what a person can compare the part that holds: its newest anchor, and where that stands."""
     with contextlib.suppress(HvopsError), Reader(path) as reader:
-        heads = reader.entries(kind="anchor", before=verdict.entries + 1, limit=1)
-        if heads:
-            anchor = heads[0].read(AnchorPosted)
+        heads = reader.entries(kind="anchor", before=verdict.entries + 1, limit=_HEADS)
+        anchor = next((posted for one in heads if (posted := one.read_if(AnchorPosted)) is not None), None)
+        if anchor is not None:
             return f"Compare with anchor {anchor.head} in the audit channel {anchor.channel}."
     return (
         f"The newest anchor that matches is of entry {verdict.anchored}." if verdict.anchored else "No anchor matches."

@@ -9,27 +9,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
-from bot.errors import HvopsError, LedgerError, TicketError
+from bot.errors import HvopsError, LedgerError, TicketError, UnreadableEntry
 from bot.executor.context import BOT, RunContext, TicketChange
 from bot.executor.leader_lock import LeaderLock
 from bot.executor.run import Run
 from bot.executor.ticket_run import run_ticket
 from bot.ledger import Entry, Reader, TicketRow
 from bot.ledger.entries import Expired, Interrupted, Lapsed, Proposed, Resumed
-from bot.ledger.ticket_state import TicketState
+from bot.ledger.ticket_state import Ticket, TicketState
 from bot.tickets.proposal import proposal_of
 
 log = structlog.get_logger()
 
 TICK_SECONDS = 1.0
 LEAVING_SECONDS = 30.0  # how long an act under way may take to end when the bot is told to stop
-TROUBLE_SECONDS = 60.0  # after our own bug a ticket is left alone for so long
+TROUBLE_SECONDS = 60.0  # a ticket that cannot be read, or whose run met our own bug, is left alone for so long
 CLICK_HOURS = 1  # an older click is not made up for: the person has long pressed again
 _OPEN = ("approved", "running")
 
@@ -48,7 +48,7 @@ class _Now:
 
     Attributes:
         held: lock -> who has it, or is just about to take it.
-        giving_way: the interrupted tickets whose locks may be had.
+        giving_way: the interrupted tickets whose locks may be had; none that cannot be read.
     """
 
     is_stopped: bool
@@ -169,35 +169,63 @@ class Scheduler:
                 await self._end(ticket, Lapsed(reason="it could not start in time"))
 
     async def _end(self, ticket: str, end: Expired | Lapsed) -> None:
-        try:
-            await self._parts.write(ticket, end)
-        except TicketError as late:  # somebody decided between the look and the transaction
-            log.info("not ended", ticket=ticket, why=str(late))
+        if self._is_in_trouble(ticket):
             return
-        self._parts.tell(TicketChange(ticket, end.kind, says=end.reason))
+        with self._apart(ticket):
+            try:
+                await self._parts.write(ticket, end)
+            except TicketError as late:  # somebody decided between the look and the transaction
+                log.info("not ended", ticket=ticket, why=str(late))
+                return
+            self._parts.tell(TicketChange(ticket, end.kind, says=end.reason))
+
+    @contextlib.contextmanager
+    def _apart(self, ticket: str) -> Iterator[None]:
+        """Keep what is wrong with one ticket from all others: it stands still for a while, and the log says why.
+
+        What is wrong with the whole ledger is nothing of this ticket's, and goes on to whoever called.
+        """
+        try:
+            yield
+        except HvopsError as error:
+            if isinstance(error, LedgerError) and not isinstance(error, UnreadableEntry):
+                raise
+            self._stands_still(ticket, error)
+
+    def _stands_still(self, ticket: str, error: HvopsError) -> None:
+        self._in_trouble(ticket)
+        log.warning("a ticket cannot be read and stands still", ticket=ticket, why=str(error))
 
     def _now(self, listed: Iterable[TicketRow]) -> _Now:
         """How everything stands. What was proposed never changes, so needs are read once, and forgotten afterwards."""
         ledger = self._parts.ledger
         waiting = [one for one in listed if one.state == TicketState.APPROVED]
-        self._needs = {one.id: self._needs.get(one.id) or self._read_needs(one) for one in waiting}
+        needed = {one.id: self._needs.get(one.id) or self._read_needs(one) for one in waiting}
+        self._needs = {ticket: needs for ticket, needs in needed.items() if needs is not None}
         begun = {lock: ticket for ticket in self._tasks if ticket in self._needs for lock in self._needs[ticket].locks}
-        return _Now(ledger.is_stopped(), begun | ledger.locks(), frozenset(ledger.yielding_tickets()))
+        giving_way = frozenset(ticket for ticket in ledger.yielding_tickets() if self._gives_way(ticket))
+        return _Now(ledger.is_stopped(), begun | ledger.locks(), giving_way)
+
+    def _gives_way(self, ticket: str) -> bool:
+        """Whether that can be read out of its entries: nobody takes locks over from a ticket that stands still."""
+        found = None
+        if not self._is_in_trouble(ticket):
+            with self._apart(ticket):
+                found = self._parts.ledger.ticket(ticket)
+        return found is not None and found.yields_locks
 
     def _look_after(self, one: TicketRow, now: _Now) -> None:
         """Start or take up one ticket, if it is its turn."""
-        if one.id in self._tasks or self._trouble.get(one.id, 0) > asyncio.get_running_loop().time():
+        if one.id in self._tasks or self._is_in_trouble(one.id):
             return
-        try:
+        with self._apart(one.id):
             if one.state == TicketState.RUNNING or (not now.is_stopped and self._may_start(one, now)):
                 self._begin(one.id)
                 if needs := self._needs.get(one.id):
                     now.held.update(dict.fromkeys(needs.locks, one.id))  # the next one that wants them waits at once
-        except HvopsError as error:  # one that cannot be read must not keep the others from running
-            self._in_trouble(one.id)
-            log.warning("a ticket cannot be read", ticket=one.id, why=str(error))
 
     def _begin(self, ticket: str) -> None:
+        self._parts.ledger.ticket(ticket)  # one that cannot be read takes no locks from those that can
         run = Run(self._parts, ticket, proposal_of(self._parts.ledger, ticket))
         self._runs[ticket] = run
         task = asyncio.create_task(self._guarded(run), name=ticket)
@@ -217,6 +245,8 @@ class Scheduler:
         """Run a ticket; whatever is our own fault leaves it interrupted, never silently stuck or repeated."""
         try:
             await run_ticket(run)
+        except UnreadableEntry as error:
+            self._stands_still(run.ticket, error)
         except LedgerError as error:
             self._in_trouble(run.ticket, TICK_SECONDS)
             log.warning("the ledger cannot be used; the run stands still", ticket=run.ticket, why=str(error))
@@ -231,12 +261,17 @@ class Scheduler:
     def _in_trouble(self, ticket: str, seconds: float = TROUBLE_SECONDS) -> None:
         self._trouble[ticket] = asyncio.get_running_loop().time() + seconds
 
+    def _is_in_trouble(self, ticket: str) -> bool:
+        return self._trouble.get(ticket, 0) > asyncio.get_running_loop().time()
+
     def _may_start(self, one: TicketRow, now: _Now) -> bool:
         """Whether its locks are free, or can be had. Whoever only waits for days is asked to give way."""
         ripe = self._not_before.get(one.id)
         if ripe is not None and self._parts.clock() < ripe:
             return False
-        needs = self._needs[one.id]
+        needs = self._needs.get(one.id)
+        if needs is None:  # its proposal could not be read in this sweep
+            return False
         holders = {now.held[lock] for lock in needs.locks if lock in now.held}
         waits_for = [holder for holder in holders if not self._yields(holder, needs.undoes, now)]
         ticket, others = one.id, " and ".join(sorted(waits_for))
@@ -246,13 +281,14 @@ class Scheduler:
         self._waiting[ticket] = says
         return not waits_for
 
-    def _read_needs(self, one: TicketRow) -> _Needs:
-        """Out of the proposal; that it is the one that was signed is proved when it begins."""
-        entry = self._parts.ledger.entry(one.first_entry)
-        if entry is None:
-            return _Needs(frozenset(), "")
-        proposed = entry.read(Proposed)
-        return _Needs(frozenset(proposed.plan["locks"]), proposed.undoes)
+    def _read_needs(self, one: TicketRow) -> _Needs | None:
+        """Out of the proposal; that it is the one that was signed is proved when it begins. None: it cannot be read."""
+        needs = None
+        if not self._is_in_trouble(one.id):
+            with self._apart(one.id):
+                entry = self._parts.ledger.entry(one.first_entry)
+                needs = _needs_in(entry) if entry else _Needs(frozenset(), "")
+        return needs
 
     def _yields(self, holder: str, undoes: str, now: _Now) -> bool:
         """Whether the holder's locks can be taken over now."""
@@ -266,24 +302,28 @@ class Scheduler:
         return False
 
     async def _take_locks_back(self, ticket: str) -> None:
-        """Who gave way goes on once its locks are free, and nobody waits for them."""
-        ledger = self._parts.ledger
-        now = ledger.ticket(ticket)
-        if now is None or not now.yields_locks:
-            return
-        others = {holder for lock, holder in ledger.locks().items() if lock in now.locks and holder != ticket}
-        wanted = {lock for needs in self._needs.values() for lock in needs.locks}
-        if others or wanted & now.locks:
-            return
-        resumed = Resumed(
-            attempt=now.attempt + 1, by=BOT, locks=tuple(sorted(now.locks)), reason="its locks are free again"
-        )
+        """Who gave way goes on once its locks are free, and nobody who can start waits for them."""
+        with self._apart(ticket):
+            ledger = self._parts.ledger
+            now = ledger.ticket(ticket)
+            if now is None or not now.yields_locks:
+                return
+            others = {holder for lock, holder in ledger.locks().items() if lock in now.locks and holder != ticket}
+            waiting = [needs for one, needs in self._needs.items() if not self._is_in_trouble(one)]
+            wanted = {lock for needs in waiting for lock in needs.locks}
+            if others or wanted & now.locks:
+                return
+            await self._resume(now)
+
+    async def _resume(self, now: Ticket) -> None:
+        locks = tuple(sorted(now.locks))
+        resumed = Resumed(attempt=now.attempt + 1, by=BOT, locks=locks, reason="its locks are free again")
         try:
-            await self._parts.write(ticket, resumed)
+            await self._parts.write(now.id, resumed)
         except TicketError as error:
-            log.info("not resumed", ticket=ticket, why=str(error))
+            log.info("not resumed", ticket=now.id, why=str(error))
             return
-        self._parts.tell(TicketChange(ticket, "resumed"))
+        self._parts.tell(TicketChange(now.id, "resumed"))
 
     async def _make_up_for_clicks(self) -> None:
         """Clicks that were written down and never answered, because the bot was gone: answered once, now."""
@@ -311,3 +351,12 @@ def missed_clicks(ledger: Reader, since: datetime) -> list[Entry]:
         if click.seq not in answered[click.ticket]:
             found.append(click)
     return found
+
+
+def _needs_in(entry: Entry) -> _Needs:
+    proposed = entry.read(Proposed)
+    try:
+        return _Needs(frozenset(proposed.plan["locks"]), proposed.undoes)
+    except (KeyError, TypeError) as error:
+        why = f"The plan in entry {entry.seq} does not say what it locks: {error!r}."
+        raise UnreadableEntry(why, entry.seq) from None

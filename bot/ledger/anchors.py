@@ -7,6 +7,7 @@ line is the number and the mac of an entry that was once there. Slack's audit ch
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,10 +80,15 @@ def newest(path: Path) -> Anchor | None:
     return max(known, key=lambda anchor: anchor.seq, default=None)
 
 
-def length_of(path: Path) -> int:
-    """How many bytes of anchors there are now; 0 where there is no file. Raises LedgerError where it cannot be read."""
+def length_of(path: Path) -> int | None:
+    """How many bytes of anchors there are now, 0 where there is no file; None for a pipe, which tells no length.
+
+    Raises:
+        LedgerError: it cannot be read.
+    """
     try:
-        return path.stat().st_size
+        found = path.stat()
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
     except FileNotFoundError:
         return 0
     except OSError as error:

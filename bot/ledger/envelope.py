@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import rfc8785
 
-from bot.errors import LedgerError
+from bot.errors import LedgerError, UnreadableEntry
 from bot.ledger.entries import AnchorPosted, EntryData, Shown, exact, parse
 
 Data = TypeVar("Data", bound=EntryData)
@@ -66,17 +66,33 @@ class Entry:
 
     @cached_property
     def data(self) -> EntryData:
-        """What it says. Raises LedgerError where that is nothing that its kind can say."""
+        """What it says. Raises UnreadableEntry where that is nothing that its kind can say."""
         try:
             return parse(self.kind, self.fields)
         except LedgerError as error:
-            raise LedgerError(f"Entry {self.seq} cannot be read: {error}") from None
+            raise UnreadableEntry(f"E{self._cannot_be_read[1:]}: {error}", self.seq) from None
 
     def read(self, model: type[Data]) -> Data:
-        """The same, as a kind that the caller knows it to be. Raises LedgerError where it is of another one."""
+        """The same, as a kind that the caller knows it to be. Raises UnreadableEntry where it is of another one."""
         if not isinstance(self.data, model):
-            raise LedgerError(f"Entry {self.seq} is of the kind {self.kind}, not {model.kind}.")
+            raise UnreadableEntry(f"Entry {self.seq} is of the kind {self.kind}, not {model.kind}.", self.seq)
         return self.data
+
+    def read_if(self, model: type[Data]) -> Data | None:
+        """The same; None where it is of another kind or cannot be read. For whoever shows many, never for who acts."""
+        try:
+            return self.data if isinstance(self.data, model) else None
+        except UnreadableEntry:
+            return None
+
+    @property
+    def doubt(self) -> str:
+        """That it cannot be read, in words; "" for what can."""
+        try:
+            _ = self.data
+        except UnreadableEntry:
+            return self._cannot_be_read
+        return ""
 
     @property
     def name(self) -> str:
@@ -111,7 +127,8 @@ class Entry:
     @property
     def places(self) -> tuple[str, ...]:
         """The clusters, and hosts that stand alone, that it is about."""
-        return tuple(map(str, self.fields.get("places") or ()))
+        found = self.fields.get("places")
+        return tuple(map(str, found)) if isinstance(found, (list, tuple)) else ()
 
     @property
     def click(self) -> int | None:
@@ -123,6 +140,10 @@ class Entry:
     def is_anchoring(self) -> bool:
         """Whether it is there only because the audit channel was told something."""
         return self.kind == AnchorPosted.kind or (self.kind == Shown.kind and "last_published" in self.fields)
+
+    @property
+    def _cannot_be_read(self) -> str:
+        return f"entry {self.seq} cannot be read by this version of hvops"
 
     def _text(self, name: str) -> str:
         return str(self.fields.get(name) or "")

@@ -90,12 +90,12 @@ def verify(path: Path, key: bytes, anchor_file: Path | None = None, kept: Sequen
     """
     # Before the snapshot: an entry is on the disk before its anchor is, so whatever an anchor names by now is in it. The
     # file goes on growing while the entries are read; what is appended to it then names entries of a later moment.
-    length = length_of(anchor_file) if anchor_file else 0
+    known = _known_by_now(anchor_file) if anchor_file else None
     store = Store(path, read_only=True)
     try:
         # SQLite lets go of Python while it works, so its own check costs no time where there is a second core.
         with ThreadPoolExecutor(1) as beside, store.snapshot():
-            expected = [_Expected("", anchors_in(anchor_file, length))] if anchor_file and length else []
+            expected = [_Expected("", known)] if known else []
             expected += [_Expected(one.where, iter(sorted(one.anchors, key=lambda anchor: anchor.seq))) for one in kept]
             return _Proof(store, key, expected, beside.submit(_integrity, path)).run()
     except LedgerError as error:
@@ -104,6 +104,14 @@ def verify(path: Path, key: bytes, anchor_file: Path | None = None, kept: Sequen
         return Verification(holds=False, entries=0, says=f"The file is damaged: {error.__cause__}.")
     finally:
         store.close()
+
+
+def _known_by_now(anchor_file: Path) -> Iterator[Anchor] | None:
+    """What a file has by now, read as it is needed; what comes through a pipe, whole. None for nothing."""
+    length = length_of(anchor_file)
+    if length is None:
+        return iter(tuple(anchors_in(anchor_file)))
+    return anchors_in(anchor_file, length) if length else None
 
 
 def _integrity(path: Path) -> str:

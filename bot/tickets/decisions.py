@@ -224,7 +224,7 @@ class ApprovalService:
         return AlreadyDecided(f"Too late: {self.describe_status(ticket)}")
 
     def _write_refusal(self, press: UserAction, wanted: str, error: HvopsError) -> None:
-        known = press.ticket and self._ledger.ticket(press.ticket) is not None
+        known = press.ticket and self._ledger.entries(ticket=press.ticket, kind="proposed", limit=1)
         refused = Refused(
             name=press.person.name,
             line=f"{wanted} {press.ticket}".strip(),
@@ -245,8 +245,8 @@ def describe_status(ticket: str, entries: list[Entry]) -> str:
     last = telling[-1]
     by = last.name or last.actor
     why = f": {last.reason}" if last.reason else ""
-    if isinstance(last.data, Proposed):
-        return f"{ticket} is open until {format_time(last.data.open_until)}."
+    if (proposed := last.read_if(Proposed)) is not None:
+        return f"{ticket} is open until {format_time(proposed.open_until)}."
     if last.kind in ("started", "resumed", "interrupted"):
         verb = "is interrupted since" if last.kind == "interrupted" else "runs since"
         return f"{ticket} {verb} {format_time(last.at)}."

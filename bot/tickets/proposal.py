@@ -13,7 +13,7 @@ from bot.api.command import Risk
 from bot.api.plan import Plan
 from bot.config.settings import Policy
 from bot.dispatch.authorization import Person
-from bot.errors import LedgerError, TicketError
+from bot.errors import LedgerError, TicketError, UnreadableEntry
 from bot.ledger import Entry, EntryDraft, Reader
 from bot.ledger.entries import Proposed
 from bot.ledger.envelope import to_timestamp
@@ -143,20 +143,18 @@ def identity(person: Person) -> tuple[str, str]:
 
 
 def proposal_from(entry: Entry) -> Proposal:
-    """The proposal of an entry. Raises LedgerError where its plan is not what its digest says."""
+    """The proposal of an entry. Raises UnreadableEntry, also where its plan is not what its digest says."""
     told = entry.read(Proposed)
-    made = PlannedChange(
-        line=told.line,
-        command=told.command,
-        target=told.target,
-        places=told.places,
-        risk=Risk(told.risk),
-        plan=plan_from_json(told.plan),
-        version=told.version,
-        undoes=told.undoes,
-    )
-    if made.digest != told.digest:
-        raise LedgerError(f"{entry.ticket}: the plan is not the one that its digest {told.digest[:8]} signs.")
+    try:
+        made = _planned(told)
+        signed = made.digest
+    except (LedgerError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UnreadableEntry(
+            f"{entry.ticket}: the plan in entry {entry.seq} cannot be read: {error}", entry.seq
+        ) from error
+    if signed != told.digest:
+        why = f"{entry.ticket}: the plan is not the one that its digest {told.digest[:8]} signs."
+        raise UnreadableEntry(why, entry.seq)
     return Proposal(
         ticket=entry.ticket or "",
         at=entry.at,
@@ -170,8 +168,21 @@ def proposal_from(entry: Entry) -> Proposal:
     )
 
 
+def _planned(told: Proposed) -> PlannedChange:
+    return PlannedChange(
+        line=told.line,
+        command=told.command,
+        target=told.target,
+        places=told.places,
+        risk=Risk(told.risk),
+        plan=plan_from_json(told.plan),
+        version=told.version,
+        undoes=told.undoes,
+    )
+
+
 def proposal_of(ledger: Reader, ticket: str) -> Proposal:
-    """The proposal of a ticket. Raises TicketError where there is no such ticket."""
+    """The proposal of a ticket. Raises TicketError where there is no such ticket, UnreadableEntry."""
     entries = ledger.entries(ticket=ticket, kind="proposed", limit=1)
     if not entries:
         raise TicketError(f"There is no ticket {ticket}.")

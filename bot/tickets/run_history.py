@@ -10,6 +10,7 @@ from bot.api.plan import Group, Plan, Step
 from bot.api.rows import Rows
 from bot.ledger import Entry
 from bot.ledger.entries import Intent, Outcome, StepConfirmed
+from bot.ledger.ticket_state import MAY_NAME_A_TICKET
 
 Key = tuple[str, int]  # step and round
 
@@ -77,9 +78,11 @@ class RunHistory:
 
 
 def story_of(entries: Iterable[Entry]) -> RunHistory:
-    """Read the entries of one ticket, oldest first."""
+    """Read the entries of one ticket, oldest first. Raises UnreadableEntry for one that moves it."""
     story = RunHistory()
     for entry in entries:
+        if entry.kind in MAY_NAME_A_TICKET:
+            continue
         told = entry.data
         if isinstance(told, Intent):
             _begin(story, (told.step, told.round), entry.at, told)

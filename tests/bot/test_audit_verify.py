@@ -1,12 +1,16 @@
 """The ledger against what others remember: files, copied text, exports, and the channel itself."""
 
 import asyncio
+import io
 import json
+import os
 import shutil
 import sqlite3
+import threading
 import zipfile
 from datetime import UTC, datetime, timedelta
 
+import newer_version
 import pytest
 from entry_samples import entry_data
 
@@ -14,7 +18,9 @@ from bot.audit_verify import verify_audit_log
 from bot.errors import SettingsError, UsageError
 from bot.ledger import Ledger
 from bot.ledger.chain_heads import format_anchor
+from bot.ledger.key import read_key
 from bot.ledger.schema import TRIGGERS
+from bot.ledger.verify import verify
 from bot.slack.audit_channel.publisher import AuditChannel
 from bot.slack.manifest import manifest
 from bot.slack.outbound.api_errors import NotSent, make_client
@@ -137,12 +143,82 @@ def test_files_that_are_no_memory_are_refused(ledger, proved, tmp_path):
         proved(tmp_path / "broken.zip")
 
 
-def test_a_file_without_any_anchor_says_that_nothing_is_known_of_the_end(ledger, proved, tmp_path):
+@pytest.mark.parametrize("content", ["", "\n\n", "no anchor\n", "[]", "Ledger head: entry torn\n", '{"messages": []}'])
+def test_a_file_without_any_anchor_is_refused(ledger, proved, piped, tmp_path, content):
     asked(ledger)
-    (tmp_path / "empty.txt").write_text("")
-    code, said = proved(tmp_path / "empty.txt")
+    (tmp_path / "empty.txt").write_text(content)
+    for path in (tmp_path / "empty.txt", piped(content.encode())):
+        with pytest.raises(UsageError, match="there is not one anchor in it"):
+            proved(path)
+
+
+def test_an_export_of_forged_heads_alone_is_refused_and_says_why(ledger, proved, tmp_path):
+    (entry,) = asked(ledger)
+    (tmp_path / "day.json").write_text(json.dumps([message(entry, user="U0NOBODY", bot_id=None)]))
+    with pytest.raises(UsageError, match=r"not one anchor.*Not believed: .*a person wrote it"):
+        proved(tmp_path / "day.json")
+
+
+async def test_an_empty_anchor_file_of_the_settings_is_noted(ledger, settings, tmp_path, capsys):
+    asked(ledger)
+    (tmp_path / "anchors.txt").write_text("")
+    assert verify_audit_log(None, settings(audit_channel="C0AUDIT"), None) == 0
+    assert "whether newer entries were cut off cannot be known" in capsys.readouterr().out
+
+
+@pytest.fixture
+def piped(tmp_path):
+    """Give bytes through a real pipe, once, as `<(cat file)` does."""
+    writers = []
+
+    def pipe(content):
+        path = tmp_path / f"pipe{len(writers)}"
+        os.mkfifo(path)
+        writers.append(threading.Thread(target=path.write_bytes, args=(content,), daemon=True))
+        writers[-1].start()
+        return path
+
+    yield pipe
+    for one in writers:
+        one.join(10)
+
+
+@pytest.mark.parametrize("shape", ["anchors", "copied", "export", "zip"])
+def test_what_comes_through_a_pipe_is_compared_as_a_file_is(ledger, proved, piped, tmp_path, shape):
+    entries = asked(ledger, 9)
+    posted = {"head": 1, "channel": "C0AUDIT", "ts": "1.5", "user": "U0BOT", "bot": "B0BOT"}
+    ledger.append("bot", entry_data("anchor", posted))
+    content = {
+        "anchors": (tmp_path / "anchors.txt").read_bytes(),
+        "copied": f"hvops\n{format_anchor(entries[8])}\n".encode(),
+        "export": json.dumps([message(entries[8])]).encode(),
+        "zip": zipped(json.dumps([message(entries[8])])),
+    }[shape]
+    code, said = proved(piped(content))
     assert code == 0
-    assert "whether newer entries were cut off cannot be known" in said
+    assert f"{10 if shape == 'anchors' else 1} anchors match" in said
+    ledger.close()
+    cut(tmp_path, 5)
+    if shape in ("anchors", "copied"):  # an export is believed by what the ledger says of the bot
+        code, said = proved(piped(content))
+        assert code == 1
+        assert "BROKEN at entry 6: cut off" in said
+
+
+def zipped(told):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        file.writestr("hv-audit/2026-03-02.json", told)
+    return packed.getvalue()
+
+
+def test_a_proof_reads_anchors_from_a_pipe_whole(ledger, piped, tmp_path):
+    asked(ledger, 9)
+    content, key = (tmp_path / "anchors.txt").read_bytes(), read_key(tmp_path / "key")
+    assert verify(ledger.path, key, piped(content)).anchors == 9
+    ledger.close()
+    cut(tmp_path, 5)
+    assert not verify(ledger.path, key, piped(content)).holds
 
 
 def test_a_broken_ledger_names_the_head_to_compare_with(ledger, proved, tmp_path):
@@ -150,17 +226,18 @@ def test_a_broken_ledger_names_the_head_to_compare_with(ledger, proved, tmp_path
     ledger.append(
         "bot", entry_data("anchor", {"head": 3, "channel": "C0AUDIT", "ts": "1.5", "user": "U0BOT", "bot": "B0BOT"})
     )
+    newer_version.write(ledger, "anchor", {"head": 4, "channel": "C0AUDIT", "ts": "1.6", "novel": 1})
     asked(ledger, 3)
     ledger.close()
     database = sqlite3.connect(tmp_path / "ledger.db")
     database.execute("DROP TRIGGER entry_stays")
-    database.execute("UPDATE entry SET body = replace(body, 'prod', 'test') WHERE seq = 6")
+    database.execute("UPDATE entry SET body = replace(body, 'prod', 'test') WHERE seq = 7")
     database.execute(TRIGGERS["entry_stays"].strip())
     database.commit()
     database.close()
     code, said = proved()
     assert code == 1
-    assert "1 to 5 hold. Compare with anchor 3 in the audit channel C0AUDIT." in said
+    assert "1 to 6 hold. Compare with anchor 3 in the audit channel C0AUDIT." in said
 
 
 @pytest.fixture
@@ -256,6 +333,19 @@ async def test_an_own_anchor_that_was_deleted_is_missed(ledger, slack, settings,
     assert (
         "A head is no longer in the channel, the newest of entry 1: deleted, or older than the channel keeps." in said
     )
+
+
+async def test_a_head_whose_entry_cannot_be_read_does_not_hide_the_others(ledger, slack, settings, capsys):
+    asked(ledger)
+    await told_the_channel(slack, ledger)
+    posted = {"head": 2, "channel": "C0AUDIT", "ts": "1.5"}
+    seq = newer_version.write(ledger, "anchor", {**posted, "novel": 1})
+    file = settings(audit_channel="C0AUDIT")
+    slack.workspace.delete(slack.person("viewer").messages("hv-audit")[-1])
+    code, said = await by_channel(file, capsys)
+    assert code == 0
+    assert f"Not compared: entry {seq} cannot be read by this version of hvops" in said
+    assert "A head is no longer in the channel, the newest of entry 1" in said
 
 
 async def test_a_copy_is_compared_with_the_channel_too(ledger, slack, settings, tmp_path, capsys):

@@ -34,6 +34,7 @@ log = structlog.get_logger()
 
 AT_ONCE = 10  # lines in one message, while there are more of them
 _LOOKED_AT = 100  # `shown` entries behind a beginning, one of which says that it was told
+_HEADS = 100  # `anchor` entries, for the newest that can be read
 _LONGEST = 3_500  # characters of a message of several lines
 
 
@@ -149,8 +150,8 @@ class AuditChannel:
 
     def _begins_untold(self, after: int) -> bool:
         """Whether a channel begins after this entry, and nobody has told it that."""
-        about = [entry.data for entry in self._ledger.following(("shown",), after, _LOOKED_AT)]
-        own = [data for data in about if isinstance(data, AuditPublished) and data.last_published == after]
+        about = [entry.read_if(AuditPublished) for entry in self._ledger.following(("shown",), after, _LOOKED_AT)]
+        own = [data for data in about if data is not None and data.last_published == after]
         return any(data.what == "audit-begin" for data in own) and not any(data.ts for data in own)
 
     async def _tell_beginning(self, after: int) -> None:
@@ -218,7 +219,11 @@ class AuditChannel:
         self._ended = False
 
     def _newest_head(self) -> Entry | None:
-        return next(iter(self._ledger.entries(kind="anchor", limit=1)), None)
+        """The newest that this version can read."""
+        heads = self._ledger.entries(kind="anchor", limit=1) or ()
+        if any(one.doubt for one in heads):
+            heads = self._ledger.entries(kind="anchor", limit=_HEADS)
+        return next((one for one in heads if not one.doubt), None)
 
     def _is_head_due(self) -> bool:
         """At the first sight of a channel, at each end of a ticket, else when the time has come and something is new."""

@@ -195,11 +195,11 @@ class RequestHandler:
         """Show somebody their Home tab."""
         person = await self.parts.people.person(who.team, who.user, who.name)
         entries = await asyncio.to_thread(self.parts.ledger.entries, kind="answered", actor=who.id, limit=_LAST)
-        told = [(one, one.read(Answered)) for one in sorted(entries, key=lambda one: -int(one.seq))]
+        told = [(one, one.read_if(Answered)) for one in sorted(entries, key=lambda one: -int(one.seq))]
         last = [
             LastAnswer(answered.answer, datetime.fromisoformat(one.at), answered.line, answered.verdict)
             for one, answered in told
-            if answered.report and _may_still_see(person, answered)
+            if answered is not None and answered.report and _may_still_see(person, answered)
         ]
         changes = self.parts.changes
         open_now = await open_tickets(changes, person) if changes else ()

@@ -213,7 +213,7 @@ class TicketClicks:
         except HvopsError as error:
             refused = Refused(line=click.verb, reason=str(error), category="not allowed", via="button", click=click.seq)
             ledger = self._desk.parts.ledger
-            known = await asyncio.to_thread(ledger.ticket, click.token)
+            known = await asyncio.to_thread(ledger.entries, ticket=click.token, kind="proposed", limit=1)
             await asyncio.to_thread(ledger.append, click.who.id, refused, click.token if known else None)
             raise
 

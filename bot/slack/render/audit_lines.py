@@ -30,7 +30,7 @@ def decision_line(entry: Entry, proposed: Entry | None, link: str) -> str:
     """
     if entry.kind == "resumed" and entry.actor == BOT:
         return ""  # after a restart: nobody decided anything
-    known = proposed.read(Proposed) if proposed is not None else None
+    known = proposed.read_if(Proposed) if proposed is not None else None
     told = [
         f"*{_what(entry, known)}*" + (f": {escape(truncate(known.line, _LINE))}" if known and known.line else ""),
         f"on {escape(truncate(known.target, _NAME))}" if known and known.target else "",
@@ -39,6 +39,7 @@ def decision_line(entry: Entry, proposed: Entry | None, link: str) -> str:
         f"“{escape(truncate(entry.reason, _WHY))}”" if entry.reason else "",
         f"plan {known.digest[:8]}" if known else "",
         f"entry {entry.seq:,}",
+        *(one.doubt for one in (proposed, entry) if one is not None),
         f"<{link}|message>" if link else "",
     ]
     return " · ".join(part for part in told if part)
@@ -61,8 +62,9 @@ def _what(entry: Entry, known: Proposed | None) -> str:
     verb = entry.kind
     if verb == "approved" and known and known.policy == CONFIRM:
         verb = "confirmed"
-    if isinstance(entry.data, Interrupted):
-        verb = "waits, and gave its locks away" if entry.data.yields_locks else "interrupted, a person must decide"
+    if entry.kind == Interrupted.kind:
+        said = entry.read_if(Interrupted)
+        verb = "waits, and gave its locks away" if said and said.yields_locks else "interrupted, a person must decide"
     return f"{entry.ticket} {verb}"
 
 

@@ -142,8 +142,9 @@ def _outcome(card: TicketView, entry: Entry) -> str:
 def _intent(card: TicketView, key: Key) -> tuple[Entry | None, Any]:
     """The first entry that began a step, and the rows as they were before."""
     for entry in card.entries:
-        if isinstance(entry.data, Intent) and (entry.data.step, entry.data.round) == key:
-            return entry, entry.data.before
+        said = entry.read_if(Intent)
+        if said is not None and (said.step, said.round) == key:
+            return entry, said.before
     return None, None
 
 

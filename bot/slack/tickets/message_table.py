@@ -24,26 +24,30 @@ class MessageRef:
 
 def message_ref(entries: Iterable[Entry]) -> MessageRef | None:
     """Where the message of a ticket is, by its newest `shown` entry; None where it was never posted."""
-    found = [entry.data for entry in entries if isinstance(entry.data, TicketMessageShown)]
+    found = [shown for entry in entries if (shown := entry.read_if(TicketMessageShown)) is not None]
     return MessageRef(found[-1].channel, found[-1].ts) if found else None
 
 
 def told_entries(entries: Iterable[Entry]) -> frozenset[int]:
     """The numbers of the entries that the thread tells already."""
-    return frozenset(entry.data.entry for entry in entries if isinstance(entry.data, ThreadReplyShown))
+    return frozenset(shown.entry for entry in entries if (shown := entry.read_if(ThreadReplyShown)) is not None)
+
+
+def is_reminded(entries: Iterable[Entry]) -> bool:
+    """Whether those who decide have been reminded."""
+    return any(entry.read_if(ReminderShown) is not None for entry in entries)
 
 
 def reminder_time(entries: Sequence[Entry], *, is_proposed: bool) -> datetime | None:
-    """When half of its time is over; None where nobody is to be reminded, or has been."""
-    reminded = any(isinstance(entry.data, ReminderShown) for entry in entries)
-    if not is_proposed or reminded:
+    """When half of its time is over; None where nobody is to be reminded, or has been. Raises UnreadableEntry."""
+    if not is_proposed or is_reminded(entries):
         return None
     began = datetime.fromisoformat(entries[0].at)
     return began + (datetime.fromisoformat(entries[0].read(Proposed).open_until) - began) / 2
 
 
 def read_card(ledger: Reader, ticket: str, happening: TicketChange | None = None) -> TicketView:
-    """A ticket as the ledger says it stands. Raises TicketError where there is none."""
+    """A ticket as the ledger says it stands. Raises TicketError where there is none, UnreadableEntry."""
     entries, now = ledger.story(ticket), ledger.ticket(ticket)
     if not entries or now is None:
         raise TicketError(f"There is no ticket {ticket}.")
@@ -54,6 +58,7 @@ def _successor(ledger: Reader, entries: list[Entry]) -> str:
     """The proposal that was written together with the end of a void ticket: the very next entry."""
     voided = next((entry for entry in entries if entry.kind == "voided"), None)
     following = ledger.entry(voided.seq + 1) if voided else None
-    if following is None or not isinstance(following.data, Proposed) or following.data.replaces != entries[0].ticket:
+    proposed = following.read_if(Proposed) if following else None
+    if following is None or proposed is None or proposed.replaces != entries[0].ticket:
         return ""
     return following.ticket or ""

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.errors import HvopsError
+from bot.errors import HvopsError, UnreadableEntry
 from bot.executor.context import BOT, TicketChange
 from bot.ledger import Ledger, TicketRow
 from bot.ledger.entries import Outcome, ReminderShown, Shown, ThreadReplyShown, TicketMessageShown
@@ -32,7 +32,14 @@ from bot.slack.render.ticket_thread import entry_message, plan_message, reminder
 from bot.slack.render.ticket_view_model import TicketView
 from bot.slack.roles import RoleResolver
 from bot.slack.tickets.message_state import MessageState, MessageStates
-from bot.slack.tickets.message_table import MessageRef, message_ref, read_card, reminder_time, told_entries
+from bot.slack.tickets.message_table import (
+    MessageRef,
+    is_reminded,
+    message_ref,
+    read_card,
+    reminder_time,
+    told_entries,
+)
 from bot.slack.tickets.ticket_locks import TicketLocks
 
 log = structlog.get_logger()
@@ -229,7 +236,7 @@ class TicketMessages:
             return error.code not in ("gave_up", "later", "closing")  # a refusal stays one: trying again is no use
         except HvopsError as error:
             log.warning("ticket not shown", ticket=ticket, why=str(error))
-            return False
+            return isinstance(error, UnreadableEntry)  # only another version can read it
         except Exception:
             log.exception("our bug while showing a ticket", ticket=ticket)
         return True
@@ -296,17 +303,16 @@ class TicketMessages:
 
     def _evidence(self, card: TicketView) -> tuple[Evidence, ...]:
         """The raw answers of every step."""
-        digests = [
-            entry.data.evidence for entry in card.entries if isinstance(entry.data, Outcome) and entry.data.evidence
-        ]
-        blobs = [self._ledger.blob(one) for one in dict.fromkeys(digests)]
+        outcomes = [outcome for entry in card.entries if (outcome := entry.read_if(Outcome)) is not None]
+        digests = dict.fromkeys(outcome.evidence for outcome in outcomes if outcome.evidence)
+        blobs = [self._ledger.blob(one) for one in digests]
         return tuple(one for blob in blobs if blob for one in evidence_from_bytes(blob))
 
     async def _reminded(self, ticket: str) -> None:
         async with self._alone(ticket, self._keeping.get(ticket)):
             card = await self._card(ticket)
             place = message_ref(card.entries)
-            told = any(isinstance(entry.data, ReminderShown) for entry in card.entries)  # by another bot
+            told = is_reminded(card.entries)  # by another bot
             if card.ticket.state is TicketState.PROPOSED and place is not None and not told:
                 await self._outbox.post(place.channel, reminder_message(card), place.ts)
                 await self._write(ticket, ReminderShown(channel=place.channel))
@@ -321,7 +327,10 @@ class TicketMessages:
             if self._is_behind(one):
                 found.append(one.id)
             elif one.state == TicketState.PROPOSED:
-                self._keeping.get(one.id).remind_at = reminder_time(self._ledger.story(one.id), is_proposed=True)
+                try:
+                    self._keeping.get(one.id).remind_at = reminder_time(self._ledger.story(one.id), is_proposed=True)
+                except UnreadableEntry as error:
+                    log.warning("nobody is reminded of a ticket", ticket=one.id, why=str(error))
         return found
 
     def _is_behind(self, one: TicketRow) -> bool:

@@ -1,5 +1,6 @@
 """What a review finds, for whom, and what it never shows."""
 
+import newer_version
 import pytest
 from entry_samples import entry_data
 
@@ -212,3 +213,28 @@ def test_lists_find_their_tickets_by_index(told, review, everybody, clock, ledge
         assert not [step for step in plan if step == "SCAN entry" or step.startswith("SCAN entry ")]
     assert any("USING INDEX ticket_state" in step for step in plans[0])
     assert any("entry_kind (kind=? AND at>?" in step for step in plans[1])
+
+
+def test_one_row_that_a_newer_version_wrote_is_shown_as_unreadable_among_the_others(
+    told, review, everybody, clock, ledger
+):
+    told.answers("check-writers", "prod", ["prod"])
+    sick = told.proposes("drain-node", "hv03", ["prod"])
+    refusal = {"line": "/drain-node hv01", "reason": "Later.", "category": "novel", "name": "nobody"}
+    numbers = [
+        newer_version.write(ledger, "asked", {"line": "/check-cpu hv03", "target": "hv03", "novel": 1}, actor="T1/U1"),
+        newer_version.write(ledger, "refused", refusal, actor="T1/U3"),
+        newer_version.write(ledger, "stop", {"reason": "storm", "novel": 1}, actor="T1/U1"),
+    ]
+    newer_version.add_field(ledger, ledger.story(sick)[0])
+    (proposed,) = ledger.story(sick)
+    rows = page(review, everybody, "", clock).rows
+    doubt = "cannot be read by this version of hvops"
+    assert [(row.what, row.outcome) for row in rows] == [
+        ("hvops stop", "stop"),
+        (f"/drain-node hv01; entry {numbers[1]} {doubt}", "unreadable"),
+        (f"/check-cpu hv03; entry {numbers[0]} {doubt}", "unreadable"),
+        (f"/drain-node hv03; entry {proposed.seq} {doubt}", "proposed"),
+        ("check-writers", "answered"),
+    ]
+    assert list(review.iter_all(everybody, filter_syntax.read(""), clock.now)) == list(rows)

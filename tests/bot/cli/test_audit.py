@@ -9,11 +9,13 @@ import shutil
 import sqlite3
 from datetime import UTC, datetime
 
+import newer_version
 import pytest
 from entry_samples import entry_data
 
 from bot.api.report import Finding, Report, Severity
-from bot.ledger import Ledger
+from bot.cli.audit import print_one
+from bot.ledger import Ledger, Reader
 from bot.serialization import Evidence, evidence_to_bytes, report_to_bytes
 
 FAR = "2999-01-01T00:00:00Z"
@@ -234,3 +236,14 @@ def test_the_ledger_of_the_settings_is_read_verified_and_rebuilt(hvops, healthy)
     ended = hvops("audit", "rebuild", "--settings", healthy)
     assert ended.code == 0
     assert "say what the entries say" in ended.out
+
+
+def test_an_answer_of_a_newer_version_is_shown_as_far_as_it_can_be(folder, capsys):
+    with Ledger(folder / "ledger.db", folder / "ledger.key", folder / "anchors.txt", clock=lambda: NOON) as ledger:
+        answer = {"asked": 1, "answer": "token-2", "verdict": "stuck", "novel": 1}
+        seq = newer_version.write(ledger, "answered", answer)
+    with Reader(folder / "ledger.db") as reader:
+        print_one(reader, str(seq), evidence=True)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "verdict stuck" in said
+    assert f"The report is not shown: entry {seq} cannot be read by this version of hvops." in said

@@ -32,7 +32,7 @@ from bot.api.command import Risk
 from bot.api.plan import Check, CompareToBefore, Expect
 from bot.api.queries import Predicate, make_params
 from bot.dispatch.pipeline import Request
-from bot.errors import LedgerError
+from bot.errors import LedgerError, UnreadableEntry
 from bot.executor import scheduler
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.proposal import proposal_from
@@ -1020,7 +1020,7 @@ async def test_a_ticket_that_cannot_be_read_does_not_keep_others_from_running(be
 
     def unreadable(ledger, ticket):
         if ticket == broken:
-            raise LedgerError("not the plan that its digest signs")
+            raise UnreadableEntry("not the plan that its digest signs", 1)
         return read(ledger, ticket)
 
     monkeypatch.setattr(scheduler, "proposal_of", unreadable)

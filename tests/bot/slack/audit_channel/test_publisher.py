@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import newer_version
 import pytest
 from entry_samples import entry_data, entry_data_of
 
@@ -364,3 +365,40 @@ async def until(condition):
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - the ledger and the practice Slack cannot tell
             await asyncio.sleep(0.01)
+
+
+async def test_an_entry_of_a_newer_version_keeps_nothing_from_being_told(bench):
+    ticket = bench.decided()
+    await bench.life().catch_up()
+    posted = {"head": 3, "channel": "C0AUDIT", "ts": "1.5"}
+    newer_version.write(bench.ledger, "anchor", {**posted, "novel": 1})
+    newer_version.write(bench.ledger, "shown", {"what": "novel"}, ticket)
+    sick = bench.decided(line="/drain-node hv04", end="interrupted")
+    proposed, *_, interrupted = bench.ledger.story(sick)
+    newer_version.add_field(bench.ledger, proposed)
+    newer_version.add_field(bench.ledger, interrupted)
+    after = bench.decided(line="/drain-node hv05")
+    before = len(bench.lines())
+    channel = bench.life()
+    await channel.catch_up()
+    told = bench.lines()[before:]
+    assert [line.split(" · ")[0].split(":")[0] for line in told] == [
+        f"{sick} approved",
+        f"{sick} interrupted, a person must decide",
+        f"{after} approved",
+        f"{after} done",
+    ]
+    assert f"entry {proposed.seq} cannot be read by this version of hvops" in told[0]
+    assert f"entry {interrupted.seq} cannot be read by this version of hvops" in told[1]
+    assert "cannot be read" not in told[2]
+    assert channel.sentence().startswith("told up to entry")
+    assert len(bench.heads()) == 2
+
+
+async def test_a_beginning_is_told_beside_an_entry_of_a_newer_version(fresh):
+    fresh.decided()
+    begun = {"what": "audit-begin", "last_published": fresh.ledger.head().seq, "channel": "C0AUDIT"}
+    fresh.ledger.append("bot", entry_data("shown", begun))
+    newer_version.write(fresh.ledger, "shown", {"what": "novel"})
+    await fresh.life().catch_up()
+    assert "The audit channel begins here" in fresh.lines()[0]

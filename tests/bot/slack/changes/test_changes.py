@@ -4,6 +4,7 @@ import asyncio
 import re
 from datetime import timedelta
 
+import newer_version
 from entry_samples import entry_data
 
 from bot.dispatch.pipeline import Request
@@ -373,6 +374,24 @@ async def test_half_of_the_time_over_is_said_once(bench):
         await bench.operator.sees("1 open ticket")
         said = [one for one in bench.viewer.messages("hv-ops") if "still waits for a decision" in one.text]
         assert len(said) == 1
+
+
+async def test_what_a_newer_version_wrote_about_one_ticket_keeps_no_other_from_being_shown(bench):
+    async with bench.running():
+        for number in (1, 2):
+            await bench.operator.types("/repair hv03")
+            await bench.viewer.sees(re.compile(f"T-{number}: Repair on hv03[?]"), "hv-ops")
+        await bench.until(lambda: all("shown" in bench.kinds(ticket) for ticket in ("T-1", "T-2")))
+    newer_version.add_field(bench.ledger, bench.ledger.story("T-1")[0])
+    newer_version.write(bench.ledger, "shown", {"what": "novel"}, "T-2")
+    newer_version.write(bench.ledger, "shown", {"what": "novel"}, "T-1")
+    async with bench.running(ahead=timedelta(minutes=16)):
+        await bench.viewer.sees("T-2 still waits for a decision", "hv-ops")
+        assert len([one for one in bench.viewer.messages("hv-ops") if "T-2: Repair on hv03?" in one.text]) == 1
+        plan = await bench.viewer.sees("T-2: Repair on hv03?", "hv-ops")
+        await bench.approver.clicks(plan, "Approve")
+        bench.world.gate.set()
+        await bench.ended("done", "T-2")
 
 
 async def test_a_ticket_that_ended_is_forgotten(bench):

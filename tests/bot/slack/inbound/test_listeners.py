@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+import newer_version
 from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot.api.report import Remedy
@@ -369,3 +370,12 @@ async def test_a_quick_refusal_does_not_overtake_the_acknowledgement(bench):
     first, second = bench.nobody.messages()
     assert first.text.startswith("Asking: ")
     assert second.text.startswith("Not allowed")
+
+
+async def test_home_leaves_out_an_answer_of_a_newer_version(bench):
+    await bench.operator.types("/check-writers prod")
+    await bench.operator.sees("STUCK hv03")
+    answered = bench.entries("answered")[-1]
+    newer_version.write(bench.ledger, "answered", {**answered.fields, "answer": "t", "novel": 1}, actor=answered.actor)
+    await bench.operator.opens_home()
+    await bench.operator.sees_home("/check-writers prod")
