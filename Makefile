@@ -11,7 +11,10 @@ READY := $(VENV)/.ready
 WORKERS ?= $(shell n=$$(nproc); [ $$n -gt 4 ] && n=4; echo $$n)
 SPREAD = -n $(WORKERS) --dist load --maxschedchunk 1
 
-.PHONY: help setup demo test test-lab bare snapshots rooms walk kill mutants check fix docs bench bench-long clean
+# Incidents as data: make cases CASES=folder plays your own.
+CASES ?= tests/cases
+
+.PHONY: help setup demo test test-lab cases bare snapshots rooms walk kill mutants check fix docs bench bench-long clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -36,6 +39,9 @@ test: $(READY)  ## hvops itself, whole incidents among it, over real protocols
 test-lab: $(READY)  ## what it is tested against: the practice environment, the practice Slack, the page
 	@sh deploy/system-packages.sh test $(PYTHON)
 	$(PYTEST) $(SPREAD) tests/lab
+
+cases: $(READY)  ## play the incidents of tests/cases (or CASES=folder) over the wire, and print which are answered rightly
+	@$(BIN)/python -m tests.cases $(CASES)
 
 bare:  ## the set-up and a test of each kind (or TESTS=...) on a bare Debian made for it; needs root, mmdebstrap
 	sh tests/deploy/bare_root.sh $(TESTS)

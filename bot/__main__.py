@@ -54,7 +54,8 @@ def ask(
         typer.Option(
             "--lab",
             hidden=not HAS_LAB,
-            help='Ask the practice estate: --lab [STORY] "LINE". Nothing real is in reach.',
+            help='Ask the practice estate: --lab [STORY] "LINE". Or play an incident from a file (.toml; exit code 0 '
+            'right, 1 wrong), or ask a capture again (.json): --lab FILE ["LINE"]. Nothing real is in reach.',
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The whole report as JSON.")] = False,
@@ -75,10 +76,18 @@ def ask(
     shape, line = OutputOptions(as_json, evidence, csv), list(words or ())
     if not lab:
         raise typer.Exit(answer(_ready(settings), " ".join(line), shape))
+    file, line = lab_plugin.split_file(line)
+    if file is not None:
+        from bot.cli import case
+
+        if file.suffix == ".json":
+            raise typer.Exit(case.ask_capture(file, " ".join(line), shape))
+        incident = lab_plugin.read_case(lab_plugin.find(), file)
+        raise typer.Exit(case.ask_case(incident, " ".join(line), shape))
     found = lab_plugin.find()
     story, line = lab_plugin.split_story(found, line)
-    with lab_plugin.run_lab(found, story) as file:
-        raise typer.Exit(answer(_ready(file), " ".join(line), shape))
+    with lab_plugin.run_lab(found, story) as settings_file:
+        raise typer.Exit(answer(_ready(settings_file), " ".join(line), shape))
 
 
 @app.command()

@@ -25,8 +25,10 @@ from bot.redaction import Redactor
 from bot.tickets.create import ProposalService
 from bot.tickets.decisions import ApprovalService
 from bot.tickets.planner import Planner
+from bot.transport.capture import Capture
 from bot.transport.client import TargetClient
 from bot.transport.http.commvault import BackupProduct, WebService
+from bot.transport.replay import Replay
 from bot.transport.routing import Credentials, Router
 from bot.transport.sql.connection_string import DatabaseLogin
 from bot.transport.sql.databases import Databases
@@ -102,22 +104,45 @@ def as_operator(out: Connections, nodes: Mapping[str, Iterable[str]]) -> TargetC
 
 
 @contextmanager
-def build_services(settings: Settings, tap: WireObserver | None = None) -> Iterator[Services]:
+def build_services(
+    settings: Settings, tap: WireObserver | None = None, clock: Callable[[], datetime] | None = None
+) -> Iterator[Services]:
     """Make the engine, and close it afterwards.
 
     Args:
         settings: as read.
         tap: is told every request and reply; for `hvops record`.
+        clock: the time, UTC, where it is not that of this machine: for an incident that is played again.
 
     Raises:
         SettingsError: the inventory or a command is wrong.
         LedgerError: the ledger cannot be opened.
     """
-    registry = Registry.load()
-    with open_connections(settings, tap) as out, open_ledger(settings) as ledger:
+    with open_connections(settings, tap) as out, build_on(out, clock or _now) as made:
+        yield made
+
+
+@contextmanager
+def replay_services(settings: Settings, capture: Capture) -> Iterator[Services]:
+    """Make an engine that asks a capture instead of hosts, at the time of the capture. Raises as `build_services` does."""
+    client = Replay(capture)
+    try:
+        inventory = Inventory(client.inventory_file, client, client.router)
+        out = Connections(settings, client.inventory_file, client.router, client, inventory)
+        with build_on(out, lambda: client.now) as made:
+            yield made
+    finally:
+        client.close()
+
+
+@contextmanager
+def build_on(out: Connections, clock: Callable[[], datetime]) -> Iterator[Services]:
+    """Make the engine on a way to the outside. Raises SettingsError and LedgerError."""
+    settings, registry = out.settings, Registry.load()
+    with open_ledger(settings, clock) as ledger:
         look = partial(_look, out.target_client, ledger, settings)
-        pipeline = Pipeline(registry, out.inventory, ledger, look, Redactor(settings.secrets()))
-        planner = Planner(registry, out.inventory, ledger, look=look, version=code_version(), clock=_now)
+        pipeline = Pipeline(registry, out.inventory, ledger, look, Redactor(settings.secrets()), clock=clock)
+        planner = Planner(registry, out.inventory, ledger, look=look, version=code_version(), clock=clock)
         yield Services(
             settings=settings,
             inventory_file=out.inventory_file,
@@ -128,8 +153,8 @@ def build_services(settings: Settings, tap: WireObserver | None = None) -> Itera
             inventory=out.inventory,
             pipeline=pipeline,
             planner=planner,
-            proposals=ProposalService(pipeline, planner, settings.policy, _now),
-            decisions=ApprovalService(ledger, settings.policy, _now),
+            proposals=ProposalService(pipeline, planner, settings.policy, clock),
+            decisions=ApprovalService(ledger, settings.policy, clock),
         )
 
 
@@ -161,10 +186,10 @@ def runner(
     return Scheduler(work, missed_click)
 
 
-def open_ledger(settings: Settings) -> Ledger:
+def open_ledger(settings: Settings, clock: Callable[[], datetime] | None = None) -> Ledger:
     """The ledger that the settings name, with their secrets masked. Raises LedgerError."""
     files = settings.ledger
-    return Ledger(files.path, files.key_file, files.anchor_file, Redactor(settings.secrets()))
+    return Ledger(files.path, files.key_file, files.anchor_file, Redactor(settings.secrets()), clock or _now)
 
 
 def build_router(settings: Settings, inventory_file: InventoryFile) -> Router:

@@ -3,6 +3,7 @@
     windows/      WS-Management servers, one per machine, on loopback
     world/        what the machines are and say
     scenarios/      worlds broken in one known way
+    cases/        incidents given as data, one file each
     sqlserver/    a SQL Server that drivers believe, with SCVMM's database
     commvault/    a backup product's REST interface
     slack/        the practice Slack; slack/page/ is what a browser sees of it

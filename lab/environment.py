@@ -38,15 +38,25 @@ class PracticeEnvironment:
         story: its name; `lab.scenarios.stories()` lists them.
         directory: where settings, estate, certificate, key and ledger go; made private to this user.
         slack: the practice Slack, where there is one.
+        prepare: changes the world before anything listens.
 
     Raises:
         KeyError: there is no such story.
     """
 
-    def __init__(self, story: str, directory: Path, slack: SlackAccess | None = None) -> None:
+    def __init__(
+        self,
+        story: str,
+        directory: Path,
+        slack: SlackAccess | None = None,
+        *,
+        prepare: Callable[[World], None] | None = None,
+    ) -> None:
         self.story = story
         self.directory = directory
         self.world: World = scenarios.begin(story)
+        if prepare is not None:
+            prepare(self.world)
         self._slack = slack
         self._authority = CertificateAuthority()
         machines = {address: machine for address, machine in self.world.machines.items() if machine.answers}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lab.cases.case import Case, load
 from lab.demo import PORT, demo
 from lab.demo_session import DEFAULT_STORY, in_order
 from lab.environment import PracticeEnvironment
@@ -23,6 +24,10 @@ class Practice:
             KeyError: there is no such story.
         """
         return PracticeEnvironment(story or DEFAULT_STORY, directory)
+
+    def case(self, file: Path) -> Case:
+        """An incident given as data. Raises ValueError, whose text names the file and the key that is wrong."""
+        return load(file)
 
     def demo(
         self,

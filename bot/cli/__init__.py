@@ -7,5 +7,6 @@ console       what could move a cursor or hide text, made visible
 os_user       who sits there: the operating-system user
 audit         the ledger: list, show, search, export, verify; audit_commands: the words on the command line
 lab_plugin    the practice environment, found through an entry point
+case          an incident from a file, played and judged; a capture, asked again
 record        an anonymised capture of what a live host answers; anonymizer: what is taken out of it
 """

@@ -22,7 +22,7 @@ from bot.cli.console import console, format_time, styled, visible
 from bot.cli.os_user import current_user
 from bot.cli.plan_preview import approver_names, as_json, print_preview, refuse_decision
 from bot.cli.render import head_as_json, print_evidence, print_report
-from bot.config.settings import Settings
+from bot.config.settings import Roles, Settings
 from bot.control_chars import escape_control_chars
 from bot.dispatch.authorization import Person
 from bot.dispatch.builtins import HELP, STATUS, Builtin
@@ -47,6 +47,14 @@ class OutputOptions:
     csv: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a line: an answer, the plan that would be proposed, or a refusal."""
+
+    ended: AnsweredRequest | Preview | HvopsError
+    code: int
+
+
 def ask(settings: Settings, line: str, shape: OutputOptions) -> int:
     """Ask one line and draw the answer. Returns the exit code."""
     person = current_user(settings.roles)
@@ -56,20 +64,36 @@ def ask(settings: Settings, line: str, shape: OutputOptions) -> int:
         if own is not None:
             own(person, made)
             return WELL
-        try:
-            answered = asyncio.run(_answer(made, Request.of(person, typed, "terminal", socket.gethostname())))
-        except HvopsError as error:
-            _print_refusal(error, shape)
-            return UNKNOWN if isinstance(error, TargetError) else REFUSED
-    if isinstance(answered, Preview):
-        code = _print_preview(answered, person, shape, approver_names(settings.roles, answered))
-        report = answered.answered.report
+        outcome = asyncio.run(outcome_of(made, person, typed))
+    draw(outcome, person, shape, settings.roles)
+    return outcome.code
+
+
+async def outcome_of(made: Services, person: Person, typed: TypedLine) -> Outcome:
+    """Ask one line; a refusal is an outcome as well. No plan is never 0, whatever the reason."""
+    try:
+        ended = await _answer(made, Request.of(person, typed, "terminal", socket.gethostname()))
+    except HvopsError as error:
+        return Outcome(error, UNKNOWN if isinstance(error, TargetError) else REFUSED)
+    if isinstance(ended, Preview):
+        return Outcome(ended, WELL if ended.decides else exit_code(ended.answered.report) or FINDINGS)
+    return Outcome(ended, exit_code(ended.report))
+
+
+def draw(outcome: Outcome, person: Person, shape: OutputOptions, roles: Roles) -> None:
+    """Draw what came of a line; write its table, where that is wanted. Raises UsageError where there is none."""
+    ended = outcome.ended
+    if isinstance(ended, HvopsError):
+        _print_refusal(ended, shape)
+        return
+    if isinstance(ended, Preview):
+        _print_preview(ended, person, shape, approver_names(roles, ended), outcome.code)
+        report = ended.answered.report
     else:
-        _print_answer(answered, person, shape)
-        code, report = exit_code(answered.report), answered.report
+        _print_answer(ended, person, shape)
+        report = ended.report
     if shape.csv is not None:
         _write_csv(report, shape.csv)
-    return code
 
 
 def exit_code(report: Report) -> int:
@@ -122,10 +146,8 @@ def _print_answer(answered: AnsweredRequest, person: Person, shape: OutputOption
         print_evidence(out, answered.evidence)
 
 
-def _print_preview(shown: Preview, person: Person, shape: OutputOptions, named: str) -> int:
-    """What would be proposed, or why nothing. Returns the exit code: no plan is never 0, whatever the reason."""
-    report = shown.answered.report
-    code = WELL if shown.decides else exit_code(report) or FINDINGS
+def _print_preview(shown: Preview, person: Person, shape: OutputOptions, named: str, code: int) -> None:
+    """What would be proposed, or why nothing."""
     if shape.json:
         print(escape_control_chars(as_json(shown, person, named, code)))  # noqa: T201 - the answer itself
     elif shown.decides:
@@ -134,7 +156,6 @@ def _print_preview(shown: Preview, person: Person, shape: OutputOptions, named: 
             print_evidence(console(), shown.answered.evidence)
     else:
         _print_answer(shown.answered, person, shape)
-    return code
 
 
 def _as_json(answered: AnsweredRequest, person: Person) -> dict[str, Any]:

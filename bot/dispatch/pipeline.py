@@ -119,6 +119,8 @@ class Pipeline:
         ledger: Ledger,
         look: Callable[[datetime, Any], QuerySession],
         mask: Redactor | None = None,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Take the parts.
 
@@ -128,12 +130,14 @@ class Pipeline:
             ledger: where every step is written before the next one is taken.
             look: makes the `QueryClient` of one request, from its time and its progress callback.
             mask: takes secrets out of what hosts and people say, before anybody is shown it.
+            clock: the time at which a line is asked, UTC.
         """
         self.registry = registry
         self.inventory = inventory
         self.ledger = ledger
         self.look = look
         self.mask = mask or Redactor()
+        self._clock = clock
         # What is said at once, which way a line goes and what it asks: one line is looked at three times, and read once.
         self._read = functools.lru_cache(_REMEMBERED)(functools.partial(read_line, registry))
 
@@ -146,7 +150,7 @@ class Pipeline:
         began = time.monotonic()
         with self.recording_refusals(request) as asking:
             line = await self.begin(request, asking, Diagnostic)
-            look = self.look(datetime.now(UTC), progress)
+            look = self.look(self._clock(), progress)
             report = await run_diagnostic(line, look)
             seconds = time.monotonic() - began
             # On a thread: megabytes of evidence are searched for secrets, and acknowledgements must not wait for it.

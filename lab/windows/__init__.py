@@ -27,6 +27,7 @@ From the port to the machine:
     wmi               Get and Invoke; cim_xml: as XML; schema: the classes there are
     registry          StdRegProv; configuration: winrm/config
     shells            command shells; command_line: its words; console_output: its bytes
+    old_tls           a Windows that offers no TLS after 1.0
     machine_protocol  what all of this wants of a machine
 """
 

@@ -50,7 +50,8 @@ class Output:
     """What a program printed. Text: the server encodes it in the shell's code page, as conhost does.
 
     `after` is how many seconds the program takes before it prints; `utf16` marks a program that writes UTF-16LE
-    bytes of its own whatever the code page (wevtutil /uni:true).
+    bytes of its own whatever the code page (wevtutil /uni:true), `code_page` one that writes in that code page whatever
+    the console's is.
     """
 
     stdout: str
@@ -58,6 +59,7 @@ class Output:
     exit_code: int = 0
     after: float = 0.0
     utf16: bool = False
+    code_page: int | None = None
 
 
 @dataclass(slots=True)

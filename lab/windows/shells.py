@@ -274,8 +274,9 @@ def _command(shell: _Shell, name: str) -> _Command:
 def _start(output: Output, code_page: int) -> _Command:
     loop = asyncio.get_running_loop()
     ready = loop.create_future()
-    stdout = Stream(encode(output.stdout, None if output.utf16 else code_page))
-    stderr = Stream(encode(output.stderr, None if output.utf16 else code_page))
+    page = None if output.utf16 else output.code_page or code_page
+    stdout = Stream(encode(output.stdout, page))
+    stderr = Stream(encode(output.stderr, page))
     timer = None
     if output.after > 0:
         timer = loop.call_later(output.after, ready.set_result, None)

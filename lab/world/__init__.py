@@ -10,4 +10,5 @@ methods         what providers do when a method is called; cluster_methods; meth
 drain           a node pauses and its guests leave; migration: how one guest moves; win32_errors: the errors of it
 services        stop, start and hang; audit_policy: the audit policy; vmm: what SCVMM believes
 executables/    the model as the output of programs
+overrides       what a machine answers otherwise than the model would, for incidents given as data
 """

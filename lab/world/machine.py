@@ -11,6 +11,7 @@ from lab.world import class_availability, executables, methods, registry
 from lab.world.locales import LANGUAGES
 from lab.world.method_call import Call
 from lab.world.model import Guest, Node, Windows
+from lab.world.overrides import Overrides
 from lab.world.wmi_providers import (
     Scene,
     View,
@@ -66,6 +67,7 @@ class WorldMachine:
             Quotas() if windows.release.at_least("2012") else Quotas(max_envelope_kb=150, max_shells_per_user=5)
         )
         self.trouble = Trouble()
+        self.overrides = Overrides()
         self._world = world
         self._user: str | None = None  # None: the machine itself, which may do everything
 
@@ -115,7 +117,8 @@ class WorldMachine:
             return ()
         self._check_service(space)
         view = VIEWS.get(space, {}).get(cls.casefold())
-        return list(view(Scene(self.windows, self._world.now))) if view else ()
+        provided = view(Scene(self.windows, self._world.now)) if view else ()
+        return self.overrides.instances(space, cls, provided)
 
     def invoke(
         self, namespace: str, cls: str, keys: Mapping[str, str], method: str, params: Mapping[str, Wmi]
@@ -138,10 +141,13 @@ class WorldMachine:
     def registry(self) -> Mapping[str, Mapping[str, object]]:
         """HKEY_LOCAL_MACHINE."""
         self._world.settle()
-        return registry.keys(self.windows)
+        return self.overrides.registry(registry.keys(self.windows, self.oem_code_page))
 
     def run(self, command_line: Sequence[str]) -> Output:
         """Run an executable."""
+        printed = self.overrides.printed(executables.without_shell(command_line))
+        if printed is not None:
+            return printed
         return executables.run(self._call(), command_line)
 
     @property

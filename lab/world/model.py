@@ -260,7 +260,7 @@ JobState = Literal["pending", "running", "suspended", "completed", "killed"]
 
 @dataclass(slots=True)
 class BackupJob:
-    """A job of the backup product that saves all guests of one node. `reason`: why it waits."""
+    """A job of the backup product that saves all guests of one node. `reason`: why it waits; `client`: its name there."""
 
     id: int
     node: Node
@@ -268,3 +268,4 @@ class BackupJob:
     reason: str = ""
     started: datetime | None = None
     changed: datetime | None = None  # when its state last changed
+    client: str = ""  # the node's name, where the product knows it by another one

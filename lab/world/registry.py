@@ -20,14 +20,14 @@ SESSION_MANAGER = "SYSTEM\\CurrentControlSet\\Control\\Session Manager"
 GUEST_PARAMETERS = "SOFTWARE\\Microsoft\\Virtual Machine\\Guest\\Parameters"
 
 
-def keys(windows: Windows) -> Keys:
-    """All keys of the machine with their values."""
+def keys(windows: Windows, oem_code_page: int = 0) -> Keys:
+    """All keys of the machine with their values. `oem_code_page`: its consoles', where not its language's."""
     found: Keys = {
         CURRENT_VERSION: _version(windows),
         SERVICING: {},
         AUTO_UPDATE: {},
         SESSION_MANAGER: {"BootExecute": ["autocheck autochk *"]},
-        "SYSTEM\\CurrentControlSet\\Control\\Nls\\CodePage": _code_pages(windows),
+        "SYSTEM\\CurrentControlSet\\Control\\Nls\\CodePage": _code_pages(windows, oem_code_page),
         "SYSTEM\\CurrentControlSet\\Control\\ComputerName\\ComputerName": {"ComputerName": windows.name.upper()},
         "SYSTEM\\CurrentControlSet\\Services\\Tcpip\\Parameters": {"Hostname": windows.name, "Domain": windows.domain},
     }
@@ -66,9 +66,9 @@ def _version(windows: Windows) -> dict[str, object]:
     return values
 
 
-def _code_pages(windows: Windows) -> dict[str, object]:
+def _code_pages(windows: Windows, oem: int) -> dict[str, object]:
     language = LANGUAGES[windows.language]
-    return {"OEMCP": str(language.oem), "ACP": str(language.ansi)}
+    return {"OEMCP": str(oem or language.oem), "ACP": str(language.ansi)}
 
 
 def _pending_reboots(windows: Windows) -> Keys:

@@ -46,12 +46,14 @@ class VirtualMachineManager:
     Attributes:
         host: the Windows on which its service runs.
         stuck: id of a virtual machine -> the host from which VMM does not get its record away by itself.
+        looks: whether it looks at its hosts from time to time; not where its rows are given.
     """
 
     world: Surroundings
     host: Windows
     release: Release = "2016"
     stuck: dict[str, uuid.UUID] = field(default_factory=dict)
+    looks: bool = True
     instance: Instance = field(init=False)
     _looked: datetime = field(init=False)
 
@@ -122,7 +124,7 @@ class VirtualMachineManager:
 
     def settle(self) -> None:
         """Look at the hosts, if it is time and the service runs."""
-        if self.is_running and (self.world.now - self._looked).total_seconds() >= REFRESH_SECONDS:
+        if self.looks and self.is_running and (self.world.now - self._looked).total_seconds() >= REFRESH_SECONDS:
             self.refresh()
 
     def refresh(self) -> None:

@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from lab.windows.machine_protocol import Machine
 from lab.world.accounts import Account
 from lab.world.model import BackupJob, Cluster, Event, Guest, Node, Windows
+from lab.world.overrides import Overrides
 from lab.world.vmm import VirtualMachineManager
 
 Clock = Callable[[], datetime]
@@ -24,6 +25,7 @@ class MachineLike(Machine, Protocol):
     """A machine of the world, as the world itself knows it."""
 
     windows: Windows
+    overrides: Overrides
 
     @property
     def answers(self) -> bool:

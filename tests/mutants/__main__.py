@@ -109,7 +109,8 @@ def mutants_of(module: str) -> list[Mutant]:
                 continue
             means.add(says)
             mutant = described(module, code, broken, tree)
-            if not PASSED_OVER.match(mutant.old):
+            same_but_the_star = mutant.new == mutant.old.replace(", *,", ", /,")  # how it may be called, for no caller
+            if not PASSED_OVER.match(mutant.old) and not same_but_the_star:
                 found.add(mutant)
     return sorted(found, key=lambda one: one.lot)
 

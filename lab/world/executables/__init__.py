@@ -33,12 +33,18 @@ _PROGRAMS: dict[str, Callable[[Call, Sequence[str]], Output]] = {
 }
 
 
-def run(call: Call, command_line: Sequence[str]) -> Output:
-    """Run a program of a Windows; the words of the command line are already parted."""
-    windows = call.windows
+def without_shell(command_line: Sequence[str]) -> list[str]:
+    """The words of a command line without "cmd /c" before them."""
     words = list(command_line)
     while words and words[0].casefold() in {"cmd", "cmd.exe", "/c"}:
         words.pop(0)
+    return words
+
+
+def run(call: Call, command_line: Sequence[str]) -> Output:
+    """Run a program of a Windows; the words of the command line are already parted."""
+    windows = call.windows
+    words = without_shell(command_line)
     program = words[0].rpartition("\\")[2].casefold().removesuffix(".exe") if words else ""
     known = _PROGRAMS.get(program)
     if known is not None:

@@ -244,6 +244,7 @@ def test_a_cancel_outlives_a_restart_and_not_a_person_who_lets_it_go_on():
 
 
 def test_who_gives_way_says_so_until_it_goes_on():
+    assert not any(ticket(*way).yields_locks for state, way in WAY_TO.items() if state is not None)
     for said, gives in ((True, True), (False, False)):
         way = (*WAY_TO[TicketState.RUNNING], TicketEvent("bot", NOW, entry_data("interrupted", {"yields_locks": said})))
         assert ticket(*way).yields_locks is gives
