@@ -173,3 +173,19 @@ def test_when_a_writer_was_last_well():
     assert last_unwell([]) is None
     assert last_unwell([seen(timedelta(hours=1), backup="yes", error="No error")]) is None
     assert last_unwell([seen(timedelta(hours=1), backup="yes")]) == NOW - timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("samples", "was"),
+    [
+        ([seen(timedelta(hours=2), state=1), seen(timedelta(hours=1))], 5),
+        ([seen(timedelta(hours=2)), seen(timedelta(hours=1), state=1)], None),
+        ([seen(timedelta(hours=1), backup="yes")], None),
+        ([seen(timedelta(hours=1), writer_id="OTHER")], None),
+        ([], None),
+    ],
+)
+def test_a_writer_that_is_well_again_says_what_it_was_when_it_was_seen_last(samples, was):
+    well = judge_writer(writer(state=1, error=Error.NONE), CALM, samples, NOW, 9600)
+    assert well.verdict is WriterStatus.STABLE
+    assert (well.was.state if well.was else None) == was
