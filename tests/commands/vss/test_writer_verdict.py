@@ -189,3 +189,18 @@ def test_a_writer_that_is_well_again_says_what_it_was_when_it_was_seen_last(samp
     well = judge_writer(writer(state=1, error=Error.NONE), CALM, samples, NOW, 9600)
     assert well.verdict is WriterStatus.STABLE
     assert (well.was.state if well.was else None) == was
+
+
+@pytest.mark.parametrize("column", ["at", "state"])
+def test_what_is_missing_from_memory_is_named(column):
+    row = {
+        "at": "2026-11-22T22:39:00Z",
+        "state": 5,
+        "writer_id": "ID",
+        "instance_id": "I1",
+        "error": "",
+        "backup": "no",
+    }
+    with pytest.raises(CellError) as raised:
+        writer_samples("hv03").read([row | {column: None}])
+    assert raised.value.column == column
