@@ -121,9 +121,18 @@ class Ledger(Reader):
         self._watch.since(seq)
 
     def rebuild(self) -> None:
-        """Make the derived tables afresh from the entries."""
+        """Make the derived tables again from the entries.
+
+        Raises:
+            LedgerError: an entry cannot be read by this version, or would be refused by it: its ticket, its locks and its
+                number would be left out. Nothing was changed.
+        """
         with self._store.transaction():
             tables = ticket_table.derived(self._store)
+            if tables.notes:
+                raise LedgerError(
+                    f"{self.path} was not rebuilt: {tables.notes[0]} Use the version of hvops that wrote it."
+                )
             self._store.rebuild(list(tables.rows.values()), tables.locks)
 
     @property

@@ -7,6 +7,7 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import newer_version
 import pytest
 from entry_samples import entry_data
 from hypothesis import settings
@@ -133,6 +134,18 @@ def test_who_gave_way_takes_its_locks_back_once_they_are_free(ledger, clock):
     ledger.rebuild()
     assert ledger.verify().holds
     assert ledger.locks() == {"cluster:prod": first}
+
+
+def test_a_ledger_with_an_entry_that_nobody_here_can_read_is_not_rebuilt(ledger, clock):
+    """Without that ticket its locks would be free, and its number given to another one."""
+    first = propose(ledger, clock)
+    approve(ledger, clock, first)
+    start(ledger, first, "cluster:prod")
+    newer_version.add_field(ledger, ledger.story(first)[0])
+    with pytest.raises(LedgerError, match=r"was not rebuilt: Entry 1 .* Use the version of hvops that wrote it"):
+        ledger.rebuild()
+    assert ledger.locks() == {"cluster:prod": first}
+    assert ledger.tickets() == [first]
 
 
 def test_an_entry_that_its_writer_tries_again_is_appended_once(ledger, clock):
