@@ -102,7 +102,8 @@ def test_a_line_that_nobody_understands_is_an_answer_too(hvops, file):
 def test_a_file_that_cannot_be_played_is_refused_by_its_key(hvops, file):
     ended = hvops("ask", "--lab", file("exit = 0", 'scenario = "nowhere"'))
     assert ended.code == 2
-    assert "incident.toml: scenario: there is no 'nowhere'" in " ".join(ended.err.split())
+    said = "".join(ended.err.split())  # a long path is broken anywhere
+    assert "incident.toml: scenario: there is no 'nowhere'".replace(" ", "") in said
 
 
 @pytest.mark.parametrize("name", ["gone.toml", "/gone.json"])
