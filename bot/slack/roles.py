@@ -7,6 +7,7 @@ takes too long, keeps the last answer for a bounded time and then refuses (fail 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from collections.abc import Set as AbstractSet
@@ -107,7 +108,9 @@ class RoleResolver:
         return f"Nobody but the requester holds the role {role.name.lower()} on {', '.join(where) or 'everything'}."
 
     async def prefetch(self) -> None:
-        """Ask for every group once, so that the first person does not wait. Failures show up when they matter."""
+        """Ask for the workspace and every group, so that the first person does not wait. Failures show when they matter."""
+        with contextlib.suppress(PermissionDenied):
+            await self._team()
         await asyncio.gather(*(self._members(group) for _, rule in self._rules for group in rule.groups))
 
     async def close(self) -> None:

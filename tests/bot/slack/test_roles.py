@@ -131,3 +131,27 @@ async def test_it_comes_back_by_itself(people, slack):
         await people.person("T1", "U1")
     slack.down = False
     assert (await people.person("T1", "U1")).highest_role is Role.VIEWER
+
+
+async def test_after_the_start_the_first_person_waits_for_nothing(people, slack):
+    await people.prefetch()
+
+    async def never():
+        raise AssertionError("asked again")
+
+    slack.auth_test, slack.usergroups_users_list = never, lambda **_: never()
+    assert (await people.person("T1", "U1")).highest_role is Role.VIEWER
+
+
+async def test_a_slack_that_does_not_answer_at_the_start_is_asked_again_when_it_matters(people, slack):
+    answers = slack.auth_test
+
+    async def fails():
+        raise SlackApiError("no", {"ok": False, "error": "fatal_error"})
+
+    slack.auth_test = fails
+    await people.prefetch()  # says nothing
+    with pytest.raises(PermissionDenied, match="does not say which workspace"):
+        await people.person("T1", "U1")
+    slack.auth_test = answers
+    assert (await people.person("T1", "U1")).highest_role is Role.VIEWER
