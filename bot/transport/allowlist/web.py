@@ -19,6 +19,7 @@ from bot.transport.allowlist.definitions import BadOutput, Parameter, bind_param
 _WRAPPER = "JobManager_JobListResponse"
 _JOB_END = 2**31
 _REASON = 500  # characters of a reason that are kept
+_PAGE = 1000  # jobs in one page: one is seldom more; the service's own default is 100 [doc]
 ACCESS_DENIED = 5  # in a reply's errorCode [cap]
 
 
@@ -42,6 +43,8 @@ class WebCall:
         what: its name in a question or an action: "commvault job".
         path: below the service's address; "{name}" stands for a parameter.
         parse: makes rows of the reply's JSON; raises BadOutput or Declined.
+        page: how many rows one reply is asked for, where the service answers a list in pages; 0 where it does not. Such a
+            list is asked for until it is whole: one that stays short of the total is refused.
     """
 
     what: str
@@ -51,6 +54,7 @@ class WebCall:
     parse: Callable[[Any], Rows]
     parameters: tuple[Parameter, ...] = ()
     profile: Literal["commvault"] = "commvault"
+    page: int = 0
 
     def address(self, params: Fields) -> str:
         """The path with its values. Raises ValueError for one that is unknown, missing or of another kind."""
@@ -78,6 +82,11 @@ def parse_jobs(reply: Any) -> tuple[Row, ...]:
     if "jobs" not in told and "totalRecordsWithoutPaging" not in told:
         raise BadOutput(f"the reply is no list of jobs: it has {', '.join(map(str, told)) or 'nothing'}"[:200])
     return tuple(_job(summary) for summary in _summaries(told.get("jobs")))
+
+
+def total_jobs(reply: Any) -> int | None:
+    """How many jobs there are on all pages; None where the reply does not say. Raises BadOutput."""
+    return _integer(_unwrapped(reply).get("totalRecordsWithoutPaging"))
 
 
 def parse_done(reply: Any) -> tuple[Row, ...]:
@@ -179,7 +188,7 @@ def _time(value: Any) -> str | None:
 _JOB = (Parameter("job", job_number),)
 _ROWS = (
     WebCall("commvault job", "reads", "GET", "Job/{job}", parse_jobs, _JOB),
-    WebCall("commvault active jobs", "reads", "GET", "Job?jobCategory=Active", parse_jobs),
+    WebCall("commvault active jobs", "reads", "GET", "Job?jobCategory=Active", parse_jobs, page=_PAGE),
     WebCall("commvault resume job", "changes", "POST", "Job/{job}/action/resume", parse_done, _JOB),
 )
 
