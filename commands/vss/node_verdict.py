@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from bot.api.facts import Unknown
 from bot.api.report import Sample
 from commands.sources.backup_state import Backup, backup_state
-from commands.sources.event_log import Event
+from commands.sources.event_log import Event, EventLog
 from commands.sources.guests import Guest
 from commands.sources.vss_writers import HYPER_V
 from commands.vss.event_8194 import CallbackError, Cause, judge_callbacks
@@ -133,5 +133,5 @@ def _known(guests: tuple[Guest, ...] | Unknown) -> tuple[Guest, ...]:
     return () if isinstance(guests, Unknown) else guests
 
 
-def _known_events(events: tuple[Event, ...] | Unknown) -> tuple[Event, ...]:
-    return () if isinstance(events, Unknown) else events
+def _known_events(log: EventLog | Unknown) -> tuple[Event, ...]:
+    return () if isinstance(log, Unknown) else log.events
