@@ -62,7 +62,11 @@ def _silent(one: NodeFacts, why: Unknown) -> Unknown:
 
 def _unread(nodes: Sequence[NodeVerdict]) -> Iterator[Unknown]:
     for node in nodes:
-        found = node.has(WriterStatus.UNREAD)
+        every = node.has(WriterStatus.UNREAD)
+        for one in (one for one in every if one.writer.unreadable):
+            says = f"{one.writer.name} {one.writer.says}, and this cannot be relied on: {one.writer.unreadable}."
+            yield Unknown(node.name, "not understood", says, "Read it on the host: vssadmin list writers.")
+        found = [one for one in every if not one.writer.unreadable]
         if found:
             texts = join_names(dict.fromkeys(f"“{one.writer.error_text}”" for one in found), 3)
             says = f"The last error of {join_names([one.writer.name for one in found], 3)} is {texts}, in a language not known here."

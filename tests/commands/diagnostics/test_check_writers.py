@@ -286,6 +286,37 @@ async def test_counts_of_a_log_that_was_cut_are_at_least(check, make, waiting):
     assert any("(at least 200 events 1137, last" in text for text in line(report, "Because"))
 
 
+@pytest.mark.parametrize(
+    ("name", "cells", "why"),
+    [
+        ("System Writer", {"state": None, "unreadable": "State: ?"}, "in a state that cannot be read (State: ?)"),
+        ("System Writer", {"state_text": "Failed"}, "the state’s number is [1], its word “Failed”"),
+        ("Microsoft Hyper-V VSS Writer", {"writer_id": None, "unreadable": "Writer Id: {x}"}, "Writer Id: {x}"),
+    ],
+)
+async def test_one_writer_that_cannot_be_read_is_unknown_and_the_others_are_not(check, make, name, cells, why):
+    failed = make.writer_row("SqlServerWriter", 10, "Timed out")
+    rows = make.writer_rows(make.writer_row(name) | cells, failed)
+    report = await check(make.cluster(hv03={WRITERS: rows}))
+    assert [(one.status, one.target) for one in report.findings] == [("FAILED", "hv03")]
+    (unknown,) = report.unanswered
+    assert (unknown.target, unknown.kind) == ("hv03", "not understood")
+    assert unknown.why.startswith(f"{name} ")
+    assert why in unknown.why
+    assert all("hv03" not in one.targets for one in report.fine)
+    assert {dict(one.fields)["state"] for one in report.samples} == {1, 10}
+
+
+async def test_event_8194_beside_a_writer_that_cannot_be_read_is_no_missing_permission(check, make):
+    denied = [
+        make.event(8194, f"2026-11-22T0{hour}:00:00Z", Data0="hr = 0x80070005, Access is denied.") for hour in (1, 2)
+    ]
+    odd = make.writer_rows(make.writer_row("System Writer") | {"state": None, "unreadable": "State: ?"})
+    report = await check(make.cluster(hv02={WRITERS: odd, APPLICATION: denied}))
+    assert report.findings == ()
+    assert any("too few to tell" in note for note in report.notes)
+
+
 async def test_failed_writers_with_what_to_do_and_never_a_restart_of_the_cluster_service(check, make):
     failed = make.writer_rows(
         make.writer_row("Cluster Database", 8, "Non-retryable error"),

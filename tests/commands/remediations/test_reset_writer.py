@@ -243,6 +243,26 @@ async def test_gates_that_hold_it(planned, make, case):
     assert says in plan.reason
 
 
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        ({"state": None, "unreadable": "State: ?"}, "What vssadmin prints of it cannot be read: look on the host."),
+        ({"state_text": "Stable"}, "What vssadmin prints of it cannot be read: look on the host."),
+        (
+            {"writer_id": None, "unreadable": "Writer Id: {x}"},
+            "it lists no Hyper-V writer, though the id of one cannot be read",
+        ),
+    ],
+)
+async def test_a_writer_that_cannot_be_read_is_not_reset(planned, make, cells, says):
+    over = stuck(make)
+    key = next(key for key in over if "vssadmin" in key)
+    over[key] = [row | cells if "Hyper-V" in row["name"] else row for row in over[key]]
+    plan = await planned(COMMAND, make.resettable(hv03=over))
+    assert plan.groups == ()
+    assert says in plan.reason
+
+
 async def test_without_a_backup_product_it_warns(planned, make):
     none = Unknown("commvault", "absent", "no backup product is in the settings.")
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make), commvault={"commvault active jobs": none}))
