@@ -154,7 +154,8 @@ def _read_writers(rows: Rows) -> tuple[Writer, ...]:
     """Make writers of rows {name, writer_id, instance_id, state, state_text, error_text}.
 
     An empty list is returned as it is: it is a finding, not a healthy host (Microsoft KB2009550 [doc]).
-    In an unknown language the text that all stable writers share means "no error"; it takes two of them. A writer that cannot be read, or whose word contradicts its number, is in the list, and unknown.
+    In an unknown language the text that all stable writers share means "no error"; it takes two of them. A writer that
+    cannot be read, or whose word contradicts its number, is in the list, and unknown.
 
     Raises:
         CellError: a cell that is not text, or not one writer tells its state.

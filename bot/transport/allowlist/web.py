@@ -71,7 +71,7 @@ def job_number(value: Value) -> str:
 def parse_jobs(reply: Any) -> tuple[Row, ...]:
     """Rows {job, status, kind, percent, client, subclient, reason, reason_code, started, changed}; times ISO 8601 or None.
 
-    A job that has only just begun is an empty answer [src].
+    A job that has only just begun is an empty answer [src]. One that does not tell its state has the status "".
 
     Raises:
         BadOutput: it is no list of jobs.
@@ -144,13 +144,13 @@ def _objects(value: Any) -> tuple[Mapping[str, Any], ...]:
 
 def _job(summary: Mapping[str, Any]) -> Row:
     subclient = next(iter(_objects(summary.get("subclient"))), {})
-    number, status = _integer(summary.get("jobId")), summary.get("status")
-    if not number or not isinstance(status, str):
-        raise BadOutput(f"there is a job without a number or a state: {dict(summary)!r:.120}")
+    number = _integer(summary.get("jobId"))
+    if not number:
+        raise BadOutput(f"there is a job without a number: {dict(summary)!r:.120}")
     percent = _integer(summary.get("percentComplete"))
     row: dict[str, Cell] = {
         "job": str(number),
-        "status": status,
+        "status": _text(summary, "status"),
         "kind": _text(summary, "jobType"),
         "percent": None if percent is None else str(percent),
         "client": _text(subclient, "clientName") or _text(summary, "destClientName"),

@@ -221,7 +221,7 @@ async def test_one_job_is_never_paged_for(answering):
         ("", 200, MalformedResponse),
         ("[]", 200, MalformedResponse),
         ("[" * 100_000, 200, MalformedResponse),
-        ({"jobs": [{"jobSummary": {"jobId": 1}}]}, 200, MalformedResponse),
+        ({"jobs": [{"jobSummary": {"status": "Running"}}]}, 200, MalformedResponse),
         ({"other": 1}, 200, MalformedResponse),
         ({"errorMessage": "Access denied", "errorCode": 5}, 200, AuthenticationFailed),
         ({"errorMessage": "x", "errorCode": 7}, 200, TargetFault),
