@@ -5,7 +5,8 @@
       PermissionDenied           closed door: says who may
       TicketError                Expired, AlreadyDecided, ChangesStopped, Locked
       TargetError(target)        ConnectionFailed, AuthenticationFailed, TargetTimeout, TargetFault (and NotFound),
-                                 MalformedResponse, QuotaExceeded, PolicyViolation, OutcomeUnknown
+                                 MalformedResponse (and IncompleteResponse), QuotaExceeded, PolicyViolation,
+                                 OutcomeUnknown
       SettingsError              at start-up, naming file, key and what to write
       LedgerError                the ledger cannot be written or read: nothing is asked and nothing is done;
                                  UnreadableEntry(seq): only one entry of it, and what hangs on that one
@@ -124,6 +125,12 @@ class MalformedResponse(TargetError):
     """The target answered something that is not what was asked for: HTML, half a document."""
 
     kind = "bad reply"
+
+
+class IncompleteResponse(MalformedResponse):
+    """The target answered a list, and not all of it: what is missing may be the one thing that matters."""
+
+    kind = "not whole"
 
 
 class QuotaExceeded(TargetError):

@@ -169,7 +169,10 @@ def _notes(
     if layout.release == vmm.OLDEST:
         notes.append("For 2008 R2 only the states Running and Missing are known by number.")
     if isinstance(facts.running_jobs, int) and facts.running_jobs:
-        notes.append(f"{pluralize(facts.running_jobs, 'VMM job')} running: some of the differences may be their work.")
+        noun = "VMM job" if facts.running_jobs == 1 else "VMM jobs"
+        notes.append(
+            f"{vmm.running_words(facts.running_jobs)} {noun} running: some of the differences may be their work."
+        )
     if facts.failed is None:
         notes.append("Failed jobs are not shown: this schema has no column for them that is known.")
     if skipped := names(compared, RecordStatus.NOT_COMPARED):

@@ -19,6 +19,7 @@ from commands.guest_space.facts import answered_guests, short_of_space
 from commands.no_plan import cluster_lock, no_plan, or_no_plan
 from commands.sources.commvault import BackupJob
 from commands.sources.event_log import LOCKED_ERROR
+from commands.sources.identity import guid
 from commands.sources.rules import WriterService, service_of
 from commands.sources.services import CARRIES_US
 from commands.sources.vss_writers import no_error_text
@@ -84,6 +85,8 @@ def _which(node: NodeVerdict, wanted: str, found: Sequence[WriterVerdict]) -> st
     if found:
         return f"No plan for {node.name}: it lists {pluralize(len(found), 'writer')} called “{wanted}”. Name one by its writer id."
     asked = f"no writer “{wanted[:80]}”" if wanted else "no Hyper-V writer"
+    if any(not guid(one.writer.writer_id) for one in node.writers):
+        asked += ", though the id of one cannot be read"
     return f"No plan for {node.name}: it lists {asked}. It lists: {names or 'none at all'}."
 
 
@@ -102,7 +105,9 @@ def _too_early(node: NodeVerdict, one: WriterVerdict) -> Plan | None:
         WriterStatus.LOOKS_STUCK: "Whether a backup runs is not known: see in the backup product, then look again.",
         WriterStatus.ERROR: "It is stable again; the error is that of its last backup. Retry the backup job: a reset would only hide it.",
         WriterStatus.EXPECTED: "That is expected on this Windows.",
-        WriterStatus.UNREAD: "Its last error is in a language not known here: read it on the host.",
+        WriterStatus.UNREAD: "What vssadmin prints of it cannot be read: look on the host."
+        if one.writer.unreadable
+        else "Its last error is in a language not known here: read it on the host.",
     }.get(one.verdict, "No source describes this state, so nothing says that a restart would help.")
     says = f"No plan for {node.name}: {one.writer.name} is {one.writer.says}. {why}"
     return no_plan(says, remedies=(Remedy("Check Writers", f"/check-writers {node.name}", primary=True),))

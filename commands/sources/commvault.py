@@ -24,6 +24,7 @@ RUNNING, WAITING, PENDING, SUSPENDED = "Running", "Waiting", "Pending", "Suspend
 WAITS = (PENDING, SUSPENDED, WAITING)
 # Those that have ended [doc: qlist job]; a word that nobody knows counts as one that has not.
 COMPLETED = ("Completed", "Completed w/ one or more errors", "Completed w/ one or more warnings", "Committed")
+UNREADABLE = "in a state that cannot be read"
 LOST = ("Killed", "Failed", "Failed to Start")
 
 
@@ -82,7 +83,7 @@ def backup_job(job: int) -> Source[tuple[BackupJob, ...]]:
 
 def active_jobs() -> Source[tuple[BackupJob, ...]]:
     """The question: which jobs have not ended?"""
-    return Source(RunReader(ON, ACTIVE_JOBS), _read_jobs)
+    return Source(RunReader(ON, ACTIVE_JOBS), _read_active_jobs)
 
 
 def resume_job(job: int) -> RunProgram:
@@ -93,6 +94,11 @@ def resume_job(job: int) -> RunProgram:
 def _read_jobs(rows: Rows) -> tuple[BackupJob, ...]:
     """Jobs by number. Raises CellError for a row without a number or a state."""
     return tuple(sorted(map(_job, rows), key=lambda job: job.number))
+
+
+def _read_active_jobs(rows: Rows) -> tuple[BackupJob, ...]:
+    """Jobs by number. One whose state cannot be read has not ended, as far as anybody knows. Raises CellError."""
+    return _read_jobs([row if get_str(row, "status") else {**row, "status": UNREADABLE} for row in rows])
 
 
 def _job(row: Row) -> BackupJob:

@@ -28,7 +28,7 @@ LOCKED_STATUS = 1071
 VSS_CALLBACK = 8194
 CLUSTERING = "Microsoft-Windows-FailoverClustering"
 VSS = "VSS"
-MOST = 200  # of one log: what is older says nothing new
+MOST = 200  # of one log, the newest: as many rows may be all there are, or cut off there
 LOCKED_ERROR = "5960"  # ERROR_CLUSTER_RESOURCE_LOCKED_STATUS [doc]
 
 
@@ -50,6 +50,31 @@ class Event:
         return tuple(value for _, value in self.data)
 
 
+@dataclass(frozen=True, slots=True)
+class EventLog:
+    """The events that a log answered, newest first, and whether they are all that was asked for.
+
+    Attributes:
+        cut: whether as many came as were asked for at most: older ones may be missing.
+        unreadable: how many came without a number or a time.
+    """
+
+    events: tuple[Event, ...] = ()
+    cut: bool = False
+    unreadable: int = 0
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.events)
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def is_whole(self, since: datetime) -> bool:
+        """Whether no event since then can be missing: only then may "there is none" be concluded."""
+        reaches = not self.cut or (bool(self.events) and self.events[-1].at < since)
+        return reaches and not self.unreadable
+
+
 def event_channels(on: str) -> Source[frozenset[str]]:
     """The question: which event channels are there? Answers their names in lower case."""
     return Source(RunReader(on, "wevtutil enumerate channels"), _read_channels)
@@ -62,8 +87,8 @@ def _read_channels(rows: Rows) -> frozenset[str]:
 
 def logged_events(
     on: str, channel: str, ids: tuple[int, ...], since: datetime, provider: str | None = None
-) -> Source[tuple[Event, ...]]:
-    """The question: the newest events of these ids since then. Other providers use the same numbers in System."""
+) -> Source[EventLog]:
+    """The question: the newest events of these ids since then, `MOST` of them. Other providers use the same numbers in System."""
     return Source(
         RunReader(
             on,
@@ -80,24 +105,25 @@ def logged_events(
     )
 
 
-def snapshot_failures(on: str, since: datetime) -> Source[tuple[Event, ...]]:
+def snapshot_failures(on: str, since: datetime) -> Source[EventLog]:
     """The question: for which guests did the shadow copy inside fail since then?"""
     return logged_events(on, VMMS_LOG, (GUEST_SNAPSHOT_FAILED,), since)
 
 
-def _read_events(rows: Rows) -> tuple[Event, ...]:
-    """Make events of rows {event_id, at, data, …}, newest first.
-
-    Raises:
-        CellError: a row without an id or a time.
-    """
-    return tuple(sorted(map(_event, rows), key=lambda event: event.at, reverse=True))
+def _read_events(rows: Rows) -> EventLog:
+    """Make a log of rows {event_id, at, data, …}. A row without an id or a time is counted; the others stand."""
+    found = [event for event in map(_event, rows) if event is not None]
+    newest_first = tuple(sorted(found, key=lambda event: event.at, reverse=True))
+    return EventLog(newest_first, cut=len(rows) >= MOST, unreadable=len(rows) - len(found))
 
 
-def _event(row: Row) -> Event:
-    event_id, at = get_int(row, "event_id"), get_datetime(row, "at")
+def _event(row: Row) -> Event | None:
+    try:
+        event_id, at = get_int(row, "event_id"), get_datetime(row, "at")
+    except CellError:
+        return None
     if event_id is None or at is None:
-        raise CellError("event_id" if event_id is None else "at", None)
+        return None
     return Event(event_id, at, tuple(_flat("", row.get("data"))))
 
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from bot.api.facts import Unknown, value_of
 from bot.api.queries import Predicate, Registry, Wql, object_path
 from bot.api.query_client import QueryClient
-from bot.api.rows import Cell, Rows, get_int
+from bot.api.rows import Rows, get_int, get_reference_name
 from bot.api.sources import Source
 from commands.sources.cluster import NAMESPACE
 
@@ -85,18 +85,13 @@ def _read_threshold_of_hive(rows: Rows) -> int | None:
 
 
 def _read_possible_owners(rows: Rows) -> Owners:
-    """Resource -> nodes, all in lower case."""
+    """Resource -> nodes, all in lower case.
+
+    Raises:
+        CellError: an end names nothing. Without its row a node would count as one where the resource may not be.
+    """
     found: dict[str, set[str]] = {}
     for row in rows:
-        resource, node = _named(row.get("GroupComponent")), _named(row.get("PartComponent"))
-        if resource and node:
-            found.setdefault(resource, set()).add(node)
+        resource, node = (get_reference_name(row, end).casefold() for end in ("GroupComponent", "PartComponent"))
+        found.setdefault(resource, set()).add(node)
     return {resource: frozenset(nodes) for resource, nodes in found.items()}
-
-
-def _named(reference: Cell) -> str:
-    """The key `Name` of a REF; "" where it is none."""
-    if not isinstance(reference, Mapping):
-        return ""
-    name = next((value for key, value in reference.items() if key.casefold() == "name"), "")
-    return name.casefold() if isinstance(name, str) else ""

@@ -35,6 +35,7 @@ STATES: Mapping[int, str] = MappingProxyType(
         240: "P2VCreationFailed", 250: "V2VCreationFailed",
     }
 )  # fmt: skip
+MOST_JOBS = 100  # the TOP of the select: as many may be more
 # States that a job of VMM's leaves behind when it is done: until then its record is nobody else's business.
 BUSY = frozenset({2, 4, 5, 10, 11, 12, 13, 14, 80, 81, 100, 103, 106, 109, MOVING, 210, 211, 212, 214, 215, 226})
 CODES: Mapping[Power, int] = MappingProxyType({Power.RUNNING: 0, Power.OFF: 1, Power.SAVED: 3, Power.PAUSED: 6})
@@ -133,8 +134,13 @@ def failed_jobs(on: str) -> Source[dict[str, VmmJob]]:
     return Source(RunReader(on, "vmm failed jobs"), _read_failed_jobs)
 
 
+def running_words(jobs: int) -> str:
+    """How many run, in words; the select stops at `MOST_JOBS`."""
+    return f"{jobs} or more" if jobs >= MOST_JOBS else str(jobs)
+
+
 def running_jobs(on: str) -> Source[int]:
-    """The jobs that run. Only where the layout has them."""
+    """How many jobs run, up to `MOST_JOBS`. Only where the layout has them."""
     return Source(RunReader(on, "vmm running jobs"), _read_running_jobs)
 
 

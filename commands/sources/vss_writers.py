@@ -42,6 +42,16 @@ class VssState(IntEnum):
     FAILED_AT_BACKUP_SHUTDOWN = 15
 
 
+_WAITING_STATES = range(VssState.WAITING_FOR_FREEZE, VssState.WAITING_FOR_BACKUP_COMPLETE + 1)
+_FAILED_STATES = range(VssState.FAILED_AT_IDENTIFY, VssState.FAILED_AT_BACKUP_SHUTDOWN + 1)
+# What vssadmin prints behind the number in English [cap], and the numbers that it may stand behind.
+_PRINTED = {
+    "stable": range(VssState.STABLE, VssState.STABLE + 1),
+    "waiting for freeze": _WAITING_STATES,
+    "frozen": _WAITING_STATES,
+    "waiting for completion": _WAITING_STATES,
+    "failed": _FAILED_STATES,
+}
 _WORDS = {0: "Unknown", 1: "Stable", 2: "Waiting for freeze", 3: "Frozen"} | dict.fromkeys(
     (4, 5), "Waiting for completion"
 )
@@ -93,19 +103,21 @@ class Writer:
     """One VSS writer of one host, at one moment.
 
     Attributes:
-        state: the number in brackets; one that no `State` has stays as it is.
+        state: the number in brackets; one that no `State` has stays as it is; None where it could not be read.
         error: the last error by meaning; `Error.UNREAD` where the language is not known.
         error_text: the last error as printed.
+        unreadable: what of it could not be read, or contradicts itself; "" for nothing. Such a writer is not judged.
         by_hint: whether `error` is "none" only because every stable writer of the host prints the same text.
     """
 
     name: str
     writer_id: str
     instance_id: str
-    state: int
+    state: int | None
     error: Error
     error_text: str
     by_hint: bool = False
+    unreadable: str = ""
 
     @property
     def is_hyper_v(self) -> bool:
@@ -115,17 +127,20 @@ class Writer:
     @property
     def waits(self) -> bool:
         """Whether it waits for a backup to go on (2 to 5)."""
-        return VssState.WAITING_FOR_FREEZE <= self.state <= VssState.WAITING_FOR_BACKUP_COMPLETE
+        return self.state is not None and self.state in _WAITING_STATES
 
     @property
     def failed(self) -> bool:
         """Whether it failed at some event (6 to 15)."""
-        return VssState.FAILED_AT_IDENTIFY <= self.state <= VssState.FAILED_AT_BACKUP_SHUTDOWN
+        return self.state is not None and self.state in _FAILED_STATES
 
     @property
     def says(self) -> str:
         """State and error in English, whatever the host speaks: "[5] Waiting for completion · Retryable error"."""
-        word = _WORDS.get(self.state) or (f"Failed at {_FAILED_AT[self.state]}" if self.failed else "not a known state")
+        if self.state is None:
+            return f"in a state that cannot be read ({self.unreadable:.100})"
+        word = _WORDS.get(self.state) or _FAILED_AT.get(self.state, "")
+        word = (f"Failed at {word}" if self.failed else word) or "not a known state"
         error = f"last error “{self.error_text}”" if self.error is Error.UNREAD else self.error.value
         return f"[{self.state}] {word} · {error}"
 
@@ -139,21 +154,22 @@ def _read_writers(rows: Rows) -> tuple[Writer, ...]:
     """Make writers of rows {name, writer_id, instance_id, state, state_text, error_text}.
 
     An empty list is returned as it is: it is a finding, not a healthy host (Microsoft KB2009550 [doc]).
-    In an unknown language the text that all stable writers share means "no error"; it takes two of them.
+    In an unknown language the text that all stable writers share means "no error"; it takes two of them. A writer that
+    cannot be read, or whose word contradicts its number, is in the list, and unknown.
 
     Raises:
-        CellError: a row without a state, as where the output was cut in the middle.
+        CellError: a cell that is not text, or not one writer tells its state.
     """
     plain = [_writer(row) for row in rows]
-    stable = [writer.error_text for writer in plain if writer.state == VssState.STABLE]
+    if plain and all(writer.state is None for writer in plain):
+        raise CellError("state", rows[0].get("state"))
+    stable = [writer.error_text for writer in plain if writer.state == VssState.STABLE and not writer.unreadable]
     shared = stable[0] if len(stable) > 1 and len(set(stable)) == 1 else ""
     return tuple(_hinted(writer) if shared and writer.error_text == shared else writer for writer in plain)
 
 
 def _writer(row: Row) -> Writer:
-    state = get_int(row, "state")
-    if state is None:
-        raise CellError("state", row.get("state"))
+    state, unreadable = _state(row)
     error_text = get_str(row, "error_text").strip()
     return Writer(
         name=get_str(row, "name").strip(),
@@ -162,7 +178,23 @@ def _writer(row: Row) -> Writer:
         state=state,
         error=_TEXTS.get(_plain(error_text), Error.UNREAD),
         error_text=error_text,
+        unreadable=unreadable,
     )
+
+
+def _state(row: Row) -> tuple[int | None, str]:
+    """The number in brackets, and what of the writer cannot be read or contradicts itself."""
+    unreadable = get_str(row, "unreadable")
+    try:
+        state = get_int(row, "state")
+    except CellError:
+        state = None
+    if state is None:
+        return None, unreadable or f"state {row.get('state')!r:.60}"
+    word = get_str(row, "state_text").strip()
+    if state not in _PRINTED.get(word.casefold(), (state,)):
+        return state, unreadable or f"the state’s number is [{state}], its word “{word}”"
+    return state, unreadable
 
 
 def no_error_text(writers: Sequence[Writer]) -> str:

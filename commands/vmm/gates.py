@@ -8,6 +8,7 @@ from bot.api.facts import Unknown
 from bot.api.plan import Gate, GateOutcome
 from commands.formatting import join_names, pluralize
 from commands.sources.services import RUNNING
+from commands.sources.vmm import running_words
 from commands.vmm.repair import SERVICE, FullBackup
 
 
@@ -21,7 +22,7 @@ def no_vmm_job(server: str, jobs: int | Unknown | None) -> Gate:
     """None: this schema does not tell, which only warns."""
     says = f"No job runs in VMM {server}"
     if isinstance(jobs, int):
-        return Gate(says, outcome=GateOutcome.of(jobs == 0), measured=f"{jobs} running")
+        return Gate(says, outcome=GateOutcome.of(jobs == 0), measured=f"{running_words(jobs)} running")
     why = f": {jobs.why.rstrip('.')}" if isinstance(jobs, Unknown) else ": this schema does not tell"
     return Gate(says, outcome=GateOutcome.NOT_KNOWN, measured=f"not known{why}", blocks=isinstance(jobs, Unknown))
 

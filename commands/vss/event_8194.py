@@ -43,20 +43,22 @@ class CallbackError:
 
 
 def judge_callbacks(
-    events: Sequence[Event], *, writers_are_well: bool, unwell_at: datetime | None
+    events: Sequence[Event], *, writers_are_well: bool | None, unwell_at: datetime | None
 ) -> CallbackError | None:
     """Tell the two causes apart; None where there is no such event with "access denied".
 
     Args:
         events: 8194 of one host.
-        writers_are_well: whether every writer is stable without an error now.
+        writers_are_well: whether no writer is in trouble now; None where one cannot be read.
         unwell_at: when an earlier answer last saw one that was not.
     """
     denied = [event for event in events if says(event, _ACCESS_DENIED)]
     if not denied:
         return None
     since = [event for event in denied if unwell_at is None or event.at > unwell_at]
-    if not writers_are_well:
+    if writers_are_well is None:
+        cause = Cause.UNCLEAR
+    elif not writers_are_well:
         cause = Cause.STUCK_WRITER
     elif len(since) >= _OFTEN:
         cause = Cause.PERMISSION

@@ -12,7 +12,7 @@ from bot.api.facts import Unknown, value_of
 from bot.api.query_client import QueryClient
 from commands.sources import event_log as logs
 from commands.sources.cluster import Cluster, Node, look_at_cluster, look_at_host, target_nodes, with_vm_ids
-from commands.sources.event_log import Event, logged_events, snapshot_failures
+from commands.sources.event_log import EventLog, logged_events, snapshot_failures
 from commands.sources.guests import Guest, virtual_machines
 from commands.sources.snapshots import Snapshot, look_at_snapshots
 from commands.sources.vss_writers import Writer, host_writers
@@ -27,12 +27,12 @@ class NodeFacts:
 
     node: Node
     writers: tuple[Writer, ...] | Unknown
-    guests: tuple[Guest, ...] | Unknown = ()
-    vmms: tuple[Event, ...] | Unknown = ()
-    clustering: tuple[Event, ...] | Unknown = ()
-    callbacks: tuple[Event, ...] | Unknown = ()
-    snapshots: tuple[Snapshot, ...] | Unknown = ()
-    samples: tuple[WriterSample, ...] | Unknown = ()
+    guests: tuple[Guest, ...] | Unknown
+    vmms: EventLog | Unknown
+    clustering: EventLog | Unknown
+    callbacks: EventLog | Unknown
+    snapshots: tuple[Snapshot, ...] | Unknown
+    samples: tuple[WriterSample, ...] | Unknown
 
     @property
     def runs_hyper_v(self) -> bool:
@@ -46,7 +46,7 @@ class LogFacts:
 
     node: Node
     guests: tuple[Guest, ...] | Unknown
-    vmms: tuple[Event, ...] | Unknown
+    vmms: EventLog | Unknown
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from commands.sources.event_log import LOCKED_ERROR
 from commands.sources.rules import service_of
 from commands.sources.vss_writers import ADVICE, HYPER_V, Error
 from commands.vss.event_8194 import Cause
-from commands.vss.evidence import locked_line, log_line, suspect_line
+from commands.vss.evidence import count_events, locked_line, log_line, suspect_line
 from commands.vss.node_verdict import TROUBLED, NodeVerdict
 from commands.vss.writer_verdict import APART, WriterSample, WriterStatus, WriterVerdict
 
@@ -253,7 +253,7 @@ def _permission(node: NodeVerdict, now: datetime) -> Finding:
             "Give the service account concerned local access: Component Services, COM Security, Access Permissions.",
         ),
     )
-    what = f"Event 8194, access denied, {pluralize(error.times, 'time')}, last {format_time(error.newest, now)}.{named}"
+    what = f"Event 8194, access denied, {count_events(node.facts.callbacks, error.times, 'time')}, last {format_time(error.newest, now)}.{named}"
     return Finding(Severity.WARNING, Cause.PERMISSION.value, node.name, what, lines)
 
 

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from bot.api.facts import Unknown
 from bot.api.report import Sample
 from commands.sources.backup_state import Backup, backup_state
-from commands.sources.event_log import Event
+from commands.sources.event_log import Event, EventLog
 from commands.sources.guests import Guest
+from commands.sources.identity import guid
 from commands.sources.vss_writers import HYPER_V
 from commands.vss.event_8194 import CallbackError, Cause, judge_callbacks
 from commands.vss.facts import LOOK_BACK, LogFacts, NodeFacts, WriterFacts
@@ -54,8 +55,8 @@ class NodeVerdict:
 
     @property
     def lacks_hyper_v_writer(self) -> bool:
-        """Whether a Hyper-V host lists writers, and not that of Hyper-V."""
-        listed = any(one.writer.is_hyper_v for one in self.writers)
+        """Whether a Hyper-V host lists writers, and not that of Hyper-V. One whose id cannot be read may be it."""
+        listed = any(one.writer.is_hyper_v or not guid(one.writer.writer_id) for one in self.writers)
         return bool(self.writers) and self.facts.runs_hyper_v and not listed
 
     @property
@@ -73,7 +74,8 @@ class NodeVerdict:
 
     def samples(self) -> tuple[Sample, ...]:
         """What the next answer will want to know: the Hyper-V writer, writers that are not well or only just are."""
-        kept = (one for one in self.writers if one.writer.is_hyper_v or one.verdict not in WELL or one.was)
+        readable = (one for one in self.writers if not one.writer.unreadable)
+        kept = (one for one in readable if one.writer.is_hyper_v or one.verdict not in WELL or one.was)
         return tuple(sample(self.name, one.writer, self.backup) for one in kept)
 
 
@@ -114,7 +116,9 @@ def _callback(one: NodeFacts, writers: Sequence[WriterVerdict]) -> CallbackError
     """What its events 8194 mean, which only its writers can tell."""
     if isinstance(one.writers, Unknown):
         return None
-    well = all(judged.verdict not in TROUBLED for judged in writers)
+    well: bool | None = all(judged.verdict not in TROUBLED for judged in writers)
+    if well and any(judged.writer.unreadable for judged in writers):
+        well = None
     return judge_callbacks(_known_events(one.callbacks), writers_are_well=well, unwell_at=last_unwell(_samples(one)))
 
 
@@ -133,5 +137,5 @@ def _known(guests: tuple[Guest, ...] | Unknown) -> tuple[Guest, ...]:
     return () if isinstance(guests, Unknown) else guests
 
 
-def _known_events(events: tuple[Event, ...] | Unknown) -> tuple[Event, ...]:
-    return () if isinstance(events, Unknown) else events
+def _known_events(log: EventLog | Unknown) -> tuple[Event, ...]:
+    return () if isinstance(log, Unknown) else log.events

@@ -66,7 +66,7 @@ def locks_on(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster | No
 
 
 def find_suspects(
-    logs: Mapping[str, Sequence[Event]],
+    logs: Mapping[str, Iterable[Event]],
     guests: Mapping[str, Sequence[Guest]],
     since: Mapping[str, datetime],
 ) -> tuple[Suspect, ...]:
@@ -107,7 +107,7 @@ def _the_one(namesakes: Sequence[tuple[Guest, str]], node: str) -> tuple[Guest |
     return here[0] if len(here) == 1 else (None, "")
 
 
-def _since(logs: Mapping[str, Sequence[Event]], since: Mapping[str, datetime]) -> Iterator[tuple[str, Event]]:
+def _since(logs: Mapping[str, Iterable[Event]], since: Mapping[str, datetime]) -> Iterator[tuple[str, Event]]:
     for node, own in logs.items():
         yield from ((node, event) for event in own if event.at >= since[node] and any(named_guest(event)))
 

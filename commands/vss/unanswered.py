@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 
 from bot.api.facts import Unknown
 from commands.formatting import join_names
-from commands.vss.facts import LogFacts, NodeFacts, WriterFacts
+from commands.vss.evidence import missing_events
+from commands.vss.facts import LOOK_BACK, LogFacts, NodeFacts, WriterFacts
 from commands.vss.node_verdict import NodeVerdict
 from commands.vss.writer_verdict import WriterStatus
 
 
 def silences(facts: WriterFacts, nodes: Sequence[NodeVerdict]) -> tuple[Unknown, ...]:
     """The cluster's gaps, then the nodes'."""
-    return (*_cluster(facts), *_nodes(facts.nodes), *_unread(nodes), *_beside(facts.beside))
+    return (*_cluster(facts), *_nodes(facts.nodes), *_unread(nodes), *_beside(facts.beside), *_cut(facts))
 
 
 def _cluster(facts: WriterFacts) -> Iterator[Unknown]:
@@ -61,7 +62,11 @@ def _silent(one: NodeFacts, why: Unknown) -> Unknown:
 
 def _unread(nodes: Sequence[NodeVerdict]) -> Iterator[Unknown]:
     for node in nodes:
-        found = node.has(WriterStatus.UNREAD)
+        every = node.has(WriterStatus.UNREAD)
+        for one in (one for one in every if one.writer.unreadable):
+            says = f"{one.writer.name} {one.writer.says}, and this cannot be relied on: {one.writer.unreadable}."
+            yield Unknown(node.name, "not understood", says, "Read it on the host: vssadmin list writers.")
+        found = [one for one in every if not one.writer.unreadable]
         if found:
             texts = join_names(dict.fromkeys(f"“{one.writer.error_text}”" for one in found), 3)
             says = f"The last error of {join_names([one.writer.name for one in found], 3)} is {texts}, in a language not known here."
@@ -73,6 +78,17 @@ def _beside(beside: Sequence[LogFacts]) -> Iterator[Unknown]:
         if isinstance(one.vmms, Unknown):
             says = f"{one.vmms.why} Guests that its log names are not known."
             yield Unknown(one.node.name, one.vmms.kind, says, one.vmms.remedy)
+
+
+def _cut(facts: WriterFacts) -> Iterator[Unknown]:
+    """Logs of events 10102 that did not come whole: an older one may name the guest."""
+    every: tuple[NodeFacts | LogFacts, ...] = (*facts.nodes, *facts.beside)
+    for one in every:
+        if isinstance(one.vmms, Unknown):
+            continue
+        if gap := missing_events(one.vmms, facts.now - LOOK_BACK, facts.now):
+            says = f"Events 10102: {gap} Guests that others of them name are not known."
+            yield Unknown(one.node.name, "not whole", says)
 
 
 def _together(on: str, silent: dict[str, Unknown]) -> Unknown:

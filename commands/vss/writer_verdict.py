@@ -35,7 +35,7 @@ class WriterStatus(StrEnum):
     ODD = "ODD"  # a state that nobody has documented
     BUSY = "BUSY"
     EXPECTED = "EXPECTED"  # failed on paper, harmless on this Windows
-    UNREAD = "UNREAD"  # stable, with an error text in an unknown language
+    UNREAD = "UNREAD"  # stable with an error text in an unknown language, or not readable at all
     STABLE = "STABLE"
 
 
@@ -117,6 +117,8 @@ def judge_writer(
         now: the time of `writer`.
         build: of its host's Windows, None where unknown.
     """
+    if writer.unreadable:
+        return WriterVerdict(writer, WriterStatus.UNREAD)
     if writer.waits:
         return _judge_waiting(writer, backup, samples, now)
     if writer.failed:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.api.arguments import Target
 from bot.api.facts import Unknown, value_of
 from bot.api.query_client import QueryClient
 from commands.drain.facts import DrainFacts, find_drain_facts
 from commands.guest_space import facts as space_facts
-from commands.sources.commvault import BackupJob, active_jobs, jobs_of
+from commands.sources.commvault import ON, BackupJob, active_jobs, jobs_of
 from commands.vss import facts as writer_facts
 from commands.vss.node_verdict import NodeVerdict, judge_nodes
 
@@ -43,11 +43,27 @@ class ResetFacts:
         return next((one for one in found if isinstance(one, Unknown)), self.writers.unfound)
 
     def own_jobs(self, target: Target) -> tuple[BackupJob, ...] | Unknown:
-        """The jobs that save this node, its cluster, or a guest that runs on it."""
+        """The jobs that save this node, its cluster, or a guest that runs on it.
+
+        None at all only where its guests are known, and every job says which machine it saves.
+        """
         if isinstance(self.jobs, Unknown):
             return self.jobs
         guests = [hosted.guest.name for hosted in self.space.guests]
-        return jobs_of({target.name, target.cluster, *guests} - {""}, self.jobs)
+        own = jobs_of({target.name, target.cluster, *guests} - {""}, self.jobs)
+        return own or self._unseen() or own
+
+    def _unseen(self) -> Unknown | None:
+        """Why there may be a job of theirs among those that are not theirs by name."""
+        silent = (one.guests for one in self.writers.nodes if one.runs_hyper_v)
+        if unknown := next((one for one in silent if isinstance(one, Unknown)), None):
+            return replace(unknown, why=f"its guests are not known: {unknown.why}")
+        if isinstance(self.jobs, Unknown):
+            return self.jobs
+        nobodys = [job for job in self.jobs if not job.client and not job.has_ended]
+        if not nobodys:
+            return None
+        return Unknown(ON, "not whole", f"job {nobodys[0].number} does not say which machine it saves.")
 
 
 async def find_reset_facts(target: Target, ask: QueryClient) -> ResetFacts:

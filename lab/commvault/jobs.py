@@ -24,6 +24,7 @@ FINISHED = frozenset({"completed", "killed"})
 _PERCENT = {"pending": 5.0, "running": 40.0, "suspended": 5.0, "completed": 100.0, "killed": 5.0}
 _REASON = re.compile(r"\[(?P<code>\d+:\d+)\] (?P<text>.*)", re.DOTALL)
 UNSEEN = timedelta(seconds=2)  # a job that has just begun is not listed yet [src]
+PAGE = 100  # results in one page, where nothing else is asked [doc]
 LOOK_BACK = timedelta(days=365)  # for finished jobs, where nothing else is asked [doc]
 
 
@@ -35,12 +36,22 @@ def found(world: World, number: int) -> Reply | None:
     return _listed([job] if _is_seen(job, world.now) else [], world.now)
 
 
-def listed(world: World, category: str = "All", look_back: timedelta = LOOK_BACK) -> Reply:
-    """The jobs of a category (Active, Finished or All), newest first."""
+def listed(
+    world: World, category: str = "All", look_back: timedelta = LOOK_BACK, limit: int = PAGE, offset: int = 0
+) -> Reply:
+    """One page of the jobs of a category (Active, Finished or All), newest first.
+
+    Args:
+        world: whose jobs.
+        category: in any case.
+        look_back: how far finished jobs go back.
+        limit: how many in a page.
+        offset: how many stand before it: 100 is the second page of a hundred [doc].
+    """
     wanted = {"active": (False,), "finished": (True,)}.get(category.casefold(), (False, True))
     jobs = [job for job in world.jobs.values() if (job.state in FINISHED) in wanted and _is_seen(job, world.now)]
     recent = [job for job in jobs if job.state not in FINISHED or _at(job.changed) >= world.now - look_back]
-    return _listed(sorted(recent, key=lambda job: -job.id), world.now)
+    return _listed(sorted(recent, key=lambda job: -job.id), world.now, limit, offset)
 
 
 def _at(moment: datetime | None) -> datetime:
@@ -51,8 +62,8 @@ def _is_seen(job: BackupJob, now: datetime) -> bool:
     return now - _at(job.started) >= UNSEEN
 
 
-def _listed(jobs: list[BackupJob], now: datetime) -> Reply:
-    rows: list[Value] = [{"jobSummary": _summary(job, now)} for job in jobs]
+def _listed(jobs: list[BackupJob], now: datetime, limit: int = PAGE, offset: int = 0) -> Reply:
+    rows: list[Value] = [{"jobSummary": _summary(job, now)} for job in jobs[offset : offset + limit]]
     return {"totalRecordsWithoutPaging": len(jobs)} | ({"jobs": rows} if rows else {})
 
 

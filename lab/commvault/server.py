@@ -7,6 +7,7 @@ missing or dead one is 401. An action that cannot be carried out is no HTTP erro
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from types import TracebackType
@@ -47,6 +48,7 @@ class FakeCommVault:
         port: int = 0,
     ) -> None:
         self.world = world
+        self.page_cap = sys.maxsize  # a service of one's own may give fewer in a page than it is asked for
         self.tokens = Tokens(operators + viewers, lambda: world.now)
         self._operators = operators
         self._address, self._port = address, port
@@ -107,7 +109,9 @@ class FakeCommVault:
     async def _jobs(self, request: web.Request) -> web.Response:
         seconds = request.query.get("completedJobLookupTime", "")
         look_back = timedelta(seconds=int(seconds)) if seconds.isdecimal() else jobs.LOOK_BACK
-        reply = jobs.listed(self.world, request.query.get("jobCategory", "All"), look_back)
+        limit = min(_header(request, "limit", jobs.PAGE), self.page_cap)
+        category = request.query.get("jobCategory", "All")
+        reply = jobs.listed(self.world, category, look_back, limit, _header(request, "offset", 0))
         return responses.answer(request, responses.JOBS, reply)
 
     async def _job(self, request: web.Request) -> web.Response:
@@ -144,6 +148,12 @@ _ACTIONS: dict[str, Callable[[World, BackupJob], bool]] = {
     "pause": backup.suspend,  # the client's word for it [src]
     "kill": _kill,
 }
+
+
+def _header(request: web.Request, name: str, default: int) -> int:
+    """The number in a header; the default where there is none [doc]."""
+    word = request.headers.get(name, "")
+    return int(word) if word.isdecimal() else default
 
 
 async def _body(request: web.Request) -> dict[str, Any]:

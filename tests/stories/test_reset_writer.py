@@ -11,6 +11,7 @@ from commands.writer_reset import gates, steps
 from lab.slack.blockkit_walk import placed
 from lab.slack.plain_text import plain_text
 from lab.world import services as practice_services
+from lab.world.model import BackupJob
 
 NODE = "hv03"
 BOTH = "<@U0OPERATOR> <@U0APPROVER>"
@@ -228,6 +229,26 @@ async def test_vmms_that_hangs_is_interrupted_looked_at_and_gone_on_with(play, s
         await reaches(ops, "Done: Reset writer on hv03")
         assert turns(ops) == [*STARTED, *PAIR, "intent", "interrupted", "resumed", "outcome", *PAIR * 4, "done"]
         assert ops.estate.world.node(NODE).service("vmms").state == "Running"
+
+
+@pytest.mark.parametrize(
+    ("place", "says"), [(121, "job 47880 has been Suspended"), (None, "none among its active jobs")]
+)
+async def test_a_job_on_a_later_page_of_the_list_holds_it(play, soon, place, says):
+    """140 active jobs, newest first, of which the backup product shows a hundred at a time."""
+    async with play("stuck-writer-job-dead") as ops:
+        product, world = ops.estate.backup_product, ops.estate.world
+        hosts = [NODE if at == place else f"filer-{at}" for at in range(1, 141)]
+        active = [
+            BackupJob(48_001 - at, world.node("hv01"), "suspended", started=world.now - timedelta(hours=2), client=host)
+            for at, host in enumerate(hosts, 1)
+        ]
+        ops.estate.do(lambda: world.jobs.update({job.id: job for job in active}))
+        product.page_cap = 100
+        await ops.says(f"/reset-writer {NODE}")
+        plan = plain_text(await ops.sees(re.compile(rf"No plan yet for {NODE}|Reset writer on {NODE}\?"), channel=None))
+        assert says in plan
+        assert ("No plan yet" in plan) == (place is not None)
 
 
 async def test_a_writer_that_does_not_get_well_is_a_failure_that_says_so(play, soon, monkeypatch):

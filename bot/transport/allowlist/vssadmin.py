@@ -9,8 +9,9 @@ about waiting for responses (microsoft/CSS-Exchange #2093 [cap]), stand before t
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from bot.api.rows import Row
+from bot.api.rows import Cell, Row
 from bot.transport.allowlist.definitions import BadOutput
 
 _GUID_LINE = re.compile(r":\s*\{?([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})\}?$", re.IGNORECASE)
@@ -19,13 +20,16 @@ _QUOTED = re.compile(r"""["'\u2018\u201a\u201c\u201e\u00ab]\s?(.*?)\s?["'\u2019\
 _BANNER = re.compile(r"^vssadmin\s+\d|\(C\)\s*Copyright|\u00a9", re.IGNORECASE)
 _WAITING = ("waiting for responses", "these may be delayed")  # the only known wording; others are reported
 _LINES = 5
+_STATE_AT = 3  # the state is the fourth line of a writer
+_RECOGNISED = 2  # of id, instance and state: fewer, and the five lines are no writer at all
 
 
 def parse_writers(output: str) -> tuple[Row, ...]:
     """Rows {name, writer_id, instance_id, state, state_text, error_text}; GUIDs in lower case, without braces.
 
     No writer at all is an empty answer, which is a finding of its own (KB2009550 [doc]). A list that was cut is no
-    answer: what came before the cut would look like all there is.
+    answer: what came before the cut would look like all there is. A writer whose id, instance or state cannot be read has
+    None there, and the lines as they stand in one more cell, `unreadable`: the others of the host stay known.
 
     Raises:
         BadOutput: the program failed and said so, the output was cut, or it is no list of writers.
@@ -33,34 +37,44 @@ def parse_writers(output: str) -> tuple[Row, ...]:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     if lines and not output.endswith(("\n", "\r")):
         raise BadOutput("the list of writers breaks off in the middle of a line")
-    first = next((index for index, line in enumerate(lines) if _GUID_LINE.search(line)), None)
+    first = _first_writer(lines)
     if first is None:
         return _no_writers(lines)
-    if first == 0:
+    if first < 0:
         raise BadOutput("the list of writers begins in the middle")
-    blocks = lines[first - 1 :]
+    blocks = lines[first:]
     if len(blocks) % _LINES:
         raise BadOutput(f"the list of writers breaks off after {len(blocks) // _LINES} writers")
     return tuple(_writer(blocks[start : start + _LINES]) for start in range(0, len(blocks), _LINES))
 
 
+def _first_writer(lines: Sequence[str]) -> int | None:
+    """Where the first writer begins: by its ids, or by its state where the first id cannot be read. None without any."""
+    by_id = next((at - 1 for at, line in enumerate(lines) if _GUID_LINE.search(line)), None)
+    if by_id is None:
+        return None
+    return min(by_id, next((at - _STATE_AT for at, line in enumerate(lines) if _STATE_LINE.search(line)), by_id))
+
+
 def _writer(block: list[str]) -> Row:
     name, writer, instance, state, error = block
-    writer_id, instance_id, bracketed = (
-        _GUID_LINE.search(writer),
-        _GUID_LINE.search(instance),
-        _STATE_LINE.search(state),
-    )
-    if not (writer_id and instance_id and bracketed and ":" in error):
+    parts = {
+        writer: (writer_id := _GUID_LINE.search(writer)),
+        instance: (instance_id := _GUID_LINE.search(instance)),
+        state: (bracketed := _STATE_LINE.search(state)),
+    }
+    odd = [line for line, found in parts.items() if not found]
+    if len(parts) - len(odd) < _RECOGNISED or not all(":" in line for line in block):
         raise BadOutput(f"the list of writers cannot be read at {name!r:.60}")
-    return {
+    row: dict[str, Cell] = {
         "name": _name(name),
-        "writer_id": writer_id[1].lower(),
-        "instance_id": instance_id[1].lower(),
-        "state": bracketed[1],
-        "state_text": bracketed[2].strip(),
+        "writer_id": writer_id[1].lower() if writer_id else None,
+        "instance_id": instance_id[1].lower() if instance_id else None,
+        "state": bracketed[1] if bracketed else None,
+        "state_text": bracketed[2].strip() if bracketed else "",
         "error_text": error.partition(":")[2].strip(),
     }
+    return row | {"unreadable": " ".join(odd)} if odd else row
 
 
 def _name(line: str) -> str:

@@ -19,6 +19,7 @@ from bot.transport.allowlist.definitions import BadOutput, Parameter, bind_param
 _WRAPPER = "JobManager_JobListResponse"
 _JOB_END = 2**31
 _REASON = 500  # characters of a reason that are kept
+_PAGE = 1000  # jobs in one page: one is seldom more; the service's own default is 100 [doc]
 ACCESS_DENIED = 5  # in a reply's errorCode [cap]
 
 
@@ -42,6 +43,8 @@ class WebCall:
         what: its name in a question or an action: "commvault job".
         path: below the service's address; "{name}" stands for a parameter.
         parse: makes rows of the reply's JSON; raises BadOutput or Declined.
+        page: how many rows one reply is asked for, where the service answers a list in pages; 0 where it does not. Such a
+            list is asked for until it is whole: one that stays short of the total is refused.
     """
 
     what: str
@@ -51,6 +54,7 @@ class WebCall:
     parse: Callable[[Any], Rows]
     parameters: tuple[Parameter, ...] = ()
     profile: Literal["commvault"] = "commvault"
+    page: int = 0
 
     def address(self, params: Fields) -> str:
         """The path with its values. Raises ValueError for one that is unknown, missing or of another kind."""
@@ -67,7 +71,7 @@ def job_number(value: Value) -> str:
 def parse_jobs(reply: Any) -> tuple[Row, ...]:
     """Rows {job, status, kind, percent, client, subclient, reason, reason_code, started, changed}; times ISO 8601 or None.
 
-    A job that has only just begun is an empty answer [src].
+    A job that has only just begun is an empty answer [src]. One that does not tell its state has the status "".
 
     Raises:
         BadOutput: it is no list of jobs.
@@ -78,6 +82,11 @@ def parse_jobs(reply: Any) -> tuple[Row, ...]:
     if "jobs" not in told and "totalRecordsWithoutPaging" not in told:
         raise BadOutput(f"the reply is no list of jobs: it has {', '.join(map(str, told)) or 'nothing'}"[:200])
     return tuple(_job(summary) for summary in _summaries(told.get("jobs")))
+
+
+def total_jobs(reply: Any) -> int | None:
+    """How many jobs there are on all pages; None where the reply does not say. Raises BadOutput."""
+    return _integer(_unwrapped(reply).get("totalRecordsWithoutPaging"))
 
 
 def parse_done(reply: Any) -> tuple[Row, ...]:
@@ -135,13 +144,13 @@ def _objects(value: Any) -> tuple[Mapping[str, Any], ...]:
 
 def _job(summary: Mapping[str, Any]) -> Row:
     subclient = next(iter(_objects(summary.get("subclient"))), {})
-    number, status = _integer(summary.get("jobId")), summary.get("status")
-    if not number or not isinstance(status, str):
-        raise BadOutput(f"there is a job without a number or a state: {dict(summary)!r:.120}")
+    number = _integer(summary.get("jobId"))
+    if not number:
+        raise BadOutput(f"there is a job without a number: {dict(summary)!r:.120}")
     percent = _integer(summary.get("percentComplete"))
     row: dict[str, Cell] = {
         "job": str(number),
-        "status": status,
+        "status": _text(summary, "status"),
         "kind": _text(summary, "jobType"),
         "percent": None if percent is None else str(percent),
         "client": _text(subclient, "clientName") or _text(summary, "destClientName"),
@@ -179,7 +188,7 @@ def _time(value: Any) -> str | None:
 _JOB = (Parameter("job", job_number),)
 _ROWS = (
     WebCall("commvault job", "reads", "GET", "Job/{job}", parse_jobs, _JOB),
-    WebCall("commvault active jobs", "reads", "GET", "Job?jobCategory=Active", parse_jobs),
+    WebCall("commvault active jobs", "reads", "GET", "Job?jobCategory=Active", parse_jobs, page=_PAGE),
     WebCall("commvault resume job", "changes", "POST", "Job/{job}/action/resume", parse_done, _JOB),
 )
 

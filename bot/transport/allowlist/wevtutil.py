@@ -32,7 +32,8 @@ _MOST_EVENTS = 1000
 def parse_events(output: str) -> tuple[Row, ...]:
     """Rows {event_id, record_id, at, provider, channel, computer, level, data}; `data` is a nested row.
 
-    Values without a name of their own, as classic events have them, are called Data0, Data1, …
+    Values without a name of their own, as classic events have them, are called Data0, Data1, … An event without its System
+    part is a row of empty cells: it is there, and cannot be read.
 
     Raises:
         BadOutput: cut in the middle, or no list of events.
@@ -103,7 +104,9 @@ def parse_limit(value: Value) -> str:
 def _event(event: Element) -> Row:
     system = event.find(f"{_EVENT}System")
     if system is None:
-        raise BadOutput("there is an event without its System part")
+        return dict.fromkeys(("event_id", "record_id", "at", "provider", "channel", "computer", "level"), "") | {
+            "data": {}
+        }
     created = system.find(f"{_EVENT}TimeCreated")
     named = system.find(f"{_EVENT}Provider")
     return {

@@ -1,7 +1,8 @@
 """CommVault's web service: its login, its tokens, and what its replies mean.
 
 Login takes the password in base64 and answers a token, which goes into the header Authtoken of everything else; a dead one
-answers 401 and can be renewed once [src: cvpysdk]. The token stays in this object: it is in no reply that is handed on, in no
+answers 401 and can be renewed once [src: cvpysdk]. A list comes in pages: the headers limit and offset, a number of rows each,
+ask for one, and totalRecordsWithoutPaging says how many rows there are on all [doc: GET Job]. The token stays in this object: it is in no reply that is handed on, in no
 error and in no log. A login that was refused is not tried again for a while, since the product locks accounts.
 """
 
@@ -10,15 +11,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.api.actions import RunProgram
 from bot.api.queries import Fields, RunReader
-from bot.api.rows import Rows
+from bot.api.rows import Row, Rows
 from bot.errors import (
     AuthenticationFailed,
+    IncompleteResponse,
     MalformedResponse,
     NotFound,
     PolicyViolation,
@@ -27,13 +29,14 @@ from bot.errors import (
     TargetTimeout,
 )
 from bot.transport.allowlist.definitions import BadOutput
-from bot.transport.allowlist.web import ACCESS_DENIED, CALLS, JobRefused, WebCall
+from bot.transport.allowlist.web import ACCESS_DENIED, CALLS, JobRefused, WebCall, total_jobs
 from bot.transport.http import client as http
 
 _SECTION = "commvault"  # of the inventory, and of the credentials
 _DEVICE = "hvops"  # a name of ours for this client
 _CLIENT_TYPE, _MODE = 30, 4  # what the vendor's own client sends [src]
 _PAUSE = 300.0  # seconds after a refused login
+_MOST_PAGES = 20  # twenty thousand jobs, or two thousand where the service gives no more than 100 at a time
 _LOGIN = "Check username and password below [credentials.commvault] in the settings."
 
 
@@ -87,23 +90,57 @@ class BackupProduct:
         _check_login(on, service)
         try:
             async with asyncio.timeout(seconds), http.open_client(service.url, service.ca_file, seconds) as client:
-                reply = await self._with_token(on, service, client, call.verb, address)
+                if call.page:
+                    return await self._pages(on, service, client, call, address)
+                return self._read(on, call, await self._with_token(on, service, client, call.verb, address))
         except TimeoutError:
             raise TargetTimeout(on, f"no answer in {seconds:.0f} s.") from None
         except http.ERRORS as error:
             raise http.from_exception(on, error, _SECTION, seconds) from None
-        return self._read(on, call, reply)
+
+    async def _pages(
+        self, on: str, service: WebService, client: http.Client, call: WebCall, address: str
+    ) -> tuple[Rows, str]:
+        """All pages of a list. Jobs begin and end meanwhile: only as many different ones as every page counts are all.
+
+        Raises:
+            IncompleteResponse: fewer came, or the total changed on the way, or there are more pages than are asked for.
+            TargetError: as for any reply.
+        """
+        found: dict[str, Row] = {}
+        texts: list[str] = []
+        came, totals = 0, set[int | None]()
+        for _ in range(_MOST_PAGES):
+            paging = {"limit": str(call.page), "offset": str(came)}
+            reply = await self._with_token(on, service, client, call.verb, address, headers=paging)
+            rows, text = self._read(on, call, reply)
+            texts.append(text)
+            found |= {row["job"]: row for row in rows}
+            totals.add(total := total_jobs(reply.json()))
+            came += len(rows)
+            if not rows or total is None or came >= total:
+                break
+        if totals != {len(found)}:
+            raise _not_whole(on, len(found), totals)
+        return tuple(found.values()), "\n".join(texts)
 
     async def _with_token(
-        self, on: str, service: WebService, client: http.Client, verb: str, address: str
+        self,
+        on: str,
+        service: WebService,
+        client: http.Client,
+        verb: str,
+        address: str,
+        *,
+        headers: Mapping[str, str] | None = None,
     ) -> http.Reply:
         """Send it; where the token is dead, renew it and send it again: a 401 has not been carried out."""
+        more = headers or {}
         token = self._token or await self._log_in(on, service, client, "")
-        reply = await http.send(client, verb, address, _token_header(token))
+        reply = await http.send(client, verb, address, {**more, **_token_header(token)})
         if reply.status == http.UNAUTHORIZED:
-            reply = await http.send(
-                client, verb, address, _token_header(await self._log_in(on, service, client, token))
-            )
+            token = await self._log_in(on, service, client, token)
+            reply = await http.send(client, verb, address, {**more, **_token_header(token)})
         return reply
 
     async def _log_in(self, on: str, service: WebService, client: http.Client, dead: str) -> str:
@@ -173,6 +210,17 @@ async def _renew(client: http.Client, dead: str) -> str:
             client, "POST", "RenewLoginToken", _token_header(dead), {"sessionId": dead, "deviceId": _DEVICE}
         )
     )
+
+
+def _not_whole(on: str, came: int, totals: Collection[int | None]) -> IncompleteResponse:
+    """Why a list cannot be taken for all there is."""
+    counts = sorted(total for total in totals if total is not None)
+    if len(counts) < len(totals):
+        return IncompleteResponse(on, f"it does not say how many jobs there are: {came} came, which need not be all.")
+    says = (
+        f"its list of jobs did not come whole: {came} of {' or '.join(map(str, counts))}, in up to {_MOST_PAGES} pages."
+    )
+    return IncompleteResponse(on, says, "Ask again: jobs that begin or end meanwhile move the pages.")
 
 
 def _token_header(token: str) -> dict[str, str]:

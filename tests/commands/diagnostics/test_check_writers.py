@@ -239,6 +239,84 @@ async def test_events_from_before_the_writer_was_last_well_name_nobody(check, ma
     assert line(report, "Suspect") == ["No event 10102 names a guest since 22:15 UTC. That clears nobody."]
 
 
+def storm(make, count, **data):
+    return [make.event(10102, f"2026-11-22T22:{20 + at // 60:02}:{at % 60:02}Z", **data) for at in range(count)]
+
+
+async def test_that_no_event_names_a_guest_is_not_said_of_a_log_that_was_cut(check, make, waiting):
+    report = await check(make.cluster(hv03={WRITERS: waiting, VMMS: storm(make, 200)}))
+    cut = "Only the newest 200 were read, back to 22:20 UTC."
+    assert line(report, "Suspect") == [f"No event 10102 that was read names a guest. {cut} That clears nobody."]
+    assert report.unanswered == (
+        Unknown("hv03", "not whole", f"Events 10102: {cut} Guests that others of them name are not known."),
+    )
+    whole = await check(make.cluster(hv03={WRITERS: waiting, VMMS: storm(make, 199)}))
+    assert line(whole, "Suspect") == ["No event 10102 names a guest since 21 Nov 22:41 UTC. That clears nobody."]
+    assert whole.unanswered == ()
+
+
+async def test_suspects_of_a_log_that_was_cut_need_not_be_all(check, make, waiting):
+    named = storm(make, 200, VmName="test-tfs-01", VmId=make.vm_id(300))
+    report = await check(make.cluster(hv03={WRITERS: waiting, VMMS: named}))
+    (suspect,) = line(report, "Suspect")
+    assert suspect.endswith("200 times). Only the newest 200 were read, back to 22:20 UTC.")
+    elsewhere = await check(make.cluster(hv03={WRITERS: waiting}, hv02={VMMS: named}), target=HV03)
+    assert [(one.target, one.kind) for one in elsewhere.unanswered] == [("hv02", "not whole")]
+
+
+async def test_an_event_that_cannot_be_read_hides_no_other_and_is_said(check, make, waiting, named):
+    odd = named[0] | {"at": "yesterday"}
+    report = await check(make.cluster(hv03={WRITERS: waiting, VMMS: [odd, *named]}))
+    assert line(report, "Suspect") == ["test-tfs-01 (event 10102, 22:14 UTC). 1 event cannot be read."]
+    report = await check(make.cluster(hv03={WRITERS: waiting, VMMS: [odd]}))
+    (suspect,) = line(report, "Suspect")
+    assert suspect == "No event 10102 that was read names a guest. 1 event cannot be read. That clears nobody."
+    assert [one.kind for one in report.unanswered] == ["not whole"]
+
+
+async def test_that_no_event_names_a_guest_is_not_said_of_a_log_that_is_silent(check, make, waiting):
+    silent = Unknown("hv03", "timed out", "no answer in 20 s.")
+    report = await check(make.cluster(hv03={WRITERS: waiting, VMMS: silent}))
+    assert line(report, "Suspect") == ["Not known: the events 10102 of hv03 did not come. That clears nobody."]
+
+
+async def test_counts_of_a_log_that_was_cut_are_at_least(check, make, waiting):
+    drains = [make.event(1137, f"2026-11-22T22:30:{at % 60:02}Z", Status="5960") for at in range(200)]
+    report = await check(make.cluster(hv03={WRITERS: waiting, SYSTEM: drains}))
+    assert any("(at least 200 events 1137, last" in text for text in line(report, "Because"))
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "why"),
+    [
+        ("System Writer", {"state": None, "unreadable": "State: ?"}, "in a state that cannot be read (State: ?)"),
+        ("System Writer", {"state_text": "Failed"}, "the state’s number is [1], its word “Failed”"),
+        ("Microsoft Hyper-V VSS Writer", {"writer_id": None, "unreadable": "Writer Id: {x}"}, "Writer Id: {x}"),
+    ],
+)
+async def test_one_writer_that_cannot_be_read_is_unknown_and_the_others_are_not(check, make, name, cells, why):
+    failed = make.writer_row("SqlServerWriter", 10, "Timed out")
+    rows = make.writer_rows(make.writer_row(name) | cells, failed)
+    report = await check(make.cluster(hv03={WRITERS: rows}))
+    assert [(one.status, one.target) for one in report.findings] == [("FAILED", "hv03")]
+    (unknown,) = report.unanswered
+    assert (unknown.target, unknown.kind) == ("hv03", "not understood")
+    assert unknown.why.startswith(f"{name} ")
+    assert why in unknown.why
+    assert all("hv03" not in one.targets for one in report.fine)
+    assert {dict(one.fields)["state"] for one in report.samples} == {1, 10}
+
+
+async def test_event_8194_beside_a_writer_that_cannot_be_read_is_no_missing_permission(check, make):
+    denied = [
+        make.event(8194, f"2026-11-22T0{hour}:00:00Z", Data0="hr = 0x80070005, Access is denied.") for hour in (1, 2)
+    ]
+    odd = make.writer_rows(make.writer_row("System Writer") | {"state": None, "unreadable": "State: ?"})
+    report = await check(make.cluster(hv02={WRITERS: odd, APPLICATION: denied}))
+    assert report.findings == ()
+    assert any("too few to tell" in note for note in report.notes)
+
+
 async def test_failed_writers_with_what_to_do_and_never_a_restart_of_the_cluster_service(check, make):
     failed = make.writer_rows(
         make.writer_row("Cluster Database", 8, "Non-retryable error"),

@@ -6,6 +6,7 @@ from bot.api.facts import Unknown
 from bot.api.report import Severity
 from commands.diagnostics.find_missing_vms import Args, collect, evaluate
 from commands.sources import vmm
+from commands.vmm.gates import no_vmm_job
 
 ARGS = Args(Target("vmm", "vmm", clusters=("prod",)))
 
@@ -87,6 +88,16 @@ async def test_a_job_of_vmms_is_left_in_peace(answer):
     )
     assert [(finding.severity, finding.status) for finding in report.findings] == [(Severity.NOTE, "BUSY")]
     assert any("1 VMM job running" in note for note in report.notes)
+
+
+async def test_as_many_jobs_as_the_select_stops_at_may_be_more(answer):
+    jobs = [{"TaskID": guid("job", str(at)), "TaskState": "Running"} for at in range(100)]
+    assert any(
+        "100 or more VMM jobs running" in note for note in (await answer([], vmm={"vmm running jobs": jobs})).notes
+    )
+    gate = no_vmm_job("vmm", 100)
+    assert (gate.passed, gate.measured) == (False, "100 or more running")
+    assert no_vmm_job("vmm", 99).measured == "99 running"
 
 
 async def test_a_node_that_is_silent_makes_nothing_missing(answer):

@@ -184,6 +184,33 @@ async def test_a_job_of_the_node_its_cluster_or_a_guest_counts(planned, make, cl
     assert "backup job 48211" in plan.reason
 
 
+async def test_a_job_whose_state_cannot_be_read_counts_for_its_machine_only(planned, make):
+    jobs = {"commvault active jobs": [make.job(client="elsewhere", status="")]}
+    plan = await planned(COMMAND, make.resettable(hv03=stuck(make), commvault=jobs))
+    assert len(plan.groups) == 1
+    jobs = {"commvault active jobs": [make.job(status="")]}
+    plan = await planned(COMMAND, make.resettable(hv03=stuck(make), commvault=jobs))
+    assert plan.groups == ()
+    assert "in a state that cannot be read" in plan.blocking_gates[0].measured
+
+
+async def test_a_job_that_does_not_say_which_machine_it_saves_may_be_of_this_one(planned, make):
+    jobs = {"commvault active jobs": [make.job(client="")]}
+    plan = await planned(COMMAND, make.resettable(hv03=stuck(make), commvault=jobs))
+    (gate,) = plan.blocking_gates
+    assert (gate.description, gate.outcome) == (JOB_GATE, GateOutcome.NOT_KNOWN)
+    assert gate.measured == "not known: job 48211 does not say which machine it saves"
+
+
+async def test_no_job_of_its_guests_waits_is_not_said_where_its_guests_are_not_known(planned, make):
+    silent = Unknown("hv03", "timed out", "no answer in 20 s.")
+    rows = make.writer_rows(make.writer_row("System Writer", 9, "Timed out"))
+    over = stuck(make, Msvm_ComputerSystem=silent) | {"vssadmin list writers": rows}
+    plan = await planned(COMMAND, make.resettable(hv03=over), writer=("System", "Writer"))
+    held = {gate.description: gate.measured for gate in plan.blocking_gates}
+    assert held[JOB_GATE] == "not known: its guests are not known: no answer in 20 s"
+
+
 async def test_a_job_that_has_ended_does_not_count(planned, make):
     jobs = {"commvault active jobs": [make.job(status="Killed"), make.job(2, status="Completed w/ one or more errors")]}
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make), commvault=jobs))
@@ -240,6 +267,26 @@ async def test_gates_that_hold_it(planned, make, case):
     plan = await planned(COMMAND, make.resettable(**({"hv03": stuck(make)} | over(make))))
     assert plan.groups == ()
     assert [(gate.description, gate.measured) for gate in plan.blocking_gates][:1] == [(says, measured)]
+    assert says in plan.reason
+
+
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        ({"state": None, "unreadable": "State: ?"}, "What vssadmin prints of it cannot be read: look on the host."),
+        ({"state_text": "Stable"}, "What vssadmin prints of it cannot be read: look on the host."),
+        (
+            {"writer_id": None, "unreadable": "Writer Id: {x}"},
+            "it lists no Hyper-V writer, though the id of one cannot be read",
+        ),
+    ],
+)
+async def test_a_writer_that_cannot_be_read_is_not_reset(planned, make, cells, says):
+    over = stuck(make)
+    key = next(key for key in over if "vssadmin" in key)
+    over[key] = [row | cells if "Hyper-V" in row["name"] else row for row in over[key]]
+    plan = await planned(COMMAND, make.resettable(hv03=over))
+    assert plan.groups == ()
     assert says in plan.reason
 
 

@@ -4,8 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.api.rows import CellError
-from commands.sources.event_log import logged_events, named_guest, says, snapshot_failures
+from commands.sources.event_log import MOST, logged_events, named_guest, says, snapshot_failures
 
 VM = "9FC171E7-B2C6-4BD2-9FF0-253209B2A69D"
 
@@ -51,9 +50,36 @@ def test_repeated_values_are_all_read():
 
 
 @pytest.mark.parametrize("gap", [{"event_id": ""}, {"at": ""}, {"at": "yesterday"}, {"event_id": "x"}])
-def test_a_row_without_number_or_time_is_not_read(gap):
-    with pytest.raises(CellError):
-        snapshot_failures("hv03", datetime(2026, 11, 22, tzinfo=UTC)).read([row() | gap])
+def test_a_row_without_number_or_time_is_counted_and_hides_no_other(gap):
+    log = read([row() | gap, row(VmName="crm-01")])
+    assert [named_guest(event) for event in log] == [("", "crm-01")]
+    assert log.unreadable == 1
+    assert not log.is_whole(SINCE)
+
+
+SINCE = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def read(rows):
+    return snapshot_failures("hv03", SINCE).read(rows)
+
+
+@pytest.mark.parametrize(
+    ("count", "since", "whole"),
+    [
+        (0, SINCE, True),
+        (MOST - 1, SINCE, True),
+        (MOST, SINCE, False),
+        (MOST, SINCE.replace(hour=22), False),
+        (MOST, SINCE.replace(hour=23), True),  # what may be cut off is older than that
+    ],
+)
+def test_a_list_as_long_as_was_asked_for_may_be_cut(count, since, whole):
+    assert read([row("2026-11-22T22:00:00Z")] * count).is_whole(since) is whole
+
+
+def test_a_list_that_cannot_be_read_at_all_is_not_whole():
+    assert not read([row(at="")] * MOST).is_whole(SINCE.replace(hour=23))
 
 
 def test_the_question_is_bounded_in_time_and_number():

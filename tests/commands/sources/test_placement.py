@@ -3,6 +3,7 @@
 import pytest
 
 from bot.api.facts import Unknown
+from bot.api.rows import CellError
 from commands.sources.placement import (
     find_possible_owners,
     move_threshold,
@@ -36,11 +37,17 @@ def test_possible_owners_by_lower_case_names():
     rows = [
         {"GroupComponent": {"__CLASS": "MSCluster_Resource", "Name": "VM A"}, "PartComponent": {"Name": "HV1"}},
         {"GroupComponent": {"name": "vm a"}, "PartComponent": {"name": "hv2"}},
-        {"GroupComponent": None, "PartComponent": {"Name": "hv2"}},
-        {"GroupComponent": {"Id": "x"}, "PartComponent": {"Name": "hv2"}},
-        {"GroupComponent": {"Name": ("a", "b")}, "PartComponent": {"Name": "hv2"}},
     ]
     assert possible_owners("prod").read(rows) == {"vm a": frozenset({"hv1", "hv2"})}
+
+
+@pytest.mark.parametrize("end", [None, "", 5, {}, {"Id": "x"}, {"Name": ("a", "b")}, {"Name": ""}])
+@pytest.mark.parametrize("column", ["GroupComponent", "PartComponent"])
+def test_an_end_that_names_nothing_is_never_dropped(column, end):
+    """Without that row, HV2 would be a node where the machine may not run."""
+    rows = [{"GroupComponent": {"Name": "VM A"}, "PartComponent": {"Name": node}} for node in ("HV1", "HV2")]
+    with pytest.raises(CellError):
+        possible_owners("prod").read([rows[0], rows[1] | {column: end}])
 
 
 OWNERS = ("prod", "MSCluster_ResourceToPossibleOwner")
@@ -105,6 +112,13 @@ async def test_who_is_silent_is_not_asked_for_more(scripted, kind):
     ask = asking(scripted, lambda _: silent)
     assert await find_possible_owners("prod", ["VM 1"], ask) is silent
     assert len(ask.asked) == 1
+
+
+async def test_owners_are_not_known_where_the_whole_table_cannot_be_read_either(scripted):
+    odd = [*EVERY, {"GroupComponent": {"Name": "VM 1"}, "PartComponent": None}]
+    found = await find_possible_owners("prod", ["VM 1"], asking(scripted, lambda _: odd, whole=odd))
+    assert isinstance(found, Unknown)
+    assert found.kind == "bad reply"
 
 
 async def test_unknown_stays_unknown_where_the_whole_table_is_refused_as_well(scripted):

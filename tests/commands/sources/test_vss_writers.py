@@ -85,9 +85,40 @@ def test_an_empty_list_stays_empty():
 
 
 @pytest.mark.parametrize("state", [None, "", "five"])
-def test_a_row_without_a_state_is_not_read(state):
+def test_a_row_without_a_state_is_one_unknown_writer_and_hides_no_other(state):
+    odd, well = host_writers("hv03").read([row() | {"state": state}, row("Registry Writer")])
+    assert (odd.state, odd.waits, odd.failed) == (None, False, False)
+    assert odd.unreadable
+    assert odd.says.startswith("in a state that cannot be read")
+    assert (well.state, well.unreadable) == (1, "")
     with pytest.raises(CellError):
-        host_writers("hv03").read([row() | {"state": state}])
+        host_writers("hv03").read([row() | {"state": state}] * 2)
+
+
+@pytest.mark.parametrize(
+    ("state", "word", "contradicts"),
+    [
+        ("1", "Stable", False),
+        ("1", "Failed", True),
+        ("5", "Stable", True),
+        ("5", "Waiting for completion", False),
+        ("4", "Frozen", False),
+        ("9", "failed", False),
+        ("9", "Stable", True),
+        ("8", "Fehlgeschlagen", False),
+        ("99", "Failed", True),
+        ("1", "", False),
+    ],
+)
+def test_a_word_that_contradicts_its_number_is_shown(state, word, contradicts):
+    (writer,) = host_writers("hv03").read([row(state=state) | {"state_text": word}])
+    says = f"the state’s number is [{state}], its word “{word}”"
+    assert writer.unreadable == (says if contradicts else "")
+
+
+def test_what_cannot_be_relied_on_teaches_no_language():
+    odd = row(error="Kein Fehler") | {"state_text": "Failed"}
+    assert {one.error for one in host_writers("hv03").read([row(error="Kein Fehler"), odd])} == {Error.UNREAD}
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lab.commvault import responses, tokens
 from lab.world import backup
 from lab.world.accounts import Account
+from lab.world.model import BackupJob
 
 JOB = 48211
 
@@ -161,6 +162,22 @@ async def test_jobs_are_listed_by_category(client, world, clock, query, numbers)
     reply = (await client.get(f"Job{query}")).json()
     assert [row["jobSummary"]["jobId"] for row in reply["jobs"]] == numbers
     assert reply["totalRecordsWithoutPaging"] == len(numbers)
+
+
+async def test_a_list_comes_in_pages(client, world):
+    """A hundred where nothing else is asked; `limit` and `offset` are headers, and the total is that of all pages [doc]."""
+    world.jobs = {at: BackupJob(at, world.node("hv01"), "suspended") for at in range(1, 141)}
+
+    async def listed(**paging):
+        reply = (await client.get("Job?jobCategory=Active", **paging)).json()
+        assert reply["totalRecordsWithoutPaging"] == 140
+        return [row["jobSummary"]["jobId"] for row in reply.get("jobs", [])]
+
+    assert await listed() == list(range(140, 40, -1))
+    assert await listed(offset="100") == list(range(40, 0, -1))
+    assert await listed(limit="50", offset="50") == list(range(90, 40, -1))
+    assert await listed(limit="1000") == list(range(140, 0, -1))
+    assert await listed(offset="140") == []
 
 
 async def test_finished_jobs_are_listed_as_far_back_as_asked(client, world, clock):

@@ -78,6 +78,38 @@ def test_an_empty_list_is_an_answer_but_silence_and_failure_are_not():
         parse_writers(HEADER + "Fehler: Etwas ist schiefgegangen.\r\n")
 
 
+WELL = block(name="'System Writer'", state="[1] Stable", error="No error", writer=OTHER)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("waits", ["", WAITING])
+@pytest.mark.parametrize(
+    ("odd", "column", "line"),
+    [
+        (block(writer="66841cd4-XXXX"), "writer_id", "Writer Id: {66841cd4-XXXX}"),
+        (block().replace(INSTANCE, ""), "instance_id", "Writer Instance Id: {}"),
+        (block(state="Waiting for completion"), "state", "State: Waiting for completion"),
+        (block(FR, state="[x] Stable"), "state", "État : [x] Stable"),
+    ],
+)
+def test_one_writer_that_cannot_be_read_hides_no_other(odd, column, line, place, waits):
+    others = [WELL, WELL]
+    others.insert(place, odd)
+    rows = parse_writers(HEADER + waits + "".join(others))
+    (well,) = parse_writers(HEADER + WELL)
+    assert [row for row in rows if row == well] == [well, well]
+    assert rows[place]["name"] == "Microsoft Hyper-V VSS Writer"
+    assert [name for name, cell in rows[place].items() if cell is None] == [column]
+    assert rows[place]["unreadable"] == line
+
+
+def test_five_lines_that_are_hardly_a_writer_are_no_list():
+    for odd in (block(writer="x", state="x"), block(writer="x").replace(INSTANCE, "")):
+        for output in (WELL + odd, odd + WELL):
+            with pytest.raises(BadOutput):
+                parse_writers(HEADER + output)
+
+
 WHOLE = HEADER + WAITING + block() + block(name="'System Writer'", state="[1] Stable", writer=OTHER)
 
 

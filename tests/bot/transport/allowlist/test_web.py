@@ -56,8 +56,14 @@ def test_what_is_missing_is_empty():
     assert (row["client"], row["started"], row["changed"], row["reason"]) == ("hv04", None, None, "")
 
 
+@pytest.mark.parametrize("status", [{}, {"status": None}, {"status": 3}, {"status": ["Running"]}])
+def test_one_job_without_a_state_hides_no_other(status):
+    odd, row = parse_jobs({"jobs": [{"jobSummary": {"jobId": 7} | status}, {"jobSummary": SUMMARY}]})
+    assert (odd["job"], odd["status"], row) == ("7", "", ROW)
+
+
 @pytest.mark.parametrize(
-    "reply", [None, 3, "text", [], {}, {"jobs": [{"jobSummary": {}}]}, {"jobs": [{"jobSummary": {"jobId": 1}}]}]
+    "reply", [None, 3, "text", [], {}, {"jobs": [{"jobSummary": {}}]}, {"jobs": [{"jobSummary": {"status": "x"}}]}]
 )
 def test_anything_else_is_no_list(reply):
     with pytest.raises(BadOutput):

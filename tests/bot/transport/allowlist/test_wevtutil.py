@@ -80,13 +80,19 @@ def test_characters_that_xml_forbids_do_not_hide_the_events():
         event("") + "<Event",
         "not xml",
         "<Other/>",
-        f"<Event xmlns='{NS}'/>",
         '<!DOCTYPE a [<!ENTITY b "c">]>' + event(""),
     ],
 )
 def test_what_is_no_list_of_events_is_refused(output):
     with pytest.raises(BadOutput):
         wevtutil.parse_events(output)
+
+
+def test_an_event_without_its_system_part_is_there_and_hides_no_other():
+    odd, row = wevtutil.parse_events(f"<Event xmlns='{NS}'/>" + event(""))
+    assert (odd["event_id"], odd["at"], odd["data"]) == ("", "", {})
+    assert odd.keys() == row.keys()
+    assert row["event_id"] == "10102"
 
 
 @settings(max_examples=60)

@@ -17,6 +17,7 @@ from bot.config.settings import Credentials, Settings
 from bot.errors import (
     AuthenticationFailed,
     ConnectionFailed,
+    IncompleteResponse,
     MalformedResponse,
     NotFound,
     PolicyViolation,
@@ -34,6 +35,7 @@ from bot.transport.routing import Router
 from lab import scenarios
 from lab.commvault import FakeCommVault
 from lab.world.accounts import Account
+from lab.world.model import BackupJob
 
 JOB = 48211
 ACCOUNT, VIEWER = Account("backup", "svc-backup", "a:pässword 1"), Account("viewer", "svc-view", "pw")
@@ -159,6 +161,59 @@ async def test_the_token_is_shown_nowhere(product, answering):
 TOKEN = {"token": "QSDK 1"}
 
 
+def jobs(world, count):
+    """Active jobs by the hundred, of other machines."""
+    for number in range(1, count + 1):
+        world.jobs[number] = BackupJob(number, world.node("hv01"), "suspended", client=f"filer-{number}")
+
+
+@pytest.mark.parametrize("cap", [None, 100, 70, 1])
+async def test_a_list_of_many_jobs_is_asked_for_page_by_page(product, practice, cap):
+    practice.world.jobs.clear()
+    jobs(practice.world, 140 if cap != 1 else 20)
+    practice.page_cap = cap or practice.page_cap
+    rows, raw = await product.answer(ACTIVE, SECONDS)
+    assert {row["job"] for row in rows} == set(map(str, practice.world.jobs))
+    assert raw.count("totalRecordsWithoutPaging") == {None: 1, 100: 2, 70: 2, 1: 20}[cap]
+
+
+async def test_more_pages_than_are_asked_for_are_no_list(product, practice):
+    practice.world.jobs.clear()
+    jobs(practice.world, 21)
+    practice.page_cap = 1
+    with pytest.raises(IncompleteResponse, match="did not come whole: 20 of 21, in up to 20 pages") as found:
+        await product.answer(ACTIVE, SECONDS)
+    assert found.value.kind == "not whole"
+
+
+def page(total, *numbers):
+    said = {} if total is None else {"totalRecordsWithoutPaging": total}
+    return said | {"jobs": [{"jobSummary": {"jobId": number, "status": "Running"}} for number in numbers]}
+
+
+@pytest.mark.parametrize(
+    ("pages", "says"),
+    [
+        ([page(3, 1, 2), page(3, 2)], "2 of 3"),  # one began meanwhile: the last of a page comes again
+        ([page(3, 1, 2), page(2)], "2 of 2 or 3"),  # one ended
+        ([page(2, 1), page(2)], "1 of 2"),
+        ([page(1, 1, 2)], "2 of 1"),
+        ([page("many", 1)], "does not say how many"),
+        ([page(None, 1)], "does not say how many"),
+    ],
+)
+async def test_pages_that_do_not_make_a_whole_are_no_list(answering, pages, says):
+    product, _ = await answering(TOKEN, *pages)
+    with pytest.raises(IncompleteResponse, match=says):
+        await product.answer(ACTIVE, SECONDS)
+
+
+async def test_one_job_is_never_paged_for(answering):
+    product, seen = await answering(TOKEN, page(None, JOB))
+    assert len((await product.answer(ONE, SECONDS))[0]) == 1
+    assert len(seen) == 2
+
+
 @pytest.mark.parametrize(
     ("reply", "status", "error"),
     [
@@ -166,7 +221,7 @@ TOKEN = {"token": "QSDK 1"}
         ("", 200, MalformedResponse),
         ("[]", 200, MalformedResponse),
         ("[" * 100_000, 200, MalformedResponse),
-        ({"jobs": [{"jobSummary": {"jobId": 1}}]}, 200, MalformedResponse),
+        ({"jobs": [{"jobSummary": {"status": "Running"}}]}, 200, MalformedResponse),
         ({"other": 1}, 200, MalformedResponse),
         ({"errorMessage": "Access denied", "errorCode": 5}, 200, AuthenticationFailed),
         ({"errorMessage": "x", "errorCode": 7}, 200, TargetFault),
