@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from commands.sources.guests import Guest, Power
-from commands.sources.vmm import BUSY, MISSING, Machine
+from commands.sources.guests import Guest
+from commands.sources.vmm import BUSY, MISSING, STATES, Machine
 
 
 class RecordStatus(StrEnum):
@@ -98,6 +98,8 @@ def _judge(
     real, why = _where(places.get(machine.vm_id, ()))
     if not machine.vm_id:
         why = "VMM has no virtual-machine id for it."
+    if not why and machine.state not in STATES:
+        why = f"VMM has it in state {machine.state}, which nobody has explained."
     if records > 1 or (machine.state in BUSY and not why):
         return Compared(machine, believed, real, RecordStatus.DUPLICATE if records > 1 else RecordStatus.BUSY)
     if why:
@@ -115,7 +117,7 @@ def _where(places: Sequence[Place]) -> tuple[Place | None, str]:
     """The one place; during a move a machine is seen twice, and where it runs is where it is."""
     if len(places) < 2:  # noqa: PLR2004 - one, or none
         return (places[0] if places else None), ""
-    running = [place for place in places if place.guest.power is Power.RUNNING]
+    running = [place for place in places if place.guest.power.runs]
     if len(running) == 1:
         return running[0], ""
     return None, f"It is seen on {' and '.join(place.host for place in places)} at once."

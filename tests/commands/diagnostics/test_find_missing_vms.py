@@ -89,6 +89,12 @@ async def test_a_job_of_vmms_is_left_in_peace(answer):
     assert any("1 VMM job running" in note for note in report.notes)
 
 
+async def test_a_state_that_nobody_has_explained_agrees_with_nothing(answer):
+    report = await answer([record("crm-01", "hv04", 999)], hv04=on("vm-hv04", "crm-01"))
+    assert "VMM has it in state 999, which nobody has explained." in str(report)
+    assert "1 unknown" in report.title
+
+
 async def test_a_node_that_is_silent_makes_nothing_missing(answer):
     records = [record("crm-01", "hv04", 220), record("crm-02", "hv05"), record("crm-03", "hv04")]
     report = await answer(records, silent={"hv05": "timed out"})
