@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from commands.formatting import format_time, join_names, pluralize, sentences
-from commands.sources.event_log import DRAIN_MOVE_FAILED, LOCKED_ERROR, says
+from commands.sources.event_log import DRAIN_MOVE_FAILED, drain_error, format_error_code
 from commands.vss.event_8194 import Cause
 from commands.vss.node_verdict import NodeVerdict
 
@@ -51,9 +51,11 @@ def _drains(node: NodeVerdict, now: datetime) -> str:
         return ""
     own = node.facts.clustering
     drains = [event for event in own if event.event_id == DRAIN_MOVE_FAILED]
-    locked = f" with error {LOCKED_ERROR}" if any(says(event, LOCKED_ERROR) for event in drains) else ""
+    codes = dict.fromkeys(code for code in map(drain_error, drains) if code is not None)
+    errors = "errors" if len(codes) > 1 else "error"
+    failed = f" with {errors} {join_names([format_error_code(code) for code in codes], 4)}" if codes else ""
     moves = (
-        f"A drain failed{locked} ({pluralize(len(drains), 'event')} 1137, last {format_time(drains[0].at, now)})."
+        f"A drain failed{failed} ({pluralize(len(drains), 'event')} 1137, last {format_time(drains[0].at, now)})."
         if drains
         else ""
     )
