@@ -102,7 +102,7 @@ def _nameless(hosted: HostedGuest) -> Unknown:
 
 
 def _should_answer(hosted: HostedGuest) -> bool:
-    return hosted.guest.power is Power.RUNNING and hosted.told.system not in _NOT_WINDOWS and not is_askable(hosted)
+    return hosted.guest.power.runs and hosted.told.system not in _NOT_WINDOWS and not is_askable(hosted)
 
 
 def _title(args: Args, facts: GuestSpaceFacts, judged: Sequence[Judged], unknown: int) -> str:
@@ -161,9 +161,9 @@ def _fine(args: Args, facts: GuestSpaceFacts, judged: Sequence[Judged]) -> tuple
 
 def _notes(facts: GuestSpaceFacts, answered: int, unknown: int, judged: Sequence[Judged]) -> tuple[str, ...]:
     by_name = sorted(facts.guests, key=lambda one: one.guest.name.casefold())
-    running = [one for one in by_name if one.guest.power is Power.RUNNING]
+    running = [one for one in by_name if one.guest.power.runs]
     others = {system: [one.guest.name for one in running if one.told.system is system] for system in _NOT_WINDOWS}
-    rest = [one for one in by_name if one.guest.power is not Power.RUNNING]
+    rest = [one for one in by_name if not one.guest.power.runs]
     idle = {power: [one.guest.name for one in rest if one.guest.power is power] for power in Power}
     skipped = {word.value: names for word, names in (*others.items(), *idle.items()) if names}
     total, silent = len(facts.guests) + len(facts.unseen), unknown + len(facts.unseen)

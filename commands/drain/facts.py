@@ -31,6 +31,7 @@ from commands.sources.nodes import NodeState, node_states, quorum_witness
 from commands.sources.vmm import find_running_jobs
 
 _UNDER_WAY = (2, 3, 4, 5, 6)  # JobState: new, starting, running, suspended, shutting down [doc]
+_ENDED = (7, 8, 9, 10)  # completed, terminated, killed, exception [doc]
 _STORAGE = "root/Microsoft/Windows/Storage"
 
 
@@ -160,8 +161,15 @@ def storage_jobs(node: Node) -> Source[tuple[str, ...]]:
 
 
 def _read_storage_jobs(rows: Rows) -> tuple[str, ...]:
-    """The names of the jobs that have not ended. Raises CellError."""
-    return tuple(get_str(row, "Name") for row in rows if get_int(row, "JobState") in _UNDER_WAY)
+    """The names of the jobs that have not ended. Raises CellError, and ValueError for a state that is not listed."""
+    found = []
+    for row in rows:
+        state = get_int(row, "JobState")
+        if state not in (*_UNDER_WAY, *_ENDED):
+            raise ValueError(f"whether the job {get_str(row, 'Name')} has ended is open: its JobState is {state}")
+        if state in _UNDER_WAY:
+            found.append(get_str(row, "Name"))
+    return tuple(found)
 
 
 async def _threshold_of_hive(node: Node, told: int | Unknown | None, ask: QueryClient) -> int | Unknown | None:

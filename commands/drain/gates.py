@@ -86,7 +86,7 @@ def node_is_up(node: str, state: NodeState | None, nodes: Sequence[NodeState] | 
         return _unknown(says, nodes)
     failed = ", its last drain failed" if state.drain == Drain.FAILED and not state.is_up else ""
     told = "" if state.is_up else f"{node} is {state.word}{failed}"
-    return Gate(says, outcome=GateOutcome.of(state.is_up), measured=told)
+    return Gate(says, outcome=GateOutcome.of(state.is_up if state.is_known else None), measured=told)
 
 
 def other_nodes_work(cluster: str, others: Sequence[NodeState] | Unknown) -> Gate:
@@ -94,14 +94,14 @@ def other_nodes_work(cluster: str, others: Sequence[NodeState] | Unknown) -> Gat
     says = f"No other node of {cluster} is paused or leaves the cluster"
     if isinstance(others, Unknown):
         return _unknown(says, others)
-    away = [
-        f"{one.name} is {one.word}" for one in others if one.state not in (ClusterNodeState.UP, ClusterNodeState.DOWN)
-    ]
+    away = [one for one in others if one.state not in (ClusterNodeState.UP, ClusterNodeState.DOWN)]
+    open_ = bool(away) and not any(one.is_known for one in away)
+    told = join_names([f"{one.name} is {one.word}" for one in away])
     up = [one.name for one in others if one.is_up]
     return Gate(
         says,
-        outcome=GateOutcome.of(not away),
-        measured=join_names(away) if away else f"{pluralize(len(up), 'other node')} up",
+        outcome=GateOutcome.of(None if open_ else not away),
+        measured=told if away else f"{pluralize(len(up), 'other node')} up",
     )
 
 
@@ -111,6 +111,8 @@ def quorum_holds(node: str, nodes: Sequence[NodeState] | Unknown, witness: bool 
     if isinstance(nodes, Unknown) or isinstance(witness, Unknown):
         return _unknown(says, nodes, witness, blocks=False)
     votes = votes_without(nodes, node, witness=witness)
+    if votes is None:
+        return Gate(says, GateOutcome.NOT_KNOWN, "not known: not every node tells its state and its vote", blocks=False)
     return Gate(
         says, outcome=GateOutcome.of(votes.suffice), measured=f"{votes.left} of {votes.of} votes left", blocks=False
     )
@@ -128,7 +130,7 @@ def memory_suffices(
     Args:
         node: that is emptied.
         guests: of the node, those of the cluster.
-        memory: VM id -> bytes that it holds.
+        memory: VM id -> bytes that it holds; where it is missing, a guest that holds any makes the answer not known.
         free: other node that is up -> free bytes.
         owners: VM id -> nodes where it may be, in lower case; where it is missing, anywhere.
     """
@@ -140,12 +142,14 @@ def memory_suffices(
     needs = [Need(one.name, memory.get(one.vm_id, 0), owners.get(one.vm_id)) for one in guests]
     homeless = without_room([need for need in needs if need.memory], known)
     gap = f"; {join_names([one.target for one in silent])} did not tell" if silent else ""
+    unmeasured = [one.name for one in guests if one.vm_id not in memory and not one.power.is_at_rest]
+    gap += f"; not told of {join_names(unmeasured, 4)}" if unmeasured else ""
     left = f"; no room for {join_names(homeless, 4)}" if homeless else ""
     total = format_size(sum(need.memory for need in needs))
     room = f"{format_size(sum(known.values()))} free on {pluralize(len(known), 'node')}"
     return Gate(
         says,
-        outcome=GateOutcome.of(None if homeless and silent else not homeless),
+        outcome=GateOutcome.of(None if (homeless and silent) or (unmeasured and not homeless) else not homeless),
         measured=f"needs {total}, {room}{gap}{left}",
     )
 
@@ -207,16 +211,21 @@ def guests_move_live(
     if isinstance(roles, Unknown) or not isinstance(threshold, int) or isinstance(guests, Unknown):
         return _unknown(says, roles, threshold, guests, blocks=False)
     own = [one for one in roles if one.is_guest and one.owner.casefold() == node.casefold()]
-    resting = {one.name.casefold() for one in guests if one.power is not Power.RUNNING}
-    quick = [
-        one.name
-        for one in own
-        if one.priority is not None and one.priority < threshold and one.name.casefold() not in resting
-    ]
+    resting = {one.name.casefold() for one in guests if not one.power.runs and one.power is not Power.UNKNOWN}
+    unclear = {one.name.casefold() for one in guests if one.power is Power.UNKNOWN}
+    awake = [one for one in own if one.name.casefold() not in resting]
+    below = [one for one in awake if one.priority is not None and one.priority < threshold]
+    quick = [one.name for one in below if one.name.casefold() not in unclear]
+    open_ = [one.name for one in awake if one.priority is None or (one in below and one.name not in quick)]
     told = (
-        f"saved and moved, so down for a while: {join_names(quick, 6)}" if quick else f"MoveTypeThreshold {threshold}"
+        f"saved and moved, so down for a while: {join_names(quick, 6)}"
+        if quick
+        else f"not told of {join_names(open_, 6)}"
+        if open_
+        else f"MoveTypeThreshold {threshold}"
     )
-    return Gate(says, outcome=GateOutcome.of(not quick), measured=told, blocks=False)
+    outcome = GateOutcome.of(None if open_ and not quick else not quick)
+    return Gate(says, outcome=outcome, measured=told, blocks=False)
 
 
 def guests_are_clustered(node: str, guests: Sequence[Guest] | Unknown, clustered: Sequence[Guest] | Unknown) -> Gate:

@@ -27,7 +27,6 @@ from commands.sources.event_log import snapshot_failures
 from commands.sources.guests import (
     HostedGuest,
     HostGuests,
-    Power,
     guest_firmware,
     guest_identity,
     look_at_guests,
@@ -64,7 +63,7 @@ class GuestSpaceFacts:
 def is_askable(hosted: HostedGuest) -> bool:
     """Whether a guest can be asked at all: running, not known to be something else than Windows, and with a name."""
     known = hosted.told.system not in (System.LINUX, System.OTHER)
-    return hosted.guest.power is Power.RUNNING and known and bool(hosted.told.fqdn)
+    return hosted.guest.power.runs and known and bool(hosted.told.fqdn)
 
 
 def short_of_space(facts: GuestSpaceFacts) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from commands.formatting import join_names, pluralize
 from commands.no_plan import no_plan, or_no_plan
 from commands.sources.cluster import Node, cluster_nodes
 from commands.sources.guests import Guest, Power
+from commands.sources.host_names import host_label
 from commands.sources.services import service_state
 from commands.sources.vmm import CODES, OLDEST
 from commands.vmm.compare import Compared, RecordStatus, compare
@@ -166,7 +167,7 @@ def _repair(args: Args, facts: Facts, chosen: Resolved) -> Repair | str:
     assert isinstance(hosts, Mapping)
     assert one.real is not None  # else it was refused
     name, real = one.machine.name, one.real
-    ids = [host for host, called in hosts.items() if called == real.host.casefold()]
+    ids = [host for host, called in hosts.items() if host_label(called) == host_label(real.host)]
     node = facts.nodes.get(real.host)
     if len(ids) != 1 or node is None:
         return f"No plan for {name}: VMM lists {pluralize(len(ids), 'host')} called {real.host}, where it really is."
@@ -224,7 +225,7 @@ def _by_refresh(chosen: Resolved, repair: Repair) -> Plan:
 def _by_migration(facts: Facts, chosen: Resolved, repair: Repair) -> Plan:
     """To the host that VMM believes in, so that its next look finds it there."""
     one = chosen.record
-    believed = next((host for host in _seen(facts.found[chosen.server]) if host.casefold() == one.believed), "")
+    believed = next((host for host in _seen(facts.found[chosen.server]) if host_label(host) == one.believed), "")
     node = facts.nodes.get(believed)
     if one.verdict is RecordStatus.STALE or node is None or repair.power is not Power.RUNNING:
         why = "it is where VMM believes it to be" if one.verdict is RecordStatus.STALE else "it does not run"

@@ -82,7 +82,8 @@ def plan(args: Args, facts: Facts) -> Plan:
     if state is None:
         return no_plan(f"No plan for {name}: {cluster} has no node of that name.")
     if state.state != ClusterNodeState.PAUSED:
-        return no_plan(f"Nothing to resume: {state.name} is {state.word}.")
+        why = "Nothing to resume" if state.is_known else f"No plan for {name}"
+        return no_plan(f"{why}: {state.name} is {state.word}.")
     return Plan(
         reason=f"{state.name} is paused{_drain(state)}.",
         impact=_IMPACT[args.failback],
@@ -92,7 +93,7 @@ def plan(args: Args, facts: Facts) -> Plan:
             Gate(f"{state.name} is paused", outcome=GateOutcome.PASSED),
             Gate(
                 f"No drain of {state.name} is under way",
-                GateOutcome.of(state.drain != Drain.UNDER_WAY),
+                GateOutcome.of(state.drain != Drain.UNDER_WAY if state.drain in list(Drain) else None),
                 _under_way(state),
                 False,
             ),
@@ -113,6 +114,8 @@ def _drain(state: NodeState) -> str:
 
 
 def _under_way(state: NodeState) -> str:
+    if state.drain not in list(Drain):
+        return "not known: NodeDrainStatus is not told" if state.drain is None else f"NodeDrainStatus is {state.drain}"
     return "resuming ends the drain half-way" if state.drain == Drain.UNDER_WAY else ""
 
 

@@ -31,7 +31,7 @@ class Need:
 
 
 def memory_use(node: Node) -> Source[dict[str, int]]:
-    """The question: how much memory does each running guest of a node hold? 0 for those that do not run [doc]."""
+    """The question: how much memory does each guest of a node hold? 0 for those that do not run [doc]."""
     return Source(Wql(node.name, namespace(node), "Msvm_SummaryInformation", ("Name", "MemoryUsage")), _read_memory_use)
 
 
@@ -41,12 +41,9 @@ def free_memory(on: str) -> Source[int]:
 
 
 def _read_memory_use(rows: Rows) -> dict[str, int]:
-    """VM id -> bytes; MemoryUsage is in MB [doc]. Raises CellError."""
-    return {
-        guid(get_str(row, "Name")): (get_int(row, "MemoryUsage") or 0) * MIB
-        for row in rows
-        if guid(get_str(row, "Name"))
-    }
+    """VM id -> bytes; MemoryUsage is in MB [doc]. What was not told is left out, and no zero. Raises CellError."""
+    told = {guid(get_str(row, "Name")): get_int(row, "MemoryUsage") for row in rows}
+    return {vm_id: usage * MIB for vm_id, usage in told.items() if vm_id and usage is not None}
 
 
 def _read_free_memory(rows: Rows) -> int:

@@ -53,6 +53,7 @@ BUILD_2012 = 9200
 LOCKED = 1  # CLUSGRP_STATUS_LOCKED_MODE and CLUSRES_STATUS_LOCKED_MODE [doc]
 GUEST_GROUP = 111
 _DOWN = 1
+_BACKUP = {0: False, 1: True}  # BackupState of a shared volume: none, in progress [doc]
 _VM_TYPES = ("Virtual Machine", "Virtual Machine Configuration")
 
 
@@ -259,10 +260,16 @@ def _read_resources(rows: Rows) -> tuple[Resource, ...]:
 
 
 def _read_volumes(rows: Rows) -> tuple[SharedVolume, ...]:
-    """Cluster shared volumes: BackupState 1 is "in progress" [doc]. Raises CellError."""
-    return tuple(
-        SharedVolume(_name(row), get_int(row, "BackupState") == 1, get_int(row, "FaultState") or 0) for row in rows
-    )
+    """Cluster shared volumes. Raises CellError for one whose state is not told, or whose backup is not listed."""
+    found = []
+    for row in rows:
+        fault, backup = get_int(row, "FaultState"), get_int(row, "BackupState")
+        if fault is None:
+            raise CellError("FaultState", None)
+        if backup not in _BACKUP:
+            raise CellError("BackupState", row.get("BackupState"))
+        found.append(SharedVolume(_name(row), _BACKUP[backup], fault))
+    return tuple(found)
 
 
 def _read_cluster_name(rows: Rows) -> str:
@@ -286,7 +293,11 @@ def _read_vm_id(rows: Rows) -> str:
 
 
 def _locked(row: Row) -> bool:
-    return bool((get_int(row, "StatusInformation") or 0) & LOCKED)
+    """Whether flag 1 is set. Raises CellError where the flags were not told: that is not "no lock"."""
+    flags = get_int(row, "StatusInformation")
+    if flags is None:
+        raise CellError("StatusInformation", None)
+    return bool(flags & LOCKED)
 
 
 def _name(row: Row) -> str:

@@ -11,6 +11,7 @@ Read as XML data, never as message text, which is localised. Numbers and GUIDs d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +30,13 @@ VSS_CALLBACK = 8194
 CLUSTERING = "Microsoft-Windows-FailoverClustering"
 VSS = "VSS"
 MOST = 200  # of one log, the newest: as many rows may be all there are, or cut off there
-LOCKED_ERROR = "5960"  # ERROR_CLUSTER_RESOURCE_LOCKED_STATUS [doc]
+LOCKED_ERROR = 5960  # ERROR_CLUSTER_RESOURCE_LOCKED_STATUS [doc]
+ACCESS_DENIED = 5  # ERROR_ACCESS_DENIED; as an HRESULT 0x80070005 [doc]
+_CODE_NAMES = ("ErrorCode", "Status")  # of 1137; its error code is the last of its two values [doc: its message]
+# A code alone, or with its meaning behind it: "0x80070005, Access is denied."; one capture has "hr = " before it.
+_CODE = re.compile(r"(?:hr\s*=\s*)?(?:0x([0-9a-f]{1,16})|(-?[0-9]{1,20}))(?:[.,;].*|\s.*)?", re.IGNORECASE | re.DOTALL)
+_FAILED = 0x80000000  # an HRESULT from here on
+_FROM_WIN32 = 0x80070000  # HRESULT_FROM_WIN32: the code is in the lower half [doc]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +159,30 @@ def named_guest(event: Event) -> tuple[str, str]:
     return vm_id or next(filter(None, map(guid, event.texts)), ""), name
 
 
-def says(event: Event, words: str) -> bool:
-    """Whether any value of the event contains these words."""
-    return any(words.casefold() in value.casefold() for value in event.texts)
+def read_error_code(text: str) -> int | None:
+    """The code that a value is, or begins with; None for any other text.
+
+    0x1748, 0x80071748, -2147018936 and 5960 are one: what was made an HRESULT of a Windows error is that error.
+    """
+    found = _CODE.fullmatch(text.strip())
+    if found is None:
+        return None
+    code = (int(found[1], 16) if found[1] else int(found[2])) & 0xFFFFFFFF
+    return code & 0xFFFF if code & 0xFFFF0000 == _FROM_WIN32 else code
+
+
+def drain_error(event: Event) -> int | None:
+    """Why a role did not move when its node was drained (1137); None where its field holds no code."""
+    named = dict(event.data)
+    field = next((named[name] for name in _CODE_NAMES if name in named), event.texts[-1] if event.data else "")
+    return read_error_code(field)
+
+
+def callback_error(event: Event) -> int | None:
+    """Why VSS could not call back (8194): the first of its values that is a code."""
+    return next((code for code in map(read_error_code, event.texts) if code is not None), None)
+
+
+def format_error_code(code: int) -> str:
+    """A Windows error in decimal, as people look it up; an HRESULT in hexadecimal."""
+    return str(code) if code < _FAILED else f"0x{code:08X}"

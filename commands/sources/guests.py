@@ -33,10 +33,27 @@ class Power(StrEnum):
     OFF = "off"
     SAVED = "saved"
     PAUSED = "paused"
+    FAST_SAVED = "fast saved"
     CHANGING = "starting or stopping"
+    RUNNING_CRITICAL = "running (critical)"
+    OFF_CRITICAL = "off (critical)"
+    SAVED_CRITICAL = "saved (critical)"
+    PAUSED_CRITICAL = "paused (critical)"
+    CHANGING_CRITICAL = "starting or stopping (critical)"
     UNKNOWN = "in an unknown state"
 
+    @property
+    def runs(self) -> bool:
+        """Whether it runs, well or not."""
+        return self in (Power.RUNNING, Power.RUNNING_CRITICAL)
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether it is known to hold no memory: off or saved."""
+        return self in (Power.OFF, Power.SAVED, Power.FAST_SAVED, Power.OFF_CRITICAL, Power.SAVED_CRITICAL)
+
+
+# 11 and 32779 to 32792 are those of RequestStateChange, 2016 and later [doc]. Critical: Hyper-V cannot reach its files.
 _POWER = {
     2: Power.RUNNING,
     3: Power.OFF,
@@ -45,7 +62,15 @@ _POWER = {
     9: Power.PAUSED,
     32768: Power.PAUSED,  # v1
     32769: Power.SAVED,  # v1
-} | dict.fromkeys((4, 10, 32770, 32771, 32773, 32774, 32776, 32777), Power.CHANGING)
+    32779: Power.FAST_SAVED,
+    32781: Power.RUNNING_CRITICAL,
+    32782: Power.OFF_CRITICAL,
+    32784: Power.SAVED_CRITICAL,
+    32785: Power.PAUSED_CRITICAL,
+    32791: Power.SAVED_CRITICAL,  # fast saved
+}
+_POWER |= dict.fromkeys((4, 10, 11, 32770, 32771, 32773, 32774, 32776, 32777, 32780), Power.CHANGING)
+_POWER |= dict.fromkeys((32783, 32786, 32787, 32788, 32789, 32790, 32792), Power.CHANGING_CRITICAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +239,6 @@ def newest(parts: Iterable[HostGuests]) -> Mapping[str, HostedGuest]:
     for part in parts:
         for hosted in part.guests:
             seen = found.get(hosted.guest.vm_id)
-            if seen is None or (hosted.guest.power is Power.RUNNING and seen.guest.power is not Power.RUNNING):
+            if seen is None or (hosted.guest.power.runs and not seen.guest.power.runs):
                 found[hosted.guest.vm_id] = hosted
     return found

@@ -1,7 +1,7 @@
 """Nodes of a cluster as somebody who pauses one needs them: state, drain, votes, and the witness.
 
 Sources: ClusWmi's MSCluster_Node and MSCluster_Cluster pages [doc]; 2012 and later, since drains and dynamic votes came
-with it. No capture of root/MSCluster exists: an unknown number stays visible as such.
+with it. No capture of root/MSCluster exists: an unlisted number stays visible as such, and stands for nothing else.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from bot.api.sources import Source
 from commands.sources.cluster import NAMESPACE
 
 COLUMNS = ("Name", "State", "NodeDrainStatus")
-_WITNESSES = (2, 3)  # QuorumTypeValue: a file share, a disk
+# QuorumTypeValue [doc]: nodes only, a file share, a disk, none. The page is older than the cloud witness of 2016, whose
+# number nobody here has seen.
+_WITNESSES = {1: False, 2: True, 3: True, 4: False}
 
 
 class ClusterNodeState(IntEnum):
@@ -50,14 +52,19 @@ class NodeState:
     """One node.
 
     Attributes:
-        state: as told, known to `State` or not; None where it was not told.
-        votes: whether it has a vote now: its dynamic one, else its own.
+        state: as told, known to `ClusterNodeState` or not; None where it was not told.
+        votes: whether it has a vote now: its dynamic one, else its own; None where neither was told.
     """
 
     name: str
     state: int | None
     drain: int | None
-    votes: bool
+    votes: bool | None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether its state is one of those that Microsoft lists."""
+        return self.state in list(ClusterNodeState)
 
     @property
     def is_up(self) -> bool:
@@ -72,11 +79,9 @@ class NodeState:
     @property
     def word(self) -> str:
         """Its state in one word."""
-        return (
-            _WORDS.get(ClusterNodeState(self.state), "")
-            if self.state in list(ClusterNodeState)
-            else f"in the unknown state {self.state}"
-        )
+        if self.state is None:
+            return "in a state that the cluster does not tell"
+        return _WORDS[ClusterNodeState(self.state)] if self.is_known else f"in the unknown state {self.state}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,17 +123,32 @@ def _read_node_states(rows: Rows) -> tuple[NodeState, ...]:
             raise CellError("Name", row.get("Name"))
         dynamic, own = get_int(row, "DynamicWeight"), get_int(row, "NodeWeight")
         votes = own if dynamic is None else dynamic
-        found.append(NodeState(name, get_int(row, "State"), get_int(row, "NodeDrainStatus"), votes != 0))
+        has_vote = None if votes is None else votes != 0
+        found.append(NodeState(name, get_int(row, "State"), get_int(row, "NodeDrainStatus"), has_vote))
     return tuple(sorted(found, key=lambda one: one.name.casefold()))
 
 
 def _read_witness(rows: Rows) -> bool:
-    """Whether a disk or a file share votes too. Raises CellError."""
-    return any(get_int(row, "QuorumTypeValue") in _WITNESSES for row in rows)
+    """Whether a disk or a file share votes too.
+
+    Raises:
+        CellError: the number is none.
+        ValueError: it was not told, or is not listed: a cloud witness votes, and has no listed number.
+    """
+    kind = get_int(rows[0], "QuorumTypeValue") if rows else None
+    if kind not in _WITNESSES:
+        told = "no QuorumTypeValue" if kind is None else f"the unlisted QuorumTypeValue {kind}"
+        raise ValueError(f"the cluster tells {told}, so whether a witness votes is open")
+    return _WITNESSES[kind]
 
 
-def votes_without(nodes: Sequence[NodeState], node: str, *, witness: bool) -> Votes:
-    """Count what would be left. A paused node votes like any other, so a pause alone takes nothing away [doc]."""
+def votes_without(nodes: Sequence[NodeState], node: str, *, witness: bool) -> Votes | None:
+    """Count what would be left; None where a vote, or the state of a node that has one, is not known.
+
+    A paused node votes like any other, so a pause alone takes nothing away [doc].
+    """
+    if any(one.votes is None or (one.votes and not one.is_known) for one in nodes):
+        return None
     holders = [one for one in nodes if one.votes]
     left = [
         one

@@ -163,8 +163,8 @@ def _read_layout(rows: Rows) -> Layout:
 
 
 def _read_hosts(rows: Rows) -> dict[str, str]:
-    """Host id -> name without its domain, in lower case. Raises CellError."""
-    return {_id(row, "HostID"): get_str(row, "ComputerName").partition(".")[0].casefold() for row in rows}
+    """Host id -> name, with its domain where VMM has one, in lower case. Raises CellError."""
+    return {_id(row, "HostID"): get_str(row, "ComputerName").strip().casefold() for row in rows}
 
 
 def _read_machines(rows: Rows) -> tuple[Machine, ...]:

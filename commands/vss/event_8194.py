@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from commands.sources.event_log import Event, says
+from commands.sources.event_log import ACCESS_DENIED, Event, callback_error
 from commands.sources.rules import service_of
 
-_ACCESS_DENIED = "0x80070005"  # E_ACCESSDENIED, printed as a number in every language
 _GUID = re.compile(r"\{[0-9a-f-]{36}\}", re.IGNORECASE)
 _OFTEN = 2
 
@@ -52,7 +51,7 @@ def judge_callbacks(
         writers_are_well: whether no writer is in trouble now; None where one cannot be read.
         unwell_at: when an earlier answer last saw one that was not.
     """
-    denied = [event for event in events if says(event, _ACCESS_DENIED)]
+    denied = [event for event in events if callback_error(event) == ACCESS_DENIED]
     if not denied:
         return None
     since = [event for event in denied if unwell_at is None or event.at > unwell_at]

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from bot.api.facts import Unknown
 from commands.formatting import format_time, join_names, pluralize, sentences
-from commands.sources.event_log import DRAIN_MOVE_FAILED, LOCKED_ERROR, MOST, EventLog, says
+from commands.sources.event_log import DRAIN_MOVE_FAILED, MOST, EventLog, drain_error, format_error_code
 from commands.vss.event_8194 import Cause
 from commands.vss.node_verdict import NodeVerdict
 
@@ -74,9 +74,11 @@ def _drains(node: NodeVerdict, now: datetime) -> str:
     if isinstance(own, Unknown):
         return ""
     drains = [event for event in own if event.event_id == DRAIN_MOVE_FAILED]
-    locked = f" with error {LOCKED_ERROR}" if any(says(event, LOCKED_ERROR) for event in drains) else ""
+    codes = dict.fromkeys(code for code in map(drain_error, drains) if code is not None)
+    errors = "errors" if len(codes) > 1 else "error"
+    failed = f" with {errors} {join_names([format_error_code(code) for code in codes], 4)}" if codes else ""
     moves = (
-        f"A drain failed{locked} ({count_events(own, len(drains), 'event')} 1137, last {format_time(drains[0].at, now)})."
+        f"A drain failed{failed} ({count_events(own, len(drains), 'event')} 1137, last {format_time(drains[0].at, now)})."
         if drains
         else ""
     )

@@ -185,6 +185,10 @@ class ScriptedCluster:
             for node in limits.get(guest.name, self.nodes)
         ]
 
+    def memory_rows(self, megabytes: int = 8 * GIB_IN_MB, node: str = "hv03") -> list[Row]:
+        """What each guest of a node holds."""
+        return [{"Name": one.vm_id, "MemoryUsage": str(megabytes)} for one in self.guests[node]]
+
     def guest_rows(
         self,
         node: str = "hv03",
@@ -237,11 +241,9 @@ class ScriptedCluster:
             ("*", "Win32_Volume"): [],
             ("*", "recall writer"): [],
         }
-        for node, guests in self.guests.items():
+        for node in self.guests:
             script[node, "Msvm_ComputerSystem"] = self.guest_rows(node)
-            script[node, "Msvm_SummaryInformation"] = [
-                {"Name": one.vm_id, "MemoryUsage": str(8 * GIB_IN_MB)} for one in guests
-            ]
+            script[node, "Msvm_SummaryInformation"] = self.memory_rows(node=node)
         return changed(script, over)
 
     def space(

@@ -7,6 +7,7 @@ of its own beside this one.
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from bot.errors import ConnectionFailed, MalformedResponse, PolicyViolation, TargetError, TargetTimeout
+from bot.transport.connection_reasons import chain, why_no_name, why_no_tls, why_no_trust
 
 Client = httpx.AsyncClient
 MAX_REPLY_BYTES = 16 * 2**20  # ten thousand active jobs take about eight million
@@ -100,14 +102,24 @@ def from_exception(target: str, error: BaseException, section: str, seconds: flo
         hint = f'Write url = "https://…" below [{section}].'
         return PolicyViolation(target, "its address in the estate is none.", hint)
     if isinstance(error, httpx.NetworkError | httpx.ProxyError):
-        if "CERTIFICATE" in str(error).upper() or isinstance(error.__cause__, ssl.SSLError):
-            hint = f"Set ca_file below [credentials.{section}] to the authority that signed its certificate."
-            return ConnectionFailed(target, "its certificate cannot be verified.", hint)
-        hint = "Check its address, and that no firewall is between."
-        return ConnectionFailed(target, "there is no connection to it.", hint)
+        return _no_connection(target, error, section)
     if isinstance(error, OSError):
         return ConnectionFailed(target, f"no connection can be made: {error.strerror or type(error).__name__}.")
     return MalformedResponse(target, f"its reply is no honest one ({type(error).__name__}).")
+
+
+def _no_connection(target: str, error: BaseException, section: str) -> TargetError:
+    """By the innermost cause that has a reason: a certificate, TLS, the resolver, the socket."""
+    for cause in chain(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            hint = f"Set ca_file below [credentials.{section}] to the authority that signed its certificate."
+            reason = why_no_trust(cause, hint)
+            return ConnectionFailed(target, reason.says, reason.do)
+        if isinstance(cause, (ssl.SSLError, socket.gaierror)):
+            reason = why_no_tls(cause) if isinstance(cause, ssl.SSLError) else why_no_name(cause)
+            return ConnectionFailed(target, reason.says, reason.do)
+    hint = "Check its address, and that no firewall is between."
+    return ConnectionFailed(target, "there is no connection to it.", hint)
 
 
 def check_tls(target: str, url: str, section: str) -> None:

@@ -18,7 +18,10 @@ from bot.errors import (
     TargetFault,
     TargetTimeout,
 )
+from bot.transport.connection_reasons import TLS, unpack_tls_reason
 
+_PACKED = re.compile(r"\berror:([0-9A-Fa-f]{8}):")  # OpenSSL's own code, as drivers print it [cap]
+_FUNCTION = re.compile(r"\((SQL\w+)\)")  # of ODBC, as pyodbc adds it
 _NATIVE = re.compile(r"\((-?\d+)\) \(SQL\w+\)|\((-?\d+)\);? \[")
 _PREFIX = re.compile(r"^(?:\[[^\]]*\]\s*)+")
 _TAIL = re.compile(r"\s*\(-?\d+\)\s*\(SQL\w+\).*$|\s*\(-?\d+\);? \[.*$", re.DOTALL)
@@ -39,7 +42,9 @@ _LATE = {"HYT00", "HYT01", "HY008", "S1T00"}
 _GONE = {"08001", "08S01", "08004", "08007", "08003", "01002", "01000"}
 _NO_LOGIN = "28000"
 _NO_DRIVER = {"IM002", "IM003", "IM004"}
-_NOT_LOADED = "can't open lib"  # the driver manager's own, with state 01000 [cap]
+_MANAGER, _SERVER_SAID = "[Driver Manager]", "[SQL Server]"  # components that a sentence is from [doc]
+_WARNING = "01000"  # of the driver manager: a driver that it cannot load [cap]
+_CONNECT = "SQLDriverConnect"
 _FREETDS_OWN = range(20_000, 21_000)  # FreeTDS's client library: 20009 unreachable, 20017 end of stream [cap]
 
 
@@ -49,7 +54,7 @@ def read(args: tuple[object, ...]) -> tuple[str, int, str]:
     text = str(args[1]) if len(args) > 1 else state
     found = _NATIVE.search(text)
     number = int(found[1] or found[2]) if found else 0
-    if "[SQL Server]" not in text or number in _FREETDS_OWN:
+    if _SERVER_SAID not in _components(text) or number in _FREETDS_OWN:
         number = 0  # the driver's own, which says nothing in the server's terms
     return state, number, _TAIL.sub("", _PREFIX.sub("", text)).strip()
 
@@ -64,7 +69,7 @@ def from_database(on: str, args: tuple[object, ...], seconds: float = 0) -> Targ
         return TargetFault(on, met, "Ask again.", code=number)
     if number in _LOGINS or state == _NO_LOGIN:
         return AuthenticationFailed(on, f"the database refused the login{f' ({number})' if number else ''}.", _LOGIN)
-    return _by_number(on, number, says) or _by_state(on, state, says, seconds)
+    return _by_number(on, number, says) or _by_driver(on, args, seconds) or _by_state(on, state, says, seconds)
 
 
 def _by_number(on: str, number: int, says: str) -> TargetError | None:
@@ -77,13 +82,32 @@ def _by_number(on: str, number: int, says: str) -> TargetError | None:
     return TargetFault(on, f"the database refused: {_short(says)}", code=number) if number > 0 else None
 
 
-def _by_state(on: str, state: str, says: str, seconds: float) -> TargetError:
-    if "certificate" in says.lower():
+def _by_driver(on: str, args: tuple[object, ...], seconds: float) -> TargetError | None:
+    """What the driver's own enumerated parts tell: OpenSSL's code, the component that speaks, ODBC's function."""
+    state, _, says = read(args)
+    text = str(args[1]) if len(args) > 1 else ""
+    packed = _PACKED.search(text)
+    reason = unpack_tls_reason(int(packed[1], 16)) if packed else ""
+    if reason == "CERTIFICATE_VERIFY_FAILED":
         return ConnectionFailed(on, f"its certificate is not trusted: {_short(says)}", _TRUST)
-    if state in _NO_DRIVER or _NOT_LOADED in says.lower():
+    if reason in TLS:
+        return ConnectionFailed(on, TLS[reason].says, TLS[reason].do)
+    if packed:
+        return ConnectionFailed(on, f"no TLS connection to its database: {_short(says)}")
+    if state in _NO_DRIVER or (state == _WARNING and _MANAGER in _components(text)):
         return PolicyViolation(on, f"the ODBC driver cannot be used: {_short(says)}", _DRIVER)
-    if "login timeout" in says.lower():
+    if state in _LATE and _CONNECT in _FUNCTION.findall(text):
         return TargetTimeout(on, f"no connection to its database in {seconds:.0f} s.", _SERVER)
+    return None
+
+
+def _components(text: str) -> str:
+    """The tags before the sentence, which say who speaks: "[08001] [Microsoft][ODBC Driver 18 for SQL Server]"."""
+    found = _PREFIX.match(text)
+    return found[0] if found else ""
+
+
+def _by_state(on: str, state: str, says: str, seconds: float) -> TargetError:
     if state in _LATE:
         return TargetTimeout(on, f"no answer in {seconds:.0f} s." if seconds >= 1 else "no answer in time.")
     if state in _GONE:

@@ -11,7 +11,7 @@ import errno
 import http.client
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import requests.exceptions as req
 import urllib3.exceptions as lib3
@@ -37,6 +37,7 @@ from bot.errors import (
     TargetFault,
     TargetTimeout,
 )
+from bot.transport.connection_reasons import chain, tls_reason, why_no_name, why_no_tls, why_no_trust
 from bot.transport.windows.faults import from_fault
 from bot.transport.windows.wsman import Fault, MalformedReply, WSManFaultReply
 
@@ -47,11 +48,12 @@ _LOGIN = "Check user name, password and transport in the settings; the account m
 _NAME = "Check the name, or write its address below [endpoints] in the estate."
 _WINRM = "Check that it is up, that WinRM is enabled (winrm quickconfig) and that no firewall is between."
 _ELSE = "Check its address: something else than WinRM answers there."
-_CERTIFICATE = "Renew the host's certificate, or set ca_file in the settings to the authority that signed it."
+_AUTHORITY = "Set ca_file in the settings to the authority that signed the host's certificate."
 _OWN_CERTIFICATE = (
     "See that the certificate in the settings has not expired and is mapped to an account there (winrm certmapping)."
 )
-_BROKEN_OFF = f"{_ELSE} If the login is by certificate: {_OWN_CERTIFICATE[0].lower()}{_OWN_CERTIFICATE[1:]}"
+_BROKEN_OFF = f"If the login is by certificate: {_OWN_CERTIFICATE[0].lower()}{_OWN_CERTIFICATE[1:]}"
+_NO_PROXY = "Check its address in the estate: hosts are asked directly, never through a proxy."
 _TICKET = "Check the account's ticket or keytab, the clocks, and that the host has the SPN HTTP/<its name>."
 
 
@@ -70,7 +72,7 @@ class ResponseTooLarge(ValueError):
 def from_exception(on: str, error: BaseException, seconds: float = 0) -> TargetError:
     """Whatever the libraries raised, as an error of ours. `seconds` is how long was waited."""
     return _look_up(on, error, seconds) or MalformedResponse(
-        on, f"the WinRM library failed over its reply ({type(error).__name__}: {error!s:.80}).", _ELSE
+        on, f"the WinRM library failed over its reply ({type(error).__name__}: {error!s:.80})."
     )
 
 
@@ -86,7 +88,7 @@ def _look_up(on: str, error: BaseException, seconds: float) -> TargetError | Non
     """
     if isinstance(error, TargetError):
         return error
-    causes = list(_chain(error))
+    causes = list(chain(error))
     return (
         _first(_EXACT, causes, on, seconds)
         or _first(_NETWORK, _most_telling_first(causes), on, seconds)
@@ -110,19 +112,6 @@ def _first(table: Table, causes: Iterable[BaseException], on: str, seconds: floa
     return None
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The exception and all that it was raised from or holds, outermost first."""
-    pending, seen = [error], set()
-    while pending:
-        one = pending.pop(0)
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        yield one
-        inner = (one.__cause__ or one.__context__, getattr(one, "reason", None), *one.args)
-        pending += [cause for cause in inner if isinstance(cause, BaseException)]
-
-
 def _plain(error: type[TargetError], says: str, do: str = "") -> Translate:
     return lambda on, _cause, _seconds: error(on, says, do)
 
@@ -136,22 +125,50 @@ def _faulted(on: str, error: BaseException, seconds: float) -> TargetError:
     return from_fault(on, Fault(code, (error.fault_subcode or "").rpartition(":")[2], error.reason))
 
 
+# An HTTP status without a fault, by number [doc: RFC 9110]; one that is not here follows from nothing that we know.
+STATUSES: dict[int, tuple[type[TargetError], str, str]] = {
+    http.client.UNAUTHORIZED: (AuthenticationFailed, "the login was refused (HTTP 401).", _LOGIN),
+    http.client.FORBIDDEN: (AuthenticationFailed, "the login was refused (HTTP 403).", _LOGIN),
+    http.client.NOT_FOUND: (
+        TargetFault,
+        "a web server answers, but there is no WinRM at this path (HTTP 404).",
+        _ELSE,
+    ),
+    http.client.METHOD_NOT_ALLOWED: (
+        TargetFault,
+        "a web server answers that takes no WS-Management at this path (HTTP 405).",
+        _ELSE,
+    ),
+    http.client.PROXY_AUTHENTICATION_REQUIRED: (
+        ConnectionFailed,
+        "a proxy in the way wants a login of its own (HTTP 407).",
+        _NO_PROXY,
+    ),
+    http.client.BAD_GATEWAY: (ConnectionFailed, "a gateway in the way got no answer from it (HTTP 502).", _NO_PROXY),
+    http.client.SERVICE_UNAVAILABLE: (
+        ConnectionFailed,
+        "the web server there says that WinRM is not available (HTTP 503).",
+        _WINRM,
+    ),
+    http.client.GATEWAY_TIMEOUT: (
+        ConnectionFailed,
+        "a gateway in the way got no answer from it in time (HTTP 504).",
+        _NO_PROXY,
+    ),
+}
+
+
 def _http(on: str, error: BaseException, seconds: float) -> TargetError:
     """An HTTP status without a fault. 500 without a body is how WinRM refuses what is not encrypted [cap]."""
     del seconds
     assert isinstance(error, WinRMTransportError)
     status = error.code
-    if status == http.client.NOT_FOUND:
-        return TargetFault(
-            on, "a web server answers, but there is no WinRM at this path (HTTP 404).", _ELSE, code=status
-        )
-    if status in (http.client.FORBIDDEN, http.client.PROXY_AUTHENTICATION_REQUIRED):
-        return AuthenticationFailed(on, f"the login was refused (HTTP {status}).", _LOGIN)
     if status == http.client.INTERNAL_SERVER_ERROR and not error.response_text:
         return TargetFault(on, "it refused the request without a word: it may want encryption.", _LOGIN, code=status)
-    if status == http.client.SERVICE_UNAVAILABLE:
-        return ConnectionFailed(on, "the web server there says that WinRM is not available (HTTP 503).", _WINRM)
-    return MalformedResponse(on, f"it answered with HTTP {status} in place of WS-Management.", _ELSE)
+    if status not in STATUSES:
+        return MalformedResponse(on, f"it answered with HTTP {status} in place of WS-Management.")
+    kind, says, do = STATUSES[status]
+    return TargetFault(on, says, do, code=status) if kind is TargetFault else kind(on, says, do)
 
 
 def _unintelligible(on: str, error: BaseException, seconds: float) -> TargetError:
@@ -165,25 +182,51 @@ def _late(on: str, error: BaseException, seconds: float) -> TargetError:
 
 
 def _certificate(on: str, error: BaseException, seconds: float) -> TargetError:
-    """By OpenSSL's verify codes (x509_vfy.h) [doc]; all that are not listed mean an authority we do not trust."""
     del seconds
-    reasons = {
-        9: "its certificate is not valid yet: one of the two clocks is wrong.",
-        10: "its certificate has expired.",
-        62: "its certificate was made for another name.",
-        64: "its certificate was made for another address.",
-    }
-    unknown = f"its certificate is not trusted ({getattr(error, 'verify_message', '') or 'unknown authority'})."
-    return ConnectionFailed(on, reasons.get(getattr(error, "verify_code", 0), unknown), _CERTIFICATE)
+    assert isinstance(error, ssl.SSLCertVerificationError)
+    reason = why_no_trust(error, _AUTHORITY)
+    return ConnectionFailed(on, reason.says, reason.do)
+
+
+# What a host says of the certificate that the bot logs in with, by OpenSSL's name of the alert [doc: RFC 8446, 6.2].
+REFUSED_CERTIFICATES: dict[str, tuple[str, str]] = {
+    "SSLV3_ALERT_NO_CERTIFICATE": ("it wants a certificate, and was shown none", _OWN_CERTIFICATE),
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": ("it wants a certificate, and was shown none", _OWN_CERTIFICATE),
+    "SSLV3_ALERT_BAD_CERTIFICATE": ("it refuses the certificate that it was shown", _OWN_CERTIFICATE),
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": ("it refuses the kind of certificate that it was shown", _OWN_CERTIFICATE),
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": ("it refuses the certificate that it was shown", _OWN_CERTIFICATE),
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": (
+        "it calls the certificate that it was shown revoked",
+        "Write another certificate in the settings.",
+    ),
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": (
+        "it calls the certificate that it was shown expired",
+        "Renew the certificate in the settings, or set the clock there.",
+    ),
+    "TLSV1_ALERT_UNKNOWN_CA": (
+        "it does not trust the certificate that it was shown",
+        "Import the authority that signed the certificate in the settings into Trusted Root Certification Authorities there.",
+    ),
+    "TLSV1_ALERT_ACCESS_DENIED": (
+        "the certificate that it was shown is good, but does not let the account in",
+        "See that the certificate in the settings is mapped to an account there (winrm certmapping).",
+    ),
+}
 
 
 def _tls(on: str, error: BaseException, seconds: float) -> TargetError:
     del seconds
-    reason = str(getattr(error, "reason", None) or error)[:80]
-    if "ALERT" in reason.upper() and ("CERTIFICATE" in reason.upper() or "UNKNOWN_CA" in reason.upper()):
-        return AuthenticationFailed(on, f"it refuses the certificate that it was shown ({reason}).", _OWN_CERTIFICATE)
-    do = "Windows Server 2008 R2 needs TLS 1.2 switched on." if "VERSION" in reason.upper() else _ELSE
-    return ConnectionFailed(on, f"no TLS connection could be made ({reason}).", do)
+    if (name := tls_reason(error)) in REFUSED_CERTIFICATES:
+        says, do = REFUSED_CERTIFICATES[name]
+        return AuthenticationFailed(on, f"{says} ({name}).", do)
+    reason = why_no_tls(error)
+    return ConnectionFailed(on, reason.says, reason.do)
+
+
+def _unresolved(on: str, error: BaseException, seconds: float) -> TargetError:
+    del seconds
+    reason = why_no_name(error)
+    return ConnectionFailed(on, reason.says, reason.do)
 
 
 def _socket(on: str, error: BaseException, seconds: float) -> TargetError:
@@ -197,15 +240,14 @@ def _socket(on: str, error: BaseException, seconds: float) -> TargetError:
         return ConnectionFailed(
             on, "it closed the connection in the middle.", "Ask again; if it stays, see its event log."
         )
-    return ConnectionFailed(on, f"the connection failed ({error!s:.80}).", _WINRM)
+    return ConnectionFailed(on, f"the connection failed ({error!s:.80}).")
 
 
 _NO_CONNECTION = _plain(ConnectionFailed, "no connection could be made.", _WINRM)
 _NOT_HTTP = _plain(MalformedResponse, "it does not speak HTTP as WinRM does.", _ELSE)
 _NOT_WINRM = _plain(MalformedResponse, "its reply lacks what every reply of WinRM has.", _ELSE)
-_NO_NAME = _plain(ConnectionFailed, "its name is not known to DNS.", _NAME)
 _UNFINISHED = _plain(MalformedResponse, "it broke its answer off in the middle.", "Ask again.")
-_PROXY = _plain(ConnectionFailed, "a proxy is in the way.", _NAME)
+_PROXY = _plain(ConnectionFailed, "a proxy is in the way.", _NO_PROXY)
 _NO_LOGIN = _plain(AuthenticationFailed, "the login was refused.", _LOGIN)
 
 _EXACT: Table = (
@@ -225,14 +267,14 @@ _EXACT: Table = (
     ),
     (
         (requests_ntlm.NoCertificateRetrievedWarning, requests_ntlm.UnknownSignatureAlgorithmOID, UnsupportedAlgorithm),
-        _plain(AuthenticationFailed, "its certificate cannot be bound to the login.", _CERTIFICATE),
+        _plain(AuthenticationFailed, "its certificate cannot be bound to the login."),
     ),
 )
 
 # First match wins, so the exact kinds stand before those they derive from. Nearly all of these are OSErrors.
 _NETWORK: Table = (
     (ssl.SSLCertVerificationError, _certificate),
-    ((socket.gaierror, lib3.NameResolutionError), _NO_NAME),
+    ((socket.gaierror, lib3.NameResolutionError), _unresolved),
     (
         (ssl.SSLEOFError, ssl.SSLZeroReturnError),
         _plain(ConnectionFailed, "it broke off the TLS handshake.", _BROKEN_OFF),

@@ -23,8 +23,9 @@ from bot.errors import (
 )
 from bot.transport.allowlist import PROGRAMS, Program
 from bot.transport.client import TargetClient
+from bot.transport.connection_reasons import chain
 from bot.transport.routing import Credentials, Router
-from bot.transport.windows.exception_mapping import StaleConnection, _chain
+from bot.transport.windows.exception_mapping import StaleConnection
 from bot.transport.windows.winrm import Deadline
 from bot.transport.windows.wsman import get
 from lab.windows.machine_protocol import Output
@@ -151,7 +152,7 @@ async def test_a_login_never_moves_to_another_connection(site):
         drop(site, "hv01")
         with pytest.raises(requests.exceptions.ConnectionError) as caught:
             await asyncio.to_thread(kept.ask, get("root/cimv2", "Win32_OperatingSystem"), Deadline.of(5))
-        assert any(isinstance(cause, StaleConnection) for cause in _chain(caught.value))
+        assert any(isinstance(cause, StaleConnection) for cause in chain(caught.value))
         kept.close()
 
 

@@ -77,6 +77,21 @@ async def test_a_healthy_cluster(check, make):
     assert check.ask.rounds == 2
 
 
+@pytest.mark.parametrize(
+    ("events", "says"),
+    [
+        ([("erp-01", "0x1748")], "A drain failed with error 5960 (1 event 1137"),
+        ([("web-15960", "0x32")], "A drain failed with error 50 (1 event 1137"),
+        ([("erp-01", "0x32"), ("erp-01", "0x80071748")], "A drain failed with errors 50, 5960 (2 events 1137"),
+        ([("web-5960", "")], "A drain failed (1 event 1137"),
+    ],
+)
+async def test_the_error_of_a_drain_is_read_as_a_number(check, make, waiting, events, says):
+    told = [make.event(1137, "2026-11-22T22:30:00Z", ResourceGroup=group, Status=code) for group, code in events]
+    report = await check(make.cluster(hv03={WRITERS: waiting, SYSTEM: told, "recall writer": [seen()]}))
+    assert says in str(report)
+
+
 async def test_the_stuck_writer_whole(check, make, waiting, named):
     drain = [
         make.event(1137, "2026-11-22T22:30:00Z", Group="test-tfs-01", Status="5960"),

@@ -1,4 +1,5 @@
 import pytest
+from scripted_cluster import LARGE, node_row
 from scripted_vmm import OF_2008_R2, OF_2012, OF_2012_R2, columns, guid, on, record, there, world
 
 from bot.api.arguments import Target
@@ -98,6 +99,53 @@ async def test_as_many_jobs_as_the_select_stops_at_may_be_more(answer):
     gate = no_vmm_job("vmm", 100)
     assert (gate.passed, gate.measured) == (False, "100 or more running")
     assert no_vmm_job("vmm", 99).measured == "99 running"
+
+
+async def test_a_state_that_nobody_has_explained_agrees_with_nothing(answer):
+    report = await answer([record("crm-01", "hv04", 999)], hv04=on("vm-hv04", "crm-01"))
+    assert "VMM has it in state 999, which nobody has explained." in str(report)
+    assert "1 unknown" in report.title
+
+
+LONG, CUT = "hypervisor-berlin-01", "HYPERVISOR-BERL"
+
+
+def with_hosts(*called, node=CUT):
+    """One more node with a record that VMM has on the first of these hosts."""
+    nodes = [node_row(one) for one in (*LARGE.nodes, node)]
+    hosts = [{"HostID": guid("host", one), "ComputerName": f"{one}.corp.example"} for one in (*LARGE.nodes, *called)]
+    own = {"vmm": {"vmm hosts": hosts}, "prod": {"MSCluster_Node": nodes}, node: on("crm-01")}
+    return [record("crm-01", called[0])], own
+
+
+async def test_a_node_whose_name_was_cut_is_the_host_that_vmm_means(answer):
+    records, own = with_hosts(LONG)
+    report = await answer(records, **own)
+    assert report.title == "vmm: VMM and hosts agree about 7 virtual machines"
+
+
+async def test_a_name_that_two_hosts_may_bear_proves_nothing(answer):
+    records, own = with_hosts(LONG, "hypervisor-berlin-02")
+    report = await answer(records, **own)
+    assert report.title == "vmm: VMM and hosts agree about 6 virtual machines, 1 unknown"
+    assert report.findings == ()
+    (unknown,) = report.unanswered
+    assert unknown.why == (
+        "HYPERVISOR-BERL, where it is, may be another host than VMM's hypervisor-berlin-01: more than one bears such a name."
+    )
+
+
+async def test_a_whole_name_goes_before_a_cut_one(answer):
+    records, own = with_hosts(LONG, "hypervisor-berlin-02", node=LONG.upper())
+    report = await answer(records, **own)
+    assert report.title == "vmm: VMM and hosts agree about 7 virtual machines"
+
+
+async def test_hosts_of_one_name_in_two_domains_are_two(answer):
+    records, own = with_hosts("hv09", node="HV09")
+    own["vmm"]["vmm hosts"].append({"HostID": guid("host", "other"), "ComputerName": "hv09.other.example"})
+    report = await answer(records, **own)
+    assert report.title == "vmm: VMM and hosts agree about 6 virtual machines, 1 unknown"
 
 
 async def test_a_node_that_is_silent_makes_nothing_missing(answer):

@@ -119,7 +119,7 @@ async def test_what_is_measured_stands_beside_what_is_signed(planned, make):
                 "MSCluster_ResourceGroup": make.role_rows()[:3],
                 "MSCluster_Resource": make.resource_rows()[:2],
             },
-            hv03={"Msvm_ComputerSystem": make.guest_rows()[:3], "Msvm_SummaryInformation": []},
+            hv03={"Msvm_ComputerSystem": make.guest_rows()[:3], "Msvm_SummaryInformation": make.memory_rows(1024)},
         ),
     )
     assert other.groups == one.groups
@@ -127,6 +127,13 @@ async def test_what_is_measured_stands_beside_what_is_signed(planned, make):
         (gate.description, gate.passed, gate.blocks) for gate in one.gates
     ]
     assert other.impact == "2 guests leave hv03."
+
+
+def only_sql_07_awake(make, state):
+    """One guest of a low priority in that state, the others off, or of no priority that matters."""
+    roles = [row | {"Priority": "1000" if row["Name"] == "sql-07" else "3000"} for row in make.role_rows()]
+    guests = [row | {"EnabledState": state if row["ElementName"] == "sql-07" else "3"} for row in make.guest_rows()]
+    return {"prod": {"MSCluster_ResourceGroup": roles}, "hv03": {"Msvm_ComputerSystem": guests}}
 
 
 def up(make, **odd):
@@ -224,6 +231,35 @@ CASES = {
         "No run of Cluster-Aware Updating works on prod",
         "not known: hv01: no answer in 20 s",
     ),
+    "a job on the storage is in a state that nobody lists": (
+        lambda make: {"hv03": {"MSFT_StorageJob": [{"Name": "Repair", "JobState": "32768"}]}},
+        "No storage repair is under way",
+        "not known: hv03: whether the job Repair has ended is open: its JobState is 32768",
+    ),
+    "a guest's memory is not told": (
+        lambda make: {"hv03": {"Msvm_SummaryInformation": make.memory_rows()[1:]}},
+        "The guests of hv03 fit into the memory of the other nodes",
+        "needs 16 GB, 32 GB free on 2 nodes; not told of test-tfs-01",
+    ),
+    "another node is in a state that nobody lists": (
+        lambda make: {"prod": {"MSCluster_Node": up(make, hv01=make.node_row("hv01", state=7))}},
+        "No other node of prod is paused or leaves the cluster",
+        "hv01 is in the unknown state 7",
+    ),
+    "a lock is not told": (
+        lambda make: {
+            "prod": {"MSCluster_ResourceGroup": [row | {"StatusInformation": None} for row in make.role_rows()]}
+        },
+        "No guest on hv03 is locked",
+        "not known: prod: StatusInformation holds None, which cannot be read",
+    ),
+    "a shared volume does not tell its fault": (
+        lambda make: {
+            "prod": {"MSCluster_ClusterSharedVolume": [{"Name": "V", "BackupState": "0", "FaultState": None}]}
+        },
+        "Every shared volume of prod is without a fault",
+        "not known: prod: FaultState holds None, which cannot be read",
+    ),
     "a guest may be nowhere else": (
         lambda make: {"prod": {"MSCluster_ResourceToPossibleOwner": make.owner_rows(crm_02=("hv03",))}},
         "Every guest of hv03 may run on another node that is up",
@@ -264,6 +300,30 @@ WARNINGS = {
         },
         "The quorum would hold if hv03 went down",
         "1 of 3 votes left",
+    ),
+    "a cloud witness has no listed number": (
+        lambda make: {"prod": {"MSCluster_Cluster": [{"Name": "prod", "QuorumTypeValue": "5"}]}},
+        "The quorum would hold if hv03 went down",
+        "not known: prod: the cluster tells the unlisted QuorumTypeValue 5, so whether a witness votes is open",
+    ),
+    "a node does not tell its vote": (
+        lambda make: {
+            "prod": {
+                "MSCluster_Node": up(make, hv01=make.node_row("hv01") | {"NodeWeight": None, "DynamicWeight": None})
+            }
+        },
+        "The quorum would hold if hv03 went down",
+        "not known: not every node tells its state and its vote",
+    ),
+    "a guest of a low priority is in a state that nobody lists": (
+        lambda make: only_sql_07_awake(make, "5"),
+        "Every running guest of hv03 moves live",
+        "not told of sql-07",
+    ),
+    "a guest that runs without its files is moved too": (
+        lambda make: only_sql_07_awake(make, "32781"),
+        "Every running guest of hv03 moves live",
+        "saved and moved, so down for a while: sql-07",
     ),
     "the witness is not known": (
         lambda make: {"prod": {"MSCluster_Cluster": SILENT}},

@@ -33,6 +33,23 @@ def step(says, kind):
     )
 
 
+@pytest.mark.parametrize(
+    ("drain", "measured"), [("7", "NodeDrainStatus is 7"), (None, "not known: NodeDrainStatus is not told")]
+)
+async def test_a_drain_in_an_unlisted_state_may_be_under_way(planned, make, drain, measured):
+    plan = await planned(COMMAND, script(make, NodeDrainStatus=drain))
+    gate = plan.gates[1]
+    assert (gate.outcome, gate.blocks, gate.measured) == (GateOutcome.NOT_KNOWN, False, measured)
+
+
+@pytest.mark.parametrize(
+    ("state", "word"), [("7", "in the unknown state 7"), (None, "in a state that the cluster does not tell")]
+)
+async def test_a_node_in_an_unlisted_state_is_not_well(planned, make, state, word):
+    plan = await planned(COMMAND, script(make, State=state))
+    assert plan.reason == f"No plan for hv03: hv03 is {word}."
+
+
 async def test_the_whole_plan(planned, make):
     plan = await planned(COMMAND, script(make))
     assert plan == Plan(

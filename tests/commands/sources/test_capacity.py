@@ -17,7 +17,7 @@ def test_units():
     assert memory_use(Node("hv03", 9600)).read(
         [{"Name": VM, "MemoryUsage": "1024"}, {"Name": "HV03", "MemoryUsage": "9"}]
     ) == {VM: GIB}
-    assert memory_use(Node("hv03", 9600)).read([{"Name": VM, "MemoryUsage": None}]) == {VM: 0}
+    assert memory_use(Node("hv03", 9600)).read([{"Name": VM, "MemoryUsage": None}]) == {}
     for rows in ([], [{"FreePhysicalMemory": None}]):
         with pytest.raises(CellError):
             free_memory("hv03").read(rows)

@@ -46,11 +46,16 @@ def test_a_target_means_all_nodes_or_one_even_if_the_cluster_forgot_it(target, m
     assert know.target_nodes(Target("prod", "cluster", "prod"), ()) == ()
 
 
-@pytest.mark.parametrize(
-    ("bits", "locked"), [("0", False), ("1", True), ("3", True), ("2", False), (None, False), ("257", True)]
-)
+@pytest.mark.parametrize(("bits", "locked"), [("0", False), ("1", True), ("3", True), ("2", False), ("257", True)])
 def test_the_lock_is_one_bit(bits, locked):
     assert know.cluster_groups("prod").read([{"Name": "a", "StatusInformation": bits}])[0].locked is locked
+
+
+def test_a_lock_that_was_not_told_is_not_no_lock():
+    with pytest.raises(CellError):
+        know.cluster_groups("prod").read([{"Name": "a", "StatusInformation": None}])
+    with pytest.raises(CellError):
+        know.cluster_resources("prod").read([resource(StatusInformation=None)])
 
 
 @pytest.mark.parametrize(
@@ -96,8 +101,14 @@ async def test_a_hive_that_does_not_answer_leaves_the_id_unknown(scripted):
 
 
 def test_shared_volumes_and_the_hint():
-    (volume,) = know.shared_volumes("prod").read([{"Name": "V1", "BackupState": "1", "FaultState": None}])
-    assert (volume.backing_up, volume.fault) == (True, 0)
+    (volume,) = know.shared_volumes("prod").read([{"Name": "V1", "BackupState": "1", "FaultState": "4"}])
+    assert (volume.backing_up, volume.fault) == (True, 4)
     assert know.backup_hint("prod").read([{"BackupInProgress": "1"}])
     assert not know.backup_hint("prod").read([{"BackupInProgress": "0"}])
     assert not know.backup_hint("prod").read([])
+
+
+@pytest.mark.parametrize("odd", [{"BackupState": None}, {"BackupState": "2"}, {"FaultState": None}])
+def test_a_shared_volume_whose_state_is_not_told_is_not_sound(odd):
+    with pytest.raises(CellError):
+        know.shared_volumes("prod").read([{"Name": "V1", "BackupState": "0", "FaultState": "0"} | odd])

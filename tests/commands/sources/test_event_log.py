@@ -4,7 +4,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from commands.sources.event_log import MOST, logged_events, named_guest, says, snapshot_failures
+from commands.sources.event_log import (
+    MOST,
+    callback_error,
+    drain_error,
+    format_error_code,
+    logged_events,
+    named_guest,
+    read_error_code,
+    snapshot_failures,
+)
 
 VM = "9FC171E7-B2C6-4BD2-9FF0-253209B2A69D"
 
@@ -45,8 +54,61 @@ def test_repeated_values_are_all_read():
         [row(Data=("one", "hr = 0x80070005, Zugriff verweigert"))]
     )
     assert event.texts == ("one", "hr = 0x80070005, Zugriff verweigert")
-    assert says(event, "0X80070005")
-    assert not says(event, "0x80042301")
+    assert callback_error(event) == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("5960", 5960),
+        ("0x1748", 5960),
+        ("0X1748", 5960),
+        ("0x80071748", 5960),
+        ("-2147018936", 5960),
+        ("2147948360", 5960),
+        (" 0x00001748 ", 5960),
+        ("0x32", 50),
+        ("0", 0),
+        ("0x80042301", 0x80042301),
+        ("0x80070005, Access is denied.\r\n", 5),
+        ("hr = 0x80070005, Zugriff verweigert", 5),
+        ("5960.", 5960),
+        ("web-15960", None),
+        ("15960", 15960),
+        ("5960-web", None),
+        ("0x1748z", None),
+        ("0x", None),
+        ("hr", None),
+        ("role 5960", None),
+        ("{5960}", None),
+        ("٥", None),
+        ("", None),
+    ],
+)
+def test_one_error_in_every_form_is_one_number(text, code):
+    assert read_error_code(text) == code
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        ({"ResourceGroup": "erp-01", "Status": "0x1748"}, 5960),
+        ({"ResourceGroup": "web-15960", "ErrorCode": "0x32"}, 50),
+        ({"ResourceGroup": "5960", "Status": "0x32"}, 50),
+        ({"Status": "5960", "ResourceGroup": "7"}, 5960),
+        ({"Data0": "5960", "Data1": "0x32"}, 50),
+        ({"ResourceGroup": "web-5960"}, None),
+        ({"ResourceGroup": "5960", "Status": ""}, None),
+        ({}, None),
+    ],
+)
+def test_the_error_of_a_drain_stands_in_its_own_field(data, code):
+    (event,) = snapshot_failures("hv03", datetime(2026, 11, 22, tzinfo=UTC)).read([row(**data)])
+    assert drain_error(event) == code
+
+
+def test_codes_are_shown_as_people_look_them_up():
+    assert [format_error_code(code) for code in (0, 5960, 0x80042301)] == ["0", "5960", "0x80042301"]
 
 
 @pytest.mark.parametrize("gap", [{"event_id": ""}, {"at": ""}, {"at": "yesterday"}, {"event_id": "x"}])

@@ -41,12 +41,29 @@ def row(name=VM, state="2", status="2", label="crm-01"):
         ("32769", Power.SAVED),
         ("10", Power.CHANGING),
         ("32777", Power.CHANGING),
+        ("11", Power.CHANGING),
+        ("32779", Power.FAST_SAVED),
+        ("32780", Power.CHANGING),
+        ("32781", Power.RUNNING_CRITICAL),
+        ("32782", Power.OFF_CRITICAL),
+        ("32783", Power.CHANGING_CRITICAL),
+        ("32784", Power.SAVED_CRITICAL),
+        ("32785", Power.PAUSED_CRITICAL),
+        *((str(state), Power.CHANGING_CRITICAL) for state in (32786, 32787, 32788, 32789, 32790, 32792)),
+        ("32791", Power.SAVED_CRITICAL),
+        ("32793", Power.UNKNOWN),
         ("5", Power.UNKNOWN),
         (None, Power.UNKNOWN),
     ],
 )
 def test_power_in_both_numberings(state, power):
     assert virtual_machines(Node("hv03", 9600)).read([row(state=state)])[0].power is power
+
+
+def test_who_runs_and_who_holds_no_memory():
+    assert {one for one in Power if one.runs} == {Power.RUNNING, Power.RUNNING_CRITICAL}
+    resting = {Power.OFF, Power.SAVED, Power.FAST_SAVED, Power.OFF_CRITICAL, Power.SAVED_CRITICAL}
+    assert {one for one in Power if one.is_at_rest} == resting
 
 
 def test_the_host_itself_is_no_guest_and_a_backup_shows_in_the_second_status():

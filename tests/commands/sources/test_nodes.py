@@ -19,7 +19,7 @@ def test_rows_become_nodes_in_order():
     assert node_states("prod").read(rows) == (
         NodeState("HV1", 4294967295, None, votes=False),
         NodeState("hv2", 2, 2, votes=False),
-        NodeState("hv3", None, None, votes=True),
+        NodeState("hv3", None, None, votes=None),
     )
     with pytest.raises(CellError):
         node_states("prod").read([{"Name": ""}])
@@ -36,7 +36,7 @@ def test_rows_become_nodes_in_order():
         (0, 2, True, False, "up"),
         (3, 0, False, False, "joining"),
         (4294967295, 0, False, False, "in the unknown state 4294967295"),
-        (None, None, False, False, "in the unknown state None"),
+        (None, None, False, False, "in a state that the cluster does not tell"),
     ],
 )
 def test_states_in_words(state, drain, up, drained, word):
@@ -63,7 +63,19 @@ def test_half_of_the_votes_is_no_majority(nodes, witness, left, suffice):
 
 
 @pytest.mark.parametrize(
-    ("kind", "votes"), [("1", False), ("2", True), ("3", True), ("4", False), (None, False), ("4294967295", False)]
+    "odd",
+    [NodeState("b", 0, 0, votes=None), NodeState("b", 4, 0, votes=True), NodeState("b", None, 0, votes=True)],
 )
+def test_a_vote_that_nobody_told_is_counted_neither_way(odd):
+    assert votes_without([node("a"), odd], "a", witness=True) is None
+
+
+@pytest.mark.parametrize(("kind", "votes"), [("1", False), ("2", True), ("3", True), ("4", False)])
 def test_the_witness(kind, votes):
     assert quorum_witness("prod").read([{"QuorumTypeValue": kind}]) is votes
+
+
+@pytest.mark.parametrize("rows", [[], *([{"QuorumTypeValue": kind}] for kind in (None, "0", "5", "4294967295"))])
+def test_a_witness_of_an_unlisted_kind_is_not_no_witness(rows):
+    with pytest.raises(ValueError, match="whether a witness votes is open"):
+        quorum_witness("prod").read(rows)

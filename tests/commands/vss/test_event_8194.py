@@ -33,6 +33,10 @@ def test_causes(events, well, unwell_at, cause):
 
 
 def test_another_error_is_another_matter():
+    for other in ("hr = 0x80042302", "hr = 0x800700050", "Operation: 0x80070005"):
+        assert judge_callbacks([event(1, other)], writers_are_well=True, unwell_at=None) is None
+    for same in ("0x80070005, Access is denied.", "0x80070005", "-2147024891"):
+        assert judge_callbacks([event(1, same, CONTEXT)], writers_are_well=True, unwell_at=None) is not None
     assert judge_callbacks([event(1, "hr = 0x80042302")], writers_are_well=True, unwell_at=None) is None
     assert judge_callbacks([], writers_are_well=False, unwell_at=None) is None
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import ssl
 from datetime import UTC, datetime
 
 import httpx
@@ -29,6 +31,7 @@ from bot.errors import (
 from bot.services import backup_service
 from bot.transport.allowlist.web import CALLS
 from bot.transport.client import TargetClient
+from bot.transport.connection_reasons import NAMES, TLS
 from bot.transport.http import client
 from bot.transport.http.commvault import BackupProduct, WebService
 from bot.transport.routing import Router
@@ -364,3 +367,45 @@ def test_every_exception_of_httpx_is_translated():
         told = client.from_exception("commvault", error, "commvault", 5)
         assert (type(told) is MalformedResponse) == (kind in REPLY or issubclass(kind, httpx.StreamError)), kind
         assert "boom" not in str(told)
+
+
+def connect_error(cause):
+    error = httpx.ConnectError("CERTIFICATE, says the text")
+    error.__cause__ = cause
+    return client.from_exception("commvault", error, "commvault", 5)
+
+
+@pytest.mark.parametrize(
+    ("reason", "says"),
+    [
+        ("WRONG_VERSION_NUMBER", "plain HTTP"),
+        ("UNSUPPORTED_PROTOCOL", "no TLS from 1.2 on"),
+        ("TLSV1_ALERT_PROTOCOL_VERSION", "no TLS from 1.2 on"),
+        ("TLSV1_ALERT_INTERNAL_ERROR", "could be made (TLSV1_ALERT_INTERNAL_ERROR)"),
+    ],
+)
+def test_what_openssl_calls_the_reason_is_not_called_a_certificate(reason, says):
+    cause = ssl.SSLError(1, f"[SSL: {reason}] about a certificate")
+    cause.reason = reason
+    told = connect_error(cause)
+    assert type(told) is ConnectionFailed
+    assert says in told.message
+    assert "ca_file" not in told.hint
+    assert bool(told.hint) == (reason in TLS)
+
+
+@pytest.mark.parametrize(
+    ("code", "says", "authority"), [(10, "expired", False), (19, "is not trusted", True), (66, "is not trusted", False)]
+)
+def test_a_certificate_is_judged_by_openssls_code(code, says, authority):
+    cause = ssl.SSLCertVerificationError()
+    cause.verify_code, cause.verify_message = code, "as OpenSSL puts it"
+    told = connect_error(cause)
+    assert says in told.message
+    assert ("ca_file" in told.hint) is authority
+
+
+def test_a_resolver_that_does_not_answer_is_no_firewall():
+    told = connect_error(socket.gaierror(socket.EAI_AGAIN, "x"))
+    assert (told.message, told.hint) == NAMES[socket.EAI_AGAIN]
+    assert "no connection to it" in connect_error(OSError("x")).message

@@ -1,9 +1,11 @@
 """Every exception that a library below may raise has a sentence of its own: this fails on one that has none."""
 
+import errno
 import http.client
 import inspect
 import socket
 import ssl
+from _ssl import err_codes_to_names
 
 import kerberos as pykerberos
 import pytest
@@ -24,11 +26,20 @@ from bot.errors import (
     TargetFault,
     TargetTimeout,
 )
+from bot.transport import connection_reasons
 from bot.transport.windows import fault_codes
-from bot.transport.windows.exception_mapping import DeadlineExceeded, StaleConnection, from_exception, is_known
+from bot.transport.windows.exception_mapping import (
+    REFUSED_CERTIFICATES,
+    STATUSES,
+    DeadlineExceeded,
+    StaleConnection,
+    from_exception,
+    is_known,
+)
 from bot.transport.windows.faults import from_code, from_fault
 from bot.transport.windows.wsman import Fault, MalformedReply, WSManFaultReply
 
+SSL_LIBRARY = 20
 LIBRARIES = (
     winrm.exceptions,
     requests.exceptions,
@@ -117,7 +128,8 @@ def wrapped(inner):
         (winrm.exceptions.WinRMTransportError("http", 404, ""), TargetFault, "no WinRM at this path"),
         (winrm.exceptions.WinRMTransportError("http", 500, ""), TargetFault, "want encryption"),
         (winrm.exceptions.WinRMTransportError("http", 503, "x"), ConnectionFailed, "not available"),
-        (winrm.exceptions.WinRMTransportError("http", 502, "x"), MalformedResponse, "HTTP 502"),
+        (winrm.exceptions.WinRMTransportError("http", 502, "x"), ConnectionFailed, "HTTP 502"),
+        (winrm.exceptions.WinRMTransportError("http", 407, "x"), ConnectionFailed, "a proxy in the way"),
         (winrm.exceptions.WinRMTransportError("http", 403, "x"), AuthenticationFailed, "HTTP 403"),
         (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "x"), MalformedResponse, "lacks"),
         (KeyError("content-type"), MalformedResponse, "lacks"),
@@ -137,7 +149,8 @@ def test_login_raised_while_handling_an_http_error_is_a_login():
 
 
 @pytest.mark.parametrize(
-    ("code", "says"), [(10, "expired"), (62, "another name"), (9, "not valid yet"), (18, "not trusted")]
+    ("code", "says"),
+    [(10, "expired"), (62, "another name"), (9, "not valid yet"), (18, "not trusted"), (66, "not trusted")],
 )
 def test_certificates(code, says):
     inner = ssl.SSLCertVerificationError()
@@ -148,15 +161,103 @@ def test_certificates(code, says):
     translated = from_exception("hv01", outer)
     assert isinstance(translated, ConnectionFailed)
     assert says in translated.message
+    assert ("ca_file" in translated.hint) == (code == 18)
 
 
-@pytest.mark.parametrize("reason", ["SSLV3_ALERT_CERTIFICATE_EXPIRED", "TLSV1_ALERT_UNKNOWN_CA"])
-def test_our_own_certificate_that_a_host_refuses_is_a_login(reason):
-    inner = ssl.SSLError(1, "alert")
+def tls_error(reason):
+    inner = ssl.SSLError(1, f"[SSL: {reason}] no words to go by (_ssl.c:1006)")
     inner.reason = reason
-    translated = from_exception("hv01", requests.exceptions.SSLError(inner))
+    return inner
+
+
+@pytest.mark.parametrize("reason", REFUSED_CERTIFICATES)
+def test_our_own_certificate_that_a_host_refuses_is_a_login(reason):
+    translated = from_exception("hv01", requests.exceptions.SSLError(tls_error(reason)))
     assert isinstance(translated, AuthenticationFailed)
     assert "certificate in the settings" in translated.hint
+    assert reason in translated.message
+
+
+@pytest.mark.parametrize(
+    "reason", sorted({name for (library, _), name in err_codes_to_names.items() if library == SSL_LIBRARY})
+)
+def test_every_reason_of_openssl_is_explained_by_the_table_or_quoted_without_advice(reason):
+    translated = from_exception("hv01", requests.exceptions.SSLError(tls_error(reason)))
+    if reason in REFUSED_CERTIFICATES:
+        return
+    assert type(translated) is ConnectionFailed
+    if reason in connection_reasons.TLS:
+        assert (translated.message, translated.hint) == connection_reasons.TLS[reason]
+    else:
+        assert (translated.message, translated.hint) == (f"no TLS connection could be made ({reason}).", "")
+
+
+def test_plain_http_and_an_old_tls_are_two_reasons():
+    plain = from_exception("hv01", requests.exceptions.SSLError(tls_error("WRONG_VERSION_NUMBER")))
+    old = from_exception("hv01", requests.exceptions.SSLError(tls_error("UNSUPPORTED_PROTOCOL")))
+    assert "plain HTTP" in plain.message
+    assert "TLS 1.2" not in str(plain)
+    assert "Switch TLS 1.2 on" in old.hint
+    assert "port" not in str(old)
+
+
+def test_words_alone_advise_nothing():
+    error = from_exception(
+        "hv01", requests.exceptions.SSLError(ssl.SSLError(1, "UNSUPPORTED VERSION of a certificate"))
+    )
+    assert (type(error), error.hint) == (ConnectionFailed, "")
+
+
+@pytest.mark.parametrize("number", sorted(getattr(socket, name) for name in dir(socket) if name.startswith("EAI_")))
+def test_every_error_of_the_resolver_is_explained_by_the_table_or_quoted_without_advice(number):
+    translated = from_exception("hv01", wrapped(socket.gaierror(number, "as the resolver puts it")))
+    assert type(translated) is ConnectionFailed
+    if number in connection_reasons.NAMES:
+        assert (translated.message, translated.hint) == connection_reasons.NAMES[number]
+    else:
+        assert "as the resolver puts it" in translated.message
+        assert translated.hint == ""
+    assert ("not known to DNS" in translated.message) == (number == socket.EAI_NONAME)
+
+
+@pytest.mark.parametrize("status", [status.value for status in http.HTTPStatus if status >= 300])
+def test_every_status_is_explained_by_the_table_or_quoted_without_advice(status):
+    translated = from_exception("hv01", winrm.exceptions.WinRMTransportError("http", status, "x"))
+    assert f"HTTP {status}" in translated.message
+    assert bool(translated.hint) == (status in STATUSES)
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOBUFS, errno.EMFILE])
+def test_an_error_of_the_socket_that_is_not_listed_is_quoted_without_advice(number):
+    translated = from_exception("hv01", wrapped(OSError(number, "as the system puts it")))
+    assert translated.hint == "" or isinstance(translated, AuthenticationFailed)
+    assert "as the system puts it" in translated.message or isinstance(translated, AuthenticationFailed)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (0x0A000086, "CERTIFICATE_VERIFY_FAILED"),
+        (0x1416F086, "CERTIFICATE_VERIFY_FAILED"),
+        (0x0A000102, "UNSUPPORTED_PROTOCOL"),
+        (0x0A00010B, "WRONG_VERSION_NUMBER"),
+        (0x1408F10B, "WRONG_VERSION_NUMBER"),
+        (0x0A000001, ""),
+        (0x03000086, ""),
+        (0, ""),
+    ],
+)
+def test_openssls_packed_codes(code, reason):
+    assert connection_reasons.unpack_tls_reason(code) == reason
+
+
+def test_the_numbers_of_reasons_are_openssls():
+    known = {number: name for (library, number), name in err_codes_to_names.items() if library == SSL_LIBRARY}
+    for number, name in known.items():
+        assert connection_reasons.unpack_tls_reason(SSL_LIBRARY << 23 | number) in (name, "")
+    told = {connection_reasons.unpack_tls_reason(SSL_LIBRARY << 23 | number) for number in known}
+    assert connection_reasons.TLS.keys() < told
+    assert REFUSED_CERTIFICATES.keys() < set(known.values())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,41 @@
+"""Names of hosts: with and without a domain, whole and cut."""
+
+import pytest
+
+from commands.sources.host_names import host_label, hosts_named, same_host
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("hv03", "HV03", True),
+        ("hv03.corp.example", "HV03", True),
+        ("hv03.corp.example.", "hv03.CORP.example", True),
+        ("hv03.corp.example", "hv03.other.example", False),
+        ("hv03", "hv04", False),
+        ("hypervisor-bern-02.corp.example", "HYPERVISOR-BERN", True),
+        ("hypervisor-bern-02", "HYPERVISOR-BERL", False),
+        ("hypervisor-bern-02", "HYPERVISOR-BER", False),  # 14 characters: nothing was cut
+        ("hypervisor-bern-02", "hypervisor-bern-", False),  # 16: no NetBIOS name
+        ("hypervisor-bern-02", "hypervisor-bern.corp.example", False),  # with a domain it is whole
+        ("hypervisor-bern-02", "hypervisor-bern-03", False),
+        ("", "", False),
+        ("", "hv03", False),
+    ],
+)
+def test_the_same_host(one, other, same):
+    assert same_host(one, other) is same
+    assert same_host(other, one) is same
+
+
+def test_a_whole_name_goes_before_a_cut_one():
+    both = ("HYPERVISOR-BERN", "hypervisor-bern-02", "hv01")
+    assert hosts_named("hypervisor-bern-02.corp.example", both) == ("hypervisor-bern-02",)
+    assert hosts_named("hypervisor-bern-03", both) == ("HYPERVISOR-BERN",)
+    cut = ("hypervisor-bern-02", "hypervisor-bern-03")
+    assert hosts_named("HYPERVISOR-BERN", cut) == cut
+    assert hosts_named("hv09", both) == ()
+
+
+def test_labels():
+    assert [host_label(name) for name in ("HV03.corp.example.", " hv03 ", "")] == ["hv03", "hv03", ""]
