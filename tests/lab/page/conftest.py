@@ -196,13 +196,13 @@ class Canned:
         for stream in self._streams:
             stream.put_nowait(None)
 
-    async def until(self, act: str) -> dict[str, Any]:
-        """Wait until the page has done this."""
-        async with asyncio.timeout(5):
+    async def until(self, act: str, times: int = 1) -> dict[str, Any]:
+        """Wait until the page has done this so often, and return the last of them."""
+        async with asyncio.timeout(PATIENCE / 1000):
             while True:
-                for one in self.acts:
-                    if one["act"] == act:
-                        return one
+                done = [one for one in self.acts if one["act"] == act]
+                if len(done) >= times:
+                    return done[times - 1]
                 await asyncio.sleep(0)
 
 
