@@ -400,7 +400,9 @@ def _dependents_gates(
         return (Gate(says, GateOutcome.NOT_KNOWN, f"not known: {dependents.why.rstrip('.')}"),)
     unlisted = [other for other in also if isinstance(other, str)]
     if unlisted:
-        missing = f"not known: {join_names(unlisted, 4)} depend on it, but {on} does not list them as services"
+        names, one_only = join_names(unlisted, 4), len(unlisted) == 1
+        depend, them = ("depends", "it as a service") if one_only else ("depend", "them as services")
+        missing = f"not known: {names} {depend} on {one.name}, but {on} does not list {them}"
         return (Gate(says, GateOutcome.NOT_KNOWN, missing),)
     running = [other for other in also if isinstance(other, Service) and other.state != STOPPED]
     told = join_names([other.name for other in running], 40)

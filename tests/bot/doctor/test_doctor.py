@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-
-import pytest
 
 from bot.config.settings import load
 from bot.doctor import examine
 from bot.doctor.check import Status, fail, merge_checks, ok, summary, warn
 from bot.doctor.local import _scopes, check_local
 from bot.slack.manifest import BOT_SCOPES
-from lab.plugin import PRACTICE
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch):
-    for name in [name for name in os.environ if name.startswith("HVOPS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("COLUMNS", "80")
-
-
-@pytest.fixture(scope="module")
-def practice(tmp_path_factory):
-    with PRACTICE.start("healthy", tmp_path_factory.mktemp("healthy")) as running:
-        yield running
 
 
 def examined(capsys, file):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -49,19 +48,6 @@ def evaluate(args, facts):
 
 COMMAND = Diagnostic(Role.VIEWER, Args, collect, evaluate, examines={examines})
 '''
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch):
-    for name in [name for name in os.environ if name.startswith("HVOPS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("COLUMNS", "80")
-
-
-@pytest.fixture(scope="module")
-def practice(tmp_path_factory):
-    with PRACTICE.start("healthy", tmp_path_factory.mktemp("healthy")) as running:
-        yield running
 
 
 @pytest.fixture

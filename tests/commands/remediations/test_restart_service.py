@@ -367,7 +367,7 @@ async def test_a_dependent_that_is_never_stopped_holds_it(restart, name):
 async def test_what_depends_on_it_is_not_known(restart):
     says = "The services that depend on Spooler are known"
     plan = await restart("Spooler", pairs=[("Spooler", "AcmeFilter")])
-    missing = "not known: AcmeFilter depend on it, but hv03 does not list them as services"
+    missing = "not known: AcmeFilter depends on Spooler, but hv03 does not list it as a service"
     assert (plan.groups, held(plan)) == ((), [(says, "not known", missing)])
     plan = await restart("Spooler", pairs=())
     none = "not known: hv03 returned no service dependencies. Every Windows has some, so the answer is incomplete"
