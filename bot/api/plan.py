@@ -180,6 +180,21 @@ class GateOutcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class OpenQuestion:
+    """One thing that a gate needed to know and that no source answered.
+
+    Attributes:
+        what: signed, with the name of the thing: "free space of crm-03".
+        why: beside the digest: "timed out after 20 s".
+        remedy: beside the digest: what would make it known; "" where there is nothing to do but to ask again.
+    """
+
+    what: str
+    why: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Gate:
     """Something that had to be so before a plan could be made, and whether it was.
 
@@ -188,6 +203,10 @@ class Gate:
         outcome: signed as whether it passed.
         measured: beside the digest: "9 of 11 locked".
         blocks: False for a gate that only warns.
+        guards: "safety": quorum, locks, a running job, somebody else's change; an undo asks these again. "worth":
+            whether the change is needed at all; an undo shows these as warnings.
+        unknowns: of a gate that is not known: each thing that is missing, by name.
+        answerable: False where no person's word can stand for the missing answer (quorum, locks, another running change).
         passes_at: ISO 8601 with an offset, beside the digest: from when on it may have passed, where all it takes is time.
             Such a plan can be proposed and decided, and nothing of it starts before the gate has passed.
     """
@@ -197,6 +216,14 @@ class Gate:
     measured: str = ""
     blocks: bool = True
     passes_at: str = ""
+    guards: Literal["safety", "worth"] = "safety"
+    unknowns: tuple[OpenQuestion, ...] = ()
+    answerable: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse missing answers beside an outcome that is known. Raises ValueError."""
+        if self.unknowns and self.outcome is not GateOutcome.NOT_KNOWN:
+            raise ValueError(f"{self.description}: it is {self.outcome}, so nothing about it is missing")
 
     @property
     def passed(self) -> bool:

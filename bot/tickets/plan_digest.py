@@ -73,7 +73,14 @@ def group_digest(group: Group, version: str) -> str:
 def _gate(gate: Gate) -> dict[str, Any]:
     """A gate that only takes time is signed as passed: nothing starts before it is."""
     passed = gate.outcome is GateOutcome.PASSED or bool(gate.passes_at)
-    return {"description": gate.description, "passed": passed, "blocks": gate.blocks}
+    return {
+        "description": gate.description,
+        "passed": passed,
+        "blocks": gate.blocks,
+        "guards": gate.guards,
+        "unknowns": [one.what for one in gate.unknowns],
+        "answerable": gate.answerable,
+    }
 
 
 def _sha256(value: Any) -> str:
