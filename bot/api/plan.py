@@ -220,11 +220,6 @@ class Gate:
     unknowns: tuple[OpenQuestion, ...] = ()
     answerable: bool = True
 
-    def __post_init__(self) -> None:
-        """Refuse missing answers beside an outcome that is known. Raises ValueError."""
-        if self.unknowns and self.outcome is not GateOutcome.NOT_KNOWN:
-            raise ValueError(f"{self.description}: it is {self.outcome}, so nothing about it is missing")
-
     @property
     def passed(self) -> bool:
         """Whether it was so, and known to be."""
@@ -279,6 +274,8 @@ class Plan:
         if self.groups and not self.locks:
             raise ValueError("a plan that does something names its locks")
         for gate in self.gates:
+            if gate.unknowns and gate.outcome is not GateOutcome.NOT_KNOWN:
+                raise ValueError(f"{gate.description}: it is {gate.outcome}, so nothing about it is missing")
             if gate.passes_at and (gate.passed or datetime.fromisoformat(gate.passes_at).tzinfo is None):
                 raise ValueError(f"{gate.description}: it has passed already, or {gate.passes_at!r} names no time zone")
         with_image = {step.key for step in self.steps if step.before is not None}

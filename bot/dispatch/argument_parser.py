@@ -10,7 +10,7 @@ import difflib
 import re
 import typing
 from collections.abc import Iterable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from html import unescape
 from types import GenericAlias
 from typing import Any, Literal
@@ -63,6 +63,9 @@ class Parameter:
         type: the field's type, or the type of its items.
         shown: its part of the usage line.
         needs_one: of a "rest": it takes one word at least.
+        takes_several: whether it is a target that may be several, or left to the inventory.
+        is_subject: whether it names what the command is about.
+        targets: which kinds of target it takes; () where it is no target.
     """
 
     name: str
@@ -70,27 +73,21 @@ class Parameter:
     type: type
     shown: str
     needs_one: bool = False
+    takes_several: bool = field(init=False)
+    is_subject: bool = field(init=False)
+    targets: tuple[str, ...] = field(init=False)
 
-    @property
-    def takes_several(self) -> bool:
-        """Whether it is a target that may be several, or left to the inventory."""
-        return self.type is VmmTargets
-
-    @property
-    def is_subject(self) -> bool:
-        """Whether it names what the command is about."""
-        return bool(getattr(self.type, "is_subject", False))
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """Which kinds of target it takes; () where it is no target."""
-        return _TARGETS.get(self.type, ("", ()))[1]
+    def __post_init__(self) -> None:
+        """Read off the type, once for all lines."""
+        object.__setattr__(self, "takes_several", self.type is VmmTargets)
+        object.__setattr__(self, "is_subject", bool(getattr(self.type, "is_subject", False)))
+        object.__setattr__(self, "targets", _TARGETS.get(self.type, ("", ()))[1])
 
 
 def parameters(args: type[Any]) -> tuple[Parameter, ...]:
     """Read the fields of an `Args` dataclass."""
     hints = typing.get_type_hints(args)
-    return tuple(_parameter(field.name, hints[field.name], field.default) for field in fields(args))
+    return tuple(_parameter(one.name, hints[one.name], one.default) for one in fields(args))
 
 
 def _parameter(name: str, hint: Any, default: object) -> Parameter:
@@ -133,6 +130,12 @@ def plain_text(text: str) -> str:
     """
     named = _MEMBER.sub(r"@\1 ", text)
     return unescape(_LINK.sub(lambda link: link[2] or link[1], named)).translate(_INVISIBLE)
+
+
+def words_in(text: str) -> tuple[str, list[tuple[int, str, str]]]:
+    """A text in its plain form, and each word of it: where it ends there, as it stands there, and without quotes."""
+    plain = plain_text(text)
+    return plain, [(found.end(), found[0], without_quotes(found[0])) for found in re.finditer(r"\S+", plain)]
 
 
 def without_quotes(word: str) -> str:

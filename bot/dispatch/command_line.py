@@ -69,9 +69,8 @@ def read_typed(text: str, entry: EntryPoint = EntryPoint.SLASH) -> TypedLine:
         text: as it arrived: a slash command with its text, a mention, a line of a button, a modal or a terminal.
         entry: where it was typed.
     """
-    plain = argument_parser.plain_text(text)
-    words = [(found.end(), found[0], argument_parser.without_quotes(found[0])) for found in re.finditer(r"\S+", plain)]
-    words = [(end, raw, clean) for end, raw, clean in words if clean.removeprefix("/")]
+    plain, spans = argument_parser.words_in(text)
+    words = [one for one in spans if one[2].removeprefix("/")]
     doors = 0
     if entry is EntryPoint.MENTION and words and _MEMBER.fullmatch(words[0][2]):
         doors = 1  # one, and only there: behind it, and in a slash command, a member is somebody else who is spoken to
@@ -87,14 +86,15 @@ def read_typed(text: str, entry: EntryPoint = EntryPoint.SLASH) -> TypedLine:
         rest = rest.rstrip(f"{argument_parser.QUOTES} ")  # the quote that closes the one before the name
     if not rest.strip(f"{argument_parser.QUOTES} "):
         rest = ""
-    name = argument_parser.with_plain_dashes(word.removeprefix("/").casefold())
+    dashed = argument_parser.with_plain_dashes(word)
+    name = dashed.removeprefix("/").casefold()
     builtin = _builtin(name, by_front_door=behind)
     if entry is EntryPoint.MENTION:
         word = f"/{word.removeprefix('/')}"
     if builtin is not None:
         said = f"/{FRONT_DOOR} {name}" if behind else f"/{name}"
     else:
-        shown = argument_parser.with_plain_dashes(word)
+        shown = f"/{dashed.removeprefix('/')}" if entry is EntryPoint.MENTION else dashed
         said = f"/{FRONT_DOOR} {shown}" if doors and entry is not EntryPoint.MENTION else shown
     return TypedLine(f"{said} {rest}".rstrip(), word, name, behind, rest)
 

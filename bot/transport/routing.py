@@ -43,17 +43,18 @@ class Route:
     Attributes:
         name: the machine, as people write it.
         service_name: the host part of its Kerberos service name HTTP/<service_name>.
+        is_tls: whether TLS protects the messages; else the login itself must encrypt them.
     """
 
     name: str
     url: str
     service_name: str
     credentials: Credentials
+    is_tls: bool = field(init=False)
 
-    @property
-    def is_tls(self) -> bool:
-        """Whether TLS protects the messages; else the login itself must encrypt them."""
-        return self.url.lower().startswith("https:")
+    def __post_init__(self) -> None:
+        """The address alone says it."""
+        object.__setattr__(self, "is_tls", self.url.lower().startswith("https:"))
 
 
 class Router:
