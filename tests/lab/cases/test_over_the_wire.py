@@ -225,6 +225,26 @@ def test_another_windows_has_its_own_classes_updates_and_revision(played):
         assert abs(datetime.now(UTC) - estate.world.node("hv03").booted - timedelta(hours=1)) < timedelta(minutes=1)
 
 
+def test_a_web_server_answers_in_place_of_winrm(played):
+    body = "<h2>Bad Request - Request Too Long</h2>"
+    with played(f'[machines.hv03]\nhttp = {{ status = 400, body = "{body}" }}\n') as estate:
+        endpoints = inventory(estate)["endpoints"]
+        answer = httpx.post(endpoints["hv03"], content=b"<Envelope/>")
+        other = httpx.post(endpoints["hv02"], content=b"<Envelope/>")
+    assert (answer.status_code, answer.text) == (400, body)
+    assert answer.headers["Server"] == "Microsoft-HTTPAPI/2.0"
+    assert other.status_code == 401
+
+
+def test_windows_server_2025_is_told_as_such(played):
+    with played('[machines.branch]\nwindows = "2025"\n') as estate:
+        said = enumerate_class(estate, "root/cimv2", "SELECT Caption, BuildNumber FROM Win32_OperatingSystem", "br01")
+        values = estate.do(estate.world.machine("br01").registry)["SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion"]
+    assert "<BuildNumber>26100</BuildNumber>" in said
+    assert "Windows Server 2025" in said
+    assert (values["CurrentBuildNumber"], values["UBR"], values["DisplayVersion"]) == ("26100", 2894, "24H2")
+
+
 def test_a_name_that_the_resolver_does_not_answer_for_has_no_address_and_others_have(played):
     with played('[machines.hv03]\nresolver = "does not answer"\n') as estate:
         assert "hv03" not in inventory(estate)["endpoints"]
