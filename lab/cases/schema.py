@@ -23,7 +23,7 @@ Names = Annotated[str | list[Text], Field(min_length=1)]
 Trouble = Literal["hang", "refuse", "reset", "html", "cut", "deny"]
 Resolver = Literal["does not answer", "knows no such name"]
 Listener = Literal["plain HTTP", "TLS 1.0"]
-JobState = Literal["pending", "running", "suspended", "completed", "killed"]
+JobState = Literal["pending", "queued", "waiting", "running", "suspended", "completed", "killed"]
 Level = Literal["error", "warning", "information"]
 RegistryValue = Annotated[str, Field(strict=True)] | Annotated[int, Field(strict=True)] | list[str]
 
