@@ -14,7 +14,7 @@ from lab.cases.values import Shift
 from lab.sqlserver.store import Row, Table
 from lab.windows import schema
 from lab.windows.console_output import encode
-from lab.windows.machine_protocol import Output, Quotas
+from lab.windows.machine_protocol import Output, Page, Quotas
 from lab.windows.schema import ClassDefinition
 from lab.world import class_availability, defaults, model
 from lab.world.executables import wevtutil
@@ -96,6 +96,8 @@ def _change(world: World, machine: MachineLike, told: Machine, shift: Shift, key
         windows.booted = shift(told.booted)
     if told.trouble is not None:
         world.trouble(windows.name, told.trouble, on=True)
+    if told.http is not None:
+        machine.trouble.page = Page(told.http.status, told.http.body)
 
 
 def _rows(world: World, told: Rows, shift: Shift, key: str) -> ClassRows:

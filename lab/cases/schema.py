@@ -23,7 +23,7 @@ Names = Annotated[str | list[Text], Field(min_length=1)]
 Trouble = Literal["hang", "refuse", "reset", "html", "cut", "deny"]
 Resolver = Literal["does not answer", "knows no such name"]
 Listener = Literal["plain HTTP", "TLS 1.0"]
-JobState = Literal["pending", "running", "suspended", "completed", "killed"]
+JobState = Literal["pending", "queued", "waiting", "running", "suspended", "completed", "killed"]
 Level = Literal["error", "warning", "information"]
 RegistryValue = Annotated[str, Field(strict=True)] | Annotated[int, Field(strict=True)] | list[str]
 
@@ -90,16 +90,24 @@ class Expect(_Part):
         return self
 
 
+class HttpAnswer(_Part):
+    """What the machine's web server answers in place of WinRM, whatever is asked."""
+
+    status: int = Field(ge=400, le=599)
+    body: str = ""
+
+
 class Machine(_Part):
     """A machine that is otherwise.
 
     Attributes:
-        windows: the release that it runs: "2008R2" to "2022". Updates, writers and classes are those of that release.
+        windows: the release that it runs: "2008R2" to "2025". Updates, writers and classes are those of that release.
         revision: UBR.
         code_page: of its console programs.
         booted: when Windows started.
         also: further names by which it is reached.
         trouble: what is wrong on the way to it.
+        http: what its web server answers in place of WinRM.
         resolver: what DNS says of its name.
         listener: what listens where WinRM should speak HTTPS.
     """
@@ -110,6 +118,7 @@ class Machine(_Part):
     booted: datetime | None = None
     also: list[Text] = []
     trouble: Trouble | None = None
+    http: HttpAnswer | None = None
     resolver: Resolver | None = None
     listener: Listener | None = None
 

@@ -65,7 +65,7 @@ def _scalar(known: Property, told: Any, namespace: str, shift: Shift, key: str) 
     if kind.startswith("real") and isinstance(told, float):
         return str(told)
     if kind == "datetime" and isinstance(told, datetime):
-        return shift(told).astimezone(UTC)
+        return shift(told)  # in its own zone, as Windows writes times of day
     wanted = "a time with its zone: 2026-11-22T22:41:00Z" if kind == "datetime" else kind
     raise CaseError(key, f"is not {wanted}, as {known.name} is.")
 

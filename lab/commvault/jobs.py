@@ -15,13 +15,23 @@ from lab.world.world import World
 
 STATUSES = {
     "pending": "Pending",
+    "queued": "Queued",
+    "waiting": "Waiting",
     "running": "Running",
     "suspended": "Suspended",
     "completed": "Completed",
     "killed": "Killed",
 }
 FINISHED = frozenset({"completed", "killed"})
-_PERCENT = {"pending": 5.0, "running": 40.0, "suspended": 5.0, "completed": 100.0, "killed": 5.0}
+_PERCENT = {
+    "pending": 5.0,
+    "queued": 0.0,
+    "waiting": 5.0,
+    "running": 40.0,
+    "suspended": 5.0,
+    "completed": 100.0,
+    "killed": 5.0,
+}
 _REASON = re.compile(r"\[(?P<code>\d+:\d+)\] (?P<text>.*)", re.DOTALL)
 UNSEEN = timedelta(seconds=2)  # a job that has just begun is not listed yet [src]
 PAGE = 100  # results in one page, where nothing else is asked [doc]

@@ -19,7 +19,7 @@ from aiohttp import web
 from lab.windows import encryption, identify
 from lab.windows.authentication import Connection, Outcome
 from lab.windows.listener import Listener
-from lab.windows.machine_protocol import Machine
+from lab.windows.machine_protocol import Machine, Page
 from lab.windows.service import Service
 
 SOAP_TYPE = "application/soap+xml;charset=UTF-8"
@@ -132,6 +132,8 @@ class Host:
             await asyncio.sleep(trouble.latency)
         if trouble.html:
             return web.Response(text=_PAGE, content_type="text/html")
+        if trouble.page is not None:
+            return _page(trouble.page)
         return await self._receive(request, connection, data)
 
     async def _receive(self, request: web.BaseRequest, connection: Connection, data: bytes) -> web.Response:
@@ -180,6 +182,12 @@ class Host:
 async def _let_sockets_settle() -> None:
     for _round in range(_ROUNDS_TO_SETTLE):
         await asyncio.sleep(0)
+
+
+def _page(page: Page) -> web.Response:
+    """As HTTP.sys answers by itself: an HTML page in us-ascii, and the connection ends [doc: KB820729]."""
+    headers = {"Server": _SERVER, "Content-Type": "text/html; charset=us-ascii", "Connection": "close"}
+    return web.Response(status=page.status, body=page.body.encode("ascii", "xmlcharrefreplace"), headers=headers)
 
 
 def _empty(status: int) -> web.Response:

@@ -62,6 +62,14 @@ class Output:
     code_page: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An HTTP answer without WS-Management, as HTTP.sys gives before WinRM hears of a request."""
+
+    status: int
+    body: str = ""
+
+
 @dataclass(slots=True)
 class Trouble:
     """What is wrong with the way to a machine. All off by default; changed while the server runs.
@@ -75,6 +83,7 @@ class Trouble:
     refuse: bool = False  # the port is closed: connection refused
     reset: bool = False  # resets the TCP connection when a request arrives
     html: bool = False  # answers every request with an HTML page, as a proxy or IIS would
+    page: Page | None = None  # answers every request with this, in the name of HTTP.sys
     cut: bool = False  # sends half of every SOAP answer's body under an honest length, then well-formed end
     fault: int = 0  # a WS-Management fault code to answer every request with (2150859173 = too many shells)
     fault_times: int = 0  # how many requests get that fault; 0 = all of them

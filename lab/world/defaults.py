@@ -79,6 +79,7 @@ _PATCHED = {
     "2016": datetime(2023, 2, 15, 3, 5, tzinfo=UTC),
     "2019": datetime(2023, 2, 16, 1, 58, tzinfo=UTC),
     "2022": datetime(2023, 2, 16, 2, 21, tzinfo=UTC),
+    "2025": datetime(2025, 1, 16, 1, 44, tzinfo=UTC),
 }
 
 

@@ -255,7 +255,7 @@ class Cluster:
         return f"{self.name}.{self.domain}"
 
 
-JobState = Literal["pending", "running", "suspended", "completed", "killed"]
+JobState = Literal["pending", "queued", "waiting", "running", "suspended", "completed", "killed"]
 
 
 @dataclass(slots=True)

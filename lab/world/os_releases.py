@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-ORDER = ("2008R2", "2012", "2012R2", "2016", "2019", "2022")
+ORDER = ("2008R2", "2012", "2012R2", "2016", "2019", "2022", "2025")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,16 @@ RELEASES: dict[str, Release] = {
             display="21H2",
             build_lab="20348.1.amd64fre.fe_release.210507-1500",
             updates=_kb("5008882 5010523 5012170 5022507 5022842"),
+        ),
+        Release(
+            "2025",
+            "Microsoft Windows Server 2025 Datacenter",
+            "10.0.26100",
+            revision=2894,
+            release_id="2009",
+            display="24H2",
+            build_lab="26100.1.amd64fre.ge_release.240331-1435",
+            updates=_kb("5043080 5049622 5050009"),
         ),
     )
 }

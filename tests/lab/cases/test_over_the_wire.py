@@ -114,6 +114,22 @@ rows = [{ ID = "{A}", InstallDate = 2026-11-22T22:11:00Z, Persistent = false }]
     assert abs(datetime.now(UTC) - at - timedelta(minutes=30)) < timedelta(minutes=1)
 
 
+def test_a_time_keeps_the_zone_in_which_it_is_told(played):
+    rows = """
+[[rows]]
+on = "hv03"
+class = "Win32_OperatingSystem"
+merge = true
+by = ["CSName"]
+rows = [{ CSName = "HV03", LocalDateTime = 2026-11-23T04:11:00+05:30 }]
+"""
+    with played(rows, AT) as estate:
+        said = enumerate_class(estate, "root/cimv2", "SELECT LocalDateTime FROM Win32_OperatingSystem")
+    text = re.search(r"Datetime>([^<]+)<", said)[1]
+    assert text.endswith("+05:30")
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(text)) < timedelta(minutes=1)
+
+
 def test_merged_rows_change_one_and_add_another_and_the_condition_is_the_servers(played):
     rows = """
 [[rows]]
@@ -204,13 +220,19 @@ client = "hv03.corp.example"
 reason = "VSS."
 reason_code = "91:9"
 started = 2026-11-22T20:00:00Z
+[[jobs]]
+id = 48212
+node = "hv03"
+state = "queued"
+started = 2026-11-22T20:00:00Z
 """
     with played(job, AT) as estate:
         account = estate.backup_account
         with httpx.Client(base_url=estate.backup_product.url, headers={"Accept": "application/json"}) as client:
             password = base64.b64encode(account.password.encode()).decode()
             token = client.post("/Login", json={"username": account.user, "password": password}).json()["token"]
-            (listed,) = client.get("/Job", headers={"Authtoken": token}).json()["jobs"]
+            queued, listed = client.get("/Job", headers={"Authtoken": token}).json()["jobs"]
+    assert (queued["jobSummary"]["jobId"], queued["jobSummary"]["status"]) == (48212, "Queued")
     assert listed["jobSummary"]["subclient"]["clientName"] == "hv03.corp.example"
     assert listed["jobSummary"]["pendingReasonErrorCode"] == "91:9"
 
@@ -223,6 +245,26 @@ def test_another_windows_has_its_own_classes_updates_and_revision(played):
         assert b"Integration" not in output(estate, "wevtutil", "el", host="hv06")[0]
         assert (hv06.release.build, hv06.release.revision) == ("17763", 6189)
         assert abs(datetime.now(UTC) - estate.world.node("hv03").booted - timedelta(hours=1)) < timedelta(minutes=1)
+
+
+def test_a_web_server_answers_in_place_of_winrm(played):
+    body = "<h2>Bad Request - Request Too Long</h2>"
+    with played(f'[machines.hv03]\nhttp = {{ status = 400, body = "{body}" }}\n') as estate:
+        endpoints = inventory(estate)["endpoints"]
+        answer = httpx.post(endpoints["hv03"], content=b"<Envelope/>")
+        other = httpx.post(endpoints["hv02"], content=b"<Envelope/>")
+    assert (answer.status_code, answer.text) == (400, body)
+    assert answer.headers["Server"] == "Microsoft-HTTPAPI/2.0"
+    assert other.status_code == 401
+
+
+def test_windows_server_2025_is_told_as_such(played):
+    with played('[machines.branch]\nwindows = "2025"\n') as estate:
+        said = enumerate_class(estate, "root/cimv2", "SELECT Caption, BuildNumber FROM Win32_OperatingSystem", "br01")
+        values = estate.do(estate.world.machine("br01").registry)["SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion"]
+    assert "<BuildNumber>26100</BuildNumber>" in said
+    assert "Windows Server 2025" in said
+    assert (values["CurrentBuildNumber"], values["UBR"], values["DisplayVersion"]) == ("26100", 2894, "24H2")
 
 
 def test_a_name_that_the_resolver_does_not_answer_for_has_no_address_and_others_have(played):

@@ -82,7 +82,7 @@ def test_the_practice_estate_is_there_in_half_a_second(clock):
     assert time.process_time() - began < 0.5
 
 
-@pytest.mark.parametrize(("key", "writers"), [("2008R2", 12), ("2012R2", 13), ("2019", 13)])
+@pytest.mark.parametrize(("key", "writers"), [("2008R2", 12), ("2012R2", 13), ("2019", 13), ("2025", 13)])
 def test_a_node_has_the_whole_writer_set_of_its_windows(key, writers):
     found = defaults.writers("x", release=RELEASES[key], node=True)
     assert len({writer.id for writer in found}) == writers
