@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 from scripted_world import APPROVER, OPERATOR, by_hand, is_now, set_to, simple, state, step
 
+from bot.api.command import Risk
 from bot.api.plan import Check, CompareToBefore, Expect, Group, Plan, Step
 from bot.audit.ticket_history import story_of
 from bot.dispatch.pipeline import Request
 from bot.errors import LedgerError
+from bot.tickets.plan_digest import digest, plan_from_json, plan_to_json
 
 
 def outcome(bench, ticket):
@@ -184,3 +186,41 @@ async def test_a_group_that_is_taken_back_says_what_is_back(bench, world):
     failed = bench.last(ticket).data
     assert failed.rolled_back
     assert failed.measured[0].startswith("noted before “Set a”, and so again (as before: name hv03")
+
+
+def boom(_told):
+    raise KeyError("State")
+
+
+def refuses(_told):
+    raise ValueError("State")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            lambda told: [f"{told.target}: {told.answers[0].value[0]['a']}, was {told.before['a'][0]['a']}"],
+            "hv03: 1, was 0",
+        ),
+        (refuses, "name hv03: a 1"),
+        (boom, "name hv03: a 1"),
+        (None, "name hv03: a 1"),
+    ],
+)
+async def test_a_command_puts_what_was_read_in_words_and_cannot_hold_up_the_end(bench, world, words, says):
+    world.hosts["hv03"]["a"] = "0"
+    first = replace(step("a", "hv03", a="1"), before=state("hv03"))
+    bench.plans["reset"] = lambda on, _facts: simple(on, first, step("b", on, b="2"), afterwards=first.done)
+    commands = bench.planner._registry.commands
+    commands["reset"] = replace(commands["reset"], spec=replace(commands["reset"].spec, describe_after=words))
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).data.measured == (says, "name hv03: b 2")
+
+
+def test_what_only_tells_is_not_signed():
+    told = simple("hv03", step("a", "hv03", a="1"))
+    with_it = replace(told, afterwards=(is_now("hv03", a="1"),), current_state="a", expected_state="b")
+    assert digest(told, Risk.HIGH, "1") == digest(with_it, Risk.HIGH, "1")
+    assert plan_from_json(plan_to_json(with_it)) == with_it
