@@ -7,14 +7,16 @@ docstring is its help. Functions and one frozen value, not a base class: nothing
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Generic, TypeVar
 
+from bot.api.facts import Known, Unknown
 from bot.api.plan import Plan
 from bot.api.query_client import QueryClient
 from bot.api.report import Report
+from bot.api.rows import Rows
 
 A = TypeVar("A")
 F = TypeVar("F")
@@ -55,11 +57,32 @@ class Diagnostic(Generic[A, F]):
 
 
 @dataclass(frozen=True, slots=True)
+class AfterRun:
+    """What there is to tell of a run that is done.
+
+    Attributes:
+        target: what the plan was for.
+        before: step -> its before-image.
+        answers: what the checks of `Plan.afterwards` were answered, in their order.
+    """
+
+    target: str
+    before: Mapping[str, Rows]
+    answers: tuple[Known[Rows] | Unknown, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Remediation(Generic[A, F]):
-    """A command that changes something, after a decision."""
+    """A command that changes something, after a decision.
+
+    Attributes:
+        describe_after: puts the answers to `Plan.afterwards` in words, a sentence each: "9 of 11 guests are back". Pure;
+            it names what did not answer. Without it, or where it raises ValueError, each answer is shown as it was read.
+    """
 
     role: Role
     risk: Risk
     args: type[A]
     collect: Callable[[A, QueryClient], Awaitable[F]]
     plan: Callable[[A, F], Plan]
+    describe_after: Callable[[AfterRun], Sequence[str]] | None = None

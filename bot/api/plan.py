@@ -245,8 +245,11 @@ class Plan:
         samples: what the next look will want to know about this one, as a report's.
         touches: machines that it is about beside those that its actions name, where an action names a service: a role
             must hold there too, and there it is shown.
-        current_state: how it stands, in a few words, as measured: "[5] Unexpected error, 11 guests".
-        expected_state: how it stands once all is done; no more than what the last checks prove.
+        current_state: how it stands, in a few words, as measured: "[5] Unexpected error, 11 guests". Before a run it is
+            made afresh, and stands in its entry as what was so before.
+        expected_state: how it is meant to stand once all is done. It is never shown as what became of it.
+        afterwards: asked once when all steps are done, beside the digest: what they answer decides nothing, and tells
+            with the checks of the last step how it stands then. What an earlier step has seen may be over by then.
         self_reverting: once all is done, its own steps have put back what others of them changed on the way: nothing is left
             that an undo could take back.
     """
@@ -264,6 +267,7 @@ class Plan:
     current_state: str = ""
     expected_state: str = ""
     self_reverting: bool = False
+    afterwards: tuple[Check, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a plan that could not be run step by step. Raises ValueError."""

@@ -14,7 +14,9 @@ from bot.ledger import Entry
 from bot.ledger.entries import (
     Approved,
     Clicked,
+    Done,
     EntryData,
+    Failed,
     Intent,
     Interrupted,
     Outcome,
@@ -30,6 +32,8 @@ from bot.ledger.entries import (
 )
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.proposal import proposal_from
+from bot.tickets.readings import NOT_MEASURED
+from bot.tickets.run_history import result_in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +87,7 @@ def _lines(entry: Entry) -> Iterator[tuple[str, str]]:
     said = entry.data
     if isinstance(said, Proposed):
         yield from _proposal(entry)
-    if isinstance(said, Intent) and said.before is not None:
-        yield "Before", format_rows(said.before)
-    if isinstance(said, Outcome) and "after" in said.model_fields_set:
-        yield "After", format_rows(said.after)
+    yield from _measured(said)
     if entry.reason:
         yield "Why", entry.reason
     if isinstance(said, Interrupted) and said.known:
@@ -97,6 +98,23 @@ def _lines(entry: Entry) -> Iterator[tuple[str, str]]:
         yield "In the host's own log", said.event_log_note
     if isinstance(said, Voided) and said.difference:
         yield "What is different", "\n".join(said.difference)
+
+
+def _measured(said: EntryData) -> Iterator[tuple[str, str]]:
+    """What was read before and after, never what a plan expects."""
+    match said:
+        case Started():
+            yield "Before", said.measured
+        case Intent():
+            yield "Before", format_rows(said.before) if said.before is not None else ""
+            yield "Before the act", _HELD[said.held_before]
+        case Outcome():
+            yield "Read", "\n".join(said.measured)
+            yield "After", format_rows(said.after) if "after" in said.model_fields_set else ""
+        case Done():
+            yield "After", "\n".join(said.measured) or NOT_MEASURED
+        case Failed() if said.rolled_back:
+            yield "After it was taken back", "\n".join(said.measured) or NOT_MEASURED
 
 
 def _proposal(entry: Entry) -> Iterator[tuple[str, str]]:
@@ -156,7 +174,7 @@ def _says(said: EntryData) -> str:
 def _about_step(said: Intent | Outcome | StepConfirmed) -> str:
     step = said.step if said.round == 1 else f"{said.step}, round {said.round}"
     if isinstance(said, Outcome):
-        return f"step {step}: {said.result}"
+        return f"step {step}: {result_in_words(said)}"
     if isinstance(said, StepConfirmed):
         return f"says that step {step} is done"
     return f"begins step {step}, attempt {said.attempt}" + (f": {said.description}" if said.description else "")
@@ -178,6 +196,12 @@ def _about(said: EntryData) -> str:
     return json.dumps(said.fields, ensure_ascii=False, sort_keys=True)
 
 
+_HELD = {
+    "": "",
+    "yes": "what it is judged by was so already",
+    "no": "what it is judged by was not so",
+    "not known": "whether what it is judged by was so already is not known",
+}
 _SENTENCES = {
     "rejected": "rejected it",
     "withdrawn": "took it back",

@@ -24,8 +24,19 @@ from bot.config.settings import load
 from bot.control_chars import escape_control_chars
 from bot.errors import HvopsError, LedgerError, UsageError
 from bot.ledger import Entry, Filter, Reader, Verification
-from bot.ledger.entries import AnchorPosted, Answered, Approved, Intent, Interrupted, Outcome, Proposed, Refused
+from bot.ledger.entries import (
+    AnchorPosted,
+    Answered,
+    Approved,
+    Done,
+    Intent,
+    Interrupted,
+    Outcome,
+    Proposed,
+    Refused,
+)
 from bot.serialization import evidence_from_bytes, report_from_bytes
+from bot.tickets.run_history import result_in_words
 
 _NUMBER = re.compile(r"[0-9]{1,18}")  # what SQLite can hold
 MOST_DOUBTS = 20
@@ -120,11 +131,18 @@ def says(entry: Entry) -> str:
         case Refused():
             return f"{said.line}: {said.reason}"
         case Intent() | Outcome():
-            known = said.message if isinstance(said, Outcome) else said.description
-            return f"step {said.step}" + (f", {known}" if known else "")
+            return _of_step(said)
+        case Done() if said.measured:
+            return f"{said.message}. After: {'; '.join(said.measured)}"
     known = said.known if isinstance(said, Interrupted) else ""
     digest = f"plan {said.digest[:8]}" if isinstance(said, (Proposed, Approved)) else ""
     return "  ".join(one for one in (entry.line, entry.reason, known, entry.message, digest) if one)
+
+
+def _of_step(said: Intent | Outcome) -> str:
+    if isinstance(said, Intent):
+        return f"step {said.step}" + (f", {said.description}" if said.description else "")
+    return ", ".join(part for part in (f"step {said.step}: {result_in_words(said)}", said.message) if part)
 
 
 def _print_ticket(out: Console, reader: Reader, ticket: str) -> None:

@@ -6,6 +6,7 @@ revalidate  the plan made afresh before each group: another one voids the ticket
 step        guard, before-image, intent, actions
 outcome     what became of the act: done?, outcome
 polling     asks whether a check holds, once or until it does
+measuring   what was so before an act, and what is so at the end
 actions     the one place where an action of a plan becomes a call
 run         one run in memory: nothing that the ledger does not know
 context     what a run works with, and what it tells

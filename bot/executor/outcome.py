@@ -20,6 +20,7 @@ from bot.executor.run import Cancelled, Run
 from bot.ledger.entries import Outcome
 from bot.serialization import evidence_to_bytes
 from bot.tickets.conditions import same_rows
+from bot.tickets.readings import MOST_READINGS
 from bot.tickets.run_history import BegunStep, StepInstance
 
 MOST_TIMES = 3  # how often the bot itself begins one and the same step
@@ -148,7 +149,8 @@ async def abandon(run: Run, at: StepInstance, fate: SendResult) -> StepResult:
     if fate.kind == "unknown":
         return StepResult(StepStatus.UNKNOWN, f"cancelled while nobody knows what became of it: {_said(fate, seen)}")
     says = seen.says or "nobody said that it is done"
-    outcome = Outcome(result="abandoned", message=says, evidence=_kept(run, seen), **run.place_of(at))
+    more: dict[str, Any] = {"measured": seen.readings[:MOST_READINGS]} if seen.readings else {}
+    outcome = Outcome(result="abandoned", message=says, evidence=_kept(run, seen), **run.place_of(at), **more)
     await run.write(outcome)
     return StepResult(StepStatus.CANCELLED, f"while waiting: {at.step.description}: {says}")
 
@@ -167,9 +169,16 @@ async def _conclude(run: Run, at: StepInstance, result: StepResult, fate: SendRe
         )
     if (question := _shown_after(step)) is not None:
         more["after"], _ = await before_image(run.parts, question)
+    if seen.readings:
+        more["measured"] = seen.readings[:MOST_READINGS]
+    says = result.says
+    if result.verdict is StepStatus.DONE:
+        basis, why = _basis(run, at)
+        more |= {"basis": basis} if basis else {}
+        says = "; ".join(part for part in (says, why) if part)
     outcome = Outcome(
         result="done" if result.verdict is StepStatus.DONE else "failed",
-        message=result.says,
+        message=says,
         reply=(fate.says or fate.raw)[:_SHOWN],
         evidence=_kept(run, seen),
         **run.place_of(at),
@@ -177,6 +186,20 @@ async def _conclude(run: Run, at: StepInstance, result: StepResult, fate: SendRe
     )
     await run.write(outcome)
     return result
+
+
+def _basis(run: Run, at: StepInstance) -> tuple[Literal["", "changed", "already so", "statement"], str]:
+    """What “done” rests on, and the sentence that says so. Only what was not so before proves that it was done."""
+    held = run.story.intents[at.key].held_before
+    if at.step.is_by_hand:
+        by = f"confirmed by {run.story.confirmed_by.get(at.key, 'a person')}"
+        if held == "no":
+            return "changed", f"{by}; it was not so before, and is so now"
+        why = "the check held before" if held == "yes" else "whether the check held before is not known"
+        return "statement", f"{by}; {why}, so hvops cannot tell that it was done"
+    if held == "yes":
+        return "already so", "it was so before the act already, so the check does not show that the act did anything"
+    return ("changed" if held == "no" else ""), ""
 
 
 def _shown_after(step: Step) -> Query | None:

@@ -16,6 +16,7 @@ from bot.api.sources import Source
 from bot.executor.context import RunContext
 from bot.serialization import Evidence
 from bot.tickets.conditions import Images, is_terminal_failure, progress_text, unmet
+from bot.tickets.readings import NOT_MEASURED, describe_reading
 
 
 class CheckState(IntEnum):
@@ -34,12 +35,24 @@ class CheckResult:
     Attributes:
         says: why it is not so, with what the answers said; "" where it is.
         until: what is still waited for, in a few words; "" where it is so.
+        readings: what each check was answered, in words.
     """
 
     is_: CheckState
     says: str
     evidence: tuple[Evidence, ...]
     until: str = ""
+    readings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """One check, asked once."""
+
+    is_: CheckState
+    why: str
+    until: str
+    reading: str
 
 
 async def look_at(parts: RunContext, checks: Sequence[Check], images: Images) -> CheckResult:
@@ -47,18 +60,19 @@ async def look_at(parts: RunContext, checks: Sequence[Check], images: Images) ->
     await parts.planner.resolve_hosts(*(check.question.on for check in checks))
     look = parts.look(parts.clock(), None)
 
-    async def one(check: Check) -> tuple[CheckState, str, str]:
+    async def one(check: Check) -> _Judged:
         found = await look.query(Source(check.question, lambda rows: _judged(check, rows, images)))
         if not isinstance(found, Unknown):
             return found.value
         why = f"{found.target}: {found.why}"
-        return (CheckState.UNMET if check.silence == "wait" else CheckState.UNKNOWN), why, why
+        state = CheckState.UNMET if check.silence == "wait" else CheckState.UNKNOWN
+        return _Judged(state, why, why, not_measured(check, found))
 
     found = await asyncio.gather(*(one(check) for check in checks))
-    says = "; ".join(why for _, why, _ in found if why)
-    until = "; ".join(left for _, _, left in found if left)
-    state = max((one for one, _, _ in found), default=CheckState.MET)
-    return CheckResult(state, says, tuple(look.evidence), until)
+    says = "; ".join(one.why for one in found if one.why)
+    until = "; ".join(one.until for one in found if one.until)
+    state = max((one.is_ for one in found), default=CheckState.MET)
+    return CheckResult(state, says, tuple(look.evidence), until, tuple(one.reading for one in found))
 
 
 async def wait_for(
@@ -98,13 +112,20 @@ def max_wait(checks: Sequence[Check]) -> int:
     return max((check.within for check in checks), default=0)
 
 
-def _judged(check: Check, rows: Rows, images: Images) -> tuple[CheckState, str, str]:
-    why = unmet(check, rows, images)
+def not_measured(check: Check, silent: Unknown) -> str:
+    """What stands in place of a reading where nobody answered."""
+    what = f", whether {check.description}" if check.description else ""
+    return f"{NOT_MEASURED}{what} ({silent.target}: {silent.why})"
+
+
+def _judged(check: Check, rows: Rows, images: Images) -> _Judged:
+    why, reading = unmet(check, rows, images), describe_reading(check, rows, images)
     if not why:
-        return CheckState.MET, "", ""
+        return _Judged(CheckState.MET, "", "", reading)
     never = is_terminal_failure(check, rows)
     whole = _in_words(check, "; ".join(why), never=never)
-    return (CheckState.FAILED if never else CheckState.UNMET), whole, _until(check, rows, images) or whole
+    state = CheckState.FAILED if never else CheckState.UNMET
+    return _Judged(state, whole, _until(check, rows, images) or whole, reading)
 
 
 def _until(check: Check, rows: Rows, images: Images) -> str:

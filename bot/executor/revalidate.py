@@ -66,6 +66,7 @@ async def revalidate(run: Run, at: StepInstance | None) -> PlanDrift | NotDue | 
         bug = secrets.token_hex(4)
         log.exception("our bug while looking again", bug=bug, ticket=run.ticket)
         return PlanDrift(f"the plan could not be made afresh: something went wrong inside hvops itself (id {bug})")
+    run.measured = made.plan.current_state
     if _is_same(run, made, at):
         return _not_yet(made) if at is None else None
     lines = difference(run.proposal.plan, made.plan, made.risk, (run.proposal.made.version, made.version))

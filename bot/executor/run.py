@@ -42,6 +42,7 @@ class Run:
         preempt_requested: somebody needs its locks.
         heeds_cancel: False while it takes back what failed.
         not_before: when it is worth trying again to start it, where only time is missing.
+        measured: how it stood when the plan was made afresh, in the words of that plan.
     """
 
     parts: RunContext
@@ -56,6 +57,7 @@ class Run:
     preempt_requested: bool = False
     heeds_cancel: bool = True
     not_before: datetime | None = None
+    measured: str = ""
     now_at: StepInstance | None = None
     _said: str = ""
 

@@ -11,12 +11,14 @@ from datetime import timedelta
 from typing import Any
 
 from bot.api.actions import ManualStep
+from bot.api.rows import Rows
 from bot.errors import ChangesStopped, TargetError, TargetTimeout
 from bot.executor.actions import definitely_not_executed, perform
+from bot.executor.measuring import held_before
 from bot.executor.outcome import SendResult, StepResult, StepStatus, abandon, reconcile
 from bot.executor.polling import CheckState, before_image, max_wait, wait_for
 from bot.executor.run import Cancelled, Preempted, Run
-from bot.ledger.entries import Intent
+from bot.ledger.entries import HeldBefore, Intent
 from bot.tickets.plan_text import action_in_words
 from bot.tickets.run_history import StepInstance
 
@@ -53,23 +55,30 @@ async def _begin_and_settle(run: Run, at: StepInstance) -> StepResult | None:
             return StepResult(StepStatus.CANCELLED, f"before: {at.step.description}")
         if not_ready is not None:
             return not_ready
-        before, why = run.images.get(at.step.key), ""
+        (before, why), held = await asyncio.gather(_image(run, at), held_before(run, at.step))
         if at.step.before is not None and before is None:
-            before, why = await before_image(run.parts, at.step.before)
-            if before is None:
-                return StepResult(StepStatus.FAILED, f"not begun: the state before is not known: {why}")
+            return StepResult(StepStatus.FAILED, f"not begun: the state before is not known: {why}")
         try:
-            fate = await _intend_and_act(run, at, before)
+            fate = await _intend_and_act(run, at, before, held)
         except ChangesStopped:
             continue  # between the glance and the transaction; wait for go, and look at the guards again
         return await reconcile(run, at, fate)
+
+
+async def _image(run: Run, at: StepInstance) -> tuple[Rows | None, str]:
+    """The before-image: the one that there is, or a new one; None where none is asked for, or none is to be had."""
+    known = run.images.get(at.step.key)
+    if known is not None or at.step.before is None:
+        return known, ""
+    return await before_image(run.parts, at.step.before)
 
 
 async def _act_again(run: Run, at: StepInstance) -> StepResult | None:
     """Begin the step once more, after it was seen that it has not happened."""
     await run.wait_while_stopped()
     try:
-        fate = await _intend_and_act(run, at, run.story.images.get(at.step.key))
+        held = run.story.intents[at.key].held_before
+        fate = await _intend_and_act(run, at, run.story.images.get(at.step.key), held)
     except ChangesStopped:
         return None
     return await reconcile(run, at, fate)
@@ -90,7 +99,7 @@ async def _not_ready(run: Run, at: StepInstance) -> StepResult | None:
     return StepResult(StepStatus.FAILED, f"not begun: {seen.says}")
 
 
-async def _intend_and_act(run: Run, at: StepInstance, before: Any) -> SendResult:
+async def _intend_and_act(run: Run, at: StepInstance, before: Any, held: HeldBefore) -> SendResult:
     """One piece, which the end of the bot waits for: torn apart it would leave a doubt that nobody needs.
 
     Raises:
@@ -100,21 +109,23 @@ async def _intend_and_act(run: Run, at: StepInstance, before: Any) -> SendResult
         await run.parts.planner.resolve_hosts(at.step.act.on)
     run.idle.clear()
     try:
-        await _intend(run, at, before)
+        await _intend(run, at, before, held)
         return await _act(run, at)
     finally:
         run.idle.set()
 
 
-async def _intend(run: Run, at: StepInstance, before: Any) -> None:
+async def _intend(run: Run, at: StepInstance, before: Any, held: HeldBefore) -> None:
     """Write down what is about to be done, before it is done."""
     step = at.step
+    more: dict[str, Any] = {"held_before": held} if held else {}
     intent = Intent(
         description=step.description,
         action=action_in_words(step.act) if step.act is not None else "",
         before=before,
         deadline_seconds=step.deadline,
         **run.place_of(at),
+        **more,
     )
     await run.write(intent)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 
 from bot.errors import AlreadyDecided, ChangesStopped, Expired, LedgerError, Locked
 from bot.executor.context import BOT
+from bot.executor.measuring import measure_after, measure_undone
 from bot.executor.outcome import StepResult, StepStatus
 from bot.executor.revalidate import NotDue, PlanDrift, revalidate, void_ticket
 from bot.executor.run import Cancelled as CancelledRun
@@ -18,7 +20,7 @@ from bot.ledger import EntryDraft
 from bot.ledger.entries import Cancelled, Closed, Done, Failed, Interrupted, Started
 from bot.ledger.ticket_state import Ticket, TicketState
 from bot.tickets.run_history import ABANDONED, DONE, FAILED, StepInstance
-from bot.tickets.undo import steps_to_undo
+from bot.tickets.undo import steps_to_undo, undone_checks
 
 log = structlog.get_logger()
 
@@ -65,7 +67,8 @@ async def _start(run: Run, ticket: Ticket) -> bool:
     if change is not None:
         await void_ticket(run, change)
         return False
-    started = Started(attempt=1, locks=tuple(sorted(run.proposal.plan.locks)), takes_over=_takes_over(run))
+    stood: dict[str, Any] = {"measured": run.measured} if run.measured else {}
+    started = Started(attempt=1, locks=tuple(sorted(run.proposal.plan.locks)), takes_over=_takes_over(run), **stood)
     try:
         await run.write(started)
     except Locked as locked:
@@ -105,6 +108,7 @@ async def _go_on(run: Run, *, looked: bool) -> None:
     if run.is_taking_back:
         await _fail(run, _failed_place(run), "")
         return
+    fresh = False
     for at in run.places:
         result = run.story.result(at.key)
         if result == DONE:
@@ -120,8 +124,9 @@ async def _go_on(run: Run, *, looked: bool) -> None:
         looked = False
         if not await _do(run, at):
             return
+        fresh = True
     run.now_at = run.places[-1] if run.places else None
-    await _done(run)
+    await _done(run, fresh=fresh)
 
 
 async def _is_void(run: Run, at: StepInstance) -> bool:
@@ -176,7 +181,9 @@ async def _fail(run: Run, at: StepInstance, says: str) -> None:
     if not says and (outcome := run.story.outcomes.get(at.key)):
         says = outcome.message
     reason = f"step {at.number}, {at.step.description}: {says}. What its group had done was taken back"
-    await run.write(Failed(step=at.step.key, number=at.number, reason=reason, rolled_back=True))
+    read = await measure_undone(run, undone_checks(taken, run.story))
+    measured: dict[str, Any] = {"measured": read} if read else {}
+    await run.write(Failed(step=at.step.key, number=at.number, reason=reason, rolled_back=True, **measured))
 
 
 def _failed_place(run: Run) -> StepInstance:
@@ -202,13 +209,29 @@ async def _interrupt(run: Run, at: StepInstance, result: StepResult) -> None:
     await run.write(interrupted)
 
 
-async def _done(run: Run) -> None:
+async def _done(run: Run, *, fresh: bool) -> None:
     """The end. Whoever was taken back is closed in the same transaction."""
-    says = f"all {len(run.places)} steps are done" if len(run.places) > 1 else "the step is done"
-    drafts: Sequence[EntryDraft] = [EntryDraft(BOT, Done(message=says), run.ticket)]
+    says = _all_done(run)
+    read = await measure_after(run, fresh=fresh)
+    done = Done(message=says, measured=read) if read else Done(message=says)
+    drafts: Sequence[EntryDraft] = [EntryDraft(BOT, done, run.ticket)]
     other = run.parts.ledger.ticket(run.proposal.made.undoes)
     if other is not None and other.state is TicketState.INTERRUPTED:
         closed = Closed(by=BOT, reason=f"taken back by {run.ticket}")
         drafts = [*drafts, EntryDraft(BOT, closed, other.id)]
     await run.parts.write_together(*drafts)
     run.tell("done", says)
+
+
+def _all_done(run: Run) -> str:
+    """What ended, and which of it nothing shows: "all 4 steps are done; on a person's word: step 4"."""
+    by_basis: dict[str, list[int]] = {}
+    for place in run.places:
+        by_basis.setdefault(run.story.outcomes[place.key].basis, []).append(place.number)
+    says = f"all {len(run.places)} steps are done" if len(run.places) > 1 else "the step is done"
+    told = [
+        f"{what}: step{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+        for basis, what in (("statement", "on a person's word"), ("already so", "already so before"))
+        if (numbers := by_basis.get(basis))
+    ]
+    return "; ".join([says, *told])

@@ -49,6 +49,7 @@ Time = Annotated[str, AfterValidator(_with_zone)]
 Count = Annotated[int, Field(ge=1)]
 Texts = Annotated[tuple[str, ...], Field(strict=False)]
 Locks = Annotated[tuple[Text, ...], Field(strict=False)]
+HeldBefore = Literal["", "yes", "no", "not known"]
 Json = Any  # rows, plans and samples: their own modules know their shape
 
 
@@ -366,13 +367,19 @@ class Voided(Transition):
 
 
 class Started(Transition):
-    """Looked again, unchanged, and took its locks. `takes_over` is the interrupted ticket that had them, or ""."""
+    """Looked again, unchanged, and took its locks.
+
+    Attributes:
+        takes_over: the interrupted ticket that had them, or "".
+        measured: how it stood then, as the plan made afresh says; "" where the plan does not say.
+    """
 
     kind: ClassVar[str] = "started"
 
     attempt: Count
     locks: Locks
     takes_over: str = ""
+    measured: str = ""
 
 
 class _OfStep(Transition):
@@ -391,6 +398,7 @@ class Intent(_OfStep):
         action: what is called, with its parameters; "" where a person acts, or nobody does.
         before: the rows as they were before.
         deadline_seconds: how long the action may take.
+        held_before: whether what the step is judged by was so already; "" where that was not asked.
     """
 
     kind: ClassVar[str] = "intent"
@@ -399,6 +407,7 @@ class Intent(_OfStep):
     action: str = ""
     before: Json = None
     deadline_seconds: int = 0
+    held_before: HeldBefore = ""
 
 
 class Outcome(_OfStep):
@@ -411,6 +420,10 @@ class Outcome(_OfStep):
         event_log_note: what was written into the host's own log, or why not.
         not_executed: nothing of it has happened: there is nothing to take back.
         after: the rows as they are now, None where they are not known; not set where nobody looked.
+        measured: what each of its checks read at the end, in words; shortened.
+        basis: what "done" rests on: "changed": it was not so before and is so now; "already so": it was so before the
+            act; "statement": a person said so, and no check could have shown the opposite. "" where it was only
+            waited for, or nobody knows how it was before.
     """
 
     kind: ClassVar[str] = "outcome"
@@ -422,6 +435,8 @@ class Outcome(_OfStep):
     event_log_note: str = ""
     not_executed: bool = False
     after: Json = None
+    measured: Texts = ()
+    basis: Literal["", "changed", "already so", "statement"] = ""
 
 
 class StepConfirmed(_ByPerson):
@@ -472,15 +487,25 @@ class Interrupted(Transition):
 
 
 class Done(Transition):
-    """Every step is done."""
+    """Every step is done.
+
+    Attributes:
+        measured: how it stands now, as it was read at the end, in words; () where nothing was read.
+    """
 
     kind: ClassVar[str] = "done"
 
     message: str
+    measured: Texts = ()
 
 
 class Failed(Transition):
-    """A step failed. `rolled_back`: what its group had done was taken back."""
+    """A step failed.
+
+    Attributes:
+        rolled_back: each undo of what its group had done has ended as it should.
+        measured: what is as it was before, and what is not, as it was read after that; in words.
+    """
 
     kind: ClassVar[str] = "failed"
 
@@ -488,6 +513,7 @@ class Failed(Transition):
     step: str = ""
     number: int | None = None
     rolled_back: bool = False
+    measured: Texts = ()
 
 
 class Cancelled(Transition):

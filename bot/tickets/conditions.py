@@ -63,6 +63,11 @@ def same_rows(now: Rows, before: Rows) -> bool:
     return _sorted(now, ()) == _sorted(before, ())
 
 
+def comparable(row: Row, columns: tuple[str, ...]) -> str:
+    """A row as text that compares, on some of its columns or, for (), on all: the same from the wire and out of JSON."""
+    return repr([(name, _plain(row.get(name))) for name in columns or sorted(row)])
+
+
 def _miss(expected: Expect | CompareToBefore, rows: Rows, images: Images) -> str:
     return _versus(expected, rows, images) if isinstance(expected, CompareToBefore) else _expect(expected, rows)
 
@@ -122,8 +127,8 @@ def _versus(expected: CompareToBefore, rows: Rows, images: Images) -> str:
 
 
 def _sorted(rows: Rows, columns: tuple[str, ...]) -> list[str]:
-    """The rows as texts that compare: the same whether they come from the wire or out of JSON."""
-    return sorted(repr([(name, _plain(row.get(name))) for name in columns or sorted(row)]) for row in rows)
+    """The rows as texts that compare, in an order of their own."""
+    return sorted(comparable(row, columns) for row in rows)
 
 
 def _plain(cell: Cell) -> Any:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
+import structlog
+
 from bot.api.actions import ManualStep
-from bot.api.command import Remediation
+from bot.api.command import AfterRun, Remediation
 from bot.api.plan import Plan
 from bot.dispatch.command_line import CommandLine, read_line, read_typed, resolve
 from bot.dispatch.inventory import Inventory, scopes_of
@@ -19,6 +21,8 @@ from bot.ledger import Reader
 from bot.tickets.proposal import PlannedChange, Proposal, proposal_of
 from bot.tickets.run_history import story_of
 from bot.tickets.undo import build_undo
+
+log = structlog.get_logger()
 
 
 class Planner:
@@ -74,6 +78,20 @@ class Planner:
     def undo(self, ticket: str) -> PlannedChange:
         """What takes a ticket back. Raises TicketError where there is no such ticket."""
         return build_undo(proposal_of(self._ledger, ticket), story_of(self._ledger.story(ticket)), self.version)
+
+    def describe_after(self, proposal: Proposal, told: AfterRun) -> Sequence[str] | None:
+        """What a command says of a run that is done; None where it has no words for it, or cannot read the answers."""
+        command = self._registry.commands.get(proposal.made.command)
+        spec = command.spec if command is not None else None
+        if not isinstance(spec, Remediation) or spec.describe_after is None:
+            return None
+        try:
+            return spec.describe_after(told)
+        except ValueError:
+            return None
+        except Exception:  # what only tells must not keep a run from its end
+            log.exception("our bug while a run that is done was described", ticket=proposal.ticket)
+            return None
 
     async def resolve_hosts(self, *names: str) -> None:
         """Find out where these are: after a restart nobody has asked the clusters for their nodes yet.

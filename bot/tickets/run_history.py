@@ -9,7 +9,7 @@ from datetime import datetime
 from bot.api.plan import Group, Plan, Step
 from bot.api.rows import Rows
 from bot.ledger import Entry
-from bot.ledger.entries import Intent, Outcome, StepConfirmed
+from bot.ledger.entries import HeldBefore, Intent, Outcome, StepConfirmed
 from bot.ledger.ticket_state import MAY_NAME_A_TICKET
 
 Key = tuple[str, int]  # step and round
@@ -39,12 +39,18 @@ class StepInstance:
 
 @dataclass(frozen=True, slots=True)
 class BegunStep:
-    """An act that was begun. `times` counts how often the bot has begun this one."""
+    """An act that was begun.
+
+    Attributes:
+        times: how often the bot has begun this one.
+        held_before: whether what it is judged by was so before it was begun for the first time.
+    """
 
     at: datetime
     attempt: int
     before: Rows | None
     times: int
+    held_before: HeldBefore = ""
 
 
 @dataclass(slots=True)
@@ -56,12 +62,14 @@ class RunHistory:
         outcomes: the outcome of each step.
         images: step -> its before-image, of the first time it was begun.
         confirmations: how often a person has said that a step by hand is done.
+        confirmed_by: the name of who said so last.
     """
 
     intents: dict[Key, BegunStep] = field(default_factory=dict)
     outcomes: dict[Key, Outcome] = field(default_factory=dict)
     images: dict[str, Rows] = field(default_factory=dict)
     confirmations: dict[Key, int] = field(default_factory=dict)
+    confirmed_by: dict[Key, str] = field(default_factory=dict)
 
     @property
     def in_flight(self) -> Key | None:
@@ -75,6 +83,13 @@ class RunHistory:
     def result(self, key: Key) -> str:
         """What the outcome of a step says; "" where there is none."""
         return self.outcomes[key].result if key in self.outcomes else ""
+
+
+def result_in_words(outcome: Outcome) -> str:
+    """How a step ended, with what that rests on: "done" is said only of what was not so before, or was waited for."""
+    if outcome.result != DONE:
+        return outcome.result
+    return {"statement": "confirmed by a person", "already so": "was already so"}.get(outcome.basis, DONE)
 
 
 def story_of(entries: Iterable[Entry]) -> RunHistory:
@@ -91,6 +106,7 @@ def story_of(entries: Iterable[Entry]) -> RunHistory:
         elif isinstance(told, StepConfirmed):
             key = (told.step, told.round)
             story.confirmations[key] = story.confirmations.get(key, 0) + 1
+            story.confirmed_by[key] = entry.name or entry.actor
     return story
 
 
@@ -110,6 +126,7 @@ def _begin(story: RunHistory, key: Key, at: str, told: Intent) -> None:
         attempt=told.attempt,
         before=before,
         times=earlier.times + 1 if earlier else 1,
+        held_before=earlier.held_before if earlier else told.held_before,
     )
     if before is not None:
         story.images.setdefault(key[0], before)

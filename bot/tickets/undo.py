@@ -43,6 +43,24 @@ def remaining_undo(plan: Plan, story: RunHistory) -> tuple[Step, ...]:
     return steps_to_undo(places, story)
 
 
+def undone_checks(places: Iterable[StepInstance], story: RunHistory) -> tuple[Check, ...]:
+    """What tells whether it is as it was before: each question once, against its oldest image.
+
+    A later step's image shows what an earlier one had done, which is not what somebody wants back.
+    """
+    begun = [place for place in places if place.key in story.intents and place.step.undo is not None]
+    asked = {
+        place.step.before: Check(
+            place.step.before,
+            (CompareToBefore(place.step.key),),
+            description=f"noted before “{place.step.description}”, and so again",
+        )
+        for place in reversed(begun)
+        if place.step.before is not None and place.step.key in story.images and not story.is_untouched(place.key)
+    }
+    return tuple(reversed(asked.values()))
+
+
 def undo_plan(proposal: Proposal, story: RunHistory) -> Plan:
     """The plan that takes a ticket back; without groups where there is nothing to take back."""
     plan, places = proposal.plan, positions(proposal.plan)
@@ -60,6 +78,7 @@ def undo_plan(proposal: Proposal, story: RunHistory) -> Plan:
         locks=plan.locks,
         gates=(),
         groups=(Group("undo", steps),) if steps else (),
+        afterwards=undone_checks(places, story) if steps else (),
     )
 
 

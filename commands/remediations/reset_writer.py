@@ -14,6 +14,7 @@ from bot.api.report import Remedy
 from commands.drain.blockers import locked_words, reasons, release_remedies
 from commands.drain.facts import DrainFacts
 from commands.drain.gates import drain_gates, no_backup, no_locks
+from commands.drain.steps import RESUME
 from commands.formatting import join_names, pluralize, sentences
 from commands.guest_space.facts import answered_guests, short_of_space
 from commands.no_plan import cluster_lock, no_plan, or_no_plan
@@ -28,10 +29,10 @@ from commands.vss.node_verdict import NodeVerdict
 from commands.vss.writer_verdict import WriterStatus, WriterVerdict
 from commands.writer_reset.facts import ResetFacts, find_reset_facts
 from commands.writer_reset.gates import backup_ended, gate_stuck_twice, has_room, no_backup_job, readable
-from commands.writer_reset.steps import hyper_v_steps, reset_steps
+from commands.writer_reset.steps import WRITER, hyper_v_steps, reset_steps
 
 _RESETTABLE = (WriterStatus.STUCK, WriterStatus.FAILED)
-_WELL = "[1] Stable · No error, in a new instance"  # what the last check of a reset proves
+_WELL = "[1] Stable · No error, in a new instance"  # what a reset waits for
 
 
 class Writer(str):
@@ -144,6 +145,7 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
         remedies=_afterwards(node),
         current_state=f"{one.writer.says}; {node.name} is {'drained' if drained else f'up with {_guests(drain)}'}",
         expected_state=f"{_WELL}; {node.name} is up{'' if drained else ' and its guests are back'}",
+        afterwards=tuple(check for step in steps[:-1] if step.key in (WRITER, RESUME) for check in step.done),
         self_reverting=True,
     )
     return or_no_plan(args.node.name, whole)

@@ -172,6 +172,7 @@ def _restart(args: Args, facts: RestartFacts, one: Service, dependents: tuple[st
         current_state=f"{one.state}, process {one.process_id}",
         expected_state=_then(running, stays),
         self_reverting=True,
+        afterwards=tuple(check for other in (one, *running) for check in start_step(on, other.name).done),
     )
     return or_no_plan(on, whole)
 

@@ -11,6 +11,8 @@ from commands.sources.vss_writers import VssState, Writer, host_writers
 VMMS = "vmms"
 SETTLES = 300  # seconds for a writer to register again [1 note: a minute or two]
 
+WRITER = "writer"  # the step that waits for the writer
+
 
 def reset_steps(
     on: str, service: str, writer: Writer, no_error: str, guard: tuple[Check, ...] = ()
@@ -28,7 +30,7 @@ def reset_steps(
     same = (Predicate("writer_id", "=", writer.writer_id),)
     well = (Predicate("state", "=", int(VssState.STABLE)), Predicate("error_text", "=", no_error))
     stable = Step(
-        key="writer",
+        key=WRITER,
         description=f"Wait for a new instance of {writer.name}, [1] Stable and without an error",
         act=None,
         done=(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from bot.api.plan import Plan
 from bot.formatting import duration
 from bot.ledger import Entry
 from bot.ledger.entries import Cancelled, Failed, Voided
@@ -16,6 +15,7 @@ from bot.slack.render.running import can_undo, collapsed, half_done, plan_block
 from bot.slack.render.ticket_buttons import again_button, look_button, remedy_buttons, story_button, undo_button
 from bot.slack.render.ticket_view_model import TicketView, at_time, person, seconds_between, what, who
 from bot.tickets.decisions import describe_status
+from bot.tickets.readings import NOT_MEASURED
 
 WORDS = {
     "done": "Done",
@@ -29,7 +29,7 @@ WORDS = {
     "voided": "Void, the plan changed",
 }
 _SAYS = 2_000
-_FEW = 300  # of a state before or after, in a field: escaped it may be five times as long
+_STATE = 900  # characters of a state before or after; all of it stands in the story
 _DIFFERENCE = 6_000  # characters of a difference before it goes into a file in the thread
 _BY = {"rejected": "rejected"}
 _AGAIN = ("failed", "cancelled", "closed", "expired", "lapsed", "voided")
@@ -119,6 +119,8 @@ def _left(card: TicketView) -> Iterator[str]:
         return
     if end is not None and isinstance(end.data, Failed) and end.data.rolled_back:
         yield "What its group had done was taken back."
+        if card.after:
+            yield f"*Read after that:* {_state(card.after)}"
         return
     yield from half_done(card)
     if card.plan.rollback:
@@ -126,19 +128,22 @@ def _left(card: TicketView) -> Iterator[str]:
 
 
 def _fields(card: TicketView) -> Iterator[Block]:
-    """Before and after, and how long it took."""
+    """What was measured before and after, each with its time, and how long it took."""
     started, end = card.last("started"), card.last(card.ticket.end)
-    if started is None:
+    if started is None or end is None:
         return
     told = []
     if card.ticket.end == "done":
-        told += [f"*{name}:* {escape(truncate(says, _FEW))}" for name, says in _turn(card.plan) if says]
+        before, at = card.before
+        told += [f"*Before, {at_time(at)}:* {_state((before,))}"] if before else []
+        told.append(f"*After, {at_time(end.at)}:* {_state(card.after)}")
     told.append(f"*Took:* {duration(seconds_between(started, end))}")
-    yield {"type": "section", "fields": [{"type": "mrkdwn", "text": one, "verbatim": True} for one in told]}
+    yield from sections("\n".join(told))
 
 
-def _turn(plan: Plan) -> tuple[tuple[str, str], ...]:
-    return ("Before", plan.current_state), ("After", plan.expected_state)
+def _state(read: Sequence[str]) -> str:
+    """What was read, in a line. mrkdwn."""
+    return escape(truncate("; ".join(read) or NOT_MEASURED, _STATE))
 
 
 def _record(card: TicketView) -> Iterator[str]:

@@ -83,6 +83,8 @@ def plan_text(proposal: Proposal) -> str:
         f"Asked by: {proposal.requester_name} ({proposal.requester})",
         f"Impact: {plan.impact}",
         f"Because: {plan.reason}",
+        *((f"Before: {plan.current_state}",) if plan.current_state else ()),
+        *((f"Meant to become: {plan.expected_state}",) if plan.expected_state else ()),
         *(f"Measured: {gate.description}: {gate.measured}" for gate in plan.gates if gate.measured),
         *(f"Evidence: {one}" for one in plan.evidence),
         "",

@@ -83,7 +83,7 @@ def _known(card: TicketView) -> Iterator[str]:
 def half_done(card: TicketView) -> Iterator[str]:
     """Which steps are done, which one nobody knows of, and which were not begun. mrkdwn."""
     flying = [one for one in card.places if one.key == card.story.in_flight]
-    done = [one.step.description for one in card.places if card.story.result(one.key) == DONE]
+    done = [_ended(card, one) for one in card.places if card.story.result(one.key) == DONE]
     untouched = [one.step.description for one in card.places if one.key not in card.story.intents]
     if done:
         yield f"*Done:* {escape(truncate('; '.join(done), _SAYS))}"
@@ -91,6 +91,11 @@ def half_done(card: TicketView) -> Iterator[str]:
         yield f"*Not known:* what became of step {flying[0].number}, {escape(truncate(flying[0].step.description, _TITLE))}."
     if untouched:
         yield f"*Not begun:* {escape(truncate('; '.join(untouched), _SAYS))}"
+
+
+def _ended(card: TicketView, place: StepInstance) -> str:
+    word = card.done_in_words(place)
+    return place.step.description if word == DONE else f"{place.step.description} ({word})"
 
 
 def _held(card: TicketView) -> Iterator[str]:
@@ -150,7 +155,7 @@ def _standing(card: TicketView, place: StepInstance) -> tuple[str, str]:
     """Slack's word for the state of a step, and ours."""
     result = card.story.result(place.key)
     if result == DONE:
-        return "complete", "done"
+        return "complete", card.done_in_words(place)
     if result == FAILED:
         return "error", "FAILED"
     if result:
@@ -177,8 +182,17 @@ def _by_hand(card: TicketView, place: StepInstance | None) -> Iterator[Block]:
     told = f"\n*hvops looked:* {escape(truncate(says, _SAYS))}" if says and says != "waiting for a person" else ""
     yield from sections(
         f"*A person does this now ({escape(act.role)}):* {escape(act.instruction, lines=True)}\n"
-        f"Then press Done: hvops looks for itself.{told}"
+        f"Then press Done: {_after_done(card, place)}{told}"
     )
+
+
+def _after_done(card: TicketView, place: StepInstance) -> str:
+    """What hvops can find out once somebody has said that they did it."""
+    held = card.story.intents[place.key].held_before
+    if held == "no":
+        return "hvops looks for itself."
+    so = "what hvops looks at is so already" if held == "yes" else "hvops could not look how it was before"
+    return f"{so}, so it records it as your word."
 
 
 def _record(card: TicketView) -> str:

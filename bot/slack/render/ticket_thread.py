@@ -19,7 +19,7 @@ from bot.slack.render.closed import difference_text, end_in_words
 from bot.slack.render.proposed import plan_file, plan_text
 from bot.slack.render.ticket_view_model import TicketView, at_time, format_approvers, person, seconds_between, who
 from bot.tickets.conditions import matches
-from bot.tickets.run_history import DONE, Key, StepInstance
+from bot.tickets.run_history import DONE, Key, StepInstance, result_in_words
 
 _INLINE = 6_000  # characters of a plan or a difference that still go into the thread itself
 _ROWS = 5
@@ -107,7 +107,10 @@ def _resumed(card: TicketView, entry: Entry) -> str:
 
 
 def _hand(card: TicketView, entry: Entry) -> str:
-    return f"{who(entry)} says that step {_number(card, entry)} is done. hvops looks for itself."
+    told = entry.read(StepConfirmed)
+    begun = card.story.intents.get((told.step, told.round))
+    looks = "hvops looks for itself." if begun and begun.held_before == "no" else "hvops cannot tell whether it is."
+    return f"{who(entry)} says that step {_number(card, entry)} is done. {looks}"
 
 
 def _cancel(card: TicketView, entry: Entry) -> str:
@@ -126,14 +129,17 @@ def _interrupted(card: TicketView, entry: Entry) -> str:
 def _outcome(card: TicketView, entry: Entry) -> str:
     outcome = entry.read(Outcome)
     key = (outcome.step, outcome.round)
-    result = "done" if outcome.result == DONE else outcome.result.upper()
+    result = result_in_words(outcome) if outcome.result == DONE else outcome.result.upper()
     begun, before = _intent(card, key)
     place = next((one for one in card.places if one.key == key), None)
     name = f"Step {place.number} of {len(card.places)}, {place.step.description}" if place else f"Step {outcome.step}"
     lines = [f"*{escape(truncate(name, _SAYS))}: {escape(result)}* in {duration(seconds_between(begun, entry))}."]
     if outcome.message:
         lines.append(escape(truncate(outcome.message, _SAYS)))
-    lines += _states(card, place, before, outcome.after)
+    states = _states(card, place, before, outcome.after)
+    if outcome.measured and outcome.result == DONE and not states:
+        lines.append(f"Read: {escape(truncate('; '.join(outcome.measured), _SAYS))}")
+    lines += states
     if outcome.event_log_note:
         lines.append(escape(truncate(outcome.event_log_note, _SAYS)))
     return "\n".join(lines)

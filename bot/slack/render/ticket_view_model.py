@@ -13,12 +13,13 @@ from bot.api.plan import Check, Plan, Step
 from bot.executor.context import TicketChange
 from bot.formatting import sentence
 from bot.ledger import Entry
+from bot.ledger.entries import Done, Failed, Started
 from bot.ledger.ticket_state import Ticket, TicketState
 from bot.slack.outbound.message import escape
 from bot.slack.render.blocks import moment
 from bot.tickets.decisions import CONFIRM
 from bot.tickets.proposal import Proposal
-from bot.tickets.run_history import DONE, RunHistory, StepInstance, positions, story_of
+from bot.tickets.run_history import DONE, RunHistory, StepInstance, positions, result_in_words, story_of
 
 _SLACK_ID = re.compile(r"(?:[TE][A-Z0-9]+/)?([UW][A-Z0-9]+)")
 _KINDS = (" node", " VM", " backup")  # ends of a command's name that say what its target is
@@ -90,6 +91,26 @@ class TicketView:
         in_flight = at is not None and at.key == self.story.in_flight
         is_so = at is not None and in_flight and at.step.is_by_hand and self.ticket.state is TicketState.RUNNING
         return at if is_so else None
+
+    @property
+    def before(self) -> tuple[str, str]:
+        """How it stood before, and when that was read: by the last look before the start, else by the plan itself."""
+        started = self.last("started")
+        said = started.read_if(Started) if started is not None else None
+        if started is not None and said is not None and said.measured:
+            return said.measured, started.at
+        return self.plan.current_state, self.proposal.at
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """How it stands now, as it was read at the end; () where nothing was read."""
+        end = self.last("done", "failed")
+        said = end.data if end is not None else None
+        return said.measured if isinstance(said, (Done, Failed)) else ()
+
+    def done_in_words(self, place: StepInstance) -> str:
+        """How a step ended: "done", or what a person said, or that it was so already."""
+        return result_in_words(self.story.outcomes[place.key])
 
     @property
     def approved_by(self) -> str:

@@ -97,13 +97,16 @@ class Changes:
             older = await asyncio.to_thread(self.run.ledger.story, undoes)
             images = {**story_of(older).images, **images}
         seen = await look_at(self.run, at.step.done, images)
+        begun = card.story.intents.get(at.key)
+        tells = begun is None or begun.held_before in ("", "no")
         words = {
-            CheckState.MET: "it is done",
+            CheckState.MET: "it is done" if tells else "it is so, and may have been so before",
             CheckState.UNKNOWN: "not known",
             CheckState.UNMET: "not done",
             CheckState.FAILED: "failed",
         }
-        return [f"Step {at.number}, {at.step.description}: {words[seen.is_]}" + (f": {seen.says}" if seen.says else "")]
+        says = seen.says or "; ".join(seen.readings)
+        return [f"Step {at.number}, {at.step.description}: {words[seen.is_]}" + (f": {says}" if says else "")]
 
     async def open_tickets(self, person: Person) -> tuple[list[tuple[TicketRow, str]], int]:
         """The newest open tickets that this person may see, each with where it is shown; and how many there are.

@@ -142,7 +142,7 @@ def test_a_ticket_is_shown_as_its_story(audit):
     assert lines[0] == "T-1: running"
     assert [line.split()[3] for line in lines[1:]] == ["proposed", "approved", "started", "intent", "outcome"]
     assert lines[1].endswith("/reset-writer hv03 plan 9f3c41aa")
-    assert lines[-1].endswith("step drain, 11 moved")
+    assert lines[-1].endswith("step drain: done, 11 moved")
 
 
 @pytest.mark.parametrize("what", ["99", "T-9", "nonsense", "0", "²", "9" * 30])

@@ -702,20 +702,20 @@ NEVER = (is_now("hv03", b="1", give_up=Expect()),)
 @pytest.mark.parametrize(
     ("one", "fault", "result", "more"),
     [
-        (Step("it", "It", set_to("hv03", a="1"), HELD), None, "done", {"event_log_note"}),
+        (Step("it", "It", set_to("hv03", a="1"), HELD), None, "done", {"event_log_note", "measured", "basis"}),
         (
             Step("it", "It", set_to("hv03", a="1"), HELD, before=state("hv03")),
             None,
             "done",
-            {"event_log_note", "after"},
+            {"event_log_note", "after", "measured", "basis"},
         ),
-        (Step("it", "It", set_to("hv03", a="1"), NEVER), None, "failed", {"event_log_note"}),
-        (Step("it", "It", set_to("hv03", a="1"), HELD), "refused", "failed", set()),
-        (Step("it", "It", None, (is_now("hv03", a=""),)), None, "failed", set()),
-        (Step("it", "It", None, (is_now("hv03", locked="no"),)), None, "done", set()),
-        (Step("it", "It", ROW, HELD), None, "done", {"event_log_note"}),
-        (Step("it", "It", ROW, NEVER), None, "failed", {"event_log_note"}),
-        (Step("it", "It", ROW, HELD), "refused", "failed", {"not_executed"}),
+        (Step("it", "It", set_to("hv03", a="1"), NEVER), None, "failed", {"event_log_note", "measured"}),
+        (Step("it", "It", set_to("hv03", a="1"), HELD), "refused", "failed", {"measured"}),
+        (Step("it", "It", None, (is_now("hv03", a=""),)), None, "failed", {"measured"}),
+        (Step("it", "It", None, (is_now("hv03", locked="no"),)), None, "done", {"measured"}),
+        (Step("it", "It", ROW, HELD), None, "done", {"event_log_note", "measured", "basis"}),
+        (Step("it", "It", ROW, NEVER), None, "failed", {"event_log_note", "measured"}),
+        (Step("it", "It", ROW, HELD), "refused", "failed", {"not_executed", "measured"}),
     ],
 )
 async def test_what_an_outcome_says_beside_its_result(bench, world, one, fault, result, more):  # noqa: PLR0917

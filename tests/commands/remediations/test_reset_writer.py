@@ -110,6 +110,7 @@ async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
         current_state="[5] Waiting for completion · Unexpected error; hv03 is up with 3 guests",
         expected_state="[1] Stable · No error, in a new instance; hv03 is up and its guests are back",
         self_reverting=True,
+        afterwards=(*plan.steps[3].done, *resume_step("prod", "hv03").done),
     )
     assert [(one.on, one.what, dict(one.fields)["state"]) for one in plan.samples] == [("hv03", "writer", 5)]
     assert plan.gates[0] == Gate(TWICE, outcome=GateOutcome.PASSED, measured="first seen 22:30 UTC")

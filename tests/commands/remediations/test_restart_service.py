@@ -183,6 +183,7 @@ async def test_a_service_on_which_nothing_depends(restart):
         current_state="Running, process 4120",
         expected_state="Running, in a new process",
         self_reverting=True,
+        afterwards=start("Spooler").done,
     )
     assert restart.planned.ask.rounds == 1
     assert (COMMAND.risk, COMMAND.role) == (Risk.HIGH, Role.OPERATOR)
@@ -224,6 +225,7 @@ async def test_what_depends_on_it_stops_first_and_starts_last(restart):
         current_state="Running, process 804",
         expected_state="Running, in a new process; COMSysApp, SENS Running",
         self_reverting=True,
+        afterwards=tuple(start(name).done[0] for name in ("EventSystem", "COMSysApp", "SENS")),
     )
 
 

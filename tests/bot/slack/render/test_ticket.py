@@ -158,14 +158,56 @@ def test_done_says_before_and_after_and_what_can_be_done_now(told, drained):
         expected_state="[1] Stable",
         remedies=(Remedy("Check Writers", "/check-writers hv03"),),
     )
-    run = told(plan).started().begins("drain").ends("drain")
-    done = ticket_message(run.tells("done", message="all steps are done").card())
+    run = told(plan).approved().tells("started", locks=["cluster:prod"], attempt=1, measured="[7] Failed")
+    run.begins("drain").ends("drain")
+    done = ticket_message(run.tells("done", message="all steps are done", measured=["a is 1", "b is 2"]).card())
     assert done.blocks[0]["text"]["text"] == "Done: Drain node hv03"
-    fields = [field["text"] for block in done.blocks for field in block.get("fields", ())]
-    assert fields == ["*Before:* [5] Unexpected error", "*After:* [1] Stable", "*Took:* 3 min"]
+    assert "*Before, <!date^1772492880^{time}|23:08 UTC>:* [7] Failed\n" in said(done)
+    assert "*After, <!date^1772493060^{time}|23:11 UTC>:* a is 1; b is 2\n*Took:* 3 min" in said(done)
+    assert "[1] Stable" not in said(done)
     assert "asked by <@U0OPERATOR> · approved by <@U0APPROVER>" in said(done)
     assert "Way back" not in said(done)
     assert labels(done) == ["Check Writers", "Undo…", "Story"]
+
+
+def test_after_is_not_measured_where_nothing_was_read(told, drained):
+    plan = drained(current_state="[5] Unexpected error", expected_state="[1] Stable")
+    done = ticket_message(told(plan).started().tells("done", message="done").card())
+    assert "*Before, <!date^1772492760^{time}|23:06 UTC>:* [5] Unexpected error" in said(done)  # the plan's own look
+    assert "*After, <!date^1772492940^{time}|23:09 UTC>:* not measured" in said(done)
+
+
+@pytest.mark.parametrize(
+    ("basis", "word"),
+    [("", "done"), ("changed", "done"), ("already so", "was already so"), ("statement", "confirmed by a person")],
+)
+def test_a_step_says_what_its_done_rests_on(told, basis, word):
+    run = told().started().begins("drain").ends("drain", basis=basis)
+    tasks = [task["title"] for block in ticket_message(run.card()).blocks for task in block.get("tasks", ())]
+    assert tasks[0] == f"1 Pause and drain hv03: {word}"
+    (line,) = [entry for entry in run.entries if entry.kind == "outcome"]
+    assert f": {word}*" in said(entry_message(run.card(), line))
+
+
+@pytest.mark.parametrize(
+    ("held", "says"),
+    [
+        ("no", "hvops looks for itself"),
+        ("yes", "what hvops looks at is so already, so it records it as your word"),
+        ("not known", "hvops could not look how it was before, so it records it as your word"),
+    ],
+)
+def test_a_person_is_told_what_their_word_will_rest_on(told, held, says):
+    run = told().started().begins("drain").ends("drain").begins("restart").ends("restart")
+    assert says in said(ticket_message(run.begins("wizard", held_before=held).card()))
+    heard = run.tells("step-confirmed", step="wizard", round=1)
+    assert ("looks for itself" in said(entry_message(heard.card(), heard.entries[-1]))) == (held == "no")
+
+
+def test_a_group_that_was_taken_back_says_what_was_read(told):
+    run = told().started().begins("drain").ends("drain", "failed")
+    failed = run.tells("failed", step="drain", number=1, rolled_back=True, measured=["State was 2, is 0"])
+    assert "taken back.\n*Read after that:* State was 2, is 0" in said(ticket_message(failed.card()))
 
 
 def test_before_and_after_are_not_said_of_what_failed(told, drained):

@@ -1,0 +1,80 @@
+"""What an answer said, in words: only what was read, and a description only where it held."""
+
+import pytest
+
+from bot.api.plan import Check, CompareToBefore, Expect, exists, not_exists
+from bot.api.queries import Predicate, Wql
+from bot.tickets.readings import compare_rows, describe_reading, rows_in_words
+
+NODE = Wql("prod", "root/MSCluster", "MSCluster_Node")
+PAUSED = Predicate("State", "=", 2)
+ROW = {"Name": "hv03", "State": "2", "NodeDrainStatus": "2", "Id": "3"}
+SERVICE = {"Name": "vmms", "State": "Running", "ProcessId": "1756"}
+
+
+@pytest.mark.parametrize(
+    ("check", "rows", "says"),
+    [
+        (
+            exists(NODE, PAUSED, Predicate("NodeDrainStatus", "=", 2)).described_as("hv03 is drained"),
+            (ROW,),
+            "hv03 is drained (Name hv03: State 2, NodeDrainStatus 2)",
+        ),
+        (exists(NODE, PAUSED), (ROW,), "Name hv03: State 2"),
+        (exists(NODE), ({"a": None, "b": ("x", "y"), "c": {"d": "1"}},), "a empty, b x, y, c d 1"),
+        (
+            exists(NODE, PAUSED).described_as("hv03 is paused"),
+            ({**ROW, "State": "0"},),
+            "not so: hv03 is paused (State is 0, not 2)",
+        ),
+        (exists(NODE, PAUSED), (), "not as expected (no row with State = 2, at least 1 expected)"),
+        (not_exists(NODE, PAUSED).described_as("no node is paused"), (), "no node is paused (no rows)"),
+        (not_exists(NODE, PAUSED), ({"State": "0"}, {"State": "0"}), "none of 2 with State = 2"),
+        (not_exists(NODE, PAUSED), (ROW,), "not as expected (1 row with State = 2: hv03, none expected)"),
+    ],
+)
+def test_a_reading_says_what_was_read_and_whether_it_holds(check, rows, says):
+    assert describe_reading(check, rows, {}) == says
+
+
+@pytest.mark.parametrize(
+    ("now", "says"),
+    [
+        (SERVICE, "all is as before (as before: Name vmms, State Running, ProcessId 1756)"),
+        (
+            {**SERVICE, "ProcessId": "9948"},
+            "prod: as before: Name vmms, State Running; not as before: ProcessId was 1756, is 9948",
+        ),
+        (
+            {**SERVICE, "ProcessId": None},
+            "prod: as before: Name vmms, State Running; not as before: ProcessId was 1756, is empty",
+        ),
+    ],
+)
+def test_a_comparison_names_the_columns_that_are_back_and_those_that_are_not(now, says):
+    check = Check(NODE, (CompareToBefore("stop"),), description="all is as before")
+    assert describe_reading(check, (now,), {"stop": (SERVICE,)}) == says
+
+
+def test_rows_that_are_missing_and_rows_that_are_new_are_named():
+    before = [{"Name": name, "OwnerNode": "hv03"} for name in ("crm-01", "crm-02", "sql-07")]
+    now = [before[0], {"Name": "web-03", "OwnerNode": "hv03"}]
+    assert compare_rows(now, before) == (
+        "1 of 3 rows as before; missing: crm-02; sql-07; new: Name web-03: OwnerNode hv03"
+    )
+    assert compare_rows([], before, ("Name",)).startswith("0 of 3 rows as before; missing: Name crm-01")
+
+
+def test_what_has_to_be_new_is_shown_as_it_is():
+    new = Check(NODE, (CompareToBefore("stop", ("ProcessId",), same=False),))
+    assert describe_reading(new, ({**SERVICE, "ProcessId": "2"},), {"stop": (SERVICE,)}).endswith("ProcessId 2")
+    assert "still as before stop" in describe_reading(new, (SERVICE,), {"stop": (SERVICE,)})
+    assert "no before-image" in describe_reading(new, (SERVICE,), {})
+
+
+def test_no_answer_makes_a_reading_long():
+    rows = [{"Name": f"vm-{number}" * 90, "State": "2"} for number in range(400)]
+    assert len(describe_reading(exists(NODE, PAUSED), rows, {})) <= 400
+    few = rows_in_words([{"Name": f"vm-{number}"} for number in range(7)])
+    assert few == "Name vm-0; Name vm-1; Name vm-2; Name vm-3; Name vm-4 and 2 more"
+    assert describe_reading(Check(NODE, (Expect(at_least=0),)), (), {}) == "no rows"
