@@ -1,5 +1,6 @@
 """Every exception that a library below may raise has a sentence of its own: this fails on one that has none."""
 
+import ctypes
 import errno
 import http.client
 import inspect
@@ -8,6 +9,7 @@ import ssl
 from _ssl import err_codes_to_names
 
 import kerberos as pykerberos
+import krb5
 import pytest
 import requests.exceptions
 import requests_ntlm.requests_ntlm
@@ -19,6 +21,7 @@ from winrm.vendor.requests_kerberos import exceptions as kerberos
 from bot.errors import (
     AuthenticationFailed,
     ConnectionFailed,
+    LoginNotChecked,
     MalformedResponse,
     NotFound,
     QuotaExceeded,
@@ -27,8 +30,9 @@ from bot.errors import (
     TargetTimeout,
 )
 from bot.transport import connection_reasons
-from bot.transport.windows import fault_codes
+from bot.transport.windows import fault_codes, kerberos_reasons
 from bot.transport.windows.exception_mapping import (
+    HTTP_SYS,
     REFUSED_CERTIFICATES,
     STATUSES,
     DeadlineExceeded,
@@ -100,6 +104,24 @@ def test_a_stranger_is_not_known_but_still_translated():
     assert isinstance(from_exception("hv01", Stranger("x")), MalformedResponse)
 
 
+krb5.init_context()  # either registers the errors of its library
+pykerberos.authGSSClientInit("HTTP@hv01.corp.example")
+
+
+def message_of(code):
+    """What libkrb5 or GSS-API's Kerberos calls an error."""
+    table = ctypes.CDLL("libcom_err.so.2")
+    table.error_message.restype = ctypes.c_char_p
+    return table.error_message(ctypes.c_long(code)).decode()
+
+
+def gss_error(minor, words):
+    """As pywinrm raises it: the numbers are only in what it was raised from."""
+    error = kerberos.KerberosExchangeError(f"authGSSClientStep() failed: {words}")
+    error.__context__ = pykerberos.GSSError(("Unspecified GSS failure", 851968), (words, minor))
+    return error
+
+
 def wrapped(inner):
     """As urllib3 and requests wrap what the socket raised."""
     error = requests.exceptions.ConnectionError(urllib3.exceptions.ProtocolError("Connection aborted.", inner))
@@ -124,7 +146,8 @@ def wrapped(inner):
         (requests.exceptions.TooManyRedirects("x"), MalformedResponse, "elsewhere"),
         (winrm.exceptions.InvalidCredentialsError("x"), AuthenticationFailed, "login was refused"),
         (PermissionError("no NTLM challenge"), AuthenticationFailed, "does not offer"),
-        (kerberos.KerberosExchangeError("x"), AuthenticationFailed, "Kerberos"),
+        (gss_error(-1765328377, ""), AuthenticationFailed, "no service HTTP/"),
+        (kerberos.MutualAuthenticationError("x"), AuthenticationFailed, "did not prove"),
         (winrm.exceptions.WinRMTransportError("http", 404, ""), TargetFault, "no WinRM at this path"),
         (winrm.exceptions.WinRMTransportError("http", 500, ""), TargetFault, "want encryption"),
         (winrm.exceptions.WinRMTransportError("http", 503, "x"), ConnectionFailed, "not available"),
@@ -190,6 +213,96 @@ def test_every_reason_of_openssl_is_explained_by_the_table_or_quoted_without_adv
         assert (translated.message, translated.hint) == connection_reasons.TLS[reason]
     else:
         assert (translated.message, translated.hint) == (f"no TLS connection could be made ({reason}).", "")
+
+
+KERBEROS = {
+    code: words
+    for base in (kerberos_reasons.BASE, 39756032)
+    for code in range(base, base + 256)
+    if not (words := message_of(code)).startswith(("Unknown code", "KRB5 error code", "$Id$", "No error"))
+}
+"""Every error that libkrb5 and GSS-API's Kerberos have, with their own words."""
+
+
+@pytest.mark.parametrize("code", KERBEROS, ids=KERBEROS.get)
+@pytest.mark.parametrize("as_unsigned", [False, True])
+def test_every_error_of_kerberos_is_explained_by_the_table_or_quoted_without_advice(code, as_unsigned):
+    number = code % 2**32 if as_unsigned else code
+    translated = from_exception("hv01", gss_error(number, "as the library puts it"))
+    assert isinstance(translated, AuthenticationFailed)
+    if code in kerberos_reasons.REASONS:
+        reason = kerberos_reasons.REASONS[code]
+        assert (translated.message, translated.hint, type(translated)) == reason
+        assert reason.says.endswith(".")
+        assert reason.do.endswith(".")
+    else:
+        assert (translated.message, translated.hint) == ("Kerberos did not succeed (as the library puts it).", "")
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (1, "Client's entry in database has expired"),
+        (6, "Client not found in Kerberos database"),
+        (7, "Server not found in Kerberos database"),
+        (8, "Principal has multiple entries in Kerberos database"),
+        (12, "KDC policy rejects request"),
+        (14, "KDC has no support for encryption type"),
+        (18, "Client's credentials have been revoked"),
+        (23, "Password has expired"),
+        (24, "Preauthentication failed"),
+        (31, "Decrypt integrity check failed"),
+        (32, "Ticket expired"),
+        (37, "Clock skew too great"),
+        (41, "Message stream modified"),
+        (44, "Key version is not available"),
+        (68, "Realm not local to KDC"),
+        (135, "Can't open/find Kerberos configuration file"),
+        (141, "Matching credential not found"),
+        (147, "KDC reply did not match expectations"),
+        (154, "Cannot find KDC for requested realm"),
+        (156, "Cannot contact any KDC for requested realm"),
+        (181, "Key table entry not found"),
+        (185, "Cannot find ticket for requested realm"),
+        (194, "Credentials cache permissions incorrect"),
+        (195, "No credentials cache found"),
+        (216, "Hostname cannot be canonicalized"),
+        (217, "Cannot determine realm for host"),
+        (220, "Cannot resolve network address for KDC in requested realm"),
+        (224, "Configuration file does not specify default realm"),
+        (236, "Encryption type not permitted"),
+    ],
+)
+def test_the_numbers_of_kerberos_are_libkrb5s(number, words):
+    assert KERBEROS[kerberos_reasons.BASE + number] == words
+    assert kerberos_reasons.BASE + number in kerberos_reasons.REASONS
+
+
+def test_every_reason_of_kerberos_is_an_error_that_the_library_has():
+    assert kerberos_reasons.REASONS.keys() < KERBEROS.keys()
+
+
+def test_words_of_kerberos_alone_advise_nothing():
+    error = kerberos.KerberosExchangeError("authGSSClientStep() failed: Clock skew too great, Server not found")
+    assert from_exception("hv01", error).hint == ""
+
+
+def test_nobody_refused_a_login_that_no_kdc_could_be_asked_about():
+    unasked = {code for code, reason in kerberos_reasons.REASONS.items() if reason.error is LoginNotChecked}
+    assert unasked == {kerberos_reasons.BASE + number for number in (29, 154, 156, 220)}
+
+
+@pytest.mark.parametrize(("status", "heading"), HTTP_SYS)
+def test_a_page_of_http_sys_is_read_by_its_heading(status, heading):
+    page = f"<HTML><BODY><h2>{heading}</h2><hr><p>HTTP Error {status}. Whatever.</p></BODY></HTML>"
+    translated = from_exception("hv01", winrm.exceptions.WinRMTransportError("http", status, page))
+    assert (translated.message, translated.hint) == HTTP_SYS[status, heading]
+
+
+@pytest.mark.parametrize("page", ["<h2>Bad Request - Invalid Verb</h2>", "<p>Bad Request - Request Too Long</p>", ""])
+def test_other_pages_of_http_sys_advise_nothing(page):
+    translated = from_exception("hv01", winrm.exceptions.WinRMTransportError("http", 400, page))
+    assert (translated.hint, "HTTP 400" in translated.message) == ("", True)
 
 
 def test_plain_http_and_an_old_tls_are_two_reasons():
