@@ -158,6 +158,11 @@ class InventoryFile(Part):
                 )
         return self
 
+    def domains(self) -> tuple[str, ...]:
+        """The DNS names of all domains that it has."""
+        places: list[Cluster | StandaloneHost] = [*self.clusters.values(), *self.hosts.values()]
+        return tuple(dict.fromkeys((*(place.domain for place in places), *self.guest_domains)))
+
     def managed_by(self, vmm: Vmm) -> tuple[str, ...]:
         """The clusters that a VMM server manages, in their own spelling."""
         return tuple(self.clusters[name.lower()].name for name in vmm.clusters or self.clusters)
