@@ -1,5 +1,6 @@
 """Every exception that a library below may raise has a sentence of its own: this fails on one that has none."""
 
+import ast
 import ctypes
 import errno
 import http.client
@@ -7,6 +8,7 @@ import inspect
 import socket
 import ssl
 from _ssl import err_codes_to_names
+from pathlib import Path
 
 import kerberos as pykerberos
 import krb5
@@ -18,6 +20,7 @@ import urllib3.exceptions
 import winrm.exceptions
 from winrm.vendor.requests_kerberos import exceptions as kerberos
 
+import bot
 from bot.errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -40,7 +43,7 @@ from bot.transport.windows.exception_mapping import (
     from_exception,
     is_known,
 )
-from bot.transport.windows.faults import from_code, from_fault
+from bot.transport.windows.faults import from_code, from_fault, from_return
 from bot.transport.windows.wsman import Fault, MalformedReply, WSManFaultReply
 
 SSL_LIBRARY = 20
@@ -407,3 +410,74 @@ def test_every_known_code_is_a_sentence():
     for code, known in {**fault_codes.KNOWN, **fault_codes.SUBCODES}.items():
         assert known.says.endswith("."), code
         assert not known.do or known.do.endswith("."), code
+
+
+RPC_FAILURES = (1722, 1726, 1727, 1753)
+
+
+@pytest.mark.parametrize("code", [number for code in RPC_FAILURES for number in (code, 0x80070000 + code)])
+def test_a_failure_of_rpc_is_unreachable_and_never_a_refusal(code):
+    for error in (
+        from_fault("hv01", Fault(code, "InternalError", "As Windows puts it.")),
+        from_fault("hv01", Fault(2150858843, "InternalError", "x", code)),
+        from_code("hv01", code),
+        from_return("hv01", "MSCluster_Node", "Pause", code),
+    ):
+        assert (type(error), error.kind) == (ConnectionFailed, "unreachable")
+
+
+def test_win32_codes_and_hresults_are_apart():
+    assert type(from_code("hv01", 5)) is type(from_code("hv01", 0x80070005)) is AuthenticationFailed
+    assert type(from_code("hv01", 0x80041722)) is TargetFault
+    assert type(from_code("hv01", 0x40070000 + 1722)) is TargetFault
+
+
+def methods_called():
+    """Class and method of every action that hvops has, found where they are made: a new one needs a line in `HERE`."""
+    for folder in ("bot", "commands"):
+        for file in sorted((Path(bot.__file__).parents[1] / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "InvokeMethod":
+                    yield file.name
+
+
+HERE = {
+    "steps.py": ("MSCluster_Node", ("Pause", "Resume"), 5, "may not do this"),
+    "write_access.py": ("MSCluster_Node", ("WillOfflineLoseQuorum",), 5, "may not do this"),
+    "services.py": ("Win32_Service", ("StopService", "StartService"), 5, "accepts no such request in the state"),
+}
+
+
+def test_every_method_that_hvops_calls_has_return_values_of_its_own():
+    assert set(methods_called()) == set(HERE)
+    for cls, methods, returned, says in HERE.values():
+        for method in methods:
+            error = from_return("hv01", cls, method, returned)
+            assert error.message.startswith(f"{cls}.{method} returned {returned}: ")
+            assert says in error.message
+            assert error.code == returned
+
+
+@pytest.mark.parametrize("returned", range(1, 25))
+def test_each_return_value_of_a_service_has_a_meaning(returned):
+    error = from_return("hv01", "Win32_Service", "StopService", returned)
+    assert type(error) is TargetFault
+    assert "login" not in error.message
+    documented = {*range(1, 25)}
+    assert ("no meaning" in error.message) == (returned not in documented)
+
+
+@pytest.mark.parametrize("returned", [1, 5, 4096, 4099, *range(32768, 32780)])
+def test_the_return_values_of_hyper_v_are_its_own(returned):
+    error = from_return("hv01", "Msvm_ComputerSystem", "RequestStateChange", returned)
+    assert type(error) is TargetFault
+    assert "no meaning" not in error.message
+    assert "error" not in error.message
+
+
+@pytest.mark.parametrize("cls", ["Win32_Service", "Msvm_ComputerSystem", "MSFT_Disk"])
+@pytest.mark.parametrize("returned", [1326, 1722, 65_535, 2150858793])
+def test_a_number_that_the_class_does_not_have_is_no_error_of_windows(cls, returned):
+    error = from_return("hv01", cls, "Method", returned)
+    assert type(error) is TargetFault
+    assert error.message.endswith(f"returned {returned}: the documents have no meaning for it")
