@@ -80,14 +80,16 @@ class Vmm(Part):
 class BackupService(Part):
     """The web service of CommVault, where the inventory has one."""
 
-    url: str = Field(description='url = "https://backup.corp.example/webconsole/api"')
+    url: str = Field(
+        description='url = "https://backup.corp.example/commandcenter/api", or /webconsole/api of older versions'
+    )
 
     @field_validator("url")
     @classmethod
     def _an_address(cls, url: str) -> str:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
-            raise ValueError("it is no address of the form https://backup.corp.example/webconsole/api")
+            raise ValueError("it is no address of the form https://backup.corp.example/commandcenter/api")
         return url.rstrip("/")
 
 

@@ -9,6 +9,7 @@ from bot.api.command import Diagnostic, Role
 from bot.api.facts import Unknown
 from bot.api.query_client import QueryClient
 from bot.api.report import Finding, Healthy, Remedy, Report, Severity
+from commands.formatting import join_names
 from commands.host_access.guest_login import GuestLoginFacts, check_guest_login, find_guest_login
 from commands.host_access.verdict import NotKnown, Passed
 
@@ -28,7 +29,10 @@ async def collect(args: Args, ask: QueryClient) -> GuestLoginFacts:
 
 
 def evaluate(args: Args, facts: GuestLoginFacts) -> Report:
-    """One verdict: known only by a guest that said so."""
+    """One verdict: known only by a guest that said so. None of a host that is known for VMM's service."""
+    if args.target.services_of:
+        title = f"{args.target.name}: runs the service of {join_names(args.target.services_of)}, so no guest was asked"
+        return Report(title=title, summary=title, of="guests", asked=0, answered=0)
     verdict = check_guest_login(args.target.name, facts)
     title = f"{args.target.name}: {_says(verdict)}"
     return Report(
