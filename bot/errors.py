@@ -4,8 +4,8 @@
       UsageError                 they typed something else than the command takes
       PermissionDenied           closed door: says who may
       TicketError                Expired, AlreadyDecided, ChangesStopped, Locked
-      TargetError(target)        ConnectionFailed, AuthenticationFailed, TargetTimeout, TargetFault (and NotFound),
-                                 MalformedResponse (and IncompleteResponse), QuotaExceeded, PolicyViolation,
+      TargetError(target)        ConnectionFailed, AuthenticationFailed (and LoginNotChecked), TargetTimeout,
+                                 TargetFault (and NotFound), MalformedResponse (and IncompleteResponse), QuotaExceeded, PolicyViolation,
                                  OutcomeUnknown
       SettingsError              at start-up, naming file, key and what to write
       LedgerError                the ledger cannot be written or read: nothing is asked and nothing is done;
@@ -87,6 +87,12 @@ class AuthenticationFailed(TargetError):
     """The target does not accept the credentials, or the account may not do this."""
 
     kind = "login refused"
+
+
+class LoginNotChecked(AuthenticationFailed):
+    """Nobody said whether the login holds, as nobody who knows could be asked: no domain controller answers."""
+
+    kind = "login not checked"
 
 
 class TargetTimeout(TargetError):

@@ -142,6 +142,10 @@ class Kdc:
     def add_user(self, name: str, password: str) -> None:
         self._administer("addprinc", "-pw", password, name)
 
+    def change_user(self, name: str, *options: str) -> None:
+        """As kadmin's `modprinc` takes them: `change_user("reader", "-allow_tix")`."""
+        self._administer("modprinc", *options, name)
+
     def add_service(self, service: str, host: str) -> None:
         """A service with a random key in the keytab: `add_service("HTTP", "hv01.corp.example")`."""
         self._administer("addprinc", "-randkey", f"{service}/{host}")

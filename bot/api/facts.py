@@ -31,7 +31,7 @@ class Unknown:
     """What a target did not answer."""
 
     target: str
-    kind: str  # "timed out", "login refused", "unreachable", "refused", "absent", "bad reply", "too busy",
+    kind: str  # "timed out", "login refused", "login not checked", "unreachable", "refused", "absent", "bad reply", "too busy",
     # or "not allowed"
     why: str  # a sentence
     remedy: str = ""  # what a person can do about it

@@ -102,13 +102,22 @@ def get_datetime(row: Row, column: str) -> datetime | None:
 
 
 def get_reference_name(row: Row, column: str) -> str:
-    """The key `Name` of the instance that a REF names: an end of an association. Raises CellError where it has none."""
-    reference = row.get(column)
-    found = reference.items() if isinstance(reference, Mapping) else ()
-    name = next((value for key, value in found if key.casefold() == "name"), None)
-    if isinstance(name, str) and name:
-        return name
-    raise CellError(column, reference)
+    """The key `Name` of the instance that a REF names: an end of an association.
+
+    Where the keys are references themselves, it is that of the one among them that has any: an association's end may be
+    an association. Raises CellError where there is none, or more than one.
+    """
+    names = _names(row.get(column))
+    if len(names) == 1:
+        return names[0]
+    raise CellError(column, row.get(column))
+
+
+def _names(reference: Cell) -> list[str]:
+    if not isinstance(reference, Mapping):
+        return []
+    own = [value for key, value in reference.items() if key.casefold() == "name" and isinstance(value, str) and value]
+    return own or [name for key in reference.values() for name in _names(key)]
 
 
 def format_rows(rows: Rows) -> str:

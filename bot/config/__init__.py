@@ -2,5 +2,6 @@
 
 settings           settings.toml and its environment
 inventory_file     inventory.toml: clusters, hosts, VMM servers, backup products
+logins             the forms in which a login is written, and which of them a transport takes
 validation_errors  what is wrong with either, in words, naming file and key
 """

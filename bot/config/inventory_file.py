@@ -80,14 +80,16 @@ class Vmm(Part):
 class BackupService(Part):
     """The web service of CommVault, where the inventory has one."""
 
-    url: str = Field(description='url = "https://backup.corp.example/webconsole/api"')
+    url: str = Field(
+        description='url = "https://backup.corp.example/commandcenter/api", or /webconsole/api of older versions'
+    )
 
     @field_validator("url")
     @classmethod
     def _an_address(cls, url: str) -> str:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
-            raise ValueError("it is no address of the form https://backup.corp.example/webconsole/api")
+            raise ValueError("it is no address of the form https://backup.corp.example/commandcenter/api")
         return url.rstrip("/")
 
 
@@ -157,6 +159,11 @@ class InventoryFile(Part):
                     f"{vmm.name} runs on {vmm.host}, which is no host that stands alone: add [hosts.{vmm.host}]"
                 )
         return self
+
+    def domains(self) -> tuple[str, ...]:
+        """The DNS names of all domains that it has."""
+        places: list[Cluster | StandaloneHost] = [*self.clusters.values(), *self.hosts.values()]
+        return tuple(dict.fromkeys((*(place.domain for place in places), *self.guest_domains)))
 
     def managed_by(self, vmm: Vmm) -> tuple[str, ...]:
         """The clusters that a VMM server manages, in their own spelling."""

@@ -28,7 +28,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings import SettingsError as EnvironmentUnreadable
 
 from bot.api.command import Risk, Role
-from bot.config.validation_errors import PREFIX, explained, near, read_toml
+from bot.config.inventory_file import load as load_inventory
+from bot.config.logins import Form, wrong_form
+from bot.config.validation_errors import PREFIX, explained, name_of_key, near, read_toml
 from bot.errors import PermissionDenied, SettingsError
 
 PLACES = (Path("settings.toml"), Path("/etc/hvops/settings.toml"))
@@ -285,6 +287,7 @@ def load(path: Path | None = None) -> Settings:
             f"{_variables_like(str(error))}: not JSON. Lists are written as JSON: '[\"U1\"]'."
         ) from None
     settings = _absolute(settings, file.parent)
+    _refuse_wrong_forms(file, settings)
     settings._file = file  # noqa: SLF001 - set once, here
     return settings
 
@@ -324,6 +327,34 @@ def _refuse_strangers(file: Path, told: Mapping[str, Any]) -> None:
         section, nested, _ = variable.removeprefix(PREFIX).partition("__")
         if variable.startswith(PREFIX) and nested and section.lower() not in known:
             raise SettingsError(f"{variable} is not a setting.{near(section, known)}")
+
+
+def _refuse_wrong_forms(file: Path, settings: Settings) -> None:
+    """Refuse logins that their transport cannot take. Raises SettingsError that names each key and the right form."""
+    told = settings.credentials
+    logins: list[tuple[str, Form, str]] = [
+        (name, login.transport, login.username)
+        for name, login in told.profiles().items()
+        if login.transport != "certificate"
+    ]
+    if told.vmm is not None and told.vmm.login == "sql":
+        logins.append(("vmm", "sql", told.vmm.username))
+    domains = _known_domains(settings.inventory)
+    wrong = [
+        f"{name_of_key(file, ('credentials', name, 'username'))} is wrong: {says}."
+        for name, form, username in logins
+        if (says := wrong_form(form, username, domains))
+    ]
+    if wrong:
+        raise SettingsError("\n".join(wrong))
+
+
+def _known_domains(inventory: Path) -> tuple[str, ...]:
+    """The domains of the inventory; none where it cannot be read, which is said when it is needed."""
+    try:
+        return load_inventory(inventory).domains()
+    except SettingsError:
+        return ()
 
 
 def _variables_like(error: str) -> str:

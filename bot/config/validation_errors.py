@@ -51,8 +51,7 @@ def near(word: str, names: Iterable[str]) -> str:
 def _sentence(path: Path, model: type[BaseModel], error: ErrorDetails) -> str:
     """One thing that is wrong."""
     place = tuple(str(part) for part in error["loc"])
-    variable = PREFIX + "__".join(place).upper()
-    where = variable if variable in os.environ else f"{path}: {_dotted(place)}"
+    where = name_of_key(path, place)
     owner = _owner(model, place[:-1])
     if error["type"] == "extra_forbidden":
         known = sorted(owner.model_fields) if owner else []
@@ -63,6 +62,12 @@ def _sentence(path: Path, model: type[BaseModel], error: ErrorDetails) -> str:
     ours = says.removeprefix("Value error, ")
     says = ours if ours != says else says[:1].lower() + says[1:]
     return f"{where} is wrong: {says}. {_advice(model, place)}".rstrip()
+
+
+def name_of_key(path: Path, place: tuple[str, ...]) -> str:
+    """Where a value was written: the variable that is set for it, else the file and the key in it."""
+    variable = PREFIX + "__".join(place).upper()
+    return variable if variable in os.environ else f"{path}: {_dotted(place)}"
 
 
 def _dotted(place: tuple[str, ...]) -> str:

@@ -2,7 +2,7 @@
 
 local          settings, permissions, ledger, Kerberos, Slack
 audit_channel  can it be read, and is its newest head this ledger's?
-clusters       each cluster, and how guests are asked
+clusters       each cluster, and what keeps guests from being asked
 hosts          each cluster and host, as every diagnostic with `examines` finds it
 vmm            each SCVMM server: its database, the columns hvops reads
 commvault      the backup product: its login, and whether it lists its jobs

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from bot.api.arguments import Target
 from bot.api.facts import Unknown
-from bot.api.queries import Query, SampleHistory
+from bot.api.queries import GuestRegistry, GuestWql, Query, SampleHistory
 from bot.api.report import Finding, Report, Severity
 from bot.api.rows import Rows
 from bot.dispatch.command_line import read_line, read_typed, resolve
@@ -27,6 +28,7 @@ from bot.transport.client import QueryResult
 
 WHAT = "host checks"
 _STATUSES = {Severity.FAULT: Status.FAIL, Severity.WARNING: Status.WARN, Severity.NOTE: Status.SKIP}
+_GUESTS = "*guests"  # no name of a host
 _ADVICE = ("Do now", "By hand", "Next", "Means")  # labels of a finding, the one that says most of what to do first
 
 
@@ -56,17 +58,24 @@ async def examine_hosts(out: Connections, names: Iterable[str]) -> list[DoctorCh
 class _OneLogin:
     """Asks no host again that refused the login: each refused password brings the account nearer to its lockout.
 
-    A host that has answered before refuses what was asked, not the login.
+    A host that has answered before refuses what was asked, not the login. Guests share one login, so the first refusal of
+    any of them ends it for all, and they are asked one after the other until one has let hvops in.
     """
 
     def __init__(self, target_client: QueryExecutor) -> None:
         self._target_client = target_client
         self._refused: dict[str, AuthenticationFailed] = {}
         self._answered: set[str] = set()
+        self._guests = asyncio.Lock()
 
     async def answer(self, question: Query, seconds: float = 20.0) -> QueryResult:
         """Ask one question. Raises TargetError."""
-        on = question.on.lower()
+        if not isinstance(question, (GuestWql, GuestRegistry)):
+            return await self._answer(question.on.lower(), question, seconds)
+        async with self._guests if _GUESTS not in self._answered else nullcontext():
+            return await self._answer(_GUESTS, question, seconds)
+
+    async def _answer(self, on: str, question: Query, seconds: float) -> QueryResult:
         if on in self._refused:
             raise self._refused[on]
         try:

@@ -64,6 +64,44 @@ def listed(
     return _listed(sorted(recent, key=lambda job: -job.id), world.now, limit, offset)
 
 
+def details(world: World, number: int) -> Reply | None:
+    """What JobDetails tells of one job, as far as the vendor's client reads it [src]; None where there is no such job."""
+    job = world.jobs.get(number)
+    if job is None:
+        return None
+    summary, state = _summary(job, world.now), STATUSES[job.state]
+    ended = int(_at(job.changed).timestamp()) if job.state in FINISHED else 0
+    progress: dict[str, Value] = {
+        "state": state,
+        "numOfFilesTransferred": 0,
+        "percentComplete": int(_PERCENT[job.state]),
+    }
+    if "pendingReason" in summary:
+        progress["reasonForJobDelay"] = summary["pendingReason"]
+    attempt: dict[str, Value] = {
+        "status": state,
+        "phase": 4,
+        "startTime": summary["jobStartTime"],
+        "elapsedTime": summary["jobElapsedTime"],
+    }
+    general: dict[str, Value] = {
+        "jobId": job.id,
+        "jobType": "Backup",
+        "startTime": summary["jobStartTime"],
+        "subclient": summary["subclient"],
+    }
+    return {
+        "job": {
+            "jobDetail": {
+                "generalInfo": general,
+                "detailInfo": {"endTime": ended, "numOfObjects": 0},
+                "progressInfo": progress,
+                "attemptsInfo": [attempt],
+            }
+        }
+    }
+
+
 def _at(moment: datetime | None) -> datetime:
     return moment or datetime.fromtimestamp(0, UTC)
 

@@ -15,9 +15,10 @@ from aiohttp import web
 Value = str | int | float | bool | Mapping[str, "Value"] | Sequence["Value"]
 Reply = Mapping[str, Value]
 
-LOGIN, JOBS, ERRORS, GENERIC = (
+LOGIN, JOBS, DETAILS, ERRORS, GENERIC = (
     "DM2ContentIndexing_CheckCredentialResp",
     "JobManager_JobListResponse",
+    "JobManager_JobDetailResponse",
     "JobManager_ServiceErrorResponse",
     "App_GenericResponse",
 )
@@ -62,3 +63,8 @@ def refused(code: int, message: str) -> Reply:
 def outcome(code: int = 0, message: str = "") -> Reply:
     """What an action came to; 0 is success [src]."""
     return {"errors": [{"errList": [{"errorCode": code, "errLogMessage": message}]}]}
+
+
+def undetailed(code: int, message: str) -> Reply:
+    """Why there are no details of a job [src]."""
+    return {"error": {"errList": [{"errorCode": code, "errLogMessage": message}]}}

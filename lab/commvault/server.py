@@ -1,5 +1,7 @@
-"""The web service: Login, RenewLoginToken, Logout, Job, Job/{id}, Job/{id}/action/{verb}.
+"""The web service: Login, RenewLoginToken, Logout, Job, Jobs, Job/{id}, JobDetails, Job/{id}/action/{verb}, and its root.
 
+It answers below both paths that are documented: /webconsole/api and /commandcenter/api [doc], of which the latter is the
+only one that the vendor's own client asks since [src]. Its root tells nothing but that it is there [src].
 Paths, bodies and headers: the vendor's pages and its Python client [doc, src]. The token comes in the header Authtoken; a
 missing or dead one is 401. An action that cannot be carried out is no HTTP error: its reply has an error code.
 """
@@ -22,7 +24,8 @@ from lab.world.accounts import Account
 from lab.world.model import BackupJob
 from lab.world.world import World
 
-BASE = "/webconsole/api"
+BASE, NEWER_BASE = "/webconsole/api", "/commandcenter/api"
+_CATEGORIES = {0: "All", 1: "Active", 2: "Finished"}  # of POST Jobs [src]
 NOT_ALLOWED, FAILED = 5, 2
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -53,13 +56,21 @@ class FakeCommVault:
         self._operators = operators
         self._address, self._port = address, port
         application = web.Application(middlewares=[self._guard])
-        application.router.add_post(f"{BASE}/Login", self._log_in)
-        application.router.add_post(f"{BASE}/RenewLoginToken", self._renew)
-        application.router.add_post(f"{BASE}/Logout", self._log_out)
-        application.router.add_get(f"{BASE}/Job", self._jobs)
-        application.router.add_get(BASE + r"/Job/{id:\d+}", self._job)
-        application.router.add_post(BASE + r"/Job/{id:\d+}/action/{verb}", self._act)
+        for base in (BASE, NEWER_BASE):
+            self._route(application.router, base)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+
+    def _route(self, router: web.UrlDispatcher, base: str) -> None:
+        for path in (base, f"{base}/"):
+            router.add_get(path, self._root)
+        router.add_post(f"{base}/Login", self._log_in)
+        router.add_post(f"{base}/RenewLoginToken", self._renew)
+        router.add_post(f"{base}/Logout", self._log_out)
+        router.add_get(f"{base}/Job", self._jobs)
+        router.add_post(f"{base}/Jobs", self._search)
+        router.add_post(f"{base}/JobDetails", self._details)
+        router.add_get(base + r"/Job/{id:\d+}", self._job)
+        router.add_post(base + r"/Job/{id:\d+}/action/{verb}", self._act)
 
     @property
     def url(self) -> str:
@@ -82,13 +93,16 @@ class FakeCommVault:
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         """Let what is due happen, and nobody in without a living token but to get one."""
         self.world.settle()
-        free = {self._log_in, self._renew}
+        free = {self._root, self._log_in, self._renew}
         if handler not in free and self._account(request) is None:
             return responses.answer(request, responses.GENERIC, responses.refused(NOT_ALLOWED, "Access denied"), 401)
         return await handler(request)
 
     def _account(self, request: web.Request) -> Account | None:
         return self.tokens.account(request.headers.get("Authtoken", ""))
+
+    async def _root(self, _: web.Request) -> web.Response:
+        return web.Response(text="")
 
     async def _log_in(self, request: web.Request) -> web.Response:
         body = await _body(request)
@@ -113,6 +127,25 @@ class FakeCommVault:
         category = request.query.get("jobCategory", "All")
         reply = jobs.listed(self.world, category, look_back, limit, _header(request, "offset", 0))
         return responses.answer(request, responses.JOBS, reply)
+
+    async def _search(self, request: web.Request) -> web.Response:
+        """The list by a body in place of a query: the filter's clients and types are not told apart here."""
+        body = await _body(request)
+        paging, chosen = _part(body, "pagingConfig"), _part(body, "jobFilter")
+        reply = jobs.listed(
+            self.world,
+            _CATEGORIES.get(_number(body, "category", 0), "All"),
+            timedelta(seconds=_number(chosen, "completedJobLookupTime", int(jobs.LOOK_BACK.total_seconds()))),
+            min(_number(paging, "limit", jobs.PAGE), self.page_cap),
+            _number(paging, "offset", 0),
+        )
+        return responses.answer(request, responses.JOBS, reply)
+
+    async def _details(self, request: web.Request) -> web.Response:
+        reply = jobs.details(self.world, _number(await _body(request), "jobId", 0))
+        if reply is None:
+            reply = responses.undetailed(FAILED, "There is no such job.")
+        return responses.answer(request, responses.DETAILS, reply)
 
     async def _job(self, request: web.Request) -> web.Response:
         reply = jobs.found(self.world, int(request.match_info["id"]))
@@ -154,6 +187,17 @@ def _header(request: web.Request, name: str, default: int) -> int:
     """The number in a header; the default where there is none [doc]."""
     word = request.headers.get(name, "")
     return int(word) if word.isdecimal() else default
+
+
+def _part(body: dict[str, Any], name: str) -> dict[str, Any]:
+    part = body.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _number(body: dict[str, Any], name: str, default: int) -> int:
+    """A whole number that is not negative; the default where there is none."""
+    value = body.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else default
 
 
 async def _body(request: web.Request) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def reference_xml(reference: Reference) -> str:
     namespace = definition.namespace if definition else reference.namespace
     cls = definition.name if definition else reference.cls
     selectors = "".join(
-        f'<w:Selector Name="{escape(name)}">{escape(scalar_text(value))}</w:Selector>'
+        f'<w:Selector Name="{escape(name)}">{_selector_xml(value)}</w:Selector>'
         for name, value in sorted(reference.keys.items(), key=lambda pair: pair[0].lower())
     )
     selector_set = f"<w:SelectorSet>{selectors}</w:SelectorSet>" if selectors else ""  # a singleton has none
@@ -62,6 +62,13 @@ def reference_xml(reference: Reference) -> str:
         f"<a:Address>{wsman_constants.ANONYMOUS}</a:Address><a:ReferenceParameters>"
         f"<w:ResourceURI>{wsman_constants.class_uri(namespace, cls)}</w:ResourceURI>{selector_set}</a:ReferenceParameters>"
     )
+
+
+def _selector_xml(value: object) -> str:
+    """A key's value: text, or an endpoint reference where the key is a REF [doc] DSP0226 5.4.2.2."""
+    if isinstance(value, Reference):
+        return f"<a:EndpointReference>{reference_xml(value)}</a:EndpointReference>"
+    return escape(scalar_text(value))
 
 
 def endpoint_xml(definition: ClassDefinition, instance: Instance) -> str:

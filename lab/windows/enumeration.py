@@ -244,7 +244,8 @@ def read_reference(element: Element) -> Reference | None:
     if path is None:
         return None
     keys: dict[str, object] = {
-        pair.get("Name", ""): reference_text(pair) for pair in parameters.iterfind(f"{_W}SelectorSet/{_W}Selector")
+        pair.get("Name", ""): read_reference(pair) or reference_text(pair)
+        for pair in parameters.iterfind(f"{_W}SelectorSet/{_W}Selector")
     }
     return Reference(path[0], path[1], keys)
 

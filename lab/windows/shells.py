@@ -125,12 +125,15 @@ class Shells:
         """Wait for a program's output, at most for the operation timeout.
 
         Raises:
-            Fault: no such shell or command, or nothing came in time (`TIMED_OUT`); then ask again.
+            Fault: no such shell or command, none named as there is before the first one (87) [cap], or nothing came in
+                time (`TIMED_OUT`); then ask again.
         """
         shell = self._shell(request, user)
         desired = None if request.body is None else request.body.find(f"{_R}DesiredStream")
         if desired is None:
             raise Fault(2150858791)
+        if not desired.get("CommandId"):
+            raise Fault(87, provider=Provider("Shell cmd plugin", nested=False))
         name = desired.get("CommandId", "").upper()
         command = _command(shell, name)
         shell.busy += 1

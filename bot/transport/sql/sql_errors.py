@@ -34,7 +34,29 @@ _DRIVER = "Install msodbcsql18 or tdsodbc, or name another driver below [vmm] in
 _TRUST = "Let an authority that this machine trusts sign it, or write trust_certificate = true below [vmm]."
 
 LOCK_TIMEOUT, DEADLOCK = 1222, 1205
-_LOGINS = {4060, 4062, 4064, 18450, 18451, 18452, 18456, 18461, 18470, 18486, 18487, 18488}
+_KEPT_OUT = "Wait until its administrators let others in again."
+_DEFAULT = ("the default database of the login cannot be opened", "Give the login a default database that is there.")
+# Why SQL Server lets a login not in, by its number [doc: sys.messages], and what to do about it.
+LOGINS: dict[int, tuple[str, str]] = {
+    4060: (
+        "the login holds, but opens no database of this name",
+        "Check database below [vmm] in the estate, and that the login is a user of it (deploy/rights.md#vmm).",
+    ),
+    4062: _DEFAULT,
+    4064: _DEFAULT,
+    18450: ("it is no login that the server takes over a trusted connection", _LOGIN),
+    18451: ("only administrators may connect at this time", _KEPT_OUT),
+    18452: (
+        "it is of a domain that the server does not trust, or the server takes only logins of Windows",
+        'Compare login below [credentials.vmm] with what the server accepts ("sql" or "kerberos").',
+    ),
+    18456: ("", _LOGIN),  # which of them is wrong is told to nobody, on purpose
+    18461: ("the server is in single-user mode, and somebody is in", _KEPT_OUT),
+    18470: ("the login is disabled", "Enable it (ALTER LOGIN … ENABLE)."),
+    18486: ("the login is locked out", "Unlock it before asking again (ALTER LOGIN … UNLOCK)."),
+    18487: ("its password has expired", "Set a new one for the login, and in the settings."),
+    18488: ("its password must be changed at the first login", "Set a new one for the login, and in the settings."),
+}
 _DENIED = {229, 230, 262, 297, 300, 916}
 _ABSENT = {207, 208, 911, 2812, 4104}
 _OTHER_TYPE = {206, 241, 245, 257, 8114, 8169}
@@ -67,8 +89,12 @@ def from_database(on: str, args: tuple[object, ...], seconds: float = 0) -> Targ
     if number == DEADLOCK:
         met = "its transaction met another one's, and the database rolled ours back (deadlock)."
         return TargetFault(on, met, "Ask again.", code=number)
-    if number in _LOGINS or state == _NO_LOGIN:
-        return AuthenticationFailed(on, f"the database refused the login{f' ({number})' if number else ''}.", _LOGIN)
+    if number in LOGINS or (state == _NO_LOGIN and number <= 0):
+        why, do = LOGINS.get(number, ("", _LOGIN))
+        told = f" ({number})" if number in LOGINS else ""
+        return AuthenticationFailed(on, f"the database refused the login{told}{why and f': {why}'}.", do)
+    if state == _NO_LOGIN:
+        return AuthenticationFailed(on, f"the database refused the login ({number}): {_short(says)}")
     return _by_number(on, number, says) or _by_driver(on, args, seconds) or _by_state(on, state, says, seconds)
 
 

@@ -50,17 +50,26 @@ def _cell(element: Element, depth: int) -> Cell:
 
 
 def _reference(element: Element, depth: int) -> dict[str, Cell]:
-    """A REF: class, namespace and keys. Windows writes it without the EndpointReference around it [cap]."""
+    """A REF: class, namespace and keys. Windows writes it without the EndpointReference around it [cap].
+
+    A key may be a reference itself, as every key of an association is; its own keys are none of the outer one's.
+    """
     if depth > _DEEPEST:
         raise ValueError("a reference is nested deeper than WMI nests any")
-    uri = next((part.text or "" for part in element.iter() if local(part.tag) == "ResourceURI"), "").strip()
-    path = uri.removeprefix(f"{WMI}/")
-    namespace, _, cls = path.rpartition("/")
+    inside = _named(element, "EndpointReference") or [element]
+    parameters = _named(inside[0], "ReferenceParameters") or inside
+    uri = next((part.text or "" for part in _named(parameters[0], "ResourceURI")), "").strip()
+    namespace, _, cls = uri.removeprefix(f"{WMI}/").rpartition("/")
     keys: dict[str, Cell] = {"__CLASS": cls, "__NAMESPACE": namespace}
-    for part in element.iter():
-        if local(part.tag) == "Selector":
+    for selectors in _named(parameters[0], "SelectorSet"):
+        for part in _named(selectors, "Selector"):
             keys[part.get("Name", "")] = _reference(part, depth + 1) if len(part) else part.text or ""
     return keys
+
+
+def _named(element: Element, name: str) -> list[Element]:
+    """The children of that name, whatever their namespace."""
+    return [child for child in element if local(child.tag) == name]
 
 
 def local(tag: Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import http.client
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterable
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterable
 import requests.exceptions as req
 import urllib3.exceptions as lib3
 from cryptography.exceptions import UnsupportedAlgorithm  # requests_ntlm reads the host's certificate with it
-from kerberos import KrbError  # type: ignore[import-not-found] # pykerberos: raised bare when sealing fails
+from kerberos import GSSError, KrbError  # type: ignore[import-not-found] # pykerberos: raised bare when sealing fails
 from requests_ntlm import requests_ntlm
 from spnego.exceptions import FeatureMissingError, NativeError, SpnegoError
 from winrm.exceptions import (
@@ -39,6 +40,7 @@ from bot.errors import (
 )
 from bot.transport.connection_reasons import chain, tls_reason, why_no_name, why_no_tls, why_no_trust
 from bot.transport.windows.faults import from_fault
+from bot.transport.windows.kerberos_reasons import UNPROVEN, why_no_ticket
 from bot.transport.windows.wsman import Fault, MalformedReply, WSManFaultReply
 
 Translate = Callable[[str, BaseException, float], TargetError]
@@ -54,7 +56,6 @@ _OWN_CERTIFICATE = (
 )
 _BROKEN_OFF = f"If the login is by certificate: {_OWN_CERTIFICATE[0].lower()}{_OWN_CERTIFICATE[1:]}"
 _NO_PROXY = "Check its address in the estate: hosts are asked directly, never through a proxy."
-_TICKET = "Check the account's ticket or keytab, the clocks, and that the host has the SPN HTTP/<its name>."
 
 
 class StaleConnection(OSError):
@@ -158,11 +159,28 @@ STATUSES: dict[int, tuple[type[TargetError], str, str]] = {
 }
 
 
+# What HTTP.sys answers before WinRM hears of a request: status and the heading of its page, whole [doc: KB2020943].
+HTTP_SYS: dict[tuple[int, str], tuple[str, str]] = {
+    (http.client.BAD_REQUEST, "Bad Request - Request Too Long"): (
+        "its HTTP.sys takes no request with as long a login (HTTP 400, Request Too Long): the account is in many groups.",
+        "Raise MaxFieldLength and MaxRequestBytes there (KB2020943), or log in with an account that is in fewer groups.",
+    ),
+    (http.client.BAD_REQUEST, "Bad Request - Invalid Hostname"): (
+        "its HTTP.sys takes no request for the name it is asked by (HTTP 400, Invalid Hostname).",
+        "Compare its address in the estate with its listeners (winrm enumerate winrm/config/listener).",
+    ),
+}
+_HEADING = re.compile(r"<h2>([^<]{1,60})</h2>", re.IGNORECASE)
+
+
 def _http(on: str, error: BaseException, seconds: float) -> TargetError:
     """An HTTP status without a fault. 500 without a body is how WinRM refuses what is not encrypted [cap]."""
     del seconds
     assert isinstance(error, WinRMTransportError)
     status = error.code
+    if (page := _HEADING.search(error.response_text or "")) and (status, page[1]) in HTTP_SYS:
+        says, do = HTTP_SYS[status, page[1]]
+        return TargetFault(on, says, do, code=status)
     if status == http.client.INTERNAL_SERVER_ERROR and not error.response_text:
         return TargetFault(on, "it refused the request without a word: it may want encryption.", _LOGIN, code=status)
     if status not in STATUSES:
@@ -243,6 +261,25 @@ def _socket(on: str, error: BaseException, seconds: float) -> TargetError:
     return ConnectionFailed(on, f"the connection failed ({error!s:.80}).")
 
 
+def _kerberos(on: str, error: BaseException, seconds: float) -> TargetError:
+    """By the minor status of GSS-API, which pywinrm keeps only in what its exception was raised from."""
+    del seconds
+    if isinstance(error, MutualAuthenticationError):  # raised where the host's proof was refused or never came
+        reason = UNPROVEN
+    else:
+        number, words = next(filter(None, map(_minor_status, chain(error))), (None, str(error)))
+        reason = why_no_ticket(number, words)
+    return reason.error(on, reason.says, reason.do)
+
+
+def _minor_status(error: BaseException) -> tuple[int, str] | None:
+    """The second pair that pykerberos raises with: ((text, major), (text, minor)) [src]."""
+    pair = error.args[1] if isinstance(error, GSSError) and len(error.args) > 1 else None
+    if isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], int):  # noqa: PLR2004 - text and number
+        return pair[1], str(pair[0])
+    return None
+
+
 _NO_CONNECTION = _plain(ConnectionFailed, "no connection could be made.", _WINRM)
 _NOT_HTTP = _plain(MalformedResponse, "it does not speak HTTP as WinRM does.", _ELSE)
 _NOT_WINRM = _plain(MalformedResponse, "its reply lacks what every reply of WinRM has.", _ELSE)
@@ -257,10 +294,7 @@ _EXACT: Table = (
     (WinRMTransportError, _http),
     (AuthenticationError, _NO_LOGIN),
     ((DeadlineExceeded, WinRMOperationTimeoutError), _late),
-    (
-        (KerberosExchangeError, MutualAuthenticationError, KrbError),
-        _plain(AuthenticationFailed, "Kerberos did not succeed.", _TICKET),
-    ),
+    ((KerberosExchangeError, MutualAuthenticationError, KrbError), _kerberos),
     (
         (SpnegoError, NativeError, FeatureMissingError),
         _plain(AuthenticationFailed, "no login could be negotiated.", _LOGIN),

@@ -33,6 +33,22 @@ _SHELLS = "Look with `winrm enumerate shell` there for shells that somebody forg
 _SLOWER = "Ask again in a minute, or raise the quota in winrm/config there."
 _OURS = "This is a fault of hvops: please report it."
 
+_BEHIND = "See that the service which answers for it runs there: ClusSvc for the cluster, vmms for Hyper-V."
+_HRESULT = 0x80070000  # FACILITY_WIN32: the Win32 code stands in the lower half [doc: HRESULT_FROM_WIN32]
+
+# RPC between WinRM or a provider there and a service, there or on another node [doc: winerror.h]. Nobody refused anything.
+RPC: dict[int, Known] = {
+    1722: Known(
+        ConnectionFailed, "a service that the request needs cannot be reached there (RPC server unavailable).", _BEHIND
+    ),
+    1723: Known(QuotaExceeded, "a service that the request needs is too busy there (RPC).", _SLOWER),
+    1726: Known(
+        ConnectionFailed, "a service that the request needs broke the call off there (RPC call failed).", _BEHIND
+    ),
+    1727: Known(ConnectionFailed, "a service that the request needs did not take the call there (RPC).", _BEHIND),
+    1753: Known(ConnectionFailed, "a service that the request needs does not listen there (no RPC endpoint).", _BEHIND),
+}
+
 OPERATION_TIMED_OUT = 2150858793  # a Receive that had nothing to deliver yet
 PULL_TIMED_OUT = 2150858780  # the enumeration is still valid
 STALE_CONTEXT = 2150858779
@@ -123,6 +139,12 @@ KNOWN: dict[int, Known] = {
     ),
 }
 
+KNOWN |= RPC | {_HRESULT + code: known for code, known in RPC.items()}
+KNOWN |= {
+    0x80010108: Known(ConnectionFailed, "the object that the request needs is disconnected there.", "Ask again."),
+    0x800401FD: Known(ConnectionFailed, "the object that the request needs has gone there.", "Ask again."),
+}
+
 SUBCODES: dict[str, Known] = {  # WinRM 1.1 gives nothing else
     "AccessDenied": KNOWN[5],
     "QuotaLimit": KNOWN[2150858815],
@@ -154,6 +176,47 @@ RETURNS: dict[str, dict[int, str]] = {
         16: "the service is marked for deletion",
         17: "the service has no thread",
         18: "the services depend on each other in a circle",
+        19: "another service has that name",
+        20: "the name has characters that no service's name may have",
+        21: "it calls a parameter wrong",
         22: "the account of the service is not valid, or may not run it",
+        23: "the service exists already",
+        24: "the service is paused already",
     },
 }
+_MSVM: dict[int, str] = {  # [doc] RequestStateChange and its like; those below 4096 are DMTF's
+    1: "it is not supported",
+    2: "it failed",
+    3: "it was not done in time",
+    4: "it calls a parameter wrong",
+    5: "the machine is in a state in which this cannot be done",
+    4096: "a job was started, and has not ended",
+    4097: "from the present state there is no way to the one asked for",
+    4098: "no time limit can be set for it",
+    4099: "the machine is busy",
+    32768: "it failed",
+    32769: "the account may not do this with the machine",
+    32770: "it is not supported",
+    32771: "the state is not known",
+    32772: "it was not done in time",
+    32773: "it calls a parameter wrong",
+    32774: "the machine is in use",
+    32775: "the machine is in a state in which this cannot be done",
+    32776: "a parameter has the wrong type",
+    32777: "the machine is not available",
+    32778: "memory has run out",
+    32779: "a file was not found",
+}
+# Classes whose methods return what Windows itself calls an error: Win32 codes, or HRESULTs [doc] StdRegProv; [mem] MSCluster.
+_RETURN_ERRORS = ("StdRegProv", "MSCluster_")
+
+
+def meaning_of_return(cls: str, returned: int) -> str | None:
+    """What a method of the class means by a return value that is no success; None where it is an error of Windows.
+
+    A number means something only together with the class that it is from: 5 is no refused login where a service says it.
+    """
+    if cls.startswith(_RETURN_ERRORS):
+        return None
+    table = RETURNS.get(cls) or (_MSVM if cls.startswith("Msvm_") else {})
+    return table.get(returned, "the documents have no meaning for it")

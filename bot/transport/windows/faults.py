@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bot.errors import TargetError, TargetFault
-from bot.transport.windows.fault_codes import KNOWN, SUBCODES
+from bot.errors import ConnectionFailed, TargetError, TargetFault, TargetTimeout
+from bot.transport.windows.fault_codes import KNOWN, SUBCODES, meaning_of_return
 from bot.transport.windows.wsman import Fault
 
 _LONGEST = 300  # characters of the host's own words
@@ -26,6 +26,19 @@ def from_fault(on: str, fault: Fault) -> TargetError:
 def from_code(on: str, code: int, text: str = "") -> TargetError:
     """A Win32 code or HRESULT that a program or a method returned."""
     return from_fault(on, Fault(code, "", " ".join(text.split())))
+
+
+def from_return(on: str, cls: str, method: str, returned: int) -> TargetError:
+    """What a method returned, where that means no success.
+
+    An error of Windows by which nothing was refused, such as RPC's, keeps its kind: nobody knows what was done then.
+    """
+    means = meaning_of_return(cls, returned)
+    error = from_code(on, returned) if means is None else None
+    says = f"{cls}.{method} returned {returned}: {means if error is None else error.message}"
+    if isinstance(error, (ConnectionFailed, TargetTimeout)):
+        return type(error)(on, says, error.hint)
+    return TargetFault(on, says, code=returned)
 
 
 def _known(on: str, code: int, text: str) -> TargetError:

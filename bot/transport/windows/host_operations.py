@@ -18,8 +18,8 @@ from bot.api.rows import Cell, Row, get_int, get_str, get_strs
 from bot.errors import AuthenticationFailed, MalformedResponse, TargetError, TargetFault
 from bot.transport.windows import wql, wsman
 from bot.transport.windows.exception_mapping import DeadlineExceeded
-from bot.transport.windows.fault_codes import OPERATION_TIMED_OUT, PULL_TIMED_OUT, RETURNS, STALE_CONTEXT
-from bot.transport.windows.faults import from_code
+from bot.transport.windows.fault_codes import OPERATION_TIMED_OUT, PULL_TIMED_OUT, STALE_CONTEXT
+from bot.transport.windows.faults import from_code, from_return
 from bot.transport.windows.winrm import Connection, Deadline
 from bot.transport.windows.wsman import EnumerationPage, WSManFaultReply
 
@@ -74,8 +74,7 @@ def call(connection: Connection, action: InvokeMethod, deadline: Deadline) -> Ro
         return out  # a method that answers a question, such as WillOfflineLoseQuorum [doc], has no return code
     returned = get_int(out, "ReturnValue")
     if returned is not None and returned not in action.accept:
-        means = RETURNS.get(action.cls, {}).get(returned) or from_code(action.on, returned).message
-        raise TargetFault(action.on, f"{action.cls}.{action.method} returned {returned}: {means}", code=returned)
+        raise from_return(action.on, action.cls, action.method, returned)
     return out
 
 

@@ -18,15 +18,16 @@ import time
 from functools import cache
 from typing import Any
 
-from bot.errors import AuthenticationFailed, PolicyViolation
+from bot.errors import PolicyViolation
 from bot.transport.routing import Credentials
+from bot.transport.windows.kerberos_reasons import KerberosReason, why_no_ticket
 
 _REFUSED_FOR = 60.0  # seconds: five hundred hosts must not carry one wrong password to the KDC five hundred times
 _RENEW_AFTER = 3600.0  # seconds; tickets live ten hours by default, and one exchange an hour costs nothing
 
 _lock = threading.Lock()
 _fetched: dict[tuple[str, str], float] = {}  # principal and password -> when
-_refused: dict[tuple[str, str], tuple[float, str]] = {}  # likewise, and what the KDC said
+_refused: dict[tuple[str, str], tuple[float, KerberosReason]] = {}  # likewise, and why
 
 
 def ticket_for(login: Credentials) -> str:
@@ -41,18 +42,18 @@ def ticket_for(login: Credentials) -> str:
     who = (login.username, login.password)
     with _lock:
         if who not in _fetched or time.monotonic() - _fetched[who] >= _RENEW_AFTER:
-            at, says = _refused.get(who, (float("-inf"), ""))
+            at, reason = _refused.pop(who, (float("-inf"), None))
             if time.monotonic() - at >= _REFUSED_FOR:
-                says = _fetch(login)
-                _refused[who] = (time.monotonic(), says)
-            if says:
-                raise AuthenticationFailed(login.username, says, "Check password, realm and krb5.conf.")
+                at, reason = time.monotonic(), _fetch(login)
+            if reason is not None:
+                _refused[who] = (at, reason)
+                raise reason.error(login.username, f"no ticket for it: {reason.says}", reason.do)
             _fetched[who] = time.monotonic()
     return login.username
 
 
-def _fetch(login: Credentials) -> str:
-    """Ask the KDC. Answers what it said where it refused, else ""."""
+def _fetch(login: Credentials) -> KerberosReason | None:
+    """Ask the KDC. Answers why there is no ticket, None where there is one."""
     krb5 = _library(login.username)
     folder = _folder()
     name = hashlib.sha256(login.username.encode()).hexdigest()[:16]
@@ -65,9 +66,9 @@ def _fetch(login: Credentials) -> str:
         krb5.cc_initialize(context, tickets, principal)
         krb5.cc_store_cred(context, tickets, ticket)
     except krb5.Krb5Error as error:
-        return f"the KDC gives no ticket ({error!s:.120})."
+        return why_no_ticket(error.err_code, str(error))
     os.environ["KRB5CCNAME"] = f"DIR:{folder}"
-    return ""
+    return None
 
 
 def _library(on: str) -> Any:

@@ -30,3 +30,22 @@ def test_an_end_of_an_association_without_a_name_is_unreadable(end):
     with pytest.raises(CellError):
         get_reference_name({"Antecedent": end}, "Antecedent")
     assert get_reference_name({"Antecedent": {"__CLASS": "Win32_Service", "name": "RpcSs"}}, "Antecedent") == "RpcSs"
+
+
+@pytest.mark.parametrize(
+    ("end", "name"),
+    [
+        ({"__CLASS": "A", "Antecedent": {"__CLASS": "Win32_Service", "Name": "RpcSs"}}, "RpcSs"),
+        ({"__CLASS": "A", "Of": {"__CLASS": "B", "In": {"__CLASS": "C", "name": "deep"}}, "Id": "7"}, "deep"),
+        ({"__CLASS": "A", "Name": "own", "Of": {"Name": "inner"}}, "own"),
+        ({"__CLASS": "A", "Antecedent": {"Name": "one"}, "Dependent": {"Name": "two"}}, None),
+        ({"__CLASS": "A", "Antecedent": {"Name": "same"}, "Dependent": {"Name": "same"}}, None),
+        ({"__CLASS": "A", "Antecedent": {"Id": "7"}}, None),
+    ],
+)
+def test_an_end_whose_key_is_a_reference_has_that_ones_name_where_there_is_one(end, name):
+    if name is not None:
+        assert get_reference_name({"End": end}, "End") == name
+        return
+    with pytest.raises(CellError):
+        get_reference_name({"End": end}, "End")

@@ -226,3 +226,91 @@ def test_the_login_to_vmms_database(tmp_path):
         file.write_text(GOOD + f"[credentials.vmm]\n{table}\n")
         with pytest.raises(SettingsError, match=says):
             load(file)
+
+
+INVENTORY = """
+guest_domains = ["corp.example"]
+[clusters.prod]
+domain = "corp.example"
+entry_hosts = ["hv01"]
+[hosts.far01]
+domain = "far.branch.example"
+"""
+
+PASSWORD = 'password = "of the account"\n'
+
+
+def login(transport, username, profile="reader"):
+    return f"inventory = 'inventory.toml'\n[credentials.{profile}]\ntransport = '{transport}'\n{PASSWORD}username = {username}\n"
+
+
+@pytest.mark.parametrize(
+    ("transport", "username", "right"),
+    [
+        ("kerberos", "'CORP\\svc-hvops'", '"svc-hvops@CORP.EXAMPLE"'),
+        ("kerberos", "'corp\\svc.ops'", '"svc.ops@CORP.EXAMPLE"'),
+        ("kerberos", "'FAR\\reader'", '"reader@FAR.BRANCH.EXAMPLE"'),
+        ("kerberos", "'OTHER\\reader'", '"reader@REALM", with the DNS name of the domain OTHER'),
+        ("kerberos", "'CORP\\reader@CORP.EXAMPLE'", '"reader@CORP.EXAMPLE"'),
+        ("kerberos", "'CORP\\reader@corp.example'", '"reader@CORP.EXAMPLE"'),
+        ("kerberos", "'reader@corp.example'", '"reader@CORP.EXAMPLE"'),
+        ("kerberos", "'reader@Corp.Example'", '"reader@CORP.EXAMPLE"'),
+        ("kerberos", "'HTTP/hvops@other.example'", '"HTTP/hvops@OTHER.EXAMPLE"'),
+        ("kerberos", "'CORP\\'", '"name@REALM"'),
+        ("ntlm", "'CORP/reader'", "'CORP\\reader'"),
+        ("ntlm", "'CORP\\\\reader'", "several backslashes"),
+        ("ntlm", '"CORP\\nina"', "a control character"),
+        ("kerberos", '"CORP\\tim"', "a control character"),
+        ("basic", "'CORP\\reader'", '"reader"'),
+        ("basic", "'reader@corp.example'", '"reader"'),
+    ],
+)
+def test_a_form_of_login_that_its_transport_cannot_take_is_refused_with_the_right_one(
+    tmp_path, transport, username, right
+):
+    (tmp_path / "inventory.toml").write_text(INVENTORY)
+    says = refusal(tmp_path, login(transport, username))
+    assert says.startswith(f"{tmp_path / 'settings.toml'}: [credentials.reader] username is wrong: ")
+    assert right in says
+    assert "of the account" not in says
+
+
+@pytest.mark.parametrize(
+    ("transport", "username"),
+    [
+        ("kerberos", "'reader@CORP.EXAMPLE'"),
+        ("kerberos", "'HTTP/hvops.corp.example@CORP.EXAMPLE'"),
+        ("kerberos", "'reader'"),  # krb5.conf may have a default_realm
+        ("ntlm", "'CORP\\reader'"),
+        ("ntlm", "'reader@corp.example'"),
+        ("ntlm", "'reader'"),
+        ("ntlm", '"CORP\\\\nina"'),
+        ("basic", "'reader'"),
+        ("basic", "'HV01\\reader'"),
+    ],
+)
+def test_a_form_of_login_that_may_be_right_is_taken(tmp_path, transport, username):
+    (tmp_path / "inventory.toml").write_text(INVENTORY)
+    assert load(written(tmp_path, login(transport, username))).credentials.reader.transport == transport
+
+
+def test_every_wrong_login_is_named_at_once_and_where_it_was_written(tmp_path, monkeypatch):
+    (tmp_path / "inventory.toml").write_text(INVENTORY)
+    both = login("kerberos", r"'CORP\reader'") + login("basic", r"'a@corp.example'", "guest").partition("\n")[2]
+    assert refusal(tmp_path, both).count(" is wrong: ") == 2
+    monkeypatch.setenv("HVOPS_CREDENTIALS__GUEST__USERNAME", "a@b")
+    assert "\nHVOPS_CREDENTIALS__GUEST__USERNAME is wrong: " in refusal(tmp_path, both)
+
+
+def test_without_an_inventory_the_right_form_names_the_domain_in_words(tmp_path):
+    assert '"reader@REALM", with the DNS name of the domain CORP' in refusal(
+        tmp_path, login("kerberos", r"'CORP\reader'")
+    )
+
+
+@pytest.mark.parametrize("username", [r"'CORP\hvops'", "'hvops@corp.example'"])
+def test_a_login_of_sql_servers_own_has_no_domain(tmp_path, username):
+    (tmp_path / "inventory.toml").write_text(INVENTORY)
+    says = refusal(tmp_path, GOOD + f"[credentials.vmm]\nlogin = 'sql'\n{PASSWORD}username = {username}\n")
+    assert "[credentials.vmm] username is wrong" in says
+    assert 'login = "kerberos"' in says

@@ -140,7 +140,7 @@ def test_doctor_goes_on_when_one_raises(practice, installed, capsys):
     checks = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     failed = [(check["what"], check["on"]) for check in checks if check["status"] == "FAIL"]
     assert failed == [("count-sheep", "vmm01"), ("count-sheep", "prod"), ("count-sheep", "branch")]
-    assert {"guests", "vmm database", "operator", "commvault"} <= {check["what"] for check in checks}
+    assert {"vmm database", "operator", "commvault"} <= {check["what"] for check in checks}
 
 
 async def test_what_it_says_is_told_without_secrets(practice, installed):
@@ -308,3 +308,25 @@ def test_a_vmm_host_fails_for_no_lack_of_hyper_v(practice, capsys):
     checks = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {check["what"] for check in checks if check["on"] == "vmm01"} >= {"login", "in sync", "quotas", "code page"}
     assert not [check for check in checks if check["on"] == "vmm01" and check["what"] in ("hyper-v", "writers")]
+
+
+def test_the_login_for_guests_is_proved_by_one_running_guest_of_each_place(practice, capsys):
+    assert examine(practice.settings_path, as_json=True) == 0
+    checks = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told = [check for check in checks if check["what"] == "guest login" and check["status"] == "OK"]
+    assert sorted(check["says"] for check in told) == [
+        f"a running guest of {place} lets hvops in" for place in ("branch", "prod")
+    ]
+    assert {check["on"] for check in told} <= _guests(practice.world)
+
+
+async def test_a_guest_that_refuses_is_told_and_no_other_is_asked(own_practice):
+    world = own_practice.world
+    own_practice.do(lambda: [world.trouble(name, "deny", on=True) for name in _guests(world)])
+    found = [check for check in await examined(own_practice, "prod", "branch") if check.what == "guest login"]
+    assert [check.status for check in found] == [Status.FAIL, Status.FAIL]
+    assert all("login refused" in check.says and check.do for check in found)
+
+
+def _guests(world):
+    return {guest.name for cluster in world.clusters.values() for guest in cluster.guests}

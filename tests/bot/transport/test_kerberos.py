@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.api.queries import GuestWql, Wql
-from bot.errors import AuthenticationFailed, PolicyViolation
+from bot.errors import AuthenticationFailed, LoginNotChecked, PolicyViolation
 from bot.transport.client import TargetClient
 from bot.transport.routing import Credentials, Router
 from bot.transport.windows import kerberos
@@ -58,19 +58,72 @@ async def test_with_a_password_and_no_ticket(realm, site):
 
 
 async def test_a_wrong_password_is_carried_to_the_kdc_once(realm, site, monkeypatch):
-    with pytest.raises(AuthenticationFailed, match="KDC gives no ticket") as caught:
+    with pytest.raises(AuthenticationFailed, match=r"calls the password wrong|does not decrypt") as caught:
         await ask(site, Credentials("kerberos", "asker@CORP.EXAMPLE", "nonsense-9"))
     monkeypatch.setenv("KRB5_CONFIG", "/nonexistent")  # whoever asked the KDC again would fail in another way
     with pytest.raises(AuthenticationFailed) as again:
         await ask(site, Credentials("kerberos", "asker@CORP.EXAMPLE", "nonsense-9"))
     assert again.value.message == caught.value.message
+    assert "password" in caught.value.hint
     assert "nonsense-9" not in str(caught.value)
 
 
 async def test_without_any_ticket(realm, site):
-    with pytest.raises(AuthenticationFailed, match="Kerberos did not succeed") as caught:
+    with pytest.raises(AuthenticationFailed, match="there is no ticket for this login") as caught:
         await ask(site, TICKET)
-    assert "SPN" in caught.value.hint
+    assert "kinit" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("options", "says", "does"),
+    [
+        (["-allow_tix"], "disabled, locked out or has expired", "unlock"),
+        (["-expire", "2001-01-01"], "the account has expired", "Account expires"),
+        (["-pwexpire", "2001-01-01"], "password of the account has expired", "new one"),
+    ],
+)
+async def test_what_the_kdc_says_of_an_account_by_its_number(realm, site, options, says, does):
+    name = f"state{abs(hash(tuple(options)))}"
+    realm.add_user(name, "Ticket-5")
+    realm.change_user(name, *options)
+    with pytest.raises(AuthenticationFailed, match=says) as caught:
+        await ask(site, Credentials("kerberos", f"{name}@CORP.EXAMPLE", "Ticket-5"))
+    assert does in caught.value.hint
+
+
+async def test_an_account_that_the_kdc_does_not_know(realm, site):
+    with pytest.raises(AuthenticationFailed, match="knows no account of this name") as caught:
+        await ask(site, Credentials("kerberos", "nobody@CORP.EXAMPLE", "Ticket-5"))
+    assert "username" in caught.value.hint
+
+
+@pytest.mark.parametrize("user", ["asker@corp.example", "asker@CORP", "asker@OTHER.EXAMPLE"])
+async def test_a_realm_without_a_kdc_is_no_refused_login(realm, site, user):
+    """Small letters and NetBIOS names are realms that krb5.conf does not have."""
+    with pytest.raises(LoginNotChecked, match="no KDC is known for this realm") as caught:
+        await ask(site, Credentials("kerberos", user, "Ticket-3"))
+    assert "in capital letters, not its NetBIOS name" in caught.value.hint
+    assert caught.value.kind == "login not checked"
+
+
+async def test_a_kdc_that_does_not_answer_is_no_refused_login(realm, site, monkeypatch, tmp_path):
+    settings = tmp_path / "krb5.conf"
+    settings.write_text(
+        "[libdefaults]\n  udp_preference_limit = 1\n  dns_lookup_kdc = false\n"
+        "[realms]\n  CORP.EXAMPLE = {\n    kdc = 127.0.8.8:1\n  }\n"
+    )
+    monkeypatch.setenv("KRB5_CONFIG", str(settings))
+    with pytest.raises(LoginNotChecked, match="no KDC of this realm answers") as caught:
+        await ask(site, Credentials("kerberos", "asker@CORP.EXAMPLE", "Ticket-3"))
+    assert "password" not in caught.value.hint
+
+
+async def test_a_host_without_an_spn(realm, site):
+    realm.log_in("asker", "Ticket-3")
+    question = GuestWql("hv02", "hv09.corp.example", "id", "root/MSCluster", "MSCluster_Node")
+    with pytest.raises(AuthenticationFailed, match="knows no service") as caught:
+        await ask(site, TICKET, question)
+    assert "setspn -Q HTTP/" in caught.value.hint
 
 
 async def test_somebody_else_of_the_realm(realm, site):

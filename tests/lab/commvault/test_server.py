@@ -198,3 +198,29 @@ def test_any_text_survives_the_xml(text):
 def test_only_the_right_password_logs_in(sent):
     assert not tokens._same("rïght", sent)
     assert tokens._same("rïght", "csOvZ2h0")
+
+
+async def test_below_either_path_the_root_says_that_it_is_there_and_nothing_else(stranger, product):
+    for base in (product.url, product.url.replace("/webconsole/", "/commandcenter/")):
+        for root in (base, f"{base}/"):
+            answer = await stranger.http.get(root)
+            assert (answer.status_code, answer.text) == (200, "")
+        assert (await stranger.http.get(f"{base}/Job")).status_code == 401
+
+
+async def test_jobs_by_a_body_are_those_by_a_query(client, world):
+    asked = {"scope": 1, "category": 1, "pagingConfig": {"offset": 0, "limit": 100}, "jobFilter": {}}
+    active = (await client.post("Jobs", asked)).json()
+    assert active == (await client.get("Job?jobCategory=Active")).json()
+    for nonsense in ({}, {"category": "x", "pagingConfig": [], "jobFilter": {"completedJobLookupTime": -1}}):
+        assert (await client.post("Jobs", nonsense)).json() == (await client.get("Job")).json()
+    second = (await client.post("Jobs", {"pagingConfig": {"offset": len(world.jobs), "limit": 5}})).json()
+    assert (second["totalRecordsWithoutPaging"], second.get("jobs")) == (len(world.jobs), None)
+
+
+async def test_details_of_a_job_and_of_none(client):
+    told = (await client.post("JobDetails", {"jobId": JOB, "showAttempt": True})).json()["job"]["jobDetail"]
+    assert told["progressInfo"]["state"] == "Pending"
+    assert told["progressInfo"]["reasonForJobDelay"] == (await client.job(JOB))["pendingReason"]
+    for body in ({"jobId": 1}, {}, {"jobId": "x"}):
+        assert (await client.post("JobDetails", body)).json()["error"]["errList"][0]["errorCode"] == 2

@@ -175,6 +175,15 @@ async def test_no_command(console):
     assert (answer.code, answer.subcode) == (87, "w:InvalidParameter")
 
 
+async def test_a_receive_before_any_command(console):
+    """A capture of pypsrp: test_winrs_fail_poll_process."""
+    answer = await console.ask(
+        wsman_constants.RECEIVE, "<rsp:Receive><rsp:DesiredStream>stdout stderr</rsp:DesiredStream></rsp:Receive>"
+    )
+    assert (answer.code, answer.subcode) == (87, "w:InvalidParameter")
+    assert answer.find(".//f:ProviderFault").get("provider") == "Shell cmd plugin"
+
+
 async def test_wrong_ids(console):
     console.command = "00000000-0000-0000-0000-000000000000"
     wrong_command = await console.receive()

@@ -10,7 +10,7 @@ from bot.config.inventory_file import Vmm
 from bot.errors import PolicyViolation, TargetError
 from bot.transport.sql.connection_string import DatabaseLogin, connection_string
 from bot.transport.sql.odbc import is_known
-from bot.transport.sql.sql_errors import from_database, read
+from bot.transport.sql.sql_errors import LOGINS, from_database, read
 
 SQL = DatabaseLogin("sql", "hvops", "secret")
 INSTALLED = ["FreeTDS", "ODBC Driver 18 for SQL Server", "PostgreSQL"]
@@ -99,6 +99,33 @@ def test_what_a_driver_says_in_our_words(args, kind, says):
     error = from_database("vmm", args, 7)
     assert error.kind == kind
     assert says in str(error)
+
+
+def said(number, state="42000"):
+    args = (state, f"[{state}] [x][SQL Server]As the server puts it. ({number}) (SQLDriverConnect)")
+    return from_database("vmm", args)
+
+
+@pytest.mark.parametrize("number", sorted(LOGINS))
+@pytest.mark.parametrize("state", ["42000", "28000"])
+def test_every_login_that_sql_server_refuses_is_explained_by_its_number(number, state):
+    error, (why, do) = said(number, state), LOGINS[number]
+    assert error.kind == "login refused"
+    assert error.message == f"the database refused the login ({number}){why and f': {why}'}."
+    assert error.hint == do
+    assert do.endswith(".")
+
+
+KNOWN = {*LOGINS, 206, 207, 208, 229, 230, 241, 245, 257, 262, 297, 300, 911, 916, 1205, 1222, 2812, 4104, 8114, 8169}
+
+
+@pytest.mark.parametrize(
+    "number", [one for one in (*range(100, 20_000, 61), 18_401, 18_459, 18_489, 33_155, 40_613) if one not in KNOWN]
+)
+def test_another_number_of_the_server_is_quoted_without_advice(number):
+    for error in (said(number), said(number, "28000"), said(number, "HY000")):
+        assert "As the server puts it." in error.message
+        assert error.hint == ""
 
 
 def test_the_servers_number_is_kept_and_the_drivers_is_not():

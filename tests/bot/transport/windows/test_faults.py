@@ -1,13 +1,17 @@
 """Every exception that a library below may raise has a sentence of its own: this fails on one that has none."""
 
+import ast
+import ctypes
 import errno
 import http.client
 import inspect
 import socket
 import ssl
 from _ssl import err_codes_to_names
+from pathlib import Path
 
 import kerberos as pykerberos
+import krb5
 import pytest
 import requests.exceptions
 import requests_ntlm.requests_ntlm
@@ -16,9 +20,11 @@ import urllib3.exceptions
 import winrm.exceptions
 from winrm.vendor.requests_kerberos import exceptions as kerberos
 
+import bot
 from bot.errors import (
     AuthenticationFailed,
     ConnectionFailed,
+    LoginNotChecked,
     MalformedResponse,
     NotFound,
     QuotaExceeded,
@@ -27,8 +33,9 @@ from bot.errors import (
     TargetTimeout,
 )
 from bot.transport import connection_reasons
-from bot.transport.windows import fault_codes
+from bot.transport.windows import fault_codes, kerberos_reasons
 from bot.transport.windows.exception_mapping import (
+    HTTP_SYS,
     REFUSED_CERTIFICATES,
     STATUSES,
     DeadlineExceeded,
@@ -36,7 +43,7 @@ from bot.transport.windows.exception_mapping import (
     from_exception,
     is_known,
 )
-from bot.transport.windows.faults import from_code, from_fault
+from bot.transport.windows.faults import from_code, from_fault, from_return
 from bot.transport.windows.wsman import Fault, MalformedReply, WSManFaultReply
 
 SSL_LIBRARY = 20
@@ -100,6 +107,24 @@ def test_a_stranger_is_not_known_but_still_translated():
     assert isinstance(from_exception("hv01", Stranger("x")), MalformedResponse)
 
 
+krb5.init_context()  # either registers the errors of its library
+pykerberos.authGSSClientInit("HTTP@hv01.corp.example")
+
+
+def message_of(code):
+    """What libkrb5 or GSS-API's Kerberos calls an error."""
+    table = ctypes.CDLL("libcom_err.so.2")
+    table.error_message.restype = ctypes.c_char_p
+    return table.error_message(ctypes.c_long(code)).decode()
+
+
+def gss_error(minor, words):
+    """As pywinrm raises it: the numbers are only in what it was raised from."""
+    error = kerberos.KerberosExchangeError(f"authGSSClientStep() failed: {words}")
+    error.__context__ = pykerberos.GSSError(("Unspecified GSS failure", 851968), (words, minor))
+    return error
+
+
 def wrapped(inner):
     """As urllib3 and requests wrap what the socket raised."""
     error = requests.exceptions.ConnectionError(urllib3.exceptions.ProtocolError("Connection aborted.", inner))
@@ -124,7 +149,8 @@ def wrapped(inner):
         (requests.exceptions.TooManyRedirects("x"), MalformedResponse, "elsewhere"),
         (winrm.exceptions.InvalidCredentialsError("x"), AuthenticationFailed, "login was refused"),
         (PermissionError("no NTLM challenge"), AuthenticationFailed, "does not offer"),
-        (kerberos.KerberosExchangeError("x"), AuthenticationFailed, "Kerberos"),
+        (gss_error(-1765328377, ""), AuthenticationFailed, "no service HTTP/"),
+        (kerberos.MutualAuthenticationError("x"), AuthenticationFailed, "did not prove"),
         (winrm.exceptions.WinRMTransportError("http", 404, ""), TargetFault, "no WinRM at this path"),
         (winrm.exceptions.WinRMTransportError("http", 500, ""), TargetFault, "want encryption"),
         (winrm.exceptions.WinRMTransportError("http", 503, "x"), ConnectionFailed, "not available"),
@@ -190,6 +216,96 @@ def test_every_reason_of_openssl_is_explained_by_the_table_or_quoted_without_adv
         assert (translated.message, translated.hint) == connection_reasons.TLS[reason]
     else:
         assert (translated.message, translated.hint) == (f"no TLS connection could be made ({reason}).", "")
+
+
+KERBEROS = {
+    code: words
+    for base in (kerberos_reasons.BASE, 39756032)
+    for code in range(base, base + 256)
+    if not (words := message_of(code)).startswith(("Unknown code", "KRB5 error code", "$Id$", "No error"))
+}
+"""Every error that libkrb5 and GSS-API's Kerberos have, with their own words."""
+
+
+@pytest.mark.parametrize("code", KERBEROS, ids=KERBEROS.get)
+@pytest.mark.parametrize("as_unsigned", [False, True])
+def test_every_error_of_kerberos_is_explained_by_the_table_or_quoted_without_advice(code, as_unsigned):
+    number = code % 2**32 if as_unsigned else code
+    translated = from_exception("hv01", gss_error(number, "as the library puts it"))
+    assert isinstance(translated, AuthenticationFailed)
+    if code in kerberos_reasons.REASONS:
+        reason = kerberos_reasons.REASONS[code]
+        assert (translated.message, translated.hint, type(translated)) == reason
+        assert reason.says.endswith(".")
+        assert reason.do.endswith(".")
+    else:
+        assert (translated.message, translated.hint) == ("Kerberos did not succeed (as the library puts it).", "")
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (1, "Client's entry in database has expired"),
+        (6, "Client not found in Kerberos database"),
+        (7, "Server not found in Kerberos database"),
+        (8, "Principal has multiple entries in Kerberos database"),
+        (12, "KDC policy rejects request"),
+        (14, "KDC has no support for encryption type"),
+        (18, "Client's credentials have been revoked"),
+        (23, "Password has expired"),
+        (24, "Preauthentication failed"),
+        (31, "Decrypt integrity check failed"),
+        (32, "Ticket expired"),
+        (37, "Clock skew too great"),
+        (41, "Message stream modified"),
+        (44, "Key version is not available"),
+        (68, "Realm not local to KDC"),
+        (135, "Can't open/find Kerberos configuration file"),
+        (141, "Matching credential not found"),
+        (147, "KDC reply did not match expectations"),
+        (154, "Cannot find KDC for requested realm"),
+        (156, "Cannot contact any KDC for requested realm"),
+        (181, "Key table entry not found"),
+        (185, "Cannot find ticket for requested realm"),
+        (194, "Credentials cache permissions incorrect"),
+        (195, "No credentials cache found"),
+        (216, "Hostname cannot be canonicalized"),
+        (217, "Cannot determine realm for host"),
+        (220, "Cannot resolve network address for KDC in requested realm"),
+        (224, "Configuration file does not specify default realm"),
+        (236, "Encryption type not permitted"),
+    ],
+)
+def test_the_numbers_of_kerberos_are_libkrb5s(number, words):
+    assert KERBEROS[kerberos_reasons.BASE + number] == words
+    assert kerberos_reasons.BASE + number in kerberos_reasons.REASONS
+
+
+def test_every_reason_of_kerberos_is_an_error_that_the_library_has():
+    assert kerberos_reasons.REASONS.keys() < KERBEROS.keys()
+
+
+def test_words_of_kerberos_alone_advise_nothing():
+    error = kerberos.KerberosExchangeError("authGSSClientStep() failed: Clock skew too great, Server not found")
+    assert from_exception("hv01", error).hint == ""
+
+
+def test_nobody_refused_a_login_that_no_kdc_could_be_asked_about():
+    unasked = {code for code, reason in kerberos_reasons.REASONS.items() if reason.error is LoginNotChecked}
+    assert unasked == {kerberos_reasons.BASE + number for number in (29, 154, 156, 220)}
+
+
+@pytest.mark.parametrize(("status", "heading"), HTTP_SYS)
+def test_a_page_of_http_sys_is_read_by_its_heading(status, heading):
+    page = f"<HTML><BODY><h2>{heading}</h2><hr><p>HTTP Error {status}. Whatever.</p></BODY></HTML>"
+    translated = from_exception("hv01", winrm.exceptions.WinRMTransportError("http", status, page))
+    assert (translated.message, translated.hint) == HTTP_SYS[status, heading]
+
+
+@pytest.mark.parametrize("page", ["<h2>Bad Request - Invalid Verb</h2>", "<p>Bad Request - Request Too Long</p>", ""])
+def test_other_pages_of_http_sys_advise_nothing(page):
+    translated = from_exception("hv01", winrm.exceptions.WinRMTransportError("http", 400, page))
+    assert (translated.hint, "HTTP 400" in translated.message) == ("", True)
 
 
 def test_plain_http_and_an_old_tls_are_two_reasons():
@@ -294,3 +410,74 @@ def test_every_known_code_is_a_sentence():
     for code, known in {**fault_codes.KNOWN, **fault_codes.SUBCODES}.items():
         assert known.says.endswith("."), code
         assert not known.do or known.do.endswith("."), code
+
+
+RPC_FAILURES = (1722, 1726, 1727, 1753)
+
+
+@pytest.mark.parametrize("code", [number for code in RPC_FAILURES for number in (code, 0x80070000 + code)])
+def test_a_failure_of_rpc_is_unreachable_and_never_a_refusal(code):
+    for error in (
+        from_fault("hv01", Fault(code, "InternalError", "As Windows puts it.")),
+        from_fault("hv01", Fault(2150858843, "InternalError", "x", code)),
+        from_code("hv01", code),
+        from_return("hv01", "MSCluster_Node", "Pause", code),
+    ):
+        assert (type(error), error.kind) == (ConnectionFailed, "unreachable")
+
+
+def test_win32_codes_and_hresults_are_apart():
+    assert type(from_code("hv01", 5)) is type(from_code("hv01", 0x80070005)) is AuthenticationFailed
+    assert type(from_code("hv01", 0x80041722)) is TargetFault
+    assert type(from_code("hv01", 0x40070000 + 1722)) is TargetFault
+
+
+def methods_called():
+    """Class and method of every action that hvops has, found where they are made: a new one needs a line in `HERE`."""
+    for folder in ("bot", "commands"):
+        for file in sorted((Path(bot.__file__).parents[1] / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "InvokeMethod":
+                    yield file.name
+
+
+HERE = {
+    "steps.py": ("MSCluster_Node", ("Pause", "Resume"), 5, "may not do this"),
+    "write_access.py": ("MSCluster_Node", ("WillOfflineLoseQuorum",), 5, "may not do this"),
+    "services.py": ("Win32_Service", ("StopService", "StartService"), 5, "accepts no such request in the state"),
+}
+
+
+def test_every_method_that_hvops_calls_has_return_values_of_its_own():
+    assert set(methods_called()) == set(HERE)
+    for cls, methods, returned, says in HERE.values():
+        for method in methods:
+            error = from_return("hv01", cls, method, returned)
+            assert error.message.startswith(f"{cls}.{method} returned {returned}: ")
+            assert says in error.message
+            assert error.code == returned
+
+
+@pytest.mark.parametrize("returned", range(1, 25))
+def test_each_return_value_of_a_service_has_a_meaning(returned):
+    error = from_return("hv01", "Win32_Service", "StopService", returned)
+    assert type(error) is TargetFault
+    assert "login" not in error.message
+    documented = {*range(1, 25)}
+    assert ("no meaning" in error.message) == (returned not in documented)
+
+
+@pytest.mark.parametrize("returned", [1, 5, 4096, 4099, *range(32768, 32780)])
+def test_the_return_values_of_hyper_v_are_its_own(returned):
+    error = from_return("hv01", "Msvm_ComputerSystem", "RequestStateChange", returned)
+    assert type(error) is TargetFault
+    assert "no meaning" not in error.message
+    assert "error" not in error.message
+
+
+@pytest.mark.parametrize("cls", ["Win32_Service", "Msvm_ComputerSystem", "MSFT_Disk"])
+@pytest.mark.parametrize("returned", [1326, 1722, 65_535, 2150858793])
+def test_a_number_that_the_class_does_not_have_is_no_error_of_windows(cls, returned):
+    error = from_return("hv01", cls, "Method", returned)
+    assert type(error) is TargetFault
+    assert error.message.endswith(f"returned {returned}: the documents have no meaning for it")

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from bot.transport.windows import wsman
 from bot.transport.windows.wsman import MalformedReply, WSManFaultReply, read_instance, read_page
+from lab.windows.cim_xml import reference_xml
+from lab.windows.machine_protocol import Reference
 
 SOAP = "http://www.w3.org/2003/05/soap-envelope"
 HEAD = (
@@ -87,6 +89,51 @@ def test_reference_is_a_nested_row_with_or_without_its_wrapper(wrap):
         "__CLASS": "Msvm_ConcreteJob",
         "__NAMESPACE": "root/virtualization/v2",
         "InstanceID": "AB-1",
+    }
+
+
+KEY_NAMES = st.sampled_from(["Name", "Antecedent", "Dependent", "GroupComponent", "InstanceID", "ResourceURI"])
+REFERENCES = st.recursive(
+    st.builds(Reference, st.just("root/cimv2"), st.sampled_from(["A", "B"]), st.dictionaries(KEY_NAMES, XML_TEXT)),
+    lambda inner: st.builds(
+        Reference,
+        st.just("root/MSCluster"),
+        st.sampled_from(["Of", "In"]),
+        st.dictionaries(KEY_NAMES, inner | XML_TEXT, min_size=1),
+    ),
+    max_leaves=6,
+)
+
+
+def as_row(reference):
+    keys = {name: as_row(key) if isinstance(key, Reference) else key for name, key in reference.keys.items()}
+    return {"__CLASS": reference.cls, "__NAMESPACE": reference.namespace, **keys}
+
+
+@given(REFERENCES, st.booleans())
+def test_every_reference_is_read_whole_and_its_keys_own_keys_are_none_of_its_own(reference, wrapped):
+    inside = reference_xml(reference)
+    inside = f"<a:EndpointReference>{inside}</a:EndpointReference>" if wrapped else inside
+    typed = read_page(thing(f"<p:End>{inside}</p:End>")).rows[0]
+    listed = read_page(enumerated(f"<w:XmlFragment><End>{inside}</End></w:XmlFragment>")).rows[0]
+    returned = read_instance(soap(f'<p:Start_OUTPUT xmlns:p="urn:x"><p:End>{inside}</p:End></p:Start_OUTPUT>'))
+    assert typed["End"] == listed["End"] == returned["End"] == as_row(reference)
+
+
+def test_a_reference_is_read_whatever_the_order_of_its_parts():
+    nested = (
+        '<a:ReferenceParameters><w:SelectorSet><w:Selector Name="Of"><a:EndpointReference><a:ReferenceParameters>'
+        "<w:ResourceURI>http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/Inner</w:ResourceURI>"
+        '<w:SelectorSet><w:Selector Name="Name">a</w:Selector></w:SelectorSet></a:ReferenceParameters>'
+        "</a:EndpointReference></w:Selector></w:SelectorSet>"
+        "<w:ResourceURI>http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/Outer</w:ResourceURI>"
+        "</a:ReferenceParameters>"
+    )
+    end = read_page(thing(f"<p:End>{nested}</p:End>")).rows[0]["End"]
+    assert end == {
+        "__CLASS": "Outer",
+        "__NAMESPACE": "root/cimv2",
+        "Of": {"__CLASS": "Inner", "__NAMESPACE": "root/cimv2", "Name": "a"},
     }
 
 
