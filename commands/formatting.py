@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -67,6 +68,28 @@ def join_names(names: Iterable[str], most: int = 8) -> str:
     every = tuple(names)
     few = truncate_list(every, most)
     return ", ".join(few) if len(few) == len(every) else f"{', '.join(few[:-1])} and {few[-1]}"
+
+
+_ID_SHOWN = 8  # characters of a GUID that tell namesakes apart; all of it where they do not
+
+
+def tell_apart(named: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Names as they are shown, by id: one that several ids bear has the beginning of its id behind it.
+
+    Names of virtual machines are not unique on a host [doc]: "app (D93C77E4)", "app (BC05E548)", "crm-01".
+
+    Args:
+        named: id and name of each.
+    """
+    names = dict(named)
+    bearers = Counter(name.casefold() for name in names.values())
+    short = Counter((name.casefold(), key[:_ID_SHOWN]) for key, name in names.items())
+    return {
+        key: name
+        if bearers[name.casefold()] == 1
+        else f"{name} ({key[:_ID_SHOWN] if short[name.casefold(), key[:_ID_SHOWN]] == 1 else key})"
+        for key, name in names.items()
+    }
 
 
 def sentences(parts: Sequence[str]) -> str:

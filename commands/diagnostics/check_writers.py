@@ -12,6 +12,7 @@ from bot.api.query_client import QueryClient
 from bot.api.report import Finding, Healthy, Remedy, Report, Severity
 from commands.formatting import format_time, join_names, pluralize, summarize_failures, truncate_list
 from commands.sources.vss_writers import HYPER_V
+from commands.vss.drift import missing_writers
 from commands.vss.event_8194 import Cause
 from commands.vss.facts import LOOK_BACK, WriterFacts, find_writer_facts
 from commands.vss.findings import RECOVERED, node_findings, silent_findings
@@ -175,22 +176,22 @@ def _collapsed(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 
 def _fine(nodes: Sequence[NodeVerdict]) -> tuple[Healthy, ...]:
-    well = [node for node in nodes if node.is_well]
-    if not well:
-        return ()
-    counts = sorted({len(node.writers) for node in well})
-    each = "writers each" if len(well) > 1 else "writers"
+    kinds = {
+        "STABLE": [node for node in nodes if node.is_well],
+        "PROBABLY STABLE": [node for node in nodes if node.is_probably_well],
+    }
+    return tuple(_healthy(word, found) for word, found in kinds.items() if found)
+
+
+def _healthy(word: str, nodes: Sequence[NodeVerdict]) -> Healthy:
+    counts = sorted({len(node.writers) for node in nodes})
+    each = "writers each" if len(nodes) > 1 else "writers"
     says = f"{counts[0]} {each}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} {each}"
-    return (Healthy("STABLE", truncate_list([node.name for node in well], 12), says),)
+    return Healthy(word, truncate_list([node.name for node in nodes], 12), says)
 
 
 def _notes(facts: WriterFacts, nodes: Sequence[NodeVerdict]) -> tuple[str, ...]:
-    notes = []
-    hinted = [node.name for node in nodes if any(one.writer.by_hint for one in node.writers)]
-    if hinted:
-        notes.append(
-            f"The language of {join_names(hinted)} is not known here: the text that all its stable writers share was read as “No error”."
-        )
+    notes = [*_guesses(nodes), *missing_writers(nodes)]
     unclear = [node.name for node in nodes if node.callback and node.callback.cause is Cause.UNCLEAR]
     if unclear:
         notes.append(
@@ -201,6 +202,18 @@ def _notes(facts: WriterFacts, nodes: Sequence[NodeVerdict]) -> tuple[str, ...]:
     if nodes:
         notes.append(f"Logs were read since {format_time(facts.now - LOOK_BACK, facts.now)}.")
     return tuple(notes)
+
+
+def _guesses(nodes: Sequence[NodeVerdict]) -> Iterator[str]:
+    """Nodes of an unknown language whose last errors are taken for none, with what speaks for it."""
+    for node in nodes:
+        guessed = [one.writer for one in node.writers if one.writer.guess]
+        if guessed and guessed[0].guess:
+            text, guess = guessed[0].error_text, guessed[0].guess
+            yield (
+                f"The language of {node.name} is not known here. Its last errors “{text}” probably mean"
+                f" “{guess.value}”: {guess.basis}."
+            )
 
 
 def _remedies(args: Args, every: Sequence[tuple[NodeVerdict, Finding]]) -> tuple[Remedy, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.api.arguments import Percent, Size, Target
 from bot.api.command import Diagnostic, Role
@@ -11,7 +11,7 @@ from bot.api.facts import Unknown
 from bot.api.query_client import QueryClient
 from bot.api.report import Healthy, Remedy, Report
 from commands.formatting import GIB, format_size, join_names, pluralize, summarize_failures
-from commands.guest_space.facts import GuestSpaceFacts, find_guest_space, is_askable
+from commands.guest_space.facts import GuestSpaceFacts, find_guest_space, guest_names, is_askable
 from commands.guest_space.findings import Judged, chart, full_findings, short_finding, table
 from commands.sources.guests import HostedGuest, Power
 from commands.sources.kvp import System
@@ -38,7 +38,7 @@ async def collect(args: Args, ask: QueryClient) -> GuestSpaceFacts:
 def evaluate(args: Args, facts: GuestSpaceFacts) -> Report:
     """Full guests first, then those with little room, then who is not known."""
     judged = sorted(_volumes(args, facts), key=lambda one: one.worst_first)
-    unknown = _unknown(facts)
+    unknown, names = _unknown(facts), guest_names(facts)
     silent = (*facts.silent_hosts, *(why for _, why in unknown))
     answered = _answered(facts)
     least = int(args.free)
@@ -57,14 +57,15 @@ def evaluate(args: Args, facts: GuestSpaceFacts) -> Report:
         fine=_fine(args, facts, judged),
         notes=_notes(facts, answered, len(unknown), judged),
         chart=chart(judged, least),
-        table=table(judged, [(one.guest.name, why.kind, one.host) for one, why in unknown if one]),
+        table=table(judged, [(names[one.guest.vm_id], why.kind, one.host) for one, why in unknown if one]),
         remedies=(Remedy("Check Writers", f"/check-writers {args.target}"),),
     )
 
 
 def _volumes(args: Args, facts: GuestSpaceFacts) -> list[Judged]:
+    names = guest_names(facts)
     return [
-        Judged(hosted, volume, volume.room(int(args.free), int(args.percent)))
+        Judged(hosted, volume, volume.room(int(args.free), int(args.percent)), names[hosted.guest.vm_id])
         for hosted in facts.guests
         for part in (facts.space.get(hosted.guest.vm_id),)
         if isinstance(part, Volumes)
@@ -80,21 +81,22 @@ def _answered(facts: GuestSpaceFacts) -> int:
 def _unknown(facts: GuestSpaceFacts) -> list[tuple[HostedGuest, Unknown]]:
     """Guests that run, are no Linux, and did not say how full they are; each with its reason."""
     found = []
+    names = guest_names(facts)
     for hosted in facts.guests:
         part = facts.space.get(hosted.guest.vm_id)
-        name = hosted.guest.name
+        name = names[hosted.guest.vm_id]
         if isinstance(part, Unknown):
-            found.append((hosted, part))
+            found.append((hosted, replace(part, target=name) if part.target == hosted.guest.name else part))
         elif isinstance(part, Volumes) and part.unread:
             says = f"{join_names(part.unread, 4)} {'reports' if len(part.unread) == 1 else 'report'} no size: locked or unformatted."
             found.append((hosted, Unknown(name, "no size reported", says)))
         elif part is None and _should_answer(hosted):
-            found.append((hosted, _nameless(hosted)))
+            found.append((hosted, _nameless(hosted, name)))
     return found
 
 
-def _nameless(hosted: HostedGuest) -> Unknown:
-    name, unread = hosted.guest.name, hosted.told.unread
+def _nameless(hosted: HostedGuest, name: str) -> Unknown:
+    unread = hosted.told.unread
     if unread:
         return Unknown(name, "no name known", f"{hosted.host} did not say what it reports of itself: {unread}")
     says = "Its data exchange reports no name, so it cannot be asked."
@@ -162,9 +164,13 @@ def _fine(args: Args, facts: GuestSpaceFacts, judged: Sequence[Judged]) -> tuple
 def _notes(facts: GuestSpaceFacts, answered: int, unknown: int, judged: Sequence[Judged]) -> tuple[str, ...]:
     by_name = sorted(facts.guests, key=lambda one: one.guest.name.casefold())
     running = [one for one in by_name if one.guest.power.runs]
-    others = {system: [one.guest.name for one in running if one.told.system is system] for system in _NOT_WINDOWS}
+    names_by_id = guest_names(facts)
+    others = {
+        system: [names_by_id[one.guest.vm_id] for one in running if one.told.system is system]
+        for system in _NOT_WINDOWS
+    }
     rest = [one for one in by_name if not one.guest.power.runs]
-    idle = {power: [one.guest.name for one in rest if one.guest.power is power] for power in Power}
+    idle = {power: [names_by_id[one.guest.vm_id] for one in rest if one.guest.power is power] for power in Power}
     skipped = {word.value: names for word, names in (*others.items(), *idle.items()) if names}
     total, silent = len(facts.guests) + len(facts.unseen), unknown + len(facts.unseen)
     parts = [f"{answered} answered", f"{silent} unknown", *(f"{len(names)} {word}" for word, names in skipped.items())]

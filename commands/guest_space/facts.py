@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from bot.api.arguments import Target
 from bot.api.facts import Known, Unknown, value_of
 from bot.api.query_client import QueryClient
-from commands.formatting import GIB, join_names, pluralize
+from commands.formatting import GIB, join_names, pluralize, tell_apart
 from commands.sources.cluster import (
     Group,
     Node,
@@ -35,7 +35,7 @@ from commands.sources.guests import (
 )
 from commands.sources.kvp import System
 from commands.sources.volumes import Room, Volumes, guest_volumes
-from commands.vss.suspects import Suspect, find_suspects
+from commands.vss.suspects import HostLog, Suspect, find_suspects
 
 LOOK_BACK = timedelta(hours=24)
 
@@ -49,7 +49,7 @@ class GuestSpaceFacts:
         space: VM id -> volumes, of those that were asked.
         silent_hosts: hosts whose guests are not known, or not wholly.
         unseen: roles of guests on hosts that did not answer, by the cluster's word.
-        named: guests that event 10102 names.
+        named: guests that VMMS events name.
     """
 
     now: datetime
@@ -60,6 +60,11 @@ class GuestSpaceFacts:
     named: tuple[Suspect, ...] = ()
 
 
+def guest_names(facts: GuestSpaceFacts) -> Mapping[str, str]:
+    """VM id -> the guest's name as it is shown, told apart from its namesakes."""
+    return tell_apart((hosted.guest.vm_id, hosted.guest.name) for hosted in facts.guests)
+
+
 def is_askable(hosted: HostedGuest) -> bool:
     """Whether a guest can be asked at all: running, not known to be something else than Windows, and with a name."""
     known = hosted.told.system not in (System.LINUX, System.OTHER)
@@ -68,8 +73,9 @@ def is_askable(hosted: HostedGuest) -> bool:
 
 def short_of_space(facts: GuestSpaceFacts) -> tuple[str, ...]:
     """Volumes that are full, or have less free than what helped once [1 note: 1 GB]: "test-tfs-01 C:"."""
+    names = guest_names(facts)
     return tuple(
-        f"{hosted.guest.name} {volume.name}"
+        f"{names[hosted.guest.vm_id]} {volume.name}"
         for hosted in facts.guests
         for part in (facts.space.get(hosted.guest.vm_id),)
         if isinstance(part, Volumes)
@@ -89,13 +95,17 @@ async def find_guest_space(target: Target, ask: QueryClient) -> GuestSpaceFacts:
     nodes, groups = await _find_nodes(target, ask)
     if isinstance(nodes, Unknown):
         return GuestSpaceFacts(ask.now, (), {}, (nodes,))
+    since = ask.now - LOOK_BACK
     hosts, logs = await asyncio.gather(
         asyncio.gather(*(look_at_guests(node, ask) for node in nodes)),
-        ask.query_many({node.name: snapshot_failures(node.name, ask.now - LOOK_BACK) for node in nodes}),
+        ask.query_many({node.name: snapshot_failures(node.name, since, node.build) for node in nodes}),
     )
     told = {node.name: part for node, part in zip(nodes, hosts, strict=True) if isinstance(part, HostGuests)}
     guests = tuple(newest(told.values()).values())
-    known_logs = {on: events.value for on, events in logs.items() if not isinstance(events, Unknown)}
+    builds = {node.name: node.build for node in nodes}
+    known_logs = {
+        on: HostLog(builds[on], events.value.events) for on, events in logs.items() if not isinstance(events, Unknown)
+    }
     by_host = {on: [hosted.guest for hosted in part.guests] for on, part in told.items()}
     return GuestSpaceFacts(
         now=ask.now,
@@ -103,7 +113,7 @@ async def find_guest_space(target: Target, ask: QueryClient) -> GuestSpaceFacts:
         space=await _ask_guests([hosted for hosted in guests if is_askable(hosted)], ask),
         silent_hosts=_silent_hosts(nodes, hosts, groups),
         unseen=_unseen(told, nodes, groups),
-        named=find_suspects(known_logs, by_host, dict.fromkeys(known_logs, ask.now - LOOK_BACK)),
+        named=find_suspects(known_logs, by_host, dict.fromkeys(known_logs, since)),
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from bot.api.report import Bar, Chart, Column, Finding, Severity, Table
 from commands.formatting import GIB, format_size, format_time, join_names, pluralize
+from commands.sources.event_log import Meaning
 from commands.sources.guests import HostedGuest
 from commands.sources.volumes import Room, Volume
 from commands.vss.suspects import Suspect
@@ -24,11 +25,12 @@ class Judged:
     hosted: HostedGuest
     volume: Volume
     room: Room
+    shown: str = ""  # the guest's name where another guest has the same one
 
     @property
     def guest(self) -> str:
-        """The guest's name."""
-        return self.hosted.guest.name
+        """The guest's name, told apart from its namesakes."""
+        return self.shown or self.hosted.guest.name
 
     @property
     def short(self) -> str:
@@ -44,7 +46,11 @@ class Judged:
 
 def full_findings(judged: Sequence[Judged], named: Iterable[Suspect], least: int, now: datetime) -> list[Finding]:
     """One finding per full guest, worst first; beyond `ALONE` they share one."""
-    events = {suspect.vm_id: suspect for suspect in named if suspect.vm_id}
+    events = {
+        suspect.vm_id: suspect
+        for suspect in named
+        if suspect.vm_id and set(suspect.meanings) != {Meaning.NO_SCSI_CONTROLLER}
+    }
     guests: dict[str, list[Judged]] = {}
     for one in judged:
         if one.room is Room.FULL:
@@ -62,7 +68,12 @@ def _full(volumes: Sequence[Judged], event: Suspect | None, least: int, now: dat
     first = volumes[0]
     said = "; ".join(_of(one.volume) for one in volumes)
     lines = (
-        [("Because", f"Event 10102 names it, {format_time(event.newest, now)} on {join_names(event.logged_on, 3)}.")]
+        [
+            (
+                "Because",
+                f"Event {event.event_id} names it, {format_time(event.newest, now)} on {join_names(event.logged_on, 3)}.",
+            )
+        ]
         if event
         else []
     )

@@ -20,7 +20,7 @@ from commands.guest_space.facts import answered_guests, short_of_space
 from commands.no_plan import cluster_lock, no_plan, or_no_plan
 from commands.sources.commvault import BackupJob
 from commands.sources.event_log import LOCKED_ERROR
-from commands.sources.identity import guid
+from commands.sources.identity import fold_name, guid
 from commands.sources.rules import WriterService, service_of
 from commands.sources.services import CARRIES_US
 from commands.sources.vss_writers import no_error_text
@@ -33,6 +33,7 @@ from commands.writer_reset.steps import WRITER, hyper_v_steps, reset_steps
 
 _RESETTABLE = (WriterStatus.STUCK, WriterStatus.FAILED)
 _WELL = "[1] Stable · No error, in a new instance"  # what a reset waits for
+_WELL_BY_NUMBER = "[1] Stable in a new instance; its last error is in a language not known here, so it is not checked"
 
 
 class Writer(str):
@@ -67,9 +68,9 @@ def _plan(args: Args, facts: ResetFacts, node: NodeVerdict) -> Plan:
     """The plan for a node whose writers are known."""
     wanted = " ".join(args.writer)
     found = [one for one in node.writers if _is_meant(one, wanted)]
-    if len(found) != 1:
+    one = _the_bad_one(found)
+    if one is None:
         return no_plan(_which(node, wanted, found))
-    one = found[0]
     if one.verdict is WriterStatus.STABLE:
         return no_plan(_well(node, one), remedies=(Remedy("Check Writers", f"/check-writers {node.name}"),))
     return _hyper_v(args, facts, node, one) if one.writer.is_hyper_v else _other(args, facts, node, one)
@@ -78,13 +79,37 @@ def _plan(args: Args, facts: ResetFacts, node: NodeVerdict) -> Plan:
 def _is_meant(one: WriterVerdict, wanted: str) -> bool:
     if not wanted:
         return one.writer.is_hyper_v
-    return wanted.casefold() in (one.writer.name.casefold(), one.writer.writer_id.casefold())
+    if typed := guid(fold_name(wanted)):
+        return typed in (one.writer.writer_id, one.writer.instance_id)
+    return fold_name(wanted) == fold_name(one.writer.name)
+
+
+def _the_bad_one(found: Sequence[WriterVerdict]) -> WriterVerdict | None:
+    """The writer that is meant; of several instances of one writer the only one that is not well. None where it is open."""
+    if len(found) == 1:
+        return found[0]
+    if len({(one.writer.writer_id, one.writer.name) for one in found}) != 1:
+        return None
+    bad = [one for one in found if one.verdict is not WriterStatus.STABLE] or found[:1]
+    return bad[0] if len(bad) == 1 else None
+
+
+def _twins(node: NodeVerdict, one: WriterVerdict) -> tuple[str, ...]:
+    """The other instances of the same writer."""
+    key = (one.writer.writer_id, one.writer.name)
+    same = (other.writer.instance_id for other in node.writers if (other.writer.writer_id, other.writer.name) == key)
+    return tuple(sorted({*same} - {one.writer.instance_id}))
 
 
 def _which(node: NodeVerdict, wanted: str, found: Sequence[WriterVerdict]) -> str:
     names = join_names([one.writer.name for one in node.writers], 20)
     if found:
-        return f"No plan for {node.name}: it lists {pluralize(len(found), 'writer')} called “{wanted}”. Name one by its writer id."
+        each = [f"{one.writer.name} {one.writer.says} (instance {one.writer.instance_id})" for one in found]
+        called = f"that “{wanted[:80]}” means" if wanted else "of Hyper-V"
+        return (
+            f"No plan for {node.name}: it lists {pluralize(len(found), 'writer')} {called}. Name one by its instance id:"
+            f" {join_names(each, 6)}."
+        )
     asked = f"no writer “{wanted[:80]}”" if wanted else "no Hyper-V writer"
     if any(not guid(one.writer.writer_id) for one in node.writers):
         asked += ", though the id of one cannot be read"
@@ -93,7 +118,7 @@ def _which(node: NodeVerdict, wanted: str, found: Sequence[WriterVerdict]) -> st
 
 def _well(node: NodeVerdict, one: WriterVerdict) -> str:
     odd = [other for other in node.writers if other.verdict in _RESETTABLE]
-    rest = f" Not well: {join_names([f'{other.writer.name} {other.writer.says}' for other in odd], 4)}." if odd else ""
+    rest = f" Not well: {join_names([f'{node.shown(other)} {other.writer.says}' for other in odd], 4)}." if odd else ""
     return f"Nothing to reset on {node.name}: {one.writer.name} is {one.writer.says}.{rest}"
 
 
@@ -104,7 +129,7 @@ def _too_early(node: NodeVerdict, one: WriterVerdict) -> Plan | None:
     why = {
         WriterStatus.BUSY: "Waiting is normal while a backup runs: let it end, then look again.",
         WriterStatus.LOOKS_STUCK: "Whether a backup runs is not known: see in the backup product, then look again.",
-        WriterStatus.ERROR: "It is stable again; the error is that of its last backup. Retry the backup job: a reset would only hide it.",
+        WriterStatus.ERROR: "It is stable again; the error is of an earlier backup. Retry the backup job: a reset would only hide it.",
         WriterStatus.EXPECTED: "That is expected on this Windows.",
         WriterStatus.UNREAD: "What vssadmin prints of it cannot be read: look on the host."
         if one.writer.unreadable
@@ -125,7 +150,8 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
         return refusal
     drained = drain.state is not None and drain.state.is_drained and not drain.roles
     before = _is_free(drain) if drained else drain_gates(drain)
-    steps = hyper_v_steps(drain.cluster.name, node.name, one.writer, _no_error(node), drain=not drained)
+    twins = _twins(node, one)
+    steps = hyper_v_steps(drain.cluster.name, node.name, one.writer, _no_error(node), drain=not drained, twins=twins)
     moves = f"{_guests(drain)} live-migrate off {node.name} and back."
     stays = f"{node.name} is drained already; it takes guests again afterwards."
     whole = Plan(
@@ -144,7 +170,7 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
         evidence=tuple(said for said in (log_line(node, facts.writers.now),) if said),
         remedies=_afterwards(node),
         current_state=f"{one.writer.says}; {node.name} is {'drained' if drained else f'up with {_guests(drain)}'}",
-        expected_state=f"{_WELL}; {node.name} is up{'' if drained else ' and its guests are back'}",
+        expected_state=f"{_well_afterwards(node)}; {node.name} is up{'' if drained else ' and its guests are back'}",
         afterwards=tuple(check for step in steps[:-1] if step.key in (WRITER, RESUME) for check in step.done),
         self_reverting=True,
     )
@@ -211,13 +237,13 @@ def _free_the_guest(args: Args, facts: ResetFacts, node: NodeVerdict, drain: Dra
 
 def _other(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdict) -> Plan:
     """Any other writer: by the rules which service may be restarted, and which never."""
-    rule = service_of(one.writer.writer_id, one.writer.name)
+    rule = service_of(one.writer.writer_id, one.writer.name, [other.writer.name for other in node.writers])
     if refusal := _never(node, one, rule):
         return no_plan(refusal)
     if early := _too_early(node, one):
         return early
     assert rule is not None  # else it was refused
-    steps = reset_steps(node.name, rule.service, one.writer, _no_error(node))
+    steps = reset_steps(node.name, rule.service, one.writer, _no_error(node), twins=_twins(node, one))
     whole = Plan(
         reason=_seen(node, one),
         impact=sentences((f"The service {rule.service} of {node.name} is away for a moment.", rule.why)),
@@ -227,7 +253,7 @@ def _other(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdict)
         groups=(Group("reset", steps),),
         remedies=_afterwards(node),
         current_state=one.writer.says,
-        expected_state=_WELL,
+        expected_state=_well_afterwards(node),
         self_reverting=True,
     )
     return or_no_plan(args.node.name, whole)
@@ -255,9 +281,13 @@ def _afterwards(node: NodeVerdict) -> tuple[Remedy, ...]:
 
 
 def _seen(node: NodeVerdict, one: WriterVerdict) -> str:
-    stuck = f", {pluralize(len(one.seen) + 1, 'sample')} of one instance" if one.seen else ""
+    stuck = f", {pluralize(len(one.seen) + 1, 'sample')} of one instance" if one.seen and one.writer.waits else ""
     verb = "" if one.verdict is WriterStatus.LOOKS_STUCK else "is "
     return f"{one.writer.name} on {node.name} {verb}{one.verdict}: {one.writer.says}{stuck}. {node.backup.says}"
+
+
+def _well_afterwards(node: NodeVerdict) -> str:
+    return _WELL if _no_error(node) else _WELL_BY_NUMBER
 
 
 def _no_error(node: NodeVerdict) -> str:

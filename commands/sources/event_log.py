@@ -2,11 +2,8 @@
 
 Read as XML data, never as message text, which is localised. Numbers and GUIDs decide.
 
-| Event | Log | Evidence |
-|---|---|---|
-| VMMS 10102 shadow copy inside a guest failed | Microsoft-Windows-Hyper-V-VMMS-Admin | one field note; its GUID there is none |
-| FailoverClustering 1137 drain move failed, 1071 locked status | System | Microsoft event list [doc] |
-| VSS 8194 IVssWriterCallback | Application | captures in English and German [cap] |
+Which number means what is one table, `KNOWN_EVENTS`: a number decides only together with the provider that wrote it and
+the Windows it was written on.
 """
 
 from __future__ import annotations
@@ -15,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from bot.api.queries import RunReader, make_params
 from bot.api.rows import Cell, CellError, Row, Rows, get_datetime, get_int, get_str
@@ -23,12 +21,62 @@ from commands.sources.identity import guid
 
 VMMS_LOG = "Microsoft-Windows-Hyper-V-VMMS-Admin"
 INTEGRATION_LOG = "Microsoft-Windows-Hyper-V-Integration-Admin"  # perhaps gone from 2016 on [unconfirmed]
-GUEST_SNAPSHOT_FAILED = 10102
+VMMS = "Microsoft-Windows-Hyper-V-VMMS"
 DRAIN_MOVE_FAILED = 1137
 LOCKED_STATUS = 1071
 VSS_CALLBACK = 8194
 CLUSTERING = "Microsoft-Windows-FailoverClustering"
 VSS = "VSS"
+
+
+class Meaning(StrEnum):
+    """What an event says, in words that follow a guest's name where it is about one: "crm-01: no SCSI controller"."""
+
+    GUEST_SNAPSHOT_FAILED = "its shadow copy failed"
+    NO_SCSI_CONTROLLER = "it has no SCSI controller, so it cannot be backed up while it runs"
+    BACKUP_CHECKPOINT_FAILED = "its backup checkpoint could not be created"
+    CHECKPOINT_FAILED = "a checkpoint of it failed"
+    DRAIN_MOVE_FAILED = "a role did not move when its node was drained"
+    LOCKED_STATUS = "a locked status blocked an operation"
+    CALLBACK_FAILED = "VSS could not call a writer back"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownEvent:
+    """What a number of one provider means, on which Windows.
+
+    Attributes:
+        since: the first build on which it means this; 0 for all.
+        until: the first build on which it does not any more; 0 for none.
+    """
+
+    provider: str
+    event_id: int
+    meaning: Meaning
+    since: int = 0
+    until: int = 0
+
+    def holds_on(self, build: int | None) -> bool:
+        """Whether it means this on a build; of an unknown one only what holds on every Windows."""
+        if build is None:
+            return not self.since and not self.until
+        return self.since <= build and not (self.until and build >= self.until)
+
+
+_2012_R2, _2016 = 9600, 14393
+# 10103 meant "failed to revert to VSS snapshot on the virtual hard disk" on 2008 [doc dd582376]; nothing is known of it on
+# 2008 R2 and 2012. 18012: raw events of 2022 and 2025 [cap]; that 2016 and 2019 have it is from memory [mem]. 10150:
+# Microsoft's tests of Linux guests look for it after a backup that must fail, on 2012 R2 and 2016 [src microsoft/lis-test
+# 719]; that its text is "Could not create backup checkpoint for virtual machine" [doc] is from memory [mem].
+KNOWN_EVENTS = (
+    KnownEvent(VMMS, 10102, Meaning.GUEST_SNAPSHOT_FAILED),  # [note]
+    KnownEvent(VMMS, 10103, Meaning.NO_SCSI_CONTROLLER, since=_2012_R2),  # [note workinghardinit, 2012 R2]
+    KnownEvent(VMMS, 10150, Meaning.BACKUP_CHECKPOINT_FAILED, since=_2012_R2),
+    KnownEvent(VMMS, 18012, Meaning.CHECKPOINT_FAILED, since=_2016),
+    KnownEvent(CLUSTERING, DRAIN_MOVE_FAILED, Meaning.DRAIN_MOVE_FAILED),  # [doc]
+    KnownEvent(CLUSTERING, LOCKED_STATUS, Meaning.LOCKED_STATUS),  # [doc]
+    KnownEvent(VSS, VSS_CALLBACK, Meaning.CALLBACK_FAILED),  # captures in English and German [cap]
+)
 MOST = 200  # of one log, the newest: as many rows may be all there are, or cut off there
 LOCKED_ERROR = 5960  # ERROR_CLUSTER_RESOURCE_LOCKED_STATUS [doc]
 ACCESS_DENIED = 5  # ERROR_ACCESS_DENIED; as an HRESULT 0x80070005 [doc]
@@ -45,11 +93,13 @@ class Event:
 
     Attributes:
         data: its own values in the order of the log, each with its name.
+        provider: who wrote it.
     """
 
     event_id: int
     at: datetime
     data: tuple[tuple[str, str], ...]
+    provider: str = ""
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -112,9 +162,20 @@ def logged_events(
     )
 
 
-def snapshot_failures(on: str, since: datetime) -> Source[EventLog]:
-    """The question: for which guests did the shadow copy inside fail since then?"""
-    return logged_events(on, VMMS_LOG, (GUEST_SNAPSHOT_FAILED,), since)
+def guest_event_ids(build: int | None) -> tuple[int, ...]:
+    """The numbers by which VMMS of that Windows says that a guest could not be backed up."""
+    return tuple(known.event_id for known in KNOWN_EVENTS if known.provider == VMMS and known.holds_on(build))
+
+
+def meaning_of(event: Event, build: int | None) -> Meaning | None:
+    """What an event says on that Windows; None where nobody knows it."""
+    found = (one for one in KNOWN_EVENTS if (one.provider, one.event_id) == (event.provider, event.event_id))
+    return next((known.meaning for known in found if known.holds_on(build)), None)
+
+
+def snapshot_failures(on: str, since: datetime, build: int | None) -> Source[EventLog]:
+    """The question: which guests could not be backed up since then, by the log of a host of that Windows?"""
+    return logged_events(on, VMMS_LOG, guest_event_ids(build), since, VMMS)
 
 
 def _read_events(rows: Rows) -> EventLog:
@@ -131,7 +192,12 @@ def _event(row: Row) -> Event | None:
         return None
     if event_id is None or at is None:
         return None
-    return Event(event_id, at, tuple(_flat("", row.get("data"))))
+    return Event(event_id, at, tuple(_flat("", row.get("data"))), _provider(row))
+
+
+def _provider(row: Row) -> str:
+    named = row.get("provider")
+    return named.strip() if isinstance(named, str) else ""
 
 
 def _flat(name: str, cell: Cell) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Is this the machine we meant? Virtual-machine ids and BIOS GUIDs compared."""
+"""Is this the one we meant? Virtual-machine ids, BIOS GUIDs and typed names compared."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from uuid import UUID
 
 _GUID = re.compile(r"\s*\{?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\}?\s*", re.IGNORECASE)
+# Straight and typographic quotes of Windows' languages, and the ASCII ones that people type.
+_NO_QUOTES = dict.fromkeys(map(ord, "\"'`\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u2039\u203a\u00ab\u00bb"), None)
 _NOBODY = {UUID(int=0), UUID(int=2**128 - 1)}  # firmware that was never given an id
 
 
@@ -33,3 +35,8 @@ def same_bios(one: str, other: str) -> bool:
         return False
     left, right = UUID(guid(one)), UUID(guid(other))
     return left in (right, UUID(bytes_le=right.bytes))
+
+
+def fold_name(name: str) -> str:
+    """A name as typed and printed names are compared: without quotes, case and repeated spaces."""
+    return " ".join(name.translate(_NO_QUOTES).split()).casefold()

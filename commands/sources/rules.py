@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
-from commands.sources.identity import guid
+from commands.sources.identity import fold_name, guid
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,20 @@ class KnownIssue:
 
 @dataclass(frozen=True, slots=True)
 class WriterService:
-    """Which service hosts a VSS writer, and whether a person may restart it."""
+    """Which service hosts a VSS writer, and whether a person may restart it.
+
+    Attributes:
+        by_name: the id alone does not tell the writer: others have it too, so the name must be that of the rule.
+        beside: the rule holds only on a host that lists a writer of this name as well; "" where it always does.
+    """
 
     name: str
     writer_id: str
     service: str
     restart: Literal["by hand", "never", "unknown"]
     why: str
+    by_name: bool = False
+    beside: str = ""
 
 
 @cache
@@ -60,11 +68,28 @@ def writer_services() -> tuple[WriterService, ...]:
     return tuple(_service(rule) for rule in _load("writer_services")["writer"])
 
 
-def service_of(writer_id: str, name: str) -> WriterService | None:
-    """The service of a writer: by its GUID, else by its name; None where no source names one."""
-    rules = writer_services()
-    by_id = next((rule for rule in rules if rule.writer_id and rule.writer_id == guid(writer_id)), None)
-    return by_id or next((rule for rule in rules if rule.name.casefold() == name.casefold()), None)
+def service_of(writer_id: str, name: str, listed: Iterable[str] = ()) -> WriterService | None:
+    """The service of a writer; None where no source names one.
+
+    By id and name where writers share an id, else by id, and by name where no rule has the id.
+
+    Args:
+        writer_id: a GUID in any form.
+        name: as vssadmin prints it.
+        listed: the names of all writers of the host.
+    """
+    own, names = guid(writer_id), {fold_name(one) for one in listed}
+    by_id = [rule for rule in writer_services() if own and rule.writer_id == own]
+    same = [rule for rule in by_id or writer_services() if fold_name(rule.name) == fold_name(name)]
+    alone = [rule for rule in by_id if not rule.by_name]
+    fitting = [rule for rule in same or alone if not rule.beside or fold_name(rule.beside) in names]
+    return max(fitting, key=lambda rule: bool(rule.beside), default=None)
+
+
+def writers_of(writer_id: str) -> tuple[str, ...]:
+    """The names of the writers that have an id: Exchange's two share one."""
+    own = guid(writer_id)
+    return tuple(dict.fromkeys(rule.name for rule in writer_services() if own and rule.writer_id == own))
 
 
 def _load(name: str) -> dict[str, Any]:
@@ -98,5 +123,11 @@ def _service(rule: dict[str, Any]) -> WriterService:
     if not (rule.get("source") and rule.get("date")):
         raise ValueError(f"writer_services.toml: {rule['name']} needs source and date.")
     return WriterService(
-        rule["name"], guid(rule.get("id", "")), rule.get("service", ""), rule["restart"], rule.get("why", "")
+        rule["name"],
+        guid(rule.get("id", "")),
+        rule.get("service", ""),
+        rule["restart"],
+        rule.get("why", ""),
+        bool(rule.get("by_name")),
+        rule.get("beside", ""),
     )

@@ -1,10 +1,13 @@
 """VSS writers of a host, as `vssadmin list writers` prints them in any Windows language.
 
 Decided by number and GUID, never by word: the state is the number in brackets, the writer its GUID. Only "Last
-error" has no number; it is read from tables for English and French, and is otherwise unknown.
+error" has no number; it is read from tables, and is otherwise unknown. What all stable writers of a host share may be
+shown as a guess, and decides nothing.
 
 Sources: learn.microsoft.com VSS_WRITER_STATE and "Writer Errors and Vetoes" [doc]; the French texts from a dumped
-vssadmin.exe.mui [cap]; German and other languages: no trustworthy source, hence the hint of `read_writers`.
+vssadmin.exe.mui and published lists [cap]; German: two published scripts that read German lists [src]; Russian: a
+practitioner's list in tests/cases, without a public capture [note]. No list of Spanish, Italian, Polish, Portuguese,
+Dutch, Japanese or Chinese hosts was found.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 
+from bot.api.facts import Guess
 from bot.api.queries import RunReader
 from bot.api.rows import CellError, Row, Rows, get_int, get_str
 from bot.api.sources import Source
@@ -44,13 +48,22 @@ class VssState(IntEnum):
 
 _WAITING_STATES = range(VssState.WAITING_FOR_FREEZE, VssState.WAITING_FOR_BACKUP_COMPLETE + 1)
 _FAILED_STATES = range(VssState.FAILED_AT_IDENTIFY, VssState.FAILED_AT_BACKUP_SHUTDOWN + 1)
-# What vssadmin prints behind the number in English [cap], and the numbers that it may stand behind.
+_STABLE_STATE = range(VssState.STABLE, VssState.STABLE + 1)
+# What vssadmin prints behind the number, and the numbers that it may stand behind. Only words with a source.
 _PRINTED = {
-    "stable": range(VssState.STABLE, VssState.STABLE + 1),
+    "stable": _STABLE_STATE,  # English and French [cap]
     "waiting for freeze": _WAITING_STATES,
     "frozen": _WAITING_STATES,
     "waiting for completion": _WAITING_STATES,
     "failed": _FAILED_STATES,
+    "stabil": _STABLE_STATE,  # German [src]
+    "warten auf abschluss": _WAITING_STATES,
+    "fehlgeschlagen": _FAILED_STATES,
+    "en attente pour figer": _WAITING_STATES,  # French [cap]
+    "gelé": _WAITING_STATES,
+    "en attente de la conclusion": _WAITING_STATES,
+    "échec": _FAILED_STATES,
+    "стабильный": _STABLE_STATE,  # Russian [note]
 }
 _WORDS = {0: "Unknown", 1: "Stable", 2: "Waiting for freeze", 3: "Frozen"} | dict.fromkeys(
     (4, 5), "Waiting for completion"
@@ -85,7 +98,16 @@ _FRENCH = {
     "erreur inattendue": Error.UNEXPECTED,
     "pas de réponse": Error.NOT_RESPONDING,
 }
-_TEXTS = _ENGLISH | _FRENCH
+_GERMAN = {"kein fehler": Error.NONE, "wiederholbarer fehler": Error.RETRYABLE}
+_RUSSIAN = {"нет ошибок": Error.NONE}
+_LANGUAGES = (
+    ("No error", _ENGLISH),
+    ("Aucune erreur", _FRENCH),
+    ("Kein Fehler", _GERMAN),
+    ("Нет ошибок", _RUSSIAN),
+)
+_TEXTS = _ENGLISH | _FRENCH | _GERMAN | _RUSSIAN
+_AGREE = 5  # stable writers that must share a text before it is guessed to mean "No error"
 
 # What Microsoft says to do (win32: writer-errors-and-vetoes [doc]); "Unexpected error" is not in that list.
 ADVICE = {
@@ -107,7 +129,7 @@ class Writer:
         error: the last error by meaning; `Error.UNREAD` where the language is not known.
         error_text: the last error as printed.
         unreadable: what of it could not be read, or contradicts itself; "" for nothing. Such a writer is not judged.
-        by_hint: whether `error` is "none" only because every stable writer of the host prints the same text.
+        guess: what an error in an unknown language probably means. It may be shown; it decides nothing.
     """
 
     name: str
@@ -116,7 +138,7 @@ class Writer:
     state: int | None
     error: Error
     error_text: str
-    by_hint: bool = False
+    guess: Guess[Error] | None = None
     unreadable: str = ""
 
     @property
@@ -142,6 +164,7 @@ class Writer:
         word = _WORDS.get(self.state) or _FAILED_AT.get(self.state, "")
         word = (f"Failed at {word}" if self.failed else word) or "not a known state"
         error = f"last error “{self.error_text}”" if self.error is Error.UNREAD else self.error.value
+        error += f", probably “{self.guess.value}”" if self.guess else ""
         return f"[{self.state}] {word} · {error}"
 
 
@@ -154,8 +177,8 @@ def _read_writers(rows: Rows) -> tuple[Writer, ...]:
     """Make writers of rows {name, writer_id, instance_id, state, state_text, error_text}.
 
     An empty list is returned as it is: it is a finding, not a healthy host (Microsoft KB2009550 [doc]).
-    In an unknown language the text that all stable writers share means "no error"; it takes two of them. A writer that
-    cannot be read, or whose word contradicts its number, is in the list, and unknown.
+    In an unknown language a text may be guessed to mean "no error". A writer that cannot be read, or whose word
+    contradicts its number, is in the list, and unknown.
 
     Raises:
         CellError: a cell that is not text, or not one writer tells its state.
@@ -163,9 +186,20 @@ def _read_writers(rows: Rows) -> tuple[Writer, ...]:
     plain = [_writer(row) for row in rows]
     if plain and all(writer.state is None for writer in plain):
         raise CellError("state", rows[0].get("state"))
-    stable = [writer.error_text for writer in plain if writer.state == VssState.STABLE and not writer.unreadable]
-    shared = stable[0] if len(stable) > 1 and len(set(stable)) == 1 else ""
-    return tuple(_hinted(writer) if shared and writer.error_text == shared else writer for writer in plain)
+    text = _probably_no_error(plain)
+    return tuple(_guessed(writer) if text and writer.error_text == text else writer for writer in plain)
+
+
+def _probably_no_error(writers: Sequence[Writer]) -> str:
+    """The text that stable writers share in an unknown language, where nothing speaks against it; "" for none.
+
+    A storm of time-outs leaves one text behind on stable and failed writers alike (public cases): so it takes five
+    stable writers that all print it, and no writer in any other state that does.
+    """
+    stable = [one.error_text for one in writers if one.state == VssState.STABLE and not one.unreadable]
+    others = {one.error_text for one in writers if one.state != VssState.STABLE or one.unreadable}
+    agreed = len(stable) >= _AGREE and len(set(stable)) == 1 and stable[0] not in others
+    return stable[0] if agreed and _plain(stable[0]) not in _TEXTS else ""
 
 
 def _writer(row: Row) -> Writer:
@@ -200,15 +234,13 @@ def _state(row: Row) -> tuple[int | None, str]:
 def no_error_text(writers: Sequence[Writer]) -> str:
     """The host's own words for "no error": what a check can wait for; "" where its language is not known.
 
-    Taken from a writer that has no error, else from the known language of any other one.
+    Only from the tables: from a writer that has no error, else from the known language of any other one.
     """
     said = next((one.error_text for one in writers if one.error is Error.NONE), "")
     if said:
         return said
     spoken = {_plain(one.error_text) for one in writers}
-    if spoken & _ENGLISH.keys():
-        return "No error"
-    return "Aucune erreur" if spoken & _FRENCH.keys() else ""
+    return next((words for words, texts in _LANGUAGES if spoken & texts.keys()), "")
 
 
 def _plain(words: str) -> str:
@@ -216,7 +248,5 @@ def _plain(words: str) -> str:
     return words.casefold().replace("\u2019", "'")
 
 
-def _hinted(writer: Writer) -> Writer:
-    if writer.error is not Error.UNREAD:
-        return writer
-    return replace(writer, error=Error.NONE, by_hint=True)
+def _guessed(writer: Writer) -> Writer:
+    return replace(writer, guess=Guess(Error.NONE, "all stable writers of the host print it, and no other does"))

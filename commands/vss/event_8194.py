@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from commands.sources.event_log import ACCESS_DENIED, Event, callback_error
-from commands.sources.rules import service_of
+from commands.sources.rules import writers_of
 
 _GUID = re.compile(r"\{[0-9a-f-]{36}\}", re.IGNORECASE)
 _OFTEN = 2
@@ -70,4 +70,4 @@ def judge_callbacks(
 def _writers(event: Event) -> set[str]:
     """The writers whose class ids stand in the event; names are localised, ids are not."""
     ids = (found for text in event.texts for found in _GUID.findall(text))
-    return {rule.name for rule in (service_of(one, "") for one in ids) if rule}
+    return {name for one in ids for name in writers_of(one)}

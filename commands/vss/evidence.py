@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from bot.api.facts import Unknown
 from commands.formatting import format_time, join_names, pluralize, sentences
-from commands.sources.event_log import DRAIN_MOVE_FAILED, MOST, EventLog, drain_error, format_error_code
+from commands.sources.event_log import (
+    MOST,
+    EventLog,
+    Meaning,
+    drain_error,
+    format_error_code,
+    guest_event_ids,
+    meaning_of,
+)
 from commands.vss.event_8194 import Cause
 from commands.vss.node_verdict import NodeVerdict
+from commands.vss.suspects import Suspect, is_suspect
 
 
 def suspect_line(node: NodeVerdict, now: datetime) -> str:
@@ -16,23 +26,37 @@ def suspect_line(node: NodeVerdict, now: datetime) -> str:
     log = node.facts.vmms
     gap = "" if isinstance(log, Unknown) else missing_events(log, node.logs_since, now)
     if not node.suspects:
+        ids = format_event_ids(guest_event_ids(node.facts.node.build), "or")
         if isinstance(log, Unknown):
-            return f"Not known: the events 10102 of {node.name} did not come. That clears nobody."
+            return f"Not known: the events {ids} of {node.name} did not come. That clears nobody."
         if gap:
-            return f"No event 10102 that was read names a guest. {gap} That clears nobody."
-        return f"No event 10102 names a guest since {format_time(node.logs_since, now)}. That clears nobody."
-    said = []
-    for one in node.suspects:
-        moved = (
-            ""
-            if one.runs_on == node.name
-            else f", now on {one.runs_on}"
-            if one.runs_on
-            else ", on no node that answered"
-        )
-        times = f", {one.times} times" if one.times > 1 else ""
-        said.append(f"{one.name} (event 10102, {format_time(one.newest, now)}{times}{moved})")
-    return f"{join_names(said, 5)}. {gap}" if gap else join_names(said, 5)
+            return f"No event {ids} that was read names a guest. {gap} That clears nobody."
+        return f"No event {ids} names a guest since {format_time(node.logs_since, now)}. That clears nobody."
+    said = join_names([_suspect(one, node.name, now) for one in node.suspects], 5)
+    return f"{said}. {gap}" if gap else said
+
+
+def _suspect(one: Suspect, node: str, now: datetime) -> str:
+    """By whose word it is one, and where it runs: "crm-01 (event 10102, 22:14 UTC, 3 times, now on hv04)"."""
+    moved = (
+        ""
+        if one.runs_on == node
+        else f", now on {one.runs_on}"
+        if one.runs_on
+        else f", which of {one.namesakes} guests of that name is not known"
+        if one.namesakes
+        else ", on no node that answered"
+    )
+    times = f", {one.times} times" if one.times > 1 else ""
+    others = [meaning for meaning in one.meanings if meaning is not Meaning.GUEST_SNAPSHOT_FAILED]
+    said = f": {join_names([meaning.value for meaning in others])}" if others else ""
+    return f"{one.name} (event {one.event_id}{said}, {format_time(one.newest, now)}{times}{moved})"
+
+
+def format_event_ids(ids: Sequence[int], joint: str) -> str:
+    """Numbers of events in a sentence: "10102", "10102, 10103 or 10150"."""
+    *most, last = map(str, ids)
+    return f"{', '.join(most)} {joint} {last}" if most else last
 
 
 def missing_events(log: EventLog, since: datetime, now: datetime) -> str:
@@ -56,12 +80,18 @@ def locked_line(node: NodeVerdict) -> str:
     if not node.locks.roles:
         return ""
     of = f" of {node.guests}" if node.guests else ""
-    suspects = {one.name for one in node.suspects}
-    among = [name for name in node.locks.roles if name in suspects]
-    victims = [name for name in node.locks.roles if name not in suspects]
-    suspected = f"{join_names(among, 4)}, suspect" if among else ""
-    hit = f"victims: {join_names(victims, 12)}" if victims else ""
-    return f"{len(node.locks.roles)}{of}: {'; '.join(part for part in (suspected, hit) if part)}"
+    locked = [(one.name, is_suspect(one, node.suspects)) for one in node.locks.locked or ()]
+    kinds = {
+        True: ("{}, suspect", 4),
+        None: ("suspect or victim, the event has no id: {}", 4),
+        False: ("victims: {}", 12),
+    }
+    parts = [
+        says.format(join_names(names, most))
+        for kind, (says, most) in kinds.items()
+        if (names := [name for name, suspect in locked if suspect is kind])
+    ]
+    return f"{len(locked)}{of}: {'; '.join(parts)}"
 
 
 def log_line(node: NodeVerdict, now: datetime) -> str:
@@ -73,7 +103,8 @@ def _drains(node: NodeVerdict, now: datetime) -> str:
     own = node.facts.clustering
     if isinstance(own, Unknown):
         return ""
-    drains = [event for event in own if event.event_id == DRAIN_MOVE_FAILED]
+    build = node.facts.node.build
+    drains = [event for event in own if meaning_of(event, build) is Meaning.DRAIN_MOVE_FAILED]
     codes = dict.fromkeys(code for code in map(drain_error, drains) if code is not None)
     errors = "errors" if len(codes) > 1 else "error"
     failed = f" with {errors} {join_names([format_error_code(code) for code in codes], 4)}" if codes else ""
@@ -82,7 +113,7 @@ def _drains(node: NodeVerdict, now: datetime) -> str:
         if drains
         else ""
     )
-    blocked = [event for event in own if event not in drains]
+    blocked = [event for event in own if meaning_of(event, build) is Meaning.LOCKED_STATUS]
     denied = (
         f"The lock blocked {count_events(own, len(blocked), 'operation')} (event 1071, last {format_time(blocked[0].at, now)})."
         if blocked

@@ -93,7 +93,7 @@ async def _ask_nodes(nodes: Sequence[Node], ask: QueryClient) -> tuple[NodeFacts
             ask.query_many({on: writer_samples(on) for on in names}),
         ),
         asyncio.gather(
-            ask.query_many({on: snapshot_failures(on, since) for on in names}),
+            ask.query_many({node.name: snapshot_failures(node.name, since, node.build) for node in nodes}),
             ask.query_many({on: logged_events(on, "System", drains, since, logs.CLUSTERING) for on in names}),
             ask.query_many({on: logged_events(on, "Application", callback, since, logs.VSS) for on in names}),
         ),
@@ -115,9 +115,9 @@ async def _ask_nodes(nodes: Sequence[Node], ask: QueryClient) -> tuple[NodeFacts
 
 
 async def _ask_beside(nodes: Sequence[Node], ask: QueryClient) -> tuple[LogFacts, ...]:
-    names = [node.name for node in nodes]
+    since = ask.now - LOOK_BACK
     guests, vmms = await asyncio.gather(
         ask.query_many({node.name: virtual_machines(node) for node in nodes}),
-        ask.query_many({on: snapshot_failures(on, ask.now - LOOK_BACK) for on in names}),
+        ask.query_many({node.name: snapshot_failures(node.name, since, node.build) for node in nodes}),
     )
     return tuple(LogFacts(node, value_of(guests[node.name]), value_of(vmms[node.name])) for node in nodes)

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from bot.api.report import Finding, Severity
 from commands.formatting import format_time, join_names, pluralize, sentences
-from commands.sources.event_log import LOCKED_ERROR
+from commands.sources.event_log import LOCKED_ERROR, Meaning
 from commands.sources.rules import service_of
 from commands.sources.vss_writers import ADVICE, HYPER_V, Error
 from commands.vss.event_8194 import Cause
@@ -21,7 +21,7 @@ Line = tuple[str, str]
 SEVERITY = {
     WriterStatus.STUCK: Severity.FAULT,
     WriterStatus.LOOKS_STUCK: Severity.WARNING,
-    WriterStatus.FAILED: Severity.FAULT,
+    WriterStatus.FAILED: Severity.WARNING,
     WriterStatus.ERROR: Severity.WARNING,
     WriterStatus.ODD: Severity.WARNING,
     WriterStatus.BUSY: Severity.NOTE,
@@ -66,16 +66,21 @@ def silent_findings(node: NodeVerdict, now: datetime) -> Iterator[Finding]:
 def _finding(node: NodeVerdict, verdict: WriterStatus, found: tuple[WriterVerdict, ...], now: datetime) -> Finding:
     first = found[0]
     error = verdict is WriterStatus.BUSY and first.writer.error not in (Error.NONE, Error.UNREAD)
-    names = join_names([one.writer.name for one in found], 4)
-    state = first.writer.says if len({one.writer.says for one in found}) == 1 else _each(found)
-    lines = _waiting(node, verdict, first, now) if verdict in _WAITS else _other(node, verdict, found)
+    names = join_names([node.shown(one) for one in found], 4)
+    state = first.writer.says if len({one.writer.says for one in found}) == 1 else _each(node, found)
+    lines = _waiting(node, verdict, first, now) if verdict in _WAITS else _other(node, verdict, found, now)
     return Finding(
-        Severity.WARNING if error else SEVERITY[verdict],
+        Severity.FAULT if _failed_a_guest(node, verdict, first) else Severity.WARNING if error else SEVERITY[verdict],
         verdict.value,
         node.name,
         sentences((f"{names}: {state}.", node.backup.says if first.writer.waits else "", _seen(verdict, first, now))),
         tuple((label, text) for label, text in (*lines, *_evidence(node, verdict, found, now)) if text),
     )
+
+
+def _failed_a_guest(node: NodeVerdict, verdict: WriterStatus, one: WriterVerdict) -> bool:
+    """Whether a failure is known to be one of a backup: logs name a guest for which it failed in this time."""
+    return verdict is WriterStatus.FAILED and one.writer.is_hyper_v and bool(node.suspects)
 
 
 def _alike(found: tuple[WriterVerdict, ...], verdict: WriterStatus) -> Iterator[tuple[WriterVerdict, ...]]:
@@ -85,8 +90,8 @@ def _alike(found: tuple[WriterVerdict, ...], verdict: WriterStatus) -> Iterator[
         yield tuple(one for one in found if key in ("", one.writer.says))
 
 
-def _each(found: tuple[WriterVerdict, ...]) -> str:
-    return "; ".join(f"{one.writer.name} {one.writer.says}" for one in found[:4])
+def _each(node: NodeVerdict, found: tuple[WriterVerdict, ...]) -> str:
+    return "; ".join(f"{node.shown(one)} {one.writer.says}" for one in found[:4])
 
 
 def _seen(verdict: WriterStatus, one: WriterVerdict, now: datetime) -> str:
@@ -136,10 +141,20 @@ def _means(node: NodeVerdict) -> str:
 
 
 def _free_space(node: NodeVerdict) -> str:
-    if node.suspects:
-        names = join_names([suspect.name for suspect in node.suspects], 4)
-        return f"Free 1 GB or more on every full volume of {names}, then resume the backup job."
+    full = [one.name for one in node.suspects if set(one.meanings) != {Meaning.NO_SCSI_CONTROLLER}]
+    controllers = add_controllers(node)
+    if full:
+        room = f"Free 1 GB or more on every full volume of {join_names(full, 4)}, then resume the backup job."
+        return sentences((room, controllers))
+    if controllers:
+        return controllers
     return "Find the guest without room (Find Full Guests) and free 1 GB or more on each of its full volumes. Then resume the backup job."
+
+
+def add_controllers(node: NodeVerdict) -> str:
+    """What to give the guests that logs name for want of a SCSI controller; "" for none. A running guest takes none [mem]."""
+    names = [one.name for one in node.suspects if Meaning.NO_SCSI_CONTROLLER in one.meanings]
+    return f"Shut down {join_names(names, 4)}, add a SCSI controller, and start it again." if names else ""
 
 
 def _leave_alone(node: NodeVerdict) -> str:
@@ -157,7 +172,8 @@ def _restart_vmms(node: NodeVerdict) -> str:
 
 def _restart(node: NodeVerdict, found: tuple[WriterVerdict, ...]) -> Iterator[Line]:
     """The services of writers: by hand, never, or not known. The Hyper-V writer's needs a drain first."""
-    rules = [rule for one in found if (rule := service_of(one.writer.writer_id, one.writer.name))]
+    listed = [one.writer.name for one in node.writers]
+    rules = [rule for one in found if (rule := service_of(one.writer.writer_id, one.writer.name, listed))]
     never = dict.fromkeys(f"{rule.service} ({rule.why})" for rule in rules if rule.restart == "never")
     leave = f"Do not restart {join_names(never)} on {node.name}." if never else ""
     hyper_v = _leave_alone(node) if any(one.writer.is_hyper_v for one in found) else ""
@@ -169,7 +185,7 @@ def _restart(node: NodeVerdict, found: tuple[WriterVerdict, ...]) -> Iterator[Li
         yield "By hand", sentences((f"If a retry does not help: restart {services} on {node.name}.", *why))
 
 
-def _other(node: NodeVerdict, verdict: WriterStatus, found: tuple[WriterVerdict, ...]) -> Iterator[Line]:
+def _other(node: NodeVerdict, verdict: WriterStatus, found: tuple[WriterVerdict, ...], now: datetime) -> Iterator[Line]:
     first = found[0]
     advice = ADVICE.get(first.writer.error, "")
     if verdict is WriterStatus.BUSY:
@@ -179,8 +195,9 @@ def _other(node: NodeVerdict, verdict: WriterStatus, found: tuple[WriterVerdict,
         yield "Do now", "Let the backup end, then look again."
         yield "Do not do now", f"Do not drain or reboot {node.name}, and do not restart vmms, while a backup runs."
     elif verdict is WriterStatus.FAILED:
-        yield "Means", "The last backup failed there."
-        yield "Do now", advice or "Retry the backup job, and look again while no backup runs."
+        yield "Means", _failed_when(node, found, now)
+        retry = advice or "Retry the backup job, and look again while no backup runs."
+        yield "Do now", sentences((add_controllers(node) if first.writer.is_hyper_v else "", retry))
         yield from _restart(node, found)
     elif verdict is WriterStatus.EXPECTED:
         yield (
@@ -188,11 +205,26 @@ def _other(node: NodeVerdict, verdict: WriterStatus, found: tuple[WriterVerdict,
             "Expected on Windows Server 2003 and 2008: their writers show it after backups that worked (KB2952783).",
         )
     elif verdict is WriterStatus.ERROR:
-        yield "Means", "It is ready again; the error is that of its last backup."
+        yield "Means", "It is ready again; the error is that of an earlier backup."
         yield "Do now", advice or "Retry the backup job, and look again."
     else:
         yield "Means", "No source describes this state. It is not counted as healthy."
         yield "Do now", "Look again while no backup runs."
+
+
+def _failed_when(node: NodeVerdict, found: tuple[WriterVerdict, ...], now: datetime) -> str:
+    """What is known of a failure in time: a state says that some backup had it, and neither when nor what came of it."""
+    one, they = found[0], "It" if len(found) == 1 else "They"
+    if _failed_a_guest(node, WriterStatus.FAILED, one):
+        return f"{they} failed in a backup, and the log names a guest that was not backed up."
+    alone = len(found) == 1
+    if alone and one.well_at and not one.seen:
+        return (
+            f"It failed in a backup after {format_time(one.well_at, now)}, when it was still well. Whether that backup"
+            " failed, its product says."
+        )
+    since = f" It was so at {format_time(one.seen[0], now)} already." if alone and one.seen else ""
+    return f"{they} failed in some backup. Nothing here says in which one, or whether that backup failed.{since}"
 
 
 def _evidence(
@@ -264,4 +296,4 @@ def _recovered(node: NodeVerdict, one: WriterVerdict, was: WriterSample, now: da
     if one.writer.is_hyper_v:
         locks = f"No guest of {node.name} is locked any more." if node.locks.none else ""
         lines.append(("Next", sentences((locks, "Resume the backup job if it still waits."))))
-    return Finding(Severity.NOTE, RECOVERED, node.name, f"{one.writer.name}: {one.writer.says}.", tuple(lines))
+    return Finding(Severity.NOTE, RECOVERED, node.name, f"{node.shown(one)}: {one.writer.says}.", tuple(lines))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.api.facts import Unknown
 from bot.api.report import Sample
+from commands.formatting import tell_apart
 from commands.sources.backup_state import Backup, backup_state
 from commands.sources.event_log import Event, EventLog
 from commands.sources.guests import Guest
@@ -15,7 +16,7 @@ from commands.sources.identity import guid
 from commands.sources.vss_writers import HYPER_V
 from commands.vss.event_8194 import CallbackError, Cause, judge_callbacks
 from commands.vss.facts import LOOK_BACK, LogFacts, NodeFacts, WriterFacts
-from commands.vss.suspects import Locks, Suspect, find_suspects, locks_on, suspects_of
+from commands.vss.suspects import HostLog, Locks, Suspect, find_suspects, locks_on, suspects_of
 from commands.vss.writer_verdict import (
     WriterSample,
     WriterStatus,
@@ -23,6 +24,7 @@ from commands.vss.writer_verdict import (
     judge_writer,
     last_unwell,
     last_well,
+    own_samples,
     sample,
 )
 
@@ -62,20 +64,40 @@ class NodeVerdict:
     @property
     def is_well(self) -> bool:
         """Whether nothing about it needs saying."""
+        return self._is_calm and all(one.verdict in WELL for one in self.writers)
+
+    @property
+    def is_probably_well(self) -> bool:
+        """Whether all that is missing is the meaning of last errors in an unknown language, and a guess says none."""
+        return (
+            self._is_calm and not self.is_well and all(one.verdict in WELL or one.writer.guess for one in self.writers)
+        )
+
+    @property
+    def _is_calm(self) -> bool:
+        """Whether nothing but its writers' own states may need saying."""
         calm = self.callback is None or self.callback.cause is Cause.UNCLEAR
         quiet = self.backup.runs or not self.locks.roles
-        well = all(one.verdict in WELL for one in self.writers)
-        return bool(self.writers) and well and not self.lacks_hyper_v_writer and calm and bool(quiet)
+        return bool(self.writers) and not self.lacks_hyper_v_writer and calm and bool(quiet)
 
     def has(self, verdict: WriterStatus) -> tuple[WriterVerdict, ...]:
         """Its writers of that verdict, the Hyper-V writer first."""
         found = (one for one in self.writers if one.verdict is verdict)
         return tuple(sorted(found, key=lambda one: (not one.writer.is_hyper_v, one.writer.name.casefold())))
 
+    def shown(self, one: WriterVerdict) -> str:
+        """The name of one of its writers; with the beginning of its instance id where it lists another of that name."""
+        same = [other for other in self.writers if other.writer.name.casefold() == one.writer.name.casefold()]
+        return one.writer.name if len(same) == 1 else f"{one.writer.name} ({one.writer.instance_id[:8]})"
+
     def samples(self) -> tuple[Sample, ...]:
         """What the next answer will want to know: the Hyper-V writer, writers that are not well or only just are."""
         readable = (one for one in self.writers if not one.writer.unreadable)
-        kept = (one for one in readable if one.writer.is_hyper_v or one.verdict not in WELL or one.was)
+        kept = (
+            one
+            for one in readable
+            if one.writer.is_hyper_v or (one.verdict not in WELL and not one.writer.guess) or one.was
+        )
         return tuple(sample(self.name, one.writer, self.backup) for one in kept)
 
 
@@ -86,26 +108,35 @@ def judge_nodes(facts: WriterFacts) -> tuple[tuple[NodeVerdict, ...], tuple[Node
     """
     every: tuple[NodeFacts | LogFacts, ...] = (*facts.nodes, *facts.beside)
     guests = {one.node.name: _known(one.guests) for one in every}
-    logs = {one.node.name: _known_events(one.vmms) for one in every}
+    logs = {one.node.name: HostLog(one.node.build, _known_events(one.vmms)) for one in every}
     samples = {one.node.name: _samples(one) for one in facts.nodes}
     since = {name: _job_began(samples.get(name, ()), facts.now) for name in logs}
     suspects = find_suspects(logs, guests, since)
-    judged = [_judge(one, facts, suspects_of(one.node.name, suspects), since[one.node.name]) for one in facts.nodes]
+    shown = tell_apart((guest.vm_id, guest.name) for own in guests.values() for guest in own)
+    judged = [
+        _judge(one, facts, suspects_of(one.node.name, suspects), since[one.node.name], shown) for one in facts.nodes
+    ]
     return (
         tuple(node for node in judged if not isinstance(node.facts.writers, Unknown)),
         tuple(node for node in judged if isinstance(node.facts.writers, Unknown)),
     )
 
 
-def _judge(one: NodeFacts, facts: WriterFacts, suspects: tuple[Suspect, ...], since: datetime) -> NodeVerdict:
+def _judge(
+    one: NodeFacts, facts: WriterFacts, suspects: tuple[Suspect, ...], since: datetime, shown: Mapping[str, str]
+) -> NodeVerdict:
     backup = backup_state(() if not one.runs_hyper_v else one.guests, facts.cluster)
     listed = () if isinstance(one.writers, Unknown) else one.writers
-    writers = tuple(judge_writer(writer, backup, _samples(one), facts.now, one.node.build) for writer in listed)
+    samples = _samples(one)
+    writers = tuple(
+        judge_writer(writer, backup, own_samples(writer, listed, samples), facts.now, one.node.build)
+        for writer in listed
+    )
     return NodeVerdict(
         facts=one,
         writers=writers,
         backup=backup,
-        locks=locks_on(one.node.name, one.guests, facts.cluster),
+        locks=locks_on(one.node.name, one.guests, facts.cluster, shown),
         suspects=suspects,
         callback=_callback(one, writers),
         logs_since=since,
@@ -117,7 +148,7 @@ def _callback(one: NodeFacts, writers: Sequence[WriterVerdict]) -> CallbackError
     if isinstance(one.writers, Unknown):
         return None
     well: bool | None = all(judged.verdict not in TROUBLED for judged in writers)
-    if well and any(judged.writer.unreadable for judged in writers):
+    if well and any(judged.verdict is WriterStatus.UNREAD for judged in writers):
         well = None
     return judge_callbacks(_known_events(one.callbacks), writers_are_well=well, unwell_at=last_unwell(_samples(one)))
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.api.facts import Unknown
+from commands.formatting import tell_apart
 from commands.sources.cluster import Cluster
-from commands.sources.event_log import Event, named_guest
+from commands.sources.event_log import Event, Meaning, meaning_of, named_guest
 from commands.sources.guests import Guest
 
 
@@ -21,10 +22,14 @@ class Suspect:
     """A guest that VMMS events name.
 
     Attributes:
-        vm_id: "" where the event's id is no GUID and no host knows the name.
+        vm_id: "" where the event's id is no GUID and no host knows the name, or several guests bear it.
+        name: as it is shown: with the beginning of its id where another guest has the same name.
         newest: the newest event.
         logged_on: the nodes whose logs name it: guests move.
         runs_on: where it is now; "" where no node that answered has it.
+        event_id: of the newest event.
+        meanings: what the events say, the newest first.
+        namesakes: how many guests may be meant, where only a name is known that several bear.
     """
 
     name: str
@@ -33,48 +38,92 @@ class Suspect:
     times: int
     logged_on: tuple[str, ...]
     runs_on: str
+    event_id: int = 0
+    meanings: tuple[Meaning, ...] = ()
+    namesakes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HostLog:
+    """What VMMS of one host logged; its Windows says what the numbers mean."""
+
+    build: int | None
+    events: Sequence[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class LockedRole:
+    """A locked role or resource.
+
+    Attributes:
+        name: its guest's where that is known, as it is shown; else the role's, which is free text.
+        vm_id: "" where it is not known: then nothing says which guest it is.
+        guest: the guest's plain name; "" where it is not known.
+    """
+
+    name: str
+    vm_id: str = ""
+    guest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Locks:
     """What is locked on one node; None where the cluster did not say."""
 
-    roles: tuple[str, ...] | None
+    locked: tuple[LockedRole, ...] | None
+
+    @property
+    def roles(self) -> tuple[str, ...] | None:
+        """Their names, as they are shown."""
+        return None if self.locked is None else tuple(one.name for one in self.locked)
 
     @property
     def none(self) -> bool:
         """Whether it is certain that nothing is locked."""
-        return self.roles == ()
+        return self.locked == ()
 
 
-def locks_on(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster | None) -> Locks:
+def locks_on(
+    node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster | None, shown: Mapping[str, str] | None = None
+) -> Locks:
     """The locked roles and resources of a node, by the name of their guest where it is known.
 
     A resource may be locked while its role is not, and a role's name is free text: the VM id ties them together.
+
+    Args:
+        node: its name.
+        guests: the node's.
+        cluster: None for a host that stands alone.
+        shown: VM id -> the name that tells a guest apart, where more guests than the node's are known.
     """
     if cluster is None:
         return Locks(())
     if isinstance(cluster.groups, Unknown) or isinstance(cluster.resources, Unknown):
         return Locks(None)
-    names = {} if isinstance(guests, Unknown) else {guest.vm_id: guest.name for guest in guests}
+    own = {} if isinstance(guests, Unknown) else {guest.vm_id: guest.name for guest in guests}
+    names = tell_apart(own.items()) | dict(shown or {})
     own_vm = {one.group.casefold(): one.vm_id for one in cluster.resources if one.vm_id}
     here = node.casefold()
     locked = [group.name for group in cluster.groups if group.locked and group.owner.casefold() == here]
     locked += [one.group or one.name for one in cluster.resources if one.locked and one.owner.casefold() == here]
-    shown = {group.casefold(): names.get(own_vm.get(group.casefold(), ""), group) for group in locked}
-    return Locks(tuple(sorted(shown.values(), key=str.casefold)))
+    found = {
+        group.casefold(): LockedRole(names.get(vm_id, group), vm_id, own.get(vm_id, ""))
+        for group in locked
+        for vm_id in (own_vm.get(group.casefold(), ""),)
+    }
+    return Locks(tuple(sorted(found.values(), key=lambda one: one.name.casefold())))
 
 
 def find_suspects(
-    logs: Mapping[str, Iterable[Event]],
+    logs: Mapping[str, HostLog],
     guests: Mapping[str, Sequence[Guest]],
     since: Mapping[str, datetime],
 ) -> tuple[Suspect, ...]:
     """The guests that events name, newest first.
 
     Args:
-        logs: node -> its VMMS events.
-        guests: node -> its guests, to find each by VM id, else by name.
+        logs: node -> its VMMS events; those whose meaning is not known there name nobody.
+        guests: node -> its guests, to find each by VM id; by name only where the event has no id.
         since: node -> when its job can have begun at the earliest; older events are of other jobs.
     """
     every = [(guest, node) for node, own in guests.items() for guest in own]
@@ -82,23 +131,34 @@ def find_suspects(
     by_name: dict[str, list[tuple[Guest, str]]] = {}
     for guest, node in every:
         by_name.setdefault(guest.name.casefold(), []).append((guest, node))
-    found: dict[str, Suspect] = {}
-    for node, event in _since(logs, since):
+    shown = tell_apart((guest.vm_id, guest.name) for guest, _ in every)
+    found: dict[str, list[tuple[str, Event, Meaning]]] = {}
+    for node, event, meaning in _since(logs, since):
         vm_id, name = named_guest(event)
-        known, runs_on = by_id.get(vm_id) or _the_one(by_name.get(name.casefold(), []), node)
-        if known:
-            vm_id, name = known.vm_id, known.name
-        key = vm_id or name.casefold()
-        seen = found.get(key)
-        found[key] = Suspect(
-            name=name or vm_id,
-            vm_id=vm_id,
-            newest=max(event.at, seen.newest) if seen else event.at,
-            times=seen.times + 1 if seen else 1,
-            logged_on=tuple(sorted({node, *(seen.logged_on if seen else ())})),
-            runs_on=runs_on,
+        if not vm_id:
+            known, _ = _the_one(by_name.get(name.casefold(), []), node)
+            vm_id = known.vm_id if known else ""
+        found.setdefault(vm_id or name.casefold(), []).append((node, event, meaning))
+    suspects = []
+    for key, named in found.items():
+        named.sort(key=lambda one: one[1].at, reverse=True)
+        newest = named[0][1]
+        known, runs_on = by_id.get(key, (None, ""))
+        vm_id, name = named_guest(newest)
+        suspects.append(
+            Suspect(
+                name=shown[key] if known else name or vm_id,
+                vm_id=known.vm_id if known else vm_id,
+                newest=newest.at,
+                times=len(named),
+                logged_on=tuple(sorted({node for node, _, _ in named})),
+                runs_on=runs_on,
+                event_id=newest.event_id,
+                meanings=tuple(dict.fromkeys(meaning for _, _, meaning in named)),
+                namesakes=0 if vm_id or known else len(by_name.get(key, [])),
+            )
         )
-    return tuple(sorted(found.values(), key=lambda suspect: suspect.newest, reverse=True))
+    return tuple(sorted(suspects, key=lambda suspect: suspect.newest, reverse=True))
 
 
 def _the_one(namesakes: Sequence[tuple[Guest, str]], node: str) -> tuple[Guest | None, str]:
@@ -107,11 +167,23 @@ def _the_one(namesakes: Sequence[tuple[Guest, str]], node: str) -> tuple[Guest |
     return here[0] if len(here) == 1 else (None, "")
 
 
-def _since(logs: Mapping[str, Iterable[Event]], since: Mapping[str, datetime]) -> Iterator[tuple[str, Event]]:
-    for node, own in logs.items():
-        yield from ((node, event) for event in own if event.at >= since[node] and any(named_guest(event)))
+def _since(logs: Mapping[str, HostLog], since: Mapping[str, datetime]) -> Iterator[tuple[str, Event, Meaning]]:
+    for node, log in logs.items():
+        for event in log.events:
+            meaning = meaning_of(event, log.build)
+            if meaning is not None and event.at >= since[node] and any(named_guest(event)):
+                yield node, event, meaning
 
 
 def suspects_of(node: str, suspects: Iterable[Suspect]) -> tuple[Suspect, ...]:
     """Those that a node's log names, and those that run there now."""
     return tuple(one for one in suspects if node in one.logged_on or one.runs_on == node)
+
+
+def is_suspect(locked: LockedRole, suspects: Iterable[Suspect]) -> bool | None:
+    """Whether a locked guest is one that events name, by VM id; None where an event has a name only that it bears too."""
+    every = tuple(suspects)
+    if locked.vm_id and any(one.vm_id == locked.vm_id for one in every):
+        return True
+    bears = locked.guest and any(not one.vm_id and one.name.casefold() == locked.guest.casefold() for one in every)
+    return None if bears else False

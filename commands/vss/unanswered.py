@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from bot.api.facts import Unknown
 from commands.formatting import join_names
-from commands.vss.evidence import missing_events
+from commands.sources.event_log import guest_event_ids
+from commands.vss.evidence import format_event_ids, missing_events
 from commands.vss.facts import LOOK_BACK, LogFacts, NodeFacts, WriterFacts
 from commands.vss.node_verdict import NodeVerdict
 from commands.vss.writer_verdict import WriterStatus
@@ -44,7 +45,7 @@ def _nodes(nodes: Sequence[NodeFacts]) -> Iterator[Unknown]:
             continue
         parts = {
             "guests": one.guests if one.runs_hyper_v else (),
-            "events 10102": one.vmms if one.runs_hyper_v else (),
+            f"events {_guest_events(one)}": one.vmms if one.runs_hyper_v else (),
             "events 1137 and 1071": one.clustering,
             "events 8194": one.callbacks,
             "snapshot volumes": one.snapshots,
@@ -64,12 +65,12 @@ def _unread(nodes: Sequence[NodeVerdict]) -> Iterator[Unknown]:
     for node in nodes:
         every = node.has(WriterStatus.UNREAD)
         for one in (one for one in every if one.writer.unreadable):
-            says = f"{one.writer.name} {one.writer.says}, and this cannot be relied on: {one.writer.unreadable}."
+            says = f"{node.shown(one)} {one.writer.says}, and this cannot be relied on: {one.writer.unreadable}."
             yield Unknown(node.name, "not understood", says, "Read it on the host: vssadmin list writers.")
-        found = [one for one in every if not one.writer.unreadable]
+        found = [one for one in every if not one.writer.unreadable and not one.writer.guess]
         if found:
             texts = join_names(dict.fromkeys(f"“{one.writer.error_text}”" for one in found), 3)
-            says = f"The last error of {join_names([one.writer.name for one in found], 3)} is {texts}, in a language not known here."
+            says = f"The last error of {join_names([node.shown(one) for one in found], 3)} is {texts}, in a language not known here."
             yield Unknown(node.name, "not understood", says, "Read it on the host.")
 
 
@@ -81,14 +82,18 @@ def _beside(beside: Sequence[LogFacts]) -> Iterator[Unknown]:
 
 
 def _cut(facts: WriterFacts) -> Iterator[Unknown]:
-    """Logs of events 10102 that did not come whole: an older one may name the guest."""
+    """Logs of events about guests that did not come whole: an older one may name the guest."""
     every: tuple[NodeFacts | LogFacts, ...] = (*facts.nodes, *facts.beside)
     for one in every:
         if isinstance(one.vmms, Unknown):
             continue
         if gap := missing_events(one.vmms, facts.now - LOOK_BACK, facts.now):
-            says = f"Events 10102: {gap} Guests that others of them name are not known."
+            says = f"Events {_guest_events(one)}: {gap} Guests that others of them name are not known."
             yield Unknown(one.node.name, "not whole", says)
+
+
+def _guest_events(one: NodeFacts | LogFacts) -> str:
+    return format_event_ids(guest_event_ids(one.node.build), "and")
 
 
 def _together(on: str, silent: dict[str, Unknown]) -> Unknown:

@@ -49,6 +49,7 @@ class WriterSample:
     state: int
     error: str
     backup: str  # "yes", "no", "unknown"
+    name: str = ""  # of the writer; "" in answers of before it was kept
 
     @property
     def was_well(self) -> bool:
@@ -61,7 +62,9 @@ class WriterVerdict:
     """One writer, what it is, and how long it has been so.
 
     Attributes:
-        seen: when earlier answers saw the same instance waiting with no backup, oldest first, without a break.
+        seen: when earlier answers saw the same instance waiting with no backup, or failed as now, oldest first, without
+            a break.
+        well_at: of a failed one, when the newest earlier answer saw it stable without an error.
         was: how the newest earlier answer saw it, where that was not well and it is now.
     """
 
@@ -69,6 +72,7 @@ class WriterVerdict:
     verdict: WriterStatus
     seen: tuple[datetime, ...] = ()
     was: WriterSample | None = None
+    well_at: datetime | None = None
 
 
 def writer_samples(on: str) -> Source[tuple[WriterSample, ...]]:
@@ -87,7 +91,23 @@ def _seen(row: Row) -> WriterSample:
         raise CellError("at" if at is None else "state", None)
     keys = ("writer_id", "instance_id")
     writer_id, instance_id = (get_str(row, key) for key in keys)
-    return WriterSample(at, writer_id, instance_id, state, get_str(row, "error"), get_str(row, "backup"))
+    named = get_str(row, "name") if "name" in row else ""
+    return WriterSample(at, writer_id, instance_id, state, get_str(row, "error"), get_str(row, "backup"), named)
+
+
+def own_samples(writer: Writer, listed: Sequence[Writer], samples: Sequence[WriterSample]) -> tuple[WriterSample, ...]:
+    """What earlier answers saw of this one writer, and not of its twin.
+
+    Two writers may share an id (Exchange's), and one writer may run more than once (an instance of each application
+    instance or replica): they are told apart by name, then by instance.
+    """
+    key = (writer.writer_id, writer.name)
+    twins = {one.instance_id for one in listed if (one.writer_id, one.name) == key} - {writer.instance_id}
+    return tuple(
+        seen
+        for seen in samples
+        if seen.writer_id == writer.writer_id and seen.name in ("", writer.name) and seen.instance_id not in twins
+    )
 
 
 def sample(on: str, writer: Writer, backup: Backup) -> Sample:
@@ -99,6 +119,7 @@ def sample(on: str, writer: Writer, backup: Backup) -> Sample:
             backup=_RUNS[backup.runs],
             error=writer.error.value,
             instance_id=writer.instance_id,
+            name=writer.name,
             state=writer.state,
             writer_id=writer.writer_id,
         ),
@@ -113,7 +134,7 @@ def judge_writer(
     Args:
         writer: as it is now.
         backup: whether a backup runs now.
-        samples: of its host, any writer.
+        samples: of this writer, `own_samples`.
         now: the time of `writer`.
         build: of its host's Windows, None where unknown.
     """
@@ -122,13 +143,19 @@ def judge_writer(
     if writer.waits:
         return _judge_waiting(writer, backup, samples, now)
     if writer.failed:
-        expected = writer.state == VssState.FAILED_AT_FREEZE and writer.error is Error.NONE and build in _OLD_BUILDS
-        return WriterVerdict(writer, WriterStatus.EXPECTED if expected else WriterStatus.FAILED)
+        return _judge_failed(writer, samples, build)
     if writer.state != VssState.STABLE:
         return WriterVerdict(writer, WriterStatus.ODD)
     if writer.error is Error.NONE:
         return WriterVerdict(writer, WriterStatus.STABLE, was=_was_unwell(writer, samples))
     return WriterVerdict(writer, WriterStatus.UNREAD if writer.error is Error.UNREAD else WriterStatus.ERROR)
+
+
+def _judge_failed(writer: Writer, samples: Sequence[WriterSample], build: int | None) -> WriterVerdict:
+    if writer.state == VssState.FAILED_AT_FREEZE and writer.error is Error.NONE and build in _OLD_BUILDS:
+        return WriterVerdict(writer, WriterStatus.EXPECTED)
+    seen, well_at = _failed_as_now(writer, samples), last_well(writer.writer_id, samples)
+    return WriterVerdict(writer, WriterStatus.FAILED, seen, well_at=well_at)
 
 
 def _was_unwell(writer: Writer, samples: Sequence[WriterSample]) -> WriterSample | None:
@@ -137,6 +164,16 @@ def _was_unwell(writer: Writer, samples: Sequence[WriterSample]) -> WriterSample
         (seen for seen in samples if seen.writer_id == writer.writer_id), key=lambda seen: seen.at, default=None
     )
     return newest if newest and newest.state != VssState.STABLE and newest.backup != "yes" else None
+
+
+def _failed_as_now(writer: Writer, samples: Sequence[WriterSample]) -> tuple[datetime, ...]:
+    """When earlier answers saw the same instance failed in the same way, back to the first that says otherwise."""
+    run: list[datetime] = []
+    for seen in reversed(samples):
+        if (seen.instance_id, seen.state) != (writer.instance_id, writer.state):
+            break
+        run.append(seen.at)
+    return tuple(reversed(run))
 
 
 def _judge_waiting(writer: Writer, backup: Backup, samples: Sequence[WriterSample], now: datetime) -> WriterVerdict:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bot.api.facts import Unknown
-from bot.api.plan import Gate, GateOutcome
+from bot.api.plan import Gate, GateOutcome, OpenQuestion
 from commands.formatting import format_time, join_names, pluralize
 from commands.guest_space.facts import GuestSpaceFacts, answered_guests, short_of_space
 from commands.sources.commvault import BackupJob, jobs_in_words
-from commands.sources.vss_writers import no_error_text
+from commands.sources.vss_writers import Error, no_error_text
 from commands.vss.node_verdict import NodeVerdict
 from commands.vss.writer_verdict import APART, WriterStatus, WriterVerdict
 
@@ -45,12 +45,25 @@ def has_room(space: GuestSpaceFacts) -> Gate:
 
 
 def readable(node: NodeVerdict) -> Gate:
-    """The check afterwards waits for the host's own words for "no error"."""
+    """Whether the check afterwards can tell "no error" in the host's own words; else the state's number is all it has."""
+    says = f"The language in which {node.name} tells of errors is known"
     words = no_error_text([one.writer for one in node.writers])
+    if words:
+        return Gate(says, GateOutcome.PASSED, f"“{words}”", guards="worth")
+    texts = dict.fromkeys(one.writer.error_text for one in node.writers if one.writer.error is Error.UNREAD)
     return Gate(
-        f"The language in which {node.name} tells of errors is known",
-        GateOutcome.of(bool(words)),
-        f"“{words}”" if words else "not one known here",
+        says,
+        GateOutcome.NOT_KNOWN,
+        "not one known here",
+        guards="worth",
+        unknowns=(
+            OpenQuestion(
+                f"what {node.name} prints for “No error”",
+                f"it prints {join_names([f'“{text}”' for text in texts], 3) or 'nothing'}, in a language not known here.",
+                f"Read on {node.name} what vssadmin list writers prints for a writer that is well. Afterwards only its"
+                " state [1] in a new instance is checked.",
+            ),
+        ),
     )
 
 

@@ -15,23 +15,35 @@ WRITER = "writer"  # the step that waits for the writer
 
 
 def reset_steps(
-    on: str, service: str, writer: Writer, no_error: str, guard: tuple[Check, ...] = ()
+    on: str,
+    service: str,
+    writer: Writer,
+    no_error: str,
+    guard: tuple[Check, ...] = (),
+    *,
+    twins: tuple[str, ...] = (),
 ) -> tuple[Step, ...]:
     """Stop the service, start it, wait for the writer.
 
     Args:
         on: the host.
         service: the one that hosts the writer.
-        writer: as it is now; it is known by its id, for its name can be in any language.
-        no_error: what this host prints for "no error".
+        writer: as it is now; it is known by its id and name, for writers may share an id.
+        no_error: what this host prints for "no error"; "" where its language is not known: then only the state decides,
+            by its number. A new instance has had no backup yet, so [1] is what a writer that came up says.
+        twins: the instances of this writer that run beside it, and are not the one that is reset.
         guard: what else must hold just before the service is stopped.
     """
     stop, start = restart_steps(on, service, guard, before=host_writers(on).query)
-    same = (Predicate("writer_id", "=", writer.writer_id),)
-    well = (Predicate("state", "=", int(VssState.STABLE)), Predicate("error_text", "=", no_error))
+    same: tuple[Predicate, ...] = (Predicate("writer_id", "=", writer.writer_id), Predicate("name", "=", writer.name))
+    same += tuple(Predicate("instance_id", "!=", instance) for instance in twins)
+    well: tuple[Predicate, ...] = (Predicate("state", "=", int(VssState.STABLE)),)
+    if no_error:
+        well += (Predicate("error_text", "=", no_error),)
+    is_well = "[1] Stable and without an error" if no_error else "[1] Stable; its last error cannot be read"
     stable = Step(
         key=WRITER,
-        description=f"Wait for a new instance of {writer.name}, [1] Stable and without an error",
+        description=f"Wait for a new instance of {writer.name}, {is_well}",
         act=None,
         done=(
             Check(
@@ -39,13 +51,15 @@ def reset_steps(
                 (Expect(same, well), CompareToBefore(stop.key, ("instance_id",), same=False, where=same)),
                 within=SETTLES,
                 every=15,
-            ).described_as(f"a new instance of {writer.name} is [1] Stable and without an error"),
+            ).described_as(f"a new instance of {writer.name} is {is_well}"),
         ),
     )
     return stop, start, stable
 
 
-def hyper_v_steps(cluster: str, node: str, writer: Writer, no_error: str, *, drain: bool) -> tuple[Step, ...]:
+def hyper_v_steps(
+    cluster: str, node: str, writer: Writer, no_error: str, *, drain: bool, twins: tuple[str, ...] = ()
+) -> tuple[Step, ...]:
     """Drain the node, reset its Hyper-V writer, resume it with failback.
 
     Args:
@@ -54,11 +68,12 @@ def hyper_v_steps(cluster: str, node: str, writer: Writer, no_error: str, *, dra
         writer: the Hyper-V writer as it is now.
         no_error: as for `reset_steps`.
         drain: False where the node is drained already; then nobody knows which guests would have to come back.
+        twins: as for `reset_steps`.
     """
     empty = (*is_drained(cluster, node), *gate_no_locks(cluster, node))
     return (
         *((drain_step(cluster, node),) if drain else ()),
-        *reset_steps(node, VMMS, writer, no_error, empty),
+        *reset_steps(node, VMMS, writer, no_error, empty, twins=twins),
         resume_step(cluster, node),
         *((failback_step(cluster, node),) if drain else ()),
     )

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commands.formatting import GIB, MIB, TIB, format_size, format_time, join_names, pluralize, truncate_list
+from commands.formatting import (
+    GIB,
+    MIB,
+    TIB,
+    format_size,
+    format_time,
+    join_names,
+    pluralize,
+    tell_apart,
+    truncate_list,
+)
 
 NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
 
@@ -62,3 +72,11 @@ def test_a_list_never_grows_beyond_its_bound(names, most):
         assert few[-1] == f"{len(names) - most + 1} more"
     else:
         assert few == tuple(names)
+
+
+def test_namesakes_are_told_apart_by_as_much_of_their_ids_as_it_takes():
+    a, b, c = "D93C77E4-9D6E-51C4-8B1A-79D5CC8E23B8", "BC05E548-4076-5B82-84E3-031E345A2444", "CC"
+    assert tell_apart([(a, "app"), (b, "App"), (c, "crm")]) == {a: "app (D93C77E4)", b: "App (BC05E548)", c: "crm"}
+    assert tell_apart([(a, "app"), (a, "app")]) == {a: "app"}
+    twin = f"{a[:-1]}9"
+    assert tell_apart([(a, "app"), (twin, "app")]) == {a: f"app ({a})", twin: f"app ({twin})"}

@@ -157,14 +157,14 @@ async def test_a_guest_may_bear_any_name(play, name):
         assert rung(full) == []
 
 
-@pytest.mark.parametrize(("language", "error"), [("de-DE", "Wiederholbarer Fehler"), ("fr-FR", "Retryable error")])
-async def test_a_stuck_writer_is_known_in_any_language(play, language, error):
+@pytest.mark.parametrize("language", ["de-DE", "fr-FR"])
+async def test_a_stuck_writer_is_known_in_any_language(play, language):
     async with play("stuck-writer") as ops:
         stuck = machine(ops, "hv03")
         stuck.windows.language = stuck.language = language
         stuck.oem_code_page = LANGUAGES[language].oem
         await ops.says("/check-writers prod")
         told = plain_text(await ops.sees("LOOKS STUCK on hv03"))
-        assert f"[5] Waiting for completion · {error}" in told or f"last error “{error}”" in told
+        assert "[5] Waiting for completion · Retryable error" in told
         assert "9 of 11" in told
         assert "6 of 6 nodes answered" in told

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from commands.sources.event_log import KNOWN_EVENTS
+
 Row = dict[str, Any]
 Script = dict[tuple[str, str], Any]
 GIB, GIB_IN_KB, GIB_IN_MB = 2**30, 2**20, 2**10
@@ -44,8 +46,11 @@ def vm_id(number: int) -> str:
     return f"{number:08X}-0000-4000-8000-000000000000"
 
 
+PROVIDERS = {known.event_id: known.provider for known in KNOWN_EVENTS}
+
+
 def event(event_id: int, at: str, **data: str) -> Row:
-    return {"event_id": str(event_id), "record_id": "1", "at": at, "provider": "", "data": data}
+    return {"event_id": str(event_id), "record_id": "1", "at": at, "provider": PROVIDERS[event_id], "data": data}
 
 
 def writer_row(name: str, state: int = 1, error: str = "No error", instance: str = INSTANCE) -> Row:
@@ -71,6 +76,7 @@ def sample(name: str, at: str, state: int, error: str, backup: str = "no") -> Ro
         "at": at,
         "writer_id": WRITERS[name].upper(),
         "instance_id": INSTANCE.upper(),
+        "name": name,
         "state": state,
         "error": error,
         "backup": backup,

@@ -17,7 +17,10 @@ from bot.transport.allowlist.definitions import BadOutput
 _GUID_LINE = re.compile(r":\s*\{?([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})\}?$", re.IGNORECASE)
 _STATE_LINE = re.compile(r":\s*\[(\d+)\]\s*(.*)$")
 _QUOTED = re.compile(r"""["'\u2018\u201a\u201c\u201e\u00ab]\s?(.*?)\s?["'\u2019\u2018\u201d\u201c\u00bb]$""")
-_BANNER = re.compile(r"^vssadmin\s+\d|\(C\)\s*Copyright|\u00a9", re.IGNORECASE)
+# Two lines in every language: the program with its version, and the copyright, whose words vary: "(C) Copyright 2001-2013
+# Microsoft Corp." [cap]; Cyrillic and Chinese ones after (C) from memory [mem]. The C may be Latin or Cyrillic.
+_TITLE = re.compile(r"vssadmin\s+\d", re.IGNORECASE)
+_COPYRIGHT = re.compile(r"\(\s*[c\u0441]\s*\)|\u00a9|\uff08c\uff09", re.IGNORECASE)
 _WAITING = ("waiting for responses", "these may be delayed")  # the only known wording; others are reported
 _LINES = 5
 _STATE_AT = 3  # the state is the fourth line of a writer
@@ -86,9 +89,16 @@ def _name(line: str) -> str:
 
 def _no_writers(lines: list[str]) -> tuple[Row, ...]:
     """Nothing but the header is an empty list; any other word is a failure that speaks."""
-    said = [line for line in lines if not _BANNER.search(line) and not line.casefold().startswith(_WAITING)]
+    said = [line for line in _without_header(lines) if not line.casefold().startswith(_WAITING)]
     if said:
         raise BadOutput(f"vssadmin listed no writers and said: {' '.join(said)[:300]}")
     if not lines:
         raise BadOutput("vssadmin printed nothing at all")
     return ()
+
+
+def _without_header(lines: list[str]) -> list[str]:
+    """All but the program's own two lines at the top: its name with the version, and below it the one with (C) or ©."""
+    if not lines or not _TITLE.match(lines[0]):
+        return lines
+    return lines[2:] if len(lines) > 1 and _COPYRIGHT.search(lines[1]) else lines[1:]

@@ -10,7 +10,7 @@ from bot.api.arguments import Percent, Size, Target
 from bot.api.facts import Unknown
 from bot.api.report import Bar, Chart, Finding, Healthy, Remedy, Severity
 from commands.diagnostics.find_full_guests import COMMAND, Args
-from commands.guest_space.facts import GuestSpaceFacts
+from commands.guest_space.facts import GuestSpaceFacts, short_of_space
 from commands.sources.guests import Guest, HostedGuest, Power
 from commands.sources.kvp import KvpInfo
 from commands.sources.volumes import Room, Volume, Volumes
@@ -328,3 +328,17 @@ def test_any_estate_makes_a_lawful_report(guests, least, percent):
     assert len(report.table.rows if report.table else ()) == len(every)
     assert report.has_findings == bool(short)
     assert (report.answered, report.asked) == (len(guests), len(guests))
+
+
+def test_two_guests_of_one_name_are_told_apart_wherever_they_are_named():
+    full, silent = "D93C77E4-9D6E-51C4-8B1A-79D5CC8E23B8", "BC05E548-4076-5B82-84E3-031E345A2444"
+    hosted = [HostedGuest(Guest(key, "app", Power.RUNNING), "hv03", KvpInfo("app.corp"), "") for key in (full, silent)]
+    volumes = Volumes((Volume("C:", reserved=False, capacity=80 * GIB, free=0),))
+    space = {full: volumes, silent: Unknown("app", "timed out", "no answer.")}
+    facts = GuestSpaceFacts(NOW, tuple(hosted), space)
+    report = COMMAND.evaluate(Args(PROD), facts)
+    assert report.title == "prod: app (D93C77E4) has 0 MB free on C:"
+    assert [one.target for one in report.findings] == ["app (D93C77E4)"]
+    assert [one.target for one in report.unanswered] == ["app (BC05E548)"]
+    assert [row[0] for row in report.table.rows] == ["app (D93C77E4)", "app (BC05E548)"]
+    assert short_of_space(facts) == ("app (D93C77E4) C:",)

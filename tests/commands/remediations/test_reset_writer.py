@@ -8,9 +8,12 @@ from bot.api.facts import Unknown
 from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, Group, Plan, Step
 from bot.api.queries import Predicate, RunReader, Wql
 from bot.api.report import Remedy
+from bot.tickets.conditions import unmet
 from bot.tickets.plan_digest import digest
 from commands.drain.steps import drain_step, failback_step, gate_no_locks, is_drained, resume_step
 from commands.remediations.reset_writer import COMMAND, Writer
+from commands.sources.vss_writers import host_writers
+from commands.writer_reset.steps import reset_steps
 
 HYPER_V = "Microsoft Hyper-V VSS Writer"
 ID = "66841CD4-6DED-4F4B-8F17-FD23F8DDC3DE"
@@ -40,7 +43,7 @@ def restart(on, service, writer_id, name, guard=()):
         return InvokeMethod(on, "root/cimv2", (("Name", service),), "Win32_Service", name, accept=(0, other))
 
     key = service.lower()
-    same = (Predicate("writer_id", "=", writer_id),)
+    same = (Predicate("writer_id", "=", writer_id), Predicate("name", "=", name))
     return (
         Step(
             f"stop-{key}",
@@ -116,7 +119,12 @@ async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
     assert plan.gates[0] == Gate(TWICE, outcome=GateOutcome.PASSED, measured="first seen 22:30 UTC")
     assert plan.gates[1:4] == (
         Gate(JOB_GATE, outcome=GateOutcome.PASSED, measured="none among its active jobs"),
-        Gate("The language in which hv03 tells of errors is known", outcome=GateOutcome.PASSED, measured="“No error”"),
+        Gate(
+            "The language in which hv03 tells of errors is known",
+            outcome=GateOutcome.PASSED,
+            measured="“No error”",
+            guards="worth",
+        ),
         Gate("No guest that answered is short of space", outcome=GateOutcome.PASSED, measured="3 guests answered"),
     )
     assert len(plan.gates) == 4 + 12
@@ -318,8 +326,8 @@ async def test_a_node_that_is_drained_already_is_not_drained_again(planned, make
     ("writer", "why"),
     [
         ((1, "No error"), "Nothing to reset on hv03: Microsoft Hyper-V VSS Writer is [1] Stable · No error."),
-        ((1, "Retryable error"), "It is stable again; the error is that of its last backup."),
-        ((1, "Kein Fehler"), "Its last error is in a language not known here"),
+        ((1, "Retryable error"), "It is stable again; the error is of an earlier backup."),
+        ((1, "Brak błędu"), "Its last error is in a language not known here"),
         ((99, "No error"), "No source describes this state"),
     ],
 )
@@ -395,7 +403,10 @@ async def test_the_service_of_another_writer(planned, make):
             Gate("No backup runs on hv03", outcome=GateOutcome.PASSED),
             Gate(JOB_GATE, outcome=GateOutcome.PASSED, measured="none among its active jobs"),
             Gate(
-                "The language in which hv03 tells of errors is known", outcome=GateOutcome.PASSED, measured="“No error”"
+                "The language in which hv03 tells of errors is known",
+                outcome=GateOutcome.PASSED,
+                measured="“No error”",
+                guards="worth",
             ),
         ),
         groups=(Group("reset", restart("hv03", "CryptSvc", SYSTEM_ID, "System Writer")),),
@@ -459,7 +470,79 @@ async def test_a_name_that_no_writer_has(planned, make, name):
 async def test_two_writers_of_one_name(planned, make):
     rows = [*make.writer_rows(), make.writer_row("NTDS") | {"writer_id": "x"}]
     plan = await planned(COMMAND, make.resettable(hv03={"vssadmin list writers": rows}), writer=(Writer("ntds"),))
-    assert plan.reason == "No plan for hv03: it lists 2 writers called “ntds”. Name one by its writer id."
+    says = "No plan for hv03: it lists 2 writers that “ntds” means. Name one by its instance id: NTDS [1] Stable · No error ("
+    assert plan.reason.startswith(says)
+
+
+EXCHANGE = "76FE1AC4-15F7-4BCD-987E-8E1ACB462FB7"
+REPL = [
+    {"Name": name, "State": "Running", "ProcessId": "4711", "StartMode": "Auto"}
+    for name in ("MSExchangeRepl", "MSExchangeIS")
+]
+
+
+def exchange(make, *writers):
+    """Rows of Exchange writers (name, state, instance) beside the others."""
+    rows = [
+        make.writer_row("System Writer")
+        | {"name": name, "writer_id": EXCHANGE.lower(), "instance_id": instance, "state": str(state)}
+        for name, state, instance in writers
+    ]
+    return make.resettable(hv03={"vssadmin list writers": [*make.writer_rows(), *rows], "Win32_Service": REPL})
+
+
+A, B = "0000000a-0000-4000-8000-000000000000", "0000000b-0000-4000-8000-000000000000"
+
+
+@pytest.mark.parametrize(
+    "typed", ["Microsoft Exchange Replica Writer", "'microsoft  exchange “replica” writer'", A.upper(), f"{{{A}}}"]
+)
+async def test_a_writer_that_shares_its_id_is_meant_by_its_name_or_instance(planned, make, typed):
+    script = exchange(make, ("Microsoft Exchange Replica Writer", 8, A), ("Microsoft Exchange Writer", 1, B))
+    plan = await planned(COMMAND, script, writer=(Writer(typed),))
+    assert [step.key for step in plan.steps] == ["stop-msexchangerepl", "start-msexchangerepl", "writer"]
+    where = plan.steps[2].done[0].holds[0].where
+    assert Predicate("name", "=", "Microsoft Exchange Replica Writer") in where
+
+
+async def test_stopping_the_information_store_says_that_databases_are_dismounted(planned, make):
+    script = exchange(make, ("Microsoft Exchange Replica Writer", 1, A), ("Microsoft Exchange Writer", 8, B))
+    plan = await planned(COMMAND, script, writer=(Writer("Microsoft Exchange Writer"),))
+    assert plan.steps[0].key == "stop-msexchangeis"
+    assert "dismounts every mailbox database of the host" in plan.impact
+
+
+async def test_a_reset_is_judged_by_the_instance_that_was_bad(planned, make):
+    script = exchange(make, ("Microsoft Exchange Writer", 8, A), ("Microsoft Exchange Writer", 1, B))
+    plan = await planned(COMMAND, script, writer=(Writer("Microsoft Exchange Writer"),))
+    check = plan.steps[2].done[0]
+    before = {"stop-msexchangerepl": script["hv03", "vssadmin list writers"]}
+
+    def after(bad):
+        return [row | {"instance_id": bad if row["instance_id"] == A else row["instance_id"]} for row in well]
+
+    well = [row | {"state": "1"} for row in before["stop-msexchangerepl"]]
+    assert unmet(check, after(A), before)  # the bad instance is still there
+    assert not unmet(check, after("0000000c-0000-4000-8000-000000000000"), before)  # and its healthy twin may stay
+
+
+async def test_on_a_host_of_an_unknown_language_the_number_is_the_proof_and_a_person_must_say_so(planned, make):
+    rows = [row | {"error_text": "Brak błędu"} for row in make.writer_rows()]
+    rows[1] |= {"state": "9", "error_text": "Przekroczono limit czasu"}
+    plan = await planned(COMMAND, make.resettable(hv03={"vssadmin list writers": rows}), writer=(Writer(SYSTEM_ID),))
+    (gate,) = [one for one in plan.gates if one.description.startswith("The language")]
+    assert (gate.outcome, gate.guards, gate.answerable) == (GateOutcome.NOT_KNOWN, "worth", True)
+    assert [one.what for one in gate.unknowns] == ["what hv03 prints for “No error”"]
+    assert "Brak błędu" in gate.unknowns[0].why
+
+
+def test_without_the_words_only_the_state_of_a_new_instance_is_checked():
+    (failed,) = host_writers("hv03").read(
+        [{"name": "System Writer", "writer_id": SYSTEM_ID, "instance_id": A, "state": "9", "error_text": "Błąd"}]
+    )
+    *_, wait = reset_steps("hv03", "CryptSvc", failed, "")
+    assert wait.done[0].holds[0].each == (Predicate("state", "=", 1),)
+    assert wait.description.endswith("[1] Stable; its last error cannot be read")
 
 
 async def test_refusals(planned, make, alone):

@@ -19,7 +19,7 @@ VM = "9FC171E7-B2C6-4BD2-9FF0-253209B2A69D"
 
 
 def row(at="2026-11-22T22:14:37.5538748Z", **data):
-    return {"event_id": "10102", "record_id": "7", "at": at, "provider": "p", "data": data}
+    return {"event_id": "10102", "record_id": "7", "at": at, "provider": "Microsoft-Windows-Hyper-V-VMMS", "data": data}
 
 
 @pytest.mark.parametrize(
@@ -37,12 +37,12 @@ def row(at="2026-11-22T22:14:37.5538748Z", **data):
     ],
 )
 def test_a_vmms_event_names_a_guest_by_id_else_by_name(data, found):
-    (event,) = snapshot_failures("hv03", datetime(2026, 11, 22, tzinfo=UTC)).read([row(**data)])
+    (event,) = snapshot_failures("hv03", datetime(2026, 11, 22, tzinfo=UTC), 9600).read([row(**data)])
     assert named_guest(event) == found
 
 
 def test_events_come_newest_first_with_times_in_utc():
-    newer, older = snapshot_failures("hv03", datetime(2026, 11, 22, tzinfo=UTC)).read(
+    newer, older = snapshot_failures("hv03", datetime(2026, 11, 22, tzinfo=UTC), 9600).read(
         [row("2026-11-22T01:00:00+02:00"), row("2026-11-22T00:00:00Z")]
     )
     assert newer.at == datetime(2026, 11, 22, tzinfo=UTC)
@@ -50,7 +50,7 @@ def test_events_come_newest_first_with_times_in_utc():
 
 
 def test_repeated_values_are_all_read():
-    (event,) = snapshot_failures("hv03", datetime(2026, 11, 22, tzinfo=UTC)).read(
+    (event,) = snapshot_failures("hv03", datetime(2026, 11, 22, tzinfo=UTC), 9600).read(
         [row(Data=("one", "hr = 0x80070005, Zugriff verweigert"))]
     )
     assert event.texts == ("one", "hr = 0x80070005, Zugriff verweigert")
@@ -103,7 +103,7 @@ def test_one_error_in_every_form_is_one_number(text, code):
     ],
 )
 def test_the_error_of_a_drain_stands_in_its_own_field(data, code):
-    (event,) = snapshot_failures("hv03", datetime(2026, 11, 22, tzinfo=UTC)).read([row(**data)])
+    (event,) = snapshot_failures("hv03", datetime(2026, 11, 22, tzinfo=UTC), 9600).read([row(**data)])
     assert drain_error(event) == code
 
 
@@ -123,7 +123,7 @@ SINCE = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 def read(rows):
-    return snapshot_failures("hv03", SINCE).read(rows)
+    return snapshot_failures("hv03", SINCE, 9600).read(rows)
 
 
 @pytest.mark.parametrize(

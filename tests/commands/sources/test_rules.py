@@ -21,11 +21,48 @@ def test_rules_that_say_by_hand_name_a_service():
     assert all(rule.service for rule in rules.writer_services() if rule.restart == "by hand")
 
 
-def test_ids_and_names_are_unique():
-    ids = [rule.writer_id for rule in rules.writer_services() if rule.writer_id]
-    names = [rule.name.casefold() for rule in rules.writer_services()]
-    assert len(ids) == len(set(ids))
-    assert len(names) == len(set(names))
+def test_writers_that_share_an_id_are_told_apart_by_name_and_neighbour():
+    rules_ = rules.writer_services()
+    alone = [rule.writer_id for rule in rules_ if rule.writer_id and not rule.by_name]
+    assert len(alone) == len(set(alone))
+    assert not {rule.writer_id for rule in rules_ if rule.by_name} & set(alone)
+    keys = [(rule.name.casefold(), rule.beside) for rule in rules_]
+    assert len(keys) == len(set(keys))
+
+
+EXCHANGE = "76fe1ac4-15f7-4bcd-987e-8e1acb462fb7"
+STORE, REPLICA = "Microsoft Exchange Writer", "Microsoft Exchange Replica Writer"
+
+
+@pytest.mark.parametrize(
+    ("name", "listed", "service"),
+    [
+        (STORE, [STORE], "MSExchangeRepl"),  # 2013 and later
+        (STORE, [STORE, REPLICA], "MSExchangeIS"),  # 2007 and 2010
+        (REPLICA, [STORE, REPLICA], "MSExchangeRepl"),
+        (REPLICA.upper(), [STORE, REPLICA], "MSExchangeRepl"),
+    ],
+)
+def test_the_service_of_an_exchange_writer_is_found_by_id_and_name(name, listed, service):
+    rule = rules.service_of(EXCHANGE, name, listed)
+    assert rule.service == service
+    assert ("dismounts every mailbox database" in rule.why) is (service == "MSExchangeIS")
+
+
+@pytest.mark.parametrize(
+    ("writer_id", "name"),
+    [
+        (EXCHANGE, "Vendor's writer under Exchange's id"),
+        ("7e47b561-971a-46e6-96b9-696eeaa53b2a", "MSMQ Writer (MSMQ$q)"),
+    ],
+)
+def test_an_id_that_does_not_tell_the_writer_alone_names_no_service(writer_id, name):
+    assert rules.service_of(writer_id, name) is None
+
+
+def test_an_event_that_has_only_an_id_names_all_writers_that_have_it():
+    assert rules.writers_of(f"{{{EXCHANGE}}}") == (STORE, REPLICA)
+    assert rules.writers_of("") == ()
 
 
 @pytest.mark.parametrize(

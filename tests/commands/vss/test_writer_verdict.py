@@ -1,5 +1,6 @@
 """Stuck needs two samples of one instance, two minutes apart, with no backup between."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from commands.vss.writer_verdict import (
     judge_writer,
     last_unwell,
     last_well,
+    own_samples,
     sample,
     writer_samples,
 )
@@ -144,7 +146,7 @@ def test_what_is_remembered_is_what_is_read_back():
     kept = sample("hv03", writer(), CALM)
     (back,) = writer_samples("hv03").read([dict(kept.fields) | {"at": "2026-11-22T22:39:00+00:00"}])
     assert kept.what == "writer"
-    assert back == WriterSample(NOW - timedelta(minutes=2), "ID", "I1", 5, "Retryable error", "no")
+    assert back == WriterSample(NOW - timedelta(minutes=2), "ID", "I1", 5, "Retryable error", "no", "W")
     assert judge_writer(writer(), CALM, [back], NOW, 9600).verdict is WriterStatus.STUCK
 
 
@@ -204,3 +206,37 @@ def test_what_is_missing_from_memory_is_named(column):
     with pytest.raises(CellError) as raised:
         writer_samples("hv03").read([row | {column: None}])
     assert raised.value.column == column
+
+
+def remembered(name, instance, state, minutes, error="Retryable error"):
+    return WriterSample(NOW - timedelta(minutes=minutes), "ID", instance, state, error, "no", name)
+
+
+def test_a_writer_is_remembered_apart_from_its_twin():
+    store, replica = (replace(writer(1, Error.NONE), name=name, instance_id=name) for name in ("Store", "Replica"))
+    samples = (remembered("Replica", "old", 8, 9), remembered("Store", "Store", 8, 5), remembered("", "old", 8, 7))
+    assert [one.at for one in own_samples(store, (store, replica), samples)] == [samples[1].at, samples[2].at]
+    first, second = (replace(store, instance_id=key) for key in ("a", "b"))
+    twins = (
+        remembered("Store", "a", 8, 9),
+        remembered("Store", "b", 1, 9, "No error"),
+        remembered("Store", "c", 8, 99),
+    )
+    assert [one.instance_id for one in own_samples(first, (first, second), twins)] == ["a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("samples", "seen", "well"),
+    [
+        ([], 0, None),
+        ([remembered("W", "I1", 1, 20, "No error")], 0, 20),
+        ([remembered("W", "I1", 1, 20, "No error"), remembered("W", "I1", 8, 10), remembered("W", "I1", 8, 5)], 2, 20),
+        ([remembered("W", "I1", 8, 10), remembered("W", "I1", 9, 5)], 0, None),
+        ([remembered("W", "another", 8, 10)], 0, None),
+    ],
+)
+def test_a_failure_is_as_old_as_own_memory_says(samples, seen, well):
+    verdict = judge_writer(writer(8), CALM, samples, NOW, 9600)
+    assert verdict.verdict is WriterStatus.FAILED
+    assert len(verdict.seen) == seen
+    assert verdict.well_at == (None if well is None else NOW - timedelta(minutes=well))

@@ -140,3 +140,31 @@ def test_rubbish_between_or_behind_the_writers_is_refused(rubbish):
 def test_any_text_gives_rows_or_says_why_not(output):
     with contextlib.suppress(BadOutput):
         assert isinstance(parse_writers(output), tuple)
+
+
+@pytest.mark.parametrize(
+    "copyright_",
+    [
+        "(C) Copyright 2001-2013 Microsoft Corp.",
+        "(C) Корпорация Майкрософт (Microsoft Corporation), 2001-2013.",
+        "(С) Корпорация Майкрософт",  # a Cyrillic С
+        "(C) 版权所有 2001-2013 Microsoft Corp.",
+        "版权所有 © 2001-2013 Microsoft Corp.",
+        "",
+    ],
+)
+def test_the_header_alone_is_an_empty_list_in_any_language(copyright_):
+    assert parse_writers(f"vssadmin 1.1 - Программа\r\n{copyright_}\r\n\r\n") == ()
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "vssadmin 1.1 - Программа\r\n(C) Microsoft\r\n\r\nОшибка: (C) доступ запрещен.\r\n",
+        "vssadmin 1.1 - Программа\r\nОшибка: доступ запрещен.\r\n",
+        "(C) Microsoft\r\n",
+    ],
+)
+def test_a_word_that_is_not_the_header_is_no_empty_list(output):
+    with pytest.raises(BadOutput):
+        parse_writers(output)
