@@ -140,7 +140,7 @@ def build_on(out: Connections, clock: Callable[[], datetime]) -> Iterator[Servic
     """Make the engine on a way to the outside. Raises SettingsError and LedgerError."""
     settings, registry = out.settings, Registry.load()
     with open_ledger(settings, clock) as ledger:
-        look = partial(_look, out.target_client, ledger, settings)
+        look = partial(_look, out, ledger)
         pipeline = Pipeline(registry, out.inventory, ledger, look, Redactor(settings.secrets()), clock=clock)
         planner = Planner(registry, out.inventory, ledger, look=look, version=code_version(), clock=clock)
         yield Services(
@@ -173,7 +173,7 @@ def runner(
     Raises:
         LedgerError: the file of its lock cannot be made.
     """
-    look = partial(_look, parts.target_client, parts.ledger, parts.settings)
+    look = partial(_look, parts, parts.ledger)
     work = RunContext(
         parts.ledger,
         parts.planner,
@@ -216,16 +216,16 @@ def backup_service(settings: Settings, inventory_file: InventoryFile) -> WebServ
 
 
 def _look(
-    target_client: TargetClient,
+    parts: Connections | Services,
     ledger: Ledger,
-    settings: Settings,
     now: datetime,
     progress: Callable[[Progress], None] | None,
 ) -> QuerySession:
     def recall(question: SampleHistory) -> Rows:
         return ledger.recall(question.on, question.what, now - timedelta(hours=question.hours))
 
-    return QuerySession(target_client, recall, now, settings.limits, progress, place=target_client.router.scope_of)
+    client, limits = parts.target_client, parts.settings.limits
+    return QuerySession(client, recall, now, limits, progress, place=client.router.scope_of, find=parts.inventory.find)
 
 
 def _now() -> datetime:

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from bot.api.arguments import Target
 from bot.api.facts import Known, Unknown
 from bot.api.sources import Source
 
@@ -27,6 +28,14 @@ class QueryClient(Protocol):
 
     async def query(self, source: Source[T]) -> Known[T] | Unknown:
         """Ask one source."""
+        ...
+
+    async def find_host(self, name: str) -> Target | Unknown:
+        """The host or cluster that a name in some answer means: a job's client, VMM's host, an owner node.
+
+        A name with a domain is of that domain. Clusters are asked for their nodes before a name is called a stranger, so
+        that a plan does not depend on what was asked earlier.
+        """
         ...
 
     async def query_many(self, sources: Mapping[K, Source[T]]) -> dict[K, Known[T] | Unknown]:

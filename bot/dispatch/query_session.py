@@ -7,18 +7,20 @@ spoils nothing; every question and its raw answer stand in `evidence`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
+from bot.api.arguments import Target
 from bot.api.facts import Known, Unknown
 from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, RunReader, SampleHistory, WinRMConfig, Wql
 from bot.api.query_client import K
 from bot.api.rows import CellError, Rows, format_rows
 from bot.api.sources import Source
 from bot.config.settings import Limits
-from bot.errors import NotFound, PolicyViolation, TargetError, TargetTimeout
+from bot.errors import NotFound, PolicyViolation, TargetError, TargetTimeout, UsageError
 from bot.serialization import Evidence
 from bot.transport.allowlist import PROGRAMS
 from bot.transport.allowlist.sql import QUERIES
@@ -62,6 +64,7 @@ class QuerySession:
         progress: Callable[[Progress], None] | None = None,
         *,
         place: Callable[[str], str] = lambda _: "",
+        find: Callable[[str], Awaitable[Target]] | None = None,
     ) -> None:
         """Take the parts.
 
@@ -72,10 +75,14 @@ class QuerySession:
             deadlines: per host and overall, in seconds; the overall one begins with the first question.
             progress: is told whenever a target begins or has finished; must not raise.
             place: the cluster of a host (`Router.scope_of`); "" where nobody knows.
+            find: finds a name in the inventory, and asks the clusters for their nodes first where it has to
+                (`Inventory.find`); None where only what is known by now counts.
         """
         self.evidence: list[Evidence] = []
         self.places: frozenset[str] = frozenset()  # set by the pipeline: where the person may ask; empty: not narrowed
         self._place = place
+        self._find = find
+        self._discovery: asyncio.Future[Target] | None = None
         self._target_client = target_client
         self._recall = recall
         self._now = now
@@ -130,6 +137,28 @@ class QuerySession:
         asked: list[Awaitable[Known[T] | Unknown]] = [self.query(source) for source in sources.values()]
         return dict(zip(sources, await asyncio.gather(*asked), strict=True))
 
+    async def find_host(self, name: str) -> Target | Unknown:
+        """The host or cluster of that name, whoever was asked before."""
+        if self._find is None:
+            return self._unanswered(Unknown(name, "not in the inventory", "there is no inventory to look it up in."))
+        try:
+            return await self._in_time(name, self._find(name))
+        except UsageError as stranger:
+            return self._unanswered(Unknown(name, "not in the inventory", str(stranger)))
+        except TargetError as error:
+            return self._unanswered(_unanswered(name, error))
+
+    async def _meet(self, question: Query) -> None:
+        """Ask the clusters for their nodes, once, before a name that came from somebody's answer is called a stranger."""
+        is_data = isinstance(question, RunReader) and (question.what in QUERIES or question.what in CALLS)
+        if self._find is None or is_data or isinstance(question, (GuestWql, GuestRegistry)) or self._place(question.on):
+            return
+        if self._discovery is None:
+            self._discovery = asyncio.ensure_future(self._find(question.on))
+            self._discovery.add_done_callback(_retrieved)
+        with contextlib.suppress(UsageError):  # who is asked about it says that it is a stranger
+            await self._in_time(question.on, asyncio.shield(self._discovery))
+
     def _unanswered(self, found: Unknown) -> Unknown:
         self._unknown[found] = None
         return found
@@ -154,8 +183,10 @@ class QuerySession:
         self._begin(question.on)
         asked = datetime.now(UTC)
         try:
+            await self._meet(question)
             self._check(question)
-            answer = await self._in_time(question)
+            seconds = self._deadlines.per_host_seconds
+            answer = await self._in_time(question.on, self._target_client.answer(question, seconds))
         except TargetError as error:
             self._silent.add(question.on)
             self.evidence.append(Evidence(question.on, describe(question), getattr(error, "raw", ""), str(error)))
@@ -178,16 +209,16 @@ class QuerySession:
             asked = ", ".join(sorted(self.places))
             raise PolicyViolation(question.on, f"it belongs to {place}, and this question is about {asked}.")
 
-    async def _in_time(self, question: Query) -> QueryResult:
-        """Ask within what is left of the whole request's time."""
+    async def _in_time(self, on: str, answer: Awaitable[T]) -> T:
+        """Wait within what is left of the whole request's time."""
         loop = asyncio.get_running_loop()
         self._ends = self._ends or loop.time() + self._deadlines.overall_seconds
         try:
             async with asyncio.timeout_at(self._ends):
-                return await self._target_client.answer(question, self._deadlines.per_host_seconds)
+                return await answer
         except TimeoutError:
             seconds = self._deadlines.overall_seconds
-            raise TargetTimeout(question.on, f"no answer within the {seconds:.0f} s of the whole question.") from None
+            raise TargetTimeout(on, f"no answer within the {seconds:.0f} s of the whole question.") from None
 
     def _begin(self, target: str) -> None:
         self._open[target] = self._open.get(target, 0) + 1
@@ -201,6 +232,12 @@ class QuerySession:
         if self._progress is not None:
             waiting = tuple(name for name, count in self._open.items() if count)
             self._progress(Progress(len(self._open) - len(waiting), len(self._open), waiting))
+
+
+def _retrieved(done: asyncio.Future[Target]) -> None:
+    """Nobody may be waiting any more: what it ended in is said by whoever asks next."""
+    if not done.cancelled():
+        done.exception()
 
 
 def describe(question: Query) -> str:

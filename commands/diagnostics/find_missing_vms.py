@@ -16,11 +16,13 @@ from commands.sources import vmm
 from commands.sources.cluster import Node, cluster_nodes
 from commands.sources.guests import Guest, virtual_machines
 from commands.sources.vmm import Layout, Machine, VmmJob
-from commands.vmm.compare import Compared, RecordStatus, compare, unrecorded
+from commands.vmm.compare import Compared, RecordStatus, compare, known_states, unrecorded
 from commands.vmm.findings import findings, names, table
 from commands.vmm.resolve_record import Resolved, repair_options
 
-_DIFFERS = (RecordStatus.LOST, RecordStatus.STALE, RecordStatus.GONE, RecordStatus.WRONG_HOST, RecordStatus.DUPLICATE)
+_MISSING = (RecordStatus.LOST, RecordStatus.STALE, RecordStatus.GONE)
+_OTHERS = (RecordStatus.WRONG_HOST, RecordStatus.DUPLICATE, RecordStatus.OTHER_STATE)
+_DIFFERS = (*_MISSING, *_OTHERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ def evaluate(args: Args, facts: Facts) -> Report:
     assert not isinstance(facts.machines, Unknown)
     seen = {host: part for host, part in facts.seen.items() if not isinstance(part, Unknown)}
     silent = [*facts.clusters, *(part for part in facts.seen.values() if isinstance(part, Unknown))]
-    compared = compare(facts.machines, facts.hosts, seen, [one.target for one in silent])
+    states = known_states(facts.layout)
+    compared = compare(facts.machines, facts.hosts, seen, [one.target for one in silent], states)
     jobs = facts.failed if isinstance(facts.failed, Mapping) else {}
     title = _title(args, compared, len(silent))
     return Report(
@@ -110,7 +113,7 @@ def evaluate(args: Args, facts: Facts) -> Report:
         of="nodes",
         asked=len(facts.seen),
         answered=len(seen),
-        findings=findings(compared, jobs),
+        findings=findings(compared, jobs, facts.running_jobs),
         unanswered=summarize_failures((*silent, *_jobs_unanswered(facts), *_not_known(compared)), "target"),
         fine=_fine(compared),
         notes=_notes(facts, facts.layout, compared, seen),
@@ -120,23 +123,27 @@ def evaluate(args: Args, facts: Facts) -> Report:
 
 
 def _title(args: Args, compared: Sequence[Compared], silent: int) -> str:
-    missing = [one for one in compared if one.verdict in (RecordStatus.LOST, RecordStatus.STALE, RecordStatus.GONE)]
-    others = len(
-        {one.machine.vm_id for one in compared if one.verdict in (RecordStatus.WRONG_HOST, RecordStatus.DUPLICATE)}
-    )
+    missing = [one for one in compared if one.verdict in _MISSING]
+    others = len({one.machine.vm_id for one in compared if one.verdict in _OTHERS})
+    unheard = [one.believed or "a host" for one in compared if one.verdict is RecordStatus.NOT_HEARD]
     unknown = sum(one.verdict is RecordStatus.UNKNOWN for one in compared)
     tail = f", {unknown} unknown" if unknown else ", not all hosts answered" if silent else ""
+    parts = []
     if len(missing) == 1 and missing[0].real and missing[0].verdict is RecordStatus.LOST:
-        first = f"{missing[0].machine.name} is missing in VMM, and {missing[0].real.guest.power.value} on {missing[0].real.host}"
+        where = f"{missing[0].real.guest.power.value} on {missing[0].real.host}"
+        parts.append(f"{missing[0].machine.name} is missing in VMM, and {where}")
     elif missing:
-        first = f"{pluralize(len(missing), 'virtual machine')} missing"
-    elif others:
-        return f"{args.vmm}: VMM is wrong about {pluralize(others, 'virtual machine')}{tail}"
-    else:
+        parts.append(f"{pluralize(len(missing), 'virtual machine')} missing")
+    if unheard:
+        hosts = join_names(dict.fromkeys(unheard), 4)
+        parts.append(f"VMM does not hear from {hosts}, {pluralize(len(unheard), 'virtual machine')} there")
+    if others:
+        wrong = f"VMM is wrong about {pluralize(others, 'virtual machine')}"
+        parts.append(f"{others} more differ" if parts else wrong)
+    if not parts:
         agree = sum(one.verdict is RecordStatus.AGREES for one in compared)
-        return f"{args.vmm}: VMM and hosts agree about {pluralize(agree, 'virtual machine')}{tail}"
-    more = f", {others} more differ" if others else ""
-    return f"{args.vmm}: {first}{more}{tail}"[:150]
+        parts.append(f"VMM and hosts agree about {pluralize(agree, 'virtual machine')}")
+    return f"{args.vmm}: {', '.join(parts)}{tail}"[:150]
 
 
 def _summary(title: str, compared: Sequence[Compared]) -> str:

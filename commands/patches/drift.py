@@ -5,13 +5,12 @@ An update that most nodes list differs on those that do not list it; one that fe
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.api.facts import Unknown
 from commands.sources.rules import KnownIssue, traps
-from commands.sources.updates import Build, NodeUpdates
+from commands.sources.updates import NodeUpdates
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +65,6 @@ def _has(node: NodeUpdates, kb: str) -> bool:
 def _number(kb: str) -> tuple[int, str]:
     digits = "".join(letter for letter in kb.partition("-")[0] if letter.isdigit())
     return (int(digits or 0), kb)
-
-
-def usual_build(nodes: Mapping[str, NodeUpdates]) -> Build | None:
-    """The build that most nodes run; of two as frequent, the newer one."""
-    counted = Counter(node.build for node in nodes.values())
-    if not counted:
-        return None
-    return max(counted, key=lambda build: (counted[build], build.number, build.revision or 0))
 
 
 def triggered_issues(

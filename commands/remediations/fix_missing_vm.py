@@ -18,10 +18,9 @@ from commands.formatting import join_names, pluralize
 from commands.no_plan import no_plan, or_no_plan
 from commands.sources.cluster import Node, cluster_nodes
 from commands.sources.guests import Guest, Power
-from commands.sources.host_names import host_label
 from commands.sources.services import service_state
 from commands.sources.vmm import CODES, OLDEST
-from commands.vmm.compare import Compared, RecordStatus, compare
+from commands.vmm.compare import Compared, RecordStatus, compare, host_ids, known_states, node_of
 from commands.vmm.findings import because, refusal, shown
 from commands.vmm.gates import all_answered, backed_up, no_vmm_job, service_runs
 from commands.vmm.repair import (
@@ -133,7 +132,8 @@ def _records(server: str, found: find_missing_vms.Facts) -> tuple[Compared, ...]
             return f"{part.target}: {part.why}"
     assert not isinstance(found.hosts, Unknown)
     assert not isinstance(found.machines, Unknown)
-    return compare(found.machines, found.hosts, _seen(found), [one.target for one in _silent(found)])
+    silent = [one.target for one in _silent(found)]
+    return compare(found.machines, found.hosts, _seen(found), silent, known_states(found.layout))
 
 
 def _is_strange(found: find_missing_vms.Facts) -> bool:
@@ -167,7 +167,7 @@ def _repair(args: Args, facts: Facts, chosen: Resolved) -> Repair | str:
     assert isinstance(hosts, Mapping)
     assert one.real is not None  # else it was refused
     name, real = one.machine.name, one.real
-    ids = [host for host, called in hosts.items() if host_label(called) == host_label(real.host)]
+    ids = host_ids(real.host, hosts)
     node = facts.nodes.get(real.host)
     if len(ids) != 1 or node is None:
         return f"No plan for {name}: VMM lists {pluralize(len(ids), 'host')} called {real.host}, where it really is."
@@ -225,11 +225,17 @@ def _by_refresh(chosen: Resolved, repair: Repair) -> Plan:
 def _by_migration(facts: Facts, chosen: Resolved, repair: Repair) -> Plan:
     """To the host that VMM believes in, so that its next look finds it there."""
     one = chosen.record
-    believed = next((host for host in _seen(facts.found[chosen.server]) if host_label(host) == one.believed), "")
+    found = facts.found[chosen.server]
+    assert isinstance(found.hosts, Mapping)
+    believed = node_of(one.machine.host_id, found.hosts, _seen(found))
     node = facts.nodes.get(believed)
     if one.verdict is RecordStatus.STALE or node is None or repair.power is not Power.RUNNING:
         why = "it is where VMM believes it to be" if one.verdict is RecordStatus.STALE else "it does not run"
-        why = why if node else f"{one.believed or 'the host that VMM names'} did not answer"
+        why = (
+            why
+            if node
+            else f"{one.believed or 'the host that VMM names'} did not answer, or more than one bears that name"
+        )
         return no_plan(f"No plan for a live migration of {one.machine.name}: {why}.")
     return Plan(
         reason=because(one),

@@ -9,10 +9,11 @@ from bot.api.actions import ManualStep
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown, value_of
-from bot.api.plan import Gate, GateOutcome, Group, Plan, Step
+from bot.api.plan import Gate, GateOutcome, Group, OpenQuestion, Plan, Step
 from bot.api.query_client import QueryClient
-from commands.formatting import join_names, pluralize
-from commands.no_plan import no_plan
+from commands.formatting import format_size, join_names, pluralize, sentences
+from commands.no_plan import no_plan, or_no_plan
+from commands.sources.audit_log import Auditing, CrashOnAuditFail, WhenFull, look_at_auditing
 from commands.sources.audit_policy import Audits, Subcategory, as_it_was, object_access_policy, toggle_steps
 from commands.sources.cluster import Node, look_at_host
 
@@ -29,18 +30,21 @@ class Args:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Which Windows it is, and what it audits."""
+    """Which Windows it is, what it audits, and what hangs on that."""
 
     host: Node
     policy: tuple[Subcategory, ...] | Unknown
+    auditing: Auditing
 
 
 async def collect(args: Args, ask: QueryClient) -> Facts:
-    """One round."""
-    host, policy = await asyncio.gather(
-        look_at_host(args.node.name, ask), ask.query(object_access_policy(args.node.name))
+    """One round, and the names of the policies that set auditing, where there are any."""
+    host, policy, auditing = await asyncio.gather(
+        look_at_host(args.node.name, ask),
+        ask.query(object_access_policy(args.node.name)),
+        look_at_auditing(args.node.name, ask),
     )
-    return Facts(host, value_of(policy))
+    return Facts(host, value_of(policy), auditing)
 
 
 def plan(args: Args, facts: Facts) -> Plan:
@@ -50,9 +54,9 @@ def plan(args: Args, facts: Facts) -> Plan:
         return no_plan(refusal)
     assert isinstance(facts.policy, tuple)  # else it was refused
     steps = toggle_steps(on, facts.policy)
-    return Plan(
+    whole = Plan(
         reason=f"Remote browsing on {on} is said to fail. {_now(facts.policy)}",
-        impact=f"For a minute {on} audits every access to its objects: its Security log grows.",
+        impact=_impact(on, facts.auditing),
         rollback="Every subcategory is set back by its GUID; if a step fails, at once.",
         locks=(f"audit-policy:{on.lower()}",),
         gates=(
@@ -62,6 +66,8 @@ def plan(args: Args, facts: Facts) -> Plan:
                 outcome=GateOutcome.PASSED,
                 measured=pluralize(len(facts.policy), "subcategory", "subcategories"),
             ),
+            _does_not_stop(on, facts.auditing),
+            _no_other_policy(on, facts.auditing),
         ),
         groups=(
             Group("toggle", steps, on_failure="undo"),
@@ -72,6 +78,76 @@ def plan(args: Args, facts: Facts) -> Plan:
         expected_state="a person has browsed again; every subcategory is as it was",
         self_reverting=True,
     )
+    return or_no_plan(on, whole)
+
+
+def _impact(on: str, auditing: Auditing) -> str:
+    """What all those audits do to the Security log."""
+    size = f" at {format_size(auditing.most)}" if auditing.most else ""
+    full = auditing.when_full
+    if full is None or isinstance(full, Unknown):
+        log = "What that log does when it is full is not known: older or newer events may be lost."
+    else:
+        log = f"When that log is full{size}, it {full}."
+        log += {
+            WhenFull.KEEPS: " Until somebody clears it, security events of all kinds are lost.",
+            WhenFull.ARCHIVES: " The archives take space on its volume.",
+            WhenFull.OVERWRITES: "",
+        }[full]
+    policies = auditing.policies
+    others = ""
+    if policies and not isinstance(policies, Unknown):
+        others = (
+            f"Group Policy sets auditing there too ({join_names(policies, 4)}), and a refresh in between sets it anew."
+        )
+    return sentences((f"For a minute {on} audits every access to its objects: its Security log grows.", log, others))
+
+
+def _does_not_stop(on: str, auditing: Auditing) -> Gate:
+    """With CrashOnAuditFail, the first audit that a full log does not take stops Windows (C0000244) [doc]."""
+    says = f"{on} does not stop when an audit cannot be written"
+    crash, full = auditing.crash, auditing.when_full
+    if isinstance(crash, Unknown):
+        missing = OpenQuestion(f"CrashOnAuditFail of {on}", crash.why, crash.remedy)
+        told = f"CrashOnAuditFail is not known: {crash.why.rstrip('.')}"
+        return Gate(says, GateOutcome.NOT_KNOWN, told, unknowns=(missing,))
+    if crash is CrashOnAuditFail.OFF:
+        return Gate(says, GateOutcome.PASSED, "CrashOnAuditFail is 0")
+    if crash is CrashOnAuditFail.TRIPPED:
+        told = (
+            "CrashOnAuditFail is 2: an audit has failed already, and only administrators may log on until the Security log"
+            " is cleared and the value is 1 again"
+        )
+        return Gate(says, GateOutcome.BLOCKED, told)
+    if full is WhenFull.OVERWRITES:
+        return Gate(says, GateOutcome.PASSED, f"CrashOnAuditFail is 1, and the Security log {full}")
+    if full is WhenFull.KEEPS:
+        told = f"CrashOnAuditFail is 1, and a full Security log {full}: the first audit then stops {on} with C0000244"
+        return Gate(says, GateOutcome.BLOCKED, told)
+    if full is WhenFull.ARCHIVES:
+        why = f"a full one {full}, which counts only from the next start or clearing on, and takes a volume with room"
+    else:
+        why = full.why if isinstance(full, Unknown) else "neither its service nor a policy says it."
+    missing = OpenQuestion(f"what a full Security log of {on} does", why, f"On {on}: wevtutil gl Security")
+    told = f"CrashOnAuditFail is 1, and what a full Security log does is not known: {why.rstrip('.')}"
+    return Gate(says, GateOutcome.NOT_KNOWN, told, unknowns=(missing,))
+
+
+def _no_other_policy(on: str, auditing: Auditing) -> Gate:
+    """Only a warning: a refresh in between is seen by the comparison at the end, and the policy wins either way."""
+    says = f"No Group Policy sets an advanced audit policy on {on}"
+    policies = auditing.policies
+    if isinstance(policies, Unknown):
+        missing = OpenQuestion(f"which Group Policy sets auditing on {on}", policies.why, policies.remedy)
+        told = f"not known: {policies.why.rstrip('.')}"
+        return Gate(says, GateOutcome.NOT_KNOWN, told, blocks=False, unknowns=(missing,))
+    legacy = ""
+    if auditing.ignores_legacy is True:
+        legacy = "; a legacy audit policy is passed over"
+    elif auditing.ignores_legacy is False:
+        legacy = "; a legacy audit policy of a Group Policy would count, and was not read"
+    told = f"{join_names(policies, 4)} {'does' if len(policies) == 1 else 'do'}" if policies else "none was applied"
+    return Gate(says, GateOutcome.of(not policies), f"{told}{legacy}", blocks=False)
 
 
 def _refused(on: str, facts: Facts) -> str:

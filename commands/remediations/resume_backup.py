@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from bot.api.arguments import Target
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown, value_of
-from bot.api.plan import Check, Expect, Gate, GateOutcome, Group, Plan, Step
+from bot.api.plan import Check, Expect, Gate, GateOutcome, Group, OpenQuestion, Plan, Step
 from bot.api.queries import Predicate
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
@@ -65,7 +64,10 @@ async def collect(args: Args, ask: QueryClient) -> Facts:
     jobs = value_of(await ask.query(backup_job(args.job)))
     if isinstance(jobs, Unknown) or not jobs or not jobs[0].machine or jobs[0].has_ended:
         return Facts(ask.now, jobs)
-    return Facts(ask.now, jobs, await space_facts.find_guest_space(Target(jobs[0].machine, "host"), ask))
+    client = await ask.find_host(jobs[0].client)
+    if isinstance(client, Unknown):
+        return Facts(ask.now, jobs, space_facts.GuestSpaceFacts(ask.now, (), {}, (client,)))
+    return Facts(ask.now, jobs, await space_facts.find_guest_space(client, ask))
 
 
 def plan(args: Args, facts: Facts) -> Plan:
@@ -115,18 +117,40 @@ def _has_room(job: BackupJob, space: space_facts.GuestSpaceFacts | None) -> Gate
     volumes = [part for part in space.space.values() if isinstance(part, Volumes)] if space else []
     full = space_facts.short_of_space(space) if space else ()
     if full:
-        return Gate(says, outcome=GateOutcome.BLOCKED, measured=f"full or low: {join_names(full, 4)}")
+        return Gate(says, outcome=GateOutcome.BLOCKED, measured=f"full or low: {join_names(full, 4)}", guards="worth")
+    missing = _missing(job, space)
     silent = len(space.space) - len(volumes) if space else 0
     why = f": {space.silent_hosts[0].why.partition('. ')[0]}" if space and space.silent_hosts else ""
     if not volumes or why:
-        return Gate(says, outcome=GateOutcome.NOT_KNOWN, measured=f"not known{why}", blocks=False)
+        told = f"not known{why}"
+        return Gate(says, GateOutcome.NOT_KNOWN, told, blocks=False, guards="worth", unknowns=missing)
     rest = f", {silent} not known" if silent else ""
     return Gate(
         says,
         outcome=GateOutcome.NOT_KNOWN if silent else GateOutcome.PASSED,
         measured=f"{pluralize(len(volumes), 'guest')} answered{rest}",
         blocks=False,
+        guards="worth",
+        unknowns=missing if silent else (),
     )
+
+
+def _missing(job: BackupJob, space: space_facts.GuestSpaceFacts | None) -> tuple[OpenQuestion, ...]:
+    """What nobody told: the guests of a machine, the free space of a guest."""
+    if space is None:
+        return (
+            OpenQuestion(
+                f"guests of {job.client or 'the client of the job'}", "the job names no machine that it saves."
+            ),
+        )
+    names = {one.guest.vm_id: one.guest.name for one in space.guests}
+    hosts = [OpenQuestion(f"guests of {one.target}", one.why, one.remedy) for one in space.silent_hosts]
+    guests = [
+        OpenQuestion(f"free space of {names.get(vm_id, vm_id)}", part.why, part.remedy)
+        for vm_id, part in space.space.items()
+        if not isinstance(part, Volumes)
+    ]
+    return (*hosts, *guests)
 
 
 def _resume(number: int) -> Step:

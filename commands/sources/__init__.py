@@ -10,8 +10,8 @@ guests          virtual machines of a host          kvp             what a guest
 volumes         volumes inside a guest              snapshots       snapshot volumes mounted on a host
 vss_writers     VSS writers of a host               backup_state    does a backup run, by the guests' own status
 event_log       what the logs name                  services        Windows services, and restarting one with waits
-updates         builds, updates, pending reboots    audit_policy    what Object Access audits
-clock           what time a machine believes it is
+updates         builds, updates, reboot flags       audit_policy    what Object Access audits
+clock           what time a machine believes it is  audit_log       a full Security log; who else sets auditing
 commvault       backup jobs                         vmm             what SCVMM's database believes
 identity        is this the machine we meant?       rules           the rule files, read and checked
 host_names      is this the same host?

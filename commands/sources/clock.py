@@ -1,12 +1,14 @@
-"""The time that a Windows machine believes it is.
+"""The time that a Windows machine believes it is, and when it started.
 
-Win32_OperatingSystem.LocalDateTime is the machine's date and time of day, a CIM datetime with its distance from UTC
-[doc]. A time without that distance is not used: in another zone it would be hours off and look exact.
+Win32_OperatingSystem.LocalDateTime is the machine's date and time of day, LastBootUpTime when it was last restarted, both
+CIM datetimes with their distance from UTC [doc]. A time without that distance is not used: in another zone it would be
+hours off and look exact.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 
 from bot.api.queries import Wql
 from bot.api.rows import Rows, get_datetime, get_str
@@ -15,21 +17,31 @@ from bot.api.sources import Source
 
 def machine_time(on: str) -> Source[datetime]:
     """The question: what time is it there?"""
-    return Source(Wql(on, "root/cimv2", "Win32_OperatingSystem", ("LocalDateTime",)), _read_time)
+    return _system_time(on, "LocalDateTime")
 
 
-def _read_time(rows: Rows) -> datetime:
+def last_start(on: str) -> Source[datetime]:
+    """The question: when did Windows start there?"""
+    return _system_time(on, "LastBootUpTime")
+
+
+def _system_time(on: str, column: str) -> Source[datetime]:
+    query = Wql(on, "root/cimv2", "Win32_OperatingSystem", (column,))
+    return Source(query, partial(_read_time, column))
+
+
+def _read_time(column: str, rows: Rows) -> datetime:
     """The time, in UTC.
 
     Raises:
         CellError: it is no time.
         ValueError: there is none, or not its distance from UTC.
     """
-    told = get_datetime(rows[0], "LocalDateTime") if rows else None
+    told = get_datetime(rows[0], column) if rows else None
     if told is None:
-        raise ValueError("Win32_OperatingSystem returned no LocalDateTime")
-    if datetime.fromisoformat(_whole_seconds(get_str(rows[0], "LocalDateTime"))).tzinfo is None:
-        raise ValueError("LocalDateTime has no UTC offset")
+        raise ValueError(f"Win32_OperatingSystem returned no {column}")
+    if datetime.fromisoformat(_whole_seconds(get_str(rows[0], column))).tzinfo is None:
+        raise ValueError(f"{column} has no UTC offset")
     return told
 
 

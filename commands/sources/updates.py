@@ -2,7 +2,9 @@
 
 Win32_QuickFixEngineering lists updates of Component Based Servicing only [doc]: an update that is not listed may be
 there all the same, so "not listed" is never "not installed". The update revision (UBR) of cumulative systems stands
-in the registry [mem]; 2008 R2 has none.
+in the registry [mem]; 2008 R2 has none. A server is enrolled for hotpatches where the enrollment package, HotPatchTableSize
+and virtualization-based security are all there [src: a scanner's published code; the last one also doc]: no page says
+what their absence means.
 """
 
 from __future__ import annotations
@@ -11,8 +13,9 @@ import asyncio
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
-from bot.api.facts import Unknown, value_of
+from bot.api.facts import Unknown, value_of, values_of
 from bot.api.queries import Predicate, Registry, Wql
 from bot.api.query_client import QueryClient
 from bot.api.rows import CellError, Rows, get_int, get_str, get_strs
@@ -24,6 +27,13 @@ _KB = re.compile(r"KB\d{5,8}(-v\d+)?", re.IGNORECASE)
 _CURRENT_VERSION = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion"
 _SERVICING = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing"
 _AUTO_UPDATE = r"SOFTWARE\Microsoft\Windows\CurrentVersion\WindowsUpdate\Auto Update"
+_ENROLLMENT = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion\Update\TargetingInfo\DynamicInstalled\Hotpatch.amd64"
+_ENROLLED = "Hotpatch Enrollment Package"
+_MEMORY = r"SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management"
+_SECURITY = "EnableVirtualizationBasedSecurity"
+_DEVICE_GUARD = r"SYSTEM\CurrentControlSet\Control\DeviceGuard"
+BY_SERVICING, BY_UPDATE = "servicing", "Windows Update"  # who wants a restart
+_CUMULATIVE = 14393
 _DISK_TYPES = ("Microsoft Synthetic SCSI Controller", "Microsoft Synthetic Disk Drive", "Microsoft Virtual Hard Disk")
 
 
@@ -39,6 +49,11 @@ class Build:
     number: int
     revision: int | None
 
+    @property
+    def is_cumulative(self) -> bool:
+        """Whether number and revision say its level, whatever is listed: from 2016 on [doc]."""
+        return self.number >= _CUMULATIVE
+
     def __str__(self) -> str:
         """As `winver` shows it: "14393.6897"; a system without revisions shows its build alone."""
         return str(self.number) if self.revision is None else f"{self.number}.{self.revision}"
@@ -50,7 +65,7 @@ class NodeUpdates:
 
     Attributes:
         listed: the updates it lists, "KB2616676" or "KB2616676-v2".
-        reboot_for: why Windows wants a restart; () for none.
+        reboot_for: whose flag wants a restart, however old it is; () for none.
         failed: what could not be read beside it.
     """
 
@@ -85,12 +100,38 @@ async def look_at_updates(nodes: Iterable[Node], ask: QueryClient) -> dict[str, 
         ask.query_many({on: registry_subkeys(on, _AUTO_UPDATE) for on in names}),
     )
     return {
-        on: _node(value_of(builds[on]), value_of(listed[on]), value_of(servicing[on]), value_of(automatic[on]))
+        on: _node(on, value_of(builds[on]), value_of(listed[on]), value_of(servicing[on]), value_of(automatic[on]))
         for on in names
     }
 
 
+async def look_at_tracks(names: Iterable[str], ask: QueryClient) -> dict[str, bool | None]:
+    """Whether hosts are enrolled for hotpatches: True, or None where that is not known. Nothing says that one is not."""
+    questions = {
+        (name, key): Source(Registry(name, key, (value,)), partial(_read_value, value))
+        for name in names
+        for key, value in ((_ENROLLMENT, "Name"), (_MEMORY, "HotPatchTableSize"), (_DEVICE_GUARD, _SECURITY))
+    }
+    told = values_of(await ask.query_many(questions)) if questions else {}
+    return {
+        name: True
+        if told[name, _ENROLLMENT] == _ENROLLED and _is_set(told[name, _MEMORY]) and told[name, _DEVICE_GUARD] == "1"
+        else None
+        for name in dict.fromkeys(name for name, _ in questions)
+    }
+
+
+def _is_set(told: str | Unknown) -> bool:
+    return not isinstance(told, Unknown) and told.strip() not in ("", "0")
+
+
+def _read_value(name: str, rows: Rows) -> str:
+    """One value as text, "" where there is none. Raises CellError."""
+    return get_str(rows[0], name) if rows else ""
+
+
 def _node(
+    on: str,
     build: Build | Unknown,
     listed: frozenset[str] | Unknown,
     servicing: frozenset[str] | Unknown,
@@ -99,11 +140,13 @@ def _node(
     """A node without its build or its list cannot be compared; the reboot keys may be missing alone."""
     if isinstance(build, Unknown):
         return build
+    if build.is_cumulative and build.revision is None:
+        return Unknown(on, "bad reply", f"it runs build {build.number} and tells no update revision (UBR).")
     if isinstance(listed, Unknown):
         return listed
     wants = (
-        ("servicing", servicing, "rebootpending"),
-        ("Windows Update", automatic, "rebootrequired"),
+        (BY_SERVICING, servicing, "rebootpending"),
+        (BY_UPDATE, automatic, "rebootrequired"),
     )
     failed = tuple(part for part in (servicing, automatic) if isinstance(part, Unknown))
     reboot_for = tuple(why for why, keys, key in wants if not isinstance(keys, Unknown) and key in keys)

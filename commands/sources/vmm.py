@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from types import MappingProxyType
 
 from bot.api.facts import Unknown, value_of
@@ -20,24 +21,81 @@ from bot.api.sources import Source
 from commands.sources.guests import Power
 from commands.sources.identity import guid
 
-MISSING, MOVING = 220, 200
-STATES: Mapping[int, str] = MappingProxyType(
-    {
-        0: "Running", 1: "PowerOff", 2: "PoweringOff", 3: "Saved", 4: "Saving", 5: "Restoring", 6: "Paused",
-        10: "DiscardSavedState", 11: "Starting", 12: "MergingDrives", 13: "Deleting", 14: "Reset",
-        80: "DiscardingDrives", 81: "Pausing", 100: "UnderCreation", 101: "CreationFailed", 102: "Stored",
-        103: "UnderTemplateCreation", 104: "TemplateCreationFailed", 105: "CustomizationFailed", 106: "UnderUpdate",
-        107: "UpdateFailed", 108: "ReplacementFailed", 109: "UnderReplacement", 200: "UnderMigration",
-        201: "MigrationFailed", 210: "CreatingCheckpoint", 211: "DeletingCheckpoint", 212: "RecoveringCheckpoint",
-        213: "CheckpointFailed", 214: "InitializingCheckpointOperation", 215: "FinishingCheckpointOperation",
-        220: "Missing", 221: "HostNotResponding", 222: "Unsupported", 223: "IncompleteVMConfig",
-        224: "UnsupportedSharedFiles", 225: "UnsupportedCluster", 226: "UnderLiveCloning", 227: "DbOnly",
-        240: "P2VCreationFailed", 250: "V2VCreationFailed",
-    }
-)  # fmt: skip
+
+class ObjectState(IntEnum):
+    """What VMM says of a virtual machine: its VMComputerSystemState [src: three lists]. Unlisted ones are not known."""
+
+    RUNNING = 0
+    POWER_OFF = 1
+    POWERING_OFF = 2
+    SAVED = 3
+    SAVING = 4
+    RESTORING = 5
+    PAUSED = 6
+    DISCARD_SAVED_STATE = 10
+    STARTING = 11
+    MERGING_DRIVES = 12
+    DELETING = 13
+    RESET = 14
+    DISCARDING_DRIVES = 80
+    PAUSING = 81
+    UNDER_CREATION = 100
+    CREATION_FAILED = 101
+    STORED = 102
+    UNDER_TEMPLATE_CREATION = 103
+    TEMPLATE_CREATION_FAILED = 104
+    CUSTOMIZATION_FAILED = 105
+    UNDER_UPDATE = 106
+    UPDATE_FAILED = 107
+    REPLACEMENT_FAILED = 108
+    UNDER_REPLACEMENT = 109
+    UNDER_MIGRATION = 200
+    MIGRATION_FAILED = 201
+    CREATING_CHECKPOINT = 210
+    DELETING_CHECKPOINT = 211
+    RECOVERING_CHECKPOINT = 212
+    CHECKPOINT_FAILED = 213
+    INITIALIZING_CHECKPOINT_OPERATION = 214
+    FINISHING_CHECKPOINT_OPERATION = 215
+    MISSING = 220
+    HOST_NOT_RESPONDING = 221
+    UNSUPPORTED = 222
+    INCOMPLETE_VM_CONFIG = 223
+    UNSUPPORTED_SHARED_FILES = 224
+    UNSUPPORTED_CLUSTER = 225
+    UNDER_LIVE_CLONING = 226
+    DB_ONLY = 227
+    P2V_CREATION_FAILED = 240
+    V2V_CREATION_FAILED = 250
+
+    @property
+    def word(self) -> str:
+        """VMM's own word for it."""
+        return _VMM_WORDS.get(self, "".join(part.capitalize() for part in self.name.split("_")))
+
+
+_VMM_WORDS = {
+    ObjectState.INCOMPLETE_VM_CONFIG: "IncompleteVMConfig",
+    ObjectState.P2V_CREATION_FAILED: "P2VCreationFailed",
+    ObjectState.V2V_CREATION_FAILED: "V2VCreationFailed",
+}
+STATES: Mapping[int, str] = MappingProxyType({int(state): state.word for state in ObjectState})
+MISSING, MOVING, NOT_HEARD = map(
+    int, (ObjectState.MISSING, ObjectState.UNDER_MIGRATION, ObjectState.HOST_NOT_RESPONDING)
+)
+OF_2008_R2 = frozenset({ObjectState.RUNNING, ObjectState.MISSING})  # all that were seen there
 MOST_JOBS = 100  # the TOP of the select: as many may be more
 # States that a job of VMM's leaves behind when it is done: until then its record is nobody else's business.
 BUSY = frozenset({2, 4, 5, 10, 11, 12, 13, 14, 80, 81, 100, 103, 106, 109, MOVING, 210, 211, 212, 214, 215, 226})
+# What a state says of a machine that is left in peace; VMM has none for those whose files cannot be reached.
+SAYS: Mapping[int, frozenset[Power]] = MappingProxyType(
+    {
+        ObjectState.RUNNING: frozenset({Power.RUNNING, Power.RUNNING_CRITICAL}),
+        ObjectState.POWER_OFF: frozenset({Power.OFF, Power.OFF_CRITICAL}),
+        ObjectState.SAVED: frozenset({Power.SAVED, Power.FAST_SAVED, Power.SAVED_CRITICAL}),
+        ObjectState.PAUSED: frozenset({Power.PAUSED, Power.PAUSED_CRITICAL}),
+    }
+)
 CODES: Mapping[Power, int] = MappingProxyType({Power.RUNNING: 0, Power.OFF: 1, Power.SAVED: 3, Power.PAUSED: 6})
 
 _IDS, _TEXTS = {"uniqueidentifier"}, {"nvarchar", "varchar", "nchar", "char"}

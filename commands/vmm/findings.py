@@ -8,28 +8,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bot.api.facts import Unknown
 from bot.api.report import Column, Finding, Severity, Table
-from commands.formatting import join_names
-from commands.sources.vmm import VmmJob
+from commands.formatting import join_names, pluralize
+from commands.sources.vmm import SAYS, VmmJob
 from commands.vmm.compare import Compared, RecordStatus
 
 _REMOVE = "Do not remove it in VMM: Remove-SCVirtualMachine without -Force deletes its files."
 _SEVERITIES = {
     RecordStatus.LOST: (Severity.FAULT, "MISSING"),
     RecordStatus.GONE: (Severity.FAULT, "NOT FOUND"),
+    RecordStatus.NOT_HEARD: (Severity.FAULT, "NOT HEARD"),
     RecordStatus.DUPLICATE: (Severity.FAULT, "DUPLICATE"),
     RecordStatus.STALE: (Severity.WARNING, "MISSING"),
     RecordStatus.WRONG_HOST: (Severity.WARNING, "WRONG HOST"),
+    RecordStatus.OTHER_STATE: (Severity.WARNING, "OTHER STATE"),
     RecordStatus.BUSY: (Severity.NOTE, "BUSY"),
 }
 ORDER = tuple(_SEVERITIES)
 
 
-def findings(compared: Sequence[Compared], jobs: Mapping[str, VmmJob]) -> tuple[Finding, ...]:
-    """One finding per record that differs, worst first; duplicates in one finding per machine."""
+def findings(
+    compared: Sequence[Compared], jobs: Mapping[str, VmmJob], running: int | Unknown | None = None
+) -> tuple[Finding, ...]:
+    """One finding per record that differs, worst first; duplicates in one per machine, silence in one per host.
+
+    Args:
+        compared: all records.
+        jobs: VMM's id of a machine -> the job that failed over it.
+        running: how many jobs run in VMM, where it tells that: a state of a job that nobody runs was left behind.
+    """
     found: list[Finding] = []
     told: set[str] = set()
     for verdict in ORDER:
+        if verdict is RecordStatus.NOT_HEARD:
+            found += _not_heard(compared)
+            continue
+        if verdict is RecordStatus.BUSY and running == 0:
+            found += [_left_behind(one) for one in compared if one.verdict is verdict]
+            continue
         for one in compared:
             if one.verdict is not verdict or (verdict is RecordStatus.DUPLICATE and one.machine.vm_id in told):
                 continue
@@ -73,7 +90,11 @@ def refusal(one: Compared) -> str:
     return {
         RecordStatus.AGREES: f"Nothing to mend: VMM and {one.believed} agree about {name}.",
         RecordStatus.DUPLICATE: f"No plan for {name}: VMM has more than one record of this machine, and nobody can tell which one is right.",
-        RecordStatus.BUSY: f"No plan for {name}: a job of VMM's is at work on it ({one.machine.state_name}).",
+        RecordStatus.BUSY: f"No plan for {name}: VMM has it under a job of its own ({one.machine.state_name}).",
+        RecordStatus.NOT_HEARD: f"No plan for {name}: VMM does not hear from {_host(one)}, and can refresh nothing there. Mend that first.",
+        RecordStatus.OTHER_STATE: (
+            f"No plan for {name}: it is where VMM believes it to be, and VMM says {_state(one)}. On the VMM server: {_refresh(one)}"
+        ),
         RecordStatus.GONE: f"No plan for {name}: every node answered, and none of them has it. Look for its files.",
         RecordStatus.UNKNOWN: f"No plan for {name}: where it is is not known. {one.why}",
         RecordStatus.NOT_COMPARED: f"No plan for {name}: its host was not asked or did not answer.",
@@ -101,12 +122,69 @@ def _finding(one: Compared, compared: Sequence[Compared], job: VmmJob | None) ->
     return Finding(severity, word, one.machine.name, _says(one, compared), tuple(lines))
 
 
+def _not_heard(compared: Sequence[Compared]) -> list[Finding]:
+    """One finding per host: what VMM says of its machines is only that it does not hear from them."""
+    hosts: dict[str, list[Compared]] = {}
+    for one in compared:
+        if one.verdict is RecordStatus.NOT_HEARD:
+            hosts.setdefault(_host(one), []).append(one)
+    return [_silent_host(host, records) for host, records in hosts.items()]
+
+
+def _silent_host(host: str, records: Sequence[Compared]) -> Finding:
+    severity, word = _SEVERITIES[RecordStatus.NOT_HEARD]
+    there = [one for one in records if one.real is not None]
+    where: dict[str, int] = {}
+    for one in there:
+        assert one.real is not None
+        where[one.real.host] = where.get(one.real.host, 0) + 1
+    seen = join_names([f"{count} on {node}" for node, count in where.items()])
+    says = f"VMM does not hear from {host}: {pluralize(len(records), 'virtual machine')} Host Not Responding (221)"
+    says += f"; seen by hvops: {seen}." if seen else "; hvops sees none of them."
+    lines = [
+        ("Virtual machines", join_names([one.machine.name for one in records], 20)),
+        (
+            "Means",
+            "VMM cannot talk to its agent there, so what it shows of them is old, and its jobs about them fail."
+            + (" The machines themselves answer to their host." if there else ""),
+        ),
+        (
+            "By hand",
+            (
+                f"On {host}: is the service SCVMMAgent running, and does WinRM answer the VMM server? Then on the VMM server:"
+                " Get-SCVMHost | Where-Object OverallState -ne OK, and refresh that host with Read-SCVMHost."
+            ),
+        ),
+        (
+            "Do not do now",
+            _REMOVE.replace("Do not remove it", "Do not remove them or the host").replace("its files", "the files"),
+        ),
+    ]
+    return Finding(severity, word, host, says, tuple(lines))
+
+
+def _left_behind(one: Compared) -> Finding:
+    """A state that a job of VMM's sets while it runs, and no job runs."""
+    is_there = f"; it is {one.real.guest.power} on {one.real.host}" if one.real else ""
+    lines = (
+        ("Means", "No job runs in VMM, so an earlier one has left this state behind."),
+        ("By hand", f"On the VMM server: {_refresh(one)} If it stays: {_dismiss(one)}"),
+    )
+    says = f"VMM says {_state(one)} on {_host(one)}, and runs no job{is_there}."
+    return Finding(Severity.WARNING, "LEFT BEHIND", one.machine.name, says, lines)
+
+
+def _dismiss(one: Compared) -> str:
+    """What makes VMM forget a failed job of its own about a machine [doc: Repair-SCVirtualMachine]."""
+    return f"Get-SCVirtualMachine -ID {one.machine.object_id} | Repair-SCVirtualMachine -Dismiss"
+
+
 def _says(one: Compared, compared: Sequence[Compared]) -> str:
     if one.verdict is RecordStatus.DUPLICATE:
         records = sum(other.machine.vm_id == one.machine.vm_id for other in compared)
         return f"VMM has {records} records of this one virtual machine."
     if one.verdict is RecordStatus.BUSY:
-        return f"VMM says {_state(one)} on {_host(one)}: a job of its own is at work."
+        return f"VMM says {_state(one)} on {_host(one)}: a job of its own should be at work."
     is_there = f"{one.real.guest.power.value} on {one.real.host}" if one.real else "on no node"
     return f"VMM says {_state(one)} on {_host(one)}; it is {is_there}."
 
@@ -181,6 +259,25 @@ def _wrong_host(one: Compared, _all: Sequence[Compared]) -> Lines:
     ]
 
 
+def _other_state(one: Compared, _all: Sequence[Compared]) -> Lines:
+    if one.machine.state in SAYS:
+        means = (
+            "It is where VMM believes it to be. VMM looks from time to time; a state that stays wrong is not looked at."
+        )
+        return [("Means", means), ("By hand", f"Look again in a few minutes, or on the VMM server: {_refresh(one)}")]
+    return [
+        (
+            "Means",
+            (
+                "It is where VMM believes it to be. What VMM says is about VMM's own management of it, and can be the memory"
+                " of a job that failed: no such state is the machine's."
+            ),
+        ),
+        ("By hand", f"On the VMM server: {_refresh(one)} After a failed job: {_dismiss(one)}"),
+        ("Do not do now", _REMOVE),
+    ]
+
+
 def _busy(_one: Compared, _all: Sequence[Compared]) -> Lines:
     return [
         ("Next", "Wait until the job in VMM has ended, then look again. Its record is locked until then (error 2606).")
@@ -200,6 +297,7 @@ _LINES = {
     RecordStatus.DUPLICATE: _duplicate,
     RecordStatus.STALE: _stale,
     RecordStatus.WRONG_HOST: _wrong_host,
+    RecordStatus.OTHER_STATE: _other_state,
     RecordStatus.BUSY: _busy,
 }
 

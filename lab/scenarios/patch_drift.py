@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from lab.tour import Step
+from lab.world import events
 from lab.world.model import Node
 from lab.world.world import World
 
@@ -25,7 +28,9 @@ def begin(world: World) -> None:
     for name in ("hv02", "hv05"):
         _remove(world.node(name), BLOCKED)
     _remove(world.node("hv06"), MISSED)
-    world.node("hv06").reboot_wanted_by.add("cbs")
+    hv06 = world.node("hv06")
+    hv06.reboot_wanted_by.add("cbs")
+    world.log(hv06, events.restart_needed(hv06.updates[-1].kb, world.now - timedelta(days=2)))
     world.prefilled = "/verify-kb-drift prod"
     world.set_alert(
         f"Cluster validation of prod: an update is missing on some nodes ({BLOCKED}). Windows Update offers nothing.",

@@ -1,7 +1,8 @@
 """The events that practice machines write, one function per kind; texts in English, as their catalogues have them.
 
 10102: known from one field note only; its text as printed there. 1137 and 1071: Microsoft's list of FailoverClustering
-events [doc], the names of their data [mem]. 8194: published reports in two languages [cap]. 8224: [mem].
+events [doc], the names of their data [mem]. 8194: published reports in two languages [cap]. 8224: [mem]. Servicing 4: its number
+and meaning from a public list of providers [src].
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from lab.world.win32_errors import LOCKED_STATUS
 VMMS_ADMIN = "Microsoft-Windows-Hyper-V-VMMS-Admin"
 VMMS = "Microsoft-Windows-Hyper-V-VMMS"
 CLUSTERING = "Microsoft-Windows-FailoverClustering"
+SERVICING = "Microsoft-Windows-Servicing"
 ERROR, WARNING, INFORMATION = 2, 3, 4
 
 
@@ -84,6 +86,19 @@ def shadow_service_idle(at: datetime) -> Event:
     """8224: the VSS service stops because nothing is left to do, some minutes after a backup."""
     text = "The VSS service is shutting down due to idle timeout. "
     return Event("Application", "VSS", 8224, INFORMATION, at, (), text)
+
+
+def restart_needed(kb: str, at: datetime) -> Event:
+    """Servicing 4: an update is only there after a restart. Text and names of the data [mem]."""
+    text = f"A reboot is necessary before package {kb} can be changed to the Installed state."
+    data = (
+        ("PackageIdentifier", kb),
+        ("IntendedPackageState", "5112"),
+        ("IntendedPackageStateTextized", "Installed"),
+        ("ErrorCode", "0x0"),
+        ("Client", "WindowsUpdateAgent"),
+    )
+    return Event("Setup", SERVICING, 4, INFORMATION, at, data, text)
 
 
 def service_state(windows: Windows, service: str, state: str, at: datetime) -> Event:

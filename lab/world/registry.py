@@ -2,7 +2,8 @@
 
 Keys and values: CurrentVersion and UBR, the pending-reboot keys, Nls/CodePage [mem]; Guest/Parameters that Data
 Exchange writes in a guest [mem], VirtualMachineId from hosts of 2012 on; HKLM/Cluster/Resources: the way the cluster
-keeps private properties, used where WMI's PrivateProperties cannot be read [mem].
+keeps private properties, used where WMI's PrivateProperties cannot be read [mem]; Lsa and the Security log as Setup leaves
+them: events are overwritten, and nothing stops the machine [mem].
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ CURRENT_VERSION = "SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion"
 SERVICING = "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Component Based Servicing"
 AUTO_UPDATE = "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\WindowsUpdate\\Auto Update"
 SESSION_MANAGER = "SYSTEM\\CurrentControlSet\\Control\\Session Manager"
+LSA = "SYSTEM\\CurrentControlSet\\Control\\Lsa"
+SECURITY_LOG = "SYSTEM\\CurrentControlSet\\Services\\EventLog\\Security"
 GUEST_PARAMETERS = "SOFTWARE\\Microsoft\\Virtual Machine\\Guest\\Parameters"
 
 
@@ -28,6 +31,8 @@ def keys(windows: Windows, oem_code_page: int = 0) -> Keys:
         AUTO_UPDATE: {},
         SESSION_MANAGER: {"BootExecute": ["autocheck autochk *"]},
         "SYSTEM\\CurrentControlSet\\Control\\Nls\\CodePage": _code_pages(windows, oem_code_page),
+        LSA: {"crashonauditfail": 0},
+        SECURITY_LOG: {"MaxSize": 20 * 2**20, "Retention": 0, "AutoBackupLogFiles": 0},
         "SYSTEM\\CurrentControlSet\\Control\\ComputerName\\ComputerName": {"ComputerName": windows.name.upper()},
         "SYSTEM\\CurrentControlSet\\Services\\Tcpip\\Parameters": {"Hostname": windows.name, "Domain": windows.domain},
     }

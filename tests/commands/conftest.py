@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from bot.api.arguments import Target
 from bot.api.facts import Known, Unknown
 from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, SampleHistory, WinRMConfig, Wql
 from bot.api.rows import Rows
@@ -43,6 +44,7 @@ class ScriptedAsk:
         self.script = {(on.casefold(), what): rows for (on, what), rows in script.items()}
         self.silent = {on.casefold(): kind for on, kind in (silent or {}).items()}
         self.asked: list[Query] = []
+        self.strangers: set[str] = set()
         self.rounds = 0
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -52,6 +54,12 @@ class ScriptedAsk:
 
     async def query(self, source: Source[T]) -> Known[T] | Unknown:
         return (await self.query_many({0: source}))[0]
+
+    async def find_host(self, name: str) -> Target | Unknown:
+        """Any name is a host that stands alone, but those of `strangers`."""
+        if name in self.strangers:
+            return Unknown(name, "not in the inventory", f"There is no cluster or host “{name}” in the estate.")
+        return Target(name.partition(".")[0], "host")
 
     async def query_many(self, sources: Mapping[K, Source[T]]) -> dict[K, Known[T] | Unknown]:
         if sources:

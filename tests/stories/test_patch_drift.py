@@ -42,7 +42,7 @@ async def test_a_silent_node_is_unknown_and_never_different(play):
         assert "REBOOT PENDING hv06" in told
 
 
-async def test_the_update_revision_comes_before_the_updates(play):
+async def test_the_update_revision_says_the_level_and_not_the_list(play):
     async with play("healthy") as ops:
         node = ops.estate.world.node("br02")
         older = replace(node.release, revision=1)
@@ -50,7 +50,8 @@ async def test_the_update_revision_comes_before_the_updates(play):
         ops.estate.do(lambda: setattr(node, "updates", node.updates[1:]))
         await ops.says("/verify-kb-drift branch")
         told = plain_text(await ops.sees("1 of 4 nodes differ"))
-        assert told.index("Build 17763.1; most nodes run 17763.4010") < told.index("not listed; 3 of 4 list it")
+        assert "Build 17763.1; most nodes run 17763.4010" in told
+        assert "not listed; " not in told
         assert "br01 br03 br04" in told
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from bot.api.arguments import Target
 from bot.api.facts import Known, Unknown, value_of, values_of
 from bot.api.queries import (
     GuestRegistry,
@@ -19,7 +20,7 @@ from bot.api.queries import (
 from bot.api.rows import CellError, get_int, get_str
 from bot.api.sources import Source
 from bot.dispatch.query_session import Progress, QuerySession, describe
-from bot.errors import AuthenticationFailed, ConnectionFailed, TargetTimeout
+from bot.errors import AuthenticationFailed, ConnectionFailed, TargetTimeout, UsageError
 from bot.transport.client import QueryResult
 from bot.transport.windows.program_output import OutputNotParsed
 
@@ -232,6 +233,74 @@ def test_questions_as_an_engineer_writes_them():
     assert describe(RunReader("a", "wevtutil query events", make_params(channel="System", ids="1", most=3))) == (
         "wevtutil qe System /q:*[System[(EventID=1)]] /f:xml /rd:true /c:3 /uni:true"
     )
+
+
+class Discovery:
+    """An inventory that learns of hv07 when it is asked for any name."""
+
+    def __init__(self, *, answers=True):
+        self.homes, self.asked, self.answers = {"prod": "prod"}, [], answers
+
+    async def find(self, name):
+        self.asked.append(name)
+        if not self.answers:
+            await asyncio.Event().wait()
+        self.homes["hv07"] = "prod"
+        if name not in self.homes:
+            raise UsageError(f"There is no cluster or host {name} in the estate.")
+        return Target(name, "host", "prod")
+
+    def session(self, world, **limits):
+        place, find = lambda name: self.homes.get(name, ""), self.find
+        return QuerySession(world, lambda _: (), NOW, Limits(**limits), place=place, find=find)
+
+
+async def test_a_name_from_an_answer_is_discovered_before_it_is_asked():
+    world, known = World({"hv07": [{"Name": "hv07"}], "x": []}), Discovery()
+    look = known.session(world)
+    assert value_of(await look.query(Source(nodes("hv07"), len))) == 1
+    assert known.asked == ["hv07"]
+    assert value_of(await look.query(Source(nodes("hv07"), first))) == "hv07"
+    await asyncio.gather(*(look.query(Source(nodes(name), len)) for name in ("x", "x", "hv07")))
+    assert known.asked == ["hv07"], "one look at the clusters is enough for a request"
+
+
+async def test_databases_guests_and_products_are_no_hosts_to_discover():
+    world, known = World({"vmm": [], "guest": [], "commvault": []}), Discovery()
+    look = known.session(world)
+    await look.query(Source(RunReader("vmm", "vmm hosts"), len))
+    await look.query(Source(RunReader("commvault", "commvault active jobs"), len))
+    await look.query(Source(GuestWql("guest", "guest.a", "id", "root/cimv2", "X", ("Name",)), len))
+    assert known.asked == []
+
+
+async def test_a_discovered_host_of_another_cluster_is_not_asked():
+    """The role counts where the host is, also if nobody knew where that was a moment ago."""
+    world = World({"hv07": [{"Name": "hv07"}]})
+    look = Discovery().session(world)
+    look.places = frozenset({"branch"})
+    refused = await look.query(Source(nodes("hv07"), len))
+    assert isinstance(refused, Unknown)
+    assert refused.kind == "not allowed"
+    assert world.asked == []
+
+
+async def test_a_host_is_found_by_its_name_and_a_stranger_is_unknown():
+    look = Discovery().session(World())
+    assert await look.find_host("hv07") == Target("hv07", "host", "prod")
+    stranger = await look.find_host("fs01.other.example")
+    assert isinstance(stranger, Unknown)
+    assert (stranger.target, stranger.kind) == ("fs01.other.example", "not in the inventory")
+    assert "There is no cluster or host fs01.other.example" in stranger.why
+    assert stranger in look.unanswered
+
+
+async def test_clusters_that_are_silent_cost_no_more_than_the_request_has():
+    look = Discovery(answers=False).session(World({"hv07": []}), overall_seconds=0.05)
+    assert isinstance(await look.find_host("hv07"), Unknown)
+    late = await look.query(Source(nodes("hv07"), len))
+    assert isinstance(late, Unknown)
+    assert late.kind == "timed out"
 
 
 async def test_a_cluster_that_names_a_foreign_host_brings_nobody_there():

@@ -107,6 +107,73 @@ async def test_a_state_that_nobody_has_explained_agrees_with_nothing(answer):
     assert "1 unknown" in report.title
 
 
+# What VMM may say of a machine that is there and running: only one state says the same.
+OF_A_JOB = sorted(vmm.BUSY)
+SAME = (vmm.ObjectState.RUNNING,)
+ELSE = [code for code in vmm.STATES if code not in (*SAME, *OF_A_JOB, vmm.MISSING, vmm.NOT_HEARD)]
+
+
+@pytest.mark.parametrize("code", ELSE)
+async def test_every_other_state_is_a_difference(answer, code):
+    report = await answer([record("crm-01", "hv04", code)], hv04=on("vm-hv04", "crm-01"))
+    (finding,) = report.findings
+    assert (finding.severity, finding.status) == (Severity.WARNING, "OTHER STATE")
+    assert finding.summary == f"VMM says {vmm.STATES[code]} ({code}) on hv04; it is running on hv04."
+    assert report.title == "vmm: VMM is wrong about 1 virtual machine"
+    assert "agree" not in report.title
+
+
+@pytest.mark.parametrize(
+    ("code", "enabled"), [(0, 2), (0, 32781), (1, 3), (1, 32782), (3, 6), (3, 32779), (6, 9), (6, 32785)]
+)
+async def test_a_state_that_says_what_the_host_says_agrees(answer, code, enabled):
+    own = {"Msvm_ComputerSystem": [*there("vm-hv04"), *there("crm-01", state=enabled)]}
+    report = await answer([record("crm-01", "hv04", code)], hv04=own)
+    assert report.title == "vmm: VMM and hosts agree about 7 virtual machines"
+
+
+@pytest.mark.parametrize("enabled", [10, 4, 1])
+async def test_a_machine_between_two_states_is_not_compared_with_one(answer, enabled):
+    own = {"Msvm_ComputerSystem": [*there("vm-hv04"), *there("crm-01", state=enabled)]}
+    report = await answer([record("crm-01", "hv04", 0)], hv04=own)
+    assert report.title == "vmm: VMM and hosts agree about 6 virtual machines, 1 unknown"
+
+
+async def test_a_host_that_vmm_does_not_hear_from_is_one_finding(answer):
+    records = [record("crm-01", "hv04", 221), record("crm-02", "hv04", 221), record("crm-03", "hv04")]
+    report = await answer(records, hv04=on("vm-hv04", "crm-01", "crm-03"), hv06=on("vm-hv06", "crm-02"))
+    (finding,) = report.findings
+    assert (finding.severity, finding.status, finding.target) == (Severity.FAULT, "NOT HEARD", "hv04")
+    assert finding.summary == (
+        "VMM does not hear from hv04: 2 virtual machines Host Not Responding (221); seen by hvops: 1 on hv04, 1 on hv06."
+    )
+    assert report.title == "vmm: VMM does not hear from hv04, 2 virtual machines there"
+
+
+async def test_a_host_that_neither_hears_from(answer):
+    report = await answer([record("crm-01", "hv05", 221)], silent={"hv05": "timed out"})
+    (finding,) = report.findings
+    assert (finding.status, finding.target) == ("NOT HEARD", "hv05")
+    assert "hvops sees none of them" in finding.summary
+    assert "answer to their host" not in dict(finding.lines)["Means"]
+
+
+async def test_a_state_of_a_job_where_no_job_runs_was_left_behind(answer):
+    report = await answer([record("crm-01", "hv04", 200)], hv04=on("vm-hv04", "crm-01"))
+    (finding,) = report.findings
+    assert (finding.severity, finding.status) == (Severity.WARNING, "LEFT BEHIND")
+    denied = Unknown("vmm", "login refused", "the login may not do that.")
+    told = await answer([record("crm-01", "hv04", 200)], hv04=on("vm-hv04", "crm-01"), vmm={"vmm running jobs": denied})
+    assert [one.status for one in told.findings] == ["BUSY"]
+
+
+async def test_of_2008_r2_only_two_states_are_known(answer):
+    own = on("vm-hv04", more=there("crm-01", state=3))
+    report = await answer([record("crm-01", "hv04", 1)], hv04=own, vmm={"vmm columns": columns(*OF_2008_R2)})
+    assert report.title == "vmm: VMM and hosts agree about 6 virtual machines, 1 unknown"
+    assert "not known for its version" in str(report.unanswered)
+
+
 LONG, CUT = "hypervisor-berlin-01", "HYPERVISOR-BERL"
 
 
@@ -285,6 +352,8 @@ def test_every_code_of_the_state_has_its_word():
         ("hv06", 220, "hv06", [""]),
         ("hv04", 0, "hv06", []),
         ("hv06", 0, "hv06", []),
+        ("hv06", 221, "hv06", []),
+        ("hv06", 201, "hv06", []),
     ],
 )
 async def test_mending_is_offered_for_what_is_missing_and_was_found(answer, host, state, where, ways):

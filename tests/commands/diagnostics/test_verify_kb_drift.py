@@ -107,9 +107,10 @@ async def test_the_drift_story_whole(verify):
 
 @pytest.mark.parametrize("build", ["6002", "9200", "9600", "14393", "20348"])
 async def test_the_traps_fire_nowhere_else(verify, build):
-    report = await verify(nodes(build, hv02={QFE: qfe("KB2607712", "KB2636573")}))
-    assert [one.status for one in report.findings] == ["DIFFERS"]
-    assert report.title == "prod: 1 of 6 nodes differ"
+    report = await verify(nodes(build, "1", hv02={QFE: qfe("KB2607712", "KB2636573")}))
+    cumulative = int(build) >= 14393
+    assert [one.status for one in report.findings] == ([] if cumulative else ["DIFFERS"])
+    assert report.title == ("prod: 6 nodes agree" if cumulative else "prod: 1 of 6 nodes differ")
 
 
 async def test_a_silent_node_is_unknown_never_different(verify):
@@ -130,29 +131,167 @@ async def test_half_a_node_is_unknown_too(verify, part):
     assert report.unanswered == (refused,)
 
 
-async def test_the_update_revision_comes_first(verify):
+async def test_of_cumulative_updates_only_build_and_revision_differ(verify):
     report = await verify(
         nodes("14393", "6897", hv03={BUILD: [{"CurrentBuildNumber": "14393", "UBR": "6796"}], QFE: qfe("KB2500000")})
     )
     assert [(one.status, one.target, one.summary) for one in report.findings] == [
         ("DIFFERS", "hv03", "Build 14393.6796; most nodes run 14393.6897."),
-        ("DIFFERS", "hv03", "KB2500000 not listed; 5 of 6 list it."),
     ]
     assert report.title == "prod: 1 of 6 nodes differ"
     assert report.fine == (Healthy("SAME", ("hv01", "hv02", "hv04", "hv05", "hv06"), "build 14393.6897"),)
+    assert report.table is None
+    assert verify.ask.rounds == 2
 
 
-async def test_pending_reboots(verify):
-    report = await verify(
-        nodes(
-            hv02={SERVICING: [{"subkeys": ("Packages", "RebootPending")}]},
-            hv03={AUTOMATIC: [{"subkeys": "RebootRequired"}]},
-        )
-    )
+async def test_at_one_revision_a_list_that_is_shorter_is_a_note(verify):
+    report = await verify(nodes("17763", "6189", hv03={QFE: qfe("KB2500000", "KB2500001")}))
+    assert report.title == "prod: 6 nodes agree"
+    assert report.findings == ()
+    assert report.fine == (Healthy("SAME", NODES, "build 17763.6189"),)
+    assert report.table.rows == (("KB2500000", "hv03"), ("KB2500001", "hv03"))
+    assert report.notes[0] == "202 updates agree."
+    assert report.notes[1].startswith("Listed by some nodes only: KB2500000, KB2500001. Build and revision say")
+
+
+async def test_before_2016_every_update_counts_whatever_the_revision(verify):
+    report = await verify(nodes("9600", "20778", hv03={QFE: qfe("KB2500000")}))
+    assert [(one.status, one.target) for one in report.findings] == [("DIFFERS", "hv03")]
+
+
+async def test_a_cumulative_windows_without_a_revision_is_unknown(verify):
+    report = await verify(nodes("17763", "6189", hv03={BUILD: [{"CurrentBuildNumber": "17763", "UBR": None}]}))
+    assert report.title == "prod: 5 nodes agree, 1 unknown"
+    assert [one.target for one in report.unanswered] == ["hv03"]
+
+
+ENROLLED = {
+    "Hotpatch.amd64": [{"Name": "Hotpatch Enrollment Package"}],
+    "Memory Management": [{"HotPatchTableSize": "4096"}],
+    "DeviceGuard": [{"EnableVirtualizationBasedSecurity": "1"}],
+}
+NOT_ENROLLED = {"Hotpatch.amd64": [{"Name": None}], "Memory Management": [{}], "DeviceGuard": [{}]}
+
+
+def month(behind, **tracks):
+    """Six nodes of 2025, hv03 at another revision; `tracks`: what each says of hotpatches, where not what `behind` says."""
+    other = {BUILD: [{"CurrentBuildNumber": "26100", "UBR": "4061"}]}
+    over = {name: dict(tracks.get(name, behind)) for name in NODES}
+    over["hv03"] |= other
+    return nodes("26100", "4349", **over)
+
+
+async def test_revisions_of_a_windows_with_hotpatches_do_not_compare(verify):
+    report = await verify(month(NOT_ENROLLED, hv03=ENROLLED))
+    (finding,) = report.findings
+    assert (finding.status, finding.severity) == ("NOT COMPARABLE", Severity.WARNING)
+    assert "26100.4061 on hv03" in finding.summary
+    assert "Hotpatched" in dict(finding.lines)["Means"]
+    assert report.title == "prod: 2 revisions of 26100 that are not comparable"
+    assert report.fine == ()
+
+
+async def test_enrolled_nodes_are_on_one_track_and_compare(verify):
+    report = await verify(month(ENROLLED))
+    assert [(one.status, one.target) for one in report.findings] == [("DIFFERS", "hv03")]
+    assert report.title == "prod: 1 of 6 nodes differ"
+
+
+@pytest.mark.parametrize("part", list(ENROLLED))
+async def test_enrolment_takes_all_its_signs(verify, part):
+    for missing in (NOT_ENROLLED[part], Unknown("hv05", "refused", "access is denied.")):
+        report = await verify(month(ENROLLED, hv05={**ENROLLED, part: missing}))
+        assert [one.status for one in report.findings] == ["NOT COMPARABLE"]
+
+
+async def test_two_windows_are_never_compared(verify):
+    other = {BUILD: [{"CurrentBuildNumber": "17763", "UBR": "6189"}], QFE: [{"HotFixID": "KB5005112"}]}
+    report = await verify(nodes("14393", "7336", hv06=other))
+    (finding,) = report.findings
+    assert (finding.status, finding.target) == ("OTHER WINDOWS", "hv06")
+    assert "rolling upgrade" in dict(finding.lines)["Means"]
+    assert report.title == "prod: 2 Windows builds on 6 nodes, compared within each only"
+    assert report.table is None
+    assert [one.summary for one in report.fine] == ["build 14393.7336", "build 17763.6189"]
+
+
+async def test_two_windows_and_a_node_that_is_behind(verify):
+    behind = {BUILD: [{"CurrentBuildNumber": "14393", "UBR": "7000"}]}
+    other = {BUILD: [{"CurrentBuildNumber": "17763", "UBR": "6189"}]}
+    report = await verify(nodes("14393", "7336", hv01=behind, hv06=other))
+    assert [(one.status, one.target) for one in report.findings] == [("OTHER WINDOWS", "hv06"), ("DIFFERS", "hv01")]
+    assert report.title == "prod: 1 of 6 nodes differ, 2 Windows builds on 6 nodes, compared within each only"
+
+
+async def test_an_update_asked_for_by_number_is_told_and_differs_nowhere(verify):
+    report = await verify(nodes("17763", "6189", hv03={QFE: qfe("KB2500000")}), kbs=["KB2500000", "KB7777777"])
+    assert [(one.status, one.target, one.severity) for one in report.findings] == [
+        ("NOT LISTED", "hv03", Severity.NOTE),
+        ("NOT LISTED", "every node", Severity.NOTE),
+    ]
+    assert report.title == "prod: 6 nodes agree"
+
+
+STARTED = [{"LastBootUpTime": "2026-11-20T10:00:00Z"}]
+CBS_FLAG = {SERVICING: [{"subkeys": ("Packages", "RebootPending")}], "Win32_OperatingSystem": STARTED}
+
+
+def asked(*days, event_id="4"):
+    return [
+        {
+            "event_id": event_id,
+            "at": f"2026-11-{day:02}T12:00:00Z",
+            "provider": "Microsoft-Windows-Servicing",
+            "data": {},
+        }
+        for day in days
+    ]
+
+
+LOG, SYSTEM_LOG = "wevtutil query events Setup", "wevtutil query events System"
+
+
+async def test_a_reboot_is_pending_where_it_was_asked_for_after_the_last_start(verify):
+    update = {
+        AUTOMATIC: [{"subkeys": "RebootRequired"}],
+        "Win32_OperatingSystem": STARTED,
+        SYSTEM_LOG: asked(21, event_id="22"),
+    }
+    report = await verify(nodes(hv02={**CBS_FLAG, LOG: asked(21, 3)}, hv03=update))
     (finding,) = report.findings
     assert (finding.status, finding.target, finding.severity) == ("REBOOT PENDING", "hv02, hv03", Severity.WARNING)
-    assert finding.summary == "Wanted by servicing, Windows Update."
+    assert finding.summary.startswith(
+        "Wanted by servicing, Windows Update, set since the last start. hv02 last started "
+    )
     assert report.title == "prod: 6 nodes agree, 2 reboots pending"
+    assert verify.ask.rounds == 3
+
+
+async def test_a_flag_that_outlived_the_restart_is_a_stuck_update(verify):
+    report = await verify(nodes(hv02={**CBS_FLAG, LOG: asked(19, 3)}))
+    (finding,) = report.findings
+    assert (finding.status, finding.target) == ("STUCK UPDATE", "hv02")
+    assert "estart one node after the other" not in str(report)
+    assert report.title == "prod: 6 nodes agree, 1 reboot flag to look at"
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        {LOG: []},
+        {LOG: [*asked(19), {"event_id": "4", "at": None, "data": {}}]},
+        {LOG: Unknown("hv02", "refused", "access is denied.")},
+        {LOG: asked(19), "Win32_OperatingSystem": [{"LastBootUpTime": "2026-11-20T10:00:00"}]},
+        {LOG: asked(19), "Win32_OperatingSystem": []},
+    ],
+)
+async def test_a_flag_whose_age_nothing_tells_is_neither(verify, over):
+    report = await verify(nodes(hv02={**CBS_FLAG, **over}))
+    (finding,) = report.findings
+    assert (finding.status, finding.target) == ("REBOOT FLAG", "hv02")
+    assert "pending" not in report.title
+    failed = isinstance(over[LOG], Unknown) or over.get("Win32_OperatingSystem") is not None
+    assert bool(report.unanswered) is failed
 
 
 async def test_unread_reboot_keys_are_said(verify):

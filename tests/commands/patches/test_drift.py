@@ -3,7 +3,8 @@
 import pytest
 
 from bot.api.facts import Unknown
-from commands.patches.drift import drifts, needing_disks, triggered_issues, usual_build
+from commands.patches.drift import drifts, needing_disks, triggered_issues
+from commands.patches.levels import by_release, in_rolling_upgrade, usual_build, with_unknown_track
 from commands.sources.updates import Build, NodeUpdates
 
 SP1 = Build(7601, None)
@@ -43,6 +44,46 @@ def test_the_usual_build_is_that_of_most_and_of_two_the_newer_one():
     assert usual_build({}) is None
     assert usual_build({"a": node(), "b": node(build=Build(7600, None)), "c": node()}) == SP1
     assert usual_build({"a": node(build=Build(14393, 9)), "b": node(build=Build(14393, 10))}) == Build(14393, 10)
+
+
+@pytest.mark.parametrize(
+    ("number", "hotpatched", "comparable"),
+    [
+        (9600, {}, True),
+        (14393, {}, True),
+        (17763, {}, True),
+        (20348, {}, False),
+        (26100, {"a": True}, False),
+        (26100, {"a": True, "b": None}, False),
+        (26100, {"a": True, "b": True}, True),
+        (29999, {}, False),
+    ],
+)
+def test_revisions_compare_on_one_track_only(number, hotpatched, comparable):
+    nodes = {"a": node(build=Build(number, 1)), "b": node(build=Build(number, 2))}
+    (release,) = by_release(nodes, hotpatched)
+    assert release.is_comparable is comparable
+    assert release.odd == (("a",) if comparable else ())
+    assert with_unknown_track(nodes) == (("a", "b") if number >= 20348 else ())
+
+
+def test_nodes_at_one_revision_compare_whatever_their_track():
+    nodes = {"a": node(build=Build(26100, 7)), "b": node(build=Build(26100, 7))}
+    assert by_release(nodes)[0].is_comparable
+    assert with_unknown_track(nodes) == ()
+
+
+def test_nodes_of_two_windows_are_two_releases_each_with_its_own_usual_build():
+    nodes = {
+        "a": node(build=Build(14393, 1)),
+        "b": node(build=Build(14393, 2)),
+        "c": node(build=Build(14393, 2)),
+        "d": node(build=Build(17763, 9)),
+    }
+    old, new = by_release(nodes)
+    assert (old.usual, old.odd, tuple(new.nodes), new.odd) == (Build(14393, 2), ("a",), ("d",), ())
+    assert in_rolling_upgrade((old, new))
+    assert not in_rolling_upgrade(by_release({"a": node(), "b": node(build=Build(9600, 1))}))
 
 
 @pytest.mark.parametrize(

@@ -254,7 +254,7 @@ REFUSED = {
         {},
         "No plan for “crm-01”: 2 records could be meant. None is changed: ",
     ),
-    "a job is at work": ([missing(state=200)], {}, "a job of VMM's is at work on it (UnderMigration)"),
+    "a job is at work": ([missing(state=200)], {}, "VMM has it under a job of its own (UnderMigration)"),
     "it is nowhere": ([missing()], {"hv06": {"Msvm_ComputerSystem": []}}, "none of them has it"),
     "it may be on a silent node": (
         [missing()],
@@ -276,6 +276,24 @@ REFUSED = {
         {"vmm": {"vmm hosts": [{"HostID": guid("host", one), "ComputerName": "hv06.a"} for one in "ab"]}},
         "VMM lists 2 hosts called hv06",
     ),
+    "two domains have such a host": (
+        [missing()],
+        {
+            "vmm": {
+                "vmm hosts": [
+                    {"HostID": guid("host", one), "ComputerName": name}
+                    for one, name in (("hv04", "hv04.a"), ("hv06", "hv06.a"), ("x", "hv06.b"))
+                ]
+            }
+        },
+        "VMM lists 2 hosts called hv06",
+    ),
+    "VMM does not hear from the host": ([missing("hv06", 221)], {}, "VMM does not hear from hv06"),
+    "VMM has it in another state there": (
+        [missing("hv06", 201)],
+        {},
+        "VMM says MigrationFailed (201). On the VMM server: Get-SCVirtualMachine -ID",
+    ),
     "the database is silent": (
         [missing()],
         {"vmm": {"vmm columns": Unknown("vmm", "timed out", "no answer.")}},
@@ -296,6 +314,18 @@ async def test_whatever_is_not_certain_is_no_plan(planned, case, by):
     plan = await planned(script(*records, **over), by)
     assert plan.groups == ()
     assert says in plan.reason
+
+
+async def test_no_migration_to_a_host_whose_name_two_bear(planned):
+    hosts = [
+        {"HostID": guid("host", one), "ComputerName": name}
+        for one, name in (("hv04", "hv04.a"), ("hv06", "hv06.a"), ("x", "hv04.b"))
+    ]
+    told = script(missing(), vmm={"vmm hosts": hosts})
+    plan = await planned(told, "migration")
+    assert plan.groups == ()
+    assert "more than one bears that name" in plan.reason
+    assert (await planned(told, "refresh")).groups
 
 
 async def test_an_unknown_schema_gets_a_draft_and_no_action(planned):

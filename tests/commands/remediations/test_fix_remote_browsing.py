@@ -10,6 +10,7 @@ from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, Grou
 from bot.api.queries import Predicate, RunReader
 from bot.tickets.conditions import unmet
 from commands.remediations.fix_remote_browsing import COMMAND
+from commands.sources.audit_log import Auditing, CrashOnAuditFail, SecurityLog, WhenFull, security_log_policy
 from commands.sources.audit_policy import Audits, object_access_policy, toggle_steps
 
 GET = RunReader("hv03", "auditpol get object access")
@@ -31,11 +32,19 @@ def rows(values, words=WORDS):
     return [{"guid": guid(one), "name": f"Sub {one}", "setting": words[value]} for one, value in values.items()]
 
 
-def script(values=None, build="9600", words=WORDS):
+HISTORY = "{F3CCC681-B74C-4060-9F26-CD84525DCA2A}"
+
+
+def script(values=None, build="9600", words=WORDS, **over):
     told = {"921D": 0, "921E": 2, "921F": 1, "9224": 3, "9225": 0, "9226": 2} if values is None else values
     return {
         ("hv03", "Win32_OperatingSystem"): [{"BuildNumber": build}],
         ("hv03", "auditpol get object access"): rows(told, words),
+        ("hv03", "Lsa"): over.get("lsa", [{"CrashOnAuditFail": "0", "SCENoApplyLegacyAuditPolicy": None}]),
+        ("hv03", "Security"): over.get("log", [{"Retention": "0", "AutoBackupLogFiles": "0", "MaxSize": None}]),
+        ("hv03", HISTORY): over.get("history", [{"subkeys": None}]),
+        ("hv03", "0"): [{"DisplayName": "Servers: auditing"}],
+        ("hv03", "1"): [{"DisplayName": None}],
     }
 
 
@@ -49,6 +58,8 @@ def change(number, success, failure):
     return RunProgram("hv03", "auditpol set", (("failure", failure), ("guids", guid(number)), ("success", success)))
 
 
+DOES_NOT_STOP = "hv03 does not stop when an audit cannot be written"
+NO_OTHER_POLICY = "No Group Policy sets an advanced audit policy on hv03"
 AS_BEFORE = Check(GET, (CompareToBefore("on-nothing", ("guid", "setting")),), within=30).described_as(
     "hv03 audits exactly what it did before"
 )
@@ -58,7 +69,8 @@ async def test_the_whole_plan(planned):
     plan = await planned(COMMAND, script())
     assert plan == Plan(
         reason="Remote browsing on hv03 is said to fail. It audits Sub 921E, Sub 921F, Sub 9224, Sub 9226 of Object Access.",
-        impact="For a minute hv03 audits every access to its objects: its Security log grows.",
+        impact="For a minute hv03 audits every access to its objects: its Security log grows."
+        " When that log is full, it overwrites its oldest events.",
         rollback="Every subcategory is set back by its GUID; if a step fails, at once.",
         locks=("audit-policy:hv03",),
         gates=(
@@ -68,6 +80,8 @@ async def test_the_whole_plan(planned):
                 measured="Windows Server 2012 R2",
             ),
             Gate("What hv03 audits is known", outcome=GateOutcome.PASSED, measured="6 subcategories"),
+            Gate(DOES_NOT_STOP, outcome=GateOutcome.PASSED, measured="CrashOnAuditFail is 0"),
+            Gate(NO_OTHER_POLICY, outcome=GateOutcome.PASSED, measured="none was applied", blocks=False),
         ),
         groups=(
             Group(
@@ -220,3 +234,101 @@ async def test_a_silent_host_is_no_plan(planned):
     assert plan.reason.endswith("has to be set back exactly. it may not read that.")
     plan = await planned(COMMAND, script(), silent={"hv03": "timed out"})
     assert plan.groups == ()
+
+
+def lsa(crash, legacy=None):
+    return [{"CrashOnAuditFail": crash, "SCENoApplyLegacyAuditPolicy": legacy}]
+
+
+def full(retention, archives="0"):
+    return [{"Retention": retention, "AutoBackupLogFiles": archives, "MaxSize": None}]
+
+
+DENIED = Unknown("hv03", "refused", "access is denied.")
+
+
+@pytest.mark.parametrize(
+    ("crash", "log", "outcome", "says"),
+    [
+        ("0", full("4294967295"), GateOutcome.PASSED, "CrashOnAuditFail is 0"),
+        (None, full("0"), GateOutcome.PASSED, "CrashOnAuditFail is 0"),
+        ("0", DENIED, GateOutcome.PASSED, "CrashOnAuditFail is 0"),
+        (
+            "1",
+            full("0"),
+            GateOutcome.PASSED,
+            "CrashOnAuditFail is 1, and the Security log overwrites its oldest events",
+        ),
+        ("1", full("4294967295"), GateOutcome.BLOCKED, "stops hv03 with C0000244"),
+        ("1", full("-1"), GateOutcome.BLOCKED, "stops hv03 with C0000244"),
+        ("1", full("604800"), GateOutcome.BLOCKED, "stops hv03 with C0000244"),
+        ("1", full("4294967295", "1"), GateOutcome.NOT_KNOWN, "counts only from the next start"),
+        ("1", full(None), GateOutcome.NOT_KNOWN, "neither its service nor a policy says it"),
+        ("1", DENIED, GateOutcome.NOT_KNOWN, "access is denied"),
+        ("2", full("0"), GateOutcome.BLOCKED, "CrashOnAuditFail is 2: an audit has failed already"),
+        ("3", full("0"), GateOutcome.NOT_KNOWN, "CrashOnAuditFail is not known"),
+    ],
+)
+async def test_auditing_is_not_switched_on_where_a_full_log_stops_the_host(planned, crash, log, outcome, says):
+    plan = await planned(COMMAND, script(lsa=lsa(crash), log=log))
+    (gate,) = [one for one in plan.gates if one.description == DOES_NOT_STOP]
+    assert gate.outcome is outcome
+    assert says in gate.measured
+    assert bool(plan.groups) is (outcome is GateOutcome.PASSED)
+    assert bool(gate.unknowns) is (outcome is GateOutcome.NOT_KNOWN)
+
+
+async def test_who_does_not_tell_it_is_asked_for_by_name(planned):
+    plan = await planned(COMMAND, script(lsa=DENIED))
+    (gate,) = [one for one in plan.gates if one.description == DOES_NOT_STOP]
+    assert [one.what for one in gate.unknowns] == ["CrashOnAuditFail of hv03"]
+    assert plan.groups == ()
+
+
+@pytest.mark.parametrize(
+    ("log", "says"),
+    [
+        (
+            full("4294967295"),
+            "it takes no new events. Until somebody clears it, security events of all kinds are lost.",
+        ),
+        (full("4294967295", "1"), "it is archived, and a new one begun. The archives take space on its volume."),
+        (full("0"), "it overwrites its oldest events."),
+        (full(None), "What that log does when it is full is not known"),
+        (DENIED, "What that log does when it is full is not known"),
+    ],
+)
+async def test_the_impact_says_what_a_full_log_does(planned, log, says):
+    plan = await planned(COMMAND, script(log=log))
+    assert plan.groups
+    assert says in plan.impact
+
+
+async def test_whose_policy_sets_auditing_too_is_named_and_warns(planned):
+    plan = await planned(COMMAND, script(history=[{"subkeys": ("0", "1")}], lsa=lsa("0", "1")))
+    (gate,) = [one for one in plan.gates if one.description == NO_OTHER_POLICY]
+    assert (gate.outcome, gate.blocks) == (GateOutcome.BLOCKED, False)
+    assert gate.measured == "Servers: auditing, policy 1 do; a legacy audit policy is passed over"
+    assert "Group Policy sets auditing there too (Servers: auditing, policy 1)" in plan.impact
+    assert plan.groups
+    plan = await planned(COMMAND, script(history=DENIED))
+    (gate,) = [one for one in plan.gates if one.description == NO_OTHER_POLICY]
+    assert (gate.outcome, gate.blocks) == (GateOutcome.NOT_KNOWN, False)
+
+
+@pytest.mark.parametrize(
+    ("policy", "found"),
+    [
+        (SecurityLog(None, None, None), WhenFull.KEEPS),
+        (SecurityLog(False, None, None), WhenFull.OVERWRITES),
+        (SecurityLog(None, True, None), WhenFull.ARCHIVES),
+        (DENIED, DENIED),
+    ],
+)
+def test_a_policy_goes_before_what_the_service_has(policy, found):
+    service = SecurityLog(keeps=True, archives=False, most=20 * 2**20)
+    auditing = Auditing(CrashOnAuditFail.OFF, service, policy, (), None)
+    assert auditing.when_full == found
+    assert auditing.most == 20 * 2**20
+    told = security_log_policy("hv03").read([{"Retention": "1", "AutoBackupLogFiles": "0", "MaxSize": "1024"}])
+    assert told == SecurityLog(keeps=True, archives=False, most=2**20)

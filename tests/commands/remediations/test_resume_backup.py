@@ -59,7 +59,7 @@ async def test_the_whole_plan(planned, make):
         locks=("job:48211",),
         gates=(
             Gate("Job 48211 waits", outcome=GateOutcome.PASSED, measured="Pending since 22:14 UTC [91:9]"),
-            Gate(ROOM, outcome=GateOutcome.PASSED, measured="3 guests answered", blocks=False),
+            Gate(ROOM, outcome=GateOutcome.PASSED, measured="3 guests answered", blocks=False, guards="worth"),
         ),
         groups=(Group("resume", (STEP,)),),
         remedies=(Remedy("Check Writers", "/check-writers hv03", primary=True),),
@@ -102,9 +102,24 @@ async def test_guests_that_nobody_can_ask_only_warn(planned, make):
     assert plan.groups == (Group("resume", (STEP,)),)
     assert (plan.gates[1].passed, plan.gates[1].blocks) == (False, False)
     assert plan.gates[1].measured == "not known: it is not in the estate"
+    assert [one.what for one in plan.gates[1].unknowns] == ["guests of fs01"]
     silent = {"sql-07": {"Win32_Volume": Unknown("sql-07", "timed out", "no answer.")}}
     plan = await planned(script(make, make.job(), **silent))
     assert (plan.gates[1].passed, plan.gates[1].measured) == (False, "2 guests answered, 1 not known")
+    assert [(one.what, one.why) for one in plan.gates[1].unknowns] == [("free space of sql-07", "no answer.")]
+
+
+async def test_a_client_that_is_a_stranger_even_to_the_clusters_is_not_known(make, scripted):
+    """The name decides with its domain: hv03 of another domain is not our hv03, however full or well that is."""
+    args = Args(JobNumber.parse("48211"))
+    ask = scripted(script(make, make.job(client="hv03.other.example"), full=("test-tfs-01",)))
+    ask.strangers.add("hv03.other.example")
+    plan = COMMAND.plan(args, await COMMAND.collect(args, ask))
+    gate = plan.gates[1]
+    assert (gate.outcome, [one.what for one in gate.unknowns]) == (
+        GateOutcome.NOT_KNOWN,
+        ["guests of hv03.other.example"],
+    )
 
 
 async def test_no_such_job_and_no_answer(planned, make):
