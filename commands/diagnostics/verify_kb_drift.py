@@ -13,7 +13,7 @@ from bot.api.facts import Unknown, value_of
 from bot.api.query_client import QueryClient
 from bot.api.report import Column, Finding, Healthy, Report, Severity, Table
 from commands.formatting import format_time, join_names, pluralize, summarize_failures, truncate_list
-from commands.patches.drift import Drift, TriggeredIssue, drifts, needing_disks, triggered_issues
+from commands.patches.drift import Drift, TriggeredIssue, drifts, needing_disks, outside_cumulative, triggered_issues
 from commands.patches.levels import Release, by_release, in_rolling_upgrade, with_unknown_track
 from commands.patches.reboots import FlagAge, RebootFlags, look_at_flags
 from commands.sources.cluster import Node, cluster_nodes
@@ -59,6 +59,7 @@ class _Compared:
         releases: the nodes by the Windows that they run.
         drift: updates that not every node lists, of nodes whose lists compare.
         history: the same, of nodes at one cumulative level: it says nothing of what is in force.
+        outside: of the history, those that the revision is unlikely to cover.
         agreeing: how many updates every node lists; None where not all lists compare.
     """
 
@@ -66,6 +67,7 @@ class _Compared:
     drift: tuple[Drift, ...]
     history: tuple[Drift, ...]
     agreeing: int | None
+    outside: tuple[Drift, ...] = ()
 
 
 async def collect(args: Args, ask: QueryClient) -> Facts:
@@ -118,6 +120,7 @@ def evaluate(args: Args, facts: Facts) -> Report:
             *(one for release in compared.releases for one in _build_findings(release)),
             *(_trap_finding(one) for one in traps),
             *_drift_findings(nodes, [one for one in compared.drift if not _is_trap(one, traps)]),
+            *_outside_findings(compared.outside),
             *_asked_findings(args, compared),
             *_reboot_findings(facts),
         ),
@@ -135,16 +138,20 @@ def _compare(nodes: Mapping[str, NodeUpdates], facts: Facts, kbs: Sequence[str])
         return _Compared(releases, (), drifts(nodes, kbs), None)  # asked for by number: who lists them, and no more
     drift: list[Drift] = []
     history: list[Drift] = []
+    outside: list[Drift] = []
     groups = 0
     for release in releases:
         alike = release.by_build.values() if release.is_cumulative else [tuple(release.nodes)]
         for names in alike:
             groups += 1
-            found = drifts({name: nodes[name] for name in names}, kbs)
+            own = {name: nodes[name] for name in names}
+            found = drifts(own, kbs)
+            if release.is_cumulative:
+                outside.extend(outside_cumulative(own, found))
             (history if release.is_cumulative else drift).extend(found)
     listed = set(kbs or {kb for node in nodes.values() for kb in node.listed})
     agreeing = len(listed - {one.kb for one in (*drift, *history)}) if groups == 1 else None
-    return _Compared(releases, tuple(drift), tuple(history), agreeing)
+    return _Compared(releases, tuple(drift), tuple(history), agreeing, tuple(outside))
 
 
 def _answered(updates: Mapping[str, NodeUpdates | Unknown]) -> dict[str, NodeUpdates]:
@@ -174,6 +181,9 @@ def _title(
     if differ or traps or not parts:
         own = pluralize(len(nodes), "node")
         agree = f"{own} {'agree' if len(nodes) > 1 else 'answered'}"
+        if compared.outside:
+            alike = "of one build and revision" if len(compared.releases) == 1 else "of one revision in each Windows"
+            agree = f"{own} {alike}, {pluralize(len(compared.outside), 'other update')} not on all of them"
         parts.insert(0, f"{len(differ)} of {own} differ" if differ or traps else agree)
     if traps:
         parts.append(pluralize(len(traps), "known trap"))
@@ -302,6 +312,28 @@ def _drift_findings(nodes: Mapping[str, NodeUpdates], drift: Sequence[Drift]) ->
         says = f"{join_names(nowhere, _SHOWN)} not listed on any node that answered."
         found.append(Finding(Severity.NOTE, "NOT LISTED", "every node", says))
     return found
+
+
+def _outside_findings(outside: Sequence[Drift]) -> list[Finding]:
+    """Updates beside the cumulative one: most months bring one for .NET, and the revision does not tell of it."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for one in outside:
+        alike.setdefault(one.lacking, []).append(one.kb)
+    means = (
+        "Its number is higher than that of every update which all nodes list, so it is probably one for .NET, the servicing"
+        " stack or a driver. Those have levels of their own, and the revision says nothing of them."
+    )
+    by_hand = "Look the number up at Microsoft; if it is wanted, install it there as on the other nodes."
+    return [
+        Finding(
+            Severity.WARNING,
+            "NOT ON ALL",
+            join_names(lacking),
+            f"{join_names(kbs, _SHOWN)} not listed.",
+            (("Means", means), ("By hand", by_hand)),
+        )
+        for lacking, kbs in alike.items()
+    ]
 
 
 def _asked_findings(args: Args, compared: _Compared) -> list[Finding]:

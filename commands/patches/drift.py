@@ -58,6 +58,18 @@ def drifts(nodes: Mapping[str, NodeUpdates], only: Sequence[str] = ()) -> tuple[
     return tuple(drift for drift in found if drift.lacking and (drift.having or only))
 
 
+def outside_cumulative(nodes: Mapping[str, NodeUpdates], found: Iterable[Drift]) -> tuple[Drift, ...]:
+    """Of updates that only some nodes of one revision list, those that the revision is unlikely to cover.
+
+    The cumulative update that all of them list replaces older ones, so one with a higher number than all that they list
+    alike is another kind: .NET, servicing stack, a driver [seen: KB4601887 beside KB4601345]. By number alone, so it is
+    for people, and decides nothing.
+    """
+    alike = [_number(kb)[0] for kb in frozenset.intersection(*(frozenset(node.listed) for node in nodes.values()))]
+    newest = max(alike, default=0)
+    return tuple(one for one in found if newest and one.having and _number(one.kb)[0] > newest)
+
+
 def _has(node: NodeUpdates, kb: str) -> bool:
     return kb in node.listed
 

@@ -109,8 +109,23 @@ async def test_the_drift_story_whole(verify):
 async def test_the_traps_fire_nowhere_else(verify, build):
     report = await verify(nodes(build, "1", hv02={QFE: qfe("KB2607712", "KB2636573")}))
     cumulative = int(build) >= 14393
-    assert [one.status for one in report.findings] == ([] if cumulative else ["DIFFERS"])
-    assert report.title == ("prod: 6 nodes agree" if cumulative else "prod: 1 of 6 nodes differ")
+    assert [one.status for one in report.findings] == (["NOT ON ALL"] if cumulative else ["DIFFERS"])
+    agree = "prod: 6 nodes of one build and revision, 1 other update not on all of them"
+    assert report.title == (agree if cumulative else "prod: 1 of 6 nodes differ")
+
+
+async def test_an_update_that_the_revision_does_not_cover_is_missed_and_an_older_one_is_history(verify):
+    """One month has a cumulative update and another one for .NET; older ones stay in some lists."""
+    alike = [{"HotFixID": kb} for kb in ("KB4580325", "KB4601345", "KB4601887")]
+    odd = [{"HotFixID": kb} for kb in ("KB4580325", "KB4601345", "KB4500000")]
+    world = {
+        **{f"hv0{at}": {QFE: alike} for at in range(1, 7)},
+        "hv03": {QFE: qfe("KB4580325", "KB4601345", "KB4500000")},
+    }
+    report = await verify(nodes("17763", "1757", **world))
+    (found,) = report.findings
+    assert (found.status, found.target, found.summary) == ("NOT ON ALL", "hv03", "KB4601887 not listed.")
+    assert any("KB4500000" in note for note in report.notes)
 
 
 async def test_a_silent_node_is_unknown_never_different(verify):
