@@ -103,9 +103,14 @@ def get_datetime(row: Row, column: str) -> datetime | None:
 
 def get_reference_name(row: Row, column: str) -> str:
     """The key `Name` of the instance that a REF names: an end of an association. Raises CellError where it has none."""
+    return get_reference_key(row, column, "Name")
+
+
+def get_reference_key(row: Row, column: str, key: str) -> str:
+    """A key of the instance that a REF names: "DeviceID" of a volume. Raises CellError where it has none."""
     reference = row.get(column)
     found = reference.items() if isinstance(reference, Mapping) else ()
-    name = next((value for key, value in found if key.casefold() == "name"), None)
+    name = next((value for part, value in found if part.casefold() == key.casefold()), None)
     if isinstance(name, str) and name:
         return name
     raise CellError(column, reference)

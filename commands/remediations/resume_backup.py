@@ -9,16 +9,16 @@ from typing import Self
 from bot.api.arguments import Target
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown, value_of
-from bot.api.plan import Check, Expect, Gate, GateOutcome, Group, Plan, Step
+from bot.api.plan import Check, Expect, Gate, GateOutcome, Group, OpenQuestion, Plan, Step
 from bot.api.queries import Predicate
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
-from commands.formatting import join_names, pluralize
+from commands.formatting import join_names
 from commands.guest_space import facts as space_facts
+from commands.guest_space.gates import has_room
 from commands.no_plan import blocking_reason, held, no_plan
 from commands.sources import commvault
 from commands.sources.commvault import BackupJob, backup_job, resume_job
-from commands.sources.volumes import Volumes
 
 _LARGEST = 2**31
 _GOES_ON = 120  # seconds until a resumed job says that it runs
@@ -104,7 +104,7 @@ def _held(job: BackupJob, space: space_facts.GuestSpaceFacts | None, gates: tupl
         few = join_names(full, 4)
         return (
             f"No plan yet for job {job.number}: {few} {'is' if len(full) == 1 else 'are'} full or low, so it would only wait"
-            " again. First: free 1 GB or more there, then look again."
+            f" again. First: {space_facts.way_to_room(space)}, then look again."
         )
     return blocking_reason(f"job {job.number}", gates)
 
@@ -112,21 +112,12 @@ def _held(job: BackupJob, space: space_facts.GuestSpaceFacts | None, gates: tupl
 def _has_room(job: BackupJob, space: space_facts.GuestSpaceFacts | None) -> Gate:
     """A guest that is still full makes the job wait again; one that nobody can ask only warns."""
     says = f"No guest that job {job.number} saves is short of space"
-    volumes = [part for part in space.space.values() if isinstance(part, Volumes)] if space else []
-    full = space_facts.short_of_space(space) if space else ()
-    if full:
-        return Gate(says, outcome=GateOutcome.BLOCKED, measured=f"full or low: {join_names(full, 4)}")
-    silent = len(space.space) - len(volumes) if space else 0
-    why = f": {space.silent_hosts[0].why.partition('. ')[0]}" if space and space.silent_hosts else ""
-    if not volumes or why:
-        return Gate(says, outcome=GateOutcome.NOT_KNOWN, measured=f"not known{why}", blocks=False)
-    rest = f", {silent} not known" if silent else ""
-    return Gate(
-        says,
-        outcome=GateOutcome.NOT_KNOWN if silent else GateOutcome.PASSED,
-        measured=f"{pluralize(len(volumes), 'guest')} answered{rest}",
-        blocks=False,
+    if space is not None:
+        return has_room(says, space)
+    open_ = OpenQuestion(
+        f"which machine job {job.number} saves", "the backup product does not say", "See in CommVault."
     )
+    return Gate(says, GateOutcome.NOT_KNOWN, "not known", blocks=False, guards="worth", unknowns=(open_,))
 
 
 def _resume(number: int) -> Step:

@@ -20,10 +20,12 @@ from commands.vss.writer_verdict import (
     WriterSample,
     WriterStatus,
     WriterVerdict,
+    first_seen_waiting,
     judge_writer,
     last_unwell,
     last_well,
     sample,
+    waits_anew,
 )
 
 _SKEW = timedelta(minutes=5)  # Kerberos allows the host's clock this much, so the ledger and its log may differ by it
@@ -98,8 +100,16 @@ def judge_nodes(facts: WriterFacts) -> tuple[tuple[NodeVerdict, ...], tuple[Node
 
 
 def _judge(one: NodeFacts, facts: WriterFacts, suspects: tuple[Suspect, ...], since: datetime) -> NodeVerdict:
-    backup = backup_state(() if not one.runs_hyper_v else one.guests, facts.cluster)
     listed = () if isinstance(one.writers, Unknown) else one.writers
+    backup = backup_state(
+        one.node.name,
+        () if not one.runs_hyper_v else one.guests,
+        facts.cluster,
+        one.copies,
+        facts.products,
+        waits_anew=[writer.name for writer in listed if waits_anew(writer, _samples(one))],
+        since=first_seen_waiting(listed, _samples(one)),
+    )
     writers = tuple(judge_writer(writer, backup, _samples(one), facts.now, one.node.build) for writer in listed)
     return NodeVerdict(
         facts=one,
