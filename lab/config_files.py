@@ -83,10 +83,13 @@ def estate(
             "domain": cluster.domain,
             "entry_hosts": entries,
             "ops_channel": OPS_CHANNEL,
+            "backup": ["commvault"],
         }
         tables.append((f"clusters.{name}", table))
     server, port = database
-    tables.append((f"hosts.{vmm_host.name}", {"domain": vmm_host.domain, "ops_channel": OPS_CHANNEL}))
+    tables.append(
+        (f"hosts.{vmm_host.name}", {"domain": vmm_host.domain, "ops_channel": OPS_CHANNEL, "backup": ["commvault"]})
+    )
     vmm: Mapping[str, Value] = {
         "server": server,
         "port": port,

@@ -28,6 +28,7 @@ class Target:
     host: str = ""  # of a VMM server: the host of the inventory on which its service runs; "" where none is named
     managers: tuple[str, ...] = ()  # of a cluster and its nodes: the VMM servers that manage it
     services_of: tuple[str, ...] = ()  # of a host that stands alone: the VMM servers whose service runs there
+    backup: tuple[str, ...] | None = None  # the products that back it up: () for none; None where nobody has said
 
     def __str__(self) -> str:
         """As people write it."""

@@ -107,17 +107,26 @@ def get_reference_name(row: Row, column: str) -> str:
     Where the keys are references themselves, it is that of the one among them that has any: an association's end may be
     an association. Raises CellError where there is none, or more than one.
     """
-    names = _names(row.get(column))
-    if len(names) == 1:
-        return names[0]
+    return get_reference_key(row, column, "Name")
+
+
+def get_reference_key(row: Row, column: str, key: str) -> str:
+    """A key of the instance that a REF names: "DeviceID" of a volume.
+
+    Where the keys are references themselves, it is that of the one among them that has any. Raises CellError where there
+    is none, or more than one.
+    """
+    found = _keys(row.get(column), key.casefold())
+    if len(found) == 1:
+        return found[0]
     raise CellError(column, row.get(column))
 
 
-def _names(reference: Cell) -> list[str]:
+def _keys(reference: Cell, key: str) -> list[str]:
     if not isinstance(reference, Mapping):
         return []
-    own = [value for key, value in reference.items() if key.casefold() == "name" and isinstance(value, str) and value]
-    return own or [name for key in reference.values() for name in _names(key)]
+    own = [value for part, value in reference.items() if part.casefold() == key and isinstance(value, str) and value]
+    return own or [name for part in reference.values() for name in _keys(part, key)]
 
 
 def format_rows(rows: Rows) -> str:

@@ -28,6 +28,10 @@ Instance = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_#$@.-]{0,128}$
 
 PLAIN_PORT, TLS_PORT = 5985, 5986  # [doc] WinRM 2.0 and later
 SQL_PORT = 1433  # [doc] the default instance's
+# A backup product: "commvault", or one that hvops cannot ask and only names.
+Product = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}$")]
+_BACKUP = 'backup = ["commvault"], every product that backs it up; [] where none does'
+
 COMMVAULT = "commvault"  # the backup product, as questions and actions name it
 _NAME = "a computer name: letters, digits and hyphens, no domain"
 
@@ -47,6 +51,7 @@ class Cluster(Part):
         min_length=1, description='entry_hosts = ["hv01", "hv02"], names without domain'
     )
     ops_channel: Channel = Field(default="", description='ops_channel = "C…", the id of a channel, not its name')
+    backup: tuple[Product, ...] | None = Field(default=None, description=_BACKUP)
 
 
 class StandaloneHost(Part):
@@ -55,6 +60,7 @@ class StandaloneHost(Part):
     name: str = Field(default="", exclude=True)
     domain: Domain = Field(description='domain = "corp.example"')
     ops_channel: Channel = Field(default="", description='ops_channel = "C…", the id of a channel, not its name')
+    backup: tuple[Product, ...] | None = Field(default=None, description=_BACKUP)
 
 
 class Vmm(Part):
@@ -172,6 +178,17 @@ class InventoryFile(Part):
     def managers(self, cluster: str) -> tuple[str, ...]:
         """The VMM servers that manage a cluster, by name."""
         return tuple(vmm.name for _, vmm in sorted(self.vmm.items()) if cluster in self.managed_by(vmm))
+
+    def backup_products(self, cluster: str, host: str = "") -> tuple[str, ...] | None:
+        """What backs up a cluster, or a host outside of any: () for nothing, None where nobody has said.
+
+        CommVault alone where that is the one product of the file, and the table names none.
+        """
+        table = self.clusters.get(cluster.lower()) if cluster else self.hosts.get(host.lower())
+        told = table.backup if table else None
+        if told is None:
+            return (COMMVAULT,) if self.commvault is not None else None
+        return tuple({name.lower(): name for name in told}.values())
 
     def vmm_servers_on(self, host: str) -> tuple[str, ...]:
         """The VMM servers whose service runs on that host, by name."""

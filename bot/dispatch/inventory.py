@@ -112,7 +112,13 @@ class Inventory:
     def _known(self, wanted: str) -> Target | None:
         cluster = self._inventory_file.clusters.get(wanted)
         if cluster is not None:
-            return Target(cluster.name, "cluster", cluster.name, managers=self._inventory_file.managers(cluster.name))
+            return Target(
+                cluster.name,
+                "cluster",
+                cluster.name,
+                managers=self._inventory_file.managers(cluster.name),
+                backup=self._inventory_file.backup_products(cluster.name),
+            )
         vmm = self._inventory_file.vmm.get(wanted)
         if vmm is not None:
             return self._server(vmm)
@@ -122,7 +128,14 @@ class Inventory:
             return None
         name, _, home = host
         services_of = self._inventory_file.vmm_servers_on(name)
-        return Target(name, "host", home, managers=self._inventory_file.managers(home), services_of=services_of)
+        return Target(
+            name,
+            "host",
+            home,
+            managers=self._inventory_file.managers(home),
+            services_of=services_of,
+            backup=self._inventory_file.backup_products(home, name),
+        )
 
     def _homes(self) -> dict[str, tuple[str, str, str]]:
         """Lower-case name -> name, domain, and cluster ("" for a host that stands alone)."""

@@ -231,7 +231,7 @@ def _remedies(args: Args, every: Sequence[tuple[NodeVerdict, Finding]]) -> tuple
 def _is_free(node: NodeVerdict, args: Args) -> bool:
     """Whether its Hyper-V writer may be reset at all: nothing is locked, no backup runs, and it can be drained."""
     drains = bool(args.target.cluster) and not node.facts.node.is_2008
-    return drains and node.locks.none and node.backup.runs is False
+    return drains and node.locks.none and node.backup.holds_guests is False
 
 
 COMMAND = Diagnostic(Role.VIEWER, Args, collect, evaluate)

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bot.api.arguments import Percent, Size, Target
 from bot.api.command import Diagnostic, Role
-from bot.api.facts import Unknown
 from bot.api.query_client import QueryClient
 from bot.api.report import Healthy, Remedy, Report
 from commands.formatting import GIB, format_size, join_names, pluralize, summarize_failures
-from commands.guest_space.facts import GuestSpaceFacts, find_guest_space, guest_names, is_askable
-from commands.guest_space.findings import Judged, chart, full_findings, short_finding, table
-from commands.sources.guests import HostedGuest, Power
-from commands.sources.kvp import System
+from commands.guest_space.facts import NOT_WINDOWS, GuestSpaceFacts, find_guest_space, guest_names, unknown_guests
+from commands.guest_space.findings import (
+    Judged,
+    chart,
+    full_findings,
+    limit_findings,
+    reserved_notes,
+    short_finding,
+    table,
+)
+from commands.sources.guests import Power
 from commands.sources.volumes import Room, Volumes
 
 _TEN_PERCENT = 10
-_NOT_WINDOWS = (System.LINUX, System.OTHER)
+_CALM = (Room.RESERVED_TIGHT, Room.ENOUGH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,7 @@ async def collect(args: Args, ask: QueryClient) -> GuestSpaceFacts:
 def evaluate(args: Args, facts: GuestSpaceFacts) -> Report:
     """Full guests first, then those with little room, then who is not known."""
     judged = sorted(_volumes(args, facts), key=lambda one: one.worst_first)
-    unknown, names = _unknown(facts), guest_names(facts)
+    unknown, names = unknown_guests(facts), guest_names(facts)
     silent = (*facts.silent_hosts, *(why for _, why in unknown))
     answered = _answered(facts)
     least = int(args.free)
@@ -51,6 +57,7 @@ def evaluate(args: Args, facts: GuestSpaceFacts) -> Report:
         findings=(
             *full_findings(judged, facts.named, least, facts.now),
             *short_finding(judged, Room.LOW, "LOW"),
+            *limit_findings(judged),
             *short_finding(judged, Room.LITTLE_HEADROOM, "LITTLE HEADROOM"),
         ),
         unanswered=summarize_failures(silent, "target"),
@@ -78,35 +85,6 @@ def _answered(facts: GuestSpaceFacts) -> int:
     return sum(isinstance(part, Volumes) and not part.unread for part in facts.space.values())
 
 
-def _unknown(facts: GuestSpaceFacts) -> list[tuple[HostedGuest, Unknown]]:
-    """Guests that run, are no Linux, and did not say how full they are; each with its reason."""
-    found = []
-    names = guest_names(facts)
-    for hosted in facts.guests:
-        part = facts.space.get(hosted.guest.vm_id)
-        name = names[hosted.guest.vm_id]
-        if isinstance(part, Unknown):
-            found.append((hosted, replace(part, target=name) if part.target == hosted.guest.name else part))
-        elif isinstance(part, Volumes) and part.unread:
-            says = f"{join_names(part.unread, 4)} {'reports' if len(part.unread) == 1 else 'report'} no size: locked or unformatted."
-            found.append((hosted, Unknown(name, "no size reported", says)))
-        elif part is None and _should_answer(hosted):
-            found.append((hosted, _nameless(hosted, name)))
-    return found
-
-
-def _nameless(hosted: HostedGuest, name: str) -> Unknown:
-    unread = hosted.told.unread
-    if unread:
-        return Unknown(name, "no name known", f"{hosted.host} did not say what it reports of itself: {unread}")
-    says = "Its data exchange reports no name, so it cannot be asked."
-    return Unknown(name, "no name reported", says, "See to its integration services.")
-
-
-def _should_answer(hosted: HostedGuest) -> bool:
-    return hosted.guest.power.runs and hosted.told.system not in _NOT_WINDOWS and not is_askable(hosted)
-
-
 def _title(args: Args, facts: GuestSpaceFacts, judged: Sequence[Judged], unknown: int) -> str:
     """The worst volume, by name; without one, how many guests were asked."""
     said = _worst(judged)
@@ -121,11 +99,13 @@ def _title(args: Args, facts: GuestSpaceFacts, judged: Sequence[Judged], unknown
 
 
 def _worst(judged: Sequence[Judged]) -> str:
-    if not judged or judged[0].room is Room.ENOUGH:
+    if not judged or judged[0].room in _CALM:
         return ""
     first = judged[0]
     if first.room is Room.LITTLE_HEADROOM:
         return f"{first.guest} has {first.volume.percent} % free on {first.volume.name}"
+    if first.room is Room.SHADOW_LIMIT:
+        return f"{first.guest} has reached the limit of its shadow storage on {first.volume.name}"
     more = len({one.hosted.guest.vm_id for one in judged if one.room is first.room}) - 1
     word = "full" if first.room is Room.FULL else "low"
     others = f", {pluralize(more, 'more guest')} {word}" if more else ""
@@ -142,18 +122,20 @@ def _summary(args: Args, facts: GuestSpaceFacts, judged: Sequence[Judged], unkno
         parts.append(f"{full[0].guest} {full[0].volume.name} {format_size(full[0].volume.free)} free{more}")
     if counted[Room.LOW]:
         parts.append(f"{counted[Room.LOW]} under {format_size(int(args.free))}")
+    if counted[Room.SHADOW_LIMIT]:
+        parts.append(f"{counted[Room.SHADOW_LIMIT]} at a limit of shadow storage")
     if counted[Room.LITTLE_HEADROOM]:
         parts.append(f"{counted[Room.LITTLE_HEADROOM]} under {int(args.percent)} %")
     silent = unknown + len(facts.unseen)
     if silent:
         parts.append(f"{silent} UNKNOWN of {len(facts.guests) + len(facts.unseen)}")
-    if not parts or not (full or counted[Room.LOW] or counted[Room.LITTLE_HEADROOM]):
+    if not any(one.room not in _CALM for one in judged):
         return _title(args, facts, judged, unknown)
     return f"{args.target}: {'; '.join(parts)}"
 
 
 def _fine(args: Args, facts: GuestSpaceFacts, judged: Sequence[Judged]) -> tuple[Healthy, ...]:
-    short = {one.hosted.guest.vm_id for one in judged if one.room is not Room.ENOUGH}
+    short = {one.hosted.guest.vm_id for one in judged if one.room not in _CALM}
     well = sum(isinstance(part, Volumes) and not part.unread and key not in short for key, part in facts.space.items())
     if not well:
         return ()
@@ -166,8 +148,7 @@ def _notes(facts: GuestSpaceFacts, answered: int, unknown: int, judged: Sequence
     running = [one for one in by_name if one.guest.power.runs]
     names_by_id = guest_names(facts)
     others = {
-        system: [names_by_id[one.guest.vm_id] for one in running if one.told.system is system]
-        for system in _NOT_WINDOWS
+        system: [names_by_id[one.guest.vm_id] for one in running if one.told.system is system] for system in NOT_WINDOWS
     }
     rest = [one for one in by_name if not one.guest.power.runs]
     idle = {power: [names_by_id[one.guest.vm_id] for one in rest if one.guest.power is power] for power in Power}
@@ -178,11 +159,11 @@ def _notes(facts: GuestSpaceFacts, answered: int, unknown: int, judged: Sequence
     notes = [counts]
     if skipped:
         notes.append(f"Not asked: {'; '.join(f'{join_names(names)} {word}' for word, names in skipped.items())}.")
+    if facts.unlimited:
+        notes.append(f"The limits of shadow storage are not known of {join_names(facts.unlimited)}.")
     if any(one.volume.reserved for one in judged):
-        notes.append(
-            "System, EFI and recovery partitions are judged apart: 320 MB free is enough, 32 MB for one below 500 MB."
-        )
-    return tuple(notes)
+        notes.append("Partitions without a letter or a mount point (system, EFI, recovery) are not counted.")
+    return (*notes, *reserved_notes(judged))
 
 
 COMMAND = Diagnostic(Role.VIEWER, Args, collect, evaluate)

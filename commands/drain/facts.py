@@ -16,6 +16,7 @@ from bot.api.query_client import QueryClient
 from bot.api.rows import Rows, get_int, get_str
 from bot.api.sources import Source
 from commands.sources import placement
+from commands.sources.backup_state import NOT_SAID, Backup, BackupProducts, ask_backup_products, backup_state
 from commands.sources.capacity import free_memory, memory_use
 from commands.sources.cluster import (
     BUILD_2012,
@@ -28,6 +29,7 @@ from commands.sources.cluster import (
 )
 from commands.sources.guests import Guest, virtual_machines
 from commands.sources.nodes import NodeState, node_states, quorum_witness
+from commands.sources.snapshots import Snapshot, shadow_copies
 from commands.sources.vmm import find_running_jobs
 
 _UNDER_WAY = (2, 3, 4, 5, 6)  # JobState: new, starting, running, suspended, shutting down [doc]
@@ -52,6 +54,8 @@ class DrainFacts:
         updating: node that is up -> whether it tells of a run of Cluster-Aware Updating.
         vmm_jobs: VMM server that manages the cluster -> how many of its jobs run, None where it does not tell.
         unfound: why nothing else is known; None where it is.
+        copies: shadow copies of the node.
+        products: that back it up.
     """
 
     node: str
@@ -68,6 +72,13 @@ class DrainFacts:
     updating: Mapping[str, bool | Unknown] = field(default_factory=dict)
     vmm_jobs: Mapping[str, int | Unknown | None] = field(default_factory=dict)
     unfound: Unknown | None = None
+    copies: tuple[Snapshot, ...] | Unknown = ()
+    products: BackupProducts = NOT_SAID
+
+    @property
+    def backup(self) -> Backup:
+        """Whether a backup runs on the node, without its writers, which are not asked here."""
+        return backup_state(self.node, self.guests, self.cluster, self.copies, self.products)
 
     @property
     def is_2008(self) -> bool:
@@ -119,16 +130,17 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
     if node.is_2008:
         return DrainFacts(node.name, node.build, cluster)
     up = [] if isinstance(nodes, Unknown) else [one.name for one in nodes.value if one.is_up and one.name != node.name]
-    (known, owners), (guests, memory), free, repairs, hive, (updating, jobs) = await asyncio.gather(
+    (known, owners), (guests, memory), free, repairs, (hive, updating, jobs), (copies, products) = await asyncio.gather(
         asyncio.gather(with_vm_ids(cluster, ask, node.name), _owners(cluster, node, ask)),
         asyncio.gather(ask.query(virtual_machines(node)), ask.query(memory_use(node))),
         ask.query_many({name: free_memory(name) for name in up}),
         ask.query(storage_jobs(node)),
-        _threshold_of_hive(node, value_of(threshold), ask),
         asyncio.gather(
+            _threshold_of_hive(node, value_of(threshold), ask),
             ask.query_many({name: update_run(name) for name in (*up, node.name)}),
             asyncio.gather(*(find_running_jobs(server, ask) for server in target.managers)),
         ),
+        asyncio.gather(ask.query(shadow_copies(node.name)), ask_backup_products(target, ask)),
     )
     return DrainFacts(
         node=node.name,
@@ -144,6 +156,8 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
         repairs=value_of(repairs),
         updating=values_of(updating),
         vmm_jobs=dict(zip(target.managers, jobs, strict=True)),
+        copies=value_of(copies),
+        products=products,
     )
 
 

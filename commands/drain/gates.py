@@ -13,7 +13,7 @@ from bot.api.facts import Unknown
 from bot.api.plan import Gate, GateOutcome
 from commands.drain.facts import DrainFacts
 from commands.formatting import format_size, join_names, pluralize
-from commands.sources.backup_state import backup_state
+from commands.sources.backup_state import Backup, no_backup
 from commands.sources.capacity import Need, without_room
 from commands.sources.cluster import Cluster, Group, Resource, SharedVolume
 from commands.sources.guests import Guest, Power
@@ -25,12 +25,13 @@ _REDIRECTED = 1  # FaultState of a shared volume: slower, but it works [doc]
 _FAULTS = {1: "redirected access", 2: "no access", 4: "in maintenance"}
 
 
-def drain_gates(facts: DrainFacts, *, is_up: bool = True) -> tuple[Gate, ...]:
+def drain_gates(facts: DrainFacts, *, is_up: bool = True, backup: Backup | None = None) -> tuple[Gate, ...]:
     """Every gate of a drain.
 
     Args:
         facts: of the node.
         is_up: False where the node is drained already, and only goes on from there.
+        backup: whether one runs, where the node's writers were asked too; else as far as `facts` tell.
     """
     node, nodes, guests, cluster = facts.node, facts.nodes, facts.guests, facts.cluster
     others = nodes if isinstance(nodes, Unknown) else facts.others
@@ -43,7 +44,7 @@ def drain_gates(facts: DrainFacts, *, is_up: bool = True) -> tuple[Gate, ...]:
         quorum_holds(node, nodes, facts.witness),
         memory_suffices(node, clustered, facts.memory, free, _owners_of_guests(resources, facts.owners)),
         no_locks(node, guests, cluster),
-        no_backup(node, guests, cluster),
+        no_backup(node, backup or facts.backup),
         volumes_are_sound(cluster.name, cluster.volumes),
         no_storage_repair(facts.repairs),
         guests_may_move(node, others, resources, facts.owners, facts.roles),
@@ -63,13 +64,6 @@ def no_locks(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster) -> 
     of = "" if isinstance(guests, Unknown) else f" of {len(guests)}"
     held = f": {join_names(found.roles, 6)}" if found.roles else ""
     return Gate(says, outcome=GateOutcome.of(found.none), measured=f"{len(found.roles)}{of} locked{held}")
-
-
-def no_backup(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster) -> Gate:
-    """No backup holds a guest of the node or a shared volume."""
-    says = f"No backup runs on {node} or on a shared volume"
-    backup = backup_state(guests, cluster)
-    return Gate(says, outcome=GateOutcome.of(None if backup.runs is None else not backup.runs), measured=backup.detail)
 
 
 def _unknown(says: str, *parts: object, blocks: bool = True) -> Gate:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bot.api.arguments import Target
@@ -34,10 +34,19 @@ from commands.sources.guests import (
     same_machine,
 )
 from commands.sources.kvp import System
-from commands.sources.volumes import Room, Volumes, guest_volumes
+from commands.sources.volumes import (
+    Room,
+    ShadowStorage,
+    Volumes,
+    guest_volumes,
+    shadow_storage,
+    volumes_with_versions,
+)
 from commands.vss.suspects import HostLog, Suspect, find_suspects
 
 LOOK_BACK = timedelta(hours=24)
+NOT_WINDOWS = (System.LINUX, System.OTHER)
+LIMITED = " (limit of its shadow storage)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,7 @@ class GuestSpaceFacts:
         silent_hosts: hosts whose guests are not known, or not wholly.
         unseen: roles of guests on hosts that did not answer, by the cluster's word.
         named: guests that VMMS events name.
+        unlimited: guests of which the limits of shadow storage are not known.
     """
 
     now: datetime
@@ -58,6 +68,7 @@ class GuestSpaceFacts:
     silent_hosts: tuple[Unknown, ...] = ()
     unseen: tuple[str, ...] = ()
     named: tuple[Suspect, ...] = ()
+    unlimited: tuple[str, ...] = ()
 
 
 def guest_names(facts: GuestSpaceFacts) -> Mapping[str, str]:
@@ -67,21 +78,63 @@ def guest_names(facts: GuestSpaceFacts) -> Mapping[str, str]:
 
 def is_askable(hosted: HostedGuest) -> bool:
     """Whether a guest can be asked at all: running, not known to be something else than Windows, and with a name."""
-    known = hosted.told.system not in (System.LINUX, System.OTHER)
+    known = hosted.told.system not in NOT_WINDOWS
     return hosted.guest.power.runs and known and bool(hosted.told.fqdn)
 
 
 def short_of_space(facts: GuestSpaceFacts) -> tuple[str, ...]:
-    """Volumes that are full, or have less free than what helped once [1 note: 1 GB]: "test-tfs-01 C:"."""
+    """Volumes that are full, have less free than what helped once [1 note: 1 GB], or a limit: "test-tfs-01 C:"."""
     names = guest_names(facts)
     return tuple(
-        f"{names[hosted.guest.vm_id]} {volume.name}"
+        f"{names[hosted.guest.vm_id]} {volume.name}{LIMITED if room is Room.SHADOW_LIMIT else ''}"
         for hosted in facts.guests
         for part in (facts.space.get(hosted.guest.vm_id),)
         if isinstance(part, Volumes)
         for volume in part.judged
-        if volume.room(GIB, percent=0) in (Room.FULL, Room.LOW)
+        for room in (volume.room(GIB, percent=0),)
+        if room in (Room.FULL, Room.LOW, Room.SHADOW_LIMIT)
     )
+
+
+def way_to_room(facts: GuestSpaceFacts) -> str:
+    """What a person does about them: "free 1 GB or more on test-tfs-01 C:"."""
+    short = short_of_space(facts)
+    limited = [name.removesuffix(LIMITED) for name in short if name.endswith(LIMITED)]
+    full = [name for name in short if not name.endswith(LIMITED)]
+    parts = (
+        f"free 1 GB or more on {join_names(full, 4)}" if full else "",
+        f"raise the limit of the shadow storage of {join_names(limited, 4)}" if limited else "",
+    )
+    return " and ".join(part for part in parts if part)
+
+
+def unknown_guests(facts: GuestSpaceFacts) -> list[tuple[HostedGuest, Unknown]]:
+    """Guests that run, are no Linux, and did not say how full they are; each with its reason."""
+    found = []
+    names = guest_names(facts)
+    for hosted in facts.guests:
+        part = facts.space.get(hosted.guest.vm_id)
+        name = names[hosted.guest.vm_id]
+        if isinstance(part, Unknown):
+            found.append((hosted, replace(part, target=name) if part.target == hosted.guest.name else part))
+        elif isinstance(part, Volumes) and part.unread:
+            says = f"{join_names(part.unread, 4)} {'reports' if len(part.unread) == 1 else 'report'} no size: locked or unformatted."
+            found.append((hosted, Unknown(name, "no size reported", says)))
+        elif part is None and _should_answer(hosted):
+            found.append((hosted, _nameless(hosted, name)))
+    return found
+
+
+def _nameless(hosted: HostedGuest, name: str) -> Unknown:
+    unread = hosted.told.unread
+    if unread:
+        return Unknown(name, "no name known", f"{hosted.host} did not say what it reports of itself: {unread}")
+    says = "Its data exchange reports no name, so it cannot be asked."
+    return Unknown(name, "no name reported", says, "See to its integration services.")
+
+
+def _should_answer(hosted: HostedGuest) -> bool:
+    return hosted.guest.power.runs and hosted.told.system not in NOT_WINDOWS and not is_askable(hosted)
 
 
 def answered_guests(facts: GuestSpaceFacts) -> tuple[int, int]:
@@ -107,13 +160,15 @@ async def find_guest_space(target: Target, ask: QueryClient) -> GuestSpaceFacts:
         on: HostLog(builds[on], events.value.events) for on, events in logs.items() if not isinstance(events, Unknown)
     }
     by_host = {on: [hosted.guest for hosted in part.guests] for on, part in told.items()}
+    space, unlimited = await _ask_guests([hosted for hosted in guests if is_askable(hosted)], ask)
     return GuestSpaceFacts(
         now=ask.now,
         guests=guests,
-        space=await _ask_guests([hosted for hosted in guests if is_askable(hosted)], ask),
+        space=space,
         silent_hosts=_silent_hosts(nodes, hosts, groups),
         unseen=_unseen(told, nodes, groups),
         named=find_suspects(known_logs, by_host, dict.fromkeys(known_logs, since)),
+        unlimited=unlimited,
     )
 
 
@@ -130,23 +185,63 @@ async def _find_nodes(target: Target, ask: QueryClient) -> tuple[tuple[Node, ...
     return target_nodes(target, nodes.value), known
 
 
-async def _ask_guests(guests: Sequence[HostedGuest], ask: QueryClient) -> dict[str, Volumes | Unknown]:
-    volumes, identities = await asyncio.gather(
+async def _ask_guests(
+    guests: Sequence[HostedGuest], ask: QueryClient
+) -> tuple[dict[str, Volumes | Unknown], tuple[str, ...]]:
+    """The volumes of each guest by VM id, and the names of those that did not tell the limits of their shadow storage."""
+    volumes, identities, storage = await asyncio.gather(
         ask.query_many({one.guest.vm_id: guest_volumes(one) for one in guests}),
         ask.query_many({one.guest.vm_id: guest_identity(one) for one in guests}),
+        ask.query_many({one.guest.vm_id: shadow_storage(one) for one in guests}),
     )
-    unproven = [
-        one
-        for one in guests
-        if not isinstance(volumes[one.guest.vm_id], Unknown) and not _said(identities[one.guest.vm_id])
-    ]
-    questions = {one.guest.vm_id: guest_firmware(one) for one in unproven}
-    firmware = await ask.query_many(questions) if questions else {}
-    return {
-        key: _proven(one, value_of(volumes[key]), _said(identities[key]), _said(firmware.get(key)))
+    answered = [one for one in guests if isinstance(volumes[one.guest.vm_id], Known)]
+    unproven = [one for one in answered if not _said(identities[one.guest.vm_id])]
+    limited = [one for one in answered if _is_limited(volumes[one.guest.vm_id], storage[one.guest.vm_id])]
+    firmware, versions = await asyncio.gather(
+        ask.query_many({one.guest.vm_id: guest_firmware(one) for one in unproven}),
+        ask.query_many({one.guest.vm_id: volumes_with_versions(one) for one in limited}),
+    )
+    space = {
+        key: _proven(
+            one,
+            _with_limits(value_of(volumes[key]), storage[key], versions.get(key)),
+            *_said_by(key, identities, firmware),
+        )
         for one in guests
         for key in (one.guest.vm_id,)
     }
+    open_ = [
+        one.guest.name
+        for one in answered
+        if isinstance(storage[one.guest.vm_id], Unknown) or isinstance(versions.get(one.guest.vm_id), Unknown)
+    ]
+    return space, tuple(open_)
+
+
+def _said_by(key: str, *answers: Mapping[str, Known[str] | Unknown]) -> tuple[str, ...]:
+    return tuple(_said(every.get(key)) for every in answers)
+
+
+def _is_limited(volumes: Known[Volumes] | Unknown, storage: Known[dict[str, ShadowStorage]] | Unknown) -> bool:
+    """Whether a limit looks reached, so that it matters whether VSS could make room by itself."""
+    if isinstance(volumes, Unknown) or isinstance(storage, Unknown):
+        return False
+    every = volumes.value.with_shadow_storage(storage.value).judged
+    return any(one.shadow is not None and one.shadow.is_reached(one.vss_minimum) for one in every)
+
+
+def _with_limits(
+    volumes: Volumes | Unknown,
+    storage: Known[dict[str, ShadowStorage]] | Unknown,
+    versions: Known[frozenset[str]] | Unknown | None,
+) -> Volumes | Unknown:
+    """The volumes with their limits, as far as they are known. Previous Versions fill theirs, and give way: they count as none."""
+    if isinstance(volumes, Unknown) or isinstance(storage, Unknown) or isinstance(versions, Unknown):
+        return volumes
+    give_way = versions.value if versions else frozenset()
+    return volumes.with_shadow_storage(
+        {device: replace(one, used=0) if device in give_way else one for device, one in storage.value.items()}
+    )
 
 
 def _said(answer: Known[str] | Unknown | None) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.api.report import Bar, Chart, Column, Finding, Severity, Table
-from commands.formatting import GIB, format_size, format_time, join_names, pluralize
+from commands.formatting import GIB, format_size, format_time, join_names, pluralize, truncate_list
 from commands.sources.event_log import Meaning
 from commands.sources.guests import HostedGuest
 from commands.sources.volumes import Room, Volume
@@ -40,7 +40,7 @@ class Judged:
 
     @property
     def worst_first(self) -> tuple[int, bool, int, str]:
-        """Sorts the worst to the front; a reserved partition is small by nature, so it comes behind its like."""
+        """Sorts the worst to the front."""
         return (self.room, self.volume.reserved, self.volume.free, self.guest.casefold())
 
 
@@ -82,10 +82,10 @@ def _full(volumes: Sequence[Judged], event: Suspect | None, least: int, now: dat
 
 
 def _wanted(volumes: Sequence[Judged], least: int) -> str:
-    """How much on which volume: what was asked for, and on small and reserved ones what VSS wants."""
+    """How much on which volume: what was asked for, and on small ones what VSS wants."""
     by_amount: dict[int, list[str]] = {}
     for one in volumes:
-        small = one.volume.reserved or one.volume.capacity <= least
+        small = one.volume.capacity <= least
         amount = one.volume.vss_minimum if small else max(least, one.volume.vss_minimum)
         by_amount.setdefault(amount, []).append(one.volume.name)
     return "; ".join(f"{format_size(amount)} or more on {join_names(names, 6)}" for amount, names in by_amount.items())
@@ -105,9 +105,47 @@ def short_finding(judged: Sequence[Judged], room: Room, word: str) -> list[Findi
     return [Finding(Severity.WARNING, word, pluralize(len(found), "volume"), says + more)]
 
 
+def limit_findings(judged: Sequence[Judged]) -> list[Finding]:
+    """Volumes whose shadow copies may not grow any more: restic and others fail there with half of the disk free."""
+    found = [one for one in judged if one.room is Room.SHADOW_LIMIT and one.volume.shadow]
+    if not found:
+        return []
+    said = [
+        f"{one.guest} {one.volume.name} {format_size(one.volume.shadow.used)} of {format_size(one.volume.shadow.limit)}"
+        f" ({format_size(one.volume.free)} free on the volume)"
+        for one in found
+        if one.volume.shadow
+    ]
+    lines = (
+        ("Means", "A shadow copy fails for lack of room there, however much is free on the volume."),
+        (
+            "By hand",
+            "Raise the limit in the guest: vssadmin resize shadowstorage, with a larger /maxsize.",
+        ),
+    )
+    return [
+        Finding(
+            Severity.WARNING,
+            "SHADOW LIMIT",
+            pluralize(len(found), "volume"),
+            f"{' · '.join(truncate_list(said, 12))}",
+            lines,
+        )
+    ]
+
+
+def reserved_notes(judged: Sequence[Judged]) -> tuple[str, ...]:
+    """Partitions of Windows' own with next to nothing free: for products that do snapshot them."""
+    found = [one for one in judged if one.room is Room.RESERVED_TIGHT]
+    if not found:
+        return ()
+    said = [f"{one.guest} has {format_size(one.volume.free)} free on its {one.volume.name}" for one in found]
+    return (f"{join_names(said, 8)}. Few backups read it; nothing on it can be freed.",)
+
+
 def chart(judged: Sequence[Judged], least: int) -> Chart | None:
-    """The volumes with least room, worst first. Reserved partitions stand in it only when they are full."""
-    worst = [one for one in judged if not one.volume.reserved or one.room is Room.FULL][:BARS]
+    """The volumes with least room, worst first, without the reserved partitions."""
+    worst = [one for one in judged if not one.volume.reserved][:BARS]
     if not worst:
         return None
     labels = _labels(worst)

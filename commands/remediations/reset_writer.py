@@ -13,11 +13,13 @@ from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.drain.blockers import locked_words, reasons, release_remedies
 from commands.drain.facts import DrainFacts
-from commands.drain.gates import drain_gates, no_backup, no_locks
+from commands.drain.gates import drain_gates, no_locks
 from commands.drain.steps import RESUME
 from commands.formatting import join_names, pluralize, sentences
-from commands.guest_space.facts import answered_guests, short_of_space
+from commands.guest_space.facts import answered_guests, short_of_space, way_to_room
+from commands.guest_space.gates import has_room
 from commands.no_plan import cluster_lock, no_plan, or_no_plan
+from commands.sources.backup_state import no_backup
 from commands.sources.commvault import BackupJob
 from commands.sources.event_log import LOCKED_ERROR
 from commands.sources.identity import fold_name, guid
@@ -28,7 +30,7 @@ from commands.vss.evidence import log_line
 from commands.vss.node_verdict import NodeVerdict
 from commands.vss.writer_verdict import WriterStatus, WriterVerdict
 from commands.writer_reset.facts import ResetFacts, find_reset_facts
-from commands.writer_reset.gates import backup_ended, gate_stuck_twice, has_room, no_backup_job, readable
+from commands.writer_reset.gates import gate_stuck_twice, no_backup_job, readable
 from commands.writer_reset.steps import WRITER, hyper_v_steps, reset_steps
 
 _RESETTABLE = (WriterStatus.STUCK, WriterStatus.FAILED)
@@ -123,12 +125,11 @@ def _well(node: NodeVerdict, one: WriterVerdict) -> str:
 
 
 def _too_early(node: NodeVerdict, one: WriterVerdict) -> Plan | None:
-    """A writer that no reset would help, or not yet. One that looks stuck may be: `gate_stuck_twice` holds the start."""
-    if one.verdict in _RESETTABLE or (one.verdict is WriterStatus.LOOKS_STUCK and node.backup.runs is False):
+    """A writer that no reset would help. One that looks stuck may be: its gates hold the start, or the plan."""
+    if one.verdict in (*_RESETTABLE, WriterStatus.LOOKS_STUCK):
         return None
     why = {
-        WriterStatus.BUSY: "Waiting is normal while a backup runs: let it end, then look again.",
-        WriterStatus.LOOKS_STUCK: "Whether a backup runs is not known: see in the backup product, then look again.",
+        WriterStatus.BUSY: f"{node.backup.says} Waiting is normal meanwhile: let it end, then look again.",
         WriterStatus.ERROR: "It is stable again; the error is of an earlier backup. Retry the backup job: a reset would only hide it.",
         WriterStatus.EXPECTED: "That is expected on this Windows.",
         WriterStatus.UNREAD: "What vssadmin prints of it cannot be read: look on the host."
@@ -149,7 +150,7 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
     if refusal := _too_early(node, one):
         return refusal
     drained = drain.state is not None and drain.state.is_drained and not drain.roles
-    before = _is_free(drain) if drained else drain_gates(drain)
+    before = _is_free(node, drain) if drained else drain_gates(drain, backup=node.backup)
     twins = _twins(node, one)
     steps = hyper_v_steps(drain.cluster.name, node.name, one.writer, _no_error(node), drain=not drained, twins=twins)
     moves = f"{_guests(drain)} live-migrate off {node.name} and back."
@@ -163,7 +164,7 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
             *gate_stuck_twice(one, facts.writers.now),
             _no_job(args, facts),
             readable(node),
-            has_room(facts.space),
+            has_room(f"No guest on {node.name} is short of space", facts.space),
             *before,
         ),
         groups=(Group("reset", steps),),
@@ -177,10 +178,9 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
     return or_no_plan(args.node.name, whole)
 
 
-def _is_free(drain: DrainFacts) -> tuple[Gate, ...]:
+def _is_free(node: NodeVerdict, drain: DrainFacts) -> tuple[Gate, ...]:
     """What still has to be so on a node that is drained already."""
-    of = (drain.node, drain.guests, drain.cluster)
-    return no_locks(*of), no_backup(*of)
+    return no_locks(drain.node, drain.guests, drain.cluster), no_backup(drain.node, node.backup)
 
 
 def _jobs(args: Args, facts: ResetFacts) -> tuple[BackupJob, ...]:
@@ -216,7 +216,7 @@ def _free_the_guest(args: Args, facts: ResetFacts, node: NodeVerdict, drain: Dra
     full = short_of_space(facts.space)
     resumable = [job for job in jobs if job.waits and not full]
     first = (
-        f"First: free 1 GB or more on {join_names(full, 4)}, then"
+        f"First: {way_to_room(facts.space)}, then"
         if full
         else "Every guest that answered has room:"
         if resumable and answered_guests(facts.space)[0]
@@ -227,7 +227,11 @@ def _free_the_guest(args: Args, facts: ResetFacts, node: NodeVerdict, drain: Dra
         if jobs
         else "let its backup job go on, or end it in the backup product"
     )
-    gates = (_no_job(args, facts), has_room(facts.space), no_locks(drain.node, drain.guests, drain.cluster))
+    gates = (
+        _no_job(args, facts),
+        has_room(f"No guest on {node.name} is short of space", facts.space),
+        no_locks(drain.node, drain.guests, drain.cluster),
+    )
     resumes = [Remedy("Resume Backup…", f"/resume-backup {job.number}", primary=True) for job in resumable[:1]]
     finds = [replace(one, primary=one.primary and not resumes) for one in release_remedies(node.name)]
     remedies = [*resumes, *finds]
@@ -249,7 +253,12 @@ def _other(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdict)
         impact=sentences((f"The service {rule.service} of {node.name} is away for a moment.", rule.why)),
         rollback=f"Start {rule.service} if it is stopped.",
         locks=(cluster_lock(args.node),),
-        gates=(*gate_stuck_twice(one, facts.writers.now), backup_ended(node), _no_job(args, facts), readable(node)),
+        gates=(
+            *gate_stuck_twice(one, facts.writers.now),
+            no_backup(node.name, node.backup, on_shared_volumes=False),
+            _no_job(args, facts),
+            readable(node),
+        ),
         groups=(Group("reset", steps),),
         remedies=_afterwards(node),
         current_state=one.writer.says,

@@ -16,10 +16,11 @@ from bot.api.plan import Check, Gate, GateOutcome, Group, Plan
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.drain.facts import DrainFacts
-from commands.drain.gates import no_backup, no_cluster_aware_updating, no_locks
+from commands.drain.gates import no_cluster_aware_updating, no_locks
 from commands.drain.steps import gate_no_locks, is_drained
 from commands.formatting import join_names, pluralize, sentences
 from commands.no_plan import cluster_lock, no_plan, or_no_plan
+from commands.sources.backup_state import no_backup
 from commands.sources.rules import writer_services
 from commands.sources.services import (
     CARRIES_US,
@@ -325,11 +326,10 @@ def _hyper_v_gates(args: Args, facts: RestartFacts) -> tuple[Gate, ...]:
     if found is None or found.drain is None:
         return ()
     drain = found.drain
-    of = (drain.node, drain.guests, drain.cluster)
     return (
         _is_empty(drain),
-        no_locks(*of),
-        no_backup(*of),
+        no_locks(drain.node, drain.guests, drain.cluster),
+        no_backup(drain.node, found.node.backup if found.node else drain.backup),
         no_backup_job(args.host.name, found.own_jobs(args.host), facts.now),
         no_cluster_aware_updating(drain.cluster.name, drain.updating),
     )

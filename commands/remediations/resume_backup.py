@@ -12,12 +12,12 @@ from bot.api.plan import Check, Expect, Gate, GateOutcome, Group, OpenQuestion, 
 from bot.api.queries import Predicate
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
-from commands.formatting import join_names, pluralize
+from commands.formatting import join_names
 from commands.guest_space import facts as space_facts
+from commands.guest_space.gates import has_room
 from commands.no_plan import blocking_reason, held, no_plan
 from commands.sources import commvault
 from commands.sources.commvault import BackupJob, backup_job, resume_job
-from commands.sources.volumes import Volumes
 
 _LARGEST = 2**31
 _GOES_ON = 120  # seconds until a resumed job says that it runs
@@ -106,7 +106,7 @@ def _held(job: BackupJob, space: space_facts.GuestSpaceFacts | None, gates: tupl
         few = join_names(full, 4)
         return (
             f"No plan yet for job {job.number}: {few} {'is' if len(full) == 1 else 'are'} full or low, so it would only wait"
-            " again. First: free 1 GB or more there, then look again."
+            f" again. First: {space_facts.way_to_room(space)}, then look again."
         )
     return blocking_reason(f"job {job.number}", gates)
 
@@ -114,43 +114,12 @@ def _held(job: BackupJob, space: space_facts.GuestSpaceFacts | None, gates: tupl
 def _has_room(job: BackupJob, space: space_facts.GuestSpaceFacts | None) -> Gate:
     """A guest that is still full makes the job wait again; one that nobody can ask only warns."""
     says = f"No guest that job {job.number} saves is short of space"
-    volumes = [part for part in space.space.values() if isinstance(part, Volumes)] if space else []
-    full = space_facts.short_of_space(space) if space else ()
-    if full:
-        return Gate(says, outcome=GateOutcome.BLOCKED, measured=f"full or low: {join_names(full, 4)}", guards="worth")
-    missing = _missing(job, space)
-    silent = len(space.space) - len(volumes) if space else 0
-    why = f": {space.silent_hosts[0].why.partition('. ')[0]}" if space and space.silent_hosts else ""
-    if not volumes or why:
-        told = f"not known{why}"
-        return Gate(says, GateOutcome.NOT_KNOWN, told, blocks=False, guards="worth", unknowns=missing)
-    rest = f", {silent} not known" if silent else ""
-    return Gate(
-        says,
-        outcome=GateOutcome.NOT_KNOWN if silent else GateOutcome.PASSED,
-        measured=f"{pluralize(len(volumes), 'guest')} answered{rest}",
-        blocks=False,
-        guards="worth",
-        unknowns=missing if silent else (),
+    if space is not None:
+        return has_room(says, space)
+    open_ = OpenQuestion(
+        f"which machine job {job.number} saves", "the backup product does not say", "See in CommVault."
     )
-
-
-def _missing(job: BackupJob, space: space_facts.GuestSpaceFacts | None) -> tuple[OpenQuestion, ...]:
-    """What nobody told: the guests of a machine, the free space of a guest."""
-    if space is None:
-        return (
-            OpenQuestion(
-                f"guests of {job.client or 'the client of the job'}", "the job names no machine that it saves."
-            ),
-        )
-    names = {one.guest.vm_id: one.guest.name for one in space.guests}
-    hosts = [OpenQuestion(f"guests of {one.target}", one.why, one.remedy) for one in space.silent_hosts]
-    guests = [
-        OpenQuestion(f"free space of {names.get(vm_id, vm_id)}", part.why, part.remedy)
-        for vm_id, part in space.space.items()
-        if not isinstance(part, Volumes)
-    ]
-    return (*hosts, *guests)
+    return Gate(says, GateOutcome.NOT_KNOWN, "not known", blocks=False, guards="worth", unknowns=(open_,))
 
 
 def _resume(number: int) -> Step:

@@ -1,14 +1,67 @@
-"""Does a backup run? A writer that waits is normal while one does, and stuck when none does."""
+"""Does a backup run on a host? A writer that waits is normal while one does, and stuck when none does.
+
+"No" is a strong word: it needs that every place that could show one was asked, answered, and answered whole. Those are
+the guests' own status, the shared volumes, the shadow copies of the host, its waiting writers, and every backup product
+that the inventory names. An agent on the host backs it up without a word in the first two.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from bot.api.facts import Unknown
+from bot.api.arguments import Target
+from bot.api.facts import Unknown, value_of
+from bot.api.plan import Gate, GateOutcome, OpenQuestion
+from bot.api.query_client import QueryClient
 from commands.formatting import join_names, pluralize
+from commands.sources import commvault
 from commands.sources.cluster import Cluster
+from commands.sources.commvault import BackupJob, active_jobs, jobs_of
 from commands.sources.guests import Guest
+from commands.sources.snapshots import Snapshot
+
+COMMVAULT = "commvault"  # the one product that hvops can ask, as an inventory names it
+_WORDS = {
+    COMMVAULT: "CommVault",
+    "dpm": "DPM",
+    "veeam": "Veeam",
+    "windows-server-backup": "Windows Server Backup",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BackupProducts:
+    """Which products back up a target, and what they say.
+
+    Attributes:
+        names: as the inventory writes them; () for none at all, None where it does not say.
+        jobs: of CommVault that have not ended; () where the inventory does not name it.
+    """
+
+    names: tuple[str, ...] | None = None
+    jobs: tuple[BackupJob, ...] | Unknown = ()
+
+    @property
+    def in_words(self) -> str:
+        """Their names as people write them: "CommVault", "none"."""
+        return join_names([product_word(name) for name in self.names or ()]) or "none"
+
+
+NOT_SAID = BackupProducts()
+
+
+def product_word(name: str) -> str:
+    """A product as people write it."""
+    return _WORDS.get(name.casefold(), name)
+
+
+async def ask_backup_products(target: Target, ask: QueryClient) -> BackupProducts:
+    """Ask those that can be asked."""
+    if COMMVAULT not in map(str.casefold, target.backup or ()):
+        return BackupProducts(target.backup)
+    return BackupProducts(target.backup, value_of(await ask.query(active_jobs())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,45 +69,199 @@ class Backup:
     """What speaks for a running backup on one node.
 
     Attributes:
-        runs: None where a place that would show it did not answer and no other shows one.
+        runs: False only where nothing is missing; None where something is, and nothing that answered shows one.
+        on_hosts: the same without the backup products: what guests, volumes, shadow copies and writers say.
         guests: virtual machines of the node that a backup holds (OperationalStatus 32776).
         volumes: cluster shared volumes with a backup in progress, whichever node makes it.
+        copies: when shadow copies were made that last only as long as the program that made them.
+        jobs: numbers of jobs that run, of the node, its cluster or its guests.
+        unknowns: what is missing, by name.
+        asked: what was looked at, in words.
         hint: MSCluster_Cluster.BackupInProgress. It decides nothing: it can be stale.
     """
 
     runs: bool | None
+    on_hosts: bool | None = None
     guests: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
+    jobs: tuple[int, ...] = ()
+    unknowns: tuple[OpenQuestion, ...] = ()
+    asked: str = ""
     hint: bool = False
+
+    @property
+    def holds_guests(self) -> bool | None:
+        """Whether one runs that may hold the Hyper-V writer: a backup of guests shows on their hosts."""
+        return self.on_hosts if self.runs is None else self.runs
 
     @property
     def says(self) -> str:
         """In one or two sentences."""
         hint = " BackupInProgress is set, which can be stale." if self.hint and not self.runs else ""
         if self.runs is None:
-            return f"Whether a backup runs is not known.{hint}"
+            why = "; ".join(one.why.rstrip(".") for one in self.unknowns[:2] if one.why)
+            known = (
+                "No backup of a guest runs; whether another one does"
+                if self.on_hosts is False
+                else "Whether a backup runs"
+            )
+            return f"{known} is not known{f': {why}' if why else ''}.{hint}"
         if not self.runs:
             return f"No backup runs.{hint}"
-        held = []
+        return f"A backup runs: {'; '.join(self._signs())}."
+
+    def _signs(self) -> Iterator[str]:
         if self.guests:
-            held.append(f"{pluralize(len(self.guests), 'guest')} backing up ({join_names(self.guests, 4)})")
+            yield f"{pluralize(len(self.guests), 'guest')} backing up ({join_names(self.guests, 4)})"
         if self.volumes:
-            held.append(f"shared volume {join_names(self.volumes, 4)} in backup")
-        return f"A backup runs: {'; '.join(held)}."
+            yield f"shared volume {join_names(self.volumes, 4)} in backup"
+        if self.jobs:
+            yield f"{'job' if len(self.jobs) == 1 else 'jobs'} {join_names([str(job) for job in self.jobs], 4)} of CommVault"
+        if self.copies:
+            copies = "a shadow copy" if len(self.copies) == 1 else f"{len(self.copies)} shadow copies"
+            made = join_names([made for made in self.copies if made], 3)
+            lasts = "lasts" if len(self.copies) == 1 else "last"
+            yield f"{copies}{f' of {made}' if made else ''}, which {lasts} only as long as the program that made it"
 
     @property
     def detail(self) -> str:
-        """What goes beside a sentence that says already that none runs; "" where there is nothing more to say."""
-        return self.says.removeprefix("No backup runs.").strip().rstrip(".")
+        """What goes beside a sentence that says already that none runs."""
+        said = self.says.removeprefix("No backup runs.").strip().rstrip(".")
+        return said or (f"asked: {self.asked}" if self.asked else "")
 
 
-def backup_state(guests: Sequence[Guest] | Unknown, cluster: Cluster | None) -> Backup:
-    """Judge whether a backup runs that may hold this node's writers."""
-    held = () if isinstance(guests, Unknown) else tuple(guest.name for guest in guests if guest.backing_up)
+def no_backup(node: str, backup: Backup, *, on_shared_volumes: bool = True) -> Gate:
+    """The one gate of every command that must not come between a backup and its writers."""
+    return Gate(
+        f"No backup runs on {node}{' or on a shared volume' if on_shared_volumes else ''}",
+        GateOutcome.of(None if backup.runs is None else not backup.runs),
+        backup.detail,
+        unknowns=backup.unknowns if backup.runs is None else (),
+    )
+
+
+def backup_state(
+    node: str,
+    guests: Sequence[Guest] | Unknown,
+    cluster: Cluster | None,
+    copies: Sequence[Snapshot] | Unknown,
+    products: BackupProducts,
+    *,
+    waits_anew: Sequence[str] = (),
+    since: datetime | None = None,
+) -> Backup:
+    """Judge whether a backup runs that may hold this node's writers.
+
+    Args:
+        node: as its cluster writes it.
+        guests: of the node.
+        cluster: None for a host that stands alone.
+        copies: every shadow copy of the node.
+        products: that back it up.
+        waits_anew: writers that wait in another instance than at the answer before.
+        since: when hvops first saw the writers wait that wait now.
+    """
     shared = cluster.volumes if cluster else ()
+    held = () if isinstance(guests, Unknown) else tuple(guest.name for guest in guests if guest.backing_up)
     volumes = () if isinstance(shared, Unknown) else tuple(volume.name for volume in shared if volume.backing_up)
-    hint = cluster.backup_hint is True if cluster else False
-    if held or volumes:
-        return Backup(runs=True, guests=held, volumes=volumes, hint=hint)
-    silent = isinstance(guests, Unknown) or isinstance(shared, Unknown)
-    return Backup(runs=None if silent else False, hint=hint)
+    alive = () if isinstance(copies, Unknown) else tuple(one for one in copies if one.is_of_a_backup(since))
+    running = _running(node, guests, cluster, products.jobs)
+    hosts = (
+        *_silent_hosts(node, guests, cluster),
+        *_open_copies(node, copies, since),
+        *(
+            OpenQuestion(
+                f"why {name} of {node} waits in a new instance",
+                f"{name} waits in another instance than at the answer before, so something has begun since",
+                "Ask again after two minutes.",
+            )
+            for name in waits_anew
+        ),
+    )
+    unknowns = (*hosts, *_open_products(node, cluster, products, _own_names(node, guests, cluster)))
+    shown = bool(held or volumes or alive)
+    asked = ["guests", *(["shared volumes"] if cluster else []), "shadow copies"]
+    return Backup(
+        runs=True if shown or running else None if unknowns else False,
+        on_hosts=True if shown else None if hosts else False,
+        guests=held,
+        volumes=volumes,
+        copies=tuple(f"{one.made:%d %b %H:%M} UTC" if one.made else "" for one in alive),
+        jobs=tuple(job.number for job in running),
+        unknowns=unknowns,
+        asked=f"{', '.join(asked)}; backup products: {products.in_words}",
+        hint=cluster.backup_hint is True if cluster else False,
+    )
+
+
+def _running(
+    node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster | None, jobs: Sequence[BackupJob] | Unknown
+) -> tuple[BackupJob, ...]:
+    """The node's jobs that are under way. One that waits for somebody runs nothing; `no_backup_job` asks for those."""
+    if isinstance(jobs, Unknown):
+        return ()
+    own = jobs_of(_own_names(node, guests, cluster), jobs)
+    return tuple(job for job in own if not job.waits and job.status != commvault.UNREADABLE)
+
+
+def _own_names(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster | None) -> set[str]:
+    """What the client of a job may be called that saves something of the node."""
+    inside = () if isinstance(guests, Unknown) else guests
+    return {node, cluster.name if cluster else "", *(guest.name for guest in inside)} - {""}
+
+
+def _silent_hosts(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster | None) -> Iterator[OpenQuestion]:
+    if isinstance(guests, Unknown):
+        yield _unanswered(f"the status of the guests of {node}", guests)
+    if cluster and isinstance(cluster.volumes, Unknown):
+        yield _unanswered(f"backups of the shared volumes of {cluster.name}", cluster.volumes)
+
+
+def _open_copies(node: str, copies: Sequence[Snapshot] | Unknown, since: datetime | None) -> Iterator[OpenQuestion]:
+    if isinstance(copies, Unknown):
+        yield _unanswered(f"the shadow copies of {node}", copies)
+        return
+    unclear = [one for one in copies if one.is_of_a_backup(since) is None]
+    if unclear:
+        made = join_names([f"{one.made:%d %b %H:%M} UTC" for one in unclear if one.made], 3)
+        yield OpenQuestion(
+            f"what made the newest shadow copies of {node}",
+            f"{pluralize(len(unclear), 'shadow copy', 'shadow copies')} on {node}{f', made {made},' if made else ''} may be of a backup that runs",
+            f"On {node}: vssadmin list shadows; and see in the backup software whether it runs.",
+        )
+
+
+def _open_products(
+    node: str, cluster: Cluster | None, products: BackupProducts, own: set[str]
+) -> Iterator[OpenQuestion]:
+    if products.names is None:
+        table = f"[clusters.{cluster.name}]" if cluster else f"[hosts.{node}]"
+        yield OpenQuestion(
+            f"which backup products save {node}",
+            f"the inventory does not say which backup products save {node}",
+            f'Write backup = ["commvault"] below {table} in inventory.toml, or backup = [] where there is none.',
+        )
+        return
+    for name in products.names:
+        if name.casefold() != COMMVAULT:
+            word = product_word(name)
+            yield OpenQuestion(
+                f"backups of {node} by {word}", f"{word} cannot be asked", f"See in {word} that no job of {node} runs."
+            )
+    if isinstance(products.jobs, Unknown):
+        yield _unanswered("the jobs of CommVault", products.jobs)
+        return
+    for job in products.jobs:
+        if job.has_ended or job.waits:
+            continue
+        if not job.client:
+            why = f"job {job.number} of CommVault does not say which machine it saves"
+            yield OpenQuestion(f"which machine job {job.number} saves", why, "See in CommVault.")
+        elif job.status == commvault.UNREADABLE and jobs_of(own, (job,)):
+            why = f"job {job.number} of CommVault is {commvault.UNREADABLE}"
+            yield OpenQuestion(f"whether job {job.number} runs", why, "See in CommVault.")
+
+
+def _unanswered(what: str, why: Unknown) -> OpenQuestion:
+    return OpenQuestion(what, f"{why.target}: {why.why.rstrip('.')}", why.remedy)

@@ -1,4 +1,4 @@
-"""Snapshot volumes that are mounted on a host: a backup that reads them, or one that did not clean up."""
+"""Shadow copies of a host: what they say of a running backup, and which are mounted."""
 
 from __future__ import annotations
 
@@ -13,17 +13,61 @@ from bot.api.query_client import QueryClient
 from bot.api.rows import Rows, get_bool, get_datetime, get_str
 from bot.api.sources import Source
 
-_COLUMNS = ("ID", "InstallDate", "DeviceObject", "ExposedName", "ExposedLocally", "ExposedRemotely")
+_COLUMNS = (
+    "ID",
+    "InstallDate",
+    "DeviceObject",
+    "ExposedName",
+    "ExposedLocally",
+    "ExposedRemotely",
+    "Persistent",
+    "ClientAccessible",
+    "NoAutoRelease",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A shadow copy. `exposed` says where it is mounted; "" where it is not."""
+    """A shadow copy, with the attributes of its context; None where the host does not say.
+
+    Attributes:
+        made: when, UTC.
+        exposed: where it is mounted; "" where it is not.
+        persistent: False: it does not outlive a restart, and unless `no_auto_release` is set it goes when the program
+            that made it ends [doc: VSS_VOLUME_SNAPSHOT_ATTRIBUTES].
+        client_accessible: made for Previous Versions: on a schedule, and kept for people.
+        no_auto_release: it stays when the program that made it ends.
+    """
 
     key: str
     made: datetime | None
     device: str
     exposed: str
+    persistent: bool | None = None
+    client_accessible: bool | None = None
+    no_auto_release: bool | None = None
+
+    def is_of_a_backup(self, since: datetime | None = None) -> bool | None:
+        """Whether a program holds it now; None where that may be.
+
+        Args:
+            since: when hvops first saw a writer of the host wait for the backup in question; None where none waits.
+        """
+        if self.persistent is None:
+            return None
+        if not self.persistent:
+            return None if self.no_auto_release else True
+        if self.client_accessible or since is None:
+            return False
+        return None if self.made is None or self.made > since else False
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshots:
+    """The shadow copies of a host, and those of them that are mounted: either can be unknown alone."""
+
+    copies: tuple[Snapshot, ...] | Unknown
+    mounted: tuple[Snapshot, ...] | Unknown
 
 
 def shadow_copies(on: str) -> Source[tuple[Snapshot, ...]]:
@@ -36,8 +80,8 @@ def volume_mounts(on: str) -> Source[dict[str, str]]:
     return Source(Wql(on, "root/cimv2", "Win32_Volume", ("DeviceID", "Name")), _read_mounts)
 
 
-async def look_at_snapshots(hosts: Iterable[str], ask: QueryClient) -> dict[str, tuple[Snapshot, ...] | Unknown]:
-    """Ask hosts for their mounted shadow copies, in one round.
+async def look_at_snapshots(hosts: Iterable[str], ask: QueryClient) -> dict[str, Snapshots]:
+    """Ask hosts for their shadow copies, and which are mounted, in one round.
 
     Win32_ShadowCopy says when it is exposed; a hardware provider's copy is a volume of its own, which the device
     name ties to it [mem].
@@ -47,7 +91,7 @@ async def look_at_snapshots(hosts: Iterable[str], ask: QueryClient) -> dict[str,
         ask.query_many({on: shadow_copies(on) for on in names}),
         ask.query_many({on: volume_mounts(on) for on in names}),
     )
-    return {on: _mounted(value_of(copies[on]), value_of(volumes[on])) for on in names}
+    return {on: Snapshots(value_of(copies[on]), _mounted(value_of(copies[on]), value_of(volumes[on]))) for on in names}
 
 
 def _read_snapshots(rows: Rows) -> tuple[Snapshot, ...]:
@@ -60,6 +104,9 @@ def _read_snapshots(rows: Rows) -> tuple[Snapshot, ...]:
             exposed=get_str(row, "ExposedName")
             or ("locally" if get_bool(row, "ExposedLocally") else "")
             or ("as a share" if get_bool(row, "ExposedRemotely") else ""),
+            persistent=get_bool(row, "Persistent"),
+            client_accessible=get_bool(row, "ClientAccessible"),
+            no_auto_release=get_bool(row, "NoAutoRelease"),
         )
         for row in rows
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bot.api.arguments import Target
 from bot.api.facts import Unknown, value_of
 from bot.api.query_client import QueryClient
 from commands.sources import event_log as logs
+from commands.sources.backup_state import NOT_SAID, BackupProducts, ask_backup_products
 from commands.sources.cluster import Cluster, Node, look_at_cluster, look_at_host, target_nodes, with_vm_ids
 from commands.sources.event_log import EventLog, logged_events, snapshot_failures
 from commands.sources.guests import Guest, virtual_machines
@@ -31,7 +32,8 @@ class NodeFacts:
     vmms: EventLog | Unknown
     clustering: EventLog | Unknown
     callbacks: EventLog | Unknown
-    snapshots: tuple[Snapshot, ...] | Unknown
+    snapshots: tuple[Snapshot, ...] | Unknown  # the mounted ones
+    copies: tuple[Snapshot, ...] | Unknown  # every one
     samples: tuple[WriterSample, ...] | Unknown
 
     @property
@@ -56,6 +58,7 @@ class WriterFacts:
     Attributes:
         cluster: None for a host that stands alone.
         unfound: why there are no nodes; None where there are.
+        products: that back up the target.
     """
 
     now: datetime
@@ -63,10 +66,16 @@ class WriterFacts:
     nodes: tuple[NodeFacts, ...]
     beside: tuple[LogFacts, ...] = ()
     unfound: Unknown | None = None
+    products: BackupProducts = NOT_SAID
 
 
 async def find_writer_facts(target: Target, ask: QueryClient) -> WriterFacts:
     """Ask everything: two rounds, and a third where a locked resource did not tell its virtual machine."""
+    facts, products = await asyncio.gather(_ask_hosts(target, ask), ask_backup_products(target, ask))
+    return replace(facts, products=products)
+
+
+async def _ask_hosts(target: Target, ask: QueryClient) -> WriterFacts:
     if not target.cluster:
         return WriterFacts(ask.now, None, await _ask_nodes((await look_at_host(target.name, ask),), ask))
     cluster = await look_at_cluster(target.cluster, ask)
@@ -107,7 +116,8 @@ async def _ask_nodes(nodes: Sequence[Node], ask: QueryClient) -> tuple[NodeFacts
             vmms=value_of(vmms[node.name]),
             clustering=value_of(clustering[node.name]),
             callbacks=value_of(callbacks[node.name]),
-            snapshots=snapshots[node.name],
+            snapshots=snapshots[node.name].mounted,
+            copies=snapshots[node.name].copies,
             samples=value_of(samples[node.name]),
         )
         for node in nodes

@@ -107,7 +107,7 @@ def _waiting(node: NodeVerdict, verdict: WriterStatus, one: WriterVerdict, now: 
     room = _free_space(node)
     if one.writer.is_hyper_v:
         yield "Means", _means(node)
-        yield "Do now", sentences((again, room) if node.backup.runs is None else (room, again))
+        yield "Do now", sentences((again, room) if node.backup.holds_guests is None else (room, again))
         yield "Do not do now", _leave_alone(node)
         yield "By hand", _restart_vmms(node) if verdict is WriterStatus.STUCK else ""
     else:
@@ -122,7 +122,8 @@ def _waiting(node: NodeVerdict, verdict: WriterStatus, one: WriterVerdict, now: 
 
 
 def _look_again(node: NodeVerdict, one: WriterVerdict, now: datetime) -> str:
-    if node.backup.runs is None:
+    holds = node.backup.holds_guests if one.writer.is_hyper_v else node.backup.runs
+    if holds is None:
         return "See in the backup product whether a job runs."
     due = (one.seen or (now,))[0] + APART
     return f"Look again at {format_time(due, now)} or later: a second sample tells stuck from slow."
@@ -165,7 +166,7 @@ def _leave_alone(node: NodeVerdict) -> str:
 
 
 def _restart_vmms(node: NodeVerdict) -> str:
-    if not node.locks.none:
+    if not node.locks.none or node.backup.runs is not False:
         return ""
     return f"If it stays so once there is room: drain {node.name}, restart the service vmms, resume with failback."
 

@@ -21,11 +21,13 @@ from commands.vss.writer_verdict import (
     WriterSample,
     WriterStatus,
     WriterVerdict,
+    first_seen_waiting,
     judge_writer,
     last_unwell,
     last_well,
     own_samples,
     sample,
+    waits_anew,
 )
 
 _SKEW = timedelta(minutes=5)  # Kerberos allows the host's clock this much, so the ledger and its log may differ by it
@@ -125,9 +127,17 @@ def judge_nodes(facts: WriterFacts) -> tuple[tuple[NodeVerdict, ...], tuple[Node
 def _judge(
     one: NodeFacts, facts: WriterFacts, suspects: tuple[Suspect, ...], since: datetime, shown: Mapping[str, str]
 ) -> NodeVerdict:
-    backup = backup_state(() if not one.runs_hyper_v else one.guests, facts.cluster)
     listed = () if isinstance(one.writers, Unknown) else one.writers
     samples = _samples(one)
+    backup = backup_state(
+        one.node.name,
+        () if not one.runs_hyper_v else one.guests,
+        facts.cluster,
+        one.copies,
+        facts.products,
+        waits_anew=[writer.name for writer in listed if waits_anew(writer, own_samples(writer, listed, samples))],
+        since=first_seen_waiting(listed, samples),
+    )
     writers = tuple(
         judge_writer(writer, backup, own_samples(writer, listed, samples), facts.now, one.node.build)
         for writer in listed

@@ -48,7 +48,8 @@ def _nodes(nodes: Sequence[NodeFacts]) -> Iterator[Unknown]:
             f"events {_guest_events(one)}": one.vmms if one.runs_hyper_v else (),
             "events 1137 and 1071": one.clustering,
             "events 8194": one.callbacks,
-            "snapshot volumes": one.snapshots,
+            "shadow copies": one.copies,
+            "snapshot volumes": () if isinstance(one.copies, Unknown) else one.snapshots,
             "earlier answers": one.samples,
         }
         silent = {what: part for what, part in parts.items() if isinstance(part, Unknown)}

@@ -63,7 +63,7 @@ class WriterVerdict:
 
     Attributes:
         seen: when earlier answers saw the same instance waiting with no backup, or failed as now, oldest first, without
-            a break.
+            a break; those too that did not know of a backup, where this one does not either.
         well_at: of a failed one, when the newest earlier answer saw it stable without an error.
         was: how the newest earlier answer saw it, where that was not well and it is now.
     """
@@ -116,7 +116,7 @@ def sample(on: str, writer: Writer, backup: Backup) -> Sample:
         on,
         SAMPLE,
         make_params(
-            backup=_RUNS[backup.runs],
+            backup=_RUNS[_holds(writer, backup)],
             error=writer.error.value,
             instance_id=writer.instance_id,
             name=writer.name,
@@ -160,9 +160,7 @@ def _judge_failed(writer: Writer, samples: Sequence[WriterSample], build: int | 
 
 def _was_unwell(writer: Writer, samples: Sequence[WriterSample]) -> WriterSample | None:
     """How the newest answer saw it, where that was a failure, or waiting for nobody."""
-    newest = max(
-        (seen for seen in samples if seen.writer_id == writer.writer_id), key=lambda seen: seen.at, default=None
-    )
+    newest = _newest(writer, samples)
     return newest if newest and newest.state != VssState.STABLE and newest.backup != "yes" else None
 
 
@@ -176,22 +174,52 @@ def _failed_as_now(writer: Writer, samples: Sequence[WriterSample]) -> tuple[dat
     return tuple(reversed(run))
 
 
+def _newest(writer: Writer, samples: Sequence[WriterSample]) -> WriterSample | None:
+    """How the newest earlier answer saw it."""
+    own = (seen for seen in samples if seen.writer_id == writer.writer_id)
+    return max(own, key=lambda seen: seen.at, default=None)
+
+
+def _holds(writer: Writer, backup: Backup) -> bool | None:
+    """Whether a backup runs that may hold this writer. One that no guest, volume or copy shows has no guest in it."""
+    return backup.holds_guests if writer.is_hyper_v else backup.runs
+
+
 def _judge_waiting(writer: Writer, backup: Backup, samples: Sequence[WriterSample], now: datetime) -> WriterVerdict:
-    if backup.runs:
+    holds = _holds(writer, backup)
+    if holds:
         return WriterVerdict(writer, WriterStatus.BUSY)
-    seen = _unbroken(writer, samples)
-    stuck = backup.runs is False and bool(seen) and now - seen[0] >= APART
+    seen = _unbroken(writer, samples, ("no",) if holds is False else ("no", "unknown"))
+    stuck = holds is False and bool(seen) and now - seen[0] >= APART
     return WriterVerdict(writer, WriterStatus.STUCK if stuck else WriterStatus.LOOKS_STUCK, seen)
 
 
-def _unbroken(writer: Writer, samples: Sequence[WriterSample]) -> tuple[datetime, ...]:
-    """When the same instance was seen waiting with no backup, back to the first sample that says otherwise."""
+def waits_anew(writer: Writer, samples: Sequence[WriterSample]) -> bool:
+    """Whether it waits in another instance than at the answer before: something has begun since."""
+    before = _newest(writer, samples)
+    return writer.waits and before is not None and before.instance_id != writer.instance_id
+
+
+def first_seen_waiting(writers: Sequence[Writer], samples: Sequence[WriterSample]) -> datetime | None:
+    """When an answer first saw one of the writers wait that wait now; None where none did."""
+    runs = (_unbroken(one, samples, tuple(_RUNS.values())) for one in writers if one.waits and not one.unreadable)
+    return min((run[0] for run in runs if run), default=None)
+
+
+def _unbroken(writer: Writer, samples: Sequence[WriterSample], backups: Sequence[str]) -> tuple[datetime, ...]:
+    """When the same instance was seen waiting, back to the first sample that says otherwise.
+
+    Args:
+        writer: as it is now.
+        samples: of its host.
+        backups: what those samples may say of a backup: "yes", "no", "unknown".
+    """
     run: list[datetime] = []
     for seen in reversed(samples):
         if seen.writer_id != writer.writer_id:
             continue
         waits = VssState.WAITING_FOR_FREEZE <= seen.state <= VssState.WAITING_FOR_BACKUP_COMPLETE
-        if seen.instance_id != writer.instance_id or not waits or seen.backup != "no":
+        if seen.instance_id != writer.instance_id or not waits or seen.backup not in backups:
             break
         run.append(seen.at)
     return tuple(reversed(run))

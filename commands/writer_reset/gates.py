@@ -7,21 +7,11 @@ from datetime import datetime
 
 from bot.api.facts import Unknown
 from bot.api.plan import Gate, GateOutcome, OpenQuestion
-from commands.formatting import format_time, join_names, pluralize
-from commands.guest_space.facts import GuestSpaceFacts, answered_guests, short_of_space
+from commands.formatting import format_time, join_names
 from commands.sources.commvault import BackupJob, jobs_in_words
 from commands.sources.vss_writers import Error, no_error_text
 from commands.vss.node_verdict import NodeVerdict
 from commands.vss.writer_verdict import APART, WriterStatus, WriterVerdict
-
-
-def backup_ended(node: NodeVerdict) -> Gate:
-    """No backup holds the writer."""
-    return Gate(
-        f"No backup runs on {node.name}",
-        GateOutcome.of(None if node.backup.runs is None else not node.backup.runs),
-        node.backup.detail,
-    )
 
 
 def no_backup_job(target: str, own: Sequence[BackupJob] | Unknown, now: datetime) -> Gate:
@@ -33,15 +23,6 @@ def no_backup_job(target: str, own: Sequence[BackupJob] | Unknown, now: datetime
             says, outcome=GateOutcome.NOT_KNOWN, measured=f"not known: {own.why.rstrip('.')}", blocks=not absent
         )
     return Gate(says, GateOutcome.of(not own), jobs_in_words(own, now) or "none among its active jobs")
-
-
-def has_room(space: GuestSpaceFacts) -> Gate:
-    """A guest that is still full would hold the writer again at the next backup."""
-    full = short_of_space(space)
-    told, silent = answered_guests(space)
-    unknown = f", {silent} not known" if silent else ""
-    measured = f"full or low: {join_names(full, 4)}" if full else f"{pluralize(told, 'guest')} answered{unknown}"
-    return Gate("No guest that answered is short of space", outcome=GateOutcome.of(not full), measured=measured)
 
 
 def readable(node: NodeVerdict) -> Gate:
@@ -70,7 +51,9 @@ def readable(node: NodeVerdict) -> Gate:
 def gate_stuck_twice(one: WriterVerdict, now: datetime) -> tuple[Gate, ...]:
     """A writer that waits may only be slow. One sample too few is a matter of time: people can decide meanwhile."""
     says = f"{one.writer.name} is stuck: two looks, {APART.seconds // 60} minutes apart or more, saw the same instance wait"
-    if one.verdict is WriterStatus.STUCK:
+    if one.verdict is WriterStatus.STUCK or (
+        one.verdict is WriterStatus.LOOKS_STUCK and one.seen and now - one.seen[0] >= APART
+    ):
         return (Gate(says, outcome=GateOutcome.PASSED, measured=f"first seen {format_time(one.seen[0], now)}"),)
     if one.verdict is not WriterStatus.LOOKS_STUCK:
         return ()

@@ -113,9 +113,11 @@ class CaseEnvironment(PracticeEnvironment):
 
     def _write(self) -> None:
         super()._write()
-        if self.case.settings:
-            told = tomllib.loads(self.settings_path.read_text(encoding="utf-8"))
-            config_files.write_private(self.settings_path, _toml(_merged(told, self.case.settings)))
+        files = {self.settings_path: self.case.settings, self.directory / "inventory.toml": self.case.inventory}
+        for path, otherwise in files.items():
+            if otherwise:
+                told = tomllib.loads(path.read_text(encoding="utf-8"))
+                config_files.write_private(path, _toml(_merged(told, otherwise)))
 
 
 async def _close(servers: Sequence[asyncio.Server]) -> None:

@@ -268,6 +268,7 @@ class CaseFile(_Part):
         wrong_today: why hvops gets it wrong so far; nothing where it is right.
         at: when the line was typed.
         settings: what is otherwise in settings.toml.
+        inventory: what is otherwise in inventory.toml.
     """
 
     title: Text
@@ -286,6 +287,7 @@ class CaseFile(_Part):
     jobs: list[Job] = []
     earlier: list[Earlier] = []
     settings: dict[str, Any] = {}
+    inventory: dict[str, Any] = {}
     expect: Expect
 
 

@@ -54,6 +54,7 @@ _KEYS = {
         "Win32_Service": "Name",
         "Win32_ShadowCopy": "ID",
         "Win32_ShadowProvider": "ID",
+        "Win32_ShadowStorage": "DiffVolume Volume",
         "Win32_TimeZone": "StandardName",
     },
     "root/virtualization/v2": {

@@ -117,6 +117,16 @@ class ShadowCopy:
     free: int
 
 
+@dataclass(frozen=True, slots=True)
+class ShadowStorage:
+    """Where the shadow copies of a volume lie; bytes. Windows keeps none for a volume that never had a copy."""
+
+    volume: str  # drive letter
+    allocated: int
+    used: int
+    limit: int = 2**64 - 1  # UNBOUNDED
+
+
 @dataclass(slots=True, kw_only=True)
 class Windows:
     """What every Windows of the estate has, on metal or in a guest."""
@@ -137,6 +147,7 @@ class Windows:
     writers: list[Writer] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     shadows: list[ShadowCopy] = field(default_factory=list)
+    shadow_storage: list[ShadowStorage] = field(default_factory=list)
     reboot_wanted_by: set[Literal["cbs", "update", "rename"]] = field(default_factory=set)
     records: dict[str, int] = field(default_factory=dict)  # log -> number of its latest record
     audit: dict[str, int] = field(

@@ -35,7 +35,7 @@ async def test_no_reset_but_room_then_the_job_and_the_writer_recovers(play, hurr
         assert "Resume Backup…" not in labels(held), "with the guest still full the job would only wait again"
         await ops.says(f"/resume-backup {JOB}")
         early = await ops.sees("No plan yet for job 48211: test-tfs-01 C: is full or low, so it would only wait again")
-        assert "Free 1 GB or more there, then look again." in plain_text(early)
+        assert "Free 1 GB or more on test-tfs-01 C:, then look again." in plain_text(early)
         assert labels(early)[0] == "Find Full Guests"
 
         await ops.guest_admin("Free 2 GB on test-tfs-01 C:")
@@ -97,6 +97,10 @@ async def test_a_job_that_somebody_ended_meanwhile_is_not_resumed(play):
 async def test_a_job_that_only_suspends_is_resumed_too_and_a_number_that_is_none_is_refused(play, hurried):
     async with play("stuck-writer") as ops:
         await ops.guest_admin("Suspend Job 48211")
+        await ops.says(
+            "/check-writers hv03"
+        )  # so that the bot knows hv03: else which guests are unknown changes on the way
+        await ops.sees("LOOKS STUCK on hv03")
         plan = await proposed(ops)
         await ops.clicks(plan, "Confirm")
         await ops.until("hv03 writer", "[1] no error")

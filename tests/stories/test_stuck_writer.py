@@ -1,5 +1,7 @@
 """A backup is pending and hv03 will not drain: from the alert to the writer that is well again."""
 
+from datetime import UTC, datetime, timedelta
+
 from lab.slack.blockkit_walk import placed
 from lab.slack.plain_text import plain_text
 from lab.world import backup
@@ -56,10 +58,10 @@ async def test_two_samples_two_minutes_apart_make_it_stuck(play, monkeypatch):
         await ops.says("/check-writers hv03")
         await ops.sees("LOOKS STUCK on hv03")
         # The ledger of this bot now holds a sample of a moment ago. Only its age is moved, where it is recalled.
-        recall = ops.engine.ledger.recall
+        recall, ago = ops.engine.ledger.recall, datetime.now(UTC) - timedelta(minutes=10)  # the snapshot is older
 
         def earlier(on, what, since):
-            return [{**sample, "at": "2020-01-01T00:00:00.000000Z"} for sample in recall(on, what, since)]
+            return [{**sample, "at": f"{ago:%Y-%m-%dT%H:%M:%S.%fZ}"} for sample in recall(on, what, since)]
 
         monkeypatch.setattr(ops.engine.ledger, "recall", earlier)
         await ops.says("/check-writers hv03")

@@ -186,6 +186,23 @@ def shadow_copies(scene: Scene) -> Iterator[Instance]:
         )
 
 
+def shadow_storage(scene: Scene) -> Iterator[Instance]:
+    """Win32_ShadowStorage: its keys are references to Win32_Volume, the copies' volume and the one they lie on [doc]."""
+    windows = scene.windows
+    devices = {volume.letter: device_id(volume.guid) for volume in windows.volumes if volume.letter}
+    for storage in windows.shadow_storage:
+        volume = Reference("root/cimv2", "Win32_Volume", {"DeviceID": devices[storage.volume]})
+        yield instance(
+            "Win32_ShadowStorage",
+            windows.release,
+            Volume=volume,
+            DiffVolume=volume,
+            AllocatedSpace=storage.allocated,
+            UsedSpace=storage.used,
+            MaxSpace=storage.limit,
+        )
+
+
 def msft_partitions(scene: Scene) -> Iterator[Instance]:
     """MSFT_Partition; AccessPaths carry the volume's device id, which ties it to Win32_Volume."""
     windows = scene.windows
@@ -265,6 +282,7 @@ VIEWS: dict[str, View] = {
     "Win32_MountPoint": mount_points,
     "Win32_DiskPartition": disk_partitions,
     "Win32_ShadowCopy": shadow_copies,
+    "Win32_ShadowStorage": shadow_storage,
 }
 MSFT_VIEWS: dict[str, View] = {
     "MSFT_Disk": msft_disks,

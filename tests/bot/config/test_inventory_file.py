@@ -45,12 +45,30 @@ def test_addresses_are_pinned_or_follow_from_the_name(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("prod", "backup01", "commvault", "expected"),
+    [
+        ("", "", "", (None, None)),
+        ("", "", "[commvault]", (("commvault",), ("commvault",))),
+        ('backup = ["CommVault", "Veeam", "veeam"]', "backup = []", "[commvault]", (("CommVault", "veeam"), ())),
+        ("backup = []", 'backup = ["our own script"]', "", ((), ("our own script",))),
+    ],
+)
+def test_what_backs_up_a_cluster_and_a_host(tmp_path, prod, backup01, commvault, expected):
+    address = '\nurl = "https://backup.corp.example/webconsole/api"' if commvault else ""
+    text = GOOD.replace('"C0OPS"\n', f'"C0OPS"\n{prod}\n').replace("[endpoints]", f"{backup01}\n[endpoints]")
+    estate = read(tmp_path, f"{text}\n{commvault}{address}")
+    assert (estate.backup_products("Prod"), estate.backup_products("", "BACKUP01")) == expected
+
+
+@pytest.mark.parametrize(
     ("change", "says"),
     [
         (("[hosts.backup01]", "[hosts.prod]"), "prod is both a cluster and a host"),
         (("[hosts.backup01]", "[hosts.hv01]"), "hv01 is an entry host of Prod and a host that stands alone"),
         (('["hv01", "HV02"]', "[]"), 'Write entry_hosts = ["hv01", "hv02"]'),
         (('["hv01", "HV02"]', '["hv01.corp.example"]'), "[clusters.Prod] entry_hosts (item 1) is wrong"),
+        (('"C0OPS"', '"C0OPS"\nbackup = "veeam"'), 'Write backup = ["commvault"]'),
+        (('"C0OPS"', '"C0OPS"\nbackup = ["-"]'), "[clusters.Prod] backup (item 1) is wrong"),
         (("entry_hosts", "entry_host"), 'entry_host is not a setting. Did you mean "entry_hosts"?'),
         (("[clusters.Prod]", "[cluster.Prod]"), 'cluster is not a setting. Did you mean "clusters"?'),
         (("[clusters.Prod]", '[clusters."-rf prod"]'), "Write a table [clusters.NAME]"),

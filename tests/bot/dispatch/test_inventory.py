@@ -42,6 +42,15 @@ def directory(clock=lambda: 0.0, **nodes):
     return Inventory(ESTATE, world, ways, clock=clock), world, ways
 
 
+async def test_a_target_knows_what_backs_it_up():
+    clusters = {"prod": {"domain": "corp.example", "entry_hosts": ["hv01"], "backup": ["veeam"]}}
+    hosts = {"backup01": {"domain": "corp.example", "backup": []}}
+    estate = InventoryFile.model_validate({"clusters": clusters, "hosts": hosts})
+    names = Inventory(estate, Clusters(prod=("hv01", "hv02")), Router(estate, {}))
+    found = [await names.find(name) for name in ("prod", "hv02", "backup01")]
+    assert [one.backup for one in found] == [("veeam",), ("veeam",), ()]
+
+
 async def test_nodes_are_asked_for_once_in_ten_minutes():
     at = [0.0]
     names, world, ways = directory(lambda: at[0])

@@ -10,9 +10,9 @@ from bot.api.queries import make_params
 from bot.api.report import Finding, Healthy, Remedy, Report, Sample, Severity
 from commands.diagnostics.check_writers import COMMAND, Args
 
-PROD = Target("prod", "cluster", "prod")
-HV03 = Target("hv03", "host", "prod")
-ALONE = Target("backup01", "host")
+PROD = Target("prod", "cluster", "prod", backup=())
+HV03 = Target("hv03", "host", "prod", backup=())
+ALONE = Target("backup01", "host", backup=())
 HYPER_V = "66841CD4-6DED-4F4B-8F17-FD23F8DDC3DE"
 INSTANCE = "2FA6F9BA-B613-4740-9BF3-E01EB4320A01"
 WRITERS = "vssadmin list writers"
@@ -213,11 +213,32 @@ async def test_unknown_backups_keep_it_from_being_stuck(check, make, waiting):
     script[("prod", "MSCluster_ClusterSharedVolume")] = Unknown("prod", "timed out", "no answer in 20 s.")
     report = await check(script)
     assert report.findings[0].status == "LOOKS STUCK"
-    assert "Whether a backup runs is not known." in report.findings[0].summary
+    assert "Whether a backup runs is not known: prod: no answer in 20 s." in report.findings[0].summary
     assert line(report, "Do now")[0].startswith("See in the backup product whether a job runs.")
     assert report.unanswered == (
         Unknown("prod", "timed out", "backups of shared volumes not known: no answer in 20 s."),
     )
+
+
+@pytest.mark.parametrize("backup", [None, ("veeam",)])
+async def test_where_a_product_is_not_asked_a_backup_of_the_host_is_not_ruled_out(check, make, backup):
+    rows = make.writer_rows(make.writer_row("System Writer", 5))
+    earlier = seen(writer_id=make.writer_row("System Writer", 5)["writer_id"], error="No error", backup="unknown")
+    script = make.cluster(hv03={WRITERS: rows, "recall writer": [earlier]})
+    report = await check(script, target=Target("prod", "cluster", "prod", backup=backup))
+    (finding,) = report.findings
+    assert finding.status == "LOOKS STUCK"
+    assert "No backup of a guest runs; whether another one does is not known" in finding.summary
+    assert line(report, "By hand") == []
+    assert line(report, "Do now") == ["See in the backup product whether a job runs."]
+
+
+async def test_a_shadow_copy_that_a_program_holds_is_a_backup(check, make):
+    rows = make.writer_rows(make.writer_row("System Writer", 5))
+    held = {"ID": "a", "InstallDate": "2026-11-22T22:16:00Z", "Persistent": "false", "NoAutoRelease": "false"}
+    report = await check(make.cluster(hv03={WRITERS: rows, "Win32_ShadowCopy": [held]}))
+    assert [one.status for one in report.findings] == ["BUSY"]
+    assert "a shadow copy of 22 Nov 22:16 UTC" in report.findings[0].summary
 
 
 async def test_without_locks_the_way_by_hand_is_a_drain_first(check, make, waiting):
@@ -623,7 +644,7 @@ async def test_a_half_silent_node_says_what_is_missing(check, make, waiting):
     report = await check(make.cluster(hv03={WRITERS: waiting, VMMS: gone, "Win32_ShadowCopy": gone}))
     assert report.unanswered == (
         Unknown(
-            "hv03", "absent", "events 10102, 10103 and 10150, snapshot volumes not known: it has no such event channel."
+            "hv03", "absent", "events 10102, 10103 and 10150, shadow copies not known: it has no such event channel."
         ),
     )
     assert report.has_unknowns

@@ -120,7 +120,7 @@ async def test_an_update_that_the_revision_does_not_cover_is_missed_and_an_older
     odd = [{"HotFixID": kb} for kb in ("KB4580325", "KB4601345", "KB4500000")]
     world = {
         **{f"hv0{at}": {QFE: alike} for at in range(1, 7)},
-        "hv03": {QFE: qfe("KB4580325", "KB4601345", "KB4500000")},
+        "hv03": {QFE: odd},
     }
     report = await verify(nodes("17763", "1757", **world))
     (found,) = report.findings

@@ -13,12 +13,12 @@ def make():
 
 @pytest.fixture
 def hv03():
-    return Target("hv03", "host", "prod")
+    return Target("hv03", "host", "prod", backup=())
 
 
 @pytest.fixture
 def alone():
-    return Target("backup01", "host")
+    return Target("backup01", "host", backup=())
 
 
 @pytest.fixture

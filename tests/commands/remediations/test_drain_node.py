@@ -76,7 +76,11 @@ GATES = (
         measured="needs 24 GB, 32 GB free on 2 nodes",
     ),
     Gate("No guest on hv03 is locked", outcome=GateOutcome.PASSED, measured="0 of 3 locked"),
-    Gate("No backup runs on hv03 or on a shared volume", outcome=GateOutcome.PASSED),
+    Gate(
+        "No backup runs on hv03 or on a shared volume",
+        outcome=GateOutcome.PASSED,
+        measured="asked: guests, shared volumes, shadow copies; backup products: none",
+    ),
     Gate("Every shared volume of prod is without a fault", outcome=GateOutcome.PASSED, measured="1 volume"),
     Gate("No storage repair is under way", outcome=GateOutcome.PASSED),
     Gate("Every guest of hv03 may run on another node that is up", outcome=GateOutcome.PASSED, measured="3 guests"),
@@ -469,7 +473,7 @@ async def test_a_cluster_that_does_not_answer_is_no_plan(planned, make):
 
 
 async def test_a_node_that_the_cluster_does_not_know(planned, make):
-    plan = await planned(COMMAND, make.cluster(), Target("hv99", "host", "prod"))
+    plan = await planned(COMMAND, make.cluster(), Target("hv99", "host", "prod", backup=()))
     assert (plan.reason, plan.groups) == ("No plan for hv99: hv99: prod has no node of that name.", ())
 
 
@@ -521,7 +525,7 @@ JOB_COLUMNS = [
 )
 async def test_jobs_of_the_vmm_server_that_manages_the_cluster_are_a_warning(planned, make, answers, passed, measured):
     script = make.cluster(vmm=answers)
-    plan = await planned(COMMAND, script, Target("hv03", "host", "prod", managers=("vmm",)))
+    plan = await planned(COMMAND, script, Target("hv03", "host", "prod", managers=("vmm",), backup=()))
     gate = next(gate for gate in plan.gates if gate.description == "No job runs in VMM vmm")
     assert (gate.passed, gate.blocks, gate.measured) == (passed, False, measured)
     assert plan.groups == (Group("drain", (DRAIN,)),)

@@ -3,6 +3,7 @@
 import pytest
 
 from bot.api.actions import InvokeMethod
+from bot.api.arguments import Target
 from bot.api.command import Risk
 from bot.api.facts import Unknown
 from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, Group, Plan, Step
@@ -125,7 +126,7 @@ async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
             measured="“No error”",
             guards="worth",
         ),
-        Gate("No guest that answered is short of space", outcome=GateOutcome.PASSED, measured="3 guests answered"),
+        Gate("No guest on hv03 is short of space", GateOutcome.PASSED, "3 guests answered", guards="worth"),
     )
     assert len(plan.gates) == 4 + 12
     assert [gate.description for gate in plan.gates if not gate.passed] == []
@@ -164,7 +165,7 @@ async def test_the_job_still_waits(planned, make):
     assert [remedy.line for remedy in plan.remedies] == ["/find-full-guests hv03", "/check-writers hv03"]
     assert [gate.description for gate in plan.blocking_gates] == [
         JOB_GATE,
-        "No guest that answered is short of space",
+        "No guest on hv03 is short of space",
         "No guest on hv03 is locked",
     ]
 
@@ -257,7 +258,7 @@ GATES = {
                 "Win32_Volume": [{"Name": "D:\\", "DriveLetter": "D:", "Capacity": str(2**36), "FreeSpace": "4096"}]
             }
         },
-        "No guest that answered is short of space",
+        "No guest on hv03 is short of space",
         "full or low: sql-07 D:",
     ),
     "another node is paused": (
@@ -382,13 +383,39 @@ async def test_a_running_backup_is_let_end(planned, make):
     busy = stuck(make, Msvm_ComputerSystem=make.guest_rows(busy=("sql-07",)))
     plan = await planned(COMMAND, make.resettable(locked=("sql-07",), hv03=busy))
     assert plan.groups == ()
-    assert "Waiting is normal while a backup runs" in plan.reason
+    assert "A backup runs: 1 guest backing up (sql-07). Waiting is normal meanwhile: let it end" in plan.reason
 
 
 async def test_another_writer_that_is_not_well_is_named(planned, make):
     rows = make.writer_rows(make.writer_row("System Writer", 9, "Timed out"))
     plan = await planned(COMMAND, make.resettable(hv03={"vssadmin list writers": rows}))
     assert plan.reason.endswith(" Not well: System Writer [9] Failed at freeze · Timed out.")
+
+
+@pytest.mark.parametrize("writer", [(), (Writer("System Writer"),)], ids=["Hyper-V", "System Writer"])
+@pytest.mark.parametrize(
+    ("backup", "missing"), [(("veeam",), "backups of hv03 by Veeam"), (None, "which backup products save hv03")]
+)
+async def test_a_backup_product_that_cannot_be_asked_is_named(planned, make, writer, backup, missing):
+    name, state = (HYPER_V, 8) if not writer else ("System Writer", 9)
+    failed = {"vssadmin list writers": make.writer_rows(make.writer_row(name, state, "Timed out"))}
+    on = Target("hv03", "host", "prod", backup=backup)
+    plan = await planned(COMMAND, make.resettable(hv03=failed), on, writer=writer)
+    gates = [gate for gate in plan.gates if gate.description.startswith("No backup runs on hv03")]
+    assert [(gate.outcome, gate.blocks_plan) for gate in gates] == [(GateOutcome.NOT_KNOWN, True)]
+    assert [one.what for one in gates[0].unknowns] == [missing]
+    assert plan.groups == ()
+
+
+async def test_a_guest_that_does_not_tell_its_free_space_is_named(planned, make):
+    silent = {"Win32_Volume": Unknown("crm-02", "timed out", "no answer.", "See whether it runs.")}
+    plan = await planned(COMMAND, make.resettable(hv03=stuck(make), crm_02=silent))
+    gate = next(gate for gate in plan.gates if gate.description == "No guest on hv03 is short of space")
+    assert (gate.outcome, gate.measured) == (GateOutcome.NOT_KNOWN, "2 guests answered, 1 not known")
+    assert [(one.what, one.why, one.remedy) for one in gate.unknowns] == [
+        ("free space of crm-02", "no answer", "See whether it runs.")
+    ]
+    assert (gate.guards, gate.blocks) == ("worth", False)
 
 
 async def test_the_service_of_another_writer(planned, make):
@@ -400,7 +427,11 @@ async def test_the_service_of_another_writer(planned, make):
         rollback="Start CryptSvc if it is stopped.",
         locks=("cluster:prod",),
         gates=(
-            Gate("No backup runs on hv03", outcome=GateOutcome.PASSED),
+            Gate(
+                "No backup runs on hv03",
+                outcome=GateOutcome.PASSED,
+                measured="asked: guests, shared volumes, shadow copies; backup products: none",
+            ),
             Gate(JOB_GATE, outcome=GateOutcome.PASSED, measured="none among its active jobs"),
             Gate(
                 "The language in which hv03 tells of errors is known",

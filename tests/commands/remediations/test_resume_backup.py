@@ -59,7 +59,7 @@ async def test_the_whole_plan(planned, make):
         locks=("job:48211",),
         gates=(
             Gate("Job 48211 waits", outcome=GateOutcome.PASSED, measured="Pending since 22:14 UTC [91:9]"),
-            Gate(ROOM, outcome=GateOutcome.PASSED, measured="3 guests answered", blocks=False, guards="worth"),
+            Gate(ROOM, outcome=GateOutcome.PASSED, measured="3 guests answered", guards="worth"),
         ),
         groups=(Group("resume", (STEP,)),),
         remedies=(Remedy("Check Writers", "/check-writers hv03", primary=True),),
@@ -75,7 +75,7 @@ async def test_a_guest_that_is_still_full_holds_it(planned, make):
     assert plan.groups == ()
     assert plan.reason == (
         "No plan yet for job 48211: test-tfs-01 C: is full or low, so it would only wait again."
-        " First: free 1 GB or more there, then look again."
+        " First: free 1 GB or more on test-tfs-01 C:, then look again."
     )
     assert [(gate.description, gate.measured) for gate in plan.blocking_gates] == [
         (ROOM, "full or low: test-tfs-01 C:")
@@ -102,11 +102,13 @@ async def test_guests_that_nobody_can_ask_only_warn(planned, make):
     assert plan.groups == (Group("resume", (STEP,)),)
     assert (plan.gates[1].passed, plan.gates[1].blocks) == (False, False)
     assert plan.gates[1].measured == "not known: it is not in the estate"
-    assert [one.what for one in plan.gates[1].unknowns] == ["guests of fs01"]
+    assert [(one.what, one.why) for one in plan.gates[1].unknowns] == [
+        ("the guests of fs01", "it is not in the estate. Not known: its guests")
+    ]
     silent = {"sql-07": {"Win32_Volume": Unknown("sql-07", "timed out", "no answer.")}}
     plan = await planned(script(make, make.job(), **silent))
     assert (plan.gates[1].passed, plan.gates[1].measured) == (False, "2 guests answered, 1 not known")
-    assert [(one.what, one.why) for one in plan.gates[1].unknowns] == [("free space of sql-07", "no answer.")]
+    assert [(one.what, one.why) for one in plan.gates[1].unknowns] == [("free space of sql-07", "no answer")]
 
 
 async def test_a_client_that_is_a_stranger_even_to_the_clusters_is_not_known(make, scripted):
@@ -118,7 +120,7 @@ async def test_a_client_that_is_a_stranger_even_to_the_clusters_is_not_known(mak
     gate = plan.gates[1]
     assert (gate.outcome, [one.what for one in gate.unknowns]) == (
         GateOutcome.NOT_KNOWN,
-        ["guests of hv03.other.example"],
+        ["the guests of hv03.other.example"],
     )
 
 

@@ -1,6 +1,8 @@
-"""A mounted snapshot is exposed, or is a volume of its own."""
+"""A mounted snapshot is exposed, or is a volume of its own; an automatic one that is not persistent is held by a program."""
 
 from datetime import UTC, datetime
+
+import pytest
 
 from bot.api.facts import Unknown
 from commands.sources.snapshots import look_at_snapshots
@@ -31,13 +33,41 @@ async def test_only_mounted_ones_count(scripted):
         copy("volume", OWN),
     ]
     ask = scripted(script(copies, [{"DeviceID": f"{OWN.upper()}\\", "Name": "X:\\"}]))
-    found = (await look_at_snapshots(["hv03"], ask))["hv03"]
+    answer = (await look_at_snapshots(["hv03"], ask))["hv03"]
+    assert [one.key for one in answer.copies] == ["plain", "local", "named", "volume"]
+    found = answer.mounted
     assert [one.key for one in found] == ["local", "named", "volume"]
     assert found[0].made == datetime(2026, 11, 22, 22, 1, tzinfo=UTC)
     assert ask.rounds == 1
 
 
-async def test_half_an_answer_is_none(scripted):
+async def test_without_the_volumes_the_copies_are_known_and_not_what_is_mounted(scripted):
     silent = Unknown("hv03", "timed out", "no answer.")
-    for half in (script([copy("a")], silent), script(silent, [])):
-        assert await look_at_snapshots(["hv03"], scripted(half)) == {"hv03": silent}
+    half = (await look_at_snapshots(["hv03"], scripted(script([copy("a")], silent))))["hv03"]
+    assert ([one.key for one in half.copies], half.mounted) == (["a"], silent)
+    none = (await look_at_snapshots(["hv03"], scripted(script(silent, []))))["hv03"]
+    assert (none.copies, none.mounted) == (silent, silent)
+
+
+BEFORE, MADE, AFTER = (datetime(2026, 11, 22, 22, minute, tzinfo=UTC) for minute in (0, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "since", "expected"),
+    [
+        (("false", "true", "false"), None, True),  # the context of a backup
+        (("false", None, None), AFTER, True),
+        (("false", "false", "false"), None, None),  # it outlives its program, and not a restart
+        (("true", "false", "false"), None, False),
+        (("true", "false", "false"), AFTER, False),  # older than the first look
+        (("true", "false", "false"), BEFORE, None),  # younger
+        (("true", "false", "true"), BEFORE, False),  # Previous Versions come on a schedule
+        ((None, None, None), None, None),
+    ],
+)
+async def test_what_a_shadow_copy_says_of_a_backup(scripted, attributes, since, expected):
+    persistent, automatic, for_clients = attributes
+    kept = {"true": "false", "false": "true"}.get(automatic)
+    row = copy("a", Persistent=persistent, NoAutoRelease=kept, ClientAccessible=for_clients)
+    answer = (await look_at_snapshots(["hv03"], scripted(script([row], []))))["hv03"]
+    assert answer.copies[0].is_of_a_backup(since) is expected

@@ -46,14 +46,14 @@ def test_thresholds_of_an_ordinary_volume(free, room):
 @pytest.mark.parametrize(
     ("capacity", "free", "room"),
     [
-        (350 * MIB, 32 * MIB - 1, Room.FULL),
+        (350 * MIB, 32 * MIB - 1, Room.RESERVED_TIGHT),
         (350 * MIB, 32 * MIB, Room.ENOUGH),
         (SMALL_VOLUME, 32 * MIB, Room.ENOUGH),
-        (SMALL_VOLUME + 1, 320 * MIB - 1, Room.FULL),
-        (SMALL_VOLUME + 1, 320 * MIB, Room.ENOUGH),
+        (SMALL_VOLUME + 1, 32 * MIB, Room.ENOUGH),
+        (2 * 2**40, 0, Room.RESERVED_TIGHT),
     ],
 )
-def test_reserved_partitions_are_judged_apart(capacity, free, room):
+def test_reserved_partitions_are_tight_and_never_full(capacity, free, room):
     assert Volume("x", reserved=True, capacity=capacity, free=free).room(GIB, 10) is room
 
 
@@ -76,7 +76,7 @@ def test_more_free_space_is_never_worse(capacity, share, reserved, least, percen
     more = Volume("C:", reserved=reserved, capacity=capacity, free=min(capacity, free + capacity // 7))
     assert volume.room(least, percent) <= more.room(least, percent)
     floor = FREE_ON_LARGER if capacity > SMALL_VOLUME else FREE_ON_SMALL
-    assert (volume.room(least, percent) is Room.FULL) == (free < floor)
+    assert (volume.room(least, percent) is Room.FULL) == (free < floor and not reserved)
     assert 0 <= volume.percent <= 100
 
 
@@ -95,7 +95,7 @@ def test_letters_mount_points_and_hidden_partitions():
         ("C:\\Data", False),
         ("Réservé au système partition (350 MB)", True),
         ("EFI partition (99 MB)", True),
-        ("S:", True),
+        ("S:", False),
     ]
 
 

@@ -7,15 +7,17 @@ import pytest
 
 from bot.api.rows import CellError
 from commands.sources.backup_state import Backup
-from commands.sources.vss_writers import Error, Writer
+from commands.sources.vss_writers import HYPER_V, Error, Writer
 from commands.vss.writer_verdict import (
     WriterSample,
     WriterStatus,
+    first_seen_waiting,
     judge_writer,
     last_unwell,
     last_well,
     own_samples,
     sample,
+    waits_anew,
     writer_samples,
 )
 
@@ -83,6 +85,31 @@ def test_a_silent_host_is_never_stuck_and_a_running_backup_is_busy():
     old = [seen(timedelta(minutes=9))]
     assert verdict(writer(), SILENT, old) is WriterStatus.LOOKS_STUCK
     assert verdict(writer(), BUSY, old) is WriterStatus.BUSY
+
+
+def test_a_writer_of_the_hosts_own_is_stuck_only_where_no_product_is_open():
+    """A backup of the host itself shows in no guest: with a product that nobody can ask, two looks prove no more."""
+    open_product = Backup(runs=None, on_hosts=False)
+    old = [seen(timedelta(minutes=9), backup="unknown")]
+    judged = judge_writer(writer(), open_product, old, NOW, 9600)
+    assert (judged.verdict, judged.seen) == (WriterStatus.LOOKS_STUCK, (NOW - timedelta(minutes=9),))
+    hyper_v = replace(writer(), writer_id=HYPER_V)
+    own = [seen(timedelta(minutes=9), writer_id=HYPER_V)]
+    assert verdict(hyper_v, open_product, own) is WriterStatus.STUCK
+    assert dict(sample("hv03", writer(), open_product).fields)["backup"] == "unknown"
+    assert dict(sample("hv03", hyper_v, open_product).fields)["backup"] == "no"
+
+
+def test_a_writer_waits_anew_where_the_answer_before_saw_another_instance():
+    before = [seen(timedelta(hours=9), instance="I2"), seen(timedelta(minutes=9))]
+    assert not waits_anew(writer(), before)
+    assert waits_anew(writer(instance="I3"), before)
+    assert not waits_anew(writer(1, instance="I3"), before)
+    assert not waits_anew(writer(), [])
+    assert first_seen_waiting(
+        [writer(1), writer()], [*before, seen(timedelta(minutes=5), backup="yes")]
+    ) == NOW - timedelta(minutes=9)
+    assert first_seen_waiting([writer(1)], before) is None
 
 
 def test_the_first_time_it_was_seen_is_the_start_of_the_unbroken_run():

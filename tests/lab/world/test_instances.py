@@ -11,6 +11,7 @@ from lab import scenarios
 from lab.windows import schema
 from lab.windows.machine_protocol import Embedded, Instance, Reference, WmiFailure
 from lab.world.machine import VIEWS, WorldMachine
+from lab.world.model import GIB, MIB, ShadowStorage
 
 BOUNDS = {
     "uint8": (0, 2**8),
@@ -121,6 +122,17 @@ def test_the_bios_guid_of_a_guest_is_the_one_its_host_knows(world):
     (outside,) = [row for row in settings if row["ElementName"] == "sql-01"]
     assert outside["BIOSGUID"] == f"{{{inside['UUID']}}}"
     assert outside["VirtualSystemIdentifier"] == guest.vm_id.upper()
+
+
+def test_shadow_storage_names_its_volumes_by_reference(world):
+    guest = world.guest("sql-01")
+    assert list(world.machine("sql-01").instances("root/cimv2", "Win32_ShadowStorage")) == []
+    guest.shadow_storage.append(ShadowStorage("C", allocated=GIB, used=MIB))
+    (row,) = world.machine("sql-01").instances("root/cimv2", "Win32_ShadowStorage")
+    volumes = world.machine("sql-01").instances("root/cimv2", "Win32_Volume")
+    device = next(volume["DeviceID"] for volume in volumes if volume["DriveLetter"] == "C:")
+    assert row["Volume"] == row["DiffVolume"] == Reference("root/cimv2", "Win32_Volume", {"DeviceID": device})
+    assert not list(faults(schema.find("root/cimv2", "Win32_ShadowStorage"), row))
 
 
 def test_without_its_service_a_provider_does_not_answer(world):
