@@ -18,6 +18,7 @@ from bot.dispatch import authorization
 from bot.dispatch.pipeline import AnsweredRequest, Pipeline, Request, RequestContext
 from bot.dispatch.query_session import Progress
 from bot.errors import TicketError
+from bot.formatting import plural
 from bot.ledger import Entry, EntryDraft
 from bot.ledger.ticket_state import NOT_STARTED, TicketState
 from bot.tickets.plan_report import no_plan, would_be
@@ -158,8 +159,12 @@ def _allow_all(request: Request, made: PlannedChange, role: Role) -> None:
 def _decides(policy: Policy, made: PlannedChange) -> str:
     """Who would decide, and until when. Raises PermissionDenied where no rule is set."""
     where = ", ".join(made.places) or "everything"
-    if policy.decision(made.risk) == "confirm":
+    open_questions = made.open_questions
+    if made.decision(policy) == "confirm":
         who = "whoever asks confirms it"
     else:
         who = f"somebody else than who asks, of the role approver on {where}, approves it"
-    return f"Decision: risk {made.risk}: {who}, within {policy.open_minutes} min."
+    says = f"Decision: risk {made.risk}: {who}, within {policy.open_minutes} min."
+    if open_questions:
+        says += f" They have to answer {plural(len(open_questions), 'unknown')}, and say how they know."
+    return says

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from bot.api.actions import ManualStep
 from bot.api.command import Remediation
@@ -16,6 +16,7 @@ from bot.dispatch.query_session import QuerySession
 from bot.dispatch.registry import Registry
 from bot.errors import TargetError, TicketError, UsageError
 from bot.ledger import Reader
+from bot.tickets.answers import without_answers
 from bot.tickets.proposal import PlannedChange, Proposal, proposal_of
 from bot.tickets.run_history import story_of
 from bot.tickets.undo import build_undo
@@ -33,6 +34,7 @@ class Planner:
         look: Callable[[datetime, Any], QuerySession],
         version: str,
         clock: Callable[[], datetime],
+        unknown: Literal["answer", "refuse"] = "answer",
     ) -> None:
         """Take the parts.
 
@@ -43,12 +45,14 @@ class Planner:
             look: makes the `QueryClient` of one look, from its time and its progress callback.
             version: which code makes these plans.
             clock: the time, UTC.
+            unknown: "refuse": what is not known holds a plan, and nobody's answer lifts it.
         """
         self._registry = registry
         self._inventory = inventory
         self._ledger = ledger
         self._look = look
         self._clock = clock
+        self._unknown = unknown
         self.version = version
 
     async def make(self, line: CommandLine, look: QuerySession) -> PlannedChange:
@@ -56,7 +60,7 @@ class Planner:
         spec = line.command.spec
         assert isinstance(spec, Remediation)
         args = spec.args(**line.values)
-        plan = spec.plan(args, await spec.collect(args, look))
+        plan = self._as_allowed(spec.plan(args, await spec.collect(args, look)), line.target or str(line))
         places = tuple(
             dict.fromkeys([*line.scopes, *[place for on in _targets(plan) for place in await self._places(on)]])
         )
@@ -83,6 +87,9 @@ class Planner:
         for name in dict.fromkeys(names):
             with contextlib.suppress(UsageError, TargetError):
                 await self._inventory.find(name)
+
+    def _as_allowed(self, plan: Plan, target: str) -> Plan:
+        return without_answers(plan, target) if self._unknown == "refuse" else plan
 
     async def _places(self, name: str) -> tuple[str, ...]:
         """Where a role must hold for a target of an action; a name that nobody knows stands for itself."""

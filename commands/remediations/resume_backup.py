@@ -9,7 +9,7 @@ from typing import Self
 from bot.api.arguments import Target
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown, value_of
-from bot.api.plan import Check, Expect, Gate, GateOutcome, Group, Plan, Step
+from bot.api.plan import Check, Expect, Gate, GateOutcome, Group, OpenQuestion, Plan, Step, missing
 from bot.api.queries import Predicate
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
@@ -78,7 +78,7 @@ def plan(args: Args, facts: Facts) -> Plan:
     if not job.waits:
         return no_plan(f"Nothing to resume: job {job.says(facts.now)}.")
     gates = (
-        Gate(f"Job {job.number} waits", outcome=GateOutcome.PASSED, measured=job.stands(facts.now)),
+        Gate(f"Job {job.number} waits", outcome=GateOutcome.PASSED, measured=job.stands(facts.now), guards="worth"),
         _has_room(job, facts.space),
     )
     remedies = (Remedy("Find Full Guests", f"/find-full-guests {job.machine}", primary=True),)
@@ -115,18 +115,31 @@ def _has_room(job: BackupJob, space: space_facts.GuestSpaceFacts | None) -> Gate
     volumes = [part for part in space.space.values() if isinstance(part, Volumes)] if space else []
     full = space_facts.short_of_space(space) if space else ()
     if full:
-        return Gate(says, outcome=GateOutcome.BLOCKED, measured=f"full or low: {join_names(full, 4)}")
+        return Gate(says, outcome=GateOutcome.BLOCKED, measured=f"full or low: {join_names(full, 4)}", guards="worth")
     silent = len(space.space) - len(volumes) if space else 0
     why = f": {space.silent_hosts[0].why.partition('. ')[0]}" if space and space.silent_hosts else ""
+    unknowns = _unasked(job, space)
     if not volumes or why:
-        return Gate(says, outcome=GateOutcome.NOT_KNOWN, measured=f"not known{why}", blocks=False)
+        return Gate(says, GateOutcome.NOT_KNOWN, f"not known{why}", blocks=False, unknowns=unknowns, guards="worth")
     rest = f", {silent} not known" if silent else ""
     return Gate(
         says,
         outcome=GateOutcome.NOT_KNOWN if silent else GateOutcome.PASSED,
         measured=f"{pluralize(len(volumes), 'guest')} answered{rest}",
         blocks=False,
+        unknowns=unknowns if silent else (),
+        guards="worth",
     )
+
+
+def _unasked(job: BackupJob, space: space_facts.GuestSpaceFacts | None) -> tuple[OpenQuestion, ...]:
+    """Whose free space nobody told, by name."""
+    if space is None:
+        return (OpenQuestion(f"free space of the guests of job {job.number}", "the job names no machine"),)
+    names = {hosted.guest.vm_id: hosted.guest.name for hosted in space.guests}
+    told = {names.get(key, key): part for key, part in space.space.items() if isinstance(part, Unknown)}
+    guests = (OpenQuestion(f"free space of {name}", part.why, part.remedy) for name, part in told.items())
+    return (*missing("guests", *space.silent_hosts), *guests)
 
 
 def _resume(number: int) -> Step:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bot.api.facts import Unknown
-from bot.api.plan import Gate, GateOutcome
+from bot.api.plan import Gate, GateOutcome, OpenQuestion
 from commands.formatting import format_time, join_names, pluralize
 from commands.guest_space.facts import GuestSpaceFacts, answered_guests, short_of_space
 from commands.sources.commvault import BackupJob, jobs_in_words
@@ -17,10 +17,12 @@ from commands.vss.writer_verdict import APART, WriterStatus, WriterVerdict
 
 def backup_ended(node: NodeVerdict) -> Gate:
     """No backup holds the writer."""
+    unknown = node.backup.runs is None
     return Gate(
         f"No backup runs on {node.name}",
-        GateOutcome.of(None if node.backup.runs is None else not node.backup.runs),
+        GateOutcome.of(None if unknown else not node.backup.runs),
         node.backup.detail,
+        unknowns=(OpenQuestion(f"backup state of {node.name}", node.backup.says),) if unknown else (),
     )
 
 
@@ -29,9 +31,8 @@ def no_backup_job(target: str, own: Sequence[BackupJob] | Unknown, now: datetime
     says = f"No backup job of {target}, its cluster or its guests waits"
     if isinstance(own, Unknown):
         absent = own.kind == "absent"
-        return Gate(
-            says, outcome=GateOutcome.NOT_KNOWN, measured=f"not known: {own.why.rstrip('.')}", blocks=not absent
-        )
+        why, unknowns = own.why.rstrip("."), (OpenQuestion(f"backup jobs of {target}", own.why, own.remedy),)
+        return Gate(says, GateOutcome.NOT_KNOWN, f"not known: {why}", blocks=not absent, unknowns=unknowns)
     return Gate(says, GateOutcome.of(not own), jobs_in_words(own, now) or "none among its active jobs")
 
 
@@ -41,7 +42,8 @@ def has_room(space: GuestSpaceFacts) -> Gate:
     told, silent = answered_guests(space)
     unknown = f", {silent} not known" if silent else ""
     measured = f"full or low: {join_names(full, 4)}" if full else f"{pluralize(told, 'guest')} answered{unknown}"
-    return Gate("No guest that answered is short of space", outcome=GateOutcome.of(not full), measured=measured)
+    outcome = GateOutcome.of(not full)
+    return Gate("No guest that answered is short of space", outcome=outcome, measured=measured, guards="worth")
 
 
 def readable(node: NodeVerdict) -> Gate:
@@ -51,6 +53,7 @@ def readable(node: NodeVerdict) -> Gate:
         f"The language in which {node.name} tells of errors is known",
         GateOutcome.of(bool(words)),
         f"“{words}”" if words else "not one known here",
+        guards="worth",
     )
 
 
@@ -58,10 +61,11 @@ def gate_stuck_twice(one: WriterVerdict, now: datetime) -> tuple[Gate, ...]:
     """A writer that waits may only be slow. One sample too few is a matter of time: people can decide meanwhile."""
     says = f"{one.writer.name} is stuck: two looks, {APART.seconds // 60} minutes apart or more, saw the same instance wait"
     if one.verdict is WriterStatus.STUCK:
-        return (Gate(says, outcome=GateOutcome.PASSED, measured=f"first seen {format_time(one.seen[0], now)}"),)
+        measured = f"first seen {format_time(one.seen[0], now)}"
+        return (Gate(says, outcome=GateOutcome.PASSED, measured=measured, guards="worth"),)
     if one.verdict is not WriterStatus.LOOKS_STUCK:
         return ()
     first = one.seen[0] if one.seen else now
     ripe = first + APART
     measured = f"first seen {format_time(first, now)}; looked at again from {ripe:%H:%M:%S} UTC on"
-    return (Gate(says, outcome=GateOutcome.BLOCKED, measured=measured, passes_at=ripe.isoformat()),)
+    return (Gate(says, GateOutcome.BLOCKED, measured, passes_at=ripe.isoformat(), guards="worth"),)

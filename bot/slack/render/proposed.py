@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bot.api.plan import Gate, Group
-from bot.formatting import duration, format_locks
+from bot.formatting import duration, format_locks, plural
 from bot.slack.outbound import limits
 from bot.slack.outbound.message import (
     Block,
@@ -22,23 +22,26 @@ from bot.slack.outbound.message import (
     utf16_length,
 )
 from bot.slack.render.blocks import actions, contexts, header, sections
-from bot.slack.render.ticket_buttons import approve_button, reject_button, withdraw_button
+from bot.slack.render.ticket_buttons import answer_button, approve_button, reject_button, withdraw_button
 from bot.slack.render.ticket_view_model import (
     TicketView,
     at_time,
     format_approvers,
     longest_seconds,
     person,
+    statements,
     step_seconds,
     what,
     who,
 )
+from bot.tickets.answers import question_line
 from bot.tickets.decisions import CONFIRM
 from bot.tickets.plan_text import action_in_words, plan_lines, verdict_on
 from bot.tickets.proposal import Proposal
 
 _MOST_TEXT = 9_000  # of a plan in a message; beyond it nobody reads, and Slack's own limit is not documented
 _MOST_BLOCKS = 36
+_QUESTIONS = 20  # by name in the message
 _DATE = "{date_short_pretty} {time}"
 
 
@@ -46,7 +49,15 @@ def proposed_message(card: TicketView) -> Message:
     """The proposal, with its buttons."""
     title = f"{what(card)}?"
     body, files = _body(card)
-    blocks = (*_head(title), *sections(_asked(card)), *_nobody(card), *body, *_foot(card), *_buttons(card))
+    blocks = (
+        *_head(title),
+        *sections(_asked(card)),
+        *_nobody(card),
+        *_open(card),
+        *body,
+        *_foot(card),
+        *_buttons(card),
+    )
     text = f"{card.id}: {title} Asked by {card.proposal.requester_name}; {_decision(card)}."
     return Message(_text(text), blocks, files)
 
@@ -62,6 +73,7 @@ def approved_message(card: TicketView) -> Message:
     blocks = (
         *_head(f"{card.approved_by.capitalize()}: {what(card)}"),
         *sections(f"*{card.id}* · asked by {asker} · {record}\n*Now:* {state}"),
+        *sections(statements(card, limits.SECTION_TEXT)),
         *body,
         *_foot(card),
         *actions([withdraw_button(card.id)]),
@@ -83,6 +95,7 @@ def plan_text(proposal: Proposal) -> str:
         f"Asked by: {proposal.requester_name} ({proposal.requester})",
         f"Impact: {plan.impact}",
         f"Because: {plan.reason}",
+        *(f"Not known: {question_line(one)}" for one in plan.open_questions),
         *(f"Measured: {gate.description}: {gate.measured}" for gate in plan.gates if gate.measured),
         *(f"Evidence: {one}" for one in plan.evidence),
         "",
@@ -107,12 +120,26 @@ def _asked(card: TicketView) -> str:
 
 
 def _decision(card: TicketView) -> str:
+    if questions := card.plan.open_questions:
+        return f"an approver decides, and answers {plural(len(questions), 'unknown')}"
     return "the requester confirms it" if card.proposal.policy == CONFIRM else "an approver decides"
 
 
 def _nobody(card: TicketView) -> Iterator[Block]:
     if card.nobody:
         yield from sections(f"*Nobody can decide this now.* {escape(card.nobody)}")
+
+
+def _open(card: TicketView) -> tuple[Block, ...]:
+    """What no source answered, by name: whoever approves answers it."""
+    questions = card.plan.open_questions
+    if not questions:
+        return ()
+    lines = [f"• {escape(question_line(one))}" for one in questions[:_QUESTIONS]]
+    if len(questions) > _QUESTIONS:
+        lines.append(f"• and {len(questions) - _QUESTIONS:,} more: all of them are in the plan in the thread.")
+    first = f"*Not known ({len(questions):,}).* Whoever approves has to say how they know:"
+    return sections("\n".join((first, *lines)))
 
 
 def _body(card: TicketView) -> tuple[tuple[Block, ...], tuple[File, ...]]:
@@ -157,8 +184,8 @@ def _because(card: TicketView) -> str:
 
 
 def _other_gate(gate: Gate) -> str:
-    verdict = verdict_on(gate)
-    return f"• *{verdict[:1].upper()}{verdict[1:]}*{'' if gate.blocks else ' (a warning)'}: {_measured(gate)}"
+    verdict = "not known" if gate.is_open else verdict_on(gate)  # what is missing stands above, by name
+    return f"• *{escape(verdict[:1].upper())}{escape(verdict[1:])}*{'' if gate.blocks else ' (a warning)'}: {_measured(gate)}"
 
 
 def _measured(gate: Gate) -> str:
@@ -198,6 +225,8 @@ def _buttons(card: TicketView) -> tuple[Block, ...]:
     says = "; ".join(step.description for step in card.plan.steps)
     confirm = card.proposal.policy == CONFIRM
     waits = bool(card.plan.pending_gates)
+    if questions := card.plan.open_questions:
+        return actions([answer_button(card.id, len(questions)), reject_button(card.id), withdraw_button(card.id)])
     pressed = approve_button(card.id, escape_control(says), len(card.plan.steps), is_confirm=confirm, waits=waits)
     reject = () if confirm else (reject_button(card.id),)
     return actions([pressed, *reject, withdraw_button(card.id)])

@@ -5,7 +5,7 @@ import pytest
 from bot.api.actions import InvokeMethod
 from bot.api.command import Risk
 from bot.api.facts import Unknown
-from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, Group, Plan, Step
+from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, Group, OpenQuestion, Plan, Step
 from bot.api.queries import Predicate, RunReader, Wql
 from bot.api.report import Remedy
 from bot.tickets.plan_digest import digest
@@ -112,11 +112,11 @@ async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
         self_reverting=True,
     )
     assert [(one.on, one.what, dict(one.fields)["state"]) for one in plan.samples] == [("hv03", "writer", 5)]
-    assert plan.gates[0] == Gate(TWICE, outcome=GateOutcome.PASSED, measured="first seen 22:30 UTC")
+    assert plan.gates[0] == Gate(TWICE, GateOutcome.PASSED, "first seen 22:30 UTC", guards="worth")
     assert plan.gates[1:4] == (
         Gate(JOB_GATE, outcome=GateOutcome.PASSED, measured="none among its active jobs"),
-        Gate("The language in which hv03 tells of errors is known", outcome=GateOutcome.PASSED, measured="“No error”"),
-        Gate("No guest that answered is short of space", outcome=GateOutcome.PASSED, measured="3 guests answered"),
+        Gate("The language in which hv03 tells of errors is known", GateOutcome.PASSED, "“No error”", guards="worth"),
+        Gate("No guest that answered is short of space", GateOutcome.PASSED, "3 guests answered", guards="worth"),
     )
     assert len(plan.gates) == 4 + 12
     assert [gate.description for gate in plan.gates if not gate.passed] == []
@@ -236,12 +236,14 @@ async def test_locks_that_are_not_known_are_no_locks_that_are_not_there(planned,
     assert plan.reason.startswith("No plan yet for hv03: whether guests are locked is not known. ")
 
 
+async def test_jobs_that_the_backup_product_did_not_tell_are_asked_of_the_approver(planned, make):
+    silent = Unknown("commvault", "timed out", "no answer.", "See in CommCell whether a job runs.")
+    plan = await planned(COMMAND, make.resettable(hv03=stuck(make), commvault={"commvault active jobs": silent}))
+    assert plan.steps[0].key == "drain"
+    assert plan.open_questions == (OpenQuestion("backup jobs of hv03", silent.why, silent.remedy),)
+
+
 GATES = {
-    "the backup product is silent": (
-        lambda make: {"commvault": {"commvault active jobs": Unknown("commvault", "timed out", "no answer.")}},
-        JOB_GATE,
-        "not known: no answer",
-    ),
     "a guest is still full": (
         lambda make: {
             "sql-07": {
@@ -341,7 +343,7 @@ async def test_a_writer_that_no_reset_would_help(planned, make, writer, why):
 async def test_one_sample_too_few_can_be_decided_and_not_begun(planned, make, earlier, measured, ripens_at):
     seen = [make.sample(HYPER_V, f"2026-11-22T22:{at}Z", 5, "Unexpected error") for at in earlier]
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make) | {"recall writer": seen}))
-    assert plan.gates[0] == Gate(TWICE, outcome=GateOutcome.BLOCKED, measured=measured, passes_at=ripens_at)
+    assert plan.gates[0] == Gate(TWICE, GateOutcome.BLOCKED, measured, passes_at=ripens_at, guards="worth")
     assert plan.pending_gates == plan.gates[:1]
     assert not plan.blocking_gates
     assert plan.reason.startswith(f"{HYPER_V} on hv03 LOOKS STUCK: [5] ")
@@ -394,7 +396,7 @@ async def test_the_service_of_another_writer(planned, make):
             Gate("No backup runs on hv03", outcome=GateOutcome.PASSED),
             Gate(JOB_GATE, outcome=GateOutcome.PASSED, measured="none among its active jobs"),
             Gate(
-                "The language in which hv03 tells of errors is known", outcome=GateOutcome.PASSED, measured="“No error”"
+                "The language in which hv03 tells of errors is known", GateOutcome.PASSED, "“No error”", guards="worth"
             ),
         ),
         groups=(Group("reset", restart("hv03", "CryptSvc", SYSTEM_ID, "System Writer")),),
