@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Generic, TypeVar
 
-from bot.api.plan import Plan
+from bot.api.plan import Gate, Plan
 from bot.api.query_client import QueryClient
 from bot.api.report import Report
 
@@ -56,10 +56,17 @@ class Diagnostic(Generic[A, F]):
 
 @dataclass(frozen=True, slots=True)
 class Remediation(Generic[A, F]):
-    """A command that changes something, after a decision."""
+    """A command that changes something, after a decision.
+
+    Attributes:
+        undo_gates: what has to be so before a person takes back what it did: from new facts, and from the plan that
+            takes it back. Those that guard safety block, the others warn. None: the gates of its own plan, made afresh;
+            so a command whose gates only make sense on the way there ("hv03 is up", before a drain) says what else.
+    """
 
     role: Role
     risk: Risk
     args: type[A]
     collect: Callable[[A, QueryClient], Awaitable[F]]
     plan: Callable[[A, F], Plan]
+    undo_gates: Callable[[A, F, Plan], tuple[Gate, ...]] | None = None

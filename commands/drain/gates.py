@@ -54,6 +54,18 @@ def drain_gates(facts: DrainFacts, *, is_up: bool = True) -> tuple[Gate, ...]:
     )
 
 
+def gates_back(facts: DrainFacts) -> tuple[Gate, ...]:
+    """What has to be so before the node takes its guests again: nobody else is at work there.
+
+    Whether it is up, has room elsewhere, or holds locked guests is about the way there.
+    """
+    return (
+        no_cluster_aware_updating(facts.cluster.name, facts.updating),
+        no_storage_repair(facts.repairs),
+        *_vmm_jobs(facts.vmm_jobs),
+    )
+
+
 def no_locks(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster) -> Gate:
     """Nothing on the node is in locked mode."""
     says = f"No guest on {node} is locked"

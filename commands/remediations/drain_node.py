@@ -13,7 +13,7 @@ from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.drain.blockers import locked_words, look_behind, node_behind, reasons, release_remedies
 from commands.drain.facts import DrainFacts, find_drain_facts
-from commands.drain.gates import drain_gates
+from commands.drain.gates import drain_gates, gates_back
 from commands.drain.steps import drain_step
 from commands.formatting import join_names, pluralize, sentences
 from commands.no_plan import blocking_reason, cluster_lock, held, no_plan
@@ -134,4 +134,10 @@ def guests_of(drain: DrainFacts) -> tuple[str, ...]:
     return (f"Guests on {drain.node}: {join_names(drain.roles, 40)}.",) if drain.roles else ()
 
 
-COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan)
+def undo_gates(args: Args, facts: Facts, back: Plan) -> tuple[Gate, ...]:
+    """Nobody else is at work on the cluster: that is all the way back asks of it."""
+    del args, back
+    return gates_back(facts.drain) if facts.drain is not None else ()
+
+
+COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan, undo_gates)

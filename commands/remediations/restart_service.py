@@ -494,4 +494,11 @@ def _afterwards(on: str, services: Sequence[Service]) -> tuple[Remedy, ...]:
     return (Remedy("Check Writers", f"/check-writers {on}"),) if _writers(services) else ()
 
 
-COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan)
+def undo_gates(args: Args, facts: RestartFacts, back: Plan) -> tuple[Gate, ...]:
+    """Starting a service again takes no more than that it can be started; whether it should restart is settled."""
+    del back
+    found = [] if isinstance(facts.services, Unknown) else _find(facts.services, " ".join(args.service))
+    return (_enabled(args.host.name, found[0]),) if len(found) == 1 else ()
+
+
+COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan, undo_gates)

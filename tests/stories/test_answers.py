@@ -38,7 +38,7 @@ async def test_a_drain_with_one_unknown_is_answered_by_an_approver(play):
         statement = f"<@U0APPROVER> answered: {NAME}: “{SAID}”."
         assert statement in plain_text(done)
         thread = [plain_text(one) for one in ops.slack.person("viewer").thread(plan)]
-        assert any(f"Approved by <@U0APPROVER>" in one and statement in one for one in thread)
+        assert any("Approved by <@U0APPROVER>" in one and statement in one for one in thread)
         (approved,) = [entry for entry in ops.ledger() if entry.kind == "approved"]
         assert approved.fields["answers"] == [{"what": NAME, "answer": SAID}]
 
