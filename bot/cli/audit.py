@@ -24,8 +24,19 @@ from bot.config.settings import load
 from bot.control_chars import escape_control_chars
 from bot.errors import HvopsError, LedgerError, UsageError
 from bot.ledger import Entry, Filter, Reader, Verification
-from bot.ledger.entries import AnchorPosted, Answered, Approved, Intent, Interrupted, Outcome, Proposed, Refused
+from bot.ledger.entries import (
+    AnchorPosted,
+    Answered,
+    Approved,
+    EntryData,
+    Intent,
+    Interrupted,
+    Outcome,
+    Proposed,
+    Refused,
+)
 from bot.serialization import evidence_from_bytes, report_from_bytes
+from bot.tickets.answers import statement
 
 _NUMBER = re.compile(r"[0-9]{1,18}")  # what SQLite can hold
 MOST_DOUBTS = 20
@@ -124,7 +135,14 @@ def says(entry: Entry) -> str:
             return f"step {said.step}" + (f", {known}" if known else "")
     known = said.known if isinstance(said, Interrupted) else ""
     digest = f"plan {said.digest[:8]}" if isinstance(said, (Proposed, Approved)) else ""
-    return "  ".join(one for one in (entry.line, entry.reason, known, entry.message, digest) if one)
+    return "  ".join(one for one in (entry.line, entry.reason, known, entry.message, digest, *_open(said)) if one)
+
+
+def _open(said: EntryData) -> tuple[str, ...]:
+    """What no source answered, by name; and what a person said of it, as their words."""
+    if isinstance(said, Proposed):
+        return tuple(f"not known: {what}." for what in said.open_questions)
+    return tuple(f"answered: {statement(one)}" for one in said.answers) if isinstance(said, Approved) else ()
 
 
 def _print_ticket(out: Console, reader: Reader, ticket: str) -> None:

@@ -85,12 +85,14 @@ def gates_as_approved(fresh: Plan, approved: Plan, answered: Collection[str]) ->
 def is_covered(now: Gate, was: Gate | None, answered: Collection[str]) -> bool:
     """Whether of a gate that was not known no more is missing now than was, and all of that was answered.
 
-    One that only warns asks nobody; it may miss no more than it did.
+    One that only warned asks nobody, whatever it misses; known by now and not so, it is another warning.
     """
     if was is None or was.outcome is not GateOutcome.NOT_KNOWN or now.outcome is GateOutcome.BLOCKED or now.passes_at:
         return False
     if now.blocks_plan and not now.is_open:
         return False
+    if not was.blocks and not now.blocks:
+        return True
     asked = {one.what for one in was.questions}
     if was.is_open and not asked <= set(answered):
         return False

@@ -42,6 +42,7 @@ from bot.tickets.proposal import Proposal
 _MOST_TEXT = 9_000  # of a plan in a message; beyond it nobody reads, and Slack's own limit is not documented
 _MOST_BLOCKS = 36
 _QUESTIONS = 20  # by name in the message
+_NAME = 120  # characters of such a name where there are many
 _DATE = "{date_short_pretty} {time}"
 
 
@@ -136,8 +137,12 @@ def _open(card: TicketView) -> tuple[Block, ...]:
     if not questions:
         return ()
     lines = [f"• {escape(question_line(one))}" for one in questions[:_QUESTIONS]]
+    if sum(map(len, lines)) > limits.SECTION_TEXT:
+        lines = [f"• {escape(truncate(one.what, _NAME))}: no answer" for one in questions[:_QUESTIONS]]
     if len(questions) > _QUESTIONS:
-        lines.append(f"• and {len(questions) - _QUESTIONS:,} more: all of them are in the plan in the thread.")
+        lines.append(f"• and {len(questions) - _QUESTIONS:,} more")
+    if len(questions) > _QUESTIONS or any(utf16_length(one.what) > _NAME for one in questions):
+        lines.append("All of them are whole in the plan in the thread.")
     first = f"*Not known ({len(questions):,}).* Whoever approves has to say how they know:"
     return sections("\n".join((first, *lines)))
 

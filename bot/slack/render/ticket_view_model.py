@@ -159,7 +159,8 @@ def statements(card: TicketView, most: int = 1_500) -> str:
         most: characters; what does not fit is counted, and stands in the story.
     """
     approval = card.last("approved")
-    answers = approval.read(Approved).answers if approval is not None else ()
+    said = approval.read_if(Approved) if approval is not None else None
+    answers = said.answers if said is not None else ()
     lines = [f"{who(approval)} answered: {_spoken(statement(one))}" for one in answers]
     shown = [line for line, length in zip(lines, accumulate(map(len, lines)), strict=True) if length <= most]
     if len(shown) < len(lines):

@@ -208,6 +208,23 @@ def test_a_digest_covers_exactly_the_names_that_were_answered():
         assert not same(gates, {CRM, SQL, "free space of x", ROOM})
 
 
+@pytest.mark.parametrize(
+    ("now", "ends"),
+    [
+        (gate(ROOM, SQL, blocks=False), "done"),
+        (gate(outcome=GateOutcome.PASSED, blocks=False), "done"),
+        (gate(outcome=GateOutcome.BLOCKED, blocks=False), "voided"),
+        (gate(ROOM, CRM), "voided"),
+    ],
+)
+async def test_a_warning_asks_nobody_and_may_miss_something_else_by_then(bench, now, ends):
+    gates = Gates(bench, gate(ROOM, CRM, blocks=False))
+    ticket = await answered(bench)
+    gates.now = (now,)
+    await bench.runs()
+    assert ends in bench.kinds(ticket)
+
+
 async def test_an_entry_that_hides_what_its_plan_leaves_open_cannot_be_read(bench):
     Gates(bench, gate(ROOM, CRM))
     await bench.propose()

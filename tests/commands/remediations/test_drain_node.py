@@ -549,3 +549,30 @@ async def test_jobs_of_the_vmm_server_that_manages_the_cluster_are_a_warning(pla
     gate = next(gate for gate in plan.gates if gate.description == "No job runs in VMM vmm")
     assert (gate.passed, gate.blocks, gate.measured) == (passed, False, measured)
     assert plan.groups == (Group("drain", (DRAIN,)),)
+
+
+BACK = {
+    "all is well": ({}, []),
+    "a run of Cluster-Aware Updating": (
+        {"hv02": {"MSFT_CAURun": [{"OrchestratorGuid": "5b1c"}]}},
+        ["No run of Cluster-Aware Updating works on prod"],
+    ),
+    "a storage job": (
+        {"hv03": {"MSFT_StorageJob": [{"Name": "Repair", "JobState": "4"}]}},
+        ["No storage repair is under way"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BACK)
+async def test_the_way_back_asks_whether_somebody_else_is_at_work_and_not_whether_it_may_drain(
+    scripted, make, hv03, case
+):
+    over, held = BACK[case]
+    paused = {"prod": {"MSCluster_Node": up(make, hv03=make.node_row("hv03", state=2, drain=2))}}
+    args = COMMAND.args(hv03)
+    facts = await COMMAND.collect(args, scripted(make.cluster(**(paused | over))))
+    gates = COMMAND.undo_gates(args, facts, Plan("", "", "", (), (), ()))
+    assert {gate.guards for gate in gates} == {"safety"}
+    assert [gate.description for gate in gates if gate.blocks_plan] == held
+    assert "hv03 is up" not in [gate.description for gate in gates]

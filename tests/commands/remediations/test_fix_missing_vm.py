@@ -1,5 +1,7 @@
 """`/fix-missing-vm`: three ways, each a whole plan; whatever is not certain is no plan."""
 
+from dataclasses import replace
+
 import pytest
 from scripted_cluster import changed
 from scripted_vmm import OF_2008_R2, columns, guid, on, record, there, world
@@ -398,3 +400,25 @@ def test_ways():
     for word in ("", "sql", "migrate"):
         with pytest.raises(ValueError, match=f"^{word}$"):
             Way.parse(word)
+
+
+@pytest.mark.parametrize(
+    ("over", "held"),
+    [
+        ({}, []),
+        ({"vmm": {"vmm last full backup": []}}, []),
+        (
+            {"vmm": {"vmm running jobs": [{"TaskID": OBJECT, "TaskState": "Running"}]}},
+            ["No job runs in VMM vmm"],
+        ),
+    ],
+)
+async def test_the_way_back_of_the_database_is_held_by_a_job_and_not_by_the_age_of_the_backup(
+    planned, scripted, over, held
+):
+    change = (await planned(script(), "database")).steps[1]
+    back = Plan("", "", "", ("vmm",), (), (Group("undo", (replace(change, act=change.undo),)),))
+    args = COMMAND.args((Vm("crm-01"),), VmmTargets((VMM,)), Way("database"))
+    gates = COMMAND.undo_gates(args, await COMMAND.collect(args, scripted(script(**over))), back)
+    assert [gate.description for gate in gates if gate.blocks_plan and gate.guards == "safety"] == held
+    assert COMMAND.undo_gates(args, await COMMAND.collect(args, scripted(script())), Plan("", "", "", (), (), ())) == ()

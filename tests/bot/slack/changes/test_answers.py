@@ -254,3 +254,14 @@ async def test_no_way_in_past_the_service_approves_without_an_answer(fed):
         fed.ledger.append(approver.id, bare, "T-1")
     fed.bot.decisions.approve(UserAction(approver, "T-1"), (SAID,))
     assert fed.ledger.ticket("T-1").state == "approved"
+
+
+async def test_a_card_with_many_long_names_stays_short_and_says_where_all_of_them_are(bench):
+    names = [f"{'x' * 200}-{number:02}" for number in range(30)]
+    async with bench.running():
+        message = await proposed(bench, unasked=",".join(names))
+        told = plain_text(message)
+        assert "and 10 more" in told
+        assert "All of them are whole in the plan in the thread." in told
+        plan = (await bench.until_file(message, "plan.txt")).decode()
+        assert all(f"free space of {name}" in plan for name in names)
