@@ -3,7 +3,7 @@
     HvopsError
       UsageError                 they typed something else than the command takes
       PermissionDenied           closed door: says who may
-      TicketError                Expired, AlreadyDecided, ChangesStopped, Locked
+      TicketError                Expired, AlreadyDecided, ChangesStopped, Locked, Unanswered
       TargetError(target)        ConnectionFailed, AuthenticationFailed (and LoginNotChecked), TargetTimeout,
                                  TargetFault (and NotFound), MalformedResponse (and IncompleteResponse), QuotaExceeded, PolicyViolation,
                                  OutcomeUnknown
@@ -57,6 +57,10 @@ class ChangesStopped(TicketError):
 
 class Locked(TicketError):
     """Another ticket holds a lock that this one needs."""
+
+
+class Unanswered(TicketError):
+    """An approval leaves open what the plan asks."""
 
 
 class TargetError(HvopsError):

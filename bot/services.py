@@ -142,7 +142,15 @@ def build_on(out: Connections, clock: Callable[[], datetime]) -> Iterator[Servic
     with open_ledger(settings, clock) as ledger:
         look = partial(_look, out, ledger)
         pipeline = Pipeline(registry, out.inventory, ledger, look, Redactor(settings.secrets()), clock=clock)
-        planner = Planner(registry, out.inventory, ledger, look=look, version=code_version(), clock=clock)
+        planner = Planner(
+            registry,
+            out.inventory,
+            ledger,
+            look=look,
+            version=code_version(),
+            clock=clock,
+            unknown=settings.policy.unknown,
+        )
         yield Services(
             settings=settings,
             inventory_file=out.inventory_file,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.api.arguments import Target
-from bot.api.plan import Gate, Plan
+from bot.api.plan import Gate, Plan, is_held
 from bot.api.report import Remedy
 
 
@@ -25,8 +25,8 @@ def no_plan(
 
 
 def held(gates: Sequence[Gate]) -> tuple[Gate, ...]:
-    """The gates that keep a plan from being proposed."""
-    return tuple(gate for gate in gates if gate.blocks_plan)
+    """The gates that keep a plan from being proposed; () where a person's answer can lift all of them."""
+    return tuple(gate for gate in gates if gate.blocks_plan) if is_held(gates) else ()
 
 
 def blocking_reason(target: str, gates: Sequence[Gate]) -> str:
@@ -36,8 +36,8 @@ def blocking_reason(target: str, gates: Sequence[Gate]) -> str:
 
 
 def or_no_plan(target: str, whole: Plan) -> Plan:
-    """The plan; or none, where a gate holds it. Its buttons help either way."""
-    return no_plan(blocking_reason(target, whole.gates), whole.gates, whole.remedies) if whole.blocking_gates else whole
+    """The plan; or none, where a gate holds it that no person's answer lifts. Its buttons help either way."""
+    return no_plan(blocking_reason(target, whole.gates), whole.gates, whole.remedies) if whole.is_held else whole
 
 
 def cluster_lock(target: Target) -> str:

@@ -13,7 +13,7 @@ from enum import IntEnum, StrEnum
 from typing import Generic, TypeVar
 
 from bot.api.facts import Known, Unknown
-from bot.api.plan import Plan
+from bot.api.plan import Gate, Plan
 from bot.api.query_client import QueryClient
 from bot.api.report import Report
 from bot.api.rows import Rows
@@ -78,6 +78,9 @@ class Remediation(Generic[A, F]):
     Attributes:
         describe_after: puts the answers to `Plan.afterwards` in words, a sentence each: "9 of 11 guests are back". Pure;
             it names what did not answer. Without it, or where it raises ValueError, each answer is shown as it was read.
+        undo_gates: what has to be so before a person takes back what it did: from new facts, and from the plan that
+            takes it back. Those that guard safety block, the others warn. None: the gates of its own plan, made afresh;
+            so a command whose gates only make sense on the way there ("hv03 is up", before a drain) says what else.
     """
 
     role: Role
@@ -85,4 +88,5 @@ class Remediation(Generic[A, F]):
     args: type[A]
     collect: Callable[[A, QueryClient], Awaitable[F]]
     plan: Callable[[A, F], Plan]
+    undo_gates: Callable[[A, F, Plan], tuple[Gate, ...]] | None = None
     describe_after: Callable[[AfterRun], Sequence[str]] | None = None

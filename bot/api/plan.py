@@ -6,18 +6,21 @@ which stand beside the digest: a plan whose digest holds a measurement is void t
 
 A plan without groups does nothing, and `reason` says why. A plan with a blocking gate that did not pass makes no
 ticket; `remedies` are then the buttons that help. A gate that only takes time may pass between decision and start.
+Where all that is missing are answers that no source gave, the plan is proposed with each of them as an open question:
+somebody else than the requester has to approve it, and says of each how they know.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
 from bot.api.actions import Action, ManualStep
+from bot.api.facts import Unknown
 from bot.api.queries import Predicate, Query
 from bot.api.report import Remedy, Sample
 
@@ -227,8 +230,20 @@ class Gate:
 
     @property
     def blocks_plan(self) -> bool:
-        """Whether it keeps the plan from being proposed."""
+        """Whether it keeps the plan from being proposed, or leaves it open what a person has to answer."""
         return self.blocks and not self.passed and not self.passes_at
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it blocks, and a person's answer can stand for what is missing."""
+        return self.blocks_plan and self.outcome is GateOutcome.NOT_KNOWN and self.answerable
+
+    @property
+    def questions(self) -> tuple[OpenQuestion, ...]:
+        """What is missing, by name; the gate itself where it names nothing. () where it is known."""
+        if self.outcome is not GateOutcome.NOT_KNOWN:
+            return ()
+        return self.unknowns or (OpenQuestion(self.description, self.measured),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,14 +320,49 @@ class Plan:
 
     @property
     def blocking_gates(self) -> tuple[Gate, ...]:
-        """The gates that keep this plan from being proposed."""
+        """The gates that block: those that hold the plan, and those that leave it open what a person has to answer."""
         return tuple(gate for gate in self.gates if gate.blocks_plan)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a gate blocks it that no person's answer can lift: such a plan is not proposed."""
+        return is_held(self.gates)
+
+    @property
+    def open_gates(self) -> tuple[Gate, ...]:
+        """The gates that block until a person answers what is missing."""
+        return tuple(gate for gate in self.gates if gate.is_open)
+
+    @property
+    def open_questions(self) -> tuple[OpenQuestion, ...]:
+        """What an approval has to answer, each name once: two gates may miss the same fact."""
+        found: dict[str, OpenQuestion] = {}
+        for gate in self.open_gates:
+            for question in gate.questions:
+                found.setdefault(question.what, question)
+        return tuple(found.values())
 
     @property
     def pending_gates(self) -> tuple[Gate, ...]:
         """The gates that keep a plan that was approved from starting, for the time being; the last to ripen is last."""
         found = (gate for gate in self.gates if gate.passes_at)
         return tuple(sorted(found, key=lambda gate: datetime.fromisoformat(gate.passes_at)))
+
+
+def missing(about: str, *facts: object) -> tuple[OpenQuestion, ...]:
+    """What did not answer among these facts, each once and by name: "free space of crm-03".
+
+    Args:
+        about: what was asked of it: "free space".
+        facts: any; those that are known say nothing.
+    """
+    silent = {fact.target: fact for fact in facts if isinstance(fact, Unknown)}
+    return tuple(OpenQuestion(f"{about} of {name}", fact.why, fact.remedy) for name, fact in silent.items())
+
+
+def is_held(gates: Iterable[Gate]) -> bool:
+    """Whether one of these gates blocks, and no person's answer can lift it."""
+    return any(gate.blocks_plan and not gate.is_open for gate in gates)
 
 
 def exists(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bot.api.plan import Gate
 from bot.audit.rows import named
 from bot.errors import HvopsError, LedgerError
 from bot.formatting import format_time
@@ -30,6 +31,7 @@ from bot.ledger.entries import (
     TicketMessageShown,
     Voided,
 )
+from bot.tickets.answers import question_line, statement
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.proposal import proposal_from
 from bot.tickets.readings import NOT_MEASURED
@@ -88,6 +90,7 @@ def _lines(entry: Entry) -> Iterator[tuple[str, str]]:
     if isinstance(said, Proposed):
         yield from _proposal(entry)
     yield from _measured(said)
+    yield from _spoken(entry)
     if entry.reason:
         yield "Why", entry.reason
     if isinstance(said, Interrupted) and said.known:
@@ -117,6 +120,16 @@ def _measured(said: EntryData) -> Iterator[tuple[str, str]]:
             yield "After it was taken back", "\n".join(said.measured) or NOT_MEASURED
 
 
+def _spoken(entry: Entry) -> Iterator[tuple[str, str]]:
+    """What a person said of what no source answered: typed into the window, and signed with the approval."""
+    said = entry.data
+    if isinstance(said, Clicked) and said.answers:
+        yield "Typed", "; ".join(said.answers)
+    if isinstance(said, Approved):
+        for one in said.answers:
+            yield f"{named(entry)[1]} answered", statement(one)
+
+
 def _proposal(entry: Entry) -> Iterator[tuple[str, str]]:
     try:
         proposal = proposal_from(entry)
@@ -128,9 +141,14 @@ def _proposal(entry: Entry) -> Iterator[tuple[str, str]]:
     yield "Why", plan.reason
     yield "Impact", plan.impact
     yield "Way back", plan.rollback
-    yield "Checked", "\n".join(f"{gate.description}: {'yes' if gate.passed else 'NO'}" for gate in plan.gates)
+    yield "Checked", "\n".join(f"{gate.description}: {_word(gate)}" for gate in plan.gates)
+    yield "Not known", "\n".join(question_line(one) for one in plan.open_questions)
     yield "Steps", "\n".join(f"{number} {step.description}" for number, step in enumerate(steps, 1))
     yield "Digest", proposal.digest
+
+
+def _word(gate: Gate) -> str:
+    return "yes" if gate.passed else "NOT KNOWN" if gate.is_open else "NO"
 
 
 def _in_a_file(entry: Entry) -> str:

@@ -29,6 +29,7 @@ from bot.ledger.entries import (
     Answered,
     Approved,
     Done,
+    EntryData,
     Intent,
     Interrupted,
     Outcome,
@@ -36,6 +37,7 @@ from bot.ledger.entries import (
     Refused,
 )
 from bot.serialization import evidence_from_bytes, report_from_bytes
+from bot.tickets.answers import statement
 from bot.tickets.run_history import result_in_words
 
 _NUMBER = re.compile(r"[0-9]{1,18}")  # what SQLite can hold
@@ -136,7 +138,14 @@ def says(entry: Entry) -> str:
             return f"{said.message}. After: {'; '.join(said.measured)}"
     known = said.known if isinstance(said, Interrupted) else ""
     digest = f"plan {said.digest[:8]}" if isinstance(said, (Proposed, Approved)) else ""
-    return "  ".join(one for one in (entry.line, entry.reason, known, entry.message, digest) if one)
+    return "  ".join(one for one in (entry.line, entry.reason, known, entry.message, digest, *_open(said)) if one)
+
+
+def _open(said: EntryData) -> tuple[str, ...]:
+    """What no source answered, by name; and what a person said of it, as their words."""
+    if isinstance(said, Proposed):
+        return tuple(f"not known: {what}." for what in said.open_questions)
+    return tuple(f"answered: {statement(one)}" for one in said.answers) if isinstance(said, Approved) else ()
 
 
 def _of_step(said: Intent | Outcome) -> str:

@@ -118,8 +118,10 @@ def _judged(case: PracticeCase, outcome: Outcome, roles: Roles) -> list[str]:
         written.print(styled(str(ended)))
         title = str(ended)
     elif isinstance(ended, Preview):
-        possible, plan, title = bool(ended.decides), plan_to_json(ended.made.plan), ended.answered.report.title
-        if possible:
+        made = ended.made.plan
+        possible = bool(ended.decides) and not made.open_questions  # those hold it until an approver has answered
+        plan, title = plan_to_json(made), ended.answered.report.title
+        if ended.decides:
             print_preview(written, ended, approver_names(roles, ended))
         else:
             print_report(written, ended.answered.report, "")

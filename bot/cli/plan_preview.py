@@ -21,6 +21,7 @@ from bot.dispatch.authorization import EVERYWHERE, Person
 from bot.dispatch.builtins import BUILTINS, GO, RUNS, STOP
 from bot.dispatch.pipeline import Pipeline, Request
 from bot.errors import PermissionDenied
+from bot.tickets.answers import question_line
 from bot.tickets.create import Preview
 from bot.tickets.plan_digest import plan_to_json
 from bot.tickets.plan_text import plan_lines
@@ -46,8 +47,11 @@ def print_preview(out: Console, shown: Preview, named: str) -> None:
         out.print(styled(f"{name}: {says}"))
     for gate in plan.gates:
         measured = f" ({gate.measured})" if gate.measured else ""
-        word, style = ("passed", "green") if gate.passed else ("not yet" if gate.passes_at else "WARNING", "yellow")
+        unpassed = "not yet" if gate.passes_at else "NOT KNOWN" if gate.is_open else "WARNING"
+        word, style = ("passed", "green") if gate.passed else (unpassed, "yellow")
         out.print(styled(f"{word}: {gate.description}{measured}", style))
+    for question in plan.open_questions:
+        out.print(styled(f"Whoever approves says how they know: {question_line(question)}", "yellow"))
     for line in plan_lines(plan, made.risk, made.version):
         if not line.startswith(("Gate: ", "Way back: ")):
             out.print(styled(line), soft_wrap=True)

@@ -206,6 +206,10 @@ class Policy(Section):
         default=None, description='low = "confirm" (the requester looks twice) or "approval" (somebody else decides)'
     )
     high: Literal["approval"] | None = Field(default=None, description='high = "approval", the only one there is')
+    unknown: Literal["answer", "refuse"] = Field(
+        default="answer",
+        description='unknown = "answer" (an approver says how they know what no source answered) or "refuse" (no plan then)',
+    )
     open_minutes: Minutes = Field(default=30, description="open_minutes = 30, how long a proposal waits")
     start_minutes: Minutes = Field(default=15, description="start_minutes = 15, how long an approval waits")
     stop: RoleName = Field(default="operator", description='stop = "operator", who may use /hvops stop')

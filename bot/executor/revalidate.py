@@ -1,19 +1,24 @@
-"""Look again: the plan is made afresh, and must still be the one that was approved."""
+"""Look again: the plan is made afresh, and must still be the one that was approved.
+
+What a person answered stands for what was missing then, by name and for its gate, and for nothing else: less may be
+missing now; what is known now must be so; and what is newly missing was answered by nobody.
+"""
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
 
+from bot.api.plan import Gate, GateOutcome
 from bot.errors import HvopsError, LedgerError, PermissionDenied, TicketError
 from bot.executor.context import BOT
 from bot.executor.run import Run
 from bot.ledger import EntryDraft
 from bot.ledger.entries import Voided
-from bot.tickets.plan_digest import group_digest
+from bot.tickets.plan_digest import digest_as_approved, gates_as_approved, group_digest, is_covered
 from bot.tickets.plan_text import difference
 from bot.tickets.proposal import Origin, PlannedChange, draft_proposal
 from bot.tickets.run_history import StepInstance
@@ -69,8 +74,10 @@ async def revalidate(run: Run, at: StepInstance | None) -> PlanDrift | NotDue | 
     run.measured = made.plan.current_state
     if _is_same(run, made, at):
         return _not_yet(made) if at is None else None
-    lines = difference(run.proposal.plan, made.plan, made.risk, (run.proposal.made.version, made.version))
-    return PlanDrift(_why(made), lines, made)
+    versions = (run.proposal.made.version, made.version)
+    gates = gates_as_approved(made.plan, run.proposal.plan, run.answered)
+    lines = difference(run.proposal.plan, replace(made.plan, gates=gates), made.risk, versions)
+    return PlanDrift(_why(run, made), lines, made)
 
 
 async def void_ticket(run: Run, change: PlanDrift) -> None:
@@ -99,11 +106,20 @@ def _replacement(run: Run, made: PlannedChange) -> list[EntryDraft]:
 
 def _is_same(run: Run, made: PlannedChange, at: StepInstance | None) -> bool:
     if at is None:
-        return made.digest == run.proposal.digest
+        approved = run.proposal
+        fresh_digest = digest_as_approved(made.plan, approved.plan, run.answered, made.risk, made.version)
+        return fresh_digest == approved.digest
     fresh = next((group for group in made.plan.groups if group.key == at.group.key), None)
-    if fresh is None or made.plan.blocking_gates:
+    if fresh is None or _uncovered(run, made):
         return False
     return group_digest(fresh, made.version) == group_digest(at.group, run.proposal.made.version)
+
+
+def _uncovered(run: Run, made: PlannedChange) -> tuple[Gate, ...]:
+    """The gates that block now, but for those that the approver answered."""
+    before = {gate.description: gate for gate in run.proposal.plan.gates}
+    blocking = made.plan.blocking_gates
+    return tuple(gate for gate in blocking if not is_covered(gate, before.get(gate.description), run.answered))
 
 
 def _not_yet(made: PlannedChange) -> NotDue | None:
@@ -114,10 +130,17 @@ def _not_yet(made: PlannedChange) -> NotDue | None:
     return NotDue(f"not yet: {last.description} ({last.measured})", datetime.fromisoformat(last.passes_at))
 
 
-def _why(made: PlannedChange) -> str:
-    if made.plan.blocking_gates:
-        gate = made.plan.blocking_gates[0]
-        return f"not so any more: {gate.description}" + (f" ({gate.measured})" if gate.measured else "")
+def _why(run: Run, made: PlannedChange) -> str:
+    if gates := _uncovered(run, made):
+        gate = next((one for one in gates if not one.is_open), gates[0])
+        measured = f" ({gate.measured})" if gate.measured else ""
+        missing = [one.what for one in gate.questions if one.what not in run.answered]
+        if gate.is_open and missing:
+            return f"something is not known now that nobody answered for: {', '.join(missing)}"
+        asked = {one.description: one.is_open for one in run.proposal.plan.gates}
+        if asked.get(gate.description) and gate.outcome is GateOutcome.BLOCKED:
+            return f"what was not known is known now, and is not so: {gate.description}{measured}"
+        return f"not so any more: {gate.description}{measured}"
     if not made.plan.groups:
         return f"there is nothing to do any more: {made.plan.reason}"
     return "the plan made afresh is not the one that was approved"

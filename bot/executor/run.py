@@ -10,7 +10,7 @@ from typing import TypedDict
 from bot.api.rows import Rows
 from bot.executor.context import BOT, RunContext, TicketChange
 from bot.ledger import Entry
-from bot.ledger.entries import Resumed, Transition
+from bot.ledger.entries import Approved, Resumed, Transition
 from bot.tickets.proposal import Proposal
 from bot.tickets.run_history import RunHistory, StepInstance, positions, story_of
 
@@ -36,6 +36,7 @@ class Run:
     """A ticket that is being run.
 
     Attributes:
+        answered: what a person said they know, by name, where no source did.
         attempt: which one this is; every entry carries it, and an older one is refused.
         places: every step in every round.
         idle: set while no act is under way, from the entry of its intent to its answer.
@@ -49,6 +50,7 @@ class Run:
     ticket: str
     proposal: Proposal
     approver: str = ""
+    answered: frozenset[str] = frozenset()
     attempt: int = 1
     places: tuple[StepInstance, ...] = ()
     story: RunHistory = field(default_factory=RunHistory)
@@ -83,6 +85,7 @@ class Run:
         approvals = [entry for entry in entries if entry.kind == "approved"]
         if approvals:
             self.approver = f"{approvals[-1].name} ({approvals[-1].actor})".strip()
+            self.answered = frozenset(one.what for one in approvals[-1].read(Approved).answers)
         if self.proposal.made.undoes:
             self.older = story_of(self.parts.ledger.story(self.proposal.made.undoes)).images
         return entries

@@ -44,12 +44,41 @@ def _with_zone(value: str) -> str:
     return value
 
 
+def _stored(value: Any) -> Any:
+    """A value of a field as JSON has it."""
+    if isinstance(value, tuple) and any(isinstance(one, Answer) for one in value):
+        return [one.model_dump() if isinstance(one, Answer) else one for one in value]
+    return value
+
+
 Text = Annotated[str, Field(min_length=1)]
 Time = Annotated[str, AfterValidator(_with_zone)]
 Count = Annotated[int, Field(ge=1)]
 Texts = Annotated[tuple[str, ...], Field(strict=False)]
 Locks = Annotated[tuple[Text, ...], Field(strict=False)]
 HeldBefore = Literal["", "yes", "no", "not known"]
+
+
+class Answer(BaseModel):
+    """What a person said of something that no source had answered.
+
+    Attributes:
+        what: the name of it, as the plan lists it: "free space of crm-03".
+        answer: how they know, in their own words.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    what: Text
+    answer: Text
+
+    @model_validator(mode="before")
+    @classmethod
+    def _exact_fields(cls, fields: Any, info: ValidationInfo) -> Any:
+        return fields if info.context == _STORED else exact(fields)
+
+
+Answers = Annotated[tuple[Annotated[Answer, Field(strict=False)], ...], Field(strict=False)]
 Json = Any  # rows, plans and samples: their own modules know their shape
 
 
@@ -70,7 +99,7 @@ class EntryData(BaseModel):
     def fields(self) -> dict[str, Any]:
         """As it is stored."""
         given = self.model_fields_set | self.always
-        return {name: value for name, value in self if name in given}
+        return {name: _stored(value) for name, value in self if name in given}
 
 
 class _Addressed(EntryData):
@@ -157,6 +186,7 @@ class Clicked(EntryData):
         button: what it does, and its argument.
         answer: the token or the ticket that it belongs to.
         reason: what was typed into the window.
+        answers: what was typed into a window that asks for more than one thing, in its order.
     """
 
     kind: ClassVar[str] = "clicked"
@@ -165,6 +195,7 @@ class Clicked(EntryData):
     answer: str = ""
     place: str = ""
     reason: str = ""
+    answers: Texts = ()
     deliveries: Texts = ()
 
 
@@ -288,6 +319,7 @@ class Proposed(Transition, _Addressed):
         run_until: after when nothing of it may begin any more; None where no such time was agreed.
         version: of the command that made the plan.
         digest: what an approval signs.
+        open_questions: what no source answered, by name; an approval answers each of them.
         undoes: the ticket that it takes back, or "".
         replaces: the ticket whose plan changed, or "".
         asked: the number of the `asked` entry.
@@ -307,6 +339,7 @@ class Proposed(Transition, _Addressed):
     digest: Text
     plan: Json
     samples: Json = None
+    open_questions: Texts = ()
     run_until: Time | None = None
     undoes: str = ""
     replaces: str = ""
@@ -319,12 +352,14 @@ class Approved(_ByPerson):
     Attributes:
         digest: of the plan that they were shown.
         start_by: until when it must have started.
+        answers: their statements about what was not known, one for each open question of the plan.
     """
 
     kind: ClassVar[str] = "approved"
 
     digest: Text
     start_by: Time
+    answers: Answers = ()
 
 
 class Rejected(_ByPerson):

@@ -1,7 +1,8 @@
 """A ticket's state is the fold of its entries; this is the fold.
 
     none --proposed--> PROPOSED
-    PROPOSED     approved -> APPROVED     rejected | withdrawn | expired -> ended
+    PROPOSED     approved (with an answer to each open question) -> APPROVED
+                 rejected | withdrawn | expired -> ended
     APPROVED     started -> RUNNING       withdrawn | lapsed | voided -> ended
     RUNNING      intent | outcome | step-confirmed | cancel-asked    stay RUNNING
                  resumed (after a restart: attempt + 1)    stays RUNNING
@@ -14,14 +15,15 @@ refused here never becomes an entry. Times are compared as the entries state the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeVar
 
-from bot.errors import AlreadyDecided, ChangesStopped, Expired, Locked, TicketError
+from bot.errors import AlreadyDecided, ChangesStopped, Expired, Locked, TicketError, Unanswered
 from bot.ledger.entries import (
+    Answer,
     Approved,
     EntryData,
     Intent,
@@ -69,6 +71,7 @@ class Ticket:
     Attributes:
         end: the kind of the entry that ended it, "" while it is open.
         second_person: whether somebody else than the requester has to approve.
+        questions: what an approval has to answer, by name.
         intent: the step, round and attempt of an act in flight, None between acts.
         intents: every (step, round, attempt) that was ever begun: none begins twice.
         locks: what it works under; an interrupted ticket keeps its locks.
@@ -81,6 +84,7 @@ class Ticket:
     digest: str
     open_until: str
     second_person: bool
+    questions: tuple[str, ...] = ()
     approver: str = ""
     start_by: str = ""
     attempt: int = 0
@@ -148,6 +152,16 @@ def same_person(one: str, other: str) -> bool:
     return one.rpartition("/")[2] == other.rpartition("/")[2]
 
 
+def check_answers(ticket: str, questions: Sequence[str], answers: Sequence[Answer]) -> None:
+    """Refuse an approval that does not answer each open question once, and nothing else. Raises Unanswered."""
+    answered = [one.what for one in answers if one.answer.strip()]
+    missing = [what for what in questions if what not in answered]
+    if missing:
+        raise Unanswered(f"{ticket} is not approved: nothing is said of {', '.join(missing)}.")
+    if len(answered) != len(answers) or len(answers) != len(set(answered)) or set(answered) != set(questions):
+        raise Unanswered(f"{ticket} is not approved: it answers something else than what the plan asks.")
+
+
 def check_locks(ticket: str, wanted: Iterable[str], held: Mapping[str, str], takes_over: str = "") -> None:
     """Refuse to start while others hold what is needed. `held` is lock -> ticket. Raises Locked."""
     for lock in sorted(wanted):
@@ -164,6 +178,8 @@ def check_stop(ticket: str, kind: str, *, stopped: bool) -> None:
 
 def _proposed(ticket_id: str, step: TicketEvent) -> Ticket:
     proposal = step.read(Proposed)
+    if proposal.open_questions and proposal.policy == "confirm":
+        raise TicketError(f"{ticket_id}: what is not known is answered by somebody else than who asks.")
     return Ticket(
         id=ticket_id,
         state=TicketState.PROPOSED,
@@ -171,6 +187,7 @@ def _proposed(ticket_id: str, step: TicketEvent) -> Ticket:
         digest=proposal.digest,
         open_until=proposal.open_until,
         second_person=proposal.policy != "confirm",
+        questions=proposal.open_questions,
     )
 
 
@@ -180,6 +197,7 @@ def _approved(ticket: Ticket, step: TicketEvent) -> Ticket:
     approval = step.read(Approved)
     if ticket.second_person and same_person(approval.by, ticket.requester):
         raise TicketError(f"{ticket.id}: you asked, so somebody else of the approvers decides.")
+    check_answers(ticket.id, ticket.questions, approval.answers)
     return replace(ticket, state=TicketState.APPROVED, approver=approval.by, start_by=approval.start_by)
 
 

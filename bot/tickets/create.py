@@ -18,11 +18,12 @@ from bot.dispatch import authorization
 from bot.dispatch.pipeline import AnsweredRequest, Pipeline, Request, RequestContext
 from bot.dispatch.query_session import Progress
 from bot.errors import TicketError
+from bot.formatting import plural
 from bot.ledger import Entry, EntryDraft
 from bot.ledger.ticket_state import NOT_STARTED, TicketState
 from bot.tickets.plan_report import no_plan, would_be
 from bot.tickets.planner import Planner
-from bot.tickets.proposal import Origin, PlannedChange, Proposal, draft_proposal, identity, proposal_from
+from bot.tickets.proposal import Origin, PlannedChange, Proposal, draft_proposal, identity, proposal_from, proposal_of
 
 
 @dataclass(frozen=True)
@@ -111,26 +112,37 @@ class ProposalService:
         seconds = time.monotonic() - began
         return Preview(self._pipeline.store_answer(asking, line, report, tuple(look.evidence), seconds), made, decides)
 
-    def undo(self, request: Request, ticket: str) -> Proposed:
+    async def undo(self, request: Request, ticket: str) -> Proposed:
         """Propose to take a ticket back. An interrupted one hands its locks over.
 
         Raises:
             PermissionDenied: that takes the role operator where the ticket works.
-            TicketError: it still runs, it never began, or nothing of it can be taken back.
+            TicketError: it still runs, it never began, nothing of it can be taken back, or a gate holds it.
         """
         with self._pipeline.recording_refusals(request) as asking:
-            made = self._planner.undo(ticket)
-            _allow_all(request, made, Role.OPERATOR)
+            for place in proposal_of(self._ledger, ticket).places:
+                authorization.require_role(request.person, Role.OPERATOR, place)
+            self._must_have_ended(ticket)
+            made = await self._planner.undo(ticket)
             self._refuse_undo(ticket, made)
             return self._write(request, asking, made)
 
-    def _refuse_undo(self, ticket: str, made: PlannedChange) -> None:
+    def _must_have_ended(self, ticket: str) -> None:
+        """Before anything is asked of a host."""
         now = self._ledger.ticket(ticket)
         assert now is not None
         if now.state not in (TicketState.INTERRUPTED, TicketState.ENDED):
             raise TicketError(f"{ticket} is {now.state}; it can be taken back once it has ended, or is interrupted.")
+
+    def _refuse_undo(self, ticket: str, made: PlannedChange) -> None:
+        now = self._ledger.ticket(ticket)
+        assert now is not None
         if now.end in NOT_STARTED or not made.plan.groups:
             raise TicketError(made.plan.reason)
+        if made.plan.is_held:
+            blocking = made.plan.blocking_gates
+            said = "; ".join(f"“{gate.description}” is not so: {gate.measured or 'not known'}" for gate in blocking)
+            raise TicketError(f"{ticket} cannot be taken back now. {said}. Try again when that has changed.")
 
     def _write(self, request: Request, asking: RequestContext, made: PlannedChange) -> Proposed:
         origin = Origin(
@@ -158,8 +170,12 @@ def _allow_all(request: Request, made: PlannedChange, role: Role) -> None:
 def _decides(policy: Policy, made: PlannedChange) -> str:
     """Who would decide, and until when. Raises PermissionDenied where no rule is set."""
     where = ", ".join(made.places) or "everything"
-    if policy.decision(made.risk) == "confirm":
+    open_questions = made.open_questions
+    if made.decision(policy) == "confirm":
         who = "whoever asks confirms it"
     else:
         who = f"somebody else than who asks, of the role approver on {where}, approves it"
-    return f"Decision: risk {made.risk}: {who}, within {policy.open_minutes} min."
+    says = f"Decision: risk {made.risk}: {who}, within {policy.open_minutes} min."
+    if open_questions:
+        says += f" They have to answer {plural(len(open_questions), 'unknown')}, and say how they know."
+    return says

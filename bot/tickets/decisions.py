@@ -6,18 +6,18 @@ sentence for everybody who may not, or came too late. Every way in (button, moda
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from bot.api.actions import ManualStep
 from bot.api.command import Role
 from bot.config.settings import Policy
 from bot.dispatch import authorization
 from bot.dispatch.authorization import Person
-from bot.errors import AlreadyDecided, HvopsError, LedgerError, PermissionDenied, TicketError
+from bot.errors import AlreadyDecided, Expired, HvopsError, LedgerError, PermissionDenied, TicketError, Unanswered
 from bot.formatting import format_time
 from bot.ledger import Entry, Ledger, TicketSummary
 from bot.ledger.entries import (
@@ -36,6 +36,7 @@ from bot.ledger.entries import (
 )
 from bot.ledger.envelope import to_timestamp
 from bot.ledger.ticket_state import ENDS, Ticket, TicketState, same_person
+from bot.tickets.answers import answers_from
 from bot.tickets.proposal import Proposal, proposal_of
 from bot.tickets.run_history import positions, story_of
 
@@ -73,19 +74,41 @@ class ApprovalService:
         self._policy = policy
         self._clock = clock
 
-    def approve(self, press: UserAction) -> Entry:
+    def approve(self, press: UserAction, said: Sequence[str] = ()) -> Entry:
         """Approve, or confirm one's own plan of low risk. The runner starts it.
+
+        Args:
+            press: who, and which ticket.
+            said: what they say of each open question of the plan, in its order.
 
         Raises:
             PermissionDenied: this person may not decide about it.
             AlreadyDecided: somebody else did, and the sentence says who.
             Expired: too late.
+            Unanswered: the plan leaves something open, and not all of it was answered.
         """
         with self._refusals(press, "approve"):
             proposal = proposal_of(self._ledger, press.ticket)
             self._may_approve(press.person, proposal)
             until = to_timestamp(self._clock() + timedelta(minutes=self._policy.start_minutes))
-            return self._write(press, Approved(start_by=until, digest=proposal.digest, **_by(press)))
+            if not said and not proposal.plan.open_questions:
+                return self._write(press, Approved(start_by=until, digest=proposal.digest, **_by(press)))
+            self._may_answer(proposal)
+            answers = answers_from(press.ticket, proposal.plan.open_questions, said)
+            return self._write(press, Approved(start_by=until, digest=proposal.digest, answers=answers, **_by(press)))
+
+    def must_answer(self, press: UserAction) -> Proposal:
+        """The proposal whose open questions this person may answer now, before anything is asked of them.
+
+        Raises:
+            PermissionDenied: this person may not decide about it.
+            AlreadyDecided, Expired: too late.
+        """
+        with self._refusals(press, "approve"):
+            proposal = proposal_of(self._ledger, press.ticket)
+            self._may_approve(press.person, proposal)
+            self._may_answer(proposal)
+            return proposal
 
     def reject(self, press: UserAction, why: str) -> Entry:
         """Decline, with a reason. Raises PermissionDenied, AlreadyDecided, TicketError without a reason."""
@@ -196,6 +219,24 @@ class ApprovalService:
             raise PermissionDenied(f"{proposal.ticket}: you asked, so somebody else of the approvers decides.")
         _allow(person, Role.APPROVER, proposal)
 
+    def _may_answer(self, proposal: Proposal) -> None:
+        """Whether answers are taken now. Too late comes before what is missing: nobody answers for what is decided.
+
+        A rule of the settings that became stricter since the proposal holds for its approval.
+        """
+        ticket = self._ticket(proposal.ticket)
+        if ticket.state is not TicketState.PROPOSED:
+            raise AlreadyDecided(f"{ticket.id} is {ticket.state} already.")
+        if self._clock() > datetime.fromisoformat(ticket.open_until):
+            raise Expired(f"{ticket.id} was open until {format_time(ticket.open_until)}; propose it again.")
+        if not proposal.plan.open_questions:
+            raise Unanswered(f"{ticket.id} leaves nothing open: press Approve beside its plan.")
+        if self._policy.unknown == "refuse":
+            raise Unanswered(
+                f"{ticket.id} cannot be approved: something is not known, and settings.toml refuses such plans"
+                ' ([policy] unknown = "refuse"). Plan it again once it is known.'
+            )
+
     def _ticket(self, ticket: str) -> Ticket:
         found = self._ledger.ticket(ticket)
         if found is None:
@@ -229,7 +270,7 @@ class ApprovalService:
             name=press.person.name,
             line=f"{wanted} {press.ticket}".strip(),
             reason=str(error),
-            category="not allowed" if isinstance(error, PermissionDenied) else "too late",
+            category=_category(error),
             via=press.via,
             place=press.place,
             click=press.click,
@@ -252,6 +293,12 @@ def describe_status(ticket: str, entries: list[Entry]) -> str:
         return f"{ticket} {verb} {format_time(last.at)}."
     sentence = f"{ticket} was {last.kind} by {by} at {format_time(last.at)}{why}".rstrip(".")
     return f"{sentence}."
+
+
+def _category(error: HvopsError) -> Literal["not allowed", "usage", "too late"]:
+    if isinstance(error, PermissionDenied):
+        return "not allowed"
+    return "usage" if isinstance(error, Unanswered) else "too late"
 
 
 class _By(TypedDict):

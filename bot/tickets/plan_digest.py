@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
@@ -65,6 +66,39 @@ def digest(whole: Plan, risk: Risk, version: str) -> str:
     return _sha256(signed_payload(whole, risk, version))
 
 
+def digest_as_approved(fresh: Plan, approved: Plan, answered: Collection[str], risk: Risk, version: str) -> str:
+    """The digest of a plan made afresh, with what a person answered stated as it was when they did.
+
+    The only difference that it looks past: a gate that was not known, and of which now no more is missing than was
+    answered. Whatever else has changed, a question that nobody answered or one that was answered and is not so among
+    it, makes another digest than the approved one.
+    """
+    return digest(replace(fresh, gates=gates_as_approved(fresh, approved, answered)), risk, version)
+
+
+def gates_as_approved(fresh: Plan, approved: Plan, answered: Collection[str]) -> tuple[Gate, ...]:
+    """The gates of a plan made afresh, each that an answer covers as it was approved."""
+    before = {gate.description: gate for gate in approved.gates}
+    return tuple(_as_approved(gate, before.get(gate.description), answered) for gate in fresh.gates)
+
+
+def is_covered(now: Gate, was: Gate | None, answered: Collection[str]) -> bool:
+    """Whether of a gate that was not known no more is missing now than was, and all of that was answered.
+
+    One that only warned asks nobody, whatever it misses; known by now and not so, it is another warning.
+    """
+    if was is None or was.outcome is not GateOutcome.NOT_KNOWN or now.outcome is GateOutcome.BLOCKED or now.passes_at:
+        return False
+    if now.blocks_plan and not now.is_open:
+        return False
+    if not was.blocks and not now.blocks:
+        return True
+    asked = {one.what for one in was.questions}
+    if was.is_open and not asked <= set(answered):
+        return False
+    return {one.what for one in now.questions} <= asked
+
+
 def group_digest(group: Group, version: str) -> str:
     """The digest of one group: what is compared when the plan is made afresh half-way."""
     return _sha256({"format": FORMAT, "version": version, "group": _written(group)})
@@ -81,6 +115,12 @@ def _gate(gate: Gate) -> dict[str, Any]:
         "unknowns": [one.what for one in gate.unknowns],
         "answerable": gate.answerable,
     }
+
+
+def _as_approved(now: Gate, was: Gate | None, answered: Collection[str]) -> Gate:
+    if was is None or not is_covered(now, was, answered):
+        return now
+    return replace(now, outcome=was.outcome, unknowns=was.unknowns)
 
 
 def _sha256(value: Any) -> str:

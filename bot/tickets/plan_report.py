@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bot.api.facts import Unknown
 from bot.api.plan import Gate, Plan
 from bot.api.report import Finding, Healthy, Report, Severity
+from bot.tickets.answers import question_line
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.proposal import PlannedChange
 
@@ -60,14 +61,20 @@ def would_be(made: PlannedChange, decides: str) -> Report:
     plan, where = made.plan, made.target or made.line
     title = f"A plan for {where} is possible; nothing is proposed"
     waits = tuple(Finding(Severity.NOTE, "NOT YET", where, _gate(gate)) for gate in plan.pending_gates)
-    warnings = tuple(gate for gate in plan.other_gates if not gate.passes_at)
+    opens = tuple(
+        Finding(
+            Severity.WARNING, "NOT KNOWN", where, f"{_capital(question_line(one))} Whoever approves says how they know."
+        )
+        for one in plan.open_questions
+    )
+    warnings = tuple(gate for gate in plan.other_gates if not gate.passes_at and not gate.is_open)
     return Report(
         title=title[:_TITLE],
         summary=f"{title}. {plan.reason} {decides}",
         of="checks",
         asked=len(plan.gates),
         answered=len(plan.passed_gates),
-        findings=(*waits, *(Finding(Severity.NOTE, "WARNING", where, _gate(gate)) for gate in warnings)),
+        findings=(*opens, *waits, *(Finding(Severity.NOTE, "WARNING", where, _gate(gate)) for gate in warnings)),
         fine=tuple(Healthy("PASSED", (gate.description,), gate.measured) for gate in plan.passed_gates),
         notes=(
             f"Because: {plan.reason}",
@@ -109,9 +116,14 @@ def _first(says: str, where: str, *, held: bool) -> Finding:
 
 def _holds(where: str, gate: Gate) -> Finding:
     """What was found comes first: what is needed reads, by itself, as if it were so."""
+    missing = tuple(("Not known", question_line(one)) for one in gate.unknowns)
     if not gate.measured:
-        return Finding(Severity.FAULT, "HELD", where, f"Needed: {gate.description}")
-    return Finding(Severity.FAULT, "HELD", where, gate.measured, (("Needed", gate.description),))
+        return Finding(Severity.FAULT, "HELD", where, f"Needed: {gate.description}", missing)
+    return Finding(Severity.FAULT, "HELD", where, gate.measured, (("Needed", gate.description), *missing))
+
+
+def _capital(says: str) -> str:
+    return f"{says[:1].upper()}{says[1:]}"
 
 
 def _gate(gate: Gate) -> str:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
 from bot.api.actions import ManualStep
 from bot.api.command import AfterRun, Remediation
-from bot.api.plan import Plan
+from bot.api.plan import Gate, Plan
 from bot.dispatch.command_line import CommandLine, read_line, read_typed, resolve
 from bot.dispatch.inventory import Inventory, scopes_of
 from bot.dispatch.query_session import QuerySession
 from bot.dispatch.registry import Registry
-from bot.errors import TargetError, TicketError, UsageError
+from bot.errors import HvopsError, LedgerError, TargetError, TicketError, UsageError
 from bot.ledger import Reader
+from bot.tickets.answers import without_answers
 from bot.tickets.proposal import PlannedChange, Proposal, proposal_of
 from bot.tickets.run_history import story_of
-from bot.tickets.undo import build_undo
+from bot.tickets.undo import build_undo, gates_afresh, gates_back, gates_not_asked
 
 log = structlog.get_logger()
 
@@ -37,6 +39,7 @@ class Planner:
         look: Callable[[datetime, Any], QuerySession],
         version: str,
         clock: Callable[[], datetime],
+        unknown: Literal["answer", "refuse"] = "answer",
     ) -> None:
         """Take the parts.
 
@@ -47,12 +50,14 @@ class Planner:
             look: makes the `QueryClient` of one look, from its time and its progress callback.
             version: which code makes these plans.
             clock: the time, UTC.
+            unknown: "refuse": what is not known holds a plan, and nobody's answer lifts it.
         """
         self._registry = registry
         self._inventory = inventory
         self._ledger = ledger
         self._look = look
         self._clock = clock
+        self._unknown = unknown
         self.version = version
 
     async def make(self, line: CommandLine, look: QuerySession) -> PlannedChange:
@@ -60,7 +65,7 @@ class Planner:
         spec = line.command.spec
         assert isinstance(spec, Remediation)
         args = spec.args(**line.values)
-        plan = spec.plan(args, await spec.collect(args, look))
+        plan = self._as_allowed(spec.plan(args, await spec.collect(args, look)), line.target or str(line))
         places = tuple(
             dict.fromkeys([*line.scopes, *[place for on in _targets(plan) for place in await self._places(on)]])
         )
@@ -69,15 +74,40 @@ class Planner:
     async def rebuild(self, proposal: Proposal) -> PlannedChange:
         """The same plan, from new facts. Raises HvopsError."""
         if proposal.made.undoes:
-            return self.undo(proposal.made.undoes)
-        line = await resolve(self._inventory, read_line(self._registry, read_typed(proposal.made.line)), None)
+            return await self.undo(proposal.made.undoes)
+        line = await self._line(proposal)
         if not isinstance(line.command.spec, Remediation):
             raise TicketError(f"{proposal.ticket}: {proposal.made.line} changes nothing any more.")
         return await self.make(line, self._look(self._clock(), None))
 
-    def undo(self, ticket: str) -> PlannedChange:
-        """What takes a ticket back. Raises TicketError where there is no such ticket."""
-        return build_undo(proposal_of(self._ledger, ticket), story_of(self._ledger.story(ticket)), self.version)
+    async def undo(self, ticket: str) -> PlannedChange:
+        """What takes a ticket back, and what has to be so before. Raises TicketError where there is no such ticket."""
+        proposal = proposal_of(self._ledger, ticket)
+        made = build_undo(proposal, story_of(self._ledger.story(ticket)), self.version)
+        if not made.plan.groups:
+            return made
+        plan = replace(made.plan, gates=await self._gates_back(proposal, made.plan))
+        return replace(made, plan=self._as_allowed(plan, ticket))
+
+    async def _gates_back(self, proposal: Proposal, back: Plan) -> tuple[Gate, ...]:
+        """The gates on the way back, from new facts."""
+        try:
+            line = await self._line(proposal)
+            spec = line.command.spec
+            if not isinstance(spec, Remediation):
+                return gates_not_asked(proposal.ticket, f"{proposal.made.line} changes nothing any more")
+            args = spec.args(**line.values)
+            facts = await spec.collect(args, self._look(self._clock(), None))
+        except LedgerError:
+            raise
+        except HvopsError as error:
+            return gates_not_asked(proposal.ticket, str(error))
+        if spec.undo_gates is not None:
+            return gates_back(spec.undo_gates(args, facts, back))
+        return gates_afresh(proposal.plan, spec.plan(args, facts))
+
+    async def _line(self, proposal: Proposal) -> CommandLine:
+        return await resolve(self._inventory, read_line(self._registry, read_typed(proposal.made.line)), None)
 
     def describe_after(self, proposal: Proposal, told: AfterRun) -> Sequence[str] | None:
         """What a command says of a run that is done; None where it has no words for it, or cannot read the answers."""
@@ -101,6 +131,9 @@ class Planner:
         for name in dict.fromkeys(names):
             with contextlib.suppress(UsageError, TargetError):
                 await self._inventory.find(name)
+
+    def _as_allowed(self, plan: Plan, target: str) -> Plan:
+        return without_answers(plan, target) if self._unknown == "refuse" else plan
 
     async def _places(self, name: str) -> tuple[str, ...]:
         """Where a role must hold for a target of an action; a name that nobody knows stands for itself."""

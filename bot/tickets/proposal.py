@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Literal
 
 from bot.api.command import Risk
 from bot.api.plan import Plan
@@ -48,8 +49,22 @@ class PlannedChange:
 
     @property
     def can_run(self) -> bool:
-        """Whether there is something to do, and nothing that holds it."""
-        return bool(self.plan.groups) and not self.plan.blocking_gates
+        """Whether there is something to do, and nothing that holds it. What is only not known, a person can answer."""
+        return bool(self.plan.groups) and not self.plan.is_held
+
+    @property
+    def open_questions(self) -> tuple[str, ...]:
+        """What an approval has to answer, by name."""
+        return tuple(one.what for one in self.plan.open_questions)
+
+    def decision(self, policy: Policy) -> Literal["confirm", "approval"]:
+        """Whose decision it needs: of somebody else in any case where something is not known.
+
+        Raises:
+            PermissionDenied: no rule says who decides about such a risk.
+        """
+        decision = policy.decision(self.risk)
+        return "approval" if self.plan.open_questions else decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +124,7 @@ def draft_proposal(
         PermissionDenied: no rule says who decides about such a risk.
         TicketError: the plan holds a secret, or what the ledger cannot hold exactly.
     """
-    decision, signed = policy.decision(made.risk), made.digest
+    decision, signed = made.decision(policy), made.digest
     written = mask.redact_data(plan_to_json(replace(made.plan, samples=())))
     if digest(plan_from_json(written), made.risk, made.version) != signed:
         raise TicketError("The plan holds something that looks like a secret, so it cannot be shown or written down.")
@@ -125,6 +140,7 @@ def draft_proposal(
         start_minutes=policy.start_minutes,
         version=made.version,
         digest=signed,
+        open_questions=made.open_questions,
         undoes=made.undoes,
         plan=written,
         samples=mask.redact_data(samples_to_json(made.plan.samples)),
@@ -154,6 +170,9 @@ def proposal_from(entry: Entry) -> Proposal:
         ) from error
     if signed != told.digest:
         why = f"{entry.ticket}: the plan is not the one that its digest {told.digest[:8]} signs."
+        raise UnreadableEntry(why, entry.seq)
+    if made.open_questions != told.open_questions or (made.open_questions and told.policy != "approval"):
+        why = f"{entry.ticket}: what its plan leaves open is not what entry {entry.seq} asks an approval to answer."
         raise UnreadableEntry(why, entry.seq)
     return Proposal(
         ticket=entry.ticket or "",

@@ -1,11 +1,22 @@
-"""Taking back: the undos of what has happened, in reverse. Pure."""
+"""Taking back: the undos of what has happened, in reverse. Pure.
+
+A person who asks for an undo may come hours later, when somebody else is at work there. So the command that did it is
+asked anew what has to be so (`Remediation.undo_gates`; without it, the gates of its own plan made afresh). What guards
+safety blocks: a running job, a lock, somebody else's change. What guards worth, whether the change was needed at all,
+only warns: nobody is kept from going back because there was no reason to go. A safety gate of the approved plan that the
+command does not list any more, because it makes no plan from how things stand now, was not asked: that is shown as a
+warning, since it may be about the way there only.
+
+A group that failed and takes itself back is another matter: it goes back at once, from where it stands, by the guards of
+its steps and nothing else.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
 
-from bot.api.plan import UNDO, Check, CompareToBefore, Group, Plan, Step
+from bot.api.plan import UNDO, Check, CompareToBefore, Gate, GateOutcome, Group, OpenQuestion, Plan, Step
 from bot.tickets.proposal import PlannedChange, Proposal
 from bot.tickets.run_history import DONE, RunHistory, StepInstance, positions
 
@@ -80,6 +91,28 @@ def undo_plan(proposal: Proposal, story: RunHistory) -> Plan:
         groups=(Group("undo", steps),) if steps else (),
         afterwards=undone_checks(places, story) if steps else (),
     )
+
+
+def gates_back(gates: Iterable[Gate]) -> tuple[Gate, ...]:
+    """Gates as they count on the way back: safety blocks, worth warns."""
+    return tuple(gate if gate.guards == "safety" else replace(gate, blocks=False, passes_at="") for gate in gates)
+
+
+def gates_afresh(approved: Plan, now: Plan) -> tuple[Gate, ...]:
+    """The gates on the way back, of a command that names none for it: those of its plan made afresh."""
+    listed = {gate.description for gate in now.gates}
+    gone = [gate for gate in approved.gates if gate.guards == "safety" and gate.description not in listed]
+    why = "not asked: from how things stand now, the command makes no plan"
+    return (
+        *gates_back(now.gates),
+        *(Gate(gate.description, GateOutcome.NOT_KNOWN, why, blocks=False) for gate in gone if gate.blocks),
+    )
+
+
+def gates_not_asked(ticket: str, why: str) -> tuple[Gate, ...]:
+    """Where the command cannot be asked any more, what has to be so is not known, and a person has to say."""
+    question = OpenQuestion(f"whether {ticket} can be taken back safely", why)
+    return (Gate(f"Nothing speaks against taking {ticket} back", GateOutcome.NOT_KNOWN, why, unknowns=(question,)),)
 
 
 def undo_line(ticket: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from bot.api.facts import Unknown
-from bot.api.plan import Gate, GateOutcome
+from bot.api.plan import Gate, GateOutcome, OpenQuestion, missing
 from commands.drain.facts import DrainFacts
 from commands.formatting import format_size, join_names, pluralize
 from commands.sources.backup_state import Backup, no_backup
@@ -55,39 +55,67 @@ def drain_gates(facts: DrainFacts, *, is_up: bool = True, backup: Backup | None 
     )
 
 
+def gates_back(facts: DrainFacts) -> tuple[Gate, ...]:
+    """What has to be so before the node takes its guests again: nobody else is at work there.
+
+    Whether it is up, has room elsewhere, or holds locked guests is about the way there.
+    """
+    return (
+        no_cluster_aware_updating(facts.cluster.name, facts.updating),
+        no_storage_repair(facts.repairs),
+        *_vmm_jobs(facts.vmm_jobs),
+    )
+
+
 def no_locks(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster) -> Gate:
     """Nothing on the node is in locked mode."""
     says = f"No guest on {node} is locked"
     found = locks_on(node, guests, cluster)
     if found.roles is None:
-        return _unknown(says, cluster.groups, cluster.resources)
+        return _unknown(says, cluster.groups, cluster.resources, about="locks", answerable=False)
     of = "" if isinstance(guests, Unknown) else f" of {len(guests)}"
     held = f": {join_names(found.roles, 6)}" if found.roles else ""
-    return Gate(says, outcome=GateOutcome.of(found.none), measured=f"{len(found.roles)}{of} locked{held}")
+    outcome, measured = GateOutcome.of(found.none), f"{len(found.roles)}{of} locked{held}"
+    known = outcome is not GateOutcome.NOT_KNOWN
+    unknowns = () if known else missing("locks", guests, cluster.groups, cluster.resources)
+    return Gate(says, outcome=outcome, measured=measured, unknowns=unknowns, answerable=known)
 
 
-def _unknown(says: str, *parts: object, blocks: bool = True) -> Gate:
-    """A gate whose facts are missing, with the reason of the first that is."""
+def _unknown(
+    says: str, *parts: object, blocks: bool = True, about: str = "what is told", answerable: bool = True
+) -> Gate:
+    """A gate whose facts are missing, each by name, with the reason of the first that is.
+
+    Args:
+        says: what it asks for.
+        parts: its facts.
+        blocks: False for a gate that only warns.
+        about: what was asked: "memory" makes "memory of hv04".
+        answerable: False where no person's word can stand for it.
+    """
     why = next((part for part in parts if isinstance(part, Unknown)), None)
     measured = f"not known: {why.target}: {why.why.rstrip('.')}" if why else "not known"
-    return Gate(says, GateOutcome.NOT_KNOWN, measured, blocks)
+    unknowns = missing(about, *parts)
+    return Gate(says, GateOutcome.NOT_KNOWN, measured, blocks, unknowns=unknowns, answerable=answerable)
 
 
 def node_is_up(node: str, state: NodeState | None, nodes: Sequence[NodeState] | Unknown) -> Gate:
     """The node takes part in its cluster."""
     says = f"{node} is up"
     if state is None:
-        return _unknown(says, nodes)
+        return _unknown(says, nodes, about="node states", answerable=False)
     failed = ", its last drain failed" if state.drain == Drain.FAILED and not state.is_up else ""
     told = "" if state.is_up else f"{node} is {state.word}{failed}"
-    return Gate(says, outcome=GateOutcome.of(state.is_up if state.is_known else None), measured=told)
+    outcome = GateOutcome.of(state.is_up if state.is_known else None)
+    unknowns = () if state.is_known else (OpenQuestion(f"state of {node}", told),)
+    return Gate(says, outcome=outcome, measured=told, unknowns=unknowns, answerable=state.is_known)
 
 
 def other_nodes_work(cluster: str, others: Sequence[NodeState] | Unknown) -> Gate:
     """No other node is paused, joining or isolated; one that is down is the quorum's business."""
     says = f"No other node of {cluster} is paused or leaves the cluster"
     if isinstance(others, Unknown):
-        return _unknown(says, others)
+        return _unknown(says, others, about="node states", answerable=False)
     away = [one for one in others if one.state not in (ClusterNodeState.UP, ClusterNodeState.DOWN)]
     open_ = bool(away) and not any(one.is_known for one in away)
     told = join_names([f"{one.name} is {one.word}" for one in away])
@@ -96,6 +124,8 @@ def other_nodes_work(cluster: str, others: Sequence[NodeState] | Unknown) -> Gat
         says,
         outcome=GateOutcome.of(None if open_ else not away),
         measured=told if away else f"{pluralize(len(up), 'other node')} up",
+        unknowns=tuple(OpenQuestion(f"state of {one.name}", f"it says {one.word}") for one in away) if open_ else (),
+        answerable=not open_,  # who joins or leaves is the quorum's, or somebody else's change
     )
 
 
@@ -103,10 +133,11 @@ def quorum_holds(node: str, nodes: Sequence[NodeState] | Unknown, witness: bool 
     """A paused node still votes, so this only warns: it says what a reboot would do."""
     says = f"The quorum would hold if {node} went down"
     if isinstance(nodes, Unknown) or isinstance(witness, Unknown):
-        return _unknown(says, nodes, witness, blocks=False)
+        return _unknown(says, nodes, witness, blocks=False, about="votes", answerable=False)
     votes = votes_without(nodes, node, witness=witness)
     if votes is None:
-        return Gate(says, GateOutcome.NOT_KNOWN, "not known: not every node tells its state and its vote", blocks=False)
+        untold = "not known: not every node tells its state and its vote"
+        return Gate(says, GateOutcome.NOT_KNOWN, untold, blocks=False, answerable=False)
     return Gate(
         says, outcome=GateOutcome.of(votes.suffice), measured=f"{votes.left} of {votes.of} votes left", blocks=False
     )
@@ -130,7 +161,7 @@ def memory_suffices(
     """
     says = f"The guests of {node} fit into the memory of the other nodes"
     if isinstance(guests, Unknown) or isinstance(memory, Unknown) or isinstance(free, Unknown):
-        return _unknown(says, free, guests, memory)
+        return _unknown(says, free, guests, memory, about="memory")
     silent = [part for part in free.values() if isinstance(part, Unknown)]
     known = {name: room for name, room in free.items() if isinstance(room, int)}
     needs = [Need(one.name, memory.get(one.vm_id, 0), owners.get(one.vm_id)) for one in guests]
@@ -141,18 +172,17 @@ def memory_suffices(
     left = f"; no room for {join_names(homeless, 4)}" if homeless else ""
     total = format_size(sum(need.memory for need in needs))
     room = f"{format_size(sum(known.values()))} free on {pluralize(len(known), 'node')}"
-    return Gate(
-        says,
-        outcome=GateOutcome.of(None if (homeless and silent) or (unmeasured and not homeless) else not homeless),
-        measured=f"needs {total}, {room}{gap}{left}",
-    )
+    outcome = GateOutcome.of(None if (homeless and silent) or (unmeasured and not homeless) else not homeless)
+    unasked = tuple(OpenQuestion(f"memory that {name} holds", "its host did not tell") for name in unmeasured)
+    unknowns = (*missing("free memory", *silent), *unasked) if outcome is GateOutcome.NOT_KNOWN else ()
+    return Gate(says, outcome=outcome, measured=f"needs {total}, {room}{gap}{left}", unknowns=unknowns)
 
 
 def volumes_are_sound(cluster: str, volumes: Sequence[SharedVolume] | Unknown) -> Gate:
     """Redirected access is slow but works, and for some file systems it is the rule: it only warns."""
     says = f"Every shared volume of {cluster} is without a fault"
     if isinstance(volumes, Unknown):
-        return _unknown(says, volumes)
+        return _unknown(says, volumes, about="shared volumes")
     faulty = [one for one in volumes if one.fault]
     told = [f"{one.name} {_FAULTS.get(one.fault, f'fault {one.fault}')}" for one in faulty]
     blocks = not faulty or any(one.fault != _REDIRECTED for one in faulty)
@@ -165,7 +195,8 @@ def no_storage_repair(repairs: Sequence[str] | Unknown) -> Gate:
     """Not every Windows tells its storage jobs; where it does not, this only warns."""
     says = "No storage repair is under way"
     if isinstance(repairs, Unknown):
-        return _unknown(says, repairs, blocks=repairs.kind not in ("absent", "refused"))
+        blocks = repairs.kind not in ("absent", "refused")
+        return _unknown(says, repairs, blocks=blocks, about="storage jobs", answerable=False)
     return Gate(says, GateOutcome.of(not repairs), join_names(repairs, 4))
 
 
@@ -187,7 +218,7 @@ def guests_may_move(
     """
     says = f"Every guest of {node} may run on another node that is up"
     if isinstance(owners, Unknown) or isinstance(resources, Unknown) or isinstance(others, Unknown):
-        return _unknown(says, owners, resources, others)
+        return _unknown(says, owners, resources, others, about="possible owners of guests")
     up = {one.name.casefold() for one in others if one.is_up}
     bound = {one.group or one.name for one in resources if not up & owners.get(one.name.casefold(), frozenset(up))}
     told = f"cannot: {join_names(sorted(bound, key=str.casefold), 6)}" if bound else pluralize(len(roles), "guest")
@@ -203,7 +234,7 @@ def guests_move_live(
     """Those below the threshold are saved and moved: downtime, which is no reason to refuse."""
     says = f"Every running guest of {node} moves live"
     if isinstance(roles, Unknown) or not isinstance(threshold, int) or isinstance(guests, Unknown):
-        return _unknown(says, roles, threshold, guests, blocks=False)
+        return _unknown(says, roles, threshold, guests, blocks=False, about="priorities of guests")
     own = [one for one in roles if one.is_guest and one.owner.casefold() == node.casefold()]
     resting = {one.name.casefold() for one in guests if not one.power.runs and one.power is not Power.UNKNOWN}
     unclear = {one.name.casefold() for one in guests if one.power is Power.UNKNOWN}
@@ -219,14 +250,15 @@ def guests_move_live(
         else f"MoveTypeThreshold {threshold}"
     )
     outcome = GateOutcome.of(None if open_ and not quick else not quick)
-    return Gate(says, outcome=outcome, measured=told, blocks=False)
+    unknowns = tuple(OpenQuestion(f"how {name} moves") for name in open_) if open_ and not quick else ()
+    return Gate(says, outcome=outcome, measured=told, blocks=False, unknowns=unknowns)
 
 
 def guests_are_clustered(node: str, guests: Sequence[Guest] | Unknown, clustered: Sequence[Guest] | Unknown) -> Gate:
     """A guest outside of the cluster stays where it is: a warning, since a pause alone does it no harm."""
     says = f"Every guest of {node} is clustered"
     if isinstance(guests, Unknown) or isinstance(clustered, Unknown):
-        return _unknown(says, guests, clustered, blocks=False)
+        return _unknown(says, guests, clustered, blocks=False, about="guests")
     ids = {one.vm_id for one in clustered}
     alone = [one.name for one in guests if one.vm_id not in ids]
     told = f"stays on {node}: {join_names(alone, 6)}" if alone else pluralize(len(guests), "guest")
@@ -245,7 +277,8 @@ def no_cluster_aware_updating(cluster: str, updating: Mapping[str, bool | Unknow
         )
     silent = [told for told in updating.values() if isinstance(told, Unknown)]
     if silent or not updating:
-        return _unknown(says, *silent, blocks=any(one.kind not in ("absent", "refused") for one in silent))
+        blocks = any(one.kind not in ("absent", "refused") for one in silent)
+        return _unknown(says, *silent, blocks=blocks, about="Cluster-Aware Updating", answerable=False)
     return Gate(says, outcome=GateOutcome.PASSED, measured=f"{pluralize(len(updating), 'node')} asked")
 
 

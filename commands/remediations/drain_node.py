@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown
-from bot.api.plan import Group, Plan
+from bot.api.plan import Gate, Group, Plan
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.drain.blockers import locked_words, look_behind, node_behind, reasons, release_remedies
 from commands.drain.facts import DrainFacts, find_drain_facts
-from commands.drain.gates import drain_gates
+from commands.drain.gates import drain_gates, gates_back
 from commands.drain.steps import drain_step
 from commands.formatting import join_names, pluralize, sentences
 from commands.no_plan import blocking_reason, cluster_lock, held, no_plan
@@ -63,7 +64,7 @@ def plan(args: Args, facts: Facts) -> Plan:
         return _held(facts, drain)
     step = drain_step(drain.cluster.name, drain.node)
     return Plan(
-        reason=f"{drain.node} is up and holds {pluralize(len(drain.roles), 'guest')}; every gate that could keep it has passed.",
+        reason=f"{drain.node} is up and holds {pluralize(len(drain.roles), 'guest')}; {_stand(gates)}.",
         impact=impact(drain),
         rollback=f"Resume {drain.node} at any time: its guests come back.",
         locks=(cluster_lock(args.node),),
@@ -74,6 +75,14 @@ def plan(args: Args, facts: Facts) -> Plan:
         current_state=f"{drain.node} is up with {pluralize(len(drain.roles), 'guest')}",
         expected_state=f"{drain.node} is paused and drained, no guest is left",
     )
+
+
+def _stand(gates: Sequence[Gate]) -> str:
+    """How its gates stand: nothing blocks, or some are left to whoever approves."""
+    unknown = [gate for gate in gates if gate.is_open]
+    if not unknown:
+        return "every gate that could keep it has passed"
+    return f"{pluralize(len(unknown), 'gate')} that could keep it {'is' if len(unknown) == 1 else 'are'} not known"
 
 
 def refused(drain: DrainFacts) -> str:
@@ -125,4 +134,10 @@ def guests_of(drain: DrainFacts) -> tuple[str, ...]:
     return (f"Guests on {drain.node}: {join_names(drain.roles, 40)}.",) if drain.roles else ()
 
 
-COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan)
+def undo_gates(args: Args, facts: Facts, back: Plan) -> tuple[Gate, ...]:
+    """Nobody else is at work on the cluster: that is all the way back asks of it."""
+    del args, back
+    return gates_back(facts.drain) if facts.drain is not None else ()
+
+
+COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan, undo_gates)

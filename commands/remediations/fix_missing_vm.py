@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
+from bot.api.actions import RowTransaction
 from bot.api.arguments import VmmTargets
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown, values_of
@@ -307,4 +308,19 @@ def _by_hand(facts: Facts, chosen: Resolved, repair: Repair) -> tuple[str, ...]:
     return (f"A person stops and starts {SERVICE}: {why}.",)
 
 
-COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan)
+def undo_gates(args: Args, facts: Facts, back: Plan) -> tuple[Gate, ...]:
+    """No job runs in the VMM whose row is set back. How old its backup is by now only warns."""
+    del args
+    servers = [act.on for step in back.steps for act in (step.act,) if isinstance(act, RowTransaction)]
+    return tuple(
+        gate
+        for server in dict.fromkeys(servers)
+        for found in (facts.found.get(server),)
+        for gate in (
+            no_vmm_job(server, found.running_jobs if found else None),
+            replace(backed_up(server, facts.backups.get(server)), guards="worth"),
+        )
+    )
+
+
+COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan, undo_gates)

@@ -191,4 +191,10 @@ def _confirm(on: str, first: str) -> Step:
     )
 
 
-COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan)
+def undo_gates(args: Args, facts: Facts, back: Plan) -> tuple[Gate, ...]:
+    """Nothing: what it audits is set back by GUID, and compared afterwards."""
+    del args, facts, back
+    return ()
+
+
+COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan, undo_gates)

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown
-from bot.api.plan import Gate, Group, Plan
+from bot.api.plan import UNDO, Gate, Group, Plan
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.drain.blockers import locked_words, reasons, release_remedies
 from commands.drain.facts import DrainFacts
-from commands.drain.gates import drain_gates, no_locks
-from commands.drain.steps import RESUME
+from commands.drain.gates import drain_gates, gates_back, no_locks
+from commands.drain.steps import DRAIN, RESUME
 from commands.formatting import join_names, pluralize, sentences
 from commands.guest_space.facts import answered_guests, short_of_space, way_to_room
 from commands.guest_space.gates import has_room
@@ -303,4 +303,11 @@ def _no_error(node: NodeVerdict) -> str:
     return no_error_text([one.writer for one in node.writers])
 
 
-COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan)
+def undo_gates(args: Args, facts: ResetFacts, back: Plan) -> tuple[Gate, ...]:
+    """Where the node takes its guests again, nobody else is at work on the cluster; a service is started in any case."""
+    del args
+    resumes = any(step.key == f"{UNDO}{DRAIN}" for step in back.steps)
+    return gates_back(facts.drain) if resumes and facts.drain is not None else ()
+
+
+COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan, undo_gates)

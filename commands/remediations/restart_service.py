@@ -12,7 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown, value_of
-from bot.api.plan import Check, Gate, GateOutcome, Group, Plan
+from bot.api.plan import Check, Gate, GateOutcome, Group, OpenQuestion, Plan, missing
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.drain.facts import DrainFacts
@@ -161,7 +161,7 @@ def _restart(args: Args, facts: RestartFacts, one: Service, dependents: tuple[st
         rollback=f"If a step fails, hvops tries to start every service it stopped: {back}. A cancel leaves them stopped: press Undo… then. After a successful restart there is nothing to undo.",
         locks=(cluster_lock(args.host),),
         gates=(
-            Gate(f"{one.name} runs on {on}", GateOutcome.PASSED, one.state),
+            Gate(f"{one.name} runs on {on}", GateOutcome.PASSED, one.state, guards="worth"),
             _enabled(on, one),
             _stoppable(on, one),
             _process_known(on, one, stays),
@@ -344,7 +344,8 @@ def _drains(on: str, hyper_v: Sequence[Gate]) -> tuple[Remedy, ...]:
 def _is_empty(drain: DrainFacts) -> Gate:
     says = f"{drain.node} is drained, with no guests on it or moving to it"
     if drain.state is None or isinstance(drain.cluster.groups, Unknown) or isinstance(drain.guests, Unknown):
-        return Gate(says, GateOutcome.NOT_KNOWN, "not known")
+        unknowns = missing("guests", drain.nodes, drain.cluster.groups, drain.guests)
+        return Gate(says, GateOutcome.NOT_KNOWN, "not known", unknowns=unknowns)
     count = max(len(drain.guests), len(drain.roles))  # what the host itself has may be in no role of the cluster
     there = f"{pluralize(count, 'guest')} on it"
     measured = (
@@ -364,13 +365,17 @@ def _is_free(facts: RestartFacts) -> tuple[Check, ...]:
 def _enabled(on: str, one: Service) -> Gate:
     """A disabled service can be stopped, and not started again: StartService returns 14 [doc]."""
     known = None if not one.start_mode else one.start_mode != DISABLED
-    return Gate(f"{one.name} is not disabled on {on}", GateOutcome.of(known), one.start_mode or "not known")
+    unknowns = () if one.start_mode else (OpenQuestion(f"start mode of {one.name} on {on}", "its row is empty"),)
+    measured = one.start_mode or "not known"
+    return Gate(f"{one.name} is not disabled on {on}", GateOutcome.of(known), measured, unknowns=unknowns)
 
 
 def _stoppable(on: str, one: Service) -> Gate:
     """One that does not accept a stop refuses with 4 [doc]."""
     told = {True: "", False: "it does not accept a stop right now", None: "not known"}[one.accepts_stop]
-    return Gate(f"{one.name} on {on} can be stopped", GateOutcome.of(one.accepts_stop), told)
+    silent = one.accepts_stop is None
+    unknowns = (OpenQuestion(f"whether {one.name} on {on} accepts a stop", "its row is empty"),) if silent else ()
+    return Gate(f"{one.name} on {on} can be stopped", GateOutcome.of(one.accepts_stop), told, unknowns=unknowns)
 
 
 def _stays(facts: RestartFacts, one: Service, running: Sequence[Service]) -> tuple[str, ...]:
@@ -384,27 +389,36 @@ def _stays(facts: RestartFacts, one: Service, running: Sequence[Service]) -> tup
 
 
 def _process_known(on: str, one: Service, stays: Sequence[str]) -> Gate:
+    """What the last check compares: no person's word can stand for it."""
     shared = f", shared with {join_names(stays, 4)}" if stays else ""
     return Gate(
         f"The process ID of {one.name} on {on} is known",
         GateOutcome.of(True if one.process_id else None),
         f"process {one.process_id}{shared}" if one.process_id else "not known",
+        guards="worth",
+        unknowns=() if one.process_id else (OpenQuestion(f"process ID of {one.name} on {on}", "its row is empty"),),
+        answerable=bool(one.process_id),
     )
 
 
 def _dependents_gates(
     on: str, one: Service, dependents: tuple[str, ...] | Unknown, also: Sequence[Service | str]
 ) -> tuple[Gate, ...]:
-    """Whether it is known what depends on it, and whether that can be stopped and started again."""
+    """Whether it is known what depends on it, and whether that can be stopped and started again.
+
+    The steps follow from what depends on it, so no person's word can stand for that.
+    """
     says = f"The services that depend on {one.name} are known"
     if isinstance(dependents, Unknown):
-        return (Gate(says, GateOutcome.NOT_KNOWN, f"not known: {dependents.why.rstrip('.')}"),)
+        why, unknowns = dependents.why.rstrip("."), missing(f"services that depend on {one.name}", dependents)
+        return (Gate(says, GateOutcome.NOT_KNOWN, f"not known: {why}", unknowns=unknowns, answerable=False),)
     unlisted = [other for other in also if isinstance(other, str)]
     if unlisted:
         names, one_only = join_names(unlisted, 4), len(unlisted) == 1
         depend, them = ("depends", "it as a service") if one_only else ("depend", "them as services")
-        missing = f"not known: {names} {depend} on {one.name}, but {on} does not list {them}"
-        return (Gate(says, GateOutcome.NOT_KNOWN, missing),)
+        absent = f"not known: {names} {depend} on {one.name}, but {on} does not list {them}"
+        unknowns = tuple(OpenQuestion(f"service {other} of {on}", f"{on} does not list it") for other in unlisted)
+        return (Gate(says, GateOutcome.NOT_KNOWN, absent, unknowns=unknowns, answerable=False),)
     running = [other for other in also if isinstance(other, Service) and other.state != STOPPED]
     told = join_names([other.name for other in running], 40)
     known = Gate(says, GateOutcome.PASSED, f"running: {told}" if running else "none running")
@@ -418,6 +432,9 @@ def _dependents_gates(
             f"Every service that depends on {one.name} can be stopped and started again",
             GateOutcome.BLOCKED if holds else GateOutcome.of(None if silent else True),
             join_names([f"{other.name}: {why}" for other, why in (*holds, *silent)], 4) if holds or silent else "",
+            unknowns=()
+            if holds
+            else tuple(OpenQuestion(f"whether {other.name} can be stopped and started", why) for other, why in silent),
         ),
     )
 
@@ -478,4 +495,11 @@ def _afterwards(on: str, services: Sequence[Service]) -> tuple[Remedy, ...]:
     return (Remedy("Check Writers", f"/check-writers {on}"),) if _writers(services) else ()
 
 
-COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan)
+def undo_gates(args: Args, facts: RestartFacts, back: Plan) -> tuple[Gate, ...]:
+    """Starting a service again takes no more than that it can be started; whether it should restart is settled."""
+    del back
+    found = [] if isinstance(facts.services, Unknown) else _find(facts.services, " ".join(args.service))
+    return (_enabled(args.host.name, found[0]),) if len(found) == 1 else ()
+
+
+COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan, undo_gates)

@@ -80,7 +80,7 @@ def plan(args: Args, facts: Facts) -> Plan:
     if not job.waits:
         return no_plan(f"Nothing to resume: job {job.says(facts.now)}.")
     gates = (
-        Gate(f"Job {job.number} waits", outcome=GateOutcome.PASSED, measured=job.stands(facts.now)),
+        Gate(f"Job {job.number} waits", outcome=GateOutcome.PASSED, measured=job.stands(facts.now), guards="worth"),
         _has_room(job, facts.space),
     )
     remedies = (Remedy("Find Full Guests", f"/find-full-guests {job.machine}", primary=True),)

@@ -9,7 +9,7 @@ from typing import Self
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown, value_of
-from bot.api.plan import Gate, GateOutcome, Group, Plan
+from bot.api.plan import Gate, GateOutcome, Group, OpenQuestion, Plan
 from bot.api.query_client import QueryClient
 from commands.drain.steps import resume_step
 from commands.no_plan import cluster_lock, no_plan
@@ -90,12 +90,16 @@ def plan(args: Args, facts: Facts) -> Plan:
         rollback=f"Drain {state.name} again.",
         locks=(cluster_lock(args.node),),
         gates=(
-            Gate(f"{state.name} is paused", outcome=GateOutcome.PASSED),
+            Gate(f"{state.name} is paused", outcome=GateOutcome.PASSED, guards="worth"),
             Gate(
                 f"No drain of {state.name} is under way",
                 GateOutcome.of(state.drain != Drain.UNDER_WAY if state.drain in list(Drain) else None),
                 _under_way(state),
-                False,
+                blocks=False,
+                unknowns=()
+                if state.drain in list(Drain)
+                else (OpenQuestion(f"drain state of {state.name}", "NodeDrainStatus is not told"),),
+                answerable=state.drain in list(Drain),
             ),
         ),
         groups=(Group("resume", (resume_step(cluster, state.name, _TYPES[args.failback]),)),),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.api.facts import Unknown
-from bot.api.plan import Gate, GateOutcome
+from bot.api.plan import Gate, GateOutcome, OpenQuestion, missing
 from commands.formatting import join_names, pluralize
 from commands.sources.services import RUNNING
 from commands.sources.vmm import running_words
@@ -13,29 +13,39 @@ from commands.vmm.repair import SERVICE, FullBackup
 
 
 def all_answered(nodes: int, silent: Sequence[Unknown]) -> Gate:
-    """A silent node could have a second machine of that id."""
+    """A silent node could have a second machine of that id: whether it has is not known."""
     told = f"silent: {join_names([one.target for one in silent], 4)}" if silent else pluralize(nodes, "node")
-    return Gate("Every node said which virtual machines it has", outcome=GateOutcome.of(not silent), measured=told)
+    outcome, unknowns = GateOutcome.of(None if silent else True), missing("virtual machines", *silent)
+    return Gate("Every node said which virtual machines it has", outcome, told, unknowns=unknowns)
 
 
 def no_vmm_job(server: str, jobs: int | Unknown | None) -> Gate:
-    """None: this schema does not tell, which only warns."""
+    """None: this schema does not tell, which only warns. A job is another running change: no person's word lifts it."""
     says = f"No job runs in VMM {server}"
     if isinstance(jobs, int):
         return Gate(says, outcome=GateOutcome.of(jobs == 0), measured=f"{running_words(jobs)} running")
     why = f": {jobs.why.rstrip('.')}" if isinstance(jobs, Unknown) else ": this schema does not tell"
-    return Gate(says, outcome=GateOutcome.NOT_KNOWN, measured=f"not known{why}", blocks=isinstance(jobs, Unknown))
+    return Gate(
+        says,
+        outcome=GateOutcome.NOT_KNOWN,
+        measured=f"not known{why}",
+        blocks=isinstance(jobs, Unknown),
+        unknowns=missing("running jobs", jobs) or (OpenQuestion(f"running jobs of {server}", why.removeprefix(": ")),),
+        answerable=False,
+    )
 
 
 def backed_up(server: str, backup: FullBackup | Unknown | None) -> Gate:
     """None: there was never one."""
     says = f"The database of {server} has a full backup less than 24 hours old"
     if isinstance(backup, Unknown):
-        return Gate(says, outcome=GateOutcome.NOT_KNOWN, measured=f"not known: {backup.why.rstrip('.')}")
+        unknowns = missing("last full backup of the database", backup)
+        return Gate(says, GateOutcome.NOT_KNOWN, f"not known: {backup.why.rstrip('.')}", unknowns=unknowns)
     told = f"{backup.finished:%Y-%m-%d %H:%M} server time" if backup else "none at all"
     return Gate(says, outcome=GateOutcome.of(backup is not None and backup.is_recent), measured=told)
 
 
 def service_runs(host: str, state: str) -> Gate:
     """Only one that runs is stopped, and so started again."""
-    return Gate(f"The service {SERVICE} runs on {host}", outcome=GateOutcome.of(state == RUNNING), measured=state)
+    outcome = GateOutcome.of(state == RUNNING)
+    return Gate(f"The service {SERVICE} runs on {host}", outcome=outcome, measured=state, guards="worth")

@@ -19,9 +19,8 @@ def no_backup_job(target: str, own: Sequence[BackupJob] | Unknown, now: datetime
     says = f"No backup job of {target}, its cluster or its guests waits"
     if isinstance(own, Unknown):
         absent = own.kind == "absent"
-        return Gate(
-            says, outcome=GateOutcome.NOT_KNOWN, measured=f"not known: {own.why.rstrip('.')}", blocks=not absent
-        )
+        why, unknowns = own.why.rstrip("."), (OpenQuestion(f"backup jobs of {target}", own.why, own.remedy),)
+        return Gate(says, GateOutcome.NOT_KNOWN, f"not known: {why}", blocks=not absent, unknowns=unknowns)
     return Gate(says, GateOutcome.of(not own), jobs_in_words(own, now) or "none among its active jobs")
 
 
@@ -54,10 +53,11 @@ def gate_stuck_twice(one: WriterVerdict, now: datetime) -> tuple[Gate, ...]:
     if one.verdict is WriterStatus.STUCK or (
         one.verdict is WriterStatus.LOOKS_STUCK and one.seen and now - one.seen[0] >= APART
     ):
-        return (Gate(says, outcome=GateOutcome.PASSED, measured=f"first seen {format_time(one.seen[0], now)}"),)
+        measured = f"first seen {format_time(one.seen[0], now)}"
+        return (Gate(says, outcome=GateOutcome.PASSED, measured=measured, guards="worth"),)
     if one.verdict is not WriterStatus.LOOKS_STUCK:
         return ()
     first = one.seen[0] if one.seen else now
     ripe = first + APART
     measured = f"first seen {format_time(first, now)}; looked at again from {ripe:%H:%M:%S} UTC on"
-    return (Gate(says, outcome=GateOutcome.BLOCKED, measured=measured, passes_at=ripe.isoformat()),)
+    return (Gate(says, GateOutcome.BLOCKED, measured, passes_at=ripe.isoformat(), guards="worth"),)

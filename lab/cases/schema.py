@@ -68,7 +68,8 @@ class Expect(_Part):
         says: each must be in what people read; white space counts as one blank.
         never: none of them may be there.
         exit: of `hvops ask`.
-        blocked: of a remediation: True where it must be refused, False where a plan must be possible.
+        blocked: of a remediation: True where it must be refused, or held until what is not known is answered; False
+            where a plan must be possible without that.
         gates: of a plan, possible or not.
         steps: words of steps of a plan, in their order; others may stand between them.
         never_steps: no step may have them.

@@ -24,19 +24,21 @@ from bot.errors import LedgerError, TicketError
 from bot.ledger import Entry
 from bot.ledger.entries import Clicked, Refused
 from bot.slack.inbound.buttons import Clicks
-from bot.slack.inbound.payload import deliveries_of, get_str, parse_click, parse_field, parse_person
+from bot.slack.inbound.payload import deliveries_of, get_str, parse_click, parse_field, parse_fields, parse_person
 from bot.slack.inbound.request_handler import RequestHandler, SlackUser
 from bot.slack.inbound.ticket_buttons import Click
 from bot.slack.outbound.api_errors import make_client
 from bot.slack.outbound.responder import ReplyTarget
 from bot.slack.render import errors
+from bot.slack.render.answer_modal import ANSWERED
 from bot.slack.render.audit_results import CALLBACK as AUDIT_CALLBACK
 from bot.slack.render.audit_results import FIELDS, line_of
 from bot.slack.render.home import ARGUMENTS, CALLBACK
 from bot.slack.render.reason_modal import CALLBACK as TICKET_CALLBACK
 from bot.slack.render.reason_modal import REASON
-from bot.slack.render.ticket_buttons import REASONED, TICKET_VERBS
+from bot.slack.render.ticket_buttons import ANSWER, REASONED, TICKET_VERBS
 from bot.slack.socket import ACKNOWLEDGED
+from bot.tickets.answers import ONE_BY_ONE
 
 log = structlog.get_logger()
 
@@ -161,7 +163,11 @@ class Listener:
         who, view = parse_person(body), body.get("view") or {}
         verb = get_str(view, "callback_id").removeprefix(f"{TICKET_CALLBACK}:")
         ticket = get_str(view, "private_metadata")[:80]
-        click = Click(who, ReplyTarget(who.user), f"{verb}{REASONED}", "", ticket, why=parse_field(body, REASON))
+        click = Click(who, ReplyTarget(who.user), f"{verb}{REASONED}", "", ticket)
+        if verb == ANSWER:
+            click = replace(click, said=parse_fields(body, ANSWERED, ONE_BY_ONE))
+        else:
+            click = replace(click, why=parse_field(body, REASON))
         noted = await self._taken(ack, body, context, click, f"button {click.verb} {ticket}")
         if noted is not None:
             self._start(context, lambda: self._clicks.dispatch(noted))
@@ -253,6 +259,7 @@ class Listener:
             answer=click.token,
             place=click.where.channel,
             reason=click.why,
+            **({"answers": click.said} if click.said else {}),
             deliveries=ids,
         )
         try:

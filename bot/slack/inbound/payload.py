@@ -13,6 +13,8 @@ from bot.slack.outbound.responder import ReplyTarget
 from bot.slack.render.blocks import PREFIX
 from bot.slack.socket import ENVELOPE
 
+_LONGEST = 4_000  # characters of a field that are read
+
 
 def parse_click(body: dict[str, Any]) -> Click:
     """Ids out of a block_actions payload, and nothing else."""
@@ -50,6 +52,17 @@ def parse_field(body: dict[str, Any], name: str) -> str:
     element = next(iter(block.values()), None) if isinstance(block, dict) else None
     chosen = element.get("selected_option") if isinstance(element, dict) else None
     return get_str(element, "value") or get_str(chosen, "value")
+
+
+def parse_fields(body: dict[str, Any], name: str, most: int) -> tuple[str, ...]:
+    """What the numbered fields of a window hold, from 0 to the last that is there; "" for one that is left out.
+
+    Each is cut well beyond what our own windows let through, so that one who is too long is still seen to be.
+    """
+    said = [parse_field(body, f"{name}{number}")[:_LONGEST] for number in range(most)]
+    while said and not said[-1]:
+        said.pop()
+    return tuple(said)
 
 
 def parse_person(body: dict[str, Any]) -> SlackUser:

@@ -19,9 +19,11 @@ from bot.slack.inbound.request_handler import RequestHandler, SlackUser
 from bot.slack.outbound.message import Message, View
 from bot.slack.outbound.responder import ReplyTarget
 from bot.slack.render import errors
+from bot.slack.render.answer_modal import answer_view
 from bot.slack.render.reason_modal import reason_view
 from bot.slack.render.ticket_buttons import (
     AGAIN,
+    ANSWER,
     APPROVE,
     CLOSE,
     GO_ON,
@@ -46,6 +48,7 @@ log = structlog.get_logger()
 # Said once it is in the ledger. What follows is shown by the ticket itself.
 _SAYS = {
     APPROVE: "approved. It looks again, then it starts.",
+    ANSWER: "approved, with your answers signed. It looks again, then it starts.",
     WITHDRAW: "withdrawn. Nothing is done.",
     STOP_STEP: "asked to stop. What is being done is finished; nothing else begins.",
     HAND: "noted. hvops looks for itself now.",
@@ -65,6 +68,7 @@ class Click:
         token: the value: an answer's token, or the number of a ticket.
         view: the id of the view it was in; "" in messages.
         why: what was written into a window.
+        said: what was written into a window that asks for more than one thing, in its order.
         seq: of the `clicked` entry.
         message: the ts of the message it was in; "" in views, in Home, and in what only one person sees.
     """
@@ -77,6 +81,7 @@ class Click:
     trigger: str = ""
     view: str = ""
     why: str = ""
+    said: tuple[str, ...] = ()
     seq: int = 0
     message: str = ""
 
@@ -100,19 +105,21 @@ class TicketClicks:
         self._changes = changes
         self._window = window
         decisions = changes.decisions
-        self._decides: Mapping[str, Callable[[UserAction, str], Entry]] = {
+        self._decides: Mapping[str, Callable[[UserAction, Click], Entry]] = {
             APPROVE: lambda press, _: decisions.approve(press),
+            ANSWER + REASONED: lambda press, click: decisions.approve(press, click.said or ("",)),
             WITHDRAW: lambda press, _: decisions.withdraw(press),
             STOP_STEP: lambda press, _: decisions.cancel(press),
             HAND: lambda press, _: decisions.confirm_manual_step(press),
             GO_ON: lambda press, _: decisions.resume(press),
-            REJECT + REASONED: decisions.reject,
-            CLOSE + REASONED: decisions.close,
+            REJECT + REASONED: lambda press, click: decisions.reject(press, click.why),
+            CLOSE + REASONED: lambda press, click: decisions.close(press, click.why),
         }
         verbs: Mapping[str, Callable[[Click], Awaitable[None]]] = {
             **dict.fromkeys(self._decides, self._decide),
             REJECT: self._ask_why,
             CLOSE: self._ask_why,
+            ANSWER: self._ask_how,
             LOOK: self._look,
             UNDO: self._undo,
             AGAIN: self._again,
@@ -129,7 +136,8 @@ class TicketClicks:
             return
         team, _, user = entry.actor.partition("/")
         where = ReplyTarget(user, clicked.place)
-        click = Click(SlackUser(team, user), where, verb, argument, entry.ticket, why=clicked.reason, seq=entry.seq)
+        click = Click(SlackUser(team, user), where, verb, argument, entry.ticket, seq=entry.seq)
+        click = replace(click, why=clicked.reason, said=clicked.answers)
         await self._desk.report_errors(self._desk.reply(where), lambda: self._decide(click), f"late button {verb}")
 
     async def _do(self, does: Callable[[Click], Awaitable[None]], click: Click) -> None:
@@ -151,7 +159,7 @@ class TicketClicks:
         via = "modal" if click.verb.endswith(REASONED) else "button"
         press = UserAction(person, click.token, via, where.channel, click.seq, click.index)
         try:
-            entry = await asyncio.to_thread(self._decides[click.verb], press, click.why)
+            entry = await asyncio.to_thread(self._decides[click.verb], press, click)
         except TicketError as late:
             await self._desk.reply(where).result(errors.not_executed(late))
             return
@@ -163,6 +171,18 @@ class TicketClicks:
 
     async def _ask_why(self, click: Click) -> None:
         await self._window(click, reason_view(click.verb, click.token))
+
+    async def _ask_how(self, click: Click) -> None:
+        """Ask for the answers; of nobody whose answer would not count, or who comes too late."""
+        person = await self._person(click)
+        where = await self._where(click)
+        press = UserAction(person, click.token, "button", where.channel, click.seq)
+        try:
+            proposal = await asyncio.to_thread(self._changes.decisions.must_answer, press)
+        except TicketError as late:
+            await self._desk.reply(where).result(errors.not_executed(late))
+            return
+        await self._window(click, answer_view(click.token, proposal.plan))
 
     async def _look(self, click: Click) -> None:
         person = await self._who_may_look(click, "look at")

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 
 from bot.executor.context import BOT
 from bot.ledger import Entry
-from bot.ledger.entries import Interrupted, Proposed
+from bot.ledger.entries import Approved, Interrupted, Proposed
 from bot.ledger.ticket_state import ENDS
 from bot.slack.outbound.message import Message, escape, truncate
 from bot.slack.render.blocks import sections
+from bot.tickets.answers import statement
 from bot.tickets.decisions import CONFIRM
 
 TOLD = ENDS | {"approved", "interrupted", "resumed", "stop", "go"}
@@ -37,6 +38,7 @@ def decision_line(entry: Entry, proposed: Entry | None, link: str) -> str:
         f"by {_person(entry)}",
         f"asked by {_person(proposed)}" if proposed is not None else "",
         f"“{escape(truncate(entry.reason, _WHY))}”" if entry.reason else "",
+        _answered(entry),
         f"plan {known.digest[:8]}" if known else "",
         f"entry {entry.seq:,}",
         *(one.doubt for one in (proposed, entry) if one is not None),
@@ -66,6 +68,16 @@ def _what(entry: Entry, known: Proposed | None) -> str:
         said = entry.read_if(Interrupted)
         verb = "waits, and gave its locks away" if said and said.yields_locks else "interrupted, a person must decide"
     return f"{entry.ticket} {verb}"
+
+
+def _answered(entry: Entry) -> str:
+    """What the approver said of what no source answered; the story has all of it."""
+    said = entry.read_if(Approved)
+    if said is None or not said.answers:
+        return ""
+    more = f" and {len(said.answers) - 1:,} more" if len(said.answers) > 1 else ""
+    first = escape(truncate(statement(said.answers[0]).rstrip("."), _WHY)).replace("`", "'").replace("*", "")
+    return f"answered: {first}{more}"
 
 
 def _person(entry: Entry) -> str:

@@ -13,7 +13,7 @@ from bot.slack.outbound.message import Block, Message, escape, truncate, utf16_l
 from bot.slack.render.blocks import actions, contexts, header, sections
 from bot.slack.render.running import can_undo, collapsed, half_done, plan_block
 from bot.slack.render.ticket_buttons import again_button, look_button, remedy_buttons, story_button, undo_button
-from bot.slack.render.ticket_view_model import TicketView, at_time, person, seconds_between, what, who
+from bot.slack.render.ticket_view_model import TicketView, at_time, person, seconds_between, statements, what, who
 from bot.tickets.decisions import describe_status
 from bot.tickets.readings import NOT_MEASURED
 
@@ -46,6 +46,7 @@ def ended_message(card: TicketView) -> Message:
         *_fields(card),
         *((plan_block(card), *collapsed(card)) if ran else ()),
         *_difference(card),
+        *contexts(statements(card)),
         *contexts(" · ".join(_record(card))),
         *actions(_buttons(card)),
     )

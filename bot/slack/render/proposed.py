@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bot.api.plan import Gate, Group
-from bot.formatting import duration, format_locks
+from bot.formatting import duration, format_locks, plural
 from bot.slack.outbound import limits
 from bot.slack.outbound.message import (
     Block,
@@ -22,23 +22,27 @@ from bot.slack.outbound.message import (
     utf16_length,
 )
 from bot.slack.render.blocks import actions, contexts, header, sections
-from bot.slack.render.ticket_buttons import approve_button, reject_button, withdraw_button
+from bot.slack.render.ticket_buttons import answer_button, approve_button, reject_button, withdraw_button
 from bot.slack.render.ticket_view_model import (
     TicketView,
     at_time,
     format_approvers,
     longest_seconds,
     person,
+    statements,
     step_seconds,
     what,
     who,
 )
+from bot.tickets.answers import question_line
 from bot.tickets.decisions import CONFIRM
 from bot.tickets.plan_text import action_in_words, plan_lines, verdict_on
 from bot.tickets.proposal import Proposal
 
 _MOST_TEXT = 9_000  # of a plan in a message; beyond it nobody reads, and Slack's own limit is not documented
 _MOST_BLOCKS = 36
+_QUESTIONS = 20  # by name in the message
+_NAME = 120  # characters of such a name where there are many
 _DATE = "{date_short_pretty} {time}"
 
 
@@ -46,7 +50,15 @@ def proposed_message(card: TicketView) -> Message:
     """The proposal, with its buttons."""
     title = f"{what(card)}?"
     body, files = _body(card)
-    blocks = (*_head(title), *sections(_asked(card)), *_nobody(card), *body, *_foot(card), *_buttons(card))
+    blocks = (
+        *_head(title),
+        *sections(_asked(card)),
+        *_nobody(card),
+        *_open(card),
+        *body,
+        *_foot(card),
+        *_buttons(card),
+    )
     text = f"{card.id}: {title} Asked by {card.proposal.requester_name}; {_decision(card)}."
     return Message(_text(text), blocks, files)
 
@@ -62,6 +74,7 @@ def approved_message(card: TicketView) -> Message:
     blocks = (
         *_head(f"{card.approved_by.capitalize()}: {what(card)}"),
         *sections(f"*{card.id}* · asked by {asker} · {record}\n*Now:* {state}"),
+        *sections(statements(card, limits.SECTION_TEXT)),
         *body,
         *_foot(card),
         *actions([withdraw_button(card.id)]),
@@ -85,6 +98,7 @@ def plan_text(proposal: Proposal) -> str:
         f"Because: {plan.reason}",
         *((f"Before: {plan.current_state}",) if plan.current_state else ()),
         *((f"Meant to become: {plan.expected_state}",) if plan.expected_state else ()),
+        *(f"Not known: {question_line(one)}" for one in plan.open_questions),
         *(f"Measured: {gate.description}: {gate.measured}" for gate in plan.gates if gate.measured),
         *(f"Evidence: {one}" for one in plan.evidence),
         "",
@@ -109,12 +123,30 @@ def _asked(card: TicketView) -> str:
 
 
 def _decision(card: TicketView) -> str:
+    if questions := card.plan.open_questions:
+        return f"an approver decides, and answers {plural(len(questions), 'unknown')}"
     return "the requester confirms it" if card.proposal.policy == CONFIRM else "an approver decides"
 
 
 def _nobody(card: TicketView) -> Iterator[Block]:
     if card.nobody:
         yield from sections(f"*Nobody can decide this now.* {escape(card.nobody)}")
+
+
+def _open(card: TicketView) -> tuple[Block, ...]:
+    """What no source answered, by name: whoever approves answers it."""
+    questions = card.plan.open_questions
+    if not questions:
+        return ()
+    lines = [f"• {escape(question_line(one))}" for one in questions[:_QUESTIONS]]
+    if sum(map(len, lines)) > limits.SECTION_TEXT:
+        lines = [f"• {escape(truncate(one.what, _NAME))}: no answer" for one in questions[:_QUESTIONS]]
+    if len(questions) > _QUESTIONS:
+        lines.append(f"• and {len(questions) - _QUESTIONS:,} more")
+    if len(questions) > _QUESTIONS or any(utf16_length(one.what) > _NAME for one in questions):
+        lines.append("All of them are whole in the plan in the thread.")
+    first = f"*Not known ({len(questions):,}).* Whoever approves has to say how they know:"
+    return sections("\n".join((first, *lines)))
 
 
 def _body(card: TicketView) -> tuple[tuple[Block, ...], tuple[File, ...]]:
@@ -159,8 +191,8 @@ def _because(card: TicketView) -> str:
 
 
 def _other_gate(gate: Gate) -> str:
-    verdict = verdict_on(gate)
-    return f"• *{verdict[:1].upper()}{verdict[1:]}*{'' if gate.blocks else ' (a warning)'}: {_measured(gate)}"
+    verdict = "not known" if gate.is_open else verdict_on(gate)  # what is missing stands above, by name
+    return f"• *{escape(verdict[:1].upper())}{escape(verdict[1:])}*{'' if gate.blocks else ' (a warning)'}: {_measured(gate)}"
 
 
 def _measured(gate: Gate) -> str:
@@ -200,6 +232,8 @@ def _buttons(card: TicketView) -> tuple[Block, ...]:
     says = "; ".join(step.description for step in card.plan.steps)
     confirm = card.proposal.policy == CONFIRM
     waits = bool(card.plan.pending_gates)
+    if questions := card.plan.open_questions:
+        return actions([answer_button(card.id, len(questions)), reject_button(card.id), withdraw_button(card.id)])
     pressed = approve_button(card.id, escape_control(says), len(card.plan.steps), is_confirm=confirm, waits=waits)
     reject = () if confirm else (reject_button(card.id),)
     return actions([pressed, *reject, withdraw_button(card.id)])

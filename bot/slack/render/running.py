@@ -12,7 +12,7 @@ from bot.slack.outbound import limits
 from bot.slack.outbound.message import Block, Message, escape, escape_control, truncate
 from bot.slack.render.blocks import actions, contexts, header, moment, sections
 from bot.slack.render.ticket_buttons import interrupted_buttons, running_buttons
-from bot.slack.render.ticket_view_model import TicketView, at_time, person, what, who
+from bot.slack.render.ticket_view_model import TicketView, at_time, person, statements, what, who
 from bot.tickets.run_history import DONE, FAILED, StepInstance
 from bot.tickets.undo import remaining_undo
 
@@ -31,6 +31,7 @@ def running_message(card: TicketView) -> Message:
         *_by_hand(card, hand),
         plan_block(card),
         *collapsed(card),
+        *contexts(statements(card)),
         *contexts(_record(card)),
         *actions(
             running_buttons(
@@ -60,6 +61,7 @@ def interrupted_message(card: TicketView) -> Message:
         *sections("\n".join(lines)),
         plan_block(card),
         *collapsed(card),
+        *contexts(statements(card)),
         *contexts(_record(card)),
         *actions(interrupted_buttons(card.id, card.ticket.attempt, can_undo=can_undo(card))),
     )

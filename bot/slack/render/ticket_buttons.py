@@ -11,8 +11,10 @@ from bot.api.report import Remedy
 from bot.slack.outbound import limits
 from bot.slack.outbound.message import Block, truncate, utf16_length
 from bot.slack.render.blocks import button
+from bot.tickets.answers import approve_label
 
 APPROVE, REJECT, WITHDRAW = "t-approve", "t-reject", "t-withdraw"
+ANSWER = "t-answer"  # approve a plan that leaves something open: a window asks how they know
 STOP_STEP, HAND = "t-stop", "t-hand"
 LOOK, GO_ON, UNDO, CLOSE = "t-look", "t-go-on", "t-undo", "t-close"
 AGAIN, REMEDY = "t-again", "t-run"
@@ -23,6 +25,7 @@ REASONED = "-why"  # the verb of a window's submission: "t-reject-why"
 TICKET_VERBS = frozenset(
     {
         APPROVE,
+        ANSWER,
         REJECT,
         WITHDRAW,
         STOP_STEP,
@@ -51,6 +54,11 @@ def approve_button(ticket: str, says: str, steps: int, *, is_confirm: bool, wait
         starts = truncate(starts, limits.CONFIRM_TEXT - utf16_length(tail)) + tail
     made = button(verb, APPROVE, ticket, primary=True)
     return {**made, "confirm": _confirm(f"{verb} {ticket}?", starts, f"{verb} and Start")}
+
+
+def answer_button(ticket: str, questions: int) -> Block:
+    """Approve a plan that leaves something open: opens the window that asks."""
+    return button(approve_label(questions), ANSWER, ticket, primary=True)
 
 
 def reject_button(ticket: str) -> Block:

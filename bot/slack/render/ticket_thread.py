@@ -17,11 +17,20 @@ from bot.slack.outbound.message import File, Message, escape, escape_control, tr
 from bot.slack.render.blocks import sections
 from bot.slack.render.closed import difference_text, end_in_words
 from bot.slack.render.proposed import plan_file, plan_text
-from bot.slack.render.ticket_view_model import TicketView, at_time, format_approvers, person, seconds_between, who
+from bot.slack.render.ticket_view_model import (
+    TicketView,
+    at_time,
+    format_approvers,
+    person,
+    seconds_between,
+    statements,
+    who,
+)
 from bot.tickets.conditions import matches
 from bot.tickets.run_history import DONE, Key, StepInstance, result_in_words
 
 _INLINE = 6_000  # characters of a plan or a difference that still go into the thread itself
+_SPOKEN = 9_000  # characters of an approver's answers
 _ROWS = 5
 _IMAGE = 700  # characters of a state before or after
 _SAYS = 1_500
@@ -93,7 +102,8 @@ def _end(card: TicketView, entry: Entry) -> Message:
 
 def _approved(card: TicketView, entry: Entry) -> str:
     verb = "Approved" if card.ticket.second_person else "Confirmed"
-    return f"{verb} by {who(entry)} {at_time(entry.at)}."
+    said = statements(card, _SPOKEN)
+    return f"{verb} by {who(entry)} {at_time(entry.at)}." + (f"\n{said}" if said else "")
 
 
 def _started(card: TicketView, entry: Entry) -> str:

@@ -7,16 +7,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from itertools import accumulate
 
 from bot.api.command import Role
 from bot.api.plan import Check, Plan, Step
 from bot.executor.context import TicketChange
 from bot.formatting import sentence
 from bot.ledger import Entry
-from bot.ledger.entries import Done, Failed, Started
+from bot.ledger.entries import Approved, Done, Failed, Started
 from bot.ledger.ticket_state import Ticket, TicketState
 from bot.slack.outbound.message import escape
 from bot.slack.render.blocks import moment
+from bot.tickets.answers import statement
 from bot.tickets.decisions import CONFIRM
 from bot.tickets.proposal import Proposal
 from bot.tickets.run_history import DONE, RunHistory, StepInstance, positions, result_in_words, story_of
@@ -167,6 +169,28 @@ def person(actor: str, name: str) -> str:
     if found:
         return f"<@{found[1]}>"
     return "hvops" if actor == "bot" else escape(name or actor)
+
+
+def statements(card: TicketView, most: int = 1_500) -> str:
+    """What the approver said of what no source answered, as their words; "" where nothing was asked. mrkdwn.
+
+    Args:
+        card: the ticket.
+        most: characters; what does not fit is counted, and stands in the story.
+    """
+    approval = card.last("approved")
+    said = approval.read_if(Approved) if approval is not None else None
+    answers = said.answers if said is not None else ()
+    lines = [f"{who(approval)} answered: {_spoken(statement(one))}" for one in answers]
+    shown = [line for line, length in zip(lines, accumulate(map(len, lines)), strict=True) if length <= most]
+    if len(shown) < len(lines):
+        shown.append(f"{len(lines) - len(shown):,} more of {who(approval)}'s answers stand in the story.")
+    return "\n".join(shown)
+
+
+def _spoken(said: str) -> str:
+    """What a person typed, harmless in mrkdwn: no mention, no link, and no code that swallows what follows."""
+    return escape(said).replace("`", "'")
 
 
 def format_approvers(ids: Sequence[str]) -> str:

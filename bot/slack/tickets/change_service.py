@@ -56,7 +56,7 @@ class Changes:
 
     async def undo(self, request: Request, ticket: str) -> Message:
         """Propose to take a ticket back. Raises PermissionDenied, TicketError."""
-        found = await asyncio.to_thread(self.proposals.undo, request, ticket)
+        found = await self.proposals.undo(request, ticket)
         return await self.put_up(found.ticket)
 
     async def put_up(self, ticket: str) -> Message:

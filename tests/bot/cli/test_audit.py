@@ -145,6 +145,47 @@ def test_a_ticket_is_shown_as_its_story(audit):
     assert lines[-1].endswith("step drain: done, 11 moved")
 
 
+@pytest.fixture
+def answered(audit, folder):
+    """The same ledger with a plan that left something open, and an approver's answer, hostile to who prints it."""
+    files = (folder / "ledger.db", folder / "ledger.key", folder / "anchors.txt")
+    with Ledger(*files, clock=lambda: NOON) as ledger:
+        asks = {
+            "open_until": FAR,
+            "policy": "approval",
+            "line": "/drain-node hv03",
+            "open_questions": ("room of crm-03",),
+        }
+        ledger.append("T1/U1", entry_data("proposed", asks))
+        said = [{"what": "room of crm-03", "answer": "=1+1 \x1b[31m I looked, Password=hunter2 40 GB free"}]
+        approval = {"by": "T1/U3", "name": "ada", "start_by": FAR, "answers": said}
+        ledger.append("T1/U3", entry_data("approved", approval), "T-2")
+    return audit
+
+
+def test_what_an_approver_answered_is_shown_as_their_words(answered):
+    lines = words_of(answered("show", "T-2").out)
+    assert "not known: room of crm-03." in " ".join(lines)
+    assert "answered: room of crm-03: “=1+1" in " ".join(lines)
+    assert "40 GB free”." in " ".join(lines)
+    assert "I looked, Password=[masked] 40 GB free" in " ".join(words_of(answered("show", "10").out))
+    assert "hunter2" not in answered("show", "T-2").out
+    assert "\x1b" not in answered("show", "T-2").out
+
+
+def test_what_an_approver_answered_is_exported_whole(answered, tmp_path):
+    file = tmp_path / "out.csv"
+    assert answered("export", "--format", "csv", "--output", file).code == 0
+    row = list(csv.DictReader(io.StringIO(file.read_text())))[-1]
+    assert "answered: room of crm-03: “=1+1" in row["says"]
+    assert "\x1b" not in file.read_text()
+    told = tmp_path / "out.jsonl"
+    assert answered("export", "--format", "jsonl", "--output", told).code == 0
+    (answer,) = json.loads(told.read_text().splitlines()[-1])["data"]["answers"]
+    assert answer["what"] == "room of crm-03"
+    assert answer["answer"].endswith("I looked, Password=[masked] 40 GB free")
+
+
 @pytest.mark.parametrize("what", ["99", "T-9", "nonsense", "0", "²", "9" * 30])
 def test_what_is_not_there_is_refused(audit, what):
     ended = audit("show", what)

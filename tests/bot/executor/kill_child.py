@@ -136,7 +136,7 @@ async def approve(bench, ticket):
 
 async def undo(bench, ticket):
     if not any(one.data.line == f"undo {ticket}" for one in bench.ledger.entries(kind="proposed")):
-        bench.proposals.undo(scripted.Request(scripted.OPERATOR, "undo", "button", "C"), ticket)
+        await bench.proposals.undo(scripted.Request(scripted.OPERATOR, "undo", "button", "C"), ticket)
 
 
 async def cancel(bench, ticket):

@@ -89,7 +89,7 @@ async def test_an_undo_proves_what_it_takes_back_too(bench, world):
     await bench.approved()
     await bench.runs()
     outcome = next(one for one in bench.ledger.story("T-1") if one.kind == "outcome")
-    undo = bench.proposals.undo(Request(OPERATOR, "undo T-1", "button", "C0OPS"), "T-1")
+    undo = await bench.proposals.undo(Request(OPERATOR, "undo T-1", "button", "C0OPS"), "T-1")
     bench.decisions.approve(bench.press(APPROVER, undo.ticket))
     done = list(world.order)
     tamper(bench.ledger, rewritten(outcome, message="nothing happened"))

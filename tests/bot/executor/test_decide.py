@@ -312,7 +312,7 @@ async def test_an_unknown_ticket_resolves_nothing(bench):
         assert (written.kind, written.actor, written.ticket) == ("refused", APPROVER.id, None)
         assert written.data.line.endswith(" T-99")
     with pytest.raises(TicketError):
-        bench.proposals.undo(Request(OPERATOR, "undo", "button", "C"), "T-99")
+        await bench.proposals.undo(Request(OPERATOR, "undo", "button", "C"), "T-99")
     assert bench.ledger.head().kind == "refused"
     assert bench.ledger.head().ticket is None
 
@@ -321,17 +321,17 @@ async def test_undo_is_proposed_once_and_only_of_what_has_happened(bench, world)
     ask = Request(OPERATOR, "undo T-1", "button", "C")
     ticket = (await bench.propose()).ticket
     with pytest.raises(TicketError, match="is proposed; it can be taken back once"):
-        bench.proposals.undo(ask, ticket)
+        await bench.proposals.undo(ask, ticket)
     bench.decisions.reject(bench.press(APPROVER, ticket), "no")
     with pytest.raises(TicketError, match="Nothing that T-1 has done"):
-        bench.proposals.undo(ask, ticket)
+        await bench.proposals.undo(ask, ticket)
     ticket = await bench.approved()
     await bench.runs()
     with pytest.raises(PermissionDenied):
-        bench.proposals.undo(Request(VIEWER, "undo", "button", "C"), ticket)
-    undo = bench.proposals.undo(ask, ticket)
+        await bench.proposals.undo(Request(VIEWER, "undo", "button", "C"), ticket)
+    undo = await bench.proposals.undo(ask, ticket)
     with pytest.raises(TicketError, match=f"{undo.ticket} is already there"):
-        bench.proposals.undo(ask, ticket)
+        await bench.proposals.undo(ask, ticket)
 
 
 async def test_two_undos_at_once_are_one(benches, world):
@@ -342,7 +342,7 @@ async def test_two_undos_at_once_are_one(benches, world):
 
     def undo(one):
         try:
-            return one.proposals.undo(Request(OPERATOR, f"undo {ticket}", "button", "C"), ticket).ticket
+            return asyncio.run(one.proposals.undo(Request(OPERATOR, f"undo {ticket}", "button", "C"), ticket)).ticket
         except TicketError as late:
             return str(late)
 

@@ -129,9 +129,9 @@ class Table:
             entries.append("bot", entry_data_of(state, {"step": "set", "reason": "why", "message": "all"}), ticket)
         return ticket
 
-    def press(self, verb, who, ticket):
+    async def press(self, verb, who, ticket):
         if verb == "undo":
-            return self.bench.proposals.undo(Request(who, f"undo {ticket}", "button", "C"), ticket)
+            return await self.bench.proposals.undo(Request(who, f"undo {ticket}", "button", "C"), ticket)
         why = ("because",) if verb in ("reject", "close") else ()
         return getattr(self.bench.decisions, verb)(self.bench.press(who, ticket), *why)
 
@@ -160,7 +160,7 @@ async def test_who_may_do_what_when(benches, kind, where, low):
             before = bench.ledger.ticket(ticket)
             expected = allowed(verb, state, holding.items(), own=own, policy=kind, places=WHERE[where])
             try:
-                table.press(verb, who, ticket)
+                await table.press(verb, who, ticket)
             except HvopsError as refused:
                 said, last = refused, bench.ledger.head()
                 assert last.kind == "refused", (name, verb, state)

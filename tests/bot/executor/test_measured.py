@@ -162,7 +162,7 @@ async def test_an_undo_says_what_is_back_and_what_is_not(bench, world):
     bench.plans["reset"] = lambda on, _facts: simple(on, first)
     ticket = await bench.approved()
     await bench.runs()
-    undo = bench.proposals.undo(Request(OPERATOR, f"undo {ticket}", "button", "C0OPS"), ticket).ticket
+    undo = (await bench.proposals.undo(Request(OPERATOR, f"undo {ticket}", "button", "C0OPS"), ticket)).ticket
     bench.decisions.approve(bench.press(APPROVER, undo))
     await bench.runs()
     (compared, last) = bench.last(undo).data.measured

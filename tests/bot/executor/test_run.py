@@ -294,7 +294,7 @@ async def test_what_was_taken_back_is_not_offered_to_be_undone(bench, world):
     ticket = await bench.approved()
     await bench.runs()
     assert bench.last(ticket).data.rolled_back is True
-    assert bench.planner.undo(ticket).plan.groups == ()
+    assert (await bench.planner.undo(ticket)).plan.groups == ()
 
 
 async def test_a_group_that_finishes_another_is_not_planned_afresh(bench, world):
@@ -498,7 +498,7 @@ async def test_undo_of_an_interrupted_ticket_takes_over_its_locks_and_closes_it(
     world.faults = [None, "never"]
     ticket = await bench.approved()
     await bench.runs()
-    undo = bench.proposals.undo(Request(BOTH, f"undo {ticket}", "button", "C0OPS"), ticket)
+    undo = await bench.proposals.undo(Request(BOTH, f"undo {ticket}", "button", "C0OPS"), ticket)
     assert undo.proposal.made.line == f"undo {ticket}"
     assert "Stays as it is: Restart vmms on hv03" in undo.proposal.plan.reason
     bench.decisions.approve(bench.press(APPROVER, undo.ticket))
@@ -525,7 +525,7 @@ async def test_undo_of_what_is_done_compares_with_the_image_from_before(bench, w
     bench.plans["reset"] = changed
     ticket = await bench.approved()
     await bench.runs()
-    undo = bench.proposals.undo(Request(OPERATOR, f"undo {ticket}", "button", "C0OPS"), ticket)
+    undo = await bench.proposals.undo(Request(OPERATOR, f"undo {ticket}", "button", "C0OPS"), ticket)
     assert undo.proposal.plan.steps[0].done[0].holds == (CompareToBefore("set"),)
     bench.decisions.approve(bench.press(APPROVER, undo.ticket))
     await bench.runs()

@@ -7,6 +7,9 @@ import pytest
 import scripted_world as scripted
 from entry_samples import entry_data
 
+from bot.api.plan import Gate, GateOutcome, Group, OpenQuestion
+from bot.dispatch.pipeline import Request
+from bot.errors import TicketError
 from bot.tickets.run_history import DONE, FAILED, BegunStep, RunHistory, positions
 from bot.tickets.undo import remaining_undo
 
@@ -35,3 +38,108 @@ def told(plan, *results):
 def test_what_is_left_to_undo(puts_back, results, keys):
     plan = replace(scripted.reset_plan("hv03", FACTS), self_reverting=puts_back)
     assert [step.key for step in remaining_undo(plan, told(plan, *results))] == keys
+
+
+LOCKS = Gate("No guest is locked", GateOutcome.PASSED)
+
+
+@pytest.fixture
+async def done(bench, world):
+    """A ticket that has ended, and the gates that the next look will find; the plan itself finds nothing to do then."""
+    gates = [LOCKS]
+
+    def plan(on, facts):
+        return replace(scripted.reset_plan(on, facts), gates=tuple(gates))
+
+    bench.plans["reset"] = plan
+    await bench.approved()
+    await bench.runs()
+    assert bench.last("T-1").kind == "done"
+    world.hosts["hv03"]["broken"] = "no"
+    return gates
+
+
+async def undo(bench, by=scripted.OPERATOR):
+    return await bench.proposals.undo(Request(by, "undo T-1", "button", "C0OPS"), "T-1")
+
+
+async def test_what_guards_safety_is_asked_anew_and_holds_the_way_back(bench, done):
+    done[:] = [replace(LOCKS, outcome=GateOutcome.BLOCKED, measured="9 of 11 locked")]
+    with pytest.raises(TicketError, match=r"cannot be taken back now\. “No guest is locked” is not so: 9 of 11 locked"):
+        await undo(bench)
+    assert bench.ledger.head().kind == "refused"
+    done[:] = [LOCKS]
+    assert (await undo(bench)).proposal.plan.gates == (LOCKS,)
+
+
+async def test_what_guards_worth_only_warns_on_the_way_back(bench, done):
+    stuck = Gate("It is stuck", GateOutcome.BLOCKED, "it is well", guards="worth", passes_at="2026-03-02T15:00:00Z")
+    done[:] = [LOCKS, stuck]
+    assert (await undo(bench)).proposal.plan.gates[1] == replace(stuck, blocks=False, passes_at="")
+
+
+async def test_what_is_not_known_is_answered_by_somebody_else_on_the_way_back_too(bench, world, done):
+    silent = replace(LOCKS, outcome=GateOutcome.NOT_KNOWN, unknowns=(OpenQuestion("locks of hv03", "timed out"),))
+    done[:] = [silent]
+    found = await undo(bench)
+    assert (found.proposal.policy, bench.ledger.ticket(found.ticket).questions) == ("approval", ("locks of hv03",))
+    bench.decisions.approve(bench.press(scripted.APPROVER, found.ticket), ("I looked in Failover Cluster Manager",))
+    await bench.runs()
+    assert bench.last(found.ticket).kind == "done"
+    assert world.hosts["hv03"]["paused"] == "no"
+
+
+async def test_a_gate_that_turned_between_approval_and_start_voids_the_way_back(bench, done):
+    found = await undo(bench)
+    bench.decisions.approve(bench.press(scripted.APPROVER, found.ticket))
+    done[:] = [replace(LOCKS, outcome=GateOutcome.BLOCKED)]
+    await bench.runs()
+    assert bench.last(found.ticket).kind == "voided"
+
+
+async def test_a_safety_gate_that_is_not_listed_any_more_is_shown_as_not_asked(bench, done):
+    done.clear()
+    (gate,) = (await undo(bench)).proposal.plan.gates
+    assert (gate.description, gate.outcome, gate.blocks) == (LOCKS.description, GateOutcome.NOT_KNOWN, False)
+    assert gate.measured.startswith("not asked")
+
+
+async def test_a_command_that_cannot_be_asked_any_more_leaves_it_to_a_person(bench, done):
+    del bench.pipeline.registry.commands["reset"]
+    found = await undo(bench)
+    assert bench.ledger.ticket(found.ticket).questions == ("whether T-1 can be taken back safely",)
+
+
+async def test_a_command_says_itself_what_has_to_be_so_on_the_way_back(bench, done):
+    command = bench.pipeline.registry.commands["reset"]
+    asked = []
+
+    def gates(args, facts, back):
+        asked.append((args.host.name, facts["name"], [step.key for step in back.steps]))
+        return (replace(LOCKS, description="Nobody updates the cluster"),)
+
+    spec = replace(command.spec, undo_gates=gates)
+    bench.pipeline.registry.commands["reset"] = replace(command, spec=spec)
+    done[:] = [replace(LOCKS, outcome=GateOutcome.BLOCKED)]
+    (gate,) = (await undo(bench)).proposal.plan.gates
+    assert gate.description == "Nobody updates the cluster"
+    assert asked == [("hv03", "hv03", ["undo-pause"])]
+
+
+async def test_a_group_that_failed_goes_back_by_the_guards_of_its_steps_alone(bench, world):
+    """Nobody is asked in the middle: what the gates say by then keeps nothing half done."""
+
+    def plan(on, facts):
+        whole = scripted.reset_plan(on, facts)
+        group = Group("all", whole.steps, on_failure="undo")
+        return replace(
+            whole, gates=(replace(LOCKS, outcome=GateOutcome.of(facts.get("locked") == "no")),), groups=(group,)
+        )
+
+    bench.plans["reset"] = plan
+    world.hooks[1] = lambda: world.hosts["hv03"].update(locked="yes")
+    world.faults = [None, "refused"]
+    ticket = await bench.approved()
+    await bench.runs()
+    assert (bench.last(ticket).kind, bench.last(ticket).data.rolled_back) == ("failed", True)
+    assert world.hosts["hv03"]["paused"] == "no"

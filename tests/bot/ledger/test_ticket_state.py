@@ -8,7 +8,7 @@ import pytest
 from entry_samples import entry_data, entry_data_of
 from pydantic import ValidationError
 
-from bot.errors import AlreadyDecided, ChangesStopped, Expired, Locked, TicketError
+from bot.errors import AlreadyDecided, ChangesStopped, Expired, Locked, TicketError, Unanswered
 from bot.ledger.entries import model_of
 from bot.ledger.schema import _ENDS
 from bot.ledger.ticket_state import (
@@ -321,3 +321,53 @@ def test_stop_lets_nothing_begin_and_everything_be_recorded():
             check_stop("T-1", kind, stopped=True)
         check_stop("T-1", kind, stopped=False)
     check_stop("T-1", "outcome", stopped=True)
+
+
+ASKS = TicketEvent(
+    "U1",
+    NOW,
+    entry_data("proposed", {"open_until": SOON, "policy": "approval", "open_questions": ("room of a", "room of b")}),
+)
+
+
+def answers(*pairs):
+    told = [{"what": what, "answer": says} for what, says in pairs]
+    return TicketEvent("U2", NOW, entry_data("approved", {"by": "U2", "start_by": SOON, "answers": told}))
+
+
+def test_an_approval_that_answers_each_open_question_is_one():
+    ticket = replay("T-1", (ASKS, answers(("room of b", "I looked"), ("room of a", "40 GB"))))
+    assert (ticket.state, ticket.questions) == (TicketState.APPROVED, ("room of a", "room of b"))
+
+
+@pytest.mark.parametrize(
+    "approval",
+    [
+        APPROVED,
+        answers(("room of a", "40 GB")),
+        answers(("room of a", "40 GB"), ("room of b", " ")),
+        answers(("room of a", "40 GB"), ("room of a", "40 GB")),
+        answers(("room of a", "40 GB"), ("room of b", "none"), ("room of c", "none")),
+        answers(("room of a", "40 GB"), ("room of b", "none"), ("room of b", "some")),
+    ],
+)
+def test_an_approval_that_answers_less_or_else_is_none(approval):
+    with pytest.raises(Unanswered, match="T-1 is not approved"):
+        replay("T-1", (ASKS, approval))
+
+
+def test_an_answer_to_what_no_plan_asks_is_refused():
+    with pytest.raises(Unanswered, match="something else"):
+        replay("T-1", (PROPOSED, answers(("room of a", "40 GB"))))
+
+
+def test_what_is_not_known_is_never_confirmed_by_who_asks():
+    fields = {"open_until": SOON, "policy": "confirm", "open_questions": ("room of a",)}
+    with pytest.raises(TicketError, match="somebody else than who asks"):
+        replay("T-1", (TicketEvent("U1", NOW, entry_data("proposed", fields)),))
+
+
+@pytest.mark.parametrize("one", [{"what": "", "answer": "x"}, {"what": "x", "answer": ""}, {"what": "x"}, "x"])
+def test_an_answer_has_a_name_and_words(one):
+    with pytest.raises(ValidationError):
+        entry_data("approved", {"answers": [one]})

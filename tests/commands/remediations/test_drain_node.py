@@ -282,11 +282,35 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+# What is only not known, and a person may answer: the names that the plan asks for.
+OPEN = {
+    "a node that may have the memory is silent": ("free memory of hv01",),
+    "nobody tells how much memory the guests hold": ("memory of hv03",),
+    "a guest's memory is not told": ("memory that test-tfs-01 holds",),
+    "shared volumes are not known": ("backups of the shared volumes of prod", "shared volumes of prod"),
+    "a shared volume does not tell its fault": ("backups of the shared volumes of prod", "shared volumes of prod"),
+    "possible owners are not known": ("possible owners of guests of prod",),
+}
+
+
+@pytest.mark.parametrize("case", OPEN)
+async def test_a_gate_that_is_only_not_known_is_asked_of_the_approver(planned, make, case):
+    over, says, measured = CASES[case]
+    plan = await planned(COMMAND, make.cluster(**over(make)))
+    assert [step.key for step in plan.steps] == ["drain"]
+    assert tuple(one.what for one in plan.open_questions) == OPEN[case]
+    gate = next(gate for gate in plan.gates if gate.description == says)
+    assert (gate.outcome, gate.is_open, gate.measured) == (GateOutcome.NOT_KNOWN, True, measured)
+    assert "not known" in plan.reason
+    assert "has passed" not in plan.reason
+
+
+@pytest.mark.parametrize("case", sorted(CASES.keys() - OPEN.keys()))
 async def test_a_gate_that_does_not_pass_holds_the_plan(planned, make, case):
     over, says, measured = CASES[case]
     plan = await planned(COMMAND, make.cluster(**over(make)))
     assert plan.groups == ()
+    assert plan.open_questions == () or plan.is_held
     gate = next(gate for gate in plan.gates if gate.description == says)
     assert (gate.passed, gate.blocks, gate.measured) == (False, True, measured)
     assert gate in plan.blocking_gates
@@ -529,3 +553,30 @@ async def test_jobs_of_the_vmm_server_that_manages_the_cluster_are_a_warning(pla
     gate = next(gate for gate in plan.gates if gate.description == "No job runs in VMM vmm")
     assert (gate.passed, gate.blocks, gate.measured) == (passed, False, measured)
     assert plan.groups == (Group("drain", (DRAIN,)),)
+
+
+BACK = {
+    "all is well": ({}, []),
+    "a run of Cluster-Aware Updating": (
+        {"hv02": {"MSFT_CAURun": [{"OrchestratorGuid": "5b1c"}]}},
+        ["No run of Cluster-Aware Updating works on prod"],
+    ),
+    "a storage job": (
+        {"hv03": {"MSFT_StorageJob": [{"Name": "Repair", "JobState": "4"}]}},
+        ["No storage repair is under way"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BACK)
+async def test_the_way_back_asks_whether_somebody_else_is_at_work_and_not_whether_it_may_drain(
+    scripted, make, hv03, case
+):
+    over, held = BACK[case]
+    paused = {"prod": {"MSCluster_Node": up(make, hv03=make.node_row("hv03", state=2, drain=2))}}
+    args = COMMAND.args(hv03)
+    facts = await COMMAND.collect(args, scripted(make.cluster(**(paused | over))))
+    gates = COMMAND.undo_gates(args, facts, Plan("", "", "", (), (), ()))
+    assert {gate.guards for gate in gates} == {"safety"}
+    assert [gate.description for gate in gates if gate.blocks_plan] == held
+    assert "hv03 is up" not in [gate.description for gate in gates]

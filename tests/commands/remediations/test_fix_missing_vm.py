@@ -1,5 +1,7 @@
 """`/fix-missing-vm`: three ways, each a whole plan; whatever is not certain is no plan."""
 
+from dataclasses import replace
+
 import pytest
 from scripted_cluster import changed
 from scripted_vmm import OF_2008_R2, columns, guid, on, record, there, world
@@ -174,7 +176,7 @@ async def test_a_service_whose_host_is_known_is_stopped_and_started_as_steps(pla
     assert start.undo == stop.act
     assert isinstance(stays.act, ManualStep)
     assert plan.gates[-1] == Gate(
-        "The service VMMService runs on vmm01", outcome=GateOutcome.PASSED, measured="Running"
+        "The service VMMService runs on vmm01", outcome=GateOutcome.PASSED, measured="Running", guards="worth"
     )
     assert len(plan.evidence) == 1
 
@@ -216,14 +218,10 @@ GATES = {
         {"vmm": {"vmm last full backup": backup("2026-11-23T22:41:00")}},
         "2026-11-23 22:41 server time",
     ),
-    "backups that may not be read": (
-        {"vmm": {"vmm last full backup": Unknown("vmm", "refused", "no right.")}},
-        "not known: no right",
-    ),
     "a job of VMM's": ({"vmm": {"vmm running jobs": [{"TaskID": OBJECT, "TaskState": "Running"}]}}, "1 running"),
-    "a silent node": (
-        {"hv05": {"Msvm_ComputerSystem": Unknown("hv05", "timed out", "no answer.")}},
-        "silent: hv05",
+    "jobs that may not be read": (
+        {"vmm": {"vmm running jobs": Unknown("vmm", "refused", "no right.")}},
+        "not known: no right",
     ),
 }
 
@@ -235,6 +233,22 @@ async def test_gates_of_the_database(planned, case):
     assert plan.groups == ()
     assert [gate.measured for gate in plan.blocking_gates] == [measured]
     assert measured in plan.reason
+
+
+@pytest.mark.parametrize(
+    ("over", "what"),
+    [
+        (
+            {"vmm": {"vmm last full backup": Unknown("vmm", "refused", "no right.")}},
+            "last full backup of the database of vmm",
+        ),
+        ({"hv05": {"Msvm_ComputerSystem": Unknown("hv05", "timed out", "no answer.")}}, "virtual machines of hv05"),
+    ],
+)
+async def test_what_only_did_not_answer_is_asked_of_the_approver(planned, over, what):
+    plan = await planned(script(**over), "database")
+    assert "record" in [step.key for step in plan.steps]
+    assert [one.what for one in plan.open_questions] == [what]
 
 
 async def test_a_backup_that_is_just_young_enough(planned):
@@ -416,3 +430,25 @@ def test_ways():
     for word in ("", "sql", "migrate"):
         with pytest.raises(ValueError, match=f"^{word}$"):
             Way.parse(word)
+
+
+@pytest.mark.parametrize(
+    ("over", "held"),
+    [
+        ({}, []),
+        ({"vmm": {"vmm last full backup": []}}, []),
+        (
+            {"vmm": {"vmm running jobs": [{"TaskID": OBJECT, "TaskState": "Running"}]}},
+            ["No job runs in VMM vmm"],
+        ),
+    ],
+)
+async def test_the_way_back_of_the_database_is_held_by_a_job_and_not_by_the_age_of_the_backup(
+    planned, scripted, over, held
+):
+    change = (await planned(script(), "database")).steps[1]
+    back = Plan("", "", "", ("vmm",), (), (Group("undo", (replace(change, act=change.undo),)),))
+    args = COMMAND.args((Vm("crm-01"),), VmmTargets((VMM,)), Way("database"))
+    gates = COMMAND.undo_gates(args, await COMMAND.collect(args, scripted(script(**over))), back)
+    assert [gate.description for gate in gates if gate.blocks_plan and gate.guards == "safety"] == held
+    assert COMMAND.undo_gates(args, await COMMAND.collect(args, scripted(script())), Plan("", "", "", (), (), ())) == ()

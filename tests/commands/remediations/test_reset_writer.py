@@ -6,7 +6,7 @@ from bot.api.actions import InvokeMethod
 from bot.api.arguments import Target
 from bot.api.command import Risk
 from bot.api.facts import Unknown
-from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, Group, Plan, Step
+from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, Group, OpenQuestion, Plan, Step
 from bot.api.queries import Predicate, RunReader, Wql
 from bot.api.report import Remedy
 from bot.tickets.conditions import unmet
@@ -117,7 +117,7 @@ async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
         afterwards=(*plan.steps[3].done, *resume_step("prod", "hv03").done),
     )
     assert [(one.on, one.what, dict(one.fields)["state"]) for one in plan.samples] == [("hv03", "writer", 5)]
-    assert plan.gates[0] == Gate(TWICE, outcome=GateOutcome.PASSED, measured="first seen 22:30 UTC")
+    assert plan.gates[0] == Gate(TWICE, GateOutcome.PASSED, "first seen 22:30 UTC", guards="worth")
     assert plan.gates[1:4] == (
         Gate(JOB_GATE, outcome=GateOutcome.PASSED, measured="none among its active jobs"),
         Gate(
@@ -246,12 +246,14 @@ async def test_locks_that_are_not_known_are_no_locks_that_are_not_there(planned,
     assert plan.reason.startswith("No plan yet for hv03: whether guests are locked is not known. ")
 
 
+async def test_jobs_that_the_backup_product_did_not_tell_are_asked_of_the_approver(planned, make):
+    silent = Unknown("commvault", "timed out", "no answer.", "See in CommCell whether a job runs.")
+    plan = await planned(COMMAND, make.resettable(hv03=stuck(make), commvault={"commvault active jobs": silent}))
+    assert plan.steps[0].key == "drain"
+    assert plan.open_questions == (OpenQuestion("backup jobs of hv03", silent.why, silent.remedy),)
+
+
 GATES = {
-    "the backup product is silent": (
-        lambda make: {"commvault": {"commvault active jobs": Unknown("commvault", "timed out", "no answer.")}},
-        JOB_GATE,
-        "not known: no answer",
-    ),
     "a guest is still full": (
         lambda make: {
             "sql-07": {
@@ -351,7 +353,7 @@ async def test_a_writer_that_no_reset_would_help(planned, make, writer, why):
 async def test_one_sample_too_few_can_be_decided_and_not_begun(planned, make, earlier, measured, ripens_at):
     seen = [make.sample(HYPER_V, f"2026-11-22T22:{at}Z", 5, "Unexpected error") for at in earlier]
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make) | {"recall writer": seen}))
-    assert plan.gates[0] == Gate(TWICE, outcome=GateOutcome.BLOCKED, measured=measured, passes_at=ripens_at)
+    assert plan.gates[0] == Gate(TWICE, GateOutcome.BLOCKED, measured, passes_at=ripens_at, guards="worth")
     assert plan.pending_gates == plan.gates[:1]
     assert not plan.blocking_gates
     assert plan.reason.startswith(f"{HYPER_V} on hv03 LOOKS STUCK: [5] ")
@@ -366,11 +368,10 @@ async def test_another_instance_in_between_begins_the_time_anew(planned, make):
     assert plan.gates[0].passes_at == "2026-11-22T22:43:00+00:00"
 
 
-async def test_looks_stuck_is_no_plan_where_nobody_knows_of_backups(planned, make):
+async def test_looks_stuck_asks_the_approver_where_nobody_knows_of_backups(planned, make):
     silent = {"MSCluster_ClusterSharedVolume": Unknown("prod", "timed out", "no answer.")}
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make), prod=silent))
-    assert plan.groups == ()
-    assert "Whether a backup runs is not known" in plan.reason
+    assert "backups of the shared volumes of prod" in [one.what for one in plan.open_questions]
 
 
 async def test_a_refusal_is_a_sample_too(planned, make):
@@ -404,7 +405,7 @@ async def test_a_backup_product_that_cannot_be_asked_is_named(planned, make, wri
     gates = [gate for gate in plan.gates if gate.description.startswith("No backup runs on hv03")]
     assert [(gate.outcome, gate.blocks_plan) for gate in gates] == [(GateOutcome.NOT_KNOWN, True)]
     assert [one.what for one in gates[0].unknowns] == [missing]
-    assert plan.groups == ()
+    assert missing in [one.what for one in plan.open_questions]
 
 
 async def test_a_guest_that_does_not_tell_its_free_space_is_named(planned, make):
@@ -459,11 +460,18 @@ async def test_a_french_host_says_aucune_erreur(planned, make):
     assert check.holds[0].each == (Predicate("state", "=", 1), Predicate("error_text", "=", "Aucune erreur"))
 
 
-async def test_an_unknown_language_is_no_plan(planned, make):
+async def test_an_unknown_language_is_asked_of_the_approver(planned, make):
     rows = [row | {"error_text": f"Fehler {index}", "state": "9"} for index, row in enumerate(make.writer_rows())]
     plan = await planned(COMMAND, make.resettable(hv03={"vssadmin list writers": rows}))
-    assert plan.groups == ()
-    assert "“The language in which hv03 tells of errors is known” is not so: not one known here" in plan.reason
+    assert "what hv03 prints for “No error”" in [one.what for one in plan.open_questions]
+    checks = [
+        term.column
+        for step in plan.steps
+        for check in step.done
+        for hold in check.holds
+        for term in (*hold.where, *hold.each)
+    ]
+    assert "error_text" not in checks  # a text that nobody can read decides nothing
 
 
 NEVER = {

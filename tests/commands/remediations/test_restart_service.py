@@ -158,7 +158,8 @@ def rollback(names):
 
 
 def passed(says, measured=""):
-    return Gate(says, GateOutcome.PASSED, measured)
+    worth = says.startswith("The process ID") or " runs on " in says
+    return Gate(says, GateOutcome.PASSED, measured, guards="worth" if worth else "safety")
 
 
 def held(plan):
@@ -308,14 +309,9 @@ HELD = {
         (SPOOLER | {"StartMode": "Disabled"},),
         ("Spooler is not disabled on hv03", "blocked", "Disabled"),
     ),
-    "no start mode": ((SPOOLER | {"StartMode": None},), ("Spooler is not disabled on hv03", "not known", "not known")),
     "accepts no stop": (
         (SPOOLER | {"AcceptStop": "FALSE"},),
         ("Spooler on hv03 can be stopped", "blocked", "it does not accept a stop right now"),
-    ),
-    "does not tell whether it stops": (
-        (SPOOLER | {"AcceptStop": None},),
-        ("Spooler on hv03 can be stopped", "not known", "not known"),
     ),
     "no process": (
         (SPOOLER | {"ProcessId": None},),
@@ -335,6 +331,19 @@ async def test_gates_that_hold_it(restart, case):
     assert (plan.groups, held(plan)) == ((), [gate])
 
 
+@pytest.mark.parametrize(
+    ("cells", "what"),
+    [
+        ({"StartMode": None}, "start mode of Spooler on hv03"),
+        ({"AcceptStop": None}, "whether Spooler on hv03 accepts a stop"),
+    ],
+)
+async def test_what_its_row_does_not_tell_is_asked_of_the_approver(restart, cells, what):
+    plan = await restart("Spooler", SPOOLER | cells)
+    assert len(plan.groups) == 1
+    assert [one.what for one in plan.open_questions] == [what]
+
+
 ALL = "Every service that depends on Spooler can be stopped and started again"
 DEPENDENT_HELD = {
     "disabled": (
@@ -343,11 +352,15 @@ DEPENDENT_HELD = {
     ),
     "accepts no stop": (service("Fax", accepts="FALSE"), ("blocked", "Fax: it does not accept a stop right now")),
     "hangs": (service("Fax", state="Stop Pending"), ("blocked", "Fax: it is “Stop Pending”")),
-    "does not tell": (
-        service("Fax", accepts=None),
-        ("not known", "Fax: not known whether it can be stopped and started"),
-    ),
 }
+
+
+async def test_a_dependent_that_does_not_tell_is_asked_of_the_approver(restart):
+    plan = await restart("Spooler", service("Fax", accepts=None), pairs=[*PAIRS, ("Spooler", "Fax")])
+    assert [(one.is_open, one.measured) for one in plan.blocking_gates] == [
+        (True, "Fax: not known whether it can be stopped and started")
+    ]
+    assert [one.what for one in plan.open_questions] == ["whether Fax can be stopped and started"]
 
 
 @pytest.mark.parametrize("case", DEPENDENT_HELD)

@@ -58,7 +58,7 @@ async def test_the_whole_plan(planned, make):
         rollback="Suspend or kill the job in the backup product.",
         locks=("job:48211",),
         gates=(
-            Gate("Job 48211 waits", outcome=GateOutcome.PASSED, measured="Pending since 22:14 UTC [91:9]"),
+            Gate("Job 48211 waits", GateOutcome.PASSED, "Pending since 22:14 UTC [91:9]", guards="worth"),
             Gate(ROOM, outcome=GateOutcome.PASSED, measured="3 guests answered", guards="worth"),
         ),
         groups=(Group("resume", (STEP,)),),

@@ -58,7 +58,7 @@ async def test_the_whole_plan(planned, make):
         rollback="Drain hv03 again.",
         locks=("cluster:prod",),
         gates=(
-            Gate("hv03 is paused", outcome=GateOutcome.PASSED),
+            Gate("hv03 is paused", outcome=GateOutcome.PASSED, guards="worth"),
             Gate("No drain of hv03 is under way", outcome=GateOutcome.PASSED, blocks=False),
         ),
         groups=(Group("resume", (step("Resume hv03: its guests come back", 1),)),),

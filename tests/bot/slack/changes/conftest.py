@@ -11,7 +11,7 @@ from bot.api.actions import ManualStep, RunProgram
 from bot.api.arguments import HostTarget, Target
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import value_of
-from bot.api.plan import Expect, Gate, GateOutcome, Group, Plan, Step, exists
+from bot.api.plan import Expect, Gate, GateOutcome, Group, OpenQuestion, Plan, Step, exists
 from bot.api.queries import Predicate, RunReader, make_params
 from bot.api.sources import Source
 from bot.audit.query import Review
@@ -90,12 +90,16 @@ def repair_plan(on, facts):
     more = Step("more", f"More on {on}", RunProgram(on, "set", make_params(more="yes")), (is_now(on, more="yes"),))
     repairs = (repair, more) if facts.get("changed") == "yes" else (repair,)
     gate = Gate("No guest is locked", GateOutcome.of(facts.get("locked") == "no"), f"locked: {facts.get('locked')}")
+    room = Gate("Every guest has room", GateOutcome.PASSED)
+    if names := facts.get("unasked"):  # whose free space nobody told
+        silent = (OpenQuestion(f"free space of {name}", "timed out after 20 s.", "Look.") for name in names.split(","))
+        room = Gate("Every guest has room", GateOutcome.NOT_KNOWN, "not known", unknowns=tuple(silent))
     return Plan(
         reason="It is broken.",
         impact="11 guests move",
         rollback=f"Resume {on}",
         locks=(f"node:{on}",),
-        gates=(gate,),
+        gates=(gate, room) if "unasked" in facts else (gate,),
         groups=(Group("pause", (pause,)), Group("fix", repairs)),
     )
 

@@ -1,0 +1,77 @@
+"""The window that asks an approver how they know what no source answered: one input for each, or one for very many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.api.plan import OpenQuestion, Plan
+from bot.formatting import plural
+from bot.slack.outbound import limits
+from bot.slack.outbound.message import Block, View, escape, escape_control, truncate
+from bot.slack.render.blocks import sections
+from bot.slack.render.reason_modal import CALLBACK
+from bot.slack.render.ticket_buttons import ANSWER
+from bot.tickets.answers import LONGEST_ANSWER, ONE_BY_ONE, question_line
+
+ANSWERED = "answer-"  # block_id and action_id of an input, then its number from 0
+_LABEL = 300  # what still reads as a label on a phone; the whole name stands in the plan
+_HINT = 600
+_LISTED = 9_000  # characters of a list of names
+
+
+def answer_view(ticket: str, plan: Plan) -> View:
+    """The window for *Approve With 1 Unknown…*."""
+    questions = plan.open_questions
+    says = (
+        f"*{escape(plural(len(questions), 'thing'))} that this plan needs to know got no answer.* Say how you know it:"
+        " your words are signed with the approval, and stand in the history as yours. If you don't know, go back."
+    )
+    many = len(questions) > ONE_BY_ONE
+    inputs = (
+        [_input(0, f"How do you know all {len(questions):,} of them?", "")] if many else _one_by_one(plan, questions)
+    )
+    return {
+        "type": "modal",
+        "callback_id": f"{CALLBACK}:{ANSWER}",
+        "private_metadata": ticket,
+        "title": _plain(f"Approve {ticket}"[: limits.VIEW_TITLE]),
+        "submit": _plain("Approve and Start"),
+        "close": _plain("Back"),
+        "blocks": [*sections(says), *(_list(questions) if many else ()), *inputs],
+    }
+
+
+def _one_by_one(plan: Plan, questions: Sequence[OpenQuestion]) -> list[Block]:
+    return [_input(number, one.what, _hint(plan, one)) for number, one in enumerate(questions)]
+
+
+def _hint(plan: Plan, question: OpenQuestion) -> str:
+    """Who did not answer, what would make it known, and what it is needed for."""
+    needed = [gate.description for gate in plan.open_gates if question.what in {one.what for one in gate.questions}]
+    rest = question_line(question).removeprefix(f"{question.what}: ")
+    return f"{rest[:1].upper()}{rest[1:]} Needed: {'; '.join(needed)}."
+
+
+def _list(questions: Sequence[OpenQuestion]) -> tuple[Block, ...]:
+    lines = "\n".join(f"• {escape(question_line(one))}" for one in questions)
+    return sections(truncate(lines, _LISTED))
+
+
+def _input(number: int, label: str, hint: str) -> Block:
+    name = f"{ANSWERED}{number}"
+    made: Block = {
+        "type": "input",
+        "block_id": name,
+        "label": _plain(truncate(escape_control(label), _LABEL)),
+        "element": {
+            "type": "plain_text_input",
+            "action_id": name,
+            "multiline": True,
+            "max_length": LONGEST_ANSWER,
+        },
+    }
+    return {**made, "hint": _plain(truncate(escape_control(hint), _HINT))} if hint else made
+
+
+def _plain(text: str) -> Block:
+    return {"type": "plain_text", "text": text, "emoji": False}

@@ -1,0 +1,235 @@
+"""What an approver answered stands for what was missing then, by name, and for nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from scripted_world import APPROVER, BOTH, OPERATOR, OTHER, person, reset_plan
+
+from bot.api.command import Role
+from bot.api.plan import Gate, GateOutcome, OpenQuestion
+from bot.dispatch.pipeline import AnsweredRequest, Request
+from bot.errors import PermissionDenied, Unanswered, UnreadableEntry
+from bot.ledger.entries import Voided
+from bot.tickets.plan_digest import digest, digest_as_approved
+from bot.tickets.planner import Planner
+from bot.tickets.proposal import proposal_from
+
+ROOM, BACKUP = "Every guest has room", "No backup runs"
+CRM, SQL = "free space of crm-03", "free space of sql-07"
+SAID = ("I looked in the guest, 40 GB free", "sql-07 is switched off")
+
+
+def gate(says=ROOM, *names, outcome=GateOutcome.NOT_KNOWN, **more):
+    return Gate(says, outcome, "measured", unknowns=tuple(OpenQuestion(name, "timed out") for name in names), **more)
+
+
+PASSED, BLOCKED = gate(outcome=GateOutcome.PASSED), gate(outcome=GateOutcome.BLOCKED)
+
+
+class Gates:
+    """The gates that the next look finds; the rest of the plan stays."""
+
+    def __init__(self, bench, *gates):
+        self.now = gates
+        for name in ("reset", "tweak"):
+            bench.plans[name] = self.plan
+
+    def plan(self, on, _facts):
+        return replace(reset_plan(on, {"broken": "yes", "locked": "no"}), gates=self.now)
+
+
+async def answered(bench, *said, line="/reset hv03"):
+    ticket = (await bench.propose(line)).ticket
+    bench.decisions.approve(bench.press(APPROVER, ticket), said)
+    return ticket
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        (gate(ROOM, CRM), gate(BACKUP, outcome=GateOutcome.BLOCKED)),
+        (gate(ROOM, CRM), gate(BACKUP, "locks of prod", answerable=False)),
+    ],
+)
+async def test_an_unknown_beside_a_gate_that_holds_makes_no_ticket(bench, held):
+    Gates(bench, *held)
+    found = await bench.propose()
+    assert isinstance(found, AnsweredRequest)
+    assert [one.status for one in found.report.findings] == ["HELD", "HELD"]
+    assert ("Not known", f"{CRM}: no answer (timed out).") in found.report.findings[0].lines
+
+
+async def test_unknowns_that_the_settings_refuse_make_no_ticket(bench):
+    Gates(bench, gate(ROOM, CRM))
+    bench.proposals._planner = Planner(
+        bench.pipeline.registry, bench.planner._inventory, bench.ledger, look=bench.look, version="test",
+        clock=bench.clock, unknown="refuse",
+    )  # fmt: skip
+    found = await bench.propose()
+    assert isinstance(found, AnsweredRequest)
+    assert found.report.title == "No plan yet for hv03: measured"
+
+
+async def test_a_gate_that_names_nothing_is_one_question(bench):
+    Gates(bench, gate())
+    ticket = (await bench.propose()).ticket
+    assert bench.ledger.ticket(ticket).questions == (ROOM,)
+
+
+async def test_two_gates_that_miss_the_same_fact_ask_once(bench):
+    Gates(bench, gate(ROOM, CRM), gate(BACKUP, CRM, SQL))
+    ticket = (await bench.propose()).ticket
+    assert bench.ledger.ticket(ticket).questions == (CRM, SQL)
+
+
+async def test_nobody_confirms_an_unknown_alone(bench):
+    Gates(bench, gate(ROOM, CRM))
+    proposed = await bench.propose("/tweak hv03", BOTH)
+    assert (proposed.proposal.made.risk, proposed.proposal.policy) == ("low", "approval")
+    with pytest.raises(PermissionDenied, match="you asked"):
+        bench.decisions.approve(bench.press(BOTH, proposed.ticket), SAID[:1])
+    other_team = replace(BOTH, id="T2/U7")
+    with pytest.raises(PermissionDenied, match="you asked"):
+        bench.decisions.approve(bench.press(other_team, proposed.ticket), SAID[:1])
+    with pytest.raises(PermissionDenied, match="approver"):
+        bench.decisions.approve(bench.press(person(9, Role.OPERATOR), proposed.ticket), SAID[:1])
+    bench.decisions.approve(bench.press(OTHER, proposed.ticket), SAID[:1])
+
+
+@pytest.mark.parametrize("said", [(), SAID[:1], (*SAID, "more"), ("", ""), (SAID[0], " ")])
+async def test_an_approval_answers_all_of_them(bench, said):
+    Gates(bench, gate(ROOM, CRM, SQL))
+    ticket = (await bench.propose()).ticket
+    with pytest.raises(Unanswered, match="2 unknowns must be answered"):
+        bench.decisions.approve(bench.press(APPROVER, ticket), said)
+    assert bench.kinds(ticket) == ["proposed", "refused"]
+
+
+async def test_the_terminal_says_who_decides_and_what_they_answer(bench):
+    Gates(bench, gate(ROOM, CRM))
+    shown = await bench.proposals.preview(Request(OPERATOR, "/tweak hv03", "terminal", "host"))
+    assert shown.decides.startswith("Decision: risk low: somebody else than who asks, of the role approver on prod, ")
+    assert shown.decides.endswith(" They have to answer 1 unknown, and say how they know.")
+    assert [one.status for one in shown.answered.report.findings] == ["NOT KNOWN"]
+
+
+STILL_HOLDS = {
+    "the same": (gate(ROOM, CRM, SQL),),
+    "the same, in another order": (gate(ROOM, SQL, CRM),),
+    "one of them is known by now": (gate(ROOM, SQL),),
+    "all of it is known, and so": (PASSED,),
+}
+HOLDS_NO_MORE = {
+    "known, and not so": ((BLOCKED,), f"what was not known is known now, and is not so: {ROOM} (measured)"),
+    "a new one": (
+        (gate(ROOM, CRM, SQL, "free space of x"),),
+        "something is not known now that nobody answered for: free space of x",
+    ),
+    "another one": (
+        (gate(ROOM, "free space of x"),),
+        "something is not known now that nobody answered for: free space of x",
+    ),
+    "not told what any more": ((gate(),), f"something is not known now that nobody answered for: {ROOM}"),
+    "no answer counts any more": ((gate(ROOM, CRM, answerable=False),), f"not so any more: {ROOM} (measured)"),
+    "it takes time now": (
+        (gate(ROOM, outcome=GateOutcome.BLOCKED, passes_at="2026-03-02T14:01:00Z"),),
+        "the plan made afresh is not the one that was approved",
+    ),
+    "the same name, missed by another gate": (
+        (gate(ROOM, CRM, SQL), gate(BACKUP, CRM)),
+        f"not so any more: {BACKUP} (measured)",
+    ),
+    "a gate is gone": ((), "the plan made afresh is not the one that was approved"),
+}
+
+
+@pytest.mark.parametrize("case", STILL_HOLDS)
+async def test_before_the_start_less_may_be_missing(bench, case):
+    gates = Gates(bench, gate(ROOM, CRM, SQL))
+    ticket = await answered(bench, *SAID)
+    gates.now = STILL_HOLDS[case]
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+
+
+@pytest.mark.parametrize("case", HOLDS_NO_MORE)
+async def test_before_the_start_nothing_else_may_be(bench, world, case):
+    gates = Gates(bench, gate(ROOM, CRM, SQL))
+    ticket = await answered(bench, *SAID)
+    gates.now, why = HOLDS_NO_MORE[case]
+    await bench.runs()
+    voided = next(one for one in bench.ledger.story(ticket) if one.kind == "voided")
+    assert voided.reason == why
+    assert voided.read(Voided).difference
+    assert world.order == []
+
+
+async def test_what_replaces_it_asks_for_the_new_unknown_too(bench):
+    gates = Gates(bench, gate(ROOM, CRM))
+    await answered(bench, SAID[0])
+    gates.now = (gate(ROOM, CRM, SQL),)
+    await bench.runs()
+    assert bench.ledger.ticket("T-2").questions == (CRM, SQL)
+
+
+@pytest.mark.parametrize("case", STILL_HOLDS)
+async def test_between_the_groups_less_may_be_missing(bench, world, case):
+    gates = Gates(bench, gate(ROOM, CRM, SQL))
+    world.hooks[1] = lambda: setattr(gates, "now", STILL_HOLDS[case])
+    ticket = await answered(bench, *SAID)
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+
+
+@pytest.mark.parametrize("case", ["known, and not so", "a new one", "no answer counts any more"])
+async def test_between_the_groups_nothing_else_may_be(bench, world, case):
+    gates = Gates(bench, gate(ROOM, CRM, SQL))
+    world.hooks[1] = lambda: setattr(gates, "now", HOLDS_NO_MORE[case][0])
+    ticket = await answered(bench, *SAID)
+    await bench.runs()
+    voided = next(one for one in bench.ledger.story(ticket) if one.kind == "voided")
+    assert voided.reason == HOLDS_NO_MORE[case][1]
+    assert len(world.order) == 1
+
+
+def test_a_digest_covers_exactly_the_names_that_were_answered():
+    approved = replace(reset_plan("hv03", {"broken": "yes", "locked": "no"}), gates=(gate(ROOM, CRM, SQL),))
+    signed = digest(approved, "high", "1")
+
+    def same(gates, names):
+        return digest_as_approved(replace(approved, gates=gates), approved, names, "high", "1") == signed
+
+    for gates in STILL_HOLDS.values():
+        assert same(gates, {CRM, SQL})
+        assert same(gates, {CRM}) is (gates == approved.gates), "not all was answered: nothing is looked past"
+    for gates, _ in HOLDS_NO_MORE.values():
+        assert not same(gates, {CRM, SQL, "free space of x", ROOM})
+
+
+@pytest.mark.parametrize(
+    ("now", "ends"),
+    [
+        (gate(ROOM, SQL, blocks=False), "done"),
+        (gate(outcome=GateOutcome.PASSED, blocks=False), "done"),
+        (gate(outcome=GateOutcome.BLOCKED, blocks=False), "voided"),
+        (gate(ROOM, CRM), "voided"),
+    ],
+)
+async def test_a_warning_asks_nobody_and_may_miss_something_else_by_then(bench, now, ends):
+    gates = Gates(bench, gate(ROOM, CRM, blocks=False))
+    ticket = await answered(bench)
+    gates.now = (now,)
+    await bench.runs()
+    assert ends in bench.kinds(ticket)
+
+
+async def test_an_entry_that_hides_what_its_plan_leaves_open_cannot_be_read(bench):
+    Gates(bench, gate(ROOM, CRM))
+    await bench.propose()
+    entry = bench.ledger.story("T-1")[0]
+    for other in ({"open_questions": ()}, {"open_questions": (CRM, SQL)}, {"policy": "confirm"}):
+        forged = replace(entry, fields={**entry.fields, **other})
+        with pytest.raises(UnreadableEntry, match="leaves open"):
+            proposal_from(forged)
