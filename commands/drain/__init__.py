@@ -2,6 +2,7 @@
 
 facts     what is asked before a drain
 gates     what must hold before it
+effects   which gates every command asks that empties a node, or fills one
 steps     pausing, draining, resuming
 blockers  why a node will not drain: locked guests, and the writer behind them
 """

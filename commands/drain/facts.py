@@ -1,4 +1,4 @@
-"""Everything that is asked before a node is drained: one round to the cluster, one to the nodes and about the node's resources.
+"""Everything that is asked before a node is drained or resumed: one round to the cluster, one to the nodes.
 
 VMM's jobs are asked for where the inventory names a VMM server that manages the cluster.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot.api.arguments import Target
 from bot.api.facts import Unknown, value_of, values_of
@@ -27,7 +27,8 @@ from commands.sources.cluster import (
     with_vm_ids,
 )
 from commands.sources.guests import Guest, virtual_machines
-from commands.sources.nodes import NodeState, node_states, quorum_witness
+from commands.sources.nodes import ClusterNodeState, NodeState, node_states, quorum_witness
+from commands.sources.services import HYPER_V_SERVICE, service_state
 from commands.sources.vmm import find_running_jobs
 
 _UNDER_WAY = (2, 3, 4, 5, 6)  # JobState: new, starting, running, suspended, shutting down [doc]
@@ -102,6 +103,73 @@ class DrainFacts:
         return tuple(one.name for one in every if one.is_guest and one.owner.casefold() == self.node.casefold())
 
 
+@dataclass(frozen=True, slots=True)
+class ResumeFacts:
+    """What was found out about a paused node that is to take guests again.
+
+    Attributes:
+        node: as the cluster writes it.
+        cluster: roles, resources, shared volumes.
+        updating: node that is up, or this one -> whether it tells of a run of Cluster-Aware Updating.
+        vmm_jobs: as of `DrainFacts`.
+        vmms: how Hyper-V's management service is on the node; "" where it has none.
+        unfound: why nothing else is known; None where it is.
+    """
+
+    node: str
+    build: int | None
+    cluster: Cluster
+    nodes: tuple[NodeState, ...] | Unknown = ()
+    updating: Mapping[str, bool | Unknown] = field(default_factory=dict)
+    vmm_jobs: Mapping[str, int | Unknown | None] = field(default_factory=dict)
+    vmms: str | Unknown = ""
+    unfound: Unknown | None = None
+
+    @property
+    def is_2008(self) -> bool:
+        """Whether it is of the generation of which nothing tells whether guests come back."""
+        return self.build is not None and self.build < BUILD_2012
+
+    @property
+    def state(self) -> NodeState | None:
+        """The node itself; None where the cluster did not tell of it."""
+        every = () if isinstance(self.nodes, Unknown) else self.nodes
+        return next((one for one in every if one.name.casefold() == self.node.casefold()), None)
+
+
+async def find_resume_facts(target: Target, ask: QueryClient) -> ResumeFacts:
+    """Ask the cluster, then the nodes that are up and the node itself. The target is a node of a cluster."""
+    on = target.cluster
+    cluster, nodes = await asyncio.gather(look_at_cluster(on, ask), ask.query(node_states(on)))
+    if isinstance(cluster.nodes, Unknown):
+        return ResumeFacts(target.name, None, cluster, unfound=cluster.nodes)
+    node = next((one for one in cluster.nodes if one.name.casefold() == target.name.casefold()), None)
+    if node is None:
+        gone = Unknown(target.name, "absent", f"{on} has no node of that name.")
+        return ResumeFacts(target.name, None, cluster, unfound=gone)
+    found = ResumeFacts(node.name, node.build, cluster, value_of(nodes))
+    if node.is_2008 or found.state is None or found.state.state != ClusterNodeState.PAUSED:
+        return found
+    updating, jobs, vmms = await asyncio.gather(
+        _updating(node.name, found.nodes, ask),
+        _vmm_jobs(target, ask),
+        ask.query(service_state(node.name, HYPER_V_SERVICE)),
+    )
+    return replace(found, updating=updating, vmm_jobs=jobs, vmms=value_of(vmms))
+
+
+async def _updating(node: str, nodes: tuple[NodeState, ...] | Unknown, ask: QueryClient) -> dict[str, bool | Unknown]:
+    """Whether the node, or another one that is up, tells of a run of Cluster-Aware Updating."""
+    up = () if isinstance(nodes, Unknown) else tuple(one.name for one in nodes if one.is_up and one.name != node)
+    return values_of(await ask.query_many({name: update_run(name) for name in (*up, node)}))
+
+
+async def _vmm_jobs(target: Target, ask: QueryClient) -> dict[str, int | Unknown | None]:
+    """How many jobs run in each VMM server that manages the cluster."""
+    jobs = await asyncio.gather(*(find_running_jobs(server, ask) for server in target.managers))
+    return dict(zip(target.managers, jobs, strict=True))
+
+
 async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
     """Ask everything, in two rounds. The target is a node of a cluster."""
     on = target.cluster
@@ -125,10 +193,7 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
         ask.query_many({name: free_memory(name) for name in up}),
         ask.query(storage_jobs(node)),
         _threshold_of_hive(node, value_of(threshold), ask),
-        asyncio.gather(
-            ask.query_many({name: update_run(name) for name in (*up, node.name)}),
-            asyncio.gather(*(find_running_jobs(server, ask) for server in target.managers)),
-        ),
+        asyncio.gather(_updating(node.name, value_of(nodes), ask), _vmm_jobs(target, ask)),
     )
     return DrainFacts(
         node=node.name,
@@ -142,8 +207,8 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
         memory=value_of(memory),
         free=values_of(free),
         repairs=value_of(repairs),
-        updating=values_of(updating),
-        vmm_jobs=dict(zip(target.managers, jobs, strict=True)),
+        updating=updating,
+        vmm_jobs=jobs,
     )
 
 

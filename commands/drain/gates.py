@@ -11,47 +11,18 @@ from dataclasses import replace
 
 from bot.api.facts import Unknown
 from bot.api.plan import Gate, GateOutcome
-from commands.drain.facts import DrainFacts
 from commands.formatting import format_size, join_names, pluralize
 from commands.sources.backup_state import backup_state
 from commands.sources.capacity import Need, without_room
 from commands.sources.cluster import Cluster, Group, Resource, SharedVolume
 from commands.sources.guests import Guest, Power
 from commands.sources.nodes import ClusterNodeState, Drain, NodeState, votes_without
+from commands.sources.services import HYPER_V_SERVICE, RUNNING
 from commands.vmm.gates import no_vmm_job
 from commands.vss.suspects import locks_on
 
 _REDIRECTED = 1  # FaultState of a shared volume: slower, but it works [doc]
 _FAULTS = {1: "redirected access", 2: "no access", 4: "in maintenance"}
-
-
-def drain_gates(facts: DrainFacts, *, is_up: bool = True) -> tuple[Gate, ...]:
-    """Every gate of a drain.
-
-    Args:
-        facts: of the node.
-        is_up: False where the node is drained already, and only goes on from there.
-    """
-    node, nodes, guests, cluster = facts.node, facts.nodes, facts.guests, facts.cluster
-    others = nodes if isinstance(nodes, Unknown) else facts.others
-    resources = cluster.resources if isinstance(cluster.resources, Unknown) else facts.resources
-    free = nodes if isinstance(nodes, Unknown) else facts.free  # of the nodes that are up, which nobody told then
-    clustered = _clustered_guests(guests, cluster.resources)
-    return (
-        *((node_is_up(node, facts.state, nodes),) if is_up else ()),
-        other_nodes_work(cluster.name, others),
-        quorum_holds(node, nodes, facts.witness),
-        memory_suffices(node, clustered, facts.memory, free, _owners_of_guests(resources, facts.owners)),
-        no_locks(node, guests, cluster),
-        no_backup(node, guests, cluster),
-        volumes_are_sound(cluster.name, cluster.volumes),
-        no_storage_repair(facts.repairs),
-        guests_may_move(node, others, resources, facts.owners, facts.roles),
-        guests_move_live(node, cluster.groups, guests, facts.threshold),
-        guests_are_clustered(node, guests, clustered),
-        no_cluster_aware_updating(cluster.name, facts.updating),
-        *_vmm_jobs(facts.vmm_jobs),
-    )
 
 
 def no_locks(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster) -> Gate:
@@ -70,6 +41,60 @@ def no_backup(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster) ->
     says = f"No backup runs on {node} or on a shared volume"
     backup = backup_state(guests, cluster)
     return Gate(says, outcome=GateOutcome.of(None if backup.runs is None else not backup.runs), measured=backup.detail)
+
+
+def node_is_paused(node: str, state: NodeState | None, nodes: Sequence[NodeState] | Unknown) -> Gate:
+    """Only a paused node can be resumed."""
+    says = f"{node} is paused"
+    if state is None:
+        return _unknown(says, nodes)
+    paused = state.state == ClusterNodeState.PAUSED
+    return Gate(says, GateOutcome.of(paused if state.is_known else None), "" if paused else f"{node} is {state.word}")
+
+
+def drain_has_ended(node: str, state: NodeState | None, nodes: Sequence[NodeState] | Unknown) -> Gate:
+    """Resuming ends a drain half-way, which somebody may want: it only warns."""
+    says = f"No drain of {node} is under way"
+    if state is None:
+        return _unknown(says, nodes, blocks=False)
+    if state.drain not in list(Drain):
+        told = "NodeDrainStatus is not told" if state.drain is None else f"NodeDrainStatus is {state.drain}"
+        return _unknown(says, Unknown(node, "bad reply", told), blocks=False)
+    under_way = state.drain == Drain.UNDER_WAY
+    return Gate(
+        says, GateOutcome.of(not under_way), "resuming ends the drain half-way" if under_way else "", blocks=False
+    )
+
+
+def hyper_v_answers(node: str, vmms: str | Unknown) -> Gate:
+    """Guests cannot move to a node whose Hyper-V management service does not run: Hyper-V's provider lives in it [doc].
+
+    Args:
+        node: that takes the guests.
+        vmms: the service's state there, "" where it has none.
+    """
+    says = f"The service {HYPER_V_SERVICE} runs on {node}"
+    if isinstance(vmms, Unknown):
+        return _unknown(says, vmms)
+    return Gate(says, GateOutcome.of(vmms == RUNNING), vmms or "there is no such service")
+
+
+def others_are_free(node: str, cluster: Cluster) -> Gate:
+    """A locked guest stays where it is. Which guests would come back the cluster does not tell, so it only warns."""
+    says = f"No guest on another node of {cluster.name} is locked, and no shared volume is in backup"
+    if (
+        isinstance(cluster.groups, Unknown)
+        or isinstance(cluster.resources, Unknown)
+        or isinstance(cluster.volumes, Unknown)
+    ):
+        return _unknown(says, cluster.groups, cluster.resources, cluster.volumes, blocks=False)
+    away = node.casefold()
+    locked = {one.name for one in cluster.groups if one.locked and one.owner.casefold() != away}
+    locked |= {one.group or one.name for one in cluster.resources if one.locked and one.owner.casefold() != away}
+    backups = [one.name for one in cluster.volumes if one.backing_up]
+    told = [f"locked: {join_names(sorted(locked, key=str.casefold), 6)}"] if locked else []
+    told += [f"in backup: {join_names(backups, 4)}"] if backups else []
+    return Gate(says, GateOutcome.of(not told), "; ".join(told), blocks=False)
 
 
 def _unknown(says: str, *parts: object, blocks: bool = True) -> Gate:
@@ -228,6 +253,19 @@ def guests_move_live(
     return Gate(says, outcome=outcome, measured=told, blocks=False)
 
 
+def node_is_empty(
+    node: str, state: NodeState | None, roles: Sequence[str] | Unknown, guests: Sequence[Guest] | Unknown
+) -> Gate:
+    """Nothing is left on the node, and nothing moves there: what the host itself has may be in no role of the cluster."""
+    says = f"{node} is drained, with no guests on it or moving to it"
+    if state is None or isinstance(roles, Unknown) or isinstance(guests, Unknown):
+        return _unknown(says, roles, guests)
+    count = max(len(guests), len(roles))
+    there = f"{pluralize(count, 'guest')} on it"
+    measured = f"{node} is drained, with {there}" if state.is_drained else f"{node} is not drained: {there}"
+    return Gate(says, GateOutcome.of(state.is_drained and not count), measured)
+
+
 def guests_are_clustered(node: str, guests: Sequence[Guest] | Unknown, clustered: Sequence[Guest] | Unknown) -> Gate:
     """A guest outside of the cluster stays where it is: a warning, since a pause alone does it no harm."""
     says = f"Every guest of {node} is clustered"
@@ -255,13 +293,13 @@ def no_cluster_aware_updating(cluster: str, updating: Mapping[str, bool | Unknow
     return Gate(says, outcome=GateOutcome.PASSED, measured=f"{pluralize(len(updating), 'node')} asked")
 
 
-def _vmm_jobs(vmm_jobs: Mapping[str, int | Unknown | None]) -> Iterator[Gate]:
+def vmm_jobs_end(vmm_jobs: Mapping[str, int | Unknown | None]) -> Iterator[Gate]:
     """What a job of VMM's works on is not told, so it may have nothing to do with this cluster: a person has to see."""
     for server, jobs in vmm_jobs.items():
         yield replace(no_vmm_job(server, jobs), blocks=False)
 
 
-def _clustered_guests(
+def clustered_guests(
     guests: Sequence[Guest] | Unknown, resources: Sequence[Resource] | Unknown
 ) -> tuple[Guest, ...] | Unknown:
     """The node's guests that a role of the cluster holds: by VM id, else by the role's name."""
@@ -274,7 +312,7 @@ def _clustered_guests(
     return tuple(one for one in guests if one.vm_id in ids or one.name.casefold() in names)
 
 
-def _owners_of_guests(
+def owners_of_guests(
     resources: Sequence[Resource] | Unknown, owners: Mapping[str, frozenset[str]] | Unknown
 ) -> dict[str, frozenset[str]]:
     """VM id -> where a guest may run, which is where all of its resources may be; anywhere where it is missing."""

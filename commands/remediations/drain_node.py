@@ -11,8 +11,8 @@ from bot.api.plan import Group, Plan
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.drain.blockers import locked_words, look_behind, node_behind, reasons, release_remedies
+from commands.drain.effects import NODE_LOSES_GUESTS
 from commands.drain.facts import DrainFacts, find_drain_facts
-from commands.drain.gates import drain_gates
 from commands.drain.steps import drain_step
 from commands.formatting import join_names, pluralize, sentences
 from commands.no_plan import blocking_reason, cluster_lock, held, no_plan
@@ -58,7 +58,7 @@ def plan(args: Args, facts: Facts) -> Plan:
         return no_plan(refusal)
     if done := _done_already(drain):
         return no_plan(done, remedies=(Remedy("Resume Node…", f"/resume-node {drain.node}"),))
-    gates = drain_gates(drain)
+    gates = NODE_LOSES_GUESTS.judge(drain)
     if held(gates):
         return _held(facts, drain)
     step = drain_step(drain.cluster.name, drain.node)
@@ -102,7 +102,7 @@ def _done_already(drain: DrainFacts) -> str:
 
 def _held(facts: Facts, drain: DrainFacts) -> Plan:
     """No plan, and what holds it: for locked guests the writer and the guests behind it."""
-    gates = drain_gates(drain)
+    gates = NODE_LOSES_GUESTS.judge(drain)
     node = node_behind(facts.behind)
     behind = tuple(reasons(node, facts.behind)) if node and facts.behind else ()
     locked = locked_words(drain)

@@ -12,8 +12,9 @@ from bot.api.plan import Gate, Group, Plan
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.drain.blockers import locked_words, reasons, release_remedies
+from commands.drain.effects import NODE_LOSES_GUESTS, NODE_TAKES_GUESTS, resume_facts, together
 from commands.drain.facts import DrainFacts
-from commands.drain.gates import drain_gates, no_backup, no_locks
+from commands.drain.gates import no_locks
 from commands.formatting import join_names, pluralize, sentences
 from commands.guest_space.facts import answered_guests, short_of_space
 from commands.no_plan import cluster_lock, no_plan, or_no_plan
@@ -26,6 +27,7 @@ from commands.sources.vss_writers import no_error_text
 from commands.vss.evidence import log_line
 from commands.vss.node_verdict import NodeVerdict
 from commands.vss.writer_verdict import WriterStatus, WriterVerdict
+from commands.writer_reset.effects import HYPER_V_STOPS, StopFacts
 from commands.writer_reset.facts import ResetFacts, find_reset_facts
 from commands.writer_reset.gates import backup_ended, gate_stuck_twice, has_room, no_backup_job, readable
 from commands.writer_reset.steps import hyper_v_steps, reset_steps
@@ -123,7 +125,6 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
     if refusal := _too_early(node, one):
         return refusal
     drained = drain.state is not None and drain.state.is_drained and not drain.roles
-    before = _is_free(drain) if drained else drain_gates(drain)
     steps = hyper_v_steps(drain.cluster.name, node.name, one.writer, _no_error(node), drain=not drained)
     moves = f"{_guests(drain)} live-migrate off {node.name} and back."
     stays = f"{node.name} is drained already; it takes guests again afterwards."
@@ -132,12 +133,10 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
         impact=f"{stays if drained else moves} While vmms restarts nobody can manage Hyper-V on {node.name}.",
         rollback=f"Start vmms if it is stopped, then resume {node.name}.",
         locks=(cluster_lock(args.node),),
-        gates=(
-            *gate_stuck_twice(one, facts.writers.now),
-            _no_job(args, facts),
-            readable(node),
-            has_room(facts.space),
-            *before,
+        gates=together(
+            gate_stuck_twice(one, facts.writers.now),
+            (_no_job(args, facts), readable(node), has_room(facts.space)),
+            _effects(args, facts, drain, drained=drained),
         ),
         groups=(Group("reset", steps),),
         evidence=tuple(said for said in (log_line(node, facts.writers.now),) if said),
@@ -149,10 +148,15 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
     return or_no_plan(args.node.name, whole)
 
 
-def _is_free(drain: DrainFacts) -> tuple[Gate, ...]:
-    """What still has to be so on a node that is drained already."""
-    of = (drain.node, drain.guests, drain.cluster)
-    return no_locks(*of), no_backup(*of)
+def _effects(args: Args, facts: ResetFacts, drain: DrainFacts, *, drained: bool) -> tuple[Gate, ...]:
+    """The node loses its guests, Hyper-V's service stops, and the node takes guests again; each gate once."""
+    stops = StopFacts(args.node.name, drain, facts.own_jobs(args.node), facts.writers.now)
+    own = () if drained else ("node's state",)  # our own first step brings it about
+    return together(
+        () if drained else NODE_LOSES_GUESTS.judge(drain),
+        HYPER_V_STOPS.judge(stops, without=own),
+        NODE_TAKES_GUESTS.judge(resume_facts(drain), without=("node's state", "drain under way", "Hyper-V")),
+    )
 
 
 def _jobs(args: Args, facts: ResetFacts) -> tuple[BackupJob, ...]:

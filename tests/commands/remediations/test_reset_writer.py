@@ -118,7 +118,7 @@ async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
         Gate("The language in which hv03 tells of errors is known", outcome=GateOutcome.PASSED, measured="“No error”"),
         Gate("No guest that answered is short of space", outcome=GateOutcome.PASSED, measured="3 guests answered"),
     )
-    assert len(plan.gates) == 4 + 12
+    assert len(plan.gates) == 4 + 13
     assert [gate.description for gate in plan.gates if not gate.passed] == []
     assert planned.ask.rounds <= 4
     assert COMMAND.risk is Risk.HIGH
@@ -311,6 +311,24 @@ async def test_a_node_that_is_drained_already_is_not_drained_again(planned, make
     plan = await planned(COMMAND, script)
     assert plan.groups == (Group("reset", (*restart("hv03", "vmms", ID, HYPER_V, EMPTY), resume_step("prod", "hv03"))),)
     assert plan.impact.startswith("hv03 is drained already; it takes guests again afterwards.")
+
+
+async def test_a_node_that_is_drained_already_waits_for_a_run_of_updates_and_for_the_last_guest(planned, make):
+    """The service is stopped and the node resumed, whoever has drained it: their gates are asked all the same."""
+    drained = {
+        "MSCluster_Node": [make.node_row("hv01"), make.node_row("hv02"), make.node_row("hv03", state=2, drain=2)],
+        "MSCluster_ResourceGroup": make.role_rows(owner="hv01"),
+        "MSCluster_Resource": make.resource_rows(owner="hv01"),
+    }
+    own = stuck(make, Msvm_ComputerSystem=make.guest_rows(count=1))
+    plan = await planned(
+        COMMAND,
+        make.resettable(hv03=own, hv02={"MSFT_CAURun": [{"OrchestratorGuid": "5b1c"}]}, prod=drained),
+    )
+    assert [gate.description for gate in plan.blocking_gates] == [
+        "hv03 is drained, with no guests on it or moving to it",
+        "No run of Cluster-Aware Updating works on prod",
+    ]
 
 
 @pytest.mark.parametrize(
