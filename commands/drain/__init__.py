@@ -1,6 +1,7 @@
 """Draining a node.
 
 facts     what is asked before a drain
+roles     what else a node owns, and what a drain does to it
 gates     what must hold before it
 effects   which gates every command asks that empties a node, or fills one
 steps     pausing, draining, resuming

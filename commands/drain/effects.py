@@ -68,9 +68,20 @@ NODE_LOSES_GUESTS: Effect[DrainFacts] = Effect(
                 of.roles,
             ),
         ),
-        "way of moving": lambda of: (gates.guests_move_live(of.node, of.cluster.groups, of.guests, of.threshold),),
+        "other roles": lambda of: (
+            gates.roles_may_move(
+                of.node,
+                of.nodes if isinstance(of.nodes, Unknown) else of.others,
+                of.other_roles,
+                of.others_held,
+                of.others_owners,
+            ),
+        ),
+        "way of moving": lambda of: (
+            gates.guests_move_live(of.node, of.cluster.groups, _resources(of), of.guests, of.threshold),
+        ),
         "clustered": lambda of: (
-            gates.guests_are_clustered(of.node, of.guests, gates.clustered_guests(of.guests, of.cluster.resources)),
+            gates.guests_are_clustered(of.node, of.guests, gates.clustered_guests(of.guests, _resources(of))),
         ),
         "updating": lambda of: (gates.no_cluster_aware_updating(of.cluster.name, of.updating),),
         "VMM jobs": lambda of: gates.vmm_jobs_end(of.vmm_jobs),
@@ -105,6 +116,6 @@ def _resources(of: DrainFacts) -> tuple[Resource, ...] | Unknown:
 
 def _memory(of: DrainFacts) -> Gate:
     free = of.nodes if isinstance(of.nodes, Unknown) else of.free  # of the nodes that are up, which nobody told then
-    clustered = gates.clustered_guests(of.guests, of.cluster.resources)
+    clustered = gates.clustered_guests(of.guests, _resources(of))
     owners = gates.owners_of_guests(_resources(of), of.owners)
     return gates.memory_suffices(of.node, clustered, of.memory, free, owners)

@@ -15,6 +15,7 @@ from bot.api.queries import Wql
 from bot.api.query_client import QueryClient
 from bot.api.rows import Rows, get_int, get_str
 from bot.api.sources import Source
+from commands.drain.roles import OtherRole, other_roles
 from commands.sources import placement
 from commands.sources.capacity import free_memory, memory_use
 from commands.sources.cluster import (
@@ -22,7 +23,9 @@ from commands.sources.cluster import (
     Cluster,
     Node,
     Resource,
+    RoleResource,
     look_at_cluster,
+    role_resources,
     update_run,
     with_vm_ids,
 )
@@ -52,6 +55,8 @@ class DrainFacts:
         repairs: storage jobs under way, by name.
         updating: node that is up -> whether it tells of a run of Cluster-Aware Updating.
         vmm_jobs: VMM server that manages the cluster -> how many of its jobs run, None where it does not tell.
+        others_held: the resources of the node's other roles; asked only where it has any.
+        others_owners: as `owners`, of these.
         unfound: why nothing else is known; None where it is.
     """
 
@@ -68,6 +73,8 @@ class DrainFacts:
     repairs: tuple[str, ...] | Unknown = ()
     updating: Mapping[str, bool | Unknown] = field(default_factory=dict)
     vmm_jobs: Mapping[str, int | Unknown | None] = field(default_factory=dict)
+    others_held: tuple[RoleResource, ...] | Unknown = ()
+    others_owners: Mapping[str, frozenset[str]] | Unknown = field(default_factory=dict)
     unfound: Unknown | None = None
 
     @property
@@ -101,6 +108,11 @@ class DrainFacts:
         """The virtual machines' roles that the node owns."""
         every = () if isinstance(self.cluster.groups, Unknown) else self.cluster.groups
         return tuple(one.name for one in every if one.is_guest and one.owner.casefold() == self.node.casefold())
+
+    @property
+    def other_roles(self) -> tuple[OtherRole, ...] | Unknown:
+        """What else the node owns, and a drain moves."""
+        return other_roles(self.cluster.groups, self.node, self.others_held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +199,8 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
     if node.is_2008:
         return DrainFacts(node.name, node.build, cluster)
     up = [] if isinstance(nodes, Unknown) else [one.name for one in nodes.value if one.is_up and one.name != node.name]
-    (known, owners), (guests, memory), free, repairs, hive, (updating, jobs) = await asyncio.gather(
-        asyncio.gather(with_vm_ids(cluster, ask, node.name), _owners(cluster, node, ask)),
+    (known, owners, held), (guests, memory), free, repairs, hive, (updating, jobs) = await asyncio.gather(
+        asyncio.gather(with_vm_ids(cluster, ask, node.name), _owners(cluster, node, ask), _held(cluster, node, ask)),
         asyncio.gather(ask.query(virtual_machines(node)), ask.query(memory_use(node))),
         ask.query_many({name: free_memory(name) for name in up}),
         ask.query(storage_jobs(node)),
@@ -209,7 +221,22 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
         repairs=value_of(repairs),
         updating=updating,
         vmm_jobs=jobs,
+        others_held=held[0],
+        others_owners=held[1],
     )
+
+
+async def _held(
+    cluster: Cluster, node: Node, ask: QueryClient
+) -> tuple[tuple[RoleResource, ...] | Unknown, placement.Owners | Unknown]:
+    """The resources of the node's other roles, and where they may be; nothing is asked where it has none."""
+    roles = other_roles(cluster.groups, node.name, ())
+    if isinstance(roles, Unknown) or all(one.is_shared_volume for one in roles):
+        return (), {}
+    held = value_of(await ask.query(role_resources(cluster.name, node.name)))
+    if isinstance(held, Unknown):
+        return held, held
+    return held, await placement.find_possible_owners(cluster.name, [one.name for one in held], ask)
 
 
 async def _owners(cluster: Cluster, node: Node, ask: QueryClient) -> placement.Owners | Unknown:

@@ -11,10 +11,11 @@ from dataclasses import replace
 
 from bot.api.facts import Unknown
 from bot.api.plan import Gate, GateOutcome
+from commands.drain.roles import OtherRole, bound_roles, role_names
 from commands.formatting import format_size, join_names, pluralize
 from commands.sources.backup_state import backup_state
 from commands.sources.capacity import Need, without_room
-from commands.sources.cluster import Cluster, Group, Resource, SharedVolume
+from commands.sources.cluster import Cluster, Group, Resource, RoleResource, SharedVolume
 from commands.sources.guests import Guest, Power
 from commands.sources.nodes import ClusterNodeState, Drain, NodeState, votes_without
 from commands.sources.services import HYPER_V_SERVICE, RUNNING
@@ -225,23 +226,66 @@ def guests_may_move(
     return Gate(says, outcome=GateOutcome.of(not bound), measured=told)
 
 
+def roles_may_move(
+    node: str,
+    others: Sequence[NodeState] | Unknown,
+    roles: Sequence[OtherRole] | Unknown,
+    held: Sequence[RoleResource] | Unknown,
+    owners: Mapping[str, frozenset[str]] | Unknown,
+) -> Gate:
+    """Every role that is no virtual machine may run on another node that is up: else it would stay down.
+
+    Args:
+        node: that is emptied.
+        others: all nodes of the cluster but this one.
+        roles: of the node, without virtual machines.
+        held: their resources.
+        owners: resource -> nodes where it may be, in lower case; where it is missing, anywhere.
+    """
+    says = f"Every other role of {node} may run on another node that is up"
+    if any(isinstance(part, Unknown) for part in (roles, held, owners, others)):
+        return _unknown(says, roles, held, owners, others)
+    assert not isinstance(roles, Unknown)
+    assert not isinstance(owners, Unknown)
+    assert not isinstance(others, Unknown)
+    bound = bound_roles(roles, frozenset(one.name.casefold() for one in others if one.is_up), owners)
+    told = f"cannot: {join_names(bound, 6)}" if bound else role_names(roles) or "none"
+    return Gate(says, GateOutcome.of(not bound), told)
+
+
 def guests_move_live(
     node: str,
     roles: Sequence[Group] | Unknown,
+    resources: Sequence[Resource] | Unknown,
     guests: Sequence[Guest] | Unknown,
     threshold: int | Unknown | None,
 ) -> Gate:
-    """Those below the threshold are saved and moved: downtime, which is no reason to refuse."""
+    """Those below the threshold are saved and moved: downtime, which is no reason to refuse.
+
+    A role is its guest's by the VM id of its resources: its name is free text.
+    """
     says = f"Every running guest of {node} moves live"
-    if isinstance(roles, Unknown) or not isinstance(threshold, int) or isinstance(guests, Unknown):
-        return _unknown(says, roles, threshold, guests, blocks=False)
+    if (
+        isinstance(roles, Unknown)
+        or isinstance(resources, Unknown)
+        or not isinstance(threshold, int)
+        or isinstance(guests, Unknown)
+    ):
+        return _unknown(says, roles, resources, threshold, guests, blocks=False)
+    power = {one.vm_id: one.power for one in guests}
+    ids: dict[str, set[str]] = {}
+    for one in resources:
+        ids.setdefault(one.group.casefold(), set()).add(one.vm_id)
     own = [one for one in roles if one.is_guest and one.owner.casefold() == node.casefold()]
-    resting = {one.name.casefold() for one in guests if not one.power.runs and one.power is not Power.UNKNOWN}
-    unclear = {one.name.casefold() for one in guests if one.power is Power.UNKNOWN}
-    awake = [one for one in own if one.name.casefold() not in resting]
-    below = [one for one in awake if one.priority is not None and one.priority < threshold]
-    quick = [one.name for one in below if one.name.casefold() not in unclear]
-    open_ = [one.name for one in awake if one.priority is None or (one in below and one.name not in quick)]
+    quick, open_ = [], []
+    for role in own:
+        does = [power.get(vm_id, Power.UNKNOWN) for vm_id in ids.get(role.name.casefold(), {""})]
+        if all(not one.runs and one is not Power.UNKNOWN for one in does):
+            continue
+        if role.priority is None or (role.priority < threshold and not any(one.runs for one in does)):
+            open_.append(role.name)
+        elif role.priority < threshold:
+            quick.append(role.name)
     told = (
         f"saved and moved, so down for a while: {join_names(quick, 6)}"
         if quick
@@ -302,14 +346,22 @@ def vmm_jobs_end(vmm_jobs: Mapping[str, int | Unknown | None]) -> Iterator[Gate]
 def clustered_guests(
     guests: Sequence[Guest] | Unknown, resources: Sequence[Resource] | Unknown
 ) -> tuple[Guest, ...] | Unknown:
-    """The node's guests that a role of the cluster holds: by VM id, else by the role's name."""
+    """The guests that a role of the cluster holds, by VM id.
+
+    Args:
+        guests: of the node.
+        resources: of virtual machines that the node owns. One that does not tell its machine could be any guest's.
+    """
     if isinstance(guests, Unknown):
         return guests
     if isinstance(resources, Unknown):
         return resources
     ids = {one.vm_id for one in resources if one.vm_id}
-    names = {one.group.casefold() for one in resources if not one.vm_id}
-    return tuple(one for one in guests if one.vm_id in ids or one.name.casefold() in names)
+    nameless = [one.group or one.name for one in resources if not one.vm_id]
+    if nameless and any(one.vm_id not in ids for one in guests):
+        why = f"which virtual machine it is was not told of {join_names(list(dict.fromkeys(nameless)), 4)}."
+        return Unknown("the cluster", "not whole", why)
+    return tuple(one for one in guests if one.vm_id in ids)
 
 
 def owners_of_guests(

@@ -13,6 +13,7 @@ from bot.api.report import Remedy
 from commands.drain.blockers import locked_words, look_behind, node_behind, reasons, release_remedies
 from commands.drain.effects import NODE_LOSES_GUESTS
 from commands.drain.facts import DrainFacts, find_drain_facts
+from commands.drain.roles import moved_with_them
 from commands.drain.steps import drain_step
 from commands.formatting import join_names, pluralize, sentences
 from commands.no_plan import blocking_reason, cluster_lock, held, no_plan
@@ -116,8 +117,9 @@ def _held(facts: Facts, drain: DrainFacts) -> Plan:
 
 
 def impact(drain: DrainFacts) -> str:
-    """What it means for the guests."""
-    return f"{pluralize(len(drain.roles), 'guest')} {'leaves' if len(drain.roles) == 1 else 'leave'} {drain.node}."
+    """Everything that the drain moves or switches."""
+    guests = f"{pluralize(len(drain.roles), 'guest')} {'leaves' if len(drain.roles) == 1 else 'leave'} {drain.node}."
+    return sentences((guests, *moved_with_them(drain.other_roles)))
 
 
 def guests_of(drain: DrainFacts) -> tuple[str, ...]:

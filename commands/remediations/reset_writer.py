@@ -15,6 +15,7 @@ from commands.drain.blockers import locked_words, reasons, release_remedies
 from commands.drain.effects import NODE_LOSES_GUESTS, NODE_TAKES_GUESTS, resume_facts, together
 from commands.drain.facts import DrainFacts
 from commands.drain.gates import no_locks
+from commands.drain.roles import moved_with_them
 from commands.formatting import join_names, pluralize, sentences
 from commands.guest_space.facts import answered_guests, short_of_space
 from commands.no_plan import cluster_lock, no_plan, or_no_plan
@@ -130,7 +131,7 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
     stays = f"{node.name} is drained already; it takes guests again afterwards."
     whole = Plan(
         reason=_seen(node, one),
-        impact=f"{stays if drained else moves} While vmms restarts nobody can manage Hyper-V on {node.name}.",
+        impact=f"{stays if drained else sentences((moves, *moved_with_them(drain.other_roles)))} While vmms restarts nobody can manage Hyper-V on {node.name}.",
         rollback=f"Start vmms if it is stopped, then resume {node.name}.",
         locks=(cluster_lock(args.node),),
         gates=together(

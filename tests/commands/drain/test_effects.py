@@ -25,10 +25,9 @@ NOT_NEEDED = {
     ("storage jobs", STOPS): "Storage does not go through Hyper-V's service.",
     ("possible owners", TAKES): "The cluster brings back only what may run there.",
     ("possible owners", STOPS): EMPTY,
-    (
-        "way of moving",
-        TAKES,
-    ): "By its impact guests come back as they left, and a failback of another kind is chosen by a word.",
+    ("other roles", TAKES): "The cluster brings back only what may run there.",
+    ("other roles", STOPS): "No other role needs Hyper-V's service.",
+    ("way of moving", TAKES): "They come back in the way in which they left, and the drain's plan has said which.",
     ("way of moving", STOPS): EMPTY,
     ("clustered", TAKES): "Only guests of the cluster come back.",
     ("clustered", STOPS): EMPTY,
