@@ -205,13 +205,10 @@ def cluster_name(on: str) -> Source[str]:
     return Source(Wql(on, NAMESPACE, "MSCluster_Cluster", ("Name",)), _read_cluster_name)
 
 
-def private_vm_ids(on: str) -> Source[tuple[str, ...]]:
-    """The VM id of each virtual machine's resource, as its private properties tell it; "" where they do not.
-
-    With columns that exist since 2008, where `cluster_resources` takes 2012.
-    """
+def machine_resources(on: str) -> Source[tuple[str, ...]]:
+    """The names of the virtual machines' resources, with columns that exist since 2008."""
     machines = (Predicate("Type", "=", _MACHINE),)
-    return Source(Wql(on, NAMESPACE, "MSCluster_Resource", ("Name", "PrivateProperties"), machines), _read_private_ids)
+    return Source(Wql(on, NAMESPACE, "MSCluster_Resource", ("Name",), machines), _read_names)
 
 
 def backup_hint(on: str) -> Source[bool]:
@@ -362,9 +359,9 @@ def _read_cluster_name(rows: Rows) -> str:
     return get_str(rows[0], "Name") if rows else ""
 
 
-def _read_private_ids(rows: Rows) -> tuple[str, ...]:
-    """One id a row, or ""."""
-    return tuple(_private_vm_id(row.get("PrivateProperties")) for row in rows)
+def _read_names(rows: Rows) -> tuple[str, ...]:
+    """One name a row. Raises CellError."""
+    return tuple(_name(row) for row in rows)
 
 
 def _read_backup_hint(rows: Rows) -> bool:

@@ -132,7 +132,11 @@ class Host:
             await asyncio.sleep(trouble.latency)
         if trouble.html:
             return web.Response(text=_PAGE, content_type="text/html")
-        return await self._receive(request, connection, data)
+        answered = await self._receive(request, connection, data)
+        owed, trouble.owed = trouble.owed, 0.0
+        if owed:
+            await asyncio.sleep(owed)
+        return answered
 
     async def _receive(self, request: web.BaseRequest, connection: Connection, data: bytes) -> web.Response:
         path = request.path.lower().rstrip("/")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lab.windows import cim_xml, schema, wql
 from lab.windows.faults import WBEM_INVALID_CLASS, WBEM_INVALID_NAMESPACE, WBEM_INVALID_QUERY
-from lab.windows.machine_protocol import HasMissingClasses, Instance, Machine, Reference, WmiFailure
+from lab.windows.machine_protocol import Charging, HasMissingClasses, Instance, Machine, Reference, WmiFailure
 from lab.windows.schema import ClassDefinition
 from lab.windows.wql_relations import Related, invalid
 from lab.windows.wql_values import compile_condition
@@ -104,7 +104,10 @@ def wql_rows(machine: Machine, namespace: str, text: str) -> list[Row]:
     columns = None if query.columns is None else _check_columns(definition, query.columns)
     if query.where is not None:
         compile_condition(query.where, definition)  # faults even when there is no instance at all
-    return list(_selected(machine, namespace, definition, query, columns))
+    found = list(_selected(machine, namespace, definition, query, columns))
+    if isinstance(machine, Charging):
+        machine.charge(definition.name, columns, len(found), filtered=query.where is not None)
+    return found
 
 
 def _selected(

@@ -52,6 +52,10 @@ _SERVICE_OF = {
     ),
 }
 
+# Seconds that one row of MSCluster_Resource takes with its private properties, which the provider reads one resource after the
+# other, and with a condition beside them: measured on a real cluster, charlespick/hyper-v-csi [src].
+_PRIVATE, _PRIVATE_FILTERED = 0.019, 0.008
+
 
 class WorldMachine:
     """A machine of the practice estate. What is due happens before anything is answered."""
@@ -119,6 +123,12 @@ class WorldMachine:
         view = VIEWS.get(space, {}).get(cls.casefold())
         provided = view(Scene(self.windows, self._world.now)) if view else ()
         return self.overrides.instances(space, cls, provided)
+
+    def charge(self, cls: str, columns: Sequence[str] | None, rows: int, *, filtered: bool) -> None:
+        """Private properties of cluster resources are read one by one."""
+        private = columns is None or any(name.casefold() == "privateproperties" for name in columns)
+        if cls == "MSCluster_Resource" and private:
+            self.trouble.owed += rows * (_PRIVATE_FILTERED if filtered else _PRIVATE)
 
     def invoke(
         self, namespace: str, cls: str, keys: Mapping[str, str], method: str, params: Mapping[str, Wmi]
