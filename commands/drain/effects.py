@@ -59,6 +59,7 @@ NODE_LOSES_GUESTS: Effect[DrainFacts] = Effect(
         "backup": lambda of: (gates.no_backup(of.node, of.guests, of.cluster),),
         "shared volumes": lambda of: (gates.volumes_are_sound(of.cluster.name, of.cluster.volumes),),
         "storage jobs": lambda of: (gates.no_storage_repair(of.repairs),),
+        "virtual disks": lambda of: (gates.virtual_disks_are_healthy(of.node, of.virtual_disks),),
         "possible owners": lambda of: (
             gates.guests_may_move(
                 of.node,

@@ -11,10 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from bot.api.arguments import Target
 from bot.api.facts import Unknown, value_of, values_of
-from bot.api.queries import Wql
 from bot.api.query_client import QueryClient
-from bot.api.rows import Rows, get_int, get_str
-from bot.api.sources import Source
 from commands.drain.roles import OtherRole, other_roles
 from commands.sources import placement
 from commands.sources.capacity import free_memory, memory_use
@@ -32,11 +29,8 @@ from commands.sources.cluster import (
 from commands.sources.guests import Guest, virtual_machines
 from commands.sources.nodes import ClusterNodeState, NodeState, node_states, quorum_witness
 from commands.sources.services import HYPER_V_SERVICE, service_state
+from commands.sources.storage import VirtualDisk, storage_jobs, virtual_disks
 from commands.sources.vmm import find_running_jobs
-
-_UNDER_WAY = (2, 3, 4, 5, 6)  # JobState: new, starting, running, suspended, shutting down [doc]
-_ENDED = (7, 8, 9, 10)  # completed, terminated, killed, exception [doc]
-_STORAGE = "root/Microsoft/Windows/Storage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +47,7 @@ class DrainFacts:
         memory: VM id -> bytes that it holds.
         free: other node that is up -> free bytes.
         repairs: storage jobs under way, by name.
+        virtual_disks: of Storage Spaces, as the node sees them.
         updating: node that is up -> whether it tells of a run of Cluster-Aware Updating.
         vmm_jobs: VMM server that manages the cluster -> how many of its jobs run, None where it does not tell.
         others_held: the resources of the node's other roles; asked only where it has any.
@@ -71,6 +66,7 @@ class DrainFacts:
     memory: Mapping[str, int] | Unknown = field(default_factory=dict)
     free: Mapping[str, int | Unknown] = field(default_factory=dict)
     repairs: tuple[str, ...] | Unknown = ()
+    virtual_disks: tuple[VirtualDisk, ...] | Unknown = ()
     updating: Mapping[str, bool | Unknown] = field(default_factory=dict)
     vmm_jobs: Mapping[str, int | Unknown | None] = field(default_factory=dict)
     others_held: tuple[RoleResource, ...] | Unknown = ()
@@ -199,11 +195,11 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
     if node.is_2008:
         return DrainFacts(node.name, node.build, cluster)
     up = [] if isinstance(nodes, Unknown) else [one.name for one in nodes.value if one.is_up and one.name != node.name]
-    (known, owners, held), (guests, memory), free, repairs, hive, (updating, jobs) = await asyncio.gather(
+    (known, owners, held), (guests, memory), free, (repairs, disks), hive, (updating, jobs) = await asyncio.gather(
         asyncio.gather(with_vm_ids(cluster, ask, node.name), _owners(cluster, node, ask), _held(cluster, node, ask)),
         asyncio.gather(ask.query(virtual_machines(node)), ask.query(memory_use(node))),
         ask.query_many({name: free_memory(name) for name in up}),
-        ask.query(storage_jobs(node)),
+        asyncio.gather(ask.query(storage_jobs(node.name)), ask.query(virtual_disks(node.name))),
         _threshold_of_hive(node, value_of(threshold), ask),
         asyncio.gather(_updating(node.name, value_of(nodes), ask), _vmm_jobs(target, ask)),
     )
@@ -219,6 +215,7 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
         memory=value_of(memory),
         free=values_of(free),
         repairs=value_of(repairs),
+        virtual_disks=value_of(disks),
         updating=updating,
         vmm_jobs=jobs,
         others_held=held[0],
@@ -245,23 +242,6 @@ async def _owners(cluster: Cluster, node: Node, ask: QueryClient) -> placement.O
         return cluster.resources
     own = [one.name for one in cluster.resources if one.owner.casefold() == node.name.casefold()]
     return await placement.find_possible_owners(cluster.name, own, ask)
-
-
-def storage_jobs(node: Node) -> Source[tuple[str, ...]]:
-    """The question: which jobs work on the storage? The storage provider came with 2012 [doc]."""
-    return Source(Wql(node.name, _STORAGE, "MSFT_StorageJob", ("Name", "JobState")), _read_storage_jobs)
-
-
-def _read_storage_jobs(rows: Rows) -> tuple[str, ...]:
-    """The names of the jobs that have not ended. Raises CellError, and ValueError for a state that is not listed."""
-    found = []
-    for row in rows:
-        state = get_int(row, "JobState")
-        if state not in (*_UNDER_WAY, *_ENDED):
-            raise ValueError(f"whether the job {get_str(row, 'Name')} has ended is open: its JobState is {state}")
-        if state in _UNDER_WAY:
-            found.append(get_str(row, "Name"))
-    return tuple(found)
 
 
 async def _threshold_of_hive(node: Node, told: int | Unknown | None, ask: QueryClient) -> int | Unknown | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from bot.api.facts import Unknown
-from bot.api.plan import Gate, GateOutcome
+from bot.api.plan import Gate, GateOutcome, OpenQuestion
 from commands.drain.roles import OtherRole, bound_roles, role_names
 from commands.formatting import format_size, join_names, pluralize
 from commands.sources.backup_state import backup_state
@@ -19,6 +19,7 @@ from commands.sources.cluster import Cluster, Group, Resource, RoleResource, Sha
 from commands.sources.guests import Guest, Power
 from commands.sources.nodes import ClusterNodeState, Drain, NodeState, votes_without
 from commands.sources.services import HYPER_V_SERVICE, RUNNING
+from commands.sources.storage import VirtualDisk
 from commands.vmm.gates import no_vmm_job
 from commands.vss.suspects import locks_on
 
@@ -199,6 +200,29 @@ def no_storage_repair(repairs: Sequence[str] | Unknown) -> Gate:
     if isinstance(repairs, Unknown):
         return _unknown(says, repairs, blocks=repairs.kind not in ("absent", "refused"))
     return Gate(says, GateOutcome.of(not repairs), join_names(repairs, 4))
+
+
+def virtual_disks_are_healthy(node: str, disks: Sequence[VirtualDisk] | Unknown) -> Gate:
+    """A disk without its redundancy may have its last good copy on this node, whether a job repairs it or not.
+
+    Not every Windows tells of its virtual disks; where it does not, this only warns, as for the jobs.
+    """
+    says = f"Every virtual disk that {node} sees is healthy"
+    if isinstance(disks, Unknown):
+        return _unknown(says, disks, blocks=disks.kind not in ("absent", "refused"))
+    odd = [one.says for one in disks if one.is_healthy is False]
+    open_ = [one for one in disks if one.is_healthy is None]
+    if odd:
+        return Gate(says, GateOutcome.BLOCKED, join_names(odd, 4))
+    if open_:
+        return Gate(
+            says,
+            GateOutcome.NOT_KNOWN,
+            f"not known: {join_names([one.says for one in open_], 4)}",
+            unknowns=tuple(OpenQuestion(f"health of virtual disk {one.name}", one.says) for one in open_),
+            answerable=False,
+        )
+    return Gate(says, GateOutcome.PASSED, pluralize(len(disks), "virtual disk"))
 
 
 def guests_may_move(

@@ -14,5 +14,5 @@ updates         builds, updates, pending reboots    audit_policy    what Object 
 clock           what time a machine believes it is
 commvault       backup jobs                         vmm             what SCVMM's database believes
 identity        is this the machine we meant?       rules           the rule files, read and checked
-host_names      is this the same host?
+host_names      is this the same host?          storage         Storage Spaces: jobs, and how virtual disks are
 """

@@ -232,6 +232,7 @@ class ScriptedCluster:
             ("prod", "MSCluster_ResourceToPossibleOwner"): self.owner_rows(),
             ("*", "Win32_OperatingSystem"): [{"FreePhysicalMemory": str(16 * GIB_IN_KB), "BuildNumber": "9600"}],
             ("*", "MSFT_StorageJob"): [],
+            ("*", "MSFT_VirtualDisk"): [],
             ("*", "MSFT_CAURun"): [],
             ("*", "vssadmin list writers"): writer_rows(),
             ("*", "wevtutil query events Microsoft-Windows-Hyper-V-VMMS-Admin"): [],

@@ -79,6 +79,7 @@ GATES = (
     Gate("No backup runs on hv03 or on a shared volume", outcome=GateOutcome.PASSED),
     Gate("Every shared volume of prod is without a fault", outcome=GateOutcome.PASSED, measured="1 volume"),
     Gate("No storage repair is under way", outcome=GateOutcome.PASSED),
+    Gate("Every virtual disk that hv03 sees is healthy", outcome=GateOutcome.PASSED, measured="0 virtual disks"),
     Gate("Every guest of hv03 may run on another node that is up", outcome=GateOutcome.PASSED, measured="3 guests"),
     Gate("Every other role of hv03 may run on another node that is up", GateOutcome.PASSED, "none"),
     Gate(
@@ -135,6 +136,10 @@ def only_sql_07_awake(make, state):
     roles = [row | {"Priority": "1000" if row["Name"] == "sql-07" else "3000"} for row in make.role_rows()]
     guests = [row | {"EnabledState": state if row["ElementName"] == "sql-07" else "3"} for row in make.guest_rows()]
     return {"prod": {"MSCluster_ResourceGroup": roles}, "hv03": {"Msvm_ComputerSystem": guests}}
+
+
+def disk(name, health="0", status="2"):
+    return {"FriendlyName": name, "HealthStatus": health, "OperationalStatus": status}
 
 
 def up(make, **odd):
@@ -216,6 +221,31 @@ CASES = {
         lambda make: {"hv03": {"MSFT_StorageJob": [{"Name": "Repair", "JobState": "4"}]}},
         "No storage repair is under way",
         "Repair",
+    ),
+    "a virtual disk is unhealthy, and no job runs": (
+        lambda make: {"hv03": {"MSFT_VirtualDisk": [disk("Volume1", "2", ("11",)), disk("Volume2")]}},
+        "Every virtual disk that hv03 sees is healthy",
+        "Volume1 is unhealthy (in service)",
+    ),
+    "a virtual disk is healthy by one number and detached by the other": (
+        lambda make: {"hv03": {"MSFT_VirtualDisk": [disk("Volume1", "0", ("53249",))]}},
+        "Every virtual disk that hv03 sees is healthy",
+        "Volume1 is healthy (detached)",
+    ),
+    "a virtual disk warns": (
+        lambda make: {"hv03": {"MSFT_VirtualDisk": [disk("Volume1", "1", "3")]}},
+        "Every virtual disk that hv03 sees is healthy",
+        "Volume1 is warning (degraded)",
+    ),
+    "a virtual disk does not tell how it is": (
+        lambda make: {"hv03": {"MSFT_VirtualDisk": [disk("Volume1", "5", ("2",))]}},
+        "Every virtual disk that hv03 sees is healthy",
+        "not known: Volume1 is of health 5",
+    ),
+    "virtual disks are not known": (
+        lambda make: {"hv03": {"MSFT_VirtualDisk": Unknown("hv03", "timed out", "no answer in 20 s.")}},
+        "Every virtual disk that hv03 sees is healthy",
+        "not known: hv03: no answer in 20 s",
     ),
     "storage jobs are not known": (
         lambda make: {"hv03": {"MSFT_StorageJob": Unknown("hv03", "timed out", "no answer in 20 s.")}},
@@ -357,6 +387,11 @@ WARNINGS = {
         lambda make: {"hv02": {"MSFT_CAURun": Unknown("hv02", "absent", "it has no such class.")}},
         "No run of Cluster-Aware Updating works on prod",
         "not known: hv02: it has no such class",
+    ),
+    "this Windows tells no virtual disks": (
+        lambda make: {"hv03": {"MSFT_VirtualDisk": Unknown("hv03", "absent", "it has no such class.")}},
+        "Every virtual disk that hv03 sees is healthy",
+        "not known: hv03: it has no such class",
     ),
     "this Windows tells no storage jobs": (
         lambda make: {"hv03": {"MSFT_StorageJob": Unknown("hv03", "absent", "it has no such class.")}},
