@@ -2,6 +2,7 @@
 
 facts     what is asked before a drain
 roles     what else a node owns, and what a drain does to it
+movable   may each guest leave: what is done to it, and what binds it to the host
 gates     what must hold before it
 effects   which gates every command asks that empties a node, or fills one
 steps     pausing, draining, resuming

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from bot.api.facts import Unknown
 from bot.api.plan import Gate
-from commands.drain import gates
+from commands.drain import gates, movable
 from commands.drain.facts import DrainFacts, ResumeFacts
 from commands.sources.cluster import Resource
 
@@ -57,6 +57,12 @@ NODE_LOSES_GUESTS: Effect[DrainFacts] = Effect(
         "memory": lambda of: (_memory(of),),
         "locks": lambda of: (gates.no_locks(of.node, of.guests, of.cluster),),
         "backup": lambda of: (gates.no_backup(of.node, of.guests, of.cluster),),
+        "activities": lambda of: (movable.no_guest_is_busy(of.node, of.guests),),
+        "bonds": lambda of: (
+            movable.guests_are_not_bound(
+                of.node, of.build, gates.clustered_guests(of.guests, _resources(of)), _resources(of), of.bonds
+            ),
+        ),
         "shared volumes": lambda of: (gates.volumes_are_sound(of.cluster.name, of.cluster.volumes),),
         "storage jobs": lambda of: (gates.no_storage_repair(of.repairs),),
         "virtual disks": lambda of: (gates.virtual_disks_are_healthy(of.node, of.virtual_disks),),

@@ -26,6 +26,7 @@ from commands.sources.cluster import (
     update_run,
     with_vm_ids,
 )
+from commands.sources.guest_bonds import Bonds, find_bonds
 from commands.sources.guests import Guest, virtual_machines
 from commands.sources.nodes import ClusterNodeState, NodeState, node_states, quorum_witness
 from commands.sources.services import HYPER_V_SERVICE, service_state
@@ -50,6 +51,7 @@ class DrainFacts:
         virtual_disks: of Storage Spaces, as the node sees them.
         updating: node that is up -> whether it tells of a run of Cluster-Aware Updating.
         vmm_jobs: VMM server that manages the cluster -> how many of its jobs run, None where it does not tell.
+        bonds: what binds the node's guests to it.
         others_held: the resources of the node's other roles; asked only where it has any.
         others_owners: as `owners`, of these.
         unfound: why nothing else is known; None where it is.
@@ -69,6 +71,7 @@ class DrainFacts:
     virtual_disks: tuple[VirtualDisk, ...] | Unknown = ()
     updating: Mapping[str, bool | Unknown] = field(default_factory=dict)
     vmm_jobs: Mapping[str, int | Unknown | None] = field(default_factory=dict)
+    bonds: Bonds = field(default_factory=Bonds)
     others_held: tuple[RoleResource, ...] | Unknown = ()
     others_owners: Mapping[str, frozenset[str]] | Unknown = field(default_factory=dict)
     unfound: Unknown | None = None
@@ -195,13 +198,22 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
     if node.is_2008:
         return DrainFacts(node.name, node.build, cluster)
     up = [] if isinstance(nodes, Unknown) else [one.name for one in nodes.value if one.is_up and one.name != node.name]
-    (known, owners, held), (guests, memory), free, (repairs, disks), hive, (updating, jobs) = await asyncio.gather(
+    (
+        (known, owners, held),
+        (guests, memory),
+        free,
+        (repairs, disks),
+        hive,
+        (updating, jobs, bonds),
+    ) = await asyncio.gather(
         asyncio.gather(with_vm_ids(cluster, ask, node.name), _owners(cluster, node, ask), _held(cluster, node, ask)),
         asyncio.gather(ask.query(virtual_machines(node)), ask.query(memory_use(node))),
         ask.query_many({name: free_memory(name) for name in up}),
         asyncio.gather(ask.query(storage_jobs(node.name)), ask.query(virtual_disks(node.name))),
         _threshold_of_hive(node, value_of(threshold), ask),
-        asyncio.gather(_updating(node.name, value_of(nodes), ask), _vmm_jobs(target, ask)),
+        asyncio.gather(
+            _updating(node.name, value_of(nodes), ask), _vmm_jobs(target, ask), find_bonds(on, node, up, ask)
+        ),
     )
     return DrainFacts(
         node=node.name,
@@ -218,6 +230,7 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
         virtual_disks=value_of(disks),
         updating=updating,
         vmm_jobs=jobs,
+        bonds=bonds,
         others_held=held[0],
         others_owners=held[1],
     )

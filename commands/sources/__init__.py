@@ -6,6 +6,7 @@ cluster         nodes, locks, shared volumes, hosts without a cluster, runs of C
 nodes           the state of each node, and of its drain
 placement       how a guest would leave its node: live or saved and moved, and where to
 capacity        memory: what guests use, what nodes have free
+guest_bonds     devices, disks, files and keys that bind a guest to its host
 guests          virtual machines of a host          kvp             what a guest says of itself
 volumes         volumes inside a guest              snapshots       snapshot volumes mounted on a host
 vss_writers     VSS writers of a host               backup_state    does a backup run, by the guests' own status

@@ -7,6 +7,7 @@ from bot.api.plan import Gate, GateOutcome
 from commands.drain.effects import NODE_LOSES_GUESTS, NODE_TAKES_GUESTS, Effect, together
 from commands.drain.facts import DrainFacts, ResumeFacts
 from commands.sources.cluster import Cluster
+from commands.sources.guest_bonds import BondKind, Bonds
 from commands.writer_reset.effects import HYPER_V_STOPS, StopFacts
 
 LOSES, TAKES, STOPS = NODE_LOSES_GUESTS, NODE_TAKES_GUESTS, HYPER_V_STOPS
@@ -20,6 +21,13 @@ NOT_NEEDED = {
     ("quorum", STOPS): "The cluster service goes on, and with it the node's vote.",
     ("memory", TAKES): "Which guests come back the cluster does not tell; one without room stays where it runs.",
     ("memory", STOPS): EMPTY,
+    (
+        "activities",
+        TAKES,
+    ): "A guest that is busy stays where it runs; which guests come back the cluster does not tell.",
+    ("activities", STOPS): EMPTY,
+    ("bonds", TAKES): "A guest that has left its node is not bound to it, and none to where it went by the way there.",
+    ("bonds", STOPS): EMPTY,
     ("shared volumes", STOPS): EMPTY,
     ("storage jobs", TAKES): NOBODY_LEAVES,
     ("storage jobs", STOPS): "Storage does not go through Hyper-V's service.",
@@ -72,6 +80,7 @@ def test_nothing_passes_where_nobody_answered(effect: Effect):
         None,
         cluster,
         **dict.fromkeys(SILENT_PARTS, silent),
+        bonds=Bonds(silent={BondKind.DEVICE: silent}),
         updating={"hv03": silent},
         vmm_jobs={"vmm": silent},
     )

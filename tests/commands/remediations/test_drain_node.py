@@ -77,6 +77,8 @@ GATES = (
     ),
     Gate("No guest on hv03 is locked", outcome=GateOutcome.PASSED, measured="0 of 3 locked"),
     Gate("No backup runs on hv03 or on a shared volume", outcome=GateOutcome.PASSED),
+    Gate("No guest of hv03 is being exported, merged, checkpointed or migrated", outcome=GateOutcome.PASSED),
+    Gate("No guest of hv03 is bound to it by a device, a disk, a file or a key", outcome=GateOutcome.PASSED),
     Gate("Every shared volume of prod is without a fault", outcome=GateOutcome.PASSED, measured="1 volume"),
     Gate("No storage repair is under way", outcome=GateOutcome.PASSED),
     Gate("Every virtual disk that hv03 sees is healthy", outcome=GateOutcome.PASSED, measured="0 virtual disks"),

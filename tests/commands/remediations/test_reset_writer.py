@@ -118,7 +118,7 @@ async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
         Gate("The language in which hv03 tells of errors is known", outcome=GateOutcome.PASSED, measured="“No error”"),
         Gate("No guest that answered is short of space", outcome=GateOutcome.PASSED, measured="3 guests answered"),
     )
-    assert len(plan.gates) == 4 + 15
+    assert len(plan.gates) == 4 + 17
     assert [gate.description for gate in plan.gates if not gate.passed] == []
     assert planned.ask.rounds <= 4
     assert COMMAND.risk is Risk.HIGH
