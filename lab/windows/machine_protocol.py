@@ -174,6 +174,15 @@ class HasMissingClasses(Protocol):
 
 
 @runtime_checkable
+class LacksClasses(Protocol):
+    """What a machine may have beside: documented classes that its Windows does not have at all."""
+
+    def lacks(self, namespace: str, cls: str) -> bool:
+        """Whether naming the class is an error here."""
+        ...
+
+
+@runtime_checkable
 class Charging(Protocol):
     """What a machine may have beside: classes whose rows take time."""
 
