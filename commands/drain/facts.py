@@ -22,6 +22,7 @@ from commands.sources.cluster import (
     Resource,
     RoleResource,
     look_at_cluster,
+    node_named,
     role_resources,
     update_run,
     with_vm_ids,
@@ -154,10 +155,11 @@ async def find_resume_facts(target: Target, ask: QueryClient) -> ResumeFacts:
     cluster, nodes = await asyncio.gather(look_at_cluster(on, ask), ask.query(node_states(on)))
     if isinstance(cluster.nodes, Unknown):
         return ResumeFacts(target.name, None, cluster, unfound=cluster.nodes)
-    node = next((one for one in cluster.nodes if one.name.casefold() == target.name.casefold()), None)
-    if node is None:
-        gone = Unknown(target.name, "absent", f"{on} has no node of that name.")
-        return ResumeFacts(target.name, None, cluster, unfound=gone)
+    node = node_named(target.name, cluster.nodes)
+    if isinstance(node, Unknown):
+        return ResumeFacts(
+            target.name, None, cluster, unfound=replace(node, why=node.why.replace("the cluster", on, 1))
+        )
     found = ResumeFacts(node.name, node.build, cluster, value_of(nodes))
     if node.is_2008 or found.state is None or found.state.state != ClusterNodeState.PAUSED:
         return found
@@ -191,10 +193,9 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
     )
     if isinstance(cluster.nodes, Unknown):
         return DrainFacts(target.name, None, cluster, unfound=cluster.nodes)
-    node = next((one for one in cluster.nodes if one.name.casefold() == target.name.casefold()), None)
-    if node is None:
-        gone = Unknown(target.name, "absent", f"{on} has no node of that name.")
-        return DrainFacts(target.name, None, cluster, unfound=gone)
+    node = node_named(target.name, cluster.nodes)
+    if isinstance(node, Unknown):
+        return DrainFacts(target.name, None, cluster, unfound=replace(node, why=node.why.replace("the cluster", on, 1)))
     if node.is_2008:
         return DrainFacts(node.name, node.build, cluster)
     up = [] if isinstance(nodes, Unknown) else [one.name for one in nodes.value if one.is_up and one.name != node.name]

@@ -16,6 +16,7 @@ from bot.api.queries import Predicate, Registry, Wql
 from bot.api.query_client import QueryClient
 from bot.api.rows import Cell, CellError, Row, Rows, get_int, get_str
 from bot.api.sources import Source
+from commands.sources.host_names import hosts_named
 from commands.sources.identity import guid
 
 
@@ -145,8 +146,25 @@ def target_nodes(target: Target, nodes: Sequence[Node]) -> tuple[Node, ...]:
     """
     if target.kind == "cluster":
         return tuple(nodes)
-    own = tuple(node for node in nodes if node.name.casefold() == target.name.casefold())
-    return own or (Node(target.name, None),)
+    found = node_named(target.name, nodes)
+    return (Node(target.name, None) if isinstance(found, Unknown) else found,)
+
+
+def node_named(name: str, nodes: Sequence[Node]) -> Node | Unknown:
+    """The node that a name of the inventory means: with or without its domain, whole or as NetBIOS cuts it.
+
+    Unknown where the cluster names no such node, or two that it could mean.
+    """
+    exact = [node for node in nodes if node.name.casefold() == name.casefold()]
+    named = hosts_named(name, [node.name for node in nodes])
+    found = exact or [node for node in nodes if node.name in named]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        return Unknown(name, "absent", "the cluster has no node of that name.")
+    return Unknown(
+        name, "ambiguous", f"the cluster has {' and '.join(node.name for node in found)}, which it could mean."
+    )
 
 
 def cluster_nodes(on: str) -> Source[tuple[Node, ...]]:

@@ -131,3 +131,18 @@ def test_shared_volumes_and_the_hint():
 def test_a_shared_volume_whose_state_is_not_told_is_not_sound(odd):
     with pytest.raises(CellError):
         know.shared_volumes("prod").read([{"Name": "V1", "BackupState": "0", "FaultState": "0"} | odd])
+
+
+@pytest.mark.parametrize(
+    ("asked", "names", "found"),
+    [
+        ("hv03", ("hv01", "HV03"), "HV03"),
+        ("hv03.corp.example", ("hv01", "hv03"), "hv03"),
+        ("hypervisor-bern-02", ("HYPERVISOR-BERN", "hypervisor-graz-02"), "HYPERVISOR-BERN"),
+        ("hypervisor-bern", ("hypervisor-bern-01", "hypervisor-bern-02"), "ambiguous"),
+        ("hv09", ("hv01", "hv03"), "absent"),
+    ],
+)
+def test_the_node_that_a_name_of_the_inventory_means(asked, names, found):
+    node = know.node_named(asked, [Node(name, None) for name in names])
+    assert (node.kind if isinstance(node, Unknown) else node.name) == found
