@@ -6,12 +6,14 @@ from bot.api.facts import Unknown
 from bot.api.plan import Gate, GateOutcome
 from commands.drain.effects import NODE_LOSES_GUESTS, NODE_TAKES_GUESTS, Effect, together
 from commands.drain.facts import DrainFacts, ResumeFacts
+from commands.drain.move import GUEST_MOVES, MoveFacts
 from commands.sources.cluster import Cluster
 from commands.sources.guest_bonds import BondKind, Bonds
+from commands.sources.guests import Guest, Power
 from commands.writer_reset.effects import HYPER_V_STOPS, StopFacts
 
-LOSES, TAKES, STOPS = NODE_LOSES_GUESTS, NODE_TAKES_GUESTS, HYPER_V_STOPS
-EFFECTS = (LOSES, TAKES, STOPS)
+LOSES, TAKES, STOPS, MOVES = NODE_LOSES_GUESTS, NODE_TAKES_GUESTS, HYPER_V_STOPS, GUEST_MOVES
+EFFECTS = (LOSES, TAKES, STOPS, MOVES)
 EMPTY = "The node is empty by then, which its own gate asks."
 NOBODY_LEAVES = "A node that takes guests takes nothing away from the others."
 NOT_NEEDED = {
@@ -48,6 +50,16 @@ NOT_NEEDED = {
     ("backup", TAKES): "A guest in a backup is locked and stays where it is, which the gate of the locks warns of.",
     ("backup jobs", LOSES): "A job that waits outlives a move; what a job holds now is locked, or in a backup.",
     ("backup jobs", TAKES): "As for a node that loses its guests.",
+    ("other nodes", MOVES): "Its node stays in the cluster, and the state of the one that takes it has a gate.",
+    ("quorum", MOVES): "No node leaves.",
+    ("storage jobs", MOVES): "No node leaves, and with it no copy of the storage.",
+    ("virtual disks", MOVES): "No node leaves, and with it no copy of the storage.",
+    ("other roles", MOVES): "Nothing but the guest moves.",
+    ("way of moving", MOVES): "A person moves it live; the step says so.",
+    ("clustered", MOVES): "A machine that no role holds is moved by hand all the same.",
+    ("drain under way", MOVES): "A node that is being drained is not up, which the gate of its state says.",
+    ("Hyper-V", MOVES): "Both hosts were asked for their machines, which that service tells.",
+    ("backup jobs", MOVES): "As for a node that loses its guests.",
 }
 
 SILENT_PARTS = (
@@ -70,7 +82,7 @@ def test_a_gate_of_one_effect_stands_in_the_others_or_says_why_not():
     assert missing == {(subject, effect.says) for subject, effect in NOT_NEEDED}
 
 
-@pytest.mark.parametrize("effect", [LOSES, TAKES, STOPS], ids=lambda effect: effect.says)
+@pytest.mark.parametrize("effect", EFFECTS, ids=lambda effect: effect.says)
 def test_nothing_passes_where_nobody_answered(effect: Effect):
     """Each gate that blocks is not known; what is a warning may be so, too, but never passes."""
     silent = Unknown("prod", "timed out", "no answer in 20 s.")
@@ -87,6 +99,7 @@ def test_nothing_passes_where_nobody_answered(effect: Effect):
     facts = {
         LOSES.says: drain,
         TAKES.says: ResumeFacts("hv03", None, cluster, silent, {"hv03": silent}, {"vmm": silent}, silent),
+        MOVES.says: MoveFacts(drain, Guest("A", "crm-02", Power.UNKNOWN, unlisted=(32775,)), "hv01"),
         STOPS.says: StopFacts("hv03", drain, silent, None),
     }[effect.says]
     judged = effect.judge(facts)
