@@ -8,11 +8,11 @@ from typing import Self
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown
-from bot.api.plan import Group, Plan
+from bot.api.plan import Group, Plan, Step
 from bot.api.query_client import QueryClient
 from commands.drain.effects import NODE_TAKES_GUESTS
 from commands.drain.facts import ResumeFacts, find_resume_facts
-from commands.drain.steps import resume_step
+from commands.drain.steps import arrival_step, resume_step
 from commands.no_plan import cluster_lock, no_plan, or_no_plan
 from commands.sources.nodes import ClusterNodeState, Drain, NodeState
 
@@ -68,11 +68,17 @@ def plan(args: Args, facts: ResumeFacts | None) -> Plan:
         rollback=f"Drain {state.name} again.",
         locks=(cluster_lock(args.node),),
         gates=NODE_TAKES_GUESTS.judge(facts),
-        groups=(Group("resume", (resume_step(cluster, state.name, _TYPES[args.failback]),)),),
+        groups=(Group("resume", _steps(cluster, state.name, args.failback)),),
         current_state=f"{state.name} is paused{_drain(state)}",
         expected_state=f"{state.name} is up and takes guests again",
     )
     return or_no_plan(state.name, whole)
+
+
+def _steps(cluster: str, node: str, failback: Failback) -> tuple[Step, ...]:
+    """Guests that come back at once are waited for, so that the end names them."""
+    resume = resume_step(cluster, node, _TYPES[failback])
+    return (resume, arrival_step(cluster, node)) if failback == _AT_ONCE else (resume,)
 
 
 def _refused(facts: ResumeFacts) -> str:

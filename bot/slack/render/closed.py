@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from bot.api.plan import Plan
 from bot.formatting import duration
@@ -133,8 +133,24 @@ def _fields(card: TicketView) -> Iterator[Block]:
     told = []
     if card.ticket.end == "done":
         told += [f"*{name}:* {escape(truncate(says, _FEW))}" for name, says in _turn(card.plan) if says]
+        told += [f"*{name}:* {escape(truncate(says, _FEW))}" for name, says in _arrived(card)]
     told.append(f"*Took:* {duration(seconds_between(started, end))}")
     yield {"type": "section", "fields": [{"type": "mrkdwn", "text": one, "verbatim": True} for one in told]}
+
+
+def _arrived(card: TicketView) -> Iterator[tuple[str, str]]:
+    """What is there after a step that only waited, by name, as the ledger has it."""
+    for at in card.places:
+        outcome = card.story.outcomes.get(at.key)
+        if at.step.act is None and at.step.before is not None and outcome is not None:
+            known = isinstance(outcome.after, (list, tuple))
+            yield at.step.description, (", ".join(_names(outcome.after)) or "none") if known else "not known"
+
+
+def _names(rows: object) -> list[str]:
+    """The names of rows that have one, in order."""
+    each = rows if isinstance(rows, (list, tuple)) else ()
+    return sorted((str(row["Name"]) for row in each if isinstance(row, Mapping) and row.get("Name")), key=str.casefold)
 
 
 def _turn(plan: Plan) -> tuple[tuple[str, str], ...]:

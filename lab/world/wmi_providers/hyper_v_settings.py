@@ -41,8 +41,8 @@ def drives(scene: Scene) -> Iterator[Instance]:
     )
     for guest in guests_of(scene):
         if guest.generation == 1:
-            for number in ("0", "1"):
-                yield _drive(scene, _own(guest, _IDE, number), "Emulated IDE Controller", _IDE_CONTROLLER)
+            for channel in ("0", "1"):
+                yield _drive(scene, _own(guest, _IDE, channel), "Emulated IDE Controller", _IDE_CONTROLLER)
         yield _drive(scene, _own(guest, _SCSI, "0"), "Synthetic SCSI Controller", _SCSI_CONTROLLER)
         for disk in _disks(guest):
             controller = _controller(guest, disk)

@@ -5,7 +5,7 @@ import pytest
 from bot.api.actions import InvokeMethod
 from bot.api.command import Risk
 from bot.api.facts import Unknown
-from bot.api.plan import Check, Expect, Gate, GateOutcome, Group, Plan, Step
+from bot.api.plan import Check, Expect, FlagPredicate, Gate, GateOutcome, Group, Plan, Step
 from bot.api.queries import Predicate, Wql
 from commands.remediations.resume_node import COMMAND, Failback
 
@@ -39,6 +39,33 @@ def step(says, kind):
     )
 
 
+ROLES = Wql(
+    "prod",
+    "root/MSCluster",
+    "MSCluster_ResourceGroup",
+    ("Name", "State", "StatusInformation"),
+    (Predicate("GroupType", "=", 111),),
+)
+ARRIVE = Step(
+    key="arrive",
+    description="Wait until no guest moves, and note those on hv03",
+    act=None,
+    done=(
+        Check(
+            ROLES, (Expect((FlagPredicate("StatusInformation", 4),), at_least=0, at_most=0),), within=1200
+        ).described_as("no guest of prod waits to be moved"),
+        Check(ROLES, (Expect((Predicate("State", "=", 4),), at_least=0, at_most=0),), within=1200).described_as(
+            "no guest of prod is being moved"
+        ),
+    ),
+    before=Wql(
+        "prod",
+        "root/MSCluster",
+        "MSCluster_ResourceGroup",
+        ("Name", "OwnerNode"),
+        (Predicate("OwnerNode", "=", "hv03"), Predicate("GroupType", "=", 111)),
+    ),
+)
 GATES = (
     Gate(PAUSED, GateOutcome.PASSED),
     Gate("No drain of hv03 is under way", GateOutcome.PASSED, blocks=False),
@@ -79,7 +106,7 @@ async def test_the_whole_plan(planned, make):
         rollback="Drain hv03 again.",
         locks=("cluster:prod",),
         gates=GATES,
-        groups=(Group("resume", (step("Resume hv03: its guests come back", 1),)),),
+        groups=(Group("resume", (step("Resume hv03: its guests come back", 1), ARRIVE)),),
         current_state="hv03 is paused and drained",
         expected_state="hv03 is up and takes guests again",
     )
@@ -97,7 +124,7 @@ async def test_the_whole_plan(planned, make):
 )
 async def test_failback(planned, make, word, kind, says):
     plan = await planned(COMMAND, script(make), failback=Failback.parse(word))
-    assert plan.groups == (Group("resume", (step(says, kind),)),)
+    assert plan.groups == (Group("resume", (step(says, kind), ARRIVE) if kind == 1 else (step(says, kind),)),)
 
 
 @pytest.mark.parametrize("word", ["", "now", "1", "immediate;", "нет"])
