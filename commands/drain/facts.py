@@ -1,4 +1,4 @@
-"""Everything that is asked before a node is drained: one round to the cluster, one to the nodes and about the node's resources.
+"""Everything that is asked before a node is drained or resumed: one round to the cluster, one to the nodes.
 
 VMM's jobs are asked for where the inventory names a VMM server that manages the cluster.
 """
@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot.api.arguments import Target
 from bot.api.facts import Unknown, value_of, values_of
-from bot.api.queries import Wql
 from bot.api.query_client import QueryClient
-from bot.api.rows import Rows, get_int, get_str
-from bot.api.sources import Source
+from commands.drain.roles import OtherRole, other_roles
 from commands.sources import placement
 from commands.sources.backup_state import NOT_SAID, Backup, BackupProducts, ask_backup_products, backup_state
 from commands.sources.capacity import free_memory, memory_use
@@ -23,18 +21,20 @@ from commands.sources.cluster import (
     Cluster,
     Node,
     Resource,
+    RoleResource,
     look_at_cluster,
+    node_named,
+    role_resources,
     update_run,
     with_vm_ids,
 )
+from commands.sources.guest_bonds import Bonds, find_bonds
 from commands.sources.guests import Guest, virtual_machines
-from commands.sources.nodes import NodeState, node_states, quorum_witness
+from commands.sources.nodes import ClusterNodeState, NodeState, node_states, quorum_witness
+from commands.sources.services import HYPER_V_SERVICE, service_state
 from commands.sources.snapshots import Snapshot, shadow_copies
+from commands.sources.storage import VirtualDisk, storage_jobs, virtual_disks
 from commands.sources.vmm import find_running_jobs
-
-_UNDER_WAY = (2, 3, 4, 5, 6)  # JobState: new, starting, running, suspended, shutting down [doc]
-_ENDED = (7, 8, 9, 10)  # completed, terminated, killed, exception [doc]
-_STORAGE = "root/Microsoft/Windows/Storage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,16 @@ class DrainFacts:
         memory: VM id -> bytes that it holds.
         free: other node that is up -> free bytes.
         repairs: storage jobs under way, by name.
+        virtual_disks: of Storage Spaces, as the node sees them.
         updating: node that is up -> whether it tells of a run of Cluster-Aware Updating.
         vmm_jobs: VMM server that manages the cluster -> how many of its jobs run, None where it does not tell.
+        bonds: what binds the node's guests to it.
+        others_held: the resources of the node's other roles; asked only where it has any.
+        others_owners: as `owners`, of these.
         unfound: why nothing else is known; None where it is.
         copies: shadow copies of the node.
         products: that back it up.
+        judged_backup: whether a backup runs, where somebody asked more than this (the node's writers).
     """
 
     node: str
@@ -69,16 +74,21 @@ class DrainFacts:
     memory: Mapping[str, int] | Unknown = field(default_factory=dict)
     free: Mapping[str, int | Unknown] = field(default_factory=dict)
     repairs: tuple[str, ...] | Unknown = ()
+    virtual_disks: tuple[VirtualDisk, ...] | Unknown = ()
     updating: Mapping[str, bool | Unknown] = field(default_factory=dict)
     vmm_jobs: Mapping[str, int | Unknown | None] = field(default_factory=dict)
+    bonds: Bonds = field(default_factory=Bonds)
+    others_held: tuple[RoleResource, ...] | Unknown = ()
+    others_owners: Mapping[str, frozenset[str]] | Unknown = field(default_factory=dict)
     unfound: Unknown | None = None
     copies: tuple[Snapshot, ...] | Unknown = ()
     products: BackupProducts = NOT_SAID
+    judged_backup: Backup | None = None
 
     @property
     def backup(self) -> Backup:
-        """Whether a backup runs on the node, without its writers, which are not asked here."""
-        return backup_state(self.node, self.guests, self.cluster, self.copies, self.products)
+        """Whether a backup runs on the node, as far as its guests, volumes, copies and products tell."""
+        return self.judged_backup or backup_state(self.node, self.guests, self.cluster, self.copies, self.products)
 
     @property
     def is_2008(self) -> bool:
@@ -112,6 +122,79 @@ class DrainFacts:
         every = () if isinstance(self.cluster.groups, Unknown) else self.cluster.groups
         return tuple(one.name for one in every if one.is_guest and one.owner.casefold() == self.node.casefold())
 
+    @property
+    def other_roles(self) -> tuple[OtherRole, ...] | Unknown:
+        """What else the node owns, and a drain moves."""
+        return other_roles(self.cluster.groups, self.node, self.others_held)
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeFacts:
+    """What was found out about a paused node that is to take guests again.
+
+    Attributes:
+        node: as the cluster writes it.
+        cluster: roles, resources, shared volumes.
+        updating: node that is up, or this one -> whether it tells of a run of Cluster-Aware Updating.
+        vmm_jobs: as of `DrainFacts`.
+        vmms: how Hyper-V's management service is on the node; "" where it has none.
+        unfound: why nothing else is known; None where it is.
+    """
+
+    node: str
+    build: int | None
+    cluster: Cluster
+    nodes: tuple[NodeState, ...] | Unknown = ()
+    updating: Mapping[str, bool | Unknown] = field(default_factory=dict)
+    vmm_jobs: Mapping[str, int | Unknown | None] = field(default_factory=dict)
+    vmms: str | Unknown = ""
+    unfound: Unknown | None = None
+
+    @property
+    def is_2008(self) -> bool:
+        """Whether it is of the generation of which nothing tells whether guests come back."""
+        return self.build is not None and self.build < BUILD_2012
+
+    @property
+    def state(self) -> NodeState | None:
+        """The node itself; None where the cluster did not tell of it."""
+        every = () if isinstance(self.nodes, Unknown) else self.nodes
+        return next((one for one in every if one.name.casefold() == self.node.casefold()), None)
+
+
+async def find_resume_facts(target: Target, ask: QueryClient) -> ResumeFacts:
+    """Ask the cluster, then the nodes that are up and the node itself. The target is a node of a cluster."""
+    on = target.cluster
+    cluster, nodes = await asyncio.gather(look_at_cluster(on, ask), ask.query(node_states(on)))
+    if isinstance(cluster.nodes, Unknown):
+        return ResumeFacts(target.name, None, cluster, unfound=cluster.nodes)
+    node = node_named(target.name, cluster.nodes)
+    if isinstance(node, Unknown):
+        return ResumeFacts(
+            target.name, None, cluster, unfound=replace(node, why=node.why.replace("the cluster", on, 1))
+        )
+    found = ResumeFacts(node.name, node.build, cluster, value_of(nodes))
+    if node.is_2008 or found.state is None or found.state.state != ClusterNodeState.PAUSED:
+        return found
+    updating, jobs, vmms = await asyncio.gather(
+        _updating(node.name, found.nodes, ask),
+        _vmm_jobs(target, ask),
+        ask.query(service_state(node.name, HYPER_V_SERVICE)),
+    )
+    return replace(found, updating=updating, vmm_jobs=jobs, vmms=value_of(vmms))
+
+
+async def _updating(node: str, nodes: tuple[NodeState, ...] | Unknown, ask: QueryClient) -> dict[str, bool | Unknown]:
+    """Whether the node, or another one that is up, tells of a run of Cluster-Aware Updating."""
+    up = () if isinstance(nodes, Unknown) else tuple(one.name for one in nodes if one.is_up and one.name != node)
+    return values_of(await ask.query_many({name: update_run(name) for name in (*up, node)}))
+
+
+async def _vmm_jobs(target: Target, ask: QueryClient) -> dict[str, int | Unknown | None]:
+    """How many jobs run in each VMM server that manages the cluster."""
+    jobs = await asyncio.gather(*(find_running_jobs(server, ask) for server in target.managers))
+    return dict(zip(target.managers, jobs, strict=True))
+
 
 async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
     """Ask everything, in two rounds. The target is a node of a cluster."""
@@ -123,24 +206,32 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
     )
     if isinstance(cluster.nodes, Unknown):
         return DrainFacts(target.name, None, cluster, unfound=cluster.nodes)
-    node = next((one for one in cluster.nodes if one.name.casefold() == target.name.casefold()), None)
-    if node is None:
-        gone = Unknown(target.name, "absent", f"{on} has no node of that name.")
-        return DrainFacts(target.name, None, cluster, unfound=gone)
+    node = node_named(target.name, cluster.nodes)
+    if isinstance(node, Unknown):
+        return DrainFacts(target.name, None, cluster, unfound=replace(node, why=node.why.replace("the cluster", on, 1)))
     if node.is_2008:
         return DrainFacts(node.name, node.build, cluster)
     up = [] if isinstance(nodes, Unknown) else [one.name for one in nodes.value if one.is_up and one.name != node.name]
-    (known, owners), (guests, memory), free, repairs, (hive, updating, jobs), (copies, products) = await asyncio.gather(
-        asyncio.gather(with_vm_ids(cluster, ask, node.name), _owners(cluster, node, ask)),
+    (
+        (known, owners, held),
+        (guests, memory),
+        free,
+        (repairs, disks),
+        (hive, copies, products),
+        (updating, jobs, bonds),
+    ) = await asyncio.gather(
+        asyncio.gather(with_vm_ids(cluster, ask, node.name), _owners(cluster, node, ask), _held(cluster, node, ask)),
         asyncio.gather(ask.query(virtual_machines(node)), ask.query(memory_use(node))),
         ask.query_many({name: free_memory(name) for name in up}),
-        ask.query(storage_jobs(node)),
+        asyncio.gather(ask.query(storage_jobs(node.name)), ask.query(virtual_disks(node.name))),
         asyncio.gather(
             _threshold_of_hive(node, value_of(threshold), ask),
-            ask.query_many({name: update_run(name) for name in (*up, node.name)}),
-            asyncio.gather(*(find_running_jobs(server, ask) for server in target.managers)),
+            ask.query(shadow_copies(node.name)),
+            ask_backup_products(target, ask),
         ),
-        asyncio.gather(ask.query(shadow_copies(node.name)), ask_backup_products(target, ask)),
+        asyncio.gather(
+            _updating(node.name, value_of(nodes), ask), _vmm_jobs(target, ask), find_bonds(on, node, up, ask)
+        ),
     )
     return DrainFacts(
         node=node.name,
@@ -154,11 +245,28 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
         memory=value_of(memory),
         free=values_of(free),
         repairs=value_of(repairs),
-        updating=values_of(updating),
-        vmm_jobs=dict(zip(target.managers, jobs, strict=True)),
+        virtual_disks=value_of(disks),
+        updating=updating,
+        vmm_jobs=jobs,
+        bonds=bonds,
+        others_held=held[0],
+        others_owners=held[1],
         copies=value_of(copies),
         products=products,
     )
+
+
+async def _held(
+    cluster: Cluster, node: Node, ask: QueryClient
+) -> tuple[tuple[RoleResource, ...] | Unknown, placement.Owners | Unknown]:
+    """The resources of the node's other roles, and where they may be; nothing is asked where it has none."""
+    roles = other_roles(cluster.groups, node.name, ())
+    if isinstance(roles, Unknown) or all(one.is_shared_volume for one in roles):
+        return (), {}
+    held = value_of(await ask.query(role_resources(cluster.name, node.name)))
+    if isinstance(held, Unknown):
+        return held, held
+    return held, await placement.find_possible_owners(cluster.name, [one.name for one in held], ask)
 
 
 async def _owners(cluster: Cluster, node: Node, ask: QueryClient) -> placement.Owners | Unknown:
@@ -167,23 +275,6 @@ async def _owners(cluster: Cluster, node: Node, ask: QueryClient) -> placement.O
         return cluster.resources
     own = [one.name for one in cluster.resources if one.owner.casefold() == node.name.casefold()]
     return await placement.find_possible_owners(cluster.name, own, ask)
-
-
-def storage_jobs(node: Node) -> Source[tuple[str, ...]]:
-    """The question: which jobs work on the storage? The storage provider came with 2012 [doc]."""
-    return Source(Wql(node.name, _STORAGE, "MSFT_StorageJob", ("Name", "JobState")), _read_storage_jobs)
-
-
-def _read_storage_jobs(rows: Rows) -> tuple[str, ...]:
-    """The names of the jobs that have not ended. Raises CellError, and ValueError for a state that is not listed."""
-    found = []
-    for row in rows:
-        state = get_int(row, "JobState")
-        if state not in (*_UNDER_WAY, *_ENDED):
-            raise ValueError(f"whether the job {get_str(row, 'Name')} has ended is open: its JobState is {state}")
-        if state in _UNDER_WAY:
-            found.append(get_str(row, "Name"))
-    return tuple(found)
 
 
 async def _threshold_of_hive(node: Node, told: int | Unknown | None, ask: QueryClient) -> int | Unknown | None:

@@ -11,60 +11,19 @@ from dataclasses import replace
 
 from bot.api.facts import Unknown
 from bot.api.plan import Gate, GateOutcome, OpenQuestion, missing
-from commands.drain.facts import DrainFacts
+from commands.drain.roles import OtherRole, bound_roles, role_names
 from commands.formatting import format_size, join_names, pluralize
-from commands.sources.backup_state import Backup, no_backup
 from commands.sources.capacity import Need, without_room
-from commands.sources.cluster import Cluster, Group, Resource, SharedVolume
+from commands.sources.cluster import Cluster, Group, Resource, RoleResource, SharedVolume
 from commands.sources.guests import Guest, Power
 from commands.sources.nodes import ClusterNodeState, Drain, NodeState, votes_without
+from commands.sources.services import HYPER_V_SERVICE, RUNNING
+from commands.sources.storage import VirtualDisk
 from commands.vmm.gates import no_vmm_job
 from commands.vss.suspects import locks_on
 
 _REDIRECTED = 1  # FaultState of a shared volume: slower, but it works [doc]
 _FAULTS = {1: "redirected access", 2: "no access", 4: "in maintenance"}
-
-
-def drain_gates(facts: DrainFacts, *, is_up: bool = True, backup: Backup | None = None) -> tuple[Gate, ...]:
-    """Every gate of a drain.
-
-    Args:
-        facts: of the node.
-        is_up: False where the node is drained already, and only goes on from there.
-        backup: whether one runs, where the node's writers were asked too; else as far as `facts` tell.
-    """
-    node, nodes, guests, cluster = facts.node, facts.nodes, facts.guests, facts.cluster
-    others = nodes if isinstance(nodes, Unknown) else facts.others
-    resources = cluster.resources if isinstance(cluster.resources, Unknown) else facts.resources
-    free = nodes if isinstance(nodes, Unknown) else facts.free  # of the nodes that are up, which nobody told then
-    clustered = _clustered_guests(guests, cluster.resources)
-    return (
-        *((node_is_up(node, facts.state, nodes),) if is_up else ()),
-        other_nodes_work(cluster.name, others),
-        quorum_holds(node, nodes, facts.witness),
-        memory_suffices(node, clustered, facts.memory, free, _owners_of_guests(resources, facts.owners)),
-        no_locks(node, guests, cluster),
-        no_backup(node, backup or facts.backup),
-        volumes_are_sound(cluster.name, cluster.volumes),
-        no_storage_repair(facts.repairs),
-        guests_may_move(node, others, resources, facts.owners, facts.roles),
-        guests_move_live(node, cluster.groups, guests, facts.threshold),
-        guests_are_clustered(node, guests, clustered),
-        no_cluster_aware_updating(cluster.name, facts.updating),
-        *_vmm_jobs(facts.vmm_jobs),
-    )
-
-
-def gates_back(facts: DrainFacts) -> tuple[Gate, ...]:
-    """What has to be so before the node takes its guests again: nobody else is at work there.
-
-    Whether it is up, has room elsewhere, or holds locked guests is about the way there.
-    """
-    return (
-        no_cluster_aware_updating(facts.cluster.name, facts.updating),
-        no_storage_repair(facts.repairs),
-        *_vmm_jobs(facts.vmm_jobs),
-    )
 
 
 def no_locks(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster) -> Gate:
@@ -97,6 +56,63 @@ def _unknown(
     measured = f"not known: {why.target}: {why.why.rstrip('.')}" if why else "not known"
     unknowns = missing(about, *parts)
     return Gate(says, GateOutcome.NOT_KNOWN, measured, blocks, unknowns=unknowns, answerable=answerable)
+
+
+def node_is_paused(node: str, state: NodeState | None, nodes: Sequence[NodeState] | Unknown) -> Gate:
+    """Only a paused node can be resumed."""
+    says = f"{node} is paused"
+    if state is None:
+        return _unknown(says, nodes, about="node states", answerable=False)
+    paused = state.state == ClusterNodeState.PAUSED
+    outcome = GateOutcome.of(paused if state.is_known else None)
+    return Gate(says, outcome, "" if paused else f"{node} is {state.word}", guards="worth", answerable=state.is_known)
+
+
+def drain_has_ended(node: str, state: NodeState | None, nodes: Sequence[NodeState] | Unknown) -> Gate:
+    """Resuming ends a drain half-way, which somebody may want: it only warns."""
+    says = f"No drain of {node} is under way"
+    if state is None:
+        return _unknown(says, nodes, blocks=False, about="node states", answerable=False)
+    if state.drain not in list(Drain):
+        told = "NodeDrainStatus is not told" if state.drain is None else f"NodeDrainStatus is {state.drain}"
+        return _unknown(says, Unknown(node, "bad reply", told), blocks=False, about="drain state", answerable=False)
+    under_way = state.drain == Drain.UNDER_WAY
+    return Gate(
+        says, GateOutcome.of(not under_way), "resuming ends the drain half-way" if under_way else "", blocks=False
+    )
+
+
+def hyper_v_answers(node: str, vmms: str | Unknown) -> Gate:
+    """Guests cannot move to a node whose Hyper-V management service does not run: Hyper-V's provider lives in it [doc].
+
+    Args:
+        node: that takes the guests.
+        vmms: the service's state there, "" where it has none.
+    """
+    says = f"The service {HYPER_V_SERVICE} runs on {node}"
+    if isinstance(vmms, Unknown):
+        return _unknown(says, vmms, about=f"state of {HYPER_V_SERVICE}")
+    return Gate(says, GateOutcome.of(vmms == RUNNING), vmms or "there is no such service")
+
+
+def others_are_free(node: str, cluster: Cluster) -> Gate:
+    """A locked guest stays where it is. Which guests would come back the cluster does not tell, so it only warns."""
+    says = f"No guest on another node of {cluster.name} is locked, and no shared volume is in backup"
+    if (
+        isinstance(cluster.groups, Unknown)
+        or isinstance(cluster.resources, Unknown)
+        or isinstance(cluster.volumes, Unknown)
+    ):
+        return _unknown(
+            says, cluster.groups, cluster.resources, cluster.volumes, blocks=False, about="locks", answerable=False
+        )
+    away = node.casefold()
+    locked = {one.name for one in cluster.groups if one.locked and one.owner.casefold() != away}
+    locked |= {one.group or one.name for one in cluster.resources if one.locked and one.owner.casefold() != away}
+    backups = [one.name for one in cluster.volumes if one.backing_up]
+    told = [f"locked: {join_names(sorted(locked, key=str.casefold), 6)}"] if locked else []
+    told += [f"in backup: {join_names(backups, 4)}"] if backups else []
+    return Gate(says, GateOutcome.of(not told), "; ".join(told), blocks=False)
 
 
 def node_is_up(node: str, state: NodeState | None, nodes: Sequence[NodeState] | Unknown) -> Gate:
@@ -200,6 +216,29 @@ def no_storage_repair(repairs: Sequence[str] | Unknown) -> Gate:
     return Gate(says, GateOutcome.of(not repairs), join_names(repairs, 4))
 
 
+def virtual_disks_are_healthy(node: str, disks: Sequence[VirtualDisk] | Unknown) -> Gate:
+    """A disk without its redundancy may have its last good copy on this node, whether a job repairs it or not.
+
+    Not every Windows tells of its virtual disks; where it does not, this only warns, as for the jobs.
+    """
+    says = f"Every virtual disk that {node} sees is healthy"
+    if isinstance(disks, Unknown):
+        return _unknown(says, disks, blocks=disks.kind not in ("absent", "refused"), about="virtual disks")
+    odd = [one.says for one in disks if one.is_healthy is False]
+    open_ = [one for one in disks if one.is_healthy is None]
+    if odd:
+        return Gate(says, GateOutcome.BLOCKED, join_names(odd, 4))
+    if open_:
+        return Gate(
+            says,
+            GateOutcome.NOT_KNOWN,
+            f"not known: {join_names([one.says for one in open_], 4)}",
+            unknowns=tuple(OpenQuestion(f"health of virtual disk {one.name}", one.says) for one in open_),
+            answerable=False,
+        )
+    return Gate(says, GateOutcome.PASSED, pluralize(len(disks), "virtual disk"))
+
+
 def guests_may_move(
     node: str,
     others: Sequence[NodeState] | Unknown,
@@ -225,23 +264,66 @@ def guests_may_move(
     return Gate(says, outcome=GateOutcome.of(not bound), measured=told)
 
 
+def roles_may_move(
+    node: str,
+    others: Sequence[NodeState] | Unknown,
+    roles: Sequence[OtherRole] | Unknown,
+    held: Sequence[RoleResource] | Unknown,
+    owners: Mapping[str, frozenset[str]] | Unknown,
+) -> Gate:
+    """Every role that is no virtual machine may run on another node that is up: else it would stay down.
+
+    Args:
+        node: that is emptied.
+        others: all nodes of the cluster but this one.
+        roles: of the node, without virtual machines.
+        held: their resources.
+        owners: resource -> nodes where it may be, in lower case; where it is missing, anywhere.
+    """
+    says = f"Every other role of {node} may run on another node that is up"
+    if any(isinstance(part, Unknown) for part in (roles, held, owners, others)):
+        return _unknown(says, roles, held, owners, others, about="possible owners of roles")
+    assert not isinstance(roles, Unknown)
+    assert not isinstance(owners, Unknown)
+    assert not isinstance(others, Unknown)
+    bound = bound_roles(roles, frozenset(one.name.casefold() for one in others if one.is_up), owners)
+    told = f"cannot: {join_names(bound, 6)}" if bound else role_names(roles) or "none"
+    return Gate(says, GateOutcome.of(not bound), told)
+
+
 def guests_move_live(
     node: str,
     roles: Sequence[Group] | Unknown,
+    resources: Sequence[Resource] | Unknown,
     guests: Sequence[Guest] | Unknown,
     threshold: int | Unknown | None,
 ) -> Gate:
-    """Those below the threshold are saved and moved: downtime, which is no reason to refuse."""
+    """Those below the threshold are saved and moved: downtime, which is no reason to refuse.
+
+    A role is its guest's by the VM id of its resources: its name is free text.
+    """
     says = f"Every running guest of {node} moves live"
-    if isinstance(roles, Unknown) or not isinstance(threshold, int) or isinstance(guests, Unknown):
-        return _unknown(says, roles, threshold, guests, blocks=False, about="priorities of guests")
+    if (
+        isinstance(roles, Unknown)
+        or isinstance(resources, Unknown)
+        or not isinstance(threshold, int)
+        or isinstance(guests, Unknown)
+    ):
+        return _unknown(says, roles, resources, threshold, guests, blocks=False, about="priorities of guests")
+    power = {one.vm_id: one.power for one in guests}
+    ids: dict[str, set[str]] = {}
+    for one in resources:
+        ids.setdefault(one.group.casefold(), set()).add(one.vm_id)
     own = [one for one in roles if one.is_guest and one.owner.casefold() == node.casefold()]
-    resting = {one.name.casefold() for one in guests if not one.power.runs and one.power is not Power.UNKNOWN}
-    unclear = {one.name.casefold() for one in guests if one.power is Power.UNKNOWN}
-    awake = [one for one in own if one.name.casefold() not in resting]
-    below = [one for one in awake if one.priority is not None and one.priority < threshold]
-    quick = [one.name for one in below if one.name.casefold() not in unclear]
-    open_ = [one.name for one in awake if one.priority is None or (one in below and one.name not in quick)]
+    quick, open_ = [], []
+    for role in own:
+        does = [power.get(vm_id, Power.UNKNOWN) for vm_id in ids.get(role.name.casefold(), {""})]
+        if all(not one.runs and one is not Power.UNKNOWN for one in does):
+            continue
+        if role.priority is None or (role.priority < threshold and not any(one.runs for one in does)):
+            open_.append(role.name)
+        elif role.priority < threshold:
+            quick.append(role.name)
     told = (
         f"saved and moved, so down for a while: {join_names(quick, 6)}"
         if quick
@@ -252,6 +334,19 @@ def guests_move_live(
     outcome = GateOutcome.of(None if open_ and not quick else not quick)
     unknowns = tuple(OpenQuestion(f"how {name} moves") for name in open_) if open_ and not quick else ()
     return Gate(says, outcome=outcome, measured=told, blocks=False, unknowns=unknowns)
+
+
+def node_is_empty(
+    node: str, state: NodeState | None, roles: Sequence[str] | Unknown, guests: Sequence[Guest] | Unknown
+) -> Gate:
+    """Nothing is left on the node, and nothing moves there: what the host itself has may be in no role of the cluster."""
+    says = f"{node} is drained, with no guests on it or moving to it"
+    if state is None or isinstance(roles, Unknown) or isinstance(guests, Unknown):
+        return _unknown(says, roles, guests, about="guests")
+    count = max(len(guests), len(roles))
+    there = f"{pluralize(count, 'guest')} on it"
+    measured = f"{node} is drained, with {there}" if state.is_drained else f"{node} is not drained: {there}"
+    return Gate(says, GateOutcome.of(state.is_drained and not count), measured)
 
 
 def guests_are_clustered(node: str, guests: Sequence[Guest] | Unknown, clustered: Sequence[Guest] | Unknown) -> Gate:
@@ -282,26 +377,34 @@ def no_cluster_aware_updating(cluster: str, updating: Mapping[str, bool | Unknow
     return Gate(says, outcome=GateOutcome.PASSED, measured=f"{pluralize(len(updating), 'node')} asked")
 
 
-def _vmm_jobs(vmm_jobs: Mapping[str, int | Unknown | None]) -> Iterator[Gate]:
+def vmm_jobs_end(vmm_jobs: Mapping[str, int | Unknown | None]) -> Iterator[Gate]:
     """What a job of VMM's works on is not told, so it may have nothing to do with this cluster: a person has to see."""
     for server, jobs in vmm_jobs.items():
         yield replace(no_vmm_job(server, jobs), blocks=False)
 
 
-def _clustered_guests(
+def clustered_guests(
     guests: Sequence[Guest] | Unknown, resources: Sequence[Resource] | Unknown
 ) -> tuple[Guest, ...] | Unknown:
-    """The node's guests that a role of the cluster holds: by VM id, else by the role's name."""
+    """The guests that a role of the cluster holds, by VM id.
+
+    Args:
+        guests: of the node.
+        resources: of virtual machines that the node owns. One that does not tell its machine could be any guest's.
+    """
     if isinstance(guests, Unknown):
         return guests
     if isinstance(resources, Unknown):
         return resources
     ids = {one.vm_id for one in resources if one.vm_id}
-    names = {one.group.casefold() for one in resources if not one.vm_id}
-    return tuple(one for one in guests if one.vm_id in ids or one.name.casefold() in names)
+    nameless = [one.group or one.name for one in resources if not one.vm_id]
+    if nameless and any(one.vm_id not in ids for one in guests):
+        why = f"which virtual machine it is was not told of {join_names(list(dict.fromkeys(nameless)), 4)}."
+        return Unknown("the cluster", "not whole", why)
+    return tuple(one for one in guests if one.vm_id in ids)
 
 
-def _owners_of_guests(
+def owners_of_guests(
     resources: Sequence[Resource] | Unknown, owners: Mapping[str, frozenset[str]] | Unknown
 ) -> dict[str, frozenset[str]]:
     """VM id -> where a guest may run, which is where all of its resources may be; anywhere where it is missing."""

@@ -20,6 +20,8 @@ AT_ONCE = 1  # FailbackType [doc]
 _DRAIN_ROLES = 1  # DrainType [doc]; 2, force drain, would stop guests that cannot move
 _RESUMED = 120
 _IN_BACKUP = 1
+_QUEUED = 4  # CLUSGRP_STATUS_WAITING_IN_QUEUE_FOR_MOVE [doc]
+_PENDING = 4  # MSCluster_ResourceGroup.State [doc]
 
 
 def drain_step(cluster: str, node: str) -> Step:
@@ -83,6 +85,36 @@ def failback_step(cluster: str, node: str) -> Step:
                 roles_query(cluster, node), (CompareToBefore(DRAIN, ("Name",)),), within=RETURN_MINUTES * 60
             ).described_as(f"the guests of {node} are those from before the drain"),
         ),
+    )
+
+
+def arrival_step(cluster: str, node: str) -> Step:
+    """Wait until no guest of the cluster moves any more, and note which ones the node has then.
+
+    The cluster does not tell which guests it brings back. While a role waits for its move it has a flag [doc: CLUSGRP_STATUS],
+    while it moves its state is Pending, live or not [src: os-win].
+    """
+    guests = Wql(
+        cluster,
+        NAMESPACE,
+        "MSCluster_ResourceGroup",
+        ("Name", "State", "StatusInformation"),
+        (Predicate("GroupType", "=", GUEST_GROUP),),
+    )
+    wait = RETURN_MINUTES * 60
+    return Step(
+        key="arrive",
+        description=f"Wait until no guest moves, and note those on {node}",
+        act=None,
+        done=(
+            not_exists(guests, FlagPredicate("StatusInformation", _QUEUED), within=wait).described_as(
+                f"no guest of {cluster} waits to be moved"
+            ),
+            not_exists(guests, Predicate("State", "=", _PENDING), within=wait).described_as(
+                f"no guest of {cluster} is being moved"
+            ),
+        ),
+        before=roles_query(cluster, node),
     )
 
 

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from bot.api.arguments import Target
 from bot.api.facts import Unknown, value_of
 from bot.api.query_client import QueryClient
-from commands.sources.cluster import Node, cluster_name, cluster_nodes, private_vm_ids
+from commands.sources.cluster import Node, cluster_name, cluster_nodes, machine_resources, machines_of
 from commands.sources.event_log import event_channels
 from commands.sources.guests import visible_systems
 from commands.sources.operating_system import OperatingSystem, oem_code_page, operating_system
 from commands.sources.vss_writers import Writer, host_writers
 from commands.sources.winrm import WinRMQuotas, winrm_quotas
+
+_SOME = 8  # resources that are asked for their private properties
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class AccessFacts:
 
     Attributes:
         unfound: why the nodes of the cluster are not known; None where they are.
-        vm_ids: of a cluster: what the private properties of its machines' resources tell, "" where they do not;
+        vm_ids: of a cluster: what the private properties of some of its machines' resources tell, "" where they do not;
             None where no cluster was asked.
     """
 
@@ -83,10 +85,20 @@ async def find_access(target: Target, ask: QueryClient) -> AccessFacts:
     if isinstance(nodes, Unknown):
         return AccessFacts((), nodes)
     vm_ids, hosts = await asyncio.gather(
-        ask.query(private_vm_ids(target.name)),
+        _vm_ids(target.name, ask),
         asyncio.gather(*(_host(node.name, ask, clustered=True, hypervisor=True) for node in nodes)),
     )
-    return AccessFacts(tuple(hosts), vm_ids=value_of(vm_ids))
+    return AccessFacts(tuple(hosts), vm_ids=vm_ids)
+
+
+async def _vm_ids(cluster: str, ask: QueryClient) -> tuple[str, ...] | Unknown:
+    """What some resources tell of their machines: a few show how it is written, and each takes 19 ms [src]."""
+    names = value_of(await ask.query(machine_resources(cluster)))
+    if isinstance(names, Unknown) or not names:
+        return names
+    some = names[:_SOME]
+    ids = value_of(await ask.query(machines_of(cluster, some)))
+    return ids if isinstance(ids, Unknown) else tuple(ids.get(name.casefold(), "") for name in some)
 
 
 async def _host(name: str, ask: QueryClient, *, clustered: bool, hypervisor: bool) -> HostFacts:

@@ -12,8 +12,9 @@ from bot.api.plan import Gate, Group, Plan
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.drain.blockers import locked_words, look_behind, node_behind, reasons, release_remedies
+from commands.drain.effects import NODE_LOSES_GUESTS, gates_back
 from commands.drain.facts import DrainFacts, find_drain_facts
-from commands.drain.gates import drain_gates, gates_back
+from commands.drain.roles import moved_with_them
 from commands.drain.steps import drain_step
 from commands.formatting import join_names, pluralize, sentences
 from commands.no_plan import blocking_reason, cluster_lock, held, no_plan
@@ -59,7 +60,7 @@ def plan(args: Args, facts: Facts) -> Plan:
         return no_plan(refusal)
     if done := _done_already(drain):
         return no_plan(done, remedies=(Remedy("Resume Node…", f"/resume-node {drain.node}"),))
-    gates = drain_gates(drain)
+    gates = NODE_LOSES_GUESTS.judge(drain)
     if held(gates):
         return _held(facts, drain)
     step = drain_step(drain.cluster.name, drain.node)
@@ -111,7 +112,7 @@ def _done_already(drain: DrainFacts) -> str:
 
 def _held(facts: Facts, drain: DrainFacts) -> Plan:
     """No plan, and what holds it: for locked guests the writer and the guests behind it."""
-    gates = drain_gates(drain)
+    gates = NODE_LOSES_GUESTS.judge(drain)
     node = node_behind(facts.behind)
     behind = tuple(reasons(node, facts.behind)) if node and facts.behind else ()
     locked = locked_words(drain)
@@ -125,8 +126,9 @@ def _held(facts: Facts, drain: DrainFacts) -> Plan:
 
 
 def impact(drain: DrainFacts) -> str:
-    """What it means for the guests."""
-    return f"{pluralize(len(drain.roles), 'guest')} {'leaves' if len(drain.roles) == 1 else 'leave'} {drain.node}."
+    """Everything that the drain moves or switches."""
+    guests = f"{pluralize(len(drain.roles), 'guest')} {'leaves' if len(drain.roles) == 1 else 'leave'} {drain.node}."
+    return sentences((guests, *moved_with_them(drain.other_roles)))
 
 
 def guests_of(drain: DrainFacts) -> tuple[str, ...]:

@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from bot.api.actions import RowTransaction
-from bot.api.arguments import VmmTargets
+from bot.api.arguments import Target, VmmTargets
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown, values_of
 from bot.api.plan import Gate, GateOutcome, Group, Plan
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.diagnostics import find_missing_vms
+from commands.drain.facts import DrainFacts, find_drain_facts
+from commands.drain.move import GUEST_MOVES, MoveFacts
 from commands.formatting import join_names, pluralize
 from commands.no_plan import no_plan, or_no_plan
 from commands.sources.cluster import Node, cluster_nodes
@@ -81,12 +83,14 @@ class Facts:
         nodes: the nodes of all clusters that they manage.
         backups: VMM server -> the newest full backup of its database, None where there is none.
         services: VMM server whose host the estate names -> the state of its service there, "" where there is none.
+        move: the node where the machine really is, asked as for a drain; only where it is to be moved.
     """
 
     found: Mapping[str, find_missing_vms.Facts]
     nodes: Mapping[str, Node]
     backups: Mapping[str, FullBackup | Unknown | None]
     services: Mapping[str, str | Unknown]
+    move: DrainFacts | None = None
 
 
 async def collect(args: Args, ask: QueryClient) -> Facts:
@@ -100,11 +104,41 @@ async def collect(args: Args, ask: QueryClient) -> Facts:
     )
     known = {one.name: one for part in nodes.values() if not isinstance(part, Unknown) for one in part.value}
     names = [server.name for server in args.vmm]
-    return Facts(dict(zip(names, found, strict=True)), known, values_of(backups), values_of(services))
+    facts = Facts(dict(zip(names, found, strict=True)), known, values_of(backups), values_of(services))
+    if args.by != "migration":
+        return facts
+    of = {one.name: cluster for cluster, part in nodes.items() if not isinstance(part, Unknown) for one in part.value}
+    return replace(facts, move=await _move_facts(args, facts, of, ask))
+
+
+async def _move_facts(args: Args, facts: Facts, cluster_of: Mapping[str, str], ask: QueryClient) -> DrainFacts | None:
+    """What a move needs to know of the node where the machine is; None where there is nothing to move."""
+    chosen = _chosen(args, facts)
+    real = None if isinstance(chosen, Ambiguous) else chosen.record.real
+    if (
+        isinstance(chosen, Ambiguous)
+        or real is None
+        or real.host not in cluster_of
+        or chosen.record.verdict is not RecordStatus.LOST
+    ):
+        return None
+    told = await ask.find_host(real.host)  # with the backup products that the inventory names for it
+    node = Target(real.host, "host", cluster_of[real.host]) if isinstance(told, Unknown) else told
+    return await find_drain_facts(replace(node, cluster=cluster_of[real.host], managers=(chosen.server,)), ask)
 
 
 def plan(args: Args, facts: Facts) -> Plan:
     """Find the record, and mend it in the way that was asked for."""
+    chosen = _chosen(args, facts)
+    if isinstance(chosen, Ambiguous):
+        draft = DRAFT if any(_is_strange(found) for found in facts.found.values()) else ()
+        look = [Remedy("Find Missing VMs", f"/find-missing-vms {server}") for server in facts.found]
+        return no_plan(chosen.says, remedies=chosen.remedies or look, evidence=draft)
+    return _mend(args, facts, chosen)
+
+
+def _chosen(args: Args, facts: Facts) -> Resolved | Ambiguous:
+    """The record that was meant, compared with the hosts."""
     compared: dict[str, Sequence[Compared]] = {}
     silent: dict[str, str] = {}
     for server, found in facts.found.items():
@@ -113,12 +147,7 @@ def plan(args: Args, facts: Facts) -> Plan:
             silent[server] = records
         else:
             compared[server] = records
-    chosen = choose(" ".join(args.vm), compared, silent)
-    if isinstance(chosen, Ambiguous):
-        draft = DRAFT if any(_is_strange(found) for found in facts.found.values()) else ()
-        look = [Remedy("Find Missing VMs", f"/find-missing-vms {server}") for server in facts.found]
-        return no_plan(chosen.says, remedies=chosen.remedies or look, evidence=draft)
-    return _mend(args, facts, chosen)
+    return choose(" ".join(args.vm), compared, silent)
 
 
 def _records(server: str, found: find_missing_vms.Facts) -> tuple[Compared, ...] | str:
@@ -238,17 +267,24 @@ def _by_migration(facts: Facts, chosen: Resolved, repair: Repair) -> Plan:
             else f"{one.believed or 'the host that VMM names'} did not answer, or more than one bears that name"
         )
         return no_plan(f"No plan for a live migration of {one.machine.name}: {why}.")
-    return Plan(
+    move = facts.move
+    if move is None or move.unfound or move.is_2008:
+        why = "how a move would go is not known" if move is None or not move.unfound else move.unfound.why.rstrip(".")
+        why = "Windows Server 2008 R2 tells too little of it" if move is not None and move.is_2008 else why
+        return no_plan(f"No plan for a live migration of {one.machine.name}: {why}.")
+    assert one.real is not None  # else it was refused
+    whole = Plan(
         reason=because(one),
         impact=f"{one.machine.name} moves live to {node.name}.",
         rollback="Move it back in the same way.",
         locks=_lock(repair),
-        gates=(),
+        gates=GUEST_MOVES.judge(MoveFacts(move, one.real.guest, node.name)),
         groups=(Group("migration", move_steps(repair, node)),),
         remedies=_next(chosen, CHANGE),
         current_state=_now(chosen),
         expected_state=f"{one.machine.name} runs on {node.name}, and VMM {chosen.server} does not show it as Missing",
     )
+    return or_no_plan(one.machine.name, whole)
 
 
 def _by_database(facts: Facts, chosen: Resolved, repair: Repair) -> Plan:

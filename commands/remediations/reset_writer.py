@@ -12,8 +12,10 @@ from bot.api.plan import UNDO, Gate, Group, Plan
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.drain.blockers import locked_words, reasons, release_remedies
+from commands.drain.effects import NODE_LOSES_GUESTS, NODE_TAKES_GUESTS, gates_back, resume_facts, together
 from commands.drain.facts import DrainFacts
-from commands.drain.gates import drain_gates, gates_back, no_locks
+from commands.drain.gates import no_locks
+from commands.drain.roles import moved_with_them
 from commands.drain.steps import DRAIN, RESUME
 from commands.formatting import join_names, pluralize, sentences
 from commands.guest_space.facts import answered_guests, short_of_space, way_to_room
@@ -29,6 +31,7 @@ from commands.sources.vss_writers import no_error_text
 from commands.vss.evidence import log_line
 from commands.vss.node_verdict import NodeVerdict
 from commands.vss.writer_verdict import WriterStatus, WriterVerdict
+from commands.writer_reset.effects import HYPER_V_STOPS, StopFacts
 from commands.writer_reset.facts import ResetFacts, find_reset_facts
 from commands.writer_reset.gates import gate_stuck_twice, no_backup_job, readable
 from commands.writer_reset.steps import WRITER, hyper_v_steps, reset_steps
@@ -150,22 +153,19 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
     if refusal := _too_early(node, one):
         return refusal
     drained = drain.state is not None and drain.state.is_drained and not drain.roles
-    before = _is_free(node, drain) if drained else drain_gates(drain, backup=node.backup)
     twins = _twins(node, one)
     steps = hyper_v_steps(drain.cluster.name, node.name, one.writer, _no_error(node), drain=not drained, twins=twins)
     moves = f"{_guests(drain)} live-migrate off {node.name} and back."
     stays = f"{node.name} is drained already; it takes guests again afterwards."
     whole = Plan(
         reason=_seen(node, one),
-        impact=f"{stays if drained else moves} While vmms restarts nobody can manage Hyper-V on {node.name}.",
+        impact=f"{stays if drained else sentences((moves, *moved_with_them(drain.other_roles)))} While vmms restarts nobody can manage Hyper-V on {node.name}.",
         rollback=f"Start vmms if it is stopped, then resume {node.name}.",
         locks=(cluster_lock(args.node),),
-        gates=(
-            *gate_stuck_twice(one, facts.writers.now),
-            _no_job(args, facts),
-            readable(node),
-            has_room(f"No guest on {node.name} is short of space", facts.space),
-            *before,
+        gates=together(
+            gate_stuck_twice(one, facts.writers.now),
+            (_no_job(args, facts), readable(node), has_room(f"No guest on {node.name} is short of space", facts.space)),
+            _effects(args, facts, replace(drain, judged_backup=node.backup), drained=drained),
         ),
         groups=(Group("reset", steps),),
         evidence=tuple(said for said in (log_line(node, facts.writers.now),) if said),
@@ -178,9 +178,15 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
     return or_no_plan(args.node.name, whole)
 
 
-def _is_free(node: NodeVerdict, drain: DrainFacts) -> tuple[Gate, ...]:
-    """What still has to be so on a node that is drained already."""
-    return no_locks(drain.node, drain.guests, drain.cluster), no_backup(drain.node, node.backup)
+def _effects(args: Args, facts: ResetFacts, drain: DrainFacts, *, drained: bool) -> tuple[Gate, ...]:
+    """The node loses its guests, Hyper-V's service stops, and the node takes guests again; each gate once."""
+    stops = StopFacts(args.node.name, drain, facts.own_jobs(args.node), facts.writers.now)
+    own = () if drained else ("node's state",)  # our own first step brings it about
+    return together(
+        () if drained else NODE_LOSES_GUESTS.judge(drain),
+        HYPER_V_STOPS.judge(stops, without=own),
+        NODE_TAKES_GUESTS.judge(resume_facts(drain), without=("node's state", "drain under way", "Hyper-V")),
+    )
 
 
 def _jobs(args: Args, facts: ResetFacts) -> tuple[BackupJob, ...]:

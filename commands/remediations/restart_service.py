@@ -15,12 +15,9 @@ from bot.api.facts import Unknown, value_of
 from bot.api.plan import Check, Gate, GateOutcome, Group, OpenQuestion, Plan, missing
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
-from commands.drain.facts import DrainFacts
-from commands.drain.gates import no_cluster_aware_updating, no_locks
 from commands.drain.steps import gate_no_locks, is_drained
 from commands.formatting import join_names, pluralize, sentences
 from commands.no_plan import cluster_lock, no_plan, or_no_plan
-from commands.sources.backup_state import no_backup
 from commands.sources.rules import writer_services
 from commands.sources.services import (
     CARRIES_US,
@@ -38,8 +35,8 @@ from commands.sources.services import (
     stop_step,
 )
 from commands.vss.writer_verdict import WriterStatus
+from commands.writer_reset.effects import HYPER_V_STOPS, StopFacts
 from commands.writer_reset.facts import ResetFacts, find_reset_facts
-from commands.writer_reset.gates import no_backup_job
 
 _HYPER_V = ("vmms", "vmcompute")  # a restart while guests move or are saved can fail both, so the node is drained first
 _CORE = "Windows depends on it. Reboot the host instead."
@@ -325,33 +322,14 @@ def _hyper_v_gates(args: Args, facts: RestartFacts) -> tuple[Gate, ...]:
     found = facts.hyper_v
     if found is None or found.drain is None:
         return ()
-    drain = found.drain
-    return (
-        _is_empty(drain),
-        no_locks(drain.node, drain.guests, drain.cluster),
-        no_backup(drain.node, found.node.backup if found.node else drain.backup),
-        no_backup_job(args.host.name, found.own_jobs(args.host), facts.now),
-        no_cluster_aware_updating(drain.cluster.name, drain.updating),
-    )
+    drain = replace(found.drain, judged_backup=found.node.backup) if found.node else found.drain
+    return HYPER_V_STOPS.judge(StopFacts(args.host.name, drain, found.own_jobs(args.host), facts.now))
 
 
 def _drains(on: str, hyper_v: Sequence[Gate]) -> tuple[Remedy, ...]:
     """What empties the node, where it is not empty yet."""
     full = any(gate.outcome is GateOutcome.BLOCKED for gate in hyper_v[:1])
     return (Remedy("Drain Node…", f"/drain-node {on}", primary=True),) if full else ()
-
-
-def _is_empty(drain: DrainFacts) -> Gate:
-    says = f"{drain.node} is drained, with no guests on it or moving to it"
-    if drain.state is None or isinstance(drain.cluster.groups, Unknown) or isinstance(drain.guests, Unknown):
-        unknowns = missing("guests", drain.nodes, drain.cluster.groups, drain.guests)
-        return Gate(says, GateOutcome.NOT_KNOWN, "not known", unknowns=unknowns)
-    count = max(len(drain.guests), len(drain.roles))  # what the host itself has may be in no role of the cluster
-    there = f"{pluralize(count, 'guest')} on it"
-    measured = (
-        f"{drain.node} is drained, with {there}" if drain.state.is_drained else f"{drain.node} is not drained: {there}"
-    )
-    return Gate(says, GateOutcome.of(drain.state.is_drained and not count), measured)
 
 
 def _is_free(facts: RestartFacts) -> tuple[Check, ...]:

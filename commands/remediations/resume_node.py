@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Self
 
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
-from bot.api.facts import Unknown, value_of
-from bot.api.plan import Gate, GateOutcome, Group, OpenQuestion, Plan
+from bot.api.facts import Unknown
+from bot.api.plan import Group, Plan, Step
 from bot.api.query_client import QueryClient
-from commands.drain.steps import resume_step
-from commands.no_plan import cluster_lock, no_plan
-from commands.sources.cluster import Node, cluster_nodes
-from commands.sources.nodes import ClusterNodeState, Drain, NodeState, node_states
+from commands.drain.effects import NODE_TAKES_GUESTS
+from commands.drain.facts import ResumeFacts, find_resume_facts
+from commands.drain.steps import arrival_step, resume_step
+from commands.no_plan import cluster_lock, no_plan, or_no_plan
+from commands.sources.nodes import ClusterNodeState, Drain, NodeState
 
 _TYPES = {"no": 0, "immediate": 1, "policy": 2}  # FailbackType [doc]
 _IMPACT = {
@@ -49,78 +49,63 @@ class Args:
     failback: Failback = _AT_ONCE
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the cluster says of its nodes; `nodes` tells which Windows they run."""
-
-    states: tuple[NodeState, ...] | Unknown
-    nodes: tuple[Node, ...] | Unknown
+async def collect(args: Args, ask: QueryClient) -> ResumeFacts | None:
+    """Ask the cluster, then the nodes; None for a host that stands alone."""
+    return await find_resume_facts(args.node, ask) if args.node.cluster else None
 
 
-async def collect(args: Args, ask: QueryClient) -> Facts:
-    """One round."""
-    on = args.node.cluster
-    if not on:
-        return Facts((), ())
-    states, nodes = await asyncio.gather(ask.query(node_states(on)), ask.query(cluster_nodes(on)))
-    return Facts(value_of(states), value_of(nodes))
-
-
-def plan(args: Args, facts: Facts) -> Plan:
-    """One step, if the node is paused."""
-    name, cluster = args.node.name, args.node.cluster
-    if not cluster:
-        return no_plan(f"{name} belongs to no cluster, so there is nothing to resume.")
-    if isinstance(facts.nodes, tuple) and any(one.is_2008 for one in facts.nodes if _same(one.name, name)):
-        return no_plan(
-            f"{name} runs Windows Server 2008 R2, where nothing tells whether guests come back. By hand: resume it in"
-            " Failover Cluster Manager, then move its guests back."
-        )
-    if isinstance(facts.states, Unknown):
-        return no_plan(f"No plan for {name}: {facts.states.target}: {facts.states.why}")
-    state = next((one for one in facts.states if _same(one.name, name)), None)
-    if state is None:
-        return no_plan(f"No plan for {name}: {cluster} has no node of that name.")
-    if state.state != ClusterNodeState.PAUSED:
-        why = "Nothing to resume" if state.is_known else f"No plan for {name}"
-        return no_plan(f"{why}: {state.name} is {state.word}.")
-    return Plan(
+def plan(args: Args, facts: ResumeFacts | None) -> Plan:
+    """One step, if the node is paused and may take guests; else why not."""
+    if facts is None:
+        return no_plan(f"{args.node.name} belongs to no cluster, so there is nothing to resume.")
+    if refusal := _refused(facts):
+        return no_plan(refusal)
+    state, cluster = facts.state, facts.cluster.name
+    assert state is not None  # else it was refused
+    whole = Plan(
         reason=f"{state.name} is paused{_drain(state)}.",
         impact=_IMPACT[args.failback],
         rollback=f"Drain {state.name} again.",
         locks=(cluster_lock(args.node),),
-        gates=(
-            Gate(f"{state.name} is paused", outcome=GateOutcome.PASSED, guards="worth"),
-            Gate(
-                f"No drain of {state.name} is under way",
-                GateOutcome.of(state.drain != Drain.UNDER_WAY if state.drain in list(Drain) else None),
-                _under_way(state),
-                blocks=False,
-                unknowns=()
-                if state.drain in list(Drain)
-                else (OpenQuestion(f"drain state of {state.name}", "NodeDrainStatus is not told"),),
-                answerable=state.drain in list(Drain),
-            ),
-        ),
-        groups=(Group("resume", (resume_step(cluster, state.name, _TYPES[args.failback]),)),),
+        gates=NODE_TAKES_GUESTS.judge(facts),
+        groups=(Group("resume", _steps(cluster, state.name, args.failback)),),
         current_state=f"{state.name} is paused{_drain(state)}",
         expected_state=f"{state.name} is up and takes guests again",
     )
+    return or_no_plan(state.name, whole)
 
 
-def _same(one: str, other: str) -> bool:
-    return one.casefold() == other.casefold()
+def _steps(cluster: str, node: str, failback: Failback) -> tuple[Step, ...]:
+    """Guests that come back at once are waited for, so that the end names them."""
+    resume = resume_step(cluster, node, _TYPES[failback])
+    return (resume, arrival_step(cluster, node)) if failback == _AT_ONCE else (resume,)
+
+
+def _refused(facts: ResumeFacts) -> str:
+    """Why there is nothing to resume, or no way to; "" where there is."""
+    name = facts.node
+    if facts.unfound is not None:
+        return f"No plan for {name}: {facts.unfound.target}: {facts.unfound.why}".replace(
+            f"{name}: {name}:", f"{name}:"
+        )
+    if facts.is_2008:
+        return (
+            f"{name} runs Windows Server 2008 R2, where nothing tells whether guests come back. By hand: resume it in"
+            " Failover Cluster Manager, then move its guests back."
+        )
+    if isinstance(facts.nodes, Unknown):
+        return f"No plan for {name}: {facts.nodes.target}: {facts.nodes.why}"
+    if facts.state is None:
+        return f"No plan for {name}: {facts.cluster.name} did not tell its state."
+    if facts.state.state != ClusterNodeState.PAUSED:
+        why = "Nothing to resume" if facts.state.is_known else f"No plan for {name}"
+        return f"{why}: {facts.state.name} is {facts.state.word}."
+    return ""
 
 
 def _drain(state: NodeState) -> str:
     said = {Drain.DONE: " and drained", Drain.FAILED: ", its drain failed", Drain.UNDER_WAY: " and being drained"}
     return said.get(Drain(state.drain), "") if state.drain in list(Drain) else ""
-
-
-def _under_way(state: NodeState) -> str:
-    if state.drain not in list(Drain):
-        return "not known: NodeDrainStatus is not told" if state.drain is None else f"NodeDrainStatus is {state.drain}"
-    return "resuming ends the drain half-way" if state.drain == Drain.UNDER_WAY else ""
 
 
 COMMAND = Remediation(Role.OPERATOR, Risk.LOW, Args, collect, plan)

@@ -6,6 +6,7 @@ cluster         nodes, locks, shared volumes, hosts without a cluster, runs of C
 nodes           the state of each node, and of its drain
 placement       how a guest would leave its node: live or saved and moved, and where to
 capacity        memory: what guests use, what nodes have free
+guest_bonds     devices, disks, files and keys that bind a guest to its host
 guests          virtual machines of a host          kvp             what a guest says of itself
 volumes         volumes inside a guest              snapshots       shadow copies of a host, and which are mounted
 vss_writers     VSS writers of a host               backup_state    does a backup run: signs on the hosts, and the products
@@ -14,5 +15,5 @@ updates         builds, updates, reboot flags       audit_policy    what Object 
 clock           what time a machine believes it is  audit_log       a full Security log; who else sets auditing
 commvault       backup jobs                         vmm             what SCVMM's database believes
 identity        is this the machine we meant?       rules           the rule files, read and checked
-host_names      is this the same host?
+host_names      is this the same host?          storage         Storage Spaces: jobs, and how virtual disks are
 """

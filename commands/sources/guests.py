@@ -21,6 +21,22 @@ from commands.sources.identity import guid, identifies, same_bios
 from commands.sources.kvp import KvpInfo, kvp_info, read_items
 
 BACKING_UP = 32776  # OperationalStatus[1] in Microsoft's own listing, in no document [src]
+# What Hyper-V does to a guest, OperationalStatus[1]: 32768 to 32774 [doc], the others Microsoft's own listing [src].
+_ACTIVITIES = {
+    32768: "a checkpoint is being created",
+    32769: "a checkpoint is being applied",
+    32770: "a checkpoint is being deleted",
+    32771: "it waits to start",
+    32772: "its disks are being merged",
+    32773: "it is being exported",
+    32774: "it is being migrated",
+    32777: "it is being modified",
+    32778: "its storage is being migrated",
+    32779: "its storage is being migrated",
+    32780: "a planned machine is being migrated",
+    32781: "its compatibility is being checked",
+}
+_BUSY = range(32768, 32782)
 _CURRENT_SETTINGS = 3  # v1 SettingType: current, not a snapshot [doc]
 _REALIZED = "Microsoft:Hyper-V:System:Realized"  # v2 VirtualSystemType [src]
 _VM_PARAMETERS = r"SOFTWARE\Microsoft\Virtual Machine\Guest\Parameters"
@@ -80,12 +96,16 @@ class Guest:
     Attributes:
         vm_id: plain GUID, its identity.
         backing_up: whether a backup holds it now.
+        activities: what else Hyper-V does to it now, in words: "it is being exported".
+        unlisted: numbers of activities that nobody lists.
     """
 
     vm_id: str
     name: str
     power: Power
     backing_up: bool = False
+    activities: tuple[str, ...] = ()
+    unlisted: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +144,9 @@ def _read_guests(rows: Rows) -> tuple[Guest, ...]:
             vm_id=guid(get_str(row, "Name")),
             name=get_str(row, "ElementName") or get_str(row, "Name"),
             power=_POWER.get(get_int(row, "EnabledState") or 0, Power.UNKNOWN),
-            backing_up=BACKING_UP in get_ints(row, "OperationalStatus"),
+            backing_up=BACKING_UP in (status := get_ints(row, "OperationalStatus")),
+            activities=tuple(_ACTIVITIES[one] for one in status if one in _ACTIVITIES),
+            unlisted=tuple(one for one in status if one in _BUSY and one not in _ACTIVITIES and one != BACKING_UP),
         )
         for row in rows
         if guid(get_str(row, "Name"))

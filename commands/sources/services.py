@@ -16,6 +16,7 @@ from bot.api.rows import Row, Rows, get_bool, get_int, get_reference_name, get_s
 from bot.api.sources import Source
 
 RUNNING, STOPPED, PAUSED, DISABLED = "Running", "Stopped", "Paused", "Disabled"
+HYPER_V_SERVICE = "vmms"  # Virtual Machine Management: guests are managed and moved through it
 CARRIES_US = {"winmgmt": "WMI", "winrm": "WinRM"}  # services that carry our own questions
 _NAMESPACE, _CLASS = "root/cimv2", "Win32_Service"
 _NOT_RUNNING, _RUNS_ALREADY = 6, 10  # return values [doc]

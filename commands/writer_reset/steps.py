@@ -5,10 +5,9 @@ from __future__ import annotations
 from bot.api.plan import Check, CompareToBefore, Expect, Step
 from bot.api.queries import Predicate
 from commands.drain.steps import drain_step, failback_step, gate_no_locks, is_drained, resume_step
-from commands.sources.services import restart_steps
+from commands.sources.services import HYPER_V_SERVICE, restart_steps
 from commands.sources.vss_writers import VssState, Writer, host_writers
 
-VMMS = "vmms"
 SETTLES = 300  # seconds for a writer to register again [1 note: a minute or two]
 
 WRITER = "writer"  # the step that waits for the writer
@@ -73,7 +72,7 @@ def hyper_v_steps(
     empty = (*is_drained(cluster, node), *gate_no_locks(cluster, node))
     return (
         *((drain_step(cluster, node),) if drain else ()),
-        *reset_steps(node, VMMS, writer, no_error, empty, twins=twins),
+        *reset_steps(node, HYPER_V_SERVICE, writer, no_error, empty, twins=twins),
         resume_step(cluster, node),
         *((failback_step(cluster, node),) if drain else ()),
     )

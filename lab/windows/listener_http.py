@@ -134,7 +134,11 @@ class Host:
             return web.Response(text=_PAGE, content_type="text/html")
         if trouble.page is not None:
             return _page(trouble.page)
-        return await self._receive(request, connection, data)
+        answered = await self._receive(request, connection, data)
+        owed, trouble.owed = trouble.owed, 0.0
+        if owed:
+            await asyncio.sleep(owed)
+        return answered
 
     async def _receive(self, request: web.BaseRequest, connection: Connection, data: bytes) -> web.Response:
         path = request.path.lower().rstrip("/")

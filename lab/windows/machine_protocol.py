@@ -79,6 +79,7 @@ class Trouble:
     """
 
     latency: float = 0.0  # seconds added to every HTTP answer
+    owed: float = 0.0  # seconds that the rows of the next answer take; the server waits, and sets it back
     hang: bool = False  # accepts the connection and the request, never answers
     refuse: bool = False  # the port is closed: connection refused
     reset: bool = False  # resets the TCP connection when a request arrives
@@ -178,6 +179,24 @@ class HasMissingClasses(Protocol):
 
     def absent(self, cls: str) -> frozenset[str]:
         """The documented properties that the class does not yet have here, cased as its definition has them."""
+        ...
+
+
+@runtime_checkable
+class LacksClasses(Protocol):
+    """What a machine may have beside: documented classes that its Windows does not have at all."""
+
+    def lacks(self, namespace: str, cls: str) -> bool:
+        """Whether naming the class is an error here."""
+        ...
+
+
+@runtime_checkable
+class Charging(Protocol):
+    """What a machine may have beside: classes whose rows take time."""
+
+    def charge(self, cls: str, columns: Sequence[str] | None, rows: int, *, filtered: bool) -> None:
+        """Owe the time of a query. `columns`: None for all; `filtered`: whether the query has a WHERE."""
         ...
 
 

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 from lab.windows import cim_xml, schema, wql
 from lab.windows.faults import WBEM_INVALID_CLASS, WBEM_INVALID_NAMESPACE, WBEM_INVALID_QUERY
-from lab.windows.machine_protocol import HasMissingClasses, Instance, Machine, Reference, WmiFailure
+from lab.windows.machine_protocol import (
+    Charging,
+    HasMissingClasses,
+    Instance,
+    LacksClasses,
+    Machine,
+    Reference,
+    WmiFailure,
+)
 from lab.windows.schema import ClassDefinition
 from lab.windows.wql_relations import Related, invalid
 from lab.windows.wql_values import compile_condition
@@ -58,7 +66,7 @@ def class_of(machine: Machine, namespace: str, cls: str) -> ClassDefinition:
     definition = schema.find(namespace, cls)
     if definition is None and cls.lower() == "__namespace":
         definition = schema.find("root/cimv2", cls)
-    if definition is None:
+    if definition is None or (isinstance(machine, LacksClasses) and machine.lacks(namespace, definition.name)):
         raise WmiFailure(WBEM_INVALID_CLASS, "")
     return _as_old_as(machine, definition)
 
@@ -104,7 +112,10 @@ def wql_rows(machine: Machine, namespace: str, text: str) -> list[Row]:
     columns = None if query.columns is None else _check_columns(definition, query.columns)
     if query.where is not None:
         compile_condition(query.where, definition)  # faults even when there is no instance at all
-    return list(_selected(machine, namespace, definition, query, columns))
+    found = list(_selected(machine, namespace, definition, query, columns))
+    if isinstance(machine, Charging):
+        machine.charge(definition.name, columns, len(found), filtered=query.where is not None)
+    return found
 
 
 def _selected(

@@ -1,4 +1,4 @@
-"""Which documented properties a class has only from some Windows version on.
+"""Which documented classes and properties there are only from some Windows version on, or until one.
 
 The WS-Management server knows all properties of a class and answers NULL for those that an instance leaves out. What came
 with a later Windows than the machine's must not be filled. First versions: the class pages' own "not supported before"
@@ -50,6 +50,21 @@ _SINCE = {
         "2016": "DelayedAutoStart",
     },
 }
+
+# First version, and the first without it any more: the class pages [doc]; RemoteFX was removed in April 2021 [doc].
+_CLASSES = {
+    "Msvm_GpuPartitionSettingData": ("2016", ""),
+    "Msvm_PciExpressSettingData": ("2016", ""),
+    "Msvm_SecuritySettingData": ("2016", ""),
+    "Msvm_Synthetic3DDisplayControllerSettingData": ("2012", "2022"),
+}
+
+
+def lacks(cls: str, release_key: str) -> bool:
+    """Whether that release does not have the class at all."""
+    since, until = _CLASSES.get(cls, ("", ""))
+    age = ORDER.index(release_key)
+    return (bool(since) and age < ORDER.index(since)) or (bool(until) and age >= ORDER.index(until))
 
 
 @cache

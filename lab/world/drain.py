@@ -124,7 +124,10 @@ def resume(world: World, node: Node, failback: int = NO_FAILBACK) -> None:
         guest.drained_from = None
     by_policy = failback == FAILBACK_BY_POLICY
     if failback != NO_FAILBACK:
-        _come_back(world, node, [guest for guest in drained if guest.fails_back or not by_policy])
+        waiting = [guest for guest in drained if guest.fails_back or not by_policy]
+        for guest in waiting:
+            guest.queued = True
+        _come_back(world, node, waiting)
 
 
 def _come_back(world: World, node: Node, waiting: list[Guest]) -> None:
@@ -132,6 +135,7 @@ def _come_back(world: World, node: Node, waiting: list[Guest]) -> None:
     if not waiting:
         return
     guest, rest = waiting[0], waiting[1:]
+    guest.queued = False
 
     def ended(error: int) -> None:
         if error:

@@ -201,6 +201,11 @@ class Guest(Windows):
     possible_owners: frozenset[str] | None = None  # names of nodes; None: all
     move: Move | None = None  # under way
     drained_from: Node | None = None  # where failback would bring it
+    queued: bool = False  # its role waits for a move
+    disc: str = ""  # the file in its DVD drive
+    tpm: bool = False  # whether it has a virtual TPM
+    physical_disks: tuple[str, ...] = ()  # paths of the host's disks that it has as its own
+    assigned_devices: tuple[str, ...] = ()  # paths of the host's devices that it has as its own
 
 
 @dataclass(slots=True, kw_only=True)

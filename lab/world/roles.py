@@ -30,6 +30,7 @@ class Group:
     owner: Node
     state: int = GROUP_ONLINE
     locked: bool = False
+    queued: bool = False
     core: bool = False
     priority: int = 2000
     fails_back: bool = False
@@ -55,6 +56,8 @@ def _states(guest: Guest) -> tuple[int, int]:
     """Of its group and of its resources."""
     if guest.move is not None and guest.move.kind == "quick":
         return GROUP_PENDING, RESOURCE_PENDING
+    if guest.move is not None and guest.move.kind == "live":
+        return GROUP_PENDING, RESOURCE_ONLINE  # os-win waits for the end of this state [src]
     if guest.state in {"running", "paused"}:
         return GROUP_ONLINE, RESOURCE_ONLINE
     return GROUP_OFFLINE, RESOURCE_OFFLINE
@@ -78,6 +81,7 @@ def guest_resources(guest: Guest) -> tuple[Group, Resource, Resource]:
         guest.node,
         group_state,
         guest.locked,
+        queued=guest.queued,
         priority=guest.priority,
         fails_back=guest.fails_back,
     )

@@ -59,7 +59,7 @@ class ScriptedAsk:
         """Any name is a host that stands alone, but those of `strangers`."""
         if name in self.strangers:
             return Unknown(name, "not in the inventory", f"There is no cluster or host “{name}” in the estate.")
-        return Target(name.partition(".")[0], "host")
+        return Target(name.partition(".")[0], "host", backup=())
 
     async def query_many(self, sources: Mapping[K, Source[T]]) -> dict[K, Known[T] | Unknown]:
         if sources:

@@ -101,6 +101,25 @@ async def test_a_drain_that_a_lock_stops_half_way_names_who_is_left_and_the_node
         assert (state.state, state.guests) == (0, [late])
 
 
+async def test_the_end_of_a_resume_names_the_guests_that_came_back(play, hurried):
+    async with play("healthy") as ops:
+        node = ops.estate.world.node("hv03")
+        there = [guest.group for guest in node.guests]
+        stays = node.guests[0]
+        await ops.says("/drain-node hv03")
+        await ops.clicks(await ops.sees("Drain node hv03?", channel="hv-ops"), "Approve", who="approver")
+        await ops.recorded("done", 1)
+        ops.estate.do(lambda: setattr(stays, "locked", True))  # a locked guest does not come back
+        await ops.says("/resume-node hv03")
+        await ops.clicks(await ops.sees("Resume node hv03?", channel="hv-ops"), "Confirm")
+        await ops.recorded("done", 2)
+        told = plain_text(await ops.slack.person("operator").sees(re.compile("^Done: Resume node hv03"), "hv-ops"))
+        came = told.partition("Wait until no guest moves, and note those on hv03:")[2].partition("Took:")[0]
+        back = ops.estate.do(lambda: [guest.group for guest in node.guests])
+        assert [name for name in there if name in came] == [name for name in there if name in back], told
+        assert stays.group not in back
+
+
 async def test_2008_r2_knows_no_drain_and_the_way_by_hand_is_said(play):
     async with play("patch-drift") as ops:
         await ops.says("/drain-node hv03")

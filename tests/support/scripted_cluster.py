@@ -9,12 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bot.api.facts import Unknown
 from commands.sources.event_log import KNOWN_EVENTS
 
 Row = dict[str, Any]
 Script = dict[tuple[str, str], Any]
 GIB, GIB_IN_KB, GIB_IN_MB = 2**30, 2**20, 2**10
 _HYPER_V = ("ComputerSystem", "KvpExchangeComponent", "VirtualSystemSettingData")  # asked of hosts outside, too
+SINCE_2016 = ("Msvm_PciExpressSettingData", "Msvm_GpuPartitionSettingData", "Msvm_SecuritySettingData")
 SERVER = "Windows Server 2012 R2 Datacenter"
 INSTANCE = "2fa6f9ba-b613-4740-9bf3-e01eb4320a01"
 WRITERS = {
@@ -238,6 +240,11 @@ class ScriptedCluster:
             ("prod", "MSCluster_ResourceToPossibleOwner"): self.owner_rows(),
             ("*", "Win32_OperatingSystem"): [{"FreePhysicalMemory": str(16 * GIB_IN_KB), "BuildNumber": "9600"}],
             ("*", "MSFT_StorageJob"): [],
+            ("*", "MSFT_VirtualDisk"): [],
+            ("*", "Msvm_ResourceAllocationSettingData"): [],
+            ("*", "Msvm_StorageAllocationSettingData"): [],
+            ("*", "Msvm_Synthetic3DDisplayControllerSettingData"): [],
+            **{("*", cls): Unknown("hv03", "absent", "it has no such class.") for cls in SINCE_2016},
             ("*", "MSFT_CAURun"): [],
             ("*", "vssadmin list writers"): writer_rows(),
             ("*", "wevtutil query events Microsoft-Windows-Hyper-V-VMMS-Admin"): [],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from bot.formatting import duration
 from bot.ledger import Entry
@@ -138,6 +138,7 @@ def _fields(card: TicketView) -> Iterator[Block]:
         before, at = card.before
         told += [f"*Before, {at_time(at)}:* {_state((before,))}"] if before else []
         told.append(f"*After, {at_time(end.at)}:* {_state(card.after)}")
+        told += [f"*{name}:* {escape(truncate(says, _STATE))}" for name, says in _arrived(card)]
     told.append(f"*Took:* {duration(seconds_between(started, end))}")
     yield from sections("\n".join(told))
 
@@ -145,6 +146,21 @@ def _fields(card: TicketView) -> Iterator[Block]:
 def _state(read: Sequence[str]) -> str:
     """What was read, in a line. mrkdwn."""
     return escape(truncate("; ".join(read) or NOT_MEASURED, _STATE))
+
+
+def _arrived(card: TicketView) -> Iterator[tuple[str, str]]:
+    """What is there after a step that only waited, by name, as the ledger has it."""
+    for at in card.places:
+        outcome = card.story.outcomes.get(at.key)
+        if at.step.act is None and at.step.before is not None and outcome is not None:
+            known = isinstance(outcome.after, (list, tuple))
+            yield at.step.description, (", ".join(_names(outcome.after)) or "none") if known else "not known"
+
+
+def _names(rows: object) -> list[str]:
+    """The names of rows that have one, in order."""
+    each = rows if isinstance(rows, (list, tuple)) else ()
+    return sorted((str(row["Name"]) for row in each if isinstance(row, Mapping) and row.get("Name")), key=str.casefold)
 
 
 def _record(card: TicketView) -> Iterator[str]:

@@ -17,6 +17,7 @@ from lab.world.wmi_providers import Scene, View, cluster_links
 from lab.world.wmi_providers.cluster_links import NAMESPACE, cluster_of, partition_path
 
 _DRAIN_FLAGS = {0: 0, 1: 4, 2: 8, 3: 16}  # of a node's StatusInformation, by NodeDrainStatus (clusapi, 2016+) [doc]
+QUEUED = 4  # WAITING_IN_QUEUE_FOR_MOVE of groups (clusapi) [doc]
 LOCKED = 1  # LOCKED_MODE, bit 0 of StatusInformation of groups and resources (clusapi) [doc]
 
 
@@ -91,7 +92,7 @@ def _group(group: Group, release: Release) -> Instance:
         IsCore=group.core,
         OwnerNode=group.owner.name,
         State=group.state,
-        StatusInformation=LOCKED if group.locked else 0,
+        StatusInformation=LOCKED * group.locked + QUEUED * group.queued,
         AutoFailbackType=int(group.fails_back),
         FailbackWindowStart=-1,
         FailbackWindowEnd=-1,

@@ -320,7 +320,7 @@ async def test_a_node_that_knows_no_cluster(check, hosts):
 
 
 async def test_private_properties_that_do_not_tell_the_ids(check, hosts, make):
-    some = [*make.resource_rows()[:3], *make.resource_rows(private=False)[:2]]
+    some = [*make.resource_rows()[:3], *make.resource_rows(private=False)[3:5]]
     report = await check(hosts(prod={"MSCluster_Resource": some}))
     says = "in PrivateProperties for 3 of 5 resources; the rest are read from the registry"
     lines = (("By hand", 'Nothing is broken. Please run hvops record "/check-host-access prod" and open an issue.'),)

@@ -265,7 +265,7 @@ async def test_ids_of_locked_guests_come_from_the_hive_in_a_third_round(check, m
     script[("prod", "Parameters")] = [{"VmID": make.vm_id(301)}]
     report = await check(script)
     assert "vm-301" in line(report, "Locked")[0]
-    assert check.ask.rounds == 2  # beside the nodes, not after them
+    assert check.ask.rounds == 3
 
 
 async def test_a_suspect_that_moved_is_named_where_it_was_and_is(check, make, waiting):

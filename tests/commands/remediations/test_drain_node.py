@@ -81,9 +81,13 @@ GATES = (
         outcome=GateOutcome.PASSED,
         measured="asked: guests, shared volumes, shadow copies; backup products: none",
     ),
+    Gate("No guest of hv03 is being exported, merged, checkpointed or migrated", outcome=GateOutcome.PASSED),
+    Gate("No guest of hv03 is bound to it by a device, a disk, a file or a key", outcome=GateOutcome.PASSED),
     Gate("Every shared volume of prod is without a fault", outcome=GateOutcome.PASSED, measured="1 volume"),
     Gate("No storage repair is under way", outcome=GateOutcome.PASSED),
+    Gate("Every virtual disk that hv03 sees is healthy", outcome=GateOutcome.PASSED, measured="0 virtual disks"),
     Gate("Every guest of hv03 may run on another node that is up", outcome=GateOutcome.PASSED, measured="3 guests"),
+    Gate("Every other role of hv03 may run on another node that is up", GateOutcome.PASSED, "none"),
     Gate(
         "Every running guest of hv03 moves live",
         outcome=GateOutcome.PASSED,
@@ -138,6 +142,10 @@ def only_sql_07_awake(make, state):
     roles = [row | {"Priority": "1000" if row["Name"] == "sql-07" else "3000"} for row in make.role_rows()]
     guests = [row | {"EnabledState": state if row["ElementName"] == "sql-07" else "3"} for row in make.guest_rows()]
     return {"prod": {"MSCluster_ResourceGroup": roles}, "hv03": {"Msvm_ComputerSystem": guests}}
+
+
+def disk(name, health="0", status="2"):
+    return {"FriendlyName": name, "HealthStatus": health, "OperationalStatus": status}
 
 
 def up(make, **odd):
@@ -220,6 +228,31 @@ CASES = {
         "No storage repair is under way",
         "Repair",
     ),
+    "a virtual disk is unhealthy, and no job runs": (
+        lambda make: {"hv03": {"MSFT_VirtualDisk": [disk("Volume1", "2", ("11",)), disk("Volume2")]}},
+        "Every virtual disk that hv03 sees is healthy",
+        "Volume1 is unhealthy (in service)",
+    ),
+    "a virtual disk is healthy by one number and detached by the other": (
+        lambda make: {"hv03": {"MSFT_VirtualDisk": [disk("Volume1", "0", ("53249",))]}},
+        "Every virtual disk that hv03 sees is healthy",
+        "Volume1 is healthy (detached)",
+    ),
+    "a virtual disk warns": (
+        lambda make: {"hv03": {"MSFT_VirtualDisk": [disk("Volume1", "1", "3")]}},
+        "Every virtual disk that hv03 sees is healthy",
+        "Volume1 is warning (degraded)",
+    ),
+    "a virtual disk does not tell how it is": (
+        lambda make: {"hv03": {"MSFT_VirtualDisk": [disk("Volume1", "5", ("2",))]}},
+        "Every virtual disk that hv03 sees is healthy",
+        "not known: Volume1 is of health 5",
+    ),
+    "virtual disks are not known": (
+        lambda make: {"hv03": {"MSFT_VirtualDisk": Unknown("hv03", "timed out", "no answer in 20 s.")}},
+        "Every virtual disk that hv03 sees is healthy",
+        "not known: hv03: no answer in 20 s",
+    ),
     "storage jobs are not known": (
         lambda make: {"hv03": {"MSFT_StorageJob": Unknown("hv03", "timed out", "no answer in 20 s.")}},
         "No storage repair is under way",
@@ -290,6 +323,7 @@ OPEN = {
     "shared volumes are not known": ("backups of the shared volumes of prod", "shared volumes of prod"),
     "a shared volume does not tell its fault": ("backups of the shared volumes of prod", "shared volumes of prod"),
     "possible owners are not known": ("possible owners of guests of prod",),
+    "virtual disks are not known": ("virtual disks of hv03",),
 }
 
 
@@ -385,6 +419,11 @@ WARNINGS = {
         "No run of Cluster-Aware Updating works on prod",
         "not known: hv02: it has no such class",
     ),
+    "this Windows tells no virtual disks": (
+        lambda make: {"hv03": {"MSFT_VirtualDisk": Unknown("hv03", "absent", "it has no such class.")}},
+        "Every virtual disk that hv03 sees is healthy",
+        "not known: hv03: it has no such class",
+    ),
     "this Windows tells no storage jobs": (
         lambda make: {"hv03": {"MSFT_StorageJob": Unknown("hv03", "absent", "it has no such class.")}},
         "No storage repair is under way",
@@ -400,6 +439,113 @@ async def test_a_warning_is_shown_and_the_plan_goes_on(planned, make, case):
     gate = next(gate for gate in plan.gates if gate.description == says)
     assert (gate.passed, gate.blocks, gate.measured) == (False, False, measured)
     assert plan.groups == (Group("drain", (DRAIN,)),)
+
+
+def with_roles(make, *roles, resources=(), owners=()):
+    """hv03 owns these roles beside its guests; their resources, and what they may run on."""
+    names = {"OwnerNode": "HV03", "StatusInformation": "0"}
+    rows = [{"State": "0"} | names | role for role in roles]
+    held = [names | one for one in resources]
+    ends = [
+        {"GroupComponent": {"Name": name}, "PartComponent": {"Name": node}} for name, nodes in owners for node in nodes
+    ]
+    return {
+        "MSCluster_ResourceGroup": [*make.role_rows(), *rows],
+        "MSCluster_Resource": [*make.resource_rows(), *held],
+        "MSCluster_ResourceToPossibleOwner": [*make.owner_rows(), *ends],
+    }
+
+
+SQL = {"Name": "SQL Server (VMMDB)", "GroupType": "9999"}
+SQL_RESOURCE = {"Name": "SQL Server (VMMDB) instance", "Type": "SQL Server", "OwnerGroup": "sql server (vmmdb)"}
+FATES = {
+    "a SQL Server instance, by its resource": (
+        SQL,
+        SQL_RESOURCE,
+        "SQL Server (VMMDB) (SQL Server instance: goes offline and starts on another node, connections break)",
+    ),
+    "an availability group": (
+        {"Name": "AG1", "GroupType": "9999"},
+        {"Name": "AG1", "Type": "SQL Server Availability Group", "OwnerGroup": "AG1"},
+        "AG1 (SQL Server availability group: goes offline and starts on another node, connections break)",
+    ),
+    "a file server, by its group": (
+        {"Name": "files", "GroupType": "100"},
+        {},
+        "files (file server: goes offline and starts on another node, connections break)",
+    ),
+    "a scale-out file server": (
+        {"Name": "sofs", "GroupType": "114"},
+        {},
+        "sofs (scale-out file server: goes on on the other nodes, its clients reconnect)",
+    ),
+    "Replica's broker": (
+        {"Name": "broker", "GroupType": "115"},
+        {"Name": "broker", "Type": "Virtual Machine Replication Broker", "OwnerGroup": "broker"},
+        "broker (Hyper-V Replica Broker: goes offline and starts on another node, replication waits until then)",
+    ),
+    "a role that is offline": (
+        SQL | {"State": "1"},
+        SQL_RESOURCE,
+        "SQL Server (VMMDB) (SQL Server instance: is offline, only its owner changes)",
+    ),
+    "a kind that nobody lists": (
+        {"Name": "new", "GroupType": "121"},
+        {},
+        "new (kind not known: goes offline and starts on another node, connections break)",
+    ),
+    "the cluster's own role": (
+        {"Name": "Cluster Group", "GroupType": "1"},
+        {},
+        "Cluster Group (the cluster's own name and address: moves to another node, connections to the cluster's name break)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FATES)
+async def test_the_impact_names_what_moves_beside_the_guests(planned, make, case):
+    role, resource, says = FATES[case]
+    plan = await planned(COMMAND, make.cluster(prod=with_roles(make, role, resources=[resource] if resource else [])))
+    assert plan.impact == f"3 guests leave hv03. Also moved: {says}."
+    gate = next(gate for gate in plan.gates if "other role" in gate.description)
+    assert (gate.passed, gate.measured) == (True, role["Name"])
+
+
+async def test_the_coordinator_of_a_shared_volume_moves_and_nothing_is_said_to_break(planned, make):
+    volumes = [{"Name": f"6b0e5c1{at}-0000-4000-8000-000000000000", "GroupType": "4"} for at in range(2)]
+    plan = await planned(COMMAND, make.cluster(prod=with_roles(make, *volumes)))
+    assert plan.impact == (
+        "3 guests leave hv03. 2 shared volumes get another coordinator node, reading and writing go on."
+    )
+
+
+async def test_a_role_that_may_run_nowhere_else_holds_the_drain(planned, make):
+    prod = with_roles(make, SQL, resources=[SQL_RESOURCE], owners=[("SQL Server (VMMDB) instance", ("hv03", "hv99"))])
+    plan = await planned(COMMAND, make.cluster(prod=prod))
+    held = {gate.description: gate.measured for gate in plan.blocking_gates}
+    assert held["Every other role of hv03 may run on another node that is up"] == "cannot: SQL Server (VMMDB)"
+
+
+async def test_a_role_with_a_guests_name_is_not_that_guest(planned, make):
+    """sql-07 is off, and a role of its name is another machine's: that one runs, and would be saved and moved."""
+    roles = [row | {"Priority": "1000"} for row in make.role_rows()]
+    names = {"sql-07": "test-tfs-01", "test-tfs-01": "sql-07"}
+    resources = [row | {"OwnerGroup": names.get(row["OwnerGroup"], row["OwnerGroup"])} for row in make.resource_rows()]
+    guests = [row | {"EnabledState": "2" if row["ElementName"] == "test-tfs-01" else "3"} for row in make.guest_rows()]
+    script = make.cluster(
+        prod={"MSCluster_ResourceGroup": roles, "MSCluster_Resource": resources}, hv03={"Msvm_ComputerSystem": guests}
+    )
+    gate = next(gate for gate in (await planned(COMMAND, script)).gates if "moves live" in gate.description)
+    assert (gate.outcome, gate.measured) == (GateOutcome.BLOCKED, "saved and moved, so down for a while: sql-07")
+
+
+async def test_resources_that_do_not_tell_their_machine_leave_room_and_clustering_open(planned, make):
+    script = make.cluster(
+        prod={"MSCluster_Resource": make.resource_rows(private=False), "Parameters": [{"VmID": None}]}
+    )
+    plan = await planned(COMMAND, script)
+    open_ = [gate.description for gate in plan.gates if gate.outcome is GateOutcome.NOT_KNOWN]
+    assert open_ == ["The guests of hv03 fit into the memory of the other nodes", "Every guest of hv03 is clustered"]
 
 
 async def test_the_threshold_may_come_from_the_hive(planned, make):
@@ -561,10 +707,7 @@ BACK = {
         {"hv02": {"MSFT_CAURun": [{"OrchestratorGuid": "5b1c"}]}},
         ["No run of Cluster-Aware Updating works on prod"],
     ),
-    "a storage job": (
-        {"hv03": {"MSFT_StorageJob": [{"Name": "Repair", "JobState": "4"}]}},
-        ["No storage repair is under way"],
-    ),
+    "a storage job, which does not mind": ({"hv03": {"MSFT_StorageJob": [{"Name": "Repair", "JobState": "4"}]}}, []),
 }
 
 

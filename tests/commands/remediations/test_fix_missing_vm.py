@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from scripted_cluster import changed
+from scripted_cluster import LARGE, changed, node_row
 from scripted_vmm import OF_2008_R2, columns, guid, on, record, there, world
 
 from bot.api.actions import ManualStep, RowTransaction, Update
@@ -33,6 +33,25 @@ def script(*records, power=2, **over):
     """VMM believes crm-01 to be on hv04, and it is on hv06."""
     told = world(list(records or [missing()]), hv06=on(more=there("crm-01", state=power)))
     return changed(told | {("vmm", "vmm last full backup"): backup()}, over)
+
+
+def movable(locked="0", **over):
+    """The same, with all that is asked of the node from which crm-01 moves, and of its cluster."""
+    own = {"OwnerNode": "hv06", "StatusInformation": locked}
+    role = own | {"Name": "crm-01", "GroupType": "111", "Priority": "2000"}
+    private = {"__CLASS": "MSCluster_Property", "VmId": VM}
+    resource = own | {
+        "Name": "Virtual Machine crm-01",
+        "Id": "r1",
+        "OwnerGroup": "crm-01",
+        "PrivateProperties": private,
+    }
+    memory = [{"Name": VM, "MemoryUsage": "4096"}]
+    told = LARGE.cluster(
+        prod={"MSCluster_ResourceGroup": [role], "MSCluster_Resource": [resource]},
+        hv06={"Msvm_SummaryInformation": memory},
+    )
+    return changed(told | script(), over)
 
 
 @pytest.fixture
@@ -101,7 +120,20 @@ async def test_the_refresh_comes_first(planned):
 
 
 async def test_the_live_migration_is_by_hand(planned):
-    plan = await planned(script(), "migration")
+    plan = await planned(movable(), "migration")
+    assert [gate.description for gate in plan.gates if not gate.passed] == []
+    assert [gate.description for gate in plan.gates] == [
+        "hv04 is up",
+        "crm-01 fits into the memory of hv04",
+        "crm-01 is not locked",
+        "No backup runs of crm-01 or on a shared volume",
+        "crm-01 is not being exported, merged, checkpointed or migrated",
+        "crm-01 is not bound to hv06 by a device, a disk, a file or a key",
+        "Every shared volume of prod is without a fault",
+        "crm-01 may run on hv04",
+        "No run of Cluster-Aware Updating works on prod",
+        "No job runs in VMM vmm",
+    ]
     move, look = plan.steps
     assert isinstance(move.act, ManualStep)
     assert f"live-migrate the virtual machine {VM} from hv06 to hv04" in move.act.instruction
@@ -114,6 +146,50 @@ async def test_the_live_migration_is_by_hand(planned):
             "VMM vmm does not show the virtual machine as Missing"
         ),
     )
+
+
+HELD = {
+    "it is locked": (movable(locked="1"), "crm-01 is not locked", "1 of 1 locked: crm-01"),
+    "the other node is paused": (
+        movable(prod={"MSCluster_Node": [node_row(one, state=2 if one == "hv04" else 0) for one in LARGE.nodes]}),
+        "hv04 is up",
+        "hv04 is paused",
+    ),
+    "it is being exported": (
+        movable(hv06={"Msvm_ComputerSystem": [row | {"OperationalStatus": ("2", "32773")} for row in there("crm-01")]}),
+        "crm-01 is not being exported, merged, checkpointed or migrated",
+        "crm-01: it is being exported",
+    ),
+    "it may not run there": (
+        movable(
+            prod={
+                "MSCluster_ResourceToPossibleOwner": [
+                    {"GroupComponent": {"Name": "Virtual Machine crm-01"}, "PartComponent": {"Name": "hv05"}}
+                ]
+            }
+        ),
+        "crm-01 may run on hv04",
+        "cannot: crm-01",
+    ),
+    "there is no room": (
+        movable(hv04={"Win32_OperatingSystem": [{"FreePhysicalMemory": "1024", "BuildNumber": "9600"}]}),
+        "crm-01 fits into the memory of hv04",
+        "needs 4 GB, 1 MB free on 1 node; no room for crm-01",
+    ),
+    "a run of updates works": (
+        movable(hv02={"MSFT_CAURun": [{"OrchestratorGuid": "5b1c"}]}),
+        "No run of Cluster-Aware Updating works on prod",
+        "hv02 tells of one",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HELD)
+async def test_a_live_migration_asks_what_a_drain_asks_of_a_guest(planned, case):
+    answers, says, measured = HELD[case]
+    plan = await planned(answers, "migration")
+    assert plan.groups == ()
+    assert (says, measured) in [(gate.description, gate.measured) for gate in plan.blocking_gates]
 
 
 async def test_the_database_comes_last(planned):
@@ -325,7 +401,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 async def test_whatever_is_not_certain_is_no_plan(planned, case, by):
     records, over, says = REFUSED[case]
-    plan = await planned(script(*records, **over), by)
+    plan = await planned(movable() | script(*records, **over), by)
     assert plan.groups == ()
     assert says in plan.reason
 
@@ -335,7 +411,7 @@ async def test_no_migration_to_a_host_whose_name_two_bear(planned):
         {"HostID": guid("host", one), "ComputerName": name}
         for one, name in (("hv04", "hv04.a"), ("hv06", "hv06.a"), ("x", "hv04.b"))
     ]
-    told = script(missing(), vmm={"vmm hosts": hosts})
+    told = changed(movable(), {"vmm": {"vmm hosts": hosts}})
     plan = await planned(told, "migration")
     assert plan.groups == ()
     assert "more than one bears that name" in plan.reason
@@ -354,11 +430,14 @@ async def test_what_each_way_cannot_do(planned):
     assert "is where VMM believes it to be" in (await planned(script(*stale), "migration")).reason
     assert "Refresh it in VMM." in (await planned(script(*stale), "database")).reason
     assert (await planned(script(*stale))).groups
-    assert "it does not run" in (await planned(script(power=3), "migration")).reason
+    assert (
+        "it does not run"
+        in (await planned(changed(movable(), {"hv06": on(more=there("crm-01", state=3))}), "migration")).reason
+    )
     wrong = await planned(script(missing("hv04", 0)), "database")
     assert (wrong.groups, "on another host" in wrong.reason) == ((), True)
     silent = {"hv04": {"Msvm_ComputerSystem": Unknown("hv04", "timed out", "no answer.")}}
-    assert "hv04 did not answer" in (await planned(script(**silent), "migration")).reason
+    assert "hv04 did not answer" in (await planned(movable(**silent), "migration")).reason
     old = {"vmm": {"vmm columns": columns(*OF_2008_R2, "FailedJobID")}}
     assert "2008 R2" in (await planned(script(power=3, **old), "database")).reason
     assert (await planned(script(**old), "database")).groups

@@ -524,7 +524,7 @@ async def test_vmms_is_held_by_a_job_an_update_run_and_silence(restart, make):
     ]
     silent = Unknown("prod", "timed out", "no answer in 20 s.")
     plan = await restart("vmms", prod=emptied(make) | {"MSCluster_ResourceGroup": silent}, hv03=EMPTY)
-    assert (DRAINED, "not known", "not known") in held(plan)
+    assert (DRAINED, "not known", "not known: prod: no answer in 20 s") in held(plan)
 
 
 async def test_vmms_waits_for_guests_that_are_in_no_role_and_for_a_host_that_does_not_tell(restart, make):
@@ -534,7 +534,7 @@ async def test_vmms_waits_for_guests_that_are_in_no_role_and_for_a_host_that_doe
     assert (plan.groups, held(plan)) == ((), [(DRAINED, "blocked", "hv03 is drained, with 1 guest on it")])
     silent = {"Msvm_ComputerSystem": Unknown("hv03", "timed out", "no answer in 20 s.")}
     plan = await restart("vmms", prod=emptied(make), hv03=silent)
-    assert (DRAINED, "not known", "not known") in held(plan)
+    assert (DRAINED, "not known", "not known: hv03: no answer in 20 s") in held(plan)
 
 
 @pytest.mark.parametrize("name", ["MSiSCSI", "Netlogon", "PolicyAgent", "IKEEXT", "EventLog", "hns", "VMMService"])

@@ -5,7 +5,7 @@ import pytest
 from bot.api.actions import InvokeMethod
 from bot.api.command import Risk
 from bot.api.facts import Unknown
-from bot.api.plan import Check, Expect, Gate, GateOutcome, Group, Plan, Step
+from bot.api.plan import Check, Expect, FlagPredicate, Gate, GateOutcome, Group, Plan, Step
 from bot.api.queries import Predicate, Wql
 from commands.remediations.resume_node import COMMAND, Failback
 
@@ -14,9 +14,15 @@ NODE = Wql(
 )
 
 
-def script(make, state=2, drain=2, **over):
-    rows = [make.node_row("hv01"), make.node_row("hv03", state=state, drain=drain) | over]
-    return {("prod", "MSCluster_Node"): rows}
+PAUSED = "hv03 is paused"
+
+
+def script(make, state=2, drain=2, nodes=None, prod=None, **over):
+    """The cluster with hv03 paused; keyword arguments are columns of its row, or replace what nodes and cluster say."""
+    rows = [make.node_row("hv01"), make.node_row("hv02"), make.node_row("hv03", state=state, drain=drain) | over]
+    vmms = {"Win32_Service": [{"Name": "vmms", "State": "Running", "ProcessId": "2000"}]}
+    answers = {"hv03": vmms, **(nodes or {})}
+    return make.cluster(prod={"MSCluster_Node": rows, **(prod or {})}, **answers)
 
 
 def step(says, kind):
@@ -33,8 +39,50 @@ def step(says, kind):
     )
 
 
+ROLES = Wql(
+    "prod",
+    "root/MSCluster",
+    "MSCluster_ResourceGroup",
+    ("Name", "State", "StatusInformation"),
+    (Predicate("GroupType", "=", 111),),
+)
+ARRIVE = Step(
+    key="arrive",
+    description="Wait until no guest moves, and note those on hv03",
+    act=None,
+    done=(
+        Check(
+            ROLES, (Expect((FlagPredicate("StatusInformation", 4),), at_least=0, at_most=0),), within=1200
+        ).described_as("no guest of prod waits to be moved"),
+        Check(ROLES, (Expect((Predicate("State", "=", 4),), at_least=0, at_most=0),), within=1200).described_as(
+            "no guest of prod is being moved"
+        ),
+    ),
+    before=Wql(
+        "prod",
+        "root/MSCluster",
+        "MSCluster_ResourceGroup",
+        ("Name", "OwnerNode"),
+        (Predicate("OwnerNode", "=", "hv03"), Predicate("GroupType", "=", 111)),
+    ),
+)
+GATES = (
+    Gate(PAUSED, GateOutcome.PASSED, guards="worth"),
+    Gate("No drain of hv03 is under way", GateOutcome.PASSED, blocks=False),
+    Gate("The service vmms runs on hv03", GateOutcome.PASSED, "Running"),
+    Gate(
+        "No guest on another node of prod is locked, and no shared volume is in backup",
+        GateOutcome.PASSED,
+        blocks=False,
+    ),
+    Gate("Every shared volume of prod is without a fault", GateOutcome.PASSED, "1 volume", blocks=False),
+    Gate("No run of Cluster-Aware Updating works on prod", GateOutcome.PASSED, "3 nodes asked"),
+)
+
+
 @pytest.mark.parametrize(
-    ("drain", "measured"), [("7", "NodeDrainStatus is 7"), (None, "not known: NodeDrainStatus is not told")]
+    ("drain", "measured"),
+    [("7", "not known: hv03: NodeDrainStatus is 7"), (None, "not known: hv03: NodeDrainStatus is not told")],
 )
 async def test_a_drain_in_an_unlisted_state_may_be_under_way(planned, make, drain, measured):
     plan = await planned(COMMAND, script(make, NodeDrainStatus=drain))
@@ -57,15 +105,12 @@ async def test_the_whole_plan(planned, make):
         impact="The guests that its drain moved away come back at once, live.",
         rollback="Drain hv03 again.",
         locks=("cluster:prod",),
-        gates=(
-            Gate("hv03 is paused", outcome=GateOutcome.PASSED, guards="worth"),
-            Gate("No drain of hv03 is under way", outcome=GateOutcome.PASSED, blocks=False),
-        ),
-        groups=(Group("resume", (step("Resume hv03: its guests come back", 1),)),),
+        gates=GATES,
+        groups=(Group("resume", (step("Resume hv03: its guests come back", 1), ARRIVE)),),
         current_state="hv03 is paused and drained",
         expected_state="hv03 is up and takes guests again",
     )
-    assert planned.ask.rounds == 1
+    assert planned.ask.rounds == 2
     assert COMMAND.risk is Risk.LOW
 
 
@@ -79,7 +124,7 @@ async def test_the_whole_plan(planned, make):
 )
 async def test_failback(planned, make, word, kind, says):
     plan = await planned(COMMAND, script(make), failback=Failback.parse(word))
-    assert plan.groups == (Group("resume", (step(says, kind),)),)
+    assert plan.groups == (Group("resume", (step(says, kind), ARRIVE) if kind == 1 else (step(says, kind),)),)
 
 
 @pytest.mark.parametrize("word", ["", "now", "1", "immediate;", "нет"])
@@ -109,10 +154,79 @@ async def test_how_its_drain_ended(planned, make, drain, because):
     assert bool(warning.measured) is (drain == 1)
 
 
+SILENT = Unknown("hv01", "timed out", "no answer in 20 s.")
+HELD = {
+    "a run of Cluster-Aware Updating on another node": (
+        {"nodes": {"hv01": {"MSFT_CAURun": [{"OrchestratorGuid": "5b1c"}]}}},
+        "No run of Cluster-Aware Updating works on prod",
+        "hv01 tells of one",
+    ),
+    "a run of Cluster-Aware Updating that nobody tells of": (
+        {"nodes": {"hv01": {"MSFT_CAURun": SILENT}}},
+        "No run of Cluster-Aware Updating works on prod",
+        "not known: hv01: no answer in 20 s",
+    ),
+    "Hyper-V's service is stopped": (
+        {"nodes": {"hv03": {"Win32_Service": [{"Name": "vmms", "State": "Stopped", "ProcessId": "0"}]}}},
+        "The service vmms runs on hv03",
+        "Stopped",
+    ),
+    "Hyper-V's service is not known": (
+        {"nodes": {"hv03": {"Win32_Service": SILENT}}},
+        "The service vmms runs on hv03",
+        "not known: hv01: no answer in 20 s",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HELD)
+async def test_a_node_takes_no_guests_yet(planned, make, case):
+    over, says, measured = HELD[case]
+    plan = await planned(COMMAND, script(make, **over))
+    gate = next(gate for gate in plan.gates if gate.description == says)
+    if gate.is_open:  # which an approver may answer
+        assert [one.what for one in plan.open_questions] == ["state of vmms of hv01"]
+        return
+    assert plan.groups == ()
+    assert [(gate.description, gate.measured) for gate in plan.blocking_gates] == [(says, measured)]
+
+
+WARNED = {
+    "a guest elsewhere is locked": (
+        lambda make: {"MSCluster_ResourceGroup": [row | {"OwnerNode": "hv01"} for row in make.role_rows(locked=1)]},
+        "No guest on another node of prod is locked, and no shared volume is in backup",
+        "locked: test-tfs-01",
+    ),
+    "a shared volume is in backup": (
+        lambda _: {"MSCluster_ClusterSharedVolume": [{"Name": "V", "BackupState": "1", "FaultState": "0"}]},
+        "No guest on another node of prod is locked, and no shared volume is in backup",
+        "in backup: V",
+    ),
+    "a shared volume is out of reach": (
+        lambda _: {"MSCluster_ClusterSharedVolume": [{"Name": "V", "BackupState": "0", "FaultState": "2"}]},
+        "Every shared volume of prod is without a fault",
+        "V no access",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WARNED)
+async def test_what_only_warns(planned, make, case):
+    prod, says, measured = WARNED[case]
+    plan = await planned(COMMAND, script(make, prod=prod(make)))
+    assert len(plan.groups) == 1
+    assert [(gate.description, gate.measured) for gate in plan.other_gates] == [(says, measured)]
+
+
+async def test_a_guest_that_is_locked_on_the_node_itself_moves_nowhere(planned, make):
+    plan = await planned(COMMAND, script(make, prod={"MSCluster_ResourceGroup": make.role_rows(locked=1)}))
+    assert plan.other_gates == ()
+
+
 async def test_refusals(planned, make, alone):
-    silent = {("prod", "MSCluster_Node"): Unknown("prod", "timed out", "no answer in 20 s.")}
+    silent = make.cluster(prod={"MSCluster_Node": Unknown("prod", "timed out", "no answer in 20 s.")})
     assert (await planned(COMMAND, silent)).reason == "No plan for hv03: prod: no answer in 20 s."
-    nobody = {("prod", "MSCluster_Node"): [make.node_row("hv01")]}
+    nobody = make.cluster(prod={"MSCluster_Node": [make.node_row("hv01")]})
     assert (await planned(COMMAND, nobody)).reason == "No plan for hv03: prod has no node of that name."
     assert "belongs to no cluster" in (await planned(COMMAND, {}, alone)).reason
     old = await planned(COMMAND, script(make, BuildNumber="7601"))

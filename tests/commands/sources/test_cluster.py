@@ -70,28 +70,47 @@ def test_a_lock_that_was_not_told_is_not_no_lock():
     ],
 )
 def test_private_properties_were_never_captured_so_anything_may_come(private, vm_id):
-    assert know.cluster_resources("prod").read([resource(PrivateProperties=private)])[0].vm_id == vm_id
+    read = know.machines_of_node("prod", "hv03").read([resource(PrivateProperties=private)])
+    assert list(read.values()) == ([vm_id] if vm_id else [])
+
+
+def machines(rows):
+    return {("prod", "MSCluster_Resource"): rows}
 
 
 async def test_missing_ids_of_locked_resources_come_from_the_hive(scripted):
-    resources = know.cluster_resources("prod").read(
-        [resource(), resource(Id="k2", StatusInformation="0"), resource(Id="", OwnerGroup="c")]
-    )
-    ask = scripted({("prod", "Parameters"): [{"VmID": f"{{{VM}}}"}]})
+    rows = [resource(), resource(Name="b", Id="k2", StatusInformation="0"), resource(Name="c", Id="", OwnerGroup="c")]
+    resources = know.cluster_resources("prod").read(rows)
+    ask = scripted(machines(rows) | {("prod", "Parameters"): [{"VmID": f"{{{VM}}}"}]})
     found = await with_vm_ids(Cluster("prod", (), resources=resources), ask)
     assert [one.vm_id for one in found.resources] == [VM, "", ""]
-    assert [question.key for question in ask.asked] == [r"Cluster\Resources\k1\Parameters"]
+    assert [question.key for question in ask.asked[1:]] == [r"Cluster\Resources\k1\Parameters"]
 
 
-async def test_nothing_is_asked_where_nothing_is_missing(scripted):
+async def test_nothing_is_asked_where_nothing_is_locked_or_owned(scripted):
     ask = scripted({})
-    known = Cluster(
-        "prod", (), resources=know.cluster_resources("prod").read([resource(PrivateProperties={"VmID": VM})])
-    )
+    free = Cluster("prod", (), resources=know.cluster_resources("prod").read([resource(StatusInformation="0")]))
     silent = Cluster("prod", (), resources=Unknown("prod", "timed out", "no answer."))
-    assert await with_vm_ids(known, ask) is known
+    assert await with_vm_ids(free, ask) is free
     assert await with_vm_ids(silent, ask) is silent
     assert ask.rounds == 0
+
+
+async def test_only_what_is_locked_or_owned_is_asked_for_its_machine(scripted):
+    """A role that is locked says nothing of its resources; the machine's configuration has the machine's id."""
+    rows = [
+        resource(Name="Virtual Machine a", Id="k1", OwnerGroup="a", OwnerNode="hv01", StatusInformation="0"),
+        resource(Name="Configuration a", Id="k2", OwnerGroup="a", OwnerNode="hv01", StatusInformation="0"),
+        resource(Name="Virtual Machine b", Id="k3", OwnerGroup="b", OwnerNode="hv02", StatusInformation="0"),
+    ]
+    told = [{"Name": "VIRTUAL MACHINE A", "PrivateProperties": {"VmId": VM}}]
+    groups = know.cluster_groups("prod").read([{"Name": "A", "OwnerNode": "hv01", "StatusInformation": "1"}])
+    ask = scripted(machines(told))
+    cluster = Cluster("prod", (), groups, know.cluster_resources("prod").read(rows))
+    found = await with_vm_ids(cluster, ask)
+    assert [one.vm_id for one in found.resources] == [VM, VM, ""]
+    (asked,) = ask.asked
+    assert asked.where[1].value == ("Virtual Machine a", "Configuration a")
 
 
 async def test_a_hive_that_does_not_answer_leaves_the_id_unknown(scripted):
@@ -112,3 +131,18 @@ def test_shared_volumes_and_the_hint():
 def test_a_shared_volume_whose_state_is_not_told_is_not_sound(odd):
     with pytest.raises(CellError):
         know.shared_volumes("prod").read([{"Name": "V1", "BackupState": "0", "FaultState": "0"} | odd])
+
+
+@pytest.mark.parametrize(
+    ("asked", "names", "found"),
+    [
+        ("hv03", ("hv01", "HV03"), "HV03"),
+        ("hv03.corp.example", ("hv01", "hv03"), "hv03"),
+        ("hypervisor-bern-02", ("HYPERVISOR-BERN", "hypervisor-graz-02"), "HYPERVISOR-BERN"),
+        ("hypervisor-bern", ("hypervisor-bern-01", "hypervisor-bern-02"), "ambiguous"),
+        ("hv09", ("hv01", "hv03"), "absent"),
+    ],
+)
+def test_the_node_that_a_name_of_the_inventory_means(asked, names, found):
+    node = know.node_named(asked, [Node(name, None) for name in names])
+    assert (node.kind if isinstance(node, Unknown) else node.name) == found

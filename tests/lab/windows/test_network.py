@@ -98,6 +98,14 @@ async def test_latency(up, machine, client, request_text):
     assert time.monotonic() - started >= 0.2
 
 
+async def test_what_an_answer_owes_is_waited_for_once(up, machine, client, request_text):
+    machine.trouble.owed = 0.2
+    started = time.monotonic()
+    await post(client, up, request_text)
+    assert time.monotonic() - started >= 0.2
+    assert machine.trouble.owed == 0
+
+
 async def until(condition):
     for _each in range(1_000):
         if condition():

@@ -138,3 +138,18 @@ def test_what_the_practice_world_cannot_do_is_refused_to_everybody(world):
         "ReturnValue": 32770
     }
     assert machine.invoke("root/cimv2", "Win32_Service", {"Name": "vmms"}, "PauseService", {}) == {"ReturnValue": 1}
+
+
+@pytest.mark.parametrize(
+    ("query", "each"),
+    [
+        ("SELECT Name, PrivateProperties FROM MSCluster_Resource", 0.019),
+        ("SELECT * FROM MSCluster_Resource WHERE Type = 'Virtual Machine'", 0.008),
+        ("SELECT Name, Type FROM MSCluster_Resource", 0),
+        ("SELECT Name, PrivateProperties FROM MSCluster_ResourceType", 0),
+    ],
+)
+def test_private_properties_of_resources_take_time(cluster, query, each):
+    rows = cluster.rows("hv01", query)
+    assert len(rows) > 3
+    assert cluster.world.machine("hv01").trouble.owed == pytest.approx(len(rows) * each)

@@ -1,0 +1,107 @@
+"""One guest is moved to a named node: what must be so before it, and what is known for that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from bot.api.facts import Unknown
+from bot.api.plan import Gate
+from commands.drain import gates, movable
+from commands.drain.effects import Effect
+from commands.drain.facts import DrainFacts
+from commands.sources.backup_state import no_backup
+from commands.sources.cluster import Resource
+from commands.sources.guests import Guest
+
+
+@dataclass(frozen=True, slots=True)
+class MoveFacts:
+    """What is known of a move.
+
+    Attributes:
+        drain: of the node where the guest runs.
+        guest: as that node tells it.
+        to: the node that takes it.
+    """
+
+    drain: DrainFacts
+    guest: Guest
+    to: str
+
+    @property
+    def resources(self) -> tuple[Resource, ...] | Unknown:
+        """The guest's own."""
+        every = self.drain.cluster.resources
+        if isinstance(every, Unknown):
+            return every
+        return tuple(one for one in every if one.vm_id == self.guest.vm_id)
+
+
+def _is_up(of: MoveFacts) -> Gate:
+    state = next((one for one in of.drain.states if one.name.casefold() == of.to.casefold()), None)
+    return gates.node_is_up(of.to, state, of.drain.nodes)
+
+
+def _fits(of: MoveFacts) -> Gate:
+    room = {name: free for name, free in of.drain.free.items() if name.casefold() == of.to.casefold()}
+    free: Mapping[str, int | Unknown] | Unknown = room or Unknown(of.to, "absent", "its free memory was not told.")
+    gate = gates.memory_suffices(of.drain.node, (of.guest,), of.drain.memory, free, {})
+    return replace(gate, description=f"{of.guest.name} fits into the memory of {of.to}")
+
+
+def _unlocked(of: MoveFacts) -> Gate:
+    cluster = of.drain.cluster
+    if not isinstance(of.resources, Unknown) and not isinstance(cluster.groups, Unknown):
+        own = {one.group.casefold() for one in of.resources}
+        roles = tuple(one for one in cluster.groups if one.name.casefold() in own)
+        cluster = replace(cluster, resources=of.resources, groups=roles)
+    gate = gates.no_locks(of.drain.node, (of.guest,), cluster)
+    return replace(gate, description=f"{of.guest.name} is not locked")
+
+
+def _unsaved(of: MoveFacts) -> Gate:
+    gate = no_backup(of.drain.node, replace(of.drain, guests=(of.guest,)).backup)
+    return replace(gate, description=f"No backup runs of {of.guest.name} or on a shared volume")
+
+
+def _idle(of: MoveFacts) -> Gate:
+    gate = movable.no_guest_is_busy(of.drain.node, (of.guest,))
+    return replace(gate, description=f"{of.guest.name} is not being exported, merged, checkpointed or migrated")
+
+
+def _unbound(of: MoveFacts) -> Gate:
+    drain = of.drain
+    gate = movable.guests_are_not_bound(drain.node, drain.build, (of.guest,), of.resources, drain.bonds)
+    return replace(
+        gate, description=f"{of.guest.name} is not bound to {drain.node} by a device, a disk, a file or a key"
+    )
+
+
+def _allowed(of: MoveFacts) -> Gate:
+    there = of.drain.nodes
+    if not isinstance(there, Unknown):
+        there = tuple(one for one in there if one.name.casefold() == of.to.casefold())
+    gate = gates.guests_may_move(of.drain.node, there, of.resources, of.drain.owners, (of.guest.name,))
+    return replace(gate, description=f"{of.guest.name} may run on {of.to}")
+
+
+def _jobs(of: MoveFacts) -> Iterable[Gate]:
+    return gates.vmm_jobs_end(of.drain.vmm_jobs)
+
+
+GUEST_MOVES: Effect[MoveFacts] = Effect(
+    "one guest is moved to a named node",
+    {
+        "node's state": lambda of: (_is_up(of),),
+        "memory": lambda of: (_fits(of),),
+        "locks": lambda of: (_unlocked(of),),
+        "backup": lambda of: (_unsaved(of),),
+        "activities": lambda of: (_idle(of),),
+        "bonds": lambda of: (_unbound(of),),
+        "shared volumes": lambda of: (gates.volumes_are_sound(of.drain.cluster.name, of.drain.cluster.volumes),),
+        "possible owners": lambda of: (_allowed(of),),
+        "updating": lambda of: (gates.no_cluster_aware_updating(of.drain.cluster.name, of.drain.updating),),
+        "VMM jobs": _jobs,
+    },
+)

@@ -1,0 +1,51 @@
+"""What must be so before Hyper-V's own service is stopped on a node: one list of gates, for a reset and for a restart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.api.facts import Unknown
+from commands.drain import gates
+from commands.drain.effects import Effect
+from commands.drain.facts import DrainFacts
+from commands.sources.backup_state import no_backup
+from commands.sources.commvault import BackupJob
+from commands.writer_reset.gates import no_backup_job
+
+
+@dataclass(frozen=True, slots=True)
+class StopFacts:
+    """What is known of the node whose service stops.
+
+    Attributes:
+        host: as it was asked for.
+        drain: the node and its guests.
+        jobs: the backup jobs that lean on it.
+        now: when it was asked.
+    """
+
+    host: str
+    drain: DrainFacts
+    jobs: tuple[BackupJob, ...] | Unknown
+    now: datetime
+
+
+HYPER_V_STOPS: Effect[StopFacts] = Effect(
+    "Hyper-V's management stops on a node",
+    {
+        "node's state": lambda of: (
+            gates.node_is_empty(
+                of.drain.node,
+                of.drain.state,
+                of.drain.cluster.groups if isinstance(of.drain.cluster.groups, Unknown) else of.drain.roles,
+                of.drain.guests,
+            ),
+        ),
+        "locks": lambda of: (gates.no_locks(of.drain.node, of.drain.guests, of.drain.cluster),),
+        "backup": lambda of: (no_backup(of.drain.node, of.drain.backup),),
+        "backup jobs": lambda of: (no_backup_job(of.host, of.jobs, of.now),),
+        "updating": lambda of: (gates.no_cluster_aware_updating(of.drain.cluster.name, of.drain.updating),),
+        "VMM jobs": lambda of: gates.vmm_jobs_end(of.drain.vmm_jobs),
+    },
+)
