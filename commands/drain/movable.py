@@ -81,8 +81,8 @@ def _binds(bond: Bond, build: int | None, bonds: Bonds, roles: Mapping[str, str]
     match bond.kind:
         case BondKind.DEVICE:  # never moved live [doc]
             return True
-        case BondKind.GPU_PARTITION:  # live migration came with 2025 [doc]
-            return build is not None and build < BUILD_2025
+        case BondKind.GPU_PARTITION:  # live migration came with 2025, to the same GPU [doc]
+            return build is not None and (build < BUILD_2025 or _has_same_gpu(bonds) is False)
         case BondKind.DISK:  # one that is a disk of the cluster in the guest's own role moves with it [doc]
             disks = bonds.roles_with_disks
             return not isinstance(disks, Unknown) and roles.get(bond.vm_id, "") not in disks
@@ -114,6 +114,8 @@ def _questions(
     for bond in held:
         remedy = _WAYS_OUT.get(bond.kind, "")
         if bond.kind is BondKind.GPU_PARTITION:
+            if build is not None and _has_same_gpu(bonds):
+                continue
             old = "the Windows of its host is not known" if build is None else "another node needs the same GPU"
             yield OpenQuestion(f"a GPU partition for {names[bond.vm_id]} elsewhere", old, remedy)
         elif bond.kind is BondKind.REMOTE_FX:
@@ -130,6 +132,16 @@ def _questions(
             )
         elif bond.kind is BondKind.TPM and (why := _keys_unknown(bonds)):
             yield OpenQuestion(f"the key of the virtual TPM of {names[bond.vm_id]} on the other nodes", why, remedy)
+
+
+def _has_same_gpu(bonds: Bonds) -> bool | None:
+    """Whether another node has a GPU of the same model; None where nobody told. Drivers are not compared."""
+    own, *others = bonds.gpus.values() or (None,)
+    if own is None or isinstance(own, Unknown) or not own:
+        return None
+    if any(own & one for one in others if not isinstance(one, Unknown)):
+        return True
+    return None if any(isinstance(one, Unknown) for one in others) else False
 
 
 def _keys_unknown(bonds: Bonds) -> str:

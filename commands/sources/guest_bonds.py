@@ -28,6 +28,7 @@ from commands.sources.identity import guid
 
 BUILD_2016, BUILD_2022, BUILD_2025 = 14393, 20348, 26100
 _INSTANCE = re.compile(r"Microsoft:([0-9A-Fa-f-]{36})(?:\\|$)")
+_MODEL = re.compile(r"VEN_[0-9A-F]{4}&DEV_[0-9A-F]{4}")  # [doc: identifiers for PCI devices]
 _PHYSICAL = "Microsoft:Hyper-V:Physical%"  # disks and drives of the host [src]
 _DISC = "Microsoft:Hyper-V:Virtual CD/DVD Disk"
 # Cert:\LocalMachine\Shielded VM Local Certificates, where the keys of a local guardian are [doc]; a system store's place [doc].
@@ -80,12 +81,15 @@ class Bonds:
         roles_with_disks: roles of the host that hold a disk of the cluster, in lower case; asked only where a guest has a
             physical disk.
         keys: host -> certificates of its local guardians; asked only where a guest has a virtual TPM.
+        gpus: host -> models of its GPUs that can be partitioned ("VEN_10DE&DEV_25B6"), the guests' own host first; asked
+            only where a guest has such a partition.
     """
 
     found: tuple[Bond, ...] = ()
     silent: Mapping[BondKind, Unknown] = field(default_factory=dict)
     roles_with_disks: frozenset[str] | Unknown = frozenset()
     keys: Mapping[str, frozenset[str] | Unknown] = field(default_factory=dict)
+    gpus: Mapping[str, frozenset[str] | Unknown] = field(default_factory=dict)
 
 
 def bonds_of_kind(node: Node, kind: BondKind) -> Source[tuple[Bond, ...]]:
@@ -96,6 +100,11 @@ def bonds_of_kind(node: Node, kind: BondKind) -> Source[tuple[Bond, ...]]:
 def guardian_keys(on: str) -> Source[frozenset[str]]:
     """The question: which certificates of local guardians does a host have? By thumbprint; none where there is no store."""
     return Source(Registry(on, _KEYS), _read_keys)
+
+
+def partitionable_gpus(on: str) -> Source[frozenset[str]]:
+    """The question: which models of GPUs that can be partitioned does a host have? Msvm_PartitionableGpu.Name [doc]."""
+    return Source(Wql(on, "root/virtualization/v2", "Msvm_PartitionableGpu", ("Name",)), _read_gpus)
 
 
 def roles_with_disks(on: str, node: str) -> Source[frozenset[str]]:
@@ -119,10 +128,12 @@ async def find_bonds(on: str, node: Node, others: Sequence[str], ask: QueryClien
     }
     found = tuple(bond for part in told.values() if not isinstance(part, Unknown) for bond in part.value)
     kinds = {bond.kind for bond in found}
-    disks, keys = await asyncio.gather(
-        _disks(on, node, ask, wanted=BondKind.DISK in kinds), _keys(node, others, ask, wanted=BondKind.TPM in kinds)
+    disks, keys, gpus = await asyncio.gather(
+        _disks(on, node, ask, wanted=BondKind.DISK in kinds),
+        _keys(node, others, ask, wanted=BondKind.TPM in kinds),
+        _gpus(node, others, ask, wanted=BondKind.GPU_PARTITION in kinds),
     )
-    return Bonds(found, silent, disks, keys)
+    return Bonds(found, silent, disks, keys, gpus)
 
 
 async def _disks(on: str, node: Node, ask: QueryClient, *, wanted: bool) -> frozenset[str] | Unknown:
@@ -133,6 +144,14 @@ async def _keys(
     node: Node, others: Sequence[str], ask: QueryClient, *, wanted: bool
 ) -> dict[str, frozenset[str] | Unknown]:
     return values_of(await ask.query_many({on: guardian_keys(on) for on in (node.name, *others)})) if wanted else {}
+
+
+async def _gpus(
+    node: Node, others: Sequence[str], ask: QueryClient, *, wanted: bool
+) -> dict[str, frozenset[str] | Unknown]:
+    if not wanted or node.build is None or node.build < BUILD_2025:
+        return {}  # before, no other GPU helps
+    return values_of(await ask.query_many({on: partitionable_gpus(on) for on in (node.name, *others)}))
 
 
 def _is_too_old(kind: BondKind, node: Node, why: Unknown) -> bool:
@@ -230,6 +249,17 @@ def _read_tpms(rows: Rows) -> tuple[Bond, ...]:
 def _read_keys(rows: Rows) -> frozenset[str]:
     """Thumbprints, in upper case. Raises CellError."""
     return frozenset(name.upper() for name in get_strs(rows[0], "subkeys")) if rows else frozenset()
+
+
+def _read_gpus(rows: Rows) -> frozenset[str]:
+    r"""Vendor and device of each, out of the path of its device interface: "\\?\PCI#VEN_10DE&DEV_25B6&…". Raises CellError."""
+    found = set()
+    for row in rows:
+        model = _MODEL.search(get_str(row, "Name").upper())
+        if model is None:
+            raise CellError("Name", row.get("Name"))
+        found.add(model[0])
+    return frozenset(found)
 
 
 def _read_roles(rows: Rows) -> frozenset[str]:

@@ -54,6 +54,7 @@ _SINCE = {
 # First version, and the first without it any more: the class pages [doc]; RemoteFX was removed in April 2021 [doc].
 _CLASSES = {
     "Msvm_GpuPartitionSettingData": ("2016", ""),
+    "Msvm_PartitionableGpu": ("2016", ""),
     "Msvm_PciExpressSettingData": ("2016", ""),
     "Msvm_SecuritySettingData": ("2016", ""),
     "Msvm_Synthetic3DDisplayControllerSettingData": ("2012", "2022"),

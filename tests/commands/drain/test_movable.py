@@ -35,7 +35,7 @@ def disc(guest, *paths):
 def gate(scripted):
     """Judge hv03 of a Windows: `await gate(BOUND, 20348, {class: rows})`; `prod` and `keys` of the cluster and of nodes."""
 
-    async def judge(says, build, answers, *, prod=None, keys=None, guests=None):
+    async def judge(says, build, answers, *, prod=None, keys=None, guests=None, gpus=None):
         nodes = [SMALL.node_row(one, build=build) for one in SMALL.nodes]
         every = {cls: [] for cls in (DEVICE, GPU, TPM)} | answers
         if guests is not None:
@@ -43,6 +43,8 @@ def gate(scripted):
         script = SMALL.cluster(prod={"MSCluster_Node": nodes} | (prod or {}), hv03=every)
         for on, found in (keys or {}).items():
             script[on, "Certificates"] = [{"subkeys": found}] if not isinstance(found, Unknown) else found
+        for on in SMALL.nodes:
+            script[on, "Msvm_PartitionableGpu"] = (gpus or {}).get(on, [])
         facts = await find_drain_facts(Target("hv03", "host", "prod"), scripted(script))
         return next(one for one in NODE_LOSES_GUESTS.judge(facts) if one.description == says)
 
@@ -229,3 +231,28 @@ async def test_a_virtual_tpm_needs_its_key_on_the_other_nodes(gate, case):
 )
 def test_which_files_every_node_sees(path, shared):
     assert is_shared(path) is shared
+
+
+def gpu(model):
+    return [{"Name": f"\\\\?\\PCI#{model}&SUBSYS_14A910DE&REV_A1#4&37ffb7d4&0&0010#{{064092b3}}\\GPUPARAV"}]
+
+
+A2, L4 = gpu("VEN_10DE&DEV_25B6"), gpu("VEN_10DE&DEV_27B8")
+
+
+@pytest.mark.parametrize(
+    ("gpus", "outcome"),
+    [
+        ({"hv03": A2, "hv01": A2}, GateOutcome.PASSED),
+        ({"hv03": A2, "hv01": L4}, GateOutcome.BLOCKED),
+        ({"hv03": A2}, GateOutcome.BLOCKED),
+        ({"hv03": A2, "hv01": SILENT}, GateOutcome.NOT_KNOWN),
+        ({"hv03": A2, "hv01": [{"Name": "\\\\?\\ROOT#BasicRender"}]}, GateOutcome.NOT_KNOWN),
+        ({}, GateOutcome.NOT_KNOWN),
+    ],
+    ids=["the same", "another", "none", "silent", "unreadable", "its own is not told"],
+)
+async def test_a_gpu_partition_moves_from_2025_on_to_a_node_with_the_same_gpu(gate, gpus, outcome):
+    found = await gate(BOUND, 26100, {GPU: of("test-tfs-01")}, gpus=gpus)
+    assert found.outcome is outcome
+    assert bool(found.unknowns) is (outcome is GateOutcome.NOT_KNOWN)
