@@ -38,6 +38,26 @@ from bot.redaction import MASKED, SHORTEST, Redactor
         ("XAPP-1 is none, xapp-123 is", "XAPP-1 is none, [masked] is"),
         ("-----BEGIN PRIVATE KEY-----\nMII", "[masked]"),
         ("jwt eyJhbGciOiJI.eyJzdWIiOiIx.abc-_", "jwt [masked]"),
+        (
+            "DRIVER={ODBC Driver 18 for SQL Server};PWD={a;b}}c};UID=sa",
+            "DRIVER={ODBC Driver 18 for SQL Server};PWD={[masked]};UID=sa",
+        ),
+        ("Password: my long phrase\nnext", "Password: [masked]\nnext"),
+        ("Password: my long phrase user: svc", "Password: [masked] user: svc"),
+        ("cmdkey /add:fs01 /user:svc /pass:hunter2", "cmdkey /add:fs01 /user:svc /pass:[masked]"),
+        (r"net use Z: \\fs01\x hunter2 /user:svc", r"net use Z: \\fs01\x [masked] /user:svc"),
+        (r"psexec \\hv01 -u svc -p hunter2 cmd", r"psexec \\hv01 -u svc -p [masked] cmd"),
+        ("sqlcmd -S sql01 -U sa -P hunter2 -Q x", "sqlcmd -S sql01 -U sa -P [masked] -Q x"),
+        ("<Password>hunter2</Password>", "<Password>[masked]</Password>"),
+        ('<AdminPassword xml:lang="en">a b</AdminPassword>', '<AdminPassword xml:lang="en">[masked]</AdminPassword>'),
+        ('{"pass": "hunter2"}', '{"pass": "[masked]"}'),
+        ("?token=1a2b3c4d5e", "?token=[masked]"),
+        (
+            "https://x.blob.core.windows.net/a?sv=1&sig=ab%2Fc%3D&se=2",
+            "https://x.blob.core.windows.net/a?sv=1&sig=[masked]&se=2",
+        ),
+        ("ghp_0123456789abcdefABCD here", "[masked] here"),
+        ("svc:1001:aad3b435b51404eeaad3b435b51404ee:31d6cfe0d16ae931b73c59d7e0c089c0:::", "svc:1001:[masked]:::"),
     ],
 )
 def test_patterns_mask_the_secret_and_leave_the_rest(text, masked):
@@ -53,6 +73,8 @@ def test_patterns_mask_the_secret_and_leave_the_rest(text, masked):
         "http://hv01.corp.example:5985/wsman",
         "secret santa is at 5, api keys are listed in the vault",
         "/check-writers prod",
+        "the token that a button carries, 11 of 11 moved",
+        "sha256 0123456789abcdef0123456789abcdef is one hash alone",
     ],
 )
 def test_ordinary_sentences_stay(text):
@@ -110,6 +132,20 @@ def test_a_known_value_never_passes_as_text_json_or_data(secret, before, after):
 )
 def test_a_known_value_is_masked_as_others_write_it(said):
     assert Redactor(['hün"ter&22']).redact_text(said) == f'the "{MASKED}" it is'
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "the &lt;h&quot;ün&apos;ter&gt; it is",
+        "the &lt;h&#34;ün&#39;ter&gt; it is",
+        "the <\u200bh\"\u200dün'\u2060ter> it is",
+        "the " + "<h\"ün'ter>".encode("utf-16-le").hex() + " it is",
+        "the " + "<h\"ün'ter>".encode().hex().upper() + " it is",
+    ],
+)
+def test_a_known_value_is_masked_in_xml_in_hexadecimal_and_with_unseen_letters_between(said):
+    assert Redactor(["<h\"ün'ter>"]).redact_text(said) == f"the {MASKED} it is"
 
 
 @pytest.mark.parametrize("code", ["utf-8", "utf-16-le"])
