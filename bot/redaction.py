@@ -18,6 +18,7 @@ MASKED = "[masked]"
 SHORTEST = 4  # a known value shorter than this would blot out ordinary words
 _XML_QUOTES = ('"', "&quot;", "&#34;", "&#x22;")
 _XML_APOSTROPHES = ("'", "&apos;", "&#39;", "&#x27;")
+_SLICE = 16_384  # characters that are searched at a time
 _BASE64 = 64  # its letters: one that may be any of them tells nothing
 
 _NAMES = r"(?:password|passwd|passphrase|pwd|secret|api[_-]?key|access[_-]?key|client[_-]?secret|private[_-]?key)"
@@ -38,6 +39,9 @@ _BEFORE_A_VALUE = (
 _WORD = r"[^\s;,\"'&<>{}/-][^\s;,\"'&<>{}]*"
 _TOOLS = r"(?:psexec(?:64)?|paexec|sqlcmd|osql|isql|bcp|plink|pscp|sshpass|cmdkey|winrs)"  # -p and -P take a password
 _UNSEEN = "\u00ad\u034f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff"  # what may part the letters of a secret
+
+_HASH = re.compile(r":[0-9A-Fa-f]{32}\b")
+_HASHES = re.compile(r"()\b[0-9A-Fa-f]{32}:[0-9A-Fa-f]{32}\b()")  # LM and NT, as tools print them
 
 # What must occur in a text, in lower case, before its pattern is worth a search: raw answers are megabytes.
 _NAMED = (
@@ -70,7 +74,10 @@ _PATTERNS = tuple(
         ),
         (("user",), r"(?i)(\bnet\s+user\s+\S+\s+)(?!/)\S+()"),
         (("net use", "net.exe use"), r"(?i)(\bnet(?:\.exe)?\s+use\s+(?:[a-z]:\s+)?\\\\\S+\s+)(?!/|\[masked\])\S+()"),
-        ((" -p", "/p"), rf"(?i)(\b{_TOOLS}(?:\.exe)?\b[^\r\n]{{0,400}}?\s[-/]p(?:ass)?[:\s]\s*)(?!\[masked\])[^\s-]\S*()"),
+        (
+            (" -p", "/p"),
+            rf"(?i)(\b{_TOOLS}(?:\.exe)?\b[^\r\n]{{0,400}}?\s[-/]p(?:ass)?[:\s]\s*)(?!\[masked\])[^\s-]\S*()",
+        ),
         (("pass",), r"(?i)((?:^|[\s\"'{,])[-/]?pass[\"']?\s*[:=]\s*[\"']?)(?!\[masked\])[^\s;,\"'&<>]+()"),
         (("token",), r"(?i)(\b[a-z_-]*token[\"']?\s*[:=]\s*[\"']?)(?=[^\s\"']*[0-9])[A-Za-z0-9+/=._~-]{8,}()"),
         (("sig=",), r"(?i)([?&]sig=)[^&\s\"'<>]+()"),
@@ -78,7 +85,6 @@ _PATTERNS = tuple(
             ("gh", "glpat"),
             r"()\b(?:gh[opsur]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{16,}|glpat-[A-Za-z0-9_-]{16,})()",
         ),
-        ((":",), r"(?i)()\b[0-9a-f]{32}:[0-9a-f]{32}\b()"),
         (("://",), r"(://[^\s/:@]+:)[^\s/@]+(@)"),
     )
 )
@@ -104,16 +110,18 @@ class Redactor:
     def redact_text(self, text: str) -> str:
         """The text without its secrets."""
         if self._known is not None:
-            text = self._known.sub(MASKED, text)
+            text = _replace(self._known, text)
         if self._apart is not None and self._parted.search(text):
-            text = self._apart.sub(MASKED, text)
+            text = _replace(self._apart, text)
         for needle, pattern in self._encoded:
             if needle in text:
-                text = pattern.sub(MASKED, text)
+                text = _replace(pattern, text)
+        if _HASH.search(text):  # begins with a colon, so it is found fast; the pair begins with any of sixteen letters
+            text = _replace(_HASHES, text)
         lower = text.lower()
         for needles, pattern in _PATTERNS:
             if any(needle in lower for needle in needles):
-                text = pattern.sub(rf"\g<1>{MASKED}\g<2>", text)
+                text = _replace(pattern, text)
         return text
 
     def redact_data(self, data: Any) -> Any:
@@ -138,6 +146,30 @@ class Redactor:
 
     def _under(self, key: str, value: Any) -> Any:
         return MASKED if isinstance(value, str) and value and _SECRET_KEY.fullmatch(key) else self.redact_data(value)
+
+
+def _replace(pattern: re.Pattern[str], text: str, longest: int = _SLICE) -> str:
+    """The text with each match masked, but for what stands in the pattern's groups.
+
+    It is searched slice by slice: a search holds Python's lock to its end, so one over megabytes would hold up every
+    other thread, the acknowledgements of Slack among them. A match that reaches the end of what was looked at is looked
+    at again with twice as much behind it.
+    """
+    parts: list[str] = []
+    at = done = 0
+    while at < len(text):
+        end, reach = at + longest, at + 2 * longest
+        found = pattern.search(text, at, reach)
+        while found is not None and found.end() >= reach and reach < len(text):
+            reach += reach - found.start()
+            found = pattern.search(text, found.start(), reach)
+        if found is None or found.start() >= end or found.end() == found.start():
+            at = end
+            continue
+        kept = found.groups("") if pattern.groups else ("", "")
+        parts += (text[done : found.start()], kept[0], MASKED, kept[1])
+        at = done = found.end()
+    return "".join((*parts, text[done:])) if parts else text
 
 
 def _spellings(value: str) -> set[str]:

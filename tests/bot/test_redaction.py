@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import math
 import time
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot import redaction
 from bot.redaction import MASKED, SHORTEST, Redactor
 
 
@@ -190,3 +192,28 @@ def test_nobody_can_write_what_takes_longer_than_its_length(word):
     began = time.perf_counter()
     Redactor(["hunter2", "Tr0ub4dor"]).redact_text(word * (800_000 // len(word)))
     assert time.perf_counter() - began < 3
+
+
+SPELLED = st.sampled_from(
+    [
+        *(
+            "hunter22",
+            "hun\u200bter22",
+            "aHVudGVyMjI=",
+            "password=x1 ",
+            'pwd: "a b"',
+            " -secret zz ",
+            "token=12345678 ",
+        ),
+        *("-----BEGIN PRIVATE KEY-----\nMIIM", "\n-----END PRIVATE KEY-----\n", "://a:b@c ", "\n", " ", "word"),
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(SPELLED | st.text(max_size=5), max_size=40).map("".join), st.integers(16, 60))
+def test_a_text_that_is_searched_in_slices_is_masked_as_one_that_is_searched_whole(text, longest):
+    with pytest.MonkeyPatch.context() as patch:
+        whole = Redactor(["hunter22"]).redact_text(text)
+        patch.setattr(redaction, "_replace", functools.partial(redaction._replace, longest=longest))
+        assert Redactor(["hunter22"]).redact_text(text) == whole
