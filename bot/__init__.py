@@ -22,5 +22,5 @@ and `errors.py` the tree of what can go wrong. Beside the path:
     doctor/        checks all that the bot depends on
     version        which code makes these plans; formatting: times and names as people read them
     serialization  a report and its evidence as bytes, and back again
-    redaction, logging_setup  no secret reaches Slack, the ledger or a log; control_chars: nor does a control character
+    redaction, logging_setup  no secret reaches Slack, the ledger or a log; control_chars: nor does what nobody can see
 """

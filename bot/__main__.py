@@ -32,7 +32,7 @@ app.add_typer(audit, name="audit")
 
 SettingsFile = Annotated[
     Path | None,
-    typer.Option("--settings", help="Settings file; else $HVOPS_SETTINGS, ./settings.toml, /etc/hvops/settings.toml."),
+    typer.Option("--settings", help="Settings file; else $HVOPS_SETTINGS, else /etc/hvops/settings.toml."),
 ]
 
 

@@ -1,6 +1,7 @@
-r"""Text that somebody else's terminal will print, with everything that is no character to read as `\uXXXX`.
+r"""Characters that a person does not see, or takes for others: one place that says which, for Slack, terminal and logs.
 
-For machines' formats (JSON, log lines), where nothing may be lost: `terminal.plain.visible` is for people.
+`reveal` is for people: "crm-01⟨U+3164⟩". `escape_control_chars` is for machines' formats (JSON, log lines), where
+nothing may be lost: "crm-01\u3164".
 """
 
 from __future__ import annotations
@@ -9,17 +10,104 @@ import json
 import re
 import unicodedata
 
+# Controls (C1 too: U+009B begins a control sequence), marks that hide or reorder text, halves of characters, code
+# points that are no characters.
+_UNSEEN_CATEGORIES = frozenset(("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"))
+# Default_Ignorable_Code_Point of Unicode that the categories leave out (Hangul fillers, variation selectors, joiners),
+# then letters and symbols that are drawn as a blank.
+_UNSEEN = frozenset(
+    (
+        *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x3164, 0xFFA0),
+        *(*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)),
+        *(0x2800, 0x1D159),
+    )
+)
 _PERHAPS = re.compile("[^\t\n\x20-\x7e]")
-# Controls (C1 too: U+009B begins a control sequence), marks that hide or reorder text, halves of characters.
-_UNREADABLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+_WORD = re.compile(r"[^\W_]+(?:[-_.@$#]+[^\W_]+)*")
+_PART = re.compile(r"[^\W_]+")
+# What begins a formula in Excel, LibreOffice and others, full-width and small forms too; "|" begins a DDE call.
+_FORMULA = re.compile('(^|[;,\t\r\n|])(?=[\\s"]*[=+\\-@|\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\uff5c])')
+_NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)*")
+_SCRIPTS = ("LATIN", "CYRILLIC", "GREEK", "COPTIC", "ARMENIAN", "CHEROKEE", "LISU", "DESERET")
+# Letters of Cyrillic, Greek and Armenian that look like a Latin one in most fonts: of Unicode's confusables.
+_LOOK_LATIN = frozenset("АВЕЅІЈКМНОРСТУХаеѕіјорсухԁԛԜѡԝһӏӀνοαρυΑΒΕΖΗΙΚΜΝΟΡΤΥΧօսոցѵѴ")
+
+
+def reveal(text: str, *, lines: bool = False) -> str:
+    """Show what cannot be seen or passes for something else: "⟨U+200B⟩", "с⟨U+0441⟩rm-01".
+
+    A letter is marked where one word mixes scripts that look alike, or where a part of a name is made of letters that
+    all look Latin; a text in one script is left alone.
+
+    Args:
+        text: from outside.
+        lines: keep line ends; else they become blanks, as tabs do.
+    """
+    shown = text.replace("\r\n", "\n").replace("\r", "")
+    shown = shown if lines else shown.replace("\n", " ").replace("\t", " ")
+    if shown.isascii():
+        return _PERHAPS.sub(_revealed, shown)
+    return _PERHAPS.sub(_revealed, _WORD.sub(_with_look_alikes, shown))
+
+
+def is_unseen(character: str) -> bool:
+    """Whether a reader sees nothing of it, or cannot know what it does to the text around it."""
+    return unicodedata.category(character) in _UNSEEN_CATEGORIES or ord(character) in _UNSEEN
 
 
 def escape_control_chars(text: str) -> str:
-    r"""The text with each unreadable character as JSON writes it: "\u001b", or two of them beyond U+FFFF."""
+    r"""The text with each unseen character as JSON writes it: "\u001b", or two of them beyond U+FFFF."""
     return _PERHAPS.sub(_written, text)
 
 
+def spreadsheet_cell(text: str) -> str:
+    """A cell of a CSV file that no spreadsheet runs as a formula, whichever separator its locale splits lines at.
+
+    An apostrophe stands before what would begin a formula, at the beginning and behind each separator. Numbers stay
+    numbers.
+    """
+    if _NUMBER.fullmatch(text):
+        return text
+    return _FORMULA.sub(r"\1'", text)
+
+
+def _revealed(found: re.Match[str]) -> str:
+    return _mark(found[0]) if is_unseen(found[0]) else found[0]
+
+
+def _mark(character: str) -> str:
+    return f"⟨U+{ord(character):04X}⟩"
+
+
 def _written(found: re.Match[str]) -> str:
-    if unicodedata.category(found[0]) not in _UNREADABLE:
+    if not is_unseen(found[0]):
         return found[0]
     return "\\u007f" if found[0] == "\x7f" else json.dumps(found[0])[1:-1]  # ASCII, so JSON leaves DEL as it is
+
+
+def _with_look_alikes(found: re.Match[str]) -> str:
+    word = found[0]
+    if word.isascii():
+        return word
+    stands_in_a_name = any(one.isdigit() or one in "-_.@$#" or _script(one) == "LATIN" for one in word)
+    return _PART.sub(lambda part: _marked(part[0], in_name=stands_in_a_name), word)
+
+
+def _marked(part: str, *, in_name: bool) -> str:
+    scripts = {found for one in part if (found := _script(one))}
+    foreign = scripts - {"LATIN"}
+    if not foreign:
+        return part
+    is_mixed = len(scripts) > 1
+    looks_latin = in_name and all(one in _LOOK_LATIN for one in part if not one.isdigit())
+    if not (is_mixed or looks_latin):
+        return part
+    return "".join(one + _mark(one) if _script(one) in foreign else one for one in part)
+
+
+def _script(character: str) -> str:
+    """The script of a letter that can pass for one of another script; "" for all else."""
+    if character.isascii():
+        return "LATIN" if character.isalpha() else ""
+    first = unicodedata.name(character, "").split(" ")[0] if character.isalpha() else ""
+    return first if first in _SCRIPTS else ""

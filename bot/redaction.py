@@ -16,17 +16,32 @@ from urllib.parse import quote
 
 MASKED = "[masked]"
 SHORTEST = 4  # a known value shorter than this would blot out ordinary words
+_XML_QUOTES = ('"', "&quot;", "&#34;", "&#x22;")
+_XML_APOSTROPHES = ("'", "&apos;", "&#39;", "&#x27;")
+_SLICE = 16_384  # characters that are searched at a time
 _BASE64 = 64  # its letters: one that may be any of them tells nothing
 
 _NAMES = r"(?:password|passwd|passphrase|pwd|secret|api[_-]?key|access[_-]?key|client[_-]?secret|private[_-]?key)"
 _SECRET_KEY = re.compile(rf"(?i)(?:.*[_-])?{_NAMES}")
-# How a value is written: in one kind of quotes, which stay, or as one word.
-_WRITTEN = ((r"\"", r"[^\"\r\n]+", r"\""), ("'", r"[^'\r\n]+", "'"), ("", r"[^\s;,\"'&<>]+", ""))
+# How a value is written: in one kind of quotes, which stay, in the braces of ODBC, or as one word.
+_WRITTEN = (
+    (r"\"", r"[^\"\r\n]+", r"\""),
+    ("'", r"[^'\r\n]+", "'"),
+    (r"\{", r"(?:[^}\r\n]|\}\})+", r"\}"),
+    ("", r"[^\s;,\"'&<>{]+", ""),
+)
 _BEFORE_A_VALUE = (
-    rf"\b{_NAMES}\b\\?[\"']?\s*[=:]\s*",
+    rf"\b{_NAMES}\b\\?[\"']?\s*[=:]\s*(?!\[masked\])",
     rf"(?:^|\s)[-/]{_NAMES}\s+",
     r"\bConvertTo-SecureString\s+(?:-String\s+)?(?!-)",
 )
+
+_WORD = r"[^\s;,\"'&<>{}/-][^\s;,\"'&<>{}]*"
+_TOOLS = r"(?:psexec(?:64)?|paexec|sqlcmd|osql|isql|bcp|plink|pscp|sshpass|cmdkey|winrs)"  # -p and -P take a password
+_UNSEEN = "\u00ad\u034f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff"  # what may part the letters of a secret
+
+_HASH = re.compile(r":[0-9A-Fa-f]{32}\b")
+_HASHES = re.compile(r"()\b[0-9A-Fa-f]{32}:[0-9A-Fa-f]{32}\b()")  # LM and NT, as tools print them
 
 # What must occur in a text, in lower case, before its pattern is worth a search: raw answers are megabytes.
 _NAMED = (
@@ -46,12 +61,30 @@ _PATTERNS = tuple(
         (("private key",), r"()-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)()"),
         # Only where a word begins: "-eyJ-eyJ-eyJ…" would otherwise be read to its end from each of its parts.
         (("eyj",), r"()(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*()"),
+        # A phrase of several words; it ends where a line does, or another name begins.
+        (
+            _NAMED[:3],
+            rf"(?i)(\b(?:password|passwd|passphrase|pwd)\s*:[ \t]+){_WORD}(?:[ \t]+(?![\w-]+\s*[=:]){_WORD})+()",
+        ),
+        (_NAMED, rf"(?i)(<\w*{_NAMES}(?:\s[^<>]*)?>)[^<]+(</)"),
         *(
             (needles, rf"(?i)({before}{left}){value}({right})")
             for needles, before in zip((_NAMED, _NAMED, ("securestring",)), _BEFORE_A_VALUE, strict=True)
             for left, value, right in _WRITTEN
         ),
         (("user",), r"(?i)(\bnet\s+user\s+\S+\s+)(?!/)\S+()"),
+        (("net use", "net.exe use"), r"(?i)(\bnet(?:\.exe)?\s+use\s+(?:[a-z]:\s+)?\\\\\S+\s+)(?!/|\[masked\])\S+()"),
+        (
+            (" -p", "/p"),
+            rf"(?i)(\b{_TOOLS}(?:\.exe)?\b[^\r\n]{{0,400}}?\s[-/]p(?:ass)?[:\s]\s*)(?!\[masked\])[^\s-]\S*()",
+        ),
+        (("pass",), r"(?i)((?:^|[\s\"'{,])[-/]?pass[\"']?\s*[:=]\s*[\"']?)(?!\[masked\])[^\s;,\"'&<>]+()"),
+        (("token",), r"(?i)(\b[a-z_-]*token[\"']?\s*[:=]\s*[\"']?)(?=[^\s\"']*[0-9])[A-Za-z0-9+/=._~-]{8,}()"),
+        (("sig=",), r"(?i)([?&]sig=)[^&\s\"'<>]+()"),
+        (
+            ("gh", "glpat"),
+            r"()\b(?:gh[opsur]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{16,}|glpat-[A-Za-z0-9_-]{16,})()",
+        ),
         (("://",), r"(://[^\s/:@]+:)[^\s/@]+(@)"),
     )
 )
@@ -66,6 +99,9 @@ class Redactor:
         spellings = {spelling for value in values for spelling in _spellings(value)}
         longest_first = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))
         self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        self._parted = re.compile(f"[{_UNSEEN}]")
+        apart = [f"[{_UNSEEN}]*".join(map(re.escape, value)) for value in sorted(values, key=len, reverse=True)]
+        self._apart = re.compile("|".join(apart)) if apart else None
         encoded = {one for value in values for code in ("utf-8", "utf-16-le") for one in _in_base64(value.encode(code))}
         self._encoded = [
             (needle, re.compile(pattern)) for needle, pattern in sorted(encoded, key=lambda one: (-len(one[0]), one))
@@ -74,14 +110,18 @@ class Redactor:
     def redact_text(self, text: str) -> str:
         """The text without its secrets."""
         if self._known is not None:
-            text = self._known.sub(MASKED, text)
+            text = _replace(self._known, text)
+        if self._apart is not None and self._parted.search(text):
+            text = _replace(self._apart, text)
         for needle, pattern in self._encoded:
             if needle in text:
-                text = pattern.sub(MASKED, text)
+                text = _replace(pattern, text)
+        if _HASH.search(text):  # begins with a colon, so it is found fast; the pair begins with any of sixteen letters
+            text = _replace(_HASHES, text)
         lower = text.lower()
         for needles, pattern in _PATTERNS:
             if any(needle in lower for needle in needles):
-                text = pattern.sub(rf"\g<1>{MASKED}\g<2>", text)
+                text = _replace(pattern, text)
         return text
 
     def redact_data(self, data: Any) -> Any:
@@ -108,11 +148,37 @@ class Redactor:
         return MASKED if isinstance(value, str) and value and _SECRET_KEY.fullmatch(key) else self.redact_data(value)
 
 
+def _replace(pattern: re.Pattern[str], text: str, longest: int = _SLICE) -> str:
+    """The text with each match masked, but for what stands in the pattern's groups.
+
+    It is searched slice by slice: a search holds Python's lock to its end, so one over megabytes would hold up every
+    other thread, the acknowledgements of Slack among them. A match that reaches the end of what was looked at is looked
+    at again with twice as much behind it.
+    """
+    parts: list[str] = []
+    at = done = 0
+    while at < len(text):
+        end, reach = at + longest, at + 2 * longest
+        found = pattern.search(text, at, reach)
+        while found is not None and found.end() >= reach and reach < len(text):
+            reach += reach - found.start()
+            found = pattern.search(text, found.start(), reach)
+        if found is None or found.start() >= end or found.end() == found.start():
+            at = end
+            continue
+        kept = found.groups("") if pattern.groups else ("", "")
+        parts += (text[done : found.start()], kept[0], MASKED, kept[1])
+        at = done = found.end()
+    return "".join((*parts, text[done:])) if parts else text
+
+
 def _spellings(value: str) -> set[str]:
-    """How a secret looks on the wire: as it is, inside JSON, inside a URL, inside XML."""
+    """How a secret looks on the wire: as it is, inside JSON, inside a URL, inside XML, as bytes in hexadecimal."""
     inside_json = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
     inside_xml = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return {value, quote(value, safe=""), inside_xml, *inside_json}
+    quoted = {inside_xml.replace('"', one).replace("'", other) for one in _XML_QUOTES for other in _XML_APOSTROPHES}
+    in_hex = {value.encode(code, "surrogatepass").hex() for code in ("utf-8", "utf-16-le")}
+    return {value, quote(value, safe=""), *quoted, *inside_json, *in_hex, *(one.upper() for one in in_hex)}
 
 
 def _in_base64(data: bytes) -> Iterator[tuple[str, str]]:

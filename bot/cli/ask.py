@@ -23,7 +23,7 @@ from bot.cli.os_user import current_user
 from bot.cli.plan_preview import approver_names, as_json, print_preview, refuse_decision
 from bot.cli.render import head_as_json, print_evidence, print_report
 from bot.config.settings import Roles, Settings
-from bot.control_chars import escape_control_chars
+from bot.control_chars import escape_control_chars, spreadsheet_cell
 from bot.dispatch.authorization import Person
 from bot.dispatch.builtins import HELP, STATUS, Builtin
 from bot.dispatch.command_line import EntryPoint, TypedLine, read_typed
@@ -34,7 +34,6 @@ from bot.errors import HvopsError, TargetError, UsageError
 from bot.services import Services, build_services
 from bot.tickets.create import Preview
 
-_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four: the same, full width
 WELL, FINDINGS, REFUSED, UNKNOWN = 0, 1, 2, 3  # exit codes
 
 
@@ -172,14 +171,8 @@ def _write_csv(report: Report, path: Path) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
     with file:
         writer = csv.writer(file)
-        writer.writerow([escape_csv_formula(visible(column.name)) for column in report.table.columns])
-        writer.writerows([escape_csv_formula(visible(cell)) for cell in row] for row in report.table.rows)
-
-
-def escape_csv_formula(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula. Negative numbers stay numbers."""
-    starts_a_formula = cell[:1] in ("\t", "\r", "\n") or cell.lstrip().startswith(_FORMULA)
-    return f"'{cell}" if starts_a_formula and not cell[1:].replace(".", "", 1).isdigit() else cell
+        writer.writerow([spreadsheet_cell(visible(column.name)) for column in report.table.columns])
+        writer.writerows([spreadsheet_cell(visible(cell)) for cell in row] for row in report.table.rows)
 
 
 def _print_refusal(error: HvopsError, shape: OutputOptions) -> None:

@@ -17,11 +17,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bot.audit import filter_syntax
-from bot.cli.ask import escape_csv_formula
 from bot.cli.console import console, format_short_time, format_time, styled, visible
 from bot.cli.render import print_evidence, print_report
 from bot.config.settings import load
-from bot.control_chars import escape_control_chars
+from bot.control_chars import escape_control_chars, spreadsheet_cell
 from bot.errors import HvopsError, LedgerError, UsageError
 from bot.ledger import Entry, Filter, Reader, Verification
 from bot.ledger.entries import (
@@ -239,7 +238,7 @@ def _write(reader: Reader, wanted: Filter, shape: str, file: IO[str]) -> None:
     writer.writerow((*COLUMNS, "mac"))
     for entry in reader.every(wanted):
         told = _plain(entry) | {"target": entry.target, "line": entry.line, "says": says(entry)}
-        writer.writerow([*(escape_csv_formula(visible(str(told[name] or ""))) for name in COLUMNS), entry.mac.hex()])
+        writer.writerow([*(spreadsheet_cell(visible(str(told[name] or ""))) for name in COLUMNS), entry.mac.hex()])
 
 
 def _plain(entry: Entry) -> dict[str, Any]:

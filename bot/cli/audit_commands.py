@@ -20,7 +20,7 @@ audit = typer.Typer(
 
 SettingsFile = Annotated[
     Path | None,
-    typer.Option("--settings", help="Settings file; else $HVOPS_SETTINGS, ./settings.toml, /etc/hvops/settings.toml."),
+    typer.Option("--settings", help="Settings file; else $HVOPS_SETTINGS, else /etc/hvops/settings.toml."),
 ]
 File = Annotated[Path | None, typer.Option("--file", metavar="FILE", help="Read this copy, not the bot's own ledger.")]
 Kind = Annotated[list[str] | None, typer.Option("--kind", help="asked, answered, refused, approved … May be repeated.")]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-import unicodedata
 from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.text import Text
 
+from bot.control_chars import reveal
+
 
 def visible(text: str) -> str:
-    """The text with controls and invisible format characters as `?`; tabs and line ends become one space."""
-    return "".join(_shown(character) for character in text)
+    """The text with what cannot be seen shown as "⟨U+200B⟩"; tabs and line ends become one space."""
+    return reveal(text.replace("\r", " "))
 
 
 def styled(text: str, style: str = "") -> Text:
@@ -35,10 +36,3 @@ def format_short_time(at: str) -> str:
     moment = datetime.fromisoformat(at).astimezone()
     today = datetime.now(UTC).astimezone().date()
     return moment.strftime("%H:%M:%S" if moment.date() == today else "%m-%d %H:%M")
-
-
-def _shown(character: str) -> str:
-    if character in "\t\n\r":
-        return " "
-    # Cc: controls, escape among them. Cf: bidirectional overrides, zero width. Zl, Zp: line ends of their own.
-    return "?" if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") else character

@@ -7,6 +7,7 @@ An unknown key is refused rather than ignored: a misspelt role would otherwise b
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -33,7 +34,7 @@ from bot.config.logins import Form, wrong_form
 from bot.config.validation_errors import PREFIX, explained, name_of_key, near, read_toml
 from bot.errors import PermissionDenied, SettingsError
 
-PLACES = (Path("settings.toml"), Path("/etc/hvops/settings.toml"))
+PLACE = Path("/etc/hvops/settings.toml")  # never a file of the folder that somebody happens to be in
 Transport = Literal["kerberos", "ntlm", "certificate", "basic"]
 Seconds = Annotated[int, Field(ge=1, le=600)]
 Minutes = Annotated[int, Field(ge=1, le=1440)]
@@ -69,7 +70,18 @@ class Slack(Section):
     def _an_address(cls, url: str) -> str:
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             raise ValueError("it is not an http or https address")
+        if urlsplit(url).scheme == "http" and not _is_loopback(urlsplit(url).hostname or ""):
+            raise ValueError("the token would go there in clear: write https, or an address of this machine")
         return url.rstrip("/") + "/"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class LedgerFiles(Section):
@@ -281,6 +293,7 @@ def load(path: Path | None = None) -> Settings:
     """Read the settings. Raises SettingsError naming file, key and what to write, all mistakes at once."""
     file = find(path).absolute()
     told = read_toml(file, "settings file", "Copy deploy/settings.toml there, or name another with --settings FILE.")
+    _must_be_ours(file)
     _refuse_strangers(file, told)
     try:
         settings = Settings(**told)
@@ -302,7 +315,24 @@ def find(path: Path | None = None) -> Path:
         return path
     if told := os.environ.get(f"{PREFIX}SETTINGS"):
         return Path(told)
-    return next((place for place in PLACES if place.exists()), PLACES[0])
+    return PLACE
+
+
+def _must_be_ours(file: Path) -> None:
+    """Refuse a file that others could have written: it says whose decision counts, and where logins are sent to."""
+    for path, is_folder in ((file, False), (file.parent, True)):
+        about = path.stat()
+        mode = stat.S_IMODE(about.st_mode)
+        if about.st_uid not in (0, os.geteuid()):
+            raise SettingsError(
+                f"{path} belongs to another account (uid {about.st_uid}), which could change these settings. "
+                f"Run: chown {os.geteuid()} {path}"
+            )
+        if mode & 0o022 and not (is_folder and mode & stat.S_ISVTX):  # there nobody replaces what another one made
+            raise SettingsError(
+                f"{path}: other accounts of this machine can write it (mode {mode:04o}), so they could change these "
+                f"settings. Run: chmod go-w {path}"
+            )
 
 
 def permission_warnings(settings: Settings) -> tuple[str, ...]:

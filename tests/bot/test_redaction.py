@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import math
 import time
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot import redaction
 from bot.redaction import MASKED, SHORTEST, Redactor
 
 
@@ -38,6 +40,26 @@ from bot.redaction import MASKED, SHORTEST, Redactor
         ("XAPP-1 is none, xapp-123 is", "XAPP-1 is none, [masked] is"),
         ("-----BEGIN PRIVATE KEY-----\nMII", "[masked]"),
         ("jwt eyJhbGciOiJI.eyJzdWIiOiIx.abc-_", "jwt [masked]"),
+        (
+            "DRIVER={ODBC Driver 18 for SQL Server};PWD={a;b}}c};UID=sa",
+            "DRIVER={ODBC Driver 18 for SQL Server};PWD={[masked]};UID=sa",
+        ),
+        ("Password: my long phrase\nnext", "Password: [masked]\nnext"),
+        ("Password: my long phrase user: svc", "Password: [masked] user: svc"),
+        ("cmdkey /add:fs01 /user:svc /pass:hunter2", "cmdkey /add:fs01 /user:svc /pass:[masked]"),
+        (r"net use Z: \\fs01\x hunter2 /user:svc", r"net use Z: \\fs01\x [masked] /user:svc"),
+        (r"psexec \\hv01 -u svc -p hunter2 cmd", r"psexec \\hv01 -u svc -p [masked] cmd"),
+        ("sqlcmd -S sql01 -U sa -P hunter2 -Q x", "sqlcmd -S sql01 -U sa -P [masked] -Q x"),
+        ("<Password>hunter2</Password>", "<Password>[masked]</Password>"),
+        ('<AdminPassword xml:lang="en">a b</AdminPassword>', '<AdminPassword xml:lang="en">[masked]</AdminPassword>'),
+        ('{"pass": "hunter2"}', '{"pass": "[masked]"}'),
+        ("?token=1a2b3c4d5e", "?token=[masked]"),
+        (
+            "https://x.blob.core.windows.net/a?sv=1&sig=ab%2Fc%3D&se=2",
+            "https://x.blob.core.windows.net/a?sv=1&sig=[masked]&se=2",
+        ),
+        ("ghp_0123456789abcdefABCD here", "[masked] here"),
+        ("svc:1001:aad3b435b51404eeaad3b435b51404ee:31d6cfe0d16ae931b73c59d7e0c089c0:::", "svc:1001:[masked]:::"),
     ],
 )
 def test_patterns_mask_the_secret_and_leave_the_rest(text, masked):
@@ -53,6 +75,8 @@ def test_patterns_mask_the_secret_and_leave_the_rest(text, masked):
         "http://hv01.corp.example:5985/wsman",
         "secret santa is at 5, api keys are listed in the vault",
         "/check-writers prod",
+        "the token that a button carries, 11 of 11 moved",
+        "sha256 0123456789abcdef0123456789abcdef is one hash alone",
     ],
 )
 def test_ordinary_sentences_stay(text):
@@ -112,6 +136,20 @@ def test_a_known_value_is_masked_as_others_write_it(said):
     assert Redactor(['hün"ter&22']).redact_text(said) == f'the "{MASKED}" it is'
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "the &lt;h&quot;ün&apos;ter&gt; it is",
+        "the &lt;h&#34;ün&#39;ter&gt; it is",
+        "the <\u200bh\"\u200dün'\u2060ter> it is",
+        "the " + "<h\"ün'ter>".encode("utf-16-le").hex() + " it is",
+        "the " + "<h\"ün'ter>".encode().hex().upper() + " it is",
+    ],
+)
+def test_a_known_value_is_masked_in_xml_in_hexadecimal_and_with_unseen_letters_between(said):
+    assert Redactor(["<h\"ün'ter>"]).redact_text(said) == f"the {MASKED} it is"
+
+
 @pytest.mark.parametrize("code", ["utf-8", "utf-16-le"])
 @pytest.mark.parametrize("ahead", range(6))
 @pytest.mark.parametrize("behind", range(4))
@@ -154,3 +192,28 @@ def test_nobody_can_write_what_takes_longer_than_its_length(word):
     began = time.perf_counter()
     Redactor(["hunter2", "Tr0ub4dor"]).redact_text(word * (800_000 // len(word)))
     assert time.perf_counter() - began < 3
+
+
+SPELLED = st.sampled_from(
+    [
+        *(
+            "hunter22",
+            "hun\u200bter22",
+            "aHVudGVyMjI=",
+            "password=x1 ",
+            'pwd: "a b"',
+            " -secret zz ",
+            "token=12345678 ",
+        ),
+        *("-----BEGIN PRIVATE KEY-----\nMIIM", "\n-----END PRIVATE KEY-----\n", "://a:b@c ", "\n", " ", "word"),
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(SPELLED | st.text(max_size=5), max_size=40).map("".join), st.integers(16, 60))
+def test_a_text_that_is_searched_in_slices_is_masked_as_one_that_is_searched_whole(text, longest):
+    with pytest.MonkeyPatch.context() as patch:
+        whole = Redactor(["hunter22"]).redact_text(text)
+        patch.setattr(redaction, "_replace", functools.partial(redaction._replace, longest=longest))
+        assert Redactor(["hunter22"]).redact_text(text) == whole

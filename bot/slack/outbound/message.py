@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from bot.control_chars import reveal
+
 Block = dict[str, Any]
 View = dict[str, Any]
 
-# "Cc" control, "Cf" format (zero width, bidirectional overrides), "Cs" lone surrogates: they can hide or reorder
-# what a person reads, and a lone surrogate cannot even be encoded.
-_INVISIBLE = frozenset(("Cc", "Cf", "Cs"))
+# Slack has no escape for these. At the edge of a word they format what follows, so a look-alike stands there instead;
+# inside of a word (`my_vm_01`) they do nothing and stay.
+_FORMATTING = {"*": "\N{ASTERISK OPERATOR}", "_": "\N{FULLWIDTH LOW LINE}", "~": "\N{TILDE OPERATOR}"}
+_AT_AN_EDGE = re.compile(r"(?<![^\W_])[*_~]+|[*_~]+(?![^\W_])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,11 @@ class Message:
 
 
 def escape_control(outside: str, *, lines: bool = False) -> str:
-    """Replace what cannot be seen by U+FFFD, so that text from outside cannot lie about itself.
+    """Show what cannot be seen as "⟨U+200B⟩", so that text from outside cannot lie about itself.
 
     Line breaks and tabs become blanks, or stay where `lines` is set.
     """
-    return "".join(_visible(character, lines=lines) for character in outside)
+    return reveal(outside, lines=lines)
 
 
 def escape_control_lines(outside: Iterable[str]) -> str:
@@ -51,20 +54,15 @@ def escape_control_lines(outside: Iterable[str]) -> str:
     return "\n".join(escape_control(line) for line in outside)
 
 
-def _visible(character: str, *, lines: bool) -> str:
-    if character in "\n\t":
-        return character if lines else " "
-    if character == "\r":
-        return ""
-    return "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character) in _INVISIBLE else character
-
-
 def escape(outside: str, *, lines: bool = False) -> str:
     """Make text from outside harmless in mrkdwn: a VM named `<!channel>` must not ring a channel.
 
-    Slack asks for exactly these three to be escaped [doc: docs.slack.dev/messaging/formatting-message-text].
+    Slack asks for `&`, `<` and `>` to be escaped [doc: docs.slack.dev/messaging/formatting-message-text]; a name must
+    not write `*APPROVED*` into a card either.
     """
-    return escape_control(outside, lines=lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    shown = escape_control(outside, lines=lines).replace("`", "\N{MODIFIER LETTER GRAVE ACCENT}")
+    shown = _AT_AN_EDGE.sub(lambda found: "".join(_FORMATTING[one] for one in found[0]), shown)
+    return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def utf16_length(text: str) -> int:

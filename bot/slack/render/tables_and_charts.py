@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from itertools import count
 
 from bot.api.report import Chart, Column, Table
+from bot.control_chars import spreadsheet_cell
 from bot.slack.outbound import limits
 from bot.slack.outbound.message import Block, escape, escape_control, truncate, utf16_length
 from bot.slack.render.blocks import contexts
@@ -17,7 +18,6 @@ _CELL = 80  # longer ones are whole in the CSV
 _PAGE = 10
 _SMALL = (2, 10)  # columns and rows up to which a plain table reads better on a phone
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,6})?")  # what a float holds exactly enough to sort by
-_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four: the same, full width
 
 
 def table_blocks(table: Table | None, page: int = _PAGE) -> tuple[Block, ...]:
@@ -149,4 +149,4 @@ def _in_units(tenths: int) -> int | float:
 def _harmless(column: Column, cell: str) -> str:
     shown = escape_control(cell)
     is_number = column.kind == "number" and _NUMBER.fullmatch(shown.strip())
-    return f"'{shown}" if shown.lstrip().startswith(_FORMULA) and not is_number else shown
+    return shown if is_number else spreadsheet_cell(shown)

@@ -13,9 +13,10 @@ from rich.console import Console
 from bot.api.command import Role
 from bot.api.facts import Unknown
 from bot.api.report import Column, Finding, Report, Severity, Table
-from bot.cli.ask import _bar, _write_csv, escape_csv_formula, exit_code
+from bot.cli.ask import _bar, _write_csv, exit_code
 from bot.cli.os_user import current_user
 from bot.config.settings import load
+from bot.control_chars import spreadsheet_cell
 from bot.dispatch.command_line import read_typed
 from bot.dispatch.query_session import Progress
 from bot.errors import UsageError
@@ -201,7 +202,7 @@ def test_the_person_is_who_the_system_says_and_not_the_environment(healthy, monk
     [("=1+1", "'=1+1"), ("@x", "'@x"), ("-cmd", "'-cmd"), ("-5", "-5"), ("-0.5", "-0.5"), ("hv01", "hv01"), ("", "")],
 )
 def test_no_cell_becomes_a_formula(cell, written):
-    assert escape_csv_formula(cell) == written
+    assert spreadsheet_cell(cell) == written
 
 
 def test_progress_is_drawn_on_standard_error_of_a_terminal(monkeypatch):

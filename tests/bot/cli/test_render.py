@@ -91,5 +91,5 @@ def test_no_text_from_outside_leaves_its_place(texts, width):
 
 def test_markup_and_escapes_are_shown_as_they_are():
     report = Report("[bold]x[/bold] :smile: \x1b[2Jend", "s", "nodes", 1, 1)
-    assert "[bold]x[/bold] :smile: ?[2Jend" in drawn(report)
-    assert visible("a\tb\u202ec\u200bd") == "a b?c?d"
+    assert "[bold]x[/bold] :smile: ⟨U+001B⟩[2Jend" in drawn(report)
+    assert visible("a\tb\u202ec\u200bd") == "a b⟨U+202E⟩c⟨U+200B⟩d"

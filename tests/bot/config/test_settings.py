@@ -164,8 +164,10 @@ def test_no_file_half_a_file_and_no_text(tmp_path):
         load(tmp_path / "settings.toml")
 
 
-def test_which_file_is_read(tmp_path, monkeypatch):
-    assert find() == Path("settings.toml")
+def test_which_file_is_read_and_never_one_of_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path, GOOD)
+    assert find() == Path("/etc/hvops/settings.toml")
     monkeypatch.setenv("HVOPS_SETTINGS", "/elsewhere.toml")
     assert find() == Path("/elsewhere.toml")
     assert find(Path("told.toml")) == Path("told.toml")
@@ -187,6 +189,50 @@ def test_secrets_that_others_can_read_are_warned_about(tmp_path):
     warnings = permission_warnings(load(file))
     assert [warning.split(":")[0] for warning in warnings] == [str(file), str(tmp_path / "ledger.key")]
     assert "chmod 600" in warnings[0]
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_settings_that_others_can_write_are_refused(tmp_path, mode):
+    file = written(tmp_path, GOOD)
+    file.chmod(mode)
+    with pytest.raises(SettingsError, match=r"other accounts of this machine can write it .*chmod go-w"):
+        load(file)
+
+
+def test_settings_in_a_folder_where_others_can_replace_them_are_refused(tmp_path):
+    file = written(tmp_path, GOOD)
+    tmp_path.chmod(0o777)
+    with pytest.raises(SettingsError, match="other accounts of this machine can write it"):
+        load(file)
+    tmp_path.chmod(0o1777)  # there everybody may make files, and replace nobody else's
+    assert load(file).file == file
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_settings_of_another_account_are_refused(tmp_path):
+    file = written(tmp_path, GOOD)
+    os.chown(file, 12_345, -1)
+    with pytest.raises(SettingsError, match="belongs to another account"):
+        load(file)
+
+
+@pytest.mark.parametrize(
+    ("address", "is_taken"),
+    [
+        ("https://slack.example/api/", True),
+        ("http://127.0.0.1:8080/api", True),
+        ("http://[::1]/api", True),
+        ("http://localhost/api", True),
+        ("http://evil.example/", False),
+        ("http://10.0.0.1/", False),
+    ],
+)
+def test_the_token_goes_nowhere_in_clear_but_to_this_machine(tmp_path, address, is_taken):
+    text = GOOD.replace("[slack]", f'[slack]\nbase_url = "{address}"')
+    if is_taken:
+        assert load(written(tmp_path, text)).need_slack().base_url == address.rstrip("/") + "/"
+    else:
+        assert "in clear" in refusal(tmp_path, text)
 
 
 def test_settings_cannot_be_changed_afterwards(tmp_path):

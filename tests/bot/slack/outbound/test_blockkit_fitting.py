@@ -90,7 +90,7 @@ def test_split_loses_nothing_but_blanks_and_cuts_no_entity(text, most):
     pieces = split(escape(text, lines=True), most)
     assert all(utf16_length(piece) <= most for piece in pieces)
     kept = "".join("".join(unescape(piece).split()) for piece in pieces)
-    assert kept == "".join(escape_control(text, lines=True).split())
+    assert kept == "".join(unescape(escape(text, lines=True)).split())
 
 
 @settings(max_examples=80, deadline=None)
@@ -108,11 +108,25 @@ def test_a_header_holds_as_many_units_as_slack_says(character, units, over):
 
 
 def test_a_line_of_many_stays_one_line():
-    assert escape_control_lines(["a\nGate: passed", "b\u202ec"]) == "a Gate: passed\nb\ufffdc"
+    assert escape_control_lines(["a\nGate: passed", "b\u202ec"]) == "a Gate: passed\nb⟨U+202E⟩c"
 
 
 def test_what_cannot_be_seen_is_shown():
-    assert escape_control("safe\u202egpj.exe") == "safe\ufffdgpj.exe"
+    assert escape_control("safe\u202egpj.exe") == "safe⟨U+202E⟩gpj.exe"
     assert escape_control("a\nb\tc\r") == "a b c"
     assert escape_control("a\nb", lines=True) == "a\nb"
-    assert escape("<!channel> & \x1b[31m") == "&lt;!channel&gt; &amp; \ufffd[31m"
+    assert escape("<!channel> & \x1b[31m") == "&lt;!channel&gt; &amp; ⟨U+001B⟩[31m"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("*APPROVED*", "∗APPROVED∗"),
+        ("_x_ ~y~ `z`", "\uff3fx\uff3f ∼y∼ ˋzˋ"),
+        ("my_vm_01", "my_vm_01"),
+        ("2*3 a~b", "2*3 a~b"),
+        ("crm-01 *held* now", "crm-01 ∗held∗ now"),
+    ],
+)
+def test_a_name_formats_nothing_around_it(name, shown):
+    assert escape(name) == shown
