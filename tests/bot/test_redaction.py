@@ -211,7 +211,7 @@ SPELLED = st.sampled_from(
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(SPELLED | st.text(max_size=5), max_size=40).map("".join), st.integers(16, 60))
+@given(st.lists(SPELLED | st.text(max_size=5), max_size=80).map("".join), st.integers(64, 200))
 def test_a_text_that_is_searched_in_slices_is_masked_as_one_that_is_searched_whole(text, longest):
     with pytest.MonkeyPatch.context() as patch:
         whole = Redactor(["hunter22"]).redact_text(text)
