@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from bot.api.arguments import Target
-from bot.api.facts import Known, Unknown, value_of
+from bot.api.facts import Known, Unknown, value_of, values_of
 from bot.api.query_client import QueryClient
 from commands.formatting import GIB, join_names, pluralize, tell_apart
 from commands.sources.cluster import (
@@ -24,6 +24,7 @@ from commands.sources.cluster import (
     target_nodes,
 )
 from commands.sources.event_log import snapshot_failures
+from commands.sources.guest_disks import Disks, guest_disks
 from commands.sources.guests import (
     HostedGuest,
     HostGuests,
@@ -50,6 +51,7 @@ class GuestSpaceFacts:
         silent_hosts: hosts whose guests are not known, or not wholly.
         unseen: roles of guests on hosts that did not answer, by the cluster's word.
         named: guests that VMMS events name.
+        disks: VM id -> disks, where they were asked for; of the machine that was meant only where its volumes are.
     """
 
     now: datetime
@@ -58,6 +60,7 @@ class GuestSpaceFacts:
     silent_hosts: tuple[Unknown, ...] = ()
     unseen: tuple[str, ...] = ()
     named: tuple[Suspect, ...] = ()
+    disks: Mapping[str, Disks | Unknown] = field(default_factory=dict)
 
 
 def guest_names(facts: GuestSpaceFacts) -> Mapping[str, str]:
@@ -90,8 +93,8 @@ def answered_guests(facts: GuestSpaceFacts) -> tuple[int, int]:
     return told, len(facts.space) - told
 
 
-async def find_guest_space(target: Target, ask: QueryClient) -> GuestSpaceFacts:
-    """Ask everything."""
+async def find_guest_space(target: Target, ask: QueryClient, *, with_disks: bool = False) -> GuestSpaceFacts:
+    """Ask everything; the guests' disks only for those who want to know."""
     nodes, groups = await _find_nodes(target, ask)
     if isinstance(nodes, Unknown):
         return GuestSpaceFacts(ask.now, (), {}, (nodes,))
@@ -107,13 +110,16 @@ async def find_guest_space(target: Target, ask: QueryClient) -> GuestSpaceFacts:
         on: HostLog(builds[on], events.value.events) for on, events in logs.items() if not isinstance(events, Unknown)
     }
     by_host = {on: [hosted.guest for hosted in part.guests] for on, part in told.items()}
+    askable = [hosted for hosted in guests if is_askable(hosted)]
+    space, disks = await asyncio.gather(_ask_guests(askable, ask), _ask_disks(askable if with_disks else (), ask))
     return GuestSpaceFacts(
         now=ask.now,
         guests=guests,
-        space=await _ask_guests([hosted for hosted in guests if is_askable(hosted)], ask),
+        space=space,
         silent_hosts=_silent_hosts(nodes, hosts, groups),
         unseen=_unseen(told, nodes, groups),
         named=find_suspects(known_logs, by_host, dict.fromkeys(known_logs, since)),
+        disks=disks,
     )
 
 
@@ -147,6 +153,10 @@ async def _ask_guests(guests: Sequence[HostedGuest], ask: QueryClient) -> dict[s
         for one in guests
         for key in (one.guest.vm_id,)
     }
+
+
+async def _ask_disks(guests: Sequence[HostedGuest], ask: QueryClient) -> Mapping[str, Disks | Unknown]:
+    return values_of(await ask.query_many({one.guest.vm_id: guest_disks(one) for one in guests})) if guests else {}
 
 
 def _said(answer: Known[str] | Unknown | None) -> str:

@@ -7,7 +7,8 @@ nodes           the state of each node, and of its drain
 placement       how a guest would leave its node: live or saved and moved, and where to
 capacity        memory: what guests use, what nodes have free
 guests          virtual machines of a host          kvp             what a guest says of itself
-volumes         volumes inside a guest              snapshots       snapshot volumes mounted on a host
+volumes         volumes inside a guest              guest_disks     which disks of a guest are dynamic
+snapshots       snapshot volumes mounted on a host
 vss_writers     VSS writers of a host               backup_state    does a backup run, by the guests' own status
 event_log       what the logs name                  services        Windows services, and restarting one with waits
 updates         builds, updates, reboot flags       audit_policy    what Object Access audits

@@ -18,6 +18,8 @@ from commands.sources.guests import HostedGuest
 _FIXED = 3  # Win32_Volume.DriveType
 _COLUMNS = ("Name", "DriveLetter", "Label", "FileSystem", "Capacity", "FreeSpace")
 
+_WITHOUT_SNAPSHOTS = {"FAT", "FAT12", "FAT16", "FAT32", "EXFAT"}
+
 # VSS wants this much free on a volume, by its size (Microsoft, Windows Server Backup [doc]).
 SMALL_VOLUME = 500 * MIB
 FREE_ON_SMALL = 32 * MIB
@@ -42,6 +44,8 @@ class Volume:
     reserved: bool  # System Reserved, EFI, recovery: judged apart
     capacity: int
     free: int
+    file_system: str = ""
+    is_named: bool = True  # whether it has a letter or a mount point
 
     @property
     def percent(self) -> int:
@@ -52,6 +56,11 @@ class Volume:
     def vss_minimum(self) -> int:
         """What VSS wants free here, in bytes."""
         return FREE_ON_LARGER if self.capacity > SMALL_VOLUME else FREE_ON_SMALL
+
+    @property
+    def lacks_snapshots(self) -> bool:
+        """Whether data is on a file system that VSS takes no snapshot of; an EFI partition is FAT32 by nature."""
+        return self.is_named and self.file_system.upper() in _WITHOUT_SNAPSHOTS
 
     def room(self, least: int, percent: int) -> Room:
         """Judge the volume. Reserved ones and those smaller than `least` only have to suit VSS."""
@@ -105,7 +114,8 @@ def _volume(row: Row) -> Volume:
         raise CellError("FreeSpace", row.get("FreeSpace"))
     path = _path(row)
     reserved = not path or capacity <= LARGEST_RESERVED
-    return Volume(path or _described(row, capacity), reserved, capacity, free)
+    file_system = get_str(row, "FileSystem").strip()
+    return Volume(path or _described(row, capacity), reserved, capacity, free, file_system, bool(path))
 
 
 def _path(row: Row) -> str:

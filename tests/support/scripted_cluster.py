@@ -245,6 +245,7 @@ class ScriptedCluster:
             ("*", "wevtutil query events Application"): [],
             ("*", "Win32_ShadowCopy"): [],
             ("*", "Win32_Volume"): [],
+            ("*", "Win32_DiskPartition"): [{"DiskIndex": "0", "Type": "Installable File System"}],
             ("*", "recall writer"): [],
         }
         for node in self.guests:
