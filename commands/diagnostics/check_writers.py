@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.api.arguments import Target
@@ -12,7 +12,7 @@ from bot.api.query_client import QueryClient
 from bot.api.report import Finding, Healthy, Remedy, Report, Severity
 from commands.formatting import format_time, join_names, pluralize, summarize_failures, truncate_list
 from commands.sources.vss_writers import HYPER_V
-from commands.vss.drift import missing_writers
+from commands.vss.drift import NOT_LISTED, Missing, absent_findings, missing_notes, missing_writers, with_absent
 from commands.vss.event_8194 import Cause
 from commands.vss.facts import LOOK_BACK, WriterFacts, find_writer_facts
 from commands.vss.findings import RECOVERED, node_findings, silent_findings
@@ -29,6 +29,7 @@ _ORDER = (
     "FAILED",
     "ERROR",
     "ODD",
+    NOT_LISTED,
     "LOCKED",
     RECOVERED,
     "PERMISSION",
@@ -57,8 +58,10 @@ async def collect(args: Args, ask: QueryClient) -> WriterFacts:
 
 def evaluate(args: Args, facts: WriterFacts) -> Report:
     """Verdict, do now, do not do now, evidence, unknowns."""
-    nodes, others = judge_nodes(facts)
-    every = sorted(_pairs(nodes, others, facts), key=lambda pair: _rank(pair[1].status))
+    judged, others = judge_nodes(facts)
+    missing = missing_writers(judged)
+    nodes = with_absent(judged, missing)
+    every = sorted(_pairs(nodes, others, facts, missing), key=lambda pair: _rank(pair[1].status))
     silent = silences(facts, nodes)
     return Report(
         title=_title(args, facts, every, silent),
@@ -69,17 +72,21 @@ def evaluate(args: Args, facts: WriterFacts) -> Report:
         findings=_collapsed([finding for _, finding in every]),
         unanswered=summarize_failures(silent, "node"),
         fine=_fine(nodes),
-        notes=_notes(facts, nodes),
+        notes=_notes(facts, nodes, missing),
         remedies=_remedies(args, every),
         samples=tuple(sample for node in nodes for sample in node.samples()),
     )
 
 
 def _pairs(
-    nodes: Sequence[NodeVerdict], silent: Sequence[NodeVerdict], facts: WriterFacts
+    nodes: Sequence[NodeVerdict],
+    silent: Sequence[NodeVerdict],
+    facts: WriterFacts,
+    missing: Mapping[str, Sequence[Missing]],
 ) -> Iterator[tuple[NodeVerdict, Finding]]:
     for node in nodes:
         yield from ((node, finding) for finding in node_findings(node, facts.now))
+        yield from ((node, finding) for finding in absent_findings(node, missing.get(node.name, ())))
     for node in silent:
         yield from ((node, finding) for finding in silent_findings(node, facts.now))
 
@@ -130,6 +137,8 @@ def _worst(every: Sequence[tuple[NodeVerdict, Finding]]) -> str:
 
 def _subject(node: NodeVerdict, word: str) -> str:
     """Which writer: the Hyper-V writer by its short name, another by its own."""
+    if word == NOT_LISTED:
+        return node.absent[0].name if len(node.absent) == 1 else pluralize(len(node.absent), "writer")
     found = node.has(WriterStatus(word))
     if found[0].writer.writer_id == HYPER_V:
         return "Hyper-V writer"
@@ -190,8 +199,10 @@ def _healthy(word: str, nodes: Sequence[NodeVerdict]) -> Healthy:
     return Healthy(word, truncate_list([node.name for node in nodes], 12), says)
 
 
-def _notes(facts: WriterFacts, nodes: Sequence[NodeVerdict]) -> tuple[str, ...]:
-    notes = [*_guesses(nodes), *missing_writers(nodes)]
+def _notes(
+    facts: WriterFacts, nodes: Sequence[NodeVerdict], missing: Mapping[str, Sequence[Missing]]
+) -> tuple[str, ...]:
+    notes = [*_guesses(nodes), *missing_notes(missing)]
     unclear = [node.name for node in nodes if node.callback and node.callback.cause is Cause.UNCLEAR]
     if unclear:
         notes.append(

@@ -20,6 +20,7 @@ from commands.guest_space.findings import (
     short_finding,
     table,
 )
+from commands.guest_space.online_backup import offline_findings, offline_guests, unknown_disks
 from commands.sources.guests import Power
 from commands.sources.volumes import Room, Volumes
 
@@ -38,7 +39,7 @@ class Args:
 
 async def collect(args: Args, ask: QueryClient) -> GuestSpaceFacts:
     """Ask the cluster, every node, then every guest at once."""
-    return await find_guest_space(args.target, ask)
+    return await find_guest_space(args.target, ask, with_disks=True)
 
 
 def evaluate(args: Args, facts: GuestSpaceFacts) -> Report:
@@ -47,7 +48,7 @@ def evaluate(args: Args, facts: GuestSpaceFacts) -> Report:
     unknown, names = unknown_guests(facts), guest_names(facts)
     silent = (*facts.silent_hosts, *(why for _, why in unknown))
     answered = _answered(facts)
-    least = int(args.free)
+    least, offline = int(args.free), offline_guests(facts)
     return Report(
         title=_title(args, facts, judged, len(unknown)),
         summary=_summary(args, facts, judged, len(unknown)),
@@ -59,10 +60,11 @@ def evaluate(args: Args, facts: GuestSpaceFacts) -> Report:
             *short_finding(judged, Room.LOW, "LOW"),
             *limit_findings(judged),
             *short_finding(judged, Room.LITTLE_HEADROOM, "LITTLE HEADROOM"),
+            *offline_findings(offline),
         ),
         unanswered=summarize_failures(silent, "target"),
         fine=_fine(args, facts, judged),
-        notes=_notes(facts, answered, len(unknown), judged),
+        notes=(*_notes(facts, answered, len(unknown), judged), *unknown_disks(facts)),
         chart=chart(judged, least),
         table=table(judged, [(names[one.guest.vm_id], why.kind, one.host) for one, why in unknown if one]),
         remedies=(Remedy("Check Writers", f"/check-writers {args.target}"),),
@@ -95,7 +97,9 @@ def _title(args: Args, facts: GuestSpaceFacts, judged: Sequence[Judged], unknown
     if not answered and (facts.silent_hosts or silent):
         return f"{args.target}: no guest said how full it is"
     rest = f", {silent} unknown" if silent else ", not all hosts answered" if facts.silent_hosts else ""
-    return f"{args.target}: no full guest among {answered}{rest}"
+    offline = len(offline_guests(facts))
+    saved = f", {offline} not backed up online" if offline else ""
+    return f"{args.target}: no full guest among {answered}{saved}{rest}"
 
 
 def _worst(judged: Sequence[Judged]) -> str:
@@ -126,6 +130,8 @@ def _summary(args: Args, facts: GuestSpaceFacts, judged: Sequence[Judged], unkno
         parts.append(f"{counted[Room.SHADOW_LIMIT]} at a limit of shadow storage")
     if counted[Room.LITTLE_HEADROOM]:
         parts.append(f"{counted[Room.LITTLE_HEADROOM]} under {int(args.percent)} %")
+    if offline := len(offline_guests(facts)):
+        parts.append(f"{offline} not backed up online")
     silent = unknown + len(facts.unseen)
     if silent:
         parts.append(f"{silent} UNKNOWN of {len(facts.guests) + len(facts.unseen)}")

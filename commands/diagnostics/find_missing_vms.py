@@ -17,7 +17,7 @@ from commands.sources.cluster import Node, cluster_nodes
 from commands.sources.guests import Guest, virtual_machines
 from commands.sources.vmm import Layout, Machine, VmmJob
 from commands.vmm.compare import Compared, RecordStatus, compare, known_states, unrecorded
-from commands.vmm.findings import findings, names, table
+from commands.vmm.findings import findings, names, replica_notes, seen_at, table
 from commands.vmm.resolve_record import Resolved, repair_options
 
 _MISSING = (RecordStatus.LOST, RecordStatus.STALE, RecordStatus.GONE)
@@ -132,6 +132,9 @@ def _title(args: Args, compared: Sequence[Compared], silent: int) -> str:
     if len(missing) == 1 and missing[0].real and missing[0].verdict is RecordStatus.LOST:
         where = f"{missing[0].real.guest.power.value} on {missing[0].real.host}"
         parts.append(f"{missing[0].machine.name} is missing in VMM, and {where}")
+    elif len(missing) == 1 and missing[0].namesakes:
+        where = seen_at(missing[0].namesakes[0].place)
+        parts.append(f"{missing[0].machine.name} is missing in VMM; another machine of that name is {where}")
     elif missing:
         parts.append(f"{pluralize(len(missing), 'virtual machine')} missing")
     if unheard:
@@ -184,9 +187,10 @@ def _notes(
         notes.append("Failed jobs are not shown: this schema has no column for them that is known.")
     if skipped := names(compared, RecordStatus.NOT_COMPARED):
         notes.append(f"Not compared, since their hosts were not asked or did not answer: {skipped}.")
-    if strangers := unrecorded(facts.machines, seen):
-        notes.append(f"VMM has no record of {join_names(strangers)}.")
-    return tuple(notes)
+    strangers = unrecorded(facts.machines, seen)
+    if listed := list(dict.fromkeys(place.guest.name for place in strangers if not place.guest.is_copy)):
+        notes.append(f"VMM has no record of {join_names(listed)}.")
+    return (*notes, *replica_notes(compared, strangers))
 
 
 def _remedies(args: Args, compared: Sequence[Compared]) -> tuple[Remedy, ...]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bot.api.arguments import Target
-from bot.api.facts import Known, Unknown, value_of
+from bot.api.facts import Known, Unknown, value_of, values_of
 from bot.api.query_client import QueryClient
 from commands.formatting import GIB, join_names, pluralize, tell_apart
 from commands.sources.cluster import (
@@ -24,6 +24,7 @@ from commands.sources.cluster import (
     target_nodes,
 )
 from commands.sources.event_log import snapshot_failures
+from commands.sources.guest_disks import Disks, guest_disks
 from commands.sources.guests import (
     HostedGuest,
     HostGuests,
@@ -60,6 +61,7 @@ class GuestSpaceFacts:
         unseen: roles of guests on hosts that did not answer, by the cluster's word.
         named: guests that VMMS events name.
         unlimited: guests of which the limits of shadow storage are not known.
+        disks: VM id -> disks, where they were asked for; of the machine that was meant only where its volumes are.
     """
 
     now: datetime
@@ -69,6 +71,7 @@ class GuestSpaceFacts:
     unseen: tuple[str, ...] = ()
     named: tuple[Suspect, ...] = ()
     unlimited: tuple[str, ...] = ()
+    disks: Mapping[str, Disks | Unknown] = field(default_factory=dict)
 
 
 def guest_names(facts: GuestSpaceFacts) -> Mapping[str, str]:
@@ -143,8 +146,8 @@ def answered_guests(facts: GuestSpaceFacts) -> tuple[int, int]:
     return told, len(facts.space) - told
 
 
-async def find_guest_space(target: Target, ask: QueryClient) -> GuestSpaceFacts:
-    """Ask everything."""
+async def find_guest_space(target: Target, ask: QueryClient, *, with_disks: bool = False) -> GuestSpaceFacts:
+    """Ask everything; the guests' disks only for those who want to know."""
     nodes, groups = await _find_nodes(target, ask)
     if isinstance(nodes, Unknown):
         return GuestSpaceFacts(ask.now, (), {}, (nodes,))
@@ -160,7 +163,10 @@ async def find_guest_space(target: Target, ask: QueryClient) -> GuestSpaceFacts:
         on: HostLog(builds[on], events.value.events) for on, events in logs.items() if not isinstance(events, Unknown)
     }
     by_host = {on: [hosted.guest for hosted in part.guests] for on, part in told.items()}
-    space, unlimited = await _ask_guests([hosted for hosted in guests if is_askable(hosted)], ask)
+    askable = [hosted for hosted in guests if is_askable(hosted)]
+    (space, unlimited), disks = await asyncio.gather(
+        _ask_guests(askable, ask), _ask_disks(askable if with_disks else (), ask)
+    )
     return GuestSpaceFacts(
         now=ask.now,
         guests=guests,
@@ -169,6 +175,7 @@ async def find_guest_space(target: Target, ask: QueryClient) -> GuestSpaceFacts:
         unseen=_unseen(told, nodes, groups),
         named=find_suspects(known_logs, by_host, dict.fromkeys(known_logs, since)),
         unlimited=unlimited,
+        disks=disks,
     )
 
 
@@ -242,6 +249,10 @@ def _with_limits(
     return volumes.with_shadow_storage(
         {device: replace(one, used=0) if device in give_way else one for device, one in storage.value.items()}
     )
+
+
+async def _ask_disks(guests: Sequence[HostedGuest], ask: QueryClient) -> Mapping[str, Disks | Unknown]:
+    return values_of(await ask.query_many({one.guest.vm_id: guest_disks(one) for one in guests})) if guests else {}
 
 
 def _said(answer: Known[str] | Unknown | None) -> str:

@@ -154,7 +154,15 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
         return refusal
     drained = drain.state is not None and drain.state.is_drained and not drain.roles
     twins = _twins(node, one)
-    steps = hyper_v_steps(drain.cluster.name, node.name, one.writer, _no_error(node), drain=not drained, twins=twins)
+    steps = hyper_v_steps(
+        drain.cluster.name,
+        node.name,
+        one.writer,
+        _no_error(node),
+        drain=not drained,
+        earlier=drain.state.drain if drain.state else None,
+        twins=twins,
+    )
     moves = f"{_guests(drain)} live-migrate off {node.name} and back."
     stays = f"{node.name} is drained already; it takes guests again afterwards."
     whole = Plan(

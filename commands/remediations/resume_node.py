@@ -104,7 +104,7 @@ def _refused(facts: ResumeFacts) -> str:
 
 
 def _drain(state: NodeState) -> str:
-    said = {Drain.DONE: " and drained", Drain.FAILED: ", its drain failed", Drain.UNDER_WAY: " and being drained"}
+    said = {Drain.DONE: " and drained", Drain.FAILED: ", its last drain failed", Drain.UNDER_WAY: " and being drained"}
     return said.get(Drain(state.drain), "") if state.drain in list(Drain) else ""
 
 

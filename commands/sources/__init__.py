@@ -8,7 +8,8 @@ placement       how a guest would leave its node: live or saved and moved, and w
 capacity        memory: what guests use, what nodes have free
 guest_bonds     devices, disks, files and keys that bind a guest to its host
 guests          virtual machines of a host          kvp             what a guest says of itself
-volumes         volumes inside a guest              snapshots       shadow copies of a host, and which are mounted
+volumes         volumes inside a guest              guest_disks     which disks of a guest are dynamic
+snapshots       shadow copies of a host, and which are mounted
 vss_writers     VSS writers of a host               backup_state    does a backup run: signs on the hosts, and the products
 event_log       what the logs name                  services        Windows services, and restarting one with waits
 updates         builds, updates, reboot flags       audit_policy    what Object Access audits

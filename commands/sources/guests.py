@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from bot.api.facts import Unknown
 from bot.api.queries import GuestRegistry, GuestWql, Predicate, Wql
@@ -89,15 +89,40 @@ _POWER |= dict.fromkeys((4, 10, 11, 32770, 32771, 32773, 32774, 32776, 32777, 32
 _POWER |= dict.fromkeys((32783, 32786, 32787, 32788, 32789, 32790, 32792), Power.CHANGING_CRITICAL)
 
 
+class Replication(IntEnum):
+    """Msvm_ComputerSystem.ReplicationMode, 2012 and later [doc]."""
+
+    NONE = 0
+    PRIMARY = 1
+    REPLICA = 2
+    TEST_REPLICA = 3
+    EXTENDED_REPLICA = 4
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether the machine is Hyper-V Replica's copy of one on another host, which bears the same id."""
+        return self in _COPIES
+
+    @property
+    def word(self) -> str:
+        """What it is called: "test replica"."""
+        return self.name.lower().replace("_", " ")
+
+
+_COPIES = (Replication.REPLICA, Replication.TEST_REPLICA, Replication.EXTENDED_REPLICA)
+_REPLICATION = {mode.value: mode for mode in Replication}
+
+
 @dataclass(frozen=True, slots=True)
 class Guest:
     """A virtual machine as its host sees it.
 
     Attributes:
-        vm_id: plain GUID, its identity.
+        vm_id: plain GUID, its identity. A replica has that of its primary.
         backing_up: whether a backup holds it now.
         activities: what else Hyper-V does to it now, in words: "it is being exported".
         unlisted: numbers of activities that nobody lists.
+        replication: its part in a replication; `NONE` where the host does not tell, None for a mode that is not listed.
     """
 
     vm_id: str
@@ -106,6 +131,12 @@ class Guest:
     backing_up: bool = False
     activities: tuple[str, ...] = ()
     unlisted: tuple[int, ...] = ()
+    replication: Replication | None = Replication.NONE
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether it is a replica, and so no second machine."""
+        return self.replication is not None and self.replication.is_copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +164,8 @@ def namespace(node: Node) -> str:
 
 def virtual_machines(node: Node) -> Source[tuple[Guest, ...]]:
     """The question: every virtual machine of a node. The host itself is a row of that class too."""
-    columns = ("Name", "ElementName", "EnabledState", "OperationalStatus")
+    plain = ("Name", "ElementName", "EnabledState", "OperationalStatus")
+    columns = plain if node.is_2008 else (*plain, "ReplicationMode")  # Replica came with 2012, and its column too [doc]
     return Source(Wql(node.name, namespace(node), "Msvm_ComputerSystem", columns), _read_guests)
 
 
@@ -147,6 +179,7 @@ def _read_guests(rows: Rows) -> tuple[Guest, ...]:
             backing_up=BACKING_UP in (status := get_ints(row, "OperationalStatus")),
             activities=tuple(_ACTIVITIES[one] for one in status if one in _ACTIVITIES),
             unlisted=tuple(one for one in status if one in _BUSY and one not in _ACTIVITIES and one != BACKING_UP),
+            replication=_REPLICATION.get(get_int(row, "ReplicationMode") or 0),
         )
         for row in rows
         if guid(get_str(row, "Name"))

@@ -45,6 +45,8 @@ class WriterService:
     Attributes:
         by_name: the id alone does not tell the writer: others have it too, so the name must be that of the rule.
         beside: the rule holds only on a host that lists a writer of this name as well; "" where it always does.
+        everywhere: every Windows Server lists it, so that a list without it is not well.
+        absent: what is known to keep it off the list, in sentences.
     """
 
     name: str
@@ -54,6 +56,8 @@ class WriterService:
     why: str
     by_name: bool = False
     beside: str = ""
+    everywhere: bool = False
+    absent: str = ""
 
 
 @cache
@@ -130,4 +134,6 @@ def _service(rule: dict[str, Any]) -> WriterService:
         rule.get("why", ""),
         bool(rule.get("by_name")),
         rule.get("beside", ""),
+        bool(rule.get("everywhere")),
+        rule.get("absent", ""),
     )

@@ -19,6 +19,8 @@ from commands.sources.guests import HostedGuest
 _FIXED = 3  # Win32_Volume.DriveType
 _COLUMNS = ("DeviceID", "Name", "DriveLetter", "Label", "FileSystem", "Capacity", "FreeSpace")
 
+_WITHOUT_SNAPSHOTS = {"FAT", "FAT12", "FAT16", "FAT32", "EXFAT"}
+
 # VSS wants this much free on a volume, by its size (Microsoft, Windows Server Backup [doc]).
 SMALL_VOLUME = 500 * MIB
 FREE_ON_SMALL = 32 * MIB
@@ -61,6 +63,7 @@ class Volume:
     free: int
     device: str = ""  # Win32_Volume.DeviceID, lower case, without the last backslash
     shadow: ShadowStorage | None = None  # None where the guest keeps none for it, or does not say
+    file_system: str = ""
 
     @property
     def percent(self) -> int:
@@ -71,6 +74,11 @@ class Volume:
     def vss_minimum(self) -> int:
         """What VSS wants free here, in bytes."""
         return FREE_ON_LARGER if self.capacity > SMALL_VOLUME else FREE_ON_SMALL
+
+    @property
+    def lacks_snapshots(self) -> bool:
+        """Whether data is on a file system that VSS takes no snapshot of; an EFI partition is FAT32 by nature."""
+        return not self.reserved and self.file_system.upper() in _WITHOUT_SNAPSHOTS
 
     def room(self, least: int, percent: int) -> Room:
         """Judge the volume. One smaller than `least` only has to suit VSS."""
@@ -179,7 +187,14 @@ def _volume(row: Row) -> Volume:
     if free is None or not 0 <= free <= capacity:
         raise CellError("FreeSpace", row.get("FreeSpace"))
     path = _path(row)
-    return Volume(path or _described(row, capacity), not path, capacity, free, _device(get_str(row, "DeviceID")))
+    return Volume(
+        path or _described(row, capacity),
+        not path,
+        capacity,
+        free,
+        _device(get_str(row, "DeviceID")),
+        file_system=get_str(row, "FileSystem").strip(),
+    )
 
 
 def _path(row: Row) -> str:

@@ -1,17 +1,17 @@
 """What VMM believes against what the hosts say, matched by virtual-machine id and never by name. Pure.
 
 A host that did not answer makes nothing missing: what could be there is unknown. Two records of one machine, and one
-machine on two hosts, are told apart by nobody here.
+machine on two hosts, are told apart by nobody here. Hyper-V Replica's copy bears the id of its primary and is no second
+machine: it counts for a record of its own host alone. A machine of a record's name with another id is another machine.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from commands.sources.guests import Guest, Power
+from commands.sources.guests import Guest, Power, Replication
 from commands.sources.host_names import host_label, hosts_named
 from commands.sources.vmm import BUSY, MISSING, NOT_HEARD, OF_2008_R2, OLDEST, SAYS, STATES, Layout, Machine
 
@@ -41,13 +41,41 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Namesake:
+    """A machine of a record's name that has another id: to VMM and to Hyper-V it is another machine."""
+
+    place: Place
+    is_recorded: bool  # whether VMM has a record of its own for it
+
+
+@dataclass(frozen=True, slots=True)
 class Compared:
-    """A record and its verdict. `real` is None where it was not seen; `why` says more about what is not known."""
+    """A record and its verdict.
+
+    Attributes:
+        believed: the host VMM names, "" for one it does not list.
+        real: where the machine is; None where it was not seen.
+        why: more about what is not known.
+        replicas: where else machines of its id are: the replicas of this one, or what this replica is a copy of.
+        namesakes: of a record whose machine was not seen, the machines of its name.
+    """
 
     machine: Machine
-    believed: str  # the host VMM names, "" for one it does not list
+    believed: str
     real: Place | None
     verdict: RecordStatus
+    why: str = ""
+    replicas: tuple[Place, ...] = ()
+    namesakes: tuple[Namesake, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """Where the machine of one record can be, how many records can mean it, and the other machines of its id."""
+
+    places: tuple[Place, ...]
+    records: int
+    replicas: tuple[Place, ...] = ()
     why: str = ""
 
 
@@ -87,15 +115,20 @@ def compare(
         states: those whose meaning is known for this VMM.
     """
     places = _places(seen)
-    records = Counter(machine.vm_id for machine in machines if machine.vm_id)
-    quiet = tuple(silent)
-    known = _Names(tuple(hosts.values()), tuple(seen), quiet)
-    return tuple(
-        _judge(machine, hosts.get(machine.host_id, ""), places, known, records[machine.vm_id])
-        if machine.state in states or not machine.vm_id or records[machine.vm_id] > 1
-        else _unexplained(machine, hosts.get(machine.host_id, ""))
-        for machine in machines
-    )
+    known = _Names(tuple(hosts.values()), tuple(seen), tuple(silent))
+    records: dict[str, list[Machine]] = {}
+    for machine in machines:
+        records.setdefault(machine.vm_id, []).append(machine)
+    shares: dict[str, _Share] = {}
+    for vm_id, same in records.items():
+        shares |= _shares(same, places.get(vm_id, ()), hosts, known) if vm_id else {}
+    compared = []
+    for machine in machines:
+        name, share = hosts.get(machine.host_id, ""), shares.get(machine.object_id, _Share((), 0))
+        is_judged = machine.state in states or not machine.vm_id or share.records > 1
+        found = _judge(machine, name, share, known) if is_judged else _unexplained(machine, name)
+        compared.append(replace(found, replicas=share.replicas, namesakes=_namesakes(found, places, records)))
+    return tuple(compared)
 
 
 def known_states(layout: Layout) -> Collection[int]:
@@ -115,10 +148,11 @@ def node_of(host_id: str, hosts: Mapping[str, str], nodes: Iterable[str]) -> str
     return found[0] if len(found) == 1 and host_ids(found[0], hosts) == (host_id,) else ""
 
 
-def unrecorded(machines: Sequence[Machine], seen: Mapping[str, Sequence[Guest]]) -> tuple[str, ...]:
-    """Names of virtual machines on the hosts that VMM has no record of."""
+def unrecorded(machines: Sequence[Machine], seen: Mapping[str, Sequence[Guest]]) -> tuple[Place, ...]:
+    """The virtual machines on the hosts that VMM has no record of, by name."""
     known = {machine.vm_id for machine in machines}
-    return tuple(sorted({guest.name for guests in seen.values() for guest in guests if guest.vm_id not in known}))
+    found = [Place(host, guest) for host, guests in seen.items() for guest in guests if guest.vm_id not in known]
+    return tuple(sorted(found, key=lambda place: (place.guest.name.casefold(), place.host)))
 
 
 def _places(seen: Mapping[str, Sequence[Guest]]) -> dict[str, list[Place]]:
@@ -129,17 +163,59 @@ def _places(seen: Mapping[str, Sequence[Guest]]) -> dict[str, list[Place]]:
     return found
 
 
-def _judge(
-    machine: Machine,
-    name: str,
-    places: Mapping[str, Sequence[Place]],
-    known: _Names,
-    records: int,
-) -> Compared:
+def _shares(
+    records: Sequence[Machine], places: Sequence[Place], hosts: Mapping[str, str], known: _Names
+) -> dict[str, _Share]:
+    """VMM's id of each of the records of one virtual-machine id -> where its machine can be.
+
+    A replica belongs to the record of its own host, since both ends of a replication have one id; the other records
+    share what is no replica.
+    """
+    copies = tuple(place for place in places if place.guest.is_copy)
+    others = tuple(place for place in places if not place.guest.is_copy)
+    owned: dict[str, list[Place]] = {}
+    doubtful: set[str] = set()
+    for record in records:
+        same = {copy: known.is_same(copy.host, hosts.get(record.host_id, "")) for copy in copies}
+        owned[record.object_id] = [copy for copy, is_same in same.items() if is_same]
+        doubtful |= {record.object_id for is_same in same.values() if is_same is None}
+    rest = sum(not found for found in owned.values())
+    replicated = copies or any(place.guest.replication is Replication.PRIMARY for place in others)
+    why = ""
+    if rest > 1 and replicated and known.silent:
+        why = "One of its records can be that of a replica on a host that did not answer."
+    shares = {}
+    for key, found in owned.items():
+        if found:
+            takers = sum(other == found for other in owned.values())
+            shares[key] = _Share(tuple(found), takers, tuple(place for place in places if place not in found))
+        elif key in doubtful:
+            shares[key] = _Share(others, 1, copies, "More than one host bears the name of one with its replica.")
+        else:
+            shares[key] = _Share(others, 1 if why else rest, copies, why)
+    return shares
+
+
+def _namesakes(one: Compared, places: Mapping[str, Sequence[Place]], records: Collection[str]) -> tuple[Namesake, ...]:
+    """Machines of the record's name, where its own was not seen."""
+    if one.real is not None or one.verdict is RecordStatus.DUPLICATE:
+        return ()
+    name = one.machine.name.casefold()
+    return tuple(
+        Namesake(place, vm_id in records)
+        for vm_id, found in places.items()
+        for place in found
+        if vm_id != one.machine.vm_id and place.guest.name.casefold() == name
+    )
+
+
+def _judge(machine: Machine, name: str, share: _Share, known: _Names) -> Compared:
     believed = host_label(name)
-    real, why = _where(places.get(machine.vm_id, ()))
+    real, why = _where(share.places)
+    why = why or share.why
     if not machine.vm_id:
         why = "VMM has no virtual-machine id for it."
+    records = share.records
     if records > 1 or (machine.state in BUSY and not why):
         return Compared(machine, believed, real, RecordStatus.DUPLICATE if records > 1 else RecordStatus.BUSY)
     if why:
@@ -191,6 +267,9 @@ def _not_heard(machine: Machine, name: str, real: Place | None, known: _Names) -
 
 def _where(places: Sequence[Place]) -> tuple[Place | None, str]:
     """The one place; during a move a machine is seen twice, and where it runs is where it is."""
+    for place in places:
+        if place.guest.replication is None:
+            return None, f"{place.host} has it in a mode of replication that is not known."
     if len(places) < 2:  # noqa: PLR2004 - one, or none
         return (places[0] if places else None), ""
     running = [place for place in places if place.guest.power.runs]

@@ -6,14 +6,15 @@ at one's own risk [src]. `Remove-SCVirtualMachine` without -Force deletes the fi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from bot.api.facts import Unknown
 from bot.api.report import Column, Finding, Severity, Table
-from commands.formatting import join_names, pluralize
+from commands.formatting import join_names, pluralize, sentences
 from commands.sources.vmm import SAYS, VmmJob
-from commands.vmm.compare import Compared, RecordStatus
+from commands.vmm.compare import Compared, Namesake, Place, RecordStatus
 
+_SHOWN = 4
 _REMOVE = "Do not remove it in VMM: Remove-SCVirtualMachine without -Force deletes its files."
 _SEVERITIES = {
     RecordStatus.LOST: (Severity.FAULT, "MISSING"),
@@ -95,9 +96,19 @@ def refusal(one: Compared) -> str:
         RecordStatus.OTHER_STATE: (
             f"No plan for {name}: it is where VMM believes it to be, and VMM says {_state(one)}. On the VMM server: {_refresh(one)}"
         ),
-        RecordStatus.GONE: f"No plan for {name}: every node answered, and none of them has it. Look for its files.",
-        RecordStatus.UNKNOWN: f"No plan for {name}: where it is is not known. {one.why}",
-        RecordStatus.NOT_COMPARED: f"No plan for {name}: its host was not asked or did not answer.",
+        RecordStatus.GONE: sentences(
+            (
+                f"No plan for {name}: every node answered, and none of them has {_which(one)}.",
+                *((_strangers(one), *_adopt(one)) if one.namesakes else ("Look for its files.",)),
+                _copies(one),
+            )
+        ),
+        RecordStatus.UNKNOWN: sentences(
+            (f"No plan for {name}: where it is is not known. {one.why}", _strangers(one), _copies(one))
+        ),
+        RecordStatus.NOT_COMPARED: sentences(
+            (f"No plan for {name}: its host was not asked or did not answer.", _strangers(one))
+        ),
     }.get(one.verdict, "")
 
 
@@ -116,9 +127,86 @@ def shown(one: Compared) -> str:
     return f"{one.machine.name} on {_host(one)}, {_state(one)}; it is {one.real.guest.power} on {one.real.host}"
 
 
+def seen_at(place: Place) -> str:
+    """Where a machine is, and what it does there: "running on hv01"."""
+    return f"{place.guest.power.value} on {place.host}"
+
+
+def _namesake(one: Namesake) -> str:
+    recorded = "VMM has a record of its own for it" if one.is_recorded else "VMM has no record of it"
+    return f"id {one.place.guest.vm_id}, {seen_at(one.place)}, {recorded}"
+
+
+def _strangers(one: Compared) -> str:
+    """The machines of the record's name with another id, in a sentence; "" for none."""
+    if not one.namesakes:
+        return ""
+    told = join_names([_namesake(other) for other in one.namesakes], _SHOWN)
+    subject = "Another machine of that name has" if len(one.namesakes) == 1 else "Other machines of that name have"
+    return f"{subject} another id: {told}. hvops never points this record at it."
+
+
+def _which(one: Compared) -> str:
+    return f"the machine of this record, id {one.machine.vm_id}" if one.namesakes else "it"
+
+
+def _adopt(one: Compared) -> Iterator[str]:
+    """How VMM learns of a machine that was restored, and how the old record goes. Each by id: the name means both."""
+    new = [other.place for other in one.namesakes if not other.is_recorded]
+    if new:
+        hosts = join_names(dict.fromkeys(place.host for place in new), _SHOWN)
+        yield f"Is it the same machine, restored? Then refresh {hosts} in VMM (Read-SCVMHost): VMM records the new id by itself."
+    yield f"Only when the old one is really gone, its record alone, by its own id and never by its name: {_remove_record(one)}"
+
+
+def _remove_record(one: Compared) -> str:
+    """With -Force only the record of a machine that VMM misses goes [src: a management product's own change]."""
+    return f"Get-SCVirtualMachine -ID {one.machine.object_id} | Remove-SCVirtualMachine -Force"
+
+
+def _copies(one: Compared) -> str:
+    """Replicas of the record's machine, in a sentence; "" for none."""
+    copies = [place for place in one.replicas if place.guest.is_copy]
+    if not copies:
+        return ""
+    told = join_names([f"{seen_at(place)} ({_part(place)})" for place in copies], _SHOWN)
+    return f"It has a copy in Hyper-V Replica: {told}. That is no second machine, and no place for this record."
+
+
+def _part(place: Place) -> str:
+    return place.guest.replication.word if place.guest.replication is not None else "not known"
+
+
+def replica_notes(compared: Sequence[Compared], strangers: Sequence[Place]) -> tuple[str, ...]:
+    """Copies that are there beside their machine, and those that run: somebody failed over to them, or tests that.
+
+    Args:
+        compared: all records.
+        strangers: machines without a record.
+    """
+    copies: dict[tuple[str, str], Place] = {}
+    for one in compared:
+        for place in (*one.replicas, *((one.real,) if one.real else ())):
+            if place.guest.is_copy:
+                copies[place.host, place.guest.vm_id] = place
+    copies |= {(place.host, place.guest.vm_id): place for place in strangers if place.guest.is_copy}
+    running = [place for place in copies.values() if place.guest.power.runs]
+    resting = [place for place in copies.values() if not place.guest.power.runs]
+    notes = []
+    if running:
+        told = join_names([f"{place.guest.name} on {place.host} ({_part(place)})" for place in running], _SHOWN)
+        notes.append(f"Copies of Hyper-V Replica that run, by a failover or a test of one: {told}.")
+    if resting:
+        told = join_names([f"{place.guest.name} on {place.host}" for place in resting], _SHOWN)
+        notes.append(f"Copies of Hyper-V Replica, which are no second machines: {told}.")
+    return tuple(notes)
+
+
 def _finding(one: Compared, compared: Sequence[Compared], job: VmmJob | None) -> Finding:
     severity, word = _SEVERITIES[one.verdict]
     lines = [*_LINES[one.verdict](one, compared), *_job(job)]
+    if copies := _copies(one):
+        lines.insert(1, ("Replica", copies))
     return Finding(severity, word, one.machine.name, _says(one, compared), tuple(lines))
 
 
@@ -181,12 +269,24 @@ def _dismiss(one: Compared) -> str:
 
 def _says(one: Compared, compared: Sequence[Compared]) -> str:
     if one.verdict is RecordStatus.DUPLICATE:
-        records = sum(other.machine.vm_id == one.machine.vm_id for other in compared)
+        records = len(_same(one, compared))
         return f"VMM has {records} records of this one virtual machine."
     if one.verdict is RecordStatus.BUSY:
         return f"VMM says {_state(one)} on {_host(one)}: a job of its own should be at work."
-    is_there = f"{one.real.guest.power.value} on {one.real.host}" if one.real else "on no node"
-    return f"VMM says {_state(one)} on {_host(one)}; it is {is_there}."
+    if one.namesakes and not one.real:
+        places = join_names([seen_at(other.place) for other in one.namesakes], _SHOWN)
+        others = "another machine of its name is" if len(one.namesakes) == 1 else "other machines of its name are"
+        return f"VMM says {_state(one)} on {_host(one)}; it is on no node, and {others} {places}."
+    return f"VMM says {_state(one)} on {_host(one)}; it is {seen_at(one.real) if one.real else 'on no node'}."
+
+
+def _same(one: Compared, compared: Sequence[Compared]) -> list[Compared]:
+    """The records among which nobody can tell; that of a replica on its own host is none of them."""
+    return [
+        other
+        for other in compared
+        if other.machine.vm_id == one.machine.vm_id and other.verdict is RecordStatus.DUPLICATE
+    ]
 
 
 def _state(one: Compared) -> str:
@@ -220,19 +320,23 @@ def _lost(one: Compared, _all: Sequence[Compared]) -> Lines:
     ]
 
 
-def _gone(_one: Compared, _all: Sequence[Compared]) -> Lines:
+def _gone(one: Compared, _all: Sequence[Compared]) -> Lines:
+    if one.namesakes:
+        return [
+            ("Means", f"Every node answered, and none of them has its id, {one.machine.vm_id}. {_strangers(one)}"),
+            ("Suspect", "It was restored, cloned or imported anew outside of VMM: that makes a machine with a new id."),
+            ("By hand", sentences(tuple(_adopt(one)))),
+            ("Do not do now", "Remove or mend nothing in VMM by the name: it means more than one machine."),
+        ]
     return [
         ("Means", "Every node answered, and none of them has a virtual machine with this id."),
         ("Suspect", "It was removed, or imported anew with another id, outside of VMM; or its storage is offline."),
-        (
-            "By hand",
-            "Look for its files first. Only when it is really gone: Remove-SCVirtualMachine -Force, the record alone.",
-        ),
+        ("By hand", f"Look for its files first. Only when it is really gone, the record alone: {_remove_record(one)}"),
     ]
 
 
 def _duplicate(one: Compared, compared: Sequence[Compared]) -> Lines:
-    same = [other for other in compared if other.machine.vm_id == one.machine.vm_id]
+    same = _same(one, compared)
     which = "; ".join(f"{other.machine.object_id} on {_host(other)}, {_state(other)}" for other in same)
     return [
         ("Means", f"Which record is the right one cannot be told by the id: {which}."),
@@ -264,7 +368,11 @@ def _other_state(one: Compared, _all: Sequence[Compared]) -> Lines:
         means = (
             "It is where VMM believes it to be. VMM looks from time to time; a state that stays wrong is not looked at."
         )
-        return [("Means", means), ("By hand", f"Look again in a few minutes, or on the VMM server: {_refresh(one)}")]
+        return [
+            ("Means", means),
+            ("By hand", f"Look again in a few minutes, or on the VMM server: {_refresh(one)}"),
+            ("Do not do now", "Do not start, stop or remove it by what VMM shows."),
+        ]
     return [
         (
             "Means",

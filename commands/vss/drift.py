@@ -1,23 +1,47 @@
 """Writers compared across the nodes of a cluster, as updates are: one that all nodes but one list is missing there.
 
-Only among nodes of one Windows, and of lists that were read whole. It is a note and never a fault: a writer is there only
-while its service runs, and several start on demand [doc in-box-vss-writers].
+Only among nodes of one Windows, and of lists that were read whole. A writer is there only while its service runs, and
+several services start on demand [doc in-box-vss-writers]: such a one is a note. One that every Windows lists, and whose
+absence is known to fail backups, is a finding: the System Writer [doc ntdebugging 2013/08/27].
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from bot.api.report import Finding, Severity
 from commands.formatting import join_names, pluralize
 from commands.sources.identity import guid
+from commands.sources.rules import WriterService, service_of
 from commands.sources.vss_writers import HYPER_V, Writer
 from commands.vss.node_verdict import NodeVerdict
 
 _Key = tuple[str, str]
+NOT_LISTED = "NOT LISTED"
 
 
-def missing_writers(nodes: Sequence[NodeVerdict]) -> Iterator[str]:
-    """Sentences, one per node that lacks what all others of its Windows list.
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A writer that one node lacks. `others` is how many nodes of its Windows list it, `peers` how many there are."""
+
+    writer: Writer
+    others: int
+    peers: int
+
+    @property
+    def rule(self) -> WriterService | None:
+        """Its service, where a source names one."""
+        return service_of(self.writer.writer_id, self.writer.name)
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether every Windows lists it."""
+        return self.rule is not None and self.rule.everywhere
+
+
+def missing_writers(nodes: Sequence[NodeVerdict]) -> Mapping[str, tuple[Missing, ...]]:
+    """The node's name -> what it lacks and all others of its Windows list; what every Windows has, if one other lists it.
 
     Several instances of one writer count once: a replica or another instance of an application is no second writer.
     """
@@ -25,33 +49,72 @@ def missing_writers(nodes: Sequence[NodeVerdict]) -> Iterator[str]:
     for node in nodes:
         if node.facts.node.build is not None and _is_whole(node):
             by_build.setdefault(node.facts.node.build, []).append(node)
-    for alike in by_build.values():
-        if len(alike) > 1:
-            yield from _missing(alike)
+    return {name: gone for alike in by_build.values() if len(alike) > 1 for name, gone in _missing(alike)}
+
+
+def with_absent(nodes: Sequence[NodeVerdict], missing: Mapping[str, Sequence[Missing]]) -> tuple[NodeVerdict, ...]:
+    """The nodes, each with the writers that it should have whatever is installed."""
+    absent = {
+        name: tuple(one.rule for one in gone if one.is_fault and one.rule is not None) for name, gone in missing.items()
+    }
+    return tuple(replace(node, absent=absent.get(node.name, ())) for node in nodes)
+
+
+def absent_findings(node: NodeVerdict, missing: Sequence[Missing]) -> Iterator[Finding]:
+    """What a list without one of them means, and what is known to cause it."""
+    for one in missing:
+        if not one.is_fault or one.rule is None:
+            continue
+        lines = (
+            ("Means", f"A backup of the system state of {node.name} fails, although no writer in its list has failed."),
+            ("Suspect", one.rule.absent),
+            ("By hand", f"On {node.name}: see whether {one.rule.service} runs, and what the Application log says of VSS."),
+        )  # fmt: skip
+        says = f"{one.writer.name} is not listed on {node.name}; {_peers(one)} it."
+        yield Finding(Severity.WARNING, NOT_LISTED, node.name, says, tuple(line for line in lines if line[1]))
+
+
+def missing_notes(missing: Mapping[str, Sequence[Missing]]) -> Iterator[str]:
+    """Sentences about the others, one per node, each with its service where a source names one."""
+    for name, gone in missing.items():
+        rest = [one for one in gone if not one.is_fault]
+        told = [
+            f"{one.writer.name} (service {one.rule.service})" if one.rule and one.rule.service else one.writer.name
+            for one in rest
+        ]
+        if told:
+            yield (
+                f"{name} does not list {pluralize(len(told), 'writer')} that {_peers(rest[0])}: {join_names(told, 6)}."
+                f" {'Its service' if len(told) == 1 else 'Their services'} may not run there."
+            )
+
+
+def _peers(one: Missing) -> str:
+    if one.others == 1:
+        return "the other node of its Windows lists" if one.peers == 1 else "one other node of its Windows lists"
+    return f"{'the ' if one.others == one.peers else ''}{one.others} other nodes of its Windows list"
 
 
 def _is_whole(node: NodeVerdict) -> bool:
     return bool(node.writers) and all(guid(one.writer.writer_id) and not one.writer.unreadable for one in node.writers)
 
 
-def _missing(alike: Sequence[NodeVerdict]) -> Iterator[str]:
+def _missing(alike: Sequence[NodeVerdict]) -> Iterator[tuple[str, tuple[Missing, ...]]]:
     listed = {node.name: _listed(node, alike) for node in alike}
     for node in alike:
         others = [listed[other.name] for other in alike if other is not node]
-        names = {key: name for key, name in others[0].items() if all(key in other for other in others)}
-        gone = sorted(
-            (name for key, name in names.items() if key not in listed[node.name] and key[0] != HYPER_V),
-            key=str.casefold,
-        )
+        every = {key: writer for other in others for key, writer in other.items() if key not in listed[node.name]}
+        counted = [
+            Missing(writer, sum(key in other for other in others), len(others))
+            for key, writer in every.items()
+            if key[0] != HYPER_V
+        ]
+        gone = [one for one in counted if one.others == one.peers or one.is_fault]
         if gone:
-            peers = "the other node" if len(others) == 1 else f"the {len(others)} other nodes"
-            yield (
-                f"{node.name} does not list {pluralize(len(gone), 'writer')} that {peers} of its Windows"
-                f" {'lists' if len(others) == 1 else 'list'}: {join_names(gone, 6)}. Its service may not run there."
-            )
+            yield node.name, tuple(sorted(gone, key=lambda one: one.writer.name.casefold()))
 
 
-def _listed(node: NodeVerdict, alike: Sequence[NodeVerdict]) -> dict[_Key, str]:
+def _listed(node: NodeVerdict, alike: Sequence[NodeVerdict]) -> dict[_Key, Writer]:
     """The writers of a node by id; by name too where some node lists several names under the id (Exchange's two)."""
     names: dict[str, set[str]] = {}
     for other in alike:
@@ -61,7 +124,7 @@ def _listed(node: NodeVerdict, alike: Sequence[NodeVerdict]) -> dict[_Key, str]:
         for key, found in mine.items():
             if len(found) > 1:
                 names.setdefault(key, set()).update(found)
-    return {_key(one.writer, names): one.writer.name for one in node.writers}
+    return {_key(one.writer, names): one.writer for one in node.writers}
 
 
 def _key(writer: Writer, shared: dict[str, set[str]]) -> _Key:

@@ -13,6 +13,7 @@ from commands.sources.backup_state import Backup, backup_state
 from commands.sources.event_log import Event, EventLog
 from commands.sources.guests import Guest
 from commands.sources.identity import guid
+from commands.sources.rules import WriterService
 from commands.sources.vss_writers import HYPER_V
 from commands.vss.event_8194 import CallbackError, Cause, judge_callbacks
 from commands.vss.facts import LOOK_BACK, LogFacts, NodeFacts, WriterFacts
@@ -37,7 +38,11 @@ TROUBLED = (WriterStatus.STUCK, WriterStatus.LOOKS_STUCK, WriterStatus.FAILED, W
 
 @dataclass(frozen=True, slots=True)
 class NodeVerdict:
-    """A node, what is known of it, and what that means. Without an answer about its writers there are none."""
+    """A node, what is known of it, and what that means. Without an answer about its writers there are none.
+
+    Attributes:
+        absent: rules of writers that every Windows lists, all other nodes too, and this one does not.
+    """
 
     facts: NodeFacts
     writers: tuple[WriterVerdict, ...]
@@ -46,6 +51,7 @@ class NodeVerdict:
     suspects: tuple[Suspect, ...]
     callback: CallbackError | None
     logs_since: datetime
+    absent: tuple[WriterService, ...] = ()
 
     @property
     def name(self) -> str:
@@ -80,7 +86,7 @@ class NodeVerdict:
         """Whether nothing but its writers' own states may need saying."""
         calm = self.callback is None or self.callback.cause is Cause.UNCLEAR
         quiet = self.backup.runs or not self.locks.roles
-        return bool(self.writers) and not self.lacks_hyper_v_writer and calm and bool(quiet)
+        return bool(self.writers) and not (self.lacks_hyper_v_writer or self.absent) and calm and bool(quiet)
 
     def has(self, verdict: WriterStatus) -> tuple[WriterVerdict, ...]:
         """Its writers of that verdict, the Hyper-V writer first."""

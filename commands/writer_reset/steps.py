@@ -57,7 +57,14 @@ def reset_steps(
 
 
 def hyper_v_steps(
-    cluster: str, node: str, writer: Writer, no_error: str, *, drain: bool, twins: tuple[str, ...] = ()
+    cluster: str,
+    node: str,
+    writer: Writer,
+    no_error: str,
+    *,
+    drain: bool,
+    earlier: int | None = None,
+    twins: tuple[str, ...] = (),
 ) -> tuple[Step, ...]:
     """Drain the node, reset its Hyper-V writer, resume it with failback.
 
@@ -67,11 +74,12 @@ def hyper_v_steps(
         writer: the Hyper-V writer as it is now.
         no_error: as for `reset_steps`.
         drain: False where the node is drained already; then nobody knows which guests would have to come back.
+        earlier: as for `drain_step`.
         twins: as for `reset_steps`.
     """
     empty = (*is_drained(cluster, node), *gate_no_locks(cluster, node))
     return (
-        *((drain_step(cluster, node),) if drain else ()),
+        *((drain_step(cluster, node, earlier=earlier),) if drain else ()),
         *reset_steps(node, HYPER_V_SERVICE, writer, no_error, empty, twins=twins),
         resume_step(cluster, node),
         *((failback_step(cluster, node),) if drain else ()),

@@ -91,7 +91,7 @@ async def test_killed_when_the_host_had_been_asked_nothing_is_asked_twice(stage)
         await operator.clicks(plan, "Confirm")
     await operator.sees(re.compile("^Done: Resume node hv03"), "hv-ops")
     assert stage.estate.world.asked == ["hv03: MSCluster_Node.Pause", "hv03: MSCluster_Node.Resume"]
-    assert [one.kind for one in ledger(stage)].count("intent") == 2
+    assert [one.kind for one in ledger(stage)].count("intent") == 3
 
 
 async def test_the_trouble_can_be_taken_back(stage):

@@ -253,6 +253,7 @@ class ScriptedCluster:
             ("*", "Win32_ShadowCopy"): [],
             ("*", "Win32_Volume"): [],
             ("*", "Win32_ShadowStorage"): [],
+            ("*", "Win32_DiskPartition"): [{"DiskIndex": "0", "Type": "Installable File System"}],
             ("*", "recall writer"): [],
         }
         for node in self.guests:

@@ -542,12 +542,41 @@ async def test_a_writer_that_all_other_nodes_of_its_windows_list_is_said_to_be_m
     report = await check(make.cluster(hv05={WRITERS: fewer}))
     (missing,) = [note for note in report.notes if "does not list" in note]
     assert missing == (
-        "hv05 does not list 1 writer that the 5 other nodes of its Windows list: SqlServerWriter. Its service may not"
-        " run there."
+        "hv05 does not list 1 writer that the 5 other nodes of its Windows list: SqlServerWriter (service SQLWriter)."
+        " Its service may not run there."
     )
     assert report.findings == ()
     two = await check(make.cluster(hv04={WRITERS: fewer}, hv05={WRITERS: fewer}))
     assert not [note for note in two.notes if "does not list" in note]
+
+
+async def test_a_node_without_a_system_writer_is_not_well(check, make):
+    """Every Windows lists it: its absence fails backups of the system state, and no writer is failed for it."""
+    fewer = [row for row in make.writer_rows() if row["name"] not in ("System Writer", "SqlServerWriter")]
+    report = await check(make.cluster(hv05={WRITERS: fewer}))
+    assert report.title == "prod: System Writer NOT LISTED on hv05"
+    (finding,) = report.findings
+    assert (finding.severity, finding.status, finding.target) == (Severity.WARNING, "NOT LISTED", "hv05")
+    assert finding.summary == ("System Writer is not listed on hv05; the 5 other nodes of its Windows list it.")
+    lines = dict(finding.lines)
+    assert all(cause in lines["Suspect"] for cause in ("EventSystem", "winsxs", "513", "8193"))
+    assert "CryptSvc" in lines["By hand"]
+    assert "hv05" not in report.fine[0].targets
+    assert [note for note in report.notes if "System Writer" in note] == []
+    assert any("SqlServerWriter (service SQLWriter)" in note for note in report.notes)
+
+
+async def test_a_system_writer_is_missed_on_each_node_that_lacks_it(check, make):
+    fewer = [row for row in make.writer_rows() if row["name"] != "System Writer"]
+    report = await check(make.cluster(hv04={WRITERS: fewer}, hv05={WRITERS: fewer}))
+    assert report.title == "prod: System Writer NOT LISTED on hv04, hv05"
+    assert "4 other nodes of its Windows list it" in report.findings[0].summary
+
+
+async def test_where_no_node_lists_a_system_writer_nothing_is_compared(check, make):
+    fewer = [row for row in make.writer_rows() if row["name"] != "System Writer"]
+    report = await check(make.cluster(**{f"hv0{number}": {WRITERS: fewer} for number in range(1, 7)}))
+    assert report.findings == ()
 
 
 async def test_writers_are_not_compared_with_another_windows_or_a_list_that_cannot_be_read(check, make):

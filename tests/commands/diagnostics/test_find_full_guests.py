@@ -19,6 +19,7 @@ from commands.sources.volumes import Room, Volume, Volumes, guest_volumes
 GIB, MIB = 2**30, 2**20
 NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
 PROD = Target("prod", "cluster", "prod")
+DISKS = "Win32_DiskPartition"
 VOLUMES, VM_ID, FIRMWARE = "Win32_Volume", "Parameters", "Win32_ComputerSystemProduct"
 HOST, KVP, BIOS = "Msvm_ComputerSystem", "Msvm_KvpExchangeComponent", "Msvm_VirtualSystemSettingData"
 VMMS = "wevtutil query events Microsoft-Windows-Hyper-V-VMMS-Admin"
@@ -442,3 +443,76 @@ def test_two_guests_of_one_name_are_told_apart_wherever_they_are_named():
     assert [one.target for one in report.unanswered] == ["app (BC05E548)"]
     assert [row[0] for row in report.table.rows] == ["app (D93C77E4)", "app (BC05E548)"]
     assert short_of_space(facts) == ("app (D93C77E4) C:",)
+
+
+def partitions(*words):
+    return [{"DiskIndex": str(number), "Type": word} for number, word in enumerate(words)]
+
+
+@pytest.mark.parametrize(
+    "word", ["Logical Disk Manager", "GPT: Logical Disk Manager Data", "gpt: logical disk manager metadata"]
+)
+async def test_a_guest_with_a_dynamic_disk_is_named_however_much_is_free(find, make, word):
+    report = await find(make.space(2, vm_200={DISKS: partitions("GPT: Basic Data", word)}))
+    (finding,) = report.findings
+    assert (finding.severity, finding.status, finding.target) == (Severity.WARNING, "NO ONLINE BACKUP", "vm-200")
+    assert finding.summary == "on hv02 · disk 1 is dynamic"
+    assert "saves its state first" in dict(finding.lines)["Means"]
+    assert "basic disk" in dict(finding.lines)["By hand"]
+    assert report.title == "prod: no full guest among 12, 1 not backed up online"
+
+
+@pytest.mark.parametrize("file_system", ["FAT", "FAT32", "exFAT"])
+@pytest.mark.parametrize("path", ["E:", "C:\\Scans\\"])
+async def test_a_guest_with_a_volume_without_snapshots_is_named(find, make, file_system, path):
+    volumes = [make.volume("C:", 40 * GIB), make.volume("", 20 * GIB, FileSystem=file_system, Name=path)]
+    report = await find(make.space(1, vm_200={VOLUMES: volumes}))
+    (finding,) = report.findings
+    shown = path.rstrip("\\")
+    assert (finding.status, finding.summary) == ("NO ONLINE BACKUP", f"on hv02 · {shown} is {file_system}")
+    assert "NTFS" in dict(finding.lines)["By hand"]
+
+
+@pytest.mark.parametrize("file_system", ["NTFS", "ReFS", "CSVFS", ""])
+async def test_file_systems_with_snapshots_and_unknown_ones_are_not(find, make, file_system):
+    report = await find(make.space(1, vm_200={VOLUMES: [make.volume("E:", 40 * GIB, FileSystem=file_system)]}))
+    assert report.findings == ()
+
+
+async def test_the_efi_partition_of_every_guest_of_generation_2_is_not(find, make):
+    efi = make.volume("", 68 * MIB, 100 * MIB, FileSystem="FAT32", Label="SYSTEM")
+    report = await find(make.space(1, vm_200={VOLUMES: [make.volume("C:", 40 * GIB), efi]}))
+    assert report.findings == ()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [{"DiskIndex": "0", "Type": "Installierbares Dateisystem"}],
+        [],
+        Unknown("vm-200", "timed out", "no answer in 20 s."),
+    ],
+)
+async def test_disks_in_another_language_or_without_an_answer_are_not_known(find, make, said):
+    report = await find(make.space(1, vm_200={DISKS: said}))
+    assert report.findings == ()
+    assert report.notes[-1] == "Whether a disk is dynamic is not known of 1 guest: vm-200."
+    assert report.answered == 6
+
+
+async def test_disks_of_another_machine_accuse_nobody(find, make):
+    other = {"Parameters": [{"VirtualMachineId": make.vm_id(999)}], DISKS: partitions("Logical Disk Manager")}
+    report = await find(make.space(1, vm_200=other))
+    assert reasons(report) == {"vm-200": "wrong machine"}
+    assert report.findings == ()
+
+
+async def test_many_guests_without_an_online_backup_share_a_finding(find, make):
+    dynamic = {
+        f"vm_{node}0{number}": {DISKS: partitions("Logical Disk Manager")}
+        for node in (1, 2, 4, 5, 6)
+        for number in (0, 1)
+    }
+    report = await find(make.space(2, **dynamic))
+    assert [finding.target for finding in report.findings][-1] == "2 more guests"
+    assert len(report.findings) == 9

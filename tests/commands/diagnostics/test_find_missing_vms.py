@@ -54,8 +54,113 @@ async def test_the_name_decides_nothing(answer):
     """A machine of the same name on another host is another machine."""
     other = [{"Name": guid("vm", "somebody else"), "ElementName": "crm-01", "EnabledState": "2"}]
     report = await answer([record("crm-01", "hv04", 220)], hv06=on("vm-hv06", more=other))
-    assert [finding.status for finding in report.findings] == ["NOT FOUND"]
+    (finding,) = report.findings
+    assert (finding.status, finding.summary) == (
+        "NOT FOUND",
+        "VMM says Missing (220) on hv04; it is on no node, and another machine of its name is running on hv06.",
+    )
+    assert report.title == "vmm: crm-01 is missing in VMM; another machine of that name is running on hv06"
+    lines = dict(finding.lines)
+    assert guid("vm", "crm-01") in lines["Means"]
+    assert f"id {guid('vm', 'somebody else')}, running on hv06, VMM has no record of it" in lines["Means"]
+    assert lines["By hand"].index("refresh hv06") < lines["By hand"].index("Remove-SCVirtualMachine -Force")
+    assert guid("object", "crm-01 0") in lines["By hand"]
+    assert report.remedies == ()
     assert "VMM has no record of crm-01" in report.notes[-1]
+
+
+async def test_a_namesake_that_vmm_has_a_record_of_is_not_taken_in(answer):
+    other = [{"Name": guid("vm", "twin"), "ElementName": "CRM-01", "EnabledState": "3"}]
+    twin = record("crm-01", "hv06", 1, number=2) | {"VMId": guid("vm", "twin")}
+    report = await answer([record("crm-01", "hv04", 220), twin], hv06=on("vm-hv06", more=other))
+    (finding,) = report.findings
+    assert "off on hv06, VMM has a record of its own for it" in dict(finding.lines)["Means"]
+    assert "refresh" not in dict(finding.lines)["By hand"]
+
+
+def replica(name, mode=2, state=3):
+    """A machine as its host shows one that has a part in a replication."""
+    return [row | {"ReplicationMode": mode} for row in there(name, state=state)]
+
+
+@pytest.mark.parametrize("mode", [2, 3, 4])
+@pytest.mark.parametrize("state", [2, 3])
+async def test_a_replica_is_no_second_machine(answer, mode, state):
+    """Both ends bear one id: off or failed over, the record is that of the primary."""
+    report = await answer(
+        [record("crm-01", "hv04", 1)],
+        hv04=on("vm-hv04", more=replica("crm-01", 1)),
+        hv06=on("vm-hv06", more=replica("crm-01", mode, state)),
+    )
+    assert report.title == "vmm: VMM and hosts agree about 7 virtual machines"
+    assert (report.findings, report.unanswered) == ((), ())
+    (note,) = [note for note in report.notes if "Hyper-V Replica" in note]
+    assert "crm-01 on hv06" in note
+    assert ("failover" in note) is (state == 2)
+
+
+async def test_a_record_is_never_lost_to_a_replica(answer):
+    report = await answer([record("crm-01", "hv04", 220)], hv06=on("vm-hv06", more=replica("crm-01", state=2)))
+    (finding,) = report.findings
+    assert (finding.status, report.remedies) == ("NOT FOUND", ())
+    assert "running on hv06 (replica)" in dict(finding.lines)["Replica"]
+
+
+async def test_a_record_of_the_replica_and_one_of_the_primary_are_no_duplicates(answer):
+    """VMM shows both ends; each record is compared with the machine of its own host."""
+    records = [record("crm-01", "hv04"), record("crm-01", "hv06", 1, number=2)]
+    report = await answer(
+        records,
+        hv04=on("vm-hv04", more=replica("crm-01", 1, 2)),
+        hv06=on("vm-hv06", more=replica("crm-01")),
+    )
+    assert report.title == "vmm: VMM and hosts agree about 8 virtual machines"
+    assert report.findings == ()
+
+
+async def test_a_primary_that_moved_is_found_beside_its_recorded_replica(answer):
+    records = [record("crm-01", "hv04", 220), record("crm-01", "hv06", 1, number=2)]
+    report = await answer(
+        records,
+        hv05=on("vm-hv05", more=replica("crm-01", 1, 2)),
+        hv06=on("vm-hv06", more=replica("crm-01")),
+    )
+    (finding,) = report.findings
+    assert (finding.status, finding.summary) == ("MISSING", "VMM says Missing (220) on hv04; it is running on hv05.")
+
+
+async def test_two_records_of_a_primary_are_duplicates_beside_its_replica(answer):
+    records = [record("crm-01", "hv04", 220), record("crm-01", "hv05", number=2), record("crm-01", "hv06", 1, number=3)]
+    report = await answer(
+        records,
+        hv05=on("vm-hv05", more=replica("crm-01", 1, 2)),
+        hv06=on("vm-hv06", more=replica("crm-01")),
+    )
+    (finding,) = report.findings
+    assert (finding.status, finding.summary) == ("DUPLICATE", "VMM has 2 records of this one virtual machine.")
+
+
+async def test_a_record_of_a_replica_on_a_silent_host_is_not_known(answer):
+    records = [record("crm-01", "hv04"), record("crm-01", "hv06", 1, number=2)]
+    report = await answer(
+        records,
+        silent={"hv06": Unknown("hv06", "timed out", "no answer in 20 s.")},
+        hv04=on("vm-hv04", more=replica("crm-01", 1, 2)),
+    )
+    assert "DUPLICATE" not in [finding.status for finding in report.findings]
+    assert "can be that of a replica on a host that did not answer" in str(report.unanswered)
+
+
+async def test_a_mode_of_replication_that_is_not_listed_is_not_known(answer):
+    report = await answer([record("crm-01", "hv04")], hv04=on("vm-hv04", more=replica("crm-01", 9, 2)))
+    assert "in a mode of replication that is not known" in str(report.unanswered)
+    assert "1 unknown" in report.title
+
+
+async def test_a_test_failover_is_said_and_is_no_machine_without_a_record(answer):
+    report = await answer([], hv06=on("vm-hv06", more=replica("crm-01 - Test", 3, 2)))
+    (note,) = [note for note in report.notes if "crm-01 - Test" in note]
+    assert "crm-01 - Test on hv06 (test replica)" in note
 
 
 async def test_missing_where_it_is(answer):
@@ -240,7 +345,9 @@ async def test_on_no_host_although_all_answered(answer):
     report = await answer([record("crm-01", "hv04", 220)])
     (finding,) = report.findings
     assert (finding.severity, finding.status) == (Severity.FAULT, "NOT FOUND")
-    assert "Remove-SCVirtualMachine -Force, the record alone" in dict(finding.lines)["By hand"]
+    by_hand = dict(finding.lines)["By hand"]
+    assert "the record alone" in by_hand
+    assert f"-ID {guid('object', 'crm-01 0')} | Remove-SCVirtualMachine -Force" in by_hand
 
 
 async def test_seen_twice_counts_where_it_runs(answer):

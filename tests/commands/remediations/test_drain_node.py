@@ -9,6 +9,7 @@ from bot.api.facts import Unknown
 from bot.api.plan import Check, Expect, FlagPredicate, Gate, GateOutcome, Group, Plan, Step
 from bot.api.queries import Predicate, Wql
 from bot.api.report import Remedy
+from commands.drain.steps import drain_step
 from commands.remediations.drain_node import COMMAND
 
 CLUSTER = "root/MSCluster"
@@ -49,7 +50,7 @@ DRAIN = Step(
             NODE,
             (Expect((Predicate("State", "=", 2), Predicate("NodeDrainStatus", "=", 2))),),
             within=1800,
-            give_up=Expect((Predicate("NodeDrainStatus", "=", 3),)),
+            give_up=Expect((Predicate("State", "=", 2), Predicate("NodeDrainStatus", "=", 3))),
         ).described_as("hv03 is paused and drained", never="the drain of hv03 has failed"),
         Check(ROLES, (Expect(at_least=0, at_most=0),), within=60).described_as("no guest is left on hv03"),
     ),
@@ -723,3 +724,26 @@ async def test_the_way_back_asks_whether_somebody_else_is_at_work_and_not_whethe
     assert {gate.guards for gate in gates} == {"safety"}
     assert [gate.description for gate in gates if gate.blocks_plan] == held
     assert "hv03 is up" not in [gate.description for gate in gates]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "gives_up", "guests_within"),
+    [("0", True, 60), ("1", True, 60), ("2", True, 1800), ("3", False, 60), ("7", False, 1800), (None, False, 1800)],
+)
+def test_the_end_of_an_earlier_drain_is_taken_for_none_of_this_one(earlier, gives_up, guests_within):
+    """NodeDrainStatus is that of the last drain until the next one is under way; nobody says when that is."""
+    step = drain_step("prod", "hv03", earlier=None if earlier is None else int(earlier))
+    ended, empty = step.done
+    assert (ended.give_up is not None, bool(ended.never)) == (gives_up, gives_up)
+    assert empty.within == guests_within
+
+
+async def test_a_drain_knows_what_came_of_the_last_one(planned, make):
+    plan = await planned(COMMAND, make.cluster(prod={"MSCluster_Node": _after_a_failed_drain(make)}))
+    (step,) = plan.groups[0].steps
+    assert step.done[0].give_up is None
+
+
+def _after_a_failed_drain(make):
+    rows = make.cluster()["prod", "MSCluster_Node"]
+    return [row | {"NodeDrainStatus": "3"} if row["Name"] == "hv03" else row for row in rows]

@@ -346,6 +346,24 @@ REFUSED = {
     ),
     "a job is at work": ([missing(state=200)], {}, "VMM has it under a job of its own (UnderMigration)"),
     "it is nowhere": ([missing()], {"hv06": {"Msvm_ComputerSystem": []}}, "none of them has it"),
+    "another machine of its name is there": (
+        [missing()],
+        {"hv06": {"Msvm_ComputerSystem": [there("restored")[0] | {"ElementName": "crm-01"}]}},
+        f"id {guid('vm', 'restored')}, running on hv06, VMM has no record of it. hvops never points this record at it.",
+    ),
+    "another machine of its name is there, and a node is silent": (
+        [missing()],
+        {
+            "hv05": {"Msvm_ComputerSystem": Unknown("hv05", "timed out", "no answer.")},
+            "hv06": {"Msvm_ComputerSystem": [there("restored")[0] | {"ElementName": "crm-01"}]},
+        },
+        f"Another machine of that name has another id: id {guid('vm', 'restored')}",
+    ),
+    "only its replica is there": (
+        [missing()],
+        {"hv06": {"Msvm_ComputerSystem": [there("crm-01")[0] | {"ReplicationMode": "2"}]}},
+        "It has a copy in Hyper-V Replica: running on hv06 (replica).",
+    ),
     "it may be on a silent node": (
         [missing()],
         {"hv06": {"Msvm_ComputerSystem": Unknown("hv06", "timed out", "no answer.")}},

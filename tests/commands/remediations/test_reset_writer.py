@@ -102,7 +102,7 @@ async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
             Group(
                 "reset",
                 (
-                    drain_step("prod", "hv03"),
+                    drain_step("prod", "hv03", earlier=0),
                     *restart("hv03", "vmms", ID, HYPER_V, EMPTY),
                     resume_step("prod", "hv03"),
                     failback_step("prod", "hv03"),

@@ -144,7 +144,7 @@ async def test_a_node_that_is_not_paused(planned, make, state, because):
 
 @pytest.mark.parametrize(
     ("drain", "because"),
-    [(3, "hv03 is paused, its drain failed."), (1, "hv03 is paused and being drained."), (0, "hv03 is paused.")],
+    [(3, "hv03 is paused, its last drain failed."), (1, "hv03 is paused and being drained."), (0, "hv03 is paused.")],
 )
 async def test_how_its_drain_ended(planned, make, drain, because):
     plan = await planned(COMMAND, script(make, drain=drain))
