@@ -179,7 +179,7 @@ async def test_a_revision_that_a_node_does_not_tell_is_no_difference(verify):
     (found,) = report.findings
     assert (found.severity, found.status, found.target) == (Severity.NOTE, "NO REVISION", "hv05")
     assert "not known: it tells build 9600 without a UBR. Others: 9600.20778 on" in found.summary
-    assert [(one.status, one.targets) for one in report.fine] == [("SAME", ("hv01", "hv02", "hv03", "hv04", "hv06"))]
+    assert [(one.word, one.targets) for one in report.fine] == [("SAME", ("hv01", "hv02", "hv03", "hv04", "hv06"))]
 
 
 async def test_most_nodes_without_a_revision_make_none_of_the_others_odd(verify):
