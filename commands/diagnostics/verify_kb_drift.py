@@ -282,7 +282,10 @@ def _unrevised_finding(release: Release) -> Finding:
     others = "; ".join(f"{build} on {join_names(own)}" for build, own in release.by_build.items())
     tell = "it tells" if len(names) == 1 else "they tell"
     lines = (
-        ("Means", "Only the lists of updates were compared there. That is no difference, and no agreement on the revision."),
+        (
+            "Means",
+            "Only the lists of updates were compared there. That is no difference, and no agreement on the revision.",
+        ),
     )
     says = f"{told} not known: {tell} build {release.number} without a UBR. Others: {others}."
     return Finding(Severity.NOTE, "NO REVISION", join_names(names), says, lines)

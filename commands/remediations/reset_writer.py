@@ -28,7 +28,16 @@ from commands.vss.evidence import log_line
 from commands.vss.node_verdict import NodeVerdict
 from commands.vss.writer_verdict import WriterStatus, WriterVerdict
 from commands.writer_reset.facts import ResetFacts, find_reset_facts
-from commands.writer_reset.gates import backup_ended, gate_stuck_twice, has_room, no_backup_job, readable
+from commands.writer_reset.gates import (
+    backup_ended,
+    curable,
+    gate_stuck_twice,
+    has_room,
+    no_backup_job,
+    not_clustered,
+    owned_by_cluster,
+    readable,
+)
 from commands.writer_reset.steps import WRITER, hyper_v_steps, reset_steps
 
 _RESETTABLE = (WriterStatus.STUCK, WriterStatus.FAILED)
@@ -73,6 +82,8 @@ def _plan(args: Args, facts: ResetFacts, node: NodeVerdict) -> Plan:
         return no_plan(_which(node, wanted, found))
     if one.verdict is WriterStatus.STABLE:
         return no_plan(_well(node, one), remedies=(Remedy("Check Writers", f"/check-writers {node.name}"),))
+    if one.verdict is WriterStatus.FAILED and one.writer.needs_other_job:
+        return _other_job(node, one)
     return _hyper_v(args, facts, node, one) if one.writer.is_hyper_v else _other(args, facts, node, one)
 
 
@@ -122,6 +133,16 @@ def _well(node: NodeVerdict, one: WriterVerdict) -> str:
     return f"Nothing to reset on {node.name}: {one.writer.name} is {one.writer.says}.{rest}"
 
 
+def _other_job(node: NodeVerdict, one: WriterVerdict) -> Plan:
+    """A backup that left out a volume: the writer says so at the next one again, whatever is restarted."""
+    whose = "its guests lie on" if one.writer.is_hyper_v else "its files lie on"
+    says = (
+        f"No plan for {node.name}: {one.writer.name} is {one.writer.says}. The backup left out a volume that {whose}, and no"
+        " restart cures that. Add the missing volume to the selection of the backup job, then run the job again."
+    )
+    return no_plan(says, curable(node, one), (Remedy("Check Writers", f"/check-writers {node.name}", primary=True),))
+
+
 def _too_early(node: NodeVerdict, one: WriterVerdict) -> Plan | None:
     """A writer that no reset would help, or not yet. One that looks stuck may be: `gate_stuck_twice` holds the start."""
     if one.verdict in _RESETTABLE or (one.verdict is WriterStatus.LOOKS_STUCK and node.backup.runs is False):
@@ -161,6 +182,7 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
         locks=(cluster_lock(args.node),),
         gates=(
             *gate_stuck_twice(one, facts.writers.now),
+            *curable(node, one),
             _no_job(args, facts),
             readable(node),
             has_room(facts.space),
@@ -243,13 +265,22 @@ def _other(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdict)
     if early := _too_early(node, one):
         return early
     assert rule is not None  # else it was refused
+    if why := owned_by_cluster(node.name, [rule.service], facts.clustered):
+        return no_plan(f"No plan for {one.writer.name} on {node.name}: {why}")
     steps = reset_steps(node.name, rule.service, one.writer, _no_error(node), twins=_twins(node, one))
     whole = Plan(
         reason=_seen(node, one),
         impact=sentences((f"The service {rule.service} of {node.name} is away for a moment.", rule.why)),
         rollback=f"Start {rule.service} if it is stopped.",
         locks=(cluster_lock(args.node),),
-        gates=(*gate_stuck_twice(one, facts.writers.now), backup_ended(node), _no_job(args, facts), readable(node)),
+        gates=(
+            *gate_stuck_twice(one, facts.writers.now),
+            *curable(node, one),
+            backup_ended(node),
+            _no_job(args, facts),
+            not_clustered(node.name, [rule.service], facts.clustered),
+            readable(node),
+        ),
         groups=(Group("reset", steps),),
         remedies=_afterwards(node),
         current_state=one.writer.says,

@@ -10,6 +10,7 @@ from bot.api.facts import Unknown, value_of
 from bot.api.query_client import QueryClient
 from commands.drain.facts import DrainFacts, find_drain_facts
 from commands.guest_space import facts as space_facts
+from commands.sources.cluster_services import ClusterServices, find_cluster_services
 from commands.sources.commvault import ON, BackupJob, active_jobs, jobs_of
 from commands.vss import facts as writer_facts
 from commands.vss.node_verdict import NodeVerdict, judge_nodes
@@ -24,12 +25,14 @@ class ResetFacts:
         drain: None for a host that stands alone.
         space: of the node's guests.
         jobs: of the backup product that have not ended; unanswered with the kind "absent" where none is set up.
+        clustered: the resources of the cluster that stand for services.
     """
 
     writers: writer_facts.WriterFacts
     drain: DrainFacts | None
     space: space_facts.GuestSpaceFacts
     jobs: tuple[BackupJob, ...] | Unknown
+    clustered: ClusterServices | Unknown
 
     @property
     def node(self) -> NodeVerdict | None:
@@ -68,13 +71,14 @@ class ResetFacts:
 
 async def find_reset_facts(target: Target, ask: QueryClient) -> ResetFacts:
     """Ask everything at once: as many rounds as the guests' volumes take."""
-    writers, drain, space, jobs = await asyncio.gather(
+    writers, drain, space, jobs, clustered = await asyncio.gather(
         writer_facts.find_writer_facts(target, ask),
         _drain(target, ask),
         space_facts.find_guest_space(target, ask),
         ask.query(active_jobs()),
+        find_cluster_services(target, ask),
     )
-    return ResetFacts(writers, drain, space, value_of(jobs))
+    return ResetFacts(writers, drain, space, value_of(jobs), clustered)
 
 
 async def _drain(target: Target, ask: QueryClient) -> DrainFacts | None:

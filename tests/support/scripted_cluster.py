@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bot.api.facts import Unknown
 from commands.sources.event_log import KNOWN_EVENTS
 
 Row = dict[str, Any]
@@ -171,6 +172,7 @@ class ScriptedCluster:
             {
                 "Name": f"Virtual Machine {guest.name}",
                 "Id": f"res-{guest.number}",
+                "Type": "Virtual Machine",
                 "OwnerGroup": guest.role,
                 "OwnerNode": owner or on,
                 "StatusInformation": "1" if guest.name in held else "0",
@@ -237,6 +239,7 @@ class ScriptedCluster:
             ],
             ("prod", "MSCluster_ResourceToPossibleOwner"): self.owner_rows(),
             ("*", "Win32_OperatingSystem"): [{"FreePhysicalMemory": str(16 * GIB_IN_KB), "BuildNumber": "9600"}],
+            ("*", "MSCluster_Resource"): Unknown("*", "absent", "there is no such namespace."),
             ("*", "MSFT_StorageJob"): [],
             ("*", "MSFT_CAURun"): [],
             ("*", "vssadmin list writers"): writer_rows(),

@@ -149,8 +149,10 @@ STATUSES: dict[int, tuple[type[TargetError], str, str]] = {
     http.client.REQUEST_ENTITY_TOO_LARGE: (
         TargetFault,
         "it takes no message as long as the one that was sent (HTTP 413): WinRM's own limit is MaxEnvelopeSizekb.",
-        "Compare MaxEnvelopeSizekb there (winrm get winrm/config) with its default, 500, and raise it, or the Group Policy"
-        " that sets it.",
+        (
+            "Compare MaxEnvelopeSizekb there (winrm get winrm/config) with its default, 500, and raise it, or the Group Policy"
+            " that sets it."
+        ),
     ),
     http.client.PROXY_AUTHENTICATION_REQUIRED: (
         ConnectionFailed,
@@ -174,8 +176,10 @@ STATUSES: dict[int, tuple[type[TargetError], str, str]] = {
 # What HTTP.sys answers before WinRM hears of a request: status and the heading of its page, whole [doc: KB2020943].
 HTTP_SYS: dict[tuple[int, str], tuple[str, str]] = {
     (http.client.BAD_REQUEST, "Bad Request - Request Too Long"): (
-        "its HTTP.sys takes no request with as long a header (HTTP 400, Request Too Long): the login is in it, and grows with"
-        " the groups of the account.",
+        (
+            "its HTTP.sys takes no request with as long a header (HTTP 400, Request Too Long): the login is in it, and grows with"
+            " the groups of the account."
+        ),
         "Log in with an account that is in fewer groups, or raise MaxFieldLength and MaxRequestBytes there (KB2020943).",
     ),
     (http.client.BAD_REQUEST, "Bad Request - Invalid Hostname"): (
