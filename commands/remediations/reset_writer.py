@@ -212,7 +212,7 @@ def _jobs(args: Args, facts: ResetFacts) -> tuple[BackupJob, ...]:
 
 
 def _no_job(args: Args, facts: ResetFacts) -> Gate:
-    return no_backup_job(args.node.name, facts.own_jobs(args.node), facts.writers.now)
+    return no_backup_job(args.node.name, facts.own_jobs(args.node), facts.writers.now, facts.unplaced_jobs(args.node))
 
 
 def _guests(drain: DrainFacts) -> str:
@@ -236,7 +236,7 @@ def _free_the_guest(args: Args, facts: ResetFacts, node: NodeVerdict, drain: Dra
     why = f"{locked}, a drain would fail ({LOCKED_ERROR})" if locked else unknown
     waiting = "; ".join(f"backup job {job.says(facts.writers.now)}" for job in jobs)
     full = short_of_space(facts.space)
-    resumable = [job for job in jobs if job.waits and not full]
+    resumable = [job for job in jobs if job.waits and not job.waits_for_window and not full]
     first = (
         f"First: free 1 GB or more on {join_names(full, 4)}, then"
         if full

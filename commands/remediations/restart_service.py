@@ -373,7 +373,7 @@ def _hyper_v_gates(args: Args, facts: RestartFacts) -> tuple[Gate, ...]:
         _is_empty(drain),
         no_locks(*of),
         no_backup(*of),
-        no_backup_job(args.host.name, found.own_jobs(args.host), facts.now),
+        no_backup_job(args.host.name, found.own_jobs(args.host), facts.now, found.unplaced_jobs(args.host)),
         no_cluster_aware_updating(drain.cluster.name, drain.updating),
     )
 

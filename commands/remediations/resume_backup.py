@@ -16,7 +16,7 @@ from commands.formatting import join_names, pluralize
 from commands.guest_space import facts as space_facts
 from commands.no_plan import blocking_reason, held, no_plan
 from commands.sources import commvault
-from commands.sources.commvault import BackupJob, backup_job, resume_job
+from commands.sources.commvault import BackupJob, backup_job, resume_job, which_machine, why_unplaced
 from commands.sources.volumes import Volumes
 
 _LARGEST = 2**31
@@ -51,7 +51,7 @@ class Facts:
 
     Attributes:
         jobs: the job, or nothing where the product lists none of that number.
-        space: of the guests of the machine that it saves; None where there was no job to ask about.
+        space: of the guests of the machine that it saves; None where there was no job to ask about, or no such machine.
     """
 
     now: datetime
@@ -66,7 +66,7 @@ async def collect(args: Args, ask: QueryClient) -> Facts:
         return Facts(ask.now, jobs)
     client = await ask.find_host(jobs[0].client)
     if isinstance(client, Unknown):
-        return Facts(ask.now, jobs, space_facts.GuestSpaceFacts(ask.now, (), {}, (client,)))
+        return Facts(ask.now, jobs)
     return Facts(ask.now, jobs, await space_facts.find_guest_space(client, ask))
 
 
@@ -78,12 +78,15 @@ def plan(args: Args, facts: Facts) -> Plan:
     if job is None:
         return no_plan(f"The backup product lists no job {args.job}. One that has just begun is listed a little later.")
     if not job.waits:
-        return no_plan(f"Nothing to resume: job {job.says(facts.now)}.")
+        return no_plan(f"Nothing to resume: job {job.says(facts.now)}.{_reason(job)}{_goes_on(job)}")
+    if job.waits_for_window:
+        return no_plan(f"Nothing to resume: job {job.says(facts.now)}.{_reason(job)}{_after_window(job)}")
     gates = (
         Gate(f"Job {job.number} waits", outcome=GateOutcome.PASSED, measured=job.stands(facts.now)),
         _has_room(job, facts.space),
     )
-    remedies = (Remedy("Find Full Guests", f"/find-full-guests {job.machine}", primary=True),)
+    machine = job.machine if facts.space else ""
+    remedies = (Remedy("Find Full Guests", f"/find-full-guests {machine}", primary=True),) if machine else ()
     if held(gates):
         return no_plan(_held(job, facts.space, gates), gates, remedies)
     return Plan(
@@ -93,8 +96,8 @@ def plan(args: Args, facts: Facts) -> Plan:
         locks=(f"job:{job.number}",),
         gates=gates,
         groups=(Group("resume", (_resume(job.number),)),),
-        remedies=(Remedy("Check Writers", f"/check-writers {job.machine}", primary=True),) if job.machine else (),
-        touches=(job.machine,) if job.machine else (),
+        remedies=(Remedy("Check Writers", f"/check-writers {machine}", primary=True),) if machine else (),
+        touches=(machine,) if machine else (),
         current_state=f"job {job.says(facts.now)}",
         expected_state=f"job {job.number} runs, or has completed",
     )
@@ -112,15 +115,26 @@ def _held(job: BackupJob, space: space_facts.GuestSpaceFacts | None, gates: tupl
 
 
 def _has_room(job: BackupJob, space: space_facts.GuestSpaceFacts | None) -> Gate:
-    """A guest that is still full makes the job wait again; one that nobody can ask only warns."""
+    """A guest that is still full makes the job wait again; one that nobody can ask only warns.
+
+    Where the machine itself is not known, no guest at all was asked, and the gate holds.
+    """
     says = f"No guest that job {job.number} saves is short of space"
-    volumes = [part for part in space.space.values() if isinstance(part, Volumes)] if space else []
-    full = space_facts.short_of_space(space) if space else ()
+    if space is None:
+        return Gate(
+            says,
+            GateOutcome.NOT_KNOWN,
+            f"not known: {why_unplaced(job)}",
+            guards="worth",
+            unknowns=(which_machine(job),),
+        )
+    volumes = [part for part in space.space.values() if isinstance(part, Volumes)]
+    full = space_facts.short_of_space(space)
     if full:
         return Gate(says, outcome=GateOutcome.BLOCKED, measured=f"full or low: {join_names(full, 4)}", guards="worth")
-    missing = _missing(job, space)
-    silent = len(space.space) - len(volumes) if space else 0
-    why = f": {space.silent_hosts[0].why.partition('. ')[0]}" if space and space.silent_hosts else ""
+    missing = _missing(space)
+    silent = len(space.space) - len(volumes)
+    why = f": {space.silent_hosts[0].why.partition('. ')[0]}" if space.silent_hosts else ""
     if not volumes or why:
         told = f"not known{why}"
         return Gate(says, GateOutcome.NOT_KNOWN, told, blocks=False, guards="worth", unknowns=missing)
@@ -135,14 +149,8 @@ def _has_room(job: BackupJob, space: space_facts.GuestSpaceFacts | None) -> Gate
     )
 
 
-def _missing(job: BackupJob, space: space_facts.GuestSpaceFacts | None) -> tuple[OpenQuestion, ...]:
+def _missing(space: space_facts.GuestSpaceFacts) -> tuple[OpenQuestion, ...]:
     """What nobody told: the guests of a machine, the free space of a guest."""
-    if space is None:
-        return (
-            OpenQuestion(
-                f"guests of {job.client or 'the client of the job'}", "the job names no machine that it saves."
-            ),
-        )
     names = {one.guest.vm_id: one.guest.name for one in space.guests}
     hosts = [OpenQuestion(f"guests of {one.target}", one.why, one.remedy) for one in space.silent_hosts]
     guests = [
@@ -181,6 +189,22 @@ def _resume(number: int) -> Step:
 
 def _of(job: BackupJob) -> str:
     return f", of {job.client}" if job.client else ""
+
+
+def _after_window(job: BackupJob) -> str:
+    """When a job can go on that waits for the product's own window; one that a person has suspended stays so."""
+    suspended = job.status.casefold() == commvault.SUSPENDED.casefold()
+    return f" {'Resume it' if suspended else 'The product lets it go on by itself'} once that window allows it."
+
+
+def _goes_on(job: BackupJob) -> str:
+    """What becomes of a job that waits for the product itself; "" where nothing is known of that."""
+    if job.status.casefold() != commvault.QUEUED.casefold():
+        return ""
+    return (
+        " A queued job is held by the product itself: by an operation window, by another job, or by activity that is switched"
+        " off there. It starts by itself once that is over."
+    )
 
 
 def _reason(job: BackupJob) -> str:

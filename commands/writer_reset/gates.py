@@ -10,7 +10,7 @@ from bot.api.plan import Gate, GateOutcome, OpenQuestion
 from commands.formatting import format_time, join_names, pluralize
 from commands.guest_space.facts import GuestSpaceFacts, answered_guests, short_of_space
 from commands.sources.cluster_services import ClusterServices, is_sql_engine, names_of
-from commands.sources.commvault import BackupJob, jobs_in_words
+from commands.sources.commvault import BackupJob, jobs_in_words, which_machine
 from commands.sources.vss_writers import Error, no_error_text
 from commands.vss.node_verdict import NodeVerdict
 from commands.vss.writer_verdict import APART, WriterStatus, WriterVerdict
@@ -25,14 +25,26 @@ def backup_ended(node: NodeVerdict) -> Gate:
     )
 
 
-def no_backup_job(target: str, own: Sequence[BackupJob] | Unknown, now: datetime) -> Gate:
-    """Where there is no backup product to ask this only warns: locks and mounted volumes are then all there is."""
+def no_backup_job(
+    target: str, own: Sequence[BackupJob] | Unknown, now: datetime, unplaced: Sequence[BackupJob] = ()
+) -> Gate:
+    """Where there is no backup product to ask this only warns: locks and mounted volumes are then all there is.
+
+    Args:
+        target: the host.
+        own: its jobs, or why they are not known.
+        now: the time of the answer.
+        unplaced: jobs of which nobody knows which machine they save.
+    """
     says = f"No backup job of {target}, its cluster or its guests waits"
     if isinstance(own, Unknown):
-        absent = own.kind == "absent"
-        return Gate(
-            says, outcome=GateOutcome.NOT_KNOWN, measured=f"not known: {own.why.rstrip('.')}", blocks=not absent
+        open_ = tuple(map(which_machine, unplaced)) or (
+            OpenQuestion(
+                f"backup jobs of {target}", own.why, own.remedy or "See in the backup product whether one runs."
+            ),
         )
+        told = f"not known: {own.why.rstrip('.')}"
+        return Gate(says, GateOutcome.NOT_KNOWN, told, blocks=own.kind != "absent", unknowns=open_)
     return Gate(says, GateOutcome.of(not own), jobs_in_words(own, now) or "none among its active jobs")
 
 

@@ -211,6 +211,36 @@ async def test_a_job_that_does_not_say_which_machine_it_saves_may_be_of_this_one
     assert gate.measured == "not known: job 48211 does not say which machine it saves"
 
 
+@pytest.mark.parametrize("writer", [(), ("System", "Writer")])
+async def test_a_job_whose_client_is_no_known_machine_may_be_of_this_one(make, scripted, hv03, writer):
+    failed = [make.writer_row(HYPER_V, 5, "Unexpected error"), make.writer_row("System Writer", 9, "Timed out")]
+    jobs = [make.job(client="HyperV-01"), make.job(7, client="hv02"), make.job(9, status="Running", client="CLU 2")]
+    over = stuck(make) | {"vssadmin list writers": make.writer_rows(*failed)}
+    ask = scripted(make.resettable(hv03=over, commvault={"commvault active jobs": jobs}))
+    ask.strangers |= {"HyperV-01", "CLU 2"}
+    args = COMMAND.args(hv03, tuple(map(Writer, writer)))
+    plan = COMMAND.plan(args, await COMMAND.collect(args, ask))
+    (gate,) = plan.blocking_gates
+    assert (plan.groups, gate.description, gate.outcome) == ((), JOB_GATE, GateOutcome.NOT_KNOWN)
+    assert [(one.what, one.why) for one in gate.unknowns] == [
+        ("which machine job 9 saves", "CLU 2, the client of job 9, is no machine known here."),
+        ("which machine job 48211 saves", "HyperV-01, the client of job 48211, is no machine known here."),
+    ]
+
+
+async def test_a_job_of_a_guest_on_another_node_is_nobody_s_here(make, scripted, hv03):
+    """A guest is in no inventory; the cluster's roles name it."""
+    roles = [*make.role_rows(), make.role_rows()[-1] | {"Name": "web-01", "OwnerNode": "hv01"}]
+    over = {"hv03": stuck(make), "prod": {"MSCluster_ResourceGroup": roles}}
+    ask = scripted(
+        make.resettable(**over, commvault={"commvault active jobs": [make.job(client="web-01.corp.example")]})
+    )
+    ask.strangers.add("web-01.corp.example")
+    args = COMMAND.args(hv03)
+    plan = COMMAND.plan(args, await COMMAND.collect(args, ask))
+    assert [gate.outcome for gate in plan.gates if gate.description == JOB_GATE] == [GateOutcome.PASSED]
+
+
 async def test_no_job_of_its_guests_waits_is_not_said_where_its_guests_are_not_known(planned, make):
     silent = Unknown("hv03", "timed out", "no answer in 20 s.")
     rows = make.writer_rows(make.writer_row("System Writer", 9, "Timed out"))
