@@ -95,12 +95,12 @@ class ClusterServices:
     """The resources of a cluster that stand for services.
 
     Attributes:
-        on: the cluster, or the host where it names none.
+        cluster: "the cluster prod"; "the cluster of vmm01" where a host that stands alone was asked.
         found: those whose service is known, and availability groups.
         unread: resources that stand for a service which nobody told, by name.
     """
 
-    on: str
+    cluster: str
     found: tuple[ServiceResource, ...] = ()
     unread: tuple[str, ...] = ()
 
@@ -123,9 +123,10 @@ def is_sql_engine(service: str) -> bool:
 async def find_cluster_services(target: Target, ask: QueryClient) -> ClusterServices | Unknown:
     """Ask the cluster of a host; a host that stands alone is asked itself: it may be a node of one that nobody named."""
     on = target.cluster or target.name
+    cluster = f"the cluster {on}" if target.cluster else f"the cluster of {on}"
     listed = await ask.query(other_resources(on))
     if isinstance(listed, Unknown):
-        return ClusterServices(on) if not target.cluster and listed.kind == "absent" else listed
+        return ClusterServices(cluster) if not target.cluster and listed.kind == "absent" else listed
     candidates = [one for one in listed.value if one.kind.casefold() not in _NO_SERVICE]
     plain = [_by_type(one) for one in candidates]
     open_ = [one for one in plain if not one.service and not one.is_availability_group]
@@ -134,7 +135,9 @@ async def find_cluster_services(target: Target, ask: QueryClient) -> ClusterServ
     found += [_named(one, told[one.key]) for one in open_ if one.key in told]
     unread = [one.name for one in open_ if one.key not in told]
     unread += [one.name for one in found if not one.service and one.kind.casefold() in _MUST_TELL]
-    return ClusterServices(on, tuple(one for one in found if one.service or one.is_availability_group), tuple(unread))
+    return ClusterServices(
+        cluster, tuple(one for one in found if one.service or one.is_availability_group), tuple(unread)
+    )
 
 
 async def _told(on: str, node: str, open_: Sequence[ServiceResource], ask: QueryClient) -> dict[str, Row]:

@@ -127,7 +127,7 @@ def owned_by_cluster(
         if owner := clustered.owning(name):
             where = f", on {owner.owner} now" if owner.owner else ""
             return (
-                f"{lead}{name} is a resource of the cluster {clustered.on}: “{owner.name}” of the role “{owner.role}”{where}."
+                f"{lead}{name} is a resource of {clustered.cluster}: “{owner.name}” of the role “{owner.role}”{where}."
                 " Stopped behind the cluster's back it counts as failed, and the cluster restarts it or moves the role. Take the"
                 " resource offline and online in the cluster (Failover Cluster Manager, or Stop-ClusterResource and"
                 " Start-ClusterResource), or move its role."
@@ -136,7 +136,7 @@ def owned_by_cluster(
         engines = {one.casefold() for one in running if is_sql_engine(one)}
         if groups and engines == {name.casefold()}:
             return (
-                f"{lead}{name} holds {join_names(names_of(groups), 4)} of the cluster {clustered.on}, an availability group. Fail"
+                f"{lead}{name} holds {join_names(names_of(groups), 4)} of {clustered.cluster}, an availability group. Fail"
                 " it over to another replica first (ALTER AVAILABILITY GROUP … FAILOVER there)."
             )
     return ""
@@ -157,9 +157,9 @@ def not_clustered(on: str, names: Sequence[str], clustered: ClusterServices | Un
     if not silent:
         return Gate(says, GateOutcome.PASSED, "no resource of a cluster stands for it")
     missing = OpenQuestion(
-        f"which service {join_names(silent, 4)} of {clustered.on} stands for",
+        f"which service {join_names(silent, 4)} of {clustered.cluster} stands for",
         "the resource does not tell it.",
         "Read it in Failover Cluster Manager, in the properties of the resource.",
     )
-    told = f"not known: {join_names(silent, 4)} of {clustered.on} may stand for it"
+    told = f"not known: {join_names(silent, 4)} of {clustered.cluster} may stand for it"
     return Gate(says, GateOutcome.NOT_KNOWN, told, unknowns=(missing,))

@@ -391,7 +391,7 @@ async def test_a_resource_that_tells_no_service_may_stand_for_any(restart, make,
     (gate,) = plan.blocking_gates
     assert (gate.outcome.value, [one.what for one in gate.unknowns]) == (
         "not known",
-        ["which service one of prod stands for"],
+        ["which service one of the cluster prod stands for"],
     )
 
 
