@@ -67,6 +67,7 @@ _FIXED: Mapping[str, str] = {
 # Types whose service is named by its resource: MSMQ$NAME; MSDTC$ and the resource's id [mem].
 _BY_NAME: Mapping[str, str] = {"msmq": "msmq$", "msmqtriggers": "msmqtriggers$"}
 _BY_ID: Mapping[str, str] = {"distributed transaction coordinator": "msdtc$"}
+_SQL_SERVICES = ("mssql", "sqlagent$", "sqlserveragent")
 _MUST_TELL = (_GENERIC, _SQL, _AGENT)  # types that always stand for a service, so silence is not "none"
 
 
@@ -97,12 +98,17 @@ class ClusterServices:
     Attributes:
         cluster: "the cluster prod"; "the cluster of vmm01" where a host that stands alone was asked.
         found: those whose service is known, and availability groups.
-        unread: resources that stand for a service which nobody told, by name.
+        unread: resources that stand for a service which nobody told.
     """
 
     cluster: str
     found: tuple[ServiceResource, ...] = ()
-    unread: tuple[str, ...] = ()
+    unread: tuple[ServiceResource, ...] = ()
+
+    def possibly_owning(self, service: str) -> tuple[ServiceResource, ...]:
+        """The resources of which nobody knows that they do not stand for a service: those of SQL Server only for its own."""
+        sql = service.casefold().startswith(_SQL_SERVICES)
+        return tuple(one for one in self.unread if sql or one.kind.casefold() not in (_SQL, _AGENT))
 
     def owning(self, service: str) -> ServiceResource | None:
         """The resource that stands for a service."""
@@ -133,8 +139,8 @@ async def find_cluster_services(target: Target, ask: QueryClient) -> ClusterServ
     told = await _told(on, target.name, open_, ask)
     found = [one for one in plain if one not in open_]
     found += [_named(one, told[one.key]) for one in open_ if one.key in told]
-    unread = [one.name for one in open_ if one.key not in told]
-    unread += [one.name for one in found if not one.service and one.kind.casefold() in _MUST_TELL]
+    unread = [one for one in open_ if one.key not in told]
+    unread += [one for one in found if not one.service and one.kind.casefold() in _MUST_TELL]
     return ClusterServices(
         cluster, tuple(one for one in found if one.service or one.is_availability_group), tuple(unread)
     )

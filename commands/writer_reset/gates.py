@@ -153,7 +153,7 @@ def not_clustered(on: str, names: Sequence[str], clustered: ClusterServices | Un
         )
         return Gate(says, GateOutcome.NOT_KNOWN, f"not known: {clustered.why.rstrip('.')}", unknowns=(missing,))
     groups = clustered.groups_on(on) if any(map(is_sql_engine, names)) else ()
-    silent = (*clustered.unread, *names_of(groups))
+    silent = names_of([*(one for name in names for one in clustered.possibly_owning(name)), *groups])
     if not silent:
         return Gate(says, GateOutcome.PASSED, "no resource of a cluster stands for it")
     missing = OpenQuestion(

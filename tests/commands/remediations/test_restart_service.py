@@ -395,6 +395,14 @@ async def test_a_resource_that_tells_no_service_may_stand_for_any(restart, make,
     )
 
 
+async def test_a_resource_of_sql_server_that_tells_no_instance_stands_for_no_other_service(restart, make):
+    rows = {"MSCluster_Resource": [*make.resource_rows(), resource("SQL Server")]}
+    told = {"prod": rows, "hv03": {"Parameters": [{"InstanceName": None}]}}
+    assert (await restart("Spooler", **told)).groups
+    plan = await restart("MSSQL$CRM", service("MSSQL$CRM"), **told)
+    assert [gate.outcome.value for gate in plan.blocking_gates] == ["not known"]
+
+
 async def test_a_cluster_that_does_not_answer_may_own_any_service(restart):
     plan = await restart("Spooler", prod={"MSCluster_Resource": Unknown("prod", "timed out", "no answer in 20 s.")})
     assert held(plan) == [("No cluster owns Spooler on hv03", "not known", "not known: no answer in 20 s")]
