@@ -230,12 +230,19 @@ def _guesses(nodes: Sequence[NodeVerdict]) -> Iterator[str]:
 def _remedies(args: Args, every: Sequence[tuple[NodeVerdict, Finding]]) -> tuple[Remedy, ...]:
     """Only what can help: looking for the guest without room, and a reset where nothing leans on the writer."""
     hyper_v = [
-        (node, finding)
+        (node, finding, writer.needs_other_job)
         for node, finding in every
-        if finding.status in _ROOM_HELPS and node.has(WriterStatus(finding.status))[0].writer.is_hyper_v
+        if finding.status in _ROOM_HELPS
+        for writer in (node.has(WriterStatus(finding.status))[0].writer,)
+        if writer.is_hyper_v
     ]
-    find = (Remedy("Find Full Guests", f"/find-full-guests {args.target}", primary=True),) if hyper_v else ()
-    reset = [node.name for node, finding in hyper_v if finding.status in _RESETTABLE and _is_free(node, args)]
+    helps = any(node.suspects or not is_of_job for node, _, is_of_job in hyper_v)
+    find = (Remedy("Find Full Guests", f"/find-full-guests {args.target}", primary=True),) if helps else ()
+    reset = [
+        node.name
+        for node, finding, is_of_job in hyper_v
+        if finding.status in _RESETTABLE and not is_of_job and _is_free(node, args)
+    ]
     return (*find, *(Remedy("Reset Writer…", f"/reset-writer {name}") for name in reset[:1]))
 
 

@@ -118,6 +118,7 @@ def evaluate(args: Args, facts: Facts) -> Report:
         findings=(
             *_release_findings(compared.releases),
             *(one for release in compared.releases for one in _build_findings(release)),
+            *(_unrevised_finding(release) for release in compared.releases if release.unrevised),
             *(_trap_finding(one) for one in traps),
             *_drift_findings(nodes, [one for one in compared.drift if not _is_trap(one, traps)]),
             *_outside_findings(compared.outside),
@@ -185,6 +186,9 @@ def _title(
             alike = "of one build and revision" if len(compared.releases) == 1 else "of one revision in each Windows"
             agree = f"{own} {alike}, {pluralize(len(compared.outside), 'other update')} not on all of them"
         parts.insert(0, f"{len(differ)} of {own} differ" if differ or traps else agree)
+    unrevised = sum(len(release.unrevised) for release in compared.releases)
+    if unrevised:
+        parts.append(f"{pluralize(unrevised, 'revision')} not known")
     if traps:
         parts.append(pluralize(len(traps), "known trap"))
     elif not differ:
@@ -279,6 +283,22 @@ def _build_findings(release: Release) -> list[Finding]:
         for build, names in builds.items()
         if build != release.usual
     ]
+
+
+def _unrevised_finding(release: Release) -> Finding:
+    """The value UBR may be missing before Windows Server 2016: then only the lists of updates compare."""
+    names = release.unrevised
+    told = "Its revision is" if len(names) == 1 else "Their revisions are"
+    others = "; ".join(f"{build} on {join_names(own)}" for build, own in release.by_build.items())
+    tell = "it tells" if len(names) == 1 else "they tell"
+    lines = (
+        (
+            "Means",
+            "Only the lists of updates were compared there. That is no difference, and no agreement on the revision.",
+        ),
+    )
+    says = f"{told} not known: {tell} build {release.number} without a UBR. Others: {others}."
+    return Finding(Severity.NOTE, "NO REVISION", join_names(names), says, lines)
 
 
 def _trap_finding(sprung: TriggeredIssue) -> Finding:
@@ -446,7 +466,7 @@ def _fine(nodes: Mapping[str, NodeUpdates], compared: _Compared, differ: Sequenc
         Healthy("SAME", truncate_list(same, 12), f"build {release.usual}")
         for release in compared.releases
         if release.is_comparable
-        for same in ([name for name in release.nodes if name not in differ],)
+        for same in ([name for name in release.nodes if name not in (*differ, *release.unrevised)],)
         if same
     )
 

@@ -47,7 +47,7 @@ def check_login(host: str, system: OperatingSystem | Unknown) -> Verdict:
     if isinstance(system, Unknown):
         if not says_no(system):
             return NotKnown(LOGIN, system)
-        means = "The login failed, so nothing else was checked on this host."
+        means = "The first query was refused, so nothing else was checked on this host."
         does = system.remedy or RIGHTS
         return finding(Severity.FAULT, LOGIN, host, f"{system.kind}: {system.why}", means=means, by_hand=does)
     if not str(system):

@@ -22,7 +22,7 @@ class Release:
     """The nodes of one Windows, of one build number.
 
     Attributes:
-        usual: what most of them run; of two as frequent, the newer one.
+        usual: what most of them run; of two as frequent, the newer one. One that tells its revision, where any does.
         is_comparable: False: their revisions differ, and may be those of two tracks.
     """
 
@@ -37,19 +37,25 @@ class Release:
         return self.usual.is_cumulative
 
     @property
+    def unrevised(self) -> tuple[str, ...]:
+        """The nodes that tell no revision where others do: theirs is not known, which is no difference."""
+        if self.usual.revision is None:
+            return ()
+        return tuple(name for name, node in self.nodes.items() if node.build.revision is None)
+
+    @property
     def by_build(self) -> dict[Build, tuple[str, ...]]:
-        """Its nodes by what they run, the usual first."""
-        builds = sorted(
-            {node.build for node in self.nodes.values()}, key=lambda one: (one != self.usual, one.revision or 0)
-        )
-        return {build: tuple(name for name, node in self.nodes.items() if node.build == build) for build in builds}
+        """Its nodes by what they run, the usual first; without those whose revision is not known."""
+        told = {name: node.build for name, node in self.nodes.items() if name not in self.unrevised}
+        builds = sorted(set(told.values()), key=lambda one: (one != self.usual, one.revision or 0))
+        return {build: tuple(name for name, own in told.items() if own == build) for build in builds}
 
     @property
     def odd(self) -> tuple[str, ...]:
         """The nodes that run another revision than most, where that can be compared."""
-        return (
-            tuple(name for name, node in self.nodes.items() if node.build != self.usual) if self.is_comparable else ()
-        )
+        if not self.is_comparable:
+            return ()
+        return tuple(name for build, names in self.by_build.items() if build != self.usual for name in names)
 
 
 def in_rolling_upgrade(releases: Iterable[Release]) -> bool:
@@ -81,13 +87,15 @@ def _release(number: int, nodes: Mapping[str, NodeUpdates], enrolled: set[str]) 
     own = {name: node for name, node in nodes.items() if node.build.number == number}
     usual = usual_build(own)
     assert usual is not None
-    several = len({node.build for node in own.values()}) > 1
+    several = len({node.build for node in own.values() if node.build.revision is not None}) > 1
     return Release(number, own, usual, not several or number < _HOTPATCHES or enrolled >= own.keys())
 
 
 def usual_build(nodes: Mapping[str, NodeUpdates]) -> Build | None:
-    """The build that most nodes run; of two as frequent, the newer one."""
+    """The build that most nodes run; of two as frequent, the newer one. A revision that nobody tells is none to agree on."""
     counted = Counter(node.build for node in nodes.values())
     if not counted:
         return None
-    return max(counted, key=lambda build: (counted[build], build.number, build.revision or 0))
+    revised = {build.number for build in counted if build.revision is not None}
+    told = [build for build in counted if build.revision is not None or build.number not in revised]
+    return max(told, key=lambda build: (counted[build], build.number, build.revision or 0))

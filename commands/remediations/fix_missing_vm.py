@@ -20,6 +20,7 @@ from commands.drain.move import GUEST_MOVES, MoveFacts
 from commands.formatting import join_names, pluralize
 from commands.no_plan import no_plan, or_no_plan
 from commands.sources.cluster import Node, cluster_nodes
+from commands.sources.cluster_services import ClusterServices, find_cluster_services
 from commands.sources.guests import Guest, Power
 from commands.sources.services import service_state
 from commands.sources.vmm import CODES, OLDEST
@@ -37,6 +38,7 @@ from commands.vmm.repair import (
     refresh_step,
 )
 from commands.vmm.resolve_record import CHANGE, MOVE, Ambiguous, Resolved, choose, repair_applies
+from commands.writer_reset.gates import not_clustered, owned_by_cluster
 
 _WAYS = ("refresh", "migration", "database")
 
@@ -83,6 +85,7 @@ class Facts:
         nodes: the nodes of all clusters that they manage.
         backups: VMM server -> the newest full backup of its database, None where there is none.
         services: VMM server whose host the estate names -> the state of its service there, "" where there is none.
+        clustered: the same -> the services that a cluster of that host owns: a highly available VMM is a role of one.
         move: the node where the machine really is, asked as for a drain; only where it is to be moved.
     """
 
@@ -90,21 +93,30 @@ class Facts:
     nodes: Mapping[str, Node]
     backups: Mapping[str, FullBackup | Unknown | None]
     services: Mapping[str, str | Unknown]
+    clustered: Mapping[str, ClusterServices | Unknown]
     move: DrainFacts | None = None
 
 
 async def collect(args: Args, ask: QueryClient) -> Facts:
     """As many rounds as `/find-missing-vms` takes."""
     clusters = dict.fromkeys(cluster for server in args.vmm for cluster in server.clusters)
-    found, nodes, backups, services = await asyncio.gather(
+    hosts = {server.name: Target(server.host, "host") for server in args.vmm if server.host}
+    found, nodes, backups, services, clustered = await asyncio.gather(
         asyncio.gather(*(find_missing_vms.look_at(server, ask) for server in args.vmm)),
         ask.query_many({name: cluster_nodes(name) for name in clusters}),
         ask.query_many({server.name: last_full_backup(server.name) for server in args.vmm}),
-        ask.query_many({server.name: service_state(server.host, SERVICE) for server in args.vmm if server.host}),
+        ask.query_many({name: service_state(host.name, SERVICE) for name, host in hosts.items()}),
+        asyncio.gather(*(find_cluster_services(host, ask) for host in hosts.values())),
     )
     known = {one.name: one for part in nodes.values() if not isinstance(part, Unknown) for one in part.value}
     names = [server.name for server in args.vmm]
-    facts = Facts(dict(zip(names, found, strict=True)), known, values_of(backups), values_of(services))
+    facts = Facts(
+        dict(zip(names, found, strict=True)),
+        known,
+        values_of(backups),
+        values_of(services),
+        dict(zip(hosts, clustered, strict=True)),
+    )
     if args.by != "migration":
         return facts
     of = {one.name: cluster for cluster, part in nodes.items() if not isinstance(part, Unknown) for one in part.value}
@@ -297,6 +309,9 @@ def _by_database(facts: Facts, chosen: Resolved, repair: Repair) -> Plan:
         return no_plan(f"No plan for {name} in the database: it is {one.verdict}. Refresh it in VMM.")
     if release == OLDEST and repair.power is not Power.RUNNING:
         return no_plan(f"No plan for {name} in the database: of VMM 2008 R2 only the state of a running one is known.")
+    clustered = facts.clustered.get(chosen.server)
+    if repair.host and clustered and (why := owned_by_cluster(repair.host, [SERVICE], clustered)):
+        return no_plan(f"No plan for {name} in the database: {why}")
     gates = _gates(facts, chosen, repair, release)
     whole = Plan(
         reason=f"{because(one)} Microsoft documents no such change: try the refresh and the live migration first.",
@@ -329,6 +344,7 @@ def _gates(facts: Facts, chosen: Resolved, repair: Repair, release: str) -> tupl
         no_vmm_job(chosen.server, found.running_jobs),
         backed_up(chosen.server, facts.backups[chosen.server]),
         *((service_runs(repair.host, service),) if repair.host and isinstance(service, str) else ()),
+        *((not_clustered(repair.host, [SERVICE], facts.clustered[chosen.server]),) if repair.host else ()),
     )
 
 

@@ -68,6 +68,7 @@ def plan(args: Args, facts: Facts) -> Plan:
             ),
             _does_not_stop(on, facts.auditing),
             _no_other_policy(on, facts.auditing),
+            *_no_legacy_policy(on, facts.auditing),
         ),
         groups=(
             Group("toggle", steps, on_failure="undo"),
@@ -141,13 +142,26 @@ def _no_other_policy(on: str, auditing: Auditing) -> Gate:
         missing = OpenQuestion(f"which Group Policy sets auditing on {on}", policies.why, policies.remedy)
         told = f"not known: {policies.why.rstrip('.')}"
         return Gate(says, GateOutcome.NOT_KNOWN, told, blocks=False, unknowns=(missing,))
-    legacy = ""
-    if auditing.ignores_legacy is True:
-        legacy = "; a legacy audit policy is passed over"
-    elif auditing.ignores_legacy is False:
-        legacy = "; a legacy audit policy of a Group Policy would count, and was not read"
     told = f"{join_names(policies, 4)} {'does' if len(policies) == 1 else 'do'}" if policies else "none was applied"
-    return Gate(says, GateOutcome.of(not policies), f"{told}{legacy}", blocks=False)
+    ignored = "; a legacy audit policy is passed over" if auditing.ignores_legacy is True else ""
+    return Gate(says, GateOutcome.of(not policies), f"{told}{ignored}", blocks=False)
+
+
+def _no_legacy_policy(on: str, auditing: Auditing) -> tuple[Gate, ...]:
+    """Where SCENoApplyLegacyAuditPolicy is 0, the categories of a policy go before the subcategories [doc: ff719776].
+
+    Whether there is such a policy stands in the domain's SYSVOL, which is not read: so it is not known, and warns.
+    """
+    if auditing.ignores_legacy is not False:
+        return ()
+    missing = OpenQuestion(
+        f"whether a Group Policy has a legacy audit policy for {on}",
+        "SCENoApplyLegacyAuditPolicy is 0 there, and policies of the domain are not read.",
+        f"On {on}: gpresult /scope computer /v, Audit Policy.",
+    )
+    told = "not known: one overwrites the subcategories at the next refresh, since SCENoApplyLegacyAuditPolicy is 0"
+    says = f"No legacy audit policy of a Group Policy applies to {on}"
+    return (Gate(says, GateOutcome.NOT_KNOWN, told, blocks=False, unknowns=(missing,)),)
 
 
 def _refused(on: str, facts: Facts) -> str:

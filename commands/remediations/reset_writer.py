@@ -33,7 +33,14 @@ from commands.vss.node_verdict import NodeVerdict
 from commands.vss.writer_verdict import WriterStatus, WriterVerdict
 from commands.writer_reset.effects import HYPER_V_STOPS, StopFacts
 from commands.writer_reset.facts import ResetFacts, find_reset_facts
-from commands.writer_reset.gates import gate_stuck_twice, no_backup_job, readable
+from commands.writer_reset.gates import (
+    curable,
+    gate_stuck_twice,
+    no_backup_job,
+    not_clustered,
+    owned_by_cluster,
+    readable,
+)
 from commands.writer_reset.steps import WRITER, hyper_v_steps, reset_steps
 
 _RESETTABLE = (WriterStatus.STUCK, WriterStatus.FAILED)
@@ -78,6 +85,8 @@ def _plan(args: Args, facts: ResetFacts, node: NodeVerdict) -> Plan:
         return no_plan(_which(node, wanted, found))
     if one.verdict is WriterStatus.STABLE:
         return no_plan(_well(node, one), remedies=(Remedy("Check Writers", f"/check-writers {node.name}"),))
+    if one.verdict is WriterStatus.FAILED and one.writer.needs_other_job:
+        return _other_job(node, one)
     return _hyper_v(args, facts, node, one) if one.writer.is_hyper_v else _other(args, facts, node, one)
 
 
@@ -127,6 +136,16 @@ def _well(node: NodeVerdict, one: WriterVerdict) -> str:
     return f"Nothing to reset on {node.name}: {one.writer.name} is {one.writer.says}.{rest}"
 
 
+def _other_job(node: NodeVerdict, one: WriterVerdict) -> Plan:
+    """A backup that left out a volume: the writer says so at the next one again, whatever is restarted."""
+    whose = "its guests lie on" if one.writer.is_hyper_v else "its files lie on"
+    says = (
+        f"No plan for {node.name}: {one.writer.name} is {one.writer.says}. The backup left out a volume that {whose}, and no"
+        " restart cures that. Add the missing volume to the selection of the backup job, then run the job again."
+    )
+    return no_plan(says, curable(node, one), (Remedy("Check Writers", f"/check-writers {node.name}", primary=True),))
+
+
 def _too_early(node: NodeVerdict, one: WriterVerdict) -> Plan | None:
     """A writer that no reset would help. One that looks stuck may be: its gates hold the start, or the plan."""
     if one.verdict in (*_RESETTABLE, WriterStatus.LOOKS_STUCK):
@@ -172,6 +191,7 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
         locks=(cluster_lock(args.node),),
         gates=together(
             gate_stuck_twice(one, facts.writers.now),
+            curable(node, one),
             (_no_job(args, facts), readable(node), has_room(f"No guest on {node.name} is short of space", facts.space)),
             _effects(args, facts, replace(drain, judged_backup=node.backup), drained=drained),
         ),
@@ -188,7 +208,9 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
 
 def _effects(args: Args, facts: ResetFacts, drain: DrainFacts, *, drained: bool) -> tuple[Gate, ...]:
     """The node loses its guests, Hyper-V's service stops, and the node takes guests again; each gate once."""
-    stops = StopFacts(args.node.name, drain, facts.own_jobs(args.node), facts.writers.now)
+    stops = StopFacts(
+        args.node.name, drain, facts.own_jobs(args.node), facts.writers.now, facts.unplaced_jobs(args.node)
+    )
     own = () if drained else ("node's state",)  # our own first step brings it about
     return together(
         () if drained else NODE_LOSES_GUESTS.judge(drain),
@@ -204,7 +226,7 @@ def _jobs(args: Args, facts: ResetFacts) -> tuple[BackupJob, ...]:
 
 
 def _no_job(args: Args, facts: ResetFacts) -> Gate:
-    return no_backup_job(args.node.name, facts.own_jobs(args.node), facts.writers.now)
+    return no_backup_job(args.node.name, facts.own_jobs(args.node), facts.writers.now, facts.unplaced_jobs(args.node))
 
 
 def _guests(drain: DrainFacts) -> str:
@@ -228,7 +250,7 @@ def _free_the_guest(args: Args, facts: ResetFacts, node: NodeVerdict, drain: Dra
     why = f"{locked}, a drain would fail ({LOCKED_ERROR})" if locked else unknown
     waiting = "; ".join(f"backup job {job.says(facts.writers.now)}" for job in jobs)
     full = short_of_space(facts.space)
-    resumable = [job for job in jobs if job.waits and not full]
+    resumable = [job for job in jobs if job.waits and not job.waits_for_window and not full]
     first = (
         f"First: {way_to_room(facts.space)}, then"
         if full
@@ -261,6 +283,8 @@ def _other(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdict)
     if early := _too_early(node, one):
         return early
     assert rule is not None  # else it was refused
+    if why := owned_by_cluster(node.name, [rule.service], facts.clustered):
+        return no_plan(f"No plan for {one.writer.name} on {node.name}: {why}")
     steps = reset_steps(node.name, rule.service, one.writer, _no_error(node), twins=_twins(node, one))
     whole = Plan(
         reason=_seen(node, one),
@@ -269,8 +293,10 @@ def _other(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdict)
         locks=(cluster_lock(args.node),),
         gates=(
             *gate_stuck_twice(one, facts.writers.now),
+            *curable(node, one),
             no_backup(node.name, node.backup, on_shared_volumes=False),
             _no_job(args, facts),
+            not_clustered(node.name, [rule.service], facts.clustered),
             readable(node),
         ),
         groups=(Group("reset", steps),),

@@ -18,6 +18,7 @@ from bot.api.report import Remedy
 from commands.drain.steps import gate_no_locks, is_drained
 from commands.formatting import join_names, pluralize, sentences
 from commands.no_plan import cluster_lock, no_plan, or_no_plan
+from commands.sources.cluster_services import ClusterServices, find_cluster_services
 from commands.sources.rules import writer_services
 from commands.sources.services import (
     CARRIES_US,
@@ -37,6 +38,7 @@ from commands.sources.services import (
 from commands.vss.writer_verdict import WriterStatus
 from commands.writer_reset.effects import HYPER_V_STOPS, StopFacts
 from commands.writer_reset.facts import ResetFacts, find_reset_facts
+from commands.writer_reset.gates import not_clustered, owned_by_cluster
 
 _HYPER_V = ("vmms", "vmcompute")  # a restart while guests move or are saved can fail both, so the node is drained first
 _CORE = "Windows depends on it. Reboot the host instead."
@@ -79,12 +81,14 @@ class RestartFacts:
         services: of the host.
         dependents: pairs of names: relied upon, relies on it.
         now: when it was asked.
+        clustered: the resources of its cluster that stand for services.
         hyper_v: of the node, where one of Hyper-V's own services would be stopped; else None.
     """
 
     services: tuple[Service, ...] | Unknown
     dependents: tuple[tuple[str, str], ...] | Unknown
     now: datetime
+    clustered: ClusterServices | Unknown
     hyper_v: ResetFacts | None = None
 
 
@@ -93,11 +97,16 @@ class _Circle(Exception):
 
 
 async def collect(args: Args, ask: QueryClient) -> RestartFacts:
-    """Ask the host for its services and what depends on them; for Hyper-V's own, also what a reset of its writer asks."""
-    services, dependents = await asyncio.gather(
-        ask.query(host_services(args.host.name)), ask.query(service_dependents(args.host.name))
+    """Ask the host for its services and what depends on them, and its cluster whether it owns any of them.
+
+    For Hyper-V's own services, also what a reset of its writer asks.
+    """
+    services, dependents, clustered = await asyncio.gather(
+        ask.query(host_services(args.host.name)),
+        ask.query(service_dependents(args.host.name)),
+        find_cluster_services(args.host, ask),
     )
-    facts = RestartFacts(value_of(services), value_of(dependents), ask.now)
+    facts = RestartFacts(value_of(services), value_of(dependents), ask.now, clustered)
     if args.host.cluster and not isinstance(facts.services, Unknown):
         found = _find(facts.services, " ".join(args.service))
         asked = len(found) == 1 and found[0].state == RUNNING and not _why_never(found[0].name)
@@ -115,7 +124,7 @@ def plan(args: Args, facts: RestartFacts) -> Plan:
     if len(found) != 1:
         return no_plan(_which(on, facts.services, wanted, found))
     one = found[0]
-    if refusal := _never(on, one) or _not_running(on, one):
+    if refusal := _never(on, one) or _clustered(on, facts, one, ()) or _not_running(args, facts, one):
         return refusal
     try:
         dependents = _dependents(on, facts, one)
@@ -123,9 +132,10 @@ def plan(args: Args, facts: RestartFacts) -> Plan:
         return no_plan(
             f"No plan for {one.name} on {on}: its dependent services depend on each other, so there is no order to stop them in."
         )
-    if _hyper_v_among(on, facts, one) and (refusal := _hyper_v_refusal(args, facts, one)):
-        return refusal
-    return _restart(args, facts, one, dependents)
+    refusal = _clustered(on, facts, one, _running_among(facts, dependents))
+    if refusal is None and _hyper_v_among(on, facts, one):
+        refusal = _hyper_v_refusal(args, facts, one)
+    return refusal or _restart(args, facts, one, dependents)
 
 
 def _restart(args: Args, facts: RestartFacts, one: Service, dependents: tuple[str, ...] | Unknown) -> Plan:
@@ -163,6 +173,7 @@ def _restart(args: Args, facts: RestartFacts, one: Service, dependents: tuple[st
             _stoppable(on, one),
             _process_known(on, one, stays),
             *_dependents_gates(on, one, dependents, also),
+            not_clustered(on, [one.name, *(other.name for other in running)], facts.clustered),
             *hyper_v,
         ),
         groups=(Group("restart", steps, on_failure="undo"),),
@@ -234,8 +245,17 @@ def _why_never(name: str) -> str:
     return _NEVER.get(word) or next(rules, "")
 
 
-def _not_running(on: str, one: Service) -> Plan | None:
+def _clustered(on: str, facts: RestartFacts, one: Service, dependents: Sequence[str]) -> Plan | None:
+    """The refusal of a service that the cluster owns, or on which one of those depends."""
+    every = () if isinstance(facts.services, Unknown) else facts.services
+    running = [other.name for other in every if other.state != STOPPED]
+    why = owned_by_cluster(on, [one.name, *dependents], facts.clustered, running)
+    return no_plan(f"No plan for {one.label} on {on}: {why}") if why else None
+
+
+def _not_running(args: Args, facts: RestartFacts, one: Service) -> Plan | None:
     """What does not run cannot be restarted: whether it should run at all is another question."""
+    on = args.host.name
     if one.state == RUNNING:
         return None
     if one.state == STOPPED:
@@ -252,9 +272,29 @@ def _not_running(on: str, one: Service) -> Plan | None:
         return no_plan(
             f"No plan for {one.label} on {on}: it is paused. Resume it on the host, then run this command again."
         )
-    return no_plan(
-        f"No plan for {one.label} on {on}: its state is “{one.state}”, not Running. Check again in a minute. If the state is"
-        " still the same, the service is hung: end its process on the host."
+    says = f"No plan for {one.label} on {on}: its state is “{one.state}”, not Running. Check again in a minute."
+    drains = bool(args.host.cluster) and any(_why_never(name) for name in _stays(facts, one, ()))
+    remedies = (Remedy("Drain Node…", f"/drain-node {on}", primary=True),) if drains else ()
+    return no_plan(f"{says} If the state is still the same, {_hung(args, facts, one)}", remedies=remedies)
+
+
+def _hung(args: Args, facts: RestartFacts, one: Service) -> str:
+    """What to do about a service that hangs: its process takes every other service in it along."""
+    others = _stays(facts, one, ())
+    if not one.process_id:
+        return (
+            "the service is hung. Which process it runs in, and what else runs there, is not known: look on the host"
+            " (tasklist /svc) before anybody ends one."
+        )
+    if not others:
+        return "the service is hung: end its process on the host."
+    shared = f"the service is hung in process {one.process_id}, which also hosts {join_names(others, 40)}"
+    if vital := [name for name in others if _why_never(name)]:
+        away = f"Drain {args.host.name} and reboot it" if args.host.cluster else f"Reboot {args.host.name}"
+        return f"{shared}. Never end that process on a running host: {join_names(vital, 40)} would go with it. {away} instead."
+    return (
+        f"{shared}. Whoever ends that process on the host ends those too, and starts them again afterwards. See that they can"
+        " be away first."
     )
 
 
@@ -286,15 +326,19 @@ def _dependents(on: str, facts: RestartFacts, one: Service) -> tuple[str, ...] |
         raise _Circle from None
 
 
+def _running_among(facts: RestartFacts, names: tuple[str, ...] | Unknown) -> list[str]:
+    """Those of these services that are not stopped."""
+    known = () if isinstance(names, Unknown) else names
+    return [other.name for name in known if (other := _listed(facts, name)) and other.state != STOPPED]
+
+
 def _hyper_v_among(on: str, facts: RestartFacts, one: Service) -> bool:
     """Whether one of Hyper-V's own services would be stopped."""
     try:
         dependents = _dependents(on, facts, one)
     except _Circle:
         return False
-    also = () if isinstance(dependents, Unknown) else dependents
-    running = [name for name in also if (other := _listed(facts, name)) and other.state != STOPPED]
-    return any(name.casefold() in _HYPER_V for name in (one.name, *running))
+    return any(name.casefold() in _HYPER_V for name in (one.name, *_running_among(facts, dependents)))
 
 
 def _hyper_v_refusal(args: Args, facts: RestartFacts, one: Service) -> Plan | None:
@@ -323,7 +367,9 @@ def _hyper_v_gates(args: Args, facts: RestartFacts) -> tuple[Gate, ...]:
     if found is None or found.drain is None:
         return ()
     drain = replace(found.drain, judged_backup=found.node.backup) if found.node else found.drain
-    return HYPER_V_STOPS.judge(StopFacts(args.host.name, drain, found.own_jobs(args.host), facts.now))
+    return HYPER_V_STOPS.judge(
+        StopFacts(args.host.name, drain, found.own_jobs(args.host), facts.now, found.unplaced_jobs(args.host))
+    )
 
 
 def _drains(on: str, hyper_v: Sequence[Gate]) -> tuple[Remedy, ...]:

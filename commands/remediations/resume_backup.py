@@ -8,7 +8,7 @@ from typing import Self
 
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown, value_of
-from bot.api.plan import Check, Expect, Gate, GateOutcome, Group, OpenQuestion, Plan, Step
+from bot.api.plan import Check, Expect, Gate, GateOutcome, Group, Plan, Step
 from bot.api.queries import Predicate
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
@@ -17,7 +17,7 @@ from commands.guest_space import facts as space_facts
 from commands.guest_space.gates import has_room
 from commands.no_plan import blocking_reason, held, no_plan
 from commands.sources import commvault
-from commands.sources.commvault import BackupJob, backup_job, resume_job
+from commands.sources.commvault import BackupJob, backup_job, resume_job, which_machine, why_unplaced
 
 _LARGEST = 2**31
 _GOES_ON = 120  # seconds until a resumed job says that it runs
@@ -51,7 +51,7 @@ class Facts:
 
     Attributes:
         jobs: the job, or nothing where the product lists none of that number.
-        space: of the guests of the machine that it saves; None where there was no job to ask about.
+        space: of the guests of the machine that it saves; None where there was no job to ask about, or no such machine.
     """
 
     now: datetime
@@ -66,7 +66,7 @@ async def collect(args: Args, ask: QueryClient) -> Facts:
         return Facts(ask.now, jobs)
     client = await ask.find_host(jobs[0].client)
     if isinstance(client, Unknown):
-        return Facts(ask.now, jobs, space_facts.GuestSpaceFacts(ask.now, (), {}, (client,)))
+        return Facts(ask.now, jobs)
     return Facts(ask.now, jobs, await space_facts.find_guest_space(client, ask))
 
 
@@ -78,12 +78,15 @@ def plan(args: Args, facts: Facts) -> Plan:
     if job is None:
         return no_plan(f"The backup product lists no job {args.job}. One that has just begun is listed a little later.")
     if not job.waits:
-        return no_plan(f"Nothing to resume: job {job.says(facts.now)}.")
+        return no_plan(f"Nothing to resume: job {job.says(facts.now)}.{_reason(job)}{_goes_on(job)}")
+    if job.waits_for_window:
+        return no_plan(f"Nothing to resume: job {job.says(facts.now)}.{_reason(job)}{_after_window(job)}")
     gates = (
         Gate(f"Job {job.number} waits", outcome=GateOutcome.PASSED, measured=job.stands(facts.now), guards="worth"),
         _has_room(job, facts.space),
     )
-    remedies = (Remedy("Find Full Guests", f"/find-full-guests {job.machine}", primary=True),)
+    machine = job.machine if facts.space else ""
+    remedies = (Remedy("Find Full Guests", f"/find-full-guests {machine}", primary=True),) if machine else ()
     if held(gates):
         return no_plan(_held(job, facts.space, gates), gates, remedies)
     return Plan(
@@ -93,8 +96,8 @@ def plan(args: Args, facts: Facts) -> Plan:
         locks=(f"job:{job.number}",),
         gates=gates,
         groups=(Group("resume", (_resume(job.number),)),),
-        remedies=(Remedy("Check Writers", f"/check-writers {job.machine}", primary=True),) if job.machine else (),
-        touches=(job.machine,) if job.machine else (),
+        remedies=(Remedy("Check Writers", f"/check-writers {machine}", primary=True),) if machine else (),
+        touches=(machine,) if machine else (),
         current_state=f"job {job.says(facts.now)}",
         expected_state=f"job {job.number} runs, or has completed",
     )
@@ -112,14 +115,20 @@ def _held(job: BackupJob, space: space_facts.GuestSpaceFacts | None, gates: tupl
 
 
 def _has_room(job: BackupJob, space: space_facts.GuestSpaceFacts | None) -> Gate:
-    """A guest that is still full makes the job wait again; one that nobody can ask only warns."""
+    """A guest that is still full makes the job wait again; one that nobody can ask only warns.
+
+    Where the machine itself is not known, no guest at all was asked, and the gate holds.
+    """
     says = f"No guest that job {job.number} saves is short of space"
     if space is not None:
         return has_room(says, space)
-    open_ = OpenQuestion(
-        f"which machine job {job.number} saves", "the backup product does not say", "See in CommVault."
+    return Gate(
+        says,
+        GateOutcome.NOT_KNOWN,
+        f"not known: {why_unplaced(job)}",
+        guards="worth",
+        unknowns=(which_machine(job),),
     )
-    return Gate(says, GateOutcome.NOT_KNOWN, "not known", blocks=False, guards="worth", unknowns=(open_,))
 
 
 def _resume(number: int) -> Step:
@@ -150,6 +159,22 @@ def _resume(number: int) -> Step:
 
 def _of(job: BackupJob) -> str:
     return f", of {job.client}" if job.client else ""
+
+
+def _after_window(job: BackupJob) -> str:
+    """When a job can go on that waits for the product's own window; one that a person has suspended stays so."""
+    suspended = job.status.casefold() == commvault.SUSPENDED.casefold()
+    return f" {'Resume it' if suspended else 'The product lets it go on by itself'} once that window allows it."
+
+
+def _goes_on(job: BackupJob) -> str:
+    """What becomes of a job that waits for the product itself; "" where nothing is known of that."""
+    if job.status.casefold() != commvault.QUEUED.casefold():
+        return ""
+    return (
+        " A queued job is held by the product itself: by an operation window, by another job, or by activity that is switched"
+        " off there. It starts by itself once that is over."
+    )
 
 
 def _reason(job: BackupJob) -> str:

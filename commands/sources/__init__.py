@@ -4,6 +4,7 @@ operating_system  which Windows a host runs, its clock, the code page of its pro
 winrm           what a host's WinRM grants
 cluster         nodes, locks, shared volumes, hosts without a cluster, runs of Cluster-Aware Updating
 nodes           the state of each node, and of its drain
+cluster_services  which Windows services a cluster owns
 placement       how a guest would leave its node: live or saved and moved, and where to
 capacity        memory: what guests use, what nodes have free
 guest_bonds     devices, disks, files and keys that bind a guest to its host

@@ -6,11 +6,13 @@ locale. The field notes' case ran a version of 2012, where nobody has checked th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from bot.api.actions import RunProgram
+from bot.api.plan import OpenQuestion
 from bot.api.queries import RunReader, make_params
 from bot.api.rows import CellError, Row, Rows, get_datetime, get_int, get_str
 from bot.api.sources import Source
@@ -25,7 +27,9 @@ RUNNING, WAITING, PENDING, SUSPENDED = "Running", "Waiting", "Pending", "Suspend
 WAITS = (PENDING, SUSPENDED, WAITING)
 # Those that have ended [doc: qlist job]; a word that nobody knows counts as one that has not.
 COMPLETED = ("Completed", "Completed w/ one or more errors", "Completed w/ one or more warnings", "Committed")
+_WINDOW = re.compile(r"\b(operation|blackout) window", re.IGNORECASE)
 UNREADABLE = "in a state that cannot be read"
+QUEUED = "Queued"  # for another job, an operation window or disabled activity; it starts by itself afterwards [doc, community]
 LOST = ("Killed", "Failed", "Failed to Start")
 
 
@@ -58,6 +62,11 @@ class BackupJob:
     def waits(self) -> bool:
         """Whether a person can resume it."""
         return self.status.casefold() in {word.casefold() for word in WAITS}
+
+    @property
+    def waits_for_window(self) -> bool:
+        """Whether the product's own reason names an operation window or blackout window [doc: words]."""
+        return _WINDOW.search(self.reason) is not None
 
     @property
     def machine(self) -> str:
@@ -121,6 +130,23 @@ def _job(row: Row) -> BackupJob:
 def jobs_of(names: Collection[str], jobs: Sequence[BackupJob]) -> tuple[BackupJob, ...]:
     """The jobs that have not ended and may be of these machines: with or without a domain, whole or cut by NetBIOS."""
     return tuple(job for job in jobs if not job.has_ended and any(same_host(job.client, name) for name in names))
+
+
+def why_unplaced(job: BackupJob) -> str:
+    """Why nobody knows which machine a job saves."""
+    if not job.client:
+        return f"job {job.number} does not say which machine it saves"
+    return f"{job.client}, the client of job {job.number}, is no machine known here"
+
+
+def which_machine(job: BackupJob) -> OpenQuestion:
+    """The question that such a job leaves open, by its number."""
+    return OpenQuestion(
+        f"which machine job {job.number} saves",
+        f"{why_unplaced(job)}.",
+        f"See in the backup product which hosts or guests job {job.number} saves. A virtualization client or a client that"
+        " stands for a cluster is a name of the product's own.",
+    )
 
 
 def jobs_in_words(jobs: Sequence[BackupJob], now: datetime) -> str:

@@ -157,6 +157,15 @@ class Writer:
         return self.state is not None and self.state in _FAILED_STATES
 
     @property
+    def needs_other_job(self) -> bool:
+        """Whether it failed over what the backup job selects: no restart of a service cures that.
+
+        VSS_E_WRITERERROR_INCONSISTENTSNAPSHOT: "the shadow copy contains only a subset of the volumes needed to correctly back
+        up the application component" [doc: writer errors and vetoes].
+        """
+        return self.failed and self.error is Error.INCONSISTENT
+
+    @property
     def says(self) -> str:
         """State and error in English, whatever the host speaks: "[5] Waiting for completion · Retryable error"."""
         if self.state is None:

@@ -23,12 +23,14 @@ class StopFacts:
         drain: the node and its guests.
         jobs: the backup jobs that lean on it.
         now: when it was asked.
+        unplaced: jobs of which nobody knows which machine they save.
     """
 
     host: str
     drain: DrainFacts
     jobs: tuple[BackupJob, ...] | Unknown
     now: datetime
+    unplaced: tuple[BackupJob, ...] = ()
 
 
 HYPER_V_STOPS: Effect[StopFacts] = Effect(
@@ -44,7 +46,7 @@ HYPER_V_STOPS: Effect[StopFacts] = Effect(
         ),
         "locks": lambda of: (gates.no_locks(of.drain.node, of.drain.guests, of.drain.cluster),),
         "backup": lambda of: (no_backup(of.drain.node, of.drain.backup),),
-        "backup jobs": lambda of: (no_backup_job(of.host, of.jobs, of.now),),
+        "backup jobs": lambda of: (no_backup_job(of.host, of.jobs, of.now, of.unplaced),),
         "updating": lambda of: (gates.no_cluster_aware_updating(of.drain.cluster.name, of.drain.updating),),
         "VMM jobs": lambda of: gates.vmm_jobs_end(of.drain.vmm_jobs),
     },

@@ -9,8 +9,10 @@ from bot.api.arguments import Target
 from bot.api.facts import Unknown, value_of
 from bot.api.query_client import QueryClient
 from commands.drain.facts import DrainFacts, find_drain_facts
+from commands.formatting import join_names
 from commands.guest_space import facts as space_facts
-from commands.sources.commvault import ON, BackupJob, active_jobs, jobs_of
+from commands.sources.cluster_services import ClusterServices, find_cluster_services
+from commands.sources.commvault import ON, BackupJob, active_jobs, jobs_of, why_unplaced
 from commands.vss import facts as writer_facts
 from commands.vss.node_verdict import NodeVerdict, judge_nodes
 
@@ -24,12 +26,17 @@ class ResetFacts:
         drain: None for a host that stands alone.
         space: of the node's guests.
         jobs: of the backup product that have not ended; unanswered with the kind "absent" where none is set up.
+        clustered: the resources of the cluster that stand for services.
+        strangers: clients of jobs that are no machine known here. A virtualization client, or one that stands for a
+            cluster, is a name of the product's own [doc: GET virtualization clients], and may save any host.
     """
 
     writers: writer_facts.WriterFacts
     drain: DrainFacts | None
     space: space_facts.GuestSpaceFacts
     jobs: tuple[BackupJob, ...] | Unknown
+    clustered: ClusterServices | Unknown
+    strangers: frozenset[str] = frozenset()
 
     @property
     def node(self) -> NodeVerdict | None:
@@ -45,36 +52,68 @@ class ResetFacts:
     def own_jobs(self, target: Target) -> tuple[BackupJob, ...] | Unknown:
         """The jobs that save this node, its cluster, or a guest that runs on it.
 
-        None at all only where its guests are known, and every job says which machine it saves.
+        None at all only where its guests are known, and it is known of every job which machine it saves.
         """
         if isinstance(self.jobs, Unknown):
             return self.jobs
-        guests = [hosted.guest.name for hosted in self.space.guests]
-        own = jobs_of({target.name, target.cluster, *guests} - {""}, self.jobs)
-        return own or self._unseen() or own
+        return self._by_name(target) or self._unseen(target) or ()
 
-    def _unseen(self) -> Unknown | None:
+    def unplaced_jobs(self, target: Target) -> tuple[BackupJob, ...]:
+        """The jobs of which nobody knows which machine they save: none is named, or none that is known here."""
+        if isinstance(self.jobs, Unknown):
+            return ()
+        own = self._by_name(target)
+        return tuple(
+            job
+            for job in self.jobs
+            if not job.has_ended and job not in own and (not job.client or job.client in self.strangers)
+        )
+
+    def _by_name(self, target: Target) -> tuple[BackupJob, ...]:
+        guests = [hosted.guest.name for hosted in self.space.guests]
+        jobs = () if isinstance(self.jobs, Unknown) else self.jobs
+        return jobs_of({target.name, target.cluster, *guests} - {""}, jobs)
+
+    def _unseen(self, target: Target) -> Unknown | None:
         """Why there may be a job of theirs among those that are not theirs by name."""
         silent = (one.guests for one in self.writers.nodes if one.runs_hyper_v)
         if unknown := next((one for one in silent if isinstance(one, Unknown)), None):
             return replace(unknown, why=f"its guests are not known: {unknown.why}")
-        if isinstance(self.jobs, Unknown):
-            return self.jobs
-        nobodys = [job for job in self.jobs if not job.client and not job.has_ended]
-        if not nobodys:
+        unplaced = self.unplaced_jobs(target)
+        if not unplaced:
             return None
-        return Unknown(ON, "not whole", f"job {nobodys[0].number} does not say which machine it saves.")
+        return Unknown(ON, "not whole", join_names([why_unplaced(job) for job in unplaced], 4) + ".")
 
 
 async def find_reset_facts(target: Target, ask: QueryClient) -> ResetFacts:
     """Ask everything at once: as many rounds as the guests' volumes take."""
-    writers, drain, space, jobs = await asyncio.gather(
+    writers, drain, space, jobs, clustered = await asyncio.gather(
         writer_facts.find_writer_facts(target, ask),
         _drain(target, ask),
         space_facts.find_guest_space(target, ask),
         ask.query(active_jobs()),
+        find_cluster_services(target, ask),
     )
-    return ResetFacts(writers, drain, space, value_of(jobs))
+    found = ResetFacts(writers, drain, space, value_of(jobs), clustered)
+    return replace(found, strangers=await _find_strangers(found, target, ask))
+
+
+async def _find_strangers(facts: ResetFacts, target: Target, ask: QueryClient) -> frozenset[str]:
+    """The clients of active jobs that are neither a host or cluster of the inventory nor a guest of this cluster."""
+    if isinstance(facts.jobs, Unknown):
+        return frozenset()
+    own = facts.own_jobs(target)
+    groups = (
+        () if facts.drain is None or isinstance(facts.drain.cluster.groups, Unknown) else facts.drain.cluster.groups
+    )
+    guests = [group.name for group in groups if group.is_guest]
+    open_ = [
+        job for job in facts.jobs if job.client and not job.has_ended and (isinstance(own, Unknown) or job not in own)
+    ]
+    elsewhere = jobs_of(guests, open_)
+    clients = tuple(dict.fromkeys(job.client for job in open_ if job not in elsewhere))
+    hosts = await asyncio.gather(*(ask.find_host(client) for client in clients))
+    return frozenset(client for client, host in zip(clients, hosts, strict=True) if isinstance(host, Unknown))
 
 
 async def _drain(target: Target, ask: QueryClient) -> DrainFacts | None:

@@ -1,4 +1,4 @@
-"""What must be so before the service of a writer is restarted: nothing may lean on that writer."""
+"""What must be so before a service is restarted: nothing may lean on its writer, and no cluster may own it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,33 @@ from datetime import datetime
 from bot.api.facts import Unknown
 from bot.api.plan import Gate, GateOutcome, OpenQuestion
 from commands.formatting import format_time, join_names
-from commands.sources.commvault import BackupJob, jobs_in_words
+from commands.sources.cluster_services import ClusterServices, is_sql_engine, names_of
+from commands.sources.commvault import BackupJob, jobs_in_words, which_machine
 from commands.sources.vss_writers import Error, no_error_text
 from commands.vss.node_verdict import NodeVerdict
 from commands.vss.writer_verdict import APART, WriterStatus, WriterVerdict
 
 
-def no_backup_job(target: str, own: Sequence[BackupJob] | Unknown, now: datetime) -> Gate:
-    """Where there is no backup product to ask this only warns: locks and mounted volumes are then all there is."""
+def no_backup_job(
+    target: str, own: Sequence[BackupJob] | Unknown, now: datetime, unplaced: Sequence[BackupJob] = ()
+) -> Gate:
+    """Where there is no backup product to ask this only warns: locks and mounted volumes are then all there is.
+
+    Args:
+        target: the host.
+        own: its jobs, or why they are not known.
+        now: the time of the answer.
+        unplaced: jobs of which nobody knows which machine they save.
+    """
     says = f"No backup job of {target}, its cluster or its guests waits"
     if isinstance(own, Unknown):
-        absent = own.kind == "absent"
-        why, unknowns = own.why.rstrip("."), (OpenQuestion(f"backup jobs of {target}", own.why, own.remedy),)
-        return Gate(says, GateOutcome.NOT_KNOWN, f"not known: {why}", blocks=not absent, unknowns=unknowns)
+        open_ = tuple(map(which_machine, unplaced)) or (
+            OpenQuestion(
+                f"backup jobs of {target}", own.why, own.remedy or "See in the backup product whether one runs."
+            ),
+        )
+        told = f"not known: {own.why.rstrip('.')}"
+        return Gate(says, GateOutcome.NOT_KNOWN, told, blocks=own.kind != "absent", unknowns=open_)
     return Gate(says, GateOutcome.of(not own), jobs_in_words(own, now) or "none among its active jobs")
 
 
@@ -47,6 +61,22 @@ def readable(node: NodeVerdict) -> Gate:
     )
 
 
+def curable(node: NodeVerdict, one: WriterVerdict) -> tuple[Gate, ...]:
+    """Whether a restart can help against the error of a failed writer at all; none where it has not failed."""
+    if one.verdict is not WriterStatus.FAILED:
+        return ()
+    name, text = one.writer.name, one.writer.error_text
+    says = f"{name} has not failed over what the backup job selects"
+    if one.writer.error is Error.UNREAD:
+        missing = OpenQuestion(
+            f"what the last error of {name} on {node.name} means",
+            f"“{text}” is in a language not known here." if text else "it prints none.",
+            "If it means that the shadow copy is inconsistent, the job leaves out a volume, and no restart helps.",
+        )
+        return (Gate(says, GateOutcome.NOT_KNOWN, f"not known: “{text}”", guards="worth", unknowns=(missing,)),)
+    return (Gate(says, GateOutcome.of(not one.writer.needs_other_job), f"“{one.writer.error}”", guards="worth"),)
+
+
 def gate_stuck_twice(one: WriterVerdict, now: datetime) -> tuple[Gate, ...]:
     """A writer that waits may only be slow. One sample too few is a matter of time: people can decide meanwhile."""
     says = f"{one.writer.name} is stuck: two looks, {APART.seconds // 60} minutes apart or more, saw the same instance wait"
@@ -61,3 +91,59 @@ def gate_stuck_twice(one: WriterVerdict, now: datetime) -> tuple[Gate, ...]:
     ripe = first + APART
     measured = f"first seen {format_time(first, now)}; looked at again from {ripe:%H:%M:%S} UTC on"
     return (Gate(says, GateOutcome.BLOCKED, measured, passes_at=ripe.isoformat(), guards="worth"),)
+
+
+def owned_by_cluster(
+    on: str, names: Sequence[str], clustered: ClusterServices | Unknown, running: Sequence[str] = ()
+) -> str:
+    """Why a service is not stopped on its host: the cluster owns it. "" where none is known to be owned.
+
+    Args:
+        on: the host.
+        names: the service, and what would be stopped with it.
+        clustered: the resources of the cluster that stand for services.
+        running: all services that are not stopped: an availability group does not say which instance has it.
+    """
+    if isinstance(clustered, Unknown):
+        return ""
+    for name in names:
+        lead = "" if name == names[0] else f"{name} depends on it, and "
+        if owner := clustered.owning(name):
+            where = f", on {owner.owner} now" if owner.owner else ""
+            return (
+                f"{lead}{name} is a resource of {clustered.cluster}: “{owner.name}” of the role “{owner.role}”{where}."
+                " Stopped behind the cluster's back it counts as failed, and the cluster restarts it or moves the role. Take the"
+                " resource offline and online in the cluster (Failover Cluster Manager, or Stop-ClusterResource and"
+                " Start-ClusterResource), or move its role."
+            )
+        groups = clustered.groups_on(on) if is_sql_engine(name) else ()
+        engines = {one.casefold() for one in running if is_sql_engine(one)}
+        if groups and engines == {name.casefold()}:
+            return (
+                f"{lead}{name} holds {join_names(names_of(groups), 4)} of {clustered.cluster}, an availability group. Fail"
+                " it over to another replica first (ALTER AVAILABILITY GROUP … FAILOVER there)."
+            )
+    return ""
+
+
+def not_clustered(on: str, names: Sequence[str], clustered: ClusterServices | Unknown) -> Gate:
+    """Whether it is known that the cluster owns none of these services; one that it owns is refused before."""
+    says = f"No cluster owns {join_names(names, 40)} on {on}"
+    if isinstance(clustered, Unknown):
+        missing = OpenQuestion(
+            f"which services of {on} its cluster owns",
+            clustered.why,
+            clustered.remedy or "See in Failover Cluster Manager whether a resource stands for it.",
+        )
+        return Gate(says, GateOutcome.NOT_KNOWN, f"not known: {clustered.why.rstrip('.')}", unknowns=(missing,))
+    groups = clustered.groups_on(on) if any(map(is_sql_engine, names)) else ()
+    silent = names_of([*(one for name in names for one in clustered.possibly_owning(name)), *groups])
+    if not silent:
+        return Gate(says, GateOutcome.PASSED, "no resource of a cluster stands for it")
+    missing = OpenQuestion(
+        f"which service {join_names(silent, 4)} of {clustered.cluster} stands for",
+        "the resource does not tell it.",
+        "Read it in Failover Cluster Manager, in the properties of the resource.",
+    )
+    told = f"not known: {join_names(silent, 4)} of {clustered.cluster} may stand for it"
+    return Gate(says, GateOutcome.NOT_KNOWN, told, unknowns=(missing,))

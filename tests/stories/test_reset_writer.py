@@ -232,13 +232,18 @@ async def test_vmms_that_hangs_is_interrupted_looked_at_and_gone_on_with(play, s
 
 
 @pytest.mark.parametrize(
-    ("place", "says"), [(121, "job 47880 has been Suspended"), (None, "none among its active jobs")]
+    ("place", "client", "says"),
+    [
+        (121, NODE, "job 47880 has been Suspended"),
+        (121, "filer-121", "filer-121, the client of job 47880, is no machine known here"),
+        (None, "", "none among its active jobs"),
+    ],
 )
-async def test_a_job_on_a_later_page_of_the_list_holds_it(play, soon, place, says):
+async def test_a_job_on_a_later_page_of_the_list_holds_it(play, soon, place, client, says):
     """140 active jobs, newest first, of which the backup product shows a hundred at a time."""
     async with play("stuck-writer-job-dead") as ops:
         product, world = ops.estate.backup_product, ops.estate.world
-        hosts = [NODE if at == place else f"filer-{at}" for at in range(1, 141)]
+        hosts = [client if at == place else f"br0{at % 4 + 1}" for at in range(1, 141)]
         active = [
             BackupJob(48_001 - at, world.node("hv01"), "suspended", started=world.now - timedelta(hours=2), client=host)
             for at, host in enumerate(hosts, 1)

@@ -173,6 +173,7 @@ class ScriptedCluster:
             {
                 "Name": f"Virtual Machine {guest.name}",
                 "Id": f"res-{guest.number}",
+                "Type": "Virtual Machine",
                 "OwnerGroup": guest.role,
                 "OwnerNode": owner or on,
                 "StatusInformation": "1" if guest.name in held else "0",
@@ -239,6 +240,7 @@ class ScriptedCluster:
             ],
             ("prod", "MSCluster_ResourceToPossibleOwner"): self.owner_rows(),
             ("*", "Win32_OperatingSystem"): [{"FreePhysicalMemory": str(16 * GIB_IN_KB), "BuildNumber": "9600"}],
+            ("*", "MSCluster_Resource"): Unknown("*", "absent", "there is no such namespace."),
             ("*", "MSFT_StorageJob"): [],
             ("*", "MSFT_VirtualDisk"): [],
             ("*", "Msvm_ResourceAllocationSettingData"): [],

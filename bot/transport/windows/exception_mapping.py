@@ -127,7 +127,13 @@ def _faulted(on: str, error: BaseException, seconds: float) -> TargetError:
 
 
 # An HTTP status without a fault, by number [doc: RFC 9110]; one that is not here follows from nothing that we know.
+# 413: WinRM takes no message above its MaxEnvelopeSizekb [doc: 500 since WinRM 3.0, 150 before; seen as 413 in a public report].
 STATUSES: dict[int, tuple[type[TargetError], str, str]] = {
+    http.client.BAD_REQUEST: (
+        TargetFault,
+        "it takes the request for malformed (HTTP 400), before WinRM hears of it.",
+        "Where HTTP.sys has answered, its log there says why: %windir%\\System32\\LogFiles\\HTTPERR.",
+    ),
     http.client.UNAUTHORIZED: (AuthenticationFailed, "the login was refused (HTTP 401).", _LOGIN),
     http.client.FORBIDDEN: (AuthenticationFailed, "the login was refused (HTTP 403).", _LOGIN),
     http.client.NOT_FOUND: (
@@ -139,6 +145,14 @@ STATUSES: dict[int, tuple[type[TargetError], str, str]] = {
         TargetFault,
         "a web server answers that takes no WS-Management at this path (HTTP 405).",
         _ELSE,
+    ),
+    http.client.REQUEST_ENTITY_TOO_LARGE: (
+        TargetFault,
+        "it takes no message as long as the one that was sent (HTTP 413): WinRM's own limit is MaxEnvelopeSizekb.",
+        (
+            "Compare MaxEnvelopeSizekb there (winrm get winrm/config) with its default, 500, and raise it, or the Group Policy"
+            " that sets it."
+        ),
     ),
     http.client.PROXY_AUTHENTICATION_REQUIRED: (
         ConnectionFailed,
@@ -162,8 +176,11 @@ STATUSES: dict[int, tuple[type[TargetError], str, str]] = {
 # What HTTP.sys answers before WinRM hears of a request: status and the heading of its page, whole [doc: KB2020943].
 HTTP_SYS: dict[tuple[int, str], tuple[str, str]] = {
     (http.client.BAD_REQUEST, "Bad Request - Request Too Long"): (
-        "its HTTP.sys takes no request with as long a login (HTTP 400, Request Too Long): the account is in many groups.",
-        "Raise MaxFieldLength and MaxRequestBytes there (KB2020943), or log in with an account that is in fewer groups.",
+        (
+            "its HTTP.sys takes no request with as long a header (HTTP 400, Request Too Long): the login is in it, and grows with"
+            " the groups of the account."
+        ),
+        "Log in with an account that is in fewer groups, or raise MaxFieldLength and MaxRequestBytes there (KB2020943).",
     ),
     (http.client.BAD_REQUEST, "Bad Request - Invalid Hostname"): (
         "its HTTP.sys takes no request for the name it is asked by (HTTP 400, Invalid Hostname).",

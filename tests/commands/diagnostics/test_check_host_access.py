@@ -124,7 +124,7 @@ async def test_a_refused_login_is_a_fault_and_nothing_else_is_tried(check, hosts
             "hv05",
             "login refused: it does not accept the password.",
             (
-                ("Means", "The login failed, so nothing else was checked on this host."),
+                ("Means", "The first query was refused, so nothing else was checked on this host."),
                 ("By hand", "Correct [credentials.reader]."),
             ),
         ),

@@ -397,13 +397,22 @@ async def test_failed_writers_with_what_to_do_and_never_a_restart_of_the_cluster
 
 
 async def test_a_failed_hyper_v_writer_names_suspects_and_offers_to_look_for_them(check, make, named):
-    failed = make.writer_rows(make.writer_row("Microsoft Hyper-V VSS Writer", 8, "Inconsistent shadow copy"))
+    failed = make.writer_rows(make.writer_row("Microsoft Hyper-V VSS Writer", 8, "Timed out"))
     report = await check(make.cluster(hv03={WRITERS: failed, VMMS: named}))
     assert report.summary == "prod: Hyper-V writer FAILED on hv03; suspect test-tfs-01; 5 stable"
     assert line(report, "Suspect") == ["test-tfs-01 (event 10102, 22:14 UTC)"]
     assert report.findings[0].severity is Severity.FAULT
     assert line(report, "Do not do now") == ["Do not restart vmms on hv03 before it is drained."]
     assert [one.label for one in report.remedies] == ["Find Full Guests", "Reset Writer…"]
+
+
+@pytest.mark.parametrize("name", ["Microsoft Hyper-V VSS Writer", "System Writer"])
+async def test_a_snapshot_set_that_lacks_a_volume_is_the_jobs_matter(check, make, name):
+    failed = make.writer_rows(make.writer_row(name, 8, "Inconsistent shadow copy"))
+    report = await check(make.cluster(hv03={WRITERS: failed}))
+    assert line(report, "Do now") == ["Add the volumes that are missing to the backup job, then retry it."]
+    assert line(report, "By hand") == ["No restart of a service cures this error: only what the job selects does."]
+    assert report.remedies == ()
 
 
 async def test_stable_with_an_error_is_a_warning(check, make):

@@ -188,6 +188,27 @@ ENROLLED = {
 NOT_ENROLLED = {"Hotpatch.amd64": [{"Name": None}], "Memory Management": [{}], "DeviceGuard": [{}]}
 
 
+async def test_a_revision_that_a_node_does_not_tell_is_no_difference(verify):
+    report = await verify(nodes(build="9600", revision="20778", hv05={BUILD: [{"CurrentBuildNumber": "9600"}]}))
+    assert report.title == "prod: 6 nodes agree, 1 revision not known"
+    (found,) = report.findings
+    assert (found.severity, found.status, found.target) == (Severity.NOTE, "NO REVISION", "hv05")
+    assert "not known: it tells build 9600 without a UBR. Others: 9600.20778 on" in found.summary
+    assert [(one.word, one.targets) for one in report.fine] == [("SAME", ("hv01", "hv02", "hv03", "hv04", "hv06"))]
+
+
+async def test_most_nodes_without_a_revision_make_none_of_the_others_odd(verify):
+    silent = {name: {BUILD: [{"CurrentBuildNumber": "9600"}]} for name in ("hv01", "hv02", "hv03", "hv04")}
+    script = nodes(build="9600", revision="20778", hv06={BUILD: [{"CurrentBuildNumber": "9600", "UBR": "19000"}]})
+    script |= {(name, BUILD): rows[BUILD] for name, rows in silent.items()}
+    report = await verify(script)
+    assert report.title == "prod: 1 of 6 nodes differ, 4 revisions not known"
+    assert [(one.status, one.target) for one in report.findings] == [
+        ("DIFFERS", "hv06"),
+        ("NO REVISION", "hv01, hv02, hv03, hv04"),
+    ]
+
+
 def month(behind, **tracks):
     """Six nodes of 2025, hv03 at another revision; `tracks`: what each says of hotpatches, where not what `behind` says."""
     other = {BUILD: [{"CurrentBuildNumber": "26100", "UBR": "4061"}]}

@@ -32,7 +32,8 @@ def backup(finished="2026-11-22T05:53:00", now="2026-11-22T22:41:00"):
 def script(*records, power=2, **over):
     """VMM believes crm-01 to be on hv04, and it is on hv06."""
     told = world(list(records or [missing()]), hv06=on(more=there("crm-01", state=power)))
-    return changed(told | {("vmm", "vmm last full backup"): backup()}, over)
+    alone = Unknown("vmm01", "absent", "there is no such namespace.")
+    return changed(told | {("vmm", "vmm last full backup"): backup(), ("vmm01", "MSCluster_Resource"): alone}, over)
 
 
 def movable(locked="0", **over):
@@ -251,10 +252,34 @@ async def test_a_service_whose_host_is_known_is_stopped_and_started_as_steps(pla
     assert start == start_step("vmm01", "VMMService", can_stop_again=True)
     assert start.undo == stop.act
     assert isinstance(stays.act, ManualStep)
-    assert plan.gates[-1] == Gate(
-        "The service VMMService runs on vmm01", outcome=GateOutcome.PASSED, measured="Running", guards="worth"
+    assert plan.gates[-2:] == (
+        Gate("The service VMMService runs on vmm01", outcome=GateOutcome.PASSED, measured="Running", guards="worth"),
+        Gate("No cluster owns VMMService on vmm01", GateOutcome.PASSED, "no resource of a cluster stands for it"),
     )
     assert len(plan.evidence) == 1
+
+
+@pytest.mark.parametrize("state", ["Running", "Stopped"])
+async def test_a_highly_available_vmm_is_left_to_its_cluster(planned, state):
+    role = {
+        "Name": "VMM Service vmm",
+        "Id": "r-1",
+        "Type": "Generic Service",
+        "OwnerGroup": "vmm",
+        "OwnerNode": "vmm01",
+    }
+    owner = role | {"PrivateProperties": {"__CLASS": "MSCluster_Property", "ServiceName": "VMMService"}}
+    told = script(vmm01={"Win32_Service": [SERVICE | {"State": state}], "MSCluster_Resource": [owner]})
+    plan = await planned(told, "database", servers=(OWN,))
+    assert plan.groups == ()
+    assert "VMMService is a resource of the cluster of vmm01: “VMM Service vmm” of the role “vmm”" in plan.reason
+
+
+async def test_a_cluster_of_vmms_host_that_says_nothing_may_own_the_service(planned):
+    silent = Unknown("vmm01", "refused", "access is denied.")
+    told = script(vmm01={"Win32_Service": [SERVICE], "MSCluster_Resource": silent})
+    plan = await planned(told, "database", servers=(OWN,))
+    assert [gate.outcome for gate in plan.blocking_gates] == [GateOutcome.NOT_KNOWN]
 
 
 @pytest.mark.parametrize(

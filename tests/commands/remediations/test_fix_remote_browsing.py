@@ -305,6 +305,18 @@ async def test_the_impact_says_what_a_full_log_does(planned, log, says):
     assert says in plan.impact
 
 
+async def test_a_legacy_policy_that_would_count_is_asked_for_before_anybody_approves(planned):
+    plan = await planned(COMMAND, script(lsa=lsa("0", "0")))
+    gate = plan.gates[-1]
+    assert plan.groups
+    assert (gate.outcome, gate.blocks) == (GateOutcome.NOT_KNOWN, False)
+    assert "overwrites the subcategories at the next refresh" in gate.measured
+    assert [one.what for one in gate.unknowns] == ["whether a Group Policy has a legacy audit policy for hv03"]
+    for told in ("1", None):
+        gates = (await planned(COMMAND, script(lsa=lsa("0", told)))).gates
+        assert not [one for one in gates if "legacy" in one.description]
+
+
 async def test_whose_policy_sets_auditing_too_is_named_and_warns(planned):
     plan = await planned(COMMAND, script(history=[{"subkeys": ("0", "1")}], lsa=lsa("0", "1")))
     (gate,) = [one for one in plan.gates if one.description == NO_OTHER_POLICY]

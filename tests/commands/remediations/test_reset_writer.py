@@ -212,6 +212,37 @@ async def test_a_job_that_does_not_say_which_machine_it_saves_may_be_of_this_one
     assert gate.measured == "not known: job 48211 does not say which machine it saves"
 
 
+@pytest.mark.parametrize("writer", [(), ("System", "Writer")])
+async def test_a_job_whose_client_is_no_known_machine_may_be_of_this_one(make, scripted, hv03, writer):
+    failed = [make.writer_row(HYPER_V, 5, "Unexpected error"), make.writer_row("System Writer", 9, "Timed out")]
+    jobs = [make.job(client="HyperV-01"), make.job(7, client="hv02"), make.job(9, status="Running", client="CLU 2")]
+    over = stuck(make) | {"vssadmin list writers": make.writer_rows(*failed)}
+    ask = scripted(make.resettable(hv03=over, commvault={"commvault active jobs": jobs}))
+    ask.strangers |= {"HyperV-01", "CLU 2"}
+    args = COMMAND.args(hv03, tuple(map(Writer, writer)))
+    plan = COMMAND.plan(args, await COMMAND.collect(args, ask))
+    (gate,) = plan.blocking_gates
+    assert (gate.description, gate.outcome) == (JOB_GATE, GateOutcome.NOT_KNOWN)
+    assert plan.open_questions == gate.unknowns  # an approver has to answer each
+    assert [(one.what, one.why) for one in gate.unknowns] == [
+        ("which machine job 9 saves", "CLU 2, the client of job 9, is no machine known here."),
+        ("which machine job 48211 saves", "HyperV-01, the client of job 48211, is no machine known here."),
+    ]
+
+
+async def test_a_job_of_a_guest_on_another_node_is_nobody_s_here(make, scripted, hv03):
+    """A guest is in no inventory; the cluster's roles name it."""
+    roles = [*make.role_rows(), make.role_rows()[-1] | {"Name": "web-01", "OwnerNode": "hv01"}]
+    over = {"hv03": stuck(make), "prod": {"MSCluster_ResourceGroup": roles}}
+    ask = scripted(
+        make.resettable(**over, commvault={"commvault active jobs": [make.job(client="web-01.corp.example")]})
+    )
+    ask.strangers.add("web-01.corp.example")
+    args = COMMAND.args(hv03)
+    plan = COMMAND.plan(args, await COMMAND.collect(args, ask))
+    assert [gate.outcome for gate in plan.gates if gate.description == JOB_GATE] == [GateOutcome.PASSED]
+
+
 async def test_no_job_of_its_guests_waits_is_not_said_where_its_guests_are_not_known(planned, make):
     silent = Unknown("hv03", "timed out", "no answer in 20 s.")
     rows = make.writer_rows(make.writer_row("System Writer", 9, "Timed out"))
@@ -447,11 +478,22 @@ async def test_the_service_of_another_writer(planned, make):
         locks=("cluster:prod",),
         gates=(
             Gate(
+                "System Writer has not failed over what the backup job selects",
+                outcome=GateOutcome.PASSED,
+                measured="“Timed out”",
+                guards="worth",
+            ),
+            Gate(
                 "No backup runs on hv03",
                 outcome=GateOutcome.PASSED,
                 measured="asked: guests, shared volumes, shadow copies; backup products: none",
             ),
             Gate(JOB_GATE, outcome=GateOutcome.PASSED, measured="none among its active jobs"),
+            Gate(
+                "No cluster owns CryptSvc on hv03",
+                outcome=GateOutcome.PASSED,
+                measured="no resource of a cluster stands for it",
+            ),
             Gate(
                 "The language in which hv03 tells of errors is known",
                 outcome=GateOutcome.PASSED,
@@ -465,6 +507,50 @@ async def test_the_service_of_another_writer(planned, make):
         current_state="[9] Failed at freeze · Timed out",
         expected_state="[1] Stable · No error, in a new instance",
         self_reverting=True,
+    )
+
+
+async def test_a_writer_whose_service_is_a_resource_of_the_cluster_is_left_to_it(planned, make):
+    dhcp = make.writer_row("System Writer", 9, "Timed out") | {
+        "name": "Dhcp Jet Writer",
+        "writer_id": "be9ac81e-3619-421f-920f-4c6fea9e93ad",
+    }
+    owner = {"Name": "DHCP", "Id": "r-1", "Type": "DHCP Service", "OwnerGroup": "dhcp01", "OwnerNode": "hv03"}
+    script = make.resettable(
+        hv03={"vssadmin list writers": [*make.writer_rows(), dhcp]},
+        prod={"MSCluster_Resource": [*make.resource_rows(), owner]},
+    )
+    plan = await planned(COMMAND, script, writer=(Writer("dhcp"), Writer("jet"), Writer("writer")))
+    assert plan.groups == ()
+    assert "DHCPServer is a resource of the cluster prod: “DHCP” of the role “dhcp01”, on hv03 now." in plan.reason
+
+
+@pytest.mark.parametrize("name", [HYPER_V, "System Writer"])
+@pytest.mark.parametrize("text", ["Inconsistent shadow copy", "Cliché instantané incohérent"])
+async def test_a_snapshot_set_that_lacks_a_volume_is_no_matter_of_a_service(planned, make, name, text):
+    script = make.resettable(hv03={"vssadmin list writers": make.writer_rows(make.writer_row(name, 8, text))})
+    plan = await planned(COMMAND, script, writer=tuple(map(Writer, name.split())))
+    assert (plan.groups, [gate.guards for gate in plan.blocking_gates]) == ((), ["worth"])
+    assert "Add the missing volume to the selection of the backup job" in plan.reason
+
+
+async def test_a_locked_guest_is_not_the_cure_for_a_snapshot_set_that_lacks_a_volume(planned, make):
+    rows = make.writer_rows(make.writer_row(HYPER_V, 8, "Inconsistent shadow copy"))
+    plan = await planned(COMMAND, make.resettable(1, hv03={"vssadmin list writers": rows}))
+    assert "no restart cures that" in plan.reason
+    assert [one.line for one in plan.remedies] == ["/check-writers hv03"]
+
+
+async def test_the_error_of_a_failed_writer_in_an_unknown_language_is_asked_for_by_name(planned, make):
+    rows = [row | {"error_text": "Kein Fehler"} for row in make.writer_rows()]
+    rows[1] |= {"state": "9", "error_text": "Zeitüberschreitung"}
+    plan = await planned(
+        COMMAND, make.resettable(hv03={"vssadmin list writers": rows}), writer=(Writer(SYSTEM_ID.lower()),)
+    )
+    (gate,) = plan.blocking_gates
+    assert (gate.guards, [one.what for one in gate.unknowns]) == (
+        "worth",
+        ["what the last error of System Writer on hv03 means"],
     )
 
 

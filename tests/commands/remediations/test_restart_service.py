@@ -179,6 +179,7 @@ async def test_a_service_on_which_nothing_depends(restart):
             passed("Spooler on hv03 can be stopped"),
             passed("The process ID of Spooler on hv03 is known", "process 4120"),
             passed("The services that depend on Spooler are known", "none running"),
+            passed("No cluster owns Spooler on hv03", "no resource of a cluster stands for it"),
         ),
         groups=(Group("restart", (stop("Spooler"), start("Spooler"), proof("Spooler")), on_failure="undo"),),
         current_state="Running, process 4120",
@@ -207,6 +208,7 @@ async def test_what_depends_on_it_stops_first_and_starts_last(restart):
             passed("The process ID of EventSystem on hv03 is known", "process 804"),
             passed("The services that depend on EventSystem are known", "running: COMSysApp, SENS"),
             passed("Every service that depends on EventSystem can be stopped and started again"),
+            passed("No cluster owns EventSystem, COMSysApp, SENS on hv03", "no resource of a cluster stands for it"),
         ),
         groups=(
             Group(
@@ -302,6 +304,124 @@ async def test_what_does_not_run_is_not_restarted(restart, name):
     odd, reason = NOT_RUNNING[name]
     plan = await restart(name, *odd)
     assert (plan.reason, plan.groups, plan.remedies) == (reason, (), ())
+
+
+SHARED = service("Fax", state="Stop Pending", pid=1416)
+TOGETHER = {
+    "with what keeps a host alive": (
+        (SHARED, service("LanmanServer", pid=1416), service("Themes", pid=1416)),
+        (
+            "process 1416, which also hosts Winmgmt, LanmanServer, Themes. Never end that process on a running host: Winmgmt,"
+            " LanmanServer would go with it. Drain hv03 and reboot it instead."
+        ),
+    ),
+    "with others": (
+        (SHARED | {"ProcessId": "77"}, service("Themes", pid=77)),
+        (
+            "process 77, which also hosts Themes. Whoever ends that process on the host ends those too, and starts them again"
+            " afterwards. See that they can be away first."
+        ),
+    ),
+    "nobody told": ((SHARED | {"ProcessId": None},), "look on the host (tasklist /svc) before anybody ends one."),
+}
+
+
+@pytest.mark.parametrize("what", TOGETHER)
+async def test_a_hung_service_is_told_with_all_that_shares_its_process(restart, what):
+    odd, says = TOGETHER[what]
+    plan = await restart("Fax", *odd)
+    assert plan.reason.endswith(says)
+    assert "hung: end its process" not in plan.reason
+
+
+def resource(kind, name="one", owner="hv01", private=None, key="r-1"):
+    bag = None if private is None else {"__CLASS": "MSCluster_Property"} | private
+    return {"Name": name, "Id": key, "Type": kind, "OwnerGroup": "a role", "OwnerNode": owner, "PrivateProperties": bag}
+
+
+OWNED = {
+    "generic": ("Acme", resource("Generic Service", private={"ServiceName": "acme"})),
+    "another vendor's type": ("Acme", resource("Acme Failover", private={"servicename": "Acme"})),
+    "default instance": ("MSSQLSERVER", resource("SQL Server", private={"InstanceName": "MSSQLSERVER"})),
+    "named instance": ("MSSQL$CRM", resource("SQL Server", private={"InstanceName": "CRM"})),
+    "agent": ("SQLSERVERAGENT", resource("SQL Server Agent", private={"InstanceName": "MSSQLSERVER"})),
+    "agent of a named instance": ("SQLAgent$CRM", resource("SQL Server Agent", private={"InstanceName": "crm"})),
+    "by its type": ("DHCPServer", resource("DHCP Service")),
+    "by its name": ("MSMQ$Q1", resource("MSMQ", name="Q1")),
+    "by its id": ("MSDTC$6f0c", resource("Distributed Transaction Coordinator", key="6F0C")),
+}
+
+
+@pytest.mark.parametrize("state", ["Running", "Stopped", "Stop Pending"])
+@pytest.mark.parametrize("what", OWNED)
+async def test_a_service_of_the_cluster_is_left_to_the_cluster(restart, make, what, state):
+    name, owner = OWNED[what]
+    plan = await restart(name, service(name, state=state), prod={"MSCluster_Resource": [*make.resource_rows(), owner]})
+    assert plan.groups == ()
+    assert (
+        f"{name} is a resource of the cluster prod: “{owner['Name']}” of the role “a role”, on hv01 now." in plan.reason
+    )
+    assert "Stop-ClusterResource" in plan.reason
+
+
+async def test_a_service_on_which_one_of_the_cluster_depends_is_left_too(restart, make):
+    owner = resource("Generic Service", private={"ServiceName": "SENS"})
+    plan = await restart("EventSystem", prod={"MSCluster_Resource": [*make.resource_rows(), owner]})
+    assert (plan.groups, "SENS depends on it, and SENS is a resource of the cluster prod" in plan.reason) == ((), True)
+
+
+async def test_the_hive_tells_what_private_properties_do_not(restart, make):
+    rows = [*make.resource_rows(), resource("Generic Service")]
+    hive = {"Parameters": [{"ServiceName": "Spooler", "InstanceName": None}]}
+    script_of = {"prod": {"MSCluster_Resource": rows}, "hv03": hive}
+    plan = await restart("Spooler", **script_of)
+    assert (plan.groups, "Spooler is a resource of the cluster prod" in plan.reason) == ((), True)
+    assert (await restart("Fax", **script_of)).groups
+    asked = [one for one in restart.planned.ask.asked if getattr(one, "cls", "") == "MSCluster_Resource"]
+    assert [one.columns for one in asked] == [
+        ("Name", "Id", "Type", "OwnerGroup", "OwnerNode"),
+        ("Id", "PrivateProperties"),
+    ]
+    assert [term.value for term in asked[1].where] == [("Generic Service",)]
+
+
+@pytest.mark.parametrize("hive", [Unknown("hv03", "refused", "access is denied."), [{"ServiceName": None}]])
+async def test_a_resource_that_tells_no_service_may_stand_for_any(restart, make, hive):
+    rows = [*make.resource_rows(), resource("Generic Service")]
+    plan = await restart("Spooler", prod={"MSCluster_Resource": rows}, hv03={"Parameters": hive})
+    (gate,) = plan.blocking_gates
+    assert (gate.outcome.value, [one.what for one in gate.unknowns]) == (
+        "not known",
+        ["which service one of the cluster prod stands for"],
+    )
+
+
+async def test_a_resource_of_sql_server_that_tells_no_instance_stands_for_no_other_service(restart, make):
+    rows = {"MSCluster_Resource": [*make.resource_rows(), resource("SQL Server")]}
+    told = {"prod": rows, "hv03": {"Parameters": [{"InstanceName": None}]}}
+    assert (await restart("Spooler", **told)).groups
+    plan = await restart("MSSQL$CRM", service("MSSQL$CRM"), **told)
+    assert [gate.outcome.value for gate in plan.blocking_gates] == ["not known"]
+
+
+async def test_a_cluster_that_does_not_answer_may_own_any_service(restart):
+    plan = await restart("Spooler", prod={"MSCluster_Resource": Unknown("prod", "timed out", "no answer in 20 s.")})
+    assert held(plan) == [("No cluster owns Spooler on hv03", "not known", "not known: no answer in 20 s")]
+
+
+async def test_an_availability_group_is_failed_over_first(restart, make):
+    here = resource("SQL Server Availability Group", name="AG1", owner="HV03")
+    rows = {"MSCluster_Resource": [*make.resource_rows(), here]}
+    plan = await restart("MSSQLSERVER", service("MSSQLSERVER"), prod=rows)
+    assert (plan.groups, "MSSQLSERVER holds AG1 of the cluster prod, an availability group" in plan.reason) == (
+        (),
+        True,
+    )
+    plan = await restart("MSSQLSERVER", service("MSSQLSERVER"), service("MSSQL$B"), prod=rows)
+    assert [gate.outcome.value for gate in plan.blocking_gates] == ["not known"]
+    away = {"MSCluster_Resource": [*make.resource_rows(), here | {"OwnerNode": "hv01"}]}
+    assert (await restart("MSSQLSERVER", service("MSSQLSERVER"), prod=away)).groups
+    assert (await restart("Spooler", prod=rows)).groups
 
 
 HELD = {
@@ -503,7 +623,7 @@ async def test_vmms_of_a_drained_node(restart, make):
     plan = await restart("vmms", prod=emptied(make), hv03=EMPTY)
     guard = (*is_drained("prod", "hv03"), *gate_no_locks("prod", "hv03"))
     assert plan.groups == (Group("restart", (stop("vmms", guard), start("vmms"), proof("vmms")), on_failure="undo"),)
-    assert [gate.description for gate in plan.gates[5:]] == [
+    assert [gate.description for gate in plan.gates[6:]] == [
         DRAINED,
         "No guest on hv03 is locked",
         "No backup runs on hv03 or on a shared volume",
@@ -617,7 +737,8 @@ async def test_a_hostile_name_reaches_no_query(restart, typed):
     plan = await restart(typed)
     assert plan.groups == ()
     assert plan.reason.startswith(f"No plan for hv03: there is no service called “{typed[:80]}” on it.")
-    assert all(not getattr(asked, "where", ()) for asked in restart.planned.ask.asked)
+    compared = [term.value for asked in restart.planned.ask.asked for term in getattr(asked, "where", ())]
+    assert compared == ["Virtual Machine", "Virtual Machine Configuration"]
 
 
 async def test_a_service_that_calls_itself_something_hostile_is_only_a_name(restart):

@@ -92,7 +92,26 @@ async def test_others_that_wait(planned, make, status):
 async def test_a_job_that_does_not_wait(planned, make, status):
     plan = await planned(script(make, make.job(status=status)))
     verb = "is" if status in ("Completed", "Killed") else "has been"
-    assert (plan.reason, plan.groups) == (f"Nothing to resume: job 48211 {verb} {status} since 22:14 UTC [91:9].", ())
+    held = (
+        " A queued job is held by the product itself: by an operation window, by another job, or by activity that is switched"
+        " off there. It starts by itself once that is over."
+    )
+    assert plan.groups == ()
+    assert plan.reason == (
+        f"Nothing to resume: job 48211 {verb} {status} since 22:14 UTC [91:9]. It says: Volume Shadow Copy Service (VSS) error."
+        f"{held if status == 'Queued' else ''}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "after"),
+    [("Pending", "The product lets it go on by itself"), ("Waiting", "The product lets"), ("Suspended", "Resume it")],
+)
+@pytest.mark.parametrize("window", ["Operation Window", "blackout window"])
+async def test_a_job_is_not_resumed_into_a_window_of_the_products_own(planned, make, status, after, window):
+    plan = await planned(script(make, make.job(status=status, reason=f"Not allowed now: {window} is in effect.")))
+    assert plan.groups == ()
+    assert f"It says: Not allowed now: {window} is in effect. {after}" in plan.reason
 
 
 async def test_guests_that_nobody_can_ask_only_warn(planned, make):
@@ -120,8 +139,10 @@ async def test_a_client_that_is_a_stranger_even_to_the_clusters_is_not_known(mak
     gate = plan.gates[1]
     assert (gate.outcome, [one.what for one in gate.unknowns]) == (
         GateOutcome.NOT_KNOWN,
-        ["the guests of hv03.other.example"],
+        ["which machine job 48211 saves"],
     )
+    assert gate.measured == "not known: hv03.other.example, the client of job 48211, is no machine known here"
+    assert (plan.blocking_gates, plan.open_questions, plan.remedies[1:]) == ((gate,), gate.unknowns, ())
 
 
 async def test_no_such_job_and_no_answer(planned, make):
@@ -137,8 +158,8 @@ async def test_no_such_job_and_no_answer(planned, make):
 
 async def test_a_client_without_a_name(planned, make):
     plan = await planned(script(make, make.job(client="")))
-    assert plan.groups == (Group("resume", (STEP,)),)
-    assert plan.gates[1].measured == "not known"
+    assert [one.what for one in plan.open_questions] == ["which machine job 48211 saves"]
+    assert plan.gates[1].measured == "not known: job 48211 does not say which machine it saves"
 
 
 @pytest.mark.parametrize("word", ["", "0", "-1", "1.5", "48211;", "2147483648", "４８２１１x", "1e3"])

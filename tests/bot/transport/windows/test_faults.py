@@ -303,9 +303,18 @@ def test_a_page_of_http_sys_is_read_by_its_heading(status, heading):
 
 
 @pytest.mark.parametrize("page", ["<h2>Bad Request - Invalid Verb</h2>", "<p>Bad Request - Request Too Long</p>", ""])
-def test_other_pages_of_http_sys_advise_nothing(page):
+def test_other_pages_of_http_sys_say_only_where_the_reason_stands(page):
     translated = from_exception("hv01", winrm.exceptions.WinRMTransportError("http", 400, page))
-    assert (translated.hint, "HTTP 400" in translated.message) == ("", True)
+    assert "HTTP 400" in translated.message
+    assert "HTTPERR" in translated.hint
+    assert "groups" not in str(translated)
+
+
+@pytest.mark.parametrize("body", ["", "<h2>Content Too Large</h2>"])
+def test_a_message_that_is_too_long_is_no_matter_of_the_login(body):
+    translated = from_exception("hv01", winrm.exceptions.WinRMTransportError("http", 413, body))
+    assert (type(translated), "MaxEnvelopeSizekb" in translated.hint) == (TargetFault, True)
+    assert "password" not in str(translated)
 
 
 def test_plain_http_and_an_old_tls_are_two_reasons():
