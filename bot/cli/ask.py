@@ -75,7 +75,7 @@ async def outcome_of(made: Services, person: Person, typed: TypedLine) -> Outcom
     except HvopsError as error:
         return Outcome(error, UNKNOWN if isinstance(error, TargetError) else REFUSED)
     if isinstance(ended, Preview):
-        return Outcome(ended, WELL if ended.decides else exit_code(ended.answered.report) or FINDINGS)
+        return Outcome(ended, _preview_code(ended))
     return Outcome(ended, exit_code(ended.report))
 
 
@@ -93,6 +93,13 @@ def draw(outcome: Outcome, person: Person, shape: OutputOptions, roles: Roles) -
         report = ended.report
     if shape.csv is not None:
         _write_csv(report, shape.csv)
+
+
+def _preview_code(shown: Preview) -> int:
+    """0 for a plan that could be proposed, 3 where an approver would have to answer what is not known."""
+    if not shown.decides:
+        return exit_code(shown.answered.report) or FINDINGS
+    return UNKNOWN if shown.made.plan.open_questions else WELL
 
 
 def exit_code(report: Report) -> int:

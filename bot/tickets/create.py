@@ -175,7 +175,7 @@ def _decides(policy: Policy, made: PlannedChange) -> str:
         who = "whoever asks confirms it"
     else:
         who = f"somebody else than who asks, of the role approver on {where}, approves it"
-    says = f"Decision: risk {made.risk}: {who}, within {policy.open_minutes} min."
     if open_questions:
-        says += f" They have to answer {plural(len(open_questions), 'unknown')}, and say how they know."
-    return says
+        count = plural(len(open_questions), "unknown")
+        return f"Decision: {count}, so {who}, within {policy.open_minutes} min, and says of each how they know."
+    return f"Decision: risk {made.risk}: {who}, within {policy.open_minutes} min."

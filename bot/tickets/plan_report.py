@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bot.api.facts import Unknown
 from bot.api.plan import Gate, Plan
 from bot.api.report import Finding, Healthy, Report, Severity
+from bot.formatting import plural
 from bot.tickets.answers import question_line
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.proposal import PlannedChange
@@ -59,13 +60,17 @@ def would_be(made: PlannedChange, decides: str) -> Report:
         decides: who would decide about it, as a sentence.
     """
     plan, where = made.plan, made.target or made.line
+    open_ = plan.open_questions
     title = f"A plan for {where} is possible; nothing is proposed"
+    if open_:
+        count = plural(len(open_), "unknown")
+        title = f"The plan for {where} needs an approver's answer to {count}: {'; '.join(one.what for one in open_)}"
     waits = tuple(Finding(Severity.NOTE, "NOT YET", where, _gate(gate)) for gate in plan.pending_gates)
     opens = tuple(
         Finding(
             Severity.WARNING, "NOT KNOWN", where, f"{_capital(question_line(one))} Whoever approves says how they know."
         )
-        for one in plan.open_questions
+        for one in open_
     )
     warnings = tuple(gate for gate in plan.other_gates if not gate.passes_at and not gate.is_open)
     return Report(

@@ -72,7 +72,7 @@ class Expect(_Part):
             where a plan must be possible without that.
         gates: of a plan, possible or not.
         steps: words of steps of a plan, in their order; others may stand between them.
-        never_steps: no step may have them.
+        never_steps: no step may have them, where a plan is possible without an answer to what is not known.
     """
 
     title: Said | None = None
