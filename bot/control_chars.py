@@ -43,7 +43,7 @@ def reveal(text: str, *, lines: bool = False) -> str:
         text: from outside.
         lines: keep line ends; else they become blanks, as tabs do.
     """
-    shown = text.replace("\r\n", "\n").replace("\r", "")
+    shown = text.replace("\r\n", "\n").replace("\r", "").replace("⟨U+", "⟨U+27E8⟩U+")  # a mark that is none of ours
     shown = shown if lines else shown.replace("\n", " ").replace("\t", " ")
     if shown.isascii():
         return _PERHAPS.sub(_revealed, shown)

@@ -196,6 +196,11 @@ class OpenQuestion:
     why: str = ""
     remedy: str = ""
 
+    def __post_init__(self) -> None:
+        """Give a thing whose name is blank words of its own: people answer by it."""
+        if not self.what.strip():
+            object.__setattr__(self, "what", "something that has no name")
+
 
 @dataclass(frozen=True, slots=True)
 class Gate:

@@ -14,7 +14,7 @@ from bot.executor.polling import CheckState, look_at, not_measured
 from bot.executor.run import Run
 from bot.ledger.entries import HeldBefore
 from bot.tickets.conditions import Images
-from bot.tickets.readings import MOST_READINGS, describe_reading
+from bot.tickets.readings import MOST_READINGS, describe_reading, short_reading
 
 
 async def held_before(run: Run, step: Step) -> HeldBefore:
@@ -50,13 +50,13 @@ async def measure_after(run: Run, *, fresh: bool) -> tuple[str, ...]:
     after = AfterRun(run.proposal.made.target, run.images, answers[: len(checks)])
     words = run.parts.planner.describe_after(run.proposal, after) if checks else None
     told = told if words is None else [*words, *told[len(checks) :]]
-    return tuple(dict.fromkeys((*told, *read)))[:MOST_READINGS]
+    return tuple(dict.fromkeys(map(short_reading, (*told, *read))))[:MOST_READINGS]
 
 
 async def measure_undone(run: Run, checks: Sequence[Check]) -> tuple[str, ...]:
     """What is as it was before a group that was taken back, and what is not."""
     _, told = await _ask(run, checks, run.images)
-    return tuple(told)[:MOST_READINGS]
+    return tuple(map(short_reading, told))[:MOST_READINGS]
 
 
 async def _ask(

@@ -21,6 +21,7 @@ from bot.ledger.entries import Voided
 from bot.tickets.plan_digest import digest_as_approved, gates_as_approved, group_digest, is_covered
 from bot.tickets.plan_text import difference
 from bot.tickets.proposal import Origin, PlannedChange, draft_proposal
+from bot.tickets.readings import short_reading
 from bot.tickets.run_history import StepInstance
 
 log = structlog.get_logger()
@@ -71,7 +72,7 @@ async def revalidate(run: Run, at: StepInstance | None) -> PlanDrift | NotDue | 
         bug = secrets.token_hex(4)
         log.exception("our bug while looking again", bug=bug, ticket=run.ticket)
         return PlanDrift(f"the plan could not be made afresh: something went wrong inside hvops itself (id {bug})")
-    run.measured = made.plan.current_state
+    run.measured = short_reading(made.plan.current_state)
     if _is_same(run, made, at):
         return _not_yet(made) if at is None else None
     versions = (run.proposal.made.version, made.version)
@@ -116,9 +117,10 @@ def _is_same(run: Run, made: PlannedChange, at: StepInstance | None) -> bool:
 
 
 def _uncovered(run: Run, made: PlannedChange) -> tuple[Gate, ...]:
-    """The gates that block now, but for those that the approver answered."""
+    """The gates that block now, but for those that the approver answered; half-way also those that would pass in time."""
     before = {gate.description: gate for gate in run.proposal.plan.gates}
-    blocking = made.plan.blocking_gates
+    pending = [gate for gate in made.plan.pending_gates if gate.guards == "safety"] if run.images else []
+    blocking = (*made.plan.blocking_gates, *pending)
     return tuple(gate for gate in blocking if not is_covered(gate, before.get(gate.description), run.answered))
 
 

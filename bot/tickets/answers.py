@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bot.api.plan import OpenQuestion, Plan
+from bot.control_chars import is_unseen
 from bot.errors import Unanswered
 from bot.formatting import plural
 from bot.ledger.entries import Answer
@@ -75,4 +76,4 @@ def without_answers(plan: Plan, target: str) -> Plan:
 
 def _says_something(text: str) -> bool:
     """Blanks, marks without a width and lone punctuation say nothing."""
-    return any(character.isalnum() for character in text)
+    return any(character.isalnum() and not is_unseen(character) for character in text)

@@ -94,8 +94,8 @@ def is_covered(now: Gate, was: Gate | None, answered: Collection[str]) -> bool:
     if not was.blocks and not now.blocks:
         return True
     asked = {one.what for one in was.questions}
-    if was.is_open and not asked <= set(answered):
-        return False
+    if (was.is_open or now.is_open) and not (was.is_open and asked <= set(answered)):
+        return False  # what blocks now was asked of nobody, or not answered
     return {one.what for one in now.questions} <= asked
 
 

@@ -95,13 +95,13 @@ class Planner:
             line = await self._line(proposal)
             spec = line.command.spec
             if not isinstance(spec, Remediation):
-                return gates_not_asked(proposal.ticket, f"{proposal.made.line} changes nothing any more")
+                return gates_not_asked(proposal.ticket, proposal.plan, f"{proposal.made.line} changes nothing any more")
             args = spec.args(**line.values)
             facts = await spec.collect(args, self._look(self._clock(), None))
         except LedgerError:
             raise
         except HvopsError as error:
-            return gates_not_asked(proposal.ticket, str(error))
+            return gates_not_asked(proposal.ticket, proposal.plan, str(error))
         if spec.undo_gates is not None:
             return gates_back(spec.undo_gates(args, facts, back))
         return gates_afresh(proposal.plan, spec.plan(args, facts))

@@ -118,7 +118,7 @@ def _row(row: Row, shared: frozenset[str]) -> str:
 
 
 def _pairs(row: Row, names: Sequence[str]) -> str:
-    return ", ".join(f"{name} {_cell(row.get(name))}" for name in names)
+    return ", ".join(f"{_cell(name)} {_cell(row.get(name))}" for name in names)
 
 
 def _cell(cell: Cell) -> str:
@@ -129,6 +129,11 @@ def _cell(cell: Cell) -> str:
     if isinstance(cell, (tuple, list)):
         return _shortened(", ".join(map(_cell, cell)), _CELL) or "none"
     return _shortened(" ".join(str(cell).split()), _CELL)
+
+
+def short_reading(text: str) -> str:
+    """A reading on one line and no longer than people read: hosts decide how long it was, and the ledger keeps it."""
+    return _shortened(" ".join(text.split()), _LONGEST)
 
 
 def _shortened(text: str, most: int) -> str:

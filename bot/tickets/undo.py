@@ -109,10 +109,16 @@ def gates_afresh(approved: Plan, now: Plan) -> tuple[Gate, ...]:
     )
 
 
-def gates_not_asked(ticket: str, why: str) -> tuple[Gate, ...]:
-    """Where the command cannot be asked any more, what has to be so is not known, and a person has to say."""
+def gates_not_asked(ticket: str, approved: Plan, why: str) -> tuple[Gate, ...]:
+    """Where the command cannot be asked any more, what has to be so is not known.
+
+    A person's word stands for it only where the plan itself had no gate that guards safety: among those are quorum,
+    locks and other running changes, and nobody can answer for them.
+    """
     question = OpenQuestion(f"whether {ticket} can be taken back safely", why)
-    return (Gate(f"Nothing speaks against taking {ticket} back", GateOutcome.NOT_KNOWN, why, unknowns=(question,)),)
+    guarded = any(gate.blocks and gate.guards == "safety" for gate in approved.gates)
+    says = f"Nothing speaks against taking {ticket} back"
+    return (Gate(says, GateOutcome.NOT_KNOWN, why, unknowns=(question,), answerable=not guarded),)
 
 
 def undo_line(ticket: str) -> str:

@@ -61,7 +61,7 @@ async def look_at(server: Target, ask: QueryClient) -> Facts:
     on = server.name
     layout = value_of(await ask.query(vmm.database_layout(on)))
     if isinstance(layout, Unknown) or not layout.is_known:
-        return Facts(layout)
+        return Facts(layout, running_jobs=layout if isinstance(layout, Unknown) else None)
     hosts, machines, failed, running, (seen, silent) = await asyncio.gather(
         ask.query(vmm.recorded_hosts(on)),
         ask.query(vmm.recorded_machines(on)),

@@ -41,7 +41,11 @@ def no_locks(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster) -> 
 
 
 def _unknown(
-    says: str, *parts: object, blocks: bool = True, about: str = "what is told", answerable: bool = True
+    says: str,
+    *parts: object,
+    blocks: bool = True,
+    about: str | Sequence[str] = "what is told",
+    answerable: bool = True,
 ) -> Gate:
     """A gate whose facts are missing, each by name, with the reason of the first that is.
 
@@ -49,12 +53,15 @@ def _unknown(
         says: what it asks for.
         parts: its facts.
         blocks: False for a gate that only warns.
-        about: what was asked: "memory" makes "memory of hv04".
+        about: what was asked: "memory" makes "memory of hv04". A word for each part where they are of several kinds: who
+            answers for one has not answered for another of the same machine.
         answerable: False where no person's word can stand for it.
     """
     why = next((part for part in parts if isinstance(part, Unknown)), None)
     measured = f"not known: {why.target}: {why.why.rstrip('.')}" if why else "not known"
-    unknowns = missing(about, *parts)
+    words = [about] * len(parts) if isinstance(about, str) else about
+    each = (question for word, part in zip(words, parts, strict=True) for question in missing(word, part))
+    unknowns = tuple(dict.fromkeys(each))
     return Gate(says, GateOutcome.NOT_KNOWN, measured, blocks, unknowns=unknowns, answerable=answerable)
 
 
@@ -113,6 +120,11 @@ def others_are_free(node: str, cluster: Cluster) -> Gate:
     told = [f"locked: {join_names(sorted(locked, key=str.casefold), 6)}"] if locked else []
     told += [f"in backup: {join_names(backups, 4)}"] if backups else []
     return Gate(says, GateOutcome.of(not told), "; ".join(told), blocks=False)
+
+
+def nothing_known(says: str, why: Unknown) -> Gate:
+    """Where not even the first question was answered, another running change cannot be excluded, by nobody's word."""
+    return _unknown(says, why, about="what is under way", answerable=False)
 
 
 def node_is_up(node: str, state: NodeState | None, nodes: Sequence[NodeState] | Unknown) -> Gate:
@@ -177,7 +189,7 @@ def memory_suffices(
     """
     says = f"The guests of {node} fit into the memory of the other nodes"
     if isinstance(guests, Unknown) or isinstance(memory, Unknown) or isinstance(free, Unknown):
-        return _unknown(says, free, guests, memory, about="memory")
+        return _unknown(says, free, guests, memory, about=("free memory", "guests", "memory of guests"))
     silent = [part for part in free.values() if isinstance(part, Unknown)]
     known = {name: room for name, room in free.items() if isinstance(room, int)}
     needs = [Need(one.name, memory.get(one.vm_id, 0), owners.get(one.vm_id)) for one in guests]
@@ -257,7 +269,8 @@ def guests_may_move(
     """
     says = f"Every guest of {node} may run on another node that is up"
     if isinstance(owners, Unknown) or isinstance(resources, Unknown) or isinstance(others, Unknown):
-        return _unknown(says, owners, resources, others, about="possible owners of guests")
+        kinds = ("possible owners of guests", "resources of guests", "node states")
+        return _unknown(says, owners, resources, others, about=kinds)
     up = {one.name.casefold() for one in others if one.is_up}
     bound = {one.group or one.name for one in resources if not up & owners.get(one.name.casefold(), frozenset(up))}
     told = f"cannot: {join_names(sorted(bound, key=str.casefold), 6)}" if bound else pluralize(len(roles), "guest")
@@ -282,7 +295,8 @@ def roles_may_move(
     """
     says = f"Every other role of {node} may run on another node that is up"
     if any(isinstance(part, Unknown) for part in (roles, held, owners, others)):
-        return _unknown(says, roles, held, owners, others, about="possible owners of roles")
+        kinds = ("roles", "resources of roles", "possible owners of roles", "node states")
+        return _unknown(says, roles, held, owners, others, about=kinds)
     assert not isinstance(roles, Unknown)
     assert not isinstance(owners, Unknown)
     assert not isinstance(others, Unknown)
@@ -309,7 +323,15 @@ def guests_move_live(
         or not isinstance(threshold, int)
         or isinstance(guests, Unknown)
     ):
-        return _unknown(says, roles, resources, threshold, guests, blocks=False, about="priorities of guests")
+        return _unknown(
+            says,
+            roles,
+            resources,
+            threshold,
+            guests,
+            blocks=False,
+            about=("priorities of guests", "resources of guests", "how roles move", "guests"),
+        )
     power = {one.vm_id: one.power for one in guests}
     ids: dict[str, set[str]] = {}
     for one in resources:
@@ -372,7 +394,7 @@ def no_cluster_aware_updating(cluster: str, updating: Mapping[str, bool | Unknow
         )
     silent = [told for told in updating.values() if isinstance(told, Unknown)]
     if silent or not updating:
-        blocks = any(one.kind not in ("absent", "refused") for one in silent)
+        blocks = not updating or any(one.kind not in ("absent", "refused") for one in silent)
         return _unknown(says, *silent, blocks=blocks, about="Cluster-Aware Updating", answerable=False)
     return Gate(says, outcome=GateOutcome.PASSED, measured=f"{pluralize(len(updating), 'node')} asked")
 

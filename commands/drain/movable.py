@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from bot.api.facts import Unknown
 from bot.api.plan import Gate, GateOutcome, OpenQuestion
-from commands.formatting import join_names
+from commands.formatting import join_names, tell_apart
 from commands.sources.cluster import Resource
 from commands.sources.guest_bonds import BUILD_2025, Bond, BondKind, Bonds
 from commands.sources.guests import Guest, Power
@@ -26,17 +27,22 @@ def no_guest_is_busy(node: str, guests: Sequence[Guest] | Unknown) -> Gate:
     says = f"No guest of {node} is being exported, merged, checkpointed or migrated"
     if isinstance(guests, Unknown):
         what = f"what is done to the guests of {node}"
-        return _open(says, (OpenQuestion(what, guests.why, guests.remedy),), f"{guests.target}: {guests.why}")
+        silent = (OpenQuestion(what, guests.why, guests.remedy),)
+        return replace(_open(says, silent, f"{guests.target}: {guests.why}"), answerable=False)
     busy = [f"{one.name}: {', '.join(one.activities)}" for one in guests if one.activities]
     if busy:
         return Gate(says, GateOutcome.BLOCKED, join_names(busy, _MOST), answerable=False)
+    names = tell_apart((one.vm_id, one.name) for one in guests)
     odd = [one for one in guests if one.unlisted]
     if odd:
         asked = tuple(
-            OpenQuestion(f"what is done to {one.name}", f"OperationalStatus {join_names(map(str, one.unlisted))}")
+            OpenQuestion(
+                f"what is done to {names[one.vm_id]}", f"OperationalStatus {join_names(map(str, one.unlisted))}"
+            )
             for one in odd
         )
-        return _open(says, asked, join_names([f"{one.what}: {one.why}" for one in asked], _MOST))
+        told = join_names([f"{one.what}: {one.why}" for one in asked], _MOST)
+        return replace(_open(says, asked, told), answerable=False)  # it may be another running change
     return Gate(says, GateOutcome.PASSED)
 
 
@@ -62,7 +68,8 @@ def guests_are_not_bound(
     if isinstance(guests, Unknown):
         what = f"which guests of {node} move"
         return _open(says, (OpenQuestion(what, guests.why, guests.remedy),), f"{guests.target}: {guests.why}")
-    move = {one.vm_id: one.name for one in guests if one.power not in _OFF}
+    names = tell_apart((one.vm_id, one.name) for one in guests)
+    move = {one.vm_id: names[one.vm_id] for one in guests if one.power not in _OFF}
     held = [bond for bond in bonds.found if bond.vm_id in move]
     roles: dict[str, str] = {}
     if not isinstance(resources, Unknown):

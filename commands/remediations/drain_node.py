@@ -14,6 +14,7 @@ from bot.api.report import Remedy
 from commands.drain.blockers import locked_words, look_behind, node_behind, reasons, release_remedies
 from commands.drain.effects import NODE_LOSES_GUESTS, gates_back
 from commands.drain.facts import DrainFacts, find_drain_facts
+from commands.drain.gates import nothing_known
 from commands.drain.roles import moved_with_them
 from commands.drain.steps import drain_step
 from commands.formatting import join_names, pluralize, sentences
@@ -138,8 +139,11 @@ def guests_of(drain: DrainFacts) -> tuple[str, ...]:
 
 def undo_gates(args: Args, facts: Facts, back: Plan) -> tuple[Gate, ...]:
     """Nobody else is at work on the cluster: that is all the way back asks of it."""
-    del args, back
-    return gates_back(facts.drain) if facts.drain is not None else ()
+    del back
+    if facts.drain is None:
+        why = Unknown(args.node.name, "not asked", "it is in no cluster that is known now.")
+        return (nothing_known(f"Nothing is under way on {args.node.name}", why),)
+    return gates_back(facts.drain)
 
 
 COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan, undo_gates)

@@ -360,6 +360,10 @@ def _by_hand(facts: Facts, chosen: Resolved, repair: Repair) -> tuple[str, ...]:
     return (f"A person stops and starts {SERVICE}: {why}.",)
 
 
+def _not_asked(server: str) -> Unknown:
+    return Unknown(server, "not asked", "it was not asked this time.", "Take it back once it is in the inventory.")
+
+
 def undo_gates(args: Args, facts: Facts, back: Plan) -> tuple[Gate, ...]:
     """No job runs in the VMM whose row is set back. How old its backup is by now only warns."""
     del args
@@ -369,7 +373,7 @@ def undo_gates(args: Args, facts: Facts, back: Plan) -> tuple[Gate, ...]:
         for server in dict.fromkeys(servers)
         for found in (facts.found.get(server),)
         for gate in (
-            no_vmm_job(server, found.running_jobs if found else None),
+            no_vmm_job(server, found.running_jobs if found else _not_asked(server)),
             replace(backed_up(server, facts.backups.get(server)), guards="worth"),
         )
     )

@@ -14,14 +14,13 @@ from bot.api.report import Remedy
 from commands.drain.blockers import locked_words, reasons, release_remedies
 from commands.drain.effects import NODE_LOSES_GUESTS, NODE_TAKES_GUESTS, gates_back, resume_facts, together
 from commands.drain.facts import DrainFacts
-from commands.drain.gates import no_locks
+from commands.drain.gates import no_locks, nothing_known
 from commands.drain.roles import moved_with_them
 from commands.drain.steps import DRAIN, RESUME
 from commands.formatting import join_names, pluralize, sentences
 from commands.guest_space.facts import answered_guests, short_of_space, way_to_room
 from commands.guest_space.gates import has_room
 from commands.no_plan import cluster_lock, no_plan, or_no_plan
-from commands.sources.backup_state import no_backup
 from commands.sources.commvault import BackupJob
 from commands.sources.event_log import LOCKED_ERROR
 from commands.sources.identity import fold_name, guid
@@ -31,7 +30,7 @@ from commands.sources.vss_writers import no_error_text
 from commands.vss.evidence import log_line
 from commands.vss.node_verdict import NodeVerdict
 from commands.vss.writer_verdict import WriterStatus, WriterVerdict
-from commands.writer_reset.effects import HYPER_V_STOPS, StopFacts
+from commands.writer_reset.effects import HYPER_V_STOPS, WRITERS_STOP, StopFacts, WriterStopFacts
 from commands.writer_reset.facts import ResetFacts, find_reset_facts
 from commands.writer_reset.gates import (
     curable,
@@ -229,6 +228,11 @@ def _no_job(args: Args, facts: ResetFacts) -> Gate:
     return no_backup_job(args.node.name, facts.own_jobs(args.node), facts.writers.now, facts.unplaced_jobs(args.node))
 
 
+def _writers_stop(args: Args, facts: ResetFacts, node: NodeVerdict) -> WriterStopFacts:
+    jobs, unplaced = facts.own_jobs(args.node), facts.unplaced_jobs(args.node)
+    return WriterStopFacts(node.name, node.backup, jobs, facts.writers.now, unplaced)
+
+
 def _guests(drain: DrainFacts) -> str:
     return pluralize(len(drain.roles), "guest")
 
@@ -294,8 +298,7 @@ def _other(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdict)
         gates=(
             *gate_stuck_twice(one, facts.writers.now),
             *curable(node, one),
-            no_backup(node.name, node.backup, on_shared_volumes=False),
-            _no_job(args, facts),
+            *WRITERS_STOP.judge(_writers_stop(args, facts, node)),
             not_clustered(node.name, [rule.service], facts.clustered),
             readable(node),
         ),
@@ -345,9 +348,12 @@ def _no_error(node: NodeVerdict) -> str:
 
 def undo_gates(args: Args, facts: ResetFacts, back: Plan) -> tuple[Gate, ...]:
     """Where the node takes its guests again, nobody else is at work on the cluster; a service is started in any case."""
-    del args
-    resumes = any(step.key == f"{UNDO}{DRAIN}" for step in back.steps)
-    return gates_back(facts.drain) if resumes and facts.drain is not None else ()
+    if not any(step.key == f"{UNDO}{DRAIN}" for step in back.steps):
+        return ()
+    if facts.drain is None:
+        why = Unknown(args.node.name, "not asked", "it is in no cluster that is known now.")
+        return (nothing_known(f"Nothing is under way on {args.node.name}", why),)
+    return gates_back(facts.drain)
 
 
 COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan, undo_gates)

@@ -36,11 +36,12 @@ from commands.sources.services import (
     stop_step,
 )
 from commands.vss.writer_verdict import WriterStatus
-from commands.writer_reset.effects import HYPER_V_STOPS, StopFacts
+from commands.writer_reset.effects import HYPER_V_STOPS, WRITERS_STOP, StopFacts, WriterStopFacts
 from commands.writer_reset.facts import ResetFacts, find_reset_facts
 from commands.writer_reset.gates import not_clustered, owned_by_cluster
 
 _HYPER_V = ("vmms", "vmcompute")  # a restart while guests move or are saved can fail both, so the node is drained first
+_VSS = {"vss", "swprv"}  # the service itself, and the provider of its shadow copies
 _CORE = "Windows depends on it. Reboot the host instead."
 _NETWORK = "Stopping it can cut hvops off from the host, and hvops could not start it again."
 _STORAGE = "Shared volumes and disks can be reached through it."
@@ -83,6 +84,7 @@ class RestartFacts:
         now: when it was asked.
         clustered: the resources of its cluster that stand for services.
         hyper_v: of the node, where one of Hyper-V's own services would be stopped; else None.
+        writers: of the host, where a service with VSS writers would be stopped, Hyper-V's own apart; else None.
     """
 
     services: tuple[Service, ...] | Unknown
@@ -90,6 +92,7 @@ class RestartFacts:
     now: datetime
     clustered: ClusterServices | Unknown
     hyper_v: ResetFacts | None = None
+    writers: ResetFacts | None = None
 
 
 class _Circle(Exception):
@@ -107,11 +110,15 @@ async def collect(args: Args, ask: QueryClient) -> RestartFacts:
         find_cluster_services(args.host, ask),
     )
     facts = RestartFacts(value_of(services), value_of(dependents), ask.now, clustered)
-    if args.host.cluster and not isinstance(facts.services, Unknown):
-        found = _find(facts.services, " ".join(args.service))
-        asked = len(found) == 1 and found[0].state == RUNNING and not _why_never(found[0].name)
-        if asked and _hyper_v_among(args.host.name, facts, found[0]):
-            return replace(facts, hyper_v=await find_reset_facts(args.host, ask))
+    if isinstance(facts.services, Unknown):
+        return facts
+    found = _find(facts.services, " ".join(args.service))
+    if len(found) != 1 or found[0].state != RUNNING or _why_never(found[0].name):
+        return facts
+    if _hyper_v_among(args.host.name, facts, found[0]):
+        return replace(facts, hyper_v=await find_reset_facts(args.host, ask)) if args.host.cluster else facts
+    if _writers_among(args.host.name, facts, found[0]):
+        return replace(facts, writers=await find_reset_facts(args.host, ask))
     return facts
 
 
@@ -175,6 +182,7 @@ def _restart(args: Args, facts: RestartFacts, one: Service, dependents: tuple[st
             *_dependents_gates(on, one, dependents, also),
             not_clustered(on, [one.name, *(other.name for other in running)], facts.clustered),
             *hyper_v,
+            *_writer_gates(args, facts),
         ),
         groups=(Group("restart", steps, on_failure="undo"),),
         remedies=_drains(on, hyper_v) or _afterwards(on, (one, *running)),
@@ -372,6 +380,32 @@ def _hyper_v_gates(args: Args, facts: RestartFacts) -> tuple[Gate, ...]:
     )
 
 
+def _writers_among(on: str, facts: RestartFacts, one: Service) -> bool:
+    """Whether VSS or a service that writers live in would be stopped: a backup that runs would fail."""
+    try:
+        others = _dependents(on, facts, one)
+    except _Circle:
+        return False
+    names = (one.name, *_running_among(facts, others))
+    with_writers = {rule.service.casefold() for rule in writer_services()} | _VSS
+    return any(name.casefold() in with_writers for name in names)
+
+
+def _writer_gates(args: Args, facts: RestartFacts) -> tuple[Gate, ...]:
+    """What must be so before a service with writers is stopped; none where it has none."""
+    found = facts.writers
+    if found is None:
+        return ()
+    on = args.host.name
+    if found.node is None:
+        why = found.silence.why if found.silence else "its writers were not told."
+        question = OpenQuestion(f"VSS writers of {on}", why, found.silence.remedy if found.silence else "")
+        return (Gate(f"No backup runs on {on}", GateOutcome.NOT_KNOWN, f"not known: {why}", unknowns=(question,)),)
+    return WRITERS_STOP.judge(
+        WriterStopFacts(on, found.node.backup, found.own_jobs(args.host), facts.now, found.unplaced_jobs(args.host))
+    )
+
+
 def _drains(on: str, hyper_v: Sequence[Gate]) -> tuple[Remedy, ...]:
     """What empties the node, where it is not empty yet."""
     full = any(gate.outcome is GateOutcome.BLOCKED for gate in hyper_v[:1])
@@ -522,7 +556,12 @@ def _afterwards(on: str, services: Sequence[Service]) -> tuple[Remedy, ...]:
 def undo_gates(args: Args, facts: RestartFacts, back: Plan) -> tuple[Gate, ...]:
     """Starting a service again takes no more than that it can be started; whether it should restart is settled."""
     del back
-    found = [] if isinstance(facts.services, Unknown) else _find(facts.services, " ".join(args.service))
+    if isinstance(facts.services, Unknown):
+        what = f"services of {args.host.name}"
+        says = f"{' '.join(args.service)} on {args.host.name} can be started"
+        why = f"not known: {facts.services.why.rstrip('.')}"
+        return (Gate(says, GateOutcome.NOT_KNOWN, why, unknowns=(OpenQuestion(what, facts.services.why),)),)
+    found = _find(facts.services, " ".join(args.service))
     return (_enabled(args.host.name, found[0]),) if len(found) == 1 else ()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bot.api.plan import OpenQuestion, Plan
 from bot.formatting import plural
 from bot.slack.outbound import limits
-from bot.slack.outbound.message import Block, View, escape, escape_control, truncate
+from bot.slack.outbound.message import Block, View, escape, escape_control, truncate, utf16_length
 from bot.slack.render.blocks import sections
 from bot.slack.render.reason_modal import CALLBACK
 from bot.slack.render.ticket_buttons import ANSWER
@@ -42,19 +42,36 @@ def answer_view(ticket: str, plan: Plan) -> View:
 
 
 def _one_by_one(plan: Plan, questions: Sequence[OpenQuestion]) -> list[Block]:
-    return [_input(number, one.what, _hint(plan, one)) for number, one in enumerate(questions)]
+    of = f" of {len(questions)}" if len(questions) > 1 else ""
+    return [
+        _input(number, f"{number + 1}{of}: {one.what}" if of else one.what, _hint(plan, one))
+        for number, one in enumerate(questions)
+    ]
 
 
 def _hint(plan: Plan, question: OpenQuestion) -> str:
     """Who did not answer, what would make it known, and what it is needed for."""
     needed = [gate.description for gate in plan.open_gates if question.what in {one.what for one in gate.questions}]
     rest = question_line(question).removeprefix(f"{question.what}: ")
-    return f"{rest[:1].upper()}{rest[1:]} Needed: {'; '.join(needed)}."
+    return (
+        f"Needed: {'; '.join(needed)}. {rest[:1].upper()}{rest[1:]}"  # what a host says comes last, so it hides nothing
+    )
 
 
 def _list(questions: Sequence[OpenQuestion]) -> tuple[Block, ...]:
-    lines = "\n".join(f"• {escape(question_line(one))}" for one in questions)
-    return sections(truncate(lines, _LISTED))
+    lines: list[str] = []
+    left = _LISTED
+    for one in questions:
+        line = f"• {escape(question_line(one))}"
+        left -= utf16_length(line) + 1
+        if left < 0:
+            rest = len(questions) - len(lines)
+            lines.append(
+                f"*and {rest:,} more*, which your answer is for as well: all of them stand in the plan in the thread."
+            )
+            break
+        lines.append(line)
+    return sections("\n".join(lines))
 
 
 def _input(number: int, label: str, hint: str) -> Block:

@@ -9,7 +9,7 @@ from bot.ledger import Entry
 from bot.ledger.entries import Cancelled, Failed, Voided
 from bot.slack.outbound import limits
 from bot.slack.outbound.blockkit_fitting import preformatted
-from bot.slack.outbound.message import Block, Message, escape, truncate, utf16_length
+from bot.slack.outbound.message import Block, Message, escape, escape_control_lines, truncate, utf16_length
 from bot.slack.render.blocks import actions, contexts, header, sections
 from bot.slack.render.running import can_undo, collapsed, half_done, plan_block
 from bot.slack.render.ticket_buttons import again_button, look_button, remedy_buttons, story_button, undo_button
@@ -63,7 +63,7 @@ def end_in_words(card: TicketView) -> str:
 def difference_text(card: TicketView) -> str:
     """What is different now, line by line; "" where nothing is told."""
     end = card.last("voided")
-    return "\n".join(end.read(Voided).difference) if end else ""
+    return escape_control_lines(end.read(Voided).difference) if end else ""
 
 
 def _word(card: TicketView) -> str:

@@ -319,7 +319,7 @@ CASES = {
 # What is only not known, and a person may answer: the names that the plan asks for.
 OPEN = {
     "a node that may have the memory is silent": ("free memory of hv01",),
-    "nobody tells how much memory the guests hold": ("memory of hv03",),
+    "nobody tells how much memory the guests hold": ("memory of guests of hv03",),
     "a guest's memory is not told": ("memory that test-tfs-01 holds",),
     "shared volumes are not known": ("backups of the shared volumes of prod", "shared volumes of prod"),
     "a shared volume does not tell its fault": ("backups of the shared volumes of prod", "shared volumes of prod"),

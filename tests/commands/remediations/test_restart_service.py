@@ -209,6 +209,12 @@ async def test_what_depends_on_it_stops_first_and_starts_last(restart):
             passed("The services that depend on EventSystem are known", "running: COMSysApp, SENS"),
             passed("Every service that depends on EventSystem can be stopped and started again"),
             passed("No cluster owns EventSystem, COMSysApp, SENS on hv03", "no resource of a cluster stands for it"),
+            Gate(
+                "No backup runs on hv03",
+                GateOutcome.PASSED,
+                "asked: guests, shared volumes, shadow copies; backup products: none",
+            ),
+            passed("No backup job of hv03, its cluster or its guests waits", "none among its active jobs"),
         ),
         groups=(
             Group(
@@ -756,3 +762,18 @@ async def test_names_that_give_the_same_steps_are_no_plan(restart):
         "No plan for A$B on hv03: some of these service names are too similar: A-B, A$B. Restart the service on the host.",
         (),
     )
+
+
+@pytest.mark.parametrize("name", ["EventSystem", "VSS", "swprv"])
+async def test_a_service_that_writers_live_in_is_not_stopped_under_a_backup(restart, name):
+    """A shadow copy that lasts only as long as its program: some agent saves the host at this moment."""
+    copy = {
+        "ID": "{4B26569A-3C94-4DB3-A161-445AFDB0A719}",
+        "InstallDate": "2026-11-22T22:16:00Z",
+        **dict.fromkeys(("Persistent", "NoAutoRelease", "ClientAccessible"), "false"),
+    }
+    plan = await restart(name, service("VSS"), service("swprv"), hv03={"Win32_ShadowCopy": [copy]})
+    assert plan.groups == ()
+    assert [gate.description for gate in plan.gates if gate.outcome is GateOutcome.BLOCKED] == [
+        "No backup runs on hv03"
+    ]
