@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from bot.api.facts import Unknown
 from bot.api.plan import Gate
-from commands.drain import gates, movable
+from commands.drain import apart, gates, movable
 from commands.drain.facts import DrainFacts, ResumeFacts
 from commands.sources.backup_state import no_backup
 from commands.sources.cluster import Resource
@@ -59,6 +59,7 @@ NODE_LOSES_GUESTS: Effect[DrainFacts] = Effect(
         "locks": lambda of: (gates.no_locks(of.node, of.guests, of.cluster),),
         "backup": lambda of: (no_backup(of.node, of.backup),),
         "activities": lambda of: (movable.no_guest_is_busy(of.node, of.guests),),
+        "critical guests": lambda of: (movable.guests_reach_their_files(of.node, of.guests),),
         "bonds": lambda of: (
             movable.guests_are_not_bound(
                 of.node, of.build, gates.clustered_guests(of.guests, _resources(of)), _resources(of), of.bonds
@@ -83,6 +84,15 @@ NODE_LOSES_GUESTS: Effect[DrainFacts] = Effect(
                 of.other_roles,
                 of.others_held,
                 of.others_owners,
+            ),
+        ),
+        "anti-affinity": lambda of: (
+            apart.roles_are_kept_apart(
+                of.node,
+                of.cluster.groups,
+                of.nodes if isinstance(of.nodes, Unknown) else of.others,
+                of.settings,
+                _allowed(of),
             ),
         ),
         "way of moving": lambda of: (
@@ -127,6 +137,14 @@ def gates_back(drain: DrainFacts) -> tuple[Gate, ...]:
 
 def _resources(of: DrainFacts) -> tuple[Resource, ...] | Unknown:
     return of.cluster.resources if isinstance(of.cluster.resources, Unknown) else of.resources
+
+
+def _allowed(of: DrainFacts) -> dict[str, frozenset[str]] | Unknown:
+    guests = apart.allowed_nodes(_resources(of), of.owners)
+    roles = apart.allowed_nodes(of.others_held, of.others_owners)
+    if isinstance(guests, Unknown):
+        return guests
+    return roles if isinstance(roles, Unknown) else guests | roles
 
 
 def _memory(of: DrainFacts) -> Gate:

@@ -30,7 +30,17 @@ from commands.sources.cluster import (
 )
 from commands.sources.guest_bonds import Bonds, find_bonds
 from commands.sources.guests import Guest, virtual_machines
-from commands.sources.nodes import ClusterNodeState, NodeState, node_states, quorum_witness
+from commands.sources.nodes import ClusterNodeState, NodeState, node_states, node_statuses, with_statuses
+from commands.sources.quorum import (
+    NO_SETTINGS,
+    NO_WITNESS,
+    ClusterSettings,
+    Witness,
+    cluster_settings,
+    judge_witness,
+    witness_resources,
+    witness_weight,
+)
 from commands.sources.services import HYPER_V_SERVICE, service_state
 from commands.sources.snapshots import Snapshot, shadow_copies
 from commands.sources.storage import VirtualDisk, storage_jobs, virtual_disks
@@ -45,6 +55,8 @@ class DrainFacts:
         node: as the cluster writes it.
         build: of its Windows, None where it was not told.
         cluster: roles, resources, shared volumes.
+        witness: whether it votes now.
+        settings: of the cluster.
         threshold: from which priority on guests move live; None where nobody told.
         owners: resource of the node -> nodes where it may be, in lower case.
         guests: on the node, clustered or not.
@@ -67,7 +79,8 @@ class DrainFacts:
     build: int | None
     cluster: Cluster
     nodes: tuple[NodeState, ...] | Unknown = ()
-    witness: bool | Unknown = False
+    witness: Witness | Unknown = NO_WITNESS
+    settings: ClusterSettings | Unknown = NO_SETTINGS
     threshold: int | Unknown | None = None
     owners: Mapping[str, frozenset[str]] | Unknown = field(default_factory=dict)
     guests: tuple[Guest, ...] | Unknown = ()
@@ -165,7 +178,7 @@ class ResumeFacts:
 async def find_resume_facts(target: Target, ask: QueryClient) -> ResumeFacts:
     """Ask the cluster, then the nodes that are up and the node itself. The target is a node of a cluster."""
     on = target.cluster
-    cluster, nodes = await asyncio.gather(look_at_cluster(on, ask), ask.query(node_states(on)))
+    cluster, nodes = await asyncio.gather(look_at_cluster(on, ask), _nodes(on, ask))
     if isinstance(cluster.nodes, Unknown):
         return ResumeFacts(target.name, None, cluster, unfound=cluster.nodes)
     node = node_named(target.name, cluster.nodes)
@@ -173,7 +186,7 @@ async def find_resume_facts(target: Target, ask: QueryClient) -> ResumeFacts:
         return ResumeFacts(
             target.name, None, cluster, unfound=replace(node, why=node.why.replace("the cluster", on, 1))
         )
-    found = ResumeFacts(node.name, node.build, cluster, value_of(nodes))
+    found = ResumeFacts(node.name, node.build, cluster, nodes)
     if node.is_2008 or found.state is None or found.state.state != ClusterNodeState.PAUSED:
         return found
     updating, jobs, vmms = await asyncio.gather(
@@ -199,9 +212,10 @@ async def _vmm_jobs(target: Target, ask: QueryClient) -> dict[str, int | Unknown
 async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
     """Ask everything, in two rounds. The target is a node of a cluster."""
     on = target.cluster
-    cluster, (nodes, witness), threshold = await asyncio.gather(
+    cluster, nodes, (settings, witness), threshold = await asyncio.gather(
         look_at_cluster(on, ask),
-        asyncio.gather(ask.query(node_states(on)), ask.query(quorum_witness(on))),
+        _nodes(on, ask),
+        _quorum(on, ask),
         ask.query(placement.move_threshold(on)),
     )
     if isinstance(cluster.nodes, Unknown):
@@ -211,7 +225,7 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
         return DrainFacts(target.name, None, cluster, unfound=replace(node, why=node.why.replace("the cluster", on, 1)))
     if node.is_2008:
         return DrainFacts(node.name, node.build, cluster)
-    up = [] if isinstance(nodes, Unknown) else [one.name for one in nodes.value if one.is_up and one.name != node.name]
+    up = [] if isinstance(nodes, Unknown) else [one.name for one in nodes if one.is_up and one.name != node.name]
     (
         (known, owners, held),
         (guests, memory),
@@ -229,16 +243,15 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
             ask.query(shadow_copies(node.name)),
             ask_backup_products(target, ask),
         ),
-        asyncio.gather(
-            _updating(node.name, value_of(nodes), ask), _vmm_jobs(target, ask), find_bonds(on, node, up, ask)
-        ),
+        asyncio.gather(_updating(node.name, nodes, ask), _vmm_jobs(target, ask), find_bonds(on, node, up, ask)),
     )
     return DrainFacts(
         node=node.name,
         build=node.build,
         cluster=known,
-        nodes=value_of(nodes),
-        witness=value_of(witness),
+        nodes=nodes,
+        witness=witness,
+        settings=settings,
         threshold=hive,
         owners=owners,
         guests=value_of(guests),
@@ -254,6 +267,21 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
         copies=value_of(copies),
         products=products,
     )
+
+
+async def _nodes(on: str, ask: QueryClient) -> tuple[NodeState, ...] | Unknown:
+    """Every node, with the flags that 2016 and later tell of it."""
+    nodes, statuses = await asyncio.gather(ask.query(node_states(on)), ask.query(node_statuses(on)))
+    return with_statuses(value_of(nodes), value_of(statuses))
+
+
+async def _quorum(on: str, ask: QueryClient) -> tuple[ClusterSettings | Unknown, Witness | Unknown]:
+    """How the cluster is set, and whether its witness votes now."""
+    settings, weight, resources = await asyncio.gather(
+        ask.query(cluster_settings(on)), ask.query(witness_weight(on)), ask.query(witness_resources(on))
+    )
+    told = value_of(settings)
+    return told, judge_witness(on, told, value_of(weight), value_of(resources))
 
 
 async def _held(

@@ -17,11 +17,13 @@ from commands.sources.capacity import Need, without_room
 from commands.sources.cluster import Cluster, Group, Resource, RoleResource, SharedVolume
 from commands.sources.guests import Guest, Power
 from commands.sources.nodes import ClusterNodeState, Drain, NodeState, votes_without
+from commands.sources.quorum import Witness
 from commands.sources.services import HYPER_V_SERVICE, RUNNING
 from commands.sources.storage import VirtualDisk
 from commands.vmm.gates import no_vmm_job
 from commands.vss.suspects import locks_on
 
+_ISOLATED = " (its guests go on there until it joins again or they fail over)"
 _REDIRECTED = 1  # FaultState of a shared volume: slower, but it works [doc]
 _FAULTS = {1: "redirected access", 2: "no access", 4: "in maintenance"}
 
@@ -140,34 +142,50 @@ def node_is_up(node: str, state: NodeState | None, nodes: Sequence[NodeState] | 
 
 
 def other_nodes_work(cluster: str, others: Sequence[NodeState] | Unknown) -> Gate:
-    """No other node is paused, joining or isolated; one that is down is the quorum's business."""
+    """No other node is paused, joining, isolated or in quarantine; one that is just down is the quorum's business.
+
+    An isolated node is down in the eyes of the cluster and goes on to host its guests: they fail over soon, or it joins.
+    """
     says = f"No other node of {cluster} is paused or leaves the cluster"
     if isinstance(others, Unknown):
         return _unknown(says, others, about="node states", answerable=False)
-    away = [one for one in others if one.state not in (ClusterNodeState.UP, ClusterNodeState.DOWN)]
-    open_ = bool(away) and not any(one.is_known for one in away)
-    told = join_names([f"{one.name} is {one.word}" for one in away])
+    away = [one for one in others if not _stays(one)]
+    open_ = [one for one in away if not one.is_known or one.may_be_isolated]
+    if away and len(open_) < len(away):
+        away, open_ = [one for one in away if one not in open_], []
+    told = join_names([f"{one.name} is {one.word}{_ISOLATED if one.is_isolated else ''}" for one in away])
     up = [one.name for one in others if one.is_up]
     return Gate(
         says,
         outcome=GateOutcome.of(None if open_ else not away),
         measured=told if away else f"{pluralize(len(up), 'other node')} up",
-        unknowns=tuple(OpenQuestion(f"state of {one.name}", f"it says {one.word}") for one in away) if open_ else (),
+        unknowns=tuple(OpenQuestion(f"state of {one.name}", f"it says {one.word}") for one in open_),
         answerable=not open_,  # who joins or leaves is the quorum's, or somebody else's change
     )
 
 
-def quorum_holds(node: str, nodes: Sequence[NodeState] | Unknown, witness: bool | Unknown) -> Gate:  # noqa: FBT001 - a fact
+def _stays(node: NodeState) -> bool:
+    """Whether it is known to be up, or to be down and no more than that."""
+    if node.is_isolated or node.is_quarantined or not node.is_known or node.may_be_isolated:
+        return False
+    return node.state in (ClusterNodeState.UP, ClusterNodeState.DOWN)
+
+
+def quorum_holds(node: str, nodes: Sequence[NodeState] | Unknown, witness: Witness | Unknown) -> Gate:
     """A paused node still votes, so this only warns: it says what a reboot would do."""
     says = f"The quorum would hold if {node} went down"
     if isinstance(nodes, Unknown) or isinstance(witness, Unknown):
         return _unknown(says, nodes, witness, blocks=False, about="votes", answerable=False)
-    votes = votes_without(nodes, node, witness=witness)
+    votes = votes_without(nodes, node, witness=witness.votes)
     if votes is None:
         untold = "not known: not every node tells its state and its vote"
         return Gate(says, GateOutcome.NOT_KNOWN, untold, blocks=False, answerable=False)
+    lost = f"; {witness.says}" if witness.says else ""
     return Gate(
-        says, outcome=GateOutcome.of(votes.suffice), measured=f"{votes.left} of {votes.of} votes left", blocks=False
+        says,
+        outcome=GateOutcome.of(votes.suffice),
+        measured=f"{votes.left} of {votes.of} votes left{lost}",
+        blocks=False,
     )
 
 

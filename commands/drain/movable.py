@@ -46,6 +46,38 @@ def no_guest_is_busy(node: str, guests: Sequence[Guest] | Unknown) -> Gate:
     return Gate(says, GateOutcome.PASSED)
 
 
+def guests_reach_their_files(node: str, guests: Sequence[Guest] | Unknown) -> Gate:
+    """A guest in a critical state has lost its files and does not move live; one that is off or saved has nothing to lose.
+
+    That it does not move is concluded from its files being out of reach: no page of Microsoft's says it of live migration.
+    """
+    says = f"No guest of {node} is in a critical state"
+    if isinstance(guests, Unknown):
+        what = f"states of the guests of {node}"
+        return _open(says, (OpenQuestion(what, guests.why, guests.remedy),), f"{guests.target}: {guests.why}")
+    critical = [one for one in guests if one.is_critical]
+    awake = [one for one in critical if not one.power.is_at_rest]
+    if awake:
+        told = join_names([_critical(one) for one in awake], _MOST)
+        return Gate(says, GateOutcome.BLOCKED, f"{told}: bring the storage of its files back, or shut it down")
+    unknown = [one for one in guests if one.is_critical is None and not one.power.is_at_rest]
+    if unknown:
+        asked = tuple(OpenQuestion(f"state of {one.name}", _untold(one)) for one in unknown)
+        return _open(says, asked, join_names([f"{one.what}: {one.why}" for one in asked], _MOST))
+    told = join_names([_critical(one) for one in critical], _MOST)
+    return Gate(says, GateOutcome.of(not critical), told, blocks=not critical)
+
+
+def _critical(guest: Guest) -> str:
+    return f"{guest.name} is {guest.power}" + ("" if guest.power.is_critical else ", in critical health")
+
+
+def _untold(guest: Guest) -> str:
+    if guest.power is Power.UNKNOWN:
+        return f"it is {guest.power}"
+    return "no HealthState" if guest.health is None else f"HealthState {guest.health}"
+
+
 def guests_are_not_bound(
     node: str,
     build: int | None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from bot.api.facts import Unknown
 from bot.api.plan import Gate
-from commands.drain import gates, movable
+from commands.drain import apart, gates, movable
 from commands.drain.effects import Effect
 from commands.drain.facts import DrainFacts
 from commands.sources.backup_state import no_backup
@@ -86,6 +86,25 @@ def _allowed(of: MoveFacts) -> Gate:
     return replace(gate, description=f"{of.guest.name} may run on {of.to}")
 
 
+def _reachable(of: MoveFacts) -> Gate:
+    gate = movable.guests_reach_their_files(of.drain.node, (of.guest,))
+    return replace(gate, description=f"{of.guest.name} is not in a critical state")
+
+
+def _apart(of: MoveFacts) -> Gate:
+    groups, there = of.drain.cluster.groups, of.drain.nodes
+    if isinstance(of.resources, Unknown):
+        groups = of.resources
+    elif not isinstance(groups, Unknown):
+        own = {one.group.casefold() for one in of.resources}
+        here = of.drain.node.casefold()
+        groups = tuple(one for one in groups if one.owner.casefold() != here or one.name.casefold() in own)
+    if not isinstance(there, Unknown):
+        there = tuple(one for one in there if one.name.casefold() == of.to.casefold())
+    gate = apart.roles_are_kept_apart(of.drain.node, groups, there, of.drain.settings, {})
+    return replace(gate, description=f"No role of the anti-affinity class of {of.guest.name} is on {of.to}")
+
+
 def _jobs(of: MoveFacts) -> Iterable[Gate]:
     return gates.vmm_jobs_end(of.drain.vmm_jobs)
 
@@ -98,9 +117,11 @@ GUEST_MOVES: Effect[MoveFacts] = Effect(
         "locks": lambda of: (_unlocked(of),),
         "backup": lambda of: (_unsaved(of),),
         "activities": lambda of: (_idle(of),),
+        "critical guests": lambda of: (_reachable(of),),
         "bonds": lambda of: (_unbound(of),),
         "shared volumes": lambda of: (gates.volumes_are_sound(of.drain.cluster.name, of.drain.cluster.volumes),),
         "possible owners": lambda of: (_allowed(of),),
+        "anti-affinity": lambda of: (_apart(of),),
         "updating": lambda of: (gates.no_cluster_aware_updating(of.drain.cluster.name, of.drain.updating),),
         "VMM jobs": _jobs,
     },

@@ -97,9 +97,26 @@ def _refused(facts: ResumeFacts) -> str:
         return f"No plan for {name}: {facts.nodes.target}: {facts.nodes.why}"
     if facts.state is None:
         return f"No plan for {name}: {facts.cluster.name} did not tell its state."
-    if facts.state.state != ClusterNodeState.PAUSED:
-        why = "Nothing to resume" if facts.state.is_known else f"No plan for {name}"
-        return f"{why}: {facts.state.name} is {facts.state.word}."
+    return _not_paused(facts.state)
+
+
+def _not_paused(state: NodeState) -> str:
+    """What to do in place of a resume, where the node is not paused; "" where it is."""
+    if state.is_quarantined:
+        return (
+            f"Nothing to resume: {state.name} is in quarantine. It left the cluster several times within an hour and may"
+            " not join for a while, two hours by default; it is not paused. Find the cause first (event 1676 of the"
+            f" System log). By hand: wait, or Start-ClusterNode -Name {state.name} -ClearQuarantine."
+        )
+    if state.is_isolated:
+        return (
+            f"Nothing to resume: {state.name} is isolated. It has lost the other nodes, and its guests go on running"
+            " there; it is not paused. Look at its network and its cluster service. By hand: wait until it has joined"
+            " again; if it does not within some minutes (four by default), the cluster starts its guests elsewhere."
+        )
+    if state.state != ClusterNodeState.PAUSED:
+        why = "Nothing to resume" if state.is_known else f"No plan for {state.name}"
+        return f"{why}: {state.name} is {state.word}."
     return ""
 
 

@@ -3,7 +3,8 @@
 operating_system  which Windows a host runs, its clock, the code page of its programs
 winrm           what a host's WinRM grants
 cluster         nodes, locks, shared volumes, hosts without a cluster, runs of Cluster-Aware Updating
-nodes           the state of each node, and of its drain
+nodes           the state of each node and of its drain; isolated, in quarantine
+quorum          how the quorum was configured, whether its witness votes now; is anti-affinity enforced
 cluster_services  which Windows services a cluster owns
 placement       how a guest would leave its node: live or saved and moved, and where to
 capacity        memory: what guests use, what nodes have free

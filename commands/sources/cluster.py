@@ -14,7 +14,7 @@ from bot.api.arguments import Target
 from bot.api.facts import Unknown, value_of
 from bot.api.queries import Predicate, Registry, Wql
 from bot.api.query_client import QueryClient
-from bot.api.rows import Cell, CellError, Row, Rows, get_int, get_str
+from bot.api.rows import Cell, CellError, Row, Rows, get_int, get_str, get_strs
 from bot.api.sources import Source
 from commands.sources.host_names import hosts_named
 from commands.sources.identity import guid
@@ -82,6 +82,7 @@ class Group:
         priority: 0 to 4999 (2012 and later); None where it was not told.
         kind: GroupType; None where it was not told.
         state: 0 online, 1 offline, 2 failed, 3 partially online, 4 pending [doc]; None where it was not told.
+        apart: AntiAffinityClassNames: roles that share one are kept apart. NULL, the default, is none [doc].
     """
 
     name: str
@@ -91,6 +92,7 @@ class Group:
     priority: int | None = None
     kind: int | None = None
     state: int | None = None
+    apart: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,7 @@ def cluster_nodes(on: str) -> Source[tuple[Node, ...]]:
 
 def cluster_groups(on: str) -> Source[tuple[Group, ...]]:
     """The roles and whether they are locked (2012 and later)."""
-    columns = ("Name", "OwnerNode", "GroupType", "State", "StatusInformation", "Priority")
+    columns = ("Name", "OwnerNode", "GroupType", "State", "StatusInformation", "Priority", "AntiAffinityClassNames")
     return Source(Wql(on, NAMESPACE, "MSCluster_ResourceGroup", columns), _read_groups)
 
 
@@ -329,6 +331,7 @@ def _read_groups(rows: Rows) -> tuple[Group, ...]:
             priority=get_int(row, "Priority"),
             kind=get_int(row, "GroupType"),
             state=get_int(row, "State"),
+            apart=tuple(one for one in get_strs(row, "AntiAffinityClassNames") if one),
         )
         for row in rows
     )

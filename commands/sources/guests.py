@@ -37,6 +37,7 @@ _ACTIVITIES = {
     32781: "its compatibility is being checked",
 }
 _BUSY = range(32768, 32782)
+_CRITICAL, _NOT_CRITICAL = 25, (5, 20)  # HealthState [doc]
 _CURRENT_SETTINGS = 3  # v1 SettingType: current, not a snapshot [doc]
 _REALIZED = "Microsoft:Hyper-V:System:Realized"  # v2 VirtualSystemType [src]
 _VM_PARAMETERS = r"SOFTWARE\Microsoft\Virtual Machine\Guest\Parameters"
@@ -62,6 +63,11 @@ class Power(StrEnum):
     def runs(self) -> bool:
         """Whether it runs, well or not."""
         return self in (Power.RUNNING, Power.RUNNING_CRITICAL)
+
+    @property
+    def is_critical(self) -> bool:
+        """Whether Hyper-V cannot reach its files."""
+        return self.value.endswith("(critical)")
 
     @property
     def is_at_rest(self) -> bool:
@@ -123,6 +129,7 @@ class Guest:
         activities: what else Hyper-V does to it now, in words: "it is being exported".
         unlisted: numbers of activities that nobody lists.
         replication: its part in a replication; `NONE` where the host does not tell, None for a mode that is not listed.
+        health: HealthState: 5 well, 20 major, 25 critical failure [doc]; None where it was not told.
     """
 
     vm_id: str
@@ -132,11 +139,22 @@ class Guest:
     activities: tuple[str, ...] = ()
     unlisted: tuple[int, ...] = ()
     replication: Replication | None = Replication.NONE
+    health: int | None = None
 
     @property
     def is_copy(self) -> bool:
         """Whether it is a replica, and so no second machine."""
         return self.replication is not None and self.replication.is_copy
+
+    @property
+    def is_critical(self) -> bool | None:
+        """Whether Hyper-V says that it is in a critical state; None where it tells neither power nor health in known words.
+
+        The critical ones of EnabledState came with 2016; before, HealthState alone tells [doc].
+        """
+        if self.power.is_critical or self.health == _CRITICAL:
+            return True
+        return False if self.power is not Power.UNKNOWN and self.health in _NOT_CRITICAL else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +182,7 @@ def namespace(node: Node) -> str:
 
 def virtual_machines(node: Node) -> Source[tuple[Guest, ...]]:
     """The question: every virtual machine of a node. The host itself is a row of that class too."""
-    plain = ("Name", "ElementName", "EnabledState", "OperationalStatus")
+    plain = ("Name", "ElementName", "EnabledState", "OperationalStatus", "HealthState")
     columns = plain if node.is_2008 else (*plain, "ReplicationMode")  # Replica came with 2012, and its column too [doc]
     return Source(Wql(node.name, namespace(node), "Msvm_ComputerSystem", columns), _read_guests)
 
@@ -180,6 +198,7 @@ def _read_guests(rows: Rows) -> tuple[Guest, ...]:
             activities=tuple(_ACTIVITIES[one] for one in status if one in _ACTIVITIES),
             unlisted=tuple(one for one in status if one in _BUSY and one not in _ACTIVITIES and one != BACKING_UP),
             replication=_REPLICATION.get(get_int(row, "ReplicationMode") or 0),
+            health=get_int(row, "HealthState"),
         )
         for row in rows
         if guid(get_str(row, "Name"))

@@ -1,24 +1,27 @@
-"""Nodes of a cluster as somebody who pauses one needs them: state, drain, votes, and the witness.
+"""Nodes of a cluster as somebody who pauses one needs them: state, drain, votes, isolation.
 
-Sources: ClusWmi's MSCluster_Node and MSCluster_Cluster pages [doc]; 2012 and later, since drains and dynamic votes came
-with it. No capture of root/MSCluster exists: an unlisted number stays visible as such, and stands for nothing else.
+Sources: ClusWmi's MSCluster_Node page and CLUSTER_NODE_STATUS of clusapi [doc]; 2012 and later, since drains and dynamic
+votes came with it. No capture of root/MSCluster exists: an unlisted number stays visible as such, and stands for nothing
+else.
+
+A node that is isolated has left the active membership and goes on to host its virtual machines; one in quarantine may not
+join for two hours by default [doc: Virtual Machine Compute Resiliency]. Both came with 2016.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import IntEnum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum, IntFlag
 
+from bot.api.facts import Unknown
 from bot.api.queries import Predicate, Wql
 from bot.api.rows import CellError, Rows, get_int, get_str
 from bot.api.sources import Source
 from commands.sources.cluster import NAMESPACE
 
 COLUMNS = ("Name", "State", "NodeDrainStatus")
-# QuorumTypeValue [doc]: nodes only, a file share, a disk, none. The page is older than the cloud witness of 2016, whose
-# number nobody here has seen.
-_WITNESSES = {1: False, 2: True, 3: True, 4: False}
+BUILD_2016 = 14393
 
 
 class ClusterNodeState(IntEnum):
@@ -39,6 +42,18 @@ class Drain(IntEnum):
     FAILED = 3
 
 
+class NodeStatus(IntFlag):
+    """MSCluster_Node.StatusInformation (2016 and later): the flags of CLUSTER_NODE_STATUS [doc]."""
+
+    ISOLATED = 1
+    QUARANTINED = 2
+    DRAIN_UNDER_WAY = 4
+    DRAINED = 8
+    DRAIN_FAILED = 16
+    AVOIDED = 32  # the cluster places nothing there by itself
+
+
+_LISTED = sum(NodeStatus)
 _WORDS = {
     ClusterNodeState.UP: "up",
     ClusterNodeState.DOWN: "down",
@@ -54,22 +69,48 @@ class NodeState:
     Attributes:
         state: as told, known to `ClusterNodeState` or not; None where it was not told.
         votes: whether it has a vote now: its dynamic one, else its own; None where neither was told.
+        build: of its Windows; None where it was not told.
+        status: the flags of `NodeStatus`; None where they were not told, as on 2012 R2, which has none.
     """
 
     name: str
     state: int | None
     drain: int | None
     votes: bool | None
+    build: int | None = None
+    status: int | None = None
 
     @property
     def is_known(self) -> bool:
-        """Whether its state is one of those that Microsoft lists."""
-        return self.state in list(ClusterNodeState)
+        """Whether its state and its flags are those that Microsoft lists, or it is out of the cluster in any case."""
+        if self.is_isolated or self.is_quarantined:
+            return True
+        return self.state in list(ClusterNodeState) and not self._unlisted
 
     @property
     def is_up(self) -> bool:
         """Whether roles may move there."""
-        return self.state == ClusterNodeState.UP
+        return self.state == ClusterNodeState.UP and not self.is_isolated and not self.is_quarantined
+
+    @property
+    def is_isolated(self) -> bool:
+        """Whether it is told to have lost the cluster while its guests go on."""
+        return bool((self.status or 0) & NodeStatus.ISOLATED)
+
+    @property
+    def is_quarantined(self) -> bool:
+        """Whether it is told to be kept out of the cluster for a while."""
+        return bool((self.status or 0) & NodeStatus.QUARANTINED)
+
+    @property
+    def may_be_isolated(self) -> bool:
+        """Whether it is down, and nobody told if its guests go on there: only 2012 R2 and older know no such thing."""
+        old = self.build is not None and self.build < BUILD_2016
+        return self.state == ClusterNodeState.DOWN and self.status is None and not old
+
+    @property
+    def _unlisted(self) -> int:
+        return (self.status or 0) & ~_LISTED
 
     @property
     def is_drained(self) -> bool:
@@ -81,7 +122,16 @@ class NodeState:
         """Its state in one word."""
         if self.state is None:
             return "in a state that the cluster does not tell"
-        return _WORDS[ClusterNodeState(self.state)] if self.is_known else f"in the unknown state {self.state}"
+        if self.is_quarantined:
+            return "in quarantine"
+        if self.is_isolated:
+            return "isolated"
+        if self.state not in list(ClusterNodeState):
+            return f"in the unknown state {self.state}"
+        word = _WORDS[ClusterNodeState(self.state)]
+        if self._unlisted:
+            return f"{word}, with the unlisted StatusInformation {self.status}"
+        return f"{word}, and whether it is isolated was not told" if self.may_be_isolated else word
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +149,30 @@ class Votes:
 
 def node_states(on: str) -> Source[tuple[NodeState, ...]]:
     """The question: every node (2012 and later)."""
-    return Source(Wql(on, NAMESPACE, "MSCluster_Node", (*COLUMNS, "NodeWeight", "DynamicWeight")), _read_node_states)
+    columns = (*COLUMNS, "NodeWeight", "DynamicWeight", "BuildNumber")
+    return Source(Wql(on, NAMESPACE, "MSCluster_Node", columns), _read_node_states)
+
+
+def node_statuses(on: str) -> Source[dict[str, int]]:
+    """The question: which node is isolated or in quarantine? 2016 and later.
+
+    It is a question of its own: a Windows without the column refuses one that names it [doc: WBEM_E_INVALID_QUERY].
+    """
+    return Source(Wql(on, NAMESPACE, "MSCluster_Node", ("Name", "StatusInformation")), _read_node_statuses)
+
+
+def with_statuses(
+    nodes: tuple[NodeState, ...] | Unknown, statuses: Mapping[str, int] | Unknown
+) -> tuple[NodeState, ...] | Unknown:
+    """Each node with its flags, where they were told."""
+    if isinstance(nodes, Unknown) or isinstance(statuses, Unknown):
+        return nodes
+    return tuple(replace(one, status=statuses.get(one.name.casefold())) for one in nodes)
 
 
 def node_query(on: str, node: str) -> Wql:
     """The question of a check: one node's state and drain."""
     return Wql(on, NAMESPACE, "MSCluster_Node", COLUMNS, (Predicate("Name", "=", node),))
-
-
-def quorum_witness(on: str) -> Source[bool]:
-    """The question: is there a witness?"""
-    return Source(Wql(on, NAMESPACE, "MSCluster_Cluster", ("Name", "QuorumTypeValue")), _read_witness)
 
 
 def _read_node_states(rows: Rows) -> tuple[NodeState, ...]:
@@ -124,22 +187,15 @@ def _read_node_states(rows: Rows) -> tuple[NodeState, ...]:
         dynamic, own = get_int(row, "DynamicWeight"), get_int(row, "NodeWeight")
         votes = own if dynamic is None else dynamic
         has_vote = None if votes is None else votes != 0
-        found.append(NodeState(name, get_int(row, "State"), get_int(row, "NodeDrainStatus"), has_vote))
+        drain, build = get_int(row, "NodeDrainStatus"), get_int(row, "BuildNumber")
+        found.append(NodeState(name, get_int(row, "State"), drain, has_vote, build))
     return tuple(sorted(found, key=lambda one: one.name.casefold()))
 
 
-def _read_witness(rows: Rows) -> bool:
-    """Whether a disk or a file share votes too.
-
-    Raises:
-        CellError: the number is none.
-        ValueError: it was not told, or is not listed: a cloud witness votes, and has no listed number.
-    """
-    kind = get_int(rows[0], "QuorumTypeValue") if rows else None
-    if kind not in _WITNESSES:
-        told = "no QuorumTypeValue" if kind is None else f"the unlisted QuorumTypeValue {kind}"
-        raise ValueError(f"the cluster tells {told}, so whether a witness votes is open")
-    return _WITNESSES[kind]
+def _read_node_statuses(rows: Rows) -> dict[str, int]:
+    """Node, in lower case -> its flags; those that do not tell them are left out. Raises CellError."""
+    found = {get_str(row, "Name").casefold(): get_int(row, "StatusInformation") for row in rows}
+    return {name: flags for name, flags in found.items() if flags is not None}
 
 
 def votes_without(nodes: Sequence[NodeState], node: str, *, witness: bool) -> Votes | None:
@@ -147,12 +203,15 @@ def votes_without(nodes: Sequence[NodeState], node: str, *, witness: bool) -> Vo
 
     A paused node votes like any other, so a pause alone takes nothing away [doc].
     """
-    if any(one.votes is None or (one.votes and not one.is_known) for one in nodes):
+    if any(one.votes is None or (one.votes and one.state not in list(ClusterNodeState)) for one in nodes):
         return None
     holders = [one for one in nodes if one.votes]
     left = [
         one
         for one in holders
-        if one.name.casefold() != node.casefold() and one.state in (ClusterNodeState.UP, ClusterNodeState.PAUSED)
+        if one.name.casefold() != node.casefold()
+        and one.state in (ClusterNodeState.UP, ClusterNodeState.PAUSED)
+        and not one.is_isolated
+        and not one.is_quarantined
     ]
     return Votes(len(left) + witness, len(holders) + witness)

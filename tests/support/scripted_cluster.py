@@ -180,6 +180,17 @@ class ScriptedCluster:
                 "PrivateProperties": _private(guest) if private else None,
             }
             for on, guest in self._everywhere()
+        ] + [
+            {
+                "Name": "Cluster Disk Q",
+                "Id": "res-q",
+                "Type": "Physical Disk",
+                "State": "2",
+                "CoreResource": "true",
+                "OwnerGroup": "Cluster Group",
+                "OwnerNode": "hv01",
+                "StatusInformation": "0",
+            }
         ]
 
     def owner_rows(self, **only: tuple[str, ...]) -> list[Row]:
@@ -216,11 +227,17 @@ class ScriptedCluster:
                 "ElementName": guest.name,
                 "EnabledState": "2",
                 "OperationalStatus": ("2", "32776") if guest.name in saved else "2",
+                "HealthState": "5",
             }
             for guest in self.guests[node][:count]
         ]
         return rows + [
-            {"Name": f"FFFFFFF{at}-0000-4000-8000-000000000000", "ElementName": one, "EnabledState": "2"}
+            {
+                "Name": f"FFFFFFF{at}-0000-4000-8000-000000000000",
+                "ElementName": one,
+                "EnabledState": "2",
+                "HealthState": "5",
+            }
             for at, one in enumerate(extra)
         ]
 

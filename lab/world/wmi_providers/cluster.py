@@ -34,6 +34,7 @@ def clusters(scene: Scene) -> Iterator[Instance]:
         AdminAccessPoint=1,
         BackupInProgress=int(cluster.backup_in_progress),
         BlockCacheSize=0,
+        ClusterEnforcedAntiAffinity=0,
         ClusterFunctionalLevel={"2016": 9, "2019": 10}.get(scene.windows.release.key, 11),
         CrossSubnetDelay=1000,
         CrossSubnetThreshold=5,

@@ -28,6 +28,10 @@ NOT_NEEDED = {
         TAKES,
     ): "A guest that is busy stays where it runs; which guests come back the cluster does not tell.",
     ("activities", STOPS): EMPTY,
+    ("critical guests", TAKES): "One that has lost its files stays where it is; which guests come back is not told.",
+    ("critical guests", STOPS): EMPTY,
+    ("anti-affinity", TAKES): "The cluster brings back only what may run there.",
+    ("anti-affinity", STOPS): EMPTY,
     ("bonds", TAKES): "A guest that has left its node is not bound to it, and none to where it went by the way there.",
     ("bonds", STOPS): EMPTY,
     ("shared volumes", STOPS): EMPTY,
@@ -65,6 +69,7 @@ NOT_NEEDED = {
 SILENT_PARTS = (
     "nodes",
     "witness",
+    "settings",
     "threshold",
     "owners",
     "guests",

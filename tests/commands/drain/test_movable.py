@@ -93,6 +93,38 @@ async def test_a_backup_and_a_trouble_are_no_activity(gate, status):
     assert (await gate(BUSY, 20348, {}, guests=rows)).passed
 
 
+CRITICAL = "No guest of hv03 is in a critical state"
+OUT = ": bring the storage of its files back, or shut it down"
+STATES = {
+    "paused, its storage is gone": ("32785", "25", GateOutcome.BLOCKED, True, f"crm-02 is paused (critical){OUT}"),
+    "running without its files": ("32781", "25", GateOutcome.BLOCKED, True, f"crm-02 is running (critical){OUT}"),
+    "2012 R2 tells it by health": ("9", "25", GateOutcome.BLOCKED, True, f"crm-02 is paused, in critical health{OUT}"),
+    "off without its files": ("32782", "25", GateOutcome.BLOCKED, False, "crm-02 is off (critical)"),
+    "saved without its files": ("32784", None, GateOutcome.BLOCKED, False, "crm-02 is saved (critical)"),
+    "a lesser failure": ("2", "20", GateOutcome.PASSED, True, ""),
+    "an unlisted health": ("2", "30", GateOutcome.NOT_KNOWN, True, "not known: state of crm-02: HealthState 30"),
+    "no health": ("2", None, GateOutcome.NOT_KNOWN, True, "not known: state of crm-02: no HealthState"),
+    "an unlisted state": (
+        "77",
+        "5",
+        GateOutcome.NOT_KNOWN,
+        True,
+        "not known: state of crm-02: it is in an unknown state",
+    ),
+    "off, and no health": ("3", None, GateOutcome.PASSED, True, ""),
+}
+
+
+@pytest.mark.parametrize("case", STATES)
+async def test_a_guest_that_has_lost_its_files_holds_the_drain_unless_it_is_at_rest(gate, case):
+    state, health, outcome, blocks, measured = STATES[case]
+    odd = {"EnabledState": state, "HealthState": health}
+    rows = [row | (odd if row["ElementName"] == "crm-02" else {}) for row in SMALL.guest_rows()]
+    found = await gate(CRITICAL, 20348, {}, guests=rows)
+    assert (found.outcome, found.blocks, found.measured) == (outcome, blocks, measured)
+    assert bool(found.unknowns) is (outcome is GateOutcome.NOT_KNOWN)
+
+
 BONDS = {
     "an assigned device": (20348, {DEVICE: of("crm-02")}, "crm-02: assigned device"),
     "a GPU partition before 2025": (20348, {GPU: of("crm-02")}, "crm-02: GPU partition"),

@@ -83,12 +83,18 @@ GATES = (
         measured="asked: guests, shared volumes, shadow copies; backup products: none",
     ),
     Gate("No guest of hv03 is being exported, merged, checkpointed or migrated", outcome=GateOutcome.PASSED),
+    Gate("No guest of hv03 is in a critical state", outcome=GateOutcome.PASSED),
     Gate("No guest of hv03 is bound to it by a device, a disk, a file or a key", outcome=GateOutcome.PASSED),
     Gate("Every shared volume of prod is without a fault", outcome=GateOutcome.PASSED, measured="1 volume"),
     Gate("No storage repair is under way", outcome=GateOutcome.PASSED),
     Gate("Every virtual disk that hv03 sees is healthy", outcome=GateOutcome.PASSED, measured="0 virtual disks"),
     Gate("Every guest of hv03 may run on another node that is up", outcome=GateOutcome.PASSED, measured="3 guests"),
     Gate("Every other role of hv03 may run on another node that is up", GateOutcome.PASSED, "none"),
+    Gate(
+        "Every role of hv03 finds a node without a role of its anti-affinity class",
+        GateOutcome.PASSED,
+        "no role has such a class",
+    ),
     Gate(
         "Every running guest of hv03 moves live",
         outcome=GateOutcome.PASSED,
@@ -126,7 +132,7 @@ async def test_what_is_measured_stands_beside_what_is_signed(planned, make):
         make.cluster(
             prod={
                 "MSCluster_ResourceGroup": make.role_rows()[:3],
-                "MSCluster_Resource": make.resource_rows()[:2],
+                "MSCluster_Resource": [*make.resource_rows()[:2], make.resource_rows()[-1]],
             },
             hv03={"Msvm_ComputerSystem": make.guest_rows()[:3], "Msvm_SummaryInformation": make.memory_rows(1024)},
         ),
@@ -169,6 +175,40 @@ CASES = {
         lambda make: {"prod": {"MSCluster_Node": up(make, hv01=make.node_row("hv01", state=4294967295))}},
         "No other node of prod is paused or leaves the cluster",
         "hv01 is in the unknown state 4294967295",
+    ),
+    "another node is isolated": (
+        lambda make: {
+            "prod": {"MSCluster_Node": up(make, hv01=make.node_row("hv01", state=1) | {"StatusInformation": "1"})}
+        },
+        "No other node of prod is paused or leaves the cluster",
+        "hv01 is isolated (its guests go on there until it joins again or they fail over)",
+    ),
+    "another node is in quarantine": (
+        lambda make: {
+            "prod": {"MSCluster_Node": up(make, hv01=make.node_row("hv01", state=1) | {"StatusInformation": "2"})}
+        },
+        "No other node of prod is paused or leaves the cluster",
+        "hv01 is in quarantine",
+    ),
+    "another node is down, and nobody told whether it is isolated": (
+        lambda make: {"prod": {"MSCluster_Node": up(make, hv01=make.node_row("hv01", state=1, build=17763))}},
+        "No other node of prod is paused or leaves the cluster",
+        "hv01 is down, and whether it is isolated was not told",
+    ),
+    "roles of one class have no node left": (
+        lambda make: {
+            "prod": {
+                "MSCluster_ResourceGroup": [
+                    row | {"AntiAffinityClassNames": ("DC",)} if row["GroupType"] == "111" else row
+                    for row in make.role_rows()
+                ],
+                "MSCluster_Cluster": [
+                    {"Name": "prod", "QuorumTypeValue": "3", "ClusterEnforcedAntiAffinity": "1"},
+                ],
+            }
+        },
+        "Every role of hv03 finds a node without a role of its anti-affinity class",
+        "the rule is enforced: sql-07 has no node left",
     ),
     "the node itself is down": (
         lambda make: {"prod": {"MSCluster_Node": up(make, hv03=make.node_row("hv03", state=1))}},
@@ -383,10 +423,33 @@ WARNINGS = {
         "Every running guest of hv03 moves live",
         "not told of sql-07",
     ),
-    "a guest that runs without its files is moved too": (
-        lambda make: only_sql_07_awake(make, "32781"),
-        "Every running guest of hv03 moves live",
-        "saved and moved, so down for a while: sql-07",
+    "the witness has failed": (
+        lambda make: {
+            "prod": {
+                "MSCluster_Node": up(make, hv01=make.node_row("hv01", votes=0)),
+                "MSCluster_Resource": [
+                    *make.resource_rows()[:-1],
+                    make.resource_rows()[-1] | {"State": "4"},
+                ],
+            }
+        },
+        "The quorum would hold if hv03 went down",
+        "1 of 2 votes left; the disk witness has failed, so it does not count",
+    ),
+    "two roles of one class would share a node": (
+        lambda make: {
+            "prod": {
+                "MSCluster_ResourceGroup": [
+                    row | {"AntiAffinityClassNames": ("DC",)} if row["GroupType"] == "111" else row
+                    for row in make.role_rows()
+                ],
+                "MSCluster_Cluster": [
+                    {"Name": "prod", "QuorumTypeValue": "3", "ClusterEnforcedAntiAffinity": "0"},
+                ],
+            }
+        },
+        "Every role of hv03 finds a node without a role of its anti-affinity class",
+        "a wish that is not enforced: sql-07 has no node left",
     ),
     "the witness is not known": (
         lambda make: {"prod": {"MSCluster_Cluster": SILENT}},

@@ -129,9 +129,11 @@ async def test_the_live_migration_is_by_hand(planned):
         "crm-01 is not locked",
         "No backup runs of crm-01 or on a shared volume",
         "crm-01 is not being exported, merged, checkpointed or migrated",
+        "crm-01 is not in a critical state",
         "crm-01 is not bound to hv06 by a device, a disk, a file or a key",
         "Every shared volume of prod is without a fault",
         "crm-01 may run on hv04",
+        "No role of the anti-affinity class of crm-01 is on hv04",
         "No run of Cluster-Aware Updating works on prod",
         "No job runs in VMM vmm",
     ]

@@ -134,6 +134,26 @@ def test_what_is_no_failback(word):
 
 
 @pytest.mark.parametrize(
+    ("status", "is_", "way_out"),
+    [
+        ("1", "isolated", "wait until it has joined again"),
+        ("2", "in quarantine", "wait, or Start-ClusterNode -Name hv03 -ClearQuarantine"),
+        ("3", "in quarantine", "wait, or Start-ClusterNode -Name hv03 -ClearQuarantine"),
+    ],
+)
+async def test_a_node_that_the_cluster_keeps_out_is_told_its_own_way_out(planned, make, status, is_, way_out):
+    plan = await planned(COMMAND, script(make, state=1, StatusInformation=status))
+    assert plan.reason.startswith(f"Nothing to resume: hv03 is {is_}. ")
+    assert f"By hand: {way_out}" in plan.reason
+    assert plan.groups == ()
+
+
+async def test_flags_of_a_drain_keep_no_node_from_being_resumed(planned, make):
+    plan = await planned(COMMAND, script(make, StatusInformation="8"))
+    assert plan.groups != ()
+
+
+@pytest.mark.parametrize(
     ("state", "because"),
     [(0, "Nothing to resume: hv03 is up."), (1, "Nothing to resume: hv03 is down.")],
 )

@@ -2,8 +2,9 @@
 
 import pytest
 
+from bot.api.facts import Unknown
 from bot.api.rows import CellError
-from commands.sources.nodes import NodeState, Votes, node_states, quorum_witness, votes_without
+from commands.sources.nodes import NodeState, Votes, node_states, node_statuses, votes_without, with_statuses
 
 
 def node(name, state=0, *, votes=True):
@@ -40,7 +41,7 @@ def test_rows_become_nodes_in_order():
     ],
 )
 def test_states_in_words(state, drain, up, drained, word):
-    one = NodeState("hv1", state, drain, votes=True)
+    one = NodeState("hv1", state, drain, votes=True, build=9600)
     assert (one.is_up, one.is_drained, one.word) == (up, drained, word)
 
 
@@ -70,12 +71,40 @@ def test_a_vote_that_nobody_told_is_counted_neither_way(odd):
     assert votes_without([node("a"), odd], "a", witness=True) is None
 
 
-@pytest.mark.parametrize(("kind", "votes"), [("1", False), ("2", True), ("3", True), ("4", False)])
-def test_the_witness(kind, votes):
-    assert quorum_witness("prod").read([{"QuorumTypeValue": kind}]) is votes
+def down(**over):
+    return NodeState("hv1", **{"state": 1, "drain": 0, "votes": True, "build": 17763, "status": 0} | over)
 
 
-@pytest.mark.parametrize("rows", [[], *([{"QuorumTypeValue": kind}] for kind in (None, "0", "5", "4294967295"))])
-def test_a_witness_of_an_unlisted_kind_is_not_no_witness(rows):
-    with pytest.raises(ValueError, match="whether a witness votes is open"):
-        quorum_witness("prod").read(rows)
+@pytest.mark.parametrize(
+    ("one", "known", "word"),
+    [
+        (down(status=1), True, "isolated"),
+        (down(status=2), True, "in quarantine"),
+        (down(status=3), True, "in quarantine"),
+        (down(state=4294967295, status=1), True, "isolated"),
+        (down(state=0, status=1), True, "isolated"),
+        (down(), True, "down"),
+        (down(state=0, status=63 - 3), True, "up"),
+        (down(state=0, status=64), False, "up, with the unlisted StatusInformation 64"),
+        (down(build=9600, status=None), True, "down"),
+        (down(status=None), True, "down, and whether it is isolated was not told"),
+        (down(build=None, status=None), True, "down, and whether it is isolated was not told"),
+        (down(state=0, status=None), True, "up"),
+    ],
+)
+def test_a_node_that_is_down_may_be_isolated_or_in_quarantine(one, known, word):
+    assert (one.is_known, one.word) == (known, word)
+    assert one.is_up is (word.startswith("up"))
+    assert one.may_be_isolated is ("not told" in word)
+
+
+def test_flags_are_a_question_of_their_own_since_2012_r2_has_none():
+    assert "StatusInformation" not in node_states("prod").query.columns
+    told = node_statuses("prod").read([{"Name": "HV1", "StatusInformation": "1"}, {"Name": "hv2"}])
+    both = (node("hv1", 1), node("hv2"))
+    assert [one.status for one in with_statuses(both, told)] == [1, None]
+    assert with_statuses(both, Unknown("prod", "absent", "no such column.")) == both
+
+
+def test_an_isolated_node_has_no_vote_left():
+    assert votes_without([node("a"), node("b"), down(state=0, status=1)], "a", witness=False) == Votes(1, 3)
