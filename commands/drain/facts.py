@@ -45,6 +45,8 @@ from commands.sources.services import HYPER_V_SERVICE, service_state
 from commands.sources.snapshots import Snapshot, shadow_copies
 from commands.sources.storage import VirtualDisk, storage_jobs, virtual_disks
 from commands.sources.vmm import find_running_jobs
+from commands.sources.vss_writers import host_writers
+from commands.vss.writer_verdict import backup_with_writers, writer_samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +233,7 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
         (guests, memory),
         free,
         (repairs, disks),
-        (hive, copies, products),
+        (hive, copies, products, writers, samples),
         (updating, jobs, bonds),
     ) = await asyncio.gather(
         asyncio.gather(with_vm_ids(cluster, ask, node.name), _owners(cluster, node, ask), _held(cluster, node, ask)),
@@ -242,6 +244,8 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
             _threshold_of_hive(node, value_of(threshold), ask),
             ask.query(shadow_copies(node.name)),
             ask_backup_products(target, ask),
+            ask.query(host_writers(node.name)),
+            ask.query(writer_samples(node.name)),
         ),
         asyncio.gather(_updating(node.name, nodes, ask), _vmm_jobs(target, ask), find_bonds(on, node, up, ask)),
     )
@@ -266,6 +270,16 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
         others_owners=held[1],
         copies=value_of(copies),
         products=products,
+        judged_backup=backup_with_writers(
+            node.name,
+            value_of(guests),
+            known,
+            copies=value_of(copies),
+            products=products,
+            writers=value_of(writers),
+            samples=() if isinstance(samples, Unknown) else samples.value,
+            now=ask.now,
+        ),
     )
 
 

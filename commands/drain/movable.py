@@ -29,10 +29,10 @@ def no_guest_is_busy(node: str, guests: Sequence[Guest] | Unknown) -> Gate:
         what = f"what is done to the guests of {node}"
         silent = (OpenQuestion(what, guests.why, guests.remedy),)
         return replace(_open(says, silent, f"{guests.target}: {guests.why}"), answerable=False)
-    busy = [f"{one.name}: {', '.join(one.activities)}" for one in guests if one.activities]
+    names = tell_apart((one.vm_id, one.name) for one in guests)
+    busy = [f"{names[one.vm_id]}: {', '.join(one.activities)}" for one in guests if one.activities]
     if busy:
         return Gate(says, GateOutcome.BLOCKED, join_names(busy, _MOST), answerable=False)
-    names = tell_apart((one.vm_id, one.name) for one in guests)
     odd = [one for one in guests if one.unlisted]
     if odd:
         asked = tuple(

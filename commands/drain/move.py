@@ -61,7 +61,7 @@ def _unlocked(of: MoveFacts) -> Gate:
 
 
 def _unsaved(of: MoveFacts) -> Gate:
-    gate = no_backup(of.drain.node, replace(of.drain, guests=(of.guest,)).backup)
+    gate = no_backup(of.drain.node, replace(of.drain, guests=(of.guest,), judged_backup=None).backup)
     return replace(gate, description=f"No backup runs of {of.guest.name} or on a shared volume")
 
 

@@ -59,7 +59,16 @@ _GROUPS = {
     113: "iSCSI target server",
     _SCALE_OUT: "scale-out file server",
     _BROKER: "Hyper-V Replica Broker",
+    116: "clustered task",
+    117: "Cluster-Aware Updating",
+    118: "scale-out cluster",
+    119: "Storage Replica",
+    120: "virtual machine replica coordinator",
+    121: "cross-cluster orchestrator",
+    122: "infrastructure file server",
+    123: "Storage Spaces Direct in a stretched cluster",
 }
+_MOVED_AS_A_WHOLE = frozenset(range(100, 111)) | {112, 113}  # stopped here, started there
 _FATES = {
     _CORE: "moves to another node, connections to the cluster's name break",
     _AVAILABLE_STORAGE: "moves to another node",
@@ -105,7 +114,11 @@ class OtherRole:
         """What a drain does to it, in words."""
         if self.group.state == _OFFLINE:
             return "is offline, only its owner changes"
-        return _FATES.get(self.group.kind or 0, _RESTARTS)
+        kind = self.group.kind or 0
+        if kind in _FATES or kind in _MOVED_AS_A_WHOLE:
+            return _FATES.get(kind, _RESTARTS)
+        types = {one.type.casefold() for one in self.resources}
+        return _RESTARTS if types & _TYPES.keys() else "what a drain does to it is not known"
 
     @property
     def says(self) -> str:

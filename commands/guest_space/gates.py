@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bot.api.plan import Gate, GateOutcome, OpenQuestion
 from commands.formatting import join_names, pluralize
-from commands.guest_space.facts import GuestSpaceFacts, answered_guests, short_of_space, unknown_guests
+from commands.guest_space.facts import GuestSpaceFacts, answered_guests, guest_names, short_of_space, unknown_guests
 
 
 def has_room(says: str, space: GuestSpaceFacts) -> Gate:
@@ -24,13 +24,15 @@ def has_room(says: str, space: GuestSpaceFacts) -> Gate:
     if not open_:
         return Gate(says, GateOutcome.PASSED, f"{pluralize(told, 'guest')} answered", guards="worth")
     none = f"not known: {open_[0].why.partition('. ')[0]}"
-    measured = f"{pluralize(told, 'guest')} answered, {len(open_)} not known" if told else none
+    names = join_names([one.what.removeprefix("free space of ") for one in open_], 4)
+    measured = f"not known of {names}; the other {told} have room" if told else none
     return Gate(says, GateOutcome.NOT_KNOWN, measured, blocks=False, guards="worth", unknowns=open_)
 
 
 def _open(space: GuestSpaceFacts) -> Iterator[OpenQuestion]:
+    names = guest_names(space)
     for hosted, why in unknown_guests(space):
-        yield OpenQuestion(f"free space of {hosted.guest.name}", why.why.rstrip("."), why.remedy)
+        yield OpenQuestion(f"free space of {names[hosted.guest.vm_id]}", why.why.rstrip("."), why.remedy)
     for name in space.unseen:
         yield OpenQuestion(f"free space of {name}", "its host did not answer")
     for host in space.silent_hosts:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from bot.api.facts import Unknown
 from bot.api.report import Sample
 from commands.formatting import tell_apart
-from commands.sources.backup_state import Backup, backup_state
+from commands.sources.backup_state import Backup
 from commands.sources.event_log import Event, EventLog
 from commands.sources.guests import Guest
 from commands.sources.identity import guid
@@ -22,13 +22,12 @@ from commands.vss.writer_verdict import (
     WriterSample,
     WriterStatus,
     WriterVerdict,
-    first_seen_waiting,
+    backup_with_writers,
     judge_writer,
     last_unwell,
     last_well,
     own_samples,
     sample,
-    waits_anew,
 )
 
 _SKEW = timedelta(minutes=5)  # Kerberos allows the host's clock this much, so the ledger and its log may differ by it
@@ -135,14 +134,16 @@ def _judge(
 ) -> NodeVerdict:
     listed = () if isinstance(one.writers, Unknown) else one.writers
     samples = _samples(one)
-    backup = backup_state(
+    guests = () if not one.runs_hyper_v else one.guests
+    backup = backup_with_writers(
         one.node.name,
-        () if not one.runs_hyper_v else one.guests,
+        guests,
         facts.cluster,
-        one.copies,
-        facts.products,
-        waits_anew=[writer.name for writer in listed if waits_anew(writer, own_samples(writer, listed, samples))],
-        since=first_seen_waiting(listed, samples),
+        copies=one.copies,
+        products=facts.products,
+        writers=listed,
+        samples=samples,
+        now=facts.now,
     )
     writers = tuple(
         judge_writer(writer, backup, own_samples(writer, listed, samples), facts.now, one.node.build)

@@ -7,19 +7,25 @@ is *stuck* only when no backup runs and two samples of one instance, two minutes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from bot.api.facts import Unknown
+from bot.api.plan import OpenQuestion
 from bot.api.queries import SampleHistory, make_params
 from bot.api.report import Sample
 from bot.api.rows import CellError, Row, Rows, get_datetime, get_int, get_str
 from bot.api.sources import Source
-from commands.sources.backup_state import Backup
+from commands.sources.backup_state import Backup, BackupProducts, backup_state
+from commands.sources.cluster import Cluster
+from commands.sources.guests import Guest
+from commands.sources.snapshots import Snapshot
 from commands.sources.vss_writers import Error, VssState, Writer
 
 SAMPLE = "writer"
 APART = timedelta(minutes=2)
+_A_DAY = timedelta(hours=24)
 # Windows Server 2003, 2008, 2008 SP2: [9] with "No error" is expected there (KB2952783 [doc]).
 _OLD_BUILDS = (3790, 6001, 6002, 6003)
 _RUNS = {True: "yes", False: "no", None: "unknown"}
@@ -198,6 +204,43 @@ def waits_anew(writer: Writer, samples: Sequence[WriterSample]) -> bool:
     """Whether it waits in another instance than at the answer before: something has begun since."""
     before = _newest(writer, samples)
     return writer.waits and before is not None and before.instance_id != writer.instance_id
+
+
+def backup_with_writers(
+    node: str,
+    guests: Sequence[Guest] | Unknown,
+    cluster: Cluster | None,
+    *,
+    copies: Sequence[Snapshot] | Unknown,
+    products: BackupProducts,
+    writers: Sequence[Writer] | Unknown,
+    samples: Sequence[WriterSample],
+    now: datetime,
+) -> Backup:
+    """Judge whether a backup runs, by the node's writers too: every command that asks for one asks here.
+
+    A writer that waits, and that no earlier answer saw, may have begun to at any time of the last day.
+
+    Args:
+        node: as its cluster writes it.
+        guests: of the node.
+        cluster: None for a host that stands alone.
+        copies: every shadow copy of the node.
+        products: that back it up.
+        writers: of the node.
+        samples: of its writers, of earlier answers.
+        now: when it was asked.
+    """
+    listed = () if isinstance(writers, Unknown) else writers
+    since = first_seen_waiting(listed, samples)
+    if since is None and any(one.waits for one in listed):
+        since = now - _A_DAY
+    anew = [one.name for one in listed if waits_anew(one, own_samples(one, listed, samples))]
+    found = backup_state(node, guests, cluster, copies, products, waits_anew=anew, since=since)
+    if not isinstance(writers, Unknown) or found.runs:
+        return found
+    silent = OpenQuestion(f"the VSS writers of {node}", writers.why.rstrip("."), writers.remedy)
+    return replace(found, runs=None, unknowns=(*found.unknowns, silent))
 
 
 def first_seen_waiting(writers: Sequence[Writer], samples: Sequence[WriterSample]) -> datetime | None:

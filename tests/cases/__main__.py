@@ -14,7 +14,7 @@ from rich.text import Text
 
 from bot.cli import lab_plugin
 from bot.cli.case import play
-from bot.errors import UsageError
+from bot.errors import HvopsError
 
 HERE = Path(__file__).parent
 STYLES = {"right": "green", "wrong": "bold red", "known": "yellow", "right now": "bold green", "unreadable": "bold red"}
@@ -44,9 +44,9 @@ def outcome(file: Path) -> tuple[str, str]:
     """How a case ends: right, wrong, known (to be wrong), right now (and marked as wrong), unreadable; and why."""
     try:
         case = lab_plugin.read_case(lab_plugin.find(), file)
-    except UsageError as error:
+        played = play(case)
+    except HvopsError as error:  # a file that no bot could be started from must not end the table of all others
         return "unreadable", str(error)
-    played = play(case)
     if played.wrong:
         return ("known" if case.wrong_today else "wrong"), played.wrong[0]
     if case.wrong_today:

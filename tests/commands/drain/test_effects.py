@@ -1,15 +1,19 @@
 """One list of gates per effect: a gate of one list stands in the others, or here it says why it is not needed there."""
 
 import pytest
+from scripted_cluster import SMALL
 
+from bot.api.arguments import Target
 from bot.api.facts import Unknown
 from bot.api.plan import Gate, GateOutcome
 from commands.drain.effects import NODE_LOSES_GUESTS, NODE_TAKES_GUESTS, Effect, together
-from commands.drain.facts import DrainFacts, ResumeFacts
+from commands.drain.facts import DrainFacts, ResumeFacts, find_drain_facts
 from commands.drain.move import GUEST_MOVES, MoveFacts
 from commands.sources.cluster import Cluster
 from commands.sources.guest_bonds import BondKind, Bonds
 from commands.sources.guests import Guest, Power
+from commands.vss.facts import find_writer_facts
+from commands.vss.node_verdict import judge_nodes
 from commands.writer_reset.effects import HYPER_V_STOPS, StopFacts
 
 LOSES, TAKES, STOPS, MOVES = NODE_LOSES_GUESTS, NODE_TAKES_GUESTS, HYPER_V_STOPS, GUEST_MOVES
@@ -121,3 +125,28 @@ def test_a_gate_of_two_effects_is_asked_once_and_as_the_first_has_it():
     strict, mild = Gate("A", GateOutcome.BLOCKED), Gate("A", GateOutcome.BLOCKED, blocks=False)
     other = Gate("B", GateOutcome.PASSED)
     assert together((strict, other), (mild,)) == (strict, other)
+
+
+async def test_a_drain_and_a_check_of_the_writers_say_the_same_of_a_backup(scripted):
+    """A copy that is younger than the first sample of a writer that waits: neither knows that no backup runs."""
+    waiting = SMALL.writer_rows(SMALL.writer_row("System Writer", 5, "No error"))
+    copy = {
+        "ID": "a",
+        "InstallDate": "2026-11-22T22:35:00Z",
+        "Persistent": "true",
+        "NoAutoRelease": "true",
+        "ClientAccessible": "false",
+    }
+    script = SMALL.cluster(hv03={"vssadmin list writers": waiting, "Win32_ShadowCopy": [copy]})
+    target = Target("hv03", "host", "prod", backup=())
+    drain = await find_drain_facts(target, scripted(script))
+    (node,), _ = judge_nodes(await find_writer_facts(target, scripted(script)))
+    assert drain.backup.runs is node.backup.runs is None
+    assert drain.backup.unknowns == node.backup.unknowns
+
+
+async def test_writers_that_are_not_told_leave_open_whether_a_backup_runs(scripted):
+    silent = Unknown("hv03", "timed out", "no answer in 60 s.")
+    script = SMALL.cluster(hv03={"vssadmin list writers": silent})
+    drain = await find_drain_facts(Target("hv03", "host", "prod", backup=()), scripted(script))
+    assert (drain.backup.runs, [one.what for one in drain.backup.unknowns]) == (None, ["the VSS writers of hv03"])

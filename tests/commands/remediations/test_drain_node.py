@@ -554,9 +554,9 @@ FATES = {
         "SQL Server (VMMDB) (SQL Server instance: is offline, only its owner changes)",
     ),
     "a kind that nobody lists": (
-        {"Name": "new", "GroupType": "121"},
+        {"Name": "new", "GroupType": "124"},
         {},
-        "new (kind not known: goes offline and starts on another node, connections break)",
+        "new (kind not known: what a drain does to it is not known)",
     ),
     "the cluster's own role": (
         {"Name": "Cluster Group", "GroupType": "1"},
