@@ -278,7 +278,6 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
             products=products,
             writers=value_of(writers),
             samples=() if isinstance(samples, Unknown) else samples.value,
-            now=ask.now,
         ),
     )
 

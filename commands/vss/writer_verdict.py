@@ -25,7 +25,6 @@ from commands.sources.vss_writers import Error, VssState, Writer
 
 SAMPLE = "writer"
 APART = timedelta(minutes=2)
-_A_DAY = timedelta(hours=24)
 # Windows Server 2003, 2008, 2008 SP2: [9] with "No error" is expected there (KB2952783 [doc]).
 _OLD_BUILDS = (3790, 6001, 6002, 6003)
 _RUNS = {True: "yes", False: "no", None: "unknown"}
@@ -215,11 +214,8 @@ def backup_with_writers(
     products: BackupProducts,
     writers: Sequence[Writer] | Unknown,
     samples: Sequence[WriterSample],
-    now: datetime,
 ) -> Backup:
     """Judge whether a backup runs, by the node's writers too: every command that asks for one asks here.
-
-    A writer that waits, and that no earlier answer saw, may have begun to at any time of the last day.
 
     Args:
         node: as its cluster writes it.
@@ -229,12 +225,9 @@ def backup_with_writers(
         products: that back it up.
         writers: of the node.
         samples: of its writers, of earlier answers.
-        now: when it was asked.
     """
     listed = () if isinstance(writers, Unknown) else writers
     since = first_seen_waiting(listed, samples)
-    if since is None and any(one.waits for one in listed):
-        since = now - _A_DAY
     anew = [one.name for one in listed if waits_anew(one, own_samples(one, listed, samples))]
     found = backup_state(node, guests, cluster, copies, products, waits_anew=anew, since=since)
     if not isinstance(writers, Unknown) or found.runs:

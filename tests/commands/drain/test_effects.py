@@ -137,7 +137,10 @@ async def test_a_drain_and_a_check_of_the_writers_say_the_same_of_a_backup(scrip
         "NoAutoRelease": "true",
         "ClientAccessible": "false",
     }
-    script = SMALL.cluster(hv03={"vssadmin list writers": waiting, "Win32_ShadowCopy": [copy]})
+    first = SMALL.sample("System Writer", "2026-11-22T22:21:00Z", 5, "No error")
+    script = SMALL.cluster(
+        hv03={"vssadmin list writers": waiting, "Win32_ShadowCopy": [copy], "recall writer": [first]}
+    )
     target = Target("hv03", "host", "prod", backup=())
     drain = await find_drain_facts(target, scripted(script))
     (node,), _ = judge_nodes(await find_writer_facts(target, scripted(script)))
