@@ -51,8 +51,6 @@ class RunContext:
         tell: hears of everything that happens; called in the loop, must not raise and not take long.
         sleep: waits; a test makes time pass instead.
         every: seconds between two glances at whether somebody asked to cancel.
-        must_lead: raises LedgerError unless this process still has the right to run; asked before every entry of a run,
-            so before every act.
     """
 
     ledger: Ledger
@@ -65,7 +63,6 @@ class RunContext:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], Awaitable[None]] = _sleep
     every: float = 1.0
-    must_lead: Callable[[], None] = lambda: None
 
     async def write(self, ticket: str, transition: Transition) -> Entry:
         """Append about a ticket, as the bot. Raises LedgerError, TicketError."""
@@ -76,5 +73,4 @@ class RunContext:
 
         Shielded: a run that is cancelled in the middle must not leave while its entry is being written.
         """
-        self.must_lead()
         return await asyncio.shield(asyncio.to_thread(self.ledger.append_together, *drafts))

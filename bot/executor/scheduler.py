@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -70,8 +70,8 @@ class Scheduler:
         Raises:
             LedgerError: the file of the lock cannot be made.
         """
+        self._parts = parts
         self._only = LeaderLock(parts.ledger.path)
-        self._parts = replace(parts, must_lead=self._only.must_hold)
         self._missed_click = missed_click
         self._wake = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}

@@ -110,8 +110,10 @@ async def test_an_approval_answers_all_of_them(bench, said):
 async def test_the_terminal_says_who_decides_and_what_they_answer(bench):
     Gates(bench, gate(ROOM, CRM))
     shown = await bench.proposals.preview(Request(OPERATOR, "/tweak hv03", "terminal", "host"))
-    assert shown.decides.startswith("Decision: risk low: somebody else than who asks, of the role approver on prod, ")
-    assert shown.decides.endswith(" They have to answer 1 unknown, and say how they know.")
+    assert shown.decides.startswith(
+        "Decision: 1 unknown, so somebody else than who asks, of the role approver on prod, "
+    )
+    assert shown.decides.endswith(", and says of each how they know.")
     assert [one.status for one in shown.answered.report.findings] == ["NOT KNOWN"]
 
 

@@ -1156,22 +1156,3 @@ async def test_a_bug_in_one_sweep_does_not_end_all_of_them(bench, monkeypatch):
     stop.set()
     await running
     assert (len(failed), bench.last(ticket).kind) == (1, "done")
-
-
-@pytest.mark.parametrize("how", ["removed", "replaced"])
-async def test_whoever_loses_the_lock_of_the_ledger_begins_nothing_more(bench, world, how):
-    """Two bots on one ledger sent a step twice once somebody had deleted the file beside it."""
-    ticket = await bench.approved()
-    lock = bench.ledger.path.with_name("ledger.db.runner")
-
-    def lose() -> None:
-        lock.unlink()
-        if how == "replaced":
-            lock.touch()
-
-    world.hooks[1] = lose
-    with capture_logs() as logs:
-        await bench.runs()
-    assert world.order == REACHED[:1]
-    assert bench.kinds(ticket)[-1] == "intent"
-    assert any("removed or replaced" in str(one.get("why")) for one in logs)
