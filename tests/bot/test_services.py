@@ -46,7 +46,7 @@ async def test_a_look_of_the_engine_knows_whose_a_host_is(tmp_path):
     (tmp_path / "settings.toml").write_text(SETTINGS)
     (tmp_path / "inventory.toml").write_text(ESTATE)
     with build_services(settings.load(tmp_path / "settings.toml")) as made:
-        look = _look(made.target_client, made.ledger, made.settings, datetime.now(UTC), None)
+        look = _look(made, made.ledger, datetime.now(UTC), None)
         look.places = frozenset({"branch"})
         told = await look.query(Source(Wql("hv01", "root/cimv2", "Win32_OperatingSystem"), tuple))
     assert isinstance(told, Unknown)
