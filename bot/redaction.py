@@ -88,6 +88,7 @@ _PATTERNS = tuple(
         (("://",), r"(://[^\s/:@]+:)[^\s/@]+(@)"),
     )
 )
+_ANY_NEEDLE = re.compile("|".join(sorted({re.escape(needle) for needles, _ in _PATTERNS for needle in needles})))
 
 
 class Redactor:
@@ -119,6 +120,8 @@ class Redactor:
         if _HASH.search(text):  # begins with a colon, so it is found fast; the pair begins with any of sixteen letters
             text = _replace(_HASHES, text)
         lower = text.lower()
+        if not _ANY_NEEDLE.search(lower):
+            return text
         for needles, pattern in _PATTERNS:
             if any(needle in lower for needle in needles):
                 text = _replace(pattern, text)

@@ -84,11 +84,12 @@ def check_in_words(check: Check) -> str:
 
 def verdict_on(gate: Gate) -> str:
     """Whether a gate has passed, in words; of one that is not known also what is missing, by name."""
-    waits = "not yet, and nothing starts before it has passed"
+    if gate.outcome is GateOutcome.PASSED:
+        return "passed"
     if not gate.passes_at and (gate.is_open or gate.unknowns):
         missing = "; ".join(one.what for one in gate.questions)
         return f"NOT KNOWN: {missing}{' (whoever approves answers)' if gate.is_open else ''}"
-    return {GateOutcome.PASSED: "passed"}.get(gate.outcome, waits if gate.passes_at else "NOT passed")
+    return "not yet, and nothing starts before it has passed" if gate.passes_at else "NOT passed"
 
 
 def _gate(gate: Gate) -> str:

@@ -15,7 +15,7 @@ from commands.drain.roles import OtherRole, bound_roles, role_names
 from commands.formatting import format_size, join_names, pluralize
 from commands.sources.capacity import Need, without_room
 from commands.sources.cluster import Cluster, Group, Resource, RoleResource, SharedVolume
-from commands.sources.guests import Guest, Power
+from commands.sources.guests import RUNNING_STATES, Guest, Power
 from commands.sources.nodes import ClusterNodeState, Drain, NodeState, votes_without
 from commands.sources.quorum import Witness
 from commands.sources.services import HYPER_V_SERVICE, RUNNING
@@ -149,7 +149,7 @@ def other_nodes_work(cluster: str, others: Sequence[NodeState] | Unknown) -> Gat
     says = f"No other node of {cluster} is paused or leaves the cluster"
     if isinstance(others, Unknown):
         return _unknown(says, others, about="node states", answerable=False)
-    away = [one for one in others if not _stays(one)]
+    away = [one for one in others if not one.stays]
     open_ = [one for one in away if not one.is_known or one.may_be_isolated]
     if away and len(open_) < len(away):
         away, open_ = [one for one in away if one not in open_], []
@@ -162,13 +162,6 @@ def other_nodes_work(cluster: str, others: Sequence[NodeState] | Unknown) -> Gat
         unknowns=tuple(OpenQuestion(f"state of {one.name}", f"it says {one.word}") for one in open_),
         answerable=not open_,  # who joins or leaves is the quorum's, or somebody else's change
     )
-
-
-def _stays(node: NodeState) -> bool:
-    """Whether it is known to be up, or to be down and no more than that."""
-    if node.is_isolated or node.is_quarantined or not node.is_known or node.may_be_isolated:
-        return False
-    return node.state in (ClusterNodeState.UP, ClusterNodeState.DOWN)
 
 
 def quorum_holds(node: str, nodes: Sequence[NodeState] | Unknown, witness: Witness | Unknown) -> Gate:
@@ -358,9 +351,9 @@ def guests_move_live(
     quick, open_ = [], []
     for role in own:
         does = [power.get(vm_id, Power.UNKNOWN) for vm_id in ids.get(role.name.casefold(), {""})]
-        if all(not one.runs and one is not Power.UNKNOWN for one in does):
+        if RUNNING_STATES.isdisjoint(does) and Power.UNKNOWN not in does:
             continue
-        if role.priority is None or (role.priority < threshold and not any(one.runs for one in does)):
+        if role.priority is None or (role.priority < threshold and RUNNING_STATES.isdisjoint(does)):
             open_.append(role.name)
         elif role.priority < threshold:
             quick.append(role.name)

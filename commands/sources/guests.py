@@ -62,7 +62,7 @@ class Power(StrEnum):
     @property
     def runs(self) -> bool:
         """Whether it runs, well or not."""
-        return self in (Power.RUNNING, Power.RUNNING_CRITICAL)
+        return self in RUNNING_STATES
 
     @property
     def is_critical(self) -> bool:
@@ -75,6 +75,7 @@ class Power(StrEnum):
         return self in (Power.OFF, Power.SAVED, Power.FAST_SAVED, Power.OFF_CRITICAL, Power.SAVED_CRITICAL)
 
 
+RUNNING_STATES = frozenset({Power.RUNNING, Power.RUNNING_CRITICAL})
 # 11 and 32779 to 32792 are those of RequestStateChange, 2016 and later [doc]. Critical: Hyper-V cannot reach its files.
 _POWER = {
     2: Power.RUNNING,

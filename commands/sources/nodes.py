@@ -109,6 +109,13 @@ class NodeState:
         return self.state == ClusterNodeState.DOWN and self.status is None and not old
 
     @property
+    def stays(self) -> bool:
+        """Whether it is known to be up, or to be down and no more than that."""
+        if self.is_isolated or self.is_quarantined or not self.is_known or self.may_be_isolated:
+            return False
+        return self.state in (ClusterNodeState.UP, ClusterNodeState.DOWN)
+
+    @property
     def _unlisted(self) -> int:
         return (self.status or 0) & ~_LISTED
 

@@ -46,7 +46,7 @@ def escape_control(outside: str, *, lines: bool = False) -> str:
 
     Line breaks and tabs become blanks, or stay where `lines` is set.
     """
-    return reveal(outside, lines=lines)
+    return outside if outside.isascii() and outside.isprintable() else reveal(outside, lines=lines)
 
 
 def escape_control_lines(outside: Iterable[str]) -> str:
@@ -65,9 +65,14 @@ def escape(outside: str, *, lines: bool = False) -> str:
     return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def escape_each(outside: Iterable[str]) -> list[str]:
+    """Make each of several texts from outside harmless in mrkdwn."""
+    return [escape(text) for text in outside]
+
+
 def utf16_length(text: str) -> int:
     """The length of a text as Slack may count it: UTF-16 units, two for every emoji and rare script."""
-    return len(text) + sum(character > "\uffff" for character in text)
+    return len(text) if text.isascii() else len(text) + sum(character > "\uffff" for character in text)
 
 
 def unescape(mrkdwn: str) -> str:

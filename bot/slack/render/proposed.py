@@ -6,7 +6,7 @@ says so instead of showing a part of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from bot.api.plan import Gate, Group
 from bot.formatting import duration, format_locks, plural
@@ -18,6 +18,7 @@ from bot.slack.outbound.message import (
     escape,
     escape_control,
     escape_control_lines,
+    escape_each,
     truncate,
     utf16_length,
 )
@@ -152,7 +153,7 @@ def _open(card: TicketView) -> tuple[Block, ...]:
 def _body(card: TicketView) -> tuple[tuple[Block, ...], tuple[File, ...]]:
     """The plan in blocks; or, where that would be too long, a pointer to the file, and the file."""
     whole = (*_sizes(card), *sections(_because(card)), *sections(_runs(card)))
-    if len(whole) <= _MOST_BLOCKS and sum(_block_units(block) for block in whole) <= _MOST_TEXT:
+    if len(whole) <= _MOST_BLOCKS and _units(whole) <= _MOST_TEXT:
         return whole, ()
     plan = card.plan
     warnings = len(plan.other_gates)
@@ -185,18 +186,18 @@ def _because(card: TicketView) -> str:
     lines += [_other_gate(gate) for gate in plan.other_gates]  # what speaks against it comes first
     if passed := plan.passed_gates:
         lines.append(f"*Checked {at_time(card.proposal.at)}, {len(passed):,} of {len(plan.gates):,} passed:*")
-        lines += [f"• {_measured(gate)}" for gate in passed]
-    lines += [f"• {escape(one)}" for one in plan.evidence]
+        lines += [f"• {one}" for one in escape_each([_measured(gate) for gate in passed])]
+    lines += [f"• {one}" for one in escape_each(plan.evidence)]
     return "\n".join(lines)
 
 
 def _other_gate(gate: Gate) -> str:
     verdict = "not known" if gate.is_open else verdict_on(gate)  # what is missing stands above, by name
-    return f"• *{escape(verdict[:1].upper())}{escape(verdict[1:])}*{'' if gate.blocks else ' (a warning)'}: {_measured(gate)}"
+    return f"• *{escape(verdict[:1].upper())}{escape(verdict[1:])}*{'' if gate.blocks else ' (a warning)'}: {escape(_measured(gate))}"
 
 
 def _measured(gate: Gate) -> str:
-    return escape(f"{gate.description} ({gate.measured})" if gate.measured else gate.description)
+    return f"{gate.description} ({gate.measured})" if gate.measured else gate.description
 
 
 def _runs(card: TicketView) -> str:
@@ -239,8 +240,9 @@ def _buttons(card: TicketView) -> tuple[Block, ...]:
     return actions([pressed, *reject, withdraw_button(card.id)])
 
 
-def _block_units(block: Block) -> int:
-    return sum(utf16_length(text["text"]) for text in (block.get("text"), *block.get("fields", ())) if text)
+def _units(blocks: Iterable[Block]) -> int:
+    texts = (text for block in blocks for text in (block.get("text"), *block.get("fields", ())))
+    return utf16_length("".join(text["text"] for text in texts if text))
 
 
 def _text(says: str) -> str:

@@ -63,7 +63,7 @@ class TicketView:
     @property
     def plan(self) -> Plan:
         """The plan."""
-        return self.proposal.plan
+        return self.proposal.made.plan
 
     @property
     def id(self) -> str:
