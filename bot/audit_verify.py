@@ -65,7 +65,7 @@ def verify_audit_log(
         channel: also read the audit channel of the settings.
 
     Returns:
-        The exit code: 0 where it holds, 1 where it does not.
+        The exit code: 0 where it holds and there is nothing to note, 1 otherwise.
 
     Raises:
         SettingsError: the settings lack what is needed.
@@ -85,7 +85,7 @@ def verify_audit_log(
             memory.doubts += (*doubts, *_gone(posted, told.need_slack().audit_channel, messages))
         verdict = verify(path, read_key(key or (files.key_file if files else Path())), memory.file, memory.kept)
     print_verdict(path, verdict, memory.doubts)
-    return 0 if verdict.holds else 1
+    return 0 if verdict.is_complete else 1
 
 
 def _memory(given: tuple[Path, ...], files: LedgerFiles | None, ledger: Path, folder: Path) -> AnchorMemory:

@@ -190,7 +190,7 @@ def print_verdict(path: Path, verdict: Verification, doubts: Sequence[str] = ())
     """Whether a ledger holds, what was found, and which anchors were not believed."""
     out = console()
     if verdict.holds:
-        out.print(styled(verdict.says, "green"))
+        out.print(styled(verdict.says, "green" if verdict.is_complete else "yellow"))
         if verdict.head is not None:
             out.print(styled(f"{verdict.anchors} anchors match. Newest entry and its mac:", "dim"))
             out.print(styled(str(verdict.head), "dim"), soft_wrap=True)

@@ -93,7 +93,10 @@ def _ledger(settings: Settings) -> DoctorCheck:
     except LedgerError as error:
         return fail("ledger", str(error))
     if not verdict.holds:
-        return fail("ledger", f"entry {verdict.broken_at}: {verdict.says}", "Run hvops audit verify.")
+        at = f"entry {verdict.broken_at}: " if verdict.broken_at else ""
+        return fail("ledger", f"{at}{verdict.says}", "Run hvops audit verify.")
+    if not verdict.is_complete:
+        return warn("ledger", f"{verdict.says} {' '.join(verdict.notes)}", "Run hvops audit verify.")
     if _same_disk(files.path, files.anchor_file):
         return warn(
             "ledger",

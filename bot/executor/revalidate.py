@@ -111,7 +111,7 @@ def _is_same(run: Run, made: PlannedChange, at: StepInstance | None) -> bool:
         fresh_digest = digest_as_approved(made.plan, approved.plan, run.answered, made.risk, made.version)
         return fresh_digest == approved.digest
     fresh = next((group for group in made.plan.groups if group.key == at.group.key), None)
-    if fresh is None or _uncovered(run, made):
+    if fresh is None or _uncovered(run, made) or _vanished(run, made):
         return False
     return group_digest(fresh, made.version) == group_digest(at.group, run.proposal.made.version)
 
@@ -122,6 +122,16 @@ def _uncovered(run: Run, made: PlannedChange) -> tuple[Gate, ...]:
     pending = [gate for gate in made.plan.pending_gates if gate.guards == "safety"] if run.images else []
     blocking = (*made.plan.blocking_gates, *pending)
     return tuple(gate for gate in blocking if not is_covered(gate, before.get(gate.description), run.answered))
+
+
+def _vanished(run: Run, made: PlannedChange) -> tuple[Gate, ...]:
+    """The approved gates that guard safety and that the plan made afresh does not ask any more: nobody knows what they say."""
+    asked = {gate.description for gate in made.plan.gates}
+    return tuple(
+        gate
+        for gate in run.proposal.plan.gates
+        if gate.blocks and gate.guards == "safety" and gate.description not in asked
+    )
 
 
 def _not_yet(made: PlannedChange) -> NotDue | None:
@@ -145,4 +155,6 @@ def _why(run: Run, made: PlannedChange) -> str:
         return f"not so any more: {gate.description}{measured}"
     if not made.plan.groups:
         return f"there is nothing to do any more: {made.plan.reason}"
+    if gone := _vanished(run, made):
+        return f"it was asked when this was approved, and is not any more: {gone[0].description}"
     return "the plan made afresh is not the one that was approved"

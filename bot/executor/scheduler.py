@@ -19,9 +19,10 @@ from bot.errors import HvopsError, LedgerError, TicketError, UnreadableEntry
 from bot.executor.context import BOT, RunContext, TicketChange
 from bot.executor.leader_lock import LeaderLock
 from bot.executor.run import Run
-from bot.executor.ticket_run import run_ticket
+from bot.executor.ticket_run import NOT_PROVED, run_ticket
 from bot.ledger import Entry, Reader, TicketRow
 from bot.ledger.entries import Expired, Interrupted, Lapsed, Proposed, Resumed
+from bot.ledger.store import VERIFY
 from bot.ledger.ticket_state import Ticket, TicketState
 from bot.tickets.proposal import proposal_of
 
@@ -189,6 +190,7 @@ class Scheduler:
             yield
         except HvopsError as error:
             if isinstance(error, LedgerError) and not isinstance(error, UnreadableEntry):
+                self._parts.tell(TicketChange(ticket, "stopped", says=NOT_PROVED))
                 raise
             self._stands_still(ticket, error)
 
@@ -287,6 +289,8 @@ class Scheduler:
         if not self._is_in_trouble(one.id):
             with self._apart(one.id):
                 entry = self._parts.ledger.entry(one.first_entry)
+                if entry is not None and entry.ticket != one.id:
+                    raise LedgerError(f"The ticket table shows {one.id} with the proposal of {entry.ticket}. {VERIFY}")
                 needs = _needs_in(entry) if entry else _Needs(frozenset(), "")
         return needs
 

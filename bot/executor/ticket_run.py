@@ -24,6 +24,8 @@ from bot.tickets.undo import steps_to_undo, undone_checks
 
 log = structlog.get_logger()
 
+NOT_PROVED = "The ledger cannot be proved now, so nothing of this begins. Run hvops audit verify."
+
 
 async def run_ticket(run: Run) -> None:
     """Run a ticket that is approved or running. Returns when it has ended, is interrupted, or cannot start yet."""
@@ -52,7 +54,7 @@ async def _prove(run: Run) -> None:
         first = min(entry.seq for one in tickets for entry in ledger.story(one))
         await asyncio.to_thread(ledger.verify_since, first)
     except LedgerError:
-        run.tell("stopped", "The ledger cannot be proved now, so nothing of this begins. Run hvops audit verify.")
+        run.tell("stopped", NOT_PROVED)
         raise
 
 

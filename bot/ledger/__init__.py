@@ -6,7 +6,8 @@ schema        tables and triggers; views: for people who open the file
 store         the statements, one connection
 key           the key, outside the database
 anchors       heads remembered elsewhere, against truncation; chain_heads: the same as sentences in a channel
-ticket_table  the check of every transition, and the derived tables
+proved        what proved entries come to, and the check of every transition: all that decides
+ticket_table  what the derived tables should show
 filters       what a reader looks for
 ticket_state  the states of a ticket, as a fold over its entries
 queries       reading without writing: a copy of a ledger, and no key; the rows of a review, the newest proposals

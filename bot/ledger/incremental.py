@@ -1,13 +1,13 @@
 """The chain, looked at so often that it has to be cheap: whole from time to time, and in between what is new.
 
-This is no `verify`: the ticket table, the raw answers, the schema and the older anchors are not looked at. What was
-looked at, and when, is said with it.
+This is no `verify`: the raw answers, tickets that have ended and the older anchors are not looked at. What was looked
+at, and when, is said with it.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -36,7 +36,7 @@ class ChainStatus:
         anchored: whether the newest anchor names an entry that is there and the same; None where there is no anchor.
         of: the number of the newest entry: more than `to` while not all has been walked yet.
         broken_at: the number of the first entry that does not hold, or None.
-        says: what is wrong, or "".
+        says: what is wrong, or "". Also where all entries hold, and the file lists them otherwise than they are.
     """
 
     to: int
@@ -51,7 +51,33 @@ class ChainStatus:
     @property
     def holds(self) -> bool:
         """Whether nothing was found."""
-        return self.broken_at is None
+        return self.broken_at is None and not self.says
+
+
+class BrokenChain(LedgerError):
+    """An entry that does not hold.
+
+    Attributes:
+        seq: its number.
+    """
+
+    def __init__(self, seq: int, says: str) -> None:
+        super().__init__(says)
+        self.seq = seq
+
+
+def walk(store: Store, key: bytes, start: Anchor, most: int = -1) -> Iterator[tuple[int, bytes, bytes]]:
+    """Prove the entries after one, and give number, body and mac of each. Inside a snapshot. Raises BrokenChain."""
+    head = start
+    if start.seq and store.rows(_ONE, (start.seq,)) != [(start.mac,)]:
+        raise BrokenChain(start.seq, "it is not the entry that stood there before")
+    for seq, body, previous, mac in store.stream(_WALK, (start.seq, most)):
+        if seq != head.seq + 1:
+            raise BrokenChain(head.seq + 1, "it is missing")
+        if previous != head.mac or entry_mac(key, previous, body) != mac:
+            raise BrokenChain(seq, "it does not match its mac, or does not follow the one before")
+        head = Anchor(seq, mac)
+        yield seq, body, mac
 
 
 class IncrementalVerifier:
@@ -108,15 +134,11 @@ class IncrementalVerifier:
     def _walk(self, store: Store, start: Anchor, most: int) -> tuple[Anchor, int | None, str]:
         """The last entry that holds, and the first that does not, with why."""
         head = start
-        if start.seq and store.rows(_ONE, (start.seq,)) != [(start.mac,)]:
-            return head, start.seq, "it is not the entry that stood there before"
         try:
-            for seq, body, previous, mac in store.stream(_WALK, (start.seq, most)):
-                if seq != head.seq + 1:
-                    return head, head.seq + 1, "it is missing"
-                if previous != head.mac or entry_mac(self._key, previous, body) != mac:
-                    return head, seq, "it does not match its mac, or does not follow the one before"
+            for seq, _, mac in walk(store, self._key, start, most):
                 head = Anchor(seq, mac)
+        except BrokenChain as broken:
+            return head, broken.seq, str(broken)
         except (LedgerError, TypeError, ValueError) as error:
             return head, head.seq + 1, f"it cannot be read: {error}"
         return head, None, ""

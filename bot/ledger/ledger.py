@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.errors import LedgerError, TicketError
-from bot.ledger import ticket_table
+from bot.errors import LedgerError, TicketError, UnreadableEntry
 from bot.ledger.anchors import Anchor, Anchors, newest
 from bot.ledger.entries import EntryData, parse
 from bot.ledger.envelope import Entry, EntryDraft, decode, encode, entry_mac, to_timestamp
-from bot.ledger.incremental import ChainStatus, IncrementalVerifier
+from bot.ledger.incremental import BrokenChain, ChainStatus, IncrementalVerifier, walk
 from bot.ledger.key import make_key, read_key
-from bot.ledger.queries import Reader
-from bot.ledger.store import Store, previous_of
-from bot.ledger.ticket_state import MAY_NAME_A_TICKET, TICKETED
+from bot.ledger.proved import ProvedState, RefusedTransition
+from bot.ledger.queries import Reader, TicketRow
+from bot.ledger.store import VERIFY, Store, previous_of
+from bot.ledger.ticket_state import MAY_NAME_A_TICKET, OPEN, TICKETED, Ticket, TicketState
+from bot.ledger.ticket_table import Derived
 from bot.ledger.verify import Verification, verify
 from bot.redaction import Redactor
 
 
 class Ledger(Reader):
-    """The ledger of one bot. Safe between threads, and between processes on one machine."""
+    """The ledger of one bot. Safe between threads, and between processes on one machine.
+
+    What decides (tickets, their entries, locks, stop and go) comes from entries that were proved in the same snapshot.
+    """
 
     def __init__(
         self,
@@ -50,6 +55,8 @@ class Ledger(Reader):
         self._mask, self._clock = mask or Redactor(), clock
         self._seen = 0  # the highest number this process has seen; the ledger can only be longer
         self._order = threading.Lock()
+        self._proving = threading.Lock()  # taken before the snapshot, so that what is proved is never newer than that
+        self._state = ProvedState()
         known = newest(anchor_file)
         self._store = Store(path)
         try:
@@ -61,6 +68,7 @@ class Ledger(Reader):
             self._store.close()
             raise
         super().__init__(path)
+        self._reader.key = self._store.key = self._key
 
     def close(self) -> None:
         """Close the files. Appending afterwards raises LedgerError."""
@@ -83,8 +91,10 @@ class Ledger(Reader):
             head = self._sound_head()
             entries: list[Entry] = []
             previous = previous_of(head)
+            state = self._state_before(drafts)
             for seq, draft in enumerate(drafts, decode(head[0], head[2]).seq + 1 if head else 1):
-                entry = self._insert(seq, previous, draft)
+                entry = self._insert(seq, previous, draft, state)
+                state.add(entry)
                 entries.append(entry)
                 previous = entry.mac
         with self._order:  # after the commit: an anchor never knows more than the disk
@@ -92,13 +102,36 @@ class Ledger(Reader):
             self._anchors.write(Anchor(entries[-1].seq, entries[-1].mac))
         return tuple(entries)
 
-    def find_answer(self, token: str) -> Entry | None:
-        """The `answered` entry of a button's token. Raises LedgerError where somebody without the key wrote it."""
-        entry = super().find_answer(token)
-        link = self._store.link(entry.seq) if entry else None
-        if entry and (link is None or entry_mac(self._key, link[1], link[0]) != link[2]):
-            raise LedgerError(f"{self.path}: entry {entry.seq} was altered. Run hvops audit verify.")
-        return entry
+    def is_stopped(self) -> bool:
+        """Whether `/hvops stop` is in force. Raises LedgerError where nothing is proved."""
+        with self._proved() as state:
+            return state.is_stopped
+
+    def locks(self) -> dict[str, str]:
+        """Which ticket holds which lock. Raises LedgerError where nothing is proved."""
+        with self._proved() as state:
+            return dict(state.locks)
+
+    def ticket(self, ticket: str) -> Ticket | None:
+        """A ticket as its proved entries say. Raises UnreadableEntry, LedgerError where nothing is proved."""
+        with self._proved() as state:
+            found = state.ticket(ticket)
+        return super().ticket(ticket) if found is not None and found.state is TicketState.ENDED else found
+
+    def story(self, ticket: str) -> list[Entry]:
+        """All entries of a ticket, proved, oldest first. Raises LedgerError where the file lists others than there are."""
+        with self._proved() as state:
+            entries = super().story(ticket)
+            state.check_story(ticket, entries)
+        return entries
+
+    def listed(self, states: Collection[str], limit: int = 100, *, newest_first: bool = True) -> list[TicketRow]:
+        """The tickets in those states, the newest first unless told. Raises LedgerError where the table shows others."""
+        with self._proved() as state:
+            rows = super().listed(states, limit, newest_first=newest_first)
+            shown = [(one.id, one.state, one.ending) for one in rows]
+            state.check_listed(states, shown, all_of_them=limit < 0)
+        return rows
 
     def put_blob(self, data: bytes) -> str:
         """Keep raw bytes beside the chain, without their secrets. Returns their SHA-256 in hexadecimal."""
@@ -113,12 +146,30 @@ class Ledger(Reader):
         return verify(self.path, self._key, anchor_file or self.anchor_file)
 
     def check_recent(self) -> ChainStatus:
-        """A cheap look at the chain, and at its newest anchor (see `recent`). Raises LedgerError."""
-        return self._watch.look()
+        """A cheap look at the chain, its newest anchor, the definitions, and the tables of what is open. Raises LedgerError."""
+        found = self._watch.look()
+        if not found.holds:
+            return found
+        try:
+            with self._proved() as state:
+                state.check_locks(self._reader.locks())
+                rows = Reader.listed(self, OPEN, -1)
+                state.check_listed(OPEN, [(one.id, one.state, one.ending) for one in rows], all_of_them=True)
+        except LedgerError as error:
+            cause = error.__cause__
+            seq = cause.seq if isinstance(cause, (BrokenChain, RefusedTransition)) else None
+            return replace(found, broken_at=seq, says=str(cause or error).removeprefix(f"{self.path}: "))
+        return found
 
     def verify_since(self, seq: int) -> None:
-        """Prove the chain from an entry to the newest one. Raises LedgerError where anything was altered or taken out."""
+        """Prove the chain from an entry to the newest one, and that the tables show what all entries say.
+
+        Raises:
+            LedgerError: anything was altered, taken out, or is shown otherwise than it is.
+        """
         self._watch.since(seq)
+        with self._proved() as state:
+            state.check_locks(self._reader.locks())
 
     def rebuild(self) -> None:
         """Make the derived tables again from the entries.
@@ -128,10 +179,14 @@ class Ledger(Reader):
                 number would be left out. Nothing was changed.
         """
         with self._store.transaction():
-            tables = ticket_table.derived(self._store)
-            if tables.notes:
+            self._store.check_definitions()
+            state, tables = ProvedState(), Derived()
+            for seq, body, mac in walk(self._store, self._key, state.head):
+                if (entry := state.take(seq, body, mac)) is not None:
+                    tables.add(entry)
+            if state.notes:
                 raise LedgerError(
-                    f"{self.path} was not rebuilt: {tables.notes[0]} Use the version of hvops that wrote it."
+                    f"{self.path} was not rebuilt: {state.notes[0]} Use the version of hvops that wrote it."
                 )
             self._store.rebuild(list(tables.rows.values()), tables.locks)
 
@@ -140,16 +195,51 @@ class Ledger(Reader):
         """Why the last anchor was not written, or ""."""
         return self._anchors.trouble
 
-    def _insert(self, seq: int, previous: bytes, draft: EntryDraft) -> Entry:
+    @contextmanager
+    def _proved(self) -> Iterator[ProvedState]:
+        """What all entries come to, and a snapshot that holds these entries and no other. Raises LedgerError."""
+        with self._proving, self._reader.snapshot(), self._explained():
+            self._follow(self._reader)
+            yield self._state
+
+    def _state_before(self, drafts: Collection[EntryDraft]) -> ProvedState:
+        """What a transaction goes by, to be changed by it. Entries that move no ticket hang on nothing, and need none."""
+        if all(draft.ticket is None and draft.kind not in TICKETED for draft in drafts):
+            return ProvedState()
+        with self._proving, self._explained():
+            self._follow(self._store)
+            return self._state.fork()
+
+    def _follow(self, store: Store) -> None:
+        """Prove what is new, and take it in. In a snapshot or a transaction, before anything of it is written."""
+        store.check_definitions()
+        for seq, body, mac in walk(store, self._key, self._state.head):
+            self._state.take(seq, body, mac)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Say which ledger it is, and what to do, of what does not hold there."""
+        try:
+            yield
+        except UnreadableEntry:
+            raise
+        except BrokenChain as broken:
+            raise LedgerError(f"{self.path}: entry {broken.seq} does not hold: {broken}. {VERIFY}") from broken
+        except LedgerError as error:
+            if str(self.path) in str(error):
+                raise
+            raise LedgerError(f"{self.path}: {str(error).rstrip('.')}. {VERIFY}") from error
+
+    def _insert(self, seq: int, previous: bytes, draft: EntryDraft, state: ProvedState) -> Entry:
         if draft.ticket is not None and draft.kind not in TICKETED | MAY_NAME_A_TICKET:
             raise TicketError(f"An entry {draft.kind} belongs to no ticket.")
         fields = self._mask.redact_data(draft.data.fields)
         draft = replace(draft, data=parse(draft.kind, fields))
         at, ticket = to_timestamp(self._clock()), draft.ticket
         if draft.kind in TICKETED:
-            ticket = ticket_table.check(self._store, draft, at)
+            ticket = state.allow(draft, at)
         elif ticket is not None:
-            ticket_table.must_exist(self._store, ticket)
+            state.must_have_ticket(ticket)
         body = encode(seq, at, draft, fields, ticket)
         mac = entry_mac(self._key, previous, body)
         self._store.insert(seq, body, previous, mac)

@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from bot.ledger import ticket_table
-from bot.ledger.envelope import Entry, decode, to_timestamp
+from bot.ledger.envelope import Entry, to_timestamp
 from bot.ledger.filters import ROWS, Filter
+from bot.ledger.proved import replay_ticket
 from bot.ledger.store import Store
 from bot.ledger.ticket_state import Ticket
 
@@ -74,8 +74,8 @@ _BEGINNINGS = """SELECT seq AS number FROM entry INDEXED BY entry_kind
 def audit_rows(store: Store, wanted: Filter, limit: int, skip: int = 0) -> list[Entry]:
     """Entries that begin a row of a review and match, the newest first."""
     where, parameters = _begun(store, wanted)
-    sql = f"SELECT entry.body, entry.mac {where} LIMIT ? OFFSET ?"
-    found = [decode(body, mac) for body, mac in store.rows(sql, (*parameters, limit, skip))]
+    sql = f"SELECT entry.seq, CAST(entry.body AS BLOB), entry.previous, entry.mac {where} LIMIT ? OFFSET ?"
+    found = [store.entry_from(row) for row in store.rows(sql, (*parameters, limit, skip))]
     return sorted(found, key=lambda entry: -entry.seq)
 
 
@@ -164,7 +164,8 @@ class Reader:
 
     def find_answer(self, token: str) -> Entry | None:
         """The `answered` entry of a button's token."""
-        return next(iter(self._reader.select("kind = 'answered' AND answer = ?", (token,), 1)), None)
+        found = self._reader.select("kind = 'answered' AND answer = ?", (token,), 1, kinds=("answered",))
+        return next((entry for entry in found if entry.fields.get("answer") == token), None)
 
     def entries(
         self,
@@ -186,14 +187,20 @@ class Reader:
 
     def find(self, wanted: Filter, limit: int = 100, *, newest_first: bool = True) -> list[Entry]:
         """At most `limit` entries that match, the newest first unless told."""
-        return self._reader.select(*wanted.condition(), limit, newest_first=newest_first)
+        return self._select(wanted, limit, newest_first=newest_first)
 
     def every(self, wanted: Filter | None = None) -> Iterator[Entry]:
         """All entries that match, oldest first, page by page: a whole ledger fits into no memory."""
         wanted = wanted or Filter()
-        while page := self._reader.select(*wanted.condition(), PAGE, newest_first=False):
+        while page := self._select(wanted, PAGE, newest_first=False):
             yield from page
             wanted = replace(wanted, after=page[-1].seq)
+
+    def _select(self, wanted: Filter, limit: int, *, newest_first: bool) -> list[Entry]:
+        kinds = (wanted.kind,) if isinstance(wanted.kind, str) else tuple(wanted.kind or ())
+        return self._reader.select(
+            *wanted.condition(), limit, newest_first=newest_first, kinds=kinds, ticket=wanted.ticket
+        )
 
     def begun(self, wanted: Filter, limit: int, skip: int = 0) -> list[Entry]:
         """At most `limit` rows of a review that match, by the entry each begins with, the newest first.
@@ -252,15 +259,19 @@ class Reader:
 
     def is_stopped(self) -> bool:
         """Whether `/hvops stop` is in force."""
-        return ticket_table.is_stopped(self._reader)
+        return self._reader.last_switch() == "stop"
 
     def story(self, ticket: str) -> list[Entry]:
         """All entries of a ticket, oldest first."""
         return self._reader.of_ticket(ticket)
 
+    def proposal(self, ticket: str) -> Entry | None:
+        """The entry that proposed a ticket; None where there is no such ticket."""
+        return next((entry for entry in self.story(ticket) if entry.kind == "proposed"), None)
+
     def ticket(self, ticket: str) -> Ticket | None:
-        """A ticket as its entries say."""
-        return ticket_table.current(self._reader, ticket)
+        """A ticket as its entries say, not as the table does."""
+        return replay_ticket(ticket, self.story(ticket))
 
     def blob(self, sha256: str) -> bytes | None:
         """The bytes of that digest, or None where they have been dropped."""

@@ -9,6 +9,8 @@ and as a second lock; both can be rebuilt from the entries. The views are in a f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bot.ledger import views
 
 VERSION = 1  # PRAGMA user_version
@@ -149,3 +151,31 @@ END""",
 
 
 EVERYTHING = {name: sql.strip() for name, sql in (TABLES | INDEXES | TRIGGERS | views.VIEWS).items()}
+
+DEFINITIONS = "SELECT type, name, tbl_name, sql FROM sqlite_schema"
+Definition = tuple[str, str, str, str | None]  # type, name, table and text, as sqlite_schema has them
+_STATISTICS = frozenset({"sqlite_stat1", "sqlite_stat4"})  # what ANALYZE leaves; they cost or save time
+
+
+def altered(found: Sequence[Definition], wanted: frozenset[Definition]) -> str:
+    """What of the definitions found is not as in a new ledger, in a sentence; "" where all is.
+
+    Whoever replaced a column, a trigger, an index or a view would show other things than were written, or do others. An
+    index more is let be: it decides nothing, and somebody may have wanted quicker lists.
+    """
+    if len(found) == len(wanted) and wanted == frozenset(found):
+        return ""
+    left = [one for one in found if one[1] not in _STATISTICS or one[0] != "table"]
+    known = {(one[0], one[1]): one for one in left}
+    names = {name for _, name in known}
+    for name in EVERYTHING:
+        kind = next(one[0] for one in wanted if one[1] == name)
+        if known.get((kind, name)) not in wanted:
+            return f"The definition of {name} was {'changed' if name in names else 'removed'}."
+    for one in left:
+        if one not in wanted and not (one[0] == "index" and one[3] and one[1] not in {name for _, name, *_ in wanted}):
+            return f"There is a {one[0]} {one[1]} that no ledger has."
+    if missing := sorted(wanted - set(left), key=str):
+        return f"The definition of {missing[0][1]} was removed."
+    twice = next((one for one in left if left.count(one) > 1), None) if len(left) != len(set(left)) else None
+    return f"There are two definitions of {twice[1]}." if twice else ""

@@ -13,6 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import sqlite_utils.db
 
 from bot.errors import LedgerError
 from bot.ledger import schema
-from bot.ledger.envelope import FIRST, Entry, decode
+from bot.ledger.envelope import FIRST, Entry, decode, entry_mac
 
 BUSY_SECONDS = 10.0  # how long to wait for another process's transaction, which lasts milliseconds
 _AGAIN_SECONDS = 0.02
@@ -37,14 +38,21 @@ _FOREIGN: tuple[type[Exception], ...] = (
 _LISTED = """id, state, ending, requester, approver, digest, open_until, start_by, attempt, target, line,
     first_entry, last_entry"""
 _NEWEST = "SELECT body, previous, mac FROM entry ORDER BY seq DESC LIMIT 1"
+ENTRY_COLUMNS = "seq, CAST(body AS BLOB), previous, mac"
+VERIFY = "Run hvops audit verify."
 
 
 class Store:
-    """One connection to the ledger's database. Safe between threads."""
+    """One connection to the ledger's database. Safe between threads.
+
+    Attributes:
+        key: with it, every entry that is read is proved by its own mac; without it, whoever reads proves nothing.
+    """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """Open, and make the tables in a new file. Raises LedgerError."""
         self.path = path
+        self.key: bytes | None = None
         self._opened: tuple[int, int] | None = None
         self._lock = threading.RLock()
         with _translated(path):
@@ -103,20 +111,55 @@ class Store:
         found = self.rows("SELECT CAST(body AS BLOB), previous, mac FROM entry WHERE seq = ?", (seq,))
         return found[0] if found else None
 
-    def select(self, where: str, parameters: Sequence[Any], limit: int, *, newest_first: bool = True) -> list[Entry]:
-        """Entries that match a condition of ours; values only through parameters."""
+    def select(
+        self,
+        where: str,
+        parameters: Sequence[Any],
+        limit: int,
+        *,
+        newest_first: bool = True,
+        kinds: Collection[str] = (),
+        ticket: str | None = None,
+    ) -> list[Entry]:
+        """Entries that match a condition of ours; values only through parameters.
+
+        Raises:
+            LedgerError: one of them was altered, or says itself that it is of another kind or ticket than was asked for.
+        """
         order = "DESC" if newest_first else "ASC"
-        sql = f"SELECT body, mac FROM entry WHERE {where} ORDER BY seq {order} LIMIT ?"  # noqa: S608 - our conditions
-        return [decode(body, mac) for body, mac in self.rows(sql, (*parameters, limit))]
+        sql = f"SELECT {ENTRY_COLUMNS} FROM entry WHERE {where} ORDER BY seq {order} LIMIT ?"  # noqa: S608 - our conditions
+        found = [self.entry_from(row) for row in self.rows(sql, (*parameters, limit))]
+        for one in found:
+            if (kinds and one.kind not in kinds) or ticket not in (None, one.ticket):
+                raise LedgerError(
+                    f"{self.path}: the file lists entry {one.seq} under another kind or ticket than it says. {VERIFY}"
+                )
+        return found
 
-    def next_ticket(self) -> str:
-        """The id of the next ticket. Only sure inside a transaction."""
-        number = self.rows("SELECT coalesce(max(number), 0) + 1 FROM ticket")[0][0]
-        return f"T-{number}"
+    def entry_from(self, row: Sequence[Any]) -> Entry:
+        """The entry in a row of ENTRY_COLUMNS. Raises LedgerError where it is not what was written, or no entry."""
+        seq, body, previous, mac = row
+        try:
+            if self.key is not None and entry_mac(self.key, previous, body) != mac:
+                raise LedgerError(f"{self.path}: entry {seq} was altered. {VERIFY}")
+            entry = decode(body, mac)
+        except (TypeError, ValueError, KeyError) as error:
+            raise LedgerError(f"{self.path}: entry {seq} cannot be read: {error}. {VERIFY}") from None
+        if entry.seq != seq:
+            raise LedgerError(f"{self.path}: entry {entry.seq} stands in the place of entry {seq}. {VERIFY}")
+        return entry
 
-    def has_ticket(self, ticket: str) -> bool:
-        """Whether there is that ticket."""
-        return bool(self.rows("SELECT 1 FROM ticket WHERE id = ?", (ticket,)))
+    def check_definitions(self) -> None:
+        """The tables, columns, indexes, triggers and views are those of a ledger. Raises LedgerError."""
+        says = self.altered_definitions()
+        if not says and (version := int(self.rows("PRAGMA user_version")[0][0])) != schema.VERSION:
+            says = f"It claims to be of version {version}."
+        if says:
+            raise LedgerError(f"{self.path}: {says} {VERIFY}")
+
+    def altered_definitions(self) -> str:
+        """Which definition is not as a ledger's is, in a sentence, or ""."""
+        return schema.altered(self.rows(schema.DEFINITIONS), _of_a_new_ledger())
 
     def tickets(self, states: Collection[str]) -> list[str]:
         """The ids of the tickets in those states, oldest first."""
@@ -163,18 +206,13 @@ class Store:
         return [row[0] for row in self.rows(sql, (now,))]
 
     def of_ticket(self, ticket: str) -> list[Entry]:
-        """All entries of a ticket, oldest first."""
-        return self.select("ticket = ?", (ticket,), -1, newest_first=False)
-
-    def of_all_tickets(self) -> Iterator[Entry]:
-        """All entries of all tickets, oldest first."""
-        for body, mac in self.stream("SELECT body, mac FROM entry WHERE ticket IS NOT NULL ORDER BY seq"):
-            yield decode(body, mac)
+        """All entries of a ticket, oldest first, as the index has them."""
+        return self.select("ticket = ?", (ticket,), -1, newest_first=False, ticket=ticket)
 
     def last_switch(self) -> str:
         """The newest of the entries stop and go, by its kind; empty before the first."""
-        found = self.rows("SELECT kind FROM entry WHERE kind IN ('stop', 'go') ORDER BY seq DESC LIMIT 1")
-        return str(found[0][0]) if found else ""
+        found = self.select("kind IN ('stop', 'go')", (), 1, kinds=("stop", "go"))
+        return found[0].kind if found else ""
 
     def following(self, kinds: Collection[str], after: int, limit: int) -> list[Entry]:
         """The next entries of some kinds, oldest first.
@@ -182,9 +220,9 @@ class Store:
         Walks on from `after`: few entries are new, and an index by kind would give all there ever were.
         """
         marks = ", ".join("?" * len(kinds))
-        sql = f"""SELECT body, mac FROM entry NOT INDEXED WHERE seq > ? AND kind IN ({marks})
+        sql = f"""SELECT {ENTRY_COLUMNS} FROM entry NOT INDEXED WHERE seq > ? AND kind IN ({marks})
             ORDER BY seq LIMIT ?"""  # noqa: S608 - question marks
-        return [decode(body, mac) for body, mac in self.rows(sql, (after, *kinds, limit))]
+        return [self.entry_from(row) for row in self.rows(sql, (after, *kinds, limit))]
 
     def last_published(self) -> int:
         """The newest entry up to which the audit channel has been told all; 0 before the first."""
@@ -278,6 +316,17 @@ class Store:
 
     def _version(self) -> int:
         return int(self._database.execute("PRAGMA user_version").fetchone()[0])
+
+
+@cache
+def _of_a_new_ledger() -> frozenset[schema.Definition]:
+    database = sqlite3.connect(":memory:")
+    try:
+        for statement in schema.EVERYTHING.values():
+            database.execute(statement)
+        return frozenset(database.execute(schema.DEFINITIONS))
+    finally:
+        database.close()
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -195,8 +195,14 @@ def _approved(ticket: Ticket, step: TicketEvent) -> Ticket:
     if _moment(step.at) > _moment(ticket.open_until):
         raise Expired(f"{ticket.id} was open until {ticket.open_until}; propose it again.")
     approval = step.read(Approved)
+    if approval.by != step.actor:
+        raise TicketError(f"{ticket.id}: an entry of {step.actor} cannot say that {approval.by} has approved it.")
     if ticket.second_person and same_person(approval.by, ticket.requester):
         raise TicketError(f"{ticket.id}: you asked, so somebody else of the approvers decides.")
+    if approval.digest != ticket.digest:
+        raise TicketError(
+            f"{ticket.id}: what was approved is the plan {approval.digest[:8]}, and this is {ticket.digest[:8]}."
+        )
     check_answers(ticket.id, ticket.questions, approval.answers)
     return replace(ticket, state=TicketState.APPROVED, approver=approval.by, start_by=approval.start_by)
 

@@ -14,18 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.errors import LedgerError
-from bot.ledger import schema
 from bot.ledger.anchors import Anchor, anchors_in, length_of
-from bot.ledger.envelope import FIRST, decode, entry_mac
+from bot.ledger.envelope import FIRST, entry_mac
+from bot.ledger.proved import ProvedState, RefusedTransition
 from bot.ledger.store import Store
 from bot.ledger.ticket_table import Derived
 
 _WALK = "SELECT seq, CAST(body AS BLOB), previous, mac FROM entry ORDER BY seq"
 _AT = b'","at":"'  # and the actor before it can hold no quotation mark that is not escaped
-_TICKETLESS = b'"ticket":null}'  # canonical JSON sorts its keys, so these are the last bytes
-# A trigger could drop refusals on their way in, a view show other answers to people. An index only costs time.
-_STRANGERS = r"""SELECT type, name FROM sqlite_schema WHERE type IN ('trigger', 'view', 'table')
-    AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND name NOT IN ({})"""
 _BLOB_OF = """SELECT seq FROM entry WHERE ? IN (json_extract(body, '$.data.report'), json_extract(body, '$.data.evidence'))
     ORDER BY seq LIMIT 1"""
 
@@ -35,14 +31,14 @@ class Verification:
     """Whether a ledger holds.
 
     Attributes:
-        holds: nothing was found.
+        holds: nothing was found that breaks the proof. It is complete only where there are no notes either.
         entries: how many entries were read and hold.
         broken_at: the number of the first entry that does not hold, or None.
         says: what was found, in sentences.
         head: the newest entry that holds, as an anchor.
         anchors: how many anchors matched, wherever they are kept.
         anchored: the newest entry that holds and that an anchor names; 0 where there is none.
-        notes: what does not break the chain and is still worth knowing.
+        notes: what does not break the chain, and about which nothing is proved.
     """
 
     holds: bool
@@ -53,6 +49,11 @@ class Verification:
     anchors: int = 0
     notes: tuple[str, ...] = ()
     anchored: int = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all of it is proved: it holds, and there is nothing to note."""
+        return self.holds and not self.notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +132,14 @@ class _Proof:
     def __init__(self, store: Store, key: bytes, expected: Sequence[_Expected], integrity: Future[str]) -> None:
         self._store, self._key, self._integrity = store, key, integrity
         self._expected = expected
-        self._derived = Derived()
+        self._derived, self._state = Derived(), ProvedState()
         self._last = Anchor(0, FIRST)
         self._at = b""
         self._set_back, self._first_back = 0, 0  # entries that claim an earlier time than the one before
 
     def run(self) -> Verification:
         """The entries first, whatever else was altered: whoever edits one removes the triggers that are in the way."""
-        schema_says = self._altered_schema()
+        schema_says = self._store.altered_definitions()
         try:
             self._chain()
             self._ends()
@@ -148,6 +149,10 @@ class _Proof:
         except ChainBroken as broken:
             beside = [schema_says] if schema_says and broken.says != schema_says else []
             return self._verdict(broken.says, broken.seq, beside, holds=False)
+        except RefusedTransition as refused:
+            beside = [schema_says] if schema_says else []
+            says = f"{str(refused)[:1].upper()}{str(refused)[1:]}"
+            return self._verdict(says, refused.seq, beside, holds=False)
         except LedgerError:
             if not schema_says:
                 raise
@@ -155,7 +160,7 @@ class _Proof:
         except (TypeError, ValueError, KeyError) as error:  # a row that holds what no append ever wrote
             after = self._last.seq + 1
             return self._verdict(f"something after entry {self._last.seq} cannot be read: {error}.", after, holds=False)
-        notes = list(self._derived.notes)
+        notes = [f"Not judged, and what follows in its ticket: {one}" for one in self._state.notes]
         if dropped:
             notes.append(
                 f"{dropped} {'entry names' if dropped == 1 else 'entries name'} raw answers that were dropped."
@@ -168,23 +173,17 @@ class _Proof:
             )
         if self._last.seq and not any(one.matched for one in self._expected):
             notes.append("No anchors: whether newer entries were cut off cannot be known.")
-        return self._verdict(f"Holds: {self._last.seq} entries, unaltered and complete.", None, notes, holds=True)
+        says = f"Holds: {self._last.seq} entries, unaltered and complete."
+        if notes:
+            match = "entry matches its mac" if self._last.seq == 1 else "entries match their macs"
+            says = f"{self._last.seq} {match}, but not everything is proved:"
+        return self._verdict(says, None, notes, holds=True)
 
     def _verdict(self, says: str, at: int | None, notes: list[str] | None = None, *, holds: bool) -> Verification:
         head = self._last if self._last.seq else None
         matched = sum(one.matched for one in self._expected)
         anchored = max((one.newest for one in self._expected), default=0)
         return Verification(holds, self._last.seq, says, at, head, matched, tuple(notes or ()), anchored)
-
-    def _altered_schema(self) -> str:
-        """Someone who replaced a trigger or a generated column would show other things than were hashed."""
-        found = dict(self._store.rows("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL"))
-        for name, sql in schema.EVERYTHING.items():
-            if found.get(name) != sql:
-                return f"The definition of {name} was {'changed' if name in found else 'removed'}."
-        known = tuple(schema.EVERYTHING)
-        strangers = self._store.rows(_STRANGERS.format(", ".join("?" * len(known))), known)
-        return f"There is a {strangers[0][0]} {strangers[0][1]} that no ledger has." if strangers else ""
 
     def _chain(self) -> None:
         key, expected, previous = self._key, 1, FIRST
@@ -195,8 +194,8 @@ class _Proof:
                 raise self._broken_link(seq, body, before, mac)
             for one in self._expected:
                 one.meet(seq, mac)
-            if not body.endswith(_TICKETLESS):
-                self._derived.add(decode(body, mac))
+            if (entry := self._state.take(seq, body, mac)) is not None:
+                self._derived.add(entry)
             begins = body.find(_AT) + len(_AT)
             at = body[begins : body.index(b'"', begins)]
             if at < self._at:
@@ -253,7 +252,7 @@ class _Proof:
         shown = {row[names.index("id")]: row for row in self._store.rows(f"SELECT {', '.join(names)} FROM ticket")}  # noqa: S608
         told = {ticket: tuple(row[name] for name in names) for ticket, row in self._derived.rows.items()}
         wrong = sorted(set(shown.items()) ^ set(told.items()))
-        if self._derived.notes or (not wrong and self._store.locks() == self._derived.locks):
+        if not wrong and self._store.locks() == self._derived.locks:
             return
         what = f"the ticket table shows {wrong[0][0]} otherwise" if wrong else "the lock table shows other locks"
         raise ChainBroken(None, f"All entries hold, but {what} than they say. Run hvops audit rebuild.")

@@ -22,7 +22,7 @@ from bot.api.plan import Gate, GateOutcome, Group, Plan
 from bot.errors import LedgerError
 
 KIND = "is"  # the key that carries the type
-FORMAT = 1
+FORMAT = 2  # of what is signed, raised with each field that is
 _TYPES: Mapping[str, type[Any]] = {
     one.__name__: one
     for module in (actions, plan, queries, report)

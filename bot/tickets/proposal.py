@@ -202,7 +202,7 @@ def _planned(told: Proposed) -> PlannedChange:
 
 def proposal_of(ledger: Reader, ticket: str) -> Proposal:
     """The proposal of a ticket. Raises TicketError where there is no such ticket, UnreadableEntry."""
-    entries = ledger.entries(ticket=ticket, kind="proposed", limit=1)
-    if not entries:
+    entry = ledger.proposal(ticket)
+    if entry is None:
         raise TicketError(f"There is no ticket {ticket}.")
-    return proposal_from(entries[0])
+    return proposal_from(entry)

@@ -50,7 +50,7 @@ def write_history(ledger):
     )
     data = {"digest": "9f3c41aa00", "policy": "approval", "open_until": UNTIL, "target": "hv03", "risk": "high"}
     data |= {"line": "/drain-node hv03", "name": "operator"}
-    by = {"by": "T0/U2", "name": "approver", "via": "button", "start_by": UNTIL}
+    by = {"by": "T0/U2", "name": "approver", "via": "button", "start_by": UNTIL, "digest": data["digest"]}
     done = ledger.append("T0/U1", entry_data("proposed", data)).ticket
     ledger.append("T0/U2", entry_data("approved", by), done)
     ledger.append("bot", entry_data("started", {"attempt": 1, "locks": ["node:hv03"]}), done)

@@ -50,3 +50,4 @@ def _rewrite(ledger: Ledger, change: Callable[[int, dict[str, Any]], dict[str, A
     database.commit()
     database.close()
     ledger.anchor_file.write_text("".join(anchors))
+    ledger._state = type(ledger._state)()  # as a bot has it that begins on this ledger

@@ -54,7 +54,7 @@ class AuditAnswer:
 def headline(one: AuditAnswer) -> str:
     """In plain text: Audit prod, 24 h: 2 changes, 1 refusal, 7 questions."""
     if one.chain is not None and not one.chain.holds:
-        return f"AUDIT CHAIN BROKEN at entry {one.chain.broken_at}"
+        return broken_title(one.chain)
     about = f" {one.wanted.about}" if one.wanted.about else ""
     told = ", ".join(_counted(one.page)) or "nothing"
     most = f"more than {COUNTED:,}, the newest of them " if one.page.at_least else ""
@@ -163,14 +163,20 @@ def chain_status(chain: ChainStatus | None) -> str:
     return f"Chain verified {moment(chain.at)} to entry {chain.to}{of}{rest}, {anchor}"
 
 
+def broken_title(chain: ChainStatus) -> str:
+    """That something does not hold, in plain text; where, if it is an entry."""
+    if chain.broken_at is None:
+        return "AUDIT FILE ALTERED"
+    return f"AUDIT CHAIN BROKEN at entry {chain.broken_at}"
+
+
 def broken(chain: ChainStatus | None) -> str:
     """What does not hold, and what to do. mrkdwn."""
     assert chain is not None
     holds = f"Entries 1 to {chain.to} hold. " if chain.to else ""
-    return (
-        f"*Entry {chain.broken_at}: {escape(truncate(chain.says, 300))}.* {holds}What stands below is not proved. "
-        "Keep the file as it is, and run hvops audit verify."
-    )
+    at = f"Entry {chain.broken_at}: " if chain.broken_at is not None else ""
+    says = escape(truncate(f"{at}{chain.says}", 300)).rstrip(".")
+    return f"*{says}.* {holds}What stands below is not proved. Keep the file as it is, and run hvops audit verify."
 
 
 def _nothing(page: AuditPage) -> str:

@@ -14,7 +14,7 @@ from bot.slack.outbound import limits
 from bot.slack.outbound.blockkit_fitting import fit_view
 from bot.slack.outbound.message import Block, View, escape, truncate
 from bot.slack.render.audit_results import OPEN as AUDIT
-from bot.slack.render.audit_results import broken, chain_status, rows_table
+from bot.slack.render.audit_results import broken, broken_title, chain_status, rows_table
 from bot.slack.render.blocks import ASK_AGAIN, SHOW, TYPED, actions, button, contexts, header, moment, sections
 from bot.slack.render.tables_and_charts import table_blocks
 from bot.slack.render.ticket_buttons import open_button
@@ -124,7 +124,7 @@ def _broken(lately: RecentChanges | None) -> tuple[Block, ...]:
     """Before everything else: what stands below may not be so."""
     if lately is None or lately.chain is None or lately.chain.holds:
         return ()
-    return (header(f"AUDIT CHAIN BROKEN at entry {lately.chain.broken_at}"), *sections(broken(lately.chain)))
+    return (header(broken_title(lately.chain)), *sections(broken(lately.chain)))
 
 
 def _ended(lately: RecentChanges | None) -> tuple[Block, ...]:

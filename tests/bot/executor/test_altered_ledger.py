@@ -12,6 +12,7 @@ from scripted_world import APPROVER, OPERATOR
 
 from bot.api.command import Risk
 from bot.dispatch.pipeline import Request
+from bot.ledger import Reader
 from bot.ledger.schema import TRIGGERS
 from bot.tickets.plan_digest import digest, plan_to_json
 
@@ -55,7 +56,8 @@ async def test_another_line_under_an_approval_is_never_run(bench, world):
     tamper(bench.ledger, rewritten(proposed, **other))
     await bench.runs(sweeps=2)
     assert world.order == []
-    assert bench.kinds(ticket) == ["proposed", "approved"]
+    with Reader(bench.ledger.path) as reader:
+        assert [one.kind for one in reader.story(ticket)] == ["proposed", "approved"]
     assert [one.says for one in bench.told if one.kind == "stopped"][-1].startswith("The ledger cannot be proved now")
     assert not bench.ledger.verify().holds
 
@@ -80,7 +82,9 @@ async def test_a_stop_that_was_made_something_else_begins_nothing(bench, world):
     bench.decisions.approve(bench.press(APPROVER, "T-1"))
     stop = bench.ledger.entries(kind="stop")[0]
     tamper(bench.ledger, rewritten(replace(stop, kind="shown")))
-    assert not bench.ledger.is_stopped()
+    with Reader(bench.ledger.path) as reader:
+        assert not reader.is_stopped()  # so says the file; the bot goes by what was proved
+    assert bench.ledger.is_stopped()
     await bench.runs()
     assert world.order == []
 

@@ -1108,9 +1108,11 @@ async def test_a_sweep_asks_the_ledger_as_little_however_many_wait_for_a_lock(be
 
     async def asked(more):
         for _ in range(more):
-            waiting = bench.ledger.append("T1/U1", bench.ledger.story(holder)[0].data).ticket
+            proposed = bench.ledger.story(holder)[0].data
+            waiting = bench.ledger.append("T1/U1", proposed).ticket
             start_by = (bench.clock() + timedelta(minutes=15)).isoformat()
-            bench.ledger.append("T1/U2", entry_data("approved", {"by": "T1/U2", "start_by": start_by}), waiting)
+            approval = {"by": "T1/U2", "start_by": start_by, "digest": proposed.digest}
+            bench.ledger.append("T1/U2", entry_data("approved", approval), waiting)
         await bench.runner.tick()  # reads once what each new one needs
         statements.clear()
         await bench.runner.tick()

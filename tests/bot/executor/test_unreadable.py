@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from bot.errors import LedgerError
 from bot.executor import scheduler
+from bot.ledger.entries import RULES_VERSION
 
 
 async def overdue_with_a_new_kind(bench, clock):
@@ -75,8 +76,9 @@ async def interrupted_and_giving_way(bench, clock):
 async def interrupted_and_giving_way_with_an_impossible_move(bench, clock):
     sick = await bench.approved("/reset hv04")
     bench.ledger.append("bot", entry_data("started", {"attempt": 1, "locks": ["node:hv04"]}), sick)
-    told = {"reason": "because", "yields_locks": True, "rules_version": 1}
-    newer_version.write(bench.ledger, "started", {"attempt": 7, "locks": ["node:hv04"], "rules_version": 1}, sick)
+    rules = {"rules_version": RULES_VERSION + 1}
+    told = {"reason": "because", "yields_locks": True, **rules}
+    newer_version.write(bench.ledger, "started", {"attempt": 7, "locks": ["node:hv04"], **rules}, sick)
     newer_version.write(bench.ledger, "interrupted", told, sick)
     return sick
 

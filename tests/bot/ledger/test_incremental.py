@@ -8,14 +8,17 @@ import pytest
 from entry_samples import entry_data
 
 from bot.ledger import incremental
+from bot.ledger.schema import TRIGGERS
 
 
 def edit(ledger, sql):
-    """Somebody edits the file past its triggers."""
+    """Somebody edits the file past its triggers, and puts them back."""
     database = sqlite3.connect(ledger.path)
     for trigger in ("entry_stays", "entry_remains"):
         database.execute(f"DROP TRIGGER IF EXISTS {trigger}")
     database.execute(sql)
+    for trigger in ("entry_stays", "entry_remains"):
+        database.execute(TRIGGERS[trigger].strip())
     database.commit()
     database.close()
 

@@ -45,7 +45,7 @@ work = [
     ("done", "T-1", {"message": ""}),
 ]
 for kind, ticket, data in work:
-    entry = ledger.append("U1", parse(kind, data), ticket)
+    entry = ledger.append("U2" if kind == "approved" else "U1", parse(kind, data), ticket)
     print(entry.seq, flush=True)
     if when == "after" and entry.seq == doomed:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -23,7 +23,7 @@ def history(ledger, clock):
     done, rejected, running = (propose(f"/drain-node hv0{number}") for number in (3, 4, 5))
     clock.forward(2)
     for ticket in (done, running):
-        by = {"by": "T0/U2", "name": "approver", "via": "button", "start_by": until}
+        by = {"by": "T0/U2", "name": "approver", "via": "button", "start_by": until, "digest": "9f3c41aa00"}
         ledger.append("T0/U2", entry_data("approved", by), ticket)
         ledger.append("bot", entry_data("started", {"attempt": 1, "locks": [ticket]}), ticket)
     ledger.append(

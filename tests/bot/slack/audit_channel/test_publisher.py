@@ -42,7 +42,7 @@ class Bench:
         """A ticket with its decision and its end."""
         data = {"digest": "9f3c41aa00", "policy": "approval", "open_until": FAR, "target": "hv03", "line": line}
         ticket = self.ledger.append("T0/U1", entry_data("proposed", {**data, "name": "operator"})).ticket
-        by = {"by": "T0/U2", "name": "approver", "start_by": FAR, "reason": "no"}
+        by = {"by": "T0/U2", "name": "approver", "start_by": FAR, "reason": "no", "digest": data["digest"]}
         self.ledger.append("T0/U2", entry_data_of(kind, by), ticket)
         if kind == "approved":
             self.ledger.append("bot", entry_data("started", {"attempt": 1, "locks": []}), ticket)

@@ -24,7 +24,7 @@ from bot.dispatch.registry import Command, Registry
 from bot.errors import TargetTimeout, UsageError
 from bot.executor import context as run
 from bot.executor.scheduler import Scheduler
-from bot.ledger import Ledger
+from bot.ledger import Ledger, Reader
 from bot.slack.inbound.audit_command import AuditCommand
 from bot.slack.inbound.listeners import Listener, make_app
 from bot.slack.inbound.request_handler import HandlerDeps, RequestHandler
@@ -186,6 +186,7 @@ class Bot:
         self.runner = Scheduler(work, self._missed)
         proposals = ProposalService(pipeline, planner, policy, _now)
         self.changes = changes = Changes(proposals, self.decisions, self.board, self.outbox, work, self.runner.wake)
+        self.reader = Reader(ledger.path)
         told = HandlerDeps(
             client,
             self.outbox,
@@ -196,7 +197,7 @@ class Bot:
             self._status,
             slack.base_url,
             changes=changes,
-            reviews=AuditCommand(pipeline, Review(ledger, lambda: {"prod": ("prod",), "hv03": ("prod",)})),
+            reviews=AuditCommand(pipeline, Review(self.reader, lambda: {"prod": ("prod",), "hv03": ("prod",)})),
         )
         self.desk = RequestHandler(told)
         self.app = app = make_app(slack.bot_token, slack.base_url)
@@ -238,6 +239,7 @@ class Bot:
         await self.board.close()
         await self.people.close()
         await self.outbox.close()
+        self.reader.close()
 
 
 class Bench:

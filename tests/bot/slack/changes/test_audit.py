@@ -188,11 +188,11 @@ async def test_a_broken_chain_is_the_first_thing_said(bench):
     async with bench.running():
         await drained(bench)
         database = sqlite3.connect(bench.ledger.path)
+        broken = next(one.seq for one in bench.ledger.story("T-1") if one.kind == "approved")
         database.execute("DROP TRIGGER entry_stays")
         database.execute("UPDATE entry SET body = replace(body, 'approver', 'nobody') WHERE kind = 'approved'")
         database.commit()
         database.close()
-        broken = next(one.seq for one in bench.ledger.story("T-1") if one.kind == "approved")
         await bench.viewer.types("/audit prod")
         answer = await bench.viewer.sees(f"AUDIT CHAIN BROKEN at entry {broken}")
         assert answer.text == f"AUDIT CHAIN BROKEN at entry {broken}"

@@ -54,12 +54,14 @@ async def test_runs_says_how_many_there_are_and_shows_the_newest(bench):
 async def test_what_needs_a_person_is_not_hidden_behind_newer_proposals(bench):
     async with bench.running():
         await proposed(bench)
-    for kind, data in (
-        ("approved", {"by": "T0PRACTICE/U0APPROVER", "start_by": bench.ledger.story("T-1")[0].data.open_until}),
-        ("started", {"attempt": 1, "locks": ["node:hv03"]}),
-        ("interrupted", {"step": "", "known": "", "reason": "nobody knows"}),
+    proposed_, approver = bench.ledger.story("T-1")[0].data, "T0PRACTICE/U0APPROVER"
+    approval = {"by": approver, "start_by": proposed_.open_until, "digest": proposed_.digest}
+    for actor, kind, data in (
+        (approver, "approved", approval),
+        ("bot", "started", {"attempt": 1, "locks": ["node:hv03"]}),
+        ("bot", "interrupted", {"step": "", "known": "", "reason": "nobody knows"}),
     ):
-        bench.ledger.append("bot", entry_data(kind, data), "T-1")
+        bench.ledger.append(actor, entry_data(kind, data), "T-1")
     async with bench.running():
         await bench.approver.opens_home()
         home = plain_text(await bench.approver.sees_home("1 needs a person"))

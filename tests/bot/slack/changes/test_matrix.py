@@ -145,8 +145,9 @@ class Tickets:
     def _move(self, ticket, state):
         append, low = self.bench.ledger.append, self.line == "/tweak hv03"
         decider = self.requester.id if low else f"{HOME}/U0OTHERS"
-        until = self.bench.ledger.story(ticket)[0].data.open_until
-        append(decider, entry_data("approved", {"by": decider, "start_by": until}), ticket)
+        proposed = self.bench.ledger.story(ticket)[0].data
+        approval = {"by": decider, "start_by": proposed.open_until, "digest": proposed.digest}
+        append(decider, entry_data("approved", approval), ticket)
         append("bot", entry_data("started", {"locks": [f"only:{ticket}"], "attempt": 1}), ticket)
         key = "wizard" if self.line == "/reopen hv03" else "pause"
         append("bot", entry_data("intent", {"step": key, "round": 1, "attempt": 1, "description": ""}), ticket)

@@ -155,7 +155,10 @@ async def test_a_late_click_lets_nothing_go_on_that_was_interrupted_since(bench,
     """Pressed twice in a hurry: the first click let it go on. It stops again, and then the bot is restarted."""
     life, _ = two
     ticket, append = await proposed(life), bench.ledger.append
-    append("T1/U9", entry_data("approved", {"by": "T1/U9", "start_by": "2100-01-01T00:00:00Z"}), ticket)
+    digest = bench.ledger.ticket(ticket).digest
+    append(
+        "T1/U9", entry_data("approved", {"by": "T1/U9", "start_by": "2100-01-01T00:00:00Z", "digest": digest}), ticket
+    )
     append("bot", entry_data("started", {"locks": ["a"], "attempt": 1}), ticket)
     append("bot", entry_data("interrupted", {"reason": "first"}), ticket)
     data = {"button": button, "answer": ticket, "place": "C0OPS", "deliveries": []}

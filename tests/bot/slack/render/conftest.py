@@ -65,7 +65,7 @@ class Told:
             plan=plan or drain_plan(),
             version="0.1+cafe",
         )
-        self.entries, self.now = [], START
+        self.entries, self.now, self.digest = [], START, made.digest
         data = {
             "line": made.line,
             "command": made.command,
@@ -97,7 +97,7 @@ class Told:
 
     def approved(self):
         until = to_timestamp(self.now + timedelta(minutes=15))
-        return self.tells("approved", APPROVER, by=APPROVER, name="approver", start_by=until)
+        return self.tells("approved", APPROVER, by=APPROVER, name="approver", start_by=until, digest=self.digest)
 
     def started(self):
         return self.approved().tells("started", locks=["cluster:prod"], attempt=1)

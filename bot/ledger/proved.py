@@ -1,0 +1,327 @@
+"""What proved entries come to: tickets, locks, stop and go. Whatever is decided, is decided from this and nothing else.
+
+The walk that proves the chain feeds it, each body once. Generated columns, indexes, and the tables of tickets and locks
+are kept by SQLite from definitions that stand in the file and are under no mac; they make lists quick and decide nothing.
+Where such a list and the proved entries differ, nobody knows what else was changed, so nothing is decided at all.
+
+A ticket's entries are read again where they are needed, by the index; a seal over their macs tells whether the index gave
+all of them and no other. So a ledger of a million entries needs no more memory than a few hundred bytes for each ticket.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import ChainMap
+from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bot.errors import LedgerError, TicketError, UnreadableEntry
+from bot.ledger.anchors import Anchor
+from bot.ledger.entries import RULES_VERSION, Proposed, Resumed, Started
+from bot.ledger.envelope import FIRST, Entry, EntryDraft, decode
+from bot.ledger.ticket_state import (
+    ENDS,
+    MAY_NAME_A_TICKET,
+    UNDO_FAILED_STATES,
+    Ticket,
+    TicketEvent,
+    TicketState,
+    apply,
+    check_locks,
+    check_stop,
+    replay,
+)
+
+_TICKETLESS = b'"ticket":null}'  # canonical JSON sorts its keys, so these are the last bytes
+_SWITCHES = (b'"kind":"stop"', b'"kind":"go"')  # a text inside of the body has its quotation marks escaped
+_SHOWN_AS: Mapping[str, str] = {
+    "proposed": "proposed",
+    "approved": "approved",
+    "started": "running",
+    "resumed": "running",
+    "interrupted": "interrupted",
+    **dict.fromkeys(ENDS, "ended"),
+}
+
+
+class RefusedTransition(LedgerError):
+    """An entry that the rules of its own time refuse: it was never allowed, so the ledger proves nothing.
+
+    Attributes:
+        seq: its number.
+    """
+
+    def __init__(self, seq: int, says: str) -> None:
+        super().__init__(f"entry {seq} was never allowed: {says}")
+        self.seq = seq
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTicket:
+    """What is kept of one ticket.
+
+    Attributes:
+        seal: SHA-256 over the macs of all entries that name it, each with the seal before it.
+        state, ending: what the kinds of its entries come to; what a list may show.
+        ticket: the fold of its entries while it is open; None afterwards, and where there is a doubt.
+        doubt: the first of its entries that this version cannot read or judge, and why.
+    """
+
+    seal: bytes = FIRST
+    state: str = ""
+    ending: str = ""
+    ticket: Ticket | None = None
+    doubt: tuple[int, str] | None = None
+
+
+_UNKNOWN = KnownTicket()
+_BEGINNING = Anchor(0, FIRST)
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is kept.
+
+    Attributes:
+        counts: how many tickets are shown in each state.
+        undos: the proposals to take a ticket back, oldest first.
+    """
+
+    head: Anchor = _BEGINNING
+    switch: str = ""
+    last_number: int = 0
+    locks: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    tickets: MutableMapping[str, KnownTicket] = field(default_factory=dict)
+    undos: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class ProvedState:
+    """The fold of all entries up to `head`. Not safe between threads."""
+
+    def __init__(self, memory: _Memory | None = None) -> None:
+        """Begin before the first entry."""
+        self._memory = memory or _Memory()
+
+    def fork(self) -> ProvedState:
+        """One that goes on from here without changing this one: for a transaction, which may come to nothing."""
+        old = self._memory
+        return ProvedState(
+            replace(
+                old,
+                locks=dict(old.locks),
+                counts=dict(old.counts),
+                tickets=ChainMap({}, old.tickets),
+                undos=ChainMap({}, old.undos),
+            )
+        )
+
+    @property
+    def head(self) -> Anchor:
+        """The newest entry that was taken in."""
+        return self._memory.head
+
+    @property
+    def locks(self) -> dict[str, str]:
+        """Which ticket holds which lock."""
+        return self._memory.locks
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether `/hvops stop` is in force."""
+        return self._memory.switch == "stop"
+
+    @property
+    def notes(self) -> list[str]:
+        """What cannot be read or judged, a sentence for each ticket."""
+        doubts = [one.doubt for one in self._memory.tickets.values() if one.doubt is not None]
+        return [says for _, says in sorted(doubts)]
+
+    def has_ticket(self, ticket: str) -> bool:
+        """Whether there is that ticket."""
+        return bool(self._known(ticket).state)
+
+    def ticket(self, ticket: str) -> Ticket | None:
+        """A ticket as it stands; of one that has ended no more than how. Raises UnreadableEntry."""
+        known = self._known(ticket)
+        if known.doubt is not None:
+            raise UnreadableEntry(known.doubt[1], known.doubt[0])
+        if known.ticket is None and known.state:
+            return Ticket(ticket, TicketState.ENDED, "", "", "", second_person=True, end=known.ending)
+        return known.ticket
+
+    def take(self, seq: int, body: bytes, mac: bytes) -> Entry | None:
+        """Take in the next entry, which has been proved. Returns it where it moves anything. Raises RefusedTransition."""
+        entry = None
+        if not body.endswith(_TICKETLESS) or any(one in body for one in _SWITCHES):
+            entry = decode(body, mac)
+            self.add(entry)
+        self._memory.head = Anchor(seq, mac)
+        return entry
+
+    def add(self, entry: Entry) -> None:
+        """Take in what an entry says. Raises RefusedTransition."""
+        if entry.kind in ("stop", "go"):
+            self._memory.switch = entry.kind
+        if entry.ticket is None:
+            return
+        known = self._known(entry.ticket)
+        seal = _sealed(known.seal, entry.mac)
+        if entry.kind in MAY_NAME_A_TICKET:
+            self._memory.tickets[entry.ticket] = replace(known, seal=seal)
+            return
+        ticket, doubt = self._judged(known, entry)
+        state = _SHOWN_AS.get(entry.kind, known.state)
+        ending = entry.kind if entry.kind in ENDS else known.ending
+        kept = ticket if ticket is not None and ticket.state is not TicketState.ENDED else None
+        self._memory.counts[known.state] = self._memory.counts.get(known.state, 0) - 1
+        self._memory.counts[state] = self._memory.counts.get(state, 0) + 1
+        self._memory.tickets[entry.ticket] = KnownTicket(seal, state, ending, kept, doubt)
+        self._memory.last_number = max(self._memory.last_number, number_of(entry.ticket))
+        move_locks(self.locks, entry)
+
+    def allow(self, draft: EntryDraft, at: str) -> str:
+        """Let a transition pass. Returns the id of its ticket; a proposal gets the next. Raises TicketError, UnreadableEntry."""
+        ticket = draft.ticket
+        if draft.kind == "proposed" and ticket is None:
+            ticket = f"T-{self._memory.last_number + 1}"
+        elif ticket is None:
+            raise TicketError(f"An entry {draft.kind} belongs to a ticket.")
+        elif draft.kind == "proposed" and not self.has_ticket(ticket):
+            raise TicketError("A proposal does not choose its number.")
+        self._judge(ticket, TicketEvent(draft.actor, at, draft.data))
+        return ticket
+
+    def must_have_ticket(self, ticket: str) -> None:
+        """An entry about a ticket is about one that there is. Raises TicketError."""
+        if not self.has_ticket(ticket):
+            raise TicketError(f"There is no ticket {ticket}.")
+
+    def check_story(self, ticket: str, entries: Sequence[Entry]) -> None:
+        """These are all entries that name the ticket, in their order, and no other. Raises LedgerError."""
+        seal = FIRST
+        for entry in entries:
+            seal = _sealed(seal, entry.mac)
+        if seal != self._known(ticket).seal:
+            raise LedgerError(f"the entries that the file lists for {ticket} are not those that name it")
+
+    def check_listed(self, states: Collection[str], rows: Sequence[tuple[str, str, str]], *, all_of_them: bool) -> None:
+        """Rows of the ticket table (id, state, ending) say what the entries say. Raises LedgerError."""
+        for ticket, state, ending in rows:
+            known = self._known(ticket)
+            if (known.state, known.ending) != (state, ending):
+                is_so = known.ending or known.state or "none that there is"
+                raise LedgerError(f"the ticket table shows {ticket} as {ending or state}, by its entries it is {is_so}")
+        there = sum(self._memory.counts.get(state, 0) for state in states)
+        if all_of_them and len(rows) != there:
+            raise LedgerError(f"the ticket table shows {len(rows)} tickets that are {' or '.join(states)} of {there}")
+
+    def check_locks(self, shown: Mapping[str, str]) -> None:
+        """The lock table says what the entries say. Raises LedgerError."""
+        if shown != self.locks:
+            differs = sorted(set(shown.items()) ^ set(self.locks.items()))
+            raise LedgerError(f"the lock table shows {differs[0][0]} otherwise than the entries say")
+
+    def _known(self, ticket: str) -> KnownTicket:
+        return self._memory.tickets.get(ticket, _UNKNOWN)
+
+    def _judged(self, known: KnownTicket, entry: Entry) -> tuple[Ticket | None, tuple[int, str] | None]:
+        """The ticket after this entry, or the doubt that it leaves. Raises RefusedTransition."""
+        assert entry.ticket is not None
+        if known.doubt is not None:
+            return None, known.doubt
+        try:
+            ticket = self._judge(entry.ticket, TicketEvent(entry.actor, entry.at, _readable(entry).data))
+        except UnreadableEntry as doubt:
+            return None, (entry.seq, str(doubt))
+        except TicketError as refusal:
+            raise RefusedTransition(entry.seq, str(refusal)) from None
+        if entry.kind == "proposed" and number_of(entry.ticket) != self._memory.last_number + 1:
+            raise RefusedTransition(
+                entry.seq, f"{entry.ticket} is not the next ticket after T-{self._memory.last_number}."
+            )
+        if isinstance(entry.data, Proposed) and entry.data.undoes:
+            undoes = entry.data.undoes
+            self._memory.undos[undoes] = (*self._memory.undos.get(undoes, ()), entry.ticket)
+        return ticket, None
+
+    def _judge(self, ticket_id: str, step: TicketEvent) -> Ticket:
+        """The ticket after one more transition. Raises TicketError, UnreadableEntry."""
+        before = self.ticket(ticket_id)
+        now = apply(ticket_id, before, step)
+        if step.kind == "proposed":
+            self._must_be_the_only_undo(step)
+        if step.kind in ("started", "intent", "resumed"):
+            check_stop(ticket_id, step.kind, stopped=self.is_stopped)
+        if step.kind == "started":
+            check_locks(ticket_id, now.locks, self.locks, self._taken_over(step))
+        if step.kind == "resumed" and before is not None:
+            self._must_have_its_locks(before, step)
+        return now
+
+    def _must_be_the_only_undo(self, step: TicketEvent) -> None:
+        """What was done is taken back once: two undos of one ticket would each do the whole of it."""
+        undoes = step.read(Proposed).undoes
+        for other in self._memory.undos.get(undoes, ()) if undoes else ():
+            known = self._known(other)
+            if known.ending not in UNDO_FAILED_STATES:
+                raise TicketError(f"{other} is already there to take {undoes} back: {known.ending or known.state}.")
+
+    def _must_have_its_locks(self, ticket: Ticket, step: TicketEvent) -> None:
+        """Whoever resumes still holds its locks, or gave way and takes back what is free again."""
+        missing = {lock for lock in ticket.locks if self.locks.get(lock) != ticket.id}
+        if not missing:
+            return
+        if not ticket.yields_locks:
+            raise TicketError(f"{ticket.id} cannot resume: another ticket has taken over its locks. Close it.")
+        check_locks(ticket.id, missing, self.locks)
+        if not missing <= set(step.read(Resumed).locks):
+            raise TicketError(f"{ticket.id}: whoever gave its locks away names them when it resumes.")
+
+    def _taken_over(self, step: TicketEvent) -> str:
+        """The interrupted ticket whose locks an undo takes over, or ""."""
+        other = step.read(Started).takes_over
+        if not other:
+            return ""
+        ticket = self.ticket(other)
+        if ticket is None or ticket.state is not TicketState.INTERRUPTED:
+            raise TicketError(f"{other} is not interrupted; its locks cannot be taken over.")
+        return other
+
+
+def replay_ticket(ticket_id: str, entries: Iterable[Entry]) -> Ticket | None:
+    """Fold the entries of one ticket; those that only speak about it move nothing."""
+    moves = (_readable(entry) for entry in entries if entry.kind not in MAY_NAME_A_TICKET)
+    return replay(ticket_id, (TicketEvent(entry.actor, entry.at, entry.data) for entry in moves))
+
+
+def move_locks(locks: dict[str, str], entry: Entry) -> None:
+    """Take and release what an entry says, by its bare fields: what a newer version has locked is locked."""
+    if entry.ticket is None:
+        return
+    if entry.kind in ENDS:
+        for name in [name for name, by in locks.items() if by == entry.ticket]:
+            del locks[name]
+    elif entry.kind in ("started", "resumed"):
+        wanted: Any = entry.fields.get("locks") or ()
+        locks.update((str(name), entry.ticket) for name in wanted)
+
+
+def number_of(ticket: str) -> int:
+    """The number in the id of a ticket; 0 where it has none."""
+    number = ticket.removeprefix("T-")
+    return int(number) if number.isascii() and number.isdigit() else 0
+
+
+def _readable(entry: Entry) -> Entry:
+    """The entry, whose rules are known. Raises UnreadableEntry for one of a newer version."""
+    rules = entry.fields.get("rules_version", RULES_VERSION)
+    if isinstance(rules, int) and rules > RULES_VERSION:
+        why = f"Entry {entry.seq} cannot be read by this version of hvops: it follows newer rules ({rules})."
+        raise UnreadableEntry(why, entry.seq)
+    return entry
+
+
+def _sealed(seal: bytes, mac: bytes) -> bytes:
+    return hashlib.sha256(seal + mac).digest()

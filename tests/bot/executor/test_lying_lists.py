@@ -1,0 +1,396 @@
+"""Somebody who can write to the file, and has no key, lets it list the entries otherwise than they are.
+
+Not one body and not one mac is touched: columns, indexes, the tables of tickets and locks, triggers and views are.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from entry_samples import entry_data
+from scripted_world import APPROVER, LEDGER_FILES, OPERATOR
+from structlog.testing import capture_logs
+
+from bot.audit_verify import verify_audit_log
+from bot.dispatch.pipeline import Request
+from bot.errors import HvopsError, LedgerError
+from bot.ledger import Ledger
+from bot.ledger.schema import EVERYTHING
+from bot.redaction import Redactor
+
+OTHER_LINE = "/tweak hv04"
+COLUMNS = {
+    "ticket": "ticket TEXT AS (json_extract(body, '$.ticket'))",
+    "kind": "kind TEXT NOT NULL AS (json_extract(body, '$.kind'))",
+}
+
+
+def tamper(ledger, *statements):
+    """Run statements on a connection of one's own, while the bot has the file open."""
+    with closing(sqlite3.connect(ledger.path, isolation_level=None)) as database:
+        for statement in statements:
+            database.execute(statement)
+
+
+def define(ledger, name, sql, *, seen=True):
+    """Write another definition into the schema; `seen`: connections that are open read it anew."""
+    with closing(sqlite3.connect(ledger.path, isolation_level=None)) as database:
+        database.execute("PRAGMA writable_schema=ON")
+        database.execute("UPDATE sqlite_schema SET sql = ? WHERE name = ?", (sql, name))
+        if seen:
+            version = database.execute("PRAGMA schema_version").fetchone()[0]
+            database.execute(f"PRAGMA schema_version={version + 1}")
+        database.execute("PRAGMA writable_schema=RESET")
+
+
+def column_lies(ledger, column, says, *, index_only=False):
+    """Let a generated column show something else: `says` is seq -> an expression."""
+    honest = COLUMNS[column]
+    cases = " ".join(f"WHEN {seq} THEN {shown}" for seq, shown in says.items())
+    told = honest[honest.index("(json_extract") + 1 : -1]
+    lie = honest.replace(told, f"CASE json_extract(body, '$.seq') {cases} ELSE {told} END")
+    text = EVERYTHING["entry"]
+    define(ledger, "entry", text.replace(honest, lie))
+    tamper(ledger, "REINDEX")
+    if index_only:
+        define(ledger, "entry", text)
+
+
+def seqs(bench, ticket, *kinds):
+    return [one.seq for one in bench.ledger.story(ticket) if not kinds or one.kind in kinds]
+
+
+def row_says(bench, ticket, state, ending=""):
+    tamper(bench.ledger, f"UPDATE ticket SET state = '{state}', ending = '{ending}' WHERE id = '{ticket}'")
+
+
+async def an_approval_lent(bench, *, index_only=False, row=True):
+    evil = (await bench.propose()).ticket
+    lent = await bench.approved(OTHER_LINE, approver=OPERATOR)
+    start_by = bench.last(lent).data.start_by
+    column_lies(bench.ledger, "ticket", {seqs(bench, lent, "approved")[0]: f"'{evil}'"}, index_only=index_only)
+    if row:
+        row_says(bench, evil, "approved")
+        tamper(bench.ledger, f"UPDATE ticket SET start_by = '{start_by}' WHERE id = '{evil}'")
+        row_says(bench, lent, "ended", "withdrawn")
+
+
+async def an_approval_lent_by_the_index_alone(bench):
+    await an_approval_lent(bench, index_only=True)
+
+
+async def an_approval_lent_and_the_tables_left(bench):
+    await an_approval_lent(bench, row=False)
+
+
+async def ran(bench, *, index_only=False):
+    """All that was done is hidden, and the table shows an approved ticket."""
+    ticket = await bench.approved()
+    await bench.runs()
+    hidden = dict.fromkeys(seqs(bench, ticket)[2:], "NULL")
+    bench.world.hosts["hv03"]["broken"] = "yes"
+    column_lies(bench.ledger, "ticket", hidden, index_only=index_only)
+    row_says(bench, ticket, "approved")
+
+
+async def ran_and_the_index_alone_hides_it(bench):
+    await ran(bench, index_only=True)
+
+
+async def ran_and_a_part_of_it_is_hidden(bench):
+    ticket = await bench.approved()
+    await bench.runs()
+    last = seqs(bench, ticket)[-1]
+    hidden = [*seqs(bench, ticket, "outcome"), last]
+    column_lies(bench.ledger, "ticket", dict.fromkeys(hidden, "NULL"))
+    row_says(bench, ticket, "running")
+
+
+async def stopped(bench, shown="'go'", **how):
+    await bench.propose()
+    stop = bench.decisions.stop_changes(APPROVER, "wait").seq
+    bench.decisions.approve(bench.press(APPROVER, "T-1"))
+    column_lies(bench.ledger, "kind", {stop: shown}, **how)
+
+
+async def stopped_and_it_is_hidden(bench):
+    await stopped(bench, "'asked'")
+
+
+async def stopped_and_the_index_alone_lies(bench):
+    await stopped(bench, index_only=True)
+
+
+async def withdrawn(bench):
+    await bench.approved()
+    bench.decisions.withdraw(bench.press(OPERATOR, "T-1"))
+    column_lies(bench.ledger, "ticket", {bench.last("T-1").seq: "NULL"})
+    row_says(bench, "T-1", "approved")
+
+
+async def rejected_and_an_approval_lent(bench):
+    await bench.propose()
+    bench.decisions.reject(bench.press(APPROVER, "T-1"), "no")
+    lent = await bench.approved(OTHER_LINE, approver=OPERATOR)
+    says = {bench.last("T-1").seq: "NULL", seqs(bench, lent, "approved")[0]: "'T-1'"}
+    column_lies(bench.ledger, "ticket", says)
+    row_says(bench, "T-1", "approved")
+    row_says(bench, lent, "ended", "withdrawn")
+
+
+async def closed(bench):
+    await bench.approved()
+    bench.ledger.append("bot", entry_data("started", {"attempt": 1, "locks": ["node:hv03"]}), "T-1")
+    bench.ledger.append("bot", entry_data("interrupted"), "T-1")
+    bench.decisions.close(bench.press(OPERATOR, "T-1"), "done by hand")
+    hidden = dict.fromkeys(seqs(bench, "T-1", "interrupted", "closed"), "NULL")
+    column_lies(bench.ledger, "ticket", hidden)
+    row_says(bench, "T-1", "running")
+
+
+async def interrupted(bench):
+    await bench.approved()
+    bench.ledger.append("bot", entry_data("started", {"attempt": 1, "locks": ["node:hv03"]}), "T-1")
+    bench.ledger.append("bot", entry_data("interrupted"), "T-1")
+    column_lies(bench.ledger, "kind", {bench.last("T-1").seq: "'shown'"})
+    row_says(bench, "T-1", "running")
+
+
+async def another_proposal(bench):
+    """What was approved is harmless; the file shows the plan of another ticket as its own."""
+    evil, harmless = (await bench.propose()).ticket, (await bench.propose(OTHER_LINE)).ticket
+    bench.decisions.approve(bench.press(OPERATOR, harmless))
+    first, second = seqs(bench, evil)[0], seqs(bench, harmless)[0]
+    tamper(bench.ledger, "DROP INDEX one_proposal")
+    column_lies(bench.ledger, "ticket", {first: f"'{harmless}'", second: "NULL"})
+    tamper(bench.ledger, EVERYTHING["one_proposal"])
+
+
+async def no_locks(bench):
+    """An interrupted run holds the node, and the table says that nobody does."""
+    await bench.approved()
+    bench.ledger.append("bot", entry_data("started", {"attempt": 1, "locks": ["node:hv03"]}), "T-1")
+    bench.ledger.append("bot", entry_data("interrupted"), "T-1")
+    await bench.approved()
+    tamper(bench.ledger, "DELETE FROM lock")
+
+
+async def a_row(bench):
+    await bench.propose()
+    row_says(bench, "T-1", "approved")
+
+
+async def a_row_without_entries(bench):
+    await bench.propose()
+    columns = [one[1] for one in bench.ledger._reader.rows("PRAGMA table_info(ticket)")]
+    told = ", ".join({"id": "'T-9'", "number": "9", "state": "'approved'"}.get(name, name) for name in columns)
+    tamper(bench.ledger, f"INSERT INTO ticket SELECT {told} FROM ticket")
+
+
+async def a_row_taken_out(bench):
+    await bench.approved()
+    tamper(bench.ledger, "DELETE FROM ticket")
+
+
+async def a_trigger(bench):
+    await bench.approved()
+    tamper(bench.ledger, "CREATE TRIGGER more AFTER INSERT ON entry BEGIN UPDATE ticket SET state = 'approved'; END")
+
+
+async def a_trigger_by_the_name_of_a_table_of_sqlite(bench):
+    await a_trigger(bench)
+    with closing(sqlite3.connect(bench.ledger.path, isolation_level=None)) as database:
+        database.execute("PRAGMA writable_schema=ON")
+        database.execute(
+            "UPDATE sqlite_schema SET name = 'sqlite_more', sql = replace(sql, ' more ', ' sqlite_more ') WHERE name = 'more'"
+        )
+
+
+async def a_trigger_for_an_honest_one(bench):
+    await bench.approved()
+    tamper(bench.ledger, "DROP TRIGGER entry_remains")
+
+
+async def a_view_for_a_table(bench):
+    await bench.approved()
+    columns = ", ".join(one[1] for one in bench.ledger._reader.rows("PRAGMA table_info(ticket)"))
+    tamper(
+        bench.ledger,
+        "ALTER TABLE ticket RENAME TO ticket_of_old",
+        f"CREATE VIEW ticket AS SELECT {columns} FROM ticket_of_old",
+    )
+
+
+async def a_version(bench):
+    await bench.approved()
+    tamper(bench.ledger, "PRAGMA user_version=2")
+
+
+async def a_collation(bench):
+    await bench.approved()
+    define(bench.ledger, "entry", EVERYTHING["entry"].replace("kind TEXT NOT", "kind TEXT COLLATE NOCASE NOT"))
+    tamper(bench.ledger, "REINDEX")
+
+
+async def a_check_less(bench):
+    await bench.approved()
+    define(bench.ledger, "entry", EVERYTHING["entry"].replace(" CHECK (length(mac) = 32)", ""))
+
+
+LIES = [
+    *(an_approval_lent, an_approval_lent_by_the_index_alone, an_approval_lent_and_the_tables_left, another_proposal),
+    *(ran, ran_and_the_index_alone_hides_it, ran_and_a_part_of_it_is_hidden),
+    *(stopped, stopped_and_it_is_hidden, stopped_and_the_index_alone_lies),
+    *(withdrawn, rejected_and_an_approval_lent, closed, interrupted, no_locks),
+    *(a_row, a_row_without_entries, a_row_taken_out),
+    *(a_trigger, a_trigger_by_the_name_of_a_table_of_sqlite, a_trigger_for_an_honest_one),
+    *(a_view_for_a_table, a_version, a_collation, a_check_less),
+]
+BY_THE_INDEX_ALONE = [  # no look is so cheap that it sees this; whoever reads the ticket does, and the proof
+    *(an_approval_lent_by_the_index_alone, ran_and_the_index_alone_hides_it, stopped_and_the_index_alone_lies)
+]
+KEEPS_ITS_STOP = [
+    stopped_and_the_index_alone_lies
+]  # it is known from the bodies that the stop is in force: that is all
+
+
+def verified(ledger, capsys):
+    """Exit code and words of `hvops audit verify`."""
+    capsys.readouterr()
+    try:
+        code = verify_audit_log(ledger.path, None, ledger.key_file, (ledger.anchor_file,))
+    except LedgerError as error:
+        return 1, str(error)
+    return code, capsys.readouterr().out
+
+
+def looked_at(ledger):
+    """What Home and `/audit` say is wrong."""
+    try:
+        found = ledger.check_recent()
+    except LedgerError as error:
+        return str(error)
+    return "" if found.holds else found.says
+
+
+def has_said_why(bench, logs):
+    """Whether the log, or a ticket's own message, tells why nothing happens."""
+    warned = any(one["log_level"] == "warning" and one.get("why") for one in logs)
+    return warned or any(one.says for one in bench.told if one.kind in ("stopped", "locked"))
+
+
+@pytest.mark.parametrize("lie", LIES)
+async def test_nothing_acts_and_it_is_said(bench, capsys, lie):
+    await lie(bench)
+    await nothing_acts(bench, capsys, lie)
+
+
+@pytest.mark.parametrize("lie", [one for one in LIES if one is not a_version])
+async def test_nothing_acts_for_a_bot_that_begins_on_such_a_file(benches, capsys, lie):
+    bench = benches()
+    await lie(bench)
+    await bench.close()
+    await nothing_acts(benches(), capsys, lie)
+
+
+async def test_a_bot_does_not_even_begin_on_a_file_of_another_version(benches):
+    bench = benches()
+    await a_version(bench)
+    await bench.close()
+    with pytest.raises(LedgerError, match="not a ledger of this version"):
+        benches()
+
+
+async def nothing_acts(bench, capsys, lie):
+    """And the log, Home and the proof tell of it."""
+    done = list(bench.world.order)
+    with capture_logs() as logs:
+        await bench.runs(3)
+    assert bench.world.order == done
+    assert lie in KEEPS_ITS_STOP or has_said_why(bench, logs)
+    assert lie in BY_THE_INDEX_ALONE or looked_at(bench.ledger)
+    code, says = verified(bench.ledger, capsys)
+    assert code == 1
+    assert "unaltered and complete" not in says
+
+
+async def test_once_everything_is_put_back_nothing_has_happened(bench, world, capsys):
+    """What made the attack worth while: the bot had signed all of it, and the proof held."""
+    await an_approval_lent(bench)
+    await bench.runs(3)
+    define(bench.ledger, "entry", EVERYTHING["entry"])
+    tamper(bench.ledger, "REINDEX")
+    bench.ledger.rebuild()
+    assert verified(bench.ledger, capsys)[0] == 0
+    assert (world.order, bench.kinds("T-1")) == ([], ["proposed"])
+
+
+async def test_a_definition_put_back_behind_an_open_connection_decides_nothing(bench, world):
+    """The connection of the bot still has the lie in its memory, and the text in the file is right again."""
+    await an_approval_lent(bench)
+    with pytest.raises(LedgerError, match="The definition of entry was changed"):
+        bench.ledger.ticket("T-1")
+    define(bench.ledger, "entry", EVERYTHING["entry"], seen=False)
+    await bench.runs(3)
+    assert world.order == []
+
+
+@pytest.mark.parametrize("index_only", [False, True])
+async def test_no_decision_is_taken_on_a_lie(bench, world, index_only):
+    """Approve, reject, withdraw, close, go on, confirm a step, take back: whoever presses hears why not."""
+    await bench.approved()
+    bench.ledger.append("bot", entry_data("started", {"attempt": 1, "locks": ["node:hv03"]}), "T-1")
+    bench.ledger.append("bot", entry_data("interrupted"), "T-1")
+    hidden = dict.fromkeys(seqs(bench, "T-1", "approved", "started", "interrupted"), "NULL")
+    length = bench.ledger.head().seq
+    column_lies(bench.ledger, "ticket", hidden, index_only=index_only)
+    row_says(bench, "T-1", "proposed")
+    press = bench.press(APPROVER, "T-1")
+    decisions = bench.decisions
+    for decide in (
+        lambda: decisions.approve(press),
+        lambda: decisions.must_answer(press),
+        lambda: decisions.reject(press, "no"),
+        lambda: decisions.withdraw(press),
+        lambda: decisions.cancel(press),
+        lambda: decisions.confirm_manual_step(press),
+        lambda: decisions.resume(press),
+        lambda: decisions.close(press, "done"),
+    ):
+        with pytest.raises(LedgerError, match=r"Run hvops audit verify\."):
+            decide()
+    with pytest.raises(HvopsError, match=r"Run hvops audit verify\."):
+        await bench.proposals.undo(Request(OPERATOR, "undo T-1", "button", "C0OPS"), "T-1")
+    assert {one.kind for one in bench.ledger.entries(limit=100) if one.seq > length} <= {"refused"}
+
+
+async def test_a_lie_in_the_middle_of_a_run_ends_it_before_the_next_act(bench, world):
+    ticket = await bench.approved()
+
+    def lie():
+        tamper(
+            bench.ledger, "CREATE TRIGGER more AFTER INSERT ON entry BEGIN UPDATE ticket SET state = 'approved'; END"
+        )
+
+    world.hooks[1] = lie
+    with capture_logs() as logs:
+        await bench.runs(2)
+    assert len(world.order) == 1
+    assert any("that no ledger has" in one.get("why", "") for one in logs)
+    tamper(bench.ledger, "DROP TRIGGER more")
+    assert bench.kinds(ticket)[-1] == "intent"
+
+
+def test_a_click_that_was_altered_is_not_made_up_for(tmp_path, clock):
+    """It was proved before it was altered; whoever reads it again proves it again."""
+    with Ledger(*(tmp_path / name for name in LEDGER_FILES), Redactor(), clock) as ledger:
+        ledger.append("T1/U5", entry_data("clicked", {"button": "approve"}))
+        with closing(sqlite3.connect(ledger.path)) as database:
+            database.execute("DROP TRIGGER entry_stays")
+            database.execute("UPDATE entry SET body = replace(body, 'T1/U5', 'T1/U2')")
+            database.execute(EVERYTHING["entry_stays"])
+            database.commit()
+        with pytest.raises(LedgerError, match="entry 1 was altered"):
+            ledger.entries(kind="clicked")
