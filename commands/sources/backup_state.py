@@ -17,7 +17,7 @@ from bot.api.plan import Gate, GateOutcome, OpenQuestion
 from bot.api.query_client import QueryClient
 from commands.formatting import join_names, pluralize
 from commands.sources import commvault
-from commands.sources.cluster import Cluster
+from commands.sources.cluster import Cluster, open_volumes
 from commands.sources.commvault import BackupJob, active_jobs, jobs_of
 from commands.sources.guests import Guest
 from commands.sources.snapshots import Snapshot
@@ -164,7 +164,7 @@ def backup_state(
     """
     shared = cluster.volumes if cluster else ()
     held = () if isinstance(guests, Unknown) else tuple(guest.name for guest in guests if guest.backing_up)
-    volumes = () if isinstance(shared, Unknown) else tuple(volume.name for volume in shared if volume.backing_up)
+    volumes = () if isinstance(shared, Unknown) else tuple(volume.shown for volume in shared if volume.backing_up)
     alive = () if isinstance(copies, Unknown) else tuple(one for one in copies if one.is_of_a_backup(since))
     running = _running(node, guests, cluster, products.jobs)
     hosts = (
@@ -216,6 +216,8 @@ def _silent_hosts(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster
         yield _unanswered(f"the status of the guests of {node}", guests)
     if cluster and isinstance(cluster.volumes, Unknown):
         yield _unanswered(f"backups of the shared volumes of {cluster.name}", cluster.volumes)
+    elif cluster and not isinstance(cluster.volumes, Unknown):
+        yield from open_volumes("whether {} is in backup", (one for one in cluster.volumes if one.backing_up is None))
 
 
 def _open_copies(node: str, copies: Sequence[Snapshot] | Unknown, since: datetime | None) -> Iterator[OpenQuestion]:

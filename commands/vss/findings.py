@@ -134,6 +134,8 @@ def _means(node: NodeVerdict) -> str:
     locked = node.locks.roles
     if locked is None:
         drain = "whether any is locked is not known"
+    elif node.locks.unread and not locked:
+        drain = f"whether {join_names(node.locks.unread, 4)} is locked is not known"
     elif locked:
         drain = f"{len(locked)} {'is' if len(locked) == 1 else 'are'} locked, so {node.name} cannot drain (error {LOCKED_ERROR})"
     else:

@@ -23,7 +23,10 @@ ROLES = Wql(
 )
 OWNED = (Predicate("OwnerNode", "=", "hv03"),)
 COLUMNS = ("Name", "OwnerNode", "StatusInformation")
-LOCKED = Expect((FlagPredicate("StatusInformation", 1),), at_least=0, at_most=0)
+UNLOCKED = (
+    Expect((FlagPredicate("StatusInformation", 1),), at_least=0, at_most=0),
+    Expect((Predicate("StatusInformation", "is null"),), at_least=0, at_most=0),
+)
 DRAIN = Step(
     key="drain",
     description="Pause hv03 and drain it",
@@ -34,10 +37,10 @@ DRAIN = Step(
             Wql("prod", CLUSTER, "MSCluster_Node", NODE.columns, (Predicate("Name", "!=", "hv03"),)),
             (Expect((Predicate("State", "=", 2),), at_least=0, at_most=0),),
         ).described_as("no other node of prod is paused"),
-        Check(Wql("prod", CLUSTER, "MSCluster_ResourceGroup", COLUMNS, OWNED), (LOCKED,)).described_as(
+        Check(Wql("prod", CLUSTER, "MSCluster_ResourceGroup", COLUMNS, OWNED), UNLOCKED).described_as(
             "no guest on hv03 is locked"
         ),
-        Check(Wql("prod", CLUSTER, "MSCluster_Resource", COLUMNS, OWNED), (LOCKED,)).described_as(
+        Check(Wql("prod", CLUSTER, "MSCluster_Resource", COLUMNS, OWNED), UNLOCKED).described_as(
             "no resource on hv03 is locked"
         ),
         Check(
@@ -326,17 +329,50 @@ CASES = {
     ),
     "a lock is not told": (
         lambda make: {
-            "prod": {"MSCluster_ResourceGroup": [row | {"StatusInformation": None} for row in make.role_rows()]}
+            "prod": {
+                "MSCluster_ResourceGroup": [
+                    row | ({"StatusInformation": None} if row["Name"] == "sql-07" else {}) for row in make.role_rows()
+                ]
+            }
         },
         "No guest on hv03 is locked",
-        "not known: prod: StatusInformation holds None, which cannot be read",
+        "0 of 3 locked; not told of sql-07",
+    ),
+    "the node of a locked role is not told": (
+        lambda make: {
+            "prod": {
+                "MSCluster_ResourceGroup": [
+                    row | ({"StatusInformation": "1", "OwnerNode": ("a", "b")} if row["Name"] == "sql-07" else {})
+                    for row in make.role_rows()
+                ]
+            }
+        },
+        "No guest on hv03 is locked",
+        "0 of 3 locked; not told of sql-07",
     ),
     "a shared volume does not tell its fault": (
         lambda make: {
-            "prod": {"MSCluster_ClusterSharedVolume": [{"Name": "V", "BackupState": "0", "FaultState": None}]}
+            "prod": {
+                "MSCluster_ClusterSharedVolume": [
+                    {"Name": "V", "BackupState": "0", "FaultState": None},
+                    {"Name": "W", "BackupState": "0", "FaultState": "1"},
+                ]
+            }
         },
         "Every shared volume of prod is without a fault",
-        "not known: prod: FaultState holds None, which cannot be read",
+        "W redirected access; not told of V",
+    ),
+    "a shared volume does not tell whether it is in backup": (
+        lambda make: {
+            "prod": {
+                "MSCluster_ClusterSharedVolume": [
+                    {"Name": "V", "BackupState": "7", "FaultState": "0"},
+                    {"Name": "W", "BackupState": "0", "FaultState": "0"},
+                ]
+            }
+        },
+        "No backup runs on hv03 or on a shared volume",
+        "Whether a backup runs is not known: the cluster does not tell it in a way that can be read",
     ),
     "a guest may be nowhere else": (
         lambda make: {"prod": {"MSCluster_ResourceToPossibleOwner": make.owner_rows(crm_02=("hv03",))}},
@@ -362,7 +398,8 @@ OPEN = {
     "nobody tells how much memory the guests hold": ("memory of guests of hv03",),
     "a guest's memory is not told": ("memory that test-tfs-01 holds",),
     "shared volumes are not known": ("backups of the shared volumes of prod", "shared volumes of prod"),
-    "a shared volume does not tell its fault": ("backups of the shared volumes of prod", "shared volumes of prod"),
+    "a shared volume does not tell its fault": ("whether V has a fault",),
+    "a shared volume does not tell whether it is in backup": ("whether V is in backup",),
     "possible owners are not known": ("possible owners of guests of prod",),
     "virtual disks are not known": ("virtual disks of hv03",),
 }

@@ -518,7 +518,7 @@ async def test_a_writer_whose_service_is_a_resource_of_the_cluster_is_left_to_it
     owner = {"Name": "DHCP", "Id": "r-1", "Type": "DHCP Service", "OwnerGroup": "dhcp01", "OwnerNode": "hv03"}
     script = make.resettable(
         hv03={"vssadmin list writers": [*make.writer_rows(), dhcp]},
-        prod={"MSCluster_Resource": [*make.resource_rows(), owner]},
+        prod={"MSCluster_Resource": [*make.resource_rows(), owner], "Parameters": []},
     )
     plan = await planned(COMMAND, script, writer=(Writer("dhcp"), Writer("jet"), Writer("writer")))
     assert plan.groups == ()
