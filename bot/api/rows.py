@@ -102,7 +102,7 @@ def get_datetime(row: Row, column: str) -> datetime | None:
     return None if at.year <= 1601 else at  # noqa: PLR2004 - FILETIME's zero
 
 
-def readable(read: Callable[[Row, str], T], row: Row, column: str) -> T | None:
+def readable(read: Callable[[Row, str], T | None], row: Row, column: str) -> T | None:
     """What one of the readers above makes of a cell; None where it cannot be read, so that it spoils no other cell."""
     try:
         return read(row, column)

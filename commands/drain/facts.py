@@ -307,7 +307,7 @@ async def _held(
     held = value_of(await ask.query(role_resources(cluster.name, node.name)))
     if isinstance(held, Unknown):
         return held, held
-    return held, await placement.find_possible_owners(cluster.name, [one.name for one in held], ask)
+    return held, await placement.find_possible_owners(cluster.name, [one.name for one in held if one.name], ask)
 
 
 async def _owners(cluster: Cluster, node: Node, ask: QueryClient) -> placement.Owners | Unknown:

@@ -345,6 +345,13 @@ def roles_may_move(
     assert not isinstance(owners, Unknown)
     assert not isinstance(others, Unknown)
     bound = bound_roles(roles, frozenset(one.name.casefold() for one in others if one.is_up), owners)
+    assert not isinstance(held, Unknown)
+    unread = list(dict.fromkeys(one.shown for one in held if not one.name or not one.group))
+    if unread and not bound:
+        unknowns = tuple(
+            OpenQuestion(f"possible owners of {name}", "its name, or its role, cannot be read") for name in unread
+        )
+        return Gate(says, GateOutcome.NOT_KNOWN, f"not told of {join_names(unread, 4)}", unknowns=unknowns)
     told = f"cannot: {join_names(bound, 6)}" if bound else role_names(roles) or "none"
     return Gate(says, GateOutcome.of(not bound), told)
 

@@ -33,11 +33,12 @@ def no_guest_is_busy(node: str, guests: Sequence[Guest] | Unknown) -> Gate:
     busy = [f"{names[one.vm_id]}: {', '.join(one.activities)}" for one in guests if one.activities]
     if busy:
         return Gate(says, GateOutcome.BLOCKED, join_names(busy, _MOST), answerable=False)
-    odd = [one for one in guests if one.unlisted]
+    odd = [one for one in guests if one.unlisted or one.backing_up is None]
     if odd:
         asked = tuple(
             OpenQuestion(
-                f"what is done to {names[one.vm_id]}", f"OperationalStatus {join_names(map(str, one.unlisted))}"
+                f"what is done to {names[one.vm_id]}",
+                f"OperationalStatus {join_names(map(str, one.unlisted)) or 'is not told'}",
             )
             for one in odd
         )

@@ -132,11 +132,16 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class RoleResource:
-    """A resource of a role that is no virtual machine: "Network Name", "SQL Server"."""
+    """A resource of a role that is no virtual machine: "Network Name", "SQL Server"; "" for what cannot be read."""
 
     name: str
     type: str
     group: str
+
+    @property
+    def shown(self) -> str:
+        """Its name for people, or that of its role."""
+        return self.name or (f"a resource of {self.group}" if self.group else "a resource whose name cannot be read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,7 +367,10 @@ def _read_nodes(rows: Rows) -> tuple[Node, ...]:
     """
     if not rows:
         raise ValueError("MSCluster_Node names no node, which no cluster can be without")
-    nodes = [Node(_name(row), get_int(row, "BuildNumber"), get_int(row, "State") == _DOWN) for row in rows]
+    nodes = [
+        Node(_name(row), readable(get_int, row, "BuildNumber"), readable(get_int, row, "State") == _DOWN)
+        for row in rows
+    ]
     return tuple(sorted(nodes, key=lambda node: node.name.casefold()))
 
 
@@ -400,13 +408,18 @@ def _read_resources(rows: Rows) -> tuple[Resource, ...]:
 
 
 def _read_role_resources(rows: Rows) -> tuple[RoleResource, ...]:
-    """Resources by name, type and role. Raises CellError."""
-    return tuple(RoleResource(_name(row), get_str(row, "Type"), get_str(row, "OwnerGroup")) for row in rows)
+    """Resources by name, type and role; "" for what cannot be read of one."""
+    return tuple(
+        RoleResource(*(readable(get_str, row, column) or "" for column in ("Name", "Type", "OwnerGroup")))
+        for row in rows
+    )
 
 
 def _read_machines(rows: Rows) -> dict[str, str]:
-    """Resource, in lower case -> VM id; those that do not tell it are left out. Raises CellError."""
-    found = {_name(row).casefold(): _private_vm_id(row.get("PrivateProperties")) for row in rows}
+    """Resource, in lower case -> VM id; those that do not tell it are left out."""
+    found = {
+        (readable(get_str, row, "Name") or "").casefold(): _private_vm_id(row.get("PrivateProperties")) for row in rows
+    }
     return {name: vm_id for name, vm_id in found.items() if vm_id}
 
 

@@ -847,3 +847,56 @@ async def test_a_drain_knows_what_came_of_the_last_one(planned, make):
 def _after_a_failed_drain(make):
     rows = make.cluster()["prod", "MSCluster_Node"]
     return [row | {"NodeDrainStatus": "3"} if row["Name"] == "hv03" else row for row in rows]
+
+
+# What decides a drain, row by row: a cell of it that nobody can read is a question by name, and no gate passes over it.
+DECIDES = {
+    ("prod", "MSCluster_ResourceGroup", "StatusInformation"): "sql-07",
+    ("prod", "MSCluster_ResourceGroup", "AntiAffinityClassNames"): "sql-07",
+    ("prod", "MSCluster_ResourceGroup", "Priority"): "sql-07",
+    ("prod", "MSCluster_Resource", "StatusInformation"): "sql-07",
+    ("prod", "MSCluster_Resource", "Name"): "sql-07",
+    ("prod", "MSCluster_ClusterSharedVolume", "BackupState"): "Volume1",
+    ("prod", "MSCluster_ClusterSharedVolume", "FaultState"): "Volume1",
+    ("prod", "MSCluster_Node", "State"): "hv02",
+    ("prod", "MSCluster_Node", "DynamicWeight"): "not every node tells",
+    ("hv03", "Msvm_ComputerSystem", "OperationalStatus"): "sql-07",
+    ("hv03", "Msvm_ComputerSystem", "EnabledState"): "sql-07",
+    ("hv03", "Msvm_ComputerSystem", "HealthState"): "sql-07",
+    ("hv03", "Msvm_SummaryInformation", "MemoryUsage"): "sql-07",
+    ("hv03", "MSFT_VirtualDisk", "HealthStatus"): "Volume9",
+    ("hv03", "MSFT_VirtualDisk", "OperationalStatus"): "Volume9",
+    ("hv03", "MSFT_StorageJob", "JobState"): "Repair",
+    ("hv03", "Win32_ShadowCopy", "Persistent"): "hv03",
+}
+
+
+@pytest.mark.parametrize("cell", DECIDES, ids=lambda cell: "-".join(cell[1:]))
+async def test_no_gate_passes_over_a_cell_that_cannot_be_read(planned, make, cell):
+    on, what, column = cell
+    copy = {"ID": "{1}", "InstallDate": "2026-11-20T10:00:00Z", "Persistent": "true", "ClientAccessible": "true"}
+    script = make.cluster(
+        hv03={
+            "MSFT_VirtualDisk": [disk("Volume1"), disk("Volume9")],
+            "MSFT_StorageJob": [{"Name": "Repair", "JobState": "7"}],
+            "Win32_ShadowCopy": [copy],
+        }
+    )
+    assert all(gate.passed for gate in (await planned(COMMAND, script)).gates)
+    rows = script[on, what]
+    at = next(
+        (
+            at
+            for at, row in enumerate(rows)
+            if any("sql-07" in str(told) or told in ("Volume9", "hv02") for told in row.values())
+        ),
+        0,
+    )
+    if what == "Msvm_SummaryInformation":
+        names = [row["Name"] for row in script["hv03", "Msvm_ComputerSystem"] if row["ElementName"] == "sql-07"]
+        at = next(at for at, row in enumerate(rows) if row["Name"] in names)
+    script[on, what] = [row | ({column: {"x": "y"}} if number == at else {}) for number, row in enumerate(rows)]
+    open_ = [gate for gate in (await planned(COMMAND, script)).gates if gate.outcome is GateOutcome.NOT_KNOWN]
+    assert open_
+    named = [gate.measured for gate in open_] + [one.what + one.why for gate in open_ for one in gate.unknowns]
+    assert any(DECIDES[cell] in words for words in named)
