@@ -12,7 +12,7 @@ from dataclasses import replace
 from bot.api.facts import Unknown
 from bot.api.plan import Gate, GateOutcome, OpenQuestion, missing
 from commands.drain.roles import OtherRole, bound_roles, role_names
-from commands.formatting import format_size, join_names, pluralize
+from commands.formatting import format_size, join_names, pluralize, tell_apart
 from commands.sources.capacity import Need, without_room
 from commands.sources.cluster import Cluster, Group, Resource, RoleResource, SharedVolume, open_volumes
 from commands.sources.guests import Guest, Power
@@ -227,10 +227,11 @@ def memory_suffices(
         return _unknown(says, free, guests, memory, about=("free memory", "guests", "memory of guests"))
     silent = [part for part in free.values() if isinstance(part, Unknown)]
     known = {name: room for name, room in free.items() if isinstance(room, int)}
-    needs = [Need(one.name, memory.get(one.vm_id, 0), owners.get(one.vm_id)) for one in guests]
+    names = tell_apart((one.vm_id, one.name) for one in guests)
+    needs = [Need(names[one.vm_id], memory.get(one.vm_id, 0), owners.get(one.vm_id)) for one in guests]
     homeless = without_room([need for need in needs if need.memory], known)
     gap = f"; {join_names([one.target for one in silent])} did not tell" if silent else ""
-    unmeasured = [one.name for one in guests if one.vm_id not in memory and not one.power.is_at_rest]
+    unmeasured = [names[one.vm_id] for one in guests if one.vm_id not in memory and not one.power.is_at_rest]
     gap += f"; not told of {join_names(unmeasured, 4)}" if unmeasured else ""
     left = f"; no room for {join_names(homeless, 4)}" if homeless else ""
     total = format_size(sum(need.memory for need in needs))
@@ -428,7 +429,8 @@ def guests_are_clustered(node: str, guests: Sequence[Guest] | Unknown, clustered
     if isinstance(guests, Unknown) or isinstance(clustered, Unknown):
         return _unknown(says, guests, clustered, blocks=False, about="guests")
     ids = {one.vm_id for one in clustered}
-    alone = [one.name for one in guests if one.vm_id not in ids]
+    names = tell_apart((one.vm_id, one.name) for one in guests)
+    alone = [names[one.vm_id] for one in guests if one.vm_id not in ids]
     told = f"stays on {node}: {join_names(alone, 6)}" if alone else pluralize(len(guests), "guest")
     return Gate(says, outcome=GateOutcome.of(not alone), measured=told, blocks=False)
 

@@ -217,8 +217,9 @@ async def _ask_guests(
         for one in guests
         for key in (one.guest.vm_id,)
     }
+    names = tell_apart((one.guest.vm_id, one.guest.name) for one in guests)
     open_ = [
-        one.guest.name
+        names[one.guest.vm_id]
         for one in answered
         if isinstance(storage[one.guest.vm_id], Unknown) or isinstance(versions.get(one.guest.vm_id), Unknown)
     ]

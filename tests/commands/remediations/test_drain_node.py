@@ -849,6 +849,18 @@ def _after_a_failed_drain(make):
     return [row | {"NodeDrainStatus": "3"} if row["Name"] == "hv03" else row for row in rows]
 
 
+async def test_guests_of_one_name_are_told_apart_by_their_ids(planned, make):
+    rows = [row | ({} if row["Name"] == "HV03" else {"ElementName": "app"}) for row in make.guest_rows()]
+    busy = [row | {"OperationalStatus": ("2", "32776")} if row["Name"].startswith("00000002") else row for row in rows]
+    plan = await planned(
+        COMMAND,
+        make.cluster(hv03={"Msvm_ComputerSystem": busy, "Msvm_SummaryInformation": make.memory_rows()[1:]}),
+    )
+    told = {gate.description: gate.measured for gate in plan.gates if not gate.passed}
+    assert "guest backing up (app (00000002))" in told["No backup runs on hv03 or on a shared volume"]
+    assert told["The guests of hv03 fit into the memory of the other nodes"].endswith("not told of app (00000001)")
+
+
 # What decides a drain, row by row: a cell of it that nobody can read is a question by name, and no gate passes over it.
 DECIDES = {
     ("prod", "MSCluster_ResourceGroup", "StatusInformation"): "sql-07",
