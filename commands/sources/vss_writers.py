@@ -166,6 +166,14 @@ class Writer:
         return self.failed and self.error is Error.INCONSISTENT
 
     @property
+    def fails_again(self) -> bool:
+        """Whether it failed over something of its own that a new shadow copy may meet again: a restart clears the state alone.
+
+        VSS_E_WRITERERROR_NONRETRYABLE: "an error that might recur if another shadow copy is created" [doc: SetWriterFailureEx]
+        """
+        return self.failed and self.error is Error.NON_RETRYABLE
+
+    @property
     def says(self) -> str:
         """State and error in English, whatever the host speaks: "[5] Waiting for completion · Retryable error"."""
         if self.state is None:
