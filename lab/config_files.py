@@ -131,4 +131,5 @@ def _lines(name: str, values: Mapping[str, Value]) -> Iterator[str]:
         yield f"[{name}]"
     for key, value in values.items():
         shown = value if isinstance(value, (str, int)) else list(value)
-        yield f"{key} = {json.dumps(shown, ensure_ascii=False)}"
+        plain = json.dumps(key) if "." in key else key  # a dot would make a table of it
+        yield f"{plain} = {json.dumps(shown, ensure_ascii=False)}"

@@ -147,7 +147,9 @@ class PracticeEnvironment:
         assert self.world.vmm is not None
         hosts: list[Windows] = [node for cluster in self.world.clusters.values() for node in cluster.nodes]
         found = {host.name: self._servers.url(host.address) for host in (*hosts, self.world.vmm.host)}
-        return found | {guest.name: self._servers.url(guest.address, secure=True) for guest in self._guests()}
+        inside = {guest.name: self._servers.url(guest.address, secure=True) for guest in self._guests()}
+        by_fqdn = {guest.fqdn: inside[guest.name] for guest in self._guests()}  # a case may give two of them one name
+        return found | inside | by_fqdn
 
 
 def _names(guest: Guest) -> tuple[str, ...]:

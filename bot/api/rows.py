@@ -7,14 +7,15 @@ absent: the readers below accept all of it. They raise `CellError` instead of gu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 Cell = Any  # str | None | tuple[Cell, ...] | Row: recursive, and read only through the functions below
 Row = Mapping[str, Cell]
 Rows = Sequence[Row]
 
+T = TypeVar("T")
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 
 
@@ -99,6 +100,14 @@ def get_datetime(row: Row, column: str) -> datetime | None:
     except (ValueError, OverflowError):  # the last hours of the year 9999 in some zones have no name in UTC
         raise CellError(column, word) from None
     return None if at.year <= 1601 else at  # noqa: PLR2004 - FILETIME's zero
+
+
+def readable(read: Callable[[Row, str], T | None], row: Row, column: str) -> T | None:
+    """What one of the readers above makes of a cell; None where it cannot be read, so that it spoils no other cell."""
+    try:
+        return read(row, column)
+    except CellError:
+        return None
 
 
 def get_reference_name(row: Row, column: str) -> str:

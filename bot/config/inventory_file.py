@@ -17,6 +17,7 @@ from bot.config.validation_errors import explained, read_toml
 # A NetBIOS or DNS label: what Windows accepts as a computer name, and nothing that could be an option or a URL.
 _LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 Name = Annotated[str, StringConstraints(pattern=f"^{_LABEL}$")]
+NameOrFqdn = Annotated[str, StringConstraints(pattern=rf"^{_LABEL}(\.{_LABEL})*$")]
 NameIfAny = Annotated[str, StringConstraints(pattern=f"^({_LABEL})?$")]
 Domain = Annotated[
     str, StringConstraints(pattern=r"^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9-]+$")
@@ -106,7 +107,9 @@ class InventoryFile(Part):
     hosts: dict[Name, StandaloneHost] = Field(default={}, description=f"a table [hosts.NAME], NAME being {_NAME}")
     vmm: dict[Name, Vmm] = Field(default={}, description="a table [vmm.NAME], NAME being what people type")
     commvault: BackupService | None = Field(default=None, description="a table [commvault] with url")
-    endpoints: dict[Name, str] = Field(default={}, description='hv01 = "http://10.1.2.3:5985/wsman" below [endpoints]')
+    endpoints: dict[NameOrFqdn, str] = Field(
+        default={}, description='hv01 = "http://10.1.2.3:5985/wsman" below [endpoints]'
+    )
     guest_domains: tuple[Domain, ...] = Field(default=(), description='guest_domains = ["corp.example"]')
 
     @model_validator(mode="before")
@@ -203,7 +206,7 @@ class InventoryFile(Part):
         return f"https://{host}:{TLS_PORT}/wsman" if tls else f"http://{host}:{PLAIN_PORT}/wsman"
 
     def is_pinned(self, name: str) -> bool:
-        """Whether the inventory itself says where this machine is."""
+        """Whether the inventory itself says where this machine is. A guest may stand there by its FQDN: its name may be another's too."""
         return name.lower() in self.endpoints
 
 

@@ -128,10 +128,11 @@ class Router:
             allowed = ", ".join(domains) or "none is set"
             raise PolicyViolation(name, f"it calls itself {fqdn!r:.80}, outside of guest_domains ({allowed}).")
         credentials = self._login(name, "guest")
-        pinned = self._inventory_file.is_pinned(name)
+        whole = ".".join(labels)
+        pinned = next((one for one in (whole, name) if self._inventory_file.is_pinned(one)), "")
         tls = credentials.transport in _TLS_ONLY
-        url = self._inventory_file.endpoint(name if pinned else labels[0], ".".join(labels[1:]), tls=tls)
-        way = _safe(Route(name, url, ".".join(labels), credentials))
+        url = self._inventory_file.endpoint(pinned or labels[0], ".".join(labels[1:]), tls=tls)
+        way = _safe(Route(name, url, whole, credentials))
         if credentials.transport != "kerberos" and not (pinned and way.is_tls):
             raise PolicyViolation(
                 name,

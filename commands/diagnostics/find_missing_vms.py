@@ -11,7 +11,7 @@ from bot.api.command import Diagnostic, Role
 from bot.api.facts import Unknown, value_of, values_of
 from bot.api.query_client import QueryClient
 from bot.api.report import Finding, Healthy, Remedy, Report, Severity
-from commands.formatting import join_names, pluralize, summarize_failures
+from commands.formatting import join_names, pluralize, summarize_failures, tell_apart
 from commands.sources import vmm
 from commands.sources.cluster import Node, cluster_nodes
 from commands.sources.guests import Guest, virtual_machines
@@ -188,7 +188,8 @@ def _notes(
     if skipped := names(compared, RecordStatus.NOT_COMPARED):
         notes.append(f"Not compared, since their hosts were not asked or did not answer: {skipped}.")
     strangers = unrecorded(facts.machines, seen)
-    if listed := list(dict.fromkeys(place.guest.name for place in strangers if not place.guest.is_copy)):
+    called = tell_apart((place.guest.vm_id, place.guest.name) for place in strangers)
+    if listed := list(dict.fromkeys(called[one.guest.vm_id] for one in strangers if not one.guest.is_copy)):
         notes.append(f"VMM has no record of {join_names(listed)}.")
     return (*notes, *replica_notes(compared, strangers))
 

@@ -45,6 +45,12 @@ def roles_are_kept_apart(
         return Gate(says, GateOutcome.NOT_KNOWN, f"not known: {why.target}: {why.why.rstrip('.')}", unknowns=asked)
     here = node.casefold()
     moved = [one for one in groups if one.owner.casefold() == here and one.apart and one.state != _OFFLINE]
+    unread = [one.shown for one in groups if one.apart is None or (one.apart and not one.owner)]
+    if unread:
+        asked = tuple(
+            OpenQuestion(f"the anti-affinity of {name}", "its class, or its node, cannot be read") for name in unread
+        )
+        return Gate(says, GateOutcome.NOT_KNOWN, f"not told of {join_names(unread, _MOST)}", unknowns=asked)
     if not moved:
         return Gate(says, GateOutcome.PASSED, "no role has such a class")
     up = {one.name.casefold(): one.name for one in others if one.is_up}
@@ -88,7 +94,7 @@ def allowed_nodes(
 
 
 def _shares(one: Group, other: Group) -> bool:
-    return bool({name.casefold() for name in one.apart} & {name.casefold() for name in other.apart})
+    return bool({name.casefold() for name in one.apart or ()} & {name.casefold() for name in other.apart or ()})
 
 
 def _free(role: Group, groups: Sequence[Group], up: Mapping[str, str], allowed: Owners | Unknown) -> frozenset[str]:

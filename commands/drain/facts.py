@@ -127,15 +127,15 @@ class DrainFacts:
 
     @property
     def resources(self) -> tuple[Resource, ...]:
-        """The resources of virtual machines that the node owns."""
+        """The resources of virtual machines that the node owns, or may own."""
         every = () if isinstance(self.cluster.resources, Unknown) else self.cluster.resources
-        return tuple(one for one in every if one.owner.casefold() == self.node.casefold())
+        return tuple(one for one in every if one.may_be_on(self.node))
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The virtual machines' roles that the node owns."""
+        """The virtual machines' roles that the node owns, or may own."""
         every = () if isinstance(self.cluster.groups, Unknown) else self.cluster.groups
-        return tuple(one.name for one in every if one.is_guest and one.owner.casefold() == self.node.casefold())
+        return tuple(one.shown for one in every if one.is_guest and one.may_be_on(self.node))
 
     @property
     def other_roles(self) -> tuple[OtherRole, ...] | Unknown:
@@ -307,14 +307,14 @@ async def _held(
     held = value_of(await ask.query(role_resources(cluster.name, node.name)))
     if isinstance(held, Unknown):
         return held, held
-    return held, await placement.find_possible_owners(cluster.name, [one.name for one in held], ask)
+    return held, await placement.find_possible_owners(cluster.name, [one.name for one in held if one.name], ask)
 
 
 async def _owners(cluster: Cluster, node: Node, ask: QueryClient) -> placement.Owners | Unknown:
     """Where the node's resources may be."""
     if isinstance(cluster.resources, Unknown):
         return cluster.resources
-    own = [one.name for one in cluster.resources if one.owner.casefold() == node.name.casefold()]
+    own = [one.name for one in cluster.resources if one.name and one.may_be_on(node.name)]
     return await placement.find_possible_owners(cluster.name, own, ask)
 
 

@@ -12,9 +12,9 @@ from dataclasses import replace
 from bot.api.facts import Unknown
 from bot.api.plan import Gate, GateOutcome, OpenQuestion, missing
 from commands.drain.roles import OtherRole, bound_roles, role_names
-from commands.formatting import format_size, join_names, pluralize
+from commands.formatting import format_size, join_names, pluralize, tell_apart
 from commands.sources.capacity import Need, without_room
-from commands.sources.cluster import Cluster, Group, Resource, RoleResource, SharedVolume
+from commands.sources.cluster import Cluster, Group, Resource, RoleResource, SharedVolume, open_volumes
 from commands.sources.guests import RUNNING_STATES, Guest, Power
 from commands.sources.nodes import ClusterNodeState, Drain, NodeState, votes_without
 from commands.sources.quorum import Witness
@@ -36,10 +36,20 @@ def no_locks(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster) -> 
         return _unknown(says, cluster.groups, cluster.resources, about="locks", answerable=False)
     of = "" if isinstance(guests, Unknown) else f" of {len(guests)}"
     held = f": {join_names(found.roles, 6)}" if found.roles else ""
-    outcome, measured = GateOutcome.of(found.none), f"{len(found.roles)}{of} locked{held}"
-    known = outcome is not GateOutcome.NOT_KNOWN
-    unknowns = () if known else missing("locks", guests, cluster.groups, cluster.resources)
-    return Gate(says, outcome=outcome, measured=measured, unknowns=unknowns, answerable=known)
+    gap = f"; not told of {join_names(found.unread, 6)}" if found.unread else ""
+    measured = f"{len(found.roles)}{of} locked{held}{gap}"
+    if found.unread and not found.roles:
+        unknowns = tuple(_open_lock(name) for name in found.unread)
+        return Gate(says, GateOutcome.NOT_KNOWN, measured, unknowns=unknowns, answerable=False)
+    return Gate(says, outcome=GateOutcome.of(found.none), measured=measured)
+
+
+def _open_lock(name: str) -> OpenQuestion:
+    return OpenQuestion(
+        f"whether {name} is locked",
+        "its StatusInformation, or its node, cannot be read",
+        "In Failover Cluster Manager.",
+    )
 
 
 def _unknown(
@@ -116,12 +126,19 @@ def others_are_free(node: str, cluster: Cluster) -> Gate:
             says, cluster.groups, cluster.resources, cluster.volumes, blocks=False, about="locks", answerable=False
         )
     away = node.casefold()
-    locked = {one.name for one in cluster.groups if one.locked and one.owner.casefold() != away}
-    locked |= {one.group or one.name for one in cluster.resources if one.locked and one.owner.casefold() != away}
-    backups = [one.name for one in cluster.volumes if one.backing_up]
+    every: tuple[Group | Resource, ...] = (*cluster.groups, *cluster.resources)
+    elsewhere = [one for one in every if one.owner.casefold() != away]
+    locked = {one.shown for one in elsewhere if one.locked}
+    backups = [one.shown for one in cluster.volumes if one.backing_up]
     told = [f"locked: {join_names(sorted(locked, key=str.casefold), 6)}"] if locked else []
     told += [f"in backup: {join_names(backups, 4)}"] if backups else []
-    return Gate(says, GateOutcome.of(not told), "; ".join(told), blocks=False)
+    unread = sorted({one.shown for one in elsewhere if one.locked is None}, key=str.casefold)
+    silent = [one for one in cluster.volumes if one.backing_up is None]
+    gap = [f"not told of {join_names([*unread, *(one.shown for one in silent)], 6)}"] if unread or silent else []
+    if gap and not told:
+        unknowns = (*map(_open_lock, unread), *open_volumes("whether {} is in backup", silent))
+        return Gate(says, GateOutcome.NOT_KNOWN, gap[0], blocks=False, unknowns=unknowns, answerable=False)
+    return Gate(says, GateOutcome.of(not told), "; ".join((*told, *gap)), blocks=False)
 
 
 def nothing_known(says: str, why: Unknown) -> Gate:
@@ -203,10 +220,11 @@ def memory_suffices(
         return _unknown(says, free, guests, memory, about=("free memory", "guests", "memory of guests"))
     silent = [part for part in free.values() if isinstance(part, Unknown)]
     known = {name: room for name, room in free.items() if isinstance(room, int)}
-    needs = [Need(one.name, memory.get(one.vm_id, 0), owners.get(one.vm_id)) for one in guests]
+    names = tell_apart((one.vm_id, one.name) for one in guests)
+    needs = [Need(names[one.vm_id], memory.get(one.vm_id, 0), owners.get(one.vm_id)) for one in guests]
     homeless = without_room([need for need in needs if need.memory], known)
     gap = f"; {join_names([one.target for one in silent])} did not tell" if silent else ""
-    unmeasured = [one.name for one in guests if one.vm_id not in memory and not one.power.is_at_rest]
+    unmeasured = [names[one.vm_id] for one in guests if one.vm_id not in memory and not one.power.is_at_rest]
     gap += f"; not told of {join_names(unmeasured, 4)}" if unmeasured else ""
     left = f"; no room for {join_names(homeless, 4)}" if homeless else ""
     total = format_size(sum(need.memory for need in needs))
@@ -223,11 +241,16 @@ def volumes_are_sound(cluster: str, volumes: Sequence[SharedVolume] | Unknown) -
     if isinstance(volumes, Unknown):
         return _unknown(says, volumes, about="shared volumes")
     faulty = [one for one in volumes if one.fault]
-    told = [f"{one.name} {_FAULTS.get(one.fault, f'fault {one.fault}')}" for one in faulty]
-    blocks = not faulty or any(one.fault != _REDIRECTED for one in faulty)
-    return Gate(
-        says, GateOutcome.of(not faulty), join_names(told, 4) if told else pluralize(len(volumes), "volume"), blocks
-    )
+    silent = [one for one in volumes if one.fault is None]
+    told = [f"{one.shown} {_FAULTS.get(one.fault or 0, f'fault {one.fault}')}" for one in faulty]
+    gap = f"not told of {join_names([one.shown for one in silent], 4)}" if silent else ""
+    worse = any(one.fault != _REDIRECTED for one in faulty)
+    if silent and not worse:  # redirected access beside it only warns, and must not hide what may hold
+        measured = "; ".join(filter(None, (join_names(told, 4), gap)))
+        unknowns = open_volumes("whether {} has a fault", silent)
+        return Gate(says, GateOutcome.NOT_KNOWN, measured, unknowns=unknowns)
+    measured = "; ".join(filter(None, (join_names(told, 4), gap))) or pluralize(len(volumes), "volume")
+    return Gate(says, GateOutcome.of(not faulty), measured, worse or not faulty)
 
 
 def no_storage_repair(repairs: Sequence[str] | Unknown) -> Gate:
@@ -283,8 +306,12 @@ def guests_may_move(
         kinds = ("possible owners of guests", "resources of guests", "node states")
         return _unknown(says, owners, resources, others, about=kinds)
     up = {one.name.casefold() for one in others if one.is_up}
-    bound = {one.group or one.name for one in resources if not up & owners.get(one.name.casefold(), frozenset(up))}
+    bound = {one.shown for one in resources if not up & owners.get(one.name.casefold(), frozenset(up))}
+    unread = sorted({one.shown for one in resources if not one.name}, key=str.casefold)
     told = f"cannot: {join_names(sorted(bound, key=str.casefold), 6)}" if bound else pluralize(len(roles), "guest")
+    if unread and not bound:
+        unknowns = tuple(OpenQuestion(f"possible owners of {name}", "its name cannot be read") for name in unread)
+        return Gate(says, GateOutcome.NOT_KNOWN, f"not told of {join_names(unread, 4)}", unknowns=unknowns)
     return Gate(says, outcome=GateOutcome.of(not bound), measured=told)
 
 
@@ -312,6 +339,13 @@ def roles_may_move(
     assert not isinstance(owners, Unknown)
     assert not isinstance(others, Unknown)
     bound = bound_roles(roles, frozenset(one.name.casefold() for one in others if one.is_up), owners)
+    assert not isinstance(held, Unknown)
+    unread = list(dict.fromkeys(one.shown for one in held if not one.name or not one.group))
+    if unread and not bound:
+        unknowns = tuple(
+            OpenQuestion(f"possible owners of {name}", "its name, or its role, cannot be read") for name in unread
+        )
+        return Gate(says, GateOutcome.NOT_KNOWN, f"not told of {join_names(unread, 4)}", unknowns=unknowns)
     told = f"cannot: {join_names(bound, 6)}" if bound else role_names(roles) or "none"
     return Gate(says, GateOutcome.of(not bound), told)
 
@@ -347,16 +381,16 @@ def guests_move_live(
     ids: dict[str, set[str]] = {}
     for one in resources:
         ids.setdefault(one.group.casefold(), set()).add(one.vm_id)
-    own = [one for one in roles if one.is_guest and one.owner.casefold() == node.casefold()]
+    own = [one for one in roles if one.is_guest and one.may_be_on(node)]
     quick, open_ = [], []
     for role in own:
         does = [power.get(vm_id, Power.UNKNOWN) for vm_id in ids.get(role.name.casefold(), {""})]
         if RUNNING_STATES.isdisjoint(does) and Power.UNKNOWN not in does:
             continue
         if role.priority is None or (role.priority < threshold and RUNNING_STATES.isdisjoint(does)):
-            open_.append(role.name)
+            open_.append(role.shown)
         elif role.priority < threshold:
-            quick.append(role.name)
+            quick.append(role.shown)
     told = (
         f"saved and moved, so down for a while: {join_names(quick, 6)}"
         if quick
@@ -388,7 +422,8 @@ def guests_are_clustered(node: str, guests: Sequence[Guest] | Unknown, clustered
     if isinstance(guests, Unknown) or isinstance(clustered, Unknown):
         return _unknown(says, guests, clustered, blocks=False, about="guests")
     ids = {one.vm_id for one in clustered}
-    alone = [one.name for one in guests if one.vm_id not in ids]
+    names = tell_apart((one.vm_id, one.name) for one in guests)
+    alone = [names[one.vm_id] for one in guests if one.vm_id not in ids]
     told = f"stays on {node}: {join_names(alone, 6)}" if alone else pluralize(len(guests), "guest")
     return Gate(says, outcome=GateOutcome.of(not alone), measured=told, blocks=False)
 
@@ -430,7 +465,7 @@ def clustered_guests(
     if isinstance(resources, Unknown):
         return resources
     ids = {one.vm_id for one in resources if one.vm_id}
-    nameless = [one.group or one.name for one in resources if not one.vm_id]
+    nameless = [one.shown for one in resources if not one.vm_id]
     if nameless and any(one.vm_id not in ids for one in guests):
         why = f"which virtual machine it is was not told of {join_names(list(dict.fromkeys(nameless)), 4)}."
         return Unknown("the cluster", "not whole", why)

@@ -33,11 +33,12 @@ def no_guest_is_busy(node: str, guests: Sequence[Guest] | Unknown) -> Gate:
     busy = [f"{names[one.vm_id]}: {', '.join(one.activities)}" for one in guests if one.activities]
     if busy:
         return Gate(says, GateOutcome.BLOCKED, join_names(busy, _MOST), answerable=False)
-    odd = [one for one in guests if one.unlisted]
+    odd = [one for one in guests if one.unlisted or one.backing_up is None]
     if odd:
         asked = tuple(
             OpenQuestion(
-                f"what is done to {names[one.vm_id]}", f"OperationalStatus {join_names(map(str, one.unlisted))}"
+                f"what is done to {names[one.vm_id]}",
+                f"OperationalStatus {join_names(map(str, one.unlisted)) or 'is not told'}",
             )
             for one in odd
         )
@@ -55,21 +56,22 @@ def guests_reach_their_files(node: str, guests: Sequence[Guest] | Unknown) -> Ga
     if isinstance(guests, Unknown):
         what = f"states of the guests of {node}"
         return _open(says, (OpenQuestion(what, guests.why, guests.remedy),), f"{guests.target}: {guests.why}")
+    names = tell_apart((one.vm_id, one.name) for one in guests)
     critical = [one for one in guests if one.is_critical]
     awake = [one for one in critical if not one.power.is_at_rest]
     if awake:
-        told = join_names([_critical(one) for one in awake], _MOST)
+        told = join_names([_critical(one, names) for one in awake], _MOST)
         return Gate(says, GateOutcome.BLOCKED, f"{told}: bring the storage of its files back, or shut it down")
     unknown = [one for one in guests if one.is_critical is None and not one.power.is_at_rest]
     if unknown:
-        asked = tuple(OpenQuestion(f"state of {one.name}", _untold(one)) for one in unknown)
+        asked = tuple(OpenQuestion(f"state of {names[one.vm_id]}", _untold(one)) for one in unknown)
         return _open(says, asked, join_names([f"{one.what}: {one.why}" for one in asked], _MOST))
-    told = join_names([_critical(one) for one in critical], _MOST)
+    told = join_names([_critical(one, names) for one in critical], _MOST)
     return Gate(says, GateOutcome.of(not critical), told, blocks=not critical)
 
 
-def _critical(guest: Guest) -> str:
-    return f"{guest.name} is {guest.power}" + ("" if guest.power.is_critical else ", in critical health")
+def _critical(guest: Guest, names: Mapping[str, str]) -> str:
+    return f"{names[guest.vm_id]} is {guest.power}" + ("" if guest.power.is_critical else ", in critical health")
 
 
 def _untold(guest: Guest) -> str:

@@ -10,6 +10,7 @@ from bot.api.plan import Gate
 from commands.drain import apart, gates, movable
 from commands.drain.effects import Effect
 from commands.drain.facts import DrainFacts
+from commands.formatting import join_names
 from commands.sources.backup_state import no_backup
 from commands.sources.cluster import Resource
 from commands.sources.guests import Guest
@@ -31,11 +32,18 @@ class MoveFacts:
 
     @property
     def resources(self) -> tuple[Resource, ...] | Unknown:
-        """The guest's own."""
+        """The guest's own. Where none tells that it is, one that does not tell its machine could be."""
         every = self.drain.cluster.resources
         if isinstance(every, Unknown):
             return every
-        return tuple(one for one in every if one.vm_id == self.guest.vm_id)
+        own = tuple(one for one in every if one.vm_id == self.guest.vm_id)
+        open_ = [one.shown for one in every if not one.vm_id and one.may_be_on(self.drain.node)]
+        if open_ and not own:
+            names = join_names(list(dict.fromkeys(open_)), 4)
+            return Unknown(
+                self.drain.cluster.name, "not whole", f"which virtual machine it is was not told of {names}."
+            )
+        return own
 
 
 def _is_up(of: MoveFacts) -> Gate:

@@ -93,7 +93,7 @@ class OtherRole:
     @property
     def name(self) -> str:
         """The role's name."""
-        return self.group.name
+        return self.group.shown
 
     @property
     def is_shared_volume(self) -> bool:
@@ -133,7 +133,7 @@ def other_roles(
     if isinstance(groups, Unknown):
         return groups
     told = () if isinstance(resources, Unknown) else resources
-    own = [one for one in groups if not one.is_guest and one.owner.casefold() == node.casefold()]
+    own = [one for one in groups if not one.is_guest and one.may_be_on(node)]
     return tuple(
         OtherRole(group, tuple(one for one in told if one.group.casefold() == group.name.casefold())) for group in own
     )

@@ -141,14 +141,19 @@ def gate_no_locks(cluster: str, node: str) -> tuple[Check, ...]:
     groups = Wql(cluster, NAMESPACE, "MSCluster_ResourceGroup", ("Name", "OwnerNode", "StatusInformation"), owned)
     resources = Wql(cluster, NAMESPACE, "MSCluster_Resource", ("Name", "OwnerNode", "StatusInformation"), owned)
     volumes = Wql(cluster, NAMESPACE, "MSCluster_ClusterSharedVolume", ("Name", "BackupState"))
-    locked = FlagPredicate("StatusInformation", LOCKED)
     return (
-        not_exists(groups, locked).described_as(f"no guest on {node} is locked"),
-        not_exists(resources, locked).described_as(f"no resource on {node} is locked"),
+        _none_locked(groups).described_as(f"no guest on {node} is locked"),
+        _none_locked(resources).described_as(f"no resource on {node} is locked"),
         not_exists(volumes, Predicate("BackupState", "=", _IN_BACKUP)).described_as(
             f"no shared volume of {cluster} is in backup"
         ),
     )
+
+
+def _none_locked(question: Wql) -> Check:
+    """Every row tells its flags, and the lock is in none."""
+    untold = Expect((Predicate("StatusInformation", "is null"),), at_least=0, at_most=0)
+    return Check(question, (Expect((FlagPredicate("StatusInformation", LOCKED),), at_least=0, at_most=0), untold))
 
 
 def others_are_up(cluster: str, node: str) -> Check:

@@ -121,7 +121,7 @@ def unknown_guests(facts: GuestSpaceFacts) -> list[tuple[HostedGuest, Unknown]]:
         if isinstance(part, Unknown):
             found.append((hosted, replace(part, target=name) if part.target == hosted.guest.name else part))
         elif isinstance(part, Volumes) and part.unread:
-            says = f"{join_names(part.unread, 4)} {'reports' if len(part.unread) == 1 else 'report'} no size: locked or unformatted."
+            says = f"{join_names(part.unread, 4)} {'reports' if len(part.unread) == 1 else 'report'} no size or free space: locked or unformatted."
             found.append((hosted, Unknown(name, "no size reported", says)))
         elif part is None and _should_answer(hosted):
             found.append((hosted, _nameless(hosted, name)))
@@ -217,8 +217,9 @@ async def _ask_guests(
         for one in guests
         for key in (one.guest.vm_id,)
     }
+    names = tell_apart((one.guest.vm_id, one.guest.name) for one in guests)
     open_ = [
-        one.guest.name
+        names[one.guest.vm_id]
         for one in answered
         if isinstance(storage[one.guest.vm_id], Unknown) or isinstance(versions.get(one.guest.vm_id), Unknown)
     ]

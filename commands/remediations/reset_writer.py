@@ -250,7 +250,7 @@ def _free_the_guest(args: Args, facts: ResetFacts, node: NodeVerdict, drain: Dra
     """While a job waits or a guest is locked, room in the guest is the cure, and a reset the harm."""
     jobs = _jobs(args, facts)
     locked = locked_words(drain)
-    unknown = "" if node.locks.roles is not None else "whether guests are locked is not known"
+    unknown = "" if node.locks.are_known else "whether guests are locked is not known"
     why = f"{locked}, a drain would fail ({LOCKED_ERROR})" if locked else unknown
     waiting = "; ".join(f"backup job {job.says(facts.writers.now)}" for job in jobs)
     full = short_of_space(facts.space)

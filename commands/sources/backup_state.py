@@ -15,9 +15,9 @@ from bot.api.arguments import Target
 from bot.api.facts import Unknown, value_of
 from bot.api.plan import Gate, GateOutcome, OpenQuestion
 from bot.api.query_client import QueryClient
-from commands.formatting import join_names, pluralize
+from commands.formatting import join_names, pluralize, tell_apart
 from commands.sources import commvault
-from commands.sources.cluster import Cluster
+from commands.sources.cluster import Cluster, open_volumes
 from commands.sources.commvault import BackupJob, active_jobs, jobs_of
 from commands.sources.guests import Guest
 from commands.sources.snapshots import Snapshot
@@ -163,8 +163,9 @@ def backup_state(
         since: when hvops first saw the writers wait that wait now.
     """
     shared = cluster.volumes if cluster else ()
-    held = () if isinstance(guests, Unknown) else tuple(guest.name for guest in guests if guest.backing_up)
-    volumes = () if isinstance(shared, Unknown) else tuple(volume.name for volume in shared if volume.backing_up)
+    names = {} if isinstance(guests, Unknown) else tell_apart((guest.vm_id, guest.name) for guest in guests)
+    held = () if isinstance(guests, Unknown) else tuple(names[one.vm_id] for one in guests if one.backing_up)
+    volumes = () if isinstance(shared, Unknown) else tuple(volume.shown for volume in shared if volume.backing_up)
     alive = () if isinstance(copies, Unknown) else tuple(one for one in copies if one.is_of_a_backup(since))
     running = _running(node, guests, cluster, products.jobs)
     hosts = (
@@ -214,8 +215,15 @@ def _own_names(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster | 
 def _silent_hosts(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster | None) -> Iterator[OpenQuestion]:
     if isinstance(guests, Unknown):
         yield _unanswered(f"the status of the guests of {node}", guests)
+    else:
+        names = tell_apart((guest.vm_id, guest.name) for guest in guests)
+        for one in (one for one in guests if one.backing_up is None):
+            why = f"{node} does not tell the OperationalStatus of {names[one.vm_id]}"
+            yield OpenQuestion(f"whether {names[one.vm_id]} is in backup", why, "In Hyper-V Manager on the host.")
     if cluster and isinstance(cluster.volumes, Unknown):
         yield _unanswered(f"backups of the shared volumes of {cluster.name}", cluster.volumes)
+    elif cluster and not isinstance(cluster.volumes, Unknown):
+        yield from open_volumes("whether {} is in backup", (one for one in cluster.volumes if one.backing_up is None))
 
 
 def _open_copies(node: str, copies: Sequence[Snapshot] | Unknown, since: datetime | None) -> Iterator[OpenQuestion]:

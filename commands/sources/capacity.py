@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.api.queries import Wql
-from bot.api.rows import CellError, Rows, get_int, get_str
+from bot.api.rows import CellError, Rows, get_int, get_str, readable
 from bot.api.sources import Source
 from commands.formatting import MIB
 from commands.sources.cluster import Node
@@ -41,8 +41,8 @@ def free_memory(on: str) -> Source[int]:
 
 
 def _read_memory_use(rows: Rows) -> dict[str, int]:
-    """VM id -> bytes; MemoryUsage is in MB [doc]. What was not told is left out, and no zero. Raises CellError."""
-    told = {guid(get_str(row, "Name")): get_int(row, "MemoryUsage") for row in rows}
+    """VM id -> bytes; MemoryUsage is in MB [doc]. What was not told, or cannot be read, is left out, and no zero."""
+    told = {guid(readable(get_str, row, "Name") or ""): readable(get_int, row, "MemoryUsage") for row in rows}
     return {vm_id: usage * MIB for vm_id, usage in told.items() if vm_id and usage is not None}
 
 

@@ -7,14 +7,15 @@ read tolerantly. Locks are flag 1 of StatusInformation (2012 and later); there i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.api.arguments import Target
 from bot.api.facts import Unknown, value_of
+from bot.api.plan import OpenQuestion
 from bot.api.queries import Predicate, Registry, Wql
 from bot.api.query_client import QueryClient
-from bot.api.rows import Cell, CellError, Row, Rows, get_int, get_str, get_strs
+from bot.api.rows import Cell, CellError, Row, Rows, get_int, get_str, get_strs, readable
 from bot.api.sources import Source
 from commands.sources.host_names import hosts_named
 from commands.sources.identity import guid
@@ -79,50 +80,88 @@ class Group:
     """A role. Its name is that of its virtual machine by default, and can be anything.
 
     Attributes:
+        name: "" where it cannot be read.
+        owner: its node; "" where it was not told: it may be any.
+        locked: None where it was not told: that is not "no lock".
         priority: 0 to 4999 (2012 and later); None where it was not told.
         kind: GroupType; None where it was not told.
         state: 0 online, 1 offline, 2 failed, 3 partially online, 4 pending [doc]; None where it was not told.
-        apart: AntiAffinityClassNames: roles that share one are kept apart. NULL, the default, is none [doc].
+        apart: AntiAffinityClassNames: roles that share one are kept apart. NULL, the default, is none [doc]; None where
+            they cannot be read.
     """
 
     name: str
     owner: str
-    locked: bool
+    locked: bool | None
     is_guest: bool
     priority: int | None = None
     kind: int | None = None
     state: int | None = None
-    apart: tuple[str, ...] = ()
+    apart: tuple[str, ...] | None = ()
+
+    @property
+    def shown(self) -> str:
+        """Its name for people."""
+        return self.name or "a role whose name cannot be read"
+
+    def may_be_on(self, node: str) -> bool:
+        """Whether that node owns it, or may."""
+        return self.owner.casefold() in ("", node.casefold())
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A virtual machine's resource. `vm_id` is "" where it was not asked for, or could not be read."""
+    """A virtual machine's resource. `vm_id` is "" where it was not asked for, or could not be read; the rest as of `Group`."""
 
     name: str
     key: str
     group: str
     owner: str
-    locked: bool
+    locked: bool | None
     vm_id: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The name of its role for people, or its own."""
+        return self.group or self.name or "a resource whose name cannot be read"
+
+    def may_be_on(self, node: str) -> bool:
+        """Whether that node owns it, or may."""
+        return self.owner.casefold() in ("", node.casefold())
 
 
 @dataclass(frozen=True, slots=True)
 class RoleResource:
-    """A resource of a role that is no virtual machine: "Network Name", "SQL Server"."""
+    """A resource of a role that is no virtual machine: "Network Name", "SQL Server"; "" for what cannot be read."""
 
     name: str
     type: str
     group: str
 
+    @property
+    def shown(self) -> str:
+        """Its name for people, or that of its role."""
+        return self.name or (f"a resource of {self.group}" if self.group else "a resource whose name cannot be read")
+
 
 @dataclass(frozen=True, slots=True)
 class SharedVolume:
-    """A cluster shared volume."""
+    """A cluster shared volume.
+
+    Attributes:
+        name: "" where it cannot be read.
+        backing_up: whether it is in backup; None where it was not told, or in a number that is not listed.
+        fault: 0 for none; None where it was not told.
+    """
 
     name: str
-    backing_up: bool
-    fault: int
+    backing_up: bool | None
+    fault: int | None
+
+    @property
+    def shown(self) -> str:
+        """Its name for people."""
+        return self.name or "a shared volume whose name cannot be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +280,18 @@ def resource_vm_id(on: str, resource: str) -> Source[str]:
     return Source(Registry(on, rf"Cluster\Resources\{resource}\Parameters", ("VmID",)), _read_vm_id)
 
 
+def open_volumes(what: str, volumes: Iterable[SharedVolume]) -> tuple[OpenQuestion, ...]:
+    """What is not known of each: `what` with its name in it, "whether {} is in backup"."""
+    return tuple(
+        OpenQuestion(
+            what.format(one.shown),
+            "the cluster does not tell it in a way that can be read",
+            "In Failover Cluster Manager.",
+        )
+        for one in volumes
+    )
+
+
 async def look_at_cluster(on: str, ask: QueryClient) -> Cluster:
     """Ask a cluster everything about locks and backups, in one round."""
     nodes, groups, resources, volumes, backup = await asyncio.gather(
@@ -316,35 +367,40 @@ def _read_nodes(rows: Rows) -> tuple[Node, ...]:
     """
     if not rows:
         raise ValueError("MSCluster_Node names no node, which no cluster can be without")
-    nodes = [Node(_name(row), get_int(row, "BuildNumber"), get_int(row, "State") == _DOWN) for row in rows]
+    nodes = [
+        Node(_name(row), readable(get_int, row, "BuildNumber"), readable(get_int, row, "State") == _DOWN)
+        for row in rows
+    ]
     return tuple(sorted(nodes, key=lambda node: node.name.casefold()))
 
 
 def _read_groups(rows: Rows) -> tuple[Group, ...]:
-    """Roles. Raises CellError."""
+    """Roles. What cannot be read of one is unknown of that one alone."""
     return tuple(
         Group(
-            name=_name(row),
-            owner=get_str(row, "OwnerNode"),
+            name=readable(get_str, row, "Name") or "",
+            owner=readable(get_str, row, "OwnerNode") or "",
             locked=_locked(row),
-            is_guest=get_int(row, "GroupType") == GUEST_GROUP,
-            priority=get_int(row, "Priority"),
-            kind=get_int(row, "GroupType"),
-            state=get_int(row, "State"),
-            apart=tuple(one for one in get_strs(row, "AntiAffinityClassNames") if one),
+            is_guest=(kind := readable(get_int, row, "GroupType")) == GUEST_GROUP,
+            priority=readable(get_int, row, "Priority"),
+            kind=kind,
+            state=readable(get_int, row, "State"),
+            apart=None
+            if (apart := readable(get_strs, row, "AntiAffinityClassNames")) is None
+            else tuple(filter(None, apart)),
         )
         for row in rows
     )
 
 
 def _read_resources(rows: Rows) -> tuple[Resource, ...]:
-    """Resources of virtual machines. Raises CellError."""
+    """Resources of virtual machines. What cannot be read of one is unknown of that one alone."""
     return tuple(
         Resource(
-            name=_name(row),
-            key=get_str(row, "Id"),
-            group=get_str(row, "OwnerGroup"),
-            owner=get_str(row, "OwnerNode"),
+            name=readable(get_str, row, "Name") or "",
+            key=readable(get_str, row, "Id") or "",
+            group=readable(get_str, row, "OwnerGroup") or "",
+            owner=readable(get_str, row, "OwnerNode") or "",
             locked=_locked(row),
         )
         for row in rows
@@ -352,27 +408,31 @@ def _read_resources(rows: Rows) -> tuple[Resource, ...]:
 
 
 def _read_role_resources(rows: Rows) -> tuple[RoleResource, ...]:
-    """Resources by name, type and role. Raises CellError."""
-    return tuple(RoleResource(_name(row), get_str(row, "Type"), get_str(row, "OwnerGroup")) for row in rows)
+    """Resources by name, type and role; "" for what cannot be read of one."""
+    return tuple(
+        RoleResource(*(readable(get_str, row, column) or "" for column in ("Name", "Type", "OwnerGroup")))
+        for row in rows
+    )
 
 
 def _read_machines(rows: Rows) -> dict[str, str]:
-    """Resource, in lower case -> VM id; those that do not tell it are left out. Raises CellError."""
-    found = {_name(row).casefold(): _private_vm_id(row.get("PrivateProperties")) for row in rows}
+    """Resource, in lower case -> VM id; those that do not tell it are left out."""
+    found = {
+        (readable(get_str, row, "Name") or "").casefold(): _private_vm_id(row.get("PrivateProperties")) for row in rows
+    }
     return {name: vm_id for name, vm_id in found.items() if vm_id}
 
 
 def _read_volumes(rows: Rows) -> tuple[SharedVolume, ...]:
-    """Cluster shared volumes. Raises CellError for one whose state is not told, or whose backup is not listed."""
-    found = []
-    for row in rows:
-        fault, backup = get_int(row, "FaultState"), get_int(row, "BackupState")
-        if fault is None:
-            raise CellError("FaultState", None)
-        if backup not in _BACKUP:
-            raise CellError("BackupState", row.get("BackupState"))
-        found.append(SharedVolume(_name(row), _BACKUP[backup], fault))
-    return tuple(found)
+    """Cluster shared volumes. What cannot be read of one is unknown of that one alone."""
+    return tuple(
+        SharedVolume(
+            readable(get_str, row, "Name") or "",
+            _BACKUP.get(-1 if (backup := readable(get_int, row, "BackupState")) is None else backup),
+            readable(get_int, row, "FaultState"),
+        )
+        for row in rows
+    )
 
 
 def _read_cluster_name(rows: Rows) -> str:
@@ -395,12 +455,10 @@ def _read_vm_id(rows: Rows) -> str:
     return guid(get_str(rows[0], "VmID")) if rows else ""
 
 
-def _locked(row: Row) -> bool:
-    """Whether flag 1 is set. Raises CellError where the flags were not told: that is not "no lock"."""
-    flags = get_int(row, "StatusInformation")
-    if flags is None:
-        raise CellError("StatusInformation", None)
-    return bool(flags & LOCKED)
+def _locked(row: Row) -> bool | None:
+    """Whether flag 1 is set; None where the flags were not told: that is not "no lock"."""
+    flags = readable(get_int, row, "StatusInformation")
+    return None if flags is None else bool(flags & LOCKED)
 
 
 def _name(row: Row) -> str:

@@ -18,7 +18,7 @@ from bot.api.arguments import Target
 from bot.api.facts import Unknown
 from bot.api.queries import Predicate, Registry, Wql
 from bot.api.query_client import QueryClient
-from bot.api.rows import CellError, Row, Rows, get_str
+from bot.api.rows import Row, Rows, get_str, readable
 from bot.api.sources import Source
 from commands.sources.cluster import NAMESPACE
 
@@ -68,7 +68,8 @@ _FIXED: Mapping[str, str] = {
 _BY_NAME: Mapping[str, str] = {"msmq": "msmq$", "msmqtriggers": "msmqtriggers$"}
 _BY_ID: Mapping[str, str] = {"distributed transaction coordinator": "msdtc$"}
 _SQL_SERVICES = ("mssql", "sqlagent$", "sqlserveragent")
-_MUST_TELL = (_GENERIC, _SQL, _AGENT)  # types that always stand for a service, so silence is not "none"
+# Types that always stand for a service, and a type that cannot be read: silence is not "none".
+_MUST_TELL = (_GENERIC, _SQL, _AGENT, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,28 +181,23 @@ def hive_parameters(node: str, resource: str) -> Source[Row]:
 
 
 def _read_resources(rows: Rows) -> tuple[ServiceResource, ...]:
-    """Resources. Raises CellError for one without a name or a type: it may be the one that matters."""
-    found = []
-    for row in rows:
-        for column in ("Name", "Type"):
-            if not get_str(row, column):
-                raise CellError(column, row.get(column))
-        found.append(
-            ServiceResource(
-                name=get_str(row, "Name"),
-                key=get_str(row, "Id"),
-                kind=get_str(row, "Type"),
-                role=get_str(row, "OwnerGroup"),
-                owner=get_str(row, "OwnerNode"),
-            )
+    """Resources. One whose name or type cannot be read may be the one that matters: it stays, and its service is not known."""
+    return tuple(
+        ServiceResource(
+            name=readable(get_str, row, "Name") or "a resource without a name",
+            key=readable(get_str, row, "Id") or "",
+            kind=readable(get_str, row, "Type") or "",
+            role=readable(get_str, row, "OwnerGroup") or "",
+            owner=readable(get_str, row, "OwnerNode") or "",
         )
-    return tuple(found)
+        for row in rows
+    )
 
 
 def _read_private(rows: Rows) -> dict[str, Row]:
-    """Id -> properties; those whose properties did not come are left out. Raises CellError."""
+    """Id -> properties; those whose properties did not come are left out."""
     return {
-        get_str(row, "Id"): {name.casefold(): value for name, value in private.items()}
+        readable(get_str, row, "Id") or "": {name.casefold(): value for name, value in private.items()}
         for row in rows
         for private in (row.get("PrivateProperties"),)
         if isinstance(private, Mapping)

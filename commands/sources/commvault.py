@@ -14,7 +14,7 @@ from datetime import datetime
 from bot.api.actions import RunProgram
 from bot.api.plan import OpenQuestion
 from bot.api.queries import RunReader, make_params
-from bot.api.rows import CellError, Row, Rows, get_datetime, get_int, get_str
+from bot.api.rows import CellError, Row, Rows, get_datetime, get_int, get_str, readable
 from bot.api.sources import Source
 from commands.formatting import format_time, join_names
 from commands.sources.host_names import same_host
@@ -108,7 +108,7 @@ def _read_jobs(rows: Rows) -> tuple[BackupJob, ...]:
 
 def _read_active_jobs(rows: Rows) -> tuple[BackupJob, ...]:
     """Jobs by number. One whose state cannot be read has not ended, as far as anybody knows. Raises CellError."""
-    return _read_jobs([row if get_str(row, "status") else {**row, "status": UNREADABLE} for row in rows])
+    return _read_jobs([row if readable(get_str, row, "status") else {**row, "status": UNREADABLE} for row in rows])
 
 
 def _job(row: Row) -> BackupJob:
@@ -118,12 +118,12 @@ def _job(row: Row) -> BackupJob:
     return BackupJob(
         number=job,
         status=status,
-        kind=get_str(row, "kind"),
-        client=get_str(row, "client"),
-        reason=get_str(row, "reason"),
-        reason_code=get_str(row, "reason_code"),
-        started=get_datetime(row, "started"),
-        changed=get_datetime(row, "changed"),
+        kind=readable(get_str, row, "kind") or "",
+        client=readable(get_str, row, "client") or "",
+        reason=readable(get_str, row, "reason") or "",
+        reason_code=readable(get_str, row, "reason_code") or "",
+        started=readable(get_datetime, row, "started"),
+        changed=readable(get_datetime, row, "changed"),
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.api.queries import GuestWql
-from bot.api.rows import Rows, get_int, get_str
+from bot.api.rows import Rows, get_int, get_str, readable
 from bot.api.sources import Source
 from commands.sources.guests import HostedGuest
 
@@ -61,15 +61,15 @@ def guest_disks(hosted: HostedGuest) -> Source[Disks]:
 
 
 def _read_disks(rows: Rows) -> Disks:
-    """Read the kinds of partitions. Raises CellError, and ValueError for none at all: no Windows runs without one."""
+    """Read the kinds of partitions. Raises ValueError for none at all: no Windows runs without one."""
     if not rows:
         raise ValueError("Win32_DiskPartition lists no partition")
     dynamic: set[int] = set()
     unread: dict[str, None] = {}
     for row in rows:
-        word = get_str(row, "Type").strip()
+        word = (readable(get_str, row, "Type") or "").strip() or "a kind that cannot be read"
         if word.casefold() in _DYNAMIC:
-            number = get_int(row, "DiskIndex")
+            number = readable(get_int, row, "DiskIndex")
             dynamic.add(-1 if number is None else number)
         elif word.casefold() not in _BASIC:
             unread[word] = None

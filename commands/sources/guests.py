@@ -14,7 +14,7 @@ from enum import IntEnum, StrEnum
 from bot.api.facts import Unknown
 from bot.api.queries import GuestRegistry, GuestWql, Predicate, Wql
 from bot.api.query_client import QueryClient
-from bot.api.rows import Rows, get_int, get_ints, get_str, get_strs
+from bot.api.rows import CellError, Row, Rows, get_int, get_ints, get_str, get_strs, readable
 from bot.api.sources import Source
 from commands.sources.cluster import Node
 from commands.sources.identity import guid, identifies, same_bios
@@ -126,7 +126,7 @@ class Guest:
 
     Attributes:
         vm_id: plain GUID, its identity. A replica has that of its primary.
-        backing_up: whether a backup holds it now.
+        backing_up: whether a backup holds it now; None where its OperationalStatus was not told, and so no activity either.
         activities: what else Hyper-V does to it now, in words: "it is being exported".
         unlisted: numbers of activities that nobody lists.
         replication: its part in a replication; `NONE` where the host does not tell, None for a mode that is not listed.
@@ -136,7 +136,7 @@ class Guest:
     vm_id: str
     name: str
     power: Power
-    backing_up: bool = False
+    backing_up: bool | None = False
     activities: tuple[str, ...] = ()
     unlisted: tuple[int, ...] = ()
     replication: Replication | None = Replication.NONE
@@ -189,22 +189,34 @@ def virtual_machines(node: Node) -> Source[tuple[Guest, ...]]:
 
 
 def _read_guests(rows: Rows) -> tuple[Guest, ...]:
-    """Virtual machines by name; the host's own row is left out: its Name is no GUID [cap]. Raises CellError."""
+    """Virtual machines by name; the host's own row is left out: its Name is no GUID [cap].
+
+    What cannot be read of one is unknown of that one alone. Raises CellError for a Name that is no text: without its key
+    nobody can tell which machine a row is.
+    """
     guests = [
         Guest(
             vm_id=guid(get_str(row, "Name")),
-            name=get_str(row, "ElementName") or get_str(row, "Name"),
-            power=_POWER.get(get_int(row, "EnabledState") or 0, Power.UNKNOWN),
-            backing_up=BACKING_UP in (status := get_ints(row, "OperationalStatus")),
+            name=readable(get_str, row, "ElementName") or get_str(row, "Name"),
+            power=_POWER.get(readable(get_int, row, "EnabledState") or 0, Power.UNKNOWN),
+            backing_up=BACKING_UP in status if (status := readable(get_ints, row, "OperationalStatus") or ()) else None,
             activities=tuple(_ACTIVITIES[one] for one in status if one in _ACTIVITIES),
             unlisted=tuple(one for one in status if one in _BUSY and one not in _ACTIVITIES and one != BACKING_UP),
-            replication=_REPLICATION.get(get_int(row, "ReplicationMode") or 0),
-            health=get_int(row, "HealthState"),
+            replication=_replication(row),
+            health=readable(get_int, row, "HealthState"),
         )
         for row in rows
         if guid(get_str(row, "Name"))
     ]
     return tuple(sorted(guests, key=lambda guest: guest.name.casefold()))
+
+
+def _replication(row: Row) -> Replication | None:
+    """Its mode; `NONE` where the column is empty, as before 2012; None for one that is not listed or cannot be read."""
+    try:
+        return _REPLICATION.get(get_int(row, "ReplicationMode") or 0)
+    except CellError:
+        return None
 
 
 def visible_systems(node: Node) -> Source[int]:
@@ -254,19 +266,21 @@ def firmware_ids(node: Node) -> Source[dict[str, str]]:
 
 
 def _read_exchange(rows: Rows) -> dict[str, KvpInfo]:
-    """VM id -> what the guest told. Raises CellError."""
-    return {
-        guid(get_str(row, "SystemName")): kvp_info(read_items(get_strs(row, "GuestIntrinsicExchangeItems")))
-        for row in rows
-    }
+    """VM id -> what the guest told; items that cannot be read are said of that guest alone."""
+    return {guid(readable(get_str, row, "SystemName") or ""): _told_by(row) for row in rows}
+
+
+def _told_by(row: Row) -> KvpInfo:
+    items = readable(get_strs, row, "GuestIntrinsicExchangeItems")
+    return KvpInfo(unread="its items cannot be read.") if items is None else kvp_info(read_items(items))
 
 
 def _read_bios(rows: Rows) -> dict[str, str]:
-    """VM id -> BIOS GUID. Raises CellError."""
+    """VM id -> BIOS GUID, "" where it cannot be read: it proves nothing then."""
     found = {}
     for row in rows:
-        vm_id = guid(get_str(row, "VirtualSystemIdentifier") or get_str(row, "SystemName"))
-        found[vm_id] = guid(get_str(row, "BIOSGUID"))
+        named = readable(get_str, row, "VirtualSystemIdentifier") or readable(get_str, row, "SystemName") or ""
+        found[guid(named)] = guid(readable(get_str, row, "BIOSGUID") or "")
     return found
 
 

@@ -16,7 +16,7 @@ from enum import IntEnum, IntFlag
 
 from bot.api.facts import Unknown
 from bot.api.queries import Predicate, Wql
-from bot.api.rows import CellError, Rows, get_int, get_str
+from bot.api.rows import CellError, Row, Rows, get_int, get_str, readable
 from bot.api.sources import Source
 from commands.sources.cluster import NAMESPACE
 
@@ -183,7 +183,10 @@ def node_query(on: str, node: str) -> Wql:
 
 
 def _read_node_states(rows: Rows) -> tuple[NodeState, ...]:
-    """Nodes in the order of their names. Raises CellError for a row without a name, ValueError where there is none."""
+    """Nodes in the order of their names; what cannot be read of one is unknown of that one alone.
+
+    Raises CellError for a row without a name, which is its key, and ValueError where there is no row.
+    """
     if not rows:
         raise ValueError("the cluster names no node")
     found = []
@@ -191,17 +194,26 @@ def _read_node_states(rows: Rows) -> tuple[NodeState, ...]:
         name = get_str(row, "Name")
         if not name:
             raise CellError("Name", row.get("Name"))
-        dynamic, own = get_int(row, "DynamicWeight"), get_int(row, "NodeWeight")
-        votes = own if dynamic is None else dynamic
-        has_vote = None if votes is None else votes != 0
-        drain, build = get_int(row, "NodeDrainStatus"), get_int(row, "BuildNumber")
-        found.append(NodeState(name, get_int(row, "State"), drain, has_vote, build))
+        drain, build = readable(get_int, row, "NodeDrainStatus"), readable(get_int, row, "BuildNumber")
+        found.append(NodeState(name, readable(get_int, row, "State"), drain, _has_vote(row), build))
     return tuple(sorted(found, key=lambda one: one.name.casefold()))
 
 
+def _has_vote(row: Row) -> bool | None:
+    """By its dynamic vote, else by its own, where there is no dynamic one; None where neither was told, or cannot be read."""
+    try:
+        dynamic = get_int(row, "DynamicWeight")
+        votes = get_int(row, "NodeWeight") if dynamic is None else dynamic
+    except CellError:
+        return None
+    return None if votes is None else votes != 0
+
+
 def _read_node_statuses(rows: Rows) -> dict[str, int]:
-    """Node, in lower case -> its flags; those that do not tell them are left out. Raises CellError."""
-    found = {get_str(row, "Name").casefold(): get_int(row, "StatusInformation") for row in rows}
+    """Node, in lower case -> its flags; those that do not tell them are left out."""
+    found = {
+        (readable(get_str, row, "Name") or "").casefold(): readable(get_int, row, "StatusInformation") for row in rows
+    }
     return {name: flags for name, flags in found.items() if flags is not None}
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from bot.api.facts import Unknown
 from bot.api.queries import Predicate, Wql
-from bot.api.rows import Rows, get_bool, get_int, get_str
+from bot.api.rows import Rows, get_bool, get_int, get_str, readable
 from bot.api.sources import Source
 from commands.sources.cluster import NAMESPACE
 
@@ -142,12 +142,12 @@ def _read_weight(rows: Rows) -> int | None:
 
 
 def _read_resources(rows: Rows) -> tuple[WitnessResource, ...]:
-    """The witness's resources; disks that are none are left out. Raises CellError."""
+    """The witness's resources; disks that are none are left out. A row that cannot be read proves none."""
     types = {one.casefold(): one for one in _NAMES}
     found = []
     for row in rows:
-        type_ = types.get(get_str(row, "Type").casefold())
-        if type_ is None or (type_ == _DISK and not get_bool(row, "CoreResource")):
+        type_ = types.get((readable(get_str, row, "Type") or "").casefold())
+        if type_ is None or (type_ == _DISK and not readable(get_bool, row, "CoreResource")):
             continue
-        found.append(WitnessResource(get_str(row, "Name"), type_, get_int(row, "State")))
+        found.append(WitnessResource(readable(get_str, row, "Name") or "", type_, readable(get_int, row, "State")))
     return tuple(found)

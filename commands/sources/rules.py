@@ -47,6 +47,7 @@ class WriterService:
         beside: the rule holds only on a host that lists a writer of this name as well; "" where it always does.
         everywhere: every Windows Server lists it, so that a list without it is not well.
         absent: what is known to keep it off the list, in sentences.
+        log: where its application says why it failed, in words that follow "see"; "" where no source names it.
     """
 
     name: str
@@ -58,6 +59,7 @@ class WriterService:
     beside: str = ""
     everywhere: bool = False
     absent: str = ""
+    log: str = ""
 
 
 @cache
@@ -136,4 +138,5 @@ def _service(rule: dict[str, Any]) -> WriterService:
         rule.get("beside", ""),
         bool(rule.get("everywhere")),
         rule.get("absent", ""),
+        rule.get("log", ""),
     )

@@ -10,7 +10,7 @@ from datetime import datetime
 from bot.api.facts import Unknown, value_of
 from bot.api.queries import Wql
 from bot.api.query_client import QueryClient
-from bot.api.rows import Rows, get_bool, get_datetime, get_str
+from bot.api.rows import Rows, get_bool, get_datetime, get_str, readable
 from bot.api.sources import Source
 
 _COLUMNS = (
@@ -95,18 +95,18 @@ async def look_at_snapshots(hosts: Iterable[str], ask: QueryClient) -> dict[str,
 
 
 def _read_snapshots(rows: Rows) -> tuple[Snapshot, ...]:
-    """Shadow copies. Raises CellError."""
+    """Shadow copies. What cannot be read of one is unknown of that one alone."""
     return tuple(
         Snapshot(
-            key=get_str(row, "ID"),
-            made=get_datetime(row, "InstallDate"),
-            device=_device(get_str(row, "DeviceObject")),
-            exposed=get_str(row, "ExposedName")
-            or ("locally" if get_bool(row, "ExposedLocally") else "")
-            or ("as a share" if get_bool(row, "ExposedRemotely") else ""),
-            persistent=get_bool(row, "Persistent"),
-            client_accessible=get_bool(row, "ClientAccessible"),
-            no_auto_release=get_bool(row, "NoAutoRelease"),
+            key=readable(get_str, row, "ID") or "",
+            made=readable(get_datetime, row, "InstallDate"),
+            device=_device(readable(get_str, row, "DeviceObject") or ""),
+            exposed=readable(get_str, row, "ExposedName")
+            or ("locally" if readable(get_bool, row, "ExposedLocally") else "")
+            or ("as a share" if readable(get_bool, row, "ExposedRemotely") else ""),
+            persistent=readable(get_bool, row, "Persistent"),
+            client_accessible=readable(get_bool, row, "ClientAccessible"),
+            no_auto_release=readable(get_bool, row, "NoAutoRelease"),
         )
         for row in rows
     )

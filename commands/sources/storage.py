@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.api.queries import Wql
-from bot.api.rows import Rows, get_int, get_ints, get_str
+from bot.api.rows import Rows, get_int, get_ints, get_str, readable
 from bot.api.sources import Source
 
 _NAMESPACE = "root/Microsoft/Windows/Storage"
@@ -82,24 +82,27 @@ def virtual_disks(on: str) -> Source[tuple[VirtualDisk, ...]]:
 
 
 def _read_storage_jobs(rows: Rows) -> tuple[str, ...]:
-    """The names of the jobs that have not ended. Raises CellError, and ValueError for a state that is not listed."""
-    found = []
+    """The names of the jobs that have not ended. Raises ValueError where nobody tells it of one, and no other is under way."""
+    found, untold = [], []
     for row in rows:
-        state = get_int(row, "JobState")
-        if state not in (*_UNDER_WAY, *_ENDED):
-            raise ValueError(f"whether the job {get_str(row, 'Name')} has ended is open: its JobState is {state}")
+        name = readable(get_str, row, "Name") or "without a name"
+        state = readable(get_int, row, "JobState")
         if state in _UNDER_WAY:
-            found.append(get_str(row, "Name"))
+            found.append(name)
+        elif state not in _ENDED:
+            untold.append(f"whether the job {name} has ended is open: its JobState is {state}")
+    if untold and not found:
+        raise ValueError("; ".join(untold))
     return tuple(found)
 
 
 def _read_virtual_disks(rows: Rows) -> tuple[VirtualDisk, ...]:
-    """Virtual disks; one without a name is shown as such. Raises CellError for a number that is none."""
+    """Virtual disks; one without a name is shown as such. What cannot be read of one is unknown of that one alone."""
     return tuple(
         VirtualDisk(
-            get_str(row, "FriendlyName") or "a disk without a name",
-            get_int(row, "HealthStatus"),
-            get_ints(row, "OperationalStatus"),
+            readable(get_str, row, "FriendlyName") or "a disk without a name",
+            readable(get_int, row, "HealthStatus"),
+            readable(get_ints, row, "OperationalStatus") or (),
         )
         for row in rows
     )

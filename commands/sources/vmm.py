@@ -16,7 +16,7 @@ from types import MappingProxyType
 from bot.api.facts import Unknown, value_of
 from bot.api.queries import RunReader, make_params
 from bot.api.query_client import QueryClient
-from bot.api.rows import CellError, Row, Rows, get_int, get_str
+from bot.api.rows import CellError, Row, Rows, get_int, get_str, readable
 from bot.api.sources import Source
 from commands.sources.guests import Power
 from commands.sources.identity import guid
@@ -145,18 +145,23 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A virtual machine as VMM has it. `vm_id` is Hyper-V's id, "" where VMM has none; ids are plain GUIDs."""
+    """A virtual machine as VMM has it. Ids are plain GUIDs.
+
+    Attributes:
+        state: None where the record does not tell it.
+        vm_id: Hyper-V's id, "" where VMM has none.
+    """
 
     object_id: str
     name: str
-    state: int
+    state: int | None
     host_id: str
     vm_id: str
 
     @property
     def state_name(self) -> str:
         """The state in VMM's word."""
-        return STATES.get(self.state, "an unknown state")
+        return "no state" if self.state is None else STATES.get(self.state, "an unknown state")
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,19 +226,19 @@ def _read_layout(rows: Rows) -> Layout:
 
 
 def _read_hosts(rows: Rows) -> dict[str, str]:
-    """Host id -> name, with its domain where VMM has one, in lower case. Raises CellError."""
-    return {_id(row, "HostID"): get_str(row, "ComputerName").strip().casefold() for row in rows}
+    """Host id -> name, with its domain where VMM has one, in lower case; "" for one that cannot be read. Raises CellError."""
+    return {_id(row, "HostID"): (readable(get_str, row, "ComputerName") or "").strip().casefold() for row in rows}
 
 
 def _read_machines(rows: Rows) -> tuple[Machine, ...]:
-    """Virtual machines by name. Raises CellError for one without id or state."""
+    """Virtual machines by name; what cannot be read of one is unknown of that one. Raises CellError for one without its key."""
     found = [
         Machine(
             _id(row, "ObjectId"),
-            get_str(row, "Name"),
-            _state(row),
-            guid(get_str(row, "HostId")),
-            guid(get_str(row, "VMId")),
+            readable(get_str, row, "Name") or "a machine without a name",
+            readable(get_int, row, "ObjectState"),
+            guid(readable(get_str, row, "HostId") or ""),
+            guid(readable(get_str, row, "VMId") or ""),
         )
         for row in rows
     ]
@@ -263,10 +268,3 @@ def _id(row: Row, column: str) -> str:
     if not found:
         raise CellError(column, row.get(column))
     return found
-
-
-def _state(row: Row) -> int:
-    state = get_int(row, "ObjectState")
-    if state is None:
-        raise CellError("ObjectState", None)
-    return state

@@ -98,7 +98,7 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class Volumes:
-    """The volumes of one guest; `unread` are named ones that report no size (locked or raw)."""
+    """The volumes of one guest; `unread` are named ones that report no size (locked or raw), or none that can be read."""
 
     judged: tuple[Volume, ...]
     unread: tuple[str, ...] = ()
@@ -166,17 +166,25 @@ def _device(path: str) -> str:
 
 
 def _read_volumes(rows: Rows) -> Volumes:
-    """Read the volumes of one guest.
+    """Read the volumes of one guest; one whose size or free space cannot be read is named, and spoils no other.
 
     Raises:
-        CellError: more free than there is room, or no fixed volume at all: no Windows runs without one.
+        CellError: not one can be read, or there is no fixed volume at all: no Windows runs without one.
     """
-    judged, unread = [], []
+    judged: list[Volume] = []
+    unread: list[str] = []
+    damaged: list[CellError] = []
     for row in rows:
-        if get_int(row, "Capacity"):
-            judged.append(_volume(row))
-        elif _path(row):
-            unread.append(_path(row))
+        try:
+            if get_int(row, "Capacity"):
+                judged.append(_volume(row))
+            elif _path(row):
+                unread.append(_path(row))
+        except CellError as error:
+            damaged.append(error)
+            unread.append(_path_or_word(row))
+    if not judged and damaged:
+        raise damaged[0]
     if not judged and not unread:
         raise CellError("Win32_Volume", "no fixed volume")
     return Volumes(tuple(judged), tuple(unread))
@@ -201,6 +209,13 @@ def _path(row: Row) -> str:
     r"""The letter or the mount point; "" for a volume that has neither: its Name is \\?\Volume{…}\ [doc]."""
     name = get_str(row, "DriveLetter") or get_str(row, "Name")
     return "" if name.startswith("\\\\?\\") else name.rstrip("\\")
+
+
+def _path_or_word(row: Row) -> str:
+    try:
+        return _path(row) or "a volume without a letter"
+    except CellError:
+        return "a volume whose name cannot be read"
 
 
 def _described(row: Row, capacity: int) -> str:

@@ -18,7 +18,7 @@ from enum import IntEnum, StrEnum
 
 from bot.api.facts import Guess
 from bot.api.queries import RunReader
-from bot.api.rows import CellError, Row, Rows, get_int, get_str
+from bot.api.rows import CellError, Row, Rows, get_int, get_str, readable
 from bot.api.sources import Source
 from commands.sources.identity import guid
 
@@ -166,6 +166,14 @@ class Writer:
         return self.failed and self.error is Error.INCONSISTENT
 
     @property
+    def fails_again(self) -> bool:
+        """Whether it failed over something of its own that a new shadow copy may meet again: a restart clears the state alone.
+
+        VSS_E_WRITERERROR_NONRETRYABLE: "an error that might recur if another shadow copy is created" [doc: SetWriterFailureEx]
+        """
+        return self.failed and self.error is Error.NON_RETRYABLE
+
+    @property
     def says(self) -> str:
         """State and error in English, whatever the host speaks: "[5] Waiting for completion · Retryable error"."""
         if self.state is None:
@@ -190,7 +198,7 @@ def _read_writers(rows: Rows) -> tuple[Writer, ...]:
     contradicts its number, is in the list, and unknown.
 
     Raises:
-        CellError: a cell that is not text, or not one writer tells its state.
+        CellError: not one writer tells its state.
     """
     plain = [_writer(row) for row in rows]
     if plain and all(writer.state is None for writer in plain):
@@ -211,13 +219,18 @@ def _probably_no_error(writers: Sequence[Writer]) -> str:
     return stable[0] if agreed and _plain(stable[0]) not in _TEXTS else ""
 
 
+_CELLS = ("name", "writer_id", "instance_id", "state_text", "error_text")
+
+
 def _writer(row: Row) -> Writer:
     state, unreadable = _state(row)
-    error_text = get_str(row, "error_text").strip()
+    name, writer_id, instance_id, error_text = (
+        (readable(get_str, row, column) or "").strip() for column in ("name", "writer_id", "instance_id", "error_text")
+    )
     return Writer(
-        name=get_str(row, "name").strip(),
-        writer_id=guid(get_str(row, "writer_id")) or get_str(row, "writer_id"),
-        instance_id=guid(get_str(row, "instance_id")) or get_str(row, "instance_id"),
+        name=name or "a writer without a name",
+        writer_id=guid(writer_id) or writer_id,
+        instance_id=guid(instance_id) or instance_id,
         state=state,
         error=_TEXTS.get(_plain(error_text), Error.UNREAD),
         error_text=error_text,
@@ -227,14 +240,16 @@ def _writer(row: Row) -> Writer:
 
 def _state(row: Row) -> tuple[int | None, str]:
     """The number in brackets, and what of the writer cannot be read or contradicts itself."""
-    unreadable = get_str(row, "unreadable")
+    unreadable = readable(get_str, row, "unreadable") or ""
+    broken = [column for column in _CELLS if row.get(column) is not None and readable(get_str, row, column) is None]
+    unreadable = unreadable or (f"{broken[0]} {row.get(broken[0])!r:.60}" if broken else "")
     try:
         state = get_int(row, "state")
     except CellError:
         state = None
     if state is None:
         return None, unreadable or f"state {row.get('state')!r:.60}"
-    word = get_str(row, "state_text").strip()
+    word = (readable(get_str, row, "state_text") or "").strip()
     if state not in _PRINTED.get(word.casefold(), (state,)):
         return state, unreadable or f"the state’s number is [{state}], its word “{word}”"
     return state, unreadable

@@ -241,7 +241,9 @@ def _placed(machine: Machine, name: str, real: Place, known: _Names) -> Compared
 
 def _unexplained(machine: Machine, name: str) -> Compared:
     why = f"VMM has it in state {machine.state}, which nobody has explained."
-    if machine.state in STATES:
+    if machine.state is None:
+        why = "Its record tells no state that can be read."
+    elif machine.state in STATES:
         why = f"VMM has it in state {machine.state}, whose meaning is not known for its version."
     return Compared(machine, host_label(name), None, RecordStatus.UNKNOWN, why)
 
@@ -251,7 +253,7 @@ def _same_host(machine: Machine, believed: str, real: Place) -> Compared:
     if machine.state == MISSING:
         return Compared(machine, believed, real, RecordStatus.STALE)
     power = real.guest.power
-    if power in SAYS.get(machine.state, ()):
+    if machine.state is not None and power in SAYS.get(machine.state, ()):
         return Compared(machine, believed, real, RecordStatus.AGREES)
     if power in (Power.CHANGING, Power.CHANGING_CRITICAL, Power.UNKNOWN) and machine.state in SAYS:
         why = f"VMM has it as {machine.state_name} ({machine.state}), and on {real.host} it is {power}."

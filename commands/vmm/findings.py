@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bot.api.facts import Unknown
 from bot.api.report import Column, Finding, Severity, Table
-from commands.formatting import join_names, pluralize, sentences
+from commands.formatting import join_names, pluralize, sentences, tell_apart
 from commands.sources.vmm import SAYS, VmmJob
 from commands.vmm.compare import Compared, Namesake, Place, RecordStatus
 
@@ -41,19 +41,29 @@ def findings(
     """
     found: list[Finding] = []
     told: set[str] = set()
+    called = _told_apart(compared)
     for verdict in ORDER:
         if verdict is RecordStatus.NOT_HEARD:
-            found += _not_heard(compared)
+            found += _not_heard(compared, called)
             continue
         if verdict is RecordStatus.BUSY and running == 0:
-            found += [_left_behind(one) for one in compared if one.verdict is verdict]
+            found += [_left_behind(one, called[_key(one)]) for one in compared if one.verdict is verdict]
             continue
         for one in compared:
             if one.verdict is not verdict or (verdict is RecordStatus.DUPLICATE and one.machine.vm_id in told):
                 continue
             told.add(one.machine.vm_id)
-            found.append(_finding(one, compared, jobs.get(one.machine.object_id)))
+            found.append(_finding(one, called[_key(one)], compared, jobs.get(one.machine.object_id)))
     return tuple(found)
+
+
+def _key(one: Compared) -> str:
+    return one.machine.vm_id or one.machine.object_id
+
+
+def _told_apart(compared: Sequence[Compared]) -> dict[str, str]:
+    """The names of records by the id of their machine, as they are shown: of namesakes with the beginning of the id."""
+    return tell_apart((_key(one), one.machine.name) for one in compared)
 
 
 def table(compared: Sequence[Compared]) -> Table | None:
@@ -202,24 +212,24 @@ def replica_notes(compared: Sequence[Compared], strangers: Sequence[Place]) -> t
     return tuple(notes)
 
 
-def _finding(one: Compared, compared: Sequence[Compared], job: VmmJob | None) -> Finding:
+def _finding(one: Compared, called: str, compared: Sequence[Compared], job: VmmJob | None) -> Finding:
     severity, word = _SEVERITIES[one.verdict]
     lines = [*_LINES[one.verdict](one, compared), *_job(job)]
     if copies := _copies(one):
         lines.insert(1, ("Replica", copies))
-    return Finding(severity, word, one.machine.name, _says(one, compared), tuple(lines))
+    return Finding(severity, word, called, _says(one, compared), tuple(lines))
 
 
-def _not_heard(compared: Sequence[Compared]) -> list[Finding]:
+def _not_heard(compared: Sequence[Compared], called: Mapping[str, str]) -> list[Finding]:
     """One finding per host: what VMM says of its machines is only that it does not hear from them."""
     hosts: dict[str, list[Compared]] = {}
     for one in compared:
         if one.verdict is RecordStatus.NOT_HEARD:
             hosts.setdefault(_host(one), []).append(one)
-    return [_silent_host(host, records) for host, records in hosts.items()]
+    return [_silent_host(host, records, called) for host, records in hosts.items()]
 
 
-def _silent_host(host: str, records: Sequence[Compared]) -> Finding:
+def _silent_host(host: str, records: Sequence[Compared], called: Mapping[str, str]) -> Finding:
     severity, word = _SEVERITIES[RecordStatus.NOT_HEARD]
     there = [one for one in records if one.real is not None]
     where: dict[str, int] = {}
@@ -230,7 +240,7 @@ def _silent_host(host: str, records: Sequence[Compared]) -> Finding:
     says = f"VMM does not hear from {host}: {pluralize(len(records), 'virtual machine')} Host Not Responding (221)"
     says += f"; seen by hvops: {seen}." if seen else "; hvops sees none of them."
     lines = [
-        ("Virtual machines", join_names([one.machine.name for one in records], 20)),
+        ("Virtual machines", join_names([called[_key(one)] for one in records], 20)),
         (
             "Means",
             "VMM cannot talk to its agent there, so what it shows of them is old, and its jobs about them fail."
@@ -251,7 +261,7 @@ def _silent_host(host: str, records: Sequence[Compared]) -> Finding:
     return Finding(severity, word, host, says, tuple(lines))
 
 
-def _left_behind(one: Compared) -> Finding:
+def _left_behind(one: Compared, called: str) -> Finding:
     """A state that a job of VMM's sets while it runs, and no job runs."""
     is_there = f"; it is {one.real.guest.power} on {one.real.host}" if one.real else ""
     lines = (
@@ -259,7 +269,7 @@ def _left_behind(one: Compared) -> Finding:
         ("By hand", f"On the VMM server: {_refresh(one)} If it stays: {_dismiss(one)}"),
     )
     says = f"VMM says {_state(one)} on {_host(one)}, and runs no job{is_there}."
-    return Finding(Severity.WARNING, "LEFT BEHIND", one.machine.name, says, lines)
+    return Finding(Severity.WARNING, "LEFT BEHIND", called, says, lines)
 
 
 def _dismiss(one: Compared) -> str:
@@ -412,4 +422,5 @@ _LINES = {
 
 def names(compared: Sequence[Compared], *verdicts: RecordStatus) -> str:
     """The machines with these verdicts, in one line."""
-    return join_names(dict.fromkeys(one.machine.name for one in compared if one.verdict in verdicts))
+    called = _told_apart(compared)
+    return join_names(dict.fromkeys(called[_key(one)] for one in compared if one.verdict in verdicts))

@@ -134,6 +134,8 @@ def _means(node: NodeVerdict) -> str:
     locked = node.locks.roles
     if locked is None:
         drain = "whether any is locked is not known"
+    elif node.locks.unread and not locked:
+        drain = f"whether {join_names(node.locks.unread, 4)} is locked is not known"
     elif locked:
         drain = f"{len(locked)} {'is' if len(locked) == 1 else 'are'} locked, so {node.name} cannot drain (error {LOCKED_ERROR})"
     else:
@@ -186,7 +188,14 @@ def _restart(node: NodeVerdict, found: tuple[WriterVerdict, ...]) -> Iterator[Li
     if may and node.backup.runs is False:
         services = join_names(dict.fromkeys(rule.service for rule in may))
         why = dict.fromkeys(rule.why for rule in may)
-        yield "By hand", sentences((f"If a retry does not help: restart {services} on {node.name}.", *why))
+        when = "If a retry does not help"
+        if all(one.writer.fails_again for one in found):
+            logs = (
+                join_names(dict.fromkeys(rule.log for rule in may if rule.log)) or f"the Application log of {node.name}"
+            )
+            yield "Suspect", f"Something of the writer's own, which the next backup may meet again: see {logs}."
+            when = "Once that is mended, since a restart clears the state and not the cause"
+        yield "By hand", sentences((f"{when}: restart {services} on {node.name}.", *why))
 
 
 def _other(node: NodeVerdict, verdict: WriterStatus, found: tuple[WriterVerdict, ...], now: datetime) -> Iterator[Line]:

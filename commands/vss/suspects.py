@@ -12,7 +12,7 @@ from datetime import datetime
 
 from bot.api.facts import Unknown
 from commands.formatting import tell_apart
-from commands.sources.cluster import Cluster
+from commands.sources.cluster import Cluster, Group, Resource
 from commands.sources.event_log import Event, Meaning, meaning_of, named_guest
 from commands.sources.guests import Guest
 
@@ -68,9 +68,15 @@ class LockedRole:
 
 @dataclass(frozen=True, slots=True)
 class Locks:
-    """What is locked on one node; None where the cluster did not say."""
+    """What is locked on one node.
+
+    Attributes:
+        locked: None where the cluster did not say.
+        unread: names of roles and resources of which it did not say whether they are, or whose node it did not say.
+    """
 
     locked: tuple[LockedRole, ...] | None
+    unread: tuple[str, ...] = ()
 
     @property
     def roles(self) -> tuple[str, ...] | None:
@@ -80,7 +86,12 @@ class Locks:
     @property
     def none(self) -> bool:
         """Whether it is certain that nothing is locked."""
-        return self.locked == ()
+        return self.locked == () and not self.unread
+
+    @property
+    def are_known(self) -> bool:
+        """Whether the cluster said of everything there whether it is locked."""
+        return self.locked is not None and not self.unread
 
 
 def locks_on(
@@ -106,12 +117,21 @@ def locks_on(
     here = node.casefold()
     locked = [group.name for group in cluster.groups if group.locked and group.owner.casefold() == here]
     locked += [one.group or one.name for one in cluster.resources if one.locked and one.owner.casefold() == here]
+    every: tuple[Group | Resource, ...] = (*cluster.groups, *cluster.resources)
+    unread = {one.shown for one in every if one.may_be_on(node) and _may_be_locked(one)}
     found = {
         group.casefold(): LockedRole(names.get(vm_id, group), vm_id, own.get(vm_id, ""))
         for group in locked
         for vm_id in (own_vm.get(group.casefold(), ""),)
     }
-    return Locks(tuple(sorted(found.values(), key=lambda one: one.name.casefold())))
+    return Locks(
+        tuple(sorted(found.values(), key=lambda one: one.name.casefold())), tuple(sorted(unread, key=str.casefold))
+    )
+
+
+def _may_be_locked(one: Group | Resource) -> bool:
+    """Whether nobody knows if it is locked, or on which node it is locked."""
+    return one.locked is None or (one.locked and not one.owner)
 
 
 def find_suspects(

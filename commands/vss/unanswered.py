@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from bot.api.facts import Unknown
 from commands.formatting import join_names
+from commands.sources.cluster import Cluster, Group, Resource
 from commands.sources.event_log import guest_event_ids
 from commands.vss.evidence import format_event_ids, missing_events
 from commands.vss.facts import LOOK_BACK, LogFacts, NodeFacts, WriterFacts
@@ -36,6 +37,29 @@ def _cluster(facts: WriterFacts) -> Iterator[Unknown]:
         silent = {what: one for what, one in silent.items() if one.kind not in ("absent", "refused")}
     if silent:
         yield _together(cluster.name, silent)
+    yield from _rows(facts, cluster)
+
+
+def _rows(facts: WriterFacts, cluster: Cluster) -> Iterator[Unknown]:
+    """What single roles and volumes do not tell; of roles only those that the nodes in question own, or may own."""
+    groups = () if isinstance(cluster.groups, Unknown) else cluster.groups
+    resources = () if isinstance(cluster.resources, Unknown) else cluster.resources
+    every: tuple[Group | Resource, ...] = (*groups, *resources)
+    locks = [one.shown for one in every if one.locked is None and any(map(one.may_be_on, _names(facts)))]
+    volumes = () if isinstance(cluster.volumes, Unknown) else cluster.volumes
+    backups = [one.shown for one in volumes if one.backing_up is None]
+    parts = {"is locked": locks, "is in backup": backups}
+    says = [
+        f"Whether {join_names(list(dict.fromkeys(names)), 4)} {what} cannot be read."
+        for what, names in parts.items()
+        if names
+    ]
+    if says:
+        yield Unknown(cluster.name, "bad reply", " ".join(says), "In Failover Cluster Manager.")
+
+
+def _names(facts: WriterFacts) -> tuple[str, ...]:
+    return tuple(one.node.name for one in facts.nodes)
 
 
 def _nodes(nodes: Sequence[NodeFacts]) -> Iterator[Unknown]:

@@ -10,6 +10,7 @@ from bot.api.plan import Gate, GateOutcome, OpenQuestion
 from commands.formatting import format_time, join_names
 from commands.sources.cluster_services import ClusterServices, is_sql_engine, names_of
 from commands.sources.commvault import BackupJob, jobs_in_words, which_machine
+from commands.sources.rules import service_of
 from commands.sources.vss_writers import Error, no_error_text
 from commands.vss.node_verdict import NodeVerdict
 from commands.vss.writer_verdict import APART, WriterStatus, WriterVerdict
@@ -74,7 +75,21 @@ def curable(node: NodeVerdict, one: WriterVerdict) -> tuple[Gate, ...]:
             "If it means that the shadow copy is inconsistent, the job leaves out a volume, and no restart helps.",
         )
         return (Gate(says, GateOutcome.NOT_KNOWN, f"not known: “{text}”", guards="worth", unknowns=(missing,)),)
-    return (Gate(says, GateOutcome.of(not one.writer.needs_other_job), f"“{one.writer.error}”", guards="worth"),)
+    found = Gate(says, GateOutcome.of(not one.writer.needs_other_job), f"“{one.writer.error}”", guards="worth")
+    return (found, _comes_back(node, one)) if one.writer.fails_again else (found,)
+
+
+def _comes_back(node: NodeVerdict, one: WriterVerdict) -> Gate:
+    """A restart of the service does no harm, clears the state, and cures nothing: people decide, and only are told."""
+    rule = service_of(one.writer.writer_id, one.writer.name, [other.writer.name for other in node.writers])
+    log = rule.log if rule and rule.log else f"the Application log of {node.name}"
+    return Gate(
+        f"The error of {one.writer.name} is one that a restart cures",
+        GateOutcome.BLOCKED,
+        f"“{one.writer.error}”: a restart clears the state, and the next backup may fail alike. Find the cause first: see {log}",
+        blocks=False,
+        guards="worth",
+    )
 
 
 def gate_stuck_twice(one: WriterVerdict, now: datetime) -> tuple[Gate, ...]:

@@ -97,9 +97,13 @@ class CaseEnvironment(PracticeEnvironment):
         for name, told in self._each():
             windows = self.world.machine(name).windows
             if told.resolver is not None:
-                found.pop(windows.name, None)
+                for known in (windows.name, windows.fqdn):
+                    found.pop(known, None)
             if told.listener is not None:
-                found[windows.name] = self._listener(windows.address, told.listener)
+                where = self._listener(windows.address, told.listener)
+                found[windows.name] = where
+                if windows.fqdn in found:
+                    found[windows.fqdn] = where
             found |= dict.fromkeys(told.also, found.get(windows.name, ""))
         return found
 

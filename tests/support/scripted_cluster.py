@@ -236,6 +236,7 @@ class ScriptedCluster:
                 "Name": f"FFFFFFF{at}-0000-4000-8000-000000000000",
                 "ElementName": one,
                 "EnabledState": "2",
+                "OperationalStatus": "2",
                 "HealthState": "5",
             }
             for at, one in enumerate(extra)

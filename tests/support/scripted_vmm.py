@@ -56,7 +56,13 @@ def record(name: str, host: str, state: int = 0, vm_id: str | None = None, numbe
 def there(*names: str, state: int = 2) -> list[Row]:
     """Virtual machines as their host has them."""
     return [
-        {"Name": guid("vm", name).lower(), "ElementName": name, "EnabledState": str(state), "HealthState": "5"}
+        {
+            "Name": guid("vm", name).lower(),
+            "ElementName": name,
+            "EnabledState": str(state),
+            "OperationalStatus": "2",
+            "HealthState": "5",
+        }
         for name in names
     ]
 

@@ -96,6 +96,15 @@ def test_other_logins_only_where_the_estate_pins_the_guest_with_tls():
     assert ways(guest=NTLM).guest("app-01", "app-01.corp.example").url == "https://10.0.1.1:5986/wsman"
 
 
+def test_a_guest_is_pinned_by_its_fqdn_before_its_name_which_another_may_bear():
+    pins = {"app": "https://10.0.1.1:5986/wsman", "app.dmz.corp.example": "https://10.0.1.2:5986/wsman"}
+    router = Router(ESTATE.model_copy(update={"endpoints": pins}), {"guest": NTLM})
+    assert router.guest("app", "APP.dmz.corp.example.").url == "https://10.0.1.2:5986/wsman"
+    assert router.guest("app", "app.corp.example").url == "https://10.0.1.1:5986/wsman"
+    with pytest.raises(PolicyViolation, match="Kerberos only"):
+        router.guest("web", "web.dmz.corp.example")
+
+
 def test_a_password_does_not_show():
     assert "secret" not in repr(ways(reader=NTLM).host("hv01"))
 

@@ -69,6 +69,14 @@ async def test_the_name_decides_nothing(answer):
     assert "VMM has no record of crm-01" in report.notes[-1]
 
 
+async def test_records_of_one_name_are_told_apart_by_the_ids_of_their_machines(answer):
+    twin = record("crm-01", "hv04", 220, number=2) | {"VMId": guid("vm", "twin")}
+    more = [{"Name": guid("vm", "twin"), "ElementName": "crm-01", "EnabledState": "2", "OperationalStatus": "2"}]
+    report = await answer([record("crm-01", "hv04", 220), twin], hv06=on("vm-hv06", "crm-01", more=more))
+    short = sorted(f"crm-01 ({guid('vm', one)[:8]})" for one in ("crm-01", "twin"))
+    assert sorted(one.target for one in report.findings) == short
+
+
 async def test_a_namesake_that_vmm_has_a_record_of_is_not_taken_in(answer):
     other = [{"Name": guid("vm", "twin"), "ElementName": "CRM-01", "EnabledState": "3"}]
     twin = record("crm-01", "hv06", 1, number=2) | {"VMId": guid("vm", "twin")}

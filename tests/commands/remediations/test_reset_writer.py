@@ -518,7 +518,7 @@ async def test_a_writer_whose_service_is_a_resource_of_the_cluster_is_left_to_it
     owner = {"Name": "DHCP", "Id": "r-1", "Type": "DHCP Service", "OwnerGroup": "dhcp01", "OwnerNode": "hv03"}
     script = make.resettable(
         hv03={"vssadmin list writers": [*make.writer_rows(), dhcp]},
-        prod={"MSCluster_Resource": [*make.resource_rows(), owner]},
+        prod={"MSCluster_Resource": [*make.resource_rows(), owner], "Parameters": []},
     )
     plan = await planned(COMMAND, script, writer=(Writer("dhcp"), Writer("jet"), Writer("writer")))
     assert plan.groups == ()
@@ -532,6 +532,25 @@ async def test_a_snapshot_set_that_lacks_a_volume_is_no_matter_of_a_service(plan
     plan = await planned(COMMAND, script, writer=tuple(map(Writer, name.split())))
     assert (plan.groups, [gate.guards for gate in plan.blocking_gates]) == ((), ["worth"])
     assert "Add the missing volume to the selection of the backup job" in plan.reason
+
+
+@pytest.mark.parametrize("name", [HYPER_V, "SqlServerWriter"])
+@pytest.mark.parametrize(
+    ("text", "warns"),
+    [
+        ("Non-retryable error", True),
+        ("Erreur non récupérable", True),
+        ("Retryable error", False),
+        ("Timed out", False),
+        ("Not responding", False),
+    ],
+)
+async def test_a_restart_that_clears_the_state_alone_is_called_that(planned, make, name, text, warns):
+    script = make.resettable(hv03={"vssadmin list writers": make.writer_rows(make.writer_row(name, 7, text))})
+    plan = await planned(COMMAND, script, writer=tuple(map(Writer, name.split())))
+    told = [gate.measured for gate in plan.gates if "one that a restart cures" in gate.description and not gate.passed]
+    assert [("clears the state" in one, "log" in one) for one in told] == ([(True, True)] if warns else [])
+    assert plan.groups
 
 
 async def test_a_locked_guest_is_not_the_cure_for_a_snapshot_set_that_lacks_a_volume(planned, make):

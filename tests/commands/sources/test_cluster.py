@@ -51,11 +51,17 @@ def test_the_lock_is_one_bit(bits, locked):
     assert know.cluster_groups("prod").read([{"Name": "a", "StatusInformation": bits}])[0].locked is locked
 
 
-def test_a_lock_that_was_not_told_is_not_no_lock():
-    with pytest.raises(CellError):
-        know.cluster_groups("prod").read([{"Name": "a", "StatusInformation": None}])
-    with pytest.raises(CellError):
-        know.cluster_resources("prod").read([resource(StatusInformation=None)])
+def test_a_lock_that_was_not_told_is_not_no_lock_and_spoils_no_other_row():
+    roles = know.cluster_groups("prod").read(
+        [
+            {"Name": "a", "StatusInformation": None},
+            {"Name": "b", "StatusInformation": "many"},
+            {"Name": "c", "StatusInformation": "1"},
+        ]
+    )
+    assert [(one.name, one.locked) for one in roles] == [("a", None), ("b", None), ("c", True)]
+    resources = know.cluster_resources("prod").read([resource(StatusInformation=None), resource(Name=("x", "y"))])
+    assert [(one.name, one.locked, one.vm_id) for one in resources] == [("Virtual Machine a", None, ""), ("", True, "")]
 
 
 @pytest.mark.parametrize(
@@ -127,10 +133,23 @@ def test_shared_volumes_and_the_hint():
     assert not know.backup_hint("prod").read([])
 
 
-@pytest.mark.parametrize("odd", [{"BackupState": None}, {"BackupState": "2"}, {"FaultState": None}])
-def test_a_shared_volume_whose_state_is_not_told_is_not_sound(odd):
-    with pytest.raises(CellError):
-        know.shared_volumes("prod").read([{"Name": "V1", "BackupState": "0", "FaultState": "0"} | odd])
+@pytest.mark.parametrize(
+    ("odd", "backing_up", "fault"),
+    [
+        ({"BackupState": None}, None, 0),
+        ({"BackupState": "2"}, None, 0),
+        ({"BackupState": "none"}, None, 0),
+        ({"FaultState": None}, False, None),
+        ({"FaultState": "bad"}, False, None),
+    ],
+)
+def test_what_a_shared_volume_does_not_tell_is_not_known_of_that_one(odd, backing_up, fault):
+    well = {"Name": "V2", "BackupState": "1", "FaultState": "0"}
+    first, second = know.shared_volumes("prod").read(
+        [{"Name": "V1", "BackupState": "0", "FaultState": "0"} | odd, well]
+    )
+    assert (first.backing_up, first.fault) == (backing_up, fault)
+    assert (second.name, second.backing_up, second.fault) == ("V2", True, 0)
 
 
 @pytest.mark.parametrize(
