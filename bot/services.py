@@ -25,6 +25,7 @@ from bot.redaction import Redactor
 from bot.tickets.create import ProposalService
 from bot.tickets.decisions import ApprovalService
 from bot.tickets.planner import Planner
+from bot.tickets.proposal import has_acted_on
 from bot.transport.capture import Capture
 from bot.transport.client import TargetClient
 from bot.transport.http.commvault import BackupProduct, WebService
@@ -72,14 +73,10 @@ def open_connections(settings: Settings, tap: WireObserver | None = None) -> Ite
     databases = Databases(inventory_file.vmm, database_login(settings))
     backups = BackupProduct(backup_service(settings, inventory_file))
     target_client = TargetClient(router, at_once=settings.limits.at_once, tap=tap, databases=databases, backups=backups)
+    inventory = Inventory(inventory_file, target_client, router, settings.limits.per_host_seconds)
+    target_client.prove = inventory.prove  # before the operator's login is used anywhere
     try:
-        yield Connections(
-            settings,
-            inventory_file,
-            router,
-            target_client,
-            Inventory(inventory_file, target_client, router, settings.limits.per_host_seconds),
-        )
+        yield Connections(settings, inventory_file, router, target_client, inventory)
     finally:
         target_client.close()
 
@@ -89,7 +86,7 @@ def as_operator(out: Connections, nodes: Mapping[str, Iterable[str]]) -> TargetC
 
     Args:
         out: the way to the outside.
-        nodes: of each cluster.
+        nodes: of each cluster, proved to be its own.
 
     Raises:
         SettingsError: there is no such login.
@@ -129,18 +126,19 @@ def replay_services(settings: Settings, capture: Capture) -> Iterator[Services]:
     try:
         inventory = Inventory(client.inventory_file, client, client.router)
         out = Connections(settings, client.inventory_file, client.router, client, inventory)
-        with build_on(out, lambda: client.now) as made:
+        with build_on(out, lambda: client.now, acts=False) as made:
             yield made
     finally:
         client.close()
 
 
 @contextmanager
-def build_on(out: Connections, clock: Callable[[], datetime]) -> Iterator[Services]:
-    """Make the engine on a way to the outside. Raises SettingsError and LedgerError."""
+def build_on(out: Connections, clock: Callable[[], datetime], *, acts: bool = True) -> Iterator[Services]:
+    """Make the engine on a way to the outside; `acts` where anything can be done there. Raises SettingsError and LedgerError."""
     settings, registry = out.settings, Registry.load()
     with open_ledger(settings, clock) as ledger:
         look = partial(_look, out, ledger)
+        out.inventory.was_seen = partial(has_acted_on, ledger)
         pipeline = Pipeline(registry, out.inventory, ledger, look, Redactor(settings.secrets()), clock=clock)
         planner = Planner(
             registry,
@@ -150,6 +148,7 @@ def build_on(out: Connections, clock: Callable[[], datetime]) -> Iterator[Servic
             version=code_version(),
             clock=clock,
             unknown=settings.policy.unknown,
+            doubt=out.inventory.doubt if acts else None,
         )
         yield Services(
             settings=settings,

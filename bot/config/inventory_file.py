@@ -6,6 +6,7 @@ the mappings are keyed by the lower-case name, and every entry keeps its name as
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -25,6 +26,8 @@ Domain = Annotated[
 Channel = Annotated[str, StringConstraints(pattern=r"^([CG][A-Z0-9]+)?$")]
 
 # The name of an instance or a database of SQL Server, as far as it needs no quoting [doc: database identifiers].
+# What nodes are called: a name with * and ?.
+Pattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_*?-]{0,63}$")]
 Instance = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_#$@.-]{0,128}$")]
 
 PLAIN_PORT, TLS_PORT = 5985, 5986  # [doc] WinRM 2.0 and later
@@ -52,7 +55,20 @@ class Cluster(Part):
         min_length=1, description='entry_hosts = ["hv01", "hv02"], names without domain'
     )
     ops_channel: Channel = Field(default="", description='ops_channel = "C…", the id of a channel, not its name')
+    nodes: tuple[Name, ...] = Field(
+        default=(),
+        description='nodes = ["hv01", "hv02", "hv03"], all of them; no other machine is taken for a node then',
+    )
+    node_pattern: Pattern = Field(
+        default="",
+        description='node_pattern = "hv*", what its nodes are called; no other machine is taken for a node then',
+    )
     backup: tuple[Product, ...] | None = Field(default=None, description=_BACKUP)
+
+    def names(self, host: str) -> bool:
+        """Whether this table itself says that a host is a node."""
+        told = {name.lower() for name in (*self.entry_hosts, *self.nodes)}
+        return host.lower() in told or bool(self.node_pattern and fnmatchcase(host.lower(), self.node_pattern.lower()))
 
 
 class StandaloneHost(Part):
@@ -158,6 +174,7 @@ class InventoryFile(Part):
                 raise ValueError(f"{host.name} is both a cluster and a host; rename one")
             if name in entries:
                 raise ValueError(f"{host.name} is an entry host of {entries[name]} and a host that stands alone")
+        self._no_node_of_two()
         for name, vmm in self.vmm.items():
             if name in self.clusters or name in self.hosts or name in entries:
                 raise ValueError(f"{vmm.name} is a VMM server and also a cluster or host; rename one")
@@ -168,6 +185,41 @@ class InventoryFile(Part):
                     f"{vmm.name} runs on {vmm.host}, which is no host that stands alone: add [hosts.{vmm.host}]"
                 )
         return self
+
+    def _no_node_of_two(self) -> None:
+        """Raises ValueError where a host is written as a node of one cluster and as something else."""
+        written: dict[str, str] = {name: f"a host that stands alone ({host.name})" for name, host in self.hosts.items()}
+        for cluster in self.clusters.values():
+            for name in {name.lower(): name for name in (*cluster.entry_hosts, *cluster.nodes)}.values():
+                if name.lower() in written:
+                    raise ValueError(f"{name} is a node of {cluster.name} and also {written[name.lower()]}")
+                written[name.lower()] = f"a node of {cluster.name}"
+
+    def named_by(self, host: str) -> tuple[str, ...]:
+        """The clusters, by lower-case name, whose tables say themselves that a host is theirs: exactly, or by a pattern.
+
+        A name that is written out goes before a pattern of another table.
+        """
+        exact = [
+            key
+            for key, cluster in self.clusters.items()
+            if host.lower() in {name.lower() for name in (*cluster.entry_hosts, *cluster.nodes)}
+        ]
+        return tuple(exact or (key for key, cluster in self.clusters.items() if cluster.names(host)))
+
+    def may_claim(self, key: str, host: str) -> bool:
+        """Whether a cluster may call a host its node: not one that the file gives away, nor one outside of its own names."""
+        if host.lower() in self.hosts:
+            return False
+        named = self.named_by(host)
+        if named:
+            return key in named
+        return not (self.clusters[key].nodes or self.clusters[key].node_pattern)
+
+    def neighbours(self, key: str) -> tuple[str, ...]:
+        """The other clusters of a cluster's domain, by lower-case name."""
+        domain = self.clusters[key].domain.lower()
+        return tuple(one for one, cluster in self.clusters.items() if one != key and cluster.domain.lower() == domain)
 
     def domains(self) -> tuple[str, ...]:
         """The DNS names of all domains that it has."""

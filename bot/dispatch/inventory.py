@@ -7,16 +7,18 @@ import difflib
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from bot.api.arguments import Target
 from bot.api.queries import Wql
 from bot.api.rows import CellError, get_str
-from bot.config.inventory_file import InventoryFile, Vmm
+from bot.config.inventory_file import COMMVAULT, Cluster, InventoryFile, Vmm
 from bot.dispatch.argument_parser import quoted
 from bot.dispatch.query_session import QueryExecutor
-from bot.errors import TargetError, UsageError
+from bot.errors import PolicyViolation, TargetError, UsageError
 
+_PROVED_SECONDS = 60.0  # how long a node is believed to belong to the cluster that it named itself
 FRESH_SECONDS = 600.0  # how long a cluster's list of nodes is believed
 
 
@@ -26,6 +28,23 @@ class NodeCache(Protocol):
     def add_nodes(self, cluster: str, nodes: tuple[str, ...]) -> tuple[str, ...]:
         """Take the nodes of a cluster; answer those that can be reached at all."""
         ...
+
+    def clusters_of(self, name: str) -> tuple[str, ...]:
+        """The clusters, in lower case, that this host belongs to ("" where it stands alone); () for a stranger."""
+        ...
+
+    def allow_acts(self, name: str, *, may: bool) -> None:
+        """Whether the operator's login may go to a node that the inventory does not name as an entry host."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why it is not known that a host is the node that it is called: a sentence, and what to do."""
+
+    cluster: str
+    says: str
+    do: str
 
 
 class Inventory:
@@ -47,6 +66,11 @@ class Inventory:
         self._nodes: dict[str, tuple[float, tuple[str, ...]]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._has_asked_all = False
+        self._answered: set[str] = set()  # clusters that have named their nodes since the bot started
+        self._called: dict[str, tuple[float, str]] = {}  # cluster -> what it is called in Windows
+        self._itself: dict[str, tuple[float, str, str]] = {}  # node -> the cluster that it says it belongs to, and ours
+        # Whether the ledger saw that node in that cluster before: it has acted there.
+        self.was_seen: Callable[[str, str], bool] = lambda _cluster, _node: False
 
     async def nodes(self, cluster: str) -> tuple[str, ...]:
         """The nodes of a cluster, sorted, in the cluster's own spelling in lower case.
@@ -64,7 +88,127 @@ class Inventory:
             named = tuple(sorted({get_str(row, "Name").lower() for row in answer.rows} - {""}))
             found = self._router.add_nodes(key, named)
             self._nodes[key] = (self._clock(), found)
+            self._answered.add(key)
             return found
+
+    async def prove(self, name: str) -> None:
+        """Let the operator's login be used on a host. Raises PolicyViolation where it is not known to be the node."""
+        doubt = await self.doubt(name)
+        self._router.allow_acts(name, may=doubt is None)
+        if doubt is not None:
+            raise PolicyViolation(name, doubt.says, doubt.do)
+
+    async def doubt(self, name: str) -> Doubt | None:
+        """Why nothing may be done on a host yet; None where it may, and for what is no node at all.
+
+        A cluster can call any machine of the domain its node, and with the name would go the operator's login, and who
+        may use it. So a node counts where the inventory names it, where the ledger saw it there before, or where every
+        cluster of the domain has told its own nodes since the bot started; and the node has to name that cluster itself.
+        """
+        label = name.strip().lower().partition(".")[0]
+        if label in self._inventory_file.hosts or self._is_entry(label) or self._is_place(label):
+            return None
+        if not self._router.clusters_of(label):
+            await self._discover()
+        homes = self._router.clusters_of(label)
+        if len(homes) == 1 and homes[0] not in self._inventory_file.named_by(label):
+            key = homes[0]
+            silent = await self._silent_neighbours(key)
+            homes = self._router.clusters_of(label)  # a neighbour may call it its own
+            if silent and not await asyncio.to_thread(self.was_seen, self._cluster(key).name, label):
+                return self._claimed(label, key, silent)
+        if len(homes) != 1:
+            both = " and ".join(self._cluster(key).name for key in homes) or "no cluster"
+            says = f"{both} {'call' if len(homes) > 1 else 'calls'} it a node, so nobody knows whose it is."
+            return Doubt(both, says, f'Write nodes = ["{label}", …] below the right one of [clusters] in the estate.')
+        return await self._doubt_itself(label, homes[0])
+
+    def _claimed(self, label: str, key: str, silent: dict[str, str]) -> Doubt:
+        cluster = self._cluster(key).name
+        which = "; ".join(f"{name}: {why}" for name, why in silent.items())
+        says = (
+            f"only {cluster} says that it is its node, and {', '.join(silent)} did not answer since hvops started, "
+            f"whose it could be ({which})."
+        )
+        return Doubt(
+            cluster, says, f'Ask again when it answers, or write nodes = ["{label}", …] below [clusters.{cluster}].'
+        )
+
+    async def _silent_neighbours(self, key: str) -> dict[str, str]:
+        """The clusters of the same domain that have not told their nodes since the bot started, and why."""
+        missing = [one for one in self._inventory_file.neighbours(key) if one not in self._answered]
+        return await self._ask_nodes(missing)
+
+    async def _doubt_itself(self, label: str, key: str) -> Doubt | None:
+        """Whether the node names the cluster that names it. One that has done so, and now cannot, is still believed."""
+        cluster = self._cluster(key).name
+        at, said, ours = self._itself.get(label, (float("-inf"), "", ""))
+        if ours == key and self._clock() - at < _PROVED_SECONDS:
+            return None
+        own, called = await asyncio.gather(self._ask_name(label), self._windows_name(key), return_exceptions=True)
+        for found in (own, called):
+            if isinstance(found, BaseException) and not isinstance(found, (TargetError, CellError)):
+                raise found
+        if isinstance(called, BaseException) or not called:
+            why = called if isinstance(called, BaseException) else "it answered without a name."
+            return Doubt(cluster, f"{cluster} does not say what it is called: {why}", "Ask again when it answers.")
+        if isinstance(own, BaseException) or not own:
+            if ours == key and said == called:
+                return None
+            why = own if isinstance(own, BaseException) else "it answered without a name."
+            says = f"{cluster} calls it its node, and it does not say itself that it is: {why}"
+            return Doubt(
+                cluster, says, "Look whether its cluster service runs, and that the reader's login may ask it."
+            )
+        doubt = await self._doubt_names(key, own, called)
+        if doubt is None:
+            self._itself[label] = (self._clock(), own, key)
+        return doubt
+
+    async def _doubt_names(self, key: str, own: str, called: str) -> Doubt | None:
+        """Whether a node means the cluster that means it."""
+        cluster = self._cluster(key).name
+        if own != called:  # renamed a moment ago, perhaps
+            called = await self._windows_name(key, afresh=True)
+        if own != called:
+            says = f"{cluster} calls it its node, and is called {quoted(called)} itself; it says that it belongs to {quoted(own)}."
+            return Doubt(cluster, says, "Look whose node it is; until then nothing is done there.")
+        if double := await self._same_name(key, called):
+            says = f"{double} is called {quoted(called)} as well as {cluster}, so nobody knows whose it is."
+            return Doubt(cluster, says, f"Correct the entry_hosts of {double} or {cluster} in the estate.")
+        return None
+
+    async def _same_name(self, key: str, called: str) -> str:
+        """Another cluster of the domain that says it has the same name; "" where none does."""
+        others = self._inventory_file.neighbours(key)
+        names = await asyncio.gather(*map(self._windows_name, others), return_exceptions=True)
+        return next((self._cluster(one).name for one, name in zip(others, names, strict=True) if name == called), "")
+
+    async def _windows_name(self, key: str, *, afresh: bool = False) -> str:
+        """What a cluster is called in Windows, in lower case. Raises TargetError, CellError."""
+        at, known = self._called.get(key, (float("-inf"), ""))
+        if not afresh and self._clock() - at < FRESH_SECONDS:
+            return known
+        found = await self._ask_name(self._cluster(key).name)
+        self._called[key] = (self._clock(), found)
+        return found
+
+    async def _ask_name(self, on: str) -> str:
+        """The cluster that a host, or an entry host, says it belongs to. The reader's login asks."""
+        question = Wql(on, "root/MSCluster", "MSCluster_Cluster", ("Name",))
+        answer = await self._target_client.answer(question, self._seconds)
+        return get_str(answer.rows[0], "Name").lower() if len(answer.rows) == 1 else ""
+
+    def _cluster(self, key: str) -> Cluster:
+        return self._inventory_file.clusters[key]
+
+    def _is_entry(self, label: str) -> bool:
+        entries = (entry for cluster in self._inventory_file.clusters.values() for entry in cluster.entry_hosts)
+        return label in {entry.lower() for entry in entries}
+
+    def _is_place(self, label: str) -> bool:
+        """Whether that is the name of something that is no host."""
+        return label in self._inventory_file.clusters or label in self._inventory_file.vmm or label == COMMVAULT
 
     async def find(self, name: str) -> Target:
         """The target of that name, with or without its domain.
@@ -106,8 +250,12 @@ class Inventory:
     def _is_written(self, wanted: str) -> bool:
         """Whether the inventory itself names it: of other names, no cluster is believed before the others were heard."""
         label = wanted.partition(".")[0]
-        entries = (entry.lower() for cluster in self._inventory_file.clusters.values() for entry in cluster.entry_hosts)
-        return wanted in self._inventory_file.clusters or label in self._inventory_file.hosts or label in entries
+        told = {
+            name.lower()
+            for cluster in self._inventory_file.clusters.values()
+            for name in (*cluster.entry_hosts, *cluster.nodes)
+        }
+        return wanted in self._inventory_file.clusters or label in self._inventory_file.hosts or label in told
 
     def _known(self, wanted: str) -> Target | None:
         cluster = self._inventory_file.clusters.get(wanted)
@@ -147,15 +295,19 @@ class Inventory:
         for (
             cluster
         ) in self._inventory_file.clusters.values():  # what the inventory says goes before what a cluster says
-            names = cluster.entry_hosts
+            names = (*cluster.entry_hosts, *cluster.nodes)
             homes |= {name.lower(): (name.lower(), cluster.domain, cluster.name) for name in names}
         return homes | {key: (host.name, host.domain, "") for key, host in self._inventory_file.hosts.items()}
 
     async def _discover(self) -> dict[str, str]:
         """Ask all clusters for their nodes. Answers those that did not say, and why."""
-        names = list(self._inventory_file.clusters)
-        results = await asyncio.gather(*map(self.nodes, names), return_exceptions=True)
+        silent = await self._ask_nodes(list(self._inventory_file.clusters))
         self._has_asked_all = True  # once: a cluster that is down must not hold up questions about the others
+        return silent
+
+    async def _ask_nodes(self, names: list[str]) -> dict[str, str]:
+        """Ask these clusters for their nodes. Answers those that did not say, and why."""
+        results = await asyncio.gather(*map(self.nodes, names), return_exceptions=True)
         silent: dict[str, str] = {}
         for name, result in zip(names, results, strict=True):
             if isinstance(result, (TargetError, CellError)):

@@ -33,7 +33,7 @@ async def changes(out: Connections) -> list[DoctorCheck]:
     if out.settings.credentials.operator is None:
         says = "no [credentials.operator], so nothing can ever be changed"
         return [*found, skip("operator", says, "Set it to change things; deploy/rights.md says what it may be.")]
-    places = await _nodes(out)
+    places, doubts = await _proved(out, await _nodes(out))
     target_client = as_operator(out, places)
     try:
         looks: list[Awaitable[DoctorCheck]] = [
@@ -44,7 +44,7 @@ async def changes(out: Connections) -> list[DoctorCheck]:
         found += await asyncio.gather(*looks)
     finally:
         target_client.close()
-    return [*found, *_channels(out), *await _vmm_services(out), *_by_hand(out)]
+    return [*found, *doubts, *_channels(out), *await _vmm_services(out), *_by_hand(out)]
 
 
 def policy(settings: Settings) -> Iterator[DoctorCheck]:
@@ -77,6 +77,17 @@ async def _nodes(out: Connections) -> dict[str, tuple[str, ...]]:
         except HvopsError:
             found[cluster.name] = ()
     return found
+
+
+async def _proved(
+    out: Connections, nodes: dict[str, tuple[str, ...]]
+) -> tuple[dict[str, tuple[str, ...]], list[DoctorCheck]]:
+    """The nodes that the operator's login may go to, and a line for each that it may not: a cluster can claim any name."""
+    names = [name for found in nodes.values() for name in found]
+    doubts = dict(zip(names, await asyncio.gather(*map(out.inventory.doubt, names)), strict=True))
+    proved = {cluster: tuple(name for name in found if doubts[name] is None) for cluster, found in nodes.items()}
+    checks = [warn("operator", f"not asked: {one.says}", one.do, on=name) for name, one in doubts.items() if one]
+    return proved, checks
 
 
 async def _methods(out: Connections, cluster: str, node: str) -> DoctorCheck:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
 import structlog
 
-from bot.api.actions import ManualStep
+from bot.api.actions import InvokeMethod, ManualStep, RunProgram
 from bot.api.command import AfterRun, Remediation
-from bot.api.plan import Gate, Plan
+from bot.api.plan import Gate, GateOutcome, Plan
 from bot.dispatch.command_line import CommandLine, read_line, read_typed, resolve
-from bot.dispatch.inventory import Inventory, scopes_of
+from bot.dispatch.inventory import Doubt, Inventory, scopes_of
 from bot.dispatch.query_session import QuerySession
 from bot.dispatch.registry import Registry
 from bot.errors import HvopsError, LedgerError, TargetError, TicketError, UsageError
@@ -40,6 +41,7 @@ class Planner:
         version: str,
         clock: Callable[[], datetime],
         unknown: Literal["answer", "refuse"] = "answer",
+        doubt: Callable[[str], Awaitable[Doubt | None]] | None = None,
     ) -> None:
         """Take the parts.
 
@@ -51,6 +53,7 @@ class Planner:
             version: which code makes these plans.
             clock: the time, UTC.
             unknown: "refuse": what is not known holds a plan, and nobody's answer lifts it.
+            doubt: why nothing may be done on a host yet (`Inventory.doubt`); None where nothing is ever done.
         """
         self._registry = registry
         self._inventory = inventory
@@ -58,6 +61,7 @@ class Planner:
         self._look = look
         self._clock = clock
         self._unknown = unknown
+        self._doubt = doubt
         self.version = version
 
     async def make(self, line: CommandLine, look: QuerySession) -> PlannedChange:
@@ -65,7 +69,8 @@ class Planner:
         spec = line.command.spec
         assert isinstance(spec, Remediation)
         args = spec.args(**line.values)
-        plan = self._as_allowed(spec.plan(args, await spec.collect(args, look)), line.target or str(line))
+        made = await self._with_doubts(spec.plan(args, await spec.collect(args, look)))
+        plan = self._as_allowed(made, line.target or str(line))
         places = tuple(
             dict.fromkeys([*line.scopes, *[place for on in _targets(plan) for place in await self._places(on)]])
         )
@@ -86,7 +91,7 @@ class Planner:
         made = build_undo(proposal, story_of(self._ledger.story(ticket)), self.version)
         if not made.plan.groups:
             return made
-        plan = replace(made.plan, gates=await self._gates_back(proposal, made.plan))
+        plan = await self._with_doubts(replace(made.plan, gates=await self._gates_back(proposal, made.plan)))
         return replace(made, plan=self._as_allowed(plan, ticket))
 
     async def _gates_back(self, proposal: Proposal, back: Plan) -> tuple[Gate, ...]:
@@ -132,6 +137,27 @@ class Planner:
             with contextlib.suppress(UsageError, TargetError):
                 await self._inventory.find(name)
 
+    async def _with_doubts(self, plan: Plan) -> Plan:
+        """The plan, held where a host that it works on is only said to be the node that it is called.
+
+        Nobody's word can stand for that: it would be taken from whoever makes a cluster say so.
+        """
+        if self._doubt is None:
+            return plan
+        hosts = _acted_on(plan)
+        doubts = zip(hosts, await asyncio.gather(*map(self._doubt, hosts)), strict=True)
+        gates = tuple(
+            Gate(
+                f"{host} is a node of {doubt.cluster}",
+                GateOutcome.NOT_KNOWN,
+                f"{doubt.says} {doubt.do}",
+                answerable=False,
+            )
+            for host, doubt in doubts
+            if doubt is not None
+        )
+        return replace(plan, gates=(*plan.gates, *gates)) if gates else plan
+
     def _as_allowed(self, plan: Plan, target: str) -> Plan:
         return without_answers(plan, target) if self._unknown == "refuse" else plan
 
@@ -141,6 +167,12 @@ class Planner:
             return scopes_of(await self._inventory.find(name))
         except UsageError:
             return (name,)
+
+
+def _acted_on(plan: Plan) -> tuple[str, ...]:
+    """The hosts that its steps, or the way back, log in to in order to change something."""
+    acts = [act for step in plan.steps for act in (step.act, step.undo)]
+    return tuple(dict.fromkeys(act.on for act in acts if isinstance(act, (InvokeMethod, RunProgram))))
 
 
 def _targets(plan: Plan) -> tuple[str, ...]:

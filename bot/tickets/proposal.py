@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from bot.api.actions import InvokeMethod, RunProgram
 from bot.api.command import Risk
 from bot.api.plan import Plan
 from bot.config.settings import Policy
@@ -21,6 +22,9 @@ from bot.ledger.envelope import to_timestamp
 from bot.redaction import Redactor
 from bot.serialization import samples_to_json
 from bot.tickets.plan_digest import digest, plan_from_json, plan_to_json
+from bot.tickets.run_history import DONE, story_of
+
+_SEARCHED = 500  # tickets, the newest first: a node that was not acted on since is asked anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,3 +210,25 @@ def proposal_of(ledger: Reader, ticket: str) -> Proposal:
     if entry is None:
         raise TicketError(f"There is no ticket {ticket}.")
     return proposal_from(entry)
+
+
+def has_acted_on(ledger: Reader, cluster: str, host: str) -> bool:
+    """Whether something was done on that host as a node of that cluster alone, and came to its end.
+
+    A proposal is no proof, as whoever makes a cluster claim a host gets one made: only what was done there is, since that
+    took everything that is asked here.
+    """
+    for listed in ledger.listed(("ended", "interrupted", "running"), _SEARCHED):
+        entries = ledger.story(listed.id)
+        try:
+            proposals = [proposal_from(entry) for entry in entries if entry.kind == Proposed.kind]
+        except UnreadableEntry:
+            continue
+        if [place.lower() for proposal in proposals for place in proposal.places] != [cluster.lower()]:
+            continue
+        outcomes = story_of(entries).outcomes
+        done = {key[0] for key, outcome in outcomes.items() if outcome.result == DONE and not outcome.not_executed}
+        acts = [step.act for proposal in proposals for step in proposal.plan.steps if step.key in done]
+        if any(isinstance(act, (InvokeMethod, RunProgram)) and act.on.lower() == host.lower() for act in acts):
+            return True
+    return False

@@ -4,6 +4,7 @@ client           all hosts at once: slots, deadlines, back-off
 connection_pool  connection_pool kept open between queries
 routing          which name is reached where, by which login               pure
 connection_reasons  why no connection came about: resolver, TLS            pure
+bounds           how much one answer may hold; XML and JSON, counted     pure
 capture          every request and reply into a file; replay: answer from one
 allowlist/       the closed rows of programs, SQL and HTTP calls
 windows/         WinRM and WS-Management

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -99,6 +99,8 @@ class TargetClient:
         self._per_host: dict[str, asyncio.Semaphore] = {}
         self._code_pages: dict[str, int] = {}
         self._running: set[PooledCall[Any]] = set()
+        # Asks whether the operator's login may be used on a host; raises PolicyViolation. Without it, only where it is written.
+        self.prove: Callable[[str], Awaitable[None]] | None = None
         self._fell_silent: dict[str, float] = {}  # host -> when a question to it last ran out of time
         self._heard: dict[str, float] = {}  # host -> when it last answered anything
 
@@ -122,7 +124,8 @@ class TargetClient:
         failures: list[TargetError] = []
         for entry in entries:
             try:
-                answer = await self._ask(self.router.host(entry, self._profile(question)), question, seconds)
+                way = await self._way(entry, self._profile(question))
+                answer = await self._ask(way, question, seconds)
             except (AuthenticationFailed, PolicyViolation):
                 raise  # the same on every host, and each wrong password brings the account nearer to its lockout
             except TargetError as failure:  # also a refusal: the cluster service may be down on this node only
@@ -147,7 +150,7 @@ class TargetClient:
         Raises:
             TargetError: it was refused, or nobody knows: `TargetTimeout` does not mean that nothing happened.
         """
-        way = self.router.host(action.on, "operator")
+        way = await self._way(action.on, "operator")
         row, raw = await self._once(
             way, lambda over, until: host_operations.call(over, action, until), seconds, reads=False
         )
@@ -174,7 +177,7 @@ class TargetClient:
             rows, raw = await self._backups.change(action, seconds)
             return QueryResult(rows, raw, action.on)
         program = self._program(action)
-        way = self.router.host(action.on, "operator")
+        way = await self._way(action.on, "operator")
         work = self._running_of(way, program, action)
         output, _ = await self._once(way, work, max(seconds, program.seconds), silence=seconds, reads=False)
         return QueryResult(rows_of(way.name, program, action, output), output.stdout + output.stderr, way.name)
@@ -197,6 +200,12 @@ class TargetClient:
         self._kept.close()
         self._databases.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _way(self, name: str, profile: Profile) -> Route:
+        """The way to a host. Raises PolicyViolation, also where the operator's login may not be used there."""
+        if profile == "operator" and self.prove is not None:
+            await self.prove(name)
+        return self.router.host(name, profile)
 
     def _profile(self, question: Query) -> Profile:
         return self._program(question).profile if isinstance(question, RunReader) else "reader"

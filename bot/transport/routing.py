@@ -69,7 +69,9 @@ class Router:
         )  # what the inventory itself says: name -> cluster, "" alone
         self._learnt: dict[str, frozenset[str]] = {}  # what the clusters say: cluster -> its nodes
         for key, cluster in inventory_file.clusters.items():
-            self._homes |= {entry.lower(): key for entry in cluster.entry_hosts}
+            self._homes |= {entry.lower(): key for entry in (*cluster.entry_hosts, *cluster.nodes)}
+        self._proved = {entry.lower() for cluster in inventory_file.clusters.values() for entry in cluster.entry_hosts}
+        self._proved |= inventory_file.hosts.keys()  # hosts that the operator's login may go to
 
     def add_nodes(self, cluster: str, nodes: Iterable[str]) -> tuple[str, ...]:
         """Take the nodes that a cluster named. Answers those whose names can be names of computers, and its own.
@@ -77,9 +79,19 @@ class Router:
         A cluster cannot take a host over that the inventory gives to another one: with the host would go who may ask it.
         """
         key = cluster.lower()
-        sound = tuple(node for node in nodes if _LABEL.fullmatch(node) and self._homes.get(node.lower(), key) == key)
+        sound = tuple(node for node in nodes if _LABEL.fullmatch(node) and self._inventory_file.may_claim(key, node))
         self._learnt[key] = frozenset(node.lower() for node in sound)
         return sound
+
+    def allow_acts(self, name: str, *, may: bool) -> None:
+        """Whether the operator's login may go to a node that the inventory does not name as an entry host."""
+        written = self._inventory_file.hosts.keys() | {
+            entry.lower() for cluster in self._inventory_file.clusters.values() for entry in cluster.entry_hosts
+        }
+        if may:
+            self._proved.add(name.lower())
+        elif name.lower() not in written:
+            self._proved.discard(name.lower())
 
     def clusters_of(self, name: str) -> tuple[str, ...]:
         """The clusters, in lower case, that this host belongs to ("" where it stands alone); () for a stranger.
@@ -117,6 +129,8 @@ class Router:
         """The way to a host or node. Raises PolicyViolation."""
         domain = self._domain(name)
         credentials = self._login(name, profile)
+        if profile == "operator" and name.lower() not in self._proved:
+            raise PolicyViolation(name, "nobody has proved that it is the node that it is called.")
         url = self._inventory_file.endpoint(name, domain, tls=credentials.transport in _TLS_ONLY)
         return _safe(Route(name, url, f"{name}.{domain}".lower(), credentials))
 

@@ -10,12 +10,10 @@ import re
 from datetime import datetime
 from xml.etree.ElementTree import Element, ParseError
 
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
-
 from bot.api.queries import Value
 from bot.api.rows import Cell, Row
 from bot.transport.allowlist.definitions import BadOutput
+from bot.transport.bounds import DocumentType, TooMuch, parse_xml
 
 _EVENT = "{http://schemas.microsoft.com/win/2004/08/events/event}"
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
@@ -42,8 +40,10 @@ def parse_events(output: str) -> tuple[Row, ...]:
     if not body.strip():
         return ()
     try:
-        root: Element = fromstring(f"<Events>{body}</Events>", forbid_dtd=True)
-    except (ParseError, DefusedXmlException) as error:
+        root = parse_xml(f"<Events>{body}</Events>")
+    except TooMuch as error:
+        raise BadOutput(f"the list of events is longer than any honest one: {error}") from None
+    except (ParseError, DocumentType) as error:
         raise BadOutput(f"the list of events breaks off or is no XML ({error!s:.80})") from None
     if strangers := [event.tag for event in root if event.tag != f"{_EVENT}Event"]:
         raise BadOutput(f"there is a {strangers[0]:.60} among the events")

@@ -6,7 +6,6 @@ of its own beside this one.
 
 from __future__ import annotations
 
-import json
 import socket
 import ssl
 from collections.abc import Mapping
@@ -19,10 +18,11 @@ from urllib.parse import urlsplit
 import httpx
 
 from bot.errors import ConnectionFailed, MalformedResponse, PolicyViolation, TargetError, TargetTimeout
+from bot.transport import bounds
 from bot.transport.connection_reasons import chain, why_no_name, why_no_tls, why_no_trust
 
 Client = httpx.AsyncClient
-MAX_REPLY_BYTES = 16 * 2**20  # ten thousand active jobs take about eight million
+MAX_REPLY_BYTES = 4 * 2**20  # a page of a thousand jobs takes less than one; as text each may take four
 UNAUTHORIZED = 401
 FORBIDDEN = 403
 TOO_MANY_REQUESTS = 429
@@ -41,9 +41,11 @@ class Reply:
     text: str
 
     def json(self) -> Any:
-        """Parse the body; None where it is no JSON."""
+        """Parse the body; None where it is no JSON. Raises httpx.DecodingError where it holds too much."""
         try:
-            return json.loads(self.text)
+            return bounds.parse_json(self.text)
+        except bounds.TooMuch:
+            raise httpx.DecodingError("the reply holds more than any honest one") from None
         except (ValueError, RecursionError):
             return None
 
@@ -66,7 +68,7 @@ def open_client(url: str, ca_file: Path | None, seconds: float) -> httpx.AsyncCl
         timeout=seconds,
         trust_env=False,
         follow_redirects=False,
-        headers={"Accept": "application/json"},
+        headers={"Accept": "application/json", "Accept-Encoding": "identity"},
     )
 
 
@@ -80,7 +82,9 @@ async def send(
     """Send one request, its body as JSON. Raises httpx's errors; `from_exception` translates them."""
     received = bytearray()
     async with client.stream(verb, address, headers=dict(headers or {}), json=body) as response:
-        async for chunk in response.aiter_bytes():
+        if bounds.is_encoded(response.headers):
+            raise httpx.DecodingError("the reply is compressed, and nobody asked for that")
+        async for chunk in response.aiter_raw():
             received += chunk
             if len(received) > MAX_REPLY_BYTES:
                 raise httpx.DecodingError("the reply is longer than any honest one")

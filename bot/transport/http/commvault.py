@@ -30,6 +30,7 @@ from bot.errors import (
 )
 from bot.transport.allowlist.definitions import BadOutput
 from bot.transport.allowlist.web import ACCESS_DENIED, CALLS, JobRefused, WebCall, total_jobs
+from bot.transport.bounds import MAX_ANSWER, MAX_EVIDENCE
 from bot.transport.http import client as http
 
 _SECTION = "commvault"  # of the inventory, and of the credentials
@@ -109,12 +110,16 @@ class BackupProduct:
         """
         found: dict[str, Row] = {}
         texts: list[str] = []
-        came, totals = 0, set[int | None]()
+        came, size, totals = 0, 0, set[int | None]()
         for _ in range(_MOST_PAGES):
             paging = {"limit": str(call.page), "offset": str(came)}
             reply = await self._with_token(on, service, client, call.verb, address, headers=paging)
             rows, text = self._read(on, call, reply)
-            texts.append(text)
+            size += len(text)
+            if size <= MAX_EVIDENCE or not texts:
+                texts.append(text)
+            if size > MAX_ANSWER:
+                raise MalformedResponse(on, "its list of jobs is longer than any honest one.")
             found |= {row["job"]: row for row in rows}
             totals.add(total := total_jobs(reply.json()))
             came += len(rows)

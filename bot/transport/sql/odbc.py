@@ -18,11 +18,14 @@ import pyodbc
 
 from bot.api.actions import Update
 from bot.api.rows import Row
-from bot.errors import OutcomeUnknown, TargetError, TargetFault
+from bot.errors import MalformedResponse, OutcomeUnknown, TargetError, TargetFault
 from bot.transport.allowlist.sql import Sent, UpdatableTable
+from bot.transport.bounds import MAX_ROWS, MAX_WEIGHT, weigh
 from bot.transport.sql.sql_errors import from_database
 
 pyodbc.pooling = False  # unixODBC would keep connections open behind our back
+_AT_ONCE = 100  # rows: each as wide as the widest is under 2 MB
+_MOST_COLUMNS, _WIDEST = 32, 4_000  # characters, or bytes: nvarchar(4000) is the widest that is asked for
 _LEAST = 1  # seconds; 0 would mean "for ever" to a driver
 _CALMER = 0.8  # of the time that is left, a lock may take: so that the database says what it was that took so long
 
@@ -102,8 +105,20 @@ class DatabaseCall:
 
     def _rows(self, cursor: Any, text: str, values: Sequence[Sent]) -> list[Row]:
         cursor.execute(text, *values)
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, map(_cell, row), strict=True)) for row in cursor.fetchall()]
+        return [{name: _cell(value) for name, value in row.items()} for row in self._fetched(cursor)]
+
+    def _fetched(self, cursor: Any) -> list[dict[str, Any]]:
+        """All rows, counted while they come. Raises MalformedResponse."""
+        names = _narrow(self._on, cursor.description)
+        found: list[dict[str, Any]] = []
+        weight = 0
+        while rows := cursor.fetchmany(_AT_ONCE):
+            found += (dict(zip(names, row, strict=True)) for row in rows)
+            weight += weigh(found[-len(rows) :])
+            if len(found) > MAX_ROWS or weight > MAX_WEIGHT:
+                raise MalformedResponse(self._on, "its reply is longer than any honest one.")
+            self._go_on()
+        return found
 
     def _transaction(self, cursor: Any, changes: Sequence[tuple[UpdatableTable, Update]]) -> list[Row]:
         """As statements of our own: the driver's commit knows no deadline, with FreeTDS it waits for ever [cap]."""
@@ -120,8 +135,7 @@ class DatabaseCall:
         """Change one row that is still as it was seen. Raises TargetFault."""
         text, values = table.select(update)
         cursor.execute(text, *values)
-        names = [column[0] for column in cursor.description]
-        found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        found = self._fetched(cursor)
         if len(found) != 1:
             raise _changed(self._on, f"{len(found)} rows of {update.table} have that {table.key} in place of one")
         for name, expected in table.expected(update).items():
@@ -132,6 +146,17 @@ class DatabaseCall:
         if cursor.rowcount != 1:
             raise _changed(self._on, f"{cursor.rowcount} rows would have been changed in place of one")
         return {name: _cell(value) for name, value in found[0].items()}
+
+
+def _narrow(on: str, columns: Sequence[Sequence[Any]]) -> list[str]:
+    """The names of the columns. A column without a limit holds two gigabytes a cell, which the driver would fetch.
+
+    Raises:
+        MalformedResponse: there is one, or more columns than are ever asked for.
+    """
+    if len(columns) > _MOST_COLUMNS or any(not 0 < (size or 0) <= _WIDEST for _, _, _, size, *_ in columns):
+        raise MalformedResponse(on, "it answered with columns of a width that none of those asked for has.")
+    return [column[0] for column in columns]
 
 
 def is_known(error: BaseException) -> bool:

@@ -6,6 +6,7 @@ list of columns [cap].
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -74,4 +75,4 @@ def _named(element: Element, name: str) -> list[Element]:
 
 def local(tag: Any) -> str:
     """The name of an element without its namespace."""
-    return str(tag).rpartition("}")[2]
+    return sys.intern(str(tag).rpartition("}")[2])  # kept once: every row has the same names

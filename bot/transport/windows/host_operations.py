@@ -16,6 +16,7 @@ from bot.api.actions import InvokeMethod
 from bot.api.queries import Fields
 from bot.api.rows import Cell, Row, get_int, get_str, get_strs
 from bot.errors import AuthenticationFailed, MalformedResponse, TargetError, TargetFault
+from bot.transport.bounds import MAX_ROWS, MAX_WEIGHT, weigh
 from bot.transport.windows import wql, wsman
 from bot.transport.windows.exception_mapping import DeadlineExceeded
 from bot.transport.windows.fault_codes import OPERATION_TIMED_OUT, PULL_TIMED_OUT, STALE_CONTEXT
@@ -25,7 +26,7 @@ from bot.transport.windows.wsman import EnumerationPage, WSManFaultReply
 
 LOCAL_MACHINE = 0x80000002  # HKEY_LOCAL_MACHINE [doc] StdRegProv
 CODE_PAGES = r"SYSTEM\CurrentControlSet\Control\Nls\CodePage"
-LONGEST_OUTPUT = 32 * 2**20  # bytes
+LONGEST_OUTPUT = 6 * 2**20  # bytes: a thousand events have about half of it
 
 _SHORTEST_WAIT = 1.5  # seconds
 _NO_SUCH_KEY = 2  # ERROR_FILE_NOT_FOUND, as the methods of StdRegProv return it [doc]
@@ -115,7 +116,7 @@ def run(connection: Connection, argv: Sequence[str], code_page: int, deadline: D
             stdout += out
             stderr += err
             if len(stdout) + len(stderr) > LONGEST_OUTPUT:
-                raise MalformedResponse(connection.way.name, f"{argv[0]} printed more than 32 MB.")
+                raise MalformedResponse(connection.way.name, f"{argv[0]} printed more than {LONGEST_OUTPUT >> 20} MB.")
     return Output(decode(bytes(stdout), code_page), decode(bytes(stderr), code_page), command.exit_code)
 
 
@@ -135,17 +136,25 @@ def decode(output: bytes, code_page: int) -> str:
 
 def _enumerate(connection: Connection, namespace: str, query: str, deadline: Deadline) -> tuple[Row, ...]:
     page = _page(connection, wsman.enumerate_wql(namespace, query), deadline)
-    found = list(page.rows)
+    found, weight = list(page.rows), weigh(page.rows)
     context = page.context
     try:
         while context:
             page = _page(connection, wsman.pull(namespace, context), deadline, keep=context)
             found += page.rows
+            weight += weigh(page.rows)
+            _check_size(connection, len(found), weight)
             context = page.context
     except BaseException:
         _release(connection, namespace, context)
         raise
     return tuple(found)
+
+
+def _check_size(connection: Connection, count: int, weight: int) -> None:
+    """Raises MalformedResponse for more than any honest answer holds: pages can be small, and without end."""
+    if count > MAX_ROWS or weight > MAX_WEIGHT:
+        raise MalformedResponse(connection.way.name, "its answer is longer than any honest one.")
 
 
 def _page(connection: Connection, message: wsman.Message, deadline: Deadline, keep: str = "") -> EnumerationPage:

@@ -20,8 +20,10 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from bot.errors import AuthenticationFailed, PolicyViolation
+from bot.transport.bounds import is_encoded
 from bot.transport.routing import Route
 from bot.transport.windows.exception_mapping import DeadlineExceeded, ResponseTooLarge, StaleConnection
+from bot.transport.windows.wsman import MalformedReply
 
 LONGEST_REPLY = 2 * 2**20  # bytes; we ask for 150 KB at most, and XML takes fifty times its length in memory
 BOUND = ("ntlm", "kerberos")  # logins that belong to one TCP connection
@@ -37,6 +39,10 @@ class Adapter(HTTPAdapter):
         self._is_bound = way.credentials.transport in BOUND
         self._live: HTTPConnection | None = None
         self._pool = _pool(way, self)
+
+    def add_headers(self, request: requests.PreparedRequest, **_named: Any) -> None:
+        """Ask for replies as they are: a body that has to be unpacked may be a thousand times as long."""
+        request.headers["Accept-Encoding"] = "identity"
 
     def opening(self, connection: HTTPConnection) -> None:
         """A TCP connection is about to be opened. Raises StaleConnection when the login belongs to the one before."""
@@ -59,6 +65,8 @@ class Adapter(HTTPAdapter):
             raise DeadlineExceeded
         named["timeout"] = left
         response = super().send(request, **named)
+        if is_encoded(response.headers):
+            raise MalformedReply("the reply is compressed, and nobody asked for that")
         if int(response.headers.get("Content-Length") or 0) > LONGEST_REPLY:
             raise ResponseTooLarge
         if self.is_established:  # the login handlers look at the open socket of the first replies
@@ -68,6 +76,7 @@ class Adapter(HTTPAdapter):
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
         """Bound what the login handlers read: they ask for all there is, before anybody has proved who talks."""
         resp.stream = partial(_bounded, resp.stream)
+        resp.decode_content = False
         return super().build_response(req, resp)
 
     def abort(self) -> None:
@@ -89,7 +98,7 @@ class Adapter(HTTPAdapter):
 def _bounded(stream: Callable[..., Iterator[bytes]], *args: Any, **named: Any) -> Iterator[bytes]:
     """The pieces of a body. Raises ResponseTooLarge."""
     length = 0
-    for piece in stream(*args, **named):
+    for piece in stream(*args, **{**named, "decode_content": False}):
         length += len(piece)
         if length > LONGEST_REPLY:
             raise ResponseTooLarge
@@ -98,7 +107,7 @@ def _bounded(stream: Callable[..., Iterator[bytes]], *args: Any, **named: Any) -
 
 def _read(response: requests.Response) -> None:
     """Read the body, but not for ever: a reply without a length could go on."""
-    body = response.raw.read(LONGEST_REPLY + 1, decode_content=True)
+    body = response.raw.read(LONGEST_REPLY + 1, decode_content=False)
     if len(body) > LONGEST_REPLY:
         raise ResponseTooLarge
     response._content = body  # noqa: SLF001 - what `Response.content` would have set

@@ -26,14 +26,14 @@ from winrm.exceptions import WinRMTransportError
 from winrm.protocol import Protocol
 from winrm.transport import Transport
 
+from bot.transport import bounds
 from bot.transport.routing import Route
 from bot.transport.windows.exception_mapping import DeadlineExceeded, ResponseTooLarge
 from bot.transport.windows.http_adapter import BOUND, Adapter
 from bot.transport.windows.kerberos import ticket_for
 from bot.transport.windows.wsman import MalformedReply, Message, body_of
 
-LONGEST_ANSWER = 48 * 2**20  # bytes of all replies to one question: 32 MB that a program printed, as base64
-
+_NOT_KEPT = f"[the rest is not kept: this answer has more than {bounds.MAX_EVIDENCE >> 20} MB]".encode()
 _LONGEST_OPERATION = 60.0  # seconds: MaxTimeoutms of WinRM [doc]
 
 WireObserver = Callable[[str, str, str], None]  # host, request, reply: everything that goes over the wire, in clear
@@ -119,10 +119,13 @@ class Connection:
 
     def _keep(self, reply: bytes) -> None:
         self._heard += len(reply)
-        if self._heard > LONGEST_ANSWER:  # an enumeration without end stays within every deadline of a single reply
+        if self._heard > bounds.MAX_ANSWER:  # an enumeration without end stays within every deadline of a single reply
             self.is_broken = True
             raise ResponseTooLarge
-        self.transcript.append(reply)
+        if self._heard <= bounds.MAX_EVIDENCE:
+            self.transcript.append(reply)
+        elif self.transcript[-1:] != [_NOT_KEPT]:
+            self.transcript.append(_NOT_KEPT)
 
     def _send(self, envelope: str) -> _Reply:
         try:

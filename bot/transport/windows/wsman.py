@@ -14,11 +14,9 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element, ParseError
 from xml.sax.saxutils import escape
 
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
-
 from bot.api.queries import Fields, Value
 from bot.api.rows import Cell
+from bot.transport.bounds import DocumentType, TooMuch, parse_xml
 from bot.transport.windows.cim_xml import WMI, XSI, local, row_of
 
 SOAP = "http://www.w3.org/2003/05/soap-envelope"
@@ -201,8 +199,10 @@ def body_of(reply: bytes | str, message_id: str = "", *, may_be_empty: bool = Fa
         MalformedReply: not XML, not SOAP, empty, or an answer to another message.
     """
     try:
-        root: Element = fromstring(reply, forbid_dtd=True)  # SOAP 1.2 allows no DTD
-    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
+        root = parse_xml(reply)  # SOAP 1.2 allows no DTD
+    except TooMuch as error:
+        raise MalformedReply(f"the reply is larger than any honest one: {error}") from None
+    except (ParseError, DocumentType, ValueError, LookupError) as error:
         raise MalformedReply(_not_soap(reply, error), _beginning(reply)) from None
     if root.tag != f"{{{SOAP}}}Envelope":
         raise MalformedReply(f"the reply is a <{local(root.tag)}> document, not a SOAP message", _beginning(reply))
@@ -290,6 +290,6 @@ def _not_soap(reply: bytes | str, error: Exception) -> str:
         return "the reply is empty"
     if start.startswith(("<!doctype html", "<html", "<head", "<body")):
         return "the reply is a web page, so a proxy or another web server answers in place of WinRM"
-    if isinstance(error, DefusedXmlException):
+    if isinstance(error, DocumentType):
         return "the reply carries a document type, which no SOAP message may"
     return "the reply is not whole XML: cut off, or something else than WinRM answers there"

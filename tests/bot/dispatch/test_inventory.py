@@ -5,7 +5,7 @@ import pytest
 from bot.api.arguments import Target
 from bot.config.inventory_file import InventoryFile
 from bot.dispatch.inventory import FRESH_SECONDS, Inventory
-from bot.errors import PolicyViolation, TargetTimeout, UsageError
+from bot.errors import NotFound, PolicyViolation, TargetTimeout, UsageError
 from bot.transport.client import QueryResult
 from bot.transport.routing import Credentials, Router
 
@@ -25,15 +25,26 @@ ESTATE = InventoryFile.model_validate({
 class Clusters:
     def __init__(self, **nodes):
         self.nodes = nodes
+        self.called = {"Prod": "PRODCL", "branch": "BRANCHCL"}  # what clusters, and machines, say they belong to
         self.asked = []
+        self.asked_itself = []
 
     async def answer(self, question, seconds=20.0):
-        self.asked.append(question.on)
         await asyncio.sleep(0)
+        if question.cls == "MSCluster_Cluster":
+            return self.itself(question.on)
+        self.asked.append(question.on)
         nodes = self.nodes[question.on]
         if isinstance(nodes, Exception):
             raise nodes
         return QueryResult([{"Name": name} for name in nodes], "", "hv01")
+
+    def itself(self, on):
+        self.asked_itself.append(on)
+        said = self.nodes[on] if isinstance(self.nodes.get(on), Exception) else self.called.get(on)
+        if isinstance(said, Exception):
+            raise said
+        return QueryResult([{"Name": said}] if said else [], "", on)
 
 
 def directory(clock=lambda: 0.0, **nodes):
@@ -163,3 +174,150 @@ async def test_a_node_that_moved_to_another_cluster_is_found_there():
     await asyncio.gather(names.nodes("prod"), names.nodes("branch"))
     assert (await names.find("hv03")).cluster == "branch"
     assert ways.clusters_of("HV03") == ("branch",)
+
+
+SILENT = TargetTimeout("prod", "no answer in 20 s.")
+
+
+def claimed(clock=lambda: 0.0, **nodes):
+    """branch says that hv05 is its node; hv05 is Prod's, and says so."""
+    names, world, ways = directory(clock, **{"branch": ("br01", "br02", "hv05"), **nodes})
+    ways._credentials["operator"] = Credentials("ntlm", "op", "p")
+    world.called |= {"hv05": "PRODCL", "br02": "BRANCHCL", "hv03": "PRODCL"}
+    return names, world, ways
+
+
+async def refused(names, ways, host, match):
+    with pytest.raises(PolicyViolation, match=match):
+        await names.prove(host)
+    with pytest.raises(PolicyViolation):
+        ways.host(host, "operator")
+
+
+async def test_a_node_that_only_one_cluster_claims_is_not_acted_on_while_another_is_silent():
+    names, world, ways = claimed(Prod=SILENT)
+    assert (await names.find("hv05")).cluster == "branch"
+    doubt = await names.doubt("hv05")
+    assert doubt.cluster == "branch"
+    assert "Prod did not answer since hvops started" in doubt.says
+    assert "no answer in 20 s." in doubt.says
+    assert doubt.do == 'Ask again when it answers, or write nodes = ["hv05", …] below [clusters.branch].'
+    await refused(names, ways, "hv05", "only branch says")
+    assert "hv05" not in world.asked_itself
+    await refused(names, ways, "br02", "only branch says")  # which may be so, and nobody knows
+
+
+async def test_when_the_owner_is_back_the_claimed_node_is_nobodys():
+    at = [0.0]
+    names, world, ways = claimed(lambda: at[0], Prod=SILENT)
+    await names.find("hv05")
+    await refused(names, ways, "hv05", "only branch says")
+    world.nodes["Prod"] = ("hv01", "hv02", "hv03", "hv05")
+    await refused(names, ways, "hv05", "branch and Prod call it a node")
+    await names.prove("br02")
+    assert ways.host("br02", "operator").name == "br02"
+
+
+async def test_a_cluster_that_answered_once_has_answered():
+    at = [0.0]
+    names, world, ways = claimed(lambda: at[0])
+    await names.find("hv03")
+    world.nodes["Prod"] = SILENT
+    at[0] = 2 * FRESH_SECONDS
+    await names.prove("br02")
+    assert ways.host("br02", "operator")
+
+
+async def test_the_ledger_remembers_where_a_node_was_acted_on():
+    names, _, ways = claimed(Prod=SILENT)
+    names.was_seen = lambda cluster, node: (cluster, node) == ("branch", "br02")
+    await names.prove("br02")
+    assert ways.host("br02", "operator")
+    await refused(names, ways, "hv05", "only branch says")
+
+
+@pytest.mark.parametrize("says", ["PRODCL", None, NotFound("dc01", "there is no such class.", code=1)])
+async def test_a_machine_of_the_domain_that_is_no_node_of_it_is_never_acted_on(says):
+    """Every cluster answered, and only one of them lies: the machine itself has the last word."""
+    names, world, ways = claimed(branch=("br01", "dc01"))
+    world.called["dc01"] = says
+    await names.find("dc01")
+    await refused(names, ways, "dc01", "does not say itself|says that it belongs to")
+
+
+async def test_a_cluster_that_takes_the_name_of_another_one_too_is_not_believed():
+    names, world, ways = claimed(branch=("br01", "hv09"))
+    world.called |= {"branch": "PRODCL", "hv09": "PRODCL"}
+    await names.find("hv09")
+    await refused(names, ways, "hv09", "Prod is called .prodcl. as well as branch")
+
+
+async def test_a_cluster_that_was_renamed_is_asked_again():
+    at = [0.0]
+    names, world, ways = claimed(lambda: at[0])
+    await names.find("hv03")
+    await names.prove("hv03")
+    world.called |= {"Prod": "NEWCL", "hv03": "NEWCL"}
+    at[0] = 61.0
+    await names.prove("hv03")
+    world.called["Prod"] = "NEWERCL"
+    at[0] = 62.0 + FRESH_SECONDS
+    await refused(names, ways, "hv03", "is called .newercl. itself; it says that it belongs to .newcl.")
+
+
+async def test_a_node_whose_cluster_service_was_stopped_is_still_itself():
+    """A step stops the service, and the next one has to start it: who proved itself before is believed then."""
+    at = [0.0]
+    names, world, ways = claimed(lambda: at[0])
+    await names.find("hv03")
+    await names.prove("hv03")
+    world.called["hv03"] = NotFound("hv03", "there is no such class.", code=1)
+    at[0] = 61.0
+    await names.prove("hv03")
+    assert ways.host("hv03", "operator")
+
+
+async def test_entry_hosts_and_hosts_that_stand_alone_are_written_so_they_count():
+    names, world, ways = claimed(Prod=SILENT, branch=SILENT)
+    for host in ("hv01", "BR01", "backup01", "br01.corp.example"):
+        await names.prove(host)
+    assert ways.host("backup01", "operator")
+    assert ways.host("hv01", "operator")
+    assert world.asked == world.asked_itself == []
+
+
+def written(**tables):
+    told = ESTATE.model_dump(exclude_unset=True)
+    for name, table in tables.items():
+        told["clusters"][name] |= table
+    return InventoryFile.model_validate(told)
+
+
+@pytest.mark.parametrize("table", [{"nodes": ["BR02"]}, {"node_pattern": "br??"}])
+async def test_nodes_that_are_written_count_while_a_cluster_is_silent_and_no_others_exist(table):
+    world = Clusters(Prod=SILENT, branch=("br01", "br02", "dc01", "hv05"))
+    world.called |= {"br02": "BRANCHCL", "dc01": "BRANCHCL"}
+    estate = written(branch=table)
+    ways = Router(estate, {"reader": Credentials("ntlm", "u", "p"), "operator": Credentials("ntlm", "o", "p")})
+    names = Inventory(estate, world, ways)
+    assert await names.nodes("branch") == ("br01", "br02")
+    await names.prove("br02")
+    assert ways.host("br02", "operator")
+    for claim in ("dc01", "hv05"):
+        with pytest.raises(PolicyViolation, match="not in the estate"):
+            ways.host(claim)  # not even to be read
+
+
+async def test_what_another_table_writes_cannot_be_claimed():
+    world = Clusters(Prod=SILENT, branch=("br01", "hv05", "hv77"))
+    estate = written(prod={"node_pattern": "hv0?"})
+    ways = Router(estate, {"reader": Credentials("ntlm", "u", "p")})
+    assert await Inventory(estate, world, ways).nodes("branch") == ("br01", "hv77")
+
+
+async def test_a_written_node_has_to_say_its_cluster_as_well():
+    world = Clusters(branch=("br01", "br02"))
+    world.called["br02"] = "OLDCL"
+    estate = written(branch={"nodes": ["br02"]})
+    ways = Router(estate, {"reader": Credentials("ntlm", "u", "p"), "operator": Credentials("ntlm", "o", "p")})
+    await refused(Inventory(estate, world, ways), ways, "br02", "says that it belongs to .oldcl.")

@@ -1,6 +1,7 @@
 """A host that is not a host any more: replies made to fill memory, to burn time, or to be believed unproved."""
 
 import asyncio
+import gzip
 import re
 import socket
 from urllib.parse import urlsplit
@@ -11,9 +12,10 @@ from bot.api.queries import RunReader, Wql
 from bot.api.rows import get_strs
 from bot.config.inventory_file import InventoryFile
 from bot.errors import MalformedResponse, TargetError
+from bot.transport import bounds
 from bot.transport.client import TargetClient
 from bot.transport.routing import Credentials, Router
-from bot.transport.windows import http_adapter, winrm
+from bot.transport.windows import host_operations, http_adapter
 
 from .conftest import READER, RawServer
 
@@ -107,7 +109,7 @@ async def test_an_instance_nested_without_end_is_a_bad_reply():
 
 
 async def test_an_enumeration_without_end_is_given_up_by_its_size(monkeypatch):
-    monkeypatch.setattr(winrm, "LONGEST_ANSWER", 200_000)
+    monkeypatch.setattr(bounds, "MAX_ANSWER", 200_000)
     rows = "<r><Name>x</Name></r>" * 1_000
     rude = Impostor(lambda request: [whole(page(rows, "Pull" if b"/Pull<" in request else "Enumerate", end=""))])
     with rude as url, pytest.raises(MalformedResponse, match="longer than any"):
@@ -192,3 +194,53 @@ async def test_a_reply_in_clear_over_a_sealed_connection_is_not_believed(site, f
     finally:
         act.host.close()
     assert "all is well" not in str(caught.value)
+
+
+@pytest.mark.parametrize("login", [OPEN, Credentials("ntlm", "CORP\\reader", "x")], ids=["basic", "ntlm"])
+@pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip", "deflate", "x-unknown"])
+async def test_a_compressed_reply_is_refused_before_it_is_unpacked(encoding, login):
+    """A kilobyte of gzip in gzip is a gigabyte; nobody asked for it, so it is not opened, even where it is small."""
+    packed = gzip.compress(page("<r><Name>hv01</Name></r>"))
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/soap+xml\r\nContent-Encoding: {encoding}\r\n"
+    asked_for = []
+
+    def act(request):
+        asked_for.extend(re.findall(rb"(?i)accept-encoding: ([^\r]*)", request))
+        return [head.encode() + f"Content-Length: {len(packed)}\r\n\r\n".encode() + packed]
+
+    with Impostor(act) as url, pytest.raises(MalformedResponse, match="compressed"):
+        await asked(url, login=login)
+    assert set(asked_for) == {b"identity"}
+
+
+async def test_an_enumeration_of_tiny_rows_is_given_up_by_what_it_takes(monkeypatch):
+    monkeypatch.setattr(host_operations, "MAX_ROWS", 20_000)
+    rows = "<r><a/></r>" * 3_000
+    rude = Impostor(lambda request: [whole(page(rows, "Pull" if b"/Pull<" in request else "Enumerate", end=""))])
+    with rude as url, pytest.raises(MalformedResponse, match="longer than any honest"):
+        await asked(url, seconds=20)
+    assert rude.sent < 20_000 * len("<r><a/></r>") * 2
+
+
+async def test_an_enumeration_of_wide_rows_is_given_up_by_what_it_takes(monkeypatch):
+    monkeypatch.setattr(host_operations, "MAX_WEIGHT", 2**20)
+    row = "<r>" + "".join(f"<a{number}/>" for number in range(5_000)) + "</r>"
+    rude = Impostor(lambda request: [whole(page(row, "Pull" if b"/Pull<" in request else "Enumerate", end=""))])
+    with rude as url, pytest.raises(MalformedResponse, match="longer than any honest"):
+        await asked(url, seconds=20)
+    assert rude.sent < 20 * len(row)
+
+
+async def test_of_a_long_answer_all_rows_count_and_the_beginning_is_kept(monkeypatch):
+    monkeypatch.setattr(bounds, "MAX_EVIDENCE", 20_000)
+    pages = iter([*[""] * 9, END])
+
+    def act(request):
+        rows = "<r><Name>x</Name></r>" * 200
+        return [whole(page(rows, "Pull" if b"/Pull<" in request else "Enumerate", end=next(pages)))]
+
+    with Impostor(act) as url:
+        answer = await asked(url)
+    assert len(answer.rows) == 2_000
+    assert len(answer.raw) < 21_000
+    assert answer.raw.endswith("MB]")

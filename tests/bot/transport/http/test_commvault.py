@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import socket
 import ssl
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import httpx
@@ -269,9 +271,54 @@ async def test_a_service_that_is_silent_or_not_there(answering):
         await BackupProduct(WebService(f"https://127.0.0.1:{port}", "u", "p")).answer(ONE, SECONDS)
 
 
+@asynccontextmanager
+async def served(application):
+    """The application on a port of loopback."""
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
+    finally:
+        await runner.cleanup()
+
+
 async def test_a_reply_without_an_end(answering, monkeypatch):
     monkeypatch.setattr(client, "MAX_REPLY_BYTES", 1000)
     product, _ = await answering(TOKEN, "x" * 5000)
+    with pytest.raises(MalformedResponse, match="honest"):
+        await product.answer(ONE, SECONDS)
+
+
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "gzip", "br", "x-unknown"])
+async def test_a_compressed_reply_is_not_unpacked(encoding):
+    """1,143 bytes of gzip in gzip were a gigabyte of memory; a login's reply counts like any other."""
+    seen = []
+
+    async def handle(request):
+        seen.append(request.headers.get("Accept-Encoding"))
+        return web.Response(body=gzip.compress(json.dumps(TOKEN).encode()), headers={"Content-Encoding": encoding})
+
+    application = web.Application()
+    application.router.add_route("*", "/{tail:.*}", handle)
+    async with served(application) as url:
+        with pytest.raises(MalformedResponse, match="honest"):
+            await BackupProduct(WebService(url, "u", "p")).answer(ONE, SECONDS)
+    assert seen == ["identity"]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '{"jobs":' * 40 + "1" + "}" * 40,
+        "[" * 900 + "]" * 900,
+        '{"jobs": [' + "{}," * 60_000 + "{}]}",
+        '{"jobs": [{"jobSummary": {"jobId": ' + "9" * 5_000 + "}}]}",
+    ],
+)
+async def test_a_reply_of_too_many_or_too_deep_values_is_a_bad_one(answering, reply):
+    product, _ = await answering(TOKEN, reply)
     with pytest.raises(MalformedResponse, match="honest"):
         await product.answer(ONE, SECONDS)
 

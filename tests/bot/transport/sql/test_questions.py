@@ -1,17 +1,27 @@
 """Questions to SCVMM's database, and everything that can go wrong with them."""
 
 import asyncio
+import sys
 import time
 from contextlib import closing
 
 import pytest
 
 from bot.api.queries import RunReader, make_params
-from bot.errors import AuthenticationFailed, ConnectionFailed, NotFound, PolicyViolation, TargetTimeout
+from bot.errors import (
+    AuthenticationFailed,
+    ConnectionFailed,
+    MalformedResponse,
+    NotFound,
+    PolicyViolation,
+    TargetTimeout,
+)
 from bot.transport.allowlist.sql import QUERIES
+from bot.transport.bounds import MAX_WEIGHT
 from bot.transport.client import TargetClient
 from bot.transport.routing import Router
 from bot.transport.sql.databases import Databases
+from bot.transport.sql.odbc import DatabaseCall
 from lab.sqlserver.fault_injection import Fault
 from lab.sqlserver.store import READ_ONLY, Login
 from lab.world.vmm import DATABASE, MISSING, host_id, object_id
@@ -171,3 +181,49 @@ async def test_a_certificate_that_nobody_vouches_for(place):
 async def test_a_driver_that_is_not_there(place):
     with pytest.raises(PolicyViolation, match="driver cannot be used"):
         await place.databases(driver="No Such Driver").answer(RunReader("vmm", "vmm hosts"), 5)
+
+
+class Rows:
+    """A driver's cursor: columns as a server says that they are, and as many rows as anybody fetches."""
+
+    def __init__(self, columns, row):
+        self.description = columns
+        self.row = row
+        self.fetched = 0
+
+    def execute(self, text, *values):
+        pass
+
+    def fetchmany(self, count):
+        self.fetched += count
+        return [self.row] * count
+
+
+def column(name, size):
+    return (name, str, None, size, size, 0, True)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        [column("Name", 0)],
+        [column("Name", None)],
+        [column("Name", 1_073_741_823)],
+        [column("ObjectId", 36), column("Name", 2_147_483_647)],
+        [column(f"c{number}", 36) for number in range(400)],
+    ],
+)
+def test_columns_without_a_limit_are_not_fetched_at_all(columns):
+    """Of nvarchar(max) one cell may have two gigabytes, and a driver takes what comes."""
+    cursor = Rows(columns, ["x"] * len(columns))
+    with pytest.raises(MalformedResponse, match="width"):
+        DatabaseCall("vmm", "", 5)._rows(cursor, "", ())
+    assert cursor.fetched == 0
+
+
+@pytest.mark.parametrize("cell", ["x", "x" * 4_000])
+def test_rows_without_an_end_are_given_up(cell):
+    cursor = Rows([column("Name", 4_000)], [cell])
+    with pytest.raises(MalformedResponse, match="longer than any"):
+        DatabaseCall("vmm", "", 5)._rows(cursor, "", ())
+    assert cursor.fetched * sys.getsizeof(cell) < 2 * MAX_WEIGHT

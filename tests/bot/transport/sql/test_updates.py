@@ -230,13 +230,17 @@ def test_a_driver_that_counts_anything_but_one_row_is_believed(place, count):
     fix = place.fix().rows[0]
 
     class Cursor:
-        description = (("ObjectId",), ("HostId",), ("ObjectState",))
+        description = tuple((name, str, None, 36, 36, 0, True) for name in ("ObjectId", "HostId", "ObjectState"))
         rowcount = count
+        pages = 1
 
         def execute(self, text, *values):
             pass
 
-        def fetchall(self):
+        def fetchmany(self, _count):
+            if not self.pages:
+                return []
+            self.pages -= 1
             was = dict(fix.was)
             return [(dict(fix.key)["ObjectId"], was["HostId"], was["ObjectState"])]
 

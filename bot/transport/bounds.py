@@ -1,0 +1,163 @@
+"""How much one answer may hold, whoever sends it: bytes, elements, nesting, names. XML and JSON are read here only.
+
+What is small on the wire can be large in memory: a gigabyte behind two layers of gzip, an object per four bytes of XML, a
+name of a megabyte that every element repeats. So nothing compressed is accepted, and a document is counted while it is
+read, or before. The figures leave honest answers several times the room that they take.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder
+from xml.parsers import expat
+
+from bot.api.rows import Cell, Row
+
+MAX_ANSWER = 24 * 2**20  # bytes of all replies to one question
+MAX_EVIDENCE = 2**20  # bytes of them that are kept beside the rows
+MAX_ELEMENTS = 320_000  # of one document; an attribute counts as two
+MAX_ROWS = 50_000  # of one answer: the largest cluster's longest list has some twenty thousand
+MAX_WEIGHT = 32 * 2**20  # bytes that the rows of one answer take
+_DEEPEST_XML = 64
+_LONGEST_NAME = 1_000  # characters of a name with its namespace, which every element repeats
+_DEEPEST_JSON = 32
+_MOST_CONTAINERS = 50_000  # objects and lists of one reply: a page of a thousand jobs has ten thousand
+_MOST_VALUES = 400_000
+_DIGITS = 40  # of a number; the longest that means anything has twenty
+_TEXTS = re.compile(
+    r'"(?:[^"\\]+|\\.)*+(?:"|\\?\Z)', re.DOTALL
+)  # one without an end ends with the reply: never quadratic
+_OPENS, _CLOSES = "[{", "]}"
+
+
+def weigh(rows: Iterable[Row]) -> int:
+    """How many bytes these rows take, roughly; names are shared."""
+    return sum(map(_weight, rows))
+
+
+def _weight(cell: Cell) -> int:
+    if isinstance(cell, str):
+        return sys.getsizeof(cell)
+    if isinstance(cell, Mapping):
+        return sys.getsizeof(cell) + sum(map(_weight, cell.values()))
+    if isinstance(cell, (tuple, list)):
+        return sys.getsizeof(cell) + sum(map(_weight, cell))
+    return 0
+
+
+class TooMuch(ValueError):
+    """A document holds more than any honest one."""
+
+
+class DocumentType(ValueError):
+    """A document has a document type, so it could declare entities."""
+
+
+def parse_xml(document: bytes | str) -> Element:
+    """Read a document, counting. No document types, so no entities; comments and instructions are passed over.
+
+    Raises:
+        DocumentType: it has one.
+        TooMuch: too many elements and attributes, nested too deep, or names that are too long.
+        ParseError: it is no XML, or not whole.
+    """
+    reading = _Reading()
+    try:
+        reading.parser.Parse(document, True)
+    except expat.ExpatError as error:
+        raise ParseError(str(error)) from None
+    return reading.builder.close()
+
+
+class _Reading:
+    """One document while it is read. Names are written as ElementTree does: {namespace}name."""
+
+    def __init__(self) -> None:
+        self.builder = TreeBuilder()
+        self.parser = parser = expat.ParserCreate(namespace_separator="}")
+        self._names: dict[str, str] = {}
+        self._length = 0  # characters of all different names
+        self._left = MAX_ELEMENTS
+        self._depth = 0
+        parser.buffer_text = True
+        parser.ordered_attributes = True
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self.builder.data
+        parser.StartNamespaceDeclHandler = self._namespace
+        parser.StartDoctypeDeclHandler = self._doctype
+
+    def _start(self, tag: str, attributes: list[str]) -> None:
+        self._depth += 1
+        self._left -= 1 + len(attributes)  # name and value
+        if self._left < 0 or self._depth > _DEEPEST_XML:
+            raise TooMuch("it has more elements, or deeper ones, than any honest reply")
+        names, values = attributes[::2], attributes[1::2]
+        self.builder.start(
+            self._name(tag), {self._name(name): value for name, value in zip(names, values, strict=True)}
+        )
+
+    def _end(self, tag: str) -> None:
+        self._depth -= 1
+        self.builder.end(self._name(tag))
+
+    def _name(self, told: str) -> str:
+        """Each name is kept once, however often it comes."""
+        known = self._names.get(told)
+        if known is None:
+            self._length += len(told)
+            if len(told) > _LONGEST_NAME or self._length > MAX_ANSWER:
+                raise TooMuch("its names are longer than those of any honest reply")
+            known = self._names[told] = f"{{{told}" if "}" in told else told
+        return known
+
+    def _namespace(self, _prefix: str | None, uri: str | None) -> None:
+        self._left -= 2
+        if self._left < 0 or len(uri or "") > _LONGEST_NAME:
+            raise TooMuch("its names are longer than those of any honest reply")
+
+    def _doctype(self, *_told: Any) -> None:
+        raise DocumentType("the reply carries a document type, which no SOAP message may")
+
+
+def parse_json(text: str) -> Any:
+    """Read JSON whose size is looked at before anything is made of it.
+
+    Raises:
+        TooMuch: more values or deeper ones than any honest reply, or a number without end.
+        ValueError: it is no JSON.
+    """
+    if text.count('"') > 4 * _MOST_VALUES:
+        raise TooMuch("it holds more values than any honest reply")
+    bare = _TEXTS.sub('""', text)
+    if sum(map(bare.count, _OPENS)) > _MOST_CONTAINERS or bare.count(",") > _MOST_VALUES:
+        raise TooMuch("it holds more values than any honest reply")
+    depth = 0
+    for mark in re.finditer(r"[][{}]", bare):
+        depth += 1 if mark[0] in _OPENS else -1
+        if depth > _DEEPEST_JSON:
+            raise TooMuch("it is nested deeper than any honest reply")
+    return json.loads(text, parse_int=_integer, parse_float=_float)
+
+
+def _integer(digits: str) -> int:
+    return int(_bounded(digits))
+
+
+def _float(digits: str) -> float:
+    return float(_bounded(digits))
+
+
+def _bounded(digits: str) -> str:
+    if len(digits) > _DIGITS:
+        raise TooMuch("it has a number without end")
+    return digits
+
+
+def is_encoded(headers: Mapping[str, str]) -> bool:
+    """Whether a reply says that its body has to be unpacked. Nobody was asked to pack it."""
+    return headers.get("Content-Encoding", "").strip().lower() not in ("", "identity")

@@ -1,0 +1,109 @@
+"""Documents that are small on the wire and large in memory, or slow to read: refused while they are read, or before."""
+
+import time
+from xml.etree.ElementTree import ParseError, fromstring, tostring
+
+import pytest
+
+from bot.transport import bounds
+from bot.transport.bounds import DocumentType, TooMuch, is_encoded, parse_json, parse_xml, weigh
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "<a/>",
+        '<s:E xmlns:s="urn:x" xmlns="urn:y"><s:B><r a="1" s:b="2"><Name>x&amp;y &#x20AC;</Name>tail<z xml:lang="en"/></r></s:B></s:E>',
+        '<?xml version="1.0" encoding="utf-8"?><!-- said --><a><![CDATA[<b>]]><c/></a>',
+    ],
+)
+def test_an_honest_document_is_read_as_elementtree_reads_it(document):
+    assert tostring(parse_xml(document)) == tostring(fromstring(document))
+    assert tostring(parse_xml(document.encode())) == tostring(fromstring(document))
+
+
+def attributes(count):
+    return " ".join(f'a{number}=""' for number in range(count))
+
+
+@pytest.mark.parametrize(
+    ("document", "error"),
+    [
+        ("<r>" + "<a/>" * 330_000 + "</r>", TooMuch),
+        ("<r>" + '<a b=""/>' * 110_000 + "</r>", TooMuch),
+        (f"<r {attributes(165_000)}/>", TooMuch),
+        ("<r>" + '<a xmlns="u"/>' * 110_000 + "</r>", TooMuch),
+        ("<a>" * 100 + "</a>" * 100, TooMuch),
+        ("<a>" * 100, TooMuch),
+        (f"<{'n' * 1_001}/>", TooMuch),
+        ('<!DOCTYPE r [<!ENTITY a "b">]><r>&a;</r>', DocumentType),
+        ("<!DOCTYPE r><r/>", DocumentType),
+        ('<r xmlns:x="' + "u" * 1_001 + '"/>', TooMuch),
+        ("<r>&nobody;</r>", ParseError),
+        ("<r>", ParseError),
+        ("", ParseError),
+    ],
+)
+def test_a_hostile_document_is_refused(document, error):
+    for form in (document, document.encode(), document.encode("utf-16")):
+        with pytest.raises(error):
+            parse_xml(form)
+
+
+def test_a_long_namespace_is_not_written_out_before_each_name():
+    """Two megabytes of it would become a hundred gigabytes: every name carries its namespace."""
+    names = "".join(f"<x:a{number}/>" for number in range(90_000))
+    with pytest.raises(TooMuch):
+        parse_xml(f'<r xmlns:x="{"u" * 2**20}">{names}</r>')
+    with pytest.raises(TooMuch):
+        parse_xml(f'<r xmlns:x="{"u" * 900}">{names}</r>')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 33 + "]" * 33,
+        '{"a":' * 33 + "1" + "}" * 33,
+        "[" * 100_000,
+        "[" + "[]," * 50_001 + "1]",
+        "[" + "{}," * 50_001 + "1]",
+        "[" + "1," * 400_001 + "1]",
+        "[" + '"",' * 400_001 + "1]",
+        "[" + "9" * 4_000 + "]",
+        "[1." + "9" * 4_000 + "]",
+        "[1e" + "9" * 4_000 + "]",
+    ],
+)
+def test_hostile_json_is_refused_before_it_is_made(text):
+    with pytest.raises(TooMuch):
+        parse_json(text)
+
+
+def test_marks_inside_of_texts_are_no_values():
+    said = ['[{,"' * 50_000, "\\" * 101, "\n"]
+    assert parse_json(__import__("json").dumps({"said": said})) == {"said": said}
+
+
+@pytest.mark.parametrize("text", ['"' + '\\"' * 500_000, '"' * 1_000_001, '"' + "\\" * 500_001, '["' * 20_000])
+def test_text_without_an_end_is_not_read_again_and_again(text):
+    """Quadratic, each of these took hours."""
+    began = time.perf_counter()
+    with pytest.raises(ValueError, match=r"."):
+        parse_json(text)
+    assert time.perf_counter() - began < 20
+
+
+def test_rows_weigh_what_they_take():
+    assert weigh([{"Name": "x" * 1_000_000}]) > 1_000_000
+    assert weigh([{"Name": ("x" * 1_000_000, {"inner": "x" * 1_000_000}), "none": None}]) > 2_000_000
+    assert weigh([{"Name": "\N{GRINNING FACE}" * 1_000}]) > 4_000
+    assert weigh([{}] * 100_000) > bounds.MAX_WEIGHT / 10
+
+
+@pytest.mark.parametrize(
+    ("encoding", "is_so"),
+    [({}, False), ({"Content-Encoding": "identity"}, False), ({"Content-Encoding": ""}, False)]
+    + [({"Content-Encoding": word}, True) for word in ("gzip", "gzip, gzip", "br", "deflate", "identity, gzip", "?")],
+)
+def test_anything_but_plain_bytes_is_an_encoding(encoding, is_so):
+    assert is_encoded(encoding) is is_so
