@@ -187,6 +187,7 @@ class Clicked(EntryData):
         answer: the token or the ticket that it belongs to.
         reason: what was typed into the window.
         answers: what was typed into a window that asks for more than one thing, in its order.
+        forged: it was neither in the message of its ticket nor in one that hvops made; nothing is decided by it.
     """
 
     kind: ClassVar[str] = "clicked"
@@ -197,6 +198,7 @@ class Clicked(EntryData):
     reason: str = ""
     answers: Texts = ()
     deliveries: Texts = ()
+    forged: bool = False
 
 
 class Shown(EntryData):

@@ -15,7 +15,7 @@ from bot.ledger.anchors import Anchor, Anchors, newest
 from bot.ledger.entries import EntryData, parse
 from bot.ledger.envelope import Entry, EntryDraft, decode, encode, entry_mac, to_timestamp
 from bot.ledger.incremental import BrokenChain, ChainStatus, IncrementalVerifier, walk
-from bot.ledger.key import make_key, read_key
+from bot.ledger.key import make_key, read_key, seal
 from bot.ledger.proved import ProvedState, RefusedTransition
 from bot.ledger.queries import Reader, TicketRow
 from bot.ledger.store import VERIFY, Store, previous_of
@@ -140,6 +140,10 @@ class Ledger(Reader):
         with self._store.transaction():
             self._store.put_blob(digest, masked)
         return digest
+
+    def seal(self, label: str, *parts: str) -> str:
+        """A short MAC that only this ledger's key makes: what carries it and comes back was made here (see `key.seal`)."""
+        return seal(self._key, label, *parts)
 
     def verify(self, anchor_file: Path | None = None) -> Verification:
         """Prove the whole ledger, on a connection of its own, while others append."""

@@ -59,6 +59,10 @@ class Clicks:
         if self.tickets:
             await self.tickets.replay_missed(entry)
 
+    async def is_forged(self, click: Click) -> bool:
+        """Whether it is about a ticket and nothing of ours carried it. Raises LedgerError."""
+        return self.tickets is not None and await self.tickets.is_forged(click)
+
     async def dispatch(self, click: Click) -> None:
         """Do it, once at a time per person and button, and say so when it cannot be done."""
         reply = self._desk.reply(click.where)

@@ -162,8 +162,8 @@ class Listener:
         """The window that asked for a reason. The reason stands in the entry of the click, so a crash loses nothing."""
         who, view = parse_person(body), body.get("view") or {}
         verb = get_str(view, "callback_id").removeprefix(f"{TICKET_CALLBACK}:")
-        ticket = get_str(view, "private_metadata")[:80]
-        click = Click(who, ReplyTarget(who.user), f"{verb}{REASONED}", "", ticket)
+        ticket, _, seal = get_str(view, "private_metadata")[:160].partition(" ")
+        click = Click(who, ReplyTarget(who.user), f"{verb}{REASONED}", "", ticket[:80], seal=seal)
         if verb == ANSWER:
             click = replace(click, said=parse_fields(body, ANSWERED, ONE_BY_ONE))
         else:
@@ -254,16 +254,9 @@ class Listener:
 
         Returns None where it cannot be written; the person is told, and nothing is done.
         """
-        clicked = Clicked(
-            button=f"{click.verb} {click.argument}".strip(),
-            answer=click.token,
-            place=click.where.channel,
-            reason=click.why,
-            **({"answers": click.said} if click.said else {}),
-            deliveries=ids,
-        )
         try:
-            entry = await self._write_click(click, clicked)
+            click = replace(click, forged=await self._clicks.is_forged(click))
+            entry = await self._write_click(click, ids)
         except LedgerError as error:
             told = errors.no_ledger(error)
             reply = self._desk.reply(click.where)
@@ -275,8 +268,17 @@ class Listener:
             return None
         return replace(click, seq=int(entry.seq))
 
-    async def _write_click(self, click: Click, clicked: Clicked) -> Entry:
+    async def _write_click(self, click: Click, ids: tuple[str, ...]) -> Entry:
         """About its ticket, where it is one of a ticket's buttons and there is such a ticket."""
+        rare: dict[str, Any] = {"answers": click.said, "forged": click.forged}
+        clicked = Clicked(
+            button=f"{click.verb} {click.argument}".strip(),
+            answer=click.token,
+            place=click.where.channel,
+            reason=click.why,
+            deliveries=ids,
+            **{name: told for name, told in rare.items() if told},
+        )
         if click.verb.removesuffix(REASONED) in TICKET_VERBS:
             with contextlib.suppress(TicketError):
                 return await self._desk.write(click.who.id, clicked, click.token)

@@ -14,6 +14,7 @@ from bot.slack.render.blocks import PREFIX
 from bot.slack.socket import ENVELOPE
 
 _LONGEST = 4_000  # characters of a field that are read
+_LONGEST_VALUE = 160  # of what a button carries: a token, or a ticket and its seal
 
 
 def parse_click(body: dict[str, Any]) -> Click:
@@ -23,6 +24,7 @@ def parse_click(body: dict[str, Any]) -> Click:
     action = next((one for one in actions if isinstance(one, dict)), {}) if isinstance(actions, list) else {}
     prefix, _, rest = get_str(action, "action_id").partition(":")
     verb, _, argument = rest.partition(":")
+    token, _, seal = get_str(action, "value")[:_LONGEST_VALUE].partition(" ")
     told = body.get("container")
     container = told if isinstance(told, dict) else {}
     where = ReplyTarget(
@@ -36,10 +38,12 @@ def parse_click(body: dict[str, Any]) -> Click:
         where,
         verb if prefix == PREFIX else "",
         argument[:80],
-        get_str(action, "value")[:80],
+        token[:80],
         get_str(body, "trigger_id"),
         get_str(body.get("view") or {}, "id"),
         message="" if container.get("is_ephemeral") else get_str(container, "message_ts"),
+        seal=seal,
+        is_private=bool(container.get("is_ephemeral")),
     )
 
 

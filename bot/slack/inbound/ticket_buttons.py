@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +15,7 @@ from bot.dispatch.command_line import EntryPoint, read_typed
 from bot.dispatch.pipeline import Request
 from bot.errors import HvopsError, LedgerError, TicketError
 from bot.ledger import Entry
-from bot.ledger.entries import Clicked, Refused
+from bot.ledger.entries import Clicked, Proposed, Refused
 from bot.slack.inbound.request_handler import RequestHandler, SlackUser
 from bot.slack.outbound.message import Message, View
 from bot.slack.outbound.responder import ReplyTarget
@@ -32,16 +33,19 @@ from bot.slack.render.ticket_buttons import (
     REASONED,
     REJECT,
     REMEDY,
+    SEALED,
     SHOW,
     STOP_STEP,
     UNDO,
     WITHDRAW,
+    sealed_value,
 )
 from bot.slack.render.ticket_list import decision_message
 from bot.slack.render.ticket_view_model import person as mention
 from bot.slack.tickets.change_service import Changes
-from bot.slack.tickets.message_table import MessageRef, message_ref
+from bot.slack.tickets.message_table import MessageRef, button_seal, message_ref, message_refs, window_seal
 from bot.tickets.decisions import UserAction
+from bot.tickets.proposal import proposal_of
 
 log = structlog.get_logger()
 
@@ -66,6 +70,9 @@ class Click:
         verb: of the action_id "hvops:<verb>[:<argument>]"; "" for a button that is not ours.
         argument: the index, the name of a command, or the step or attempt that a button of a ticket was shown for.
         token: the value: an answer's token, or the number of a ticket.
+        seal: what it carries beside a ticket.
+        forged: nothing is decided by it: it was in no message of its ticket and carries no seal of ours.
+        is_private: only one person saw the message it was in.
         view: the id of the view it was in; "" in messages.
         why: what was written into a window.
         said: what was written into a window that asks for more than one thing, in its order.
@@ -84,11 +91,19 @@ class Click:
     said: tuple[str, ...] = ()
     seq: int = 0
     message: str = ""
+    seal: str = ""
+    forged: bool = False
+    is_private: bool = False
 
     @property
     def key(self) -> tuple[str, ...]:
         """The same click by the same person."""
         return (self.who.id, self.verb, self.argument, self.token, self.view)
+
+    @property
+    def is_in_thread(self) -> bool:
+        """Whether it was in a reply; the message of a ticket is none."""
+        return self.where.thread_ts not in ("", self.message)
 
     @property
     def index(self) -> int:
@@ -137,15 +152,63 @@ class TicketClicks:
         team, _, user = entry.actor.partition("/")
         where = ReplyTarget(user, clicked.place)
         click = Click(SlackUser(team, user), where, verb, argument, entry.ticket, seq=entry.seq)
-        click = replace(click, why=clicked.reason, said=clicked.answers)
-        await self._desk.report_errors(self._desk.reply(where), lambda: self._decide(click), f"late button {verb}")
+        click = replace(click, why=clicked.reason, said=clicked.answers, forged=clicked.forged)
+        await self._desk.report_errors(
+            self._desk.reply(where), lambda: self._do(self._decide, click), f"late button {verb}"
+        )
 
     async def _do(self, does: Callable[[Click], Awaitable[None]], click: Click) -> None:
-        """Do what the button says, whichever message it is in: a copy of the real one works too, once."""
-        is_reply = click.where.thread_ts not in ("", click.message)
-        if click.message and not is_reply and click.verb != SHOW:  # that one stands where the ticket is not shown
+        """Do what the button says, where hvops made it: a copy of the real message in its channel works too, once."""
+        if click.forged:
+            await self._refuse_forged(click)
+            return
+        if (
+            click.message and not click.is_in_thread and click.verb != SHOW
+        ):  # that one stands where the ticket is not shown
             self._desk.start(self._met(click))
         await does(click)
+
+    async def is_forged(self, click: Click) -> bool:
+        """Whether a press about a ticket is in no message that the ledger knows, and carries no seal of ours.
+
+        The number of a ticket can be guessed, and whoever holds the bot's token can post any button. Raises LedgerError.
+        """
+        if click.verb.removesuffix(REASONED) not in SEALED or not click.token:
+            return False
+        return await asyncio.to_thread(self._is_forged, click)
+
+    def _is_forged(self, click: Click) -> bool:
+        ledger = self._desk.parts.ledger
+        story = ledger.story(click.token)
+        proposed = story[0].read_if(Proposed) if story else None
+        is_known = MessageRef(click.where.channel, click.message) in message_refs(story)
+        if proposed is None:
+            return bool(story) and not is_known  # about no ticket at all: that is what it is answered
+        verb, ticket, digest = click.verb.removesuffix(REASONED), click.token, proposed.digest
+        if click.verb.endswith(REASONED):
+            right = window_seal(ledger, ticket, digest, verb, click.who.id)
+        elif click.is_private or click.is_in_thread:
+            return True  # the message of a ticket is for everybody in its channel, and no reply
+        elif not click.seal:
+            return not is_known
+        else:
+            right = button_seal(ledger, ticket, digest, click.where.channel)
+        return not hmac.compare_digest(click.seal.encode(), right.encode())
+
+    async def _refuse_forged(self, click: Click) -> None:
+        """Say where the real message is. Nothing is decided, and the place of the ticket stays what it was."""
+        ticket = click.token
+        why = f"It was pressed in a message that is not the one of {ticket}: a forward, or one that hvops did not make."
+        log.warning(
+            "a press in a message that is not ours", ticket=ticket, user=click.who.id, place=click.where.channel
+        )
+        refused = Refused(
+            line=f"{click.verb} {ticket}", reason=why, category="not allowed", via="button",
+            place=click.where.channel, click=click.seq,
+        )  # fmt: skip
+        await self._desk.write(click.who.id, refused, ticket)
+        link = await self._changes.board.permalink(ticket)
+        await self._desk.reply(await self._where(click)).result(errors.not_the_real_message(ticket, link))
 
     async def _met(self, click: Click) -> None:
         try:
@@ -170,7 +233,7 @@ class TicketClicks:
         await self._desk.reply(where).result(decision_message(click.token, _SAYS[click.verb.removesuffix(REASONED)]))
 
     async def _ask_why(self, click: Click) -> None:
-        await self._window(click, reason_view(click.verb, click.token))
+        await self._open(click, reason_view(click.verb, click.token))
 
     async def _ask_how(self, click: Click) -> None:
         """Ask for the answers; of nobody whose answer would not count, or who comes too late."""
@@ -182,7 +245,14 @@ class TicketClicks:
         except TicketError as late:
             await self._desk.reply(where).result(errors.not_executed(late))
             return
-        await self._window(click, answer_view(click.token, proposal.plan))
+        await self._open(click, answer_view(click.token, proposal.plan))
+
+    async def _open(self, click: Click, view: View) -> None:
+        """Open a window for this person and this ticket: what is sent off by anybody else, or from another, is not ours."""
+        ledger, ticket = self._desk.parts.ledger, click.token
+        digest = (await asyncio.to_thread(proposal_of, ledger, ticket)).digest
+        seal = window_seal(ledger, ticket, digest, click.verb, click.who.id)
+        await self._window(click, {**view, "private_metadata": sealed_value(ticket, seal)})
 
     async def _look(self, click: Click) -> None:
         person = await self._who_may_look(click, "look at")

@@ -46,6 +46,13 @@ def expired_button(line: str = "") -> Message:
     return Message(says, sections(says))
 
 
+def not_the_real_message(ticket: str, link: str) -> Message:
+    """A button or a window that is none of the ticket's own: nothing is decided there."""
+    where = f"<{link}|in its own message>" if link else "in its own message; /hvops runs shows where it is"
+    says = f"This is not the message of {escape(ticket)}, so nothing was decided here. Decide {where}, beside the whole plan."
+    return Message(says, sections(f"*Not done.* {says}"))
+
+
 def already_done(what: str) -> Message:
     """The same thing came twice."""
     return Message(f"{escape(what)} is already being answered.")

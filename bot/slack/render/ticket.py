@@ -10,6 +10,7 @@ from bot.slack.render.blocks import sections
 from bot.slack.render.closed import ended_message
 from bot.slack.render.proposed import approved_message, plan_file, proposed_message
 from bot.slack.render.running import interrupted_message, running_message
+from bot.slack.render.ticket_buttons import with_seal
 from bot.slack.render.ticket_view_model import TicketView
 
 _BY_STATE = {
@@ -24,7 +25,8 @@ _BY_STATE = {
 def ticket_message(card: TicketView) -> Message:
     """The message of a ticket as it stands now. Within Slack's limits whatever the plan holds, and never without its buttons."""
     message = _BY_STATE[card.ticket.state](card)
-    return replace(message, instead=_plainest(card, message))
+    sealed = replace(message, blocks=with_seal(message.blocks, card.id, card.seal))
+    return replace(sealed, instead=_plainest(card, sealed))
 
 
 def _plainest(card: TicketView, message: Message) -> Message:

@@ -1,11 +1,13 @@
 """The buttons of a ticket. Each carries the number of the ticket; the ledger knows the rest.
 
+Those that do something also carry a seal, which only hvops makes, for one plan in one channel: a number can be guessed.
+
 *Done* and *Go On…* also name the step, or the attempt, that they were shown for: the next one is another decision.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from bot.api.report import Remedy
 from bot.slack.outbound import limits
@@ -43,6 +45,23 @@ TICKET_VERBS = frozenset(
         STORY_FILE,
     }
 )
+
+SEALED = TICKET_VERBS - {SHOW, OPEN, STORY, STORY_PAGE, STORY_FILE}  # those that do more than show what is there
+
+
+def with_seal(blocks: Iterable[Block], ticket: str, seal: str) -> tuple[Block, ...]:
+    """The blocks, each button that does something about the ticket with its seal."""
+    return tuple(
+        {**block, "elements": [_sealed(one, ticket, seal) for one in block["elements"]]}
+        if block["type"] == "actions"
+        else block
+        for block in blocks
+    )
+
+
+def sealed_value(ticket: str, seal: str) -> str:
+    """What a button or a window about a ticket carries."""
+    return f"{ticket} {seal}" if seal else ticket
 
 
 def approve_button(ticket: str, says: str, steps: int, *, is_confirm: bool, waits: bool = False) -> Block:
@@ -117,6 +136,12 @@ def remedy_buttons(ticket: str, remedies: Sequence[Remedy]) -> list[Block]:
 def open_button(url: str, ticket: str) -> Block:
     """A link to the whole plan: decisions are made beside it, and nowhere else."""
     return {**button("Open Plan", OPEN, ticket), "url": url[: limits.BUTTON_URL]}
+
+
+def _sealed(made: Block, ticket: str, seal: str) -> Block:
+    verb = made.get("action_id", "").split(":")[1:2]
+    is_ours = made.get("value") == ticket and SEALED.issuperset(verb)
+    return {**made, "value": sealed_value(ticket, seal)} if is_ours else made
 
 
 def _confirm(title: str, text: str, yes: str) -> Block:

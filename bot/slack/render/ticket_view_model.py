@@ -39,6 +39,7 @@ class TicketView:
         nobody: why nobody can decide now, or "".
         successor: the ticket whose plan replaces this one, or "".
         successor_link: where that one is shown, or "".
+        seal: what the buttons that decide carry beside the number of the ticket; "" in no channel.
     """
 
     proposal: Proposal
@@ -49,6 +50,7 @@ class TicketView:
     nobody: str = ""
     successor: str = ""
     successor_link: str = ""
+    seal: str = ""
 
     @cached_property
     def story(self) -> RunHistory:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from bot.errors import TicketError
 from bot.executor.context import TicketChange
-from bot.ledger import Entry, Reader
+from bot.ledger import Entry, Ledger, Reader
 from bot.ledger.entries import Proposed, ReminderShown, ThreadReplyShown, TicketMessageShown
 from bot.slack.render.ticket_view_model import TicketView
 from bot.tickets.proposal import proposal_from
@@ -24,8 +24,24 @@ class MessageRef:
 
 def message_ref(entries: Iterable[Entry]) -> MessageRef | None:
     """Where the message of a ticket is, by its newest `shown` entry; None where it was never posted."""
+    found = message_refs(entries)
+    return found[-1] if found else None
+
+
+def message_refs(entries: Iterable[Entry]) -> list[MessageRef]:
+    """Every place where the message of a ticket was, oldest first."""
     found = [shown for entry in entries if (shown := entry.read_if(TicketMessageShown)) is not None]
-    return MessageRef(found[-1].channel, found[-1].ts) if found else None
+    return [MessageRef(one.channel, one.ts) for one in found]
+
+
+def button_seal(ledger: Ledger, ticket: str, digest: str, channel: str) -> str:
+    """What the buttons of a plan's message carry in a channel: with it, a copy there works too."""
+    return ledger.seal("button", ticket, digest, channel)
+
+
+def window_seal(ledger: Ledger, ticket: str, digest: str, verb: str, user: str) -> str:
+    """What a window about a plan carries, opened for one person and one thing."""
+    return ledger.seal("window", ticket, digest, verb, user)
 
 
 def told_entries(entries: Iterable[Entry]) -> frozenset[int]:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import structlog
@@ -34,6 +34,7 @@ from bot.slack.roles import RoleResolver
 from bot.slack.tickets.message_state import MessageState, MessageStates
 from bot.slack.tickets.message_table import (
     MessageRef,
+    button_seal,
     is_reminded,
     message_ref,
     read_card,
@@ -162,7 +163,8 @@ class TicketMessages:
         """A message of this ticket was met there. A copy is turned into a pointer to the real one.
 
         There is a copy where a bot was killed between posting and writing down where, or where nobody could know
-        whether a post had arrived. Its buttons work all the same: they name the ticket, not the message.
+        whether a post had arrived. Its buttons work all the same: they carry the seal of the ticket in that channel.
+        Whoever calls has proved that (`is_forged`).
 
         Raises:
             NotSent: Slack refuses, or cannot be reached.
@@ -243,7 +245,13 @@ class TicketMessages:
 
     async def _card(self, ticket: str) -> TicketView:
         card = await asyncio.to_thread(read_card, self._ledger, ticket, self._keeping.newest(ticket))
-        return await self._with_people(card)
+        place = message_ref(card.entries)
+        return await self._with_people(self._sealed(card, place.channel if place else self.channel_of(card)))
+
+    def _sealed(self, card: TicketView, channel: str) -> TicketView:
+        """The card for a channel: its buttons count there."""
+        seal = button_seal(self._ledger, card.id, card.proposal.digest, channel) if channel else ""
+        return replace(card, seal=seal)
 
     async def _with_people(self, card: TicketView) -> TicketView:
         """Who may decide, and whether there is anybody; only as long as that matters."""
@@ -263,7 +271,7 @@ class TicketMessages:
         if not channel:
             where = ", ".join(card.proposal.made.places) or card.proposal.made.target
             raise NotSent("no_channel", f"No ops_channel is set in the estate for {where}, so nobody sees {card.id}.")
-        message = ticket_message(card)
+        message = ticket_message(self._sealed(card, channel))
         ts = await self._outbox.post(channel, message)
         self._keeping.get(card.id).sent(message)
         await self._write(card.id, TicketMessageShown(channel=channel, ts=ts))

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -31,9 +32,12 @@ from bot.slack.inbound.request_handler import HandlerDeps, RequestHandler
 from bot.slack.manifest import manifest
 from bot.slack.outbound.api_errors import make_client
 from bot.slack.outbound.outbox import Outbox, RateLimit
+from bot.slack.render.reason_modal import CALLBACK as WINDOW
+from bot.slack.render.ticket_buttons import SEALED, sealed_value
 from bot.slack.roles import RoleResolver
 from bot.slack.socket import SocketConnections
 from bot.slack.tickets.change_service import Changes
+from bot.slack.tickets.message_table import button_seal, window_seal
 from bot.slack.tickets.ticket_messages import ReminderSchedule, TicketMessages
 from bot.tickets.create import ProposalService
 from bot.tickets.decisions import ApprovalService
@@ -120,6 +124,25 @@ def brief_plan(on, facts):
     done = (is_now(on, 1, fixed="yes"),)
     hasty = Step("fix", f"Fix {on}", RunProgram(on, "set", make_params(fixed="yes")), done, deadline=1)
     return Plan("why", "none", "none", (f"node:{on}",), (), (Group("all", (hasty,)),))
+
+
+def genuine(ledger, body):
+    """A payload made by hand, with what the button or the window would carry if hvops had made it for that place."""
+    body = deepcopy(body)
+    view, action = body.get("view") or {}, (body.get("actions") or [{}])[0]
+    is_window = body["type"] == "view_submission" and view.get("callback_id", "").startswith(f"{WINDOW}:")
+    ticket = view.get("private_metadata", "") if is_window else action.get("value", "")
+    story = ledger.story(ticket)
+    if not story or (not is_window and action["action_id"].split(":")[1] not in SEALED):
+        return body
+    digest, user = story[0].data.digest, body["user"]
+    if is_window:
+        verb, who = view["callback_id"].removeprefix(f"{WINDOW}:"), f"{user['team_id']}/{user['id']}"
+        view["private_metadata"] = sealed_value(ticket, window_seal(ledger, ticket, digest, verb, who))
+    else:
+        channel = body.get("channel", {}).get("id", "")
+        action["value"] = sealed_value(ticket, button_seal(ledger, ticket, digest, channel))
+    return body
 
 
 def command(name, plan, risk):
@@ -229,6 +252,10 @@ class Bot:
 
     async def _status(self, person):
         return Status(person.id, roles_of(person), (), (), "entry 1", "0.1")
+
+    def genuine(self, body):
+        """A payload made by hand, as hvops' own message or window would send it."""
+        return genuine(self.ledger, body)
 
     async def lives(self):
         await asyncio.gather(self.sockets.run(self.stop), self.runner.run(self.stop), self.board.run(self.stop))

@@ -96,7 +96,7 @@ async def fed(bench, make_bot):
 
 async def sent(bench, body):
     """Deliver a payload, and wait until all of it has been done."""
-    answer = await bench.bot.app.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=body))
+    answer = await bench.bot.app.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=bench.bot.genuine(body)))
     assert answer.status == 200
     while bench.bot.desk._running:
         await asyncio.gather(*bench.bot.desk._running)

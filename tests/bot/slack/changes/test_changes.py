@@ -10,7 +10,7 @@ from entry_samples import entry_data
 from bot.dispatch.pipeline import Request
 from bot.executor.context import TicketChange
 from bot.slack.render.ticket import ticket_message
-from bot.slack.tickets.message_table import MessageRef
+from bot.slack.tickets.message_table import MessageRef, button_seal
 from lab.slack.plain_text import plain_text
 
 DONE = re.compile("^Done: Repair on hv03")  # the card begins so; its thread names people first
@@ -35,12 +35,14 @@ async def test_proposed_by_one_approved_by_another_and_done(bench):
         assert bench.world.acts == [{"paused": "yes"}, {"fixed": "yes"}]
 
 
-async def test_buttons_carry_the_ticket_and_nothing_else(bench):
+async def test_buttons_carry_the_ticket_and_a_seal_of_it_and_nothing_else(bench):
     async with bench.running():
         await bench.operator.types("/repair hv03")
         plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
         values = {one["value"] for block in plan.blocks if block["type"] == "actions" for one in block["elements"]}
-        assert values == {"T-1"}
+        seal = button_seal(bench.ledger, "T-1", bench.ledger.ticket("T-1").digest, "C0OPS")
+        assert values == {f"T-1 {seal}"}
+        assert len(seal) == 22
 
 
 async def test_who_may_not_decide_is_told_and_the_ledger_knows(bench):

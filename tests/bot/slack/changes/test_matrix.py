@@ -166,7 +166,7 @@ async def test_the_same_answer_on_every_way_in(slack, line):
                 continue
             ticket = await tickets.one(STATE[verb])
             before, head = slack.ledger.ticket(ticket), slack.ledger.head().seq
-            await sent(slack, made((team, user), verb, ticket))
+            await sent(slack, slack.bot.genuine(made((team, user), verb, ticket)))
             new = [one for one in slack.ledger.every() if one.seq > head and one.kind != "shown"]
             expected = may(verb, level, own=user == requester and team == HOME, low=line == "/tweak hv03")
             moved = (
@@ -191,7 +191,7 @@ async def test_a_ticket_is_shown_to_those_who_may_look_there(slack, verb):
     ticket = await Tickets(slack, "/repair hv03", f"{HOME}/U0OPERATOR").one("interrupted")
     for name, (team, user, level) in PEOPLE.items():
         in_channel, refused = posts(slack), len(slack.ledger.entries(kind="refused"))
-        await sent(slack, BUTTONS["message"]((team, user), verb, ticket))
+        await sent(slack, slack.bot.genuine(BUTTONS["message"]((team, user), verb, ticket)))
         assert len(slack.ledger.entries(kind="refused")) == refused + (not level), name
         if not level:
             assert posts(slack) == in_channel, name
@@ -322,7 +322,7 @@ async def test_a_payload_says_nothing_about_the_decision(slack):
     """Whatever else a payload claims: only who pressed, which verb and which ticket are read."""
     tickets = Tickets(slack, "/repair hv03", f"{HOME}/U0OPERATOR")
     ticket = await tickets.one("proposed")
-    body = BUTTONS["message"]((HOME, "U0VIEWER"), "t-approve", ticket)
+    body = slack.bot.genuine(BUTTONS["message"]((HOME, "U0VIEWER"), "t-approve", ticket))
     body |= {"roles": ["approver"], "approved": True, "state": {"values": {}}, "is_enterprise_install": True}
     body["user"] |= {"is_admin": True, "is_owner": True, "roles": ["approver"], "username": "approver"}
     body["actions"][0] |= {"policy": "confirm", "requester": f"{HOME}/U0VIEWER", "digest": "0"}

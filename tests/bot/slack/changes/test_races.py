@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from copy import deepcopy
 from datetime import UTC, datetime
 
 import pytest
@@ -59,7 +58,8 @@ def submitted(verb, ticket, user, trigger):
 
 async def delivered(life, body, envelope):
     """Deliver, and prove that what was pressed stood in the ledger when it was acknowledged."""
-    request = AsyncBoltRequest(mode="socket_mode", body=deepcopy(body), context={ENVELOPE: envelope})
+    body = life.genuine(body)
+    request = AsyncBoltRequest(mode="socket_mode", body=body, context={ENVELOPE: envelope})
     assert (await life.app.async_dispatch(request)).status == 200
     kinds = ("clicked", "refused")
     known = [
