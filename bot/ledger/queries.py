@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bot.ledger import ticket_table
-from bot.ledger.envelope import Entry, decode, to_timestamp
+from bot.ledger.envelope import Entry, decode, ledger_id, to_timestamp
 from bot.ledger.filters import ROWS, Filter
 from bot.ledger.store import Store
 from bot.ledger.ticket_state import Ticket
@@ -161,6 +161,10 @@ class Reader:
     def head(self) -> Entry | None:
         """The newest entry."""
         return next(iter(self._reader.select("1", (), 1)), None)
+
+    def ledger_id(self, key: bytes) -> str:
+        """Which ledger this is; "" while it is empty. Raises LedgerError where its first entry is not of that key."""
+        return ledger_id(key, self._reader.link(1))
 
     def find_answer(self, token: str) -> Entry | None:
         """The `answered` entry of a button's token."""
