@@ -160,8 +160,8 @@ def build_on(out: Connections, clock: Callable[[], datetime], *, acts: bool = Tr
             inventory=out.inventory,
             pipeline=pipeline,
             planner=planner,
-            proposals=ProposalService(pipeline, planner, settings.policy, clock),
-            decisions=ApprovalService(ledger, settings.policy, clock),
+            proposals=ProposalService(pipeline, planner, settings.policy, ledger.now),
+            decisions=ApprovalService(ledger, settings.policy, ledger.now),
         )
 
 

@@ -10,7 +10,8 @@ from bot.doctor.check import DoctorCheck, fail, ok, skip, warn
 from bot.errors import LedgerError
 from bot.formatting import duration
 from bot.ledger import Entry, Filter, Reader
-from bot.ledger.anchors import Anchor
+from bot.ledger.anchors import Anchor, AnchorSeal
+from bot.ledger.key import read_key
 from bot.slack.audit_channel.anchor_messages import ClassifiedAnchors, classify
 from bot.slack.audit_channel.channel_history import ChannelReader
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
@@ -41,11 +42,19 @@ def _heads(settings: Settings, sifted: ClassifiedAnchors, now: datetime) -> Iter
     if not settings.ledger.path.exists():
         yield skip(_HEADS, "the ledger is not begun yet")
         return
+    key = read_key(settings.ledger.key_file)
     with Reader(settings.ledger.path) as reader:
-        if wrong := next((anchor for anchor in sifted.anchors if not _is_ours(reader, anchor)), None):
-            yield fail(_HEADS, f"this ledger is not the one that the channel knows as of entry {wrong.seq}", _VERIFY)
+        seal = AnchorSeal(key, reader.ledger_id(key))
+        origins = [seal.origin(anchor) for anchor in sifted.anchors]
+        if strangers := origins.count("foreign"):
+            yield skip(_HEADS, f"{strangers} of another ledger that is told there as well")
+        if forged := origins.count("forged"):
+            yield fail(_HEADS, f"{forged} claim to be of this ledger and were not made with its key", _VERIFY)
+        own = [anchor for anchor, origin in zip(sifted.anchors, origins, strict=True) if origin == "ours"]
+        if wrong := next((anchor for anchor in own if not _is_ours(reader, anchor)), None):
+            yield fail(_HEADS, _says_of(reader, wrong), _VERIFY)
             return
-        newest = max((anchor.seq for anchor in sifted.anchors), default=0)
+        newest = max((anchor.seq for anchor in own), default=0)
         late = _first_after(reader, newest)
     patience = timedelta(minutes=2 * settings.ledger.anchor_minutes)
     if late is not None and now - datetime.fromisoformat(late.at) > patience:
@@ -55,6 +64,16 @@ def _heads(settings: Settings, sifted: ClassifiedAnchors, now: datetime) -> Iter
         yield ok(_HEADS, f"the newest is of entry {newest}, and this ledger's")
     else:
         yield skip(_HEADS, "none yet")
+
+
+def _says_of(reader: Reader, known: Anchor) -> str:
+    """Both heads, where the channel knows another ledger than this one."""
+    head = reader.head()
+    return (
+        f"this ledger is not the one that the channel knows: there entry {known.seq} has the mac {known.mac.hex()[:12]}, "
+        f"here the newest is entry {head.seq if head else 0} with the mac {head.mac.hex()[:12] if head else ''}. Restored "
+        "from a copy?"
+    )
 
 
 def _is_ours(reader: Reader, anchor: Anchor) -> bool:

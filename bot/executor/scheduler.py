@@ -162,7 +162,7 @@ class Scheduler:
 
     async def _end_the_late(self) -> None:
         """Proposals that nobody decided, approvals that nothing came of."""
-        now = self._parts.clock()
+        now = self._parts.ledger.now()
         for ticket in self._parts.ledger.overdue(now):
             await self._end(ticket, Expired(reason="nobody decided in time"))
         for ticket in self._parts.ledger.expiring_approvals(now):

@@ -1,32 +1,80 @@
 """Anchors: the head of the ledger, remembered elsewhere, one line per entry.
 
 A chain cannot know what was cut off its end. A file that others keep (another machine, append-only) can: each
-line is the number and the mac of an entry that was once there. Slack's audit channel is a second such place.
+line is the number and the mac of an entry that was once there. Slack's audit channel is a second such place, and the
+event logs of hosts that were acted on are a third.
+
+Each anchor names its ledger, and carries a seal that only a holder of the ledger's key can make. So a line of another
+ledger is told from one of ours: it proves nothing about what is missing here.
 """
 
 from __future__ import annotations
 
+import hmac
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from bot.errors import LedgerError
 
 _TAIL = 4096  # bytes: more than a line, so the last line is whole
 
 
+Origin = Literal["ours", "forged", "foreign"]
+SEAL_BYTES = 16  # of the HMAC: nobody guesses 128 bits
+_SEALS = b"hvops: seals of anchors"  # the key of the seals is derived, so that no seal is ever a mac of an entry
+
+
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """That an entry with this number had this mac."""
+    """That an entry with this number had this mac.
+
+    Attributes:
+        ledger: the id of the ledger, or "" where none is told.
+        seal: proves that a holder of the key wrote number, mac and id together; b"" where there is none.
+    """
 
     seq: int
     mac: bytes
+    ledger: str = field(default="", compare=False)
+    seal: bytes = field(default=b"", compare=False)
 
     def __str__(self) -> str:
-        """As it is written, and posted: number, then the mac in hexadecimal."""
-        return f"{self.seq} {self.mac.hex()}"
+        """As a line of the file: number, mac, the ledger's id and the seal, in hexadecimal."""
+        return f"{self.seq} {self.mac.hex()} {self.ledger} {self.seal.hex()}"
+
+
+class AnchorSeal:
+    """Seals the anchors of a ledger, and tells its own from others.
+
+    Attributes:
+        ledger: the id of the ledger; "" before its first entry.
+    """
+
+    def __init__(self, key: bytes, ledger: str = "") -> None:
+        """Derive the key of the seals from the key of the ledger."""
+        self._key = hmac.digest(key, _SEALS, "sha256")
+        self.ledger = ledger
+
+    def sign(self, seq: int, mac: bytes) -> Anchor:
+        """The anchor of an entry of this ledger."""
+        return Anchor(seq, mac, self.ledger, self._of(self.ledger, seq, mac))
+
+    def holds(self, anchor: Anchor) -> bool:
+        """Whether somebody with this key made it, of whichever of that key's ledgers."""
+        return hmac.compare_digest(anchor.seal, self._of(anchor.ledger, anchor.seq, anchor.mac))
+
+    def origin(self, anchor: Anchor) -> Origin:
+        """Where it comes from: "forged" claims to be of this ledger and is not; "foreign" is of somebody else's."""
+        if self.holds(anchor):
+            return "ours"
+        return "forged" if anchor.ledger == self.ledger != "" else "foreign"
+
+    def _of(self, ledger: str, seq: int, mac: bytes) -> bytes:
+        return hmac.digest(self._key, f"{ledger} {seq} ".encode() + mac, "sha256")[:SEAL_BYTES]
 
 
 class Anchors:
@@ -41,7 +89,9 @@ class Anchors:
         self.path = path
         self.trouble = ""
         try:
-            self._file = path.open("ab+", buffering=0)
+            # made with its mode, whatever the umask: who else could read it would learn when something happens
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            self._file = os.fdopen(descriptor, "ab+", buffering=0)
             self._end_a_torn_line()
         except OSError as error:
             raise LedgerError(f"{path}: anchors cannot be written: {error.strerror}. Correct anchor_file.") from error
@@ -66,18 +116,36 @@ class Anchors:
                 self._file.write(b"\n")
 
 
-def newest(path: Path) -> Anchor | None:
-    """The highest of the last anchors; None where there is none."""
+def newest(path: Path, seal: AnchorSeal | None = None) -> Anchor | None:
+    """The highest of the last anchors; None where there is none.
+
+    Args:
+        path: the file.
+        seal: only what it holds for counts; where the end of the file has nothing of the kind, all of it is read.
+
+    Raises:
+        LedgerError: it cannot be read.
+    """
     try:
         with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+            length = file.seek(0, os.SEEK_END)
+            file.seek(max(0, length - _TAIL))
             lines = file.read().split(b"\n")
     except FileNotFoundError:
         return None
     except OSError as error:
         raise LedgerError(f"{path}: anchors cannot be read: {error.strerror}.") from error
     known = [anchor for line in lines if (anchor := _read(line)) is not None]
-    return max(known, key=lambda anchor: anchor.seq, default=None)
+    if seal is None:
+        return max(known, key=_number, default=None)
+    own = [anchor for anchor in known if seal.holds(anchor)]
+    if own or length <= _TAIL:
+        return max(own, key=_number, default=None)
+    return max((anchor for anchor in anchors_in(path) if seal.holds(anchor)), key=_number, default=None)
+
+
+def _number(anchor: Anchor) -> int:
+    return anchor.seq
 
 
 def length_of(path: Path) -> int | None:
@@ -120,9 +188,10 @@ def anchors_in(path: Path, length: int | None = None) -> Iterator[Anchor]:
 
 def _read(line: bytes) -> Anchor | None:
     """One line, or None for one that a crash has torn."""
-    words = line.split()
     try:
-        anchor = Anchor(int(words[0]), bytes.fromhex(words[1].decode("ascii")))
-    except (IndexError, ValueError):
+        seq, mac, ledger, seal = line.decode("ascii").split()
+        anchor = Anchor(int(seq), bytes.fromhex(mac), ledger, bytes.fromhex(seal))
+    except ValueError:
         return None
-    return anchor if len(anchor.mac) == 32 and anchor.seq > 0 else None  # noqa: PLR2004 - SHA-256
+    is_whole = len(anchor.mac) == 32 and len(anchor.seal) == SEAL_BYTES  # noqa: PLR2004 - SHA-256
+    return anchor if is_whole and anchor.seq > 0 else None

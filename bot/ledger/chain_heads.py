@@ -1,6 +1,6 @@
 """A head of the ledger as a sentence, for a channel that others keep; and back, strictly.
 
-    Ledger head: entry 1310, mac 9f3c…(64 hexadecimal digits), 2026-03-02 14:07 UTC
+    Ledger head: entry 1310, mac 9f3c…(64 hexadecimal digits), ledger 5d0e…(16), seal 77a1…(32), 2026-03-02 14:07 UTC
 
 An anchor file stands on a disk that somebody with the ledger may reach as well; a message in a channel does not. The
 sentence is a message of its own, so that nothing said beside it can make another one out of it.
@@ -11,33 +11,34 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from bot.ledger.anchors import Anchor
+from bot.ledger.anchors import Anchor, AnchorSeal
 from bot.ledger.envelope import Entry
 
 _BEGINS = "ledger head"
 _HEAD = re.compile(
-    r"Ledger head: entry ([1-9][0-9]{0,15}), mac ([0-9a-f]{64}), "
+    r"Ledger head: entry ([1-9][0-9]{0,15}), mac ([0-9a-f]{64}), ledger ([0-9a-f]{16}), seal ([0-9a-f]{32}), "
     r"([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}) UTC",
     re.ASCII,
 )
 
 
-def format_anchor(entry: Entry) -> str:
+def format_anchor(entry: Entry, seal: AnchorSeal) -> str:
     """The sentence about an entry; its time is when the entry was written."""
-    at = datetime.fromisoformat(entry.at).astimezone(UTC)
-    return f"Ledger head: entry {entry.seq}, mac {entry.mac.hex()}, {at:%Y-%m-%d %H:%M} UTC"
+    at, anchor = datetime.fromisoformat(entry.at).astimezone(UTC), seal.sign(entry.seq, entry.mac)
+    told = f"entry {anchor.seq}, mac {anchor.mac.hex()}, ledger {anchor.ledger}, seal {anchor.seal.hex()}"
+    return f"Ledger head: {told}, {at:%Y-%m-%d %H:%M} UTC"
 
 
 def parse_anchor(text: str) -> Anchor | None:
-    """The anchor that a text is; None for anything else, however little differs."""
+    """The anchor that a text is; None for anything else, however little differs. Whose it is, its seal says."""
     found = _HEAD.fullmatch(text)
     if found is None:
         return None
     try:
-        datetime.strptime(found[3], "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
+        datetime.strptime(found[5], "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
     except ValueError:
         return None
-    return Anchor(int(found[1]), bytes.fromhex(found[2]))
+    return Anchor(int(found[1]), bytes.fromhex(found[2]), found[3], bytes.fromhex(found[4]))
 
 
 def is_anchor_like(text: str) -> bool:

@@ -280,7 +280,7 @@ class AnchorPosted(EntryData):
 
     Attributes:
         head: the number of the entry whose mac was posted.
-        ledger_id: which ledger it is of, where one channel serves several; "" where none is told.
+        ledger_id: which ledger it is of: several may be told in one channel.
         last_published: up to which entry the channel had been told all.
         user, bot: who posted it, by the ids that an export of the channel has.
     """
@@ -290,7 +290,7 @@ class AnchorPosted(EntryData):
     head: Count
     channel: str
     ts: str
-    ledger_id: str = ""
+    ledger_id: str
     last_published: int | None = None
     user: str = ""
     bot: str = ""

@@ -1,13 +1,15 @@
 """One entry: its canonical bytes, and the mac that chains it to the one before.
 
-The bytes are RFC 8785 JSON and hold everything: number, id, time, kind, actor, ticket and data. They are stored as
-they were hashed, so no reading and writing of numbers or times can ever make an entry look altered.
+The bytes are RFC 8785 JSON and hold everything: number, id, time, kind, actor, ticket and data; the first entry also
+the id of the ledger. They are stored as they were hashed, so no reading and writing of numbers or times can ever make
+an entry look altered.
 """
 
 from __future__ import annotations
 
 import hmac
 import json
+import secrets
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +24,7 @@ from bot.ledger.entries import AnchorPosted, EntryData, Shown, exact, parse
 
 Data = TypeVar("Data", bound=EntryData)
 FIRST = bytes(32)  # what stands before the first entry
+_ID_BYTES = 8  # random: no two ledgers of one place have the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +163,7 @@ def to_timestamp(moment: datetime) -> str:
 
 
 def encode(seq: int, at: str, draft: EntryDraft, fields: Mapping[str, Any], ticket: str | None) -> bytes:
-    """The canonical bytes of an entry. Raises LedgerError for what JSON cannot hold exactly."""
+    """The canonical bytes of an entry; the first one of a ledger names it. Raises LedgerError for what JSON cannot hold."""
     whole = {
         "seq": seq,
         "id": draft.id,
@@ -170,6 +173,8 @@ def encode(seq: int, at: str, draft: EntryDraft, fields: Mapping[str, Any], tick
         "ticket": ticket,
         "data": fields,
     }
+    if seq == 1:
+        whole["ledger"] = secrets.token_hex(_ID_BYTES)
     try:
         return rfc8785.dumps(exact(whole))
     except rfc8785.CanonicalizationError as error:
@@ -180,3 +185,17 @@ def decode(body: str | bytes, mac: bytes) -> Entry:
     """The entry out of its bytes."""
     told = json.loads(body)
     return Entry(told["seq"], told["id"], told["at"], told["kind"], told["actor"], told["ticket"], told["data"], mac)
+
+
+def ledger_id(key: bytes, first: tuple[bytes, bytes, bytes] | None) -> str:
+    """The id of a ledger, out of body, previous mac and mac of its first entry; "" before there is one.
+
+    Raises:
+        LedgerError: the first entry was not written with this key, so it says nothing.
+    """
+    if first is None:
+        return ""
+    body, previous, mac = first
+    if previous != FIRST or entry_mac(key, previous, body) != mac:
+        raise LedgerError("Entry 1 was not written with this key, or it was altered. Run hvops audit verify.")
+    return str(json.loads(body).get("ledger") or "")

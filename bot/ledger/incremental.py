@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from bot.errors import LedgerError
-from bot.ledger.anchors import Anchor, newest
+from bot.ledger.anchors import Anchor, AnchorSeal, newest
 from bot.ledger.envelope import FIRST, entry_mac
 from bot.ledger.store import Store
 
@@ -86,6 +86,7 @@ class IncrementalVerifier:
     def __init__(self, path: Path, key: bytes, anchor_file: Path, clock: Callable[[], datetime]) -> None:
         """Take what `verify` takes. Opens nothing yet."""
         self._path, self._key, self._anchor_file, self._clock = path, key, anchor_file, clock
+        self._seal = AnchorSeal(key)
         self._one_at_a_time = threading.Lock()
         self._last: ChainStatus | None = None
         self._head = Anchor(0, FIRST)
@@ -93,7 +94,9 @@ class IncrementalVerifier:
     def look(self) -> ChainStatus:
         """Walk what is new, or all of it. Raises LedgerError where the ledger cannot be read."""
         with self._one_at_a_time:
-            anchor = newest(self._anchor_file)  # before the entries: these are on the disk before their anchor is
+            anchor = newest(
+                self._anchor_file, self._seal
+            )  # before the entries: these are on the disk before their anchor is
             store = Store(self._path, read_only=True)
             try:
                 with store.snapshot():

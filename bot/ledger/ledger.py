@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.errors import LedgerError, TicketError, UnreadableEntry
-from bot.ledger.anchors import Anchor, Anchors, newest
+from bot.ledger.anchors import Anchor, Anchors, AnchorSeal, newest
 from bot.ledger.entries import EntryData, parse
-from bot.ledger.envelope import Entry, EntryDraft, decode, encode, entry_mac, to_timestamp
+from bot.ledger.envelope import Entry, EntryDraft, decode, encode, entry_mac, ledger_id, to_timestamp
 from bot.ledger.incremental import BrokenChain, ChainStatus, IncrementalVerifier, walk
 from bot.ledger.key import make_key, read_key, seal
 from bot.ledger.proved import ProvedState, RefusedTransition
@@ -57,11 +57,13 @@ class Ledger(Reader):
         self._order = threading.Lock()
         self._proving = threading.Lock()  # taken before the snapshot, so that what is proved is never newer than that
         self._state = ProvedState()
+        self._latest = datetime.min.replace(tzinfo=UTC)  # of the entries that this process has seen
         known = newest(anchor_file)
         self._store = Store(path)
         try:
             self._key = self._open_key(known)
-            self._check_head(known)
+            self.seal = AnchorSeal(self._key)
+            self._check_head()
             self._anchors = Anchors(anchor_file)
             self._watch = IncrementalVerifier(path, self._key, anchor_file, clock)
         except BaseException:
@@ -97,9 +99,10 @@ class Ledger(Reader):
                 state.add(entry)
                 entries.append(entry)
                 previous = entry.mac
+        self._know_the_ledger()
         with self._order:  # after the commit: an anchor never knows more than the disk
             self._seen = max(self._seen, entries[-1].seq)
-            self._anchors.write(Anchor(entries[-1].seq, entries[-1].mac))
+            self._anchors.write(self.seal.sign(entries[-1].seq, entries[-1].mac))
         return tuple(entries)
 
     def is_stopped(self) -> bool:
@@ -141,9 +144,15 @@ class Ledger(Reader):
             self._store.put_blob(digest, masked)
         return digest
 
-    def seal(self, label: str, *parts: str) -> str:
+    def sign_text(self, label: str, *parts: str) -> str:
         """A short MAC that only this ledger's key makes: what carries it and comes back was made here (see `key.seal`)."""
         return seal(self._key, label, *parts)
+    def now(self) -> datetime:
+        """The time for whatever is decided: the clock's, and never earlier than that of the newest entry.
+
+        A clock that is set back would else give life again to what is over.
+        """
+        return max(self._clock(), self._latest)
 
     def verify(self, anchor_file: Path | None = None) -> Verification:
         """Prove the whole ledger, on a connection of its own, while others append."""
@@ -239,7 +248,7 @@ class Ledger(Reader):
             raise TicketError(f"An entry {draft.kind} belongs to no ticket.")
         fields = self._mask.redact_data(draft.data.fields)
         draft = replace(draft, data=parse(draft.kind, fields))
-        at, ticket = to_timestamp(self._clock()), draft.ticket
+        at, ticket = to_timestamp(self.now()), draft.ticket
         if draft.kind in TICKETED:
             ticket = state.allow(draft, at)
         elif ticket is not None:
@@ -247,12 +256,12 @@ class Ledger(Reader):
         body = encode(seq, at, draft, fields, ticket)
         mac = entry_mac(self._key, previous, body)
         self._store.insert(seq, body, previous, mac)
-        return decode(body, mac)
+        return self._seen_at(decode(body, mac))
 
     def _sound_head(self) -> tuple[bytes, bytes, bytes] | None:
         """The head, if it is what our key wrote and no shorter than before. Inside a transaction."""
         head = self._store.head()
-        number = decode(head[0], head[2]).seq if head else 0
+        number = self._seen_at(decode(head[0], head[2])).seq if head else 0
         if number < self._seen:
             raise LedgerError(
                 f"{self.path}: entries {number + 1} to {self._seen} have vanished. Run hvops audit verify."
@@ -265,18 +274,41 @@ class Ledger(Reader):
         return head
 
     def _open_key(self, known: Anchor | None) -> bytes:
-        """The key; made only for a ledger that is empty and that nobody knows to have been longer."""
+        """The key; made only for a ledger that is empty, beside anchors of none."""
         with self._store.transaction():
             if self.key_file.exists() or self._store.head() is not None:
                 return read_key(self.key_file)
-            self._refuse_a_new_beginning(known, 0)
+            if known is not None:
+                raise LedgerError(
+                    f"{self.path} is empty and has no key yet, but {self.anchor_file} knows entry {known.seq} of the ledger "
+                    f"{known.ledger}. If that is this one: put it and its key back. If it is another one's: name another "
+                    "anchor_file."
+                )
             return make_key(self.key_file)
 
-    def _check_head(self, known: Anchor | None) -> None:
+    def _check_head(self) -> None:
+        known = newest(self.anchor_file, self.seal)  # before the entries: these are on the disk before their anchor is
         with self._store.transaction():
             head = self._sound_head()
             self._seen = decode(head[0], head[2]).seq if head else 0
+            self._know_the_ledger()
+            if known is not None and self.seal.ledger and known.ledger != self.seal.ledger:
+                raise LedgerError(
+                    f"{self.path} is not the ledger that {self.anchor_file} knows up to entry {known.seq}: that one has the "
+                    f"id {known.ledger}, this one {self.seal.ledger}. Put the right ledger back. Only if it is lost for "
+                    "good: keep the anchor file under another name."
+                )
             self._refuse_a_new_beginning(known, self._seen)
+
+    def _know_the_ledger(self) -> None:
+        """Its id, once there is an entry to say it. Raises LedgerError where that entry was altered."""
+        if not self.seal.ledger:
+            self.seal.ledger = ledger_id(self._key, self._store.link(1))
+
+    def _seen_at(self, entry: Entry) -> Entry:
+        """The same; time does not run back behind it from now on."""
+        self._latest = max(self._latest, datetime.fromisoformat(entry.at))
+        return entry
 
     def _refuse_a_new_beginning(self, known: Anchor | None, length: int) -> None:
         if known is not None and known.seq > length:

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from bot.ledger.envelope import Entry, to_timestamp
+from bot.ledger.envelope import Entry, ledger_id, to_timestamp
 from bot.ledger.filters import ROWS, Filter
 from bot.ledger.proved import replay_ticket
 from bot.ledger.store import Store
@@ -161,6 +161,10 @@ class Reader:
     def head(self) -> Entry | None:
         """The newest entry."""
         return next(iter(self._reader.select("1", (), 1)), None)
+
+    def ledger_id(self, key: bytes) -> str:
+        """Which ledger this is; "" while it is empty. Raises LedgerError where its first entry is not of that key."""
+        return ledger_id(key, self._reader.link(1))
 
     def find_answer(self, token: str) -> Entry | None:
         """The `answered` entry of a button's token."""

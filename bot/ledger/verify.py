@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.errors import LedgerError
-from bot.ledger.anchors import Anchor, anchors_in, length_of
-from bot.ledger.envelope import FIRST, entry_mac
+from bot.ledger.anchors import Anchor, AnchorSeal, Origin, anchors_in, length_of
+from bot.ledger.envelope import FIRST, entry_mac, ledger_id
 from bot.ledger.proved import ProvedState, RefusedTransition
 from bot.ledger.store import Store
 from bot.ledger.ticket_table import Derived
@@ -96,8 +96,9 @@ def verify(path: Path, key: bytes, anchor_file: Path | None = None, kept: Sequen
     try:
         # SQLite lets go of Python while it works, so its own check costs no time where there is a second core.
         with ThreadPoolExecutor(1) as beside, store.snapshot():
-            expected = [_Expected("", known)] if known else []
-            expected += [_Expected(one.where, iter(sorted(one.anchors, key=lambda anchor: anchor.seq))) for one in kept]
+            seal = AnchorSeal(key, _id_of(store, key))
+            expected = [_Expected("", known, seal)] if known else []
+            expected += [_Expected(one.where, iter(sorted(one.anchors, key=_number)), seal) for one in kept]
             return _Proof(store, key, expected, beside.submit(_integrity, path)).run()
     except LedgerError as error:
         if error.__cause__ is None:
@@ -105,6 +106,14 @@ def verify(path: Path, key: bytes, anchor_file: Path | None = None, kept: Sequen
         return Verification(holds=False, entries=0, says=f"The file is damaged: {error.__cause__}.")
     finally:
         store.close()
+
+
+def _id_of(store: Store, key: bytes) -> str:
+    """The id of the ledger; "" where its first entry does not hold, which the walk says in its own words."""
+    try:
+        return ledger_id(key, store.link(1))
+    except (LedgerError, ValueError, TypeError):
+        return ""
 
 
 def _known_by_now(anchor_file: Path) -> Iterator[Anchor] | None:
@@ -171,6 +180,7 @@ class _Proof:
                 f"The clock was set back {times}: entry {self._first_back} claims an earlier time"
                 " than the one before it. Lists by time may lack tickets from around there; their numbers do not."
             )
+        notes += [note for one in self._expected for note in one.notes()]
         if self._last.seq and not any(one.matched for one in self._expected):
             notes.append("No anchors: whether newer entries were cut off cannot be known.")
         says = f"Holds: {self._last.seq} entries, unaltered and complete."
@@ -278,12 +288,37 @@ class _Proof:
 class _Expected:
     """The anchors of one place, met in the order of the entries; those out of order wait for the end."""
 
-    def __init__(self, where: str, anchors: Iterator[Anchor]) -> None:
+    def __init__(self, where: str, anchors: Iterator[Anchor], seal: AnchorSeal) -> None:
         self.name = f"an anchor {where}".strip()
         self.matched = self.newest = 0
-        self._anchors = anchors
-        self._next = next(anchors, None)
+        self._where = where or "in the anchor file"
+        self._seal = seal
+        self._strange: dict[Origin, int] = {}
+        self._anchors = self._own(anchors)
+        self._next = next(self._anchors, None)
         self._late: list[Anchor] = []
+
+    def notes(self) -> Iterator[str]:
+        """What was there and says nothing of this ledger."""
+        if number := self._strange.get("foreign"):
+            yield (
+                f"{self._where[0].upper()}{self._where[1:]} {number} "
+                f"{'anchor is' if number == 1 else 'anchors are'} of another ledger; nothing was concluded from them."
+            )
+        if number := self._strange.get("forged"):
+            yield (
+                f"{self._where[0].upper()}{self._where[1:]} {number} {'anchor claims' if number == 1 else 'anchors claim'} to be of this "
+                "ledger without being made with its key: forged. Somebody wrote there who should not."
+            )
+
+    def _own(self, anchors: Iterator[Anchor]) -> Iterator[Anchor]:
+        """Those that a holder of the key made; the others are counted."""
+        for anchor in anchors:
+            origin = self._seal.origin(anchor)
+            if origin == "ours":
+                yield anchor
+            else:
+                self._strange[origin] = self._strange.get(origin, 0) + 1
 
     def meet(self, seq: int, mac: bytes) -> None:
         """Compare every anchor that is due with this entry."""
@@ -310,6 +345,10 @@ class _Expected:
         if self._next is not None:
             yield self._next
         yield from self._anchors
+
+
+def _number(anchor: Anchor) -> int:
+    return anchor.seq
 
 
 def _number_in(body: bytes) -> int | None:

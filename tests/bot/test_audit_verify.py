@@ -85,7 +85,9 @@ def proved(tmp_path, capsys):
 def test_copied_text_finds_what_was_cut_off(ledger, proved, tmp_path):
     entries = asked(ledger, 9)
     pasted = tmp_path / "copied.txt"
-    pasted.write_text(f"hvops\nAPP  2:07 PM\n{format_anchor(entries[3])}\n[2:08 PM] {format_anchor(entries[7])}\n")
+    pasted.write_text(
+        f"hvops\nAPP  2:07 PM\n{format_anchor(entries[3], ledger.seal)}\n[2:08 PM] {format_anchor(entries[7], ledger.seal)}\n"
+    )
     assert proved(pasted)[0] == 0
     ledger.close()
     cut(tmp_path, 5)
@@ -96,8 +98,9 @@ def test_copied_text_finds_what_was_cut_off(ledger, proved, tmp_path):
     assert "1 to 5 hold. The newest anchor that matches is of entry 5." in said
 
 
-def message(entry, **changes):
-    return {"type": "message", "user": "U0BOT", "bot_id": "B0BOT", "ts": "1.5", "text": format_anchor(entry), **changes}
+def message(ledger, entry, **changes):
+    text = format_anchor(entry, ledger.seal)
+    return {"type": "message", "user": "U0BOT", "bot_id": "B0BOT", "ts": "1.5", "text": text, **changes}
 
 
 @pytest.mark.parametrize("shape", ["folder", "zip", "day", "answer"])
@@ -106,8 +109,10 @@ def test_an_export_believes_this_bot_alone_as_the_ledger_knows_it(ledger, proved
     ledger.append(
         "bot", entry_data("anchor", {"head": 1, "channel": "C0AUDIT", "ts": "1.5", "user": "U0BOT", "bot": "B0BOT"})
     )
-    forged = message(third, text=format_anchor(third).replace("entry 3", "entry 2000"), ts="1772460420.000100")
-    told = [message(first), {**forged, "bot_id": "B0OTHER"}, {**forged, "user": "U0NOBODY", "bot_id": None}]
+    forged = message(
+        ledger, third, text=format_anchor(third, ledger.seal).replace("entry 3", "entry 2000"), ts="1772460420.000100"
+    )
+    told = [message(ledger, first), {**forged, "bot_id": "B0OTHER"}, {**forged, "user": "U0NOBODY", "bot_id": None}]
     where = tmp_path / "export"
     if shape == "folder":
         (where / "hv-audit").mkdir(parents=True)
@@ -154,7 +159,7 @@ def test_a_file_without_any_anchor_is_refused(ledger, proved, piped, tmp_path, c
 
 def test_an_export_of_forged_heads_alone_is_refused_and_says_why(ledger, proved, tmp_path):
     (entry,) = asked(ledger)
-    (tmp_path / "day.json").write_text(json.dumps([message(entry, user="U0NOBODY", bot_id=None)]))
+    (tmp_path / "day.json").write_text(json.dumps([message(ledger, entry, user="U0NOBODY", bot_id=None)]))
     with pytest.raises(UsageError, match=r"not one anchor.*Not believed: .*a person wrote it"):
         proved(tmp_path / "day.json")
 
@@ -193,9 +198,9 @@ def test_what_comes_through_a_pipe_is_compared_as_a_file_is(ledger, proved, pipe
     ledger.append("bot", entry_data("anchor", posted))
     content = {
         "anchors": (tmp_path / "anchors.txt").read_bytes(),
-        "copied": f"hvops\n{format_anchor(entries[8])}\n".encode(),
-        "export": json.dumps([message(entries[8])]).encode(),
-        "zip": zipped(json.dumps([message(entries[8])])),
+        "copied": f"hvops\n{format_anchor(entries[8], ledger.seal)}\n".encode(),
+        "export": json.dumps([message(ledger, entries[8])]).encode(),
+        "zip": zipped(json.dumps([message(ledger, entries[8])])),
     }[shape]
     code, said = proved(piped(content))
     assert code == 0
@@ -301,7 +306,7 @@ async def test_the_channel_finds_what_was_cut_off_the_ledger_and_its_anchor_file
 async def test_a_forged_anchor_is_neither_believed_nor_hidden(ledger, slack, settings, capsys):
     entries = asked(ledger, 3)
     await told_the_channel(slack, ledger)
-    forged = format_anchor(entries[0]).replace("entry 1", "entry 1000")
+    forged = format_anchor(entries[0], ledger.seal).replace("entry 1", "entry 1000")
     await slack.person("nobody").types(forged, "hv-audit")
     slack.workspace.post_as("mallory", "C0AUDIT", forged.replace("1000", "2000"))
     client = make_client(slack.bot_token, slack.base_url)

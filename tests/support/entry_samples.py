@@ -24,6 +24,7 @@ _MADE_UP = {
     "entry": 1,
     "head": 1,
     "last_published": 1,
+    "ledger_id": "",
     "line": "",
     "locks": (),
     "message": "",

@@ -211,9 +211,15 @@ class AuditChannel:
         head = await asyncio.to_thread(self._ledger.head)
         assert head is not None
         user, bot = await self._own()
-        ts = await self._outbox.post(self._channel, Message(format_anchor(head)))
+        ts = await self._outbox.post(self._channel, Message(format_anchor(head, self._ledger.seal)))
         posted = AnchorPosted(
-            head=head.seq, last_published=self._after, channel=self._channel, ts=ts, user=user, bot=bot
+            head=head.seq,
+            ledger_id=self._ledger.seal.ledger,
+            last_published=self._after,
+            channel=self._channel,
+            ts=ts,
+            user=user,
+            bot=bot,
         )
         self._head = await self._write(posted)
         self._ended = False

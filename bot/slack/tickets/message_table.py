@@ -36,12 +36,12 @@ def message_refs(entries: Iterable[Entry]) -> list[MessageRef]:
 
 def button_seal(ledger: Ledger, ticket: str, digest: str, channel: str) -> str:
     """What the buttons of a plan's message carry in a channel: with it, a copy there works too."""
-    return ledger.seal("button", ticket, digest, channel)
+    return ledger.sign_text("button", ticket, digest, channel)
 
 
 def window_seal(ledger: Ledger, ticket: str, digest: str, verb: str, user: str) -> str:
     """What a window about a plan carries, opened for one person and one thing."""
-    return ledger.seal("window", ticket, digest, verb, user)
+    return ledger.sign_text("window", ticket, digest, verb, user)
 
 
 def told_entries(entries: Iterable[Entry]) -> frozenset[int]:

@@ -57,9 +57,9 @@ def looked(slack, tmp_path):
     return look
 
 
-async def anchored(slack, entry):
+async def anchored(slack, ledger, entry):
     client = make_client(slack.bot_token, slack.base_url)
-    await client.chat_postMessage(channel="C0AUDIT", text=format_anchor(entry))
+    await client.chat_postMessage(channel="C0AUDIT", text=format_anchor(entry, ledger.seal))
 
 
 def asked(ledger):
@@ -68,7 +68,7 @@ def asked(ledger):
 
 async def test_a_channel_that_knows_the_head_is_well(slack, ledger, looked):
     assert (await looked())["heads in it"].status is Status.SKIP
-    await anchored(slack, asked(ledger))
+    await anchored(slack, ledger, asked(ledger))
     ledger.append("bot", entry_data("shown", {"what": "audit", "last_published": 1, "channel": "C0AUDIT"}))
     found = await looked(minutes=600)
     assert [check.status for check in found.values()] == [Status.OK, Status.OK]
@@ -76,7 +76,7 @@ async def test_a_channel_that_knows_the_head_is_well(slack, ledger, looked):
 
 
 async def test_a_head_that_is_long_due_is_missed(slack, ledger, looked):
-    await anchored(slack, asked(ledger))
+    await anchored(slack, ledger, asked(ledger))
     asked(ledger)
     assert (await looked(minutes=120))["heads in it"].status is Status.OK
     late = (await looked(minutes=121))["heads in it"]
@@ -86,7 +86,7 @@ async def test_a_head_that_is_long_due_is_missed(slack, ledger, looked):
 
 async def test_a_ledger_that_was_cut_is_noticed(slack, ledger, looked, tmp_path):
     asked(ledger)
-    await anchored(slack, asked(ledger))
+    await anchored(slack, ledger, asked(ledger))
     ledger.close()
     database = sqlite3.connect(tmp_path / "ledger.db")
     for name in TRIGGERS:
@@ -96,13 +96,15 @@ async def test_a_ledger_that_was_cut_is_noticed(slack, ledger, looked, tmp_path)
     database.close()
     wrong = (await looked())["heads in it"]
     assert wrong.status is Status.FAIL
-    assert "as of entry 2" in wrong.says
+    assert "there entry 2 has the mac" in wrong.says
+    assert "here the newest is entry 1 with the mac" in wrong.says
+    assert "Restored from a copy?" in wrong.says
     assert "hvops audit verify --channel" in wrong.do
 
 
 async def test_a_forged_head_is_named(slack, ledger, looked):
     entry = asked(ledger)
-    await slack.person("nobody").types(format_anchor(entry).replace("entry 1", "entry 1000"), "hv-audit")
+    await slack.person("nobody").types(format_anchor(entry, ledger.seal).replace("entry 1", "entry 1000"), "hv-audit")
     found = await looked()
     assert found["heads in it"].status is Status.SKIP
     assert "of entry 1000: a person wrote it." in found["a head in it"].says

@@ -10,7 +10,7 @@ from entry_samples import entry_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.ledger.anchors import Anchor
+from bot.ledger.anchors import Anchor, AnchorSeal
 from bot.ledger.chain_heads import format_anchor, is_anchor_like, parse_anchor, parse_anchors
 from bot.ledger.envelope import Entry
 from bot.ledger.key import read_key
@@ -18,7 +18,9 @@ from bot.ledger.schema import TRIGGERS
 from bot.ledger.verify import AnchorSet, verify
 
 MAC = bytes(range(32))
-SAID = f"Ledger head: entry 1310, mac {MAC.hex()}, 2026-03-02 14:07 UTC"
+SEAL = AnchorSeal(b"k" * 32, "5d0e" * 4)
+PROOF = f"mac {MAC.hex()}, ledger {'5d0e' * 4}, seal {SEAL.sign(1310, MAC).seal.hex()}"
+SAID = f"Ledger head: entry 1310, {PROOF}, 2026-03-02 14:07 UTC"
 
 
 def entry(seq=1310, at="2026-03-02T14:07:33.120Z", mac=MAC):
@@ -26,14 +28,17 @@ def entry(seq=1310, at="2026-03-02T14:07:33.120Z", mac=MAC):
 
 
 def test_a_head_is_said_and_read_back():
-    assert format_anchor(entry()) == SAID
-    assert parse_anchor(SAID) == Anchor(1310, MAC)
+    assert format_anchor(entry(), SEAL) == SAID
+    found = parse_anchor(SAID)
+    assert found == Anchor(1310, MAC)
+    assert SEAL.origin(found) == "ours"
 
 
 @given(st.integers(1, 2**53 - 1), st.binary(min_size=32, max_size=32))
 @settings(max_examples=50)
 def test_every_head_is_read_back(seq, mac):
-    assert parse_anchor(format_anchor(entry(seq, mac=mac))) == Anchor(seq, mac)
+    found = parse_anchor(format_anchor(entry(seq, mac=mac), SEAL))
+    assert (found, SEAL.origin(found)) == (Anchor(seq, mac), "ours")
 
 
 @given(st.integers(0, len(SAID) - 1), st.sampled_from(string.printable + "٣\u200b"))
@@ -41,8 +46,10 @@ def test_every_head_is_read_back(seq, mac):
 def test_one_wrong_character_never_makes_another_form(at, character):
     text = SAID[:at] + character + SAID[at + 1 :]
     found = parse_anchor(text)
-    if found is not None:  # another number, another mac, another time: never another form
-        assert text == f"Ledger head: entry {found.seq}, mac {found.mac.hex()}, {text[-20:]}"
+    if found is not None:  # another number, another mac, another time: never another form, and never sealed by us
+        told = f"mac {found.mac.hex()}, ledger {found.ledger}, seal {found.seal.hex()}"
+        assert text == f"Ledger head: entry {found.seq}, {told}, {text[-20:]}"
+        assert (SEAL.origin(found) == "ours") == (text[:-20] == SAID[:-20])
 
 
 @pytest.mark.parametrize(
@@ -57,6 +64,7 @@ def test_one_wrong_character_never_makes_another_form(at, character):
         SAID.replace("1310", "1,310"),
         SAID.replace("1310", "١٣١٠"),
         SAID.replace("1f", "1F"),
+        f"Ledger head: entry 1310, mac {MAC.hex()}, 2026-03-02 14:07 UTC",
         SAID.replace("03-02", "02-30"),
         SAID.replace("14:07", "24:07"),
         SAID.replace(" UTC", " CET"),
@@ -111,7 +119,7 @@ def asked(ledger, times):
 
 def test_what_the_anchor_file_no_longer_knows_the_channel_still_does(ledger, proved, tmp_path):
     entries = asked(ledger, 9)
-    told = [Anchor(one.seq, one.mac) for one in (entries[2], entries[7])]
+    told = [ledger.seal.sign(one.seq, one.mac) for one in (entries[2], entries[7])]
     assert proved(*told).holds
     cut(tmp_path, 5)
     assert proved().holds  # the file alone was cut to match
@@ -124,7 +132,7 @@ def test_what_the_anchor_file_no_longer_knows_the_channel_still_does(ledger, pro
 
 def test_anchors_of_several_places_count_together_in_any_order(ledger, proved):
     entries = asked(ledger, 4)
-    told = [Anchor(one.seq, one.mac) for one in reversed(entries)]
+    told = [ledger.seal.sign(one.seq, one.mac) for one in reversed(entries)]
     verdict = proved(*told)
     assert (verdict.holds, verdict.anchors, verdict.anchored) == (True, 8, 4)
     assert proved(*told, file=False).anchors == 4
@@ -132,6 +140,6 @@ def test_anchors_of_several_places_count_together_in_any_order(ledger, proved):
 
 def test_a_ledger_that_was_written_anew_with_the_key_is_not_what_the_channel_remembers(ledger, proved):
     asked(ledger, 4)
-    verdict = proved(Anchor(3, MAC))
+    verdict = proved(ledger.seal.sign(3, MAC))
     assert (verdict.holds, verdict.broken_at) == (False, 3)
     assert "not the entry that an anchor in the audit channel C0AUDIT remembers" in verdict.says

@@ -64,7 +64,7 @@ def test_a_ledger_cut_off_before_the_first_look_is_found_by_its_anchor(ten):
 
 def test_an_anchor_of_another_entry_is_found(ten):
     lines = ten.anchor_file.read_text().splitlines()
-    ten.anchor_file.write_text("\n".join([*lines[:-1], "10 " + "ab" * 32]) + "\n")
+    ten.anchor_file.write_text("\n".join([*lines[:-1], str(ten.seal.sign(10, b"\xab" * 32))]) + "\n")
     assert ten.check_recent().broken_at == 10
 
 

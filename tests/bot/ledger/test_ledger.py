@@ -50,9 +50,10 @@ def test_the_stored_bytes_are_canonical_json(ledger, tmp_path):
     with sqlite3.connect(tmp_path / "ledger.db") as database:
         body = database.execute("SELECT body FROM entry").fetchone()[0]
     database.close()
+    assert len(bytes.fromhex(ledger.seal.ledger)) == 8
     assert body == (
         '{"actor":"U","at":"2026-03-02T14:00:00.000Z","data":{"click":1,"line":"/x","name":"é"},'
-        f'"id":"{ledger.head().id}","kind":"asked","seq":1,"ticket":null}}'
+        f'"id":"{ledger.head().id}","kind":"asked","ledger":"{ledger.seal.ledger}","seq":1,"ticket":null}}'
     )
 
 
@@ -261,3 +262,37 @@ def test_what_follows_is_found_from_there_on_and_not_among_all_there_ever_were(l
     ledger.following(("stop", "go"), 4, 2)
     ledger.last_published()
     assert [plan[3] for plan in plans] == ["SEARCH entry USING INTEGER PRIMARY KEY (rowid>?)", "SCAN entry"]
+
+
+def test_no_entry_claims_an_earlier_time_than_the_one_before_it(opened, clock):
+    ledger = opened()
+    times = [ledger.append("U", entry_data("asked", {"line": "/x"})).at]
+    clock.forward(minutes=-600)
+    times.append(ledger.append("U", entry_data("asked", {"line": "/x"})).at)
+    ledger.close()
+    again = opened()
+    assert again.now().isoformat(timespec="milliseconds").replace("+00:00", "Z") == times[0]
+    times.append(again.append("U", entry_data("asked", {"line": "/x"})).at)
+    assert times == [times[0]] * 3
+
+
+def test_a_clock_that_is_set_back_gives_no_life_to_an_expired_proposal(ledger, clock):
+    until = clock.later(minutes=30)
+    ticket = ledger.append("U1", entry_data("proposed", {"open_until": until, "digest": "d"})).ticket
+    clock.forward(minutes=31)
+    ledger.append("U3", entry_data("asked", {"line": "/x"}))
+    clock.forward(minutes=-31)
+    approval = {"by": "U2", "digest": "d", "start_by": clock.later(minutes=15)}
+    with pytest.raises(TicketError):
+        ledger.append("U2", entry_data("approved", approval), ticket)
+
+
+def test_every_ledger_has_an_id_of_its_own_and_keeps_it(opened, tmp_path):
+    ledger = opened()
+    assert ledger.seal.ledger == ""
+    ledger.append("U", entry_data("asked", {"line": "/x"}))
+    (tmp_path / "other").mkdir()
+    other = opened(tmp_path / "other")
+    other.append("U", entry_data("asked", {"line": "/x"}))
+    assert ledger.seal.ledger != other.seal.ledger
+    assert opened().seal.ledger == ledger.seal.ledger

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import shutil
 import sqlite3
@@ -175,7 +176,7 @@ def test_a_ledger_that_vanished_is_not_begun_again(book):
         file.unlink()
     assert "newer entries are gone" in refused_to_open(book)
     (book / "ledger.key").unlink()
-    assert "newer entries are gone" in refused_to_open(book)
+    assert "has no key yet, but" in refused_to_open(book)
     assert not (book / "ledger.key").exists()
 
 
@@ -426,6 +427,7 @@ def test_an_altered_answer_or_raw_answer_is_shown_to_nobody(book):
 
 def test_a_clock_that_was_set_back_is_told_and_breaks_nothing(opened, clock, tmp_path):
     ledger = opened()
+    ledger.now = clock  # as no bot writes: its entries never go back behind the newest
     for minutes in (0, 5, -60, 1, -1, 0):
         clock.forward(minutes=minutes)
         ledger.append('U1","at":"', entry_data("asked", {"line": "/check-writers prod"}))
@@ -452,3 +454,69 @@ def test_a_file_that_was_put_in_place_of_an_open_one_is_not_written_past(opened,
         ledger.append("U1", entry_data("asked", {"line": "/hvops help"}))
     with pytest.raises(LedgerError, match="is not the file that was opened"):
         ledger.put_blob(b"raw answer")
+
+
+def stranger(folder, *, entries, key=None):
+    """Lines that another ledger would leave in an anchor file, with its own key or with one that is told."""
+    other = folder / "other"
+    other.mkdir()
+    if key:
+        shutil.copy(key, other / "ledger.key")
+    with Ledger(other / "ledger.db", other / "ledger.key", other / "anchors.txt") as ledger:
+        for _ in range(entries):
+            ledger.append("U1", entry_data("asked", {"line": "/hvops help"}))
+    return (other / "anchors.txt").read_text()
+
+
+def test_lines_of_another_ledger_are_told_from_a_cut_and_keep_nobody_from_starting(book):
+    """Whoever runs hvops with settings that name our anchor file leaves lines of a longer ledger there."""
+    with (book / "anchors.txt").open("a") as file:
+        file.write(stranger(book, entries=40))
+    with Ledger(book / "ledger.db", book / "ledger.key", book / "anchors.txt") as ledger:
+        assert ledger.check_recent().anchored
+        assert ledger.append("U1", entry_data("asked", {"line": "/x"})).seq == 15
+        told = ledger.verify()
+    assert (told.broken_at, told.anchors) == (None, 15)
+    assert told.notes == ("In the anchor file 40 anchors are of another ledger; nothing was concluded from them.",)
+
+
+def test_a_cut_is_found_however_many_foreign_lines_stand_behind_ours(book):
+    tamper(book, "DELETE FROM entry WHERE seq > 10", "DELETE FROM ticket", "DELETE FROM lock")
+    with (book / "anchors.txt").open("a") as file:
+        file.write(stranger(book, entries=60))  # more than the end of the file that is looked at first
+    assert "knows entry 14: newer entries are gone" in refused_to_open(book)
+
+
+def test_a_line_that_claims_our_id_without_our_key_is_called_forged(book):
+    ours = (book / "anchors.txt").read_text().splitlines()[-1].split()
+    with (book / "anchors.txt").open("a") as file:
+        file.write(f"2000 {ours[1]} {ours[2]} {ours[3]}\n")
+    told = proved(book)
+    assert (told.broken_at, told.anchors) == (None, 14)
+    (note,) = told.notes
+    assert note.startswith(
+        "In the anchor file 1 anchor claims to be of this ledger without being made with its key: forged"
+    )
+
+
+def test_another_ledger_of_the_same_key_in_place_of_ours_is_refused(book):
+    stranger(book, entries=20, key=book / "ledger.key")
+    shutil.copy(book / "other" / "ledger.db", book / "ledger.db")
+    for left in book.glob("ledger.db-*"):
+        left.unlink()
+    assert "is not the ledger that" in refused_to_open(book)
+
+
+def test_an_id_that_was_edited_makes_no_foreign_lines_of_ours(book):
+    tamper(book, 'UPDATE entry SET body = replace(body, \'"ledger":"\', \'"ledger":"0\') WHERE seq = 1')
+    assert "Entry 1 was not written with this key" in refused_to_open(book)
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
+def test_the_anchor_file_is_for_this_account_only_whatever_the_umask(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        Ledger(tmp_path / "ledger.db", tmp_path / "ledger.key", tmp_path / "anchors.txt").close()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "anchors.txt").stat().st_mode & 0o777 == 0o600

@@ -7,7 +7,7 @@ from bot.slack.audit_channel.anchor_messages import BotIdentity, classify
 
 OURS = BotIdentity("U0BOT", "B0BOT")
 MAC = bytes(range(32))
-SAID = f"Ledger head: entry 1310, mac {MAC.hex()}, 2026-03-02 14:07 UTC"
+SAID = f"Ledger head: entry 1310, mac {MAC.hex()}, ledger {'5d0e' * 4}, seal {'77a1' * 8}, 2026-03-02 14:07 UTC"
 GENUINE = {"type": "message", "user": "U0BOT", "bot_id": "B0BOT", "ts": "1772460420.000100", "text": SAID}
 
 

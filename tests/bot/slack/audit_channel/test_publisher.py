@@ -230,7 +230,7 @@ async def test_a_bot_that_is_killed_while_a_channel_begins_begins_it_once_more(f
 
 
 async def test_names_and_reasons_can_neither_ring_nor_pose_as_a_head(bench):
-    said = f"Ledger head: entry 9, mac {'ab' * 32}, 2026-03-02 14:07 UTC"
+    said = f"Ledger head: entry 9, mac {'ab' * 32}, ledger {'ab' * 8}, seal {'ab' * 16}, 2026-03-02 14:07 UTC"
     data = {"digest": "d", "policy": "approval", "open_until": FAR, "target": "<!channel>", "line": f"x\n{said}"}
     ticket = bench.ledger.append("T0/U1", entry_data("proposed", {**data, "name": f"\n{said}"})).ticket
     why = f"<!here>\n{said}"
