@@ -147,6 +147,7 @@ class Ledger(Reader):
     def sign_text(self, label: str, *parts: str) -> str:
         """A short MAC that only this ledger's key makes: what carries it and comes back was made here (see `key.seal`)."""
         return seal(self._key, label, *parts)
+
     def now(self) -> datetime:
         """The time for whatever is decided: the clock's, and never earlier than that of the newest entry.
 
