@@ -179,6 +179,7 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
         _no_error(node),
         drain=not drained,
         earlier=drain.state.drain if drain.state else None,
+        flags=drain.tells_flags,
         twins=twins,
     )
     moves = f"{_guests(drain)} live-migrate off {node.name} and back."
