@@ -878,6 +878,35 @@ async def test_the_guard_before_a_drain_looks_for_what_its_gate_looks_for(planne
     assert gate.passed is not any(held) or (state, status) == ("0", None)  # an up node that tells no flags: 2016 does
 
 
+@pytest.mark.parametrize(
+    ("client", "status", "asked"),
+    [
+        ("HyperV-Prod", "Running", ("which machine job 48211 saves",)),
+        ("HyperV-Prod", "Pending", ()),
+        ("HyperV-Prod", "Completed", ()),
+        ("", "Running", ("which machine job 48211 saves",)),
+        ("web-01.corp.example", "Running", ()),
+    ],
+)
+async def test_a_job_that_runs_for_a_client_of_the_product_s_own_is_not_known_to_be_another_s(
+    scripted, make, client, status, asked
+):
+    """A virtualization client may save any host; a guest of another node is told by its host, not by its role's name."""
+    web = make.guest_rows()[1] | {"ElementName": "web-01", "Name": "0000009A-0000-4000-8000-000000000000"}
+    script = make.cluster(
+        commvault={"commvault active jobs": [make.job(client=client, status=status)]},
+        hv01={"Msvm_ComputerSystem": [web]},
+        hv02={"Msvm_ComputerSystem": []},
+    )
+    ask = scripted(script)
+    ask.strangers |= {"HyperV-Prod", "web-01.corp.example"}
+    args = COMMAND.args(Target("hv03", "host", "prod", backup=("commvault",)))
+    plan = COMMAND.plan(args, await COMMAND.collect(args, ask))
+    assert tuple(one.what for one in plan.open_questions) == asked
+    gate = next(one for one in plan.gates if one.description.startswith("No backup runs on hv03"))
+    assert gate.outcome is (GateOutcome.NOT_KNOWN if asked else GateOutcome.PASSED)
+
+
 # What decides a drain, row by row: a cell of it that nobody can read is a question by name, and no gate passes over it.
 DECIDES = {
     ("prod", "MSCluster_ResourceGroup", "StatusInformation"): "sql-07",
