@@ -11,6 +11,7 @@ from bot.api.facts import Unknown
 from bot.api.query_client import QueryClient
 from bot.api.report import Finding, Healthy, Remedy, Report, Severity
 from commands.formatting import format_time, join_names, pluralize, summarize_failures, truncate_list
+from commands.sources.nodes import ISOLATED_MEANS
 from commands.sources.vss_writers import HYPER_V
 from commands.vss.drift import NOT_LISTED, Missing, absent_findings, missing_notes, missing_writers, with_absent
 from commands.vss.event_8194 import Cause
@@ -202,7 +203,7 @@ def _healthy(word: str, nodes: Sequence[NodeVerdict]) -> Healthy:
 def _notes(
     facts: WriterFacts, nodes: Sequence[NodeVerdict], missing: Mapping[str, Sequence[Missing]]
 ) -> tuple[str, ...]:
-    notes = [*_guesses(nodes), *missing_notes(missing)]
+    notes = [*_away(facts), *_guesses(nodes), *missing_notes(missing)]
     unclear = [node.name for node in nodes if node.callback and node.callback.cause is Cause.UNCLEAR]
     if unclear:
         notes.append(
@@ -213,6 +214,15 @@ def _notes(
     if nodes:
         notes.append(f"Logs were read since {format_time(facts.now - LOOK_BACK, facts.now)}.")
     return tuple(notes)
+
+
+def _away(facts: WriterFacts) -> Iterator[str]:
+    """Nodes that take no part in their cluster now; one that is just down is among those that did not answer."""
+    states = () if isinstance(facts.states, Unknown) else facts.states
+    away = [one for one in states if not one.stays]
+    if away:
+        told = join_names([f"{one.name} is {one.word}{ISOLATED_MEANS if one.is_isolated else ''}" for one in away], 8)
+        yield f"{told}. hvops drains no other node meanwhile."
 
 
 def _guesses(nodes: Sequence[NodeVerdict]) -> Iterator[str]:

@@ -30,7 +30,7 @@ from commands.sources.cluster import (
 )
 from commands.sources.guest_bonds import Bonds, find_bonds
 from commands.sources.guests import Guest, virtual_machines
-from commands.sources.nodes import ClusterNodeState, NodeState, node_states, node_statuses, with_statuses
+from commands.sources.nodes import ClusterNodeState, NodeState, states_with_flags
 from commands.sources.quorum import (
     NO_SETTINGS,
     NO_WITNESS,
@@ -121,6 +121,11 @@ class DrainFacts:
         return () if isinstance(self.nodes, Unknown) else self.nodes
 
     @property
+    def tells_flags(self) -> bool:
+        """Whether every node tells if it is isolated or in quarantine: 2016 and later."""
+        return bool(self.states) and all(one.status is not None for one in self.states)
+
+    @property
     def others(self) -> tuple[NodeState, ...]:
         """All of them but the node."""
         return tuple(one for one in self.states if one.name.casefold() != self.node.casefold())
@@ -180,7 +185,7 @@ class ResumeFacts:
 async def find_resume_facts(target: Target, ask: QueryClient) -> ResumeFacts:
     """Ask the cluster, then the nodes that are up and the node itself. The target is a node of a cluster."""
     on = target.cluster
-    cluster, nodes = await asyncio.gather(look_at_cluster(on, ask), _nodes(on, ask))
+    cluster, nodes = await asyncio.gather(look_at_cluster(on, ask), states_with_flags(on, ask))
     if isinstance(cluster.nodes, Unknown):
         return ResumeFacts(target.name, None, cluster, unfound=cluster.nodes)
     node = node_named(target.name, cluster.nodes)
@@ -216,7 +221,7 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
     on = target.cluster
     cluster, nodes, (settings, witness), threshold = await asyncio.gather(
         look_at_cluster(on, ask),
-        _nodes(on, ask),
+        states_with_flags(on, ask),
         _quorum(on, ask),
         ask.query(placement.move_threshold(on)),
     )
@@ -280,12 +285,6 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
             samples=() if isinstance(samples, Unknown) else samples.value,
         ),
     )
-
-
-async def _nodes(on: str, ask: QueryClient) -> tuple[NodeState, ...] | Unknown:
-    """Every node, with the flags that 2016 and later tell of it."""
-    nodes, statuses = await asyncio.gather(ask.query(node_states(on)), ask.query(node_statuses(on)))
-    return with_statuses(value_of(nodes), value_of(statuses))
 
 
 async def _quorum(on: str, ask: QueryClient) -> tuple[ClusterSettings | Unknown, Witness | Unknown]:

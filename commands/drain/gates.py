@@ -16,14 +16,13 @@ from commands.formatting import format_size, join_names, pluralize, tell_apart
 from commands.sources.capacity import Need, without_room
 from commands.sources.cluster import Cluster, Group, Resource, RoleResource, SharedVolume, open_volumes
 from commands.sources.guests import RUNNING_STATES, Guest, Power
-from commands.sources.nodes import ClusterNodeState, Drain, NodeState, votes_without
+from commands.sources.nodes import ISOLATED_MEANS, ClusterNodeState, Drain, NodeState, votes_without
 from commands.sources.quorum import Witness
 from commands.sources.services import HYPER_V_SERVICE, RUNNING
 from commands.sources.storage import VirtualDisk
 from commands.vmm.gates import no_vmm_job
 from commands.vss.suspects import locks_on
 
-_ISOLATED = " (its guests go on there until it joins again or they fail over)"
 _REDIRECTED = 1  # FaultState of a shared volume: slower, but it works [doc]
 _FAULTS = {1: "redirected access", 2: "no access", 4: "in maintenance"}
 
@@ -170,7 +169,7 @@ def other_nodes_work(cluster: str, others: Sequence[NodeState] | Unknown) -> Gat
     open_ = [one for one in away if not one.is_known or one.may_be_isolated]
     if away and len(open_) < len(away):
         away, open_ = [one for one in away if one not in open_], []
-    told = join_names([f"{one.name} is {one.word}{_ISOLATED if one.is_isolated else ''}" for one in away])
+    told = join_names([f"{one.name} is {one.word}{ISOLATED_MEANS if one.is_isolated else ''}" for one in away])
     up = [one.name for one in others if one.is_up]
     return Gate(
         says,

@@ -12,7 +12,7 @@ from bot.api.actions import InvokeMethod
 from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate, Step, exists, not_exists
 from bot.api.queries import Predicate, Wql, make_params
 from commands.sources.cluster import GUEST_GROUP, LOCKED, NAMESPACE
-from commands.sources.nodes import COLUMNS, ClusterNodeState, Drain, node_query
+from commands.sources.nodes import COLUMNS, ClusterNodeState, Drain, NodeStatus, node_query
 
 DRAIN, RESUME = "drain", "resume"
 DRAIN_MINUTES, RETURN_MINUTES = 30, 20
@@ -25,7 +25,7 @@ _PENDING = 4  # MSCluster_ResourceGroup.State [doc]
 _SETTLES = 60  # seconds from the end of a drain until the cluster's list of roles says so
 
 
-def drain_step(cluster: str, node: str, *, earlier: int | None) -> Step:
+def drain_step(cluster: str, node: str, *, earlier: int | None, flags: bool = False) -> Step:
     """Pause a node and wait until its guests have left.
 
     The before-image is which guests were there. Untouched after a crash, it may be tried again: a guest that has left
@@ -36,6 +36,7 @@ def drain_step(cluster: str, node: str, *, earlier: int | None) -> Step:
         node: the node's name.
         earlier: its NodeDrainStatus before, None where it was not told. It is that of the last drain, and no document
             says when the next one takes it away: an earlier failure ends no wait, an earlier success is no success.
+        flags: whether every node tells if it is isolated or in quarantine; a Windows before 2016 refuses the question.
     """
     state = node_query(cluster, node)
     wait = DRAIN_MINUTES * 60
@@ -48,7 +49,8 @@ def drain_step(cluster: str, node: str, *, earlier: int | None) -> Step:
         act=_method(node, "Pause", DrainType=_DRAIN_ROLES),
         guard=(
             _is_up(cluster, node),
-            others_are_up(cluster, node),
+            others_stay(cluster, node),
+            *((none_is_isolated(cluster),) if flags else ()),
             *gate_no_locks(cluster, node),
         ),
         done=(
@@ -156,11 +158,21 @@ def _none_locked(question: Wql) -> Check:
     return Check(question, (Expect((FlagPredicate("StatusInformation", LOCKED),), at_least=0, at_most=0), untold))
 
 
-def others_are_up(cluster: str, node: str) -> Check:
-    """No other node is paused."""
+def others_stay(cluster: str, node: str) -> Check:
+    """Every other node is up or down: none is paused, joining, or in a state that nobody lists."""
     others = Wql(cluster, NAMESPACE, "MSCluster_Node", COLUMNS, (Predicate("Name", "!=", node),))
-    return not_exists(others, Predicate("State", "=", ClusterNodeState.PAUSED)).described_as(
-        f"no other node of {cluster} is paused"
+    stays = Predicate("State", "in", (ClusterNodeState.UP, ClusterNodeState.DOWN))
+    return Check(others, (Expect(each=(stays,), at_least=0),)).described_as(
+        f"no other node of {cluster} is paused or joining"
+    )
+
+
+def none_is_isolated(cluster: str) -> Check:
+    """Every node tells its flags, and is neither isolated nor in quarantine. 2016 and later."""
+    nodes = Wql(cluster, NAMESPACE, "MSCluster_Node", ("Name", "State", "StatusInformation"))
+    calm = FlagPredicate("StatusInformation", int(NodeStatus.ISOLATED | NodeStatus.QUARANTINED), are_set=False)
+    return Check(nodes, (Expect(each=(calm,), at_least=0),)).described_as(
+        f"no node of {cluster} is isolated or in quarantine"
     )
 
 

@@ -64,7 +64,8 @@ def plan(args: Args, facts: Facts) -> Plan:
     gates = NODE_LOSES_GUESTS.judge(drain)
     if held(gates):
         return _held(facts, drain)
-    step = drain_step(drain.cluster.name, drain.node, earlier=drain.state.drain if drain.state else None)
+    earlier = drain.state.drain if drain.state else None
+    step = drain_step(drain.cluster.name, drain.node, earlier=earlier, flags=drain.tells_flags)
     return Plan(
         reason=f"{drain.node} is up and holds {pluralize(len(drain.roles), 'guest')}; {_stand(gates)}.",
         impact=impact(drain),

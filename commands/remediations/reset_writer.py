@@ -179,6 +179,7 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
         _no_error(node),
         drain=not drained,
         earlier=drain.state.drain if drain.state else None,
+        flags=drain.tells_flags,
         twins=twins,
     )
     moves = f"{_guests(drain)} live-migrate off {node.name} and back."
@@ -265,7 +266,9 @@ def _free_the_guest(args: Args, facts: ResetFacts, node: NodeVerdict, drain: Dra
     then = (
         f"resume job {jobs[0].number}; the writer recovers by itself"
         if jobs
-        else "let its backup job go on, or end it in the backup product"
+        else f"let its backup job go on, or end it {node.backup.where_to_see}"
+        if node.backup.where_to_see
+        else "let the program that holds it end"
     )
     gates = (
         _no_job(args, facts),

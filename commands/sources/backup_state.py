@@ -7,19 +7,20 @@ that the inventory names. An agent on the host backs it up without a word in the
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from bot.api.arguments import Target
-from bot.api.facts import Unknown, value_of
+from bot.api.facts import Known, Unknown, value_of
 from bot.api.plan import Gate, GateOutcome, OpenQuestion
 from bot.api.query_client import QueryClient
 from commands.formatting import join_names, pluralize, tell_apart
 from commands.sources import commvault
-from commands.sources.cluster import Cluster, open_volumes
-from commands.sources.commvault import BackupJob, active_jobs, jobs_of
-from commands.sources.guests import Guest
+from commands.sources.cluster import Cluster, cluster_groups, cluster_nodes, look_at_host, open_volumes
+from commands.sources.commvault import BackupJob, active_jobs, jobs_of, which_machine
+from commands.sources.guests import Guest, virtual_machines
 from commands.sources.snapshots import Snapshot
 
 COMMVAULT = "commvault"  # the one product that hvops can ask, as an inventory names it
@@ -38,10 +39,14 @@ class BackupProducts:
     Attributes:
         names: as the inventory writes them; () for none at all, None where it does not say.
         jobs: of CommVault that have not ended; () where the inventory does not name it.
+        strangers: clients of jobs that are neither a host or cluster of the inventory nor a guest of the target. A
+            virtualization client, or one that stands for a cluster, is a name of the product's own, and may save anything
+            [doc: GET virtualization clients].
     """
 
     names: tuple[str, ...] | None = None
     jobs: tuple[BackupJob, ...] | Unknown = ()
+    strangers: frozenset[str] = frozenset()
 
     @property
     def in_words(self) -> str:
@@ -61,7 +66,37 @@ async def ask_backup_products(target: Target, ask: QueryClient) -> BackupProduct
     """Ask those that can be asked."""
     if COMMVAULT not in map(str.casefold, target.backup or ()):
         return BackupProducts(target.backup)
-    return BackupProducts(target.backup, value_of(await ask.query(active_jobs())))
+    jobs = value_of(await ask.query(active_jobs()))
+    return BackupProducts(target.backup, jobs, await find_strangers(target, jobs, ask))
+
+
+async def find_strangers(target: Target, jobs: Sequence[BackupJob] | Unknown, ask: QueryClient) -> frozenset[str]:
+    """The clients of jobs of which nobody here knows what they save; hosts are asked for their guests only where there are any."""
+    open_ = [] if isinstance(jobs, Unknown) else [job for job in jobs if job.client and not job.has_ended]
+    clients = tuple(dict.fromkeys(job.client for job in open_))
+    hosts = await asyncio.gather(*(ask.find_host(client) for client in clients))
+    found = frozenset(client for client, host in zip(clients, hosts, strict=True) if isinstance(host, Unknown))
+    if not found:
+        return found
+    guests = jobs_of(await _guest_names(target, ask), open_)
+    return found - {job.client for job in guests}
+
+
+async def _guest_names(target: Target, ask: QueryClient) -> frozenset[str]:
+    """The names of all guests that the hosts of a target tell, and of its cluster's roles; jobs of a silent host's stay open."""
+    if not target.cluster:
+        return _names(await ask.query(virtual_machines(await look_at_host(target.name, ask))))
+    nodes, groups = await asyncio.gather(
+        ask.query(cluster_nodes(target.cluster)), ask.query(cluster_groups(target.cluster))
+    )
+    roles = () if isinstance(groups, Unknown) else groups.value
+    hosts = () if isinstance(nodes, Unknown) else nodes.value
+    told = await ask.query_many({node.name: virtual_machines(node) for node in hosts})
+    return frozenset(one.name for one in roles if one.is_guest and one.name).union(*map(_names, told.values()))
+
+
+def _names(told: Known[tuple[Guest, ...]] | Unknown) -> frozenset[str]:
+    return frozenset() if isinstance(told, Unknown) else frozenset(one.name for one in told.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +113,7 @@ class Backup:
         unknowns: what is missing, by name.
         asked: what was looked at, in words.
         hint: MSCluster_Cluster.BackupInProgress. It decides nothing: it can be stale.
+        products: the names of those that back it up; () for none, None where the inventory does not say.
     """
 
     runs: bool | None
@@ -89,6 +125,14 @@ class Backup:
     unknowns: tuple[OpenQuestion, ...] = ()
     asked: str = ""
     hint: bool = False
+    products: tuple[str, ...] | None = None
+
+    @property
+    def where_to_see(self) -> str:
+        """Where a person sees whether a backup runs: "in CommVault"; "" where the inventory says that no product makes any."""
+        if self.products is None:
+            return "in the backup product"
+        return f"in {' and in '.join(map(product_word, self.products))}" if self.products else ""
 
     @property
     def holds_guests(self) -> bool | None:
@@ -193,6 +237,7 @@ def backup_state(
         unknowns=unknowns,
         asked=f"{', '.join(asked)}; backup products: {products.in_words}",
         hint=cluster.backup_hint is True if cluster else False,
+        products=products.names,
     )
 
 
@@ -263,9 +308,8 @@ def _open_products(
     for job in products.jobs:
         if job.has_ended or job.waits:
             continue
-        if not job.client:
-            why = f"job {job.number} of CommVault does not say which machine it saves"
-            yield OpenQuestion(f"which machine job {job.number} saves", why, "See in CommVault.")
+        if not job.client or (job.client in products.strangers and not jobs_of(own, (job,))):
+            yield which_machine(job)
         elif job.status == commvault.UNREADABLE and jobs_of(own, (job,)):
             why = f"job {job.number} of CommVault is {commvault.UNREADABLE}"
             yield OpenQuestion(f"whether job {job.number} runs", why, "See in CommVault.")

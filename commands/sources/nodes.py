@@ -10,12 +10,14 @@ join for two hours by default [doc: Virtual Machine Compute Resiliency]. Both ca
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum, IntFlag
 
-from bot.api.facts import Unknown
+from bot.api.facts import Unknown, value_of
 from bot.api.queries import Predicate, Wql
+from bot.api.query_client import QueryClient
 from bot.api.rows import CellError, Row, Rows, get_int, get_str, readable
 from bot.api.sources import Source
 from commands.sources.cluster import NAMESPACE
@@ -53,6 +55,7 @@ class NodeStatus(IntFlag):
     AVOIDED = 32  # the cluster places nothing there by itself
 
 
+ISOLATED_MEANS = " (its guests go on there until it joins again or they fail over)"
 _LISTED = sum(NodeStatus)
 _WORDS = {
     ClusterNodeState.UP: "up",
@@ -91,6 +94,13 @@ class NodeState:
     def is_up(self) -> bool:
         """Whether roles may move there."""
         return self.state == ClusterNodeState.UP and not self.is_isolated and not self.is_quarantined
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is known to be up, or to be down and no more than that."""
+        if self.is_isolated or self.is_quarantined or not self.is_known or self.may_be_isolated:
+            return False
+        return self.state in (ClusterNodeState.UP, ClusterNodeState.DOWN)
 
     @property
     def is_isolated(self) -> bool:
@@ -175,6 +185,12 @@ def with_statuses(
     if isinstance(nodes, Unknown) or isinstance(statuses, Unknown):
         return nodes
     return tuple(replace(one, status=statuses.get(one.name.casefold())) for one in nodes)
+
+
+async def states_with_flags(on: str, ask: QueryClient) -> tuple[NodeState, ...] | Unknown:
+    """Every node, with the flags that 2016 and later tell of it."""
+    nodes, statuses = await asyncio.gather(ask.query(node_states(on)), ask.query(node_statuses(on)))
+    return with_statuses(value_of(nodes), value_of(statuses))
 
 
 def node_query(on: str, node: str) -> Wql:

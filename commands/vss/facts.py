@@ -15,6 +15,7 @@ from commands.sources.backup_state import NOT_SAID, BackupProducts, ask_backup_p
 from commands.sources.cluster import Cluster, Node, look_at_cluster, look_at_host, target_nodes, with_vm_ids
 from commands.sources.event_log import EventLog, logged_events, snapshot_failures
 from commands.sources.guests import Guest, virtual_machines
+from commands.sources.nodes import NodeState, states_with_flags
 from commands.sources.snapshots import Snapshot, look_at_snapshots
 from commands.sources.vss_writers import Writer, host_writers
 from commands.vss.writer_verdict import WriterSample, writer_samples
@@ -59,6 +60,7 @@ class WriterFacts:
         cluster: None for a host that stands alone.
         unfound: why there are no nodes; None where there are.
         products: that back up the target.
+        states: of every node of the cluster, with its flags; not asked where a node of 2008 R2 is in it.
     """
 
     now: datetime
@@ -67,6 +69,7 @@ class WriterFacts:
     beside: tuple[LogFacts, ...] = ()
     unfound: Unknown | None = None
     products: BackupProducts = NOT_SAID
+    states: tuple[NodeState, ...] | Unknown = ()
 
 
 async def find_writer_facts(target: Target, ask: QueryClient) -> WriterFacts:
@@ -85,10 +88,16 @@ async def _ask_hosts(target: Target, ask: QueryClient) -> WriterFacts:
         return WriterFacts(ask.now, cluster, await _ask_nodes((Node(target.name, None),), ask), unfound=cluster.nodes)
     wanted = target_nodes(target, cluster.nodes)
     others = tuple(node for node in cluster.nodes if node not in wanted)
-    nodes, beside, known = await asyncio.gather(
-        _ask_nodes(wanted, ask), _ask_beside(others, ask), with_vm_ids(cluster, ask)
+    nodes, beside, known, states = await asyncio.gather(
+        _ask_nodes(wanted, ask), _ask_beside(others, ask), with_vm_ids(cluster, ask), _states(cluster, ask)
     )
-    return WriterFacts(ask.now, known, nodes, beside)
+    return WriterFacts(ask.now, known, nodes, beside, states=states)
+
+
+async def _states(cluster: Cluster, ask: QueryClient) -> tuple[NodeState, ...] | Unknown:
+    if isinstance(cluster.nodes, Unknown) or any(node.is_2008 for node in cluster.nodes):
+        return ()
+    return await states_with_flags(cluster.name, ask)
 
 
 async def _ask_nodes(nodes: Sequence[Node], ask: QueryClient) -> tuple[NodeFacts, ...]:

@@ -112,7 +112,7 @@ def _waiting(node: NodeVerdict, verdict: WriterStatus, one: WriterVerdict, now: 
         yield "By hand", _restart_vmms(node) if verdict is WriterStatus.STUCK else ""
     else:
         yield "Means", "Backups that use this writer are expected to fail until it is stable again."
-        yield "Do now", again or "Ask the backup product whether a job of its own still holds this writer."
+        yield "Do now", again or _who_holds(node, "this writer")
         yield from _restart(node, (one,))
     if one.seen:
         yield (
@@ -124,9 +124,20 @@ def _waiting(node: NodeVerdict, verdict: WriterStatus, one: WriterVerdict, now: 
 def _look_again(node: NodeVerdict, one: WriterVerdict, now: datetime) -> str:
     holds = node.backup.holds_guests if one.writer.is_hyper_v else node.backup.runs
     if holds is None:
-        return "See in the backup product whether a job runs."
+        return f"See {_place(node)} whether a backup runs."
     due = (one.seen or (now,))[0] + APART
     return f"Look again at {format_time(due, now)} or later: a second sample tells stuck from slow."
+
+
+def _place(node: NodeVerdict) -> str:
+    """Where a person looks; without a backup product, what made a shadow copy tells it."""
+    return node.backup.where_to_see or f"on {node.name} (vssadmin list shadows)"
+
+
+def _who_holds(node: NodeVerdict, what: str) -> str:
+    if node.backup.where_to_see:
+        return f"See {_place(node)} whether a job still holds {what}."
+    return f"By the inventory no product backs up {node.name}: see there which program holds {what} (vssadmin list shadows)."
 
 
 def _means(node: NodeVerdict) -> str:
@@ -277,7 +288,7 @@ def _no_hyper_v(node: NodeVerdict) -> Finding:
 def _locked(node: NodeVerdict) -> Finding:
     lines = (
         ("Means", f"{node.name} cannot drain (error {LOCKED_ERROR}) while they are locked."),
-        ("Do now", "Ask the backup product whether a job of its own still holds them."),
+        ("Do now", _who_holds(node, "them")),
         ("Do not do now", _leave_alone(node)),
         ("Locked", locked_line(node)),
     )

@@ -29,6 +29,7 @@ def _cluster(facts: WriterFacts) -> Iterator[Unknown]:
         "locked roles": cluster.groups,
         "locked resources": cluster.resources,
         "backups of shared volumes": cluster.volumes,
+        "states of nodes": facts.states,
         "the backup hint": cluster.backup_hint,
     }
     old = not isinstance(cluster.nodes, Unknown) and any(node.is_2008 for node in cluster.nodes)

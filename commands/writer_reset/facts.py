@@ -11,6 +11,7 @@ from bot.api.query_client import QueryClient
 from commands.drain.facts import DrainFacts, find_drain_facts
 from commands.formatting import join_names
 from commands.guest_space import facts as space_facts
+from commands.sources.backup_state import find_strangers
 from commands.sources.cluster_services import ClusterServices, find_cluster_services
 from commands.sources.commvault import ON, BackupJob, active_jobs, jobs_of, why_unplaced
 from commands.vss import facts as writer_facts
@@ -27,8 +28,7 @@ class ResetFacts:
         space: of the node's guests.
         jobs: of the backup product that have not ended; unanswered with the kind "absent" where none is set up.
         clustered: the resources of the cluster that stand for services.
-        strangers: clients of jobs that are no machine known here. A virtualization client, or one that stands for a
-            cluster, is a name of the product's own [doc: GET virtualization clients], and may save any host.
+        strangers: as of `BackupProducts`.
     """
 
     writers: writer_facts.WriterFacts
@@ -94,26 +94,11 @@ async def find_reset_facts(target: Target, ask: QueryClient) -> ResetFacts:
         ask.query(active_jobs()),
         find_cluster_services(target, ask),
     )
-    found = ResetFacts(writers, drain, space, value_of(jobs), clustered)
-    return replace(found, strangers=await _find_strangers(found, target, ask))
-
-
-async def _find_strangers(facts: ResetFacts, target: Target, ask: QueryClient) -> frozenset[str]:
-    """The clients of active jobs that are neither a host or cluster of the inventory nor a guest of this cluster."""
-    if isinstance(facts.jobs, Unknown):
-        return frozenset()
-    own = facts.own_jobs(target)
-    groups = (
-        () if facts.drain is None or isinstance(facts.drain.cluster.groups, Unknown) else facts.drain.cluster.groups
-    )
-    guests = [group.name for group in groups if group.is_guest]
-    open_ = [
-        job for job in facts.jobs if job.client and not job.has_ended and (isinstance(own, Unknown) or job not in own)
-    ]
-    elsewhere = jobs_of(guests, open_)
-    clients = tuple(dict.fromkeys(job.client for job in open_ if job not in elsewhere))
-    hosts = await asyncio.gather(*(ask.find_host(client) for client in clients))
-    return frozenset(client for client, host in zip(clients, hosts, strict=True) if isinstance(host, Unknown))
+    told = value_of(jobs)
+    if isinstance(told, Unknown) and told.kind == "absent" and target.backup == ():
+        told = ()  # no product backs it up, so there is none whose jobs could be missing
+    found = ResetFacts(writers, drain, space, told, clustered)
+    return replace(found, strangers=await find_strangers(target, found.jobs, ask))
 
 
 async def _drain(target: Target, ask: QueryClient) -> DrainFacts | None:

@@ -64,6 +64,7 @@ def hyper_v_steps(
     *,
     drain: bool,
     earlier: int | None = None,
+    flags: bool = False,
     twins: tuple[str, ...] = (),
 ) -> tuple[Step, ...]:
     """Drain the node, reset its Hyper-V writer, resume it with failback.
@@ -75,11 +76,12 @@ def hyper_v_steps(
         no_error: as for `reset_steps`.
         drain: False where the node is drained already; then nobody knows which guests would have to come back.
         earlier: as for `drain_step`.
+        flags: as for `drain_step`.
         twins: as for `reset_steps`.
     """
     empty = (*is_drained(cluster, node), *gate_no_locks(cluster, node))
     return (
-        *((drain_step(cluster, node, earlier=earlier),) if drain else ()),
+        *((drain_step(cluster, node, earlier=earlier, flags=flags),) if drain else ()),
         *reset_steps(node, HYPER_V_SERVICE, writer, no_error, empty, twins=twins),
         resume_step(cluster, node),
         *((failback_step(cluster, node),) if drain else ()),

@@ -235,7 +235,7 @@ async def test_vmms_that_hangs_is_interrupted_looked_at_and_gone_on_with(play, s
     ("place", "client", "says"),
     [
         (121, NODE, "job 47880 has been Suspended"),
-        (121, "filer-121", "filer-121, the client of job 47880, is no machine known here"),
+        (121, "filer-121", "filer-121, the client of job 47880, is no host and no cluster known here"),
         (None, "", "none among its active jobs"),
     ],
 )

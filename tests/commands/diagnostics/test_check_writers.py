@@ -214,14 +214,14 @@ async def test_unknown_backups_keep_it_from_being_stuck(check, make, waiting):
     report = await check(script)
     assert report.findings[0].status == "LOOKS STUCK"
     assert "Whether a backup runs is not known: prod: no answer in 20 s." in report.findings[0].summary
-    assert line(report, "Do now")[0].startswith("See in the backup product whether a job runs.")
+    assert line(report, "Do now")[0].startswith("See on hv03 (vssadmin list shadows) whether a backup runs.")
     assert report.unanswered == (
         Unknown("prod", "timed out", "backups of shared volumes not known: no answer in 20 s."),
     )
 
 
-@pytest.mark.parametrize("backup", [None, ("veeam",)])
-async def test_where_a_product_is_not_asked_a_backup_of_the_host_is_not_ruled_out(check, make, backup):
+@pytest.mark.parametrize(("backup", "place"), [(None, "in the backup product"), (("veeam",), "in Veeam")])
+async def test_where_a_product_is_not_asked_a_backup_of_the_host_is_not_ruled_out(check, make, backup, place):
     rows = make.writer_rows(make.writer_row("System Writer", 5))
     earlier = seen(writer_id=make.writer_row("System Writer", 5)["writer_id"], error="No error", backup="unknown")
     script = make.cluster(hv03={WRITERS: rows, "recall writer": [earlier]})
@@ -230,7 +230,7 @@ async def test_where_a_product_is_not_asked_a_backup_of_the_host_is_not_ruled_ou
     assert finding.status == "LOOKS STUCK"
     assert "No backup of a guest runs; whether another one does is not known" in finding.summary
     assert line(report, "By hand") == []
-    assert line(report, "Do now") == ["See in the backup product whether a job runs."]
+    assert line(report, "Do now") == [f"See {place} whether a backup runs."]
 
 
 async def test_a_shadow_copy_that_a_program_holds_is_a_backup(check, make):

@@ -9,6 +9,7 @@ from bot.api.facts import Unknown
 from bot.api.plan import Check, Expect, FlagPredicate, Gate, GateOutcome, Group, Plan, Step
 from bot.api.queries import Predicate, Wql
 from bot.api.report import Remedy
+from bot.tickets.conditions import unmet
 from commands.drain.steps import drain_step
 from commands.remediations.drain_node import COMMAND
 
@@ -35,8 +36,8 @@ DRAIN = Step(
         Check(NODE, (Expect((Predicate("State", "=", 0),)),)).described_as("hv03 is up"),
         Check(
             Wql("prod", CLUSTER, "MSCluster_Node", NODE.columns, (Predicate("Name", "!=", "hv03"),)),
-            (Expect((Predicate("State", "=", 2),), at_least=0, at_most=0),),
-        ).described_as("no other node of prod is paused"),
+            (Expect(each=(Predicate("State", "in", (0, 1)),), at_least=0),),
+        ).described_as("no other node of prod is paused or joining"),
         Check(Wql("prod", CLUSTER, "MSCluster_ResourceGroup", COLUMNS, OWNED), UNLOCKED).described_as(
             "no guest on hv03 is locked"
         ),
@@ -859,6 +860,51 @@ async def test_guests_of_one_name_are_told_apart_by_their_ids(planned, make):
     told = {gate.description: gate.measured for gate in plan.gates if not gate.passed}
     assert "guest backing up (app (00000002))" in told["No backup runs on hv03 or on a shared volume"]
     assert told["The guests of hv03 fit into the memory of the other nodes"].endswith("not told of app (00000001)")
+
+
+@pytest.mark.parametrize("state", ["0", "1", "2", "3", "7", "4294967295", None])
+@pytest.mark.parametrize("status", ["0", "1", "2", "3", "32", None])
+async def test_the_guard_before_a_drain_looks_for_what_its_gate_looks_for(planned, make, state, status):
+    """What another node turns to between the look that made the plan and the step itself."""
+    rows = [make.node_row(one) | {"StatusInformation": "0", "BuildNumber": "17763"} for one in make.nodes]
+    drain = (await planned(COMMAND, make.cluster(prod={"MSCluster_Node": rows}))).groups[0].steps[0]
+    rows[0] |= {"State": state, "StatusInformation": status}
+    now = await planned(COMMAND, make.cluster(prod={"MSCluster_Node": rows}))
+    gate = next(one for one in now.gates if one.description.startswith("No other node of prod"))
+    others = [row for row in rows if row["Name"] != "hv03"]
+    checks = [one for one in drain.guard if "node of prod" in one.description]
+    held = [unmet(one, others if "isolated" not in one.description else rows, {}) for one in checks]
+    assert len(checks) == 2
+    assert gate.passed is not any(held) or (state, status) == ("0", None)  # an up node that tells no flags: 2016 does
+
+
+@pytest.mark.parametrize(
+    ("client", "status", "asked"),
+    [
+        ("HyperV-Prod", "Running", ("which machine job 48211 saves",)),
+        ("HyperV-Prod", "Pending", ()),
+        ("HyperV-Prod", "Completed", ()),
+        ("", "Running", ("which machine job 48211 saves",)),
+        ("web-01.corp.example", "Running", ()),
+    ],
+)
+async def test_a_job_that_runs_for_a_client_of_the_product_s_own_is_not_known_to_be_another_s(
+    scripted, make, client, status, asked
+):
+    """A virtualization client may save any host; a guest of another node is told by its host, not by its role's name."""
+    web = make.guest_rows()[1] | {"ElementName": "web-01", "Name": "0000009A-0000-4000-8000-000000000000"}
+    script = make.cluster(
+        commvault={"commvault active jobs": [make.job(client=client, status=status)]},
+        hv01={"Msvm_ComputerSystem": [web]},
+        hv02={"Msvm_ComputerSystem": []},
+    )
+    ask = scripted(script)
+    ask.strangers |= {"HyperV-Prod", "web-01.corp.example"}
+    args = COMMAND.args(Target("hv03", "host", "prod", backup=("commvault",)))
+    plan = COMMAND.plan(args, await COMMAND.collect(args, ask))
+    assert tuple(one.what for one in plan.open_questions) == asked
+    gate = next(one for one in plan.gates if one.description.startswith("No backup runs on hv03"))
+    assert gate.outcome is (GateOutcome.NOT_KNOWN if asked else GateOutcome.PASSED)
 
 
 # What decides a drain, row by row: a cell of it that nobody can read is a question by name, and no gate passes over it.

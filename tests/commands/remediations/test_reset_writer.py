@@ -1,5 +1,7 @@
 """`/reset-writer`: every branch of the field notes as a whole plan, and every refusal with its reason."""
 
+from dataclasses import replace
+
 import pytest
 
 from bot.api.actions import InvokeMethod
@@ -225,8 +227,8 @@ async def test_a_job_whose_client_is_no_known_machine_may_be_of_this_one(make, s
     assert (gate.description, gate.outcome) == (JOB_GATE, GateOutcome.NOT_KNOWN)
     assert plan.open_questions == gate.unknowns  # an approver has to answer each
     assert [(one.what, one.why) for one in gate.unknowns] == [
-        ("which machine job 9 saves", "CLU 2, the client of job 9, is no machine known here."),
-        ("which machine job 48211 saves", "HyperV-01, the client of job 48211, is no machine known here."),
+        ("which machine job 9 saves", "CLU 2, the client of job 9, is no host and no cluster known here."),
+        ("which machine job 48211 saves", "HyperV-01, the client of job 48211, is no host and no cluster known here."),
     ]
 
 
@@ -263,8 +265,7 @@ async def test_locked_without_a_job_says_what_holds_it(planned, make):
     assert plan.groups == ()
     assert plan.reason == (
         "No plan yet for hv03: 1 of 3 guests is locked, a drain would fail (5960). First: find the guest without room"
-        " and free 1 GB or more on each of its full volumes, then let its backup job go on, or end it in the backup"
-        " product."
+        " and free 1 GB or more on each of its full volumes, then let the program that holds it end."
     )
     assert "Locked: 1 of 3: victims: sql-07." in plan.evidence
     assert any(line.startswith("Suspect: ") for line in plan.evidence)
@@ -333,9 +334,13 @@ async def test_a_writer_that_cannot_be_read_is_not_reset(planned, make, cells, s
     assert says in plan.reason
 
 
-async def test_without_a_backup_product_it_warns(planned, make):
+async def test_without_a_backup_product_it_warns(planned, make, hv03):
+    """Nobody has said that none backs it up; where the inventory says so, no job of one waits."""
     none = Unknown("commvault", "absent", "no backup product is in the settings.")
-    plan = await planned(COMMAND, make.resettable(hv03=stuck(make), commvault={"commvault active jobs": none}))
+    script = make.resettable(hv03=stuck(make), commvault={"commvault active jobs": none})
+    told = next(one for one in (await planned(COMMAND, script)).gates if one.description == JOB_GATE)
+    assert told.passed
+    plan = await planned(COMMAND, script, target=replace(hv03, backup=None))
     gate = plan.gates[1]
     assert (gate.description, gate.passed, gate.blocks) == (JOB_GATE, False, False)
     assert gate.measured == "not known: no backup product is in the settings"
