@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot.cli.audit import MOST_DOUBTS, print_verdict
+from bot.cli.audit import MOST_NOTES, print_verdict
 from bot.config.settings import LedgerFiles, Settings, load
 from bot.errors import LedgerError, SettingsError, UsageError
 from bot.ledger import Reader
@@ -84,7 +84,8 @@ def verify_audit_log(
             memory.add(where, classify(messages, frozenset({own})))
             memory.doubts += (*doubts, *_gone(posted, told.need_slack().audit_channel, messages))
         verdict = verify(path, read_key(key or (files.key_file if files else Path())), memory.file, memory.kept)
-    print_verdict(path, verdict, memory.doubts)
+    verdict = verdict.beside(memory.doubts)
+    print_verdict(path, verdict)
     return 0 if verdict.is_complete else 1
 
 
@@ -132,7 +133,7 @@ def _remember(memory: AnchorMemory, path: Path, at_rest: Path, ledger: Path) -> 
         memory.kept.append(AnchorSet(where, tuple(anchors_in(at_rest))))
         return
     if not found.anchors:
-        why = " ".join((*memory.doubts, *found.doubts)[:MOST_DOUBTS])
+        why = " ".join((*memory.doubts, *found.doubts)[:MOST_NOTES])
         raise UsageError(
             f"{path}: there is not one anchor in it that can be believed, so it proves nothing. --anchors takes an"
             f" anchor file, text copied from the audit channel or an export of it. {why}".rstrip()

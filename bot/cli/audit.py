@@ -7,7 +7,7 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -40,7 +40,7 @@ from bot.tickets.answers import statement
 from bot.tickets.run_history import result_in_words
 
 _NUMBER = re.compile(r"[0-9]{1,18}")  # what SQLite can hold
-MOST_DOUBTS = 20
+MOST_NOTES = 20
 _HEADS = 100  # `anchor` entries, for the newest that can be read
 COLUMNS = ("seq", "at", "kind", "actor", "ticket", "target", "line", "says")
 
@@ -186,8 +186,8 @@ def _print_answer(out: Console, reader: Reader, entry: Entry, *, evidence: bool)
         print_evidence(out, evidence_from_bytes(raw))
 
 
-def print_verdict(path: Path, verdict: Verification, doubts: Sequence[str] = ()) -> None:
-    """Whether a ledger holds, what was found, and which anchors were not believed."""
+def print_verdict(path: Path, verdict: Verification) -> None:
+    """Whether a ledger holds, what was found, and what is to be noted."""
     out = console()
     if verdict.holds:
         out.print(styled(verdict.says, "green" if verdict.is_complete else "yellow"))
@@ -199,10 +199,10 @@ def print_verdict(path: Path, verdict: Verification, doubts: Sequence[str] = ())
         out.print(styled(f"BROKEN{at}: {verdict.says}", "bold red"))
         if verdict.entries:
             out.print(styled(f"1 to {verdict.entries} hold. {_compare(path, verdict)}", "dim"))
-    for note in (*verdict.notes, *doubts[:MOST_DOUBTS]):
+    for note in verdict.notes[:MOST_NOTES]:
         out.print(styled(note, "yellow"))
-    if len(doubts) > MOST_DOUBTS:
-        out.print(styled(f"And {len(doubts) - MOST_DOUBTS} more that are not believed.", "yellow"))
+    if len(verdict.notes) > MOST_NOTES:
+        out.print(styled(f"And {len(verdict.notes) - MOST_NOTES} more to note.", "yellow"))
 
 
 def _compare(path: Path, verdict: Verification) -> str:

@@ -177,7 +177,7 @@ class QuerySession:
         if isinstance(question, SampleHistory):
             self._check(question)
             asked = datetime.now(UTC)
-            rows = self._recall(question)
+            rows = await asyncio.to_thread(self._recall, question)
             self.evidence.append(Evidence(question.on, describe(question), f"{len(rows)} samples in the ledger"))
             return QueryResult(rows, "", "", asked, datetime.now(UTC))
         self._begin(question.on)

@@ -125,6 +125,7 @@ class Scheduler:
         try:
             if not self._only.acquire():
                 return
+            await asyncio.to_thread(self._parts.ledger.prove)  # beside the loop: the first time it takes long
             if not self._has_begun:
                 self._has_begun = True
                 await self._make_up_for_clicks()

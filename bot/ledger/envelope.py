@@ -182,8 +182,8 @@ def encode(seq: int, at: str, draft: EntryDraft, fields: Mapping[str, Any], tick
 
 
 def decode(body: str | bytes, mac: bytes) -> Entry:
-    """The entry out of its bytes."""
-    told = json.loads(body)
+    """The entry out of its bytes. Raises ValueError, KeyError or TypeError for what is no entry."""
+    told = json.loads(body if isinstance(body, str) else body.decode("utf-8"))
     return Entry(told["seq"], told["id"], told["at"], told["kind"], told["actor"], told["ticket"], told["data"], mac)
 
 

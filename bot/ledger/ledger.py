@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from bot.errors import LedgerError, TicketError, UnreadableEntry
 from bot.ledger.anchors import Anchor, Anchors, AnchorSeal, newest
@@ -136,6 +137,11 @@ class Ledger(Reader):
             state.check_listed(states, shown, all_of_them=limit < 0)
         return rows
 
+    def recall(self, on: str, what: str, since: datetime) -> list[dict[str, Any]]:
+        """The samples that earlier answers and proposals carried about a target, each out of a proved entry, oldest first."""
+        with self._proved():
+            return super().recall(on, what, since)
+
     def put_blob(self, data: bytes) -> str:
         """Keep raw bytes beside the chain, without their secrets. Returns their SHA-256 in hexadecimal."""
         masked = self._mask.redact_bytes(data)
@@ -184,6 +190,11 @@ class Ledger(Reader):
         self._watch.since(seq)
         with self._proved() as state:
             state.check_locks(self._reader.locks())
+
+    def prove(self) -> None:
+        """Prove what is new, and take it in: at first all of it, for which a long ledger needs seconds. Raises LedgerError."""
+        with self._proved():
+            pass
 
     def rebuild(self) -> None:
         """Make the derived tables again from the entries.

@@ -11,6 +11,7 @@ all of them and no other. So a ledger of a million entries needs no more memory 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import ChainMap
 from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,8 +34,10 @@ from bot.ledger.ticket_state import (
     replay,
 )
 
-_TICKETLESS = b'"ticket":null}'  # canonical JSON sorts its keys, so these are the last bytes
-_SWITCHES = (b'"kind":"stop"', b'"kind":"go"')  # a text inside of the body has its quotation marks escaped
+# Canonical JSON sorts its keys, so these are the last bytes; inside of a text a quotation mark is escaped.
+_ENDS_WITH = re.compile(rb'"kind":"([a-z-]+)","seq":[0-9]+,"ticket":(?:null|"([^"\\]+)")\}\Z')
+_LONGEST_END = 200
+_SWITCHES = frozenset({"stop", "go"})
 _SHOWN_AS: Mapping[str, str] = {
     "proposed": "proposed",
     "approved": "approved",
@@ -154,23 +157,27 @@ class ProvedState:
     def take(self, seq: int, body: bytes, mac: bytes) -> Entry | None:
         """Take in the next entry, which has been proved. Returns it where it moves anything. Raises RefusedTransition."""
         entry = None
-        if not body.endswith(_TICKETLESS) or any(one in body for one in _SWITCHES):
+        found = _ENDS_WITH.search(body, max(0, len(body) - _LONGEST_END))
+        kind, ticket = (found[1].decode(), (found[2] or b"").decode()) if found else ("", "")
+        if found is None or kind in _SWITCHES or (ticket and kind not in MAY_NAME_A_TICKET):
             entry = decode(body, mac)
             self.add(entry)
+        elif ticket:  # what only speaks about a ticket, and what is about none, need not be read: most entries are such
+            self._name(ticket, mac)
         self._memory.head = Anchor(seq, mac)
         return entry
 
     def add(self, entry: Entry) -> None:
         """Take in what an entry says. Raises RefusedTransition."""
-        if entry.kind in ("stop", "go"):
+        if entry.kind in _SWITCHES:
             self._memory.switch = entry.kind
         if entry.ticket is None:
             return
+        if entry.kind in MAY_NAME_A_TICKET:
+            self._name(entry.ticket, entry.mac)
+            return
         known = self._known(entry.ticket)
         seal = _sealed(known.seal, entry.mac)
-        if entry.kind in MAY_NAME_A_TICKET:
-            self._memory.tickets[entry.ticket] = replace(known, seal=seal)
-            return
         ticket, doubt = self._judged(known, entry)
         state = _SHOWN_AS.get(entry.kind, known.state)
         ending = entry.kind if entry.kind in ENDS else known.ending
@@ -178,7 +185,8 @@ class ProvedState:
         self._memory.counts[known.state] = self._memory.counts.get(known.state, 0) - 1
         self._memory.counts[state] = self._memory.counts.get(state, 0) + 1
         self._memory.tickets[entry.ticket] = KnownTicket(seal, state, ending, kept, doubt)
-        self._memory.last_number = max(self._memory.last_number, number_of(entry.ticket))
+        if not known.state:
+            self._memory.last_number = max(self._memory.last_number, number_of(entry.ticket))
         move_locks(self.locks, entry)
 
     def allow(self, draft: EntryDraft, at: str) -> str:
@@ -222,6 +230,12 @@ class ProvedState:
         if shown != self.locks:
             differs = sorted(set(shown.items()) ^ set(self.locks.items()))
             raise LedgerError(f"the lock table shows {differs[0][0]} otherwise than the entries say")
+
+    def _name(self, ticket: str, mac: bytes) -> None:
+        """Take in that an entry speaks about a ticket, which moves nothing."""
+        known = self._known(ticket)
+        seal = _sealed(known.seal, mac)
+        self._memory.tickets[ticket] = KnownTicket(seal, known.state, known.ending, known.ticket, known.doubt)
 
     def _known(self, ticket: str) -> KnownTicket:
         return self._memory.tickets.get(ticket, _UNKNOWN)

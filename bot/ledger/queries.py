@@ -283,7 +283,11 @@ class Reader:
 
     def recall(self, on: str, what: str, since: datetime) -> list[dict[str, Any]]:
         """The samples that earlier answers and proposals carried about a target: their fields and "at", oldest first."""
+        at = to_timestamp(since)
+        entries = self._reader.with_samples(on, what, at, _first_since(self._reader, at))
         return [
-            {**json.loads(fields or "{}"), "at": at}
-            for at, fields in self._reader.samples(on, what, to_timestamp(since))
+            {**(sample.get("fields") or {}), "at": entry.at}
+            for entry in entries
+            for sample in entry.fields["samples"]
+            if str(sample.get("on")).lower() == on.lower() and sample.get("what") == what
         ]

@@ -1,7 +1,7 @@
 """The tables, as SQLite keeps them. Everything but `body`, `previous`, `mac` and the blobs follows from the bodies.
 
-Columns are generated from the canonical bytes, so that no column can say something else than what was hashed.
-Triggers refuse to change or delete an entry, and keep the `ticket` and `lock` tables, which are there for lists
+Columns are generated from the canonical bytes. Whoever can write to the file can change what they show, so nothing
+decides by them (see `proved`), and the definitions are compared before anything is decided. Triggers refuse to change or delete an entry, and keep the `ticket` and `lock` tables, which are there for lists
 and as a second lock; both can be rebuilt from the entries. The views are in a file of their own.
 """
 

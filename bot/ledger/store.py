@@ -246,14 +246,17 @@ class Store:
             raise LedgerError(f"{self.path}: the raw answer {sha256[:12]}… was altered. Run hvops audit verify.")
         return bytes(found[0][0]) if found else None
 
-    def samples(self, on: str, what: str, since: str) -> list[tuple[str, str]]:
-        """Time and fields (JSON) of the samples that answers and proposals carried about a target, oldest first."""
-        sql = """SELECT entry.at, json_extract(sample.value, '$.fields')
-            FROM entry, json_each(entry.body, '$.data.samples') AS sample
-            WHERE entry.kind IN ('answered', 'proposed') AND entry.at >= ?
-                AND lower(json_extract(sample.value, '$.on')) = lower(?) AND json_extract(sample.value, '$.what') = ?
-            ORDER BY entry.seq, sample.key"""
-        return self.rows(sql, (since, on, what))
+    def with_samples(self, on: str, what: str, since: str, first: int) -> list[Entry]:
+        """The answers and proposals since a time that carry samples about a target, oldest first.
+
+        Walks on from the entry `first`, the first of that time: an index could leave entries out.
+        """
+        sql = f"""SELECT {ENTRY_COLUMNS} FROM entry NOT INDEXED
+            WHERE seq >= ? AND kind IN ('answered', 'proposed') AND at >= ? AND EXISTS (
+                SELECT 1 FROM json_each(body, '$.data.samples') AS sample
+                WHERE lower(json_extract(sample.value, '$.on')) = lower(?) AND json_extract(sample.value, '$.what') = ?)
+            ORDER BY seq"""  # noqa: S608 - our columns
+        return [self.entry_from(row) for row in self.rows(sql, (first, since, on, what))]
 
     def rebuild(self, tickets: Sequence[Mapping[str, Any]], locks: Mapping[str, str]) -> None:
         """Put the derived tables back to what the entries say. Inside a transaction."""

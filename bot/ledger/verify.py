@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bot.errors import LedgerError
@@ -54,6 +54,13 @@ class Verification:
     def is_complete(self) -> bool:
         """Whether all of it is proved: it holds, and there is nothing to note."""
         return self.holds and not self.notes
+
+    def beside(self, doubts: Sequence[str]) -> Verification:
+        """The same, with what was found beside the ledger: nothing is called complete beside a doubt."""
+        if not doubts:
+            return self
+        says = _not_everything(self.entries) if self.holds else self.says
+        return replace(self, notes=(*self.notes, *doubts), says=says)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +190,8 @@ class _Proof:
         notes += [note for one in self._expected for note in one.notes()]
         if self._last.seq and not any(one.matched for one in self._expected):
             notes.append("No anchors: whether newer entries were cut off cannot be known.")
-        says = f"Holds: {self._last.seq} entries, unaltered and complete."
-        if notes:
-            match = "entry matches its mac" if self._last.seq == 1 else "entries match their macs"
-            says = f"{self._last.seq} {match}, but not everything is proved:"
-        return self._verdict(says, None, notes, holds=True)
+        complete = f"Holds: {self._last.seq} entries, unaltered and complete."
+        return self._verdict(_not_everything(self._last.seq) if notes else complete, None, notes, holds=True)
 
     def _verdict(self, says: str, at: int | None, notes: list[str] | None = None, *, holds: bool) -> Verification:
         head = self._last if self._last.seq else None
@@ -349,6 +353,11 @@ class _Expected:
 
 def _number(anchor: Anchor) -> int:
     return anchor.seq
+
+
+def _not_everything(entries: int) -> str:
+    match = "entry matches its mac" if entries == 1 else "entries match their macs"
+    return f"{entries} {match}, but not everything is proved:"
 
 
 def _number_in(body: bytes) -> int | None:

@@ -96,13 +96,6 @@ class NodeState:
         return self.state == ClusterNodeState.UP and not self.is_isolated and not self.is_quarantined
 
     @property
-    def stays(self) -> bool:
-        """Whether it is known to be up, or to be down and no more than that."""
-        if self.is_isolated or self.is_quarantined or not self.is_known or self.may_be_isolated:
-            return False
-        return self.state in (ClusterNodeState.UP, ClusterNodeState.DOWN)
-
-    @property
     def is_isolated(self) -> bool:
         """Whether it is told to have lost the cluster while its guests go on."""
         return bool((self.status or 0) & NodeStatus.ISOLATED)

@@ -126,7 +126,8 @@ def test_an_export_believes_this_bot_alone_as_the_ledger_knows_it(ledger, proved
     else:
         where.write_text(json.dumps(told if shape == "day" else {"ok": True, "messages": told}))
     code, said = proved(where)
-    assert code == 0
+    assert code == 1  # nothing is called complete beside what is not believed
+    assert "unaltered and complete" not in said
     assert "1 anchors match" in said
     assert said.count("Not believed: the message of 2026-03-02 14:07 UTC (ts 1772460420.000100)") == 2
     assert "by U0NOBODY of entry 2000: a person wrote it." in said
@@ -313,7 +314,8 @@ async def test_a_forged_anchor_is_neither_believed_nor_hidden(ledger, slack, set
     ts = (await client.chat_postMessage(channel="C0AUDIT", text="good morning"))["ts"]
     await client.chat_update(channel="C0AUDIT", ts=ts, text=forged.replace("1000", "3000"))
     code, said = await by_channel(settings(audit_channel="C0AUDIT"), capsys)
-    assert code == 0
+    assert code == 1  # nothing is called complete beside what is not believed
+    assert "unaltered and complete" not in said
     lines = [line for line in said.splitlines() if line.startswith("Not believed")]
     assert ["of entry 3000: it was edited." in lines[0], "of entry 2000: another app" in lines[1]] == [True, True]
     assert "by U0NOBODY of entry 1000: a person wrote it." in lines[2]
@@ -325,7 +327,8 @@ async def test_an_own_anchor_that_somebody_edited_is_missed_and_named(ledger, sl
     message = slack.person("viewer").messages("hv-audit")[-1]
     message.edited = True
     code, said = await by_channel(settings(audit_channel="C0AUDIT"), capsys)
-    assert code == 0
+    assert code == 1  # nothing is called complete beside what is not believed
+    assert "unaltered and complete" not in said
     assert "it was edited" in said
     assert "There is no anchor in the audit channel C0AUDIT that can be believed." in said
 
@@ -337,7 +340,8 @@ async def test_an_own_anchor_that_was_deleted_is_missed(ledger, slack, settings,
     assert "no longer" not in (await by_channel(file, capsys))[1]
     slack.workspace.delete(slack.person("viewer").messages("hv-audit")[-1])
     code, said = await by_channel(file, capsys)
-    assert code == 0
+    assert code == 1  # nothing is called complete beside what is not believed
+    assert "unaltered and complete" not in said
     assert (
         "A head is no longer in the channel, the newest of entry 1: deleted, or older than the channel keeps." in said
     )
@@ -351,7 +355,8 @@ async def test_a_head_whose_entry_cannot_be_read_does_not_hide_the_others(ledger
     file = settings(audit_channel="C0AUDIT")
     slack.workspace.delete(slack.person("viewer").messages("hv-audit")[-1])
     code, said = await by_channel(file, capsys)
-    assert code == 0
+    assert code == 1  # nothing is called complete beside what is not believed
+    assert "unaltered and complete" not in said
     assert f"Not compared: entry {seq} cannot be read by this version of hvops" in said
     assert "A head is no longer in the channel, the newest of entry 1" in said
 

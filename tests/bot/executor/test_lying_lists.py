@@ -394,3 +394,21 @@ def test_a_click_that_was_altered_is_not_made_up_for(tmp_path, clock):
             database.commit()
         with pytest.raises(LedgerError, match="entry 1 was altered"):
             ledger.entries(kind="clicked")
+
+
+def test_samples_that_the_index_hides_are_recalled_and_altered_ones_refused(tmp_path, clock):
+    """How something stood before decides about plans as well."""
+    with Ledger(*(tmp_path / name for name in LEDGER_FILES), Redactor(), clock) as ledger:
+        began = clock()
+        sample = [{"on": "hv03", "what": "writer", "fields": {"state": 9}}]
+        ledger.append("T1/U1", entry_data("answered", {"samples": sample}))
+        column_lies(ledger, "kind", {1: "'shown'"}, index_only=True)
+        assert [one["state"] for one in ledger.recall("hv03", "writer", began)] == [9]
+        column_lies(ledger, "kind", {1: "'shown'"})
+        with pytest.raises(LedgerError, match="The definition of entry was changed"):
+            ledger.recall("hv03", "writer", began)
+        define(ledger, "entry", EVERYTHING["entry"])
+        tamper(ledger, "REINDEX", "DROP TRIGGER entry_stays", "UPDATE entry SET body = replace(body, '9', '1')")
+        tamper(ledger, EVERYTHING["entry_stays"])
+        with pytest.raises(LedgerError, match="entry 1"):
+            ledger.recall("hv03", "writer", began)

@@ -9,11 +9,13 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+import newer_version
 import pytest
 from entry_samples import entry_data
 
-from bot.errors import LedgerError
+from bot.errors import LedgerError, TicketError, UnreadableEntry
 from bot.ledger import Ledger
+from bot.ledger.entries import RULES_VERSION
 from bot.ledger.envelope import EntryDraft, encode, entry_mac
 from bot.ledger.key import read_key
 from bot.ledger.schema import TRIGGERS
@@ -520,3 +522,136 @@ def test_the_anchor_file_is_for_this_account_only_whatever_the_umask(tmp_path, m
     finally:
         os.umask(before)
     assert (tmp_path / "anchors.txt").stat().st_mode & 0o777 == 0o600
+
+
+def proposal(clock, **more):
+    return entry_data("proposed", {"digest": "d", "policy": "approval", "open_until": clock.later(30), **more})
+
+
+def test_an_entry_that_the_rules_of_its_time_refuse_breaks_the_proof(opened, clock, tmp_path):
+    """However it came there: a run that nobody approved is no footnote."""
+    ledger = opened()
+    ledger.append("U1", proposal(clock))
+    fields = {"attempt": 1, "locks": [], "rules_version": RULES_VERSION}
+    seq = newer_version.write(ledger, "started", fields, "T-1")
+    verdict = proved(tmp_path)
+    assert (verdict.holds, verdict.broken_at) == (False, seq)
+    assert verdict.says == "Entry 2 was never allowed: T-1 is proposed; it cannot become started from there."
+    for decides in (ledger.is_stopped, ledger.locks, lambda: ledger.ticket("T-1"), ledger.rebuild):
+        with pytest.raises(LedgerError, match="entry 2 was never allowed"):
+            decides()
+    with pytest.raises(LedgerError, match="entry 2 was never allowed"):
+        ledger.append("U1", entry_data("withdrawn", {"by": "U1"}), "T-1")
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"digest": "of another plan"}, "what was approved is the plan of anoth, and this is d"),
+        ({"by": "U3"}, "an entry of U2 cannot say that U3 has approved it"),
+    ],
+)
+def test_an_approval_of_another_plan_or_of_somebody_else_was_never_allowed(opened, clock, tmp_path, told, why):
+    ledger = opened()
+    ledger.append("U1", proposal(clock))
+    fields = {"by": "U2", "digest": "d", "start_by": clock.later(30), **told}
+    with pytest.raises(TicketError, match=why):
+        ledger.append("U2", entry_data("approved", fields), "T-1")
+    newer_version.write(ledger, "approved", fields | {"rules_version": RULES_VERSION}, "T-1", "U2")
+    verdict = proved(tmp_path)
+    assert (verdict.holds, verdict.broken_at) == (False, 2)
+    assert why in verdict.says
+
+
+def test_a_run_past_a_stop_and_a_lock_of_another_were_never_allowed(opened, clock, tmp_path):
+    ledger = opened()
+    for _ in range(2):
+        ticket = ledger.append("U1", proposal(clock)).ticket
+        ledger.append("U2", entry_data("approved", {"by": "U2", "start_by": clock.later(30)}), ticket)
+    rules = {"rules_version": RULES_VERSION}
+    ledger.append("bot", entry_data("started", {"attempt": 1, "locks": ["node:hv03"]}), "T-1")
+    ledger.append("U2", entry_data("stop"))
+    act = {"step": "a", "round": 1, "attempt": 1, "description": ""}
+    newer_version.write(ledger, "intent", act | rules, "T-1")
+    assert "Entry 7 was never allowed: T-1: /hvops stop is in force" in proved(tmp_path).says
+
+
+def test_an_entry_of_newer_rules_stops_its_own_ticket_and_is_noted(opened, clock, tmp_path):
+    ledger = opened()
+    for _ in range(2):
+        ledger.append("U1", proposal(clock))
+    fields = {"attempt": 1, "locks": ["node:hv03"], "rules_version": RULES_VERSION + 1}
+    newer_version.write(ledger, "started", fields, "T-1")
+    ledger.append("U2", entry_data("approved", {"by": "U2", "start_by": clock.later(30)}), "T-2")
+    with pytest.raises(UnreadableEntry, match="newer rules"):
+        ledger.ticket("T-1")
+    assert ledger.locks() == {"node:hv03": "T-1"}  # what it has locked is locked
+    with pytest.raises(TicketError, match="T-1 holds node:hv03"):
+        ledger.append("bot", entry_data("started", {"attempt": 1, "locks": ["node:hv03"]}), "T-2")
+    verdict = proved(tmp_path)
+    assert verdict.holds
+    assert not verdict.is_complete
+    assert "unaltered and complete" not in verdict.says
+    assert [note for note in verdict.notes if "newer rules" in note]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE ticket SET requester = 'U9' WHERE id = 'T-2'",
+        "UPDATE ticket SET state = 'ended', ending = 'done' WHERE id = 'T-2'",
+        "UPDATE lock SET ticket = 'T-2'",
+        "DELETE FROM lock",
+        "DELETE FROM ticket",
+    ],
+)
+def test_tables_are_compared_also_beside_an_entry_that_cannot_be_read(opened, clock, tmp_path, statement):
+    ledger = opened()
+    for _ in range(2):
+        ledger.append("U1", proposal(clock))
+    newer_version.write(ledger, "started", {"attempt": 1, "locks": ["a"], "rules_version": RULES_VERSION + 1}, "T-1")
+    assert proved(tmp_path).holds
+    tamper(tmp_path, statement)
+    verdict = proved(tmp_path)
+    assert not verdict.holds
+    assert "All entries hold, but the" in verdict.says
+
+
+def test_what_is_cut_off_behind_a_running_bot_decides_nothing(opened, clock, tmp_path):
+    ledger = opened()
+    ledger.append("U1", proposal(clock))
+    ledger.append("U2", entry_data("approved", {"by": "U2", "start_by": clock.later(30)}), "T-1")
+    ledger.append("U1", entry_data("withdrawn", {"by": "U1"}), "T-1")
+    ledger.prove()
+    tamper(tmp_path, "DELETE FROM entry WHERE seq = 3", "UPDATE ticket SET state = 'approved', ending = ''")
+    for decides in (lambda: ledger.ticket("T-1"), lambda: ledger.story("T-1"), lambda: ledger.listed(("approved",))):
+        with pytest.raises(LedgerError, match="it is not the entry that stood there before"):
+            decides()
+
+
+def test_two_processes_follow_each_other(opened, clock):
+    """What one of them appends, the other proves before it decides."""
+    one, other = opened(), opened()
+    one.append("U1", proposal(clock))
+    other.append("U2", entry_data("approved", {"by": "U2", "start_by": clock.later(30)}), "T-1")
+    assert one.ticket("T-1").state == "approved"
+    one.append("U2", entry_data("stop"))
+    assert other.is_stopped()
+    with pytest.raises(TicketError, match="/hvops stop is in force"):
+        other.append("bot", entry_data("started", {"attempt": 1, "locks": []}), "T-1")
+    one.append("U2", entry_data("go"))
+    other.append("bot", entry_data("started", {"attempt": 1, "locks": ["a"]}), "T-1")
+    assert one.locks() == {"a": "T-1"}
+    assert one.verify().is_complete
+
+
+def test_a_refused_transition_leaves_nothing_behind(opened, clock):
+    """A transaction of which one entry is refused is not in the memory of the ledger either."""
+    ledger = opened()
+    ledger.append("U1", proposal(clock))
+    approval = EntryDraft("U2", entry_data("approved", {"by": "U2", "start_by": clock.later(30)}), "T-1")
+    with pytest.raises(TicketError):
+        ledger.append_together(approval, EntryDraft("U2", entry_data("stop")), approval)
+    assert (ledger.ticket("T-1").state, ledger.is_stopped()) == ("proposed", False)
+    ledger.append_together(approval, EntryDraft("U1", proposal(clock)))
+    assert [one.id for one in ledger.listed(("approved", "proposed"), -1)] == ["T-2", "T-1"]
