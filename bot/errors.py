@@ -3,6 +3,7 @@
     HvopsError
       UsageError                 they typed something else than the command takes
       PermissionDenied           closed door: says who may
+      TooManyQuestions           of one person at a time; this one was not asked
       TicketError                Expired, AlreadyDecided, ChangesStopped, Locked, Unanswered
       TargetError(target)        ConnectionFailed, AuthenticationFailed (and LoginNotChecked), TargetTimeout,
                                  TargetFault (and NotFound), MalformedResponse (and IncompleteResponse), QuotaExceeded, PolicyViolation,
@@ -37,6 +38,10 @@ class UsageError(HvopsError):
 
 class PermissionDenied(HvopsError):
     """This person may not ask or decide this here. The text says who may."""
+
+
+class TooManyQuestions(HvopsError):
+    """One person has more questions under way than may be; this one was not asked."""
 
 
 class TicketError(HvopsError):

@@ -17,6 +17,7 @@ from bot.dispatch.inventory import Inventory
 from bot.dispatch.pipeline import Pipeline
 from bot.dispatch.query_session import Progress, QuerySession
 from bot.dispatch.registry import Registry
+from bot.dispatch.turns import Turns
 from bot.errors import SettingsError
 from bot.executor.context import RunContext, TicketChange
 from bot.executor.scheduler import Scheduler
@@ -139,7 +140,10 @@ def build_on(out: Connections, clock: Callable[[], datetime], *, acts: bool = Tr
     with open_ledger(settings, clock) as ledger:
         look = partial(_look, out, ledger)
         out.inventory.was_seen = partial(has_acted_on, ledger)
-        pipeline = Pipeline(registry, out.inventory, ledger, look, Redactor(settings.secrets()), clock=clock)
+        turns = Turns(settings.limits.per_person, settings.limits.overall_seconds)
+        pipeline = Pipeline(
+            registry, out.inventory, ledger, look, Redactor(settings.secrets()), turns=turns, clock=clock
+        )
         planner = Planner(
             registry,
             out.inventory,

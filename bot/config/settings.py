@@ -199,7 +199,8 @@ class Limits(Section):
 
     per_host_seconds: Seconds = Field(default=20, description="per_host_seconds = 20")
     overall_seconds: Seconds = Field(default=60, description="overall_seconds = 60")
-    at_once: int = Field(default=128, ge=1, le=1024, description="at_once = 128")
+    at_once: int = Field(default=128, ge=2, le=1024, description="at_once = 128")
+    per_person: int = Field(default=4, ge=1, le=64, description="per_person = 4, questions of one person at a time")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -19,6 +19,7 @@ import structlog
 
 from bot.api.command import Diagnostic, Remediation
 from bot.api.report import Report
+from bot.config.settings import Limits
 from bot.dispatch import argument_parser, authorization
 from bot.dispatch.authorization import Person
 from bot.dispatch.builtins import FRONT_DOOR
@@ -26,6 +27,7 @@ from bot.dispatch.command_line import CommandLine, TypedLine, read_line, read_ty
 from bot.dispatch.inventory import Inventory
 from bot.dispatch.query_session import Progress, QuerySession
 from bot.dispatch.registry import Registry
+from bot.dispatch.turns import Turns
 from bot.errors import HvopsError, InternalError, LedgerError, PermissionDenied, UsageError
 from bot.ledger import Entry, Ledger
 from bot.ledger.entries import Answered, Asked, Refused
@@ -120,6 +122,7 @@ class Pipeline:
         look: Callable[[datetime, Any], QuerySession],
         mask: Redactor | None = None,
         *,
+        turns: Turns | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Take the parts.
@@ -130,6 +133,7 @@ class Pipeline:
             ledger: where every step is written before the next one is taken.
             look: makes the `QueryClient` of one request, from its time and its progress callback.
             mask: takes secrets out of what hosts and people say, before anybody is shown it.
+            turns: how many lines of one person are answered at a time.
             clock: the time at which a line is asked, UTC.
         """
         self.registry = registry
@@ -137,6 +141,7 @@ class Pipeline:
         self.ledger = ledger
         self.look = look
         self.mask = mask or Redactor()
+        self.turns = turns or Turns(Limits().per_person, Limits().overall_seconds)
         self._clock = clock
         # What is said at once, which way a line goes and what it asks: one line is looked at three times, and read once.
         self._read = functools.lru_cache(_REMEMBERED)(functools.partial(read_line, registry))
@@ -149,12 +154,14 @@ class Pipeline:
         """
         began = time.monotonic()
         with self.recording_refusals(request) as asking:
-            line = await self.begin(request, asking, Diagnostic)
-            look = self.look(self._clock(), progress)
-            report = await run_diagnostic(line, look)
-            seconds = time.monotonic() - began
-            # On a thread: megabytes of evidence are searched for secrets, and acknowledgements must not wait for it.
-            return await asyncio.to_thread(self.store_answer, asking, line, report, tuple(look.evidence), seconds)
+            async with self.turns.take(request.person.id):
+                line = await self.begin(request, asking, Diagnostic)
+                look = self.look(self._clock(), progress)
+                look.count_from(began)
+                report = await run_diagnostic(line, look)
+                seconds = time.monotonic() - began
+                # On a thread: megabytes of evidence are searched for secrets, and acknowledgements must not wait for it.
+                return await asyncio.to_thread(self.store_answer, asking, line, report, tuple(look.evidence), seconds)
 
     @contextmanager
     def recording_refusals(self, request: Request) -> Iterator[RequestContext]:

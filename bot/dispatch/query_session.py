@@ -94,6 +94,10 @@ class QuerySession:
         self._silent: set[str] = set()
         self._unknown: dict[Unknown, None] = {}
 
+    def count_from(self, began: float) -> None:
+        """Let the time for the whole request have begun then, on the monotonic clock: it may have waited for its turn."""
+        self._ends = began + self._deadlines.overall_seconds
+
     @property
     def now(self) -> datetime:
         """The time of this request, UTC."""

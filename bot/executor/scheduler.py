@@ -25,6 +25,7 @@ from bot.ledger.entries import Expired, Interrupted, Lapsed, Proposed, Resumed
 from bot.ledger.store import VERIFY
 from bot.ledger.ticket_state import Ticket, TicketState
 from bot.tickets.proposal import proposal_of
+from bot.transport.turns import RUNS, asking_as
 
 log = structlog.get_logger()
 
@@ -247,7 +248,8 @@ class Scheduler:
     async def _guarded(self, run: Run) -> None:
         """Run a ticket; whatever is our own fault leaves it interrupted, never silently stuck or repeated."""
         try:
-            await run_ticket(run)
+            with asking_as(RUNS):
+                await run_ticket(run)
         except UnreadableEntry as error:
             self._stands_still(run.ticket, error)
         except LedgerError as error:

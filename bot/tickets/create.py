@@ -83,9 +83,11 @@ class ProposalService:
         """
         began = time.monotonic()
         with self._pipeline.recording_refusals(request) as asking:
-            line = await self._pipeline.begin(request, asking, Remediation)
-            look = self._pipeline.look(self._clock(), progress)
-            made = await self._planner.make(line, look)
+            async with self._pipeline.turns.take(request.person.id):
+                line = await self._pipeline.begin(request, asking, Remediation)
+                look = self._pipeline.look(self._clock(), progress)
+                look.count_from(began)
+                made = await self._planner.make(line, look)
             if made.can_run:
                 return self._write(request, asking, made)
             report = no_plan(made, look.unanswered)
@@ -123,7 +125,8 @@ class ProposalService:
             for place in proposal_of(self._ledger, ticket).places:
                 authorization.require_role(request.person, Role.OPERATOR, place)
             self._must_have_ended(ticket)
-            made = await self._planner.undo(ticket)
+            async with self._pipeline.turns.take(request.person.id):
+                made = await self._planner.undo(ticket)
             self._refuse_undo(ticket, made)
             return self._write(request, asking, made)
 

@@ -5,6 +5,7 @@ connection_pool  connection_pool kept open between queries
 routing          which name is reached where, by which login               pure
 connection_reasons  why no connection came about: resolver, TLS            pure
 bounds           how much one answer may hold; XML and JSON, counted     pure
+turns            whose question is next, with a place kept for runs
 capture          every request and reply into a file; replay: answer from one
 allowlist/       the closed rows of programs, SQL and HTTP calls
 windows/         WinRM and WS-Management

@@ -33,6 +33,7 @@ from bot.transport.connection_pool import ConnectionPool, PooledCall
 from bot.transport.http.commvault import BackupProduct, is_web
 from bot.transport.routing import Profile, Route, Router
 from bot.transport.sql.databases import Databases, is_sql
+from bot.transport.turns import Slots
 from bot.transport.windows import host_operations, winrm_config, wql
 from bot.transport.windows.program_output import rows_of
 from bot.transport.windows.winrm import Connection, Deadline, WireObserver
@@ -41,9 +42,11 @@ from bot.transport.windows.wsman import check_xml_text
 T = TypeVar("T")
 Work = Callable[[Connection, Deadline], T]
 
-PER_HOST = 4  # questions to one host at a time: WinRM 2.0 allows five shells per user [doc]
+PER_HOST = 4  # questions to one host at a time, one of them a run's: WinRM 2.0 allows five shells per user [doc]
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 4.0  # seconds of back-off
 _NODES = "mscluster_node"
+_LEAST = 0.1  # seconds that a database or a service gets after a long wait
+_BUSY = "Ask again in a moment."
 _LATE = 0.25  # seconds that a thread gets to notice its own deadline
 _GRACE = 2.5  # seconds in which a thread past its deadline may still close what it opened
 
@@ -95,8 +98,8 @@ class TargetClient:
         self._programs = programs
         self._kept = ConnectionPool(tap)
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="reach")
-        self._slots = asyncio.Semaphore(at_once)
-        self._per_host: dict[str, asyncio.Semaphore] = {}
+        self._slots = Slots(at_once)
+        self._per_host: dict[str, Slots] = {}
         self._code_pages: dict[str, int] = {}
         self._running: set[PooledCall[Any]] = set()
         # Asks whether the operator's login may be used on a host; raises PolicyViolation. Without it, only where it is written.
@@ -115,10 +118,10 @@ class TargetClient:
         if isinstance(question, (GuestWql, GuestRegistry)):
             return await self._ask(self.router.guest(question.on, question.fqdn), question, seconds)
         if isinstance(question, RunReader) and is_sql(question):
-            rows, raw = await self._databases.answer(question, seconds)
+            rows, raw = await self._in_turn(question.on, seconds, partial(self._databases.answer, question))
             return QueryResult(rows, raw, question.on)
         if isinstance(question, RunReader) and is_web(question.what):
-            found, told = await self._backups.answer(question, seconds)
+            found, told = await self._in_turn(question.on, seconds, partial(self._backups.answer, question))
             return QueryResult(found, told, question.on)
         entries = self.router.entries(question.on)
         failures: list[TargetError] = []
@@ -163,7 +166,7 @@ class TargetClient:
             OutcomeUnknown: it was cut off while it was committed.
             TargetError: it was not done, and nothing is half done.
         """
-        rows = await self._databases.update(action, seconds)
+        rows = await self._in_turn(action.on, seconds, partial(self._databases.update, action), reads=False)
         return QueryResult(rows, "", action.on)
 
     async def change(self, action: RunProgram, seconds: float = 60.0) -> QueryResult:
@@ -174,7 +177,7 @@ class TargetClient:
             TargetError: it was refused, or nobody knows: `TargetTimeout` does not mean that nothing happened.
         """
         if is_web(action.what):
-            rows, raw = await self._backups.change(action, seconds)
+            rows, raw = await self._in_turn(action.on, seconds, partial(self._backups.change, action), reads=False)
             return QueryResult(rows, raw, action.on)
         program = self._program(action)
         way = await self._way(action.on, "operator")
@@ -258,7 +261,7 @@ class TargetClient:
         ends, pause = time.monotonic() + seconds, _FIRST_PAUSE
         while True:
             try:
-                return await self._once(way, work, seconds, silence=silence, reads=True)
+                return await self._once(way, work, seconds, silence=silence, reads=True, ends=ends)
             except QuotaExceeded:
                 wait = pause * random.uniform(0.5, 1.5)  # noqa: S311 - spreads retries, hides nothing
                 if time.monotonic() + wait >= ends:
@@ -267,27 +270,58 @@ class TargetClient:
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _once(
-        self, way: Route, work: Work[T], seconds: float, *, silence: float = 0, reads: bool
+        self, way: Route, work: Work[T], seconds: float, *, silence: float = 0, reads: bool, ends: float = 0
     ) -> tuple[T, str]:
-        """One attempt on a thread. Its slots are free again when the thread is, not when the caller has left."""
-        job = PooledCall(self._kept, way, work, lambda: Deadline.of(seconds, silence), reads=reads)
-        ours = self._per_host.setdefault(way.name, asyncio.Semaphore(PER_HOST))
+        """One attempt on a thread. Its slots are free again when the thread is, not when the caller has left.
+
+        The wait for a slot is part of its time: who waited long has little left, and that says nothing of the host.
+        """
         began = time.monotonic()
+        ends = ends or began + seconds
+        job = PooledCall(self._kept, way, work, lambda: Deadline(ends, silence or seconds), reads=reads)
         with ExitStack() as slots:
-            for slot in (ours, self._slots):
-                await slot.acquire()
-                slots.callback(slot.release)
+            for slot in (self._slots_of(way.name), self._slots):
+                await self._take(slot, slots, way.name, began, ends, reads=reads)
             if self._fell_silent.get(way.name, 0) > max(began, self._heard.get(way.name, 0)):
                 raise TargetTimeout(way.name, f"no answer in {silence or seconds:.0f} s.")  # to those it queued behind
             future = asyncio.get_running_loop().run_in_executor(self._threads, job.run)
             self._running.add(job)
-            future.add_done_callback(partial(self._ended, job, way.name, slots.pop_all()))
-        return await _until(future, job, way.name, seconds)
+            whole = ends - time.monotonic() >= seconds / 2
+            future.add_done_callback(partial(self._ended, job, way.name, slots.pop_all(), whole=whole))
+        return await _until(future, job, way.name, ends)
 
-    def _ended(self, job: PooledCall[Any], name: str, slots: ExitStack, future: asyncio.Future[Any]) -> None:
+    def _slots_of(self, name: str) -> Slots:
+        return self._per_host.setdefault(name.lower(), Slots(PER_HOST))
+
+    async def _take(
+        self, slot: Slots, held: ExitStack, name: str, began: float, ends: float, *, reads: bool = True
+    ) -> None:
+        """Wait for a slot. Raises TargetTimeout; QuotaExceeded where something would have been done, as it surely was not."""
+        try:
+            who = await slot.acquire(ends)
+        except TimeoutError:
+            seconds = f"{ends - began:.0f} s"
+            if not reads:
+                raise QuotaExceeded(name, f"nothing was sent: hvops asked it other things for {seconds}.") from None
+            if self._heard.get(name, 0) < began and self._fell_silent.get(name, 0) > began:
+                raise TargetTimeout(name, f"no answer in {seconds}.") from None
+            raise TargetTimeout(name, f"not asked: hvops asked it other things for {seconds}.", _BUSY) from None
+        held.callback(slot.release, who)
+
+    async def _in_turn(self, on: str, seconds: float, ask: Callable[[float], Awaitable[T]], *, reads: bool = True) -> T:
+        """Ask a database or a service when it is this one's turn, within what is left of its time."""
+        began = time.monotonic()
+        with ExitStack() as held:
+            await self._take(self._slots_of(on), held, on, began, began + seconds, reads=reads)
+            return await ask(max(_LEAST, began + seconds - time.monotonic()))
+
+    def _ended(
+        self, job: PooledCall[Any], name: str, slots: ExitStack, future: asyncio.Future[Any], *, whole: bool
+    ) -> None:
         # looked at even if the caller has left; noted before the slots go to those that would ask a silent host next
         silent = not future.cancelled() and isinstance(future.exception(), TargetTimeout)
-        (self._fell_silent if silent else self._heard)[name] = time.monotonic()
+        if whole or not silent:
+            (self._fell_silent if silent else self._heard)[name] = time.monotonic()
         slots.close()
         self._running.discard(job)
 
@@ -317,8 +351,9 @@ def _work(question: Query) -> Work[Rows]:
     return lambda over, until: (host_operations.registry(over, key, names, until),)
 
 
-async def _until(future: asyncio.Future[tuple[T, str]], job: PooledCall[T], on: str, seconds: float) -> tuple[T, str]:
+async def _until(future: asyncio.Future[tuple[T, str]], job: PooledCall[T], on: str, ends: float) -> tuple[T, str]:
     """Wait, but no longer than the deadline: a thread may hang where no socket deadline reaches, as in DNS."""
+    seconds = max(0.0, ends - time.monotonic())
     try:
         done, _ = await asyncio.wait({future}, timeout=seconds + _LATE)
     except asyncio.CancelledError:

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import TypeVar
 
 from bot.api.command import Role
 from bot.audit import filter_syntax
@@ -25,6 +29,8 @@ from bot.ledger import ChainStatus, Entry, Ledger
 from bot.ledger.entries import Answered, Asked
 from bot.slack.outbound.message import File, Message
 from bot.slack.render.audit_results import AuditAnswer, audit_csv, audit_message, headline
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +61,19 @@ class AuditCommand:
 
     async def answer(self, request: Request) -> Message:
         """Answer a line. Raises PermissionDenied, UsageError; both stand in the ledger."""
-        return await asyncio.to_thread(self._answer, request)
+        return await self._in_turn(request, partial(self._answer, request))
 
     async def page(self, request: Request, token: str, number: int) -> Message:
         """Another page of an answer. Raises PermissionDenied, UsageError."""
-        return await asyncio.to_thread(self._turn, request, token, number)
+        return await self._in_turn(request, partial(self._turn, request, token, number))
 
     async def csv(self, request: Request, token: str) -> tuple[File, int]:
         """All rows of an answer as a file, and whether there are more than it takes. Raises PermissionDenied, UsageError."""
-        return await asyncio.to_thread(self._csv, request, token)
+        return await self._in_turn(request, partial(self._csv, request, token))
 
     async def story(self, request: Request, ticket: str) -> tuple[Entry, ...]:
         """Every entry of a ticket. Raises PermissionDenied, UsageError."""
-        return await asyncio.to_thread(self._story, request, ticket)
+        return await self._in_turn(request, partial(self._story, request, ticket))
 
     async def recent(self, person: Person, most: int) -> tuple[tuple[Row, ...], ChainStatus | None]:
         """The changes that ended last, and how the chain is. Raises PermissionDenied."""
@@ -76,6 +82,13 @@ class AuditCommand:
     async def kept(self, token: str) -> EarlierAnswer:
         """The answer behind a button. Raises UsageError where there is none."""
         return await asyncio.to_thread(self._kept, token)
+
+    async def _in_turn(self, request: Request, work: Callable[[], T]) -> T:
+        """Search on a thread when it is this person's turn: a search is a question as well."""
+        async with AsyncExitStack() as turn:
+            with self._pipeline.recording_refusals(request):
+                await turn.enter_async_context(self._pipeline.turns.take(request.person.id))
+            return await asyncio.to_thread(work)
 
     def _answer(self, request: Request) -> Message:
         with self._pipeline.recording_refusals(request) as asking:

@@ -59,6 +59,9 @@ class Looking:
     evidence: list[Evidence] = field(default_factory=list)
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
 
+    def count_from(self, began):
+        pass
+
 
 @pytest.fixture
 def shepherd(tmp_path: Path):

@@ -1,0 +1,92 @@
+"""Whose question is next: places shared between people, with one kept for runs.
+
+Who asks is known by the task: a line of a person says so once (`asking_as`), a run likewise, and all that they ask carries it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+RUNS = "a run"  # who asks where what was approved is carried out; no person's id has a space
+_NOBODY = ""  # the bot itself, doctor: questions that no person waits for in a row
+_asker: ContextVar[str] = ContextVar("asker", default=_NOBODY)
+
+
+@contextmanager
+def asking_as(who: str) -> Iterator[None]:
+    """All that is asked inside is asked for them: a person's id, or RUNS."""
+    token = _asker.set(who)
+    try:
+        yield
+    finally:
+        _asker.reset(token)
+
+
+class Slots:
+    """A number of places, of which questions never take the last one: that is for runs.
+
+    One person has no more than a share of them at a time, so that somebody else's question finds a place even where each
+    takes long. Of those who wait, whoever has the fewest places is next; then whoever was served longest ago.
+    """
+
+    def __init__(self, count: int) -> None:
+        """Share so many places."""
+        self._count = count
+        self._for_questions = max(1, count - 1)
+        self._share = max(1, count // 2)
+        self._held: Counter[str] = Counter()
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}  # in the order in which they were served last
+
+    async def acquire(self, ends: float) -> str:
+        """Wait for a place, until then on the loop's clock. Answers for whom it is. Raises TimeoutError."""
+        who = _asker.get()
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(who, deque()).append(turn)
+        self._give()
+        try:
+            async with asyncio.timeout_at(ends):
+                await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled():
+                self.release(who)
+            else:
+                self._leave(who, turn)
+            raise
+        return who
+
+    def release(self, who: str) -> None:
+        """Give a place back."""
+        self._held[who] -= 1
+        if not self._held[who]:
+            del self._held[who]
+        self._give()
+
+    def _give(self) -> None:
+        while ready := [who for who in self._waiting if self._may(who)]:
+            who = RUNS if RUNS in ready else min(ready, key=lambda one: self._held[one])
+            turn = self._waiting[who].popleft()
+            others = self._waiting.pop(who)
+            if others:
+                self._waiting[who] = others  # last of all now
+            if not turn.done():
+                self._held[who] += 1
+                turn.set_result(None)
+
+    def _may(self, who: str) -> bool:
+        taken = self._held.total()
+        if who == RUNS:
+            return taken < self._count
+        if taken - self._held[RUNS] >= self._for_questions or taken >= self._count:
+            return False
+        return who == _NOBODY or self._held[who] < self._share
+
+    def _leave(self, who: str, turn: asyncio.Future[None]) -> None:
+        waiting = self._waiting.get(who)
+        if waiting is not None and turn in waiting:
+            waiting.remove(turn)
+            if not waiting:
+                del self._waiting[who]
