@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
@@ -15,13 +15,16 @@ import structlog
 
 from bot.audit.query import Review
 from bot.config.inventory_file import InventoryFile
-from bot.config.settings import Settings
+from bot.config.settings import Settings, Slack
 from bot.dispatch.authorization import Person
 from bot.dispatch.help import Status, roles_of
 from bot.errors import LedgerError
+from bot.executor.scheduler import Scheduler
 from bot.ledger import Entry, Ledger, Reader
 from bot.redaction import Redactor
 from bot.services import Services, build_services, runner
+from bot.slack.audit_channel.channel_history import ChannelReader
+from bot.slack.audit_channel.newest_head import NewestHead
 from bot.slack.audit_channel.publisher import AuditChannel
 from bot.slack.inbound.audit_command import AuditCommand
 from bot.slack.inbound.listeners import Listener, make_app
@@ -88,7 +91,8 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
             async def missed(click: Entry) -> None:
                 await listeners[0].replay_missed(click)
 
-            running = runner(parts, board.notify, missed)
+            running = runner(parts, board.notify, missed, _newest_head(slack, parts.ledger))
+            outside = running.parts.outside
             audit = AuditChannel(
                 client,
                 outbox,
@@ -97,6 +101,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
                 link=board.permalink,
                 minutes=settings.ledger.anchor_minutes,
                 may=lambda: running.is_leader,
+                keeps_back=outside.may_post if outside is not None else None,
             )
             changes = Changes(parts.proposals, parts.decisions, board, outbox, running.parts, running.wake)
             desk = RequestHandler(
@@ -107,7 +112,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
                     pipeline=parts.pipeline,
                     registry=parts.registry,
                     ledger=parts.ledger,
-                    status=_status(parts, sockets.sentence, audit),
+                    status=_status(parts, sockets.sentence, audit, running),
                     base_url=slack.base_url,
                     seconds=settings.limits.overall_seconds,
                     changes=changes,
@@ -151,7 +156,7 @@ def ops_channel(inventory_file: InventoryFile, places: Iterable[str]) -> str:
 
 
 def _status(
-    parts: Services, connections: Callable[[], Awaitable[str]], audit: AuditChannel
+    parts: Services, connections: Callable[[], Awaitable[str]], audit: AuditChannel, running: Scheduler
 ) -> Callable[[Person], Awaitable[Status]]:
     """How the bot is, for whoever asks."""
 
@@ -162,12 +167,32 @@ def _status(
             name=person.name,
             roles=roles_of(person),
             may=may,
-            connections=(("Slack", await connections()), ("Audit channel", audit.sentence()), *clusters),
+            connections=(
+                *_troubles(running),
+                ("Slack", await connections()),
+                ("Audit channel", audit.sentence()),
+                *clusters,
+            ),
             ledger=ledger_status_text(parts),
             version=version("hvops"),
         )
 
     return status
+
+
+def _newest_head(slack: Slack, ledger: Ledger) -> NewestHead | None:
+    if not slack.audit_channel:
+        return None
+    reader = ChannelReader(slack.bot_token.get_secret_value(), slack.base_url, slack.audit_channel)
+    return NewestHead(reader, ledger, slack.audit_channel)
+
+
+def _troubles(running: Scheduler) -> Iterator[tuple[str, str]]:
+    """Why nothing acts, or might without anybody noticing; first, where there is something."""
+    outside = running.parts.outside
+    for label, says in (("Runs", running.trouble), ("Places outside", outside.sentence() if outside else "")):
+        if says:
+            yield label, says
 
 
 def ledger_status_text(parts: Services) -> str:

@@ -168,6 +168,10 @@ class LedgerError(HvopsError):
     """The ledger could not be written or read."""
 
 
+class OutsideSilent(HvopsError):
+    """A place outside that remembers the ledger cannot be asked now. The text says why, without its name."""
+
+
 class UnreadableEntry(LedgerError):
     """One entry says what this version cannot read. What hangs on it stands still; the rest of the ledger is as it was.
 

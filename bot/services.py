@@ -20,6 +20,7 @@ from bot.dispatch.registry import Registry
 from bot.dispatch.turns import Turns
 from bot.errors import SettingsError
 from bot.executor.context import RunContext, TicketChange
+from bot.executor.outside import Channel, Outside
 from bot.executor.scheduler import Scheduler
 from bot.ledger import Entry, Ledger
 from bot.redaction import Redactor
@@ -173,6 +174,7 @@ def runner(
     parts: Services,
     tell: Callable[[TicketChange], None],
     missed_click: Callable[[Entry], Awaitable[None]] | None = None,
+    channel: Channel | None = None,
 ) -> Scheduler:
     """The runner of an engine: `await runner.run(stop)` beside whatever shows its tickets.
 
@@ -180,11 +182,13 @@ def runner(
         parts: the engine.
         tell: hears of everything that happens to tickets; must not raise and not take long.
         missed_click: answers a click about a ticket that was written down and never answered.
+        channel: asks the audit channel for the newest head of the ledger; None where none is set.
 
     Raises:
         LedgerError: the file of its lock cannot be made.
     """
-    look = partial(_look, parts, parts.ledger)
+    look, told = partial(_look, parts, parts.ledger), parts.settings.ledger
+    outside = Outside(parts.ledger, required=told.require_anchor, minutes=told.anchor_minutes, channel=channel)
     work = RunContext(
         parts.ledger,
         parts.planner,
@@ -193,6 +197,7 @@ def runner(
         look,
         mask=Redactor(parts.settings.secrets()),
         tell=tell,
+        outside=outside,
     )
     return Scheduler(work, missed_click)
 

@@ -31,6 +31,7 @@ from bot.dispatch.help import help_for, role_name, roles_of
 from bot.dispatch.pipeline import AnsweredRequest, Request
 from bot.dispatch.query_session import Progress as Step
 from bot.errors import HvopsError, TargetError, UsageError
+from bot.executor.outside import NOT_ASKED
 from bot.services import Services, build_services
 from bot.tickets.create import Preview
 
@@ -222,6 +223,7 @@ def _print_status(person: Person, made: Services) -> None:
         ("You may", "\n".join(may) or "only read the help"),
         ("Ledger", f"entry {head.seq}, {format_time(head.at)}" if head else "empty"),
         ("Anchors", trouble or str(made.ledger.anchor_file)),
+        *(() if made.settings.ledger.require_anchor else (("Places outside", NOT_ASKED),)),
         *(
             (cluster.name, f"asked through {', '.join(cluster.entry_hosts)}")
             for cluster in made.inventory_file.clusters.values()

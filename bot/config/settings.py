@@ -94,7 +94,13 @@ class LedgerFiles(Section):
     )
     anchor_minutes: Minutes = Field(
         default=60,
-        description="anchor_minutes = 60, how often the audit channel is told the head of a ledger that moves",
+        description="anchor_minutes = 60, how often the audit channel is told the head of a ledger that moves, and how "
+        "long the answer of one place outside stands for others that cannot be asked",
+    )
+    require_anchor: bool = Field(
+        default=True,
+        description="require_anchor = true: nothing starts unless a place outside could be asked whether this ledger is an "
+        "old copy; false: nobody is asked",
     )
 
 

@@ -10,6 +10,7 @@ from bot.config.settings import Settings, permission_warnings
 from bot.doctor.audit_channel import audit_channel
 from bot.doctor.check import DoctorCheck, fail, ok, skip, warn
 from bot.errors import HvopsError, LedgerError
+from bot.executor.outside import NOT_ASKED, is_elsewhere
 from bot.ledger.key import read_key
 from bot.ledger.verify import verify
 from bot.redaction import SHORTEST
@@ -31,6 +32,7 @@ def check_local(settings: Settings) -> Iterator[DoctorCheck]:
         yield warn("masking", f"a password shorter than {SHORTEST} characters cannot be masked", "Set a longer one.")
     yield from _roles(settings)
     yield _ledger(settings)
+    yield _outside(settings)
     yield from _kerberos(settings)
 
 
@@ -104,6 +106,23 @@ def _ledger(settings: Settings) -> DoctorCheck:
             "Set anchor_file to a place that others keep: who can cut the ledger must not reach it.",
         )
     return ok("ledger", f"{verdict.entries} entries hold, {verdict.anchors} anchors match")
+
+
+def _outside(settings: Settings) -> DoctorCheck:
+    """Whether somebody could tell that this ledger is an old copy."""
+    files, what = settings.ledger, "places outside"
+    if not files.require_anchor:
+        return warn(what, NOT_ASKED, "Set require_anchor = true, once a place outside can be asked.")
+    if settings.slack is not None and settings.slack.audit_channel:
+        return ok(what, f"the audit channel {settings.slack.audit_channel} and the hosts' own event logs are asked")
+    if is_elsewhere(files.path, files.anchor_file):
+        return ok(what, f"{files.anchor_file} and the hosts' own event logs are asked")
+    return warn(
+        what,
+        "only the hosts' own event logs can tell that this ledger is an old copy; a change that acts on no Windows host, "
+        "such as one in VMM's database, does not start",
+        "Set [slack] audit_channel, or anchor_file on another disk; or [ledger] require_anchor = false, and nobody is asked.",
+    )
 
 
 def _same_disk(ledger: Path, anchors: Path) -> bool:

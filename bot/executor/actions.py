@@ -14,10 +14,12 @@ from bot.errors import (
     TargetError,
     TargetFault,
 )
+from bot.transport.allowlist.eventcreate import LONGEST
 from bot.transport.allowlist.web import CALLS
 from bot.transport.client import QueryResult
 
 EVENT = "eventcreate"  # the row of the catalogue that leaves a note in a host's own log
+EVENT_LOG, EVENT_ID, EVENT_SOURCE = "Application", "1", "hvops"  # where that row writes
 NOTE_SECONDS = 20.0
 
 
@@ -59,12 +61,28 @@ def definitely_not_executed(error: TargetError, action: Action) -> bool:
     return isinstance(error, (TargetFault, NotFound, AuthenticationFailed, PolicyViolation, QuotaExceeded))
 
 
-async def write_event_log_note(actor: Actor, action: Action, says: str) -> str:
-    """Write into the event log of the host that was acted on. Answers where it stands, or why it does not."""
+def log_host(action: Action) -> str:
+    """The host whose event log tells of an action; "" where there is none: a database and a web service have no such log."""
     if not isinstance(action, (InvokeMethod, RunProgram)) or (isinstance(action, RunProgram) and action.what in CALLS):
-        return ""  # a web service has no such log
+        return ""
+    return action.on
+
+
+async def write_event_log_note(actor: Actor, action: Action, says: str, mark: str = "") -> str:
+    """Write into the event log of the host that is acted on. Answers where it stands, or why it does not.
+
+    Args:
+        actor: writes.
+        action: what is done.
+        says: for people; shortened where it is too long.
+        mark: for hvops itself, behind it; never shortened.
+    """
+    host = log_host(action)
+    if not host:
+        return ""
+    text = f"{says[: LONGEST - len(mark) - 1]} {mark}" if mark else says
     try:
-        await actor.change(RunProgram(action.on, EVENT, (("says", says),)), NOTE_SECONDS)
+        await actor.change(RunProgram(host, EVENT, (("says", text),)), NOTE_SECONDS)
     except TargetError as error:
         return f"not noted in its event log: {error}"
-    return f"noted in the event log of {action.on}"
+    return f"noted in the event log of {host}"

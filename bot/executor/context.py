@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bot.config.settings import Policy
 from bot.dispatch.query_session import QuerySession
@@ -15,6 +15,9 @@ from bot.ledger import Entry, EntryDraft, Ledger
 from bot.ledger.entries import Transition
 from bot.redaction import Redactor
 from bot.tickets.planner import Planner
+
+if TYPE_CHECKING:
+    from bot.executor.outside import Outside
 
 BOT = "bot"
 
@@ -51,6 +54,7 @@ class RunContext:
         tell: hears of everything that happens; called in the loop, must not raise and not take long.
         sleep: waits; a test makes time pass instead.
         every: seconds between two glances at whether somebody asked to cancel.
+        outside: places that remember the ledger; None where nobody asks them.
     """
 
     ledger: Ledger
@@ -63,6 +67,7 @@ class RunContext:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], Awaitable[None]] = _sleep
     every: float = 1.0
+    outside: Outside | None = None
 
     async def write(self, ticket: str, transition: Transition) -> Entry:
         """Append about a ticket, as the bot. Raises LedgerError, TicketError."""

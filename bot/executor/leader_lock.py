@@ -12,6 +12,9 @@ from bot.errors import LedgerError
 class LeaderLock:
     """The right to run what was decided, for one process at a time.
 
+    Attributes:
+        trouble: why this process cannot be the one any more; "" where it can.
+
     The file beside the ledger stays; what counts is the lock on it, and the kernel lets go of that with the process.
     """
 
@@ -24,16 +27,42 @@ class LeaderLock:
         except OSError as error:
             raise LedgerError(f"{self.path}: {error.strerror}. Runs need this file beside the ledger.") from error
         self.is_held = False
+        self.trouble = ""
 
     def acquire(self) -> bool:
-        """Whether this process is the one."""
-        if not self.is_held:
+        """Whether this process is the one. Never again once its file was taken away: another one may be by then."""
+        if self.is_held:
+            self._look()
+        elif not self.trouble:
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return False
             self.is_held = True
-        return True
+            self._look()
+        return self.is_held
+
+    def must_be_held(self) -> None:
+        """Raise LedgerError where this process is not the one, or its lock is on a file that others do not see."""
+        if self.is_held:
+            self._look()
+        if not self.is_held:
+            raise LedgerError(self.trouble or f"{self.path} is not held: another process runs what is decided.")
+
+    def _look(self) -> None:
+        """A lock counts for those who open the same file: one that was removed or replaced is nobody's business."""
+        held = os.fstat(self._file)
+        try:
+            there = self.path.stat()
+        except OSError:
+            there = None
+        if there is None or (there.st_dev, there.st_ino) != (held.st_dev, held.st_ino):
+            how = "removed" if there is None else "replaced"
+            self.is_held = False
+            self.trouble = (
+                f"{self.path} was {how} while this process held it, so another one may run what is decided. Nothing acts "
+                "here any more. Leave that file alone, and start hvops anew."
+            )
 
     def close(self) -> None:
         """Let another process be the one."""

@@ -14,7 +14,8 @@ from typing import Any, Literal
 from bot.api.actions import RowTransaction
 from bot.api.plan import CompareToBefore, Step
 from bot.api.queries import Query
-from bot.executor.actions import write_event_log_note
+from bot.executor.actions import log_host, write_event_log_note
+from bot.executor.outside import MARK_SECONDS
 from bot.executor.polling import CheckResult, CheckState, before_image, look_at, max_wait, wait_for
 from bot.executor.run import Cancelled, Run
 from bot.ledger.entries import Outcome
@@ -89,15 +90,20 @@ def _ends(run: Run, at: StepInstance, intent: BegunStep, fate: SendResult) -> da
     waits = timedelta(seconds=max_wait(at.step.done))
     if fate.fresh:
         return run.parts.clock() + waits
-    acts = timedelta(seconds=0 if at.step.act is None else at.step.deadline)
+    acts = timedelta(seconds=0 if at.step.act is None else _longest(run, at))
     return intent.at + acts + waits
 
 
 async def _wait_out(run: Run, at: StepInstance, intent: BegunStep) -> CheckResult:
     """Until its deadline an act may still be under way over there, whoever sent it."""
-    return await wait_for(
-        run.parts, at.step.done, run.images, intent.at + timedelta(seconds=at.step.deadline), run.pause
-    )
+    ends = intent.at + timedelta(seconds=_longest(run, at))
+    return await wait_for(run.parts, at.step.done, run.images, ends, run.pause)
+
+
+def _longest(run: Run, at: StepInstance) -> float:
+    """Seconds from an intent to when its act has ended at the latest: a note on the host may come in between."""
+    notes = run.parts.outside is not None and at.step.act is not None and log_host(at.step.act)
+    return at.step.deadline + (MARK_SECONDS if notes else 0.0)
 
 
 async def _has_not_happened(run: Run, at: StepInstance, intent: BegunStep) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypedDict
@@ -21,6 +22,10 @@ class Cancelled(Exception):
 
 class Preempted(Exception):
     """Somebody needs the locks while this run only waits. Only inside of `run`."""
+
+
+class KnownElsewhere(Exception):
+    """Nothing may be done now: somewhere outside more is known than in the ledger, or nobody can say. Only inside of `run`."""
 
 
 class StepPlace(TypedDict):
@@ -44,6 +49,8 @@ class Run:
         heeds_cancel: False while it takes back what failed.
         not_before: when it is worth trying again to start it, where only time is missing.
         measured: how it stood when the plan was made afresh, in the words of that plan.
+        must_lead: raises LedgerError where another process may be the one that runs what was decided.
+        unasked: no place outside could be asked when it was taken up; until one answers, nothing is begun.
     """
 
     parts: RunContext
@@ -60,6 +67,8 @@ class Run:
     heeds_cancel: bool = True
     not_before: datetime | None = None
     measured: str = ""
+    must_lead: Callable[[], None] = lambda: None
+    unasked: bool = False
     now_at: StepInstance | None = None
     _said: str = ""
 
@@ -90,11 +99,12 @@ class Run:
             self.older = story_of(self.parts.ledger.story(self.proposal.made.undoes)).images
         return entries
 
-    async def write(self, transition: Transition) -> None:
+    async def write(self, transition: Transition) -> Entry:
         """Append about this ticket, read it back, and tell."""
         entry = await self.parts.write(self.ticket, transition)
         self.refresh()
         self.tell(entry.kind, entry.message or entry.description or entry.reason)
+        return entry
 
     def place_of(self, at: StepInstance) -> StepPlace:
         """Where a step stands, as its intent and its outcome say."""

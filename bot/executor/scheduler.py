@@ -85,11 +85,26 @@ class Scheduler:
             str, datetime
         ] = {}  # for tickets that only need time; forgotten, they are looked at again
         self._has_begun = False
+        self._has_told_trouble = False
 
     @property
     def is_leader(self) -> bool:
         """Whether this process runs what is decided; else another does."""
         return self._only.is_held
+
+    @property
+    def trouble(self) -> str:
+        """Why this process runs nothing any more, or ""."""
+        return self._only.trouble
+
+    def _say_once(self, trouble: str) -> None:
+        """Nothing acts here any more: those who wait for a ticket see it there."""
+        if not trouble or self._has_told_trouble:
+            return
+        self._has_told_trouble = True
+        log.error("this process stops acting", why=trouble)
+        for one in self._parts.ledger.listed(_OPEN, limit=-1):
+            self._parts.tell(TicketChange(one.id, "stopped", says=trouble))
 
     @property
     def parts(self) -> RunContext:
@@ -125,6 +140,7 @@ class Scheduler:
         """One look over all open tickets. Only in the process that is the one; never raises for one ticket's trouble."""
         try:
             if not self._only.acquire():
+                self._say_once(self._only.trouble)
                 return
             await asyncio.to_thread(self._parts.ledger.prove)  # beside the loop: the first time it takes long
             if not self._has_begun:
@@ -230,7 +246,8 @@ class Scheduler:
 
     def _begin(self, ticket: str) -> None:
         self._parts.ledger.ticket(ticket)  # one that cannot be read takes no locks from those that can
-        run = Run(self._parts, ticket, proposal_of(self._parts.ledger, ticket))
+        proposal = proposal_of(self._parts.ledger, ticket)
+        run = Run(self._parts, ticket, proposal, must_lead=self._only.must_be_held)
         self._runs[ticket] = run
         task = asyncio.create_task(self._guarded(run), name=ticket)
         self._tasks[ticket] = task
@@ -256,6 +273,9 @@ class Scheduler:
             self._in_trouble(run.ticket, TICK_SECONDS)
             log.warning("the ledger cannot be used; the run stands still", ticket=run.ticket, why=str(error))
         except Exception as error:
+            if not self._only.acquire():  # whoever is the one now has taken it up, and goes on with it
+                log.warning("a run of a process that is not the one any more ends", ticket=run.ticket, why=str(error))
+                return
             bug = secrets.token_hex(4)
             log.exception("our bug in a run", bug=bug, ticket=run.ticket)
             self._in_trouble(run.ticket)

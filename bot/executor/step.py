@@ -16,8 +16,10 @@ from bot.errors import ChangesStopped, TargetError, TargetTimeout
 from bot.executor.actions import definitely_not_executed, perform
 from bot.executor.measuring import held_before
 from bot.executor.outcome import SendResult, StepResult, StepStatus, abandon, reconcile
+from bot.executor.outside import standing_of
 from bot.executor.polling import CheckState, before_image, max_wait, wait_for
-from bot.executor.run import Cancelled, Preempted, Run
+from bot.executor.run import Cancelled, KnownElsewhere, Preempted, Run
+from bot.ledger import Entry
 from bot.ledger.entries import HeldBefore, Intent
 from bot.tickets.plan_text import action_in_words
 from bot.tickets.run_history import StepInstance
@@ -44,6 +46,8 @@ async def do_step(run: Run, at: StepInstance) -> StepResult:
         return StepResult(StepStatus.GAVE_WAY, f"waiting: {at.step.description}")
     except Cancelled:  # it has not happened, and is not begun again
         return await abandon(run, at, SendResult("accepted"))
+    except KnownElsewhere as why:  # nothing was sent
+        return StepResult(StepStatus.UNKNOWN, f"not begun: {at.step.description}: {why}")
 
 
 async def _begin_and_settle(run: Run, at: StepInstance) -> StepResult | None:
@@ -104,18 +108,32 @@ async def _intend_and_act(run: Run, at: StepInstance, before: Any, held: HeldBef
 
     Raises:
         ChangesStopped: nothing may begin now, and nothing was begun.
+        KnownElsewhere: the same; somewhere outside more is known.
+        LedgerError: this process is not the one that acts any more.
     """
+    await _must_stand(run, at)
     if at.step.act is not None and not isinstance(at.step.act, ManualStep):
         await run.parts.planner.resolve_hosts(at.step.act.on)
     run.idle.clear()
     try:
-        await _intend(run, at, before, held)
+        run.must_lead()
+        intent = await _intend(run, at, before, held)
+        if run.parts.outside is not None:
+            await run.parts.outside.mark(run, at, intent)
         return await _act(run, at)
     finally:
         run.idle.set()
 
 
-async def _intend(run: Run, at: StepInstance, before: Any, held: HeldBefore) -> None:
+async def _must_stand(run: Run, at: StepInstance) -> None:
+    """A run that nobody outside could be asked about when it was taken up begins nothing until somebody was."""
+    if run.unasked:
+        if why := (await standing_of(run, [at])).says:
+            raise KnownElsewhere(why)
+        run.unasked = False
+
+
+async def _intend(run: Run, at: StepInstance, before: Any, held: HeldBefore) -> Entry:
     """Write down what is about to be done, before it is done."""
     step = at.step
     more: dict[str, Any] = {"held_before": held} if held else {}
@@ -127,7 +145,7 @@ async def _intend(run: Run, at: StepInstance, before: Any, held: HeldBefore) -> 
         **run.place_of(at),
         **more,
     )
-    await run.write(intent)
+    return await run.write(intent)
 
 
 async def _act(run: Run, at: StepInstance) -> SendResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -12,6 +13,7 @@ from bot.errors import AlreadyDecided, ChangesStopped, Expired, LedgerError, Loc
 from bot.executor.context import BOT
 from bot.executor.measuring import measure_after, measure_undone
 from bot.executor.outcome import StepResult, StepStatus
+from bot.executor.outside import AGAIN_SECONDS, standing_of
 from bot.executor.revalidate import NotDue, PlanDrift, revalidate, void_ticket
 from bot.executor.run import Cancelled as CancelledRun
 from bot.executor.run import Run
@@ -37,7 +39,7 @@ async def run_ticket(run: Run) -> None:
         if not await _start(run, ticket):
             return
         await _go_on(run, looked=True)
-    elif ticket.state is TicketState.RUNNING:
+    elif ticket.state is TicketState.RUNNING and await _may_take_up(run):
         await _take_up(run, ticket)
         await _go_on(run, looked=False)
 
@@ -60,6 +62,10 @@ async def _prove(run: Run) -> None:
 
 async def _start(run: Run, ticket: Ticket) -> bool:
     """Look again, and take the locks. False: not now, or never."""
+    if why := (await standing_of(run, run.places)).says:
+        run.not_before = run.parts.clock() + timedelta(seconds=AGAIN_SECONDS)
+        run.tell("stopped", f"It waits: {why}.")
+        return False
     run.tell("looking")
     change = await revalidate(run, None)
     if isinstance(change, NotDue):
@@ -96,6 +102,25 @@ def _takes_over(run: Run) -> str:
     return ""
 
 
+async def _may_take_up(run: Run) -> bool:
+    """Whether no place outside knows more than the ledger. Where none can be asked, what is in flight is settled first."""
+    standing = await standing_of(run, run.places)
+    run.unasked = bool(standing.silent)
+    if not standing.more:
+        return True
+    at = _place_now(run)
+    if at is not None:
+        await _interrupt(run, at, StepResult(StepStatus.UNKNOWN, standing.more))
+    return at is None
+
+
+def _place_now(run: Run) -> StepInstance | None:
+    """The step in flight, or the next one that would begin; None where all are done."""
+    flying = run.story.in_flight
+    left = (place for place in run.places if flying == place.key or (not flying and not run.story.result(place.key)))
+    return next(left, None)
+
+
 async def _take_up(run: Run, ticket: Ticket) -> None:
     """Go on after a restart, under a new attempt: what an older life of the bot still writes is refused."""
     run.attempt = ticket.attempt
@@ -123,12 +148,25 @@ async def _go_on(run: Run, *, looked: bool) -> None:
             return
         if at.begins_group and at.key not in run.story.intents and not looked and await _is_void(run, at):
             return
+        if at.key not in run.story.intents and not looked and not await _may_begin(run, at):
+            return
         looked = False
         if not await _do(run, at):
             return
         fresh = True
     run.now_at = run.places[-1] if run.places else None
     await _done(run, fresh=fresh)
+
+
+async def _may_begin(run: Run, at: StepInstance) -> bool:
+    """Whether places outside let a group begin; False: it is left to a person."""
+    if at.group.steps[0] is not at.step:
+        return True
+    why = (await standing_of(run, [place for place in run.places if place.group is at.group])).says
+    if why:
+        run.now_at = at
+        await _interrupt(run, at, StepResult(StepStatus.UNKNOWN, f"not begun: {at.step.description}: {why}"))
+    return not why
 
 
 async def _is_void(run: Run, at: StepInstance) -> bool:

@@ -59,13 +59,13 @@ class AnchorSeal:
         self._key = hmac.digest(key, _SEALS, "sha256")
         self.ledger = ledger
 
-    def sign(self, seq: int, mac: bytes) -> Anchor:
-        """The anchor of an entry of this ledger."""
-        return Anchor(seq, mac, self.ledger, self._of(self.ledger, seq, mac))
+    def sign(self, seq: int, mac: bytes, about: str = "") -> Anchor:
+        """The anchor of an entry of this ledger. What it is `about` is bound as well: a note cannot pose as another."""
+        return Anchor(seq, mac, self.ledger, self._of(self.ledger, seq, mac, about))
 
-    def holds(self, anchor: Anchor) -> bool:
+    def holds(self, anchor: Anchor, about: str = "") -> bool:
         """Whether somebody with this key made it, of whichever of that key's ledgers."""
-        return hmac.compare_digest(anchor.seal, self._of(anchor.ledger, anchor.seq, anchor.mac))
+        return hmac.compare_digest(anchor.seal, self._of(anchor.ledger, anchor.seq, anchor.mac, about))
 
     def origin(self, anchor: Anchor) -> Origin:
         """Where it comes from: "forged" claims to be of this ledger and is not; "foreign" is of somebody else's."""
@@ -73,8 +73,9 @@ class AnchorSeal:
             return "ours"
         return "forged" if anchor.ledger == self.ledger != "" else "foreign"
 
-    def _of(self, ledger: str, seq: int, mac: bytes) -> bytes:
-        return hmac.digest(self._key, f"{ledger} {seq} ".encode() + mac, "sha256")[:SEAL_BYTES]
+    def _of(self, ledger: str, seq: int, mac: bytes, about: str) -> bytes:
+        told = f"{ledger} {seq} {mac.hex()} {about}".encode()
+        return hmac.digest(self._key, told, "sha256")[:SEAL_BYTES]
 
 
 class Anchors:

@@ -159,7 +159,11 @@ class Ledger(Reader):
 
         A clock that is set back would else give life again to what is over.
         """
-        return max(self._clock(), self._latest)
+        return self.not_behind(self._clock())
+
+    def not_behind(self, moment: datetime) -> datetime:
+        """A time that some other clock tells, and never earlier than that of the newest entry."""
+        return max(moment, self._latest)
 
     def verify(self, anchor_file: Path | None = None) -> Verification:
         """Prove the whole ledger, on a connection of its own, while others append."""

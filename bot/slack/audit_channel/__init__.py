@@ -3,5 +3,6 @@
 publisher        posts decisions and chain heads
 anchor_messages  a chain head as a message, and back
 channel_history  what stands in the channel
+newest_head      the newest head in it, asked before anything starts
 export           the same from a Slack export file
 """

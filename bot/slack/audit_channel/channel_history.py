@@ -7,7 +7,7 @@ conversations.history]; a call too many is answered with the seconds to wait, an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -56,15 +56,21 @@ class ChannelReader:
             NotSent: Slack refuses, or does not answer for a long time.
         """
         found: list[dict[str, Any]] = []
+        async for page in self.pages():
+            found += page
+            each_page(len(found))
+        return found
+
+    async def pages(self) -> AsyncIterator[list[dict[str, Any]]]:
+        """The messages, page by page, newest first. Raises NotSent."""
         seen, cursor = set[str](), ""
         while True:
             wanted = {"channel": self._channel, "limit": PAGE, **({"cursor": cursor} if cursor else {})}
             told = await self._call("conversations.history", wanted)
-            found += told.get("messages") or ()
-            each_page(len(found))
+            yield list(told.get("messages") or ())
             cursor = str((told.get("response_metadata") or {}).get("next_cursor") or "")
             if not cursor:
-                return found
+                return
             if cursor in seen:
                 raise NotSent("invalid_cursor", "Slack sends the same page again and again; the channel was not read.")
             seen.add(cursor)

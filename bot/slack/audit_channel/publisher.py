@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.errors import HvopsError
+from bot.errors import HvopsError, LedgerError
 from bot.executor.context import BOT
 from bot.ledger import Entry, Filter, Ledger
 from bot.ledger.chain_heads import format_anchor
@@ -71,6 +71,7 @@ class AuditChannel:
         link: Callable[[str], Awaitable[str]],
         minutes: int,
         may: Callable[[], bool] = lambda: True,
+        keeps_back: Callable[[], Awaitable[str]] | None = None,
         rhythm: PostSchedule | None = None,
     ) -> None:
         """Take the parts.
@@ -83,10 +84,13 @@ class AuditChannel:
             link: leads to the message of a ticket, or is "".
             minutes: between two heads, while the ledger moves; the end of a ticket is anchored at once.
             may: whether this process is the one that tells; another one on the same ledger would tell it twice.
+            keeps_back: why no head may be posted now, or ""; None: always may one. An old copy of the ledger would make
+                the true one look like one.
             rhythm: how often.
         """
         self._client, self._outbox, self._ledger, self._channel = client, outbox, ledger, channel
         self._link, self._every, self._may = link, timedelta(minutes=minutes), may
+        self._keeps_back = keeps_back
         self._rhythm = rhythm or PostSchedule()
         self._after: int | None = None  # every entry up to here is told, or is none to tell
         self._head: Entry | None = None  # the newest `anchor` entry
@@ -207,7 +211,9 @@ class AuditChannel:
         return decision_line(entry, found[0] if found else None, await self._link(entry.ticket))
 
     async def _anchor(self) -> None:
-        """Post the head as it is now, and remember where."""
+        """Post the head as it is now, and remember where. Raises LedgerError where the channel knows another ledger."""
+        if self._keeps_back is not None and (why := await self._keeps_back()):
+            raise LedgerError(f"no head is posted: {why}.")
         head = await asyncio.to_thread(self._ledger.head)
         assert head is not None
         user, bot = await self._own()

@@ -27,6 +27,7 @@ from bot.dispatch.query_session import QuerySession
 from bot.dispatch.registry import Command, Registry
 from bot.errors import ConnectionFailed, TargetFault, TargetTimeout, UsageError
 from bot.executor.context import RunContext
+from bot.executor.outside import Outside
 from bot.executor.scheduler import Scheduler
 from bot.ledger import Ledger
 from bot.tickets.create import ProposalService
@@ -36,6 +37,7 @@ from bot.transport.client import QueryResult
 
 LEDGER_FILES = ("ledger.db", "ledger.key", "anchors.txt")
 VERSION = "test"
+NOBODY = object()  # no audit channel
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,8 @@ class World:
         await asyncio.sleep(0)
         if question.on in self.silent:
             raise TargetTimeout(question.on, "no answer in 20 s.")
+        if getattr(question, "what", "") == "wevtutil query events":
+            return QueryResult(self._events(question), "", question.on)
         return QueryResult(self.rows(question.on), "", question.on)
 
     async def change(self, action, seconds):
@@ -152,6 +156,18 @@ class World:
         if action.what == "restart":
             return {"instance": str(int(self.hosts[action.on]["instance"]) + 1)}
         return dict(action.params)
+
+    def _events(self, question):
+        """The notes in a host's log, as `wevtutil` tells of them: newest first."""
+        if "no-logs" in self.silent:
+            raise TargetTimeout(question.on, "no answer in 20 s.")
+        asked = dict(question.params)
+        assert (asked["channel"], asked["provider"], asked["ids"]) == ("Application", "hvops", "1")
+        texts = [says for on, says in reversed(self.notes) if on == question.on]
+        return tuple(
+            {"event_id": "1", "at": "2026-03-02T14:00:00Z", "provider": "hvops", "data": {"Data0": text}}
+            for text in texts[: int(asked["most"])]
+        )
 
     def _note(self, action):
         if "no-notes" in self.silent:
@@ -230,9 +246,16 @@ class Bench:
         self.planner = Planner(registry, Names(), self.ledger, look=self.look, version=self.version, clock=clock)
         self.proposals = ProposalService(self.pipeline, self.planner, self.policy, clock)
         self.decisions = ApprovalService(self.ledger, self.policy, clock)
+        outside = options.pop("outside", None)  # the audit channel; NOBODY for none, None where nobody is asked at all
+        if outside is not None:
+            channel = None if outside is NOBODY else outside
+            outside = Outside(
+                self.ledger, required=options.pop("required", True), minutes=60, channel=channel,
+                monotonic=lambda: clock().timestamp(),
+            )  # fmt: skip
         self.parts = RunContext(
             self.ledger, self.planner, self.policy, world, self.look,
-            tell=self.told.append, clock=clock, sleep=options.pop("sleep", clock.sleep), every=5.0,
+            tell=self.told.append, clock=clock, sleep=options.pop("sleep", clock.sleep), every=5.0, outside=outside,
         )  # fmt: skip
         self.missed = []
         self.runner = self.new_runner()

@@ -1,0 +1,73 @@
+"""A lock counts for those who open the same file: one whose file was taken away stops acting, and says so."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bot.errors import LedgerError
+from bot.executor.leader_lock import LeaderLock
+
+
+def taken_away(path, how):
+    path.unlink()
+    if how == "replaced":
+        path.touch()
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_a_lock_whose_file_was_taken_away_is_held_no_more(tmp_path, how):
+    lock = LeaderLock(tmp_path / "ledger.db")
+    assert lock.acquire()
+    lock.must_be_held()
+    taken_away(lock.path, how)
+    with pytest.raises(LedgerError, match=f"was {how} while this process held it"):
+        lock.must_be_held()
+    assert (lock.is_held, lock.acquire()) == (False, False)
+    other = LeaderLock(tmp_path / "ledger.db")
+    assert other.acquire()
+    for one in (lock, other):
+        one.close()
+
+
+def test_a_file_that_was_replaced_before_it_was_locked_gives_no_right(tmp_path):
+    lock = LeaderLock(tmp_path / "ledger.db")
+    taken_away(lock.path, "replaced")
+    assert not lock.acquire()
+    lock.close()
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+async def test_of_two_processes_only_the_one_with_the_right_file_goes_on(benches, world, how):
+    """The file goes while the first step is under way: the other process takes the ticket up, and nothing is done twice."""
+    first = benches()
+    ticket = await first.approved()
+    busy = asyncio.Event()
+
+    def gone():
+        taken_away(first.runner._only.path, how)
+        busy.set()
+
+    world.hooks[1] = gone
+    await first.runner.tick()
+    await busy.wait()
+    third = benches()  # opens the file that is there now
+    await asyncio.gather(first.runner.wait_idle(), third.runs(sweeps=3))
+    await first.runs(sweeps=2)
+    await third.runs(sweeps=3)
+    assert all(times == 1 for times in world.acts.values()), world.order
+    assert third.last(ticket).kind == "done"
+    assert not first.runner.is_leader
+    assert "Nothing acts here any more" in first.runner.trouble
+
+
+async def test_a_process_that_lost_its_lock_begins_nothing_and_says_so_at_each_open_ticket(bench, world):
+    await bench.runs()
+    ticket = await bench.approved()
+    bench.runner._only.path.unlink()
+    await bench.runs(sweeps=3)
+    assert (world.order, bench.kinds(ticket)[-1]) == ([], "approved")
+    told = [one for one in bench.told if one.kind == "stopped"]
+    assert [one.ticket for one in told] == [ticket]
+    assert "start hvops anew" in told[0].says

@@ -1,0 +1,341 @@
+"""A copy of ledger, key and anchors comes to life again: places outside know more than it does, and nothing is done twice."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import sqlite3
+
+import pytest
+import scripted_world as scripted
+from entry_samples import entry_data
+
+from bot.api.actions import RowTransaction, Update
+from bot.api.plan import Step
+from bot.api.queries import make_params
+from bot.errors import OutsideSilent
+from bot.ledger import Ledger
+
+RESET = [("hv03", "set", "yes"), ("hv03", "restart"), ("hv03", "set", "no")]
+
+
+class Channel:
+    """The audit channel: the newest head that was posted there."""
+
+    def __init__(self):
+        self.head = None
+        self.is_silent = False
+
+    async def __call__(self):
+        await asyncio.sleep(0)
+        if self.is_silent:
+            raise OutsideSilent("no answer from Slack in 20 s")
+        return self.head
+
+    def hears(self, ledger):
+        head = ledger.head()
+        self.head = ledger.seal.sign(head.seq, head.mac)
+
+
+@pytest.fixture
+def channel():
+    return Channel()
+
+
+@pytest.fixture
+async def machine(tmp_path, world, clock):
+    """Makes bots in folders of their own, all about the same hosts; a copy has what the first one had at that moment."""
+    made = []
+
+    def make(name="first", **options):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        made.append(scripted.Bench(folder, world, clock, **options))
+        return made[-1]
+
+    def copied(name="copy", **options):
+        (tmp_path / name).mkdir()
+        source, copy = sqlite3.connect(tmp_path / "first/ledger.db"), sqlite3.connect(tmp_path / name / "ledger.db")
+        source.backup(copy)
+        source.close()
+        copy.close()
+        for file in ("ledger.key", "anchors.txt"):
+            shutil.copy(tmp_path / "first" / file, tmp_path / name / file)
+        return make(name, **options)
+
+    make.copied = copied
+    yield make
+    for one in made:
+        await one.close()
+
+
+def said(bench, kind="stopped"):
+    return [one.says for one in bench.told if one.kind == kind]
+
+
+async def half_way(bench, world, group="restart"):
+    """Run until a group is over, and have the bot killed there."""
+    ticket = await bench.approved()
+    steps = {"drain": 1, "restart": 2}[group]
+    world.hooks[steps] = lambda: [task.cancel() for task in bench.runner._tasks.values()]
+    await bench.runs()
+    assert len(world.order) == steps
+    return ticket
+
+
+async def test_a_copy_of_an_approved_ticket_starts_nothing_that_the_channel_knows_was_done(machine, world, channel):
+    first = machine(outside=channel)
+    ticket = await first.approved()
+    copy = machine.copied(outside=channel)
+    await first.runs()
+    channel.hears(first.ledger)
+    assert world.order == RESET
+    world.silent.add("no-logs")
+    await copy.runs(sweeps=2)
+    assert (world.order, copy.kinds(ticket)[-1]) == (RESET, "approved")
+    ends, begins = first.ledger.head(), copy.ledger.head()
+    (told,) = set(said(copy))
+    for words in (
+        f"the audit channel knows entry {ends.seq} (mac {ends.mac.hex()[:12]}…)",
+        f"this ledger ends at entry {begins.seq} (mac {begins.mac.hex()[:12]}…): was it restored from a copy?",
+    ):
+        assert words in told
+    assert "was it restored from a copy?" in copy.parts.outside.sentence()
+
+
+async def test_a_copy_starts_nothing_that_only_the_host_remembers(machine, world, channel):
+    first = machine(outside=channel)
+    ticket = await first.approved()
+    copy = machine.copied(outside=channel)
+    await first.runs()
+    channel.is_silent = True
+    await copy.runs(sweeps=2)
+    assert (world.order, copy.kinds(ticket)[-1]) == (RESET, "approved")
+    assert "the event log of hv03 knows entry" in said(copy)[0]
+    assert "T-1 began its step resume" in said(copy)[0]
+
+
+async def test_a_copy_that_nobody_is_asked_about_runs_a_second_time(machine, world):
+    """What the others keep from happening, and what require_anchor = false says that it allows."""
+    first = machine(outside=scripted.NOBODY)
+    await first.approved()
+    copy = machine.copied(outside=scripted.NOBODY, required=False)
+    await first.runs()
+    await copy.runs()
+    assert world.order == RESET * 2
+    assert "require_anchor is false" in copy.parts.outside.sentence()
+
+
+async def test_with_nobody_to_ask_a_start_waits_says_for_what_and_begins_once_one_answers(
+    machine, world, channel, clock
+):
+    bench = machine(outside=channel)
+    channel.is_silent = True
+    world.silent.add("no-logs")
+    ticket = await bench.approved()
+    await bench.runs(sweeps=3)
+    assert (world.order, bench.kinds(ticket)[-1]) == ([], "approved")
+    (told,) = set(said(bench))
+    assert told.startswith("It waits: no place outside can be asked whether this ledger is an old copy (")
+    for words in (
+        "the anchor file: it lies on the ledger's own disk",
+        "the audit channel: no answer from Slack in 20 s",
+        "the event log of hv03: ",
+    ):
+        assert words in told
+    channel.is_silent = False
+    await bench.runs()
+    assert world.order == []  # it does not ask every second
+    clock.forward(seconds=31)
+    await bench.runs()
+    assert (world.order, bench.last(ticket).kind) == (RESET, "done")
+    assert bench.parts.outside.sentence() == ""
+
+
+async def test_an_anchor_file_on_another_disk_is_asked_and_is_enough(machine, world, channel, monkeypatch):
+    monkeypatch.setattr("bot.executor.outside.is_elsewhere", lambda _ledger, _file: True)
+    bench = machine(outside=scripted.NOBODY)
+    world.silent.add("no-logs")
+    ticket = await bench.approved()
+    kept = bench.ledger.anchor_file.read_text()
+    bench.ledger.anchor_file.write_text(kept + f"{bench.ledger.seal.sign(900, b'm' * 32)}\n")
+    await bench.runs()
+    assert (world.order, bench.kinds(ticket)[-1]) == ([], "approved")
+    assert "the anchor file knows entry 900" in said(bench)[0]
+    bench.ledger.anchor_file.write_text(kept)
+    await bench.close()
+    again = machine(outside=scripted.NOBODY)
+    await again.runs()
+    assert world.order == RESET
+
+
+async def test_an_answer_stands_for_the_silent_ones_for_a_while(machine, world, channel, clock):
+    bench = machine(outside=channel)
+    await bench.approved()
+    await bench.runs()
+    channel.is_silent = True
+    world.silent.add("no-logs")
+    world.hosts["hv03"]["broken"] = "yes"
+    second = await bench.approved()
+    await bench.runs()
+    assert bench.last(second).kind == "done"
+    clock.forward(minutes=61)
+    third = await bench.approved()
+    await bench.runs()
+    assert bench.kinds(third)[-1] == "approved"
+
+
+@pytest.mark.parametrize("who", ["the audit channel", "the event log of hv03"])
+async def test_a_copy_of_a_running_ticket_is_left_to_a_person(machine, world, channel, who):
+    first = machine(outside=channel)
+    ticket = await half_way(first, world, "drain")
+    await first.dies()
+    copy = machine.copied(outside=channel)
+    await first.runs()
+    assert (world.order, first.last(ticket).kind) == (RESET, "done")
+    if who == "the audit channel":
+        channel.hears(first.ledger)
+    await copy.runs(sweeps=2)
+    assert world.order == RESET
+    ended = copy.last(ticket)
+    assert ended.kind == "interrupted"
+    assert f"{who} knows entry" in ended.reason
+    assert "was it restored from a copy?" in ended.reason
+
+
+async def test_a_copy_that_a_person_lets_go_on_is_asked_about_again(machine, world, channel):
+    first = machine(outside=channel)
+    ticket = await half_way(first, world, "drain")
+    await first.dies()
+    copy = machine.copied(outside=channel)
+    await first.runs()
+    for _ in range(2):
+        await copy.runs()
+        assert copy.last(ticket).kind == "interrupted"
+        copy.decisions.resume(copy.press(scripted.APPROVER, ticket))
+    await copy.runs()
+    assert (world.order, copy.last(ticket).kind) == (RESET, "interrupted")
+
+
+async def test_with_nobody_to_ask_a_run_finishes_its_step_and_stops_before_the_next_group(
+    machine, world, channel, clock
+):
+    bench = machine(outside=channel)
+
+    def nobody_any_more():
+        channel.is_silent = True
+        world.silent.add("no-logs")
+        clock.forward(minutes=61)
+
+    world.hooks[1] = nobody_any_more
+    ticket = await bench.approved()
+    await bench.runs()
+    assert world.order == RESET[:1]
+    (outcome,) = bench.ledger.entries(ticket=ticket, kind="outcome")
+    assert outcome.data.result == "done"
+    ended = bench.last(ticket)
+    assert (ended.kind, ended.data.number) == ("interrupted", 2)
+    assert "no place outside can be asked" in ended.reason
+
+
+async def test_after_a_restart_with_nobody_to_ask_only_what_is_in_flight_is_settled(machine, world, channel):
+    first = machine(outside=channel)
+    ticket = await half_way(first, world, "drain")
+    await first.close()
+    channel.is_silent = True
+    world.silent.add("no-logs")
+    again = machine(outside=channel)
+    await again.runs()
+    assert world.order == RESET[:1]
+    ended = again.last(ticket)
+    assert (ended.kind, ended.data.number) == ("interrupted", 2)
+    assert again.ledger.entries(ticket=ticket, kind="outcome")[0].data.result == "done"
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_an_old_and_a_new_one_alive_at_once_do_nothing_twice(machine, world, turns):
+    """Both have the same approval and reach the same host; each writes its note before it looks for the other's."""
+    first = machine(outside=scripted.NOBODY)
+    await first.approved()
+    copy = machine.copied(outside=scripted.NOBODY)
+    await first.runner.tick()
+    for _ in range(turns * 7):
+        await asyncio.sleep(0)
+    await copy.runner.tick()
+    await asyncio.gather(first.runner.wait_idle(), copy.runner.wait_idle())
+    assert all(times == 1 for times in world.acts.values()), world.order
+
+
+async def test_an_end_in_the_channel_stops_the_older_of_two_in_the_middle(machine, world, channel, clock):
+    first = machine(outside=channel)
+    ticket = await first.approved()
+    copy = machine.copied(outside=channel)
+    world.silent |= {"no-logs", "no-notes"}
+
+    def somebody_else_went_on():
+        for _ in range(9):
+            copy.ledger.append("U", entry_data("asked", {"line": "/hvops help"}))
+        channel.hears(copy.ledger)
+        clock.forward(seconds=3)
+
+    world.hooks[1] = somebody_else_went_on
+    await first.runs()
+    assert (world.order, first.last(ticket).kind) == (RESET[:1], "interrupted")
+
+
+async def test_notes_that_others_wrote_or_moved_here_stop_nothing(machine, world, tmp_path):
+    bench = machine(outside=scripted.NOBODY)
+    (tmp_path / "other").mkdir()
+    strangers = Ledger(*(tmp_path / "other" / name for name in scripted.LEDGER_FILES))
+    strangers.append("U", entry_data("asked", {"line": "/x"}))
+    done = await bench.approved("/reset hv04")
+    await bench.runs()
+    genuine = world.notes[0][1]
+    assert "hvops T-1: Pause hv04: begins. (note of T-1 plan " in genuine
+    ours = bench.ledger.seal.ledger
+    world.notes += [
+        ("hv03", genuine),  # of another host
+        ("hv03", re.sub("entry [0-9]+ ", "entry 4000 ", genuine)),
+        ("hv03", genuine.replace("T-1", "T-2")),
+        ("hv03", re.sub("seal [0-9a-f]+", f"seal {'ab' * 16}", genuine.replace("T-1", "T-2"))),
+        ("hv03", genuine.replace("T-1", "T-2").replace(ours, strangers.seal.ledger)),
+        ("hv03", "hvops T-2: Pause hv03: begins. (note of T-2"),
+        ("hv03", ""),
+    ]
+    strangers.close()
+    ticket = await bench.approved("/reset hv03")
+    await bench.runs()
+    assert [bench.last(one).kind for one in (done, ticket)] == ["done", "done"]
+
+
+async def test_each_act_is_noted_before_and_after_it(machine, world):
+    bench = machine(outside=scripted.NOBODY)
+    ticket = await bench.approved()
+    await bench.runs()
+    told = [says.partition(" (note")[0].partition(" Asked")[0] for _, says in world.notes]
+    assert told[:2] == [f"hvops {ticket}: Pause hv03: begins.", f"hvops {ticket}: Pause hv03: done."]
+    assert len(told) == 6
+
+
+async def test_a_host_that_takes_no_notes_and_shows_none_keeps_nothing_from_being_done(machine, world, channel):
+    bench = machine(outside=channel)
+    world.silent |= {"no-logs", "no-notes"}
+    ticket = await bench.approved()
+    await bench.runs()
+    assert (world.order, bench.last(ticket).kind) == (RESET, "done")
+
+
+async def test_rows_of_a_database_have_no_log_and_go_by_the_channel_alone(machine, channel, clock):
+    row = RowTransaction("hv03", "db", (Update("t", make_params(id="1"), make_params(b="0"), make_params(b="1")),))
+    one = Step("row", "Change a row", row, (scripted.is_now("hv03", b="1"),))
+    bench = machine(outside=channel, plans={"reset": lambda on, _facts: scripted.simple(on, one)})
+    ticket = await bench.approved()
+    channel.is_silent = True
+    await bench.runs()
+    assert bench.kinds(ticket)[-1] == "approved"
+    assert "the event log" not in said(bench)[0]
+    channel.is_silent = False
+    clock.forward(seconds=31)
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
