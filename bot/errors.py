@@ -2,7 +2,7 @@
 
     HvopsError
       UsageError                 they typed something else than the command takes
-      PermissionDenied           closed door: says who may
+      PermissionDenied           closed door: says who may; RolesUnknown: nobody can say now who holds which role
       TicketError                Expired, AlreadyDecided, ChangesStopped, Locked, Unanswered
       TargetError(target)        ConnectionFailed, AuthenticationFailed (and LoginNotChecked), TargetTimeout,
                                  TargetFault (and NotFound), MalformedResponse (and IncompleteResponse), QuotaExceeded, PolicyViolation,
@@ -37,6 +37,10 @@ class UsageError(HvopsError):
 
 class PermissionDenied(HvopsError):
     """This person may not ask or decide this here. The text says who may."""
+
+
+class RolesUnknown(PermissionDenied):
+    """Whether this person may is not known now: Slack does not answer. It may be known in a minute."""
 
 
 class TicketError(HvopsError):
