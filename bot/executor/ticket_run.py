@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -11,10 +12,11 @@ import structlog
 from bot.errors import AlreadyDecided, ChangesStopped, Expired, LedgerError, Locked
 from bot.executor.context import BOT
 from bot.executor.measuring import measure_after, measure_undone
-from bot.executor.outcome import StepResult, StepStatus
+from bot.executor.outcome import StepResult, StepStatus, ask_about
+from bot.executor.permissions import ask_again
 from bot.executor.revalidate import NotDue, PlanDrift, revalidate, void_ticket
 from bot.executor.run import Cancelled as CancelledRun
-from bot.executor.run import Run
+from bot.executor.run import OutOfTime, Run
 from bot.executor.step import do_step
 from bot.ledger import EntryDraft
 from bot.ledger.entries import Cancelled, Closed, Done, Failed, Interrupted, Started
@@ -24,6 +26,8 @@ from bot.tickets.undo import steps_to_undo, undone_checks
 
 log = structlog.get_logger()
 
+_ASK_AGAIN_SECONDS = 10.0  # between two attempts to learn who holds which role
+
 
 async def run_ticket(run: Run) -> None:
     """Run a ticket that is approved or running. Returns when it has ended, is interrupted, or cannot start yet."""
@@ -32,11 +36,10 @@ async def run_ticket(run: Run) -> None:
     assert ticket is not None
     run.refresh()
     if ticket.state is TicketState.APPROVED:
-        if not await _start(run, ticket):
+        if not (await _may_start(run) and await _start(run, ticket)):
             return
         await _go_on(run, looked=True)
-    elif ticket.state is TicketState.RUNNING:
-        await _take_up(run, ticket)
+    elif ticket.state is TicketState.RUNNING and await _take_up(run, ticket):
         await _go_on(run, looked=False)
 
 
@@ -67,6 +70,8 @@ async def _start(run: Run, ticket: Ticket) -> bool:
     if change is not None:
         await void_ticket(run, change)
         return False
+    if not await _may_start(run):  # looking took its time
+        return False
     stood: dict[str, Any] = {"measured": run.measured} if run.measured else {}
     started = Started(attempt=1, locks=tuple(sorted(run.proposal.plan.locks)), takes_over=_takes_over(run), **stood)
     try:
@@ -79,6 +84,17 @@ async def _start(run: Run, ticket: Ticket) -> bool:
         return False
     run.attempt = 1
     return True
+
+
+async def _may_start(run: Run) -> bool:
+    """Whether those who asked and decided still may. Who lost the role ends it; where nobody can say, it waits."""
+    standing = await ask_again(run)
+    if standing.lost:
+        await void_ticket(run, PlanDrift(standing.lost))
+    elif standing.unknown:
+        run.not_before = run.parts.clock() + timedelta(seconds=_ASK_AGAIN_SECONDS)
+        run.tell("roles", f"Waiting: {standing.unknown}")
+    return not (standing.lost or standing.unknown)
 
 
 def _takes_over(run: Run) -> str:
@@ -94,13 +110,73 @@ def _takes_over(run: Run) -> str:
     return ""
 
 
-async def _take_up(run: Run, ticket: Ticket) -> None:
-    """Go on after a restart, under a new attempt: what an older life of the bot still writes is refused."""
+async def _take_up(run: Run, ticket: Ticket) -> bool:
+    """Go on after a restart, under a new attempt: what an older life of the bot still writes is refused.
+
+    False: it may not go on, and was ended or left to a person.
+    """
     run.attempt = ticket.attempt
+    if _is_through(run):
+        return True  # nothing of it begins any more; only its end is not written down
     moves = [entry for entry in run.refresh() if entry.kind in ("started", "resumed", "intent", "outcome")]
-    if moves and moves[-1].kind == "resumed" and moves[-1].actor != BOT:
-        return  # a person has just let it go on: this is that attempt
-    await run.next_attempt("the bot was away")
+    is_let_go_on = bool(moves) and moves[-1].kind == "resumed" and moves[-1].actor != BOT
+    try:
+        why = await _why_not(run)
+    except CancelledRun:
+        at = _next_place(run)
+        if run.story.in_flight is None and at is not None:
+            await _end_cancelled(run, at, "before it went on")
+            return False
+        why = "it was asked to stop while it waited to go on"
+    if why:
+        await _come_to_rest(run, why)
+        return False
+    if not is_let_go_on:  # else a person has just let it go on: this is that attempt
+        await run.next_attempt("the bot was away")
+    return True
+
+
+async def _why_not(run: Run) -> str:
+    """Why nothing of it may begin now: its time is over, or somebody lost the role. "" where it may.
+
+    Waits while nobody can say who holds which role. Raises CancelledRun.
+    """
+    while not run.is_late():
+        standing = await ask_again(run)
+        if standing.lost or not standing.unknown:
+            return standing.lost
+        try:
+            await run.pause(_ASK_AGAIN_SECONDS, f"waiting: {standing.unknown}")
+        except OutOfTime:
+            break
+    return run.late_in_words
+
+
+async def _come_to_rest(run: Run, why: str) -> None:
+    """Ask about the step in flight, begin nothing, and leave the rest to a person."""
+    flying = run.story.in_flight
+    run.now_at = next((place for place in run.places if place.key == flying), None)
+    known = ""
+    if run.now_at is not None:
+        known = (await ask_about(run, run.now_at)).says
+    elif flying is not None:
+        known = f"what became of {flying[0]} is not known"
+    if _is_through(run):
+        await _done(run, fresh=False)
+        return
+    at = run.now_at or _next_place(run)
+    await run.write(
+        Interrupted(step=at.step.key if at else "", number=at.number if at else None, known=known or why, reason=why)
+    )
+
+
+def _is_through(run: Run) -> bool:
+    """Whether every step is done, so that nothing of it would begin any more."""
+    return bool(run.places) and all(run.story.result(place.key) == DONE for place in run.places)
+
+
+def _next_place(run: Run) -> StepInstance | None:
+    return next((place for place in run.places if not run.story.result(place.key)), None)
 
 
 async def _go_on(run: Run, *, looked: bool) -> None:
@@ -119,7 +195,7 @@ async def _go_on(run: Run, *, looked: bool) -> None:
         if result == ABANDONED:
             await _end_cancelled(run, at, run.story.outcomes[at.key].message)
             return
-        if at.begins_group and at.key not in run.story.intents and not looked and await _is_void(run, at):
+        if at.key not in run.story.intents and not looked and not await _may_begin(run, at):
             return
         looked = False
         if not await _do(run, at):
@@ -129,15 +205,36 @@ async def _go_on(run: Run, *, looked: bool) -> None:
     await _done(run, fresh=fresh)
 
 
-async def _is_void(run: Run, at: StepInstance) -> bool:
-    """Before a group the plan is made afresh: the whole of it as long as nothing has been done."""
+async def _may_begin(run: Run, at: StepInstance) -> bool:
+    """Whether a step may begin that no life of the bot has begun; before a group its people are asked about again too.
+
+    False: the run has ended, or is left to a person.
+    """
     run.now_at = at
+    if run.is_late():
+        await _come_to_rest(run, run.late_in_words)
+        return False
+    if at.group.steps[0] is not at.step:
+        return True
     try:
-        run.raise_if_cancelled()
-        await run.wait_while_stopped()
+        if at.begins_group:
+            run.raise_if_cancelled()
+            await run.wait_while_stopped()
+        why = await _why_not(run)
     except CancelledRun:
         await _end_cancelled(run, at, "before anything of it was begun")
-        return True
+        return False
+    except OutOfTime:
+        why = run.late_in_words
+    if why and run.is_late():
+        await _come_to_rest(run, why)
+    elif why:
+        await void_ticket(run, PlanDrift(why))
+    return not why and not (at.begins_group and await _is_void(run, at))
+
+
+async def _is_void(run: Run, at: StepInstance) -> bool:
+    """Before a group the plan is made afresh: the whole of it as long as nothing has been done."""
     change = await revalidate(run, at if run.story.intents else None)
     if isinstance(change, NotDue):  # it has begun, so it had passed before
         change = PlanDrift(change.why)

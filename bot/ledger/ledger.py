@@ -145,7 +145,7 @@ class Ledger(Reader):
             raise TicketError(f"An entry {draft.kind} belongs to no ticket.")
         fields = self._mask.redact_data(draft.data.fields)
         draft = replace(draft, data=parse(draft.kind, fields))
-        at, ticket = to_timestamp(self._clock()), draft.ticket
+        at, ticket = to_timestamp(self.not_behind(self._clock())), draft.ticket
         if draft.kind in TICKETED:
             ticket = ticket_table.check(self._store, draft, at)
         elif ticket is not None:

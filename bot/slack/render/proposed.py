@@ -27,17 +27,15 @@ from bot.slack.render.ticket_view_model import (
     TicketView,
     at_time,
     format_approvers,
-    longest_seconds,
     person,
     statements,
-    step_seconds,
     what,
     who,
 )
 from bot.tickets.answers import question_line
 from bot.tickets.decisions import CONFIRM
 from bot.tickets.plan_text import action_in_words, plan_lines, verdict_on
-from bot.tickets.proposal import Proposal
+from bot.tickets.proposal import Proposal, longest_seconds, step_seconds
 
 _MOST_TEXT = 9_000  # of a plan in a message; beyond it nobody reads, and Slack's own limit is not documented
 _MOST_BLOCKS = 36
@@ -102,7 +100,7 @@ def plan_text(proposal: Proposal) -> str:
         *(f"Measured: {gate.description}: {gate.measured}" for gate in plan.gates if gate.measured),
         *(f"Evidence: {one}" for one in plan.evidence),
         "",
-        *plan_lines(plan, made.risk, made.version),
+        *plan_lines(plan, made.risk, made.version, proposal.run_until),
     ]
     return escape_control_lines(lines) + "\n"
 
@@ -167,11 +165,12 @@ def _body(card: TicketView) -> tuple[tuple[Block, ...], tuple[File, ...]]:
 def _sizes(card: TicketView) -> Iterator[Block]:
     """Impact, way back, risk and time as fields; as sections of their own where one is long."""
     plan = card.plan
+    last = card.proposal.run_until
     told = [
         f"*Impact:* {escape(plan.impact) or 'none'}",
         f"*Way back:* {escape(plan.rollback) or 'none'}",
         f"*Risk:* {card.proposal.made.risk}",
-        f"*At most:* {duration(longest_seconds(plan))}",
+        f"*At most:* {duration(longest_seconds(plan))}{f'; nothing begins after {at_time(last, _DATE)}' if last else ''}",
     ]
     if any(utf16_length(one) > limits.FIELD_TEXT for one in told):
         yield from (block for one in told for block in sections(one))

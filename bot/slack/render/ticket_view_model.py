@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import accumulate
 
 from bot.api.command import Role
-from bot.api.plan import Check, Plan, Step
+from bot.api.plan import Plan
 from bot.executor.context import TicketChange
 from bot.formatting import sentence
 from bot.ledger import Entry
@@ -204,23 +204,8 @@ def at_time(stamp: str, form: str = "{time}") -> str:
     return moment(datetime.fromisoformat(stamp), form)
 
 
-def longest_seconds(plan: Plan) -> int:
-    """How long the whole of it may take, everything waiting as long as it may."""
-    return sum(group.times * sum(step_seconds(step) for step in group.steps) for group in plan.groups)
-
-
-def step_seconds(step: Step) -> int:
-    """How long a step may take: its guard, the act, and the wait until it is done."""
-    acts = 0 if step.act is None else step.deadline
-    return _patience(step.guard) + acts + _patience(step.done)
-
-
 def seconds_between(first: Entry | None, last: Entry | None) -> float:
     """How long something took; 0 where it never began or has not ended."""
     if first is None or last is None:
         return 0.0
     return (datetime.fromisoformat(last.at) - datetime.fromisoformat(first.at)).total_seconds()
-
-
-def _patience(checks: Iterable[Check]) -> int:
-    return max((check.within for check in checks), default=0)
