@@ -108,6 +108,18 @@ class Ledger(Reader):
             self._store.put_blob(digest, masked)
         return digest
 
+    def now(self) -> datetime:
+        """The time for whatever is decided: the clock's, and never earlier than that of the newest entry.
+
+        A clock that is set back would else give life again to what is over.
+        """
+        return self.not_behind(self._clock())
+
+    def not_behind(self, moment: datetime) -> datetime:
+        """A time that some other clock tells, and never earlier than that of the newest entry."""
+        head = self.head()
+        return moment if head is None else max(moment, datetime.fromisoformat(head.at))
+
     def verify(self, anchor_file: Path | None = None) -> Verification:
         """Prove the whole ledger, on a connection of its own, while others append."""
         return verify(self.path, self._key, anchor_file or self.anchor_file)
@@ -145,7 +157,7 @@ class Ledger(Reader):
             raise TicketError(f"An entry {draft.kind} belongs to no ticket.")
         fields = self._mask.redact_data(draft.data.fields)
         draft = replace(draft, data=parse(draft.kind, fields))
-        at, ticket = to_timestamp(self.not_behind(self._clock())), draft.ticket
+        at, ticket = to_timestamp(self.now()), draft.ticket
         if draft.kind in TICKETED:
             ticket = ticket_table.check(self._store, draft, at)
         elif ticket is not None:

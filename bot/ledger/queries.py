@@ -162,11 +162,6 @@ class Reader:
         """The newest entry."""
         return next(iter(self._reader.select("1", (), 1)), None)
 
-    def not_behind(self, moment: datetime) -> datetime:
-        """The time, or that of the newest entry where it is behind it: a clock that is set back revives nothing."""
-        head = self.head()
-        return moment if head is None else max(moment, datetime.fromisoformat(head.at))
-
     def find_answer(self, token: str) -> Entry | None:
         """The `answered` entry of a button's token."""
         return next(iter(self._reader.select("kind = 'answered' AND answer = ?", (token,), 1)), None)

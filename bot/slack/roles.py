@@ -31,7 +31,7 @@ FRESH = 60.0  # usergroups.users.list is Tier 2: 20 calls a minute
 STALE = 600.0  # after this an old membership counts no more
 _PATIENCE = 10.0
 _BRIEFLY = 3.0  # how long a refresh is waited for while the last answer may still count
-_LOOKED_UP = 20  # people who are asked for at once; users.info is Tier 4: 100 calls a minute
+LOOKED_UP = 20  # people who are asked for at once; users.info is Tier 4: 100 calls a minute
 _TEAM = "team:"
 _NO_TEAM = "Slack does not say which workspace this account belongs to, so it holds no role here."
 _BARS: Mapping[str, str] = {  # flags of Slack's user object -> why such an account neither proposes nor decides
@@ -139,14 +139,21 @@ class RoleResolver:
             return ""  # not known; the click will tell
         people |= {user for _, users in members for user in users or ()}
         others = [one for one in sorted(people) if not self._accounts.are_one(one, requester)]
-        if len(others) > _LOOKED_UP:
+        if len(others) > LOOKED_UP:
             return ""  # too many to ask for; the click will tell
-        marks = await asyncio.gather(*(self._marks(one) for one in others))
-        if any(one is None or not one & _BARS.keys() for one in marks):
+        if any(may is not False for may in (await self.may_decide(others)).values()):
             return ""
         barred = " Guests, bots and deactivated members do not count." if others else ""
         on = ", ".join(where) or "everything"
         return f"Nobody but the requester holds the role {role.name.lower()} on {on}.{barred}"
+
+    async def may_decide(self, users: Iterable[str]) -> dict[str, bool | None]:
+        """Which of these members are no guests, no bots and not deactivated; None where Slack does not say."""
+        asked = tuple(users)
+        marks = await asyncio.gather(*(self._marks(one) for one in asked))
+        return {
+            user: None if found is None else not found & _BARS.keys() for user, found in zip(asked, marks, strict=True)
+        }
 
     async def prefetch(self) -> None:
         """Ask for the workspace and every group, so that the first person does not wait. Failures show when they matter."""

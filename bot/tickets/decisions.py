@@ -160,8 +160,12 @@ class ApprovalService:
             _must_be_shown(press, waiting.number, f"it waits for step {waiting.number} now, {waiting.step.description}")
             return self._write(press, StepConfirmed(step=waiting.key[0], round=waiting.key[1], **_by(press)))
 
-    def resume(self, press: UserAction) -> Entry:
+    def resume(self, press: UserAction, hindered: str = "") -> Entry:
         """Let an interrupted run go on: the step in flight is asked about first, and never blindly repeated.
+
+        Args:
+            press: who, and which ticket.
+            hindered: why those who asked and approved no longer stand behind it, or "" (the runner asks again too).
 
         Raises:
             PermissionDenied: whoever may approve may let it go on.
@@ -177,6 +181,8 @@ class ApprovalService:
             _must_be_shown(press, ticket.attempt, "it went on, and was interrupted once more")
             if ticket.run_until and self._now() > datetime.fromisoformat(ticket.run_until):
                 raise Expired(past_its_time(ticket))
+            if hindered:
+                raise TicketError(f"{press.ticket} cannot go on: {hindered.rstrip('.')}.")
             locks = tuple(sorted(ticket.locks)) if ticket.yields_locks else ()
             return self._write(press, Resumed(attempt=ticket.attempt + 1, locks=locks, **_by(press)))
 

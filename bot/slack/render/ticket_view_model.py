@@ -20,11 +20,12 @@ from bot.slack.outbound.message import escape
 from bot.slack.render.blocks import moment
 from bot.tickets.answers import statement
 from bot.tickets.decisions import CONFIRM
-from bot.tickets.proposal import Proposal
+from bot.tickets.proposal import Proposal, answers_until
 from bot.tickets.run_history import DONE, RunHistory, StepInstance, positions, result_in_words, story_of
 
 _SLACK_ID = re.compile(r"(?:[TE][A-Z0-9]+/)?([UW][A-Z0-9]+)")
 _KINDS = (" node", " VM", " backup")  # ends of a command's name that say what its target is
+DATE = "{date_short_pretty} {time}"
 _GROUP_ID = re.compile(r"S[A-Z0-9]+")
 
 
@@ -181,10 +182,14 @@ def statements(card: TicketView, most: int = 1_500) -> str:
     approval = card.last("approved")
     said = approval.read_if(Approved) if approval is not None else None
     answers = said.answers if said is not None else ()
+    if approval is None or said is None or not answers:
+        return ""
     lines = [f"{who(approval)} answered: {_spoken(statement(one))}" for one in answers]
     shown = [line for line, length in zip(lines, accumulate(map(len, lines)), strict=True) if length <= most]
     if len(shown) < len(lines):
         shown.append(f"{len(lines) - len(shown):,} more of {who(approval)}'s answers stand in the story.")
+    counts = answers_until(card.proposal, said.start_by)
+    shown.append(f"What was answered counts until {moment(counts, DATE)}, and no longer.")
     return "\n".join(shown)
 
 
