@@ -16,7 +16,7 @@ import structlog
 from bot.audit.query import Review
 from bot.config.inventory_file import InventoryFile
 from bot.config.settings import Settings, Slack
-from bot.dispatch.authorization import Person
+from bot.dispatch.authorization import Accounts, Person
 from bot.dispatch.help import Status, roles_of
 from bot.errors import LedgerError
 from bot.executor.scheduler import Scheduler
@@ -69,7 +69,8 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
     with build_services(settings) as parts:
         client = make_client(slack.bot_token.get_secret_value(), slack.base_url)
         async with AsyncExitStack() as closing:
-            people = RoleResolver(client, settings.roles.rules())
+            accounts = Accounts(settings.people.same_person)
+            people = RoleResolver(client, settings.roles.rules(), accounts=accounts)
             closing.push_async_callback(people.close)
             outbox = Outbox(
                 client,
@@ -91,7 +92,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
             async def missed(click: Entry) -> None:
                 await listeners[0].replay_missed(click)
 
-            running = runner(parts, board.notify, missed, _newest_head(slack, parts.ledger))
+            running = runner(parts, board.notify, people.lookup, missed, _newest_head(slack, parts.ledger))
             outside = running.parts.outside
             audit = AuditChannel(
                 client,

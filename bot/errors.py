@@ -2,7 +2,7 @@
 
     HvopsError
       UsageError                 they typed something else than the command takes
-      PermissionDenied           closed door: says who may
+      PermissionDenied           closed door: says who may; RolesUnknown: nobody can say now who holds which role
       TooManyQuestions           of one person at a time; this one was not asked
       TicketError                Expired, AlreadyDecided, ChangesStopped, Locked, Unanswered
       TargetError(target)        ConnectionFailed, AuthenticationFailed (and LoginNotChecked), TargetTimeout,
@@ -42,6 +42,10 @@ class PermissionDenied(HvopsError):
 
 class TooManyQuestions(HvopsError):
     """One person has more questions under way than may be; this one was not asked."""
+
+
+class RolesUnknown(PermissionDenied):
+    """Whether this person may is not known now: Slack does not answer. It may be known in a minute."""
 
 
 class TicketError(HvopsError):

@@ -13,6 +13,7 @@ from bot.api.rows import Rows
 from bot.config.inventory_file import InventoryFile
 from bot.config.inventory_file import load as load_inventory
 from bot.config.settings import Credential, Settings
+from bot.dispatch.authorization import Accounts, Person
 from bot.dispatch.inventory import Inventory
 from bot.dispatch.pipeline import Pipeline
 from bot.dispatch.query_session import Progress, QuerySession
@@ -138,6 +139,7 @@ def replay_services(settings: Settings, capture: Capture) -> Iterator[Services]:
 def build_on(out: Connections, clock: Callable[[], datetime], *, acts: bool = True) -> Iterator[Services]:
     """Make the engine on a way to the outside; `acts` where anything can be done there. Raises SettingsError and LedgerError."""
     settings, registry = out.settings, Registry.load()
+    accounts = Accounts(settings.people.same_person)
     with open_ledger(settings, clock) as ledger:
         look = partial(_look, out, ledger)
         out.inventory.was_seen = partial(has_acted_on, ledger)
@@ -165,14 +167,15 @@ def build_on(out: Connections, clock: Callable[[], datetime], *, acts: bool = Tr
             inventory=out.inventory,
             pipeline=pipeline,
             planner=planner,
-            proposals=ProposalService(pipeline, planner, settings.policy, ledger.now),
-            decisions=ApprovalService(ledger, settings.policy, ledger.now),
+            proposals=ProposalService(pipeline, planner, settings.policy, ledger.now, accounts),
+            decisions=ApprovalService(ledger, settings.policy, ledger.now, accounts),
         )
 
 
 def runner(
     parts: Services,
     tell: Callable[[TicketChange], None],
+    people: Callable[[str, str], Awaitable[Person]],
     missed_click: Callable[[Entry], Awaitable[None]] | None = None,
     channel: Channel | None = None,
 ) -> Scheduler:
@@ -181,6 +184,7 @@ def runner(
     Args:
         parts: the engine.
         tell: hears of everything that happens to tickets; must not raise and not take long.
+        people: who an id of the ledger is now, by id and name, with the roles that they hold now.
         missed_click: answers a click about a ticket that was written down and never answered.
         channel: asks the audit channel for the newest head of the ledger; None where none is set.
 
@@ -195,6 +199,8 @@ def runner(
         parts.settings.policy,
         parts.target_client,
         look,
+        people,
+        accounts=Accounts(parts.settings.people.same_person),
         mask=Redactor(parts.settings.secrets()),
         tell=tell,
         outside=outside,

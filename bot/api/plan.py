@@ -272,6 +272,8 @@ class Plan:
             with the checks of the last step how it stands then. What an earlier step has seen may be over by then.
         self_reverting: once all is done, its own steps have put back what others of them changed on the way: nothing is left
             that an undo could take back.
+        soak_seconds: signed: how much longer the whole of it may take than its steps and the people in it are given. Of
+            a plan that lasts by intention, such as one that lets each group run for a day before the next.
     """
 
     reason: str
@@ -288,9 +290,12 @@ class Plan:
     expected_state: str = ""
     self_reverting: bool = False
     afterwards: tuple[Check, ...] = ()
+    soak_seconds: int = 0
 
     def __post_init__(self) -> None:
         """Refuse a plan that could not be run step by step. Raises ValueError."""
+        if self.soak_seconds < 0:
+            raise ValueError("a plan cannot take less time than its steps")
         _refuse_doubles("group", [group.key for group in self.groups])
         _refuse_doubles("step", [step.key for step in self.steps])
         if any(not group.steps or group.times < 1 for group in self.groups):

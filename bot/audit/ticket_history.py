@@ -144,6 +144,8 @@ def _proposal(entry: Entry) -> Iterator[tuple[str, str]]:
     yield "Checked", "\n".join(f"{gate.description}: {_word(gate)}" for gate in plan.gates)
     yield "Not known", "\n".join(question_line(one) for one in plan.open_questions)
     yield "Steps", "\n".join(f"{number} {step.description}" for number, step in enumerate(steps, 1))
+    yield "Nothing of it begins after", format_time(proposal.run_until) if proposal.run_until else ""
+    yield "Other accounts of who asked", ", ".join(entry.read(Proposed).same_person)
     yield "Digest", proposal.digest
 
 
@@ -167,7 +169,7 @@ def _whole_plan(entry: Entry) -> tuple[str, ...]:
         proposal = proposal_from(entry)
     except (HvopsError, KeyError, TypeError, ValueError):
         return ()  # said already; the data follows as it is
-    return ("Plan:", *plan_lines(proposal.plan, proposal.made.risk, proposal.made.version))
+    return ("Plan:", *plan_lines(proposal.plan, proposal.made.risk, proposal.made.version, proposal.run_until))
 
 
 def _pairs(row: Mapping[str, Any]) -> str:

@@ -5,16 +5,10 @@ from __future__ import annotations
 import os
 import pwd
 
-from bot.api.command import Role
 from bot.config.settings import Roles
-from bot.dispatch.authorization import Person
+from bot.dispatch.authorization import Person, system_person
 
 
 def current_user(roles: Roles, name: str | None = None) -> Person:
     """The user of this process, by its real id: environment variables can claim anything."""
-    user = name or pwd.getpwuid(os.getuid()).pw_name
-    held: dict[Role, frozenset[str]] = {}
-    for role, rule in roles.rules():
-        if user in rule.system_users:
-            held[role] = frozenset(rule.clusters)
-    return Person(f"os:{user}", user, held)
+    return system_person(roles.rules(), name or pwd.getpwuid(os.getuid()).pw_name)

@@ -55,7 +55,7 @@ def print_preview(out: Console, shown: Preview, named: str) -> None:
     for line in plan_lines(plan, made.risk, made.version):
         if not line.startswith(("Gate: ", "Way back: ")):
             out.print(styled(line), soft_wrap=True)
-    for says in (*plan.evidence, f"Digest (SHA-256): {made.digest}"):
+    for says in (*plan.evidence, f"Digest of the plan (SHA-256): {made.digest}"):
         out.print(styled(says, "dim"), soft_wrap=True)
     out.print(styled(f"{shown.decides} {named}".strip()))
     out.print(styled(not_proposed(shown), "bold"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -39,6 +40,7 @@ Transport = Literal["kerberos", "ntlm", "certificate", "basic"]
 Seconds = Annotated[int, Field(ge=1, le=600)]
 Minutes = Annotated[int, Field(ge=1, le=1440)]
 RoleName = Literal["operator", "approver"]
+_ACCOUNT = re.compile(r"(?:[TE][A-Z0-9]+/)?[UW][A-Z0-9]+|os:[^\s:/]+")
 
 
 class Section(BaseModel):
@@ -126,6 +128,25 @@ class Roles(Section):
             rule: Rule | None = getattr(self, role.name.lower())
             if rule is not None:
                 yield role, rule
+
+
+class People(Section):
+    """Who is one person: accounts that stand here together count as one wherever a second person has to decide."""
+
+    same_person: tuple[tuple[str, ...], ...] = Field(
+        default=(), description='same_person = [["U1", "U9"], ["os:anna", "U1"]], accounts of one person each'
+    )
+
+    @field_validator("same_person")
+    @classmethod
+    def _accounts(cls, declared: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+        for ids in declared:
+            if len(set(ids)) < 2:  # noqa: PLR2004 - two are the least that can be one person's
+                raise ValueError(f"{list(ids)} names less than two accounts")
+            for one in ids:
+                if not _ACCOUNT.fullmatch(one):
+                    raise ValueError(f'{one!r} is no account: write "U…", "T…/U…", or "os:" and a user of this machine')
+        return declared
 
 
 class Credential(Section):
@@ -231,6 +252,12 @@ class Policy(Section):
     )
     open_minutes: Minutes = Field(default=30, description="open_minutes = 30, how long a proposal waits")
     start_minutes: Minutes = Field(default=15, description="start_minutes = 15, how long an approval waits")
+    manual_hours: int = Field(
+        default=8,
+        ge=1,
+        le=168,
+        description="manual_hours = 8, what a run may take longer for each step that a person does",
+    )
     stop: RoleName = Field(default="operator", description='stop = "operator", who may use /hvops stop')
     go: RoleName = Field(default="approver", description='go = "approver", who may use /hvops go')
 
@@ -255,6 +282,7 @@ class Settings(BaseSettings):
     slack: Slack | None = Field(default=None, description="a table [slack] with bot_token and app_token")
     ledger: LedgerFiles = Field(default=LedgerFiles(), description="a table [ledger]")
     roles: Roles = Field(default=Roles(), description="a table [roles.viewer]")
+    people: People = Field(default=People(), description="a table [people]")
     limits: Limits = Field(default=Limits(), description="a table [limits]")
     policy: Policy = Field(default=Policy(), description="a table [policy]")
 

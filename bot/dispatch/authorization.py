@@ -6,13 +6,16 @@ a message or a handle: membership of a channel is no authority.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bot.api.command import Role
-from bot.errors import PermissionDenied
+from bot.config.settings import Rule
+from bot.errors import PermissionDenied, RolesUnknown
+from bot.ledger.ticket_state import same_person
 
 EVERYWHERE = "*"
+SYSTEM = "os:"  # how the id of an account of this machine begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +26,15 @@ class Person:
         id: stable and unique: "T01/U02" (Slack team and user) or "os:ops1" (a terminal's operating-system user).
         name: how others are told about them.
         roles: role -> the clusters (or names of hosts that stand alone) it holds for; "*" for all.
+        unknown: why more roles may be held than are known now, as a sentence; "" where all are known.
+        barred: why the settings' roles do not count for this account, as a sentence; "" where they do.
     """
 
     id: str
     name: str
     roles: Mapping[Role, frozenset[str]] = field(default_factory=dict)
+    unknown: str = ""
+    barred: str = ""
 
     def role_on(self, place: str) -> Role:
         """The highest role this person has on that cluster or host."""
@@ -52,17 +59,69 @@ def require_role(person: Person, role: Role, place: str | None = None) -> None:
             the person has the role anywhere.
 
     Raises:
+        RolesUnknown: nobody can say now whether this person has it.
         PermissionDenied: the door is closed.
     """
     held = person.highest_role if place is None else person.role_on(place)
     if role is not Role.NOBODY and held >= role:
         return
     where = f" on {place}" if place else ""
+    needs = f"This needs the role {role.name.lower()}{where}"
+    if person.barred:
+        raise PermissionDenied(f"{needs}. {person.barred}")
+    if person.unknown:
+        raise RolesUnknown(
+            f"{needs}, and whether you have it is not known now: {person.unknown} Nothing was done. "
+            f"Try again in a minute; /hvops status says more."
+        )
     has = f"you are {held.name.lower()}" if held else "you have no role"
     raise PermissionDenied(
-        f"This needs the role {role.name.lower()}{where}; {has}{where or ' in hvops'}. "
+        f"{needs}; {has}{where or ' in hvops'}. "
         f"Whoever keeps settings.toml can add you, or a group of yours, under [roles.{role.name.lower()}]."
     )
+
+
+def require_everywhere(person: Person, role: Role, places: Iterable[str]) -> None:
+    """Let this person pass where the role holds on each of these places; a change that names none needs it everywhere.
+
+    Raises:
+        RolesUnknown: nobody can say now whether this person has it.
+        PermissionDenied: the door is closed.
+    """
+    for place in tuple(places) or (EVERYWHERE,):
+        require_role(person, role, place)
+
+
+def system_person(rules: Iterable[tuple[Role, Rule]], user: str) -> Person:
+    """An account of this machine, with the roles that the settings give it."""
+    held: dict[Role, frozenset[str]] = {}
+    for role, rule in rules:
+        if user in rule.system_users:
+            held[role] = held.get(role, frozenset()) | frozenset(rule.clusters)
+    return Person(f"{SYSTEM}{user}", user, held)
+
+
+class Accounts:
+    """Which accounts are one person's, as the settings declare it. Two that share a third one are one person's too."""
+
+    def __init__(self, declared: Iterable[Iterable[str]] = ()) -> None:
+        """Take what is declared: ids of members ("U1", "T1/U1") and of accounts of this machine ("os:anna")."""
+        people: list[frozenset[str]] = []
+        for told in declared:
+            ids = frozenset(told)
+            touching = [one for one in people if any(same_person(a, b) for a in one for b in ids)]
+            people = [one for one in people if one not in touching]
+            people.append(ids.union(*touching))
+        self._people = tuple(people)
+
+    def others(self, account: str) -> tuple[str, ...]:
+        """The other accounts of whoever has this one, as the settings name them."""
+        mine = [ids for ids in self._people if any(same_person(one, account) for one in ids)]
+        return tuple(sorted(one for ids in mine for one in ids if not same_person(one, account)))
+
+    def are_one(self, account: str, other: str) -> bool:
+        """Whether two accounts are, or may be, one person's."""
+        return any(same_person(one, other) for one in (account, *self.others(account)))
 
 
 def _folded(places: frozenset[str]) -> frozenset[str]:

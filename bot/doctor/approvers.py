@@ -9,10 +9,12 @@ from bot.api.command import Role
 from bot.config.inventory_file import Cluster, InventoryFile, StandaloneHost
 from bot.config.inventory_file import load as load_inventory
 from bot.config.settings import Rule, Settings, Slack
+from bot.dispatch.authorization import Accounts
 from bot.doctor.check import DoctorCheck, blocks_remediations, fail, ok, skip, warn
 from bot.errors import HvopsError
 from bot.slack.audit_channel.channel_history import ChannelReader
-from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, make_client
+from bot.slack.roles import LOOKED_UP, RoleResolver
 from bot.slack.token_info import members
 
 _ENOUGH = 2  # people: who asks does not decide
@@ -27,7 +29,9 @@ async def check_approvers(settings: Settings) -> list[DoctorCheck]:
     groups = dict.fromkeys(group for _, rule in rules for group in rule.groups)
     told = dict(zip(groups, await asyncio.gather(*(_group(slack, one) for one in groups)), strict=True))
     found = [check for check in told.values() if isinstance(check, DoctorCheck)]
-    found += [_people(rule, told) for role, rule in rules if role is Role.APPROVER]
+    resolver = RoleResolver(make_client(slack.bot_token.get_secret_value(), slack.base_url), rules)
+    accounts = Accounts(settings.people.same_person)
+    found += [await _people(rule, told, resolver, accounts) for role, rule in rules if role is Role.APPROVER]
     try:
         inventory_file = load_inventory(settings.inventory)
     except HvopsError:
@@ -43,21 +47,41 @@ async def _group(slack: Slack, group: str) -> frozenset[str] | DoctorCheck:
     return people or warn("user group", f"{group} has no members", "Add people to it in Slack.")
 
 
-def _people(rule: Rule, told: dict[str, frozenset[str] | DoctorCheck]) -> DoctorCheck:
-    """Counted are only those whom Slack names now."""
+async def _people(
+    rule: Rule, told: dict[str, frozenset[str] | DoctorCheck], resolver: RoleResolver, accounts: Accounts
+) -> DoctorCheck:
+    """Counted are only those whom Slack names now and who can decide; accounts of one person are one."""
     what = "approvers"
     known = [told[group] for group in rule.groups]
     people = {one.rpartition("/")[2] for one in rule.users}
     people |= {one for group in known if isinstance(group, frozenset) for one in group}
     if not people and any(isinstance(group, DoctorCheck) and group.status == "FAIL" for group in known):
         return skip(what, "not known: their group cannot be read")
-    if not people:
+    barred: list[str] = []
+    if len(people) <= LOOKED_UP:  # of more, somebody will do
+        may = await resolver.may_decide(sorted(people))
+        if any(one is None for one in may.values()):
+            return warn(what, "not known: Slack does not say whether they are guests, bots or deactivated")
+        barred = [one for one, able in may.items() if not able]
+    humans = _humans(people.difference(barred), accounts)
+    left_out = f"; guests, bots or deactivated, so they decide nothing: {', '.join(barred)}" if barred else ""
+    if not humans:
         return blocks_remediations(
-            fail(what, "there is nobody, so no plan can be approved", "Add people to [roles.approver].")
+            fail(what, f"there is nobody, so no plan can be approved{left_out}", "Add people to [roles.approver].")
         )
-    if len(people) < _ENOUGH:
-        return warn(what, "there is one person, who cannot decide about their own plans", "Add somebody else.")
-    return ok(what, f"{len(people)} people")
+    if humans < _ENOUGH:
+        return warn(
+            what, f"there is one person, who cannot decide about their own plans{left_out}", "Add somebody else."
+        )
+    return ok(what, f"{humans} people{left_out}")
+
+
+def _humans(ids: Iterable[str], accounts: Accounts) -> int:
+    found: list[str] = []
+    for one in sorted(ids):
+        if not any(accounts.are_one(one, other) for other in found):
+            found.append(one)
+    return len(found)
 
 
 async def _ops_channels(slack: Slack, inventory_file: InventoryFile) -> Iterable[DoctorCheck]:

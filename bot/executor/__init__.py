@@ -2,6 +2,7 @@
 
 scheduler   sweeps the ledger: starts, takes up, ends what is late; one per ledger (`leader_lock`)
 ticket_run  one ticket from its start, or from where it was left, to its end
+permissions whether those who asked and decided still may, asked again before anything begins
 revalidate  the plan made afresh before each group: another one voids the ticket
 outside     places that remember the ledger, asked before each group: an old copy of it does nothing
 step        guard, before-image, intent, actions

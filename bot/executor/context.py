@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bot.config.settings import Policy
+from bot.dispatch.authorization import Accounts, Person
 from bot.dispatch.query_session import QuerySession
 from bot.executor.actions import Actor
 from bot.ledger import Entry, EntryDraft, Ledger
@@ -27,8 +28,8 @@ class TicketChange:
     """Something happened to a ticket; its card says how it stands now.
 
     Attributes:
-        kind: the kind of the entry that was just written, "progress" for a wait, "locked", "stopped" or "ripening" for a
-            start that has to wait.
+        kind: the kind of the entry that was just written, "progress" for a wait, "locked", "stopped", "ripening" or
+            "roles" for a start that has to wait.
         step: the number of the step, from 1; 0 before the first.
         of: how many steps there are.
         says: a sentence, or "".
@@ -51,6 +52,8 @@ class RunContext:
 
     Attributes:
         look: makes a fresh look, from its time and None.
+        people: who an id of the ledger is now, by id and name, with the roles that they hold now. Raises RolesUnknown.
+        accounts: which accounts are one person's.
         tell: hears of everything that happens; called in the loop, must not raise and not take long.
         sleep: waits; a test makes time pass instead.
         every: seconds between two glances at whether somebody asked to cancel.
@@ -62,12 +65,18 @@ class RunContext:
     policy: Policy
     actor: Actor
     look: Callable[[datetime, Any], QuerySession]
+    people: Callable[[str, str], Awaitable[Person]]
+    accounts: Accounts = field(default_factory=Accounts)
     mask: Redactor = field(default_factory=Redactor)
     tell: Callable[[TicketChange], None] = lambda _happening: None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], Awaitable[None]] = _sleep
     every: float = 1.0
     outside: Outside | None = None
+
+    def now(self) -> datetime:
+        """The time that decides: never behind the newest entry, so that a clock that was set back revives nothing."""
+        return self.ledger.not_behind(self.clock())
 
     async def write(self, ticket: str, transition: Transition) -> Entry:
         """Append about a ticket, as the bot. Raises LedgerError, TicketError."""

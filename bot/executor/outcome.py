@@ -143,6 +143,18 @@ async def _settle_by_hand(run: Run, at: StepInstance, intent: BegunStep) -> Step
         await run.pause(run.parts.every, says)
 
 
+async def ask_about(run: Run, at: StepInstance) -> StepResult:
+    """What became of a step in flight, by one look: nothing of it is waited for, repeated or begun."""
+    seen = await look_at(run.parts, at.step.done, run.images)
+    run.refresh()
+    unheard = at.step.is_by_hand and not run.story.confirmations.get(at.key)
+    ended = {CheckState.MET: StepStatus.DONE, CheckState.FAILED: StepStatus.FAILED}.get(seen.is_)
+    if ended is None or unheard:
+        says = "nobody said that it is done" if unheard else seen.says
+        return StepResult(StepStatus.UNKNOWN, f"{at.step.description}: {says}")
+    return await _conclude(run, at, StepResult(ended, seen.says), SendResult("unknown", fresh=False), seen)
+
+
 async def abandon(run: Run, at: StepInstance, fate: SendResult) -> StepResult:
     """Cancelled while waiting. What is known now stands in the outcome; what nobody knows, a person must decide."""
     seen = await look_at(run.parts, at.step.done, run.images)

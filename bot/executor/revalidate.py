@@ -12,9 +12,11 @@ from datetime import datetime
 
 import structlog
 
+from bot.api.command import Role
 from bot.api.plan import Gate, GateOutcome
 from bot.errors import HvopsError, LedgerError, PermissionDenied, TicketError
 from bot.executor.context import BOT
+from bot.executor.permissions import lacks
 from bot.executor.run import Run
 from bot.ledger import EntryDraft
 from bot.ledger.entries import Voided
@@ -25,6 +27,8 @@ from bot.tickets.readings import short_reading
 from bot.tickets.run_history import StepInstance
 
 log = structlog.get_logger()
+
+_ANOTHER_PLAN = "the plan made afresh is not the one that was approved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ async def revalidate(run: Run, at: StepInstance | None) -> PlanDrift | NotDue | 
         run: the ticket.
         at: the step that begins the group to compare; None to compare the whole plan, before the first act.
     """
+    run.refresh()  # what was answered too long ago counts no more
     try:
         made = await run.parts.planner.rebuild(run.proposal)
     except LedgerError:
@@ -78,42 +83,61 @@ async def revalidate(run: Run, at: StepInstance | None) -> PlanDrift | NotDue | 
     versions = (run.proposal.made.version, made.version)
     gates = gates_as_approved(made.plan, run.proposal.plan, run.answered)
     lines = difference(run.proposal.plan, replace(made.plan, gates=gates), made.risk, versions)
+    lines += tuple(f"+ Reaches: {place}" for place in _new_places(run, made))
     return PlanDrift(_why(run, made), lines, made)
 
 
 async def void_ticket(run: Run, change: PlanDrift) -> None:
     """End the ticket, and propose what is so now in the same transaction, where something can be proposed."""
     mask = run.parts.mask
-    voided = Voided(
-        reason=mask.redact_text(change.why), difference=tuple(mask.redact_text(one) for one in change.lines)
-    )
-    drafts = [EntryDraft(BOT, voided, run.ticket)]
-    if change.made is not None and change.made.can_run:
-        drafts += _replacement(run, change.made)
-    await run.parts.write_together(*drafts)
-    run.tell("voided", change.why)
+    replacement, why_not = await _replacement(run, change.made)
+    why = f"{change.why}; nothing is proposed instead: {why_not}" if why_not else change.why
+    voided = Voided(reason=mask.redact_text(why), difference=tuple(mask.redact_text(one) for one in change.lines))
+    await run.parts.write_together(EntryDraft(BOT, voided, run.ticket), *replacement)
+    run.tell("voided", why)
 
 
-def _replacement(run: Run, made: PlannedChange) -> list[EntryDraft]:
+async def _replacement(run: Run, made: PlannedChange | None) -> tuple[list[EntryDraft], str]:
+    """What is proposed instead, for whoever asked and as they may now; nothing, and why not."""
+    if made is None or not made.can_run:
+        return [], ""
     proposal, parts = run.proposal, run.parts
-    by = (proposal.requester, proposal.requester_name)
-    origin = Origin(replaces=run.ticket)
     try:
-        return [draft_proposal(made, by, parts.policy, now=parts.clock(), mask=parts.mask, origin=origin)]
+        by = await parts.people(proposal.requester, proposal.requester_name)
+        if missing := lacks(by, Role.OPERATOR, made.places):
+            return [], f"{by.name} ({by.id}) {missing}"
+        draft = draft_proposal(
+            made,
+            by,
+            parts.policy,
+            now=parts.now(),
+            mask=parts.mask,
+            origin=Origin(replaces=run.ticket),
+            accounts=parts.accounts,
+        )
     except (PermissionDenied, TicketError) as error:
         log.warning("no replacement proposed", ticket=run.ticket, why=str(error))
-        return []
+        return [], str(error).rstrip(".")
+    return [draft], ""
 
 
 def _is_same(run: Run, made: PlannedChange, at: StepInstance | None) -> bool:
     if at is None:
         approved = run.proposal
-        fresh_digest = digest_as_approved(made.plan, approved.plan, run.answered, made.risk, made.version)
-        return fresh_digest == approved.digest
+        fresh_digest = digest_as_approved(
+            made.plan, approved.plan, run.answered, made.risk, made.version, run_until=approved.run_until
+        )
+        return fresh_digest == approved.digest and not _new_places(run, made)
     fresh = next((group for group in made.plan.groups if group.key == at.group.key), None)
-    if fresh is None or _uncovered(run, made) or _vanished(run, made):
+    if fresh is None or _uncovered(run, made) or _vanished(run, made) or _new_places(run, made):
         return False
     return group_digest(fresh, made.version) == group_digest(at.group, run.proposal.made.version)
+
+
+def _new_places(run: Run, made: PlannedChange) -> tuple[str, ...]:
+    """Where the very same plan reaches by now and did not when it was approved: a node that changed its cluster."""
+    before = {place.casefold() for place in run.proposal.places}
+    return tuple(place for place in made.places if place.casefold() not in before)
 
 
 def _uncovered(run: Run, made: PlannedChange) -> tuple[Gate, ...]:
@@ -148,7 +172,9 @@ def _why(run: Run, made: PlannedChange) -> str:
         measured = f" ({gate.measured})" if gate.measured else ""
         missing = [one.what for one in gate.questions if one.what not in run.answered]
         if gate.is_open and missing:
-            return f"something is not known now that nobody answered for: {', '.join(missing)}"
+            is_old = run.outdated.issuperset(missing)
+            so = "what was answered is too old" if is_old else "something is not known now that nobody answered for"
+            return f"{so}: {', '.join(missing)}"
         asked = {one.description: one.is_open for one in run.proposal.plan.gates}
         if asked.get(gate.description) and gate.outcome is GateOutcome.BLOCKED:
             return f"what was not known is known now, and is not so: {gate.description}{measured}"
@@ -157,4 +183,5 @@ def _why(run: Run, made: PlannedChange) -> str:
         return f"there is nothing to do any more: {made.plan.reason}"
     if gone := _vanished(run, made):
         return f"it was asked when this was approved, and is not any more: {gone[0].description}"
-    return "the plan made afresh is not the one that was approved"
+    places = ", ".join(_new_places(run, made))
+    return f"it reaches {places} now, where nobody approved it" if places else _ANOTHER_PLAN

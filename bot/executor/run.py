@@ -10,9 +10,10 @@ from typing import TypedDict
 
 from bot.api.rows import Rows
 from bot.executor.context import BOT, RunContext, TicketChange
+from bot.formatting import format_time
 from bot.ledger import Entry
 from bot.ledger.entries import Approved, Resumed, Transition
-from bot.tickets.proposal import Proposal
+from bot.tickets.proposal import Proposal, answers_until
 from bot.tickets.run_history import RunHistory, StepInstance, positions, story_of
 
 
@@ -28,6 +29,10 @@ class KnownElsewhere(Exception):
     """Nothing may be done now: somewhere outside more is known than in the ledger, or nobody can say. Only inside of `run`."""
 
 
+class OutOfTime(Exception):
+    """Its last time has come: nothing of it begins any more. Only inside of `run`."""
+
+
 class StepPlace(TypedDict):
     """A step, in a round, in an attempt."""
 
@@ -41,7 +46,8 @@ class Run:
     """A ticket that is being run.
 
     Attributes:
-        answered: what a person said they know, by name, where no source did.
+        answered: what a person said they know, by name, where no source did; what was said too long ago is not among it.
+        outdated: what was, and counts no more.
         attempt: which one this is; every entry carries it, and an older one is refused.
         places: every step in every round.
         idle: set while no act is under way, from the entry of its intent to its answer.
@@ -58,6 +64,7 @@ class Run:
     proposal: Proposal
     approver: str = ""
     answered: frozenset[str] = frozenset()
+    outdated: frozenset[str] = frozenset()
     attempt: int = 1
     places: tuple[StepInstance, ...] = ()
     story: RunHistory = field(default_factory=RunHistory)
@@ -94,10 +101,25 @@ class Run:
         approvals = [entry for entry in entries if entry.kind == "approved"]
         if approvals:
             self.approver = f"{approvals[-1].name} ({approvals[-1].actor})".strip()
-            self.answered = frozenset(one.what for one in approvals[-1].read(Approved).answers)
+            self._take_answers(approvals[-1].read(Approved))
         if self.proposal.made.undoes:
             self.older = story_of(self.parts.ledger.story(self.proposal.made.undoes)).images
         return entries
+
+    def is_late(self) -> bool:
+        """Whether its last time is over."""
+        until = self.proposal.run_until
+        return bool(until) and self.parts.now() > datetime.fromisoformat(until)
+
+    @property
+    def late_in_words(self) -> str:
+        """That its last time is over, as a reason."""
+        return f"its time is over: nothing of it begins after {format_time(self.proposal.run_until)}"
+
+    def _take_answers(self, said: Approved) -> None:
+        names = frozenset(one.what for one in said.answers)
+        counts = not names or self.parts.now() <= answers_until(self.proposal, said.start_by)
+        self.answered, self.outdated = (names, frozenset()) if counts else (frozenset(), names)
 
     async def write(self, transition: Transition) -> Entry:
         """Append about this ticket, read it back, and tell."""
@@ -124,7 +146,7 @@ class Run:
         )
 
     async def pause(self, seconds: float, says: str = "") -> None:
-        """Wait, in short pieces. Raises Cancelled or Preempted where the wait is to be abandoned."""
+        """Wait, in short pieces. Raises Cancelled, Preempted or OutOfTime where the wait is to be abandoned."""
         if says != self._said:
             self._said = says
             self.tell("progress", says)
@@ -136,15 +158,17 @@ class Run:
             self.raise_if_cancelled()
 
     def raise_if_cancelled(self) -> None:
-        """Raise CancelAsked or GivesWay where somebody asked for it."""
+        """Raise Cancelled or Preempted where somebody asked for it, OutOfTime where its time is over."""
         ticket = self.parts.ledger.ticket(self.ticket)
         if self.heeds_cancel and ticket is not None and ticket.cancel_asked:
             raise Cancelled
         if self.preempt_requested and self.now_at is not None and self.now_at.step.yields_locks:
             raise Preempted
+        if self.is_late():
+            raise OutOfTime
 
     async def wait_while_stopped(self) -> None:
-        """Nothing begins while /hvops stop is in force. Raises Cancelled."""
+        """Nothing begins while /hvops stop is in force. Raises Cancelled, OutOfTime."""
         told = False
         while self.parts.ledger.is_stopped():
             if not told:

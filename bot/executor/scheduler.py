@@ -18,6 +18,7 @@ import structlog
 from bot.errors import HvopsError, LedgerError, TicketError, UnreadableEntry
 from bot.executor.context import BOT, RunContext, TicketChange
 from bot.executor.leader_lock import LeaderLock
+from bot.executor.permissions import ask_again
 from bot.executor.run import Run
 from bot.executor.ticket_run import NOT_PROVED, run_ticket
 from bot.ledger import Entry, Reader, TicketRow
@@ -180,7 +181,7 @@ class Scheduler:
 
     async def _end_the_late(self) -> None:
         """Proposals that nobody decided, approvals that nothing came of."""
-        now = self._parts.ledger.now()
+        now = self._parts.now()
         for ticket in self._parts.ledger.overdue(now):
             await self._end(ticket, Expired(reason="nobody decided in time"))
         for ticket in self._parts.ledger.expiring_approvals(now):
@@ -338,9 +339,25 @@ class Scheduler:
             others = {holder for lock, holder in ledger.locks().items() if lock in now.locks and holder != ticket}
             waiting = [needs for one, needs in self._needs.items() if not self._is_in_trouble(one)]
             wanted = {lock for needs in waiting for lock in needs.locks}
-            if others or wanted & now.locks:
+            if others or wanted & now.locks or not await self._may_resume(ticket):
                 return
             await self._resume(now)
+
+    async def _may_resume(self, ticket: str) -> bool:
+        """Whether the bot may let it go on by itself: its time is not over, and its people still hold their roles."""
+        again = self._not_before.get(ticket)
+        run = Run(self._parts, ticket, proposal_of(self._parts.ledger, ticket))
+        if run.is_late() or (again is not None and self._parts.clock() < again):
+            return False
+        run.refresh()
+        standing = await ask_again(run)
+        says = standing.lost or standing.unknown
+        if says:
+            self._not_before[ticket] = self._parts.clock() + timedelta(seconds=TROUBLE_SECONDS)
+            if self._waiting.get(ticket) != says:
+                self._parts.tell(TicketChange(ticket, "roles", says=f"It does not go on by itself: {says}"))
+        self._waiting[ticket] = says
+        return not says
 
     async def _resume(self, now: Ticket) -> None:
         locks = tuple(sorted(now.locks))

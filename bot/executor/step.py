@@ -12,13 +12,13 @@ from typing import Any
 
 from bot.api.actions import ManualStep
 from bot.api.rows import Rows
-from bot.errors import ChangesStopped, TargetError, TargetTimeout
+from bot.errors import ChangesStopped, Expired, TargetError, TargetTimeout
 from bot.executor.actions import definitely_not_executed, perform
 from bot.executor.measuring import held_before
-from bot.executor.outcome import SendResult, StepResult, StepStatus, abandon, reconcile
+from bot.executor.outcome import SendResult, StepResult, StepStatus, abandon, ask_about, reconcile
 from bot.executor.outside import standing_of
 from bot.executor.polling import CheckState, before_image, max_wait, wait_for
-from bot.executor.run import Cancelled, KnownElsewhere, Preempted, Run
+from bot.executor.run import Cancelled, KnownElsewhere, OutOfTime, Preempted, Run
 from bot.ledger import Entry
 from bot.ledger.entries import HeldBefore, Intent
 from bot.tickets.plan_text import action_in_words
@@ -48,6 +48,18 @@ async def do_step(run: Run, at: StepInstance) -> StepResult:
         return await abandon(run, at, SendResult("accepted"))
     except KnownElsewhere as why:  # nothing was sent
         return StepResult(StepStatus.UNKNOWN, f"not begun: {at.step.description}: {why}")
+    except (OutOfTime, Expired):  # a step in flight is asked about; one that is not, begins no more
+        return await _out_of_time(run, at)
+
+
+async def _out_of_time(run: Run, at: StepInstance) -> StepResult:
+    run.refresh()
+    if run.story.in_flight != at.key:
+        return StepResult(StepStatus.UNKNOWN, f"{run.late_in_words}; not begun: {at.step.description}")
+    result = await ask_about(run, at)
+    if result.verdict is not StepStatus.UNKNOWN:
+        return result
+    return StepResult(StepStatus.UNKNOWN, f"{run.late_in_words}; not known: {result.says}")
 
 
 async def _begin_and_settle(run: Run, at: StepInstance) -> StepResult | None:

@@ -12,11 +12,12 @@ import structlog
 from bot.errors import AlreadyDecided, ChangesStopped, Expired, LedgerError, Locked
 from bot.executor.context import BOT
 from bot.executor.measuring import measure_after, measure_undone
-from bot.executor.outcome import StepResult, StepStatus
+from bot.executor.outcome import StepResult, StepStatus, ask_about
 from bot.executor.outside import AGAIN_SECONDS, standing_of
+from bot.executor.permissions import ask_again
 from bot.executor.revalidate import NotDue, PlanDrift, revalidate, void_ticket
 from bot.executor.run import Cancelled as CancelledRun
-from bot.executor.run import Run
+from bot.executor.run import OutOfTime, Run
 from bot.executor.step import do_step
 from bot.ledger import EntryDraft
 from bot.ledger.entries import Cancelled, Closed, Done, Failed, Interrupted, Started
@@ -27,6 +28,7 @@ from bot.tickets.undo import steps_to_undo, undone_checks
 log = structlog.get_logger()
 
 NOT_PROVED = "The ledger cannot be proved now, so nothing of this begins. Run hvops audit verify."
+_ASK_AGAIN_SECONDS = 10.0  # between two attempts to learn who holds which role
 
 
 async def run_ticket(run: Run) -> None:
@@ -36,11 +38,10 @@ async def run_ticket(run: Run) -> None:
     assert ticket is not None
     run.refresh()
     if ticket.state is TicketState.APPROVED:
-        if not await _start(run, ticket):
+        if not (await _is_newest_copy(run) and await _may_start(run) and await _start(run, ticket)):
             return
         await _go_on(run, looked=True)
-    elif ticket.state is TicketState.RUNNING and await _may_take_up(run):
-        await _take_up(run, ticket)
+    elif ticket.state is TicketState.RUNNING and await _may_take_up(run) and await _take_up(run, ticket):
         await _go_on(run, looked=False)
 
 
@@ -62,10 +63,6 @@ async def _prove(run: Run) -> None:
 
 async def _start(run: Run, ticket: Ticket) -> bool:
     """Look again, and take the locks. False: not now, or never."""
-    if why := (await standing_of(run, run.places)).says:
-        run.not_before = run.parts.clock() + timedelta(seconds=AGAIN_SECONDS)
-        run.tell("stopped", f"It waits: {why}.")
-        return False
     run.tell("looking")
     change = await revalidate(run, None)
     if isinstance(change, NotDue):
@@ -74,6 +71,8 @@ async def _start(run: Run, ticket: Ticket) -> bool:
         return False
     if change is not None:
         await void_ticket(run, change)
+        return False
+    if not await _may_start(run):  # looking took its time
         return False
     stood: dict[str, Any] = {"measured": run.measured} if run.measured else {}
     started = Started(attempt=1, locks=tuple(sorted(run.proposal.plan.locks)), takes_over=_takes_over(run), **stood)
@@ -87,6 +86,26 @@ async def _start(run: Run, ticket: Ticket) -> bool:
         return False
     run.attempt = 1
     return True
+
+
+async def _is_newest_copy(run: Run) -> bool:
+    """Whether places outside let it start; else it waits, and says for what."""
+    why = (await standing_of(run, run.places)).says
+    if why:
+        run.not_before = run.parts.clock() + timedelta(seconds=AGAIN_SECONDS)
+        run.tell("stopped", f"It waits: {why}.")
+    return not why
+
+
+async def _may_start(run: Run) -> bool:
+    """Whether those who asked and decided still may. Who lost the role ends it; where nobody can say, it waits."""
+    standing = await ask_again(run)
+    if standing.lost:
+        await void_ticket(run, PlanDrift(standing.lost))
+    elif standing.unknown:
+        run.not_before = run.parts.clock() + timedelta(seconds=_ASK_AGAIN_SECONDS)
+        run.tell("roles", f"Waiting: {standing.unknown}")
+    return not (standing.lost or standing.unknown)
 
 
 def _takes_over(run: Run) -> str:
@@ -121,13 +140,73 @@ def _place_now(run: Run) -> StepInstance | None:
     return next(left, None)
 
 
-async def _take_up(run: Run, ticket: Ticket) -> None:
-    """Go on after a restart, under a new attempt: what an older life of the bot still writes is refused."""
+async def _take_up(run: Run, ticket: Ticket) -> bool:
+    """Go on after a restart, under a new attempt: what an older life of the bot still writes is refused.
+
+    False: it may not go on, and was ended or left to a person.
+    """
     run.attempt = ticket.attempt
+    if _is_through(run):
+        return True  # nothing of it begins any more; only its end is not written down
     moves = [entry for entry in run.refresh() if entry.kind in ("started", "resumed", "intent", "outcome")]
-    if moves and moves[-1].kind == "resumed" and moves[-1].actor != BOT:
-        return  # a person has just let it go on: this is that attempt
-    await run.next_attempt("the bot was away")
+    is_let_go_on = bool(moves) and moves[-1].kind == "resumed" and moves[-1].actor != BOT
+    try:
+        why = await _why_not(run)
+    except CancelledRun:
+        at = _next_place(run)
+        if run.story.in_flight is None and at is not None:
+            await _end_cancelled(run, at, "before it went on")
+            return False
+        why = "it was asked to stop while it waited to go on"
+    if why:
+        await _come_to_rest(run, why)
+        return False
+    if not is_let_go_on:  # else a person has just let it go on: this is that attempt
+        await run.next_attempt("the bot was away")
+    return True
+
+
+async def _why_not(run: Run) -> str:
+    """Why nothing of it may begin now: its time is over, or somebody lost the role. "" where it may.
+
+    Waits while nobody can say who holds which role. Raises CancelledRun.
+    """
+    while not run.is_late():
+        standing = await ask_again(run)
+        if standing.lost or not standing.unknown:
+            return standing.lost
+        try:
+            await run.pause(_ASK_AGAIN_SECONDS, f"waiting: {standing.unknown}")
+        except OutOfTime:
+            break
+    return run.late_in_words
+
+
+async def _come_to_rest(run: Run, why: str) -> None:
+    """Ask about the step in flight, begin nothing, and leave the rest to a person."""
+    flying = run.story.in_flight
+    run.now_at = next((place for place in run.places if place.key == flying), None)
+    known = ""
+    if run.now_at is not None:
+        known = (await ask_about(run, run.now_at)).says
+    elif flying is not None:
+        known = f"what became of {flying[0]} is not known"
+    if _is_through(run):
+        await _done(run, fresh=False)
+        return
+    at = run.now_at or _next_place(run)
+    await run.write(
+        Interrupted(step=at.step.key if at else "", number=at.number if at else None, known=known or why, reason=why)
+    )
+
+
+def _is_through(run: Run) -> bool:
+    """Whether every step is done, so that nothing of it would begin any more."""
+    return bool(run.places) and all(run.story.result(place.key) == DONE for place in run.places)
+
+
+def _next_place(run: Run) -> StepInstance | None:
+    return next((place for place in run.places if not run.story.result(place.key)), None)
 
 
 async def _go_on(run: Run, *, looked: bool) -> None:
@@ -146,8 +225,6 @@ async def _go_on(run: Run, *, looked: bool) -> None:
         if result == ABANDONED:
             await _end_cancelled(run, at, run.story.outcomes[at.key].message)
             return
-        if at.begins_group and at.key not in run.story.intents and not looked and await _is_void(run, at):
-            return
         if at.key not in run.story.intents and not looked and not await _may_begin(run, at):
             return
         looked = False
@@ -159,25 +236,45 @@ async def _go_on(run: Run, *, looked: bool) -> None:
 
 
 async def _may_begin(run: Run, at: StepInstance) -> bool:
-    """Whether places outside let a group begin; False: it is left to a person."""
+    """Whether a step may begin that no life of the bot has begun.
+
+    Before a group its people and the places outside are asked again too. False: the run has ended, or is left to a person.
+    """
+    run.now_at = at
+    if run.is_late():
+        await _come_to_rest(run, run.late_in_words)
+        return False
     if at.group.steps[0] is not at.step:
         return True
+    try:
+        if at.begins_group:
+            run.raise_if_cancelled()
+            await run.wait_while_stopped()
+        why = await _why_not(run)
+    except CancelledRun:
+        await _end_cancelled(run, at, "before anything of it was begun")
+        return False
+    except OutOfTime:
+        why = run.late_in_words
+    if why and run.is_late():
+        await _come_to_rest(run, why)
+    elif why:
+        await void_ticket(run, PlanDrift(why))
+    if why or not await _agrees_outside(run, at):
+        return False
+    return not (at.begins_group and await _is_void(run, at))
+
+
+async def _agrees_outside(run: Run, at: StepInstance) -> bool:
+    """Whether places outside let a group begin; False: it is left to a person."""
     why = (await standing_of(run, [place for place in run.places if place.group is at.group])).says
     if why:
-        run.now_at = at
         await _interrupt(run, at, StepResult(StepStatus.UNKNOWN, f"not begun: {at.step.description}: {why}"))
     return not why
 
 
 async def _is_void(run: Run, at: StepInstance) -> bool:
     """Before a group the plan is made afresh: the whole of it as long as nothing has been done."""
-    run.now_at = at
-    try:
-        run.raise_if_cancelled()
-        await run.wait_while_stopped()
-    except CancelledRun:
-        await _end_cancelled(run, at, "before anything of it was begun")
-        return True
     change = await revalidate(run, at if run.story.intents else None)
     if isinstance(change, NotDue):  # it has begun, so it had passed before
         change = PlanDrift(change.why)

@@ -325,6 +325,7 @@ class Proposed(Transition, _Addressed):
         undoes: the ticket that it takes back, or "".
         replaces: the ticket whose plan changed, or "".
         asked: the number of the `asked` entry.
+        same_person: other accounts of who asks, as the settings declared them: none of these approves it.
     """
 
     kind: ClassVar[str] = "proposed"
@@ -346,6 +347,7 @@ class Proposed(Transition, _Addressed):
     undoes: str = ""
     replaces: str = ""
     asked: int | None = None
+    same_person: Texts = ()
 
 
 class Approved(_ByPerson):

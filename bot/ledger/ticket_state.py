@@ -10,7 +10,8 @@
     INTERRUPTED  resumed (by a person) -> RUNNING          closed -> ended
 
 Pure: no clock, no database. The ledger folds inside the transaction of every append, so a transition that is
-refused here never becomes an entry. Times are compared as the entries state them.
+refused here never becomes an entry. Times are compared as the entries state them. A ticket has three of them: until
+when it can be decided about, until when it must have started, and `run_until`, after which nothing of it begins.
 """
 
 from __future__ import annotations
@@ -71,6 +72,8 @@ class Ticket:
     Attributes:
         end: the kind of the entry that ended it, "" while it is open.
         second_person: whether somebody else than the requester has to approve.
+        same_person: other accounts of the requester.
+        run_until: after when nothing of it may begin any more; "" where no such time was agreed.
         questions: what an approval has to answer, by name.
         intent: the step, round and attempt of an act in flight, None between acts.
         intents: every (step, round, attempt) that was ever begun: none begins twice.
@@ -85,6 +88,8 @@ class Ticket:
     open_until: str
     second_person: bool
     questions: tuple[str, ...] = ()
+    same_person: tuple[str, ...] = ()
+    run_until: str = ""
     approver: str = ""
     start_by: str = ""
     attempt: int = 0
@@ -129,7 +134,7 @@ def apply(ticket_id: str, ticket: Ticket | None, step: TicketEvent) -> Ticket:
 
     Raises:
         AlreadyDecided: somebody decided, or ended it, before.
-        Expired: too late to approve or to start; or too early to call it expired.
+        Expired: too late to approve, to start or to go on; or too early to call it expired.
         TicketError: any other transition that does not exist.
     """
     if step.kind == "proposed":
@@ -188,6 +193,8 @@ def _proposed(ticket_id: str, step: TicketEvent) -> Ticket:
         open_until=proposal.open_until,
         second_person=proposal.policy != "confirm",
         questions=proposal.open_questions,
+        same_person=proposal.same_person,
+        run_until=proposal.run_until or "",
     )
 
 
@@ -197,7 +204,7 @@ def _approved(ticket: Ticket, step: TicketEvent) -> Ticket:
     approval = step.read(Approved)
     if approval.by != step.actor:
         raise TicketError(f"{ticket.id}: an entry of {step.actor} cannot say that {approval.by} has approved it.")
-    if ticket.second_person and same_person(approval.by, ticket.requester):
+    if ticket.second_person and any(same_person(approval.by, one) for one in (ticket.requester, *ticket.same_person)):
         raise TicketError(f"{ticket.id}: you asked, so somebody else of the approvers decides.")
     if approval.digest != ticket.digest:
         raise TicketError(
@@ -223,7 +230,14 @@ def _lapsed(ticket: Ticket, step: TicketEvent) -> Ticket:
     return _ended(ticket, step)
 
 
+def _must_be_in_time(ticket: Ticket, step: TicketEvent) -> None:
+    """Whatever was approved, and however long it has waited since: nothing of it begins after its time."""
+    if ticket.run_until and _moment(step.at) > _moment(ticket.run_until):
+        raise Expired(f"{ticket.id} had to be done by {ticket.run_until}; nothing more of it begins. Propose it again.")
+
+
 def _started(ticket: Ticket, step: TicketEvent) -> Ticket:
+    _must_be_in_time(ticket, step)
     if _moment(step.at) > _moment(ticket.start_by):
         raise Expired(f"{ticket.id} had to start by {ticket.start_by}; the approval has lapsed.")
     start = step.read(Started)
@@ -231,6 +245,7 @@ def _started(ticket: Ticket, step: TicketEvent) -> Ticket:
 
 
 def _resumed(ticket: Ticket, step: TicketEvent) -> Ticket:
+    _must_be_in_time(ticket, step)
     return _next_attempt(ticket, step.read(Resumed).attempt)
 
 
@@ -243,6 +258,7 @@ def _next_attempt(ticket: Ticket, attempt: int) -> Ticket:
 
 
 def _intent(ticket: Ticket, step: TicketEvent) -> Ticket:
+    _must_be_in_time(ticket, step)
     begins = _act(ticket, step.read(Intent))
     if ticket.intent is not None and (ticket.intent[2] == ticket.attempt or ticket.intent[:2] != begins[:2]):
         raise TicketError(f"{ticket.id}: step {ticket.intent[0]} is in flight; what became of it is not recorded yet.")

@@ -1,7 +1,9 @@
 """Who somebody is: Slack user groups and ids -> roles per cluster, live.
 
-Membership is asked of Slack and kept for a minute; then it is asked again before it counts. A refresh that fails, or
-takes too long, keeps the last answer for a bounded time and then refuses (fail closed). A person is (team, user): the same user id out of another workspace is a stranger.
+Membership is asked of Slack and kept for a minute; then it is asked again before it counts. So is what Slack says of
+an account that could decide: guests, bots and deactivated members cannot. A refresh that fails, or takes too long,
+keeps the last answer for a bounded time and then refuses (fail closed). A person is (team, user): the same user id out
+of another workspace is a stranger, and so is an id that comes without a workspace.
 """
 
 from __future__ import annotations
@@ -9,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -19,8 +21,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.api.command import Role
 from bot.config.settings import Rule
-from bot.dispatch.authorization import EVERYWHERE, Person
-from bot.errors import PermissionDenied
+from bot.dispatch.authorization import EVERYWHERE, SYSTEM, Accounts, Person, system_person
+from bot.errors import PermissionDenied, RolesUnknown
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, classify_error
 
 log = structlog.get_logger()
@@ -29,14 +31,27 @@ FRESH = 60.0  # usergroups.users.list is Tier 2: 20 calls a minute
 STALE = 600.0  # after this an old membership counts no more
 _PATIENCE = 10.0
 _BRIEFLY = 3.0  # how long a refresh is waited for while the last answer may still count
+LOOKED_UP = 20  # people who are asked for at once; users.info is Tier 4: 100 calls a minute
+_TEAM = "team:"
+_NO_TEAM = "Slack does not say which workspace this account belongs to, so it holds no role here."
+_BARS: Mapping[str, str] = {  # flags of Slack's user object -> why such an account neither proposes nor decides
+    "user_not_found": "Slack knows no such member any more.",
+    "deleted": "This account is deactivated in Slack.",
+    "is_bot": "A bot proposes and decides nothing in hvops.",
+    "is_ultra_restricted": "A guest of the workspace proposes and decides nothing in hvops.",
+    "is_restricted": "A guest of the workspace proposes and decides nothing in hvops.",
+    "is_stranger": "This account belongs to another workspace, and is in no channel of this one.",
+}
+_MAY_LOOK = frozenset({"is_restricted", "is_ultra_restricted"})
+_NO_MEMBER = ("user_not_found", "users_not_found")
 
 
 @dataclass(slots=True)
-class _Group:
-    """The members of a user group as last heard."""
+class _Heard:
+    """One answer of Slack's, as last heard: the members of a group, or the marks of a member."""
 
-    users: frozenset[str] = frozenset()
-    heard: float | None = None  # None: never
+    said: frozenset[str] = frozenset()
+    at: float | None = None  # None: never
     refreshing: asyncio.Task[None] | None = None
     failed: str = ""
 
@@ -57,34 +72,54 @@ class RoleResolver:
         client: AsyncWebClient,
         rules: Iterable[tuple[Role, Rule]],
         clock: Callable[[], float] = time.monotonic,
+        accounts: Accounts | None = None,
     ) -> None:
-        """Take a client made by `calls.make_client`, and the rules of the settings."""
+        """Take a client made by `calls.make_client`, the rules of the settings, and which accounts are one person's."""
         self._client = client
         self._rules = tuple(rules)
         self._clock = clock
-        self._groups: dict[str, _Group] = {}
+        self._accounts = accounts or Accounts()
+        self._groups: dict[str, _Heard] = {}
+        self._people: dict[str, _Heard] = {}
         self._home = _Home()
+
+    async def lookup(self, person_id: str, name: str = "") -> Person:
+        """Who an id of the ledger is now: a member of Slack, or an account of this machine.
+
+        Raises:
+            RolesUnknown: memberships cannot be read, and without them this person holds no role.
+        """
+        if person_id.startswith(SYSTEM):
+            return system_person(self._rules, person_id.removeprefix(SYSTEM))
+        team, _, user = person_id.rpartition("/")
+        return await self.person(team, user, name)
 
     async def person(self, team: str, user: str, name: str = "") -> Person:
         """Who this is, with the roles they hold now.
 
+        Guests, bots and members who were deactivated hold no role that proposes or decides, whatever the settings say.
+
         Raises:
-            PermissionDenied: memberships cannot be read, and without them this person holds no role.
+            RolesUnknown: memberships cannot be read, and without them this person holds no role.
         """
+        if not team or not user:
+            return Person(f"{team}/{user}", name or user, barred=_NO_TEAM)
         home = await self._team()
         members = await asyncio.gather(*(self._members(group) for _, rule in self._rules for group in rule.groups))
         known = {group: users for group, users in members if users is not None}
         by_group = {group for group, users in known.items() if team == home and user in users}
         by_id = {f"{team}/{user}", user} if team == home else {f"{team}/{user}"}
-        held = _held(self._rules, by_id, by_group) if team and user else {}
-        silent = [group for group, users in members if users is None]
-        if not held and silent and team == home:
-            raise PermissionDenied(
-                f"The members of {', '.join(sorted(set(silent)))} cannot be read from Slack now "
-                f"({self._groups[silent[0]].failed or 'no answer'}), so nobody gets a role from them. "
-                f"Try again in a minute; /hvops status says more."
+        held = _held(self._rules, by_id, by_group)
+        silent = sorted({group for group, users in members if users is None}) if team == home else []
+        unknown = (
+            f"the members of {', '.join(silent)} cannot be read from Slack now ({self._why(silent)})" if silent else ""
+        )
+        if not held and unknown:
+            raise RolesUnknown(
+                f"{_capital(unknown)}, so nobody gets a role from them. Try again in a minute; /hvops status says more."
             )
-        return Person(f"{team}/{user}", name or user, held)
+        found = Person(f"{team}/{user}", name or user, held, f"{unknown}." if unknown else "")
+        return await self._if_may_decide(found, team == home) if found.highest_role > Role.VIEWER else found
 
     def configured_ids(self, role: Role, places: Iterable[str]) -> tuple[str, ...]:
         """The ids of the groups and members whom the settings give a role on all of these places."""
@@ -103,9 +138,22 @@ class RoleResolver:
         if any(users is None for _, users in members):
             return ""  # not known; the click will tell
         people |= {user for _, users in members for user in users or ()}
-        if people - {requester.rpartition("/")[2]}:
+        others = [one for one in sorted(people) if not self._accounts.are_one(one, requester)]
+        if len(others) > LOOKED_UP:
+            return ""  # too many to ask for; the click will tell
+        if any(may is not False for may in (await self.may_decide(others)).values()):
             return ""
-        return f"Nobody but the requester holds the role {role.name.lower()} on {', '.join(where) or 'everything'}."
+        barred = " Guests, bots and deactivated members do not count." if others else ""
+        on = ", ".join(where) or "everything"
+        return f"Nobody but the requester holds the role {role.name.lower()} on {on}.{barred}"
+
+    async def may_decide(self, users: Iterable[str]) -> dict[str, bool | None]:
+        """Which of these members are no guests, no bots and not deactivated; None where Slack does not say."""
+        asked = tuple(users)
+        marks = await asyncio.gather(*(self._marks(one) for one in asked))
+        return {
+            user: None if found is None else not found & _BARS.keys() for user, found in zip(asked, marks, strict=True)
+        }
 
     async def prefetch(self) -> None:
         """Ask for the workspace and every group, so that the first person does not wait. Failures show when they matter."""
@@ -115,33 +163,75 @@ class RoleResolver:
 
     async def close(self) -> None:
         """Stop refreshing."""
-        tasks = [group.refreshing for group in self._groups.values() if group.refreshing]
+        tasks = [one.refreshing for one in (*self._groups.values(), *self._people.values()) if one.refreshing]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _if_may_decide(self, person: Person, is_home: bool) -> Person:  # noqa: FBT001 - the one thing it is about
+        """The person with the roles that such an account can have at all; what is not known makes none of them count."""
+        user = person.id.rpartition("/")[2]
+        only_looks = {Role.VIEWER: frozenset[str]().union(*person.roles.values())}
+        marks = await self._marks(user)
+        if marks is None:
+            why = self._people[user].failed or "no answer"
+            unknown = f"Slack does not say whether this account is a guest's, a bot's or deactivated ({why})."
+            return replace(person, roles=only_looks, unknown=unknown)
+        bar = next((why for mark, why in _BARS.items() if mark in marks), "")
+        if not bar and is_home and (elsewhere := _another_home(marks, self._home.team)):
+            bar = f"Slack says that this account belongs to another workspace ({elsewhere})."
+        if bar:
+            return replace(person, roles=only_looks if marks & _MAY_LOOK else {}, barred=bar)
+        return person
+
     async def _members(self, group_id: str) -> tuple[str, frozenset[str] | None]:
         """The members of a group; None where they are not known well enough."""
-        group = self._groups.setdefault(group_id, _Group())
-        age = None if group.heard is None else self._clock() - group.heard
-        if (age is None or age > FRESH) and group.refreshing is None:
-            group.refreshing = asyncio.create_task(self._refresh(group_id, group), name=f"members of {group_id}")
-        if (age is None or age > FRESH) and group.refreshing is not None:  # whoever was taken out decides no more
-            patience = _PATIENCE if age is None or age > STALE else _BRIEFLY
-            await asyncio.wait([group.refreshing], timeout=patience)
-        known = group.heard is not None and self._clock() - group.heard <= STALE
-        return group_id, group.users if known else None
 
-    async def _refresh(self, group_id: str, group: _Group) -> None:
-        try:
+        async def ask() -> frozenset[str]:
             answer = await _call(self._client.usergroups_users_list(usergroup=group_id))
+            return frozenset(answer.get("users") or ())
+
+        return group_id, await self._heard(self._groups.setdefault(group_id, _Heard()), ask, f"members of {group_id}")
+
+    async def _marks(self, user: str) -> frozenset[str] | None:
+        """What Slack says of a member, as the names of the flags that are set; None where that is not known well enough."""
+
+        async def ask() -> frozenset[str]:
+            try:
+                answer = await _call(self._client.users_info(user=user))
+            except NotSent as refused:
+                if refused.code in _NO_MEMBER:
+                    return frozenset({"user_not_found"})
+                raise
+            return _marks_in(answer.get("user"))
+
+        return await self._heard(self._people.setdefault(user, _Heard()), ask, f"member {user}")
+
+    async def _heard(
+        self, one: _Heard, ask: Callable[[], Awaitable[frozenset[str]]], what: str
+    ) -> frozenset[str] | None:
+        """What Slack says, asked again where it is too old to count; None where that is not known well enough."""
+        age = None if one.at is None else self._clock() - one.at
+        if (age is None or age > FRESH) and one.refreshing is None:
+            one.refreshing = asyncio.create_task(self._refresh(one, ask, what), name=what)
+        if (age is None or age > FRESH) and one.refreshing is not None:  # whoever was taken out decides no more
+            patience = _PATIENCE if age is None or age > STALE else _BRIEFLY
+            await asyncio.wait([one.refreshing], timeout=patience)
+        return one.said if one.at is not None and self._clock() - one.at <= STALE else None
+
+    async def _refresh(self, one: _Heard, ask: Callable[[], Awaitable[frozenset[str]]], what: str) -> None:
+        try:
+            said = await ask()
         except (NotSent, DeliveryUnknown) as error:
-            group.failed = str(error)
-            log.warning("members of a user group unknown", group=group_id, why=str(error))
+            one.failed = str(error)
+            log.warning("Slack does not say who may decide", about=what, why=str(error))
         else:
-            group.users, group.heard, group.failed = frozenset(answer.get("users") or ()), self._clock(), ""
+            one.said, one.at, one.failed = said, self._clock(), ""
         finally:
-            group.refreshing = None
+            one.refreshing = None
+
+    def _why(self, groups: Sequence[str]) -> str:
+        return self._groups[groups[0]].failed or "no answer"
 
     async def _team(self) -> str:
         """The id of the bot's own workspace."""
@@ -150,9 +240,36 @@ class RoleResolver:
                 try:
                     answer = await _call(self._client.auth_test())
                 except (NotSent, DeliveryUnknown) as error:
-                    raise PermissionDenied(f"Slack does not say which workspace this is: {error} Try again.") from error
+                    raise RolesUnknown(f"Slack does not say which workspace this is: {error} Try again.") from error
                 self._home.team = str(answer.get("team_id") or "")
+            if not self._home.team:
+                raise RolesUnknown("Slack does not say which workspace this is. Try again.")
         return self._home.team
+
+
+def _marks_in(user: Any) -> frozenset[str]:
+    """The flags of a user object that are set, and "team:<id>" for each workspace that the account belongs to.
+
+    `deleted`, `is_bot`, `is_restricted`, `is_ultra_restricted`, `is_stranger`, `team_id`, `enterprise_user.teams`
+    [doc] Slack, user object. An object without any id says nothing, and so nothing is known.
+    """
+    if not isinstance(user, Mapping) or not user.get("id"):
+        raise NotSent("later", "Slack described nobody.")
+    enterprise = user.get("enterprise_user")
+    teams = enterprise.get("teams") if isinstance(enterprise, Mapping) else None
+    homes = [user.get("team_id"), *(teams if isinstance(teams, list) else ())]
+    flags = {mark for mark in _BARS if user.get(mark) is not None and user.get(mark) is not False}
+    return frozenset(flags | {f"{_TEAM}{one}" for one in homes if isinstance(one, str) and one})
+
+
+def _another_home(marks: frozenset[str], home: str) -> str:
+    """The workspaces that an account belongs to where the bot's own is none of them; "" where it is, or none is told."""
+    teams = sorted(mark.removeprefix(_TEAM) for mark in marks if mark.startswith(_TEAM))
+    return "" if not teams or home in teams else ", ".join(teams)
+
+
+def _capital(says: str) -> str:
+    return says[:1].upper() + says[1:]
 
 
 def _held(

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from bot.api.command import Remediation, Role
 from bot.config.settings import Policy
-from bot.dispatch import authorization
+from bot.dispatch.authorization import Accounts, require_everywhere
 from bot.dispatch.pipeline import AnsweredRequest, Pipeline, Request, RequestContext
 from bot.dispatch.query_session import Progress
 from bot.errors import TicketError
@@ -23,7 +23,7 @@ from bot.ledger import Entry, EntryDraft
 from bot.ledger.ticket_state import NOT_STARTED, TicketState
 from bot.tickets.plan_report import no_plan, would_be
 from bot.tickets.planner import Planner
-from bot.tickets.proposal import Origin, PlannedChange, Proposal, draft_proposal, identity, proposal_from, proposal_of
+from bot.tickets.proposal import Origin, PlannedChange, Proposal, draft_proposal, proposal_from, proposal_of
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,21 @@ class Preview:
 class ProposalService:
     """Makes proposals."""
 
-    def __init__(self, pipeline: Pipeline, planner: Planner, policy: Policy, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        planner: Planner,
+        policy: Policy,
+        clock: Callable[[], datetime],
+        accounts: Accounts | None = None,
+    ) -> None:
         """Take the parts; the ledger and the mask are the pipeline's."""
         self._pipeline = pipeline
         self._ledger = pipeline.ledger
         self._planner = planner
         self._policy = policy
         self._clock = clock
+        self._accounts = accounts
 
     async def propose(
         self, request: Request, progress: Callable[[Progress], None] | None = None
@@ -122,8 +130,7 @@ class ProposalService:
             TicketError: it still runs, it never began, nothing of it can be taken back, or a gate holds it.
         """
         with self._pipeline.recording_refusals(request) as asking:
-            for place in proposal_of(self._ledger, ticket).places:
-                authorization.require_role(request.person, Role.OPERATOR, place)
+            require_everywhere(request.person, Role.OPERATOR, proposal_of(self._ledger, ticket).places)
             self._must_have_ended(ticket)
             async with self._pipeline.turns.take(request.person.id):
                 made = await self._planner.undo(ticket)
@@ -159,15 +166,15 @@ class ProposalService:
 
     def _draft(self, request: Request, made: PlannedChange, origin: Origin) -> EntryDraft:
         """The entry of a proposal, or what refuses it. Writes nothing."""
-        _allow_all(request, made, Role.OPERATOR)
-        mask = self._pipeline.mask
-        return draft_proposal(made, identity(request.person), self._policy, now=self._clock(), mask=mask, origin=origin)
-
-
-def _allow_all(request: Request, made: PlannedChange, role: Role) -> None:
-    """Everywhere that the plan reaches, not only where the line says."""
-    for place in made.places:
-        authorization.require_role(request.person, role, place)
+        return draft_proposal(
+            made,
+            request.person,
+            self._policy,
+            now=self._ledger.not_behind(self._clock()),
+            mask=self._pipeline.mask,
+            origin=origin,
+            accounts=self._accounts,
+        )
 
 
 def _decides(policy: Policy, made: PlannedChange) -> str:

@@ -16,7 +16,7 @@ from bot.api.actions import ManualStep
 from bot.api.command import Role
 from bot.config.settings import Policy
 from bot.dispatch import authorization
-from bot.dispatch.authorization import Person
+from bot.dispatch.authorization import Accounts, Person, require_everywhere
 from bot.errors import AlreadyDecided, Expired, HvopsError, LedgerError, PermissionDenied, TicketError, Unanswered
 from bot.formatting import format_time
 from bot.ledger import Entry, Ledger, TicketSummary
@@ -35,7 +35,7 @@ from bot.ledger.entries import (
     Withdrawn,
 )
 from bot.ledger.envelope import to_timestamp
-from bot.ledger.ticket_state import ENDS, Ticket, TicketState, same_person
+from bot.ledger.ticket_state import ENDS, Ticket, TicketState
 from bot.tickets.answers import answers_from
 from bot.tickets.proposal import Proposal, proposal_of
 from bot.tickets.run_history import positions, story_of
@@ -68,11 +68,14 @@ class UserAction:
 class ApprovalService:
     """Every decision about tickets. Blocking: each call is one or two short transactions."""
 
-    def __init__(self, ledger: Ledger, policy: Policy, clock: Callable[[], datetime]) -> None:
-        """Take the ledger, the rules, and the clock (the same as the ledger's)."""
+    def __init__(
+        self, ledger: Ledger, policy: Policy, clock: Callable[[], datetime], accounts: Accounts | None = None
+    ) -> None:
+        """Take the ledger, the rules, the clock (the same as the ledger's), and which accounts are one person's."""
         self._ledger = ledger
         self._policy = policy
         self._clock = clock
+        self._accounts = accounts or Accounts()
 
     def approve(self, press: UserAction, said: Sequence[str] = ()) -> Entry:
         """Approve, or confirm one's own plan of low risk. The runner starts it.
@@ -90,7 +93,8 @@ class ApprovalService:
         with self._refusals(press, "approve"):
             proposal = proposal_of(self._ledger, press.ticket)
             self._may_approve(press.person, proposal)
-            until = to_timestamp(self._clock() + timedelta(minutes=self._policy.start_minutes))
+            self._must_be_open(proposal)
+            until = to_timestamp(self._now() + timedelta(minutes=proposal.start_minutes))
             if not said and not proposal.plan.open_questions:
                 return self._write(press, Approved(start_by=until, digest=proposal.digest, **_by(press)))
             self._may_answer(proposal)
@@ -156,11 +160,16 @@ class ApprovalService:
             _must_be_shown(press, waiting.number, f"it waits for step {waiting.number} now, {waiting.step.description}")
             return self._write(press, StepConfirmed(step=waiting.key[0], round=waiting.key[1], **_by(press)))
 
-    def resume(self, press: UserAction) -> Entry:
+    def resume(self, press: UserAction, hindered: str = "") -> Entry:
         """Let an interrupted run go on: the step in flight is asked about first, and never blindly repeated.
+
+        Args:
+            press: who, and which ticket.
+            hindered: why those who asked and approved no longer stand behind it, or "" (the runner asks again too).
 
         Raises:
             PermissionDenied: whoever may approve may let it go on.
+            Expired: its time is over.
             TicketError: it is not interrupted, or again since that was shown, or another ticket took over.
         """
         with self._refusals(press, "go on"):
@@ -170,6 +179,10 @@ class ApprovalService:
             if ticket.state is not TicketState.INTERRUPTED:
                 raise TicketError(f"It is not interrupted: {self.describe_status(press.ticket)}")
             _must_be_shown(press, ticket.attempt, "it went on, and was interrupted once more")
+            if ticket.run_until and self._now() > datetime.fromisoformat(ticket.run_until):
+                raise Expired(past_its_time(ticket))
+            if hindered:
+                raise TicketError(f"{press.ticket} cannot go on: {hindered.rstrip('.')}.")
             locks = tuple(sorted(ticket.locks)) if ticket.yields_locks else ()
             return self._write(press, Resumed(attempt=ticket.attempt + 1, locks=locks, **_by(press)))
 
@@ -215,9 +228,15 @@ class ApprovalService:
                 )
             _allow(person, Role.OPERATOR, proposal)
             return
-        if same_person(person.id, proposal.requester):
+        if self._accounts.are_one(person.id, proposal.requester):
             raise PermissionDenied(f"{proposal.ticket}: you asked, so somebody else of the approvers decides.")
         _allow(person, Role.APPROVER, proposal)
+
+    def _must_be_open(self, proposal: Proposal) -> None:
+        """That its time to be decided is not over, by a clock that never runs back. Who came first, the ledger says."""
+        ticket = self._ticket(proposal.ticket)
+        if ticket.state is TicketState.PROPOSED and self._now() > datetime.fromisoformat(ticket.open_until):
+            raise Expired(f"{ticket.id} was open until {format_time(ticket.open_until)}; propose it again.")
 
     def _may_answer(self, proposal: Proposal) -> None:
         """Whether answers are taken now. Too late comes before what is missing: nobody answers for what is decided.
@@ -227,8 +246,7 @@ class ApprovalService:
         ticket = self._ticket(proposal.ticket)
         if ticket.state is not TicketState.PROPOSED:
             raise AlreadyDecided(f"{ticket.id} is {ticket.state} already.")
-        if self._clock() > datetime.fromisoformat(ticket.open_until):
-            raise Expired(f"{ticket.id} was open until {format_time(ticket.open_until)}; propose it again.")
+        self._must_be_open(proposal)
         if not proposal.plan.open_questions:
             raise Unanswered(f"{ticket.id} leaves nothing open: press Approve beside its plan.")
         if self._policy.unknown == "refuse":
@@ -236,6 +254,9 @@ class ApprovalService:
                 f"{ticket.id} cannot be approved: something is not known, and settings.toml refuses such plans"
                 ' ([policy] unknown = "refuse"). Plan it again once it is known.'
             )
+
+    def _now(self) -> datetime:
+        return self._ledger.not_behind(self._clock())
 
     def _ticket(self, ticket: str) -> Ticket:
         found = self._ledger.ticket(ticket)
@@ -278,6 +299,14 @@ class ApprovalService:
         self._ledger.append(press.person.id, refused, press.ticket if known else None)
 
 
+def past_its_time(ticket: Ticket) -> str:
+    """Why an interrupted run cannot go on, and what can be done instead."""
+    return (
+        f"{ticket.id} had to be done by {format_time(ticket.run_until)}; nothing more of it begins. "
+        f"Undo it, or close it, and propose again what is still needed."
+    )
+
+
 def describe_status(ticket: str, entries: list[Entry]) -> str:
     """How a ticket stands, in a sentence, by its entries, oldest first."""
     telling = [entry for entry in entries if entry.kind in WAYPOINTS]
@@ -316,8 +345,7 @@ def _by(press: UserAction) -> _By:
 
 def _allow(person: Person, role: Role, proposal: Proposal | TicketSummary) -> None:
     """On every cluster that the plan reaches; a plan that names none asks for the role everywhere."""
-    for place in proposal.places or (authorization.EVERYWHERE,):
-        authorization.require_role(person, role, place)
+    require_everywhere(person, role, proposal.places)
 
 
 def _must_be_shown(press: UserAction, now: int, so: str) -> None:

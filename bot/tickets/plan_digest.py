@@ -47,8 +47,15 @@ def plan_from_json(told: Any) -> Plan:
     return found
 
 
-def signed_payload(whole: Plan, risk: Risk, version: str) -> dict[str, Any]:
-    """What an approval signs. Measurements stand outside."""
+def signed_payload(whole: Plan, risk: Risk, version: str, run_until: str = "") -> dict[str, Any]:
+    """What an approval signs. Measurements stand outside.
+
+    Args:
+        whole: the plan.
+        risk: how it was called.
+        version: of the command that made it.
+        run_until: after when nothing of it begins, as its proposal says; "" for a plan that nobody has proposed yet.
+    """
     return {
         "format": FORMAT,
         "version": version,
@@ -58,22 +65,26 @@ def signed_payload(whole: Plan, risk: Risk, version: str) -> dict[str, Any]:
         "gates": [_gate(gate) for gate in whole.gates],
         "groups": [_written(group) for group in whole.groups],
         "touches": list(whole.touches),
+        "soak_seconds": whole.soak_seconds,
+        "run_until": run_until,
     }
 
 
-def digest(whole: Plan, risk: Risk, version: str) -> str:
-    """The digest of a plan, in hexadecimal."""
-    return _sha256(signed_payload(whole, risk, version))
+def digest(whole: Plan, risk: Risk, version: str, run_until: str = "") -> str:
+    """The digest of a plan, in hexadecimal; of a proposed one, with its last time."""
+    return _sha256(signed_payload(whole, risk, version, run_until))
 
 
-def digest_as_approved(fresh: Plan, approved: Plan, answered: Collection[str], risk: Risk, version: str) -> str:
+def digest_as_approved(
+    fresh: Plan, approved: Plan, answered: Collection[str], risk: Risk, version: str, *, run_until: str = ""
+) -> str:
     """The digest of a plan made afresh, with what a person answered stated as it was when they did.
 
     The only difference that it looks past: a gate that was not known, and of which now no more is missing than was
     answered. Whatever else has changed, a question that nobody answered or one that was answered and is not so among
     it, makes another digest than the approved one.
     """
-    return digest(replace(fresh, gates=gates_as_approved(fresh, approved, answered)), risk, version)
+    return digest(replace(fresh, gates=gates_as_approved(fresh, approved, answered)), risk, version, run_until)
 
 
 def gates_as_approved(fresh: Plan, approved: Plan, answered: Collection[str]) -> tuple[Gate, ...]:

@@ -85,7 +85,7 @@ def would_be(made: PlannedChange, decides: str) -> Report:
             f"Because: {plan.reason}",
             f"Impact: {plan.impact}",
             decides,
-            f"Digest (SHA-256): {made.digest}",
+            f"Digest of the plan (SHA-256): {made.digest}",
             *plan_lines(plan, made.risk, made.version),
             *plan.evidence,
         ),

@@ -18,14 +18,16 @@ from bot.tickets.conditions import describe_terms
 from bot.tickets.plan_digest import signed_payload
 
 
-def plan_lines(plan: Plan, risk: Risk, version: str) -> tuple[str, ...]:
-    """The whole signed part, as people read it."""
+def plan_lines(plan: Plan, risk: Risk, version: str, run_until: str = "") -> tuple[str, ...]:
+    """The whole signed part, as people read it; `run_until` as its proposal says, "" where there is none yet."""
     steps = [(group, step) for group in plan.groups for step in group.steps]
     return (
         f"Risk: {risk}",
         f"Locks: {', '.join(sorted(plan.locks)) or 'none'}",
         *((f"Touches: {', '.join(plan.touches)}",) if plan.touches else ()),
         f"Way back: {plan.rollback}",
+        *((f"Nothing of it begins after: {run_until}",) if run_until else ()),
+        *((f"May last longer than its steps: {plan.soak_seconds} s",) if plan.soak_seconds else ()),
         f"Code: {version}",
         *(f"Gate: {_gate(gate)}" for gate in plan.gates),
         *(line for group in plan.groups for line in _group(group, steps)),

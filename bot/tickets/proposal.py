@@ -6,15 +6,16 @@ there and nowhere else.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from bot.api.actions import InvokeMethod, RunProgram
-from bot.api.command import Risk
-from bot.api.plan import Plan
+from bot.api.command import Risk, Role
+from bot.api.plan import Check, Plan, Step
 from bot.config.settings import Policy
-from bot.dispatch.authorization import Person
+from bot.dispatch.authorization import Accounts, Person, require_everywhere
 from bot.errors import LedgerError, TicketError, UnreadableEntry
 from bot.ledger import Entry, EntryDraft, Reader
 from bot.ledger.entries import Proposed
@@ -48,7 +49,7 @@ class PlannedChange:
 
     @property
     def digest(self) -> str:
-        """What an approval signs."""
+        """What the plan comes to. An approval signs it with its last time, which only a proposal has."""
         return digest(self.plan, self.risk, self.version)
 
     @property
@@ -79,6 +80,8 @@ class Proposal:
         policy: "approval" by somebody else of the approvers, or "confirm" by the requester.
         open_until: ISO 8601, UTC.
         replaces: the ticket whose plan changed, or "".
+        start_minutes: how long an approval waits.
+        run_until: after when nothing of it begins any more, ISO 8601 in UTC; "" where no such time was agreed.
     """
 
     ticket: str
@@ -90,6 +93,8 @@ class Proposal:
     policy: str
     open_until: str
     replaces: str = ""
+    start_minutes: int = 0
+    run_until: str = ""
 
     @property
     def plan(self) -> Plan:
@@ -120,30 +125,50 @@ class Origin:
 
 
 def draft_proposal(
-    made: PlannedChange, by: tuple[str, str], policy: Policy, *, now: datetime, mask: Redactor, origin: Origin
+    made: PlannedChange,
+    by: Person,
+    policy: Policy,
+    *,
+    now: datetime,
+    mask: Redactor,
+    origin: Origin,
+    accounts: Accounts | None = None,
 ) -> EntryDraft:
-    """The entry of a proposal; `by` is the id and the name of who asks.
+    """The entry of a proposal. There is no other maker of one: whoever it is proposed for may propose it, everywhere.
+
+    Args:
+        made: the plan.
+        by: for whom, with the roles that they hold now.
+        policy: whose decision it needs, and how long it may take.
+        now: the time, not behind the ledger's newest entry.
+        mask: takes secrets out.
+        origin: what it comes from.
+        accounts: which accounts are one person's.
 
     Raises:
-        PermissionDenied: no rule says who decides about such a risk.
+        PermissionDenied: this person may not propose it, or no rule says who decides about such a risk.
         TicketError: the plan holds a secret, or what the ledger cannot hold exactly.
     """
-    decision, signed = made.decision(policy), made.digest
+    require_everywhere(by, Role.OPERATOR, made.places)
+    decision, last = made.decision(policy), to_timestamp(latest_end(made.plan, policy, now))
+    signed = digest(made.plan, made.risk, made.version, last)
     written = mask.redact_data(plan_to_json(replace(made.plan, samples=())))
-    if digest(plan_from_json(written), made.risk, made.version) != signed:
+    if digest(plan_from_json(written), made.risk, made.version, last) != signed:
         raise TicketError("The plan holds something that looks like a secret, so it cannot be shown or written down.")
     proposed = Proposed(
         line=made.line,
         command=made.command,
         target=made.target,
         places=made.places,
-        name=by[1],
+        name=by.name,
         risk=str(made.risk),
         policy=decision,
         open_until=to_timestamp(now + timedelta(minutes=policy.open_minutes)),
         start_minutes=policy.start_minutes,
         version=made.version,
+        run_until=last,
         digest=signed,
+        same_person=(accounts or Accounts()).others(by.id),
         open_questions=made.open_questions,
         undoes=made.undoes,
         plan=written,
@@ -154,12 +179,52 @@ def draft_proposal(
         place=origin.place,
         click=origin.click,
     )
-    return EntryDraft(by[0], proposed)
+    return EntryDraft(by.id, proposed)
 
 
-def identity(person: Person) -> tuple[str, str]:
-    """The id and the name of somebody, as entries carry them."""
-    return person.id, person.name
+def latest_end(plan: Plan, policy: Policy, now: datetime) -> datetime:
+    """After when nothing of a plan begins that is proposed now: its latest start, and all the time that it is given."""
+    latest_start = now + timedelta(minutes=policy.open_minutes + policy.start_minutes)
+    by_hand = sum(group.times for group in plan.groups for step in group.steps if step.is_by_hand)
+    seconds = longest_seconds(plan) + undo_seconds(plan) + plan.soak_seconds
+    return latest_start + timedelta(seconds=seconds, hours=by_hand * policy.manual_hours)
+
+
+def answers_until(proposal: Proposal, start_by: str) -> datetime:
+    """Until when it counts what a person answered for a source that did not: the run that follows at once, and no longer.
+
+    That is the latest start and the time of its own steps. Neither the hours of a person nor a soak are among it: what
+    somebody saw in the evening is nothing to restart a service by in the morning.
+    """
+    steps = [(group.times, step) for group in proposal.plan.groups for step in group.steps if not step.is_by_hand]
+    own = datetime.fromisoformat(start_by) + timedelta(seconds=sum(times * step_seconds(step) for times, step in steps))
+    return min(own, datetime.fromisoformat(proposal.run_until)) if proposal.run_until else own
+
+
+def longest_seconds(plan: Plan) -> int:
+    """How long the whole of it may take, everything waiting as long as it may."""
+    return sum(group.times * sum(step_seconds(step) for step in group.steps) for group in plan.groups)
+
+
+def undo_seconds(plan: Plan) -> int:
+    """How long it may take to take back what a group has done that failed: the longest of them."""
+    groups = [group for group in plan.groups if group.on_failure == "undo"]
+    spans = [
+        group.times
+        * sum(step.deadline + max(_patience(step.undone), step.deadline) for step in group.steps if step.undo)
+        for group in groups
+    ]
+    return max(spans, default=0)
+
+
+def step_seconds(step: Step) -> int:
+    """How long a step may take: its guard, the act, and the wait until it is done."""
+    acts = 0 if step.act is None else step.deadline
+    return _patience(step.guard) + acts + _patience(step.done)
+
+
+def _patience(checks: Iterable[Check]) -> int:
+    return max((check.within for check in checks), default=0)
 
 
 def proposal_from(entry: Entry) -> Proposal:
@@ -167,7 +232,7 @@ def proposal_from(entry: Entry) -> Proposal:
     told = entry.read(Proposed)
     try:
         made = _planned(told)
-        signed = made.digest
+        signed = digest(made.plan, made.risk, made.version, told.run_until or "")
     except (LedgerError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise UnreadableEntry(
             f"{entry.ticket}: the plan in entry {entry.seq} cannot be read: {error}", entry.seq
@@ -188,6 +253,8 @@ def proposal_from(entry: Entry) -> Proposal:
         policy=told.policy,
         open_until=told.open_until,
         replaces=told.replaces,
+        start_minutes=told.start_minutes,
+        run_until=told.run_until or "",
     )
 
 

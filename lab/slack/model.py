@@ -44,13 +44,22 @@ class Refusal(Exception):
 
 @dataclass
 class Member:
-    """A person, or the app's bot user."""
+    """A person, or the app's bot user.
+
+    Attributes:
+        deleted: the account is deactivated. Slack then leaves out what it could do, and keeps it in its user groups
+            [mem] until somebody takes it out.
+        is_restricted: a guest of several channels. `is_ultra_restricted` is one of a single channel, who is both.
+    """
 
     id: str
     name: str
     real_name: str
     is_bot: bool = False
     time_zone: str = "Etc/UTC"
+    deleted: bool = False
+    is_restricted: bool = False
+    is_ultra_restricted: bool = False
 
 
 @dataclass

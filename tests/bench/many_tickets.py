@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from bot.api.actions import InvokeMethod
-from bot.api.command import Risk
+from bot.api.command import Risk, Role
 from bot.api.plan import Gate, GateOutcome, Group, Plan, Step, exists
 from bot.api.queries import Predicate, Wql, make_params
 from bot.config.settings import Policy
+from bot.dispatch.authorization import Person
 from bot.ledger import EntryDraft, Ledger
 from bot.ledger.entries import Approved, Interrupted, Rejected, Started, ThreadReplyShown, TicketMessageShown
 from bot.ledger.envelope import FIRST, encode, entry_mac, to_timestamp
@@ -163,4 +164,5 @@ def _proposed(node: str, lock: str, place: str) -> EntryDraft:
         groups=tuple(Group(step.key, (step,)) for step in steps),
     )
     made = PlannedChange(f"/drain-node {node}", "drain-node", node, (place,), Risk.HIGH, plan, "bench")
-    return draft_proposal(made, (REQUESTER, "operator"), POLICY, now=BEGAN, mask=Redactor(), origin=Origin())
+    by = Person(REQUESTER, "operator", {Role.OPERATOR: frozenset({"*"})})
+    return draft_proposal(made, by, POLICY, now=BEGAN, mask=Redactor(), origin=Origin())

@@ -18,7 +18,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from bot.config.settings import load
+from bot.dispatch.authorization import Person as KnownPerson
 from bot.dispatch.registry import Registry
+from bot.errors import RolesUnknown
 from bot.services import build_services, runner
 from bot.slack.manifest import manifest
 from lab.slack import simulated_user as practice
@@ -44,11 +46,16 @@ A_SECOND = 1.0
 Took = dict[str, list[float]]
 
 
+async def nobody_knows(_id: str, _name: str) -> KnownPerson:
+    """What waits here waits for locks; nobody is asked who may start it."""
+    raise RolesUnknown("Nobody is asked here.")
+
+
 async def sweeps(file: Path, rounds: int) -> list[float]:
     """Seconds of a sweep; the first one, which reads what approved tickets need, is not counted."""
     took = []
     with build_services(load(file)) as made:
-        swept = runner(made, lambda _: None)
+        swept = runner(made, lambda _: None, nobody_knows)
         try:
             for _ in range(rounds + 1):
                 began = time.perf_counter()

@@ -195,7 +195,8 @@ class Listener:
         event = body.get("event") or {}
         if event.get("bot_id") or event.get("subtype") or event.get("edited") or not get_str(event, "user"):
             return  # bots, edits and the like: only what a person typed counts
-        home = "" if body.get("is_ext_shared_channel") else get_str(body, "team_id")  # there it may be anybody's
+        is_ours = body.get("is_ext_shared_channel") is False  # else it may be anybody's, or Slack does not say
+        home = get_str(body, "team_id") if is_ours else ""
         team = get_str(event, "user_team") or get_str(event, "team") or home
         who = SlackUser(team, get_str(event, "user"))
         where = ReplyTarget(who.user, get_str(event, "channel"), thread_ts=get_str(event, "thread_ts"))

@@ -70,10 +70,12 @@ def parse_fields(body: dict[str, Any], name: str, most: int) -> tuple[str, ...]:
 
 
 def parse_person(body: dict[str, Any]) -> SlackUser:
-    """The person behind an interaction: their own team, which need not be the one the app lives in."""
+    """The person behind an interaction: their own team, which need not be the one the app lives in.
+
+    Where it is missing they are a stranger: `team` says where it was pressed, and not who pressed.
+    """
     user = body.get("user") or {}
-    team = get_str(user, "team_id") or get_str(body.get("team") or {}, "id")
-    return SlackUser(team, get_str(user, "id"), get_str(user, "username") or get_str(user, "name"))
+    return SlackUser(get_str(user, "team_id"), get_str(user, "id"), get_str(user, "username") or get_str(user, "name"))
 
 
 def deliveries_of(body: dict[str, Any], context: Any) -> tuple[str, ...]:

@@ -222,7 +222,11 @@ class TicketClicks:
         via = "modal" if click.verb.endswith(REASONED) else "button"
         press = UserAction(person, click.token, via, where.channel, click.seq, click.index)
         try:
-            entry = await asyncio.to_thread(self._decides[click.verb], press, click)
+            if click.verb == GO_ON:
+                hindered = await self._changes.hindered(click.token)
+                entry = await asyncio.to_thread(self._changes.decisions.resume, press, hindered)
+            else:
+                entry = await asyncio.to_thread(self._decides[click.verb], press, click)
         except TicketError as late:
             await self._desk.reply(where).result(errors.not_executed(late))
             return

@@ -24,7 +24,8 @@ def answer_view(ticket: str, plan: Plan) -> View:
     questions = plan.open_questions
     says = (
         f"*{escape(plural(len(questions), 'thing'))} that this plan needs to know got no answer.* Say how you know it:"
-        " your words are signed with the approval, and stand in the history as yours. If you don't know, go back."
+        " your words are signed with the approval, and stand in the history as yours. They count for the run that starts now, and not for what is delayed by hours."
+        " If you don't know, go back."
     )
     many = len(questions) > ONE_BY_ONE
     inputs = (

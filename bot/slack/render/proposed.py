@@ -25,26 +25,24 @@ from bot.slack.outbound.message import (
 from bot.slack.render.blocks import actions, contexts, header, sections
 from bot.slack.render.ticket_buttons import answer_button, approve_button, reject_button, withdraw_button
 from bot.slack.render.ticket_view_model import (
+    DATE,
     TicketView,
     at_time,
     format_approvers,
-    longest_seconds,
     person,
     statements,
-    step_seconds,
     what,
     who,
 )
 from bot.tickets.answers import question_line
 from bot.tickets.decisions import CONFIRM
 from bot.tickets.plan_text import action_in_words, plan_lines, verdict_on
-from bot.tickets.proposal import Proposal
+from bot.tickets.proposal import Proposal, longest_seconds, step_seconds
 
 _MOST_TEXT = 9_000  # of a plan in a message; beyond it nobody reads, and Slack's own limit is not documented
 _MOST_BLOCKS = 36
 _QUESTIONS = 20  # by name in the message
 _NAME = 120  # characters of such a name where there are many
-_DATE = "{date_short_pretty} {time}"
 
 
 def proposed_message(card: TicketView) -> Message:
@@ -67,7 +65,8 @@ def proposed_message(card: TicketView) -> Message:
 def approved_message(card: TicketView) -> Message:
     """The same plan, with a record of the decision in place of the buttons."""
     approval = card.last("approved")
-    says = card.happening.says if card.happening and card.happening.kind in ("locked", "stopped", "ripening") else ""
+    told = card.happening
+    says = told.says if told and told.kind in ("locked", "stopped", "ripening", "roles") else ""
     record = f"*{card.approved_by.capitalize()}* by {who(approval)} {at_time(approval.at) if approval else ''}"
     state = escape(says) or "looking again, then it starts…"
     asker = person(card.proposal.requester, card.proposal.requester_name)
@@ -103,7 +102,7 @@ def plan_text(proposal: Proposal) -> str:
         *(f"Measured: {gate.description}: {gate.measured}" for gate in plan.gates if gate.measured),
         *(f"Evidence: {one}" for one in plan.evidence),
         "",
-        *plan_lines(plan, made.risk, made.version),
+        *plan_lines(plan, made.risk, made.version, proposal.run_until),
     ]
     return escape_control_lines(lines) + "\n"
 
@@ -117,7 +116,7 @@ def _head(title: str) -> Iterator[Block]:
 def _asked(card: TicketView) -> str:
     proposal = card.proposal
     asker = person(proposal.requester, proposal.requester_name)
-    until = f"open until {at_time(proposal.open_until, _DATE)}"
+    until = f"open until {at_time(proposal.open_until, DATE)}"
     if proposal.policy == CONFIRM:
         return f"*{card.id}* · asked by {asker}, who confirms it · {until}"
     return f"*{card.id}* · asked by {asker} · {format_approvers(card.approver_ids)}, one of you decides (not the requester) · {until}"
@@ -168,11 +167,12 @@ def _body(card: TicketView) -> tuple[tuple[Block, ...], tuple[File, ...]]:
 def _sizes(card: TicketView) -> Iterator[Block]:
     """Impact, way back, risk and time as fields; as sections of their own where one is long."""
     plan = card.plan
+    last = card.proposal.run_until
     told = [
         f"*Impact:* {escape(plan.impact) or 'none'}",
         f"*Way back:* {escape(plan.rollback) or 'none'}",
         f"*Risk:* {card.proposal.made.risk}",
-        f"*At most:* {duration(longest_seconds(plan))}",
+        f"*At most:* {duration(longest_seconds(plan))}{f'; nothing begins after {at_time(last, DATE)}' if last else ''}",
     ]
     if any(utf16_length(one) > limits.FIELD_TEXT for one in told):
         yield from (block for one in told for block in sections(one))

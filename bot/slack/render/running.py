@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from bot.api.actions import ManualStep
 from bot.formatting import format_locks
@@ -12,7 +13,7 @@ from bot.slack.outbound import limits
 from bot.slack.outbound.message import Block, Message, escape, escape_control, truncate
 from bot.slack.render.blocks import actions, contexts, header, moment, sections
 from bot.slack.render.ticket_buttons import interrupted_buttons, running_buttons
-from bot.slack.render.ticket_view_model import TicketView, at_time, person, statements, what, who
+from bot.slack.render.ticket_view_model import DATE, TicketView, at_time, person, statements, what, who
 from bot.tickets.run_history import DONE, FAILED, StepInstance
 from bot.tickets.undo import remaining_undo
 
@@ -52,6 +53,10 @@ def interrupted_message(card: TicketView) -> Message:
     if card.ticket.yields_locks:
         title = f"{card.id} waits at step {number}: it gave way to another ticket"
         closing = "It goes on by itself once what it needs is free again."
+        closing += f" Nothing of it begins after {at_time(last, DATE)}." if (last := card.ticket.run_until) else ""
+    elif _is_late(card):
+        title = f"Interrupted at step {number}: its time is over"
+        closing = "It cannot go on. Undo it, or close it, and propose again what is still needed."
     else:
         title = f"Interrupted at step {number}: a person must decide"
         closing = "Nothing continues by itself."
@@ -63,10 +68,16 @@ def interrupted_message(card: TicketView) -> Message:
         *collapsed(card),
         *contexts(statements(card)),
         *contexts(_record(card)),
-        *actions(interrupted_buttons(card.id, card.ticket.attempt, can_undo=can_undo(card))),
+        *actions(interrupted_buttons(card.id, card.ticket.attempt, can_undo=can_undo(card), is_late=_is_late(card))),
     )
     says = f"{card.id} INTERRUPTED at step {number}: {what(card)}. {entry.reason if entry else ''}"
     return Message(truncate(escape(says.strip()), limits.MESSAGE_TEXT), blocks)
+
+
+def _is_late(card: TicketView) -> bool:
+    """Whether it was interrupted because its time is over."""
+    entry, last = card.last("interrupted"), card.ticket.run_until
+    return entry is not None and bool(last) and datetime.fromisoformat(entry.at) > datetime.fromisoformat(last)
 
 
 def _known(card: TicketView) -> Iterator[str]:
@@ -106,6 +117,8 @@ def _held(card: TicketView) -> Iterator[str]:
     if card.plan.rollback:
         yield f"*Way back:* {escape(truncate(card.plan.rollback, _SAYS))}"
     if card.ticket.locks:
+        if card.ticket.run_until and not _is_late(card):
+            yield f"*Can go on until:* {at_time(card.ticket.run_until, DATE)}"
         yield f"*Held until somebody decides:* {escape(truncate(format_locks(card.ticket.locks), _SAYS))}"
 
 

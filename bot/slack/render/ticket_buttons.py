@@ -96,14 +96,15 @@ def running_buttons(*, ticket: str, by_hand: int | None, asked_to_stop: bool) ->
     return made if asked_to_stop else [*made, button("Stop After Step", STOP_STEP, ticket)]
 
 
-def interrupted_buttons(ticket: str, attempt: int, *, can_undo: bool) -> list[Block]:
-    """What a person can decide about an interrupted run. Going on is meant for this attempt, and for none after it."""
+def interrupted_buttons(ticket: str, attempt: int, *, can_undo: bool, is_late: bool = False) -> list[Block]:
+    """What a person can decide about an interrupted run. Going on is meant for this attempt, and for none after it.
+
+    Of a run whose time is over nothing is offered that could begin more of it.
+    """
     go_on = button("Go On…", GO_ON, ticket, index=attempt)
     asks = "The step in flight is asked about first, and never blindly repeated. Then the rest of the plan runs."
-    made = [
-        look_button(ticket),
-        {**go_on, "confirm": _confirm(f"Let {ticket} go on?", asks, "Go On")},
-    ]
+    goes_on = () if is_late else ({**go_on, "confirm": _confirm(f"Let {ticket} go on?", asks, "Go On")},)
+    made = [look_button(ticket), *goes_on]
     return [*made, *([undo_button(ticket)] if can_undo else []), button("Close…", CLOSE, ticket)]
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import accumulate
 
 from bot.api.command import Role
-from bot.api.plan import Check, Plan, Step
+from bot.api.plan import Plan
 from bot.executor.context import TicketChange
 from bot.formatting import sentence
 from bot.ledger import Entry
@@ -20,11 +20,12 @@ from bot.slack.outbound.message import escape
 from bot.slack.render.blocks import moment
 from bot.tickets.answers import statement
 from bot.tickets.decisions import CONFIRM
-from bot.tickets.proposal import Proposal
+from bot.tickets.proposal import Proposal, answers_until
 from bot.tickets.run_history import DONE, RunHistory, StepInstance, positions, result_in_words, story_of
 
 _SLACK_ID = re.compile(r"(?:[TE][A-Z0-9]+/)?([UW][A-Z0-9]+)")
 _KINDS = (" node", " VM", " backup")  # ends of a command's name that say what its target is
+DATE = "{date_short_pretty} {time}"
 _GROUP_ID = re.compile(r"S[A-Z0-9]+")
 
 
@@ -183,10 +184,14 @@ def statements(card: TicketView, most: int = 1_500) -> str:
     approval = card.last("approved")
     said = approval.read_if(Approved) if approval is not None else None
     answers = said.answers if said is not None else ()
+    if approval is None or said is None or not answers:
+        return ""
     lines = [f"{who(approval)} answered: {_spoken(statement(one))}" for one in answers]
     shown = [line for line, length in zip(lines, accumulate(map(len, lines)), strict=True) if length <= most]
     if len(shown) < len(lines):
         shown.append(f"{len(lines) - len(shown):,} more of {who(approval)}'s answers stand in the story.")
+    counts = answers_until(card.proposal, said.start_by)
+    shown.append(f"What was answered counts until {moment(counts, DATE)}, and no longer.")
     return "\n".join(shown)
 
 
@@ -206,23 +211,8 @@ def at_time(stamp: str, form: str = "{time}") -> str:
     return moment(datetime.fromisoformat(stamp), form)
 
 
-def longest_seconds(plan: Plan) -> int:
-    """How long the whole of it may take, everything waiting as long as it may."""
-    return sum(group.times * sum(step_seconds(step) for step in group.steps) for group in plan.groups)
-
-
-def step_seconds(step: Step) -> int:
-    """How long a step may take: its guard, the act, and the wait until it is done."""
-    acts = 0 if step.act is None else step.deadline
-    return _patience(step.guard) + acts + _patience(step.done)
-
-
 def seconds_between(first: Entry | None, last: Entry | None) -> float:
     """How long something took; 0 where it never began or has not ended."""
     if first is None or last is None:
         return 0.0
     return (datetime.fromisoformat(last.at) - datetime.fromisoformat(first.at)).total_seconds()
-
-
-def _patience(checks: Iterable[Check]) -> int:
-    return max((check.within for check in checks), default=0)

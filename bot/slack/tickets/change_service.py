@@ -14,7 +14,9 @@ from bot.dispatch.pipeline import AnsweredRequest, Request
 from bot.dispatch.query_session import Progress
 from bot.errors import HvopsError, TicketError
 from bot.executor.context import RunContext, TicketChange
+from bot.executor.permissions import ask_again
 from bot.executor.polling import CheckState, look_at
+from bot.executor.run import Run
 from bot.ledger import Entry, Filter, TicketRow, TicketSummary
 from bot.ledger.ticket_state import OPEN, TicketState
 from bot.slack.outbound.api_errors import NotSent
@@ -26,6 +28,7 @@ from bot.slack.render.ticket_view_model import TicketView
 from bot.slack.tickets.ticket_messages import TicketMessages
 from bot.tickets.create import ProposalService
 from bot.tickets.decisions import ApprovalService
+from bot.tickets.proposal import proposal_of
 from bot.tickets.run_history import story_of
 
 _LISTED, _LINKED = 50, 20  # tickets that /hvops runs shows, and how many of them with a link
@@ -67,6 +70,15 @@ class Changes:
             card = await self.board.card(ticket)
             return not_shown(ticket, self.board.channel_of(card), refused.code, str(refused))
         return proposed_for(ticket, place.channel, await self.board.permalink(ticket))
+
+    async def hindered(self, ticket: str) -> str:
+        """Why those who asked and approved do not let it go on, or why that is not known now; "" where they do."""
+        try:
+            proposal = await asyncio.to_thread(proposal_of, self.run.ledger, ticket)
+        except TicketError:
+            return ""  # there is none, as whoever decides will say
+        standing = await ask_again(Run(self.run, ticket, proposal))
+        return standing.lost or standing.unknown
 
     def decided(self, entry: Entry) -> None:
         """Something was decided: show it, and let the runner know."""

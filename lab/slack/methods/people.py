@@ -37,19 +37,25 @@ def group_users(call: Call) -> JSON:
 
 
 def described(member: Member) -> JSON:
-    """A member as Slack describes one, the fields that apps read."""
-    return {
+    """A member as Slack describes one, the fields that apps read [doc] user object."""
+    common: JSON = {
         "id": member.id,
         "team_id": TEAM,
         "name": member.name,
-        "deleted": False,
+        "deleted": member.deleted,
         "real_name": member.real_name,
         "tz": member.time_zone,
         "is_bot": member.is_bot,
         "is_app_user": False,
+        "profile": {"real_name": member.real_name, "display_name": member.name, "team": TEAM},
+    }
+    if member.deleted:  # of these nothing is told any more
+        return common
+    return common | {
         "is_admin": False,
         "is_owner": False,
-        "profile": {"real_name": member.real_name, "display_name": member.name, "team": TEAM},
+        "is_restricted": member.is_restricted or member.is_ultra_restricted,
+        "is_ultra_restricted": member.is_ultra_restricted,
     }
 
 

@@ -79,7 +79,7 @@ def test_it_is_the_very_plan_that_a_proposal_would_sign(hvops, healthy):
         request = Request(OPERATOR, "/drain-node hv04", "slack", "C0OPS")
         proposed = asyncio.run(made.proposals.propose(request))
         assert isinstance(proposed, Proposed)
-        assert told["digest"] == proposed.proposal.digest
+        assert told["digest"] == proposed.proposal.made.digest  # a proposal signs it with its last time
         assert told["plan"] == made.ledger.entry(proposed.seq).data.plan
         made.decisions.withdraw(UserAction(OPERATOR, proposed.ticket))
 

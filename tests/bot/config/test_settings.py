@@ -360,3 +360,16 @@ def test_a_login_of_sql_servers_own_has_no_domain(tmp_path, username):
     says = refusal(tmp_path, GOOD + f"[credentials.vmm]\nlogin = 'sql'\n{PASSWORD}username = {username}\n")
     assert "[credentials.vmm] username is wrong" in says
     assert 'login = "kerberos"' in says
+
+
+@pytest.mark.parametrize(
+    "declared",
+    ['[["U1"]]', '[["U1", "U1"]]', '[["U1", "anna"]]', '[["U1", "os:"]]', '[["S0GROUP", "U1"]]', '["U1", "U9"]'],
+)
+def test_accounts_that_cannot_be_one_persons_are_refused(tmp_path, declared):
+    assert "same_person" in refusal(tmp_path, f"{GOOD}[people]\nsame_person = {declared}\n")
+
+
+def test_accounts_of_one_person_are_read(tmp_path):
+    text = GOOD + '[people]\nsame_person = [["U1", "T7/W9"], ["os:anna", "U1"]]\n'
+    assert load(written(tmp_path, text)).people.same_person == (("U1", "T7/W9"), ("os:anna", "U1"))

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from bot.api.command import Role
-from bot.dispatch.authorization import Person, require_role
+from bot.dispatch.authorization import Accounts, Person, require_role
 from bot.errors import PermissionDenied
 
 
@@ -55,3 +55,14 @@ def test_overlapping_rules_add_up_and_never_widen():
 def test_asking_for_no_role_is_no_way_in():
     with pytest.raises(PermissionDenied):
         require_role(person(approver=["*"]), Role.NOBODY, "prod")
+
+
+def test_accounts_that_share_one_are_one_persons():
+    known = Accounts([("U1", "U9"), ("U3", "U4"), ("os:anna", "U9")])
+    assert known.others("T1/U1") == ("U9", "os:anna")
+    assert known.are_one("T1/U1", "os:anna")
+    assert known.are_one("os:anna", "T5/U9")
+    assert known.are_one("T1/U5", "T2/U5")  # a member of several workspaces has one id in all of them
+    assert not known.are_one("T1/U1", "T1/U3")
+    assert not known.are_one("os:U1", "U1")
+    assert known.others("T1/U5") == ()

@@ -131,6 +131,28 @@ async def test_somebody_else_than_one_person_decides_in_a_channel_where_the_bot_
         assert ("approvers", Status.FAIL, "there is nobody, so no plan can be approved") in nobody
 
 
+async def test_guests_and_people_who_left_are_no_approvers(settings):
+    async with FakeSlack(manifest=manifest(Registry.load())) as stand_in:
+        members = stand_in.workspace.members
+        stand_in.workspace.groups["S0APPROVERS"].users += ["U0OPERATOR", "U0VIEWER"]
+        members["U0OPERATOR"].deleted = members["U0VIEWER"].is_restricted = True
+        (says,) = [says for what, status, says in await decided(settings, stand_in) if what == "approvers"]
+        assert says.startswith("there is one person")
+        assert says.endswith("guests, bots or deactivated, so they decide nothing: U0OPERATOR, U0VIEWER")
+        stand_in.faults.add("users.info", "fatal_error", 3)
+        (unknown,) = [one for one in await decided(settings, stand_in) if one[0] == "approvers"]
+        assert unknown[1] is Status.WARN
+        assert unknown[2].startswith("not known")
+
+
+async def test_accounts_of_one_person_are_one_approver(settings):
+    async with FakeSlack(manifest=manifest(Registry.load())) as stand_in:
+        stand_in.workspace.groups["S0APPROVERS"].users.append("U0OPERATOR")
+        linked = f'{ROLES}\n[people]\nsame_person = [["U0OPERATOR", "U0APPROVER"]]\n'
+        one = await decided(settings, stand_in, linked)
+        assert ("approvers", Status.WARN, "there is one person, who cannot decide about their own plans") in one
+
+
 async def test_a_group_that_does_not_exist_is_named(settings):
     async with FakeSlack(manifest=manifest(Registry.load())) as stand_in:
         found = await decided(settings, stand_in, ROLES.replace("S0APPROVERS", "S0NOBODY"))

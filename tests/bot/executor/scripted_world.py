@@ -21,7 +21,7 @@ from bot.api.queries import Predicate, RunReader, make_params
 from bot.api.sources import Source
 from bot.config.settings import Policy
 from bot.dispatch.argument_parser import parameters
-from bot.dispatch.authorization import Person
+from bot.dispatch.authorization import Accounts, Person
 from bot.dispatch.pipeline import Pipeline, Request
 from bot.dispatch.query_session import QuerySession
 from bot.dispatch.registry import Command, Registry
@@ -244,8 +244,6 @@ class Bench:
         self.plans.setdefault("tweak", lambda on, _facts: simple(on, step("tweak", on, tweaked="yes")))
         self.pipeline = Pipeline(registry, Names(), self.ledger, self.look)
         self.planner = Planner(registry, Names(), self.ledger, look=self.look, version=self.version, clock=clock)
-        self.proposals = ProposalService(self.pipeline, self.planner, self.policy, clock)
-        self.decisions = ApprovalService(self.ledger, self.policy, clock)
         outside = options.pop("outside", None)  # the audit channel; NOBODY for none, None where nobody is asked at all
         if outside is not None:
             channel = None if outside is NOBODY else outside
@@ -253,8 +251,14 @@ class Bench:
                 self.ledger, required=options.pop("required", True), minutes=60, channel=channel,
                 monotonic=lambda: clock().timestamp(),
             )  # fmt: skip
+        self.accounts = Accounts(options.pop("same_person", ()))
+        self.decisions = ApprovalService(self.ledger, self.policy, clock, self.accounts)
+        self.proposals = ProposalService(self.pipeline, self.planner, self.policy, clock, self.accounts)
+        everybody = (OPERATOR, APPROVER, OTHER, VIEWER, STRANGER, ELSEWHERE, BOTH)
+        self.known = {one.id: one for one in everybody}  # and who has asked or pressed, as they were then
+        self.now_are = {}  # who is somebody else by now; an error is what asking for them ends in
         self.parts = RunContext(
-            self.ledger, self.planner, self.policy, world, self.look,
+            self.ledger, self.planner, self.policy, world, self.look, self.people, self.accounts,
             tell=self.told.append, clock=clock, sleep=options.pop("sleep", clock.sleep), every=5.0, outside=outside,
         )  # fmt: skip
         self.missed = []
@@ -272,10 +276,18 @@ class Bench:
     def look(self, now, progress):
         return QuerySession(self.world, lambda _recall: (), now, Limits(), progress)
 
+    async def people(self, person_id, name):
+        found = self.now_are.get(person_id, self.known.get(person_id, Person(person_id, name)))
+        if isinstance(found, Exception):
+            raise found
+        return found
+
     async def propose(self, line="/reset hv03", by=OPERATOR):
+        self.known[by.id] = by
         return await self.proposals.propose(Request(by, line, "slack", "C0OPS"))
 
     def press(self, who, ticket, click=None):
+        self.known[who.id] = who
         return UserAction(who, ticket, "button", "C0OPS", click)
 
     async def approved(self, line="/reset hv03", by=OPERATOR, approver=APPROVER):

@@ -51,7 +51,7 @@ async def test_another_line_under_an_approval_is_never_run(bench, world):
         "line": "/reset hv04",
         "target": "hv04",
         "plan": plan_to_json(plan),
-        "digest": digest(plan, Risk.HIGH, "test"),
+        "digest": digest(plan, Risk.HIGH, "test", proposed.data.run_until),
     }
     tamper(bench.ledger, rewritten(proposed, **other))
     await bench.runs(sweeps=2)

@@ -37,13 +37,16 @@ from bot.errors import AlreadyDecided, Expired, HvopsError, InternalError, Permi
 from bot.executor.leader_lock import LeaderLock
 from bot.tickets.create import Proposed
 from bot.tickets.decisions import describe_status
+from bot.tickets.plan_digest import digest
 
 
 async def test_a_proposal_is_written_whole(bench):
     proposed = await bench.propose()
     assert isinstance(proposed, Proposed)
     entry = bench.ledger.entry(proposed.seq)
-    assert entry.data.digest == proposed.proposal.made.digest == bench.ledger.ticket("T-1").digest
+    assert entry.data.digest == proposed.proposal.digest == bench.ledger.ticket("T-1").digest
+    made, until = proposed.proposal.made, entry.data.run_until
+    assert entry.data.digest == digest(made.plan, made.risk, made.version, until)  # its last time is signed too
     assert (entry.data.places, entry.data.risk, entry.data.policy) == (("prod",), "high", "approval")
     assert entry.data.open_until == "2026-03-02T14:30:00.000Z"
     assert proposed.proposal.plan == bench.plans["reset"]("hv03", bench.world.hosts["hv03"])

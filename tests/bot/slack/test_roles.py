@@ -7,7 +7,8 @@ import pytest
 from slack_sdk.errors import SlackApiError
 
 from bot.api.command import Role
-from bot.errors import PermissionDenied
+from bot.dispatch.authorization import Accounts, require_role
+from bot.errors import PermissionDenied, RolesUnknown
 from bot.slack.roles import FRESH, STALE, RoleResolver
 
 
@@ -18,11 +19,19 @@ class Rule:
     clusters: tuple[str, ...] = ("*",)
 
 
+@dataclass
+class Answer:
+    data: dict
+    status_code: int = 200
+
+
 class Slack:
     def __init__(self):
         self.members = {"S1": ["U1", "U2"], "S2": ["U2"]}
         self.asked = 0
         self.down = False
+        self.users = {}
+        self.no_users = False
         self.answers = asyncio.Event()
         self.answers.set()
 
@@ -35,6 +44,13 @@ class Slack:
         if self.down:
             raise SlackApiError("no", {"ok": False, "error": "fatal_error"})
         return {"users": self.members[usergroup]}
+
+    async def users_info(self, user):
+        if self.no_users:
+            raise SlackApiError("no", {"ok": False, "error": "fatal_error"})
+        if self.users.get(user) == "gone":
+            raise SlackApiError("no", Answer({"ok": False, "error": "user_not_found"}))
+        return {"user": {"id": user, "team_id": "T1", "deleted": False, **self.users.get(user, {})}}
 
 
 class Clock:
@@ -155,3 +171,98 @@ async def test_a_slack_that_does_not_answer_at_the_start_is_asked_again_when_it_
         await people.person("T1", "U1")
     slack.auth_test = answers
     assert (await people.person("T1", "U1")).highest_role is Role.VIEWER
+
+
+BARRED = {
+    "deactivated": {"deleted": True},
+    "a bot": {"is_bot": True},
+    "a guest": {"is_restricted": True},
+    "a guest of one channel": {"is_restricted": True, "is_ultra_restricted": True},
+    "a guest of one channel, by that flag alone": {"is_ultra_restricted": True},
+    "a stranger": {"is_stranger": True},
+    "of another workspace": {"team_id": "T9"},
+    "an odd flag": {"is_restricted": "true"},
+    "gone": "gone",
+}
+
+
+@pytest.mark.parametrize("told", BARRED.values(), ids=BARRED)
+async def test_guests_bots_and_deactivated_members_neither_propose_nor_decide(people, slack, told):
+    slack.users["U2"] = told
+    found = await people.person("T1", "U2")
+    assert found.highest_role <= Role.VIEWER
+    with pytest.raises(PermissionDenied) as refused:
+        require_role(found, Role.OPERATOR, "prod")
+    assert found.barred
+    assert found.barred in str(refused.value)
+    assert not isinstance(refused.value, RolesUnknown)
+
+
+async def test_a_guest_may_still_look_and_somebody_who_left_may_not(people, slack):
+    slack.users["U2"] = {"is_restricted": True}
+    assert (await people.person("T1", "U2")).role_on("prod") is Role.VIEWER
+    slack.users["U9"] = {"deleted": True}
+    assert (await people.person("T1", "U9")).highest_role is Role.NOBODY
+
+
+async def test_whoever_slack_does_not_describe_may_look_and_decides_nothing(people, slack):
+    slack.no_users = True
+    found = await people.person("T1", "U2")
+    assert found.role_on("prod") is Role.VIEWER
+    with pytest.raises(RolesUnknown, match=r"not known now: .*guest's.*Try again"):
+        require_role(found, Role.OPERATOR, "prod")
+    slack.no_users = False
+    assert (await people.person("T1", "U2")).role_on("prod") is Role.OPERATOR
+
+
+async def test_a_description_without_an_id_describes_nobody(people, slack):
+    slack.users["U2"] = {"id": ""}
+    with pytest.raises(RolesUnknown):
+        require_role(await people.person("T1", "U2"), Role.OPERATOR, "prod")
+
+
+async def test_whoever_is_deactivated_decides_no_longer_than_a_minute(people, slack, clock):
+    assert (await people.person("T1", "U2")).highest_role is Role.OPERATOR
+    slack.users["U2"] = {"deleted": True}
+    clock.now += FRESH + 1
+    assert (await people.person("T1", "U2")).highest_role is Role.NOBODY
+
+
+async def test_an_enterprise_member_of_this_workspace_is_at_home_here(people, slack):
+    slack.users["U2"] = {"team_id": "E1", "enterprise_user": {"teams": ["T5", "T1"]}}
+    assert (await people.person("T1", "U2")).highest_role is Role.OPERATOR
+
+
+async def test_a_role_that_a_silent_group_may_give_is_unknown_and_not_missing(people, slack):
+    slack.down = True
+    found = await people.person("T1", "U9")
+    require_role(found, Role.OPERATOR, "prod")
+    with pytest.raises(RolesUnknown, match="S1, S2 cannot be read"):
+        require_role(found, Role.APPROVER, "prod")
+
+
+async def test_an_id_of_the_ledger_is_looked_up_wherever_it_comes_from(slack, clock):
+    @dataclass(frozen=True)
+    class Both(Rule):
+        system_users: tuple[str, ...] = ()
+
+    made = RoleResolver(slack, [(Role.OPERATOR, Both(("S2",), (), ("prod",), ("anna",)))], clock)
+    assert (await made.lookup("T1/U2")).highest_role is Role.OPERATOR
+    assert (await made.lookup("os:anna")).role_on("prod") is Role.OPERATOR
+    assert (await made.lookup("os:U2")).highest_role is Role.NOBODY
+    assert (await made.lookup("U2")).highest_role is Role.NOBODY  # of no workspace
+    await made.close()
+
+
+async def test_who_cannot_decide_is_no_other_approver(slack, clock):
+    rules = [(Role.APPROVER, Rule(users=("U1", "U4", "U5")))]
+    made = RoleResolver(slack, rules, clock, Accounts([("U1", "U4")]))
+    assert await made.only_requester_can_approve("T1/U1", Role.APPROVER, ["prod"]) == ""
+    slack.users["U5"] = {"is_restricted": True}
+    clock.now += FRESH + 1
+    why = await made.only_requester_can_approve("T1/U1", Role.APPROVER, ["prod"])
+    assert why.startswith("Nobody but the requester")
+    slack.no_users = True
+    clock.now += STALE + 1
+    assert await made.only_requester_can_approve("T1/U1", Role.APPROVER, ["prod"]) == ""  # not known
+    await made.close()

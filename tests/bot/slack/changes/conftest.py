@@ -205,7 +205,9 @@ class Bot:
         pipeline = Pipeline(self.registry, Names(), ledger, self._look)
         planner = Planner(self.registry, Names(), ledger, look=self._look, version="test", clock=_now)
         self.decisions = ApprovalService(ledger, policy, _now)
-        work = run.RunContext(ledger, planner, policy, world, self._look, tell=self.board.notify, every=0.02)
+        work = run.RunContext(
+            ledger, planner, policy, world, self._look, self.people.lookup, tell=self.board.notify, every=0.02
+        )
         self.runner = Scheduler(work, self._missed)
         proposals = ProposalService(pipeline, planner, policy, _now)
         self.changes = changes = Changes(proposals, self.decisions, self.board, self.outbox, work, self.runner.wake)

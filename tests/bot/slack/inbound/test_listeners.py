@@ -177,8 +177,15 @@ async def test_what_bots_say_is_not_a_command(bench):
         await bench.listener.mention({"team_id": "T0PRACTICE", "event": {**event, **mark}}, {})
     assert not bench.entries("asked")
     assert not bench.entries("refused")
-    await bench.listener.mention({"team_id": "T0PRACTICE", "event": event}, {})
+    await bench.listener.mention({"team_id": "T0PRACTICE", "is_ext_shared_channel": False, "event": event}, {})
     await bench.operator.sees("STUCK hv03")
+
+
+async def test_a_mention_that_does_not_say_where_its_author_is_at_home_is_a_strangers(bench):
+    event = {"type": "app_mention", "user": "U0OPERATOR", "text": "<@U0BOT> check-writers prod", "channel": "C0OPS"}
+    await bench.listener.mention({"team_id": "T0PRACTICE", "event": event}, {})
+    await bench.operator.sees("Slack does not say which workspace this account belongs to")
+    assert not bench.entries("asked")
 
 
 async def test_somebody_of_another_workspace_is_a_stranger(bench):

@@ -50,7 +50,7 @@ def slash(command, text):
 
 def mention(_, text):
     event = {"type": "app_mention", "user": "U1", "channel": "C1", "text": text}
-    return "mention", ({"team_id": "T1", "event": event}, {})
+    return "mention", ({"team_id": "T1", "is_ext_shared_channel": False, "event": event}, {})
 
 
 def modal(command, text):

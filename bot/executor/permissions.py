@@ -1,0 +1,112 @@
+"""Whether the people behind a ticket may still have it run: asked again, live, before anything of it begins.
+
+A decision stands in the ledger for good; the role behind it does not. Whoever asked, approved, answered or let it go on
+must hold that role now. Who lost it ends the ticket; where nobody can say, it waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from bot.api.command import Role
+from bot.dispatch.authorization import EVERYWHERE, Person, require_role
+from bot.errors import PermissionDenied, RolesUnknown
+from bot.executor.context import BOT
+from bot.executor.run import Run
+from bot.ledger.entries import Approved
+from bot.tickets.decisions import CONFIRM
+
+_APPROVED = "approved it"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the people of a ticket stand.
+
+    Attributes:
+        lost: who may not have it run any more, and which role is missing, as a sentence without its stop; "" for nobody.
+        unknown: of whom that is not known now, and why; "" where it is known of everybody.
+    """
+
+    lost: str = ""
+    unknown: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What somebody did about a ticket, and the role that it took."""
+
+    person: str
+    name: str
+    did: str
+    role: Role
+
+
+async def ask_again(run: Run) -> Standing:
+    """Look up everybody whose word the ticket runs on. Raises LedgerError."""
+    parts = tuple(_parts(run))
+    lost, unknown = [], []
+    for part in parts:
+        try:
+            missing = lacks(await run.parts.people(part.person, part.name), part.role, run.proposal.places)
+        except RolesUnknown as error:
+            unknown.append(
+                f"whether {part.name} ({part.person}), who {part.did}, may still do so is not known: {error}"
+            )
+            continue
+        except PermissionDenied as error:
+            missing = str(error).rstrip(".")
+        if missing:
+            lost.append(f"{part.name} ({part.person}), who {part.did}, {missing}")
+    if not any(part.did.startswith(_APPROVED) for part in parts):
+        lost.append("nobody approved it")
+    if (one := _one_person(run, parts)) and not lost:
+        lost.append(one)
+    return Standing("; ".join(lost), "; ".join(unknown))
+
+
+def lacks(person: Person, role: Role, places: Iterable[str]) -> str:
+    """Which role somebody does not hold where it is needed: "does not hold the role operator on branch"; "" for none.
+
+    Raises:
+        RolesUnknown: nobody can say now.
+    """
+    for place in tuple(places) or (EVERYWHERE,):
+        try:
+            require_role(person, role, place)
+        except RolesUnknown as error:
+            raise RolesUnknown(person.unknown or str(error)) from error
+        except PermissionDenied:
+            why = f" ({person.barred.rstrip('.')})" if person.barred else ""
+            where = "everywhere" if place == EVERYWHERE else f"on {place}"
+            return f"does not hold the role {role.name.lower()} {where} now{why}"
+    return ""
+
+
+def _parts(run: Run) -> Iterator[_Part]:
+    proposal = run.proposal
+    decides = Role.OPERATOR if proposal.policy == CONFIRM else Role.APPROVER
+    yield _Part(proposal.requester, proposal.requester_name, "asked for it", Role.OPERATOR)
+    for entry in run.refresh():
+        if entry.kind == Approved.kind:
+            said = entry.read(Approved)
+            answered = " and answered what was not known" if said.answers else ""
+            yield _Part(said.by, entry.name or said.by, f"{_APPROVED}{answered}", decides)
+        elif entry.kind == "resumed" and entry.actor != BOT:
+            yield _Part(entry.actor, entry.name or entry.actor, "let it go on", decides)
+
+
+def _one_person(run: Run, parts: Iterable[_Part]) -> str:
+    """That who asked and who decided are one person, as the settings say by now; "" where they are two."""
+    proposal = run.proposal
+    if proposal.policy == CONFIRM:
+        return ""
+    accounts = run.parts.accounts
+    decided = [one for one in parts if one.role is Role.APPROVER and accounts.are_one(one.person, proposal.requester)]
+    return (
+        f"{proposal.requester_name} ({proposal.requester}), who asked for it, and {decided[0].name} "
+        f"({decided[0].person}), who {decided[0].did}, are accounts of one person"
+        if decided
+        else ""
+    )
