@@ -20,7 +20,7 @@ BOT_SCOPES = (
     "groups:history",  # likewise, where that channel is a private one
     "im:write",
     "usergroups:read",
-    "users:read",
+    "users:read",  # who is a guest, a bot or deactivated: such accounts decide nothing
 )
 EVENTS = ("app_home_opened", "app_mention")
 

@@ -49,7 +49,8 @@ NEAREST = {  # a module, and the tests that must notice, those that notice soone
     "bot/tickets/plan_digest.py": ("tests/bot/tickets/test_plan_digest.py",),
     "bot/redaction.py": ("tests/bot/test_redaction.py",),
     "bot/executor/ticket_run.py": tuple(
-        f"{EXECUTOR}/test_{name}.py" for name in ("run", "altered_ledger", "ripening", "undo")
+        f"{EXECUTOR}/test_{name}.py"
+        for name in ("run", "altered_ledger", "ripening", "undo", "permissions", "last_time")
     ),
     "bot/executor/step.py": (f"{EXECUTOR}/test_run.py",),
     "bot/executor/outcome.py": (f"{EXECUTOR}/test_run.py",),

@@ -371,3 +371,29 @@ def test_what_is_not_known_is_never_confirmed_by_who_asks():
 def test_an_answer_has_a_name_and_words(one):
     with pytest.raises(ValidationError):
         entry_data("approved", {"answers": [one]})
+
+
+UNTIL = "2026-03-02T14:59:59Z"
+BEGINS = {
+    TicketState.APPROVED: TicketEvent("bot", UNTIL, STARTED.data),
+    TicketState.RUNNING: TicketEvent("bot", UNTIL, entry_data("intent", {"step": "drain", "round": 1, "attempt": 1})),
+    TicketState.INTERRUPTED: TicketEvent("U2", UNTIL, entry_data("resumed", {"by": "U2", "attempt": 2})),
+}
+
+
+@pytest.mark.parametrize("state", BEGINS)
+def test_nothing_begins_after_the_last_time_and_all_may_before(state):
+    timed = {"digest": "d", "open_until": SOON, "policy": "approval", "run_until": UNTIL}
+    approved = TicketEvent("U2", NOW, entry_data("approved", {"by": "U2", "start_by": LATE}))
+    before = ticket(TicketEvent("U1", NOW, entry_data("proposed", timed)), approved, *WAY_TO[state][2:])
+    assert apply("T-1", before, BEGINS[state]).state is TicketState.RUNNING
+    with pytest.raises(Expired, match=f"had to be done by {UNTIL}"):
+        apply("T-1", before, TicketEvent("U2", "2026-03-02T15:00:00Z", BEGINS[state].data))
+
+
+@pytest.mark.parametrize("account", ["U9", "T1/U9", "T2/U9", "os:anna"])
+def test_no_other_account_of_the_requester_approves(account):
+    told = {"digest": "d", "open_until": SOON, "policy": "approval", "same_person": ["U9", "os:anna"]}
+    proposed = ticket(TicketEvent("T1/U1", NOW, entry_data("proposed", told)))
+    with pytest.raises(TicketError, match="you asked"):
+        apply("T-1", proposed, TicketEvent(account, NOW, entry_data("approved", {"by": account, "start_by": SOON})))
