@@ -248,7 +248,7 @@ class Bench:
         if outside is not None:
             channel = None if outside is NOBODY else outside
             outside = Outside(
-                self.ledger, required=options.pop("required", True), minutes=60, channel=channel,
+                self.ledger, required=options.pop("required", True), minutes=options.pop("anchor_minutes", 60), channel=channel,
                 monotonic=lambda: clock().timestamp(),
             )  # fmt: skip
         self.accounts = Accounts(options.pop("same_person", ()))

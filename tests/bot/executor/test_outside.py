@@ -221,12 +221,12 @@ async def test_a_copy_that_a_person_lets_go_on_is_asked_about_again(machine, wor
 async def test_with_nobody_to_ask_a_run_finishes_its_step_and_stops_before_the_next_group(
     machine, world, channel, clock
 ):
-    bench = machine(outside=channel)
+    bench = machine(outside=channel, anchor_minutes=10)
 
     def nobody_any_more():
         channel.is_silent = True
         world.silent.add("no-logs")
-        clock.forward(minutes=61)
+        clock.forward(minutes=11)
 
     world.hooks[1] = nobody_any_more
     ticket = await bench.approved()

@@ -144,7 +144,7 @@ class Tickets:
 
     def _move(self, ticket, state):
         append, low = self.bench.ledger.append, self.line == "/tweak hv03"
-        decider = self.requester.id if low else f"{HOME}/U0OTHERS"
+        decider = self.requester.id if low else f"{HOME}/U0APPROVER"
         proposed = self.bench.ledger.story(ticket)[0].data
         approval = {"by": decider, "start_by": proposed.open_until, "digest": proposed.digest}
         append(decider, entry_data("approved", approval), ticket)
