@@ -83,6 +83,7 @@ class Scheduler:
         self._not_before: dict[
             str, datetime
         ] = {}  # for tickets that only need time; forgotten, they are looked at again
+        self._told_unproved: frozenset[str] = frozenset()
         self._has_begun = False
 
     @property
@@ -136,8 +137,16 @@ class Scheduler:
                 self._look_after(one, now)
             for ticket in sorted(now.giving_way):
                 await self._take_locks_back(ticket)
+            self._told_unproved = frozenset()
         except LedgerError as error:
             log.warning("the ledger cannot be used; nothing runs", why=str(error))
+            self._tell_unproved()
+
+    def _tell_unproved(self) -> None:
+        """Whoever waits for an approved ticket to begin is told once why it does not."""
+        for ticket in self._needs.keys() - self._told_unproved:
+            self._parts.tell(TicketChange(ticket, "stopped", says=NOT_PROVED))
+        self._told_unproved |= self._needs.keys()
 
     async def wait_idle(self) -> None:
         """Wait until nothing is under way in this process. For tests and for the end."""
