@@ -19,7 +19,7 @@ from bot.errors import HvopsError, LedgerError, TicketError, UnreadableEntry
 from bot.executor.context import BOT, RunContext, TicketChange
 from bot.executor.leader_lock import LeaderLock
 from bot.executor.run import Run
-from bot.executor.ticket_run import NOT_PROVED, run_ticket
+from bot.executor.ticket_run import NOT_PROVED, STANDS_STILL, run_ticket
 from bot.ledger import Entry, Reader, TicketRow
 from bot.ledger.entries import Expired, Interrupted, Lapsed, Proposed, Resumed
 from bot.ledger.store import VERIFY
@@ -262,6 +262,8 @@ class Scheduler:
         except LedgerError as error:
             self._in_trouble(run.ticket, TICK_SECONDS)
             log.warning("the ledger cannot be used; the run stands still", ticket=run.ticket, why=str(error))
+            if run.now_at is not None:
+                run.tell("stopped", STANDS_STILL)
         except Exception as error:
             bug = secrets.token_hex(4)
             log.exception("our bug in a run", bug=bug, ticket=run.ticket)

@@ -25,6 +25,7 @@ from bot.tickets.undo import steps_to_undo, undone_checks
 log = structlog.get_logger()
 
 NOT_PROVED = "The ledger cannot be proved now, so nothing of this begins. Run hvops audit verify."
+STANDS_STILL = "The ledger cannot be used or proved now, so nothing more of this is done. Run hvops audit verify."
 
 
 async def run_ticket(run: Run) -> None:

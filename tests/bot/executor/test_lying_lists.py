@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from bot.audit_verify import verify_audit_log
 from bot.dispatch.pipeline import Request
 from bot.errors import HvopsError, LedgerError
-from bot.executor.ticket_run import NOT_PROVED
+from bot.executor.ticket_run import NOT_PROVED, STANDS_STILL
 from bot.ledger import Ledger
 from bot.ledger.schema import EVERYTHING
 from bot.redaction import Redactor
@@ -380,6 +380,7 @@ async def test_a_lie_in_the_middle_of_a_run_ends_it_before_the_next_act(bench, w
         await bench.runs(2)
     assert len(world.order) == 1
     assert any("that no ledger has" in one.get("why", "") for one in logs)
+    assert STANDS_STILL in [one.says for one in bench.told if one.kind == "stopped"]
     tamper(bench.ledger, "DROP TRIGGER more")
     assert bench.kinds(ticket)[-1] == "intent"
 
