@@ -20,7 +20,7 @@ from bot.executor.context import BOT, RunContext, TicketChange
 from bot.executor.leader_lock import LeaderLock
 from bot.executor.permissions import ask_again
 from bot.executor.run import Run
-from bot.executor.ticket_run import NOT_PROVED, run_ticket
+from bot.executor.ticket_run import NOT_PROVED, STANDS_STILL, run_ticket
 from bot.ledger import Entry, Reader, TicketRow
 from bot.ledger.entries import Expired, Interrupted, Lapsed, Proposed, Resumed
 from bot.ledger.store import VERIFY
@@ -85,6 +85,7 @@ class Scheduler:
         self._not_before: dict[
             str, datetime
         ] = {}  # for tickets that only need time; forgotten, they are looked at again
+        self._told_unproved: frozenset[str] = frozenset()
         self._has_begun = False
         self._has_told_trouble = False
 
@@ -154,8 +155,16 @@ class Scheduler:
                 self._look_after(one, now)
             for ticket in sorted(now.giving_way):
                 await self._take_locks_back(ticket)
+            self._told_unproved = frozenset()
         except LedgerError as error:
             log.warning("the ledger cannot be used; nothing runs", why=str(error))
+            self._tell_unproved()
+
+    def _tell_unproved(self) -> None:
+        """Whoever waits for an approved ticket to begin is told once why it does not."""
+        for ticket in self._needs.keys() - self._told_unproved:
+            self._parts.tell(TicketChange(ticket, "stopped", says=NOT_PROVED))
+        self._told_unproved |= self._needs.keys()
 
     async def wait_idle(self) -> None:
         """Wait until nothing is under way in this process. For tests and for the end."""
@@ -273,6 +282,8 @@ class Scheduler:
         except LedgerError as error:
             self._in_trouble(run.ticket, TICK_SECONDS)
             log.warning("the ledger cannot be used; the run stands still", ticket=run.ticket, why=str(error))
+            if run.now_at is not None:
+                run.tell("stopped", STANDS_STILL)
         except Exception as error:
             if not self._only.acquire():  # whoever is the one now has taken it up, and goes on with it
                 log.warning("a run of a process that is not the one any more ends", ticket=run.ticket, why=str(error))

@@ -29,6 +29,7 @@ log = structlog.get_logger()
 
 NOT_PROVED = "The ledger cannot be proved now, so nothing of this begins. Run hvops audit verify."
 _ASK_AGAIN_SECONDS = 10.0  # between two attempts to learn who holds which role
+STANDS_STILL = "The ledger cannot be used or proved now, so nothing more of this is done. Run hvops audit verify."
 
 
 async def run_ticket(run: Run) -> None:

@@ -227,23 +227,27 @@ class Ledger(Reader):
     @contextmanager
     def _proved(self) -> Iterator[ProvedState]:
         """What all entries come to, and a snapshot that holds these entries and no other. Raises LedgerError."""
-        with self._proving, self._reader.snapshot(), self._explained():
-            self._follow(self._reader)
-            yield self._state
+        with self._proving:
+            seen = self._seen  # before the snapshot, which then holds at least these
+            with self._reader.snapshot(), self._explained():
+                self._follow(self._reader, seen)
+                yield self._state
 
     def _state_before(self, drafts: Collection[EntryDraft]) -> ProvedState:
         """What a transaction goes by, to be changed by it. Entries that move no ticket hang on nothing, and need none."""
         if all(draft.ticket is None and draft.kind not in TICKETED for draft in drafts):
             return ProvedState()
         with self._proving, self._explained():
-            self._follow(self._store)
+            self._follow(self._store, self._seen)
             return self._state.fork()
 
-    def _follow(self, store: Store) -> None:
+    def _follow(self, store: Store, seen: int) -> None:
         """Prove what is new, and take it in. In a snapshot or a transaction, before anything of it is written."""
         store.check_definitions()
         for seq, body, mac in walk(store, self._key, self._state.head):
             self._state.take(seq, body, mac)
+        if self._state.head.seq < seen:
+            raise LedgerError(f"entries {self._state.head.seq + 1} to {seen} have vanished")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -222,8 +222,9 @@ class ProvedState:
                 is_so = known.ending or known.state or "none that there is"
                 raise LedgerError(f"the ticket table shows {ticket} as {ending or state}, by its entries it is {is_so}")
         there = sum(self._memory.counts.get(state, 0) for state in states)
-        if all_of_them and len(rows) != there:
-            raise LedgerError(f"the ticket table shows {len(rows)} tickets that are {' or '.join(states)} of {there}")
+        shown = len({ticket for ticket, *_ in rows})
+        if all_of_them and (shown, len(rows)) != (there, there):
+            raise LedgerError(f"the ticket table shows {shown} of {there} tickets that are {' or '.join(states)}")
 
     def check_locks(self, shown: Mapping[str, str]) -> None:
         """The lock table says what the entries say. Raises LedgerError."""

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from bot.audit_verify import verify_audit_log
 from bot.dispatch.pipeline import Request
 from bot.errors import HvopsError, LedgerError
+from bot.executor.ticket_run import NOT_PROVED, STANDS_STILL
 from bot.ledger import Ledger
 from bot.ledger.schema import EVERYTHING
 from bot.redaction import Redactor
@@ -379,6 +380,7 @@ async def test_a_lie_in_the_middle_of_a_run_ends_it_before_the_next_act(bench, w
         await bench.runs(2)
     assert len(world.order) == 1
     assert any("that no ledger has" in one.get("why", "") for one in logs)
+    assert STANDS_STILL in [one.says for one in bench.told if one.kind == "stopped"]
     tamper(bench.ledger, "DROP TRIGGER more")
     assert bench.kinds(ticket)[-1] == "intent"
 
@@ -412,3 +414,19 @@ def test_samples_that_the_index_hides_are_recalled_and_altered_ones_refused(tmp_
         tamper(ledger, EVERYTHING["entry_stays"])
         with pytest.raises(LedgerError, match="entry 1"):
             ledger.recall("hv03", "writer", began)
+
+
+async def test_whoever_waits_for_an_approved_ticket_is_told_once_why_it_does_not_begin(bench, world):
+    holder = await bench.approved()
+    bench.ledger.append("bot", entry_data("started", {"attempt": 1, "locks": ["node:hv03"]}), holder)
+    bench.ledger.append("bot", entry_data("interrupted"), holder)
+    waiting = await bench.approved()
+    await bench.runs()
+    row_says(bench, waiting, "proposed")
+    await bench.runs(3)
+    told = [one for one in bench.told if one.ticket == waiting and one.kind == "stopped"]
+    assert [one.says for one in told] == [NOT_PROVED]
+    row_says(bench, waiting, "approved")
+    bench.decisions.close(bench.press(OPERATOR, holder), "done by hand")
+    await bench.runs(2)
+    assert bench.last(waiting).kind == "done"
