@@ -17,7 +17,7 @@ from bot.executor.outside import AGAIN_SECONDS, standing_of
 from bot.executor.permissions import ask_again
 from bot.executor.revalidate import NotDue, PlanDrift, revalidate, void_ticket
 from bot.executor.run import Cancelled as CancelledRun
-from bot.executor.run import OutOfTime, Run
+from bot.executor.run import OutOfTime, Preempted, Run
 from bot.executor.step import do_step
 from bot.ledger import EntryDraft
 from bot.ledger.entries import Cancelled, Closed, Done, Failed, Interrupted, Started
@@ -254,6 +254,9 @@ async def _may_begin(run: Run, at: StepInstance) -> bool:
         why = await _why_not(run)
     except CancelledRun:
         await _end_cancelled(run, at, "before anything of it was begun")
+        return False
+    except Preempted:
+        await _interrupt(run, at, StepResult(StepStatus.GAVE_WAY, f"waiting: {at.step.description}"))
         return False
     except OutOfTime:
         why = run.late_in_words

@@ -126,6 +126,24 @@ async def test_a_run_that_waits_for_roles_can_be_cancelled(bench, world, clock):
     assert (world.order, bench.last(ticket).kind) == (STARTED[:1], "cancelled")
 
 
+async def test_a_run_that_waits_for_roles_before_a_soak_gives_way(bench, world):
+    soak = Step("soak", "Soak", None, (is_now("hv03", 3600, broken="no"),), preemptible=True)
+    bench.plans["reset"] = lambda on, _facts: replace(
+        simple(on, step("first", on, a="1")), groups=(Group("one", (step("first", on, a="1"),)), Group("two", (soak,)))
+    )
+    ticket = await bench.approved()
+
+    def wanted_by_another():
+        bench.now_are[APPROVER.id] = UNKNOWN
+        bench.runner._runs[ticket].preempt_requested = True
+
+    world.hooks[1] = wanted_by_another
+    await bench.runs()
+    assert bench.last(ticket).kind == "interrupted"
+    assert bench.last(ticket).data.yields_locks
+    assert bench.last(ticket).reason == "waiting: Soak"
+
+
 async def died_in_the_first_step(bench, world, ticket):
     """The bot is gone while the first act is under way; the act has reached its host."""
     sleep = bench.parts.sleep
