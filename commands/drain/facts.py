@@ -283,6 +283,7 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
             products=products,
             writers=value_of(writers),
             samples=() if isinstance(samples, Unknown) else samples.value,
+            now=ask.now,
         ),
     )
 

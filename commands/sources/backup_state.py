@@ -114,6 +114,9 @@ class Backup:
         asked: what was looked at, in words.
         hint: MSCluster_Cluster.BackupInProgress. It decides nothing: it can be stale.
         products: the names of those that back it up; () for none, None where the inventory does not say.
+        by_age: all that is missing is whether a shadow copy is older than the wait of a writer that this answer is the
+            first to see: the next answer knows it.
+        on_hosts_by_age: the same without the backup products.
     """
 
     runs: bool | None
@@ -126,6 +129,8 @@ class Backup:
     asked: str = ""
     hint: bool = False
     products: tuple[str, ...] | None = None
+    by_age: bool = False
+    on_hosts_by_age: bool = False
 
     @property
     def where_to_see(self) -> str:
@@ -194,6 +199,7 @@ def backup_state(
     *,
     waits_anew: Sequence[str] = (),
     since: datetime | None = None,
+    recent: datetime | None = None,
 ) -> Backup:
     """Judge whether a backup runs that may hold this node's writers.
 
@@ -205,16 +211,19 @@ def backup_state(
         products: that back it up.
         waits_anew: writers that wait in another instance than at the answer before.
         since: when hvops first saw the writers wait that wait now.
+        recent: where they wait and it never saw them do so, from when on a copy may be of what they wait for.
     """
     shared = cluster.volumes if cluster else ()
     names = {} if isinstance(guests, Unknown) else tell_apart((guest.vm_id, guest.name) for guest in guests)
     held = () if isinstance(guests, Unknown) else tuple(names[one.vm_id] for one in guests if one.backing_up)
     volumes = () if isinstance(shared, Unknown) else tuple(volume.shown for volume in shared if volume.backing_up)
-    alive = () if isinstance(copies, Unknown) else tuple(one for one in copies if one.is_of_a_backup(since))
+    alive = (
+        () if isinstance(copies, Unknown) else tuple(one for one in copies if one.is_of_a_backup(since, recent=recent))
+    )
     running = _running(node, guests, cluster, products.jobs)
     hosts = (
         *_silent_hosts(node, guests, cluster),
-        *_open_copies(node, copies, since),
+        *(aged := tuple(_open_copies(node, copies, since, recent))),
         *(
             OpenQuestion(
                 f"why {name} of {node} waits in a new instance",
@@ -226,6 +235,7 @@ def backup_state(
     )
     unknowns = (*hosts, *_open_products(node, cluster, products, _own_names(node, guests, cluster)))
     shown = bool(held or volumes or alive)
+    ages = since is None and aged == hosts and bool(hosts) and _are_kept(copies)
     asked = ["guests", *(["shared volumes"] if cluster else []), "shadow copies"]
     return Backup(
         runs=True if shown or running else None if unknowns else False,
@@ -238,6 +248,8 @@ def backup_state(
         asked=f"{', '.join(asked)}; backup products: {products.in_words}",
         hint=cluster.backup_hint is True if cluster else False,
         products=products.names,
+        by_age=ages and unknowns == hosts and not shown and not running,
+        on_hosts_by_age=ages and not shown,
     )
 
 
@@ -271,11 +283,18 @@ def _silent_hosts(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster
         yield from open_volumes("whether {} is in backup", (one for one in cluster.volumes if one.backing_up is None))
 
 
-def _open_copies(node: str, copies: Sequence[Snapshot] | Unknown, since: datetime | None) -> Iterator[OpenQuestion]:
+def _are_kept(copies: Sequence[Snapshot] | Unknown) -> bool:
+    """Whether every copy is known to outlive its program, so that its age is all that speaks for a backup."""
+    return not isinstance(copies, Unknown) and all(one.persistent for one in copies)
+
+
+def _open_copies(
+    node: str, copies: Sequence[Snapshot] | Unknown, since: datetime | None, recent: datetime | None
+) -> Iterator[OpenQuestion]:
     if isinstance(copies, Unknown):
         yield _unanswered(f"the shadow copies of {node}", copies)
         return
-    unclear = [one for one in copies if one.is_of_a_backup(since) is None]
+    unclear = [one for one in copies if one.is_of_a_backup(since, recent=recent) is None]
     if unclear:
         made = join_names([f"{one.made:%d %b %H:%M} UTC" for one in unclear if one.made], 3)
         yield OpenQuestion(

@@ -285,7 +285,7 @@ def open_volumes(what: str, volumes: Iterable[SharedVolume]) -> tuple[OpenQuesti
     return tuple(
         OpenQuestion(
             what.format(one.shown),
-            "the cluster does not tell it in a way that can be read",
+            f"what the cluster tells of {one.shown} cannot be read",
             "In Failover Cluster Manager.",
         )
         for one in volumes

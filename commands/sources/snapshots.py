@@ -47,19 +47,22 @@ class Snapshot:
     client_accessible: bool | None = None
     no_auto_release: bool | None = None
 
-    def is_of_a_backup(self, since: datetime | None = None) -> bool | None:
+    def is_of_a_backup(self, since: datetime | None = None, *, recent: datetime | None = None) -> bool | None:
         """Whether a program holds it now; None where that may be.
 
         Args:
-            since: when hvops first saw a writer of the host wait for the backup in question; None where none waits.
+            since: when hvops first saw a writer of the host wait for the backup in question; None where it never did.
+            recent: where a writer waits that hvops never saw wait: from when on a copy may be of what it waits for; None
+                where none waits so.
         """
         if self.persistent is None:
             return None
         if not self.persistent:
             return None if self.no_auto_release else True
-        if self.client_accessible or since is None:
+        begin = since or recent
+        if self.client_accessible or begin is None:
             return False
-        return None if self.made is None or self.made > since else False
+        return None if self.made is None or self.made > begin else False
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,12 @@ def _waiting(node: NodeVerdict, verdict: WriterStatus, one: WriterVerdict, now: 
     room = _free_space(node)
     if one.writer.is_hyper_v:
         yield "Means", _means(node)
-        yield "Do now", sentences((again, room) if node.backup.holds_guests is None else (room, again))
+        yield (
+            "Do now",
+            sentences(
+                (again, room) if node.backup.holds_guests is None and not node.backup.on_hosts_by_age else (room, again)
+            ),
+        )
         yield "Do not do now", _leave_alone(node)
         yield "By hand", _restart_vmms(node) if verdict is WriterStatus.STUCK else ""
     else:
@@ -123,7 +128,8 @@ def _waiting(node: NodeVerdict, verdict: WriterStatus, one: WriterVerdict, now: 
 
 def _look_again(node: NodeVerdict, one: WriterVerdict, now: datetime) -> str:
     holds = node.backup.holds_guests if one.writer.is_hyper_v else node.backup.runs
-    if holds is None:
+    by_age = node.backup.on_hosts_by_age if one.writer.is_hyper_v else node.backup.by_age
+    if holds is None and not by_age:
         return f"See {_place(node)} whether a backup runs."
     due = (one.seen or (now,))[0] + APART
     return f"Look again at {format_time(due, now)} or later: a second sample tells stuck from slow."

@@ -143,6 +143,7 @@ def _judge(
         products=facts.products,
         writers=listed,
         samples=samples,
+        now=facts.now,
     )
     writers = tuple(
         judge_writer(writer, backup, own_samples(writer, listed, samples), facts.now, one.node.build)

@@ -28,6 +28,10 @@ APART = timedelta(minutes=2)
 # Windows Server 2003, 2008, 2008 SP2: [9] with "No error" is expected there (KB2952783 [doc]).
 _OLD_BUILDS = (3790, 6001, 6002, 6003)
 _RUNS = {True: "yes", False: "no", None: "unknown"}
+# A sample of the first look: all that was open was whether a copy is older than the wait. If a later look finds that it is,
+# and nothing else speaks for a backup, that look meant "no".
+_BY_AGE = "copies"
+_RECENT = timedelta(hours=24)  # a backup that has gone on for longer is known to the product, and to nobody here
 
 
 class WriterStatus(StrEnum):
@@ -53,7 +57,7 @@ class WriterSample:
     instance_id: str
     state: int
     error: str
-    backup: str  # "yes", "no", "unknown"
+    backup: str  # "yes", "no", "unknown", "copies"
     name: str = ""  # of the writer; "" in answers of before it was kept
 
     @property
@@ -121,7 +125,7 @@ def sample(on: str, writer: Writer, backup: Backup) -> Sample:
         on,
         SAMPLE,
         make_params(
-            backup=_RUNS[_holds(writer, backup)],
+            backup=_BY_AGE if _is_by_age(writer, backup) else _RUNS[_holds(writer, backup)],
             error=writer.error.value,
             instance_id=writer.instance_id,
             name=writer.name,
@@ -190,11 +194,15 @@ def _holds(writer: Writer, backup: Backup) -> bool | None:
     return backup.holds_guests if writer.is_hyper_v else backup.runs
 
 
+def _is_by_age(writer: Writer, backup: Backup) -> bool:
+    return backup.on_hosts_by_age if writer.is_hyper_v and backup.runs is None else backup.by_age
+
+
 def _judge_waiting(writer: Writer, backup: Backup, samples: Sequence[WriterSample], now: datetime) -> WriterVerdict:
     holds = _holds(writer, backup)
     if holds:
         return WriterVerdict(writer, WriterStatus.BUSY)
-    seen = _unbroken(writer, samples, ("no",) if holds is False else ("no", "unknown"))
+    seen = _unbroken(writer, samples, ("no", _BY_AGE) if holds is False else ("no", _BY_AGE, "unknown"))
     stuck = holds is False and bool(seen) and now - seen[0] >= APART
     return WriterVerdict(writer, WriterStatus.STUCK if stuck else WriterStatus.LOOKS_STUCK, seen)
 
@@ -214,6 +222,7 @@ def backup_with_writers(
     products: BackupProducts,
     writers: Sequence[Writer] | Unknown,
     samples: Sequence[WriterSample],
+    now: datetime,
 ) -> Backup:
     """Judge whether a backup runs, by the node's writers too: every command that asks for one asks here.
 
@@ -225,11 +234,13 @@ def backup_with_writers(
         products: that back it up.
         writers: of the node.
         samples: of its writers, of earlier answers.
+        now: the time of the answer.
     """
     listed = () if isinstance(writers, Unknown) else writers
     since = first_seen_waiting(listed, samples)
     anew = [one.name for one in listed if waits_anew(one, own_samples(one, listed, samples))]
-    found = backup_state(node, guests, cluster, copies, products, waits_anew=anew, since=since)
+    recent = now - _RECENT if any(one.waits for one in listed) else None
+    found = backup_state(node, guests, cluster, copies, products, waits_anew=anew, since=since, recent=recent)
     if not isinstance(writers, Unknown) or found.runs:
         return found
     silent = OpenQuestion(f"the VSS writers of {node}", writers.why.rstrip("."), writers.remedy)
@@ -238,7 +249,7 @@ def backup_with_writers(
 
 def first_seen_waiting(writers: Sequence[Writer], samples: Sequence[WriterSample]) -> datetime | None:
     """When an answer first saw one of the writers wait that wait now; None where none did."""
-    runs = (_unbroken(one, samples, tuple(_RUNS.values())) for one in writers if one.waits and not one.unreadable)
+    runs = (_unbroken(one, samples, (*_RUNS.values(), _BY_AGE)) for one in writers if one.waits and not one.unreadable)
     return min((run[0] for run in runs if run), default=None)
 
 

@@ -233,6 +233,25 @@ async def test_where_a_product_is_not_asked_a_backup_of_the_host_is_not_ruled_ou
     assert line(report, "Do now") == [f"See {place} whether a backup runs."]
 
 
+async def test_a_recent_copy_that_is_kept_is_open_at_the_first_look_and_no_backup_at_the_second(check, make, waiting):
+    """Only the first look can say what is older than it; what it left open for that alone, the second look settles."""
+    kept = {"ID": "a", "InstallDate": "2026-11-22T22:16:00Z", "Persistent": "true", "NoAutoRelease": "true"}
+    other = make.writer_row("System Writer", 5)
+    rows = [other if one["name"] == "System Writer" else one for one in waiting]
+    script = make.cluster(hv03={WRITERS: rows, "Win32_ShadowCopy": [kept]})
+    first = await check(script)
+    assert {one.status for one in first.findings} == {"LOOKS STUCK"}
+    assert "Whether a backup runs is not known" in first.findings[0].summary
+    assert all("Look again at" in text for text in line(first, "Do now"))
+    assert line(first, "By hand") == []
+    samples = [dict(one.fields) | {"at": "2026-11-22T22:30:00+00:00"} for one in first.samples if one.on == "hv03"]
+    assert {one["backup"] for one in samples} == {"copies"}
+    second = await check(script | {("hv03", "recall writer"): samples})
+    assert {one.status for one in second.findings} == {"STUCK"}
+    younger = script | {("hv03", "recall writer"): [one | {"at": "2026-11-22T22:15:00+00:00"} for one in samples]}
+    assert {one.status for one in (await check(younger)).findings} == {"LOOKS STUCK"}
+
+
 async def test_a_shadow_copy_that_a_program_holds_is_a_backup(check, make):
     rows = make.writer_rows(make.writer_row("System Writer", 5))
     held = {"ID": "a", "InstallDate": "2026-11-22T22:16:00Z", "Persistent": "false", "NoAutoRelease": "false"}

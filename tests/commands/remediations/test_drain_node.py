@@ -373,7 +373,7 @@ CASES = {
             }
         },
         "No backup runs on hv03 or on a shared volume",
-        "Whether a backup runs is not known: the cluster does not tell it in a way that can be read",
+        "Whether a backup runs is not known: what the cluster tells of V cannot be read",
     ),
     "a guest may be nowhere else": (
         lambda make: {"prod": {"MSCluster_ResourceToPossibleOwner": make.owner_rows(crm_02=("hv03",))}},

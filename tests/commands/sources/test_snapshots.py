@@ -71,3 +71,24 @@ async def test_what_a_shadow_copy_says_of_a_backup(scripted, attributes, since, 
     row = copy("a", Persistent=persistent, NoAutoRelease=kept, ClientAccessible=for_clients)
     answer = (await look_at_snapshots(["hv03"], scripted(script([row], []))))["hv03"]
     assert answer.copies[0].is_of_a_backup(since) is expected
+
+
+@pytest.mark.parametrize(
+    ("for_clients", "made", "recent", "expected"),
+    [
+        (
+            "false",
+            "2026-11-22T22:01:00Z",
+            BEFORE,
+            None,
+        ),  # of what a writer waits for that nobody saw wait before, perhaps
+        ("false", "2026-11-22T22:01:00Z", AFTER, False),
+        ("false", None, AFTER, None),
+        ("true", "2026-11-22T22:01:00Z", BEFORE, False),
+        ("false", "2026-11-22T22:01:00Z", None, False),  # no writer waits
+    ],
+)
+async def test_without_a_first_look_a_recent_copy_decides_nothing(scripted, for_clients, made, recent, expected):
+    row = copy("a", Persistent="true", NoAutoRelease="true", ClientAccessible=for_clients, InstallDate=made)
+    answer = (await look_at_snapshots(["hv03"], scripted(script([row], []))))["hv03"]
+    assert answer.copies[0].is_of_a_backup(recent=recent) is expected
