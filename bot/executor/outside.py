@@ -23,8 +23,8 @@ from pathlib import Path
 import structlog
 
 from bot.errors import LedgerError, OutsideSilent
-from bot.ledger import Ledger
-from bot.ledger.anchors import Anchor, newest
+from bot.ledger import Ledger, Reader
+from bot.ledger.anchors import Anchor, AnchorSeal, newest
 
 log = structlog.get_logger()
 
@@ -219,32 +219,10 @@ class Outside:
         return await asyncio.to_thread(self._more, "the audit channel", known) if known is not None else ""
 
     def _more(self, place: str, known: Anchor) -> str:
-        """That a place knows something else than the ledger, with both heads; "" where it does not."""
-        ours = self._ledger.seal.ledger
-        if known.ledger == ours and self._has(known):
-            return ""
-        head = self._ledger.head()
-        here = f"entry {head.seq:,} (mac {head.mac.hex()[:_SHOWN]}…)" if head else "nothing"
-        there = f"entry {known.seq:,} (mac {known.mac.hex()[:_SHOWN]}…)"
-        if known.ledger != ours:
-            there, here = f"{there} of the ledger {known.ledger}", f"{here}, and is {ours}"
-        return f"{place} knows {there}, this ledger ends at {here}: was it restored from a copy?"
+        return knows_more(self._ledger, self._ledger.seal, place, known)
 
     def _more_on(self, ticket: str, host: str, notes: Sequence[Note]) -> str:
-        """The same for the notes of a host: one beyond our end, or one about this ticket that we know nothing of."""
-        seal = self._ledger.seal
-        own = [note for note in notes if note.anchor.ledger == seal.ledger and seal.holds(note.anchor, note.about)]
-        head = self._ledger.head()
-        for note in sorted(own, key=lambda one: -one.anchor.seq):
-            beyond = head is None or note.anchor.seq > head.seq
-            if (beyond or note.ticket == ticket) and not self._has(note.anchor):
-                said = self._more(f"the event log of {host}", note.anchor)
-                return f"{said} A note there says that {note.ticket} began its step {note.step}"
-        return ""
-
-    def _has(self, known: Anchor) -> bool:
-        entry = self._ledger.entry(known.seq)  # asked after the place: what that knew by then is on our disk by now
-        return entry is not None and entry.mac == known.mac
+        return notes_know_more(self._ledger, self._ledger.seal, host, notes, ticket)
 
     def _knows_more(self, says: str) -> Standing:
         if not self.more:
@@ -253,6 +231,42 @@ class Outside:
             self.more or f"{says.rstrip('.')}. Nothing acts until the newest ledger is back and hvops is started anew"
         )
         return Standing(more=self.more)
+
+
+def knows_more(ledger: Reader, seal: AnchorSeal, place: str, known: Anchor) -> str:
+    """That a place knows something else than the ledger, with both heads; "" where it does not.
+
+    Args:
+        ledger: read after the place was asked: what that knew by then is on the disk by now.
+        seal: of the ledger.
+        place: as it begins a sentence: "the audit channel".
+        known: an anchor of the ledger's key.
+    """
+    if known.ledger == seal.ledger and _has(ledger, known):
+        return ""
+    head = ledger.head()
+    here = f"entry {head.seq:,} (mac {head.mac.hex()[:_SHOWN]}…)" if head else "nothing"
+    there = f"entry {known.seq:,} (mac {known.mac.hex()[:_SHOWN]}…)"
+    if known.ledger != seal.ledger:
+        there, here = f"{there} of the ledger {known.ledger}", f"{here}, and is {seal.ledger}"
+    return f"{place} knows {there}, this ledger ends at {here}: was it restored from a copy?"
+
+
+def notes_know_more(ledger: Reader, seal: AnchorSeal, host: str, notes: Sequence[Note], ticket: str = "") -> str:
+    """The same for the notes of a host: one beyond our end, or one about this ticket that the ledger knows nothing of."""
+    own = [note for note in notes if note.anchor.ledger == seal.ledger and seal.holds(note.anchor, note.about)]
+    head = ledger.head()
+    for note in sorted(own, key=lambda one: -one.anchor.seq):
+        beyond = head is None or note.anchor.seq > head.seq
+        if (beyond or note.ticket == ticket) and not _has(ledger, note.anchor):
+            said = knows_more(ledger, seal, f"the event log of {host}", note.anchor)
+            return f"{said} A note there says that {note.ticket} began its step {note.step}"
+    return ""
+
+
+def _has(ledger: Reader, known: Anchor) -> bool:
+    entry = ledger.entry(known.seq)
+    return entry is not None and entry.mac == known.mac
 
 
 def is_elsewhere(ledger: Path, anchor_file: Path) -> bool:

@@ -70,15 +70,21 @@ async def mark(run: Run, at: StepInstance, intent: Entry) -> None:
 async def _notes_on(parts: RunContext, host: str) -> Sequence[Note]:
     """The notes in the event log of a host, not yet proved. Raises OutsideSilent."""
     await parts.planner.resolve_hosts(host)
-    asked = make_params(channel=EVENT_LOG, ids=EVENT_ID, most=_MOST, provider=EVENT_SOURCE)
-    source = Source(RunReader(host, "wevtutil query events", asked), partial(_read_notes, host))
+    source = Source(notes_query(host), partial(read_notes, host))
     found = await parts.look(parts.clock(), None).query(source)
     if isinstance(found, Unknown):
         raise OutsideSilent(found.why.rstrip("."))
     return found.value
 
 
-def _read_notes(host: str, rows: Rows) -> tuple[Note, ...]:
+def notes_query(host: str) -> RunReader:
+    """What hvops wrote into the event log of a host, the newest."""
+    asked = make_params(channel=EVENT_LOG, ids=EVENT_ID, most=_MOST, provider=EVENT_SOURCE)
+    return RunReader(host, "wevtutil query events", asked)
+
+
+def read_notes(host: str, rows: Rows) -> tuple[Note, ...]:
+    """The notes among the answer of `notes_query`, not yet proved."""
     return notes_in(host, (text for row in rows for text in _texts(row.get("data"))))
 
 
