@@ -244,11 +244,13 @@ def knows_more(ledger: Reader, seal: AnchorSeal, place: str, known: Anchor) -> s
     """
     if known.ledger == seal.ledger and _has(ledger, known):
         return ""
-    head = ledger.head()
+    head, ours = ledger.head(), ledger.entry(known.seq)
     here = f"entry {head.seq:,} (mac {head.mac.hex()[:_SHOWN]}…)" if head else "nothing"
     there = f"entry {known.seq:,} (mac {known.mac.hex()[:_SHOWN]}…)"
     if known.ledger != seal.ledger:
         there, here = f"{there} of the ledger {known.ledger}", f"{here}, and is {seal.ledger}"
+    elif ours is not None:  # both went on from the same moment
+        there += f", which here has the mac {ours.mac.hex()[:_SHOWN]}…"
     return f"{place} knows {there}, this ledger ends at {here}: was it restored from a copy?"
 
 
