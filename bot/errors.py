@@ -11,6 +11,7 @@
       SettingsError              at start-up, naming file, key and what to write
       LedgerError                the ledger cannot be written or read: nothing is asked and nothing is done;
                                  UnreadableEntry(seq): only one entry of it, and what hangs on that one
+      OutsideSilent              a place outside that remembers the ledger cannot be asked now
 
 Anything else is an internal error (`InternalError`): the person gets a short id, the log the traceback under that id.
 """

@@ -17,6 +17,7 @@ from bot.doctor.approvers import check_approvers
 from bot.doctor.check import DoctorCheck, Status, merge_checks, summary
 from bot.doctor.clusters import check_clusters
 from bot.doctor.commvault import backup_product
+from bot.doctor.event_logs import event_logs
 from bot.doctor.local import check_local, settings_unreadable, slack
 from bot.doctor.vmm import databases
 from bot.doctor.write_access import changes
@@ -47,6 +48,7 @@ async def _all(settings: Settings) -> list[DoctorCheck]:
     try:
         with open_connections(settings) as out:
             found += await check_clusters(out)
+            found += await event_logs(out)
             found += await databases(out)
             found += await backup_product(out)
             found += await changes(out)

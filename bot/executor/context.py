@@ -6,19 +6,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bot.config.settings import Policy
 from bot.dispatch.authorization import Accounts, Person
 from bot.dispatch.query_session import QuerySession
 from bot.executor.actions import Actor
+from bot.executor.outside import Outside
 from bot.ledger import Entry, EntryDraft, Ledger
 from bot.ledger.entries import Transition
 from bot.redaction import Redactor
 from bot.tickets.planner import Planner
-
-if TYPE_CHECKING:
-    from bot.executor.outside import Outside
 
 BOT = "bot"
 

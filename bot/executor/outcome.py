@@ -15,9 +15,9 @@ from bot.api.actions import RowTransaction
 from bot.api.plan import CompareToBefore, Step
 from bot.api.queries import Query
 from bot.executor.actions import log_host, write_event_log_note
-from bot.executor.outside import MARK_SECONDS
 from bot.executor.polling import CheckResult, CheckState, before_image, look_at, max_wait, wait_for
 from bot.executor.run import Cancelled, Run
+from bot.executor.standing import MARK_SECONDS
 from bot.ledger.entries import Outcome
 from bot.serialization import evidence_to_bytes
 from bot.tickets.conditions import same_rows

@@ -15,31 +15,21 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import structlog
 
-from bot.api.facts import Unknown
-from bot.api.queries import RunReader, make_params
-from bot.api.rows import Rows
-from bot.api.sources import Source
 from bot.errors import LedgerError, OutsideSilent
-from bot.executor.actions import EVENT_ID, EVENT_LOG, EVENT_SOURCE, log_host, write_event_log_note
-from bot.executor.run import KnownElsewhere, Run
-from bot.ledger import Entry, Ledger
-from bot.ledger.anchors import Anchor, newest
-from bot.tickets.run_history import StepInstance
+from bot.ledger import Ledger, Reader
+from bot.ledger.anchors import Anchor, AnchorSeal, newest
 
 log = structlog.get_logger()
 
 NOT_ASKED = "nobody outside is asked whether this ledger is an old copy: [ledger] require_anchor is false"
-AGAIN_SECONDS = 30.0  # between two looks for a start that waits
-MARK_SECONDS = 45.0  # for a note before an act and the look behind it, whatever the host does
 _FRESH_SECONDS = 2.0  # an answer of the channel that young is used again: Slack takes some fifty such calls a minute
-_MOST = 200  # notes of one log, the newest
 _SHOWN = 12  # digits of a mac that people compare
 _NOTE = re.compile(
     r"\(note of (T-[0-9]{1,15}) plan ([0-9A-Za-z]{0,16}) step ([a-z0-9.-]+) round ([0-9]{1,9}) attempt ([0-9]{1,9}), "
@@ -100,6 +90,10 @@ class Note:
         )
 
 
+ReadNotes = Callable[[str], Awaitable[Sequence[Note]]]
+"""Reads the notes in the event log of a host, not proved yet. Raises OutsideSilent."""
+
+
 class Outside:
     """The places outside, asked for one bot.
 
@@ -142,15 +136,15 @@ class Outside:
             return NOT_ASKED
         return self.more or self.silent
 
-    async def compare(self, run: Run, hosts: Sequence[str]) -> Standing:
-        """Ask all of them, for a run that is about to act on these hosts. Raises LedgerError."""
+    async def compare(self, ticket: str, hosts: Sequence[str], notes_on: ReadNotes) -> Standing:
+        """Ask all of them, for a ticket that is about to act on these hosts. Raises LedgerError."""
         if not self.required:
             return Standing()
         if self.more:
             return Standing(more=self.more)
         silent: list[str] = []
         heard = False
-        for place, asking in self._places(run, hosts):
+        for place, asking in self._places(ticket, hosts, notes_on):
             try:
                 more = await asking()
             except OutsideSilent as error:
@@ -175,52 +169,29 @@ class Outside:
             return ""
         return self._knows_more(more).more if more else self.more
 
-    async def mark(self, run: Run, at: StepInstance, intent: Entry) -> None:
-        """Leave a note on the host before the act, and look whether another copy has left one.
+    def note(self, about: Note) -> Note:
+        """The same note, sealed."""
+        return replace(about, anchor=self._ledger.seal.sign(about.anchor.seq, about.anchor.mac, about.about))
 
-        Both write before they look, so of two copies that act at the same time at least one sees the other. A host that
-        takes no note, or shows none, keeps nothing from being done: the places were asked before the group.
-
-        Raises:
-            KnownElsewhere: one that this ledger knows nothing of is there.
-        """
-        if not self.required:
-            return
+    async def refuses(self, ticket: str, host: str, notes: Sequence[Note]) -> str:
+        """Why a step of this ticket may not be done, by what stands in the event log of its host; "" where it may."""
         if self.more:
-            raise KnownElsewhere(self.more)
-        act = at.step.act
-        host = log_host(act) if act is not None else ""
-        if act is None or not host:
-            return
-        try:
-            async with asyncio.timeout(MARK_SECONDS):
-                says = f"hvops {run.ticket}: {at.step.description}: begins."
-                noted = await write_event_log_note(run.parts.actor, act, says, str(self._note(run, at, intent, host)))
-                notes = await _notes_on(run, host)
-        except (OutsideSilent, TimeoutError) as error:
-            log.info("the event log was not asked before an act", host=host, ticket=run.ticket, why=str(error))
-            return
-        if not noted.startswith("noted"):
-            log.info("no note before an act", host=host, ticket=run.ticket, why=noted)
-        if more := await asyncio.to_thread(self._more_on, run, host, notes):
-            raise KnownElsewhere(self._knows_more(more).more)
+            return self.more
+        more = await asyncio.to_thread(self._more_on, ticket, host, notes)
+        return self._knows_more(more).more if more else ""
 
-    def _note(self, run: Run, at: StepInstance, intent: Entry, host: str) -> Note:
-        key, number = at.key
-        plain = Anchor(intent.seq, intent.mac)
-        note = Note(host, run.ticket, run.proposal.digest[:16], key, number, run.attempt, plain)
-        return replace(note, anchor=self._ledger.seal.sign(intent.seq, intent.mac, note.about))
-
-    def _places(self, run: Run, hosts: Sequence[str]) -> Iterator[tuple[str, Callable[[], Awaitable[str]]]]:
+    def _places(
+        self, ticket: str, hosts: Sequence[str], notes_on: ReadNotes
+    ) -> Iterator[tuple[str, Callable[[], Awaitable[str]]]]:
         """Each with its name and how it is asked: answers that it knows more, or "". Raises OutsideSilent."""
         yield "the anchor file", self._ask_file
         yield "the audit channel", self._ask_channel
         for host in dict.fromkeys(hosts):
-            yield f"the event log of {host}", partial(self._ask_log, run, host)
+            yield f"the event log of {host}", partial(self._ask_log, ticket, host, notes_on)
 
-    async def _ask_log(self, run: Run, host: str) -> str:
-        notes = await _notes_on(run, host)
-        return await asyncio.to_thread(self._more_on, run, host, notes)
+    async def _ask_log(self, ticket: str, host: str, notes_on: ReadNotes) -> str:
+        notes = await notes_on(host)
+        return await asyncio.to_thread(self._more_on, ticket, host, notes)
 
     async def _ask_file(self) -> str:
         path = self._ledger.anchor_file
@@ -248,32 +219,10 @@ class Outside:
         return await asyncio.to_thread(self._more, "the audit channel", known) if known is not None else ""
 
     def _more(self, place: str, known: Anchor) -> str:
-        """That a place knows something else than the ledger, with both heads; "" where it does not."""
-        ours = self._ledger.seal.ledger
-        if known.ledger == ours and self._has(known):
-            return ""
-        head = self._ledger.head()
-        here = f"entry {head.seq:,} (mac {head.mac.hex()[:_SHOWN]}…)" if head else "nothing"
-        there = f"entry {known.seq:,} (mac {known.mac.hex()[:_SHOWN]}…)"
-        if known.ledger != ours:
-            there, here = f"{there} of the ledger {known.ledger}", f"{here}, and is {ours}"
-        return f"{place} knows {there}, this ledger ends at {here}: was it restored from a copy?"
+        return knows_more(self._ledger, self._ledger.seal, place, known)
 
-    def _more_on(self, run: Run, host: str, notes: Sequence[Note]) -> str:
-        """The same for the notes of a host: one beyond our end, or one about this ticket that we know nothing of."""
-        seal = self._ledger.seal
-        own = [note for note in notes if note.anchor.ledger == seal.ledger and seal.holds(note.anchor, note.about)]
-        head = self._ledger.head()
-        for note in sorted(own, key=lambda one: -one.anchor.seq):
-            beyond = head is None or note.anchor.seq > head.seq
-            if (beyond or note.ticket == run.ticket) and not self._has(note.anchor):
-                said = self._more(f"the event log of {host}", note.anchor)
-                return f"{said} A note there says that {note.ticket} began its step {note.step}"
-        return ""
-
-    def _has(self, known: Anchor) -> bool:
-        entry = self._ledger.entry(known.seq)  # asked after the place: what that knew by then is on our disk by now
-        return entry is not None and entry.mac == known.mac
+    def _more_on(self, ticket: str, host: str, notes: Sequence[Note]) -> str:
+        return notes_know_more(self._ledger, self._ledger.seal, host, notes, ticket)
 
     def _knows_more(self, says: str) -> Standing:
         if not self.more:
@@ -284,6 +233,44 @@ class Outside:
         return Standing(more=self.more)
 
 
+def knows_more(ledger: Reader, seal: AnchorSeal, place: str, known: Anchor) -> str:
+    """That a place knows something else than the ledger, with both heads; "" where it does not.
+
+    Args:
+        ledger: read after the place was asked: what that knew by then is on the disk by now.
+        seal: of the ledger.
+        place: as it begins a sentence: "the audit channel".
+        known: an anchor of the ledger's key.
+    """
+    if known.ledger == seal.ledger and _has(ledger, known):
+        return ""
+    head, ours = ledger.head(), ledger.entry(known.seq)
+    here = f"entry {head.seq:,} (mac {head.mac.hex()[:_SHOWN]}…)" if head else "nothing"
+    there = f"entry {known.seq:,} (mac {known.mac.hex()[:_SHOWN]}…)"
+    if known.ledger != seal.ledger:
+        there, here = f"{there} of the ledger {known.ledger}", f"{here}, and is {seal.ledger}"
+    elif ours is not None:  # both went on from the same moment
+        there += f", which here has the mac {ours.mac.hex()[:_SHOWN]}…"
+    return f"{place} knows {there}, this ledger ends at {here}: was it restored from a copy?"
+
+
+def notes_know_more(ledger: Reader, seal: AnchorSeal, host: str, notes: Sequence[Note], ticket: str = "") -> str:
+    """The same for the notes of a host: one beyond our end, or one about this ticket that the ledger knows nothing of."""
+    own = [note for note in notes if note.anchor.ledger == seal.ledger and seal.holds(note.anchor, note.about)]
+    head = ledger.head()
+    for note in sorted(own, key=lambda one: -one.anchor.seq):
+        beyond = head is None or note.anchor.seq > head.seq
+        if (beyond or note.ticket == ticket) and not _has(ledger, note.anchor):
+            said = knows_more(ledger, seal, f"the event log of {host}", note.anchor)
+            return f"{said} A note there says that {note.ticket} began its step {note.step}"
+    return ""
+
+
+def _has(ledger: Reader, known: Anchor) -> bool:
+    entry = ledger.entry(known.seq)
+    return entry is not None and entry.mac == known.mac
+
+
 def is_elsewhere(ledger: Path, anchor_file: Path) -> bool:
     """Whether an anchor file is on another file system than the ledger, so that no copy of one disk has both."""
     try:
@@ -292,45 +279,9 @@ def is_elsewhere(ledger: Path, anchor_file: Path) -> bool:
         return False
 
 
-def hosts_of(steps: Sequence[StepInstance]) -> tuple[str, ...]:
-    """Where these steps leave notes, each host once."""
-    hosts = (log_host(at.step.act) for at in steps if at.step.act is not None)
-    return tuple(dict.fromkeys(host for host in hosts if host))
-
-
-async def standing_of(run: Run, steps: Sequence[StepInstance]) -> Standing:
-    """What places outside say, for a run that is about to do these steps. Raises LedgerError."""
-    outside = run.parts.outside
-    return Standing() if outside is None else await outside.compare(run, hosts_of(steps))
-
-
-async def _notes_on(run: Run, host: str) -> Sequence[Note]:
-    """The notes in the event log of a host, not yet proved. Raises OutsideSilent."""
-    await run.parts.planner.resolve_hosts(host)
-    asked = make_params(channel=EVENT_LOG, ids=EVENT_ID, most=_MOST, provider=EVENT_SOURCE)
-    found = await run.parts.look(run.parts.clock(), None).query(
-        Source(RunReader(host, "wevtutil query events", asked), lambda rows: _read_notes(host, rows))
-    )
-    if isinstance(found, Unknown):
-        raise OutsideSilent(found.why.rstrip("."))
-    return found.value
-
-
-def _read_notes(host: str, rows: Rows) -> tuple[Note, ...]:
-    """Out of events: whatever is no note of this form is somebody else's, and says nothing."""
-    texts = (text for row in rows for text in _texts(row.get("data")))
+def notes_in(host: str, texts: Iterable[str]) -> tuple[Note, ...]:
+    """Out of what a log says: whatever is no note of this form is somebody else's, and says nothing."""
     return tuple(_note_of(host, found) for text in texts for found in _NOTE.finditer(text))
-
-
-def _texts(data: object) -> Iterator[str]:
-    if isinstance(data, str):
-        yield data
-    elif isinstance(data, Mapping):
-        for one in data.values():
-            yield from _texts(one)
-    elif isinstance(data, tuple | list):
-        for one in data:
-            yield from _texts(one)
 
 
 def _note_of(host: str, found: re.Match[str]) -> Note:

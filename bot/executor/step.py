@@ -16,9 +16,9 @@ from bot.errors import ChangesStopped, Expired, TargetError, TargetTimeout
 from bot.executor.actions import definitely_not_executed, perform
 from bot.executor.measuring import held_before
 from bot.executor.outcome import SendResult, StepResult, StepStatus, abandon, ask_about, reconcile
-from bot.executor.outside import standing_of
 from bot.executor.polling import CheckState, before_image, max_wait, wait_for
 from bot.executor.run import Cancelled, KnownElsewhere, OutOfTime, Preempted, Run
+from bot.executor.standing import mark, standing_of
 from bot.ledger import Entry
 from bot.ledger.entries import HeldBefore, Intent
 from bot.tickets.plan_text import action_in_words
@@ -130,8 +130,7 @@ async def _intend_and_act(run: Run, at: StepInstance, before: Any, held: HeldBef
     try:
         run.must_lead()
         intent = await _intend(run, at, before, held)
-        if run.parts.outside is not None:
-            await run.parts.outside.mark(run, at, intent)
+        await mark(run, at, intent)
         return await _act(run, at)
     finally:
         run.idle.set()

@@ -13,11 +13,11 @@ from bot.errors import AlreadyDecided, ChangesStopped, Expired, LedgerError, Loc
 from bot.executor.context import BOT
 from bot.executor.measuring import measure_after, measure_undone
 from bot.executor.outcome import StepResult, StepStatus, ask_about
-from bot.executor.outside import AGAIN_SECONDS, standing_of
 from bot.executor.permissions import ask_again
 from bot.executor.revalidate import NotDue, PlanDrift, revalidate, void_ticket
 from bot.executor.run import Cancelled as CancelledRun
 from bot.executor.run import OutOfTime, Preempted, Run
+from bot.executor.standing import AGAIN_SECONDS, standing_of
 from bot.executor.step import do_step
 from bot.ledger import EntryDraft
 from bot.ledger.entries import Cancelled, Closed, Done, Failed, Interrupted, Started

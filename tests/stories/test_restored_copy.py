@@ -8,6 +8,8 @@ import pytest
 from bot.config import settings as settings_file
 from bot.doctor.audit_channel import audit_channel
 from bot.doctor.check import Status
+from bot.doctor.event_logs import event_logs
+from bot.services import open_connections
 from lab.slack.plain_text import plain_text
 
 FILES = ("ledger.db", "ledger.key", "anchors.txt")
@@ -66,6 +68,11 @@ async def test_a_restored_snapshot_runs_nothing_a_second_time_and_shows_both_hea
         assert notes(ops) == done
         assert [entry.kind for entry in ops.ledger()].count("started") == 0
         assert begun < knows
+        with open_connections(settings_file.load(ops.estate.settings_path)) as out:
+            logs = {check.on: check for check in await event_logs(out)}
+        assert {on for on, check in logs.items() if check.status is Status.FAIL} == {"hv03"}
+        assert "was it restored from a copy?" in logs["hv03"].says
+        assert {check.status for on, check in logs.items() if on != "hv03"} == {Status.OK}
         if channel:
             told = settings_file.load(ops.estate.settings_path)
             found = {check.what: check for check in await audit_channel(told, told.slack)}

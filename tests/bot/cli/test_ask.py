@@ -142,6 +142,13 @@ def test_status_says_who_asks_and_where_the_ledger_stands(hvops, healthy):
     assert lines[0] == f"You {ME}, operator (*); viewer (*)"
     assert any(line.startswith(f"Ledger entry {newest(healthy).seq}, ") for line in lines)
     assert "prod asked through hv01, hv02" in lines
+    assert not any("require_anchor" in line for line in lines)
+
+
+def test_status_says_that_nobody_is_asked_whether_the_ledger_is_an_old_copy(hvops, healthy, monkeypatch):
+    monkeypatch.setenv("HVOPS_LEDGER__REQUIRE_ANCHOR", "false")
+    ended = hvops("ask", "--settings", healthy, "/hvops status")
+    assert "[ledger] require_anchor is false" in " ".join(ended.out.split())
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from bot.config.settings import load
 from bot.doctor import examine
 from bot.doctor.check import Status, fail, merge_checks, ok, summary, warn
@@ -109,3 +111,28 @@ def test_the_summary_counts_and_names_what_does_not_work():
         "a b",
         "c",
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "words"),
+    [
+        ({}, Status.WARN, "a change that acts on no Windows host"),
+        ({"HVOPS_LEDGER__REQUIRE_ANCHOR": "false"}, Status.WARN, "[ledger] require_anchor is false"),
+        (
+            {
+                "HVOPS_SLACK__BOT_TOKEN": "xoxb-1",
+                "HVOPS_SLACK__APP_TOKEN": "xapp-1",
+                "HVOPS_SLACK__AUDIT_CHANNEL": "C0AUDIT",
+            },
+            Status.OK,
+            "the audit channel C0AUDIT",
+        ),
+        ({"HVOPS_LEDGER__ANCHOR_FILE": "/proc/anchors.txt"}, Status.OK, "/proc/anchors.txt"),
+    ],
+)
+def test_who_could_tell_that_the_ledger_is_an_old_copy_is_said(practice, monkeypatch, changes, status, words):
+    for name, value in changes.items():
+        monkeypatch.setenv(name, value)
+    (told,) = [check for check in check_local(load(practice.settings_path)) if check.what == "places outside"]
+    assert (told.status, words in told.says) == (status, True)
+    assert (status is Status.OK) == (told.do == "")

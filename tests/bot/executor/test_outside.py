@@ -265,6 +265,9 @@ async def test_an_old_and_a_new_one_alive_at_once_do_nothing_twice(machine, worl
     await copy.runner.tick()
     await asyncio.gather(first.runner.wait_idle(), copy.runner.wait_idle())
     assert all(times == 1 for times in world.acts.values()), world.order
+    (entry,) = {note.partition("entry ")[2].split()[0] for _, note in world.notes if "Pause hv03: begins" in note}
+    told = first.parts.outside.sentence() or copy.parts.outside.sentence()
+    assert re.search(rf"knows entry {entry} \(mac .*…\), which here has the mac .*…, this ledger ends at entry ", told)
 
 
 async def test_an_end_in_the_channel_stops_the_older_of_two_in_the_middle(machine, world, channel, clock):
@@ -339,3 +342,31 @@ async def test_rows_of_a_database_have_no_log_and_go_by_the_channel_alone(machin
     clock.forward(seconds=31)
     await bench.runs()
     assert bench.last(ticket).kind == "done"
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+async def test_a_bot_that_is_killed_at_its_own_note_takes_it_for_its_own_afterwards(
+    machine, world, monkeypatch, number
+):
+    bench = machine(outside=scripted.NOBODY)
+    ticket = await bench.approved()
+    write = world._note
+
+    def noted(action):
+        answer = write(action)
+        if len(world.notes) == number:
+            for task in bench.runner._tasks.values():
+                task.cancel()
+        return answer
+
+    monkeypatch.setattr(world, "_note", noted)
+    await bench.runs()
+    await bench.close()
+    again = machine(outside=scripted.NOBODY)
+    await again.runs(sweeps=2)
+    assert all(times == 1 for times in world.acts.values()), world.order
+    assert again.parts.outside.sentence() == ""
+    assert again.last(ticket).kind in ("done", "interrupted")
+    assert (again.last(ticket).kind == "done") == (
+        number not in (3, 5)
+    )  # of these nobody can say that they did not happen

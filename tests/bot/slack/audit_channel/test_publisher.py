@@ -7,6 +7,7 @@ import newer_version
 import pytest
 from entry_samples import entry_data, entry_data_of
 
+from bot.errors import LedgerError
 from bot.ledger import Ledger
 from bot.ledger.anchors import Anchor
 from bot.ledger.chain_heads import parse_anchor
@@ -402,3 +403,20 @@ async def test_a_beginning_is_told_beside_an_entry_of_a_newer_version(fresh):
     newer_version.write(fresh.ledger, "shown", {"what": "novel"})
     await fresh.life().catch_up()
     assert "The audit channel begins here" in fresh.lines()[0]
+
+
+async def test_an_old_copy_tells_what_was_decided_and_posts_no_head(bench):
+    """Else the true ledger would find a head there that it knows nothing of, and stop as well."""
+    says = "the audit channel knows entry 60, this ledger ends at entry 4: was it restored from a copy?"
+
+    async def knows_more():
+        return says
+
+    bench.decided()
+    copy = bench.life(keeps_back=knows_more)
+    with pytest.raises(LedgerError, match="no head is posted: the audit channel knows entry 60"):
+        await copy.catch_up()
+    assert bench.heads() == []
+    says = ""
+    await copy.catch_up()
+    assert len(bench.heads()) == 1

@@ -1,0 +1,52 @@
+"""The event logs of the hosts: do the notes that hvops left there know more than this ledger?"""
+
+from __future__ import annotations
+
+import asyncio
+
+from bot.doctor.check import DoctorCheck, fail, ok, warn
+from bot.errors import HvopsError, LedgerError, TargetError
+from bot.executor.outside import notes_know_more
+from bot.executor.standing import notes_query, read_notes
+from bot.ledger import Reader
+from bot.ledger.anchors import AnchorSeal
+from bot.ledger.key import read_key
+from bot.services import Connections
+
+_WHAT = "event log"
+
+
+async def event_logs(out: Connections) -> list[DoctorCheck]:
+    """Look at each host that can be acted on; nothing where no ledger is begun, or nobody is to be asked."""
+    files = out.settings.ledger
+    if not files.require_anchor or not files.path.exists():
+        return []
+    try:
+        key = read_key(files.key_file)
+        with Reader(files.path) as ledger:
+            seal = AnchorSeal(key, ledger.ledger_id(key))
+            return list(await asyncio.gather(*(_look(out, ledger, seal, host) for host in await _hosts(out))))
+    except LedgerError:
+        return []  # what is wrong with the ledger is said elsewhere
+
+
+async def _hosts(out: Connections) -> list[str]:
+    found = [host.name for host in out.inventory_file.hosts.values()]
+    for name in out.inventory_file.clusters:
+        try:
+            found += await out.inventory.nodes(name)
+        except HvopsError:  # that is said elsewhere
+            continue
+    return found
+
+
+async def _look(out: Connections, ledger: Reader, seal: AnchorSeal, host: str) -> DoctorCheck:
+    try:
+        told = await out.target_client.answer(notes_query(host), out.settings.limits.per_host_seconds)
+        notes = read_notes(host, told.rows)
+    except (TargetError, ValueError) as error:
+        says = f"cannot tell whether this ledger is an old copy: {error}"
+        return warn(_WHAT, says, "The reader needs Event Log Readers there: deploy/rights.md.", on=host)
+    if more := notes_know_more(ledger, seal, host, notes):
+        return fail(_WHAT, more, "Put the newest ledger back, and start hvops anew.", on=host)
+    return ok(_WHAT, "knows nothing that this ledger does not", on=host)

@@ -1,0 +1,99 @@
+"""Whether a run may act by what places outside know, and the note that it leaves on a host before it does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+
+import structlog
+
+from bot.api.facts import Unknown
+from bot.api.queries import RunReader, make_params
+from bot.api.rows import Rows
+from bot.api.sources import Source
+from bot.errors import OutsideSilent
+from bot.executor.actions import EVENT_ID, EVENT_LOG, EVENT_SOURCE, log_host, write_event_log_note
+from bot.executor.context import RunContext
+from bot.executor.outside import Note, Standing, notes_in
+from bot.executor.run import KnownElsewhere, Run
+from bot.ledger import Entry
+from bot.ledger.anchors import Anchor
+from bot.tickets.run_history import StepInstance
+
+log = structlog.get_logger()
+
+AGAIN_SECONDS = 30.0  # between two looks for a start that waits
+MARK_SECONDS = 45.0  # for a note before an act and the look behind it, whatever the host does
+_MOST = 200  # notes of one log, the newest
+
+
+async def standing_of(run: Run, steps: Sequence[StepInstance]) -> Standing:
+    """What places outside say, for a run that is about to do these steps. Raises LedgerError."""
+    outside = run.parts.outside
+    if outside is None:
+        return Standing()
+    hosts = (log_host(at.step.act) for at in steps if at.step.act is not None)
+    return await outside.compare(run.ticket, [host for host in hosts if host], partial(_notes_on, run.parts))
+
+
+async def mark(run: Run, at: StepInstance, intent: Entry) -> None:
+    """Leave a note on the host before the act, and look whether another copy has left one.
+
+    Both write before they look, so of two copies that act at the same time at least one sees the other. A host that
+    takes no note, or shows none, keeps nothing from being done: the places were asked before the group.
+
+    Raises:
+        KnownElsewhere: one that this ledger knows nothing of is there.
+    """
+    outside, act = run.parts.outside, at.step.act
+    if outside is None or not outside.required:
+        return
+    host = log_host(act) if act is not None else ""
+    notes: Sequence[Note] = ()
+    if act is not None and host:
+        key, number = at.key
+        head = Anchor(intent.seq, intent.mac)
+        note = outside.note(Note(host, run.ticket, run.proposal.digest[:16], key, number, run.attempt, head))
+        says = f"hvops {run.ticket}: {at.step.description}: begins."
+        try:
+            async with asyncio.timeout(MARK_SECONDS):
+                noted = await write_event_log_note(run.parts.actor, act, says, str(note))
+                log.debug("before an act", ticket=run.ticket, note=noted)
+                notes = await _notes_on(run.parts, host)
+        except (OutsideSilent, TimeoutError) as error:
+            log.info("the event log was not asked before an act", host=host, ticket=run.ticket, why=str(error))
+    if why := await outside.refuses(run.ticket, host, notes):
+        raise KnownElsewhere(why)
+
+
+async def _notes_on(parts: RunContext, host: str) -> Sequence[Note]:
+    """The notes in the event log of a host, not yet proved. Raises OutsideSilent."""
+    await parts.planner.resolve_hosts(host)
+    source = Source(notes_query(host), partial(read_notes, host))
+    found = await parts.look(parts.clock(), None).query(source)
+    if isinstance(found, Unknown):
+        raise OutsideSilent(found.why.rstrip("."))
+    return found.value
+
+
+def notes_query(host: str) -> RunReader:
+    """What hvops wrote into the event log of a host, the newest."""
+    asked = make_params(channel=EVENT_LOG, ids=EVENT_ID, most=_MOST, provider=EVENT_SOURCE)
+    return RunReader(host, "wevtutil query events", asked)
+
+
+def read_notes(host: str, rows: Rows) -> tuple[Note, ...]:
+    """The notes among the answer of `notes_query`, not yet proved."""
+    return notes_in(host, (text for row in rows for text in _texts(row.get("data"))))
+
+
+def _texts(data: object) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, Mapping):
+        for one in data.values():
+            yield from _texts(one)
+    elif isinstance(data, tuple | list):
+        for one in data:
+            yield from _texts(one)
