@@ -86,5 +86,8 @@ bench: $(READY)  ## measure, side by side with the alternatives, in one run
 	@$(BIN)/python -m pip install --quiet --group bench || echo 'ansible-core cannot be installed: measured without it.'
 	$(BIN)/python -m tests.bench
 
+lock: $(READY)  ## write deploy/requirements.lock afresh: the versions and hashes that the container installs
+	$(BIN)/python deploy/lock.py
+
 clean:  ## remove the virtual environment and all caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

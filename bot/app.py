@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
@@ -38,6 +39,9 @@ from bot.slack.tickets.ticket_messages import TicketMessages
 
 log = structlog.get_logger()
 
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of mallopt [doc: malloc.h of glibc]
+_LARGE_PIECE = 128 * 1024  # bytes
+
 
 def run(settings: Settings) -> None:
     """Be the bot until SIGTERM or SIGINT.
@@ -46,7 +50,16 @@ def run(settings: Settings) -> None:
         SettingsError: something is missing in the settings or the inventory.
         LedgerError: the ledger cannot be opened; nothing is answered without it.
     """
+    give_memory_back()
     asyncio.run(_until_signal(settings))
+
+
+def give_memory_back() -> None:
+    """Let glibc give large pieces back at once, and keep no pool for each thread: one long answer is not kept for ever."""
+    with contextlib.suppress(AttributeError, OSError):  # another libc has no such thing
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_PIECE)
+        libc.mallopt(_M_ARENA_MAX, 2)
 
 
 async def _until_signal(settings: Settings) -> None:

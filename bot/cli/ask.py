@@ -32,6 +32,7 @@ from bot.dispatch.pipeline import AnsweredRequest, Request
 from bot.dispatch.query_session import Progress as Step
 from bot.errors import HvopsError, TargetError, UsageError
 from bot.executor.outside import NOT_ASKED
+from bot.private_files import private_text
 from bot.services import Services, build_services
 from bot.tickets.create import Preview
 
@@ -174,13 +175,12 @@ def _write_csv(report: Report, path: Path) -> None:
     if report.table is None:
         raise UsageError("This answer has no table, so there is no CSV to write.")
     try:
-        file = path.open("w", newline="", encoding="utf-8")
+        with private_text(path) as file:
+            writer = csv.writer(file)
+            writer.writerow([spreadsheet_cell(visible(column.name)) for column in report.table.columns])
+            writer.writerows([spreadsheet_cell(visible(cell)) for cell in row] for row in report.table.rows)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
-    with file:
-        writer = csv.writer(file)
-        writer.writerow([spreadsheet_cell(visible(column.name)) for column in report.table.columns])
-        writer.writerows([spreadsheet_cell(visible(cell)) for cell in row] for row in report.table.rows)
 
 
 def _print_refusal(error: HvopsError, shape: OutputOptions) -> None:

@@ -35,6 +35,7 @@ from bot.ledger.entries import (
     Proposed,
     Refused,
 )
+from bot.private_files import private_text
 from bot.serialization import evidence_from_bytes, report_from_bytes
 from bot.tickets.answers import statement
 from bot.tickets.run_history import result_in_words
@@ -113,11 +114,10 @@ def export(reader: Reader, wanted: Filter, shape: str, output: Path | None) -> N
         _write(reader, wanted, shape, sys.stdout)
         return
     try:
-        file = output.open("w", encoding="utf-8", newline="")
+        with private_text(output) as file:
+            _write(reader, wanted, shape, file)
     except OSError as error:
         raise UsageError(f"{output} cannot be written: {error.strerror}.") from None
-    with file:
-        _write(reader, wanted, shape, file)
 
 
 def says(entry: Entry) -> str:

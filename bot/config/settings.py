@@ -1,6 +1,6 @@
 """The settings: a TOML file, and environment variables over it (`HVOPS_SECTION__KEY`).
 
-The file is `--settings FILE`, else $HVOPS_SETTINGS, else ./settings.toml, else /etc/hvops/settings.toml. Paths
+The file is `--settings FILE`, else $HVOPS_SETTINGS, else /etc/hvops/settings.toml. Paths
 in it are relative to the file itself. Lists in environment variables are JSON: `HVOPS_ROLES__VIEWER__USERS='["U1"]'`.
 An unknown key is refused rather than ignored: a misspelt role would otherwise be a closed, or an open, door.
 """
@@ -328,7 +328,7 @@ def load(path: Path | None = None) -> Settings:
     """Read the settings. Raises SettingsError naming file, key and what to write, all mistakes at once."""
     file = find(path).absolute()
     told = read_toml(file, "settings file", "Copy deploy/settings.toml there, or name another with --settings FILE.")
-    _must_be_ours(file)
+    must_be_ours(file)
     _refuse_strangers(file, told)
     try:
         settings = Settings(**told)
@@ -339,6 +339,8 @@ def load(path: Path | None = None) -> Settings:
             f"{_variables_like(str(error))}: not JSON. Lists are written as JSON: '[\"U1\"]'."
         ) from None
     settings = _absolute(settings, file.parent)
+    for named in _named_files(settings):
+        must_be_ours(named)
     _refuse_wrong_forms(file, settings)
     settings._file = file  # noqa: SLF001 - set once, here
     return settings
@@ -353,9 +355,18 @@ def find(path: Path | None = None) -> Path:
     return PLACE
 
 
-def _must_be_ours(file: Path) -> None:
+def _named_files(settings: Settings) -> Iterator[Path]:
+    """The files that the settings name and that are there: whoever writes them chooses where logins go, or which are used."""
+    logins = [*settings.credentials.profiles().values(), settings.credentials.commvault]
+    told = [getattr(login, name, None) for login in logins for name in ("certificate", "key", "ca_file")]
+    return (path for path in (settings.inventory, *told) if path is not None and path.exists())
+
+
+def must_be_ours(file: Path) -> None:
     """Refuse a file that others could have written: it says whose decision counts, and where logins are sent to."""
-    for path, is_folder in ((file, False), (file.parent, True)):
+    whole = file.resolve()  # a link is as good as what it leads to, and as the folder that it lies in
+    places = dict.fromkeys([(file, False), (file.parent, True), (whole, False), (whole.parent, True)])
+    for path, is_folder in places:
         about = path.stat()
         mode = stat.S_IMODE(about.st_mode)
         if about.st_uid not in (0, os.geteuid()):
@@ -363,6 +374,8 @@ def _must_be_ours(file: Path) -> None:
                 f"{path} belongs to another account (uid {about.st_uid}), which could change these settings. "
                 f"Run: chown {os.geteuid()} {path}"
             )
+        if os.statvfs(path).f_flag & os.ST_RDONLY:
+            continue  # as Kubernetes mounts settings: open to everybody by its mode, and nobody can write there
         if mode & 0o022 and not (is_folder and mode & stat.S_ISVTX):  # there nobody replaces what another one made
             raise SettingsError(
                 f"{path}: other accounts of this machine can write it (mode {mode:04o}), so they could change these "

@@ -7,6 +7,7 @@ registry         which commands and builtins there are
 builtins         what hvops itself answers: help, status, runs, stop, go, audit
 inventory        which host or cluster is meant; nodes come from the cluster itself
 query_session    a command's queries, fanned out: facts, or who did not answer
+turns            how many lines of one person are answered at a time
 pipeline         all of that, and a ledger entry for each line
 help             what /hvops help and status say
 """

@@ -25,10 +25,13 @@ from bot.serialization import Evidence
 from bot.transport.allowlist import PROGRAMS
 from bot.transport.allowlist.sql import QUERIES
 from bot.transport.allowlist.web import CALLS
+from bot.transport.bounds import MAX_EVIDENCE as _MOST
 from bot.transport.client import QueryResult
 from bot.transport.windows.wql import select
 
 T = TypeVar("T")
+
+MAX_EVIDENCE = 4 * _MOST  # characters of one request: of longer answers the ledger keeps the beginning
 
 
 class QueryExecutor(Protocol):
@@ -89,6 +92,7 @@ class QuerySession:
         self._deadlines = deadlines
         self._progress = progress
         self._ends = 0.0
+        self._room = MAX_EVIDENCE  # characters
         self._answers: dict[Query, asyncio.Task[QueryResult]] = {}
         self._open: dict[str, int] = {}  # target -> how many of its questions are under way
         self._silent: set[str] = set()
@@ -201,8 +205,13 @@ class QuerySession:
         shown = (
             "" if isinstance(question, RunReader) else format_rows(answer.rows)
         )  # a program's output reads well as it is
-        self.evidence.append(Evidence(by, describe(question), answer.raw, rendered=shown))
+        self.evidence.append(Evidence(by, describe(question), self._within(answer.raw), rendered=self._within(shown)))
         return replace(answer, asked=answer.asked or asked, answered=answer.answered or datetime.now(UTC))
+
+    def _within(self, text: str) -> str:
+        """As much of a text as the evidence of one request still takes, and that the rest was left out."""
+        left, self._room = self._room, max(0, self._room - len(text))
+        return text if len(text) <= left else f"{text[:left]}\n[{len(text) - left:,} characters more were not kept]"
 
     def _check(self, question: Query) -> None:
         """A cluster may name hosts that are not its own; whoever asks about it has a role there, not with them."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import UsageError
+from bot.private_files import private_text
 
 VERSION = 1
 
@@ -55,7 +56,8 @@ class Capture:
         """Write the file. Raises UsageError where it cannot be written."""
         told = {"version": VERSION} | asdict(self)
         try:
-            path.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+            with private_text(path) as file:
+                file.write(json.dumps(told, ensure_ascii=False, indent=1) + "\n")
         except OSError as error:
             raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
 

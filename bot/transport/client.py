@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 import time
+import weakref
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -23,12 +26,14 @@ from bot.api.rows import Row, Rows
 from bot.errors import (
     AuthenticationFailed,
     ConnectionFailed,
+    MalformedResponse,
     PolicyViolation,
     QuotaExceeded,
     TargetError,
     TargetTimeout,
 )
 from bot.transport.allowlist import PROGRAMS, Program
+from bot.transport.bounds import MAX_KEPT, weigh
 from bot.transport.connection_pool import ConnectionPool, PooledCall
 from bot.transport.http.commvault import BackupProduct, is_web
 from bot.transport.routing import Profile, Route, Router
@@ -46,6 +51,7 @@ PER_HOST = 4  # questions to one host at a time, one of them a run's: WinRM 2.0 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 4.0  # seconds of back-off
 _NODES = "mscluster_node"
 _LEAST = 0.1  # seconds that a database or a service gets after a long wait
+_SMALL, _FEW = 2**16, 100  # an answer with fewer bytes and rows is not weighed, but taken for twice its text
 _BUSY = "Ask again in a moment."
 _LATE = 0.25  # seconds that a thread gets to notice its own deadline
 _GRACE = 2.5  # seconds in which a thread past its deadline may still close what it opened
@@ -67,6 +73,11 @@ class QueryResult:
     by: str
     asked: datetime | None = None
     answered: datetime | None = None
+    lease: object = None  # while anybody holds it, the answer counts against what is kept of that host
+
+
+class _Lease:
+    """Gives back what an answer takes, when nobody holds it any more."""
 
 
 class TargetClient:
@@ -101,6 +112,7 @@ class TargetClient:
         self._slots = Slots(at_once)
         self._per_host: dict[str, Slots] = {}
         self._code_pages: dict[str, int] = {}
+        self._held: Counter[str] = Counter()  # host -> bytes of its answers that requests still hold
         self._running: set[PooledCall[Any]] = set()
         # Asks whether the operator's login may be used on a host; raises PolicyViolation. Without it, only where it is written.
         self.prove: Callable[[str], Awaitable[None]] | None = None
@@ -115,6 +127,24 @@ class TargetClient:
         """
         if isinstance(question, SampleHistory):
             raise TypeError("the ledger remembers, not a host")
+        answer = await self._answer(question, seconds)
+        return replace(answer, lease=self._lease(answer))
+
+    def _lease(self, answer: QueryResult) -> _Lease:
+        """Count an answer. Raises MalformedResponse where those of that host that are still held are too much by now."""
+        size = sys.getsizeof(answer.raw)
+        weight = size + (weigh(answer.rows) if size > _SMALL or len(answer.rows) > _FEW else size)
+        if self._held[answer.by] + weight > MAX_KEPT:
+            raise MalformedResponse(answer.by, "its answers are longer than hvops keeps of one host at a time.", _BUSY)
+        self._held[answer.by] += weight
+        lease = _Lease()
+        weakref.finalize(lease, self._give_back, answer.by, weight)
+        return lease
+
+    def _give_back(self, name: str, weight: int) -> None:
+        self._held[name] -= weight
+
+    async def _answer(self, question: Query, seconds: float) -> QueryResult:
         if isinstance(question, (GuestWql, GuestRegistry)):
             return await self._ask(self.router.guest(question.on, question.fqdn), question, seconds)
         if isinstance(question, RunReader) and is_sql(question):
@@ -259,10 +289,16 @@ class TargetClient:
     async def _patiently(self, way: Route, work: Work[T], seconds: float, silence: float = 0) -> tuple[T, str]:
         """Ask, and ask again after a pause while the host says that it is too busy."""
         ends, pause = time.monotonic() + seconds, _FIRST_PAUSE
+        said: QuotaExceeded | None = None
         while True:
             try:
                 return await self._once(way, work, seconds, silence=silence, reads=True, ends=ends)
-            except QuotaExceeded:
+            except TargetTimeout:
+                if said is not None:  # it did answer, just not this last time
+                    raise said from None
+                raise
+            except QuotaExceeded as busy:
+                said = busy
                 wait = pause * random.uniform(0.5, 1.5)  # noqa: S311 - spreads retries, hides nothing
                 if time.monotonic() + wait >= ends:
                     raise
@@ -284,6 +320,8 @@ class TargetClient:
                 await self._take(slot, slots, way.name, began, ends, reads=reads)
             if self._fell_silent.get(way.name, 0) > max(began, self._heard.get(way.name, 0)):
                 raise TargetTimeout(way.name, f"no answer in {silence or seconds:.0f} s.")  # to those it queued behind
+            if time.monotonic() >= ends:
+                raise self._too_late(way.name, began, ends, reads=reads)
             future = asyncio.get_running_loop().run_in_executor(self._threads, job.run)
             self._running.add(job)
             whole = ends - time.monotonic() >= seconds / 2
@@ -300,13 +338,17 @@ class TargetClient:
         try:
             who = await slot.acquire(ends)
         except TimeoutError:
-            seconds = f"{ends - began:.0f} s"
-            if not reads:
-                raise QuotaExceeded(name, f"nothing was sent: hvops asked it other things for {seconds}.") from None
-            if self._heard.get(name, 0) < began and self._fell_silent.get(name, 0) > began:
-                raise TargetTimeout(name, f"no answer in {seconds}.") from None
-            raise TargetTimeout(name, f"not asked: hvops asked it other things for {seconds}.", _BUSY) from None
+            raise self._too_late(name, began, ends, reads=reads) from None
         held.callback(slot.release, who)
+
+    def _too_late(self, name: str, began: float, ends: float, *, reads: bool) -> TargetError:
+        """Its time was over before it was sent."""
+        seconds = f"{ends - began:.0f} s"
+        if not reads:
+            return QuotaExceeded(name, f"nothing was sent: hvops asked it other things for {seconds}.")
+        if self._heard.get(name, 0) < began:  # nor did it answer those that were asked before
+            return TargetTimeout(name, f"no answer in {seconds}.")
+        return TargetTimeout(name, f"not asked: hvops asked it other things for {seconds}.", _BUSY)
 
     async def _in_turn(self, on: str, seconds: float, ask: Callable[[float], Awaitable[T]], *, reads: bool = True) -> T:
         """Ask a database or a service when it is this one's turn, within what is left of its time."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from bot.errors import TargetError, TargetTimeout
+from bot.transport.connection_reasons import chain
 from bot.transport.routing import Route
 from bot.transport.windows.exception_mapping import from_exception
 from bot.transport.windows.winrm import Connection, Deadline, WireObserver
@@ -100,7 +102,10 @@ class PooledCall(Generic[T]):
                         raise failed from error
             return self._over(self._kept.fresh(self._way), deadline)
         except Exception as error:
-            raise self._translated(error, began) from error
+            failed = self._translated(error, began)
+            for cause in chain(error):  # whoever keeps the error would keep all that had come by then
+                traceback.clear_frames(cause.__traceback__)
+            raise failed from error
 
     def abort(self) -> None:
         """Make `run` fail at once. From any thread."""

@@ -29,6 +29,7 @@ QUICK = {
     "fanout": ("--hosts", "8", "--latency", "0.02"),
     "again": ("--nodes", "4", "--latency", "0.01"),
     "click": ("--rounds", "1"),
+    "enough": ("--kinds", "1", "--latency", "0.1"),
     "tickets": ("--tickets", "40", "--open", "20", "--rounds", "1"),
 }
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.bench import ack, again, click, fanout, hosts, ledger, many_tickets, table, tickets
+from tests.bench import ack, again, click, enough, fanout, hosts, ledger, many_tickets, table, tickets
 from tests.bench import help as start
 
 every = importlib.import_module("tests.bench.__main__")
@@ -84,6 +84,20 @@ async def test_a_click_is_beside_the_look_and_a_bare_call():
     }  # fmt: skip
     assert all(second > 0 for seconds in took.values() for second in seconds)
     assert len(click.table(took).rows) == len(took)
+
+
+def test_a_hostile_host_is_beside_the_same_bot_idle():
+    kinds = {name: enough.KINDS[name] for name in ("a long namespace", "gzip in gzip")}
+    found = enough.memory(kinds)
+    assert [row[0] for row in found.rows] == ["the same bot, idle", *kinds]
+    assert all(float(row[1]) > 10 for row in found.rows)
+    assert found.aims[0].met
+
+
+def test_another_persons_question_is_beside_itself_alone():
+    found = enough.fairness(0.05)
+    assert [row[0] for row in found.rows] == ["alone", "another person, beside 60", "a run's check, beside 60"]
+    assert all(float(row[1]) > 0 for row in found.rows)
 
 
 def test_a_filled_ledger_is_one_that_the_bot_could_have_written(tmp_path):

@@ -6,10 +6,12 @@ import json
 import os
 import re
 import shlex
+import tomllib
 from pathlib import Path, PurePosixPath
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from bot.config.inventory_file import load as load_inventory
 from bot.config.settings import load
@@ -126,3 +128,59 @@ def test_the_image_is_made_of_what_there_is():
     ignored = (DEPLOY.parent / ".dockerignore").read_text().split()
     assert not {"bot", "commands", "pyproject.toml", "README.md", "LICENSE"} & set(ignored)
     assert {".git", ".venv", "lab", "settings.toml", "*.key"} <= set(ignored)
+
+
+def test_the_images_are_named_exactly(container):
+    """A tag that moves, or none, is another image tomorrow."""
+    told = instructions()
+    (base,) = [rest.split("=", 1)[1] for word, rest in told if word == "ARG"]
+    assert re.fullmatch(r"[\w./-]+:\d+\.\d+\.\d+-[\w-]+(@sha256:[0-9a-f]{64})?", base)
+    assert {rest.split()[0] for word, rest in told if word == "FROM"} == {"${BASE}"}
+    assert re.search(r":\d+\.\d+\.\d+$|@sha256:[0-9a-f]{64}$", container["image"])
+
+
+def test_what_is_installed_is_locked_by_version_and_hash():
+    lines = [line for line in (DEPLOY / "requirements.lock").read_text().splitlines() if not line.startswith("#")]
+    locked = {}
+    for line in lines:
+        found = re.fullmatch(r"([\w.-]+)==([\w.]+) --hash=sha256:[0-9a-f]{64}", line)
+        assert found, line
+        locked[re.sub(r"[-_.]+", "-", found[1]).lower()] = found[2]
+    told = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text())["project"]["dependencies"]
+    for requirement in map(Requirement, told):
+        assert requirement.specifier.contains(locked[re.sub(r"[-_.]+", "-", requirement.name).lower()]), requirement
+    installs = [rest for word, rest in instructions() if word == "RUN" and "pip install" in rest]
+    assert all("--no-deps" in rest for rest in installs)
+    assert "--require-hashes" in installs[0]
+    assert "requirements.lock" in installs[0]
+
+
+def test_the_network_policy_lets_nothing_in_and_out_only_to_what_the_rights_name(made, pod):
+    policy = made["NetworkPolicy", "hvops"]["spec"]
+    labels = made["Deployment", "hvops"]["spec"]["template"]["metadata"]["labels"]
+    assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+    assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
+    assert policy["ingress"] == []
+    assert all(rule["to"] and rule["ports"] for rule in policy["egress"])
+    ports = {(one["protocol"], one["port"]) for rule in policy["egress"] for one in rule["ports"]}
+    network = (DEPLOY / "rights.md").read_text().partition("## Network")[2]
+    assert {port for _, port in ports} - {53} <= {int(number) for number in re.findall(r"\b(\d{2,4})\b", network)}
+    assert {("TCP", 5985), ("TCP", 443), ("UDP", 53), ("TCP", 88)} <= ports
+    wide = [
+        rule
+        for rule in policy["egress"]
+        if any(one.get("ipBlock", {}).get("cidr") == "0.0.0.0/0" for one in rule["to"])
+    ]
+    assert [one["port"] for rule in wide for one in rule["ports"]] == [443]
+
+
+def test_the_volume_keeps_the_mode_of_the_key(pod):
+    """fsGroup alone makes everything on a volume readable and writable by the group, at each start."""
+    assert pod["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch"
+
+
+def test_the_unit_says_how_anchors_get_onto_a_share():
+    unit = (DEPLOY / "hvops.service").read_text()
+    assert "ProtectSystem=strict" in unit
+    assert "# ReadWritePaths=" in unit
+    assert "LimitCORE=0" in unit

@@ -22,7 +22,7 @@ from bot.transport import bounds
 from bot.transport.connection_reasons import chain, why_no_name, why_no_tls, why_no_trust
 
 Client = httpx.AsyncClient
-MAX_REPLY_BYTES = 4 * 2**20  # a page of a thousand jobs takes less than one; as text each may take four
+MAX_REPLY_BYTES = 2 * 2**20  # a page of a thousand jobs takes less than one; as text each may take four
 UNAUTHORIZED = 401
 FORBIDDEN = 403
 TOO_MANY_REQUESTS = 429

@@ -13,11 +13,13 @@ pywinrm logs in and encrypts; what it lacks is added here. Facts about it (0.5.0
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import requests
@@ -73,6 +75,7 @@ class Connection:
         self.idle_since = time.monotonic()
         self.transcript: list[bytes] = []
         self._heard = 0  # bytes of the transcript
+        self._is_long = False  # whether ours is the one long answer of this host
         self._tap = tap
         self._adapter = Adapter(way)
         self.protocol = _Protocol(way, self._adapter, self.exchange)
@@ -116,12 +119,19 @@ class Connection:
         """Begin the transcript of another question."""
         self.transcript.clear()
         self._heard = 0
+        if self._is_long:
+            self._is_long = False
+            _long_answer(self.way.name).release()
 
     def _keep(self, reply: bytes) -> None:
         self._heard += len(reply)
         if self._heard > bounds.MAX_ANSWER:  # an enumeration without end stays within every deadline of a single reply
             self.is_broken = True
             raise ResponseTooLarge
+        if self._heard > bounds.LONG and not self._is_long:
+            if not _long_answer(self.way.name).acquire(timeout=max(0.0, self._adapter.until - time.monotonic())):
+                raise DeadlineExceeded
+            self._is_long = True
         if self._heard <= bounds.MAX_EVIDENCE:
             self.transcript.append(reply)
         elif self.transcript[-1:] != [_NOT_KEPT]:
@@ -146,6 +156,12 @@ class Connection:
         with suppress(Exception):
             self.protocol.transport.close_session()
         self._adapter.close()
+
+
+@cache
+def _long_answer(host: str) -> threading.Lock:  # noqa: ARG001 - one for each
+    """Who holds it may go on with a long answer of that host: one machine has the memory of one such answer, not of four."""
+    return threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)

@@ -373,3 +373,50 @@ def test_accounts_that_cannot_be_one_persons_are_refused(tmp_path, declared):
 def test_accounts_of_one_person_are_read(tmp_path):
     text = GOOD + '[people]\nsame_person = [["U1", "T7/W9"], ["os:anna", "U1"]]\n'
     assert load(written(tmp_path, text)).people.same_person == (("U1", "T7/W9"), ("os:anna", "U1"))
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("inventory.toml", ""),
+        ("ca.pem", '[credentials.operator]\ntransport = "kerberos"\nca_file = "ca.pem"\n'),
+        ("own.pem", '[credentials.operator]\ntransport = "certificate"\ncertificate = "own.pem"\nkey = "own.key"\n'),
+        ("own.key", '[credentials.operator]\ntransport = "certificate"\ncertificate = "own.pem"\nkey = "own.key"\n'),
+        ("ca.pem", '[credentials.commvault]\nusername = "u"\npassword = "p"\nca_file = "ca.pem"\n'),
+    ],
+)
+def test_files_that_the_settings_name_are_refused_where_others_can_write_them(tmp_path, name, table):
+    """The inventory says where logins are sent to, and a file of authorities who is believed there."""
+    file = written(tmp_path, GOOD + table)
+    named = tmp_path / name
+    named.write_text("")
+    named.chmod(0o640)
+    load(file)
+    named.chmod(0o660)
+    with pytest.raises(SettingsError, match=rf"{name}: other accounts of this machine can write it"):
+        load(file)
+
+
+def test_a_link_is_judged_by_what_it_leads_to_and_where_that_lies(tmp_path):
+    file = written(tmp_path, GOOD)
+    folder = tmp_path / "elsewhere"
+    folder.mkdir(0o700)
+    (folder / "inventory.toml").write_text("")
+    (folder / "inventory.toml").chmod(0o600)
+    (tmp_path / "inventory.toml").symlink_to(folder / "inventory.toml")
+    load(file)
+    folder.chmod(0o777)
+    with pytest.raises(SettingsError, match=r"elsewhere: other accounts of this machine can write it"):
+        load(file)
+
+
+def test_a_folder_that_is_mounted_to_be_read_only_may_have_any_mode(tmp_path, monkeypatch):
+    """Kubernetes mounts settings in a folder of mode 0777 that nobody can write."""
+    file = written(tmp_path, GOOD)
+    tmp_path.chmod(0o777)
+    with pytest.raises(SettingsError, match="can write it"):
+        load(file)
+    told = os.statvfs(tmp_path)
+    read_only = os.statvfs_result((*told[:8], told.f_flag | os.ST_RDONLY, told.f_namemax))
+    monkeypatch.setattr(os, "statvfs", lambda _path: read_only)
+    load(file)

@@ -1,0 +1,124 @@
+"""What hvops writes is for its own account, whatever the umask; and nothing in it writes in any other way."""
+
+from __future__ import annotations
+
+import ast
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from bot.errors import UsageError
+from bot.private_files import private_text
+from bot.transport.capture import Capture
+
+BOT = Path(__file__).parents[2] / "bot"
+# Who opens files to write in its own way, and why.
+OWN_WAYS = {
+    "private_files.py": "this is the way",
+    "audit_verify.py": "a copy in a folder of its own, which nobody else can enter",
+    "ledger/anchors.py": "appended to on a share, made with os.open",
+}
+
+
+@pytest.fixture(params=[0o000, 0o022, 0o077, 0o777], ids=oct)
+def umask(request):
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_file_has_its_mode_whatever_the_umask(tmp_path, umask):
+    for _ in range(2):
+        with private_text(tmp_path / "out.csv") as file:
+            file.write("a;b\r\n")
+        assert mode(tmp_path / "out.csv") == 0o600
+    assert (tmp_path / "out.csv").read_bytes() == b"a;b\r\n"
+    assert [one.name for one in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_a_capture_is_for_nobody_else_though_its_file_was_there_before(tmp_path):
+    file = tmp_path / "capture.json"
+    file.write_text("old")
+    file.chmod(0o666)
+    Capture("/x", "2026-01-01T00:00:00Z", {}, "", ()).save(file)
+    assert mode(file) == 0o600
+
+
+def test_what_fails_leaves_what_was_there(tmp_path):
+    file = tmp_path / "out"
+    file.write_text("old")
+    with pytest.raises(UnicodeEncodeError), private_text(file) as out:
+        out.write("half \udc80")
+    assert file.read_text() == "old"
+    assert [one.name for one in tmp_path.iterdir()] == ["out"]
+    with pytest.raises(UsageError, match="cannot be written"):
+        Capture("/x", "2026-01-01T00:00:00Z", {}, "", ()).save(tmp_path / "none" / "capture.json")
+
+
+def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "out")
+    with private_text(tmp_path / "link") as file:
+        file.write("x")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "there" / "out").read_text() == "x"
+
+
+def test_a_pipe_is_written_to_as_it_is(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    heard = []
+    listener = threading.Thread(target=lambda: heard.append((tmp_path / "pipe").read_text()))
+    listener.start()
+    with private_text(tmp_path / "pipe") as file:
+        file.write("x")
+    listener.join()
+    assert heard == ["x"]
+
+
+def writes(call: ast.Call) -> str:
+    """What a call makes or writes with a mode that nobody chose; "" for any other."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    on = call.func.value.id if isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name) else ""
+    words = [one.value for one in (*call.args, *(key.value for key in call.keywords)) if isinstance(one, ast.Constant)]
+    if name == "open" and on == "os":
+        flags = ast.unparse(call)
+        return "os.open" if "O_CREAT" in flags and "384" not in map(str, words) else ""
+    if name == "open":
+        modes = [one for one in words if isinstance(one, str) and set(one) <= set("rwxab+t") and set(one) & set("wxa+")]
+        return f"open {modes[0]}" if modes else ""
+    return name if name in ("write_text", "write_bytes", "touch", "NamedTemporaryFile", "copyfile", "copy2") else ""
+
+
+def test_nothing_else_in_the_bot_makes_a_file():
+    found = {
+        f"{file.relative_to(BOT)}:{node.lineno}: {what}"
+        for file in BOT.rglob("*.py")
+        if str(file.relative_to(BOT)) not in OWN_WAYS
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and (what := writes(node))
+    }
+    assert found == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("path.open('w')", True),
+        ("open(x, mode='ab+')", True),
+        ("path.open('rb')", False),
+        ("os.open(x, os.O_RDWR | os.O_CREAT, 0o600)", False),
+        ("os.open(x, os.O_RDWR | os.O_CREAT)", True),
+        ("os.open(x, os.O_CREAT, 0o644)", True),
+        ("path.write_text('x')", True),
+    ],
+)
+def test_the_look_itself_sees(text, found):
+    (call,) = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    assert bool(writes(call)) is found
