@@ -18,7 +18,7 @@ import rfc8785
 
 from bot.api import actions, plan, queries, report
 from bot.api.command import Risk
-from bot.api.plan import Gate, GateOutcome, Group, Plan
+from bot.api.plan import Gate, GateOutcome, Group, Plan, bound
 from bot.errors import LedgerError
 
 KIND = "is"  # the key that carries the type
@@ -58,6 +58,7 @@ def signed_payload(whole: Plan, risk: Risk, version: str) -> dict[str, Any]:
         "gates": [_gate(gate) for gate in whole.gates],
         "groups": [_written(group) for group in whole.groups],
         "touches": list(whole.touches),
+        **({} if whole.at_most is None else {"at_most": whole.at_most}),
     }
 
 
@@ -69,11 +70,19 @@ def digest(whole: Plan, risk: Risk, version: str) -> str:
 def digest_as_approved(fresh: Plan, approved: Plan, answered: Collection[str], risk: Risk, version: str) -> str:
     """The digest of a plan made afresh, with what a person answered stated as it was when they did.
 
-    The only difference that it looks past: a gate that was not known, and of which now no more is missing than was
+    It looks past a count that is within the bound that was approved. The only other difference: a gate that was not known, and of which now no more is missing than was
     answered. Whatever else has changed, a question that nobody answered or one that was answered and is not so among
     it, makes another digest than the approved one.
     """
-    return digest(replace(fresh, gates=gates_as_approved(fresh, approved, answered)), risk, version)
+    most = approved.at_most if is_within_bound(fresh, approved) else fresh.at_most
+    return digest(replace(fresh, gates=gates_as_approved(fresh, approved, answered), at_most=most), risk, version)
+
+
+def is_within_bound(fresh: Plan, approved: Plan) -> bool:
+    """Whether no more lose their place now than the approved plan says at most. One that counts none is within any."""
+    if fresh.at_most is None:
+        return True
+    return approved.at_most is not None and fresh.at_most <= bound(approved.at_most)
 
 
 def gates_as_approved(fresh: Plan, approved: Plan, answered: Collection[str]) -> tuple[Gate, ...]:

@@ -25,6 +25,7 @@ def plan_lines(plan: Plan, risk: Risk, version: str) -> tuple[str, ...]:
         f"Risk: {risk}",
         f"Locks: {', '.join(sorted(plan.locks)) or 'none'}",
         *((f"Touches: {', '.join(plan.touches)}",) if plan.touches else ()),
+        *(() if plan.at_most is None else (f"At most {plan.at_most} guests and other roles lose their place",)),
         f"Way back: {plan.rollback}",
         f"Code: {version}",
         *(f"Gate: {_gate(gate)}" for gate in plan.gates),

@@ -138,6 +138,12 @@ class DrainFacts:
         return tuple(one.name for one in every if one.is_guest and one.owner.casefold() == self.node.casefold())
 
     @property
+    def affected(self) -> int:
+        """How many guests and other roles move: what an approval's bound is about."""
+        others = self.other_roles
+        return len(self.roles) + (0 if isinstance(others, Unknown) else len(others))
+
+    @property
     def other_roles(self) -> tuple[OtherRole, ...] | Unknown:
         """What else the node owns, and a drain moves."""
         return other_roles(self.cluster.groups, self.node, self.others_held)
