@@ -1,7 +1,10 @@
 """Secrets are masked by known value and by pattern, before Slack and before the ledger.
 
 Known values come from the settings; patterns catch what a host, a guest or a person wrote into a message. A
-masked text stays readable: only the secret itself is replaced.
+masked text stays readable: only the secret itself is replaced. The session tokens that services gave out are known to
+every `Redactor` of the process while they live (`SESSION_TOKENS`).
+
+Whatever is searched is searched in slices: a search holds Python's lock to its end, and the loop answers Slack meanwhile.
 """
 
 from __future__ import annotations
@@ -19,15 +22,21 @@ SHORTEST = 4  # a known value shorter than this would blot out ordinary words
 _XML_QUOTES = ('"', "&quot;", "&#34;", "&#x22;")
 _XML_APOSTROPHES = ("'", "&apos;", "&#39;", "&#x27;")
 _SLICE = 16_384  # characters that are searched at a time
+_AT_ONCE = 2**18  # characters that are looked through at a time for whether a pattern is worth a search
+_OVERLAP = 128  # of two such pieces; longer than every needle and every hash
+_LONGEST_SECRET = 2**17  # characters; what is longer goes to the end of its line, unread
+_TOKEN_LENGTHS = range(24, 4_097)  # a shorter "token" of a service that lies would blot out names
+_TOKENS_KEPT = 8  # the newest: an old one may still be echoed for a while
 _BASE64 = 64  # its letters: one that may be any of them tells nothing
 
 _NAMES = r"(?:password|passwd|passphrase|pwd|secret|api[_-]?key|access[_-]?key|client[_-]?secret|private[_-]?key)"
 _SECRET_KEY = re.compile(rf"(?i)(?:.*[_-])?{_NAMES}")
+_CUT_OFF = r"(?=[\r\n])|\Z"  # a message that was cut has no closing quote
 # How a value is written: in one kind of quotes, which stay, in the braces of ODBC, or as one word.
 _WRITTEN = (
-    (r"\"", r"[^\"\r\n]+", r"\""),
-    ("'", r"[^'\r\n]+", "'"),
-    (r"\{", r"(?:[^}\r\n]|\}\})+", r"\}"),
+    (r"\"", r"[^\"\r\n]+", rf"(?:\"|{_CUT_OFF})"),
+    ("'", r"[^'\r\n]+", f"(?:'|{_CUT_OFF})"),
+    (r"\{", r"(?:[^}\r\n]|\}\})+", rf"(?:\}}|{_CUT_OFF})"),
     ("", r"[^\s;,\"'&<>{]+", ""),
 )
 _BEFORE_A_VALUE = (
@@ -88,42 +97,56 @@ _PATTERNS = tuple(
         (("://",), r"(://[^\s/:@]+:)[^\s/@]+(@)"),
     )
 )
-_ANY_NEEDLE = re.compile("|".join(sorted({re.escape(needle) for needles, _ in _PATTERNS for needle in needles})))
+
+_NEEDLES = tuple(dict.fromkeys(needle for needles, _ in _PATTERNS for needle in needles))
+_PARTED = re.compile(f"[{_UNSEEN}]")
+
+
+class SessionTokens:
+    """The newest session tokens that services gave this process. Bounded; safe between threads."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._mask: _Known | None = None
+        self._values: tuple[str, ...] = ()
+
+    def add(self, token: str) -> None:
+        """Mask a token from now on. One that is no token, by its length or because it has no digit, is left alone."""
+        if len(token) not in _TOKEN_LENGTHS or token in self._values or not any(one.isdigit() for one in token):
+            return
+        self._values = (*self._values, token)[-_TOKENS_KEPT:]
+        self._mask = _Known(self._values)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._values, self._mask = (), None
+
+    def redact(self, text: str) -> str:
+        """The text without them."""
+        mask = self._mask
+        return mask.redact(text) if mask is not None else text
+
+
+SESSION_TOKENS = SessionTokens()
 
 
 class Redactor:
-    """Replaces secrets in texts, in JSON-like data and in bytes. Immutable, and so safe between threads."""
+    """Replaces secrets in texts, in JSON-like data and in bytes. Safe between threads."""
 
     def __init__(self, known: Iterable[str] = ()) -> None:
         """Take the known secret values; each is also found as JSON, as a URL part, and in base64 of anything around."""
-        values = [value for value in known if len(value) >= SHORTEST]
-        spellings = {spelling for value in values for spelling in _spellings(value)}
-        longest_first = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))
-        self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
-        self._parted = re.compile(f"[{_UNSEEN}]")
-        apart = [f"[{_UNSEEN}]*".join(map(re.escape, value)) for value in sorted(values, key=len, reverse=True)]
-        self._apart = re.compile("|".join(apart)) if apart else None
-        encoded = {one for value in values for code in ("utf-8", "utf-16-le") for one in _in_base64(value.encode(code))}
-        self._encoded = [
-            (needle, re.compile(pattern)) for needle, pattern in sorted(encoded, key=lambda one: (-len(one[0]), one))
-        ]
+        self._known = _Known(known)
 
     def redact_text(self, text: str) -> str:
         """The text without its secrets."""
-        if self._known is not None:
-            text = _replace(self._known, text)
-        if self._apart is not None and self._parted.search(text):
-            text = _replace(self._apart, text)
-        for needle, pattern in self._encoded:
-            if needle in text:
-                text = _replace(pattern, text)
-        if _HASH.search(text):  # begins with a colon, so it is found fast; the pair begins with any of sixteen letters
+        text = SESSION_TOKENS.redact(self._known.redact(text))
+        if _occurs(
+            _HASH, text
+        ):  # begins with a colon, so it is found fast; the pair begins with any of sixteen letters
             text = _replace(_HASHES, text)
-        lower = text.lower()
-        if not _ANY_NEEDLE.search(lower):
-            return text
+        found = {needle for piece in _pieces(text, lower=True) for needle in _NEEDLES if needle in piece}
         for needles, pattern in _PATTERNS:
-            if any(needle in lower for needle in needles):
+            if not found.isdisjoint(needles):
                 text = _replace(pattern, text)
         return text
 
@@ -151,12 +174,49 @@ class Redactor:
         return MASKED if isinstance(value, str) and value and _SECRET_KEY.fullmatch(key) else self.redact_data(value)
 
 
+class _Known:
+    """Known values, in each way that others write them."""
+
+    def __init__(self, known: Iterable[str]) -> None:
+        values = [value for value in known if len(value) >= SHORTEST]
+        spellings = {spelling for value in values for spelling in _spellings(value)}
+        longest_first = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))
+        self._written = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        apart = [f"[{_UNSEEN}]*".join(map(re.escape, value)) for value in sorted(values, key=len, reverse=True)]
+        self._apart = re.compile("|".join(apart)) if apart else None
+        encoded = {one for value in values for code in ("utf-8", "utf-16-le") for one in _in_base64(value.encode(code))}
+        self._encoded = [
+            (needle, re.compile(pattern)) for needle, pattern in sorted(encoded, key=lambda one: (-len(one[0]), one))
+        ]
+
+    def redact(self, text: str) -> str:
+        if self._written is not None:
+            text = _replace(self._written, text)
+        if self._apart is not None and _occurs(_PARTED, text):
+            text = _replace(self._apart, text)
+        for needle, pattern in self._encoded:
+            if needle in text:
+                text = _replace(pattern, text)
+        return text
+
+
+def _pieces(text: str, *, lower: bool = False) -> Iterator[str]:
+    """The text in pieces that overlap a little, so that nothing short stands in none of them whole."""
+    for at in range(0, len(text), _AT_ONCE):
+        piece = text[at : at + _AT_ONCE + _OVERLAP]
+        yield piece.lower() if lower else piece
+
+
+def _occurs(pattern: re.Pattern[str], text: str) -> bool:
+    return any(pattern.search(text, at, at + _AT_ONCE + _OVERLAP) for at in range(0, len(text), _AT_ONCE))
+
+
 def _replace(pattern: re.Pattern[str], text: str, longest: int = _SLICE) -> str:
     """The text with each match masked, but for what stands in the pattern's groups.
 
     It is searched slice by slice: a search holds Python's lock to its end, so one over megabytes would hold up every
     other thread, the acknowledgements of Slack among them. A match that reaches the end of what was looked at is looked
-    at again with twice as much behind it.
+    at again with twice as much behind it; one that is longer than any secret goes to the end of its line, or of its key.
     """
     parts: list[str] = []
     at = done = 0
@@ -164,15 +224,28 @@ def _replace(pattern: re.Pattern[str], text: str, longest: int = _SLICE) -> str:
         end, reach = at + longest, at + 2 * longest
         found = pattern.search(text, at, reach)
         while found is not None and found.end() >= reach and reach < len(text):
+            if reach - found.start() > max(_LONGEST_SECRET, 4 * longest):
+                break
             reach += reach - found.start()
             found = pattern.search(text, found.start(), reach)
         if found is None or found.start() >= end or found.end() == found.start():
             at = end
             continue
         kept = found.groups("") if pattern.groups else ("", "")
-        parts += (text[done : found.start()], kept[0], MASKED, kept[1])
-        at = done = found.end()
+        is_endless = found.end() >= reach and reach < len(text)
+        parts += (text[done : found.start()], kept[0], MASKED, "" if is_endless else kept[1])
+        at = done = _end_of_endless(text, found) if is_endless else found.end()
     return "".join((*parts, text[done:])) if parts else text
+
+
+def _end_of_endless(text: str, found: re.Match[str]) -> int:
+    """Where what is longer than any secret ends at the latest: its line; a key, which has many, at its end mark."""
+    if "\n" not in text[found.start() : found.start() + _SLICE]:
+        end = text.find("\n", found.end())
+    else:
+        mark = text.find("-----END", found.end())
+        end = text.find("\n", mark) if mark >= 0 else -1
+    return end if end >= 0 else len(text)
 
 
 def _spellings(value: str) -> set[str]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -270,6 +270,8 @@ class Plan:
         expected_state: how it is meant to stand once all is done. It is never shown as what became of it.
         afterwards: asked once when all steps are done, beside the digest: what they answer decides nothing, and tells
             with the checks of the last step how it stands then. What an earlier step has seen may be over by then.
+        at_most: how many guests and other roles may lose their place while it runs: `bound` of what was counted; None where
+            that is not its nature. It is signed: a plan made afresh that counts more is another plan.
         self_reverting: once all is done, its own steps have put back what others of them changed on the way: nothing is left
             that an undo could take back.
         soak_seconds: signed: how much longer the whole of it may take than its steps and the people in it are given. Of
@@ -291,6 +293,7 @@ class Plan:
     self_reverting: bool = False
     afterwards: tuple[Check, ...] = ()
     soak_seconds: int = 0
+    at_most: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse a plan that could not be run step by step. Raises ValueError."""
@@ -406,3 +409,8 @@ def _comparisons(step: Step) -> Iterator[CompareToBefore]:
 def _refuse_doubles(what: str, keys: list[str]) -> None:
     if double := next((key for key in keys if keys.count(key) > 1), None):
         raise ValueError(f"two {what}s are called {double}")
+
+
+def bound(counted: int) -> int:
+    """How many an approval holds for where so many were counted: guests come and go meanwhile, a cluster's worth does not."""
+    return 2 * max(counted, 1)

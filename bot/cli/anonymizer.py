@@ -1,6 +1,7 @@
 """Replace what names somebody's inventory by names that say nothing, the same each time: for `hvops record`.
 
-Names of machines, domains and accounts, GUIDs, addresses, hardware addresses, SIDs and serial numbers. The order of
+Names of machines, domains and accounts, mail addresses, GUIDs, addresses, hardware addresses, SIDs and serial numbers,
+each in the forms that Windows and others write: a NetBIOS name is cut to 15 characters, "straße" is "STRASSE". The order of
 names is kept, and a GUID whose first half is written in the other byte order stays recognisable as the same machine
 (BIOS GUIDs come in both [doc]). Identifiers that are the same on every Windows stay as they are.
 """
@@ -32,9 +33,24 @@ COMMON = frozenset(
 _GUID = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Za-z])")
 _IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
 _IPV6 = re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{1,4}:{1,2}){1,7}[0-9A-Fa-f]{0,4}(?:%\d+)?(?![\w:])")
+_BARE_GUID = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{32}(?![0-9A-Za-z])")
+_DOTTED_HARDWARE = re.compile(  # with a letter: 1000.2000.3000 is a version
+    r"(?<![0-9A-Za-z.])(?=[0-9.]*[A-Fa-f])(?:(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4}|(?:[0-9A-Fa-f]{2}\.){5}[0-9A-Fa-f]{2})"
+    r"(?![0-9A-Za-z.])"
+)
 _HARDWARE = re.compile(r"(?<![0-9A-Fa-f])(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f])")
 _BARE_HARDWARE = re.compile(r"(?<![0-9A-Fa-f])00155D[0-9A-Fa-f]{6}(?![0-9A-Fa-f])")  # Hyper-V's own prefix [doc]
 _SID = re.compile(r"S-1-5-21-\d+-\d+-\d+")
+_CLOUD_SID = re.compile(r"S-1-12-1(?:-\d+){4}")  # of Entra ID: the four numbers are the GUID of the object [doc]
+_MAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]+@(?:[\w-]+\.)+[A-Za-z][\w-]+")
+_ACCOUNT = re.compile(r"(?<![\w\\.:$-])([^\W_][\w.-]{0,62})\\([^\W_][\w.-]{0,63}\$?)(?![\w\\])")
+# What stands before a backslash and is no domain: hives of the registry, namespaces, ends of Windows' own authorities.
+_NO_DOMAINS = frozenset(
+    {"software", "system", "sam", "security", "hardware", "hklm", "hkcu", "hkcr", "hku", "hkcc", "root", "builtin"}
+    | {"authority", "service", "machine", "apppool", "winnt"}
+)
+_NOBODY = frozenset({"administrator", "guest", "krbtgt", "sa", "svc"})  # accounts that are called so everywhere
+_NETBIOS = 15  # characters of a name [doc]
 _SHORT = 4  # a name this short is only replaced where it stands alone
 _SPARE_NETS = ("192.0.2.", "198.51.100.", "203.0.113.")  # RFC 5737: for documentation
 
@@ -50,37 +66,66 @@ class Anonymiser:
             common: GUIDs that stay, beside those that are known here.
         """
         self._common = COMMON | {guid.lower() for guid in common}
-        self._names = {name.lower(): new for name, new in names.items() if name}
+        self._names = {_folded(name): new for name, new in names.items() if name}
+        for name, new in tuple(self._names.items()):
+            if len(name) > _NETBIOS and "." not in name[:_NETBIOS]:
+                self._names.setdefault(name[:_NETBIOS], new[:_NETBIOS])
         ordered = sorted(self._names, key=lambda name: (-len(name), name))
         self._pattern = re.compile("|".join(map(_spelled, ordered)), re.IGNORECASE) if ordered else None
         self._addresses: dict[str, str] = {}
         self._hardware: dict[str, str] = {}
+        self._met: dict[tuple[str, str], int] = {}
 
     def text(self, text: str) -> str:
         """The text with everything replaced."""
+        text = _MAIL.sub(lambda found: f"mail{self._number('mail', found[0])}@mail.example", text)
+        text = _ACCOUNT.sub(self._account, text)
         text = _GUID.sub(self._guid, text)
+        text = _BARE_GUID.sub(self._guid, text)
+        text = _CLOUD_SID.sub(lambda found: f"S-1-12-1-{self._number('sid', found[0])}-1-1-1", text)
+        text = _DOTTED_HARDWARE.sub(lambda found: self._mac(found[0]), text)
         text = _SID.sub("S-1-5-21-1-2-3", text)
         text = _HARDWARE.sub(lambda found: self._mac(found[0]), text)
         text = _BARE_HARDWARE.sub(lambda found: self._mac(found[0]), text)
         text = _IPV4.sub(lambda found: self._ipv4(found[0]), text)
         text = _IPV6.sub(lambda found: self._ipv6(found[0]), text)
         if self._pattern is not None:
-            text = self._pattern.sub(lambda found: self._names[found[0].lower()], text)
+            text = self._pattern.sub(lambda found: self._names.get(_folded(found[0]), "name"), text)
         return text
 
     def _guid(self, found: re.Match[str]) -> str:
         word = found[0]
-        if word.lower() in self._common:
+        guid = UUID(word)
+        if str(guid) in self._common:
             return word
-        new = str(other_guid(UUID(word)))
+        new = str(other_guid(guid)) if "-" in word else other_guid(guid).hex
         return new.upper() if word.upper() == word else new
 
+    def _number(self, kind: str, word: str) -> int:
+        return self._met.setdefault((kind, _folded(word)), sum(one == kind for one, _ in self._met) + 1)
+
+    def _account(self, found: re.Match[str]) -> str:
+        r"""CORP\somebody: a domain that is known, or that is written as domains are."""
+        domain, user = found[1], found[2]
+        is_known = _folded(domain) in self._names
+        if _folded(domain) in _NO_DOMAINS or not (is_known or (domain == domain.upper() and len(domain) <= _NETBIOS)):
+            return found[0]
+        where = domain if is_known else f"DOMAIN{self._number('domain', domain)}"
+        bare = user.removesuffix("$")
+        who = (
+            bare
+            if _folded(bare) in self._names or _folded(bare) in _NOBODY
+            else f"account{self._number('account', bare)}"
+        )
+        return f"{where}\\{who}{user[len(bare) :]}"
+
     def _mac(self, word: str) -> str:
-        bare = re.sub("[:-]", "", word).upper()
+        bare = re.sub("[.:-]", "", word).upper()
         new = self._hardware.setdefault(bare, f"00155D{len(self._hardware) + 1:06X}")
         if len(word) == len(bare):
             return new
-        return word[2].join(new[at : at + 2] for at in range(0, len(new), 2))
+        size = 4 if word[4] == "." else 2
+        return word[size].join(new[at : at + size] for at in range(0, len(new), size))
 
     def _ipv4(self, word: str) -> str:
         try:
@@ -131,8 +176,13 @@ def occurs(name: str, text: str) -> bool:
 
 def _spelled(name: str) -> str:
     """A short name must stand alone; a long one goes wherever it occurs, as in a path."""
-    escaped = re.escape(name)
+    escaped = re.escape(_folded(name)).replace("ss", "(?:ss|ß|ẞ)")
     return rf"(?<![A-Za-z0-9]){escaped}(?![A-Za-z0-9])" if len(name) <= _SHORT else escaped
+
+
+def _folded(name: str) -> str:
+    """A name in the form in which upper and lower case are one: "strasse" for "STRAßE", also where "İ" stands for "i"."""
+    return name.casefold().replace("i\u0307", "i").replace("ı", "i")
 
 
 def _spare(number: int) -> str:

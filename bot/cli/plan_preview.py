@@ -62,7 +62,9 @@ def print_preview(out: Console, shown: Preview, named: str) -> None:
 
 
 def not_proposed(shown: Preview) -> str:
-    """That nothing happened, and where to type it."""
+    """That nothing happened, and where to type it, unless somebody did."""
+    if shown.asked_before:
+        return f"Nothing is proposed here. {shown.asked_before} already asks for exactly this plan; it is decided in Slack."
     return f"Nothing is proposed and nothing will run. To propose it, type in Slack: {shown.answered.line}"
 
 
@@ -84,6 +86,7 @@ def as_json(shown: Preview, person: Person, named: str, exit_code: int) -> str:
     told: dict[str, Any] = {
         **head_as_json(answered, person, exit_code),
         "proposed": False,
+        "asked_before": shown.asked_before,
         "says": not_proposed(shown) if shown.decides else answered.report.summary,
         "decides": f"{shown.decides} {named}".strip(),
         "risk": str(made.risk),

@@ -20,7 +20,7 @@ from bot.executor.permissions import lacks
 from bot.executor.run import Run
 from bot.ledger import EntryDraft
 from bot.ledger.entries import Voided
-from bot.tickets.plan_digest import digest_as_approved, gates_as_approved, group_digest, is_covered
+from bot.tickets.plan_digest import digest_as_approved, gates_as_approved, group_digest, is_covered, is_within_bound
 from bot.tickets.plan_text import difference
 from bot.tickets.proposal import Origin, PlannedChange, draft_proposal
 from bot.tickets.readings import short_reading
@@ -121,7 +121,14 @@ async def _replacement(run: Run, made: PlannedChange | None) -> tuple[list[Entry
     return [draft], ""
 
 
+def _reaches_too_many(run: Run, made: PlannedChange) -> bool:
+    """Whether more would lose their place than was signed."""
+    return not is_within_bound(made.plan, run.proposal.plan)
+
+
 def _is_same(run: Run, made: PlannedChange, at: StepInstance | None) -> bool:
+    if _reaches_too_many(run, made):
+        return False
     if at is None:
         approved = run.proposal
         fresh_digest = digest_as_approved(
@@ -179,6 +186,12 @@ def _why(run: Run, made: PlannedChange) -> str:
         if asked.get(gate.description) and gate.outcome is GateOutcome.BLOCKED:
             return f"what was not known is known now, and is not so: {gate.description}{measured}"
         return f"not so any more: {gate.description}{measured}"
+    return _what_else(run, made)
+
+
+def _what_else(run: Run, made: PlannedChange) -> str:
+    if _reaches_too_many(run, made):
+        return f"more guests and other roles would lose their place now than the {run.proposal.plan.at_most} that were approved"
     if not made.plan.groups:
         return f"there is nothing to do any more: {made.plan.reason}"
     if gone := _vanished(run, made):

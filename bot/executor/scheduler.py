@@ -21,7 +21,7 @@ from bot.executor.leader_lock import LeaderLock
 from bot.executor.permissions import ask_again
 from bot.executor.run import Run
 from bot.executor.ticket_run import NOT_PROVED, STANDS_STILL, run_ticket
-from bot.ledger import Entry, Reader, TicketRow
+from bot.ledger import Entry, Filter, Reader, TicketRow
 from bot.ledger.entries import Expired, Interrupted, Lapsed, Proposed, Resumed
 from bot.ledger.store import VERIFY
 from bot.ledger.ticket_state import Ticket, TicketState
@@ -88,6 +88,7 @@ class Scheduler:
         self._told_unproved: frozenset[str] = frozenset()
         self._has_begun = False
         self._has_told_trouble = False
+        self._making_up: asyncio.Task[None] | None = None
 
     @property
     def is_leader(self) -> bool:
@@ -147,7 +148,8 @@ class Scheduler:
             await asyncio.to_thread(self._parts.ledger.prove)  # beside the loop: the first time it takes long
             if not self._has_begun:
                 self._has_begun = True
-                await self._make_up_for_clicks()
+                # Beside the sweeps: a thousand presses are answered one by one, and what is approved waits for none of it.
+                self._making_up = asyncio.create_task(self._make_up_for_clicks())
             await self._end_the_late()
             listed = self._parts.ledger.listed(_OPEN, limit=-1, newest_first=False)
             now = self._now(listed)
@@ -168,11 +170,16 @@ class Scheduler:
 
     async def wait_idle(self) -> None:
         """Wait until nothing is under way in this process. For tests and for the end."""
+        if self._making_up is not None:
+            await self._making_up
         while self._tasks:
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def close(self) -> None:
         """Leave: acts end if they do so soon, waits are left to the next life. Lets another process be the one."""
+        if self._making_up is not None:
+            self._making_up.cancel()
+            await asyncio.gather(self._making_up, return_exceptions=True)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVING_SECONDS):
                 await asyncio.gather(*(self._leave(ticket) for ticket in tuple(self._tasks)))
@@ -385,19 +392,28 @@ class Scheduler:
         if self._missed_click is None:
             return
         since = self._parts.clock() - timedelta(hours=CLICK_HOURS)
-        for click in missed_clicks(self._parts.ledger, since):
+        try:
+            missed = await asyncio.to_thread(missed_clicks, self._parts.ledger, since)
+        except LedgerError as error:
+            log.warning("presses that nobody answered are not made up for", why=str(error))
+            return
+        for click in missed:
             try:
                 await self._missed_click(click)
             except HvopsError as error:  # a refusal is an answer too, and stands in the ledger
                 log.info("late click refused", click=click.seq, why=str(error))
+            except Exception:
+                log.exception("our bug in a late click; the next one follows", click=click.seq)
 
 
 def missed_clicks(ledger: Reader, since: datetime) -> list[Entry]:
-    """The `clicked` entries that name a ticket and that no later entry of it answers, oldest first."""
-    clicks = ledger.entries(kind="clicked", since=since, limit=1000)
+    """The `clicked` entries that name a ticket and that no later entry of it answers, oldest first.
+
+    All since then are looked at, however many there are: whoever presses a thousand times buries nobody else's press.
+    """
     answered: dict[str, set[int]] = {}
     found = []
-    for click in reversed(clicks):
+    for click in ledger.every(Filter(kind="clicked", since=since)):
         if click.ticket is None:
             continue
         if click.ticket not in answered:

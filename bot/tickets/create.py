@@ -6,6 +6,8 @@ carries *Look Again*, exactly as a question is.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,9 +19,11 @@ from bot.config.settings import Policy
 from bot.dispatch.authorization import Accounts, require_everywhere
 from bot.dispatch.pipeline import AnsweredRequest, Pipeline, Request, RequestContext
 from bot.dispatch.query_session import Progress
-from bot.errors import TicketError
+from bot.errors import TicketError, UnreadableEntry
 from bot.formatting import plural
 from bot.ledger import Entry, EntryDraft
+from bot.ledger.entries import Refused
+from bot.ledger.envelope import to_timestamp
 from bot.ledger.ticket_state import NOT_STARTED, TicketState
 from bot.tickets.plan_report import no_plan, would_be
 from bot.tickets.planner import Planner
@@ -28,9 +32,14 @@ from bot.tickets.proposal import Origin, PlannedChange, Proposal, draft_proposal
 
 @dataclass(frozen=True)
 class Proposed:
-    """A ticket that waits for its decision."""
+    """A ticket that waits for its decision.
+
+    Attributes:
+        is_new: False where the same person had asked for the very same plan before: it is that ticket.
+    """
 
     entry: Entry
+    is_new: bool = True
 
     @property
     def ticket(self) -> str:
@@ -55,11 +64,13 @@ class Preview:
 
     Attributes:
         decides: who would decide, as a sentence; "" where there is no plan.
+        asked_before: the ticket that asks for the very same plan already, whoever proposed it; "" where none does.
     """
 
     answered: AnsweredRequest
     made: PlannedChange
     decides: str = ""
+    asked_before: str = ""
 
 
 class ProposalService:
@@ -82,9 +93,14 @@ class ProposalService:
         self._accounts = accounts
 
     async def propose(
-        self, request: Request, progress: Callable[[Progress], None] | None = None
+        self, request: Request, progress: Callable[[Progress], None] | None = None, *, once: bool = False
     ) -> Proposed | AnsweredRequest:
         """Answer the line of a remediation. Whatever happens stands in the ledger.
+
+        Args:
+            request: the line, and who typed it.
+            progress: is told how far it is.
+            once: who asks again for what is still open gets the ticket that there is; sixty alike would bury all others.
 
         Raises:
             HvopsError: refused, unreadable, no rule for such a risk, or our own bug.
@@ -97,9 +113,17 @@ class ProposalService:
                 look.count_from(began)
                 made = await self._planner.make(line, look)
             if made.can_run:
-                return self._write(request, asking, made)
+                draft = self._draft(request, made, _origin(request, asking))
+                # Nothing is awaited from here to the write.
+                first = self._asked_before(made, request.person.id) if once else None
+                if first is None:
+                    return Proposed(self._ledger.append_together(draft)[0])
+                self._write_repetition(request, asking, first)
+                return Proposed(first, is_new=False)
             report = no_plan(made, look.unanswered)
-        return self._pipeline.store_answer(asking, line, report, tuple(look.evidence), time.monotonic() - began)
+        seconds = time.monotonic() - began
+        # On a thread: megabytes of evidence are searched for secrets, and acknowledgements must not wait for it.
+        return await asyncio.to_thread(self._pipeline.store_answer, asking, line, report, tuple(look.evidence), seconds)
 
     async def preview(self, request: Request, progress: Callable[[Progress], None] | None = None) -> Preview:
         """Answer the line of a remediation without proposing it: what a proposal would be, by the very same rules.
@@ -110,17 +134,21 @@ class ProposalService:
         Raises:
             HvopsError: whatever would refuse the proposal.
         """
-        began, decides = time.monotonic(), ""
+        began, decides, first = time.monotonic(), "", None
         with self._pipeline.recording_refusals(request) as asking:
             line = await self._pipeline.begin(request, asking, Remediation)
             look = self._pipeline.look(self._clock(), progress)
             made = await self._planner.make(line, look)
             if made.can_run:
                 self._draft(request, made, Origin())
+                first = self._asked_before(made)
                 decides = _decides(self._policy, made)
             report = would_be(made, decides) if made.can_run else no_plan(made, look.unanswered)
         seconds = time.monotonic() - began
-        return Preview(self._pipeline.store_answer(asking, line, report, tuple(look.evidence), seconds), made, decides)
+        answered = await asyncio.to_thread(
+            self._pipeline.store_answer, asking, line, report, tuple(look.evidence), seconds
+        )
+        return Preview(answered, made, decides, (first.ticket or "") if first else "")
 
     async def undo(self, request: Request, ticket: str) -> Proposed:
         """Propose to take a ticket back. An interrupted one hands its locks over.
@@ -155,14 +183,39 @@ class ProposalService:
             raise TicketError(f"{ticket} cannot be taken back now. {said}. Try again when that has changed.")
 
     def _write(self, request: Request, asking: RequestContext, made: PlannedChange) -> Proposed:
-        origin = Origin(
+        (entry,) = self._ledger.append_together(self._draft(request, made, _origin(request, asking)))
+        return Proposed(entry)
+
+    def _asked_before(self, made: PlannedChange, requester: str = "") -> Entry | None:
+        """The proposal of the very same plan that waits for its decision, by this person or by anybody."""
+        now, decision = to_timestamp(self._clock()), made.decision(self._policy)
+        for one in self._ledger.listed((TicketState.PROPOSED,), limit=-1, newest_first=False):
+            if one.line != made.line or requester not in ("", one.requester):
+                continue
+            with contextlib.suppress(UnreadableEntry):  # the list is only a list: what counts is what the entries say
+                ticket, first = self._ledger.ticket(one.id), self._ledger.story(one.id)[0]
+                proposal = proposal_from(first)
+                is_open = ticket is not None and ticket.state is TicketState.PROPOSED and now <= proposal.open_until
+                is_same = (proposal.made.digest, proposal.policy) == (
+                    made.digest,
+                    decision,
+                )  # whatever their last times
+                if is_open and is_same and requester in ("", proposal.requester):
+                    return first
+        return None
+
+    def _write_repetition(self, request: Request, asking: RequestContext, first: Entry) -> None:
+        refused = Refused(
+            name=request.person.name,
+            line=request.line[:200],
+            reason=f"{first.ticket} asks for that already, and waits for its decision.",
+            category="usage",
             asked=asking.entry.seq if asking.entry else None,
             via=request.via,
             place=request.place,
             click=request.answers,
         )
-        (entry,) = self._ledger.append_together(self._draft(request, made, origin))
-        return Proposed(entry)
+        self._ledger.append(request.person.id, refused, first.ticket)
 
     def _draft(self, request: Request, made: PlannedChange, origin: Origin) -> EntryDraft:
         """The entry of a proposal, or what refuses it. Writes nothing."""
@@ -175,6 +228,11 @@ class ProposalService:
             origin=origin,
             accounts=self._accounts,
         )
+
+
+def _origin(request: Request, asking: RequestContext) -> Origin:
+    asked = asking.entry.seq if asking.entry else None
+    return Origin(asked=asked, via=request.via, place=request.place, click=request.answers)
 
 
 def _decides(policy: Policy, made: PlannedChange) -> str:

@@ -18,7 +18,7 @@ import rfc8785
 
 from bot.api import actions, plan, queries, report
 from bot.api.command import Risk
-from bot.api.plan import Gate, GateOutcome, Group, Plan
+from bot.api.plan import Gate, GateOutcome, Group, Plan, bound
 from bot.errors import LedgerError
 
 KIND = "is"  # the key that carries the type
@@ -67,6 +67,7 @@ def signed_payload(whole: Plan, risk: Risk, version: str, run_until: str = "") -
         "touches": list(whole.touches),
         "soak_seconds": whole.soak_seconds,
         "run_until": run_until,
+        **({} if whole.at_most is None else {"at_most": whole.at_most}),
     }
 
 
@@ -80,11 +81,20 @@ def digest_as_approved(
 ) -> str:
     """The digest of a plan made afresh, with what a person answered stated as it was when they did.
 
-    The only difference that it looks past: a gate that was not known, and of which now no more is missing than was
-    answered. Whatever else has changed, a question that nobody answered or one that was answered and is not so among
+    It looks past a count that is within the bound that was approved. The only other difference: a gate that was not known,
+    and of which now no more is missing than was answered. Whatever else has changed, a question that nobody answered or one that was answered and is not so among
     it, makes another digest than the approved one.
     """
-    return digest(replace(fresh, gates=gates_as_approved(fresh, approved, answered)), risk, version, run_until)
+    most = approved.at_most if is_within_bound(fresh, approved) else fresh.at_most
+    as_approved = replace(fresh, gates=gates_as_approved(fresh, approved, answered), at_most=most)
+    return digest(as_approved, risk, version, run_until)
+
+
+def is_within_bound(fresh: Plan, approved: Plan) -> bool:
+    """Whether no more lose their place now than the approved plan says at most. One that counts none is within any."""
+    if fresh.at_most is None:
+        return True
+    return approved.at_most is not None and fresh.at_most <= bound(approved.at_most)
 
 
 def gates_as_approved(fresh: Plan, approved: Plan, answered: Collection[str]) -> tuple[Gate, ...]:

@@ -25,6 +25,7 @@ def plan_lines(plan: Plan, risk: Risk, version: str, run_until: str = "") -> tup
         f"Risk: {risk}",
         f"Locks: {', '.join(sorted(plan.locks)) or 'none'}",
         *((f"Touches: {', '.join(plan.touches)}",) if plan.touches else ()),
+        *(() if plan.at_most is None else (f"At most {plan.at_most} guests and other roles lose their place",)),
         f"Way back: {plan.rollback}",
         *((f"Nothing of it begins after: {run_until}",) if run_until else ()),
         *((f"May last longer than its steps: {plan.soak_seconds} s",) if plan.soak_seconds else ()),

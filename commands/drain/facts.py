@@ -143,6 +143,12 @@ class DrainFacts:
         return tuple(one.shown for one in every if one.is_guest and one.may_be_on(self.node))
 
     @property
+    def affected(self) -> int:
+        """How many guests and other roles move: what an approval's bound is about."""
+        others = self.other_roles
+        return len(self.roles) + (0 if isinstance(others, Unknown) else len(others))
+
+    @property
     def other_roles(self) -> tuple[OtherRole, ...] | Unknown:
         """What else the node owns, and a drain moves."""
         return other_roles(self.cluster.groups, self.node, self.others_held)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown
-from bot.api.plan import Gate, Group, Plan
+from bot.api.plan import Gate, Group, Plan, bound
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.drain.blockers import locked_words, look_behind, node_behind, reasons, release_remedies
@@ -77,6 +77,7 @@ def plan(args: Args, facts: Facts) -> Plan:
         remedies=(Remedy("Resume Node…", f"/resume-node {drain.node}"),),
         current_state=f"{drain.node} is up with {pluralize(len(drain.roles), 'guest')}",
         expected_state=f"{drain.node} is paused and drained, no guest is left",
+        at_most=bound(drain.affected),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown
-from bot.api.plan import UNDO, Gate, Group, Plan
+from bot.api.plan import UNDO, Gate, Group, Plan, bound
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.drain.blockers import locked_words, reasons, release_remedies
@@ -202,6 +202,7 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
         expected_state=f"{_well_afterwards(node)}; {node.name} is up{'' if drained else ' and its guests are back'}",
         afterwards=tuple(check for step in steps[:-1] if step.key in (WRITER, RESUME) for check in step.done),
         self_reverting=True,
+        at_most=bound(0 if drained else drain.affected),
     )
     return or_no_plan(args.node.name, whole)
 

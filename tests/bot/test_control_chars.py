@@ -1,12 +1,26 @@
 import json
 import sys
 import unicodedata
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from io import StringIO
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
+from bot.api.facts import Unknown
+from bot.api.report import Bar, Chart, Column, Finding, Healthy, Remedy, Report, Severity, Table
+from bot.cli.render import print_evidence, print_report
 from bot.control_chars import escape_control_chars, is_unseen, reveal, spreadsheet_cell
+from bot.errors import LedgerError, PermissionDenied, TicketError, UsageError
+from bot.serialization import Evidence
+from bot.slack.render import errors
+from bot.slack.render.evidence import error_view, evidence_file, evidence_view
+from bot.slack.render.report import csv_file, report_message, shared_message, thread_messages
+from bot.slack.render.ticket_list import decision_message, not_shown, proposed_for
 
 
 @given(st.text() | st.text(st.characters(categories=["Cc", "Cf", "Cs", "Zl", "Zp"])))
@@ -73,3 +87,84 @@ def test_nothing_unseen_is_left(text):
 )
 def test_no_cell_is_a_formula_in_any_locale(cell, written):
     assert spreadsheet_cell(cell) == written
+
+
+HIDDEN = "crm\u3164\u202e\u2028\u0440\U000e0100\x1b[31m"  # blank, reversed, a line, Cyrillic, a selector, a sequence
+NEVER = set(HIDDEN) - set("crm\u0440[31")
+EVIL = f"x-{HIDDEN}-y"
+
+
+def evil_report():
+    """A report that says it in every field."""
+    return Report(
+        title=f"prod: {EVIL}",
+        summary=EVIL,
+        of=EVIL,
+        asked=2,
+        answered=1,
+        findings=(Finding(Severity.FAULT, EVIL, EVIL, EVIL, ((EVIL, EVIL),)),),
+        unanswered=(Unknown(EVIL, EVIL, EVIL, EVIL),),
+        fine=(Healthy(EVIL, (EVIL,), EVIL),),
+        notes=(EVIL,),
+        chart=Chart(EVIL, EVIL, (Bar(EVIL[:20], 214),), ((EVIL, 100),)),
+        table=Table(EVIL, (Column(EVIL), Column("n", "number", EVIL)), ((EVIL, "21.4"),)),
+        remedies=(Remedy(EVIL, EVIL),),
+        did=EVIL,
+    )
+
+
+def drawn(draw):
+    out = StringIO()
+    draw(Console(file=out, width=200, force_terminal=False))
+    return out.getvalue()
+
+
+AT = datetime(2026, 3, 2, 22, 39, tzinfo=UTC)
+EVIDENCE = (Evidence(EVIL, EVIL, EVIL, EVIL), Evidence(EVIL, EVIL, EVIL, "", EVIL))
+WAYS_OUT = {
+    "a message": lambda: report_message(evil_report(), "t0ken", AT),
+    "a shared message": lambda: shared_message(evil_report(), "t0ken", AT, "U1"),
+    "a thread": lambda: thread_messages(evil_report()),
+    "a CSV file": lambda: csv_file(evil_report().table, EVIL).content.decode("utf-8-sig"),
+    "evidence in a window": lambda: evidence_view(EVIL, EVIDENCE, "t0ken"),
+    "evidence as a file": lambda: evidence_file(EVIL, EVIDENCE).content.decode("utf-8-sig"),
+    "an error in a window": lambda: error_view(EVIL),
+    "a refusal": lambda: [errors.refusal(one) for one in (UsageError(EVIL, EVIL, (EVIL,)), PermissionDenied(EVIL))],
+    "a decision that came too late": lambda: [
+        errors.not_executed(TicketError(EVIL)),
+        errors.no_ledger(LedgerError(EVIL)),
+    ],
+    "the real message": lambda: errors.not_the_real_message(EVIL, ""),
+    "a decision": lambda: [
+        decision_message("T-1", EVIL),
+        proposed_for("T-1", "C1", ""),
+        not_shown("T-1", "C1", "x", EVIL),
+    ],
+    "the terminal": lambda: drawn(lambda out: print_report(out, evil_report(), EVIL)),
+    "evidence at the terminal": lambda: drawn(lambda out: print_evidence(out, EVIDENCE)),
+}
+
+
+def texts(told):
+    """Every text in what goes out, keys left out."""
+    if isinstance(told, str):
+        yield told
+    elif is_dataclass(told):
+        yield from texts([getattr(told, part.name) for part in fields(told)])
+    elif isinstance(told, Mapping):
+        yield from texts(list(told.values()))
+    elif isinstance(told, (list, tuple)):
+        for one in told:
+            yield from texts(one)
+    elif isinstance(told, bytes):
+        yield told.decode("utf-8-sig")
+
+
+@pytest.mark.parametrize("way", WAYS_OUT)
+def test_what_cannot_be_seen_is_shown_on_every_way_out(way):
+    """Slack's blocks, its notifications, windows and files, the terminal: a name reads as it is, or is marked."""
+    told = list(texts(WAYS_OUT[way]()))
+    assert told
+    for text in told:
+        assert not NEVER & set(text), text
+    assert any("⟨U+" in text for text in told)

@@ -50,6 +50,8 @@ from bot.redaction import MASKED, SHORTEST, Redactor
         (r"net use Z: \\fs01\x hunter2 /user:svc", r"net use Z: \\fs01\x [masked] /user:svc"),
         (r"psexec \\hv01 -u svc -p hunter2 cmd", r"psexec \\hv01 -u svc -p [masked] cmd"),
         ("sqlcmd -S sql01 -U sa -P hunter2 -Q x", "sqlcmd -S sql01 -U sa -P [masked] -Q x"),
+        ('it was cut: password="my long', 'it was cut: password="[masked]'),
+        ("PWD={a;b}}c\nnext", "PWD={[masked]\nnext"),
         ("<Password>hunter2</Password>", "<Password>[masked]</Password>"),
         ('<AdminPassword xml:lang="en">a b</AdminPassword>', '<AdminPassword xml:lang="en">[masked]</AdminPassword>'),
         ('{"pass": "hunter2"}', '{"pass": "[masked]"}'),
@@ -217,3 +219,75 @@ def test_a_text_that_is_searched_in_slices_is_masked_as_one_that_is_searched_who
         whole = Redactor(["hunter22"]).redact_text(text)
         patch.setattr(redaction, "_replace", functools.partial(redaction._replace, longest=longest))
         assert Redactor(["hunter22"]).redact_text(text) == whole
+
+
+ENDLESS = {
+    "a key without an end": "-----BEGIN PRIVATE KEY-----\n" + "QUJD\n" * 250_000,
+    "one word": "password=" + "x" * 1_000_000,
+    "a phrase": "Password: my " + "y " * 500_000,
+    "in quotes": 'pwd="' + "z" * 1_000_000,
+    "a header": "Authorization: Basic " + "QUJD" * 250_000,
+    "many": "password=" * 100_000,
+    "hashes": ":aaaaaaaa" * 100_000,
+    "no ASCII": "ü" * 1_000_000 + " -secret hunter2",
+}
+
+
+@pytest.mark.parametrize("text", ENDLESS.values(), ids=ENDLESS)
+def test_no_search_looks_at_so_much_that_the_loop_stands_still(text, monkeypatch):
+    """A search holds Python's lock to its end: 50 ms are some 600,000 characters of the slowest pattern."""
+    looked = []
+
+    class Recorded:
+        def __init__(self, pattern):
+            self.pattern, self.groups = pattern, pattern.groups
+
+        def search(self, text, at=0, end=None):
+            end = len(text) if end is None else end
+            looked.append(min(end, len(text)) - at)
+            return self.pattern.search(text, at, end)
+
+    monkeypatch.setattr(redaction, "_PATTERNS", [(needles, Recorded(one)) for needles, one in redaction._PATTERNS])
+    for name in ("_HASH", "_HASHES", "_PARTED"):
+        monkeypatch.setattr(redaction, name, Recorded(getattr(redaction, name)))
+    mask = Redactor(["another known value"])
+    for name in ("_written", "_apart"):
+        setattr(mask._known, name, Recorded(getattr(mask._known, name)))
+    masked = mask.redact_text(text + "\nthe next line")
+    assert max(looked) <= 300_000
+    assert len(masked) < len(text) or text.startswith((":", "p", "ü"))
+    for secret in ("QUJDQUJD", "xxxx", "y y", "zzzz", "hunter2"):
+        assert secret not in masked
+
+
+TOKEN = "QSDK 3b9e07c0ffee11d2a0b1c2d3e4f5a6b7c8d9"
+
+
+@pytest.fixture
+def tokens():
+    """The session tokens of this process, forgotten before and after."""
+    redaction.SESSION_TOKENS.clear()
+    yield redaction.SESSION_TOKENS
+    redaction.SESSION_TOKENS.clear()
+
+
+def test_a_session_token_is_masked_by_every_mask_that_there_is_and_will_be(tokens):
+    before = Redactor(["hunter2"])
+    tokens.add(TOKEN)
+    for mask in (before, Redactor()):
+        for said in (TOKEN, base64.b64encode(TOKEN.encode()).decode(), TOKEN.replace(" ", "%20"), TOKEN.encode().hex()):
+            assert mask.redact_text(f"reason {said}.").rstrip("=.") == f"reason {MASKED}"
+        assert mask.redact_data({"row": [f"pending: {TOKEN}"]}) == {"row": [f"pending: {MASKED}"]}
+
+
+def test_session_tokens_are_bounded_and_blot_out_no_names(tokens):
+    """A service that lies may give out any text as its token."""
+    for word in ("hv03", "", "prod", "Microsoft Hyper-V VSS Writer", "7" * 5_000):
+        tokens.add(word)
+        assert Redactor().redact_text(f"of {word[:30]}.") == f"of {word[:30]}."
+    made = [f"QSDK 3{number:040}" for number in range(20)]
+    for one in made:
+        tokens.add(one)
+    assert Redactor().redact_text(made[-1]) == MASKED
+    assert Redactor().redact_text(made[0]) == made[0]
+    assert len(tokens._values) <= 8

@@ -35,11 +35,11 @@ def waiting_line(one: TicketSummary, now: datetime) -> str:
     return f"*{one.ticket}* {escape(truncate(does, _LINE))} · asked by {asked} · *{open_for}*"
 
 
-def proposed_for(ticket: str, channel: str, link: str) -> Message:
+def proposed_for(ticket: str, channel: str, link: str, *, is_new: bool = True) -> Message:
     """Where the plan is: it is decided there, beside the whole of it."""
     where = f"in <#{channel}>: <{link}|open the plan>" if link else f"in <#{channel}>"
-    says = f"*{ticket}* is proposed {where}."
-    return Message(f"{ticket} is proposed {where}.", sections(says))
+    says = f"is proposed {where}." if is_new else f"already asks for that, and waits for its decision {where}."
+    return Message(f"{ticket} {says}", sections(f"*{ticket}* {says}"))
 
 
 def not_shown(ticket: str, channel: str, code: str, says: str) -> Message:

@@ -54,22 +54,22 @@ class Changes:
 
     async def propose(self, request: Request, progress: Callable[[Progress], None] | None) -> Message | AnsweredRequest:
         """Answer the line of a remediation: a report, or what tells the requester where the plan is."""
-        found = await self.proposals.propose(request, progress)
-        return found if isinstance(found, AnsweredRequest) else await self.put_up(found.ticket)
+        found = await self.proposals.propose(request, progress, once=True)
+        return found if isinstance(found, AnsweredRequest) else await self.put_up(found.ticket, is_new=found.is_new)
 
     async def undo(self, request: Request, ticket: str) -> Message:
         """Propose to take a ticket back. Raises PermissionDenied, TicketError."""
         found = await self.proposals.undo(request, ticket)
         return await self.put_up(found.ticket)
 
-    async def put_up(self, ticket: str) -> Message:
+    async def put_up(self, ticket: str, *, is_new: bool = True) -> Message:
         """Show a ticket in its channel, and say where that is, or what is missing."""
         try:
             place = await self.board.refresh(ticket)
         except NotSent as refused:
             card = await self.board.card(ticket)
             return not_shown(ticket, self.board.channel_of(card), refused.code, str(refused))
-        return proposed_for(ticket, place.channel, await self.board.permalink(ticket))
+        return proposed_for(ticket, place.channel, await self.board.permalink(ticket), is_new=is_new)
 
     async def hindered(self, ticket: str) -> str:
         """Why those who asked and approved do not let it go on, or why that is not known now; "" where they do."""

@@ -28,6 +28,7 @@ from bot.errors import (
     TargetFault,
     TargetTimeout,
 )
+from bot.redaction import SESSION_TOKENS
 from bot.transport.allowlist.definitions import BadOutput
 from bot.transport.allowlist.web import ACCESS_DENIED, CALLS, JobRefused, WebCall, total_jobs
 from bot.transport.bounds import MAX_ANSWER, MAX_EVIDENCE
@@ -37,6 +38,7 @@ _SECTION = "commvault"  # of the inventory, and of the credentials
 _DEVICE = "hvops"  # a name of ours for this client
 _CLIENT_TYPE, _MODE = 30, 4  # what the vendor's own client sends [src]
 _PAUSE = 300.0  # seconds after a refused login
+_LONGEST_TOKEN = 4_096  # characters; none that is longer could be masked
 _MOST_PAGES = 20  # twenty thousand jobs, or two thousand where the service gives no more than 100 at a time
 _LOGIN = "Check username and password below [credentials.commvault] in the settings."
 
@@ -157,6 +159,7 @@ class BackupProduct:
             if dead:
                 self._token = await _renew(client, dead)
             self._token = self._token or await self._by_password(on, service, client)
+            SESSION_TOKENS.add(self._token)  # whoever the service repeats it to, nobody reads it
             return self._token
 
     async def _by_password(self, on: str, service: WebService, client: http.Client) -> str:
@@ -235,7 +238,7 @@ def _token_header(token: str) -> dict[str, str]:
 def _token_of(reply: http.Reply) -> str:
     told = reply.json()
     token = told.get("token") if isinstance(told, dict) and reply.status == http.OK else None
-    return token if isinstance(token, str) else ""
+    return token if isinstance(token, str) and len(token) <= _LONGEST_TOKEN else ""
 
 
 def _no_login(on: str, reply: http.Reply) -> AuthenticationFailed:

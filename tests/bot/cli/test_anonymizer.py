@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,3 +73,64 @@ def test_numbers_follow_the_order_of_the_names():
 def test_whether_a_name_would_be_replaced():
     assert occurs("Memory", "<p:MemoryUsage>")
     assert not occurs("prod", "<p:ProductType>")
+
+
+def test_mail_addresses_become_others_the_same_each_time():
+    said = "Max.Muster@corp.example, <max.muster@CORP.example>; a+b@x-y.co.uk"
+    told = Anonymiser({"corp.example": "d01.example"}).text(said)
+    assert told == "mail1@mail.example, <mail1@mail.example>; mail2@mail.example"
+    assert Anonymiser({}).text("svc@REALM root@ @here 5@6.7") == "svc@REALM root@ @here 5@6.7"
+
+
+def test_accounts_lose_domain_and_user_and_paths_stay():
+    anonymiser = Anonymiser({"corp": "d01", "hv01": "host01", "svc-backup": "user01"})
+    assert anonymiser.text(r"CORP\mmuster corp\mmuster CORP\HV01$ ACME\other corp\svc-backup") == (
+        r"d01\account1 d01\account1 d01\host01$ DOMAIN1\account2 d01\user01"
+    )
+    for stays in (
+        r"C:\Windows\System32\vmms.exe",
+        r"HKLM\SOFTWARE\Microsoft",
+        r"SOFTWARE\Microsoft",
+        r"root\virtualization\v2",
+        r"root\cimv2",
+        r"NT AUTHORITY\SYSTEM",
+        r"BUILTIN\Administrators",
+        r"NT SERVICE\vmms",
+        r"\\?\Volume",
+    ):
+        assert anonymiser.text(stays) == stays
+
+
+def test_a_netbios_name_is_cut_to_fifteen_characters():
+    anonymiser = Anonymiser({"test-tfs-server-01": "vm0001", "production-cluster": "a-very-long-replacement"})
+    said = anonymiser.text("TEST-TFS-SERVER and test-tfs-server-01, PRODUCTION-CLUS")
+    assert said == "vm0001 and vm0001, a-very-long-rep"
+
+
+def test_guids_without_dashes_are_the_same_machine_as_with_them():
+    guid = "4c4c4544-0042-3510-8052-b7c04f4d3232"
+    dashed, bare, upper = Anonymiser({}).text(f"{guid} {guid.replace('-', '')} {guid.replace('-', '').upper()}").split()
+    assert dashed != guid
+    assert (bare, upper) == (dashed.replace("-", ""), dashed.replace("-", "").upper())
+    assert Anonymiser({}).text("c12a7328f81f11d2ba4b00a0c93ec93b") == "c12a7328f81f11d2ba4b00a0c93ec93b"
+
+
+def test_hardware_addresses_with_dots_are_the_same_as_with_others():
+    said = Anonymiser({}).text("0015.5daa.bbcc 00-15-5D-AA-BB-CC 00.15.5d.aa.bb.cc 1000.2000.3000 10.0.17763.1")
+    assert said == "0015.5D00.0001 00-15-5D-00-00-01 00.15.5D.00.00.01 1000.2000.3000 10.0.17763.1"
+
+
+def test_sids_of_the_cloud_are_others_and_stay_apart():
+    said = Anonymiser({}).text("S-1-12-1-1943430372-1249052806-2496021943-3034400218 S-1-12-1-5-6-7-8 S-1-12-1-5-6-7-8")
+    assert said == "S-1-12-1-1-1-1-1 S-1-12-1-2-1-1-1 S-1-12-1-2-1-1-1"
+
+
+@pytest.mark.parametrize("name", ["straße-01", "STRASSE-01", "Strasse-01"])
+def test_a_name_is_found_in_every_way_in_which_its_case_can_be_written(name):
+    anonymiser = Anonymiser({name: "vm0001"})
+    for written in ("straße-01", "STRASSE-01", "STRAẞE-01", "Strasse-01"):
+        assert anonymiser.text(f"of {written}.") == "of vm0001."
+
+
+def test_a_letter_that_only_a_search_takes_for_another_breaks_nothing():
+    assert Anonymiser({"mail-in": "vm0001"}).text("MAİL-İN maıl-ın") == "vm0001 vm0001"

@@ -29,7 +29,7 @@ from structlog.testing import capture_logs
 
 from bot.api.actions import RowTransaction, Update
 from bot.api.command import Risk
-from bot.api.plan import Check, CompareToBefore, Expect
+from bot.api.plan import Check, CompareToBefore, Expect, bound
 from bot.api.queries import Predicate, make_params
 from bot.dispatch.pipeline import Request
 from bot.errors import LedgerError, UnreadableEntry
@@ -123,6 +123,39 @@ async def test_a_plan_that_cannot_be_made_afresh_is_void(bench, world, name):
     await bench.runs()
     assert bench.kinds(ticket)[-1] == "voided"
     assert world.order == []
+
+
+def counting(**moved):
+    """The plan of reset, with a bound of how many guests move."""
+    return lambda on, facts: replace(reset_plan(on, facts), at_most=bound(moved["guests"]))
+
+
+@pytest.mark.parametrize(("now", "runs"), [(0, True), (1, True), (4, True), (5, False), (400, False)])
+async def test_an_approval_holds_for_twice_as_many_guests_as_were_shown(bench, world, now, runs):
+    bench.plans["reset"] = counting(guests=2)
+    ticket = await bench.approved()
+    bench.plans["reset"] = counting(guests=now)
+    await bench.runs()
+    assert bool(world.order) is runs
+    assert (bench.last(ticket).kind == "done") is runs
+    if not runs:
+        voided = bench.last(ticket).data
+        assert "more guests and other roles would lose their place now than the 4 that were approved" in voided.reason
+        assert f"+ At most {2 * now} guests and other roles lose their place" in voided.difference
+
+
+async def test_the_bound_holds_half_way_too_and_cannot_be_left_out(bench, world):
+    bench.plans["reset"] = counting(guests=2)
+    ticket = await bench.approved()
+    world.hooks[1] = lambda: bench.plans.update(reset=counting(guests=9))
+    await bench.runs()
+    assert bench.kinds(ticket)[-1] == "voided"
+    assert world.order == REACHED[:1]
+    bench.plans["reset"] = reset_plan  # counts nothing, and is approved so
+    other = await bench.approved("/reset hv04")
+    bench.plans["reset"] = counting(guests=1)
+    await bench.runs()
+    assert bench.last(other).kind == "voided"
 
 
 async def test_half_way_the_plan_is_made_afresh_before_each_group(bench, world):

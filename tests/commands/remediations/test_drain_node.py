@@ -124,6 +124,7 @@ async def test_the_whole_plan(planned, make):
         current_state="hv03 is up with 3 guests",
         expected_state="hv03 is paused and drained, no guest is left",
     )
+    assert plan.at_most == 6  # twice what was counted: signed, and shown
     assert planned.ask.rounds == 2
     assert (COMMAND.role, COMMAND.risk) == (Role.OPERATOR, Risk.HIGH)
 

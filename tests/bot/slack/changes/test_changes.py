@@ -107,6 +107,37 @@ async def test_a_second_click_is_told_who_was_first(bench):
         await bench.approver.sees("Too late: T-1 was withdrawn by operator")
 
 
+async def test_who_asks_again_gets_the_ticket_that_waits_already(bench):
+    """Sixty times the same line would bury every other plan in the channel."""
+    async with bench.running():
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        await bench.operator.sees("T-1 is proposed")
+        for _ in range(5):
+            await bench.operator.types("/repair hv03")
+        told = await bench.operator.sees("T-1 already asks for that, and waits for its decision")
+        assert "open the plan" in told.text
+        await bench.until(lambda: bench.kinds().count("refused") == 5)
+        assert bench.ledger.tickets() == ["T-1"]
+        assert [one.ts for one in bench.viewer.messages("hv-ops") if "hv03?" in plain_text(one)] == [plan.ts]
+        repeated = bench.ledger.entries(kind="refused")
+        asked = {one.seq for one in bench.ledger.entries(kind="asked")}
+        assert {one.data.asked for one in repeated} < asked
+        assert {one.reason for one in repeated} == {"T-1 asks for that already, and waits for its decision."}
+        bench.world.values["changed"] = "yes"  # another plan
+        await bench.operator.types("/repair hv03")
+        await bench.operator.sees("T-2 is proposed")
+        bench.slack.workspace.groups["S0OPERATORS"].users.append("U0APPROVER")  # somebody else's is another's
+        await bench.approver.types("/repair hv03")
+        await bench.approver.sees("T-3 is proposed")
+        await bench.operator.clicks(plan, "Withdraw")
+        await bench.ended("withdrawn")
+        bench.world.values["changed"] = "no"
+        await bench.operator.types("/repair hv03")
+        await bench.operator.sees("T-4 is proposed")
+        assert bench.ledger.verify().holds
+
+
 async def test_low_risk_is_confirmed_by_its_requester_only(bench):
     bench.world.gate.set()
     async with bench.running():
@@ -383,6 +414,7 @@ async def test_what_a_newer_version_wrote_about_one_ticket_keeps_no_other_from_b
         for number in (1, 2):
             await bench.operator.types("/repair hv03")
             await bench.viewer.sees(re.compile(f"T-{number}: Repair on hv03[?]"), "hv-ops")
+            bench.world.values["changed"] = "yes"  # another plan: the very same one would be T-1 again
         await bench.until(lambda: all("shown" in bench.kinds(ticket) for ticket in ("T-1", "T-2")))
     newer_version.add_field(bench.ledger, bench.ledger.story("T-1")[0])
     newer_version.write(bench.ledger, "shown", {"what": "novel"}, "T-2")

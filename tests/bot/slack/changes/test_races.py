@@ -13,6 +13,7 @@ from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import Request
 from bot.errors import LedgerError
 from bot.executor.scheduler import missed_clicks
+from bot.ledger import EntryDraft
 from bot.slack.socket import ENVELOPE
 
 TEAM = "T0PRACTICE"
@@ -206,6 +207,21 @@ async def test_a_second_press_while_the_first_is_answered_is_answered_for_good(b
     assert sorted(one.data.click for one in answers) == [one.seq for one in story if one.kind == "clicked"]
     assert "redelivered" in [one.fields.get("category") for one in answers]
     assert missed_clicks(bench.ledger, datetime(2000, 1, 1, tzinfo=UTC)) == []
+
+
+async def test_thousands_of_presses_bury_no_missed_one(bench, two):
+    """Anybody can press; the bot dies. What an approver pressed before all of them is still made up for."""
+    life, _ = two
+    ticket, other = await proposed(life), await proposed(life)
+    bench.ledger._store.write("PRAGMA synchronous=OFF")
+    data = entry_data("clicked", {"button": "t-approve", "answer": ticket, "place": "C0OPS", "deliveries": []})
+    lost = bench.ledger.append(f"{TEAM}/U0APPROVER", data, ticket)
+    noise = entry_data("clicked", {"button": "t-look", "answer": other, "place": "C0OPS", "deliveries": []})
+    drafts = [EntryDraft(f"{TEAM}/U0NOBODY", noise, other) for _ in range(1_200)]
+    bench.ledger.append_together(*drafts)
+    missed = missed_clicks(bench.ledger, datetime(2000, 1, 1, tzinfo=UTC))
+    assert missed[0] == lost
+    assert len(missed) == 1 + len(drafts)
 
 
 async def test_a_press_that_could_not_be_decided_is_not_called_undone(bench, two, monkeypatch):

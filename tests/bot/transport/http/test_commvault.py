@@ -30,6 +30,7 @@ from bot.errors import (
     TargetFault,
     TargetTimeout,
 )
+from bot.redaction import MASKED, Redactor
 from bot.services import backup_service
 from bot.transport.allowlist.web import CALLS
 from bot.transport.client import TargetClient
@@ -161,6 +162,21 @@ async def test_the_token_is_shown_nowhere(product, answering):
     assert "QSDK 3abc" not in (await hostile.answer(ONE, SECONDS))[1]
     assert [token for _, _, token, _ in seen] == ["", "QSDK 3abc"]
     assert "secret-word" not in repr(hostile._service)
+
+
+async def test_a_token_that_the_service_repeats_in_a_row_or_an_error_is_masked_wherever_that_goes(answering):
+    """Rows become reports, plans and entries; a refusal becomes a sentence. Whoever masks for them knows the token."""
+    token = f"QSDK 3{'ab12' * 12}"
+    job = {"jobId": JOB, "status": "Pending", "pendingReason": f"held by {token}", "jobType": "Backup"}
+    echo = {"jobs": [{"jobSummary": job}], "totalRecordsWithoutPaging": 1}
+    product, _ = await answering({"token": token}, echo)
+    rows, _ = await product.answer(ONE, SECONDS)
+    assert token in str(rows)
+    assert Redactor().redact_data([dict(row) for row in rows]) == [
+        {name: value.replace(token, MASKED) if isinstance(value, str) else value for name, value in row.items()}
+        for row in rows
+    ]
+    assert token not in Redactor().redact_text(f"it says: {token}")
 
 
 TOKEN = {"token": "QSDK 1"}
