@@ -44,6 +44,7 @@ async def slack(bench, make_bot, rule):
         ("U0BOTH", ("S0OPERATORS", "S0APPROVERS")),
         ("U0SECOND", ("S0OPERATORS",)),
         ("U0ALL", ("S0VIEWERS", "S0OPERATORS", "S0APPROVERS")),
+        ("U0OTHERS", ("S0APPROVERS",)),  # who approved it: going on asks whether they still may
     ):
         bench.slack.workspace.members[user] = Member(user, user.casefold(), user)
         bench.slack.workspace.channels["C0OPS"].members.append(user)
