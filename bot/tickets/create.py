@@ -24,6 +24,7 @@ from bot.ledger.ticket_state import NOT_STARTED, TicketState
 from bot.tickets.plan_report import no_plan, would_be
 from bot.tickets.planner import Planner
 from bot.tickets.proposal import Origin, PlannedChange, Proposal, draft_proposal, identity, proposal_from, proposal_of
+from bot.transport.turns import asking_as
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class ProposalService:
             for place in proposal_of(self._ledger, ticket).places:
                 authorization.require_role(request.person, Role.OPERATOR, place)
             self._must_have_ended(ticket)
-            async with self._pipeline.turns.take(request.person.id):
+            with asking_as(request.person.id):
                 made = await self._planner.undo(ticket)
             self._refuse_undo(ticket, made)
             return self._write(request, asking, made)
