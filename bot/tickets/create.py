@@ -28,6 +28,7 @@ from bot.ledger.ticket_state import NOT_STARTED, TicketState
 from bot.tickets.plan_report import no_plan, would_be
 from bot.tickets.planner import Planner
 from bot.tickets.proposal import Origin, PlannedChange, Proposal, draft_proposal, proposal_from, proposal_of
+from bot.transport.turns import asking_as
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ class ProposalService:
         with self._pipeline.recording_refusals(request) as asking:
             require_everywhere(request.person, Role.OPERATOR, proposal_of(self._ledger, ticket).places)
             self._must_have_ended(ticket)
-            async with self._pipeline.turns.take(request.person.id):
+            with asking_as(request.person.id):
                 made = await self._planner.undo(ticket)
             self._refuse_undo(ticket, made)
             return self._write(request, asking, made)

@@ -496,8 +496,8 @@ async def test_closing_gives_up_what_is_under_way(site):
 
 async def test_answers_that_are_still_held_count_and_are_given_back(site, monkeypatch):
     """Requests keep what they were told; one host has the memory of some answers, not of all that it could give."""
-    site.boxes["hv01"].classes["root/cimv2", "win32_service"] = [{"Name": "x" * 100_000}]
-    monkeypatch.setattr("bot.transport.client.MAX_KEPT", 500_000)
+    site.boxes["hv01"].classes["root/cimv2", "win32_service"] = [{"Name": "x" * 30_000}]
+    monkeypatch.setattr("bot.transport.client.MAX_KEPT", 150_000)
     async with reaching(site) as reach:
         big = Wql("hv01", "root/cimv2", "Win32_Service", ("Name",))
         held = [await reach.answer(big), await reach.answer(big)]
