@@ -104,9 +104,12 @@ async def test_planned_by_one_approved_by_another_done_and_proved(play, soon):
         assert instance not in after
         whole = f"Asked for by operator ({proposed.actor}), approved by approver ({approved.actor}). Plan"
         acts = ("Pause hv03 and drain it", "Stop the service vmms", "Start the service vmms", "Resume hv03")
-        assert len(notes(ops)) == len(acts)
-        for act, note in zip(acts, notes(ops), strict=True):
+        assert len(notes(ops)) == 2 * len(acts)  # one before each act, one behind it
+        for act, begins, note in zip(acts, notes(ops)[::2], notes(ops)[1::2], strict=True):
+            assert begins.startswith(f"hvops T-1: {act}")
+            assert f": begins. (note of T-1 plan {proposed.data.digest[:16]} step " in begins
             assert note.startswith(f"hvops T-1: {act}")
+            assert ": done. Asked for by " in note
             assert f"{whole} {proposed.data.digest[:16]}" in note
 
         assert {guest.name for guest in ops.estate.world.node(NODE).guests} == home
