@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from bot.api.arguments import Target
 from bot.api.facts import Unknown, value_of, values_of
@@ -24,6 +25,7 @@ from commands.sources.cluster import (
     RoleResource,
     look_at_cluster,
     node_named,
+    possibly_on,
     role_resources,
     update_run,
     with_vm_ids,
@@ -49,7 +51,7 @@ from commands.sources.vss_writers import host_writers
 from commands.vss.writer_verdict import backup_with_writers, writer_samples
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DrainFacts:
     """What was found out about one node and its cluster.
 
@@ -115,7 +117,7 @@ class DrainFacts:
         """The node itself; None where the cluster did not tell of it."""
         return next((one for one in self.states if one.name.casefold() == self.node.casefold()), None)
 
-    @property
+    @cached_property
     def states(self) -> tuple[NodeState, ...]:
         """The nodes that the cluster told of."""
         return () if isinstance(self.nodes, Unknown) else self.nodes
@@ -125,22 +127,22 @@ class DrainFacts:
         """Whether every node tells if it is isolated or in quarantine: 2016 and later."""
         return bool(self.states) and all(one.status is not None for one in self.states)
 
-    @property
+    @cached_property
     def others(self) -> tuple[NodeState, ...]:
         """All of them but the node."""
         return tuple(one for one in self.states if one.name.casefold() != self.node.casefold())
 
-    @property
+    @cached_property
     def resources(self) -> tuple[Resource, ...]:
         """The resources of virtual machines that the node owns, or may own."""
         every = () if isinstance(self.cluster.resources, Unknown) else self.cluster.resources
-        return tuple(one for one in every if one.may_be_on(self.node))
+        return possibly_on(self.node, every)
 
-    @property
+    @cached_property
     def roles(self) -> tuple[str, ...]:
         """The virtual machines' roles that the node owns, or may own."""
         every = () if isinstance(self.cluster.groups, Unknown) else self.cluster.groups
-        return tuple(one.shown for one in every if one.is_guest and one.may_be_on(self.node))
+        return tuple(one.shown for one in possibly_on(self.node, every) if one.is_guest)
 
     @property
     def affected(self) -> int:

@@ -14,7 +14,7 @@ from bot.api.plan import Gate, GateOutcome, OpenQuestion, missing
 from commands.drain.roles import OtherRole, bound_roles, role_names
 from commands.formatting import format_size, join_names, pluralize, tell_apart
 from commands.sources.capacity import Need, without_room
-from commands.sources.cluster import Cluster, Group, Resource, RoleResource, SharedVolume, open_volumes
+from commands.sources.cluster import Cluster, Group, Resource, RoleResource, SharedVolume, open_volumes, possibly_on
 from commands.sources.guests import RUNNING_STATES, Guest, Power
 from commands.sources.nodes import ISOLATED_MEANS, ClusterNodeState, Drain, NodeState, votes_without
 from commands.sources.quorum import Witness
@@ -380,7 +380,7 @@ def guests_move_live(
     ids: dict[str, set[str]] = {}
     for one in resources:
         ids.setdefault(one.group.casefold(), set()).add(one.vm_id)
-    own = [one for one in roles if one.is_guest and one.may_be_on(node)]
+    own = [one for one in possibly_on(node, roles) if one.is_guest]
     quick, open_ = [], []
     for role in own:
         does = [power.get(vm_id, Power.UNKNOWN) for vm_id in ids.get(role.name.casefold(), {""})]

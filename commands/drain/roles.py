@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from bot.api.facts import Unknown
 from commands.formatting import join_names, pluralize
-from commands.sources.cluster import Group, RoleResource
+from commands.sources.cluster import Group, RoleResource, possibly_on
 
 _RESTARTS = "goes offline and starts on another node, connections break"
 _CORE, _AVAILABLE_STORAGE, _SHARED_VOLUME, _STORAGE_POOL, _SCALE_OUT, _BROKER = 1, 2, 4, 5, 114, 115
@@ -133,7 +133,7 @@ def other_roles(
     if isinstance(groups, Unknown):
         return groups
     told = () if isinstance(resources, Unknown) else resources
-    own = [one for one in groups if not one.is_guest and one.may_be_on(node)]
+    own = [one for one in possibly_on(node, groups) if not one.is_guest]
     return tuple(
         OtherRole(group, tuple(one for one in told if one.group.casefold() == group.name.casefold())) for group in own
     )

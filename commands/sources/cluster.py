@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from bot.api.arguments import Target
 from bot.api.facts import Unknown, value_of
@@ -128,6 +129,14 @@ class Resource:
     def may_be_on(self, node: str) -> bool:
         """Whether that node owns it, or may."""
         return self.owner.casefold() in ("", node.casefold())
+
+
+Owned = TypeVar("Owned", Group, Resource)
+
+
+def possibly_on(node: str, every: Iterable[Owned]) -> tuple[Owned, ...]:
+    """Those that the node owns, or may own."""
+    return tuple(one for one in every if one.may_be_on(node))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from bot.api.facts import Unknown
 from commands.formatting import tell_apart
-from commands.sources.cluster import Cluster, Group, Resource
+from commands.sources.cluster import Cluster, Group, Resource, possibly_on
 from commands.sources.event_log import Event, Meaning, meaning_of, named_guest
 from commands.sources.guests import Guest
 
@@ -117,8 +117,8 @@ def locks_on(
     here = node.casefold()
     locked = [group.name for group in cluster.groups if group.locked and group.owner.casefold() == here]
     locked += [one.group or one.name for one in cluster.resources if one.locked and one.owner.casefold() == here]
-    every: tuple[Group | Resource, ...] = (*cluster.groups, *cluster.resources)
-    unread = {one.shown for one in every if one.may_be_on(node) and _may_be_locked(one)}
+    every: tuple[Group | Resource, ...] = (*possibly_on(node, cluster.groups), *possibly_on(node, cluster.resources))
+    unread = {one.shown for one in every if _may_be_locked(one)}
     found = {
         group.casefold(): LockedRole(names.get(vm_id, group), vm_id, own.get(vm_id, ""))
         for group in locked
