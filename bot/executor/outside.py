@@ -242,7 +242,7 @@ def knows_more(ledger: Reader, seal: AnchorSeal, place: str, known: Anchor) -> s
         place: as it begins a sentence: "the audit channel".
         known: an anchor of the ledger's key.
     """
-    if known.ledger == seal.ledger and _has(ledger, known):
+    if known.ledger == seal.ledger and ledger.has(known):
         return ""
     head, ours = ledger.head(), ledger.entry(known.seq)
     here = f"entry {head.seq:,} (mac {head.mac.hex()[:_SHOWN]}…)" if head else "nothing"
@@ -260,15 +260,10 @@ def notes_know_more(ledger: Reader, seal: AnchorSeal, host: str, notes: Sequence
     head = ledger.head()
     for note in sorted(own, key=lambda one: -one.anchor.seq):
         beyond = head is None or note.anchor.seq > head.seq
-        if (beyond or note.ticket == ticket) and not _has(ledger, note.anchor):
+        if (beyond or note.ticket == ticket) and not ledger.has(note.anchor):
             said = knows_more(ledger, seal, f"the event log of {host}", note.anchor)
             return f"{said} A note there says that {note.ticket} began its step {note.step}"
     return ""
-
-
-def _has(ledger: Reader, known: Anchor) -> bool:
-    entry = ledger.entry(known.seq)
-    return entry is not None and entry.mac == known.mac
 
 
 def is_elsewhere(ledger: Path, anchor_file: Path) -> bool:
