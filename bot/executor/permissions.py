@@ -65,7 +65,7 @@ async def ask_again(run: Run) -> Standing:
         lost.append("nobody approved it")
     if (one := _one_person(run, parts)) and not lost:
         lost.append(one)
-    if (why := forbidden_by(run.parts.policy, run.proposal)) and not lost:
+    if (why := forbidden_by(run.parts.policy, run.proposal) or _refused_answers(run)) and not lost:
         lost.append(why)
     return Standing("; ".join(lost), "; ".join(unknown))
 
@@ -114,3 +114,10 @@ def _one_person(run: Run, parts: Iterable[_Part]) -> str:
         if decided
         else ""
     )
+
+
+def _refused_answers(run: Run) -> str:
+    """That it runs on what a person answered, and the settings refuse such plans by now; "" where they do not."""
+    if not run.proposal.plan.open_questions or run.parts.policy.unknown != "refuse":
+        return ""
+    return 'it runs on what somebody answered, and settings.toml refuses that by now ([policy] unknown = "refuse")'

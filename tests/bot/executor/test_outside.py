@@ -461,3 +461,26 @@ async def test_a_row_of_the_newer_ledger_put_into_the_copy_deceives_no_place(mac
     assert copy.ledger.entry(channel.head.seq).mac == channel.head.mac
     await copy.runs(sweeps=2)
     assert (world.order, copy.kinds(ticket)) == ([], ["proposed", "approved"])
+
+
+async def test_a_stop_of_a_second_process_that_was_cut_off_again_ends_the_group(machine, world, channel):
+    """The process that runs has never seen it; its anchor is in the file that both write."""
+
+    def three(on, _facts):
+        return scripted.simple(on, *(scripted.step(key, on, **{key: "1"}) for key in ("a", "b", "c")))
+
+    bench, second = (machine(outside=channel, plans={"three": three}) for _ in range(2))
+    ticket = await bench.approved("/three hv03")
+
+    def stopped_and_cut_off():
+        seq = second.decisions.stop_changes(scripted.APPROVER, "wait").seq
+        with sqlite3.connect(bench.ledger.path, isolation_level=None) as database:
+            database.execute("DROP TRIGGER entry_remains")
+            database.execute("DELETE FROM entry WHERE seq >= ?", (seq,))
+            database.execute(EVERYTHING["entry_remains"])
+        database.close()
+
+    world.hooks[1] = stopped_and_cut_off
+    await bench.runs(2)
+    assert len(world.order) == 1
+    assert "the anchor file knows entry" in bench.last(ticket).reason
