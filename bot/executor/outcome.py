@@ -173,6 +173,12 @@ async def abandon(run: Run, at: StepInstance, fate: SendResult) -> StepResult:
     return StepResult(StepStatus.CANCELLED, f"while waiting: {at.step.description}: {says}")
 
 
+async def not_begun(run: Run, at: StepInstance, says: str) -> StepResult:
+    """A step of which an intent stands, of which it was seen that it has not happened, and which may not begin again."""
+    fate, seen = SendResult("refused", fresh=False), CheckResult(CheckState.UNMET, says, ())
+    return await _conclude(run, at, StepResult(StepStatus.FAILED, says), fate, seen)
+
+
 async def _conclude(run: Run, at: StepInstance, result: StepResult, fate: SendResult, seen: CheckResult) -> StepResult:
     """Write the outcome, where there is one. What is unknown stays in flight."""
     if result.verdict not in (StepStatus.DONE, StepStatus.FAILED):

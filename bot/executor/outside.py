@@ -13,6 +13,7 @@ a run stop, or move one; a host can only take its own away.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -24,12 +25,13 @@ import structlog
 
 from bot.errors import LedgerError, OutsideSilent
 from bot.ledger import Ledger, Reader
-from bot.ledger.anchors import Anchor, AnchorSeal, newest
+from bot.ledger.anchors import Anchor, AnchorSeal, newest, recent
 
 log = structlog.get_logger()
 
 NOT_ASKED = "nobody outside is asked whether this ledger is an old copy: [ledger] require_anchor is false"
 _FRESH_SECONDS = 2.0  # an answer of the channel that young is used again: Slack takes some fifty such calls a minute
+_FILE_SECONDS = 20.0  # for the anchor file just before an act: it may lie on another machine
 _SHOWN = 12  # digits of a mac that people compare
 _NOTE = re.compile(
     r"\(note of (T-[0-9]{1,15}) plan ([0-9A-Za-z]{0,16}) step ([a-z0-9.-]+) round ([0-9]{1,9}) attempt ([0-9]{1,9}), "
@@ -174,10 +176,16 @@ class Outside:
         return replace(about, anchor=self._ledger.seal.sign(about.anchor.seq, about.anchor.mac, about.about))
 
     async def refuses(self, ticket: str, host: str, notes: Sequence[Note]) -> str:
-        """Why a step of this ticket may not be done, by what stands in the event log of its host; "" where it may."""
+        """Why a step of this ticket may not be done, by the event log of its host and the anchor file; "" where it may.
+
+        The file also has the head of a second process: what that wrote, a stop perhaps, may have been cut off since.
+        """
         if self.more:
             return self.more
         more = await asyncio.to_thread(self._more_on, ticket, host, notes)
+        with contextlib.suppress(OutsideSilent, TimeoutError):
+            async with asyncio.timeout(_FILE_SECONDS):
+                more = more or await self._ask_file()
         return self._knows_more(more).more if more else ""
 
     def _places(
@@ -202,6 +210,7 @@ class Outside:
         if known is None:
             raise OutsideSilent(f"{path.name} holds no anchor of this ledger")
         more = await asyncio.to_thread(self._more, "the anchor file", known)
+        more = more or await asyncio.to_thread(self._forks)
         if not more and self._ledger.trouble:
             raise OutsideSilent(self._ledger.trouble)
         if not more and not is_elsewhere(self._ledger.path, path):
@@ -217,6 +226,14 @@ class Outside:
                 self._told = self._monotonic(), await self._channel()
             known = self._told[1]
         return await asyncio.to_thread(self._more, "the audit channel", known) if known is not None else ""
+
+    def _forks(self) -> str:
+        """That the file has an anchor of something else than stands here at that number; "" for none."""
+        for one in recent(self._ledger.anchor_file, self._ledger.seal):
+            found = self._ledger.entry(one.seq)
+            if found is None or found.mac != one.mac:
+                return self._more("the anchor file", one)
+        return ""
 
     def _more(self, place: str, known: Anchor) -> str:
         return knows_more(self._ledger, self._ledger.seal, place, known)
@@ -242,7 +259,7 @@ def knows_more(ledger: Reader, seal: AnchorSeal, place: str, known: Anchor) -> s
         place: as it begins a sentence: "the audit channel".
         known: an anchor of the ledger's key.
     """
-    if known.ledger == seal.ledger and _has(ledger, known):
+    if known.ledger == seal.ledger and ledger.has(known):
         return ""
     head, ours = ledger.head(), ledger.entry(known.seq)
     here = f"entry {head.seq:,} (mac {head.mac.hex()[:_SHOWN]}…)" if head else "nothing"
@@ -260,15 +277,10 @@ def notes_know_more(ledger: Reader, seal: AnchorSeal, host: str, notes: Sequence
     head = ledger.head()
     for note in sorted(own, key=lambda one: -one.anchor.seq):
         beyond = head is None or note.anchor.seq > head.seq
-        if (beyond or note.ticket == ticket) and not _has(ledger, note.anchor):
+        if (beyond or note.ticket == ticket) and not ledger.has(note.anchor):
             said = knows_more(ledger, seal, f"the event log of {host}", note.anchor)
             return f"{said} A note there says that {note.ticket} began its step {note.step}"
     return ""
-
-
-def _has(ledger: Reader, known: Anchor) -> bool:
-    entry = ledger.entry(known.seq)
-    return entry is not None and entry.mac == known.mac
 
 
 def is_elsewhere(ledger: Path, anchor_file: Path) -> bool:

@@ -16,6 +16,7 @@ from bot.executor.context import BOT
 from bot.executor.run import Run
 from bot.ledger.entries import Approved
 from bot.tickets.decisions import CONFIRM
+from bot.tickets.proposal import forbidden_by
 
 _APPROVED = "approved it"
 
@@ -25,7 +26,8 @@ class Standing:
     """How the people of a ticket stand.
 
     Attributes:
-        lost: who may not have it run any more, and which role is missing, as a sentence without its stop; "" for nobody.
+        lost: who may not have it run any more, and which role is missing, or which rule of the settings is in the way, as a
+            sentence without its stop; "" for nothing.
         unknown: of whom that is not known now, and why; "" where it is known of everybody.
     """
 
@@ -63,6 +65,8 @@ async def ask_again(run: Run) -> Standing:
         lost.append("nobody approved it")
     if (one := _one_person(run, parts)) and not lost:
         lost.append(one)
+    if (why := forbidden_by(run.parts.policy, run.proposal) or _refused_answers(run)) and not lost:
+        lost.append(why)
     return Standing("; ".join(lost), "; ".join(unknown))
 
 
@@ -110,3 +114,10 @@ def _one_person(run: Run, parts: Iterable[_Part]) -> str:
         if decided
         else ""
     )
+
+
+def _refused_answers(run: Run) -> str:
+    """That it runs on what a person answered, and the settings refuse such plans by now; "" where they do not."""
+    if not run.proposal.plan.open_questions or run.parts.policy.unknown != "refuse":
+        return ""
+    return 'it runs on what somebody answered, and settings.toml refuses that by now ([policy] unknown = "refuse")'

@@ -15,7 +15,7 @@ from bot.api.rows import Rows
 from bot.errors import ChangesStopped, Expired, TargetError, TargetTimeout
 from bot.executor.actions import definitely_not_executed, perform
 from bot.executor.measuring import held_before
-from bot.executor.outcome import SendResult, StepResult, StepStatus, abandon, ask_about, reconcile
+from bot.executor.outcome import SendResult, StepResult, StepStatus, abandon, ask_about, not_begun, reconcile
 from bot.executor.polling import CheckState, before_image, max_wait, wait_for
 from bot.executor.run import Cancelled, KnownElsewhere, OutOfTime, Preempted, Run
 from bot.executor.standing import mark, standing_of
@@ -78,7 +78,7 @@ async def _begin_and_settle(run: Run, at: StepInstance) -> StepResult | None:
             fate = await _intend_and_act(run, at, before, held)
         except ChangesStopped:
             continue  # between the glance and the transaction; wait for go, and look at the guards again
-        return await reconcile(run, at, fate)
+        return await reconcile(run, at, fate) if fate is not None else None
 
 
 async def _image(run: Run, at: StepInstance) -> tuple[Rows | None, str]:
@@ -90,14 +90,15 @@ async def _image(run: Run, at: StepInstance) -> tuple[Rows | None, str]:
 
 
 async def _act_again(run: Run, at: StepInstance) -> StepResult | None:
-    """Begin the step once more, after it was seen that it has not happened."""
-    await run.wait_while_stopped()
+    """Begin the step once more, after it was seen that it has not happened. Its guards are looked at again."""
+    if (not_ready := await _not_ready(run, at)) is not None:
+        return await not_begun(run, at, not_ready.says)
     try:
         held = run.story.intents[at.key].held_before
         fate = await _intend_and_act(run, at, run.story.images.get(at.step.key), held)
     except ChangesStopped:
         return None
-    return await reconcile(run, at, fate)
+    return await reconcile(run, at, fate) if fate is not None else None
 
 
 async def _not_ready(run: Run, at: StepInstance) -> StepResult | None:
@@ -115,10 +116,13 @@ async def _not_ready(run: Run, at: StepInstance) -> StepResult | None:
     return StepResult(StepStatus.FAILED, f"not begun: {seen.says}")
 
 
-async def _intend_and_act(run: Run, at: StepInstance, before: Any, held: HeldBefore) -> SendResult:
+async def _intend_and_act(run: Run, at: StepInstance, before: Any, held: HeldBefore) -> SendResult | None:
     """One piece, which the end of the bot waits for: torn apart it would leave a doubt that nobody needs.
 
+    None: it was written down, and stopped before it was sent.
+
     Raises:
+        Cancelled, OutOfTime: the same, because it was asked to end, or its time is over.
         ChangesStopped: nothing may begin now, and nothing was begun.
         KnownElsewhere: the same; somewhere outside more is known.
         LedgerError: this process is not the one that acts any more.
@@ -131,9 +135,18 @@ async def _intend_and_act(run: Run, at: StepInstance, before: Any, held: HeldBef
         run.must_lead()
         intent = await _intend(run, at, before, held)
         await mark(run, at, intent)
+        if at.step.act is not None and not at.step.is_by_hand and not _may_still_be_sent(run):
+            return None
         return await _act(run, at)
     finally:
         run.idle.set()
+
+
+def _may_still_be_sent(run: Run) -> bool:
+    """Whether nothing came in between: a host can take its time for the note. Raises Cancelled, OutOfTime, LedgerError."""
+    run.must_lead()
+    run.raise_if_cancelled()
+    return not run.parts.ledger.is_stopped()
 
 
 async def _must_stand(run: Run, at: StepInstance) -> None:

@@ -21,6 +21,7 @@ from typing import Literal
 from bot.errors import LedgerError
 
 _TAIL = 4096  # bytes: more than a line, so the last line is whole
+_RECENT = 32_768  # bytes
 
 
 Origin = Literal["ours", "forged", "foreign"]
@@ -127,22 +128,36 @@ def newest(path: Path, seal: AnchorSeal | None = None) -> Anchor | None:
     Raises:
         LedgerError: it cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            length = file.seek(0, os.SEEK_END)
-            file.seek(max(0, length - _TAIL))
-            lines = file.read().split(b"\n")
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise LedgerError(f"{path}: anchors cannot be read: {error.strerror}.") from error
-    known = [anchor for line in lines if (anchor := _read(line)) is not None]
+    known, is_whole = _at_the_end(path, _TAIL)
     if seal is None:
         return max(known, key=_number, default=None)
     own = [anchor for anchor in known if seal.holds(anchor)]
-    if own or length <= _TAIL:
+    if own or is_whole:
         return max(own, key=_number, default=None)
     return max((anchor for anchor in anchors_in(path) if seal.holds(anchor)), key=_number, default=None)
+
+
+def recent(path: Path, seal: AnchorSeal) -> tuple[Anchor, ...]:
+    """Some hundred anchors of this ledger from the end of the file, in its order. Raises LedgerError.
+
+    Two processes write there: one whose entries were cut off behind the other's back has left its anchors.
+    """
+    known, _ = _at_the_end(path, _RECENT)
+    return tuple(anchor for anchor in known if anchor.ledger == seal.ledger and seal.holds(anchor))
+
+
+def _at_the_end(path: Path, most: int) -> tuple[list[Anchor], bool]:
+    """The anchors in so many last bytes, and whether that is all of the file. Raises LedgerError."""
+    try:
+        with path.open("rb") as file:
+            length = file.seek(0, os.SEEK_END)
+            file.seek(max(0, length - most))
+            lines = file.read().split(b"\n")
+    except FileNotFoundError:
+        return [], True
+    except OSError as error:
+        raise LedgerError(f"{path}: anchors cannot be read: {error.strerror}.") from error
+    return [anchor for line in lines if (anchor := _read(line)) is not None], length <= most
 
 
 def _number(anchor: Anchor) -> int:

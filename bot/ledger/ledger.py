@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,9 +17,9 @@ from bot.ledger.entries import EntryData, parse
 from bot.ledger.envelope import Entry, EntryDraft, decode, encode, entry_mac, ledger_id, to_timestamp
 from bot.ledger.incremental import BrokenChain, ChainStatus, IncrementalVerifier, walk
 from bot.ledger.key import make_key, read_key, seal
-from bot.ledger.proved import ProvedState, RefusedTransition
+from bot.ledger.proved import SWITCHES, ProvedState, RefusedTransition
 from bot.ledger.queries import Reader, TicketRow
-from bot.ledger.store import VERIFY, Store, previous_of
+from bot.ledger.store import VERIFY, FileRefuses, Store, previous_of
 from bot.ledger.ticket_state import MAY_NAME_A_TICKET, OPEN, TICKETED, Ticket, TicketState
 from bot.ledger.ticket_table import Derived
 from bot.ledger.verify import Verification, verify
@@ -58,6 +58,8 @@ class Ledger(Reader):
         self._order = threading.Lock()
         self._proving = threading.Lock()  # taken before the snapshot, so that what is proved is never newer than that
         self._state = ProvedState()
+        self._refused = ""  # what the file did not take although the rules allow it
+        self._owes_a_stop = False  # somebody stopped everything, and that could not be written down
         self._latest = datetime.min.replace(tzinfo=UTC)  # of the entries that this process has seen
         known = newest(anchor_file)
         self._store = Store(path)
@@ -89,7 +91,20 @@ class Ledger(Reader):
         return self.append_together(EntryDraft(actor, data, ticket))[0]
 
     def append_together(self, *drafts: EntryDraft) -> tuple[Entry, ...]:
-        """Append several entries, all or none: a voided plan and the proposal that replaces it."""
+        """Append several entries, all or none: a voided plan and the proposal that replaces it.
+
+        A stop that cannot be written down is in force in this process all the same, until a stop or a go is written.
+        """
+        switches = [draft.kind for draft in drafts if draft.kind in SWITCHES]
+        try:
+            entries = self._append(drafts)
+        except LedgerError:
+            self._owes_a_stop = self._owes_a_stop or "stop" in switches
+            raise
+        self._owes_a_stop = self._owes_a_stop and not switches
+        return entries
+
+    def _append(self, drafts: Sequence[EntryDraft]) -> tuple[Entry, ...]:
         with self._store.transaction():
             head = self._sound_head()
             entries: list[Entry] = []
@@ -109,7 +124,7 @@ class Ledger(Reader):
     def is_stopped(self) -> bool:
         """Whether `/hvops stop` is in force. Raises LedgerError where nothing is proved."""
         with self._proved() as state:
-            return state.is_stopped
+            return state.is_stopped or self._owes_a_stop
 
     def locks(self) -> dict[str, str]:
         """Which ticket holds which lock. Raises LedgerError where nothing is proved."""
@@ -121,6 +136,22 @@ class Ledger(Reader):
         with self._proved() as state:
             found = state.ticket(ticket)
         return super().ticket(ticket) if found is not None and found.state is TicketState.ENDED else found
+
+    def has(self, anchor: Anchor) -> bool:
+        """Whether the entry that an anchor names is there, and the chain leads from it to the newest one.
+
+        A row that was taken out of another copy of this ledger has a mac that holds, and is in no chain of this one.
+
+        Raises:
+            LedgerError: nothing is proved, or the chain does not lead on from there.
+        """
+        with self._proved() as state:
+            if not super().has(anchor):
+                return False
+            head = Anchor(anchor.seq, anchor.mac)
+            for seq, _, mac in walk(self._reader, self._key, head):
+                head = Anchor(seq, mac)
+            return head == state.head
 
     def story(self, ticket: str) -> list[Entry]:
         """All entries of a ticket, proved, oldest first. Raises LedgerError where the file lists others than there are."""
@@ -239,10 +270,12 @@ class Ledger(Reader):
             return ProvedState()
         with self._proving, self._explained():
             self._follow(self._store, self._seen)
-            return self._state.fork()
+            return self._state.fork(is_stopped=self._owes_a_stop)
 
     def _follow(self, store: Store, seen: int) -> None:
         """Prove what is new, and take it in. In a snapshot or a transaction, before anything of it is written."""
+        if self._refused:
+            raise LedgerError(self._refused)
         store.check_definitions()
         for seq, body, mac in walk(store, self._key, self._state.head):
             self._state.take(seq, body, mac)
@@ -275,7 +308,15 @@ class Ledger(Reader):
             state.must_have_ticket(ticket)
         body = encode(seq, at, draft, fields, ticket)
         mac = entry_mac(self._key, previous, body)
-        self._store.insert(seq, body, previous, mac)
+        try:
+            self._store.insert(seq, body, previous, mac)
+        except FileRefuses as error:
+            if draft.kind in TICKETED:
+                self._refused = (
+                    f"the file does not take the entry {draft.kind} of {ticket}, which its entries allow ({error.__cause__}), "
+                    "so its lists are not what they were; nothing is decided until it is put right and hvops is started anew"
+                )
+            raise
         return self._seen_at(decode(body, mac))
 
     def _sound_head(self) -> tuple[bytes, bytes, bytes] | None:

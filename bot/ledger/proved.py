@@ -37,7 +37,7 @@ from bot.ledger.ticket_state import (
 # Canonical JSON sorts its keys, so these are the last bytes; inside of a text a quotation mark is escaped.
 _ENDS_WITH = re.compile(rb'"kind":"([a-z-]+)","seq":[0-9]+,"ticket":(?:null|"([^"\\]+)")\}\Z')
 _LONGEST_END = 200
-_SWITCHES = frozenset({"stop", "go"})
+SWITCHES = frozenset({"stop", "go"})
 _SHOWN_AS: Mapping[str, str] = {
     "proposed": "proposed",
     "approved": "approved",
@@ -107,12 +107,17 @@ class ProvedState:
         """Begin before the first entry."""
         self._memory = memory or _Memory()
 
-    def fork(self) -> ProvedState:
-        """One that goes on from here without changing this one: for a transaction, which may come to nothing."""
+    def fork(self, *, is_stopped: bool = False) -> ProvedState:
+        """One that goes on from here without changing this one: for a transaction, which may come to nothing.
+
+        Args:
+            is_stopped: a stop is in force that no entry says.
+        """
         old = self._memory
         return ProvedState(
             replace(
                 old,
+                switch="stop" if is_stopped else old.switch,
                 locks=dict(old.locks),
                 counts=dict(old.counts),
                 tickets=ChainMap({}, old.tickets),
@@ -159,7 +164,7 @@ class ProvedState:
         entry = None
         found = _ENDS_WITH.search(body, max(0, len(body) - _LONGEST_END))
         kind, ticket = (found[1].decode(), (found[2] or b"").decode()) if found else ("", "")
-        if found is None or kind in _SWITCHES or (ticket and kind not in MAY_NAME_A_TICKET):
+        if found is None or kind in SWITCHES or (ticket and kind not in MAY_NAME_A_TICKET):
             entry = decode(body, mac)
             self.add(entry)
         elif ticket:  # what only speaks about a ticket, and what is about none, need not be read: most entries are such
@@ -169,7 +174,7 @@ class ProvedState:
 
     def add(self, entry: Entry) -> None:
         """Take in what an entry says. Raises RefusedTransition."""
-        if entry.kind in _SWITCHES:
+        if entry.kind in SWITCHES:
             self._memory.switch = entry.kind
         if entry.ticket is None:
             return

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
+from bot.ledger.anchors import Anchor
 from bot.ledger.envelope import Entry, ledger_id, to_timestamp
 from bot.ledger.filters import ROWS, Filter
 from bot.ledger.proved import replay_ticket
@@ -157,6 +158,11 @@ class Reader:
     def entry(self, seq: int) -> Entry | None:
         """The entry of that number."""
         return next(iter(self._reader.select("seq = ?", (seq,), 1)), None)
+
+    def has(self, anchor: Anchor) -> bool:
+        """Whether the entry that an anchor names is there."""
+        entry = self.entry(anchor.seq)
+        return entry is not None and entry.mac == anchor.mac
 
     def head(self) -> Entry | None:
         """The newest entry."""

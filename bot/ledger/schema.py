@@ -9,6 +9,7 @@ and as a second lock; both can be rebuilt from the entries. The views are in a f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from bot.ledger import views
@@ -154,6 +155,9 @@ EVERYTHING = {name: sql.strip() for name, sql in (TABLES | INDEXES | TRIGGERS | 
 
 DEFINITIONS = "SELECT type, name, tbl_name, sql FROM sqlite_schema"
 Definition = tuple[str, str, str, str | None]  # type, name, table and text, as sqlite_schema has them
+_PLAIN_INDEX = re.compile(
+    r"CREATE INDEX \w+ ON \w+ ?\(\w+( (ASC|DESC))?(, ?\w+( (ASC|DESC))?)*\)", re.ASCII | re.IGNORECASE
+)
 _STATISTICS = frozenset({"sqlite_stat1", "sqlite_stat4"})  # what ANALYZE leaves; they cost or save time
 
 
@@ -161,7 +165,8 @@ def altered(found: Sequence[Definition], wanted: frozenset[Definition]) -> str:
     """What of the definitions found is not as in a new ledger, in a sentence; "" where all is.
 
     Whoever replaced a column, a trigger, an index or a view would show other things than were written, or do others. An
-    index more is let be: it decides nothing, and somebody may have wanted quicker lists.
+    index more over plain columns is let be: it decides nothing, and somebody may have wanted quicker lists. One that is
+    unique, partial or over an expression could refuse a stop or a withdrawal, and let everything else be written.
     """
     if len(found) == len(wanted) and wanted == frozenset(found):
         return ""
@@ -173,9 +178,14 @@ def altered(found: Sequence[Definition], wanted: frozenset[Definition]) -> str:
         if known.get((kind, name)) not in wanted:
             return f"The definition of {name} was {'changed' if name in names else 'removed'}."
     for one in left:
-        if one not in wanted and not (one[0] == "index" and one[3] and one[1] not in {name for _, name, *_ in wanted}):
+        if one not in wanted and not (_only_sorts(one) and one[1] not in {name for _, name, *_ in wanted}):
             return f"There is a {one[0]} {one[1]} that no ledger has."
     if missing := sorted(wanted - set(left), key=str):
         return f"The definition of {missing[0][1]} was removed."
     twice = next((one for one in left if left.count(one) > 1), None) if len(left) != len(set(left)) else None
     return f"There are two definitions of {twice[1]}." if twice else ""
+
+
+def _only_sorts(one: Definition) -> bool:
+    """Whether that is an index over plain columns, which can refuse no row."""
+    return one[0] == "index" and one[3] is not None and _PLAIN_INDEX.fullmatch(one[3]) is not None

@@ -42,6 +42,10 @@ ENTRY_COLUMNS = "seq, CAST(body AS BLOB), previous, mac"
 VERIFY = "Run hvops audit verify."
 
 
+class FileRefuses(LedgerError):
+    """What the file holds was in the way: neither another process's transaction, nor a disk that is full or away."""
+
+
 class Store:
     """One connection to the ledger's database. Safe between threads.
 
@@ -374,7 +378,8 @@ def _translated(path: Path) -> Iterator[None]:
     except sqlite3.OperationalError as error:
         raise LedgerError(f"{path}: the ledger cannot be used now: {error}. Nothing was written.") from error
     except _FOREIGN as error:
-        raise LedgerError(f"{path}: the ledger refuses this, or is damaged: {error}. Nothing was written.") from error
+        kind = FileRefuses if isinstance(error, sqlite3.DatabaseError) else LedgerError
+        raise kind(f"{path}: the ledger refuses this, or is damaged: {error}. Nothing was written.") from error
     except FileNotFoundError as error:
         raise LedgerError(f"{path}: there is no such ledger, or no such directory.") from error
     except OSError as error:

@@ -37,7 +37,7 @@ from bot.ledger.entries import (
 from bot.ledger.envelope import to_timestamp
 from bot.ledger.ticket_state import ENDS, Ticket, TicketState
 from bot.tickets.answers import answers_from
-from bot.tickets.proposal import Proposal, proposal_of
+from bot.tickets.proposal import Proposal, forbidden_by, proposal_of
 from bot.tickets.run_history import positions, story_of
 
 CONFIRM = "confirm"
@@ -94,6 +94,8 @@ class ApprovalService:
             proposal = proposal_of(self._ledger, press.ticket)
             self._may_approve(press.person, proposal)
             self._must_be_open(proposal)
+            if why := forbidden_by(self._policy, proposal):
+                raise PermissionDenied(f"{press.ticket} cannot be decided as it was proposed: {why}. Propose it again.")
             until = to_timestamp(self._now() + timedelta(minutes=proposal.start_minutes))
             if not said and not proposal.plan.open_questions:
                 return self._write(press, Approved(start_by=until, digest=proposal.digest, **_by(press)))

@@ -16,7 +16,7 @@ from bot.api.command import Risk, Role
 from bot.api.plan import Check, Plan, Step
 from bot.config.settings import Policy
 from bot.dispatch.authorization import Accounts, Person, require_everywhere
-from bot.errors import LedgerError, TicketError, UnreadableEntry
+from bot.errors import LedgerError, PermissionDenied, TicketError, UnreadableEntry
 from bot.ledger import Entry, EntryDraft, Reader
 from bot.ledger.entries import Proposed
 from bot.ledger.envelope import to_timestamp
@@ -225,6 +225,20 @@ def step_seconds(step: Step) -> int:
 
 def _patience(checks: Iterable[Check]) -> int:
     return max((check.within for check in checks), default=0)
+
+
+def forbidden_by(policy: Policy, proposal: Proposal) -> str:
+    """Why the rules of the settings, as they are now, do not let that decision count; "" where they do.
+
+    A proposal keeps the rule under which it was made; one that became stricter since holds for it too.
+    """
+    try:
+        decision = proposal.made.decision(policy)
+    except PermissionDenied as error:
+        return str(error).rstrip(".")
+    if decision == "approval" and proposal.policy != "approval":
+        return f"settings.toml asks for somebody else's approval of {proposal.made.risk} risk by now, not for a confirmation"
+    return ""
 
 
 def proposal_from(entry: Entry) -> Proposal:

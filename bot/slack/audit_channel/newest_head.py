@@ -42,7 +42,7 @@ class NewestHead:
     async def _ask(self) -> Anchor | None:
         posted = await asyncio.to_thread(self._posted)
         self._own = self._own or await self._reader.own()
-        pages = 0
+        pages, unread = 0, False
         async for page in self._reader.pages():
             pages += 1
             found = classify(page, frozenset({self._own})).anchors
@@ -50,9 +50,12 @@ class NewestHead:
             if ours:
                 return max(ours, key=lambda anchor: anchor.seq)
             if pages >= _PAGES:
+                unread = True
                 break
         if posted is not None:
             raise OutsideSilent(f"the head of entry {posted:,} that was posted there is not to be found any more")
+        if unread:  # a copy from before the first head knows of none either
+            raise OutsideSilent(f"its newest {_PAGES} pages hold no head, and what is behind them was not read")
         return None
 
     def _posted(self) -> int | None:

@@ -140,8 +140,10 @@ async def undo(bench, ticket):
 
 
 async def cancel(bench, ticket):
+    """While it waits: what is cancelled before it was sent is not sent at all."""
     now = bench.ledger.ticket(ticket)
-    if now.state == "running" and now.intent and not now.cancel_asked:
+    waits = any(one.kind == "progress" for one in bench.told)
+    if now.state == "running" and now.intent and waits and not now.cancel_asked:
         bench.decisions.cancel(bench.press(scripted.OPERATOR, ticket))
 
 

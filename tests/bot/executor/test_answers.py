@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from scripted_world import APPROVER, BOTH, OPERATOR, OTHER, person, reset_plan
+from scripted_world import APPROVER, BOTH, OPERATOR, OTHER, POLICY, person, reset_plan
 
 from bot.api.command import Role
 from bot.api.plan import Gate, GateOutcome, OpenQuestion
@@ -70,6 +70,18 @@ async def test_unknowns_that_the_settings_refuse_make_no_ticket(bench):
     found = await bench.propose()
     assert isinstance(found, AnsweredRequest)
     assert found.report.title == "No plan yet for hv03: measured"
+
+
+async def test_answers_that_the_settings_refuse_by_now_start_nothing(benches, world):
+    first = benches()
+    Gates(first, gate(ROOM, CRM))
+    ticket = await answered(first, *SAID[:1])
+    await first.close()
+    bench = benches(policy=POLICY.model_copy(update={"unknown": "refuse"}))
+    Gates(bench, gate(ROOM, CRM))
+    await bench.runs(2)
+    assert (world.order, bench.last(ticket).kind) == ([], "voided")
+    assert 'unknown = "refuse"' in bench.last(ticket).reason
 
 
 async def test_a_gate_that_names_nothing_is_one_question(bench):

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from bot.audit_verify import verify_audit_log
 from bot.dispatch.pipeline import Request
-from bot.errors import HvopsError, LedgerError
+from bot.errors import ChangesStopped, HvopsError, LedgerError
 from bot.executor.ticket_run import NOT_PROVED, STANDS_STILL
 from bot.ledger import Ledger
 from bot.ledger.schema import EVERYTHING
@@ -240,6 +240,24 @@ async def a_check_less(bench):
     define(bench.ledger, "entry", EVERYTHING["entry"].replace(" CHECK (length(mac) = 32)", ""))
 
 
+async def an_index_that_refuses_every_stop(bench):
+    """Whoever presses is told of an error, and everything that was approved would go on."""
+    await bench.approved()
+    against = "CASE WHEN kind IN ('stop', 'withdrawn', 'rejected', 'cancel-asked') THEN json('no') END"
+    tamper(bench.ledger, f"CREATE INDEX quicker ON entry ({against})")
+    with pytest.raises(LedgerError):
+        bench.decisions.stop_changes(APPROVER, "wait")
+
+
+async def an_index_that_takes_one_stop(bench):
+    await bench.approved()
+    tamper(bench.ledger, "CREATE UNIQUE INDEX quicker ON entry (kind) WHERE kind IN ('stop', 'go')")
+    bench.decisions.stop_changes(APPROVER, "wait")
+    bench.decisions.allow_changes(APPROVER)
+    with pytest.raises(LedgerError):
+        bench.decisions.stop_changes(APPROVER, "wait")
+
+
 LIES = [
     *(an_approval_lent, an_approval_lent_by_the_index_alone, an_approval_lent_and_the_tables_left, another_proposal),
     *(ran, ran_and_the_index_alone_hides_it, ran_and_a_part_of_it_is_hidden),
@@ -248,6 +266,7 @@ LIES = [
     *(a_row, a_row_without_entries, a_row_taken_out),
     *(a_trigger, a_trigger_by_the_name_of_a_table_of_sqlite, a_trigger_for_an_honest_one),
     *(a_view_for_a_table, a_version, a_collation, a_check_less),
+    *(an_index_that_refuses_every_stop, an_index_that_takes_one_stop),
 ]
 BY_THE_INDEX_ALONE = [  # no look is so cheap that it sees this; whoever reads the ticket does, and the proof
     *(an_approval_lent_by_the_index_alone, ran_and_the_index_alone_hides_it, stopped_and_the_index_alone_lies)
@@ -315,6 +334,47 @@ async def nothing_acts(bench, capsys, lie):
     code, says = verified(bench.ledger, capsys)
     assert code == 1
     assert "unaltered and complete" not in says
+
+
+async def test_what_the_file_refuses_although_the_entries_allow_it_ends_all_deciding(bench, world, capsys):
+    """An index claims that the ticket has ended: it could not be withdrawn, and would run."""
+    ticket = await bench.approved()
+    honest = EVERYTHING["one_end"]
+    define(bench.ledger, "one_end", honest.replace("'rejected'", "'approved', 'rejected'"))
+    tamper(bench.ledger, "REINDEX one_end")
+    define(bench.ledger, "one_end", honest)
+    with pytest.raises(LedgerError, match="UNIQUE constraint failed"):
+        bench.decisions.withdraw(bench.press(OPERATOR, ticket))
+    with capture_logs() as logs:
+        await bench.runs(3)
+    assert world.order == []
+    assert any("does not take the entry withdrawn of T-1" in one.get("why", "") for one in logs)
+    assert verified(bench.ledger, capsys)[0] == 1
+
+
+async def test_a_stop_that_could_not_be_written_is_in_force_all_the_same(bench, world):
+    """Whoever took it off the file again, before anybody looked, has gained nothing."""
+    await an_index_that_refuses_every_stop(bench)
+    tamper(bench.ledger, "DROP INDEX quicker")
+    await bench.runs(2)
+    assert (world.order, bench.ledger.is_stopped()) == ([], True)
+    with pytest.raises(ChangesStopped):
+        bench.ledger.append("bot", entry_data("started", {"attempt": 1, "locks": ["node:hv03"]}), "T-1")
+    bench.decisions.stop_changes(APPROVER, "wait")
+    await bench.runs(2)
+    assert (world.order, bench.ledger.is_stopped()) == ([], True)
+    bench.decisions.allow_changes(APPROVER)
+    await bench.runs()
+    assert bench.last("T-1").kind == "done"
+
+
+@pytest.mark.parametrize("columns", ["actor", "kind, target", "at DESC, seq"])
+async def test_an_index_more_over_plain_columns_is_let_be(bench, world, capsys, columns):
+    await bench.approved()
+    tamper(bench.ledger, f"CREATE INDEX quicker ON entry ({columns})")
+    await bench.runs()
+    assert len(world.order) == 3
+    assert verified(bench.ledger, capsys)[0] == 0
 
 
 async def test_once_everything_is_put_back_nothing_has_happened(bench, world, capsys):

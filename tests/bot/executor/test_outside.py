@@ -16,6 +16,7 @@ from bot.api.plan import Step
 from bot.api.queries import make_params
 from bot.errors import OutsideSilent
 from bot.ledger import Ledger
+from bot.ledger.schema import EVERYTHING
 
 RESET = [("hv03", "set", "yes"), ("hv03", "restart"), ("hv03", "set", "no")]
 
@@ -370,3 +371,116 @@ async def test_a_bot_that_is_killed_at_its_own_note_takes_it_for_its_own_afterwa
     assert (again.last(ticket).kind == "done") == (
         number not in (3, 5)
     )  # of these nobody can say that they did not happen
+
+
+def while_the_note_is_written(world, at, then):
+    """A host takes its time for the note before an act; meanwhile something happens."""
+    write, notes = world._note, []
+
+    def note(action):
+        notes.append(action)
+        if len(notes) == at:
+            then()
+        return write(action)
+
+    world._note = note
+
+
+async def test_a_stop_that_comes_while_a_host_takes_the_note_keeps_the_act_from_being_sent(
+    machine, world, channel, clock
+):
+    """And once everything may begin again, its guards are looked at again."""
+    seen = []
+
+    async def sleep(seconds):
+        seen.append(list(world.order))
+        if len(seen) == 3:
+            world.hosts["hv03"]["locked"] = "yes"
+            bench.decisions.allow_changes(scripted.APPROVER)
+        await clock.sleep(seconds)
+
+    bench = machine(outside=channel, sleep=sleep)
+    ticket = await bench.approved()
+    while_the_note_is_written(world, 1, lambda: bench.decisions.stop_changes(scripted.APPROVER, "now"))
+    await bench.runs()
+    assert len(seen) >= 3
+    assert world.order == []
+    assert bench.last(ticket).kind == "failed"
+    assert "not begun" in bench.last(ticket).reason
+
+
+async def test_what_was_stopped_before_it_was_sent_is_sent_once_after_go(machine, world, channel, clock):
+    async def sleep(seconds):
+        assert world.order == RESET[:1]
+        bench.decisions.allow_changes(scripted.APPROVER)
+        await clock.sleep(seconds)
+
+    bench = machine(outside=channel, sleep=sleep)
+    ticket = await bench.approved()
+    while_the_note_is_written(world, 3, lambda: bench.decisions.stop_changes(scripted.APPROVER, "now"))
+    await bench.runs()
+    assert world.order == RESET
+    assert bench.kinds(ticket)[5:8] == ["intent", "resumed", "intent"]
+    assert bench.last(ticket).kind == "done"
+
+
+@pytest.mark.parametrize("what", ["late", "cancelled"])
+async def test_what_ends_while_a_host_takes_the_note_is_not_sent(machine, world, channel, clock, what):
+    bench = machine(outside=channel)
+    ticket = await bench.approved()
+
+    def ends():
+        if what == "late":
+            clock.forward(days=2)
+        else:
+            bench.decisions.cancel(bench.press(scripted.OPERATOR, ticket))
+
+    while_the_note_is_written(world, 1, ends)
+    await bench.runs(2)
+    assert world.order == []
+    assert bench.last(ticket).kind == {"late": "interrupted", "cancelled": "cancelled"}[what]
+
+
+async def test_a_row_of_the_newer_ledger_put_into_the_copy_deceives_no_place(machine, world, channel):
+    """Its mac holds, as the same key made it; but the chain of the copy does not lead through it."""
+    first = machine(outside=channel)
+    await first.propose("/tweak hv04")
+    copy = machine.copied(outside=channel)
+    for line, ledger, often in (("/x", first.ledger, 6), ("/y", copy.ledger, 12)):
+        for _ in range(often):
+            ledger.append("T1/U9", entry_data("asked", {"line": line}))
+    channel.hears(first.ledger)
+    ticket = await copy.approved()
+    body, previous, mac = first.ledger._reader.link(channel.head.seq)
+    with sqlite3.connect(copy.ledger.path, isolation_level=None) as database:
+        database.execute("DROP TRIGGER entry_stays")
+        row = (body.decode(), previous, mac, channel.head.seq)
+        database.execute("UPDATE entry SET body = ?, previous = ?, mac = ? WHERE seq = ?", row)
+        database.execute(EVERYTHING["entry_stays"])
+    database.close()
+    assert copy.ledger.entry(channel.head.seq).mac == channel.head.mac
+    await copy.runs(sweeps=2)
+    assert (world.order, copy.kinds(ticket)) == ([], ["proposed", "approved"])
+
+
+async def test_a_stop_of_a_second_process_that_was_cut_off_again_ends_the_group(machine, world, channel):
+    """The process that runs has never seen it; its anchor is in the file that both write."""
+
+    def three(on, _facts):
+        return scripted.simple(on, *(scripted.step(key, on, **{key: "1"}) for key in ("a", "b", "c")))
+
+    bench, second = (machine(outside=channel, plans={"three": three}) for _ in range(2))
+    ticket = await bench.approved("/three hv03")
+
+    def stopped_and_cut_off():
+        seq = second.decisions.stop_changes(scripted.APPROVER, "wait").seq
+        with sqlite3.connect(bench.ledger.path, isolation_level=None) as database:
+            database.execute("DROP TRIGGER entry_remains")
+            database.execute("DELETE FROM entry WHERE seq >= ?", (seq,))
+            database.execute(EVERYTHING["entry_remains"])
+        database.close()
+
+    world.hooks[1] = stopped_and_cut_off
+    await bench.runs(2)
+    assert len(world.order) == 1
+    assert "the anchor file knows entry" in bench.last(ticket).reason

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from scripted_world import APPROVER, OPERATOR, OTHER, command, is_now, person, reset_plan, simple, step
+from scripted_world import APPROVER, OPERATOR, OTHER, POLICY, command, is_now, person, reset_plan, simple, step
 
 from bot.api.command import Role
 from bot.api.plan import Gate, GateOutcome, Group, OpenQuestion, Step
@@ -46,6 +46,35 @@ async def test_who_lost_the_role_before_the_start_ends_the_ticket_and_is_named(b
     assert says.startswith(f"{who.name} ({who.id}), who ")
     assert f"does not hold the role {role} on prod now" in says
     assert len(bench.ledger.entries(kind="proposed")) == 1  # nothing is proposed in anybody's name
+
+
+STRICTER = {"low": "approval", "high": None}
+
+
+@pytest.mark.parametrize("risk", STRICTER)
+async def test_a_rule_that_became_stricter_holds_for_what_was_proposed_before(benches, world, risk):
+    """Settings are read at a start: what the ledger holds by then was proposed under the old ones."""
+    line, decides = {"low": ("/tweak hv03", OPERATOR), "high": ("/reset hv03", APPROVER)}[risk]
+    bench = benches()
+    ticket = (await bench.propose(line)).ticket
+    await bench.close()
+    bench = benches(policy=POLICY.model_copy(update={risk: STRICTER[risk]}))
+    with pytest.raises(PermissionDenied, match=r"settings\.toml"):
+        bench.decisions.approve(bench.press(decides, ticket))
+    await bench.runs(2)
+    assert (world.order, bench.kinds(ticket)) == ([], ["proposed", "refused"])
+
+
+@pytest.mark.parametrize("risk", STRICTER)
+async def test_a_rule_that_became_stricter_ends_what_was_decided_and_has_not_begun(benches, world, risk):
+    line, decides = {"low": ("/tweak hv03", OPERATOR), "high": ("/reset hv03", APPROVER)}[risk]
+    bench = benches()
+    ticket = await bench.approved(line, approver=decides)
+    await bench.close()
+    bench = benches(policy=POLICY.model_copy(update={risk: STRICTER[risk]}))
+    await bench.runs(2)
+    assert (world.order, bench.kinds(ticket)) == ([], ["proposed", "approved", "voided"])
+    assert "settings.toml" in bench.last(ticket).reason
 
 
 @pytest.mark.parametrize("who", GONE.values(), ids=GONE)

@@ -87,6 +87,17 @@ async def test_a_head_behind_much_talk_is_still_found(slack, ledger, asked, monk
         await asked()
 
 
+async def test_a_copy_from_before_the_first_head_takes_much_talk_for_no_answer(slack, ledger, asked, monkeypatch):
+    """It knows of no head; whoever talks enough behind the real ones must not make it believe that there is none."""
+    monkeypatch.setattr("bot.slack.audit_channel.channel_history.PAGE", 5)
+    monkeypatch.setattr(newest_head, "_PAGES", 2)
+    await posted(slack, ledger, 5)
+    for number in range(12):
+        await slack.person("operator").types(f"talk {number}", "hv-audit")
+    with pytest.raises(OutsideSilent, match="its newest 2 pages hold no head"):
+        await asked()
+
+
 async def test_a_channel_from_which_the_heads_were_deleted_says_nothing(slack, ledger, asked):
     wrote_down(ledger, 3, "1.5", channel="C0OTHER")
     assert await asked() is None
