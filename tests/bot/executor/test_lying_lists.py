@@ -398,6 +398,15 @@ def test_a_click_that_was_altered_is_not_made_up_for(tmp_path, clock):
             ledger.entries(kind="clicked")
 
 
+async def test_a_press_that_the_index_hides_is_made_up_for(bench):
+    """Whoever hides an approver's rejection so would have the plan go on."""
+    ticket = (await bench.propose()).ticket
+    lost = bench.ledger.append(APPROVER.id, entry_data("clicked", {"button": "reject"}), ticket)
+    column_lies(bench.ledger, "kind", {lost.seq: "'asked'"}, index_only=True)
+    await bench.runs(2)
+    assert bench.missed == [lost.seq]
+
+
 def test_samples_that_the_index_hides_are_recalled_and_altered_ones_refused(tmp_path, clock):
     """How something stood before decides about plans as well."""
     with Ledger(*(tmp_path / name for name in LEDGER_FILES), Redactor(), clock) as ledger:
