@@ -318,6 +318,7 @@ async def test_stop_go_and_runs(bench):
         await bench.operator.types("/hvops runs")
         runs = await bench.operator.sees("1 open ticket")
         assert "/hvops stop is in force" in plain_text(runs)
+        assert "approved, starts, nothing of it begins after" in plain_text(runs)
         assert not bench.world.acts
         await bench.operator.types("/hvops go")
         await bench.operator.sees("This needs the role approver")
