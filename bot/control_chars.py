@@ -1,7 +1,7 @@
 r"""Characters that a person does not see, or takes for others: one place that says which, for Slack, terminal and logs.
 
 `reveal` is for people: "crm-01⟨U+3164⟩". `escape_control_chars` is for machines' formats (JSON, log lines), where
-nothing may be lost: "crm-01\u3164".
+nothing may be lost: "crm-01\u3164". Both mark the same characters.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Callable
+from functools import partial
 
 # Controls (C1 too: U+009B begins a control sequence), marks that hide or reorder text, halves of characters, code
 # points that are no characters.
@@ -24,6 +26,9 @@ _UNSEEN = frozenset(
 )
 _PERHAPS = re.compile("[^\t\n\x20-\x7e]")
 _WORD = re.compile(r"[^\W_]+(?:[-_.@$#]+[^\W_]+)*")
+_ESCAPE_OR_WORD = re.compile(
+    rf'\\[\\"/bfnrtu]|{_WORD.pattern}'
+)  # the n of JSON's "\n" is no letter of the word behind it
 _PART = re.compile(r"[^\W_]+")
 # What begins a formula in Excel, LibreOffice and others, full-width and small forms too; "|" begins a DDE call.
 _FORMULA = re.compile('(^|[;,\t\r\n|])(?=[\\s"]*[=+\\-@|\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\uff5c])')
@@ -47,7 +52,7 @@ def reveal(text: str, *, lines: bool = False) -> str:
     shown = shown if lines else shown.replace("\n", " ").replace("\t", " ")
     if shown.isascii():
         return _PERHAPS.sub(_revealed, shown)
-    return _PERHAPS.sub(_revealed, _WORD.sub(_with_look_alikes, shown))
+    return _PERHAPS.sub(_revealed, _WORD.sub(partial(_with_look_alikes, show=_letter_and_mark), shown))
 
 
 def is_unseen(character: str) -> bool:
@@ -56,7 +61,9 @@ def is_unseen(character: str) -> bool:
 
 
 def escape_control_chars(text: str) -> str:
-    r"""The text with each unseen character as JSON writes it: "\u001b", or two of them beyond U+FFFF."""
+    r"""The text with each character that `reveal` marks as JSON writes it: "\u001b", or two of them beyond U+FFFF."""
+    if not text.isascii():
+        text = _ESCAPE_OR_WORD.sub(partial(_with_look_alikes, show=_as_json), text)
     return _PERHAPS.sub(_written, text)
 
 
@@ -82,18 +89,26 @@ def _mark(character: str) -> str:
 def _written(found: re.Match[str]) -> str:
     if not is_unseen(found[0]):
         return found[0]
-    return "\\u007f" if found[0] == "\x7f" else json.dumps(found[0])[1:-1]  # ASCII, so JSON leaves DEL as it is
+    return "\\u007f" if found[0] == "\x7f" else _as_json(found[0])  # ASCII, so JSON leaves DEL as it is
 
 
-def _with_look_alikes(found: re.Match[str]) -> str:
+def _as_json(character: str) -> str:
+    return json.dumps(character)[1:-1]
+
+
+def _letter_and_mark(letter: str) -> str:
+    return letter + _mark(letter)
+
+
+def _with_look_alikes(found: re.Match[str], show: Callable[[str], str]) -> str:
     word = found[0]
     if word.isascii():
         return word
     stands_in_a_name = any(one.isdigit() or one in "-_.@$#" or _script(one) == "LATIN" for one in word)
-    return _PART.sub(lambda part: _marked(part[0], in_name=stands_in_a_name), word)
+    return _PART.sub(lambda part: _marked(part[0], show, in_name=stands_in_a_name), word)
 
 
-def _marked(part: str, *, in_name: bool) -> str:
+def _marked(part: str, show: Callable[[str], str], *, in_name: bool) -> str:
     scripts = {found for one in part if (found := _script(one))}
     foreign = scripts - {"LATIN"}
     if not foreign:
@@ -102,7 +117,7 @@ def _marked(part: str, *, in_name: bool) -> str:
     looks_latin = in_name and all(one in _LOOK_LATIN for one in part if not one.isdigit())
     if not (is_mixed or looks_latin):
         return part
-    return "".join(one + _mark(one) if _script(one) in foreign else one for one in part)
+    return "".join(show(one) if _script(one) in foreign else one for one in part)
 
 
 def _script(character: str) -> str:

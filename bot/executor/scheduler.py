@@ -23,8 +23,9 @@ from bot.executor.run import Run
 from bot.executor.ticket_run import NOT_PROVED, STANDS_STILL, run_ticket
 from bot.ledger import Entry, Filter, Reader, TicketRow
 from bot.ledger.entries import Expired, Interrupted, Lapsed, Proposed, Resumed
+from bot.ledger.envelope import to_timestamp
 from bot.ledger.store import VERIFY
-from bot.ledger.ticket_state import Ticket, TicketState
+from bot.ledger.ticket_state import OPEN, Ticket, TicketState
 from bot.tickets.proposal import proposal_of
 from bot.transport.turns import RUNS, asking_as
 
@@ -410,18 +411,18 @@ def missed_clicks(ledger: Reader, since: datetime) -> list[Entry]:
     """The `clicked` entries that name a ticket and that no later entry of it answers, oldest first.
 
     All since then are looked at, however many there are: whoever presses a thousand times buries nobody else's press.
+    The list of clicks tells only which tickets to look at, beside all that are open: what is made up for stands among the
+    proved entries of its ticket.
     """
-    answered: dict[str, set[int]] = {}
-    found = []
-    for click in ledger.every(Filter(kind="clicked", since=since)):
-        if click.ticket is None:
-            continue
-        if click.ticket not in answered:
-            story = ledger.story(click.ticket)
-            answered[click.ticket] = {one.click for one in story if one.click}
-        if click.seq not in answered[click.ticket]:
-            found.append(click)
-    return found
+    pressed = {one.ticket for one in ledger.every(Filter(kind="clicked", since=since)) if one.ticket is not None}
+    pressed |= {one.id for one in ledger.listed(OPEN, limit=-1)}
+    first, found = to_timestamp(since), []
+    for ticket in pressed:
+        story = ledger.story(ticket)
+        answered = {one.click for one in story if one.click}
+        clicks = (one for one in story if one.kind == "clicked" and one.at >= first)
+        found += [one for one in clicks if one.seq not in answered]
+    return sorted(found, key=lambda one: one.seq)
 
 
 def _needs_in(entry: Entry) -> _Needs:

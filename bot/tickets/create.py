@@ -36,7 +36,7 @@ class Proposed:
     """A ticket that waits for its decision.
 
     Attributes:
-        is_new: False where the same person had asked for the very same plan before: it is that ticket.
+        is_new: False where the very same plan waited for its decision already: it is that ticket.
     """
 
     entry: Entry
@@ -101,7 +101,7 @@ class ProposalService:
         Args:
             request: the line, and who typed it.
             progress: is told how far it is.
-            once: who asks again for what is still open gets the ticket that there is; sixty alike would bury all others.
+            once: who asks for what is still open gets the ticket that there is; sixty alike would bury all others.
 
         Raises:
             HvopsError: refused, unreadable, no rule for such a risk, or our own bug.
@@ -188,8 +188,12 @@ class ProposalService:
         return Proposed(entry)
 
     def _asked_before(self, made: PlannedChange, requester: str = "") -> Entry | None:
-        """The proposal of the very same plan that waits for its decision, by this person or by anybody."""
+        """The proposal of the very same plan that waits for its decision; of anybody, where somebody else than they decides.
+
+        What its requester confirms waits for nobody but them, so it is no answer to another one.
+        """
         now, decision = to_timestamp(self._clock()), made.decision(self._policy)
+        requester = requester if decision == "confirm" else ""
         for one in self._ledger.listed((TicketState.PROPOSED,), limit=-1, newest_first=False):
             if one.line != made.line or requester not in ("", one.requester):
                 continue

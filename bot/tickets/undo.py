@@ -90,6 +90,7 @@ def undo_plan(proposal: Proposal, story: RunHistory) -> Plan:
         gates=(),
         groups=(Group("undo", steps),) if steps else (),
         afterwards=undone_checks(places, story) if steps else (),
+        at_most=plan.at_most if steps else None,  # no more come back than were let go
     )
 
 

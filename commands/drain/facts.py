@@ -189,6 +189,16 @@ class ResumeFacts:
         every = () if isinstance(self.nodes, Unknown) else self.nodes
         return next((one for one in every if one.name.casefold() == self.node.casefold()), None)
 
+    @property
+    def affected(self) -> int:
+        """How many guests and other roles are elsewhere, or may be: no more can come back.
+
+        The cluster does not tell which of them it moved away when it drained the node.
+        """
+        groups = self.cluster.groups
+        every = () if isinstance(groups, Unknown) else groups
+        return sum(one.owner.casefold() != self.node.casefold() for one in every)
+
 
 async def find_resume_facts(target: Target, ask: QueryClient) -> ResumeFacts:
     """Ask the cluster, then the nodes that are up and the node itself. The target is a node of a cluster."""

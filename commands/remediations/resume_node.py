@@ -8,7 +8,7 @@ from typing import Self
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown
-from bot.api.plan import Group, Plan, Step
+from bot.api.plan import Group, Plan, Step, bound
 from bot.api.query_client import QueryClient
 from commands.drain.effects import NODE_TAKES_GUESTS
 from commands.drain.facts import ResumeFacts, find_resume_facts
@@ -38,7 +38,7 @@ class Failback(str):
         return cls(word.casefold())
 
 
-_AT_ONCE = Failback("immediate")
+_AT_ONCE, _STAY = Failback("immediate"), Failback("no")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ def plan(args: Args, facts: ResumeFacts | None) -> Plan:
         groups=(Group("resume", _steps(cluster, state.name, args.failback)),),
         current_state=f"{state.name} is paused{_drain(state)}",
         expected_state=f"{state.name} is up and takes guests again",
+        at_most=None if args.failback == _STAY else bound(facts.affected),
     )
     return or_no_plan(state.name, whole)
 

@@ -66,6 +66,25 @@ def test_a_letter_that_passes_for_a_latin_one_is_marked_and_a_language_is_not(na
     assert reveal(name) == shown
 
 
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("\u0441rm-01", r"\u0441rm-01"),
+        ("CORP\\\u0441rm", r"CORP\\u0441rm"),
+        ("\U00010428rm", r"\ud801\udc28rm"),
+        ("сервер-01", "сервер-01"),
+        ("SRV-Бухгалтерия", "SRV-Бухгалтерия"),
+    ],
+)
+def test_logs_and_exports_mark_the_same_letters(name, written):
+    assert escape_control_chars(name) == written
+
+
+def test_a_line_end_in_json_is_no_letter_of_the_word_behind_it():
+    written = json.dumps("hv03\nсервер молчит, \u0441rm", ensure_ascii=False)
+    assert escape_control_chars(written) == r'"hv03\nсервер молчит, \u0441rm"'
+
+
 @given(st.text())
 def test_nothing_unseen_is_left(text):
     assert not any(is_unseen(one) for one in reveal(text))

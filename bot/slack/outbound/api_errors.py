@@ -16,6 +16,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import HvopsError
+from bot.slack.outbound.bounded_client import BoundedWebClient
 
 # Slack warns that with these a part of the call may have been done already
 _HALF_DONE = ("internal_error", "fatal_error")
@@ -52,8 +53,8 @@ class Retry:
 
 
 def make_client(token: str | None, base_url: str, timeout: int = 15) -> AsyncWebClient:
-    """A Web API client that never repeats a call by itself."""
-    return AsyncWebClient(token=token, base_url=base_url, timeout=timeout, retry_handlers=[])
+    """A Web API client that never repeats a call by itself, and whose replies are bounded."""
+    return BoundedWebClient(token=token, base_url=base_url, timeout=timeout, retry_handlers=[])
 
 
 def classify_error(error: BaseException, *, idempotent: bool) -> Retry | NotSent | DeliveryUnknown:

@@ -19,6 +19,7 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 from bot.slack.outbound import limits
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, retry_after
 from bot.slack.outbound.blockkit_fitting import downgrade
+from bot.slack.outbound.bounded_client import bounded_session
 from bot.slack.outbound.message import Message
 from bot.slack.outbound.outbox import Outbox
 
@@ -116,16 +117,17 @@ class Reply:
 
     async def _use(self, message: Message) -> tuple[int, float]:
         """One POST to the URL: its HTTP status, and how long Slack asks to wait. 0 where nothing was sent."""
-        client = AsyncWebhookClient(self._url, timeout=15, retry_handlers=[])
         try:
-            answer = await client.send(
-                text=message.text,
-                blocks=list(message.blocks) or None,
-                response_type="ephemeral",
-                replace_original=self._replaces,
-                unfurl_links=False,
-                unfurl_media=False,
-            )
+            async with bounded_session(15) as session:
+                client = AsyncWebhookClient(self._url, session=session, retry_handlers=[])
+                answer = await client.send(
+                    text=message.text,
+                    blocks=list(message.blocks) or None,
+                    response_type="ephemeral",
+                    replace_original=self._replaces,
+                    unfurl_links=False,
+                    unfurl_media=False,
+                )
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             return 0, 0.0
         except (aiohttp.ClientError, OSError, TimeoutError) as error:

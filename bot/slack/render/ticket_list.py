@@ -10,20 +10,20 @@ from bot.ledger import Entry, TicketRow, TicketSummary
 from bot.slack.outbound.message import Message, escape, truncate
 from bot.slack.render.blocks import actions, button, contexts, header, sections
 from bot.slack.render.ticket_buttons import SHOW
-from bot.slack.render.ticket_view_model import at_time, person, what_of
+from bot.slack.render.ticket_view_model import DATE, at_time, person, what_of
 
 _LINE = 300
 _WORDS = {"proposed": "waits for a decision", "approved": "approved, starts", "running": "runs"}
 
 
-def runs_message(tickets: Sequence[tuple[TicketRow, str]], count: int, *, stopped: bool) -> Message:
-    """The open tickets, newest first; `count` is how many there are in all."""
+def runs_message(tickets: Sequence[tuple[TicketRow, str, str]], count: int, *, stopped: bool) -> Message:
+    """The open tickets, newest first, each with its last time and a link; `count` is how many there are in all."""
     title = f"{f'{count:,}' if count else 'No'} open {'ticket' if count == 1 else 'tickets'}"
-    lines = [_listed(one, link) for one, link in tickets]
+    lines = [_listed(*one) for one in tickets]
     halt = sections("*/hvops stop is in force: nothing begins until /hvops go.*") if stopped else ()
     older = count - len(tickets)
     rest = contexts(f"The newest {len(tickets)} are shown; {older:,} are older.") if older > 0 else ()
-    text = f"{title}: {', '.join(f'{one.id} {one.state}' for one, _ in tickets)}" if tickets else f"{title}."
+    text = f"{title}: {', '.join(f'{one.id} {one.state}' for one, *_ in tickets)}" if tickets else f"{title}."
     return Message(truncate(escape(text), 3_000), (header(title), *halt, *sections("\n".join(lines)), *rest))
 
 
@@ -69,8 +69,10 @@ def decision_message(ticket: str, says: str) -> Message:
     return Message(f"{ticket}: {escape(says)}", sections(f"*{ticket}:* {escape(says)}"))
 
 
-def _listed(one: TicketRow, link: str) -> str:
+def _listed(one: TicketRow, last: str, link: str) -> str:
     name = f"<{link}|{one.id}>" if link else one.id
     state = _WORDS.get(one.state, "INTERRUPTED: a person must decide")
-    until = f" until {at_time(one.open_until)}" if one.state == "proposed" else ""
+    until = f", nothing of it begins after {at_time(last, DATE)}" if last else ""
+    if one.state == "proposed":
+        until = f" until {at_time(one.open_until)}"
     return f"*{name}* {state}{until}: {escape(truncate(one.line, _LINE))} · asked by {person(one.requester, '')}"

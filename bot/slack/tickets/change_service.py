@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from bot.api.command import Role
@@ -120,17 +120,17 @@ class Changes:
         says = seen.says or "; ".join(seen.readings)
         return [f"Step {at.number}, {at.step.description}: {words[seen.is_]}" + (f": {says}" if says else "")]
 
-    async def open_tickets(self, person: Person) -> tuple[list[tuple[TicketRow, str]], int]:
-        """The newest open tickets that this person may see, each with where it is shown; and how many there are.
+    async def open_tickets(self, person: Person) -> tuple[list[tuple[TicketRow, str, str]], int]:
+        """The newest open tickets that this person may see, each with its last time and where it is shown; and how many.
 
         Who may not see everything is shown those among the newest only.
         """
         ledger = self.run.ledger
         newest = await asyncio.to_thread(ledger.listed, OPEN, _LISTED)
-        listed = await asyncio.to_thread(lambda: [one for one in newest if self._may_see(person, one)])
+        listed = await asyncio.to_thread(lambda: list(self._seen_among(newest, person)))
         count = await asyncio.to_thread(self._how_many_open, person)
-        links = await asyncio.gather(*(self.board.permalink(one.id) for one in listed[:_LINKED]))
-        return [(one, links[at] if at < len(links) else "") for at, one in enumerate(listed)], count
+        links = await asyncio.gather(*(self.board.permalink(one.id) for one, _ in listed[:_LINKED]))
+        return [(one, last, links[at] if at < len(links) else "") for at, (one, last) in enumerate(listed)], count
 
     def _how_many_open(self, person: Person) -> int:
         sight = visibility_of(person, {})
@@ -139,9 +139,12 @@ class Changes:
         seen = Filter(kind="proposed", outcome="open", sight=sight)
         return sum(self.run.ledger.count(seen, _COUNTED).values())
 
-    def _may_see(self, person: Person, one: TicketRow) -> bool:
-        proposal = self.run.ledger.entry(one.first_entry)
-        return proposal is not None and can_view(person, proposal.places)
+    def _seen_among(self, rows: Iterable[TicketRow], person: Person) -> Iterator[tuple[TicketRow, str]]:
+        """Those that this person may see, each with its last time as its proposal says."""
+        for one in rows:
+            proposal = self.run.ledger.entry(one.first_entry)
+            if proposal is not None and can_view(person, proposal.places):
+                yield one, str(proposal.fields.get("run_until") or "")
 
     async def waits_for(
         self, person: Person

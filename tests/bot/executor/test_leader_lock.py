@@ -62,6 +62,18 @@ async def test_of_two_processes_only_the_one_with_the_right_file_goes_on(benches
     assert "Nothing acts here any more" in first.runner.trouble
 
 
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+async def test_before_each_step_the_lock_is_compared_with_its_path(bench, world, how):
+    """Nobody else has taken the ticket up yet, and no sweep has looked: the run itself stops."""
+    ticket = await bench.approved()
+    world.hooks[1] = lambda: taken_away(bench.runner._only.path, how)
+    await bench.runner.tick()
+    await bench.runner.wait_idle()
+    assert len(world.order) == 1
+    assert bench.kinds(ticket)[-2:] == ["intent", "outcome"]
+    assert not bench.runner.is_leader
+
+
 async def test_a_process_that_lost_its_lock_begins_nothing_and_says_so_at_each_open_ticket(bench, world):
     await bench.runs()
     ticket = await bench.approved()

@@ -17,7 +17,7 @@ from bot.audit_verify import verify_audit_log
 from bot.dispatch.pipeline import Request
 from bot.errors import ChangesStopped, HvopsError, LedgerError
 from bot.executor.ticket_run import NOT_PROVED, STANDS_STILL
-from bot.ledger import Ledger
+from bot.ledger import Ledger, Reader
 from bot.ledger.schema import EVERYTHING
 from bot.redaction import Redactor
 
@@ -456,6 +456,30 @@ def test_a_click_that_was_altered_is_not_made_up_for(tmp_path, clock):
             database.commit()
         with pytest.raises(LedgerError, match="entry 1 was altered"):
             ledger.entries(kind="clicked")
+
+
+@pytest.mark.parametrize("index_only", [True, False])
+@pytest.mark.parametrize("asked", [{"kind": "go"}, {"kind": ("go", "stop")}, {"ticket": "T-7"}])
+def test_an_entry_says_itself_what_it_was_found_as(tmp_path, clock, asked, index_only):
+    """Whoever only reads, and has no key, is not told a stop for a go either."""
+    with Ledger(*(tmp_path / name for name in LEDGER_FILES), Redactor(), clock) as ledger:
+        ledger.append("T1/U1", entry_data("asked"))
+        column, lie = ("ticket", "'T-7'") if "ticket" in asked else ("kind", "'go'")
+        column_lies(ledger, column, {1: lie}, index_only=index_only)
+        with (
+            Reader(ledger.path) as reader,
+            pytest.raises(LedgerError, match="lists entry 1 under another kind or ticket"),
+        ):
+            reader.entries(**asked)
+
+
+async def test_a_press_that_the_index_hides_is_made_up_for(bench):
+    """Whoever hides an approver's rejection so would have the plan go on."""
+    ticket = (await bench.propose()).ticket
+    lost = bench.ledger.append(APPROVER.id, entry_data("clicked", {"button": "reject"}), ticket)
+    column_lies(bench.ledger, "kind", {lost.seq: "'asked'"}, index_only=True)
+    await bench.runs(2)
+    assert bench.missed == [lost.seq]
 
 
 def test_samples_that_the_index_hides_are_recalled_and_altered_ones_refused(tmp_path, clock):

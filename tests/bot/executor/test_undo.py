@@ -7,9 +7,11 @@ import pytest
 import scripted_world as scripted
 from entry_samples import entry_data
 
+from bot.api.command import Risk
 from bot.api.plan import Gate, GateOutcome, Group, OpenQuestion
 from bot.dispatch.pipeline import Request
 from bot.errors import TicketError
+from bot.tickets.plan_text import plan_lines
 from bot.tickets.run_history import DONE, FAILED, BegunStep, RunHistory, positions
 from bot.tickets.undo import remaining_undo
 
@@ -61,6 +63,15 @@ async def done(bench, world):
 
 async def undo(bench, by=scripted.OPERATOR):
     return await bench.proposals.undo(Request(by, "undo T-1", "button", "C0OPS"), "T-1")
+
+
+async def test_the_way_back_moves_no_more_than_the_way_there(bench, world):
+    bench.plans["reset"] = lambda on, facts: replace(scripted.reset_plan(on, facts), at_most=22)
+    await bench.approved()
+    await bench.runs()
+    plan = (await undo(bench)).proposal.plan
+    assert plan.at_most == 22
+    assert "At most 22 guests and other roles lose their place" in plan_lines(plan, Risk.HIGH, "1")
 
 
 async def test_what_guards_safety_is_asked_anew_and_holds_the_way_back(bench, done):

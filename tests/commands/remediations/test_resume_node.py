@@ -127,6 +127,15 @@ async def test_failback(planned, make, word, kind, says):
     assert plan.groups == (Group("resume", (step(says, kind), ARRIVE) if kind == 1 else (step(says, kind),)),)
 
 
+@pytest.mark.parametrize(("word", "most"), [("no", None), ("immediate", 6), ("policy", 6)])
+async def test_how_many_may_come_back_is_bounded(planned, make, word, most):
+    """Twice what other nodes have, or may have: signed, and shown. What is on the node already does not come."""
+    owners = ("hv01", "HV03", "hv02", None)
+    roles = [row | {"OwnerNode": owner} for row, owner in zip(make.role_rows(), owners, strict=False)]
+    plan = await planned(COMMAND, script(make, prod={"MSCluster_ResourceGroup": roles}), failback=Failback.parse(word))
+    assert plan.at_most == most
+
+
 @pytest.mark.parametrize("word", ["", "now", "1", "immediate;", "нет"])
 def test_what_is_no_failback(word):
     with pytest.raises(ValueError, match=f"^{word}$"):

@@ -127,14 +127,18 @@ async def test_who_asks_again_gets_the_ticket_that_waits_already(bench):
         bench.world.values["changed"] = "yes"  # another plan
         await bench.operator.types("/repair hv03")
         await bench.operator.sees("T-2 is proposed")
-        bench.slack.workspace.groups["S0OPERATORS"].users.append("U0APPROVER")  # somebody else's is another's
+        bench.slack.workspace.groups["S0OPERATORS"].users.append("U0APPROVER")  # who decides need not ask
         await bench.approver.types("/repair hv03")
-        await bench.approver.sees("T-3 is proposed")
+        await bench.approver.sees("T-2 already asks for that")
+        await bench.operator.types("/tweak hv03")  # what one person confirms waits for nobody else
+        await bench.operator.sees("T-3 is proposed")
+        await bench.approver.types("/tweak hv03")
+        await bench.approver.sees("T-4 is proposed")
         await bench.operator.clicks(plan, "Withdraw")
         await bench.ended("withdrawn")
         bench.world.values["changed"] = "no"
         await bench.operator.types("/repair hv03")
-        await bench.operator.sees("T-4 is proposed")
+        await bench.operator.sees("T-5 is proposed")
         assert bench.ledger.verify().holds
 
 
@@ -318,6 +322,7 @@ async def test_stop_go_and_runs(bench):
         await bench.operator.types("/hvops runs")
         runs = await bench.operator.sees("1 open ticket")
         assert "/hvops stop is in force" in plain_text(runs)
+        assert "approved, starts, nothing of it begins after" in plain_text(runs)
         assert not bench.world.acts
         await bench.operator.types("/hvops go")
         await bench.operator.sees("This needs the role approver")

@@ -1,0 +1,83 @@
+"""Clients of Slack's whose replies are bounded: bytes, values, nesting, and nothing compressed.
+
+The SDK reads any reply whole, unpacks it, and makes JSON of it. What answers in Slack's place, or a proxy between, could
+fill the bot's memory by a small one.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.transport.bounds import TooMuch, parse_json
+
+MAX_REPLY = 8 * 2**20  # bytes: the largest honest one, 200 messages of an audit channel, has less than one million
+_PLAIN = {"Accept-Encoding": "identity"}
+
+
+class BoundedReply(aiohttp.ClientResponse):
+    """A reply that ends as ClientPayloadError where it is larger than any honest one, as one that broke off does."""
+
+    async def read(self) -> bytes:
+        """The body. Raises ClientPayloadError."""
+        if self._body is None:
+            if self.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+                raise self._refused("it is compressed, which nobody asked for")
+            parts: list[bytes] = []
+            size = 0
+            async for part in self.content.iter_any():
+                size += len(part)
+                if size > MAX_REPLY:
+                    raise self._refused(f"it is larger than {MAX_REPLY:,} bytes")
+                parts.append(part)
+            self._body = b"".join(parts)
+        return self._body
+
+    async def json(self, *, loads: Callable[[str], Any] = parse_json, **how: Any) -> Any:
+        """What it says. Raises ClientPayloadError, or what aiohttp raises of one that is no JSON."""
+        try:
+            return await super().json(loads=loads, **how)
+        except TooMuch as error:
+            raise self._refused(str(error)) from None
+
+    def _refused(self, why: str) -> aiohttp.ClientPayloadError:
+        self.close()  # the rest is not read
+        return aiohttp.ClientPayloadError(f"Slack's reply was not read: {why}")
+
+
+@asynccontextmanager
+async def bounded_session(seconds: int) -> AsyncIterator[aiohttp.ClientSession]:
+    """A session for one call, as the SDK makes one, whose replies are bounded."""
+    total = aiohttp.ClientTimeout(total=seconds)
+    async with aiohttp.ClientSession(
+        timeout=total, headers=_PLAIN, response_class=BoundedReply, auto_decompress=False
+    ) as session:
+        yield session
+
+
+class BoundedWebClient(AsyncWebClient):
+    """The Web API. Where no session is given, each call has one of its own."""
+
+    async def _request(self, **call: Any) -> dict[str, Any]:
+        async with self._bounded() as client:
+            return await AsyncWebClient._request(client, **call)  # noqa: SLF001 - where the SDK sends everything
+
+    async def _upload_file(self, **upload: Any) -> Any:
+        async with self._bounded() as client:
+            return await AsyncWebClient._upload_file(client, **upload)  # noqa: SLF001 - and files
+
+    @asynccontextmanager
+    async def _bounded(self) -> AsyncIterator[AsyncWebClient]:
+        """The same client with a session that is bounded; calls go on beside each other, so this one is left alone."""
+        if self.session is not None:
+            yield self
+            return
+        async with bounded_session(self.timeout) as session:
+            client = copy.copy(self)
+            client.session = session
+            yield client
