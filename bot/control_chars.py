@@ -6,6 +6,7 @@ nothing may be lost: "crm-01\u3164".
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import unicodedata
@@ -50,6 +51,7 @@ def reveal(text: str, *, lines: bool = False) -> str:
     return _PERHAPS.sub(_revealed, _WORD.sub(_with_look_alikes, shown))
 
 
+@functools.lru_cache(4_096)
 def is_unseen(character: str) -> bool:
     """Whether a reader sees nothing of it, or cannot know what it does to the text around it."""
     return unicodedata.category(character) in _UNSEEN_CATEGORIES or ord(character) in _UNSEEN
@@ -105,6 +107,7 @@ def _marked(part: str, *, in_name: bool) -> str:
     return "".join(one + _mark(one) if _script(one) in foreign else one for one in part)
 
 
+@functools.lru_cache(4_096)
 def _script(character: str) -> str:
     """The script of a letter that can pass for one of another script; "" for all else."""
     if character.isascii():
