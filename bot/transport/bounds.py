@@ -21,6 +21,7 @@ MAX_ANSWER = 24 * 2**20  # bytes of all replies to one question
 MAX_EVIDENCE = 2**20  # bytes of them that are kept beside the rows
 MAX_ELEMENTS = 320_000  # of one document; an attribute counts as two
 MAX_ROWS = 50_000  # of one answer: the largest cluster's longest list has some twenty thousand
+MAX_NODES = 128  # of one cluster: Windows allows 64 [doc], and each one that is named is asked as well
 MAX_WEIGHT = 20 * 2**20  # bytes that the rows of one answer take
 MAX_KEPT = 32 * 2**20  # bytes of all answers of one host that requests still hold
 LONG = 2**20  # bytes: of answers that have more, one of each host is read at a time
