@@ -6,6 +6,7 @@ nothing may be lost: "crm-01\u3164". Both mark the same characters.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import unicodedata
@@ -23,6 +24,14 @@ _UNSEEN = frozenset(
         *(*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)),
         *(0x2800, 0x1D159),
     )
+)
+# Phonetic letters and small capitals that look like a Latin one; those of mathematics and others are found by folding them.
+_DRAWN_AS_LATIN = frozenset("\u0251\u0261\u0269\u026a\u1d04\u1d0f\u1d1c\u1d20\u1d21\u1d22\ua731\u01c3")
+_FULL_WIDTH = range(0xFF00, 0xFFF0)  # wider than what it stands for, and usual in East Asia
+# Hyphens and dots of other kinds inside of a name; blanks of other kinds where they are seen as nothing: at an end, or thin.
+_ODD_MARKS = re.compile(
+    "(?<=[^\\W_])[\u02d7\u2010-\u2012\u2024\u2043\u2212\ufe58\ufe63](?=[^\\W_])|(?<=[^\\W\\d_])\u2013(?=[^\\W_])"
+    "|[\u2006-\u2008\u200a]|(?:(?<=\\s)|^)[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]|[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000](?=\\s|$)"
 )
 _PERHAPS = re.compile("[^\t\n\x20-\x7e]")
 _WORD = re.compile(r"[^\W_]+(?:[-_.@$#]+[^\W_]+)*")
@@ -52,9 +61,11 @@ def reveal(text: str, *, lines: bool = False) -> str:
     shown = shown if lines else shown.replace("\n", " ").replace("\t", " ")
     if shown.isascii():
         return _PERHAPS.sub(_revealed, shown)
-    return _PERHAPS.sub(_revealed, _WORD.sub(partial(_with_look_alikes, show=_letter_and_mark), shown))
+    shown = _WORD.sub(partial(_with_look_alikes, show=_letter_and_mark), _ODD_MARKS.sub(_with_mark, shown))
+    return _PERHAPS.sub(_revealed, shown)
 
 
+@functools.lru_cache(4_096)
 def is_unseen(character: str) -> bool:
     """Whether a reader sees nothing of it, or cannot know what it does to the text around it."""
     return unicodedata.category(character) in _UNSEEN_CATEGORIES or ord(character) in _UNSEEN
@@ -79,7 +90,25 @@ def spreadsheet_cell(text: str) -> str:
 
 
 def _revealed(found: re.Match[str]) -> str:
-    return _mark(found[0]) if is_unseen(found[0]) else found[0]
+    if is_unseen(found[0]):
+        return _mark(found[0])
+    return _with_mark(found) if _is_drawn_as_ascii(found[0]) else found[0]
+
+
+def _with_mark(found: re.Match[str]) -> str:
+    return found[0] + _mark(found[0])
+
+
+@functools.lru_cache(4_096)
+def _is_drawn_as_ascii(character: str) -> bool:
+    """Whether it is a letter or a digit that readers take for one of ASCII, in no language that is written so."""
+    if character in _DRAWN_AS_LATIN:
+        return True
+    if character < "\u0100" or ord(character) in _FULL_WIDTH:
+        return False
+    folded = unicodedata.normalize("NFKC", character)
+    is_one = len(folded) == 1 and folded.isascii() and folded.isalnum()
+    return is_one and unicodedata.category(character) in ("Lu", "Ll", "Nd", "Nl")
 
 
 def _mark(character: str) -> str:
@@ -120,6 +149,7 @@ def _marked(part: str, show: Callable[[str], str], *, in_name: bool) -> str:
     return "".join(show(one) if _script(one) in foreign else one for one in part)
 
 
+@functools.lru_cache(4_096)
 def _script(character: str) -> str:
     """The script of a letter that can pass for one of another script; "" for all else."""
     if character.isascii():

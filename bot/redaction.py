@@ -29,20 +29,34 @@ _TOKEN_LENGTHS = range(24, 4_097)  # a shorter "token" of a service that lies wo
 _TOKENS_KEPT = 8  # the newest: an old one may still be echoed for a while
 _BASE64 = 64  # its letters: one that may be any of them tells nothing
 
-_NAMES = r"(?:password|passwd|passphrase|pwd|secret|api[_-]?key|access[_-]?key|client[_-]?secret|private[_-]?key)"
-_SECRET_KEY = re.compile(rf"(?i)(?:.*[_-])?{_NAMES}")
+# Names end so: DB_PASSWORD, adminPassword, SharedAccessKey, password2.
+_NAMES = (
+    r"(?:(?:password|passwd|passphrase|passwort|kennwort|pwd|secret|(?:api|shared|access|account|private)[_-]?key)\d*)"
+)
+_SECRET_KEY = re.compile(rf"(?i).*{_NAMES}")
+_QUOT, _APOS = r"&(?:amp;){0,3}(?:quot|#34|#x22);", r"&(?:amp;){0,3}(?:apos|#39|#x27);"
+_BEGINS = r"(?:\b|(?<=\\[nrt]))"  # a word, also behind a line end as JSON writes it
+_LESS, _GREATER = r"(?:<|&(?:amp;){0,3}lt;)", r"(?:>|&(?:amp;){0,3}gt;)"
 _CUT_OFF = r"(?=[\r\n])|\Z"  # a message that was cut has no closing quote
-# How a value is written: in one kind of quotes, which stay, in the braces of ODBC, or as one word.
+# How a value is written: in one kind of quotes, which stay, as JSON or XML inside of another text writes them too, in the
+# braces of ODBC, or as one word.
 _WRITTEN = (
+    *(
+        (rf"\\{{1,8}}{mark}", rf"(?:(?!\\{{1,8}}{mark})[^{mark}\r\n])+", rf"(?:\\{{1,8}}{mark}|(?={mark})|{_CUT_OFF})")
+        for mark in "\"'"
+    ),
+    *((mark, rf"(?:(?!{mark})[^<>\r\n])+", rf"(?:{mark}|(?=[<>])|{_CUT_OFF})") for mark in (_QUOT, _APOS)),
     (r"\"", r"[^\"\r\n]+", rf"(?:\"|{_CUT_OFF})"),
     ("'", r"[^'\r\n]+", f"(?:'|{_CUT_OFF})"),
     (r"\{", r"(?:[^}\r\n]|\}\})+", rf"(?:\}}|{_CUT_OFF})"),
-    ("", r"[^\s;,\"'&<>{]+", ""),
+    ("", r"(?!\\{1,8}[\"'])[^\s;,\"'&<>{]+", ""),
 )
+_XML_VALUE = rf"(?:(?!\]\]>|{_LESS})[^<])+"
+_ANY_WAY = "|".join(f"({left}){value}({right})" for left, value, right in _WRITTEN)  # searched for at once: it is quick
 _BEFORE_A_VALUE = (
-    rf"\b{_NAMES}\b\\?[\"']?\s*[=:]\s*(?!\[masked\])",
-    rf"(?:^|\s)[-/]{_NAMES}\s+",
-    r"\bConvertTo-SecureString\s+(?:-String\s+)?(?!-)",
+    rf"{_NAMES}(?:\\{{0,8}}[\"']|{_QUOT}|{_APOS})?\s*(?::=|=>|[=:]|%3d)\s*(?!\[masked\])",
+    rf"(?:^|\s|\\[nrt])(?:--?|/)(?:[a-z]{{1,16}}[_-]?)?{_NAMES}\s+",
+    r"\bConvertTo-SecureString\s+(?:-(?:String|AsPlainText|Force)\s+){0,3}(?!-)",
 )
 
 _WORD = r"[^\s;,\"'&<>{}/-][^\s;,\"'&<>{}]*"
@@ -55,44 +69,61 @@ _HASHES = re.compile(r"()\b[0-9A-Fa-f]{32}:[0-9A-Fa-f]{32}\b()")  # LM and NT, a
 # What must occur in a text, in lower case, before its pattern is worth a search: raw answers are megabytes.
 _NAMED = (
     *("passw", "passphrase", "pwd", "secret"),
-    *(f"{kind}{dash}key" for kind in ("api", "access", "private") for dash in ("", "-", "_")),
+    *("passwort", "kennwort"),
+    *(f"{kind}{dash}key" for kind in ("api", "shared", "access", "account", "private") for dash in ("", "-", "_")),
 )
 # Each pattern keeps what stands in its groups and masks the rest.
 _PATTERNS = tuple(
     (needles, re.compile(pattern))
     for needles, pattern in (
-        (("xox", "xapp-"), r"()\bx(?:ox[a-z]|app)-[A-Za-z0-9-]{3,}()"),
+        (("xox", "xapp-"), rf"(){_BEGINS}x(?:ox[a-z]|app)-[A-Za-z0-9-]{{3,}}()"),
         (("hooks.slack",), r"()https://hooks\.slack(?:-gov)?\.com/[^\s\"'<>\\]+()"),
         (
             ("authorization",),
-            r"(?i)(\bauthorization\b\W{1,4}(?:basic|bearer|negotiate|ntlm|kerberos)\s+)[A-Za-z0-9+/=._~-]+()",
+            rf"(?i)({_BEGINS}authorization\b\W{{1,4}}(?:basic|bearer|negotiate|ntlm|kerberos)\s+)[A-Za-z0-9+/=._~-]+()",
         ),
         (("private key",), r"()-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)()"),
         # Only where a word begins: "-eyJ-eyJ-eyJ…" would otherwise be read to its end from each of its parts.
-        (("eyj",), r"()(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*()"),
+        (("eyj",), r"()(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*()"),
         # A phrase of several words; it ends where a line does, or another name begins.
         (
             _NAMED[:3],
             rf"(?i)(\b(?:password|passwd|passphrase|pwd)\s*:[ \t]+){_WORD}(?:[ \t]+(?![\w-]+\s*[=:]){_WORD})+()",
         ),
-        (_NAMED, rf"(?i)(<\w*{_NAMES}(?:\s[^<>]*)?>)[^<]+(</)"),
-        *(
-            (needles, rf"(?i)({before}{left}){value}({right})")
-            for needles, before in zip((_NAMED, _NAMED, ("securestring",)), _BEFORE_A_VALUE, strict=True)
-            for left, value, right in _WRITTEN
+        (
+            _NAMED,
+            rf"(?i)({_LESS}[\w:.-]{{0,80}}?{_NAMES}(?:\s[^<>]{{0,400}}?)?{_GREATER}(?:<!\[CDATA\[)?){_XML_VALUE}((?:\]\]>)?{_LESS}/)",
         ),
-        (("user",), r"(?i)(\bnet\s+user\s+\S+\s+)(?!/)\S+()"),
-        (("net use", "net.exe use"), r"(?i)(\bnet(?:\.exe)?\s+use\s+(?:[a-z]:\s+)?\\\\\S+\s+)(?!/|\[masked\])\S+()"),
+        (
+            _NAMED,
+            rf"(?i)(\b(?:name|key)\s*=\s*[\"']\w{{0,80}}?{_NAMES}[\"'](?:\s+value\s*=\s*[\"']|[^<>]{{0,400}}>))[^<>\"'\r\n]+()",
+        ),
+        *(
+            (needles, rf"(?i)({before})(?:{_ANY_WAY})")
+            for needles, before in zip((_NAMED, _NAMED, ("securestring",)), _BEFORE_A_VALUE, strict=True)
+        ),
+        (("user",), rf"(?i)({_BEGINS}net\s+user\s+\S+\s+)(?!/)\S+()"),
+        (
+            ("net use", "net.exe use"),
+            rf"(?i)({_BEGINS}net(?:\.exe)?\s+use\s+(?:[a-z]:\s+)?\\\\\S+\s+)(?!/|\[masked\])\S+()",
+        ),
         (
             (" -p", "/p"),
-            rf"(?i)(\b{_TOOLS}(?:\.exe)?\b[^\r\n]{{0,400}}?\s[-/]p(?:ass)?[:\s]\s*)(?!\[masked\])[^\s-]\S*()",
+            rf"(?i)({_BEGINS}{_TOOLS}(?:\.exe)?\b[^\r\n]{{0,400}}?\s[-/]p(?:ass|w)?[:\s]?\s*)(?!\[masked\])[^\s-]\S*()",
         ),
+        (("/user:",), rf"(?i)({_BEGINS}net(?:\.exe)?\s+use\s[^\r\n]{{0,400}}?/user:\S+\s+)(?!/|\[masked\])\S+()"),
+        (("/rp",), r"(?i)(\bschtasks\b[^\r\n]{0,400}?\s/rp\s+)(?!\[masked\])\S+()"),
+        (("curl",), r"(?i)(\bcurl(?:\.exe)?\b[^\r\n]{0,400}?\s(?:-u|--user)[\s=]*[^\s:]{1,80}:)(?!\[masked\])\S+()"),
+        (("bearer",), rf"(?i)({_BEGINS}bearer\s+)[A-Za-z0-9+/=._~-]{{16,}}()"),
         (("pass",), r"(?i)((?:^|[\s\"'{,])[-/]?pass[\"']?\s*[:=]\s*[\"']?)(?!\[masked\])[^\s;,\"'&<>]+()"),
-        (("token",), r"(?i)(\b[a-z_-]*token[\"']?\s*[:=]\s*[\"']?)(?=[^\s\"']*[0-9])[A-Za-z0-9+/=._~-]{8,}()"),
+        (
+            ("token",),
+            r"(?i)(\b[a-z_-]*token[\"']?\s*[:=]\s*[\"']?(?:QSDK\s+)?)(?=[^\s\"']*[0-9])[A-Za-z0-9+/=._~-]{8,}()",
+        ),
         (("sig=",), r"(?i)([?&]sig=)[^&\s\"'<>]+()"),
         (
             ("gh", "glpat"),
-            r"()\b(?:gh[opsur]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{16,}|glpat-[A-Za-z0-9_-]{16,})()",
+            rf"(){_BEGINS}(?:gh[opsur]_[A-Za-z0-9]{{16,}}|github_pat_[A-Za-z0-9_]{{16,}}|glpat-[A-Za-z0-9_-]{{16,}})()",
         ),
         (("://",), r"(://[^\s/:@]+:)[^\s/@]+(@)"),
     )
@@ -163,12 +194,16 @@ class Redactor:
     def redact_bytes(self, data: bytes) -> bytes:
         """The bytes without their secrets: JSON stays JSON, and what is not UTF-8 stays as it is."""
         text = data.decode("utf-8", "surrogateescape")
+        with contextlib.suppress(ValueError, RecursionError):  # no JSON: searched as it is
+            # Value by value: in the text of JSON a line that begins with a secret begins with the "n" of "\\n".
+            told = json.loads(text)
+            shown = self.redact_data(told)
+            if shown == told:
+                return data
+            text = json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
+            return text.encode("utf-8", "surrogateescape")
         masked = self.redact_text(text)
-        if masked == text:
-            return data
-        with contextlib.suppress(ValueError):  # no JSON: the masked text stands
-            masked = json.dumps(self.redact_data(json.loads(text)), ensure_ascii=False, separators=(",", ":"))
-        return masked.encode("utf-8", "surrogateescape")
+        return data if masked == text else masked.encode("utf-8", "surrogateescape")
 
     def _under(self, key: str, value: Any) -> Any:
         return MASKED if isinstance(value, str) and value and _SECRET_KEY.fullmatch(key) else self.redact_data(value)
@@ -231,11 +266,17 @@ def _replace(pattern: re.Pattern[str], text: str, longest: int = _SLICE) -> str:
         if found is None or found.start() >= end or found.end() == found.start():
             at = end
             continue
-        kept = found.groups("") if pattern.groups else ("", "")
+        before, behind = _around(found)
         is_endless = found.end() >= reach and reach < len(text)
-        parts += (text[done : found.start()], kept[0], MASKED, "" if is_endless else kept[1])
+        parts += (text[done : found.start()], before, MASKED, "" if is_endless else behind)
         at = done = _end_of_endless(text, found) if is_endless else found.end()
     return "".join((*parts, text[done:])) if parts else text
+
+
+def _around(found: re.Match[str]) -> tuple[str, str]:
+    """What stays before and behind a secret: the groups, of which each pair behind the first is one way to write it."""
+    first, *more = found.groups("") or ("",)
+    return (first, more[0]) if len(more) == 1 else (first + "".join(more[::2]), "".join(more[1::2]))
 
 
 def _end_of_endless(text: str, found: re.Match[str]) -> int:

@@ -7,6 +7,7 @@ absent: the readers below accept all of it. They raise `CellError` instead of gu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ Row = Mapping[str, Cell]
 Rows = Sequence[Row]
 
 T = TypeVar("T")
+_INTEGER = re.compile(r"\s*[+-]?[0-9]{1,20}\s*")  # int() would also take "1_0" and the digits of other scripts
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 
 
@@ -43,12 +45,19 @@ def get_int(row: Row, column: str) -> int | None:
     if cell is None or cell == "":
         return None
     try:
-        found = cell if isinstance(cell, int) else int(get_str(row, column))
+        found = cell if isinstance(cell, int) else _integer(get_str(row, column))
     except ValueError:
         raise CellError(column, cell) from None
     if not _SMALLEST <= found <= _LARGEST:  # sums and ratios of larger ones would not fit into any figure
         raise CellError(column, cell)
     return int(found)
+
+
+def _integer(word: str) -> int:
+    """Raises ValueError."""
+    if not _INTEGER.fullmatch(word):
+        raise ValueError(f"{word!r:.80} is no integer")
+    return int(word)
 
 
 def get_bool(row: Row, column: str) -> bool | None:
@@ -77,7 +86,7 @@ def get_strs(row: Row, column: str) -> tuple[str, ...]:
 def get_ints(row: Row, column: str) -> tuple[int, ...]:
     """The cell as an array of integers; () for NULL or an absent column."""
     try:
-        found = tuple(int(one) for one in get_strs(row, column))
+        found = tuple(map(_integer, get_strs(row, column)))
     except ValueError:
         raise CellError(column, row.get(column)) from None
     if not all(_SMALLEST <= one <= _LARGEST for one in found):

@@ -219,7 +219,7 @@ class Pipeline:
         """
         asking = RequestContext()
         try:
-            found = self.find(token)
+            found = await asyncio.to_thread(self.find, token)
             if found is None:
                 raise UsageError("That answer is no longer kept. Type the command again.", f"/{FRONT_DOOR} help")
             line = asking.reads(self._read(read_typed(found.line)))
@@ -324,7 +324,7 @@ async def run_diagnostic(line: CommandLine, look: QuerySession) -> Report:
     look.places = frozenset(place.lower() for place in line.scopes)
     args = spec.args(**line.values)
     facts = await spec.collect(args, look)
-    return spec.evaluate(args, facts)
+    return await asyncio.to_thread(spec.evaluate, args, facts)  # of lists as long as a host makes them
 
 
 def _asked(request: Request, typed: CommandLine) -> Asked:

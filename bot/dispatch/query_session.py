@@ -33,6 +33,8 @@ T = TypeVar("T")
 
 MAX_EVIDENCE = 4 * _MOST  # characters of one request: of longer answers the ledger keeps the beginning
 
+_FEW = 1_000  # rows that are read in no time
+
 
 class QueryExecutor(Protocol):
     """Who carries questions out (`transport.TargetClient`)."""
@@ -130,7 +132,7 @@ class QuerySession:
         except TargetError as error:
             return self._unanswered(_unanswered(question.on, error))
         try:
-            value = source.read(answer.rows)
+            value = await _beside(source.read, answer.rows)
         except (CellError, ValueError) as error:
             self._silent.add(question.on)
             self.evidence.append(Evidence(question.on, describe(question), "", f"not understood: {error}"))
@@ -202,9 +204,8 @@ class QuerySession:
         finally:
             self._end(question.on)
         by = question.on if answer.by.casefold() == question.on.casefold() else f"{question.on} via {answer.by}"
-        shown = (
-            "" if isinstance(question, RunReader) else format_rows(answer.rows)
-        )  # a program's output reads well as it is
+        # A program's output reads well as it is.
+        shown = "" if isinstance(question, RunReader) else await _beside(format_rows, answer.rows)
         self.evidence.append(Evidence(by, describe(question), self._within(answer.raw), rendered=self._within(shown)))
         return replace(answer, asked=answer.asked or asked, answered=answer.answered or datetime.now(UTC))
 
@@ -245,6 +246,11 @@ class QuerySession:
         if self._progress is not None:
             waiting = tuple(name for name, count in self._open.items() if count)
             self._progress(Progress(len(self._open) - len(waiting), len(self._open), waiting))
+
+
+async def _beside(work: Callable[[Rows], T], rows: Rows) -> T:
+    """Work on rows, on a thread where there are so many that others would notice."""
+    return await asyncio.to_thread(work, rows) if len(rows) > _FEW else work(rows)
 
 
 def _retrieved(done: asyncio.Future[Target]) -> None:

@@ -21,6 +21,7 @@ MAX_ANSWER = 24 * 2**20  # bytes of all replies to one question
 MAX_EVIDENCE = 2**20  # bytes of them that are kept beside the rows
 MAX_ELEMENTS = 320_000  # of one document; an attribute counts as two
 MAX_ROWS = 50_000  # of one answer: the largest cluster's longest list has some twenty thousand
+MAX_NODES = 128  # of one cluster: Windows allows 64 [doc], and each one that is named is asked as well
 MAX_WEIGHT = 20 * 2**20  # bytes that the rows of one answer take
 MAX_KEPT = 32 * 2**20  # bytes of all answers of one host that requests still hold
 LONG = 2**20  # bytes: of answers that have more, one of each host is read at a time
@@ -33,6 +34,7 @@ _DIGITS = 40  # of a number; the longest that means anything has twenty
 _TEXTS = re.compile(
     r'"(?:[^"\\]+|\\.)*+(?:"|\\?\Z)', re.DOTALL
 )  # one without an end ends with the reply: never quadratic
+_HALF = re.compile(r"\\ud[89a-f]", re.IGNORECASE)  # an escape that may be half of a character
 _OPENS, _CLOSES = "[{", "]}"
 
 
@@ -127,7 +129,7 @@ class _Reading:
 
 
 def parse_json(text: str) -> Any:
-    """Read JSON whose size is looked at before anything is made of it.
+    """Read JSON whose size is looked at before anything is made of it. Halves of characters are replaced.
 
     Raises:
         TooMuch: more values or deeper ones than any honest reply, or a number without end.
@@ -143,7 +145,19 @@ def parse_json(text: str) -> Any:
         depth += 1 if mark[0] in _OPENS else -1
         if depth > _DEEPEST_JSON:
             raise TooMuch("it is nested deeper than any honest reply")
-    return json.loads(text, parse_int=_integer, parse_float=_float)
+    found = json.loads(text, parse_int=_integer, parse_float=_float)
+    return _without_halves(found) if _HALF.search(text) else found
+
+
+def _without_halves(found: Any) -> Any:
+    """The same with "\ufffd" for half a character, which no ledger, message or digest can be written with."""
+    if isinstance(found, str):
+        return found.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(found, list):
+        return [_without_halves(one) for one in found]
+    if isinstance(found, dict):
+        return {_without_halves(name): _without_halves(one) for name, one in found.items()}
+    return found
 
 
 def _integer(digits: str) -> int:

@@ -33,7 +33,7 @@ from bot.errors import (
     TargetTimeout,
 )
 from bot.transport.allowlist import PROGRAMS, Program
-from bot.transport.bounds import MAX_KEPT, weigh
+from bot.transport.bounds import MAX_KEPT, MAX_NODES, weigh
 from bot.transport.connection_pool import ConnectionPool, PooledCall
 from bot.transport.http.commvault import BackupProduct, is_web
 from bot.transport.routing import Profile, Route, Router
@@ -159,6 +159,7 @@ class TargetClient:
             try:
                 way = await self._way(entry, self._profile(question))
                 answer = await self._ask(way, question, seconds)
+                _check_nodes(question, answer)
             except (AuthenticationFailed, PolicyViolation):
                 raise  # the same on every host, and each wrong password brings the account nearer to its lockout
             except TargetError as failure:  # also a refusal: the cluster service may be down on this node only
@@ -366,6 +367,13 @@ class TargetClient:
             (self._fell_silent if silent else self._heard)[name] = time.monotonic()
         slots.close()
         self._running.discard(job)
+
+
+def _check_nodes(question: Query, answer: QueryResult) -> None:
+    """Raise MalformedResponse for more nodes than any cluster has: hvops would ask, and log in to, every one of them."""
+    if isinstance(question, Wql) and question.cls.casefold() == _NODES and len(answer.rows) > MAX_NODES:
+        says = f"it names {len(answer.rows):,} nodes, and no cluster has more than {MAX_NODES // 2}."
+        raise MalformedResponse(answer.by, says)
 
 
 def _timed(work: Work[T]) -> Work[tuple[T, datetime, datetime]]:

@@ -60,6 +60,19 @@ def test_what_nobody_sees_is_shown_to_people_and_written_out_for_machines(hidden
         ("он и она, а с ней", "он и она, а с ней"),
         ("Zeitüberschreitung, délai dépassé", "Zeitüberschreitung, délai dépassé"),
         ("东京-01", "东京-01"),
+        ("\U0001d41crm-01", "\U0001d41c⟨U+1D41C⟩rm-01"),
+        ("crm-\U0001d7ce1", "crm-\U0001d7ce⟨U+1D7CE⟩1"),
+        ("crm-0\u217c", "crm-0\u217c⟨U+217C⟩"),
+        ("\u212aRM-01", "\u212a⟨U+212A⟩RM-01"),
+        ("\u1d04rm-01", "\u1d04⟨U+1D04⟩rm-01"),
+        ("crm\u201101, crm\u201301, crm\u221201", "crm\u2011⟨U+2011⟩01, crm\u2013⟨U+2013⟩01, crm\u2212⟨U+2212⟩01"),
+        ("hv01\u2024corp", "hv01\u2024⟨U+2024⟩corp"),
+        ("crm-01\u00a0", "crm-01\u00a0⟨U+00A0⟩"),
+        ("crm\u200a01", "crm\u200a⟨U+200A⟩01"),
+        (
+            "22\u201323 h, \u22125, 1\u202f234 Mo, m², nº 3, Ｗｉｎ１１",
+            "22\u201323 h, \u22125, 1\u202f234 Mo, m², nº 3, Ｗｉｎ１１",
+        ),
     ],
 )
 def test_a_letter_that_passes_for_a_latin_one_is_marked_and_a_language_is_not(name, shown):

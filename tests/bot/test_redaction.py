@@ -61,6 +61,23 @@ from bot.redaction import MASKED, SHORTEST, Redactor
             "https://x.blob.core.windows.net/a?sv=1&sig=[masked]&se=2",
         ),
         ("ghp_0123456789abcdefABCD here", "[masked] here"),
+        ("DB_PASSWORD=a dbPassword=b PGPASSWORD='c'", "DB_PASSWORD=[masked] dbPassword=[masked] PGPASSWORD='[masked]'"),
+        ("AccountKey=a==;SharedAccessKey=b", "AccountKey=[masked];SharedAccessKey=[masked]"),
+        (r"{\"Password\": \"hunter 2\"}", r"{\"Password\": \"[masked]\"}"),
+        ("password=&quot;a b&quot; x", "password=&quot;[masked]&quot; x"),
+        ("<p:Password>a</p:Password>", "<p:Password>[masked]</p:Password>"),
+        ("<Password><![CDATA[a&b]]></Password>", "<Password><![CDATA[[masked]]]></Password>"),
+        ("&lt;Password&gt;a&amp;b&lt;/Password&gt;", "&lt;Password&gt;[masked]&lt;/Password&gt;"),
+        ('<add key="SqlPassword" value="a b"/>', '<add key="SqlPassword" value="[masked]"/>'),
+        ('<Data Name="Password">a</Data>', '<Data Name="Password">[masked]</Data>'),
+        ("tool --db-password hunter2 --quiet", "tool --db-password [masked] --quiet"),
+        ("password := a, 'password' => 'b'", "password := [masked], 'password' => '[masked]'"),
+        ("sqlcmd -U sa -Phunter2", "sqlcmd -U sa -P[masked]"),
+        (r"net use \\fs01\x /user:corp\a hunter2", r"net use \\fs01\x /user:corp\a [masked]"),
+        ("schtasks /create /ru x /rp hunter2", "schtasks /create /ru x /rp [masked]"),
+        ("curl -u svc:hunter2 https://x", "curl -u svc:[masked] https://x"),
+        ("Bearer 0123456789abcdefgh", "Bearer [masked]"),
+        ("ConvertTo-SecureString -AsPlainText -Force 'a b'", "ConvertTo-SecureString -AsPlainText -Force '[masked]'"),
         ("svc:1001:aad3b435b51404eeaad3b435b51404ee:31d6cfe0d16ae931b73c59d7e0c089c0:::", "svc:1001:[masked]:::"),
     ],
 )
@@ -105,6 +122,26 @@ def test_json_stays_json(said):
     masked = Redactor(["hunter2"]).redact_bytes(json.dumps({"raw": said, "n": [1, None]}).encode())
     assert MASKED in json.loads(masked)["raw"]
     assert json.loads(masked)["n"] == [1, None]
+
+
+@pytest.mark.parametrize("space", ["\n", "\r\n", "\t", " ", "\x1b", '"'])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Password=hunter2x",
+        "xoxb-1-hunter2x",
+        "Authorization: Basic hunter2x",
+        "net user svc hunter2x /add",
+        r"net use \\fs01\x hunter2x",
+        "tool\n/password hunter2x",
+        "eyJhbGciOiJI.eyJzdWIiOiIx.hunter2x",
+        "ghp_0123456789abcdefhunter2x",
+    ],
+)
+def test_a_secret_that_begins_a_line_is_masked_in_json_too(space, said):
+    """In JSON a line end is a backslash and an "n", a letter that would belong to the word behind it."""
+    told = json.dumps([{"raw": f"first{space}{said}"}]).encode()
+    assert b"hunter2x" not in Redactor().redact_bytes(told)
 
 
 def test_json_keeps_its_letters_as_they_were_written():

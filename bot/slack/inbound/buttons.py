@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -119,7 +120,7 @@ class Clicks:
         if answered.report.table is None:
             await self._say(click, errors.expired_button(answered.line))
             return
-        await self._send_file(click, csv_file(answered.report.table, answered.line))
+        await self._send_file(click, await asyncio.to_thread(csv_file, answered.report.table, answered.line))
 
     async def _send_file(self, click: Click, file: File) -> None:
         """Files go to the person directly: an ephemeral cannot carry one."""
@@ -129,21 +130,21 @@ class Clicks:
 
     async def _share(self, click: Click) -> None:
         answered = await self._reopen(click)
-        outbox, where = self._desk.parts.outbox, click.where
+        outbox, where, report = self._desk.parts.outbox, click.where, answered.report
+        message = await asyncio.to_thread(shared_message, report, answered.token, answered.at, where.user)
         try:
-            ts = await outbox.post(
-                where.channel, shared_message(answered.report, answered.token, answered.at, where.user), where.thread_ts
-            )
+            ts = await outbox.post(where.channel, message, where.thread_ts)
         except NotSent as refused:
             log.info("not shared", channel=where.channel, code=refused.code)
             await self._say(click, errors.cannot_share())
             return
         shown = AnswerShown(answer=answered.token, delivery="shared", place=where.channel, ts=ts, to=where.channel)
         await self._desk.write(click.who.id, shown)
-        for message in thread_messages(answered.report):
+        for message in await asyncio.to_thread(thread_messages, report):
             await outbox.post(where.channel, message, where.thread_ts or ts)
-        if answered.report.table is not None:
-            await outbox.files(where.channel, [csv_file(answered.report.table, answered.line)], where.thread_ts or ts)
+        if report.table is not None:
+            file = await asyncio.to_thread(csv_file, report.table, answered.line)
+            await outbox.files(where.channel, [file], where.thread_ts or ts)
 
     async def _evidence(self, click: Click) -> None:
         """Open at once, fill afterwards: a trigger lives three seconds, a look into the ledger may take longer."""
@@ -156,14 +157,16 @@ class Clicks:
     async def _fill(self, click: Click, page: int) -> None:
         try:
             answered = await self._reopen(click)
-            shown = evidence_view(answered.report.title, answered.evidence, answered.token, page)
+            title, evidence = answered.report.title, answered.evidence
+            shown = await asyncio.to_thread(evidence_view, title, evidence, answered.token, page)
         except HvopsError as error:
             shown = error_view(str(error))
         await self._update(click, shown)
 
     async def _evidence_file(self, click: Click) -> None:
         answered = await self._reopen(click)
-        await self._send_file(click, evidence_file(answered.report.title, answered.evidence))
+        file = await asyncio.to_thread(evidence_file, answered.report.title, answered.evidence)
+        await self._send_file(click, file)
 
     async def _typed(self, click: Click) -> None:
         command = self._desk.parts.registry.get(click.argument)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
@@ -44,6 +46,9 @@ log = structlog.get_logger()
 
 BOT = "bot"  # the actor of entries that nobody asked for
 _LAST = 10
+_AT_ONCE = 4  # short reads and writes of the ledger; it takes one write at a time
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,7 @@ class RequestHandler:
         """Take the parts."""
         self.parts = parts
         self._running: set[asyncio.Task[None]] = set()
+        self._threads = ThreadPoolExecutor(_AT_ONCE, "acknowledge")
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something after the acknowledgement, and keep it from being collected."""
@@ -107,6 +113,7 @@ class RequestHandler:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._threads.shutdown(wait=False)
 
     def reply(self, where: ReplyTarget) -> Reply:
         """How this person is answered."""
@@ -114,7 +121,11 @@ class RequestHandler:
 
     async def write(self, actor: str, data: EntryData, ticket: str | None = None) -> Entry:
         """Append to the ledger without holding up the loop. Raises LedgerError, TicketError."""
-        return await asyncio.to_thread(self.parts.ledger.append, actor, data, ticket)
+        return await self.soon(partial(self.parts.ledger.append, actor, data, ticket))
+
+    async def soon(self, work: Callable[[], T]) -> T:
+        """Read or write a little on a thread of our own: an acknowledgement waits for it, and must for nothing longer."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def ack_message(self, line: TypedLine) -> Message | None:
         """What to say at once about a typed line: nothing where the answer itself comes at once."""
@@ -180,7 +191,9 @@ class RequestHandler:
         """Bring an answer to the person, and write down how it went. Raises NotSent where no way was open."""
         way = "not sent"
         try:
-            way = await reply.result(report_message(answered.report, answered.token, answered.at))
+            # On a thread, like all that is made of an answer: a host can make it say fifty thousand things.
+            message = await asyncio.to_thread(report_message, answered.report, answered.token, answered.at)
+            way = await reply.result(message)
         except DeliveryUnknown:
             way = "unknown"
             notice = errors.delivery_unknown(answered.token)

@@ -175,7 +175,7 @@ class TicketClicks:
         """
         if click.verb.removesuffix(REASONED) not in SEALED or not click.token:
             return False
-        return await asyncio.to_thread(self._is_forged, click)
+        return await self._desk.soon(partial(self._is_forged, click))
 
     def _is_forged(self, click: Click) -> bool:
         ledger = self._desk.parts.ledger

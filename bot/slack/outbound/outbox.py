@@ -91,6 +91,10 @@ class Outbox:
         """The message as it may leave: without secrets, within the limits."""
         return _within_limits(self._masked(message))
 
+    async def prepare(self, message: Message) -> Message:
+        """The same, on a thread where it has files: those may be megabytes, and nothing else may wait for them."""
+        return await asyncio.to_thread(self.prepared, message) if message.files else self.prepared(message)
+
     def _masked(self, message: Message) -> Message:
         data = self._mask.redact_data
         files = tuple(
@@ -261,7 +265,7 @@ class Outbox:
         tries = 0
         try:
             while True:
-                fitting = message if message is _NOTHING else self.prepared(message)
+                fitting = message if message is _NOTHING else await self.prepare(message)
                 fate = await _attempt(job, fitting)
                 if isinstance(fate, Retry):
                     tries += 1

@@ -84,7 +84,7 @@ class Reply:
         """
         async with self._one_at_a_time:
             self._replaces = replaces
-            fitting = self._outbox.prepared(message)
+            fitting = await self._outbox.prepare(message)
             if self._url and await self._post(fitting):
                 await self._files(fitting)
                 return "response_url"
@@ -100,7 +100,7 @@ class Reply:
 
     async def _post(self, message: Message) -> bool:
         """Use the URL once, or once more per step down where Slack refuses the blocks."""
-        fitting: Message | None = self._outbox.prepared(message)
+        fitting: Message | None = await self._outbox.prepare(message)
         while fitting is not None and self._uses and self._clock() < self._until:
             self._uses -= 1
             status, after = await self._use(fitting)

@@ -306,7 +306,9 @@ class TicketMessages:
             if message is not None:
                 await self._outbox.post(place.channel, message, place.ts)
             if entry.kind in ENDS and (evidence := await asyncio.to_thread(self._evidence, card)):
-                await self._outbox.files(place.channel, [evidence_file(card.id, evidence)], place.ts)
+                await self._outbox.files(
+                    place.channel, [await asyncio.to_thread(evidence_file, card.id, evidence)], place.ts
+                )
             await self._write(card.id, ThreadReplyShown(entry=entry.seq, channel=place.channel))
 
     def _evidence(self, card: TicketView) -> tuple[Evidence, ...]:

@@ -238,7 +238,8 @@ def _token_header(token: str) -> dict[str, str]:
 def _token_of(reply: http.Reply) -> str:
     told = reply.json()
     token = told.get("token") if isinstance(told, dict) and reply.status == http.OK else None
-    return token if isinstance(token, str) and len(token) <= _LONGEST_TOKEN else ""
+    is_one = isinstance(token, str) and token.isascii() and token.isprintable()  # else no header can carry it
+    return str(token) if is_one and len(token) <= _LONGEST_TOKEN else ""
 
 
 def _no_login(on: str, reply: http.Reply) -> AuthenticationFailed:

@@ -20,6 +20,14 @@ def test_a_number_that_cim_cannot_hold_is_unreadable(cell):
         get_ints({"Capacity": (str(cell), "1")}, "Capacity")
 
 
+@pytest.mark.parametrize("cell", ["1_0", "\u0661", "1e3", "0x10", "9" * 5_000, "\uff11"])
+def test_what_only_python_reads_as_a_number_is_none(cell):
+    with pytest.raises(CellError):
+        get_int({"State": cell}, "State")
+    with pytest.raises(CellError):
+        get_ints({"State": (cell,)}, "State")
+
+
 def test_the_largest_and_the_smallest_number_of_cim():
     assert get_int({"a": str(2**64 - 1)}, "a") == 2**64 - 1
     assert get_ints({"a": (str(-(2**63)), "0")}, "a") == (-(2**63), 0)

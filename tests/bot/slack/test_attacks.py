@@ -1,10 +1,15 @@
 """Payloads as an attacker would send them: somebody else's token behind every button, and nonsense in every field."""
 
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from slack_bolt.request.async_request import AsyncBoltRequest
 
+from bot.slack.inbound import buttons, request_handler
 from bot.slack.inbound.payload import deliveries_of, parse_click, parse_field, parse_person
 
 SECRET = ("STUCK", "& more", "test-tfs-01", "hv05")
@@ -61,6 +66,54 @@ async def test_a_role_that_was_taken_away_takes_the_last_answers_from_home(bench
     await bench.viewer.opens_home()
     home = await bench.viewer.sees_home("None yet.")
     assert "STUCK" not in str(home.blocks)
+
+
+RENDERED = ("report_message", "shared_message", "thread_messages", "csv_file", "evidence_view", "evidence_file")
+
+
+async def test_nothing_that_grows_with_an_answer_is_made_on_the_loop(bench, monkeypatch, full_guests):
+    """A host can make an answer say fifty thousand things, which takes seconds to write down for people."""
+    made = []
+
+    def noting(name, real):
+        def render(*given, **named):
+            made.append((name, threading.current_thread() is threading.main_thread()))
+            return real(*given, **named)
+
+        return render
+
+    for module in (buttons, request_handler):
+        for name in RENDERED:
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, noting(name, getattr(module, name)))
+    for name in ("find", "store_answer"):
+        real = getattr(bench.desk.parts.pipeline, name)
+        monkeypatch.setattr(bench.desk.parts.pipeline, name, noting(name, real))
+    bench.report = full_guests
+    await bench.operator.types("/check-writers prod")
+    await bench.operator.sees("test-tfs-01")
+    await bench.idle()
+    (answered,) = bench.entries("answered")
+    for verb in VERBS:
+        await dispatched(bench, pressed(verb, answered.data.answer, bench.operator.id))
+        await bench.idle()
+    assert not [name for name, is_on_the_loop in made if is_on_the_loop]
+    assert {name for name, _ in made} >= {*RENDERED, "find", "store_answer"} - {"evidence_view"}
+
+
+async def test_a_press_is_acknowledged_while_every_thread_is_busy(bench):
+    """Masking and searching take long where hosts want it; an acknowledgement is due within three seconds."""
+    done = threading.Event()
+    busy = ThreadPoolExecutor(1)
+    asyncio.get_running_loop().set_default_executor(busy)
+    asyncio.get_running_loop().run_in_executor(None, done.wait, 30)
+    try:
+        body = pressed("t-approve", "T-1 forged", bench.operator.id)
+        response = await asyncio.wait_for(dispatched(bench, body), 5)
+    finally:
+        done.set()
+    assert response.status == 200
+    assert bench.entries("clicked")
 
 
 NONSENSE = st.recursive(

@@ -79,6 +79,19 @@ def test_hostile_json_is_refused_before_it_is_made(text):
         parse_json(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (r'{"\ud800x": ["a\uDFFF", "\ud83d\ude00"]}', {"\ufffdx": ["a\ufffd", "\U0001f600"]}),
+        (r'"\\ud800"', r"\ud800"),
+    ],
+)
+def test_half_a_character_is_replaced_for_nothing_could_be_written_with_it(text, told):
+    found = parse_json(text)
+    assert found == told
+    str(found).encode()
+
+
 def test_marks_inside_of_texts_are_no_values():
     said = ['[{,"' * 50_000, "\\" * 101, "\n"]
     assert parse_json(__import__("json").dumps({"said": said})) == {"said": said}

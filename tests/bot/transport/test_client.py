@@ -22,7 +22,7 @@ from bot.errors import (
     TargetTimeout,
 )
 from bot.transport.allowlist import PROGRAMS, Program
-from bot.transport.client import TargetClient
+from bot.transport.client import QueryResult, TargetClient
 from bot.transport.connection_reasons import chain
 from bot.transport.routing import Credentials, Router
 from bot.transport.windows.exception_mapping import StaleConnection
@@ -473,6 +473,21 @@ async def test_a_cluster_is_asked_through_the_entry_host_that_answers(site):
         site.boxes["hv01"].trouble.hang = True
         with pytest.raises(TargetTimeout):
             await reach.answer(question, 0.5)
+
+
+async def test_a_cluster_that_names_more_nodes_than_any_has_is_not_believed(site, monkeypatch):
+    """Each node that is named is asked as well: hvops would log in to fifty thousand machines of a host's choice."""
+    question = Wql("prod", "root/MSCluster", "MSCluster_Node", ("Name",))
+    async with reaching(site) as reach:
+        known = reach.router.clusters_of("hv01x7")
+
+        async def lying(way, *_):
+            return QueryResult([{"Name": f"hv01x{number}"} for number in range(50_000)], "", way.name)
+
+        monkeypatch.setattr(reach, "_ask", lying)
+        with pytest.raises(MalformedResponse, match="it names 50,000 nodes, and no cluster has more than 64"):
+            await reach.answer(question)
+        assert reach.router.clusters_of("hv01x7") == known == ()
 
 
 async def test_a_refused_login_is_not_tried_on_the_next_entry_host(site):

@@ -179,6 +179,14 @@ async def test_a_token_that_the_service_repeats_in_a_row_or_an_error_is_masked_w
     assert token not in Redactor().redact_text(f"it says: {token}")
 
 
+@pytest.mark.parametrize("token", ["QSDK 1\u00e9", "QSDK 1\ud800", "QSDK 1\r\nX: y", "QSDK\t1"])
+async def test_a_token_that_no_header_can_carry_is_none(answering, token):
+    product, seen = await answering({"token": token}, {"totalRecordsWithoutPaging": 0, "jobs": []})
+    with pytest.raises(AuthenticationFailed, match="does not take the login"):
+        await product.answer(ACTIVE, 5)
+    assert [path for _, path, _, _ in seen if "Login" not in path] == []
+
+
 TOKEN = {"token": "QSDK 1"}
 
 
