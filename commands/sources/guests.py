@@ -36,7 +36,11 @@ _ACTIVITIES = {
     32780: "a planned machine is being migrated",
     32781: "its compatibility is being checked",
 }
-_BUSY = range(32768, 32782)
+# Of Hyper-V's own numbers those that tell how a guest fares, and nothing that is done to it [src]: an application in it,
+# its integration services, SR-IOV, its disks.
+_CONDITIONS = (*range(32782, 32791), 32795)
+_HYPER_V = 32768  # from here on the numbers are Hyper-V's own [doc]
+_LISTED = {BACKING_UP, *_ACTIVITIES, *_CONDITIONS}
 _CRITICAL, _NOT_CRITICAL = 25, (5, 20)  # HealthState [doc]
 _CURRENT_SETTINGS = 3  # v1 SettingType: current, not a snapshot [doc]
 _REALIZED = "Microsoft:Hyper-V:System:Realized"  # v2 VirtualSystemType [src]
@@ -201,7 +205,7 @@ def _read_guests(rows: Rows) -> tuple[Guest, ...]:
             power=_POWER.get(readable(get_int, row, "EnabledState") or 0, Power.UNKNOWN),
             backing_up=BACKING_UP in status if (status := readable(get_ints, row, "OperationalStatus") or ()) else None,
             activities=tuple(_ACTIVITIES[one] for one in status if one in _ACTIVITIES),
-            unlisted=tuple(one for one in status if one in _BUSY and one not in _ACTIVITIES and one != BACKING_UP),
+            unlisted=tuple(one for one in status if one >= _HYPER_V and one not in _LISTED),
             replication=_replication(row),
             health=readable(get_int, row, "HealthState"),
         )

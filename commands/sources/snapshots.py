@@ -23,6 +23,7 @@ _COLUMNS = (
     "Persistent",
     "ClientAccessible",
     "NoAutoRelease",
+    "NoWriters",
 )
 
 
@@ -35,8 +36,10 @@ class Snapshot:
         exposed: where it is mounted; "" where it is not.
         persistent: False: it does not outlive a restart, and unless `no_auto_release` is set it goes when the program
             that made it ends [doc: VSS_VOLUME_SNAPSHOT_ATTRIBUTES].
-        client_accessible: made for Previous Versions: on a schedule, and kept for people.
+        client_accessible: made for Previous Versions, and kept for people. A program can make one for a backup too.
         no_auto_release: it stays when the program that made it ends.
+        no_writers: made without a word to the writers, as the schedule of Previous Versions does: no writer waits for it
+            [doc: VSS_CTX_CLIENT_ACCESSIBLE, which is so, beside VSS_CTX_CLIENT_ACCESSIBLE_WRITERS, which is not].
     """
 
     key: str
@@ -46,6 +49,7 @@ class Snapshot:
     persistent: bool | None = None
     client_accessible: bool | None = None
     no_auto_release: bool | None = None
+    no_writers: bool | None = None
 
     def is_of_a_backup(self, since: datetime | None = None, *, recent: datetime | None = None) -> bool | None:
         """Whether a program holds it now; None where that may be.
@@ -60,7 +64,7 @@ class Snapshot:
         if not self.persistent:
             return None if self.no_auto_release else True
         begin = since or recent
-        if self.client_accessible or begin is None:
+        if begin is None or (self.client_accessible and self.no_writers):
             return False
         return None if self.made is None or self.made > begin else False
 
@@ -110,6 +114,7 @@ def _read_snapshots(rows: Rows) -> tuple[Snapshot, ...]:
             persistent=readable(get_bool, row, "Persistent"),
             client_accessible=readable(get_bool, row, "ClientAccessible"),
             no_auto_release=readable(get_bool, row, "NoAutoRelease"),
+            no_writers=readable(get_bool, row, "NoWriters"),
         )
         for row in rows
     )

@@ -61,14 +61,18 @@ BEFORE, MADE, AFTER = (datetime(2026, 11, 22, 22, minute, tzinfo=UTC) for minute
         (("true", "false", "false"), None, False),
         (("true", "false", "false"), AFTER, False),  # older than the first look
         (("true", "false", "false"), BEFORE, None),  # younger
-        (("true", "false", "true"), BEFORE, False),  # Previous Versions come on a schedule
+        (("true", "false", "true", "true"), BEFORE, False),  # Previous Versions come on a schedule, without the writers
+        (("true", "false", "true", "false"), BEFORE, None),  # a program made it with them, and kept it for people
+        (("true", "false", "true", "false"), AFTER, False),
+        (("true", "false", "true", None), BEFORE, None),
+        (("true", "false", "false", "true"), BEFORE, None),
         ((None, None, None), None, None),
     ],
 )
 async def test_what_a_shadow_copy_says_of_a_backup(scripted, attributes, since, expected):
-    persistent, automatic, for_clients = attributes
+    persistent, automatic, for_clients, *more = attributes
     kept = {"true": "false", "false": "true"}.get(automatic)
-    row = copy("a", Persistent=persistent, NoAutoRelease=kept, ClientAccessible=for_clients)
+    row = copy("a", Persistent=persistent, NoAutoRelease=kept, ClientAccessible=for_clients, NoWriters=(*more, None)[0])
     answer = (await look_at_snapshots(["hv03"], scripted(script([row], []))))["hv03"]
     assert answer.copies[0].is_of_a_backup(since) is expected
 
@@ -84,11 +88,12 @@ async def test_what_a_shadow_copy_says_of_a_backup(scripted, attributes, since, 
         ),  # of what a writer waits for that nobody saw wait before, perhaps
         ("false", "2026-11-22T22:01:00Z", AFTER, False),
         ("false", None, AFTER, None),
-        ("true", "2026-11-22T22:01:00Z", BEFORE, False),
+        ("true", "2026-11-22T22:01:00Z", BEFORE, False),  # of the schedule
         ("false", "2026-11-22T22:01:00Z", None, False),  # no writer waits
     ],
 )
 async def test_without_a_first_look_a_recent_copy_decides_nothing(scripted, for_clients, made, recent, expected):
-    row = copy("a", Persistent="true", NoAutoRelease="true", ClientAccessible=for_clients, InstallDate=made)
+    kept = dict.fromkeys(("Persistent", "NoAutoRelease", "NoWriters"), "true")
+    row = copy("a", **kept, ClientAccessible=for_clients, InstallDate=made)
     answer = (await look_at_snapshots(["hv03"], scripted(script([row], []))))["hv03"]
     assert answer.copies[0].is_of_a_backup(recent=recent) is expected
