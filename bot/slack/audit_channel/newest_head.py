@@ -52,7 +52,7 @@ class NewestHead:
             if pages >= _PAGES:
                 break
         if posted is not None:
-            raise OutsideSilent(f"the head of entry {posted:,} that was posted there is not to be found any more")
+            raise OutsideSilent(f"the head of entry {posted:,} was posted there and is gone")
         return None
 
     def _posted(self) -> int | None:

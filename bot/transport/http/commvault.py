@@ -121,7 +121,7 @@ class BackupProduct:
             if size <= MAX_EVIDENCE or not texts:
                 texts.append(text)
             if size > MAX_ANSWER:
-                raise MalformedResponse(on, "its list of jobs is longer than any honest one.")
+                raise MalformedResponse(on, "its list of jobs exceeds the size limit.")
             found |= {row["job"]: row for row in rows}
             totals.add(total := total_jobs(reply.json()))
             came += len(rows)
