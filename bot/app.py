@@ -204,7 +204,7 @@ def _newest_head(slack: Slack, ledger: Ledger) -> NewestHead | None:
 def _troubles(running: Scheduler) -> Iterator[tuple[str, str]]:
     """Why nothing acts, or might without anybody noticing; first, where there is something."""
     outside = running.parts.outside
-    for label, says in (("Runs", running.trouble), ("Places outside", outside.sentence() if outside else "")):
+    for label, says in (("Runs", running.trouble), ("External records", outside.sentence() if outside else "")):
         if says:
             yield label, says
 

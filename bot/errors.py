@@ -11,7 +11,7 @@
       SettingsError              at start-up, naming file, key and what to write
       LedgerError                the ledger cannot be written or read: nothing is asked and nothing is done;
                                  UnreadableEntry(seq): only one entry of it, and what hangs on that one
-      OutsideSilent              a place outside that remembers the ledger cannot be asked now
+      OutsideSilent              an external record of the ledger cannot be read now
 
 Anything else is an internal error (`InternalError`): the person gets a short id, the log the traceback under that id.
 """
@@ -42,11 +42,11 @@ class PermissionDenied(HvopsError):
 
 
 class TooManyQuestions(HvopsError):
-    """One person has more questions under way than may be; this one was not asked."""
+    """One person has too many questions in progress; this one was not run."""
 
 
 class RolesUnknown(PermissionDenied):
-    """Whether this person may is not known now: Slack does not answer. It may be known in a minute."""
+    """Slack does not answer, so nobody knows whether this person holds the role. Try again in a minute."""
 
 
 class TicketError(HvopsError):
@@ -174,7 +174,7 @@ class LedgerError(HvopsError):
 
 
 class OutsideSilent(HvopsError):
-    """A place outside that remembers the ledger cannot be asked now. The text says why, without its name."""
+    """An external record of the ledger cannot be read now. The text says why, without its name."""
 
 
 class UnreadableEntry(LedgerError):

@@ -2,7 +2,7 @@
 
     python deploy/lock.py        # or: make lock
 
-Asks pip what it would install on this machine, so it is for this kind of machine: the image's Python, and its processor.
+Asks pip what it would install on this machine, so run it with the image's Python version and processor type.
 """
 
 # ruff: noqa: INP001 - a script
@@ -23,7 +23,7 @@ def main() -> None:
     """Resolve, and write."""
     told = subprocess.run([*PIP, str(ROOT)], check=True, capture_output=True, text=True)  # noqa: S603 - pip, and no input
     lines = [
-        f"# Made by `make lock` for Python {sysconfig.get_python_version()} on {sysconfig.get_platform()}; not to be edited.",
+        f"# Made by `make lock` for Python {sysconfig.get_python_version()} on {sysconfig.get_platform()}; do not edit.",
         "# Read by pip: pip install --require-hashes --no-deps -r requirements.lock",
     ]
     for one in sorted(json.loads(told.stdout)["install"], key=lambda one: one["metadata"]["name"].lower()):

@@ -270,12 +270,12 @@ class Plan:
         expected_state: how it is meant to stand once all is done. It is never shown as what became of it.
         afterwards: asked once when all steps are done, beside the digest: what they answer decides nothing, and tells
             with the checks of the last step how it stands then. What an earlier step has seen may be over by then.
-        at_most: how many guests and other roles may lose their place while it runs: `bound` of what was counted; None where
-            that is not its nature. It is signed: a plan made afresh that counts more is another plan.
+        at_most: how many guests and other roles it may move: `bound` of what was counted; None for a plan that moves none.
+            It is signed: a recalculated plan that counts more is a different plan.
         self_reverting: once all is done, its own steps have put back what others of them changed on the way: nothing is left
             that an undo could take back.
-        soak_seconds: signed: how much longer the whole of it may take than its steps and the people in it are given. Of
-            a plan that lasts by intention, such as one that lets each group run for a day before the next.
+        soak_seconds: signed: extra time beyond its steps and manual work, for a plan that is meant to last, such as one
+            that lets each group run for a day before the next.
     """
 
     reason: str
@@ -412,5 +412,5 @@ def _refuse_doubles(what: str, keys: list[str]) -> None:
 
 
 def bound(counted: int) -> int:
-    """How many an approval holds for where so many were counted: guests come and go meanwhile, a cluster's worth does not."""
+    """The limit that an approval covers, given the number counted: a few guests may come and go, a whole cluster may not."""
     return 2 * max(counted, 1)

@@ -144,8 +144,8 @@ def _proposal(entry: Entry) -> Iterator[tuple[str, str]]:
     yield "Checked", "\n".join(f"{gate.description}: {_word(gate)}" for gate in plan.gates)
     yield "Not known", "\n".join(question_line(one) for one in plan.open_questions)
     yield "Steps", "\n".join(f"{number} {step.description}" for number, step in enumerate(steps, 1))
-    yield "Nothing of it begins after", format_time(proposal.run_until) if proposal.run_until else ""
-    yield "Other accounts of who asked", ", ".join(entry.read(Proposed).same_person)
+    yield "Deadline (no step starts later)", format_time(proposal.run_until) if proposal.run_until else ""
+    yield "Requester's other accounts", ", ".join(entry.read(Proposed).same_person)
     yield "Digest", proposal.digest
 
 

@@ -223,7 +223,7 @@ def _print_status(person: Person, made: Services) -> None:
         ("You may", "\n".join(may) or "only read the help"),
         ("Ledger", f"entry {head.seq}, {format_time(head.at)}" if head else "empty"),
         ("Anchors", trouble or str(made.ledger.anchor_file)),
-        *(() if made.settings.ledger.require_anchor else (("Places outside", NOT_ASKED),)),
+        *(() if made.settings.ledger.require_anchor else (("External records", NOT_ASKED),)),
         *(
             (cluster.name, f"asked through {', '.join(cluster.entry_hosts)}")
             for cluster in made.inventory_file.clusters.values()

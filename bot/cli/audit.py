@@ -202,7 +202,7 @@ def print_verdict(path: Path, verdict: Verification) -> None:
     for note in verdict.notes[:MOST_NOTES]:
         out.print(styled(note, "yellow"))
     if len(verdict.notes) > MOST_NOTES:
-        out.print(styled(f"And {len(verdict.notes) - MOST_NOTES} more to note.", "yellow"))
+        out.print(styled(f"And {len(verdict.notes) - MOST_NOTES} more notes.", "yellow"))
 
 
 def _compare(path: Path, verdict: Verification) -> str:

@@ -62,9 +62,9 @@ def print_preview(out: Console, shown: Preview, named: str) -> None:
 
 
 def not_proposed(shown: Preview) -> str:
-    """That nothing happened, and where to type it, unless somebody did."""
+    """That nothing was proposed, and where to propose it, unless the same plan is already open."""
     if shown.asked_before:
-        return f"Nothing is proposed here. {shown.asked_before} already asks for exactly this plan; it is decided in Slack."
+        return f"Nothing was proposed. {shown.asked_before} already requests exactly this plan; it is decided in Slack."
     return f"Nothing is proposed and nothing will run. To propose it, type in Slack: {shown.answered.line}"
 
 

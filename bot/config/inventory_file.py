@@ -57,11 +57,11 @@ class Cluster(Part):
     ops_channel: Channel = Field(default="", description='ops_channel = "C…", the id of a channel, not its name')
     nodes: tuple[Name, ...] = Field(
         default=(),
-        description='nodes = ["hv01", "hv02", "hv03"], all of them; no other machine is taken for a node then',
+        description='nodes = ["hv01", "hv02", "hv03"], all of them; then no other machine counts as a node',
     )
     node_pattern: Pattern = Field(
         default="",
-        description='node_pattern = "hv*", what its nodes are called; no other machine is taken for a node then',
+        description='node_pattern = "hv*", the names of its nodes; then no other machine counts as a node',
     )
     backup: tuple[Product, ...] | None = Field(default=None, description=_BACKUP)
 
@@ -188,7 +188,7 @@ class InventoryFile(Part):
 
     def _no_node_of_two(self) -> None:
         """Raises ValueError where a host is written as a node of one cluster and as something else."""
-        written: dict[str, str] = {name: f"a host that stands alone ({host.name})" for name, host in self.hosts.items()}
+        written: dict[str, str] = {name: f"a standalone host ({host.name})" for name, host in self.hosts.items()}
         for cluster in self.clusters.values():
             for name in {name.lower(): name for name in (*cluster.entry_hosts, *cluster.nodes)}.values():
                 if name.lower() in written:

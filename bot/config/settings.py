@@ -96,13 +96,13 @@ class LedgerFiles(Section):
     )
     anchor_minutes: Minutes = Field(
         default=60,
-        description="anchor_minutes = 60, how often the audit channel is told the head of a ledger that moves, and how "
-        "long the answer of one place outside stands for others that cannot be asked",
+        description="anchor_minutes = 60, how often the head of a growing ledger is posted to the audit channel, and how "
+        "long a check against one external record is enough while the others cannot be read",
     )
     require_anchor: bool = Field(
         default=True,
-        description="require_anchor = true: nothing starts unless a place outside could be asked whether this ledger is an "
-        "old copy; false: nobody is asked",
+        description="require_anchor = true: nothing starts until an external record shows that this ledger is not a restored "
+        "copy; false: no check",
     )
 
 
@@ -131,10 +131,11 @@ class Roles(Section):
 
 
 class People(Section):
-    """Who is one person: accounts that stand here together count as one wherever a second person has to decide."""
+    """Accounts of the same person: they count as one wherever a second person has to decide."""
 
     same_person: tuple[tuple[str, ...], ...] = Field(
-        default=(), description='same_person = [["U1", "U9"], ["os:anna", "U1"]], accounts of one person each'
+        default=(),
+        description='same_person = [["U1", "U9"], ["os:anna", "U1"]], the accounts of one person in each list',
     )
 
     @field_validator("same_person")
@@ -142,10 +143,12 @@ class People(Section):
     def _accounts(cls, declared: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
         for ids in declared:
             if len(set(ids)) < 2:  # noqa: PLR2004 - two are the least that can be one person's
-                raise ValueError(f"{list(ids)} names less than two accounts")
+                raise ValueError(f"{list(ids)} names fewer than two accounts")
             for one in ids:
                 if not _ACCOUNT.fullmatch(one):
-                    raise ValueError(f'{one!r} is no account: write "U…", "T…/U…", or "os:" and a user of this machine')
+                    raise ValueError(
+                        f'{one!r} is not an account: write "U…", "T…/U…", or "os:" and a user of this machine'
+                    )
         return declared
 
 
@@ -227,7 +230,7 @@ class Limits(Section):
     per_host_seconds: Seconds = Field(default=20, description="per_host_seconds = 20")
     overall_seconds: Seconds = Field(default=60, description="overall_seconds = 60")
     at_once: int = Field(default=128, ge=2, le=1024, description="at_once = 128")
-    per_person: int = Field(default=4, ge=1, le=64, description="per_person = 4, questions of one person at a time")
+    per_person: int = Field(default=4, ge=1, le=64, description="per_person = 4, questions in progress per person")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -256,7 +259,7 @@ class Policy(Section):
         default=8,
         ge=1,
         le=168,
-        description="manual_hours = 8, what a run may take longer for each step that a person does",
+        description="manual_hours = 8, extra time a run gets for each manual step",
     )
     stop: RoleName = Field(default="operator", description='stop = "operator", who may use /hvops stop')
     go: RoleName = Field(default="approver", description='go = "approver", who may use /hvops go')

@@ -71,7 +71,7 @@ def require_role(person: Person, role: Role, place: str | None = None) -> None:
         raise PermissionDenied(f"{needs}. {person.barred}")
     if person.unknown:
         raise RolesUnknown(
-            f"{needs}, and whether you have it is not known now: {person.unknown} Nothing was done. "
+            f"{needs}, and hvops cannot tell right now whether you have it: {person.unknown} Nothing was done. "
             f"Try again in a minute; /hvops status says more."
         )
     has = f"you are {held.name.lower()}" if held else "you have no role"

@@ -49,8 +49,8 @@ AUDIT = Builtin(
 )
 STATUS = Builtin("status", "Connections, the ledger, who you are and what you may do.", section="status")
 RUNS = Builtin("runs", "What is open.", Role.VIEWER, section="changes")
-STOP = Builtin("stop", "Let nothing new begin.", Role.OPERATOR, "<why>", section="changes")
-GO = Builtin("go", "Let things begin again.", Role.APPROVER, section="changes")
+STOP = Builtin("stop", "Stop changes: nothing new starts.", Role.OPERATOR, "<why>", section="changes")
+GO = Builtin("go", "Let changes start again.", Role.APPROVER, section="changes")
 HELP = Builtin("help", "What you can ask.")
 
 BUILTINS: Mapping[str, Builtin] = MappingProxyType({one.name: one for one in (AUDIT, STATUS, RUNS, STOP, GO, HELP)})

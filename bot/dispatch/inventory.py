@@ -101,9 +101,9 @@ class Inventory:
     async def doubt(self, name: str) -> Doubt | None:
         """Why nothing may be done on a host yet; None where it may, and for what is no node at all.
 
-        A cluster can call any machine of the domain its node, and with the name would go the operator's login, and who
-        may use it. So a node counts where the inventory names it, where the ledger saw it there before, or where every
-        cluster of the domain has told its own nodes since the bot started; and the node has to name that cluster itself.
+        A cluster can claim any machine of the domain as a node, and the claim would decide where the operator's login goes
+        and who may use it. So a node counts if the inventory lists it, if the ledger saw it there before, or if every cluster
+        of the domain has listed its nodes since the bot started; and the node itself has to name that cluster.
         """
         label = name.strip().lower().partition(".")[0]
         if label in self._inventory_file.hosts or self._is_entry(label) or self._is_place(label):
@@ -119,19 +119,19 @@ class Inventory:
                 return self._claimed(label, key, silent)
         if len(homes) != 1:
             both = " and ".join(self._cluster(key).name for key in homes) or "no cluster"
-            says = f"{both} {'call' if len(homes) > 1 else 'calls'} it a node, so nobody knows whose it is."
-            return Doubt(both, says, f'Write nodes = ["{label}", …] below the right one of [clusters] in the estate.')
+            says = f"{both} {'claim' if len(homes) > 1 else 'claims'} it as a node, so its cluster is not known."
+            return Doubt(both, says, f'Write nodes = ["{label}", …] under its cluster in inventory.toml.')
         return await self._doubt_itself(label, homes[0])
 
     def _claimed(self, label: str, key: str, silent: dict[str, str]) -> Doubt:
         cluster = self._cluster(key).name
         which = "; ".join(f"{name}: {why}" for name, why in silent.items())
         says = (
-            f"only {cluster} says that it is its node, and {', '.join(silent)} did not answer since hvops started, "
-            f"whose it could be ({which})."
+            f"only {cluster} claims it as a node, and {', '.join(silent)}, which could own it too, has not answered since "
+            f"hvops started ({which})."
         )
         return Doubt(
-            cluster, says, f'Ask again when it answers, or write nodes = ["{label}", …] below [clusters.{cluster}].'
+            cluster, says, f'Try again when it answers, or write nodes = ["{label}", …] under [clusters.{cluster}].'
         )
 
     async def _silent_neighbours(self, key: str) -> dict[str, str]:
@@ -150,15 +150,15 @@ class Inventory:
             if isinstance(found, BaseException) and not isinstance(found, (TargetError, CellError)):
                 raise found
         if isinstance(called, BaseException) or not called:
-            why = called if isinstance(called, BaseException) else "it answered without a name."
-            return Doubt(cluster, f"{cluster} does not say what it is called: {why}", "Ask again when it answers.")
+            why = called if isinstance(called, BaseException) else "its reply has no name."
+            return Doubt(cluster, f"{cluster} did not report its own name: {why}", "Try again when it answers.")
         if isinstance(own, BaseException) or not own:
             if ours == key and said == called:
                 return None
-            why = own if isinstance(own, BaseException) else "it answered without a name."
-            says = f"{cluster} calls it its node, and it does not say itself that it is: {why}"
+            why = own if isinstance(own, BaseException) else "its reply has no name."
+            says = f"{cluster} claims it as a node, but the node has not confirmed that: {why}"
             return Doubt(
-                cluster, says, "Look whether its cluster service runs, and that the reader's login may ask it."
+                cluster, says, "Check that its cluster service is running and that the reader's login may query it."
             )
         doubt = await self._doubt_names(key, own, called)
         if doubt is None:
@@ -171,11 +171,11 @@ class Inventory:
         if own != called:  # renamed a moment ago, perhaps
             called = await self._windows_name(key, afresh=True)
         if own != called:
-            says = f"{cluster} calls it its node, and is called {quoted(called)} itself; it says that it belongs to {quoted(own)}."
-            return Doubt(cluster, says, "Look whose node it is; until then nothing is done there.")
+            says = f"{cluster} claims it as a node and reports its own name as {quoted(called)}; the node says that it belongs to {quoted(own)}."
+            return Doubt(cluster, says, "Find out which cluster it belongs to; until then nothing is changed there.")
         if double := await self._same_name(key, called):
-            says = f"{double} is called {quoted(called)} as well as {cluster}, so nobody knows whose it is."
-            return Doubt(cluster, says, f"Correct the entry_hosts of {double} or {cluster} in the estate.")
+            says = f"{double} and {cluster} both report the name {quoted(called)}, so its cluster is not known."
+            return Doubt(cluster, says, f"Correct the entry_hosts of {double} or {cluster} in inventory.toml.")
         return None
 
     async def _same_name(self, key: str, called: str) -> str:

@@ -212,7 +212,7 @@ class QuerySession:
     def _within(self, text: str) -> str:
         """As much of a text as the evidence of one request still takes, and that the rest was left out."""
         left, self._room = self._room, max(0, self._room - len(text))
-        return text if len(text) <= left else f"{text[:left]}\n[{len(text) - left:,} characters more were not kept]"
+        return text if len(text) <= left else f"{text[:left]}\n[{len(text) - left:,} more characters not kept]"
 
     def _check(self, question: Query) -> None:
         """A cluster may name hosts that are not its own; whoever asks about it has a role there, not with them."""

@@ -41,8 +41,8 @@ class Turns:
         if mine.inside >= self._most + WAITING:
             waiting = mine.inside - self._most
             raise TooManyQuestions(
-                f"You have {self._most} questions under way and {waiting} waiting, so this one was not asked. "
-                "Ask again when they are answered."
+                f"You have {self._most} questions in progress and {waiting} waiting, so this one was not run. "
+                "Try again when they are answered."
             )
         mine.inside += 1
         try:
@@ -63,6 +63,6 @@ class Turns:
                 await mine.places.acquire()
         except TimeoutError:
             raise TooManyQuestions(
-                f"You have {self._most} questions under way, and none of them was answered within {self._seconds:.0f} s, "
-                "so this one was not asked. Ask again."
+                f"You have {self._most} questions in progress, and none of them was answered within {self._seconds:.0f} s, "
+                "so this one was not run. Try again."
             ) from None

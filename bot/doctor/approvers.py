@@ -61,18 +61,16 @@ async def _people(
     if len(people) <= LOOKED_UP:  # of more, somebody will do
         may = await resolver.may_decide(sorted(people))
         if any(one is None for one in may.values()):
-            return warn(what, "not known: Slack does not say whether they are guests, bots or deactivated")
+            return warn(what, "not known: Slack did not say whether they are guests, bots or deactivated")
         barred = [one for one, able in may.items() if not able]
     humans = _humans(people.difference(barred), accounts)
-    left_out = f"; guests, bots or deactivated, so they decide nothing: {', '.join(barred)}" if barred else ""
+    left_out = f"; not counted (guests, bots or deactivated): {', '.join(barred)}" if barred else ""
     if not humans:
         return blocks_remediations(
-            fail(what, f"there is nobody, so no plan can be approved{left_out}", "Add people to [roles.approver].")
+            fail(what, f"nobody, so no plan can be approved{left_out}", "Add people to [roles.approver].")
         )
     if humans < _ENOUGH:
-        return warn(
-            what, f"there is one person, who cannot decide about their own plans{left_out}", "Add somebody else."
-        )
+        return warn(what, f"only one person, who cannot approve their own plans{left_out}", "Add somebody else.")
     return ok(what, f"{humans} people{left_out}")
 
 

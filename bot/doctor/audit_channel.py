@@ -47,9 +47,9 @@ def _heads(settings: Settings, sifted: ClassifiedAnchors, now: datetime) -> Iter
         seal = AnchorSeal(key, reader.ledger_id(key))
         origins = [seal.origin(anchor) for anchor in sifted.anchors]
         if strangers := origins.count("foreign"):
-            yield skip(_HEADS, f"{strangers} of another ledger that is told there as well")
+            yield skip(_HEADS, f"{strangers} from another ledger that posts there too")
         if forged := origins.count("forged"):
-            yield fail(_HEADS, f"{forged} claim to be of this ledger and were not made with its key", _VERIFY)
+            yield fail(_HEADS, f"{forged} claim to be from this ledger but were not made with its key", _VERIFY)
         own = [anchor for anchor, origin in zip(sifted.anchors, origins, strict=True) if origin == "ours"]
         if wrong := next((anchor for anchor in own if not _is_ours(reader, anchor)), None):
             yield fail(_HEADS, _says_of(reader, wrong), _VERIFY)
@@ -70,9 +70,8 @@ def _says_of(reader: Reader, known: Anchor) -> str:
     """Both heads, where the channel knows another ledger than this one."""
     head = reader.head()
     return (
-        f"this ledger is not the one that the channel knows: there entry {known.seq} has the mac {known.mac.hex()[:12]}, "
-        f"here the newest is entry {head.seq if head else 0} with the mac {head.mac.hex()[:12] if head else ''}. Restored "
-        "from a copy?"
+        f"the channel records entry {known.seq} with mac {known.mac.hex()[:12]}, but this ledger's newest is entry "
+        f"{head.seq if head else 0} with mac {head.mac.hex()[:12] if head else ''}. Was it restored from a copy?"
     )
 
 

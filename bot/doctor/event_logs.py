@@ -45,8 +45,8 @@ async def _look(out: Connections, ledger: Reader, seal: AnchorSeal, host: str) -
         told = await out.target_client.answer(notes_query(host), out.settings.limits.per_host_seconds)
         notes = read_notes(host, told.rows)
     except (TargetError, ValueError) as error:
-        says = f"cannot tell whether this ledger is an old copy: {error}"
-        return warn(_WHAT, says, "The reader needs Event Log Readers there: deploy/rights.md.", on=host)
+        says = f"cannot tell whether this ledger is a restored copy: {error}"
+        return warn(_WHAT, says, "Add the reader to Event Log Readers there: deploy/rights.md.", on=host)
     if more := notes_know_more(ledger, seal, host, notes):
-        return fail(_WHAT, more, "Put the newest ledger back, and start hvops anew.", on=host)
-    return ok(_WHAT, "knows nothing that this ledger does not", on=host)
+        return fail(_WHAT, more, "Put the newest ledger back and restart hvops.", on=host)
+    return ok(_WHAT, "has no entry that this ledger lacks", on=host)

@@ -109,19 +109,19 @@ def _ledger(settings: Settings) -> DoctorCheck:
 
 
 def _outside(settings: Settings) -> DoctorCheck:
-    """Whether somebody could tell that this ledger is an old copy."""
-    files, what = settings.ledger, "places outside"
+    """Whether an external record could show that this ledger is a restored copy."""
+    files, what = settings.ledger, "external records"
     if not files.require_anchor:
-        return warn(what, NOT_ASKED, "Set require_anchor = true, once a place outside can be asked.")
+        return warn(what, NOT_ASKED, "Set require_anchor = true once an external record can be read.")
     if settings.slack is not None and settings.slack.audit_channel:
-        return ok(what, f"the audit channel {settings.slack.audit_channel} and the hosts' own event logs are asked")
+        return ok(what, f"the audit channel {settings.slack.audit_channel} and the hosts' event logs are checked")
     if is_elsewhere(files.path, files.anchor_file):
-        return ok(what, f"{files.anchor_file} and the hosts' own event logs are asked")
+        return ok(what, f"{files.anchor_file} and the hosts' event logs are checked")
     return warn(
         what,
-        "only the hosts' own event logs can tell that this ledger is an old copy; a change that acts on no Windows host, "
+        "only the hosts' event logs can show that this ledger is a restored copy; a change that acts on no Windows host, "
         "such as one in VMM's database, does not start",
-        "Set [slack] audit_channel, or anchor_file on another disk; or [ledger] require_anchor = false, and nobody is asked.",
+        "Set [slack] audit_channel, or put anchor_file on another disk; [ledger] require_anchor = false turns the check off.",
     )
 
 

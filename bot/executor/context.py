@@ -55,7 +55,7 @@ class RunContext:
         tell: hears of everything that happens; called in the loop, must not raise and not take long.
         sleep: waits; a test makes time pass instead.
         every: seconds between two glances at whether somebody asked to cancel.
-        outside: places that remember the ledger; None where nobody asks them.
+        outside: the external records of the ledger; None where they are not checked.
     """
 
     ledger: Ledger

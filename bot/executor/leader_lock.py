@@ -47,7 +47,7 @@ class LeaderLock:
         if self.is_held:
             self._look()
         if not self.is_held:
-            raise LedgerError(self.trouble or f"{self.path} is not held: another process runs what is decided.")
+            raise LedgerError(self.trouble or f"{self.path} is not held: another process runs the tickets.")
 
     def _look(self) -> None:
         """A lock counts for those who open the same file: one that was removed or replaced is nobody's business."""
@@ -60,8 +60,8 @@ class LeaderLock:
             how = "removed" if there is None else "replaced"
             self.is_held = False
             self.trouble = (
-                f"{self.path} was {how} while this process held it, so another one may run what is decided. Nothing acts "
-                "here any more. Leave that file alone, and start hvops anew."
+                f"{self.path} was {how} while this process held it, so another one may be running the tickets. This "
+                "process runs nothing any more. Leave that file alone and restart hvops."
             )
 
     def close(self) -> None:

@@ -150,7 +150,7 @@ async def ask_about(run: Run, at: StepInstance) -> StepResult:
     unheard = at.step.is_by_hand and not run.story.confirmations.get(at.key)
     ended = {CheckState.MET: StepStatus.DONE, CheckState.FAILED: StepStatus.FAILED}.get(seen.is_)
     if ended is None or unheard:
-        says = "nobody said that it is done" if unheard else seen.says
+        says = "nobody confirmed that it is done" if unheard else seen.says
         return StepResult(StepStatus.UNKNOWN, f"{at.step.description}: {says}")
     return await _conclude(run, at, StepResult(ended, seen.says), SendResult("unknown", fresh=False), seen)
 
@@ -166,7 +166,7 @@ async def abandon(run: Run, at: StepInstance, fate: SendResult) -> StepResult:
         return await _conclude(run, at, StepResult(StepStatus.DONE), fate, seen)
     if fate.kind == "unknown":
         return StepResult(StepStatus.UNKNOWN, f"cancelled while nobody knows what became of it: {_said(fate, seen)}")
-    says = seen.says or "nobody said that it is done"
+    says = seen.says or "nobody confirmed that it is done"
     more: dict[str, Any] = {"measured": seen.readings[:MOST_READINGS]} if seen.readings else {}
     outcome = Outcome(result="abandoned", message=says, evidence=_kept(run, seen), **run.place_of(at), **more)
     await run.write(outcome)

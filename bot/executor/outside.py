@@ -1,13 +1,13 @@
-"""Places outside that remember this ledger: one that knows more than it does means that it is an old copy.
+"""External records of this ledger: if one of them knows more than the ledger does, the ledger is a restored copy.
 
-Whoever brings back a snapshot of the bot's machine brings back ledger, key and anchor file of the same moment: they fit
-each other, and what has happened since is in none of them. So before a start, a resumption and each group these are asked,
-in this order: the anchor file; the audit channel; the event logs of the hosts that the run acts on, where hvops leaves a
-note before each act. One that cannot be asked is skipped as long as another one has answered lately.
+A restored snapshot of the bot's machine brings back ledger, key and anchor file of the same moment: they match each
+other, and none of them has what happened since. So before a start, a resumption and each group hvops checks, in this
+order: the anchor file; the audit channel; the event logs of the hosts that the run acts on, where it leaves a note before
+each act. A record that cannot be read is skipped as long as another one was read lately.
 
-An anchor file on the disk of the ledger is compared like the others, but its word alone is not enough: it comes back with
-the same snapshot. Notes are sealed with the ledger's key, and bound to their host, so nobody can put one there that makes
-a run stop, or move one; a host can only take its own away.
+An anchor file on the disk of the ledger is compared like the others, but it alone is not enough: it comes back with
+the same snapshot. Notes are sealed with the ledger's key and bound to their host, so nobody can forge one to stop a run,
+or move one to another host; a host can only delete its own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from bot.ledger.anchors import Anchor, AnchorSeal, newest, recent
 
 log = structlog.get_logger()
 
-NOT_ASKED = "nobody outside is asked whether this ledger is an old copy: [ledger] require_anchor is false"
+NOT_ASKED = "not checked, so a restored copy of the ledger goes unnoticed: [ledger] require_anchor is false"
 _FRESH_SECONDS = 2.0  # an answer of the channel that young is used again: Slack takes some fifty such calls a minute
 _FILE_SECONDS = 20.0  # for the anchor file just before an act: it may lie on another machine
 _SHOWN = 12  # digits of a mac that people compare
@@ -45,7 +45,7 @@ Channel = Callable[[], Awaitable[Anchor | None]]
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What places outside say of this ledger. Both "": nothing is in the way.
+    """What the external records say about this ledger. Both "": nothing is in the way.
 
     Attributes:
         more: that one of them knows more, with both heads.
@@ -97,7 +97,7 @@ ReadNotes = Callable[[str], Awaitable[Sequence[Note]]]
 
 
 class Outside:
-    """The places outside, asked for one bot.
+    """The external records of one bot's ledger.
 
     Attributes:
         more: that one of them knew more, with both heads; nothing acts in this process from then on. "" so far.
@@ -111,7 +111,7 @@ class Outside:
         required: bool,
         minutes: int,
         channel: Channel | None = None,
-        no_channel: str = "none is set",
+        no_channel: str = "not configured",
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the parts.
@@ -157,7 +157,7 @@ class Outside:
                 self._heard[place] = self._monotonic()
             heard = heard or self._monotonic() - self._heard.get(place, float("-inf")) <= self._patience
         self.silent = (
-            "" if heard else f"no place outside can be asked whether this ledger is an old copy ({'; '.join(silent)})"
+            "" if heard else f"no external record can show whether this ledger is a restored copy ({'; '.join(silent)})"
         )
         return Standing(silent=self.silent)
 
@@ -208,13 +208,13 @@ class Outside:
         except LedgerError as error:
             raise OutsideSilent(str(error)) from None
         if known is None:
-            raise OutsideSilent(f"{path.name} holds no anchor of this ledger")
+            raise OutsideSilent(f"no anchor of this ledger in {path.name}")
         more = await asyncio.to_thread(self._more, "the anchor file", known)
         more = more or await asyncio.to_thread(self._forks)
         if not more and self._ledger.trouble:
             raise OutsideSilent(self._ledger.trouble)
         if not more and not is_elsewhere(self._ledger.path, path):
-            raise OutsideSilent("it lies on the ledger's own disk, and a copy of that has both")
+            raise OutsideSilent("on the same disk as the ledger, so a restored copy would include both")
         return more
 
     async def _ask_channel(self) -> str:
@@ -243,9 +243,9 @@ class Outside:
 
     def _knows_more(self, says: str) -> Standing:
         if not self.more:
-            log.error("a place outside knows more than the ledger; nothing acts", says=says)
+            log.error("an external record knows more than the ledger; nothing runs", says=says)
         self.more = (
-            self.more or f"{says.rstrip('.')}. Nothing acts until the newest ledger is back and hvops is started anew"
+            self.more or f"{says.rstrip('.')}. Nothing runs until the newest ledger is put back and hvops is restarted"
         )
         return Standing(more=self.more)
 
@@ -265,10 +265,10 @@ def knows_more(ledger: Reader, seal: AnchorSeal, place: str, known: Anchor) -> s
     here = f"entry {head.seq:,} (mac {head.mac.hex()[:_SHOWN]}…)" if head else "nothing"
     there = f"entry {known.seq:,} (mac {known.mac.hex()[:_SHOWN]}…)"
     if known.ledger != seal.ledger:
-        there, here = f"{there} of the ledger {known.ledger}", f"{here}, and is {seal.ledger}"
+        there, here = f"{there} of ledger {known.ledger}", f"{here} and has the id {seal.ledger}"
     elif ours is not None:  # both went on from the same moment
-        there += f", which here has the mac {ours.mac.hex()[:_SHOWN]}…"
-    return f"{place} knows {there}, this ledger ends at {here}: was it restored from a copy?"
+        there += f", here with mac {ours.mac.hex()[:_SHOWN]}…"
+    return f"{place} records {there}, but this ledger ends at {here}; it looks like a restored copy"
 
 
 def notes_know_more(ledger: Reader, seal: AnchorSeal, host: str, notes: Sequence[Note], ticket: str = "") -> str:
@@ -279,7 +279,7 @@ def notes_know_more(ledger: Reader, seal: AnchorSeal, host: str, notes: Sequence
         beyond = head is None or note.anchor.seq > head.seq
         if (beyond or note.ticket == ticket) and not ledger.has(note.anchor):
             said = knows_more(ledger, seal, f"the event log of {host}", note.anchor)
-            return f"{said} A note there says that {note.ticket} began its step {note.step}"
+            return f"{said}. A note there says that {note.ticket} started its step {note.step}"
     return ""
 
 

@@ -1,7 +1,7 @@
-"""Whether the people behind a ticket may still have it run: asked again, live, before anything of it begins.
+"""Whether the people behind a ticket still hold their roles: checked again, live, before each start of work.
 
-A decision stands in the ledger for good; the role behind it does not. Whoever asked, approved, answered or let it go on
-must hold that role now. Who lost it ends the ticket; where nobody can say, it waits.
+A decision stays in the ledger for good; the role behind it may be taken away. Everyone who requested, approved, answered
+or resumed the ticket must hold that role now. If one of them lost it, the ticket ends; while nobody can say, it waits.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _APPROVED = "approved it"
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How the people of a ticket stand.
+    """Whether the people of a ticket still hold their roles.
 
     Attributes:
         lost: who may not have it run any more, and which role is missing, or which rule of the settings is in the way, as a
@@ -53,9 +53,7 @@ async def ask_again(run: Run) -> Standing:
         try:
             missing = lacks(await run.parts.people(part.person, part.name), part.role, run.proposal.places)
         except RolesUnknown as error:
-            unknown.append(
-                f"whether {part.name} ({part.person}), who {part.did}, may still do so is not known: {error}"
-            )
+            unknown.append(f"cannot tell whether {part.name} ({part.person}), who {part.did}, still may: {error}")
             continue
         except PermissionDenied as error:
             missing = str(error).rstrip(".")
@@ -95,10 +93,10 @@ def _parts(run: Run) -> Iterator[_Part]:
     for entry in run.refresh():
         if entry.kind == Approved.kind:
             said = entry.read(Approved)
-            answered = " and answered what was not known" if said.answers else ""
+            answered = " and answered its unknowns" if said.answers else ""
             yield _Part(said.by, entry.name or said.by, f"{_APPROVED}{answered}", decides)
         elif entry.kind == "resumed" and entry.actor != BOT:
-            yield _Part(entry.actor, entry.name or entry.actor, "let it go on", decides)
+            yield _Part(entry.actor, entry.name or entry.actor, "resumed it", decides)
 
 
 def _one_person(run: Run, parts: Iterable[_Part]) -> str:
@@ -110,7 +108,7 @@ def _one_person(run: Run, parts: Iterable[_Part]) -> str:
     decided = [one for one in parts if one.role is Role.APPROVER and accounts.are_one(one.person, proposal.requester)]
     return (
         f"{proposal.requester_name} ({proposal.requester}), who asked for it, and {decided[0].name} "
-        f"({decided[0].person}), who {decided[0].did}, are accounts of one person"
+        f"({decided[0].person}), who {decided[0].did}, are accounts of the same person"
         if decided
         else ""
     )

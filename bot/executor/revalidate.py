@@ -28,7 +28,7 @@ from bot.tickets.run_history import StepInstance
 
 log = structlog.get_logger()
 
-_ANOTHER_PLAN = "the plan made afresh is not the one that was approved"
+_ANOTHER_PLAN = "the recalculated plan is not the one that was approved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +72,18 @@ async def revalidate(run: Run, at: StepInstance | None) -> PlanDrift | NotDue | 
     except LedgerError:
         raise
     except HvopsError as error:
-        return PlanDrift(f"the plan could not be made afresh: {error}")
+        return PlanDrift(f"the plan could not be recalculated: {error}")
     except Exception:
         bug = secrets.token_hex(4)
         log.exception("our bug while looking again", bug=bug, ticket=run.ticket)
-        return PlanDrift(f"the plan could not be made afresh: something went wrong inside hvops itself (id {bug})")
+        return PlanDrift(f"the plan could not be recalculated: something went wrong inside hvops itself (id {bug})")
     run.measured = short_reading(made.plan.current_state)
     if _is_same(run, made, at):
         return _not_yet(made) if at is None else None
     versions = (run.proposal.made.version, made.version)
     gates = gates_as_approved(made.plan, run.proposal.plan, run.answered)
     lines = difference(run.proposal.plan, replace(made.plan, gates=gates), made.risk, versions)
-    lines += tuple(f"+ Reaches: {place}" for place in _new_places(run, made))
+    lines += tuple(f"+ Affects: {place}" for place in _new_places(run, made))
     return PlanDrift(_why(run, made), lines, made)
 
 
@@ -91,7 +91,7 @@ async def void_ticket(run: Run, change: PlanDrift) -> None:
     """End the ticket, and propose what is so now in the same transaction, where something can be proposed."""
     mask = run.parts.mask
     replacement, why_not = await _replacement(run, change.made)
-    why = f"{change.why}; nothing is proposed instead: {why_not}" if why_not else change.why
+    why = f"{change.why}; no replacement was proposed: {why_not}" if why_not else change.why
     voided = Voided(reason=mask.redact_text(why), difference=tuple(mask.redact_text(one) for one in change.lines))
     await run.parts.write_together(EntryDraft(BOT, voided, run.ticket), *replacement)
     run.tell("voided", why)
@@ -142,7 +142,7 @@ def _is_same(run: Run, made: PlannedChange, at: StepInstance | None) -> bool:
 
 
 def _new_places(run: Run, made: PlannedChange) -> tuple[str, ...]:
-    """Where the very same plan reaches by now and did not when it was approved: a node that changed its cluster."""
+    """What the same plan affects now and did not when it was approved: a node that changed its cluster."""
     before = {place.casefold() for place in run.proposal.places}
     return tuple(place for place in made.places if place.casefold() not in before)
 
@@ -180,7 +180,7 @@ def _why(run: Run, made: PlannedChange) -> str:
         missing = [one.what for one in gate.questions if one.what not in run.answered]
         if gate.is_open and missing:
             is_old = run.outdated.issuperset(missing)
-            so = "what was answered is too old" if is_old else "something is not known now that nobody answered for"
+            so = "the approver's answer has expired" if is_old else "not known now, and no approver answered for it"
             return f"{so}: {', '.join(missing)}"
         asked = {one.description: one.is_open for one in run.proposal.plan.gates}
         if asked.get(gate.description) and gate.outcome is GateOutcome.BLOCKED:
@@ -191,10 +191,10 @@ def _why(run: Run, made: PlannedChange) -> str:
 
 def _what_else(run: Run, made: PlannedChange) -> str:
     if _reaches_too_many(run, made):
-        return f"more guests and other roles would lose their place now than the {run.proposal.plan.at_most} that were approved"
+        return f"it would now move more guests and other roles than the {run.proposal.plan.at_most} that were approved"
     if not made.plan.groups:
         return f"there is nothing to do any more: {made.plan.reason}"
     if gone := _vanished(run, made):
-        return f"it was asked when this was approved, and is not any more: {gone[0].description}"
+        return f"the plan no longer makes a check that was approved: {gone[0].description}"
     places = ", ".join(_new_places(run, made))
-    return f"it reaches {places} now, where nobody approved it" if places else _ANOTHER_PLAN
+    return f"it now affects {places}, which nobody approved" if places else _ANOTHER_PLAN

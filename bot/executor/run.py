@@ -26,11 +26,11 @@ class Preempted(Exception):
 
 
 class KnownElsewhere(Exception):
-    """Nothing may be done now: somewhere outside more is known than in the ledger, or nobody can say. Only inside of `run`."""
+    """Nothing may be done now: an external record knows more than the ledger, or none can be read. Only inside of `run`."""
 
 
 class OutOfTime(Exception):
-    """Its last time has come: nothing of it begins any more. Only inside of `run`."""
+    """Its deadline has passed: no further step starts. Only inside of `run`."""
 
 
 class StepPlace(TypedDict):
@@ -56,7 +56,7 @@ class Run:
         not_before: when it is worth trying again to start it, where only time is missing.
         measured: how it stood when the plan was made afresh, in the words of that plan.
         must_lead: raises LedgerError where another process may be the one that runs what was decided.
-        unasked: no place outside could be asked when it was taken up; until one answers, nothing is begun.
+        unasked: no external record could be read when it was taken up; until one can, nothing is started.
     """
 
     parts: RunContext
@@ -107,14 +107,14 @@ class Run:
         return entries
 
     def is_late(self) -> bool:
-        """Whether its last time is over."""
+        """Whether its deadline has passed."""
         until = self.proposal.run_until
         return bool(until) and self.parts.now() > datetime.fromisoformat(until)
 
     @property
     def late_in_words(self) -> str:
-        """That its last time is over, as a reason."""
-        return f"its time is over: nothing of it begins after {format_time(self.proposal.run_until)}"
+        """That its deadline has passed, as a reason."""
+        return f"the deadline, {format_time(self.proposal.run_until)}, has passed, so no further step starts"
 
     def _take_answers(self, said: Approved) -> None:
         names = frozenset(one.what for one in said.answers)
@@ -158,7 +158,7 @@ class Run:
             self.raise_if_cancelled()
 
     def raise_if_cancelled(self) -> None:
-        """Raise Cancelled or Preempted where somebody asked for it, OutOfTime where its time is over."""
+        """Raise Cancelled or Preempted where somebody asked for it, OutOfTime after its deadline."""
         ticket = self.parts.ledger.ticket(self.ticket)
         if self.heeds_cancel and ticket is not None and ticket.cancel_asked:
             raise Cancelled
@@ -172,6 +172,6 @@ class Run:
         told = False
         while self.parts.ledger.is_stopped():
             if not told:
-                self.tell("stopped", "/hvops stop is in force; nothing begins until /hvops go.")
+                self.tell("stopped", "/hvops stop is in force; nothing starts until /hvops go.")
                 told = True
             await self.pause(self.parts.every)

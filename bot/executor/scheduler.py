@@ -106,7 +106,7 @@ class Scheduler:
         if not trouble or self._has_told_trouble:
             return
         self._has_told_trouble = True
-        log.error("this process stops acting", why=trouble)
+        log.error("this process runs no more tickets", why=trouble)
         for one in self._parts.ledger.listed(_OPEN, limit=-1):
             self._parts.tell(TicketChange(one.id, "stopped", says=trouble))
 
@@ -294,7 +294,11 @@ class Scheduler:
                 run.tell("stopped", STANDS_STILL)
         except Exception as error:
             if not self._only.acquire():  # whoever is the one now has taken it up, and goes on with it
-                log.warning("a run of a process that is not the one any more ends", ticket=run.ticket, why=str(error))
+                log.warning(
+                    "this process is no longer the one that runs tickets; its run ends",
+                    ticket=run.ticket,
+                    why=str(error),
+                )
                 return
             bug = secrets.token_hex(4)
             log.exception("our bug in a run", bug=bug, ticket=run.ticket)
@@ -374,7 +378,7 @@ class Scheduler:
         if says:
             self._not_before[ticket] = self._parts.clock() + timedelta(seconds=TROUBLE_SECONDS)
             if self._waiting.get(ticket) != says:
-                self._parts.tell(TicketChange(ticket, "roles", says=f"It does not go on by itself: {says}"))
+                self._parts.tell(TicketChange(ticket, "roles", says=f"It does not resume by itself: {says}"))
         self._waiting[ticket] = says
         return not says
 
@@ -396,7 +400,7 @@ class Scheduler:
         try:
             missed = await asyncio.to_thread(missed_clicks, self._parts.ledger, since)
         except LedgerError as error:
-            log.warning("presses that nobody answered are not made up for", why=str(error))
+            log.warning("button presses that went unanswered cannot be handled now", why=str(error))
             return
         for click in missed:
             try:

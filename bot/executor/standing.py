@@ -1,4 +1,4 @@
-"""Whether a run may act by what places outside know, and the note that it leaves on a host before it does."""
+"""Whether a run may act, by what the external records say, and the note that it leaves on a host before it does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MOST = 200  # notes of one log, the newest
 
 
 async def standing_of(run: Run, steps: Sequence[StepInstance]) -> Standing:
-    """What places outside say, for a run that is about to do these steps. Raises LedgerError."""
+    """What the external records say, for a run that is about to do these steps. Raises LedgerError."""
     outside = run.parts.outside
     if outside is None:
         return Standing()
@@ -41,7 +41,7 @@ async def mark(run: Run, at: StepInstance, intent: Entry) -> None:
     """Leave a note on the host before the act, and look whether another copy has left one.
 
     Both write before they look, so of two copies that act at the same time at least one sees the other. A host that
-    takes no note, or shows none, keeps nothing from being done: the places were asked before the group.
+    takes no note, or shows none, keeps nothing from being done: the external records were checked before the group.
 
     Raises:
         KnownElsewhere: one that this ledger knows nothing of is there.
@@ -55,7 +55,7 @@ async def mark(run: Run, at: StepInstance, intent: Entry) -> None:
         key, number = at.key
         head = Anchor(intent.seq, intent.mac)
         note = outside.note(Note(host, run.ticket, run.proposal.digest[:16], key, number, run.attempt, head))
-        says = f"hvops {run.ticket}: {at.step.description}: begins."
+        says = f"hvops {run.ticket}: {at.step.description}: starting."
         try:
             async with asyncio.timeout(MARK_SECONDS):
                 noted = await write_event_log_note(run.parts.actor, act, says, str(note))

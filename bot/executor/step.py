@@ -47,7 +47,7 @@ async def do_step(run: Run, at: StepInstance) -> StepResult:
     except Cancelled:  # it has not happened, and is not begun again
         return await abandon(run, at, SendResult("accepted"))
     except KnownElsewhere as why:  # nothing was sent
-        return StepResult(StepStatus.UNKNOWN, f"not begun: {at.step.description}: {why}")
+        return StepResult(StepStatus.UNKNOWN, f"not started: {at.step.description}: {why}")
     except (OutOfTime, Expired):  # a step in flight is asked about; one that is not, begins no more
         return await _out_of_time(run, at)
 
@@ -55,7 +55,7 @@ async def do_step(run: Run, at: StepInstance) -> StepResult:
 async def _out_of_time(run: Run, at: StepInstance) -> StepResult:
     run.refresh()
     if run.story.in_flight != at.key:
-        return StepResult(StepStatus.UNKNOWN, f"{run.late_in_words}; not begun: {at.step.description}")
+        return StepResult(StepStatus.UNKNOWN, f"{run.late_in_words}; not started: {at.step.description}")
     result = await ask_about(run, at)
     if result.verdict is not StepStatus.UNKNOWN:
         return result

@@ -27,9 +27,9 @@ from bot.tickets.undo import steps_to_undo, undone_checks
 
 log = structlog.get_logger()
 
-NOT_PROVED = "The ledger cannot be proved now, so nothing of this begins. Run hvops audit verify."
+NOT_PROVED = "The ledger cannot be verified now, so this does not start. Run hvops audit verify."
 _ASK_AGAIN_SECONDS = 10.0  # between two attempts to learn who holds which role
-STANDS_STILL = "The ledger cannot be used or proved now, so nothing more of this is done. Run hvops audit verify."
+STANDS_STILL = "The ledger cannot be used or verified now, so this run is on hold. Run hvops audit verify."
 
 
 async def run_ticket(run: Run) -> None:
@@ -90,11 +90,11 @@ async def _start(run: Run, ticket: Ticket) -> bool:
 
 
 async def _is_newest_copy(run: Run) -> bool:
-    """Whether places outside let it start; else it waits, and says for what."""
+    """Whether the external records let it start; else it waits, and says for what."""
     why = (await standing_of(run, run.places)).says
     if why:
         run.not_before = run.parts.clock() + timedelta(seconds=AGAIN_SECONDS)
-        run.tell("stopped", f"It waits: {why}.")
+        run.tell("stopped", f"Waiting: {why}.")
     return not why
 
 
@@ -123,7 +123,7 @@ def _takes_over(run: Run) -> str:
 
 
 async def _may_take_up(run: Run) -> bool:
-    """Whether no place outside knows more than the ledger. Where none can be asked, what is in flight is settled first."""
+    """Whether no external record knows more than the ledger. Where none can be read, what is in flight is settled first."""
     standing = await standing_of(run, run.places)
     run.unasked = bool(standing.silent)
     if not standing.more:
@@ -156,9 +156,9 @@ async def _take_up(run: Run, ticket: Ticket) -> bool:
     except CancelledRun:
         at = _next_place(run)
         if run.story.in_flight is None and at is not None:
-            await _end_cancelled(run, at, "before it went on")
+            await _end_cancelled(run, at, "before it resumed")
             return False
-        why = "it was asked to stop while it waited to go on"
+        why = "it was cancelled while it was waiting to resume"
     if why:
         await _come_to_rest(run, why)
         return False
@@ -168,7 +168,7 @@ async def _take_up(run: Run, ticket: Ticket) -> bool:
 
 
 async def _why_not(run: Run) -> str:
-    """Why nothing of it may begin now: its time is over, or somebody lost the role. "" where it may.
+    """Why no step may start now: its deadline has passed, or somebody lost the role. "" where one may.
 
     Waits while nobody can say who holds which role. Raises CancelledRun.
     """
@@ -191,7 +191,7 @@ async def _come_to_rest(run: Run, why: str) -> None:
     if run.now_at is not None:
         known = (await ask_about(run, run.now_at)).says
     elif flying is not None:
-        known = f"what became of {flying[0]} is not known"
+        known = f"the outcome of {flying[0]} is not known"
     if _is_through(run):
         await _done(run, fresh=False)
         return
@@ -239,7 +239,7 @@ async def _go_on(run: Run, *, looked: bool) -> None:
 async def _may_begin(run: Run, at: StepInstance) -> bool:
     """Whether a step may begin that no life of the bot has begun.
 
-    Before a group its people and the places outside are asked again too. False: the run has ended, or is left to a person.
+    Before a group its people and the external records are checked again too. False: the run has ended, or is left to a person.
     """
     run.now_at = at
     if run.is_late():
@@ -270,10 +270,10 @@ async def _may_begin(run: Run, at: StepInstance) -> bool:
 
 
 async def _agrees_outside(run: Run, at: StepInstance) -> bool:
-    """Whether places outside let a group begin; False: it is left to a person."""
+    """Whether the external records let a group start; False: it is left to a person."""
     why = (await standing_of(run, [place for place in run.places if place.group is at.group])).says
     if why:
-        await _interrupt(run, at, StepResult(StepStatus.UNKNOWN, f"not begun: {at.step.description}: {why}"))
+        await _interrupt(run, at, StepResult(StepStatus.UNKNOWN, f"not started: {at.step.description}: {why}"))
     return not why
 
 

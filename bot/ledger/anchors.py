@@ -1,7 +1,7 @@
 """Anchors: the head of the ledger, remembered elsewhere, one line per entry.
 
-A chain cannot know what was cut off its end. A file that others keep (another machine, append-only) can: each
-line is the number and the mac of an entry that was once there. Slack's audit channel is a second such place, and the
+A chain cannot show what was cut off its end. A file kept elsewhere (another machine, append-only) can: each line
+is the number and the mac of an entry that was once there. Slack's audit channel is a second external record, and the
 event logs of hosts that were acted on are a third.
 
 Each anchor names its ledger, and carries a seal that only a holder of the ledger's key can make. So a line of another

@@ -318,7 +318,7 @@ class Proposed(Transition, _Addressed):
         policy: "approval" by somebody else of the approvers, or "confirm" by the requester.
         open_until: until when it can be decided about.
         start_minutes: how long an approval will wait.
-        run_until: after when nothing of it may begin any more; None where no such time was agreed.
+        run_until: the deadline: no step starts after it; None where none was set.
         version: of the command that made the plan.
         digest: what an approval signs.
         open_questions: what no source answered, by name; an approval answers each of them.

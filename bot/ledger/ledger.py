@@ -188,7 +188,7 @@ class Ledger(Reader):
     def now(self) -> datetime:
         """The time for whatever is decided: the clock's, and never earlier than that of the newest entry.
 
-        A clock that is set back would else give life again to what is over.
+        Otherwise setting the clock back would revive what has expired.
         """
         return self.not_behind(self._clock())
 
@@ -341,8 +341,8 @@ class Ledger(Reader):
                 return read_key(self.key_file)
             if known is not None:
                 raise LedgerError(
-                    f"{self.path} is empty and has no key yet, but {self.anchor_file} knows entry {known.seq} of the ledger "
-                    f"{known.ledger}. If that is this one: put it and its key back. If it is another one's: name another "
+                    f"{self.path} is empty and has no key yet, but {self.anchor_file} records entry {known.seq} of ledger "
+                    f"{known.ledger}. If that is this ledger, put it and its key back. If it is another one, set another "
                     "anchor_file."
                 )
             return make_key(self.key_file)
@@ -355,9 +355,9 @@ class Ledger(Reader):
             self._know_the_ledger()
             if known is not None and self.seal.ledger and known.ledger != self.seal.ledger:
                 raise LedgerError(
-                    f"{self.path} is not the ledger that {self.anchor_file} knows up to entry {known.seq}: that one has the "
+                    f"{self.path} is not the ledger that {self.anchor_file} records up to entry {known.seq}: that one has the "
                     f"id {known.ledger}, this one {self.seal.ledger}. Put the right ledger back. Only if it is lost for "
-                    "good: keep the anchor file under another name."
+                    "good, rename the anchor file."
                 )
             self._refuse_a_new_beginning(known, self._seen)
 

@@ -217,15 +217,15 @@ class ProvedState:
         for entry in entries:
             seal = _sealed(seal, entry.mac)
         if seal != self._known(ticket).seal:
-            raise LedgerError(f"the entries that the file lists for {ticket} are not those that name it")
+            raise LedgerError(f"the file does not list the entries of {ticket} as they are")
 
     def check_listed(self, states: Collection[str], rows: Sequence[tuple[str, str, str]], *, all_of_them: bool) -> None:
         """Rows of the ticket table (id, state, ending) say what the entries say. Raises LedgerError."""
         for ticket, state, ending in rows:
             known = self._known(ticket)
             if (known.state, known.ending) != (state, ending):
-                is_so = known.ending or known.state or "none that there is"
-                raise LedgerError(f"the ticket table shows {ticket} as {ending or state}, by its entries it is {is_so}")
+                is_so = known.ending or known.state or "no ticket"
+                raise LedgerError(f"the ticket table shows {ticket} as {ending or state}, but its entries say {is_so}")
         there = sum(self._memory.counts.get(state, 0) for state in states)
         shown = len({ticket for ticket, *_ in rows})
         if all_of_them and (shown, len(rows)) != (there, there):
@@ -235,7 +235,7 @@ class ProvedState:
         """The lock table says what the entries say. Raises LedgerError."""
         if shown != self.locks:
             differs = sorted(set(shown.items()) ^ set(self.locks.items()))
-            raise LedgerError(f"the lock table shows {differs[0][0]} otherwise than the entries say")
+            raise LedgerError(f"the lock table and the entries disagree about {differs[0][0]}")
 
     def _name(self, ticket: str, mac: bytes) -> None:
         """Take in that an entry speaks about a ticket, which moves nothing."""
@@ -286,7 +286,7 @@ class ProvedState:
         for other in self._memory.undos.get(undoes, ()) if undoes else ():
             known = self._known(other)
             if known.ending not in UNDO_FAILED_STATES:
-                raise TicketError(f"{other} is already there to take {undoes} back: {known.ending or known.state}.")
+                raise TicketError(f"{other} already undoes {undoes}: {known.ending or known.state}.")
 
     def _must_have_its_locks(self, ticket: Ticket, step: TicketEvent) -> None:
         """Whoever resumes still holds its locks, or gave way and takes back what is free again."""
@@ -297,7 +297,7 @@ class ProvedState:
             raise TicketError(f"{ticket.id} cannot resume: another ticket has taken over its locks. Close it.")
         check_locks(ticket.id, missing, self.locks)
         if not missing <= set(step.read(Resumed).locks):
-            raise TicketError(f"{ticket.id}: whoever gave its locks away names them when it resumes.")
+            raise TicketError(f"{ticket.id} must name the locks that it released when it resumes.")
 
     def _taken_over(self, step: TicketEvent) -> str:
         """The interrupted ticket whose locks an undo takes over, or ""."""

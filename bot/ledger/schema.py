@@ -179,7 +179,7 @@ def altered(found: Sequence[Definition], wanted: frozenset[Definition]) -> str:
             return f"The definition of {name} was {'changed' if name in names else 'removed'}."
     for one in left:
         if one not in wanted and not (_only_sorts(one) and one[1] not in {name for _, name, *_ in wanted}):
-            return f"There is a {one[0]} {one[1]} that no ledger has."
+            return f"Unexpected {one[0]} in the file: {one[1]}."
     if missing := sorted(wanted - set(left), key=str):
         return f"The definition of {missing[0][1]} was removed."
     twice = next((one for one in left if left.count(one) > 1), None) if len(left) != len(set(left)) else None

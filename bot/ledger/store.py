@@ -136,7 +136,7 @@ class Store:
         for one in found:
             if (kinds and one.kind not in kinds) or ticket not in (None, one.ticket):
                 raise LedgerError(
-                    f"{self.path}: the file lists entry {one.seq} under another kind or ticket than it says. {VERIFY}"
+                    f"{self.path}: the file lists entry {one.seq} under the wrong kind or ticket. {VERIFY}"
                 )
         return found
 
@@ -150,7 +150,7 @@ class Store:
         except (TypeError, ValueError, KeyError) as error:
             raise LedgerError(f"{self.path}: entry {seq} cannot be read: {error}. {VERIFY}") from None
         if entry.seq != seq:
-            raise LedgerError(f"{self.path}: entry {entry.seq} stands in the place of entry {seq}. {VERIFY}")
+            raise LedgerError(f"{self.path}: entry {entry.seq} is stored in place of entry {seq}. {VERIFY}")
         return entry
 
     def check_definitions(self) -> None:

@@ -11,7 +11,7 @@
 
 Pure: no clock, no database. The ledger folds inside the transaction of every append, so a transition that is
 refused here never becomes an entry. Times are compared as the entries state them. A ticket has three of them: until
-when it can be decided about, until when it must have started, and `run_until`, after which nothing of it begins.
+when it can be decided about, until when it must have started, and `run_until`, the deadline after which no step starts.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Ticket:
         end: the kind of the entry that ended it, "" while it is open.
         second_person: whether somebody else than the requester has to approve.
         same_person: other accounts of the requester.
-        run_until: after when nothing of it may begin any more; "" where no such time was agreed.
+        run_until: the deadline: no step starts after it; "" where none was set.
         questions: what an approval has to answer, by name.
         intent: the step, round and attempt of an act in flight, None between acts.
         intents: every (step, round, attempt) that was ever begun: none begins twice.
@@ -178,7 +178,7 @@ def check_locks(ticket: str, wanted: Iterable[str], held: Mapping[str, str], tak
 def check_stop(ticket: str, kind: str, *, stopped: bool) -> None:
     """Refuse to begin anything while `/hvops stop` is in force. What is under way may still be recorded."""
     if stopped and kind in ("started", "intent"):
-        raise ChangesStopped(f"{ticket}: /hvops stop is in force; nothing begins until /hvops go.")
+        raise ChangesStopped(f"{ticket}: /hvops stop is in force; nothing starts until /hvops go.")
 
 
 def _proposed(ticket_id: str, step: TicketEvent) -> Ticket:
@@ -203,12 +203,12 @@ def _approved(ticket: Ticket, step: TicketEvent) -> Ticket:
         raise Expired(f"{ticket.id} was open until {ticket.open_until}; propose it again.")
     approval = step.read(Approved)
     if approval.by != step.actor:
-        raise TicketError(f"{ticket.id}: an entry of {step.actor} cannot say that {approval.by} has approved it.")
+        raise TicketError(f"{ticket.id}: an entry by {step.actor} cannot record an approval by {approval.by}.")
     if ticket.second_person and any(same_person(approval.by, one) for one in (ticket.requester, *ticket.same_person)):
         raise TicketError(f"{ticket.id}: you asked, so somebody else of the approvers decides.")
     if approval.digest != ticket.digest:
         raise TicketError(
-            f"{ticket.id}: what was approved is the plan {approval.digest[:8]}, and this is {ticket.digest[:8]}."
+            f"{ticket.id}: the approved plan is {approval.digest[:8]}, but this one is {ticket.digest[:8]}."
         )
     check_answers(ticket.id, ticket.questions, approval.answers)
     return replace(ticket, state=TicketState.APPROVED, approver=approval.by, start_by=approval.start_by)
@@ -231,9 +231,11 @@ def _lapsed(ticket: Ticket, step: TicketEvent) -> Ticket:
 
 
 def _must_be_in_time(ticket: Ticket, step: TicketEvent) -> None:
-    """Whatever was approved, and however long it has waited since: nothing of it begins after its time."""
+    """Whatever was approved, and however long it has waited since: no step starts after its deadline."""
     if ticket.run_until and _moment(step.at) > _moment(ticket.run_until):
-        raise Expired(f"{ticket.id} had to be done by {ticket.run_until}; nothing more of it begins. Propose it again.")
+        raise Expired(
+            f"{ticket.id}: the deadline, {ticket.run_until}, has passed, so no further step starts. Propose it again."
+        )
 
 
 def _started(ticket: Ticket, step: TicketEvent) -> Ticket:

@@ -176,7 +176,7 @@ class _Proof:
         except (TypeError, ValueError, KeyError) as error:  # a row that holds what no append ever wrote
             after = self._last.seq + 1
             return self._verdict(f"something after entry {self._last.seq} cannot be read: {error}.", after, holds=False)
-        notes = [f"Not judged, and what follows in its ticket: {one}" for one in self._state.notes]
+        notes = [f"Not checked, like the rest of its ticket: {one}" for one in self._state.notes]
         if dropped:
             notes.append(
                 f"{dropped} {'entry names' if dropped == 1 else 'entries name'} raw answers that were dropped."
@@ -306,13 +306,13 @@ class _Expected:
         """What was there and says nothing of this ledger."""
         if number := self._strange.get("foreign"):
             yield (
-                f"{self._where[0].upper()}{self._where[1:]} {number} "
-                f"{'anchor is' if number == 1 else 'anchors are'} of another ledger; nothing was concluded from them."
+                f"{self._where[0].upper()}{self._where[1:]}, {number} "
+                f"{'anchor is' if number == 1 else 'anchors are'} from another ledger and not compared."
             )
         if number := self._strange.get("forged"):
             yield (
-                f"{self._where[0].upper()}{self._where[1:]} {number} {'anchor claims' if number == 1 else 'anchors claim'} to be of this "
-                "ledger without being made with its key: forged. Somebody wrote there who should not."
+                f"{self._where[0].upper()}{self._where[1:]}, {number} {'anchor claims' if number == 1 else 'anchors claim'} to be from this "
+                "ledger but not made with its key: forged. Find out who can write there."
             )
 
     def _own(self, anchors: Iterator[Anchor]) -> Iterator[Anchor]:

@@ -33,14 +33,14 @@ _PATIENCE = 10.0
 _BRIEFLY = 3.0  # how long a refresh is waited for while the last answer may still count
 LOOKED_UP = 20  # people who are asked for at once; users.info is Tier 4: 100 calls a minute
 _TEAM = "team:"
-_NO_TEAM = "Slack does not say which workspace this account belongs to, so it holds no role here."
+_NO_TEAM = "Slack did not say which workspace this account belongs to, so it has no role here."
 _BARS: Mapping[str, str] = {  # flags of Slack's user object -> why such an account neither proposes nor decides
-    "user_not_found": "Slack knows no such member any more.",
+    "user_not_found": "Slack no longer knows this member.",
     "deleted": "This account is deactivated in Slack.",
-    "is_bot": "A bot proposes and decides nothing in hvops.",
-    "is_ultra_restricted": "A guest of the workspace proposes and decides nothing in hvops.",
-    "is_restricted": "A guest of the workspace proposes and decides nothing in hvops.",
-    "is_stranger": "This account belongs to another workspace, and is in no channel of this one.",
+    "is_bot": "Bots cannot propose or decide anything in hvops.",
+    "is_ultra_restricted": "Guests of the workspace cannot propose or decide anything in hvops.",
+    "is_restricted": "Guests of the workspace cannot propose or decide anything in hvops.",
+    "is_stranger": "This account belongs to another workspace and shares no channel with this one.",
 }
 _MAY_LOOK = frozenset({"is_restricted", "is_ultra_restricted"})
 _NO_MEMBER = ("user_not_found", "users_not_found")
@@ -175,7 +175,7 @@ class RoleResolver:
         marks = await self._marks(user)
         if marks is None:
             why = self._people[user].failed or "no answer"
-            unknown = f"Slack does not say whether this account is a guest's, a bot's or deactivated ({why})."
+            unknown = f"Slack did not say whether this account is a guest, a bot or deactivated ({why})."
             return replace(person, roles=only_looks, unknown=unknown)
         bar = next((why for mark, why in _BARS.items() if mark in marks), "")
         if not bar and is_home and (elsewhere := _another_home(marks, self._home.team)):
@@ -240,10 +240,10 @@ class RoleResolver:
                 try:
                     answer = await _call(self._client.auth_test())
                 except (NotSent, DeliveryUnknown) as error:
-                    raise RolesUnknown(f"Slack does not say which workspace this is: {error} Try again.") from error
+                    raise RolesUnknown(f"Slack did not say which workspace this is: {error} Try again.") from error
                 self._home.team = str(answer.get("team_id") or "")
             if not self._home.team:
-                raise RolesUnknown("Slack does not say which workspace this is. Try again.")
+                raise RolesUnknown("Slack did not say which workspace this is. Try again.")
         return self._home.team
 
 
@@ -254,7 +254,7 @@ def _marks_in(user: Any) -> frozenset[str]:
     [doc] Slack, user object. An object without any id says nothing, and so nothing is known.
     """
     if not isinstance(user, Mapping) or not user.get("id"):
-        raise NotSent("later", "Slack described nobody.")
+        raise NotSent("later", "Slack's reply names no user.")
     enterprise = user.get("enterprise_user")
     teams = enterprise.get("teams") if isinstance(enterprise, Mapping) else None
     homes = [user.get("team_id"), *(teams if isinstance(teams, list) else ())]

@@ -204,7 +204,7 @@ class ProposalService:
                 is_same = (proposal.made.digest, proposal.policy) == (
                     made.digest,
                     decision,
-                )  # whatever their last times
+                )  # whatever their deadlines
                 if is_open and is_same and requester in ("", proposal.requester):
                     return first
         return None
@@ -213,7 +213,7 @@ class ProposalService:
         refused = Refused(
             name=request.person.name,
             line=request.line[:200],
-            reason=f"{first.ticket} asks for that already, and waits for its decision.",
+            reason=f"{first.ticket} already requests this and is waiting for a decision.",
             category="usage",
             asked=asking.entry.seq if asking.entry else None,
             via=request.via,

@@ -171,7 +171,7 @@ class ApprovalService:
 
         Raises:
             PermissionDenied: whoever may approve may let it go on.
-            Expired: its time is over.
+            Expired: its deadline has passed.
             TicketError: it is not interrupted, or again since that was shown, or another ticket took over.
         """
         with self._refusals(press, "go on"):
@@ -304,8 +304,8 @@ class ApprovalService:
 def past_its_time(ticket: Ticket) -> str:
     """Why an interrupted run cannot go on, and what can be done instead."""
     return (
-        f"{ticket.id} had to be done by {format_time(ticket.run_until)}; nothing more of it begins. "
-        f"Undo it, or close it, and propose again what is still needed."
+        f"{ticket.id} had its deadline at {format_time(ticket.run_until)}, so no further step starts. "
+        f"Undo it or close it, then propose again what is still needed."
     )
 
 

@@ -54,7 +54,7 @@ def signed_payload(whole: Plan, risk: Risk, version: str, run_until: str = "") -
         whole: the plan.
         risk: how it was called.
         version: of the command that made it.
-        run_until: after when nothing of it begins, as its proposal says; "" for a plan that nobody has proposed yet.
+        run_until: the deadline, as its proposal says; "" for a plan that nobody has proposed yet.
     """
     return {
         "format": FORMAT,
@@ -72,7 +72,7 @@ def signed_payload(whole: Plan, risk: Risk, version: str, run_until: str = "") -
 
 
 def digest(whole: Plan, risk: Risk, version: str, run_until: str = "") -> str:
-    """The digest of a plan, in hexadecimal; of a proposed one, with its last time."""
+    """The digest of a plan, in hexadecimal; of a proposed one, with its deadline."""
     return _sha256(signed_payload(whole, risk, version, run_until))
 
 

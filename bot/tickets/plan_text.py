@@ -25,10 +25,10 @@ def plan_lines(plan: Plan, risk: Risk, version: str, run_until: str = "") -> tup
         f"Risk: {risk}",
         f"Locks: {', '.join(sorted(plan.locks)) or 'none'}",
         *((f"Touches: {', '.join(plan.touches)}",) if plan.touches else ()),
-        *(() if plan.at_most is None else (f"At most {plan.at_most} guests and other roles lose their place",)),
+        *(() if plan.at_most is None else (f"Moves at most: {plan.at_most} guests and other roles",)),
         f"Way back: {plan.rollback}",
-        *((f"Nothing of it begins after: {run_until}",) if run_until else ()),
-        *((f"May last longer than its steps: {plan.soak_seconds} s",) if plan.soak_seconds else ()),
+        *((f"Deadline (no step starts later): {run_until}",) if run_until else ()),
+        *((f"Soak time beyond its steps: {plan.soak_seconds} s",) if plan.soak_seconds else ()),
         f"Code: {version}",
         *(f"Gate: {_gate(gate)}" for gate in plan.gates),
         *(line for group in plan.groups for line in _group(group, steps)),
@@ -101,7 +101,7 @@ def _gate(gate: Gate) -> str:
 
 def _group(group: Group, steps: list[tuple[Group, Step]]) -> Iterator[str]:
     rounds = f", {group.times} times" if group.times > 1 else ""
-    finishes = "" if group.revalidate_before else ", goes on without the plan being made afresh"
+    finishes = "" if group.revalidate_before else ", starts without recalculating the plan"
     yield f"Group {group.key}{rounds}, on failure: {group.on_failure}{finishes}"
     for step in group.steps:
         yield from _step(steps.index((group, step)) + 1, step)

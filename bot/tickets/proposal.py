@@ -49,7 +49,7 @@ class PlannedChange:
 
     @property
     def digest(self) -> str:
-        """What the plan comes to. An approval signs it with its last time, which only a proposal has."""
+        """What the plan comes to. An approval signs it with its deadline, which only a proposal has."""
         return digest(self.plan, self.risk, self.version)
 
     @property
@@ -81,7 +81,7 @@ class Proposal:
         open_until: ISO 8601, UTC.
         replaces: the ticket whose plan changed, or "".
         start_minutes: how long an approval waits.
-        run_until: after when nothing of it begins any more, ISO 8601 in UTC; "" where no such time was agreed.
+        run_until: the deadline: no step starts after it. ISO 8601 in UTC; "" where none was set.
     """
 
     ticket: str
@@ -183,7 +183,7 @@ def draft_proposal(
 
 
 def latest_end(plan: Plan, policy: Policy, now: datetime) -> datetime:
-    """After when nothing of a plan begins that is proposed now: its latest start, and all the time that it is given."""
+    """The deadline of a plan that is proposed now: its latest start, and all the time that it is given."""
     latest_start = now + timedelta(minutes=policy.open_minutes + policy.start_minutes)
     by_hand = sum(group.times for group in plan.groups for step in group.steps if step.is_by_hand)
     seconds = longest_seconds(plan) + undo_seconds(plan) + plan.soak_seconds
@@ -191,10 +191,10 @@ def latest_end(plan: Plan, policy: Policy, now: datetime) -> datetime:
 
 
 def answers_until(proposal: Proposal, start_by: str) -> datetime:
-    """Until when it counts what a person answered for a source that did not: the run that follows at once, and no longer.
+    """Until when an approver's answers for silent sources are valid: for the run that follows at once, and no longer.
 
-    That is the latest start and the time of its own steps. Neither the hours of a person nor a soak are among it: what
-    somebody saw in the evening is nothing to restart a service by in the morning.
+    That is the latest start plus the time of its own steps, without the hours for manual steps or a soak: what somebody saw
+    in the evening is no basis for restarting a service in the morning.
     """
     steps = [(group.times, step) for group in proposal.plan.groups for step in group.steps if not step.is_by_hand]
     own = datetime.fromisoformat(start_by) + timedelta(seconds=sum(times * step_seconds(step) for times, step in steps))
@@ -294,10 +294,10 @@ def proposal_of(ledger: Reader, ticket: str) -> Proposal:
 
 
 def has_acted_on(ledger: Reader, cluster: str, host: str) -> bool:
-    """Whether something was done on that host as a node of that cluster alone, and came to its end.
+    """Whether a step was completed on that host as a node of that cluster alone.
 
-    A proposal is no proof, as whoever makes a cluster claim a host gets one made: only what was done there is, since that
-    took everything that is asked here.
+    A proposal is no proof: somebody who makes a cluster claim a host can get one made. A completed step is, because it
+    passed every check made here.
     """
     for listed in ledger.listed(("ended", "interrupted", "running"), _SEARCHED):
         entries = ledger.story(listed.id)

@@ -2,7 +2,7 @@
 
 What is small on the wire can be large in memory: a gigabyte behind two layers of gzip, an object per four bytes of XML, a
 name of a megabyte that every element repeats. So nothing compressed is accepted, and a document is counted while it is
-read, or before. The figures leave honest answers several times the room that they take.
+read, or before. The limits are several times the size of any normal answer.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _weight(cell: Cell) -> int:
 
 
 class TooMuch(ValueError):
-    """A document holds more than any honest one."""
+    """A document exceeds the limits."""
 
 
 class DocumentType(ValueError):
@@ -99,7 +99,7 @@ class _Reading:
         self._depth += 1
         self._left -= 1 + len(attributes)  # name and value
         if self._left < 0 or self._depth > _DEEPEST_XML:
-            raise TooMuch("it has more elements, or deeper ones, than any honest reply")
+            raise TooMuch("it has too many elements, or they are nested too deeply")
         names, values = attributes[::2], attributes[1::2]
         self.builder.start(
             self._name(tag), {self._name(name): value for name, value in zip(names, values, strict=True)}
@@ -115,14 +115,14 @@ class _Reading:
         if known is None:
             self._length += len(told)
             if len(told) > _LONGEST_NAME or self._length > MAX_ANSWER:
-                raise TooMuch("its names are longer than those of any honest reply")
+                raise TooMuch("its element names are too long")
             known = self._names[told] = f"{{{told}" if "}" in told else told
         return known
 
     def _namespace(self, _prefix: str | None, uri: str | None) -> None:
         self._left -= 2
         if self._left < 0 or len(uri or "") > _LONGEST_NAME:
-            raise TooMuch("its names are longer than those of any honest reply")
+            raise TooMuch("its element names are too long")
 
     def _doctype(self, *_told: Any) -> None:
         raise DocumentType("the reply carries a document type, which no SOAP message may")
@@ -132,19 +132,19 @@ def parse_json(text: str) -> Any:
     """Read JSON whose size is looked at before anything is made of it. Halves of characters are replaced.
 
     Raises:
-        TooMuch: more values or deeper ones than any honest reply, or a number without end.
+        TooMuch: too many values, nested too deeply, or a number with too many digits.
         ValueError: it is no JSON.
     """
     if text.count('"') > 4 * _MOST_VALUES:
-        raise TooMuch("it holds more values than any honest reply")
+        raise TooMuch("it has too many values")
     bare = _TEXTS.sub('""', text)
     if sum(map(bare.count, _OPENS)) > _MOST_CONTAINERS or bare.count(",") > _MOST_VALUES:
-        raise TooMuch("it holds more values than any honest reply")
+        raise TooMuch("it has too many values")
     depth = 0
     for mark in re.finditer(r"[][{}]", bare):
         depth += 1 if mark[0] in _OPENS else -1
         if depth > _DEEPEST_JSON:
-            raise TooMuch("it is nested deeper than any honest reply")
+            raise TooMuch("it is nested too deeply")
     found = json.loads(text, parse_int=_integer, parse_float=_float)
     return _without_halves(found) if _HALF.search(text) else found
 
@@ -170,7 +170,7 @@ def _float(digits: str) -> float:
 
 def _bounded(digits: str) -> str:
     if len(digits) > _DIGITS:
-        raise TooMuch("it has a number without end")
+        raise TooMuch("one of its numbers has too many digits")
     return digits
 
 

@@ -52,7 +52,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 4.0  # seconds of back-off
 _NODES = "mscluster_node"
 _LEAST = 0.1  # seconds that a database or a service gets after a long wait
 _SMALL, _FEW = 2**16, 100  # an answer with fewer bytes and rows is not weighed, but taken for twice its text
-_BUSY = "Ask again in a moment."
+_BUSY = "Try again in a moment."
 _LATE = 0.25  # seconds that a thread gets to notice its own deadline
 _GRACE = 2.5  # seconds in which a thread past its deadline may still close what it opened
 
@@ -135,7 +135,7 @@ class TargetClient:
         size = sys.getsizeof(answer.raw)
         weight = size + (weigh(answer.rows) if size > _SMALL or len(answer.rows) > _FEW else size)
         if self._held[answer.by] + weight > MAX_KEPT:
-            raise MalformedResponse(answer.by, "its answers are longer than hvops keeps of one host at a time.", _BUSY)
+            raise MalformedResponse(answer.by, "its answers exceed what hvops keeps in memory for one host.", _BUSY)
         self._held[answer.by] += weight
         lease = _Lease()
         weakref.finalize(lease, self._give_back, answer.by, weight)
@@ -346,10 +346,10 @@ class TargetClient:
         """Its time was over before it was sent."""
         seconds = f"{ends - began:.0f} s"
         if not reads:
-            return QuotaExceeded(name, f"nothing was sent: hvops asked it other things for {seconds}.")
+            return QuotaExceeded(name, f"nothing was sent: it was busy with other questions from hvops for {seconds}.")
         if self._heard.get(name, 0) < began:  # nor did it answer those that were asked before
             return TargetTimeout(name, f"no answer in {seconds}.")
-        return TargetTimeout(name, f"not asked: hvops asked it other things for {seconds}.", _BUSY)
+        return TargetTimeout(name, f"not asked: it was busy with other questions from hvops for {seconds}.", _BUSY)
 
     async def _in_turn(self, on: str, seconds: float, ask: Callable[[float], Awaitable[T]], *, reads: bool = True) -> T:
         """Ask a database or a service when it is this one's turn, within what is left of its time."""

@@ -130,7 +130,7 @@ class Router:
         domain = self._domain(name)
         credentials = self._login(name, profile)
         if profile == "operator" and name.lower() not in self._proved:
-            raise PolicyViolation(name, "nobody has proved that it is the node that it is called.")
+            raise PolicyViolation(name, "it is not verified as a node, so the operator's login is not used there.")
         url = self._inventory_file.endpoint(name, domain, tls=credentials.transport in _TLS_ONLY)
         return _safe(Route(name, url, f"{name}.{domain}".lower(), credentials))
 

@@ -1,4 +1,4 @@
-"""Whose question is next: places shared between people, with one kept for runs.
+"""Whose question is next: slots shared between people, with one reserved for runs.
 
 Who asks is known by the task: a line of a person says so once (`asking_as`), a run likewise, and all that they ask carries it.
 """
@@ -27,10 +27,10 @@ def asking_as(who: str) -> Iterator[None]:
 
 
 class Slots:
-    """A number of places, of which questions never take the last one: that is for runs.
+    """A number of slots; questions never take the last one, which is reserved for runs.
 
-    One person has no more than a share of them at a time, so that somebody else's question finds a place even where each
-    takes long. Of those who wait, whoever has the fewest places is next; then whoever was served longest ago.
+    One person gets only a share of them at a time, so that somebody else's question finds a slot even if each takes long.
+    Of those who wait, the person with the fewest slots is next; among equals, the one who was served longest ago.
     """
 
     def __init__(self, count: int) -> None:

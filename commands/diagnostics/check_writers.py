@@ -222,7 +222,7 @@ def _away(facts: WriterFacts) -> Iterator[str]:
     away = [one for one in states if not one.stays]
     if away:
         told = join_names([f"{one.name} is {one.word}{ISOLATED_MEANS if one.is_isolated else ''}" for one in away], 8)
-        yield f"{told}. hvops drains no other node meanwhile."
+        yield f"{told}. hvops drains no other node until then."
 
 
 def _guesses(nodes: Sequence[NodeVerdict]) -> Iterator[str]:

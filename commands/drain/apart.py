@@ -50,7 +50,7 @@ def roles_are_kept_apart(
         asked = tuple(
             OpenQuestion(f"the anti-affinity of {name}", "its class, or its node, cannot be read") for name in unread
         )
-        return Gate(says, GateOutcome.NOT_KNOWN, f"not told of {join_names(unread, _MOST)}", unknowns=asked)
+        return Gate(says, GateOutcome.NOT_KNOWN, f"not known for {join_names(unread, _MOST)}", unknowns=asked)
     if not moved:
         return Gate(says, GateOutcome.PASSED, "no role has such a class")
     up = {one.name.casefold(): one.name for one in others if one.is_up}

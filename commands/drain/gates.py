@@ -35,7 +35,7 @@ def no_locks(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster) -> 
         return _unknown(says, cluster.groups, cluster.resources, about="locks", answerable=False)
     of = "" if isinstance(guests, Unknown) else f" of {len(guests)}"
     held = f": {join_names(found.roles, 6)}" if found.roles else ""
-    gap = f"; not told of {join_names(found.unread, 6)}" if found.unread else ""
+    gap = f"; not known for {join_names(found.unread, 6)}" if found.unread else ""
     measured = f"{len(found.roles)}{of} locked{held}{gap}"
     if found.unread and not found.roles:
         unknowns = tuple(_open_lock(name) for name in found.unread)
@@ -133,7 +133,7 @@ def others_are_free(node: str, cluster: Cluster) -> Gate:
     told += [f"in backup: {join_names(backups, 4)}"] if backups else []
     unread = sorted({one.shown for one in elsewhere if one.locked is None}, key=str.casefold)
     silent = [one for one in cluster.volumes if one.backing_up is None]
-    gap = [f"not told of {join_names([*unread, *(one.shown for one in silent)], 6)}"] if unread or silent else []
+    gap = [f"not known for {join_names([*unread, *(one.shown for one in silent)], 6)}"] if unread or silent else []
     if gap and not told:
         unknowns = (*map(_open_lock, unread), *open_volumes("whether {} is in backup", silent))
         return Gate(says, GateOutcome.NOT_KNOWN, gap[0], blocks=False, unknowns=unknowns, answerable=False)
@@ -224,7 +224,7 @@ def memory_suffices(
     homeless = without_room([need for need in needs if need.memory], known)
     gap = f"; {join_names([one.target for one in silent])} did not tell" if silent else ""
     unmeasured = [names[one.vm_id] for one in guests if one.vm_id not in memory and not one.power.is_at_rest]
-    gap += f"; not told of {join_names(unmeasured, 4)}" if unmeasured else ""
+    gap += f"; not known for {join_names(unmeasured, 4)}" if unmeasured else ""
     left = f"; no room for {join_names(homeless, 4)}" if homeless else ""
     total = format_size(sum(need.memory for need in needs))
     room = f"{format_size(sum(known.values()))} free on {pluralize(len(known), 'node')}"
@@ -242,7 +242,7 @@ def volumes_are_sound(cluster: str, volumes: Sequence[SharedVolume] | Unknown) -
     faulty = [one for one in volumes if one.fault]
     silent = [one for one in volumes if one.fault is None]
     told = [f"{one.shown} {_FAULTS.get(one.fault or 0, f'fault {one.fault}')}" for one in faulty]
-    gap = f"not told of {join_names([one.shown for one in silent], 4)}" if silent else ""
+    gap = f"not known for {join_names([one.shown for one in silent], 4)}" if silent else ""
     worse = any(one.fault != _REDIRECTED for one in faulty)
     if silent and not worse:  # redirected access beside it only warns, and must not hide what may hold
         measured = "; ".join(filter(None, (join_names(told, 4), gap)))
@@ -310,7 +310,7 @@ def guests_may_move(
     told = f"cannot: {join_names(sorted(bound, key=str.casefold), 6)}" if bound else pluralize(len(roles), "guest")
     if unread and not bound:
         unknowns = tuple(OpenQuestion(f"possible owners of {name}", "its name cannot be read") for name in unread)
-        return Gate(says, GateOutcome.NOT_KNOWN, f"not told of {join_names(unread, 4)}", unknowns=unknowns)
+        return Gate(says, GateOutcome.NOT_KNOWN, f"not known for {join_names(unread, 4)}", unknowns=unknowns)
     return Gate(says, outcome=GateOutcome.of(not bound), measured=told)
 
 
@@ -344,7 +344,7 @@ def roles_may_move(
         unknowns = tuple(
             OpenQuestion(f"possible owners of {name}", "its name, or its role, cannot be read") for name in unread
         )
-        return Gate(says, GateOutcome.NOT_KNOWN, f"not told of {join_names(unread, 4)}", unknowns=unknowns)
+        return Gate(says, GateOutcome.NOT_KNOWN, f"not known for {join_names(unread, 4)}", unknowns=unknowns)
     told = f"cannot: {join_names(bound, 6)}" if bound else role_names(roles) or "none"
     return Gate(says, GateOutcome.of(not bound), told)
 
@@ -393,7 +393,7 @@ def guests_move_live(
     told = (
         f"saved and moved, so down for a while: {join_names(quick, 6)}"
         if quick
-        else f"not told of {join_names(open_, 6)}"
+        else f"not known for {join_names(open_, 6)}"
         if open_
         else f"MoveTypeThreshold {threshold}"
     )
@@ -466,7 +466,7 @@ def clustered_guests(
     ids = {one.vm_id for one in resources if one.vm_id}
     nameless = [one.shown for one in resources if not one.vm_id]
     if nameless and any(one.vm_id not in ids for one in guests):
-        why = f"which virtual machine it is was not told of {join_names(list(dict.fromkeys(nameless)), 4)}."
+        why = f"not known which virtual machine each of these is: {join_names(list(dict.fromkeys(nameless)), 4)}."
         return Unknown("the cluster", "not whole", why)
     return tuple(one for one in guests if one.vm_id in ids)
 

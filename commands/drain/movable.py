@@ -38,7 +38,7 @@ def no_guest_is_busy(node: str, guests: Sequence[Guest] | Unknown) -> Gate:
         asked = tuple(
             OpenQuestion(
                 f"what is done to {names[one.vm_id]}",
-                f"OperationalStatus {join_names(map(str, one.unlisted)) or 'is not told'}",
+                f"OperationalStatus {join_names(map(str, one.unlisted)) or 'was not reported'}",
             )
             for one in odd
         )

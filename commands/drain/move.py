@@ -41,7 +41,7 @@ class MoveFacts:
         if open_ and not own:
             names = join_names(list(dict.fromkeys(open_)), 4)
             return Unknown(
-                self.drain.cluster.name, "not whole", f"which virtual machine it is was not told of {names}."
+                self.drain.cluster.name, "not whole", f"not known which virtual machine each of these is: {names}."
             )
         return own
 

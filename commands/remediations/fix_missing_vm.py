@@ -218,7 +218,7 @@ def _repair(args: Args, facts: Facts, chosen: Resolved) -> Repair | str:
         return f"No plan for {name}: it is {real.guest.power} on {real.host}. Look again when that has ended."
     machine = one.machine
     if machine.state is None:
-        return f"No plan for {name}: its record tells no state that can be read."
+        return f"No plan for {name}: its record has no state that can be read."
     return Repair(
         on=chosen.server,
         machine=machine.object_id,

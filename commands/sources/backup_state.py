@@ -275,7 +275,7 @@ def _silent_hosts(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster
     else:
         names = tell_apart((guest.vm_id, guest.name) for guest in guests)
         for one in (one for one in guests if one.backing_up is None):
-            why = f"{node} does not tell the OperationalStatus of {names[one.vm_id]}"
+            why = f"{node} does not report the OperationalStatus of {names[one.vm_id]}"
             yield OpenQuestion(f"whether {names[one.vm_id]} is in backup", why, "In Hyper-V Manager on the host.")
     if cluster and isinstance(cluster.volumes, Unknown):
         yield _unanswered(f"backups of the shared volumes of {cluster.name}", cluster.volumes)

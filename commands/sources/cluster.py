@@ -294,7 +294,7 @@ def open_volumes(what: str, volumes: Iterable[SharedVolume]) -> tuple[OpenQuesti
     return tuple(
         OpenQuestion(
             what.format(one.shown),
-            f"what the cluster tells of {one.shown} cannot be read",
+            f"what the cluster reports about {one.shown} cannot be read",
             "In Failover Cluster Manager.",
         )
         for one in volumes

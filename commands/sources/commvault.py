@@ -136,7 +136,7 @@ def why_unplaced(job: BackupJob) -> str:
     """Why nobody knows which machine a job saves."""
     if not job.client:
         return f"job {job.number} does not say which machine it saves"
-    return f"{job.client}, the client of job {job.number}, is no host and no cluster known here"
+    return f"{job.client}, the client of job {job.number}, is not a host or cluster known here"
 
 
 def which_machine(job: BackupJob) -> OpenQuestion:
@@ -144,8 +144,8 @@ def which_machine(job: BackupJob) -> OpenQuestion:
     return OpenQuestion(
         f"which machine job {job.number} saves",
         f"{why_unplaced(job)}.",
-        f"See in the backup product which hosts or guests job {job.number} saves. A guest with an agent of its own bears"
-        " its own name; that of a virtualization client, or of one that stands for a cluster, is the product's.",
+        f"Check in the backup product which hosts or guests job {job.number} saves. A guest with its own agent appears under"
+        " its own name; the name of a virtualization or cluster client is given by the product.",
     )
 
 

@@ -55,7 +55,7 @@ class NodeStatus(IntFlag):
     AVOIDED = 32  # the cluster places nothing there by itself
 
 
-ISOLATED_MEANS = " (its guests go on there until it joins again or they fail over)"
+ISOLATED_MEANS = " (its guests keep running there until it rejoins or they fail over)"
 _LISTED = sum(NodeStatus)
 _WORDS = {
     ClusterNodeState.UP: "up",

@@ -90,7 +90,7 @@ def _read_storage_jobs(rows: Rows) -> tuple[str, ...]:
         if state in _UNDER_WAY:
             found.append(name)
         elif state not in _ENDED:
-            untold.append(f"whether the job {name} has ended is open: its JobState is {state}")
+            untold.append(f"JobState {state} does not tell whether the job {name} has ended")
     if untold and not found:
         raise ValueError("; ".join(untold))
     return tuple(found)

@@ -242,7 +242,7 @@ def _placed(machine: Machine, name: str, real: Place, known: _Names) -> Compared
 def _unexplained(machine: Machine, name: str) -> Compared:
     why = f"VMM has it in state {machine.state}, which nobody has explained."
     if machine.state is None:
-        why = "Its record tells no state that can be read."
+        why = "Its record has no state that can be read."
     elif machine.state in STATES:
         why = f"VMM has it in state {machine.state}, whose meaning is not known for its version."
     return Compared(machine, host_label(name), None, RecordStatus.UNKNOWN, why)

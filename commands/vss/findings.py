@@ -130,7 +130,7 @@ def _look_again(node: NodeVerdict, one: WriterVerdict, now: datetime) -> str:
     holds = node.backup.holds_guests if one.writer.is_hyper_v else node.backup.runs
     by_age = node.backup.on_hosts_by_age if one.writer.is_hyper_v else node.backup.by_age
     if holds is None and not by_age:
-        return f"See {_place(node)} whether a backup runs."
+        return f"Check {_place(node)} whether a backup is running."
     due = (one.seen or (now,))[0] + APART
     return f"Look again at {format_time(due, now)} or later: a second sample tells stuck from slow."
 
@@ -142,8 +142,8 @@ def _place(node: NodeVerdict) -> str:
 
 def _who_holds(node: NodeVerdict, what: str) -> str:
     if node.backup.where_to_see:
-        return f"See {_place(node)} whether a job still holds {what}."
-    return f"By the inventory no product backs up {node.name}: see there which program holds {what} (vssadmin list shadows)."
+        return f"Check {_place(node)} whether a job still holds {what}."
+    return f"The inventory lists no backup product for {node.name}: check there which program holds {what} (vssadmin list shadows)."
 
 
 def _means(node: NodeVerdict) -> str:
@@ -210,8 +210,8 @@ def _restart(node: NodeVerdict, found: tuple[WriterVerdict, ...]) -> Iterator[Li
             logs = (
                 join_names(dict.fromkeys(rule.log for rule in may if rule.log)) or f"the Application log of {node.name}"
             )
-            yield "Suspect", f"Something of the writer's own, which the next backup may meet again: see {logs}."
-            when = "Once that is mended, since a restart clears the state and not the cause"
+            yield "Suspect", f"A fault in the writer's own application, which may fail the next backup too: see {logs}."
+            when = "Once that is fixed (a restart clears the state, not the cause)"
         yield "By hand", sentences((f"{when}: restart {services} on {node.name}.", *why))
 
 

@@ -86,7 +86,7 @@ def _comes_back(node: NodeVerdict, one: WriterVerdict) -> Gate:
     return Gate(
         f"The error of {one.writer.name} is one that a restart cures",
         GateOutcome.BLOCKED,
-        f"“{one.writer.error}”: a restart clears the state, and the next backup may fail alike. Find the cause first: see {log}",
+        f"“{one.writer.error}”: a restart clears the state only, and the next backup may fail the same way. Find the cause first: see {log}",
         blocks=False,
         guards="worth",
     )

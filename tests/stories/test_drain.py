@@ -32,7 +32,7 @@ async def test_a_drain_is_proposed_approved_and_done(play):
             event for event in ops.estate.do(lambda: list(ops.estate.world.node("hv03").events)) if event.custom
         ]
         proposed = next(entry for entry in ops.ledger() if entry.kind == "proposed")
-        assert begins.message.startswith("hvops T-1: Pause hv03 and drain it: begins. (note of T-1 plan ")
+        assert begins.message.startswith("hvops T-1: Pause hv03 and drain it: starting. (note of T-1 plan ")
         for fact in (
             "hvops T-1: Pause hv03 and drain it: done",
             "U0OPERATOR",

@@ -107,7 +107,7 @@ async def test_planned_by_one_approved_by_another_done_and_proved(play, soon):
         assert len(notes(ops)) == 2 * len(acts)  # one before each act, one behind it
         for act, begins, note in zip(acts, notes(ops)[::2], notes(ops)[1::2], strict=True):
             assert begins.startswith(f"hvops T-1: {act}")
-            assert f": begins. (note of T-1 plan {proposed.data.digest[:16]} step " in begins
+            assert f": starting. (note of T-1 plan {proposed.data.digest[:16]} step " in begins
             assert note.startswith(f"hvops T-1: {act}")
             assert ": done. Asked for by " in note
             assert f"{whole} {proposed.data.digest[:16]}" in note
@@ -238,7 +238,7 @@ async def test_vmms_that_hangs_is_interrupted_looked_at_and_gone_on_with(play, s
     ("place", "client", "says"),
     [
         (121, NODE, "job 47880 has been Suspended"),
-        (121, "filer-121", "filer-121, the client of job 47880, is no host and no cluster known here"),
+        (121, "filer-121", "filer-121, the client of job 47880, is not a host or cluster known here"),
         (None, "", "none among its active jobs"),
     ],
 )

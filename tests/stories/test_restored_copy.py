@@ -59,11 +59,11 @@ async def test_a_restored_snapshot_runs_nothing_a_second_time_and_shows_both_hea
         await ops.starts()
         begun = ops.ledger()[-1].seq
         await ops.says("/hvops go", who="approver")
-        where = "the audit channel knows entry" if channel else "the event log of hv03 knows entry"
+        where = "the audit channel records entry" if channel else "the event log of hv03 records entry"
         shown = await ops.slack.person("operator").sees(where, "hv-ops")
-        assert "was it restored from a copy?" in plain_text(shown)
+        assert "it looks like a restored copy" in plain_text(shown)
         await ops.says("/hvops status")
-        status = await ops.sees("Places outside:")
+        status = await ops.sees("External records:")
         assert where in plain_text(status)
         assert notes(ops) == done
         assert [entry.kind for entry in ops.ledger()].count("started") == 0
@@ -71,7 +71,7 @@ async def test_a_restored_snapshot_runs_nothing_a_second_time_and_shows_both_hea
         with open_connections(settings_file.load(ops.estate.settings_path)) as out:
             logs = {check.on: check for check in await event_logs(out)}
         assert {on for on, check in logs.items() if check.status is Status.FAIL} == {"hv03"}
-        assert "was it restored from a copy?" in logs["hv03"].says
+        assert "it looks like a restored copy" in logs["hv03"].says
         assert {check.status for on, check in logs.items() if on != "hv03"} == {Status.OK}
         if channel:
             told = settings_file.load(ops.estate.settings_path)

@@ -53,9 +53,9 @@ class NewestHead:
                 unread = True
                 break
         if posted is not None:
-            raise OutsideSilent(f"the head of entry {posted:,} that was posted there is not to be found any more")
+            raise OutsideSilent(f"the head of entry {posted:,} was posted there and is gone")
         if unread:  # a copy from before the first head knows of none either
-            raise OutsideSilent(f"its newest {_PAGES} pages hold no head, and what is behind them was not read")
+            raise OutsideSilent(f"its newest {_PAGES} pages hold no head, and the pages before them were not read")
         return None
 
     def _posted(self) -> int | None:

@@ -84,8 +84,8 @@ class AuditChannel:
             link: leads to the message of a ticket, or is "".
             minutes: between two heads, while the ledger moves; the end of a ticket is anchored at once.
             may: whether this process is the one that tells; another one on the same ledger would tell it twice.
-            keeps_back: why no head may be posted now, or ""; None: always may one. An old copy of the ledger would make
-                the true one look like one.
+            keeps_back: why no head may be posted now, or ""; None: always may one. If a restored copy posted, the
+                true ledger would look like the copy.
             rhythm: how often.
         """
         self._client, self._outbox, self._ledger, self._channel = client, outbox, ledger, channel
@@ -213,7 +213,7 @@ class AuditChannel:
     async def _anchor(self) -> None:
         """Post the head as it is now, and remember where. Raises LedgerError where the channel knows another ledger."""
         if self._keeps_back is not None and (why := await self._keeps_back()):
-            raise LedgerError(f"no head is posted: {why}.")
+            raise LedgerError(f"no head was posted: {why}.")
         head = await asyncio.to_thread(self._ledger.head)
         assert head is not None
         user, bot = await self._own()

@@ -54,9 +54,9 @@ _SAYS = {
     APPROVE: "approved. It looks again, then it starts.",
     ANSWER: "approved, with your answers signed. It looks again, then it starts.",
     WITHDRAW: "withdrawn. Nothing is done.",
-    STOP_STEP: "asked to stop. What is being done is finished; nothing else begins.",
+    STOP_STEP: "asked to stop. The step in progress will finish; nothing else starts.",
     HAND: "noted. hvops looks for itself now.",
-    GO_ON: "goes on. The step in flight is asked about first.",
+    GO_ON: "goes on. The step in progress is checked first.",
     REJECT: "rejected, and your reason stands in the thread.",
     CLOSE: "closed as it is.",
 }
@@ -198,7 +198,7 @@ class TicketClicks:
     async def _refuse_forged(self, click: Click) -> None:
         """Say where the real message is. Nothing is decided, and the place of the ticket stays what it was."""
         ticket = click.token
-        why = f"It was pressed in a message that is not the one of {ticket}: a forward, or one that hvops did not make."
+        why = f"It was pressed outside the message of {ticket}: in a forward, or in a message that hvops did not post."
         log.warning(
             "a press in a message that is not ours", ticket=ticket, user=click.who.id, place=click.where.channel
         )

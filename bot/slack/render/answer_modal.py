@@ -23,9 +23,9 @@ def answer_view(ticket: str, plan: Plan) -> View:
     """The window for *Approve With 1 Unknown…*."""
     questions = plan.open_questions
     says = (
-        f"*{escape(plural(len(questions), 'thing'))} that this plan needs to know got no answer.* Say how you know it:"
-        " your words are signed with the approval, and stand in the history as yours. They count for the run that starts now, and not for what is delayed by hours."
-        " If you don't know, go back."
+        f"*{escape(plural(len(questions), 'thing'))} this plan needs to know got no answer.* Say how you know: your"
+        " words are signed with the approval and shown in the history under your name. They count for the run that starts"
+        " now, not for steps that are delayed by hours. If you don't know, go back."
     )
     many = len(questions) > ONE_BY_ONE
     inputs = (

@@ -176,7 +176,7 @@ def broken(chain: ChainStatus | None) -> str:
     holds = f"Entries 1 to {chain.to} hold. " if chain.to else ""
     at = f"Entry {chain.broken_at}: " if chain.broken_at is not None else ""
     says = escape(truncate(f"{at}{chain.says}", 300)).rstrip(".")
-    return f"*{says}.* {holds}What stands below is not proved. Keep the file as it is, and run hvops audit verify."
+    return f"*{says}.* {holds}Nothing below is verified. Keep the file as it is, and run hvops audit verify."
 
 
 def _nothing(page: AuditPage) -> str:

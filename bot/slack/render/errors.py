@@ -48,8 +48,8 @@ def expired_button(line: str = "") -> Message:
 
 def not_the_real_message(ticket: str, link: str) -> Message:
     """A button or a window that is none of the ticket's own: nothing is decided there."""
-    where = f"<{link}|in its own message>" if link else "in its own message; /hvops runs shows where it is"
-    says = f"This is not the message of {escape(ticket)}, so nothing was decided here. Decide {where}, beside the whole plan."
+    where = f"<{link}|in the original message>" if link else "in the original message; /hvops runs shows where it is"
+    says = f"This is not the original message of {escape(ticket)}, so nothing was decided. Decide {where}, next to the full plan."
     return Message(says, sections(f"*Not done.* {says}"))
 
 

@@ -172,7 +172,7 @@ def _sizes(card: TicketView) -> Iterator[Block]:
         f"*Impact:* {escape(plan.impact) or 'none'}",
         f"*Way back:* {escape(plan.rollback) or 'none'}",
         f"*Risk:* {card.proposal.made.risk}",
-        f"*At most:* {duration(longest_seconds(plan))}{f'; nothing begins after {at_time(last, DATE)}' if last else ''}",
+        f"*At most:* {duration(longest_seconds(plan))}{f'; no step starts after {at_time(last, DATE)}' if last else ''}",
     ]
     if any(utf16_length(one) > limits.FIELD_TEXT for one in told):
         yield from (block for one in told for block in sections(one))

@@ -51,12 +51,12 @@ def interrupted_message(card: TicketView) -> Message:
     entry, at = card.last("interrupted"), card.now_at
     number = at.number if at else len(card.places)
     if card.ticket.yields_locks:
-        title = f"{card.id} waits at step {number}: it gave way to another ticket"
-        closing = "It goes on by itself once what it needs is free again."
-        closing += f" Nothing of it begins after {at_time(last, DATE)}." if (last := card.ticket.run_until) else ""
+        title = f"{card.id} is waiting at step {number}: it released its locks to another ticket"
+        closing = "It goes on by itself once its locks are free again."
+        closing += f" No step starts after {at_time(last, DATE)}." if (last := card.ticket.run_until) else ""
     elif _is_late(card):
-        title = f"Interrupted at step {number}: its time is over"
-        closing = "It cannot go on. Undo it, or close it, and propose again what is still needed."
+        title = f"Interrupted at step {number}: the deadline has passed"
+        closing = "It cannot go on. Undo it or close it, then propose again what is still needed."
     else:
         title = f"Interrupted at step {number}: a person must decide"
         closing = "Nothing continues by itself."
@@ -75,7 +75,7 @@ def interrupted_message(card: TicketView) -> Message:
 
 
 def _is_late(card: TicketView) -> bool:
-    """Whether it was interrupted because its time is over."""
+    """Whether it was interrupted because its deadline has passed."""
     entry, last = card.last("interrupted"), card.ticket.run_until
     return entry is not None and bool(last) and datetime.fromisoformat(entry.at) > datetime.fromisoformat(last)
 

@@ -99,7 +99,7 @@ def running_buttons(*, ticket: str, by_hand: int | None, asked_to_stop: bool) ->
 def interrupted_buttons(ticket: str, attempt: int, *, can_undo: bool, is_late: bool = False) -> list[Block]:
     """What a person can decide about an interrupted run. Going on is meant for this attempt, and for none after it.
 
-    Of a run whose time is over nothing is offered that could begin more of it.
+    After the deadline nothing is offered that could start another step.
     """
     go_on = button("Go On…", GO_ON, ticket, index=attempt)
     asks = "The step in flight is asked about first, and never blindly repeated. Then the rest of the plan runs."

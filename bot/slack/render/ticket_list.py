@@ -20,7 +20,7 @@ def runs_message(tickets: Sequence[tuple[TicketRow, str, str]], count: int, *, s
     """The open tickets, newest first, each with its last time and a link; `count` is how many there are in all."""
     title = f"{f'{count:,}' if count else 'No'} open {'ticket' if count == 1 else 'tickets'}"
     lines = [_listed(*one) for one in tickets]
-    halt = sections("*/hvops stop is in force: nothing begins until /hvops go.*") if stopped else ()
+    halt = sections("*/hvops stop is in force: nothing starts until /hvops go.*") if stopped else ()
     older = count - len(tickets)
     rest = contexts(f"The newest {len(tickets)} are shown; {older:,} are older.") if older > 0 else ()
     text = f"{title}: {', '.join(f'{one.id} {one.state}' for one, *_ in tickets)}" if tickets else f"{title}."
@@ -38,7 +38,7 @@ def waiting_line(one: TicketSummary, now: datetime) -> str:
 def proposed_for(ticket: str, channel: str, link: str, *, is_new: bool = True) -> Message:
     """Where the plan is: it is decided there, beside the whole of it."""
     where = f"in <#{channel}>: <{link}|open the plan>" if link else f"in <#{channel}>"
-    says = f"is proposed {where}." if is_new else f"already asks for that, and waits for its decision {where}."
+    says = f"is proposed {where}." if is_new else f"already requests this and is waiting for a decision {where}."
     return Message(f"{ticket} {says}", sections(f"*{ticket}* {says}"))
 
 
@@ -58,9 +58,9 @@ def not_shown(ticket: str, channel: str, code: str, says: str) -> Message:
 def stop_message(entry: Entry) -> Message:
     """The answer to stop and go."""
     if entry.kind == "stop":
-        says = "Stopped. What is being done is finished; nothing else begins, anywhere, until /hvops go."
+        says = "Changes are stopped. Steps in progress will finish; nothing new starts until someone runs /hvops go."
     else:
-        says = "Things may begin again."
+        says = "Changes can start again."
     return Message(f"{says} (entry {entry.seq:,})", sections(f"*{says}* (entry {entry.seq:,})"))
 
 

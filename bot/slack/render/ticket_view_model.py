@@ -191,7 +191,7 @@ def statements(card: TicketView, most: int = 1_500) -> str:
     if len(shown) < len(lines):
         shown.append(f"{len(lines) - len(shown):,} more of {who(approval)}'s answers stand in the story.")
     counts = answers_until(card.proposal, said.start_by)
-    shown.append(f"What was answered counts until {moment(counts, DATE)}, and no longer.")
+    shown.append(f"These answers are valid until {moment(counts, DATE)}.")
     return "\n".join(shown)
 
 

@@ -42,7 +42,7 @@ def parse_events(output: str) -> tuple[Row, ...]:
     try:
         root = parse_xml(f"<Events>{body}</Events>")
     except TooMuch as error:
-        raise BadOutput(f"the list of events is longer than any honest one: {error}") from None
+        raise BadOutput(f"the list of events exceeds the size limit: {error}") from None
     except (ParseError, DocumentType) as error:
         raise BadOutput(f"the list of events breaks off or is no XML ({error!s:.80})") from None
     if strangers := [event.tag for event in root if event.tag != f"{_EVENT}Event"]:

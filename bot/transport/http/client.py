@@ -45,7 +45,7 @@ class Reply:
         try:
             return bounds.parse_json(self.text)
         except bounds.TooMuch:
-            raise httpx.DecodingError("the reply holds more than any honest one") from None
+            raise httpx.DecodingError("the reply exceeds the size limit") from None
         except (ValueError, RecursionError):
             return None
 
@@ -83,11 +83,11 @@ async def send(
     received = bytearray()
     async with client.stream(verb, address, headers=dict(headers or {}), json=body) as response:
         if bounds.is_encoded(response.headers):
-            raise httpx.DecodingError("the reply is compressed, and nobody asked for that")
+            raise httpx.DecodingError("the reply is compressed, which hvops did not ask for")
         async for chunk in response.aiter_raw():
             received += chunk
             if len(received) > MAX_REPLY_BYTES:
-                raise httpx.DecodingError("the reply is longer than any honest one")
+                raise httpx.DecodingError("the reply exceeds the size limit")
     return Reply(response.status_code, received.decode("utf-8", "replace"))
 
 
@@ -109,7 +109,7 @@ def from_exception(target: str, error: BaseException, section: str, seconds: flo
         return _no_connection(target, error, section)
     if isinstance(error, OSError):
         return ConnectionFailed(target, f"no connection can be made: {error.strerror or type(error).__name__}.")
-    return MalformedResponse(target, f"its reply is no honest one ({type(error).__name__}).")
+    return MalformedResponse(target, f"its reply is malformed or too large ({type(error).__name__}).")
 
 
 def _no_connection(target: str, error: BaseException, section: str) -> TargetError:

@@ -116,7 +116,7 @@ class DatabaseCall:
             found += (dict(zip(names, row, strict=True)) for row in rows)
             weight += weigh(found[-len(rows) :])
             if len(found) > MAX_ROWS or weight > MAX_WEIGHT:
-                raise MalformedResponse(self._on, "its reply is longer than any honest one.")
+                raise MalformedResponse(self._on, "its reply exceeds the size limit.")
             self._go_on()
         return found
 
@@ -155,7 +155,7 @@ def _narrow(on: str, columns: Sequence[Sequence[Any]]) -> list[str]:
         MalformedResponse: there is one, or more columns than are ever asked for.
     """
     if len(columns) > _MOST_COLUMNS or any(not 0 < (size or 0) <= _WIDEST for _, _, _, size, *_ in columns):
-        raise MalformedResponse(on, "it answered with columns of a width that none of those asked for has.")
+        raise MalformedResponse(on, "its reply has wider columns than any that hvops asks for.")
     return [column[0] for column in columns]
 
 

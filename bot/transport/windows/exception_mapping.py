@@ -67,7 +67,7 @@ class DeadlineExceeded(OSError):
 
 
 class ResponseTooLarge(ValueError):
-    """The reply is longer than any honest one."""
+    """The reply exceeds the size limit."""
 
 
 def from_exception(on: str, error: BaseException, seconds: float = 0) -> TargetError:

@@ -152,9 +152,9 @@ def _enumerate(connection: Connection, namespace: str, query: str, deadline: Dea
 
 
 def _check_size(connection: Connection, count: int, weight: int) -> None:
-    """Raises MalformedResponse for more than any honest answer holds: pages can be small, and without end."""
+    """Raises MalformedResponse for an answer over the limit: pages can be small, but endless."""
     if count > MAX_ROWS or weight > MAX_WEIGHT:
-        raise MalformedResponse(connection.way.name, "its answer is longer than any honest one.")
+        raise MalformedResponse(connection.way.name, "its answer exceeds the size limit.")
 
 
 def _page(connection: Connection, message: wsman.Message, deadline: Deadline, keep: str = "") -> EnumerationPage:

@@ -66,7 +66,7 @@ class Adapter(HTTPAdapter):
         named["timeout"] = left
         response = super().send(request, **named)
         if is_encoded(response.headers):
-            raise MalformedReply("the reply is compressed, and nobody asked for that")
+            raise MalformedReply("the reply is compressed, which hvops did not ask for")
         if int(response.headers.get("Content-Length") or 0) > LONGEST_REPLY:
             raise ResponseTooLarge
         if self.is_established:  # the login handlers look at the open socket of the first replies

@@ -98,7 +98,7 @@ class Connection:
 
         Raises:
             WSManFaultReply: the host answered with a fault; the connection is still good.
-            ResponseTooLarge: all replies to this question together are longer than any honest answer.
+            ResponseTooLarge: all replies to this question together exceed the size limit.
             Exception: anything that the libraries raise, for `foreign.from_exception`.
         """
         try:

@@ -201,7 +201,7 @@ def body_of(reply: bytes | str, message_id: str = "", *, may_be_empty: bool = Fa
     try:
         root = parse_xml(reply)  # SOAP 1.2 allows no DTD
     except TooMuch as error:
-        raise MalformedReply(f"the reply is larger than any honest one: {error}") from None
+        raise MalformedReply(f"the reply exceeds the size limit: {error}") from None
     except (ParseError, DocumentType, ValueError, LookupError) as error:
         raise MalformedReply(_not_soap(reply, error), _beginning(reply)) from None
     if root.tag != f"{{{SOAP}}}Envelope":

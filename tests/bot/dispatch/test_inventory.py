@@ -199,21 +199,21 @@ async def test_a_node_that_only_one_cluster_claims_is_not_acted_on_while_another
     assert (await names.find("hv05")).cluster == "branch"
     doubt = await names.doubt("hv05")
     assert doubt.cluster == "branch"
-    assert "Prod did not answer since hvops started" in doubt.says
+    assert "Prod, which could own it too, has not answered since hvops started" in doubt.says
     assert "no answer in 20 s." in doubt.says
-    assert doubt.do == 'Ask again when it answers, or write nodes = ["hv05", …] below [clusters.branch].'
-    await refused(names, ways, "hv05", "only branch says")
+    assert doubt.do == 'Try again when it answers, or write nodes = ["hv05", …] under [clusters.branch].'
+    await refused(names, ways, "hv05", "only branch claims")
     assert "hv05" not in world.asked_itself
-    await refused(names, ways, "br02", "only branch says")  # which may be so, and nobody knows
+    await refused(names, ways, "br02", "only branch claims")  # which may be so, and nobody knows
 
 
 async def test_when_the_owner_is_back_the_claimed_node_is_nobodys():
     at = [0.0]
     names, world, ways = claimed(lambda: at[0], Prod=SILENT)
     await names.find("hv05")
-    await refused(names, ways, "hv05", "only branch says")
+    await refused(names, ways, "hv05", "only branch claims")
     world.nodes["Prod"] = ("hv01", "hv02", "hv03", "hv05")
-    await refused(names, ways, "hv05", "branch and Prod call it a node")
+    await refused(names, ways, "hv05", "branch and Prod claim it as a node")
     await names.prove("br02")
     assert ways.host("br02", "operator").name == "br02"
 
@@ -233,7 +233,7 @@ async def test_the_ledger_remembers_where_a_node_was_acted_on():
     names.was_seen = lambda cluster, node: (cluster, node) == ("branch", "br02")
     await names.prove("br02")
     assert ways.host("br02", "operator")
-    await refused(names, ways, "hv05", "only branch says")
+    await refused(names, ways, "hv05", "only branch claims")
 
 
 @pytest.mark.parametrize("says", ["PRODCL", None, NotFound("dc01", "there is no such class.", code=1)])
@@ -242,14 +242,14 @@ async def test_a_machine_of_the_domain_that_is_no_node_of_it_is_never_acted_on(s
     names, world, ways = claimed(branch=("br01", "dc01"))
     world.called["dc01"] = says
     await names.find("dc01")
-    await refused(names, ways, "dc01", "does not say itself|says that it belongs to")
+    await refused(names, ways, "dc01", "has not confirmed|says that it belongs to")
 
 
 async def test_a_cluster_that_takes_the_name_of_another_one_too_is_not_believed():
     names, world, ways = claimed(branch=("br01", "hv09"))
     world.called |= {"branch": "PRODCL", "hv09": "PRODCL"}
     await names.find("hv09")
-    await refused(names, ways, "hv09", "Prod is called .prodcl. as well as branch")
+    await refused(names, ways, "hv09", "Prod and branch both report the name .prodcl.")
 
 
 async def test_a_cluster_that_was_renamed_is_asked_again():
@@ -262,7 +262,7 @@ async def test_a_cluster_that_was_renamed_is_asked_again():
     await names.prove("hv03")
     world.called["Prod"] = "NEWERCL"
     at[0] = 62.0 + FRESH_SECONDS
-    await refused(names, ways, "hv03", "is called .newercl. itself; it says that it belongs to .newcl.")
+    await refused(names, ways, "hv03", "its own name as .newercl.; the node says that it belongs to .newcl.")
 
 
 async def test_a_node_whose_cluster_service_was_stopped_is_still_itself():

@@ -96,9 +96,9 @@ async def test_a_ledger_that_was_cut_is_noticed(slack, ledger, looked, tmp_path)
     database.close()
     wrong = (await looked())["heads in it"]
     assert wrong.status is Status.FAIL
-    assert "there entry 2 has the mac" in wrong.says
-    assert "here the newest is entry 1 with the mac" in wrong.says
-    assert "Restored from a copy?" in wrong.says
+    assert "the channel records entry 2 with mac" in wrong.says
+    assert "this ledger's newest is entry 1 with mac" in wrong.says
+    assert "Was it restored from a copy?" in wrong.says
     assert "hvops audit verify --channel" in wrong.do
 
 

@@ -133,6 +133,6 @@ def test_the_summary_counts_and_names_what_does_not_work():
 def test_who_could_tell_that_the_ledger_is_an_old_copy_is_said(practice, monkeypatch, changes, status, words):
     for name, value in changes.items():
         monkeypatch.setenv(name, value)
-    (told,) = [check for check in check_local(load(practice.settings_path)) if check.what == "places outside"]
+    (told,) = [check for check in check_local(load(practice.settings_path)) if check.what == "external records"]
     assert (told.status, words in told.says) == (status, True)
     assert (status is Status.OK) == (told.do == "")

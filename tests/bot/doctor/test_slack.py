@@ -120,7 +120,7 @@ async def decided(settings, stand_in, roles=ROLES):
 async def test_somebody_else_than_one_person_decides_in_a_channel_where_the_bot_is(settings):
     async with FakeSlack(manifest=manifest(Registry.load())) as stand_in:
         one = await decided(settings, stand_in)
-        assert ("approvers", Status.WARN, "there is one person, who cannot decide about their own plans") in one
+        assert ("approvers", Status.WARN, "only one person, who cannot approve their own plans") in one
         assert ("ops channel", Status.OK, "the bot is in C0OPS") in one
         assert any(what == "ops channel" and status is Status.FAIL and "/invite" in says for what, status, says in one)
         stand_in.workspace.groups["S0APPROVERS"].users.append("U0OPERATOR")
@@ -128,7 +128,7 @@ async def test_somebody_else_than_one_person_decides_in_a_channel_where_the_bot_
         stand_in.workspace.groups["S0APPROVERS"].users.clear()
         nobody = await decided(settings, stand_in)
         assert ("user group", Status.WARN, "S0APPROVERS has no members") in nobody
-        assert ("approvers", Status.FAIL, "there is nobody, so no plan can be approved") in nobody
+        assert ("approvers", Status.FAIL, "nobody, so no plan can be approved") in nobody
 
 
 async def test_guests_and_people_who_left_are_no_approvers(settings):
@@ -137,8 +137,8 @@ async def test_guests_and_people_who_left_are_no_approvers(settings):
         stand_in.workspace.groups["S0APPROVERS"].users += ["U0OPERATOR", "U0VIEWER"]
         members["U0OPERATOR"].deleted = members["U0VIEWER"].is_restricted = True
         (says,) = [says for what, status, says in await decided(settings, stand_in) if what == "approvers"]
-        assert says.startswith("there is one person")
-        assert says.endswith("guests, bots or deactivated, so they decide nothing: U0OPERATOR, U0VIEWER")
+        assert says.startswith("only one person")
+        assert says.endswith("not counted (guests, bots or deactivated): U0OPERATOR, U0VIEWER")
         stand_in.faults.add("users.info", "fatal_error", 3)
         (unknown,) = [one for one in await decided(settings, stand_in) if one[0] == "approvers"]
         assert unknown[1] is Status.WARN
@@ -150,7 +150,7 @@ async def test_accounts_of_one_person_are_one_approver(settings):
         stand_in.workspace.groups["S0APPROVERS"].users.append("U0OPERATOR")
         linked = f'{ROLES}\n[people]\nsame_person = [["U0OPERATOR", "U0APPROVER"]]\n'
         one = await decided(settings, stand_in, linked)
-        assert ("approvers", Status.WARN, "there is one person, who cannot decide about their own plans") in one
+        assert ("approvers", Status.WARN, "only one person, who cannot approve their own plans") in one
 
 
 async def test_a_group_that_does_not_exist_is_named(settings):

@@ -58,7 +58,7 @@ async def test_another_line_under_an_approval_is_never_run(bench, world):
     assert world.order == []
     with Reader(bench.ledger.path) as reader:
         assert [one.kind for one in reader.story(ticket)] == ["proposed", "approved"]
-    assert [one.says for one in bench.told if one.kind == "stopped"][-1].startswith("The ledger cannot be proved now")
+    assert [one.says for one in bench.told if one.kind == "stopped"][-1].startswith("The ledger cannot be verified now")
     assert not bench.ledger.verify().holds
 
 

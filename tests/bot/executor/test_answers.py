@@ -139,23 +139,23 @@ HOLDS_NO_MORE = {
     "known, and not so": ((BLOCKED,), f"what was not known is known now, and is not so: {ROOM} (measured)"),
     "a new one": (
         (gate(ROOM, CRM, SQL, "free space of x"),),
-        "something is not known now that nobody answered for: free space of x",
+        "not known now, and no approver answered for it: free space of x",
     ),
     "another one": (
         (gate(ROOM, "free space of x"),),
-        "something is not known now that nobody answered for: free space of x",
+        "not known now, and no approver answered for it: free space of x",
     ),
-    "not told what any more": ((gate(),), f"something is not known now that nobody answered for: {ROOM}"),
+    "not told what any more": ((gate(),), f"not known now, and no approver answered for it: {ROOM}"),
     "no answer counts any more": ((gate(ROOM, CRM, answerable=False),), f"not so any more: {ROOM} (measured)"),
     "it takes time now": (
         (gate(ROOM, outcome=GateOutcome.BLOCKED, passes_at="2026-03-02T14:01:00Z"),),
-        "the plan made afresh is not the one that was approved",
+        "the recalculated plan is not the one that was approved",
     ),
     "the same name, missed by another gate": (
         (gate(ROOM, CRM, SQL), gate(BACKUP, CRM)),
         f"not so any more: {BACKUP} (measured)",
     ),
-    "a gate is gone": ((), f"it was asked when this was approved, and is not any more: {ROOM}"),
+    "a gate is gone": ((), f"the plan no longer makes a check that was approved: {ROOM}"),
 }
 
 

@@ -333,7 +333,7 @@ async def test_undo_is_proposed_once_and_only_of_what_has_happened(bench, world)
     with pytest.raises(PermissionDenied):
         await bench.proposals.undo(Request(VIEWER, "undo", "button", "C"), ticket)
     undo = await bench.proposals.undo(ask, ticket)
-    with pytest.raises(TicketError, match=f"{undo.ticket} is already there"):
+    with pytest.raises(TicketError, match=f"{undo.ticket} already undoes"):
         await bench.proposals.undo(ask, ticket)
 
 
@@ -351,7 +351,7 @@ async def test_two_undos_at_once_are_one(benches, world):
 
     with ThreadPoolExecutor(16) as pool:
         said = list(pool.map(undo, [bench, other] * 12))
-    assert sorted(set(said)) == ["T-2", "T-2 is already there to take T-1 back: proposed."]
+    assert sorted(set(said)) == ["T-2", "T-2 already undoes T-1: proposed."]
     assert said.count("T-2") == 1
     assert bench.ledger.tickets() == ["T-2"]
     assert len(bench.ledger.entries(kind="refused")) == 23

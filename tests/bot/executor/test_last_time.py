@@ -81,7 +81,7 @@ async def test_it_is_signed_and_shown(bench):
     made, last = proposal.made, proposal.run_until
     assert proposal.digest == digest(made.plan, made.risk, made.version, last)
     assert proposal.digest != digest(made.plan, made.risk, made.version)
-    assert f"Nothing of it begins after: {last}" in plan_lines(made.plan, made.risk, made.version, last)
+    assert f"Deadline (no step starts later): {last}" in plan_lines(made.plan, made.risk, made.version, last)
     later = proposed.entry.fields | {"run_until": "2036-01-01T00:00:00.000Z"}
     with pytest.raises(UnreadableEntry, match="not the one that its digest"):
         proposal_from(replace(proposed.entry, fields=later))
@@ -91,7 +91,7 @@ async def test_a_soak_is_signed(bench):
     plan = (await bench.propose()).proposal.made.plan
     longer = replace(plan, soak_seconds=60)
     assert digest(plan, "high", "1") != digest(longer, "high", "1")
-    assert "May last longer than its steps: 60 s" in plan_lines(longer, "high", "1")
+    assert "Soak time beyond its steps: 60 s" in plan_lines(longer, "high", "1")
     with pytest.raises(ValueError, match="less time"):
         replace(plan, soak_seconds=-1)
 
@@ -105,8 +105,8 @@ async def test_first_group_done_and_the_bot_away_for_thirty_days(bench, world, c
     assert world.order == STARTED[:1]
     assert bench.kinds(ticket)[-1] == "interrupted"
     assert "resumed" not in bench.kinds(ticket)
-    assert "its time is over" in bench.last(ticket).reason
-    with pytest.raises(Expired, match=r"T-1 had to be done by .* Undo it, or close it"):
+    assert "the deadline, " in bench.last(ticket).reason
+    with pytest.raises(Expired, match=r"T-1 had its deadline at .* Undo it or close it"):
         bench.decisions.resume(bench.press(APPROVER, ticket))
     await bench.runs(3)
     assert world.order == STARTED[:1]
@@ -211,7 +211,7 @@ async def test_the_ledger_itself_takes_nothing_that_begins_after_it(bench, world
         Resumed(attempt=2, by=APPROVER.id),
         Intent(step="restart", round=1, attempt=1, description=""),
     ):
-        with pytest.raises(Expired, match="had to be done by"):
+        with pytest.raises(Expired, match="the deadline, "):
             bench.ledger.append(late.fields.get("by", "bot"), late, ticket)
 
 
@@ -297,4 +297,4 @@ async def test_an_answer_counts_for_the_run_that_follows_and_not_for_what_a_pers
     assert bench.last(ticket).kind == ends
     if ends == "voided":
         assert world.order == []
-        assert f"what was answered is too old: {CRM}" in bench.last(ticket).reason
+        assert f"the approver's answer has expired: {CRM}" in bench.last(ticket).reason

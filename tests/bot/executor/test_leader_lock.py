@@ -59,7 +59,7 @@ async def test_of_two_processes_only_the_one_with_the_right_file_goes_on(benches
     assert all(times == 1 for times in world.acts.values()), world.order
     assert third.last(ticket).kind == "done"
     assert not first.runner.is_leader
-    assert "Nothing acts here any more" in first.runner.trouble
+    assert "This process runs nothing any more" in first.runner.trouble
 
 
 @pytest.mark.parametrize("how", ["removed", "replaced"])
@@ -82,4 +82,4 @@ async def test_a_process_that_lost_its_lock_begins_nothing_and_says_so_at_each_o
     assert (world.order, bench.kinds(ticket)[-1]) == ([], "approved")
     told = [one for one in bench.told if one.kind == "stopped"]
     assert [one.ticket for one in told] == [ticket]
-    assert "start hvops anew" in told[0].says
+    assert "restart hvops" in told[0].says

@@ -1,4 +1,4 @@
-"""A copy of ledger, key and anchors comes to life again: places outside know more than it does, and nothing is done twice."""
+"""A copy of ledger, key and anchors is restored: external records know more than it does, and nothing is done twice."""
 
 from __future__ import annotations
 
@@ -98,11 +98,11 @@ async def test_a_copy_of_an_approved_ticket_starts_nothing_that_the_channel_know
     ends, begins = first.ledger.head(), copy.ledger.head()
     (told,) = set(said(copy))
     for words in (
-        f"the audit channel knows entry {ends.seq} (mac {ends.mac.hex()[:12]}…)",
-        f"this ledger ends at entry {begins.seq} (mac {begins.mac.hex()[:12]}…): was it restored from a copy?",
+        f"the audit channel records entry {ends.seq} (mac {ends.mac.hex()[:12]}…)",
+        f"this ledger ends at entry {begins.seq} (mac {begins.mac.hex()[:12]}…); it looks like a restored copy",
     ):
         assert words in told
-    assert "was it restored from a copy?" in copy.parts.outside.sentence()
+    assert "it looks like a restored copy" in copy.parts.outside.sentence()
 
 
 async def test_a_copy_starts_nothing_that_only_the_host_remembers(machine, world, channel):
@@ -113,8 +113,8 @@ async def test_a_copy_starts_nothing_that_only_the_host_remembers(machine, world
     channel.is_silent = True
     await copy.runs(sweeps=2)
     assert (world.order, copy.kinds(ticket)[-1]) == (RESET, "approved")
-    assert "the event log of hv03 knows entry" in said(copy)[0]
-    assert "T-1 began its step resume" in said(copy)[0]
+    assert "the event log of hv03 records entry" in said(copy)[0]
+    assert "T-1 started its step resume" in said(copy)[0]
 
 
 async def test_a_copy_that_nobody_is_asked_about_runs_a_second_time(machine, world):
@@ -138,9 +138,9 @@ async def test_with_nobody_to_ask_a_start_waits_says_for_what_and_begins_once_on
     await bench.runs(sweeps=3)
     assert (world.order, bench.kinds(ticket)[-1]) == ([], "approved")
     (told,) = set(said(bench))
-    assert told.startswith("It waits: no place outside can be asked whether this ledger is an old copy (")
+    assert told.startswith("Waiting: no external record can show whether this ledger is a restored copy (")
     for words in (
-        "the anchor file: it lies on the ledger's own disk",
+        "the anchor file: on the same disk as the ledger",
         "the audit channel: no answer from Slack in 20 s",
         "the event log of hv03: ",
     ):
@@ -163,7 +163,7 @@ async def test_an_anchor_file_on_another_disk_is_asked_and_is_enough(machine, wo
     bench.ledger.anchor_file.write_text(kept + f"{bench.ledger.seal.sign(900, b'm' * 32)}\n")
     await bench.runs()
     assert (world.order, bench.kinds(ticket)[-1]) == ([], "approved")
-    assert "the anchor file knows entry 900" in said(bench)[0]
+    assert "the anchor file records entry 900" in said(bench)[0]
     bench.ledger.anchor_file.write_text(kept)
     await bench.close()
     again = machine(outside=scripted.NOBODY)
@@ -201,8 +201,8 @@ async def test_a_copy_of_a_running_ticket_is_left_to_a_person(machine, world, ch
     assert world.order == RESET
     ended = copy.last(ticket)
     assert ended.kind == "interrupted"
-    assert f"{who} knows entry" in ended.reason
-    assert "was it restored from a copy?" in ended.reason
+    assert f"{who} records entry" in ended.reason
+    assert "it looks like a restored copy" in ended.reason
 
 
 async def test_a_copy_that_a_person_lets_go_on_is_asked_about_again(machine, world, channel):
@@ -237,7 +237,7 @@ async def test_with_nobody_to_ask_a_run_finishes_its_step_and_stops_before_the_n
     assert outcome.data.result == "done"
     ended = bench.last(ticket)
     assert (ended.kind, ended.data.number) == ("interrupted", 2)
-    assert "no place outside can be asked" in ended.reason
+    assert "no external record can show" in ended.reason
 
 
 async def test_after_a_restart_with_nobody_to_ask_only_what_is_in_flight_is_settled(machine, world, channel):
@@ -266,9 +266,9 @@ async def test_an_old_and_a_new_one_alive_at_once_do_nothing_twice(machine, worl
     await copy.runner.tick()
     await asyncio.gather(first.runner.wait_idle(), copy.runner.wait_idle())
     assert all(times == 1 for times in world.acts.values()), world.order
-    (entry,) = {note.partition("entry ")[2].split()[0] for _, note in world.notes if "Pause hv03: begins" in note}
+    (entry,) = {note.partition("entry ")[2].split()[0] for _, note in world.notes if "Pause hv03: starting" in note}
     told = first.parts.outside.sentence() or copy.parts.outside.sentence()
-    assert re.search(rf"knows entry {entry} \(mac .*…\), which here has the mac .*…, this ledger ends at entry ", told)
+    assert re.search(rf"records entry {entry} \(mac .*…\), here with mac .*…, but this ledger ends at entry ", told)
 
 
 async def test_an_end_in_the_channel_stops_the_older_of_two_in_the_middle(machine, world, channel, clock):
@@ -296,7 +296,7 @@ async def test_notes_that_others_wrote_or_moved_here_stop_nothing(machine, world
     done = await bench.approved("/reset hv04")
     await bench.runs()
     genuine = world.notes[0][1]
-    assert "hvops T-1: Pause hv04: begins. (note of T-1 plan " in genuine
+    assert "hvops T-1: Pause hv04: starting. (note of T-1 plan " in genuine
     ours = bench.ledger.seal.ledger
     world.notes += [
         ("hv03", genuine),  # of another host
@@ -304,7 +304,7 @@ async def test_notes_that_others_wrote_or_moved_here_stop_nothing(machine, world
         ("hv03", genuine.replace("T-1", "T-2")),
         ("hv03", re.sub("seal [0-9a-f]+", f"seal {'ab' * 16}", genuine.replace("T-1", "T-2"))),
         ("hv03", genuine.replace("T-1", "T-2").replace(ours, strangers.seal.ledger)),
-        ("hv03", "hvops T-2: Pause hv03: begins. (note of T-2"),
+        ("hv03", "hvops T-2: Pause hv03: starting. (note of T-2"),
         ("hv03", ""),
     ]
     strangers.close()
@@ -318,7 +318,7 @@ async def test_each_act_is_noted_before_and_after_it(machine, world):
     ticket = await bench.approved()
     await bench.runs()
     told = [says.partition(" (note")[0].partition(" Asked")[0] for _, says in world.notes]
-    assert told[:2] == [f"hvops {ticket}: Pause hv03: begins.", f"hvops {ticket}: Pause hv03: done."]
+    assert told[:2] == [f"hvops {ticket}: Pause hv03: starting.", f"hvops {ticket}: Pause hv03: done."]
     assert len(told) == 6
 
 

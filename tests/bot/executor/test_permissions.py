@@ -216,7 +216,7 @@ async def test_a_person_who_lets_it_go_on_does_not_stand_for_those_who_lost_the_
     bench.decisions.resume(bench.press(APPROVER, ticket))
     await bench.runs(3)
     assert world.order == STARTED[:1]
-    assert f"{OTHER.name} ({OTHER.id}), who let it go on, does not hold" in bench.last(ticket).reason
+    assert f"{OTHER.name} ({OTHER.id}), who resumed it, does not hold" in bench.last(ticket).reason
 
 
 async def test_who_gave_way_goes_on_by_itself_only_while_its_people_may(bench, world, clock):
@@ -235,7 +235,7 @@ async def test_who_gave_way_goes_on_by_itself_only_while_its_people_may(bench, w
     world.hosts["hv03"]["broken"] = "no"
     await bench.runs(3)
     assert bench.last(waiting).kind == "interrupted"
-    assert any(one.ticket == waiting and "does not go on by itself" in one.says for one in bench.told)
+    assert any(one.ticket == waiting and "does not resume by itself" in one.says for one in bench.told)
     clock.forward(minutes=2)
     loses(bench, OTHER)
     await bench.runs(3)
@@ -280,7 +280,7 @@ async def test_no_replacement_is_proposed_while_nobody_can_say_whether_they_may(
     await bench.runs(2)
     assert looked
     assert bench.last(ticket).kind == "voided"
-    assert "nothing is proposed instead: The members of S1 cannot be read" in bench.last(ticket).reason
+    assert "no replacement was proposed: The members of S1 cannot be read" in bench.last(ticket).reason
 
 
 async def test_whoever_may_propose_it_gets_the_replacement(bench):
@@ -302,7 +302,7 @@ async def test_the_very_same_plan_is_void_where_it_reaches_another_cluster_by_no
     bench.planner._inventory.find = moved
     await bench.runs(2)
     assert (world.order, bench.last(ticket).kind) == ([], "voided")
-    assert "it reaches branch now, where nobody approved it" in bench.last(ticket).reason
+    assert "it now affects branch, which nobody approved" in bench.last(ticket).reason
 
 
 @pytest.mark.parametrize("places", [("prod", "branch"), ("branch",), ()])
@@ -397,7 +397,7 @@ async def test_accounts_that_are_declared_after_the_approval_end_the_ticket(benc
     later.known[TWO.id] = TWO
     await later.runs(2)
     assert (world.order, later.last(ticket).kind) == ([], "voided")
-    assert "are accounts of one person" in later.last(ticket).reason
+    assert "are accounts of the same person" in later.last(ticket).reason
 
 
 async def test_an_undo_is_proposed_by_who_may_and_approved_by_another_person(linked, world):

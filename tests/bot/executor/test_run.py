@@ -140,8 +140,8 @@ async def test_an_approval_holds_for_twice_as_many_guests_as_were_shown(bench, w
     assert (bench.last(ticket).kind == "done") is runs
     if not runs:
         voided = bench.last(ticket).data
-        assert "more guests and other roles would lose their place now than the 4 that were approved" in voided.reason
-        assert f"+ At most {2 * now} guests and other roles lose their place" in voided.difference
+        assert "it would now move more guests and other roles than the 4 that were approved" in voided.reason
+        assert f"+ Moves at most: {2 * now} guests and other roles" in voided.difference
 
 
 async def test_the_bound_holds_half_way_too_and_cannot_be_left_out(bench, world):
@@ -346,7 +346,7 @@ async def test_a_group_that_finishes_another_is_not_planned_afresh(bench, world)
     told = [line for line in plan_lines(plan, Risk.HIGH, "x") if line.startswith("Group")]
     assert told == [
         "Group one, on failure: stop",
-        "Group two, on failure: stop, goes on without the plan being made afresh",
+        "Group two, on failure: stop, starts without recalculating the plan",
     ]
     again = replace(plan, groups=(groups[0], replace(groups[1], revalidate_before=True)))
     bench.plans["reset"] = lambda _on, facts: again if facts.get("broken") == "yes" else gone

@@ -395,7 +395,7 @@ def test_what_was_added_to_the_file_is_found(book, statement):
     tamper(book, statement)
     verdict = proved(book)
     assert not verdict.holds
-    assert "that no ledger has" in verdict.says
+    assert "Unexpected" in verdict.says
 
 
 def test_a_trigger_that_drops_entries_in_silence_is_heard(book):
@@ -479,7 +479,7 @@ def test_lines_of_another_ledger_are_told_from_a_cut_and_keep_nobody_from_starti
         assert ledger.append("U1", entry_data("asked", {"line": "/x"})).seq == 15
         told = ledger.verify()
     assert (told.broken_at, told.anchors) == (None, 15)
-    assert told.notes == ("In the anchor file 40 anchors are of another ledger; nothing was concluded from them.",)
+    assert told.notes == ("In the anchor file, 40 anchors are from another ledger and not compared.",)
 
 
 def test_a_cut_is_found_however_many_foreign_lines_stand_behind_ours(book):
@@ -497,7 +497,7 @@ def test_a_line_that_claims_our_id_without_our_key_is_called_forged(book):
     assert (told.broken_at, told.anchors) == (None, 14)
     (note,) = told.notes
     assert note.startswith(
-        "In the anchor file 1 anchor claims to be of this ledger without being made with its key: forged"
+        "In the anchor file, 1 anchor claims to be from this ledger but not made with its key: forged"
     )
 
 
@@ -547,8 +547,8 @@ def test_an_entry_that_the_rules_of_its_time_refuse_breaks_the_proof(opened, clo
 @pytest.mark.parametrize(
     ("told", "why"),
     [
-        ({"digest": "of another plan"}, "what was approved is the plan of anoth, and this is d"),
-        ({"by": "U3"}, "an entry of U2 cannot say that U3 has approved it"),
+        ({"digest": "of another plan"}, "the approved plan is of anoth, but this one is d"),
+        ({"by": "U3"}, "an entry by U2 cannot record an approval by U3"),
     ],
 )
 def test_an_approval_of_another_plan_or_of_somebody_else_was_never_allowed(opened, clock, tmp_path, told, why):

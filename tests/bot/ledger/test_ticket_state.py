@@ -387,7 +387,7 @@ def test_nothing_begins_after_the_last_time_and_all_may_before(state):
     approved = TicketEvent("U2", NOW, entry_data("approved", {"by": "U2", "start_by": LATE}))
     before = ticket(TicketEvent("U1", NOW, entry_data("proposed", timed)), approved, *WAY_TO[state][2:])
     assert apply("T-1", before, BEGINS[state]).state is TicketState.RUNNING
-    with pytest.raises(Expired, match=f"had to be done by {UNTIL}"):
+    with pytest.raises(Expired, match=f"the deadline, {UNTIL}, has passed"):
         apply("T-1", before, TicketEvent("U2", "2026-03-02T15:00:00Z", BEGINS[state].data))
 
 

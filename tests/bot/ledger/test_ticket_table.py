@@ -126,7 +126,7 @@ def test_who_gave_way_takes_its_locks_back_once_they_are_free(ledger, clock):
     with pytest.raises(Locked, match=f"{second} holds"):
         ledger.append("bot", entry_data("resumed", again), first)
     ledger.append("bot", entry_data("done"), second)
-    with pytest.raises(TicketError, match="names them"):
+    with pytest.raises(TicketError, match="must name the locks"):
         ledger.append("bot", entry_data("resumed", {"attempt": 2, "by": "bot"}), first)
     ledger.append("bot", entry_data("resumed", again), first)
     assert ledger.locks() == {"cluster:prod": first}

@@ -516,7 +516,7 @@ async def test_answers_that_are_still_held_count_and_are_given_back(site, monkey
     async with reaching(site) as reach:
         big = Wql("hv01", "root/cimv2", "Win32_Service", ("Name",))
         held = [await reach.answer(big), await reach.answer(big)]
-        with pytest.raises(MalformedResponse, match="longer than hvops keeps of one host"):
+        with pytest.raises(MalformedResponse, match="exceed what hvops keeps in memory for one host"):
             await reach.answer(big)
         assert (await reach.answer(replace_on(big, "hv02"))).rows == ()
         held.clear()

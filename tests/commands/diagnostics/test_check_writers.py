@@ -214,7 +214,7 @@ async def test_unknown_backups_keep_it_from_being_stuck(check, make, waiting):
     report = await check(script)
     assert report.findings[0].status == "LOOKS STUCK"
     assert "Whether a backup runs is not known: prod: no answer in 20 s." in report.findings[0].summary
-    assert line(report, "Do now")[0].startswith("See on hv03 (vssadmin list shadows) whether a backup runs.")
+    assert line(report, "Do now")[0].startswith("Check on hv03 (vssadmin list shadows) whether a backup is running.")
     assert report.unanswered == (
         Unknown("prod", "timed out", "backups of shared volumes not known: no answer in 20 s."),
     )
@@ -230,7 +230,7 @@ async def test_where_a_product_is_not_asked_a_backup_of_the_host_is_not_ruled_ou
     assert finding.status == "LOOKS STUCK"
     assert "No backup of a guest runs; whether another one does is not known" in finding.summary
     assert line(report, "By hand") == []
-    assert line(report, "Do now") == [f"See {place} whether a backup runs."]
+    assert line(report, "Do now") == [f"Check {place} whether a backup is running."]
 
 
 async def test_a_recent_copy_that_is_kept_is_open_at_the_first_look_and_no_backup_at_the_second(check, make, waiting):

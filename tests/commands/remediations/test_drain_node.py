@@ -186,7 +186,7 @@ CASES = {
             "prod": {"MSCluster_Node": up(make, hv01=make.node_row("hv01", state=1) | {"StatusInformation": "1"})}
         },
         "No other node of prod is paused or leaves the cluster",
-        "hv01 is isolated (its guests go on there until it joins again or they fail over)",
+        "hv01 is isolated (its guests keep running there until it rejoins or they fail over)",
     ),
     "another node is in quarantine": (
         lambda make: {
@@ -317,12 +317,12 @@ CASES = {
     "a job on the storage is in a state that nobody lists": (
         lambda make: {"hv03": {"MSFT_StorageJob": [{"Name": "Repair", "JobState": "32768"}]}},
         "No storage repair is under way",
-        "not known: hv03: whether the job Repair has ended is open: its JobState is 32768",
+        "not known: hv03: JobState 32768 does not tell whether the job Repair has ended",
     ),
     "a guest's memory is not told": (
         lambda make: {"hv03": {"Msvm_SummaryInformation": make.memory_rows()[1:]}},
         "The guests of hv03 fit into the memory of the other nodes",
-        "needs 16 GB, 32 GB free on 2 nodes; not told of test-tfs-01",
+        "needs 16 GB, 32 GB free on 2 nodes; not known for test-tfs-01",
     ),
     "another node is in a state that nobody lists": (
         lambda make: {"prod": {"MSCluster_Node": up(make, hv01=make.node_row("hv01", state=7))}},
@@ -338,7 +338,7 @@ CASES = {
             }
         },
         "No guest on hv03 is locked",
-        "0 of 3 locked; not told of sql-07",
+        "0 of 3 locked; not known for sql-07",
     ),
     "the node of a locked role is not told": (
         lambda make: {
@@ -350,7 +350,7 @@ CASES = {
             }
         },
         "No guest on hv03 is locked",
-        "0 of 3 locked; not told of sql-07",
+        "0 of 3 locked; not known for sql-07",
     ),
     "a shared volume does not tell its fault": (
         lambda make: {
@@ -362,7 +362,7 @@ CASES = {
             }
         },
         "Every shared volume of prod is without a fault",
-        "W redirected access; not told of V",
+        "W redirected access; not known for V",
     ),
     "a shared volume does not tell whether it is in backup": (
         lambda make: {
@@ -374,7 +374,7 @@ CASES = {
             }
         },
         "No backup runs on hv03 or on a shared volume",
-        "Whether a backup runs is not known: what the cluster tells of V cannot be read",
+        "Whether a backup runs is not known: what the cluster reports about V cannot be read",
     ),
     "a guest may be nowhere else": (
         lambda make: {"prod": {"MSCluster_ResourceToPossibleOwner": make.owner_rows(crm_02=("hv03",))}},
@@ -460,7 +460,7 @@ WARNINGS = {
     "a guest of a low priority is in a state that nobody lists": (
         lambda make: only_sql_07_awake(make, "5"),
         "Every running guest of hv03 moves live",
-        "not told of sql-07",
+        "not known for sql-07",
     ),
     "the witness has failed": (
         lambda make: {
@@ -860,7 +860,7 @@ async def test_guests_of_one_name_are_told_apart_by_their_ids(planned, make):
     )
     told = {gate.description: gate.measured for gate in plan.gates if not gate.passed}
     assert "guest backing up (app (00000002))" in told["No backup runs on hv03 or on a shared volume"]
-    assert told["The guests of hv03 fit into the memory of the other nodes"].endswith("not told of app (00000001)")
+    assert told["The guests of hv03 fit into the memory of the other nodes"].endswith("not known for app (00000001)")
 
 
 @pytest.mark.parametrize("state", ["0", "1", "2", "3", "7", "4294967295", None])

@@ -407,14 +407,14 @@ async def test_a_beginning_is_told_beside_an_entry_of_a_newer_version(fresh):
 
 async def test_an_old_copy_tells_what_was_decided_and_posts_no_head(bench):
     """Else the true ledger would find a head there that it knows nothing of, and stop as well."""
-    says = "the audit channel knows entry 60, this ledger ends at entry 4: was it restored from a copy?"
+    says = "the audit channel records entry 60, but this ledger ends at entry 4; it looks like a restored copy"
 
     async def knows_more():
         return says
 
     bench.decided()
     copy = bench.life(keeps_back=knows_more)
-    with pytest.raises(LedgerError, match="no head is posted: the audit channel knows entry 60"):
+    with pytest.raises(LedgerError, match="no head was posted: the audit channel records entry 60"):
         await copy.catch_up()
     assert bench.heads() == []
     says = ""

@@ -115,7 +115,7 @@ async def test_who_asks_again_gets_the_ticket_that_waits_already(bench):
         await bench.operator.sees("T-1 is proposed")
         for _ in range(5):
             await bench.operator.types("/repair hv03")
-        told = await bench.operator.sees("T-1 already asks for that, and waits for its decision")
+        told = await bench.operator.sees("T-1 already requests this and is waiting for a decision")
         assert "open the plan" in told.text
         await bench.until(lambda: bench.kinds().count("refused") == 5)
         assert bench.ledger.tickets() == ["T-1"]
@@ -123,7 +123,7 @@ async def test_who_asks_again_gets_the_ticket_that_waits_already(bench):
         repeated = bench.ledger.entries(kind="refused")
         asked = {one.seq for one in bench.ledger.entries(kind="asked")}
         assert {one.data.asked for one in repeated} < asked
-        assert {one.reason for one in repeated} == {"T-1 asks for that already, and waits for its decision."}
+        assert {one.reason for one in repeated} == {"T-1 already requests this and is waiting for a decision."}
         bench.world.values["changed"] = "yes"  # another plan
         await bench.operator.types("/repair hv03")
         await bench.operator.sees("T-2 is proposed")
@@ -314,7 +314,7 @@ async def test_stop_go_and_runs(bench):
     bench.world.gate.set()
     async with bench.running():
         await bench.operator.types("/hvops stop the storage is on fire")
-        await bench.operator.sees("Stopped. What is being done is finished")
+        await bench.operator.sees("Changes are stopped. Steps in progress will finish")
         await bench.operator.types("/repair hv03")
         plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
         await bench.approver.clicks(plan, "Approve")

@@ -85,9 +85,9 @@ async def nothing_came_of(bench, body, ticket="T-1"):
     new = [one for one in bench.ledger.every() if one.seq > head]
     assert [one.kind for one in new] == ["clicked", "refused"], body
     assert (new[0].data.forged, new[1].data.click, new[1].ticket) == (True, new[0].seq, ticket)
-    told = await bench.approver.sees(f"This is not the message of {ticket}, so nothing was decided here")
+    told = await bench.approver.sees(f"This is not the original message of {ticket}, so nothing was decided")
     if place:
-        assert f"/p{place.ts.replace('.', '')}|in its own message" in told.text
+        assert f"/p{place.ts.replace('.', '')}|in the original message" in told.text
 
 
 @pytest.mark.parametrize("verb", sorted(SEALED))

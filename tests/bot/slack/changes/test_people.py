@@ -12,10 +12,13 @@ from lab.slack.plain_text import plain_text
 
 TEAM = "T0PRACTICE"
 NOT_THEIRS = {
-    "a guest": ({"is_restricted": True}, "A guest of the workspace proposes and decides nothing"),
-    "a guest of one channel": ({"is_ultra_restricted": True}, "A guest of the workspace proposes and decides nothing"),
+    "a guest": ({"is_restricted": True}, "Guests of the workspace cannot propose or decide anything"),
+    "a guest of one channel": (
+        {"is_ultra_restricted": True},
+        "Guests of the workspace cannot propose or decide anything",
+    ),
     "deactivated": ({"deleted": True}, "This account is deactivated in Slack"),
-    "a bot": ({"is_bot": True}, "A bot proposes and decides nothing"),
+    "a bot": ({"is_bot": True}, "Bots cannot propose or decide anything"),
 }
 
 
@@ -40,7 +43,7 @@ async def test_a_guest_proposes_nothing_and_may_look(bench):
     becomes(bench, "operator", is_restricted=True)
     async with bench.running():
         await bench.operator.types("/repair hv03")
-        await bench.operator.sees("A guest of the workspace proposes and decides nothing")
+        await bench.operator.sees("Guests of the workspace cannot propose or decide anything")
         assert not bench.ledger.entries(kind="proposed")
 
 
@@ -52,7 +55,7 @@ async def test_while_slack_does_not_say_what_an_account_is_its_press_decides_not
         bench.bot.people._people.clear()
         bench.slack.faults.add("users.info", "fatal_error", 2)
         await bench.approver.clicks(plan, "Approve")
-        await bench.approver.sees("whether you have it is not known now")
+        await bench.approver.sees("cannot tell right now whether you have it")
         assert bench.kinds().count("refused") == 1
         assert "approved" not in bench.kinds()
         await bench.until(lambda: not bench.slack.faults.next("users.info"))

@@ -184,7 +184,7 @@ async def test_what_bots_say_is_not_a_command(bench):
 async def test_a_mention_that_does_not_say_where_its_author_is_at_home_is_a_strangers(bench):
     event = {"type": "app_mention", "user": "U0OPERATOR", "text": "<@U0BOT> check-writers prod", "channel": "C0OPS"}
     await bench.listener.mention({"team_id": "T0PRACTICE", "event": event}, {})
-    await bench.operator.sees("Slack does not say which workspace this account belongs to")
+    await bench.operator.sees("Slack did not say which workspace this account belongs to")
     assert not bench.entries("asked")
 
 

@@ -82,7 +82,7 @@ def test_a_broken_chain_comes_before_everything():
     message = audit_message(audited(chain=broken))
     assert message.text == message.blocks[0]["text"]["text"] == "AUDIT CHAIN BROKEN at entry 871"
     told = as_text(message)
-    assert "Entries 1 to 870 hold. What stands below is not proved." in told
+    assert "Entries 1 to 870 hold. Nothing below is verified." in told
     assert "verified" not in told.partition("Entry 871")[0]
     assert "T-412" in told
     home = home_view(STATUS, HELP, [], (), RecentChanges((CHANGE,), broken, "read-write"))

@@ -216,7 +216,7 @@ def column(name, size):
 def test_columns_without_a_limit_are_not_fetched_at_all(columns):
     """Of nvarchar(max) one cell may have two gigabytes, and a driver takes what comes."""
     cursor = Rows(columns, ["x"] * len(columns))
-    with pytest.raises(MalformedResponse, match="width"):
+    with pytest.raises(MalformedResponse, match="wider columns"):
         DatabaseCall("vmm", "", 5)._rows(cursor, "", ())
     assert cursor.fetched == 0
 
@@ -224,6 +224,6 @@ def test_columns_without_a_limit_are_not_fetched_at_all(columns):
 @pytest.mark.parametrize("cell", ["x", "x" * 4_000])
 def test_rows_without_an_end_are_given_up(cell):
     cursor = Rows([column("Name", 4_000)], [cell])
-    with pytest.raises(MalformedResponse, match="longer than any"):
+    with pytest.raises(MalformedResponse, match="size limit"):
         DatabaseCall("vmm", "", 5)._rows(cursor, "", ())
     assert cursor.fetched * sys.getsizeof(cell) < 2 * MAX_WEIGHT
