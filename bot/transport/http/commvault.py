@@ -238,8 +238,9 @@ def _token_header(token: str) -> dict[str, str]:
 def _token_of(reply: http.Reply) -> str:
     told = reply.json()
     token = told.get("token") if isinstance(told, dict) and reply.status == http.OK else None
-    is_one = isinstance(token, str) and token.isascii() and token.isprintable()  # else no header can carry it
-    return str(token) if is_one and len(token) <= _LONGEST_TOKEN else ""
+    if not isinstance(token, str) or len(token) > _LONGEST_TOKEN:
+        return ""
+    return token if token.isascii() and token.isprintable() else ""  # else no header can carry it
 
 
 def _no_login(on: str, reply: http.Reply) -> AuthenticationFailed:
