@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bot import private_files
 from bot.errors import UsageError
 from bot.private_files import private_text
 from bot.transport.capture import Capture
@@ -94,6 +95,20 @@ def writes(call: ast.Call) -> str:
         modes = [one for one in words if isinstance(one, str) and set(one) <= set("rwxab+t") and set(one) & set("wxa+")]
         return f"open {modes[0]}" if modes else ""
     return name if name in ("write_text", "write_bytes", "touch", "NamedTemporaryFile", "copyfile", "copy2") else ""
+
+
+@pytest.mark.parametrize(
+    "plant", [lambda at, away: at.symlink_to(away), lambda at, _: os.mkfifo(at)], ids=["link", "pipe"]
+)
+def test_what_another_account_planted_is_not_written_through(tmp_path, monkeypatch, plant):
+    """In /tmp anybody can lay out a pipe of the name that an export is to have, and read it."""
+    away, at = tmp_path / "away", tmp_path / "export.csv"
+    away.write_text("old")
+    plant(at, away)
+    monkeypatch.setattr(private_files, "_trusted", lambda: (0xDEAD,))
+    with pytest.raises(PermissionError, match="another account's link or pipe"), private_text(at) as out:
+        out.write("secret")
+    assert away.read_text() == "old"
 
 
 def test_nothing_else_in_the_bot_makes_a_file():

@@ -85,6 +85,10 @@ class DatabaseCall:
             if self.is_committing:
                 raise _unknown(self._on) from error
             raise from_database(self._on, error.args, time.monotonic() - began) from error
+        except UnicodeError as error:  # the driver decodes strictly: half a character in a name of a guest is enough
+            if self.is_committing:
+                raise _unknown(self._on) from error
+            raise MalformedResponse(self._on, "a text in its reply is no text.") from error
         else:
             return found
         finally:

@@ -20,6 +20,7 @@ from bot.transport.allowlist.sql import QUERIES
 from bot.transport.bounds import MAX_WEIGHT
 from bot.transport.client import TargetClient
 from bot.transport.routing import Router
+from bot.transport.sql import odbc
 from bot.transport.sql.databases import Databases
 from bot.transport.sql.odbc import DatabaseCall
 from lab.sqlserver.fault_injection import Fault
@@ -227,3 +228,24 @@ def test_rows_without_an_end_are_given_up(cell):
     with pytest.raises(MalformedResponse, match="size limit"):
         DatabaseCall("vmm", "", 5)._rows(cursor, "", ())
     assert cursor.fetched * sys.getsizeof(cell) < 2 * MAX_WEIGHT
+
+
+def test_half_a_character_in_a_name_is_a_bad_reply(monkeypatch):
+    """SQL Server keeps any UTF-16, and the driver decodes strictly: one guest's name would end every question as a bug."""
+
+    class Cursor:
+        description = (column("Name", 36),)
+
+        def execute(self, *_):
+            return self
+
+        def fetchmany(self, _):
+            return b"\x00\xd8".decode("utf-16-le")
+
+    class Connection:
+        cursor = Cursor
+        close = staticmethod(lambda: None)
+
+    monkeypatch.setattr(odbc.pyodbc, "connect", lambda *_, **__: Connection())
+    with pytest.raises(MalformedResponse, match="no text"):
+        DatabaseCall("vmm", "", 5).select("SELECT Name", ())
