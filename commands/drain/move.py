@@ -11,7 +11,7 @@ from commands.drain import apart, gates, movable
 from commands.drain.effects import Effect
 from commands.drain.facts import DrainFacts
 from commands.formatting import join_names
-from commands.sources.backup_state import no_backup
+from commands.sources.backup_state import Backup, no_backup
 from commands.sources.cluster import Resource
 from commands.sources.guests import Guest
 
@@ -69,8 +69,16 @@ def _unlocked(of: MoveFacts) -> Gate:
 
 
 def _unsaved(of: MoveFacts) -> Gate:
-    gate = no_backup(of.drain.node, replace(of.drain, guests=(of.guest,), judged_backup=None).backup)
+    gate = no_backup(of.drain.node, _own_backup(of))
     return replace(gate, description=f"No backup runs of {of.guest.name} or on a shared volume")
+
+
+def _own_backup(of: MoveFacts) -> Backup:
+    """Whether a backup runs, of the node's guests by this one alone; what its writers leave open holds for each of them."""
+    plain = replace(of.drain, judged_backup=None)
+    own = replace(plain, guests=(of.guest,)).backup
+    more = tuple(one for one in of.drain.backup.unknowns if one not in plain.backup.unknowns)
+    return own if own.runs or not more else replace(own, runs=None, unknowns=(*own.unknowns, *more))
 
 
 def _idle(of: MoveFacts) -> Gate:

@@ -195,6 +195,21 @@ async def test_a_live_migration_asks_what_a_drain_asks_of_a_guest(planned, case)
     assert (says, measured) in [(gate.description, gate.measured) for gate in plan.blocking_gates]
 
 
+async def test_what_the_writers_of_its_node_leave_open_holds_a_live_migration_too(planned):
+    """As it holds a drain of that node: a copy that is younger than the first look at a writer that waits."""
+    kept = dict.fromkeys(("Persistent", "NoAutoRelease"), "true") | {"ClientAccessible": "false"}
+    told = movable(
+        hv06={
+            "vssadmin list writers": LARGE.writer_rows(LARGE.writer_row("System Writer", 5)),
+            "Win32_ShadowCopy": [{"ID": "a", "InstallDate": "2026-11-22T22:35:00Z"} | kept],
+            "recall writer": [LARGE.sample("System Writer", "2026-11-22T22:21:00Z", 5, "No error")],
+        }
+    )
+    (gate,) = (one for one in (await planned(told, "migration")).gates if one.description.startswith("No backup runs"))
+    assert gate.outcome is GateOutcome.NOT_KNOWN
+    assert [one.what for one in gate.unknowns] == ["what made the newest shadow copies of hv06"]
+
+
 async def test_the_database_comes_last(planned):
     was, becomes = make_params(HostId=HV04, ObjectState=220), make_params(HostId=HV06, ObjectState=0)
     key = make_params(ObjectId=OBJECT)
