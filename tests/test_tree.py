@@ -265,7 +265,7 @@ def test_docstrings_name_what_is_there(path):
 def test_every_test_that_the_threat_model_names_exists():
     """What stops an attacker is proved by a test, and not by a sentence."""
     named = set(re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (ROOT / "docs" / "threat-model.md").read_text()))
-    assert len(named) > 40  # noqa: PLR2004 - it names many
+    assert len(named) > 40
     for path, test in named:
         body = ast.parse((ROOT / path).read_text()).body
         functions = {node.name for node in body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
