@@ -250,7 +250,7 @@ def knows_more(ledger: Reader, seal: AnchorSeal, place: str, known: Anchor) -> s
     if known.ledger != seal.ledger:
         there, here = f"{there} of ledger {known.ledger}", f"{here} and has the id {seal.ledger}"
     elif ours is not None:  # both went on from the same moment
-        there += f", here with mac {ours.mac.hex()[:_SHOWN]}…,"
+        there += f", here with mac {ours.mac.hex()[:_SHOWN]}…"
     return f"{place} records {there}, but this ledger ends at {here}; it looks like a restored copy"
 
 

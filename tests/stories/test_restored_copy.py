@@ -61,7 +61,7 @@ async def test_a_restored_snapshot_runs_nothing_a_second_time_and_shows_both_hea
         await ops.says("/hvops go", who="approver")
         where = "the audit channel records entry" if channel else "the event log of hv03 records entry"
         shown = await ops.slack.person("operator").sees(where, "hv-ops")
-        assert "was it restored from a copy?" in plain_text(shown)
+        assert "it looks like a restored copy" in plain_text(shown)
         await ops.says("/hvops status")
         status = await ops.sees("External records:")
         assert where in plain_text(status)
@@ -71,10 +71,10 @@ async def test_a_restored_snapshot_runs_nothing_a_second_time_and_shows_both_hea
         with open_connections(settings_file.load(ops.estate.settings_path)) as out:
             logs = {check.on: check for check in await event_logs(out)}
         assert {on for on, check in logs.items() if check.status is Status.FAIL} == {"hv03"}
-        assert "was it restored from a copy?" in logs["hv03"].says
+        assert "it looks like a restored copy" in logs["hv03"].says
         assert {check.status for on, check in logs.items() if on != "hv03"} == {Status.OK}
         if channel:
             told = settings_file.load(ops.estate.settings_path)
             found = {check.what: check for check in await audit_channel(told, told.slack)}
             assert found["heads in it"].status is Status.FAIL
-            assert "Restored from a copy?" in found["heads in it"].says
+            assert "Was it restored from a copy?" in found["heads in it"].says

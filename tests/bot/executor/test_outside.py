@@ -101,7 +101,7 @@ async def test_a_copy_of_an_approved_ticket_starts_nothing_that_the_channel_know
         f"this ledger ends at entry {begins.seq} (mac {begins.mac.hex()[:12]}…); it looks like a restored copy",
     ):
         assert words in told
-    assert "was it restored from a copy?" in copy.parts.outside.sentence()
+    assert "it looks like a restored copy" in copy.parts.outside.sentence()
 
 
 async def test_a_copy_starts_nothing_that_only_the_host_remembers(machine, world, channel):
@@ -201,7 +201,7 @@ async def test_a_copy_of_a_running_ticket_is_left_to_a_person(machine, world, ch
     ended = copy.last(ticket)
     assert ended.kind == "interrupted"
     assert f"{who} records entry" in ended.reason
-    assert "was it restored from a copy?" in ended.reason
+    assert "it looks like a restored copy" in ended.reason
 
 
 async def test_a_copy_that_a_person_lets_go_on_is_asked_about_again(machine, world, channel):
@@ -265,7 +265,7 @@ async def test_an_old_and_a_new_one_alive_at_once_do_nothing_twice(machine, worl
     await copy.runner.tick()
     await asyncio.gather(first.runner.wait_idle(), copy.runner.wait_idle())
     assert all(times == 1 for times in world.acts.values()), world.order
-    (entry,) = {note.partition("entry ")[2].split()[0] for _, note in world.notes if "Pause hv03: begins" in note}
+    (entry,) = {note.partition("entry ")[2].split()[0] for _, note in world.notes if "Pause hv03: starting" in note}
     told = first.parts.outside.sentence() or copy.parts.outside.sentence()
     assert re.search(rf"records entry {entry} \(mac .*…\), here with mac .*…, but this ledger ends at entry ", told)
 

@@ -55,7 +55,7 @@ async def test_while_slack_does_not_say_what_an_account_is_its_press_decides_not
         bench.bot.people._people.clear()
         bench.slack.faults.add("users.info", "fatal_error", 2)
         await bench.approver.clicks(plan, "Approve")
-        await bench.approver.sees("whether you have it is not known now")
+        await bench.approver.sees("cannot tell right now whether you have it")
         assert bench.kinds().count("refused") == 1
         assert "approved" not in bench.kinds()
         await bench.until(lambda: not bench.slack.faults.next("users.info"))
