@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from bot.ledger import Ledger
-from bot.ledger.anchors import Anchor
+from bot.ledger.anchors import Anchor, AnchorSeal
 from bot.ledger.entries import Asked
 from bot.ledger.envelope import FIRST, entry_mac
 from bot.ledger.key import read_key
@@ -38,6 +38,7 @@ DATA = {
     "click": None,
 }
 KEY = bytes(range(32))
+LEDGER_ID = "00112233445566aa"
 
 
 def timed(count: int, work: Callable[[int], object]) -> tuple[float, float, float]:
@@ -101,13 +102,14 @@ def filled(folder: Path, count: int) -> None:
 
 def chain(key: bytes, count: int, anchored: Callable[[Anchor], object]) -> Iterator[tuple[int, str, bytes, bytes]]:
     data = json.dumps(DATA, sort_keys=True, separators=(",", ":"))
-    previous = FIRST
+    previous, seal = FIRST, AnchorSeal(key, LEDGER_ID)
     for seq in range(1, count + 1):
         head = f'{{"actor":"T01/U02","at":"2026-03-02T14:00:00.000Z","data":{data},"id":"{seq:032x}"'
-        body = f'{head},"kind":"asked","seq":{seq},"ticket":null}}'
+        which = f'"ledger":"{LEDGER_ID}",' if seq == 1 else ""
+        body = f'{head},"kind":"asked",{which}"seq":{seq},"ticket":null}}'
         mac = entry_mac(key, previous, body.encode())
         yield seq, body, previous, mac
-        anchored(Anchor(seq, mac))
+        anchored(seal.sign(seq, mac))
         previous = mac
 
 
