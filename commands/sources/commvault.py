@@ -136,7 +136,7 @@ def why_unplaced(job: BackupJob) -> str:
     """Why nobody knows which machine a job saves."""
     if not job.client:
         return f"job {job.number} does not say which machine it saves"
-    return f"{job.client}, the client of job {job.number}, is not a host or cluster known here"
+    return f"{job.client}, the client of job {job.number}, is not known here as a host or cluster"
 
 
 def which_machine(job: BackupJob) -> OpenQuestion:

@@ -54,7 +54,7 @@ async def test_an_unknown_that_comes_up_after_the_approval_voids_it(play):
         nobody_tells_its_memory(ops, "test-tfs-01")
         await approver.submits(window, {NAME: SAID})
         void = await ops.slack.person("operator").sees(re.compile("^Void, the plan changed"), "hv-ops")
-        assert "nobody answered for: memory that test-tfs-01 holds" in plain_text(void)
+        assert "no approver answered for it: memory that test-tfs-01 holds" in plain_text(void)
         await ops.sees("Approve With 2 Unknowns…", channel="hv-ops")
         assert "started" not in [entry.kind for entry in ops.ledger()]
 

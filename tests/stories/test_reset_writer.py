@@ -238,7 +238,7 @@ async def test_vmms_that_hangs_is_interrupted_looked_at_and_gone_on_with(play, s
     ("place", "client", "says"),
     [
         (121, NODE, "job 47880 has been Suspended"),
-        (121, "filer-121", "filer-121, the client of job 47880, is not a host or cluster known here"),
+        (121, "filer-121", "filer-121, the client of job 47880, is not known here as a host or cluster"),
         (None, "", "none among its active jobs"),
     ],
 )

@@ -468,7 +468,7 @@ def test_an_entry_says_itself_what_it_was_found_as(tmp_path, clock, asked, index
         column_lies(ledger, column, {1: lie}, index_only=index_only)
         with (
             Reader(ledger.path) as reader,
-            pytest.raises(LedgerError, match="lists entry 1 under another kind or ticket"),
+            pytest.raises(LedgerError, match="lists entry 1 under the wrong kind or ticket"),
         ):
             reader.entries(**asked)
 

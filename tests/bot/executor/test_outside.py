@@ -483,4 +483,4 @@ async def test_a_stop_of_a_second_process_that_was_cut_off_again_ends_the_group(
     world.hooks[1] = stopped_and_cut_off
     await bench.runs(2)
     assert len(world.order) == 1
-    assert "the anchor file knows entry" in bench.last(ticket).reason
+    assert "the anchor file records entry" in bench.last(ticket).reason

@@ -227,8 +227,11 @@ async def test_a_job_whose_client_is_no_known_machine_may_be_of_this_one(make, s
     assert (gate.description, gate.outcome) == (JOB_GATE, GateOutcome.NOT_KNOWN)
     assert plan.open_questions == gate.unknowns  # an approver has to answer each
     assert [(one.what, one.why) for one in gate.unknowns] == [
-        ("which machine job 9 saves", "CLU 2, the client of job 9, is not a host or cluster known here."),
-        ("which machine job 48211 saves", "HyperV-01, the client of job 48211, is not a host or cluster known here."),
+        ("which machine job 9 saves", "CLU 2, the client of job 9, is not known here as a host or cluster."),
+        (
+            "which machine job 48211 saves",
+            "HyperV-01, the client of job 48211, is not known here as a host or cluster.",
+        ),
     ]
 
 

@@ -142,7 +142,8 @@ async def test_a_client_that_is_a_stranger_even_to_the_clusters_is_not_known(mak
         ["which machine job 48211 saves"],
     )
     assert (
-        gate.measured == "not known: hv03.other.example, the client of job 48211, is not a host or cluster known here"
+        gate.measured
+        == "not known: hv03.other.example, the client of job 48211, is not known here as a host or cluster"
     )
     assert (plan.blocking_gates, plan.open_questions, plan.remedies[1:]) == ((gate,), gate.unknowns, ())
 

@@ -129,7 +129,7 @@ async def test_who_asks_again_gets_the_ticket_that_waits_already(bench):
         await bench.operator.sees("T-2 is proposed")
         bench.slack.workspace.groups["S0OPERATORS"].users.append("U0APPROVER")  # who decides need not ask
         await bench.approver.types("/repair hv03")
-        await bench.approver.sees("T-2 already asks for that")
+        await bench.approver.sees("T-2 already requests this")
         await bench.operator.types("/tweak hv03")  # what one person confirms waits for nobody else
         await bench.operator.sees("T-3 is proposed")
         await bench.approver.types("/tweak hv03")
