@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -91,7 +90,6 @@ class Scheduler:
         self._has_begun = False
         self._has_told_trouble = False
         self._making_up: asyncio.Task[None] | None = None
-        self._unheard: Counter[str] = Counter()  # ticket -> presses of an earlier life that are still to be answered
 
     @property
     def is_leader(self) -> bool:
@@ -150,11 +148,9 @@ class Scheduler:
                 return
             await asyncio.to_thread(self._parts.ledger.prove)  # beside the loop: the first time it takes long
             if not self._has_begun:
-                missed = await self._missed_clicks()
                 self._has_begun = True
-                # Beside the sweeps: a thousand presses are answered one by one, and only their own tickets wait for it.
-                self._unheard = Counter(click.ticket or "" for click in missed)
-                self._making_up = asyncio.create_task(self._make_up_for(missed))
+                # Beside the sweeps: a thousand presses are answered one by one, and what is approved waits for none of it.
+                self._making_up = asyncio.create_task(self._make_up_for_clicks())
             await self._end_the_late()
             listed = self._parts.ledger.listed(_OPEN, limit=-1, newest_first=False)
             now = self._now(listed)
@@ -258,7 +254,7 @@ class Scheduler:
 
     def _look_after(self, one: TicketRow, now: _Now) -> None:
         """Start or take up one ticket, if it is its turn."""
-        if one.id in self._tasks or self._is_in_trouble(one.id) or self._unheard[one.id]:
+        if one.id in self._tasks or self._is_in_trouble(one.id):
             return
         with self._apart(one.id):
             if one.state == TicketState.RUNNING or (not now.is_stopped and self._may_start(one, now)):
@@ -396,25 +392,23 @@ class Scheduler:
             return
         self._parts.tell(TicketChange(now.id, "resumed"))
 
-    async def _missed_clicks(self) -> list[Entry]:
-        """Clicks that were written down and never answered, because the bot was gone. Raises LedgerError."""
+    async def _make_up_for_clicks(self) -> None:
+        """Clicks that were written down and never answered, because the bot was gone: answered once, now."""
         if self._missed_click is None:
-            return []
+            return
         since = self._parts.clock() - timedelta(hours=CLICK_HOURS)
-        return await asyncio.to_thread(missed_clicks, self._parts.ledger, since)
-
-    async def _make_up_for(self, missed: Iterable[Entry]) -> None:
-        """Answer them, each once. A ticket does nothing before its own are answered: one may have withdrawn it."""
+        try:
+            missed = await asyncio.to_thread(missed_clicks, self._parts.ledger, since)
+        except LedgerError as error:
+            log.warning("button presses that went unanswered cannot be handled now", why=str(error))
+            return
         for click in missed:
-            assert self._missed_click is not None
             try:
                 await self._missed_click(click)
             except HvopsError as error:  # a refusal is an answer too, and stands in the ledger
                 log.info("late click refused", click=click.seq, why=str(error))
             except Exception:
                 log.exception("our bug in a late click; the next one follows", click=click.seq)
-            finally:
-                self._unheard[click.ticket or ""] -= 1
 
 
 def missed_clicks(ledger: Reader, since: datetime) -> list[Entry]:

@@ -35,7 +35,6 @@ from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import AnsweredRequest, Request
 from bot.errors import AlreadyDecided, Expired, HvopsError, InternalError, PermissionDenied, TicketError, UsageError
 from bot.executor.leader_lock import LeaderLock
-from bot.executor.scheduler import Scheduler
 from bot.tickets.create import Proposed
 from bot.tickets.decisions import describe_status
 from bot.tickets.plan_digest import digest
@@ -432,28 +431,6 @@ async def test_a_click_that_nobody_answered_is_made_up_for_once(bench):
     bench.ledger.append(OTHER.id, entry_data("clicked", {"button": "evidence"}))
     await bench.runs(2)
     assert bench.missed == [lost.seq]
-
-
-async def test_a_ticket_waits_for_the_presses_on_it_that_an_earlier_life_wrote_down(bench, world):
-    """A withdrawal that was written down just before a crash is heard before anything of the ticket starts."""
-    ticket, other = await bench.approved(), await bench.approved("/reset hv04")
-    click = bench.ledger.append(OPERATOR.id, entry_data("clicked", {"button": "withdraw"}), ticket)
-    heard = asyncio.Event()
-
-    async def answer(missed):
-        await heard.wait()
-        bench.decisions.withdraw(bench.press(OPERATOR, ticket, click=missed.seq))
-
-    bench.runner = Scheduler(bench.parts, answer)
-    for _ in range(3):
-        await bench.runner.tick()
-    assert ticket not in bench.runner._tasks
-    assert other in bench.runner._tasks
-    heard.set()
-    await bench.runs(2)
-    assert bench.last(ticket).kind == "withdrawn"
-    assert bench.last(ticket).click == click.seq
-    assert bench.last(other).kind == "done"
 
 
 def test_a_standing_of_nothing_is_refused():
