@@ -241,10 +241,10 @@ def backup_with_writers(
     anew = [one.name for one in listed if waits_anew(one, own_samples(one, listed, samples))]
     recent = now - _RECENT if any(one.waits for one in listed) else None
     found = backup_state(node, guests, cluster, copies, products, waits_anew=anew, since=since, recent=recent)
-    if not isinstance(writers, Unknown) or found.runs:
+    if not isinstance(writers, Unknown):
         return found
     silent = OpenQuestion(f"the VSS writers of {node}", writers.why.rstrip("."), writers.remedy)
-    return replace(found, runs=None, unknowns=(*found.unknowns, silent))
+    return replace(found, runs=found.runs or None, unknowns=(*found.unknowns, silent))
 
 
 def first_seen_waiting(writers: Sequence[Writer], samples: Sequence[WriterSample]) -> datetime | None:

@@ -153,3 +153,15 @@ async def test_writers_that_are_not_told_leave_open_whether_a_backup_runs(script
     script = SMALL.cluster(hv03={"vssadmin list writers": silent})
     drain = await find_drain_facts(Target("hv03", "host", "prod", backup=()), scripted(script))
     assert (drain.backup.runs, [one.what for one in drain.backup.unknowns]) == (None, ["the VSS writers of hv03"])
+
+
+async def test_silent_writers_hold_the_move_of_a_guest_while_another_one_is_in_backup(scripted):
+    """That a backup of one guest is known says nothing of the guest beside it."""
+    silent = Unknown("hv03", "timed out", "no answer in 60 s.")
+    rows = SMALL.guest_rows("hv03", busy=1)
+    script = SMALL.cluster(hv03={"vssadmin list writers": silent, "Msvm_ComputerSystem": rows})
+    drain = await find_drain_facts(Target("hv03", "host", "prod", backup=()), scripted(script))
+    assert drain.backup.runs is True
+    other = next(one for one in drain.guests if one.name not in drain.backup.guests)
+    (gate,) = GUEST_MOVES.gates["backup"](MoveFacts(drain, other, "hv02"))
+    assert (gate.outcome, [one.what for one in gate.unknowns]) == (GateOutcome.NOT_KNOWN, ["the VSS writers of hv03"])
