@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -90,6 +91,9 @@ class Scheduler:
         self._has_begun = False
         self._has_told_trouble = False
         self._making_up: asyncio.Task[None] | None = None
+        self._unanswered: Counter[str | None] = (
+            Counter()
+        )  # ticket -> presses from before this process, not yet answered
 
     @property
     def is_leader(self) -> bool:
@@ -147,13 +151,17 @@ class Scheduler:
                 self._say_once(self._only.trouble)
                 return
             await asyncio.to_thread(self._parts.ledger.prove)  # beside the loop: the first time it takes long
-            if not self._has_begun:
-                self._has_begun = True
-                # Beside the sweeps: a thousand presses are answered one by one, and what is approved waits for none of it.
-                self._making_up = asyncio.create_task(self._make_up_for_clicks())
             await self._end_the_late()
             listed = self._parts.ledger.listed(_OPEN, limit=-1, newest_first=False)
             now = self._now(listed)
+            if not self._has_begun:
+                missed = (
+                    await self._missed_clicks()
+                )  # where they cannot be read, nothing starts, and the next sweep tries again
+                self._has_begun = True
+                # Beside the sweeps: a thousand presses are answered one by one, and only their own tickets wait for it.
+                self._unanswered = Counter(click.ticket for click in missed)
+                self._making_up = asyncio.create_task(self._make_up_for(missed))
             for one in listed:
                 self._look_after(one, now)
             for ticket in sorted(now.giving_way):
@@ -254,7 +262,7 @@ class Scheduler:
 
     def _look_after(self, one: TicketRow, now: _Now) -> None:
         """Start or take up one ticket, if it is its turn."""
-        if one.id in self._tasks or self._is_in_trouble(one.id):
+        if one.id in self._tasks or self._is_in_trouble(one.id) or self._unanswered[one.id]:
             return
         with self._apart(one.id):
             if one.state == TicketState.RUNNING or (not now.is_stopped and self._may_start(one, now)):
@@ -392,23 +400,25 @@ class Scheduler:
             return
         self._parts.tell(TicketChange(now.id, "resumed"))
 
-    async def _make_up_for_clicks(self) -> None:
-        """Clicks that were written down and never answered, because the bot was gone: answered once, now."""
+    async def _missed_clicks(self) -> list[Entry]:
+        """Clicks that were written down and never answered, because the bot was gone. Raises LedgerError."""
         if self._missed_click is None:
-            return
+            return []
         since = self._parts.clock() - timedelta(hours=CLICK_HOURS)
-        try:
-            missed = await asyncio.to_thread(missed_clicks, self._parts.ledger, since)
-        except LedgerError as error:
-            log.warning("button presses that went unanswered cannot be handled now", why=str(error))
-            return
+        return await asyncio.to_thread(missed_clicks, self._parts.ledger, since)
+
+    async def _make_up_for(self, missed: Iterable[Entry]) -> None:
+        """Answer them, each once. A ticket does nothing before its own are answered: one may have withdrawn it."""
         for click in missed:
+            assert self._missed_click is not None
             try:
                 await self._missed_click(click)
             except HvopsError as error:  # a refusal is an answer too, and stands in the ledger
                 log.info("late click refused", click=click.seq, why=str(error))
             except Exception:
                 log.exception("our bug in a late click; the next one follows", click=click.seq)
+            finally:
+                self._unanswered[click.ticket] -= 1
 
 
 def missed_clicks(ledger: Reader, since: datetime) -> list[Entry]:
@@ -422,7 +432,11 @@ def missed_clicks(ledger: Reader, since: datetime) -> list[Entry]:
     pressed |= {one.id for one in ledger.listed(OPEN, limit=-1)}
     first, found = to_timestamp(since), []
     for ticket in pressed:
-        story = ledger.story(ticket)
+        try:
+            story = ledger.story(ticket)
+        except UnreadableEntry as error:  # of this ticket alone; it does not run either
+            log.warning("presses on a ticket that cannot be read are not answered", ticket=ticket, why=str(error))
+            continue
         answered = {one.click for one in story if one.click}
         clicks = (one for one in story if one.kind == "clicked" and one.at >= first)
         found += [one for one in clicks if one.seq not in answered]

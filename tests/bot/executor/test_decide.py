@@ -8,6 +8,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from entry_samples import entry_data, entry_data_of
@@ -33,8 +34,19 @@ from bot.api.report import Remedy
 from bot.config.settings import Policy
 from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import AnsweredRequest, Request
-from bot.errors import AlreadyDecided, Expired, HvopsError, InternalError, PermissionDenied, TicketError, UsageError
+from bot.errors import (
+    AlreadyDecided,
+    Expired,
+    HvopsError,
+    InternalError,
+    LedgerError,
+    PermissionDenied,
+    TicketError,
+    UsageError,
+)
+from bot.executor import scheduler
 from bot.executor.leader_lock import LeaderLock
+from bot.executor.scheduler import Scheduler
 from bot.tickets.create import Proposed
 from bot.tickets.decisions import describe_status
 from bot.tickets.plan_digest import digest
@@ -431,6 +443,49 @@ async def test_a_click_that_nobody_answered_is_made_up_for_once(bench):
     bench.ledger.append(OTHER.id, entry_data("clicked", {"button": "evidence"}))
     await bench.runs(2)
     assert bench.missed == [lost.seq]
+
+
+async def test_a_ticket_waits_for_the_presses_on_it_that_were_recorded_before_a_crash(bench):
+    """A withdrawal that was recorded just before a crash is heard before anything of the ticket starts."""
+    ticket, other = await bench.approved(), await bench.approved("/reset hv04")
+    click = bench.ledger.append(OPERATOR.id, entry_data("clicked", {"button": "withdraw"}), ticket)
+    heard = asyncio.Event()
+
+    async def answer(missed):
+        await heard.wait()
+        bench.decisions.withdraw(bench.press(OPERATOR, ticket, click=missed.seq))
+
+    bench.runner = Scheduler(bench.parts, answer)
+    for _ in range(3):
+        await bench.runner.tick()
+    assert ticket not in bench.runner._tasks
+    assert other in bench.runner._tasks
+    heard.set()
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "withdrawn"
+    assert bench.last(ticket).click == click.seq
+    assert bench.last(other).kind == "done"
+
+
+async def test_presses_that_cannot_be_read_now_hold_everything_and_are_read_again(bench, world, monkeypatch):
+    ticket = await bench.approved()
+    click = bench.ledger.append(OPERATOR.id, entry_data("clicked", {"button": "withdraw"}), ticket)
+    read = scheduler.missed_clicks
+    monkeypatch.setattr(scheduler, "missed_clicks", Mock(side_effect=[LedgerError("busy"), LedgerError("busy")]))
+    await bench.runs(2)
+    assert (world.order, bench.missed) == ([], [])
+    monkeypatch.setattr(scheduler, "missed_clicks", read)
+    await bench.runs(2)
+    assert bench.missed == [click.seq]
+    assert bench.last(ticket).kind == "done"  # this handler withdraws nothing
+
+
+async def test_a_press_whose_answer_fails_holds_its_ticket_no_longer(bench):
+    ticket = await bench.approved()
+    bench.ledger.append(OPERATOR.id, entry_data("clicked", {"button": "withdraw"}), ticket)
+    bench.runner = Scheduler(bench.parts, AsyncMock(side_effect=[RuntimeError("our bug")]))
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "done"
 
 
 def test_a_standing_of_nothing_is_refused():
