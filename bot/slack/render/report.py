@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 
 from bot.api.facts import Unknown
@@ -87,7 +88,8 @@ def report_message(report: Report, token: str, at: datetime, audience: str = ONL
 
 def finding_text(finding: Finding) -> str:
     """One finding: its state and target first, then its lines in reading order."""
-    first = f"*{escape(f'{finding.status} {finding.target}:')}* {escape(finding.summary)}"
+    # Each by itself: a blank that is not one is seen at the end of a name, and not before a colon.
+    first = f"*{escape(finding.status)} {escape(finding.target)}:* {escape(finding.summary)}"
     return "\n".join([first, *(_labelled(label, says) for label, says in finding.lines)])
 
 
@@ -112,14 +114,24 @@ def report_title(report: Report) -> str:
 
 def report_text(report: Report) -> str:
     """The whole report as plain text, for a file: nothing is left out."""
+    seen = partial(escape_control, lines=True)
     parts = [report_title(report), escape_control(report.summary)]
     parts += [
-        "\n".join([f"{one.status} {one.target}: {one.summary}", *(f"  {label}: {says}" for label, says in one.lines)])
+        "\n".join(
+            [
+                f"{seen(one.status)} {seen(one.target)}: {seen(one.summary)}",
+                *(f"  {seen(label)}: {seen(says)}" for label, says in one.lines),
+            ]
+        )
         for one in report.findings
     ]
-    parts += [f"UNKNOWN {one.target}: {_joined(one.kind, one.why, one.remedy)}" for one in report.unanswered]
-    parts += [f"{fine.word}: {' '.join(fine.targets)} {fine.summary}".rstrip() for fine in report.fine]
-    return "\n\n".join(escape_control(part, lines=True) for part in (*parts, *report.notes)) + "\n"
+    parts += [
+        f"UNKNOWN {seen(one.target)}: {seen(_joined(one.kind, one.why, one.remedy))}" for one in report.unanswered
+    ]
+    parts += [
+        f"{seen(fine.word)}: {' '.join(map(seen, fine.targets))} {seen(fine.summary)}".rstrip() for fine in report.fine
+    ]
+    return "\n\n".join((*parts, *map(seen, report.notes))) + "\n"
 
 
 def _head(report: Report, at: datetime, audience: str) -> Iterator[Block]:
@@ -188,7 +200,7 @@ def _reasons(same: Sequence[Unknown]) -> Iterator[str]:
     by_reason: dict[str, list[str]] = {}
     for one in same:
         by_reason.setdefault(one.why, []).append(one.target)
-    yield from (f"{escape(', '.join(names))}: {escape(says)}" for says, names in by_reason.items())
+    yield from (f"{', '.join(map(escape, names))}: {escape(says)}" for says, names in by_reason.items())
 
 
 def _joined(*sentences: str) -> str:

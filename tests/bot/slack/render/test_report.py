@@ -269,6 +269,20 @@ def test_any_report_is_within_the_limits_and_loses_no_finding(report):
         assert _letters(escape_control(one.target)) in everything
 
 
+def test_a_blank_that_hides_at_the_end_of_a_name_is_seen_wherever_the_name_stands():
+    """And no mark of ours is marked a second time."""
+    target, marked = "crm-01\u00a0", "crm-01\u00a0⟨U+00A0⟩"
+    silent = tuple(Unknown(name, "timed out", "no answer.") for name in (target, "crm-02"))
+    report = Report(target, target, "guests", 1, 1, (Finding(Severity.FAULT, "FULL", target, "is full"),), silent)
+    shown = as_text(report_message(report, "t0ken", AT))
+    assert f"*FULL {marked}:*" in shown
+    assert f"{marked}, crm-02: no answer." in shown
+    whole = report_text(report)
+    assert f"FULL {marked}: is full" in whole
+    assert f"UNKNOWN {marked}: " in whole
+    assert whole.startswith(f"{marked}\n\n{marked}\n\n")
+
+
 def _letters(text):
     """Without blanks, and with what stands in cards for formatting characters at the edge of a word as these."""
     return re.sub(r"\s+", "", text).translate(str.maketrans("∗\uff3f∼ˋ", "*_~`"))
