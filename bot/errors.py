@@ -11,7 +11,7 @@
       SettingsError              at start-up, naming file, key and what to write
       LedgerError                the ledger cannot be written or read: nothing is asked and nothing is done;
                                  UnreadableEntry(seq): only one entry of it, and what hangs on that one
-      OutsideSilent              an external record of the ledger cannot be read now
+      RecordUnavailable              an external record of the ledger cannot be read now
 
 Anything else is an internal error (`InternalError`): the person gets a short id, the log the traceback under that id.
 """
@@ -173,7 +173,7 @@ class LedgerError(HvopsError):
     """The ledger could not be written or read."""
 
 
-class OutsideSilent(HvopsError):
+class RecordUnavailable(HvopsError):
     """An external record of the ledger cannot be read now. The text says why, without its name."""
 
 

@@ -21,7 +21,7 @@ from bot.dispatch.registry import Registry
 from bot.dispatch.turns import Turns
 from bot.errors import SettingsError
 from bot.executor.context import RunContext, TicketChange
-from bot.executor.outside import Channel, Outside
+from bot.executor.external_records import Channel, ExternalRecords
 from bot.executor.scheduler import Scheduler
 from bot.ledger import Entry, Ledger
 from bot.redaction import Redactor
@@ -192,7 +192,7 @@ def runner(
         LedgerError: the file of its lock cannot be made.
     """
     look, told = partial(_look, parts, parts.ledger), parts.settings.ledger
-    outside = Outside(parts.ledger, required=told.require_anchor, minutes=told.anchor_minutes, channel=channel)
+    outside = ExternalRecords(parts.ledger, required=told.require_anchor, minutes=told.anchor_minutes, channel=channel)
     work = RunContext(
         parts.ledger,
         parts.planner,

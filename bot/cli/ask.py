@@ -31,7 +31,7 @@ from bot.dispatch.help import help_for, role_name, roles_of
 from bot.dispatch.pipeline import AnsweredRequest, Request
 from bot.dispatch.query_session import Progress as Step
 from bot.errors import HvopsError, TargetError, UsageError
-from bot.executor.outside import NOT_ASKED
+from bot.executor.external_records import NOT_ASKED
 from bot.private_files import private_text
 from bot.services import Services, build_services
 from bot.tickets.create import Preview

@@ -6,8 +6,8 @@ import asyncio
 
 from bot.doctor.check import DoctorCheck, fail, ok, warn
 from bot.errors import HvopsError, LedgerError, TargetError
-from bot.executor.outside import notes_know_more
-from bot.executor.standing import notes_query, read_notes
+from bot.executor.external_records import notes_know_more
+from bot.executor.record_check import notes_query, read_notes
 from bot.ledger import Reader
 from bot.ledger.anchors import AnchorSeal
 from bot.ledger.key import read_key

@@ -10,7 +10,7 @@ from bot.config.settings import Settings, permission_warnings
 from bot.doctor.audit_channel import audit_channel
 from bot.doctor.check import DoctorCheck, fail, ok, skip, warn
 from bot.errors import HvopsError, LedgerError
-from bot.executor.outside import NOT_ASKED, is_elsewhere
+from bot.executor.external_records import NOT_ASKED, is_elsewhere
 from bot.ledger.key import read_key
 from bot.ledger.verify import verify
 from bot.redaction import SHORTEST

@@ -4,8 +4,8 @@ scheduler   sweeps the ledger: starts, takes up, ends what is late; one per ledg
 ticket_run  one ticket from its start, or from where it was left, to its end
 permissions whether those who asked and decided still may, asked again before anything begins
 revalidate  the plan made afresh before each group: another one voids the ticket
-standing    may it act, by what others know? and the note on a host before each act
-outside     external records of the ledger: a restored copy of it does nothing
+record_check  whether external records let it act, and the note on a host before each act
+external_records  the anchor file, the audit channel and hosts' event logs: a restored copy of the ledger does nothing
 step        guard, before-image, intent, actions
 outcome     what became of the act: done?, outcome
 polling     asks whether a check holds, once or until it does

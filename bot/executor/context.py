@@ -12,7 +12,7 @@ from bot.config.settings import Policy
 from bot.dispatch.authorization import Accounts, Person
 from bot.dispatch.query_session import QuerySession
 from bot.executor.actions import Actor
-from bot.executor.outside import Outside
+from bot.executor.external_records import ExternalRecords
 from bot.ledger import Entry, EntryDraft, Ledger
 from bot.ledger.entries import Transition
 from bot.redaction import Redactor
@@ -70,7 +70,7 @@ class RunContext:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], Awaitable[None]] = _sleep
     every: float = 1.0
-    outside: Outside | None = None
+    outside: ExternalRecords | None = None
 
     def now(self) -> datetime:
         """The time that decides: never behind the newest entry, so that a clock that was set back revives nothing."""

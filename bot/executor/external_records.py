@@ -23,7 +23,7 @@ from pathlib import Path
 
 import structlog
 
-from bot.errors import LedgerError, OutsideSilent
+from bot.errors import LedgerError, RecordUnavailable
 from bot.ledger import Ledger, Reader
 from bot.ledger.anchors import Anchor, AnchorSeal, newest, recent
 
@@ -40,11 +40,11 @@ _NOTE = re.compile(
 )
 
 Channel = Callable[[], Awaitable[Anchor | None]]
-"""Asks the audit channel for the newest head of this ledger's key; None where none stands there. Raises OutsideSilent."""
+"""Asks the audit channel for the newest head of this ledger's key; None where none stands there. Raises RecordUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RecordCheck:
     """What the external records say about this ledger. Both "": nothing is in the way.
 
     Attributes:
@@ -93,10 +93,10 @@ class Note:
 
 
 ReadNotes = Callable[[str], Awaitable[Sequence[Note]]]
-"""Reads the notes in the event log of a host, not proved yet. Raises OutsideSilent."""
+"""Reads the notes in the event log of a host, not proved yet. Raises RecordUnavailable."""
 
 
-class Outside:
+class ExternalRecords:
     """The external records of one bot's ledger.
 
     Attributes:
@@ -138,18 +138,18 @@ class Outside:
             return NOT_ASKED
         return self.more or self.silent
 
-    async def compare(self, ticket: str, hosts: Sequence[str], notes_on: ReadNotes) -> Standing:
+    async def compare(self, ticket: str, hosts: Sequence[str], notes_on: ReadNotes) -> RecordCheck:
         """Ask all of them, for a ticket that is about to act on these hosts. Raises LedgerError."""
         if not self.required:
-            return Standing()
+            return RecordCheck()
         if self.more:
-            return Standing(more=self.more)
+            return RecordCheck(more=self.more)
         silent: list[str] = []
         heard = False
         for place, asking in self._places(ticket, hosts, notes_on):
             try:
                 more = await asking()
-            except OutsideSilent as error:
+            except RecordUnavailable as error:
                 silent.append(f"{place}: {error}")
             else:
                 if more:
@@ -159,7 +159,7 @@ class Outside:
         self.silent = (
             "" if heard else f"no external record can show whether this ledger is a restored copy ({'; '.join(silent)})"
         )
-        return Standing(silent=self.silent)
+        return RecordCheck(silent=self.silent)
 
     async def may_post(self) -> str:
         """Why no head of this ledger may be posted: the channel knows more. "" where it may."""
@@ -167,7 +167,7 @@ class Outside:
             return ""
         try:
             more = await self._ask_channel()
-        except OutsideSilent:
+        except RecordUnavailable:
             return ""
         return self._knows_more(more).more if more else self.more
 
@@ -183,7 +183,7 @@ class Outside:
         if self.more:
             return self.more
         more = await asyncio.to_thread(self._more_on, ticket, host, notes)
-        with contextlib.suppress(OutsideSilent, TimeoutError):
+        with contextlib.suppress(RecordUnavailable, TimeoutError):
             async with asyncio.timeout(_FILE_SECONDS):
                 more = more or await self._ask_file()
         return self._knows_more(more).more if more else ""
@@ -191,7 +191,7 @@ class Outside:
     def _places(
         self, ticket: str, hosts: Sequence[str], notes_on: ReadNotes
     ) -> Iterator[tuple[str, Callable[[], Awaitable[str]]]]:
-        """Each with its name and how it is asked: answers that it knows more, or "". Raises OutsideSilent."""
+        """Each with its name and how it is asked: answers that it knows more, or "". Raises RecordUnavailable."""
         yield "the anchor file", self._ask_file
         yield "the audit channel", self._ask_channel
         for host in dict.fromkeys(hosts):
@@ -206,20 +206,20 @@ class Outside:
         try:
             known = await asyncio.to_thread(newest, path, self._ledger.seal)
         except LedgerError as error:
-            raise OutsideSilent(str(error)) from None
+            raise RecordUnavailable(str(error)) from None
         if known is None:
-            raise OutsideSilent(f"no anchor of this ledger in {path.name}")
+            raise RecordUnavailable(f"no anchor of this ledger in {path.name}")
         more = await asyncio.to_thread(self._more, "the anchor file", known)
         more = more or await asyncio.to_thread(self._forks)
         if not more and self._ledger.trouble:
-            raise OutsideSilent(self._ledger.trouble)
+            raise RecordUnavailable(self._ledger.trouble)
         if not more and not is_elsewhere(self._ledger.path, path):
-            raise OutsideSilent("on the same disk as the ledger, so a restored copy would include both")
+            raise RecordUnavailable("on the same disk as the ledger, so a restored copy would include both")
         return more
 
     async def _ask_channel(self) -> str:
         if self._channel is None:
-            raise OutsideSilent(self._no_channel)
+            raise RecordUnavailable(self._no_channel)
         async with self._one_call:
             if self._told is None or self._monotonic() - self._told[0] > _FRESH_SECONDS:
                 self._told = None
@@ -241,13 +241,13 @@ class Outside:
     def _more_on(self, ticket: str, host: str, notes: Sequence[Note]) -> str:
         return notes_know_more(self._ledger, self._ledger.seal, host, notes, ticket)
 
-    def _knows_more(self, says: str) -> Standing:
+    def _knows_more(self, says: str) -> RecordCheck:
         if not self.more:
             log.error("an external record knows more than the ledger; nothing runs", says=says)
         self.more = (
             self.more or f"{says.rstrip('.')}. Nothing runs until the newest ledger is put back and hvops is restarted"
         )
-        return Standing(more=self.more)
+        return RecordCheck(more=self.more)
 
 
 def knows_more(ledger: Reader, seal: AnchorSeal, place: str, known: Anchor) -> str:

@@ -16,8 +16,8 @@ from bot.api.plan import CompareToBefore, Step
 from bot.api.queries import Query
 from bot.executor.actions import log_host, write_event_log_note
 from bot.executor.polling import CheckResult, CheckState, before_image, look_at, max_wait, wait_for
+from bot.executor.record_check import NOTE_SECONDS
 from bot.executor.run import Cancelled, Run
-from bot.executor.standing import MARK_SECONDS
 from bot.ledger.entries import Outcome
 from bot.serialization import evidence_to_bytes
 from bot.tickets.conditions import same_rows
@@ -103,7 +103,7 @@ async def _wait_out(run: Run, at: StepInstance, intent: BegunStep) -> CheckResul
 def _longest(run: Run, at: StepInstance) -> float:
     """Seconds from an intent to when its act has ended at the latest: a note on the host may come in between."""
     notes = run.parts.outside is not None and at.step.act is not None and log_host(at.step.act)
-    return at.step.deadline + (MARK_SECONDS if notes else 0.0)
+    return at.step.deadline + (NOTE_SECONDS if notes else 0.0)
 
 
 async def _has_not_happened(run: Run, at: StepInstance, intent: BegunStep) -> bool:

@@ -22,7 +22,7 @@ _APPROVED = "approved it"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RoleCheck:
     """Whether the people of a ticket still hold their roles.
 
     Attributes:
@@ -45,7 +45,7 @@ class _Part:
     role: Role
 
 
-async def ask_again(run: Run) -> Standing:
+async def recheck_roles(run: Run) -> RoleCheck:
     """Look up everybody whose word the ticket runs on. Raises LedgerError."""
     parts = tuple(_parts(run))
     lost, unknown = [], []
@@ -65,7 +65,7 @@ async def ask_again(run: Run) -> Standing:
         lost.append(one)
     if (why := forbidden_by(run.parts.policy, run.proposal) or _refused_answers(run)) and not lost:
         lost.append(why)
-    return Standing("; ".join(lost), "; ".join(unknown))
+    return RoleCheck("; ".join(lost), "; ".join(unknown))
 
 
 def lacks(person: Person, role: Role, places: Iterable[str]) -> str:

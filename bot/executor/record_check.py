@@ -12,10 +12,10 @@ from bot.api.facts import Unknown
 from bot.api.queries import RunReader, make_params
 from bot.api.rows import Rows
 from bot.api.sources import Source
-from bot.errors import OutsideSilent
+from bot.errors import RecordUnavailable
 from bot.executor.actions import EVENT_ID, EVENT_LOG, EVENT_SOURCE, log_host, write_event_log_note
 from bot.executor.context import RunContext
-from bot.executor.outside import Note, Standing, notes_in
+from bot.executor.external_records import Note, RecordCheck, notes_in
 from bot.executor.run import KnownElsewhere, Run
 from bot.ledger import Entry
 from bot.ledger.anchors import Anchor
@@ -24,20 +24,20 @@ from bot.tickets.run_history import StepInstance
 log = structlog.get_logger()
 
 AGAIN_SECONDS = 30.0  # between two looks for a start that waits
-MARK_SECONDS = 45.0  # for a note before an act and the look behind it, whatever the host does
+NOTE_SECONDS = 45.0  # for a note before an act and the look behind it, whatever the host does
 _MOST = 200  # notes of one log, the newest
 
 
-async def standing_of(run: Run, steps: Sequence[StepInstance]) -> Standing:
+async def check_records(run: Run, steps: Sequence[StepInstance]) -> RecordCheck:
     """What the external records say, for a run that is about to do these steps. Raises LedgerError."""
     outside = run.parts.outside
     if outside is None:
-        return Standing()
+        return RecordCheck()
     hosts = (log_host(at.step.act) for at in steps if at.step.act is not None)
     return await outside.compare(run.ticket, [host for host in hosts if host], partial(_notes_on, run.parts))
 
 
-async def mark(run: Run, at: StepInstance, intent: Entry) -> None:
+async def leave_note(run: Run, at: StepInstance, intent: Entry) -> None:
     """Leave a note on the host before the act, and look whether another copy has left one.
 
     Both write before they look, so of two copies that act at the same time at least one sees the other. A host that
@@ -57,23 +57,23 @@ async def mark(run: Run, at: StepInstance, intent: Entry) -> None:
         note = outside.note(Note(host, run.ticket, run.proposal.digest[:16], key, number, run.attempt, head))
         says = f"hvops {run.ticket}: {at.step.description}: starting."
         try:
-            async with asyncio.timeout(MARK_SECONDS):
+            async with asyncio.timeout(NOTE_SECONDS):
                 noted = await write_event_log_note(run.parts.actor, act, says, str(note))
                 log.debug("before an act", ticket=run.ticket, note=noted)
                 notes = await _notes_on(run.parts, host)
-        except (OutsideSilent, TimeoutError) as error:
+        except (RecordUnavailable, TimeoutError) as error:
             log.info("the event log was not asked before an act", host=host, ticket=run.ticket, why=str(error))
     if why := await outside.refuses(run.ticket, host, notes):
         raise KnownElsewhere(why)
 
 
 async def _notes_on(parts: RunContext, host: str) -> Sequence[Note]:
-    """The notes in the event log of a host, not yet proved. Raises OutsideSilent."""
+    """The notes in the event log of a host, not yet proved. Raises RecordUnavailable."""
     await parts.planner.resolve_hosts(host)
     source = Source(notes_query(host), partial(read_notes, host))
     found = await parts.look(parts.clock(), None).query(source)
     if isinstance(found, Unknown):
-        raise OutsideSilent(found.why.rstrip("."))
+        raise RecordUnavailable(found.why.rstrip("."))
     return found.value
 
 

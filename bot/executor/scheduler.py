@@ -19,7 +19,7 @@ import structlog
 from bot.errors import HvopsError, LedgerError, TicketError, UnreadableEntry
 from bot.executor.context import BOT, RunContext, TicketChange
 from bot.executor.leader_lock import LeaderLock
-from bot.executor.permissions import ask_again
+from bot.executor.permissions import recheck_roles
 from bot.executor.run import Run
 from bot.executor.ticket_run import NOT_PROVED, STANDS_STILL, run_ticket
 from bot.ledger import Entry, Filter, Reader, TicketRow
@@ -381,8 +381,8 @@ class Scheduler:
         if run.is_late() or (again is not None and self._parts.clock() < again):
             return False
         run.refresh()
-        standing = await ask_again(run)
-        says = standing.lost or standing.unknown
+        found = await recheck_roles(run)
+        says = found.lost or found.unknown
         if says:
             self._not_before[ticket] = self._parts.clock() + timedelta(seconds=TROUBLE_SECONDS)
             if self._waiting.get(ticket) != says:

@@ -17,8 +17,8 @@ from bot.executor.actions import definitely_not_executed, perform
 from bot.executor.measuring import held_before
 from bot.executor.outcome import SendResult, StepResult, StepStatus, abandon, ask_about, not_begun, reconcile
 from bot.executor.polling import CheckState, before_image, max_wait, wait_for
+from bot.executor.record_check import check_records, leave_note
 from bot.executor.run import Cancelled, KnownElsewhere, OutOfTime, Preempted, Run
-from bot.executor.standing import mark, standing_of
 from bot.ledger import Entry
 from bot.ledger.entries import HeldBefore, Intent
 from bot.tickets.plan_text import action_in_words
@@ -134,7 +134,7 @@ async def _intend_and_act(run: Run, at: StepInstance, before: Any, held: HeldBef
     try:
         run.must_lead()
         intent = await _intend(run, at, before, held)
-        await mark(run, at, intent)
+        await leave_note(run, at, intent)
         if at.step.act is not None and not at.step.is_by_hand and not _may_still_be_sent(run):
             return None
         return await _act(run, at)
@@ -152,7 +152,7 @@ def _may_still_be_sent(run: Run) -> bool:
 async def _must_stand(run: Run, at: StepInstance) -> None:
     """A run that nobody outside could be asked about when it was taken up begins nothing until somebody was."""
     if run.unasked:
-        if why := (await standing_of(run, [at])).says:
+        if why := (await check_records(run, [at])).says:
             raise KnownElsewhere(why)
         run.unasked = False
 

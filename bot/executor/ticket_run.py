@@ -13,11 +13,11 @@ from bot.errors import AlreadyDecided, ChangesStopped, Expired, LedgerError, Loc
 from bot.executor.context import BOT
 from bot.executor.measuring import measure_after, measure_undone
 from bot.executor.outcome import StepResult, StepStatus, ask_about
-from bot.executor.permissions import ask_again
+from bot.executor.permissions import recheck_roles
+from bot.executor.record_check import AGAIN_SECONDS, check_records
 from bot.executor.revalidate import NotDue, PlanDrift, revalidate, void_ticket
 from bot.executor.run import Cancelled as CancelledRun
 from bot.executor.run import OutOfTime, Preempted, Run
-from bot.executor.standing import AGAIN_SECONDS, standing_of
 from bot.executor.step import do_step
 from bot.ledger import EntryDraft
 from bot.ledger.entries import Cancelled, Closed, Done, Failed, Interrupted, Started
@@ -91,7 +91,7 @@ async def _start(run: Run, ticket: Ticket) -> bool:
 
 async def _is_newest_copy(run: Run) -> bool:
     """Whether the external records let it start; else it waits, and says for what."""
-    why = (await standing_of(run, run.places)).says
+    why = (await check_records(run, run.places)).says
     if why:
         run.not_before = run.parts.clock() + timedelta(seconds=AGAIN_SECONDS)
         run.tell("stopped", f"Waiting: {why}.")
@@ -100,13 +100,13 @@ async def _is_newest_copy(run: Run) -> bool:
 
 async def _may_start(run: Run) -> bool:
     """Whether those who asked and decided still may. Who lost the role ends it; where nobody can say, it waits."""
-    standing = await ask_again(run)
-    if standing.lost:
-        await void_ticket(run, PlanDrift(standing.lost))
-    elif standing.unknown:
+    found = await recheck_roles(run)
+    if found.lost:
+        await void_ticket(run, PlanDrift(found.lost))
+    elif found.unknown:
         run.not_before = run.parts.clock() + timedelta(seconds=_ASK_AGAIN_SECONDS)
-        run.tell("roles", f"Waiting: {standing.unknown}")
-    return not (standing.lost or standing.unknown)
+        run.tell("roles", f"Waiting: {found.unknown}")
+    return not (found.lost or found.unknown)
 
 
 def _takes_over(run: Run) -> str:
@@ -124,13 +124,13 @@ def _takes_over(run: Run) -> str:
 
 async def _may_take_up(run: Run) -> bool:
     """Whether no external record knows more than the ledger. Where none can be read, what is in flight is settled first."""
-    standing = await standing_of(run, run.places)
-    run.unasked = bool(standing.silent)
-    if not standing.more:
+    found = await check_records(run, run.places)
+    run.unasked = bool(found.silent)
+    if not found.more:
         return True
     at = _place_now(run)
     if at is not None:
-        await _interrupt(run, at, StepResult(StepStatus.UNKNOWN, standing.more))
+        await _interrupt(run, at, StepResult(StepStatus.UNKNOWN, found.more))
     return at is None
 
 
@@ -173,11 +173,11 @@ async def _why_not(run: Run) -> str:
     Waits while nobody can say who holds which role. Raises CancelledRun.
     """
     while not run.is_late():
-        standing = await ask_again(run)
-        if standing.lost or not standing.unknown:
-            return standing.lost
+        found = await recheck_roles(run)
+        if found.lost or not found.unknown:
+            return found.lost
         try:
-            await run.pause(_ASK_AGAIN_SECONDS, f"waiting: {standing.unknown}")
+            await run.pause(_ASK_AGAIN_SECONDS, f"waiting: {found.unknown}")
         except OutOfTime:
             break
     return run.late_in_words
@@ -271,7 +271,7 @@ async def _may_begin(run: Run, at: StepInstance) -> bool:
 
 async def _agrees_outside(run: Run, at: StepInstance) -> bool:
     """Whether the external records let a group start; False: it is left to a person."""
-    why = (await standing_of(run, [place for place in run.places if place.group is at.group])).says
+    why = (await check_records(run, [place for place in run.places if place.group is at.group])).says
     if why:
         await _interrupt(run, at, StepResult(StepStatus.UNKNOWN, f"not started: {at.step.description}: {why}"))
     return not why

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from bot.errors import OutsideSilent
+from bot.errors import RecordUnavailable
 from bot.ledger import Ledger
 from bot.ledger.anchors import Anchor
 from bot.ledger.entries import AnchorPosted
@@ -29,15 +29,15 @@ class NewestHead:
         """The newest head that somebody with the ledger's key made and this bot posted; None where none was ever posted.
 
         Raises:
-            OutsideSilent: Slack does not answer in time, refuses, or does not show what this ledger says was posted.
+            RecordUnavailable: Slack does not answer in time, refuses, or does not show what this ledger says was posted.
         """
         try:
             async with asyncio.timeout(_SECONDS):
                 return await self._ask()
         except TimeoutError:
-            raise OutsideSilent(f"no answer from Slack in {_SECONDS:.0f} s") from None
+            raise RecordUnavailable(f"no answer from Slack in {_SECONDS:.0f} s") from None
         except (NotSent, DeliveryUnknown) as error:
-            raise OutsideSilent(str(error).rstrip(".")) from None
+            raise RecordUnavailable(str(error).rstrip(".")) from None
 
     async def _ask(self) -> Anchor | None:
         posted = await asyncio.to_thread(self._posted)
@@ -53,9 +53,9 @@ class NewestHead:
                 unread = True
                 break
         if posted is not None:
-            raise OutsideSilent(f"the head of entry {posted:,} was posted there and is gone")
+            raise RecordUnavailable(f"the head of entry {posted:,} was posted there and is gone")
         if unread:  # a copy from before the first head knows of none either
-            raise OutsideSilent(f"its newest {_PAGES} pages hold no head, and the pages before them were not read")
+            raise RecordUnavailable(f"its newest {_PAGES} pages hold no head, and the pages before them were not read")
         return None
 
     def _posted(self) -> int | None:

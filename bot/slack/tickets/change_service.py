@@ -14,7 +14,7 @@ from bot.dispatch.pipeline import AnsweredRequest, Request
 from bot.dispatch.query_session import Progress
 from bot.errors import HvopsError, TicketError
 from bot.executor.context import RunContext, TicketChange
-from bot.executor.permissions import ask_again
+from bot.executor.permissions import recheck_roles
 from bot.executor.polling import CheckState, look_at
 from bot.executor.run import Run
 from bot.ledger import Entry, Filter, TicketRow, TicketSummary
@@ -77,8 +77,8 @@ class Changes:
             proposal = await asyncio.to_thread(proposal_of, self.run.ledger, ticket)
         except TicketError:
             return ""  # there is none, as whoever decides will say
-        standing = await ask_again(Run(self.run, ticket, proposal))
-        return standing.lost or standing.unknown
+        found = await recheck_roles(Run(self.run, ticket, proposal))
+        return found.lost or found.unknown
 
     def decided(self, entry: Entry) -> None:
         """Something was decided: show it, and let the runner know."""

@@ -27,7 +27,7 @@ from bot.dispatch.query_session import QuerySession
 from bot.dispatch.registry import Command, Registry
 from bot.errors import ConnectionFailed, TargetFault, TargetTimeout, UsageError
 from bot.executor.context import RunContext
-from bot.executor.outside import Outside
+from bot.executor.external_records import ExternalRecords
 from bot.executor.scheduler import Scheduler
 from bot.ledger import Ledger
 from bot.tickets.create import ProposalService
@@ -247,7 +247,7 @@ class Bench:
         outside = options.pop("outside", None)  # the audit channel; NOBODY for none, None where nobody is asked at all
         if outside is not None:
             channel = None if outside is NOBODY else outside
-            outside = Outside(
+            outside = ExternalRecords(
                 self.ledger, required=options.pop("required", True), minutes=options.pop("anchor_minutes", 60), channel=channel,
                 monotonic=lambda: clock().timestamp(),
             )  # fmt: skip

@@ -14,7 +14,7 @@ from entry_samples import entry_data
 from bot.api.actions import RowTransaction, Update
 from bot.api.plan import Step
 from bot.api.queries import make_params
-from bot.errors import OutsideSilent
+from bot.errors import RecordUnavailable
 from bot.ledger import Ledger
 from bot.ledger.schema import EVERYTHING
 
@@ -31,7 +31,7 @@ class Channel:
     async def __call__(self):
         await asyncio.sleep(0)
         if self.is_silent:
-            raise OutsideSilent("no answer from Slack in 20 s")
+            raise RecordUnavailable("no answer from Slack in 20 s")
         return self.head
 
     def hears(self, ledger):
@@ -155,7 +155,7 @@ async def test_with_nobody_to_ask_a_start_waits_says_for_what_and_begins_once_on
 
 
 async def test_an_anchor_file_on_another_disk_is_asked_and_is_enough(machine, world, channel, monkeypatch):
-    monkeypatch.setattr("bot.executor.outside.is_elsewhere", lambda _ledger, _file: True)
+    monkeypatch.setattr("bot.executor.external_records.is_elsewhere", lambda _ledger, _file: True)
     bench = machine(outside=scripted.NOBODY)
     world.silent.add("no-logs")
     ticket = await bench.approved()

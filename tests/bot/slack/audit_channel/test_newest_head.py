@@ -3,7 +3,7 @@
 import pytest
 from entry_samples import entry_data
 
-from bot.errors import OutsideSilent
+from bot.errors import RecordUnavailable
 from bot.ledger import Ledger
 from bot.ledger.chain_heads import format_anchor
 from bot.slack.audit_channel import newest_head
@@ -83,7 +83,7 @@ async def test_a_head_behind_much_talk_is_still_found(slack, ledger, asked, monk
         await slack.person("operator").types(f"talk {number}", "hv-audit")
     assert (await asked()).seq == 2
     monkeypatch.setattr(newest_head, "_PAGES", 2)
-    with pytest.raises(OutsideSilent, match="the head of entry 2 was posted there and is gone"):
+    with pytest.raises(RecordUnavailable, match="the head of entry 2 was posted there and is gone"):
         await asked()
 
 
@@ -94,7 +94,7 @@ async def test_a_copy_from_before_the_first_head_takes_much_talk_for_no_answer(s
     await posted(slack, ledger, 5)
     for number in range(12):
         await slack.person("operator").types(f"talk {number}", "hv-audit")
-    with pytest.raises(OutsideSilent, match="its newest 2 pages hold no head"):
+    with pytest.raises(RecordUnavailable, match="its newest 2 pages hold no head"):
         await asked()
 
 
@@ -102,16 +102,16 @@ async def test_a_channel_from_which_the_heads_were_deleted_says_nothing(slack, l
     wrote_down(ledger, 3, "1.5", channel="C0OTHER")
     assert await asked() is None
     wrote_down(ledger, 4, "1.6")
-    with pytest.raises(OutsideSilent, match="was posted there and is gone"):
+    with pytest.raises(RecordUnavailable, match="was posted there and is gone"):
         await asked()
 
 
 async def test_a_channel_that_cannot_be_read_says_nothing(slack, ledger, asked, monkeypatch):
     await posted(slack, ledger, 2)
     slack.workspace.leaves("hvops", "hv-audit")
-    with pytest.raises(OutsideSilent, match="the bot is not in it"):
+    with pytest.raises(RecordUnavailable, match="the bot is not in it"):
         await asked()
     monkeypatch.setattr(newest_head, "_SECONDS", 0.05)
     away = NewestHead(ChannelReader(slack.bot_token, "http://127.0.0.1:9/", "C0AUDIT"), ledger, "C0AUDIT")
-    with pytest.raises(OutsideSilent, match="no answer from Slack"):
+    with pytest.raises(RecordUnavailable, match="no answer from Slack"):
         await away()
