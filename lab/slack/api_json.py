@@ -7,8 +7,15 @@ from lab.slack.model import APP, BOT, BOT_USER, JSON, TEAM, Channel, Message, St
 from lab.slack.workspace import Workspace
 
 
-def message_json(workspace: Workspace, message: Message) -> JSON:
-    """A message as in conversations.history and in payloads."""
+def message_json(workspace: Workspace, message: Message, *, all_metadata: bool = False) -> JSON:
+    """A message as in conversations.history and in payloads.
+
+    Args:
+        workspace: where it stands.
+        message: which one.
+        all_metadata: the metadata's payload too; without it Slack keeps the name of its event only
+            (slackapi/python-slack-sdk#1501).
+    """
     answer: JSON = {"type": "message", "user": message.user, "ts": message.ts, "text": message.text, "team": TEAM}
     if message.user == BOT_USER:
         name = workspace.members[BOT_USER].name
@@ -21,7 +28,7 @@ def message_json(workspace: Workspace, message: Message) -> JSON:
         "attachments": message.attachments,
         "thread_ts": message.thread_ts,
         "files": [file_json(workspace.files[file_id]) for file_id in message.files],
-        "metadata": message.metadata,
+        "metadata": message.metadata if all_metadata else _event_type_only(message.metadata),
     }
     answer |= {key: value for key, value in optional.items() if value}
     if message.edited:
@@ -30,6 +37,10 @@ def message_json(workspace: Workspace, message: Message) -> JSON:
     if replies:
         answer |= {"thread_ts": message.ts, "reply_count": replies}
     return answer
+
+
+def _event_type_only(metadata: JSON | None) -> JSON | None:
+    return {"event_type": metadata["event_type"]} if metadata else None
 
 
 def channel_json(workspace: Workspace, channel: Channel) -> JSON:

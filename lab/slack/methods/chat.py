@@ -27,9 +27,10 @@ def post_message(call: Call) -> JSON:
         channel.id, call.workspace.next_ts(), BOT_USER, text, blocks, thread_ts=_thread(call, channel, parent)
     )
     message.attachments = call.arguments.get("attachments") or []
-    message.metadata = call.arguments.get("metadata")
+    message.metadata = _metadata(call)
     call.workspace.post(message)
-    answer: JSON = {"channel": channel.id, "ts": message.ts, "message": message_json(call.workspace, message)}
+    described = message_json(call.workspace, message, all_metadata=True)
+    answer: JSON = {"channel": channel.id, "ts": message.ts, "message": described}
     if not (call.text("text") or call.text("markdown_text")):
         answer |= {"warning": "missing_text_in_message"}
         answer["response_metadata"] = {"warnings": ["missing_text_in_message"]}
@@ -52,15 +53,20 @@ def post_ephemeral(call: Call) -> JSON:
 
 
 def update(call: Call) -> JSON:
-    """chat.update: `text` without `blocks` takes the blocks away; ephemerals are not found."""
+    """chat.update: `text` without `blocks` takes the blocks away; ephemerals are not found.
+
+    Without `metadata` the message keeps what it has, and an empty object takes it away
+    (docs.slack.dev/reference/methods/chat.update).
+    """
     channel = known(call, call.text("channel"))
     message = _own(call, channel, "cant_update_message")
     text, blocks = _content(call, LONGEST_UPDATE)
+    metadata = _metadata(call)
     message.text, message.blocks, message.edited, message.trouble = text, blocks, True, ""
     if "attachments" in call.arguments:
         message.attachments = call.arguments["attachments"] or []
-    if call.arguments.get("metadata"):
-        message.metadata = call.arguments["metadata"]
+    if metadata is not None:
+        message.metadata = metadata or None
     kept = {block["block_id"] for block in blocks}
     message.state = {block_id: values for block_id, values in message.state.items() if block_id in kept}
     call.workspace.changed(message)
@@ -68,7 +74,7 @@ def update(call: Call) -> JSON:
         "channel": channel.id,
         "ts": message.ts,
         "text": message.text,
-        "message": message_json(call.workspace, message),
+        "message": message_json(call.workspace, message, all_metadata=True),
     }
 
 
@@ -120,6 +126,23 @@ def _content(call: Call, longest: int) -> tuple[str, list[JSON]]:
         raise Refusal("too_many_attachments")
     check_message(blocks)
     return text or NO_FALLBACK, numbered(blocks)
+
+
+def _metadata(call: Call) -> JSON | None:
+    """What the app wants to be kept with the message, {} to take it away, None where nothing is said.
+
+    Raises:
+        Refusal: invalid_metadata_format, invalid_metadata_schema.
+    """
+    metadata = call.arguments.get("metadata")
+    if metadata is None or metadata == {}:
+        return metadata
+    if not isinstance(metadata, dict):
+        raise Refusal("invalid_metadata_format")
+    event_type, payload = metadata.get("event_type"), metadata.get("event_payload")
+    if not (isinstance(event_type, str) and event_type and isinstance(payload, dict)):
+        raise Refusal("invalid_metadata_schema")
+    return metadata
 
 
 def _thread(call: Call, channel: Channel, parent: str | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lab.slack.api_json import channel_json, message_json
+from lab.slack.arguments import flag
 from lab.slack.context import Call, Method
 from lab.slack.methods.people import paged
 from lab.slack.model import BOT_USER, JSON, Channel, Message, Refusal
@@ -52,26 +53,28 @@ def listed(call: Call) -> JSON:
 def history(call: Call) -> JSON:
     """conversations.history: newest first, without replies and without ephemerals; 100 at a time, 999 at most.
 
+    Files are in their messages. With `include_all_metadata` the metadata is whole.
+
     For a bot: of conversations that it is a member of, with the `*:history` scope of their kind
     (docs.slack.dev/reference/methods/conversations.history).
     """
     channel = _read_by_bot(call)
     every = [message for message in _lasting(call, channel) if message.thread_ts in (None, message.ts)]
-    chosen = [message_json(call.workspace, message) for message in reversed(_between(call, every))]
+    chosen = _described(call, list(reversed(_between(call, every))))
     page, cursor = paged(call, chosen, most=999, usual=100)
     more: JSON = {"response_metadata": {"next_cursor": cursor}} if cursor else {}
     return {"messages": page, "has_more": bool(cursor), **more}
 
 
 def replies(call: Call) -> JSON:
-    """conversations.replies: a thread, its first message included, oldest first."""
+    """conversations.replies: a thread, its first message included, oldest first; `include_all_metadata` as above."""
     channel = _read_by_bot(call)
     parent = call.workspace.find(channel.id, call.text("ts"))
     if parent is None or parent.only_for is not None:
         raise Refusal("thread_not_found")
     root = parent.thread_ts or parent.ts
     thread = [message for message in _lasting(call, channel) if root in (message.ts, message.thread_ts)]
-    page, cursor = paged(call, [message_json(call.workspace, message) for message in _between(call, thread)])
+    page, cursor = paged(call, _described(call, _between(call, thread)))
     return {"messages": page, "has_more": bool(cursor), "response_metadata": {"next_cursor": cursor}}
 
 
@@ -115,6 +118,11 @@ def _check_scope(call: Call, channel: Channel, right: str) -> None:
 
 def _lasting(call: Call, channel: Channel) -> list[Message]:
     return [message for message in call.workspace.messages.get(channel.id, []) if message.only_for is None]
+
+
+def _described(call: Call, messages: list[Message]) -> list[JSON]:
+    whole = flag(call.arguments, "include_all_metadata")
+    return [message_json(call.workspace, message, all_metadata=whole) for message in messages]
 
 
 def _between(call: Call, every: list[Message]) -> list[Message]:

@@ -166,6 +166,67 @@ async def test_threads_history_and_permalinks(slack, client):
     assert link["permalink"].endswith(f"/archives/C0OPS/p{parent['ts'].replace('.', '')}")
 
 
+MARK = {"event_type": "hvops_said", "event_payload": {"key": "T-1 card"}}
+
+
+async def test_metadata_is_whole_only_where_it_is_asked_for(client):
+    parent = await client.chat_postMessage(channel="C0OPS", text="card", metadata=MARK)
+    reply = {"channel": "C0OPS", "text": "done", "thread_ts": parent["ts"], "metadata": MARK}
+    await client.chat_postMessage(**reply)
+    direct = await client.chat_postMessage(channel="U0VIEWER", text="psst", metadata=MARK)
+    thread = {"channel": "C0OPS", "ts": parent["ts"]}
+
+    async def read(**more):
+        said = [
+            await client.conversations_history(channel="C0OPS", **more),
+            await client.conversations_replies(**thread, **more),
+            await client.conversations_history(channel=direct["channel"], **more),
+        ]
+        return [message["metadata"] for answer in said for message in answer["messages"]]
+
+    assert await read(include_all_metadata=True) == [MARK] * 4
+    assert await read() == [{"event_type": "hvops_said"}] * 4
+
+
+async def test_an_update_keeps_metadata_that_it_does_not_name(client):
+    posted = await client.chat_postMessage(channel="C0OPS", text="card", metadata=MARK)
+    place = {"channel": "C0OPS", "ts": posted["ts"]}
+
+    async def kept(**more):
+        await client.chat_update(**place, text="card, changed", **more)
+        history = await client.conversations_history(channel="C0OPS", include_all_metadata=True)
+        return history["messages"][0].get("metadata")
+
+    assert await kept() == MARK
+    assert await kept(metadata={}) is None
+
+
+@pytest.mark.parametrize(
+    ("metadata", "error"),
+    [
+        ("{", "invalid_metadata_format"),
+        ("[1]", "invalid_metadata_format"),
+        ('{"event_type": "hvops_said"}', "invalid_metadata_schema"),
+        ('{"event_type": "hvops_said", "event_payload": "text"}', "invalid_metadata_schema"),
+    ],
+)
+async def test_metadata_that_slack_would_refuse(slack, metadata, error):
+    answer = await post(slack, "chat.postMessage", channel="C0OPS", text="x", metadata=metadata)
+    assert answer["error"] == error
+    assert slack.person("operator").messages() == []
+
+
+async def test_a_file_is_found_in_the_messages_of_its_thread(client):
+    parent = await client.chat_postMessage(channel="C0OPS", text="card")
+    uploaded = await client.files_upload_v2(
+        channel="C0OPS", thread_ts=parent["ts"], filename="plan.txt", content="the whole plan"
+    )
+    thread = await client.conversations_replies(channel="C0OPS", ts=parent["ts"])
+    assert [file["id"] for message in thread["messages"] for file in message.get("files", [])] == [
+        uploaded["file"]["id"]
+    ]
+
+
 async def test_people_groups_and_members(slack, client):
     assert (await client.users_info(user="U0VIEWER"))["user"]["name"] == "viewer"
     assert await error_of(client.users_info(user="U0GHOST")) == "user_not_found"
