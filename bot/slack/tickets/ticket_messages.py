@@ -356,7 +356,7 @@ class TicketMessages:
         is_old = self._threads.may_be_sent(card.entries[0])
         try:
             ts = await self._outbox.post(
-                channel, replace(message, files=()), key=key, looks_first=is_old or key in kept.unsure
+                channel, replace(message, files=()), key=key, looks_first=is_old, was_sent=key in kept.unsure
             )
         except DeliveryUnknown:
             kept.unsure.add(key)
