@@ -80,13 +80,27 @@ class ApprovalService:
     """Every decision about tickets. Blocking: each call is one or two short transactions."""
 
     def __init__(
-        self, ledger: Ledger, policy: Policy, clock: Callable[[], datetime], accounts: Accounts | None = None
+        self,
+        ledger: Ledger,
+        policy: Policy,
+        clock: Callable[[], datetime],
+        accounts: Accounts | None = None,
+        can_be_read: Callable[[Sequence[Entry]], bool] | None = None,
     ) -> None:
-        """Take the ledger, the rules, the clock (the same as the ledger's), and which accounts are one person's."""
+        """Take the parts.
+
+        Args:
+            ledger: the state, and the judge of who came first.
+            policy: the rules.
+            clock: the same as the ledger's.
+            accounts: which accounts are one person's.
+            can_be_read: whether the whole plan stands before those who decide, by the ticket's entries; None: in Slack.
+        """
         self._ledger = ledger
         self._policy = policy
         self._clock = clock
         self._accounts = accounts or Accounts()
+        self._can_be_read = can_be_read or is_plan_shown
 
     def approve(self, press: UserAction, said: Sequence[str] = ()) -> Entry:
         """Approve, or confirm one's own plan of low risk. The runner starts it.
@@ -255,7 +269,7 @@ class ApprovalService:
 
     def _must_be_shown_whole(self, ticket: str) -> None:
         """That all of the plan stands in Slack, as a proved entry says: nobody approves what could not be read."""
-        if self._ticket(ticket).state is TicketState.PROPOSED and not is_plan_shown(self._ledger.story(ticket)):
+        if self._ticket(ticket).state is TicketState.PROPOSED and not self._can_be_read(self._ledger.story(ticket)):
             raise PlanNotShown(
                 f"{ticket} is not approved: its whole plan is not in Slack yet. hvops goes on posting it into the "
                 "thread; read it there, then press again."

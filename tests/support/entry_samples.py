@@ -29,6 +29,7 @@ _MADE_UP = {
     "locks": (),
     "message": "",
     "open_until": FAR,
+    "part": "files",
     "places": (),
     "plan": {},
     "policy": "approval",
