@@ -104,13 +104,20 @@ class Outbox:
         text, *blocks = data([message.text, *message.blocks])
         return Message(text, tuple(blocks), files, instead)
 
-    async def post(self, channel: str, message: Message, thread_ts: str = "") -> str:
+    async def post(self, channel: str, message: Message, thread_ts: str = "", key: str = "") -> str:
         """Post a message, then its files into its thread. Returns its ts.
+
+        Args:
+            channel: the id of the channel.
+            message: what is said.
+            thread_ts: the message in whose thread it is said, or "".
+            key: names what is said, so that a post whose fate is unknown can be found in the channel again.
 
         Raises:
             NotSent: Slack refuses or cannot be reached.
             DeliveryUnknown: nobody can know whether it arrived.
         """
+        del key  # nothing is looked for as yet
 
         async def send(fitting: Message) -> Any:
             return await self._client.chat_postMessage(
