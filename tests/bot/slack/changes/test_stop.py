@@ -209,3 +209,23 @@ async def test_a_second_stop_or_go_hears_what_is_so_and_writes_neither(bench):
         assert len(bench.ledger.entries(kind="go")) == 1
         await heard(bench, "go", "C0OPS")
         assert told(bench, "hv-ops")[-1] == GOES_ON
+
+
+async def test_a_run_obeys_a_stop_of_another_process_before_its_next_step(bench):
+    async with bench.running(ops=("C0OPS",)):
+        await bench.operator.types("/repair hv03")
+        card = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        await bench.approver.clicks(card, "Approve")
+        await bench.until(lambda: bench.world.acts)  # the first step is being done
+        files = bench.ledger.path, bench.ledger.key_file, bench.ledger.anchor_file
+        with Ledger(*files) as terminal:
+            terminal.append("os:anna", Stopped(name="anna@ops1", via="terminal", place="ops1", reason="it burns"))
+            bench.world.gate.set()
+            await bench.until(lambda: "outcome" in bench.kinds())
+            await bench.until(lambda: "Changes are stopped by anna@ops1 (at a terminal)" in card.text)
+            await bench.viewer.sees("anna@ops1 (at a terminal) stopped all changes", "hv-ops")
+            assert bench.world.acts == [{"paused": "yes"}]
+            terminal.append("os:bea", entry_data("go", {"name": "bea@ops1", "via": "terminal"}))
+        await bench.ended("done")
+        assert bench.world.acts == [{"paused": "yes"}, {"fixed": "yes"}]
+        await bench.viewer.sees("bea@ops1 (at a terminal) let changes start again", "hv-ops")
