@@ -4,7 +4,7 @@
       UsageError                 they typed something else than the command takes
       PermissionDenied           closed door: says who may; RolesUnknown: nobody can say now who holds which role
       TooManyQuestions           of one person at a time; this one was not asked
-      TicketError                Expired, AlreadyDecided, ChangesStopped, Locked, Unanswered
+      TicketError                Expired, AlreadyDecided, ChangesStopped, SwitchUnchanged, Locked, Unanswered
       TargetError(target)        ConnectionFailed, AuthenticationFailed (and LoginNotChecked), TargetTimeout,
                                  TargetFault (and NotFound), MalformedResponse (and IncompleteResponse), QuotaExceeded, PolicyViolation,
                                  OutcomeUnknown
@@ -63,6 +63,18 @@ class AlreadyDecided(TicketError):
 
 class ChangesStopped(TicketError):
     """`/hvops stop` is in force."""
+
+
+class SwitchUnchanged(TicketError):
+    """A stop while changes are stopped, or a go while they are not: nothing was written.
+
+    Attributes:
+        seq: the number of the entry by which it is so; 0 where nobody has ever stopped anything.
+    """
+
+    def __init__(self, says: str, seq: int = 0) -> None:
+        super().__init__(says)
+        self.seq = seq
 
 
 class Locked(TicketError):

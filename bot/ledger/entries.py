@@ -283,6 +283,19 @@ class AuditPublished(Shown):
     ts: str = ""
 
 
+class StopShown(Shown):
+    """A channel was told of a stop or a go.
+
+    Attributes:
+        entry: its number. What was switched before that is over, and the channel need not hear of it any more.
+    """
+
+    what: Literal["stop"] = "stop"
+    entry: Count
+    channel: str
+    ts: str = ""
+
+
 class Stopped(_Addressed):
     """Nothing begins any more, until `go`."""
 
@@ -610,6 +623,7 @@ SHOWN: Mapping[str, type[Shown]] = {
     "reminder": ReminderShown,
     "audit": AuditPublished,
     "audit-begin": AuditPublished,
+    "stop": StopShown,
 }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bot.ledger.anchors import Anchor
+from bot.ledger.entries import Stopped, StopShown
 from bot.ledger.envelope import Entry, ledger_id, to_timestamp
 from bot.ledger.filters import ROWS, Filter
 from bot.ledger.proved import replay_ticket
@@ -273,7 +274,17 @@ class Reader:
 
     def is_stopped(self) -> bool:
         """Whether `/hvops stop` is in force."""
-        return self._reader.last_switch() == "stop"
+        newest = self.newest_switch()
+        return newest is not None and newest.kind == Stopped.kind
+
+    def newest_switch(self) -> Entry | None:
+        """The newest of the entries stop and go; None before the first."""
+        return self._reader.newest_switch()
+
+    def stops_shown(self) -> dict[str, int]:
+        """Channel -> the newest stop or go that it was told of."""
+        told = [shown for one in self._reader.stops_shown() if (shown := one.read_if(StopShown)) is not None]
+        return {one.channel: max(each.entry for each in told if each.channel == one.channel) for one in told}
 
     def story(self, ticket: str) -> list[Entry]:
         """All entries of a ticket, oldest first."""

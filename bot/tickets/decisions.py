@@ -17,6 +17,7 @@ from bot.api.command import Role
 from bot.config.settings import Policy
 from bot.dispatch import authorization
 from bot.dispatch.authorization import Accounts, Person, require_everywhere
+from bot.dispatch.builtins import STOP
 from bot.errors import (
     AlreadyDecided,
     Expired,
@@ -24,8 +25,10 @@ from bot.errors import (
     LedgerError,
     PermissionDenied,
     PlanNotShown,
+    SwitchUnchanged,
     TicketError,
     Unanswered,
+    UsageError,
 )
 from bot.formatting import format_time
 from bot.ledger import Entry, Ledger, TicketSummary
@@ -46,6 +49,7 @@ from bot.ledger.entries import (
     Withdrawn,
 )
 from bot.ledger.envelope import to_timestamp
+from bot.ledger.proved import switch_in_words
 from bot.ledger.ticket_state import ENDS, Ticket, TicketState
 from bot.tickets.answers import answers_from
 from bot.tickets.proposal import Proposal, forbidden_by, proposal_of
@@ -53,6 +57,7 @@ from bot.tickets.run_history import positions, story_of
 
 CONFIRM = "confirm"
 LONGEST_REASON = 500
+NO_REASON = "Nothing was stopped: say why, in a few words, behind the command. Everybody is shown the reason."
 WAYPOINTS = ENDS | {"proposed", "approved", "started", "resumed", "interrupted"}  # what a ticket's state hangs on
 
 
@@ -222,15 +227,44 @@ class ApprovalService:
             _allow(press.person, Role.OPERATOR, proposal)
             return self._write(press, Closed(reason=_reason(why), **_by(press)))
 
-    def stop_changes(self, person: Person, why: str, click: int | None = None) -> Entry:
-        """Nothing begins any more, anywhere, until `go`. Raises PermissionDenied."""
-        return self._switch(
-            self._policy.stop, person, Stopped(name=person.name, reason=why[:LONGEST_REASON], click=click)
-        )
+    def stop_changes(
+        self, person: Person, why: str, click: int | None = None, *, via: str = "", place: str = ""
+    ) -> Entry:
+        """Nothing begins any more, anywhere, until `go`.
 
-    def allow_changes(self, person: Person, click: int | None = None) -> Entry:
-        """Things may begin again. Raises PermissionDenied."""
-        return self._switch(self._policy.go, person, Released(name=person.name, click=click))
+        Raises:
+            PermissionDenied: this person may not.
+            SwitchUnchanged: somebody did already; the sentence says who.
+            UsageError: there is no reason.
+        """
+        with self._may_switch(person, Stopped.kind, click, via, place):
+            said = _one_line(why)
+            if not said:
+                self._must_go_on()
+                raise UsageError(NO_REASON, STOP.usage)
+            return self._ledger.append(
+                person.id, Stopped(name=person.name, reason=said, click=click, **_where(via, place))
+            )
+
+    def check_stop(self, person: Person, *, via: str = "", place: str = "") -> None:
+        """What a stop would be refused with whatever its reason, before somebody is asked for one. Raises as `stop_changes`."""
+        with self._may_switch(person, Stopped.kind, None, via, place):
+            self._must_go_on()
+
+    def allow_changes(self, person: Person, click: int | None = None, *, via: str = "", place: str = "") -> Entry:
+        """Things may begin again.
+
+        Raises:
+            PermissionDenied: this person may not.
+            SwitchUnchanged: nothing is stopped.
+        """
+        with self._may_switch(person, Released.kind, click, via, place):
+            return self._ledger.append(person.id, Released(name=person.name, click=click, **_where(via, place)))
+
+    @property
+    def resuming_role(self) -> Role:
+        """Who may let things begin again."""
+        return Role[self._policy.go.upper()]
 
     def may_approve(self, person: Person, proposal: Proposal | TicketSummary) -> bool:
         """Whether this person could approve, or confirm. For saying at once that nobody can; writes nothing."""
@@ -244,10 +278,19 @@ class ApprovalService:
         """How a ticket stands, in a sentence: "T-7 was approved by approver at 23:08 UTC." Raises TicketError."""
         return describe_status(ticket, self._ledger.story(ticket))
 
-    def _switch(self, role: str, person: Person, switch: Stopped | Released) -> Entry:
-        with self._refusals(UserAction(person, ""), f"/hvops {switch.kind}"):
+    @contextmanager
+    def _may_switch(self, person: Person, kind: str, click: int | None, via: str, place: str) -> Iterator[None]:
+        """For whoever may stop changes, or let them start again; a refusal is written down. Raises PermissionDenied."""
+        with self._refusals(UserAction(person, "", via, place, click), f"/hvops {kind}"):
+            role = self._policy.stop if kind == Stopped.kind else self._policy.go
             authorization.require_role(person, Role[role.upper()])
-            return self._ledger.append(person.id, switch)
+            yield
+
+    def _must_go_on(self) -> None:
+        """Whoever stops what is stopped is told so, and not asked why. Raises SwitchUnchanged."""
+        newest = self._ledger.newest_switch()
+        if newest is not None and newest.kind == Stopped.kind:
+            raise SwitchUnchanged(f"Changes are already stopped, {switch_in_words(newest)}", newest.seq)
 
     def _may_approve(self, person: Person, proposal: Proposal | TicketSummary) -> None:
         if proposal.policy == CONFIRM:
@@ -375,7 +418,16 @@ def describe_status(ticket: str, entries: list[Entry]) -> str:
 def _category(error: HvopsError) -> Literal["not allowed", "usage", "too late"]:
     if isinstance(error, PermissionDenied):
         return "not allowed"
-    return "usage" if isinstance(error, (Unanswered, PlanNotShown)) else "too late"
+    return "usage" if isinstance(error, (Unanswered, UsageError, PlanNotShown)) else "too late"
+
+
+class _Where(TypedDict, total=False):
+    via: str
+    place: str
+
+
+def _where(via: str, place: str) -> _Where:
+    return _Where(via=via, place=place) if via else _Where()
 
 
 class _By(TypedDict):
@@ -403,7 +455,11 @@ def _must_be_shown(press: UserAction, now: int, so: str) -> None:
 
 
 def _reason(why: str) -> str:
-    said = " ".join(why.split())
+    said = _one_line(why)
     if not said:
         raise TicketError("Say why, in a few words: the reason stands in the ledger.")
-    return said[:LONGEST_REASON]
+    return said
+
+
+def _one_line(why: str) -> str:
+    return " ".join(why.split())[:LONGEST_REASON]

@@ -236,7 +236,8 @@ class TicketClicks:
             await self._desk.reply(where).result(errors.not_decided(error))
             return
         self._changes.decided(entry)
-        await self._desk.reply(where).result(decision_message(click.token, _SAYS[click.verb.removesuffix(REASONED)]))
+        says = decision_message(click.token, _SAYS[click.verb.removesuffix(REASONED)])
+        await self._desk.reply(where).result(await self._changes.beside_a_stop(says))
 
     async def _ask_why(self, click: Click) -> None:
         await self._open(click, reason_view(click.verb, click.token))

@@ -16,8 +16,10 @@ from bot.slack.outbound.message import Block, View, escape, truncate
 from bot.slack.render.audit_results import OPEN as AUDIT
 from bot.slack.render.audit_results import broken, broken_title, chain_status, rows_table
 from bot.slack.render.blocks import ASK_AGAIN, SHOW, TYPED, actions, button, contexts, header, moment, sections
+from bot.slack.render.stop import stopped_blocks
 from bot.slack.render.tables_and_charts import table_blocks
 from bot.slack.render.ticket_buttons import open_button
+from bot.slack.render.ticket_view_model import StopView
 
 CALLBACK = "hvops:ask"
 ARGUMENTS = "arguments"  # block_id and action_id of the modal's input
@@ -74,12 +76,15 @@ def home_view(
     last: Sequence[LastAnswer],
     open_now: Sequence[OpenTickets] = (),
     lately: RecentChanges | None = None,
+    *,
+    stop: StopView | None = None,
 ) -> View:
-    """What waits, what happened, who you are and what you may do, your last answers, and a button per command."""
+    """That changes are stopped, where they are; what waits, what happened, who you are and what you may do, your last answers, and a button per command."""
     usable = [line for line in told.lines if line.allowed]
     starts = [button(f"{_spoken(line.usage)}…", f"{TYPED}:{line.usage.split()[0].lstrip('/')}") for line in usable]
     audit = [button("Audit", AUDIT)] if lately is not None and usable else []
     blocks = [
+        *stopped_blocks(stop),
         *_broken(lately),
         *(block for one in open_now if one.count or one.not_looked_at for block in _open(one)),
         *sections(" ".join(f"Nothing {_verb(one)}." for one in open_now if not (one.count or one.not_looked_at))),

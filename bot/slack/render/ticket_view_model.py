@@ -29,6 +29,21 @@ DATE = "{date_short_pretty} {time}"
 _GROUP_ID = re.compile(r"S[A-Z0-9]+")
 
 
+@dataclass(frozen=True, slots=True)
+class StopView:
+    """The stop in force.
+
+    Attributes:
+        entry: its entry; None where it could not be written down and holds in this process alone.
+        resumed_by: ids of the user groups and members who may type `/hvops go`, as Slack names them.
+        unknown: why nobody can say whether there is one, or "".
+    """
+
+    entry: Entry | None
+    resumed_by: tuple[str, ...] = ()
+    unknown: str = ""
+
+
 @dataclass(frozen=True)
 class TicketView:
     """A ticket to be shown.
@@ -41,6 +56,7 @@ class TicketView:
         successor: the ticket whose plan replaces this one, or "".
         successor_link: where that one is shown, or "".
         seal: what the buttons that decide carry beside the number of the ticket; "" in no channel.
+        stop: the stop in force; None where changes may start.
     """
 
     proposal: Proposal
@@ -52,6 +68,7 @@ class TicketView:
     successor: str = ""
     successor_link: str = ""
     seal: str = ""
+    stop: StopView | None = None
 
     @cached_property
     def story(self) -> RunHistory:

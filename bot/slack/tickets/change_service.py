@@ -13,7 +13,7 @@ from bot.dispatch import authorization
 from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import AnsweredRequest, Request
 from bot.dispatch.query_session import Progress
-from bot.errors import HvopsError, TicketError
+from bot.errors import HvopsError, LedgerError, TicketError
 from bot.executor.context import RunContext, TicketChange
 from bot.executor.permissions import recheck_roles
 from bot.executor.polling import CheckState, look_at
@@ -23,6 +23,7 @@ from bot.ledger.ticket_state import OPEN, TicketState
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
 from bot.slack.outbound.message import Message
 from bot.slack.outbound.outbox import Outbox
+from bot.slack.render.stop import with_stop
 from bot.slack.render.ticket_list import fate_unknown, not_shown, proposed_for
 from bot.slack.render.ticket_thread import looked_message
 from bot.slack.render.ticket_view_model import TicketView
@@ -70,10 +71,19 @@ class Changes:
             place = await self.board.refresh(ticket)
         except NotSent as refused:
             card = await self.board.card(ticket)
-            return not_shown(ticket, self.board.channel_of(card), refused.code, str(refused))
+            return await self.beside_a_stop(not_shown(ticket, self.board.channel_of(card), refused.code, str(refused)))
         except DeliveryUnknown as unknown:
-            return fate_unknown(ticket, self.board.channel_of(await self.board.card(ticket)), str(unknown))
-        return proposed_for(ticket, place.channel, await self.board.permalink(ticket), is_new=is_new)
+            channel = self.board.channel_of(await self.board.card(ticket))
+            return await self.beside_a_stop(fate_unknown(ticket, channel, str(unknown)))
+        link = await self.board.permalink(ticket)
+        return await self.beside_a_stop(proposed_for(ticket, place.channel, link, is_new=is_new))
+
+    async def beside_a_stop(self, message: Message) -> Message:
+        """The message, and above it that changes are stopped, where they are. What cannot be proved is not said."""
+        try:
+            return with_stop(message, await self.board.stop())
+        except LedgerError:
+            return message
 
     async def show_plan(self, ticket: str) -> None:
         """Bring the whole plan of a proposal into Slack if it is not there yet: a press may come before its thread is told."""

@@ -38,6 +38,7 @@ from bot.slack.roles import RoleResolver
 from bot.slack.socket import SocketConnections
 from bot.slack.tickets.change_service import Changes
 from bot.slack.tickets.message_table import button_seal, window_seal
+from bot.slack.tickets.stop_notices import RetrySchedule, StopNotices
 from bot.slack.tickets.ticket_messages import ReminderSchedule, TicketMessages
 from bot.tickets.create import ProposalService
 from bot.tickets.decisions import ApprovalService
@@ -186,7 +187,7 @@ def _now():
 class Bot:
     """One life of the bot on a ledger."""
 
-    def __init__(self, slack, ledger, world, *, channel="C0OPS", ahead=timedelta(), progress=0.01):
+    def __init__(self, slack, ledger, world, *, channel="C0OPS", ahead=timedelta(), progress=0.01, ops=()):
         self.ledger, self.world = ledger, world
         commands = {
             "repair": command("repair", repair_plan, Risk.HIGH),
@@ -211,6 +212,10 @@ class Bot:
         self.runner = Scheduler(work, self._missed)
         proposals = ProposalService(pipeline, planner, policy, _now)
         self.changes = changes = Changes(proposals, self.decisions, self.board, self.outbox, work, self.runner.wake)
+        schedule = RetrySchedule(glance=0.02, first=0.02, longest=0.05, now=lambda: _now() + ahead)
+        self.notices = StopNotices(
+            self.outbox, ledger, self.board, ops, may=lambda: self.runner.is_leader, schedule=schedule
+        )
         self.reader = Reader(ledger.path)
         told = HandlerDeps(
             client,
@@ -260,7 +265,8 @@ class Bot:
         return genuine(self.ledger, body)
 
     async def lives(self):
-        await asyncio.gather(self.sockets.run(self.stop), self.runner.run(self.stop), self.board.run(self.stop))
+        works = (self.sockets, self.runner, self.board, self.notices)
+        await asyncio.gather(*(work.run(self.stop) for work in works))
         await self.close()
 
     async def close(self):

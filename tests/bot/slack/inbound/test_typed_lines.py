@@ -28,7 +28,7 @@ class Desk:
     def ack_message(self, line):
         return None
 
-    async def handle_line(self, who, where, line, via, answers=None):
+    async def handle_line(self, who, where, line, via, answers=None, *, trigger=""):
         self.lines.append(line)
 
     async def write(self, actor, data, ticket=None):
