@@ -29,9 +29,16 @@ TicketId = Annotated[str | None, typer.Option("--ticket", help="T-412")]
 Target = Annotated[str | None, typer.Option("--target", help="Cluster or host.")]
 Command = Annotated[str | None, typer.Option("--what", help="A command, of the entry or of its ticket: drain-node.")]
 Outcome = Annotated[
-    str | None, typer.Option("--outcome", help="answered, unanswered, refused, open, done, failed, rejected, expired …")
+    str | None,
+    typer.Option(
+        "--outcome",
+        help="answered, no-plan, refused (or not-allowed, not-understood, blocked, too-late …), open, done, failed …",
+    ),
 ]
-Who = Annotated[str | None, typer.Option("--who", help="A person by name or id; of a proposal, also who decided.")]
+Who = Annotated[
+    str | None,
+    typer.Option("--who", help="A person by name or id, however they asked; of a proposal, also who decided."),
+]
 Since = Annotated[datetime | None, typer.Option("--since", help="Not before that local time.")]
 Until = Annotated[datetime | None, typer.Option("--until", help="Before that local time.")]
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 
@@ -28,7 +28,7 @@ from bot.dispatch.inventory import Inventory
 from bot.dispatch.query_session import Progress, QuerySession
 from bot.dispatch.registry import Registry
 from bot.dispatch.turns import Turns
-from bot.errors import HvopsError, InternalError, LedgerError, PermissionDenied, UsageError
+from bot.errors import HvopsError, InternalError, LedgerError, UsageError
 from bot.ledger import Entry, Ledger
 from bot.ledger.entries import Answered, Asked, Refused
 from bot.redaction import Redactor
@@ -254,9 +254,16 @@ class Pipeline:
         )
 
     def store_answer(
-        self, asking: RequestContext, line: CommandLine, report: Report, evidence: tuple[Evidence, ...], seconds: float
+        self,
+        asking: RequestContext,
+        line: CommandLine,
+        report: Report,
+        evidence: tuple[Evidence, ...],
+        seconds: float,
+        *,
+        no_plan: bool = False,
     ) -> AnsweredRequest:
-        """Keep a report and its evidence, and write down that the line was answered."""
+        """Keep a report and its evidence, and write down that the line was answered, or that no plan came of it."""
         asked = asking.entry
         assert asked is not None
         token = secrets.token_urlsafe(12)
@@ -280,6 +287,7 @@ class Pipeline:
             evidence=evidence_blob,
             samples=samples_to_json(report.samples),
             seconds_tenths=round(seconds * 10),
+            no_plan=no_plan,
         )
         entry = self.ledger.append(asked.actor, answered)
         at = datetime.fromisoformat(entry.at)
@@ -300,18 +308,10 @@ class Pipeline:
             line=argument_parser.truncate(request.line),
             via=request.via,
             place=request.place,
-            category=_category(error),
+            category=error.refused_as,
             reason=str(error),
         )
         self.ledger.append(request.person.id, refused)
-
-
-def _category(error: HvopsError) -> Literal["usage", "not allowed", "our bug", "not answered"]:
-    if type(error) is UsageError:
-        return "usage"
-    if type(error) is PermissionDenied:
-        return "not allowed"
-    return "our bug" if type(error) is InternalError else "not answered"
 
 
 async def run_diagnostic(line: CommandLine, look: QuerySession) -> Report:

@@ -22,7 +22,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeVar
 
-from bot.errors import AlreadyDecided, ChangesStopped, Expired, Locked, TicketError, Unanswered
+from bot.errors import AlreadyDecided, ChangesStopped, Expired, Locked, NoSuchTicket, TicketError, Unanswered
 from bot.ledger.entries import (
     Answer,
     Approved,
@@ -142,7 +142,7 @@ def apply(ticket_id: str, ticket: Ticket | None, step: TicketEvent) -> Ticket:
             raise TicketError(f"{ticket_id} has been proposed already.")
         return _proposed(ticket_id, step)
     if ticket is None:
-        raise TicketError(f"There is no ticket {ticket_id}.")
+        raise NoSuchTicket(f"There is no ticket {ticket_id}.")
     move = _MOVES.get((ticket.state, step.kind))
     if move is None:
         raise _no_such_move(ticket, step.kind)

@@ -10,14 +10,25 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, TypedDict
+from typing import TypedDict
 
 from bot.api.actions import ManualStep
 from bot.api.command import Role
 from bot.config.settings import Policy
 from bot.dispatch import authorization
 from bot.dispatch.authorization import Accounts, Person, require_everywhere
-from bot.errors import AlreadyDecided, Expired, HvopsError, LedgerError, PermissionDenied, TicketError, Unanswered
+from bot.errors import (
+    AlreadyDecided,
+    DeadlinePassed,
+    Expired,
+    HvopsError,
+    LedgerError,
+    MovedOn,
+    NoSuchTicket,
+    PermissionDenied,
+    TicketError,
+    Unanswered,
+)
 from bot.formatting import format_time
 from bot.ledger import Entry, Ledger, TicketSummary
 from bot.ledger.entries import (
@@ -142,7 +153,7 @@ class ApprovalService:
             proposal = proposal_of(self._ledger, press.ticket)
             _allow(press.person, Role.OPERATOR, proposal)
             if self._ticket(press.ticket).cancel_asked:
-                raise TicketError(f"{press.ticket} has been asked to stop already; it ends before its next act.")
+                raise MovedOn(f"{press.ticket} has been asked to stop already; it ends before its next act.")
             return self._write(press, CancelAsked(**_by(press)))
 
     def confirm_manual_step(self, press: UserAction) -> Entry:
@@ -157,7 +168,7 @@ class ApprovalService:
             story = story_of(self._ledger.story(press.ticket))
             waiting = next((one for one in positions(proposal.plan) if one.key == story.in_flight), None)
             if waiting is None or not isinstance(waiting.step.act, ManualStep):
-                raise TicketError(f"{press.ticket} does not wait for anything to be done by hand now.")
+                raise MovedOn(f"{press.ticket} does not wait for anything to be done by hand now.")
             _allow(press.person, Role[waiting.step.act.role.upper()], proposal)
             _must_be_shown(press, waiting.number, f"it waits for step {waiting.number} now, {waiting.step.description}")
             return self._write(press, StepConfirmed(step=waiting.key[0], round=waiting.key[1], **_by(press)))
@@ -179,10 +190,10 @@ class ApprovalService:
             self._may_approve(press.person, proposal)
             ticket = self._ticket(press.ticket)
             if ticket.state is not TicketState.INTERRUPTED:
-                raise TicketError(f"It is not interrupted: {self.describe_status(press.ticket)}")
+                raise MovedOn(f"It is not interrupted: {self.describe_status(press.ticket)}")
             _must_be_shown(press, ticket.attempt, "it went on, and was interrupted once more")
             if ticket.run_until and self._now() > datetime.fromisoformat(ticket.run_until):
-                raise Expired(past_its_time(ticket))
+                raise DeadlinePassed(past_its_time(ticket))
             if hindered:
                 raise TicketError(f"{press.ticket} cannot go on: {hindered.rstrip('.')}.")
             locks = tuple(sorted(ticket.locks)) if ticket.yields_locks else ()
@@ -263,7 +274,7 @@ class ApprovalService:
     def _ticket(self, ticket: str) -> Ticket:
         found = self._ledger.ticket(ticket)
         if found is None:
-            raise TicketError(f"There is no ticket {ticket}.")
+            raise NoSuchTicket(f"There is no ticket {ticket}.")
         return found
 
     def _write(self, press: UserAction, transition: Transition) -> Entry:
@@ -293,7 +304,7 @@ class ApprovalService:
             name=press.person.name,
             line=f"{wanted} {press.ticket}".strip(),
             reason=str(error),
-            category=_category(error),
+            category=error.refused_as,
             via=press.via,
             place=press.place,
             click=press.click,
@@ -313,7 +324,7 @@ def describe_status(ticket: str, entries: list[Entry]) -> str:
     """How a ticket stands, in a sentence, by its entries, oldest first."""
     telling = [entry for entry in entries if entry.kind in WAYPOINTS]
     if not telling:
-        raise TicketError(f"There is no ticket {ticket}.")
+        raise NoSuchTicket(f"There is no ticket {ticket}.")
     last = telling[-1]
     by = last.name or last.actor
     why = f": {last.reason}" if last.reason else ""
@@ -324,12 +335,6 @@ def describe_status(ticket: str, entries: list[Entry]) -> str:
         return f"{ticket} {verb} {format_time(last.at)}."
     sentence = f"{ticket} was {last.kind} by {by} at {format_time(last.at)}{why}".rstrip(".")
     return f"{sentence}."
-
-
-def _category(error: HvopsError) -> Literal["not allowed", "usage", "too late"]:
-    if isinstance(error, PermissionDenied):
-        return "not allowed"
-    return "usage" if isinstance(error, Unanswered) else "too late"
 
 
 class _By(TypedDict):
@@ -353,11 +358,11 @@ def _allow(person: Person, role: Role, proposal: Proposal | TicketSummary) -> No
 def _must_be_shown(press: UserAction, now: int, so: str) -> None:
     """A card may be old, a click may come late or twice: it counts for what its person saw, and for nothing after it."""
     if press.shown is not None and press.shown != now:
-        raise TicketError(f"{press.ticket} has moved on since that button was shown: {so}. Look at its message again.")
+        raise MovedOn(f"{press.ticket} has moved on since that button was shown: {so}. Look at its message again.")
 
 
 def _reason(why: str) -> str:
     said = " ".join(why.split())
     if not said:
-        raise TicketError("Say why, in a few words: the reason stands in the ledger.")
+        raise Unanswered("Say why, in a few words: the reason stands in the ledger.")
     return said[:LONGEST_REASON]

@@ -166,7 +166,12 @@ class RequestHandler:
             return await self.parts.people.person(who.team, who.user, who.name)
         except HvopsError as error:
             refused = Refused(
-                line=line[:200], reason=str(error), category="not allowed", via="slack", place=where.channel
+                name=who.name,
+                line=line[:200],
+                reason=str(error),
+                category=error.refused_as,
+                via="slack",
+                place=where.channel,
             )
             await self.write(who.id, refused)
             raise

@@ -305,7 +305,10 @@ class TicketClicks:
         try:
             return await self._desk.parts.people.person(click.who.team, click.who.user, click.who.name)
         except HvopsError as error:
-            refused = Refused(line=click.verb, reason=str(error), category="not allowed", via="button", click=click.seq)
+            refused = Refused(
+                name=click.who.name, line=click.verb, reason=str(error), category=error.refused_as, via="button",
+                click=click.seq,
+            )  # fmt: skip
             ledger = self._desk.parts.ledger
             known = await asyncio.to_thread(ledger.entries, ticket=click.token, kind="proposed", limit=1)
             await asyncio.to_thread(ledger.append, click.who.id, refused, click.token if known else None)

@@ -24,31 +24,37 @@ def test_a_question_a_refusal_and_a_change_are_one_row_each(told, review, everyb
     told.runs(told.proposes("drain-node", "hv03", ["prod"]), message="hv03 is drained")
     found = page(review, everybody, "prod", clock)
     assert told_of(found) == [
-        ("T-1", "drain-node", "hv03", "operator", "approver", "done"),
-        ("", "drain-node", "hv03", "nobody", "", "refused: not allowed"),
-        ("", "check-writers", "prod", "operator", "", "answered"),
+        ("T-1", "/drain-node", "hv03", "operator", "approver", "done"),
+        ("", "/drain-node", "hv03", "nobody", "", "not allowed"),
+        ("", "/check-writers", "prod", "operator", "", "answered"),
     ]
     assert found.counts == {"change": 1, "refusal": 1, "question": 1, "switch": 0}
+    assert found.outcomes == {"done": 1, "not allowed": 1, "answered": 1}
+    assert [row.why for row in found.rows] == ["hv03 is drained", "Not you.", "2 stuck"]
     assert not found.older
 
 
 @pytest.mark.parametrize(
     ("typed", "rows"),
     [
-        ("prod", ["too late", "T-2", "T-1", "usage", "answered"]),
+        ("prod", ["too late", "T-2", "T-1", "not understood", "answered"]),
         ("hv03", ["too late", "T-1"]),
-        ("HV01", ["T-2", "usage"]),
+        ("HV01", ["T-2", "not understood"]),
         ("branch", ["T-3", "answered"]),
         ("T-1", ["too late", "T-1"]),
         ("--what drain-node", ["too late", "T-3", "T-2", "T-1"]),
         ("--who approver", ["T-2", "T-1"]),
         ("--who <@U2>", ["T-2", "T-1"]),
-        ("--who U3", ["too late", "usage"]),
+        ("--who U3", ["too late", "not understood"]),
         ("--who T1/U1 --outcome open", ["T-3"]),
         ("--outcome done", ["T-1"]),
         ("--outcome rejected", ["T-2"]),
         ("--outcome ended", ["T-2", "T-1"]),
-        ("--outcome refused", ["too late", "usage"]),
+        ("--outcome refused", ["too late", "not understood"]),
+        ("--outcome not-understood", ["not understood"]),
+        ("--outcome too-late", ["too late"]),
+        ("--outcome not-allowed", []),
+        ("--outcome no-plan", []),
         ("--outcome answered", ["answered", "answered"]),
         ("--outcome unanswered", ["unanswered"]),
         ("--until 2026-03-01", []),
@@ -58,7 +64,7 @@ def test_rows_are_narrowed(told, review, everybody, typed, rows):
     ledger, clock = told.ledger, told.clock
     told.answers("check-writers", "prod", ["prod"])
     told.answers("check-writers", "branch", ["branch"])
-    told.refuses("check-writers", "hv01", kind="usage")
+    told.refuses("check-writers", "hv01", kind="not understood")
     told.asks("check-writers", "nowhere")
     told.asks("hvops", "")  # about the bot itself: never answered in the ledger
     told.runs(told.proposes("drain-node", "hv03", ["prod"]))
@@ -69,15 +75,15 @@ def test_rows_are_narrowed(told, review, everybody, typed, rows):
     )
     ledger.append("T1/U1", entry_data("stop", {"name": "operator", "reason": "storm"}))
     found = page(review, everybody, typed, clock).rows
-    assert [row.ticket if row.kind == "change" else row.outcome.removeprefix("refused: ") for row in found] == rows
+    assert [row.ticket if row.kind == "change" else row.outcome for row in found] == rows
 
 
 def test_a_switch_and_a_question_without_an_answer_are_shown(told, review, everybody, clock, ledger):
     ledger.append("T1/U1", entry_data("stop", {"name": "operator", "reason": "storm"}))
     told.asks("check-writers", "prod")
-    assert [(row.what, row.outcome, row.says) for row in page(review, everybody, "", clock).rows] == [
-        ("check-writers", "unanswered", ""),
-        ("hvops stop", "stop", "storm"),
+    assert [(row.what, row.outcome, row.why) for row in page(review, everybody, "", clock).rows] == [
+        ("/check-writers", "unanswered", ""),
+        ("/hvops stop", "stop", "storm"),
     ]
 
 
@@ -127,10 +133,10 @@ def test_who_may_see_one_cluster_sees_nothing_of_another(told, review, of_prod, 
     told.refuses("approve", "hv03", ticket=both)  # what it is about is the ticket's, whatever it says
     found = page(review, of_prod, "", clock)
     assert [(row.what, row.target, row.asked_by[1]) for row in found.rows] == [
-        ("drain-node", "hv03", "operator"),
-        ("drain-node", "br01", "viewer"),  # refused to themselves
-        ("drain-node", "hv03", "nobody"),
-        ("check-writers", "prod", "operator"),
+        ("/drain-node", "hv03", "operator"),
+        ("/drain-node", "br01", "viewer"),  # refused to themselves
+        ("/drain-node", "hv03", "nobody"),
+        ("/check-writers", "prod", "operator"),
     ]
     assert sum(found.counts.values()) == 4
     assert [row.target for row in review.iter_all(of_prod, filter_syntax.read(""), clock.now)] == [
@@ -231,10 +237,10 @@ def test_one_row_that_a_newer_version_wrote_is_shown_as_unreadable_among_the_oth
     rows = page(review, everybody, "", clock).rows
     doubt = "cannot be read by this version of hvops"
     assert [(row.what, row.outcome) for row in rows] == [
-        ("hvops stop", "stop"),
+        ("/hvops stop", "stop"),
         (f"/drain-node hv01; entry {numbers[1]} {doubt}", "unreadable"),
         (f"/check-cpu hv03; entry {numbers[0]} {doubt}", "unreadable"),
         (f"/drain-node hv03; entry {proposed.seq} {doubt}", "proposed"),
-        ("check-writers", "answered"),
+        ("/check-writers", "answered"),
     ]
     assert list(review.iter_all(everybody, filter_syntax.read(""), clock.now)) == list(rows)

@@ -143,7 +143,7 @@ async def test_what_cannot_be_read_is_refused_and_stands_in_the_ledger(shepherd,
     with pytest.raises(UsageError, match=says):
         await shepherd.says(line)
     assert shepherd.ledger.head().kind == "refused"
-    assert shepherd.last().category == "usage"
+    assert shepherd.last().category == "not understood"
     assert len(shepherd.last().line) < 120
     assert shepherd.collected == 0
 

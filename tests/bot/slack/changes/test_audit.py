@@ -37,7 +37,7 @@ async def test_a_change_is_found_with_who_asked_who_decided_and_how_it_ended(ben
         answer = await bench.viewer.sees("Audit prod, 24 h: 1 change, 1 refusal, 0 questions")
         assert answer.only_for == bench.viewer.id
         told = plain_text(answer)
-        for fact in ("T-1", "repair", "hv03", "operator", "approver", "done", "refused", "anchor matches"):
+        for fact in ("T-1", "/repair", "hv03", "operator", "approver", "done", "not allowed", "anchor matches"):
             assert fact in told
         asked, answered = entries(bench, "asked"), entries(bench, "answered")
         assert [one.data.line for one in (*asked, *answered)] == ["/audit prod", "/audit prod"]
@@ -73,8 +73,59 @@ async def test_who_may_see_nothing_is_refused_and_that_is_an_entry(bench):
 async def test_what_cannot_be_read_is_refused_with_the_usage(bench):
     async with bench.running():
         await bench.viewer.types("/audit prod --outcome faild")
-        await bench.viewer.sees("is not one of: answered, unanswered, refused")
-        assert entries(bench, "refused")[0].data.category == "usage"
+        await bench.viewer.sees(
+            "is not one of: answered, no-plan, unanswered, refused, not-allowed, not-understood, blocked"
+        )
+        assert entries(bench, "refused")[0].data.category == "not understood"
+
+
+async def test_what_was_refused_is_told_apart_with_the_reason(bench):
+    """Who may not, who mistyped, what a gate kept from being planned, what is open already, who came too late."""
+    async with bench.running():
+        await bench.viewer.types("/repair hv03")
+        await bench.viewer.sees("This needs the role operator")
+        await bench.viewer.types("/repair")
+        await bench.viewer.sees("<host> is missing")
+        bench.world.values["locked"] = "yes"
+        await bench.operator.types("/repair hv03")
+        await bench.operator.sees("No plan yet for hv03")
+        bench.world.values["locked"] = "no"
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        await bench.operator.types("/repair hv03")
+        await bench.operator.sees("already requests this")
+        await bench.operator.clicks(plan, "Withdraw")
+        await bench.operator.sees("withdrawn")
+        await bench.approver.clicks(plan, "Approve")
+        await bench.approver.sees("Too late")
+
+        await bench.viewer.types("/audit")
+        told = plain_text(await bench.viewer.sees("Audit, 24 h"))
+        counts = next(line for line in told.splitlines() if "1 blocked" in line)
+        assert set(counts.split(" · ")) == {
+            *("1 not allowed", "1 not understood", "1 no plan", "1 blocked", "1 too late", "1 withdrawn"),
+        }
+        await bench.viewer.clicks(await bench.viewer.sees("Audit, 24 h"), "Send CSV")
+        await bench.until(lambda: any(one.files for one in bench.viewer.messages("dm")))
+        sent = next(one for one in bench.viewer.messages("dm") if one.files)
+        rows = list(csv.DictReader(io.StringIO(bench.viewer.file(sent).decode("utf-8-sig"))))
+        seen = {row["Outcome"]: (row["What"], row["Asked by"], row["Why"]) for row in rows}
+        assert seen["not allowed"][:2] == ("/repair", "viewer")
+        assert seen["not allowed"][2].startswith("This needs the role operator; you are viewer")
+        assert seen["not understood"] == ("/repair", "viewer", "<host> is missing.")
+        assert seen["no plan"][:2] == ("/repair", "operator")
+        assert "locked: yes" in seen["no plan"][2]
+        assert seen["blocked"] == (
+            "/repair", "operator", "T-1 already requests this and is waiting for a decision."
+        )  # fmt: skip
+        assert seen["too late"][:2] == ("press approve", "approver")
+        assert seen["too late"][2].startswith("Too late: T-1 was withdrawn by operator")
+        assert seen["withdrawn"][:2] == ("/repair", "operator")
+
+        for word, count in (("not-allowed", 1), ("no-plan", 1), ("blocked", 1), ("refused", 4)):
+            await bench.viewer.types(f"/audit --outcome {word}")
+            noun = "1 question" if word == "no-plan" else "1 refusal" if count == 1 else f"{count} refusals"
+            await bench.viewer.sees(f"Audit, 24 h: {noun}")
 
 
 async def test_pages_turn_in_place_and_come_back(bench):
@@ -146,7 +197,7 @@ async def test_a_csv_comes_by_direct_message_without_formulas(bench):
     async with bench.running():
         told = {
             "line": "=1+1",
-            "category": "usage",
+            "category": "not understood",
             "reason": "=HYPERLINK(0)\n<!channel>",
             "name": "=cmd",
             "command": "@x",
@@ -157,7 +208,7 @@ async def test_a_csv_comes_by_direct_message_without_formulas(bench):
         await bench.viewer.sees("audit-refused.csv is in your messages from hvops")
         sent = next(one for one in bench.viewer.messages("dm") if one.files)
         rows = list(csv.reader(io.StringIO(bench.viewer.file(sent).decode("utf-8-sig"))))
-        assert rows[0][-1] == "Says"
+        assert rows[0][-1] == "Why"
         assert not [cell for row in rows for cell in row if cell.lstrip().startswith(("=", "@", "+", "-"))]
         assert rows[1][-1] == "'=HYPERLINK(0) <!channel>"
 
