@@ -188,6 +188,7 @@ class Clicked(EntryData):
 
     Attributes:
         button: what it does, and its argument.
+        name: of who pressed it, where it is known at that moment: an acknowledgement does not wait for it.
         answer: the token or the ticket that it belongs to.
         reason: what was typed into the window.
         answers: what was typed into a window that asks for more than one thing, in its order.
@@ -197,6 +198,7 @@ class Clicked(EntryData):
     kind: ClassVar[str] = "clicked"
 
     button: str
+    name: str = ""
     answer: str = ""
     place: str = ""
     reason: str = ""

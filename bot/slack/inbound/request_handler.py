@@ -262,7 +262,9 @@ class RequestHandler:
 
     async def _front_door(self, line: TypedLine, person: Person, reply: Reply, via: str) -> None:
         """Answer /hvops itself. Questions about the bot are questions: they stand in the ledger too."""
-        asked = Asked(line=line.text[:200], command=FRONT_DOOR, target="", via=via, place=reply.where.channel)
+        asked = Asked(
+            name=person.name, line=line.text[:200], command=FRONT_DOOR, target="", via=via, place=reply.where.channel
+        )
         await self.write(person.id, asked)
         if line.builtin in SWITCHES and self.parts.changes is not None:
             message = await switch(self.parts.changes, line, person)

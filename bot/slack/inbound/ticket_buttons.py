@@ -203,7 +203,7 @@ class TicketClicks:
             "a press in a message that is not ours", ticket=ticket, user=click.who.id, place=click.where.channel
         )
         refused = Refused(
-            line=f"{click.verb} {ticket}", reason=why, category="not allowed", via="button",
+            name=click.who.name, line=f"{click.verb} {ticket}", reason=why, category="not allowed", via="button",
             place=click.where.channel, click=click.seq,
         )  # fmt: skip
         await self._desk.write(click.who.id, refused, ticket)

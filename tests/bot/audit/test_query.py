@@ -5,9 +5,13 @@ import pytest
 from entry_samples import entry_data
 
 from bot.audit import filter_syntax
+from bot.audit.rows import spelled
 from bot.dispatch.authorization import Person
 from bot.errors import PermissionDenied, UsageError
 from bot.ledger import Filter, queries
+from bot.ledger.filters import NAME, NAMED
+
+OPERATOR = "T1/U1"
 
 
 def page(review, person, typed, clock, **more):
@@ -76,6 +80,43 @@ def test_rows_are_narrowed(told, review, everybody, typed, rows):
     ledger.append("T1/U1", entry_data("stop", {"name": "operator", "reason": "storm"}))
     found = page(review, everybody, typed, clock).rows
     assert [row.ticket if row.kind == "change" else row.outcome for row in found] == rows
+
+
+def test_an_entry_without_a_name_shows_the_one_that_is_known_for_its_id(told, review, everybody, clock, ledger):
+    told.answers("check-writers", "prod", ["prod"], name="")
+    told.answers("check-writers", "prod", ["prod"], name="U1")  # the id once more is no name
+    told.answers("check-writers", "prod", ["prod"], by="T1/U5", name="")
+    assert [row.asked_by[1] for row in page(review, everybody, "", clock).rows] == ["U5", "U1", "U1"]
+    told.answers("check-writers", "prod", ["prod"], name="olga")
+    told.answers("check-writers", "prod", ["prod"], name="operator")
+    rows = page(review, everybody, "", clock).rows
+    assert [row.asked_by for row in rows] == [
+        (OPERATOR, "operator"), (OPERATOR, "olga"), ("T1/U5", "U5"), (OPERATOR, "operator"), (OPERATOR, "operator")
+    ]  # fmt: skip
+    assert [row.seq for row in page(review, everybody, "--who olga", clock).rows] == [
+        row.seq for row in rows if row.asked_by[0] == OPERATOR
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "via", "ticket", "says"),
+    [
+        ("/chek-writers prod", "slack", "", "/chek-writers"),
+        ("/HVOPS Frob", "slack", "", "/hvops frob"),
+        ("/hvops stop the storage burns", "", "", "/hvops stop"),
+        ("chek-writers prod", "terminal", "", "/chek-writers"),
+        ("/audit csv", "button", "", "/audit"),
+        ("approve T-1", "button", "T-1", "press approve"),
+        ("t-reject-why T-1", "button", "T-1", "press reject"),
+        ("t-go-on", "button", "T-1", "press go on"),
+        ("button csv", "button", "", "press csv"),
+        ("story T-1", "button", "", "press story T-1"),
+        ("confirm_manual_step T-1", "button", "T-1", "press confirm manual step"),
+        ("", "slack", "", ""),
+    ],
+)
+def test_what_was_wanted_has_one_spelling(line, via, ticket, says):
+    assert spelled(line, via, ticket) == says
 
 
 def test_a_switch_and_a_question_without_an_answer_are_shown(told, review, everybody, clock, ledger):
@@ -206,6 +247,16 @@ def test_hostile_words_are_values_and_nothing_else(told, review, everybody, cloc
         assert review.page(everybody, wanted, clock.now).rows == ()
         assert ledger.find(Filter(target=word, who=word, command=word)) == []
     assert ledger.verify().holds
+
+
+def test_names_are_found_by_index(told, ledger):
+    told.answers("check-writers", "prod", ["prod"])
+    for sql in (
+        f"SELECT {NAME}, max(seq) FROM entry WHERE {NAMED} AND actor = ? GROUP BY {NAME}",
+        f"SELECT actor FROM entry WHERE {NAMED} AND lower({NAME}) = lower(?)",
+    ):
+        plan = [row[3] for row in ledger._reader.rows(f"EXPLAIN QUERY PLAN {sql}", ("x",))]
+        assert any("entry_person" in step for step in plan), plan
 
 
 def test_lists_find_their_tickets_by_index(told, review, everybody, clock, ledger):

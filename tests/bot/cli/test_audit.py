@@ -300,3 +300,53 @@ def test_an_answer_of_a_newer_version_is_shown_as_far_as_it_can_be(folder, capsy
     said = " ".join(capsys.readouterr().out.split())
     assert "verdict stuck" in said
     assert f"The report is not shown: entry {seq} cannot be read by this version of hvops." in said
+
+
+@pytest.fixture
+def people_of(hvops, tmp_path):
+    """A ledger in which one person asked by two ways in, and confirmed their own plan."""
+    ledger = Ledger(tmp_path / "ledger.db", tmp_path / "ledger.key", tmp_path / "anchors.txt", clock=lambda: NOON)
+    with ledger:
+        asked = {"line": "/check-writers prod", "command": "check-writers", "target": "prod"}
+        ledger.append("T1/U2", entry_data("asked", asked | {"via": "mention"}))
+        told = {"asked": 1, "answer": "token-1", "line": "/resume-backup 7", "command": "resume-backup"}
+        ledger.append("T1/U2", entry_data("answered", told | {"no_plan": True, "verdict": "Nothing to resume"}))
+        refused = {"line": "/drain-node hv03", "command": "drain-node", "category": "not allowed", "reason": "No role."}
+        ledger.append("T1/U2", entry_data("refused", refused | {"name": "olga"}))
+        proposal = {"digest": "9f3c41aa00", "policy": "confirm", "open_until": FAR, "line": "/resume-backup 8"}
+        ledger.append("T1/U2", entry_data("proposed", proposal | {"name": "olga"}))
+        approval = {"by": "T1/U2", "start_by": FAR, "digest": "9f3c41aa00"}
+        ledger.append("T1/U2", entry_data("approved", approval), "T-1")
+    return lambda command, *words: hvops("audit", command, *words, "--file", tmp_path / "ledger.db")
+
+
+def test_people_are_shown_by_name_and_id_and_refusals_told_apart(people_of):
+    lines = words_of(people_of("list").out)
+    assert lines[1].endswith("asked olga (U2) /check-writers prod")
+    assert "no plan: Nothing to resume" in " ".join(lines)
+    assert "not allowed: /drain-node hv03: No role." in " ".join(lines)
+    assert numbers_in(people_of("list", "--who", "olga").out) == list("12345")
+    assert numbers_in(people_of("list", "--outcome", "no-plan").out) == ["2"]
+    assert numbers_in(people_of("list", "--outcome", "answered").out) == []
+    assert "refused by olga (T1/U2)" in people_of("show", "3").out
+    assert "confirmed olga (T1/U2)" in " ".join(words_of(people_of("show", "T-1").out))
+
+
+def test_an_export_has_the_name_the_outcome_and_the_reason(people_of):
+    rows = list(csv.DictReader(io.StringIO(people_of("export").out)))
+    assert {(row["name"], row["actor"]) for row in rows} == {("olga", "T1/U2")}
+    assert [(row["outcome"], row["why"], row["what"]) for row in rows] == [
+        ("", "", "/check-writers"),
+        ("no plan", "Nothing to resume", "/resume-backup"),
+        ("not allowed", "No role.", "/drain-node"),
+        ("proposed", "", "/resume-backup"),
+        ("confirmed", "", ""),
+    ]
+    told = [json.loads(line) for line in people_of("export", "--format", "jsonl").out.splitlines()]
+    assert [(one["name"], one["outcome"]) for one in told][1:3] == [("olga", "no plan"), ("olga", "not allowed")]
+
+
+def test_a_ticket_that_its_requester_confirmed_is_never_called_approved(people_of):
+    for told in (people_of("show", "T-1").out, people_of("list").out, people_of("show", "5").out):
+        assert "confirmed" in told
+        assert "approved" not in told

@@ -128,6 +128,42 @@ async def test_what_was_refused_is_told_apart_with_the_reason(bench):
             await bench.viewer.sees(f"Audit, 24 h: {noun}")
 
 
+async def test_a_person_is_found_by_name_however_they_asked(bench):
+    """A slash command carries a name, a mention carries none; a terminal knows another id."""
+    async with bench.running():
+        await bench.operator.mentions("repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        await bench.operator.clicks(plan, "Approve")
+        await bench.operator.sees("you asked, so somebody else")
+        await bench.operator.clicks(plan, "Reject…")
+        await bench.operator.submits(await bench.operator.sees_view("Reject"), {"reason": "Not now."})
+        await bench.operator.sees("This needs the role approver")
+        await bench.operator.types("/repair")
+        await bench.operator.sees("<host> is missing")
+        told = {"name": "operator", "line": "check hv03", "target": "hv03", "category": "not answered", "reason": "No."}
+        bench.ledger.append("os:operator", entry_data("refused", {**told, "via": "terminal"}))
+
+        await bench.operator.types("/audit --who operator")
+        told = plain_text(await bench.operator.sees("Audit, 24 h: 1 change, 4 refusals, 0 questions"))
+        assert "U0OPERATOR" not in told
+        mine = [one for one in bench.ledger.entries(limit=500) if one.actor.endswith("/U0OPERATOR")]
+        assert {one.name for one in mine} == {"operator"}
+        assert {one.kind for one in mine} >= {"asked", "proposed", "clicked", "refused", "answered"}
+
+
+async def test_while_slack_does_not_say_a_name_people_are_answered_and_found_later(bench):
+    bench.slack.faults.add("users.info", "fatal_error", 5)
+    async with bench.running():
+        await bench.viewer.mentions("repair")
+        await bench.viewer.sees("<host> is missing")
+        assert bench.ledger.entries(kind="refused")[0].name == bench.viewer.id
+        await bench.viewer.types("/audit")  # this one carries the name
+        told = plain_text(await bench.viewer.sees("Audit, 24 h: 1 refusal"))
+        assert bench.viewer.id not in told
+        await bench.viewer.types("/audit --who viewer")
+        await bench.viewer.sees("Audit, 24 h: 1 refusal, 1 question")
+
+
 async def test_pages_turn_in_place_and_come_back(bench):
     async with bench.running():
         for number in range(45):
