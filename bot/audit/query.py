@@ -65,8 +65,11 @@ class Review:
 
         Raises:
             PermissionDenied: not there, or nowhere.
+            UsageError: it is about a ticket that is not there, or not for this person.
         """
         told = self._filter(person, wanted, now, before)
+        if wanted.ticket:
+            self.must_exist(person, wanted.ticket)
         found = self._reader.begun(told, PAGE + 1, number * PAGE)
         counted = self._reader.count(told, COUNTED + 1)
         counts = dict.fromkeys(_IN_ORDER, 0)
@@ -102,14 +105,26 @@ class Review:
         """All entries of a ticket, oldest first.
 
         Raises:
-            UsageError: there is no such ticket.
-            PermissionDenied: it works where this person may see nothing.
+            UsageError: there is no such ticket, or none that this person may see: they are not told which.
+            PermissionDenied: they may see nothing at all.
         """
-        found = self._reader.entries(ticket=ticket, kind="proposed", limit=1)
-        if not found:
-            raise UsageError(f"There is no ticket {quoted(ticket)}.", f"/{NAME}")
-        require_viewer(person, found[0].places)
+        self.must_exist(person, ticket)
         return tuple(self._reader.story(ticket))
+
+    def must_exist(self, person: Person, ticket: str) -> None:
+        """Let this person pass if there is such a ticket, where they may see it.
+
+        Whether there is one that they may not see, and where it works, is not given away: the sentence is the same, and
+        so is what the ledger says of it, for they can read what was refused to themselves.
+
+        Raises:
+            UsageError: there is none, or none that this person may see.
+            PermissionDenied: they may see nothing at all.
+        """
+        for_them = "" if visibility_of(person, {}) is None else " that you may see"
+        found = self._reader.entries(ticket=ticket, kind="proposed", limit=1)
+        if not found or not can_view(person, found[0].places):
+            raise UsageError(f"There is no ticket {quoted(ticket)}{for_them}.", f"/{NAME}")
 
     def places(self, wanted: AuditQuery) -> tuple[str, ...]:
         """The clusters, and hosts that stand alone, that a review is about; () for all."""

@@ -75,7 +75,8 @@ def build_filter(who: str | None, what: str | None, word: str | None) -> FilterK
 
 
 def print_list(reader: Reader, wanted: Filter, limit: int) -> None:
-    """The newest matching entries, oldest of them first, one line each."""
+    """The newest matching entries, oldest of them first, one line each. Raises UsageError where there is no such ticket."""
+    _must_exist(reader, wanted)
     found = list(reversed(reader.find(wanted, limit)))
     out = console()
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
@@ -115,7 +116,8 @@ def print_one(reader: Reader, what: str, *, evidence: bool) -> None:
 
 
 def export(reader: Reader, wanted: Filter, shape: str, output: Path | None) -> None:
-    """Write every matching entry, oldest first."""
+    """Write every matching entry, oldest first. Raises UsageError where there is no such ticket."""
+    _must_exist(reader, wanted)
     if output is None:
         _write(reader, wanted, shape, sys.stdout)
         return
@@ -144,6 +146,12 @@ def says(entry: Entry) -> str:
     known = said.known if isinstance(said, Interrupted) else ""
     digest = f"plan {said.digest[:8]}" if isinstance(said, (Proposed, Approved)) else ""
     return "  ".join(one for one in (entry.line, entry.reason, known, entry.message, digest, *_open(said)) if one)
+
+
+def _must_exist(reader: Reader, wanted: Filter) -> None:
+    """An empty list would say that nothing happened to a ticket that was mistyped."""
+    if wanted.ticket is not None and reader.proposal(wanted.ticket) is None:
+        raise UsageError(f"There is no ticket {wanted.ticket}.")
 
 
 def _open(said: EntryData) -> tuple[str, ...]:

@@ -71,7 +71,13 @@ def list_entries(
     from bot.ledger import Filter
 
     wanted = Filter(
-        kind, actor, ticket, target, work.to_utc(since), work.to_utc(until), **work.build_filter(who, what, outcome)
+        kind,
+        actor,
+        ticket.upper() if ticket else None,
+        target,
+        work.to_utc(since),
+        work.to_utc(until),
+        **work.build_filter(who, what, outcome),
     )
     with work.open_reader(file, settings) as reader:
         work.print_list(reader, wanted, limit)
@@ -129,7 +135,13 @@ def export(
     from bot.ledger import Filter
 
     wanted = Filter(
-        kind, actor, ticket, target, work.to_utc(since), work.to_utc(until), **work.build_filter(who, what, outcome)
+        kind,
+        actor,
+        ticket.upper() if ticket else None,
+        target,
+        work.to_utc(since),
+        work.to_utc(until),
+        **work.build_filter(who, what, outcome),
     )
     with work.open_reader(file, settings) as reader:
         work.export(reader, wanted, shape.value, output)

@@ -215,11 +215,25 @@ def test_a_story_is_for_those_who_may_see_all_of_its_places(told, review, everyb
     assert [one.kind for one in review.story(of_prod, "T-1")] == [
         *("proposed", "approved", "started", "intent", "outcome", "done")
     ]
-    with pytest.raises(PermissionDenied):
-        review.story(of_prod, "T-2")
     assert review.story(everybody, "T-2")
-    with pytest.raises(UsageError, match="no ticket"):
+    with pytest.raises(UsageError, match=r"There is no ticket “T-99”\.$"):
         review.story(everybody, "T-99")
+
+
+def test_a_ticket_that_one_may_not_see_is_none(told, review, of_prod, everybody, clock):
+    """Neither the sentence nor its kind says whether there is one elsewhere."""
+    told.proposes("drain-node", "hv03", ["prod"])
+    told.proposes("fix-missing-vm", "vmm01", ["prod", "branch"])
+    said = set()
+    for ticket in ("T-2", "T-99"):
+        for ask in (lambda one: review.story(of_prod, one), lambda one: page(review, of_prod, one, clock)):
+            with pytest.raises(UsageError) as refused:
+                ask(ticket)
+            said.add(str(refused.value).replace(ticket, "T-?"))
+    assert said == {"There is no ticket “T-?” that you may see."}
+    assert [row.ticket for row in page(review, of_prod, "t-1", clock).rows] == ["T-1"]
+    with pytest.raises(UsageError, match="There is no ticket “T-99”"):
+        page(review, everybody, "T-99", clock)
 
 
 def test_the_last_outcomes_are_those_one_may_see(told, review, everybody, of_prod):

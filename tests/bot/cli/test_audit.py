@@ -350,3 +350,11 @@ def test_a_ticket_that_its_requester_confirmed_is_never_called_approved(people_o
     for told in (people_of("show", "T-1").out, people_of("list").out, people_of("show", "5").out):
         assert "confirmed" in told
         assert "approved" not in told
+
+
+@pytest.mark.parametrize("words", [("show", "T-99"), ("list", "--ticket", "t-99"), ("export", "--ticket", "T-99")])
+def test_a_ticket_that_is_not_there_is_said(people_of, words):
+    ended = people_of(*words)
+    assert (ended.code, ended.out) == (2, "")
+    assert "There is no ticket T-99." in ended.err
+    assert people_of(*words[:-1], "t-1").code == 0
