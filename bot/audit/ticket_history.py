@@ -32,6 +32,7 @@ from bot.ledger.entries import (
     Voided,
 )
 from bot.tickets.answers import question_line, statement
+from bot.tickets.decisions import CONFIRM
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.proposal import proposal_from
 from bot.tickets.readings import NOT_MEASURED
@@ -74,7 +75,7 @@ def told(entry: Entry, names: Mapping[str, str] = NO_NAMES, policy: str = "") ->
     """
     kind = kind_in_words(entry, policy)
     try:
-        says, lines = _says(entry.data, kind), tuple(_lines(entry))
+        says, lines = _says(entry.data, kind, policy), tuple(_lines(entry))
     except LedgerError:
         says, lines = json.dumps(entry.fields, ensure_ascii=False, sort_keys=True), ()
     return HistoryLine(entry.seq, entry.at, kind, named(entry, names), says, lines)
@@ -187,7 +188,7 @@ def _pairs(row: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in row.items())
 
 
-def _says(said: EntryData, kind: str) -> str:
+def _says(said: EntryData, kind: str, policy: str) -> str:
     """An entry in a sentence; `kind` as people read it."""
     if isinstance(said, (Intent, Outcome, StepConfirmed)):
         return _about_step(said)
@@ -199,7 +200,7 @@ def _says(said: EntryData, kind: str) -> str:
         return f"looked again, unchanged; started with the locks {', '.join(said.locks)}"
     if isinstance(said, Resumed):
         return f"lets it go on, attempt {said.attempt}"
-    return _SENTENCES.get(said.kind) or _about(said)
+    return _SENTENCES.get(said.kind) or _about(said, policy)
 
 
 def _about_step(said: Intent | Outcome | StepConfirmed) -> str:
@@ -211,11 +212,12 @@ def _about_step(said: Intent | Outcome | StepConfirmed) -> str:
     return f"begins step {step}, attempt {said.attempt}" + (f": {said.description}" if said.description else "")
 
 
-def _about(said: EntryData) -> str:
+def _about(said: EntryData, policy: str) -> str:
     """What does not move a ticket."""
     match said:
         case Clicked():
-            return f"pressed {said.button.removeprefix('t-').removesuffix('-why')}"
+            pressed = said.button.removeprefix("t-").removesuffix("-why")
+            return f"pressed {'confirm' if (pressed, policy) == ('approve', CONFIRM) else pressed}"
         case Refused():
             return f"was refused: {said.line}"
         case TicketMessageShown():

@@ -241,7 +241,8 @@ def _must_be_in_time(ticket: Ticket, step: TicketEvent) -> None:
 def _started(ticket: Ticket, step: TicketEvent) -> Ticket:
     _must_be_in_time(ticket, step)
     if _moment(step.at) > _moment(ticket.start_by):
-        raise Expired(f"{ticket.id} had to start by {ticket.start_by}; the approval has lapsed.")
+        decision = "approval" if ticket.second_person else "confirmation"
+        raise Expired(f"{ticket.id} had to start by {ticket.start_by}; the {decision} has lapsed.")
     start = step.read(Started)
     return _next_attempt(replace(ticket, locks=frozenset(start.locks)), start.attempt)
 

@@ -299,7 +299,9 @@ class ApprovalService:
         return AlreadyDecided(f"Too late: {self.describe_status(ticket)}")
 
     def _write_refusal(self, press: UserAction, wanted: str, error: HvopsError) -> None:
-        known = press.ticket and self._ledger.entries(ticket=press.ticket, kind="proposed", limit=1)
+        known = self._ledger.entries(ticket=press.ticket, kind="proposed", limit=1) if press.ticket else []
+        if wanted == "approve" and known and known[0].fields.get("policy") == CONFIRM:
+            wanted = "confirm"
         refused = Refused(
             name=press.person.name,
             line=f"{wanted} {press.ticket}".strip(),
@@ -333,7 +335,9 @@ def describe_status(ticket: str, entries: list[Entry]) -> str:
     if last.kind in ("started", "resumed", "interrupted"):
         verb = "is interrupted since" if last.kind == "interrupted" else "runs since"
         return f"{ticket} {verb} {format_time(last.at)}."
-    sentence = f"{ticket} was {last.kind} by {by} at {format_time(last.at)}{why}".rstrip(".")
+    policy = next((one.fields.get("policy") for one in telling if one.kind == Proposed.kind), "")
+    verb = "confirmed" if last.kind == Approved.kind and policy == CONFIRM else last.kind
+    sentence = f"{ticket} was {verb} by {by} at {format_time(last.at)}{why}".rstrip(".")
     return f"{sentence}."
 
 

@@ -102,6 +102,11 @@ class Proposal:
         return self.made.plan
 
     @property
+    def decided(self) -> str:
+        """What letting it start is called: a requester confirms their own plan, and nobody approves it."""
+        return "confirmed" if self.policy == "confirm" else "approved"
+
+    @property
     def places(self) -> tuple[str, ...]:
         """Where a role must hold."""
         return self.made.places

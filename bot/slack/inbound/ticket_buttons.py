@@ -51,7 +51,7 @@ log = structlog.get_logger()
 
 # Said once it is in the ledger. What follows is shown by the ticket itself.
 _SAYS = {
-    APPROVE: "approved. It looks again, then it starts.",
+    APPROVE: "{decided}. It looks again, then it starts.",
     ANSWER: "approved, with your answers signed. It looks again, then it starts.",
     WITHDRAW: "withdrawn. Nothing is done.",
     STOP_STEP: "asked to stop. The step in progress will finish; nothing else starts.",
@@ -234,7 +234,10 @@ class TicketClicks:
             await self._desk.reply(where).result(errors.not_decided(error))
             return
         self._changes.decided(entry)
-        await self._desk.reply(where).result(decision_message(click.token, _SAYS[click.verb.removesuffix(REASONED)]))
+        says = _SAYS[click.verb.removesuffix(REASONED)]
+        if click.verb == APPROVE:
+            says = says.format(decided=(await self._changes.board.card(click.token)).approved_by)
+        await self._desk.reply(where).result(decision_message(click.token, says))
 
     async def _ask_why(self, click: Click) -> None:
         await self._open(click, reason_view(click.verb, click.token))

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import sqlite3
+from copy import deepcopy
 
 import pytest
 from entry_samples import entry_data
@@ -126,6 +127,61 @@ async def test_what_was_refused_is_told_apart_with_the_reason(bench):
             await bench.viewer.types(f"/audit --outcome {word}")
             noun = "1 question" if word == "no-plan" else "1 refusal" if count == 1 else f"{count} refusals"
             await bench.viewer.sees(f"Audit, 24 h: {noun}")
+
+
+async def test_a_ticket_that_is_not_there_is_said(bench):
+    async with bench.running():
+        await drained(bench)
+        for line in ("/audit T-99", "/hvops audit t-99"):
+            await bench.viewer.types(line)
+            await bench.viewer.sees("There is no ticket “T-99” that you may see.")
+        await bench.viewer.types("/audit T-1")
+        await bench.viewer.sees("Audit T-1, all: 1 change")
+        assert [one.data.category for one in entries(bench, "refused")] == ["not understood"] * 2
+
+
+async def test_a_ticket_that_its_requester_confirms_is_never_called_approved(bench):
+    async with bench.running():
+        await bench.operator.types("/hvops stop wait for it")
+        await bench.operator.sees("Changes are stopped")
+        await bench.operator.types("/tweak hv03")
+        plan = deepcopy(await bench.viewer.sees("Tweak on hv03?", "hv-ops"))
+        await bench.operator.clicks(plan, "Confirm")
+        await bench.operator.sees("T-1: confirmed. It looks again")
+        await bench.viewer.clicks(plan, "Confirm")
+        await bench.viewer.sees("operator, who asked for it, confirms it")
+        await bench.viewer.types("/hvops runs")
+        await bench.viewer.sees("confirmed, starts")
+        await bench.viewer.opens_home()
+        await bench.viewer.sees_home("T-1")
+        homes = [plain_text(bench.viewer.home)]
+        await bench.operator.types("/audit --outcome confirmed")
+        await bench.operator.sees("Audit, 24 h: 1 change")
+        await bench.operator.types("/audit --outcome approved")
+        await bench.operator.sees("Audit, 24 h: 0 questions")
+        await bench.operator.clicks(plan, "Confirm")
+        await bench.operator.sees("T-1 was confirmed by operator")
+
+        bench.world.gate.set()
+        await bench.approver.types("/hvops go")
+        await bench.ended("done")
+        card = next(one for one in bench.viewer.messages("hv-ops") if one.ts == plan.ts)
+        await bench.viewer.clicks(card, "Story")
+        window = await bench.viewer.sees_view("confirmed")
+        await bench.operator.types("/audit T-1")
+        await bench.operator.clicks(await bench.operator.sees("Audit T-1, all"), "Send CSV")
+        await bench.until(lambda: any(one.files for one in bench.operator.messages("dm")))
+        sent = next(one for one in bench.operator.messages("dm") if one.files)
+        rows = list(csv.DictReader(io.StringIO(bench.operator.file(sent).decode("utf-8-sig"))))
+        assert [(row["Decision"], row["What"]) for row in rows] == [
+            ("", "press confirm"), ("", "press confirm"), ("confirmed", "/tweak")
+        ]  # fmt: skip
+
+        told = [card, *bench.viewer.thread(card), *bench.viewer.messages("hv-ops"), window]
+        told += [*bench.operator.ephemerals(), *bench.viewer.ephemerals(), *bench.operator.messages("dm")]
+        said = [*map(plain_text, told), *homes, str(rows), *(one.reason for one in bench.ledger.story("T-1"))]
+        found = [one for one in said if "approved" in one.casefold() and "no T-" not in one]
+        assert not [one for one in found if "--outcome approved" not in one and "outcome: approved" not in one], found
 
 
 async def test_a_person_is_found_by_name_however_they_asked(bench):
