@@ -185,10 +185,11 @@ class Pipeline:
         self, request: Request, asking: RequestContext, kind: type[Diagnostic[Any, Any] | Remediation[Any, Any]]
     ) -> CommandLine:
         """Read a line, write down that it was asked, and find its targets. Raises HvopsError."""
-        typed = asking.reads(self._read(request.reading))
-        if not isinstance(typed.command.spec, kind):
-            does = "changes things, and this way in only asks" if typed.command.changes else "changes nothing"
-            raise UsageError(f"/{typed.command.name} {does}.", typed.command.usage)
+        with authorization.no_hints_for_strangers(request.person):
+            typed = asking.reads(self._read(request.reading))
+            if not isinstance(typed.command.spec, kind):
+                does = "changes things, and this way in only asks" if typed.command.changes else "changes nothing"
+                raise UsageError(f"/{typed.command.name} {does}.", typed.command.usage)
         authorization.require_role(request.person, typed.command.role)
         asking.entry = await asyncio.to_thread(self.ledger.append, request.person.id, _asked(request, typed))
         return await resolve(self.inventory, typed, request.person)

@@ -82,12 +82,22 @@ class RoleResolver:
         rules: Iterable[tuple[Role, Rule]],
         clock: Callable[[], float] = time.monotonic,
         accounts: Accounts | None = None,
+        contact: str = "",
     ) -> None:
-        """Take a client made by `calls.make_client`, the rules of the settings, and which accounts are one person's."""
+        """Take the parts.
+
+        Args:
+            client: made by `api_errors.make_client`.
+            rules: of the settings.
+            clock: seconds.
+            accounts: which accounts are one person's.
+            contact: whom people are told to ask for a role; "" for nobody by name.
+        """
         self._client = client
         self._rules = tuple(rules)
         self._clock = clock
         self._accounts = accounts or Accounts()
+        self._contact = contact
         self._groups: dict[str, _Heard] = {}
         self._people: dict[str, _Heard] = {}
         self._home = _Home()
@@ -101,7 +111,7 @@ class RoleResolver:
             RolesUnknown: memberships cannot be read, and without them this person holds no role.
         """
         if person_id.startswith(SYSTEM):
-            return system_person(self._rules, person_id.removeprefix(SYSTEM))
+            return system_person(self._rules, person_id.removeprefix(SYSTEM), self._contact)
         team, _, user = person_id.rpartition("/")
         return await self.person(team, user, name)
 
@@ -114,7 +124,7 @@ class RoleResolver:
             RolesUnknown: memberships cannot be read, and without them this person holds no role.
         """
         if not team or not user:
-            return Person(f"{team}/{user}", name or user, barred=_NO_TEAM)
+            return Person(f"{team}/{user}", name or user, barred=_NO_TEAM, contact=self._contact)
         if name:
             _remember(self._names, user, name)
         home = await self._team()
@@ -131,7 +141,7 @@ class RoleResolver:
             raise RolesUnknown(
                 f"{_capital(unknown)}, so nobody gets a role from them. Try again in a minute; /hvops status says more."
             )
-        found = Person(f"{team}/{user}", name or user, held, f"{unknown}." if unknown else "")
+        found = Person(f"{team}/{user}", name or user, held, f"{unknown}." if unknown else "", contact=self._contact)
         if found.highest_role > Role.VIEWER:
             found = await self._if_may_decide(found, team == home)
         return found if name else replace(found, name=await self._ask_name(user) or user)

@@ -16,7 +16,7 @@ from functools import cached_property, partial
 
 from bot.api.command import Remediation, Role
 from bot.config.settings import Policy
-from bot.dispatch.authorization import Accounts, require_everywhere
+from bot.dispatch.authorization import Accounts, no_hints_for_strangers, require_everywhere
 from bot.dispatch.pipeline import AnsweredRequest, Pipeline, Request, RequestContext
 from bot.dispatch.query_session import Progress
 from bot.errors import NoPlan, TicketError, UnreadableEntry
@@ -159,7 +159,9 @@ class ProposalService:
             TicketError: it still runs, it never began, nothing of it can be taken back, or a gate holds it.
         """
         with self._pipeline.recording_refusals(request) as asking:
-            require_everywhere(request.person, Role.OPERATOR, proposal_of(self._ledger, ticket).places)
+            with no_hints_for_strangers(request.person):
+                places = proposal_of(self._ledger, ticket).places
+            require_everywhere(request.person, Role.OPERATOR, places)
             self._must_have_ended(ticket)
             with asking_as(request.person.id):
                 made = await self._planner.undo(ticket)

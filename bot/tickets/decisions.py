@@ -139,6 +139,7 @@ class ApprovalService:
         with self._refusals(press, "withdraw"):
             proposal = proposal_of(self._ledger, press.ticket)
             if press.person.id != proposal.requester:
+                authorization.require_role(press.person, Role.VIEWER)
                 ticket = self._ticket(press.ticket)
                 if ticket.state is TicketState.PROPOSED:
                     raise PermissionDenied(
@@ -164,6 +165,7 @@ class ApprovalService:
             TicketError: nothing waits for anybody, or what waits is not what was shown.
         """
         with self._refusals(press, "confirm_manual_step"):
+            authorization.require_role(press.person, Role.VIEWER)
             proposal = proposal_of(self._ledger, press.ticket)
             story = story_of(self._ledger.story(press.ticket))
             waiting = next((one for one in positions(proposal.plan) if one.key == story.in_flight), None)
@@ -234,6 +236,7 @@ class ApprovalService:
             return self._ledger.append(person.id, switch)
 
     def _may_approve(self, person: Person, proposal: Proposal | TicketSummary) -> None:
+        authorization.require_role(person, Role.VIEWER)  # who has no role is told nothing of the ticket
         if proposal.policy == CONFIRM:
             if person.id != proposal.requester:
                 raise PermissionDenied(
@@ -284,7 +287,8 @@ class ApprovalService:
     def _refusals(self, press: UserAction, wanted: str) -> Iterator[None]:
         """Say who came first where somebody did, and write every refusal down before it is raised on."""
         try:
-            yield
+            with authorization.no_hints_for_strangers(press.person):
+                yield
         except LedgerError:
             raise
         except HvopsError as error:

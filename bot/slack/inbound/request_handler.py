@@ -19,7 +19,7 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.api.command import Role
-from bot.dispatch.authorization import EVERYWHERE, Person
+from bot.dispatch.authorization import EVERYWHERE, Person, no_role
 from bot.dispatch.builtins import AUDIT, FRONT_DOOR, STATUS
 from bot.dispatch.command_line import TypedLine
 from bot.dispatch.help import Status, help_for
@@ -37,7 +37,7 @@ from bot.slack.outbound.outbox import Outbox
 from bot.slack.outbound.responder import Reply, ReplyTarget
 from bot.slack.render import errors, progress
 from bot.slack.render import help as help_renderer
-from bot.slack.render.home import LastAnswer, RecentChanges, home_view
+from bot.slack.render.home import LastAnswer, RecentChanges, home_view, no_role_view
 from bot.slack.render.report import report_message
 from bot.slack.roles import RoleResolver
 from bot.slack.tickets.change_service import Changes
@@ -212,6 +212,9 @@ class RequestHandler:
     async def home(self, who: SlackUser) -> None:
         """Show somebody their Home tab."""
         person = await self.parts.people.person(who.team, who.user, who.name)
+        if person.highest_role is Role.NOBODY:
+            await self.parts.outbox.publish_home(who.user, no_role_view(no_role(person)))
+            return
         entries = await asyncio.to_thread(self.parts.ledger.entries, kind="answered", actor=who.id, limit=_LAST)
         told = [(one, one.read_if(Answered)) for one in sorted(entries, key=lambda one: -int(one.seq))]
         last = [
@@ -268,6 +271,8 @@ class RequestHandler:
         await self.write(person.id, asked)
         if line.builtin in SWITCHES and self.parts.changes is not None:
             message = await switch(self.parts.changes, line, person)
+        elif person.highest_role is Role.NOBODY:
+            message = help_renderer.no_role_message(no_role(person))
         elif line.builtin is STATUS:
             message = help_renderer.status_message(await self.parts.status(person))
         else:

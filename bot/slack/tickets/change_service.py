@@ -95,7 +95,8 @@ class Changes:
 
     async def seen_by(self, person: Person, ticket: str) -> TicketView:
         """The card, for whoever may look at all that it is about. Raises PermissionDenied, TicketError."""
-        card = await self.board.card(ticket)
+        with authorization.no_hints_for_strangers(person):
+            card = await self.board.card(ticket)
         for place in card.proposal.made.places or (authorization.EVERYWHERE,):
             authorization.require_role(person, Role.VIEWER, place)
         return card
