@@ -84,7 +84,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
         client = make_client(slack.bot_token.get_secret_value(), slack.base_url)
         async with AsyncExitStack() as closing:
             accounts = Accounts(settings.people.same_person)
-            people = RoleResolver(client, settings.roles.rules(), accounts=accounts)
+            people = RoleResolver(client, settings.roles.rules(), accounts=accounts, contact=settings.roles.contact)
             closing.push_async_callback(people.close)
             outbox = Outbox(
                 client,

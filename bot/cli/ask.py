@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from bot.api.command import Role
 from bot.api.report import Report
 from bot.cli.console import console, format_time, styled, visible
 from bot.cli.os_user import current_user
@@ -24,7 +25,7 @@ from bot.cli.plan_preview import approver_names, as_json, print_preview, refuse_
 from bot.cli.render import head_as_json, print_evidence, print_report
 from bot.config.settings import Roles, Settings
 from bot.control_chars import escape_control_chars, spreadsheet_cell
-from bot.dispatch.authorization import Person
+from bot.dispatch.authorization import Person, no_role
 from bot.dispatch.builtins import HELP, STATUS, Builtin
 from bot.dispatch.command_line import EntryPoint, TypedLine, read_typed
 from bot.dispatch.help import help_for, role_name, roles_of
@@ -66,6 +67,9 @@ def ask(settings: Settings, line: str, shape: OutputOptions) -> int:
     with build_services(settings) as made:
         typed = read_typed(line, EntryPoint.TERMINAL)
         own = _OWN.get(typed.builtin) if typed.builtin and not typed.rest else None
+        if own is not None and person.highest_role is Role.NOBODY:
+            console(errors=True).print(styled(no_role(person)))
+            return REFUSED
         if own is not None:
             own(person, made)
             return WELL

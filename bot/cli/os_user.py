@@ -6,7 +6,7 @@ import os
 import pwd
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bot.config.settings import LedgerFiles, Roles
@@ -19,7 +19,7 @@ _UNSET = 2**32 - 1  # nobody logged in: a service, a container [doc] proc(5), au
 
 def current_user(roles: Roles, name: str | None = None) -> Person:
     """The user of this process, by its real id: environment variables can claim anything."""
-    return system_person(roles.rules(), name or pwd.getpwuid(os.getuid()).pw_name)
+    return system_person(roles.rules(), name or pwd.getpwuid(os.getuid()).pw_name, roles.contact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class OsUser:
 
     def person(self, roles: Roles) -> Person:
         """The same with the roles that the settings give the account; called "anna@ops1"."""
-        found = system_person(roles.rules(), self.name)
-        return Person(found.id, f"{self.name}@{self.host}", found.roles)
+        found = system_person(roles.rules(), self.name, roles.contact)
+        return replace(found, name=f"{self.name}@{self.host}")
 
 
 def who_typed(files: LedgerFiles) -> OsUser:

@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Mapping, MutableMapping, Seque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bot.errors import LedgerError, SwitchUnchanged, TicketError, UnreadableEntry
+from bot.errors import LedgerError, NoSuchTicket, SwitchUnchanged, TicketError, UnreadableEntry
 from bot.formatting import format_time
 from bot.ledger.anchors import Anchor
 from bot.ledger.entries import RULES_VERSION, Proposed, Released, Resumed, Started, Stopped
@@ -233,7 +233,7 @@ class ProvedState:
     def must_have_ticket(self, ticket: str) -> None:
         """An entry about a ticket is about one that there is. Raises TicketError."""
         if not self.has_ticket(ticket):
-            raise TicketError(f"There is no ticket {ticket}.")
+            raise NoSuchTicket(f"There is no ticket {ticket}.")
 
     def check_story(self, ticket: str, entries: Sequence[Entry]) -> None:
         """These are all entries that name the ticket, in their order, and no other. Raises LedgerError."""

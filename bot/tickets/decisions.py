@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, TypedDict
+from typing import TypedDict
 
 from bot.api.actions import ManualStep
 from bot.api.command import Role
@@ -20,9 +20,12 @@ from bot.dispatch.authorization import Accounts, Person, require_everywhere
 from bot.dispatch.builtins import STOP
 from bot.errors import (
     AlreadyDecided,
+    DeadlinePassed,
     Expired,
     HvopsError,
     LedgerError,
+    MovedOn,
+    NoSuchTicket,
     PermissionDenied,
     PlanNotShown,
     SwitchUnchanged,
@@ -160,6 +163,7 @@ class ApprovalService:
         with self._refusals(press, "withdraw"):
             proposal = proposal_of(self._ledger, press.ticket)
             if press.person.id != proposal.requester:
+                authorization.require_role(press.person, Role.VIEWER)
                 ticket = self._ticket(press.ticket)
                 if ticket.state is TicketState.PROPOSED:
                     raise PermissionDenied(
@@ -174,7 +178,7 @@ class ApprovalService:
             proposal = proposal_of(self._ledger, press.ticket)
             _allow(press.person, Role.OPERATOR, proposal)
             if self._ticket(press.ticket).cancel_asked:
-                raise TicketError(f"{press.ticket} has been asked to stop already; it ends before its next act.")
+                raise MovedOn(f"{press.ticket} has been asked to stop already; it ends before its next act.")
             return self._write(press, CancelAsked(**_by(press)))
 
     def confirm_manual_step(self, press: UserAction) -> Entry:
@@ -185,11 +189,12 @@ class ApprovalService:
             TicketError: nothing waits for anybody, or what waits is not what was shown.
         """
         with self._refusals(press, "confirm_manual_step"):
+            authorization.require_role(press.person, Role.VIEWER)
             proposal = proposal_of(self._ledger, press.ticket)
             story = story_of(self._ledger.story(press.ticket))
             waiting = next((one for one in positions(proposal.plan) if one.key == story.in_flight), None)
             if waiting is None or not isinstance(waiting.step.act, ManualStep):
-                raise TicketError(f"{press.ticket} does not wait for anything to be done by hand now.")
+                raise MovedOn(f"{press.ticket} does not wait for anything to be done by hand now.")
             _allow(press.person, Role[waiting.step.act.role.upper()], proposal)
             _must_be_shown(press, waiting.number, f"it waits for step {waiting.number} now, {waiting.step.description}")
             return self._write(press, StepConfirmed(step=waiting.key[0], round=waiting.key[1], **_by(press)))
@@ -211,10 +216,10 @@ class ApprovalService:
             self._may_approve(press.person, proposal)
             ticket = self._ticket(press.ticket)
             if ticket.state is not TicketState.INTERRUPTED:
-                raise TicketError(f"It is not interrupted: {self.describe_status(press.ticket)}")
+                raise MovedOn(f"It is not interrupted: {self.describe_status(press.ticket)}")
             _must_be_shown(press, ticket.attempt, "it went on, and was interrupted once more")
             if ticket.run_until and self._now() > datetime.fromisoformat(ticket.run_until):
-                raise Expired(past_its_time(ticket))
+                raise DeadlinePassed(past_its_time(ticket))
             if hindered:
                 raise TicketError(f"{press.ticket} cannot go on: {hindered.rstrip('.')}.")
             locks = tuple(sorted(ticket.locks)) if ticket.yields_locks else ()
@@ -293,6 +298,7 @@ class ApprovalService:
             raise SwitchUnchanged(f"Changes are already stopped, {switch_in_words(newest)}", newest.seq)
 
     def _may_approve(self, person: Person, proposal: Proposal | TicketSummary) -> None:
+        authorization.require_role(person, Role.VIEWER)  # who has no role is told nothing of the ticket
         if proposal.policy == CONFIRM:
             if person.id != proposal.requester:
                 raise PermissionDenied(
@@ -341,7 +347,7 @@ class ApprovalService:
     def _ticket(self, ticket: str) -> Ticket:
         found = self._ledger.ticket(ticket)
         if found is None:
-            raise TicketError(f"There is no ticket {ticket}.")
+            raise NoSuchTicket(f"There is no ticket {ticket}.")
         return found
 
     def _write(self, press: UserAction, transition: Transition) -> Entry:
@@ -351,7 +357,8 @@ class ApprovalService:
     def _refusals(self, press: UserAction, wanted: str) -> Iterator[None]:
         """Say who came first where somebody did, and write every refusal down before it is raised on."""
         try:
-            yield
+            with authorization.no_hints_for_strangers(press.person):
+                yield
         except LedgerError:
             raise
         except HvopsError as error:
@@ -366,12 +373,14 @@ class ApprovalService:
         return AlreadyDecided(f"Too late: {self.describe_status(ticket)}")
 
     def _write_refusal(self, press: UserAction, wanted: str, error: HvopsError) -> None:
-        known = press.ticket and self._ledger.entries(ticket=press.ticket, kind="proposed", limit=1)
+        known = self._ledger.entries(ticket=press.ticket, kind="proposed", limit=1) if press.ticket else []
+        if wanted == "approve" and known and known[0].fields.get("policy") == CONFIRM:
+            wanted = "confirm"
         refused = Refused(
             name=press.person.name,
             line=f"{wanted} {press.ticket}".strip(),
             reason=str(error),
-            category=_category(error),
+            category=error.refused_as,
             via=press.via,
             place=press.place,
             click=press.click,
@@ -402,7 +411,7 @@ def describe_status(ticket: str, entries: list[Entry]) -> str:
     """How a ticket stands, in a sentence, by its entries, oldest first."""
     telling = [entry for entry in entries if entry.kind in WAYPOINTS]
     if not telling:
-        raise TicketError(f"There is no ticket {ticket}.")
+        raise NoSuchTicket(f"There is no ticket {ticket}.")
     last = telling[-1]
     by = last.name or last.actor
     why = f": {last.reason}" if last.reason else ""
@@ -411,14 +420,10 @@ def describe_status(ticket: str, entries: list[Entry]) -> str:
     if last.kind in ("started", "resumed", "interrupted"):
         verb = "is interrupted since" if last.kind == "interrupted" else "runs since"
         return f"{ticket} {verb} {format_time(last.at)}."
-    sentence = f"{ticket} was {last.kind} by {by} at {format_time(last.at)}{why}".rstrip(".")
+    policy = next((one.fields.get("policy") for one in telling if one.kind == Proposed.kind), "")
+    verb = "confirmed" if last.kind == Approved.kind and policy == CONFIRM else last.kind
+    sentence = f"{ticket} was {verb} by {by} at {format_time(last.at)}{why}".rstrip(".")
     return f"{sentence}."
-
-
-def _category(error: HvopsError) -> Literal["not allowed", "usage", "too late"]:
-    if isinstance(error, PermissionDenied):
-        return "not allowed"
-    return "usage" if isinstance(error, (Unanswered, UsageError, PlanNotShown)) else "too late"
 
 
 class _Where(TypedDict, total=False):
@@ -451,13 +456,13 @@ def _allow(person: Person, role: Role, proposal: Proposal | TicketSummary) -> No
 def _must_be_shown(press: UserAction, now: int, so: str) -> None:
     """A card may be old, a click may come late or twice: it counts for what its person saw, and for nothing after it."""
     if press.shown is not None and press.shown != now:
-        raise TicketError(f"{press.ticket} has moved on since that button was shown: {so}. Look at its message again.")
+        raise MovedOn(f"{press.ticket} has moved on since that button was shown: {so}. Look at its message again.")
 
 
 def _reason(why: str) -> str:
     said = _one_line(why)
     if not said:
-        raise TicketError("Say why, in a few words: the reason stands in the ledger.")
+        raise Unanswered("Say why, in a few words: the reason stands in the ledger.")
     return said
 
 

@@ -15,7 +15,7 @@ _MADE_UP = {
     "attempt": 1,
     "button": "approve",
     "by": "U2",
-    "category": "usage",
+    "category": "not understood",
     "channel": "C0OPS",
     "command": "",
     "delivery": "direct",

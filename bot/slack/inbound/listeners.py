@@ -259,7 +259,8 @@ class Listener:
         if not self._seen.check_and_add(ids):
             return False
         why = "Slack delivered this twice; the first one is being answered."
-        refused = Refused(line=line[:200], reason=why, category="redelivered", deliveries=ids)
+        name = who.name or self._desk.parts.people.known_name(who.user)
+        refused = Refused(name=name, line=line[:200], reason=why, category="redelivered", deliveries=ids)
         try:
             await self._desk.write(who.id, refused)
         except LedgerError as error:
@@ -287,7 +288,8 @@ class Listener:
 
     async def _write_click(self, click: Click, ids: tuple[str, ...]) -> Entry:
         """About its ticket, where it is one of a ticket's buttons and there is such a ticket."""
-        rare: dict[str, Any] = {"answers": click.said, "forged": click.forged}
+        name = click.who.name or self._desk.parts.people.known_name(click.who.user)
+        rare: dict[str, Any] = {"name": name, "answers": click.said, "forged": click.forged}
         clicked = Clicked(
             button=f"{click.verb} {click.argument}".strip(),
             answer=click.token,

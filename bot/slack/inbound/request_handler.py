@@ -19,7 +19,7 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.api.command import Role
-from bot.dispatch.authorization import EVERYWHERE, Person
+from bot.dispatch.authorization import EVERYWHERE, Person, no_role
 from bot.dispatch.builtins import AUDIT, FRONT_DOOR, STATUS, STOP
 from bot.dispatch.command_line import TypedLine
 from bot.dispatch.help import Status, help_for
@@ -37,7 +37,7 @@ from bot.slack.outbound.outbox import Outbox
 from bot.slack.outbound.responder import Reply, ReplyTarget
 from bot.slack.render import errors, progress
 from bot.slack.render import help as help_renderer
-from bot.slack.render.home import LastAnswer, RecentChanges, home_view
+from bot.slack.render.home import LastAnswer, RecentChanges, home_view, no_role_view
 from bot.slack.render.report import report_message
 from bot.slack.render.stop import stop_view
 from bot.slack.roles import RoleResolver
@@ -174,7 +174,12 @@ class RequestHandler:
             return await self.parts.people.person(who.team, who.user, who.name)
         except HvopsError as error:
             refused = Refused(
-                line=line[:200], reason=str(error), category="not allowed", via="slack", place=where.channel
+                name=who.name,
+                line=line[:200],
+                reason=str(error),
+                category=error.refused_as,
+                via="slack",
+                place=where.channel,
             )
             await self.write(who.id, refused)
             raise
@@ -215,6 +220,9 @@ class RequestHandler:
     async def home(self, who: SlackUser) -> None:
         """Show somebody their Home tab."""
         person = await self.parts.people.person(who.team, who.user, who.name)
+        if person.highest_role is Role.NOBODY:
+            await self.parts.outbox.publish_home(who.user, no_role_view(no_role(person)))
+            return
         entries = await asyncio.to_thread(self.parts.ledger.entries, kind="answered", actor=who.id, limit=_LAST)
         told = [(one, one.read_if(Answered)) for one in sorted(entries, key=lambda one: -int(one.seq))]
         last = [
@@ -265,7 +273,14 @@ class RequestHandler:
 
     async def _front_door(self, line: TypedLine, person: Person, reply: Reply, origin: Origin, trigger: str) -> None:
         """Answer /hvops itself. Questions about the bot are questions: they stand in the ledger too."""
-        asked = Asked(line=line.text[:200], command=FRONT_DOOR, target="", via=origin.via, place=reply.where.channel)
+        asked = Asked(
+            name=person.name,
+            line=line.text[:200],
+            command=FRONT_DOOR,
+            target="",
+            via=origin.via,
+            place=reply.where.channel,
+        )
         await self.write(person.id, asked)
         changes = self.parts.changes
         if line.builtin in SWITCHES and changes is not None:
@@ -278,6 +293,8 @@ class RequestHandler:
                 if await self._has_opened(stop_view(reply.where.channel), trigger):
                     return  # the window asks why, and is the answer
             message = await switch(changes, line, person, origin)
+        elif person.highest_role is Role.NOBODY:
+            message = help_renderer.no_role_message(no_role(person))
         elif line.builtin is STATUS:
             message = help_renderer.status_message(await self.parts.status(person), await stop_for(changes, person))
         else:

@@ -24,6 +24,11 @@ def help_message(told: Help) -> Message:
     return Message(f"You are {escape(told.role)} and can use: {escape(usable)}, /hvops.", blocks)
 
 
+def no_role_message(says: str) -> Message:
+    """What /hvops, its help and its status answer somebody without a role; `says` is plain text."""
+    return Message(escape(says), sections(escape(says)))
+
+
 def status_message(status: Status, stop: StopView | None = None) -> Message:
     """How the bot is, and who is asking; before everything else, that changes are stopped."""
     roles = format_roles(status.roles)

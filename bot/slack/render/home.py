@@ -91,10 +91,7 @@ def home_view(
         *_ended(lately),
         header("hvops"),
         *sections(f"*You:* {escape(format_roles(status.roles))}{_bot(lately)}"),
-        *(
-            actions([*starts, *audit])
-            or sections("You have no role in hvops yet. /hvops status says who can give you one.")
-        ),
+        *actions([*starts, *audit]),
         header("Your last answers"),
         *(block for one in last[:_LAST] for block in _answer(one)),
         *(() if last else sections("None yet.")),
@@ -102,6 +99,11 @@ def home_view(
         *contexts(" · ".join(f"{escape(label)}: {escape(says)}" for label, says in status.connections)),
     ]
     return fit_view({"type": "home", "blocks": blocks})
+
+
+def no_role_view(says: str) -> View:
+    """The Home tab of somebody without a role: whom to ask, and nothing else. `says` is plain text."""
+    return fit_view({"type": "home", "blocks": [header("hvops"), *sections(escape(says))]})
 
 
 def ask_view(command: str, usage: str, says: str) -> View:

@@ -13,7 +13,12 @@ from bot.slack.render.ticket_buttons import SHOW
 from bot.slack.render.ticket_view_model import DATE, at_time, person, what_of
 
 _LINE = 300
-_WORDS = {"proposed": "waits for a decision", "approved": "approved, starts", "running": "runs"}
+_WORDS = {
+    "proposed": "waits for a decision",
+    "approved": "approved, starts",
+    "confirmed": "confirmed, starts",
+    "running": "runs",
+}
 
 
 def runs_message(tickets: Sequence[tuple[TicketRow, str, str]], count: int) -> Message:

@@ -19,7 +19,6 @@ from bot.ledger.ticket_state import Ticket, TicketState
 from bot.slack.outbound.message import escape
 from bot.slack.render.blocks import moment
 from bot.tickets.answers import statement
-from bot.tickets.decisions import CONFIRM
 from bot.tickets.proposal import Proposal, answers_until
 from bot.tickets.run_history import DONE, RunHistory, StepInstance, positions, result_in_words, story_of
 
@@ -137,7 +136,7 @@ class TicketView:
     @property
     def approved_by(self) -> str:
         """What the decision is called: a requester confirms, an approver approves."""
-        return "confirmed" if self.proposal.policy == CONFIRM else "approved"
+        return self.proposal.decided
 
     @property
     def is_taking_back(self) -> bool:

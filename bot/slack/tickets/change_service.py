@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.api.command import Role
 from bot.audit.visibility import can_view, visibility_of
@@ -29,7 +29,7 @@ from bot.slack.render.ticket_thread import looked_message
 from bot.slack.render.ticket_view_model import TicketView
 from bot.slack.tickets.ticket_messages import TicketMessages
 from bot.tickets.create import ProposalService
-from bot.tickets.decisions import ApprovalService, is_plan_shown
+from bot.tickets.decisions import CONFIRM, ApprovalService, is_plan_shown
 from bot.tickets.proposal import proposal_of
 from bot.tickets.run_history import story_of
 
@@ -117,7 +117,8 @@ class Changes:
 
     async def seen_by(self, person: Person, ticket: str) -> TicketView:
         """The card, for whoever may look at all that it is about. Raises PermissionDenied, TicketError."""
-        card = await self.board.card(ticket)
+        with authorization.no_hints_for_strangers(person):
+            card = await self.board.card(ticket)
         for place in card.proposal.made.places or (authorization.EVERYWHERE,):
             authorization.require_role(person, Role.VIEWER, place)
         return card
@@ -166,7 +167,9 @@ class Changes:
         for one in rows:
             proposal = self.run.ledger.entry(one.first_entry)
             if proposal is not None and can_view(person, proposal.places):
-                yield one, str(proposal.fields.get("run_until") or "")
+                is_confirmed = one.state == TicketState.APPROVED and proposal.fields.get("policy") == CONFIRM
+                shown = replace(one, state="confirmed") if is_confirmed else one
+                yield shown, str(proposal.fields.get("run_until") or "")
 
     async def waits_for(
         self, person: Person

@@ -582,7 +582,7 @@ async def test_what_a_refusal_writes(bench):
     }  # fmt: skip
     with pytest.raises(TicketError) as refused:
         bench.decisions.close(bench.press(OPERATOR, ticket), "because")
-    assert (bench.last(ticket).kind, bench.last(ticket).fields["category"]) == ("refused", "too late")
+    assert (bench.last(ticket).kind, bench.last(ticket).fields["category"]) == ("refused", "blocked")
     with pytest.raises(PermissionDenied) as refused:
         bench.decisions.stop_changes(VIEWER, "x")
     head = bench.ledger.head()

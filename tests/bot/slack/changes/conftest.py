@@ -200,7 +200,7 @@ class Bot:
         client = make_client(slack.bot_token, slack.base_url)
         policy = Policy(low="confirm", high="approval")
         self.outbox = Outbox(client, RateLimit(interval=0.001, give_up_after=0.2))
-        self.people = RoleResolver(client, RULES)
+        self.people = RoleResolver(client, RULES, contact="#it-oncall or @jane")
         pace = ReminderSchedule(progress=progress, again=0.05, glance=0.02, now=lambda: _now() + ahead)
         self.board = TicketMessages(client, self.outbox, self.people, ledger, channel=lambda _: channel, pace=pace)
         pipeline = Pipeline(self.registry, Names(), ledger, self._look)

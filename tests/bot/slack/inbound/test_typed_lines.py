@@ -23,7 +23,7 @@ class Desk:
     def __init__(self):
         self.lines = []
         self.written = []
-        self.parts = SimpleNamespace(changes=None, reviews=None)
+        self.parts = SimpleNamespace(changes=None, reviews=None, people=SimpleNamespace(known_name=lambda user: ""))
 
     def ack_message(self, line):
         return None
