@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.error import BoltUnhandledRequestError
 from slack_bolt.response import BoltResponse
 
 from bot.dispatch.command_line import EntryPoint, read_typed
@@ -37,7 +38,7 @@ from bot.slack.render.home import ARGUMENTS, CALLBACK
 from bot.slack.render.reason_modal import CALLBACK as TICKET_CALLBACK
 from bot.slack.render.reason_modal import REASON
 from bot.slack.render.ticket_buttons import ANSWER, REASONED, TICKET_VERBS
-from bot.slack.socket import ACKNOWLEDGED
+from bot.slack.socket import ACKNOWLEDGED, Rarely, kind_of
 from bot.tickets.answers import ONE_BY_ONE
 
 log = structlog.get_logger()
@@ -79,7 +80,11 @@ def make_app(bot_token: str, base_url: str) -> AsyncApp:
 
     client = make_client(None, base_url)  # the token comes with each request, from `authorize`
     return AsyncApp(
-        client=client, authorize=authorize, request_verification_enabled=False, ignoring_self_events_enabled=False
+        client=client,
+        authorize=authorize,
+        request_verification_enabled=False,
+        ignoring_self_events_enabled=False,
+        raise_error_for_unhandled_request=True,  # to `on_error`, which acknowledges it; bolt by itself does not
     )
 
 
@@ -91,6 +96,7 @@ class Listener:
         self._desk = desk
         self._clicks = Clicks(desk)
         self._seen = seen or DeliveryDeduplicator()
+        self._unhandled = Rarely()
         app.command(ANYTHING)(self.command)
         app.action(ANYTHING)(self.action)
         app.view(ANYTHING)(self.submission)
@@ -214,10 +220,21 @@ class Listener:
         await ack()
 
     async def on_error(self, error: Exception, body: dict[str, Any]) -> BoltResponse:
-        """A bug before the acknowledgement. Acknowledged all the same, and the person is told."""
-        log.error("our bug in a listener", error=repr(error), type=get_str(body, "type"), exc_info=error)
-        who = parse_person(body) if "user" in body else SlackUser(get_str(body, "team_id"), get_str(body, "user_id"))
-        where = ReplyTarget(who.user, response_url=get_str(body, "response_url"))
+        """What no listener takes, and a bug before the acknowledgement. Acknowledged all the same, and the person is told."""
+        kind = kind_of(body)
+        if isinstance(error, BoltUnhandledRequestError):
+            more = self._unhandled.since(kind)
+            if more is not None:
+                log.warning("slack sent what hvops does not know; acknowledged", kind=kind[:200], unsaid=more)
+            return BoltResponse(status=200)
+        more = self._unhandled.since(f"{type(error).__name__} {kind}")
+        if more is not None:
+            log.error("our bug in a listener", error=repr(error), type=kind[:200], exc_info=error, unsaid=more)
+        event = body.get("event")
+        mention = event if isinstance(event, dict) and event.get("type") == "app_mention" else {}
+        typed = SlackUser(get_str(body, "team_id"), get_str(body, "user_id") or get_str(mention, "user"))
+        who = parse_person(body) if "user" in body else typed
+        where = ReplyTarget(who.user, get_str(mention, "channel"), response_url=get_str(body, "response_url"))
 
         async def again() -> None:
             raise error
