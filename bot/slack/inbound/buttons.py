@@ -19,6 +19,7 @@ from bot.slack.inbound.request_handler import RequestHandler
 from bot.slack.inbound.ticket_buttons import Click, TicketClicks
 from bot.slack.outbound.api_errors import NotSent, classify_error
 from bot.slack.outbound.message import File, Message, View
+from bot.slack.outbound.slack_time import slack_time
 from bot.slack.render import blocks, errors
 from bot.slack.render.evidence import error_view, evidence_file, evidence_view, loading_view
 from bot.slack.render.home import ask_view
@@ -101,7 +102,7 @@ class Clicks:
     async def _ask_again(self, click: Click) -> None:
         answered = await self._reopen(click)
         await self._desk.handle_line(
-            click.who, click.where, read_typed(answered.line, EntryPoint.BUTTON), "button", click.seq
+            click.who, click.where, read_typed(answered.line, EntryPoint.BUTTON), "button", click.seq, fresh=click.fresh
         )
 
     async def _run(self, click: Click) -> None:
@@ -110,7 +111,7 @@ class Clicks:
             await self._say(click, errors.expired_button(answered.line))
             return
         line = read_typed(answered.report.remedies[click.index].line, EntryPoint.BUTTON)
-        await self._desk.handle_line(click.who, click.where, line, "button", click.seq)
+        await self._desk.handle_line(click.who, click.where, line, "button", click.seq, fresh=click.fresh)
 
     async def _show(self, click: Click) -> None:
         await self._desk.deliver(await self._reopen(click), self._desk.reply(click.where))
@@ -173,7 +174,8 @@ class Clicks:
         if command is None:
             await self._say(click, errors.expired_button())
             return
-        await self._open(click, ask_view(command.name, command.usage, command.help))
+        opened = int(slack_time(self._desk.parts.base_url).now() or 0)
+        await self._open(click, ask_view(command.name, command.usage, command.help, str(opened)))
 
     async def _update(self, click: Click, view: View) -> None:
         """Fill a window that is open. Raises NotSent."""

@@ -25,11 +25,13 @@ from bot.errors import LedgerError, TicketError
 from bot.ledger import Entry
 from bot.ledger.entries import Clicked, Refused
 from bot.slack.inbound.buttons import Clicks
+from bot.slack.inbound.freshness import WINDOW_SECONDS, Freshness, Way, seconds_in
 from bot.slack.inbound.payload import deliveries_of, get_str, parse_click, parse_field, parse_fields, parse_person
 from bot.slack.inbound.request_handler import RequestHandler, SlackUser
 from bot.slack.inbound.ticket_buttons import Click
 from bot.slack.outbound.api_errors import make_client
 from bot.slack.outbound.responder import ReplyTarget
+from bot.slack.outbound.slack_time import slack_time
 from bot.slack.render import errors
 from bot.slack.render.answer_modal import ANSWERED
 from bot.slack.render.audit_results import CALLBACK as AUDIT_CALLBACK
@@ -39,6 +41,7 @@ from bot.slack.render.reason_modal import CALLBACK as TICKET_CALLBACK
 from bot.slack.render.reason_modal import REASON
 from bot.slack.render.ticket_buttons import ANSWER, REASONED, TICKET_VERBS
 from bot.slack.socket import ACKNOWLEDGED, Rarely, kind_of
+from bot.slack.tickets.message_table import opened_at
 from bot.tickets.answers import ONE_BY_ONE
 
 log = structlog.get_logger()
@@ -97,6 +100,7 @@ class Listener:
         self._clicks = Clicks(desk)
         self._seen = seen or DeliveryDeduplicator()
         self._unhandled = Rarely()
+        self._time = slack_time(desk.parts.base_url)
         app.command(ANYTHING)(self.command)
         app.action(ANYTHING)(self.action)
         app.view(ANYTHING)(self.submission)
@@ -127,7 +131,7 @@ class Listener:
 
     async def action(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
         """A button, in a message, a modal or Home."""
-        click = parse_click(body)
+        click = parse_click(body, self._time)
         noted = await self._taken(ack, body, context, click, f"button {click.verb} {click.argument}".strip())
         if noted is not None:
             self._start(context, lambda: self._clicks.dispatch(noted))
@@ -144,12 +148,15 @@ class Listener:
             return
         command = callback.removeprefix(f"{CALLBACK}:")
         line = read_typed(f"/{command} {parse_field(body, ARGUMENTS)}", EntryPoint.MODAL)
-        click = Click(who, ReplyTarget(who.user), "submit", command, "")
+        opened = seconds_in(get_str(view, "private_metadata"))
+        click = Click(who, ReplyTarget(who.user), "submit", command, "", fresh=self._window_opened(opened))
         noted = await self._taken(ack, body, context, click, line.text)
         if noted is None:
             return
         if callback.startswith(f"{CALLBACK}:"):
-            self._start(context, lambda: self._desk.handle_line(who, click.where, line, "slack", noted.seq))
+            self._start(
+                context, lambda: self._desk.handle_line(who, click.where, line, "slack", noted.seq, fresh=click.fresh)
+            )
         else:  # no verb is called "submit": it is answered as an old one
             self._start(context, lambda: self._clicks.dispatch(noted))
 
@@ -169,7 +176,8 @@ class Listener:
         who, view = parse_person(body), body.get("view") or {}
         verb = get_str(view, "callback_id").removeprefix(f"{TICKET_CALLBACK}:")
         ticket, _, seal = get_str(view, "private_metadata")[:160].partition(" ")
-        click = Click(who, ReplyTarget(who.user), f"{verb}{REASONED}", "", ticket[:80], seal=seal)
+        fresh = self._window_opened(opened_at(seal) or None)
+        click = Click(who, ReplyTarget(who.user), f"{verb}{REASONED}", "", ticket[:80], seal=seal, fresh=fresh)
         if verb == ANSWER:
             click = replace(click, said=parse_fields(body, ANSWERED, ONE_BY_ONE))
         else:
@@ -177,6 +185,10 @@ class Listener:
         noted = await self._taken(ack, body, context, click, f"button {click.verb} {ticket}")
         if noted is not None:
             self._start(context, lambda: self._clicks.dispatch(noted))
+
+    def _window_opened(self, at: float | None) -> Freshness:
+        """How old a window is: when it was sent off, Slack does not say."""
+        return Freshness.of(at, self._time, Way.WINDOW, WINDOW_SECONDS)
 
     async def _taken(
         self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any, click: Click, line: str
@@ -208,7 +220,9 @@ class Listener:
         where = ReplyTarget(who.user, get_str(event, "channel"), thread_ts=get_str(event, "thread_ts"))
         line = read_typed(get_str(event, "text"), EntryPoint.MENTION)
         if not await self._came_before(body, context, who, line.text):
-            self._desk.start(self._desk.handle_line(who, where, line, "mention"))
+            written = get_str(event.get("edited"), "ts") or get_str(event, "ts")
+            fresh = Freshness.of(seconds_in(written), self._time, Way.MENTION)
+            self._desk.start(self._desk.handle_line(who, where, line, "mention", fresh=fresh))
 
     async def other_event(self, body: dict[str, Any]) -> None:
         """Events the manifest does not ask for. Acknowledged by bolt; noted, so that one can wonder why."""
@@ -289,13 +303,16 @@ class Listener:
     async def _write_click(self, click: Click, ids: tuple[str, ...]) -> Entry:
         """About its ticket, where it is one of a ticket's buttons and there is such a ticket."""
         rare: dict[str, Any] = {"answers": click.said, "forged": click.forged}
+        told = {name: said for name, said in rare.items() if said}
+        if (age := click.fresh.recorded_age) != 0:
+            told["age"] = age
         clicked = Clicked(
             button=f"{click.verb} {click.argument}".strip(),
             answer=click.token,
             place=click.where.channel,
             reason=click.why,
             deliveries=ids,
-            **{name: told for name, told in rare.items() if told},
+            **told,
         )
         if click.verb.removesuffix(REASONED) in TICKET_VERBS:
             with contextlib.suppress(TicketError):

@@ -99,11 +99,12 @@ def home_view(
     return fit_view({"type": "home", "blocks": blocks})
 
 
-def ask_view(command: str, usage: str, says: str) -> View:
-    """The modal that takes a command's arguments. What is typed is read like any other line."""
+def ask_view(command: str, usage: str, says: str, opened: str = "") -> View:
+    """The modal that takes a command's arguments. What is typed is read like any other line. `opened`: epoch seconds."""
     return {
         "type": "modal",
         "callback_id": f"{CALLBACK}:{command}",
+        "private_metadata": opened,
         "title": _plain(truncate(_spoken(command), limits.VIEW_TITLE)),
         "submit": _plain("Ask"),
         "close": _plain("Cancel"),

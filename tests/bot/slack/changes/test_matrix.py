@@ -5,6 +5,7 @@ button is shown. What is expected is written here, from the design's words, for 
 """
 
 import asyncio
+import time
 from itertools import count, product
 
 import pytest
@@ -210,14 +211,21 @@ SWITCH_WAYS = {
     "mention": lambda team, user, word: mentioned(team, user, f"<@U0BOT> hvops {word} why"),
     "modal": lambda team, user, word: {
         "type": "view_submission", **by(team, user),
-        "view": {"type": "modal", "callback_id": f"{ASK}:hvops",
+        "view": {"type": "modal", "callback_id": f"{ASK}:hvops", "private_metadata": str(int(time.time())),
                  "state": {"values": {"arguments": {"arguments": {"value": f"{word} why"}}}}},
     },
 }  # fmt: skip
 
 
 def mentioned(who_team, who, text, **more):
-    event = {"type": "app_mention", "user": who, "team": who_team, "text": text, "channel": "C0OPS", "ts": "1.1"}
+    event = {
+        "type": "app_mention",
+        "user": who,
+        "team": who_team,
+        "text": text,
+        "channel": "C0OPS",
+        "ts": f"{time.time():.6f}",
+    }
     return {"type": "event_callback", "team_id": HOME, "event_id": next(TRIGGERS), "event": event | more}
 
 

@@ -23,12 +23,12 @@ class Desk:
     def __init__(self):
         self.lines = []
         self.written = []
-        self.parts = SimpleNamespace(changes=None, reviews=None)
+        self.parts = SimpleNamespace(changes=None, reviews=None, base_url="http://127.0.0.1/api/")
 
     def ack_message(self, line):
         return None
 
-    async def handle_line(self, who, where, line, via, answers=None):
+    async def handle_line(self, who, where, line, via, answers=None, *, fresh=None):
         self.lines.append(line)
 
     async def write(self, actor, data, ticket=None):
