@@ -7,6 +7,7 @@ an error. Before the acknowledgement only ids are read and one ledger entry is w
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 import time
 from collections import OrderedDict
@@ -20,7 +21,7 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.error import BoltUnhandledRequestError
 from slack_bolt.response import BoltResponse
 
-from bot.dispatch.command_line import EntryPoint, read_typed
+from bot.dispatch.command_line import EntryPoint, TypedLine, read_typed
 from bot.errors import LedgerError, TicketError
 from bot.ledger import Entry
 from bot.ledger.entries import Clicked, Refused
@@ -209,17 +210,22 @@ class Listener:
             self._desk.start(self._desk.report_errors(reply, lambda: self._desk.home(who), "home"))
 
     async def mention(self, body: dict[str, Any], context: Any) -> None:
-        """`@hvops check-writers prod`: the only way to type a command in a thread."""
+        """`@hvops check-writers prod`: the only way to type a command in a thread.
+
+        Slack sends another event, with an id of its own and `edited`, for each edit of such a message [doc: java-slack-sdk#755;
+        seen by others: slack-go#1256]: one that corrects a typing error is answered, each wording once.
+        """
         event = body.get("event") or {}
-        if event.get("bot_id") or event.get("subtype") or event.get("edited") or not get_str(event, "user"):
-            return  # bots, edits and the like: only what a person typed counts
+        user, edited = get_str(event, "user"), event.get("edited")
+        if event.get("bot_id") or event.get("subtype") or not user or (edited and get_str(edited, "user") != user):
+            return  # bots and the like: only what a person typed counts, and only their own words
         is_ours = body.get("is_ext_shared_channel") is False  # else it may be anybody's, or Slack does not say
         home = get_str(body, "team_id") if is_ours else ""
         team = get_str(event, "user_team") or get_str(event, "team") or home
         who = SlackUser(team, get_str(event, "user"))
         where = ReplyTarget(who.user, get_str(event, "channel"), thread_ts=get_str(event, "thread_ts"))
         line = read_typed(get_str(event, "text"), EntryPoint.MENTION)
-        if not await self._came_before(body, context, who, line.text):
+        if not await self._came_before(body, context, who, line.text, _wording(event, line)):
             written = get_str(event.get("edited"), "ts") or get_str(event, "ts")
             fresh = Freshness.of(seconds_in(written), self._time, Way.MENTION)
             self._desk.start(self._desk.handle_line(who, where, line, "mention", fresh=fresh))
@@ -268,12 +274,17 @@ class Listener:
 
         self._desk.start(after())
 
-    async def _came_before(self, body: dict[str, Any], context: Any, who: SlackUser, line: str) -> bool:
-        """Whether this very delivery came before. A second one is not asked again, and the ledger says so."""
+    async def _came_before(
+        self, body: dict[str, Any], context: Any, who: SlackUser, line: str, wording: str = ""
+    ) -> bool:
+        """Whether this very delivery, or wording of a message, came before. It is not asked again, and the ledger says so."""
         ids = deliveries_of(body, context)
-        if not self._seen.check_and_add(ids):
+        came, same = self._seen.check_and_add(ids), self._seen.check_and_add((wording,))
+        if not came and not same:
             return False
         why = "Slack delivered this twice; the first one is being answered."
+        if not came:
+            why = "This message was edited, and with these words it has been answered already."
         refused = Refused(line=line[:200], reason=why, category="redelivered", deliveries=ids)
         try:
             await self._desk.write(who.id, refused)
@@ -318,3 +329,9 @@ class Listener:
             with contextlib.suppress(TicketError):
                 return await self._desk.write(click.who.id, clicked, click.token)
         return await self._desk.write(click.who.id, clicked)
+
+
+def _wording(event: dict[str, Any], line: TypedLine) -> str:
+    """What names a message together with what it says now: decoration, previews and reactions make no other one of it."""
+    place, ts = get_str(event, "channel"), get_str(event, "ts")
+    return f"wording {place} {ts} {hashlib.sha256(line.text.encode()).hexdigest()}" if ts else ""

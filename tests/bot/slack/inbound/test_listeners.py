@@ -173,7 +173,7 @@ async def test_every_command_also_works_through_hvops_and_in_a_thread(bench):
 
 async def test_what_bots_say_is_not_a_command(bench):
     event = {"type": "app_mention", "user": "U0OPERATOR", "text": "<@U0BOT> check-writers prod", "channel": "C0OPS"}
-    for mark in ({"bot_id": "B1"}, {"subtype": "message_changed"}, {"edited": {"user": "U0OPERATOR"}}):
+    for mark in ({"bot_id": "B1"}, {"subtype": "message_changed"}, {"edited": {"user": "U0VIEWER"}}, {"edited": 1}):
         await bench.listener.mention({"team_id": "T0PRACTICE", "event": {**event, **mark}}, {})
     assert not bench.entries("asked")
     assert not bench.entries("refused")
