@@ -24,6 +24,7 @@ from bot.config.settings import Rule
 from bot.dispatch.authorization import EVERYWHERE, SYSTEM, Accounts, Person, system_person
 from bot.errors import PermissionDenied, RolesUnknown
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, classify_error
+from bot.slack.outbound.remedies import AGAIN, remedy
 
 log = structlog.get_logger()
 
@@ -54,6 +55,7 @@ class _Heard:
     at: float | None = None  # None: never
     refreshing: asyncio.Task[None] | None = None
     failed: str = ""
+    remedy: str = ""  # what to do about that, where it does not pass by itself
 
 
 @dataclass(slots=True)
@@ -116,7 +118,7 @@ class RoleResolver:
         )
         if not held and unknown:
             raise RolesUnknown(
-                f"{_capital(unknown)}, so nobody gets a role from them. Try again in a minute; /hvops status says more."
+                f"{_capital(unknown)}, so nobody gets a role from them. {self._groups[silent[0]].remedy or AGAIN}"
             )
         found = Person(f"{team}/{user}", name or user, held, f"{unknown}." if unknown else "")
         return await self._if_may_decide(found, team == home) if found.highest_role > Role.VIEWER else found
@@ -223,7 +225,7 @@ class RoleResolver:
         try:
             said = await ask()
         except (NotSent, DeliveryUnknown) as error:
-            one.failed = str(error)
+            one.failed, one.remedy = str(error), remedy(error)
             log.warning("Slack does not say who may decide", about=what, why=str(error))
         else:
             one.said, one.at, one.failed = said, self._clock(), ""

@@ -25,7 +25,9 @@ from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 
+from bot.errors import HvopsError
 from bot.slack.outbound.api_errors import Retry, classify_error, make_client
+from bot.slack.outbound.remedies import remedy
 
 log = structlog.get_logger()
 
@@ -150,10 +152,19 @@ class Connection(AsyncSocketModeHandler):
             except SlackApiError as error:
                 verdict = classify_error(error, idempotent=True)
                 if not isinstance(verdict, Retry) or verdict.after is None:
+                    self._log_refused(verdict)
                     raise
             log.warning("slack lets no connection open yet", seconds=verdict.after)
             self.may = self.clock() + verdict.after
             await asyncio.sleep(verdict.after)
+
+    def _log_refused(self, verdict: HvopsError | Retry) -> None:
+        """Why no connection opens, and what to do about it: the SDK tries again for ever, and says it to nobody."""
+        why = verdict.why if isinstance(verdict, Retry) else str(verdict)
+        more = self._unhandled.since(f"refused {why}")
+        if more is not None:
+            do = "" if isinstance(verdict, Retry) else remedy(verdict, "app")
+            log.error("slack lets no connection open", why=why, do=do, unsaid=more)
 
     async def _note(self, _: WSMessage) -> None:
         self.heard = self.clock()

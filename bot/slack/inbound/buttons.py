@@ -197,4 +197,6 @@ def _translated(error: Exception) -> HvopsError:
     fate = classify_error(error, idempotent=True)
     if isinstance(fate, NotSent) and fate.code in ("trigger_expired", "trigger_exchanged", "expired_trigger_id"):
         return UsageError("Slack was too slow to open a window here. Press the button again.")
-    return fate if isinstance(fate, HvopsError) else NotSent("later", f"The window could not be filled: {fate.why}.")
+    if isinstance(fate, HvopsError):
+        return fate
+    return NotSent("later", f"The window could not be opened: Slack is busy or has trouble ({fate.why}). Press again.")
