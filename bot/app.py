@@ -89,6 +89,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
                 client,
                 on_unknown=lambda channel, message: _lost(channel, message.text),
                 mask=Redactor(settings.secrets()),
+                sign=partial(parts.ledger.sign_text, "message"),
             )
             closing.push_async_callback(outbox.close)
             board = TicketMessages(

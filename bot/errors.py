@@ -73,6 +73,10 @@ class Unanswered(TicketError):
     """An approval leaves open what the plan asks."""
 
 
+class PlanNotShown(TicketError):
+    """The whole plan does not stand in Slack yet, so nobody can approve it."""
+
+
 class TargetError(HvopsError):
     """A host, guest, database or service did not answer the question.
 

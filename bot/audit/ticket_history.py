@@ -15,16 +15,19 @@ from bot.ledger import Entry
 from bot.ledger.entries import (
     Approved,
     Clicked,
+    DirectMessageShown,
     Done,
     EntryData,
     Failed,
     Intent,
     Interrupted,
+    MissingPartShown,
     Outcome,
     Proposed,
     Refused,
     ReminderShown,
     Resumed,
+    Shown,
     Started,
     StepConfirmed,
     ThreadReplyShown,
@@ -207,10 +210,23 @@ def _about(said: EntryData) -> str:
             return f"pressed {said.button.removeprefix('t-').removesuffix('-why')}"
         case Refused():
             return f"was refused: {said.line}"
+        case Shown():
+            return _delivered(said)
+    return json.dumps(said.fields, ensure_ascii=False, sort_keys=True)
+
+
+def _delivered(said: Shown) -> str:
+    """What people have been told."""
+    match said:
         case TicketMessageShown():
             return f"put its message into {said.channel}"
         case ThreadReplyShown():
-            return f"told entry {said.entry} in its thread"
+            without = f", without its {' and '.join(said.missing)} yet" if said.missing else ""
+            return f"told entry {said.entry} in its thread{without}"
+        case MissingPartShown():
+            return f"delivered the {said.part} that belongs to entry {said.entry}"
+        case DirectMessageShown():
+            return f"told entry {said.entry} to {said.to} directly"
         case ReminderShown():
             return "reminded those who decide"
     return json.dumps(said.fields, ensure_ascii=False, sort_keys=True)

@@ -233,11 +233,33 @@ class TicketMessageShown(Shown):
 
 
 class ThreadReplyShown(Shown):
-    """The thread of a ticket tells an entry now. `entry` is its number."""
+    """The thread of a ticket tells an entry now. `entry` is its number.
+
+    Attributes:
+        missing: what Slack has not taken yet of what belongs to it: "card", "files".
+    """
 
     what: Literal["thread-reply"] = "thread-reply"
     entry: Count
     channel: str
+    missing: Texts = ()
+
+
+class MissingPartShown(Shown):
+    """What was missing beside an entry in the thread of a ticket has been delivered since."""
+
+    what: Literal["missing-part"] = "missing-part"
+    entry: Count
+    part: Literal["card", "files"]
+    channel: str
+
+
+class DirectMessageShown(Shown):
+    """Somebody was told an entry of a ticket directly, because its channel took nothing. `to` is the member."""
+
+    what: Literal["direct-message"] = "direct-message"
+    entry: Count
+    to: Text
 
 
 class ReminderShown(Shown):
@@ -583,6 +605,8 @@ SHOWN: Mapping[str, type[Shown]] = {
     "answer": AnswerShown,
     "ticket-message": TicketMessageShown,
     "thread-reply": ThreadReplyShown,
+    "missing-part": MissingPartShown,
+    "direct-message": DirectMessageShown,
     "reminder": ReminderShown,
     "audit": AuditPublished,
     "audit-begin": AuditPublished,

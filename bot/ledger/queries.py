@@ -231,6 +231,10 @@ class Reader:
         """The tickets in those states as the table of tickets shows them, the newest first unless told."""
         return [TicketRow(*row) for row in self._reader.listed(states, limit, newest_first=newest_first)]
 
+    def untold_ends(self) -> list[str]:
+        """The tickets whose end nobody has been told, as the entries of the file say, oldest first. Only for delivering it."""
+        return self._reader.untold_ends()
+
     def headings(self, state: str, limit: int) -> list[TicketSummary]:
         """The heads of the newest proposals whose tickets are in that state, without their plans, the newest first."""
         return headings(self._reader, state, limit)

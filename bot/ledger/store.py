@@ -189,6 +189,19 @@ class Store:
         sql = f"SELECT {_LISTED} FROM ticket WHERE line = ? ORDER BY number DESC"  # noqa: S608 - our columns
         return self.rows(sql, (line,))
 
+    def untold_ends(self) -> list[str]:
+        """The ids of the ended tickets whose end no thread tells whole, nor, where they had no message, anybody directly; oldest first."""
+        sql = """SELECT id FROM ticket WHERE state = 'ended' AND NOT EXISTS (
+            SELECT 1 FROM entry AS told WHERE told.ticket = ticket.id AND told.kind = 'shown'
+            AND json_extract(told.body, '$.data.entry') >= ticket.last_entry AND (
+                json_extract(told.body, '$.data.what') = 'thread-reply'
+                AND json_extract(told.body, '$.data.missing') IS NULL
+                OR json_extract(told.body, '$.data.what') = 'missing-part'
+                OR json_extract(told.body, '$.data.what') = 'direct-message' AND NOT EXISTS (
+                    SELECT 1 FROM entry AS placed WHERE placed.ticket = ticket.id AND placed.kind = 'shown'
+                    AND json_extract(placed.body, '$.data.what') = 'ticket-message'))) ORDER BY number"""
+        return [row[0] for row in self.rows(sql)]
+
     def yielding_tickets(self) -> list[str]:
         """The ids of the interrupted tickets that only wait, and gave their locks away for that."""
         sql = """SELECT ticket.id FROM ticket JOIN entry ON entry.seq = ticket.last_entry

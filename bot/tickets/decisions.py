@@ -17,7 +17,16 @@ from bot.api.command import Role
 from bot.config.settings import Policy
 from bot.dispatch import authorization
 from bot.dispatch.authorization import Accounts, Person, require_everywhere
-from bot.errors import AlreadyDecided, Expired, HvopsError, LedgerError, PermissionDenied, TicketError, Unanswered
+from bot.errors import (
+    AlreadyDecided,
+    Expired,
+    HvopsError,
+    LedgerError,
+    PermissionDenied,
+    PlanNotShown,
+    TicketError,
+    Unanswered,
+)
 from bot.formatting import format_time
 from bot.ledger import Entry, Ledger, TicketSummary
 from bot.ledger.entries import (
@@ -31,6 +40,8 @@ from bot.ledger.entries import (
     Resumed,
     StepConfirmed,
     Stopped,
+    ThreadReplyShown,
+    TicketMessageShown,
     Transition,
     Withdrawn,
 )
@@ -94,6 +105,7 @@ class ApprovalService:
             proposal = proposal_of(self._ledger, press.ticket)
             self._may_approve(press.person, proposal)
             self._must_be_open(proposal)
+            self._must_be_shown_whole(press.ticket)
             if why := forbidden_by(self._policy, proposal):
                 raise PermissionDenied(f"{press.ticket} cannot be decided as it was proposed: {why}. Propose it again.")
             until = to_timestamp(self._now() + timedelta(minutes=proposal.start_minutes))
@@ -114,6 +126,7 @@ class ApprovalService:
             proposal = proposal_of(self._ledger, press.ticket)
             self._may_approve(press.person, proposal)
             self._may_answer(proposal)
+            self._must_be_shown_whole(press.ticket)
             return proposal
 
     def reject(self, press: UserAction, why: str) -> Entry:
@@ -240,6 +253,14 @@ class ApprovalService:
         if ticket.state is TicketState.PROPOSED and self._now() > datetime.fromisoformat(ticket.open_until):
             raise Expired(f"{ticket.id} was open until {format_time(ticket.open_until)}; propose it again.")
 
+    def _must_be_shown_whole(self, ticket: str) -> None:
+        """That all of the plan stands in Slack, as a proved entry says: nobody approves what could not be read."""
+        if self._ticket(ticket).state is TicketState.PROPOSED and not is_plan_shown(self._ledger.story(ticket)):
+            raise PlanNotShown(
+                f"{ticket} is not approved: its whole plan is not in Slack yet. hvops goes on posting it into the "
+                "thread; read it there, then press again."
+            )
+
     def _may_answer(self, proposal: Proposal) -> None:
         """Whether answers are taken now. Too late comes before what is missing: nobody answers for what is decided.
 
@@ -301,6 +322,17 @@ class ApprovalService:
         self._ledger.append(press.person.id, refused, press.ticket if known else None)
 
 
+def is_plan_shown(entries: Sequence[Entry]) -> bool:
+    """Whether all of a plan stands in the thread of the ticket's newest message, by the ticket's entries, oldest first."""
+    place = next(
+        (at for at in reversed(range(len(entries))) if entries[at].read_if(TicketMessageShown) is not None), None
+    )
+    if place is None:
+        return False
+    told = (one.read_if(ThreadReplyShown) for one in entries[place:])
+    return any(one is not None and one.entry == entries[0].seq and not one.missing for one in told)
+
+
 def past_its_time(ticket: Ticket) -> str:
     """Why an interrupted run cannot go on, and what can be done instead."""
     return (
@@ -329,7 +361,7 @@ def describe_status(ticket: str, entries: list[Entry]) -> str:
 def _category(error: HvopsError) -> Literal["not allowed", "usage", "too late"]:
     if isinstance(error, PermissionDenied):
         return "not allowed"
-    return "usage" if isinstance(error, Unanswered) else "too late"
+    return "usage" if isinstance(error, (Unanswered, PlanNotShown)) else "too late"
 
 
 class _By(TypedDict):

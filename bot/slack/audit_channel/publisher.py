@@ -3,9 +3,9 @@
 What has been told stands in the ledger: a `shown` entry names the newest entry that a message told of, an `anchor`
 entry the head that one carried, and up to where nothing else was left to tell. So a bot that was away, or had no
 channel, catches up and repeats nothing. On a ledger whose decisions were never told anywhere it begins with what comes next,
-and says so: years of them at one post a second would keep everything else waiting. Slack has no key that makes a second post harmless: a bot that is killed
-between a post and its entry, or an answer that is lost on the way, leaves that one message twice. Nothing waits for
-this channel, whatever is wrong with it.
+and says so: years of them at one post a second would keep everything else waiting. Where a bot was killed between a post and
+its entry, or an answer was lost on the way, the channel is looked through before that message is sent again. Nothing
+waits for this channel, whatever is wrong with it.
 """
 
 from __future__ import annotations
@@ -97,6 +97,7 @@ class AuditChannel:
         self._ended = True  # whether a ticket ended since the newest head; True: look
         self._user: tuple[str, str] = ("", "")
         self._unbroken = ShieldedTasks()
+        self._is_unsure = True  # an earlier life may have posted what it could not write down
         self.trouble = "" if channel else "none is set"
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -159,7 +160,7 @@ class AuditChannel:
         return any(data.what == "audit-begin" for data in own) and not any(data.ts for data in own)
 
     async def _tell_beginning(self, after: int) -> None:
-        ts = await self._outbox.post(self._channel, audit_message([beginning_line(after)]))
+        ts = await self._post(audit_message([beginning_line(after)]), f"audit begins after {after}")
         await self._write(AuditPublished(last_published=after, channel=self._channel, ts=ts))
 
     async def _keep_up(self, stop: asyncio.Event) -> None:
@@ -199,10 +200,17 @@ class AuditChannel:
             if line:
                 lines.append(line)
         if lines:
-            ts = await self._outbox.post(self._channel, audit_message(lines))
+            ts = await self._post(audit_message(lines), f"audit {due[0].seq} to {told}")
             await self._write(AuditPublished(last_published=told, channel=self._channel, ts=ts))
         self._ended = self._ended or any(entry.kind in ENDS for entry in due if entry.seq <= told)
         return told
+
+    async def _post(self, message: Message, key: str) -> str:
+        """Post a message, looking first where an earlier one may have arrived that nobody wrote down. Returns its ts."""
+        looks, self._is_unsure = self._is_unsure, True
+        ts = await self._outbox.post(self._channel, message, key=key, looks_first=looks)
+        self._is_unsure = False
+        return ts
 
     async def _line(self, entry: Entry) -> str:
         if entry.ticket is None:
@@ -217,7 +225,7 @@ class AuditChannel:
         head = await asyncio.to_thread(self._ledger.head)
         assert head is not None
         user, bot = await self._own()
-        ts = await self._outbox.post(self._channel, Message(format_anchor(head, self._ledger.seal)))
+        ts = await self._post(Message(format_anchor(head, self._ledger.seal)), f"head {head.seq}")
         posted = AnchorPosted(
             head=head.seq,
             ledger_id=self._ledger.seal.ledger,

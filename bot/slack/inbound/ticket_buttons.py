@@ -221,6 +221,8 @@ class TicketClicks:
         where = await self._where(click)
         via = "modal" if click.verb.endswith(REASONED) else "button"
         press = UserAction(person, click.token, via, where.channel, click.seq, click.index)
+        if click.verb in (APPROVE, ANSWER + REASONED):
+            await self._changes.show_plan(click.token)
         try:
             if click.verb == GO_ON:
                 hindered = await self._changes.hindered(click.token)
@@ -244,6 +246,7 @@ class TicketClicks:
         person = await self._person(click)
         where = await self._where(click)
         press = UserAction(person, click.token, "button", where.channel, click.seq)
+        await self._changes.show_plan(click.token)
         try:
             proposal = await asyncio.to_thread(self._changes.decisions.must_answer, press)
         except TicketError as late:

@@ -18,10 +18,12 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.errors import HvopsError
 from bot.slack.outbound.bounded_client import BoundedWebClient
 
-# Slack warns that with these a part of the call may have been done already
-_HALF_DONE = ("internal_error", "fatal_error")
-_LATER = ("ratelimited", "rate_limited", "service_unavailable", "team_added_to_org")
-_TOO_MANY, _SERVER = 429, 500
+# Slack warns that with the first two a part of the call may have been done already [doc: errors of any method]; of the
+# third nobody says that it was not
+_HALF_DONE = ("internal_error", "fatal_error", "service_unavailable")
+_LATER = ("ratelimited", "rate_limited", "team_added_to_org")
+_OK, _REQUEST_TIMEOUT, _TOO_MANY, _SERVER = 200, 408, 429, 500
+OUTAGE = ("gave_up", "later", "closing")  # codes of NotSent that are no answer of Slack's: it was not reached in time
 
 
 class NotSent(HvopsError):
@@ -35,9 +37,22 @@ class NotSent(HvopsError):
         super().__init__(says or f"Slack did not take it: {code}.")
         self.code = code
 
+    @property
+    def is_refusal(self) -> bool:
+        """Whether Slack said no. Otherwise it was not reached in time."""
+        return self.code not in OUTAGE
+
 
 class DeliveryUnknown(HvopsError):
-    """The connection died after sending: perhaps the person sees it, perhaps not. It is not sent again blindly."""
+    """The connection died after sending: perhaps the person sees it, perhaps not. It is not sent again blindly.
+
+    Attributes:
+        unreadable: Slack's word for why nobody can look whether it arrived, or "".
+    """
+
+    def __init__(self, says: str, unreadable: str = "") -> None:
+        super().__init__(says)
+        self.unreadable = unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +87,8 @@ def classify_error(error: BaseException, *, idempotent: bool) -> Retry | NotSent
         return NotSent(type(error).__name__)
     if isinstance(error, (aiohttp.ClientError, OSError, asyncio.TimeoutError)):
         return _lost(f"the connection died: {type(error).__name__}", idempotent=idempotent)
-    return NotSent(type(error).__name__, f"Slack's answer cannot be read: {type(error).__name__}.")
+    says = f"Slack's answer cannot be read: {type(error).__name__}"
+    return NotSent(type(error).__name__, f"{says}.") if idempotent else _lost(says, idempotent=False)
 
 
 def _answered(error: SlackApiError, *, idempotent: bool) -> Retry | NotSent | DeliveryUnknown:
@@ -80,11 +96,18 @@ def _answered(error: SlackApiError, *, idempotent: bool) -> Retry | NotSent | De
     status = getattr(response, "status_code", None) or getattr(response, "status", None) or 0
     data = getattr(response, "data", None)
     code = str(data.get("error", "")) if isinstance(data, Mapping) else ""
-    if status == _TOO_MANY or code in _LATER or status >= _SERVER:
+    if status == _TOO_MANY or code in _LATER:
         return Retry(retry_after(getattr(response, "headers", {})), code or f"HTTP {status}")
-    if code in _HALF_DONE:
-        return _lost(f"Slack answered {code}", idempotent=idempotent)
+    if status >= _SERVER or status == _REQUEST_TIMEOUT or code in _HALF_DONE:
+        # whoever answered, the work may have been done before: a gateway's 504 says nothing else
+        return _lost(f"Slack answered {code or f'HTTP {status}'}", idempotent=idempotent, after=_after(response))
+    if not code and status == _OK:
+        return _lost("Slack's answer cannot be read", idempotent=idempotent)
     return NotSent(code or f"HTTP {status}")
+
+
+def _after(response: Any) -> float | None:
+    return retry_after(getattr(response, "headers", None) or {})
 
 
 def retry_after(headers: Mapping[str, Any]) -> float | None:
@@ -95,5 +118,5 @@ def retry_after(headers: Mapping[str, Any]) -> float | None:
         return None
 
 
-def _lost(why: str, *, idempotent: bool) -> Retry | DeliveryUnknown:
-    return Retry(None, why) if idempotent else DeliveryUnknown(f"It may or may not have reached Slack: {why}.")
+def _lost(why: str, *, idempotent: bool, after: float | None = None) -> Retry | DeliveryUnknown:
+    return Retry(after, why) if idempotent else DeliveryUnknown(f"It may or may not have reached Slack: {why}.")

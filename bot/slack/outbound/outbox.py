@@ -2,11 +2,14 @@
 
 A lane is a queue and the task that empties it. The head of the queue is tried until Slack takes or refuses it, so
 a rate limit delays what follows and never reorders it. Updates of one message that still wait are folded into one.
+Where nobody can know whether a message with a key arrived, the channel is looked through before it is sent again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,19 +17,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.redaction import Redactor
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, Retry, classify_error
-from bot.slack.outbound.blockkit_fitting import downgrade, fit, weaker_view
+from bot.slack.outbound.blockkit_fitting import downgrade, fit, preformatted, weaker_view
 from bot.slack.outbound.blockkit_validation import problems
-from bot.slack.outbound.message import File, Message
+from bot.slack.outbound.message import File, Message, split
+from bot.slack.outbound.sent_messages import SentMessages, marked, metadata
 
 log = structlog.get_logger()
+_quiet = logging.getLogger("bot.slack.outbound.sdk")
 
 # What Slack answers to blocks it does not like, whatever our own checker thought of them.
 _BLOCKS_REFUSED = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "block_mismatch")
-_LONGEST_PAUSE = 60.0
+_LONGEST_PAUSE = 60.0  # that Slack asks for
+_LONGEST_WAIT = 15.0  # where it does not say
+_PIECE = 9_000  # characters of a refused file in one message
+_PIECES = 5  # messages that a refused file may take, unless it must be whole
+_REMEMBERED = 1_000  # keys of messages that may stand there twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +44,21 @@ class RateLimit:
     """How fast a lane may go, and how long it tries. Times in seconds.
 
     Slack: one message a second per channel, short bursts more [doc: docs.slack.dev/apis/web-api/rate-limits].
+
+    Attributes:
+        looks: the pauses before each look whether a message of unknown fate has arrived; what is not there after the
+            last is sent again. A call that the client gave up may still be under way at Slack.
     """
 
     interval: float = 1.0
     burst: int = 3
-    give_up_after: float = 300.0
+    give_up_after: float = 60.0
+    looks: tuple[float, ...] = (1.0, 4.0)
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+_Look = Callable[[], Awaitable[Any]]
 
 
 @dataclass(slots=True, eq=False)
@@ -52,6 +70,9 @@ class _Job:
     idempotent: bool
     key: str  # the ts of the message it updates; "" for everything else
     done: asyncio.Future[Any]
+    look: _Look | None = None  # Slack's answer to it, out of what stands in the channel; None where it is not there
+    looks_first: bool = False
+    name: str = ""  # what it is, to whoever asks whether it may stand there twice
 
 
 @dataclass(slots=True, eq=False)
@@ -72,19 +93,25 @@ class Outbox:
         tempo: RateLimit | None = None,
         on_unknown: Callable[[str, Message], None] | None = None,
         mask: Redactor | None = None,
+        sign: Callable[[str], str] | None = None,
     ) -> None:
-        """Take a client made by `calls.make_client`.
+        """Take a client made by `make_client`.
 
         Args:
             client: the Web API client.
             tempo: how fast, and with which clock.
             on_unknown: told the channel and the message when nobody can know whether it arrived.
             mask: takes secrets out of whatever leaves.
+            sign: the mark of a message, out of its key; what stands in a channel with it is taken for ours.
         """
         self._client = client
         self._tempo = tempo or RateLimit()
         self._on_unknown = on_unknown or (lambda _channel, _message: None)
         self._mask = mask or Redactor()
+        self._sign = sign or _digest
+        self._sent = SentMessages(client)
+        self._own_id = ""
+        self._repeated: dict[str, None] = {}
         self._lanes: dict[str, _Lane] = {}
 
     def prepared(self, message: Message) -> Message:
@@ -104,42 +131,98 @@ class Outbox:
         text, *blocks = data([message.text, *message.blocks])
         return Message(text, tuple(blocks), files, instead)
 
-    async def post(self, channel: str, message: Message, thread_ts: str = "") -> str:
+    async def post(
+        self, channel: str, message: Message, thread_ts: str = "", key: str = "", *, looks_first: bool = False
+    ) -> str:
         """Post a message, then its files into its thread. Returns its ts.
+
+        A file that is refused follows as text; where even that fails the log says so: the message has been taken.
+
+        Args:
+            channel: by id.
+            message: what to say.
+            thread_ts: the thread it goes into, or "".
+            key: what it is, where it must not be said twice: its fate is then looked up in the channel.
+            looks_first: it may have been sent before, by an earlier life of the bot or an attempt that was given up.
 
         Raises:
             NotSent: Slack refuses or cannot be reached.
             DeliveryUnknown: nobody can know whether it arrived.
         """
+        mark = self._sign(key) if key else ""
 
         async def send(fitting: Message) -> Any:
-            return await self._client.chat_postMessage(
-                channel=channel,
-                text=fitting.text,
-                blocks=list(fitting.blocks),
-                thread_ts=thread_ts or None,
-                unfurl_links=False,
-                unfurl_media=False,
-            )
+            said: dict[str, Any] = {
+                "channel": channel,
+                "text": fitting.text,
+                "blocks": marked(fitting.blocks, mark),
+                "thread_ts": thread_ts or None,
+                "unfurl_links": False,
+                "unfurl_media": False,
+            }
+            try:
+                return await self._client.chat_postMessage(**said, metadata=metadata(mark))
+            except SlackApiError as error:
+                if not mark or not _refuses_metadata(error):
+                    raise
+            return await self._client.chat_postMessage(**said)
 
-        answer, sent = await self._send(channel, send, message)
+        async def look() -> Any:
+            found = await self._sent.with_mark(channel, mark, thread_ts)
+            return {"ts": found[0]} if found else None
+
+        answer, sent = await self._send(
+            channel, send, message, look=look if mark else None, looks_first=looks_first, name=key
+        )
         ts = str(answer["ts"])
-        await self.files(channel, sent.files, thread_ts or ts)
+        await self.attach_quietly(channel, sent.files, thread_ts or ts)
         return ts
 
-    async def update(self, channel: str, ts: str, message: Message) -> None:
+    async def update(self, channel: str, ts: str, message: Message, key: str = "") -> None:
         """Replace a message of ours. An update of it that still waits is replaced, not sent.
 
         Raises:
             NotSent: Slack refuses or cannot be reached.
         """
+        mark = self._sign(key) if key else ""
 
         async def send(fitting: Message) -> Any:
             return await self._client.chat_update(
-                channel=channel, ts=ts, text=fitting.text, blocks=list(fitting.blocks)
+                channel=channel, ts=ts, text=fitting.text, blocks=marked(fitting.blocks, mark)
             )
 
         await self._send(channel, send, message, key=ts)
+
+    async def delete(self, channel: str, ts: str) -> None:
+        """Take a message of ours away. Raises NotSent: Slack refuses, or cannot be reached."""
+
+        async def send(_: Message) -> Any:
+            return await self._client.chat_delete(channel=channel, ts=ts)
+
+        await self._send(channel, send, _NOTHING, idempotent=True)
+
+    async def stands(self, channel: str, ts: str) -> bool:
+        """Whether there is a message at that ts. Raises NotSent: Slack does not say."""
+        return bool(await self._read(lambda: self._sent.stands(channel, ts)))
+
+    async def copies(self, channel: str, key: str) -> list[str]:
+        """The ts of every message of that key in a channel, oldest first. Raises NotSent: Slack does not say."""
+        mark = self._sign(key)
+        return list(await self._read(lambda: self._sent.with_mark(channel, mark)))
+
+    def may_stand_twice(self, key: str) -> bool:
+        """Whether a message was sent again after a look had not found it. Tells it once."""
+        return self._repeated.pop(key, self) is None
+
+    async def _read(self, look: _Look) -> Any:
+        """What Slack shows, once. Raises NotSent."""
+        try:
+            return await look()
+        except Exception as error:
+            fate = classify_error(error, idempotent=True)
+            raise (
+                fate if isinstance(fate, NotSent) else NotSent("later", f"Slack does not say: {_why(fate)}.")
+            ) from error
 
     async def ephemeral(self, channel: str, user: str, message: Message, thread_ts: str = "") -> None:
         """Show a message to one person in a channel; its files go to them directly.
@@ -160,11 +243,11 @@ class Outbox:
 
         _, sent = await self._send(channel, send, message)
         if sent.files:
-            await self.files(await self.conversation(user), sent.files)
+            await self.attach_quietly(await self.conversation(user), sent.files)
 
-    async def direct(self, user: str, message: Message) -> str:
+    async def direct(self, user: str, message: Message, key: str = "", *, looks_first: bool = False) -> str:
         """Post a message to one person. Returns its ts. Raises NotSent or DeliveryUnknown."""
-        return await self.post(await self.conversation(user), message)
+        return await self.post(await self.conversation(user), message, key=key, looks_first=looks_first)
 
     async def conversation(self, user: str) -> str:
         """The id of the conversation with one person. Raises NotSent."""
@@ -178,17 +261,80 @@ class Outbox:
     async def files(self, channel: str, files: Sequence[File], thread_ts: str = "") -> None:
         """Upload files, in order. Raises NotSent or DeliveryUnknown."""
         for file in files:
+            await self._upload(channel, file, thread_ts)
 
-            async def send(_: Message, file: File = file) -> Any:
-                return await self._client.files_upload_v2(
-                    channel=channel,
-                    filename=file.name,
-                    title=file.title,
-                    content=file.content,
-                    thread_ts=thread_ts or None,
-                )
+    async def attach(
+        self,
+        channel: str,
+        files: Sequence[File],
+        thread_ts: str = "",
+        key: str = "",
+        *,
+        looks_first: bool = False,
+        whole: bool = False,
+    ) -> None:
+        """Upload files; one that is refused follows as text, in messages: whole, or as far as is of any use.
 
-            await self._send(channel, send, _NOTHING)
+        Raises:
+            NotSent: Slack takes neither, or cannot be reached.
+            DeliveryUnknown: nobody can know whether it arrived.
+        """
+        for number, file in enumerate(files):
+            masked = await asyncio.to_thread(self._masked, Message("", (), (file,)))
+            try:
+                await self._upload(channel, masked.files[0], thread_ts, looks_first=looks_first)
+            except NotSent as refused:
+                if not refused.is_refusal:
+                    raise
+                log.warning("slack refused a file; it follows as text", file=file.name, code=refused.code)
+                pieces = await asyncio.to_thread(_as_messages, masked.files[0], refused.code, whole=whole)
+                for at, message in enumerate(pieces):
+                    part = f"{key} file {number} part {at}" if key else ""
+                    await self.post(channel, message, thread_ts, part, looks_first=looks_first)
+
+    async def attach_quietly(self, channel: str, files: Sequence[File], thread_ts: str = "") -> None:
+        """The same beside a message that has been taken: whoever waits must not take a missing file for a missing message."""
+        try:
+            await self.attach(channel, files, thread_ts)
+        except (NotSent, DeliveryUnknown) as error:
+            log.warning("a file was not delivered", channel=channel, files=[one.name for one in files], why=str(error))
+
+    async def _upload(self, channel: str, file: File, thread_ts: str, *, looks_first: bool = False) -> None:
+        """Upload a file and share it [doc: docs.slack.dev/messaging/working-with-files]. Only sharing it must not be done twice."""
+        if looks_first and thread_ts and await self._is_there(channel, thread_ts, file.name):
+            return
+        lane = f"upload {channel}"
+
+        async def reserve(_: Message) -> Any:
+            return await self._client.files_getUploadURLExternal(filename=file.name, length=len(file.content))
+
+        told, _ = await self._send(lane, reserve, _NOTHING, idempotent=True)
+        url, file_id = str(told["upload_url"]), str(told["file_id"])
+
+        async def upload(_: Message) -> Any:
+            sent = await self._client._upload_file(  # noqa: SLF001 - the SDK's own second step, without its first and third
+                url=url, data=file.content, logger=_quiet, timeout=self._client.timeout, proxy=None, ssl=None
+            )
+            if sent.status != _OK:
+                raise SlackApiError("not uploaded", _Status(sent.status))  # type: ignore[no-untyped-call]
+            return {}
+
+        async def share(_: Message) -> Any:
+            return await self._client.files_completeUploadExternal(
+                files=[{"id": file_id, "title": file.title}], channel_id=channel, thread_ts=thread_ts or None
+            )
+
+        async def look() -> Any:
+            return {} if await self._sent.has_file(channel, thread_ts, file_id) else None
+
+        await self._send(lane, upload, _NOTHING, idempotent=True)
+        await self._send(channel, share, _NOTHING, look=look)
+
+    async def _is_there(self, channel: str, thread_ts: str, name: str) -> bool:
+        """Whether the bot has shared a file of that name in a thread. Raises NotSent."""
+        if not self._own_id:
+            self._own_id = str((await self._read(self._client.auth_test)).get("user_id") or "")
+        return bool(await self._read(lambda: self._sent.has_own_file(channel, thread_ts, name, self._own_id)))
 
     async def publish_home(self, user: str, view: dict[str, Any]) -> None:
         """Show somebody their Home tab, with its tables as text where Slack rejects them. Raises NotSent."""
@@ -226,6 +372,9 @@ class Outbox:
         *,
         key: str = "",
         idempotent: bool = False,
+        look: _Look | None = None,
+        looks_first: bool = False,
+        name: str = "",
     ) -> tuple[Any, Message]:
         """Queue one call and wait until its fate is known: Slack's answer, and the message as it was taken."""
         lane = self._lanes.setdefault(channel, _Lane())
@@ -234,7 +383,7 @@ class Outbox:
             job.send, job.message = send, message
         else:
             made: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            job = _Job(send, message, idempotent or bool(key), key, made)
+            job = _Job(send, message, idempotent or bool(key), key, made, look, looks_first, name)
             lane.waiting.append(job)
         if lane.task is None:
             lane.task = asyncio.create_task(self._empty(channel, lane), name=f"outbox {channel}")
@@ -263,10 +412,24 @@ class Outbox:
         message: Message = job.message
         until = self._tempo.clock() + self._tempo.give_up_after
         tries = 0
+        unsure = "it may have been sent before" if job.looks_first and job.look is not None else ""
+        is_unsure = bool(unsure)
+        pauses: tuple[float, ...] = (0.0,)
+        fitting = message
         try:
             while True:
+                if is_unsure:
+                    fate = await self._looked(job, pauses, unsure, until)
+                    if fate is not None:
+                        fate = (fate, fitting) if isinstance(fate, dict) else fate
+                        break
+                    is_unsure = False
                 fitting = message if message is _NOTHING else await self.prepare(message)
                 fate = await _attempt(job, fitting)
+                if isinstance(fate, DeliveryUnknown) and job.look is not None:
+                    is_unsure, unsure, pauses = True, str(fate), self._tempo.looks
+                    self._note_repeated(job.name)
+                    continue
                 if isinstance(fate, Retry):
                     tries += 1
                     fate = await self._rest(fate, tries, until)
@@ -283,9 +446,40 @@ class Outbox:
             self._on_unknown(channel, fitting)
         _tell(job, fate)
 
+    async def _looked(self, job: _Job, pauses: Sequence[float], why: str, until: float) -> Any:
+        """Look whether a message has arrived: what Slack would have answered, None where it has not, or why nobody knows."""
+        assert job.look is not None
+        tries = 0
+        for pause in pauses:
+            await self._tempo.sleep(pause)
+            while True:
+                try:
+                    found = await job.look()
+                except Exception as error:  # noqa: BLE001 - foreign errors are translated here
+                    fate = classify_error(error, idempotent=True)
+                    if isinstance(fate, NotSent):
+                        return DeliveryUnknown(f"{why} Slack does not let hvops look: {fate.code}.", fate.code)
+                    assert isinstance(fate, Retry)
+                    tries += 1
+                    if await self._rest(fate, tries, until) is not None:
+                        return DeliveryUnknown(f"{why} Whether it did, Slack does not say now: {fate.why}.")
+                else:
+                    break
+            if found is not None:
+                return found
+        return DeliveryUnknown(why) if self._tempo.clock() > until else None
+
+    def _note_repeated(self, name: str) -> None:
+        if name:
+            self._repeated[name] = None
+            while len(self._repeated) > _REMEMBERED:
+                self._repeated.pop(next(iter(self._repeated)))
+
     async def _rest(self, again: Retry, tries: int, until: float) -> NotSent | None:
         """Wait before the next try; NotSent when that would be too late to matter."""
-        pause = min(again.after if again.after is not None else 2.0 ** min(tries, 6), _LONGEST_PAUSE)
+        pause = (
+            min(again.after, _LONGEST_PAUSE) if again.after is not None else min(2.0 ** min(tries, 6), _LONGEST_WAIT)
+        )
         if self._tempo.clock() + pause > until:
             return NotSent("gave_up", f"Slack did not take it in time: {again.why}.")
         await self._tempo.sleep(pause)
@@ -293,6 +487,7 @@ class Outbox:
 
 
 _NOTHING = Message("")
+_OK = 200
 
 
 async def _attempt(job: _Job, fitting: Message) -> Any:
@@ -313,6 +508,42 @@ def _within_limits(message: Message) -> Message:
 
 def _waiting(lane: _Lane, key: str) -> _Job | None:
     return next((job for job in lane.waiting if key and job.key == key), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Status:
+    """The answer of where files are uploaded to, which is no JSON."""
+
+    status_code: int
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
+
+
+def _why(fate: Retry | DeliveryUnknown) -> str:
+    return fate.why if isinstance(fate, Retry) else str(fate)
+
+
+def _refuses_metadata(error: SlackApiError) -> bool:
+    data = getattr(error.response, "data", None)
+    return "metadata" in str(data.get("error", "")) if isinstance(data, dict) else False
+
+
+def _as_messages(file: File, code: str, *, whole: bool) -> list[Message]:
+    """A file as text that stands in messages instead, the first of which says why."""
+    pieces = split(file.content.decode(errors="replace"), _PIECE)
+    shown = pieces if whole else pieces[:_PIECES]
+    left = sum(map(len, pieces[len(shown) :]))
+    made = []
+    for number, piece in enumerate(shown, 1):
+        says = f"{file.name}, part {number} of {len(shown)} (Slack took no file: {code})"
+        if left and number == len(shown):
+            says += f"; {left:,} more characters are not shown here"
+        made.append(
+            Message(says, ({"type": "section", "text": {"type": "mrkdwn", "text": says}}, *preformatted(piece)))
+        )
+    return made
 
 
 def _tell(job: _Job, fate: Any) -> None:

@@ -29,7 +29,7 @@ PROGRESS = 2  # uses of the response_url that progress may spend
 _SPARE_SECONDS = 30  # a URL this close to its end is not trusted any more
 _PATIENCE = 20.0  # longest Retry-After that a response_url is waited for
 _SLACK_HOOKS = "hooks.slack.com"
-_OK, _BAD, _TOO_MANY = 200, 400, 429
+_OK, _BAD, _TOO_MANY, _SERVER = 200, 400, 429, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +133,19 @@ class Reply:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise DeliveryUnknown(f"It may or may not have arrived: {type(error).__name__}.") from error
         log.debug("response_url", status=answer.status_code)
+        if answer.status_code >= _SERVER:  # it may have been shown before that was said
+            raise DeliveryUnknown(f"It may or may not have arrived: Slack answered HTTP {answer.status_code}.")
         return answer.status_code, retry_after(answer.headers) or 1.0
 
     async def _files(self, message: Message) -> None:
         """An ephemeral carries no files: they go to the person directly."""
         if message.files:
-            await self._outbox.files(await self._outbox.conversation(self.where.user), message.files)
+            try:
+                place = await self._outbox.conversation(self.where.user)
+            except NotSent as refused:
+                log.warning("a file was not delivered", user=self.where.user, why=str(refused))
+                return
+            await self._outbox.attach_quietly(place, message.files)
 
 
 def is_slack_url(url: str, base_url: str) -> bool:

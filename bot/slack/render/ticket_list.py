@@ -55,6 +55,16 @@ def not_shown(ticket: str, channel: str, code: str, says: str) -> Message:
     return Message(text, (*blocks, *actions([button("Show Plan", SHOW, ticket, primary=True)])))
 
 
+def fate_unknown(ticket: str, channel: str, says: str) -> Message:
+    """Nobody can know yet whether the plan stands in its channel; hvops goes on looking."""
+    told = (
+        f"is proposed. Whether its plan is shown in <#{channel}> is not known yet: {escape(says)} "
+        "hvops looks for it there and goes on trying; press Show Plan to look again."
+    )
+    blocks = sections(f"*{ticket}* {told}")
+    return Message(f"{ticket} {told}", (*blocks, *actions([button("Show Plan", SHOW, ticket, primary=True)])))
+
+
 def stop_message(entry: Entry) -> Message:
     """The answer to stop and go."""
     if entry.kind == "stop":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bot.api.plan import CompareToBefore
@@ -14,7 +15,7 @@ from bot.ledger.ticket_state import ENDS
 from bot.slack.outbound import limits
 from bot.slack.outbound.blockkit_fitting import preformatted
 from bot.slack.outbound.message import File, Message, escape, escape_control, truncate, utf16_length
-from bot.slack.render.blocks import sections
+from bot.slack.render.blocks import contexts, sections
 from bot.slack.render.closed import difference_text, end_in_words
 from bot.slack.render.proposed import plan_file, plan_text
 from bot.slack.render.ticket_view_model import (
@@ -64,6 +65,15 @@ def entry_message(card: TicketView, entry: Entry) -> Message | None:
         return None
     whole = f"{says} (entry {entry.seq:,})"
     return Message(truncate(whole.replace("*", ""), limits.MESSAGE_TEXT), sections(whole))
+
+
+def direct_message(card: TicketView, entry: Entry, why: str) -> Message | None:
+    """The same for one person, where the channel of the ticket takes nothing; `why` is plain text. None where it leaves no line."""
+    message = entry_message(card, entry)
+    if message is None:
+        return None
+    says = f"You get this directly: {why}"
+    return replace(message, text=f"{message.text}\n{says}", blocks=(*message.blocks, *contexts(escape(says))), files=())
 
 
 def reminder_message(card: TicketView) -> Message:

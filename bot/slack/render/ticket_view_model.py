@@ -166,11 +166,16 @@ def who(entry: Entry | None) -> str:
     return person(entry.actor, entry.name) if entry else "nobody"
 
 
+def slack_id(actor: str) -> str:
+    """The id of a member of Slack; "" for anybody else."""
+    found = _SLACK_ID.fullmatch(actor)
+    return found[1] if found else ""
+
+
 def person(actor: str, name: str) -> str:
     """Somebody, as Slack's mention, or by name. mrkdwn."""
-    found = _SLACK_ID.fullmatch(actor)
-    if found:
-        return f"<@{found[1]}>"
+    if found := slack_id(actor):
+        return f"<@{found}>"
     return "hvops" if actor == "bot" else escape(name or actor)
 
 

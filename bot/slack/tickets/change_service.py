@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -19,20 +20,21 @@ from bot.executor.polling import CheckState, look_at
 from bot.executor.run import Run
 from bot.ledger import Entry, Filter, TicketRow, TicketSummary
 from bot.ledger.ticket_state import OPEN, TicketState
-from bot.slack.outbound.api_errors import NotSent
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
 from bot.slack.outbound.message import Message
 from bot.slack.outbound.outbox import Outbox
-from bot.slack.render.ticket_list import not_shown, proposed_for
+from bot.slack.render.ticket_list import fate_unknown, not_shown, proposed_for
 from bot.slack.render.ticket_thread import looked_message
 from bot.slack.render.ticket_view_model import TicketView
 from bot.slack.tickets.ticket_messages import TicketMessages
 from bot.tickets.create import ProposalService
-from bot.tickets.decisions import ApprovalService
+from bot.tickets.decisions import ApprovalService, is_plan_shown
 from bot.tickets.proposal import proposal_of
 from bot.tickets.run_history import story_of
 
 _LISTED, _LINKED = 50, 20  # tickets that /hvops runs shows, and how many of them with a link
 _COUNTED = 10_000  # at most so many for somebody who may not see everything
+_FOR_THE_PLAN = 20  # seconds that a press waits for it
 _LOOKED_AT = 50  # open tickets of a kind that are looked at for Home
 
 
@@ -69,7 +71,17 @@ class Changes:
         except NotSent as refused:
             card = await self.board.card(ticket)
             return not_shown(ticket, self.board.channel_of(card), refused.code, str(refused))
+        except DeliveryUnknown as unknown:
+            return fate_unknown(ticket, self.board.channel_of(await self.board.card(ticket)), str(unknown))
         return proposed_for(ticket, place.channel, await self.board.permalink(ticket), is_new=is_new)
+
+    async def show_plan(self, ticket: str) -> None:
+        """Bring the whole plan of a proposal into Slack if it is not there yet: a press may come before its thread is told."""
+        story = await asyncio.to_thread(self.run.ledger.story, ticket)
+        if not story or is_plan_shown(story):
+            return
+        with contextlib.suppress(NotSent, DeliveryUnknown, TimeoutError):  # whether it is there then, the ledger says
+            await asyncio.wait_for(self.board.refresh(ticket), _FOR_THE_PLAN)
 
     async def hindered(self, ticket: str) -> str:
         """Why those who asked and approved do not let it go on, or why that is not known now; "" where they do."""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.executor.context import TicketChange
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
 from bot.slack.outbound.message import Message
 
 
@@ -25,6 +27,12 @@ class MessageState:
         remind_at: when half of its time is over; None where nobody is to be reminded.
         has_ended: nothing more happens to it.
         users: how many work on it, or wait for their turn.
+        failures: how often in a row something of it was not delivered.
+        refused: how often in a row Slack refused to change its message.
+        channel: that takes nothing of it now, or "".
+        unsure: keys of what may have arrived.
+        trouble: what was last logged about it.
+        copies_at: when to look whether its message stands twice; None where it cannot.
     """
 
     newest: TicketChange | None = None
@@ -34,7 +42,28 @@ class MessageState:
     remind_at: datetime | None = None
     has_ended: bool = False
     users: int = 0
+    failures: int = 0
+    refused: int = 0
+    channel: str = ""
+    unsure: set[str] = field(default_factory=set)
+    copies_at: datetime | None = None
+    trouble: str = ""
+    _taken: set[str] = field(default_factory=set)
     _sent: bytes = b""
+
+    async def once(self, key: str, send: Callable[[], Awaitable[object]]) -> NotSent | DeliveryUnknown | None:
+        """Send something unless it was taken before. Returns why it was not, or None."""
+        if key in self._taken:
+            return None
+        try:
+            await send()
+        except NotSent as error:
+            return error
+        except DeliveryUnknown as error:
+            self.unsure.add(key)
+            return error
+        self._taken.add(key)
+        return None
 
     def was_sent(self, message: Message) -> bool:
         """Whether this is what its message shows already."""
@@ -43,6 +72,10 @@ class MessageState:
     def sent(self, message: Message) -> None:
         """This is what its message shows now."""
         self._sent = _mark(message)
+
+    def forget_sent(self) -> None:
+        """What its message shows now is not known."""
+        self._sent = b""
 
     @property
     def is_idle(self) -> bool:
@@ -69,12 +102,28 @@ class MessageStates:
     def evict(self, ticket: str) -> None:
         """Forget a ticket that has ended, once nobody works on it."""
         kept = self._kept.get(ticket)
-        if kept is not None and kept.has_ended and kept.is_idle:
+        if kept is not None and kept.has_ended and kept.is_idle and kept.copies_at is None:
             del self._kept[ticket]
 
     def workers(self) -> list[asyncio.Task[None]]:
         """Everybody who shows something now."""
         return [kept.worker for kept in self._kept.values() if kept.worker is not None]
+
+    def elsewhere(self, channel: str) -> list[MessageState]:
+        """What is kept of the tickets that a channel took nothing of."""
+        return [kept for kept in self._kept.values() if kept.channel == channel]
+
+    def to_look_for_copies(self, now: datetime) -> list[str]:
+        """The tickets whose message may stand twice, once it is time to look. Each is told once."""
+        due = [one for one, kept in self._kept.items() if kept.copies_at is not None and kept.copies_at <= now]
+        for ticket in due:
+            self._kept[ticket].copies_at = None
+        return due
+
+    def is_busy(self, ticket: str) -> bool:
+        """Whether somebody shows it now."""
+        kept = self._kept.get(ticket)
+        return kept is not None and not kept.is_idle
 
     def to_remind(self, now: datetime) -> list[str]:
         """The tickets whose reminder is due. Each is told once."""
@@ -82,6 +131,9 @@ class MessageStates:
         for ticket in due:
             self._kept[ticket].remind_at = None
         return due
+
+    def __contains__(self, ticket: str) -> bool:
+        return ticket in self._kept
 
     def __len__(self) -> int:
         return len(self._kept)

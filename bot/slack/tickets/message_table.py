@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from bot.errors import TicketError
 from bot.executor.context import TicketChange
 from bot.ledger import Entry, Ledger, Reader
-from bot.ledger.entries import Proposed, ReminderShown, ThreadReplyShown, TicketMessageShown
+from bot.ledger.entries import (
+    DirectMessageShown,
+    MissingPartShown,
+    Proposed,
+    ReminderShown,
+    ThreadReplyShown,
+    TicketMessageShown,
+)
 from bot.slack.render.ticket_view_model import TicketView
+from bot.tickets.decisions import is_plan_shown
 from bot.tickets.proposal import proposal_from
 
 
@@ -44,9 +52,41 @@ def window_seal(ledger: Ledger, ticket: str, digest: str, verb: str, user: str) 
     return ledger.sign_text("window", ticket, digest, verb, user)
 
 
-def told_entries(entries: Iterable[Entry]) -> frozenset[int]:
-    """The numbers of the entries that the thread tells already."""
-    return frozenset(shown.entry for entry in entries if (shown := entry.read_if(ThreadReplyShown)) is not None)
+def told_entries(entries: Sequence[Entry]) -> frozenset[int]:
+    """The numbers of the entries that the thread tells already.
+
+    A message that had to be posted anew has a new thread: the plan must stand there as well.
+    """
+    told = {shown.entry for entry in entries if (shown := entry.read_if(ThreadReplyShown)) is not None}
+    return frozenset(told if is_plan_shown(entries) else told - {entries[0].seq if entries else 0})
+
+
+def missing_parts(entries: Iterable[Entry]) -> list[tuple[int, str]]:
+    """What Slack has not taken of what belongs to entries that the thread tells: the number of the entry, and which part."""
+    missing: dict[tuple[int, str], None] = {}
+    for entry in entries:
+        if (reply := entry.read_if(ThreadReplyShown)) is not None:
+            missing |= {(reply.entry, part): None for part in reply.missing}
+        elif (since := entry.read_if(MissingPartShown)) is not None:
+            missing.pop((since.entry, since.part), None)
+    return list(missing)
+
+
+def told_directly(entries: Iterable[Entry]) -> frozenset[tuple[int, str]]:
+    """The entries that were told directly, each with the member."""
+    found = (entry.read_if(DirectMessageShown) for entry in entries)
+    return frozenset((one.entry, one.to) for one in found if one is not None)
+
+
+def is_delivered(entries: Sequence[Entry], kinds: Collection[str], *, has_ended: bool) -> bool:
+    """Whether people have been told all that these entries say, as far as it is of one of these kinds.
+
+    What has ended without ever having had a message is told once its end was told directly.
+    """
+    if message_ref(entries) is None:
+        return has_ended and bool(told_directly(entries))
+    told = told_entries(entries)
+    return not missing_parts(entries) and all(one.seq in told for one in entries if one.kind in kinds)
 
 
 def is_reminded(entries: Iterable[Entry]) -> bool:

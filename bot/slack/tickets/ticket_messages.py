@@ -2,6 +2,8 @@
 
 Nothing is decided here. Whatever happens to a ticket only makes its message due; what it shows is read from the
 ledger at that moment, so a burst of happenings costs one update, and a bot that was away catches up by looking.
+What has not been delivered is delivered until it is: what Slack refuses is tried again after growing pauses, the message
+and its thread each by itself, and whoever must hear the end is told directly where the channel takes nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
@@ -19,36 +21,42 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.errors import HvopsError, UnreadableEntry
 from bot.executor.context import BOT, TicketChange
 from bot.ledger import Ledger, TicketRow
-from bot.ledger.entries import Outcome, ReminderShown, Shown, ThreadReplyShown, TicketMessageShown
-from bot.ledger.ticket_state import ENDS, OPEN, TicketState
-from bot.serialization import Evidence, evidence_from_bytes
-from bot.slack.outbound.api_errors import NotSent
+from bot.ledger.entries import ReminderShown, Shown, TicketMessageShown
+from bot.ledger.ticket_state import OPEN, TicketState
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
 from bot.slack.outbound.message import Message
 from bot.slack.outbound.outbox import Outbox
 from bot.slack.outbound.shielded_tasks import ShieldedTasks
-from bot.slack.render.evidence import evidence_file
 from bot.slack.render.ticket import copy_message, ticket_message
-from bot.slack.render.ticket_thread import entry_message, plan_message, reminder_message, thread_kinds
+from bot.slack.render.ticket_thread import reminder_message, thread_kinds
 from bot.slack.render.ticket_view_model import TicketView
 from bot.slack.roles import RoleResolver
 from bot.slack.tickets.message_state import MessageState, MessageStates
 from bot.slack.tickets.message_table import (
     MessageRef,
     button_seal,
+    is_delivered,
     is_reminded,
     message_ref,
+    message_refs,
     read_card,
     reminder_time,
-    told_entries,
 )
+from bot.slack.tickets.thread_delivery import ThreadDelivery
 from bot.slack.tickets.ticket_locks import TicketLocks
 
 log = structlog.get_logger()
 
-_GONE = ("message_not_found", "cant_update_message", "edit_window_closed", "channel_not_found", "is_archived")
+_OF_THE_CHANNEL = (  # refusals that are about the channel: no other message would be taken there either
+    *("channel_not_found", "is_archived", "not_in_channel", "restricted_action", "no_permission", "no_channel"),
+    *("account_inactive", "invalid_auth", "not_authed", "token_revoked", "missing_scope", "ekm_access_denied"),
+)
+_UNCHANGEABLE = ("cant_update_message", "edit_window_closed")
+_OFTEN = 5  # refusals in a row after which a message that stands is given up, and posted anew
+_LONG = 60  # failures in a row after which it is tried less often
 _REMEMBERED = 2_000  # links
 _LEAVING = 10.0  # seconds for what is posted to be written down as well, when the bot is told to stop
-_RECENT = 50  # ended tickets whose end may not have been told when the bot went away
+_RECENT = 50  # ended tickets that are looked at again and again; all of them are when the bot begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +65,27 @@ class ReminderSchedule:
 
     Attributes:
         progress: between two updates that only tell progress.
-        again: after Slack could not be reached.
+        again: after something was not delivered; doubled each time.
+        longest: the longest of these pauses.
         glance: between two looks at who is to be reminded.
+        sweep: between two looks at what the ledger says was not delivered.
+        copies: before a look whether a message of unknown fate came after all.
     """
 
     progress: float = 3.0
-    again: float = 30.0
+    again: float = 1.0
+    longest: float = 20.0
     glance: float = 1.0
+    sweep: float = 15.0
+    copies: float = 20.0
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def pause(self, failures: int) -> float:
+        """How long to wait after so many failures in a row."""
+        longest = self.longest if failures < _LONG else 10 * self.longest
+        return min(self.again * 2.0 ** min(failures - 1, 10), longest)
 
 
 class TicketMessages:
@@ -93,6 +112,7 @@ class TicketMessages:
         self._keeping = MessageStates()
         self._links: dict[MessageRef, str] = {}
         self._unbroken = ShieldedTasks()
+        self._threads = ThreadDelivery(outbox, ledger, lambda: self._unbroken.is_leaving)
 
     def notify(self, happening: TicketChange) -> None:
         """Something happened to a ticket: its message is due. Never raises, never waits."""
@@ -104,14 +124,33 @@ class TicketMessages:
             kept.worker = asyncio.get_running_loop().create_task(self._keep_up(happening.ticket, kept))
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Catch up with what happened while nobody was here, then remind, until `stop` is set."""
-        for ticket in await asyncio.to_thread(self._behind):
+        """Catch up with what was not delivered, again and again, and remind, until `stop` is set."""
+        swept = self._pace.clock()
+        for ticket in await asyncio.to_thread(self._behind, all_of_them=True):
             self.notify(TicketChange(ticket, "restart"))
         while not stop.is_set():
+            if self._pace.clock() - swept >= self._pace.sweep:
+                await self._sweep()
+                swept = self._pace.clock()
             for ticket in self._keeping.to_remind(self._pace.now()):
-                await self._guarded(ticket, self._unbroken.do(self._reminded(ticket)))
+                if not await self._guarded(ticket, self._unbroken.do(self._reminded(ticket))):
+                    self._keeping.get(ticket).remind_at = self._pace.now() + timedelta(seconds=self._pace.longest)
+            for ticket in self._keeping.to_look_for_copies(self._pace.now()):
+                if not await self._guarded(ticket, self._unbroken.do(self._without_copies(ticket))):
+                    self._keeping.get(ticket).copies_at = self._pace.now() + timedelta(seconds=self._pace.longest)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._pace.glance)
+
+    async def _sweep(self) -> None:
+        """What happened without a word to this process, through a terminal or another bot, is shown as well."""
+        try:
+            behind = await asyncio.to_thread(self._behind, all_of_them=False)
+        except HvopsError as error:
+            log.warning("what is not delivered is not known", why=str(error))
+            return
+        for ticket in behind:
+            if not self._keeping.is_busy(ticket):
+                self.notify(TicketChange(ticket, "restart"))
 
     async def close(self) -> None:
         """Show nothing more. What is due is shown by the next life; what is being posted is written down first."""
@@ -129,9 +168,21 @@ class TicketMessages:
             NotSent: Slack refuses, or no channel is set; the sentence says what to do.
             DeliveryUnknown: nobody can know whether it arrived.
         """
-        return await self._unbroken.do(self._show(ticket))
+        place, trouble = await self._unbroken.do(self._show(ticket))
+        if trouble:
+            self._go_on_trying(ticket)
+        if place is None:
+            raise trouble[0]
+        return place
 
-    async def _show(self, ticket: str) -> MessageRef:
+    def _go_on_trying(self, ticket: str) -> None:
+        kept = self._keeping.get(ticket)
+        kept.is_due = True
+        if kept.worker is None and not self._unbroken.is_leaving:
+            kept.worker = asyncio.get_running_loop().create_task(self._keep_up(ticket, kept))
+
+    async def _show(self, ticket: str) -> tuple[MessageRef | None, list[NotSent | DeliveryUnknown]]:
+        """Show a ticket, each part by itself. Returns where it is, and what went wrong."""
         kept = self._keeping.get(ticket)
         async with self._alone(ticket, kept):
             card = await self._card(ticket)
@@ -139,14 +190,30 @@ class TicketMessages:
             if card.successor and not card.successor_link:  # nobody else tells of it, and this one links to it
                 await self._guarded(card.successor, self.refresh(card.successor))
                 card = await self._card(ticket)
+            trouble: list[NotSent | DeliveryUnknown] = []
             place = message_ref(card.entries)
-            if place is None:
-                place = await self._post(card)
-            else:
-                place = await self._update(card, place)
-            await self._tell_thread(card, place)
+            shows_it = False
+            try:
+                place = await self._post(card) if place is None else await self._update(card, place)
+                shows_it = True
+                card = await self._card(ticket)  # what was written down about its message counts for its thread
+            except (NotSent, DeliveryUnknown) as error:
+                trouble.append(error)
+            if place is not None:
+                trouble += await self._threads.tell(card, place, kept, shows_end=shows_it)
+            where = place.channel if place else self.channel_of(card)
+            if why := _takes_nothing(trouble):
+                trouble += await self._threads.tell_directly(await self._card(ticket), kept, why)
             kept.remind_at = reminder_time(card.entries, is_proposed=card.ticket.state is TicketState.PROPOSED)
-            return place
+            self._note_channel(kept, where, trouble)
+            return place, trouble
+
+    def _note_channel(self, kept: MessageState, channel: str, trouble: list[NotSent | DeliveryUnknown]) -> None:
+        """Remember a channel that takes nothing; once it takes something, all that waits for it is tried at once."""
+        kept.channel = channel if trouble else ""
+        if not trouble:
+            for other in self._keeping.elsewhere(channel):
+                other.urgent.set()
 
     @contextlib.asynccontextmanager
     async def _alone(self, ticket: str, kept: MessageState) -> AsyncIterator[None]:
@@ -215,14 +282,22 @@ class TicketMessages:
             while kept.is_due:
                 kept.is_due = False
                 kept.urgent.clear()
-                if not await self._guarded(ticket, self.refresh(ticket)):
+                if await self._guarded(ticket, self._shown(ticket)):
+                    kept.failures = 0
+                    await self._wait(kept, self._pace.progress)
+                else:
                     kept.is_due = True
-                    await self._wait(kept, self._pace.again)
-                    continue
-                await self._wait(kept, self._pace.progress)
+                    kept.failures += 1
+                    await self._wait(kept, self._pace.pause(kept.failures))
         finally:
             kept.worker = None
             self._keeping.evict(ticket)
+
+    async def _shown(self, ticket: str) -> None:
+        """Show a ticket. Raises NotSent or DeliveryUnknown where anything of it was not delivered."""
+        _, trouble = await self._unbroken.do(self._show(ticket))
+        if trouble:
+            raise trouble[0]
 
     async def _wait(self, kept: MessageState, seconds: float) -> None:
         """Wait, or until something more than progress happens."""
@@ -230,18 +305,23 @@ class TicketMessages:
             await asyncio.wait_for(kept.urgent.wait(), seconds)
 
     async def _guarded(self, ticket: str, work: Awaitable[object]) -> bool:
-        """Whether it went well; a message that cannot be shown must never hold up what it tells about."""
+        """Whether it need not be tried again; a message that cannot be shown must never hold up what it tells about."""
         try:
             await work
-        except NotSent as error:
-            log.warning("ticket not shown", ticket=ticket, why=str(error))
-            return error.code not in ("gave_up", "later", "closing")  # a refusal stays one: trying again is no use
         except HvopsError as error:
-            log.warning("ticket not shown", ticket=ticket, why=str(error))
+            self._log_once(ticket, str(error))
+            if isinstance(error, NotSent) and error.code == "no_channel":
+                return True  # whoever sets one starts the bot again
             return isinstance(error, UnreadableEntry)  # only another version can read it
         except Exception:
             log.exception("our bug while showing a ticket", ticket=ticket)
         return True
+
+    def _log_once(self, ticket: str, why: str) -> None:
+        kept = self._keeping.get(ticket)
+        if kept.trouble != why:
+            log.warning("ticket not shown", ticket=ticket, why=why)
+        kept.trouble = why
 
     async def _card(self, ticket: str) -> TicketView:
         card = await asyncio.to_thread(read_card, self._ledger, ticket, self._keeping.newest(ticket))
@@ -272,51 +352,66 @@ class TicketMessages:
             where = ", ".join(card.proposal.made.places) or card.proposal.made.target
             raise NotSent("no_channel", f"No ops_channel is set in the estate for {where}, so nobody sees {card.id}.")
         message = ticket_message(self._sealed(card, channel))
-        ts = await self._outbox.post(channel, message)
-        self._keeping.get(card.id).sent(message)
+        kept, key = self._keeping.get(card.id), _card_key(card)
+        is_old = self._threads.may_be_sent(card.entries[0])
+        try:
+            ts = await self._outbox.post(
+                channel, replace(message, files=()), key=key, looks_first=is_old or key in kept.unsure
+            )
+        except DeliveryUnknown:
+            kept.unsure.add(key)
+            raise
+        kept.refused = 0
+        kept.sent(message)
         await self._write(card.id, TicketMessageShown(channel=channel, ts=ts))
+        if self._outbox.may_stand_twice(key) or is_old or key in kept.unsure:
+            kept.copies_at = self._pace.now() + timedelta(seconds=self._pace.copies)
+            kept.is_due = kept.is_due or is_old or key in kept.unsure  # what was found may show how it stood then
+            kept.forget_sent()
         return MessageRef(channel, ts)
 
     async def _update(self, card: TicketView, place: MessageRef) -> MessageRef:
+        """Change the message of a ticket, or post it anew where it is gone, or stands but cannot be changed."""
         message = ticket_message(card)
         kept = self._keeping.get(card.id)
         if kept.was_sent(message):
             return place
         try:
-            await self._outbox.update(place.channel, place.ts, message)
+            await self._outbox.update(place.channel, place.ts, message, _card_key(card, -1))
         except NotSent as refused:
-            if refused.code not in _GONE:
+            if not refused.is_refusal or not await self._is_lost(card, place, refused):
                 raise
-            log.warning("the message of a ticket is gone; posted anew", ticket=card.id, code=refused.code)
-            anew = await self._post(card)
-            await self._outbox.post(anew.channel, plan_message(card), anew.ts)  # its thread is a new one
-            return anew
+            log.warning("the message of a ticket is posted anew", ticket=card.id, code=refused.code)
+            return await self._post(card)
+        kept.refused = 0
         kept.sent(message)
         return place
 
-    async def _tell_thread(self, card: TicketView, place: MessageRef) -> None:
-        """Every turn that the thread does not tell yet, in order."""
-        told, kinds = told_entries(card.entries), thread_kinds()
-        for entry in card.entries:
-            if entry.kind not in kinds or entry.seq in told:
-                continue
-            if self._unbroken.is_leaving:
-                return
-            message = entry_message(card, entry)
-            if message is not None:
-                await self._outbox.post(place.channel, message, place.ts)
-            if entry.kind in ENDS and (evidence := await asyncio.to_thread(self._evidence, card)):
-                await self._outbox.files(
-                    place.channel, [await asyncio.to_thread(evidence_file, card.id, evidence)], place.ts
-                )
-            await self._write(card.id, ThreadReplyShown(entry=entry.seq, channel=place.channel))
+    async def _is_lost(self, card: TicketView, place: MessageRef, refused: NotSent) -> bool:
+        """Whether a message that Slack refuses to change is to be posted anew: never beside one that can still be pressed."""
+        kept = self._keeping.get(card.id)
+        kept.refused += 1
+        if refused.code in _OF_THE_CHANNEL:
+            return self.channel_of(card) not in ("", place.channel)  # the settings name another one now
+        try:
+            if not await self._outbox.stands(place.channel, place.ts):
+                return True
+            if refused.code in _UNCHANGEABLE or kept.refused >= _OFTEN:
+                await self._outbox.delete(place.channel, place.ts)
+                return True
+        except NotSent as error:
+            log.info("whether a message is gone is not known", ticket=card.id, why=str(error))
+        return False
 
-    def _evidence(self, card: TicketView) -> tuple[Evidence, ...]:
-        """The raw answers of every step."""
-        outcomes = [outcome for entry in card.entries if (outcome := entry.read_if(Outcome)) is not None]
-        digests = dict.fromkeys(outcome.evidence for outcome in outcomes if outcome.evidence)
-        blobs = [self._ledger.blob(one) for one in digests]
-        return tuple(one for blob in blobs if blob for one in evidence_from_bytes(blob))
+    async def _without_copies(self, ticket: str) -> None:
+        """Turn every copy of a ticket's message that Slack shows into a pointer. Raises NotSent."""
+        card = await self._card(ticket)
+        place = message_ref(card.entries)
+        if place is None:
+            return
+        for ts in await self._outbox.copies(place.channel, _card_key(card, -1)):
+            if ts != place.ts:
+                await self._found(ticket, MessageRef(place.channel, ts))
 
     async def _reminded(self, ticket: str) -> None:
         async with self._alone(ticket, self._keeping.get(ticket)):
@@ -324,19 +419,25 @@ class TicketMessages:
             place = message_ref(card.entries)
             told = is_reminded(card.entries)  # by another bot
             if card.ticket.state is TicketState.PROPOSED and place is not None and not told:
-                await self._outbox.post(place.channel, reminder_message(card), place.ts)
+                await self._outbox.post(place.channel, reminder_message(card), place.ts, f"{ticket} reminder")
                 await self._write(ticket, ReminderShown(channel=place.channel))
 
-    def _behind(self) -> list[str]:
-        """The tickets whose message or thread does not tell all; Slack takes one post a second, so no others.
+    def _behind(self, *, all_of_them: bool) -> list[str]:
+        """The tickets of which something was not delivered; Slack takes one post a second, so no others.
 
         Those that wait for a decision and are told are only reminded of, when it is time.
+
+        Args:
+            all_of_them: whether to look at every ticket that ever ended, not only at the newest.
         """
-        found = [one.id for one in self._ledger.listed(("ended",), limit=_RECENT) if self._is_behind(one)]
+        ended = self._ledger.listed(("ended",), limit=_RECENT)
+        found = [one.id for one in ended if self._is_behind(one)]
+        if all_of_them:
+            found += [one for one in self._ledger.untold_ends() if one not in found]
         for one in self._ledger.listed(OPEN, limit=-1, newest_first=False):
             if self._is_behind(one):
                 found.append(one.id)
-            elif one.state == TicketState.PROPOSED:
+            elif one.state == TicketState.PROPOSED and all_of_them:
                 try:
                     self._keeping.get(one.id).remind_at = reminder_time(self._ledger.story(one.id), is_proposed=True)
                 except UnreadableEntry as error:
@@ -344,12 +445,27 @@ class TicketMessages:
         return found
 
     def _is_behind(self, one: TicketRow) -> bool:
-        """Whether something happened that its thread does not tell: the message is brought up to date before that."""
+        """Whether something happened that people have not been told; a run that may have moved is shown at the beginning."""
         entries = self._ledger.story(one.id)
-        told, kinds = told_entries(entries), ENDS if one.ending else thread_kinds()
-        if message_ref(entries) is None:
-            return not one.ending
-        return one.state == TicketState.RUNNING or any(each.kind in kinds and each.seq not in told for each in entries)
+        if one.state == TicketState.RUNNING and one.id not in self._keeping:
+            return True
+        return not is_delivered(entries, thread_kinds(), has_ended=bool(one.ending))
 
     async def _write(self, ticket: str, shown: Shown) -> None:
         await asyncio.to_thread(self._ledger.append, BOT, shown, ticket)
+
+
+def _card_key(card: TicketView, back: int = 0) -> str:
+    """What the message of a ticket is known by: the next one that is posted, or with -1 the newest that was."""
+    return f"{card.id} message {len(message_refs(card.entries)) + back}"
+
+
+def _takes_nothing(trouble: list[NotSent | DeliveryUnknown]) -> str:
+    """Why people have to be told directly, or "" where the channel may still take it."""
+    for error in trouble:
+        code = error.unreadable if isinstance(error, DeliveryUnknown) else error.code if error.is_refusal else ""
+        if code == "no_channel":
+            return str(error)
+        if code:
+            return f"hvops cannot write into the channel of this ticket ({code})."
+    return ""

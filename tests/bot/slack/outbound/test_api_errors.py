@@ -40,7 +40,8 @@ def test_only_what_was_never_sent_is_safe_to_post_again():
     assert isinstance(classify_error(made(aiohttp.ConnectionTimeoutError), idempotent=False), Retry)
     assert isinstance(classify_error(made(aiohttp.SocketTimeoutError), idempotent=False), DeliveryUnknown)
     assert isinstance(classify_error(made(aiohttp.ServerDisconnectedError), idempotent=False), DeliveryUnknown)
-    assert isinstance(classify_error(ValueError("half an answer"), idempotent=False), NotSent)
+    assert isinstance(classify_error(ValueError("half an answer"), idempotent=False), DeliveryUnknown)
+    assert isinstance(classify_error(ValueError("half an answer"), idempotent=True), NotSent)
 
 
 @pytest.mark.parametrize(

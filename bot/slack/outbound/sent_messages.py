@@ -1,0 +1,97 @@
+"""Look whether what may have arrived did: in the history of the channel, by the mark that each message carries.
+
+Slack has no key that makes a second post harmless. So a message that must not be doubled carries a mark that only this
+ledger makes, as metadata and as the id of its first block: both come back with the history [doc: docs.slack.dev/messaging/
+message-metadata, docs.slack.dev/reference/block-kit/blocks]. Which apps are shown metadata without a scope of its own
+is not documented; the block's id is part of the message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack.outbound.message import Block
+
+EVENT = "hvops_message"
+_PAGE = 200  # messages in one call: Slack recommends no more [doc: docs.slack.dev/apis/web-api/pagination]
+_PAGES = 3  # of a channel, newest first: what is looked for was sent a moment ago, or before a restart
+_THREAD_PAGES = 20  # of a thread, which is told oldest first
+
+
+def metadata(mark: str) -> dict[str, Any] | None:
+    """What a message carries to be found again; None without a mark."""
+    return {"event_type": EVENT, "event_payload": {"mark": mark}} if mark else None
+
+
+def marked(blocks: Iterable[Block], mark: str) -> list[Block]:
+    """The blocks, the first of them with the mark as its id."""
+    made = list(blocks)
+    if made and mark and "block_id" not in made[0]:
+        made[0] = {**made[0], "block_id": mark}
+    return made
+
+
+class SentMessages:
+    """What stands in Slack. Every method raises what the SDK raises."""
+
+    def __init__(self, client: AsyncWebClient) -> None:
+        """Take the Web API client."""
+        self._client = client
+
+    async def with_mark(self, channel: str, mark: str, thread_ts: str = "") -> list[str]:
+        """The ts of every message with this mark, oldest first, among the newest of a channel or in a thread."""
+        found = [str(one["ts"]) async for one in self._messages(channel, thread_ts) if _has(one, mark)]
+        return sorted(found, key=_moment)
+
+    async def has_file(self, channel: str, thread_ts: str, file_id: str) -> bool:
+        """Whether a file that was uploaded has been shared there."""
+        async for one in self._messages(channel, thread_ts):
+            if any(file.get("id") == file_id for file in one.get("files") or ()):
+                return True
+        return False
+
+    async def has_own_file(self, channel: str, thread_ts: str, name: str, owner: str) -> bool:
+        """Whether a file of this name stands there that the bot itself uploaded: anybody can share one of that name."""
+        async for one in self._messages(channel, thread_ts):
+            if any(file.get("name") == name and file.get("user") == owner for file in one.get("files") or ()):
+                return True
+        return False
+
+    async def stands(self, channel: str, ts: str) -> bool:
+        """Whether there is a message at that ts."""
+        told = await self._client.conversations_history(channel=channel, oldest=ts, latest=ts, inclusive=True, limit=1)
+        return any(one.get("ts") == ts for one in told.get("messages") or ())
+
+    async def _messages(self, channel: str, thread_ts: str) -> AsyncIterator[dict[str, Any]]:
+        cursor = ""
+        for _ in range(_THREAD_PAGES if thread_ts else _PAGES):
+            more: dict[str, Any] = {"cursor": cursor} if cursor else {}
+            if thread_ts:
+                told = await self._client.conversations_replies(
+                    channel=channel, ts=thread_ts, limit=_PAGE, include_all_metadata=True, **more
+                )
+            else:
+                told = await self._client.conversations_history(
+                    channel=channel, limit=_PAGE, include_all_metadata=True, **more
+                )
+            for one in told.get("messages") or ():
+                yield one
+            cursor = str((told.get("response_metadata") or {}).get("next_cursor") or "")
+            if not cursor:
+                return
+
+
+def _has(message: dict[str, Any], mark: str) -> bool:
+    told = message.get("metadata") or {}
+    payload = told.get("event_payload") or {} if told.get("event_type") == EVENT else {}
+    if payload.get("mark") == mark:
+        return True
+    return any(block.get("block_id") == mark for block in message.get("blocks") or ())
+
+
+def _moment(ts: str) -> tuple[int, int]:
+    seconds, _, rest = ts.partition(".")
+    return int(seconds or 0), int(rest or 0)

@@ -1,0 +1,178 @@
+"""Telling what a ticket goes through: in its thread, in order; and directly, where its channel takes nothing.
+
+Each part is a duty of its own: the line, its files, the word to those who asked and approved. What Slack refuses of one
+stops none of the others, and what was taken is not sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+
+import structlog
+
+from bot.executor.context import BOT
+from bot.ledger import Entry, Ledger
+from bot.ledger.entries import DirectMessageShown, MissingPartShown, Outcome, Shown, ThreadReplyShown
+from bot.ledger.ticket_state import ENDS
+from bot.serialization import Evidence, evidence_from_bytes
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
+from bot.slack.outbound.message import File
+from bot.slack.outbound.outbox import Outbox
+from bot.slack.render.evidence import evidence_file
+from bot.slack.render.ticket_thread import direct_message, entry_message, thread_kinds
+from bot.slack.render.ticket_view_model import TicketView, slack_id
+from bot.slack.tickets.message_state import MessageState
+from bot.slack.tickets.message_table import MessageRef, missing_parts, told_directly, told_entries
+
+log = structlog.get_logger()
+
+MUST_HEAR = ENDS | {"interrupted"}  # what whoever asked and whoever decided are told whatever becomes of the channel
+CARD, FILES = "card", "files"
+
+
+class ThreadDelivery:
+    """Tells the threads of tickets. Whoever calls has the turn of the ticket."""
+
+    def __init__(self, outbox: Outbox, ledger: Ledger, is_leaving: Callable[[], bool]) -> None:
+        """Take the parts; `is_leaving`: the rest is for the next life of the bot.
+
+        What was written before this moment may have been told by an earlier life that could not write that down.
+        """
+        self._outbox, self._ledger, self._is_leaving = outbox, ledger, is_leaving
+        head = ledger.head()
+        self._first = head.seq if head else 0
+
+    def may_be_sent(self, entry: Entry) -> bool:
+        """Whether an earlier life of the bot may have told of it."""
+        return entry.seq <= self._first
+
+    async def tell(
+        self, card: TicketView, place: MessageRef, kept: MessageState, *, shows_end: bool
+    ) -> list[NotSent | DeliveryUnknown]:
+        """Tell every turn that the thread does not tell yet, in order, and then what was missing of them.
+
+        Args:
+            card: the ticket.
+            place: its message.
+            kept: what was sent already, and could not be written down together with the rest.
+            shows_end: whether the message itself shows how the ticket stands.
+
+        Returns:
+            What went wrong; each is to be tried again.
+        """
+        trouble: list[NotSent | DeliveryUnknown] = []
+        told, kinds = told_entries(card.entries), thread_kinds()
+        for entry in card.entries:
+            if entry.kind not in kinds or entry.seq in told:
+                continue
+            if self._is_leaving():
+                return trouble
+            error = await self._tell_entry(card, entry, place, kept, shows_end=shows_end)
+            if error is not None:
+                trouble.append(error)
+                break  # what follows would stand before it
+        for seq, part in missing_parts(card.entries):
+            entry = next(one for one in card.entries if one.seq == seq)
+            if part == FILES and (error := await self._attach(card, entry, place, kept)):
+                trouble.append(error)
+            elif part == FILES or shows_end:
+                await self._write(card.id, MissingPartShown(entry=seq, part=part, channel=place.channel))  # type: ignore[arg-type]
+        return trouble
+
+    async def _tell_entry(
+        self, card: TicketView, entry: Entry, place: MessageRef, kept: MessageState, *, shows_end: bool
+    ) -> NotSent | DeliveryUnknown | None:
+        """Tell one entry. Returns what kept it from being told; None where it is told."""
+        message = entry_message(card, entry)
+        missing: list[str] = []
+        if entry.kind == "proposed":  # the line says that all of the plan is here
+            error = await self._attach(card, entry, place, kept)
+            if error is not None:
+                return error
+        if message is not None:
+            line = replace(message, files=())
+            key = f"{card.id} {place.ts} entry {entry.seq}"
+            first = self.may_be_sent(entry) or key in kept.unsure
+            error = await kept.once(
+                key, lambda: self._outbox.post(place.channel, line, place.ts, key, looks_first=first)
+            )
+            if error is not None:
+                return error
+        if entry.kind != "proposed" and await self._attach(card, entry, place, kept) is not None:
+            missing.append(FILES)
+        if entry.kind in ENDS and not shows_end:
+            missing.append(CARD)
+        told = ThreadReplyShown(entry=entry.seq, channel=place.channel)
+        await self._write(card.id, told.model_copy(update={"missing": tuple(missing)}) if missing else told)
+        return None
+
+    async def _attach(
+        self, card: TicketView, entry: Entry, place: MessageRef, kept: MessageState
+    ) -> NotSent | DeliveryUnknown | None:
+        """Upload the files that belong to an entry; where they are refused, say them."""
+        message = entry_message(card, entry)
+        files = list(message.files) if message is not None else []
+        if entry.kind in ENDS:
+            files += await asyncio.to_thread(lambda: list(self._evidence(card)))
+        for file in files:
+            key = f"{card.id} {place.ts} file {entry.seq} {file.name}"
+            error = await kept.once(key, self._uploading(entry, file, place, key, kept))
+            if error is not None:
+                return error
+        return None
+
+    def _uploading(
+        self, entry: Entry, file: File, place: MessageRef, key: str, kept: MessageState
+    ) -> Callable[[], Awaitable[object]]:
+        first = self.may_be_sent(entry) or key in kept.unsure
+        is_plan = entry.kind == "proposed"
+        return lambda: self._outbox.attach(place.channel, [file], place.ts, key, looks_first=first, whole=is_plan)
+
+    async def tell_directly(self, card: TicketView, kept: MessageState, why: str) -> list[NotSent | DeliveryUnknown]:
+        """Tell those who asked and approved what they must hear and the thread could not say. Returns what went wrong."""
+        in_thread, directly = told_entries(card.entries), told_directly(card.entries)
+        trouble: list[NotSent | DeliveryUnknown] = []
+        for entry in card.entries:
+            if entry.kind not in MUST_HEAR or entry.seq in in_thread:
+                continue
+            for member in self._people(card):
+                if (entry.seq, member) in directly:
+                    continue
+                key = f"{card.id} direct {entry.seq} {member}"
+                message = direct_message(card, entry, why)
+                if message is None:
+                    continue
+                error = await kept.once(key, self._direct(member, message, key, entry, kept))
+                if error is None:
+                    await self._write(card.id, DirectMessageShown(entry=entry.seq, to=member))
+                else:
+                    log.warning("nobody could be told directly", ticket=card.id, member=member, why=str(error))
+                    trouble.append(error)
+        return trouble
+
+    def _direct(
+        self, member: str, message: object, key: str, entry: Entry, kept: MessageState
+    ) -> Callable[[], Awaitable[object]]:
+        first = self.may_be_sent(entry) or key in kept.unsure
+        return lambda: self._outbox.direct(member, message, key, looks_first=first)  # type: ignore[arg-type]
+
+    @staticmethod
+    def _people(card: TicketView) -> Iterator[str]:
+        """The members who asked and approved, by Slack's id."""
+        approval = card.last("approved")
+        actors = dict.fromkeys([card.proposal.requester, *([approval.actor] if approval else [])])
+        yield from filter(None, map(slack_id, actors))
+
+    def _evidence(self, card: TicketView) -> Iterator[File]:
+        """The raw answers of every step, as a file."""
+        outcomes = [outcome for entry in card.entries if (outcome := entry.read_if(Outcome)) is not None]
+        digests = dict.fromkeys(outcome.evidence for outcome in outcomes if outcome.evidence)
+        blobs = [self._ledger.blob(one) for one in digests]
+        answers: tuple[Evidence, ...] = tuple(one for blob in blobs if blob for one in evidence_from_bytes(blob))
+        if answers:
+            yield evidence_file(card.id, answers)
+
+    async def _write(self, ticket: str, shown: Shown) -> None:
+        await asyncio.to_thread(self._ledger.append, BOT, shown, ticket)
