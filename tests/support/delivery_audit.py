@@ -73,7 +73,7 @@ class Audit:
 
     def not_yet(self) -> list[Violation]:
         """What is missing now, and has a minute of health to come about."""
-        return [each for ticket in self.ledger.tickets() for each in self._missing(ticket)]
+        return [each for ticket in self.tickets() for each in self._missing(ticket)]
 
     def _missing(self, ticket: str) -> Iterator[Violation]:
         story = self.ledger.story(ticket)
@@ -98,6 +98,10 @@ class Audit:
             word = WORDS[end.kind]
             if not card.text.upper().startswith(f"{ticket} {word}"):
                 yield f"the ledger says {end.kind}, the card {card.ts} says {card.text[:60]!r}"
+
+    def tickets(self) -> list[str]:
+        """Every ticket there ever was, oldest first."""
+        return [str(each.ticket) for each in self.ledger.entries(kind="proposed", newest_first=False)]
 
     def story(self, ticket: str) -> list[str]:
         """What the ledger says of it, a line each, for people."""
@@ -137,7 +141,7 @@ class Audit:
 
     def for_good(self, calls: list[Any]) -> list[Violation]:
         """What no time mends."""
-        found = [each for ticket in self.ledger.tickets() for each in self._wrong(ticket, calls)]
+        found = [each for ticket in self.tickets() for each in self._wrong(ticket, calls)]
         if not self.ledger.verify().holds:
             found.append(Violation("", "the chain does not hold"))
         for (host, act), count in Counter(self.estate.acts).items():

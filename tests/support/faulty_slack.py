@@ -61,6 +61,7 @@ SHAPES = {
 }  # fmt: skip
 ENVELOPES = {"lost": 3, "cut": 3, "unheard": 3, "both": 2, "refresh": 1}
 STANDING = ("chat.postMessage", "chat.update", "files.getUploadURLExternal", "files.completeUploadExternal", "conversations.history")  # fmt: skip
+WORSE = 0.95
 GARBAGE = b"<html><head><title>502 Bad Gateway</title></head><body>A proxy between speaks.</body></html>"
 
 
@@ -144,12 +145,12 @@ class Draws:
             if drawn.random() < 0.25:
                 self.standing[kind] = (range(first, first + calls), code)
 
-    def fault(self, kind: str, ordinal: int) -> Fault | None:
+    def fault(self, kind: str, ordinal: int, *, is_worse: bool = False) -> Fault | None:
         """What goes wrong with that call of its kind; None where nothing does."""
         if kind in self.standing and ordinal in self.standing[kind][0]:
             return Fault("refused", code=self.standing[kind][1])
         drawn = random.Random(f"{self.seed} {kind} {ordinal}")
-        if drawn.random() >= self.share:
+        if drawn.random() >= (WORSE if is_worse else self.share):
             return None
         shape = _one_of(drawn, SHAPES)
         is_done, code = drawn.random() < 0.5, drawn.choice((*CODES.get(kind, ()), *ANY))
@@ -184,6 +185,7 @@ class FaultySlack:
     Attributes:
         calls: everything that was called, in order.
         behind: the address of the practice Slack itself.
+        is_worse: hardly a call gets through from now on, whatever the share of faults is.
         healed: when it began to be well; None while it fails.
     """
 
@@ -192,6 +194,7 @@ class FaultySlack:
         self.slack, self.draws = slack, draws
         self.calls: list[Seen] = []
         self.healed: float | None = None
+        self.is_worse = False
         self.behind = slack.core.address
         self._ordinals: Counter[str] = Counter()
         self._links: dict[int, web.Request] = {}
@@ -243,7 +246,7 @@ class FaultySlack:
         body, kind = await request.read(), _kind(request.path)
         self._ordinals[kind] += 1
         ordinal = self._ordinals[kind]
-        fault = None if self.healed is not None else self.draws.fault(kind, ordinal)
+        fault = None if self.healed is not None else self.draws.fault(kind, ordinal, is_worse=self.is_worse)
         about, text = _about(body) if kind != "upload" else ("", "")
         seen = Seen(len(self.calls) + 1, kind, ordinal, about, text, fault, time.time())
         self.calls.append(seen)

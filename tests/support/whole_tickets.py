@@ -40,10 +40,19 @@ class Stuck(AssertionError):
         self.ticket = ticket
 
 
+class Over(Exception):
+    """The ticket ended another way, as when Slack called its approver no member: there is nothing left to press."""
+
+
 class Estate:
-    """Hosts with named values. What reaches them is counted; one that is `held` answers a change once that is set."""
+    """Hosts with named values. What reaches them is counted; one that is `held` answers a change once that is set.
+
+    Attributes:
+        begins: no host changes anything before that.
+    """
 
     def __init__(self) -> None:
+        self.begins = asyncio.Event()
         self.hosts: dict[str, dict[str, str]] = defaultdict(
             lambda: {"paused": "no", "fixed": "no", "locked": "no", "wizard": "no"}
         )
@@ -52,6 +61,7 @@ class Estate:
 
     def release(self) -> None:
         """Nobody is held any more."""
+        self.begins.set()
         for held in self.held.values():
             held.set()
 
@@ -64,6 +74,7 @@ class Estate:
             self.acts.append((action.on, tuple(sorted(dict(action.params).items()))))
             if host.get("silent") == "yes":
                 raise TargetTimeout(action.on, "no answer.")
+            await self.begins.wait()
             if action.on in self.held:
                 await self.held[action.on].wait()
             host.update(dict(action.params))
@@ -106,11 +117,13 @@ class Troupe:
         other = self.deciders[number % len(self.deciders)]
         ticket = await self._proposed(one, f"/{FIRST_LINE.get(kind, 'repair')} {host}", host)
         play = getattr(self, f"_{kind}", None)
-        if play is None:
-            await self._pressed(other, ticket, "t-approve", "approved")
-        else:
-            await play(ticket, host, one, other)
-        await self._ended(ticket)
+        with contextlib.suppress(Over):
+            if play is None:
+                await self._pressed(other, ticket, "t-approve", "approved")
+            else:
+                await play(ticket, host, one, other)
+        for each in self.tickets(host):
+            await self._ended(each, one)
         return ticket
 
     async def _rejected(self, ticket: str, host: str, one: Any, other: Any) -> None:
@@ -139,10 +152,9 @@ class Troupe:
     async def _void(self, ticket: str, host: str, one: Any, other: Any) -> None:
         self.estate.hosts[host]["changed"] = "yes"
         await self._pressed(other, ticket, "t-approve", "approved")
-        await self._ended(ticket)
-        (anew,) = [each for each in self.tickets(host) if each != ticket]
-        await self._pressed(other, anew, "t-approve", "approved")
-        await self._ended(anew)
+        await self._ended(ticket, one)
+        for anew in self.tickets(host)[1:]:
+            await self._pressed(other, anew, "t-approve", "approved")
 
     async def _interrupted(self, ticket: str, host: str, one: Any, other: Any) -> None:
         await self._until_silent(ticket, host, other)
@@ -155,13 +167,22 @@ class Troupe:
     async def _until_silent(self, ticket: str, host: str, other: Any) -> None:
         self.estate.hosts[host]["silent"] = "yes"
         await self._pressed(other, ticket, "t-approve", "approved")
-        await self._comes(lambda: self._has(ticket, "interrupted"), ticket, "its interruption")
+        await self._comes(lambda: self._is_still(ticket), ticket, "its interruption")
         self.estate.hosts[host].update(silent="no", fixed="yes")
 
-    def tickets(self, host: str) -> list[str]:
-        """Every ticket about a host, oldest first."""
+    def have_decided(self) -> bool:
+        """Whether every plan is there, and nobody has to press a button before something happens to a host."""
+        waiting = [each for each in self.tickets() if self.kinds_of(each)[-1] == "proposed"]
+        return len(self.tickets()) >= len(KINDS) and len(waiting) <= 1  # one waits for nobody
+
+    def kinds_of(self, ticket: str) -> list[str]:
+        """What happened to it, without what was only shown or pressed."""
+        return [each for each in self.kinds(ticket) if each not in ("shown", "clicked", "refused")]
+
+    def tickets(self, host: str = "") -> list[str]:
+        """Every ticket, or those about a host, oldest first."""
         proposed = self.ledger.entries(kind="proposed", newest_first=False)
-        return [str(each.ticket) for each in proposed if each.data.target == host]
+        return [str(each.ticket) for each in proposed if host in ("", each.data.target)]
 
     # --- what people do ------------------------------------------------------------------------------------------
 
@@ -211,8 +232,15 @@ class Troupe:
         found = [one for one in seen if one.user == BOT_USER and _action(one, ticket, verb)]
         return max(found, key=lambda one: one.ts, default=None)
 
-    async def _ended(self, ticket: str) -> None:
-        await self._comes(lambda: any(each in ENDS for each in self.kinds(ticket)), ticket, "its end")
+    async def _ended(self, ticket: str, one: Any) -> None:
+        """Until it ended; what stands still for another reason than was played is closed by a person."""
+        await self._comes(lambda: self._is_still(ticket), ticket, "its end")
+        if not ENDS.intersection(self.kinds(ticket)):
+            with contextlib.suppress(Over):
+                await self._with_reason(one, ticket, "t-close", "closed")
+
+    def _is_still(self, ticket: str) -> bool:
+        return self.kinds_of(ticket)[-1] in {*ENDS, "interrupted"}
 
     def kinds(self, ticket: str) -> list[str]:
         """What happened to it."""
@@ -229,8 +257,8 @@ class Troupe:
     ) -> None:
         began = time.monotonic()
         while not is_so():
-            if ended := [each for each in (self.kinds(ticket) if ticket else ()) if each in ENDS]:
-                raise Stuck(ticket, f"{what}: it was {ended[0]} before that")
+            if ticket and ENDS.intersection(self.kinds(ticket)):
+                raise Over
             with contextlib.suppress(LookupError):  # the button went while they reached for it
                 await act()
             if not await self._until(is_so, PATIENCE):
